@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Flows. One entry holds both directions, its verdict, and the generation it was decided under.
+ *
+ * `ct_established` (HASH) holds flows that were seen in both directions and is never evicted, only expired.
+ * `ct_pending` (LRU_HASH) holds one-way flows, so a flood of them evicts only its own kind. `ct_denied` (LRU_HASH)
+ * counts denied flows; it never decides anything.
+ */
+#ifndef SLUICE_ABI_CONNTRACK_H
+#define SLUICE_ABI_CONNTRACK_H
+
+#include "types.h"
+
+/* Normalised: (lo, lo_port) is not above (hi, hi_port) when compared as bytes, so both directions have one key. */
+struct sl_flow_key {
+  struct sl_addr lo;
+  struct sl_addr hi;
+  __be16 lo_port; /* ICMP echo: the identifier on both sides; protocols without ports: 0 */
+  __be16 hi_port;
+  __u8 protocol; /* IANA protocol number */
+  __u8 pad[3];
+};
+SL_ABI_ASSERT(sizeof(struct sl_flow_key) == 40, "sl_flow_key");
+
+enum sl_ct_flags {
+  SL_CT_INITIATOR_HI = 1 << 0, /* the initiator is the key's `hi` end */
+  SL_CT_SEEN_REPLY = 1 << 1,
+  SL_CT_FIN_FORWARD = 1 << 2,
+  SL_CT_FIN_REPLY = 1 << 3,
+  SL_CT_RESET = 1 << 4,
+  SL_CT_ESTABLISHED = 1 << 5, /* TCP: the three-way handshake was completed, or the flow was joined midway */
+  SL_CT_CUT = 1 << 6,         /* was allowed, is denied by a newer generation: both directions drop */
+  SL_CT_AUDIT = 1 << 7,       /* a policy in audit would have denied it */
+  SL_CT_FROM_NODE = 1 << 8,   /* the node itself opened it: ingress is always allowed */
+};
+
+struct sl_flow_end {
+  __u32 identity;
+  __u32 workload; /* as in sl_address_value */
+  __u32 endpoint; /* as in sl_address_value */
+  __u32 ifindex;  /* as in sl_address_value */
+};
+SL_ABI_ASSERT(sizeof(struct sl_flow_end) == 16, "sl_flow_end");
+
+struct sl_flow_entry {
+  __u64 created_ns;   /* CLOCK_MONOTONIC, coarse */
+  __u64 last_seen_ns; /* likewise */
+  __u64 last_event_ns;
+  __u64 forward_packets; /* initiator to responder */
+  __u64 forward_bytes;   /* at layer 3 */
+  __u64 reply_packets;
+  __u64 reply_bytes;
+  __u64 generation;
+  struct sl_flow_end initiator;
+  struct sl_flow_end responder;
+  __u32 egress_decision;  /* 0: the initiator is not a local isolated workload */
+  __u32 ingress_decision; /* 0: likewise for the responder */
+  __u32 flags;            /* SL_CT_* */
+  __u8 reason;            /* enum sl_drop_reason; SL_DROP_NONE: allowed */
+  __u8 hook;              /* enum sl_hook that decided */
+  __u8 tcp_flags;         /* of the packet that opened it */
+  __u8 icmp_type;         /* of the packet that opened it */
+  __u8 icmp_code;
+  __u8 pad[7];
+};
+SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 120, "sl_flow_entry");
+
+/* First fragment's ports, for the later ones. Key of `fragments` (LRU_HASH). */
+struct sl_fragment_key {
+  struct sl_addr src;
+  struct sl_addr dst;
+  __be32 id;
+  __u8 protocol;
+  __u8 pad[3];
+};
+SL_ABI_ASSERT(sizeof(struct sl_fragment_key) == 40, "sl_fragment_key");
+
+struct sl_fragment_value {
+  __be16 src_port;
+  __be16 dst_port;
+  __u8 tcp_flags;
+  __u8 icmp_type;
+  __u8 icmp_code;
+  __u8 pad;
+};
+SL_ABI_ASSERT(sizeof(struct sl_fragment_value) == 8, "sl_fragment_value");
+
+/* Idle times after which an entry no longer counts, nanoseconds. */
+#define SL_SECOND_NS 1000000000ULL
+#define SL_CT_TIMEOUT_TCP_ESTABLISHED (7200 * SL_SECOND_NS)
+#define SL_CT_TIMEOUT_TCP_OPENING (60 * SL_SECOND_NS)
+#define SL_CT_TIMEOUT_TCP_CLOSING (10 * SL_SECOND_NS)
+#define SL_CT_TIMEOUT_REPLIED (180 * SL_SECOND_NS)
+#define SL_CT_TIMEOUT_ONE_WAY (30 * SL_SECOND_NS)
+/* Longer than the kernel retransmits (tcp_retries2 = 15: 924 s), so that a cut connection stays cut. */
+#define SL_CT_TIMEOUT_CUT (1200 * SL_SECOND_NS)
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Hooks, counters, run-time settings and the flow events that the packet path sends while somebody watches. */
+#ifndef SLUICE_ABI_EVENTS_H
+#define SLUICE_ABI_EVENTS_H
+
+#include "conntrack.h"
+#include "drop_reasons.h"
+#include "types.h"
+
+/* X(NAME, label, direction) */
+#define SL_HOOKS(X)                        \
+  X(TC_FROM_POD, "tc_from_pod", "egress")  \
+  X(TC_TO_POD, "tc_to_pod", "ingress")     \
+  X(XDP_UPLINK, "xdp_uplink", "ingress")
+
+enum sl_hook {
+#define SL_X(name, label, direction) SL_HOOK_##name,
+  SL_HOOKS(SL_X)
+#undef SL_X
+      SL_HOOK_COUNT
+};
+
+struct sl_counter {
+  __u64 packets;
+  __u64 bytes; /* at layer 2 */
+};
+SL_ABI_ASSERT(sizeof(struct sl_counter) == 16, "sl_counter");
+
+/* `packets` (PERCPU_ARRAY of SL_HOOK_COUNT * SL_OUTCOME_COUNT): outcome = drop reason (0: forwarded), or AUDITED. */
+#define SL_OUTCOME_AUDITED SL_DROP_REASON_COUNT
+#define SL_OUTCOME_COUNT (SL_DROP_REASON_COUNT + 1)
+
+/* `endpoints` (PERCPU_ARRAY of SL_MAX_ENDPOINTS), by sl_address_value.endpoint. */
+struct sl_endpoint_counters {
+  struct sl_counter egress[SL_OUTCOME_COUNT];
+  struct sl_counter ingress[SL_OUTCOME_COUNT];
+};
+
+/* X(NAME, metric suffix): single per-CPU counters in `events_count` (PERCPU_ARRAY). */
+#define SL_COUNTERS(X)                                  \
+  X(FLOW_NEW, "flows_new")                              \
+  X(FLOW_CUT, "flows_cut")                              \
+  X(FLOW_REDECIDED, "flows_redecided")                  \
+  X(CT_PROMOTE_FAILED, "conntrack_promote_failed")      \
+  X(CT_INSERT_FAILED, "conntrack_insert_failed")        \
+  X(EVENT_LOST_RING_FULL, "events_lost_ring_full")      \
+  X(REDIRECT_PEER, "redirect_peer")                     \
+  X(REDIRECT_DEVMAP, "redirect_devmap")
+
+enum sl_counter_id {
+#define SL_X(name, label) SL_COUNTER_##name,
+  SL_COUNTERS(SL_X)
+#undef SL_X
+      SL_COUNTER_COUNT
+};
+
+enum sl_setting_flags {
+  SL_SETTING_EVENTS = 1 << 0,          /* somebody watches: send flow events */
+  SL_SETTING_REDIRECT = 1 << 1,        /* short cuts by bpf_redirect_peer and devmap are on */
+  SL_SETTING_KEEP_ESTABLISHED = 1 << 2 /* a newer generation does not cut live flows */
+};
+
+/* `settings` (ARRAY of 1). */
+struct sl_settings {
+  __u32 flags; /* SL_SETTING_* */
+  __u32 pad;
+};
+SL_ABI_ASSERT(sizeof(struct sl_settings) == 8, "sl_settings");
+
+/* `interfaces` (HASH by ifindex of __u32): interfaces whose packets a Sluice program has judged and counted. */
+enum sl_interface_flags {
+  SL_INTERFACE_POD = 1 << 0,    /* host end of a local workload's veth: tc/from_pod is attached */
+  SL_INTERFACE_UPLINK = 1 << 1, /* xdp/uplink is attached */
+  SL_INTERFACE_XMIT = 1 << 2,   /* the veth's peer takes frames by devmap (GRO or XDP at its end) */
+};
+struct sl_interface {
+  __u32 flags;        /* SL_INTERFACE_* */
+  __u32 bridge;       /* ifindex of the bridge it is a plain forwarding port of; 0: none */
+  __u8 pod_mac[6];    /* of the pod's end */
+  __u8 pad[2];
+};
+SL_ABI_ASSERT(sizeof(struct sl_interface) == 16, "sl_interface");
+
+enum sl_flow_event_type {
+  SL_FLOW_NEW = 1,
+  SL_FLOW_UPDATE = 2,
+  SL_FLOW_END = 3,
+};
+
+/* One record of the ring buffer `flow_events`. */
+struct sl_flow_event {
+  __u64 time_ns; /* CLOCK_MONOTONIC */
+  struct sl_flow_key key;
+  struct sl_flow_entry entry; /* as it was after this packet */
+  __u32 ifindex;
+  __u8 type;      /* enum sl_flow_event_type */
+  __u8 reply;     /* 1: the packet went from responder to initiator */
+  __u8 pad[2];
+};
+SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 176, "sl_flow_event");
+
+/* Time between two events of one flow that goes on, nanoseconds. */
+#define SL_FLOW_EVENT_INTERVAL (5 * SL_SECOND_NS)
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What the policy compiler writes and the packet path reads.
+ *
+ * Two copies ("slots") of every policy table live in the same maps, told apart by `slot` in the key. The
+ * packet path reads the generation number once per packet; generation & 1 is the slot it judges by. User space
+ * edits only the other slot and then stores generation + 1: no packet sees half of a change.
+ *
+ * A decision for one direction of one workload (see bpf/lib/policy.bpf.h):
+ *   1. peers[{slot, ruleset, identity of the peer}], else peers[{slot, ruleset, the identity's kind}]
+ *      gives a range of the `ports` array;
+ *   2. binary search there for the last entry whose `start` is not above protocol << 16 | port.
+ */
+#ifndef SLUICE_ABI_POLICY_H
+#define SLUICE_ABI_POLICY_H
+
+#include "types.h"
+
+#define SL_SLOTS 2
+
+/* Ruleset 0: the workload is not isolated in that direction, everything is allowed. */
+#define SL_RULESET_NONE 0
+
+/* Identities. A number below SL_IDENTITY_FIRST is reserved; the top two bits of the others are the kind. */
+#define SL_IDENTITY_UNKNOWN 0
+#define SL_IDENTITY_KIND_SHIFT 30
+#define SL_IDENTITY_FIRST 256
+enum sl_identity_kind {
+  SL_KIND_WORKLOAD = 0, /* a pod: namespace, labels, named ports, and the longest policy prefix around its address */
+  SL_KIND_NODE = 1,     /* an address of this node */
+  SL_KIND_WORLD4 = 2,   /* any other IPv4 address, by the longest policy prefix around it */
+  SL_KIND_WORLD6 = 3,   /* any other IPv6 address */
+  SL_KIND_COUNT = 4
+};
+/* Key for a ruleset's entry for all identities of a kind that have no entry of their own: 1 + kind. */
+#define SL_IDENTITY_ANY_OF_KIND(kind) (1 + (kind))
+/* An outside address that no policy prefix contains: the kind in the top bits, and this number below. */
+#define SL_IDENTITY_PLAIN 255
+
+/* Key of `addresses` (HASH): every known pod address and every address of this node. */
+struct sl_address_key {
+  struct sl_addr addr;
+  __u32 slot;
+};
+SL_ABI_ASSERT(sizeof(struct sl_address_key) == 20, "sl_address_key");
+
+struct sl_address_value {
+  __u32 identity;
+  __u32 workload;        /* hash of namespace/name/uid; 0: none (a node address) */
+  __u32 ifindex;         /* host end of the local workload's veth; 0: not local */
+  __u32 endpoint;        /* dense number of a local workload, 1..SL_MAX_ENDPOINTS-1; 0: not local */
+  __u32 egress_ruleset;  /* local workloads only; SL_RULESET_NONE: not isolated */
+  __u32 ingress_ruleset; /* likewise */
+};
+SL_ABI_ASSERT(sizeof(struct sl_address_value) == 24, "sl_address_value");
+
+/* Key of `prefixes` (LPM_TRIE): the distinct prefixes of all ipBlocks. prefixlen counts the slot's 32 bits too;
+ * for IPv4 it is 32 + 96 + length. The slot is in network byte order so that tries of both slots part at the top. */
+struct sl_prefix_key {
+  __u32 prefixlen;
+  __be32 slot;
+  struct sl_addr addr;
+};
+SL_ABI_ASSERT(sizeof(struct sl_prefix_key) == 24, "sl_prefix_key");
+
+struct sl_prefix_value {
+  __u32 identity;
+};
+SL_ABI_ASSERT(sizeof(struct sl_prefix_value) == 4, "sl_prefix_value");
+
+/* Key of `peers` (HASH). */
+struct sl_peer_key {
+  __u32 slot;
+  __u32 ruleset;
+  __u32 identity; /* or SL_IDENTITY_ANY_OF_KIND(kind) */
+};
+SL_ABI_ASSERT(sizeof(struct sl_peer_key) == 12, "sl_peer_key");
+
+/* A range of the `ports` array, relative to the slot's half of it. count >= 1 and the first start is 0. */
+struct sl_peer_value {
+  __u32 first;
+  __u32 count;
+};
+SL_ABI_ASSERT(sizeof(struct sl_peer_value) == 8, "sl_peer_value");
+
+enum sl_verdict {
+  SL_VERDICT_DENY = 0,
+  SL_VERDICT_ALLOW = 1,
+};
+
+#define SL_PORT_AUDIT 1 /* flags: a policy in audit would have denied what is allowed here */
+
+/* Value of `ports` (ARRAY): from (protocol, port) `start` on, up to the next entry's start, this is the answer. */
+struct sl_port_entry {
+  __u32 start;    /* protocol << 16 | destination port, host order; port 0 for protocols without ports */
+  __u32 decision; /* names the policies and rules in user space; see policy/decision.h */
+  __u8 verdict;   /* enum sl_verdict */
+  __u8 flags;     /* SL_PORT_* */
+  __u8 pad[2];
+};
+SL_ABI_ASSERT(sizeof(struct sl_port_entry) == 12, "sl_port_entry");
+
+/* Longest binary search in one range: 2^18 entries. */
+#define SL_MAX_SEARCH_STEPS 18
+#define SL_MAX_ENDPOINTS 4096
+
+#endif

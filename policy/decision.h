@@ -1,0 +1,39 @@
+// What decided a flow in one direction, and the number that stands for it in the kernel.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "policy/model.h"
+
+namespace sluice::policy {
+
+enum class Effect { kAllow, kDeny, kDefaultDeny, kAudit };
+const char* EffectName(Effect effect);  // "ALLOW", "DENY", "DEFAULT_DENY", "AUDIT"
+
+// One policy's part in a decision.
+struct Contribution {
+  NetworkPolicy::Api api = NetworkPolicy::Api::kKubernetes;
+  ObjectName policy;
+  std::string rule;  // "ingress[0]"; empty for a default deny
+  Effect effect = Effect::kAllow;
+  // Effect kAudit only: what the policy (or the audit rule) would have done.
+  Effect would = Effect::kAllow;
+  auto operator<=>(const Contribution&) const = default;
+};
+
+// The answer for one direction at one workload.
+struct Decision {
+  bool allowed = true;
+  bool audit_denied = false;  // allowed, but a policy in audit would have denied it
+  // The rules that allow, or the rules that deny, or the isolating policies (default deny); then the audit notes.
+  // Empty: the workload is not isolated in this direction.
+  std::vector<Contribution> contributions;
+  auto operator<=>(const Decision&) const = default;
+};
+
+// Number for `decision`: a hash of its content, so that a restart finds the same; never 0.
+std::uint32_t DecisionHash(const Decision& decision);
+
+}  // namespace sluice::policy
