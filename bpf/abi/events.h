@@ -26,17 +26,17 @@ struct sl_counter {
 };
 SL_ABI_ASSERT(sizeof(struct sl_counter) == 16, "sl_counter");
 
-/* `packets` (PERCPU_ARRAY of SL_HOOK_COUNT * SL_OUTCOME_COUNT): outcome = drop reason (0: forwarded), or AUDITED. */
+/* `packet_counts` (PERCPU_ARRAY of SL_HOOK_COUNT * SL_OUTCOME_COUNT): outcome = drop reason (0: forwarded), or AUDITED. */
 #define SL_OUTCOME_AUDITED SL_DROP_REASON_COUNT
 #define SL_OUTCOME_COUNT (SL_DROP_REASON_COUNT + 1)
 
-/* `endpoints` (PERCPU_ARRAY of SL_MAX_ENDPOINTS), by sl_address_value.endpoint. */
+/* `endpoint_counts` (PERCPU_ARRAY of SL_MAX_ENDPOINTS), by sl_address_value.endpoint. */
 struct sl_endpoint_counters {
   struct sl_counter egress[SL_OUTCOME_COUNT];
   struct sl_counter ingress[SL_OUTCOME_COUNT];
 };
 
-/* X(NAME, metric suffix): single per-CPU counters in `events_count` (PERCPU_ARRAY). */
+/* X(NAME, metric suffix): single per-CPU counters in `event_counts` (PERCPU_ARRAY). */
 #define SL_COUNTERS(X)                                  \
   X(FLOW_NEW, "flows_new")                              \
   X(FLOW_CUT, "flows_cut")                              \
@@ -78,8 +78,9 @@ struct sl_interface {
   __u32 bridge;       /* ifindex of the bridge it is a plain forwarding port of; 0: none */
   __u8 pod_mac[6];    /* of the pod's end */
   __u8 pad[2];
+  struct sl_addr address; /* one of the workload's: names it for broadcast and multicast */
 };
-SL_ABI_ASSERT(sizeof(struct sl_interface) == 16, "sl_interface");
+SL_ABI_ASSERT(sizeof(struct sl_interface) == 32, "sl_interface");
 
 enum sl_flow_event_type {
   SL_FLOW_NEW = 1,

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The flow table: keys, look-up, time-outs, and what a packet changes in its flow. */
+#ifndef SLUICE_CONNTRACK_BPF_H
+#define SLUICE_CONNTRACK_BPF_H
+
+#include "bpf/lib/account.bpf.h"
+#include "bpf/lib/parse.bpf.h"
+
+/* -1, 0, 1 as memcmp over 16 bytes. */
+static __always_inline int sl_compare(const struct sl_addr *a, const struct sl_addr *b) {
+  const __u64 *x = (const __u64 *)a->bytes, *y = (const __u64 *)b->bytes;
+  for (int i = 0; i < 2; i++) {
+    __u64 p = bpf_be64_to_cpu(x[i]), q = bpf_be64_to_cpu(y[i]);
+    if (p != q) return p < q ? -1 : 1;
+  }
+  return 0;
+}
+
+/* Fills `key`; returns 1 when the tuple's source is the key's `hi` end. */
+static __always_inline int sl_flow_key_of(const struct sl_tuple *tuple, struct sl_flow_key *key) {
+  int order = sl_compare(&tuple->src, &tuple->dst);
+  if (!order) order = bpf_ntohs(tuple->src_port) > bpf_ntohs(tuple->dst_port) ? 1 : -1;
+  key->protocol = tuple->protocol;
+  key->pad[0] = key->pad[1] = key->pad[2] = 0;
+  if (order > 0) {
+    key->lo = tuple->dst;
+    key->hi = tuple->src;
+    key->lo_port = tuple->dst_port;
+    key->hi_port = tuple->src_port;
+    return 1;
+  }
+  key->lo = tuple->src;
+  key->hi = tuple->dst;
+  key->lo_port = tuple->src_port;
+  key->hi_port = tuple->dst_port;
+  return 0;
+}
+
+static __always_inline __u64 sl_flow_timeout(const struct sl_flow_entry *entry, __u8 protocol) {
+  __u32 flags = entry->flags;
+  if (flags & SL_CT_CUT) return SL_CT_TIMEOUT_CUT;
+  if (protocol == SL_IPPROTO_TCP) {
+    if ((flags & SL_CT_RESET) || ((flags & SL_CT_FIN_FORWARD) && (flags & SL_CT_FIN_REPLY)))
+      return SL_CT_TIMEOUT_TCP_CLOSING;
+    return (flags & SL_CT_ESTABLISHED) ? SL_CT_TIMEOUT_TCP_ESTABLISHED : SL_CT_TIMEOUT_TCP_OPENING;
+  }
+  return (flags & SL_CT_SEEN_REPLY) ? SL_CT_TIMEOUT_REPLIED : SL_CT_TIMEOUT_ONE_WAY;
+}
+
+static __always_inline int sl_flow_expired(const struct sl_flow_entry *entry, __u8 protocol, __u64 now) {
+  return now > entry->last_seen_ns && now - entry->last_seen_ns > sl_flow_timeout(entry, protocol);
+}
+
+/* The service of a flow as policy sees it: protocol << 16 | the responder's port. */
+static __always_inline __u32 sl_service(__u8 protocol, __be16 port) {
+  int has_ports = protocol == SL_IPPROTO_TCP || protocol == SL_IPPROTO_UDP || protocol == SL_IPPROTO_SCTP;
+  return (__u32)protocol << 16 | (has_ports ? bpf_ntohs(port) : 0);
+}
+
+/* A later fragment takes its ports from the first one, which leaves them here. */
+static __always_inline int sl_follow_fragment(struct sl_packet *packet) {
+  if (packet->fragment == SL_FRAGMENT_NONE) return SL_DROP_NONE;
+  struct sl_tuple *tuple = &packet->tuple;
+  struct sl_fragment_key key = {
+      .src = tuple->src, .dst = tuple->dst, .id = packet->fragment_id, .protocol = tuple->protocol};
+  if (packet->fragment == SL_FRAGMENT_FIRST) {
+    struct sl_fragment_value value = {.src_port = tuple->src_port,
+                                      .dst_port = tuple->dst_port,
+                                      .tcp_flags = packet->tcp_flags,
+                                      .icmp_type = packet->icmp_type,
+                                      .icmp_code = packet->icmp_code};
+    bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
+    return SL_DROP_NONE;
+  }
+  const struct sl_fragment_value *first = bpf_map_lookup_elem(&fragments, &key);
+  if (!first) return SL_DROP_FRAGMENT_NOT_FOUND;
+  tuple->src_port = first->src_port;
+  tuple->dst_port = first->dst_port;
+  packet->icmp_type = first->icmp_type;
+  packet->icmp_code = first->icmp_code;
+  return SL_DROP_NONE;
+}
+
+/* Both tables; `established` says which one. */
+static __always_inline struct sl_flow_entry *sl_flow_find(const struct sl_flow_key *key, int *established) {
+  struct sl_flow_entry *entry = bpf_map_lookup_elem(&ct_established, key);
+  *established = entry != 0;
+  return entry ?: bpf_map_lookup_elem(&ct_pending, key);
+}
+
+static __always_inline void sl_flow_forget(const struct sl_flow_key *key) {
+  bpf_map_delete_elem(&ct_established, key);
+  bpf_map_delete_elem(&ct_pending, key);
+}
+
+/* Counts the packet in its flow and moves the flow's state on. */
+static __always_inline void sl_flow_advance(struct sl_flow_entry *entry, const struct sl_packet *packet,
+                                            const struct sl_size *size, int reply, __u64 now) {
+  __u32 bytes = size->bytes - packet->l3_offset * size->packets;
+  if (reply) {
+    __sync_fetch_and_add(&entry->reply_packets, size->packets);
+    __sync_fetch_and_add(&entry->reply_bytes, bytes);
+  } else {
+    __sync_fetch_and_add(&entry->forward_packets, size->packets);
+    __sync_fetch_and_add(&entry->forward_bytes, bytes);
+  }
+  entry->last_seen_ns = now;
+  __u32 set = reply ? SL_CT_SEEN_REPLY : 0;
+  if (packet->tuple.protocol == SL_IPPROTO_TCP && packet->fragment != SL_FRAGMENT_LATER) {
+    if (packet->tcp_flags & SL_TCP_RST) set |= SL_CT_RESET;
+    if (packet->tcp_flags & SL_TCP_FIN) set |= reply ? SL_CT_FIN_REPLY : SL_CT_FIN_FORWARD;
+    if (!(packet->tcp_flags & SL_TCP_SYN) && ((entry->flags | set) & SL_CT_SEEN_REPLY)) set |= SL_CT_ESTABLISHED;
+  }
+  if (set & ~entry->flags) __sync_fetch_and_or(&entry->flags, set);
+}
+
+#endif

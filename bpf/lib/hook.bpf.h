@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What the entry points share: measuring and parsing an skb, and the outcome that is counted. */
+#ifndef SLUICE_HOOK_BPF_H
+#define SLUICE_HOOK_BPF_H
+
+#include <linux/pkt_cls.h>
+
+#include "bpf/lib/redirect.bpf.h"
+#include "bpf/lib/verdict.bpf.h"
+
+/* Longest part of a packet whose headers are looked at when they are not in the linear part. */
+#define SL_MAX_HEADERS 512
+
+static __always_inline void sl_measure(const struct __sk_buff *skb, struct sl_size *size) {
+  size->packets = skb->gso_segs ?: 1;
+  size->bytes = skb->len;
+}
+
+/* Into this CPU's judgement. Global for the same reason as sl_judge. Returns a drop reason. */
+__noinline int sl_parse_skb(struct __sk_buff *skb) {
+  __u32 zero = 0;
+  struct sl_judgement *j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return SL_DROP_RULESET_MISSING;
+  return sl_parse((void *)(long)skb->data, (void *)(long)skb->data_end, &j->packet);
+}
+
+__noinline int sl_parse_xdp(struct xdp_md *ctx) {
+  __u32 zero = 0;
+  struct sl_judgement *j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return SL_DROP_RULESET_MISSING;
+  return sl_parse((void *)(long)ctx->data, (void *)(long)ctx->data_end, &j->packet);
+}
+
+/* Parses the linear part; where the headers reach beyond it, pulls them in and parses once more. */
+static __always_inline int sl_parse_pulling(struct __sk_buff *skb, struct sl_judgement *j) {
+  int reason = sl_parse_skb(skb);
+  if (!reason || !j->packet.truncated) return reason;
+  __u32 linear = skb->data_end - skb->data, wanted = skb->len < SL_MAX_HEADERS ? skb->len : SL_MAX_HEADERS;
+  if (linear >= wanted || bpf_skb_pull_data(skb, wanted)) return reason;
+  __builtin_memset(&j->packet, 0, sizeof(j->packet));
+  return sl_parse_skb(skb);
+}
+
+static __always_inline __u32 sl_outcome(int reason, const struct sl_judgement *j) {
+  if (reason) return reason;
+  return j->audit ? SL_OUTCOME_AUDITED : SL_DROP_NONE;
+}
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Every map, once. Sizes are defaults; the loader sets those of the configuration. "Writer" is the only one who
+ * creates entries. What happens when a map is full is said at each.
+ */
+#ifndef SLUICE_MAPS_BPF_H
+#define SLUICE_MAPS_BPF_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/abi/conntrack.h"
+#include "bpf/abi/events.h"
+#include "bpf/abi/policy.h"
+
+/* Writer: agent. The number of the policy generation in force; mapped into the agent, stored with release order. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u64);
+} generation SEC(".maps");
+
+/* Writer: agent. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct sl_settings);
+} settings SEC(".maps");
+
+/* Writer: agent. Full: the new generation is refused, the old one stays in force. So for all policy maps. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 262144);
+  __type(key, struct sl_address_key);
+  __type(value, struct sl_address_value);
+} addresses SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 262144);
+  __type(key, struct sl_prefix_key);
+  __type(value, struct sl_prefix_value);
+} prefixes SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 2097152);
+  __type(key, struct sl_peer_key);
+  __type(value, struct sl_peer_value);
+} peers SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 524288);
+  __type(key, __u32);
+  __type(value, struct sl_port_entry);
+} ports SEC(".maps");
+
+/* Writer: agent, when it attaches to an interface. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 8192);
+  __type(key, __u32);
+  __type(value, struct sl_interface);
+} interfaces SEC(".maps");
+
+/* Writer: agent. Host ends of veths whose peers take frames. */
+struct {
+  __uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+  __uint(max_entries, 8192);
+  __type(key, __u32);
+  __type(value, __u32);
+} pod_devices SEC(".maps");
+
+/* Writer: packet path (moved here from ct_pending on the first reply). Full: the flow stays in ct_pending. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 262144);
+  __type(key, struct sl_flow_key);
+  __type(value, struct sl_flow_entry);
+} ct_established SEC(".maps");
+
+/* Writer: packet path. Full: the least recently used one-way flow goes; no room at all: CONNTRACK_FULL. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 131072);
+  __type(key, struct sl_flow_key);
+  __type(value, struct sl_flow_entry);
+} ct_pending SEC(".maps");
+
+/* Writer: packet path. Accounting only. Full: the least recently used record goes. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 32768);
+  __type(key, struct sl_flow_key);
+  __type(value, struct sl_flow_entry);
+} ct_denied SEC(".maps");
+
+/* Writer: packet path. Full: the oldest goes, its later fragments drop as FRAGMENT_NOT_FOUND. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 8192);
+  __type(key, struct sl_fragment_key);
+  __type(value, struct sl_fragment_value);
+} fragments SEC(".maps");
+
+/* Writer: packet path. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, SL_HOOK_COUNT * SL_OUTCOME_COUNT);
+  __type(key, __u32);
+  __type(value, struct sl_counter);
+} packet_counts SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, SL_MAX_ENDPOINTS);
+  __type(key, __u32);
+  __type(value, struct sl_endpoint_counters);
+} endpoint_counts SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, SL_COUNTER_COUNT);
+  __type(key, __u32);
+  __type(value, __u64);
+} event_counts SEC(".maps");
+
+/* Writer: packet path, only while settings say that somebody watches. Full: counted, the event is lost. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 4 << 20);
+} flow_events SEC(".maps");
+
+#endif

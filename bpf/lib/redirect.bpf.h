@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The short way to a local pod, taken only where the host's own forwarding would have led to the same veth. */
+#ifndef SLUICE_REDIRECT_BPF_H
+#define SLUICE_REDIRECT_BPF_H
+
+#include <linux/if_packet.h>
+
+#include "bpf/lib/maps.bpf.h"
+#include "bpf/lib/parse.bpf.h"
+
+#define SL_AF_INET 2
+#define SL_AF_INET6 10
+
+/* The FIB's question for this packet. */
+static __always_inline void sl_fill_fib(struct bpf_fib_lookup *fib, const struct sl_packet *packet, __u32 ifindex) {
+  const struct sl_tuple *tuple = &packet->tuple;
+  __builtin_memset(fib, 0, sizeof(*fib));
+  fib->ifindex = ifindex;
+  fib->l4_protocol = tuple->protocol;
+  fib->sport = tuple->src_port;
+  fib->dport = tuple->dst_port;
+  if (packet->ip_version == 4) {
+    fib->family = SL_AF_INET;
+    __builtin_memcpy(&fib->ipv4_src, tuple->src.bytes + 12, 4);
+    __builtin_memcpy(&fib->ipv4_dst, tuple->dst.bytes + 12, 4);
+  } else {
+    fib->family = SL_AF_INET6;
+    __builtin_memcpy(fib->ipv6_src, tuple->src.bytes, 16);
+    __builtin_memcpy(fib->ipv6_dst, tuple->dst.bytes, 16);
+  }
+}
+
+/* Routed: as a router does it. Returns 1 when the packet is ready for `to_ifindex`. */
+static __always_inline int sl_route_skb(struct __sk_buff *skb, const struct sl_packet *packet, __u32 to_ifindex) {
+  struct bpf_fib_lookup fib;
+  __u8 macs[12];
+  __u8 ttl;
+  __u32 ttl_offset = packet->l3_offset + (packet->ip_version == 4 ? 8 : 7);
+  if (bpf_skb_load_bytes(skb, ttl_offset, &ttl, 1) || ttl <= 1) return 0; /* the stack answers "time exceeded" */
+  sl_fill_fib(&fib, packet, skb->ifindex);
+  if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
+  if (packet->ip_version == 4) {
+    __be16 old_word, new_word;
+    if (bpf_skb_load_bytes(skb, ttl_offset, &old_word, 2)) return 0;
+    new_word = bpf_htons(bpf_ntohs(old_word) - 0x100);
+    if (bpf_l3_csum_replace(skb, packet->l3_offset + 10, old_word, new_word, 2)) return 0;
+    if (bpf_skb_store_bytes(skb, ttl_offset, &new_word, 2, 0)) return 0;
+  } else {
+    ttl--;
+    if (bpf_skb_store_bytes(skb, ttl_offset, &ttl, 1, 0)) return 0;
+  }
+  __builtin_memcpy(macs, fib.dmac, 6);
+  __builtin_memcpy(macs + 6, fib.smac, 6);
+  return bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0) == 0;
+}
+
+/* Bridged: both are plain ports of one bridge and the frame is addressed to that pod. */
+static __always_inline int sl_bridges_to(struct __sk_buff *skb, __u32 to_ifindex) {
+  __u32 from_ifindex = skb->ifindex;
+  __u8 destination[6];
+  const struct sl_interface *from = bpf_map_lookup_elem(&interfaces, &from_ifindex);
+  const struct sl_interface *to = bpf_map_lookup_elem(&interfaces, &to_ifindex);
+  if (!from || !to || !from->bridge || from->bridge != to->bridge) return 0;
+  if (bpf_skb_load_bytes(skb, 0, destination, 6)) return 0;
+  for (int i = 0; i < 6; i++)
+    if (destination[i] != to->pod_mac[i]) return 0;
+  return 1;
+}
+
+/* tc_from_pod: 1 when the packet may go straight into the receiver's namespace. */
+static __always_inline int sl_can_redirect_skb(struct __sk_buff *skb, const struct sl_packet *packet,
+                                               __u32 to_ifindex) {
+  if (!to_ifindex || to_ifindex == skb->ifindex || packet->has_vlan || skb->vlan_present) return 0;
+  if (skb->pkt_type == PACKET_HOST) return sl_route_skb(skb, packet, to_ifindex);
+  if (skb->pkt_type == PACKET_OTHERHOST) return sl_bridges_to(skb, to_ifindex);
+  return 0;
+}
+
+/* xdp_uplink: as sl_route_skb, towards a veth whose peer takes frames. */
+static __always_inline int sl_route_xdp(struct xdp_md *ctx, const struct sl_packet *packet, __u32 to_ifindex) {
+  struct bpf_fib_lookup fib;
+  const struct sl_interface *to = bpf_map_lookup_elem(&interfaces, &to_ifindex);
+  if (!to || !(to->flags & SL_INTERFACE_XMIT) || packet->has_vlan) return 0;
+  sl_fill_fib(&fib, packet, ctx->ingress_ifindex);
+  fib.tot_len = (__u16)(ctx->data_end - ctx->data - SL_ETH_LEN);
+  if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
+  __u8 *data = (__u8 *)(long)ctx->data;
+  const __u8 *data_end = (__u8 *)(long)ctx->data_end;
+  if (data + SL_ETH_LEN + SL_IPV6_LEN > data_end && data + SL_ETH_LEN + SL_IPV4_LEN > data_end) return 0;
+  if (packet->ip_version == 4) {
+    __u8 *ip = data + SL_ETH_LEN;
+    if (ip + SL_IPV4_LEN > data_end || ip[8] <= 1) return 0;
+    ip[8]--;
+    /* RFC 1624: the word that holds the TTL fell by 0x100. */
+    __u32 sum = (__u32)sl_read16(ip + 10) + 0x100;
+    sum = (sum & 0xffff) + (sum >> 16);
+    ip[10] = sum >> 8;
+    ip[11] = sum;
+  } else {
+    __u8 *ip = data + SL_ETH_LEN;
+    if (ip + SL_IPV6_LEN > data_end || ip[7] <= 1) return 0;
+    ip[7]--;
+  }
+  __builtin_memcpy(data, fib.dmac, 6);
+  __builtin_memcpy(data + 6, fib.smac, 6);
+  return 1;
+}
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * THE decision, for XDP and tc alike: packet -> flow -> verdict.
+ *
+ *   known flow, decided under this generation   its verdict
+ *   known flow, older generation                decide again as its initiator opened it; a denial cuts it
+ *   ICMP error about a known, allowed flow      passes
+ *   anything else                               a new flow: anti-spoofing, policy at both ends, one entry
+ */
+#ifndef SLUICE_VERDICT_BPF_H
+#define SLUICE_VERDICT_BPF_H
+
+#include "bpf/lib/conntrack.bpf.h"
+#include "bpf/lib/policy.bpf.h"
+
+/* One packet's working memory: what a hook knows about it, and what it is told. Per CPU: it would not fit the stack. */
+struct sl_judgement {
+  struct sl_packet packet;
+  struct sl_flow_key key;
+  struct sl_flow_key inner_key;
+  struct sl_flow_entry fresh;
+  struct sl_policy_question question;
+  __u64 gen;
+  __u64 now;
+  /* in */
+  __u32 hook;           /* enum sl_hook */
+  __u32 ifindex;        /* the hook's interface */
+  __u32 setting_flags;  /* SL_SETTING_* */
+  __u8 from_node;       /* tc_to_pod: the node itself sent it */
+  __u8 counted;         /* an earlier Sluice hook has counted it in its flow */
+  __u8 pad[2];
+  struct sl_size size;
+  /* out */
+  __u32 to_ifindex;     /* host end of the local receiver's veth; 0: not local */
+  __u32 from_endpoint;  /* of the sender; 0: not local */
+  __u32 to_endpoint;    /* of the receiver; 0: not local */
+  __u32 audit;          /* forwarded, but a policy in audit would have denied it */
+  __u32 not_ours;       /* xdp_uplink: for no local workload; passes untouched */
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct sl_judgement);
+} judgements SEC(".maps");
+
+static __always_inline __u64 sl_generation(void) {
+  __u32 zero = 0;
+  volatile __u64 *value = bpf_map_lookup_elem(&generation, &zero);
+  return value ? *value : 0;
+}
+
+static __always_inline void sl_end_of(struct sl_flow_end *end, const struct sl_address_value *who) {
+  end->identity = who->identity;
+  end->workload = who->workload;
+  end->endpoint = who->endpoint;
+  end->ifindex = who->ifindex;
+}
+
+/* The packet must have come from, or go to, the interface its flow belongs to. */
+static __always_inline int sl_at_its_interface(const struct sl_judgement *j, const struct sl_flow_end *sender,
+                                               const struct sl_flow_end *receiver) {
+  if (j->hook == SL_HOOK_TC_FROM_POD) return sender->ifindex == j->ifindex;
+  if (j->hook == SL_HOOK_TC_TO_POD) return receiver->ifindex == j->ifindex;
+  return !sender->ifindex && receiver->ifindex;
+}
+
+/* Decides a known flow again under this generation. Returns 0 when an end belongs to somebody else now: start clean. */
+static __noinline int sl_redecide(struct sl_judgement *j, const struct sl_flow_key *key, struct sl_flow_entry *entry) {
+  struct sl_policy_question *q = &j->question;
+  int hi = entry->flags & SL_CT_INITIATOR_HI;
+  q->slot = j->gen & 1;
+  sl_resolve(hi ? &key->hi : &key->lo, q->slot, &q->source);
+  sl_resolve(hi ? &key->lo : &key->hi, q->slot, &q->destination);
+  if (q->source.workload != entry->initiator.workload || q->destination.workload != entry->responder.workload ||
+      q->source.endpoint != entry->initiator.endpoint || q->destination.endpoint != entry->responder.endpoint)
+    return 0;
+  q->service = sl_service(key->protocol, hi ? key->lo_port : key->hi_port);
+  q->from_node = entry->flags & SL_CT_FROM_NODE;
+  int reason = sl_decide(q);
+  sl_count_event(SL_COUNTER_FLOW_REDECIDED);
+  if (reason && (j->setting_flags & SL_SETTING_KEEP_ESTABLISHED) && !(entry->flags & SL_CT_CUT) &&
+      (entry->flags & SL_CT_SEEN_REPLY)) {
+    entry->generation = j->gen;
+    return 1;
+  }
+  if (entry->reason != reason) {
+    entry->last_event_ns = 0; /* say so with this packet */
+    if (reason) sl_count_event(SL_COUNTER_FLOW_CUT);
+  }
+  sl_end_of(&entry->initiator, &q->source);
+  sl_end_of(&entry->responder, &q->destination);
+  entry->egress_decision = q->egress_decision;
+  entry->ingress_decision = q->ingress_decision;
+  entry->reason = reason;
+  __u32 flags = entry->flags & ~(__u32)(SL_CT_CUT | SL_CT_AUDIT);
+  if (reason) flags |= SL_CT_CUT;
+  if (q->audit) flags |= SL_CT_AUDIT;
+  entry->flags = flags;
+  barrier();
+  entry->generation = j->gen; /* last: who sees it sees the verdict too */
+  return 1;
+}
+
+static __always_inline void sl_report(const struct sl_judgement *j, struct sl_flow_entry *entry, int reply) {
+  if (!(j->setting_flags & SL_SETTING_EVENTS)) return;
+  __u64 last = entry->last_event_ns;
+  if (last && j->now - last < SL_FLOW_EVENT_INTERVAL) return;
+  entry->last_event_ns = j->now;
+  sl_send_event(&j->key, entry, j->ifindex, SL_FLOW_UPDATE, reply);
+}
+
+/* A denied flow's record: it decides nothing. */
+static __always_inline void sl_account_denied(struct sl_judgement *j) {
+  struct sl_flow_entry *entry = bpf_map_lookup_elem(&ct_denied, &j->key);
+  if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason) {
+    sl_flow_advance(entry, &j->packet, &j->size, 0, j->now);
+    sl_report(j, entry, 0);
+    return;
+  }
+  sl_flow_advance(&j->fresh, &j->packet, &j->size, 0, j->now);
+  if (bpf_map_update_elem(&ct_denied, &j->key, &j->fresh, BPF_ANY)) sl_count_event(SL_COUNTER_CT_INSERT_FAILED);
+  if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, &j->fresh, j->ifindex, SL_FLOW_NEW, 0);
+}
+
+/* A packet of a known flow. */
+static __always_inline int sl_judge_known(struct sl_judgement *j, struct sl_flow_entry *entry, int established,
+                                          int reply) {
+  const struct sl_flow_end *sender = reply ? &entry->responder : &entry->initiator;
+  const struct sl_flow_end *receiver = reply ? &entry->initiator : &entry->responder;
+  j->from_endpoint = sender->endpoint;
+  j->to_endpoint = receiver->endpoint;
+  j->to_ifindex = receiver->ifindex;
+  j->audit = !!(entry->flags & SL_CT_AUDIT);
+  if (entry->reason) {
+    entry->last_seen_ns = j->now;
+    sl_report(j, entry, reply);
+    return entry->reason;
+  }
+  if (!j->counted) sl_flow_advance(entry, &j->packet, &j->size, reply, j->now);
+  sl_report(j, entry, reply);
+  if (reply && !established) {
+    if (bpf_map_update_elem(&ct_established, &j->key, entry, BPF_NOEXIST) == 0)
+      bpf_map_delete_elem(&ct_pending, &j->key);
+    else
+      sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
+  }
+  return SL_DROP_NONE;
+}
+
+/* A SYN begins a new connection where the old one is over or cut. */
+static __always_inline int sl_reopens(const struct sl_flow_entry *entry, const struct sl_packet *packet) {
+  if (packet->tuple.protocol != SL_IPPROTO_TCP || packet->fragment == SL_FRAGMENT_LATER) return 0;
+  if ((packet->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) != SL_TCP_SYN) return 0;
+  return (entry->flags & (SL_CT_RESET | SL_CT_CUT)) ||
+         ((entry->flags & SL_CT_FIN_FORWARD) && (entry->flags & SL_CT_FIN_REPLY));
+}
+
+/* An ICMP error goes where the packet that it quotes came from; it passes when that packet's flow may. */
+static __always_inline int sl_is_related(struct sl_judgement *j) {
+  const struct sl_packet *packet = &j->packet;
+  int established;
+  if (!packet->is_icmp_error) return 0;
+  int src_hi = sl_flow_key_of(&packet->inner, &j->inner_key);
+  struct sl_flow_entry *entry = sl_flow_find(&j->inner_key, &established);
+  if (!entry || sl_flow_expired(entry, j->inner_key.protocol, j->now)) return 0;
+  if (entry->generation < j->gen && !sl_redecide(j, &j->inner_key, entry)) return 0;
+  if (entry->reason) return 0;
+  int inner_is_reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
+  const struct sl_flow_end *target = inner_is_reply ? &entry->responder : &entry->initiator;
+  const struct sl_flow_end *other = inner_is_reply ? &entry->initiator : &entry->responder;
+  /* Routers on the way may send it too, but a pod only about its own flows and from its own address. */
+  if (j->hook == SL_HOOK_TC_FROM_POD &&
+      (other->ifindex != j->ifindex || sl_compare(&packet->tuple.src, &packet->inner.dst)))
+    return 0;
+  if (sl_compare(&packet->tuple.dst, &packet->inner.src)) return 0;
+  j->from_endpoint = j->hook == SL_HOOK_TC_FROM_POD ? other->endpoint : 0;
+  j->to_endpoint = target->endpoint;
+  j->to_ifindex = target->ifindex;
+  return 1;
+}
+
+/* At tc_to_pod the receiver is who is behind the interface, also of broadcast and multicast. */
+static __always_inline int sl_resolve_receiver(const struct sl_judgement *j, struct sl_address_value *who) {
+  if (who->ifindex == j->ifindex) return SL_DROP_NONE;
+  const struct sl_interface *interface = bpf_map_lookup_elem(&interfaces, &j->ifindex);
+  if (!interface) return SL_DROP_UNKNOWN_ENDPOINT;
+  sl_resolve(&interface->address, j->gen & 1, who);
+  return who->ifindex == j->ifindex ? SL_DROP_NONE : SL_DROP_UNKNOWN_ENDPOINT;
+}
+
+static __always_inline int sl_check_source(const struct sl_judgement *j, const struct sl_address_value *source) {
+  if (j->hook == SL_HOOK_TC_FROM_POD && source->ifindex != j->ifindex)
+    return bpf_map_lookup_elem(&interfaces, &j->ifindex) ? SL_DROP_SPOOFED_SOURCE : SL_DROP_UNKNOWN_ENDPOINT;
+  /* What lives on this node cannot come in from the wire. */
+  if (j->hook == SL_HOOK_XDP_UPLINK &&
+      (source->ifindex || source->identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE))
+    return SL_DROP_SPOOFED_SOURCE;
+  return SL_DROP_NONE;
+}
+
+static __always_inline int sl_judge_new(struct sl_judgement *j, int src_hi) {
+  const struct sl_packet *packet = &j->packet;
+  struct sl_policy_question *q = &j->question;
+  struct sl_flow_entry *fresh = &j->fresh;
+  __builtin_memset(q, 0, sizeof(*q));
+  q->slot = j->gen & 1;
+  q->service = sl_service(packet->tuple.protocol, packet->tuple.dst_port);
+  q->from_node = j->from_node;
+  sl_resolve(&packet->tuple.dst, q->slot, &q->destination);
+  if (j->hook == SL_HOOK_XDP_UPLINK && !q->destination.ifindex) {
+    j->not_ours = 1;
+    return SL_DROP_NONE;
+  }
+  sl_resolve(&packet->tuple.src, q->slot, &q->source);
+  int reason = sl_check_source(j, &q->source);
+  if (!reason && j->hook == SL_HOOK_TC_TO_POD) reason = sl_resolve_receiver(j, &q->destination);
+  if (!reason) {
+    j->from_endpoint = q->source.endpoint;
+    j->to_endpoint = q->destination.endpoint;
+    j->to_ifindex = q->destination.ifindex;
+    reason = sl_decide(q);
+  }
+  __builtin_memset(fresh, 0, sizeof(*fresh));
+  fresh->created_ns = fresh->last_seen_ns = fresh->last_event_ns = j->now;
+  fresh->generation = j->gen;
+  sl_end_of(&fresh->initiator, &q->source);
+  sl_end_of(&fresh->responder, &q->destination);
+  fresh->egress_decision = q->egress_decision;
+  fresh->ingress_decision = q->ingress_decision;
+  fresh->flags = (src_hi ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) |
+                 (q->audit ? SL_CT_AUDIT : 0);
+  fresh->reason = reason;
+  fresh->hook = j->hook;
+  fresh->tcp_flags = packet->tcp_flags;
+  fresh->icmp_type = packet->icmp_type;
+  fresh->icmp_code = packet->icmp_code;
+  if (reason) {
+    sl_account_denied(j);
+    return reason;
+  }
+  j->audit = q->audit;
+  sl_flow_advance(fresh, packet, &j->size, 0, j->now);
+  if (bpf_map_update_elem(&ct_pending, &j->key, fresh, BPF_ANY)) {
+    sl_count_event(SL_COUNTER_CT_INSERT_FAILED);
+    return SL_DROP_CONNTRACK_FULL;
+  }
+  sl_count_event(SL_COUNTER_FLOW_NEW);
+  if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, fresh, j->ifindex, SL_FLOW_NEW, 0);
+  return SL_DROP_NONE;
+}
+
+/*
+ * The one decision, on this CPU's judgement. Returns SL_DROP_NONE (forward) or the one reason to drop.
+ * Global, so that the verifier checks it once and not on every path that leads here.
+ */
+__noinline int sl_judge(void) {
+  __u32 zero = 0;
+  struct sl_judgement *j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return SL_DROP_RULESET_MISSING;
+  struct sl_packet *packet = &j->packet;
+  struct sl_flow_key *key = &j->key;
+  int established;
+  int reason = sl_follow_fragment(packet);
+  if (reason) return reason;
+  j->gen = sl_generation();
+  j->now = sl_now();
+  int src_hi = sl_flow_key_of(&packet->tuple, key);
+  struct sl_flow_entry *entry = sl_flow_find(key, &established);
+  int over = entry && (sl_flow_expired(entry, key->protocol, j->now) || sl_reopens(entry, packet));
+  if (entry && !over) {
+    if (entry->generation < j->gen && !sl_redecide(j, key, entry)) {
+      over = 1;
+    } else {
+      int reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
+      if (sl_at_its_interface(j, reply ? &entry->responder : &entry->initiator,
+                              reply ? &entry->initiator : &entry->responder))
+        return sl_judge_known(j, entry, established, reply);
+    }
+  }
+  if (sl_is_related(j)) return SL_DROP_NONE;
+  /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
+  if (over) sl_flow_forget(key);
+  return sl_judge_new(j, src_hi);
+}
+
+/* The working memory, reset for one packet of `hook`. */
+static __always_inline struct sl_judgement *sl_begin(__u32 hook, __u32 ifindex) {
+  __u32 zero = 0;
+  struct sl_judgement *j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return 0;
+  __builtin_memset(&j->packet, 0, sizeof(j->packet));
+  j->hook = hook;
+  j->ifindex = ifindex;
+  j->setting_flags = sl_setting();
+  j->from_node = j->counted = 0;
+  j->to_ifindex = j->from_endpoint = j->to_endpoint = j->audit = j->not_ours = 0;
+  return j;
+}
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* tc egress of the host end of a pod's veth: what the pod receives through the host's stack. */
+#include "bpf/lib/hook.bpf.h"
+
+SEC("tc")
+int tc_to_pod(struct __sk_buff *skb) {
+  __u32 from = skb->ingress_ifindex;
+  struct sl_judgement *j = sl_begin(SL_HOOK_TC_TO_POD, skb->ifindex);
+  if (!j) return TC_ACT_SHOT;
+  j->from_node = from == 0; /* set by the kernel on every packet that came in by an interface */
+  j->counted = from && bpf_map_lookup_elem(&interfaces, &from);
+  sl_measure(skb, &j->size);
+  int reason = sl_parse_pulling(skb, j);
+  if (!reason && j->packet.kind == SL_PACKET_CONTROL) {
+    sl_count_packet(j->hook, SL_DROP_NONE, &j->size);
+    return TC_ACT_UNSPEC;
+  }
+  if (!reason) reason = sl_judge();
+  __u32 outcome = sl_outcome(reason, j);
+  sl_count_packet(j->hook, outcome, &j->size);
+  sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size);
+  return reason ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
