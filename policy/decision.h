@@ -33,7 +33,18 @@ struct Decision {
   auto operator<=>(const Decision&) const = default;
 };
 
+// What one policy that selects and isolates the subject says of a flow: which of its rules for `direction` match.
+struct PolicyMatch {
+  const NetworkPolicy* policy = nullptr;
+  std::vector<std::size_t> rules;  // ascending
+};
+
+// The answer of all policies that select and isolate one subject in `direction`, enforced and in audit together.
+Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches);
+
 // Number for `decision`: a hash of its content, so that a restart finds the same; never 0.
 std::uint32_t DecisionHash(const Decision& decision);
+// The bytes that are hashed: different for different decisions.
+std::string DecisionKey(const Decision& decision);
 
 }  // namespace sluice::policy
