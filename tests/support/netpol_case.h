@@ -1,0 +1,78 @@
+// The Kubernetes NetworkPolicy end-to-end cases (tests/data/netpol, schema in its README.md), rendered for one world
+// and one address family: per step the resources to apply, what to delete, and the full truth table to hold it to.
+//   SL_ASSIGN_OR_RETURN(NetpolWorld world, NetpolWorld::Load(directory));
+//   SL_ASSIGN_OR_RETURN(auto cases, LoadNetpolCases(directory, world, Family::kIpv6));
+// Plain values; safe to share once loaded. Errors: InvalidArgument with file, line and field.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "policy/model.h"
+
+namespace sluice::test {
+
+enum class Family { kIpv4, kIpv6 };
+
+// Where a pod is. With a netns or a host interface it is rendered as a Workload, else as a v1 Pod.
+struct PodPlace {
+  policy::Address ipv4;
+  policy::Address ipv6;
+  std::string netns;
+  std::string host_interface;
+  std::string interface = "eth0";  // inside the netns
+};
+using PodPlaces = std::map<policy::ObjectName, PodPlace>;
+
+struct NetpolWorld {
+  struct Pod {
+    policy::Labels labels;
+    PodPlace place;
+    const policy::Address& ip(Family family) const { return family == Family::kIpv4 ? place.ipv4 : place.ipv6; }
+  };
+  struct Port {
+    std::uint16_t number;
+    std::string protocol;
+  };
+  std::map<std::string, policy::Labels> namespaces;
+  std::map<policy::ObjectName, Pod> pods;
+  std::vector<Port> ports;  // each pod serves all of them
+
+  // Reads world.yaml of `directory`. A pod that is not in `places` is a v1 Pod at 10.1.0.N and fd00:1::N.
+  static StatusOr<NetpolWorld> Load(const std::string& directory, const PodPlaces& places = {});
+
+  std::string NamespaceYaml(const std::string& name) const;
+  std::string PodYaml(const policy::ObjectName& name) const;
+  std::string ToYaml() const;  // every namespace and pod
+};
+
+struct NetpolCell {
+  policy::ObjectName from;
+  policy::ObjectName to;
+  bool allowed = true;
+};
+
+struct NetpolStep {
+  std::string apply;                        // resources as YAML, policies and relabelled objects; may be empty
+  std::vector<policy::ResourceId> deletes;  // after `apply`
+  std::uint8_t protocol = policy::kTcp;
+  std::uint16_t port = 0;
+  std::vector<NetpolCell> cells;  // every ordered pair of two pods, sorted
+};
+
+struct NetpolCase {
+  int number = 0;  // 1..48
+  std::string name;
+  std::uint8_t context = policy::kTcp;  // the group that Kubernetes lists it in
+  std::vector<NetpolStep> steps;
+  std::vector<policy::ResourceId> policies;  // in force after the last step
+  std::string restore;                       // brings relabelled objects back; may be empty
+};
+
+// All cases of `directory`, sorted by number.
+StatusOr<std::vector<NetpolCase>> LoadNetpolCases(const std::string& directory, const NetpolWorld& world,
+                                                  Family family);
+
+}  // namespace sluice::test
