@@ -4,6 +4,7 @@
 #define SLUICE_CONNTRACK_BPF_H
 
 #include "bpf/lib/account.bpf.h"
+#include "bpf/lib/flow_timeout.h"
 #include "bpf/lib/parse.bpf.h"
 
 /* -1, 0, 1 as memcmp over 16 bytes. */
@@ -36,19 +37,8 @@ static __always_inline int sl_flow_key_of(const struct sl_tuple *tuple, struct s
   return 0;
 }
 
-static __always_inline __u64 sl_flow_timeout(const struct sl_flow_entry *entry, __u8 protocol) {
-  __u32 flags = entry->flags;
-  if (flags & SL_CT_CUT) return SL_CT_TIMEOUT_CUT;
-  if (protocol == SL_IPPROTO_TCP) {
-    if ((flags & SL_CT_RESET) || ((flags & SL_CT_FIN_FORWARD) && (flags & SL_CT_FIN_REPLY)))
-      return SL_CT_TIMEOUT_TCP_CLOSING;
-    return (flags & SL_CT_ESTABLISHED) ? SL_CT_TIMEOUT_TCP_ESTABLISHED : SL_CT_TIMEOUT_TCP_OPENING;
-  }
-  return (flags & SL_CT_SEEN_REPLY) ? SL_CT_TIMEOUT_REPLIED : SL_CT_TIMEOUT_ONE_WAY;
-}
-
 static __always_inline int sl_flow_expired(const struct sl_flow_entry *entry, __u8 protocol, __u64 now) {
-  return now > entry->last_seen_ns && now - entry->last_seen_ns > sl_flow_timeout(entry, protocol);
+  return now > entry->last_seen_ns && now - entry->last_seen_ns > sl_flow_timeout(entry->flags, protocol);
 }
 
 /* The service of a flow as policy sees it: protocol << 16 | the responder's port. */

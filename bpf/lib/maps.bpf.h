@@ -57,8 +57,10 @@ struct {
   __type(value, struct sl_peer_value);
 } peers SEC(".maps");
 
+/* Mapped into the agent, which edits the slot that is not in force. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 524288);
   __type(key, __u32);
   __type(value, struct sl_port_entry);

@@ -1,0 +1,139 @@
+// Typed access to one BPF map. Does not own the descriptor: the DatapathObject does, and outlives it.
+//   SL_RETURN_IF_ERROR(addresses.Put(key, value));
+// Errors name the map. Thread-safe as the bpf(2) calls are.
+#pragma once
+
+#include <bpf/bpf.h>
+
+#include <cerrno>
+#include <functional>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "ctrl/base/status.h"
+
+namespace sluice::bpf {
+
+template <typename K, typename V>
+class Map {
+  static_assert(std::is_trivially_copyable_v<K> && std::is_standard_layout_v<K>);
+  static_assert(std::has_unique_object_representations_v<K>, "hidden padding in a map key");
+  static_assert(std::is_trivially_copyable_v<V> && std::is_standard_layout_v<V>);
+  static_assert(std::has_unique_object_representations_v<V>, "hidden padding in a map value");
+
+ public:
+  Map() = default;
+
+  // InvalidArgument when the kernel's sizes are not those of K and V (per-CPU maps: V is one CPU's value).
+  static StatusOr<Map> Bind(int fd, std::string name) {
+    bpf_map_info info{};
+    __u32 length = sizeof(info);
+    if (bpf_obj_get_info_by_fd(fd, &info, &length) != 0) return ErrnoError(errno, "map {}: read its info", name);
+    if (info.key_size != sizeof(K) || info.value_size != sizeof(V))
+      return InvalidError("map {}: key and value have {} and {} bytes, expected {} and {}", name, info.key_size,
+                          info.value_size, sizeof(K), sizeof(V));
+    return Map(fd, std::move(name), info.max_entries);
+  }
+
+  Status Put(const K& key, const V& value) const {
+    if (bpf_map_update_elem(fd_, &key, &value, BPF_ANY) == 0) return OkStatus();
+    if (errno == E2BIG || errno == ENOSPC)
+      return MakeError(absl::StatusCode::kResourceExhausted, "map {} is full ({} entries)", name_, capacity_);
+    return ErrnoError(errno, "map {}: put", name_);
+  }
+
+  // Deleting what is not there is fine.
+  Status Delete(const K& key) const {
+    if (bpf_map_delete_elem(fd_, &key) == 0 || errno == ENOENT) return OkStatus();
+    return ErrnoError(errno, "map {}: delete", name_);
+  }
+
+  StatusOr<std::optional<V>> Get(const K& key) const {
+    V value;
+    if (bpf_map_lookup_elem(fd_, &key, &value) == 0) return std::optional<V>(value);
+    if (errno == ENOENT) return std::optional<V>();
+    return ErrnoError(errno, "map {}: get", name_);
+  }
+
+  // Every entry that stands still meanwhile is seen once; others perhaps. LPM tries and small maps.
+  Status ForEach(const std::function<void(const K&, const V&)>& visit) const {
+    K key, next;
+    const K* previous = nullptr;
+    for (std::uint64_t seen = 0; seen <= 4ULL * capacity_ && bpf_map_get_next_key(fd_, previous, &next) == 0; ++seen) {
+      V value;
+      if (bpf_map_lookup_elem(fd_, &next, &value) == 0) visit(next, value);
+      key = next;
+      previous = &key;
+    }
+    return OkStatus();
+  }
+
+  // As ForEach, in batches: for hash maps.
+  Status ForEachBatch(const std::function<void(const K&, const V&)>& visit) const {
+    std::uint32_t batch_size = 4096;
+    std::vector<K> keys(batch_size);
+    std::vector<V> values(batch_size);
+    __u32 in = 0, out = 0;
+    bool first = true;
+    for (;;) {
+      __u32 count = batch_size;
+      const int rc = bpf_map_lookup_batch(fd_, first ? nullptr : &in, &out, keys.data(), values.data(), &count, nullptr);
+      const int err = errno;
+      if (rc != 0 && err == ENOSPC) {  // one bucket holds more than a batch
+        batch_size *= 2;
+        keys.resize(batch_size);
+        values.resize(batch_size);
+        continue;
+      }
+      if (rc != 0 && err != ENOENT) return ErrnoError(err, "map {}: read a batch", name_);
+      for (__u32 i = 0; i < count; ++i) visit(keys[i], values[i]);
+      if (rc != 0) return OkStatus();
+      in = out;
+      first = false;
+    }
+  }
+
+  int fd() const { return fd_; }
+  const std::string& name() const { return name_; }
+  std::uint32_t capacity() const { return capacity_; }
+
+ private:
+  Map(int fd, std::string name, std::uint32_t capacity) : fd_(fd), name_(std::move(name)), capacity_(capacity) {}
+
+  int fd_ = -1;
+  std::string name_;
+  std::uint32_t capacity_ = 0;
+};
+
+// One value per CPU for each key.
+template <typename V>
+class PerCpuArray {
+ public:
+  PerCpuArray() = default;
+  PerCpuArray(int fd, std::string name, int cpus) : fd_(fd), name_(std::move(name)), cpus_(cpus) {}
+
+  // One value for each possible CPU.
+  StatusOr<std::vector<V>> Get(std::uint32_t index) const {
+    static_assert(sizeof(V) % 8 == 0, "the kernel lays per-CPU values out at multiples of 8");
+    std::vector<V> values(cpus_);
+    if (bpf_map_lookup_elem(fd_, &index, values.data()) != 0)
+      return ErrnoError(errno, "map {}: get {}", name_, index);
+    return values;
+  }
+
+  Status Zero(std::uint32_t index) const {
+    const std::vector<V> values(cpus_);
+    if (bpf_map_update_elem(fd_, &index, values.data(), BPF_ANY) != 0)
+      return ErrnoError(errno, "map {}: zero {}", name_, index);
+    return OkStatus();
+  }
+
+ private:
+  int fd_ = -1;
+  std::string name_;
+  int cpus_ = 0;
+};
+
+}  // namespace sluice::bpf

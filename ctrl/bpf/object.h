@@ -1,0 +1,59 @@
+// The packet path's BPF object: opened, sized, loaded, and its maps pinned or taken over from pins.
+// Owns all descriptors. Move-only by unique_ptr.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ctrl/base/fd.h"
+#include "ctrl/base/status.h"
+#include "ctrl/bpf/map.h"
+#include "ctrl/bpf/pin_layout.h"
+
+struct datapath_bpf;
+
+namespace sluice::bpf {
+
+struct ObjectOptions {
+  std::string pin_root;  // empty: nothing is pinned (tests)
+  std::uint32_t slot_addresses = 131072;
+  std::uint32_t slot_prefixes = 131072;
+  std::uint32_t slot_peers = 1048576;
+  std::uint32_t slot_ports = 262144;
+  std::uint32_t flows_established = 262144;
+  std::uint32_t flows_pending = 131072;
+  std::uint32_t flows_denied = 32768;
+  bool test_clock = false;  // the programs read SetTestClock's time
+};
+
+class DatapathObject {
+ public:
+  // FailedPrecondition with the verifier's last lines, or PermissionDenied naming the right that is missing.
+  static StatusOr<std::unique_ptr<DatapathObject>> Load(const ObjectOptions& options);
+  ~DatapathObject();
+  DatapathObject(const DatapathObject&) = delete;
+  DatapathObject& operator=(const DatapathObject&) = delete;
+
+  int program_fd(const std::string& name) const;  // -1: no such program
+  int map_fd(const std::string& name) const;      // -1: no such map
+  std::vector<std::string> map_names() const;
+  void SetTestClock(std::uint64_t ns);
+
+ private:
+  explicit DatapathObject(datapath_bpf* skeleton) : skeleton_(skeleton) {}
+  datapath_bpf* skeleton_;
+};
+
+// A map that an earlier process pinned.
+StatusOr<Fd> OpenPinnedMap(const std::string& path);
+
+struct ProgramSize {
+  std::string name;
+  std::uint32_t instructions = 0;  // after the verifier's rewriting
+  std::uint32_t verified = 0;      // instructions that the verifier walked
+};
+StatusOr<ProgramSize> ReadProgramSize(int program_fd);
+
+}  // namespace sluice::bpf

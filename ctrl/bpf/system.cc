@@ -1,0 +1,24 @@
+#include "ctrl/bpf/system.h"
+
+#include <bpf/libbpf.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace sluice::bpf {
+
+StatusOr<int> PossibleCpus() {
+  const int cpus = libbpf_num_possible_cpus();
+  if (cpus < 0) return ErrnoError(cpus, "count the possible CPUs");
+  return cpus;
+}
+
+Status WaitForRunningPrograms() {
+  // MEMBARRIER_CMD_GLOBAL is synchronize_rcu() (kernel/sched/membarrier.c); BPF programs run inside RCU read sections.
+  if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) return OkStatus();
+  return ErrnoError(errno, "wait for running programs (membarrier)");
+}
+
+}  // namespace sluice::bpf

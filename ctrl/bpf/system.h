@@ -1,0 +1,14 @@
+// The few facts about the running system that BPF code needs.
+#pragma once
+
+#include "ctrl/base/status.h"
+
+namespace sluice::bpf {
+
+// CPUs that the kernel may ever use: the number of values in a per-CPU entry.
+StatusOr<int> PossibleCpus();
+
+// Waits until every program that runs now has ended (an RCU grace period).
+Status WaitForRunningPrograms();
+
+}  // namespace sluice::bpf

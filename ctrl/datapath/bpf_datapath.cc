@@ -1,0 +1,368 @@
+#include "ctrl/datapath/bpf_datapath.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "ctrl/base/log.h"
+#include "ctrl/bpf/link.h"
+#include "ctrl/bpf/system.h"
+#include "policy/diff.h"
+
+namespace sluice::datapath {
+namespace {
+
+using policy::Address;
+using policy::Prefix;
+using policy::Tables;
+
+// Array values lie at multiples of 8 bytes (kernel/bpf/arraymap.c).
+constexpr std::size_t kPortStride = (sizeof(sl_port_entry) + 7) / 8 * 8;
+
+sl_address_key AddressKey(const Address& address, std::uint32_t slot) { return {address.abi(), slot}; }
+
+sl_prefix_key PrefixKey(const Prefix& prefix, std::uint32_t slot) {
+  return {static_cast<__u32>(32 + prefix.mapped_length()), htonl(slot), prefix.address().abi()};
+}
+
+sl_peer_key PeerKey(const Tables::PeerKey& key, std::uint32_t slot) { return {slot, key.ruleset, key.identity}; }
+
+Prefix PrefixOf(const sl_prefix_key& key) {
+  const Address address(key.addr);
+  const int mapped = static_cast<int>(key.prefixlen) - 32;
+  return Prefix(address, address.is_v4() ? mapped - 96 : mapped);
+}
+
+std::size_t PageAligned(std::size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
+
+StatusOr<void*> MapArray(int fd, std::size_t bytes, const char* name) {
+  void* memory = mmap(nullptr, PageAligned(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) return ErrnoError(errno, "map {} into memory", name);
+  return memory;
+}
+
+StatusOr<Fd> LockRoot(const std::string& bpf_root) {
+  std::error_code error;
+  std::filesystem::create_directories(bpf_root, error);
+  if (error) return ErrnoError(error.value(), "create {} (is a BPF file system mounted there?)", bpf_root);
+  Fd lock(open(bpf_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock.valid()) return ErrnoError(errno, "open {}", bpf_root);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno == EWOULDBLOCK)
+    return MakeError(absl::StatusCode::kAlreadyExists,
+                     "{} is in use by another agent; stop it, or give this one a --bpf-root of its own", bpf_root);
+  return ErrnoError(errno, "lock {}", bpf_root);
+}
+
+}  // namespace
+
+struct BpfDatapath::BoundMaps {
+  bpf::Map<sl_address_key, sl_address_value> addresses;
+  bpf::Map<sl_prefix_key, sl_prefix_value> prefixes;
+  bpf::Map<sl_peer_key, sl_peer_value> peers;
+  bpf::Map<__u32, sl_interface> interfaces;
+  bpf::Map<__u32, __u32> pod_devices;
+  bpf::Map<__u32, sl_settings> settings;
+  bpf::Map<sl_flow_key, sl_flow_entry> flows[3];  // by FlowTable
+  bpf::PerCpuArray<sl_counter> packet_counts;
+  bpf::PerCpuArray<sl_endpoint_counters> endpoint_counts;
+  bpf::PerCpuArray<__u64> event_counts;
+};
+
+BpfDatapath::BpfDatapath() : maps_(std::make_unique<BoundMaps>()) {}
+
+BpfDatapath::~BpfDatapath() {
+  if (generation_ != nullptr) munmap(generation_, PageAligned(sizeof(*generation_)));
+  if (ports_ != nullptr) munmap(ports_, ports_bytes_);
+}
+
+StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Open(const BpfDatapathOptions& options) {
+  SL_ASSIGN_OR_RETURN(Fd lock, LockRoot(options.bpf_root));
+  bpf::ObjectOptions object_options = options.object;
+  object_options.pin_root = options.bpf_root;
+  SL_ASSIGN_OR_RETURN(auto object, bpf::DatapathObject::Load(object_options));
+  SL_ASSIGN_OR_RETURN(auto datapath, Wrap(std::move(object), object_options));
+  datapath->root_lock_ = std::move(lock);
+  return datapath;
+}
+
+StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Wrap(std::unique_ptr<bpf::DatapathObject> object,
+                                                         const bpf::ObjectOptions& options) {
+  std::unique_ptr<BpfDatapath> datapath(new BpfDatapath());
+  datapath->object_ = std::move(object);
+  datapath->options_ = options;
+  datapath->pins_ = bpf::PinLayout(options.pin_root);
+  SL_RETURN_IF_ERROR(datapath->BindMaps());
+  SL_RETURN_IF_ERROR(datapath->MapMemory());
+  SL_RETURN_IF_ERROR(datapath->ReadSlots());
+  return datapath;
+}
+
+Status BpfDatapath::BindMaps() {
+  const auto bind = [this](auto& map, const char* name) -> Status {
+    using M = std::remove_reference_t<decltype(map)>;
+    SL_ASSIGN_OR_RETURN(map, M::Bind(object_->map_fd(name), name));
+    return OkStatus();
+  };
+  SL_RETURN_IF_ERROR(bind(maps_->addresses, "addresses"));
+  SL_RETURN_IF_ERROR(bind(maps_->prefixes, "prefixes"));
+  SL_RETURN_IF_ERROR(bind(maps_->peers, "peers"));
+  SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
+  SL_RETURN_IF_ERROR(bind(maps_->pod_devices, "pod_devices"));
+  SL_RETURN_IF_ERROR(bind(maps_->settings, "settings"));
+  SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kEstablished)], "ct_established"));
+  SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kPending)], "ct_pending"));
+  SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kDenied)], "ct_denied"));
+  SL_ASSIGN_OR_RETURN(const int cpus, bpf::PossibleCpus());
+  maps_->packet_counts = {object_->map_fd("packet_counts"), "packet_counts", cpus};
+  maps_->endpoint_counts = {object_->map_fd("endpoint_counts"), "endpoint_counts", cpus};
+  maps_->event_counts = {object_->map_fd("event_counts"), "event_counts", cpus};
+  SL_ASSIGN_OR_RETURN(ring_, bpf::RingReader::Open(object_->map_fd("flow_events"), [this](const void* record, size_t) {
+                        if (consume_ != nullptr) (*consume_)(*static_cast<const sl_flow_event*>(record));
+                      }));
+  return OkStatus();
+}
+
+Status BpfDatapath::MapMemory() {
+  SL_ASSIGN_OR_RETURN(void* const generation, MapArray(object_->map_fd("generation"), sizeof(*generation_), "generation"));
+  generation_ = static_cast<std::uint64_t*>(generation);
+  ports_bytes_ = PageAligned(SL_SLOTS * static_cast<std::size_t>(options_.slot_ports) * kPortStride);
+  SL_ASSIGN_OR_RETURN(void* const ports, MapArray(object_->map_fd("ports"), ports_bytes_, "ports"));
+  ports_ = static_cast<char*>(ports);
+  return OkStatus();
+}
+
+sl_port_entry* BpfDatapath::port_entry(std::uint32_t slot, std::uint32_t index) const {
+  return reinterpret_cast<sl_port_entry*>(ports_ + (static_cast<std::size_t>(slot) * options_.slot_ports + index) * kPortStride);
+}
+
+// What an earlier process left: the first Commit then changes only what differs.
+Status BpfDatapath::ReadSlots() {
+  for (Tables& slot : slots_) slot = {};
+  SL_RETURN_IF_ERROR(maps_->addresses.ForEachBatch([this](const sl_address_key& key, const sl_address_value& value) {
+    if (key.slot < SL_SLOTS) slots_[key.slot].addresses[Address(key.addr)] = value;
+  }));
+  SL_RETURN_IF_ERROR(maps_->prefixes.ForEach([this](const sl_prefix_key& key, const sl_prefix_value& value) {
+    if (const std::uint32_t slot = ntohl(key.slot); slot < SL_SLOTS) slots_[slot].prefixes[PrefixOf(key)] = value;
+  }));
+  SL_RETURN_IF_ERROR(maps_->peers.ForEachBatch([this](const sl_peer_key& key, const sl_peer_value& value) {
+    if (key.slot < SL_SLOTS) slots_[key.slot].peers[{key.ruleset, key.identity}] = value;
+  }));
+  for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
+    for (std::uint32_t index = 0; index < options_.slot_ports; ++index)
+      if (const sl_port_entry* entry = port_entry(slot, index); entry->decision != 0) slots_[slot].ports[index] = *entry;
+    slot_known_[slot] = true;
+  }
+  return OkStatus();
+}
+
+std::uint64_t BpfDatapath::generation() const {
+  return std::atomic_ref<std::uint64_t>(*generation_).load(std::memory_order_acquire);
+}
+
+Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
+  const policy::Plan plan = policy::Diff(slots_[slot], tables);
+  for (const auto& address : plan.addresses.deletes)
+    SL_RETURN_IF_ERROR(maps_->addresses.Delete(AddressKey(address, slot)));
+  for (const auto& prefix : plan.prefixes.deletes) SL_RETURN_IF_ERROR(maps_->prefixes.Delete(PrefixKey(prefix, slot)));
+  for (const auto& peer : plan.peers.deletes) SL_RETURN_IF_ERROR(maps_->peers.Delete(PeerKey(peer, slot)));
+  for (const auto index : plan.ports.deletes) *port_entry(slot, index) = {};
+  for (const auto& [index, entry] : plan.ports.puts) {
+    if (index >= options_.slot_ports)
+      return MakeError(absl::StatusCode::kResourceExhausted, "map ports is full ({} entries)", options_.slot_ports);
+    *port_entry(slot, index) = entry;
+  }
+  for (const auto& [peer, value] : plan.peers.puts) SL_RETURN_IF_ERROR(maps_->peers.Put(PeerKey(peer, slot), value));
+  for (const auto& [prefix, value] : plan.prefixes.puts)
+    SL_RETURN_IF_ERROR(maps_->prefixes.Put(PrefixKey(prefix, slot), value));
+  for (const auto& [address, value] : plan.addresses.puts)
+    SL_RETURN_IF_ERROR(maps_->addresses.Put(AddressKey(address, slot), value));
+  return OkStatus();
+}
+
+Status BpfDatapath::Commit(const Tables& tables) {
+  const std::uint64_t next = generation() + 1;
+  const std::uint32_t slot = next % SL_SLOTS;
+  if (!slot_known_[slot]) SL_RETURN_IF_ERROR(ReadSlots());
+  slot_known_[slot] = false;  // until it is known to be what `tables` says
+  SL_RETURN_IF_ERROR(Edit(slot, tables));
+  slots_[slot] = tables;
+  slot_known_[slot] = true;
+  std::atomic_ref<std::uint64_t>(*generation_).store(next, std::memory_order_release);
+  return bpf::WaitForRunningPrograms();
+}
+
+Status BpfDatapath::DescribeInterface(std::uint32_t ifindex, const sl_interface& facts) {
+  return maps_->interfaces.Put(ifindex, facts);
+}
+
+Status BpfDatapath::AttachPod(const PodInterface& pod) {
+  const struct {
+    const char* program;
+    bpf::TcDirection direction;
+  } attachments[] = {{"tc_from_pod", bpf::TcDirection::kIngress}, {"tc_to_pod", bpf::TcDirection::kEgress}};
+  for (const auto& [program, direction] : attachments) {
+    const std::string pin = pins_.link(program, pod.ifindex);
+    {
+      const std::lock_guard lock(attached_mutex_);
+      if (attached_.contains(pin)) continue;
+    }
+    auto mode = bpf::AttachTc(object_->program_fd(program), pod.ifindex, direction, pin);
+    if (!mode.ok()) return Annotate(mode.status(), fmt::format("attach {} to {}", program, pod.name));
+    const std::lock_guard lock(attached_mutex_);
+    attached_[pin] = {program, pod.name, pod.ifindex, *mode};
+  }
+  sl_interface facts = pod.facts;
+  facts.flags |= SL_INTERFACE_POD;
+  if (facts.flags & SL_INTERFACE_XMIT) {
+    // Generic names only: the redirect is a short cut, enforcement does not depend on it.
+    if (Status status = maps_->pod_devices.Put(pod.ifindex, pod.ifindex); !status.ok()) {
+      LogWarn("{}: no redirect from XDP: {}", pod.name, Message(status));
+      facts.flags &= ~static_cast<__u32>(SL_INTERFACE_XMIT);
+    }
+  }
+  return maps_->interfaces.Put(pod.ifindex, facts);
+}
+
+Status BpfDatapath::DetachPod(std::uint32_t ifindex) {
+  SL_RETURN_IF_ERROR(bpf::DetachTc(ifindex, bpf::TcDirection::kIngress, pins_.link("tc_from_pod", ifindex)));
+  SL_RETURN_IF_ERROR(bpf::DetachTc(ifindex, bpf::TcDirection::kEgress, pins_.link("tc_to_pod", ifindex)));
+  SL_RETURN_IF_ERROR(maps_->pod_devices.Delete(ifindex));
+  SL_RETURN_IF_ERROR(maps_->interfaces.Delete(ifindex));
+  const std::lock_guard lock(attached_mutex_);
+  attached_.erase(pins_.link("tc_from_pod", ifindex));
+  attached_.erase(pins_.link("tc_to_pod", ifindex));
+  return OkStatus();
+}
+
+StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
+  const std::uint32_t ifindex = if_nametoindex(interface.c_str());
+  if (ifindex == 0) return ErrnoError(errno, "uplink {}", interface);
+  const std::string pin = pins_.link("xdp_uplink", ifindex);
+  auto mode = bpf::AttachXdp(object_->program_fd("xdp_uplink"), ifindex, pin);
+  if (!mode.ok()) return Annotate(mode.status(), fmt::format("uplink {}", interface));
+  SL_RETURN_IF_ERROR(maps_->interfaces.Put(ifindex, {.flags = SL_INTERFACE_UPLINK}));
+  const std::lock_guard lock(attached_mutex_);
+  attached_[pin] = {"xdp_uplink", interface, ifindex, *mode};
+  return *mode == "xdp native" ? XdpMode::kNative : XdpMode::kGeneric;
+}
+
+Status BpfDatapath::Configure(std::uint32_t setting_flags) { return maps_->settings.Put(0, {.flags = setting_flags}); }
+
+StatusOr<std::vector<FlowRecord>> BpfDatapath::Flows() {
+  std::vector<FlowRecord> flows;
+  for (const FlowTable table : {FlowTable::kEstablished, FlowTable::kPending, FlowTable::kDenied}) {
+    SL_RETURN_IF_ERROR(maps_->flows[static_cast<int>(table)].ForEachBatch(
+        [&flows, table](const sl_flow_key& key, const sl_flow_entry& entry) { flows.push_back({table, key, entry}); }));
+  }
+  return flows;
+}
+
+Status BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
+  for (const FlowRecord& flow : flows)
+    SL_RETURN_IF_ERROR(maps_->flows[static_cast<int>(flow.table)].Delete(flow.key));
+  return OkStatus();
+}
+
+Status BpfDatapath::ResetEndpoint(std::uint32_t endpoint) { return maps_->endpoint_counts.Zero(endpoint); }
+
+StatusOr<Counters> BpfDatapath::ReadCounters() {
+  Counters counters;
+  const auto add = [](sl_counter& sum, const sl_counter& one) {
+    sum.packets += one.packets;
+    sum.bytes += one.bytes;
+  };
+  for (std::uint32_t hook = 0; hook < SL_HOOK_COUNT; ++hook) {
+    for (std::uint32_t outcome = 0; outcome < SL_OUTCOME_COUNT; ++outcome) {
+      SL_ASSIGN_OR_RETURN(const auto values, maps_->packet_counts.Get(hook * SL_OUTCOME_COUNT + outcome));
+      for (const sl_counter& value : values) add(counters.packets[hook][outcome], value);
+    }
+  }
+  for (std::uint32_t id = 0; id < SL_COUNTER_COUNT; ++id) {
+    SL_ASSIGN_OR_RETURN(const auto values, maps_->event_counts.Get(id));
+    for (const __u64 value : values) counters.events[id] += value;
+  }
+  std::vector<std::uint32_t> endpoints;
+  SL_RETURN_IF_ERROR(maps_->addresses.ForEachBatch([&endpoints](const sl_address_key&, const sl_address_value& value) {
+    if (value.endpoint != 0) endpoints.push_back(value.endpoint);
+  }));
+  std::sort(endpoints.begin(), endpoints.end());
+  endpoints.erase(std::unique(endpoints.begin(), endpoints.end()), endpoints.end());
+  for (const std::uint32_t endpoint : endpoints) {
+    SL_ASSIGN_OR_RETURN(const auto values, maps_->endpoint_counts.Get(endpoint));
+    sl_endpoint_counters& sum = counters.endpoints[endpoint];
+    for (const sl_endpoint_counters& value : values) {
+      for (std::uint32_t outcome = 0; outcome < SL_OUTCOME_COUNT; ++outcome) {
+        add(sum.egress[outcome], value.egress[outcome]);
+        add(sum.ingress[outcome], value.ingress[outcome]);
+      }
+    }
+  }
+  return counters;
+}
+
+StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
+  std::vector<MapUsage> usage;
+  const auto count = [&usage](const auto& map) -> Status {
+    MapUsage one{map.name(), 0, map.capacity()};
+    SL_RETURN_IF_ERROR(map.ForEachBatch([&one](const auto&, const auto&) { ++one.entries; }));
+    usage.push_back(one);
+    return OkStatus();
+  };
+  SL_RETURN_IF_ERROR(count(maps_->addresses));
+  SL_RETURN_IF_ERROR(count(maps_->peers));
+  for (const auto& flows : maps_->flows) SL_RETURN_IF_ERROR(count(flows));
+  MapUsage prefixes{"prefixes", 0, maps_->prefixes.capacity()};
+  SL_RETURN_IF_ERROR(maps_->prefixes.ForEach([&prefixes](const auto&, const auto&) { ++prefixes.entries; }));
+  usage.push_back(prefixes);
+  MapUsage ports{"ports", 0, static_cast<std::uint64_t>(options_.slot_ports) * SL_SLOTS};
+  for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot)
+    for (std::uint32_t index = 0; index < options_.slot_ports; ++index) ports.entries += port_entry(slot, index)->decision != 0;
+  usage.push_back(ports);
+  return usage;
+}
+
+std::vector<AttachedProgram> BpfDatapath::Attached() const {
+  const std::lock_guard lock(attached_mutex_);
+  std::vector<AttachedProgram> programs;
+  for (const auto& [pin, program] : attached_) programs.push_back(program);
+  return programs;
+}
+
+StatusOr<int> BpfDatapath::PollEvents(const std::function<void(const sl_flow_event&)>& consume) {
+  consume_ = &consume;
+  auto count = ring_->Drain();
+  consume_ = nullptr;
+  return count;
+}
+
+Status Uninstall(const std::string& bpf_root) {
+  std::error_code error;
+  if (!std::filesystem::exists(bpf_root, error)) return OkStatus();
+  SL_ASSIGN_OR_RETURN(const Fd lock, LockRoot(bpf_root));
+  const bpf::PinLayout pins(bpf_root);
+  // clsact filters hold no pin: the pinned map of interfaces says where they are.
+  if (const auto fd = bpf::OpenPinnedMap(pins.map("interfaces")); fd.ok()) {
+    SL_ASSIGN_OR_RETURN(const auto interfaces, (bpf::Map<__u32, sl_interface>::Bind(fd->get(), "interfaces")));
+    Status detached = OkStatus();
+    SL_RETURN_IF_ERROR(interfaces.ForEach([&](const __u32& ifindex, const sl_interface& facts) {
+      if (!(facts.flags & SL_INTERFACE_POD)) return;
+      detached.Update(bpf::DetachTc(ifindex, bpf::TcDirection::kIngress, pins.link("tc_from_pod", ifindex)));
+      detached.Update(bpf::DetachTc(ifindex, bpf::TcDirection::kEgress, pins.link("tc_to_pod", ifindex)));
+    }));
+    SL_RETURN_IF_ERROR(detached);
+  }
+  std::filesystem::remove_all(bpf_root, error);
+  if (error) return ErrnoError(error.value(), "remove {}", bpf_root);
+  return OkStatus();
+}
+
+}  // namespace sluice::datapath

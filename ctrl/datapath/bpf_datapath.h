@@ -1,0 +1,77 @@
+// The packet path in the kernel, behind the Datapath interface. The only user of the BPF object.
+//
+// Everything is pinned below `bpf_root`; opening takes over what an earlier process left there, so that a restart
+// neither pauses nor changes enforcement. One process at a time: the root is locked.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "ctrl/base/fd.h"
+#include "ctrl/bpf/object.h"
+#include "ctrl/bpf/ring_reader.h"
+#include "ctrl/datapath/datapath.h"
+
+namespace sluice::datapath {
+
+struct BpfDatapathOptions {
+  std::string bpf_root = "/sys/fs/bpf/sluice";
+  bpf::ObjectOptions object;  // pin_root is set from bpf_root
+};
+
+class BpfDatapath : public Datapath {
+ public:
+  // AlreadyExists when another agent uses the root; other errors as DatapathObject::Load.
+  static StatusOr<std::unique_ptr<BpfDatapath>> Open(const BpfDatapathOptions& options);
+  // Over a loaded object that is not pinned: tests drive the same code by test runs.
+  static StatusOr<std::unique_ptr<BpfDatapath>> Wrap(std::unique_ptr<bpf::DatapathObject> object,
+                                                     const bpf::ObjectOptions& options);
+  ~BpfDatapath() override;
+
+  Status Commit(const policy::Tables& tables) override;
+  std::uint64_t generation() const override;
+  Status AttachPod(const PodInterface& pod) override;
+  Status DetachPod(std::uint32_t ifindex) override;
+  StatusOr<XdpMode> AttachUplink(const std::string& interface) override;
+  Status Configure(std::uint32_t setting_flags) override;
+  StatusOr<std::vector<FlowRecord>> Flows() override;
+  Status ForgetFlows(const std::vector<FlowRecord>& flows) override;
+  Status ResetEndpoint(std::uint32_t endpoint) override;
+  StatusOr<Counters> ReadCounters() override;
+  StatusOr<std::vector<MapUsage>> Maps() override;
+  std::vector<AttachedProgram> Attached() const override;
+  StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
+
+  bpf::DatapathObject& object() { return *object_; }
+  // Tells the packet path about an interface without attaching there; test runs need no more.
+  Status DescribeInterface(std::uint32_t ifindex, const sl_interface& facts);
+
+ private:
+  struct BoundMaps;
+  BpfDatapath();
+  Status BindMaps();
+  Status MapMemory();
+  Status ReadSlots();
+  Status Edit(std::uint32_t slot, const policy::Tables& tables);
+  sl_port_entry* port_entry(std::uint32_t slot, std::uint32_t index) const;
+
+  Fd root_lock_;
+  bpf::PinLayout pins_{""};
+  bpf::ObjectOptions options_;
+  std::unique_ptr<bpf::DatapathObject> object_;
+  std::unique_ptr<BoundMaps> maps_;
+  std::uint64_t* generation_ = nullptr;  // mapped
+  char* ports_ = nullptr;                // mapped
+  std::size_t ports_bytes_ = 0;
+  policy::Tables slots_[SL_SLOTS];  // what the kernel holds
+  bool slot_known_[SL_SLOTS] = {};
+  mutable std::mutex attached_mutex_;
+  std::map<std::string, AttachedProgram> attached_;  // by pin path
+  std::unique_ptr<bpf::RingReader> ring_;
+  const std::function<void(const sl_flow_event&)>* consume_ = nullptr;  // during PollEvents
+};
+
+// Detaches and unpins everything below `bpf_root`. FailedPrecondition when an agent is running there.
+Status Uninstall(const std::string& bpf_root);
+
+}  // namespace sluice::datapath
