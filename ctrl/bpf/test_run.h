@@ -1,0 +1,27 @@
+// Runs a loaded program on one frame (BPF_PROG_TEST_RUN): tests, benchmarks, and nothing that touches traffic.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ctrl/base/status.h"
+
+namespace sluice::bpf {
+
+struct TestRunInput {
+  std::vector<std::uint8_t> frame;    // from the Ethernet header on; the kernel wants at least 14 bytes
+  std::uint32_t ifindex = 0;          // tc: an existing interface of this namespace; XDP: 0
+  std::uint32_t ingress_ifindex = 0;  // tc only
+  std::uint32_t repeat = 1;
+};
+
+struct TestRunOutput {
+  std::uint32_t verdict = 0;  // TC_ACT_* or XDP_*
+  std::vector<std::uint8_t> frame;
+  std::uint32_t nanoseconds = 0;  // mean of the repetitions, by the kernel's clock
+};
+
+StatusOr<TestRunOutput> TestRunTc(int program_fd, const TestRunInput& input);
+StatusOr<TestRunOutput> TestRunXdp(int program_fd, const TestRunInput& input);
+
+}  // namespace sluice::bpf

@@ -1,0 +1,118 @@
+#include "tests/support/test_bed.h"
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <net/if.h>
+#include <sched.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace sluice::test {
+namespace {
+
+Status Shell(const std::string& command) {
+  const int rc = std::system(command.c_str());
+  return rc == 0 ? OkStatus() : MakeError(absl::StatusCode::kInternal, "`{}` ended with {}", command, rc);
+}
+
+Status MakeInterfaces(int count, std::vector<std::uint32_t>* ifindexes) {
+  if (unshare(CLONE_NEWNET) != 0) return ErrnoError(errno, "make a network namespace");
+  std::string batch = "link set lo up\n";
+  for (int i = 0; i < count; ++i) batch += fmt::format("link add p{0} type veth peer name q{0}\n", i);
+  for (int i = 0; i < count; ++i) batch += fmt::format("link set p{0} up\nlink set q{0} up\n", i);
+  SL_RETURN_IF_ERROR(Shell("printf '" + batch + "' | ip -batch -"));
+  for (int i = 0; i < count; ++i) ifindexes->push_back(if_nametoindex(fmt::format("p{}", i).c_str()));
+  return OkStatus();
+}
+
+}  // namespace
+
+bpf::ObjectOptions BedOptions::SmallTables() {
+  bpf::ObjectOptions options;
+  options.slot_addresses = 16384;
+  options.slot_prefixes = 16384;
+  options.slot_peers = 131072;
+  options.slot_ports = 65536;
+  options.flows_established = 4096;
+  options.flows_pending = 8192;
+  options.flows_denied = 4096;
+  options.test_clock = true;
+  return options;
+}
+
+StatusOr<std::unique_ptr<TestBed>> TestBed::Create(const BedOptions& options) {
+  auto bed = std::make_unique<TestBed>();
+  SL_RETURN_IF_ERROR(MakeInterfaces(options.interfaces, &bed->ifindexes_));
+  SL_ASSIGN_OR_RETURN(auto object, bpf::DatapathObject::Load(options.object));
+  SL_ASSIGN_OR_RETURN(bed->datapath_, datapath::BpfDatapath::Wrap(std::move(object), options.object));
+  bed->SetClock(1000);
+  return bed;
+}
+
+Status TestBed::Enforce(std::shared_ptr<const policy::Snapshot> snapshot) {
+  SL_ASSIGN_OR_RETURN(compiled_, policy::Compile(std::move(snapshot)));
+  for (const policy::Endpoint& endpoint : compiled_.snapshot->endpoints) {
+    if (endpoint.ifindex == 0 || endpoint.ips.empty()) continue;
+    sl_interface facts{};
+    facts.flags = SL_INTERFACE_POD;
+    facts.address = endpoint.ips.front().abi();
+    SL_RETURN_IF_ERROR(datapath_->DescribeInterface(endpoint.ifindex, facts));
+  }
+  return datapath_->Commit(compiled_.tables);
+}
+
+StatusOr<TestBed::Verdict> TestBed::Judge(int hook, const char* program, const bpf::TestRunInput& input) {
+  SL_ASSIGN_OR_RETURN(const auto before, datapath_->ReadCounters());
+  const int fd = datapath_->object().program_fd(program);
+  SL_ASSIGN_OR_RETURN(auto output, hook == SL_HOOK_XDP_UPLINK ? bpf::TestRunXdp(fd, input) : bpf::TestRunTc(fd, input));
+  SL_ASSIGN_OR_RETURN(const auto after, datapath_->ReadCounters());
+  Verdict verdict;
+  verdict.frame = std::move(output.frame);
+  const auto rc = static_cast<int>(output.verdict);
+  if (hook == SL_HOOK_XDP_UPLINK) {
+    verdict.forwarded = rc == XDP_PASS || rc == XDP_REDIRECT;
+    verdict.redirected = rc == XDP_REDIRECT;
+    if (!verdict.forwarded && rc != XDP_DROP) return MakeError(absl::StatusCode::kInternal, "{} returned {}", program, rc);
+  } else {
+    verdict.forwarded = rc == TC_ACT_UNSPEC || rc == TC_ACT_REDIRECT;
+    verdict.redirected = rc == TC_ACT_REDIRECT;
+    if (!verdict.forwarded && rc != TC_ACT_SHOT) return MakeError(absl::StatusCode::kInternal, "{} returned {}", program, rc);
+  }
+  int moved = 0;
+  for (int h = 0; h < SL_HOOK_COUNT; ++h) {
+    for (int outcome = 0; outcome < SL_OUTCOME_COUNT; ++outcome) {
+      const auto delta = after.packets[h][outcome].packets - before.packets[h][outcome].packets;
+      if (delta == 0) continue;
+      moved += static_cast<int>(delta);
+      if (h != hook) return MakeError(absl::StatusCode::kInternal, "{} counted at another hook", program);
+      if (outcome == SL_OUTCOME_AUDITED)
+        verdict.audited = true;
+      else
+        verdict.reason = outcome;
+    }
+  }
+  if (moved != 1) return MakeError(absl::StatusCode::kInternal, "{}: {} packet counters moved, not 1", program, moved);
+  if (verdict.forwarded != (verdict.reason == SL_DROP_NONE))
+    return MakeError(absl::StatusCode::kInternal, "{}: verdict {} with drop reason {}", program, rc, verdict.reason);
+  return verdict;
+}
+
+StatusOr<TestBed::Verdict> TestBed::FromPod(std::uint32_t ifindex, const Frame& frame) {
+  return Judge(SL_HOOK_TC_FROM_POD, "tc_from_pod", {.frame = frame, .ifindex = ifindex});
+}
+
+StatusOr<TestBed::Verdict> TestBed::ToPod(std::uint32_t ifindex, std::uint32_t ingress_ifindex, const Frame& frame) {
+  return Judge(SL_HOOK_TC_TO_POD, "tc_to_pod", {.frame = frame, .ifindex = ifindex, .ingress_ifindex = ingress_ifindex});
+}
+
+StatusOr<TestBed::Verdict> TestBed::FromWire(const Frame& frame) {
+  return Judge(SL_HOOK_XDP_UPLINK, "xdp_uplink", {.frame = frame});
+}
+
+Status TestBed::ForgetFlows() {
+  SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
+  return datapath_->ForgetFlows(flows);
+}
+
+}  // namespace sluice::test

@@ -1,0 +1,60 @@
+// The packet path as a pure function: real programs, run by BPF_PROG_TEST_RUN on one frame, in a network namespace of
+// the test process with one veth for each local pod. Nothing is attached or pinned.
+//
+// One bed a process at a time: it moves the process into a new network namespace.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ctrl/bpf/test_run.h"
+#include "ctrl/datapath/bpf_datapath.h"
+#include "policy/compiler.h"
+#include "policy/evaluate.h"
+#include "tests/support/packet.h"
+
+namespace sluice::test {
+
+struct BedOptions {
+  int interfaces = 8;  // veths p0, p1, ... ; ifindex(i) is that of pi
+  bpf::ObjectOptions object = SmallTables();
+  static bpf::ObjectOptions SmallTables();
+};
+
+class TestBed {
+ public:
+  static StatusOr<std::unique_ptr<TestBed>> Create(const BedOptions& options = {});
+
+  std::uint32_t ifindex(int i) const { return ifindexes_.at(i); }
+
+  // Compiles and puts in force. Local endpoints must use ifindex(i).
+  Status Enforce(std::shared_ptr<const policy::Snapshot> snapshot);
+  const policy::CompiledPolicy& compiled() const { return compiled_; }
+  datapath::BpfDatapath& datapath() { return *datapath_; }
+
+  // True: forwarded. Programs must give one of pass, drop or redirect.
+  struct Verdict {
+    bool forwarded = false;
+    bool redirected = false;
+    int reason = SL_DROP_NONE;  // the drop counter that moved
+    bool audited = false;
+    Frame frame;
+  };
+  StatusOr<Verdict> FromPod(std::uint32_t ifindex, const Frame& frame);
+  StatusOr<Verdict> ToPod(std::uint32_t ifindex, std::uint32_t ingress_ifindex, const Frame& frame);
+  StatusOr<Verdict> FromWire(const Frame& frame);
+
+  // Forgets all flows, so that the next packet is judged as a first one.
+  Status ForgetFlows();
+  void SetClock(std::uint64_t seconds) { datapath_->object().SetTestClock(seconds * SL_SECOND_NS); }
+
+ private:
+  StatusOr<Verdict> Judge(int hook, const char* program, const bpf::TestRunInput& input);
+
+  std::vector<std::uint32_t> ifindexes_;
+  std::unique_ptr<datapath::BpfDatapath> datapath_;
+  policy::CompiledPolicy compiled_;
+};
+
+}  // namespace sluice::test
