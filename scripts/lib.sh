@@ -58,9 +58,13 @@ bpf_load_missing() {
 
 # True when BPF can be used. Otherwise says what is missing; with SLUICE_REQUIRE_BPF=1 that is the end.
 have_bpf() {
-  local missing object=$SLUICE_ROOT/build/skel/sluice_datapath.bpf.o
+  local missing object
   missing=$(bpf_missing)
-  if [ -z "$missing" ] && [ -f "$object" ]; then missing=$(bpf_load_missing "$object"); fi
+  if [ -z "$missing" ]; then
+    for object in "$SLUICE_ROOT"/build/skel/*datapath*.bpf.o; do
+      if [ -f "$object" ]; then missing+=$(bpf_load_missing "$object"); fi
+    done
+  fi
   [ -z "$missing" ] && return 0
   {
     echo "BPF cannot be used here. Missing:"
