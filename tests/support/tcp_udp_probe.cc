@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <functional>
 #include <string_view>
@@ -72,6 +73,7 @@ StatusOr<Fd> OpenServer(const ServerSpec& spec) {
   const int off = 0;
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+  if (spec.protocol == policy::kUdp) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
   sockaddr_in6 any{};
   any.sin6_family = AF_INET6;
   any.sin6_port = htons(spec.port);
@@ -108,14 +110,27 @@ void AnswerTcp(int listener) {
   }
 }
 
+// The answer leaves from the address that was asked, by whatever route: the packet info goes back without interface.
 void AnswerUdp(int fd) {
   std::array<char, 2048> buffer;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in6_pktinfo))> control{};
   sockaddr_in6 from{};
-  socklen_t size = sizeof(from);
-  ssize_t got;
-  while ((got = recvfrom(fd, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &size)) >= 0) {
-    (void)!sendto(fd, buffer.data(), static_cast<std::size_t>(got), 0, reinterpret_cast<sockaddr*>(&from), size);
-    size = sizeof(from);
+  for (;;) {
+    iovec data{buffer.data(), buffer.size()};
+    msghdr message{};
+    message.msg_name = &from;
+    message.msg_namelen = sizeof(from);
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t got = recvmsg(fd, &message, 0);
+    if (got < 0) return;
+    data.iov_len = static_cast<std::size_t>(got);
+    const unsigned any_interface = 0;
+    std::memcpy(control.data() + CMSG_LEN(0) + offsetof(in6_pktinfo, ipi6_ifindex), &any_interface,
+                sizeof(any_interface));
+    (void)!sendmsg(fd, &message, 0);
   }
 }
 
