@@ -28,7 +28,8 @@ bpf_missing() {
   local effective number name purpose probe error
   effective=$((16#$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)))
   while read -r number name purpose; do
-    ((effective >> number & 1)) || echo "capability $name ($purpose)"
+    # CAP_SYS_ADMIN stands in for the two newer ones.
+    ((effective >> number & 1 || (number >= 38 && effective >> 21 & 1))) || echo "capability $name ($purpose)"
   done <<<"$sluice_capabilities"
   if ! mount_bpffs; then
     echo "mount: bpffs at $SLUICE_BPFFS (mount -t bpf bpf $SLUICE_BPFFS)"
