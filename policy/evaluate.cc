@@ -1,0 +1,85 @@
+#include "policy/evaluate.h"
+
+#include <algorithm>
+
+namespace sluice::policy {
+namespace {
+
+// 1, 2: a policy applies to the pods of its own namespace that its podSelector selects, in the directions that its
+// policyTypes name; its rules for other directions mean nothing.
+bool Isolates(const NetworkPolicy& policy, const Endpoint& subject, Direction direction) {
+  return policy.Isolates(direction) && policy.name.ns == subject.name.ns && policy.pod_selector.Matches(subject.labels);
+}
+
+// `pod` is null when no pod has `address`.
+bool PeerMatches(const NetworkPolicy& policy, const Peer& peer, const Address& address, const Endpoint* pod) {
+  if (peer.ip_block) return peer.ip_block->Matches(address);  // 8, 9: pods and node addresses too
+  if (!pod) return false;                                     // 15: selectors match neither the node nor the outside
+  const bool right_namespace = peer.namespace_selector ? peer.namespace_selector->Matches(*pod->namespace_labels)
+                                                       : pod->name.ns == policy.name.ns;      // 7
+  return right_namespace && (!peer.pod_selector || peer.pod_selector->Matches(pod->labels));  // 7, 10
+}
+
+// `destination` is null when the flow does not go to a pod.
+bool PortMatches(const PortRule& rule, const Flow& flow, const Endpoint* destination) {
+  if (rule.protocol != flow.protocol) return false;  // 13
+  if (!rule.port_name.empty()) {                     // 11
+    return destination && std::any_of(destination->ports.begin(), destination->ports.end(), [&](const NamedPort& p) {
+             return p.name == rule.port_name && p.protocol == flow.protocol && p.port == flow.port;
+           });
+  }
+  if (!rule.port) return true;                                                        // 11
+  return flow.port >= *rule.port && flow.port <= rule.end_port.value_or(*rule.port);  // 12
+}
+
+}  // namespace
+
+Decision Decide(const Snapshot& snapshot, const Endpoint& subject, Direction direction, const Flow& flow) {
+  const Address& peer_address = direction == Direction::kIngress ? flow.source : flow.destination;
+  const Endpoint* peer_pod = snapshot.Find(peer_address);
+  const Endpoint* destination = direction == Direction::kIngress ? &subject : peer_pod;
+
+  std::vector<PolicyMatch> matches;
+  for (const auto& policy : snapshot.policies) {
+    if (!Isolates(*policy, subject, direction)) continue;
+    PolicyMatch match{policy.get(), {}};
+    const std::vector<Rule>& rules = policy->rules(direction);
+    for (std::size_t i = 0; i < rules.size(); i++) {
+      const Rule& rule = rules[i];
+      const bool peer = rule.peers.empty() ||  // 5
+                        std::any_of(rule.peers.begin(), rule.peers.end(),
+                                    [&](const Peer& p) { return PeerMatches(*policy, p, peer_address, peer_pod); });
+      const bool port = rule.ports.empty() ||  // 5
+                        std::any_of(rule.ports.begin(), rule.ports.end(),
+                                    [&](const PortRule& p) { return PortMatches(p, flow, destination); });
+      if (peer && port) match.rules.push_back(i);  // 6
+    }
+    matches.push_back(std::move(match));
+  }
+  return Combine(direction, matches);  // 3
+}
+
+Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope) {
+  const auto judged = [&](const Endpoint* end) { return end && (scope == Scope::kEverywhere || end->ifindex != 0); };
+  const Endpoint* source = snapshot.Find(flow.source);
+  const Endpoint* destination = snapshot.Find(flow.destination);
+  const bool to_itself = source && source == destination;  // 14, 22
+
+  Evaluation answer;
+  if (judged(source) && !flow.from_node) {
+    answer.egress = to_itself ? Decision{} : Decide(snapshot, *source, Direction::kEgress, flow);
+  }
+  if (judged(destination)) {
+    answer.ingress =
+        to_itself || flow.from_node ? Decision{} : Decide(snapshot, *destination, Direction::kIngress, flow);  // 14
+  }
+  for (const auto* decision : {&answer.egress, &answer.ingress}) {
+    if (!*decision) continue;
+    answer.allowed = answer.allowed && (*decision)->allowed;
+    answer.audit_denied = answer.audit_denied || (*decision)->audit_denied;
+  }
+  answer.audit_denied = answer.audit_denied && answer.allowed;
+  return answer;
+}
+
+}  // namespace sluice::policy
