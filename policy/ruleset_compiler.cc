@@ -1,0 +1,120 @@
+#include "policy/ruleset_compiler.h"
+
+#include <algorithm>
+
+namespace sluice::policy {
+namespace {
+
+KindRows RowsOf(Range kind, const std::vector<std::pair<Range, std::uint32_t>>& pieces) {
+  std::vector<std::pair<Range, std::uint32_t>> mine;
+  std::unordered_map<std::uint32_t, std::uint32_t> sizes;
+  std::uint32_t most = 0;
+  auto piece =
+      std::partition_point(pieces.begin(), pieces.end(), [&](const auto& p) { return p.first.end <= kind.begin; });
+  for (; piece != pieces.end() && piece->first.begin < kind.end; ++piece) {
+    const Range part = {std::max(piece->first.begin, kind.begin), std::min(piece->first.end, kind.end)};
+    mine.emplace_back(part, piece->second);
+    most = std::max(most, sizes[piece->second] += part.size());
+  }
+  KindRows rows;
+  // Of equals the first, so that other rulesets have no say in it.
+  rows.usual =
+      std::find_if(mine.begin(), mine.end(), [&](const auto& part) { return sizes[part.second] == most; })->second;
+  std::copy_if(mine.begin(), mine.end(), std::back_inserter(rows.others),
+               [&](const auto& part) { return part.second != rows.usual; });
+  return rows;
+}
+
+}  // namespace
+
+const RangeSet& Shared::Matched(const NetworkPolicy& policy, const Rule& rule) {
+  const auto found = matched.find(&rule);
+  return found != matched.end() ? found->second : matched.emplace(&rule, peers.Match(policy, rule)).first->second;
+}
+
+RulesetCompiler::RulesetCompiler(const Ruleset& ruleset, Shared& shared) : ruleset_(ruleset), shared_(shared) {
+  for (std::size_t p = 0; p < ruleset.policies.size(); p++) {
+    const std::vector<Rule>& rules = ruleset.policies[p]->rules(ruleset.direction);
+    for (std::size_t r = 0; r < rules.size(); r++) {
+      const bool by_peer = ruleset.direction == Direction::kEgress && UsesPortNames(rules[r]);
+      rules_.push_back({p, r, &rules[r], by_peer, by_peer ? RangeSet{} : Services(rules[r], ruleset.ports)});
+    }
+  }
+}
+
+std::array<KindRows, SL_KIND_COUNT> RulesetCompiler::Compile() {
+  std::vector<const RangeSet*> sets;
+  for (const RuleState& rule : rules_) sets.push_back(&shared_.Matched(*ruleset_.policies[rule.policy], *rule.rule));
+  Pieces pieces;
+  ForEachSegment(static_cast<std::uint32_t>(shared_.identities.all().size()), sets,
+                 [&](Range segment, const std::vector<std::uint32_t>& rules) { AddPieces(segment, rules, pieces); });
+  std::array<KindRows, SL_KIND_COUNT> rows;
+  for (int kind = 0; kind < SL_KIND_COUNT; kind++) {
+    rows[kind] = RowsOf(shared_.identities.OfKind(static_cast<sl_identity_kind>(kind)), pieces);
+  }
+  return rows;
+}
+
+void RulesetCompiler::AddPieces(Range segment, const std::vector<std::uint32_t>& rules, Pieces& pieces) {
+  const auto [found, fresh] = classes_.try_emplace(rules);
+  PeerClass& peer_class = found->second;
+  if (fresh) {
+    peer_class.by_port_list =
+        std::any_of(rules.begin(), rules.end(), [&](std::uint32_t r) { return rules_[r].by_peer; });
+  }
+  const auto table_of = [&](const Identity& identity) {
+    const auto [table, missing] = peer_class.tables.try_emplace(peer_class.by_port_list ? identity.ports : 0);
+    if (missing) table->second = MakeTable(rules, identity);
+    return table->second;
+  };
+  const std::vector<Identity>& all = shared_.identities.all();
+  if (!peer_class.by_port_list) {
+    pieces.emplace_back(segment, table_of(all[segment.begin]));
+    return;
+  }
+  for (std::uint32_t i = segment.begin; i < segment.end; i++) {
+    const std::uint32_t table = table_of(all[i]);
+    if (i > segment.begin && pieces.back().second == table) {
+      pieces.back().first.end = i + 1;
+    } else {
+      pieces.push_back({{i, i + 1}, table});
+    }
+  }
+}
+
+std::uint32_t RulesetCompiler::MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer) {
+  static const std::vector<NamedPort> kNone;
+  std::vector<RangeSet> resolved;  // of the rules whose services depend on the peer; never grows beyond its capacity
+  resolved.reserve(rules.size());
+  std::vector<const RangeSet*> sets;
+  for (const std::uint32_t r : rules) {
+    if (rules_[r].by_peer) {
+      resolved.push_back(Services(*rules_[r].rule, peer.pod ? peer.pod->ports : kNone));
+      sets.push_back(&resolved.back());
+    } else {
+      sets.push_back(&rules_[r].services);
+    }
+  }
+  PortTable table;
+  std::vector<std::uint32_t> matching;
+  ForEachSegment(kServiceEnd, sets, [&](Range segment, const std::vector<std::uint32_t>& holders) {
+    matching.clear();
+    for (const std::uint32_t h : holders) matching.push_back(rules[h]);
+    const std::uint32_t decision = DecisionOf(matching);
+    if (table.empty() || table.back().decision != decision) table.push_back({segment.begin, decision});
+  });
+  return shared_.tables.Intern(std::move(table));
+}
+
+std::uint32_t RulesetCompiler::DecisionOf(const std::vector<std::uint32_t>& rules) {
+  const auto [found, fresh] = decisions_.try_emplace(rules);
+  if (fresh) {
+    std::vector<PolicyMatch> matches;
+    for (const NetworkPolicy* policy : ruleset_.policies) matches.push_back({policy, {}});
+    for (const std::uint32_t r : rules) matches[rules_[r].policy].rules.push_back(rules_[r].number);
+    found->second = shared_.decisions.Intern(Combine(ruleset_.direction, matches));
+  }
+  return found->second;
+}
+
+}  // namespace sluice::policy

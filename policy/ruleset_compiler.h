@@ -1,0 +1,68 @@
+// One ruleset -> which port table each identity gets. Identities that the same rules match get one table, computed
+// once, so the work grows with the ranges that rules match, not with rules x identities x ports. Not thread-safe.
+#pragma once
+
+#include <array>
+#include <map>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "policy/peer_match.h"
+#include "policy/port_table.h"
+#include "policy/ruleset.h"
+
+namespace sluice::policy {
+
+// What the rulesets of one compilation share.
+struct Shared {
+  const IdentityTable& identities;
+  const PeerMatcher& peers;
+  DecisionPool decisions = {};
+  PortTablePool tables = {};
+  std::unordered_map<const Rule*, RangeSet> matched = {};  // identity indices by rule
+
+  const RangeSet& Matched(const NetworkPolicy& policy, const Rule& rule);
+};
+
+// The identities of one kind: the port table that most of them have, and those that have another.
+struct KindRows {
+  std::uint32_t usual = 0;
+  std::vector<std::pair<Range, std::uint32_t>> others;  // identity indices, port table
+};
+
+class RulesetCompiler {
+ public:
+  RulesetCompiler(const Ruleset& ruleset, Shared& shared);
+
+  std::array<KindRows, SL_KIND_COUNT> Compile();  // by kind
+
+ private:
+  using Pieces = std::vector<std::pair<Range, std::uint32_t>>;  // identity indices, port table; all indices, in order
+
+  struct RuleState {
+    std::size_t policy;  // index in the ruleset
+    std::size_t number;  // index in the policy
+    const Rule* rule;
+    bool by_peer;       // its services depend on the peer's named ports
+    RangeSet services;  // otherwise
+  };
+
+  // The rules that match some peers, and the port tables that they give by those peers' lists of named ports.
+  struct PeerClass {
+    bool by_port_list = false;
+    std::unordered_map<std::uint32_t, std::uint32_t> tables;
+  };
+
+  void AddPieces(Range segment, const std::vector<std::uint32_t>& rules, Pieces& pieces);
+  std::uint32_t MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer);
+  std::uint32_t DecisionOf(const std::vector<std::uint32_t>& rules);
+
+  const Ruleset& ruleset_;
+  Shared& shared_;
+  std::vector<RuleState> rules_;
+  std::map<std::vector<std::uint32_t>, PeerClass> classes_;
+  std::map<std::vector<std::uint32_t>, std::uint32_t> decisions_;
+};
+
+}  // namespace sluice::policy
