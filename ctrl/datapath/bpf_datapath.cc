@@ -168,6 +168,10 @@ std::uint64_t BpfDatapath::generation() const {
   return std::atomic_ref<std::uint64_t>(*generation_).load(std::memory_order_acquire);
 }
 
+policy::Limits BpfDatapath::limits() const {
+  return {options_.slot_addresses, options_.slot_prefixes, options_.slot_peers, options_.slot_ports};
+}
+
 Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
   const policy::Plan plan = policy::Diff(slots_[slot], tables);
   for (const auto& address : plan.addresses.deletes)

@@ -30,6 +30,7 @@ class BpfDatapath : public Datapath {
 
   Status Commit(const policy::Tables& tables) override;
   std::uint64_t generation() const override;
+  policy::Limits limits() const override;
   Status AttachPod(const PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
   StatusOr<XdpMode> AttachUplink(const std::string& interface) override;

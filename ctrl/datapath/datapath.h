@@ -61,6 +61,7 @@ class Datapath {
   // Puts `tables` in force as one generation. Returns when no packet is judged by an older one any more.
   virtual Status Commit(const policy::Tables& tables) = 0;
   virtual std::uint64_t generation() const = 0;
+  virtual policy::Limits limits() const = 0;  // what one generation may need
 
   // Closed at once: until a generation with the workload's addresses is in force, everything there is dropped.
   // Attaching what is attached already only refreshes the facts.

@@ -53,14 +53,13 @@ class Controller {
     policy::ResourceMap directory;
     policy::ResourceMap api;
   };
-  Status Enforce(const Desired& desired, std::uint64_t revision, bool persist);
+  Status Enforce(Desired desired, std::uint64_t revision, bool persist);
 
   datapath::Datapath* datapath_;
   Persist persist_;
   mutable std::mutex mutex_;
   Desired desired_;
   workload::EndpointIds ids_;
-  std::map<std::uint32_t, policy::ObjectName> attached_;  // by ifindex
   std::shared_ptr<const View> view_;
   mutable std::mutex view_mutex_;
   std::map<std::uint32_t, std::shared_ptr<const policy::Decision>> decisions_;

@@ -51,7 +51,7 @@ StatusOr<std::unique_ptr<TestBed>> TestBed::Create(const BedOptions& options) {
 }
 
 Status TestBed::Enforce(std::shared_ptr<const policy::Snapshot> snapshot) {
-  SL_ASSIGN_OR_RETURN(compiled_, policy::Compile(std::move(snapshot)));
+  SL_ASSIGN_OR_RETURN(compiled_, policy::Compile(std::move(snapshot), datapath_->limits()));
   for (const policy::Endpoint& endpoint : compiled_.snapshot->endpoints) {
     if (endpoint.ifindex == 0 || endpoint.ips.empty()) continue;
     sl_interface facts{};

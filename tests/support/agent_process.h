@@ -1,0 +1,86 @@
+// A real sluiced for a test, with directories and addresses of its own, and the real sluice client to talk to it.
+//   SL_ASSIGN_OR_RETURN(auto agent, AgentProcess::Start({.netns_fd = node.fd()}));
+//   SL_RETURN_IF_ERROR(agent->Apply(yaml));
+// The programs are taken from $SLUICE_BIN_DIR. Not thread-safe, except Sluice. Must be started by a thread that
+// outlives it: the agent dies with that thread, so that no test leaves one behind.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ctrl/base/fd.h"
+#include "policy/model.h"
+
+namespace sluice::test {
+
+struct CommandResult {
+  int exit_code = -1;  // 128 + signal when killed
+  std::string out;
+  std::string err;
+};
+
+struct CommandOptions {
+  std::string input;
+  int netns_fd = -1;  // -1: the caller's
+  std::chrono::seconds timeout{30};
+};
+
+// Runs argv[0] to its end. DeadlineExceeded: it was killed after the timeout; the message has its stderr.
+StatusOr<CommandResult> RunCommand(const std::vector<std::string>& argv, const CommandOptions& options = {});
+
+// Owns the process, its directory under /tmp and its pins: all are gone after the destructor.
+class AgentProcess {
+ public:
+  struct Options {
+    int netns_fd = -1;              // the namespace to run in; -1: the caller's
+    std::vector<std::string> args;  // beside directories and addresses, e.g. {"--uplink", "up0"}
+    std::chrono::seconds ready_timeout{30};
+  };
+
+  // Starts an agent and waits until `sluice status` says that it enforces. The error holds the end of the agent's log.
+  static StatusOr<std::unique_ptr<AgentProcess>> Start(Options options);
+  ~AgentProcess();
+  AgentProcess(const AgentProcess&) = delete;
+  AgentProcess& operator=(const AgentProcess&) = delete;
+
+  Status Kill();     // SIGKILL; what is pinned stays
+  Status Stop();     // SIGTERM; an error unless it exits with 0
+  Status Restart();  // after Kill or Stop: the same directories again; waits until it enforces
+  Status Signal(int number);
+
+  // Runs `sluice --server ... args`.
+  StatusOr<CommandResult> Sluice(const std::vector<std::string>& args, const std::string& input = "") const;
+  Status Apply(const std::string& yaml) const;  // apply -f -; OK when `yaml` is empty
+  Status Delete(const policy::ResourceId& id) const;
+
+  pid_t pid() const { return pid_; }  // -1: not running
+  const std::string& directory() const { return directory_; }
+  const std::string& bpf_root() const { return bpf_root_; }
+  const std::string& metrics_address() const { return metrics_; }  // inside its network namespace
+  std::string Log() const;                                         // all that it wrote, over restarts too
+
+ private:
+  explicit AgentProcess(Options options) : options_(std::move(options)) {}
+
+  Status Prepare();
+  Status Launch();
+  Status AwaitReady() const;
+  StatusOr<int> AwaitExit(std::chrono::milliseconds timeout);  // exit code as in CommandResult
+  bool ExitsWithin(std::chrono::milliseconds timeout) const;
+  std::vector<std::string> PlaceArguments() const;
+
+  Options options_;
+  std::string bin_;
+  std::string directory_;
+  std::string bpf_root_;
+  std::string api_;
+  std::string metrics_;
+  pid_t pid_ = -1;
+  Fd pidfd_;
+};
+
+}  // namespace sluice::test

@@ -1,0 +1,267 @@
+#include "tests/support/random_policy.h"
+
+#include <stdexcept>
+
+namespace sluice::test {
+namespace {
+
+using namespace sluice::policy;
+
+const std::vector<std::string> kNamespaces = {"red", "green", "blue"};
+const std::vector<std::string> kKeys = {"app", "tier", "pod-template-hash"};
+const std::vector<std::string> kValues = {"a", "b", "c"};
+const std::vector<std::string> kNamespaceKeys = {"team", "kubernetes.io/metadata.name"};
+const std::vector<std::string> kPortNames = {"http", "dns", "admin"};
+const std::vector<std::uint8_t> kProtocols = {kTcp, kUdp, kSctp};
+const std::vector<std::uint16_t> kPorts = {1, 53, 80, 81, 443, 8080, 65535};
+
+Address Parsed(const std::string& text) {
+  StatusOr<Address> address = Address::Parse(text);
+  if (!address.ok()) throw std::logic_error(Message(address.status()));
+  return *address;
+}
+
+template <typename T>
+Resource Wrap(Kind kind, ObjectName name, std::shared_ptr<const T> Resource::*member, T value) {
+  Resource resource;
+  resource.id = {kind, std::move(name)};
+  resource.*member = std::make_shared<const T>(std::move(value));
+  return resource;
+}
+
+}  // namespace
+
+RandomPolicy::RandomPolicy(std::uint64_t seed, RandomPolicyOptions options) : options_(options), engine_(seed) {}
+
+Labels RandomPolicy::RandomLabels() {
+  Labels labels;
+  for (const std::string& key : kKeys) {
+    if (Chance(60)) labels[key] = Pick(kValues);
+  }
+  return labels;
+}
+
+Selector RandomPolicy::RandomSelector(bool of_namespaces) {
+  Selector selector;
+  for (std::uint32_t i = Below(3); i > 0; i--) {
+    Selector::Requirement requirement;
+    requirement.key = of_namespaces ? Pick(kNamespaceKeys) : kKeys[Chance(10) ? 2 : Below(2)];
+    requirement.op = static_cast<Selector::Operator>(Below(4));
+    if (requirement.op == Selector::Operator::kIn || requirement.op == Selector::Operator::kNotIn) {
+      for (std::uint32_t v = 1 + Below(2); v > 0; v--) {
+        const bool by_name = of_namespaces && requirement.key != "team";
+        requirement.values.push_back(Pick(by_name ? kNamespaces : kValues));
+      }
+    }
+    selector.requirements.push_back(std::move(requirement));
+  }
+  return selector;
+}
+
+std::vector<NamedPort> RandomPolicy::RandomNamedPorts() {
+  std::vector<NamedPort> ports;
+  for (std::uint32_t i = Below(4); i > 0; i--) ports.push_back({Pick(kPortNames), Pick(kPorts), Pick(kProtocols)});
+  return ports;
+}
+
+// From two small blocks for pods, their surroundings, and now and then anywhere.
+Address RandomPolicy::RandomAddress() {
+  const std::uint32_t kind = Below(10);
+  if (kind < 4) return Parsed("10.1.0." + std::to_string(Below(64)));
+  if (kind < 7) return Parsed(fmt::format("fd00::{:x}", Below(64)));
+  if (kind < 8) return Parsed(fmt::format("10.{}.{}.{}", Below(4), Below(4), Below(256)));
+  if (kind < 9) return Parsed(fmt::format("{}.{}.3.4", 1 + Below(223), Below(256)));
+  return Parsed(fmt::format("{:x}:{:x}::{:x}", 0x2000 + Below(0x1000), Below(4), 1 + Below(4)));
+}
+
+Prefix RandomPolicy::RandomPrefix() {
+  const Address address = RandomAddress();
+  const int longest = address.is_v4() ? 32 : 128;
+  switch (Below(5)) {
+    case 0:
+      return Prefix(address, 0);
+    case 1:
+      return Prefix::Host(address);
+    case 2:
+      return Prefix(address, static_cast<int>(Below(longest + 1)));
+    default:
+      return Prefix(address, longest - static_cast<int>(Below(12)));
+  }
+}
+
+IpBlock RandomPolicy::RandomBlock() {
+  IpBlock block{RandomPrefix(), {}};
+  for (std::uint32_t i = Below(4); i > 0; i--) {
+    const Prefix hole = RandomPrefix();
+    if (block.cidr.Contains(hole) && hole != block.cidr) block.except.push_back(hole);
+  }
+  return block;
+}
+
+Peer RandomPolicy::RandomPeer() {
+  Peer peer;
+  const std::uint32_t kind = Below(10);
+  if (kind < 4) {
+    peer.ip_block = RandomBlock();
+    return peer;
+  }
+  if (kind < 8) peer.pod_selector = RandomSelector(false);
+  if (kind >= 6) peer.namespace_selector = RandomSelector(true);
+  return peer;
+}
+
+PortRule RandomPolicy::RandomPort() {
+  PortRule rule;
+  rule.protocol = Pick(kProtocols);
+  switch (Below(6)) {
+    case 0:
+      break;
+    case 1:
+    case 2:
+      rule.port_name = Pick(kPortNames);
+      break;
+    case 3: {
+      rule.port = Pick(kPorts);
+      rule.end_port = static_cast<std::uint16_t>(*rule.port + Below(65536U - *rule.port));
+      break;
+    }
+    default:
+      rule.port = Pick(kPorts);
+  }
+  return rule;
+}
+
+Rule RandomPolicy::RandomRule(bool sluice) {
+  Rule rule;
+  for (std::uint32_t i = Below(4); i > 0; i--) rule.peers.push_back(RandomPeer());
+  for (std::uint32_t i = Below(4); i > 0; i--) rule.ports.push_back(RandomPort());
+  if (sluice && Chance(50)) rule.action = Chance(50) ? RuleAction::kDeny : RuleAction::kAudit;
+  return rule;
+}
+
+void RandomPolicy::AddNamespace(const std::string& name) {
+  Namespace ns{name, {}};
+  if (Chance(70)) ns.labels["team"] = Pick(kValues);
+  Resource resource = Wrap(Kind::kNamespace, {"", name}, &Resource::ns, std::move(ns));
+  resources_.insert_or_assign(resource.id, resource);
+}
+
+void RandomPolicy::AddWorkload(int number) {
+  Workload workload;
+  workload.name = {kNamespaces[number % kNamespaces.size()], fmt::format("local-{}", number)};
+  workload.labels = RandomLabels();
+  workload.ports = RandomNamedPorts();
+  workload.netns = "/run/netns/" + workload.name.name;
+  workload.ips = {Parsed(fmt::format("10.1.0.{}", number)), Parsed(fmt::format("fd00::{:x}", number))};
+  bindings_[workload.name] = {options_.first_ifindex + number, static_cast<std::uint32_t>(number + 1), workload.ips};
+  Resource resource = Wrap(Kind::kWorkload, workload.name, &Resource::workload, workload);
+  resources_.insert_or_assign(resource.id, resource);
+}
+
+void RandomPolicy::AddPod(int number) {
+  Pod pod;
+  pod.name = {Pick(kNamespaces), fmt::format("pod-{}", number)};
+  pod.uid = std::to_string(number);
+  pod.labels = RandomLabels();
+  pod.ports = RandomNamedPorts();
+  pod.ips = {RandomAddress()};
+  if (Chance(50)) pod.ips.push_back(RandomAddress());
+  pod.host_network = Chance(5);
+  pod.finished = Chance(5);
+  Resource resource = Wrap(Kind::kPod, pod.name, &Resource::pod, pod);
+  resources_.insert_or_assign(resource.id, resource);
+}
+
+void RandomPolicy::AddPolicy(int number) {
+  NetworkPolicy policy;
+  const bool sluice = Chance(60);
+  policy.api = sluice ? NetworkPolicy::Api::kSluice : NetworkPolicy::Api::kKubernetes;
+  policy.name = {Pick(kNamespaces), fmt::format("policy-{}", number / 2)};  // some of both kinds share a name
+  policy.pod_selector = RandomSelector(false);
+  policy.isolates_ingress = Chance(65);
+  policy.isolates_egress = Chance(65);
+  for (std::uint32_t i = Below(4); i > 0; i--) policy.ingress.push_back(RandomRule(sluice));
+  for (std::uint32_t i = Below(4); i > 0; i--) policy.egress.push_back(RandomRule(sluice));
+  if (sluice && Chance(40)) policy.mode = PolicyMode::kAudit;
+  const Kind kind = sluice ? Kind::kSluiceNetworkPolicy : Kind::kNetworkPolicy;
+  Resource resource = Wrap(kind, policy.name, &Resource::policy, policy);
+  resources_.insert_or_assign(resource.id, resource);
+}
+
+std::shared_ptr<const Snapshot> RandomPolicy::Build() const {
+  auto snapshot = Snapshot::Build(resources_, bindings_, node_addresses_);
+  if (!snapshot.ok()) throw std::logic_error(Message(snapshot.status()));
+  return *snapshot;
+}
+
+std::shared_ptr<const Snapshot> RandomPolicy::NextSnapshot() {
+  resources_.clear();
+  bindings_.clear();
+  node_addresses_ = {Parsed("10.1.0.254"), Parsed("fd00::fe"), Parsed("192.0.2.1"), RandomAddress()};
+  for (std::size_t i = 0; i + (Chance(20) ? 1 : 0) < kNamespaces.size(); i++) AddNamespace(kNamespaces[i]);
+  for (int i = 0; i < options_.workloads; i++) AddWorkload(i);
+  for (int i = 0; i < options_.pods; i++) AddPod(i);
+  for (int i = 0; i < options_.policies; i++) AddPolicy(i);
+  return Build();
+}
+
+std::shared_ptr<const Snapshot> RandomPolicy::NextChange() {
+  switch (Below(5)) {
+    case 0:
+      AddNamespace(Pick(kNamespaces));
+      break;
+    case 1:
+      AddWorkload(static_cast<int>(Below(options_.workloads)));
+      break;
+    case 2:
+      AddPod(static_cast<int>(Below(options_.pods)));
+      break;
+    case 3: {
+      auto victim = resources_.begin();
+      std::advance(victim, Below(static_cast<std::uint32_t>(resources_.size())));
+      if (victim->second.policy) resources_.erase(victim);
+      break;
+    }
+    default:
+      AddPolicy(static_cast<int>(Below(options_.policies)));
+  }
+  return Build();
+}
+
+Flow RandomPolicy::NextFlow(const Snapshot& snapshot) {
+  const auto end = [&]() -> Address {
+    const std::uint32_t kind = Below(20);
+    if (kind < 11)
+      return bindings_.empty() ? RandomAddress() : [&] {
+        auto at = bindings_.begin();
+        std::advance(at, Below(static_cast<std::uint32_t>(bindings_.size())));
+        return Pick(at->second.ips);
+      }();
+    if (kind < 15 && !snapshot.by_address.empty()) {
+      auto at = snapshot.by_address.begin();
+      std::advance(at, Below(static_cast<std::uint32_t>(snapshot.by_address.size())));
+      return at->first;
+    }
+    if (kind < 16) return Pick(node_addresses_);
+    return RandomAddress();
+  };
+  Flow flow;
+  flow.source = end();
+  do {
+    flow.destination = end();
+  } while (flow.destination.is_v4() != flow.source.is_v4());
+  const std::uint32_t kind = Below(20);
+  if (kind == 0) {
+    flow.protocol = flow.source.is_v4() ? kIcmp : kIcmpv6;
+  } else if (kind == 1) {
+    flow.protocol = static_cast<std::uint8_t>(Below(256));
+  } else {
+    flow.protocol = Pick(kProtocols);
+  }
+  const bool has_ports = flow.protocol == kTcp || flow.protocol == kUdp || flow.protocol == kSctp;
+  if (has_ports) flow.port = static_cast<std::uint16_t>(Chance(70) ? Pick(kPorts) + Below(3) - 1 : Below(65536));
+  flow.from_node = Chance(3);
+  return flow;
+}
+
+}  // namespace sluice::test

@@ -1,0 +1,72 @@
+// Random but repeatable policy worlds: small enough that rules meet (few labels, ports and prefixes), and rich in what
+// goes wrong (holes in blocks, ::/0, named ports, reused addresses, host-network and finished pods, deny and audit).
+//   RandomPolicy random(seed);
+//   auto snapshot = random.NextSnapshot();
+//   Flow flow = random.NextFlow(*snapshot);
+// One seed gives one sequence on every machine. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "policy/evaluate.h"
+#include "policy/snapshot.h"
+
+namespace sluice::test {
+
+struct RandomPolicyOptions {
+  int workloads = 8;  // local ones; the first of them have the lowest endpoint numbers
+  int pods = 12;      // known peers
+  int policies = 8;   // of both kinds
+  std::uint32_t first_ifindex = 10;
+};
+
+class RandomPolicy {
+ public:
+  explicit RandomPolicy(std::uint64_t seed, RandomPolicyOptions options = {});
+
+  // A new world, with resources, bindings and node addresses of its own.
+  std::shared_ptr<const policy::Snapshot> NextSnapshot();
+  // The same world with one thing changed: a policy, a pod's or workload's labels, or a namespace's.
+  std::shared_ptr<const policy::Snapshot> NextChange();
+  // Mostly between known addresses, on ports and in prefixes that the policies name, or just beside them.
+  policy::Flow NextFlow(const policy::Snapshot& snapshot);
+
+  const policy::ResourceMap& resources() const { return resources_; }
+  const std::map<policy::ObjectName, policy::Binding>& bindings() const { return bindings_; }
+
+ private:
+  std::uint32_t Below(std::uint32_t n) { return static_cast<std::uint32_t>(engine_() % n); }
+  bool Chance(std::uint32_t percent) { return Below(100) < percent; }
+  template <typename T>
+  const T& Pick(const std::vector<T>& from) {
+    return from[Below(static_cast<std::uint32_t>(from.size()))];
+  }
+
+  policy::Labels RandomLabels();
+  policy::Selector RandomSelector(bool of_namespaces);
+  std::vector<policy::NamedPort> RandomNamedPorts();
+  policy::Address RandomAddress();
+  policy::Prefix RandomPrefix();
+  policy::IpBlock RandomBlock();
+  policy::Peer RandomPeer();
+  policy::PortRule RandomPort();
+  policy::Rule RandomRule(bool sluice);
+  void AddNamespace(const std::string& name);
+  void AddWorkload(int number);
+  void AddPod(int number);
+  void AddPolicy(int number);
+  std::shared_ptr<const policy::Snapshot> Build() const;
+
+  RandomPolicyOptions options_;
+  std::mt19937_64 engine_;
+  policy::ResourceMap resources_;
+  std::map<policy::ObjectName, policy::Binding> bindings_;
+  std::vector<policy::Address> node_addresses_;
+};
+
+}  // namespace sluice::test
