@@ -49,6 +49,7 @@ StatusOr<pid_t> Spawn(const std::vector<std::string>& argv, int netns_fd, const 
   if (pid < 0) return ErrnoError(errno, "fork for {}", argv.front());
   if (pid > 0) return pid;
   // Only async-signal-safe calls from here on.
+  std::signal(SIGPIPE, SIG_DFL);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(kExecFailed);
   if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) != 0) _exit(kExecFailed);
