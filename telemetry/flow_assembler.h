@@ -1,0 +1,76 @@
+// Flows as the kernel knows them -> sluice.v1.Flow with names. What is unknown is left out, never invented.
+//
+// FlowAssembler is thread-safe; Capture gives the moment's view for a batch of flows, which never changes:
+//   const FlowContext context = assembler.Capture();
+//   for (const auto& record : records) Use(context.Assemble(FromRecord(record)));
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "ctrl/api/sluice.pb.h"
+#include "ctrl/datapath/datapath.h"
+#include "telemetry/clock.h"
+#include "telemetry/workload_index.h"
+
+namespace sluice::telemetry {
+
+// What telemetry asks of the policy side. Both may be called from any thread; both may give null.
+struct PolicySource {
+  std::function<std::shared_ptr<const policy::CompiledPolicy>()> compiled;
+  std::function<std::shared_ptr<const policy::Decision>(std::uint32_t number)> decision;
+};
+
+// One flow at one moment.
+struct FlowReport {
+  sl_flow_key key{};
+  sl_flow_entry entry{};
+  v1::Flow::Kind kind = v1::Flow::KIND_UNSPECIFIED;
+  std::uint64_t time_ns = 0;  // CLOCK_MONOTONIC
+  std::uint32_t ifindex = 0;  // 0: unknown
+  bool reply = false;         // what is reported is a packet from responder to initiator
+};
+
+FlowReport FromEvent(const sl_flow_event& event);
+FlowReport FromRecord(const datapath::FlowRecord& record);       // a live flow: NEW or UPDATE
+FlowReport FromEndedRecord(const datapath::FlowRecord& record);  // END
+
+class FlowContext {
+ public:
+  v1::Flow Assemble(const FlowReport& report) const;
+  const ClockReading& now() const { return now_; }
+
+ private:
+  friend class FlowAssembler;
+  v1::Peer AssemblePeer(const sl_flow_end& end) const;
+  v1::Peer AssembleSpoofer(const FlowReport& report) const;
+  void AddPolicies(const FlowReport& report, v1::Flow* flow) const;
+
+  std::string node_;
+  ClockReading now_;
+  std::map<std::uint32_t, std::string> interfaces_;
+  std::shared_ptr<const WorkloadIndex> index_;
+  std::function<std::shared_ptr<const policy::Decision>(std::uint32_t)> decision_;
+};
+
+class FlowAssembler {
+ public:
+  // `datapath` outlives the assembler.
+  FlowAssembler(std::string node, const datapath::Datapath* datapath, PolicySource policy, Clock clock = ReadClocks);
+
+  FlowContext Capture();
+  const std::string& node() const { return node_; }
+
+ private:
+  const std::string node_;
+  const datapath::Datapath* const datapath_;
+  const PolicySource policy_;
+  const Clock clock_;
+  std::mutex mutex_;
+  WorkloadIndexer indexer_;  // by mutex_
+};
+
+const char* DropReasonName(std::uint32_t reason);  // "POLICY_DENIED"; empty: out of range
+
+}  // namespace sluice::telemetry

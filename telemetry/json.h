@@ -1,0 +1,16 @@
+// Messages of sluice.v1 as JSON, one object a line. Pure.
+#pragma once
+
+#include <string>
+
+#include "ctrl/api/sluice.pb.h"
+#include "ctrl/base/status.h"
+
+namespace sluice::telemetry {
+
+// Without a line end. Internal when a string in `message` is not UTF-8.
+StatusOr<std::string> ToJson(const google::protobuf::Message& message);
+// The event itself: {"time":...,"type":"flow",...}.
+StatusOr<std::string> EventToJson(const v1::Event& event);
+
+}  // namespace sluice::telemetry
