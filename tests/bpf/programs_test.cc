@@ -29,6 +29,12 @@ std::shared_ptr<policy::NetworkPolicy> AllowIngress(const std::string& name, pol
   return result;
 }
 
+// The kernel refuses a tc test run on an empty packet or half an IP header (net/bpf/test_run.c); XDP gets these too.
+std::size_t ShortestTcTestRun(const Frame& frame) {
+  const int ethertype = frame[12] << 8 | frame[13];
+  return ethertype == 0x0800 ? 14 + 20 : ethertype == 0x86dd ? 14 + 40 : 15;
+}
+
 class Programs : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -254,12 +260,13 @@ TEST_F(Programs, EveryTruncationOfEveryFixtureHasAVerdict) {
     const Frame whole = fixture.ToFrame();
     for (std::size_t length = 14; length <= whole.size(); ++length) {
       const Frame frame(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+      const auto wire = bed_->FromWire(frame);
+      ASSERT_TRUE(wire.ok()) << "length " << length << ": " << wire.status();
+      if (length < ShortestTcTestRun(frame)) continue;
       const auto from_pod = bed_->FromPod(bed_->ifindex(0), frame);
       ASSERT_TRUE(from_pod.ok()) << "length " << length << ": " << from_pod.status();
       const auto to_pod = bed_->ToPod(bed_->ifindex(1), bed_->ifindex(7), frame);
       ASSERT_TRUE(to_pod.ok()) << "length " << length << ": " << to_pod.status();
-      const auto wire = bed_->FromWire(frame);
-      ASSERT_TRUE(wire.ok()) << "length " << length << ": " << wire.status();
     }
   }
 }
