@@ -260,15 +260,15 @@ StatusOr<NetpolWorld> NetpolWorld::Load(const std::string& directory, const PodP
 }
 
 std::string NetpolWorld::NamespaceYaml(const std::string& name) const {
-  return fmt::format("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {}, labels: {}}}\n", name,
+  return fmt::format("apiVersion: v1\nkind: Namespace\nmetadata: {{name: \"{}\", labels: {}}}\n", name,
                      LabelsYaml(namespaces.at(name)));
 }
 
 std::string NetpolWorld::PodYaml(const ObjectName& name) const {
   const Pod& pod = pods.at(name);
   const PodPlace& place = pod.place;
-  const std::string metadata =
-      fmt::format("metadata: {{name: {}, namespace: {}, labels: {}}}\n", name.name, name.ns, LabelsYaml(pod.labels));
+  const std::string metadata = fmt::format("metadata: {{name: \"{}\", namespace: \"{}\", labels: {}}}\n", name.name,
+                                           name.ns, LabelsYaml(pod.labels));
   const bool local = !place.netns.empty() || !place.host_interface.empty();
   std::string served;
   for (const Port& port : ports) {
