@@ -30,6 +30,7 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kBpfFs = "/sys/fs/bpf";
 constexpr std::chrono::milliseconds kStatusInterval{50};
 constexpr std::chrono::seconds kStopTimeout{20};
+constexpr std::chrono::seconds kRunTimeout{30};
 constexpr std::size_t kLogTail = 4000;
 constexpr int kExecFailed = 127;
 
@@ -80,7 +81,7 @@ StatusOr<Pipe> MakePipe() {
 }
 
 // Feeds `input` and collects both outputs until the child closed them. False: the deadline passed first.
-bool Converse(Pipe& in, Pipe& out, Pipe& err, const std::string& input, CommandResult& result,
+bool Converse(Pipe& in, Pipe& out, Pipe& err, const std::string& input, ClientResult& result,
               Clock::time_point deadline) {
   fcntl(in.write.get(), F_SETFL, O_NONBLOCK);
   std::size_t written = 0;
@@ -132,32 +133,32 @@ StatusOr<int> FreePort() {
 // SIGPIPE from a command that does not read its input would end the test.
 void IgnoreSigPipe() { std::signal(SIGPIPE, SIG_IGN); }
 
-}  // namespace
-
-StatusOr<CommandResult> RunCommand(const std::vector<std::string>& argv, const CommandOptions& options) {
+// Runs argv[0] to its end, collecting both outputs.
+StatusOr<ClientResult> RunToEnd(const std::vector<std::string>& argv, int netns_fd, const std::string& input) {
   IgnoreSigPipe();
   SL_ASSIGN_OR_RETURN(Pipe in, MakePipe());
   SL_ASSIGN_OR_RETURN(Pipe out, MakePipe());
   SL_ASSIGN_OR_RETURN(Pipe err, MakePipe());
-  const Clock::time_point deadline = Clock::now() + options.timeout;
-  SL_ASSIGN_OR_RETURN(const pid_t pid,
-                      Spawn(argv, options.netns_fd, {in.read.get(), out.write.get(), err.write.get()}));
+  const Clock::time_point deadline = Clock::now() + kRunTimeout;
+  SL_ASSIGN_OR_RETURN(const pid_t pid, Spawn(argv, netns_fd, {in.read.get(), out.write.get(), err.write.get()}));
   in.read = Fd();
   out.write = Fd();
   err.write = Fd();
-  CommandResult result;
-  const bool ended = Converse(in, out, err, options.input, result, deadline);
+  ClientResult result;
+  const bool ended = Converse(in, out, err, input, result, deadline);
   if (!ended) kill(pid, SIGKILL);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   if (!ended) {
     return MakeError(absl::StatusCode::kDeadlineExceeded, "{} did not end within {} s; stderr: {}", argv.front(),
-                     options.timeout.count(), result.err);
+                     kRunTimeout.count(), result.err);
   }
   result.exit_code = ExitCode(status);
   return result;
 }
+
+}  // namespace
 
 StatusOr<std::unique_ptr<AgentProcess>> AgentProcess::Start(Options options) {
   std::unique_ptr<AgentProcess> agent(new AgentProcess(std::move(options)));
@@ -205,7 +206,7 @@ Status AgentProcess::AwaitReady() const {
   const Clock::time_point deadline = Clock::now() + options_.ready_timeout;
   std::string last = "no answer yet";
   for (;;) {
-    SL_ASSIGN_OR_RETURN(const CommandResult status, Sluice({"status"}));
+    SL_ASSIGN_OR_RETURN(const ClientResult status, Sluice({"status"}));
     if (status.exit_code == 0) return OkStatus();
     last = status.err + status.out;
     const bool exited = ExitsWithin(kStatusInterval);
@@ -263,21 +264,21 @@ AgentProcess::~AgentProcess() {
   if (pid_ >= 0 && !Stop().ok() && pid_ >= 0) Kill().IgnoreError();
   std::vector<std::string> uninstall{bin_ + "/sluiced", "--uninstall"};
   std::ranges::copy(PlaceArguments(), std::back_inserter(uninstall));
-  RunCommand(uninstall, {.netns_fd = options_.netns_fd}).IgnoreError();
+  RunToEnd(uninstall, options_.netns_fd, "").IgnoreError();
   std::error_code ignored;  // best effort: a failed uninstall is another test's business
   std::filesystem::remove_all(bpf_root_, ignored);
   std::filesystem::remove_all(directory_, ignored);
 }
 
-StatusOr<CommandResult> AgentProcess::Sluice(const std::vector<std::string>& args, const std::string& input) const {
+StatusOr<ClientResult> AgentProcess::Sluice(const std::vector<std::string>& args, const std::string& input) const {
   std::vector<std::string> argv{bin_ + "/sluice", "--server", api_};
   std::ranges::copy(args, std::back_inserter(argv));
-  return RunCommand(argv, {.input = input, .netns_fd = options_.netns_fd});
+  return RunToEnd(argv, options_.netns_fd, input);
 }
 
 Status AgentProcess::Apply(const std::string& yaml) const {
   if (yaml.empty()) return OkStatus();
-  SL_ASSIGN_OR_RETURN(const CommandResult result, Sluice({"apply", "-f", "-"}, yaml));
+  SL_ASSIGN_OR_RETURN(const ClientResult result, Sluice({"apply", "-f", "-"}, yaml));
   if (result.exit_code == 0) return OkStatus();
   return MakeError(absl::StatusCode::kInternal, "sluice apply exited with {}: {}{}", result.exit_code, result.err,
                    result.out);
@@ -286,7 +287,7 @@ Status AgentProcess::Apply(const std::string& yaml) const {
 Status AgentProcess::Delete(const policy::ResourceId& id) const {
   std::vector<std::string> args{"delete", policy::KindName(id.kind), id.name.name};
   if (!id.name.ns.empty()) args.insert(args.end(), {"-n", id.name.ns});
-  SL_ASSIGN_OR_RETURN(const CommandResult result, Sluice(args));
+  SL_ASSIGN_OR_RETURN(const ClientResult result, Sluice(args));
   if (result.exit_code == 0) return OkStatus();
   return MakeError(absl::StatusCode::kInternal, "sluice delete {} exited with {}: {}{}", id.ToString(),
                    result.exit_code, result.err, result.out);

@@ -17,20 +17,11 @@
 
 namespace sluice::test {
 
-struct CommandResult {
+struct ClientResult {
   int exit_code = -1;  // 128 + signal when killed
   std::string out;
   std::string err;
 };
-
-struct CommandOptions {
-  std::string input;
-  int netns_fd = -1;  // -1: the caller's
-  std::chrono::seconds timeout{30};
-};
-
-// Runs argv[0] to its end. DeadlineExceeded: it was killed after the timeout; the message has its stderr.
-StatusOr<CommandResult> RunCommand(const std::vector<std::string>& argv, const CommandOptions& options = {});
 
 // Owns the process, its directory under /tmp and its pins: all are gone after the destructor.
 class AgentProcess {
@@ -53,7 +44,8 @@ class AgentProcess {
   Status Signal(int number);
 
   // Runs `sluice --server ... args`.
-  StatusOr<CommandResult> Sluice(const std::vector<std::string>& args, const std::string& input = "") const;
+  // DeadlineExceeded: it did not end in time and was killed.
+  StatusOr<ClientResult> Sluice(const std::vector<std::string>& args, const std::string& input = "") const;
   Status Apply(const std::string& yaml) const;  // apply -f -; OK when `yaml` is empty
   Status Delete(const policy::ResourceId& id) const;
 
@@ -69,7 +61,7 @@ class AgentProcess {
   Status Prepare();
   Status Launch();
   Status AwaitReady() const;
-  StatusOr<int> AwaitExit(std::chrono::milliseconds timeout);  // exit code as in CommandResult
+  StatusOr<int> AwaitExit(std::chrono::milliseconds timeout);  // exit code as in ClientResult
   bool ExitsWithin(std::chrono::milliseconds timeout) const;
   std::vector<std::string> PlaceArguments() const;
 
