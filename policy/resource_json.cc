@@ -1,0 +1,69 @@
+// YamlToJson of policy/parser.h: the adapter of nlohmann::json.
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "policy/parser.h"
+#include "policy/resource_scalar.h"
+#include "policy/yaml.h"
+
+namespace sluice::policy {
+namespace {
+
+using nlohmann::json;
+
+json ScalarToJson(const YamlNode& node) {
+  switch (TypeOf(node)) {
+    case ScalarType::kBool:
+      return *ParseBool(node.scalar);
+    case ScalarType::kInteger:
+      return *ParseInteger(node.scalar);
+    case ScalarType::kFloat:
+      if (const double value = *ParseFloat(node.scalar); std::isfinite(value)) return value;
+      return node.scalar;  // JSON has no infinity
+    case ScalarType::kString:
+      return node.scalar;
+  }
+  return nullptr;
+}
+
+json ToJson(const YamlNode& node) {
+  switch (node.type) {
+    case YamlNode::Type::kNull:
+      return nullptr;
+    case YamlNode::Type::kScalar:
+      return ScalarToJson(node);
+    case YamlNode::Type::kSequence: {
+      json array = json::array();
+      for (const auto& item : node.items) array.push_back(ToJson(*item));
+      return array;
+    }
+    case YamlNode::Type::kMap: {
+      json object = json::object();
+      for (const YamlNode::Entry& entry : node.entries) object[entry.key] = ToJson(*entry.value);
+      return object;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+StatusOr<std::string> YamlToJson(std::string_view yaml) {
+  if (yaml.size() > kMaxResourceBytes) {
+    return InvalidError("YAML of {} bytes: at most {} are read", yaml.size(), kMaxResourceBytes);
+  }
+  std::optional<std::string> text;
+  SL_RETURN_IF_ERROR(ParseYaml("yaml", yaml, [&](const YamlNode& root, int number) -> Status {
+    if (text) return InvalidError("yaml:{}: document {}: expected one document", root.line, number);
+    try {
+      text = ToJson(root).dump();
+    } catch (const json::exception& e) {
+      return InvalidError("yaml:{}: cannot be written as JSON: {}", root.line, e.what());
+    }
+    return OkStatus();
+  }));
+  if (!text) return InvalidError("yaml: no document");
+  return *text;
+}
+
+}  // namespace sluice::policy

@@ -1,0 +1,16 @@
+// One parser a kind: `root` is the whole document, `metadata` what ParseMetadata read of it.
+#pragma once
+
+#include <memory>
+
+#include "policy/resource_common.h"
+
+namespace sluice::policy {
+
+StatusOr<std::shared_ptr<const Namespace>> ParseNamespace(const Field& root, const Metadata& metadata);
+StatusOr<std::shared_ptr<const Pod>> ParsePod(const Field& root, const Metadata& metadata);
+StatusOr<std::shared_ptr<const Workload>> ParseWorkload(const Field& root, const Metadata& metadata);
+StatusOr<std::shared_ptr<const NetworkPolicy>> ParseNetworkPolicy(const Field& root, const Metadata& metadata,
+                                                                  NetworkPolicy::Api api);
+
+}  // namespace sluice::policy

@@ -1,0 +1,53 @@
+// YAML text -> plain trees: the adapter of yaml-cpp, and its only user.
+//
+// Stricter than yaml-cpp: duplicate keys, keys that are no strings, aliases to themselves, tags other than those of
+// strings and collections, and text that is not printable UTF-8 are errors. Aliases and merge keys ("<<") are
+// expanded by sharing, and the size after expansion is bounded, so that a small text cannot become a large tree.
+// Trees are immutable and may be shared between threads.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ctrl/base/status.h"
+
+namespace sluice::policy {
+
+inline constexpr std::size_t kMaxYamlDepth = 40;
+inline constexpr std::size_t kMaxYamlKeyBytes = 500;
+// Of all documents of one text together, after the expansion of aliases.
+inline constexpr std::size_t kMaxYamlNodes = 4'000'000;
+inline constexpr std::size_t kMaxYamlScalarBytes = 128U << 20U;
+
+struct YamlNode {
+  enum class Type { kNull, kScalar, kSequence, kMap };
+  struct Entry {
+    std::string key;
+    int line = 0;
+    std::shared_ptr<const YamlNode> value;
+  };
+
+  Type type = Type::kNull;
+  bool quoted = false;  // a scalar that is a string whatever it looks like
+  int line = 0;         // counted from 1
+  std::string scalar;
+  std::vector<std::shared_ptr<const YamlNode>> items;
+  std::vector<Entry> entries;  // in the order of the text; keys are unique
+  std::size_t expanded_nodes = 1;
+  std::size_t expanded_bytes = 0;
+
+  const YamlNode* Find(std::string_view key) const;  // null: absent, or this is not a map
+};
+
+// `number` counts the documents of the text from 1.
+using YamlVisitor = std::function<Status(const YamlNode& root, int number)>;
+
+// Calls `visit` for every document that is not empty; stops at the first error. An error in the text itself reads
+// "origin:LINE: what"; an error of `visit` is returned as it is.
+Status ParseYaml(std::string_view origin, std::string_view text, const YamlVisitor& visit);
+
+}  // namespace sluice::policy
