@@ -17,7 +17,8 @@
 namespace sluice::test {
 
 struct BedOptions {
-  int interfaces = 8;  // veths p0, p1, ... ; ifindex(i) is that of pi
+  static constexpr std::uint32_t kFirstIfindex = 10;
+  int interfaces = 8;  // veths p0, p1, ... with ifindex kFirstIfindex + i
   bpf::ObjectOptions object = SmallTables();
   static bpf::ObjectOptions SmallTables();
 };

@@ -1,0 +1,191 @@
+// The BPF programs against the reference evaluator, on random worlds and first packets: verdict, audit, and the
+// decisions that the flow names. SLUICE_DIFFERENTIAL_WORLDS makes the run longer.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <set>
+
+#include "tests/support/random_policy.h"
+#include "tests/support/test_bed.h"
+
+namespace sluice::test {
+namespace {
+
+using policy::Address;
+using policy::Decision;
+using policy::Evaluation;
+using policy::Flow;
+
+constexpr std::uint64_t kSeed = 77001;
+constexpr int kDefaultWorlds = 200;
+constexpr int kFlowsPerWorld = 1400;
+
+int Worlds() {
+  const char* worlds = std::getenv("SLUICE_DIFFERENTIAL_WORLDS");
+  return worlds == nullptr ? kDefaultWorlds : std::atoi(worlds);
+}
+
+std::string Text(const Flow& flow) {
+  return fmt::format("{} -> {} protocol {} port {}{}", flow.source.ToString(), flow.destination.ToString(),
+                     flow.protocol, flow.port, flow.from_node ? " from node" : "");
+}
+
+// The first packet of `flow`; `client` is its source port or echo identifier.
+Frame FirstPacket(const Flow& flow, std::uint16_t client) {
+  const auto complete = [&](const Packet& network) {
+    switch (flow.protocol) {
+      case policy::kTcp:
+        return (network / Tcp{.sport = client, .dport = flow.port}).ToFrame();
+      case policy::kUdp:
+        return (network / Udp{.sport = client, .dport = flow.port}).ToFrame();
+      case policy::kSctp:
+        return (network / Sctp{.sport = client, .dport = flow.port}).ToFrame();
+      case policy::kIcmp:
+        return (network / Icmp{.type = 8, .id = client}).ToFrame();
+      case policy::kIcmpv6:
+        return (network / Icmp{.type = 128, .id = client}).ToFrame();
+      default:
+        return (network / Payload{16}).ToFrame();
+    }
+  };
+  if (flow.source.is_v4())
+    return complete(Eth{} / Ipv4{.src = flow.source.ToString(), .dst = flow.destination.ToString(), .protocol = flow.protocol});
+  return complete(Eth{} / Ipv6{.src = flow.source.ToString(), .dst = flow.destination.ToString(), .next = flow.protocol});
+}
+
+struct Case {
+  Flow flow;
+  Evaluation expected;
+};
+
+struct Tally {
+  int verdicts = 0, allowed = 0, denied = 0, audited = 0;
+  int by_hook[SL_HOOK_COUNT] = {};
+  int by_family[2] = {};
+};
+
+class Differential : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    auto bed = TestBed::Create({.interfaces = 8});
+    ASSERT_TRUE(bed.ok()) << bed.status();
+    bed_ = std::move(*bed).release();
+  }
+  static void TearDownTestSuite() { delete bed_; }
+
+  // Hooks that see this flow's first packet where only they are attached.
+  static std::vector<int> HooksOf(const policy::Snapshot& snapshot, const Flow& flow) {
+    const policy::Endpoint* source = snapshot.Find(flow.source);
+    const policy::Endpoint* destination = snapshot.Find(flow.destination);
+    const bool from_local = source != nullptr && source->ifindex != 0 && !flow.from_node;
+    const bool to_local = destination != nullptr && destination->ifindex != 0;
+    std::vector<int> hooks;
+    if (from_local) hooks.push_back(SL_HOOK_TC_FROM_POD);
+    if (to_local && source != destination) hooks.push_back(SL_HOOK_TC_TO_POD);
+    if (to_local && !from_local && !flow.from_node && !snapshot.IsNode(flow.source)) hooks.push_back(SL_HOOK_XDP_UPLINK);
+    return hooks;
+  }
+
+  // 1: forwarded, 0: dropped, -1: the run failed.
+  static int Run(int hook, const policy::Snapshot& snapshot, const Flow& flow, const Frame& frame) {
+    auto& object = bed_->datapath().object();
+    if (hook == SL_HOOK_XDP_UPLINK) {
+      const auto output = bpf::TestRunXdp(object.program_fd("xdp_uplink"), {.frame = frame});
+      return !output.ok() ? -1 : output->verdict == 2 /* XDP_PASS */ ? 1 : output->verdict == 1 /* XDP_DROP */ ? 0 : -1;
+    }
+    const bool from_pod = hook == SL_HOOK_TC_FROM_POD;
+    const std::uint32_t ifindex = snapshot.Find(from_pod ? flow.source : flow.destination)->ifindex;
+    const std::uint32_t other = BedOptions::kFirstIfindex + 7;
+    const auto output = bpf::TestRunTc(object.program_fd(from_pod ? "tc_from_pod" : "tc_to_pod"),
+                                       {.frame = frame, .ifindex = ifindex, .ingress_ifindex = flow.from_node ? 0 : other});
+    if (!output.ok()) return -1;
+    const int rc = static_cast<int>(output->verdict);
+    return rc == -1 /* TC_ACT_UNSPEC */ ? 1 : rc == 2 /* TC_ACT_SHOT */ ? 0 : -1;
+  }
+
+  static Decision Meaning(std::uint32_t number) {
+    if (number == 0) return {};
+    const auto found = bed_->compiled().decisions.find(number);
+    return found == bed_->compiled().decisions.end() ? Decision{.allowed = false} : found->second;
+  }
+
+  // What the flows left behind says the same as the evaluator.
+  static void CompareFlows(const std::map<std::uint16_t, Case>& cases) {
+    const auto flows = bed_->datapath().Flows();
+    ASSERT_TRUE(flows.ok()) << flows.status();
+    std::size_t compared = 0;
+    for (const auto& record : *flows) {
+      const bool hi = record.entry.flags & SL_CT_INITIATOR_HI;
+      const auto found = cases.find(ntohs(hi ? record.key.hi_port : record.key.lo_port));
+      if (found == cases.end()) continue;
+      const auto& [flow, expected] = found->second;
+      ++compared;
+      ASSERT_EQ(Address(hi ? record.key.hi : record.key.lo), flow.source) << Text(flow);
+      ASSERT_EQ(record.table == datapath::FlowTable::kDenied, !expected.allowed) << Text(flow);
+      ASSERT_EQ((record.entry.flags & SL_CT_AUDIT) != 0, expected.audit_denied) << Text(flow);
+      if (flow.from_node) continue;
+      ASSERT_EQ(Meaning(record.entry.egress_decision), expected.egress.value_or(Decision{})) << Text(flow);
+      ASSERT_EQ(Meaning(record.entry.ingress_decision), expected.ingress.value_or(Decision{})) << Text(flow);
+    }
+    ASSERT_EQ(compared, cases.size()) << "flows without a record";
+  }
+
+  static TestBed* bed_;
+};
+
+TestBed* Differential::bed_ = nullptr;
+
+TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
+  Tally tally;
+  for (int world = 0; world < Worlds(); ++world) {
+    SCOPED_TRACE(fmt::format("seed {} + world {}", kSeed, world));
+    RandomPolicy random(kSeed + world, {.policies = 1 + world % 16, .first_ifindex = BedOptions::kFirstIfindex});
+    const auto snapshot = random.NextSnapshot();
+    const Status enforced = bed_->Enforce(snapshot);
+    ASSERT_TRUE(enforced.ok()) << enforced;
+    for (const int hook : {SL_HOOK_TC_FROM_POD, SL_HOOK_TC_TO_POD, SL_HOOK_XDP_UPLINK}) {
+      ASSERT_TRUE(bed_->ForgetFlows().ok());
+      std::map<std::uint16_t, Case> cases;
+      std::set<std::tuple<Address, Address, int>> portless;
+      std::uint16_t client = 20000;
+      for (int i = 0; i < kFlowsPerWorld; ++i) {
+        const Flow flow = random.NextFlow(*snapshot);
+        if (flow.source.is_v4() != flow.destination.is_v4()) continue;
+        const auto hooks = HooksOf(*snapshot, flow);
+        if (std::find(hooks.begin(), hooks.end(), hook) == hooks.end()) continue;
+        const bool has_client = flow.protocol == policy::kTcp || flow.protocol == policy::kUdp ||
+                                flow.protocol == policy::kSctp || flow.protocol == policy::kIcmp ||
+                                flow.protocol == policy::kIcmpv6;
+        if (!has_client &&
+            !portless.emplace(std::min(flow.source, flow.destination), std::max(flow.source, flow.destination), flow.protocol).second)
+          continue;
+        const Evaluation expected = policy::Evaluate(*snapshot, flow, policy::Scope::kLocal);
+        ++client;
+        ASSERT_EQ(Run(hook, *snapshot, flow, FirstPacket(flow, client)), expected.allowed ? 1 : 0)
+            << Text(flow) << " at hook " << hook;
+        if (has_client) cases[client] = {flow, expected};
+        ++tally.verdicts;
+        ++(expected.allowed ? tally.allowed : tally.denied);
+        tally.audited += expected.audit_denied;
+        ++tally.by_hook[hook];
+        ++tally.by_family[flow.source.is_v4() ? 0 : 1];
+      }
+      ASSERT_NO_FATAL_FAILURE(CompareFlows(cases));
+    }
+  }
+  std::cout << tally.verdicts << " verdicts: " << tally.allowed << " allowed, " << tally.denied << " denied, "
+            << tally.audited << " audited; from_pod " << tally.by_hook[0] << ", to_pod " << tally.by_hook[1] << ", uplink "
+            << tally.by_hook[2] << "; IPv4 " << tally.by_family[0] << ", IPv6 " << tally.by_family[1] << "\n";
+  EXPECT_GE(tally.verdicts, 1000 * Worlds());
+  for (const int count : tally.by_hook) EXPECT_GT(count, tally.verdicts / 20);
+  for (const int count : tally.by_family) EXPECT_GT(count, tally.verdicts / 10);
+  EXPECT_GT(tally.allowed, tally.verdicts / 5);
+  EXPECT_GT(tally.denied, tally.verdicts / 5);
+  EXPECT_GT(tally.audited, 0);
+}
+
+}  // namespace
+}  // namespace sluice::test
