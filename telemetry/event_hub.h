@@ -1,0 +1,84 @@
+// Events from their sources to everybody who follows them. Each follower has a bounded queue; what does not fit is
+// counted and told to that follower as a `lost` event in its place. A slow follower delays nobody.
+//
+// Thread-safe. The hub outlives its subscriptions.
+//   auto following = hub.Subscribe(filter);
+//   while (EventPtr event = (*following)->Next(200ms)) ...
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <set>
+
+#include "ctrl/base/status.h"
+#include "telemetry/clock.h"
+#include "telemetry/history.h"
+
+namespace sluice::telemetry {
+
+class EventHub;
+
+class Subscription {
+ public:
+  ~Subscription();
+  Subscription(const Subscription&) = delete;
+  Subscription& operator=(const Subscription&) = delete;
+
+  // The next event; null when none came in time or the hub is closed.
+  EventPtr Next(std::chrono::milliseconds timeout);
+
+ private:
+  friend class EventHub;
+  Subscription(EventHub* hub, v1::ObserveRequest::Filter filter) : hub_(hub), filter_(std::move(filter)) {}
+
+  EventHub* const hub_;
+  const v1::ObserveRequest::Filter filter_;
+  std::deque<EventPtr> queue_;  // by the hub's mutex, as is lost_
+  std::uint64_t lost_ = 0;      // since the last event in the queue
+};
+
+class EventHub {
+ public:
+  struct Options {
+    std::string node;
+    std::size_t queue_capacity = 8192;
+    std::size_t max_subscribers = 64;
+    Clock clock = ReadClocks;
+  };
+  // Told when the first follower comes and when the last one has gone, in that order, one call at a time. Must not
+  // call the hub.
+  using WatchSwitch = std::function<void(bool watched)>;
+
+  EventHub(Options options, WatchSwitch on_watch);
+
+  // ResourceExhausted when there are too many already, Unavailable when closed. When it returns, the switch was told.
+  StatusOr<std::unique_ptr<Subscription>> Subscribe(v1::ObserveRequest::Filter filter);
+  void Publish(const EventPtr& event);
+  // For everybody: a source lost `count` events before they reached the hub.
+  void PublishLoss(const char* cause, std::uint64_t count);
+  // Ends every Next; no subscriptions any more.
+  void Close();
+
+  std::size_t subscribers() const;
+  bool watched() const { return subscribers() != 0; }
+  bool closed() const;
+  std::uint64_t lost() const;  // by full queues, since the start
+
+ private:
+  friend class Subscription;
+  void Unsubscribe(Subscription* subscription);
+  EventPtr MakeLoss(const char* cause, std::uint64_t count) const;
+  void Enqueue(Subscription* subscription, const EventPtr& event);
+
+  const Options options_;
+  const WatchSwitch on_watch_;
+  std::mutex switch_mutex_;  // orders comings and goings; before mutex_
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::set<Subscription*> subscriptions_;
+  std::uint64_t lost_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,95 @@
+#include "telemetry/harvester.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "bpf/lib/flow_timeout.h"
+#include "telemetry/event_filter.h"
+
+namespace sluice::telemetry {
+namespace {
+
+using datapath::FlowRecord;
+using datapath::FlowTable;
+
+EventPtr ToEvent(v1::Flow flow) {
+  auto event = std::make_shared<v1::Event>();
+  *event->mutable_flow() = std::move(flow);
+  return event;
+}
+
+std::pair<std::int64_t, std::int32_t> TimeOf(const EventPtr& event) {
+  const auto& time = event->has_flow() ? event->flow().time() : event->lost().time();
+  return {time.seconds(), time.nanos()};
+}
+
+// While a flow moves from the one-way table to the established one it may be seen in both.
+void DropMoving(std::vector<FlowRecord>& records) {
+  const auto order = [](const FlowRecord& a, const FlowRecord& b) {
+    const int keys = std::memcmp(&a.key, &b.key, sizeof a.key);
+    return keys != 0 ? keys < 0 : a.table < b.table;
+  };
+  const auto same_flow = [](const FlowRecord& a, const FlowRecord& b) {
+    return a.table == FlowTable::kEstablished && b.table == FlowTable::kPending &&
+           std::memcmp(&a.key, &b.key, sizeof a.key) == 0 && a.entry.created_ns == b.entry.created_ns;
+  };
+  std::sort(records.begin(), records.end(), order);
+  records.erase(std::unique(records.begin(), records.end(), same_flow), records.end());
+}
+
+}  // namespace
+
+bool IsOver(const FlowRecord& record, std::uint64_t monotonic_now_ns) {
+  if (monotonic_now_ns <= record.entry.last_seen_ns) return false;
+  const std::uint64_t idle = monotonic_now_ns - record.entry.last_seen_ns;
+  const std::uint64_t allowed =
+      record.table == FlowTable::kDenied ? kDeniedIdleNs : sl_flow_timeout(record.entry.flags, record.key.protocol);
+  return idle > allowed;
+}
+
+Status Harvester::Harvest() {
+  SL_ASSIGN_OR_RETURN(std::vector<FlowRecord> records, datapath_->Flows());
+  DropMoving(records);
+  const FlowContext context = assembler_->Capture();
+  std::array<std::uint64_t, kFlowTables> active{};
+  std::vector<FlowRecord> over;
+  for (const FlowRecord& record : records) {
+    if (IsOver(record, context.now().monotonic_ns)) {
+      over.push_back(record);
+    } else {
+      active[static_cast<std::size_t>(record.table)]++;
+    }
+  }
+  for (std::size_t i = 0; i < kFlowTables; i++) active_[i] = active[i];
+  if (over.empty()) return OkStatus();
+  SL_RETURN_IF_ERROR(datapath_->ForgetFlows(over));
+
+  std::sort(over.begin(), over.end(),
+            [](const FlowRecord& a, const FlowRecord& b) { return a.entry.last_seen_ns < b.entry.last_seen_ns; });
+  expired_ += over.size();
+  for (const FlowRecord& record : over) {
+    const EventPtr event = ToEvent(context.Assemble(FromEndedRecord(record)));
+    history_->Push(event);
+    hub_->Publish(event);
+  }
+  return OkStatus();
+}
+
+StatusOr<std::vector<EventPtr>> ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler,
+                                           const History& history, const v1::ObserveRequest& request) {
+  // Live flows first: one that ends meanwhile is then in both rather than in none.
+  SL_ASSIGN_OR_RETURN(std::vector<FlowRecord> records, datapath->Flows());
+  DropMoving(records);
+  std::vector<EventPtr> events = history.Read();
+  const FlowContext context = assembler->Capture();
+  for (const FlowRecord& record : records) events.push_back(ToEvent(context.Assemble(FromRecord(record))));
+  std::erase_if(events, [&](const EventPtr& event) { return !Matches(request.filter(), *event); });
+  std::stable_sort(events.begin(), events.end(),
+                   [](const EventPtr& a, const EventPtr& b) { return TimeOf(a) < TimeOf(b); });
+  if (request.last() != 0 && events.size() > request.last()) {
+    events.erase(events.begin(), events.end() - static_cast<std::ptrdiff_t>(request.last()));
+  }
+  return events;
+}
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,45 @@
+// Ends what is over: flows that were idle too long leave the kernel's tables and become END events.
+// Harvest is called from one thread; the numbers may be read from any.
+#pragma once
+
+#include <array>
+#include <atomic>
+
+#include "telemetry/event_hub.h"
+#include "telemetry/flow_assembler.h"
+
+namespace sluice::telemetry {
+
+// Records of denied flows are kept this long after their last packet.
+inline constexpr std::uint64_t kDeniedIdleNs = 30 * SL_SECOND_NS;
+inline constexpr std::size_t kFlowTables = 3;
+
+bool IsOver(const datapath::FlowRecord& record, std::uint64_t monotonic_now_ns);
+
+class Harvester {
+ public:
+  // All outlive the harvester.
+  Harvester(datapath::Datapath* datapath, FlowAssembler* assembler, History* history, EventHub* hub)
+      : datapath_(datapath), assembler_(assembler), history_(history), hub_(hub) {}
+
+  // One pass over all flows.
+  Status Harvest();
+
+  // Live ones at the last pass, by FlowTable.
+  std::uint64_t active(datapath::FlowTable table) const { return active_[static_cast<std::size_t>(table)]; }
+  std::uint64_t expired() const { return expired_; }  // since the start
+
+ private:
+  datapath::Datapath* const datapath_;
+  FlowAssembler* const assembler_;
+  History* const history_;
+  EventHub* const hub_;
+  std::array<std::atomic<std::uint64_t>, kFlowTables> active_{};
+  std::atomic<std::uint64_t> expired_ = 0;
+};
+
+// Past events and live flows, those that match, at most `last` (0: all), newest last.
+StatusOr<std::vector<EventPtr>> ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler,
+                                           const History& history, const v1::ObserveRequest& request);
+
+}  // namespace sluice::telemetry
