@@ -1,0 +1,243 @@
+// The Kubernetes NetworkPolicy end-to-end cases with real sockets: nine pods in network namespaces on one node, a real
+// agent, policies through the real client. A denied connection must meet silence, never a refusal.
+// The three SCTP cases are judged by test run, because not every kernel has SCTP sockets.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <tuple>
+
+#include "tests/support/agent_process.h"
+#include "tests/support/environment.h"
+#include "tests/support/netns.h"
+#include "tests/support/netpol_case.h"
+#include "tests/support/tcp_udp_probe.h"
+
+namespace sluice::test {
+namespace {
+
+using Wiring = TestNode::Wiring;
+using policy::ObjectName;
+
+constexpr int kFirstSctpCase = 46;
+constexpr int kLastCase = 48;
+// What should be allowed may take its time on a busy machine; what should be denied has to be silent that long.
+constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::milliseconds kSilence{300};
+
+std::string DataDirectory() {
+  const char* source = std::getenv("SLUICE_SOURCE_DIR");
+  return std::string(source == nullptr ? "." : source) + "/tests/data/netpol";
+}
+
+const char* ProtocolName(std::uint8_t protocol) { return protocol == policy::kUdp ? "UDP" : "TCP"; }
+
+// The node, its pods with their servers, and the agent. Kept from case to case: each puts back what it changed.
+class Rig {
+ public:
+  static StatusOr<std::unique_ptr<Rig>> Create(Wiring wiring) {
+    std::unique_ptr<Rig> rig(new Rig());
+    SL_ASSIGN_OR_RETURN(const NetpolWorld names, NetpolWorld::Load(DataDirectory()));
+    SL_RETURN_IF_ERROR(rig->MakePods(wiring, names));
+    SL_RETURN_IF_ERROR(rig->StartServers());
+    SL_ASSIGN_OR_RETURN(rig->agent_, AgentProcess::Start({.netns_fd = rig->node_netns_->fd(), .args = {}}));
+    SL_RETURN_IF_ERROR(rig->agent_->Apply(rig->world_.ToYaml()));
+    return rig;
+  }
+
+  const NetpolWorld& world() const { return world_; }
+  const AgentProcess& agent() const { return *agent_; }
+
+  Status Perform(const NetpolStep& step) const {
+    SL_RETURN_IF_ERROR(agent_->Apply(step.apply));
+    for (const policy::ResourceId& id : step.deletes) SL_RETURN_IF_ERROR(agent_->Delete(id));
+    return OkStatus();
+  }
+
+  Status PutBack(const NetpolCase& c) const {
+    for (const policy::ResourceId& id : c.policies) SL_RETURN_IF_ERROR(agent_->Delete(id));
+    return agent_->Apply(c.restore);
+  }
+
+  StatusOr<std::vector<ProbeResult>> ProbeAll(const NetpolStep& step, Family family) const {
+    std::vector<Probe> probes;
+    for (const NetpolCell& cell : step.cells) {
+      probes.push_back({.netns_fd = netns_.at(cell.from).fd(),
+                        .destination = world_.pods.at(cell.to).ip(family),
+                        .protocol = step.protocol,
+                        .port = step.port,
+                        .timeout = cell.allowed ? kPatience : kSilence});
+    }
+    return RunProbes(probes);
+  }
+
+  // What the agent says about a cell; for the message of a failed test.
+  std::string Explain(const NetpolStep& step, const NetpolCell& cell, Family family) const {
+    const auto told = agent_->Sluice({"explain", "--from", world_.pods.at(cell.from).ip(family).ToString(), "--to",
+                                      world_.pods.at(cell.to).ip(family).ToString(), "--port",
+                                      fmt::format("{}/{}", step.port, ProtocolName(step.protocol))});
+    return told.ok() ? told->out + told->err : told.status().ToString();
+  }
+
+ private:
+  Rig() = default;
+
+  // Two of three pods are named by their namespace, the third by its host interface.
+  Status MakePods(Wiring wiring, const NetpolWorld& names) {
+    TestNode::Options options{.wiring = wiring, .pods = {}};
+    for (const auto& [name, pod] : names.pods) options.pods.push_back(name.ns + "-" + name.name);
+    SL_ASSIGN_OR_RETURN(node_, TestNode::Create(options));
+    SL_ASSIGN_OR_RETURN(node_netns_, net::NetNs::Open(node_->netns().path()));
+    PodPlaces places;
+    for (const auto& [name, pod] : names.pods) {
+      const TestPod& made = node_->pod(name.ns + "-" + name.name);
+      PodPlace& place = places[name];
+      SL_ASSIGN_OR_RETURN(place.ipv4, policy::Address::Parse(made.ip4));
+      SL_ASSIGN_OR_RETURN(place.ipv6, policy::Address::Parse(made.ip6));
+      (name.name == "c" ? place.host_interface : place.netns) =
+          name.name == "c" ? made.host_interface : made.netns_path;
+      SL_ASSIGN_OR_RETURN(net::NetNs netns, net::NetNs::Open(made.netns_path));
+      netns_.emplace(name, std::move(netns));
+    }
+    SL_ASSIGN_OR_RETURN(world_, NetpolWorld::Load(DataDirectory(), places));
+    return OkStatus();
+  }
+
+  Status StartServers() {
+    std::vector<ServerSpec> specs;
+    for (const auto& [name, netns] : netns_) {
+      for (const NetpolWorld::Port& port : world_.ports) {
+        if (port.protocol == "SCTP") continue;
+        const std::uint8_t protocol = port.protocol == "UDP" ? policy::kUdp : policy::kTcp;
+        specs.push_back({.netns_fd = netns.fd(), .protocol = protocol, .port = port.number});
+      }
+    }
+    SL_ASSIGN_OR_RETURN(servers_, ProbeServers::Start(specs));
+    return OkStatus();
+  }
+
+  std::unique_ptr<TestNode> node_;
+  std::optional<net::NetNs> node_netns_;
+  NetpolWorld world_;
+  std::map<ObjectName, net::NetNs> netns_;
+  std::unique_ptr<ProbeServers> servers_;
+  std::unique_ptr<AgentProcess> agent_;
+};
+
+using Parameters = std::tuple<Wiring, int, Family>;
+
+class NetpolNamespaces : public testing::TestWithParam<Parameters> {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    const Wiring wiring = std::get<Wiring>(GetParam());
+    if (wiring_ == wiring) {
+      ASSERT_TRUE(rig_status_.ok()) << rig_status_;
+      if (rig_ != nullptr) return;
+    }
+    rig_ = nullptr;
+    wiring_ = wiring;
+    auto rig = Rig::Create(wiring);
+    rig_status_ = rig.status();
+    ASSERT_TRUE(rig.ok()) << rig_status_;
+    rig_ = *std::move(rig);
+    JudgeWithoutPolicies();
+    if (!HasFailure()) return;
+    rig_ = nullptr;
+    rig_status_ = InvalidError("without policies, not every pod reaches every other: see the first failed case");
+  }
+  static void TearDownTestSuite() {
+    rig_ = nullptr;
+    wiring_ = std::nullopt;
+  }
+
+  // A case that could not put back what it changed must not spoil the next ones.
+  void TearDown() override {
+    if (HasFatalFailure()) rig_ = nullptr;
+  }
+
+  static void JudgeWithoutPolicies() {
+    NetpolStep step;
+    for (const auto& [from, from_pod] : rig_->world().pods) {
+      for (const auto& [to, to_pod] : rig_->world().pods) {
+        if (from != to) step.cells.push_back({from, to, true});
+      }
+    }
+    for (const std::uint8_t protocol : {policy::kTcp, policy::kUdp}) {
+      for (const std::uint16_t port : {80, 81}) {
+        step.protocol = protocol;
+        step.port = port;
+        for (const Family family : {Family::kIpv4, Family::kIpv6}) Judge(step, family, "without policies");
+      }
+    }
+  }
+
+  static void Judge(const NetpolStep& step, Family family, const std::string& where) {
+    const auto results = rig_->ProbeAll(step, family);
+    ASSERT_TRUE(results.ok()) << results.status();
+    ASSERT_EQ(results->size(), step.cells.size());
+    for (std::size_t i = 0; i < step.cells.size(); ++i) {
+      const NetpolCell& cell = step.cells[i];
+      const ProbeResult& result = (*results)[i];
+      const ProbeOutcome expected = cell.allowed ? ProbeOutcome::kAllowed : ProbeOutcome::kTimeout;
+      EXPECT_EQ(result.outcome, expected)
+          << where << ": " << cell.from.ToString() << " -> " << cell.to.ToString() << " " << step.port << "/"
+          << ProtocolName(step.protocol) << ": " << ProbeOutcomeName(result.outcome) << " " << result.detail
+          << ", expected " << ProbeOutcomeName(expected) << "\nthe agent explains:\n"
+          << rig_->Explain(step, cell, family);
+    }
+  }
+
+  static inline std::unique_ptr<Rig> rig_;
+  static inline std::optional<Wiring> wiring_;  // that rig_ and rig_status_ speak of
+  static inline Status rig_status_;
+};
+
+TEST_P(NetpolNamespaces, TrafficAgreesWithTruthTable) {
+  const auto [wiring, number, family] = GetParam();
+  const auto cases = LoadNetpolCases(DataDirectory(), rig_->world(), family);
+  ASSERT_TRUE(cases.ok()) << cases.status();
+  const auto found = std::ranges::find(*cases, number, &NetpolCase::number);
+  ASSERT_NE(found, cases->end()) << "no case " << number;
+  ASSERT_NE(found->context, policy::kSctp);
+  SCOPED_TRACE(fmt::format("case {}: {}", number, found->name));
+
+  for (std::size_t i = 0; i < found->steps.size(); ++i) {
+    const Status performed = rig_->Perform(found->steps[i]);
+    ASSERT_TRUE(performed.ok()) << performed << "\n" << rig_->agent().Log();
+    Judge(found->steps[i], family, fmt::format("case {} step {}", number, i + 1));
+    if (HasFatalFailure()) return;
+  }
+  const Status put_back = rig_->PutBack(*found);
+  ASSERT_TRUE(put_back.ok()) << put_back << "\n" << rig_->agent().Log();
+}
+
+std::string CaseName(const testing::TestParamInfo<Parameters>& info) {
+  return fmt::format("{:02}_{}_{}", std::get<int>(info.param),
+                     std::get<Wiring>(info.param) == Wiring::kRouted ? "Routed" : "Bridged",
+                     std::get<Family>(info.param) == Family::kIpv4 ? "Ipv4" : "Ipv6");
+}
+
+INSTANTIATE_TEST_SUITE_P(Routed, NetpolNamespaces,
+                         testing::Combine(testing::Values(Wiring::kRouted), testing::Range(1, kFirstSctpCase),
+                                          testing::Values(Family::kIpv4, Family::kIpv6)),
+                         CaseName);
+INSTANTIATE_TEST_SUITE_P(Bridged, NetpolNamespaces,
+                         testing::Combine(testing::Values(Wiring::kBridged), testing::Range(1, kFirstSctpCase),
+                                          testing::Values(Family::kIpv4, Family::kIpv6)),
+                         CaseName);
+
+TEST(NetpolNamespacesCases, LeaveOutNothingButSctp) {
+  const auto world = NetpolWorld::Load(DataDirectory());
+  ASSERT_TRUE(world.ok()) << world.status();
+  const auto cases = LoadNetpolCases(DataDirectory(), *world, Family::kIpv4);
+  ASSERT_TRUE(cases.ok()) << cases.status();
+  ASSERT_EQ(cases->size(), static_cast<std::size_t>(kLastCase));
+  for (const NetpolCase& c : *cases) EXPECT_EQ(c.number >= kFirstSctpCase, c.context == policy::kSctp) << c.name;
+}
+
+}  // namespace
+}  // namespace sluice::test
