@@ -1,0 +1,140 @@
+#include "ctrl/replay/replay.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "bpf/lib/flow_timeout.h"
+
+namespace sluice::replay {
+namespace {
+
+using policy::Address;
+
+constexpr std::size_t kMaxFragments = 65536;
+
+bool HasPorts(std::uint8_t protocol) {
+  return protocol == policy::kTcp || protocol == policy::kUdp || protocol == policy::kSctp;
+}
+
+bool IsSource(const ReplayedFlow& flow, const sl_tuple& tuple) {
+  return flow.flow.source == Address(tuple.src) && (flow.flow.source != flow.flow.destination ||
+                                                    flow.source_port == ntohs(tuple.src_port));
+}
+
+// As the packet path's: a SYN begins anew where the old connection is over.
+bool Reopens(const ReplayedFlow& flow, const sl_packet& packet) {
+  if (packet.tuple.protocol != policy::kTcp || packet.fragment == SL_FRAGMENT_LATER) return false;
+  if ((packet.tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) != SL_TCP_SYN) return false;
+  return (flow.state & SL_CT_RESET) != 0 || ((flow.state & SL_CT_FIN_FORWARD) && (flow.state & SL_CT_FIN_REPLY));
+}
+
+bool Expired(const ReplayedFlow& flow, std::uint64_t now) {
+  return now > flow.last_ns && now - flow.last_ns > sl_flow_timeout(flow.state, flow.flow.protocol);
+}
+
+void Advance(ReplayedFlow* flow, const sl_packet& packet, std::uint32_t bytes, std::uint64_t time_ns) {
+  const bool reply = !IsSource(*flow, packet.tuple);
+  (reply ? flow->backward_packets : flow->forward_packets) += 1;
+  (reply ? flow->backward_bytes : flow->forward_bytes) += bytes;
+  flow->last_ns = std::max(flow->last_ns, time_ns);
+  if (reply) flow->state |= SL_CT_SEEN_REPLY;
+  if (packet.tuple.protocol != policy::kTcp || packet.fragment == SL_FRAGMENT_LATER) return;
+  if (packet.tcp_flags & SL_TCP_RST) flow->state |= SL_CT_RESET;
+  if (packet.tcp_flags & SL_TCP_FIN) flow->state |= reply ? SL_CT_FIN_REPLY : SL_CT_FIN_FORWARD;
+  if (!(packet.tcp_flags & SL_TCP_SYN) && (flow->state & SL_CT_SEEN_REPLY)) flow->state |= SL_CT_ESTABLISHED;
+}
+
+}  // namespace
+
+Replay::Key Replay::KeyOf(const sl_tuple& tuple) {
+  const Address source(tuple.src), destination(tuple.dst);
+  const std::uint16_t source_port = ntohs(tuple.src_port), destination_port = ntohs(tuple.dst_port);
+  if (std::tie(source, source_port) <= std::tie(destination, destination_port))
+    return {source, destination, source_port, destination_port, tuple.protocol};
+  return {destination, source, destination_port, source_port, tuple.protocol};
+}
+
+// Later fragments take their ports from the first; false: the first was not recorded.
+bool Replay::FollowFragment(sl_packet* packet) {
+  if (packet->fragment == SL_FRAGMENT_NONE) return true;
+  const auto key = std::make_tuple(Address(packet->tuple.src), Address(packet->tuple.dst),
+                                   static_cast<std::uint32_t>(packet->fragment_id), packet->tuple.protocol);
+  if (packet->fragment == SL_FRAGMENT_FIRST) {
+    if (fragments_.size() >= kMaxFragments) fragments_.clear();
+    fragments_[key] = packet->tuple;
+    return true;
+  }
+  const auto first = fragments_.find(key);
+  if (first == fragments_.end()) return false;
+  packet->tuple = first->second;
+  return true;
+}
+
+ReplayedFlow Replay::Begin(const sl_packet& packet, std::uint64_t time_ns) const {
+  ReplayedFlow flow;
+  sl_tuple tuple = packet.tuple;
+  const bool tcp = tuple.protocol == policy::kTcp;
+  // A SYN-ACK is always the answer: the flow was opened by the other end.
+  if (tcp && (packet.tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == (SL_TCP_SYN | SL_TCP_ACK)) {
+    std::swap(tuple.src, tuple.dst);
+    std::swap(tuple.src_port, tuple.dst_port);
+  } else if (tcp && !(packet.tcp_flags & SL_TCP_SYN)) {
+    flow.joined_midway = true;
+  }
+  flow.flow.source = Address(tuple.src);
+  flow.flow.destination = Address(tuple.dst);
+  flow.flow.protocol = tuple.protocol;
+  flow.flow.port = HasPorts(tuple.protocol) ? ntohs(tuple.dst_port) : 0;
+  flow.flow.from_node = snapshot_->IsNode(flow.flow.source);
+  flow.source_port = ntohs(tuple.src_port);
+  flow.first_ns = flow.last_ns = time_ns;
+  flow.tcp_flags = packet.tcp_flags;
+  flow.icmp_type = packet.icmp_type;
+  flow.icmp_code = packet.icmp_code;
+  flow.evaluation = policy::Evaluate(*snapshot_, flow.flow, policy::Scope::kEverywhere);
+  return flow;
+}
+
+void Replay::Add(const CapturedFrame& frame) {
+  sl_packet packet{};
+  const int reason = sl_parse(frame.bytes.data(), frame.bytes.data() + frame.bytes.size(), &packet);
+  if (reason != SL_DROP_NONE) {
+    ++skipped_.unparsable[static_cast<sl_drop_reason>(reason)];
+    return;
+  }
+  if (packet.kind == SL_PACKET_CONTROL) {
+    ++skipped_.control;
+    return;
+  }
+  if (!FollowFragment(&packet)) {
+    ++skipped_.unparsable[SL_DROP_FRAGMENT_NOT_FOUND];
+    return;
+  }
+  const std::uint32_t bytes = frame.original_length - packet.l3_offset;
+  // An ICMP error about a recorded flow goes with that flow.
+  if (packet.is_icmp_error) {
+    const auto about = live_.find(KeyOf(packet.inner));
+    if (about != live_.end() && !Expired(about->second, frame.time_ns)) return;
+  }
+  const Key key = KeyOf(packet.tuple);
+  auto found = live_.find(key);
+  if (found != live_.end() && (Expired(found->second, frame.time_ns) || Reopens(found->second, packet))) {
+    done_.push_back(std::move(found->second));
+    live_.erase(found);
+    found = live_.end();
+  }
+  if (found == live_.end()) found = live_.emplace(key, Begin(packet, frame.time_ns)).first;
+  Advance(&found->second, packet, bytes, frame.time_ns);
+}
+
+std::vector<ReplayedFlow> Replay::Finish() {
+  for (auto& [key, flow] : live_) done_.push_back(std::move(flow));
+  live_.clear();
+  std::stable_sort(done_.begin(), done_.end(),
+                   [](const ReplayedFlow& a, const ReplayedFlow& b) { return a.first_ns < b.first_ns; });
+  return std::move(done_);
+}
+
+}  // namespace sluice::replay
