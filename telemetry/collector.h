@@ -1,0 +1,48 @@
+// The thread that reads the packet path for telemetry: hands its events to the followers while there are any, harvests
+// ended flows every few seconds. Start once; Stop (or the destructor) joins.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "telemetry/harvester.h"
+
+namespace sluice::telemetry {
+
+class Collector {
+ public:
+  struct Options {
+    std::chrono::milliseconds poll_interval{50};       // while somebody follows
+    std::chrono::milliseconds harvest_interval{2000};  // also how often losses are looked for
+  };
+
+  // All outlive the collector.
+  Collector(Options options, datapath::Datapath* datapath, FlowAssembler* assembler, EventHub* hub,
+            Harvester* harvester);
+  ~Collector() { Stop(); }
+
+  void Start();
+  void Stop();
+  void Wake();  // somebody has begun to follow
+
+ private:
+  void Run();
+  void Poll();
+  void Harvest();
+  void LookForLosses();
+
+  const Options options_;
+  datapath::Datapath* const datapath_;
+  FlowAssembler* const assembler_;
+  EventHub* const hub_;
+  Harvester* const harvester_;
+  std::uint64_t known_lost_ = 0;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool woken_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,128 @@
+#include "telemetry/metric_families.h"
+
+#include <iterator>
+
+#include "telemetry/flow_assembler.h"
+
+namespace sluice::telemetry {
+namespace {
+
+using prometheus::MetricType;
+
+struct HookLabels {
+  const char* hook;
+  const char* direction;
+};
+
+constexpr HookLabels kHooks[] = {
+#define SL_X(name, label, direction) {label, direction},
+    SL_HOOKS(SL_X)
+#undef SL_X
+};
+
+constexpr const char* kCounters[] = {
+#define SL_X(name, label) label,
+    SL_COUNTERS(SL_X)
+#undef SL_X
+};
+
+// By sl_counter_id.
+constexpr const char* kCounterHelp[] = {
+    "Flows that were allowed and are tracked.",
+    "Live flows that a newer policy denied.",
+    "Live flows that were decided again under a newer policy.",
+    "Flows that got no place in the table of established flows and stay evictable.",
+    "Flows that could not be tracked.",
+    "Flow events for which the ring buffer had no room.",
+    "Packets that went straight to a local pod.",
+    "Packets that went from the network card straight to a local pod.",
+};
+static_assert(std::size(kCounterHelp) == SL_COUNTER_COUNT);
+
+void AddOutcome(std::uint32_t outcome, MetricLabels* labels) {
+  const bool dropped = outcome != SL_DROP_NONE && outcome != SL_OUTCOME_AUDITED;
+  labels->push_back({"verdict", dropped ? "DROPPED" : outcome == SL_OUTCOME_AUDITED ? "AUDIT" : "FORWARDED"});
+  labels->push_back({"reason", DropReasonName(dropped ? outcome : static_cast<std::uint32_t>(SL_DROP_NONE))});
+}
+
+double Value(const sl_counter& counter, bool bytes) {
+  return static_cast<double>(bytes ? counter.bytes : counter.packets);
+}
+
+void AddWorkloadSamples(const WorkloadSeries::Row& row, bool bytes, FamilyBuilder* builder) {
+  for (const bool egress : {true, false}) {
+    for (std::uint32_t outcome = 0; outcome < SL_OUTCOME_COUNT; outcome++) {
+      const sl_counter& counter = egress ? row.counters.egress[outcome] : row.counters.ingress[outcome];
+      if (counter.packets == 0 && outcome != SL_DROP_NONE) continue;
+      MetricLabels labels = {{"namespace", row.workload.ns},
+                             {"workload", row.workload.name},
+                             {"direction", egress ? "egress" : "ingress"}};
+      AddOutcome(outcome, &labels);
+      builder->Add(Value(counter, bytes), std::move(labels));
+    }
+  }
+}
+
+}  // namespace
+
+FamilyBuilder& FamilyBuilder::Counter(const std::string& name, const std::string& help) {
+  out_->push_back({.name = "sluice_" + name, .help = help, .type = MetricType::Counter, .metric = {}});
+  return *this;
+}
+
+FamilyBuilder& FamilyBuilder::Gauge(const std::string& name, const std::string& help) {
+  out_->push_back({.name = "sluice_" + name, .help = help, .type = MetricType::Gauge, .metric = {}});
+  return *this;
+}
+
+FamilyBuilder& FamilyBuilder::Add(double value, MetricLabels labels) {
+  prometheus::ClientMetric metric;
+  metric.label = std::move(labels);
+  metric.counter.value = metric.gauge.value = value;
+  out_->back().metric.push_back(std::move(metric));
+  return *this;
+}
+
+void AddPacketFamilies(const datapath::Counters& counters, Families* out) {
+  FamilyBuilder builder(out);
+  for (const bool bytes : {false, true}) {
+    builder.Counter(bytes ? "bytes_total" : "packets_total",
+                    bytes ? "Bytes at layer 2 of the packets that were judged." : "Packets that were judged.");
+    for (std::uint32_t hook = 0; hook < SL_HOOK_COUNT; hook++) {
+      for (std::uint32_t outcome = 0; outcome < SL_OUTCOME_COUNT; outcome++) {
+        MetricLabels labels = {{"hook", kHooks[hook].hook}, {"direction", kHooks[hook].direction}};
+        AddOutcome(outcome, &labels);
+        builder.Add(Value(counters.packets[hook][outcome], bytes), std::move(labels));
+      }
+    }
+  }
+}
+
+void AddWorkloadFamilies(const std::vector<WorkloadSeries::Row>& rows, Families* out) {
+  FamilyBuilder builder(out);
+  for (const bool bytes : {false, true}) {
+    builder.Counter(bytes ? "workload_bytes_total" : "workload_packets_total",
+                    bytes ? "Bytes at layer 2 that a workload sent (egress) or was sent (ingress)."
+                          : "Packets that a workload sent (egress) or was sent (ingress).");
+    for (const WorkloadSeries::Row& row : rows) AddWorkloadSamples(row, bytes, &builder);
+  }
+}
+
+void AddEventFamilies(const datapath::Counters& counters, Families* out) {
+  FamilyBuilder builder(out);
+  for (std::uint32_t id = 0; id < SL_COUNTER_COUNT; id++) {
+    if (id == SL_COUNTER_EVENT_LOST_RING_FULL) continue;
+    builder.Counter(std::string(kCounters[id]) + "_total", kCounterHelp[id])
+        .Add(static_cast<double>(counters.events[id]));
+  }
+}
+
+void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out) {
+  FamilyBuilder builder(out);
+  builder.Gauge("map_entries", "Entries of a BPF map.");
+  for (const datapath::MapUsage& map : maps) builder.Add(static_cast<double>(map.entries), {{"map", map.name}});
+  builder.Gauge("map_capacity", "Entries that a BPF map has room for.");
+  for (const datapath::MapUsage& map : maps) builder.Add(static_cast<double>(map.capacity), {{"map", map.name}});
+}
+
+}  // namespace sluice::telemetry

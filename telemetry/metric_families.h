@@ -1,0 +1,34 @@
+// Numbers as Prometheus families. Pure; used by Metrics only.
+#pragma once
+
+#include <prometheus/metric_family.h>
+
+#include <vector>
+
+#include "ctrl/datapath/datapath.h"
+#include "telemetry/workload_series.h"
+
+namespace sluice::telemetry {
+
+using Families = std::vector<prometheus::MetricFamily>;
+using MetricLabels = std::vector<prometheus::ClientMetric::Label>;
+
+// `name` without the prefix. A family is begun with its first sample.
+class FamilyBuilder {
+ public:
+  explicit FamilyBuilder(Families* out) : out_(out) {}
+  FamilyBuilder& Counter(const std::string& name, const std::string& help);
+  FamilyBuilder& Gauge(const std::string& name, const std::string& help);
+  FamilyBuilder& Add(double value, MetricLabels labels = {});  // to the last family
+
+ private:
+  Families* out_;
+};
+
+void AddPacketFamilies(const datapath::Counters& counters, Families* out);
+void AddWorkloadFamilies(const std::vector<WorkloadSeries::Row>& rows, Families* out);
+// Every counter of SL_COUNTERS but lost events.
+void AddEventFamilies(const datapath::Counters& counters, Families* out);
+void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out);
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,123 @@
+#include "telemetry/metrics.h"
+
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "ctrl/base/log.h"
+#include "telemetry/metric_families.h"
+
+namespace sluice::telemetry {
+namespace {
+
+const prometheus::Histogram::BucketBoundaries kApplySeconds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                               0.25,  0.5,    1,     2.5,  5,     10,   30};
+
+void AddPolicyFamilies(const MetricsSources& sources, Families* out) {
+  FamilyBuilder builder(out);
+  builder.Gauge("ready", "1: enforcement is in place.").Add(sources.ready() ? 1 : 0);
+  builder.Gauge("policy_revision", "Changes of the resources so far.").Add(static_cast<double>(sources.revision()));
+  builder.Gauge("policy_generation", "Policy generation that is in force in the kernel.")
+      .Add(static_cast<double>(sources.datapath->generation()));
+  builder.Gauge("workloads_unbound", "Local workloads that are not enforced on yet.")
+      .Add(static_cast<double>(sources.unbound_workloads()));
+  const auto compiled = sources.policy.compiled();
+  if (!compiled) return;
+  const auto& endpoints = compiled->snapshot->endpoints;
+  const auto local = std::count_if(endpoints.begin(), endpoints.end(), [](const auto& e) { return e.ifindex != 0; });
+  builder.Gauge("workloads", "Local workloads that are enforced on.").Add(static_cast<double>(local));
+  builder.Gauge("peers", "Workloads and pods that are known, local or not.").Add(static_cast<double>(endpoints.size()));
+  builder.Gauge("policies", "Network policies.").Add(static_cast<double>(compiled->snapshot->policies.size()));
+  builder.Gauge("rulesets", "Distinct rulesets that the policies compile to.")
+      .Add(static_cast<double>(compiled->rulesets.size()));
+  builder.Gauge("identities", "Distinct identities of peers.").Add(static_cast<double>(compiled->identities.size()));
+}
+
+void AddFlowFamilies(const Harvester& harvester, Families* out) {
+  FamilyBuilder builder(out);
+  builder.Gauge("flows_active", "Flows that were not idle too long at the last harvest.");
+  constexpr std::pair<datapath::FlowTable, const char*> kTables[] = {{datapath::FlowTable::kEstablished, "established"},
+                                                                     {datapath::FlowTable::kPending, "pending"},
+                                                                     {datapath::FlowTable::kDenied, "denied"}};
+  for (const auto& [table, name] : kTables) {
+    builder.Add(static_cast<double>(harvester.active(table)), {{"table", name}});
+  }
+  builder.Counter("flows_expired_total", "Flows that ended.").Add(static_cast<double>(harvester.expired()));
+}
+
+std::map<std::uint32_t, policy::ObjectName> LocalNames(const PolicySource& policy) {
+  std::map<std::uint32_t, policy::ObjectName> names;
+  if (const auto compiled = policy.compiled()) {
+    for (const policy::Endpoint& endpoint : compiled->snapshot->endpoints) {
+      if (endpoint.endpoint != 0) names.emplace(endpoint.endpoint, endpoint.name);
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+Metrics::Metrics(MetricsSources sources, MetricsOptions options)
+    : sources_(std::move(sources)),
+      registry_(std::make_unique<prometheus::Registry>()),
+      workloads_(std::make_unique<WorkloadSeries>(options.max_workloads)) {
+  auto& family = prometheus::BuildHistogram()
+                     .Name("sluice_policy_apply_duration_seconds")
+                     .Help("Time from a change of the resources until the kernel enforces it or it is refused.")
+                     .Register(*registry_);
+  applied_ = &family.Add({{"result", "applied"}}, kApplySeconds);
+  refused_ = &family.Add({{"result", "refused"}}, kApplySeconds);
+  prometheus::BuildGauge()
+      .Name("sluice_build_info")
+      .Help("Always 1; the labels say what is running.")
+      .Labels({{"version", options.version}, {"abi", std::to_string(SL_ABI_VERSION)}})
+      .Register(*registry_)
+      .Add({})
+      .Set(1);
+}
+
+Metrics::~Metrics() = default;
+
+void Metrics::ObserveApply(std::chrono::duration<double> took, bool applied) {
+  (applied ? applied_ : refused_)->Observe(took.count());
+}
+
+std::string Metrics::Render() {
+  Families families = registry_->Collect();
+  AddPolicyFamilies(sources_, &families);
+  AddFlowFamilies(*sources_.harvester, &families);
+  const auto counters = sources_.datapath->ReadCounters();
+  const auto maps = sources_.datapath->Maps();
+
+  const std::lock_guard lock(mutex_);
+  FamilyBuilder builder(&families);
+  builder.Counter("events_lost_total", "Events that were lost before somebody who follows them got them.")
+      .Add(static_cast<double>(sources_.hub->lost()), {{"cause", "SUBSCRIBER_QUEUE_FULL"}});
+  if (counters.ok()) {
+    builder.Add(static_cast<double>(counters->events[SL_COUNTER_EVENT_LOST_RING_FULL]), {{"cause", "RING_FULL"}});
+    AddPacketFamilies(*counters, &families);
+    AddEventFamilies(*counters, &families);
+    AddWorkloadFamilies(workloads_->Update(counters->endpoints, LocalNames(sources_.policy)), &families);
+  } else {
+    failed_reads_++;
+    LogWarn("metrics: {}", Message(counters.status()));
+  }
+  if (maps.ok()) {
+    AddMapFamilies(*maps, &families);
+  } else {
+    failed_reads_++;
+    LogWarn("metrics: {}", Message(maps.status()));
+  }
+  builder.Gauge("observers", "Clients that follow events.").Add(static_cast<double>(sources_.hub->subscribers()));
+  builder.Counter("metrics_read_failures_total", "Times that counters or maps could not be read for the metrics.")
+      .Add(static_cast<double>(failed_reads_));
+
+  std::ostringstream out;
+  prometheus::TextSerializer().Serialize(out, families);
+  return out.str();
+}
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,56 @@
+// The agent's metrics, in Prometheus' text format. Everything is read when asked for; labels come from closed sets but
+// for workloads, whose number is bounded. Thread-safe. With metric_families the only user of prometheus-cpp.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "telemetry/harvester.h"
+
+namespace prometheus {
+class Histogram;
+class Registry;
+}  // namespace prometheus
+
+namespace sluice::telemetry {
+
+class WorkloadSeries;
+
+// What is read. All outlive the metrics.
+struct MetricsSources {
+  datapath::Datapath* datapath = nullptr;
+  const Harvester* harvester = nullptr;
+  const EventHub* hub = nullptr;
+  PolicySource policy;
+  std::function<std::uint64_t()> revision;
+  std::function<std::size_t()> unbound_workloads;
+  std::function<bool()> ready;
+};
+
+struct MetricsOptions {
+  std::size_t max_workloads = 256;  // with series of their own
+  std::string version;
+};
+
+class Metrics {
+ public:
+  Metrics(MetricsSources sources, MetricsOptions options);
+  ~Metrics();
+
+  // A change of the resources took this long, and took effect or was refused.
+  void ObserveApply(std::chrono::duration<double> took, bool applied);
+
+  std::string Render();
+
+ private:
+  const MetricsSources sources_;
+  std::unique_ptr<prometheus::Registry> registry_;
+  prometheus::Histogram* applied_;  // in registry_
+  prometheus::Histogram* refused_;  // in registry_
+  std::mutex mutex_;
+  std::unique_ptr<WorkloadSeries> workloads_;  // by mutex_
+  std::uint64_t failed_reads_ = 0;             // by mutex_
+};
+
+}  // namespace sluice::telemetry
