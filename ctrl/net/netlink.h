@@ -1,0 +1,86 @@
+// Links and addresses by rtnetlink. netlink.cc is the only user of libmnl.
+//
+// Everything is asked in the network namespace of the calling thread (see RunIn in netns.h). The functions keep no
+// state and may be called from any thread; a NetlinkMonitor belongs to one thread.
+//   for (const LinkInfo& link : *DumpLinks()) ...
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctrl/base/status.h"
+#include "policy/address.h"
+
+struct mnl_socket;
+
+namespace sluice::net {
+
+using MacAddress = std::array<std::uint8_t, 6>;
+
+struct BridgePort {
+  bool forwarding = false;
+  bool isolated = false;
+  bool locked = false;  // takes frames of known senders only
+};
+
+struct LinkInfo {
+  std::uint32_t ifindex = 0;
+  std::string name;
+  std::string kind;                // "veth", "bridge", ...; empty: a device without rtnetlink kind
+  std::uint32_t master = 0;        // 0: none
+  std::uint32_t peer = 0;          // a veth's other end, an upper device's lower one, in link_netnsid; 0: none
+  std::int32_t link_netnsid = -1;  // the peer's namespace as this one numbers it; -1: this one
+  MacAddress mac{};
+  std::uint32_t mtu = 0;
+  bool up = false;                        // administratively
+  bool native_xdp = false;                // a program is attached in the driver
+  bool vlan_filtering = false;            // of a bridge
+  std::optional<BridgePort> bridge_port;  // when the master is a bridge
+};
+
+struct AddressInfo {
+  std::uint32_t ifindex = 0;
+  policy::Address address;
+  int prefix_length = 0;
+  std::uint8_t scope = 0;   // RT_SCOPE_*
+  std::uint32_t flags = 0;  // IFA_F_*
+};
+
+StatusOr<std::vector<LinkInfo>> DumpLinks();
+StatusOr<std::vector<AddressInfo>> DumpAddresses();
+
+// NotFound when there is none.
+StatusOr<LinkInfo> GetLink(std::uint32_t ifindex);
+StatusOr<LinkInfo> GetLink(const std::string& name);
+
+// How the calling thread's namespace numbers the one behind `netns_fd`; -1: it has no number for it.
+StatusOr<std::int32_t> NetNsId(int netns_fd);
+
+// Hears of changed links and addresses, in the namespace that the creating thread was in, and (with CAP_NET_BROADCAST)
+// in every namespace that it has a number for, which the peers of its veths get by themselves.
+class NetlinkMonitor {
+ public:
+  static StatusOr<NetlinkMonitor> Open();
+
+  int fd() const;  // readable when Drain has something to do
+  bool hears_pods() const { return hears_pods_; }
+
+  // Reads all that waits, without waiting for more: did links or addresses change? True also when messages were lost.
+  StatusOr<bool> Drain();
+
+ private:
+  struct Closer {
+    void operator()(mnl_socket* socket) const;
+  };
+  using Socket = std::unique_ptr<mnl_socket, Closer>;
+  NetlinkMonitor(Socket socket, bool hears_pods) : socket_(std::move(socket)), hears_pods_(hears_pods) {}
+
+  Socket socket_;
+  bool hears_pods_ = false;
+};
+
+}  // namespace sluice::net

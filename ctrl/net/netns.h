@@ -1,0 +1,45 @@
+// Network namespaces: opening one by its file, and running code inside it.
+//   SL_ASSIGN_OR_RETURN(NetNs pod, NetNs::Open("/run/netns/web-0"));
+//   SL_RETURN_IF_ERROR(RunIn(pod.fd(), [&] { return LookAround(); }));
+// The caller's own namespace never changes. Thread-safe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <compare>
+#include <functional>
+#include <string>
+
+#include "ctrl/base/fd.h"
+#include "ctrl/base/status.h"
+
+namespace sluice::net {
+
+// Owner of an open namespace, which lives on at least as long.
+class NetNs {
+ public:
+  // Equal for two files of one namespace, different for two namespaces that exist at the same time.
+  struct Identity {
+    dev_t device = 0;
+    ino_t inode = 0;
+    auto operator<=>(const Identity&) const = default;
+  };
+
+  // NotFound: no such file. InvalidArgument: the file is not a network namespace.
+  static StatusOr<NetNs> Open(const std::string& path);
+  static StatusOr<NetNs> OfThisThread();
+
+  int fd() const { return fd_.get(); }
+  const Identity& identity() const { return identity_; }
+
+ private:
+  NetNs(Fd fd, Identity identity) : fd_(std::move(fd)), identity_(identity) {}
+
+  Fd fd_;
+  Identity identity_;
+};
+
+// Runs `run` on a thread of its own inside the namespace and returns what it returns. `run` must not throw.
+Status RunIn(int netns_fd, const std::function<Status()>& run);
+
+}  // namespace sluice::net

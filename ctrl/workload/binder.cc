@@ -1,0 +1,147 @@
+#include "ctrl/workload/binder.h"
+
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+
+#include "ctrl/net/ethtool.h"
+#include "ctrl/net/netlink.h"
+#include "ctrl/net/netns.h"
+
+namespace sluice::workload {
+namespace {
+
+using net::LinkInfo;
+using policy::Address;
+
+template <typename... Args>
+Status Unusable(fmt::format_string<Args...> format, Args&&... args) {
+  return Status(absl::StatusCode::kFailedPrecondition, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// The end of the veth inside the workload's namespace.
+struct PodEnd {
+  LinkInfo link;
+  std::vector<Address> ips;
+  bool takes_frames = false;
+};
+
+bool IsLinkLocal(const Address& address) {
+  const auto& bytes = address.bytes();
+  return address.is_v4() ? bytes[12] == 169 && bytes[13] == 254 : bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
+
+StatusOr<std::vector<Address>> AddressesOf(std::uint32_t ifindex) {
+  SL_ASSIGN_OR_RETURN(const std::vector<net::AddressInfo> addresses, net::DumpAddresses());
+  std::vector<Address> found;
+  for (const net::AddressInfo& info : addresses) {
+    const bool usable = info.scope == RT_SCOPE_UNIVERSE && (info.flags & IFA_F_DADFAILED) == 0;
+    if (info.ifindex == ifindex && usable && !IsLinkLocal(info.address)) found.push_back(info.address);
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+// Runs inside the workload's namespace.
+StatusOr<PodEnd> LookAround(const policy::Workload& workload) {
+  PodEnd pod;
+  SL_ASSIGN_OR_RETURN(pod.link, net::GetLink(workload.interface));
+  if (pod.link.kind != "veth") {
+    return Unusable("interface {} is not a veth but {}", workload.interface,
+                    pod.link.kind.empty() ? "a device of another kind" : pod.link.kind);
+  }
+  pod.ips = workload.ips;
+  if (pod.ips.empty()) {
+    SL_ASSIGN_OR_RETURN(pod.ips, AddressesOf(pod.link.ifindex));
+  }
+  if (pod.ips.empty()) {
+    return Unusable("interface {} has no global address; give it one, or set spec.ips", workload.interface);
+  }
+  SL_ASSIGN_OR_RETURN(const bool gro, net::IsGroOn(workload.interface));
+  pod.takes_frames = gro || pod.link.native_xdp;
+  return pod;
+}
+
+StatusOr<PodEnd> LookInside(const net::NetNs& netns, const policy::Workload& workload) {
+  StatusOr<PodEnd> pod = Status(absl::StatusCode::kInternal, "not looked at");
+  SL_RETURN_IF_ERROR(net::RunIn(netns.fd(), [&] {
+    pod = LookAround(workload);
+    return pod.status();
+  }));
+  return pod;
+}
+
+// The other end of `pod`'s veth, which must be in this namespace. Interface numbers alone do not tell: every
+// namespace counts its own.
+StatusOr<LinkInfo> FindHostEnd(const net::NetNs& netns, const LinkInfo& pod) {
+  const StatusOr<LinkInfo> host = net::GetLink(pod.peer);
+  if (!host.ok() && !absl::IsNotFound(host.status())) return host.status();
+  SL_ASSIGN_OR_RETURN(const std::int32_t id, net::NetNsId(netns.fd()));
+  const bool is_ours =
+      host.ok() && host->kind == "veth" && host->peer == pod.ifindex && id >= 0 && host->link_netnsid == id;
+  if (!is_ours) {
+    return Unusable("the other end of interface {} (ifindex {}) is not in the agent's network namespace", pod.name,
+                    pod.peer);
+  }
+  return host;
+}
+
+// The bridge that `host` is a plain port of; 0: none.
+StatusOr<std::uint32_t> PlainBridge(const LinkInfo& host) {
+  if (!host.bridge_port || !host.bridge_port->forwarding) return 0U;
+  if (host.bridge_port->isolated || host.bridge_port->locked) return 0U;
+  SL_ASSIGN_OR_RETURN(const LinkInfo bridge, net::GetLink(host.master));
+  return bridge.up && !bridge.vlan_filtering ? bridge.ifindex : 0U;
+}
+
+StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInfo& host, const PodEnd& pod) {
+  BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = host.name};
+  bound.binding.ifindex = host.ifindex;
+  bound.binding.ips = pod.ips;
+  SL_ASSIGN_OR_RETURN(bound.facts.bridge, PlainBridge(host));
+  bound.facts.flags = pod.takes_frames ? SL_INTERFACE_XMIT : 0;
+  bound.facts.address = pod.ips.front().abi();
+  std::copy(pod.link.mac.begin(), pod.link.mac.end(), bound.facts.pod_mac);
+  return bound;
+}
+
+StatusOr<BoundWorkload> BindNetNs(const policy::Workload& workload) {
+  SL_ASSIGN_OR_RETURN(const net::NetNs netns, net::NetNs::Open(workload.netns));
+  SL_ASSIGN_OR_RETURN(const net::NetNs own, net::NetNs::OfThisThread());
+  if (netns.identity() == own.identity()) return Unusable("{} is the agent's own network namespace", workload.netns);
+  const StatusOr<PodEnd> pod = LookInside(netns, workload);
+  if (!pod.ok()) return Annotate(pod.status(), workload.netns);
+  const StatusOr<LinkInfo> host = FindHostEnd(netns, pod->link);
+  if (!host.ok()) return Annotate(host.status(), workload.netns);
+  return Describe(workload, *host, *pod);
+}
+
+StatusOr<BoundWorkload> BindHostInterface(const policy::Workload& workload) {
+  SL_ASSIGN_OR_RETURN(const LinkInfo host, net::GetLink(workload.host_interface));
+  if (host.kind != "veth") {
+    return Unusable("interface {} is not a veth but {}", host.name,
+                    host.kind.empty() ? "a device of another kind" : host.kind);
+  }
+  if (workload.ips.empty()) {
+    return Unusable("spec.ips must be set: the addresses behind {} cannot be looked up without spec.netns", host.name);
+  }
+  PodEnd pod;
+  pod.ips = workload.ips;
+  return Describe(workload, host, pod);
+}
+
+}  // namespace
+
+StatusOr<BoundWorkload> Bind(const policy::Workload& workload) {
+  const bool by_netns = !workload.netns.empty();
+  StatusOr<BoundWorkload> bound = by_netns ? BindNetNs(workload) : BindHostInterface(workload);
+  if (!bound.ok()) {
+    return Annotate(bound.status(), fmt::format("Workload {}: {}", workload.name.ToString(),
+                                                by_netns ? "spec.netns" : "spec.hostInterface"));
+  }
+  return bound;
+}
+
+}  // namespace sluice::workload

@@ -1,0 +1,29 @@
+// Where a workload is attached: its netns or host interface, looked up on this node.
+//
+// Bind must run in the network namespace that the host ends of the veths are in (the agent's). It keeps no state and
+// changes nothing; thread-safe. Errors name the workload, the field and what is there instead:
+//   NotFound             the namespace or the interface does not exist (yet)
+//   FailedPrecondition   it is there but cannot be used: not a veth, no address, its host end is elsewhere
+#pragma once
+
+#include <string>
+
+#include "bpf/abi/events.h"
+#include "ctrl/base/status.h"
+#include "policy/snapshot.h"
+
+namespace sluice::workload {
+
+struct BoundWorkload {
+  policy::ObjectName name;
+  policy::Binding binding;     // endpoint is 0: numbers are given by EndpointIds
+  std::string host_interface;  // name of binding.ifindex
+  // `bridge` is set for plain ports only: forwarding, not isolated or locked, of a bridge that is up and has no VLAN
+  // filtering. SL_INTERFACE_XMIT says that the pod's end takes frames. With hostInterface nothing is known of the
+  // pod's end: its MAC is zero and the flag is not set.
+  sl_interface facts{};
+};
+
+StatusOr<BoundWorkload> Bind(const policy::Workload& workload);
+
+}  // namespace sluice::workload

@@ -1,0 +1,73 @@
+#include "ctrl/workload/endpoint_ids.h"
+
+#include <nlohmann/json.hpp>
+
+#include "bpf/abi/policy.h"
+
+namespace sluice::workload {
+
+using policy::ObjectName;
+
+StatusOr<std::uint32_t> EndpointIds::Assign(const ObjectName& name) {
+  if (const std::uint32_t known = Find(name); known != 0) return known;
+  std::uint32_t free = 1;
+  for (const std::uint32_t taken : taken_) {
+    if (taken != free) break;
+    free++;
+  }
+  if (free >= SL_MAX_ENDPOINTS) {
+    return MakeError(absl::StatusCode::kResourceExhausted,
+                     "Workload {}: all {} endpoint numbers of this node are taken; delete workloads that are gone",
+                     name.ToString(), SL_MAX_ENDPOINTS - 1);
+  }
+  SL_RETURN_IF_ERROR(Restore(name, free));
+  return free;
+}
+
+Status EndpointIds::Restore(const ObjectName& name, std::uint32_t id) {
+  if (id == 0 || id >= SL_MAX_ENDPOINTS) {
+    return InvalidError("Workload {}: endpoint number {} is not in 1..{}", name.ToString(), id, SL_MAX_ENDPOINTS - 1);
+  }
+  if (Find(name) == id) return OkStatus();
+  if (taken_.contains(id)) return InvalidError("Workload {}: endpoint number {} is taken", name.ToString(), id);
+  Release(name);
+  ids_[name] = id;
+  taken_.insert(id);
+  return OkStatus();
+}
+
+void EndpointIds::Release(const ObjectName& name) {
+  taken_.erase(Find(name));
+  ids_.erase(name);
+}
+
+std::uint32_t EndpointIds::Find(const ObjectName& name) const {
+  const auto found = ids_.find(name);
+  return found == ids_.end() ? 0 : found->second;
+}
+
+std::string EndpointIds::ToJson() const {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [name, id] : ids_) json[name.ToString()] = id;
+  return json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
+StatusOr<EndpointIds> EndpointIds::FromJson(std::string_view text) {
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return InvalidError("endpoint numbers: not a JSON object: {:.80}", text);
+  EndpointIds ids;
+  for (const auto& [key, value] : json.items()) {
+    const std::size_t slash = key.find('/');
+    const ObjectName name =
+        slash == std::string::npos ? ObjectName{"", key} : ObjectName{key.substr(0, slash), key.substr(slash + 1)};
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > UINT32_MAX) {
+      return InvalidError("endpoint numbers: {}: {} is not a number of an endpoint", key, value.dump());
+    }
+    if (Status status = ids.Restore(name, value.get<std::uint32_t>()); !status.ok()) {
+      return Annotate(status, "endpoint numbers");
+    }
+  }
+  return ids;
+}
+
+}  // namespace sluice::workload

@@ -1,0 +1,40 @@
+// Dense numbers of local workloads, 1..SL_MAX_ENDPOINTS-1: the index of their counters in the kernel. A workload keeps
+// its number for as long as it exists, over restarts of the agent too (StateStore keeps the JSON text).
+//   EndpointIds ids;  auto id = ids.Assign({"shop", "web-0"});
+// A plain value; not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "ctrl/base/status.h"
+#include "policy/model.h"
+
+namespace sluice::workload {
+
+class EndpointIds {
+ public:
+  // The workload's number, or the lowest free one from now on. ResourceExhausted when all are taken.
+  StatusOr<std::uint32_t> Assign(const policy::ObjectName& name);
+  // Takes a number that is known from earlier. InvalidArgument: out of range, or another one's.
+  Status Restore(const policy::ObjectName& name, std::uint32_t id);
+  void Release(const policy::ObjectName& name);
+
+  std::uint32_t Find(const policy::ObjectName& name) const;  // 0: it has none
+  const std::map<policy::ObjectName, std::uint32_t>& all() const { return ids_; }
+
+  // One line: {"shop/web-0":1}
+  std::string ToJson() const;
+  static StatusOr<EndpointIds> FromJson(std::string_view text);
+
+  bool operator==(const EndpointIds& other) const { return ids_ == other.ids_; }
+
+ private:
+  std::map<policy::ObjectName, std::uint32_t> ids_;
+  std::set<std::uint32_t> taken_;
+};
+
+}  // namespace sluice::workload

@@ -1,0 +1,82 @@
+#include "ctrl/workload/endpoint_ids.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "bpf/abi/policy.h"
+
+namespace sluice::workload {
+namespace {
+
+using policy::ObjectName;
+using ::testing::HasSubstr;
+
+ObjectName Pod(int number) { return {"shop", fmt::format("pod-{}", number)}; }
+
+TEST(EndpointIds, GivesTheLowestFreeNumberAndKeepsIt) {
+  EndpointIds ids;
+  EXPECT_EQ(*ids.Assign(Pod(1)), 1U);
+  EXPECT_EQ(*ids.Assign(Pod(2)), 2U);
+  EXPECT_EQ(*ids.Assign(Pod(3)), 3U);
+  EXPECT_EQ(*ids.Assign(Pod(2)), 2U);
+  ids.Release(Pod(1));
+  EXPECT_EQ(ids.Find(Pod(1)), 0U);
+  EXPECT_EQ(*ids.Assign(Pod(4)), 1U);
+  EXPECT_EQ(*ids.Assign(Pod(5)), 4U);
+}
+
+TEST(EndpointIds, TellsWorkloadsOfTwoNamespacesApart) {
+  EndpointIds ids;
+  EXPECT_NE(*ids.Assign({"a", "web"}), *ids.Assign({"b", "web"}));
+}
+
+TEST(EndpointIds, ReleasingAnUnknownWorkloadChangesNothing) {
+  EndpointIds ids;
+  EXPECT_EQ(*ids.Assign(Pod(1)), 1U);
+  ids.Release(Pod(2));
+  EXPECT_EQ(*ids.Assign(Pod(3)), 2U);
+}
+
+TEST(EndpointIds, SaysWhenAllAreTaken) {
+  EndpointIds ids;
+  for (int i = 1; i < SL_MAX_ENDPOINTS; i++) ASSERT_EQ(*ids.Assign(Pod(i)), static_cast<std::uint32_t>(i));
+  const auto refused = ids.Assign({"shop", "last"});
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.status()));
+  EXPECT_THAT(Message(refused.status()), HasSubstr("shop/last"));
+  EXPECT_THAT(Message(refused.status()), HasSubstr("4095"));
+  ids.Release(Pod(77));
+  EXPECT_EQ(*ids.Assign({"shop", "last"}), 77U);
+}
+
+TEST(EndpointIds, RestoreTakesOnlyFreeNumbersInRange) {
+  EndpointIds ids;
+  EXPECT_TRUE(ids.Restore(Pod(1), 7).ok());
+  EXPECT_TRUE(ids.Restore(Pod(1), 7).ok());
+  EXPECT_THAT(Message(ids.Restore(Pod(2), 7)), HasSubstr("number 7 is taken"));
+  EXPECT_THAT(Message(ids.Restore(Pod(2), 0)), HasSubstr("number 0 is not in 1..4095"));
+  EXPECT_FALSE(ids.Restore(Pod(2), SL_MAX_ENDPOINTS).ok());
+  EXPECT_TRUE(ids.Restore(Pod(1), 9).ok());  // moves; 7 is free again
+  EXPECT_TRUE(ids.Restore(Pod(2), 7).ok());
+  EXPECT_EQ(*ids.Assign(Pod(3)), 1U);
+}
+
+TEST(EndpointIds, JsonKeepsEverything) {
+  EndpointIds ids;
+  ASSERT_TRUE(ids.Restore({"shop", "web-0"}, 3).ok());
+  ASSERT_TRUE(ids.Restore({"bank", "db"}, 1).ok());
+  EXPECT_EQ(ids.ToJson(), R"({"bank/db":1,"shop/web-0":3})");
+  const auto again = EndpointIds::FromJson(ids.ToJson());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*again, ids);
+  EXPECT_EQ(EndpointIds::FromJson(EndpointIds().ToJson())->all().size(), 0U);
+}
+
+TEST(EndpointIds, RefusesDamagedJson) {
+  for (const char* text : {"", "{", "[]", "3", R"({"a/b":"1"})", R"({"a/b":0})", R"({"a/b":4096})", R"({"a/b":-1})",
+                           R"({"a/b":1.5})", R"({"a/b":4294967297})", R"({"a/b":1,"a/c":1})"}) {
+    EXPECT_FALSE(EndpointIds::FromJson(text).ok()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::workload

@@ -1,0 +1,112 @@
+#include "ctrl/net/netns.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ctrl/net/netlink.h"
+#include "tests/support/environment.h"
+#include "tests/support/netns.h"
+
+namespace sluice::net {
+namespace {
+
+using test::TestNetNs;
+using test::TestNode;
+using ::testing::HasSubstr;
+
+TEST(NetNs, SaysThatAFileDoesNotExist) {
+  const auto netns = NetNs::Open("/run/netns/no-such-namespace");
+  EXPECT_TRUE(absl::IsNotFound(netns.status()));
+  EXPECT_THAT(Message(netns.status()), HasSubstr("/run/netns/no-such-namespace does not exist"));
+}
+
+TEST(NetNs, RefusesOtherFiles) {
+  for (const char* path : {"/proc/self/ns/mnt", "/dev/null", "/proc/self/status", "/"}) {
+    const auto netns = NetNs::Open(path);
+    EXPECT_TRUE(absl::IsInvalidArgument(netns.status())) << path << netns.status();
+    EXPECT_THAT(Message(netns.status()), HasSubstr(fmt::format("{} is not a network namespace", path)));
+  }
+}
+
+TEST(NetNs, IsTheSameByEveryPathAndAnotherThanItsNeighbour) {
+  SL_REQUIRE_NETNS();
+  auto one = TestNetNs::Create("one");
+  auto two = TestNetNs::Create("two");
+  ASSERT_TRUE(one.ok() && two.ok()) << one.status() << two.status();
+  EXPECT_EQ(NetNs::Open(one->path())->identity(), NetNs::Open(one->path())->identity());
+  EXPECT_NE(NetNs::Open(one->path())->identity(), NetNs::Open(two->path())->identity());
+  EXPECT_EQ(NetNs::OfThisThread()->identity(), NetNs::Open("/proc/self/ns/net")->identity());
+}
+
+TEST(RunIn, RunsInsideAndLeavesTheCallerWhereItIs) {
+  SL_REQUIRE_NETNS();
+  auto netns = TestNetNs::Create("inside");
+  ASSERT_TRUE(netns.ok()) << netns.status();
+  const auto target = NetNs::Open(netns->path());
+  const auto before = NetNs::OfThisThread();
+  ASSERT_TRUE(RunIn(target->fd(), [&] {
+                EXPECT_EQ(NetNs::OfThisThread()->identity(), target->identity());
+                return OkStatus();
+              }).ok());
+  EXPECT_EQ(NetNs::OfThisThread()->identity(), before->identity());
+  EXPECT_NE(before->identity(), target->identity());
+}
+
+TEST(RunIn, ReturnsWhatTheFunctionReturns) {
+  const auto here = NetNs::OfThisThread();
+  ASSERT_TRUE(here.ok()) << here.status();
+  if (!RunIn(here->fd(), [] { return OkStatus(); }).ok()) SL_REQUIRE_NETNS();
+  EXPECT_EQ(RunIn(here->fd(), [] { return InvalidError("as is"); }), InvalidError("as is"));
+}
+
+TEST(RunIn, RefusesWhatIsNoNamespace) {
+  bool ran = false;
+  const Status status = RunIn(-1, [&] {
+    ran = true;
+    return OkStatus();
+  });
+  EXPECT_THAT(Message(status), HasSubstr("enter a network namespace"));
+  EXPECT_FALSE(ran);
+}
+
+// The test bed itself: every pair can talk over both families, over each wiring.
+class TestNodeWiring : public ::testing::TestWithParam<TestNode::Wiring> {};
+
+TEST_P(TestNodeWiring, CarriesTrafficOfBothFamilies) {
+  SL_REQUIRE_NETNS();
+  const auto node = TestNode::Create({.wiring = GetParam(), .pods = {"a", "b"}, .outside = true});
+  ASSERT_TRUE(node.ok()) << node.status();
+  const auto& a = (*node)->pod("a");
+  const auto& b = (*node)->pod("b");
+  const auto& outside = (*node)->outside();
+  const auto pings = [&](const test::TestPod& from, const std::string& to) {
+    const auto result = (*node)->RunCommandIn(from, {"ping", "-c1", "-W2", to});
+    return result.ok() && result->exit_code == 0;
+  };
+  for (const std::string& to : {b.ip4, b.ip6, (*node)->ip4(), (*node)->ip6(), outside.ip4, outside.ip6}) {
+    EXPECT_TRUE(pings(a, to)) << to;
+  }
+  for (const std::string& to : {a.ip4, b.ip6}) EXPECT_TRUE(pings(outside, to)) << to;
+  EXPECT_FALSE(pings(a, "10.1.0.99"));
+}
+
+TEST_P(TestNodeWiring, AddsAndRemovesPods) {
+  SL_REQUIRE_NETNS();
+  const auto node = TestNode::Create({.wiring = GetParam(), .pods = {"a"}});
+  ASSERT_TRUE(node.ok()) << node.status();
+  ASSERT_TRUE((*node)->AddPod("b").ok());
+  const test::TestPod b = (*node)->pod("b");
+  const auto knows = [&](const std::string& name) { return (*node)->Run([&] { return GetLink(name).status(); }).ok(); };
+  EXPECT_TRUE(knows(b.host_interface));
+  ASSERT_TRUE((*node)->RemovePod("b").ok());
+  EXPECT_FALSE(knows(b.host_interface));
+  EXPECT_TRUE(absl::IsNotFound(NetNs::Open(b.netns_path).status()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, TestNodeWiring, ::testing::Values(TestNode::Wiring::kRouted, TestNode::Wiring::kBridged),
+                         [](const auto& wiring) {
+                           return wiring.param == TestNode::Wiring::kRouted ? "Routed" : "Bridged";
+                         });
+
+}  // namespace
+}  // namespace sluice::net
