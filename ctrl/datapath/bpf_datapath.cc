@@ -91,6 +91,7 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Open(const BpfDatapathOption
   SL_ASSIGN_OR_RETURN(auto object, bpf::DatapathObject::Load(object_options));
   SL_ASSIGN_OR_RETURN(auto datapath, Wrap(std::move(object), object_options));
   datapath->root_lock_ = std::move(lock);
+  SL_RETURN_IF_ERROR(datapath->FindLeftAttachments());
   return datapath;
 }
 
@@ -164,6 +165,22 @@ Status BpfDatapath::ReadSlots() {
   return OkStatus();
 }
 
+Status BpfDatapath::FindLeftAttachments() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(pins_.links_dir(), error)) {
+    const std::string name = entry.path().filename();
+    const std::size_t dash = name.rfind('-');
+    if (dash == std::string::npos) continue;
+    AttachedProgram what;
+    what.program = name.substr(0, dash);
+    what.ifindex = static_cast<std::uint32_t>(std::strtoul(name.c_str() + dash + 1, nullptr, 10));
+    char interface[IF_NAMESIZE] = "";
+    if (if_indextoname(what.ifindex, interface) != nullptr) what.interface = interface;
+    attached_[entry.path()] = {what, false};
+  }
+  return error ? ErrnoError(error.value(), "list {}", pins_.links_dir()) : OkStatus();
+}
+
 std::uint64_t BpfDatapath::generation() const {
   return std::atomic_ref<std::uint64_t>(*generation_).load(std::memory_order_acquire);
 }
@@ -217,12 +234,12 @@ Status BpfDatapath::AttachPod(const PodInterface& pod) {
     const std::string pin = pins_.link(program, pod.ifindex);
     {
       const std::lock_guard lock(attached_mutex_);
-      if (attached_.contains(pin)) continue;
+      if (const auto found = attached_.find(pin); found != attached_.end() && found->second.current) continue;
     }
     auto mode = bpf::AttachTc(object_->program_fd(program), pod.ifindex, direction, pin);
     if (!mode.ok()) return Annotate(mode.status(), fmt::format("attach {} to {}", program, pod.name));
     const std::lock_guard lock(attached_mutex_);
-    attached_[pin] = {program, pod.name, pod.ifindex, *mode};
+    attached_[pin] = {{program, pod.name, pod.ifindex, *mode}, true};
   }
   sl_interface facts = pod.facts;
   facts.flags |= SL_INTERFACE_POD;
@@ -255,8 +272,23 @@ StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
   if (!mode.ok()) return Annotate(mode.status(), fmt::format("uplink {}", interface));
   SL_RETURN_IF_ERROR(maps_->interfaces.Put(ifindex, {.flags = SL_INTERFACE_UPLINK}));
   const std::lock_guard lock(attached_mutex_);
-  attached_[pin] = {"xdp_uplink", interface, ifindex, *mode};
+  attached_[pin] = {{"xdp_uplink", interface, ifindex, *mode}, true};
   return *mode == "xdp native" ? XdpMode::kNative : XdpMode::kGeneric;
+}
+
+Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfaces) {
+  const std::lock_guard lock(attached_mutex_);
+  for (auto it = attached_.begin(); it != attached_.end();) {
+    const AttachedProgram& what = it->second.what;
+    if (what.program != "xdp_uplink" || std::find(interfaces.begin(), interfaces.end(), what.interface) != interfaces.end()) {
+      ++it;
+      continue;
+    }
+    SL_RETURN_IF_ERROR(bpf::DetachXdp(it->first));
+    SL_RETURN_IF_ERROR(maps_->interfaces.Delete(what.ifindex));
+    it = attached_.erase(it);
+  }
+  return OkStatus();
 }
 
 Status BpfDatapath::Configure(std::uint32_t setting_flags) { return maps_->settings.Put(0, {.flags = setting_flags}); }
@@ -337,7 +369,7 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
 std::vector<AttachedProgram> BpfDatapath::Attached() const {
   const std::lock_guard lock(attached_mutex_);
   std::vector<AttachedProgram> programs;
-  for (const auto& [pin, program] : attached_) programs.push_back(program);
+  for (const auto& [pin, attachment] : attached_) programs.push_back(attachment.what);
   return programs;
 }
 

@@ -43,16 +43,24 @@ class BpfDatapath : public Datapath {
   std::vector<AttachedProgram> Attached() const override;
   StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
 
+  // Releases uplinks that an earlier process attached and that are not among `interfaces`.
+  Status ReleaseOtherUplinks(const std::vector<std::string>& interfaces);
+
   bpf::DatapathObject& object() { return *object_; }
   // Tells the packet path about an interface without attaching there; test runs need no more.
   Status DescribeInterface(std::uint32_t ifindex, const sl_interface& facts);
 
  private:
   struct BoundMaps;
+  struct Attachment {
+    AttachedProgram what;
+    bool current = false;  // by this process; false: an earlier one's program still runs there
+  };
   BpfDatapath();
   Status BindMaps();
   Status MapMemory();
   Status ReadSlots();
+  Status FindLeftAttachments();
   Status Edit(std::uint32_t slot, const policy::Tables& tables);
   sl_port_entry* port_entry(std::uint32_t slot, std::uint32_t index) const;
 
@@ -67,7 +75,7 @@ class BpfDatapath : public Datapath {
   policy::Tables slots_[SL_SLOTS];  // what the kernel holds
   bool slot_known_[SL_SLOTS] = {};
   mutable std::mutex attached_mutex_;
-  std::map<std::string, AttachedProgram> attached_;  // by pin path
+  std::map<std::string, Attachment> attached_;  // by pin path
   std::unique_ptr<bpf::RingReader> ring_;
   const std::function<void(const sl_flow_event&)>* consume_ = nullptr;  // during PollEvents
 };

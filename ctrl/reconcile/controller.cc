@@ -62,9 +62,9 @@ Bound BindAll(const ResourceMap& resources) {
 Controller::Controller(datapath::Datapath* datapath, workload::EndpointIds ids, Persist persist)
     : datapath_(datapath), persist_(std::move(persist)), ids_(std::move(ids)), view_(std::make_shared<View>()) {}
 
-Status Controller::Restore(ResourceMap api_resources, std::uint64_t revision) {
+Status Controller::Restore(ResourceMap directory, ResourceMap api_resources, std::uint64_t revision) {
   const std::lock_guard lock(mutex_);
-  return Enforce({desired_.directory, std::move(api_resources)}, revision, false);
+  return Enforce({std::move(directory), std::move(api_resources)}, revision, false);
 }
 
 Status Controller::SetDirectory(ResourceMap resources) {

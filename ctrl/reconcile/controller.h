@@ -32,8 +32,8 @@ class Controller {
   // `datapath` outlives the controller.
   Controller(datapath::Datapath* datapath, workload::EndpointIds ids, Persist persist);
 
-  // First resources after a start: nothing is persisted, the revision goes on from `revision`.
-  Status Restore(policy::ResourceMap api_resources, std::uint64_t revision);
+  // What is known after a start, as one step: nothing is persisted, the revision goes on from `revision`.
+  Status Restore(policy::ResourceMap directory, policy::ResourceMap api_resources, std::uint64_t revision);
 
   // What the resources directory says now, in place of what it said before.
   Status SetDirectory(policy::ResourceMap resources);
