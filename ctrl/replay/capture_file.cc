@@ -61,7 +61,9 @@ Status ReadCapture(const std::string& path, const std::function<void(const Captu
   if (capture == nullptr) return InvalidError("{}: {}", path, message);
   const int type = pcap_datalink(capture.get());
   LinkLayer link;
-  if (type != DLT_EN10MB) SL_ASSIGN_OR_RETURN(link, LinkLayerOf(path, type));
+  if (type != DLT_EN10MB) {
+    SL_ASSIGN_OR_RETURN(link, LinkLayerOf(path, type));
+  }
   for (std::uint64_t number = 1;; ++number) {
     pcap_pkthdr* header = nullptr;
     const u_char* data = nullptr;

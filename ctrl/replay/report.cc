@@ -1,0 +1,127 @@
+#include "ctrl/replay/report.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <iostream>
+
+#include "ctrl/workload/resource_directory.h"
+#include "telemetry/json.h"
+#include "telemetry/layer4.h"
+#include "telemetry/policy_refs.h"
+
+namespace sluice::replay {
+namespace {
+
+using policy::Direction;
+
+v1::Peer ToPeer(const policy::Snapshot& snapshot, const policy::Address& address) {
+  v1::Peer peer;
+  if (const policy::Endpoint* endpoint = snapshot.Find(address)) {
+    peer.set_namespace_(endpoint->name.ns);
+    peer.set_workload(endpoint->name.name);
+    peer.mutable_labels()->insert(endpoint->labels.begin(), endpoint->labels.end());
+  } else {
+    peer.set_entity(snapshot.IsNode(address) ? "node" : "world");
+  }
+  return peer;
+}
+
+v1::Traffic ToTraffic(std::uint64_t packets, std::uint64_t bytes) {
+  v1::Traffic traffic;
+  traffic.set_packets(packets);
+  traffic.set_bytes(bytes);
+  return traffic;
+}
+
+v1::Flow::Verdict ToVerdict(const policy::Evaluation& evaluation) {
+  if (!evaluation.allowed) return v1::Flow::DROPPED;
+  return evaluation.audit_denied ? v1::Flow::AUDIT : v1::Flow::FORWARDED;
+}
+
+// "web-0", or the address of what is no workload.
+std::string EndName(const v1::Peer& peer, const std::string& address, std::uint32_t port) {
+  const std::string name = peer.workload().empty() ? address : peer.namespace_() + "/" + peer.workload();
+  return port == 0 ? name : fmt::format("{}:{}", name, port);
+}
+
+std::string PolicyNames(const v1::Flow& flow) {
+  std::string names;
+  for (const v1::PolicyRef& ref : flow.policies()) {
+    if (!names.empty()) names += ", ";
+    names += fmt::format("{}/{}{}{} {}", ref.namespace_(), ref.name(), ref.rule().empty() ? "" : " ", ref.rule(),
+                         v1::PolicyRef::Effect_Name(ref.effect()));
+    if (ref.effect() == v1::PolicyRef::AUDIT) names += fmt::format("({})", v1::PolicyRef::Effect_Name(ref.would()));
+  }
+  return names.empty() ? "no policy isolates" : names;
+}
+
+void PrintTable(const std::vector<v1::Flow>& flows, const Replay::Skipped& skipped) {
+  fmt::print("{:<10} {:<7} {:<28} {:<28} {:>8} {:>10}  {}\n", "VERDICT", "PROTO", "SOURCE", "DESTINATION", "PACKETS",
+             "BYTES", "POLICIES");
+  std::uint64_t dropped = 0;
+  for (const v1::Flow& flow : flows) {
+    dropped += flow.verdict() == v1::Flow::DROPPED;
+    fmt::print("{:<10} {:<7} {:<28} {:<28} {:>8} {:>10}  {}\n", v1::Flow::Verdict_Name(flow.verdict()),
+               flow.l4().protocol(), EndName(flow.source(), flow.ip().source(), flow.l4().source_port()),
+               EndName(flow.destination(), flow.ip().destination(), flow.l4().destination_port()),
+               flow.forward().packets() + flow.backward().packets(), flow.forward().bytes() + flow.backward().bytes(),
+               PolicyNames(flow));
+  }
+  fmt::print("{} flows: {} would be allowed, {} dropped\n", flows.size(), flows.size() - dropped, dropped);
+  for (const auto& [reason, count] : skipped.unparsable)
+    fmt::print("{} frames left out: {}\n", count, telemetry::DropReasonName(reason));
+}
+
+}  // namespace
+
+v1::Flow ToMessage(const policy::Snapshot& snapshot, const ReplayedFlow& replayed) {
+  using google::protobuf::util::TimeUtil;
+  const policy::Flow& flow = replayed.flow;
+  v1::Flow message;
+  *message.mutable_time() = TimeUtil::NanosecondsToTimestamp(static_cast<std::int64_t>(replayed.last_ns));
+  *message.mutable_start_time() = TimeUtil::NanosecondsToTimestamp(static_cast<std::int64_t>(replayed.first_ns));
+  message.set_type("flow");
+  message.set_event(v1::Flow::END);
+  message.set_verdict(ToVerdict(replayed.evaluation));
+  if (!replayed.evaluation.allowed) message.set_drop_reason(telemetry::DropReasonName(SL_DROP_POLICY_DENIED));
+  message.mutable_ip()->set_version(flow.source.is_v4() ? 4 : 6);
+  message.mutable_ip()->set_source(flow.source.ToString());
+  message.mutable_ip()->set_destination(flow.destination.ToString());
+  *message.mutable_l4() = telemetry::MakeLayer4({.protocol = flow.protocol,
+                                                 .source_port = replayed.source_port,
+                                                 .destination_port = flow.port,
+                                                 .tcp_flags = replayed.tcp_flags,
+                                                 .icmp_type = replayed.icmp_type,
+                                                 .icmp_code = replayed.icmp_code});
+  *message.mutable_source() = ToPeer(snapshot, flow.source);
+  *message.mutable_destination() = ToPeer(snapshot, flow.destination);
+  // The direction that decided: where it was dropped, else where the flow entered the policy.
+  const auto& [egress, ingress] = std::tie(replayed.evaluation.egress, replayed.evaluation.ingress);
+  const bool by_ingress = !egress || (ingress && egress->allowed && !ingress->allowed);
+  message.set_direction(by_ingress ? v1::Flow::INGRESS : v1::Flow::EGRESS);
+  if (egress) telemetry::AppendPolicyRefs(*egress, Direction::kEgress, message.mutable_policies());
+  if (ingress) telemetry::AppendPolicyRefs(*ingress, Direction::kIngress, message.mutable_policies());
+  *message.mutable_forward() = ToTraffic(replayed.forward_packets, replayed.forward_bytes);
+  *message.mutable_backward() = ToTraffic(replayed.backward_packets, replayed.backward_bytes);
+  return message;
+}
+
+Status RunReplay(const std::string& capture, const std::string& resources_dir, const std::string& output) {
+  SL_ASSIGN_OR_RETURN(const auto resources, workload::ReadResourceDirectory(resources_dir));
+  SL_ASSIGN_OR_RETURN(const auto snapshot, policy::Snapshot::Build(resources, {}, {}));
+  Replay replay(snapshot);
+  SL_RETURN_IF_ERROR(ReadCapture(capture, [&replay](const CapturedFrame& frame) { replay.Add(frame); }));
+  std::vector<v1::Flow> flows;
+  for (const ReplayedFlow& flow : replay.Finish()) flows.push_back(ToMessage(*snapshot, flow));
+  if (output == "table") {
+    PrintTable(flows, replay.skipped());
+    return OkStatus();
+  }
+  for (const v1::Flow& flow : flows) {
+    SL_ASSIGN_OR_RETURN(const std::string line, telemetry::ToJson(flow));
+    std::cout << line << '\n';
+  }
+  return OkStatus();
+}
+
+}  // namespace sluice::replay
