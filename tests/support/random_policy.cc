@@ -1,7 +1,5 @@
 #include "tests/support/random_policy.h"
 
-#include <stdexcept>
-
 namespace sluice::test {
 namespace {
 
@@ -15,11 +13,7 @@ const std::vector<std::string> kPortNames = {"http", "dns", "admin"};
 const std::vector<std::uint8_t> kProtocols = {kTcp, kUdp, kSctp};
 const std::vector<std::uint16_t> kPorts = {1, 53, 80, 81, 443, 8080, 65535};
 
-Address Parsed(const std::string& text) {
-  StatusOr<Address> address = Address::Parse(text);
-  if (!address.ok()) throw std::logic_error(Message(address.status()));
-  return *address;
-}
+Address Parsed(const std::string& text) { return Address::Parse(text).value(); }
 
 template <typename T>
 Resource Wrap(Kind kind, ObjectName name, std::shared_ptr<const T> Resource::*member, T value) {
@@ -189,9 +183,7 @@ void RandomPolicy::AddPolicy(int number) {
 }
 
 std::shared_ptr<const Snapshot> RandomPolicy::Build() const {
-  auto snapshot = Snapshot::Build(resources_, bindings_, node_addresses_);
-  if (!snapshot.ok()) throw std::logic_error(Message(snapshot.status()));
-  return *snapshot;
+  return Snapshot::Build(resources_, bindings_, node_addresses_).value();
 }
 
 std::shared_ptr<const Snapshot> RandomPolicy::NextSnapshot() {

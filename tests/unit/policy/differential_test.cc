@@ -1,0 +1,110 @@
+// The compiled tables against the reference evaluator, on random worlds.
+#include <gtest/gtest.h>
+
+#include "policy/compiler.h"
+#include "policy/lookup.h"
+#include "tests/support/random_policy.h"
+
+namespace sluice::policy {
+namespace {
+
+constexpr std::uint64_t kSeed = 20240611;
+constexpr int kWorlds = 1000;
+constexpr int kFlows = 250;
+
+std::string Text(const Flow& flow) {
+  return fmt::format("{} -> {} protocol {} port {}{}", flow.source.ToString(), flow.destination.ToString(),
+                     flow.protocol, flow.port, flow.from_node ? " from node" : "");
+}
+
+std::string Text(const Decision& decision) {
+  std::string text = fmt::format("allowed {} audit_denied {}", decision.allowed, decision.audit_denied);
+  for (const Contribution& part : decision.contributions) {
+    text += fmt::format(" [{} {} {} {}]", part.policy.ToString(), part.rule, EffectName(part.effect),
+                        EffectName(part.would));
+  }
+  return text;
+}
+
+// What the number found in the tables stands for; 0: not isolated.
+Decision Meaning(const CompiledPolicy& compiled, std::uint32_t number) {
+  const auto found = compiled.decisions.find(number);
+  return found == compiled.decisions.end() ? Decision{} : found->second;
+}
+
+struct Tally {
+  int allowed = 0, denied = 0, audited = 0, decided = 0;
+};
+
+void Compare(const Snapshot& snapshot, const CompiledPolicy& compiled, const Flow& flow, Tally& tally) {
+  const Evaluation expected = Evaluate(snapshot, flow, Scope::kLocal);
+  const TableVerdict found = LookUp(compiled.tables, flow);
+  ASSERT_EQ(found.allowed, expected.allowed) << Text(flow);
+  ASSERT_EQ(found.audit_denied, expected.audit_denied) << Text(flow);
+  const Decision none;
+  for (const auto& [number, decision] :
+       {std::pair{found.egress_decision, &expected.egress}, std::pair{found.ingress_decision, &expected.ingress}}) {
+    const Decision& wanted = decision->has_value() ? **decision : none;
+    ASSERT_EQ(number == 0, wanted.contributions.empty()) << Text(flow);
+    if (number != 0) {
+      ASSERT_TRUE(compiled.decisions.contains(number)) << number;
+    }
+    const Decision meaning = Meaning(compiled, number);
+    ASSERT_EQ(meaning, wanted) << Text(flow) << "\n tables:    " << Text(meaning) << "\n evaluator: " << Text(wanted);
+    tally.decided += number != 0;
+  }
+  tally.allowed += found.allowed;
+  tally.denied += !found.allowed;
+  tally.audited += found.audit_denied;
+}
+
+TEST(Differential, TablesAnswerAsTheEvaluatorDoes) {
+  Tally tally;
+  for (int world = 0; world < kWorlds; world++) {
+    SCOPED_TRACE(fmt::format("seed {} + world {}", kSeed, world));
+    test::RandomPolicy random(kSeed + world, {.policies = 1 + world % 16});
+    const auto snapshot = random.NextSnapshot();
+    const auto compiled = Compile(snapshot);
+    ASSERT_TRUE(compiled.ok()) << compiled.status();
+    for (int i = 0; i < kFlows; i++) {
+      ASSERT_NO_FATAL_FAILURE(Compare(*snapshot, *compiled, random.NextFlow(*snapshot), tally));
+    }
+  }
+  // The worlds are worth comparing: nothing is rare.
+  EXPECT_GT(tally.allowed, kWorlds * kFlows / 5);
+  EXPECT_GT(tally.denied, kWorlds * kFlows / 5);
+  EXPECT_GT(tally.audited, kWorlds * kFlows / 50);
+  EXPECT_GT(tally.decided, kWorlds * kFlows / 3);
+}
+
+// Where an interval of a port table ends is where an off-by-one would show: both sides of every step, all peers.
+TEST(Differential, EveryStepOfEveryPortTable) {
+  Tally tally;
+  for (int world = 0; world < 60; world++) {
+    SCOPED_TRACE(fmt::format("seed {} + world {}", kSeed + kWorlds, world));
+    test::RandomPolicy random(kSeed + kWorlds + world, {.workloads = 3, .pods = 4, .policies = 6});
+    const auto snapshot = random.NextSnapshot();
+    const auto compiled = Compile(snapshot);
+    ASSERT_TRUE(compiled.ok()) << compiled.status();
+    std::vector<std::uint32_t> services = {0};
+    for (const auto& [index, entry] : compiled->tables.ports) {
+      for (const std::uint32_t service : {entry.start - 1, entry.start, entry.start + 1}) {
+        if (service < 1U << 24U) services.push_back(service);
+      }
+    }
+    for (const auto& [source, source_index] : snapshot->by_address) {
+      for (const auto& [destination, destination_index] : snapshot->by_address) {
+        if (source.is_v4() != destination.is_v4()) continue;
+        for (const std::uint32_t service : services) {
+          const Flow flow{source, destination, static_cast<std::uint8_t>(service >> 16U),
+                          static_cast<std::uint16_t>(service & 0xffffU)};
+          ASSERT_NO_FATAL_FAILURE(Compare(*snapshot, *compiled, flow, tally));
+        }
+      }
+    }
+  }
+  EXPECT_GT(tally.denied, 1000);
+}
+
+}  // namespace
+}  // namespace sluice::policy

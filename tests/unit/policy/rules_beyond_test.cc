@@ -1,0 +1,165 @@
+// The numbered rules of docs/policy.md from 23 on: cluster-wide kinds, and what Sluice adds.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/policy/world.h"
+
+namespace sluice::policy {
+namespace {
+
+constexpr char kSelectDb[] = "podSelector: {matchLabels: {app: db}}";
+
+World With(const std::string& policies) {
+  World world;
+  world.Apply(policies);
+  return world;
+}
+
+std::string ParseError(const std::string& yaml) {
+  const auto parsed = ParseResources("test", yaml);
+  EXPECT_FALSE(parsed.ok()) << yaml;
+  return parsed.ok() ? "" : Message(parsed.status());
+}
+
+TEST(RulesBeyond, Rule23_TheKubernetesKindHasNoExtras) {
+  EXPECT_THAT(ParseError(PolicyYaml("shop", "p", "podSelector: {}, ingress: [{action: Deny}]")),
+              testing::HasSubstr("spec.ingress[0].action"));
+  EXPECT_THAT(ParseError(PolicyYaml("shop", "p", "podSelector: {}, mode: Audit")), testing::HasSubstr("spec.mode"));
+}
+
+// 24 to 28 are about the cluster-wide kinds, which this version refuses as a whole: nothing of them is half taken.
+class ClusterKinds : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
+TEST_P(ClusterKinds, Rules24To28_AreRefusedByName) {
+  const auto [api, kind] = GetParam();
+  const std::string error =
+      ParseError(fmt::format("{{apiVersion: {}, kind: {}, metadata: {{name: x}}, spec: {{tier: "
+                             "Admin, priority: 0, subject: {{namespaces: {{}}}}}}}}",
+                             api, kind));
+  EXPECT_THAT(error, testing::HasSubstr("kind"));
+  EXPECT_THAT(error, testing::HasSubstr(kind));
+}
+INSTANTIATE_TEST_SUITE_P(
+    RulesBeyond, ClusterKinds,
+    testing::Values(std::tuple{"policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy"},  // 24, 25, 26, 27, 28
+                    std::tuple{"policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy"},    // 24
+                    std::tuple{"policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy"}));  // 24
+
+TEST(RulesBeyond, Rule29_DenyRulesSpareAWorkloadsOwnTraffic) {
+  const World world =
+      With(SluicePolicyYaml("shop", "p", "podSelector: {}, ingress: [{action: Deny}], egress: [{action: Deny}]"));
+  EXPECT_TRUE(world.Allows("shop/db", "shop/db"));
+  EXPECT_FALSE(world.Allows("shop/db", "shop/web"));
+}
+
+TEST(RulesBeyond, Rule31_ADenyingOrAuditingPolicyIsolatesToo) {
+  for (const char* action : {"Deny", "Audit"}) {
+    const World world = With(SluicePolicyYaml(
+        "shop", "p", fmt::format("{}, ingress: [{{action: {}, ports: [{{port: 1}}]}}]", kSelectDb, action)));
+    EXPECT_FALSE(world.Allows("shop/web", "shop/db", "1/TCP")) << action;
+    EXPECT_FALSE(world.Allows("shop/web", "shop/db", "2/TCP")) << action;
+    EXPECT_TRUE(world.Allows("shop/db", "shop/web", "2/TCP")) << action;
+  }
+}
+
+TEST(RulesBeyond, Rule32_DenyBeatsAllowInAnyPolicy) {
+  const World world = With(PolicyYaml("shop", "all", "podSelector: {}, ingress: [{}]") + "---\n" +
+                           SluicePolicyYaml("shop", "but",
+                                            fmt::format("{}, ingress: [{{from: [{{ipBlock: {{cidr: "
+                                                        "10.0.1.0/24}}}}], action: Deny, ports: "
+                                                        "[{{port: 80, endPort: 90}}]}}]",
+                                                        kSelectDb)));
+  EXPECT_FALSE(world.Allows("bank/web", "shop/db", "80/TCP"));
+  EXPECT_FALSE(world.Allows("bank/vault", "shop/db", "90/TCP"));
+  EXPECT_TRUE(world.Allows("bank/web", "shop/db", "91/TCP"));
+  EXPECT_TRUE(world.Allows("bank/web", "shop/web", "80/TCP"));
+  EXPECT_TRUE(world.Allows("shop/web", "shop/db", "80/TCP"));
+}
+
+TEST(RulesBeyond, Rule33_AuditRulesNeitherAllowNorDeny) {
+  const World world = With(SluicePolicyYaml(
+      "shop", "p",
+      fmt::format("{}, ingress: [{{ports: [{{port: 1}}, {{port: 2}}]}}, {{action: Audit, ports: [{{port: "
+                  "2}}, {{port: 3}}]}}]",
+                  kSelectDb)));
+  EXPECT_FALSE(world.Judge("shop/web", "shop/db", "1/TCP").audit_denied);
+  const Evaluation allowed = world.Judge("shop/web", "shop/db", "2/TCP");
+  EXPECT_TRUE(allowed.allowed);
+  EXPECT_TRUE(allowed.audit_denied);
+  EXPECT_EQ(allowed.ingress->contributions,
+            (std::vector<Contribution>{
+                {NetworkPolicy::Api::kSluice, {"shop", "p"}, "ingress[0]", Effect::kAllow, Effect::kAllow},
+                {NetworkPolicy::Api::kSluice, {"shop", "p"}, "ingress[1]", Effect::kAudit, Effect::kDeny}}));
+  const Evaluation denied = world.Judge("shop/web", "shop/db", "3/TCP");
+  EXPECT_FALSE(denied.allowed);
+  EXPECT_FALSE(denied.audit_denied);
+}
+
+TEST(RulesBeyond, Rule34_PoliciesInAuditEnforceNothing) {
+  const World world = With(SluicePolicyYaml(
+      "shop", "try",
+      fmt::format("{}, mode: Audit, ingress: [{{ports: [{{port: 1}}]}}, {{action: Deny, ports: [{{port: 2}}]}}]",
+                  kSelectDb)));
+  const auto would = [&](const char* service) {
+    const Evaluation answer = world.Judge("shop/web", "shop/db", service);
+    EXPECT_TRUE(answer.allowed);
+    EXPECT_EQ(answer.ingress->contributions.size(), 1U);
+    EXPECT_EQ(answer.ingress->contributions[0].effect, Effect::kAudit);
+    return std::tuple{answer.ingress->contributions[0].would, answer.ingress->contributions[0].rule,
+                      answer.audit_denied};
+  };
+  EXPECT_EQ(would("1/TCP"), std::tuple(Effect::kAllow, "ingress[0]", false));
+  EXPECT_EQ(would("2/TCP"), std::tuple(Effect::kDeny, "ingress[1]", true));
+  EXPECT_EQ(would("3/TCP"), std::tuple(Effect::kDefaultDeny, "", true));
+  EXPECT_TRUE(world.Judge("shop/db", "shop/web", "1/TCP").egress->contributions.empty()) << "not its direction";
+}
+
+TEST(RulesBeyond, Rule34_AuditIsJudgedBesideWhatIsEnforced) {
+  const std::string enforced =
+      PolicyYaml("shop", "real", fmt::format("{}, ingress: [{{ports: [{{port: 1}}]}}]", kSelectDb));
+  const std::string audit = SluicePolicyYaml("shop", "try", fmt::format("{}, mode: Audit, ingress: []", kSelectDb));
+  const World world = With(enforced + "---\n" + audit);
+  const Evaluation allowed = world.Judge("shop/web", "shop/db", "1/TCP");
+  EXPECT_TRUE(allowed.allowed);
+  EXPECT_FALSE(allowed.audit_denied) << "an enforced rule would still allow it";
+  const Evaluation denied = world.Judge("shop/web", "shop/db", "2/TCP");
+  EXPECT_FALSE(denied.allowed);
+  EXPECT_FALSE(denied.audit_denied);
+  EXPECT_EQ(denied.ingress->contributions,
+            (std::vector<Contribution>{
+                {NetworkPolicy::Api::kKubernetes, {"shop", "real"}, "", Effect::kDefaultDeny, Effect::kAllow},
+                {NetworkPolicy::Api::kSluice, {"shop", "try"}, "", Effect::kAudit, Effect::kDefaultDeny}}));
+}
+
+TEST(RulesBeyond, Rule35_TheDecidingRulesAreNamed) {
+  const std::string policies =
+      PolicyYaml("shop", "b",
+                 fmt::format("{}, ingress: [{{ports: [{{port: 9}}]}}, {{ports: [{{port: 1}}]}}]", kSelectDb)) +
+      "---\n" + PolicyYaml("shop", "a", "podSelector: {}, ingress: [{ports: [{port: 1}]}]") + "---\n" +
+      SluicePolicyYaml("shop", "c", fmt::format("{}, ingress: [{{action: Deny, ports: [{{port: 4}}]}}]", kSelectDb));
+  const World world = With(policies);
+  const auto parts = [&](const char* service) {
+    std::string text;
+    const Evaluation answer = world.Judge("shop/web", "shop/db", service);
+    for (const Contribution& part : answer.ingress->contributions) {
+      text += fmt::format("{} {} {}; ", part.policy.name, part.rule, EffectName(part.effect));
+    }
+    return text;
+  };
+  EXPECT_EQ(parts("1/TCP"), "a ingress[0] ALLOW; b ingress[1] ALLOW; ");
+  EXPECT_EQ(parts("2/TCP"), "a  DEFAULT_DENY; b  DEFAULT_DENY; c  DEFAULT_DENY; ");
+  EXPECT_EQ(parts("4/TCP"), "c ingress[0] DENY; ");
+}
+
+TEST(RulesBeyond, Rule36_OnlyEnforcedEndsAreJudged) {
+  const World world = With(PolicyYaml("bank", "p", "podSelector: {}, policyTypes: [Ingress, Egress]"));
+  const Flow to_far = world.FlowOf("shop/web", "bank/far", "80/TCP");
+  EXPECT_TRUE(world.Judge(to_far).allowed) << "bank/far is judged on its own node";
+  EXPECT_FALSE(world.Judge(to_far).ingress.has_value());
+  const Evaluation everywhere = Evaluate(world.snapshot(), to_far, Scope::kEverywhere);
+  EXPECT_FALSE(everywhere.allowed);
+  ASSERT_TRUE(everywhere.ingress.has_value());
+  EXPECT_EQ(everywhere.ingress->contributions[0].effect, Effect::kDefaultDeny);
+}
+
+}  // namespace
+}  // namespace sluice::policy
