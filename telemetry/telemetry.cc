@@ -1,0 +1,52 @@
+#include "telemetry/telemetry.h"
+
+namespace sluice::telemetry {
+
+Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
+    : options_(std::move(options)),
+      sources_(std::move(sources)),
+      assembler_(options_.node, sources_.datapath, sources_.policy, options_.clock),
+      history_(options_.history),
+      hub_({.node = options_.node, .clock = options_.clock},
+           [this](bool watched) {
+             sources_.send_flow_events(watched);
+             if (watched) collector_.Wake();
+           }),
+      harvester_(sources_.datapath, &assembler_, &history_, &hub_),
+      metrics_({.datapath = sources_.datapath,
+                .harvester = &harvester_,
+                .hub = &hub_,
+                .policy = sources_.policy,
+                .revision = sources_.revision,
+                .unbound_workloads = sources_.unbound_workloads,
+                .ready = sources_.ready},
+               {.max_workloads = options_.max_workload_series, .version = options_.version}),
+      collector_(options_.collector, sources_.datapath, &assembler_, &hub_, &harvester_) {}
+
+Status Telemetry::Start() {
+  if (!options_.metrics_address.empty()) {
+    const HttpServer::Handlers handlers = {
+        {"/metrics",
+         [this] {
+           return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.Render()};
+         }},
+        {"/healthz", [] { return HttpReply{.body = "ok\n"}; }},
+        {"/readyz",
+         [this] {
+           return sources_.ready() ? HttpReply{.body = "ready\n"}
+                                   : HttpReply{.code = 503, .body = "enforcement is not in place yet\n"};
+         }},
+    };
+    SL_ASSIGN_OR_RETURN(http_, HttpServer::Start(options_.metrics_address, handlers));
+  }
+  collector_.Start();
+  return OkStatus();
+}
+
+void Telemetry::Stop() {
+  hub_.Close();
+  collector_.Stop();
+  http_.reset();
+}
+
+}  // namespace sluice::telemetry

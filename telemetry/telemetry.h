@@ -1,0 +1,60 @@
+// All of telemetry, put together for the agent: collector thread, followers, history, metrics and their HTTP server.
+// Thread-safe but for Start and Stop, which belong to main.
+#pragma once
+
+#include "telemetry/collector.h"
+#include "telemetry/http_server.h"
+#include "telemetry/metrics.h"
+
+namespace sluice::telemetry {
+
+struct TelemetryOptions {
+  std::string node;
+  std::string version;
+  std::string metrics_address = "127.0.0.1:9464";  // empty: not served
+  std::size_t history = 4096;                      // past events
+  std::size_t max_workload_series = 256;
+  Collector::Options collector;
+  Clock clock = ReadClocks;
+};
+
+// What telemetry asks of the rest of the agent; everything outlives it and may be called from any thread.
+struct TelemetrySources {
+  datapath::Datapath* datapath = nullptr;
+  PolicySource policy;
+  std::function<std::uint64_t()> revision;
+  std::function<std::size_t()> unbound_workloads;
+  std::function<bool()> ready;
+  std::function<void(bool on)> send_flow_events;  // SL_SETTING_EVENTS; must not call back
+};
+
+class Telemetry {
+ public:
+  Telemetry(TelemetryOptions options, TelemetrySources sources);
+  ~Telemetry() { Stop(); }
+
+  // Serves metrics and starts the collector. Error: the metrics address, as HttpServer::Start.
+  Status Start();
+  // Ends all following, then the collector and the HTTP server. Idempotent.
+  void Stop();
+
+  FlowAssembler& assembler() { return assembler_; }
+  History& history() { return history_; }
+  EventHub& hub() { return hub_; }
+  Harvester& harvester() { return harvester_; }
+  Metrics& metrics() { return metrics_; }
+  int metrics_port() const { return http_ ? http_->port() : 0; }
+
+ private:
+  const TelemetryOptions options_;
+  const TelemetrySources sources_;
+  FlowAssembler assembler_;
+  History history_;
+  EventHub hub_;
+  Harvester harvester_;
+  Metrics metrics_;
+  Collector collector_;
+  std::unique_ptr<HttpServer> http_;
+};
+
+}  // namespace sluice::telemetry
