@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include "telemetry/layer4.h"
 #include "telemetry/policy_refs.h"
 
 namespace sluice::telemetry {
@@ -13,27 +14,7 @@ constexpr const char* kDropReasons[] = {
 #undef SL_X
 };
 
-// By bit.
-constexpr const char* kTcpFlags[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
-
 bool InitiatorIsHi(const FlowReport& report) { return (report.entry.flags & SL_CT_INITIATOR_HI) != 0; }
-
-std::string ProtocolName(std::uint8_t protocol) {
-  switch (protocol) {
-    case policy::kTcp:
-      return "TCP";
-    case policy::kUdp:
-      return "UDP";
-    case policy::kSctp:
-      return "SCTP";
-    case policy::kIcmp:
-      return "ICMP";
-    case policy::kIcmpv6:
-      return "ICMPv6";
-    default:
-      return std::to_string(protocol);
-  }
-}
 
 v1::Ip AssembleIp(const FlowReport& report) {
   const policy::Address lo(report.key.lo), hi(report.key.hi);
@@ -45,24 +26,13 @@ v1::Ip AssembleIp(const FlowReport& report) {
 }
 
 v1::Layer4 AssembleLayer4(const FlowReport& report) {
-  const std::uint8_t protocol = report.key.protocol;
-  v1::Layer4 l4;
-  l4.set_protocol(ProtocolName(protocol));
-  if (protocol == policy::kTcp || protocol == policy::kUdp || protocol == policy::kSctp) {
-    const std::uint16_t lo = ntohs(report.key.lo_port), hi = ntohs(report.key.hi_port);
-    l4.set_source_port(InitiatorIsHi(report) ? hi : lo);
-    l4.set_destination_port(InitiatorIsHi(report) ? lo : hi);
-  }
-  if (protocol == policy::kTcp) {
-    for (std::size_t bit = 0; bit < std::size(kTcpFlags); bit++) {
-      if (report.entry.tcp_flags & (1U << bit)) l4.add_tcp_flags(kTcpFlags[bit]);
-    }
-  }
-  if (protocol == policy::kIcmp || protocol == policy::kIcmpv6) {
-    l4.set_icmp_type(report.entry.icmp_type);
-    l4.set_icmp_code(report.entry.icmp_code);
-  }
-  return l4;
+  const std::uint16_t lo = ntohs(report.key.lo_port), hi = ntohs(report.key.hi_port);
+  return MakeLayer4({.protocol = report.key.protocol,
+                     .source_port = InitiatorIsHi(report) ? hi : lo,
+                     .destination_port = InitiatorIsHi(report) ? lo : hi,
+                     .tcp_flags = report.entry.tcp_flags,
+                     .icmp_type = report.entry.icmp_type,
+                     .icmp_code = report.entry.icmp_code});
 }
 
 v1::Traffic AssembleTraffic(std::uint64_t packets, std::uint64_t bytes) {

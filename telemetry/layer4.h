@@ -1,0 +1,26 @@
+// Transport facts as a message. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ctrl/api/sluice.pb.h"
+
+namespace sluice::telemetry {
+
+// Host byte order. Ports count for TCP, UDP and SCTP only, flags for TCP, type and code for ICMP and ICMPv6.
+struct Layer4Facts {
+  std::uint8_t protocol = 0;
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;
+  std::uint8_t tcp_flags = 0;
+  std::uint8_t icmp_type = 0;
+  std::uint8_t icmp_code = 0;
+};
+
+v1::Layer4 MakeLayer4(const Layer4Facts& facts);
+
+// "TCP", ..., or the number.
+std::string ProtocolName(std::uint8_t protocol);
+
+}  // namespace sluice::telemetry
