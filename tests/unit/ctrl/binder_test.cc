@@ -1,0 +1,234 @@
+#include "ctrl/workload/binder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ctrl/net/netlink.h"
+#include "tests/support/environment.h"
+#include "tests/support/netns.h"
+
+namespace sluice::workload {
+namespace {
+
+using policy::Address;
+using test::TestNetNs;
+using test::TestNode;
+using test::TestPod;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+Address Ip(const std::string& text) { return *Address::Parse(text); }
+
+policy::Workload ByNetNs(const std::string& path) {
+  policy::Workload workload;
+  workload.name = {"shop", "web-0"};
+  workload.netns = path;
+  return workload;
+}
+
+policy::Workload ByHostInterface(const std::string& name) {
+  policy::Workload workload;
+  workload.name = {"shop", "web-0"};
+  workload.host_interface = name;
+  return workload;
+}
+
+class Binder : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    MakeNode(TestNode::Wiring::kRouted);
+  }
+  void MakeNode(TestNode::Wiring wiring) {
+    auto node = TestNode::Create({.wiring = wiring, .pods = {"a", "b"}});
+    ASSERT_TRUE(node.ok()) << node.status();
+    node_ = std::move(*node);
+    a_ = node_->pod("a");
+    b_ = node_->pod("b");
+  }
+  StatusOr<BoundWorkload> BindIn(const TestNetNs& agent, const policy::Workload& workload) {
+    StatusOr<BoundWorkload> bound = Status(absl::StatusCode::kInternal, "did not run");
+    SL_RETURN_IF_ERROR(agent.Run([&] {
+      bound = Bind(workload);
+      return OkStatus();
+    }));
+    return bound;
+  }
+  StatusOr<BoundWorkload> BindHere(const policy::Workload& workload) { return BindIn(node_->netns(), workload); }
+  // The error of a Bind that must fail with `code`.
+  std::string Refusal(const policy::Workload& workload, absl::StatusCode code) {
+    const auto bound = BindHere(workload);
+    EXPECT_EQ(bound.status().code(), code) << bound.status();
+    return Message(bound.status());
+  }
+  void IpIn(const TestPod& pod, const std::string& lines) {
+    const Status status = node_->netns(pod).Ip(lines);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  void IpInNode(const std::string& lines) {
+    const Status status = node_->netns().Ip(lines);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+
+  std::unique_ptr<TestNode> node_;
+  TestPod a_;
+  TestPod b_;
+};
+
+TEST_F(Binder, FindsTheHostEndAddressesAndMac) {
+  const auto bound = BindHere(ByNetNs(b_.netns_path));
+  ASSERT_TRUE(bound.ok()) << bound.status();
+  EXPECT_EQ(bound->name, (policy::ObjectName{"shop", "web-0"}));
+  EXPECT_EQ(bound->binding.ifindex, b_.host_ifindex);
+  EXPECT_EQ(bound->binding.endpoint, 0U);
+  EXPECT_THAT(bound->binding.ips, ElementsAre(Ip(b_.ip4), Ip(b_.ip6)));
+  EXPECT_EQ(bound->host_interface, b_.host_interface);
+  EXPECT_THAT(bound->facts.pod_mac, ElementsAre(2, 0, 0, 2, 1, 1));
+  EXPECT_EQ(Address(bound->facts.address), Ip(b_.ip4));
+  EXPECT_EQ(bound->facts.bridge, 0U);
+}
+
+TEST_F(Binder, LeavesLinkLocalAddressesAndOtherInterfacesOut) {
+  IpIn(a_,
+       "addr add 169.254.7.7/16 dev eth0\naddr add fe80::77/64 dev eth0 nodad\naddr add 10.7.0.7/32 dev eth0\n"
+       "link add other type bridge\naddr add 10.8.0.8/32 dev other\naddr add 10.1.0.200/32 dev lo\n");
+  const auto bound = BindHere(ByNetNs(a_.netns_path));
+  ASSERT_TRUE(bound.ok()) << bound.status();
+  EXPECT_THAT(bound->binding.ips, ElementsAre(Ip(a_.ip4), Ip("10.7.0.7"), Ip(a_.ip6)));
+}
+
+TEST_F(Binder, TakesTheAddressesOfTheFileInstead) {
+  policy::Workload workload = ByNetNs(a_.netns_path);
+  workload.ips = {Ip("10.44.0.4"), Ip("fd44::4")};
+  EXPECT_THAT(BindHere(workload)->binding.ips, ElementsAre(Ip("10.44.0.4"), Ip("fd44::4")));
+  IpIn(a_, "addr flush dev eth0\n");
+  EXPECT_TRUE(BindHere(workload).ok());
+}
+
+TEST_F(Binder, FindsAnInterfaceByAnotherName) {
+  IpIn(a_, "link set eth0 down\nlink set eth0 name net1\nlink set net1 up\n");
+  policy::Workload workload = ByNetNs(a_.netns_path);
+  EXPECT_THAT(Refusal(workload, absl::StatusCode::kNotFound), HasSubstr("interface eth0 does not exist"));
+  workload.interface = "net1";
+  EXPECT_EQ(BindHere(workload)->binding.ifindex, a_.host_ifindex);
+}
+
+TEST_F(Binder, KnowsWhetherThePodTakesFrames) {
+  for (const char* gro : {"on", "off"}) {
+    ASSERT_EQ(node_->RunCommandIn(a_, {"ethtool", "-K", "eth0", "gro", gro})->exit_code, 0);
+    const std::uint32_t expected = std::string(gro) == "on" ? SL_INTERFACE_XMIT : 0;
+    EXPECT_EQ(BindHere(ByNetNs(a_.netns_path))->facts.flags, expected) << gro;
+  }
+}
+
+TEST_F(Binder, KnowsPlainBridgePorts) {
+  MakeNode(TestNode::Wiring::kBridged);
+  const auto bridge_of_a = [&] { return BindHere(ByNetNs(a_.netns_path))->facts.bridge; };
+  std::uint32_t br0 = 0;
+  ASSERT_TRUE(node_
+                  ->Run([&]() -> Status {
+                    SL_ASSIGN_OR_RETURN(const net::LinkInfo link, net::GetLink("br0"));
+                    br0 = link.ifindex;
+                    return OkStatus();
+                  })
+                  .ok());
+  EXPECT_EQ(bridge_of_a(), br0);
+  const std::pair<const char*, const char*> departures[] = {
+      {"link set veth0 type bridge_slave isolated on\n", "link set veth0 type bridge_slave isolated off\n"},
+      {"link set veth0 type bridge_slave locked on\n", "link set veth0 type bridge_slave locked off\n"},
+      {"link set veth0 type bridge_slave state 1\n", "link set veth0 type bridge_slave state 3\n"},
+      {"link set br0 down\n", "link set br0 up\n"},
+      {"link set veth0 nomaster\n", "link set veth0 master br0\n"},
+  };
+  for (const auto& [leave, come_back] : departures) {
+    IpInNode(leave);
+    EXPECT_EQ(bridge_of_a(), 0U) << leave;
+    IpInNode(come_back);
+    EXPECT_EQ(bridge_of_a(), br0) << come_back;
+  }
+}
+
+TEST_F(Binder, TakesNoShortCutThroughAVlanFilteringBridge) {
+  MakeNode(TestNode::Wiring::kBridged);
+  const Status on = node_->netns().Ip("link set br0 type bridge vlan_filtering 1\n");
+  if (!on.ok()) GTEST_SKIP() << "missing in this kernel: VLAN filtering of bridges: " << on;
+  EXPECT_EQ(BindHere(ByNetNs(a_.netns_path))->facts.bridge, 0U);
+}
+
+TEST_F(Binder, SaysThatTheNamespaceDoesNotExist) {
+  EXPECT_THAT(Refusal(ByNetNs("/run/netns/gone"), absl::StatusCode::kNotFound),
+              StartsWith("Workload shop/web-0: spec.netns: network namespace /run/netns/gone does not exist"));
+}
+
+TEST_F(Binder, SaysThatTheInterfaceDoesNotExist) {
+  policy::Workload workload = ByNetNs(a_.netns_path);
+  workload.interface = "eth7";
+  EXPECT_EQ(Refusal(workload, absl::StatusCode::kNotFound),
+            "Workload shop/web-0: spec.netns: " + a_.netns_path + ": interface eth7 does not exist");
+}
+
+TEST_F(Binder, SaysThatTheInterfaceHasNoAddress) {
+  IpIn(a_, "addr flush dev eth0\naddr add 169.254.7.7/16 dev eth0\n");
+  EXPECT_THAT(Refusal(ByNetNs(a_.netns_path), absl::StatusCode::kFailedPrecondition),
+              HasSubstr("interface eth0 has no global address; give it one, or set spec.ips"));
+}
+
+TEST_F(Binder, SaysThatTheInterfaceIsNoVeth) {
+  IpIn(a_, "link add d0 type bridge\naddr add 10.8.0.8/32 dev d0\n");
+  policy::Workload workload = ByNetNs(a_.netns_path);
+  workload.interface = "d0";
+  EXPECT_THAT(Refusal(workload, absl::StatusCode::kFailedPrecondition),
+              HasSubstr("interface d0 is not a veth but bridge"));
+  workload.interface = "lo";
+  EXPECT_THAT(Refusal(workload, absl::StatusCode::kFailedPrecondition), HasSubstr("interface lo is not a veth"));
+}
+
+TEST_F(Binder, RefusesItsOwnNamespace) {
+  EXPECT_THAT(Refusal(ByNetNs(node_->netns().path()), absl::StatusCode::kFailedPrecondition),
+              HasSubstr("the agent's own network namespace"));
+}
+
+// The pods of another node have the same interface numbers as ours: only the namespace tells them apart.
+TEST_F(Binder, RefusesAPodOfAnotherNode) {
+  const auto other = TestNode::Create({.pods = {"a", "b"}});
+  ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_EQ((*other)->pod("a").host_ifindex, a_.host_ifindex);
+  ASSERT_EQ((*other)->pod("a").pod_ifindex, a_.pod_ifindex);
+  EXPECT_THAT(Refusal(ByNetNs((*other)->pod("a").netns_path), absl::StatusCode::kFailedPrecondition),
+              HasSubstr("is not in the agent's network namespace"));
+  EXPECT_TRUE(BindIn((*other)->netns(), ByNetNs((*other)->pod("a").netns_path)).ok());
+}
+
+TEST_F(Binder, RefusesAVethWithBothEndsInside) {
+  IpIn(a_, "link add x0 type veth peer name x1\naddr add 10.8.0.8/32 dev x0\n");
+  policy::Workload workload = ByNetNs(a_.netns_path);
+  workload.interface = "x0";
+  EXPECT_THAT(Refusal(workload, absl::StatusCode::kFailedPrecondition),
+              HasSubstr("is not in the agent's network namespace"));
+}
+
+TEST_F(Binder, BindsAHostInterfaceWithTheAddressesOfTheFile) {
+  policy::Workload workload = ByHostInterface(a_.host_interface);
+  workload.ips = {Ip(a_.ip6), Ip(a_.ip4)};
+  const auto bound = BindHere(workload);
+  ASSERT_TRUE(bound.ok()) << bound.status();
+  EXPECT_EQ(bound->binding.ifindex, a_.host_ifindex);
+  EXPECT_EQ(bound->host_interface, a_.host_interface);
+  EXPECT_THAT(bound->binding.ips, ElementsAreArray(workload.ips));
+  EXPECT_THAT(bound->facts.pod_mac, ElementsAre(0, 0, 0, 0, 0, 0));
+  EXPECT_EQ(bound->facts.flags, 0U);
+}
+
+TEST_F(Binder, SaysWhatAHostInterfaceLacks) {
+  EXPECT_EQ(Refusal(ByHostInterface("vethgone"), absl::StatusCode::kNotFound),
+            "Workload shop/web-0: spec.hostInterface: interface vethgone does not exist");
+  EXPECT_THAT(Refusal(ByHostInterface("lo"), absl::StatusCode::kFailedPrecondition),
+              HasSubstr("interface lo is not a veth"));
+  EXPECT_THAT(Refusal(ByHostInterface(a_.host_interface), absl::StatusCode::kFailedPrecondition),
+              HasSubstr("spec.ips must be set"));
+}
+
+}  // namespace
+}  // namespace sluice::workload

@@ -1,0 +1,265 @@
+#include "ctrl/net/netlink.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "ctrl/net/ethtool.h"
+#include "ctrl/net/netns.h"
+#include "tests/support/environment.h"
+#include "tests/support/netns.h"
+
+namespace sluice::net {
+namespace {
+
+using test::TestNetNs;
+using test::TestNode;
+using test::TestPod;
+using ::testing::HasSubstr;
+
+const LinkInfo* Find(const std::vector<LinkInfo>& links, const std::string& name) {
+  const auto found = std::find_if(links.begin(), links.end(), [&](const LinkInfo& link) { return link.name == name; });
+  return found == links.end() ? nullptr : &*found;
+}
+
+const AddressInfo* Find(const std::vector<AddressInfo>& addresses, const std::string& text) {
+  const auto address = policy::Address::Parse(text);
+  const auto found = std::find_if(addresses.begin(), addresses.end(),
+                                  [&](const AddressInfo& info) { return info.address == *address; });
+  return found == addresses.end() ? nullptr : &*found;
+}
+
+bool BecomesReadable(const NetlinkMonitor& monitor, int milliseconds) {
+  pollfd fd{.fd = monitor.fd(), .events = POLLIN, .revents = 0};
+  return poll(&fd, 1, milliseconds) == 1;
+}
+
+// Waits for the first change and reads what there is.
+bool HearsAChange(NetlinkMonitor& monitor) {
+  while (BecomesReadable(monitor, 2000)) {
+    const auto changed = monitor.Drain();
+    if (!changed.ok()) return false;
+    if (*changed) return true;
+  }
+  return false;
+}
+
+class Netlink : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    auto node = TestNode::Create({.wiring = TestNode::Wiring::kBridged, .pods = {"a", "b"}});
+    ASSERT_TRUE(node.ok()) << node.status();
+    node_ = std::move(*node);
+    a_ = node_->pod("a");
+    b_ = node_->pod("b");
+  }
+
+  // Runs `test` in the node's namespace.
+  void InNode(const std::function<void()>& test) {
+    const Status ran = node_->Run([&] {
+      test();
+      return OkStatus();
+    });
+    ASSERT_TRUE(ran.ok()) << ran;
+  }
+  void Ip(const std::string& lines) {
+    const Status status = node_->netns().Ip(lines);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+
+  std::unique_ptr<TestNode> node_;
+  TestPod a_;
+  TestPod b_;
+};
+
+TEST_F(Netlink, ListsLinksWithWhatTheyAre) {
+  Ip("link set veth0 mtu 1400\nlink set veth1 down\n");
+  InNode([&] {
+    const auto links = DumpLinks();
+    ASSERT_TRUE(links.ok()) << links.status();
+    EXPECT_EQ(links->size(), 4U);  // lo, br0, veth0, veth1
+    const LinkInfo* bridge = Find(*links, "br0");
+    const LinkInfo* veth = Find(*links, "veth0");
+    ASSERT_TRUE(bridge && veth && Find(*links, "veth1") && Find(*links, "lo"));
+    EXPECT_EQ(bridge->kind, "bridge");
+    EXPECT_EQ(bridge->master, 0U);
+    EXPECT_FALSE(bridge->bridge_port.has_value());
+    EXPECT_EQ(Find(*links, "lo")->kind, "");
+    EXPECT_EQ(veth->kind, "veth");
+    EXPECT_EQ(veth->ifindex, a_.host_ifindex);
+    EXPECT_EQ(veth->master, bridge->ifindex);
+    EXPECT_EQ(veth->peer, a_.pod_ifindex);
+    EXPECT_GE(veth->link_netnsid, 0);
+    EXPECT_EQ(veth->mac, (MacAddress{2, 0, 0, 1, 1, 0}));
+    EXPECT_EQ(veth->mtu, 1400U);
+    EXPECT_TRUE(veth->up);
+    EXPECT_FALSE(veth->native_xdp);
+    EXPECT_FALSE(Find(*links, "veth1")->up);
+  });
+}
+
+TEST_F(Netlink, ListsThousandsOfLinks) {
+  std::string lines;
+  for (int i = 0; i < 500; i++) lines += fmt::format("link add x{} type veth peer name y{}\n", i, i);
+  Ip(lines);
+  InNode([] {
+    const auto links = DumpLinks();
+    ASSERT_TRUE(links.ok()) << links.status();
+    EXPECT_EQ(links->size(), 1004U);
+    EXPECT_NE(Find(*links, "y499"), nullptr);
+  });
+}
+
+TEST_F(Netlink, TellsBridgePortsApart) {
+  Ip("link set veth1 type bridge_slave isolated on\n");
+  InNode([] {
+    const auto plain = GetLink("veth0");
+    ASSERT_TRUE(plain.ok() && plain->bridge_port) << plain.status();
+    EXPECT_TRUE(plain->bridge_port->forwarding);
+    EXPECT_FALSE(plain->bridge_port->isolated);
+    EXPECT_FALSE(plain->bridge_port->locked);
+    EXPECT_TRUE(GetLink("veth1")->bridge_port->isolated);
+    EXPECT_FALSE(GetLink("br0")->vlan_filtering);
+  });
+  Ip("link set veth1 type bridge_slave locked on\nlink set veth0 type bridge_slave state 1\n");
+  InNode([] {
+    EXPECT_TRUE(GetLink("veth1")->bridge_port->locked);
+    EXPECT_FALSE(GetLink("veth0")->bridge_port->forwarding);
+  });
+}
+
+TEST_F(Netlink, KnowsVlanFilteringBridges) {
+  const Status on = node_->netns().Ip("link set br0 type bridge vlan_filtering 1\n");
+  if (!on.ok()) GTEST_SKIP() << "missing in this kernel: VLAN filtering of bridges: " << on;
+  InNode([] { EXPECT_TRUE(GetLink("br0")->vlan_filtering); });
+}
+
+TEST_F(Netlink, LooksUpOneLink) {
+  InNode([&] {
+    const auto by_name = GetLink("veth1");
+    const auto by_index = GetLink(b_.host_ifindex);
+    ASSERT_TRUE(by_name.ok() && by_index.ok()) << by_name.status() << by_index.status();
+    EXPECT_EQ(by_name->ifindex, b_.host_ifindex);
+    EXPECT_EQ(by_index->name, "veth1");
+    const auto nobody = GetLink("nobody");
+    EXPECT_TRUE(absl::IsNotFound(nobody.status()));
+    EXPECT_EQ(Message(nobody.status()), "interface nobody does not exist");
+    EXPECT_EQ(Message(GetLink(99999U).status()), "interface with ifindex 99999 does not exist");
+    EXPECT_TRUE(absl::IsInvalidArgument(GetLink("a-name-of-more-than-15").status()));
+    EXPECT_TRUE(absl::IsInvalidArgument(GetLink("").status()));
+  });
+}
+
+TEST_F(Netlink, ListsAddressesOfBothFamilies) {
+  Ip("addr add 192.168.7.1 peer 192.168.7.2/32 dev veth0\naddr add 169.254.9.9/16 dev veth0 scope link\n"
+     "addr add fd77::1/96 dev veth0 nodad\n");
+  InNode([&] {
+    const auto addresses = DumpAddresses();
+    ASSERT_TRUE(addresses.ok()) << addresses.status();
+    const AddressInfo* bridge = Find(*addresses, node_->ip4());
+    ASSERT_NE(bridge, nullptr);
+    EXPECT_EQ(bridge->ifindex, GetLink("br0")->ifindex);
+    EXPECT_EQ(bridge->prefix_length, 24);
+    EXPECT_EQ(bridge->scope, RT_SCOPE_UNIVERSE);
+    EXPECT_TRUE(bridge->flags & IFA_F_PERMANENT);
+    EXPECT_NE(Find(*addresses, "192.168.7.1"), nullptr);  // the near end
+    EXPECT_EQ(Find(*addresses, "192.168.7.2"), nullptr);
+    EXPECT_EQ(Find(*addresses, "169.254.9.9")->scope, RT_SCOPE_LINK);
+    EXPECT_EQ(Find(*addresses, "fd77::1")->prefix_length, 96);
+    EXPECT_EQ(Find(*addresses, "::1")->scope, RT_SCOPE_HOST);
+  });
+}
+
+TEST_F(Netlink, NumbersTheNamespacesOfPeers) {
+  const auto stranger = TestNetNs::Create("stranger");
+  ASSERT_TRUE(stranger.ok()) << stranger.status();
+  InNode([&] {
+    const auto links = DumpLinks();
+    const auto a = NetNsId(node_->netns(a_).fd());
+    const auto b = NetNsId(node_->netns(b_).fd());
+    ASSERT_TRUE(a.ok() && b.ok()) << a.status() << b.status();
+    EXPECT_EQ(*a, Find(*links, "veth0")->link_netnsid);
+    EXPECT_EQ(*b, Find(*links, "veth1")->link_netnsid);
+    EXPECT_NE(*a, *b);
+    EXPECT_EQ(*NetNsId(stranger->fd()), -1);
+    EXPECT_FALSE(NetNsId(-1).ok());
+  });
+}
+
+TEST_F(Netlink, KnowsWhetherGroIsOn) {
+  const auto gro = [&] {
+    bool on = false;
+    const Status asked = node_->RunIn(a_, [&]() -> Status {
+      SL_ASSIGN_OR_RETURN(on, IsGroOn("eth0"));
+      return OkStatus();
+    });
+    EXPECT_TRUE(asked.ok()) << asked;
+    return on;
+  };
+  ASSERT_EQ(node_->RunCommandIn(a_, {"ethtool", "-K", "eth0", "gro", "off"})->exit_code, 0);
+  EXPECT_FALSE(gro());
+  ASSERT_EQ(node_->RunCommandIn(a_, {"ethtool", "-K", "eth0", "gro", "on"})->exit_code, 0);
+  EXPECT_TRUE(gro());
+  EXPECT_THAT(Message(IsGroOn("nobody").status()), HasSubstr("nobody"));
+  EXPECT_FALSE(IsGroOn("a-name-of-more-than-15").ok());
+}
+
+class Monitor : public Netlink {
+ protected:
+  void SetUp() override {
+    Netlink::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    InNode([&] {
+      auto monitor = NetlinkMonitor::Open();
+      ASSERT_TRUE(monitor.ok()) << monitor.status();
+      monitor_.emplace(std::move(*monitor));
+    });
+    // What the making of the node still sends (link-local addresses, carrier) is over once it is quiet.
+    while (BecomesReadable(*monitor_, 200)) ASSERT_TRUE(monitor_->Drain().ok());
+  }
+  std::optional<NetlinkMonitor> monitor_;
+};
+
+TEST_F(Monitor, IsQuietWhenNothingChanges) { EXPECT_FALSE(*monitor_->Drain()); }
+
+TEST_F(Monitor, HearsLinksAndAddresses) {
+  for (const char* change : {"link add d0 type bridge\n", "link set d0 mtu 1300\n", "addr add 10.9.0.1/24 dev d0\n",
+                             "addr del 10.9.0.1/24 dev d0\n", "addr add fd09::1/64 dev d0\n", "link del d0\n"}) {
+    Ip(change);
+    EXPECT_TRUE(HearsAChange(*monitor_)) << change;
+    while (BecomesReadable(*monitor_, 50)) ASSERT_TRUE(monitor_->Drain().ok());
+  }
+}
+
+TEST_F(Monitor, HearsAddressesInsidePods) {
+  ASSERT_TRUE(monitor_->hears_pods());
+  ASSERT_TRUE(node_->netns(a_).Ip("addr add 10.1.0.77/24 dev eth0\n").ok());
+  EXPECT_TRUE(HearsAChange(*monitor_));
+}
+
+TEST_F(Monitor, DoesNotHearStrangers) {
+  const auto stranger = TestNetNs::Create("stranger");
+  ASSERT_TRUE(stranger.ok()) << stranger.status();
+  ASSERT_TRUE(stranger->Ip("addr add 10.1.0.78/32 dev lo\n").ok());
+  EXPECT_FALSE(BecomesReadable(*monitor_, 100));
+}
+
+TEST_F(Monitor, CountsLostMessagesAsAChange) {
+  // Fills the socket's buffer: each pair of changes leaves two messages of about a kilobyte.
+  const int small = 4096;
+  ASSERT_EQ(setsockopt(monitor_->fd(), SOL_SOCKET, SO_RCVBUFFORCE, &small, sizeof(small)), 0);
+  std::string lines;
+  for (int i = 0; i < 200; i++) lines += fmt::format("link set veth0 mtu {}\n", 1300 + i);
+  Ip(lines);
+  EXPECT_TRUE(HearsAChange(*monitor_));
+  EXPECT_FALSE(*monitor_->Drain());
+}
+
+}  // namespace
+}  // namespace sluice::net
