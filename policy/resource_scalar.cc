@@ -1,9 +1,7 @@
 #include "policy/resource_scalar.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cstdlib>
 #include <limits>
 
 namespace sluice::policy {
@@ -91,10 +89,18 @@ std::optional<std::int64_t> ParsePlainDecimal(std::string_view text) {
 
 std::optional<double> ParseFloat(std::string_view text) {
   const std::string_view magnitude = WithoutSign(text);
-  if (IsSpelling(magnitude, ".inf")) return (text.front() == '-' ? -1 : 1) * std::numeric_limits<double>::infinity();
-  if (IsSpelling(text, ".nan")) return std::numeric_limits<double>::quiet_NaN();
-  if (!IsDecimalFloat(magnitude)) return std::nullopt;
-  return std::strtod(std::string(text).c_str(), nullptr);
+  const double sign = text.starts_with('-') ? -1 : 1;
+  if (magnitude == ".inf" || magnitude == ".Inf" || magnitude == ".INF") {
+    return sign * std::numeric_limits<double>::infinity();
+  }
+  if (text == ".nan" || text == ".NaN" || text == ".NAN") return std::numeric_limits<double>::quiet_NaN();
+  std::string digits(magnitude);
+  if (!text.starts_with('.')) digits.erase(std::remove(digits.begin(), digits.end(), '_'), digits.end());
+  if (!IsDecimalFloat(digits)) return std::nullopt;
+  double value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return sign * value;
 }
 
 std::string Quoted(std::string_view text) {

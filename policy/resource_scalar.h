@@ -1,4 +1,5 @@
-// What an unquoted YAML scalar means, as Kubernetes reads it (YAML 1.1: "yes" and "on" are booleans). Pure functions.
+// What an unquoted YAML scalar means, as Kubernetes reads it (YAML 1.1: "yes", "on" and "y" are
+// booleans). Pure functions.
 #pragma once
 
 #include <cstdint>

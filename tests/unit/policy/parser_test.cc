@@ -463,7 +463,8 @@ const ErrorCase kPolicyCases[] = {
             "spec.ingress[0].action: unknown field: only the NetworkPolicy of apiVersion sluice.dev/v1alpha1 has it")},
     {"SluiceModeInKubernetes", Policy("  mode: Audit\n"),
      At(5, std::string(kPolicy) + "spec.mode: unknown field: only")},
-    {"NullRule", Policy("  ingress:\n  - ~\n"), At(6, std::string(kPolicy) + "spec.ingress[0]: must be a map, got null")},
+    {"NullRule", Policy("  ingress:\n  - ~\n"),
+     At(6, std::string(kPolicy) + "spec.ingress[0]: must be a map, got null")},
     {"RulesNotList", Policy("  ingress: {}\n"),
      At(5, std::string(kPolicy) + "spec.ingress: must be a list, got a map")},
     {"EmptyPeer", Policy("  ingress: [{from: [{}]}]\n"),
@@ -654,7 +655,8 @@ TEST(YamlToJsonTest, KeepsTypes) {
   EXPECT_EQ(
       YamlToJson("{s: a, q: '1', i: 80, n: -5, o: 0644, x: 0x1F, f: 1.5, t: true, y: yes, z: ~, l: [], m: {}}").value(),
       R"({"f":1.5,"i":80,"l":[],"m":{},"n":-5,"o":420,"q":"1","s":"a","t":true,"x":31,"y":true,"z":null})");
-  EXPECT_EQ(YamlToJson("{a: .inf, b: .nan, c: 99999999999999999999}").value(), R"({"a":".inf","b":".nan","c":1e+20})");
+  EXPECT_EQ(YamlToJson("{a: .Inf, b: .NaN, c: 99999999999999999999, d: -1.5e+3, e: 1_0.5, f: 1e999}").value(),
+            R"({"a":".Inf","b":".NaN","c":1e+20,"d":-1500.0,"e":10.5,"f":"1e999"})");
 }
 
 TEST(YamlToJsonTest, WantsOneDocument) {

@@ -1,0 +1,27 @@
+// Between the agent's values and the API's messages. Pure; decides nothing.
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include "ctrl/api/sluice.grpc.pb.h"
+#include "ctrl/reconcile/controller.h"
+
+namespace sluice::api {
+
+grpc::Status ToGrpc(const Status& status);
+Status FromGrpc(const grpc::Status& status);
+
+v1::ResourceRef ToRef(const policy::ResourceId& id);
+
+// What the requested document form and the view say of one resource.
+StatusOr<v1::Resource> ToResource(const policy::Resource& resource, const reconcile::View& view,
+                                  const v1::GetRequest& request);
+v1::Ruleset ToRuleset(const policy::RulesetInfo& info);
+// All of them, with their addresses.
+std::vector<v1::Identity> ToIdentities(const policy::CompiledPolicy& compiled);
+
+// What applying `resources` to `before` changes, one entry a resource.
+std::vector<v1::ResourceChange> ToChanges(const policy::ResourceMap& before,
+                                          const std::vector<policy::Resource>& resources);
+
+}  // namespace sluice::api

@@ -1,0 +1,127 @@
+#include "ctrl/api/explain.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "policy/evaluate.h"
+#include "telemetry/policy_refs.h"
+
+namespace sluice::api {
+namespace {
+
+using policy::Address;
+
+struct Protocol {
+  const char* name;
+  std::uint8_t number;
+  bool has_ports;
+};
+constexpr Protocol kProtocols[] = {{"TCP", policy::kTcp, true},
+                                   {"UDP", policy::kUdp, true},
+                                   {"SCTP", policy::kSctp, true},
+                                   {"ICMP", policy::kIcmp, false},
+                                   {"ICMPv6", policy::kIcmpv6, false}};
+
+bool SameIgnoringCase(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+StatusOr<std::uint8_t> ParseProtocol(const std::string& text) {
+  for (const Protocol& protocol : kProtocols) {
+    if (SameIgnoringCase(text, protocol.name)) return protocol.number;
+  }
+  unsigned number = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (parsed.ec == std::errc() && parsed.ptr == end && number <= UINT8_MAX) return static_cast<std::uint8_t>(number);
+  return InvalidError("protocol {}: expected TCP, UDP, SCTP, ICMP, ICMPv6 or a number up to 255", text);
+}
+
+bool HasPorts(std::uint8_t protocol) {
+  return std::any_of(std::begin(kProtocols), std::end(kProtocols),
+                     [&](const Protocol& known) { return known.number == protocol && known.has_ports; });
+}
+
+StatusOr<std::vector<Address>> AddressesOf(const policy::Snapshot& snapshot, const std::string& end) {
+  if (const auto address = Address::Parse(end); address.ok()) return std::vector<Address>{*address};
+  const std::size_t slash = end.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == end.size()) {
+    return InvalidError("{}: expected namespace/name of a workload or pod, or an IP address", end);
+  }
+  const policy::Endpoint* endpoint = snapshot.FindByName({end.substr(0, slash), end.substr(slash + 1)});
+  if (!endpoint) {
+    return MakeError(absl::StatusCode::kNotFound, "{}: no such workload or pod; `sluice get workloads` lists them",
+                     end);
+  }
+  if (endpoint->ips.empty()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "{} has no address yet", end);
+  }
+  return endpoint->ips;
+}
+
+// The first pair of one family, IPv4 first.
+StatusOr<std::pair<Address, Address>> Pair(const std::vector<Address>& from, const std::vector<Address>& to) {
+  for (const bool v4 : {true, false}) {
+    const auto in_family = [v4](const Address& address) { return address.is_v4() == v4; };
+    const auto source = std::find_if(from.begin(), from.end(), in_family);
+    const auto destination = std::find_if(to.begin(), to.end(), in_family);
+    if (source != from.end() && destination != to.end()) return std::make_pair(*source, *destination);
+  }
+  return InvalidError("{} and {} are addresses of different IP families", from.front().ToString(),
+                      to.front().ToString());
+}
+
+v1::Explanation::End ToEnd(const policy::Snapshot& snapshot, const Address& address) {
+  v1::Explanation::End end;
+  end.set_address(address.ToString());
+  if (const policy::Endpoint* endpoint = snapshot.Find(address)) {
+    end.set_namespace_(endpoint->name.ns);
+    end.set_workload(endpoint->name.name);
+  } else {
+    end.set_entity(snapshot.IsNode(address) ? "node" : "world");
+  }
+  return end;
+}
+
+v1::Explanation::Direction ToDirection(const std::optional<policy::Decision>& decision, policy::Direction direction) {
+  v1::Explanation::Direction out;
+  if (!decision) return out;
+  out.set_verdict(decision->allowed ? "ALLOWED" : "DENIED");
+  out.set_isolated(std::any_of(decision->contributions.begin(), decision->contributions.end(),
+                               [](const policy::Contribution& part) { return part.effect != policy::Effect::kAudit; }));
+  telemetry::AppendPolicyRefs(*decision, direction, out.mutable_policies());
+  return out;
+}
+
+}  // namespace
+
+StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const v1::ExplainRequest& request) {
+  SL_ASSIGN_OR_RETURN(const std::uint8_t protocol, ParseProtocol(request.protocol()));
+  if (request.port() > UINT16_MAX) return InvalidError("port {}: ports end at {}", request.port(), UINT16_MAX);
+  if (request.port() != 0 && !HasPorts(protocol)) {
+    return InvalidError("port {}: {} has no ports", request.port(), request.protocol());
+  }
+  SL_ASSIGN_OR_RETURN(const auto from, AddressesOf(snapshot, request.from()));
+  SL_ASSIGN_OR_RETURN(const auto to, AddressesOf(snapshot, request.to()));
+  SL_ASSIGN_OR_RETURN(const auto ends, Pair(from, to));
+
+  const policy::Flow flow{.source = ends.first,
+                          .destination = ends.second,
+                          .protocol = protocol,
+                          .port = static_cast<std::uint16_t>(request.port()),
+                          .from_node = snapshot.IsNode(ends.first)};
+  const policy::Evaluation answer = policy::Evaluate(snapshot, flow, policy::Scope::kEverywhere);
+  v1::Explanation out;
+  out.set_allowed(answer.allowed);
+  out.set_audit_denied(answer.audit_denied);
+  *out.mutable_from() = ToEnd(snapshot, ends.first);
+  *out.mutable_to() = ToEnd(snapshot, ends.second);
+  out.set_protocol(request.protocol());
+  out.set_port(request.port());
+  *out.mutable_egress() = ToDirection(answer.egress, policy::Direction::kEgress);
+  *out.mutable_ingress() = ToDirection(answer.ingress, policy::Direction::kIngress);
+  return out;
+}
+
+}  // namespace sluice::api

@@ -1,0 +1,16 @@
+// `explain`: would this flow be allowed, and which policies say so? The reference evaluator's answer over what the
+// agent knows; workloads of other nodes are judged too. Pure.
+#pragma once
+
+#include "ctrl/api/sluice.pb.h"
+#include "ctrl/base/status.h"
+#include "policy/snapshot.h"
+
+namespace sluice::api {
+
+// NotFound: a workload that is not known; InvalidArgument: an end that is neither a name nor an address, a protocol or
+// port that does not exist, ends of different IP families; FailedPrecondition: a workload without addresses.
+// An end with addresses of both families is taken with the other's family, IPv4 first.
+StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const v1::ExplainRequest& request);
+
+}  // namespace sluice::api

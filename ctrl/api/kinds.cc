@@ -1,0 +1,47 @@
+#include "ctrl/api/kinds.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace sluice::api {
+namespace {
+
+using policy::Kind;
+
+struct KnownKind {
+  std::vector<std::string_view> names;
+  KindSelection selection;
+};
+
+const std::vector<KnownKind>& KnownKinds() {
+  static const std::vector<KnownKind> known = {
+      {{"workloads", "workload", "wl"}, {Listing::kResources, {Kind::kWorkload}}},
+      {{"pods", "pod", "po"}, {Listing::kResources, {Kind::kPod}}},
+      {{"namespaces", "namespace", "ns"}, {Listing::kResources, {Kind::kNamespace}}},
+      {{"networkpolicies", "networkpolicy", "netpol"},
+       {Listing::kResources, {Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy}}},
+      {{"networkpolicies.networking.k8s.io", "networkpolicy.networking.k8s.io"},
+       {Listing::kResources, {Kind::kNetworkPolicy}}},
+      {{"networkpolicies.sluice.dev", "networkpolicy.sluice.dev"}, {Listing::kResources, {Kind::kSluiceNetworkPolicy}}},
+      {{"identities", "identity"}, {Listing::kIdentities, {}}},
+      {{"rulesets", "ruleset"}, {Listing::kRulesets, {}}},
+      {{"processes", "process"}, {Listing::kProcesses, {}}},
+      {{"flows", "flow"}, {Listing::kFlows, {}}},
+  };
+  return known;
+}
+
+}  // namespace
+
+StatusOr<KindSelection> ParseKind(std::string_view name) {
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::string all;
+  for (const KnownKind& known : KnownKinds()) {
+    if (std::find(known.names.begin(), known.names.end(), lower) != known.names.end()) return known.selection;
+    all += (all.empty() ? "" : ", ") + std::string(known.names.front());
+  }
+  return InvalidError("unknown kind {}; there are {}", name, all);
+}
+
+}  // namespace sluice::api

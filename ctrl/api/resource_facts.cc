@@ -1,0 +1,85 @@
+#include "ctrl/api/resource_facts.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "telemetry/json.h"
+
+namespace sluice::api {
+namespace {
+
+void AddAddresses(const std::vector<policy::Address>& addresses, google::protobuf::RepeatedPtrField<std::string>* out) {
+  for (const policy::Address& address : addresses) *out->Add() = address.ToString();
+}
+
+void AddWorkload(const policy::Workload& workload, const reconcile::View& view, v1::Resource* out) {
+  out->mutable_labels()->insert(workload.labels.begin(), workload.labels.end());
+  v1::WorkloadFacts& facts = *out->mutable_workload();
+  if (const auto unbound = view.unbound.find(workload.name); unbound != view.unbound.end()) {
+    facts.set_problem(unbound->second);
+  }
+  const policy::Endpoint* endpoint =
+      view.compiled.snapshot ? view.compiled.snapshot->FindByName(workload.name) : nullptr;
+  if (!endpoint) return AddAddresses(workload.ips, facts.mutable_ips());
+  AddAddresses(endpoint->ips, facts.mutable_ips());
+  facts.set_ifindex(endpoint->ifindex);
+  if (endpoint->ips.empty()) return;
+  const auto& addresses = view.compiled.tables.addresses;
+  if (const auto known = addresses.find(endpoint->ips.front()); known != addresses.end()) {
+    facts.set_identity(known->second.identity);
+  }
+}
+
+void AddPod(const policy::Pod& pod, v1::Resource* out) {
+  out->mutable_labels()->insert(pod.labels.begin(), pod.labels.end());
+  v1::PodFacts& facts = *out->mutable_pod();
+  AddAddresses(pod.ips, facts.mutable_ips());
+  facts.set_host_network(pod.host_network);
+  facts.set_finished(pod.finished);
+}
+
+void AddPolicy(const policy::NetworkPolicy& policy, const reconcile::View& view, v1::Resource* out) {
+  v1::PolicyFacts& facts = *out->mutable_policy();
+  if (policy.isolates_ingress) facts.add_directions("INGRESS");
+  if (policy.isolates_egress) facts.add_directions("EGRESS");
+  facts.set_mode(policy.mode == policy::PolicyMode::kAudit ? "Audit" : "Enforce");
+  if (!view.compiled.snapshot) return;
+  const auto& endpoints = view.compiled.snapshot->endpoints;
+  facts.set_selected(static_cast<std::uint32_t>(
+      std::count_if(endpoints.begin(), endpoints.end(), [&](const policy::Endpoint& endpoint) {
+        return endpoint.name.ns == policy.name.ns && policy.pod_selector.Matches(endpoint.labels);
+      })));
+}
+
+StatusOr<std::string> FactsJson(const v1::Resource& facts) {
+  switch (facts.facts_case()) {
+    case v1::Resource::kWorkload:
+      return telemetry::ToJson(facts.workload());
+    case v1::Resource::kPolicy:
+      return telemetry::ToJson(facts.policy());
+    case v1::Resource::kPod:
+    case v1::Resource::FACTS_NOT_SET:
+      break;
+  }
+  return std::string();
+}
+
+}  // namespace
+
+void AddFacts(const policy::Resource& resource, const reconcile::View& view, v1::Resource* out) {
+  if (resource.ns) out->mutable_labels()->insert(resource.ns->labels.begin(), resource.ns->labels.end());
+  if (resource.workload) AddWorkload(*resource.workload, view, out);
+  if (resource.pod) AddPod(*resource.pod, out);
+  if (resource.policy) AddPolicy(*resource.policy, view, out);
+}
+
+StatusOr<std::string> AddStatus(const std::string& document, const v1::Resource& facts) {
+  SL_ASSIGN_OR_RETURN(const std::string status, FactsJson(facts));
+  if (status.empty()) return document;
+  auto json = nlohmann::ordered_json::parse(document, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || json.contains("status")) return document;
+  json["status"] = nlohmann::ordered_json::parse(status, nullptr, /*allow_exceptions=*/false);
+  return json.dump();
+}
+
+}  // namespace sluice::api

@@ -1,0 +1,15 @@
+// What the agent found out about a resource beyond what its document says. Pure.
+#pragma once
+
+#include "ctrl/api/sluice.pb.h"
+#include "ctrl/reconcile/controller.h"
+
+namespace sluice::api {
+
+// Labels and the member of `facts` that fits the kind.
+void AddFacts(const policy::Resource& resource, const reconcile::View& view, v1::Resource* out);
+
+// `document` (JSON) with the facts as its `status`, where the document has none of its own.
+StatusOr<std::string> AddStatus(const std::string& document, const v1::Resource& facts);
+
+}  // namespace sluice::api

@@ -1,0 +1,10 @@
+#include "ctrl/sluiced/notify.h"
+
+#include <systemd/sd-daemon.h>
+
+namespace sluice {
+
+void NotifyReady(const std::string& status) { sd_notify(0, ("READY=1\nSTATUS=" + status).c_str()); }
+void NotifyStopping() { sd_notify(0, "STOPPING=1"); }
+
+}  // namespace sluice

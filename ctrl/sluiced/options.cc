@@ -1,0 +1,43 @@
+#include "ctrl/sluiced/options.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+namespace sluice {
+
+int ParseOptions(int argc, char** argv, AgentOptions* options) {
+  CLI::App app{"sluiced: enforces network policy per workload on this node"};
+  app.set_config("--config", "", "file with the same options, one `name = value` a line (TOML)");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.option_defaults()->always_capture_default();
+  app.add_option("--state-dir", options->state_dir, "what was applied is kept here");
+  app.add_option("--bpf-root", options->bpf_root, "maps and links are pinned here");
+  app.add_option("--api", options->api, "gRPC address: unix:///PATH");
+  app.add_option("--metrics", options->metrics, "HTTP address of /metrics, /healthz and /readyz");
+  app.add_option("--uplink", options->uplinks, "network card to attach XDP to; may be given several times");
+  app.add_option("--resources", options->resources, "directory of resource files; SIGHUP reads it again")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--node-name", options->node_name, "name of this node in events");
+  app.add_flag("--uninstall", options->uninstall, "detach and unpin everything, remove the state, and end");
+  app.add_flag("--debug", options->debug, "log more");
+  app.add_flag("--redirect,!--no-redirect", options->redirect, "short cut between local pods past the host's stack");
+  app.add_flag("--keep-established", options->keep_established, "a policy change does not cut established flows");
+  app.add_option("--history", options->history, "ended flows that are remembered");
+  app.add_option("--workload-series", options->workload_series, "workloads with metrics of their own; the rest is `other`");
+  app.add_option("--max-addresses", options->max_addresses, "pod and node addresses");
+  app.add_option("--max-prefixes", options->max_prefixes, "distinct prefixes of all ipBlocks");
+  app.add_option("--max-peers", options->max_peers, "(ruleset, identity) pairs");
+  app.add_option("--max-port-entries", options->max_port_entries, "port intervals");
+  app.add_option("--max-flows", options->max_flows, "established flows");
+  app.add_option("--max-pending-flows", options->max_pending_flows, "one-way flows");
+  app.add_option("--max-denied-flows", options->max_denied_flows, "denied flows that are accounted");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, std::cout, std::cerr);
+    return code == 0 ? 0 : 2;
+  }
+  return -1;
+}
+
+}  // namespace sluice

@@ -1,0 +1,36 @@
+// The agent's command line and configuration file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+struct AgentOptions {
+  std::string state_dir = "/var/lib/sluice";
+  std::string bpf_root = "/sys/fs/bpf/sluice";
+  std::string api = "unix:///run/sluice/sluice.sock";
+  std::string metrics = "127.0.0.1:9464";
+  std::vector<std::string> uplinks;
+  std::string resources;
+  std::string node_name;  // default: the host's name
+  bool uninstall = false;
+  bool debug = false;
+  bool redirect = true;
+  bool keep_established = false;
+  std::uint32_t history = 4096;
+  std::uint32_t workload_series = 256;
+  std::uint32_t max_addresses = 131072;
+  std::uint32_t max_prefixes = 131072;
+  std::uint32_t max_peers = 1048576;
+  std::uint32_t max_port_entries = 262144;
+  std::uint32_t max_flows = 262144;
+  std::uint32_t max_pending_flows = 131072;
+  std::uint32_t max_denied_flows = 32768;
+};
+
+// Returns -1 to go on, else the exit code (0 after --help, 2 after a message about what is wrong).
+int ParseOptions(int argc, char** argv, AgentOptions* options);
+
+}  // namespace sluice
