@@ -1,0 +1,88 @@
+#include "ctrl/workload/resource_directory.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+
+#include "ctrl/base/fd.h"
+#include "policy/parser.h"
+
+namespace sluice::workload {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Of a regular file the size is known before it is read; a pipe is read until it has given too much.
+StatusOr<std::string> ReadBounded(const std::string& path) {
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoError(errno, "open {}", path);
+  const auto too_large = [&path] {
+    return InvalidError("{}: larger than {} bytes, which is the most that is read: split the file", path,
+                        policy::kMaxResourceBytes);
+  };
+  struct stat info {};
+  if (fstat(fd.get(), &info) != 0) return ErrnoError(errno, "stat {}", path);
+  if (info.st_size > static_cast<off_t>(policy::kMaxResourceBytes)) return too_large();
+  std::string text;
+  std::array<char, 65536> buffer;
+  while (true) {
+    const ssize_t got = read(fd.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoError(errno, "read {}", path);
+    if (got == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+    if (text.size() > policy::kMaxResourceBytes) return too_large();
+  }
+}
+
+bool IsResourceFile(const fs::path& path) {
+  const std::string extension = path.extension();
+  return !path.filename().string().starts_with('.') &&
+         (extension == ".yaml" || extension == ".yml" || extension == ".json");
+}
+
+}  // namespace
+
+StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    for (const auto& entry : fs::directory_iterator(path, error)) {
+      if (IsResourceFile(entry.path()) && !entry.is_directory(error)) paths.push_back(entry.path());
+    }
+    if (error) return ErrnoError(error.value(), "list {}", path);
+    std::sort(paths.begin(), paths.end());
+  } else {
+    paths.push_back(path);
+  }
+  std::vector<ResourceFile> files;
+  for (const std::string& file : paths) {
+    SL_ASSIGN_OR_RETURN(std::string text, ReadBounded(file));
+    files.push_back({file, std::move(text)});
+  }
+  return files;
+}
+
+StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory) {
+  SL_ASSIGN_OR_RETURN(const auto files, ReadResourceFiles(directory));
+  policy::ResourceMap resources;
+  std::map<policy::ResourceId, std::string> origins;
+  for (const ResourceFile& file : files) {
+    SL_ASSIGN_OR_RETURN(auto parsed, policy::ParseResources(file.path, file.text));
+    for (policy::Resource& resource : parsed) {
+      const auto [first, added] = origins.emplace(resource.id, file.path);
+      if (!added) {
+        return InvalidError("{}: {}: defined twice: {} has it too", file.path, resource.id.ToString(), first->second);
+      }
+      resources[resource.id] = std::move(resource);
+    }
+  }
+  return resources;
+}
+
+}  // namespace sluice::workload

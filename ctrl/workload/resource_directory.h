@@ -1,0 +1,24 @@
+// Resource files on disk -> texts, and a directory of them -> resources. Keeps no state; thread-safe.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ctrl/base/status.h"
+#include "policy/model.h"
+
+namespace sluice::workload {
+
+struct ResourceFile {
+  std::string path;
+  std::string text;
+};
+
+// A file, or the *.yaml, *.yml and *.json files right in a directory, by name; hidden files are left out. Errors name
+// the path: it cannot be read, or is larger than policy::kMaxResourceBytes (no more than that is read).
+StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path);
+
+// All resources of a directory, or the first error. One id in two files is an error that names both.
+StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory);
+
+}  // namespace sluice::workload
