@@ -2,17 +2,12 @@
 
 #include <arpa/inet.h>
 
+#include "telemetry/drop_reason.h"
 #include "telemetry/layer4.h"
 #include "telemetry/policy_refs.h"
 
 namespace sluice::telemetry {
 namespace {
-
-constexpr const char* kDropReasons[] = {
-#define SL_X(name, description) #name,
-    SL_DROP_REASONS(SL_X)
-#undef SL_X
-};
 
 bool InitiatorIsHi(const FlowReport& report) { return (report.entry.flags & SL_CT_INITIATOR_HI) != 0; }
 
@@ -70,10 +65,6 @@ FlowReport AtLastPacket(const datapath::FlowRecord& record, v1::Flow::Kind kind)
 }
 
 }  // namespace
-
-const char* DropReasonName(std::uint32_t reason) {
-  return reason < std::size(kDropReasons) ? kDropReasons[reason] : "";
-}
 
 FlowReport FromEvent(const sl_flow_event& event) {
   return {

@@ -71,6 +71,4 @@ class FlowAssembler {
   WorkloadIndexer indexer_;  // by mutex_
 };
 
-const char* DropReasonName(std::uint32_t reason);  // "POLICY_DENIED"; empty: out of range
-
 }  // namespace sluice::telemetry

@@ -2,7 +2,7 @@
 
 #include <iterator>
 
-#include "telemetry/flow_assembler.h"
+#include "telemetry/drop_reason.h"
 
 namespace sluice::telemetry {
 namespace {

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "ctrl/workload/resource_directory.h"
+#include "telemetry/drop_reason.h"
 #include "telemetry/json.h"
 #include "telemetry/layer4.h"
 #include "telemetry/policy_refs.h"
