@@ -13,10 +13,6 @@
 namespace sluice::bpf {
 namespace {
 
-// enum bpf_attach_type of kernel 6.6; Debian 12's headers and libbpf 1.1 do not name them.
-constexpr int kTcxIngress = 46;
-constexpr int kTcxEgress = 47;
-
 // clsact filters of ours: a fixed handle and priority, so that a restart replaces them.
 constexpr std::uint32_t kTcHandle = 0x51;
 constexpr std::uint32_t kTcPriority = 1;

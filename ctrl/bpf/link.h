@@ -9,6 +9,10 @@
 
 namespace sluice::bpf {
 
+// enum bpf_attach_type of kernel 6.6; Debian 12's headers and libbpf 1.1 do not name them.
+inline constexpr int kTcxIngress = 46;
+inline constexpr int kTcxEgress = 47;
+
 enum class TcDirection { kIngress, kEgress };
 
 // Puts `program_fd` at the interface, or in place of what `pin` holds from an earlier run, without a gap between.

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "bpf/abi/policy.h"
+#include "ctrl/bpf/features.h"
 #include "skel/datapath_bpf.skel.h"
 
 namespace sluice::bpf {
@@ -81,6 +82,10 @@ Status LoadError(int rc, const std::string& log) {
     return MakeError(absl::StatusCode::kPermissionDenied,
                      "the kernel refused to load BPF programs (needs CAP_BPF and CAP_NET_ADMIN, or root): {}",
                      LastLines(log, 3));
+  if (const auto missing = MissingRequirements(); !missing.empty()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "this kernel lacks {}: Sluice needs Linux 5.11 or newer, with BPF", fmt::join(missing, ", "));
+  }
   return MakeError(absl::StatusCode::kFailedPrecondition, "load the packet path ({}): {}", strerror(-rc),
                    LastLines(log, 12));
 }

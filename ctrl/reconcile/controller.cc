@@ -5,7 +5,7 @@
 
 #include "ctrl/base/log.h"
 #include "ctrl/net/netlink.h"
-#include "ctrl/workload/binder.h"
+#include "policy/diff.h"
 
 namespace sluice::reconcile {
 namespace {
@@ -33,50 +33,48 @@ ResourceMap Merge(const ResourceMap& directory, const ResourceMap& api) {
   return all;
 }
 
-struct Bound {
-  std::map<ObjectName, policy::Binding> bindings;
-  std::vector<datapath::PodInterface> interfaces;
-  std::map<ObjectName, std::string> unbound;
-};
-
-// Workloads whose namespace or interface is not there (yet) stay known and are not enforced on: no traffic can pass
-// an interface that does not exist.
-Bound BindAll(const ResourceMap& resources) {
-  Bound all;
-  for (const auto& [id, resource] : resources) {
-    if (resource.workload == nullptr) continue;
-    auto bound = workload::Bind(*resource.workload);
-    if (!bound.ok()) {
-      all.unbound[id.name] = Message(bound.status());
-      continue;
-    }
-    bound->facts.address = bound->binding.ips.front().abi();
-    all.interfaces.push_back({bound->binding.ifindex, bound->host_interface, bound->facts});
-    all.bindings[id.name] = std::move(bound->binding);
+// The numbers that `to` has and `from` has not, or has otherwise; and the names that have none any more.
+void AddEndpointChanges(const workload::EndpointIds& from, const workload::EndpointIds& to, StateChange* change) {
+  for (const auto& [name, id] : to.all()) {
+    if (from.Find(name) != id) change->new_endpoints.emplace_back(name, id);
   }
-  return all;
+  for (const auto& [name, id] : from.all()) {
+    if (to.Find(name) == 0) change->gone_endpoints.push_back(name);
+  }
+}
+
+bool IsEmpty(const StateChange& change) {
+  return change.puts.empty() && change.deletes.empty() && change.new_endpoints.empty() && change.gone_endpoints.empty();
+}
+
+bool IsAmong(std::uint32_t ifindex, const std::vector<datapath::PodInterface>& interfaces) {
+  return std::any_of(interfaces.begin(), interfaces.end(),
+                     [ifindex](const datapath::PodInterface& one) { return one.ifindex == ifindex; });
 }
 
 }  // namespace
 
-Controller::Controller(datapath::Datapath* datapath, workload::EndpointIds ids, Persist persist)
-    : datapath_(datapath), persist_(std::move(persist)), ids_(std::move(ids)), view_(std::make_shared<View>()) {}
+Node Node::Real() { return {workload::Bind, NodeAddresses}; }
 
-Status Controller::Restore(ResourceMap directory, ResourceMap api_resources, std::uint64_t revision) {
+Controller::Controller(datapath::Datapath* datapath, Node node, Save save)
+    : datapath_(datapath), node_(std::move(node)), save_(std::move(save)), view_(std::make_shared<View>()) {}
+
+Status Controller::Restore(ResourceMap directory, StateStore::State state) {
   const std::lock_guard lock(mutex_);
-  return Enforce({std::move(directory), std::move(api_resources)}, revision, false);
+  ids_ = std::move(state.endpoints);
+  return Enforce({std::move(directory), std::move(state.resources)}, {.revision = state.revision});
 }
 
 Status Controller::SetDirectory(ResourceMap resources) {
   const std::lock_guard lock(mutex_);
-  return Enforce({std::move(resources), desired_.api}, view()->revision + 1, true);
+  return Enforce({std::move(resources), desired_.api}, {.revision = view()->revision + 1});
 }
 
 StatusOr<std::uint64_t> Controller::Apply(const std::vector<policy::Resource>& resources) {
   const std::lock_guard lock(mutex_);
   Desired desired = desired_;
   for (const policy::Resource& resource : resources) desired.api[resource.id] = resource;
-  SL_RETURN_IF_ERROR(Enforce(std::move(desired), view()->revision + 1, true));
+  SL_RETURN_IF_ERROR(Enforce(std::move(desired), {.puts = resources, .revision = view()->revision + 1}));
   return view()->revision;
 }
 
@@ -85,70 +83,120 @@ StatusOr<std::uint64_t> Controller::Delete(const std::vector<ResourceId>& ids) {
   Desired desired = desired_;
   for (const ResourceId& id : ids) {
     if (desired.api.erase(id) != 0) continue;
-    if (desired.directory.contains(id))
+    if (desired.directory.contains(id)) {
       return MakeError(absl::StatusCode::kFailedPrecondition,
                        "{} comes from the resources directory: remove it from its file there and send SIGHUP",
                        id.ToString());
+    }
     return MakeError(absl::StatusCode::kNotFound, "{} does not exist", id.ToString());
   }
-  SL_RETURN_IF_ERROR(Enforce(std::move(desired), view()->revision + 1, true));
+  SL_RETURN_IF_ERROR(Enforce(std::move(desired), {.deletes = ids, .revision = view()->revision + 1}));
   return view()->revision;
 }
 
 Status Controller::Refresh() {
   const std::lock_guard lock(mutex_);
-  return Enforce(desired_, view()->revision, false);
+  return Enforce(desired_, {.revision = view()->revision});
 }
 
-// Plan first (pure), then the state on disk, then the kernel: interfaces are closed before they are opened by the
-// generation that knows them, and released after the generation that no longer does.
-Status Controller::Enforce(Desired desired, std::uint64_t revision, bool persist) {
-  auto next = std::make_shared<View>();
-  next->revision = revision;
-  next->resources = Merge(desired.directory, desired.api);
-  Bound bound = BindAll(next->resources);
-  next->unbound = std::move(bound.unbound);
-
-  workload::EndpointIds ids = ids_;
-  std::vector<std::uint32_t> fresh_ids;
-  for (auto& [name, binding] : bound.bindings) {
-    const bool known = ids.Find(name) != 0;
-    SL_ASSIGN_OR_RETURN(binding.endpoint, ids.Assign(name));
-    if (!known) fresh_ids.push_back(binding.endpoint);
+// Workloads whose namespace or interface is not there (yet) stay known and are not enforced on: no traffic can pass an
+// interface that does not exist. Only who asks for such a workload right now is told so.
+StatusOr<Controller::Plan> Controller::MakePlan(const Desired& desired, std::uint64_t revision,
+                                                const std::vector<policy::Resource>& requested) const {
+  std::set<ResourceId> requested_ids;
+  for (const policy::Resource& resource : requested) requested_ids.insert(resource.id);
+  Plan plan{.view = std::make_shared<View>(), .ids = ids_, .interfaces = {}};
+  plan.view->revision = revision;
+  plan.view->resources = Merge(desired.directory, desired.api);
+  std::map<ObjectName, policy::Binding> bindings;
+  for (const auto& [id, resource] : plan.view->resources) {
+    if (resource.workload == nullptr) continue;
+    auto bound = node_.bind(*resource.workload);
+    if (!bound.ok() && requested_ids.contains(id)) return bound.status();
+    if (!bound.ok()) {
+      plan.view->unbound[id.name] = Message(bound.status());
+      continue;
+    }
+    SL_ASSIGN_OR_RETURN(bound->binding.endpoint, plan.ids.Assign(id.name));
+    plan.interfaces.push_back({bound->binding.ifindex, bound->host_interface, bound->facts});
+    bindings[id.name] = std::move(bound->binding);
   }
   std::vector<ObjectName> gone;
-  for (const auto& [name, id] : ids.all())
-    if (!next->resources.contains({policy::Kind::kWorkload, name})) gone.push_back(name);
-  for (const ObjectName& name : gone) ids.Release(name);
+  for (const auto& [name, number] : plan.ids.all()) {
+    if (!plan.view->resources.contains({policy::Kind::kWorkload, name})) gone.push_back(name);
+  }
+  for (const ObjectName& name : gone) plan.ids.Release(name);
 
-  SL_ASSIGN_OR_RETURN(auto node_addresses, NodeAddresses());
+  SL_ASSIGN_OR_RETURN(auto node_addresses, node_.addresses());
   SL_ASSIGN_OR_RETURN(auto snapshot,
-                      policy::Snapshot::Build(next->resources, bound.bindings, std::move(node_addresses)));
-  SL_ASSIGN_OR_RETURN(next->compiled, policy::Compile(std::move(snapshot), datapath_->limits()));
+                      policy::Snapshot::Build(plan.view->resources, bindings, std::move(node_addresses)));
+  SL_ASSIGN_OR_RETURN(plan.view->compiled, policy::Compile(std::move(snapshot), datapath_->limits()));
+  return plan;
+}
 
-  if (persist) SL_RETURN_IF_ERROR(persist_(desired.api, ids, revision));
-
-  for (const std::uint32_t id : fresh_ids) SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(id));
-  std::set<std::uint32_t> wanted;
-  for (const datapath::PodInterface& interface : bound.interfaces) {
-    SL_RETURN_IF_ERROR(datapath_->AttachPod(interface));
-    wanted.insert(interface.ifindex);
+// Plan first (pure but for looking at the node); then the kernel inside the transaction that saves the change, so that
+// either both have it or none; then memory.
+Status Controller::Enforce(Desired desired, StateChange change) {
+  SL_ASSIGN_OR_RETURN(Plan plan, MakePlan(desired, change.revision, change.puts));
+  AddEndpointChanges(ids_, plan.ids, &change);
+  bool in_kernel = false;
+  const auto enforce = [&] {
+    const Status carried = Carry(plan, change);
+    in_kernel = carried.ok();
+    return carried;
+  };
+  const bool to_save = !IsEmpty(change) || change.revision != view()->revision;
+  if (Status status = restored_ && !to_save ? enforce() : save_(change, enforce); !status.ok()) {
+    if (in_kernel && restored_) {
+      // Not on disk: back to what is.
+      if (Status undone = datapath_->Commit(view()->compiled.tables); !undone.ok()) {
+        LogError("the kernel enforces a change that was refused, and the one before cannot be put back: {}",
+                 Message(undone));
+      }
+    }
+    if (restored_) DetachAllBut(interfaces_);
+    return status;
   }
-  SL_RETURN_IF_ERROR(datapath_->Commit(next->compiled.tables));
+  DetachAllBut(plan.interfaces);
+  Remember(std::move(desired), std::move(plan));
+  return OkStatus();
+}
+
+// Interfaces are closed before they are opened by the generation that knows them.
+Status Controller::Carry(const Plan& plan, const StateChange& change) {
+  for (const auto& [name, number] : change.new_endpoints) SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(number));
+  for (const datapath::PodInterface& interface : plan.interfaces) SL_RETURN_IF_ERROR(datapath_->AttachPod(interface));
+  const policy::Tables& tables = plan.view->compiled.tables;
+  // A generation that changes nothing would only make every flow be decided again.
+  if (restored_ && policy::Diff(view()->compiled.tables, tables).empty()) return OkStatus();
+  return datapath_->Commit(tables);
+}
+
+void Controller::DetachAllBut(const std::vector<datapath::PodInterface>& interfaces) {
+  std::set<std::uint32_t> detached;
   for (const auto& attached : datapath_->Attached()) {
-    if (attached.program == "xdp_uplink" || wanted.contains(attached.ifindex)) continue;
-    if (Status status = datapath_->DetachPod(attached.ifindex); !status.ok())
+    if (attached.program == "xdp_uplink" || IsAmong(attached.ifindex, interfaces)) continue;
+    if (!detached.insert(attached.ifindex).second) continue;
+    if (Status status = datapath_->DetachPod(attached.ifindex); !status.ok()) {
       LogWarn("release {}: {}", attached.interface, Message(status));
+    }
   }
+}
 
+void Controller::Remember(Desired desired, Plan plan) {
+  for (const auto& [name, problem] : plan.view->unbound) {
+    if (!view()->unbound.contains(name)) LogWarn("not enforced on: {}", problem);
+  }
   desired_ = std::move(desired);
-  ids_ = std::move(ids);
+  ids_ = std::move(plan.ids);
+  interfaces_ = std::move(plan.interfaces);
+  restored_ = true;
   const std::lock_guard lock(view_mutex_);
   if (decisions_.size() > kMaxKeptDecisions) decisions_.clear();
-  for (const auto& [number, decision] : next->compiled.decisions)
+  for (const auto& [number, decision] : plan.view->compiled.decisions) {
     decisions_.try_emplace(number, std::make_shared<const policy::Decision>(decision));
-  view_ = std::move(next);
-  return OkStatus();
+  }
+  view_ = std::move(plan.view);
 }
 
 std::shared_ptr<const View> Controller::view() const {

@@ -1,8 +1,7 @@
 // The agent's heart: desired resources x what the node has -> tables in the kernel, one step at a time.
 //
-// Sources call SetSource (a directory, the API's store); each call is compiled and put in force as one generation or
-// refused as a whole with what was valid before still in force. Thread-safe: one mutex orders all changes; readers
-// take a shared view that never changes.
+// Each change is compiled and put in force as one generation, or refused as a whole with what was valid before still in
+// force. Thread-safe: one mutex orders all changes; readers take a shared view that never changes.
 #pragma once
 
 #include <functional>
@@ -10,7 +9,8 @@
 #include <mutex>
 
 #include "ctrl/datapath/datapath.h"
-#include "ctrl/workload/endpoint_ids.h"
+#include "ctrl/reconcile/state_store.h"
+#include "ctrl/workload/binder.h"
 #include "policy/compiler.h"
 
 namespace sluice::reconcile {
@@ -23,21 +23,29 @@ struct View {
   std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
 };
 
+// What the controller asks of the node it runs on. Called with the controller's mutex held.
+struct Node {
+  std::function<StatusOr<workload::BoundWorkload>(const policy::Workload&)> bind;
+  std::function<StatusOr<std::vector<policy::Address>>()> addresses;  // its own, sorted
+  static Node Real();
+};
+
 class Controller {
  public:
-  // `persist` is called with the resources before they take effect; its failure refuses the change.
-  using Persist = std::function<Status(const policy::ResourceMap& api_resources, const workload::EndpointIds& ids,
-                                       std::uint64_t revision)>;
+  // Saves a change; StateStore::Save.
+  using Save = std::function<Status(const StateChange& change, const std::function<Status()>& enforce)>;
 
   // `datapath` outlives the controller.
-  Controller(datapath::Datapath* datapath, workload::EndpointIds ids, Persist persist);
+  Controller(datapath::Datapath* datapath, Node node, Save save);
 
-  // What is known after a start, as one step: nothing is persisted, the revision goes on from `revision`.
-  Status Restore(policy::ResourceMap directory, policy::ResourceMap api_resources, std::uint64_t revision);
+  // What is known after a start, as one step.
+  Status Restore(policy::ResourceMap directory, StateStore::State state);
 
   // What the resources directory says now, in place of what it said before.
   Status SetDirectory(policy::ResourceMap resources);
-  // API: create or replace, and remove. NotFound when one to remove does not exist. Returns the revision.
+  // API: create or replace, and remove. A workload among `resources` whose interface or addresses cannot be found
+  // refuses the change (NotFound, FailedPrecondition as workload::Bind); so does one to remove that does not exist.
+  // Returns the revision.
   StatusOr<std::uint64_t> Apply(const std::vector<policy::Resource>& resources);
   StatusOr<std::uint64_t> Delete(const std::vector<policy::ResourceId>& ids);
 
@@ -53,16 +61,29 @@ class Controller {
     policy::ResourceMap directory;
     policy::ResourceMap api;
   };
-  Status Enforce(Desired desired, std::uint64_t revision, bool persist);
+  struct Plan {
+    std::shared_ptr<View> view;
+    workload::EndpointIds ids;
+    std::vector<datapath::PodInterface> interfaces;
+  };
+  StatusOr<Plan> MakePlan(const Desired& desired, std::uint64_t revision,
+                          const std::vector<policy::Resource>& requested) const;
+  Status Enforce(Desired desired, StateChange change);
+  Status Carry(const Plan& plan, const StateChange& change);
+  void DetachAllBut(const std::vector<datapath::PodInterface>& interfaces);
+  void Remember(Desired desired, Plan plan);
 
-  datapath::Datapath* datapath_;
-  Persist persist_;
+  datapath::Datapath* const datapath_;
+  const Node node_;
+  const Save save_;
   mutable std::mutex mutex_;
   Desired desired_;
   workload::EndpointIds ids_;
+  std::vector<datapath::PodInterface> interfaces_;  // of the generation in force
+  bool restored_ = false;
   std::shared_ptr<const View> view_;
   mutable std::mutex view_mutex_;
-  std::map<std::uint32_t, std::shared_ptr<const policy::Decision>> decisions_;
+  std::map<std::uint32_t, std::shared_ptr<const policy::Decision>> decisions_;  // by view_mutex_
 };
 
 }  // namespace sluice::reconcile

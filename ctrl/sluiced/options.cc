@@ -23,7 +23,8 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_flag("--redirect,!--no-redirect", options->redirect, "short cut between local pods past the host's stack");
   app.add_flag("--keep-established", options->keep_established, "a policy change does not cut established flows");
   app.add_option("--history", options->history, "ended flows that are remembered");
-  app.add_option("--workload-series", options->workload_series, "workloads with metrics of their own; the rest is `other`");
+  app.add_option("--workload-series", options->workload_series,
+                 "workloads with metrics of their own; the rest is `other`");
   app.add_option("--max-addresses", options->max_addresses, "pod and node addresses");
   app.add_option("--max-prefixes", options->max_prefixes, "distinct prefixes of all ipBlocks");
   app.add_option("--max-peers", options->max_peers, "(ruleset, identity) pairs");

@@ -1,7 +1,5 @@
 #include "ctrl/workload/endpoint_ids.h"
 
-#include <nlohmann/json.hpp>
-
 #include "bpf/abi/policy.h"
 
 namespace sluice::workload {
@@ -44,30 +42,6 @@ void EndpointIds::Release(const ObjectName& name) {
 std::uint32_t EndpointIds::Find(const ObjectName& name) const {
   const auto found = ids_.find(name);
   return found == ids_.end() ? 0 : found->second;
-}
-
-std::string EndpointIds::ToJson() const {
-  nlohmann::json json = nlohmann::json::object();
-  for (const auto& [name, id] : ids_) json[name.ToString()] = id;
-  return json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-}
-
-StatusOr<EndpointIds> EndpointIds::FromJson(std::string_view text) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return InvalidError("endpoint numbers: not a JSON object: {:.80}", text);
-  EndpointIds ids;
-  for (const auto& [key, value] : json.items()) {
-    const std::size_t slash = key.find('/');
-    const ObjectName name =
-        slash == std::string::npos ? ObjectName{"", key} : ObjectName{key.substr(0, slash), key.substr(slash + 1)};
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > UINT32_MAX) {
-      return InvalidError("endpoint numbers: {}: {} is not a number of an endpoint", key, value.dump());
-    }
-    if (Status status = ids.Restore(name, value.get<std::uint32_t>()); !status.ok()) {
-      return Annotate(status, "endpoint numbers");
-    }
-  }
-  return ids;
 }
 
 }  // namespace sluice::workload

@@ -1,5 +1,5 @@
 // Dense numbers of local workloads, 1..SL_MAX_ENDPOINTS-1: the index of their counters in the kernel. A workload keeps
-// its number for as long as it exists, over restarts of the agent too (StateStore keeps the JSON text).
+// its number for as long as it exists, over restarts of the agent too (StateStore keeps them).
 //   EndpointIds ids;  auto id = ids.Assign({"shop", "web-0"});
 // A plain value; not thread-safe.
 #pragma once
@@ -7,8 +7,6 @@
 #include <cstdint>
 #include <map>
 #include <set>
-#include <string>
-#include <string_view>
 
 #include "ctrl/base/status.h"
 #include "policy/model.h"
@@ -25,10 +23,6 @@ class EndpointIds {
 
   std::uint32_t Find(const policy::ObjectName& name) const;  // 0: it has none
   const std::map<policy::ObjectName, std::uint32_t>& all() const { return ids_; }
-
-  // One line: {"shop/web-0":1}
-  std::string ToJson() const;
-  static StatusOr<EndpointIds> FromJson(std::string_view text);
 
   bool operator==(const EndpointIds& other) const { return ids_ == other.ids_; }
 

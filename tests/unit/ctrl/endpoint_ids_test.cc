@@ -60,23 +60,5 @@ TEST(EndpointIds, RestoreTakesOnlyFreeNumbersInRange) {
   EXPECT_EQ(*ids.Assign(Pod(3)), 1U);
 }
 
-TEST(EndpointIds, JsonKeepsEverything) {
-  EndpointIds ids;
-  ASSERT_TRUE(ids.Restore({"shop", "web-0"}, 3).ok());
-  ASSERT_TRUE(ids.Restore({"bank", "db"}, 1).ok());
-  EXPECT_EQ(ids.ToJson(), R"({"bank/db":1,"shop/web-0":3})");
-  const auto again = EndpointIds::FromJson(ids.ToJson());
-  ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ(*again, ids);
-  EXPECT_EQ(EndpointIds::FromJson(EndpointIds().ToJson())->all().size(), 0U);
-}
-
-TEST(EndpointIds, RefusesDamagedJson) {
-  for (const char* text : {"", "{", "[]", "3", R"({"a/b":"1"})", R"({"a/b":0})", R"({"a/b":4096})", R"({"a/b":-1})",
-                           R"({"a/b":1.5})", R"({"a/b":4294967297})", R"({"a/b":1,"a/c":1})"}) {
-    EXPECT_FALSE(EndpointIds::FromJson(text).ok()) << text;
-  }
-}
-
 }  // namespace
 }  // namespace sluice::workload

@@ -1,0 +1,40 @@
+// sluice.v1.Sluice over the controller and telemetry: conversion only. Called from gRPC's threads, several at once.
+#pragma once
+
+#include <chrono>
+
+#include "ctrl/api/sluice.grpc.pb.h"
+#include "ctrl/reconcile/controller.h"
+#include "telemetry/telemetry.h"
+
+namespace sluice::api {
+
+// What the service speaks of. All outlive it.
+struct ServiceSources {
+  reconcile::Controller* controller = nullptr;
+  telemetry::Telemetry* telemetry = nullptr;
+  datapath::Datapath* datapath = nullptr;
+  v1::AgentStatus constants;  // version, node, start_time, features
+};
+
+class Service final : public v1::Sluice::Service {
+ public:
+  explicit Service(ServiceSources sources) : sources_(std::move(sources)) {}
+
+  grpc::Status Apply(grpc::ServerContext*, const v1::ApplyRequest*, v1::ApplyReply*) override;
+  grpc::Status Delete(grpc::ServerContext*, const v1::DeleteRequest*, v1::DeleteReply*) override;
+  grpc::Status Get(grpc::ServerContext*, const v1::GetRequest*, grpc::ServerWriter<v1::Object>*) override;
+  grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest*, v1::Explanation*) override;
+  grpc::Status Observe(grpc::ServerContext*, const v1::ObserveRequest*, grpc::ServerWriter<v1::Event>*) override;
+  grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest*, v1::AgentStatus*) override;
+
+ private:
+  using Change = std::function<StatusOr<std::uint64_t>()>;
+  StatusOr<std::uint64_t> Timed(const Change& change);
+  StatusOr<std::vector<v1::Object>> List(const v1::GetRequest& request) const;
+  StatusOr<std::vector<v1::Object>> ListFlows() const;
+
+  const ServiceSources sources_;
+};
+
+}  // namespace sluice::api

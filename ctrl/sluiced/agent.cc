@@ -1,0 +1,202 @@
+#include "ctrl/sluiced/agent.h"
+
+#include <google/protobuf/util/time_util.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+
+#include "ctrl/base/log.h"
+#include "ctrl/bpf/features.h"
+#include "ctrl/sluiced/notify.h"
+#include "ctrl/workload/resource_directory.h"
+
+namespace sluice {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Links and addresses change in bursts: one look after each.
+constexpr auto kSettle = 20ms;
+// Where changes inside pods are not heard, or something is still missing.
+constexpr auto kLookAgain = 5s;
+
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = "";
+  return gethostname(name, sizeof(name)) == 0 ? name : "localhost";
+}
+
+}  // namespace
+
+sigset_t AgentSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
+  return signals;
+}
+
+StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
+  std::unique_ptr<Agent> agent(new Agent(options));
+  agent->node_name_ = options.node_name.empty() ? HostName() : options.node_name;
+  SL_ASSIGN_OR_RETURN(agent->store_, reconcile::StateStore::Open(options.state_dir));
+  SL_RETURN_IF_ERROR(agent->OpenDatapath());
+  // Before the first look, so that no change is missed after it.
+  SL_ASSIGN_OR_RETURN(auto monitor, net::NetlinkMonitor::Open());
+  agent->monitor_ = std::make_unique<net::NetlinkMonitor>(std::move(monitor));
+  SL_RETURN_IF_ERROR(agent->Restore());
+  SL_RETURN_IF_ERROR(agent->AttachUplinks());
+  SL_RETURN_IF_ERROR(agent->StartTelemetry());
+  SL_RETURN_IF_ERROR(agent->StartApi());
+  return agent;
+}
+
+Agent::~Agent() {
+  if (telemetry_) telemetry_->Stop();  // ends the followers' calls
+  server_.reset();
+}
+
+Status Agent::OpenDatapath() {
+  datapath::BpfDatapathOptions options{.bpf_root = options_.bpf_root, .object = {}};
+  options.object.slot_addresses = options_.max_addresses;
+  options.object.slot_prefixes = options_.max_prefixes;
+  options.object.slot_peers = options_.max_peers;
+  options.object.slot_ports = options_.max_port_entries;
+  options.object.flows_established = options_.max_flows;
+  options.object.flows_pending = options_.max_pending_flows;
+  options.object.flows_denied = options_.max_denied_flows;
+  SL_ASSIGN_OR_RETURN(datapath_, datapath::BpfDatapath::Open(options));
+  if (options_.redirect) setting_flags_ |= SL_SETTING_REDIRECT;
+  if (options_.keep_established) setting_flags_ |= SL_SETTING_KEEP_ESTABLISHED;
+  return datapath_->Configure(setting_flags_);
+}
+
+Status Agent::Restore() {
+  SL_ASSIGN_OR_RETURN(auto state, store_->Load());
+  policy::ResourceMap directory;
+  if (!options_.resources.empty()) {
+    SL_ASSIGN_OR_RETURN(directory, workload::ReadResourceDirectory(options_.resources));
+  }
+  controller_ = std::make_unique<reconcile::Controller>(
+      datapath_.get(), reconcile::Node::Real(),
+      [this](const reconcile::StateChange& change, const std::function<Status()>& enforce) {
+        return store_->Save(change, enforce);
+      });
+  return controller_->Restore(std::move(directory), std::move(state));
+}
+
+Status Agent::AttachUplinks() {
+  SL_RETURN_IF_ERROR(datapath_->ReleaseOtherUplinks(options_.uplinks));
+  for (const std::string& uplink : options_.uplinks) {
+    SL_ASSIGN_OR_RETURN(const datapath::XdpMode mode, datapath_->AttachUplink(uplink));
+    if (mode == datapath::XdpMode::kGeneric) {
+      LogWarn("uplink {}: its driver has no native XDP; the generic mode enforces the same, several times slower",
+              uplink);
+    }
+  }
+  return OkStatus();
+}
+
+Status Agent::StartTelemetry() {
+  reconcile::Controller* const controller = controller_.get();
+  telemetry::TelemetryOptions options;
+  options.node = node_name_;
+  options.version = SLUICE_VERSION;
+  options.metrics_address = options_.metrics;
+  options.history = options_.history;
+  options.max_workload_series = options_.workload_series;
+  telemetry::TelemetrySources sources;
+  sources.datapath = datapath_.get();
+  sources.policy.compiled = [controller] {
+    const auto view = controller->view();
+    return std::shared_ptr<const policy::CompiledPolicy>(view, &view->compiled);
+  };
+  sources.policy.decision = [controller](std::uint32_t number) { return controller->FindDecision(number); };
+  sources.revision = [controller] { return controller->view()->revision; };
+  sources.unbound_workloads = [controller] { return controller->view()->unbound.size(); };
+  sources.ready = [] { return true; };  // telemetry is started when enforcement is in place
+  sources.send_flow_events = [this](bool on) {
+    const Status status = datapath_->Configure(setting_flags_ | (on ? SL_SETTING_EVENTS : 0));
+    if (!status.ok()) LogError("switch flow events {}: {}", on ? "on" : "off", Message(status));
+  };
+  telemetry_ = std::make_unique<telemetry::Telemetry>(std::move(options), std::move(sources));
+  return Annotate(telemetry_->Start(), "--metrics");
+}
+
+Status Agent::StartApi() {
+  api::ServiceSources sources{
+      .controller = controller_.get(), .telemetry = telemetry_.get(), .datapath = datapath_.get()};
+  sources.constants.set_version(SLUICE_VERSION);
+  sources.constants.set_node(node_name_);
+  *sources.constants.mutable_start_time() = google::protobuf::util::TimeUtil::GetCurrentTime();
+  auto features = bpf::ProbeFeatures(datapath_->object().program_fd("tc_from_pod"));
+  features.push_back({"netlink_all_namespaces", monitor_->hears_pods(),
+                      "addresses that change inside pods are noticed within seconds, not at once"});
+  for (const bpf::Feature& feature : features) {
+    v1::AgentStatus::Feature& out = *sources.constants.add_features();
+    out.set_name(feature.name);
+    out.set_present(feature.present);
+    if (!feature.present) out.set_cost(feature.cost);
+  }
+  service_ = std::make_unique<api::Service>(std::move(sources));
+  SL_ASSIGN_OR_RETURN(server_, api::Server::Start(options_.api, service_.get()));
+  return OkStatus();
+}
+
+void Agent::ReadDirectoryAgain() {
+  if (options_.resources.empty()) return LogInfo("SIGHUP: no --resources directory to read");
+  auto directory = workload::ReadResourceDirectory(options_.resources);
+  const Status status = directory.ok() ? controller_->SetDirectory(*std::move(directory)) : directory.status();
+  if (status.ok())
+    return LogInfo("SIGHUP: {} is in force, revision {}", options_.resources, controller_->view()->revision);
+  LogError("SIGHUP: what was in force stays in force: {}", Message(status));
+}
+
+void Agent::Refresh() {
+  refresh_at_.reset();
+  const Status status = controller_->Refresh();
+  const std::string problem = status.ok() ? "" : Message(status);
+  if (problem != refresh_problem_ && !status.ok()) LogError("following the node's interfaces: {}", problem);
+  refresh_problem_ = problem;
+  if (!status.ok() || !monitor_->hears_pods() || !controller_->view()->unbound.empty()) {
+    refresh_at_ = Clock::now() + kLookAgain;
+  }
+}
+
+int Agent::MillisecondsToRefresh() const {
+  if (!refresh_at_) return -1;
+  return static_cast<int>(
+      std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(*refresh_at_ - Clock::now()).count()));
+}
+
+Status Agent::Run() {
+  const sigset_t signals = AgentSignals();
+  const Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signal_fd.valid()) return ErrnoError(errno, "signalfd");
+  Refresh();  // what changed since the first look
+  while (true) {
+    pollfd polled[] = {{signal_fd.get(), POLLIN, 0}, {monitor_->fd(), POLLIN, 0}};
+    if (poll(polled, std::size(polled), MillisecondsToRefresh()) < 0 && errno != EINTR)
+      return ErrnoError(errno, "poll");
+    signalfd_siginfo signal{};
+    while (read(signal_fd.get(), &signal, sizeof(signal)) == sizeof(signal)) {
+      if (signal.ssi_signo != SIGHUP) {
+        LogInfo("stopping; what is attached goes on enforcing");
+        return OkStatus();
+      }
+      ReadDirectoryAgain();
+    }
+    SL_ASSIGN_OR_RETURN(const bool changed, monitor_->Drain());
+    if (changed && (!refresh_at_ || *refresh_at_ > Clock::now() + kSettle)) refresh_at_ = Clock::now() + kSettle;
+    if (refresh_at_ && Clock::now() >= *refresh_at_) Refresh();
+  }
+}
+
+Status UninstallAgent(const AgentOptions& options) {
+  SL_RETURN_IF_ERROR(datapath::Uninstall(options.bpf_root));
+  return reconcile::StateStore::Remove(options.state_dir);
+}
+
+}  // namespace sluice

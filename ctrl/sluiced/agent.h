@@ -1,0 +1,60 @@
+// The agent, put together: state, packet path, controller, telemetry, API. Start leaves everything in force; Run
+// follows the node and the signals until it is told to stop. What is pinned goes on enforcing after the agent.
+#pragma once
+
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <optional>
+
+#include "ctrl/api/server.h"
+#include "ctrl/datapath/bpf_datapath.h"
+#include "ctrl/net/netlink.h"
+#include "ctrl/sluiced/options.h"
+
+namespace sluice {
+
+// What Agent::Run reads.
+sigset_t AgentSignals();
+
+class Agent {
+ public:
+  // AgentSignals must be blocked before: telemetry and gRPC start threads. Errors say what could not be
+  // started; InvalidArgument: the resources directory or an option is wrong.
+  static StatusOr<std::unique_ptr<Agent>> Start(const AgentOptions& options);
+  ~Agent();
+
+  // Until SIGTERM or SIGINT. SIGHUP reads the resources directory again.
+  Status Run();
+
+ private:
+  explicit Agent(AgentOptions options) : options_(std::move(options)) {}
+  Status OpenDatapath();
+  Status Restore();
+  Status AttachUplinks();
+  Status StartTelemetry();
+  Status StartApi();
+  void ReadDirectoryAgain();
+  void Refresh();
+  int MillisecondsToRefresh() const;
+
+  using Clock = std::chrono::steady_clock;
+
+  const AgentOptions options_;
+  std::string node_name_;
+  std::uint32_t setting_flags_ = 0;
+  std::unique_ptr<reconcile::StateStore> store_;
+  std::unique_ptr<datapath::BpfDatapath> datapath_;
+  std::unique_ptr<net::NetlinkMonitor> monitor_;
+  std::unique_ptr<reconcile::Controller> controller_;
+  std::unique_ptr<telemetry::Telemetry> telemetry_;
+  std::unique_ptr<api::Service> service_;
+  std::unique_ptr<api::Server> server_;
+  std::optional<Clock::time_point> refresh_at_;
+  std::string refresh_problem_;  // logged already
+};
+
+// `--uninstall`: detaches and unpins everything and removes the state. FailedPrecondition while an agent runs.
+Status UninstallAgent(const AgentOptions& options);
+
+}  // namespace sluice
