@@ -13,8 +13,6 @@
 
 #define ETH_LEN 14
 #define MAX_L4_OFFSET 0x7f
-/* Prime and odd to 10: over 10^n flows it visits each once, far from the last in memory. */
-#define STRIDE 61927
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -66,11 +64,18 @@ static __always_inline int lookup(const struct flow* flow) {
   return bpf_map_update_elem(&flows, flow, &seen, BPF_NOEXIST) == 0;
 }
 
+/* Tables are filled in turn and looked up at random: in turn again would be kind to the cache. */
+static __always_inline __u64 next_number(struct perf_rotation* r) {
+  if (!r->random) return r->state++;
+  r->state = r->state * 6364136223846793005ULL + 1442695040888963407ULL; /* Knuth's MMIX; the high bits are good */
+  return r->state >> 33;
+}
+
 static __always_inline void rotate(__u8* data, const __u8* end) {
   __u32 zero = 0;
   struct perf_rotation* r = bpf_map_lookup_elem(&rotation, &zero);
   if (!r || !r->flows) return;
-  __u32 number = r->next++ * STRIDE % r->flows;
+  __u32 number = next_number(r) % r->flows;
   __u16 client = bpf_htons(PERF_FIRST_CLIENT_PORT + number % PERF_CLIENT_PORTS);
   __u16 service = bpf_htons(PERF_FIRST_SERVICE_PORT + number / PERF_CLIENT_PORTS);
   __u16* ports = (__u16*)(data + (r->l4_offset & MAX_L4_OFFSET));

@@ -147,7 +147,18 @@ Status Bed::Prepare(const Case& what) const {
     run.input.repeat = what.flows;
     SL_RETURN_IF_ERROR(RunChecked(what, hook, run, first ? what.flows : 0).status());
   }
-  return OkStatus();
+  return CheckEstablished(what.flows);
+}
+
+// That the wrapper really went round that many flows, and that none stayed a one-way flow.
+Status Bed::CheckEstablished(std::uint32_t expected) const {
+  SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
+  const auto established = std::count_if(flows.begin(), flows.end(), [](const datapath::FlowRecord& flow) {
+    return flow.table == datapath::FlowTable::kEstablished;
+  });
+  if (established == expected && flows.size() == expected) return OkStatus();
+  return MakeError(absl::StatusCode::kInternal, "{} flows, {} of them established, expected {}", flows.size(),
+                   established, expected);
 }
 
 StatusOr<double> Bed::Measure(const Case& what) const {
@@ -155,6 +166,7 @@ StatusOr<double> Bed::Measure(const Case& what) const {
   const bool opens = what.is_new() || what.traffic == Traffic::kDenied;
   ProgramRun run = RunOf(what, what.hook, SenderOf(what), opens ? kSyn : kAck);
   run.input.repeat = Packets(what);
+  run.random = !what.is_new();
   if (what.traffic == Traffic::kNewIntoFull) run.first_flow = kFillPackets;
   return RunChecked(what, what.hook, run, what.is_new() ? run.input.repeat : 0);
 }

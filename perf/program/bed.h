@@ -36,6 +36,7 @@ class Bed {
   static Sender SenderOf(const Case& what) { return what.hook == Hook::kTcFromPod ? Sender::kPod : Sender::kPeer; }
   ProgramRun RunOf(const Case& what, Hook hook, Sender sender, std::uint8_t tcp_flags) const;
   Status Prepare(const Case& what) const;
+  Status CheckEstablished(std::uint32_t expected) const;
   // Runs, and checks that each packet was counted once, under the right outcome. Returns nanoseconds a packet.
   StatusOr<double> RunChecked(const Case& what, Hook hook, const ProgramRun& run, std::uint64_t new_flows) const;
 

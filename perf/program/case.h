@@ -28,7 +28,7 @@ struct Case {
   Hook hook = Hook::kTcFromPod;
   bool v6 = false;
   Traffic traffic = Traffic::kDenied;
-  std::uint32_t flows = 1;  // packets go round this many
+  std::uint32_t flows = 1;  // packets are of this many
   WorldSize world;
 
   std::string Name() const;  // xdp_uplink/v4/established/flows:1000/rules:1

@@ -40,9 +40,11 @@ Measurement Floor(const Runner& runner, std::string name, const std::string& pro
   floor.row.name = std::move(name);
   floor.packets = kPackets;
   floor.measure = [&runner, run = RunOf(runner, program, xdp, flows)]() mutable -> StatusOr<double> {
-    run.input.repeat = run.flows;  // one round before, as the cases have: it fills the hash
+    run.input.repeat = run.flows;  // fills the hash
+    run.random = false;
     SL_RETURN_IF_ERROR(Measure(runner, run).status());
     run.input.repeat = kPackets;
+    run.random = true;
     return Measure(runner, run);
   };
   return floor;

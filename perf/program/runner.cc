@@ -32,8 +32,11 @@ StatusOr<Runner> Runner::Create() {
 StatusOr<bpf::TestRunOutput> Runner::Run(const ProgramRun& run) const {
   int fd = run.program_fd;
   if (run.flows > 1) {
-    const perf_rotation rotation{
-        .next = run.first_flow, .flows = run.flows, .l4_offset = Layer4Offset(run.v6), .answer = run.answer};
+    const perf_rotation rotation{.state = run.first_flow,
+                                 .flows = run.flows,
+                                 .random = run.random,
+                                 .l4_offset = Layer4Offset(run.v6),
+                                 .answer = run.answer};
     SL_RETURN_IF_ERROR(rotation_.Put(0, rotation));
     SL_RETURN_IF_ERROR(targets_[run.xdp].Put(0, static_cast<__u32>(run.program_fd)));
     fd = wrapper_fd_[run.xdp];

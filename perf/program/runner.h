@@ -13,7 +13,8 @@ struct ProgramRun {
   int program_fd = -1;
   bool xdp = false;
   std::uint32_t flows = 1;       // 1: the frame as it is, without the wrapper
-  std::uint64_t first_flow = 0;  // the first packet's place in the round
+  bool random = false;           // each packet of any of the flows; else in turn
+  std::uint64_t first_flow = 0;  // in turn: where to begin
   bool answer = false;           // the frame comes from the service
   bool v6 = false;
   bpf::TestRunInput input;
