@@ -37,7 +37,14 @@ Measurement MeasurementOf(const Case& what, const Bed& bed) {
   Measurement one;
   one.row.name = what.Name();
   one.row.against.push_back(BareFloor(what.is_xdp()));
-  if (!what.is_new()) one.row.against.push_back(HashFloor(what.is_xdp(), what.flows));
+  if (what.is_new()) {
+    Case answered = what;  // what the first packet costs beside the later ones
+    answered.traffic = Traffic::kEstablished;
+    answered.flows = 1;
+    one.row.against.push_back(answered.Name());
+  } else {
+    one.row.against.push_back(HashFloor(what.is_xdp(), what.flows));
+  }
   one.packets = Bed::Packets(what);
   one.measure = [&bed, what] { return bed.Measure(what); };
   return one;

@@ -2,6 +2,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cmath>
+
 #include "ctrl/base/log.h"
 
 namespace sluice::perf {
@@ -29,7 +31,9 @@ class Collector : public benchmark::BenchmarkReporter {
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
       Measurement& one = measurements_.at(next_++);
-      if (!run.error_occurred) one.row.samples.push_back(run.real_accumulated_time * 1e9 / one.packets);
+      if (run.error_occurred) continue;
+      const double picoseconds = std::round(run.real_accumulated_time * 1e12 / one.packets);  // no 26.000000000000004
+      one.row.samples.push_back(picoseconds / 1000);
     }
   }
 
