@@ -1,7 +1,9 @@
 // The thread that reads the packet path for telemetry: hands its events to the followers while there are any, harvests
-// ended flows every few seconds. Start once; Stop (or the destructor) joins.
+// ended flows every few seconds, and more seldom when the tables are so full that a pass is expensive. Start once; Stop
+// (or the destructor) joins.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -15,7 +17,12 @@ class Collector {
   struct Options {
     std::chrono::milliseconds poll_interval{50};       // while somebody follows
     std::chrono::milliseconds harvest_interval{2000};  // also how often losses are looked for
+    std::chrono::milliseconds max_harvest_interval{30000};
   };
+
+  // Until the next harvest, when the last one took `took`: long enough that harvests stay below half a percent of one
+  // CPU, within the two bounds. The packet path itself heeds time-outs, so a late harvest lets nothing pass.
+  static std::chrono::milliseconds HarvestPause(const Options& options, std::chrono::nanoseconds took);
 
   // All outlive the collector.
   Collector(Options options, datapath::Datapath* datapath, FlowAssembler* assembler, EventHub* hub,
@@ -29,7 +36,7 @@ class Collector {
  private:
   void Run();
   void Poll();
-  void Harvest();
+  std::chrono::milliseconds Harvest();
   void LookForLosses();
 
   const Options options_;
