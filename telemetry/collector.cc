@@ -1,7 +1,6 @@
 #include "telemetry/collector.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "ctrl/base/log.h"
 
@@ -44,9 +43,9 @@ void Collector::Run() {
   auto next_harvest = std::chrono::steady_clock::now();
   while (true) {
     Poll();
+    LookForLosses();
     if (std::chrono::steady_clock::now() >= next_harvest) {
       const auto pause = Harvest();
-      LookForLosses();
       next_harvest = std::chrono::steady_clock::now() + pause;
     }
     const auto next_poll = std::chrono::steady_clock::now() + options_.poll_interval;
@@ -83,7 +82,7 @@ void Collector::LookForLosses() {
   const auto counters = datapath_->ReadEventCounters();
   if (!counters.ok()) return LogWarn("looking for lost events: {}", Message(counters.status()));
   const std::uint64_t lost = (*counters)[SL_COUNTER_EVENT_LOST_RING_FULL];
-  if (lost > known_lost_ && hub_->watched()) hub_->PublishLoss("RING_FULL", lost - known_lost_);
+  if (known_lost_ && lost > *known_lost_) hub_->PublishLoss("RING_FULL", lost - *known_lost_);
   known_lost_ = lost;
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "telemetry/harvester.h"
@@ -15,8 +16,8 @@ namespace sluice::telemetry {
 class Collector {
  public:
   struct Options {
-    std::chrono::milliseconds poll_interval{50};       // while somebody follows
-    std::chrono::milliseconds harvest_interval{2000};  // also how often losses are looked for
+    std::chrono::milliseconds poll_interval{50};  // while somebody follows: events and losses
+    std::chrono::milliseconds harvest_interval{2000};
     std::chrono::milliseconds max_harvest_interval{30000};
   };
 
@@ -44,7 +45,7 @@ class Collector {
   FlowAssembler* const assembler_;
   EventHub* const hub_;
   Harvester* const harvester_;
-  std::uint64_t known_lost_ = 0;
+  std::optional<std::uint64_t> known_lost_;  // absent: what the counter says is from before this process
   std::mutex mutex_;
   std::condition_variable wake_;
   bool woken_ = false;
