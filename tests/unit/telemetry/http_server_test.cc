@@ -20,38 +20,45 @@ std::unique_ptr<HttpServer> Serve(const std::string& address = "127.0.0.1:0") {
   return server.ok() ? std::move(*server) : nullptr;
 }
 
-TEST(HttpServer, AnswersOnItsPaths) {
-  const auto server = Serve();
-  ASSERT_GT(server->port(), 0);
-  const HttpAnswer metrics = HttpGet(server->port(), "/metrics");
+// One server for the tests that only ask: to stop one takes civetweb two seconds.
+class HttpRequests : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { server_ = Serve(); }
+  static void TearDownTestSuite() { server_.reset(); }
+  static int port() { return server_->port(); }
+
+ private:
+  static inline std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpRequests, AnswersOnItsPaths) {
+  ASSERT_GT(port(), 0);
+  const HttpAnswer metrics = HttpGet(port(), "/metrics");
   EXPECT_EQ(metrics.code, 200);
   EXPECT_EQ(metrics.body, "m 1\n");
   EXPECT_THAT(metrics.headers, HasSubstr("Content-Type: text/x-test"));
   EXPECT_THAT(metrics.headers, HasSubstr("Content-Length: 4"));
-  const HttpAnswer ready = HttpGet(server->port(), "/readyz");
+  const HttpAnswer ready = HttpGet(port(), "/readyz");
   EXPECT_EQ(ready.code, 503);
   EXPECT_EQ(ready.body, "not yet\n");
 }
 
-TEST(HttpServer, QueryIsNotPartOfThePath) {
-  const auto server = Serve();
-  EXPECT_EQ(HttpGet(server->port(), "/metrics?x=1").code, 200);
+TEST_F(HttpRequests, QueryIsNotPartOfThePath) {
+  EXPECT_EQ(HttpGet(port(), "/metrics?x=1").code, 200);
 }
 
-TEST(HttpServer, SaysWhatIsServed) {
-  const auto server = Serve();
+TEST_F(HttpRequests, SaysWhatIsServed) {
   for (const char* const path : {"/", "/metric", "/metrics/", "/../etc/passwd"}) {
-    const HttpAnswer answer = HttpGet(server->port(), path);
+    const HttpAnswer answer = HttpGet(port(), path);
     EXPECT_EQ(answer.code, 404) << path;
     EXPECT_THAT(answer.body, HasSubstr("/metrics /readyz")) << path;
   }
 }
 
-TEST(HttpServer, OnlyReads) {
-  const auto server = Serve();
-  EXPECT_EQ(HttpGet(server->port(), "/metrics", "POST").code, 405);
-  EXPECT_EQ(HttpGet(server->port(), "/metrics", "DELETE").code, 405);
-  const HttpAnswer head = HttpGet(server->port(), "/metrics", "HEAD");
+TEST_F(HttpRequests, OnlyReads) {
+  EXPECT_EQ(HttpGet(port(), "/metrics", "POST").code, 405);
+  EXPECT_EQ(HttpGet(port(), "/metrics", "DELETE").code, 405);
+  const HttpAnswer head = HttpGet(port(), "/metrics", "HEAD");
   EXPECT_EQ(head.code, 200);
   EXPECT_EQ(head.body, "");
   EXPECT_THAT(head.headers, HasSubstr("Content-Length: 4"));
@@ -85,11 +92,10 @@ TEST(HttpServer, RefusesWhatIsNoAddress) {
   }
 }
 
-TEST(HttpServer, AnswersManyAtOnce) {
-  const auto server = Serve();
+TEST_F(HttpRequests, AnswersManyAtOnce) {
   std::vector<std::thread> clients;
   std::atomic<int> good = 0;
-  for (int i = 0; i < 16; i++) clients.emplace_back([&] { good += HttpGet(server->port(), "/metrics").body == "m 1\n"; });
+  for (int i = 0; i < 16; i++) clients.emplace_back([&] { good += HttpGet(port(), "/metrics").body == "m 1\n"; });
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(good, 16);
 }
