@@ -54,7 +54,8 @@ class Capture {
   void Add(double seconds, const test::Frame& frame) {
     pcap_pkthdr header{};
     header.ts.tv_sec = kCaptureBegin + static_cast<std::int64_t>(seconds);
-    header.ts.tv_usec = static_cast<std::int64_t>((seconds - static_cast<double>(static_cast<std::int64_t>(seconds))) * 1e6);
+    header.ts.tv_usec =
+        static_cast<std::int64_t>((seconds - static_cast<double>(static_cast<std::int64_t>(seconds))) * 1e6);
     header.len = static_cast<bpf_u_int32>(frame.size());
     header.caplen = std::min(header.len, snaplen_);
     pcap_dump(reinterpret_cast<u_char*>(dumper_), &header, frame.data());
@@ -78,8 +79,8 @@ class PcapNg {
  public:
   PcapNg() {
     Block(0x0a0d0d0a, Little(0x1a2b3c4d, 4) + Little(1, 2) + Little(0, 2) + Little(UINT64_MAX, 8));
-    Block(1, Little(DLT_EN10MB, 2) + Little(0, 2) + Little(65535, 4) +                    // interface description
-                 Little(9, 2) + Little(1, 2) + Little(9, 4) + Little(0, 4));              // if_tsresol 10^-9, end
+    Block(1, Little(DLT_EN10MB, 2) + Little(0, 2) + Little(65535, 4) +        // interface description
+                 Little(9, 2) + Little(1, 2) + Little(9, 4) + Little(0, 4));  // if_tsresol 10^-9, end
   }
   void Add(std::uint64_t ns, const test::Packet& packet) {
     const test::Frame frame = packet.ToFrame();

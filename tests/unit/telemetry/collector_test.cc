@@ -9,7 +9,9 @@ using namespace std::chrono_literals;
 
 class CollectorTest : public ::testing::Test {
  protected:
-  CollectorTest() : collector_({.poll_interval = 1ms, .harvest_interval = 1ms}, &scene_.datapath, &assembler_, &hub_, &harvester_) {}
+  CollectorTest()
+      : collector_({.poll_interval = 1ms, .harvest_interval = 1ms}, &scene_.datapath, &assembler_, &hub_, &harvester_) {
+  }
 
   std::unique_ptr<Subscription> Follow() {
     auto subscription = hub_.Subscribe({});
@@ -67,8 +69,8 @@ TEST_F(CollectorTest, EventsThatNobodyFollowsAreDrained) {
 }
 
 TEST_F(CollectorTest, WakingEndsTheSleepOfAnUnwatchedAgent) {
-  Collector sleepy({.poll_interval = 1ms, .harvest_interval = 10min, .max_harvest_interval = 10min}, &scene_.datapath, &assembler_, &hub_,
-                   &harvester_);
+  Collector sleepy({.poll_interval = 1ms, .harvest_interval = 10min, .max_harvest_interval = 10min}, &scene_.datapath,
+                   &assembler_, &hub_, &harvester_);
   sleepy.Start();
   auto subscription = hub_.Subscribe({});
   sleepy.Wake();

@@ -102,7 +102,8 @@ TEST_F(EventHubTest, LossSaysWhereAndWhen) {
   EXPECT_EQ(event->lost().type(), "lost");
   EXPECT_EQ(event->lost().cause(), "RING_FULL");
   EXPECT_EQ(event->lost().count(), 9U);
-  EXPECT_EQ(event->lost().time().seconds(), static_cast<std::int64_t>((test::FakeClock::kBoot + clock_.now()) / 1'000'000'000));
+  EXPECT_EQ(event->lost().time().seconds(),
+            static_cast<std::int64_t>((test::FakeClock::kBoot + clock_.now()) / 1'000'000'000));
 }
 
 TEST_F(EventHubTest, SourcesLossThatFindsNoRoomIsNotForgotten) {

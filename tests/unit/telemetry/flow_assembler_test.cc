@@ -100,7 +100,8 @@ TEST_F(FlowAssemblerTest, SourceIsWhoOpenedTheFlowOnWhicheverSideOfTheKey) {
 
 TEST_F(FlowAssemblerTest, DefaultDenyNamesTheIsolatingPolicies) {
   scene_.world.Apply(PolicyYaml("shop", "closed", "podSelector: {}"));
-  scene_.world.Apply(PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 1}]}]"));
+  scene_.world.Apply(
+      PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 1}]}]"));
   const v1::Flow flow = Live(scene_.Record("shop/web", "shop/db", "5432/TCP"));
   EXPECT_EQ(flow.verdict(), v1::Flow::DROPPED);
   EXPECT_EQ(flow.drop_reason(), "POLICY_DENIED");
@@ -109,21 +110,24 @@ TEST_F(FlowAssemblerTest, DefaultDenyNamesTheIsolatingPolicies) {
 }
 
 TEST_F(FlowAssemblerTest, OfADeniedFlowOnlyTheEndThatDeniesIsNamed) {
-  scene_.world.Apply(PolicyYaml("shop", "out", "podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], "
-                                               "egress: [{}]"));
-  scene_.world.Apply(SluicePolicyYaml("shop", "never", "podSelector: {matchLabels: {app: db}}, ingress: [{action: Deny}]"));
+  scene_.world.Apply(PolicyYaml("shop", "out",
+                                "podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], "
+                                "egress: [{}]"));
+  scene_.world.Apply(
+      SluicePolicyYaml("shop", "never", "podSelector: {matchLabels: {app: db}}, ingress: [{action: Deny}]"));
   const v1::Flow flow = Live(scene_.Record("shop/web", "shop/db", "5432/TCP"));
   EXPECT_THAT(Policies(flow), ElementsAre("NetworkPolicy shop/never ingress[0] DENY INGRESS"));
   EXPECT_EQ(flow.policies(0).api_version(), "sluice.dev/v1alpha1");
 }
 
 TEST_F(FlowAssemblerTest, BothEndsOfAnAllowedFlowAreNamed) {
-  scene_.world.Apply(PolicyYaml("shop", "out", "podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], "
-                                               "egress: [{}]"));
+  scene_.world.Apply(PolicyYaml("shop", "out",
+                                "podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], "
+                                "egress: [{}]"));
   scene_.world.Apply(PolicyYaml("shop", "in", "podSelector: {matchLabels: {app: db}}, ingress: [{}]"));
-  EXPECT_THAT(Policies(Live(scene_.Record("shop/web", "shop/db", "5432/TCP"))),
-              ElementsAre("NetworkPolicy shop/out egress[0] ALLOW EGRESS",
-                          "NetworkPolicy shop/in ingress[0] ALLOW INGRESS"));
+  EXPECT_THAT(
+      Policies(Live(scene_.Record("shop/web", "shop/db", "5432/TCP"))),
+      ElementsAre("NetworkPolicy shop/out egress[0] ALLOW EGRESS", "NetworkPolicy shop/in ingress[0] ALLOW INGRESS"));
 }
 
 TEST_F(FlowAssemblerTest, PolicyInAuditSaysWhatItWouldHaveDone) {
@@ -271,7 +275,8 @@ TEST_F(FlowAssemblerTest, Ipv6) {
 
 TEST(FlowAssembler, WorksBeforeThereIsAPolicy) {
   Scene scene;
-  FlowAssembler assembler("n", &scene.datapath, {.compiled = [] { return nullptr; }, .decision = [](auto) { return nullptr; }},
+  FlowAssembler assembler("n", &scene.datapath,
+                          {.compiled = [] { return nullptr; }, .decision = [](auto) { return nullptr; }},
                           scene.clock.reader());
   const v1::Flow flow = assembler.Capture().Assemble(FromRecord(scene.Record("shop/web", "shop/db", "80/TCP")));
   EXPECT_EQ(flow.source().workload(), "");

@@ -103,8 +103,8 @@ TEST_F(HarvesterTest, WhatIsOverLeavesTheKernelAndEnds) {
 
 TEST_F(HarvesterTest, EndsInTheOrderOfTheLastPackets) {
   for (const int port : {1, 2, 3})
-    scene_.datapath.AddFlow(
-        Idle(scene_.Record("shop/web", "shop/db", fmt::format("{}/UDP", port)), (40 - 3 * static_cast<std::uint64_t>(port % 3)) * kSecond));
+    scene_.datapath.AddFlow(Idle(scene_.Record("shop/web", "shop/db", fmt::format("{}/UDP", port)),
+                                 (40 - 3 * static_cast<std::uint64_t>(port % 3)) * kSecond));
   Harvest();
   EXPECT_THAT(Short(history_.Read()), ElementsAre("END db:3", "END db:1", "END db:2"));
 }

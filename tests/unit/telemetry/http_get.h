@@ -30,7 +30,8 @@ inline HttpAnswer HttpGet(int port, const std::string& path, const std::string& 
   EXPECT_EQ(send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
   std::string text;
   char buffer[4096];
-  for (ssize_t got = 0; (got = read(fd.get(), buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(got));
+  for (ssize_t got = 0; (got = read(fd.get(), buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(got));
   const std::size_t end = text.find("\r\n\r\n");
   EXPECT_NE(end, std::string::npos) << text;
   if (end == std::string::npos || sscanf(text.c_str(), "HTTP/1.1 %d", &answer.code) != 1) return answer;

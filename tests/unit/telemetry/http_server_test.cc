@@ -43,9 +43,7 @@ TEST_F(HttpRequests, AnswersOnItsPaths) {
   EXPECT_EQ(ready.body, "not yet\n");
 }
 
-TEST_F(HttpRequests, QueryIsNotPartOfThePath) {
-  EXPECT_EQ(HttpGet(port(), "/metrics?x=1").code, 200);
-}
+TEST_F(HttpRequests, QueryIsNotPartOfThePath) { EXPECT_EQ(HttpGet(port(), "/metrics?x=1").code, 200); }
 
 TEST_F(HttpRequests, SaysWhatIsServed) {
   for (const char* const path : {"/", "/metric", "/metrics/", "/../etc/passwd"}) {

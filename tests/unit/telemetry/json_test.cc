@@ -21,7 +21,8 @@ json FlowJson(const v1::Flow& flow) {
 
 TEST(Json, FlowIsAsTheContractSays) {
   Scene scene;
-  scene.world.Apply(PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 5432}]}]"));
+  scene.world.Apply(
+      PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 5432}]}]"));
   FlowRecord record = scene.Answered("shop/web", "shop/db", "5432/TCP");
   record.entry.forward_packets = 12;
   record.entry.forward_bytes = (1ULL << 60U) + 1;
@@ -51,14 +52,13 @@ TEST(Json, FlowIsAsTheContractSays) {
         {"workload", "db"},
         {"identity", record.entry.responder.identity},
         {"labels", {{"app", "db"}}}}},
-      {"policies",
-       json::array({{{"kind", "NetworkPolicy"},
-                     {"apiVersion", "networking.k8s.io/v1"},
-                     {"namespace", "shop"},
-                     {"name", "db"},
-                     {"rule", "ingress[0]"},
-                     {"effect", "ALLOW"},
-                     {"direction", "INGRESS"}}})},
+      {"policies", json::array({{{"kind", "NetworkPolicy"},
+                                 {"apiVersion", "networking.k8s.io/v1"},
+                                 {"namespace", "shop"},
+                                 {"name", "db"},
+                                 {"rule", "ingress[0]"},
+                                 {"effect", "ALLOW"},
+                                 {"direction", "INGRESS"}}})},
       {"forward", {{"packets", "12"}, {"bytes", "1152921504606846977"}}},
       {"backward", {{"packets", "1"}, {"bytes", "44"}}},
   };
@@ -78,7 +78,8 @@ TEST(Json, DropHasItsReasonAndADefaultDenyNoRule) {
 
 TEST(Json, ZeroThatIsKnownIsThereAndWhatIsUnknownIsAbsent) {
   Scene scene;
-  const json ping = FlowJson(scene.Assembler().Capture().Assemble(FromRecord(scene.Record("shop/web", "shop/db", "1"))));
+  const json ping =
+      FlowJson(scene.Assembler().Capture().Assemble(FromRecord(scene.Record("shop/web", "shop/db", "1"))));
   EXPECT_EQ(ping["l4"], (json{{"protocol", "ICMP"}, {"icmpType", 0}, {"icmpCode", 0}}));
   EXPECT_EQ(ping["backward"], (json{{"packets", "0"}, {"bytes", "0"}}));
   EXPECT_FALSE(ping.contains("dropReason"));

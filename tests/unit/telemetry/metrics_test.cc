@@ -30,7 +30,9 @@ std::map<std::string, double> Samples(const std::string& text) {
 }
 
 // All of `samples`, among others.
-auto Has(std::vector<std::pair<const std::string, double>> samples) { return ::testing::IsSupersetOf(std::move(samples)); }
+auto Has(std::vector<std::pair<const std::string, double>> samples) {
+  return ::testing::IsSupersetOf(std::move(samples));
+}
 
 class MetricsTest : public ::testing::Test {
  protected:
@@ -79,13 +81,12 @@ TEST_F(MetricsTest, PacketsAndBytesByHookDirectionVerdictAndReason) {
           {R"(sluice_packets_total{hook="tc_from_pod",direction="egress",verdict="FORWARDED",reason="NONE"})", 10},
           {R"(sluice_bytes_total{hook="tc_from_pod",direction="egress",verdict="FORWARDED",reason="NONE"})", 1000},
           {R"(sluice_packets_total{hook="tc_from_pod",direction="egress",verdict="DROPPED",reason="POLICY_DENIED"})",
-               2},
+           2},
           {R"(sluice_packets_total{hook="tc_to_pod",direction="ingress",verdict="AUDIT",reason="NONE"})", 3},
           {R"(sluice_bytes_total{hook="xdp_uplink",direction="ingress",verdict="DROPPED",reason="MALFORMED_IPV4"})",
-               33},
+           33},
           // Every reason has its series from the start.
-          {R"(sluice_packets_total{hook="xdp_uplink",direction="ingress",verdict="DROPPED",reason="QUARANTINED"})",
-               0},
+          {R"(sluice_packets_total{hook="xdp_uplink",direction="ingress",verdict="DROPPED",reason="QUARANTINED"})", 0},
       }));
 }
 
@@ -96,15 +97,12 @@ TEST_F(MetricsTest, SameByWorkload) {
   EXPECT_THAT(
       samples,
       Has({
-          {
-              R"(sluice_workload_packets_total{namespace="shop",workload="web",direction="egress",verdict="FORWARDED",reason="NONE"})",
-              web},
-          {
-              R"(sluice_workload_bytes_total{namespace="shop",workload="db",direction="ingress",verdict="DROPPED",reason="POLICY_DENIED"})",
-              300},
-          {
-              R"(sluice_workload_packets_total{namespace="",workload="other",direction="egress",verdict="FORWARDED",reason="NONE"})",
-              0},
+          {R"(sluice_workload_packets_total{namespace="shop",workload="web",direction="egress",verdict="FORWARDED",reason="NONE"})",
+           web},
+          {R"(sluice_workload_bytes_total{namespace="shop",workload="db",direction="ingress",verdict="DROPPED",reason="POLICY_DENIED"})",
+           300},
+          {R"(sluice_workload_packets_total{namespace="",workload="other",direction="egress",verdict="FORWARDED",reason="NONE"})",
+           0},
       }));
 }
 
@@ -128,10 +126,10 @@ TEST_F(MetricsTest, Flows) {
   scene_.datapath.AddFlow(idle);
   ASSERT_TRUE(harvester_.Harvest().ok());
   EXPECT_THAT(Render(), Has({{"sluice_flows_new_total", 100 + SL_COUNTER_FLOW_NEW},
-                                      {R"(sluice_flows_active{table="established"})", 1},
-                                      {R"(sluice_flows_active{table="pending"})", 1},
-                                      {R"(sluice_flows_active{table="denied"})", 0},
-                                      {"sluice_flows_expired_total", 1}}));
+                             {R"(sluice_flows_active{table="established"})", 1},
+                             {R"(sluice_flows_active{table="pending"})", 1},
+                             {R"(sluice_flows_active{table="denied"})", 0},
+                             {"sluice_flows_expired_total", 1}}));
 }
 
 TEST_F(MetricsTest, EveryEventCounterIsThereOnce) {
@@ -148,26 +146,29 @@ TEST_F(MetricsTest, LostEventsByCause) {
   const auto following = hub_.Subscribe({});
   for (int i = 0; i < 3; i++) hub_.Publish(std::make_shared<v1::Event>());
   EXPECT_THAT(Render(), Has({{R"(sluice_events_lost_total{cause="SUBSCRIBER_QUEUE_FULL"})", 2},
-                                      {R"(sluice_events_lost_total{cause="RING_FULL"})",
-                                           100 + SL_COUNTER_EVENT_LOST_RING_FULL},
-                                      {"sluice_observers", 1}}));
+                             {R"(sluice_events_lost_total{cause="RING_FULL"})", 100 + SL_COUNTER_EVENT_LOST_RING_FULL},
+                             {"sluice_observers", 1}}));
 }
 
 TEST_F(MetricsTest, Maps) {
   FillDatapath();
   EXPECT_THAT(Render(), Has({{R"(sluice_map_entries{map="addresses"})", 12},
-                                      {R"(sluice_map_capacity{map="addresses"})", 1000},
-                                      {R"(sluice_map_entries{map="fragments"})", 0},
-                                      {R"(sluice_map_capacity{map="fragments"})", 8192}}));
+                             {R"(sluice_map_capacity{map="addresses"})", 1000},
+                             {R"(sluice_map_entries{map="fragments"})", 0},
+                             {R"(sluice_map_capacity{map="fragments"})", 8192}}));
 }
 
 TEST_F(MetricsTest, Policy) {
   scene_.world.Apply(policy::PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}"));
   ASSERT_TRUE(scene_.datapath.Commit(scene_.world.compiled().tables).ok());
   const auto samples = Render();
-  EXPECT_THAT(samples, Has({{"sluice_policy_revision", 42}, {"sluice_policy_generation", 1},
-                                     {"sluice_policies", 1}, {"sluice_workloads", 4}, {"sluice_peers", 5},
-                                     {"sluice_workloads_unbound", 3}, {"sluice_ready", 1}}));
+  EXPECT_THAT(samples, Has({{"sluice_policy_revision", 42},
+                            {"sluice_policy_generation", 1},
+                            {"sluice_policies", 1},
+                            {"sluice_workloads", 4},
+                            {"sluice_peers", 5},
+                            {"sluice_workloads_unbound", 3},
+                            {"sluice_ready", 1}}));
   EXPECT_EQ(samples.at("sluice_rulesets"), scene_.world.compiled().rulesets.size());
   EXPECT_EQ(samples.at("sluice_identities"), scene_.world.compiled().identities.size());
   EXPECT_GT(samples.at("sluice_identities"), 0);
@@ -182,29 +183,28 @@ TEST_F(MetricsTest, ApplyLatencyIsAHistogramByResult) {
   metrics->ObserveApply(1us, false);
   EXPECT_THAT(Samples(metrics->Render()),
               Has({{R"(sluice_policy_apply_duration_seconds_count{result="applied"})", 2},
-                            {R"(sluice_policy_apply_duration_seconds_sum{result="applied"})", 2.003},
-                            {R"(sluice_policy_apply_duration_seconds_bucket{result="applied",le="0.005"})", 1},
-                            {R"(sluice_policy_apply_duration_seconds_bucket{result="applied",le="+Inf"})", 2},
-                            {R"(sluice_policy_apply_duration_seconds_count{result="refused"})", 1}}));
+                   {R"(sluice_policy_apply_duration_seconds_sum{result="applied"})", 2.003},
+                   {R"(sluice_policy_apply_duration_seconds_bucket{result="applied",le="0.005"})", 1},
+                   {R"(sluice_policy_apply_duration_seconds_bucket{result="applied",le="+Inf"})", 2},
+                   {R"(sluice_policy_apply_duration_seconds_count{result="refused"})", 1}}));
 }
 
 TEST_F(MetricsTest, AttachedProgramsByMode) {
   scene_.datapath.SetUplinkMode(datapath::XdpMode::kGeneric);
   ASSERT_TRUE(scene_.datapath.AttachUplink("eth0").ok());
   scene_.datapath.AddAttached({"tc_to_pod", "v-old", 77, ""});
-  EXPECT_THAT(Render(),
-              Has({{R"(sluice_attached_programs{program="tc_from_pod",mode="tcx"})", 4},
-                            {R"(sluice_attached_programs{program="tc_to_pod",mode="tcx"})", 4},
-                            {R"(sluice_attached_programs{program="tc_to_pod",mode="inherited"})", 1},
-                            {R"(sluice_attached_programs{program="xdp_uplink",mode="xdp generic"})", 1}}));
+  EXPECT_THAT(Render(), Has({{R"(sluice_attached_programs{program="tc_from_pod",mode="tcx"})", 4},
+                             {R"(sluice_attached_programs{program="tc_to_pod",mode="tcx"})", 4},
+                             {R"(sluice_attached_programs{program="tc_to_pod",mode="inherited"})", 1},
+                             {R"(sluice_attached_programs{program="xdp_uplink",mode="xdp generic"})", 1}}));
 }
 
 TEST_F(MetricsTest, ProgramRunsOnlyWhereTheKernelCounts) {
   EXPECT_THAT(Render(), Each(Key(Not(StartsWith("sluice_program_run")))));
   FillDatapath();
   EXPECT_THAT(Render(), Has({{R"(sluice_program_runs_total{program="tc_from_pod"})", 1000},
-                                      {R"(sluice_program_run_seconds_total{program="tc_from_pod"})", 1.5},
-                                      {R"(sluice_program_runs_total{program="xdp_uplink"})", 0}}));
+                             {R"(sluice_program_run_seconds_total{program="tc_from_pod"})", 1.5},
+                             {R"(sluice_program_runs_total{program="xdp_uplink"})", 0}}));
 }
 
 TEST_F(MetricsTest, BuildInfo) {

@@ -85,8 +85,8 @@ class Scene {
     event.time_ns = clock.now();
     event.key = record.key;
     event.entry = record.entry;
-    event.ifindex = record.entry.hook == SL_HOOK_TC_FROM_POD ? record.entry.initiator.ifindex
-                                                             : record.entry.responder.ifindex;
+    event.ifindex =
+        record.entry.hook == SL_HOOK_TC_FROM_POD ? record.entry.initiator.ifindex : record.entry.responder.ifindex;
     event.type = static_cast<std::uint8_t>(type);
     return event;
   }

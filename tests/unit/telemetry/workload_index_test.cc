@@ -65,8 +65,9 @@ TEST(WorkloadIndex, ReturnOfADepartedOneGivesItsNewLabels) {
   indexer.Update(Compiled(world));
   world.Delete(Kind::kWorkload, {"shop", "db"});
   indexer.Update(Compiled(world));
-  world.Apply("{apiVersion: sluice.dev/v1alpha1, kind: Workload, metadata: {name: db, namespace: shop, labels: {app: "
-              "new}}, spec: {netns: /run/netns/shop-db, ips: [10.0.0.2]}}");
+  world.Apply(
+      "{apiVersion: sluice.dev/v1alpha1, kind: Workload, metadata: {name: db, namespace: shop, labels: {app: "
+      "new}}, spec: {netns: /run/netns/shop-db, ips: [10.0.0.2]}}");
   ASSERT_EQ(NumberOf(world, {"shop", "db"}), number);
   EXPECT_EQ(indexer.Update(Compiled(world))->Find(number)->labels.at("app"), "new");
   // It no longer takes the place of a departed one.
