@@ -134,11 +134,25 @@ StatusOr<Fd> OpenPinnedMap(const std::string& path) {
   return map;
 }
 
-StatusOr<ProgramSize> ReadProgramSize(int program_fd) {
+namespace {
+
+StatusOr<bpf_prog_info> ReadProgramInfo(int program_fd) {
   bpf_prog_info info{};
   __u32 length = sizeof(info);
   if (bpf_obj_get_info_by_fd(program_fd, &info, &length) != 0) return ErrnoError(errno, "read a program's info");
+  return info;
+}
+
+}  // namespace
+
+StatusOr<ProgramSize> ReadProgramSize(int program_fd) {
+  SL_ASSIGN_OR_RETURN(const bpf_prog_info info, ReadProgramInfo(program_fd));
   return ProgramSize{info.name, info.xlated_prog_len / 8, info.verified_insns};
+}
+
+StatusOr<ProgramRuns> ReadProgramRuns(int program_fd) {
+  SL_ASSIGN_OR_RETURN(const bpf_prog_info info, ReadProgramInfo(program_fd));
+  return ProgramRuns{info.run_cnt, info.run_time_ns};
 }
 
 }  // namespace sluice::bpf

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 
 namespace sluice::bpf {
 
@@ -13,6 +14,12 @@ StatusOr<int> PossibleCpus() {
   const int cpus = libbpf_num_possible_cpus();
   if (cpus < 0) return ErrnoError(cpus, "count the possible CPUs");
   return cpus;
+}
+
+bool CountsProgramRuns() {
+  std::ifstream sysctl("/proc/sys/kernel/bpf_stats_enabled");
+  int enabled = 0;
+  return sysctl >> enabled && enabled != 0;
 }
 
 Status WaitForRunningPrograms() {

@@ -8,6 +8,9 @@ namespace sluice::bpf {
 // CPUs that the kernel may ever use: the number of values in a per-CPU entry.
 StatusOr<int> PossibleCpus();
 
+// Whether the kernel counts how often and how long programs run (sysctl kernel.bpf_stats_enabled).
+bool CountsProgramRuns();
+
 // Waits until every program that runs now has ended (an RCU grace period).
 Status WaitForRunningPrograms();
 
