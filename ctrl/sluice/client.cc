@@ -61,6 +61,10 @@ Status Client::Convert(const grpc::Status& status) const {
       return MakeError(absl::StatusCode::kAborted, "the agent at {} ended the call: {}", server_,
                        status.error_message());
     default:
+      if (!status.ok() && status.error_message().empty()) {
+        return MakeError(absl::StatusCode::kInternal, "the agent at {} answers with gRPC's error {} and no message",
+                         server_, static_cast<int>(status.error_code()));
+      }
       return api::FromGrpc(status);
   }
 }

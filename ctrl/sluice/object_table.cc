@@ -63,7 +63,7 @@ Cells PolicyCells(const v1::Object& object) {
 
 Cells IdentityCells(const v1::Object& object) {
   const v1::Identity& identity = object.identity();
-  return {std::to_string(identity.id()), identity.namespace_(), LabelsText(identity.labels()), identity.prefix(),
+  return {std::to_string(identity.id()), identity.description(),
           fmt::format("{}", fmt::join(identity.addresses(), ","))};
 }
 
@@ -80,7 +80,7 @@ struct Layout {
 
 Layout LayoutOf(const api::KindSelection& selection) {
   if (selection.listing == api::Listing::kIdentities) {
-    return {{{"ID"}, {"NAMESPACE"}, {"LABELS"}, {"PREFIX"}, {"ADDRESSES"}}, IdentityCells};
+    return {{{"ID"}, {"DESCRIPTION"}, {"ADDRESSES"}}, IdentityCells};
   }
   if (selection.listing == api::Listing::kRulesets) {
     return {{{"ID"}, {"DIRECTION"}, {"WORKLOADS", Align::kRight}, {"POLICIES"}}, RulesetCells};

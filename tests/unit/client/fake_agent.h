@@ -2,6 +2,7 @@
 // asked. Set the answers before Start; ask for the requests at any time.
 #pragma once
 
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -40,8 +41,7 @@ class FakeAgent final : public v1::Sluice::Service {
     if (server_) server_->Shutdown(std::chrono::system_clock::now());
   }
 
-  // The answers. `refusal`: instead of all of them.
-  grpc::Status refusal = grpc::Status::OK;
+  // The answers.
   v1::ApplyReply applied;
   v1::DeleteReply deleted;
   std::vector<v1::Object> objects;
@@ -50,6 +50,7 @@ class FakeAgent final : public v1::Sluice::Service {
   v1::AgentStatus state;
 
   void Start() {
+    KeepGrpc();
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address(), grpc::InsecureServerCredentials());
     builder.SetMaxReceiveMessageSize(256 << 20);
@@ -58,6 +59,12 @@ class FakeAgent final : public v1::Sluice::Service {
     ASSERT_NE(server_, nullptr) << "cannot listen at " << address();
   }
   std::string address() const { return "unix://" + directory_ / "agent.sock"; }
+
+  // From now on instead of every answer; may be called at any time.
+  void Refuse(grpc::StatusCode code, const std::string& message) {
+    const std::lock_guard lock(mutex_);
+    refusal_ = {code, message};
+  }
 
   // The last request of its kind.
   template <typename Request>
@@ -109,16 +116,23 @@ class FakeAgent final : public v1::Sluice::Service {
   }
 
  private:
+  // gRPC lives as long as the process: to end with the last server, it may wait 10 s for connections that broke.
+  static void KeepGrpc() {
+    static const bool kept = (grpc_init(), true);
+    (void)kept;
+  }
+
   template <typename Request>
   grpc::Status Remember(const Request& request) {
     const std::lock_guard lock(mutex_);
     asked_ = request;
-    return refusal;
+    return refusal_;
   }
 
   TemporaryDirectory directory_;
   mutable std::mutex mutex_;
   std::any asked_;
+  grpc::Status refusal_ = grpc::Status::OK;
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -80,7 +80,7 @@ TEST_F(ClientProgram, ApplySendsMoreThanGrpcsFourMegabytes) {
 }
 
 TEST_F(ClientProgram, WrongDocumentsAreAFailureAndNoErrorOfUsage) {
-  agent_.refusal = {grpc::StatusCode::INVALID_ARGUMENT, "x.yaml:3: kind Foo: unknown"};
+  agent_.Refuse(grpc::StatusCode::INVALID_ARGUMENT, "x.yaml:3: kind Foo: unknown");
   agent_.Start();
   for (const char* verb : {"apply", "delete"}) {
     const auto result = Run({verb, "-f", "-"}, "x");
@@ -98,6 +98,24 @@ TEST_F(ClientProgram, FilesThatCannotBeReadAreNotSent) {
     EXPECT_THAT(result.output, HasSubstr(path));
   }
   EXPECT_FALSE(agent_.WasAsked());
+}
+
+TEST_F(ClientProgram, WhatIsNoTextIsNotSent) {
+  agent_.Start();
+  for (const char* verb : {"apply", "delete"}) {
+    const auto result = Run({verb, "-f", "-"}, "a: 1\nb: \xff\n");
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.output, "sluice: stdin:2: byte 0xff is not UTF-8\n");
+  }
+  EXPECT_FALSE(agent_.WasAsked());
+}
+
+TEST_F(ClientProgram, AnErrorWithoutAMessageIsStillOne) {
+  agent_.Refuse(grpc::StatusCode::INTERNAL, "");
+  agent_.Start();
+  const auto result = Run({"status"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("gRPC's error 13"));
 }
 
 TEST_F(ClientProgram, DeleteByNameAndByFile) {
@@ -119,7 +137,7 @@ TEST_F(ClientProgram, DeleteByNameAndByFile) {
 }
 
 TEST_F(ClientProgram, DeleteOfWhatIsNotThereFails) {
-  agent_.refusal = {grpc::StatusCode::NOT_FOUND, "NetworkPolicy default/db: there is none"};
+  agent_.Refuse(grpc::StatusCode::NOT_FOUND, "NetworkPolicy default/db: there is none");
   agent_.Start();
   EXPECT_EQ(Run({"delete", "networkpolicy", "db"}).exit_code, 1);
 }
@@ -158,7 +176,7 @@ TEST_F(ClientProgram, GetOfNothing) {
 }
 
 TEST_F(ClientProgram, GetProcessesSaysWhatTheAgentSays) {
-  agent_.refusal = {grpc::StatusCode::UNIMPLEMENTED, "this agent does not know processes"};
+  agent_.Refuse(grpc::StatusCode::UNIMPLEMENTED, "this agent does not know processes");
   agent_.Start();
   const auto result = Run({"get", "processes"});
   EXPECT_EQ(result.exit_code, 1);
@@ -193,10 +211,10 @@ TEST_F(ClientProgram, ExplainDenied) {
 }
 
 TEST_F(ClientProgram, WhatTheAgentRefusesOfTheCommandLineIsUsage) {
-  agent_.refusal = {grpc::StatusCode::INVALID_ARGUMENT, "web: expected namespace/name or an IP address"};
+  agent_.Refuse(grpc::StatusCode::INVALID_ARGUMENT, "web: expected namespace/name or an IP address");
   agent_.Start();
   EXPECT_EQ(Run({"explain", "--from", "web", "--to", "c/d", "--port", "1"}).exit_code, 2);
-  agent_.refusal = {grpc::StatusCode::NOT_FOUND, "a/b: no such workload or pod"};
+  agent_.Refuse(grpc::StatusCode::NOT_FOUND, "a/b: no such workload or pod");
   EXPECT_EQ(Run({"explain", "--from", "a/b", "--to", "c/d", "--port", "1"}).exit_code, 1);
 }
 
@@ -256,7 +274,7 @@ TEST_F(ObserveProgram, OutputThatCannotBeWrittenIsAFailure) {
 }
 
 TEST_F(ClientProgram, FollowingAnAgentThatStopsIsAFailure) {
-  agent_.refusal = {grpc::StatusCode::UNAVAILABLE, "the agent stops"};
+  agent_.Refuse(grpc::StatusCode::UNAVAILABLE, "the agent stops");
   agent_.Start();
   const auto result = Run({"observe", "-f"});
   EXPECT_EQ(result.exit_code, 1);

@@ -59,10 +59,10 @@ TEST(ObjectTable, PodsNamespacesAndPolicies) {
 }
 
 TEST(ObjectTable, IdentitiesRulesetsAndFlows) {
-  EXPECT_EQ(TableOf("identities", {R"({"identity": {"id": 259, "namespace": "shop", "labels": {"app": "web"},
-                                       "prefix": "10.0.0.0/8", "addresses": ["10.1.0.2"]}})"}),
-            "ID   NAMESPACE  LABELS   PREFIX      ADDRESSES\n"
-            "259  shop       app=web  10.0.0.0/8  10.1.0.2\n");
+  EXPECT_EQ(TableOf("identities", {R"({"identity": {"id": 259, "namespace": "shop", "description": "shop{app=web}",
+                                       "addresses": ["10.1.0.2", "fd00::2"]}})"}),
+            "ID   DESCRIPTION    ADDRESSES\n"
+            "259  shop{app=web}  10.1.0.2,fd00::2\n");
   EXPECT_EQ(TableOf("rulesets", {R"({"ruleset": {"id": 5, "direction": "EGRESS", "policies": ["shop/a", "shop/b"],
                                      "workloads": "12"}})"}),
             "ID  DIRECTION  WORKLOADS  POLICIES\n"
@@ -83,8 +83,8 @@ TEST(StatusText, EverySection) {
     "lost": [{"cause": "RING_FULL", "count": "3"}],
     "features": [{"name": "tcx", "present": true, "cost": "x"}, {"name": "lsm", "present": false, "cost": "no hooks"}]
     })")),
-            "enforcing: policy revision 7 (generation 9) on 2 workloads\n"
-            "sluiced 0.1.0 on n1 since 2026-03-04T05:06:07Z, followed by 1\n"
+            "enforcing: policy revision 7, generation 9, workloads 2\n"
+            "sluiced 0.1.0 on n1 since 2026-03-04T05:06:07Z, followers 1\n"
             "\nNOT ENFORCED ON  BECAUSE\nshop/db-0        no netns\n"
             "\nPROGRAM      INTERFACE  IFINDEX  MODE\ntc_from_pod  v-web      4        tcx\n"
             "\nMAP         ENTRIES  CAPACITY   FILL\nct_pending       50       200  25.0%\n"
