@@ -69,7 +69,8 @@ Status ReadCapture(const std::string& path, const std::function<void(const Captu
     const u_char* data = nullptr;
     const int rc = pcap_next_ex(capture.get(), &header, &data);
     if (rc == PCAP_ERROR_BREAK) return OkStatus();
-    if (rc != 1) return MakeError(absl::StatusCode::kDataLoss, "{}: frame {}: {}", path, number, pcap_geterr(capture.get()));
+    if (rc != 1)
+      return MakeError(absl::StatusCode::kDataLoss, "{}: frame {}: {}", path, number, pcap_geterr(capture.get()));
     CapturedFrame frame;
     frame.time_ns = static_cast<std::uint64_t>(header->ts.tv_sec) * 1000000000ULL + header->ts.tv_usec;
     frame.bytes = {data, header->caplen};
