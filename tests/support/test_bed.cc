@@ -19,7 +19,9 @@ Status Shell(const std::string& command) {
 Status MakeInterfaces(int count, std::vector<std::uint32_t>* ifindexes) {
   if (unshare(CLONE_NEWNET) != 0) return ErrnoError(errno, "make a network namespace");
   std::string batch = "link set lo up\n";
-  for (int i = 0; i < count; ++i) batch += fmt::format("link add p{0} index {1} type veth peer name q{0}\n", i, BedOptions::kFirstIfindex + i);
+  for (int i = 0; i < count; ++i)
+    batch += fmt::format("link add p{0} index {1} type veth peer name q{0} index {2}\n", i, BedOptions::kFirstIfindex + i,
+                         BedOptions::kFirstPeerIfindex + i);
   for (int i = 0; i < count; ++i) batch += fmt::format("link set p{0} up\nlink set q{0} up\n", i);
   SL_RETURN_IF_ERROR(Shell("printf '" + batch + "' | ip -batch -"));
   for (int i = 0; i < count; ++i) ifindexes->push_back(if_nametoindex(fmt::format("p{}", i).c_str()));

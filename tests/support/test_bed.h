@@ -18,7 +18,8 @@ namespace sluice::test {
 
 struct BedOptions {
   static constexpr std::uint32_t kFirstIfindex = 10;
-  int interfaces = 8;  // veths p0, p1, ... with ifindex kFirstIfindex + i
+  static constexpr std::uint32_t kFirstPeerIfindex = 100;
+  int interfaces = 8;  // veths p0, p1, ... with ifindex kFirstIfindex + i; their peers are q0, q1, ...
   bpf::ObjectOptions object = SmallTables();
   static bpf::ObjectOptions SmallTables();
 };
