@@ -58,7 +58,7 @@ struct sl_packet {
   __u8 is_icmp_error; /* inner is set */
   __u8 has_vlan;
   __u8 truncated;     /* the reason returned is that bytes were missing at the end of what could be read */
-  __u8 pad;
+  __u8 l4_length;     /* of the TCP or UDP header; else 0 */
 };
 
 #define SL_TCP_FIN 0x01
@@ -247,6 +247,9 @@ SL_INLINE int sl_parse_l4(const void *data, const void *data_end, struct sl_pack
       const __u8 *tcp = sl_bytes_at(data, data_end, offset, 20);
       if (!tcp || (tcp[12] >> 4) < 5) return SL_DROP_MALFORMED_L4;
       packet->tcp_flags = tcp[13];
+      packet->l4_length = (tcp[12] >> 4) * 4;
+    } else if (tuple->protocol == SL_IPPROTO_UDP) {
+      packet->l4_length = 8;
     }
     return SL_DROP_NONE;
   }

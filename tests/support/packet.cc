@@ -167,6 +167,12 @@ class Writer {
 
 }  // namespace
 
+Packet Packet::Then(Layer layer) const {
+  Packet next = *this;
+  next.layers_.push_back(std::move(layer));
+  return next;
+}
+
 Frame Packet::ToFrame() const {
   bool v6 = false;
   for (const Layer& layer : layers_) v6 = v6 || std::holds_alternative<Ipv6>(layer);
