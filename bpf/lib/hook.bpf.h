@@ -29,7 +29,7 @@ __noinline int sl_parse_xdp(struct xdp_md *ctx) {
 /* Parses the linear part; where the headers reach beyond it, pulls them in and parses once more. */
 static __always_inline int sl_parse_pulling(struct __sk_buff *skb, struct sl_judgement *j) {
   int reason = sl_parse_skb(skb);
-  if (!reason || !j->packet.truncated) return reason;
+  if (!j->packet.truncated) return reason;
   __u32 linear = skb->data_end - skb->data, wanted = skb->len < SL_MAX_HEADERS ? skb->len : SL_MAX_HEADERS;
   if (linear >= wanted || bpf_skb_pull_data(skb, wanted)) return reason;
   __builtin_memset(&j->packet, 0, sizeof(j->packet));

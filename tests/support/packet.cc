@@ -167,6 +167,7 @@ class Writer {
 
 }  // namespace
 
+// Not in the header: inlined, it makes GCC 12 warn of a write beyond the vector.
 Packet Packet::Then(Layer layer) const {
   Packet next = *this;
   next.layers_.push_back(std::move(layer));
