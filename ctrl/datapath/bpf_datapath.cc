@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
@@ -47,6 +49,17 @@ StatusOr<void*> MapArray(int fd, std::size_t bytes, const char* name) {
   void* memory = mmap(nullptr, PageAligned(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return ErrnoError(errno, "map {} into memory", name);
   return memory;
+}
+
+// For the packet path to tell frames for this router from others.
+Status ReadMac(const std::string& interface, __u8 (&mac)[6]) {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  if (!socket.valid() || ioctl(socket.get(), SIOCGIFHWADDR, &request) != 0)
+    return ErrnoError(errno, "read the MAC address of {}", interface);
+  std::memcpy(mac, request.ifr_hwaddr.sa_data, sizeof(mac));
+  return OkStatus();
 }
 
 StatusOr<Fd> LockRoot(const std::string& bpf_root) {
@@ -296,9 +309,11 @@ StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
   const std::uint32_t ifindex = if_nametoindex(interface.c_str());
   if (ifindex == 0) return ErrnoError(errno, "uplink {}", interface);
   const std::string pin = pins_.link("xdp_uplink", ifindex);
+  sl_interface facts{.flags = SL_INTERFACE_UPLINK};
+  SL_RETURN_IF_ERROR(ReadMac(interface, facts.pod_mac));
   auto mode = bpf::AttachXdp(object_->program_fd("xdp_uplink"), ifindex, pin);
   if (!mode.ok()) return Annotate(mode.status(), fmt::format("uplink {}", interface));
-  SL_RETURN_IF_ERROR(maps_->interfaces.Put(ifindex, {.flags = SL_INTERFACE_UPLINK}));
+  SL_RETURN_IF_ERROR(maps_->interfaces.Put(ifindex, facts));
   const std::lock_guard lock(attached_mutex_);
   attached_[pin] = {{"xdp_uplink", interface, ifindex, *mode}, true};
   return *mode == "xdp native" ? XdpMode::kNative : XdpMode::kGeneric;
