@@ -1,7 +1,9 @@
 #include "ctrl/bpf/system.h"
 
 #include <bpf/libbpf.h>
+#include <linux/magic.h>
 #include <linux/membarrier.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +15,11 @@ StatusOr<int> PossibleCpus() {
   const int cpus = libbpf_num_possible_cpus();
   if (cpus < 0) return ErrnoError(cpus, "count the possible CPUs");
   return cpus;
+}
+
+bool IsOnBpfFs(const std::string& path) {
+  struct statfs info {};
+  return statfs(path.c_str(), &info) == 0 && info.f_type == BPF_FS_MAGIC;
 }
 
 Status WaitForRunningPrograms() {
