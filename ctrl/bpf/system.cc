@@ -1,7 +1,9 @@
 #include "ctrl/bpf/system.h"
 
 #include <bpf/libbpf.h>
+#include <linux/magic.h>
 #include <linux/membarrier.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,6 +22,11 @@ bool CountsProgramRuns() {
   std::ifstream sysctl("/proc/sys/kernel/bpf_stats_enabled");
   int enabled = 0;
   return sysctl >> enabled && enabled != 0;
+}
+
+bool IsOnBpfFs(const std::string& path) {
+  struct statfs info {};
+  return statfs(path.c_str(), &info) == 0 && info.f_type == BPF_FS_MAGIC;
 }
 
 Status WaitForRunningPrograms() {

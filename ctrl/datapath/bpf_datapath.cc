@@ -451,6 +451,10 @@ StatusOr<int> BpfDatapath::PollEvents(const std::function<void(const sl_flow_eve
 Status Uninstall(const std::string& bpf_root) {
   std::error_code error;
   if (!std::filesystem::exists(bpf_root, error)) return OkStatus();
+  // Everything below it is going to be removed.
+  if (!bpf::IsOnBpfFs(bpf_root)) {
+    return InvalidError("--bpf-root {}: not on a BPF file system, so no agent has pinned anything there", bpf_root);
+  }
   SL_ASSIGN_OR_RETURN(const Fd lock, LockRoot(bpf_root));
   const bpf::PinLayout pins(bpf_root);
   // clsact filters hold no pin: the pinned map of interfaces says where they are.

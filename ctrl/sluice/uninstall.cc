@@ -1,4 +1,4 @@
-// `uninstall`: nothing of Sluice is left on this machine.
+// `uninstall`: nothing of Sluice is left in the kernel and on disk.
 #include "ctrl/base/output.h"
 #include "ctrl/datapath/bpf_datapath.h"
 #include "ctrl/reconcile/state_store.h"
@@ -8,11 +8,11 @@ namespace sluice::client {
 namespace {
 
 struct UninstallOptions {
-  std::string bpf_root = "/sys/fs/bpf/sluice";
-  std::string state_dir = "/var/lib/sluice";
+  std::string bpf_root = datapath::BpfDatapathOptions().bpf_root;
+  std::string state_dir = reconcile::StateStore::kDefaultDirectory;
 };
 
-StatusOr<ExitCode> Uninstall(const UninstallOptions& options) {
+StatusOr<ExitCode> UninstallAll(const UninstallOptions& options) {
   SL_RETURN_IF_ERROR(datapath::Uninstall(options.bpf_root));
   SL_RETURN_IF_ERROR(reconcile::StateStore::Remove(options.state_dir));
   SL_RETURN_IF_ERROR(WriteOut(fmt::format("{}: detached and unpinned everything\n{}: removed what was applied\n",
@@ -25,10 +25,10 @@ StatusOr<ExitCode> Uninstall(const UninstallOptions& options) {
 void AddUninstall(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<UninstallOptions>();
   CLI::App* verb = app.add_subcommand(
-      "uninstall", "detach and unpin everything and forget what was applied; the agent must have been stopped");
+      "uninstall", "detach and unpin everything and remove the state; the agent must have been stopped");
   verb->add_option("--bpf-root", options->bpf_root, "where the agent pinned maps and links")->capture_default_str();
   verb->add_option("--state-dir", options->state_dir, "where the agent kept what was applied")->capture_default_str();
-  verb->callback([&line, options] { line.run = [options] { return Uninstall(*options); }; });
+  verb->callback([&line, options] { line.run = [options] { return UninstallAll(*options); }; });
 }
 
 }  // namespace sluice::client
