@@ -2,10 +2,10 @@
 
 #include <google/protobuf/util/time_util.h>
 
-#include <iostream>
-
+#include "ctrl/base/output.h"
 #include "ctrl/workload/resource_directory.h"
 #include "telemetry/drop_reason.h"
+#include "telemetry/flow_text.h"
 #include "telemetry/json.h"
 #include "telemetry/layer4.h"
 #include "telemetry/policy_refs.h"
@@ -39,38 +39,19 @@ v1::Flow::Verdict ToVerdict(const policy::Evaluation& evaluation) {
   return evaluation.audit_denied ? v1::Flow::AUDIT : v1::Flow::FORWARDED;
 }
 
-// "web-0", or the address of what is no workload.
-std::string EndName(const v1::Peer& peer, const std::string& address, std::uint32_t port) {
-  const std::string name = peer.workload().empty() ? address : peer.namespace_() + "/" + peer.workload();
-  return port == 0 ? name : fmt::format("{}:{}", name, port);
-}
-
-std::string PolicyNames(const v1::Flow& flow) {
-  std::string names;
-  for (const v1::PolicyRef& ref : flow.policies()) {
-    if (!names.empty()) names += ", ";
-    names += fmt::format("{}/{}{}{} {}", ref.namespace_(), ref.name(), ref.rule().empty() ? "" : " ", ref.rule(),
-                         v1::PolicyRef::Effect_Name(ref.effect()));
-    if (ref.effect() == v1::PolicyRef::AUDIT) names += fmt::format("({})", v1::PolicyRef::Effect_Name(ref.would()));
-  }
-  return names.empty() ? "no policy isolates" : names;
-}
-
-void PrintTable(const std::vector<v1::Flow>& flows, const Replay::Skipped& skipped) {
-  fmt::print("{:<10} {:<7} {:<28} {:<28} {:>8} {:>10}  {}\n", "VERDICT", "PROTO", "SOURCE", "DESTINATION", "PACKETS",
-             "BYTES", "POLICIES");
+std::string TableText(const std::vector<v1::Flow>& flows, const Replay::Skipped& skipped) {
+  Table table = telemetry::MakeFlowTable();
   std::uint64_t dropped = 0;
   for (const v1::Flow& flow : flows) {
     dropped += flow.verdict() == v1::Flow::DROPPED;
-    fmt::print("{:<10} {:<7} {:<28} {:<28} {:>8} {:>10}  {}\n", v1::Flow::Verdict_Name(flow.verdict()),
-               flow.l4().protocol(), EndName(flow.source(), flow.ip().source(), flow.l4().source_port()),
-               EndName(flow.destination(), flow.ip().destination(), flow.l4().destination_port()),
-               flow.forward().packets() + flow.backward().packets(), flow.forward().bytes() + flow.backward().bytes(),
-               PolicyNames(flow));
+    telemetry::AddFlow(flow, &table);
   }
-  fmt::print("{} flows: {} would be allowed, {} dropped\n", flows.size(), flows.size() - dropped, dropped);
-  for (const auto& [reason, count] : skipped.unparsable)
-    fmt::print("{} frames left out: {}\n", count, telemetry::DropReasonName(reason));
+  std::string text = table.ToString();
+  text += fmt::format("{} flows: {} would be allowed, {} dropped\n", flows.size(), flows.size() - dropped, dropped);
+  for (const auto& [reason, count] : skipped.unparsable) {
+    text += fmt::format("{} frames left out: {}\n", count, telemetry::DropReasonName(reason));
+  }
+  return text;
 }
 
 }  // namespace
@@ -114,13 +95,10 @@ Status RunReplay(const std::string& capture, const std::string& resources_dir, c
   SL_RETURN_IF_ERROR(ReadCapture(capture, [&replay](const CapturedFrame& frame) { replay.Add(frame); }));
   std::vector<v1::Flow> flows;
   for (const ReplayedFlow& flow : replay.Finish()) flows.push_back(ToMessage(*snapshot, flow));
-  if (output == "table") {
-    PrintTable(flows, replay.skipped());
-    return OkStatus();
-  }
+  if (output == "table") return WriteOut(TableText(flows, replay.skipped()));
   for (const v1::Flow& flow : flows) {
     SL_ASSIGN_OR_RETURN(const std::string line, telemetry::ToJson(flow));
-    std::cout << line << '\n';
+    SL_RETURN_IF_ERROR(WriteOut(line + "\n"));
   }
   return OkStatus();
 }

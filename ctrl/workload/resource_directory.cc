@@ -17,27 +17,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Of a regular file the size is known before it is read; a pipe is read until it has given too much.
-StatusOr<std::string> ReadBounded(const std::string& path) {
+StatusOr<std::string> ReadFile(const std::string& path) {
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoError(errno, "open {}", path);
-  const auto too_large = [&path] {
-    return InvalidError("{}: larger than {} bytes, which is the most that is read: split the file", path,
-                        policy::kMaxResourceBytes);
-  };
-  struct stat info {};
-  if (fstat(fd.get(), &info) != 0) return ErrnoError(errno, "stat {}", path);
-  if (info.st_size > static_cast<off_t>(policy::kMaxResourceBytes)) return too_large();
-  std::string text;
-  std::array<char, 65536> buffer;
-  while (true) {
-    const ssize_t got = read(fd.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoError(errno, "read {}", path);
-    if (got == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-    if (text.size() > policy::kMaxResourceBytes) return too_large();
-  }
+  return ReadResourceText(fd.get(), path);
 }
 
 bool IsResourceFile(const fs::path& path) {
@@ -47,6 +30,27 @@ bool IsResourceFile(const fs::path& path) {
 }
 
 }  // namespace
+
+// Of a regular file the size is known before it is read; a pipe is read until it has given too much.
+StatusOr<std::string> ReadResourceText(int fd, const std::string& name) {
+  const auto too_large = [&name] {
+    return InvalidError("{}: larger than {} bytes, which is the most that is read: split the file", name,
+                        policy::kMaxResourceBytes);
+  };
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return ErrnoError(errno, "stat {}", name);
+  if (info.st_size > static_cast<off_t>(policy::kMaxResourceBytes)) return too_large();
+  std::string text;
+  std::array<char, 65536> buffer;
+  while (true) {
+    const ssize_t got = read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoError(errno, "read {}", name);
+    if (got == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+    if (text.size() > policy::kMaxResourceBytes) return too_large();
+  }
+}
 
 StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path) {
   std::vector<std::string> paths;
@@ -62,7 +66,7 @@ StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path) {
   }
   std::vector<ResourceFile> files;
   for (const std::string& file : paths) {
-    SL_ASSIGN_OR_RETURN(std::string text, ReadBounded(file));
+    SL_ASSIGN_OR_RETURN(std::string text, ReadFile(file));
     files.push_back({file, std::move(text)});
   }
   return files;

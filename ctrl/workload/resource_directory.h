@@ -18,6 +18,9 @@ struct ResourceFile {
 // the path: it cannot be read, or is larger than policy::kMaxResourceBytes (no more than that is read).
 StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path);
 
+// What an open file still holds; `name` starts its errors. `fd` stays open.
+StatusOr<std::string> ReadResourceText(int fd, const std::string& name);
+
 // All resources of a directory, or the first error. One id in two files is an error that names both.
 StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory);
 

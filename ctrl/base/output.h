@@ -1,0 +1,14 @@
+// Standard output with its errors.
+#pragma once
+
+#include <string_view>
+
+#include "ctrl/base/status.h"
+
+namespace sluice {
+
+// Writes and flushes `text`. Cancelled when the reader has gone (with SIGPIPE ignored): the program should end, and has
+// nothing to complain about.
+Status WriteOut(std::string_view text);
+
+}  // namespace sluice

@@ -1,0 +1,118 @@
+#include "ctrl/sluice/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+
+#include "ctrl/api/convert.h"
+
+namespace sluice::client {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr int kMaxMessageBytes = 256 << 20;
+constexpr int kConnectMilliseconds = 2000;
+constexpr seconds kAnswerTimeout{30};
+constexpr seconds kChangeTimeout{300};  // compiles and enforces everything
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // Despite its name also how long one attempt to connect may take.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMilliseconds);
+  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+}
+
+void SetTimeout(grpc::ClientContext* context, seconds timeout) {
+  context->set_deadline(std::chrono::system_clock::now() + timeout);
+}
+
+// Reads to the end, or until `consume` fails: then `consumed` is its error.
+template <typename Message>
+grpc::Status ReadAll(grpc::ClientContext* context, grpc::ClientReader<Message>* reader,
+                     const std::function<Status(const Message&)>& consume, Status* consumed) {
+  Message message;
+  while (consumed->ok() && reader->Read(&message)) {
+    *consumed = consume(message);
+    if (!consumed->ok()) context->TryCancel();
+  }
+  return reader->Finish();
+}
+
+}  // namespace
+
+Client::Client(std::string server) : server_(std::move(server)), stub_(v1::Sluice::NewStub(MakeChannel(server_))) {}
+
+Status Client::Convert(const grpc::Status& status) const {
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+      return MakeError(absl::StatusCode::kUnavailable,
+                       "no agent answers at {}: {}; is sluiced running, and may you open its socket? "
+                       "(--server names another one)",
+                       server_, status.error_message());
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return MakeError(absl::StatusCode::kDeadlineExceeded,
+                       "the agent at {} did not answer in time: {}; what it is busy with is in its log", server_,
+                       status.error_message());
+    case grpc::StatusCode::CANCELLED:
+      return MakeError(absl::StatusCode::kAborted, "the agent at {} ended the call: {}", server_,
+                       status.error_message());
+    default:
+      return api::FromGrpc(status);
+  }
+}
+
+StatusOr<v1::ApplyReply> Client::Apply(const v1::ApplyRequest& request) {
+  grpc::ClientContext context;
+  SetTimeout(&context, kChangeTimeout);
+  v1::ApplyReply reply;
+  SL_RETURN_IF_ERROR(Convert(stub_->Apply(&context, request, &reply)));
+  return reply;
+}
+
+StatusOr<v1::DeleteReply> Client::Delete(const v1::DeleteRequest& request) {
+  grpc::ClientContext context;
+  SetTimeout(&context, kChangeTimeout);
+  v1::DeleteReply reply;
+  SL_RETURN_IF_ERROR(Convert(stub_->Delete(&context, request, &reply)));
+  return reply;
+}
+
+StatusOr<v1::Explanation> Client::Explain(const v1::ExplainRequest& request) {
+  grpc::ClientContext context;
+  SetTimeout(&context, kAnswerTimeout);
+  v1::Explanation explanation;
+  SL_RETURN_IF_ERROR(Convert(stub_->Explain(&context, request, &explanation)));
+  return explanation;
+}
+
+StatusOr<v1::AgentStatus> Client::ReadStatus() {
+  grpc::ClientContext context;
+  SetTimeout(&context, kAnswerTimeout);
+  v1::AgentStatus status;
+  SL_RETURN_IF_ERROR(Convert(stub_->Status(&context, {}, &status)));
+  return status;
+}
+
+Status Client::Get(const v1::GetRequest& request, const std::function<Status(const v1::Object&)>& consume) {
+  grpc::ClientContext context;
+  SetTimeout(&context, kChangeTimeout);
+  Status consumed;
+  const auto reader = stub_->Get(&context, request);
+  const grpc::Status ended = ReadAll(&context, reader.get(), consume, &consumed);
+  return consumed.ok() ? Convert(ended) : consumed;
+}
+
+Status Client::Observe(const v1::ObserveRequest& request, const std::function<Status(const v1::Event&)>& consume) {
+  grpc::ClientContext context;
+  if (!request.follow()) SetTimeout(&context, kChangeTimeout);
+  Status consumed;
+  const auto reader = stub_->Observe(&context, request);
+  const grpc::Status ended = ReadAll(&context, reader.get(), consume, &consumed);
+  return consumed.ok() ? Convert(ended) : consumed;
+}
+
+}  // namespace sluice::client

@@ -1,0 +1,34 @@
+// The connection to the agent. The only place where gRPC's errors become this program's: each names the server and
+// what to do. Connects at the first call; not thread-safe.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "ctrl/api/sluice.grpc.pb.h"
+#include "ctrl/base/status.h"
+
+namespace sluice::client {
+
+class Client {
+ public:
+  explicit Client(std::string server);
+
+  StatusOr<v1::ApplyReply> Apply(const v1::ApplyRequest& request);
+  StatusOr<v1::DeleteReply> Delete(const v1::DeleteRequest& request);
+  StatusOr<v1::Explanation> Explain(const v1::ExplainRequest& request);
+  StatusOr<v1::AgentStatus> ReadStatus();
+
+  // Streams: each message goes to `consume`, whose error ends the stream and is returned.
+  Status Get(const v1::GetRequest& request, const std::function<Status(const v1::Object&)>& consume);
+  Status Observe(const v1::ObserveRequest& request, const std::function<Status(const v1::Event&)>& consume);
+
+ private:
+  Status Convert(const grpc::Status& status) const;
+
+  std::string server_;
+  std::unique_ptr<v1::Sluice::Stub> stub_;
+};
+
+}  // namespace sluice::client

@@ -1,0 +1,51 @@
+#include "ctrl/sluice/explain_text.h"
+
+#include <fmt/format.h>
+
+#include "telemetry/flow_text.h"
+
+namespace sluice::client {
+namespace {
+
+using End = v1::Explanation::End;
+
+std::string NameText(const End& end) {
+  return end.workload().empty() ? end.address() : end.namespace_() + "/" + end.workload();
+}
+
+std::string EndText(const End& end) {
+  return fmt::format("{} ({})", NameText(end), end.workload().empty() ? end.entity() : end.address());
+}
+
+bool HasDefaultDeny(const v1::Explanation::Direction& direction) {
+  for (const v1::PolicyRef& ref : direction.policies()) {
+    if (ref.effect() == v1::PolicyRef::DEFAULT_DENY) return true;
+  }
+  return false;
+}
+
+std::string DirectionText(const char* name, const End& end, const v1::Explanation::Direction& direction) {
+  if (direction.verdict().empty()) {
+    return fmt::format("{}: nothing is decided at {}: it is no workload\n", name, NameText(end));
+  }
+  const char* why = HasDefaultDeny(direction) ? ": these policies isolate it, and no rule allows the flow"
+                    : direction.isolated()    ? ""
+                                              : ": no policy isolates it";
+  std::string text = fmt::format("{} of {}: {}{}\n", name, NameText(end), direction.verdict(), why);
+  for (const v1::PolicyRef& ref : direction.policies()) text += "  " + telemetry::PolicyText(ref) + "\n";
+  return text;
+}
+
+}  // namespace
+
+std::string ExplanationText(const v1::Explanation& explanation) {
+  std::string text = explanation.allowed() ? "allowed\n" : "denied\n";
+  const std::string port = explanation.port() == 0 ? "" : fmt::format("{}/", explanation.port());
+  text += fmt::format("{} -> {} {}{}, by policy revision {}\n", EndText(explanation.from()), EndText(explanation.to()),
+                      port, explanation.protocol(), explanation.revision());
+  if (explanation.audit_denied()) text += "policies in audit would deny it\n";
+  text += DirectionText("egress", explanation.from(), explanation.egress());
+  return text + DirectionText("ingress", explanation.to(), explanation.ingress());
+}
+
+}  // namespace sluice::client

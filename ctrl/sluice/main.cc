@@ -1,0 +1,27 @@
+// sluice: the command-line client of sluiced.
+#include <csignal>
+#include <iostream>
+
+#include "ctrl/sluice/verb.h"
+
+int main(int argc, char** argv) {
+  using namespace sluice::client;  // NOLINT(google-build-using-namespace): main wires this namespace and no other
+  std::signal(SIGPIPE, SIG_IGN);   // WriteOut reports it
+
+  CommandLine line;
+  CLI::App app{"sluice: asks and tells sluiced, the agent that enforces network policy on this node"};
+  app.footer("Exit codes: 0 done, 1 failed, 2 usage, 3 the answer is \"denied\".\n`sluice VERB --help` says more.");
+  app.add_option("--server", line.server, "the agent's address: unix:///PATH")->capture_default_str();
+  app.require_subcommand(1);
+  app.fallthrough();
+  for (const auto add : {AddApply, AddDelete, AddGet, AddExplain, AddObserve, AddStatus, AddReplay, AddUninstall}) {
+    add(app, line);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, std::cout, std::cerr);
+    return static_cast<int>(code == 0 ? ExitCode::kDone : ExitCode::kUsage);
+  }
+  return Finish(line.run());
+}

@@ -1,0 +1,26 @@
+// The options of `observe` as a request. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ctrl/api/sluice.pb.h"
+#include "ctrl/base/status.h"
+
+namespace sluice::client {
+
+struct ObserveOptions {
+  bool follow = false;
+  std::uint32_t last = 0;
+  std::string verdict;
+  std::string workload;  // namespace/name
+  std::string process;
+  std::string type;
+  std::uint32_t port = 0;
+  std::string output = "table";
+};
+
+// InvalidArgument names the option that can match nothing.
+StatusOr<v1::ObserveRequest> ToRequest(const ObserveOptions& options);
+
+}  // namespace sluice::client

@@ -1,0 +1,78 @@
+#include "ctrl/sluice/status_text.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
+
+#include "ctrl/base/table.h"
+
+namespace sluice::client {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+// "\n" and the table; nothing when it has no rows.
+std::string Section(const Table& table) { return table.empty() ? "" : "\n" + table.ToString(); }
+
+std::string ProgramsText(const v1::AgentStatus& status) {
+  Table table({{"PROGRAM"}, {"INTERFACE"}, {"IFINDEX"}, {"MODE"}});
+  for (const auto& program : status.programs()) {
+    table.Add({program.program(), program.interface(), std::to_string(program.ifindex()), program.mode()});
+  }
+  return Section(table);
+}
+
+std::string MapsText(const v1::AgentStatus& status) {
+  Table table({{"MAP"}, {"ENTRIES", Align::kRight}, {"CAPACITY", Align::kRight}, {"FILL", Align::kRight}});
+  for (const auto& map : status.maps()) {
+    const double fill = map.capacity() == 0 ? 0 : 100.0 * static_cast<double>(map.entries()) / map.capacity();
+    table.Add(
+        {map.name(), std::to_string(map.entries()), std::to_string(map.capacity()), fmt::format("{:.1f}%", fill)});
+  }
+  return Section(table);
+}
+
+std::string UnboundText(const v1::AgentStatus& status) {
+  Table table({{"NOT ENFORCED ON"}, {"BECAUSE"}});
+  for (const auto& unbound : status.unbound()) {
+    table.Add({unbound.namespace_() + "/" + unbound.name(), unbound.problem()});
+  }
+  return Section(table);
+}
+
+std::string LostText(const v1::AgentStatus& status) {
+  Table table({{"LOST EVENTS"}, {"COUNT", Align::kRight}});
+  for (const auto& lost : status.lost()) table.Add({lost.cause(), std::to_string(lost.count())});
+  return Section(table);
+}
+
+std::string FeaturesText(const v1::AgentStatus& status) {
+  Table table({{"KERNEL FEATURE"}, {"PRESENT"}, {"WITHOUT IT"}});
+  for (const auto& feature : status.features()) {
+    table.Add({feature.name(), feature.present() ? "yes" : "no", feature.present() ? "" : feature.cost()});
+  }
+  return Section(table);
+}
+
+}  // namespace
+
+std::string StatusText(const v1::AgentStatus& status) {
+  std::string text = fmt::format("{}: policy revision {} (generation {}) on {} workloads\n",
+                                 status.ready() ? "enforcing" : "not ready", status.revision(), status.generation(),
+                                 status.workloads());
+  text += fmt::format("sluiced {} on {}", status.version(), status.node());
+  if (status.has_start_time()) text += " since " + TimeUtil::ToString(status.start_time());
+  text += fmt::format(", followed by {}\n", status.followers());
+  return text + UnboundText(status) + ProgramsText(status) + MapsText(status) + LostText(status) + FeaturesText(status);
+}
+
+std::string NotReadyText(const v1::AgentStatus& status) {
+  if (status.unbound_size() == 0) {
+    return "the agent runs but does not enforce yet: wait, or see its log for what it waits for";
+  }
+  const auto& first = status.unbound(0);
+  return fmt::format(
+      "the agent runs but does not enforce everything: {} workloads are not bound, the first is {}/{}: {}",
+      status.unbound_size(), first.namespace_(), first.name(), first.problem());
+}
+
+}  // namespace sluice::client

@@ -1,0 +1,20 @@
+#include "ctrl/sluice/verb.h"
+
+#include <cstdio>
+
+namespace sluice::client {
+
+int Finish(const StatusOr<ExitCode>& result) {
+  if (result.ok()) return static_cast<int>(*result);
+  const Status& status = result.status();
+  if (status.code() == absl::StatusCode::kCancelled) return static_cast<int>(ExitCode::kDone);
+  std::fputs(fmt::format("sluice: {}\n", Message(status)).c_str(), stderr);
+  return static_cast<int>(status.code() == absl::StatusCode::kInvalidArgument ? ExitCode::kUsage : ExitCode::kFailed);
+}
+
+Status InFiles(const Status& status) {
+  if (status.code() != absl::StatusCode::kInvalidArgument) return status;
+  return Status(absl::StatusCode::kFailedPrecondition, status.message());
+}
+
+}  // namespace sluice::client

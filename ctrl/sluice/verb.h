@@ -1,0 +1,37 @@
+// The verbs of the client. Each adds itself to the command line; after parsing, `run` does the one that was given.
+//   AddApply(app, line); ... parse ...; return Finish(line.run());
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "ctrl/base/status.h"
+
+namespace sluice::client {
+
+enum class ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kDenied = 3 };
+
+struct CommandLine {
+  std::string server = "unix:///run/sluice/sluice.sock";
+  std::function<StatusOr<ExitCode>()> run;
+};
+
+// `line` outlives the parsed command.
+void AddApply(CLI::App& app, CommandLine& line);
+void AddDelete(CLI::App& app, CommandLine& line);
+void AddGet(CLI::App& app, CommandLine& line);
+void AddExplain(CLI::App& app, CommandLine& line);
+void AddObserve(CLI::App& app, CommandLine& line);
+void AddStatus(CLI::App& app, CommandLine& line);
+void AddReplay(CLI::App& app, CommandLine& line);
+void AddUninstall(CLI::App& app, CommandLine& line);
+
+// What the process exits with; an error is printed to stderr. InvalidArgument is an error of usage: what was typed is
+// wrong. Cancelled (the reader of the output has gone) is none.
+int Finish(const StatusOr<ExitCode>& result);
+
+// An error that is not about what was typed but about the files that it names.
+Status InFiles(const Status& status);
+
+}  // namespace sluice::client

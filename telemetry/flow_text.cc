@@ -1,0 +1,109 @@
+#include "telemetry/flow_text.h"
+
+#include <fmt/format.h>
+
+#include <ctime>
+
+namespace sluice::telemetry {
+namespace {
+
+std::string TimeText(const google::protobuf::Timestamp& time) {
+  const std::time_t seconds = time.seconds();
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                     utc.tm_hour, utc.tm_min, utc.tm_sec, time.nanos() / 1000000);
+}
+
+std::string EndText(const v1::Peer& peer, const std::string& address, bool has_port, std::uint32_t port) {
+  const bool named = !peer.workload().empty();
+  std::string text = named ? peer.namespace_() + "/" + peer.workload() : address;
+  if (has_port) {
+    const bool v6 = !named && address.find(':') != std::string::npos;
+    text = fmt::format("{}{}{}:{}", v6 ? "[" : "", text, v6 ? "]" : "", port);
+  }
+  return named || peer.entity().empty() ? text : fmt::format("{} ({})", text, peer.entity());
+}
+
+std::string VerdictText(const v1::Flow& flow) {
+  const std::string verdict = v1::Flow::Verdict_Name(flow.verdict());
+  return flow.drop_reason().empty() ? verdict : verdict + "/" + flow.drop_reason();
+}
+
+std::string ProtocolText(const v1::Layer4& l4) {
+  if (!l4.has_icmp_type()) return l4.protocol();
+  return fmt::format("{} type {} code {}", l4.protocol(), l4.icmp_type(), l4.icmp_code());
+}
+
+std::string FlowText(const v1::Flow& flow) {
+  std::string text =
+      fmt::format("{} {:<6} {}", TimeText(flow.time()), v1::Flow::Kind_Name(flow.event()), VerdictText(flow));
+  if (flow.hook() != v1::Flow::HOOK_UNSPECIFIED) {
+    text += fmt::format(" {}/{}", v1::Flow::Hook_Name(flow.hook()), v1::Flow::Direction_Name(flow.direction()));
+  }
+  text += fmt::format(" {} -> {} {}{}", SourceText(flow), DestinationText(flow), ProtocolText(flow.l4()),
+                      flow.reply() ? " (reply)" : "");
+  const std::string policies = PoliciesText(flow);
+  return policies.empty() ? text : fmt::format("{} [{}]", text, policies);
+}
+
+}  // namespace
+
+std::string PolicyText(const v1::PolicyRef& ref) {
+  const std::string place = !ref.rule().empty()                    ? ref.rule()
+                            : ref.direction() == v1::Flow::EGRESS  ? "egress"
+                            : ref.direction() == v1::Flow::INGRESS ? "ingress"
+                                                                   : "";
+  std::string text = fmt::format("{}/{}{}{} {}", ref.namespace_(), ref.name(), place.empty() ? "" : " ", place,
+                                 v1::PolicyRef::Effect_Name(ref.effect()));
+  if (ref.effect() == v1::PolicyRef::AUDIT) {
+    text += fmt::format(" (would {})", v1::PolicyRef::Effect_Name(ref.would()));
+  }
+  return text;
+}
+
+std::string PoliciesText(const v1::Flow& flow) {
+  std::string text;
+  for (const v1::PolicyRef& ref : flow.policies()) text += (text.empty() ? "" : ", ") + PolicyText(ref);
+  return text.empty() && flow.verdict() == v1::Flow::FORWARDED ? "no policy isolates" : text;
+}
+
+std::string SourceText(const v1::Flow& flow) {
+  return EndText(flow.source(), flow.ip().source(), flow.l4().has_source_port(), flow.l4().source_port());
+}
+
+std::string DestinationText(const v1::Flow& flow) {
+  return EndText(flow.destination(), flow.ip().destination(), flow.l4().has_destination_port(),
+                 flow.l4().destination_port());
+}
+
+std::string EventText(const v1::Event& event) {
+  switch (event.event_case()) {
+    case v1::Event::kFlow:
+      return FlowText(event.flow());
+    case v1::Event::kLost:
+      return fmt::format("{} LOST   {} events: {}", TimeText(event.lost().time()), event.lost().count(),
+                         event.lost().cause());
+    case v1::Event::EVENT_NOT_SET:
+      break;
+  }
+  return "an event of a newer agent: upgrade this program to see it";
+}
+
+Table MakeFlowTable() {
+  return Table({{"VERDICT"},
+                {"PROTO"},
+                {"SOURCE"},
+                {"DESTINATION"},
+                {"PACKETS", Align::kRight},
+                {"BYTES", Align::kRight},
+                {"POLICIES"}});
+}
+
+void AddFlow(const v1::Flow& flow, Table* table) {
+  table->Add({VerdictText(flow), flow.l4().protocol(), SourceText(flow), DestinationText(flow),
+              std::to_string(flow.forward().packets() + flow.backward().packets()),
+              std::to_string(flow.forward().bytes() + flow.backward().bytes()), PoliciesText(flow)});
+}
+
+}  // namespace sluice::telemetry

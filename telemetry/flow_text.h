@@ -1,0 +1,27 @@
+// Flows and other events for people; telemetry/json.h has them for programs. Pure.
+#pragma once
+
+#include <string>
+
+#include "ctrl/api/sluice.pb.h"
+#include "ctrl/base/table.h"
+
+namespace sluice::telemetry {
+
+// "shop/db ingress[0] ALLOW", "shop/default-deny egress DEFAULT_DENY", "shop/trial egress[0] AUDIT (would DENY)".
+std::string PolicyText(const v1::PolicyRef& ref);
+// All of the flow's policies, by commas. "no policy isolates" for what passed without any.
+std::string PoliciesText(const v1::Flow& flow);
+
+// "shop/web-0:40112"; what is no workload by its address: "[fd00::9]:443 (world)".
+std::string SourceText(const v1::Flow& flow);
+std::string DestinationText(const v1::Flow& flow);
+
+// One line, without its end. An event of a newer agent is shown as such.
+std::string EventText(const v1::Event& event);
+
+// Flows as rows: verdict, ends, traffic, policies.
+Table MakeFlowTable();
+void AddFlow(const v1::Flow& flow, Table* table);
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,89 @@
+#include "ctrl/api/convert.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/api/world.h"
+
+namespace sluice::api {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+v1::Resource Convert(policy::Kind kind, const std::string& ns, const std::string& name) {
+  static const reconcile::View view = MakeView();
+  v1::GetRequest request;
+  request.set_with_json(true);
+  request.set_with_yaml(true);
+  const auto resource = ToResource(view.resources.at({kind, {ns, name}}), view, request);
+  EXPECT_TRUE(resource.ok()) << resource.status();
+  return resource.ok() ? *resource : v1::Resource();
+}
+
+TEST(Convert, WorkloadSaysWhereItIsEnforced) {
+  const auto web = Convert(policy::Kind::kWorkload, "shop", "web-0");
+  EXPECT_EQ(web.ref().kind(), "Workload");
+  EXPECT_EQ(web.workload().ifindex(), 11U);
+  EXPECT_NE(web.workload().identity(), 0U);
+  EXPECT_THAT(web.workload().ips(), UnorderedElementsAre("10.1.0.2", "fd00::2"));
+  EXPECT_EQ(web.labels().at("app"), "web");
+  const auto json = nlohmann::json::parse(web.json());
+  EXPECT_EQ(json["metadata"]["name"], "web-0");
+  EXPECT_EQ(json["status"]["ifindex"], 11);
+  const auto again = policy::ParseResources("yaml", web.yaml());
+  ASSERT_TRUE(again.ok()) << again.status();
+}
+
+TEST(Convert, WorkloadSaysWhyItIsNot) {
+  const auto db = Convert(policy::Kind::kWorkload, "shop", "db-0");
+  EXPECT_THAT(db.workload().problem(), HasSubstr("no interface v-db"));
+  EXPECT_EQ(db.workload().ifindex(), 0U);
+}
+
+TEST(Convert, PolicySaysWhomItSelects) {
+  const auto db = Convert(policy::Kind::kNetworkPolicy, "shop", "db");
+  EXPECT_EQ(db.policy().selected(), 1U);
+  EXPECT_EQ(db.policy().mode(), "Enforce");
+  EXPECT_THAT(db.policy().directions(), UnorderedElementsAre("INGRESS"));
+  EXPECT_EQ(Convert(policy::Kind::kSluiceNetworkPolicy, "shop", "trial").policy().mode(), "Audit");
+}
+
+TEST(Convert, PodKeepsAStatusOfItsOwn) {
+  const auto json = nlohmann::json::parse(Convert(policy::Kind::kPod, "ops", "job").json());
+  EXPECT_EQ(json["status"]["podIPs"][0]["ip"], "10.2.0.9");
+}
+
+TEST(Convert, StatusKeepsCodeAndText) {
+  const Status status = MakeError(absl::StatusCode::kAlreadyExists, "taken");
+  EXPECT_EQ(ToGrpc(status).error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(FromGrpc(ToGrpc(status)), status);
+  EXPECT_TRUE(ToGrpc(OkStatus()).ok());
+}
+
+TEST(Convert, ChangesAgainstWhatWasThere) {
+  const auto before = MakeView().resources;
+  auto resources = *policy::ParseResources("world.yaml", kWorld);
+  resources.resize(2);
+  resources[1].yaml += "# edited";
+  resources.push_back(policy::ParseResources("n", "{apiVersion: v1, kind: Namespace, metadata: {name: new}}")->front());
+  const auto changes = ToChanges(before, resources);
+  ASSERT_EQ(changes.size(), 3U);
+  EXPECT_EQ(changes[0].change(), v1::ResourceChange::UNCHANGED);
+  EXPECT_EQ(changes[1].change(), v1::ResourceChange::REPLACED);
+  EXPECT_EQ(changes[2].change(), v1::ResourceChange::CREATED);
+}
+
+TEST(Convert, IdentitiesKnowTheirAddresses) {
+  const auto identities = ToIdentities(MakeView().compiled);
+  const auto web = std::find_if(identities.begin(), identities.end(), [](const v1::Identity& identity) {
+    return identity.labels().contains("app") && identity.labels().at("app") == "web";
+  });
+  ASSERT_NE(web, identities.end());
+  EXPECT_THAT(web->addresses(), UnorderedElementsAre("10.1.0.2", "fd00::2"));
+}
+
+}  // namespace
+}  // namespace sluice::api

@@ -1,0 +1,87 @@
+#include "ctrl/api/explain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/api/world.h"
+
+namespace sluice::api {
+namespace {
+
+using ::testing::HasSubstr;
+
+StatusOr<v1::Explanation> Ask(const std::string& from, const std::string& to, const std::string& protocol,
+                              std::uint32_t port) {
+  static const reconcile::View view = MakeView();
+  v1::ExplainRequest request;
+  request.set_from(from);
+  request.set_to(to);
+  request.set_protocol(protocol);
+  request.set_port(port);
+  return Explain(*view.compiled.snapshot, request);
+}
+
+TEST(Explain, NamesTheRuleThatAllowsAndThePolicyOnTrial) {
+  const auto answer = Ask("shop/web-0", "shop/db-0", "tcp", 5432);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_TRUE(answer->allowed());
+  EXPECT_TRUE(answer->audit_denied());
+  EXPECT_EQ(answer->from().address(), "10.1.0.2");
+  EXPECT_EQ(answer->to().workload(), "db-0");
+  EXPECT_EQ(answer->egress().verdict(), "ALLOWED");
+  EXPECT_FALSE(answer->egress().isolated());
+  ASSERT_EQ(answer->egress().policies_size(), 1);
+  EXPECT_EQ(answer->egress().policies(0).name(), "trial");
+  EXPECT_EQ(answer->egress().policies(0).effect(), v1::PolicyRef::AUDIT);
+  EXPECT_EQ(answer->egress().policies(0).would(), v1::PolicyRef::DENY);
+  EXPECT_TRUE(answer->ingress().isolated());
+  ASSERT_EQ(answer->ingress().policies_size(), 1);
+  EXPECT_EQ(answer->ingress().policies(0).rule(), "ingress[0]");
+  EXPECT_EQ(answer->ingress().policies(0).effect(), v1::PolicyRef::ALLOW);
+}
+
+TEST(Explain, NamesThePolicyThatIsolates) {
+  const auto answer = Ask("ops/job", "shop/db-0", "TCP", 5432);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_FALSE(answer->allowed());
+  EXPECT_EQ(answer->ingress().verdict(), "DENIED");
+  ASSERT_EQ(answer->ingress().policies_size(), 1);
+  EXPECT_EQ(answer->ingress().policies(0).name(), "db");
+  EXPECT_EQ(answer->ingress().policies(0).effect(), v1::PolicyRef::DEFAULT_DENY);
+}
+
+TEST(Explain, TakesAddressesAndSaysWhoseTheyAre) {
+  const auto answer = Ask("192.0.2.1", "10.1.0.3", "UDP", 53);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->from().entity(), "world");
+  EXPECT_EQ(answer->to().workload(), "db-0");
+  EXPECT_TRUE(answer->egress().verdict().empty()) << "nothing is decided at an end that is no workload";
+  const auto from_node = Ask("10.1.0.1", "shop/db-0", "TCP", 9);
+  ASSERT_TRUE(from_node.ok()) << from_node.status();
+  EXPECT_EQ(from_node->from().entity(), "node");
+  EXPECT_TRUE(from_node->allowed()) << "the node reaches its own pods";
+}
+
+TEST(Explain, TakesTheFamilyThatBothEndsHave) {
+  const auto answer = Ask("shop/web-0", "fd00::9", "ICMPv6", 0);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->from().address(), "fd00::2");
+  EXPECT_THAT(Message(Ask("shop/db-0", "fd00::9", "TCP", 1).status()), HasSubstr("different IP families"));
+}
+
+TEST(Explain, RefusesWhatDoesNotExist) {
+  EXPECT_TRUE(absl::IsNotFound(Ask("shop/nobody", "shop/db-0", "TCP", 1).status()));
+  for (const auto& [from, protocol, port, text] :
+       {std::tuple("web-0", "TCP", 1U, "web-0: expected namespace/name"),
+        std::tuple("/web-0", "TCP", 1U, "/web-0: expected namespace/name"),
+        std::tuple("shop/web-0", "TPC", 1U, "protocol TPC"), std::tuple("shop/web-0", "256", 0U, "protocol 256"),
+        std::tuple("shop/web-0", "TCP", 65536U, "port 65536"),
+        std::tuple("shop/web-0", "ICMP", 8U, "ICMP has no ports")}) {
+    const auto answer = Ask(from, "shop/db-0", protocol, port);
+    EXPECT_TRUE(absl::IsInvalidArgument(answer.status())) << text;
+    EXPECT_THAT(Message(answer.status()), HasSubstr(text));
+  }
+}
+
+}  // namespace
+}  // namespace sluice::api
