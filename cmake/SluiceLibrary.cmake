@@ -21,18 +21,24 @@ function(sluice_library name)
   endif()
 endfunction()
 
-# sluice_test(NAME LABEL DIR DEPS...): one GoogleTest program of every *_test.cc of DIR, registered with ctest.
-# LABEL bpf: needs root and BPF; LABEL unit: needs nothing.
+# sluice_test(NAME LABEL DIR DEPS... [VM]): one GoogleTest program of every *_test.cc of DIR, registered with ctest.
+# LABEL bpf: needs root and BPF; LABEL unit: needs nothing. VM: scripts/test-vm runs it on other kernels too.
 function(sluice_test name label dir)
+  cmake_parse_arguments(PARSE_ARGV 3 test "VM" "" "")
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*_test.cc)
   if(NOT sources)
     return()
   endif()
+  set(labels ${label})
+  if(test_VM)
+    list(APPEND labels vm)
+  endif()
   add_executable(${name} ${sources})
-  target_link_libraries(${name} PRIVATE sluice_flags ${ARGN} GTest::gtest GTest::gmock GTest::gmock_main)
+  target_link_libraries(${name} PRIVATE sluice_flags ${test_UNPARSED_ARGUMENTS}
+                                        GTest::gtest GTest::gmock GTest::gmock_main)
   target_compile_options(${name} PRIVATE -O0)  # what is tested is optimised; the tests themselves are built fast
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 900
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 900
     ENVIRONMENT "SLUICE_SOURCE_DIR=${CMAKE_SOURCE_DIR};SLUICE_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   if(label STREQUAL "bpf")
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)

@@ -29,7 +29,7 @@ class AgentProcess {
   struct Options {
     int netns_fd = -1;              // the namespace to run in; -1: the caller's
     std::vector<std::string> args;  // beside directories and addresses, e.g. {"--uplink", "up0"}
-    std::chrono::seconds ready_timeout{30};
+    std::chrono::seconds ready_timeout{90};  // an emulated kernel takes half a minute
   };
 
   // Starts an agent and waits until `sluice status` says that it enforces. The error holds the end of the agent's log.
