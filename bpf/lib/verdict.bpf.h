@@ -161,9 +161,19 @@ static __always_inline int sl_reopens(const struct sl_flow_entry *entry, const s
   return (entry->flags & SL_CT_RESET) || ((entry->flags & SL_CT_FIN_FORWARD) && (entry->flags & SL_CT_FIN_REPLY));
 }
 
+/* Who is behind the hook's interface by this generation; UNKNOWN_ENDPOINT until somebody is. */
+static __always_inline int sl_resolve_owner(const struct sl_judgement *j, struct sl_address_value *who) {
+  const struct sl_interface *interface = bpf_map_lookup_elem(&interfaces, &j->ifindex);
+  if (!interface) return SL_DROP_UNKNOWN_ENDPOINT;
+  sl_resolve(&interface->address, j->gen & 1, who);
+  return who->ifindex == j->ifindex ? SL_DROP_NONE : SL_DROP_UNKNOWN_ENDPOINT;
+}
+
 static __always_inline int sl_check_source(const struct sl_judgement *j, const struct sl_address_value *source) {
-  if (j->hook == SL_HOOK_TC_FROM_POD && source->ifindex != j->ifindex)
-    return bpf_map_lookup_elem(&interfaces, &j->ifindex) ? SL_DROP_SPOOFED_SOURCE : SL_DROP_UNKNOWN_ENDPOINT;
+  if (j->hook == SL_HOOK_TC_FROM_POD && source->ifindex != j->ifindex) {
+    struct sl_address_value owner;
+    return sl_resolve_owner(j, &owner) ?: SL_DROP_SPOOFED_SOURCE;
+  }
   /* What lives on this node cannot come in from the wire. */
   if (j->hook == SL_HOOK_XDP_UPLINK &&
       (source->ifindex || source->identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE))
@@ -200,15 +210,6 @@ static __always_inline int sl_is_related(struct sl_judgement *j) {
   return 1;
 }
 
-/* At tc_to_pod the receiver is who is behind the interface, also of broadcast and multicast. */
-static __always_inline int sl_resolve_receiver(const struct sl_judgement *j, struct sl_address_value *who) {
-  if (who->ifindex == j->ifindex) return SL_DROP_NONE;
-  const struct sl_interface *interface = bpf_map_lookup_elem(&interfaces, &j->ifindex);
-  if (!interface) return SL_DROP_UNKNOWN_ENDPOINT;
-  sl_resolve(&interface->address, j->gen & 1, who);
-  return who->ifindex == j->ifindex ? SL_DROP_NONE : SL_DROP_UNKNOWN_ENDPOINT;
-}
-
 static __always_inline int sl_judge_new(struct sl_judgement *j, int src_hi) {
   const struct sl_packet *packet = &j->packet;
   struct sl_policy_question *q = &j->question;
@@ -224,7 +225,9 @@ static __always_inline int sl_judge_new(struct sl_judgement *j, int src_hi) {
   }
   sl_resolve(&packet->tuple.src, q->slot, &q->source);
   int reason = sl_check_source(j, &q->source);
-  if (!reason && j->hook == SL_HOOK_TC_TO_POD) reason = sl_resolve_receiver(j, &q->destination);
+  /* The receiver is who is behind the interface, also of broadcast and multicast. */
+  if (!reason && j->hook == SL_HOOK_TC_TO_POD && q->destination.ifindex != j->ifindex)
+    reason = sl_resolve_owner(j, &q->destination);
   if (!reason) {
     j->from_endpoint = q->source.endpoint;
     j->to_endpoint = q->destination.endpoint;

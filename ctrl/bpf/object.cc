@@ -61,6 +61,25 @@ Status SetSizes(datapath_bpf* skeleton, const ObjectOptions& options) {
 // .rodata and .bss belong to one load of the programs; judgements is scratch.
 bool IsPinned(const bpf_map* map) { return !bpf_map__is_internal(map); }
 
+// The kernel adds a flag of its own to a device map (kernel/bpf/devmap.c), which libbpf 1.1 takes for another map than
+// the one it wants: it refuses what it pinned itself. True: `map` goes on with the one pinned at `path`.
+StatusOr<bool> TakeOverDeviceMap(bpf_map* map, const std::string& path) {
+  const Fd pinned(bpf_obj_get(path.c_str()));
+  if (!pinned.valid()) {
+    if (errno == ENOENT) return false;
+    return ErrnoError(errno, "open the pinned map {}", path);
+  }
+  bpf_map_info info{};
+  __u32 length = sizeof(info);
+  if (bpf_obj_get_info_by_fd(pinned.get(), &info, &length) != 0) return ErrnoError(errno, "map {}: read its info", path);
+  if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
+      info.value_size != bpf_map__value_size(map) || info.max_entries != bpf_map__max_entries(map))
+    return InvalidError("the pinned map {} is of another kind or size than this program's", path);
+  const int rc = bpf_map__reuse_fd(map, pinned.get());
+  if (rc != 0) return ErrnoError(rc, "take over the pinned map {}", path);
+  return true;
+}
+
 Status PlanPins(bpf_object* object, const PinLayout& layout) {
   std::error_code error;
   std::filesystem::create_directories(layout.maps_dir(), error);
@@ -70,7 +89,12 @@ Status PlanPins(bpf_object* object, const PinLayout& layout) {
   bpf_map* map;
   bpf_object__for_each_map(map, object) {
     if (!IsPinned(map)) continue;
-    const int rc = bpf_map__set_pin_path(map, layout.map(bpf_map__name(map)).c_str());
+    const std::string pin = layout.map(bpf_map__name(map));
+    if (bpf_map__type(map) == BPF_MAP_TYPE_DEVMAP_HASH) {
+      SL_ASSIGN_OR_RETURN(const bool taken_over, TakeOverDeviceMap(map, pin));
+      if (taken_over) continue;
+    }
+    const int rc = bpf_map__set_pin_path(map, pin.c_str());
     if (rc != 0) return ErrnoError(rc, "map {}: set its pin path", bpf_map__name(map));
   }
   return OkStatus();
