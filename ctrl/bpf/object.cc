@@ -71,7 +71,8 @@ StatusOr<bool> TakeOverDeviceMap(bpf_map* map, const std::string& path) {
   }
   bpf_map_info info{};
   __u32 length = sizeof(info);
-  if (bpf_obj_get_info_by_fd(pinned.get(), &info, &length) != 0) return ErrnoError(errno, "map {}: read its info", path);
+  if (bpf_obj_get_info_by_fd(pinned.get(), &info, &length) != 0)
+    return ErrnoError(errno, "map {}: read its info", path);
   if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
       info.value_size != bpf_map__value_size(map) || info.max_entries != bpf_map__max_entries(map))
     return InvalidError("the pinned map {} is of another kind or size than this program's", path);

@@ -146,7 +146,8 @@ Status BpfDatapath::BindMaps() {
 }
 
 Status BpfDatapath::MapMemory() {
-  SL_ASSIGN_OR_RETURN(void* const generation, MapArray(object_->map_fd("generation"), sizeof(*generation_), "generation"));
+  SL_ASSIGN_OR_RETURN(void* const generation,
+                      MapArray(object_->map_fd("generation"), sizeof(*generation_), "generation"));
   generation_ = static_cast<std::uint64_t*>(generation);
   ports_bytes_ = PageAligned(SL_SLOTS * static_cast<std::size_t>(options_.slot_ports) * kPortStride);
   SL_ASSIGN_OR_RETURN(void* const ports, MapArray(object_->map_fd("ports"), ports_bytes_, "ports"));
@@ -155,7 +156,8 @@ Status BpfDatapath::MapMemory() {
 }
 
 sl_port_entry* BpfDatapath::port_entry(std::uint32_t slot, std::uint32_t index) const {
-  return reinterpret_cast<sl_port_entry*>(ports_ + (static_cast<std::size_t>(slot) * options_.slot_ports + index) * kPortStride);
+  return reinterpret_cast<sl_port_entry*>(ports_ +
+                                          (static_cast<std::size_t>(slot) * options_.slot_ports + index) * kPortStride);
 }
 
 // What an earlier process left: the first Commit then changes only what differs.
@@ -172,7 +174,8 @@ Status BpfDatapath::ReadSlots() {
   }));
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
     for (std::uint32_t index = 0; index < options_.slot_ports; ++index)
-      if (const sl_port_entry* entry = port_entry(slot, index); entry->decision != 0) slots_[slot].ports[index] = *entry;
+      if (const sl_port_entry* entry = port_entry(slot, index); entry->decision != 0)
+        slots_[slot].ports[index] = *entry;
     slot_known_[slot] = true;
   }
   return OkStatus();
@@ -295,7 +298,8 @@ Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfac
   const std::lock_guard lock(attached_mutex_);
   for (auto it = attached_.begin(); it != attached_.end();) {
     const AttachedProgram& what = it->second.what;
-    if (what.program != "xdp_uplink" || std::find(interfaces.begin(), interfaces.end(), what.interface) != interfaces.end()) {
+    if (what.program != "xdp_uplink" ||
+        std::find(interfaces.begin(), interfaces.end(), what.interface) != interfaces.end()) {
       ++it;
       continue;
     }
@@ -312,14 +316,15 @@ StatusOr<std::vector<FlowRecord>> BpfDatapath::Flows() {
   std::vector<FlowRecord> flows;
   for (const FlowTable table : {FlowTable::kEstablished, FlowTable::kPending, FlowTable::kDenied}) {
     SL_RETURN_IF_ERROR(maps_->flows[static_cast<int>(table)].ForEachBatch(
-        [&flows, table](const sl_flow_key& key, const sl_flow_entry& entry) { flows.push_back({table, key, entry}); }));
+        [&flows, table](const sl_flow_key& key, const sl_flow_entry& entry) {
+          flows.push_back({table, key, entry});
+        }));
   }
   return flows;
 }
 
 Status BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
-  for (const FlowRecord& flow : flows)
-    SL_RETURN_IF_ERROR(maps_->flows[static_cast<int>(flow.table)].Delete(flow.key));
+  for (const FlowRecord& flow : flows) SL_RETURN_IF_ERROR(maps_->flows[static_cast<int>(flow.table)].Delete(flow.key));
   return OkStatus();
 }
 
@@ -376,7 +381,8 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
   usage.push_back(prefixes);
   MapUsage ports{"ports", 0, static_cast<std::uint64_t>(options_.slot_ports) * SL_SLOTS};
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot)
-    for (std::uint32_t index = 0; index < options_.slot_ports; ++index) ports.entries += port_entry(slot, index)->decision != 0;
+    for (std::uint32_t index = 0; index < options_.slot_ports; ++index)
+      ports.entries += port_entry(slot, index)->decision != 0;
   usage.push_back(ports);
   return usage;
 }
