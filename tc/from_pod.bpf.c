@@ -3,8 +3,8 @@
 #include "bpf/lib/hook.bpf.h"
 
 SEC("tc")
-int tc_from_pod(struct __sk_buff *skb) {
-  struct sl_judgement *j = sl_begin(SL_HOOK_TC_FROM_POD, skb->ifindex);
+int tc_from_pod(struct __sk_buff* skb) {
+  struct sl_judgement* j = sl_begin(SL_HOOK_TC_FROM_POD, skb->ifindex);
   if (!j) return TC_ACT_SHOT;
   int reason = sl_parse_pulling(skb, j);
   sl_measure(skb, j);

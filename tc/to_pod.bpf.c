@@ -3,9 +3,9 @@
 #include "bpf/lib/hook.bpf.h"
 
 SEC("tc")
-int tc_to_pod(struct __sk_buff *skb) {
+int tc_to_pod(struct __sk_buff* skb) {
   __u32 from = skb->ingress_ifindex;
-  struct sl_judgement *j = sl_begin(SL_HOOK_TC_TO_POD, skb->ifindex);
+  struct sl_judgement* j = sl_begin(SL_HOOK_TC_TO_POD, skb->ifindex);
   if (!j) return TC_ACT_SHOT;
   j->from_node = from == 0; /* set by the kernel on every packet that came in by an interface */
   j->counted = from && bpf_map_lookup_elem(&interfaces, &from);

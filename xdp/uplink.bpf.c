@@ -3,8 +3,8 @@
 #include "bpf/lib/hook.bpf.h"
 
 SEC("xdp")
-int xdp_uplink(struct xdp_md *ctx) {
-  struct sl_judgement *j = sl_begin(SL_HOOK_XDP_UPLINK, ctx->ingress_ifindex);
+int xdp_uplink(struct xdp_md* ctx) {
+  struct sl_judgement* j = sl_begin(SL_HOOK_XDP_UPLINK, ctx->ingress_ifindex);
   if (!j) return XDP_DROP;
   j->size.packets = 1;
   j->size.bytes = ctx->data_end - ctx->data;

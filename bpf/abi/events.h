@@ -8,9 +8,9 @@
 #include "types.h"
 
 /* X(NAME, label, direction) */
-#define SL_HOOKS(X)                        \
-  X(TC_FROM_POD, "tc_from_pod", "egress")  \
-  X(TC_TO_POD, "tc_to_pod", "ingress")     \
+#define SL_HOOKS(X)                       \
+  X(TC_FROM_POD, "tc_from_pod", "egress") \
+  X(TC_TO_POD, "tc_to_pod", "ingress")    \
   X(XDP_UPLINK, "xdp_uplink", "ingress")
 
 enum sl_hook {
@@ -26,7 +26,8 @@ struct sl_counter {
 };
 SL_ABI_ASSERT(sizeof(struct sl_counter) == 16, "sl_counter");
 
-/* `packet_counts` (PERCPU_ARRAY of SL_HOOK_COUNT * SL_OUTCOME_COUNT): outcome = drop reason (0: forwarded), or AUDITED. */
+/* `packet_counts` (PERCPU_ARRAY of SL_HOOK_COUNT * SL_OUTCOME_COUNT): outcome = drop reason (0: forwarded), or AUDITED.
+ */
 #define SL_OUTCOME_AUDITED SL_DROP_REASON_COUNT
 #define SL_OUTCOME_COUNT (SL_DROP_REASON_COUNT + 1)
 
@@ -37,14 +38,14 @@ struct sl_endpoint_counters {
 };
 
 /* X(NAME, metric suffix): single per-CPU counters in `event_counts` (PERCPU_ARRAY). */
-#define SL_COUNTERS(X)                                  \
-  X(FLOW_NEW, "flows_new")                              \
-  X(FLOW_CUT, "flows_cut")                              \
-  X(FLOW_REDECIDED, "flows_redecided")                  \
-  X(CT_PROMOTE_FAILED, "conntrack_promote_failed")      \
-  X(CT_INSERT_FAILED, "conntrack_insert_failed")        \
-  X(EVENT_LOST_RING_FULL, "events_lost_ring_full")      \
-  X(REDIRECT_PEER, "redirect_peer")                     \
+#define SL_COUNTERS(X)                             \
+  X(FLOW_NEW, "flows_new")                         \
+  X(FLOW_CUT, "flows_cut")                         \
+  X(FLOW_REDECIDED, "flows_redecided")             \
+  X(CT_PROMOTE_FAILED, "conntrack_promote_failed") \
+  X(CT_INSERT_FAILED, "conntrack_insert_failed")   \
+  X(EVENT_LOST_RING_FULL, "events_lost_ring_full") \
+  X(REDIRECT_PEER, "redirect_peer")                \
   X(REDIRECT_DEVMAP, "redirect_devmap")
 
 enum sl_counter_id {
@@ -74,9 +75,9 @@ enum sl_interface_flags {
   SL_INTERFACE_XMIT = 1 << 2,   /* the veth's peer takes frames by devmap (GRO or XDP at its end) */
 };
 struct sl_interface {
-  __u32 flags;        /* SL_INTERFACE_* */
-  __u32 bridge;       /* ifindex of the bridge it is a plain forwarding port of; 0: none */
-  __u8 pod_mac[6];    /* of the pod's end; of an uplink: its own */
+  __u32 flags;     /* SL_INTERFACE_* */
+  __u32 bridge;    /* ifindex of the bridge it is a plain forwarding port of; 0: none */
+  __u8 pod_mac[6]; /* of the pod's end; of an uplink: its own */
   __u8 pad[2];
   struct sl_addr address; /* one of the workload's: names it for broadcast and multicast */
 };
@@ -94,8 +95,8 @@ struct sl_flow_event {
   struct sl_flow_key key;
   struct sl_flow_entry entry; /* as it was after this packet */
   __u32 ifindex;
-  __u8 type;      /* enum sl_flow_event_type */
-  __u8 reply;     /* 1: the packet went from responder to initiator */
+  __u8 type;  /* enum sl_flow_event_type */
+  __u8 reply; /* 1: the packet went from responder to initiator */
   __u8 pad[2];
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 176, "sl_flow_event");

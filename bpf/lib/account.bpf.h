@@ -7,13 +7,13 @@
 #include "bpf/lib/maps.bpf.h"
 
 static __always_inline void sl_count_event(__u32 id) {
-  __u64 *count = bpf_map_lookup_elem(&event_counts, &id);
+  __u64* count = bpf_map_lookup_elem(&event_counts, &id);
   if (count) (*count)++;
 }
 
 static __always_inline __u32 sl_setting(void) {
   __u32 zero = 0;
-  const struct sl_settings *value = bpf_map_lookup_elem(&settings, &zero);
+  const struct sl_settings* value = bpf_map_lookup_elem(&settings, &zero);
   return value ? value->flags : 0;
 }
 
@@ -23,26 +23,26 @@ struct sl_size {
   __u32 bytes;   /* layer 2 */
 };
 
-static __always_inline void sl_count_packet(__u32 hook, __u32 outcome, const struct sl_size *size) {
+static __always_inline void sl_count_packet(__u32 hook, __u32 outcome, const struct sl_size* size) {
   __u32 index = hook * SL_OUTCOME_COUNT + outcome;
-  struct sl_counter *counter = bpf_map_lookup_elem(&packet_counts, &index);
+  struct sl_counter* counter = bpf_map_lookup_elem(&packet_counts, &index);
   if (!counter) return;
   counter->packets += size->packets;
   counter->bytes += size->bytes;
 }
 
-static __always_inline void sl_count_endpoint(__u32 endpoint, int ingress, __u32 outcome, const struct sl_size *size) {
+static __always_inline void sl_count_endpoint(__u32 endpoint, int ingress, __u32 outcome, const struct sl_size* size) {
   if (!endpoint || outcome >= SL_OUTCOME_COUNT) return;
-  struct sl_endpoint_counters *counters = bpf_map_lookup_elem(&endpoint_counts, &endpoint);
+  struct sl_endpoint_counters* counters = bpf_map_lookup_elem(&endpoint_counts, &endpoint);
   if (!counters) return;
-  struct sl_counter *counter = ingress ? &counters->ingress[outcome] : &counters->egress[outcome];
+  struct sl_counter* counter = ingress ? &counters->ingress[outcome] : &counters->egress[outcome];
   counter->packets += size->packets;
   counter->bytes += size->bytes;
 }
 
-static __always_inline void sl_send_event(const struct sl_flow_key *key, const struct sl_flow_entry *entry,
+static __always_inline void sl_send_event(const struct sl_flow_key* key, const struct sl_flow_entry* entry,
                                           __u32 ifindex, __u8 type, __u8 reply) {
-  struct sl_flow_event *event = bpf_ringbuf_reserve(&flow_events, sizeof(*event), 0);
+  struct sl_flow_event* event = bpf_ringbuf_reserve(&flow_events, sizeof(*event), 0);
   if (!event) {
     sl_count_event(SL_COUNTER_EVENT_LOST_RING_FULL);
     return;

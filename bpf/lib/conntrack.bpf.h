@@ -8,8 +8,8 @@
 #include "bpf/lib/parse.bpf.h"
 
 /* -1, 0, 1 as memcmp over 16 bytes. */
-static __always_inline int sl_compare(const struct sl_addr *a, const struct sl_addr *b) {
-  const __u64 *x = (const __u64 *)a->bytes, *y = (const __u64 *)b->bytes;
+static __always_inline int sl_compare(const struct sl_addr* a, const struct sl_addr* b) {
+  const __u64 *x = (const __u64*)a->bytes, *y = (const __u64*)b->bytes;
   for (int i = 0; i < 2; i++) {
     __u64 p = bpf_be64_to_cpu(x[i]), q = bpf_be64_to_cpu(y[i]);
     if (p != q) return p < q ? -1 : 1;
@@ -18,7 +18,7 @@ static __always_inline int sl_compare(const struct sl_addr *a, const struct sl_a
 }
 
 /* Fills `key`; returns 1 when the tuple's source is the key's `hi` end. */
-static __always_inline int sl_flow_key_of(const struct sl_tuple *tuple, struct sl_flow_key *key) {
+static __always_inline int sl_flow_key_of(const struct sl_tuple* tuple, struct sl_flow_key* key) {
   int order = sl_compare(&tuple->src, &tuple->dst);
   if (!order) order = bpf_ntohs(tuple->src_port) > bpf_ntohs(tuple->dst_port) ? 1 : -1;
   key->protocol = tuple->protocol;
@@ -37,7 +37,7 @@ static __always_inline int sl_flow_key_of(const struct sl_tuple *tuple, struct s
   return 0;
 }
 
-static __always_inline int sl_flow_expired(const struct sl_flow_entry *entry, __u8 protocol, __u64 now) {
+static __always_inline int sl_flow_expired(const struct sl_flow_entry* entry, __u8 protocol, __u64 now) {
   return now > entry->last_seen_ns && now - entry->last_seen_ns > sl_flow_timeout(entry->flags, protocol);
 }
 
@@ -47,7 +47,7 @@ static __always_inline __u32 sl_service(__u8 protocol, __be16 port) {
   return (__u32)protocol << 16 | (has_ports ? bpf_ntohs(port) : 0);
 }
 
-static __always_inline struct sl_fragment_key sl_fragment_key_of(const struct sl_packet *packet) {
+static __always_inline struct sl_fragment_key sl_fragment_key_of(const struct sl_packet* packet) {
   return (struct sl_fragment_key){.src = packet->tuple.src,
                                   .dst = packet->tuple.dst,
                                   .id = packet->fragment_id,
@@ -58,7 +58,7 @@ static __always_inline struct sl_fragment_key sl_fragment_key_of(const struct sl
  * A first fragment leaves its ports for the later ones. Also when policy denies it, so that they are denied for the
  * same reason; but not in the name of somebody else.
  */
-static __always_inline void sl_remember_fragment(const struct sl_packet *packet, int reason) {
+static __always_inline void sl_remember_fragment(const struct sl_packet* packet, int reason) {
   if (packet->fragment != SL_FRAGMENT_FIRST) return;
   if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT) return;
   struct sl_fragment_key key = sl_fragment_key_of(packet);
@@ -71,11 +71,11 @@ static __always_inline void sl_remember_fragment(const struct sl_packet *packet,
 }
 
 /* A later fragment takes its ports from the first one. */
-static __always_inline int sl_follow_fragment(struct sl_packet *packet) {
+static __always_inline int sl_follow_fragment(struct sl_packet* packet) {
   if (packet->fragment != SL_FRAGMENT_LATER) return SL_DROP_NONE;
-  struct sl_tuple *tuple = &packet->tuple;
+  struct sl_tuple* tuple = &packet->tuple;
   struct sl_fragment_key key = sl_fragment_key_of(packet);
-  const struct sl_fragment_value *first = bpf_map_lookup_elem(&fragments, &key);
+  const struct sl_fragment_value* first = bpf_map_lookup_elem(&fragments, &key);
   if (!first) return SL_DROP_FRAGMENT_NOT_FOUND;
   tuple->src_port = first->src_port;
   tuple->dst_port = first->dst_port;
@@ -85,20 +85,20 @@ static __always_inline int sl_follow_fragment(struct sl_packet *packet) {
 }
 
 /* Both tables; `established` says which one. */
-static __always_inline struct sl_flow_entry *sl_flow_find(const struct sl_flow_key *key, int *established) {
-  struct sl_flow_entry *entry = bpf_map_lookup_elem(&ct_established, key);
+static __always_inline struct sl_flow_entry* sl_flow_find(const struct sl_flow_key* key, int* established) {
+  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_established, key);
   *established = entry != 0;
   return entry ?: bpf_map_lookup_elem(&ct_pending, key);
 }
 
-static __always_inline void sl_flow_forget(const struct sl_flow_key *key) {
+static __always_inline void sl_flow_forget(const struct sl_flow_key* key) {
   bpf_map_delete_elem(&ct_established, key);
   bpf_map_delete_elem(&ct_pending, key);
 }
 
 /* Counts the packet in its flow and moves the flow's state on. */
-static __always_inline void sl_flow_advance(struct sl_flow_entry *entry, const struct sl_packet *packet,
-                                            const struct sl_size *size, int reply, __u64 now) {
+static __always_inline void sl_flow_advance(struct sl_flow_entry* entry, const struct sl_packet* packet,
+                                            const struct sl_size* size, int reply, __u64 now) {
   __u32 bytes = size->bytes - packet->l3_offset * size->packets;
   if (reply) {
     __sync_fetch_and_add(&entry->reply_packets, size->packets);

@@ -12,22 +12,22 @@
 #define SL_MAX_HEADERS 512
 
 /* Into this CPU's judgement. Global for the same reason as sl_judge. Returns a drop reason. */
-__noinline int sl_parse_skb(struct __sk_buff *skb) {
+__noinline int sl_parse_skb(struct __sk_buff* skb) {
   __u32 zero = 0;
-  struct sl_judgement *j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
-  return sl_parse((void *)(long)skb->data, (void *)(long)skb->data_end, &j->packet);
+  return sl_parse((void*)(long)skb->data, (void*)(long)skb->data_end, &j->packet);
 }
 
-__noinline int sl_parse_xdp(struct xdp_md *ctx) {
+__noinline int sl_parse_xdp(struct xdp_md* ctx) {
   __u32 zero = 0;
-  struct sl_judgement *j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
-  return sl_parse((void *)(long)ctx->data, (void *)(long)ctx->data_end, &j->packet);
+  return sl_parse((void*)(long)ctx->data, (void*)(long)ctx->data_end, &j->packet);
 }
 
 /* Parses the linear part; where the headers reach beyond it, pulls them in and parses once more. */
-static __always_inline int sl_parse_pulling(struct __sk_buff *skb, struct sl_judgement *j) {
+static __always_inline int sl_parse_pulling(struct __sk_buff* skb, struct sl_judgement* j) {
   int reason = sl_parse_skb(skb);
   if (!j->packet.truncated) return reason;
   __u32 linear = skb->data_end - skb->data, wanted = skb->len < SL_MAX_HEADERS ? skb->len : SL_MAX_HEADERS;
@@ -37,13 +37,13 @@ static __always_inline int sl_parse_pulling(struct __sk_buff *skb, struct sl_jud
 }
 
 /* As the packet is on a wire: each segment of a GSO packet has headers of its own. After parsing. */
-static __always_inline void sl_measure(const struct __sk_buff *skb, struct sl_judgement *j) {
+static __always_inline void sl_measure(const struct __sk_buff* skb, struct sl_judgement* j) {
   __u32 segments = skb->gso_segs ?: 1;
   j->size.packets = segments;
   j->size.bytes = skb->len + (segments - 1) * ((__u32)j->packet.l3.l4_offset + j->packet.l4_length);
 }
 
-static __always_inline __u32 sl_outcome(int reason, const struct sl_judgement *j) {
+static __always_inline __u32 sl_outcome(int reason, const struct sl_judgement* j) {
   if (reason) return reason;
   return j->audit ? SL_OUTCOME_AUDITED : SL_DROP_NONE;
 }

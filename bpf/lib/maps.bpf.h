@@ -117,7 +117,7 @@ struct {
 /* Writer: packet path. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, SL_HOOK_COUNT * SL_OUTCOME_COUNT);
+  __uint(max_entries, SL_HOOK_COUNT* SL_OUTCOME_COUNT);
   __type(key, __u32);
   __type(value, struct sl_counter);
 } packet_counts SEC(".maps");
@@ -142,6 +142,6 @@ struct {
   __uint(max_entries, 4 << 20);
 } flow_events SEC(".maps");
 /* A ring buffer names no type: this puts its record's layout into the object's BTF. */
-const struct sl_flow_event *const flow_event_layout = 0;
+const struct sl_flow_event* const flow_event_layout = 0;
 
 #endif

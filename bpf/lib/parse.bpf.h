@@ -49,16 +49,16 @@ struct sl_packet {
   struct sl_l3 inner_l3;
   __be32 fragment_id;
   __u16 l3_offset;
-  __u8 ip_version;    /* 4 or 6 */
-  __u8 kind;          /* enum sl_packet_kind */
-  __u8 fragment;      /* enum sl_fragment; that of l3 */
-  __u8 tcp_flags;     /* the header's flags byte */
+  __u8 ip_version; /* 4 or 6 */
+  __u8 kind;       /* enum sl_packet_kind */
+  __u8 fragment;   /* enum sl_fragment; that of l3 */
+  __u8 tcp_flags;  /* the header's flags byte */
   __u8 icmp_type;
   __u8 icmp_code;
   __u8 is_icmp_error; /* inner is set */
   __u8 has_vlan;
-  __u8 truncated;     /* bytes were missing at the end of what could be read: hence the reason, or no inner */
-  __u8 l4_length;     /* of the TCP or UDP header; else 0 */
+  __u8 truncated; /* bytes were missing at the end of what could be read: hence the reason, or no inner */
+  __u8 l4_length; /* of the TCP or UDP header; else 0 */
 };
 
 #define SL_TCP_FIN 0x01
@@ -88,29 +88,29 @@ struct sl_packet {
 #endif
 
 /* The bytes at `offset`, or null when fewer than `size` can be read. */
-SL_INLINE const __u8 *sl_bytes_at(const void *data, const void *data_end, __u32 offset, __u32 size) {
-  const __u8 *p = (const __u8 *)data + offset;
-  if (p + size > (const __u8 *)data_end) return 0;
+SL_INLINE const __u8* sl_bytes_at(const void* data, const void* data_end, __u32 offset, __u32 size) {
+  const __u8* p = (const __u8*)data + offset;
+  if (p + size > (const __u8*)data_end) return 0;
   return p;
 }
 
-SL_INLINE __u16 sl_read16(const __u8 *p) { return (__u16)((p[0] << 8) | p[1]); }
-SL_INLINE __be16 sl_read_be16(const __u8 *p) {
+SL_INLINE __u16 sl_read16(const __u8* p) { return (__u16)((p[0] << 8) | p[1]); }
+SL_INLINE __be16 sl_read_be16(const __u8* p) {
   __be16 v;
   __builtin_memcpy(&v, p, 2);
   return v;
 }
 
-SL_INLINE void sl_set_ipv4(struct sl_addr *addr, const __u8 *p) {
+SL_INLINE void sl_set_ipv4(struct sl_addr* addr, const __u8* p) {
   __builtin_memset(addr->bytes, 0, 10);
   addr->bytes[10] = 0xff;
   addr->bytes[11] = 0xff;
   __builtin_memcpy(addr->bytes + 12, p, 4);
 }
 
-SL_INLINE int sl_parse_ipv4(const void *data, const void *data_end, __u32 offset, struct sl_tuple *tuple,
-                            volatile struct sl_l3 *l3, struct sl_packet *packet) {
-  const __u8 *ip = sl_bytes_at(data, data_end, offset, SL_IPV4_LEN);
+SL_INLINE int sl_parse_ipv4(const void* data, const void* data_end, __u32 offset, struct sl_tuple* tuple,
+                            volatile struct sl_l3* l3, struct sl_packet* packet) {
+  const __u8* ip = sl_bytes_at(data, data_end, offset, SL_IPV4_LEN);
   if (!ip) {
     packet->truncated = 1;
     return SL_DROP_MALFORMED_IPV4;
@@ -143,10 +143,10 @@ SL_INLINE int sl_is_extension(__u8 next) {
  * Steps over one extension header. What is known of the position is read from and written to memory, so that the
  * verifier sees the same state at each step and does not follow every combination of headers.
  */
-SL_INLINE int sl_step_extension(const void *data, const void *data_end, volatile struct sl_l3 *l3,
-                                struct sl_packet *packet) {
+SL_INLINE int sl_step_extension(const void* data, const void* data_end, volatile struct sl_l3* l3,
+                                struct sl_packet* packet) {
   __u32 offset = l3->l4_offset & SL_MAX_L4_OFFSET;
-  const __u8 *header = sl_bytes_at(data, data_end, offset, 8);
+  const __u8* header = sl_bytes_at(data, data_end, offset, 8);
   if (!header) {
     packet->truncated = 1;
     return SL_DROP_MALFORMED_IPV6;
@@ -168,9 +168,9 @@ SL_INLINE int sl_step_extension(const void *data, const void *data_end, volatile
   return SL_DROP_NONE;
 }
 
-SL_INLINE int sl_parse_ipv6(const void *data, const void *data_end, __u32 offset, struct sl_tuple *tuple,
-                            volatile struct sl_l3 *l3, struct sl_packet *packet) {
-  const __u8 *ip = sl_bytes_at(data, data_end, offset, SL_IPV6_LEN);
+SL_INLINE int sl_parse_ipv6(const void* data, const void* data_end, __u32 offset, struct sl_tuple* tuple,
+                            volatile struct sl_l3* l3, struct sl_packet* packet) {
+  const __u8* ip = sl_bytes_at(data, data_end, offset, SL_IPV6_LEN);
   if (!ip) {
     packet->truncated = 1;
     return SL_DROP_MALFORMED_IPV6;
@@ -209,15 +209,15 @@ SL_INLINE int sl_is_link_control(__u8 type, __u8 hop_limit) {
 }
 
 /* The quoted packet: its addresses and, where 8 bytes of its transport header came along, its ports. */
-SL_INLINE void sl_parse_inner(const void *data, const void *data_end, __u32 offset, struct sl_packet *packet) {
-  struct sl_tuple *inner = &packet->inner;
-  volatile struct sl_l3 *l3 = &packet->inner_l3;
+SL_INLINE void sl_parse_inner(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
+  struct sl_tuple* inner = &packet->inner;
+  volatile struct sl_l3* l3 = &packet->inner_l3;
   __be32 outer_id = packet->fragment_id;
   int reason = packet->tuple.protocol == SL_IPPROTO_ICMP ? sl_parse_ipv4(data, data_end, offset, inner, l3, packet)
                                                          : sl_parse_ipv6(data, data_end, offset, inner, l3, packet);
   packet->fragment_id = outer_id;
   if (reason || l3->fragment == SL_FRAGMENT_LATER) return;
-  const __u8 *l4 = sl_bytes_at(data, data_end, l3->l4_offset & SL_MAX_L4_OFFSET, 8);
+  const __u8* l4 = sl_bytes_at(data, data_end, l3->l4_offset & SL_MAX_L4_OFFSET, 8);
   if (!l4) {
     packet->truncated = 1;
     return;
@@ -232,13 +232,13 @@ SL_INLINE void sl_parse_inner(const void *data, const void *data_end, __u32 offs
   packet->is_icmp_error = 1;
 }
 
-SL_INLINE int sl_parse_l4(const void *data, const void *data_end, struct sl_packet *packet) {
-  struct sl_tuple *tuple = &packet->tuple;
-  volatile const struct sl_l3 *l3 = &packet->l3;
+SL_INLINE int sl_parse_l4(const void* data, const void* data_end, struct sl_packet* packet) {
+  struct sl_tuple* tuple = &packet->tuple;
+  volatile const struct sl_l3* l3 = &packet->l3;
   __u32 offset = l3->l4_offset & SL_MAX_L4_OFFSET;
   if (tuple->protocol == SL_IPPROTO_TCP || tuple->protocol == SL_IPPROTO_UDP || tuple->protocol == SL_IPPROTO_SCTP) {
     __u32 need = tuple->protocol == SL_IPPROTO_TCP ? 20 : tuple->protocol == SL_IPPROTO_UDP ? 8 : 12;
-    const __u8 *l4 = sl_bytes_at(data, data_end, offset, 8);
+    const __u8* l4 = sl_bytes_at(data, data_end, offset, 8);
     if (!l4 || !sl_bytes_at(data, data_end, offset, need)) {
       packet->truncated = 1;
       return SL_DROP_MALFORMED_L4;
@@ -246,7 +246,7 @@ SL_INLINE int sl_parse_l4(const void *data, const void *data_end, struct sl_pack
     tuple->src_port = sl_read_be16(l4);
     tuple->dst_port = sl_read_be16(l4 + 2);
     if (tuple->protocol == SL_IPPROTO_TCP) {
-      const __u8 *tcp = sl_bytes_at(data, data_end, offset, 20);
+      const __u8* tcp = sl_bytes_at(data, data_end, offset, 20);
       if (!tcp || (tcp[12] >> 4) < 5) return SL_DROP_MALFORMED_L4;
       packet->tcp_flags = tcp[13];
       packet->l4_length = (tcp[12] >> 4) * 4;
@@ -256,7 +256,7 @@ SL_INLINE int sl_parse_l4(const void *data, const void *data_end, struct sl_pack
     return SL_DROP_NONE;
   }
   if (tuple->protocol == SL_IPPROTO_ICMP || tuple->protocol == SL_IPPROTO_ICMPV6) {
-    const __u8 *icmp = sl_bytes_at(data, data_end, offset, 8);
+    const __u8* icmp = sl_bytes_at(data, data_end, offset, 8);
     if (!icmp) {
       /* Some ICMPv6 messages have 4 bytes only; none of those that matter here has. */
       packet->truncated = 1;
@@ -276,8 +276,8 @@ SL_INLINE int sl_parse_l4(const void *data, const void *data_end, struct sl_pack
 }
 
 /* From the Ethernet header on. `packet` must be zeroed. Returns SL_DROP_NONE or why the frame cannot be judged. */
-SL_INLINE int sl_parse(const void *data, const void *data_end, struct sl_packet *packet) {
-  const __u8 *eth = sl_bytes_at(data, data_end, 0, SL_ETH_LEN);
+SL_INLINE int sl_parse(const void* data, const void* data_end, struct sl_packet* packet) {
+  const __u8* eth = sl_bytes_at(data, data_end, 0, SL_ETH_LEN);
   if (!eth) {
     packet->truncated = 1;
     return SL_DROP_MALFORMED_ETHERNET;
@@ -286,7 +286,7 @@ SL_INLINE int sl_parse(const void *data, const void *data_end, struct sl_packet 
   __u32 offset = SL_ETH_LEN;
   for (int i = 0; i < SL_MAX_VLAN_TAGS; i++) {
     if (ethertype != 0x8100 && ethertype != 0x88a8) break;
-    const __u8 *tag = sl_bytes_at(data, data_end, offset, 4);
+    const __u8* tag = sl_bytes_at(data, data_end, offset, 4);
     if (!tag) {
       packet->truncated = 1;
       return SL_DROP_MALFORMED_ETHERNET;

@@ -12,8 +12,8 @@
 #define SL_AF_INET6 10
 
 /* The FIB's question for this packet. */
-static __always_inline void sl_fill_fib(struct bpf_fib_lookup *fib, const struct sl_packet *packet, __u32 ifindex) {
-  const struct sl_tuple *tuple = &packet->tuple;
+static __always_inline void sl_fill_fib(struct bpf_fib_lookup* fib, const struct sl_packet* packet, __u32 ifindex) {
+  const struct sl_tuple* tuple = &packet->tuple;
   __builtin_memset(fib, 0, sizeof(*fib));
   fib->ifindex = ifindex;
   fib->l4_protocol = tuple->protocol;
@@ -31,7 +31,7 @@ static __always_inline void sl_fill_fib(struct bpf_fib_lookup *fib, const struct
 }
 
 /* Routed: as a router does it. Returns 1 when the packet is ready for `to_ifindex`. */
-static __always_inline int sl_route_skb(struct __sk_buff *skb, const struct sl_packet *packet, __u32 to_ifindex) {
+static __always_inline int sl_route_skb(struct __sk_buff* skb, const struct sl_packet* packet, __u32 to_ifindex) {
   struct bpf_fib_lookup fib;
   __u8 macs[12];
   __u8 ttl;
@@ -57,11 +57,11 @@ static __always_inline int sl_route_skb(struct __sk_buff *skb, const struct sl_p
 }
 
 /* Bridged: both are plain ports of one bridge and the frame is addressed to that pod. */
-static __always_inline int sl_bridges_to(struct __sk_buff *skb, __u32 to_ifindex) {
+static __always_inline int sl_bridges_to(struct __sk_buff* skb, __u32 to_ifindex) {
   __u32 from_ifindex = skb->ifindex;
   __u8 destination[6];
-  const struct sl_interface *from = bpf_map_lookup_elem(&interfaces, &from_ifindex);
-  const struct sl_interface *to = bpf_map_lookup_elem(&interfaces, &to_ifindex);
+  const struct sl_interface* from = bpf_map_lookup_elem(&interfaces, &from_ifindex);
+  const struct sl_interface* to = bpf_map_lookup_elem(&interfaces, &to_ifindex);
   if (!from || !to || !from->bridge || from->bridge != to->bridge) return 0;
   if (bpf_skb_load_bytes(skb, 0, destination, 6)) return 0;
   for (int i = 0; i < 6; i++)
@@ -70,7 +70,7 @@ static __always_inline int sl_bridges_to(struct __sk_buff *skb, __u32 to_ifindex
 }
 
 /* tc_from_pod: 1 when the packet may go straight into the receiver's namespace. */
-static __always_inline int sl_can_redirect_skb(struct __sk_buff *skb, const struct sl_packet *packet,
+static __always_inline int sl_can_redirect_skb(struct __sk_buff* skb, const struct sl_packet* packet,
                                                __u32 to_ifindex) {
   if (!to_ifindex || to_ifindex == skb->ifindex || packet->has_vlan || skb->vlan_present) return 0;
   if (skb->pkt_type == PACKET_HOST) return sl_route_skb(skb, packet, to_ifindex);
@@ -79,15 +79,15 @@ static __always_inline int sl_can_redirect_skb(struct __sk_buff *skb, const stru
 }
 
 /* xdp_uplink: as sl_route_skb, for a frame that is addressed to this card, towards a veth whose peer takes frames. */
-static __always_inline int sl_route_xdp(struct xdp_md *ctx, const struct sl_packet *packet, __u32 to_ifindex) {
+static __always_inline int sl_route_xdp(struct xdp_md* ctx, const struct sl_packet* packet, __u32 to_ifindex) {
   struct bpf_fib_lookup fib;
   __u32 from_ifindex = ctx->ingress_ifindex;
-  const struct sl_interface *from = bpf_map_lookup_elem(&interfaces, &from_ifindex);
-  const struct sl_interface *to = bpf_map_lookup_elem(&interfaces, &to_ifindex);
+  const struct sl_interface* from = bpf_map_lookup_elem(&interfaces, &from_ifindex);
+  const struct sl_interface* to = bpf_map_lookup_elem(&interfaces, &to_ifindex);
   if (!from || !to || !(to->flags & SL_INTERFACE_XMIT) || packet->has_vlan) return 0;
   if (!bpf_map_lookup_elem(&pod_devices, &to_ifindex)) return 0;
-  __u8 *data = (__u8 *)(long)ctx->data;
-  const __u8 *data_end = (__u8 *)(long)ctx->data_end;
+  __u8* data = (__u8*)(long)ctx->data;
+  const __u8* data_end = (__u8*)(long)ctx->data_end;
   if (data + SL_ETH_LEN + SL_IPV4_LEN > data_end) return 0;
   for (int i = 0; i < 6; i++)
     if (data[i] != from->pod_mac[i]) return 0;
@@ -95,7 +95,7 @@ static __always_inline int sl_route_xdp(struct xdp_md *ctx, const struct sl_pack
   fib.tot_len = (__u16)(ctx->data_end - ctx->data - SL_ETH_LEN);
   if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
   if (packet->ip_version == 4) {
-    __u8 *ip = data + SL_ETH_LEN;
+    __u8* ip = data + SL_ETH_LEN;
     if (ip + SL_IPV4_LEN > data_end || ip[8] <= 1) return 0;
     ip[8]--;
     /* RFC 1624: the word that holds the TTL fell by 0x100. */
@@ -104,7 +104,7 @@ static __always_inline int sl_route_xdp(struct xdp_md *ctx, const struct sl_pack
     ip[10] = sum >> 8;
     ip[11] = sum;
   } else {
-    __u8 *ip = data + SL_ETH_LEN;
+    __u8* ip = data + SL_ETH_LEN;
     if (ip + SL_IPV6_LEN > data_end || ip[7] <= 1) return 0;
     ip[7]--;
   }

@@ -23,19 +23,19 @@ struct sl_judgement {
   __u64 gen;
   __u64 now;
   /* in */
-  __u32 hook;           /* enum sl_hook */
-  __u32 ifindex;        /* the hook's interface */
-  __u32 setting_flags;  /* SL_SETTING_* */
-  __u8 from_node;       /* tc_to_pod: the node itself sent it */
-  __u8 counted;         /* an earlier Sluice hook has counted it in its flow */
+  __u32 hook;          /* enum sl_hook */
+  __u32 ifindex;       /* the hook's interface */
+  __u32 setting_flags; /* SL_SETTING_* */
+  __u8 from_node;      /* tc_to_pod: the node itself sent it */
+  __u8 counted;        /* an earlier Sluice hook has counted it in its flow */
   __u8 pad[2];
   struct sl_size size;
   /* out */
-  __u32 to_ifindex;     /* host end of the local receiver's veth; 0: not local */
-  __u32 from_endpoint;  /* of the sender; 0: not local */
-  __u32 to_endpoint;    /* of the receiver; 0: not local */
-  __u32 audit;          /* forwarded, but a policy in audit would have denied it */
-  __u32 not_ours;       /* xdp_uplink: for no local workload; passes untouched */
+  __u32 to_ifindex;    /* host end of the local receiver's veth; 0: not local */
+  __u32 from_endpoint; /* of the sender; 0: not local */
+  __u32 to_endpoint;   /* of the receiver; 0: not local */
+  __u32 audit;         /* forwarded, but a policy in audit would have denied it */
+  __u32 not_ours;      /* xdp_uplink: for no local workload; passes untouched */
 };
 
 struct {
@@ -47,11 +47,11 @@ struct {
 
 static __always_inline __u64 sl_generation(void) {
   __u32 zero = 0;
-  volatile __u64 *value = bpf_map_lookup_elem(&generation, &zero);
+  volatile __u64* value = bpf_map_lookup_elem(&generation, &zero);
   return value ? *value : 0;
 }
 
-static __always_inline void sl_end_of(struct sl_flow_end *end, const struct sl_address_value *who) {
+static __always_inline void sl_end_of(struct sl_flow_end* end, const struct sl_address_value* who) {
   end->identity = who->identity;
   end->workload = who->workload;
   end->endpoint = who->endpoint;
@@ -59,16 +59,16 @@ static __always_inline void sl_end_of(struct sl_flow_end *end, const struct sl_a
 }
 
 /* The packet must have come from, or go to, the interface its flow belongs to. */
-static __always_inline int sl_at_its_interface(const struct sl_judgement *j, const struct sl_flow_end *sender,
-                                               const struct sl_flow_end *receiver) {
+static __always_inline int sl_at_its_interface(const struct sl_judgement* j, const struct sl_flow_end* sender,
+                                               const struct sl_flow_end* receiver) {
   if (j->hook == SL_HOOK_TC_FROM_POD) return sender->ifindex == j->ifindex;
   if (j->hook == SL_HOOK_TC_TO_POD) return receiver->ifindex == j->ifindex;
   return receiver->ifindex && !sender->ifindex && sender->identity >> SL_IDENTITY_KIND_SHIFT != SL_KIND_NODE;
 }
 
 /* Decides a known flow again under this generation. Returns 0 when an end belongs to somebody else now: start clean. */
-static __noinline int sl_redecide(struct sl_judgement *j, const struct sl_flow_key *key, struct sl_flow_entry *entry) {
-  struct sl_policy_question *q = &j->question;
+static __noinline int sl_redecide(struct sl_judgement* j, const struct sl_flow_key* key, struct sl_flow_entry* entry) {
+  struct sl_policy_question* q = &j->question;
   int hi = entry->flags & SL_CT_INITIATOR_HI;
   q->slot = j->gen & 1;
   sl_resolve(hi ? &key->hi : &key->lo, q->slot, &q->source);
@@ -103,7 +103,7 @@ static __noinline int sl_redecide(struct sl_judgement *j, const struct sl_flow_k
   return 1;
 }
 
-static __always_inline void sl_report(const struct sl_judgement *j, struct sl_flow_entry *entry, int reply) {
+static __always_inline void sl_report(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
   if (!(j->setting_flags & SL_SETTING_EVENTS)) return;
   __u64 last = entry->last_event_ns;
   if (last && j->now - last < SL_FLOW_EVENT_INTERVAL) return;
@@ -112,8 +112,8 @@ static __always_inline void sl_report(const struct sl_judgement *j, struct sl_fl
 }
 
 /* A denied flow's record: it decides nothing. */
-static __always_inline void sl_account_denied(struct sl_judgement *j) {
-  struct sl_flow_entry *entry = bpf_map_lookup_elem(&ct_denied, &j->key);
+static __always_inline void sl_account_denied(struct sl_judgement* j) {
+  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_denied, &j->key);
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
       !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
     sl_flow_advance(entry, &j->packet, &j->size, 0, j->now);
@@ -126,10 +126,10 @@ static __always_inline void sl_account_denied(struct sl_judgement *j) {
 }
 
 /* A packet of a known flow. */
-static __always_inline int sl_judge_known(struct sl_judgement *j, struct sl_flow_entry *entry, int established,
+static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entry* entry, int established,
                                           int reply) {
-  const struct sl_flow_end *sender = reply ? &entry->responder : &entry->initiator;
-  const struct sl_flow_end *receiver = reply ? &entry->initiator : &entry->responder;
+  const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
+  const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   j->from_endpoint = sender->endpoint;
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
@@ -154,36 +154,45 @@ static __always_inline int sl_judge_known(struct sl_judgement *j, struct sl_flow
  * A SYN begins a new connection where the old one is over. Where it is cut, only the other end may: the initiator's SYN
  * would be denied again, and with the cut gone the responder's data would open the old connection anew.
  */
-static __always_inline int sl_reopens(const struct sl_flow_entry *entry, const struct sl_packet *packet, int reply) {
+static __always_inline int sl_reopens(const struct sl_flow_entry* entry, const struct sl_packet* packet, int reply) {
   if (packet->tuple.protocol != SL_IPPROTO_TCP || packet->fragment == SL_FRAGMENT_LATER) return 0;
   if ((packet->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) != SL_TCP_SYN) return 0;
   if (entry->flags & SL_CT_CUT) return reply;
   return (entry->flags & SL_CT_RESET) || ((entry->flags & SL_CT_FIN_FORWARD) && (entry->flags & SL_CT_FIN_REPLY));
 }
 
-static __always_inline int sl_check_source(const struct sl_judgement *j, const struct sl_address_value *source) {
-  if (j->hook == SL_HOOK_TC_FROM_POD && source->ifindex != j->ifindex)
-    return bpf_map_lookup_elem(&interfaces, &j->ifindex) ? SL_DROP_SPOOFED_SOURCE : SL_DROP_UNKNOWN_ENDPOINT;
+/* Who is behind the hook's interface by this generation; UNKNOWN_ENDPOINT until somebody is. */
+static __always_inline int sl_resolve_owner(const struct sl_judgement* j, struct sl_address_value* who) {
+  const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &j->ifindex);
+  if (!interface) return SL_DROP_UNKNOWN_ENDPOINT;
+  sl_resolve(&interface->address, j->gen & 1, who);
+  return who->ifindex == j->ifindex ? SL_DROP_NONE : SL_DROP_UNKNOWN_ENDPOINT;
+}
+
+static __always_inline int sl_check_source(const struct sl_judgement* j, const struct sl_address_value* source) {
+  if (j->hook == SL_HOOK_TC_FROM_POD && source->ifindex != j->ifindex) {
+    struct sl_address_value owner;
+    return sl_resolve_owner(j, &owner) ?: SL_DROP_SPOOFED_SOURCE;
+  }
   /* What lives on this node cannot come in from the wire. */
-  if (j->hook == SL_HOOK_XDP_UPLINK &&
-      (source->ifindex || source->identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE))
+  if (j->hook == SL_HOOK_XDP_UPLINK && (source->ifindex || source->identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE))
     return SL_DROP_SPOOFED_SOURCE;
   return SL_DROP_NONE;
 }
 
 /* An ICMP error goes where the packet that it quotes came from; it passes when that packet's flow may. */
-static __always_inline int sl_is_related(struct sl_judgement *j) {
-  const struct sl_packet *packet = &j->packet;
+static __always_inline int sl_is_related(struct sl_judgement* j) {
+  const struct sl_packet* packet = &j->packet;
   int established;
   if (!packet->is_icmp_error) return 0;
   int src_hi = sl_flow_key_of(&packet->inner, &j->inner_key);
-  struct sl_flow_entry *entry = sl_flow_find(&j->inner_key, &established);
+  struct sl_flow_entry* entry = sl_flow_find(&j->inner_key, &established);
   if (!entry || sl_flow_expired(entry, j->inner_key.protocol, j->now)) return 0;
   if (entry->generation < j->gen && !sl_redecide(j, &j->inner_key, entry)) return 0;
   if (entry->reason) return 0;
   int inner_is_reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
-  const struct sl_flow_end *target = inner_is_reply ? &entry->responder : &entry->initiator;
-  const struct sl_flow_end *other = inner_is_reply ? &entry->initiator : &entry->responder;
+  const struct sl_flow_end* target = inner_is_reply ? &entry->responder : &entry->initiator;
+  const struct sl_flow_end* other = inner_is_reply ? &entry->initiator : &entry->responder;
   /* Routers on the way may send it too, but a pod only about its own flows and from its own address. */
   if (j->hook == SL_HOOK_TC_FROM_POD &&
       (other->ifindex != j->ifindex || sl_compare(&packet->tuple.src, &packet->inner.dst)))
@@ -200,19 +209,10 @@ static __always_inline int sl_is_related(struct sl_judgement *j) {
   return 1;
 }
 
-/* At tc_to_pod the receiver is who is behind the interface, also of broadcast and multicast. */
-static __always_inline int sl_resolve_receiver(const struct sl_judgement *j, struct sl_address_value *who) {
-  if (who->ifindex == j->ifindex) return SL_DROP_NONE;
-  const struct sl_interface *interface = bpf_map_lookup_elem(&interfaces, &j->ifindex);
-  if (!interface) return SL_DROP_UNKNOWN_ENDPOINT;
-  sl_resolve(&interface->address, j->gen & 1, who);
-  return who->ifindex == j->ifindex ? SL_DROP_NONE : SL_DROP_UNKNOWN_ENDPOINT;
-}
-
-static __always_inline int sl_judge_new(struct sl_judgement *j, int src_hi) {
-  const struct sl_packet *packet = &j->packet;
-  struct sl_policy_question *q = &j->question;
-  struct sl_flow_entry *fresh = &j->fresh;
+static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
+  const struct sl_packet* packet = &j->packet;
+  struct sl_policy_question* q = &j->question;
+  struct sl_flow_entry* fresh = &j->fresh;
   __builtin_memset(q, 0, sizeof(*q));
   q->slot = j->gen & 1;
   q->service = sl_service(packet->tuple.protocol, packet->tuple.dst_port);
@@ -224,7 +224,9 @@ static __always_inline int sl_judge_new(struct sl_judgement *j, int src_hi) {
   }
   sl_resolve(&packet->tuple.src, q->slot, &q->source);
   int reason = sl_check_source(j, &q->source);
-  if (!reason && j->hook == SL_HOOK_TC_TO_POD) reason = sl_resolve_receiver(j, &q->destination);
+  /* The receiver is who is behind the interface, also of broadcast and multicast. */
+  if (!reason && j->hook == SL_HOOK_TC_TO_POD && q->destination.ifindex != j->ifindex)
+    reason = sl_resolve_owner(j, &q->destination);
   if (!reason) {
     j->from_endpoint = q->source.endpoint;
     j->to_endpoint = q->destination.endpoint;
@@ -238,8 +240,8 @@ static __always_inline int sl_judge_new(struct sl_judgement *j, int src_hi) {
   sl_end_of(&fresh->responder, &q->destination);
   fresh->egress_decision = q->egress_decision;
   fresh->ingress_decision = q->ingress_decision;
-  fresh->flags = (src_hi ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) |
-                 (q->audit ? SL_CT_AUDIT : 0);
+  fresh->flags =
+      (src_hi ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) | (q->audit ? SL_CT_AUDIT : 0);
   fresh->reason = reason;
   fresh->hook = j->hook;
   fresh->tcp_flags = packet->tcp_flags;
@@ -260,21 +262,21 @@ static __always_inline int sl_judge_new(struct sl_judgement *j, int src_hi) {
   return SL_DROP_NONE;
 }
 
-static __always_inline int sl_judge_packet(struct sl_judgement *j) {
-  struct sl_packet *packet = &j->packet;
-  struct sl_flow_key *key = &j->key;
+static __always_inline int sl_judge_packet(struct sl_judgement* j) {
+  struct sl_packet* packet = &j->packet;
+  struct sl_flow_key* key = &j->key;
   int established;
   int reason = sl_follow_fragment(packet);
   if (reason) return reason;
   j->gen = sl_generation();
   j->now = sl_now();
   int src_hi = sl_flow_key_of(&packet->tuple, key);
-  struct sl_flow_entry *entry = sl_flow_find(key, &established);
+  struct sl_flow_entry* entry = sl_flow_find(key, &established);
   int over = entry && sl_flow_expired(entry, key->protocol, j->now);
   if (entry && !over) {
     int reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
-    const struct sl_flow_end *sender = reply ? &entry->responder : &entry->initiator;
-    const struct sl_flow_end *receiver = reply ? &entry->initiator : &entry->responder;
+    const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
+    const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
     if (sl_reopens(entry, packet, reply))
       over = sl_at_its_interface(j, sender, receiver);
     else if (entry->generation < j->gen && !sl_redecide(j, key, entry))
@@ -294,7 +296,7 @@ static __always_inline int sl_judge_packet(struct sl_judgement *j) {
  */
 __noinline int sl_judge(void) {
   __u32 zero = 0;
-  struct sl_judgement *j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   int reason = sl_judge_packet(j);
   sl_remember_fragment(&j->packet, reason);
@@ -302,9 +304,9 @@ __noinline int sl_judge(void) {
 }
 
 /* The working memory, reset for one packet of `hook`. */
-static __always_inline struct sl_judgement *sl_begin(__u32 hook, __u32 ifindex) {
+static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) {
   __u32 zero = 0;
-  struct sl_judgement *j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return 0;
   __builtin_memset(&j->packet, 0, sizeof(j->packet));
   j->hook = hook;

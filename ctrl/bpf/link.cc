@@ -38,6 +38,19 @@ Status Pin(int link_fd, const std::string& pin) {
   return ErrnoError(errno, "pin the link {}", pin);
 }
 
+// Off the interface when this returns; the last reference alone would let go of it some time later. False: no such pin.
+StatusOr<bool> DetachPinned(const std::string& pin) {
+  const Fd link(bpf_obj_get(pin.c_str()));
+  if (!link.valid()) {
+    if (errno == ENOENT) return false;
+    return ErrnoError(errno, "open the pinned link {}", pin);
+  }
+  // ENOLINK: its interface went away.
+  if (bpf_link_detach(link.get()) != 0 && errno != ENOLINK) return ErrnoError(errno, "detach the pinned link {}", pin);
+  if (unlink(pin.c_str()) != 0 && errno != ENOENT) return ErrnoError(errno, "unpin {}", pin);
+  return true;
+}
+
 Status AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction) {
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
               .attach_point = direction == TcDirection::kIngress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
@@ -67,8 +80,8 @@ StatusOr<std::string> AttachTc(int program_fd, std::uint32_t ifindex, TcDirectio
 }
 
 Status DetachTc(std::uint32_t ifindex, TcDirection direction, const std::string& pin) {
-  if (unlink(pin.c_str()) == 0) return OkStatus();
-  if (errno != ENOENT) return ErrnoError(errno, "unpin {}", pin);
+  SL_ASSIGN_OR_RETURN(const bool detached, DetachPinned(pin));
+  if (detached) return OkStatus();
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
               .attach_point = direction == TcDirection::kIngress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
   LIBBPF_OPTS(bpf_tc_opts, options, .handle = kTcHandle, .priority = kTcPriority);
@@ -80,8 +93,7 @@ Status DetachTc(std::uint32_t ifindex, TcDirection direction, const std::string&
 StatusOr<std::string> AttachXdp(int program_fd, std::uint32_t ifindex, const std::string& pin) {
   const auto mode_of = [](std::uint32_t index) {
     xdp_multiprog* programs = xdp_multiprog__get_from_ifindex(static_cast<int>(index));
-    const bool generic =
-        libxdp_get_error(programs) == 0 && xdp_multiprog__attach_mode(programs) == XDP_MODE_SKB;
+    const bool generic = libxdp_get_error(programs) == 0 && xdp_multiprog__attach_mode(programs) == XDP_MODE_SKB;
     if (libxdp_get_error(programs) == 0) xdp_multiprog__close(programs);
     return std::string(generic ? "xdp generic" : "xdp native");
   };
@@ -103,9 +115,6 @@ StatusOr<std::string> AttachXdp(int program_fd, std::uint32_t ifindex, const std
   return mode;
 }
 
-Status DetachXdp(const std::string& pin) {
-  if (unlink(pin.c_str()) == 0 || errno == ENOENT) return OkStatus();
-  return ErrnoError(errno, "unpin {}", pin);
-}
+Status DetachLink(const std::string& pin) { return DetachPinned(pin).status(); }
 
 }  // namespace sluice::bpf

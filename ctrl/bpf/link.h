@@ -22,6 +22,7 @@ Status DetachTc(std::uint32_t ifindex, TcDirection direction, const std::string&
 
 // Native XDP, else generic. Returns "xdp native" or "xdp generic". FailedPrecondition names a foreign program there.
 StatusOr<std::string> AttachXdp(int program_fd, std::uint32_t ifindex, const std::string& pin);
-Status DetachXdp(const std::string& pin);
+// Any pinned link; fine when there is none.
+Status DetachLink(const std::string& pin);
 
 }  // namespace sluice::bpf

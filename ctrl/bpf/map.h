@@ -79,7 +79,8 @@ class Map {
     bool first = true;
     for (;;) {
       __u32 count = batch_size;
-      const int rc = bpf_map_lookup_batch(fd_, first ? nullptr : &in, &out, keys.data(), values.data(), &count, nullptr);
+      const int rc =
+          bpf_map_lookup_batch(fd_, first ? nullptr : &in, &out, keys.data(), values.data(), &count, nullptr);
       const int err = errno;
       if (rc != 0 && err == ENOSPC) {  // one bucket holds more than a batch
         batch_size *= 2;
@@ -118,8 +119,7 @@ class PerCpuArray {
   StatusOr<std::vector<V>> Get(std::uint32_t index) const {
     static_assert(sizeof(V) % 8 == 0, "the kernel lays per-CPU values out at multiples of 8");
     std::vector<V> values(cpus_);
-    if (bpf_map_lookup_elem(fd_, &index, values.data()) != 0)
-      return ErrnoError(errno, "map {}: get {}", name_, index);
+    if (bpf_map_lookup_elem(fd_, &index, values.data()) != 0) return ErrnoError(errno, "map {}: get {}", name_, index);
     return values;
   }
 

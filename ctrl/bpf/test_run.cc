@@ -15,8 +15,8 @@ StatusOr<TestRunOutput> Run(int program_fd, const TestRunInput& input, void* con
   output.frame.resize(input.frame.size() + kHeadroomForGrowth);
   LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = input.frame.data(), .data_out = output.frame.data(),
               .data_size_in = static_cast<__u32>(input.frame.size()),
-              .data_size_out = static_cast<__u32>(output.frame.size()), .ctx_in = context,
-              .ctx_size_in = context_size, .repeat = static_cast<int>(input.repeat));
+              .data_size_out = static_cast<__u32>(output.frame.size()), .ctx_in = context, .ctx_size_in = context_size,
+              .repeat = static_cast<int>(input.repeat));
   if (const int rc = bpf_prog_test_run_opts(program_fd, &options); rc != 0)
     return ErrnoError(rc, "test run on a frame of {} bytes at ifindex {}", input.frame.size(), input.ifindex);
   output.verdict = options.retval;

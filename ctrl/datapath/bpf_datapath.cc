@@ -328,7 +328,7 @@ Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfac
       ++it;
       continue;
     }
-    SL_RETURN_IF_ERROR(bpf::DetachXdp(it->first));
+    SL_RETURN_IF_ERROR(bpf::DetachLink(it->first));
     SL_RETURN_IF_ERROR(maps_->interfaces.Delete(what.ifindex));
     it = attached_.erase(it);
   }
@@ -468,6 +468,9 @@ Status Uninstall(const std::string& bpf_root) {
     }));
     SL_RETURN_IF_ERROR(detached);
   }
+  std::vector<std::string> links;
+  for (const auto& entry : std::filesystem::directory_iterator(pins.links_dir(), error)) links.push_back(entry.path());
+  for (const std::string& link : links) SL_RETURN_IF_ERROR(bpf::DetachLink(link));
   std::filesystem::remove_all(bpf_root, error);
   if (error) return ErrnoError(error.value(), "remove {}", bpf_root);
   return OkStatus();

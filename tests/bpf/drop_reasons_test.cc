@@ -84,6 +84,15 @@ TEST_F(DropReasons, UnknownEndpoint) {
   ExpectDenied(ToPod(kNobody, kNode, Tcp4(kNodeIp, "10.9.9.9", 80)), SL_HOOK_TC_TO_POD, SL_DROP_UNKNOWN_ENDPOINT, 0, 0);
 }
 
+// Attached, but its workload is not in force yet.
+TEST_F(DropReasons, AnInterfaceWithoutItsWorkloadIsUnknownToo) {
+  sl_interface facts{.flags = SL_INTERFACE_POD};
+  facts.address = policy::Address::Parse("10.9.9.9")->abi();
+  ASSERT_TRUE(bed_->datapath().DescribeInterface(ifindex(4), facts).ok());
+  EXPECT_EQ(FromPod(4, Tcp4("10.9.9.9", kDbIp, 5432)).reason, SL_DROP_UNKNOWN_ENDPOINT);
+  EXPECT_EQ(ToPod(4, kElsewhere, Tcp4(kRemoteIp, "10.9.9.9", 80)).reason, SL_DROP_UNKNOWN_ENDPOINT);
+}
+
 TEST_F(DropReasons, MalformedEthernet) {
   const Eth tagged{.type = 0x8100};
   ExpectUnjudged(SL_DROP_MALFORMED_ETHERNET, tagged / Raw{{0, 1}});

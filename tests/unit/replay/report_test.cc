@@ -84,10 +84,13 @@ TEST_F(ReportTest, TableNamesEndsVerdictsAndPolicies) {
   EXPECT_THAT(lines[0], ContainsRegex("^VERDICT +PROTO +SOURCE +DESTINATION +PACKETS +BYTES +POLICIES$"));
   EXPECT_THAT(lines[1],
               ContainsRegex("^FORWARDED +TCP +shop/web:40000 +shop/db:5432 +2 +80 +shop/db ingress\\[0\\] ALLOW$"));
-  EXPECT_THAT(lines[2], ContainsRegex("^DROPPED +TCP +shop/web:40001 +shop/db:22 +1 +40 +shop/db DEFAULT_DENY$"));
-  EXPECT_THAT(lines[3], ContainsRegex("^AUDIT +TCP +shop/web:40002 +bank/vault:80 +1 +40 +bank/trial AUDIT"));
-  EXPECT_THAT(lines[3], HasSubstr("(DEFAULT_DENY)"));
-  EXPECT_THAT(lines[4], ContainsRegex("^FORWARDED +TCP +shop/web:40003 +203.0.113.7:443 +1 +40 +no policy isolates$"));
+  EXPECT_THAT(
+      lines[2],
+      ContainsRegex("^DROPPED/POLICY_DENIED +TCP +shop/web:40001 +shop/db:22 +1 +40 +shop/db ingress DEFAULT_DENY$"));
+  EXPECT_THAT(lines[3], ContainsRegex("^AUDIT +TCP +shop/web:40002 +bank/vault:80 +1 +40 +bank/trial ingress AUDIT"));
+  EXPECT_THAT(lines[3], HasSubstr("(would DEFAULT_DENY)"));
+  EXPECT_THAT(lines[4],
+              ContainsRegex("^FORWARDED +TCP +shop/web:40003 +203.0.113.7:443 .world. +1 +40 +no policy isolates$"));
   EXPECT_EQ(lines[5], "4 flows: 3 would be allowed, 1 dropped");
 }
 

@@ -1,0 +1,101 @@
+// The node's card: native XDP and its short cut to pods that take frames, generic XDP where the driver has none.
+#include "tests/netns/datapath/rig.h"
+
+namespace sluice::test {
+namespace {
+
+class Uplink : public DatapathRig {
+ protected:
+  void SetUp() override {
+    DatapathRig::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    Build({.wiring = Wiring::kRouted, .pods = {}, .outside = true});
+    if (HasFatalFailure()) return;
+    // What comes in from a real card has its checksums; a veth leaves them to the hardware that it has not.
+    Run("outside", {"ethtool", "-K", "eth0", "tx", "off"});
+    Open();
+  }
+
+  StatusOr<datapath::XdpMode> Attach(const std::string& interface) {
+    StatusOr<datapath::XdpMode> mode = Status(absl::StatusCode::kInternal, "not attached");
+    const Status ran = node_->Run([&] {
+      mode = datapath_->AttachUplink(interface);
+      return mode.status();
+    });
+    return ran.ok() ? mode : StatusOr<datapath::XdpMode>(ran);
+  }
+
+  std::string ModeOf(const std::string& interface) const {
+    for (const auto& attached : datapath_->Attached())
+      if (attached.interface == interface) return attached.mode;
+    return "";
+  }
+};
+
+TEST_F(Uplink, NativeWithTheShortCutToPodsThatTakeFrames) {
+  Run("web", {"ethtool", "-K", "eth0", "gro", "on"});
+  Run("db", {"ethtool", "-K", "eth0", "gro", "on"});
+  Enforce(DbPolicy());
+  const auto mode = Attach("uplink");
+  ASSERT_TRUE(mode.ok()) << mode.status();
+  EXPECT_EQ(*mode, datapath::XdpMode::kNative);
+  EXPECT_EQ(ModeOf("uplink"), "xdp native");
+  for (const bool redirect : {false, true}) {
+    SCOPED_TRACE(redirect ? "redirect on" : "redirect off");
+    Configure(redirect ? SL_SETTING_REDIRECT : 0);
+    const auto devmap = Count(SL_COUNTER_REDIRECT_DEVMAP);
+    const auto denied = Packets(SL_HOOK_XDP_UPLINK, SL_DROP_POLICY_DENIED);
+    ExpectAll("outside", "web", ProbeOutcome::kAllowed);
+    ExpectAll("outside", "db", ProbeOutcome::kTimeout);
+    if (redirect)
+      EXPECT_GE(Count(SL_COUNTER_REDIRECT_DEVMAP) - devmap, 4u);
+    else
+      EXPECT_EQ(Count(SL_COUNTER_REDIRECT_DEVMAP), devmap);
+    EXPECT_GE(Packets(SL_HOOK_XDP_UPLINK, SL_DROP_POLICY_DENIED) - denied, 4u);
+    EXPECT_EQ(Packets(SL_HOOK_TC_TO_POD, SL_DROP_POLICY_DENIED), 0u) << "decided on the card";
+  }
+  // Answers to what a pod opened come in by the same way.
+  ExpectAll("db", "outside", ProbeOutcome::kAllowed);
+}
+
+TEST_F(Uplink, APodThatTakesNoFramesIsReachedThroughTheStack) {
+  Run("web", {"ethtool", "-K", "eth0", "gro", "off"});
+  Enforce(DbPolicy());
+  const auto mode = Attach("uplink");
+  ASSERT_TRUE(mode.ok()) << mode.status();
+  Configure(SL_SETTING_REDIRECT);
+  ExpectAll("outside", "web", ProbeOutcome::kAllowed);
+  EXPECT_EQ(Count(SL_COUNTER_REDIRECT_DEVMAP), 0u);
+  EXPECT_GE(Packets(SL_HOOK_TC_TO_POD, SL_DROP_NONE), 8u);
+}
+
+TEST_F(Uplink, GenericWhereTheDriverHasNoXdp) {
+  const Status made = node_->netns().Ip("link add plain0 type bridge\nlink set plain0 up\n");
+  ASSERT_TRUE(made.ok()) << made;
+  const auto mode = Attach("plain0");
+  ASSERT_TRUE(mode.ok()) << mode.status();
+  EXPECT_EQ(*mode, datapath::XdpMode::kGeneric);
+  EXPECT_EQ(ModeOf("plain0"), "xdp generic");
+}
+
+TEST_F(Uplink, NamesAnInterfaceThatIsNotThere) {
+  const auto mode = Attach("nowhere0");
+  EXPECT_EQ(mode.status().code(), absl::StatusCode::kNotFound) << mode.status();
+  EXPECT_NE(mode.status().message().find("nowhere0"), std::string::npos) << mode.status();
+}
+
+TEST_F(Uplink, IsReleasedWhenItIsNamedNoMore) {
+  Enforce(DbPolicy());
+  ASSERT_TRUE(Attach("uplink").ok());
+  ExpectAll("outside", "web", ProbeOutcome::kAllowed);
+  EXPECT_GT(Packets(SL_HOOK_XDP_UPLINK, SL_DROP_NONE), 0u);
+  const Status released = node_->Run([&] { return datapath_->ReleaseOtherUplinks({}); });
+  ASSERT_TRUE(released.ok()) << released;
+  EXPECT_EQ(ModeOf("uplink"), "");
+  const auto before = Packets(SL_HOOK_XDP_UPLINK, SL_DROP_NONE);
+  ExpectAll("outside", "web", ProbeOutcome::kAllowed);
+  EXPECT_EQ(Packets(SL_HOOK_XDP_UPLINK, SL_DROP_NONE), before);
+}
+
+}  // namespace
+}  // namespace sluice::test
