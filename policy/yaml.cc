@@ -43,23 +43,6 @@ std::size_t Utf8Length(std::string_view text, std::size_t at) {
   return overlong || surrogate || too_large ? 0 : length;
 }
 
-// yaml-cpp takes 0x04 for the end of the text and guesses other encodings: neither may hide a part of the file.
-Status CheckCharacters(std::string_view origin, std::string_view text) {
-  int line = 1;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const std::size_t length = Utf8Length(text, i);
-    if (length == 0) return InvalidError("{}:{}: byte 0x{:02x} is not UTF-8", origin, line, c);
-    const bool line_end = c == '\n' || (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n');
-    if ((c < 0x20 && c != '\t' && !line_end) || c == 0x7f) {
-      return InvalidError("{}:{}: control character 0x{:02x}: write it as an escape in double quotes", origin, line, c);
-    }
-    if (c == '\n') ++line;
-    i += length;
-  }
-  return OkStatus();
-}
-
 // Builds the tree of one document after the other from yaml-cpp's events. Throws YAML::ParserException.
 class TreeBuilder : public YAML::EventHandler {
  public:
@@ -267,6 +250,23 @@ class TreeBuilder : public YAML::EventHandler {
 const YamlNode* YamlNode::Find(std::string_view key) const {
   const auto entry = std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.key == key; });
   return entry == entries.end() ? nullptr : entry->value.get();
+}
+
+// yaml-cpp takes 0x04 for the end of the text and guesses other encodings: neither may hide a part of the file.
+Status CheckCharacters(std::string_view origin, std::string_view text) {
+  int line = 1;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const std::size_t length = Utf8Length(text, i);
+    if (length == 0) return InvalidError("{}:{}: byte 0x{:02x} is not UTF-8", origin, line, c);
+    const bool line_end = c == '\n' || (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n');
+    if ((c < 0x20 && c != '\t' && !line_end) || c == 0x7f) {
+      return InvalidError("{}:{}: control character 0x{:02x}: write it as an escape in double quotes", origin, line, c);
+    }
+    if (c == '\n') ++line;
+    i += length;
+  }
+  return OkStatus();
 }
 
 Status ParseYaml(std::string_view origin, std::string_view text, const YamlVisitor& visit) {

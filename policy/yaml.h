@@ -50,4 +50,8 @@ using YamlVisitor = std::function<Status(const YamlNode& root, int number)>;
 // "origin:LINE: what"; an error of `visit` is returned as it is.
 Status ParseYaml(std::string_view origin, std::string_view text, const YamlVisitor& visit);
 
+// The first thing that ParseYaml does: OK when all of `text` is printable UTF-8. Others ask before they put the text
+// where it has to be.
+Status CheckCharacters(std::string_view origin, std::string_view text);
+
 }  // namespace sluice::policy

@@ -6,8 +6,8 @@ SEC("tc")
 int tc_from_pod(struct __sk_buff *skb) {
   struct sl_judgement *j = sl_begin(SL_HOOK_TC_FROM_POD, skb->ifindex);
   if (!j) return TC_ACT_SHOT;
-  sl_measure(skb, &j->size);
   int reason = sl_parse_pulling(skb, j);
+  sl_measure(skb, j);
   if (!reason && j->packet.kind == SL_PACKET_CONTROL) {
     sl_count_packet(j->hook, SL_DROP_NONE, &j->size);
     return TC_ACT_UNSPEC;

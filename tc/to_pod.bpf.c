@@ -9,8 +9,8 @@ int tc_to_pod(struct __sk_buff *skb) {
   if (!j) return TC_ACT_SHOT;
   j->from_node = from == 0; /* set by the kernel on every packet that came in by an interface */
   j->counted = from && bpf_map_lookup_elem(&interfaces, &from);
-  sl_measure(skb, &j->size);
   int reason = sl_parse_pulling(skb, j);
+  sl_measure(skb, j);
   if (!reason && j->packet.kind == SL_PACKET_CONTROL) {
     sl_count_packet(j->hook, SL_DROP_NONE, &j->size);
     return TC_ACT_UNSPEC;

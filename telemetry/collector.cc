@@ -1,14 +1,24 @@
 #include "telemetry/collector.h"
 
-#include <optional>
+#include <algorithm>
 
 #include "ctrl/base/log.h"
 
 namespace sluice::telemetry {
+namespace {
+
+constexpr int kPausePerHarvest = 200;
+
+}  // namespace
 
 Collector::Collector(Options options, datapath::Datapath* datapath, FlowAssembler* assembler, EventHub* hub,
                      Harvester* harvester)
     : options_(options), datapath_(datapath), assembler_(assembler), hub_(hub), harvester_(harvester) {}
+
+std::chrono::milliseconds Collector::HarvestPause(const Options& options, std::chrono::nanoseconds took) {
+  const auto wanted = std::chrono::duration_cast<std::chrono::milliseconds>(took * kPausePerHarvest);
+  return std::clamp(wanted, options.harvest_interval, std::max(options.harvest_interval, options.max_harvest_interval));
+}
 
 void Collector::Start() { thread_ = std::thread(&Collector::Run, this); }
 
@@ -33,10 +43,10 @@ void Collector::Run() {
   auto next_harvest = std::chrono::steady_clock::now();
   while (true) {
     Poll();
+    LookForLosses();
     if (std::chrono::steady_clock::now() >= next_harvest) {
-      Harvest();
-      LookForLosses();
-      next_harvest = std::chrono::steady_clock::now() + options_.harvest_interval;
+      const auto pause = Harvest();
+      next_harvest = std::chrono::steady_clock::now() + pause;
     }
     const auto next_poll = std::chrono::steady_clock::now() + options_.poll_interval;
     const bool watched = hub_->watched();
@@ -61,15 +71,18 @@ void Collector::Poll() {
   if (!polled.ok()) LogWarn("reading flow events: {}", Message(polled.status()));
 }
 
-void Collector::Harvest() {
+// Returns how long to wait for the next.
+std::chrono::milliseconds Collector::Harvest() {
+  const auto begin = std::chrono::steady_clock::now();
   if (const Status status = harvester_->Harvest(); !status.ok()) LogWarn("ending idle flows: {}", Message(status));
+  return HarvestPause(options_, std::chrono::steady_clock::now() - begin);
 }
 
 void Collector::LookForLosses() {
-  const auto counters = datapath_->ReadCounters();
+  const auto counters = datapath_->ReadEventCounters();
   if (!counters.ok()) return LogWarn("looking for lost events: {}", Message(counters.status()));
-  const std::uint64_t lost = counters->events[SL_COUNTER_EVENT_LOST_RING_FULL];
-  if (lost > known_lost_ && hub_->watched()) hub_->PublishLoss("RING_FULL", lost - known_lost_);
+  const std::uint64_t lost = (*counters)[SL_COUNTER_EVENT_LOST_RING_FULL];
+  if (known_lost_ && lost > *known_lost_) hub_->PublishLoss("RING_FULL", lost - *known_lost_);
   known_lost_ = lost;
 }
 

@@ -1,9 +1,12 @@
 // The thread that reads the packet path for telemetry: hands its events to the followers while there are any, harvests
-// ended flows every few seconds. Start once; Stop (or the destructor) joins.
+// ended flows every few seconds, and more seldom when the tables are so full that a pass is expensive. Start once; Stop
+// (or the destructor) joins.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "telemetry/harvester.h"
@@ -13,9 +16,14 @@ namespace sluice::telemetry {
 class Collector {
  public:
   struct Options {
-    std::chrono::milliseconds poll_interval{50};       // while somebody follows
-    std::chrono::milliseconds harvest_interval{2000};  // also how often losses are looked for
+    std::chrono::milliseconds poll_interval{50};  // while somebody follows: events and losses
+    std::chrono::milliseconds harvest_interval{2000};
+    std::chrono::milliseconds max_harvest_interval{30000};
   };
+
+  // Until the next harvest, when the last one took `took`: long enough that harvests stay below half a percent of one
+  // CPU, within the two bounds. The packet path itself heeds time-outs, so a late harvest lets nothing pass.
+  static std::chrono::milliseconds HarvestPause(const Options& options, std::chrono::nanoseconds took);
 
   // All outlive the collector.
   Collector(Options options, datapath::Datapath* datapath, FlowAssembler* assembler, EventHub* hub,
@@ -29,7 +37,7 @@ class Collector {
  private:
   void Run();
   void Poll();
-  void Harvest();
+  std::chrono::milliseconds Harvest();
   void LookForLosses();
 
   const Options options_;
@@ -37,7 +45,7 @@ class Collector {
   FlowAssembler* const assembler_;
   EventHub* const hub_;
   Harvester* const harvester_;
-  std::uint64_t known_lost_ = 0;
+  std::optional<std::uint64_t> known_lost_;  // absent: what the counter says is from before this process
   std::mutex mutex_;
   std::condition_variable wake_;
   bool woken_ = false;

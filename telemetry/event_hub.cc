@@ -69,8 +69,8 @@ EventPtr EventHub::MakeLoss(const char* cause, std::uint64_t count) const {
 void EventHub::Enqueue(Subscription* subscription, const EventPtr& event) {
   if (!Matches(subscription->filter_, *event)) return;
   if (subscription->queue_.size() >= options_.queue_capacity) {
-    subscription->lost_++;
-    lost_++;
+    subscription->lost_ += event->has_lost() ? event->lost().count() : 1;
+    lost_ += event->has_lost() ? 0 : 1;  // a source's losses are counted where they happened
     return;
   }
   if (subscription->lost_ != 0) {

@@ -48,22 +48,21 @@ bool IsOver(const FlowRecord& record, std::uint64_t monotonic_now_ns) {
 }
 
 Status Harvester::Harvest() {
-  SL_ASSIGN_OR_RETURN(std::vector<FlowRecord> records, datapath_->Flows());
-  DropMoving(records);
   const FlowContext context = assembler_->Capture();
   std::array<std::uint64_t, kFlowTables> active{};
   std::vector<FlowRecord> over;
-  for (const FlowRecord& record : records) {
+  SL_RETURN_IF_ERROR(datapath_->ForEachFlow([&](const FlowRecord& record) {
     if (IsOver(record, context.now().monotonic_ns)) {
       over.push_back(record);
     } else {
       active[static_cast<std::size_t>(record.table)]++;
     }
-  }
+  }));
   for (std::size_t i = 0; i < kFlowTables; i++) active_[i] = active[i];
   if (over.empty()) return OkStatus();
   SL_RETURN_IF_ERROR(datapath_->ForgetFlows(over));
 
+  DropMoving(over);
   std::sort(over.begin(), over.end(),
             [](const FlowRecord& a, const FlowRecord& b) { return a.entry.last_seen_ns < b.entry.last_seen_ns; });
   expired_ += over.size();

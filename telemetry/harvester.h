@@ -25,7 +25,7 @@ class Harvester {
   // One pass over all flows.
   Status Harvest();
 
-  // Live ones at the last pass, by FlowTable.
+  // Live ones at the last pass, by FlowTable; one that changed tables during the pass is in both.
   std::uint64_t active(datapath::FlowTable table) const { return active_[static_cast<std::size_t>(table)]; }
   std::uint64_t expired() const { return expired_; }  // since the start
 

@@ -1,6 +1,7 @@
 #include "telemetry/metric_families.h"
 
 #include <iterator>
+#include <map>
 
 #include "telemetry/drop_reason.h"
 
@@ -115,6 +116,23 @@ void AddEventFamilies(const datapath::Counters& counters, Families* out) {
     builder.Counter(std::string(kCounters[id]) + "_total", kCounterHelp[id])
         .Add(static_cast<double>(counters.events[id]));
   }
+}
+
+// The run families are absent while the kernel does not count.
+void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& attached,
+                        const std::vector<datapath::ProgramRuns>& runs, Families* out) {
+  FamilyBuilder builder(out);
+  std::map<std::pair<std::string, std::string>, int> places;
+  for (const datapath::AttachedProgram& one : attached)
+    places[{one.program, one.mode.empty() ? "inherited" : one.mode}]++;
+  builder.Gauge("attached_programs", "Interfaces that a program is attached to, by mode.");
+  for (const auto& [what, count] : places) builder.Add(count, {{"program", what.first}, {"mode", what.second}});
+  if (runs.empty()) return;
+  builder.Counter("program_runs_total", "Times that a program ran.");
+  for (const datapath::ProgramRuns& one : runs) builder.Add(static_cast<double>(one.count), {{"program", one.program}});
+  builder.Counter("program_run_seconds_total", "Time for which a program ran.");
+  for (const datapath::ProgramRuns& one : runs)
+    builder.Add(static_cast<double>(one.nanoseconds) / 1e9, {{"program", one.program}});
 }
 
 void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out) {

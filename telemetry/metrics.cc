@@ -85,12 +85,18 @@ void Metrics::ObserveApply(std::chrono::duration<double> took, bool applied) {
   (applied ? applied_ : refused_)->Observe(took.count());
 }
 
+void Metrics::NoteFailedRead(const Status& status) {
+  failed_reads_++;
+  LogWarn("metrics: {}", Message(status));
+}
+
 std::string Metrics::Render() {
   Families families = registry_->Collect();
   AddPolicyFamilies(sources_, &families);
   AddFlowFamilies(*sources_.harvester, &families);
   const auto counters = sources_.datapath->ReadCounters();
   const auto maps = sources_.datapath->Maps();
+  const auto runs = sources_.datapath->ReadProgramRuns();
 
   const std::lock_guard lock(mutex_);
   FamilyBuilder builder(&families);
@@ -102,15 +108,15 @@ std::string Metrics::Render() {
     AddEventFamilies(*counters, &families);
     AddWorkloadFamilies(workloads_->Update(counters->endpoints, LocalNames(sources_.policy)), &families);
   } else {
-    failed_reads_++;
-    LogWarn("metrics: {}", Message(counters.status()));
+    NoteFailedRead(counters.status());
   }
   if (maps.ok()) {
     AddMapFamilies(*maps, &families);
   } else {
-    failed_reads_++;
-    LogWarn("metrics: {}", Message(maps.status()));
+    NoteFailedRead(maps.status());
   }
+  if (!runs.ok()) NoteFailedRead(runs.status());
+  AddProgramFamilies(sources_.datapath->Attached(), runs.value_or(std::vector<datapath::ProgramRuns>()), &families);
   builder.Gauge("observers", "Clients that follow events.").Add(static_cast<double>(sources_.hub->subscribers()));
   builder.Counter("metrics_read_failures_total", "Times that counters or maps could not be read for the metrics.")
       .Add(static_cast<double>(failed_reads_));

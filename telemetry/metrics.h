@@ -44,6 +44,8 @@ class Metrics {
   std::string Render();
 
  private:
+  void NoteFailedRead(const Status& status);  // under mutex_
+
   const MetricsSources sources_;
   std::unique_ptr<prometheus::Registry> registry_;
   prometheus::Histogram* applied_;  // in registry_

@@ -23,7 +23,7 @@ int xdp_uplink(struct xdp_md *ctx) {
   if (!j->not_ours && (j->setting_flags & SL_SETTING_REDIRECT) && sl_route_xdp(ctx, &j->packet, j->to_ifindex)) {
     sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* it will not pass tc_to_pod */
     sl_count_event(SL_COUNTER_REDIRECT_DEVMAP);
-    return bpf_redirect_map(&pod_devices, j->to_ifindex, 0);
+    return bpf_redirect_map(&pod_devices, j->to_ifindex, XDP_DROP);
   }
   return XDP_PASS;
 }

@@ -76,7 +76,7 @@ enum sl_interface_flags {
 struct sl_interface {
   __u32 flags;        /* SL_INTERFACE_* */
   __u32 bridge;       /* ifindex of the bridge it is a plain forwarding port of; 0: none */
-  __u8 pod_mac[6];    /* of the pod's end */
+  __u8 pod_mac[6];    /* of the pod's end; of an uplink: its own */
   __u8 pad[2];
   struct sl_addr address; /* one of the workload's: names it for broadcast and multicast */
 };

@@ -47,7 +47,7 @@ static __always_inline void sl_send_event(const struct sl_flow_key *key, const s
     sl_count_event(SL_COUNTER_EVENT_LOST_RING_FULL);
     return;
   }
-  event->time_ns = bpf_ktime_get_ns();
+  event->time_ns = sl_now_precise();
   event->key = *key;
   event->entry = *entry;
   event->ifindex = ifindex;

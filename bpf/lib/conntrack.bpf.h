@@ -47,21 +47,34 @@ static __always_inline __u32 sl_service(__u8 protocol, __be16 port) {
   return (__u32)protocol << 16 | (has_ports ? bpf_ntohs(port) : 0);
 }
 
-/* A later fragment takes its ports from the first one, which leaves them here. */
+static __always_inline struct sl_fragment_key sl_fragment_key_of(const struct sl_packet *packet) {
+  return (struct sl_fragment_key){.src = packet->tuple.src,
+                                  .dst = packet->tuple.dst,
+                                  .id = packet->fragment_id,
+                                  .protocol = packet->tuple.protocol};
+}
+
+/*
+ * A first fragment leaves its ports for the later ones. Also when policy denies it, so that they are denied for the
+ * same reason; but not in the name of somebody else.
+ */
+static __always_inline void sl_remember_fragment(const struct sl_packet *packet, int reason) {
+  if (packet->fragment != SL_FRAGMENT_FIRST) return;
+  if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT) return;
+  struct sl_fragment_key key = sl_fragment_key_of(packet);
+  struct sl_fragment_value value = {.src_port = packet->tuple.src_port,
+                                    .dst_port = packet->tuple.dst_port,
+                                    .tcp_flags = packet->tcp_flags,
+                                    .icmp_type = packet->icmp_type,
+                                    .icmp_code = packet->icmp_code};
+  bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
+}
+
+/* A later fragment takes its ports from the first one. */
 static __always_inline int sl_follow_fragment(struct sl_packet *packet) {
-  if (packet->fragment == SL_FRAGMENT_NONE) return SL_DROP_NONE;
+  if (packet->fragment != SL_FRAGMENT_LATER) return SL_DROP_NONE;
   struct sl_tuple *tuple = &packet->tuple;
-  struct sl_fragment_key key = {
-      .src = tuple->src, .dst = tuple->dst, .id = packet->fragment_id, .protocol = tuple->protocol};
-  if (packet->fragment == SL_FRAGMENT_FIRST) {
-    struct sl_fragment_value value = {.src_port = tuple->src_port,
-                                      .dst_port = tuple->dst_port,
-                                      .tcp_flags = packet->tcp_flags,
-                                      .icmp_type = packet->icmp_type,
-                                      .icmp_code = packet->icmp_code};
-    bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
-    return SL_DROP_NONE;
-  }
+  struct sl_fragment_key key = sl_fragment_key_of(packet);
   const struct sl_fragment_value *first = bpf_map_lookup_elem(&fragments, &key);
   if (!first) return SL_DROP_FRAGMENT_NOT_FOUND;
   tuple->src_port = first->src_port;

@@ -11,11 +11,6 @@
 /* Longest part of a packet whose headers are looked at when they are not in the linear part. */
 #define SL_MAX_HEADERS 512
 
-static __always_inline void sl_measure(const struct __sk_buff *skb, struct sl_size *size) {
-  size->packets = skb->gso_segs ?: 1;
-  size->bytes = skb->len;
-}
-
 /* Into this CPU's judgement. Global for the same reason as sl_judge. Returns a drop reason. */
 __noinline int sl_parse_skb(struct __sk_buff *skb) {
   __u32 zero = 0;
@@ -34,11 +29,18 @@ __noinline int sl_parse_xdp(struct xdp_md *ctx) {
 /* Parses the linear part; where the headers reach beyond it, pulls them in and parses once more. */
 static __always_inline int sl_parse_pulling(struct __sk_buff *skb, struct sl_judgement *j) {
   int reason = sl_parse_skb(skb);
-  if (!reason || !j->packet.truncated) return reason;
+  if (!j->packet.truncated) return reason;
   __u32 linear = skb->data_end - skb->data, wanted = skb->len < SL_MAX_HEADERS ? skb->len : SL_MAX_HEADERS;
   if (linear >= wanted || bpf_skb_pull_data(skb, wanted)) return reason;
   __builtin_memset(&j->packet, 0, sizeof(j->packet));
   return sl_parse_skb(skb);
+}
+
+/* As the packet is on a wire: each segment of a GSO packet has headers of its own. After parsing. */
+static __always_inline void sl_measure(const struct __sk_buff *skb, struct sl_judgement *j) {
+  __u32 segments = skb->gso_segs ?: 1;
+  j->size.packets = segments;
+  j->size.bytes = skb->len + (segments - 1) * ((__u32)j->packet.l3.l4_offset + j->packet.l4_length);
 }
 
 static __always_inline __u32 sl_outcome(int reason, const struct sl_judgement *j) {

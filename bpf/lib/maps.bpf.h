@@ -141,5 +141,7 @@ struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 4 << 20);
 } flow_events SEC(".maps");
+/* A ring buffer names no type: this puts its record's layout into the object's BTF. */
+const struct sl_flow_event *const flow_event_layout = 0;
 
 #endif

@@ -57,8 +57,8 @@ struct sl_packet {
   __u8 icmp_code;
   __u8 is_icmp_error; /* inner is set */
   __u8 has_vlan;
-  __u8 truncated;     /* the reason returned is that bytes were missing at the end of what could be read */
-  __u8 pad;
+  __u8 truncated;     /* bytes were missing at the end of what could be read: hence the reason, or no inner */
+  __u8 l4_length;     /* of the TCP or UDP header; else 0 */
 };
 
 #define SL_TCP_FIN 0x01
@@ -216,10 +216,12 @@ SL_INLINE void sl_parse_inner(const void *data, const void *data_end, __u32 offs
   int reason = packet->tuple.protocol == SL_IPPROTO_ICMP ? sl_parse_ipv4(data, data_end, offset, inner, l3, packet)
                                                          : sl_parse_ipv6(data, data_end, offset, inner, l3, packet);
   packet->fragment_id = outer_id;
-  packet->truncated = 0;
   if (reason || l3->fragment == SL_FRAGMENT_LATER) return;
   const __u8 *l4 = sl_bytes_at(data, data_end, l3->l4_offset & SL_MAX_L4_OFFSET, 8);
-  if (!l4) return;
+  if (!l4) {
+    packet->truncated = 1;
+    return;
+  }
   if (inner->protocol == SL_IPPROTO_TCP || inner->protocol == SL_IPPROTO_UDP || inner->protocol == SL_IPPROTO_SCTP) {
     inner->src_port = sl_read_be16(l4);
     inner->dst_port = sl_read_be16(l4 + 2);
@@ -247,6 +249,9 @@ SL_INLINE int sl_parse_l4(const void *data, const void *data_end, struct sl_pack
       const __u8 *tcp = sl_bytes_at(data, data_end, offset, 20);
       if (!tcp || (tcp[12] >> 4) < 5) return SL_DROP_MALFORMED_L4;
       packet->tcp_flags = tcp[13];
+      packet->l4_length = (tcp[12] >> 4) * 4;
+    } else if (tuple->protocol == SL_IPPROTO_UDP) {
+      packet->l4_length = 8;
     }
     return SL_DROP_NONE;
   }

@@ -38,6 +38,8 @@ static __always_inline int sl_route_skb(struct __sk_buff *skb, const struct sl_p
   __u32 ttl_offset = packet->l3_offset + (packet->ip_version == 4 ? 8 : 7);
   if (bpf_skb_load_bytes(skb, ttl_offset, &ttl, 1) || ttl <= 1) return 0; /* the stack answers "time exceeded" */
   sl_fill_fib(&fib, packet, skb->ifindex);
+  /* With a length the kernel asks the route's MTU; without, it knows how to measure a GSO packet against the device. */
+  if (!skb->gso_segs) fib.tot_len = (__u16)(skb->len - packet->l3_offset);
   if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
   if (packet->ip_version == 4) {
     __be16 old_word, new_word;
@@ -76,17 +78,22 @@ static __always_inline int sl_can_redirect_skb(struct __sk_buff *skb, const stru
   return 0;
 }
 
-/* xdp_uplink: as sl_route_skb, towards a veth whose peer takes frames. */
+/* xdp_uplink: as sl_route_skb, for a frame that is addressed to this card, towards a veth whose peer takes frames. */
 static __always_inline int sl_route_xdp(struct xdp_md *ctx, const struct sl_packet *packet, __u32 to_ifindex) {
   struct bpf_fib_lookup fib;
+  __u32 from_ifindex = ctx->ingress_ifindex;
+  const struct sl_interface *from = bpf_map_lookup_elem(&interfaces, &from_ifindex);
   const struct sl_interface *to = bpf_map_lookup_elem(&interfaces, &to_ifindex);
-  if (!to || !(to->flags & SL_INTERFACE_XMIT) || packet->has_vlan) return 0;
+  if (!from || !to || !(to->flags & SL_INTERFACE_XMIT) || packet->has_vlan) return 0;
+  if (!bpf_map_lookup_elem(&pod_devices, &to_ifindex)) return 0;
+  __u8 *data = (__u8 *)(long)ctx->data;
+  const __u8 *data_end = (__u8 *)(long)ctx->data_end;
+  if (data + SL_ETH_LEN + SL_IPV4_LEN > data_end) return 0;
+  for (int i = 0; i < 6; i++)
+    if (data[i] != from->pod_mac[i]) return 0;
   sl_fill_fib(&fib, packet, ctx->ingress_ifindex);
   fib.tot_len = (__u16)(ctx->data_end - ctx->data - SL_ETH_LEN);
   if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
-  __u8 *data = (__u8 *)(long)ctx->data;
-  const __u8 *data_end = (__u8 *)(long)ctx->data_end;
-  if (data + SL_ETH_LEN + SL_IPV6_LEN > data_end && data + SL_ETH_LEN + SL_IPV4_LEN > data_end) return 0;
   if (packet->ip_version == 4) {
     __u8 *ip = data + SL_ETH_LEN;
     if (ip + SL_IPV4_LEN > data_end || ip[8] <= 1) return 0;

@@ -63,7 +63,7 @@ static __always_inline int sl_at_its_interface(const struct sl_judgement *j, con
                                                const struct sl_flow_end *receiver) {
   if (j->hook == SL_HOOK_TC_FROM_POD) return sender->ifindex == j->ifindex;
   if (j->hook == SL_HOOK_TC_TO_POD) return receiver->ifindex == j->ifindex;
-  return !sender->ifindex && receiver->ifindex;
+  return receiver->ifindex && !sender->ifindex && sender->identity >> SL_IDENTITY_KIND_SHIFT != SL_KIND_NODE;
 }
 
 /* Decides a known flow again under this generation. Returns 0 when an end belongs to somebody else now: start clean. */
@@ -114,7 +114,8 @@ static __always_inline void sl_report(const struct sl_judgement *j, struct sl_fl
 /* A denied flow's record: it decides nothing. */
 static __always_inline void sl_account_denied(struct sl_judgement *j) {
   struct sl_flow_entry *entry = bpf_map_lookup_elem(&ct_denied, &j->key);
-  if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason) {
+  if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
+      !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
     sl_flow_advance(entry, &j->packet, &j->size, 0, j->now);
     sl_report(j, entry, 0);
     return;
@@ -149,12 +150,25 @@ static __always_inline int sl_judge_known(struct sl_judgement *j, struct sl_flow
   return SL_DROP_NONE;
 }
 
-/* A SYN begins a new connection where the old one is over or cut. */
-static __always_inline int sl_reopens(const struct sl_flow_entry *entry, const struct sl_packet *packet) {
+/*
+ * A SYN begins a new connection where the old one is over. Where it is cut, only the other end may: the initiator's SYN
+ * would be denied again, and with the cut gone the responder's data would open the old connection anew.
+ */
+static __always_inline int sl_reopens(const struct sl_flow_entry *entry, const struct sl_packet *packet, int reply) {
   if (packet->tuple.protocol != SL_IPPROTO_TCP || packet->fragment == SL_FRAGMENT_LATER) return 0;
   if ((packet->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) != SL_TCP_SYN) return 0;
-  return (entry->flags & (SL_CT_RESET | SL_CT_CUT)) ||
-         ((entry->flags & SL_CT_FIN_FORWARD) && (entry->flags & SL_CT_FIN_REPLY));
+  if (entry->flags & SL_CT_CUT) return reply;
+  return (entry->flags & SL_CT_RESET) || ((entry->flags & SL_CT_FIN_FORWARD) && (entry->flags & SL_CT_FIN_REPLY));
+}
+
+static __always_inline int sl_check_source(const struct sl_judgement *j, const struct sl_address_value *source) {
+  if (j->hook == SL_HOOK_TC_FROM_POD && source->ifindex != j->ifindex)
+    return bpf_map_lookup_elem(&interfaces, &j->ifindex) ? SL_DROP_SPOOFED_SOURCE : SL_DROP_UNKNOWN_ENDPOINT;
+  /* What lives on this node cannot come in from the wire. */
+  if (j->hook == SL_HOOK_XDP_UPLINK &&
+      (source->ifindex || source->identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE))
+    return SL_DROP_SPOOFED_SOURCE;
+  return SL_DROP_NONE;
 }
 
 /* An ICMP error goes where the packet that it quotes came from; it passes when that packet's flow may. */
@@ -175,6 +189,11 @@ static __always_inline int sl_is_related(struct sl_judgement *j) {
       (other->ifindex != j->ifindex || sl_compare(&packet->tuple.src, &packet->inner.dst)))
     return 0;
   if (sl_compare(&packet->tuple.dst, &packet->inner.src)) return 0;
+  if (j->hook == SL_HOOK_TC_TO_POD && target->ifindex != j->ifindex) return 0;
+  if (j->hook == SL_HOOK_XDP_UPLINK) {
+    sl_resolve(&packet->tuple.src, j->gen & 1, &j->question.source);
+    if (sl_check_source(j, &j->question.source)) return 0;
+  }
   j->from_endpoint = j->hook == SL_HOOK_TC_FROM_POD ? other->endpoint : 0;
   j->to_endpoint = target->endpoint;
   j->to_ifindex = target->ifindex;
@@ -188,16 +207,6 @@ static __always_inline int sl_resolve_receiver(const struct sl_judgement *j, str
   if (!interface) return SL_DROP_UNKNOWN_ENDPOINT;
   sl_resolve(&interface->address, j->gen & 1, who);
   return who->ifindex == j->ifindex ? SL_DROP_NONE : SL_DROP_UNKNOWN_ENDPOINT;
-}
-
-static __always_inline int sl_check_source(const struct sl_judgement *j, const struct sl_address_value *source) {
-  if (j->hook == SL_HOOK_TC_FROM_POD && source->ifindex != j->ifindex)
-    return bpf_map_lookup_elem(&interfaces, &j->ifindex) ? SL_DROP_SPOOFED_SOURCE : SL_DROP_UNKNOWN_ENDPOINT;
-  /* What lives on this node cannot come in from the wire. */
-  if (j->hook == SL_HOOK_XDP_UPLINK &&
-      (source->ifindex || source->identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE))
-    return SL_DROP_SPOOFED_SOURCE;
-  return SL_DROP_NONE;
 }
 
 static __always_inline int sl_judge_new(struct sl_judgement *j, int src_hi) {
@@ -251,14 +260,7 @@ static __always_inline int sl_judge_new(struct sl_judgement *j, int src_hi) {
   return SL_DROP_NONE;
 }
 
-/*
- * The one decision, on this CPU's judgement. Returns SL_DROP_NONE (forward) or the one reason to drop.
- * Global, so that the verifier checks it once and not on every path that leads here.
- */
-__noinline int sl_judge(void) {
-  __u32 zero = 0;
-  struct sl_judgement *j = bpf_map_lookup_elem(&judgements, &zero);
-  if (!j) return SL_DROP_RULESET_MISSING;
+static __always_inline int sl_judge_packet(struct sl_judgement *j) {
   struct sl_packet *packet = &j->packet;
   struct sl_flow_key *key = &j->key;
   int established;
@@ -268,21 +270,35 @@ __noinline int sl_judge(void) {
   j->now = sl_now();
   int src_hi = sl_flow_key_of(&packet->tuple, key);
   struct sl_flow_entry *entry = sl_flow_find(key, &established);
-  int over = entry && (sl_flow_expired(entry, key->protocol, j->now) || sl_reopens(entry, packet));
+  int over = entry && sl_flow_expired(entry, key->protocol, j->now);
   if (entry && !over) {
-    if (entry->generation < j->gen && !sl_redecide(j, key, entry)) {
+    int reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
+    const struct sl_flow_end *sender = reply ? &entry->responder : &entry->initiator;
+    const struct sl_flow_end *receiver = reply ? &entry->initiator : &entry->responder;
+    if (sl_reopens(entry, packet, reply))
+      over = sl_at_its_interface(j, sender, receiver);
+    else if (entry->generation < j->gen && !sl_redecide(j, key, entry))
       over = 1;
-    } else {
-      int reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
-      if (sl_at_its_interface(j, reply ? &entry->responder : &entry->initiator,
-                              reply ? &entry->initiator : &entry->responder))
-        return sl_judge_known(j, entry, established, reply);
-    }
+    else if (sl_at_its_interface(j, sender, receiver))
+      return sl_judge_known(j, entry, established, reply);
   }
   if (sl_is_related(j)) return SL_DROP_NONE;
   /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
   if (over) sl_flow_forget(key);
   return sl_judge_new(j, src_hi);
+}
+
+/*
+ * The one decision, on this CPU's judgement. Returns SL_DROP_NONE (forward) or the one reason to drop.
+ * Global, so that the verifier checks it once and not on every path that leads here.
+ */
+__noinline int sl_judge(void) {
+  __u32 zero = 0;
+  struct sl_judgement *j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return SL_DROP_RULESET_MISSING;
+  int reason = sl_judge_packet(j);
+  sl_remember_fragment(&j->packet, reason);
+  return reason;
 }
 
 /* The working memory, reset for one packet of `hook`. */

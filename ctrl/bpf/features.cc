@@ -4,9 +4,9 @@
 #include <bpf/libbpf.h>
 
 #include <cerrno>
-#include <fstream>
 
 #include "ctrl/bpf/link.h"
+#include "ctrl/bpf/system.h"
 
 namespace sluice::bpf {
 namespace {
@@ -15,12 +15,6 @@ bool HasTcx(int tc_program_fd) {
   // No interface has the number 0: a kernel that knows TCX misses the interface, any other the attach type.
   const int link = bpf_link_create(tc_program_fd, 0, static_cast<bpf_attach_type>(kTcxIngress), nullptr);
   return link < 0 && errno == ENODEV;
-}
-
-bool CountsRunTime() {
-  std::ifstream file("/proc/sys/kernel/bpf_stats_enabled");
-  int enabled = 0;
-  return file >> enabled && enabled != 0;
 }
 
 struct Requirement {
@@ -46,7 +40,7 @@ std::vector<Feature> ProbeFeatures(int tc_program_fd) {
   return {
       {"tcx", HasTcx(tc_program_fd),
        "programs are attached by clsact: another tool that deletes the qdisc detaches them (kernel 6.6 has TCX)"},
-      {"run_time_statistics", CountsRunTime(),
+      {"run_time_statistics", CountsProgramRuns(),
        "no metrics of the programs' run time (sysctl kernel.bpf_stats_enabled=1 counts it)"},
   };
 }

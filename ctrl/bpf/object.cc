@@ -62,6 +62,15 @@ Status SetSizes(datapath_bpf* skeleton, const ObjectOptions& options) {
 // .rodata and .bss belong to one load of the programs; judgements is scratch.
 bool IsPinned(const bpf_map* map) { return !bpf_map__is_internal(map); }
 
+// The kernel sets this flag on device maps itself and refuses it from others: libbpf must expect it of a map that is
+// pinned already, and must not ask for it when it makes one.
+int ExpectKernelFlags(bpf_map* map, const std::string& pin) {
+  const bool devices = bpf_map__type(map) == BPF_MAP_TYPE_DEVMAP || bpf_map__type(map) == BPF_MAP_TYPE_DEVMAP_HASH;
+  std::error_code error;
+  if (!devices || !std::filesystem::exists(pin, error)) return 0;
+  return bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_RDONLY_PROG);
+}
+
 Status PlanPins(bpf_object* object, const PinLayout& layout) {
   std::error_code error;
   std::filesystem::create_directories(layout.maps_dir(), error);
@@ -71,13 +80,23 @@ Status PlanPins(bpf_object* object, const PinLayout& layout) {
   bpf_map* map;
   bpf_object__for_each_map(map, object) {
     if (!IsPinned(map)) continue;
-    const int rc = bpf_map__set_pin_path(map, layout.map(bpf_map__name(map)).c_str());
+    const std::string pin = layout.map(bpf_map__name(map));
+    if (const int rc = ExpectKernelFlags(map, pin); rc != 0) {
+      return ErrnoError(rc, "map {}: set its flags", bpf_map__name(map));
+    }
+    const int rc = bpf_map__set_pin_path(map, pin.c_str());
     if (rc != 0) return ErrnoError(rc, "map {}: set its pin path", bpf_map__name(map));
   }
   return OkStatus();
 }
 
 Status LoadError(int rc, const std::string& log) {
+  if (log.find("couldn't reuse pinned map") != std::string::npos) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "the maps of an earlier start have other sizes: give the same --max-... options, or detach and "
+                     "remove them first with `sluiced --uninstall` (nothing is enforced from then to the next start): {}",
+                     LastLines(log, 5));
+  }
   if (rc == -EPERM || rc == -EACCES)
     return MakeError(absl::StatusCode::kPermissionDenied,
                      "the kernel refused to load BPF programs (needs CAP_BPF and CAP_NET_ADMIN, or root): {}",
@@ -134,11 +153,25 @@ StatusOr<Fd> OpenPinnedMap(const std::string& path) {
   return map;
 }
 
-StatusOr<ProgramSize> ReadProgramSize(int program_fd) {
+namespace {
+
+StatusOr<bpf_prog_info> ReadProgramInfo(int program_fd) {
   bpf_prog_info info{};
   __u32 length = sizeof(info);
   if (bpf_obj_get_info_by_fd(program_fd, &info, &length) != 0) return ErrnoError(errno, "read a program's info");
+  return info;
+}
+
+}  // namespace
+
+StatusOr<ProgramSize> ReadProgramSize(int program_fd) {
+  SL_ASSIGN_OR_RETURN(const bpf_prog_info info, ReadProgramInfo(program_fd));
   return ProgramSize{info.name, info.xlated_prog_len / 8, info.verified_insns};
+}
+
+StatusOr<ProgramRuns> ReadProgramRuns(int program_fd) {
+  SL_ASSIGN_OR_RETURN(const bpf_prog_info info, ReadProgramInfo(program_fd));
+  return ProgramRuns{info.run_cnt, info.run_time_ns};
 }
 
 }  // namespace sluice::bpf

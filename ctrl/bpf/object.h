@@ -56,4 +56,11 @@ struct ProgramSize {
 };
 StatusOr<ProgramSize> ReadProgramSize(int program_fd);
 
+// Counted only while CountsProgramRuns (ctrl/bpf/system.h).
+struct ProgramRuns {
+  std::uint64_t count = 0;
+  std::uint64_t nanoseconds = 0;
+};
+StatusOr<ProgramRuns> ReadProgramRuns(int program_fd);
+
 }  // namespace sluice::bpf

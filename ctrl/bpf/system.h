@@ -1,12 +1,20 @@
 // The few facts about the running system that BPF code needs.
 #pragma once
 
+#include <string>
+
 #include "ctrl/base/status.h"
 
 namespace sluice::bpf {
 
 // CPUs that the kernel may ever use: the number of values in a per-CPU entry.
 StatusOr<int> PossibleCpus();
+
+// Whether the kernel counts how often and how long programs run (sysctl kernel.bpf_stats_enabled).
+bool CountsProgramRuns();
+
+// Whether `path` exists and lies on a BPF file system.
+bool IsOnBpfFs(const std::string& path);
 
 // Waits until every program that runs now has ended (an RCU grace period).
 Status WaitForRunningPrograms();

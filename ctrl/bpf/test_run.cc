@@ -31,11 +31,16 @@ StatusOr<TestRunOutput> TestRunTc(int program_fd, const TestRunInput& input) {
   __sk_buff context{};
   context.ifindex = input.ifindex;
   context.ingress_ifindex = input.ingress_ifindex;
+  context.gso_segs = input.gso_segments;
   return Run(program_fd, input, &context, sizeof(context));
 }
 
 StatusOr<TestRunOutput> TestRunXdp(int program_fd, const TestRunInput& input) {
-  return Run(program_fd, input, nullptr, 0);
+  if (input.ifindex == 0) return Run(program_fd, input, nullptr, 0);
+  xdp_md context{};
+  context.data_end = static_cast<__u32>(input.frame.size());
+  context.ingress_ifindex = input.ifindex;
+  return Run(program_fd, input, &context, sizeof(context));
 }
 
 }  // namespace sluice::bpf

@@ -10,8 +10,9 @@ namespace sluice::bpf {
 
 struct TestRunInput {
   std::vector<std::uint8_t> frame;    // from the Ethernet header on; the kernel wants at least 14 bytes
-  std::uint32_t ifindex = 0;          // tc: an existing interface of this namespace; XDP: 0
+  std::uint32_t ifindex = 0;          // an existing interface of this namespace; 0: its loopback
   std::uint32_t ingress_ifindex = 0;  // tc only
+  std::uint32_t gso_segments = 0;     // tc only; 0: not a GSO packet
   std::uint32_t repeat = 1;
 };
 

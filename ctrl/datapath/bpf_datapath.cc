@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
@@ -49,6 +51,17 @@ StatusOr<void*> MapArray(int fd, std::size_t bytes, const char* name) {
   return memory;
 }
 
+// For the packet path to tell frames for this router from others.
+Status ReadMac(const std::string& interface, __u8 (&mac)[6]) {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  if (!socket.valid() || ioctl(socket.get(), SIOCGIFHWADDR, &request) != 0)
+    return ErrnoError(errno, "read the MAC address of {}", interface);
+  std::memcpy(mac, request.ifr_hwaddr.sa_data, sizeof(mac));
+  return OkStatus();
+}
+
 StatusOr<Fd> LockRoot(const std::string& bpf_root) {
   std::error_code error;
   std::filesystem::create_directories(bpf_root, error);
@@ -70,6 +83,7 @@ struct BpfDatapath::BoundMaps {
   bpf::Map<sl_peer_key, sl_peer_value> peers;
   bpf::Map<__u32, sl_interface> interfaces;
   bpf::Map<__u32, __u32> pod_devices;
+  bpf::Map<sl_fragment_key, sl_fragment_value> fragments;
   bpf::Map<__u32, sl_settings> settings;
   bpf::Map<sl_flow_key, sl_flow_entry> flows[3];  // by FlowTable
   bpf::PerCpuArray<sl_counter> packet_counts;
@@ -118,6 +132,7 @@ Status BpfDatapath::BindMaps() {
   SL_RETURN_IF_ERROR(bind(maps_->peers, "peers"));
   SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
   SL_RETURN_IF_ERROR(bind(maps_->pod_devices, "pod_devices"));
+  SL_RETURN_IF_ERROR(bind(maps_->fragments, "fragments"));
   SL_RETURN_IF_ERROR(bind(maps_->settings, "settings"));
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kEstablished)], "ct_established"));
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kPending)], "ct_pending"));
@@ -133,7 +148,8 @@ Status BpfDatapath::BindMaps() {
 }
 
 Status BpfDatapath::MapMemory() {
-  SL_ASSIGN_OR_RETURN(void* const generation, MapArray(object_->map_fd("generation"), sizeof(*generation_), "generation"));
+  SL_ASSIGN_OR_RETURN(void* const generation,
+                      MapArray(object_->map_fd("generation"), sizeof(*generation_), "generation"));
   generation_ = static_cast<std::uint64_t*>(generation);
   ports_bytes_ = PageAligned(SL_SLOTS * static_cast<std::size_t>(options_.slot_ports) * kPortStride);
   SL_ASSIGN_OR_RETURN(void* const ports, MapArray(object_->map_fd("ports"), ports_bytes_, "ports"));
@@ -142,7 +158,8 @@ Status BpfDatapath::MapMemory() {
 }
 
 sl_port_entry* BpfDatapath::port_entry(std::uint32_t slot, std::uint32_t index) const {
-  return reinterpret_cast<sl_port_entry*>(ports_ + (static_cast<std::size_t>(slot) * options_.slot_ports + index) * kPortStride);
+  return reinterpret_cast<sl_port_entry*>(ports_ +
+                                          (static_cast<std::size_t>(slot) * options_.slot_ports + index) * kPortStride);
 }
 
 // What an earlier process left: the first Commit then changes only what differs.
@@ -159,10 +176,33 @@ Status BpfDatapath::ReadSlots() {
   }));
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
     for (std::uint32_t index = 0; index < options_.slot_ports; ++index)
-      if (const sl_port_entry* entry = port_entry(slot, index); entry->decision != 0) slots_[slot].ports[index] = *entry;
+      if (const sl_port_entry* entry = port_entry(slot, index); entry->decision != 0)
+        slots_[slot].ports[index] = *entry;
     slot_known_[slot] = true;
   }
+  NoteUsage();
   return OkStatus();
+}
+
+void BpfDatapath::NoteUsage() {
+  Usage usage;
+  for (const Tables& slot : slots_) {
+    usage.addresses += slot.addresses.size();
+    usage.prefixes += slot.prefixes.size();
+    usage.peers += slot.peers.size();
+    usage.ports += slot.ports.size();
+  }
+  for (const auto& [address, value] : slots_[generation() % SL_SLOTS].addresses)
+    if (value.endpoint != 0) usage.endpoints.push_back(value.endpoint);
+  std::sort(usage.endpoints.begin(), usage.endpoints.end());
+  usage.endpoints.erase(std::unique(usage.endpoints.begin(), usage.endpoints.end()), usage.endpoints.end());
+  const std::lock_guard lock(usage_mutex_);
+  usage_ = std::move(usage);
+}
+
+BpfDatapath::Usage BpfDatapath::usage() const {
+  const std::lock_guard lock(usage_mutex_);
+  return usage_;
 }
 
 Status BpfDatapath::FindLeftAttachments() {
@@ -218,6 +258,7 @@ Status BpfDatapath::Commit(const Tables& tables) {
   slots_[slot] = tables;
   slot_known_[slot] = true;
   std::atomic_ref<std::uint64_t>(*generation_).store(next, std::memory_order_release);
+  NoteUsage();
   return bpf::WaitForRunningPrograms();
 }
 
@@ -268,9 +309,11 @@ StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
   const std::uint32_t ifindex = if_nametoindex(interface.c_str());
   if (ifindex == 0) return ErrnoError(errno, "uplink {}", interface);
   const std::string pin = pins_.link("xdp_uplink", ifindex);
+  sl_interface facts{.flags = SL_INTERFACE_UPLINK};
+  SL_RETURN_IF_ERROR(ReadMac(interface, facts.pod_mac));
   auto mode = bpf::AttachXdp(object_->program_fd("xdp_uplink"), ifindex, pin);
   if (!mode.ok()) return Annotate(mode.status(), fmt::format("uplink {}", interface));
-  SL_RETURN_IF_ERROR(maps_->interfaces.Put(ifindex, {.flags = SL_INTERFACE_UPLINK}));
+  SL_RETURN_IF_ERROR(maps_->interfaces.Put(ifindex, facts));
   const std::lock_guard lock(attached_mutex_);
   attached_[pin] = {{"xdp_uplink", interface, ifindex, *mode}, true};
   return *mode == "xdp native" ? XdpMode::kNative : XdpMode::kGeneric;
@@ -280,7 +323,8 @@ Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfac
   const std::lock_guard lock(attached_mutex_);
   for (auto it = attached_.begin(); it != attached_.end();) {
     const AttachedProgram& what = it->second.what;
-    if (what.program != "xdp_uplink" || std::find(interfaces.begin(), interfaces.end(), what.interface) != interfaces.end()) {
+    if (what.program != "xdp_uplink" ||
+        std::find(interfaces.begin(), interfaces.end(), what.interface) != interfaces.end()) {
       ++it;
       continue;
     }
@@ -293,22 +337,40 @@ Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfac
 
 Status BpfDatapath::Configure(std::uint32_t setting_flags) { return maps_->settings.Put(0, {.flags = setting_flags}); }
 
-StatusOr<std::vector<FlowRecord>> BpfDatapath::Flows() {
-  std::vector<FlowRecord> flows;
-  for (const FlowTable table : {FlowTable::kEstablished, FlowTable::kPending, FlowTable::kDenied}) {
-    SL_RETURN_IF_ERROR(maps_->flows[static_cast<int>(table)].ForEachBatch(
-        [&flows, table](const sl_flow_key& key, const sl_flow_entry& entry) { flows.push_back({table, key, entry}); }));
+// One-way flows first: one that is answered meanwhile is then found again among the established, never missed.
+Status BpfDatapath::ForEachFlow(const std::function<void(const FlowRecord&)>& visit) {
+  for (const FlowTable table : {FlowTable::kPending, FlowTable::kEstablished, FlowTable::kDenied}) {
+    std::uint64_t entries = 0;
+    SL_RETURN_IF_ERROR(
+        maps_->flows[static_cast<int>(table)].ForEachBatch([&](const sl_flow_key& key, const sl_flow_entry& entry) {
+          ++entries;
+          visit({table, key, entry});
+        }));
+    flow_entries_[static_cast<int>(table)] = entries;
   }
-  return flows;
+  return OkStatus();
 }
 
 Status BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
-  for (const FlowRecord& flow : flows)
-    SL_RETURN_IF_ERROR(maps_->flows[static_cast<int>(flow.table)].Delete(flow.key));
+  for (const FlowRecord& flow : flows) {
+    const auto& map = maps_->flows[static_cast<int>(flow.table)];
+    SL_ASSIGN_OR_RETURN(const auto now, map.Get(flow.key));
+    if (!now || now->created_ns != flow.entry.created_ns || now->last_seen_ns != flow.entry.last_seen_ns) continue;
+    SL_RETURN_IF_ERROR(map.Delete(flow.key));
+  }
   return OkStatus();
 }
 
 Status BpfDatapath::ResetEndpoint(std::uint32_t endpoint) { return maps_->endpoint_counts.Zero(endpoint); }
+
+StatusOr<EventCounters> BpfDatapath::ReadEventCounters() {
+  EventCounters counters{};
+  for (std::uint32_t id = 0; id < SL_COUNTER_COUNT; ++id) {
+    SL_ASSIGN_OR_RETURN(const auto values, maps_->event_counts.Get(id));
+    for (const __u64 value : values) counters[id] += value;
+  }
+  return counters;
+}
 
 StatusOr<Counters> BpfDatapath::ReadCounters() {
   Counters counters;
@@ -322,17 +384,8 @@ StatusOr<Counters> BpfDatapath::ReadCounters() {
       for (const sl_counter& value : values) add(counters.packets[hook][outcome], value);
     }
   }
-  for (std::uint32_t id = 0; id < SL_COUNTER_COUNT; ++id) {
-    SL_ASSIGN_OR_RETURN(const auto values, maps_->event_counts.Get(id));
-    for (const __u64 value : values) counters.events[id] += value;
-  }
-  std::vector<std::uint32_t> endpoints;
-  SL_RETURN_IF_ERROR(maps_->addresses.ForEachBatch([&endpoints](const sl_address_key&, const sl_address_value& value) {
-    if (value.endpoint != 0) endpoints.push_back(value.endpoint);
-  }));
-  std::sort(endpoints.begin(), endpoints.end());
-  endpoints.erase(std::unique(endpoints.begin(), endpoints.end()), endpoints.end());
-  for (const std::uint32_t endpoint : endpoints) {
+  SL_ASSIGN_OR_RETURN(counters.events, ReadEventCounters());
+  for (const std::uint32_t endpoint : usage().endpoints) {
     SL_ASSIGN_OR_RETURN(const auto values, maps_->endpoint_counts.Get(endpoint));
     sl_endpoint_counters& sum = counters.endpoints[endpoint];
     for (const sl_endpoint_counters& value : values) {
@@ -345,25 +398,40 @@ StatusOr<Counters> BpfDatapath::ReadCounters() {
   return counters;
 }
 
+// Arrays whose entries are always there are left out.
 StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
-  std::vector<MapUsage> usage;
-  const auto count = [&usage](const auto& map) -> Status {
+  const Usage slots = usage();
+  std::vector<MapUsage> maps = {
+      {"addresses", slots.addresses, maps_->addresses.capacity()},
+      {"prefixes", slots.prefixes, maps_->prefixes.capacity()},
+      {"peers", slots.peers, maps_->peers.capacity()},
+      {"ports", slots.ports, static_cast<std::uint64_t>(options_.slot_ports) * SL_SLOTS},
+      {"endpoint_counts", slots.endpoints.size(), SL_MAX_ENDPOINTS - 1},
+  };
+  for (std::size_t table = 0; table < flow_entries_.size(); ++table)
+    maps.push_back({maps_->flows[table].name(), flow_entries_[table], maps_->flows[table].capacity()});
+  const auto count = [&maps](const auto& map) -> Status {
     MapUsage one{map.name(), 0, map.capacity()};
     SL_RETURN_IF_ERROR(map.ForEachBatch([&one](const auto&, const auto&) { ++one.entries; }));
-    usage.push_back(one);
+    maps.push_back(one);
     return OkStatus();
   };
-  SL_RETURN_IF_ERROR(count(maps_->addresses));
-  SL_RETURN_IF_ERROR(count(maps_->peers));
-  for (const auto& flows : maps_->flows) SL_RETURN_IF_ERROR(count(flows));
-  MapUsage prefixes{"prefixes", 0, maps_->prefixes.capacity()};
-  SL_RETURN_IF_ERROR(maps_->prefixes.ForEach([&prefixes](const auto&, const auto&) { ++prefixes.entries; }));
-  usage.push_back(prefixes);
-  MapUsage ports{"ports", 0, static_cast<std::uint64_t>(options_.slot_ports) * SL_SLOTS};
-  for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot)
-    for (std::uint32_t index = 0; index < options_.slot_ports; ++index) ports.entries += port_entry(slot, index)->decision != 0;
-  usage.push_back(ports);
-  return usage;
+  SL_RETURN_IF_ERROR(count(maps_->interfaces));
+  SL_RETURN_IF_ERROR(count(maps_->fragments));
+  MapUsage devices{maps_->pod_devices.name(), 0, maps_->pod_devices.capacity()};  // has no batches
+  SL_RETURN_IF_ERROR(maps_->pod_devices.ForEach([&devices](const auto&, const auto&) { ++devices.entries; }));
+  maps.push_back(devices);
+  return maps;
+}
+
+StatusOr<std::vector<ProgramRuns>> BpfDatapath::ReadProgramRuns() {
+  std::vector<ProgramRuns> programs;
+  if (!bpf::CountsProgramRuns()) return programs;
+  for (const char* const name : {"tc_from_pod", "tc_to_pod", "xdp_uplink"}) {
+    SL_ASSIGN_OR_RETURN(const bpf::ProgramRuns runs, bpf::ReadProgramRuns(object_->program_fd(name)));
+    programs.push_back({name, runs.count, runs.nanoseconds});
+  }
+  return programs;
 }
 
 std::vector<AttachedProgram> BpfDatapath::Attached() const {
@@ -383,6 +451,10 @@ StatusOr<int> BpfDatapath::PollEvents(const std::function<void(const sl_flow_eve
 Status Uninstall(const std::string& bpf_root) {
   std::error_code error;
   if (!std::filesystem::exists(bpf_root, error)) return OkStatus();
+  // Everything below it is going to be removed.
+  if (!bpf::IsOnBpfFs(bpf_root)) {
+    return InvalidError("--bpf-root {}: not on a BPF file system, so no agent has pinned anything there", bpf_root);
+  }
   SL_ASSIGN_OR_RETURN(const Fd lock, LockRoot(bpf_root));
   const bpf::PinLayout pins(bpf_root);
   // clsact filters hold no pin: the pinned map of interfaces says where they are.

@@ -4,6 +4,8 @@
 // neither pauses nor changes enforcement. One process at a time: the root is locked.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -35,11 +37,13 @@ class BpfDatapath : public Datapath {
   Status DetachPod(std::uint32_t ifindex) override;
   StatusOr<XdpMode> AttachUplink(const std::string& interface) override;
   Status Configure(std::uint32_t setting_flags) override;
-  StatusOr<std::vector<FlowRecord>> Flows() override;
+  Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) override;
   Status ForgetFlows(const std::vector<FlowRecord>& flows) override;
   Status ResetEndpoint(std::uint32_t endpoint) override;
   StatusOr<Counters> ReadCounters() override;
+  StatusOr<EventCounters> ReadEventCounters() override;
   StatusOr<std::vector<MapUsage>> Maps() override;
+  StatusOr<std::vector<ProgramRuns>> ReadProgramRuns() override;
   std::vector<AttachedProgram> Attached() const override;
   StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
 
@@ -74,13 +78,25 @@ class BpfDatapath : public Datapath {
   std::size_t ports_bytes_ = 0;
   policy::Tables slots_[SL_SLOTS];  // what the kernel holds
   bool slot_known_[SL_SLOTS] = {};
+  // What the slots hold, for readers in other threads: counting it in the kernel would cost them a walk.
+  struct Usage {
+    std::uint64_t addresses = 0, prefixes = 0, peers = 0, ports = 0;  // of all slots
+    std::vector<std::uint32_t> endpoints;                             // of the slot in force, ascending
+  };
+  void NoteUsage();
+  Usage usage() const;
+
+  mutable std::mutex usage_mutex_;
+  Usage usage_;                                               // by usage_mutex_
+  std::array<std::atomic<std::uint64_t>, 3> flow_entries_{};  // by FlowTable, at the last ForEachFlow
   mutable std::mutex attached_mutex_;
   std::map<std::string, Attachment> attached_;  // by pin path
   std::unique_ptr<bpf::RingReader> ring_;
   const std::function<void(const sl_flow_event&)>* consume_ = nullptr;  // during PollEvents
 };
 
-// Detaches and unpins everything below `bpf_root`. FailedPrecondition when an agent is running there.
+// Detaches and unpins everything below `bpf_root`. AlreadyExists when an agent is running there; InvalidArgument when it
+// is not on a BPF file system.
 Status Uninstall(const std::string& bpf_root);
 
 }  // namespace sluice::datapath

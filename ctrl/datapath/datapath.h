@@ -1,7 +1,8 @@
 // What the agent asks of the packet path. BpfDatapath is the real one; tests of other layers use a fake.
 //
-// Called from one thread (the agent's control loop) but for Flows, ReadCounters, Maps and PollEvents, which may be
-// called from others at the same time. Errors name the kernel object; a failed call leaves enforcement as it was.
+// Called from one thread (the agent's control loop) but for reads (flows, counters, maps, programs) and PollEvents,
+// which may be called from others at the same time. Errors name the kernel object; a failed call leaves enforcement as
+// it was.
 #pragma once
 
 #include <array>
@@ -26,16 +27,25 @@ struct FlowRecord {
 };
 
 // Sums over all CPUs.
+using EventCounters = std::array<std::uint64_t, SL_COUNTER_COUNT>;
+
 struct Counters {
   std::array<std::array<sl_counter, SL_OUTCOME_COUNT>, SL_HOOK_COUNT> packets{};
-  std::array<std::uint64_t, SL_COUNTER_COUNT> events{};
-  std::map<std::uint32_t, sl_endpoint_counters> endpoints;  // by endpoint number; those with traffic
+  EventCounters events{};
+  std::map<std::uint32_t, sl_endpoint_counters> endpoints;  // by endpoint number; those of the generation in force
 };
 
 struct MapUsage {
   std::string name;
   std::uint64_t entries = 0;
   std::uint64_t capacity = 0;
+};
+
+// What the kernel counted of one program's runs, in all places where it is attached.
+struct ProgramRuns {
+  std::string program;
+  std::uint64_t count = 0;
+  std::uint64_t nanoseconds = 0;
 };
 
 // The host end of a local workload's veth.
@@ -51,7 +61,7 @@ struct AttachedProgram {
   std::string program;
   std::string interface;
   std::uint32_t ifindex = 0;
-  std::string mode;  // "tcx", "clsact", "xdp native", "xdp generic"
+  std::string mode;  // "tcx", "clsact", "xdp native", "xdp generic"; empty: an earlier process attached it
 };
 
 class Datapath {
@@ -71,12 +81,23 @@ class Datapath {
 
   virtual Status Configure(std::uint32_t setting_flags) = 0;  // SL_SETTING_*
 
-  virtual StatusOr<std::vector<FlowRecord>> Flows() = 0;
+  // A flow that changes tables meanwhile is seen in one of them or in both.
+  virtual Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) = 0;
+  StatusOr<std::vector<FlowRecord>> Flows() {
+    std::vector<FlowRecord> flows;
+    SL_RETURN_IF_ERROR(ForEachFlow([&flows](const FlowRecord& flow) { flows.push_back(flow); }));
+    return flows;
+  }
+  // Those that had a packet since they were read stay.
   virtual Status ForgetFlows(const std::vector<FlowRecord>& flows) = 0;
   // Zeroes the counters of an endpoint number that is about to be used by another workload.
   virtual Status ResetEndpoint(std::uint32_t endpoint) = 0;
   virtual StatusOr<Counters> ReadCounters() = 0;
+  virtual StatusOr<EventCounters> ReadEventCounters() = 0;  // `ReadCounters().events`, for much less
+  // Cheap: of conntrack tables, `entries` are those of the last ForEachFlow.
   virtual StatusOr<std::vector<MapUsage>> Maps() = 0;
+  // Empty while the kernel does not count (sysctl kernel.bpf_stats_enabled).
+  virtual StatusOr<std::vector<ProgramRuns>> ReadProgramRuns() = 0;
   virtual std::vector<AttachedProgram> Attached() const = 0;
 
   // Hands over the flow events that wait, without waiting for more. Returns how many.

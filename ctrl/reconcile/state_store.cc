@@ -217,6 +217,10 @@ Status StateStore::Save(const StateChange& change, const std::function<Status()>
 
 Status StateStore::Remove(const std::string& directory) {
   std::error_code error;
+  if (fs::exists(directory + "/" + kFile, error)) {
+    // Whatever else is wrong with it is no reason to keep it.
+    if (const auto open = Open(directory); absl::IsAlreadyExists(open.status())) return open.status();
+  }
   for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
     const std::string path = directory + "/" + kFile + suffix;
     fs::remove(path, error);

@@ -31,6 +31,8 @@ struct StateChange {
 
 class StateStore {
  public:
+  static constexpr const char* kDefaultDirectory = "/var/lib/sluice";
+
   struct State {
     policy::ResourceMap resources;
     workload::EndpointIds endpoints;
@@ -48,7 +50,8 @@ class StateStore {
   // all is written but not yet final: its error is returned and nothing is kept.
   Status Save(const StateChange& change, const std::function<Status()>& enforce);
 
-  // Deletes what Open and Save left in `directory`, and the directory when nothing else is in it.
+  // Deletes what Open and Save left in `directory`, and the directory when nothing else is in it. AlreadyExists when an
+  // agent uses it.
   static Status Remove(const std::string& directory);
 
  private:

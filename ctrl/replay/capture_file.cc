@@ -69,18 +69,19 @@ Status ReadCapture(const std::string& path, const std::function<void(const Captu
     const u_char* data = nullptr;
     const int rc = pcap_next_ex(capture.get(), &header, &data);
     if (rc == PCAP_ERROR_BREAK) return OkStatus();
-    if (rc != 1) return MakeError(absl::StatusCode::kDataLoss, "{}: frame {}: {}", path, number, pcap_geterr(capture.get()));
+    if (rc != 1)
+      return MakeError(absl::StatusCode::kDataLoss, "{}: frame {}: {}", path, number, pcap_geterr(capture.get()));
     CapturedFrame frame;
     frame.time_ns = static_cast<std::uint64_t>(header->ts.tv_sec) * 1000000000ULL + header->ts.tv_usec;
     frame.bytes = {data, header->caplen};
-    frame.original_length = header->len;
+    frame.original_length = std::max(header->len, header->caplen);  // some writers leave `len` out
     if (type == DLT_EN10MB) {
       visit(frame);
       continue;
     }
     const auto ethernet = AsEthernet(link, frame.bytes);
     frame.bytes = ethernet;
-    frame.original_length += kEthernetHeader - std::min<std::uint32_t>(link.header, header->len);
+    frame.original_length += kEthernetHeader - std::min<std::uint32_t>(link.header, frame.original_length);
     visit(frame);
   }
 }

@@ -19,8 +19,8 @@ bool HasPorts(std::uint8_t protocol) {
 }
 
 bool IsSource(const ReplayedFlow& flow, const sl_tuple& tuple) {
-  return flow.flow.source == Address(tuple.src) && (flow.flow.source != flow.flow.destination ||
-                                                    flow.source_port == ntohs(tuple.src_port));
+  return flow.flow.source == Address(tuple.src) &&
+         (flow.flow.source != flow.flow.destination || flow.source_port == ntohs(tuple.src_port));
 }
 
 // As the packet path's: a SYN begins anew where the old connection is over.
@@ -76,12 +76,12 @@ ReplayedFlow Replay::Begin(const sl_packet& packet, std::uint64_t time_ns) const
   ReplayedFlow flow;
   sl_tuple tuple = packet.tuple;
   const bool tcp = tuple.protocol == policy::kTcp;
+  flow.joined_midway = tcp && !(packet.tcp_flags & SL_TCP_SYN);
   // A SYN-ACK is always the answer: the flow was opened by the other end.
-  if (tcp && (packet.tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == (SL_TCP_SYN | SL_TCP_ACK)) {
+  const bool answer = tcp && (packet.tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == (SL_TCP_SYN | SL_TCP_ACK);
+  if (answer || (flow.joined_midway && ntohs(tuple.src_port) < ntohs(tuple.dst_port))) {
     std::swap(tuple.src, tuple.dst);
     std::swap(tuple.src_port, tuple.dst_port);
-  } else if (tcp && !(packet.tcp_flags & SL_TCP_SYN)) {
-    flow.joined_midway = true;
   }
   flow.flow.source = Address(tuple.src);
   flow.flow.destination = Address(tuple.dst);
@@ -100,6 +100,10 @@ ReplayedFlow Replay::Begin(const sl_packet& packet, std::uint64_t time_ns) const
 void Replay::Add(const CapturedFrame& frame) {
   sl_packet packet{};
   const int reason = sl_parse(frame.bytes.data(), frame.bytes.data() + frame.bytes.size(), &packet);
+  if (reason != SL_DROP_NONE && packet.truncated && frame.bytes.size() < frame.original_length) {
+    ++skipped_.cut_short;
+    return;
+  }
   if (reason != SL_DROP_NONE) {
     ++skipped_.unparsable[static_cast<sl_drop_reason>(reason)];
     return;

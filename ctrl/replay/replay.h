@@ -4,7 +4,8 @@
 //   ReadCapture(path, [&](const CapturedFrame& f) { replay.Add(f); });
 //   for (const ReplayedFlow& flow : replay.Finish()) ...
 //
-// Every pod of the resources is judged as if it were enforced on (policy::Scope::kEverywhere).
+// Every pod of the resources is judged as if it were enforced on (policy::Scope::kEverywhere). Which node a pod was on
+// is not known: traffic from any address of the snapshot's node counts as from the pod's own node, which may always in.
 #pragma once
 
 #include <map>
@@ -22,11 +23,13 @@ struct ReplayedFlow {
   policy::Flow flow;
   std::uint16_t source_port = 0;
   policy::Evaluation evaluation;
-  std::uint64_t first_ns = 0, last_ns = 0;  // since the epoch
+  std::uint64_t first_ns = 0, last_ns = 0;                                                         // since the epoch
   std::uint64_t forward_packets = 0, forward_bytes = 0, backward_packets = 0, backward_bytes = 0;  // at layer 3
   std::uint8_t tcp_flags = 0, icmp_type = 0, icmp_code = 0;  // of the first packet
-  std::uint32_t state = 0;  // SL_CT_*
-  bool joined_midway = false;  // TCP whose first recorded packet is no SYN: who opened it is taken from that packet
+  std::uint32_t state = 0;                                   // SL_CT_*
+  // TCP whose first recorded packet has no SYN. Who opened it is a guess: the end with the higher port, as clients
+  // have.
+  bool joined_midway = false;
 };
 
 class Replay {
@@ -39,7 +42,8 @@ class Replay {
 
   // Frames that are no flow: counted by why.
   struct Skipped {
-    std::uint64_t control = 0;                                   // ARP, neighbour discovery
+    std::uint64_t control = 0;    // ARP, neighbour discovery
+    std::uint64_t cut_short = 0;  // the capture has too few of their bytes (tcpdump -s)
     std::map<sl_drop_reason, std::uint64_t> unparsable;
   };
   const Skipped& skipped() const { return skipped_; }

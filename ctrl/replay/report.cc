@@ -39,7 +39,18 @@ v1::Flow::Verdict ToVerdict(const policy::Evaluation& evaluation) {
   return evaluation.audit_denied ? v1::Flow::AUDIT : v1::Flow::FORWARDED;
 }
 
-std::string TableText(const std::vector<v1::Flow>& flows, const Replay::Skipped& skipped) {
+// What is judged: where pods on the host's network are, the node is.
+StatusOr<std::shared_ptr<const policy::Snapshot>> ReadSnapshot(const std::string& resources_dir) {
+  SL_ASSIGN_OR_RETURN(const auto resources, workload::ReadResourceDirectory(resources_dir));
+  std::vector<policy::Address> node;
+  for (const auto& [id, resource] : resources) {
+    if (resource.pod == nullptr || !resource.pod->host_network || resource.pod->finished) continue;
+    node.insert(node.end(), resource.pod->ips.begin(), resource.pod->ips.end());
+  }
+  return policy::Snapshot::Build(resources, {}, std::move(node));
+}
+
+std::string TableText(const std::vector<v1::Flow>& flows, const Replay::Skipped& skipped, std::size_t joined_midway) {
   Table table = telemetry::MakeFlowTable();
   std::uint64_t dropped = 0;
   for (const v1::Flow& flow : flows) {
@@ -48,6 +59,12 @@ std::string TableText(const std::vector<v1::Flow>& flows, const Replay::Skipped&
   }
   std::string text = table.ToString();
   text += fmt::format("{} flows: {} would be allowed, {} dropped\n", flows.size(), flows.size() - dropped, dropped);
+  if (joined_midway != 0) {
+    text += fmt::format("{} TCP flows began before the capture: who opened them is a guess\n", joined_midway);
+  }
+  if (skipped.cut_short != 0) {
+    text += fmt::format("{} frames left out: the capture has too few of their bytes\n", skipped.cut_short);
+  }
   for (const auto& [reason, count] : skipped.unparsable) {
     text += fmt::format("{} frames left out: {}\n", count, telemetry::DropReasonName(reason));
   }
@@ -80,22 +97,29 @@ v1::Flow ToMessage(const policy::Snapshot& snapshot, const ReplayedFlow& replaye
   // The direction that decided: where it was dropped, else where the flow entered the policy.
   const auto& [egress, ingress] = std::tie(replayed.evaluation.egress, replayed.evaluation.ingress);
   const bool by_ingress = !egress || (ingress && egress->allowed && !ingress->allowed);
-  message.set_direction(by_ingress ? v1::Flow::INGRESS : v1::Flow::EGRESS);
-  if (egress) telemetry::AppendPolicyRefs(*egress, Direction::kEgress, message.mutable_policies());
-  if (ingress) telemetry::AppendPolicyRefs(*ingress, Direction::kIngress, message.mutable_policies());
+  if (egress || ingress) message.set_direction(by_ingress ? v1::Flow::INGRESS : v1::Flow::EGRESS);
+  // Of a denied flow, only the end that denies decided anything.
+  const auto decides = [&](const std::optional<policy::Decision>& decision) {
+    return decision && (replayed.evaluation.allowed || !decision->allowed);
+  };
+  if (decides(egress)) telemetry::AppendPolicyRefs(*egress, Direction::kEgress, message.mutable_policies());
+  if (decides(ingress)) telemetry::AppendPolicyRefs(*ingress, Direction::kIngress, message.mutable_policies());
   *message.mutable_forward() = ToTraffic(replayed.forward_packets, replayed.forward_bytes);
   *message.mutable_backward() = ToTraffic(replayed.backward_packets, replayed.backward_bytes);
   return message;
 }
 
 Status RunReplay(const std::string& capture, const std::string& resources_dir, const std::string& output) {
-  SL_ASSIGN_OR_RETURN(const auto resources, workload::ReadResourceDirectory(resources_dir));
-  SL_ASSIGN_OR_RETURN(const auto snapshot, policy::Snapshot::Build(resources, {}, {}));
+  SL_ASSIGN_OR_RETURN(const auto snapshot, ReadSnapshot(resources_dir));
   Replay replay(snapshot);
   SL_RETURN_IF_ERROR(ReadCapture(capture, [&replay](const CapturedFrame& frame) { replay.Add(frame); }));
   std::vector<v1::Flow> flows;
-  for (const ReplayedFlow& flow : replay.Finish()) flows.push_back(ToMessage(*snapshot, flow));
-  if (output == "table") return WriteOut(TableText(flows, replay.skipped()));
+  std::size_t joined_midway = 0;
+  for (const ReplayedFlow& flow : replay.Finish()) {
+    joined_midway += flow.joined_midway ? 1 : 0;
+    flows.push_back(ToMessage(*snapshot, flow));
+  }
+  if (output == "table") return WriteOut(TableText(flows, replay.skipped(), joined_midway));
   for (const v1::Flow& flow : flows) {
     SL_ASSIGN_OR_RETURN(const std::string line, telemetry::ToJson(flow));
     SL_RETURN_IF_ERROR(WriteOut(line + "\n"));

@@ -6,6 +6,7 @@
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/verb.h"
 #include "ctrl/workload/resource_directory.h"
+#include "policy/yaml.h"
 
 namespace sluice::client {
 namespace {
@@ -34,6 +35,9 @@ Status AppendDocuments(const std::string& path, Documents* documents) {
     }
   }
   for (workload::ResourceFile& file : files) {
+    // A message holds nothing else.
+    SL_RETURN_IF_ERROR(policy::CheckCharacters("file name", file.path));
+    SL_RETURN_IF_ERROR(policy::CheckCharacters(file.path, file.text));
     v1::Document& document = *documents->Add();
     document.set_origin(std::move(file.path));
     document.set_yaml(std::move(file.text));

@@ -5,21 +5,21 @@
 #include <chrono>
 
 #include "ctrl/api/convert.h"
+#include "ctrl/api/server.h"
 
 namespace sluice::client {
 namespace {
 
 using std::chrono::seconds;
 
-constexpr int kMaxMessageBytes = 256 << 20;
 constexpr int kConnectMilliseconds = 2000;
 constexpr seconds kAnswerTimeout{30};
 constexpr seconds kChangeTimeout{300};  // compiles and enforces everything
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  arguments.SetMaxReceiveMessageSize(api::kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(api::kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Despite its name also how long one attempt to connect may take.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMilliseconds);
@@ -61,6 +61,10 @@ Status Client::Convert(const grpc::Status& status) const {
       return MakeError(absl::StatusCode::kAborted, "the agent at {} ended the call: {}", server_,
                        status.error_message());
     default:
+      if (!status.ok() && status.error_message().empty()) {
+        return MakeError(absl::StatusCode::kInternal, "the agent at {} answers with gRPC's error {} and no message",
+                         server_, static_cast<int>(status.error_code()));
+      }
       return api::FromGrpc(status);
   }
 }

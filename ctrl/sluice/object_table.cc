@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <map>
+
 #include "telemetry/flow_text.h"
 
 namespace sluice::client {
@@ -61,7 +63,7 @@ Cells PolicyCells(const v1::Object& object) {
 
 Cells IdentityCells(const v1::Object& object) {
   const v1::Identity& identity = object.identity();
-  return {std::to_string(identity.id()), identity.namespace_(), LabelsText(identity.labels()), identity.prefix(),
+  return {std::to_string(identity.id()), identity.description(),
           fmt::format("{}", fmt::join(identity.addresses(), ","))};
 }
 
@@ -73,16 +75,17 @@ Cells RulesetCells(const v1::Object& object) {
 
 struct Layout {
   std::vector<Column> columns;
-  Cells (*cells)(const v1::Object& object);
+  Cells (*cells)(const v1::Object& object) = nullptr;
 };
 
 Layout LayoutOf(const api::KindSelection& selection) {
   if (selection.listing == api::Listing::kIdentities) {
-    return {{{"ID"}, {"NAMESPACE"}, {"LABELS"}, {"PREFIX"}, {"ADDRESSES"}}, IdentityCells};
+    return {{{"ID"}, {"DESCRIPTION"}, {"ADDRESSES"}}, IdentityCells};
   }
   if (selection.listing == api::Listing::kRulesets) {
     return {{{"ID"}, {"DIRECTION"}, {"WORKLOADS", Align::kRight}, {"POLICIES"}}, RulesetCells};
   }
+  if (selection.listing != api::Listing::kResources) return {};  // nothing that this program knows
   switch (selection.kinds.front()) {
     case policy::Kind::kWorkload:
       return {{{"NAMESPACE"}, {"NAME"}, {"IPS"}, {"IDENTITY"}, {"IFINDEX"}, {"LABELS"}, {"STATE"}}, WorkloadCells};
@@ -97,18 +100,16 @@ Layout LayoutOf(const api::KindSelection& selection) {
   return {{{"NAMESPACE"}, {"NAME"}, {"API"}, {"MODE"}, {"ISOLATES"}, {"SELECTED", Align::kRight}}, PolicyCells};
 }
 
-// The agent has no table of processes yet; what it sends of them has no columns.
-bool IsFlows(const api::KindSelection& selection) { return selection.listing == api::Listing::kFlows; }
-
 }  // namespace
 
 Table MakeObjectTable(const api::KindSelection& selection) {
-  return IsFlows(selection) ? telemetry::MakeFlowTable() : Table(LayoutOf(selection).columns);
+  if (selection.listing == api::Listing::kFlows) return telemetry::MakeFlowTable();
+  return Table(LayoutOf(selection).columns);
 }
 
 void AddObject(const api::KindSelection& selection, const v1::Object& object, Table* table) {
-  if (IsFlows(selection)) return telemetry::AddFlow(object.flow(), table);
-  table->Add(LayoutOf(selection).cells(object));
+  if (selection.listing == api::Listing::kFlows) return telemetry::AddFlow(object.flow(), table);
+  if (const Layout layout = LayoutOf(selection); layout.cells) table->Add(layout.cells(object));
 }
 
 }  // namespace sluice::client

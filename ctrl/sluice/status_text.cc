@@ -56,12 +56,12 @@ std::string FeaturesText(const v1::AgentStatus& status) {
 }  // namespace
 
 std::string StatusText(const v1::AgentStatus& status) {
-  std::string text = fmt::format("{}: policy revision {} (generation {}) on {} workloads\n",
-                                 status.ready() ? "enforcing" : "not ready", status.revision(), status.generation(),
-                                 status.workloads());
+  std::string text =
+      fmt::format("{}: policy revision {}, generation {}, workloads {}\n", status.ready() ? "enforcing" : "not ready",
+                  status.revision(), status.generation(), status.workloads());
   text += fmt::format("sluiced {} on {}", status.version(), status.node());
   if (status.has_start_time()) text += " since " + TimeUtil::ToString(status.start_time());
-  text += fmt::format(", followed by {}\n", status.followers());
+  text += fmt::format(", followers {}\n", status.followers());
   return text + UnboundText(status) + ProgramsText(status) + MapsText(status) + LostText(status) + FeaturesText(status);
 }
 

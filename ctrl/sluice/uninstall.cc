@@ -1,24 +1,34 @@
-// `uninstall`: nothing of Sluice is left in the kernel.
+// `uninstall`: nothing of Sluice is left in the kernel and on disk.
 #include "ctrl/base/output.h"
 #include "ctrl/datapath/bpf_datapath.h"
+#include "ctrl/reconcile/state_store.h"
 #include "ctrl/sluice/verb.h"
 
 namespace sluice::client {
 namespace {
 
-StatusOr<ExitCode> UninstallAll(const std::string& bpf_root) {
-  SL_RETURN_IF_ERROR(datapath::Uninstall(bpf_root));
-  SL_RETURN_IF_ERROR(WriteOut(fmt::format("{}: detached and unpinned everything\n", bpf_root)));
+struct UninstallOptions {
+  std::string bpf_root = datapath::BpfDatapathOptions().bpf_root;
+  std::string state_dir = reconcile::StateStore::kDefaultDirectory;
+};
+
+StatusOr<ExitCode> UninstallAll(const UninstallOptions& options) {
+  SL_RETURN_IF_ERROR(datapath::Uninstall(options.bpf_root));
+  SL_RETURN_IF_ERROR(reconcile::StateStore::Remove(options.state_dir));
+  SL_RETURN_IF_ERROR(WriteOut(fmt::format("{}: detached and unpinned everything\n{}: removed what was applied\n",
+                                          options.bpf_root, options.state_dir)));
   return ExitCode::kDone;
 }
 
 }  // namespace
 
 void AddUninstall(CLI::App& app, CommandLine& line) {
-  const auto bpf_root = std::make_shared<std::string>(datapath::BpfDatapathOptions().bpf_root);
-  CLI::App* verb = app.add_subcommand("uninstall", "detach and unpin everything; the agent must have been stopped");
-  verb->add_option("--bpf-root", *bpf_root, "where the agent pinned maps and links")->capture_default_str();
-  verb->callback([&line, bpf_root] { line.run = [bpf_root] { return UninstallAll(*bpf_root); }; });
+  const auto options = std::make_shared<UninstallOptions>();
+  CLI::App* verb = app.add_subcommand(
+      "uninstall", "detach and unpin everything and remove the state; the agent must have been stopped");
+  verb->add_option("--bpf-root", options->bpf_root, "where the agent pinned maps and links")->capture_default_str();
+  verb->add_option("--state-dir", options->state_dir, "where the agent kept what was applied")->capture_default_str();
+  verb->callback([&line, options] { line.run = [options] { return UninstallAll(*options); }; });
 }
 
 }  // namespace sluice::client

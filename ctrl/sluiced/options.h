@@ -5,10 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/reconcile/state_store.h"
+
 namespace sluice {
 
 struct AgentOptions {
-  std::string state_dir = "/var/lib/sluice";
+  std::string state_dir = reconcile::StateStore::kDefaultDirectory;
   std::string bpf_root = "/sys/fs/bpf/sluice";
   std::string api = "unix:///run/sluice/sluice.sock";
   std::string metrics = "127.0.0.1:9464";

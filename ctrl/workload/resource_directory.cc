@@ -23,10 +23,14 @@ StatusOr<std::string> ReadFile(const std::string& path) {
   return ReadResourceText(fd.get(), path);
 }
 
-bool IsResourceFile(const fs::path& path) {
-  const std::string extension = path.extension();
-  return !path.filename().string().starts_with('.') &&
-         (extension == ".yaml" || extension == ".yml" || extension == ".json");
+// Not of directories, nor of pipes, which may block. A link to nowhere is one, for the error that opening it gives.
+bool IsResourceFile(const fs::directory_entry& entry) {
+  const std::string extension = entry.path().extension();
+  if (entry.path().filename().string().starts_with('.')) return false;
+  if (extension != ".yaml" && extension != ".yml" && extension != ".json") return false;
+  std::error_code unknown;
+  const fs::file_type type = entry.status(unknown).type();
+  return type == fs::file_type::regular || type == fs::file_type::not_found || type == fs::file_type::none;
 }
 
 }  // namespace
@@ -56,8 +60,8 @@ StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path) {
   std::vector<std::string> paths;
   std::error_code error;
   if (fs::is_directory(path, error)) {
-    for (const auto& entry : fs::directory_iterator(path, error)) {
-      if (IsResourceFile(entry.path()) && !entry.is_directory(error)) paths.push_back(entry.path());
+    for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
+      if (IsResourceFile(*entry)) paths.push_back(entry->path());
     }
     if (error) return ErrnoError(error.value(), "list {}", path);
     std::sort(paths.begin(), paths.end());

@@ -52,6 +52,8 @@ class AgentProcess {
   pid_t pid() const { return pid_; }  // -1: not running
   const std::string& directory() const { return directory_; }
   const std::string& bpf_root() const { return bpf_root_; }
+  std::string state_dir() const { return directory_ + "/state"; }
+  const std::string& api_address() const { return api_; }          // reachable from every network namespace
   const std::string& metrics_address() const { return metrics_; }  // inside its network namespace
   std::string Log() const;                                         // all that it wrote, over restarts too
 

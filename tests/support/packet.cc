@@ -167,6 +167,13 @@ class Writer {
 
 }  // namespace
 
+// Not in the header: inlined, it makes GCC 12 warn of a write beyond the vector.
+Packet Packet::Then(Layer layer) const {
+  Packet next = *this;
+  next.layers_.push_back(std::move(layer));
+  return next;
+}
+
 Frame Packet::ToFrame() const {
   bool v6 = false;
   for (const Layer& layer : layers_) v6 = v6 || std::holds_alternative<Ipv6>(layer);

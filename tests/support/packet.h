@@ -82,11 +82,7 @@ using Layer =
 class Packet {
  public:
   explicit Packet(Layer layer) : layers_{std::move(layer)} {}
-  Packet Then(Layer layer) const {
-    Packet next = *this;
-    next.layers_.push_back(std::move(layer));
-    return next;
-  }
+  Packet Then(Layer layer) const;
   Frame ToFrame() const;
   // From the network layer on, as an ICMP error quotes it.
   Frame ToQuote(std::size_t max_bytes) const;

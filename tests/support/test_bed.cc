@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -19,7 +20,12 @@ Status Shell(const std::string& command) {
 Status MakeInterfaces(int count, std::vector<std::uint32_t>* ifindexes) {
   if (unshare(CLONE_NEWNET) != 0) return ErrnoError(errno, "make a network namespace");
   std::string batch = "link set lo up\n";
-  for (int i = 0; i < count; ++i) batch += fmt::format("link add p{0} index {1} type veth peer name q{0}\n", i, BedOptions::kFirstIfindex + i);
+  for (int i = 0; i < count; ++i) {
+    batch += fmt::format("link add p{0} index {1} address 02:00:00:00:01:{0:02x} type veth ", i,
+                         BedOptions::kFirstIfindex + i);
+    batch +=
+        fmt::format("peer name q{0} index {1} address 02:00:00:00:02:{0:02x}\n", i, BedOptions::kFirstPeerIfindex + i);
+  }
   for (int i = 0; i < count; ++i) batch += fmt::format("link set p{0} up\nlink set q{0} up\n", i);
   SL_RETURN_IF_ERROR(Shell("printf '" + batch + "' | ip -batch -"));
   for (int i = 0; i < count; ++i) ifindexes->push_back(if_nametoindex(fmt::format("p{}", i).c_str()));
@@ -62,7 +68,13 @@ Status TestBed::Enforce(std::shared_ptr<const policy::Snapshot> snapshot) {
   return datapath_->Commit(compiled_.tables);
 }
 
-StatusOr<TestBed::Verdict> TestBed::Judge(int hook, const char* program, const bpf::TestRunInput& input) {
+StatusOr<TestBed::Verdict> TestBed::Judge(int hook, const bpf::TestRunInput& input) {
+  static constexpr const char* kPrograms[SL_HOOK_COUNT] = {
+#define SL_X(name, label, direction) label,
+      SL_HOOKS(SL_X)
+#undef SL_X
+  };
+  const char* program = kPrograms[hook];
   SL_ASSIGN_OR_RETURN(const auto before, datapath_->ReadCounters());
   const int fd = datapath_->object().program_fd(program);
   SL_ASSIGN_OR_RETURN(auto output, hook == SL_HOOK_XDP_UPLINK ? bpf::TestRunXdp(fd, input) : bpf::TestRunTc(fd, input));
@@ -70,22 +82,22 @@ StatusOr<TestBed::Verdict> TestBed::Judge(int hook, const char* program, const b
   Verdict verdict;
   verdict.frame = std::move(output.frame);
   const auto rc = static_cast<int>(output.verdict);
-  if (hook == SL_HOOK_XDP_UPLINK) {
-    verdict.forwarded = rc == XDP_PASS || rc == XDP_REDIRECT;
-    verdict.redirected = rc == XDP_REDIRECT;
-    if (!verdict.forwarded && rc != XDP_DROP) return MakeError(absl::StatusCode::kInternal, "{} returned {}", program, rc);
-  } else {
-    verdict.forwarded = rc == TC_ACT_UNSPEC || rc == TC_ACT_REDIRECT;
-    verdict.redirected = rc == TC_ACT_REDIRECT;
-    if (!verdict.forwarded && rc != TC_ACT_SHOT) return MakeError(absl::StatusCode::kInternal, "{} returned {}", program, rc);
-  }
+  const bool is_xdp = hook == SL_HOOK_XDP_UPLINK;
+  verdict.redirected = rc == (is_xdp ? static_cast<int>(XDP_REDIRECT) : TC_ACT_REDIRECT);
+  verdict.forwarded = verdict.redirected || rc == (is_xdp ? static_cast<int>(XDP_PASS) : TC_ACT_UNSPEC);
+  if (!verdict.forwarded && rc != (is_xdp ? static_cast<int>(XDP_DROP) : TC_ACT_SHOT))
+    return MakeError(absl::StatusCode::kInternal, "{} returned {}", program, rc);
+  if (!verdict.redirected && verdict.frame != input.frame)
+    return MakeError(absl::StatusCode::kInternal, "{} changed a frame that it did not redirect", program);
+  const std::uint64_t packets = std::max<std::uint32_t>(input.gso_segments, 1);
   int moved = 0;
   for (int h = 0; h < SL_HOOK_COUNT; ++h) {
     for (int outcome = 0; outcome < SL_OUTCOME_COUNT; ++outcome) {
       const auto delta = after.packets[h][outcome].packets - before.packets[h][outcome].packets;
       if (delta == 0) continue;
-      moved += static_cast<int>(delta);
+      ++moved;
       if (h != hook) return MakeError(absl::StatusCode::kInternal, "{} counted at another hook", program);
+      if (delta != packets) return MakeError(absl::StatusCode::kInternal, "{} counted {} packets", program, delta);
       if (outcome == SL_OUTCOME_AUDITED)
         verdict.audited = true;
       else
@@ -99,20 +111,25 @@ StatusOr<TestBed::Verdict> TestBed::Judge(int hook, const char* program, const b
 }
 
 StatusOr<TestBed::Verdict> TestBed::FromPod(std::uint32_t ifindex, const Frame& frame) {
-  return Judge(SL_HOOK_TC_FROM_POD, "tc_from_pod", {.frame = frame, .ifindex = ifindex});
+  return Judge(SL_HOOK_TC_FROM_POD, {.frame = frame, .ifindex = ifindex});
 }
 
 StatusOr<TestBed::Verdict> TestBed::ToPod(std::uint32_t ifindex, std::uint32_t ingress_ifindex, const Frame& frame) {
-  return Judge(SL_HOOK_TC_TO_POD, "tc_to_pod", {.frame = frame, .ifindex = ifindex, .ingress_ifindex = ingress_ifindex});
+  return Judge(SL_HOOK_TC_TO_POD, {.frame = frame, .ifindex = ifindex, .ingress_ifindex = ingress_ifindex});
 }
 
-StatusOr<TestBed::Verdict> TestBed::FromWire(const Frame& frame) {
-  return Judge(SL_HOOK_XDP_UPLINK, "xdp_uplink", {.frame = frame});
-}
+StatusOr<TestBed::Verdict> TestBed::FromWire(const Frame& frame) { return Judge(SL_HOOK_XDP_UPLINK, {.frame = frame}); }
 
 Status TestBed::ForgetFlows() {
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
-  return datapath_->ForgetFlows(flows);
+  SL_RETURN_IF_ERROR(datapath_->ForgetFlows(flows));
+  using Fragments = bpf::Map<sl_fragment_key, sl_fragment_value>;
+  SL_ASSIGN_OR_RETURN(const Fragments fragments, Fragments::Bind(datapath_->object().map_fd("fragments"), "fragments"));
+  std::vector<sl_fragment_key> keys;
+  SL_RETURN_IF_ERROR(
+      fragments.ForEachBatch([&keys](const sl_fragment_key& key, const sl_fragment_value&) { keys.push_back(key); }));
+  for (const sl_fragment_key& key : keys) SL_RETURN_IF_ERROR(fragments.Delete(key));
+  return OkStatus();
 }
 
 }  // namespace sluice::test

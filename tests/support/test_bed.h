@@ -18,7 +18,9 @@ namespace sluice::test {
 
 struct BedOptions {
   static constexpr std::uint32_t kFirstIfindex = 10;
-  int interfaces = 8;  // veths p0, p1, ... with ifindex kFirstIfindex + i
+  static constexpr std::uint32_t kFirstPeerIfindex = 100;
+  int interfaces = 8;  // veths p0, p1, ... with ifindex kFirstIfindex + i; their peers are q0, q1, ...
+  // MACs: 02:00:00:00:01:i and 02:00:00:00:02:i
   bpf::ObjectOptions object = SmallTables();
   static bpf::ObjectOptions SmallTables();
 };
@@ -45,14 +47,15 @@ class TestBed {
   StatusOr<Verdict> FromPod(std::uint32_t ifindex, const Frame& frame);
   StatusOr<Verdict> ToPod(std::uint32_t ifindex, std::uint32_t ingress_ifindex, const Frame& frame);
   StatusOr<Verdict> FromWire(const Frame& frame);
+  // Also holds the program to what is true of every packet: one counter moves, at its own hook, and the frame comes out
+  // as it went in unless it is redirected. An error otherwise.
+  StatusOr<Verdict> Judge(int hook, const bpf::TestRunInput& input);
 
-  // Forgets all flows, so that the next packet is judged as a first one.
+  // Forgets all flows and fragments, so that the next packet is judged as a first one.
   Status ForgetFlows();
   void SetClock(std::uint64_t seconds) { datapath_->object().SetTestClock(seconds * SL_SECOND_NS); }
 
  private:
-  StatusOr<Verdict> Judge(int hook, const char* program, const bpf::TestRunInput& input);
-
   std::vector<std::uint32_t> ifindexes_;
   std::unique_ptr<datapath::BpfDatapath> datapath_;
   policy::CompiledPolicy compiled_;

@@ -1,0 +1,35 @@
+#include "ctrl/bpf/program_set.h"
+
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+
+namespace sluice::bpf {
+
+StatusOr<ProgramSet> ProgramSet::Load(const std::string& name, std::string_view elf) {
+  LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name.c_str());
+  bpf_object* const object = bpf_object__open_mem(elf.data(), elf.size(), &options);
+  if (object == nullptr) return ErrnoError(errno, "open the BPF object {}", name);
+  ProgramSet set(object);
+  const int rc = bpf_object__load(object);
+  if (rc == -EPERM || rc == -EACCES)
+    return MakeError(
+        absl::StatusCode::kPermissionDenied,
+        "the kernel refused to load the BPF object {} (needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or root)", name);
+  if (rc != 0) return ErrnoError(rc, "load the BPF object {}", name);
+  return set;
+}
+
+int ProgramSet::program_fd(const std::string& name) const {
+  const bpf_program* program = bpf_object__find_program_by_name(object_.get(), name.c_str());
+  return program == nullptr ? -1 : bpf_program__fd(program);
+}
+
+int ProgramSet::map_fd(const std::string& name) const {
+  const bpf_map* map = bpf_object__find_map_by_name(object_.get(), name.c_str());
+  return map == nullptr ? -1 : bpf_map__fd(map);
+}
+
+void ProgramSet::Closer::operator()(bpf_object* object) const { bpf_object__close(object); }
+
+}  // namespace sluice::bpf

@@ -1,0 +1,32 @@
+// Programs and maps of a BPF object other than the packet path: the benchmarks' floors and generators.
+// Owns all descriptors; nothing is pinned or attached.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "ctrl/base/status.h"
+
+struct bpf_object;
+
+namespace sluice::bpf {
+
+class ProgramSet {
+ public:
+  // `elf` is the object file's bytes. PermissionDenied names the right that is missing.
+  static StatusOr<ProgramSet> Load(const std::string& name, std::string_view elf);
+
+  int program_fd(const std::string& name) const;  // -1: no such program
+  int map_fd(const std::string& name) const;      // -1: no such map
+
+ private:
+  struct Closer {
+    void operator()(bpf_object* object) const;
+  };
+  explicit ProgramSet(bpf_object* object) : object_(object) {}
+
+  std::unique_ptr<bpf_object, Closer> object_;
+};
+
+}  // namespace sluice::bpf

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Floors: the least that any program costs. Wrappers: each run makes the frame a packet of another flow, then calls
+ * the program under test by tail call.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "perf/bpf/rotation.h"
+
+#define ETH_LEN 14
+#define MAX_L4_OFFSET 0x7f
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct perf_rotation);
+} rotation SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u32);
+} tc_target SEC(".maps"), xdp_target SEC(".maps");
+
+struct flow {
+  __be32 src;
+  __be32 dst;
+  __be32 ports;
+  __u32 protocol;
+};
+
+struct seen {
+  __u64 words[4];
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 131072);
+  __type(key, struct flow);
+  __type(value, struct seen);
+} flows SEC(".maps");
+
+/* Ethernet, IPv4 without options, TCP or UDP. */
+static __always_inline int parse(const __u8* data, const __u8* end, struct flow* flow) {
+  if (data + ETH_LEN + 24 > end) return 0;
+  if (*(const __be16*)(data + 12) != bpf_htons(0x0800) || data[ETH_LEN] != 0x45) return 0;
+  flow->protocol = data[ETH_LEN + 9];
+  flow->src = *(const __be32*)(data + ETH_LEN + 12);
+  flow->dst = *(const __be32*)(data + ETH_LEN + 16);
+  flow->ports = *(const __be32*)(data + ETH_LEN + 20);
+  return flow->protocol == 6 || flow->protocol == 17;
+}
+
+/* The first round fills the table, later ones only look up. */
+static __always_inline int lookup(const struct flow* flow) {
+  if (bpf_map_lookup_elem(&flows, flow)) return 1;
+  struct seen seen = {};
+  return bpf_map_update_elem(&flows, flow, &seen, BPF_NOEXIST) == 0;
+}
+
+/* Tables are filled in turn and looked up at random: in turn again would be kind to the cache. */
+static __always_inline __u64 next_number(struct perf_rotation* r) {
+  if (!r->random) return r->state++;
+  r->state = r->state * 6364136223846793005ULL + 1442695040888963407ULL; /* Knuth's MMIX; the high bits are good */
+  return r->state >> 33;
+}
+
+static __always_inline void rotate(__u8* data, const __u8* end) {
+  __u32 zero = 0;
+  struct perf_rotation* r = bpf_map_lookup_elem(&rotation, &zero);
+  if (!r || !r->flows) return;
+  __u32 number = next_number(r) % r->flows;
+  __u16 client = bpf_htons(PERF_FIRST_CLIENT_PORT + number % PERF_CLIENT_PORTS);
+  __u16 service = bpf_htons(PERF_FIRST_SERVICE_PORT + number / PERF_CLIENT_PORTS);
+  __u16* ports = (__u16*)(data + (r->l4_offset & MAX_L4_OFFSET));
+  if ((__u8*)(ports + 2) > end) return;
+  ports[0] = r->answer ? service : client;
+  ports[1] = r->answer ? client : service;
+}
+
+#define DATA(ctx) ((__u8*)(long)(ctx)->data)
+#define END(ctx) ((const __u8*)(long)(ctx)->data_end)
+
+SEC("tc")
+int tc_bare(struct __sk_buff* skb) { return TC_ACT_SHOT; }
+
+SEC("xdp")
+int xdp_bare(struct xdp_md* ctx) { return XDP_DROP; }
+
+SEC("tc")
+int tc_parse(struct __sk_buff* skb) {
+  struct flow flow;
+  return parse(DATA(skb), END(skb), &flow) ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+SEC("xdp")
+int xdp_parse(struct xdp_md* ctx) {
+  struct flow flow;
+  return parse(DATA(ctx), END(ctx), &flow) ? XDP_DROP : XDP_ABORTED;
+}
+
+SEC("tc")
+int tc_hash(struct __sk_buff* skb) {
+  struct flow flow;
+  return parse(DATA(skb), END(skb), &flow) && lookup(&flow) ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+SEC("xdp")
+int xdp_hash(struct xdp_md* ctx) {
+  struct flow flow;
+  return parse(DATA(ctx), END(ctx), &flow) && lookup(&flow) ? XDP_DROP : XDP_ABORTED;
+}
+
+SEC("tc")
+int tc_rotate(struct __sk_buff* skb) {
+  rotate(DATA(skb), END(skb));
+  bpf_tail_call(skb, &tc_target, 0);
+  return TC_ACT_STOLEN; /* no program under test */
+}
+
+SEC("xdp")
+int xdp_rotate(struct xdp_md* ctx) {
+  rotate(DATA(ctx), END(ctx));
+  bpf_tail_call(ctx, &xdp_target, 0);
+  return XDP_ABORTED; /* no program under test */
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

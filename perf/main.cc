@@ -1,0 +1,90 @@
+// sluice-bench SUITE [--json FILE] [--runs N] [--filter TEXT]...
+// Exit codes: 0 measured and every verdict right, 1 not, 2 usage.
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "ctrl/base/log.h"
+#include "perf/report.h"
+#include "perf/suite.h"
+
+namespace sluice::perf {
+namespace {
+
+struct Options {
+  std::string suite;
+  std::string json;
+  RunOptions run;
+};
+
+std::string SuiteList() {
+  std::string list;
+  for (const Suite& suite : Suites()) list += fmt::format("  {:<10} {}\n", suite.name, suite.description);
+  return list + fmt::format("  {:<10} every suite above\n", "all");
+}
+
+// -1: go on; else the exit code.
+int ParseOptions(int argc, char** argv, Options* options) {
+  CLI::App app{"sluice-bench: how fast the packet path is, beside its floors, in one run on one machine"};
+  app.footer("Suites:\n" + SuiteList());
+  app.option_defaults()->always_capture_default();
+  app.add_option("suite", options->suite, "what to measure")->required();
+  app.add_option("--json", options->json, "file for every sample, the kernel, the CPU and the revision");
+  app.add_option("--runs", options->run.runs, "samples of each row; all rows are gone through once a run")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--filter", options->run.filters,
+                 "only rows with this text in their name, floors always; may be given several times");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error, std::cout, std::cerr) == 0 ? 0 : 2;
+  }
+  return -1;
+}
+
+std::vector<const Suite*> Selected(const std::string& name) {
+  std::vector<const Suite*> selected;
+  for (const Suite& suite : Suites())
+    if (name == suite.name || name == "all") selected.push_back(&suite);
+  return selected;
+}
+
+Status RunSuites(const std::vector<const Suite*>& suites, const Options& options) {
+  std::ofstream file;  // opened before the work, so that a wrong path is not found out after it
+  if (!options.json.empty()) file.open(options.json);
+  if (!file) return ErrnoError(errno, "write {}", options.json);
+  const Machine machine = ThisMachine();
+  PrintMachine(machine, std::cout);
+  nlohmann::json results = nlohmann::json::array();
+  for (const Suite* suite : suites) {
+    const StatusOr<Report> report = suite->run(options.run);
+    if (!report.ok()) return Annotate(report.status(), fmt::format("suite {}", suite->name));
+    PrintTable(*suite, *report, std::cout);
+    results.push_back(ToJson(*suite, *report));
+  }
+  if (options.json.empty()) return OkStatus();
+  const nlohmann::json whole = {{"machine", ToJson(machine)}, {"runs", options.run.runs}, {"suites", results}};
+  file << whole.dump(2) << '\n';
+  file.close();
+  return file ? OkStatus() : ErrnoError(errno, "write {}", options.json);
+}
+
+int Run(int argc, char** argv) {
+  Options options;
+  if (const int code = ParseOptions(argc, argv, &options); code >= 0) return code;
+  InitLogging(false);
+  const std::vector<const Suite*> suites = Selected(options.suite);
+  if (suites.empty()) {
+    std::cerr << "sluice-bench: there is no suite " << options.suite << " (yet). There are:\n" << SuiteList();
+    return 2;
+  }
+  const Status status = RunSuites(suites, options);
+  if (!status.ok()) LogError("{}", Message(status));
+  return status.ok() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace sluice::perf
+
+int main(int argc, char** argv) { return sluice::perf::Run(argc, argv); }

@@ -1,0 +1,174 @@
+#include "perf/program/bed.h"
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <net/if.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include "perf/program/frame.h"
+#include "policy/compiler.h"
+
+namespace sluice::perf {
+namespace {
+
+constexpr std::uint16_t kClientPort = PERF_FIRST_CLIENT_PORT, kServicePort = PERF_FIRST_SERVICE_PORT;
+constexpr std::uint32_t kPackets = 200000;
+constexpr std::uint32_t kFillPackets = 250000;  // fill the table of one-way flows
+
+sl_hook AbiHook(Hook hook) {
+  switch (hook) {
+    case Hook::kTcFromPod:
+      return SL_HOOK_TC_FROM_POD;
+    case Hook::kTcToPod:
+      return SL_HOOK_TC_TO_POD;
+    case Hook::kXdpUplink:
+      return SL_HOOK_XDP_UPLINK;
+  }
+  return SL_HOOK_COUNT;
+}
+
+std::uint32_t ReturnCode(bool xdp, bool forwarded) {
+  if (xdp) return forwarded ? XDP_PASS : XDP_DROP;
+  return static_cast<std::uint32_t>(forwarded ? TC_ACT_UNSPEC : TC_ACT_SHOT);
+}
+
+}  // namespace
+
+StatusOr<Interfaces> MakeInterfaces() {
+  if (unshare(CLONE_NEWNET) != 0) return ErrnoError(errno, "make a network namespace (needs CAP_SYS_ADMIN, or root)");
+  const char* const command =
+      "printf '%s\\n' 'link set lo up' 'link add pod type veth peer name podpeer' "
+      "'link add uplink type veth peer name wire' 'link set pod up' 'link set podpeer up' | ip -batch -";
+  if (const int rc = std::system(command); rc != 0)
+    return MakeError(absl::StatusCode::kInternal, "make veths (needs CAP_NET_ADMIN and iproute2): `{}` ended with {}",
+                     command, rc);
+  const Interfaces interfaces{.pod = if_nametoindex("pod"), .uplink = if_nametoindex("uplink")};
+  if (interfaces.pod == 0 || interfaces.uplink == 0) return ErrnoError(errno, "find the veths pod and uplink");
+  return interfaces;
+}
+
+StatusOr<std::unique_ptr<Bed>> Bed::Create(const WorldSize& size, const Interfaces& interfaces, const Runner& runner) {
+  SL_ASSIGN_OR_RETURN(World world, MakeWorld(size, interfaces.pod));
+  std::unique_ptr<Bed> bed(new Bed(std::move(world), interfaces, runner));
+  const bpf::ObjectOptions options;  // sizes and clock of production, no pins
+  SL_ASSIGN_OR_RETURN(auto object, bpf::DatapathObject::Load(options));
+  SL_ASSIGN_OR_RETURN(bed->datapath_, datapath::BpfDatapath::Wrap(std::move(object), options));
+  SL_ASSIGN_OR_RETURN(const auto compiled, policy::Compile(bed->world_.snapshot, bed->datapath_->limits()));
+  sl_interface facts{};
+  facts.flags = SL_INTERFACE_POD;
+  facts.address = bed->world_.pod[0].abi();
+  SL_RETURN_IF_ERROR(bed->datapath_->DescribeInterface(interfaces.pod, facts));
+  SL_RETURN_IF_ERROR(bed->datapath_->Configure(SL_SETTING_REDIRECT));
+  SL_RETURN_IF_ERROR(bed->datapath_->Commit(compiled.tables));
+  return bed;
+}
+
+std::uint32_t Bed::Packets(const Case& what) {
+  // As many as there are different first packets; else whole rounds.
+  return what.traffic == Traffic::kNew ? what.flows : kPackets;
+}
+
+// A packet of `sender` as it meets `hook`. The initiator is the client; a reply comes from the service.
+ProgramRun Bed::RunOf(const Case& what, Hook hook, Sender sender, std::uint8_t tcp_flags) const {
+  const Sender initiator = what.traffic == Traffic::kReply
+                               ? (SenderOf(what) == Sender::kPod ? Sender::kPeer : Sender::kPod)
+                               : SenderOf(what);
+  const policy::Address& pod = world_.pod[what.v6];
+  const policy::Address& peer = what.traffic == Traffic::kDenied ? world_.stranger[what.v6] : world_.friend_[what.v6];
+  ProgramRun run;
+  run.program_fd = datapath_->object().program_fd(ProgramName(hook));
+  run.xdp = hook == Hook::kXdpUplink;
+  run.flows = what.flows;
+  run.answer = sender != initiator;
+  run.v6 = what.v6;
+  run.input.frame = MakeFrame({.source = sender == Sender::kPod ? pod : peer,
+                               .destination = sender == Sender::kPod ? peer : pod,
+                               .source_port = run.answer ? kServicePort : kClientPort,
+                               .destination_port = run.answer ? kClientPort : kServicePort,
+                               .flags = tcp_flags});
+  run.input.repeat = kPackets;
+  if (!run.xdp) run.input.ifindex = interfaces_.pod;
+  if (hook == Hook::kTcToPod) run.input.ingress_ifindex = interfaces_.uplink;
+  return run;
+}
+
+StatusOr<double> Bed::RunChecked(const Case& what, Hook hook, const ProgramRun& run, std::uint64_t new_flows) const {
+  SL_ASSIGN_OR_RETURN(const auto before, datapath_->ReadCounters());
+  SL_ASSIGN_OR_RETURN(const auto output, runner_.Run(run));
+  SL_ASSIGN_OR_RETURN(const auto after, datapath_->ReadCounters());
+  const auto wrong = [&](const std::string& why) {
+    return MakeError(absl::StatusCode::kInternal, "{}: wrong verdict: {}", ProgramName(hook), why);
+  };
+  const int outcome = what.traffic == Traffic::kDenied ? SL_DROP_POLICY_DENIED : SL_DROP_NONE;
+  const std::uint32_t code = ReturnCode(run.xdp, outcome == SL_DROP_NONE);
+  if (output.verdict != code) return wrong(fmt::format("returned {}, expected {}", output.verdict, code));
+  for (int h = 0; h < SL_HOOK_COUNT; ++h) {
+    for (int o = 0; o < SL_OUTCOME_COUNT; ++o) {
+      const std::uint64_t expected = h == AbiHook(hook) && o == outcome ? run.input.repeat : 0;
+      const std::uint64_t counted = after.packets[h][o].packets - before.packets[h][o].packets;
+      if (counted != expected)
+        return wrong(
+            fmt::format("{} packets counted with outcome {} at hook {}, expected {}", counted, o, h, expected));
+    }
+  }
+  const std::uint64_t opened = after.events[SL_COUNTER_FLOW_NEW] - before.events[SL_COUNTER_FLOW_NEW];
+  if (opened != new_flows) return wrong(fmt::format("{} new flows, expected {}", opened, new_flows));
+  return output.nanoseconds;
+}
+
+// Empty flow tables, then the flows that the case's packets belong to.
+Status Bed::Prepare(const Case& what) const {
+  SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
+  SL_RETURN_IF_ERROR(datapath_->ForgetFlows(flows));
+  const Sender sender = SenderOf(what);
+  ProgramRun run = RunOf(what, what.hook, sender, kSyn);
+  switch (what.traffic) {
+    case Traffic::kNew:
+      return OkStatus();
+    case Traffic::kDenied:
+      run.input.repeat = what.flows;
+      return RunChecked(what, what.hook, run, 0).status();
+    case Traffic::kNewIntoFull:
+      run.input.repeat = kFillPackets;
+      return RunChecked(what, what.hook, run, kFillPackets).status();
+    case Traffic::kEstablished:
+    case Traffic::kReply:
+      break;
+  }
+  const bool pod_first = (sender == Sender::kPod) == (what.traffic == Traffic::kEstablished);
+  for (const bool from_pod : {pod_first, !pod_first}) {
+    const bool first = from_pod == pod_first;
+    const Hook hook = from_pod ? Hook::kTcFromPod : Hook::kTcToPod;
+    run = RunOf(what, hook, from_pod ? Sender::kPod : Sender::kPeer, first ? kSyn : kSyn | kAck);
+    run.input.repeat = what.flows;
+    SL_RETURN_IF_ERROR(RunChecked(what, hook, run, first ? what.flows : 0).status());
+  }
+  return CheckEstablished(what.flows);
+}
+
+// That the wrapper really went round that many flows, and that none stayed a one-way flow.
+Status Bed::CheckEstablished(std::uint32_t expected) const {
+  SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
+  const auto established = std::count_if(flows.begin(), flows.end(), [](const datapath::FlowRecord& flow) {
+    return flow.table == datapath::FlowTable::kEstablished;
+  });
+  if (established == expected && flows.size() == expected) return OkStatus();
+  return MakeError(absl::StatusCode::kInternal, "{} flows, {} of them established, expected {}", flows.size(),
+                   established, expected);
+}
+
+StatusOr<double> Bed::Measure(const Case& what) const {
+  SL_RETURN_IF_ERROR(Prepare(what));
+  const bool opens = what.is_new() || what.traffic == Traffic::kDenied;
+  ProgramRun run = RunOf(what, what.hook, SenderOf(what), opens ? kSyn : kAck);
+  run.input.repeat = Packets(what);
+  run.random = !what.is_new();
+  if (what.traffic == Traffic::kNewIntoFull) run.first_flow = kFillPackets;
+  return RunChecked(what, what.hook, run, what.is_new() ? run.input.repeat : 0);
+}
+
+}  // namespace sluice::perf

@@ -1,0 +1,49 @@
+// The production packet path with one world's policy in force, and the measurement of cases in it.
+#pragma once
+
+#include <memory>
+
+#include "ctrl/datapath/bpf_datapath.h"
+#include "perf/program/case.h"
+#include "perf/program/runner.h"
+#include "perf/program/world.h"
+
+namespace sluice::perf {
+
+struct Interfaces {
+  std::uint32_t pod = 0;     // host end of the workload's veth
+  std::uint32_t uplink = 0;  // where peers' packets come in
+};
+
+// In a new network namespace that the calling thread is moved into. PermissionDenied names the right that is missing.
+StatusOr<Interfaces> MakeInterfaces();
+
+class Bed {
+ public:
+  static StatusOr<std::unique_ptr<Bed>> Create(const WorldSize& size, const Interfaces& interfaces,
+                                               const Runner& runner);
+
+  static std::uint32_t Packets(const Case& what);  // of one sample
+  // Nanoseconds a packet, after the flow tables were brought into the case's state. An error when one packet did not
+  // get the right verdict.
+  StatusOr<double> Measure(const Case& what) const;
+
+ private:
+  enum class Sender { kPod, kPeer };
+  Bed(World world, const Interfaces& interfaces, const Runner& runner)
+      : world_(std::move(world)), interfaces_(interfaces), runner_(runner) {}
+
+  static Sender SenderOf(const Case& what) { return what.hook == Hook::kTcFromPod ? Sender::kPod : Sender::kPeer; }
+  ProgramRun RunOf(const Case& what, Hook hook, Sender sender, std::uint8_t tcp_flags) const;
+  Status Prepare(const Case& what) const;
+  Status CheckEstablished(std::uint32_t expected) const;
+  // Runs, and checks that each packet was counted once, under the right outcome. Returns nanoseconds a packet.
+  StatusOr<double> RunChecked(const Case& what, Hook hook, const ProgramRun& run, std::uint64_t new_flows) const;
+
+  World world_;
+  Interfaces interfaces_;
+  const Runner& runner_;
+  std::unique_ptr<datapath::BpfDatapath> datapath_;
+};
+
+}  // namespace sluice::perf

@@ -1,0 +1,70 @@
+#include "perf/program/case.h"
+
+#include <fmt/format.h>
+
+namespace sluice::perf {
+namespace {
+
+constexpr std::uint32_t kNewFlows = 100000;           // fit the table of one-way flows
+constexpr std::uint32_t kFlowsOverTheTable = 500000;  // do not
+
+const char* TrafficName(Traffic traffic) {
+  switch (traffic) {
+    case Traffic::kDenied:
+      return "denied";
+    case Traffic::kNew:
+      return "new";
+    case Traffic::kNewIntoFull:
+      return "new-into-full";
+    case Traffic::kEstablished:
+      return "established";
+    case Traffic::kReply:
+      return "reply";
+  }
+  return "?";
+}
+
+std::string WorldName(const WorldSize& world) {
+  return world.cidrs > 0 ? fmt::format("cidrs:{}", world.cidrs) : fmt::format("rules:{}", world.rules);
+}
+
+}  // namespace
+
+const char* ProgramName(Hook hook) {
+  switch (hook) {
+    case Hook::kTcFromPod:
+      return "tc_from_pod";
+    case Hook::kTcToPod:
+      return "tc_to_pod";
+    case Hook::kXdpUplink:
+      return "xdp_uplink";
+  }
+  return "?";
+}
+
+std::string Case::Name() const {
+  return fmt::format("{}/{}/{}/flows:{}/{}", ProgramName(hook), v6 ? "v6" : "v4", TrafficName(traffic), flows,
+                     WorldName(world));
+}
+
+std::vector<Case> AllCases() {
+  std::vector<Case> cases;
+  constexpr Traffic kRepeated[] = {Traffic::kDenied, Traffic::kEstablished, Traffic::kReply};
+  constexpr WorldSize kSmall = {.rules = 1};
+  constexpr WorldSize kOthers[] = {{.rules = 100}, {.rules = 10000}, {.cidrs = 1}, {.cidrs = 100}, {.cidrs = 10000}};
+  for (const Hook hook : {Hook::kXdpUplink, Hook::kTcToPod, Hook::kTcFromPod}) {
+    for (const bool v6 : {false, true}) {
+      for (const Traffic traffic : kRepeated)
+        for (const std::uint32_t flows : {1U, 1000U, 100000U}) cases.push_back({hook, v6, traffic, flows, kSmall});
+      cases.push_back({hook, v6, Traffic::kNew, kNewFlows, kSmall});
+      cases.push_back({hook, v6, Traffic::kNewIntoFull, kFlowsOverTheTable, kSmall});
+      for (const WorldSize& world : kOthers) {
+        for (const Traffic traffic : kRepeated) cases.push_back({hook, v6, traffic, 1, world});
+        cases.push_back({hook, v6, Traffic::kNew, kNewFlows, world});
+      }
+    }
+  }
+  return cases;
+}
+
+}  // namespace sluice::perf

@@ -1,0 +1,43 @@
+// What the suite `program` measures: every combination that it goes through, by name.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sluice::perf {
+
+enum class Hook { kTcFromPod, kTcToPod, kXdpUplink };
+enum class Traffic {
+  kDenied,       // no rule allows it: identity, policy, counter, reason, record
+  kNew,          // first packets of allowed flows, into empty flow tables
+  kNewIntoFull,  // the same, into a full table: each evicts another flow
+  kEstablished,  // of answered flows, from their initiator
+  kReply,        // of answered flows, from their responder
+};
+
+// How much policy is in force. Exactly one is above 0.
+struct WorldSize {
+  int rules = 0;  // in each direction, each for one pod
+  int cidrs = 0;  // in each direction and family
+  auto operator<=>(const WorldSize&) const = default;
+};
+
+struct Case {
+  Hook hook = Hook::kTcFromPod;
+  bool v6 = false;
+  Traffic traffic = Traffic::kDenied;
+  std::uint32_t flows = 1;  // packets are of this many
+  WorldSize world;
+
+  std::string Name() const;  // xdp_uplink/v4/established/flows:1000/rules:1
+  bool is_xdp() const { return hook == Hook::kXdpUplink; }
+  bool is_new() const { return traffic == Traffic::kNew || traffic == Traffic::kNewIntoFull; }
+};
+
+const char* ProgramName(Hook hook);
+
+std::vector<Case> AllCases();
+
+}  // namespace sluice::perf

@@ -1,0 +1,16 @@
+// What the production programs are compared with in the same run: programs that do less.
+#pragma once
+
+#include "perf/program/rounds.h"
+#include "perf/program/runner.h"
+
+namespace sluice::perf {
+
+std::string BareFloor(bool xdp);                       // floor/xdp/bare: only returns
+std::string GeneratorRow(bool xdp);                    // floor/xdp/rotate: the wrapper, then the bare program
+std::string HashFloor(bool xdp, std::uint32_t flows);  // floor/xdp/hash/flows:1000: parse and one look-up
+
+// `flows`: the numbers of flows to make look-up floors for.
+std::vector<Measurement> Floors(const Runner& runner, const std::vector<std::uint32_t>& flows);
+
+}  // namespace sluice::perf

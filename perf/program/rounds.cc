@@ -1,0 +1,65 @@
+#include "perf/program/rounds.h"
+
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+
+#include "ctrl/base/log.h"
+
+namespace sluice::perf {
+namespace {
+
+void Sample(const Measurement& one, Status* status, benchmark::State* state) {
+  for (auto _ : *state) {
+    const StatusOr<double> nanoseconds = status->ok() ? one.measure() : StatusOr<double>(*status);
+    if (!nanoseconds.ok()) {
+      if (status->ok()) *status = Annotate(nanoseconds.status(), one.row.name);
+      state->SkipWithError("see the status");
+      return;
+    }
+    state->SetIterationTime(*nanoseconds * one.packets * 1e-9);
+  }
+}
+
+// Google Benchmark reports in the order of registration.
+class Collector : public benchmark::BenchmarkReporter {
+ public:
+  explicit Collector(std::vector<Measurement>* measurements) : measurements_(*measurements) {}
+  void Rewind() { next_ = 0; }
+
+  bool ReportContext(const Context& /*context*/) override { return true; }
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      Measurement& one = measurements_.at(next_++);
+      if (run.error_occurred) continue;
+      const double picoseconds = std::round(run.real_accumulated_time * 1e12 / one.packets);  // no 26.000000000000004
+      one.row.samples.push_back(picoseconds / 1000);
+    }
+  }
+
+ private:
+  std::vector<Measurement>& measurements_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+Status RunRounds(int rounds, std::vector<Measurement>* measurements) {
+  Status status;
+  for (const Measurement& one : *measurements) {
+    benchmark::RegisterBenchmark(one.row.name.c_str(),
+                                 [&one, &status](benchmark::State& state) { Sample(one, &status, &state); })
+        ->UseManualTime()
+        ->Iterations(1);
+  }
+  Collector collector(measurements);
+  for (int round = 0; round < rounds && status.ok(); ++round) {
+    LogInfo("round {} of {}: {} rows", round + 1, rounds, measurements->size());
+    collector.Rewind();
+    benchmark::RunSpecifiedBenchmarks(&collector);
+  }
+  benchmark::ClearRegisteredBenchmarks();
+  return status;
+}
+
+}  // namespace sluice::perf

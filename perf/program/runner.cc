@@ -1,0 +1,47 @@
+#include "perf/program/runner.h"
+
+#include "perf/program/frame.h"
+
+// The object file of perf/bpf/programs.bpf.c, as bytes of this program.
+__asm__(
+    ".section .rodata\n"
+    ".balign 8\n"
+    "perf_programs_elf: .incbin \"" SLUICE_PERF_OBJECT
+    "\"\n"
+    "perf_programs_elf_end:\n"
+    ".previous\n");
+extern "C" const char perf_programs_elf[], perf_programs_elf_end[];
+
+namespace sluice::perf {
+
+StatusOr<Runner> Runner::Create() {
+  const std::string_view elf(perf_programs_elf, static_cast<std::size_t>(perf_programs_elf_end - perf_programs_elf));
+  SL_ASSIGN_OR_RETURN(auto programs, bpf::ProgramSet::Load("perf_programs", elf));
+  Runner runner(std::move(programs));
+  const auto& set = runner.programs_;
+  SL_ASSIGN_OR_RETURN(runner.rotation_, (bpf::Map<__u32, perf_rotation>::Bind(set.map_fd("rotation"), "rotation")));
+  for (const bool xdp : {false, true}) {
+    const std::string kind = xdp ? "xdp" : "tc";
+    SL_ASSIGN_OR_RETURN(runner.targets_[xdp],
+                        (bpf::Map<__u32, __u32>::Bind(set.map_fd(kind + "_target"), kind + "_target")));
+    runner.wrapper_fd_[xdp] = set.program_fd(kind + "_rotate");
+  }
+  return runner;
+}
+
+StatusOr<bpf::TestRunOutput> Runner::Run(const ProgramRun& run) const {
+  int fd = run.program_fd;
+  if (run.flows > 1) {
+    const perf_rotation rotation{.state = run.first_flow,
+                                 .flows = run.flows,
+                                 .random = run.random,
+                                 .l4_offset = Layer4Offset(run.v6),
+                                 .answer = run.answer};
+    SL_RETURN_IF_ERROR(rotation_.Put(0, rotation));
+    SL_RETURN_IF_ERROR(targets_[run.xdp].Put(0, static_cast<__u32>(run.program_fd)));
+    fd = wrapper_fd_[run.xdp];
+  }
+  return run.xdp ? bpf::TestRunXdp(fd, run.input) : bpf::TestRunTc(fd, run.input);
+}
+
+}  // namespace sluice::perf

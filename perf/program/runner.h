@@ -1,0 +1,40 @@
+// Test runs of one program: on one frame, or on frames of many flows in turn, by a wrapper that rewrites the ports and
+// tail-calls the program. Also home of the floors. One a process; for one thread.
+#pragma once
+
+#include "ctrl/bpf/map.h"
+#include "ctrl/bpf/program_set.h"
+#include "ctrl/bpf/test_run.h"
+#include "perf/bpf/rotation.h"
+
+namespace sluice::perf {
+
+struct ProgramRun {
+  int program_fd = -1;
+  bool xdp = false;
+  std::uint32_t flows = 1;       // 1: the frame as it is, without the wrapper
+  bool random = false;           // each packet of any of the flows; else in turn
+  std::uint64_t first_flow = 0;  // in turn: where to begin
+  bool answer = false;           // the frame comes from the service
+  bool v6 = false;
+  bpf::TestRunInput input;
+};
+
+class Runner {
+ public:
+  static StatusOr<Runner> Create();
+
+  StatusOr<bpf::TestRunOutput> Run(const ProgramRun& run) const;
+  // tc_bare, xdp_bare, tc_parse, xdp_parse, tc_hash, xdp_hash.
+  int floor_fd(const std::string& name) const { return programs_.program_fd(name); }
+
+ private:
+  explicit Runner(bpf::ProgramSet programs) : programs_(std::move(programs)) {}
+
+  bpf::ProgramSet programs_;
+  bpf::Map<__u32, perf_rotation> rotation_;
+  bpf::Map<__u32, __u32> targets_[2];  // tc, XDP
+  int wrapper_fd_[2] = {-1, -1};
+};
+
+}  // namespace sluice::perf

@@ -1,0 +1,84 @@
+#include "perf/program/world.h"
+
+#include "perf/bpf/rotation.h"
+#include "policy/parser.h"
+
+namespace sluice::perf {
+namespace {
+
+constexpr char kPod4[] = "10.0.0.2", kPod6[] = "fd00::2";
+
+std::string PeerAddress(int number, bool v6) {
+  if (v6) return fmt::format("fd01::{:x}", number + 1);
+  return fmt::format("10.1.{}.{}", number / 256, number % 256);
+}
+
+std::string PodYaml(const std::string& name, const std::string& v4, const std::string& v6) {
+  return fmt::format(
+      "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {0}, namespace: bench, labels: {{peer: {0}}}}}, "
+      "status: {{phase: Running, podIPs: [{{ip: {1}}}, {{ip: \"{2}\"}}]}}}}\n",
+      name, v4, v6);
+}
+
+std::string BlockOf(int number, bool v6) {
+  if (v6) return fmt::format("2001:db8:0:{:x}::/64", number);
+  return fmt::format("100.{}.{}.{}/28", 64 + number / 4096, number / 16 % 256, number % 16 * 16);
+}
+
+std::string AddressInBlock(int number, bool v6) {
+  const std::string block = BlockOf(number, v6);
+  return v6 ? block.substr(0, block.size() - 3) + "7"
+            : fmt::format("100.{}.{}.{}", 64 + number / 4096, number / 16 % 256, number % 16 * 16 + 7);
+}
+
+// The rules of one direction; `side` is "from" or "to".
+std::string RulesYaml(const WorldSize& size, const char* side) {
+  const std::string ports = fmt::format("ports: [{{port: {}, endPort: {}}}]", PERF_FIRST_SERVICE_PORT,
+                                        PERF_FIRST_SERVICE_PORT + PERF_SERVICE_PORTS - 1);
+  std::string yaml;
+  for (int i = 0; i < size.rules; ++i)
+    yaml += fmt::format("  - {{{}: [{{podSelector: {{matchLabels: {{peer: peer-{}}}}}}}], {}}}\n", side, i, ports);
+  for (int i = 0; i < size.cidrs; ++i)
+    yaml += fmt::format("  - {{{}: [{{ipBlock: {{cidr: {}}}}}, {{ipBlock: {{cidr: \"{}\"}}}}], {}}}\n", side,
+                        BlockOf(i, false), BlockOf(i, true), ports);
+  return yaml;
+}
+
+std::string WorldYaml(const WorldSize& size) {
+  std::string yaml = fmt::format(
+      "{{apiVersion: sluice.dev/v1alpha1, kind: Workload, metadata: {{name: pod, namespace: bench, labels: {{app: "
+      "pod}}}}, "
+      "spec: {{hostInterface: pod, ips: [{}, \"{}\"]}}}}\n",
+      kPod4, kPod6);
+  for (int i = 0; i < size.rules; ++i)
+    yaml += PodYaml(fmt::format("peer-{}", i), PeerAddress(i, false), PeerAddress(i, true));
+  if (size.rules > 0) yaml += PodYaml("stranger", "10.2.0.1", "fd02::1");
+  return yaml +
+         "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: pod, namespace: bench}\n"
+         "spec:\n  podSelector: {matchLabels: {app: pod}}\n  policyTypes: [Ingress, Egress]\n"
+         "  ingress:\n" +
+         RulesYaml(size, "from") + "  egress:\n" + RulesYaml(size, "to");
+}
+
+}  // namespace
+
+StatusOr<World> MakeWorld(const WorldSize& size, std::uint32_t ifindex) {
+  World world;
+  const bool by_address = size.cidrs > 0;
+  const int middle = (by_address ? size.cidrs : size.rules) / 2;
+  for (const bool v6 : {false, true}) {
+    SL_ASSIGN_OR_RETURN(world.pod[v6], policy::Address::Parse(v6 ? kPod6 : kPod4));
+    SL_ASSIGN_OR_RETURN(world.friend_[v6],
+                        policy::Address::Parse(by_address ? AddressInBlock(middle, v6) : PeerAddress(middle, v6)));
+    const char* const stranger = by_address ? (v6 ? "2001:db9::1" : "203.0.113.1") : (v6 ? "fd02::1" : "10.2.0.1");
+    SL_ASSIGN_OR_RETURN(world.stranger[v6], policy::Address::Parse(stranger));
+  }
+  SL_ASSIGN_OR_RETURN(auto parsed, policy::ParseResources("benchmark", WorldYaml(size)));
+  policy::ResourceMap resources;
+  for (policy::Resource& resource : parsed) resources.insert_or_assign(resource.id, std::move(resource));
+  const policy::Binding binding{.ifindex = ifindex, .endpoint = 1, .ips = {world.pod[0], world.pod[1]}};
+  SL_ASSIGN_OR_RETURN(world.snapshot, policy::Snapshot::Build(resources, {{{"bench", "pod"}, binding}}, {}));
+  return world;
+}
+
+}  // namespace sluice::perf

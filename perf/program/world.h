@@ -1,0 +1,20 @@
+// The resources that the programs are measured under, as a user would write them: one local workload, peers known by
+// their address, one policy that isolates the workload both ways.
+#pragma once
+
+#include "perf/program/case.h"
+#include "policy/snapshot.h"
+
+namespace sluice::perf {
+
+struct World {
+  std::shared_ptr<const policy::Snapshot> snapshot;
+  policy::Address pod[2];       // the local workload; IPv4, IPv6
+  policy::Address friend_[2];   // may talk to the pod both ways
+  policy::Address stranger[2];  // may not
+};
+
+// `ifindex` is the host end of the workload's veth.
+StatusOr<World> MakeWorld(const WorldSize& size, std::uint32_t ifindex);
+
+}  // namespace sluice::perf

@@ -1,0 +1,83 @@
+#include "perf/report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace sluice::perf {
+namespace {
+
+const Row* Find(const Report& report, const std::string& name) {
+  const auto found =
+      std::find_if(report.rows.begin(), report.rows.end(), [&](const Row& row) { return row.name == name; });
+  return found == report.rows.end() ? nullptr : &*found;
+}
+
+// This row's median by each other row's that it is compared with and that was measured.
+std::vector<std::pair<std::string, double>> RatiosOf(const Row& row, const Report& report) {
+  std::vector<std::pair<std::string, double>> ratios;
+  for (const std::string& name : row.against) {
+    const Row* other = Find(report, name);
+    if (other == nullptr) continue;
+    if (const double unit = FiguresOf(*other).median; unit > 0) ratios.emplace_back(name, FiguresOf(row).median / unit);
+  }
+  return ratios;
+}
+
+}  // namespace
+
+Figures FiguresOf(const Row& row) {
+  if (row.samples.empty()) return {};
+  std::vector<double> sorted = row.samples;
+  std::sort(sorted.begin(), sorted.end());
+  const std::size_t half = sorted.size() / 2;
+  const double median = sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  return {median - row.generator, sorted.front() - row.generator, sorted.back() - row.generator};
+}
+
+void PrintMachine(const Machine& machine, std::ostream& out) {
+  const auto known = [](const std::string& text) { return text.empty() ? "unknown" : text.c_str(); };
+  out << fmt::format("kernel {}, {} x {}, revision {}\n", known(machine.kernel), machine.cpus, known(machine.cpu),
+                     known(machine.revision));
+}
+
+void PrintTable(const Suite& suite, const Report& report, std::ostream& out) {
+  std::size_t width = 4;
+  for (const Row& row : report.rows) width = std::max(width, row.name.size());
+  out << fmt::format("{}: {} ({})\n", suite.name, suite.description, report.unit);
+  out << fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>4}  ratios\n", "name", width, "median", "min", "max", "runs");
+  for (const Row& row : report.rows) {
+    const Figures figures = FiguresOf(row);
+    out << fmt::format("{:<{}} {:>9.1f} {:>9.1f} {:>9.1f} {:>4} ", row.name, width, figures.median, figures.min,
+                       figures.max, row.samples.size());
+    for (const auto& [name, ratio] : RatiosOf(row, report)) out << fmt::format(" {:.2f} x {}", ratio, name);
+    out << '\n';
+  }
+  for (const std::string& peer : report.left_out) out << "left out: " << peer << '\n';
+}
+
+nlohmann::json ToJson(const Suite& suite, const Report& report) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const Row& row : report.rows) {
+    const Figures figures = FiguresOf(row);
+    nlohmann::json ratios = nlohmann::json::object();
+    for (const auto& [name, ratio] : RatiosOf(row, report)) ratios[name] = ratio;
+    rows.push_back({{"name", row.name},
+                    {"samples", row.samples},
+                    {"generator", row.generator},
+                    {"median", figures.median},
+                    {"min", figures.min},
+                    {"max", figures.max},
+                    {"ratios", std::move(ratios)}});
+  }
+  return {{"suite", suite.name}, {"unit", report.unit}, {"rows", std::move(rows)}, {"leftOut", report.left_out}};
+}
+
+nlohmann::json ToJson(const Machine& machine) {
+  nlohmann::json json = {{"cpus", machine.cpus}};
+  if (!machine.kernel.empty()) json["kernel"] = machine.kernel;
+  if (!machine.cpu.empty()) json["cpu"] = machine.cpu;
+  if (!machine.revision.empty()) json["revision"] = machine.revision;
+  return json;
+}
+
+}  // namespace sluice::perf

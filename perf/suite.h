@@ -1,0 +1,43 @@
+// A suite of benchmarks, and what it reports. main.cc knows suites only by this.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ctrl/base/status.h"
+
+namespace sluice::perf {
+
+// One measured thing.
+struct Row {
+  std::string name;
+  std::vector<double> samples;       // as measured, one a run
+  double generator = 0;              // the load generator's share of each sample; not part of the figures
+  std::vector<std::string> against;  // rows of the same report that this one is compared with; floors have none
+};
+
+struct Report {
+  std::string unit;  // of all samples
+  std::vector<Row> rows;
+  std::vector<std::string> left_out;  // peers that are not here, with the reason
+};
+
+struct RunOptions {
+  int runs = 5;
+  std::vector<std::string> filters;  // measures only what has one of these in its name, floors always; none: all
+};
+
+struct Suite {
+  const char* name;
+  const char* description;
+  // An error when anything could not be measured or gave a wrong answer.
+  StatusOr<Report> (*run)(const RunOptions& options);
+};
+
+bool IsSelected(const RunOptions& options, const std::string& name);
+
+std::span<const Suite> Suites();
+
+}  // namespace sluice::perf

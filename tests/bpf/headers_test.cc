@@ -1,0 +1,113 @@
+// Headers around the same packet change nothing of its verdict; every truncation of every fixture has one.
+#include <gtest/gtest.h>
+
+#include "tests/support/shop.h"
+
+namespace sluice::test {
+namespace {
+
+class Headers : public Shop {
+ protected:
+  // The kernel refuses a tc test run on an empty packet or half an IP header (net/bpf/test_run.c); XDP gets these too.
+  static std::size_t ShortestTcTestRun(const Frame& frame) {
+    const int ethertype = frame[12] << 8 | frame[13];
+    return ethertype == 0x0800 ? 14 + 20 : ethertype == 0x86dd ? 14 + 40 : 15;
+  }
+};
+
+TEST_F(Headers, TaggedTwinsAreJudgedAlike) {
+  const Ipv4 web4{.src = kWebIp, .dst = kDbIp};
+  const Ipv6 web6{.src = kWebIp6, .dst = kDbIp6};
+  for (const int port : {5432, 5433}) {
+    const Tcp tcp{.dport = static_cast<std::uint16_t>(port)};
+    const std::vector<Packet> twins = {
+        Eth{} / web4 / tcp, Eth{} / Vlan{} / web4 / tcp, Eth{} / Vlan{.tpid = 0x88a8} / Vlan{} / web4 / tcp,
+        Eth{} / web6 / tcp, Eth{} / Vlan{} / web6 / tcp, Eth{} / Vlan{.tpid = 0x88a8} / Vlan{} / web6 / tcp};
+    for (const Packet& twin : twins) {
+      ASSERT_TRUE(bed_->ForgetFlows().ok());
+      EXPECT_EQ(FromPod(kWeb, twin).forwarded, port == 5432);
+      const auto flows = Flows();
+      ASSERT_EQ(flows.size(), 1u);
+      const bool is_ipv4 = flows[0].key.lo.bytes[10] == 0xff;
+      EXPECT_EQ(flows[0].entry.forward_bytes, is_ipv4 ? 40u : 60u) << "layer 3 only";
+      EXPECT_EQ(ToPod(kDb, kElsewhere, twin).forwarded, port == 5432);
+    }
+  }
+  // And from the wire, for a pod that is open.
+  for (const Packet& twin : {Eth{} / Vlan{} / Ipv4{.src = kRemoteIp, .dst = kWebIp} / Udp{},
+                             Eth{} / Vlan{.tpid = 0x88a8} / Vlan{} / Ipv6{.src = kRemoteIp6, .dst = kWebIp6} / Udp{}}) {
+    const Judged judged = FromWire(twin);
+    EXPECT_EQ(
+        judged.moves,
+        Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, judged.bytes).Count(SL_COUNTER_FLOW_NEW).Added("ct_pending"));
+  }
+}
+
+TEST_F(Headers, OptionsAndExtensionHeadersAreSteppedOver) {
+  for (int words = 0; words <= 10; ++words) {
+    const Ipv4 ip{.src = kWebIp, .dst = kDbIp, .option_words = words};
+    EXPECT_TRUE(FromPod(kWeb, Eth{} / ip / Tcp{.dport = 5432}).forwarded) << words;
+    EXPECT_EQ(FromPod(kWeb, Eth{} / ip / Tcp{.dport = 1}).reason, SL_DROP_POLICY_DENIED) << words;
+  }
+  Packet chain = Eth{} / Ipv6{.src = kWebIp6, .dst = kDbIp6};
+  for (int count = 0; count <= 8; ++count) {
+    EXPECT_TRUE(FromPod(kWeb, chain / Tcp{.dport = 5432}).forwarded) << count;
+    EXPECT_EQ(FromPod(kWeb, chain / Tcp{.dport = 1}).reason, SL_DROP_POLICY_DENIED) << count;
+    const std::uint8_t header = count == 0 ? 0 : count % 2 == 0 ? 43 : 60;
+    chain = chain / Ipv6Option{.header = header, .extra_words = static_cast<std::uint8_t>(count)};
+  }
+}
+
+TEST_F(Headers, EveryTruncationOfEveryFixtureHasAVerdict) {
+  const Ipv4 v4{.src = kWebIp, .dst = kDbIp};
+  const Ipv6 v6{.src = kWebIp6, .dst = kDbIp6};
+  Ipv4 options = v4;
+  options.option_words = 10;
+  const std::vector<Packet> fixtures = {
+      Eth{} / options / Tcp{.dport = 5432, .words = 15} / Payload{8},
+      Eth{} / Vlan{} / Vlan{} / v4 / Udp{.dport = 5432} / Payload{8},
+      Eth{} / Vlan{.tpid = 0x88a8} / Vlan{} / v6 / Tcp{.dport = 5432} / Payload{8},
+      Eth{} / v6 / Ipv6Option{.header = 0} / Ipv6Option{.header = 43, .extra_words = 2} / Ipv6Option{.header = 60} /
+          Ipv6Option{.header = 60} / Ipv6Option{.header = 60} / Ipv6Option{.header = 60} / Ipv6Option{.header = 60} /
+          Ipv6Fragment{.more = true} / Tcp{.dport = 5432} / Payload{8},
+      Eth{} / v6 / Icmp{.type = 1} / Raw{Tcp6(kDbIp6, kWebIp6, 1).ToQuote(200)},
+      Eth{} / v4 / Icmp{.type = 11} / Raw{Tcp4(kDbIp, kWebIp, 1).ToQuote(60)},
+      Eth{} / v4 / Icmp{.type = 8} / Payload{56},
+      Eth{} / v6 / Icmp{.type = 128} / Payload{56},
+      Eth{} / v4 / Sctp{.dport = 5432} / Payload{8},
+      Eth{} / v6 / Sctp{.dport = 5432} / Payload{8},
+      Eth{.type = 0x0806} / Payload{28},
+      Eth{} / Ipv6{.src = "fe80::1", .dst = "ff02::1", .hop_limit = 255} / Icmp{.type = 136} / Payload{16},
+  };
+  for (const Packet& fixture : fixtures) {
+    const Frame whole = fixture.ToFrame();
+    for (std::size_t length = 14; length <= whole.size(); ++length) {
+      const Frame frame(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+      const auto wire = bed_->FromWire(frame);
+      ASSERT_TRUE(wire.ok()) << "length " << length << ": " << wire.status();
+      if (length < ShortestTcTestRun(frame)) continue;
+      const auto from_pod = bed_->FromPod(ifindex(kWeb), frame);
+      ASSERT_TRUE(from_pod.ok()) << "length " << length << ": " << from_pod.status();
+      const auto to_pod = bed_->ToPod(ifindex(kDb), ifindex(kElsewhere), frame);
+      ASSERT_TRUE(to_pod.ok()) << "length " << length << ": " << to_pod.status();
+    }
+  }
+}
+
+// Shorter than an Ethernet header: the kernel lets no test run have it (tests/unit/bpf/parse_test.cc does). Should that
+// change, the programs have to answer.
+TEST_F(Headers, FramesBelowAnEthernetHeader) {
+  for (std::size_t length = 1; length < 14; ++length) {
+    const Frame frame(length, 0);
+    for (const auto& verdict : {bed_->FromWire(frame), bed_->FromPod(ifindex(kWeb), frame),
+                                bed_->ToPod(ifindex(kDb), ifindex(kElsewhere), frame)}) {
+      if (verdict.ok())
+        EXPECT_EQ(verdict->reason, SL_DROP_MALFORMED_ETHERNET) << length;
+      else
+        EXPECT_EQ(verdict.status().code(), absl::StatusCode::kInvalidArgument) << length << ": " << verdict.status();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::test

@@ -1,0 +1,127 @@
+// What the datapath says of itself, against the kernel's maps.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ctrl/bpf/system.h"
+#include "tests/support/environment.h"
+#include "tests/support/test_bed.h"
+
+namespace sluice::test {
+namespace {
+
+using datapath::FlowRecord;
+using datapath::FlowTable;
+using policy::Address;
+
+class Reads : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_BPF();
+    auto bed = TestBed::Create();
+    ASSERT_TRUE(bed.ok()) << bed.status();
+    bed_ = std::move(*bed);
+  }
+  // Endpoints 1..count at 10.0.0.1 and so on, behind interfaces of the bed.
+  policy::Tables Endpoints(int count) const {
+    policy::Tables tables;
+    for (int i = 0; i < count; i++) {
+      const auto number = static_cast<std::uint32_t>(i + 1);
+      tables.addresses[*Address::Parse(fmt::format("10.0.0.{}", number))] = {
+          .identity = 256 + number, .workload = number, .ifindex = bed_->ifindex(i), .endpoint = number};
+    }
+    tables.ports[0] = {.start = 0, .decision = 1};
+    return tables;
+  }
+  void Commit(const policy::Tables& tables) {
+    const Status status = bed_->datapath().Commit(tables);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  void Send(std::uint16_t port = 80) {
+    const Packet packet = Eth{} / Ipv4{.src = "10.0.0.1", .dst = "10.0.0.2"} / Udp{.dport = port};
+    const auto verdict = bed_->FromPod(bed_->ifindex(0), packet.ToFrame());
+    ASSERT_TRUE(verdict.ok()) << verdict.status();
+    ASSERT_TRUE(verdict->forwarded) << verdict->reason;
+  }
+  std::map<std::string, datapath::MapUsage> Maps() {
+    std::map<std::string, datapath::MapUsage> maps;
+    const auto read = bed_->datapath().Maps();
+    EXPECT_TRUE(read.ok()) << read.status();
+    for (const auto& map : *read) EXPECT_TRUE(maps.emplace(map.name, map).second) << map.name << " twice";
+    return maps;
+  }
+
+  std::unique_ptr<TestBed> bed_;
+};
+
+TEST_F(Reads, MapsCountBothSlots) {
+  Commit(Endpoints(3));
+  EXPECT_EQ(Maps()["addresses"].entries, 3U);
+  Commit(Endpoints(2));
+  auto maps = Maps();
+  EXPECT_EQ(maps["addresses"].entries, 5U) << "the slot before is still there";
+  EXPECT_EQ(maps["addresses"].capacity, SL_SLOTS * BedOptions::SmallTables().slot_addresses);
+  EXPECT_EQ(maps["ports"].entries, 2U);
+  EXPECT_EQ(maps["endpoint_counts"].entries, 2U);
+  for (const char* const name : {"prefixes", "peers", "interfaces", "pod_devices", "fragments"}) {
+    EXPECT_EQ(maps[name].entries, 0U) << name;
+    EXPECT_GT(maps[name].capacity, 0U) << name;
+  }
+}
+
+TEST_F(Reads, MapsCountInterfacesAndFragments) {
+  Commit(Endpoints(2));
+  ASSERT_TRUE(bed_->datapath().DescribeInterface(bed_->ifindex(0), {.flags = SL_INTERFACE_POD}).ok());
+  const Packet first = Eth{} / Ipv4{.src = "10.0.0.1", .dst = "10.0.0.2", .more_fragments = true} / Udp{} / Payload{16};
+  ASSERT_TRUE(bed_->FromPod(bed_->ifindex(0), first.ToFrame()).ok());
+  auto maps = Maps();
+  EXPECT_EQ(maps["interfaces"].entries, 1U);
+  EXPECT_EQ(maps["fragments"].entries, 1U);
+}
+
+TEST_F(Reads, ConntrackIsCountedByThePassOverTheFlows) {
+  Commit(Endpoints(2));
+  Send(80);
+  Send(81);
+  EXPECT_EQ(bed_->datapath().Flows()->size(), 2U);
+  auto maps = Maps();
+  EXPECT_EQ(maps["ct_pending"].entries, 2U);
+  EXPECT_EQ(maps["ct_established"].entries, 0U);
+}
+
+TEST_F(Reads, CountersAreThoseOfTheEndpointsInForce) {
+  Commit(Endpoints(2));
+  Send();
+  auto counters = bed_->datapath().ReadCounters();
+  ASSERT_TRUE(counters.ok()) << counters.status();
+  ASSERT_EQ(counters->endpoints.size(), 2U);
+  EXPECT_EQ(counters->endpoints[1].egress[SL_DROP_NONE].packets, 1U);
+  EXPECT_EQ(counters->events[SL_COUNTER_FLOW_NEW], 1U);
+  EXPECT_EQ(*bed_->datapath().ReadEventCounters(), counters->events);
+  Commit(Endpoints(1));
+  EXPECT_EQ(bed_->datapath().ReadCounters()->endpoints.size(), 1U);
+}
+
+TEST_F(Reads, FlowThatHadAPacketSinceIsNotForgotten) {
+  Commit(Endpoints(2));
+  Send(80);
+  Send(81);
+  const std::vector<FlowRecord> before = *bed_->datapath().Flows();
+  bed_->SetClock(1001);
+  Send(80);
+  ASSERT_TRUE(bed_->datapath().ForgetFlows(before).ok());
+  const std::vector<FlowRecord> after = *bed_->datapath().Flows();
+  ASSERT_EQ(after.size(), 1U);
+  EXPECT_EQ(after[0].table, FlowTable::kPending);
+  EXPECT_EQ(after[0].entry.forward_packets, 2U);
+}
+
+TEST_F(Reads, ProgramRunsAreThereWhileTheKernelCounts) {
+  Commit(Endpoints(2));
+  Send();
+  const auto runs = bed_->datapath().ReadProgramRuns();
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_EQ(runs->size(), bpf::CountsProgramRuns() ? 3U : 0U);
+}
+
+}  // namespace
+}  // namespace sluice::test

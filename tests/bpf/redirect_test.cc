@@ -1,0 +1,235 @@
+// The short cuts: taken only where the host's own forwarding leads to the same veth, and the frame then is as a router
+// (or a bridge) would have made it.
+#include <gtest/gtest.h>
+
+#include "tests/support/command.h"
+#include "tests/support/shop.h"
+
+namespace sluice::test {
+namespace {
+
+std::string HostMac(int i) { return fmt::format("02:00:00:00:01:{:02x}", i); }
+std::string PodMac(int i) { return fmt::format("02:00:00:00:02:{:02x}", i); }
+
+sl_interface Facts(std::uint32_t flags, const std::string& mac, std::uint32_t bridge = 0) {
+  sl_interface facts{.flags = flags, .bridge = bridge};
+  for (int i = 0; i < 6; ++i) facts.pod_mac[i] = static_cast<__u8>(std::stoi(mac.substr(3 * i, 2), nullptr, 16));
+  return facts;
+}
+
+class Redirect : public Shop {
+ protected:
+  // The bed's namespace becomes a router with host routes to web and db.
+  static void SetUpTestSuite() {
+    Shop::SetUpTestSuite();
+    if (bed_ == nullptr) return;
+    std::string lines;
+    for (const auto& [interface, v4, v6] : {std::tuple{kWeb, kWebIp, kWebIp6}, std::tuple{kDb, kDbIp, kDbIp6}}) {
+      lines += fmt::format("route add {} dev p{}\nroute add {} dev p{}\n", v4, int{interface}, v6, int{interface});
+      for (const char* address : {v4, v6})
+        lines +=
+            fmt::format("neigh add {} lladdr {} dev p{} nud permanent\n", address, PodMac(interface), int{interface});
+    }
+    const Status wired = RunChecked({"ip", "-batch", "-"}, lines);
+    ASSERT_TRUE(wired.ok()) << wired;
+    for (const char* family : {"net.ipv4.conf.all.forwarding=1", "net.ipv6.conf.all.forwarding=1"}) {
+      const Status set = RunChecked({"sysctl", "-qw", family});
+      ASSERT_TRUE(set.ok()) << set;
+    }
+  }
+
+  void SetUp() override {
+    Shop::SetUp();
+    Configure(SL_SETTING_REDIRECT);
+    Describe(kUplink, Facts(SL_INTERFACE_UPLINK, HostMac(kUplink)));
+  }
+
+  void Describe(int interface, const sl_interface& facts) {
+    const Status status = bed_->datapath().DescribeInterface(ifindex(interface), facts);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  void Bridge(std::uint32_t web_bridge, std::uint32_t db_bridge) {
+    Describe(kWeb, Facts(SL_INTERFACE_POD, PodMac(kWeb), web_bridge));
+    Describe(kDb, Facts(SL_INTERFACE_POD, PodMac(kDb), db_bridge));
+  }
+
+  static Frame Ipv4Frame(const Eth& eth, std::uint8_t ttl = 64, const char* src = kWebIp, int options = 0) {
+    return (eth / Ipv4{.src = src, .dst = kDbIp, .ttl = ttl, .option_words = options} / Tcp{.dport = 5432}).ToFrame();
+  }
+  static Frame Ipv6Frame(const Eth& eth, std::uint8_t hop_limit = 64, const char* src = kWebIp6) {
+    return (eth / Ipv6{.src = src, .dst = kDbIp6, .hop_limit = hop_limit} / Tcp{.dport = 5432}).ToFrame();
+  }
+  static Eth ToRouter(int interface = kWeb) { return {.dst = HostMac(interface), .src = PodMac(interface)}; }
+  static Eth ToReceiver() { return {.dst = PodMac(kDb), .src = HostMac(kDb)}; }
+
+  static Moves Peer(std::uint64_t bytes) {
+    return Moves()
+        .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, bytes)
+        .Egress(1, SL_DROP_NONE, bytes)
+        .Ingress(2, SL_DROP_NONE, bytes)
+        .Count(SL_COUNTER_FLOW_NEW)
+        .Count(SL_COUNTER_REDIRECT_PEER)
+        .Added("ct_pending");
+  }
+};
+
+TEST_F(Redirect, RoutedToTheOtherPodAsARouterDoesIt) {
+  for (const int options : {0, 10}) {
+    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    const Judged v4 = FromPod(kWeb, Ipv4Frame(ToRouter(), 64, kWebIp, options));
+    EXPECT_TRUE(v4.redirected);
+    EXPECT_EQ(v4.frame, Ipv4Frame(ToReceiver(), 63, kWebIp, options)) << "TTL, checksum and MACs";
+    EXPECT_EQ(v4.moves, Peer(v4.bytes));
+  }
+  const Judged v6 = FromPod(kWeb, Ipv6Frame(ToRouter()));
+  EXPECT_TRUE(v6.redirected);
+  EXPECT_EQ(v6.frame, Ipv6Frame(ToReceiver(), 63));
+  EXPECT_EQ(v6.moves, Peer(v6.bytes));
+}
+
+TEST_F(Redirect, ChecksumCarriesAtEveryTtl) {
+  for (int ttl = 2; ttl < 256; ++ttl) {
+    const auto judged = FromPod(kWeb, Ipv4Frame(ToRouter(), static_cast<std::uint8_t>(ttl)));
+    ASSERT_EQ(judged.frame, Ipv4Frame(ToReceiver(), static_cast<std::uint8_t>(ttl - 1))) << ttl;
+  }
+}
+
+TEST_F(Redirect, SwitchedOffTheFrameGoesToTheStackAsItCame) {
+  Configure(0);
+  const Judged judged = FromPod(kWeb, Ipv4Frame(ToRouter()));
+  EXPECT_TRUE(judged.forwarded);
+  EXPECT_FALSE(judged.redirected);
+  EXPECT_EQ(judged.frame, Ipv4Frame(ToRouter()));
+}
+
+TEST_F(Redirect, ATtlThatEndsHereIsLeftToTheStack) {
+  for (const std::uint8_t ttl : {0, 1}) {
+    const Judged v4 = FromPod(kWeb, Ipv4Frame(ToRouter(), ttl));
+    EXPECT_TRUE(v4.forwarded && !v4.redirected) << int{ttl};
+    const Judged v6 = FromPod(kWeb, Ipv6Frame(ToRouter(), ttl));
+    EXPECT_TRUE(v6.forwarded && !v6.redirected) << int{ttl};
+  }
+}
+
+TEST_F(Redirect, NotWhereTheHostWouldSendItElsewhere) {
+  ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p6"}).ok());
+  const Judged judged = FromPod(kWeb, Ipv4Frame(ToRouter()));
+  ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1"}).ok());
+  EXPECT_TRUE(judged.forwarded && !judged.redirected);
+}
+
+TEST_F(Redirect, NotBeyondTheRoutesMtu) {
+  ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1", "mtu", "lock", "600"}).ok());
+  const Frame big = (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 5432} / Payload{800}).ToFrame();
+  const Judged judged = FromPod(kWeb, big);
+  const Judged segments = FromPod(kWeb, big, 2);
+  const Judged small = FromPod(kWeb, Ipv4Frame(ToRouter()));
+  ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1"}).ok());
+  EXPECT_TRUE(judged.forwarded && !judged.redirected) << "the stack answers fragmentation needed";
+  EXPECT_TRUE(small.redirected);
+  EXPECT_TRUE(segments.forwarded);
+}
+
+TEST_F(Redirect, NotATaggedFrameAndNotADeniedOne) {
+  const Judged tagged =
+      FromPod(kWeb, (ToRouter() / Vlan{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 5432}).ToFrame());
+  EXPECT_TRUE(tagged.forwarded && !tagged.redirected);
+  const Judged denied = FromPod(kWeb, (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 1}).ToFrame());
+  EXPECT_FALSE(denied.forwarded);
+}
+
+TEST_F(Redirect, BridgedToTheOtherPodUnchanged) {
+  Bridge(99, 99);
+  const Eth frame{.dst = PodMac(kDb), .src = PodMac(kWeb)};
+  const Judged v4 = FromPod(kWeb, Ipv4Frame(frame, 1));
+  EXPECT_TRUE(v4.redirected) << "a bridge looks at no TTL";
+  EXPECT_EQ(v4.frame, Ipv4Frame(frame, 1));
+  EXPECT_EQ(v4.moves, Peer(v4.bytes));
+  const Judged v6 = FromPod(kWeb, Ipv6Frame(frame));
+  EXPECT_TRUE(v6.redirected);
+  EXPECT_EQ(v6.frame, Ipv6Frame(frame));
+}
+
+TEST_F(Redirect, NotAcrossBridgesNorToAnotherMac) {
+  const Eth frame{.dst = PodMac(kDb), .src = PodMac(kWeb)};
+  for (const auto& [web_bridge, db_bridge] : {std::pair{99u, 98u}, std::pair{0u, 0u}, std::pair{0u, 99u}}) {
+    Bridge(web_bridge, db_bridge);
+    const Judged judged = FromPod(kWeb, Ipv4Frame(frame));
+    EXPECT_TRUE(judged.forwarded && !judged.redirected) << web_bridge << " " << db_bridge;
+  }
+  Bridge(99, 99);
+  const Judged judged = FromPod(kWeb, Ipv4Frame({.dst = PodMac(kOther), .src = PodMac(kWeb)}));
+  EXPECT_TRUE(judged.forwarded && !judged.redirected);
+}
+
+class UplinkRedirect : public Redirect {
+ protected:
+  void SetUp() override {
+    Redirect::SetUp();
+    Enforce();
+    Describe(kDb, Facts(SL_INTERFACE_POD | SL_INTERFACE_XMIT, PodMac(kDb)));
+    ASSERT_TRUE(PodDevices().Put(ifindex(kDb), ifindex(kDb)).ok());
+  }
+  static bpf::Map<__u32, __u32> PodDevices() {
+    auto map = bpf::Map<__u32, __u32>::Bind(bed_->datapath().object().map_fd("pod_devices"), "pod_devices");
+    EXPECT_TRUE(map.ok()) << map.status();
+    return map.ok() ? *map : bpf::Map<__u32, __u32>();
+  }
+  static Moves Devmap(std::uint64_t bytes) {
+    return Moves()
+        .Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, bytes)
+        .Ingress(2, SL_DROP_NONE, bytes)
+        .Count(SL_COUNTER_FLOW_NEW)
+        .Count(SL_COUNTER_REDIRECT_DEVMAP)
+        .Added("ct_pending");
+  }
+};
+
+TEST_F(UplinkRedirect, ToThePodAsARouterDoesIt) {
+  const Judged v4 = FromWire(Ipv4Frame(ToRouter(kUplink), 64, kRemoteIp));
+  EXPECT_TRUE(v4.redirected);
+  EXPECT_EQ(v4.frame, Ipv4Frame(ToReceiver(), 63, kRemoteIp));
+  EXPECT_EQ(v4.moves, Devmap(v4.bytes));
+  const Judged v6 = FromWire(Ipv6Frame(ToRouter(kUplink), 64, kRemoteIp6));
+  EXPECT_TRUE(v6.redirected);
+  EXPECT_EQ(v6.frame, Ipv6Frame(ToReceiver(), 63, kRemoteIp6));
+  EXPECT_EQ(v6.moves, Devmap(v6.bytes));
+}
+
+TEST_F(UplinkRedirect, ChecksumCarriesAtEveryTtl) {
+  for (int ttl = 2; ttl < 256; ++ttl) {
+    const auto judged = FromWire(Ipv4Frame(ToRouter(kUplink), static_cast<std::uint8_t>(ttl), kRemoteIp));
+    ASSERT_EQ(judged.frame, Ipv4Frame(ToReceiver(), static_cast<std::uint8_t>(ttl - 1), kRemoteIp)) << ttl;
+  }
+}
+
+TEST_F(UplinkRedirect, ElseThePacketPassesWithItsVerdictInTheFlow) {
+  const Frame frame = Ipv4Frame(ToRouter(kUplink), 64, kRemoteIp);
+  const auto expect_pass = [&](const Frame& sent, const char* why) {
+    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    const Judged passed = FromWire(sent);
+    EXPECT_TRUE(passed.forwarded && !passed.redirected) << why;
+    // tc_to_pod finds the flow decided: it only counts at the workload.
+    const Judged received = ToPod(kDb, kUplink, sent);
+    EXPECT_EQ(received.moves,
+              Moves().Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, received.bytes).Ingress(2, SL_DROP_NONE, received.bytes))
+        << why;
+  };
+  Describe(kDb, Facts(SL_INTERFACE_POD, PodMac(kDb)));
+  expect_pass(frame, "the veth takes no frames");
+  Describe(kDb, Facts(SL_INTERFACE_POD | SL_INTERFACE_XMIT, PodMac(kDb)));
+  ASSERT_TRUE(PodDevices().Delete(ifindex(kDb)).ok());
+  expect_pass(frame, "the veth is not in the device map");
+  ASSERT_TRUE(PodDevices().Put(ifindex(kDb), ifindex(kDb)).ok());
+  Configure(0);
+  expect_pass(frame, "switched off");
+  Configure(SL_SETTING_REDIRECT);
+  expect_pass(Ipv4Frame(ToRouter(kUplink), 1, kRemoteIp), "the TTL ends here");
+  expect_pass(Ipv6Frame(ToRouter(kUplink), 1, kRemoteIp6), "the hop limit ends here");
+  expect_pass(Ipv4Frame({.dst = PodMac(kUplink), .src = PodMac(kElsewhere)}, 64, kRemoteIp), "not the router's MAC");
+  expect_pass((ToRouter(kUplink) / Vlan{} / Ipv4{.src = kRemoteIp, .dst = kDbIp} / Tcp{.dport = 5432}).ToFrame(),
+              "tagged");
+}
+
+}  // namespace
+}  // namespace sluice::test

@@ -1,0 +1,120 @@
+// Nothing stays behind, and nothing is taken from an agent that runs.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
+
+namespace sluice::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr std::uint16_t kPort = 1000;
+
+constexpr const char* kDenyAll = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: shop}
+spec: {podSelector: {}}
+)";
+
+class Uninstall : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {"--uplink", "uplink"}, .outside = true});
+    ASSERT_TRUE(rig.ok()) << rig.status();
+    rig_ = *std::move(rig);
+    auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .port = kPort}});
+    ASSERT_TRUE(servers.ok()) << servers.status();
+    servers_ = *std::move(servers);
+    const Status applied =
+        rig_->agent().Apply(rig_->WorkloadYaml("web", "{}") + rig_->WorkloadYaml("db", "{}") + kDenyAll);
+    ASSERT_TRUE(applied.ok()) << applied;
+  }
+
+  // By the parameter: `sluice uninstall` or `sluiced --uninstall`.
+  CommandResult Perform() const {
+    const AgentProcess& agent = rig_->agent();
+    const auto result = std::string(GetParam()) == "sluice"
+                            ? rig_->Run({BinDirectory() + "/sluice", "uninstall", "--bpf-root", agent.bpf_root(),
+                                         "--state-dir", agent.state_dir()})
+                            : rig_->Sluiced({"--uninstall"});
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? *result : CommandResult{};
+  }
+
+  int AttachedPrograms() const {
+    int programs = HasXdp(rig_->node(), rig_->node().outside().host_ifindex) ? 1 : 0;
+    for (const TestPod& pod : rig_->node().pods()) programs += TcPrograms(rig_->node(), pod.host_ifindex);
+    return programs;
+  }
+
+  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<ProbeServers> servers_;
+};
+
+TEST_P(Uninstall, IsRefusedWhileAnAgentRunsAndThenLeavesNothing) {
+  ASSERT_EQ(AttachedPrograms(), 5);
+  const CommandResult refused = Perform();
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.output, HasSubstr("in use by another agent"));
+  EXPECT_EQ(AttachedPrograms(), 5);
+  EXPECT_TRUE(fs::exists(rig_->agent().state_dir() + "/state.db"));
+  EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  EXPECT_EQ(AttachedPrograms(), 5);
+  EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+
+  const CommandResult done = Perform();
+  EXPECT_EQ(done.exit_code, 0) << done.output;
+  EXPECT_EQ(AttachedPrograms(), 0);
+  EXPECT_FALSE(fs::exists(rig_->agent().bpf_root()));
+  EXPECT_FALSE(fs::exists(rig_->agent().state_dir()));
+  EXPECT_EQ(rig_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(Perform().exit_code, 0) << "nothing to do is no error";
+
+  const Status again = rig_->agent().Restart();
+  ASSERT_TRUE(again.ok()) << again;
+  const auto everything = rig_->Everything();
+  ASSERT_TRUE(everything.ok()) << everything.status();
+  EXPECT_THAT(*everything, Not(HasSubstr("web")));
+}
+
+INSTANTIATE_TEST_SUITE_P(By, Uninstall, testing::Values("sluice", "sluiced"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(UninstallPath, WhereNoAgentPinnedAnythingNothingIsRemoved) {
+  SL_REQUIRE_BPF();
+  const std::string directory = testing::TempDir() + "/sluice-not-bpffs";
+  fs::create_directories(directory + "/precious");
+  const auto result = RunCommand(
+      {BinDirectory() + "/sluiced", "--uninstall", "--bpf-root", directory, "--state-dir", directory + "/state"});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 2);
+  EXPECT_THAT(result->output, HasSubstr(directory + ": not on a BPF file system"));
+  EXPECT_TRUE(fs::exists(directory + "/precious"));
+  fs::remove_all(directory);
+}
+
+TEST(UninstallPath, StateThatAnotherAgentUsesStays) {
+  SL_REQUIRE_NETNS();
+  SL_REQUIRE_BPF();
+  const auto rig = NodeRig::Create({.pods = {}, .args = {}, .outside = false});
+  ASSERT_TRUE(rig.ok()) << rig.status();
+  const auto result = (*rig)->Run({BinDirectory() + "/sluiced", "--uninstall", "--bpf-root",
+                                   "/sys/fs/bpf/sluice-no-such", "--state-dir", (*rig)->agent().state_dir()});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 1);
+  EXPECT_THAT(result->output, HasSubstr("in use by another agent"));
+  EXPECT_TRUE(fs::exists((*rig)->agent().state_dir() + "/state.db"));
+}
+
+}  // namespace
+}  // namespace sluice::test

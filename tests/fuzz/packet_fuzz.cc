@@ -1,0 +1,78 @@
+// Any bytes as a frame: the parser reads nothing beyond the end (AddressSanitizer's matter), its answer holds together,
+// and what it could not see for want of bytes it says, so that the caller can pull more of the packet in.
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "bpf/lib/parse.bpf.h"
+
+namespace {
+
+struct Parsed {
+  sl_packet packet;
+  int reason;
+};
+
+void Require(bool condition) {
+  if (!condition) std::abort();
+}
+
+// From a copy of exactly this size, so that one byte too far is caught.
+Parsed Parse(const std::uint8_t* data, std::size_t size) {
+  const std::unique_ptr<std::uint8_t[]> copy(new std::uint8_t[size]);
+  if (size != 0) std::memcpy(copy.get(), data, size);
+  Parsed parsed;
+  std::memset(&parsed, 0, sizeof(parsed));
+  parsed.reason = sl_parse(copy.get(), copy.get() + size, &parsed.packet);
+  return parsed;
+}
+
+bool HasPorts(int protocol) {
+  return protocol == SL_IPPROTO_TCP || protocol == SL_IPPROTO_UDP || protocol == SL_IPPROTO_SCTP;
+}
+
+void CheckConsistency(const Parsed& parsed, std::size_t size) {
+  const sl_packet& packet = parsed.packet;
+  Require(parsed.reason >= SL_DROP_NONE && parsed.reason < SL_DROP_REASON_COUNT);
+  if (parsed.reason != SL_DROP_NONE) {
+    switch (parsed.reason) {
+      case SL_DROP_MALFORMED_ETHERNET:
+        return Require(packet.truncated);
+      case SL_DROP_MALFORMED_IPV4:
+        return Require(packet.ip_version == 4);
+      case SL_DROP_MALFORMED_IPV6:
+        return Require(packet.ip_version == 6);
+      case SL_DROP_MALFORMED_L4:
+        return Require(packet.ip_version != 0 && packet.fragment != SL_FRAGMENT_LATER);
+      default:
+        return Require(parsed.reason == SL_DROP_TOO_MANY_HEADERS || parsed.reason == SL_DROP_UNSUPPORTED_L3);
+    }
+  }
+  if (packet.ip_version == 0) return Require(packet.kind == SL_PACKET_CONTROL);
+  Require(packet.l3_offset == 14 || packet.l3_offset == 18 || packet.l3_offset == 22);
+  Require(packet.l3.l4_offset > packet.l3_offset && packet.fragment == packet.l3.fragment);
+  if (packet.fragment == SL_FRAGMENT_LATER) return;
+  Require(packet.tuple.protocol == packet.l3.next);
+  if (HasPorts(packet.tuple.protocol)) Require(packet.l3.l4_offset + 8u <= size);
+  if (packet.tuple.protocol == SL_IPPROTO_TCP) Require(packet.l4_length >= 20);
+  if (packet.is_icmp_error) {
+    Require(packet.tuple.protocol == SL_IPPROTO_ICMP || packet.tuple.protocol == SL_IPPROTO_ICMPV6);
+    Require(packet.inner_l3.l4_offset + 8u <= size);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const Parsed whole = Parse(data, size);
+  CheckConsistency(whole, size);
+  const std::size_t longest = size < 256 ? size : 256;
+  for (std::size_t length = 0; length < longest; ++length) {
+    const Parsed part = Parse(data, length);
+    CheckConsistency(part, length);
+    if (!part.packet.truncated)
+      Require(part.reason == whole.reason && std::memcmp(&part.packet, &whole.packet, sizeof(sl_packet)) == 0);
+  }
+  return 0;
+}

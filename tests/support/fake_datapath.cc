@@ -1,0 +1,217 @@
+#include "tests/support/fake_datapath.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sluice::test {
+
+using datapath::AttachedProgram;
+using datapath::FlowRecord;
+
+void FakeDatapath::FailNext(const std::string& method, Status error) {
+  const std::lock_guard lock(mutex_);
+  failures_[method].push_back(std::move(error));
+}
+
+Status FakeDatapath::Fail(const std::string& method) {
+  const auto failures = failures_.find(method);
+  if (failures == failures_.end() || failures->second.empty()) return OkStatus();
+  Status error = std::move(failures->second.front());
+  failures->second.pop_front();
+  return error;
+}
+
+std::vector<std::string> FakeDatapath::calls() const {
+  const std::lock_guard lock(mutex_);
+  return calls_;
+}
+
+void FakeDatapath::ClearCalls() {
+  const std::lock_guard lock(mutex_);
+  calls_.clear();
+}
+
+policy::Tables FakeDatapath::tables() const {
+  const std::lock_guard lock(mutex_);
+  return tables_;
+}
+
+std::uint32_t FakeDatapath::setting_flags() const {
+  const std::lock_guard lock(mutex_);
+  return setting_flags_;
+}
+
+std::map<std::uint32_t, datapath::PodInterface> FakeDatapath::pods() const {
+  const std::lock_guard lock(mutex_);
+  return pods_;
+}
+
+void FakeDatapath::SetLimits(const policy::Limits& limits) {
+  const std::lock_guard lock(mutex_);
+  limits_ = limits;
+}
+
+void FakeDatapath::SetUplinkMode(datapath::XdpMode mode) {
+  const std::lock_guard lock(mutex_);
+  uplink_mode_ = mode;
+}
+
+void FakeDatapath::AddAttached(const AttachedProgram& program) {
+  const std::lock_guard lock(mutex_);
+  attached_.push_back(program);
+}
+
+void FakeDatapath::AddFlow(const FlowRecord& flow) {
+  const std::lock_guard lock(mutex_);
+  flows_.push_back(flow);
+}
+
+void FakeDatapath::AddEvent(const sl_flow_event& event) {
+  const std::lock_guard lock(mutex_);
+  events_.push_back(event);
+}
+
+std::size_t FakeDatapath::waiting_events() const {
+  const std::lock_guard lock(mutex_);
+  return events_.size();
+}
+
+void FakeDatapath::SetCounters(const datapath::Counters& counters) {
+  const std::lock_guard lock(mutex_);
+  counters_ = counters;
+}
+
+void FakeDatapath::SetMaps(std::vector<datapath::MapUsage> maps) {
+  const std::lock_guard lock(mutex_);
+  maps_ = std::move(maps);
+}
+
+void FakeDatapath::SetProgramRuns(std::vector<datapath::ProgramRuns> runs) {
+  const std::lock_guard lock(mutex_);
+  runs_ = std::move(runs);
+}
+
+Status FakeDatapath::Commit(const policy::Tables& tables) {
+  const std::lock_guard lock(mutex_);
+  calls_.emplace_back("Commit");
+  SL_RETURN_IF_ERROR(Fail("Commit"));
+  tables_ = tables;
+  generation_++;
+  return OkStatus();
+}
+
+std::uint64_t FakeDatapath::generation() const {
+  const std::lock_guard lock(mutex_);
+  return generation_;
+}
+
+policy::Limits FakeDatapath::limits() const {
+  const std::lock_guard lock(mutex_);
+  return limits_;
+}
+
+Status FakeDatapath::AttachPod(const datapath::PodInterface& pod) {
+  const std::lock_guard lock(mutex_);
+  calls_.push_back("AttachPod " + pod.name);
+  SL_RETURN_IF_ERROR(Fail("AttachPod"));
+  pods_[pod.ifindex] = pod;
+  std::erase_if(attached_, [&](const AttachedProgram& one) { return one.ifindex == pod.ifindex; });
+  for (const char* const program : {"tc_from_pod", "tc_to_pod"})
+    attached_.push_back({program, pod.name, pod.ifindex, "tcx"});
+  return OkStatus();
+}
+
+Status FakeDatapath::DetachPod(std::uint32_t ifindex) {
+  const std::lock_guard lock(mutex_);
+  calls_.push_back(fmt::format("DetachPod {}", ifindex));
+  SL_RETURN_IF_ERROR(Fail("DetachPod"));
+  pods_.erase(ifindex);
+  std::erase_if(attached_, [&](const AttachedProgram& one) { return one.ifindex == ifindex; });
+  return OkStatus();
+}
+
+StatusOr<datapath::XdpMode> FakeDatapath::AttachUplink(const std::string& interface) {
+  const std::lock_guard lock(mutex_);
+  calls_.push_back("AttachUplink " + interface);
+  SL_RETURN_IF_ERROR(Fail("AttachUplink"));
+  const bool native = uplink_mode_ == datapath::XdpMode::kNative;
+  attached_.push_back({"xdp_uplink", interface, next_uplink_ifindex_++, native ? "xdp native" : "xdp generic"});
+  return uplink_mode_;
+}
+
+Status FakeDatapath::Configure(std::uint32_t setting_flags) {
+  const std::lock_guard lock(mutex_);
+  calls_.push_back(fmt::format("Configure {}", setting_flags));
+  SL_RETURN_IF_ERROR(Fail("Configure"));
+  setting_flags_ = setting_flags;
+  return OkStatus();
+}
+
+Status FakeDatapath::ForEachFlow(const std::function<void(const FlowRecord&)>& visit) {
+  const std::lock_guard lock(mutex_);
+  SL_RETURN_IF_ERROR(Fail("ForEachFlow"));
+  for (const FlowRecord& flow : flows_) visit(flow);
+  return OkStatus();
+}
+
+Status FakeDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
+  const std::lock_guard lock(mutex_);
+  SL_RETURN_IF_ERROR(Fail("ForgetFlows"));
+  for (const FlowRecord& flow : flows) {
+    std::erase_if(flows_, [&](const FlowRecord& one) {
+      return one.table == flow.table && std::memcmp(&one.key, &flow.key, sizeof one.key) == 0 &&
+             one.entry.last_seen_ns == flow.entry.last_seen_ns;
+    });
+  }
+  return OkStatus();
+}
+
+Status FakeDatapath::ResetEndpoint(std::uint32_t endpoint) {
+  const std::lock_guard lock(mutex_);
+  calls_.push_back(fmt::format("ResetEndpoint {}", endpoint));
+  SL_RETURN_IF_ERROR(Fail("ResetEndpoint"));
+  counters_.endpoints.erase(endpoint);
+  return OkStatus();
+}
+
+StatusOr<datapath::Counters> FakeDatapath::ReadCounters() {
+  const std::lock_guard lock(mutex_);
+  SL_RETURN_IF_ERROR(Fail("ReadCounters"));
+  return counters_;
+}
+
+StatusOr<datapath::EventCounters> FakeDatapath::ReadEventCounters() {
+  const std::lock_guard lock(mutex_);
+  SL_RETURN_IF_ERROR(Fail("ReadEventCounters"));
+  return counters_.events;
+}
+
+StatusOr<std::vector<datapath::MapUsage>> FakeDatapath::Maps() {
+  const std::lock_guard lock(mutex_);
+  SL_RETURN_IF_ERROR(Fail("Maps"));
+  return maps_;
+}
+
+StatusOr<std::vector<datapath::ProgramRuns>> FakeDatapath::ReadProgramRuns() {
+  const std::lock_guard lock(mutex_);
+  SL_RETURN_IF_ERROR(Fail("ReadProgramRuns"));
+  return runs_;
+}
+
+std::vector<AttachedProgram> FakeDatapath::Attached() const {
+  const std::lock_guard lock(mutex_);
+  return attached_;
+}
+
+StatusOr<int> FakeDatapath::PollEvents(const std::function<void(const sl_flow_event&)>& consume) {
+  std::deque<sl_flow_event> events;
+  {
+    const std::lock_guard lock(mutex_);
+    SL_RETURN_IF_ERROR(Fail("PollEvents"));
+    events.swap(events_);
+  }
+  for (const sl_flow_event& event : events) consume(event);
+  return static_cast<int>(events.size());
+}
+
+}  // namespace sluice::test

@@ -1,0 +1,81 @@
+// A packet path without a kernel: remembers what it was told, gives what a test put in, fails where a test says so.
+// Thread-safe.
+//   FakeDatapath datapath;
+//   datapath.AddFlow(record);
+//   datapath.FailNext("Commit", InvalidError("map peers is full"));
+//   EXPECT_THAT(datapath.calls(), ElementsAre("AttachPod veth0", "Commit"));
+#pragma once
+
+#include <deque>
+#include <mutex>
+
+#include "ctrl/datapath/datapath.h"
+
+namespace sluice::test {
+
+class FakeDatapath : public datapath::Datapath {
+ public:
+  // ---- for tests ----
+
+  // The next call of `method` (its name in Datapath) returns `error` and changes nothing.
+  void FailNext(const std::string& method, Status error);
+  // Changes that were asked for, refused ones too, oldest first: "Commit", "AttachPod NAME", "DetachPod IFINDEX",
+  // "AttachUplink NAME", "Configure FLAGS", "ResetEndpoint NUMBER".
+  std::vector<std::string> calls() const;
+  void ClearCalls();
+
+  policy::Tables tables() const;  // in force
+  std::uint32_t setting_flags() const;
+  std::map<std::uint32_t, datapath::PodInterface> pods() const;  // attached, by ifindex
+  void SetLimits(const policy::Limits& limits);
+  void SetUplinkMode(datapath::XdpMode mode);
+  // As an earlier process left it.
+  void AddAttached(const datapath::AttachedProgram& program);
+
+  void AddFlow(const datapath::FlowRecord& flow);
+  void AddEvent(const sl_flow_event& event);  // for the next PollEvents
+  std::size_t waiting_events() const;
+  void SetCounters(const datapath::Counters& counters);
+  void SetMaps(std::vector<datapath::MapUsage> maps);
+  void SetProgramRuns(std::vector<datapath::ProgramRuns> runs);
+
+  // ---- Datapath ----
+  Status Commit(const policy::Tables& tables) override;
+  std::uint64_t generation() const override;
+  policy::Limits limits() const override;
+  Status AttachPod(const datapath::PodInterface& pod) override;
+  Status DetachPod(std::uint32_t ifindex) override;
+  StatusOr<datapath::XdpMode> AttachUplink(const std::string& interface) override;
+  Status Configure(std::uint32_t setting_flags) override;
+  Status ForEachFlow(const std::function<void(const datapath::FlowRecord&)>& visit) override;
+  Status ForgetFlows(const std::vector<datapath::FlowRecord>& flows) override;
+  Status ResetEndpoint(std::uint32_t endpoint) override;
+  StatusOr<datapath::Counters> ReadCounters() override;
+  StatusOr<datapath::EventCounters> ReadEventCounters() override;
+  StatusOr<std::vector<datapath::MapUsage>> Maps() override;
+  StatusOr<std::vector<datapath::ProgramRuns>> ReadProgramRuns() override;
+  std::vector<datapath::AttachedProgram> Attached() const override;
+  StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
+
+ private:
+  Status Fail(const std::string& method);  // under mutex_; the error that was set, once
+
+  mutable std::mutex mutex_;
+  std::map<std::string, std::deque<Status>> failures_;
+  std::vector<std::string> calls_;
+  policy::Tables tables_;
+  policy::Limits limits_;
+  std::uint64_t generation_ = 0;
+  std::uint32_t setting_flags_ = 0;
+  datapath::XdpMode uplink_mode_ = datapath::XdpMode::kNative;
+  std::map<std::uint32_t, datapath::PodInterface> pods_;
+  std::vector<datapath::AttachedProgram> attached_;
+  std::uint32_t next_uplink_ifindex_ = 1000;
+  std::vector<datapath::FlowRecord> flows_;
+  std::deque<sl_flow_event> events_;
+  datapath::Counters counters_;
+  std::vector<datapath::MapUsage> maps_;
+  std::vector<datapath::ProgramRuns> runs_;
+};
+
+}  // namespace sluice::test

@@ -1,0 +1,60 @@
+#include "ctrl/sluice/explain_text.h"
+
+#include "tests/unit/client/messages.h"
+
+namespace sluice::client {
+namespace {
+
+using test::FromJson;
+
+TEST(ExplanationText, AllowedByRulesAtBothEnds) {
+  EXPECT_EQ(ExplanationText(FromJson<v1::Explanation>(R"({
+    "allowed": true, "auditDenied": false, "protocol": "TCP", "port": 5432, "revision": "7",
+    "from": {"namespace": "shop", "workload": "web-0", "address": "10.1.0.2"},
+    "to": {"namespace": "shop", "workload": "db-0", "address": "10.1.0.3"},
+    "egress": {"verdict": "ALLOWED", "isolated": true, "policies": [
+      {"namespace": "shop", "name": "web", "rule": "egress[0]", "effect": "ALLOW", "direction": "EGRESS"}]},
+    "ingress": {"verdict": "ALLOWED", "isolated": false}})")),
+            "allowed\n"
+            "shop/web-0 (10.1.0.2) -> shop/db-0 (10.1.0.3) 5432/TCP, by policy revision 7\n"
+            "egress of shop/web-0: ALLOWED\n"
+            "  shop/web egress[0] ALLOW\n"
+            "ingress of shop/db-0: ALLOWED: no policy isolates it\n");
+}
+
+TEST(ExplanationText, DefaultDenyNamesThePoliciesThatIsolate) {
+  EXPECT_EQ(ExplanationText(FromJson<v1::Explanation>(R"({
+    "allowed": false, "protocol": "ICMP", "revision": "8",
+    "from": {"address": "192.0.2.1", "entity": "world"},
+    "to": {"namespace": "shop", "workload": "db-0", "address": "10.1.0.3"},
+    "egress": {},
+    "ingress": {"verdict": "DENIED", "isolated": true, "policies": [
+      {"namespace": "shop", "name": "db", "effect": "DEFAULT_DENY", "direction": "INGRESS"},
+      {"namespace": "shop", "name": "default-deny", "effect": "DEFAULT_DENY", "direction": "INGRESS"}]}})")),
+            "denied\n"
+            "192.0.2.1 (world) -> shop/db-0 (10.1.0.3) ICMP, by policy revision 8\n"
+            "egress: nothing is decided at 192.0.2.1: it is no workload\n"
+            "ingress of shop/db-0: DENIED: these policies isolate it, and no rule allows the flow\n"
+            "  shop/db ingress DEFAULT_DENY\n"
+            "  shop/default-deny ingress DEFAULT_DENY\n");
+}
+
+TEST(ExplanationText, DenyRuleAndPolicyInAudit) {
+  const std::string text = ExplanationText(FromJson<v1::Explanation>(R"({
+    "allowed": true, "auditDenied": true, "protocol": "UDP", "port": 53,
+    "from": {"namespace": "shop", "workload": "web-0", "address": "10.1.0.2"},
+    "to": {"namespace": "shop", "workload": "db-0", "address": "10.1.0.3"},
+    "egress": {"verdict": "ALLOWED", "isolated": false, "policies": [
+      {"namespace": "shop", "name": "trial", "rule": "egress[0]", "effect": "AUDIT", "would": "DENY"}]},
+    "ingress": {"verdict": "DENIED", "isolated": true, "policies": [
+      {"namespace": "shop", "name": "no", "rule": "ingress[2]", "effect": "DENY"}]}})"));
+  EXPECT_NE(text.find("\npolicies in audit would deny it\n"), std::string::npos) << text;
+  EXPECT_NE(
+      text.find("\negress of shop/web-0: ALLOWED: no policy isolates it\n  shop/trial egress[0] AUDIT (would DENY)\n"),
+      std::string::npos)
+      << text;
+  EXPECT_NE(text.find("\ningress of shop/db-0: DENIED\n  shop/no ingress[2] DENY\n"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace sluice::client

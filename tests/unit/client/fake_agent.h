@@ -1,0 +1,139 @@
+// An agent that answers what a test told it to, on a unix socket in a directory of its own, and remembers what it was
+// asked. Set the answers before Start; ask for the requests at any time.
+#pragma once
+
+#include <grpc/grpc.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <any>
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+
+#include "ctrl/api/sluice.grpc.pb.h"
+
+namespace sluice::test {
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string name = "/tmp/sluice-client-XXXXXX";
+    if (mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << name;
+    path_ = name;
+  }
+  ~TemporaryDirectory() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+class FakeAgent final : public v1::Sluice::Service {
+ public:
+  ~FakeAgent() override {
+    if (server_) server_->Shutdown(std::chrono::system_clock::now());
+  }
+
+  // The answers.
+  v1::ApplyReply applied;
+  v1::DeleteReply deleted;
+  std::vector<v1::Object> objects;
+  v1::Explanation explanation;
+  std::vector<v1::Event> events;
+  v1::AgentStatus state;
+
+  void Start() {
+    KeepGrpc();
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(address(), grpc::InsecureServerCredentials());
+    builder.SetMaxReceiveMessageSize(256 << 20);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    ASSERT_NE(server_, nullptr) << "cannot listen at " << address();
+  }
+  std::string address() const { return "unix://" + directory_ / "agent.sock"; }
+
+  // From now on instead of every answer; may be called at any time.
+  void Refuse(grpc::StatusCode code, const std::string& message) {
+    const std::lock_guard lock(mutex_);
+    refusal_ = {code, message};
+  }
+
+  // The last request of its kind.
+  template <typename Request>
+  Request Asked() const {
+    const std::lock_guard lock(mutex_);
+    const auto* request = std::any_cast<Request>(&asked_);
+    if (request == nullptr) ADD_FAILURE() << "the last request was of another kind: " << asked_.type().name();
+    return request == nullptr ? Request() : *request;
+  }
+  bool WasAsked() const {
+    const std::lock_guard lock(mutex_);
+    return asked_.has_value();
+  }
+
+  grpc::Status Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ApplyReply* reply) override {
+    *reply = applied;
+    return Remember(*request);
+  }
+  grpc::Status Delete(grpc::ServerContext*, const v1::DeleteRequest* request, v1::DeleteReply* reply) override {
+    *reply = deleted;
+    return Remember(*request);
+  }
+  grpc::Status Get(grpc::ServerContext*, const v1::GetRequest* request,
+                   grpc::ServerWriter<v1::Object>* writer) override {
+    const grpc::Status status = Remember(*request);
+    for (const v1::Object& object : objects) {
+      if (status.ok()) writer->Write(object);
+    }
+    return status;
+  }
+  grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest* request, v1::Explanation* reply) override {
+    *reply = explanation;
+    return Remember(*request);
+  }
+  // With follow: all events again and again, until nobody listens.
+  grpc::Status Observe(grpc::ServerContext* context, const v1::ObserveRequest* request,
+                       grpc::ServerWriter<v1::Event>* writer) override {
+    const grpc::Status status = Remember(*request);
+    do {
+      for (const v1::Event& event : events) {
+        if (status.ok() && !writer->Write(event)) return status;
+      }
+    } while (status.ok() && request->follow() && !context->IsCancelled());
+    return status;
+  }
+  grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest* request, v1::AgentStatus* reply) override {
+    *reply = state;
+    return Remember(*request);
+  }
+
+ private:
+  // gRPC lives as long as the process: to end with the last server, it may wait 10 s for connections that broke.
+  static void KeepGrpc() {
+    static const bool kept = (grpc_init(), true);
+    (void)kept;
+  }
+
+  template <typename Request>
+  grpc::Status Remember(const Request& request) {
+    const std::lock_guard lock(mutex_);
+    asked_ = request;
+    return refusal_;
+  }
+
+  TemporaryDirectory directory_;
+  mutable std::mutex mutex_;
+  std::any asked_;
+  grpc::Status refusal_ = grpc::Status::OK;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace sluice::test

@@ -1,0 +1,71 @@
+#include "telemetry/flow_text.h"
+
+#include "tests/unit/client/messages.h"
+
+namespace sluice::telemetry {
+namespace {
+
+using test::FromJson;
+
+constexpr const char* kDropped = R"({"flow": {
+  "time": "2026-03-04T05:06:07.089999999Z", "type": "flow", "event": "NEW", "verdict": "DROPPED",
+  "dropReason": "POLICY_DENIED", "direction": "INGRESS", "hook": "TC", "reply": false,
+  "ip": {"version": 4, "source": "10.1.0.2", "destination": "10.1.0.3"},
+  "l4": {"protocol": "TCP", "sourcePort": 40112, "destinationPort": 9000, "tcpFlags": ["SYN"]},
+  "source": {"namespace": "shop", "workload": "web-0"}, "destination": {"namespace": "shop", "workload": "db-0"},
+  "policies": [
+    {"namespace": "shop", "name": "default-deny", "effect": "DEFAULT_DENY", "direction": "INGRESS"},
+    {"namespace": "shop", "name": "trial", "rule": "ingress[1]", "effect": "AUDIT", "would": "DENY",
+     "direction": "INGRESS"}]}})";
+
+TEST(EventText, DroppedFlowBetweenWorkloads) {
+  EXPECT_EQ(EventText(FromJson<v1::Event>(kDropped)),
+            "2026-03-04T05:06:07.089Z NEW    DROPPED/POLICY_DENIED TC/INGRESS shop/web-0:40112 -> shop/db-0:9000 TCP "
+            "[shop/default-deny ingress DEFAULT_DENY, shop/trial ingress[1] AUDIT (would DENY)]");
+}
+
+TEST(EventText, AddressesOfWhatIsNoWorkload) {
+  const auto event = FromJson<v1::Event>(R"({"flow": {
+    "time": "2026-03-04T05:06:07Z", "event": "UPDATE", "verdict": "FORWARDED", "direction": "EGRESS", "hook": "XDP",
+    "reply": true, "ip": {"version": 6, "source": "fd00::9", "destination": "2001:db8::1"},
+    "l4": {"protocol": "UDP", "sourcePort": 1, "destinationPort": 53},
+    "source": {"entity": "node"}, "destination": {"entity": "world"}}})");
+  EXPECT_EQ(EventText(event),
+            "2026-03-04T05:06:07.000Z UPDATE FORWARDED XDP/EGRESS [fd00::9]:1 (node) -> [2001:db8::1]:53 (world) UDP "
+            "(reply) [no policy isolates]");
+}
+
+TEST(EventText, IcmpHasNoPorts) {
+  const auto event = FromJson<v1::Event>(R"({"flow": {
+    "time": "2026-03-04T05:06:07Z", "event": "END", "verdict": "DROPPED", "dropReason": "UNKNOWN_ENDPOINT",
+    "direction": "EGRESS", "hook": "TC", "ip": {"version": 4, "source": "10.0.0.1", "destination": "10.0.0.2"},
+    "l4": {"protocol": "ICMP", "icmpType": 8, "icmpCode": 0}}})");
+  EXPECT_EQ(EventText(event),
+            "2026-03-04T05:06:07.000Z END    DROPPED/UNKNOWN_ENDPOINT TC/EGRESS 10.0.0.1 -> 10.0.0.2 "
+            "ICMP type 8 code 0");
+}
+
+TEST(EventText, LossAndWhatANewerAgentSends) {
+  const auto lost = FromJson<v1::Event>(
+      R"({"lost": {"time": "2026-03-04T05:06:07Z", "type": "lost", "cause": "RING_FULL", "count": "12"}})");
+  EXPECT_EQ(EventText(lost), "2026-03-04T05:06:07.000Z LOST   12 events: RING_FULL");
+  EXPECT_NE(EventText(v1::Event()).find("newer agent"), std::string::npos);
+}
+
+TEST(FlowTable, OneRowAFlowWithBothDirectionsTraffic) {
+  v1::Flow flow = FromJson<v1::Event>(kDropped).flow();
+  flow.mutable_forward()->set_packets(3);
+  flow.mutable_forward()->set_bytes(180);
+  flow.mutable_backward()->set_packets(4);
+  flow.mutable_backward()->set_bytes(20);
+  flow.mutable_policies()->DeleteSubrange(1, 1);
+  Table table = MakeFlowTable();
+  AddFlow(flow, &table);
+  EXPECT_EQ(table.ToString(),
+            "VERDICT                PROTO  SOURCE            DESTINATION     PACKETS  BYTES  POLICIES\n"
+            "DROPPED/POLICY_DENIED  TCP    shop/web-0:40112  shop/db-0:9000        7    200  "
+            "shop/default-deny ingress DEFAULT_DENY\n");
+}
+
+}  // namespace
+}  // namespace sluice::telemetry

@@ -1,0 +1,403 @@
+// The real build/bin/sluice against an agent that answers what the test says: exit codes, requests and output.
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+
+#include "ctrl/base/fd.h"
+#include "tests/support/command.h"
+#include "tests/unit/client/fake_agent.h"
+#include "tests/unit/client/messages.h"
+
+namespace sluice::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+std::string Program() {
+  const char* directory = std::getenv("SLUICE_BIN_DIR");
+  return std::string(directory == nullptr ? "build/bin" : directory) + "/sluice";
+}
+
+class ClientProgram : public testing::Test {
+ protected:
+  CommandResult Run(const Arguments& arguments, const std::string& input = "") {
+    return RunAt(agent_.address(), arguments, input);
+  }
+  static CommandResult RunAt(const std::string& server, const Arguments& arguments, const std::string& input = "") {
+    Arguments all{Program(), "--server", server};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    const auto result = RunCommand(all, input);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? *result : CommandResult{};
+  }
+  std::string Write(const std::string& name, const std::string& text) {
+    std::ofstream(files_ / name, std::ios::binary) << text;
+    return files_ / name;
+  }
+
+  TemporaryDirectory files_;
+  FakeAgent agent_;
+};
+
+TEST_F(ClientProgram, ApplySendsFilesDirectoriesAndStandardInput) {
+  agent_.applied = FromJson<v1::ApplyReply>(R"({"revision": "7", "changes": [
+    {"resource": {"kind": "NetworkPolicy", "namespace": "shop", "name": "db"}, "change": "CREATED"}]})");
+  agent_.Start();
+  std::filesystem::create_directory(files_ / "d");
+  const std::string one = Write("one.yaml", "a: 1\n"), two = Write("two", "b: 2\n");
+  const std::string in_directory = Write("d/three.yml", "c: 3\n");
+  Write("d/no-resource.txt", "x");
+  const auto result = Run({"apply", "-f", one, two, "-f", files_ / "d", "-f", "-"}, "d: 4\n");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_EQ(result.output, "NetworkPolicy shop/db created\npolicy revision 7\n");
+  std::vector<std::pair<std::string, std::string>> sent;
+  const auto request = agent_.Asked<v1::ApplyRequest>();
+  for (const auto& document : request.documents()) {
+    sent.emplace_back(document.origin(), document.yaml());
+  }
+  EXPECT_THAT(sent, testing::ElementsAre(std::pair(one, "a: 1\n"), std::pair(two, "b: 2\n"),
+                                         std::pair(in_directory, "c: 3\n"), std::pair("stdin", "d: 4\n")));
+}
+
+TEST_F(ClientProgram, ApplyTakesTheWaitFlags) {
+  agent_.Start();
+  EXPECT_EQ(Run({"apply", "--wait", "-f", "-"}).exit_code, 0);
+  EXPECT_EQ(Run({"apply", "-f", "-", "--no-wait"}).exit_code, 0);
+}
+
+TEST_F(ClientProgram, ApplySendsMoreThanGrpcsFourMegabytes) {
+  agent_.Start();
+  const std::string large(5 << 20, '#');
+  const auto result = Run({"apply", "-f", Write("large.yaml", large)});
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_EQ(agent_.Asked<v1::ApplyRequest>().documents(0).yaml().size(), large.size());
+}
+
+TEST_F(ClientProgram, WrongDocumentsAreAFailureAndNoErrorOfUsage) {
+  agent_.Refuse(grpc::StatusCode::INVALID_ARGUMENT, "x.yaml:3: kind Foo: unknown");
+  agent_.Start();
+  for (const char* verb : {"apply", "delete"}) {
+    const auto result = Run({verb, "-f", "-"}, "x");
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.output, "sluice: x.yaml:3: kind Foo: unknown\n");
+  }
+}
+
+TEST_F(ClientProgram, FilesThatCannotBeReadAreNotSent) {
+  agent_.Start();
+  std::filesystem::create_directory(files_ / "empty");
+  for (const std::string& path : {files_ / "missing.yaml", files_ / "empty"}) {
+    const auto result = Run({"apply", "-f", path});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.output, HasSubstr(path));
+  }
+  EXPECT_FALSE(agent_.WasAsked());
+}
+
+TEST_F(ClientProgram, WhatIsNoTextIsNotSent) {
+  agent_.Start();
+  for (const char* verb : {"apply", "delete"}) {
+    const auto result = Run({verb, "-f", "-"}, "a: 1\nb: \xff\n");
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.output, "sluice: stdin:2: byte 0xff is not UTF-8\n");
+  }
+  EXPECT_FALSE(agent_.WasAsked());
+}
+
+TEST_F(ClientProgram, AnErrorWithoutAMessageIsStillOne) {
+  agent_.Refuse(grpc::StatusCode::INTERNAL, "");
+  agent_.Start();
+  const auto result = Run({"status"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("gRPC's error 13"));
+}
+
+TEST_F(ClientProgram, DeleteByNameAndByFile) {
+  agent_.deleted = FromJson<v1::DeleteReply>(R"({"revision": "8", "changes": [
+    {"resource": {"kind": "NetworkPolicy", "namespace": "shop", "name": "db"}, "change": "REMOVED"}]})");
+  agent_.Start();
+  const auto result = Run({"delete", "networkpolicy", "db", "-n", "shop"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output, "NetworkPolicy shop/db removed\npolicy revision 8\n");
+  const auto by_name = agent_.Asked<v1::DeleteRequest>();
+  ASSERT_EQ(by_name.targets_size(), 1);
+  EXPECT_EQ(by_name.targets(0).kind(), "networkpolicy");
+  EXPECT_EQ(by_name.targets(0).namespace_(), "shop");
+  EXPECT_EQ(by_name.targets(0).name(), "db");
+  EXPECT_EQ(by_name.documents_size(), 0);
+
+  EXPECT_EQ(Run({"delete", "-f", "-"}, "kind: X\n").exit_code, 0);
+  EXPECT_EQ(agent_.Asked<v1::DeleteRequest>().documents(0).yaml(), "kind: X\n");
+}
+
+TEST_F(ClientProgram, DeleteOfWhatIsNotThereFails) {
+  agent_.Refuse(grpc::StatusCode::NOT_FOUND, "NetworkPolicy default/db: there is none");
+  agent_.Start();
+  EXPECT_EQ(Run({"delete", "networkpolicy", "db"}).exit_code, 1);
+}
+
+TEST_F(ClientProgram, GetAsTableJsonAndYaml) {
+  agent_.objects = {FromJson<v1::Object>(R"({"resource": {"ref": {"name": "shop"}, "json": "{\"kind\":\"Namespace\"}",
+                                             "yaml": "kind: Namespace\n", "labels": {"team": "a"}}})"),
+                    FromJson<v1::Object>(R"({"resource": {"ref": {"name": "ops"}, "json": "{}", "yaml": "kind: X"}})")};
+  agent_.Start();
+  const auto table = Run({"get", "namespaces"});
+  EXPECT_EQ(table.exit_code, 0);
+  EXPECT_EQ(table.output, "NAME  LABELS\nshop  team=a\nops\n");
+  EXPECT_FALSE(agent_.Asked<v1::GetRequest>().with_json());
+
+  EXPECT_EQ(Run({"get", "ns", "shop", "-o", "json"}).output, "{\"kind\":\"Namespace\"}\n{}\n");
+  EXPECT_TRUE(agent_.Asked<v1::GetRequest>().with_json());
+  EXPECT_EQ(agent_.Asked<v1::GetRequest>().name(), "shop");
+
+  EXPECT_EQ(Run({"get", "ns", "-o", "yaml"}).output, "kind: Namespace\n---\nkind: X\n");
+  EXPECT_TRUE(agent_.Asked<v1::GetRequest>().with_yaml());
+}
+
+TEST_F(ClientProgram, GetOfOtherObjectsIsProtobufsJson) {
+  agent_.objects = {FromJson<v1::Object>(R"({"ruleset": {"id": 5, "direction": "EGRESS", "workloads": "2"}})")};
+  agent_.Start();
+  EXPECT_EQ(Run({"get", "rulesets", "-o", "json"}).output, R"({"id":5,"direction":"EGRESS","workloads":"2"})"
+                                                           "\n");
+}
+
+TEST_F(ClientProgram, GetOfNothing) {
+  agent_.Start();
+  EXPECT_EQ(Run({"get", "pods"}).exit_code, 0);
+  const auto named = Run({"get", "pods", "a", "-n", "shop"});
+  EXPECT_EQ(named.exit_code, 1);
+  EXPECT_EQ(named.output, "sluice: pods shop/a: there is none\n");
+}
+
+TEST_F(ClientProgram, GetProcessesSaysWhatTheAgentSays) {
+  agent_.Refuse(grpc::StatusCode::UNIMPLEMENTED, "this agent does not know processes");
+  agent_.Start();
+  const auto result = Run({"get", "processes"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.output, "sluice: this agent does not know processes\n");
+}
+
+TEST_F(ClientProgram, ExplainExitsWithTheAnswer) {
+  agent_.explanation.set_allowed(true);
+  agent_.Start();
+  const Arguments question{"explain", "--from", "shop/web-0", "--to", "10.1.0.3", "--port", "53/UDP"};
+  const auto allowed = Run(question);
+  EXPECT_EQ(allowed.exit_code, 0);
+  EXPECT_THAT(allowed.output, StartsWith("allowed\n"));
+  const auto asked = agent_.Asked<v1::ExplainRequest>();
+  EXPECT_EQ(asked.from(), "shop/web-0");
+  EXPECT_EQ(asked.to(), "10.1.0.3");
+  EXPECT_EQ(asked.protocol(), "UDP");
+  EXPECT_EQ(asked.port(), 53U);
+}
+
+TEST_F(ClientProgram, ExplainDenied) {
+  agent_.explanation.set_allowed(false);
+  agent_.Start();
+  Arguments question{"explain", "--from", "a/b", "--to", "c/d", "--port", "ICMP"};
+  const auto text = Run(question);
+  EXPECT_EQ(text.exit_code, 3);
+  EXPECT_THAT(text.output, StartsWith("denied\n"));
+  question.insert(question.end(), {"-o", "json"});
+  const auto json = Run(question);
+  EXPECT_EQ(json.exit_code, 3);
+  EXPECT_EQ(json.output, "{\"allowed\":false}\n");
+}
+
+TEST_F(ClientProgram, WhatTheAgentRefusesOfTheCommandLineIsUsage) {
+  agent_.Refuse(grpc::StatusCode::INVALID_ARGUMENT, "web: expected namespace/name or an IP address");
+  agent_.Start();
+  EXPECT_EQ(Run({"explain", "--from", "web", "--to", "c/d", "--port", "1"}).exit_code, 2);
+  agent_.Refuse(grpc::StatusCode::NOT_FOUND, "a/b: no such workload or pod");
+  EXPECT_EQ(Run({"explain", "--from", "a/b", "--to", "c/d", "--port", "1"}).exit_code, 1);
+}
+
+class ObserveProgram : public ClientProgram {
+ protected:
+  ObserveProgram() {
+    agent_.events = {FromJson<v1::Event>(R"({"flow": {"time": "2026-03-04T05:06:07.000000008Z", "type": "flow",
+                                             "event": "NEW", "verdict": "FORWARDED"}})"),
+                     FromJson<v1::Event>(R"({"lost": {"time": "2026-03-04T05:06:08Z", "type": "lost",
+                                             "cause": "RING_FULL", "count": "3"}})")};
+  }
+};
+
+TEST_F(ObserveProgram, PastEventsAsTextAndAsJson) {
+  agent_.Start();
+  const auto text = Run({"observe", "--last", "2", "--verdict", "FORWARDED"});
+  EXPECT_EQ(text.exit_code, 0);
+  EXPECT_THAT(text.output, HasSubstr("2026-03-04T05:06:07.000Z NEW    FORWARDED"));
+  EXPECT_THAT(text.output, HasSubstr("2026-03-04T05:06:08.000Z LOST   3 events: RING_FULL\n"));
+  EXPECT_EQ(agent_.Asked<v1::ObserveRequest>().last(), 2U);
+  EXPECT_FALSE(agent_.Asked<v1::ObserveRequest>().follow());
+  EXPECT_EQ(Run({"observe", "-o", "json"}).output,
+            R"({"time":"2026-03-04T05:06:07.000000008Z","type":"flow","event":"NEW","verdict":"FORWARDED"})"
+            "\n"
+            R"({"time":"2026-03-04T05:06:08Z","type":"lost","cause":"RING_FULL","count":"3"})"
+            "\n");
+}
+
+TEST_F(ObserveProgram, FollowsUntilInterrupted) {
+  agent_.Start();
+  auto observer = ChildProcess::Start({Program(), "--server", agent_.address(), "observe", "-f"});
+  ASSERT_TRUE(observer.ok()) << observer.status();
+  ASSERT_TRUE(observer->WaitForOutput("RING_FULL\n").ok());
+  ASSERT_TRUE(observer->Signal(SIGINT).ok());
+  const auto result = observer->Wait();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0);
+}
+
+TEST_F(ObserveProgram, EndsQuietlyWhenItsReaderHasGone) {
+  agent_.Start();
+  const auto result =
+      RunCommand({"bash", "-c", "\"$0\" --server \"$1\" observe -f | head -n 1; echo exit ${PIPESTATUS[0]}", Program(),
+                  agent_.address()});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->output, testing::EndsWith("\nexit 0\n"));
+  EXPECT_THAT(result->output, Not(HasSubstr("sluice:")));
+}
+
+TEST_F(ObserveProgram, OutputThatCannotBeWrittenIsAFailure) {
+  agent_.Start();
+  const auto result =
+      RunCommand({"bash", "-c", "\"$0\" --server \"$1\" observe > /dev/full", Program(), agent_.address()});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 1);
+  EXPECT_THAT(result->output, HasSubstr("write standard output: No space left"));
+}
+
+TEST_F(ClientProgram, FollowingAnAgentThatStopsIsAFailure) {
+  agent_.Refuse(grpc::StatusCode::UNAVAILABLE, "the agent stops");
+  agent_.Start();
+  const auto result = Run({"observe", "-f"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("the agent stops"));
+}
+
+TEST_F(ClientProgram, StatusIsZeroOnlyWhenReady) {
+  agent_.state.set_ready(true);
+  agent_.Start();
+  const auto ready = Run({"status"});
+  EXPECT_EQ(ready.exit_code, 0);
+  EXPECT_THAT(ready.output, StartsWith("enforcing: "));
+  EXPECT_EQ(Run({"status", "-o", "json"}).output, "{\"ready\":true}\n");
+}
+
+TEST_F(ClientProgram, StatusSaysWhyItIsNotReady) {
+  agent_.state.set_ready(false);
+  auto& unbound = *agent_.state.add_unbound();
+  unbound.set_namespace_("shop");
+  unbound.set_name("db-0");
+  unbound.set_problem("no netns");
+  agent_.Start();
+  const auto result = Run({"status"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("not ready: "));
+  EXPECT_THAT(result.output, HasSubstr("shop/db-0: no netns"));
+  EXPECT_EQ(Run({"status", "-o", "json"}).exit_code, 1);
+}
+
+const std::vector<Arguments>& EveryAgentVerb() {
+  static const std::vector<Arguments> verbs = {
+      {"apply", "-f", "-"}, {"delete", "pod", "a"},
+      {"get", "pods"},      {"explain", "--from", "a/b", "--to", "c/d", "--port", "1"},
+      {"observe"},          {"observe", "-f"},
+      {"status"},
+  };
+  return verbs;
+}
+
+TEST_F(ClientProgram, WithoutAnAgentEveryVerbFailsAtOnceAndNamesTheSocket) {
+  for (const Arguments& verb : EveryAgentVerb()) {
+    const auto result = Run(verb);
+    EXPECT_EQ(result.exit_code, 1) << verb.front();
+    EXPECT_THAT(result.output, HasSubstr(agent_.address()));
+    EXPECT_THAT(result.output, HasSubstr("is sluiced running"));
+  }
+}
+
+TEST_F(ClientProgram, ASocketThatNobodyServesFailsWithinSeconds) {
+  const std::string path = files_ / "silent.sock";
+  const Fd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  ASSERT_LT(path.size(), sizeof(address.sun_path));
+  path.copy(address.sun_path, path.size());
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(listen(listener.get(), 8), 0);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto result = RunAt("unix://" + path, {"status"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("is sluiced running"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+}
+
+TEST_F(ClientProgram, UsageErrorsAreNotSent) {
+  agent_.Start();
+  const std::vector<Arguments> wrong = {
+      {},
+      {"frobnicate"},
+      {"apply"},
+      {"apply", "--frobnicate", "-f", "-"},
+      {"delete"},
+      {"delete", "pod"},
+      {"delete", "pod", "a", "-f", "-"},
+      {"get"},
+      {"get", "frobs"},
+      {"get", "pods", "-o", "xml"},
+      {"get", "flows", "-o", "yaml"},
+      {"get", "flows", "name"},
+      {"get", "identities", "-n", "shop"},
+      {"explain", "--from", "a/b", "--to", "c/d"},
+      {"explain", "--from", "a/b", "--to", "c/d", "--port", "99999/TCP"},
+      {"explain", "--from", "a/b", "--to", "c/d", "--port", "80/GRE"},
+      {"explain", "--from", "a/b", "--to", "c/d", "--port", "80", "-o", "yaml"},
+      {"observe", "--verdict", "MAYBE"},
+      {"observe", "--type", "frob"},
+      {"observe", "--port", "70000"},
+      {"observe", "--port", "0"},
+      {"observe", "--last", "-1"},
+      {"observe", "--workload", "web-0"},
+      {"status", "-o", "yaml"},
+      {"replay", "--pcap", "x"},
+      {"uninstall", "now"},
+  };
+  for (const Arguments& arguments : wrong) {
+    const auto result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 2) << testing::PrintToString(arguments) << "\n" << result.output;
+    EXPECT_NE(result.output, "") << testing::PrintToString(arguments);
+  }
+  EXPECT_FALSE(agent_.WasAsked());
+}
+
+TEST_F(ClientProgram, HelpIsNoError) {
+  EXPECT_EQ(Run({"--help"}).exit_code, 0);
+  for (const char* verb : {"apply", "delete", "get", "explain", "observe", "status", "replay", "uninstall"}) {
+    EXPECT_EQ(Run({verb, "--help"}).exit_code, 0) << verb;
+  }
+}
+
+TEST_F(ClientProgram, ServerIsAlsoTakenAfterTheVerb) {
+  agent_.state.set_ready(true);
+  agent_.Start();
+  const auto result = RunCommand({Program(), "status", "--server", agent_.address()});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0) << result->output;
+}
+
+TEST_F(ClientProgram, UninstallRemovesTheStateAndNothingElse) {
+  std::filesystem::create_directory(files_ / "state");
+  Write("state/mine.txt", "keep");
+  const auto result = Run({"uninstall", "--bpf-root", files_ / "no-pins", "--state-dir", files_ / "state"});
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_TRUE(std::filesystem::exists(files_ / "state/mine.txt"));
+}
+
+}  // namespace
+}  // namespace sluice::test

@@ -1,0 +1,126 @@
+// What the other verbs print, and the requests that observe makes.
+#include "ctrl/sluice/changes_text.h"
+#include "ctrl/sluice/object_table.h"
+#include "ctrl/sluice/observe_request.h"
+#include "ctrl/sluice/status_text.h"
+#include "tests/unit/client/messages.h"
+
+namespace sluice::client {
+namespace {
+
+using test::FromJson;
+
+TEST(ChangesText, OneLineAResourceAndTheRevision) {
+  const auto reply = FromJson<v1::ApplyReply>(R"({"revision": "7", "changes": [
+    {"resource": {"kind": "Namespace", "name": "shop"}, "change": "CREATED"},
+    {"resource": {"kind": "NetworkPolicy", "namespace": "shop", "name": "db"}, "change": "REPLACED"},
+    {"resource": {"kind": "Pod", "namespace": "ops", "name": "a"}, "change": "UNCHANGED"},
+    {"resource": {"kind": "Workload", "namespace": "ops", "name": "b"}, "change": "REMOVED"}]})");
+  EXPECT_EQ(ChangesText(reply.changes(), reply.revision()),
+            "Namespace shop created\n"
+            "NetworkPolicy shop/db replaced\n"
+            "Pod ops/a unchanged\n"
+            "Workload ops/b removed\n"
+            "policy revision 7\n");
+}
+
+std::string TableOf(const char* kind, const std::vector<const char*>& objects) {
+  const auto selection = api::ParseKind(kind);
+  EXPECT_TRUE(selection.ok()) << selection.status();
+  Table table = MakeObjectTable(*selection);
+  for (const char* object : objects) AddObject(*selection, FromJson<v1::Object>(object), &table);
+  return table.ToString();
+}
+
+TEST(ObjectTable, Workloads) {
+  EXPECT_EQ(TableOf("workloads",
+                    {R"({"resource": {"ref": {"namespace": "shop", "name": "web-0"}, "labels": {"b": "2", "app": "web"},
+                         "workload": {"ips": ["10.1.0.2", "fd00::2"], "ifindex": 4, "identity": 259}}})",
+                     R"({"resource": {"ref": {"namespace": "shop", "name": "db-0"},
+                         "workload": {"problem": "netns /x: it does not exist"}}})"}),
+            "NAMESPACE  NAME   IPS               IDENTITY  IFINDEX  LABELS       STATE\n"
+            "shop       web-0  10.1.0.2,fd00::2  259       4        app=web,b=2  enforced\n"
+            "shop       db-0                     -         -                     netns /x: it does not exist\n");
+}
+
+TEST(ObjectTable, PodsNamespacesAndPolicies) {
+  EXPECT_EQ(TableOf("po", {R"({"resource": {"ref": {"namespace": "ops", "name": "m"}, "labels": {"app": "m"},
+                               "pod": {"ips": ["10.2.0.7"], "hostNetwork": true, "finished": true}}})"}),
+            "NAMESPACE  NAME  IPS       HOST-NETWORK  PHASE     LABELS\n"
+            "ops        m     10.2.0.7  yes           finished  app=m\n");
+  EXPECT_EQ(TableOf("ns", {R"({"resource": {"ref": {"name": "shop"}, "labels": {"team": "a"}}})"}),
+            "NAME  LABELS\n"
+            "shop  team=a\n");
+  EXPECT_EQ(
+      TableOf("netpol", {R"({"resource": {"ref": {"apiVersion": "sluice.dev/v1alpha1", "namespace": "s", "name": "p"},
+                                   "policy": {"directions": ["INGRESS", "EGRESS"], "selected": 3, "mode": "Audit"}}})"}),
+      "NAMESPACE  NAME  API                  MODE   ISOLATES        SELECTED\n"
+      "s          p     sluice.dev/v1alpha1  Audit  INGRESS,EGRESS         3\n");
+}
+
+TEST(ObjectTable, IdentitiesRulesetsAndFlows) {
+  EXPECT_EQ(TableOf("identities", {R"({"identity": {"id": 259, "namespace": "shop", "description": "shop{app=web}",
+                                       "addresses": ["10.1.0.2", "fd00::2"]}})"}),
+            "ID   DESCRIPTION    ADDRESSES\n"
+            "259  shop{app=web}  10.1.0.2,fd00::2\n");
+  EXPECT_EQ(TableOf("rulesets", {R"({"ruleset": {"id": 5, "direction": "EGRESS", "policies": ["shop/a", "shop/b"],
+                                     "workloads": "12"}})"}),
+            "ID  DIRECTION  WORKLOADS  POLICIES\n"
+            "5   EGRESS            12  shop/a, shop/b\n");
+  EXPECT_NE(TableOf("flows", {R"({"flow": {"verdict": "AUDIT", "l4": {"protocol": "UDP"}}})"}).find("\nAUDIT    UDP"),
+            std::string::npos);
+}
+
+TEST(ObjectTable, UnknownObjectsMakeNoRows) { EXPECT_EQ(TableOf("processes", {"{}"}), "\n"); }
+
+TEST(StatusText, EverySection) {
+  EXPECT_EQ(StatusText(FromJson<v1::AgentStatus>(R"({
+    "ready": true, "version": "0.1.0", "node": "n1", "startTime": "2026-03-04T05:06:07Z", "revision": "7",
+    "generation": "9", "workloads": "2", "followers": "1",
+    "unbound": [{"namespace": "shop", "name": "db-0", "problem": "no netns"}],
+    "programs": [{"program": "tc_from_pod", "interface": "v-web", "ifindex": 4, "mode": "tcx"}],
+    "maps": [{"name": "ct_pending", "entries": "50", "capacity": "200"}, {"name": "empty"}],
+    "lost": [{"cause": "RING_FULL", "count": "3"}],
+    "features": [{"name": "tcx", "present": true, "cost": "x"}, {"name": "lsm", "present": false, "cost": "no hooks"}]
+    })")),
+            "enforcing: policy revision 7, generation 9, workloads 2\n"
+            "sluiced 0.1.0 on n1 since 2026-03-04T05:06:07Z, followers 1\n"
+            "\nNOT ENFORCED ON  BECAUSE\nshop/db-0        no netns\n"
+            "\nPROGRAM      INTERFACE  IFINDEX  MODE\ntc_from_pod  v-web      4        tcx\n"
+            "\nMAP         ENTRIES  CAPACITY   FILL\nct_pending       50       200  25.0%\n"
+            "empty             0         0   0.0%\n"
+            "\nLOST EVENTS  COUNT\nRING_FULL        3\n"
+            "\nKERNEL FEATURE  PRESENT  WITHOUT IT\ntcx             yes\nlsm             no       no hooks\n");
+}
+
+TEST(ToRequest, EveryOption) {
+  const auto request = ToRequest({.follow = true,
+                                  .last = 5,
+                                  .verdict = "dropped",
+                                  .workload = "shop/web-0",
+                                  .process = "/usr/*",
+                                  .type = "flow",
+                                  .port = 80});
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_TRUE(request->follow());
+  EXPECT_EQ(request->last(), 5U);
+  EXPECT_EQ(request->filter().verdict(), v1::Flow::DROPPED);
+  EXPECT_EQ(request->filter().namespace_(), "shop");
+  EXPECT_EQ(request->filter().workload(), "web-0");
+  EXPECT_EQ(request->filter().process(), "/usr/*");
+  EXPECT_EQ(request->filter().type(), "flow");
+  EXPECT_EQ(request->filter().port(), 80U);
+}
+
+TEST(ToRequest, RefusesWhatCanMatchNothing) {
+  for (const ObserveOptions& options :
+       {ObserveOptions{.verdict = "maybe"}, ObserveOptions{.verdict = "VERDICT_UNSPECIFIED"},
+        ObserveOptions{.workload = "web-0"}, ObserveOptions{.workload = "/web-0"}, ObserveOptions{.workload = "shop/"},
+        ObserveOptions{.type = "nothing"}, ObserveOptions{.port = 70000}}) {
+    EXPECT_EQ(ToRequest(options).status().code(), absl::StatusCode::kInvalidArgument)
+        << options.verdict << options.workload << options.type << options.port;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::client

@@ -1,0 +1,139 @@
+#include "telemetry/collector.h"
+
+#include "tests/unit/telemetry/scene.h"
+
+namespace sluice::telemetry {
+namespace {
+
+using namespace std::chrono_literals;
+
+class CollectorTest : public ::testing::Test {
+ protected:
+  CollectorTest()
+      : collector_({.poll_interval = 1ms, .harvest_interval = 1ms}, &scene_.datapath, &assembler_, &hub_, &harvester_) {
+  }
+
+  std::unique_ptr<Subscription> Follow() {
+    auto subscription = hub_.Subscribe({});
+    EXPECT_TRUE(subscription.ok()) << subscription.status();
+    collector_.Wake();
+    return std::move(*subscription);
+  }
+  void SetLost(std::uint64_t count) {
+    datapath::Counters counters;
+    counters.events[SL_COUNTER_EVENT_LOST_RING_FULL] = count;
+    scene_.datapath.SetCounters(counters);
+  }
+  void Send(const std::string& service) {
+    scene_.datapath.AddEvent(scene_.Event(scene_.Record("shop/web", "shop/db", service), SL_FLOW_NEW));
+  }
+  static bool Eventually(const std::function<bool()>& holds) {
+    for (const auto end = std::chrono::steady_clock::now() + 1min; std::chrono::steady_clock::now() < end;) {
+      if (holds()) return true;
+      std::this_thread::sleep_for(1ms);
+    }
+    return false;
+  }
+
+  Scene scene_;
+  FlowAssembler assembler_ = scene_.Assembler();
+  History history_;
+  EventHub hub_{{.node = "node-1", .clock = scene_.clock.reader()}, [](bool) {}};
+  Harvester harvester_{&scene_.datapath, &assembler_, &history_, &hub_};
+  Collector collector_;
+};
+
+TEST_F(CollectorTest, FollowersGetTheEventsOfThePacketPath) {
+  collector_.Start();
+  const auto following = Follow();
+  Send("80/TCP");
+  Send("81/TCP");
+  for (const std::uint32_t port : {80, 81}) {
+    const EventPtr event = following->Next(1min);
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->flow().event(), v1::Flow::NEW);
+    EXPECT_EQ(event->flow().source().workload(), "web");
+    EXPECT_EQ(event->flow().l4().destination_port(), port);
+  }
+}
+
+TEST_F(CollectorTest, EventsThatNobodyFollowsAreDrained) {
+  Send("80/TCP");
+  collector_.Start();
+  ASSERT_TRUE(Eventually([&] { return scene_.datapath.waiting_events() == 0; }));
+  const auto following = Follow();
+  Send("81/TCP");
+  const EventPtr event = following->Next(1min);
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->flow().l4().destination_port(), 81U);
+}
+
+TEST_F(CollectorTest, WakingEndsTheSleepOfAnUnwatchedAgent) {
+  Collector sleepy({.poll_interval = 1ms, .harvest_interval = 10min, .max_harvest_interval = 10min}, &scene_.datapath,
+                   &assembler_, &hub_, &harvester_);
+  sleepy.Start();
+  auto subscription = hub_.Subscribe({});
+  sleepy.Wake();
+  Send("80/TCP");
+  EXPECT_TRUE((*subscription)->Next(1min));
+}
+
+TEST_F(CollectorTest, EndsIdleFlows) {
+  FlowRecord record = scene_.Record("shop/web", "shop/db", "53/UDP");
+  record.entry.last_seen_ns -= SL_CT_TIMEOUT_ONE_WAY + 1;
+  scene_.datapath.AddFlow(record);
+  collector_.Start();
+  EXPECT_TRUE(Eventually([&] { return harvester_.expired() == 1; }));
+}
+
+TEST_F(CollectorTest, TellsWhatTheRingLost) {
+  SetLost(100);  // an earlier agent's
+  const auto following = Follow();
+  Send("80/TCP");
+  collector_.Start();
+  ASSERT_TRUE(following->Next(1min)->has_flow());
+  // The first look was after that event; one more event, and nothing was said of the hundred.
+  Send("81/TCP");
+  ASSERT_TRUE(following->Next(1min)->has_flow());
+  for (const std::uint64_t lost : {105, 106}) {
+    SetLost(lost);
+    const EventPtr event = following->Next(1min);
+    ASSERT_TRUE(event && event->has_lost());
+    EXPECT_EQ(event->lost().cause(), "RING_FULL");
+    EXPECT_EQ(event->lost().count(), lost == 105 ? 5U : 1U);
+  }
+}
+
+TEST_F(CollectorTest, KernelErrorsAreSurvived) {
+  for (const char* const method : {"PollEvents", "ReadEventCounters", "ForEachFlow"})
+    scene_.datapath.FailNext(method, InvalidError("map: no"));
+  const auto following = Follow();
+  collector_.Start();
+  Send("80/TCP");
+  EXPECT_TRUE(following->Next(1min));
+  FlowRecord record = scene_.Record("shop/web", "shop/db", "53/UDP");
+  record.entry.last_seen_ns -= SL_CT_TIMEOUT_ONE_WAY + 1;
+  scene_.datapath.AddFlow(record);
+  EXPECT_TRUE(Eventually([&] { return harvester_.expired() == 1; }));
+}
+
+TEST_F(CollectorTest, StopsTwiceAndUnstarted) {
+  collector_.Stop();
+  Collector started({}, &scene_.datapath, &assembler_, &hub_, &harvester_);
+  started.Start();
+  started.Stop();
+  started.Stop();
+}
+
+TEST(HarvestPause, KeepsHarvestsBelowHalfAPercentWithinBounds) {
+  const Collector::Options options{.harvest_interval = 2s, .max_harvest_interval = 30s};
+  EXPECT_EQ(Collector::HarvestPause(options, 0ns), 2s);
+  EXPECT_EQ(Collector::HarvestPause(options, 200us), 2s);
+  EXPECT_EQ(Collector::HarvestPause(options, 10ms), 2s);
+  EXPECT_EQ(Collector::HarvestPause(options, 50ms), 10s);
+  EXPECT_EQ(Collector::HarvestPause(options, 1s), 30s);
+  EXPECT_EQ(Collector::HarvestPause({.harvest_interval = 60s, .max_harvest_interval = 30s}, 1s), 60s);
+}
+
+}  // namespace
+}  // namespace sluice::telemetry

@@ -1,0 +1,179 @@
+#include "telemetry/harvester.h"
+
+#include "tests/unit/telemetry/scene.h"
+
+namespace sluice::telemetry {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr std::uint64_t kSecond = FakeClock::kSecond;
+
+// "NEW db:5432"
+std::string Short(const EventPtr& event) {
+  const v1::Flow& flow = event->flow();
+  return fmt::format("{} {}:{}", v1::Flow::Kind_Name(flow.event()), flow.destination().workload(),
+                     flow.l4().destination_port());
+}
+
+std::vector<std::string> Short(const std::vector<EventPtr>& events) {
+  std::vector<std::string> out;
+  for (const EventPtr& event : events) out.push_back(Short(event));
+  return out;
+}
+
+class HarvesterTest : public ::testing::Test {
+ protected:
+  void Harvest() {
+    const Status status = harvester_.Harvest();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  FlowRecord Idle(FlowRecord record, std::uint64_t ns) const {
+    record.entry.last_seen_ns = scene_.clock.now() - ns;
+    record.entry.created_ns = record.entry.last_seen_ns - kSecond;
+    return record;
+  }
+  std::size_t flows() { return scene_.datapath.Flows()->size(); }
+  std::vector<EventPtr> Read(const v1::ObserveRequest& request = {}) {
+    auto events = ReadEvents(&scene_.datapath, &assembler_, history_, request);
+    EXPECT_TRUE(events.ok()) << events.status();
+    return *events;
+  }
+
+  Scene scene_;
+  FlowAssembler assembler_ = scene_.Assembler();
+  History history_;
+  EventHub hub_{{.node = "node-1", .clock = scene_.clock.reader()}, [](bool) {}};
+  Harvester harvester_{&scene_.datapath, &assembler_, &history_, &hub_};
+};
+
+TEST_F(HarvesterTest, TimeoutIsThatOfTheState) {
+  const FlowRecord tcp = scene_.Record("shop/web", "shop/db", "5432/TCP");
+  const FlowRecord udp = scene_.Record("shop/web", "shop/db", "53/UDP");
+  const struct {
+    const char* what;
+    const FlowRecord& record;
+    std::uint32_t flags;
+    std::uint64_t timeout;
+  } cases[] = {
+      {"TCP opening", tcp, 0, SL_CT_TIMEOUT_TCP_OPENING},
+      {"TCP answered, not yet established", tcp, SL_CT_SEEN_REPLY, SL_CT_TIMEOUT_TCP_OPENING},
+      {"TCP established", tcp, SL_CT_SEEN_REPLY | SL_CT_ESTABLISHED, SL_CT_TIMEOUT_TCP_ESTABLISHED},
+      {"TCP half closed", tcp, SL_CT_ESTABLISHED | SL_CT_FIN_FORWARD, SL_CT_TIMEOUT_TCP_ESTABLISHED},
+      {"TCP closed", tcp, SL_CT_ESTABLISHED | SL_CT_FIN_FORWARD | SL_CT_FIN_REPLY, SL_CT_TIMEOUT_TCP_CLOSING},
+      {"TCP reset", tcp, SL_CT_ESTABLISHED | SL_CT_RESET, SL_CT_TIMEOUT_TCP_CLOSING},
+      {"cut", tcp, SL_CT_ESTABLISHED | SL_CT_RESET | SL_CT_CUT, SL_CT_TIMEOUT_CUT},
+      {"UDP one way", udp, 0, SL_CT_TIMEOUT_ONE_WAY},
+      {"UDP answered", udp, SL_CT_SEEN_REPLY, SL_CT_TIMEOUT_REPLIED},
+  };
+  for (const auto& one : cases) {
+    FlowRecord record = one.record;
+    record.entry.flags |= one.flags;
+    const std::uint64_t seen = record.entry.last_seen_ns;
+    EXPECT_FALSE(IsOver(record, seen + one.timeout)) << one.what;
+    EXPECT_TRUE(IsOver(record, seen + one.timeout + 1)) << one.what;
+    EXPECT_FALSE(IsOver(record, seen - 1)) << one.what << ": seen after the clock was read";
+  }
+  FlowRecord denied = tcp;
+  denied.table = FlowTable::kDenied;
+  EXPECT_FALSE(IsOver(denied, denied.entry.last_seen_ns + kDeniedIdleNs));
+  EXPECT_TRUE(IsOver(denied, denied.entry.last_seen_ns + kDeniedIdleNs + 1));
+}
+
+TEST_F(HarvesterTest, WhatIsOverLeavesTheKernelAndEnds) {
+  auto following = hub_.Subscribe({});
+  scene_.datapath.AddFlow(Idle(scene_.Record("shop/web", "shop/db", "53/UDP"), 31 * kSecond));
+  scene_.datapath.AddFlow(Idle(scene_.Record("shop/web", "bank/vault", "54/UDP"), 29 * kSecond));
+  Harvest();
+  EXPECT_EQ(flows(), 1U);
+  EXPECT_EQ(harvester_.expired(), 1U);
+  EXPECT_THAT(Short(history_.Read()), ElementsAre("END db:53"));
+  const EventPtr told = (*following)->Next(0ms);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(Short(told), "END db:53");
+  EXPECT_EQ((*following)->Next(0ms), nullptr);
+
+  scene_.clock.Advance(2 * kSecond);
+  Harvest();
+  EXPECT_EQ(flows(), 0U);
+  EXPECT_EQ(harvester_.expired(), 2U);
+}
+
+TEST_F(HarvesterTest, EndsInTheOrderOfTheLastPackets) {
+  for (const int port : {1, 2, 3})
+    scene_.datapath.AddFlow(Idle(scene_.Record("shop/web", "shop/db", fmt::format("{}/UDP", port)),
+                                 (40 - 3 * static_cast<std::uint64_t>(port % 3)) * kSecond));
+  Harvest();
+  EXPECT_THAT(Short(history_.Read()), ElementsAre("END db:3", "END db:1", "END db:2"));
+}
+
+TEST_F(HarvesterTest, CountsLiveFlowsByTable) {
+  scene_.world.Apply(policy::PolicyYaml("bank", "closed", "podSelector: {matchLabels: {app: vault}}"));
+  scene_.datapath.AddFlow(scene_.Answered("shop/web", "shop/db", "1/TCP"));
+  scene_.datapath.AddFlow(scene_.Answered("shop/web", "shop/db", "2/TCP"));
+  scene_.datapath.AddFlow(scene_.Record("shop/web", "shop/db", "3/TCP"));
+  scene_.datapath.AddFlow(scene_.Record("shop/web", "bank/vault", "4/TCP"));
+  scene_.datapath.AddFlow(Idle(scene_.Record("shop/web", "shop/db", "5/UDP"), 31 * kSecond));
+  Harvest();
+  EXPECT_EQ(harvester_.active(FlowTable::kEstablished), 2U);
+  EXPECT_EQ(harvester_.active(FlowTable::kPending), 1U);
+  EXPECT_EQ(harvester_.active(FlowTable::kDenied), 1U);
+}
+
+TEST_F(HarvesterTest, FlowInBothTablesEndsOnce) {
+  const FlowRecord answered = Idle(scene_.Answered("shop/web", "shop/db", "53/UDP"), 200 * kSecond);
+  FlowRecord moving = answered;
+  moving.table = FlowTable::kPending;
+  scene_.datapath.AddFlow(moving);
+  scene_.datapath.AddFlow(answered);
+  Harvest();
+  EXPECT_EQ(flows(), 0U);
+  EXPECT_EQ(harvester_.expired(), 1U);
+  EXPECT_THAT(Short(history_.Read()), ElementsAre("END db:53"));
+}
+
+TEST_F(HarvesterTest, KernelErrorsEndNothing) {
+  scene_.datapath.AddFlow(Idle(scene_.Record("shop/web", "shop/db", "53/UDP"), 31 * kSecond));
+  scene_.datapath.FailNext("ForEachFlow", InvalidError("map ct_pending: read a batch"));
+  EXPECT_FALSE(harvester_.Harvest().ok());
+  scene_.datapath.FailNext("ForgetFlows", InvalidError("map ct_pending: delete"));
+  EXPECT_FALSE(harvester_.Harvest().ok());
+  EXPECT_EQ(harvester_.expired(), 0U);
+  EXPECT_THAT(history_.Read(), IsEmpty());
+  Harvest();
+  EXPECT_EQ(harvester_.expired(), 1U);
+}
+
+TEST_F(HarvesterTest, ReadingGivesPastAndLiveByTime) {
+  scene_.datapath.AddFlow(Idle(scene_.Record("shop/web", "shop/db", "53/UDP"), 31 * kSecond));
+  Harvest();
+  scene_.datapath.AddFlow(scene_.Record("shop/web", "bank/vault", "2/TCP"));
+  scene_.datapath.AddFlow(Idle(scene_.Answered("shop/web", "shop/db", "3/TCP"), kSecond));
+  EXPECT_THAT(Short(Read()), ElementsAre("END db:53", "UPDATE db:3", "NEW vault:2"));
+
+  v1::ObserveRequest request;
+  request.set_last(2);
+  EXPECT_THAT(Short(Read(request)), ElementsAre("UPDATE db:3", "NEW vault:2"));
+  request.mutable_filter()->set_workload("db");
+  request.mutable_filter()->set_namespace_("shop");
+  EXPECT_THAT(Short(Read(request)), ElementsAre("END db:53", "UPDATE db:3")) << "the last of those that match";
+}
+
+TEST_F(HarvesterTest, ReadingGivesAFlowInBothTablesOnceAndKeepsTwoOfOneKey) {
+  const FlowRecord answered = scene_.Answered("shop/web", "shop/db", "1/TCP");
+  FlowRecord moving = answered;
+  moving.table = FlowTable::kPending;
+  scene_.datapath.AddFlow(moving);
+  scene_.datapath.AddFlow(answered);
+  EXPECT_THAT(Short(Read()), ElementsAre("NEW db:1"));
+
+  FlowRecord denied = answered;  // e.g. the same addresses spoofed by somebody else
+  denied.table = FlowTable::kDenied;
+  scene_.datapath.AddFlow(denied);
+  EXPECT_EQ(Read().size(), 2U);
+}
+
+}  // namespace
+}  // namespace sluice::telemetry

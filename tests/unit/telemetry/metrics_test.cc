@@ -1,0 +1,268 @@
+#include "telemetry/metrics.h"
+
+#include <sstream>
+
+#include "tests/support/command.h"
+#include "tests/unit/telemetry/scene.h"
+
+namespace sluice::telemetry {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::Key;
+using ::testing::Not;
+using ::testing::Pair;
+using ::testing::StartsWith;
+
+// Prometheus' text format: "name{a="b"}" -> value, in the order of the labels as rendered.
+std::map<std::string, double> Samples(const std::string& text) {
+  std::map<std::string, double> samples;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line.front() == '#') continue;
+    const std::size_t space = line.rfind(' ');
+    EXPECT_TRUE(samples.emplace(line.substr(0, space), std::stod(line.substr(space + 1))).second) << "twice: " << line;
+  }
+  return samples;
+}
+
+// All of `samples`, among others.
+auto Has(std::vector<std::pair<const std::string, double>> samples) {
+  return ::testing::IsSupersetOf(std::move(samples));
+}
+
+class MetricsTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Metrics> Make(MetricsOptions options = {.version = "1.2.3"}) {
+    return std::make_unique<Metrics>(MetricsSources{.datapath = &scene_.datapath,
+                                                    .harvester = &harvester_,
+                                                    .hub = &hub_,
+                                                    .policy = scene_.policy(),
+                                                    .revision = [] { return std::uint64_t{42}; },
+                                                    .unbound_workloads = [] { return std::size_t{3}; },
+                                                    .ready = [this] { return ready_; }},
+                                     std::move(options));
+  }
+  std::map<std::string, double> Render() { return Samples(Make()->Render()); }
+
+  // Something everywhere.
+  void FillDatapath() {
+    datapath::Counters counters;
+    counters.packets[SL_HOOK_TC_FROM_POD][SL_DROP_NONE] = {10, 1000};
+    counters.packets[SL_HOOK_TC_FROM_POD][SL_DROP_POLICY_DENIED] = {2, 120};
+    counters.packets[SL_HOOK_TC_TO_POD][SL_OUTCOME_AUDITED] = {3, 180};
+    counters.packets[SL_HOOK_XDP_UPLINK][SL_DROP_MALFORMED_IPV4] = {1, 33};
+    for (std::uint32_t id = 0; id < SL_COUNTER_COUNT; id++) counters.events[id] = 100 + id;
+    for (const policy::Endpoint& endpoint : scene_.world.snapshot().endpoints)
+      if (endpoint.endpoint != 0) counters.endpoints[endpoint.endpoint].egress[SL_DROP_NONE] = {endpoint.endpoint, 7};
+    const std::uint32_t db = scene_.world.snapshot().FindByName({"shop", "db"})->endpoint;
+    counters.endpoints[db].ingress[SL_DROP_POLICY_DENIED] = {5, 300};
+    scene_.datapath.SetCounters(counters);
+    scene_.datapath.SetMaps({{"addresses", 12, 1000}, {"fragments", 0, 8192}});
+    scene_.datapath.SetProgramRuns({{"tc_from_pod", 1000, 1'500'000'000}, {"xdp_uplink", 0, 0}});
+  }
+
+  Scene scene_;
+  FlowAssembler assembler_ = scene_.Assembler();
+  History history_;
+  EventHub hub_{{.node = "node-1", .queue_capacity = 1}, [](bool) {}};
+  Harvester harvester_{&scene_.datapath, &assembler_, &history_, &hub_};
+  bool ready_ = true;
+};
+
+TEST_F(MetricsTest, PacketsAndBytesByHookDirectionVerdictAndReason) {
+  FillDatapath();
+  EXPECT_THAT(
+      Render(),
+      Has({
+          {R"(sluice_packets_total{hook="tc_from_pod",direction="egress",verdict="FORWARDED",reason="NONE"})", 10},
+          {R"(sluice_bytes_total{hook="tc_from_pod",direction="egress",verdict="FORWARDED",reason="NONE"})", 1000},
+          {R"(sluice_packets_total{hook="tc_from_pod",direction="egress",verdict="DROPPED",reason="POLICY_DENIED"})",
+           2},
+          {R"(sluice_packets_total{hook="tc_to_pod",direction="ingress",verdict="AUDIT",reason="NONE"})", 3},
+          {R"(sluice_bytes_total{hook="xdp_uplink",direction="ingress",verdict="DROPPED",reason="MALFORMED_IPV4"})",
+           33},
+          // Every reason has its series from the start.
+          {R"(sluice_packets_total{hook="xdp_uplink",direction="ingress",verdict="DROPPED",reason="QUARANTINED"})", 0},
+      }));
+}
+
+TEST_F(MetricsTest, SameByWorkload) {
+  FillDatapath();
+  const auto samples = Render();
+  const double web = scene_.world.snapshot().FindByName({"shop", "web"})->endpoint;
+  EXPECT_THAT(
+      samples,
+      Has({
+          {R"(sluice_workload_packets_total{namespace="shop",workload="web",direction="egress",verdict="FORWARDED",reason="NONE"})",
+           web},
+          {R"(sluice_workload_bytes_total{namespace="shop",workload="db",direction="ingress",verdict="DROPPED",reason="POLICY_DENIED"})",
+           300},
+          {R"(sluice_workload_packets_total{namespace="",workload="other",direction="egress",verdict="FORWARDED",reason="NONE"})",
+           0},
+      }));
+}
+
+TEST_F(MetricsTest, NumberOfWorkloadsWithSeriesIsBounded) {
+  FillDatapath();
+  const auto metrics = Make({.max_workloads = 1, .version = "1"});
+  std::set<std::string> workloads;
+  for (const auto& [name, value] : Samples(metrics->Render()))
+    if (name.starts_with("sluice_workload_packets_total"))
+      workloads.insert(name.substr(name.find("workload=\""), name.find("\",direction") - name.find("workload=\"")));
+  EXPECT_EQ(workloads.size(), 2U);
+  EXPECT_THAT(workloads, Contains("workload=\"other"));
+}
+
+TEST_F(MetricsTest, Flows) {
+  FillDatapath();
+  scene_.datapath.AddFlow(scene_.Answered("shop/web", "shop/db", "1/TCP"));
+  scene_.datapath.AddFlow(scene_.Record("shop/web", "shop/db", "2/TCP"));
+  FlowRecord idle = scene_.Record("shop/web", "shop/db", "3/UDP");
+  idle.entry.last_seen_ns -= SL_CT_TIMEOUT_ONE_WAY + 1;
+  scene_.datapath.AddFlow(idle);
+  ASSERT_TRUE(harvester_.Harvest().ok());
+  EXPECT_THAT(Render(), Has({{"sluice_flows_new_total", 100 + SL_COUNTER_FLOW_NEW},
+                             {R"(sluice_flows_active{table="established"})", 1},
+                             {R"(sluice_flows_active{table="pending"})", 1},
+                             {R"(sluice_flows_active{table="denied"})", 0},
+                             {"sluice_flows_expired_total", 1}}));
+}
+
+TEST_F(MetricsTest, EveryEventCounterIsThereOnce) {
+  FillDatapath();
+  const auto samples = Render();
+#define SL_X(name, label) \
+  EXPECT_EQ(samples.count("sluice_" label "_total"), SL_COUNTER_##name == SL_COUNTER_EVENT_LOST_RING_FULL ? 0U : 1U);
+  SL_COUNTERS(SL_X)
+#undef SL_X
+}
+
+TEST_F(MetricsTest, LostEventsByCause) {
+  FillDatapath();
+  const auto following = hub_.Subscribe({});
+  for (int i = 0; i < 3; i++) hub_.Publish(std::make_shared<v1::Event>());
+  EXPECT_THAT(Render(), Has({{R"(sluice_events_lost_total{cause="SUBSCRIBER_QUEUE_FULL"})", 2},
+                             {R"(sluice_events_lost_total{cause="RING_FULL"})", 100 + SL_COUNTER_EVENT_LOST_RING_FULL},
+                             {"sluice_observers", 1}}));
+}
+
+TEST_F(MetricsTest, Maps) {
+  FillDatapath();
+  EXPECT_THAT(Render(), Has({{R"(sluice_map_entries{map="addresses"})", 12},
+                             {R"(sluice_map_capacity{map="addresses"})", 1000},
+                             {R"(sluice_map_entries{map="fragments"})", 0},
+                             {R"(sluice_map_capacity{map="fragments"})", 8192}}));
+}
+
+TEST_F(MetricsTest, Policy) {
+  scene_.world.Apply(policy::PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}"));
+  ASSERT_TRUE(scene_.datapath.Commit(scene_.world.compiled().tables).ok());
+  const auto samples = Render();
+  EXPECT_THAT(samples, Has({{"sluice_policy_revision", 42},
+                            {"sluice_policy_generation", 1},
+                            {"sluice_policies", 1},
+                            {"sluice_workloads", 4},
+                            {"sluice_peers", 5},
+                            {"sluice_workloads_unbound", 3},
+                            {"sluice_ready", 1}}));
+  EXPECT_EQ(samples.at("sluice_rulesets"), scene_.world.compiled().rulesets.size());
+  EXPECT_EQ(samples.at("sluice_identities"), scene_.world.compiled().identities.size());
+  EXPECT_GT(samples.at("sluice_identities"), 0);
+  ready_ = false;
+  EXPECT_EQ(Render().at("sluice_ready"), 0);
+}
+
+TEST_F(MetricsTest, ApplyLatencyIsAHistogramByResult) {
+  const auto metrics = Make();
+  metrics->ObserveApply(3ms, true);
+  metrics->ObserveApply(2s, true);
+  metrics->ObserveApply(1us, false);
+  EXPECT_THAT(Samples(metrics->Render()),
+              Has({{R"(sluice_policy_apply_duration_seconds_count{result="applied"})", 2},
+                   {R"(sluice_policy_apply_duration_seconds_sum{result="applied"})", 2.003},
+                   {R"(sluice_policy_apply_duration_seconds_bucket{result="applied",le="0.005"})", 1},
+                   {R"(sluice_policy_apply_duration_seconds_bucket{result="applied",le="+Inf"})", 2},
+                   {R"(sluice_policy_apply_duration_seconds_count{result="refused"})", 1}}));
+}
+
+TEST_F(MetricsTest, AttachedProgramsByMode) {
+  scene_.datapath.SetUplinkMode(datapath::XdpMode::kGeneric);
+  ASSERT_TRUE(scene_.datapath.AttachUplink("eth0").ok());
+  scene_.datapath.AddAttached({"tc_to_pod", "v-old", 77, ""});
+  EXPECT_THAT(Render(), Has({{R"(sluice_attached_programs{program="tc_from_pod",mode="tcx"})", 4},
+                             {R"(sluice_attached_programs{program="tc_to_pod",mode="tcx"})", 4},
+                             {R"(sluice_attached_programs{program="tc_to_pod",mode="inherited"})", 1},
+                             {R"(sluice_attached_programs{program="xdp_uplink",mode="xdp generic"})", 1}}));
+}
+
+TEST_F(MetricsTest, ProgramRunsOnlyWhereTheKernelCounts) {
+  EXPECT_THAT(Render(), Each(Key(Not(StartsWith("sluice_program_run")))));
+  FillDatapath();
+  EXPECT_THAT(Render(), Has({{R"(sluice_program_runs_total{program="tc_from_pod"})", 1000},
+                             {R"(sluice_program_run_seconds_total{program="tc_from_pod"})", 1.5},
+                             {R"(sluice_program_runs_total{program="xdp_uplink"})", 0}}));
+}
+
+TEST_F(MetricsTest, BuildInfo) {
+  EXPECT_THAT(Render(), Contains(Pair(HasSubstr("sluice_build_info{"), 1)));
+  EXPECT_THAT(Make()->Render(), HasSubstr(R"(version="1.2.3")"));
+}
+
+TEST_F(MetricsTest, WhatCannotBeReadIsAbsentAndCounted) {
+  FillDatapath();
+  const auto metrics = Make();
+  for (const char* const method : {"ReadCounters", "Maps", "ReadProgramRuns"})
+    scene_.datapath.FailNext(method, InvalidError("map: no"));
+  const auto samples = Samples(metrics->Render());
+  EXPECT_THAT(samples, Contains(Pair("sluice_metrics_read_failures_total", 3)));
+  EXPECT_THAT(samples, Contains(Pair("sluice_policy_revision", 42)));
+  EXPECT_THAT(samples, Each(Key(Not(StartsWith("sluice_packets_total")))));
+  EXPECT_THAT(Samples(metrics->Render()), Contains(Key(StartsWith("sluice_packets_total"))));
+}
+
+TEST_F(MetricsTest, BeforeThereIsAPolicy) {
+  Metrics metrics({.datapath = &scene_.datapath,
+                   .harvester = &harvester_,
+                   .hub = &hub_,
+                   .policy = {.compiled = [] { return nullptr; }, .decision = [](auto) { return nullptr; }},
+                   .revision = [] { return std::uint64_t{0}; },
+                   .unbound_workloads = [] { return std::size_t{0}; },
+                   .ready = [] { return false; }},
+                  {.version = "1"});
+  const auto samples = Samples(metrics.Render());
+  EXPECT_EQ(samples.at("sluice_ready"), 0);
+  EXPECT_THAT(samples, Each(Key(Not(StartsWith("sluice_rulesets")))));
+}
+
+TEST_F(MetricsTest, EveryNameHasThePrefixAndHelp) {
+  FillDatapath();
+  std::istringstream lines(Make()->Render());
+  std::string helped;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# HELP ")) helped = line.substr(7, line.find(' ', 7) - 7);
+    if (line.starts_with("# ")) {
+      EXPECT_EQ(line.substr(7, line.find(' ', 7) - 7), helped);
+      continue;
+    }
+    EXPECT_THAT(line, StartsWith(helped)) << "has no help of its own";
+    EXPECT_THAT(line, StartsWith("sluice_"));
+  }
+}
+
+TEST_F(MetricsTest, PromtoolIsContent) {
+  FillDatapath();
+  if (!test::RunCommand({"promtool", "--version"}).ok()) GTEST_SKIP() << "promtool (package prometheus) is missing";
+  const auto metrics = Make();
+  metrics->ObserveApply(1ms, true);
+  const auto check = test::RunCommand({"promtool", "check", "metrics"}, metrics->Render());
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_EQ(check->exit_code, 0) << check->output;
+  EXPECT_EQ(check->output, "");
+}
+
+}  // namespace
+}  // namespace sluice::telemetry
