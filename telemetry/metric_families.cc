@@ -117,6 +117,16 @@ void AddEventFamilies(const datapath::Counters& counters, Families* out) {
   }
 }
 
+void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& programs, Families* out) {
+  std::map<std::pair<std::string, std::string>, int> counts;
+  for (const datapath::AttachedProgram& program : programs) counts[{program.program, program.mode}]++;
+  FamilyBuilder builder(out);
+  builder.Gauge("programs_attached", "Interfaces that a program is attached to; \"xdp generic\": without native XDP.");
+  for (const auto& [which, count] : counts) {
+    builder.Add(static_cast<double>(count), {{"program", which.first}, {"mode", which.second}});
+  }
+}
+
 void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out) {
   FamilyBuilder builder(out);
   builder.Gauge("map_entries", "Entries of a BPF map.");

@@ -29,6 +29,7 @@ void AddPacketFamilies(const datapath::Counters& counters, Families* out);
 void AddWorkloadFamilies(const std::vector<WorkloadSeries::Row>& rows, Families* out);
 // Every counter of SL_COUNTERS but lost events.
 void AddEventFamilies(const datapath::Counters& counters, Families* out);
+void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& programs, Families* out);
 void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out);
 
 }  // namespace sluice::telemetry

@@ -105,6 +105,7 @@ std::string Metrics::Render() {
     failed_reads_++;
     LogWarn("metrics: {}", Message(counters.status()));
   }
+  AddProgramFamilies(sources_.datapath->Attached(), &families);
   if (maps.ok()) {
     AddMapFamilies(*maps, &families);
   } else {
