@@ -23,22 +23,25 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                {.max_workloads = options_.max_workload_series, .version = options_.version}),
       collector_(options_.collector, sources_.datapath, &assembler_, &hub_, &harvester_) {}
 
-Status Telemetry::Start() {
+Status Telemetry::Serve() {
   if (!options_.metrics_address.empty()) {
+    const HttpReply not_yet{.code = 503, .body = "enforcement is not in place yet\n"};
     const HttpServer::Handlers handlers = {
         {"/metrics",
-         [this] {
+         [this, not_yet] {
+           if (!sources_.ready()) return not_yet;
            return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.Render()};
          }},
         {"/healthz", [] { return HttpReply{.body = "ok\n"}; }},
-        {"/readyz",
-         [this] {
-           return sources_.ready() ? HttpReply{.body = "ready\n"}
-                                   : HttpReply{.code = 503, .body = "enforcement is not in place yet\n"};
-         }},
+        {"/readyz", [this, not_yet] { return sources_.ready() ? HttpReply{.body = "ready\n"} : not_yet; }},
     };
     SL_ASSIGN_OR_RETURN(http_, HttpServer::Start(options_.metrics_address, handlers));
   }
+  return OkStatus();
+}
+
+Status Telemetry::Start() {
+  if (!http_) SL_RETURN_IF_ERROR(Serve());
   collector_.Start();
   return OkStatus();
 }

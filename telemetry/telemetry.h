@@ -1,5 +1,5 @@
 // All of telemetry, put together for the agent: collector thread, followers, history, metrics and their HTTP server.
-// Thread-safe but for Start and Stop, which belong to main.
+// Thread-safe but for Start and Stop, which belong to main, as does Serve.
 #pragma once
 
 #include "telemetry/collector.h"
@@ -33,7 +33,9 @@ class Telemetry {
   Telemetry(TelemetryOptions options, TelemetrySources sources);
   ~Telemetry() { Stop(); }
 
-  // Serves metrics and starts the collector. Error: the metrics address, as HttpServer::Start.
+  // Serves HTTP; until `ready`, /readyz and /metrics say 503. Error: the metrics address, as HttpServer::Start.
+  Status Serve();
+  // Serves, unless Serve was called before, and starts the collector.
   Status Start();
   // Ends all following, then the collector and the HTTP server. Idempotent.
   void Stop();

@@ -52,9 +52,14 @@ Status PrepareSocket(const std::string& path) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& address, Service* service) {
+Status Server::CheckFree(const std::string& address) {
   const std::string path = SocketPath(address);
-  if (!path.empty()) SL_RETURN_IF_ERROR(PrepareSocket(path));
+  return path.empty() ? OkStatus() : PrepareSocket(path);
+}
+
+StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& address, Service* service) {
+  SL_RETURN_IF_ERROR(CheckFree(address));
+  const std::string path = SocketPath(address);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;

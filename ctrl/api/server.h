@@ -17,6 +17,8 @@ class Server {
  public:
   // `address`: "unix:///PATH" (its directory is made; only this user may connect), or whatever gRPC listens on.
   // AlreadyExists: somebody answers there; Unavailable: gRPC cannot listen there. `service` outlives the server.
+  // Whether Start would find the address free. AlreadyExists: another agent answers there.
+  static Status CheckFree(const std::string& address);
   static StatusOr<std::unique_ptr<Server>> Start(const std::string& address, Service* service);
   // Ends all calls; followers must have been told before (Telemetry::Stop). Removes the socket's file.
   ~Server();

@@ -91,11 +91,13 @@ Status PlanPins(bpf_object* object, const PinLayout& layout) {
 }
 
 Status LoadError(int rc, const std::string& log) {
-  if (log.find("couldn't reuse pinned map") != std::string::npos) {
+  constexpr std::string_view kNotReusable = "couldn't reuse pinned map at '";
+  if (const std::size_t at = log.find(kNotReusable); at != std::string::npos) {
+    const std::size_t path = at + kNotReusable.size();
     return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "the maps of an earlier start have other sizes: give the same --max-... options, or detach and "
-                     "remove them first with `sluiced --uninstall` (nothing is enforced from then to the next start): {}",
-                     LastLines(log, 5));
+                     "{}, pinned by an earlier start, has another size: give the same --max-... options as then, or "
+                     "remove it with `sluiced --uninstall` first (nothing is enforced from then to the next start)",
+                     log.substr(path, log.find('\'', path) - path));
   }
   if (rc == -EPERM || rc == -EACCES)
     return MakeError(absl::StatusCode::kPermissionDenied,

@@ -1,5 +1,7 @@
 #include "ctrl/reconcile/controller.h"
 
+#include <net/if.h>
+
 #include <algorithm>
 #include <set>
 
@@ -47,14 +49,14 @@ bool IsEmpty(const StateChange& change) {
   return change.puts.empty() && change.deletes.empty() && change.new_endpoints.empty() && change.gone_endpoints.empty();
 }
 
-bool IsAmong(std::uint32_t ifindex, const std::vector<datapath::PodInterface>& interfaces) {
-  return std::any_of(interfaces.begin(), interfaces.end(),
-                     [ifindex](const datapath::PodInterface& one) { return one.ifindex == ifindex; });
+bool HasInterface(std::uint32_t ifindex) {
+  char name[IF_NAMESIZE];
+  return if_indextoname(ifindex, name) != nullptr;
 }
 
 }  // namespace
 
-Node Node::Real() { return {workload::Bind, NodeAddresses}; }
+Node Node::Real() { return {workload::Bind, NodeAddresses, HasInterface}; }
 
 Controller::Controller(datapath::Datapath* datapath, Node node, Save save)
     : datapath_(datapath), node_(std::move(node)), save_(std::move(save)), view_(std::make_shared<View>()) {}
@@ -99,27 +101,71 @@ Status Controller::Refresh() {
   return Enforce(desired_, {.revision = view()->revision});
 }
 
+// Whoever has an address keeps it: a pod that takes another one's is not enforced for it, and changes nothing for
+// others. Who has the problem, and which.
+std::map<ObjectName, Controller::Intruder> Controller::FindIntruders(
+    const std::vector<workload::BoundWorkload>& bound) const {
+  const auto before = view();
+  std::map<policy::Address, ObjectName> holders;
+  for (const bool had_it : {true, false}) {
+    for (const workload::BoundWorkload& one : bound) {
+      for (const policy::Address& ip : one.binding.ips) {
+        const policy::Endpoint* was = before->compiled.snapshot ? before->compiled.snapshot->Find(ip) : nullptr;
+        if (!had_it || (was != nullptr && was->ifindex != 0 && was->name == one.name))
+          holders.try_emplace(ip, one.name);
+      }
+    }
+  }
+  std::map<ObjectName, Intruder> intruders;
+  for (const workload::BoundWorkload& one : bound) {
+    for (const policy::Address& ip : one.binding.ips) {
+      const ObjectName& holder = holders.at(ip);
+      if (holder == one.name) continue;
+      intruders[one.name] = {holder, fmt::format("Workload {}: it has the address {} of Workload {}: give each its own",
+                                                 one.name.ToString(), ip.ToString(), holder.ToString())};
+    }
+  }
+  return intruders;
+}
+
 // Workloads whose namespace or interface is not there (yet) stay known and are not enforced on: no traffic can pass an
-// interface that does not exist. Only who asks for such a workload right now is told so.
+// interface that does not exist, and one that does stays closed (StillOwned). Only who asks for such a workload right
+// now is told so.
 StatusOr<Controller::Plan> Controller::MakePlan(const Desired& desired, std::uint64_t revision,
                                                 const std::vector<policy::Resource>& requested) const {
-  std::set<ResourceId> requested_ids;
-  for (const policy::Resource& resource : requested) requested_ids.insert(resource.id);
-  Plan plan{.view = std::make_shared<View>(), .ids = ids_, .interfaces = {}};
+  std::set<ObjectName> asked_for;
+  for (const policy::Resource& resource : requested) {
+    if (resource.workload != nullptr) asked_for.insert(resource.id.name);
+  }
+  Plan plan{.view = std::make_shared<View>(), .ids = ids_, .interfaces = {}, .owners = {}};
   plan.view->revision = revision;
   plan.view->resources = Merge(desired.directory, desired.api);
-  std::map<ObjectName, policy::Binding> bindings;
+  std::vector<workload::BoundWorkload> found;
   for (const auto& [id, resource] : plan.view->resources) {
     if (resource.workload == nullptr) continue;
     auto bound = node_.bind(*resource.workload);
-    if (!bound.ok() && requested_ids.contains(id)) return bound.status();
-    if (!bound.ok()) {
+    if (!bound.ok() && asked_for.contains(id.name)) return bound.status();
+    if (bound.ok()) {
+      found.push_back(*std::move(bound));
+    } else {
       plan.view->unbound[id.name] = Message(bound.status());
+    }
+  }
+  const auto intruders = FindIntruders(found);
+  std::map<ObjectName, policy::Binding> bindings;
+  for (workload::BoundWorkload& bound : found) {
+    if (const auto intruder = intruders.find(bound.name); intruder != intruders.end()) {
+      const auto& [holder, problem] = intruder->second;
+      if (asked_for.contains(bound.name) || asked_for.contains(holder)) {
+        return MakeError(absl::StatusCode::kFailedPrecondition, "{}", problem);
+      }
+      plan.view->unbound[bound.name] = problem;
       continue;
     }
-    SL_ASSIGN_OR_RETURN(bound->binding.endpoint, plan.ids.Assign(id.name));
-    plan.interfaces.push_back({bound->binding.ifindex, bound->host_interface, bound->facts});
-    bindings[id.name] = std::move(bound->binding);
+    SL_ASSIGN_OR_RETURN(bound.binding.endpoint, plan.ids.Assign(bound.name));
+    plan.interfaces.push_back({bound.binding.ifindex, bound.host_interface, bound.facts});
+    plan.owners[bound.binding.ifindex] = bound.name;
+    bindings[bound.name] = std::move(bound.binding);
   }
   std::vector<ObjectName> gone;
   for (const auto& [name, number] : plan.ids.all()) {
@@ -154,10 +200,11 @@ Status Controller::Enforce(Desired desired, StateChange change) {
                  Message(undone));
       }
     }
-    if (restored_) DetachAllBut(interfaces_);
+    if (restored_) PutBack();
     return status;
   }
-  DetachAllBut(plan.interfaces);
+  plan.owners.merge(StillOwned(plan));
+  DetachAllBut(plan.owners);
   Remember(std::move(desired), std::move(plan));
   return OkStatus();
 }
@@ -172,10 +219,35 @@ Status Controller::Carry(const Plan& plan, const StateChange& change) {
   return datapath_->Commit(tables);
 }
 
-void Controller::DetachAllBut(const std::vector<datapath::PodInterface>& interfaces) {
+// Interfaces of workloads that are wanted but cannot be found right now. They stay attached, and closed, because no
+// generation knows their addresses: whoever is behind one must not get free by giving up its address.
+Controller::Owners Controller::StillOwned(const Plan& plan) const {
+  Owners owned;
+  for (const auto& attached : datapath_->Attached()) {
+    if (attached.program == "xdp_uplink" || plan.owners.contains(attached.ifindex)) continue;
+    if (node_.has_interface && !node_.has_interface(attached.ifindex)) continue;
+    const auto owner = owners_.find(attached.ifindex);
+    const ObjectName name = owner == owners_.end() ? ObjectName() : owner->second;
+    const auto& unbound = plan.view->unbound;
+    if (name == ObjectName() ? !unbound.empty() : unbound.contains(name)) owned[attached.ifindex] = name;
+  }
+  return owned;
+}
+
+// After a refused change: the interfaces as they were.
+void Controller::PutBack() {
+  DetachAllBut(owners_);
+  for (const datapath::PodInterface& interface : interfaces_) {
+    if (Status status = datapath_->AttachPod(interface); !status.ok()) {
+      LogWarn("{} after a refused change: {}", interface.name, Message(status));
+    }
+  }
+}
+
+void Controller::DetachAllBut(const Owners& owners) {
   std::set<std::uint32_t> detached;
   for (const auto& attached : datapath_->Attached()) {
-    if (attached.program == "xdp_uplink" || IsAmong(attached.ifindex, interfaces)) continue;
+    if (attached.program == "xdp_uplink" || owners.contains(attached.ifindex)) continue;
     if (!detached.insert(attached.ifindex).second) continue;
     if (Status status = datapath_->DetachPod(attached.ifindex); !status.ok()) {
       LogWarn("release {}: {}", attached.interface, Message(status));
@@ -190,6 +262,7 @@ void Controller::Remember(Desired desired, Plan plan) {
   desired_ = std::move(desired);
   ids_ = std::move(plan.ids);
   interfaces_ = std::move(plan.interfaces);
+  owners_ = std::move(plan.owners);
   restored_ = true;
   const std::lock_guard lock(view_mutex_);
   if (decisions_.size() > kMaxKeptDecisions) decisions_.clear();

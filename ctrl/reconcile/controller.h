@@ -27,6 +27,7 @@ struct View {
 struct Node {
   std::function<StatusOr<workload::BoundWorkload>(const policy::Workload&)> bind;
   std::function<StatusOr<std::vector<policy::Address>>()> addresses;  // its own, sorted
+  std::function<bool(std::uint32_t ifindex)> has_interface;           // absent: it has every one
   static Node Real();
 };
 
@@ -61,16 +62,26 @@ class Controller {
     policy::ResourceMap directory;
     policy::ResourceMap api;
   };
+  struct Intruder {
+    policy::ObjectName holder;
+    std::string problem;
+  };
+  // Workloads by the interface that is theirs. An empty name: an earlier agent attached there, for whom is unknown.
+  using Owners = std::map<std::uint32_t, policy::ObjectName>;
   struct Plan {
     std::shared_ptr<View> view;
     workload::EndpointIds ids;
     std::vector<datapath::PodInterface> interfaces;
+    Owners owners;  // of `interfaces`
   };
   StatusOr<Plan> MakePlan(const Desired& desired, std::uint64_t revision,
                           const std::vector<policy::Resource>& requested) const;
+  std::map<policy::ObjectName, Intruder> FindIntruders(const std::vector<workload::BoundWorkload>& bound) const;
+  Owners StillOwned(const Plan& plan) const;
   Status Enforce(Desired desired, StateChange change);
   Status Carry(const Plan& plan, const StateChange& change);
-  void DetachAllBut(const std::vector<datapath::PodInterface>& interfaces);
+  void PutBack();
+  void DetachAllBut(const Owners& owners);
   void Remember(Desired desired, Plan plan);
 
   datapath::Datapath* const datapath_;
@@ -80,6 +91,7 @@ class Controller {
   Desired desired_;
   workload::EndpointIds ids_;
   std::vector<datapath::PodInterface> interfaces_;  // of the generation in force
+  Owners owners_;                                   // of these, and of those that stay closed
   bool restored_ = false;
   std::shared_ptr<const View> view_;
   mutable std::mutex view_mutex_;

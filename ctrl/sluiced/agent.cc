@@ -46,9 +46,21 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   // Before the first look, so that no change is missed after it.
   SL_ASSIGN_OR_RETURN(auto monitor, net::NetlinkMonitor::Open());
   agent->monitor_ = std::make_unique<net::NetlinkMonitor>(std::move(monitor));
-  SL_RETURN_IF_ERROR(agent->Restore());
+  SL_ASSIGN_OR_RETURN(auto state, agent->store_->Load());
+  policy::ResourceMap directory;
+  if (!options.resources.empty()) {
+    SL_ASSIGN_OR_RETURN(directory, workload::ReadResourceDirectory(options.resources));
+  }
+  agent->MakeController();
+  agent->MakeTelemetry();
+  // What another agent may have taken is asked for before anything is attached: an agent that cannot stay touches no
+  // pod.
+  SL_RETURN_IF_ERROR(Annotate(agent->telemetry_->Serve(), "--metrics"));
+  SL_RETURN_IF_ERROR(api::Server::CheckFree(options.api));
   SL_RETURN_IF_ERROR(agent->AttachUplinks());
-  SL_RETURN_IF_ERROR(agent->StartTelemetry());
+  SL_RETURN_IF_ERROR(agent->controller_->Restore(std::move(directory), std::move(state)));
+  agent->ready_ = true;
+  SL_RETURN_IF_ERROR(agent->telemetry_->Start());
   SL_RETURN_IF_ERROR(agent->StartApi());
   return agent;
 }
@@ -73,18 +85,12 @@ Status Agent::OpenDatapath() {
   return datapath_->Configure(setting_flags_);
 }
 
-Status Agent::Restore() {
-  SL_ASSIGN_OR_RETURN(auto state, store_->Load());
-  policy::ResourceMap directory;
-  if (!options_.resources.empty()) {
-    SL_ASSIGN_OR_RETURN(directory, workload::ReadResourceDirectory(options_.resources));
-  }
+void Agent::MakeController() {
   controller_ = std::make_unique<reconcile::Controller>(
       datapath_.get(), reconcile::Node::Real(),
       [this](const reconcile::StateChange& change, const std::function<Status()>& enforce) {
         return store_->Save(change, enforce);
       });
-  return controller_->Restore(std::move(directory), std::move(state));
 }
 
 Status Agent::AttachUplinks() {
@@ -99,7 +105,7 @@ Status Agent::AttachUplinks() {
   return OkStatus();
 }
 
-Status Agent::StartTelemetry() {
+void Agent::MakeTelemetry() {
   reconcile::Controller* const controller = controller_.get();
   telemetry::TelemetryOptions options;
   options.node = node_name_;
@@ -116,13 +122,12 @@ Status Agent::StartTelemetry() {
   sources.policy.decision = [controller](std::uint32_t number) { return controller->FindDecision(number); };
   sources.revision = [controller] { return controller->view()->revision; };
   sources.unbound_workloads = [controller] { return controller->view()->unbound.size(); };
-  sources.ready = [] { return true; };  // telemetry is started when enforcement is in place
+  sources.ready = [this] { return ready_.load(); };
   sources.send_flow_events = [this](bool on) {
     const Status status = datapath_->Configure(setting_flags_ | (on ? SL_SETTING_EVENTS : 0));
     if (!status.ok()) LogError("switch flow events {}: {}", on ? "on" : "off", Message(status));
   };
   telemetry_ = std::make_unique<telemetry::Telemetry>(std::move(options), std::move(sources));
-  return Annotate(telemetry_->Start(), "--metrics");
 }
 
 Status Agent::StartApi() {
@@ -166,7 +171,7 @@ void Agent::Refresh() {
 }
 
 int Agent::MillisecondsToRefresh() const {
-  if (!refresh_at_) return -1;
+  if (!refresh_at_) return static_cast<int>(std::chrono::milliseconds(kLookAgain).count());
   return static_cast<int>(
       std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(*refresh_at_ - Clock::now()).count()));
 }
@@ -178,8 +183,10 @@ Status Agent::Run() {
   Refresh();  // what changed since the first look
   while (true) {
     pollfd polled[] = {{signal_fd.get(), POLLIN, 0}, {monitor_->fd(), POLLIN, 0}};
-    if (poll(polled, std::size(polled), MillisecondsToRefresh()) < 0 && errno != EINTR)
-      return ErrnoError(errno, "poll");
+    const int heard = poll(polled, std::size(polled), MillisecondsToRefresh());
+    if (heard < 0 && errno != EINTR) return ErrnoError(errno, "poll");
+    // A change of the resources may have brought workloads that are not there yet.
+    if (heard == 0 && !refresh_at_ && !controller_->view()->unbound.empty()) refresh_at_ = Clock::now();
     signalfd_siginfo signal{};
     while (read(signal_fd.get(), &signal, sizeof(signal)) == sizeof(signal)) {
       if (signal.ssi_signo != SIGHUP) {

@@ -2,6 +2,7 @@
 // follows the node and the signals until it is told to stop. What is pinned goes on enforcing after the agent.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <memory>
@@ -30,9 +31,9 @@ class Agent {
  private:
   explicit Agent(AgentOptions options) : options_(std::move(options)) {}
   Status OpenDatapath();
-  Status Restore();
+  void MakeController();
+  void MakeTelemetry();
   Status AttachUplinks();
-  Status StartTelemetry();
   Status StartApi();
   void ReadDirectoryAgain();
   void Refresh();
@@ -50,6 +51,7 @@ class Agent {
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
+  std::atomic<bool> ready_{false};  // enforcement is in place
   std::optional<Clock::time_point> refresh_at_;
   std::string refresh_problem_;  // logged already
 };

@@ -1,9 +1,32 @@
 #include "ctrl/sluiced/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fstream>
 #include <iostream>
 
 namespace sluice {
+namespace {
+
+// FILE:LINE of the configuration file's assignment that `problem` speaks of. Empty: of none, or the option was typed
+// too, which counts more.
+std::string PlaceInFile(const std::string& file, const std::string& problem, const std::vector<std::string>& typed) {
+  std::ifstream in(file);
+  std::string line;
+  for (int number = 1; std::getline(in, line); ++number) {
+    const std::size_t begin = line.find_first_not_of(" \t");
+    const std::size_t end = line.find_first_of(" \t=", begin);
+    if (begin == std::string::npos || end == std::string::npos || line[begin] == '#') continue;
+    const std::string name = line.substr(begin, end - begin);
+    const bool is_typed = std::any_of(typed.begin(), typed.end(), [&](const std::string& argument) {
+      return argument == "--" + name || argument.starts_with("--" + name + "=");
+    });
+    if (!is_typed && problem.find(name) != std::string::npos) return file + ":" + std::to_string(number);
+  }
+  return "";
+}
+
+}  // namespace
 
 int ParseOptions(int argc, char** argv, AgentOptions* options) {
   CLI::App app{"sluiced: enforces network policy per workload on this node"};
@@ -35,6 +58,12 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    const std::vector<std::string> typed(argv + 1, argv + argc);
+    const std::string file = app.get_config_ptr()->empty() ? "" : app.get_config_ptr()->as<std::string>();
+    if (const std::string place = PlaceInFile(file, error.what(), typed); !place.empty()) {
+      std::cerr << place << ": " << error.what() << "\n";
+      return 2;
+    }
     const int code = app.exit(error, std::cout, std::cerr);
     return code == 0 ? 0 : 2;
   }

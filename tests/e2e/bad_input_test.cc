@@ -1,0 +1,280 @@
+// Resources that are wrong: one clear error that names where and what, and everything stays as it was.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "policy/parser.h"
+#include "tests/e2e/api_client.h"
+#include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
+
+namespace sluice::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr std::uint16_t kPort = 1000;
+
+// web may reach db, cache may not.
+constexpr const char* kInForce = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
+)";
+
+// Right by itself, and seen at once if it took effect: nobody reaches anybody. Eight lines.
+constexpr const char* kWouldCut = R"(apiVersion: sluice.dev/v1alpha1
+kind: NetworkPolicy
+metadata: {name: cut, namespace: shop}
+spec:
+  podSelector: {}
+  ingress:
+    - {action: Deny}
+---
+)";
+
+std::string Policy(const std::string& ingress) {
+  return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: bad, namespace: shop}\nspec:\n"
+         "  podSelector: {}\n  ingress:\n    - " +
+         ingress + "\n";
+}
+
+std::string Bomb() {
+  std::string yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 20; ++i) {
+    yaml += fmt::format("a{0}: &a{0} [*a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}]\n", i, i - 1);
+  }
+  return yaml;
+}
+
+struct BadCase {
+  const char* name;
+  std::string yaml;                  // after kWouldCut
+  std::vector<const char*> needles;  // of the error
+};
+
+// %BARE% is a pod's netns without an address, %DB% db's address.
+std::vector<BadCase> BadCases() {
+  const auto workload = [](const std::string& spec) {
+    return "apiVersion: sluice.dev/v1alpha1\nkind: Workload\nmetadata: {name: bad, namespace: shop}\nspec: " + spec +
+           "\n";
+  };
+  return {
+      {"WrongYaml", "kind: NetworkPolicy\nmetadata: {name: x\n", {"bad.yaml:1"}},
+      {"UnknownKind", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n", {"bad.yaml:", "Deployment"}},
+      {"UnknownField", Policy("{form: []}"), {"bad.yaml:15", "shop/bad", "spec.ingress[0]", "form"}},
+      {"BadCidr",
+       Policy("from: [{ipBlock: {cidr: 10.0.0.0/33}}]"),
+       {"bad.yaml:15", "shop/bad", "spec.ingress[0].from[0].ipBlock.cidr", "10.0.0.0/33"}},
+      {"ExceptOutside",
+       Policy("from: [{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/16]}}]"),
+       {"bad.yaml:15", "shop/bad", "except[0]", "11.0.0.0/16", "10.0.0.0/8"}},
+      {"EndPortBelowPort",
+       Policy("ports: [{port: 80, endPort: 79}]"),
+       {"bad.yaml:15", "shop/bad", "spec.ingress[0].ports[0].endPort", "79", "80"}},
+      {"NamedPortWithEndPort",
+       Policy("ports: [{port: http, endPort: 79}]"),
+       {"bad.yaml:15", "shop/bad", "spec.ingress[0].ports[0].endPort", "http"}},
+      {"UnknownOperator",
+       Policy("from: [{podSelector: {matchExpressions: [{key: app, operator: Contains, values: [a]}]}}]"),
+       {"bad.yaml:15", "shop/bad", "operator", "Contains"}},
+      {"DuplicateKey", Policy("from: []\n      from: []"), {"bad.yaml:16", "from"}},
+      {"Bomb", Bomb(), {"bad.yaml:"}},
+      {"NoSuchNetns",
+       workload("{netns: /run/netns/no-such-netns}"),
+       {"Workload shop/bad", "spec.netns", "/run/netns/no-such-netns"}},
+      {"NoSuchInterface",
+       workload("{netns: %BARE%, interface: eth7}"),
+       {"Workload shop/bad", "spec.netns", "%BARE%", "eth7"}},
+      {"InterfaceWithoutAddress",
+       workload("{netns: %BARE%}"),
+       {"Workload shop/bad", "spec.netns", "%BARE%", "eth0", "has no global address"}},
+      {"NoSuchHostInterface",
+       workload("{hostInterface: veth99, ips: [10.9.9.9]}"),
+       {"Workload shop/bad", "spec.hostInterface", "veth99"}},
+      {"OneAddressTwice", workload("{netns: %BARE%, ips: [%DB%]}"), {"Workload shop/bad", "Workload shop/db", "%DB%"}},
+  };
+}
+
+class BadInput : public testing::TestWithParam<BadCase> {
+ protected:
+  static void SetUpTestSuite() {
+    if (!MissingNetNsRight().empty() || !MissingBpfRight().empty()) return;
+    auto rig = NodeRig::Create({.pods = {"web", "db", "cache", "bare"}, .args = {}, .outside = false});
+    ASSERT_TRUE(rig.ok()) << rig.status();
+    rig_ = *std::move(rig);
+    ASSERT_TRUE(rig_->node().netns(rig_->node().pod("bare")).Ip("addr flush dev eth0\n").ok());
+    auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .port = kPort}});
+    ASSERT_TRUE(servers.ok()) << servers.status();
+    servers_ = *std::move(servers);
+    const Status applied =
+        rig_->agent().Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") +
+                            rig_->WorkloadYaml("cache", "{app: cache}") + kInForce);
+    ASSERT_TRUE(applied.ok()) << applied;
+  }
+  static void TearDownTestSuite() {
+    servers_ = nullptr;
+    rig_ = nullptr;
+  }
+
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    ASSERT_NE(rig_, nullptr);
+    auto before = rig_->Everything();
+    ASSERT_TRUE(before.ok()) << before.status();
+    before_ = *std::move(before);
+  }
+
+  static std::string Fill(std::string text) {
+    for (const auto& [name, value] :
+         {std::pair{"%BARE%", rig_->node().pod("bare").netns_path}, std::pair{"%DB%", rig_->node().pod("db").ip4}}) {
+      for (std::size_t at; (at = text.find(name)) != std::string::npos;) text.replace(at, strlen(name), value);
+    }
+    return text;
+  }
+
+  static void ExpectOneError(const StatusOr<ClientResult>& result, const std::vector<const char*>& needles) {
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->exit_code, 1) << result->err;
+    EXPECT_EQ(result->out, "");
+    EXPECT_EQ(std::count(result->err.begin(), result->err.end(), '\n'), 1) << result->err;
+    EXPECT_LT(result->err.size(), 600U) << result->err;
+    for (const char* needle : needles) EXPECT_THAT(result->err, HasSubstr(Fill(needle)));
+  }
+
+  void ExpectNothingChanged() const {
+    const auto after = rig_->Everything();
+    ASSERT_TRUE(after.ok()) << after.status();
+    EXPECT_EQ(*after, before_);
+    EXPECT_EQ(rig_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+    EXPECT_EQ(rig_->Tcp("cache", "db", kPort, false), ProbeOutcome::kTimeout);
+    EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("bare").host_ifindex), 0);
+  }
+
+  static std::string File() { return rig_->agent().directory() + "/bad.yaml"; }
+
+  static inline std::unique_ptr<NodeRig> rig_;
+  static inline std::unique_ptr<ProbeServers> servers_;
+  std::string before_;
+};
+
+TEST_P(BadInput, IsOneErrorAndChangesNothing) {
+  std::ofstream(File()) << kWouldCut << Fill(GetParam().yaml);
+  ExpectOneError(rig_->agent().Sluice({"apply", "-f", File()}), GetParam().needles);
+  ExpectNothingChanged();
+}
+
+INSTANTIATE_TEST_SUITE_P(Resource, BadInput, testing::ValuesIn(BadCases()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+using BadFile = BadInput;
+
+TEST_F(BadFile, OfHundredMegabytesIsNotRead) {
+  constexpr off_t kSize = 100 << 20;
+  std::ofstream(File()) << kWouldCut;
+  ASSERT_EQ(truncate(File().c_str(), kSize), 0);
+  ExpectOneError(rig_->agent().Sluice({"apply", "-f", File()}), {"bad.yaml", "larger than 33554432 bytes"});
+  ExpectNothingChanged();
+  // Nor does the agent take it from a client that does not look.
+  ApiClient api(rig_->agent().api_address());
+  const Status refused = api.Apply(kWouldCut + std::string(policy::kMaxResourceBytes, '#'));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("at most 33554432"));
+  ExpectNothingChanged();
+}
+
+TEST_F(BadFile, ThatDoesNotExistIsNamed) {
+  ExpectOneError(rig_->agent().Sluice({"apply", "-f", "/tmp/no-such-file.yaml"}), {"/tmp/no-such-file.yaml"});
+  ExpectNothingChanged();
+}
+
+TEST_F(BadFile, WithTheSecondOfTwoFilesWrongChangesNothing) {
+  const std::string good = rig_->agent().directory() + "/good.yaml";
+  std::ofstream(good) << kWouldCut;
+  std::ofstream(File()) << Policy("{form: []}");
+  ExpectOneError(rig_->agent().Sluice({"apply", "-f", good, "-f", File()}), {"bad.yaml:7", "form"});
+  ExpectNothingChanged();
+}
+
+TEST_F(BadFile, NamesInDeleteThatDoNotExist) {
+  ExpectOneError(rig_->agent().Sluice({"delete", "networkpolicy", "db", "no-such", "-n", "shop"}), {"shop/no-such"});
+  ExpectNothingChanged();
+}
+
+// Each table with room for the world as it is, and not for more.
+TEST(FullMap, RefusesTheChangeAndNamesTheMap) {
+  SL_REQUIRE_NETNS();
+  SL_REQUIRE_BPF();
+  const auto rig = NodeRig::Create(
+      {.pods = {"web", "db"},
+       .args = {"--max-addresses", "24", "--max-prefixes", "8", "--max-peers", "10", "--max-port-entries", "32"},
+       .outside = false});
+  ASSERT_TRUE(rig.ok()) << rig.status();
+  NodeRig& node = **rig;
+  const auto servers = ProbeServers::Start({{.netns_fd = node.netns_fd("db"), .port = kPort}});
+  ASSERT_TRUE(servers.ok()) << servers.status();
+  const Status applied =
+      node.agent().Apply(node.WorkloadYaml("web", "{app: web}") + node.WorkloadYaml("db", "{app: db}") + kInForce);
+  ASSERT_TRUE(applied.ok()) << applied;
+  const auto before = node.Everything();
+  ASSERT_TRUE(before.ok()) << before.status();
+
+  std::string pods;
+  std::string labelled;
+  std::string blocks;
+  std::string ports;
+  for (int i = 0; i < 40; ++i) {
+    pods += fmt::format(
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{0}, namespace: shop}}\nstatus: {{podIPs: "
+        "[{{ip: 10.7.0.{0}}}]}}\n",
+        i + 1);
+    blocks += fmt::format("{{ipBlock: {{cidr: 10.{}.0.0/16}}}}, ", i + 50);
+    ports += fmt::format("{{port: {}}}, ", 2 * i + 100);
+  }
+  for (int i = 0; i < 8; ++i) {
+    labelled += fmt::format(R"(---
+apiVersion: v1
+kind: Pod
+metadata: {{name: p{0}, namespace: shop, labels: {{app: p{0}}}}}
+status: {{podIPs: [{{ip: 10.7.0.{0}}}]}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: n{0}, namespace: shop}}
+spec:
+  podSelector: {{}}
+  ingress: [{{ports: [{{port: {1}}}], from: [{{podSelector: {{matchLabels: {{app: p{0}}}}}}}]}}]
+)",
+                            i, i + 1);
+  }
+  const struct {
+    const char* map;
+    std::string yaml;
+  } cases[] = {{"addresses", pods},
+               {"prefixes", Policy("from: [" + blocks + "]")},
+               {"peers", labelled},
+               {"ports", Policy("ports: [" + ports + "]")}};
+  for (const auto& [map, yaml] : cases) {
+    SCOPED_TRACE(map);
+    const auto refused = node.agent().Sluice({"apply", "-f", "-"}, yaml);
+    ASSERT_TRUE(refused.ok()) << refused.status();
+    EXPECT_EQ(refused->exit_code, 1);
+    EXPECT_THAT(refused->err, HasSubstr(map));
+    EXPECT_EQ(std::count(refused->err.begin(), refused->err.end(), '\n'), 1) << refused->err;
+    const auto after = node.Everything();
+    ASSERT_TRUE(after.ok()) << after.status();
+    EXPECT_EQ(*after, *before);
+    EXPECT_EQ(node.Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::test

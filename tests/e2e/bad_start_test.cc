@@ -1,0 +1,261 @@
+// Starts that must fail: one clear error, the right exit code, and an agent that runs, or what it left, as it was.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
+
+namespace sluice::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr std::uint16_t kPort = 1000;
+
+constexpr const char* kDenyAll = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+)";
+
+class BadStart : public testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+    ASSERT_TRUE(rig.ok()) << rig.status();
+    rig_ = *std::move(rig);
+    auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .port = kPort}});
+    ASSERT_TRUE(servers.ok()) << servers.status();
+    servers_ = *std::move(servers);
+    ASSERT_TRUE(rig_->agent().Apply(rig_->WorkloadYaml("web", "{}") + rig_->WorkloadYaml("db", "{}") + kDenyAll).ok());
+    other_ = rig_->agent().directory() + "/other";
+  }
+
+  // Places of an agent of its own; what `shared` names is the first agent's.
+  Arguments Places(const std::string& shared = "") const {
+    const AgentProcess& first = rig_->agent();
+    const auto place = [&](const std::string& option, const std::string& of_first, const std::string& own) {
+      return option == shared ? of_first : own;
+    };
+    return {"--state-dir", place("--state-dir", first.state_dir(), other_ + "/state"),
+            "--bpf-root",  place("--bpf-root", first.bpf_root(), first.bpf_root() + "-other"),
+            "--api",       place("--api", first.api_address(), "unix://" + other_ + "/api.sock"),
+            "--metrics",   place("--metrics", first.metrics_address(), "127.0.0.1:9465")};
+  }
+
+  CommandResult Start(Arguments arguments, const Arguments& before = {}) const {
+    arguments.insert(arguments.begin(), BinDirectory() + "/sluiced");
+    arguments.insert(arguments.begin(), before.begin(), before.end());
+    const auto result = rig_->Run(arguments, 20);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? *result : CommandResult{};
+  }
+
+  static Arguments And(Arguments first, const Arguments& second) {
+    first.insert(first.end(), second.begin(), second.end());
+    return first;
+  }
+
+  static void ExpectError(const CommandResult& result, int exit_code, const std::vector<std::string>& needles) {
+    EXPECT_EQ(result.exit_code, exit_code) << result.output;
+    for (const std::string& needle : needles) EXPECT_THAT(result.output, HasSubstr(needle));
+  }
+
+  // One line, beside warnings.
+  static void ExpectOneError(const CommandResult& result, int exit_code, const std::vector<std::string>& needles) {
+    ExpectError(result, exit_code, needles);
+    std::size_t errors = 0;
+    for (std::size_t at = 0; (at = result.output.find(" error ", at)) != std::string::npos; ++at) errors++;
+    EXPECT_EQ(errors, 1U) << result.output;
+  }
+
+  void ExpectStillEnforced() const {
+    EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+    for (const TestPod& pod : rig_->node().pods()) EXPECT_EQ(TcPrograms(rig_->node(), pod.host_ifindex), 2);
+  }
+
+  void CleanUpOther() const { Start(And(Places(), {"--uninstall"})); }
+
+  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<ProbeServers> servers_;
+  std::string other_;
+};
+
+TEST_F(BadStart, SecondAgentOfOnePlaceIsRefusedAndDisturbsNobody) {
+  const auto before = rig_->Everything();
+  ASSERT_TRUE(before.ok()) << before.status();
+  const AgentProcess& first = rig_->agent();
+  const std::pair<std::string, std::string> cases[] = {
+      {"--state-dir", first.state_dir()},
+      {"--bpf-root", first.bpf_root()},
+      {"--api", first.api_address().substr(std::string("unix://").size())},
+      {"--metrics", first.metrics_address()}};
+  for (const auto& [option, place] : cases) {
+    SCOPED_TRACE(option);
+    ExpectOneError(Start(Places(option)), 1, {place, "another"});
+    const auto after = rig_->Everything();
+    ASSERT_TRUE(after.ok()) << after.status();
+    EXPECT_EQ(*after, *before);
+    ExpectStillEnforced();
+  }
+  CleanUpOther();
+}
+
+// A second agent that knows the same workloads must not attach to them before it finds that it cannot stay.
+TEST_F(BadStart, SecondAgentThatCannotStayLeavesThePodsAlone) {
+  fs::create_directories(other_ + "/resources");
+  std::ofstream(other_ + "/resources/all.yaml") << rig_->WorkloadYaml("web", "{}") << rig_->WorkloadYaml("db", "{}");
+  for (const char* option : {"--api", "--metrics"}) {
+    SCOPED_TRACE(option);
+    ExpectOneError(Start(And(Places(option), {"--resources", other_ + "/resources"})), 1, {"another"});
+    ExpectStillEnforced();
+  }
+  CleanUpOther();
+}
+
+TEST_F(BadStart, StateOfANewerVersionIsLeftAlone) {
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  const std::string path = rig_->agent().state_dir() + "/state.db";
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version = 99", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+  ExpectOneError(Start({"--state-dir", rig_->agent().state_dir(), "--bpf-root", rig_->agent().bpf_root()}), 1,
+                 {path, "newer version", "99"});
+  ExpectStillEnforced();
+}
+
+TEST_F(BadStart, DamagedStateIsNamedAndLeftAlone) {
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  const std::string path = rig_->agent().state_dir() + "/state.db";
+  const std::uintmax_t size = fs::file_size(path);
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(0);
+  file << std::string(size, '\x5a');
+  file.close();
+  ExpectOneError(Start({"--state-dir", rig_->agent().state_dir(), "--bpf-root", rig_->agent().bpf_root()}), 1,
+                 {path, "damaged"});
+  EXPECT_EQ(fs::file_size(path), size);
+  ExpectStillEnforced();
+}
+
+TEST_F(BadStart, MissingRightIsNamed) {
+  const Arguments without{"setpriv", "--bounding-set", "-bpf,-net_admin,-sys_admin,-perfmon"};
+  ExpectOneError(Start(Places(), without), 1, {"CAP_BPF", "CAP_NET_ADMIN"});
+  ExpectStillEnforced();
+  CleanUpOther();
+}
+
+TEST_F(BadStart, ConfigurationErrorsAreUsageErrors) {
+  const std::string config = rig_->agent().directory() + "/sluice.toml";
+  const auto with_config = [&](const std::string& text) {
+    std::ofstream(config) << text;
+    return Start({"--config", config});
+  };
+  ExpectError(with_config("state-dir = \"/tmp/x\"\nhistroy = 5\n"), 2, {config, "histroy"});
+  ExpectError(with_config("history = many\n"), 2, {config, "history", "many"});
+  ExpectError(Start({"--config", "/tmp/no-such.toml"}), 2, {"/tmp/no-such.toml"});
+  ExpectError(Start({"--no-such-option"}), 2, {"--no-such-option"});
+  ExpectError(Start({"--history", "many"}), 2, {"--history", "many"});
+  ExpectError(Start(And(Places(), {"--metrics", "nonsense"})), 2, {"--metrics"});
+  Arguments bad_metrics = Places();
+  bad_metrics.back() = "nonsense";
+  ExpectError(Start(bad_metrics), 2, {"nonsense", "IP:PORT"});
+  ExpectStillEnforced();
+  CleanUpOther();
+}
+
+TEST_F(BadStart, ResourcesDirectoryThatIsWrongIsAUsageError) {
+  ExpectError(Start(And(Places(), {"--resources", "/tmp/no-such-directory"})), 2, {"/tmp/no-such-directory"});
+  const std::string directory = other_ + "/resources";
+  fs::create_directories(directory);
+  std::ofstream(directory + "/a.yaml") << rig_->WorkloadYaml("web", "{}");
+  std::ofstream(directory + "/b.yaml") << "apiVersion: v1\nkind: Namespace\nmetadata: {nam: x}\n";
+  ExpectOneError(Start(And(Places(), {"--resources", directory})), 2, {"b.yaml:3", "metadata", "nam"});
+  std::ofstream(directory + "/b.yaml") << rig_->WorkloadYaml("web", "{}");
+  ExpectOneError(Start(And(Places(), {"--resources", directory})), 2,
+                 {"b.yaml", "a.yaml", "shop/web", "defined twice"});
+  ExpectStillEnforced();
+  CleanUpOther();
+}
+
+TEST_F(BadStart, UplinkThatDoesNotExistIsNamed) {
+  ExpectOneError(Start(And(Places(), {"--uplink", "nope0"})), 1, {"nope0", "No such device"});
+  ExpectStillEnforced();
+  CleanUpOther();
+}
+
+TEST_F(BadStart, OtherTableSizesThanThePinnedOnesAreExplained) {
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  ExpectOneError(
+      Start({"--state-dir", rig_->agent().state_dir(), "--bpf-root", rig_->agent().bpf_root(), "--max-flows", "1024"}),
+      1, {"--max-", "--uninstall"});
+  ExpectStillEnforced();
+  ASSERT_TRUE(rig_->agent().Restart().ok());
+}
+
+TEST(Uplink, WithoutNativeXdpIsAttachedGenericWithAWarningAndAMetric) {
+  SL_REQUIRE_NETNS();
+  SL_REQUIRE_BPF();
+  const auto node = TestNode::Create({.pods = {}, .outside = true});
+  ASSERT_TRUE(node.ok()) << node.status();
+  ASSERT_TRUE((*node)->netns().Ip("link add plain0 type bridge\nlink set plain0 up\n").ok());
+  const auto agent =
+      AgentProcess::Start({.netns_fd = (*node)->fd(), .args = {"--uplink", "plain0", "--uplink", "uplink"}});
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  EXPECT_THAT((*agent)->Log(), HasSubstr("uplink plain0: its driver has no native XDP"));
+  EXPECT_THAT((*agent)->Log(), Not(HasSubstr("uplink uplink: its driver")));
+  std::string metrics;
+  ASSERT_TRUE((*node)
+                  ->Run([&]() -> Status {
+                    SL_ASSIGN_OR_RETURN(const CommandResult got,
+                                        RunCommand({"curl", "--silent", "--noproxy", "*",
+                                                    "http://" + (*agent)->metrics_address() + "/metrics"}));
+                    metrics = got.output;
+                    return OkStatus();
+                  })
+                  .ok());
+  for (const char* mode : {"xdp generic", "xdp native"}) {
+    EXPECT_THAT(metrics,
+                HasSubstr(fmt::format("sluice_attached_programs{{program=\"xdp_uplink\",mode=\"{}\"}} 1", mode)));
+  }
+}
+
+TEST(Hangup, WithResourcesThatAreWrongLeavesTheOldOnesInForce) {
+  SL_REQUIRE_NETNS();
+  SL_REQUIRE_BPF();
+  const std::string directory = testing::TempDir() + "/sluice-hangup";
+  fs::create_directories(directory);
+  std::ofstream(directory + "/a.yaml") << "apiVersion: v1\nkind: Namespace\nmetadata: {name: first}\n";
+  const auto rig = NodeRig::Create({.pods = {}, .args = {"--resources", directory}, .outside = false});
+  ASSERT_TRUE(rig.ok()) << rig.status();
+  const auto before = (*rig)->Everything();
+  ASSERT_TRUE(before.ok()) << before.status();
+  EXPECT_THAT(*before, HasSubstr("first"));
+  std::ofstream(directory + "/a.yaml") << "apiVersion: v1\nkind: Namespace\nmetadata: {nam: second}\n";
+  ASSERT_TRUE((*rig)->agent().Signal(SIGHUP).ok());
+  ASSERT_TRUE(Eventually([&] { return (*rig)->agent().Log().find("SIGHUP") != std::string::npos; }));
+  EXPECT_THAT((*rig)->agent().Log(), AllOf(HasSubstr("stays in force"), HasSubstr("a.yaml:3"), HasSubstr("nam")));
+  const auto after = (*rig)->Everything();
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_EQ(*after, *before);
+  std::ofstream(directory + "/a.yaml") << "apiVersion: v1\nkind: Namespace\nmetadata: {name: second}\n";
+  ASSERT_TRUE((*rig)->agent().Signal(SIGHUP).ok());
+  EXPECT_TRUE(Eventually([&] {
+    const auto now = (*rig)->Everything();
+    return now.ok() && now->find("second") != std::string::npos && now->find("first") == std::string::npos;
+  }));
+  fs::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace sluice::test
