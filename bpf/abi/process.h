@@ -2,8 +2,8 @@
 /*
  * Processes: the kernel's table of them, and the records that the sensors of telemetry/probes send.
  *
- * A process life is what runs between two of: fork, exec, exit. Each has a sl_process_id of its own, given by the kernel
- * side, unique until reboot and never used again. Numbers are in host byte order, times in ns of CLOCK_BOOTTIME.
+ * A process life is what runs between two of: fork, exec, exit. Each has a sl_process_id of its own, given by the
+ * kernel side, unique until reboot and never used again. Numbers are in host byte order, times in ns of CLOCK_BOOTTIME.
  */
 #ifndef SLUICE_ABI_PROCESS_H
 #define SLUICE_ABI_PROCESS_H
@@ -13,19 +13,19 @@
 typedef __u64 sl_process_id; /* 0: none, or not known */
 
 enum sl_process_flags {
-  SL_PROCESS_EXECED = 1 << 0,               /* this life began with an exec; else with a fork */
-  SL_PROCESS_SEEDED = 1 << 1,               /* was there before the sensors: its parent is who reaps it now */
+  SL_PROCESS_EXECED = 1 << 0, /* this life began with an exec; else with a fork */
+  SL_PROCESS_SEEDED = 1 << 1, /* was there before the sensors: its parent is who reaps it now */
   SL_PROCESS_KERNEL_THREAD = 1 << 2,
-  SL_PROCESS_SETUID = 1 << 3,               /* the binary's set-user-ID bit was honoured; likewise: */
+  SL_PROCESS_SETUID = 1 << 3, /* the binary's set-user-ID bit was honoured; likewise: */
   SL_PROCESS_SETGID = 1 << 4,
-  SL_PROCESS_PRIVILEGED = 1 << 5,           /* this exec gained privileges: set-ID bits or file capabilities */
-  SL_PROCESS_UNLINKED = 1 << 6,             /* no name leads to the binary any more */
-  SL_PROCESS_FROM_MEMORY = 1 << 7,          /* the binary is on no mounted file system (memfd) */
-  SL_PROCESS_ARGUMENTS_TRUNCATED = 1 << 8,  /* longer than SL_PROCESS_ARGUMENTS_MAX, or partly unreadable */
-  SL_PROCESS_BINARY_TRUNCATED = 1 << 9,     /* longer than SL_PROCESS_PATH_MAX: its end is there; likewise: */
+  SL_PROCESS_PRIVILEGED = 1 << 5,          /* this exec gained privileges: set-ID bits or file capabilities */
+  SL_PROCESS_UNLINKED = 1 << 6,            /* no name leads to the binary any more */
+  SL_PROCESS_FROM_MEMORY = 1 << 7,         /* the binary is on no mounted file system (memfd) */
+  SL_PROCESS_ARGUMENTS_TRUNCATED = 1 << 8, /* longer than SL_PROCESS_ARGUMENTS_MAX, or partly unreadable */
+  SL_PROCESS_BINARY_TRUNCATED = 1 << 9,    /* longer than SL_PROCESS_PATH_MAX: its end is there; likewise: */
   SL_PROCESS_CWD_TRUNCATED = 1 << 10,
   SL_PROCESS_CGROUP_TRUNCATED = 1 << 11,
-  SL_PROCESS_SCRIPT_TRUNCATED = 1 << 12,    /* its beginning is there */
+  SL_PROCESS_SCRIPT_TRUNCATED = 1 << 12, /* its beginning is there */
 };
 
 /*
@@ -135,13 +135,13 @@ struct sl_process_start {
 };
 SL_ABI_ASSERT(sizeof(struct sl_process_start) == 176, "sl_process_start");
 
-#define SL_PROCESS_PATH_MAX 4095        /* bytes of a path */
-#define SL_PROCESS_ARGUMENTS_MAX 40960  /* bytes of all arguments with their NULs, argv[0] included */
-#define SL_PROCESS_DATA_MAX 61440       /* room for the four paths, the arguments, and one page more to read into */
+#define SL_PROCESS_PATH_MAX 4095       /* bytes of a path */
+#define SL_PROCESS_ARGUMENTS_MAX 40960 /* bytes of all arguments with their NULs, argv[0] included */
+#define SL_PROCESS_DATA_MAX 61440      /* room for the four paths, the arguments, and one page more to read into */
 
 /* X(NAME, label): why an event or an entry is missing. */
-#define SL_PROCESS_LOSSES(X)                                                 \
-  X(RING_FULL, "PROCESS_RING_FULL")                                          \
+#define SL_PROCESS_LOSSES(X)                                                           \
+  X(RING_FULL, "PROCESS_RING_FULL")                                                    \
   X(TABLE_FULL, "PROCESS_TABLE_FULL") /* the event was sent, the entry was not made */ \
   X(NESTED, "PROCESS_BUFFER_BUSY")    /* the CPU was writing another event */
 

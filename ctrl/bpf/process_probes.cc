@@ -110,7 +110,8 @@ Status ProcessProbes::Load(const ProcessProbeOptions& options) {
   if (rc == 0) return OkStatus();
   const auto code = rc == -EPERM || rc == -EACCES ? absl::StatusCode::kPermissionDenied  // verifier refusals too
                                                   : absl::StatusCode::kFailedPrecondition;
-  return MakeError(code, "load the process sensors by {} (they need Linux 6.1 or newer, CAP_BPF and CAP_PERFMON): {}: {}",
+  return MakeError(code,
+                   "load the process sensors by {} (they need Linux 6.1 or newer, CAP_BPF and CAP_PERFMON): {}: {}",
                    ToString(back_end_), strerror(-rc), log.LastLines(12));
 }
 
@@ -194,8 +195,8 @@ Status ProcessProbes::EndSeeding() {
   skeleton_->bss->seeding = 0;
   SL_RETURN_IF_ERROR(WaitForRunningPrograms());  // nobody reads the claims any more
   std::vector<sl_process_claim_key> claims;
-  SL_RETURN_IF_ERROR(claims_.ForEachBatch(
-      [&](const sl_process_claim_key& key, const sl_process_claim&) { claims.push_back(key); }));
+  SL_RETURN_IF_ERROR(
+      claims_.ForEachBatch([&](const sl_process_claim_key& key, const sl_process_claim&) { claims.push_back(key); }));
   for (const sl_process_claim_key& key : claims) SL_RETURN_IF_ERROR(claims_.Delete(key));
   return OkStatus();
 }

@@ -1,5 +1,5 @@
-// The sensors of telemetry/probes: loaded, attached, read. Their maps `processes` and `process_ids` are pinned, so that a
-// process keeps its id when the agent starts again; the probes themselves go with this object.
+// The sensors of telemetry/probes: loaded, attached, read. Their maps `processes` and `process_ids` are pinned, so that
+// a process keeps its id when the agent starts again; the probes themselves go with this object.
 //
 //   auto probes = ProcessProbes::Start({.pin_root = root}, [&](const void* record, std::size_t size) { ... });
 //   (*probes)->Seed();   // a record for every process that lives, among those that just happen

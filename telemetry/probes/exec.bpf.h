@@ -6,7 +6,7 @@
 #include "telemetry/probes/record.bpf.h"
 
 /* per_clear is set where set-ID bits or file capabilities were honoured. */
-static __always_inline __u32 privilege_flags(struct task_struct *task, struct linux_binprm *bprm) {
+static __always_inline __u32 privilege_flags(struct task_struct* task, struct linux_binprm* bprm) {
   const __u16 mode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_mode);
   if (BPF_CORE_READ(bprm, per_clear) == 0) return 0;
   __u32 flags = SL_PROCESS_PRIVILEGED;
@@ -16,8 +16,8 @@ static __always_inline __u32 privilege_flags(struct task_struct *task, struct li
 }
 
 /* Where the file asked for and the interpreter differ. As the caller wrote it: perhaps relative to the directory. */
-static __always_inline void append_script(struct sl_scratch *scratch, __u32 *at, struct linux_binprm *bprm) {
-  const char *file = BPF_CORE_READ(bprm, filename);
+static __always_inline void append_script(struct sl_scratch* scratch, __u32* at, struct linux_binprm* bprm) {
+  const char* file = BPF_CORE_READ(bprm, filename);
   if (file == BPF_CORE_READ(bprm, interp) || *at > SL_PROCESS_DATA_MAX - SL_PAGE) return;
   const long size = bpf_probe_read_kernel_str(&scratch->data[*at], SL_PAGE, file);
   if (size <= 1 || size > SL_PAGE) return;
@@ -27,13 +27,13 @@ static __always_inline void append_script(struct sl_scratch *scratch, __u32 *at,
 }
 
 /* The entry of the new life; returns the id of the one that it ends. */
-static __always_inline sl_process_id begin_life(struct task_struct *task, __u32 flags, struct sl_process *process) {
+static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 flags, struct sl_process* process) {
   const __u32 tgid = BPF_CORE_READ(task, tgid);
   sl_process_id previous = 0;
   describe_process(task, process);
   process->start_ns = bpf_ktime_get_boot_ns();
   process->flags |= SL_PROCESS_EXECED | flags;
-  const struct sl_process *entry = bpf_map_lookup_elem(&processes, &tgid);
+  const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
   if (entry && entry->birth_ns == process->birth_ns) {
     process->parent = entry->parent;
     if (entry->execs != process->execs) previous = entry->id; /* else the iterator was here between */
@@ -45,12 +45,12 @@ static __always_inline sl_process_id begin_life(struct task_struct *task, __u32 
   return previous;
 }
 
-static __always_inline int on_exec(struct task_struct *task, struct linux_binprm *bprm) {
+static __always_inline int on_exec(struct task_struct* task, struct linux_binprm* bprm) {
   const __u32 index = bpf_get_smp_processor_id();
   const __u32 privileges = privilege_flags(task, bprm);
   struct sl_process process;
   const sl_process_id previous = begin_life(task, privileges, &process);
-  struct sl_scratch *scratch = take_scratch(index);
+  struct sl_scratch* scratch = take_scratch(index);
   if (!scratch) {
     count_loss(SL_PROCESS_LOSS_NESTED, SL_PROCESS_EVENT_EXEC, process.cgroup);
     return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The members of kernel structures that the sensors read, and no more. CO-RE finds their places in the running kernel by
- * name when the object is loaded, so order and size here mean nothing. Members that only some kernels have are in
+ * The members of kernel structures that the sensors read, and no more. CO-RE finds their places in the running kernel
+ * by name when the object is loaded, so order and size here mean nothing. Members that only some kernels have are in
  * structures with a ___ suffix, which CO-RE ignores, and are asked for with bpf_core_field_exists.
  */
 #ifndef SLUICE_KERNEL_TYPES_BPF_H
@@ -44,16 +44,16 @@ struct pid_namespace {
   struct ns_common ns;
 };
 struct nsproxy {
-  struct uts_namespace *uts_ns;
-  struct ipc_namespace *ipc_ns;
-  struct mnt_namespace *mnt_ns;
-  struct net *net_ns;
-  struct cgroup_namespace *cgroup_ns;
+  struct uts_namespace* uts_ns;
+  struct ipc_namespace* ipc_ns;
+  struct mnt_namespace* mnt_ns;
+  struct net* net_ns;
+  struct cgroup_namespace* cgroup_ns;
 };
 
 struct upid {
   int nr;
-  struct pid_namespace *ns;
+  struct pid_namespace* ns;
 };
 struct pid {
   unsigned int level;
@@ -62,7 +62,7 @@ struct pid {
 
 struct qstr {
   __u32 len;
-  const unsigned char *name;
+  const unsigned char* name;
 };
 struct super_block {
   unsigned long s_magic;
@@ -72,26 +72,26 @@ struct inode {
   __u32 i_nlink;
 };
 struct dentry {
-  struct dentry *d_parent;
+  struct dentry* d_parent;
   struct qstr d_name;
-  struct inode *d_inode;
+  struct inode* d_inode;
 };
 struct vfsmount {
-  struct dentry *mnt_root;
+  struct dentry* mnt_root;
 };
 struct mount {
-  struct mount *mnt_parent;
-  struct dentry *mnt_mountpoint;
+  struct mount* mnt_parent;
+  struct dentry* mnt_mountpoint;
   struct vfsmount mnt;
-  struct mnt_namespace *mnt_ns;
+  struct mnt_namespace* mnt_ns;
 };
 struct path {
-  struct vfsmount *mnt;
-  struct dentry *dentry;
+  struct vfsmount* mnt;
+  struct dentry* dentry;
 };
 struct file {
   struct path f_path;
-  struct inode *f_inode;
+  struct inode* f_inode;
 };
 struct fs_struct {
   struct path root;
@@ -99,24 +99,24 @@ struct fs_struct {
 };
 
 struct kernfs_node {
-  const char *name;
+  const char* name;
   __u64 id;
 };
 struct kernfs_node___parent { /* before 6.15 */
-  struct kernfs_node *parent;
+  struct kernfs_node* parent;
 };
 struct kernfs_node___rcu_parent { /* since */
-  struct kernfs_node *__parent;
+  struct kernfs_node* __parent;
 };
 struct cgroup {
-  struct kernfs_node *kn;
+  struct kernfs_node* kn;
 };
 struct cgroup_subsys_state {
-  struct cgroup *cgroup;
+  struct cgroup* cgroup;
 };
 struct css_set {
-  struct cgroup_subsys_state *subsys[16];
-  struct cgroup *dfl_cgrp;
+  struct cgroup_subsys_state* subsys[16];
+  struct cgroup* dfl_cgrp;
 };
 enum cgroup_subsys_id { memory_cgrp_id = 1, pids_cgrp_id = 2 };
 
@@ -129,12 +129,12 @@ struct cred {
   sl_kernel_id gid;
   sl_kernel_id euid;
   sl_kernel_caps cap_effective;
-  struct user_namespace *user_ns;
+  struct user_namespace* user_ns;
 };
 struct mm_struct {
   unsigned long arg_start;
   unsigned long arg_end;
-  struct file *exe_file;
+  struct file* exe_file;
 };
 struct signal_struct {
   sl_atomic live;
@@ -146,17 +146,17 @@ struct task_struct {
   int exit_code;
   int pid;
   int tgid;
-  struct task_struct *real_parent;
-  struct task_struct *group_leader;
+  struct task_struct* real_parent;
+  struct task_struct* group_leader;
   __u64 start_boottime;
   __u64 self_exec_id;
-  struct pid *thread_pid;
-  struct mm_struct *mm;
-  const struct cred *cred;
-  struct fs_struct *fs;
-  struct nsproxy *nsproxy;
-  struct signal_struct *signal;
-  struct css_set *cgroups;
+  struct pid* thread_pid;
+  struct mm_struct* mm;
+  const struct cred* cred;
+  struct fs_struct* fs;
+  struct nsproxy* nsproxy;
+  struct signal_struct* signal;
+  struct css_set* cgroups;
   char comm[16];
 };
 struct task_struct___audit { /* CONFIG_AUDIT */
@@ -164,19 +164,19 @@ struct task_struct___audit { /* CONFIG_AUDIT */
 };
 
 struct linux_binprm {
-  const char *filename;
-  const char *interp;
+  const char* filename;
+  const char* interp;
   unsigned int per_clear;
   int argc;
 };
 
 struct seq_file;
 struct bpf_iter_meta {
-  struct seq_file *seq;
+  struct seq_file* seq;
 };
 struct bpf_iter__task {
-  struct bpf_iter_meta *meta;
-  struct task_struct *task;
+  struct bpf_iter_meta* meta;
+  struct task_struct* task;
 };
 
 #pragma clang attribute pop

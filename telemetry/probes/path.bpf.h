@@ -21,8 +21,8 @@ struct path_text {
 };
 
 /* Puts "/name" before the text. False: no room. */
-static __always_inline bool prepend(struct path_text *text, const void *name, __u32 length) {
-  struct sl_scratch *scratch = bpf_map_lookup_elem(&process_scratch, &text->scratch);
+static __always_inline bool prepend(struct path_text* text, const void* name, __u32 length) {
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &text->scratch);
   if (!scratch) return false;
   if (length > SL_NAME_MAX) length = SL_NAME_MAX;
   if (text->begin < length + 1 || text->begin > SL_PATH_END) {
@@ -39,23 +39,23 @@ static __always_inline bool prepend(struct path_text *text, const void *name, __
 
 struct file_walk {
   struct path_text text;
-  struct dentry *dentry;
-  struct vfsmount *mount;
-  struct dentry *root_dentry;
-  struct vfsmount *root_mount;
+  struct dentry* dentry;
+  struct vfsmount* mount;
+  struct dentry* root_dentry;
+  struct vfsmount* root_mount;
 };
 
-static __always_inline struct mount *real_mount(struct vfsmount *mount) {
-  return (void *)mount - bpf_core_field_offset(struct mount, mnt);
+static __always_inline struct mount* real_mount(struct vfsmount* mount) {
+  return (void*)mount - bpf_core_field_offset(struct mount, mnt);
 }
 
 /* One component, or one step from a mounted file system to the one that it is mounted on. */
-static long walk_file(__u32 index, void *context) {
-  struct file_walk *walk = context;
-  struct dentry *dentry = walk->dentry; /* CO-RE would look for file_walk in the kernel */
-  struct vfsmount *on = walk->mount;
+static long walk_file(__u32 index, void* context) {
+  struct file_walk* walk = context;
+  struct dentry* dentry = walk->dentry; /* CO-RE would look for file_walk in the kernel */
+  struct vfsmount* on = walk->mount;
   if (dentry == walk->root_dentry && on == walk->root_mount) return 1;
-  struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+  struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
   const bool at_root = dentry == BPF_CORE_READ(on, mnt_root);
   if (dentry == parent && !at_root) { /* a file without directory, as memfd's */
     walk->text.detached = 1;
@@ -63,8 +63,8 @@ static long walk_file(__u32 index, void *context) {
     return 1;
   }
   if (at_root) {
-    struct mount *mount = real_mount(on);
-    struct mount *below = BPF_CORE_READ(mount, mnt_parent);
+    struct mount* mount = real_mount(on);
+    struct mount* below = BPF_CORE_READ(mount, mnt_parent);
     if (below == mount) {
       const long namespace = (long)BPF_CORE_READ(mount, mnt_ns);
       if (namespace <= 0 && namespace > -4096) walk->text.detached = 1; /* NULL or MNT_NS_INTERNAL, an error pointer */
@@ -80,8 +80,8 @@ static long walk_file(__u32 index, void *context) {
 }
 
 /* As the current root of `task` shows it. */
-static __always_inline void write_file_path(struct task_struct *task, const struct path *path, struct path_text *text) {
-  struct fs_struct *fs = BPF_CORE_READ(task, fs);
+static __always_inline void write_file_path(struct task_struct* task, const struct path* path, struct path_text* text) {
+  struct fs_struct* fs = BPF_CORE_READ(task, fs);
   struct file_walk walk = {
       .text = {.scratch = text->scratch, .begin = SL_PATH_END},
       .dentry = BPF_CORE_READ(path, dentry),
@@ -98,23 +98,23 @@ static __always_inline void write_file_path(struct task_struct *task, const stru
 
 struct cgroup_walk {
   struct path_text text;
-  struct kernfs_node *node;
+  struct kernfs_node* node;
 };
 
-static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node) {
-  struct kernfs_node___rcu_parent *now = (void *)node;
-  struct kernfs_node___parent *before = (void *)node;
+static __always_inline struct kernfs_node* kernfs_parent(struct kernfs_node* node) {
+  struct kernfs_node___rcu_parent* now = (void*)node;
+  struct kernfs_node___parent* before = (void*)node;
   if (bpf_core_field_exists(now->__parent)) return BPF_CORE_READ(now, __parent);
   return BPF_CORE_READ(before, parent);
 }
 
-static long walk_cgroup(__u32 index, void *context) {
-  struct cgroup_walk *walk = context;
-  struct kernfs_node *node = walk->node; /* CO-RE would look for cgroup_walk in the kernel */
-  struct kernfs_node *parent = kernfs_parent(node);
+static long walk_cgroup(__u32 index, void* context) {
+  struct cgroup_walk* walk = context;
+  struct kernfs_node* node = walk->node; /* CO-RE would look for cgroup_walk in the kernel */
+  struct kernfs_node* parent = kernfs_parent(node);
   if (!parent) return 1;
-  const char *name = BPF_CORE_READ(node, name);
-  struct sl_scratch *scratch = bpf_map_lookup_elem(&process_scratch, &walk->text.scratch);
+  const char* name = BPF_CORE_READ(node, name);
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &walk->text.scratch);
   if (!scratch) return 1;
   const long size = bpf_probe_read_kernel_str(scratch->name, sizeof(scratch->name), name);
   if (size <= 0 || !prepend(&walk->text, scratch->name, size - 1)) return 1;
@@ -122,16 +122,16 @@ static long walk_cgroup(__u32 index, void *context) {
   return 0;
 }
 
-static __always_inline struct kernfs_node *subsystem_node(struct task_struct *task, __u64 subsystem) {
-  struct css_set *set = BPF_CORE_READ(task, cgroups);
-  struct cgroup_subsys_state **states = (void *)__builtin_preserve_access_index(&set->subsys);
-  struct cgroup_subsys_state *state = NULL;
+static __always_inline struct kernfs_node* subsystem_node(struct task_struct* task, __u64 subsystem) {
+  struct css_set* set = BPF_CORE_READ(task, cgroups);
+  struct cgroup_subsys_state** states = (void*)__builtin_preserve_access_index(&set->subsys);
+  struct cgroup_subsys_state* state = NULL;
   bpf_probe_read_kernel(&state, sizeof(state), states + subsystem);
   return BPF_CORE_READ(state, cgroup, kn);
 }
 
 /* In the default hierarchy; a task that is at its root is looked for where version 1 hierarchies keep containers. */
-static __always_inline void write_cgroup_path(struct task_struct *task, struct path_text *text) {
+static __always_inline void write_cgroup_path(struct task_struct* task, struct path_text* text) {
   struct cgroup_walk walk = {
       .text = {.scratch = text->scratch, .begin = SL_PATH_END},
       .node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn),

@@ -22,28 +22,28 @@
 #include "telemetry/probes/seed.bpf.h"
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm) { return on_exec(task, bprm); }
+int BPF_PROG(tp_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) { return on_exec(task, bprm); }
 
 SEC("tp_btf/sched_process_fork")
-int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child) { return on_fork(child); }
+int BPF_PROG(tp_fork, struct task_struct* parent, struct task_struct* child) { return on_fork(child); }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(tp_exit, struct task_struct *task) { return on_exit(task); }
+int BPF_PROG(tp_exit, struct task_struct* task) { return on_exit(task); }
 
 SEC("kprobe/finalize_exec")
-int BPF_KPROBE(kp_exec, struct linux_binprm *bprm) {
-  return on_exec((struct task_struct *)bpf_get_current_task(), bprm);
+int BPF_KPROBE(kp_exec, struct linux_binprm* bprm) {
+  return on_exec((struct task_struct*)bpf_get_current_task(), bprm);
 }
 
 SEC("kprobe/wake_up_new_task")
-int BPF_KPROBE(kp_fork, struct task_struct *child) { return on_fork(child); }
+int BPF_KPROBE(kp_fork, struct task_struct* child) { return on_fork(child); }
 
 SEC("kprobe/acct_process")
-int BPF_KPROBE(kp_exit) { return on_exit((struct task_struct *)bpf_get_current_task()); }
+int BPF_KPROBE(kp_exit) { return on_exit((struct task_struct*)bpf_get_current_task()); }
 
 SEC("iter.s/task")
-int iterate_tasks(struct bpf_iter__task *ctx) {
-  struct task_struct *task = ctx->task;
+int iterate_tasks(struct bpf_iter__task* ctx) {
+  struct task_struct* task = ctx->task;
   return task ? on_task(ctx->meta->seq, task) : 0;
 }
 

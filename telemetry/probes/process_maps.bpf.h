@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The sensors' own maps, and the loader's settings. The maps that the packet path reads too: bpf/lib/process_maps.bpf.h */
+/* The sensors' own maps, and the loader's settings. The maps that the packet path reads too: bpf/lib/process_maps.bpf.h
+ */
 #ifndef SLUICE_SENSOR_MAPS_BPF_H
 #define SLUICE_SENSOR_MAPS_BPF_H
 

@@ -16,7 +16,7 @@ static __always_inline void count_loss(__u8 cause, __u8 event, __u64 cgroup) {
       .cgroup = cgroup, .cpu = bpf_get_smp_processor_id(), .cause = cause, .event = event};
   const __u64 one = 1;
   __sync_fetch_and_add(&losses_total, 1);
-  __u64 *count = bpf_map_lookup_elem(&process_losses, &key);
+  __u64* count = bpf_map_lookup_elem(&process_losses, &key);
   if (!count) {
     if (bpf_map_update_elem(&process_losses, &key, &one, BPF_NOEXIST) == 0) return;
     count = bpf_map_lookup_elem(&process_losses, &key); /* another CPU's context came first */
@@ -31,16 +31,16 @@ static __always_inline void count_loss(__u8 cause, __u8 event, __u64 cgroup) {
 
 static __always_inline sl_process_id next_process_id(void) {
   const __u32 zero = 0;
-  __u64 *last = bpf_map_lookup_elem(&process_ids, &zero);
+  __u64* last = bpf_map_lookup_elem(&process_ids, &zero);
   return last ? __sync_fetch_and_add(last, 1) + 1 : 0;
 }
 
 /* The id and the start of the life that `process` describes. */
-static __always_inline void give_id(__u32 tgid, struct sl_process *process) {
+static __always_inline void give_id(__u32 tgid, struct sl_process* process) {
   const struct sl_process_claim_key key = {.birth_ns = process->birth_ns, .tgid = tgid, .execs = process->execs};
   struct sl_process_claim claim = {.id = next_process_id(), .start_ns = process->start_ns};
   if (seeding && bpf_map_update_elem(&process_claims, &key, &claim, BPF_NOEXIST) != 0) {
-    const struct sl_process_claim *first = bpf_map_lookup_elem(&process_claims, &key);
+    const struct sl_process_claim* first = bpf_map_lookup_elem(&process_claims, &key);
     if (first) claim = *first;
   }
   process->id = claim.id;
@@ -48,8 +48,8 @@ static __always_inline void give_id(__u32 tgid, struct sl_process *process) {
 }
 
 /* Everything about the present life of `task`'s process but its id and its parent. */
-static __always_inline void describe_process(struct task_struct *task, struct sl_process *process) {
-  struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+static __always_inline void describe_process(struct task_struct* task, struct sl_process* process) {
+  struct task_struct* leader = BPF_CORE_READ(task, group_leader);
   __builtin_memset(process, 0, sizeof(*process));
   process->birth_ns = BPF_CORE_READ(leader, start_boottime);
   process->start_ns = process->birth_ns;
@@ -58,21 +58,21 @@ static __always_inline void describe_process(struct task_struct *task, struct sl
   if (BPF_CORE_READ(task, flags) & SL_PF_KTHREAD) process->flags |= SL_PROCESS_KERNEL_THREAD;
 }
 
-static __always_inline void store_process(__u32 tgid, const struct sl_process *process, __u8 event) {
+static __always_inline void store_process(__u32 tgid, const struct sl_process* process, __u8 event) {
   if (bpf_map_update_elem(&processes, &tgid, process, BPF_ANY) != 0)
     count_loss(SL_PROCESS_LOSS_TABLE_FULL, event, process->cgroup);
 }
 
 /* `entry` is of the life that `now` describes. Outside of seeding, an old count of execs means an exec under way. */
-static __always_inline bool is_present_life(const struct sl_process *entry, const struct sl_process *now) {
+static __always_inline bool is_present_life(const struct sl_process* entry, const struct sl_process* now) {
   return entry->birth_ns == now->birth_ns && (entry->execs == now->execs || !seeding);
 }
 
 /* The present life of a process that was there before: from the table, or given a place in it. False: it is dead. */
-static __always_inline bool find_or_add(struct task_struct *task, sl_process_id parent, struct sl_process *process) {
+static __always_inline bool find_or_add(struct task_struct* task, sl_process_id parent, struct sl_process* process) {
   const __u32 tgid = BPF_CORE_READ(task, tgid);
   describe_process(task, process);
-  const struct sl_process *entry = bpf_map_lookup_elem(&processes, &tgid);
+  const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
   if (entry && is_present_life(entry, process)) {
     *process = *entry;
     return true;
@@ -92,8 +92,8 @@ static __always_inline bool find_or_add(struct task_struct *task, sl_process_id 
 }
 
 /* 0: not known. */
-static __always_inline sl_process_id parent_process(struct task_struct *task) {
-  struct task_struct *parent = BPF_CORE_READ(task, group_leader, real_parent);
+static __always_inline sl_process_id parent_process(struct task_struct* task) {
+  struct task_struct* parent = BPF_CORE_READ(task, group_leader, real_parent);
   struct sl_process process;
   if (BPF_CORE_READ(parent, tgid) == 0) return 0; /* the idle task: parent of init and of kthreadd */
   return find_or_add(parent, 0, &process) ? process.id : 0;

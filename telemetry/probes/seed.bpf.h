@@ -5,13 +5,13 @@
 
 #include "telemetry/probes/record.bpf.h"
 
-static __always_inline int on_task(struct seq_file *seq, struct task_struct *task) {
+static __always_inline int on_task(struct seq_file* seq, struct task_struct* task) {
   const __u64 tick = 0;
   const __u32 index = iterator_scratch;
   struct sl_process process;
   if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid)) return 0;
   if (!find_or_add(task, parent_process(task), &process)) return 0;
-  struct sl_scratch *scratch = take_scratch(index);
+  struct sl_scratch* scratch = take_scratch(index);
   if (!scratch) return 0; /* another iterator is at work: the agent runs one at a time */
   __u32 at = 0;
   fill_start(&scratch->start, task, SL_PROCESS_EVENT_SEED, &process);
