@@ -2,12 +2,18 @@
 # The depfile makes an edited header rebuild the object.
 set(SLUICE_SKEL_DIR ${CMAKE_BINARY_DIR}/skel)
 file(MAKE_DIRECTORY ${SLUICE_SKEL_DIR})
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
+  set(SLUICE_BPF_ARCH arm64)
+else()
+  set(SLUICE_BPF_ARCH x86)
+endif()
 
 function(sluice_bpf_object name source)
   set(object ${SLUICE_SKEL_DIR}/${name}.bpf.o)
   add_custom_command(
     OUTPUT ${object}
     COMMAND ${BPF_CLANG} -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter
+            -D__TARGET_ARCH_${SLUICE_BPF_ARCH}
             -I${CMAKE_SOURCE_DIR} -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
             -MD -MF ${object}.d -MT ${object} -c ${source} -o ${object}
     DEPENDS ${source}

@@ -17,6 +17,8 @@ std::uint64_t Read(clockid_t clock) {
 
 ClockReading ReadClocks() { return {.monotonic_ns = Read(CLOCK_MONOTONIC), .realtime_ns = Read(CLOCK_REALTIME)}; }
 
+ClockReading ReadBootClock() { return {.monotonic_ns = Read(CLOCK_BOOTTIME), .realtime_ns = Read(CLOCK_REALTIME)}; }
+
 google::protobuf::Timestamp WallTime(const ClockReading& now, std::uint64_t monotonic_ns) {
   const auto age = static_cast<std::int64_t>(now.monotonic_ns - monotonic_ns);
   const std::int64_t wall = static_cast<std::int64_t>(now.realtime_ns) - age;

@@ -16,8 +16,10 @@ struct ClockReading {
 
 using Clock = std::function<ClockReading()>;
 ClockReading ReadClocks();
+// The same with CLOCK_BOOTTIME in place of CLOCK_MONOTONIC: the clock of processes.
+ClockReading ReadBootClock();
 
-// When CLOCK_MONOTONIC said `monotonic_ns`, as seen from `now`.
+// When the clock of `now` said `monotonic_ns`, as seen from `now`.
 google::protobuf::Timestamp WallTime(const ClockReading& now, std::uint64_t monotonic_ns);
 
 }  // namespace sluice::telemetry

@@ -2,6 +2,8 @@
 
 #include <fnmatch.h>
 
+#include <algorithm>
+
 namespace sluice::telemetry {
 namespace {
 
@@ -11,8 +13,12 @@ bool IsWorkload(const v1::Peer& peer, const Filter& filter) {
   return peer.namespace_() == filter.namespace_() && peer.workload() == filter.workload();
 }
 
+bool IsProcess(const v1::Process& process, const Filter& filter) {
+  return fnmatch(filter.process().c_str(), process.binary().c_str(), 0) == 0;
+}
+
 bool RunsProcess(const v1::Peer& peer, const Filter& filter) {
-  return peer.has_process() && fnmatch(filter.process().c_str(), peer.process().binary().c_str(), 0) == 0;
+  return peer.has_process() && IsProcess(peer.process(), filter);
 }
 
 bool HasPort(const v1::Layer4& l4, std::uint32_t port) {
@@ -30,11 +36,23 @@ bool MatchesFlow(const Filter& filter, const v1::Flow& flow) {
          (filter.port() == 0 || HasPort(flow.l4(), filter.port()));
 }
 
+// Exec, fork and exit. They have neither verdict nor port.
+template <typename Message>
+bool MatchesProcess(const Filter& filter, const Message& event) {
+  return (filter.type().empty() || filter.type() == event.type()) &&
+         filter.verdict() == v1::Flow::VERDICT_UNSPECIFIED && filter.port() == 0 &&
+         (filter.workload().empty() ||
+          (event.namespace_() == filter.namespace_() && event.workload() == filter.workload())) &&
+         (filter.process().empty() || IsProcess(event.process(), filter));
+}
+
+constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit"};
+
 }  // namespace
 
 Status CheckFilter(const Filter& filter) {
-  if (!filter.type().empty() && filter.type() != "flow") {
-    return InvalidError("no events of type {}: this agent reports flow", filter.type());
+  if (!filter.type().empty() && std::ranges::find(kTypes, filter.type()) == std::end(kTypes)) {
+    return InvalidError("no events of type {}: this agent reports {}", filter.type(), fmt::join(kTypes, ", "));
   }
   if (filter.workload().empty() && !filter.namespace_().empty()) {
     return InvalidError("workload filter {}/: the workload's name is missing", filter.namespace_());
@@ -44,7 +62,20 @@ Status CheckFilter(const Filter& filter) {
 }
 
 bool Matches(const Filter& filter, const v1::Event& event) {
-  return !event.has_flow() || MatchesFlow(filter, event.flow());
+  switch (event.event_case()) {
+    case v1::Event::kFlow:
+      return MatchesFlow(filter, event.flow());
+    case v1::Event::kExec:
+      return MatchesProcess(filter, event.exec());
+    case v1::Event::kFork:
+      return MatchesProcess(filter, event.fork());
+    case v1::Event::kExit:
+      return MatchesProcess(filter, event.exit());
+    case v1::Event::kLost:
+    case v1::Event::EVENT_NOT_SET:
+      break;
+  }
+  return true;
 }
 
 }  // namespace sluice::telemetry

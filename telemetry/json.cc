@@ -19,6 +19,12 @@ StatusOr<std::string> EventToJson(const v1::Event& event) {
       return ToJson(event.flow());
     case v1::Event::kLost:
       return ToJson(event.lost());
+    case v1::Event::kExec:
+      return ToJson(event.exec());
+    case v1::Event::kFork:
+      return ToJson(event.fork());
+    case v1::Event::kExit:
+      return ToJson(event.exit());
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -3,46 +3,16 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include <cstdarg>
 #include <cstring>
 #include <filesystem>
 
 #include "bpf/abi/policy.h"
 #include "ctrl/bpf/features.h"
+#include "ctrl/bpf/load_log.h"
 #include "skel/datapath_bpf.skel.h"
 
 namespace sluice::bpf {
 namespace {
-
-// libbpf's printer collects into this thread's log while an object is loaded, so that an error can carry its end.
-thread_local std::string* t_load_log = nullptr;
-
-int PrintLibbpf(libbpf_print_level level, const char* format, va_list args) {
-  if (level == LIBBPF_DEBUG) return 0;
-  char line[4096];
-  const int length = vsnprintf(line, sizeof(line), format, args);
-  if (t_load_log != nullptr) t_load_log->append(line);
-  return length;
-}
-
-std::string LastLines(const std::string& text, int lines) {
-  std::size_t at = text.size();
-  while (lines-- > 0 && at != std::string::npos && at > 0) at = text.rfind('\n', at - 1);
-  return at == std::string::npos ? text : text.substr(at + 1);
-}
-
-class LoadLog {
- public:
-  LoadLog() {
-    libbpf_set_print(PrintLibbpf);
-    t_load_log = &text_;
-  }
-  ~LoadLog() { t_load_log = nullptr; }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 Status SetSize(bpf_map* map, std::uint32_t entries) {
   const int rc = bpf_map__set_max_entries(map, entries);
@@ -90,25 +60,26 @@ Status PlanPins(bpf_object* object, const PinLayout& layout) {
   return OkStatus();
 }
 
-Status LoadError(int rc, const std::string& log) {
+Status LoadError(int rc, const LoadLog& log) {
   constexpr std::string_view kNotReusable = "couldn't reuse pinned map at '";
-  if (const std::size_t at = log.find(kNotReusable); at != std::string::npos) {
+  const std::string& text = log.text();
+  if (const std::size_t at = text.find(kNotReusable); at != std::string::npos) {
     const std::size_t path = at + kNotReusable.size();
     return MakeError(absl::StatusCode::kFailedPrecondition,
                      "{}, pinned by an earlier start, has another size: give the same --max-... options as then, or "
                      "remove it with `sluiced --uninstall` first (nothing is enforced from then to the next start)",
-                     log.substr(path, log.find('\'', path) - path));
+                     text.substr(path, text.find('\'', path) - path));
   }
   if (rc == -EPERM || rc == -EACCES)
     return MakeError(absl::StatusCode::kPermissionDenied,
                      "the kernel refused to load BPF programs (needs CAP_BPF and CAP_NET_ADMIN, or root): {}",
-                     LastLines(log, 3));
+                     log.LastLines(3));
   if (const auto missing = MissingRequirements(); !missing.empty()) {
     return MakeError(absl::StatusCode::kFailedPrecondition,
                      "this kernel lacks {}: Sluice needs Linux 5.11 or newer, with BPF", fmt::join(missing, ", "));
   }
   return MakeError(absl::StatusCode::kFailedPrecondition, "load the packet path ({}): {}", strerror(-rc),
-                   LastLines(log, 12));
+                   log.LastLines(12));
 }
 
 }  // namespace
@@ -116,13 +87,13 @@ Status LoadError(int rc, const std::string& log) {
 StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptions& options) {
   const LoadLog log;
   datapath_bpf* skeleton = datapath_bpf__open();
-  if (skeleton == nullptr) return ErrnoError(errno, "open the packet path's BPF object: {}", LastLines(log.text(), 3));
+  if (skeleton == nullptr) return ErrnoError(errno, "open the packet path's BPF object: {}", log.LastLines(3));
   std::unique_ptr<DatapathObject> object(new DatapathObject(skeleton));
   skeleton->rodata->slot_ports = options.slot_ports;
   skeleton->rodata->use_test_clock = options.test_clock ? 1 : 0;
   SL_RETURN_IF_ERROR(SetSizes(skeleton, options));
   if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(PlanPins(skeleton->obj, PinLayout(options.pin_root)));
-  if (const int rc = datapath_bpf__load(skeleton); rc != 0) return LoadError(rc, log.text());
+  if (const int rc = datapath_bpf__load(skeleton); rc != 0) return LoadError(rc, log);
   return object;
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "ctrl/base/status.h"
 
@@ -15,8 +16,8 @@ class RingReader {
  public:
   using Consume = std::function<void(const void* record, std::size_t size)>;
 
-  // `map_fd` outlives the reader.
-  static StatusOr<std::unique_ptr<RingReader>> Open(int map_fd, Consume consume);
+  // `map_fd` outlives the reader; `name` is for errors.
+  static StatusOr<std::unique_ptr<RingReader>> Open(int map_fd, Consume consume, std::string name = "flow_events");
   ~RingReader();
   RingReader(const RingReader&) = delete;
   RingReader& operator=(const RingReader&) = delete;
@@ -25,8 +26,9 @@ class RingReader {
   StatusOr<int> Drain();
 
  private:
-  explicit RingReader(Consume consume) : consume_(std::move(consume)) {}
+  RingReader(Consume consume, std::string name) : consume_(std::move(consume)), name_(std::move(name)) {}
   Consume consume_;
+  const std::string name_;
   ring_buffer* ring_ = nullptr;
 };
 

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Processes: the kernel's table of them, and the records that the sensors of telemetry/probes send.
+ *
+ * A process life is what runs between two of: fork, exec, exit. Each has a sl_process_id of its own, given by the
+ * kernel side, unique until reboot and never used again. Numbers are in host byte order, times in ns of CLOCK_BOOTTIME.
+ */
+#ifndef SLUICE_ABI_PROCESS_H
+#define SLUICE_ABI_PROCESS_H
+
+#include "types.h"
+
+typedef __u64 sl_process_id; /* 0: none, or not known */
+
+enum sl_process_flags {
+  SL_PROCESS_EXECED = 1 << 0, /* this life began with an exec; else with a fork */
+  SL_PROCESS_SEEDED = 1 << 1, /* was there before the sensors: its parent is who reaps it now */
+  SL_PROCESS_KERNEL_THREAD = 1 << 2,
+  SL_PROCESS_SETUID = 1 << 3, /* the binary's set-user-ID bit was honoured; likewise: */
+  SL_PROCESS_SETGID = 1 << 4,
+  SL_PROCESS_PRIVILEGED = 1 << 5,          /* this exec gained privileges: set-ID bits or file capabilities */
+  SL_PROCESS_UNLINKED = 1 << 6,            /* no name leads to the binary any more */
+  SL_PROCESS_FROM_MEMORY = 1 << 7,         /* the binary is on no mounted file system (memfd) */
+  SL_PROCESS_ARGUMENTS_TRUNCATED = 1 << 8, /* longer than SL_PROCESS_ARGUMENTS_MAX, or partly unreadable */
+  SL_PROCESS_BINARY_TRUNCATED = 1 << 9,    /* longer than SL_PROCESS_PATH_MAX: its end is there; likewise: */
+  SL_PROCESS_CWD_TRUNCATED = 1 << 10,
+  SL_PROCESS_CGROUP_TRUNCATED = 1 << 11,
+  SL_PROCESS_SCRIPT_TRUNCATED = 1 << 12, /* its beginning is there */
+};
+
+/*
+ * `processes` (HASH, key __u32 tgid): every process that lives, in its present life. Written by the sensors before the
+ * process runs its first instruction in that life; deleted when its last thread exits.
+ */
+struct sl_process {
+  sl_process_id id;
+  sl_process_id parent; /* the life that forked this process */
+  __u64 start_ns;       /* of this life */
+  __u64 birth_ns;       /* of the process: with the tgid, tells it from another that had the number before */
+  __u64 binary;         /* class of the binary, for policy by process; 0: none */
+  __u64 cgroup;         /* id of its cgroup in the default hierarchy, when the life began */
+  __u32 execs;          /* the kernel's count (task_struct.self_exec_id): tells that an exec was missed */
+  __u32 flags;          /* enum sl_process_flags */
+};
+SL_ABI_ASSERT(sizeof(struct sl_process) == 56, "sl_process");
+
+/* `process_claims` (HASH): a life, told without an id. While seeding, who inserts it first gives the id. */
+struct sl_process_claim_key {
+  __u64 birth_ns;
+  __u32 tgid;
+  __u32 execs;
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_claim_key) == 16, "sl_process_claim_key");
+
+struct sl_process_claim {
+  sl_process_id id;
+  __u64 start_ns;
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_claim) == 16, "sl_process_claim");
+
+/* X(NAME, label): what a record of the ring buffer `process_events` says. */
+#define SL_PROCESS_EVENTS(X) \
+  X(EXEC, "exec")            \
+  X(FORK, "fork")            \
+  X(EXIT, "exit")            \
+  X(SEED, "seed") /* lives now; sent while the sensors start and after a loss */
+
+enum sl_process_event {
+#define SL_X(name, label) SL_PROCESS_EVENT_##name,
+  SL_PROCESS_EVENTS(SL_X)
+#undef SL_X
+      SL_PROCESS_EVENT_COUNT
+};
+
+/* Starts every record. */
+struct sl_process_header {
+  __u64 time_ns;
+  sl_process_id id;
+  sl_process_id parent; /* as sl_process.parent */
+  __u64 start_ns;
+  __u64 birth_ns;
+  __u64 cgroup;
+  __u32 pid; /* in the host's pid namespace: the thread group */
+  __u32 parent_pid;
+  __u32 flags; /* enum sl_process_flags */
+  __u8 event;  /* enum sl_process_event */
+  __u8 pad[3];
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_header) == 64, "sl_process_header");
+
+struct sl_process_exit {
+  struct sl_process_header header;
+  __u32 status; /* as of wait(2): exit code << 8, or signal and 0x80 for a core dump */
+  __u32 pad;
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_exit) == 72, "sl_process_exit");
+
+struct sl_process_namespaces { /* inode numbers, as in /proc/PID/ns; 0: not known */
+  __u32 net;
+  __u32 mnt;
+  __u32 pid;
+  __u32 user;
+  __u32 uts;
+  __u32 ipc;
+  __u32 cgroup;
+  __u32 pad;
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_namespaces) == 32, "sl_process_namespaces");
+
+/*
+ * Exec, fork and seed. Texts follow the fixed part. A fork has none: the child has its parent's binary, arguments and
+ * directory.
+ */
+struct sl_process_start {
+  struct sl_process_header header;
+  sl_process_id previous; /* exec: the life of this process that it ends */
+  __u64 capabilities;     /* effective, a bit each */
+  struct sl_process_namespaces namespaces;
+  __u32 tid;    /* of the thread that runs; after an exec the kernel gives it the pid */
+  __u32 ns_pid; /* the pid in the process's own pid namespace */
+  __u32 ns_tid;
+  __u32 uid;
+  __u32 gid;
+  __u32 euid;
+  __u32 auid; /* login uid; ~0: not set */
+  __u32 argument_count;
+  __u8 comm[16];
+  /* Lengths of the texts, in their order, without ends; arguments are ended by a NUL each. */
+  __u16 binary_length;
+  __u16 script_length; /* the file whose #! line named the binary; 0: there is none */
+  __u16 cwd_length;
+  __u16 cgroup_length; /* path in its hierarchy */
+  __u32 arguments_length;
+  __u32 pad;
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_start) == 176, "sl_process_start");
+
+#define SL_PROCESS_PATH_MAX 4095       /* bytes of a path */
+#define SL_PROCESS_ARGUMENTS_MAX 40960 /* bytes of all arguments with their NULs, argv[0] included */
+#define SL_PROCESS_DATA_MAX 61440      /* room for the four paths, the arguments, and one page more to read into */
+
+/* X(NAME, label): why an event or an entry is missing. */
+#define SL_PROCESS_LOSSES(X)                                                           \
+  X(RING_FULL, "PROCESS_RING_FULL")                                                    \
+  X(TABLE_FULL, "PROCESS_TABLE_FULL") /* the event was sent, the entry was not made */ \
+  X(NESTED, "PROCESS_BUFFER_BUSY")    /* the CPU was writing another event */
+
+enum sl_process_loss_cause {
+#define SL_X(name, label) SL_PROCESS_LOSS_##name,
+  SL_PROCESS_LOSSES(SL_X)
+#undef SL_X
+      SL_PROCESS_LOSS_COUNT
+};
+
+/* `process_losses` (HASH): how many (__u64). Its last place is for what came after it was full: cgroup 0, cpu ~0. */
+struct sl_process_loss_key {
+  __u64 cgroup;
+  __u32 cpu;
+  __u8 cause; /* enum sl_process_loss_cause */
+  __u8 event; /* enum sl_process_event */
+  __u8 pad[2];
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_loss_key) == 16, "sl_process_loss_key");
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The maps of processes that the sensors write and the packet path reads. Pinned: ids outlive the agent. */
+#ifndef SLUICE_PROCESS_MAPS_BPF_H
+#define SLUICE_PROCESS_MAPS_BPF_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/abi/process.h"
+
+/* Writer: sensors. Full: the process has no entry (PROCESS_TABLE_FULL is counted), its events are sent all the same. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 65536);
+  __type(key, __u32);
+  __type(value, struct sl_process);
+} processes SEC(".maps");
+
+/* Writer: sensors. The last sl_process_id that was given. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u64);
+} process_ids SEC(".maps");
+
+#endif

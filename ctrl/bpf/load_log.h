@@ -1,0 +1,22 @@
+// What libbpf prints while an object is loaded, so that an error can carry its end. One at a time in a thread.
+#pragma once
+
+#include <string>
+
+namespace sluice::bpf {
+
+class LoadLog {
+ public:
+  LoadLog();
+  ~LoadLog();
+  LoadLog(const LoadLog&) = delete;
+  LoadLog& operator=(const LoadLog&) = delete;
+
+  const std::string& text() const { return text_; }
+  std::string LastLines(int lines) const;
+
+ private:
+  std::string text_;
+};
+
+}  // namespace sluice::bpf

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* A program was executed: the new image stands, its first instruction is still to come. `task` is current. */
+#ifndef SLUICE_EXEC_BPF_H
+#define SLUICE_EXEC_BPF_H
+
+#include "telemetry/probes/record.bpf.h"
+
+/* per_clear is set where set-ID bits or file capabilities were honoured. */
+static __always_inline __u32 privilege_flags(struct task_struct* task, struct linux_binprm* bprm) {
+  const __u16 mode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_mode);
+  if (BPF_CORE_READ(bprm, per_clear) == 0) return 0;
+  __u32 flags = SL_PROCESS_PRIVILEGED;
+  if (mode & SL_S_ISUID) flags |= SL_PROCESS_SETUID;
+  if ((mode & (SL_S_ISGID | SL_S_IXGRP)) == (SL_S_ISGID | SL_S_IXGRP)) flags |= SL_PROCESS_SETGID;
+  return flags;
+}
+
+/* Where the file asked for and the interpreter differ. As the caller wrote it: perhaps relative to the directory. */
+static __always_inline void append_script(struct sl_scratch* scratch, __u32* at, struct linux_binprm* bprm) {
+  const char* file = BPF_CORE_READ(bprm, filename);
+  if (file == BPF_CORE_READ(bprm, interp) || *at > SL_PROCESS_DATA_MAX - SL_PAGE) return;
+  const long size = bpf_probe_read_kernel_str(&scratch->data[*at], SL_PAGE, file);
+  if (size <= 1 || size > SL_PAGE) return;
+  if (size == SL_PAGE) scratch->start.header.flags |= SL_PROCESS_SCRIPT_TRUNCATED;
+  scratch->start.script_length = size - 1;
+  *at += size - 1;
+}
+
+/* The entry of the new life; returns the id of the one that it ends. */
+static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 flags, struct sl_process* process) {
+  const __u32 tgid = BPF_CORE_READ(task, tgid);
+  sl_process_id previous = 0;
+  describe_process(task, process);
+  process->start_ns = bpf_ktime_get_boot_ns();
+  process->flags |= SL_PROCESS_EXECED | flags;
+  const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
+  if (entry && entry->birth_ns == process->birth_ns) {
+    process->parent = entry->parent;
+    if (entry->execs != process->execs) previous = entry->id; /* else the iterator was here between */
+  } else {
+    process->parent = parent_process(task);
+  }
+  give_id(tgid, process);
+  store_process(tgid, process, SL_PROCESS_EVENT_EXEC);
+  return previous;
+}
+
+static __always_inline int on_exec(struct task_struct* task, struct linux_binprm* bprm) {
+  const __u32 index = bpf_get_smp_processor_id();
+  const __u32 privileges = privilege_flags(task, bprm);
+  struct sl_process process;
+  const sl_process_id previous = begin_life(task, privileges, &process);
+  struct sl_scratch* scratch = take_scratch(index);
+  if (!scratch) {
+    count_loss(SL_PROCESS_LOSS_NESTED, SL_PROCESS_EVENT_EXEC, process.cgroup);
+    return 0;
+  }
+  __u32 at = 0;
+  fill_start(&scratch->start, task, SL_PROCESS_EVENT_EXEC, &process);
+  scratch->start.previous = previous;
+  scratch->start.argument_count = BPF_CORE_READ(bprm, argc);
+  append_binary(scratch, index, &at, task);
+  append_script(scratch, &at, bprm);
+  append_cwd(scratch, index, &at, task);
+  append_cgroup(scratch, index, &at, task);
+  append_arguments(scratch, index, &at, task, false);
+  send_scratch(scratch, at);
+  return 0;
+}
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* A thread exits; the process ends with its last one. Its sockets are still open then. */
+#ifndef SLUICE_EXIT_BPF_H
+#define SLUICE_EXIT_BPF_H
+
+#include "telemetry/probes/record.bpf.h"
+
+static __always_inline int on_exit(struct task_struct* task) {
+  if (!task_group_dead(task)) return 0;
+  const __u32 tgid = BPF_CORE_READ(task, tgid);
+  struct sl_process process;
+  describe_process(task, &process);
+  process.start_ns = 0;
+  const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
+  if (entry && entry->birth_ns == process.birth_ns) process = *entry;
+  /* Two last threads may both find the group dead: the deletion tells who is the one. Without an entry, as when the
+   * table was full, user space does. */
+  if (entry && bpf_map_delete_elem(&processes, &tgid) != 0) return 0;
+  struct sl_process_exit* exit = bpf_ringbuf_reserve(&process_events, sizeof(*exit), 0);
+  if (!exit) {
+    count_loss(SL_PROCESS_LOSS_RING_FULL, SL_PROCESS_EVENT_EXIT, process.cgroup);
+    return 0;
+  }
+  fill_header(&exit->header, task, SL_PROCESS_EVENT_EXIT, &process);
+  exit->status = task_wait_status(task);
+  exit->pad = 0;
+  bpf_ringbuf_submit(exit, wake_up());
+  return 0;
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* A process was forked, and has not run yet. Threads are no processes. */
+#ifndef SLUICE_FORK_BPF_H
+#define SLUICE_FORK_BPF_H
+
+#include "telemetry/probes/record.bpf.h"
+
+static __always_inline int on_fork(struct task_struct* child) {
+  const __u32 tgid = BPF_CORE_READ(child, tgid);
+  if ((__u32)BPF_CORE_READ(child, pid) != tgid) return 0;
+  struct task_struct* parent = BPF_CORE_READ(child, real_parent);
+  struct sl_process process, forker;
+  describe_process(child, &process);
+  if (find_or_add(parent, 0, &forker)) {
+    process.parent = forker.id;
+    process.binary = forker.binary;
+  }
+  give_id(tgid, &process);
+  store_process(tgid, &process, SL_PROCESS_EVENT_FORK);
+  struct sl_process_start* start = bpf_ringbuf_reserve(&process_events, sizeof(*start), 0);
+  if (!start) {
+    count_loss(SL_PROCESS_LOSS_RING_FULL, SL_PROCESS_EVENT_FORK, process.cgroup);
+    return 0;
+  }
+  fill_start(start, child, SL_PROCESS_EVENT_FORK, &process);
+  bpf_ringbuf_submit(start, wake_up());
+  return 0;
+}
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The members of kernel structures that the sensors read, and no more. CO-RE finds their places in the running kernel
+ * by name when the object is loaded, so order and size here mean nothing. Members that only some kernels have are in
+ * structures with a ___ suffix, which CO-RE ignores, and are asked for with bpf_core_field_exists.
+ */
+#ifndef SLUICE_KERNEL_TYPES_BPF_H
+#define SLUICE_KERNEL_TYPES_BPF_H
+
+#include <linux/types.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+  __u32 val;
+} sl_kernel_id; /* kuid_t, kgid_t */
+
+typedef struct {
+  int counter;
+} sl_atomic; /* atomic_t */
+
+struct ns_common {
+  __u32 inum;
+};
+struct uts_namespace {
+  struct ns_common ns;
+};
+struct ipc_namespace {
+  struct ns_common ns;
+};
+struct mnt_namespace {
+  struct ns_common ns;
+};
+struct net {
+  struct ns_common ns;
+};
+struct cgroup_namespace {
+  struct ns_common ns;
+};
+struct user_namespace {
+  struct ns_common ns;
+};
+struct pid_namespace {
+  struct ns_common ns;
+};
+struct nsproxy {
+  struct uts_namespace* uts_ns;
+  struct ipc_namespace* ipc_ns;
+  struct mnt_namespace* mnt_ns;
+  struct net* net_ns;
+  struct cgroup_namespace* cgroup_ns;
+};
+
+struct upid {
+  int nr;
+  struct pid_namespace* ns;
+};
+struct pid {
+  unsigned int level;
+  struct upid numbers[1];
+};
+
+struct qstr {
+  __u32 len;
+  const unsigned char* name;
+};
+struct super_block {
+  unsigned long s_magic;
+};
+struct inode {
+  __u16 i_mode;
+  __u32 i_nlink;
+};
+struct dentry {
+  struct dentry* d_parent;
+  struct qstr d_name;
+  struct inode* d_inode;
+};
+struct vfsmount {
+  struct dentry* mnt_root;
+};
+struct mount {
+  struct mount* mnt_parent;
+  struct dentry* mnt_mountpoint;
+  struct vfsmount mnt;
+  struct mnt_namespace* mnt_ns;
+};
+struct path {
+  struct vfsmount* mnt;
+  struct dentry* dentry;
+};
+struct file {
+  struct path f_path;
+  struct inode* f_inode;
+};
+struct fs_struct {
+  struct path root;
+  struct path pwd;
+};
+
+struct kernfs_node {
+  const char* name;
+  __u64 id;
+};
+struct kernfs_node___parent { /* before 6.15 */
+  struct kernfs_node* parent;
+};
+struct kernfs_node___rcu_parent { /* since */
+  struct kernfs_node* __parent;
+};
+struct cgroup {
+  struct kernfs_node* kn;
+};
+struct cgroup_subsys_state {
+  struct cgroup* cgroup;
+};
+struct css_set {
+  struct cgroup_subsys_state* subsys[16];
+  struct cgroup* dfl_cgrp;
+};
+enum cgroup_subsys_id { memory_cgrp_id = 1, pids_cgrp_id = 2 };
+
+typedef struct {
+  __u32 cap[2];
+} sl_kernel_caps; /* kernel_cap_t: since 6.3 one __u64; the bytes are the same on little-endian machines */
+
+struct cred {
+  sl_kernel_id uid;
+  sl_kernel_id gid;
+  sl_kernel_id euid;
+  sl_kernel_caps cap_effective;
+  struct user_namespace* user_ns;
+};
+struct mm_struct {
+  unsigned long arg_start;
+  unsigned long arg_end;
+  struct file* exe_file;
+};
+struct signal_struct {
+  sl_atomic live;
+  unsigned int flags;
+  int group_exit_code;
+};
+struct task_struct {
+  unsigned int flags;
+  int exit_code;
+  int pid;
+  int tgid;
+  struct task_struct* real_parent;
+  struct task_struct* group_leader;
+  __u64 start_boottime;
+  __u64 self_exec_id;
+  struct pid* thread_pid;
+  struct mm_struct* mm;
+  const struct cred* cred;
+  struct fs_struct* fs;
+  struct nsproxy* nsproxy;
+  struct signal_struct* signal;
+  struct css_set* cgroups;
+  char comm[16];
+};
+struct task_struct___audit { /* CONFIG_AUDIT */
+  sl_kernel_id loginuid;
+};
+
+struct linux_binprm {
+  const char* filename;
+  const char* interp;
+  unsigned int per_clear;
+  int argc;
+};
+
+struct seq_file;
+struct bpf_iter_meta {
+  struct seq_file* seq;
+};
+struct bpf_iter__task {
+  struct bpf_iter_meta* meta;
+  struct task_struct* task;
+};
+
+#pragma clang attribute pop
+
+#define SL_PF_EXITING 0x00000004
+#define SL_PF_KTHREAD 0x00200000
+#define SL_SIGNAL_GROUP_EXIT 0x00000004
+#define SL_S_ISUID 0004000
+#define SL_S_ISGID 0002000
+#define SL_S_IXGRP 0000010
+
+#endif

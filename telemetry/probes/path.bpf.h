@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Paths as bpf_d_path would give them, which tracepoints and kprobes may not call: from the file up to the root of the
+ * current task, through mount points, written from the end of a buffer to its beginning.
+ */
+#ifndef SLUICE_PATH_BPF_H
+#define SLUICE_PATH_BPF_H
+
+#include "telemetry/probes/process_maps.bpf.h"
+#include "telemetry/probes/task.bpf.h"
+
+#define SL_PATH_END SL_PROCESS_PATH_MAX /* where the text ends in the buffer */
+#define SL_PATH_COMPONENTS_MAX 2048     /* PATH_MAX / 2 */
+#define SL_NAME_MAX 255
+
+struct path_text {
+  __u32 scratch; /* index in process_scratch */
+  __u32 begin;   /* in its path buffer: the text is [begin, SL_PATH_END) */
+  __u32 truncated;
+  __u32 detached; /* no mount of the namespace holds it */
+};
+
+/* Puts "/name" before the text. False: no room. */
+static __always_inline bool prepend(struct path_text* text, const void* name, __u32 length) {
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &text->scratch);
+  if (!scratch) return false;
+  if (length > SL_NAME_MAX) length = SL_NAME_MAX;
+  if (text->begin < length + 1 || text->begin > SL_PATH_END) {
+    text->truncated = 1;
+    return false;
+  }
+  __u32 at = text->begin - length - 1;
+  text->begin = at;
+  at &= SL_PATH_END; /* it is below already; the verifier forgets */
+  scratch->path[at] = '/';
+  bpf_probe_read_kernel(&scratch->path[at + 1], length & SL_NAME_MAX, name);
+  return true;
+}
+
+struct file_walk {
+  struct path_text text;
+  struct dentry* dentry;
+  struct vfsmount* mount;
+  struct dentry* root_dentry;
+  struct vfsmount* root_mount;
+};
+
+static __always_inline struct mount* real_mount(struct vfsmount* mount) {
+  return (void*)mount - bpf_core_field_offset(struct mount, mnt);
+}
+
+/* One component, or one step from a mounted file system to the one that it is mounted on. */
+static long walk_file(__u32 index, void* context) {
+  struct file_walk* walk = context;
+  struct dentry* dentry = walk->dentry; /* CO-RE would look for file_walk in the kernel */
+  struct vfsmount* on = walk->mount;
+  if (dentry == walk->root_dentry && on == walk->root_mount) return 1;
+  struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
+  const bool at_root = dentry == BPF_CORE_READ(on, mnt_root);
+  if (dentry == parent && !at_root) { /* a file without directory, as memfd's */
+    walk->text.detached = 1;
+    prepend(&walk->text, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len));
+    return 1;
+  }
+  if (at_root) {
+    struct mount* mount = real_mount(on);
+    struct mount* below = BPF_CORE_READ(mount, mnt_parent);
+    if (below == mount) {
+      const long namespace = (long)BPF_CORE_READ(mount, mnt_ns);
+      if (namespace <= 0 && namespace > -4096) walk->text.detached = 1; /* NULL or MNT_NS_INTERNAL, an error pointer */
+      return 1;
+    }
+    walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+    walk->mount = __builtin_preserve_access_index(&below->mnt);
+    return 0;
+  }
+  if (!prepend(&walk->text, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len))) return 1;
+  walk->dentry = parent;
+  return 0;
+}
+
+/* As the current root of `task` shows it. */
+static __always_inline void write_file_path(struct task_struct* task, const struct path* path, struct path_text* text) {
+  struct fs_struct* fs = BPF_CORE_READ(task, fs);
+  struct file_walk walk = {
+      .text = {.scratch = text->scratch, .begin = SL_PATH_END},
+      .dentry = BPF_CORE_READ(path, dentry),
+      .mount = BPF_CORE_READ(path, mnt),
+      .root_dentry = BPF_CORE_READ(fs, root.dentry),
+      .root_mount = BPF_CORE_READ(fs, root.mnt),
+  };
+  if (walk.dentry) {
+    bpf_loop(SL_PATH_COMPONENTS_MAX, walk_file, &walk, 0);
+    if (walk.text.begin == SL_PATH_END && !walk.text.truncated) prepend(&walk.text, NULL, 0);
+  }
+  *text = walk.text;
+}
+
+struct cgroup_walk {
+  struct path_text text;
+  struct kernfs_node* node;
+};
+
+static __always_inline struct kernfs_node* kernfs_parent(struct kernfs_node* node) {
+  struct kernfs_node___rcu_parent* now = (void*)node;
+  struct kernfs_node___parent* before = (void*)node;
+  if (bpf_core_field_exists(now->__parent)) return BPF_CORE_READ(now, __parent);
+  return BPF_CORE_READ(before, parent);
+}
+
+static long walk_cgroup(__u32 index, void* context) {
+  struct cgroup_walk* walk = context;
+  struct kernfs_node* node = walk->node; /* CO-RE would look for cgroup_walk in the kernel */
+  struct kernfs_node* parent = kernfs_parent(node);
+  if (!parent) return 1;
+  const char* name = BPF_CORE_READ(node, name);
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &walk->text.scratch);
+  if (!scratch) return 1;
+  const long size = bpf_probe_read_kernel_str(scratch->name, sizeof(scratch->name), name);
+  if (size <= 0 || !prepend(&walk->text, scratch->name, size - 1)) return 1;
+  walk->node = parent;
+  return 0;
+}
+
+static __always_inline struct kernfs_node* subsystem_node(struct task_struct* task, __u64 subsystem) {
+  struct css_set* set = BPF_CORE_READ(task, cgroups);
+  struct cgroup_subsys_state** states = (void*)__builtin_preserve_access_index(&set->subsys);
+  struct cgroup_subsys_state* state = NULL;
+  bpf_probe_read_kernel(&state, sizeof(state), states + subsystem);
+  return BPF_CORE_READ(state, cgroup, kn);
+}
+
+/* In the default hierarchy; a task that is at its root is looked for where version 1 hierarchies keep containers. */
+static __always_inline void write_cgroup_path(struct task_struct* task, struct path_text* text) {
+  struct cgroup_walk walk = {
+      .text = {.scratch = text->scratch, .begin = SL_PATH_END},
+      .node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn),
+  };
+  if (!kernfs_parent(walk.node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+    walk.node = subsystem_node(task, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
+  if (!kernfs_parent(walk.node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+    walk.node = subsystem_node(task, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+  bpf_loop(SL_PATH_COMPONENTS_MAX, walk_cgroup, &walk, 0);
+  if (walk.text.begin == SL_PATH_END && !walk.text.truncated) prepend(&walk.text, NULL, 0);
+  *text = walk.text;
+}
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The sensors' entry points: two back ends over one body. The loader takes those of one back end.
+ *
+ *            tracepoints              kprobes                runs
+ *   exec     sched_process_exec       finalize_exec          after the point of no return, arguments in place
+ *   fork     sched_process_fork       wake_up_new_task       before the child runs
+ *   exit     sched_process_exit       acct_process           once no thread is left, before files are closed
+ */
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "telemetry/probes/exec.bpf.h"
+#include "telemetry/probes/exit.bpf.h"
+#include "telemetry/probes/fork.bpf.h"
+#include "telemetry/probes/seed.bpf.h"
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(tp_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) { return on_exec(task, bprm); }
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(tp_fork, struct task_struct* parent, struct task_struct* child) { return on_fork(child); }
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(tp_exit, struct task_struct* task) { return on_exit(task); }
+
+SEC("kprobe/finalize_exec")
+int BPF_KPROBE(kp_exec, struct linux_binprm* bprm) {
+  return on_exec((struct task_struct*)bpf_get_current_task(), bprm);
+}
+
+SEC("kprobe/wake_up_new_task")
+int BPF_KPROBE(kp_fork, struct task_struct* child) { return on_fork(child); }
+
+SEC("kprobe/acct_process")
+int BPF_KPROBE(kp_exit) { return on_exit((struct task_struct*)bpf_get_current_task()); }
+
+SEC("iter.s/task")
+int iterate_tasks(struct bpf_iter__task* ctx) {
+  struct task_struct* task = ctx->task;
+  return task ? on_task(ctx->meta->seq, task) : 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

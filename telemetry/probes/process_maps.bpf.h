@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The sensors' own maps, and the loader's settings. The maps that the packet path reads too: bpf/lib/process_maps.bpf.h
+ */
+#ifndef SLUICE_SENSOR_MAPS_BPF_H
+#define SLUICE_SENSOR_MAPS_BPF_H
+
+#include "bpf/lib/process_maps.bpf.h"
+
+/* A path is written from its end to its beginning; the last 256 bytes take what a look-up reads too much. */
+#define SL_PATH_BUFFER (SL_PROCESS_PATH_MAX + 1 + 256)
+
+struct sl_scratch {
+  __u64 busy;
+  char name[256]; /* of a cgroup: its length is found by reading it */
+  char path[SL_PATH_BUFFER];
+  struct sl_process_start start;
+  __u8 data[SL_PROCESS_DATA_MAX];
+};
+
+/* One for each CPU, where a record is put together, and a last one for the iterator, which others may interrupt. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 2);
+  __type(key, __u32);
+  __type(value, struct sl_scratch);
+} process_scratch SEC(".maps");
+
+/* Writer: sensors. Full: the event is lost and counted. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 16 << 20);
+} process_events SEC(".maps");
+
+/* Writer: sensors, while seeding; emptied by the agent after that. Full: a life may be announced twice. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 262144);
+  __type(key, struct sl_process_claim_key);
+  __type(value, struct sl_process_claim);
+} process_claims SEC(".maps");
+
+/* Writer: sensors. Full: counted without CPU and cgroup, in the entry that the agent made for that. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 4096);
+  __type(key, struct sl_process_loss_key);
+  __type(value, __u64);
+} process_losses SEC(".maps");
+
+const volatile __u32 iterator_scratch = 1; /* index in process_scratch */
+const volatile __u32 wake_bytes = 4 << 20; /* in the ring: wakes the reader, which otherwise comes by the clock */
+
+volatile __u32 seeding = 0;      /* the agent runs the iterator: ids are given through process_claims */
+volatile __u64 losses_total = 0; /* all that process_losses counts */
+
+#endif

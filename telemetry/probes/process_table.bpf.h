@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Keeps `processes`: gives ids, and finds or makes the entry of a process.
+ *
+ * While seeding, the iterator and the sensors may see the same life at the same moment. Both then take the id from
+ * process_claims, where the first of them puts it, so that a life has one id whoever comes first.
+ */
+#ifndef SLUICE_PROCESS_TABLE_BPF_H
+#define SLUICE_PROCESS_TABLE_BPF_H
+
+#include "telemetry/probes/process_maps.bpf.h"
+#include "telemetry/probes/task.bpf.h"
+
+static __always_inline void count_loss(__u8 cause, __u8 event, __u64 cgroup) {
+  struct sl_process_loss_key key = {
+      .cgroup = cgroup, .cpu = bpf_get_smp_processor_id(), .cause = cause, .event = event};
+  const __u64 one = 1;
+  __sync_fetch_and_add(&losses_total, 1);
+  __u64* count = bpf_map_lookup_elem(&process_losses, &key);
+  if (!count) {
+    if (bpf_map_update_elem(&process_losses, &key, &one, BPF_NOEXIST) == 0) return;
+    count = bpf_map_lookup_elem(&process_losses, &key); /* another CPU's context came first */
+  }
+  if (!count) { /* full */
+    key.cgroup = 0;
+    key.cpu = ~0u;
+    count = bpf_map_lookup_elem(&process_losses, &key);
+  }
+  if (count) __sync_fetch_and_add(count, 1);
+}
+
+static __always_inline sl_process_id next_process_id(void) {
+  const __u32 zero = 0;
+  __u64* last = bpf_map_lookup_elem(&process_ids, &zero);
+  return last ? __sync_fetch_and_add(last, 1) + 1 : 0;
+}
+
+/* The id and the start of the life that `process` describes. */
+static __always_inline void give_id(__u32 tgid, struct sl_process* process) {
+  const struct sl_process_claim_key key = {.birth_ns = process->birth_ns, .tgid = tgid, .execs = process->execs};
+  struct sl_process_claim claim = {.id = next_process_id(), .start_ns = process->start_ns};
+  if (seeding && bpf_map_update_elem(&process_claims, &key, &claim, BPF_NOEXIST) != 0) {
+    const struct sl_process_claim* first = bpf_map_lookup_elem(&process_claims, &key);
+    if (first) claim = *first;
+  }
+  process->id = claim.id;
+  process->start_ns = claim.start_ns;
+}
+
+/* Everything about the present life of `task`'s process but its id and its parent. */
+static __always_inline void describe_process(struct task_struct* task, struct sl_process* process) {
+  struct task_struct* leader = BPF_CORE_READ(task, group_leader);
+  __builtin_memset(process, 0, sizeof(*process));
+  process->birth_ns = BPF_CORE_READ(leader, start_boottime);
+  process->start_ns = process->birth_ns;
+  process->execs = (__u32)BPF_CORE_READ(leader, self_exec_id);
+  process->cgroup = task_cgroup(task);
+  if (BPF_CORE_READ(task, flags) & SL_PF_KTHREAD) process->flags |= SL_PROCESS_KERNEL_THREAD;
+}
+
+static __always_inline void store_process(__u32 tgid, const struct sl_process* process, __u8 event) {
+  if (bpf_map_update_elem(&processes, &tgid, process, BPF_ANY) != 0)
+    count_loss(SL_PROCESS_LOSS_TABLE_FULL, event, process->cgroup);
+}
+
+/* `entry` is of the life that `now` describes. Outside of seeding, an old count of execs means an exec under way. */
+static __always_inline bool is_present_life(const struct sl_process* entry, const struct sl_process* now) {
+  return entry->birth_ns == now->birth_ns && (entry->execs == now->execs || !seeding);
+}
+
+/* The present life of a process that was there before: from the table, or given a place in it. False: it is dead. */
+static __always_inline bool find_or_add(struct task_struct* task, sl_process_id parent, struct sl_process* process) {
+  const __u32 tgid = BPF_CORE_READ(task, tgid);
+  describe_process(task, process);
+  const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
+  if (entry && is_present_life(entry, process)) {
+    *process = *entry;
+    return true;
+  }
+  if (task_group_dead(task)) return false;
+  process->flags |= SL_PROCESS_SEEDED;
+  process->parent = parent;
+  if (entry && entry->birth_ns == process->birth_ns) { /* it executed a program unseen */
+    process->parent = entry->parent;
+    process->start_ns = bpf_ktime_get_boot_ns();
+  }
+  give_id(tgid, process);
+  store_process(tgid, process, SL_PROCESS_EVENT_SEED);
+  if (!task_group_dead(task)) return true;
+  bpf_map_delete_elem(&processes, &tgid); /* its exit may have come before the entry was there */
+  return false;
+}
+
+/* 0: not known. */
+static __always_inline sl_process_id parent_process(struct task_struct* task) {
+  struct task_struct* parent = BPF_CORE_READ(task, group_leader, real_parent);
+  struct sl_process process;
+  if (BPF_CORE_READ(parent, tgid) == 0) return 0; /* the idle task: parent of init and of kthreadd */
+  return find_or_add(parent, 0, &process) ? process.id : 0;
+}
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Puts a record together in scratch memory, as it is too long for the stack and of a length not known before. */
+#ifndef SLUICE_RECORD_BPF_H
+#define SLUICE_RECORD_BPF_H
+
+#include "telemetry/probes/path.bpf.h"
+#include "telemetry/probes/process_table.bpf.h"
+
+#define SL_PAGE 4096u
+#define SL_APPEND_MAX (SL_PAGE - 1)
+
+/* A wake-up costs more than all the rest of an event: the reader comes by the clock, or when the ring fills up. */
+static __always_inline __u64 wake_up(void) {
+  return bpf_ringbuf_query(&process_events, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void fill_header(struct sl_process_header* header, struct task_struct* task, __u8 event,
+                                        const struct sl_process* process) {
+  header->time_ns = event == SL_PROCESS_EVENT_FORK ? process->start_ns : bpf_ktime_get_boot_ns();
+  header->id = process->id;
+  header->parent = process->parent;
+  header->start_ns = process->start_ns;
+  header->birth_ns = process->birth_ns;
+  header->cgroup = process->cgroup;
+  header->pid = BPF_CORE_READ(task, tgid);
+  header->parent_pid = BPF_CORE_READ(task, group_leader, real_parent, tgid);
+  header->flags = process->flags;
+  header->event = event;
+  header->pad[0] = header->pad[1] = header->pad[2] = 0;
+}
+
+static __always_inline void fill_start(struct sl_process_start* start, struct task_struct* task, __u8 event,
+                                       const struct sl_process* process) {
+  __u32 ignored;
+  fill_header(&start->header, task, event, process);
+  start->previous = 0;
+  start->tid = BPF_CORE_READ(task, pid);
+  start->ns_tid = task_ns_pid(task, &ignored);
+  start->ns_pid = task_ns_pid(BPF_CORE_READ(task, group_leader), &start->namespaces.pid);
+  task_credentials(task, start);
+  task_namespaces(task, start);
+  start->argument_count = 0;
+  __builtin_memset(start->comm, 0, sizeof(start->comm));
+  bpf_core_read_str(start->comm, sizeof(start->comm), &task->comm);
+  start->binary_length = start->script_length = start->cwd_length = start->cgroup_length = 0;
+  start->arguments_length = 0;
+  start->pad = 0;
+}
+
+/* Null: the CPU is at another event, which this one interrupts. */
+static __always_inline struct sl_scratch* take_scratch(__u32 index) {
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
+  if (!scratch || __sync_lock_test_and_set(&scratch->busy, 1) != 0) return NULL;
+  return scratch;
+}
+
+/* Appends the text in the path buffer; returns its length. */
+static __always_inline __u16 append_path(struct sl_scratch* scratch, __u32* at, const struct path_text* text) {
+  const __u32 begin = text->begin & SL_PATH_END;
+  const __u32 length = (SL_PATH_END - begin) & SL_APPEND_MAX;
+  if (*at > SL_PROCESS_DATA_MAX - SL_PAGE) return 0;
+  bpf_probe_read_kernel(&scratch->data[*at], length, &scratch->path[begin]);
+  *at += length;
+  return length;
+}
+
+static __always_inline void append_binary(struct sl_scratch* scratch, __u32 index, __u32* at,
+                                          struct task_struct* task) {
+  struct path_text text = {.scratch = index};
+  struct file* file = BPF_CORE_READ(task, mm, exe_file);
+  if (!file) return;
+  write_file_path(task, __builtin_preserve_access_index(&file->f_path), &text);
+  scratch->start.binary_length = append_path(scratch, at, &text);
+  if (text.truncated) scratch->start.header.flags |= SL_PROCESS_BINARY_TRUNCATED;
+  if (text.detached) scratch->start.header.flags |= SL_PROCESS_FROM_MEMORY;
+  if (BPF_CORE_READ(file, f_inode, i_nlink) == 0) scratch->start.header.flags |= SL_PROCESS_UNLINKED;
+}
+
+static __always_inline void append_cwd(struct sl_scratch* scratch, __u32 index, __u32* at, struct task_struct* task) {
+  struct path_text text = {.scratch = index};
+  struct fs_struct* fs = BPF_CORE_READ(task, fs);
+  if (!fs) return;
+  write_file_path(task, __builtin_preserve_access_index(&fs->pwd), &text);
+  scratch->start.cwd_length = append_path(scratch, at, &text);
+  if (text.truncated) scratch->start.header.flags |= SL_PROCESS_CWD_TRUNCATED;
+}
+
+static __always_inline void append_cgroup(struct sl_scratch* scratch, __u32 index, __u32* at,
+                                          struct task_struct* task) {
+  struct path_text text = {.scratch = index};
+  write_cgroup_path(task, &text);
+  scratch->start.cgroup_length = append_path(scratch, at, &text);
+  if (text.truncated) scratch->start.header.flags |= SL_PROCESS_CGROUP_TRUNCATED;
+}
+
+struct arguments_copy {
+  __u64 from;
+  __u32 left;
+  __u32 place; /* in the data */
+  __u32 scratch;
+};
+
+/* What is left of a page. Where one is not in memory, those before it are kept. */
+static long copy_arguments(__u32 page, void* context) {
+  struct arguments_copy* copy = context;
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &copy->scratch);
+  if (!scratch || !copy->left) return 1;
+  __u32 chunk = SL_PAGE - (copy->from & (SL_PAGE - 1));
+  __u32 place = copy->place;
+  if (chunk > copy->left) chunk = copy->left;
+  barrier_var(chunk); /* the compiler knows the bounds, the verifier wants to see them compared */
+  barrier_var(place);
+  if (chunk > SL_PAGE || place > SL_PROCESS_DATA_MAX - SL_PAGE) return 1;
+  if (bpf_probe_read_user(&scratch->data[place], chunk, (void*)copy->from) != 0) return 1;
+  copy->from += chunk;
+  copy->left -= chunk;
+  copy->place = place + chunk;
+  return 0;
+}
+
+/* `foreign`: the arguments of another task, by a read that may sleep. */
+static __always_inline void append_arguments(struct sl_scratch* scratch, __u32 index, __u32* at,
+                                             struct task_struct* task, bool foreign) {
+  struct mm_struct* mm = BPF_CORE_READ(task, mm);
+  const __u64 from = BPF_CORE_READ(mm, arg_start);
+  const __u64 size = BPF_CORE_READ(mm, arg_end) - from;
+  __u32 length = size > SL_PROCESS_ARGUMENTS_MAX ? SL_PROCESS_ARGUMENTS_MAX : size;
+  __u32 place = *at;
+  if (!mm) return;
+  if (foreign) {
+    barrier_var(length);
+    barrier_var(place);
+    if (length > SL_PROCESS_ARGUMENTS_MAX || place > SL_PROCESS_DATA_MAX - SL_PROCESS_ARGUMENTS_MAX) return;
+    if (bpf_copy_from_user_task(&scratch->data[place], length, (void*)from, task, 0) == 0) place += length;
+  } else {
+    struct arguments_copy copy = {.from = from, .left = length, .place = place, .scratch = index};
+    bpf_loop(SL_PROCESS_ARGUMENTS_MAX / SL_PAGE + 1, copy_arguments, &copy, 0);
+    place = copy.place;
+  }
+  const __u32 read = place - *at;
+  if (read < size) scratch->start.header.flags |= SL_PROCESS_ARGUMENTS_TRUNCATED;
+  scratch->start.arguments_length = read;
+  *at = place;
+}
+
+/* Sends what is in `scratch`, with `length` bytes of data, and gives it back. */
+static __always_inline void send_scratch(struct sl_scratch* scratch, __u32 length) {
+  if (length > SL_PROCESS_DATA_MAX) length = SL_PROCESS_DATA_MAX;
+  if (bpf_ringbuf_output(&process_events, &scratch->start, sizeof(scratch->start) + length, wake_up()) != 0)
+    count_loss(SL_PROCESS_LOSS_RING_FULL, scratch->start.header.event, scratch->start.header.cgroup);
+  __sync_lock_test_and_set(&scratch->busy, 0);
+}
+
+#endif

@@ -1,0 +1,45 @@
+// Process lives as messages of sluice.v1.
+#pragma once
+
+#include <functional>
+
+#include "ctrl/api/sluice.pb.h"
+#include "policy/model.h"
+#include "telemetry/clock.h"
+#include "telemetry/process_tree.h"
+
+namespace sluice::telemetry {
+
+// Whose process it is, told from its network namespace or its cgroup; nothing: no workload's. From any thread.
+using WorkloadResolver = std::function<std::optional<policy::ObjectName>(const ProcessLife&)>;
+
+// Thread-safe.
+class ProcessEvents {
+ public:
+  // `tree` outlives this; `clock` is of CLOCK_BOOTTIME. An empty resolver: no workloads are known.
+  ProcessEvents(std::string node, const ProcessTree* tree, WorkloadResolver workload, Clock clock)
+      : node_(std::move(node)), tree_(tree), workload_(std::move(workload)), clock_(std::move(clock)) {}
+
+  v1::Event MakeExec(const ProcessLife& life) const;
+  v1::Event MakeFork(const ProcessLife& life) const;
+  v1::Event MakeExit(const ProcessLife& life) const;
+  // `count` events that the sensors could not send.
+  v1::Event MakeLost(const sl_process_loss_key& key, std::uint64_t count) const;
+
+  void ToProto(const ProcessLife& life, v1::Process* out) const;
+  // False, and nothing in `out`: the id is not known, or not any more.
+  bool ToProto(sl_process_id id, v1::Process* out) const;
+
+ private:
+  template <typename Message>
+  void Begin(const ProcessLife& life, std::uint64_t time_ns, const char* type, Message* out) const;
+
+  std::optional<policy::ObjectName> WorkloadOfCgroup(std::uint64_t cgroup) const;
+
+  const std::string node_;
+  const ProcessTree* const tree_;
+  const WorkloadResolver workload_;
+  const Clock clock_;
+};
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,31 @@
+// Records of the process sensors, decoded and checked. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bpf/abi/process.h"
+#include "ctrl/base/status.h"
+
+namespace sluice::telemetry {
+
+// Texts are the kernel's bytes: not always UTF-8.
+struct ProcessRecord {
+  sl_process_start start{};  // exit: the header alone
+  std::string binary;
+  std::string script;
+  std::string working_directory;
+  std::string cgroup_path;
+  std::string argument0;
+  std::vector<std::string> arguments;  // after argv[0]
+  std::uint32_t wait_status = 0;       // exit
+
+  const sl_process_header& header() const { return start.header; }
+  sl_process_event event() const { return static_cast<sl_process_event>(start.header.event); }
+};
+
+// InvalidArgument when `bytes` is not exactly one record.
+StatusOr<ProcessRecord> DecodeProcessRecord(std::string_view bytes);
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,119 @@
+#include "telemetry/process_sensor.h"
+
+#include "ctrl/base/log.h"
+
+namespace sluice::telemetry {
+
+ProcessSensor::ProcessSensor(Options options, EventHub* hub)
+    : options_(std::move(options)),
+      hub_(hub),
+      tree_(options_.tree),
+      events_(options_.node, &tree_, options_.workload, options_.boot_clock) {}
+
+StatusOr<std::unique_ptr<ProcessSensor>> ProcessSensor::Start(Options options, EventHub* hub) {
+  std::unique_ptr<ProcessSensor> sensor(new ProcessSensor(std::move(options), hub));
+  ProcessSensor* const self = sensor.get();
+  SL_ASSIGN_OR_RETURN(sensor->probes_,
+                      bpf::ProcessProbes::Start(self->options_.probes, [self](const void* record, std::size_t size) {
+                        self->Consume({static_cast<const char*>(record), size});
+                      }));
+  SL_RETURN_IF_ERROR(sensor->Seed());
+  sensor->last_healing_ = std::chrono::steady_clock::now();
+  sensor->thread_ = std::thread(&ProcessSensor::Run, self);
+  return sensor;
+}
+
+ProcessSensor::~ProcessSensor() {
+  stopping_ = true;
+  if (!thread_.joinable()) return;
+  probes_->Wake();
+  thread_.join();
+}
+
+void ProcessSensor::Run() {
+  while (!stopping_) {
+    probes_->Wait(options_.poll_interval);
+    if (const auto drained = probes_->Drain(); !drained.ok()) LogWarn("process events: {}", Message(drained.status()));
+    AnnounceLosses();
+    if (damaged_) Heal();
+    tree_.Expire(options_.boot_clock().monotonic_ns);
+  }
+}
+
+void ProcessSensor::Consume(std::string_view bytes) {
+  const auto record = DecodeProcessRecord(bytes);
+  if (!record.ok()) {
+    const std::lock_guard lock(mutex_);
+    counters_.malformed++;
+    return;
+  }
+  const auto life = tree_.Apply(*record);
+  if (!life) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (record->event() == SL_PROCESS_EVENT_EXEC) counters_.execs++;
+    if (record->event() == SL_PROCESS_EVENT_FORK) counters_.forks++;
+    if (record->event() == SL_PROCESS_EVENT_EXIT) counters_.exits++;
+  }
+  if (hub_->watched()) Publish(*life, record->event());
+}
+
+void ProcessSensor::Publish(const ProcessLife& life, sl_process_event event) {
+  switch (event) {
+    case SL_PROCESS_EVENT_EXEC:
+      return hub_->Publish(std::make_shared<const v1::Event>(events_.MakeExec(life)));
+    case SL_PROCESS_EVENT_FORK:
+      return hub_->Publish(std::make_shared<const v1::Event>(events_.MakeFork(life)));
+    case SL_PROCESS_EVENT_EXIT:
+      return hub_->Publish(std::make_shared<const v1::Event>(events_.MakeExit(life)));
+    case SL_PROCESS_EVENT_SEED:
+    case SL_PROCESS_EVENT_COUNT:
+      break;
+  }
+}
+
+std::uint64_t ProcessSensor::AnnounceLosses() {
+  const auto losses = probes_->TakeLosses();
+  if (!losses.ok()) {
+    LogWarn("looking for lost process events: {}", Message(losses.status()));
+    return 1;
+  }
+  std::uint64_t seeds = 0;
+  for (const bpf::ProcessLoss& loss : *losses) {
+    if (loss.key.cause != SL_PROCESS_LOSS_TABLE_FULL) damaged_ = true;  // of that only the kernel's table suffers
+    if (loss.key.event == SL_PROCESS_EVENT_SEED) seeds += loss.count;
+    if (hub_->watched()) hub_->Publish(std::make_shared<const v1::Event>(events_.MakeLost(loss.key, loss.count)));
+    const std::lock_guard lock(mutex_);
+    if (loss.key.cause < SL_PROCESS_LOSS_COUNT) counters_.lost[loss.key.cause] += loss.count;
+  }
+  return seeds;
+}
+
+Status ProcessSensor::Seed() {
+  damaged_ = false;
+  tree_.BeginSeed(options_.boot_clock().monotonic_ns);
+  const Status seeded = probes_->Seed();
+  const bool complete = seeded.ok() && AnnounceLosses() == 0;
+  tree_.EndSeed(options_.boot_clock().monotonic_ns, complete);
+  return seeded;
+}
+
+void ProcessSensor::Heal() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_healing_ < options_.heal_interval) return;
+  last_healing_ = now;
+  if (const Status status = Seed(); !status.ok()) {
+    LogWarn("healing the process tree: {}", Message(status));
+    damaged_ = true;
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  counters_.healings++;
+}
+
+ProcessSensor::Counters ProcessSensor::counters() const {
+  const std::lock_guard lock(mutex_);
+  return counters_;
+}
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,76 @@
+// The process sensors at work: their events into the tree, and from there to the followers. A thread of its own reads
+// them every few milliseconds, or when the ring fills up; nothing that a follower does delays it.
+//
+//   auto sensor = ProcessSensor::Start({.node = node, .probes = {.pin_root = root}}, &hub);   // the tree is complete
+//   now
+//   (*sensor)->events().ToProto(process_id, flow.mutable_source()->mutable_process());
+//
+// After a loss the tree heals itself: the iterator tells of every living process again. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "ctrl/bpf/process_probes.h"
+#include "telemetry/event_hub.h"
+#include "telemetry/process_events.h"
+
+namespace sluice::telemetry {
+
+class ProcessSensor {
+ public:
+  struct Options {
+    std::string node;
+    bpf::ProcessProbeOptions probes;
+    ProcessTree::Options tree;
+    WorkloadResolver workload;
+    std::chrono::milliseconds poll_interval{20};
+    std::chrono::milliseconds heal_interval{1000};  // at most one healing in this time
+    Clock boot_clock = ReadBootClock;
+  };
+  struct Counters {  // since the start
+    std::uint64_t execs = 0;
+    std::uint64_t forks = 0;
+    std::uint64_t exits = 0;
+    std::uint64_t malformed = 0;  // records that no sensor of this version sends
+    std::uint64_t healings = 0;
+    std::uint64_t lost[SL_PROCESS_LOSS_COUNT] = {};
+  };
+
+  // Errors: as ProcessProbes::Start and Seed. `hub` outlives the sensor.
+  static StatusOr<std::unique_ptr<ProcessSensor>> Start(Options options, EventHub* hub);
+  ~ProcessSensor();
+  ProcessSensor(const ProcessSensor&) = delete;
+  ProcessSensor& operator=(const ProcessSensor&) = delete;
+
+  const ProcessTree& tree() const { return tree_; }
+  const ProcessEvents& events() const { return events_; }
+  Counters counters() const;
+  bpf::ProcessBackEnd back_end() const { return probes_->back_end(); }
+  bpf::Feature feature() const { return probes_->feature(); }
+  int map_fd(const std::string& name) const { return probes_->map_fd(name); }
+
+ private:
+  ProcessSensor(Options options, EventHub* hub);
+  void Run();
+  void Consume(std::string_view bytes);
+  void Publish(const ProcessLife& life, sl_process_event event);
+  // Tells of losses; returns how many records of the iterator were among them, or a guess of 1 when it cannot be known.
+  std::uint64_t AnnounceLosses();
+  Status Seed();
+  void Heal();
+
+  const Options options_;
+  EventHub* const hub_;
+  ProcessTree tree_;
+  const ProcessEvents events_;
+  std::unique_ptr<bpf::ProcessProbes> probes_;
+  mutable std::mutex mutex_;  // of counters_
+  Counters counters_;
+  bool damaged_ = false;  // of the reading thread, as is:
+  std::chrono::steady_clock::time_point last_healing_;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,310 @@
+#include "telemetry/process_tree.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sluice::telemetry {
+namespace {
+
+std::size_t BytesOf(const ProcessImage& image) {
+  std::size_t bytes = sizeof(image) + image.binary.size() + image.script.size() + image.argument0.size() +
+                      image.working_directory.size();
+  for (const std::string& argument : image.arguments) bytes += sizeof(argument) + argument.size();
+  return bytes;
+}
+
+// A life of its own program, not a child that still runs its parent's.
+bool RanItsOwn(const ProcessLife& life) { return (life.flags & (SL_PROCESS_EXECED | SL_PROCESS_SEEDED)) != 0; }
+
+ProcessLife Identify(const sl_process_header& header) {
+  ProcessLife life;
+  life.id = header.id;
+  life.pid = header.pid;
+  life.parent_pid = header.parent_pid;
+  life.start_ns = header.start_ns;
+  life.birth_ns = header.birth_ns;
+  life.cgroup = header.cgroup;
+  life.flags = header.flags;
+  return life;
+}
+
+}  // namespace
+
+std::optional<ProcessLife> ProcessTree::Apply(const ProcessRecord& record) {
+  const std::lock_guard lock(mutex_);
+  if (record.event() == SL_PROCESS_EVENT_EXIT) return ApplyExit(record);
+  const sl_process_header& header = record.header();
+  Entry* entry = FindEntry(header.id);
+  if (entry == nullptr) {
+    EndPrevious(record);
+    entry = Add(Identify(header));
+  }
+  if (entry == nullptr) {  // no room: the event can be told, not kept
+    ProcessLife passing = Identify(header);
+    Fill(passing, record);
+    passing.parent = header.parent;
+    passing.previous = record.start.previous;
+    return passing;
+  }
+  entry->seen = seeding_;
+  // The iterator knows no more than an event did, and less of the parent.
+  const bool known = record.event() == SL_PROCESS_EVENT_SEED && !entry->life.incomplete;
+  if (!known) {
+    Fill(entry->life, record);
+    SetAncestors(*entry, header.parent, record.start.previous);
+  }
+  if (record.event() == SL_PROCESS_EVENT_EXEC) EndPrevious(record);
+  return entry->life;
+}
+
+// The exit of a life that was never told of is remembered, so that the iterator's late record does not revive it.
+std::optional<ProcessLife> ProcessTree::ApplyExit(const ProcessRecord& record) {
+  const sl_process_header& header = record.header();
+  Entry* entry = header.id != 0 ? FindEntry(header.id) : FindByBirth(header);
+  if (entry == nullptr && header.id == 0) return std::nullopt;
+  if (entry == nullptr) {
+    EndOlder(header);
+    entry = Add(Identify(header));
+    if (entry != nullptr) SetAncestors(*entry, header.parent, 0);
+  }
+  if (entry == nullptr) {  // no room: the event can be told, not kept
+    ProcessLife passing = Identify(header);
+    passing.end_ns = header.time_ns;
+    passing.wait_status = record.wait_status;
+    return passing;
+  }
+  if (entry->life.end_ns != 0 && entry->life.wait_status) return std::nullopt;
+  End(*entry, header.time_ns, record.wait_status);
+  return entry->life;
+}
+
+// The kernel's table was full and had no id for the process.
+ProcessTree::Entry* ProcessTree::FindByBirth(const sl_process_header& header) {
+  const auto found = by_pid_.find(header.pid);
+  Entry* entry = found == by_pid_.end() ? nullptr : FindEntry(found->second);
+  return entry != nullptr && entry->life.birth_ns == header.birth_ns ? entry : nullptr;
+}
+
+// What the tree has under this pid began before: its end was lost.
+void ProcessTree::EndOlder(const sl_process_header& header) {
+  const auto found = by_pid_.find(header.pid);
+  if (found == by_pid_.end() || found->second >= header.id) return;
+  if (Entry* entry = FindEntry(found->second); entry != nullptr) End(*entry, header.start_ns, std::nullopt);
+}
+
+// What ran under this pid until now: the life that an exec replaced, or one whose end was lost.
+void ProcessTree::EndPrevious(const ProcessRecord& record) {
+  const sl_process_header& header = record.header();
+  const sl_process_id previous = record.start.previous;
+  if (previous != 0 && FindEntry(previous) == nullptr) {
+    ProcessLife stub = Identify(header);  // so that a late record of the iterator finds it ended
+    stub.id = previous;
+    stub.start_ns = header.birth_ns;
+    stub.flags = 0;
+    if (Entry* entry = Add(std::move(stub)); entry != nullptr) SetAncestors(*entry, header.parent, 0);
+  }
+  if (Entry* entry = FindEntry(previous); entry != nullptr && entry->life.end_ns == 0) {
+    End(*entry, header.start_ns, std::nullopt);
+  }
+  EndOlder(header);
+}
+
+ProcessTree::Entry* ProcessTree::Add(ProcessLife life) {
+  if (lives_.size() >= options_.max_lives && !MakeRoom()) {
+    stats_.refused++;
+    return nullptr;
+  }
+  const sl_process_id id = life.id;
+  // A later life of the pid may be known already: then this one is over.
+  const auto [newest, added] = by_pid_.try_emplace(life.pid, id);
+  if (!added && newest->second < id) newest->second = id;
+  return &lives_.emplace(id, Entry{.life = std::move(life), .seen = seeding_}).first->second;
+}
+
+ProcessTree::Entry* ProcessTree::FindEntry(sl_process_id id) {
+  const auto found = lives_.find(id);
+  return found == lives_.end() ? nullptr : &found->second;
+}
+
+const ProcessLife* ProcessTree::FindLife(sl_process_id id) const {
+  const auto found = lives_.find(id);
+  return found == lives_.end() ? nullptr : &found->second.life;
+}
+
+// Of a life that may come later, or has been evicted.
+void ProcessTree::Refer(sl_process_id id, int by) {
+  if (id == 0) return;
+  const auto found = references_.try_emplace(id, 0).first;
+  const bool was = found->second != 0;
+  found->second += by;
+  const bool is = found->second != 0;
+  if (!is) references_.erase(found);
+  const ProcessLife* life = FindLife(id);
+  if (life == nullptr || life->end_ns == 0 || was == is) return;
+  const auto key = std::make_pair(life->end_ns, id);
+  (was ? referenced_ : unreferenced_).erase(key);
+  (is ? referenced_ : unreferenced_).insert(key);
+}
+
+void ProcessTree::SetAncestors(Entry& entry, sl_process_id parent, sl_process_id previous) {
+  const auto set = [&](sl_process_id& field, sl_process_id id) {
+    if (id == 0 || id == field || id == entry.life.id) return;
+    Refer(field, -1);
+    field = id;
+    Refer(field, +1);
+  };
+  set(entry.life.parent, parent);
+  set(entry.life.previous, previous);
+}
+
+void ProcessTree::End(Entry& entry, std::uint64_t end_ns, std::optional<std::uint32_t> wait_status) {
+  ProcessLife& life = entry.life;
+  Ended& ended = references_.contains(life.id) ? referenced_ : unreferenced_;
+  ended.erase({life.end_ns, life.id});
+  life.end_ns = std::max<std::uint64_t>(end_ns, 1);
+  life.wait_status = wait_status;
+  ended.insert({life.end_ns, life.id});
+  const auto found = by_pid_.find(life.pid);
+  if (found != by_pid_.end() && found->second == life.id) by_pid_.erase(found);
+}
+
+void ProcessTree::Fill(ProcessLife& life, const ProcessRecord& record) {
+  const sl_process_start& start = record.start;
+  life.tid = start.tid;
+  life.namespace_pid = start.ns_pid;
+  life.namespace_tid = start.ns_tid;
+  life.parent_pid = start.header.parent_pid;
+  life.start_ns = start.header.start_ns;
+  life.flags = start.header.flags;
+  life.uid = start.uid;
+  life.gid = start.gid;
+  life.effective_uid = start.euid;
+  life.login_uid = start.auid;
+  life.capabilities = start.capabilities;
+  life.namespaces = start.namespaces;
+  life.cgroup = start.header.cgroup;
+  const auto* name = reinterpret_cast<const char*>(start.comm);
+  life.name.assign(name, strnlen(name, sizeof(start.comm)));
+  life.incomplete = false;
+  FillImage(life, record);
+}
+
+void ProcessTree::FillImage(ProcessLife& life, const ProcessRecord& record) {
+  if (record.event() == SL_PROCESS_EVENT_FORK) {
+    const ProcessLife* parent = FindLife(record.header().parent);
+    if (parent == nullptr || parent->incomplete) {
+      if (life.image == nullptr) life.incomplete = true;
+      return;
+    }
+    if (life.image == nullptr) life.image = parent->image;
+    if (life.cgroup == parent->cgroup && life.cgroup_path == nullptr) life.cgroup_path = parent->cgroup_path;
+    constexpr std::uint32_t kOfImage = SL_PROCESS_UNLINKED | SL_PROCESS_FROM_MEMORY | SL_PROCESS_ARGUMENTS_TRUNCATED |
+                                       SL_PROCESS_BINARY_TRUNCATED | SL_PROCESS_CWD_TRUNCATED |
+                                       SL_PROCESS_SCRIPT_TRUNCATED;
+    life.flags |= parent->flags & kOfImage;
+    return;
+  }
+  if (record.start.cgroup_length != 0) life.cgroup_path = std::make_shared<const std::string>(record.cgroup_path);
+  if (record.binary.empty() && record.argument0.empty()) return;  // a kernel thread
+  auto image = std::make_unique<ProcessImage>(
+      ProcessImage{record.binary, record.script, record.argument0, record.arguments, record.working_directory});
+  if (*image_bytes_ + BytesOf(*image) > options_.max_image_bytes && !image->arguments.empty()) {
+    image->arguments.clear();
+    image->arguments.shrink_to_fit();
+    life.flags |= SL_PROCESS_ARGUMENTS_TRUNCATED;
+    stats_.arguments_left++;
+  }
+  const std::size_t bytes = BytesOf(*image);
+  *image_bytes_ += bytes;
+  life.image = {image.release(), [total = image_bytes_, bytes](const ProcessImage* held) {
+                  *total -= bytes;
+                  delete held;
+                }};
+}
+
+void ProcessTree::Remove(sl_process_id id) {
+  const auto found = lives_.find(id);
+  if (found == lives_.end()) return;
+  const ProcessLife& life = found->second.life;
+  unreferenced_.erase({life.end_ns, id});
+  referenced_.erase({life.end_ns, id});
+  const sl_process_id parent = life.parent, previous = life.previous;
+  lives_.erase(found);
+  Refer(parent, -1);
+  Refer(previous, -1);
+}
+
+// By the oldest end. One that others descend from leaves a gap in their ancestry.
+bool ProcessTree::MakeRoom() {
+  const Ended& ended = unreferenced_.empty() ? referenced_ : unreferenced_;
+  if (ended.empty()) return false;
+  Remove(ended.begin()->second);
+  stats_.evicted++;
+  return true;
+}
+
+std::optional<ProcessLife> ProcessTree::Find(sl_process_id id) const {
+  const std::lock_guard lock(mutex_);
+  const ProcessLife* life = FindLife(id);
+  return life == nullptr ? std::nullopt : std::optional(*life);
+}
+
+std::optional<ProcessLife> ProcessTree::FindByPid(std::uint32_t pid) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_pid_.find(pid);
+  const ProcessLife* life = found == by_pid_.end() ? nullptr : FindLife(found->second);
+  return life == nullptr ? std::nullopt : std::optional(*life);
+}
+
+std::vector<ProcessLife> ProcessTree::Ancestors(sl_process_id id, std::size_t max) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ProcessLife> ancestors;
+  const ProcessLife* life = FindLife(id);
+  while (life != nullptr && ancestors.size() < max) {
+    const ProcessLife* previous = FindLife(life->previous);
+    life = previous != nullptr && RanItsOwn(*previous) ? previous : FindLife(life->parent);
+    if (life != nullptr) ancestors.push_back(*life);
+  }
+  return ancestors;
+}
+
+std::vector<ProcessLife> ProcessTree::Living() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ProcessLife> living;
+  for (const auto& [id, entry] : lives_) {
+    if (entry.life.end_ns == 0) living.push_back(entry.life);
+  }
+  return living;
+}
+
+void ProcessTree::BeginSeed(std::uint64_t now_ns) {
+  const std::lock_guard lock(mutex_);
+  seeding_++;
+  seed_began_ns_ = now_ns;
+}
+
+void ProcessTree::EndSeed(std::uint64_t now_ns, bool complete) {
+  const std::lock_guard lock(mutex_);
+  if (!complete) return;
+  for (auto& [id, entry] : lives_) {
+    const bool untold = entry.seen != seeding_ && entry.life.start_ns < seed_began_ns_;
+    if (entry.life.end_ns == 0 && untold) End(entry, now_ns, std::nullopt);
+  }
+}
+
+void ProcessTree::Expire(std::uint64_t now_ns) {
+  const std::lock_guard lock(mutex_);
+  while (!unreferenced_.empty() && unreferenced_.begin()->first + options_.grace_ns <= now_ns) {
+    Remove(unreferenced_.begin()->second);  // may make its parent the next
+  }
+}
+
+ProcessTree::Stats ProcessTree::stats() const {
+  const std::lock_guard lock(mutex_);
+  Stats stats = stats_;
+  stats.lives = lives_.size();
+  stats.image_bytes = *image_bytes_;
+  return stats;
+}
+
+}  // namespace sluice::telemetry
