@@ -4,6 +4,8 @@
 
 #include <ctime>
 
+#include "telemetry/process_text.h"
+
 namespace sluice::telemetry {
 namespace {
 
@@ -84,6 +86,12 @@ std::string EventText(const v1::Event& event) {
     case v1::Event::kLost:
       return fmt::format("{} LOST   {} events: {}", TimeText(event.lost().time()), event.lost().count(),
                          event.lost().cause());
+    case v1::Event::kExec:
+      return TimeText(event.exec().time()) + " " + ExecText(event.exec());
+    case v1::Event::kFork:
+      return TimeText(event.fork().time()) + " " + ForkText(event.fork());
+    case v1::Event::kExit:
+      return TimeText(event.exit().time()) + " " + ExitText(event.exit());
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -1,0 +1,50 @@
+#include "telemetry/process_text.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
+
+namespace sluice::telemetry {
+namespace {
+
+// An argument with spaces or control characters in it must not look like several, or like another line.
+std::string Shown(const std::string& argument) {
+  std::string shown;
+  bool quote = argument.empty();
+  for (const char c : argument) {
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    quote |= c == ' ' || control;
+    shown += control ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c)) : std::string(1, c);
+  }
+  return quote ? '"' + shown + '"' : shown;
+}
+
+template <typename Event>
+std::string Subject(const char* what, const Event& event) {
+  const std::string workload = event.workload().empty() ? "-" : event.namespace_() + "/" + event.workload();
+  return fmt::format("{:<6} {} {} {}", what, workload, event.process().pid(), CommandText(event.process()));
+}
+
+}  // namespace
+
+std::string CommandText(const v1::Process& process) {
+  std::string text = process.script().empty() ? "" : Shown(process.script()) + " by ";
+  text += process.binary().empty() ? "[" + process.name() + "]" : Shown(process.binary());
+  for (const std::string& argument : process.arguments()) text += " " + Shown(argument);
+  return text;
+}
+
+std::string ExecText(const v1::Exec& exec) { return Subject("EXEC", exec); }
+
+std::string ForkText(const v1::Fork& fork) { return Subject("FORK", fork); }
+
+std::string ExitText(const v1::Exit& exit) {
+  using google::protobuf::util::TimeUtil;
+  std::string text = Subject("EXIT", exit);
+  if (!exit.signal().empty()) text += ": " + exit.signal();
+  if (exit.has_exit_code()) text += fmt::format(": exit code {}", exit.exit_code());
+  if (exit.has_duration())
+    text += fmt::format(", after {:.3f} s", TimeUtil::DurationToMilliseconds(exit.duration()) / 1e3);
+  return text;
+}
+
+}  // namespace sluice::telemetry

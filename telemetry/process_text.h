@@ -1,0 +1,19 @@
+// Process events for people, one line each, without its end. Pure.
+#pragma once
+
+#include <string>
+
+#include "ctrl/api/sluice.pb.h"
+
+namespace sluice::telemetry {
+
+// "/usr/bin/psql -h db": the binary and what it was called with; a script before its interpreter.
+std::string CommandText(const v1::Process& process);
+
+// "EXEC   shop/web-0 4242 /usr/bin/psql -h db", "EXIT   shop/web-0 4242 /usr/bin/psql -h db: exit code 1, after 0.020
+// s"
+std::string ExecText(const v1::Exec& exec);
+std::string ForkText(const v1::Fork& fork);
+std::string ExitText(const v1::Exit& exit);
+
+}  // namespace sluice::telemetry
