@@ -88,7 +88,7 @@ Status TestNode::PrepareNode() {
   SL_RETURN_IF_ERROR(node_.Sysctl("net/ipv4/ip_forward", "1"));
   SL_RETURN_IF_ERROR(node_.Sysctl("net/ipv6/conf/all/forwarding", "1"));
   if (options_.wiring == Wiring::kRouted) {
-    return node_.Ip(fmt::format("addr add {}/32 dev lo\naddr add {}/128 dev lo\n", ip4(), ip6()));
+    return node_.Ip(fmt::format("addr add {}/32 dev lo\naddr add {}/128 dev lo nodad\n", ip4(), ip6()));
   }
   return node_.Ip(
       fmt::format("link add br0 type bridge mcast_snooping 0\n"
