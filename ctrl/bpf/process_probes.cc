@@ -71,7 +71,7 @@ const char* ToString(ProcessBackEnd back_end) {
 }
 
 StatusOr<std::unique_ptr<ProcessProbes>> ProcessProbes::Start(const ProcessProbeOptions& options,
-                                                              RingReader::Consume consume) {
+                                                              const RingReader::Consume& consume) {
   if (options.back_end != ProcessBackEnd::kAuto) return StartWith(options.back_end, options, consume);
   if (HasKprobes()) {
     auto probes = StartWith(ProcessBackEnd::kKprobe, options, consume);
