@@ -40,6 +40,9 @@ class BpfDatapath : public Datapath {
   Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) override;
   Status ForgetFlows(const std::vector<FlowRecord>& flows) override;
   Status ResetEndpoint(std::uint32_t endpoint) override;
+  Status SetQuarantine(std::uint32_t endpoint, bool on) override;
+  Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) override;
+  StatusOr<QuarantineState> ReadQuarantine() override;
   StatusOr<Counters> ReadCounters() override;
   StatusOr<EventCounters> ReadEventCounters() override;
   StatusOr<std::vector<MapUsage>> Maps() override;
@@ -95,8 +98,8 @@ class BpfDatapath : public Datapath {
   const std::function<void(const sl_flow_event&)>* consume_ = nullptr;  // during PollEvents
 };
 
-// Detaches and unpins everything below `bpf_root`. AlreadyExists when an agent is running there; InvalidArgument when it
-// is not on a BPF file system.
+// Detaches and unpins everything below `bpf_root`. AlreadyExists when an agent is running there; InvalidArgument when
+// it is not on a BPF file system.
 Status Uninstall(const std::string& bpf_root);
 
 }  // namespace sluice::datapath
