@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
 #include "tests/support/flood.h"
@@ -15,6 +17,7 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+constexpr int kRounds = 7;
 constexpr std::uint16_t kTcpPort = 2000, kUdpPort = 2001, kServedPort = 80;
 constexpr const char* kForensics = "10.1.0.4";  // the third pod of a TestNode
 
@@ -59,9 +62,7 @@ class QuarantineE2e : public testing::Test {
     const std::uint64_t target = flood.sends() + more;
     return Eventually([&] { return flood.sends() >= target; }, 60s);
   }
-  Status Quarantine(const std::string& workload, bool release = false) const {
-    ApiClient api(rig_->agent().api_address());
-    SL_RETURN_IF_ERROR(api.ReadStatus().status());  // connected
+  static Status Quarantine(ApiClient& api, const std::string& workload, bool release = false) {
     v1::QuarantineRequest request;
     request.set_namespace_("shop");
     request.set_name(workload);
@@ -69,6 +70,10 @@ class QuarantineE2e : public testing::Test {
     grpc::ClientContext context;
     v1::QuarantineReply reply;
     return api::FromGrpc(api.stub().Quarantine(&context, request, &reply));
+  }
+  Status Quarantine(const std::string& workload, bool release = false) const {
+    ApiClient api(rig_->agent().api_address());
+    return Quarantine(api, workload, release);
   }
   std::string Output(const std::vector<std::string>& arguments, int exit_code = 0) const {
     const auto result = rig_->agent().Sluice(arguments);
@@ -90,29 +95,30 @@ TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
   const auto tcp = OpenFlood(true);
   const auto udp = OpenFlood(false);
   ASSERT_TRUE(tcp && udp);
-  ASSERT_TRUE(Grows(*tcp, 20 << 20) && Grows(*udp, 2 << 20));
-
   ApiClient api(rig_->agent().api_address());
-  ASSERT_TRUE(api.ReadStatus().ok());  // connected
-  v1::QuarantineRequest request;
-  request.set_namespace_("shop");
-  request.set_name("server");
-  grpc::ClientContext context;
-  v1::QuarantineReply reply;
-  const Flood::Time called = Flood::Now();
-  const Status cut = api::FromGrpc(api.stub().Quarantine(&context, request, &reply));
-  const Flood::Time returned = Flood::Now();
-  ASSERT_TRUE(cut.ok()) << cut;
-  ASSERT_TRUE(FallsSilent(*tcp) && FallsSilent(*udp));
+  std::vector<double> took, last;
+  // Often: at the very moment of a call, the senders may be waiting for a processor.
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_TRUE(Quarantine(api, "server", true).ok());  // connects, too
+    ASSERT_TRUE(Grows(*tcp, 20 << 20, 60s) && Grows(*udp, 2 << 20));
+    const Flood::Time called = Flood::Now();
+    const Status cut = Quarantine(api, "server");
+    const Flood::Time returned = Flood::Now();
+    ASSERT_TRUE(cut.ok()) << cut;
+    ASSERT_TRUE(FallsSilent(*tcp) && FallsSilent(*udp));
+    const Flood::Time arrived = std::max(tcp->last_arrival(), udp->last_arrival());
+    // What had passed the programs by then may still wait in the host's queues.
+    EXPECT_LT(arrived, returned + 100ms);
+    took.push_back(Microseconds(returned - called));
+    last.push_back(Microseconds(arrived - called));
+  }
+  std::sort(took.begin(), took.end());
+  std::sort(last.begin(), last.end());
   std::printf(
-      "quarantine at full rate: the call took %.0f us; the last forwarded packet arrived %.0f us (TCP) and "
-      "%.0f us (UDP) after the call began\n",
-      Microseconds(returned - called), Microseconds(tcp->last_arrival() - called),
-      Microseconds(udp->last_arrival() - called));
-  // What had passed the programs by then may still wait in the host's queues.
-  EXPECT_LT(tcp->last_arrival(), returned + 100ms);
-  EXPECT_LT(udp->last_arrival(), returned + 100ms);
-  EXPECT_EQ(reply.revision(), 1U);
+      "quarantine at full rate, %d times: the call took %.0f us in the median (at most %.0f); the last "
+      "forwarded packet arrived %.0f us after the call began (at most %.0f)\n",
+      kRounds, took[kRounds / 2], took.back(), last[kRounds / 2], last.back());
+  EXPECT_GT(last.back(), 0) << "no traffic during any call: nothing was measured";
   tcp->SlowDown();
   udp->SlowDown();
 
