@@ -59,13 +59,21 @@ Decision Decide(const Snapshot& snapshot, const Endpoint& subject, Direction dir
   return Combine(direction, matches);  // 3
 }
 
-Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope) {
+Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, const Quarantine& quarantine) {
   const auto judged = [&](const Endpoint* end) { return end && (scope == Scope::kEverywhere || end->ifindex != 0); };
   const Endpoint* source = snapshot.Find(flow.source);
   const Endpoint* destination = snapshot.Find(flow.destination);
   const bool to_itself = source && source == destination;  // 14, 22
 
   Evaluation answer;
+  const Decision stopped{.allowed = false};
+  if (judged(source) && quarantine.Stops(source->name, flow.destination)) answer.egress = stopped;        // 38, 39
+  if (judged(destination) && quarantine.Stops(destination->name, flow.source)) answer.ingress = stopped;  // 38, 39
+  if (answer.egress || answer.ingress) {
+    answer.allowed = false;
+    answer.quarantined = true;
+    return answer;
+  }
   if (judged(source) && !flow.from_node) {
     answer.egress = to_itself ? Decision{} : Decide(snapshot, *source, Direction::kEgress, flow);
   }

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "policy/decision.h"
+#include "policy/quarantine.h"
 #include "policy/snapshot.h"
 
 namespace sluice::policy {
@@ -21,16 +22,19 @@ struct Flow {
 
 struct Evaluation {
   bool allowed = true;
-  bool audit_denied = false;        // allowed, but policies in audit would have denied it
-  std::optional<Decision> egress;   // absent: the source is not a local workload
-  std::optional<Decision> ingress;  // absent: the destination is not a local workload
+  bool audit_denied = false;  // allowed, but policies in audit would have denied it
+  bool quarantined = false;   // stopped by quarantine; no policy is asked
+  // Absent: the source (destination) is not a local workload, or quarantine at the other end decides alone. Of an end
+  // in quarantine: a denial that nothing contributes to.
+  std::optional<Decision> egress;
+  std::optional<Decision> ingress;
 };
 
 // Whether which ends are decided: only those enforced on this node (Endpoint.ifindex != 0), or all known pods
 // (explain and replay, which know no interfaces).
 enum class Scope { kLocal, kEverywhere };
 
-Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope);
+Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, const Quarantine& quarantine = {});
 
 // One direction at one workload. `peer` may be a pod, the node or anything else.
 Decision Decide(const Snapshot& snapshot, const Endpoint& subject, Direction direction, const Flow& flow);

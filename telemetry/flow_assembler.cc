@@ -37,8 +37,13 @@ v1::Traffic AssembleTraffic(std::uint64_t packets, std::uint64_t bytes) {
   return traffic;
 }
 
+// Quarantine stops a flow whatever policy says of it.
+std::uint32_t DropReason(const sl_flow_entry& entry) {
+  return (entry.flags & SL_CT_QUARANTINED) ? static_cast<std::uint32_t>(SL_DROP_QUARANTINED) : entry.reason;
+}
+
 v1::Flow::Verdict ToVerdict(const sl_flow_entry& entry) {
-  if (entry.reason != SL_DROP_NONE) return v1::Flow::DROPPED;
+  if (DropReason(entry) != SL_DROP_NONE) return v1::Flow::DROPPED;
   return (entry.flags & SL_CT_AUDIT) ? v1::Flow::AUDIT : v1::Flow::FORWARDED;
 }
 
@@ -119,6 +124,7 @@ v1::Peer FlowContext::AssembleSpoofer(const FlowReport& report) const {
 }
 
 void FlowContext::AddPolicies(const FlowReport& report, v1::Flow* flow) const {
+  if (DropReason(report.entry) == SL_DROP_QUARANTINED) return;  // no policy did that
   const auto find = [this](std::uint32_t number) { return number ? decision_(number) : nullptr; };
   const auto egress = find(report.entry.egress_decision);
   const auto ingress = find(report.entry.ingress_decision);
@@ -138,7 +144,7 @@ v1::Flow FlowContext::Assemble(const FlowReport& report) const {
   flow.set_type("flow");
   flow.set_event(report.kind);
   flow.set_verdict(ToVerdict(entry));
-  if (entry.reason != SL_DROP_NONE) flow.set_drop_reason(DropReasonName(entry.reason));
+  if (const auto reason = DropReason(entry); reason != SL_DROP_NONE) flow.set_drop_reason(DropReasonName(reason));
   flow.set_direction(entry.hook == SL_HOOK_TC_FROM_POD ? v1::Flow::EGRESS : v1::Flow::INGRESS);
   flow.set_hook(entry.hook == SL_HOOK_XDP_UPLINK ? v1::Flow::XDP : v1::Flow::TC);
   if (const auto interface = interfaces_.find(report.ifindex); interface != interfaces_.end()) {

@@ -97,6 +97,7 @@ std::string Metrics::Render() {
   const auto counters = sources_.datapath->ReadCounters();
   const auto maps = sources_.datapath->Maps();
   const auto runs = sources_.datapath->ReadProgramRuns();
+  const auto quarantined = sources_.quarantined_workloads();
 
   const std::lock_guard lock(mutex_);
   FamilyBuilder builder(&families);
@@ -114,6 +115,12 @@ std::string Metrics::Render() {
     AddMapFamilies(*maps, &families);
   } else {
     NoteFailedRead(maps.status());
+  }
+  if (quarantined.ok()) {
+    builder.Gauge("workloads_quarantined", "Workloads in quarantine, also such that do not exist now.")
+        .Add(static_cast<double>(*quarantined));
+  } else {
+    NoteFailedRead(quarantined.status());
   }
   if (!runs.ok()) NoteFailedRead(runs.status());
   AddProgramFamilies(sources_.datapath->Attached(), runs.value_or(std::vector<datapath::ProgramRuns>()), &families);

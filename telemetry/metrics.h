@@ -25,6 +25,7 @@ struct MetricsSources {
   PolicySource policy;
   std::function<std::uint64_t()> revision;
   std::function<std::size_t()> unbound_workloads;
+  std::function<StatusOr<std::size_t>()> quarantined_workloads;
   std::function<bool()> ready;
 };
 

@@ -19,6 +19,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .policy = sources_.policy,
                 .revision = sources_.revision,
                 .unbound_workloads = sources_.unbound_workloads,
+                .quarantined_workloads = sources_.quarantined_workloads,
                 .ready = sources_.ready},
                {.max_workloads = options_.max_workload_series, .version = options_.version}),
       collector_(options_.collector, sources_.datapath, &assembler_, &hub_, &harvester_) {}

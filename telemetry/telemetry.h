@@ -24,6 +24,7 @@ struct TelemetrySources {
   PolicySource policy;
   std::function<std::uint64_t()> revision;
   std::function<std::size_t()> unbound_workloads;
+  std::function<StatusOr<std::size_t>()> quarantined_workloads;
   std::function<bool()> ready;
   std::function<void(bool on)> send_flow_events;  // SL_SETTING_EVENTS; must not call back
 };

@@ -32,6 +32,7 @@ enum sl_ct_flags {
   SL_CT_CUT = 1 << 6,         /* was allowed, is denied by a newer generation: both directions drop */
   SL_CT_AUDIT = 1 << 7,       /* a policy in audit would have denied it */
   SL_CT_FROM_NODE = 1 << 8,   /* the node itself opened it: ingress is always allowed */
+  SL_CT_QUARANTINED = 1 << 9, /* quarantine stopped its last packet; `reason` is what policy says */
 };
 
 struct sl_flow_end {

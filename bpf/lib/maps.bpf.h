@@ -14,6 +14,7 @@
 #include "bpf/abi/conntrack.h"
 #include "bpf/abi/events.h"
 #include "bpf/abi/policy.h"
+#include "bpf/abi/quarantine.h"
 
 /* Writer: agent. The number of the policy generation in force; mapped into the agent, stored with release order. */
 struct {
@@ -81,6 +82,23 @@ struct {
   __type(key, __u32);
   __type(value, __u32);
 } pod_devices SEC(".maps");
+
+/* Writers: agent; kernel programs, which only set (bpf/abi/quarantine.h). By endpoint number. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SL_MAX_ENDPOINTS);
+  __type(key, __u32);
+  __type(value, __u32);
+} quarantine SEC(".maps");
+
+/* Writer: agent, when it starts. Full: it does not start. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, SL_MAX_QUARANTINE_PEERS);
+  __type(key, struct sl_quarantine_peer);
+  __type(value, __u32);
+} quarantine_allow SEC(".maps");
 
 /* Writer: packet path (moved here from ct_pending on the first reply). Full: the flow stays in ct_pending. */
 struct {

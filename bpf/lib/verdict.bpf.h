@@ -2,6 +2,7 @@
 /*
  * THE decision, for XDP and tc alike: packet -> flow -> verdict.
  *
+ *   an end in quarantine                        drops, whatever else is true, unless the peer is on the allow list
  *   known flow, decided under this generation   its verdict
  *   known flow, older generation                decide again as its initiator opened it; a denial cuts it
  *   ICMP error about a known, allowed flow      passes
@@ -12,6 +13,7 @@
 
 #include "bpf/lib/conntrack.bpf.h"
 #include "bpf/lib/policy.bpf.h"
+#include "bpf/lib/quarantine.bpf.h"
 
 /* One packet's working memory: what a hook knows about it, and what it is told. Per CPU: it would not fit the stack. */
 struct sl_judgement {
@@ -125,7 +127,22 @@ static __always_inline void sl_account_denied(struct sl_judgement* j) {
   if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, &j->fresh, j->ifindex, SL_FLOW_NEW, 0);
 }
 
-/* A packet of a known flow. */
+static __always_inline int sl_is_cut_off(const struct sl_judgement* j) {
+  return sl_cut_off(&j->packet, j->from_endpoint, j->to_endpoint);
+}
+
+/* Notes in the flow whether quarantine stops it, and says so with this packet when that is new. */
+static __always_inline void sl_note_quarantine(struct sl_flow_entry* entry, int cut_off) {
+  if (cut_off == !!(entry->flags & SL_CT_QUARANTINED)) return;
+  if (cut_off)
+    __sync_fetch_and_or(&entry->flags, SL_CT_QUARANTINED);
+  else
+    __sync_fetch_and_and(&entry->flags, ~(__u32)SL_CT_QUARANTINED);
+  entry->last_event_ns = 0;
+}
+
+/* A packet of a known flow. One that quarantine stops changes nothing of the flow's state: it goes on after a release.
+ */
 static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entry* entry, int established,
                                           int reply) {
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
@@ -134,10 +151,13 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
   j->audit = !!(entry->flags & SL_CT_AUDIT);
-  if (entry->reason) {
+  int cut_off = sl_is_cut_off(j);
+  sl_note_quarantine(entry, cut_off);
+  int reason = cut_off ? SL_DROP_QUARANTINED : entry->reason;
+  if (reason) {
     entry->last_seen_ns = j->now;
     sl_report(j, entry, reply);
-    return entry->reason;
+    return reason;
   }
   if (!j->counted) sl_flow_advance(entry, &j->packet, &j->size, reply, j->now);
   sl_report(j, entry, reply);
@@ -231,7 +251,7 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
     j->from_endpoint = q->source.endpoint;
     j->to_endpoint = q->destination.endpoint;
     j->to_ifindex = q->destination.ifindex;
-    reason = sl_decide(q);
+    reason = sl_is_cut_off(j) ? SL_DROP_QUARANTINED : sl_decide(q);
   }
   __builtin_memset(fresh, 0, sizeof(*fresh));
   fresh->created_ns = fresh->last_seen_ns = fresh->last_event_ns = j->now;
@@ -284,7 +304,8 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
     else if (sl_at_its_interface(j, sender, receiver))
       return sl_judge_known(j, entry, established, reply);
   }
-  if (sl_is_related(j)) return SL_DROP_NONE;
+  /* Where quarantine stops it, it is a new flow's packet, with a record of its own. */
+  if (sl_is_related(j) && !sl_is_cut_off(j)) return SL_DROP_NONE;
   /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
   if (over) sl_flow_forget(key);
   return sl_judge_new(j, src_hi);

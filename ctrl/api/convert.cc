@@ -27,10 +27,10 @@ v1::ResourceRef ToRef(const policy::ResourceId& id) {
 }
 
 StatusOr<v1::Resource> ToResource(const policy::Resource& resource, const reconcile::View& view,
-                                  const v1::GetRequest& request) {
+                                  const policy::Quarantine& quarantine, const v1::GetRequest& request) {
   v1::Resource out;
   *out.mutable_ref() = ToRef(resource.id);
-  AddFacts(resource, view, &out);
+  AddFacts(resource, view, quarantine, &out);
   if (request.with_yaml()) out.set_yaml(resource.yaml);
   if (request.with_json()) {
     SL_ASSIGN_OR_RETURN(const std::string document, policy::YamlToJson(resource.yaml));

@@ -13,9 +13,9 @@ Status FromGrpc(const grpc::Status& status);
 
 v1::ResourceRef ToRef(const policy::ResourceId& id);
 
-// What the requested document form and the view say of one resource.
+// What the requested document form, the view and the quarantine say of one resource.
 StatusOr<v1::Resource> ToResource(const policy::Resource& resource, const reconcile::View& view,
-                                  const v1::GetRequest& request);
+                                  const policy::Quarantine& quarantine, const v1::GetRequest& request);
 v1::Ruleset ToRuleset(const policy::RulesetInfo& info);
 // All of them, with their addresses.
 std::vector<v1::Identity> ToIdentities(const policy::CompiledPolicy& compiled);

@@ -96,7 +96,8 @@ v1::Explanation::Direction ToDirection(const std::optional<policy::Decision>& de
 
 }  // namespace
 
-StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const v1::ExplainRequest& request) {
+StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
+                                  const v1::ExplainRequest& request) {
   SL_ASSIGN_OR_RETURN(const std::uint8_t protocol, ParseProtocol(request.protocol()));
   if (request.port() > UINT16_MAX) return InvalidError("port {}: ports end at {}", request.port(), UINT16_MAX);
   if (request.port() != 0 && !HasPorts(protocol)) {
@@ -111,7 +112,7 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const v1::Ex
                           .protocol = protocol,
                           .port = static_cast<std::uint16_t>(request.port()),
                           .from_node = snapshot.IsNode(ends.first)};
-  const policy::Evaluation answer = policy::Evaluate(snapshot, flow, policy::Scope::kEverywhere);
+  const policy::Evaluation answer = policy::Evaluate(snapshot, flow, policy::Scope::kEverywhere, quarantine);
   v1::Explanation out;
   out.set_allowed(answer.allowed);
   out.set_audit_denied(answer.audit_denied);
@@ -121,6 +122,11 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const v1::Ex
   out.set_port(request.port());
   *out.mutable_egress() = ToDirection(answer.egress, policy::Direction::kEgress);
   *out.mutable_ingress() = ToDirection(answer.ingress, policy::Direction::kIngress);
+  if (answer.quarantined) {
+    out.set_quarantined(true);
+    out.mutable_egress()->set_quarantined(answer.egress.has_value());
+    out.mutable_ingress()->set_quarantined(answer.ingress.has_value());
+  }
   return out;
 }
 

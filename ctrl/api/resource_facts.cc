@@ -66,9 +66,13 @@ StatusOr<std::string> FactsJson(const v1::Resource& facts) {
 
 }  // namespace
 
-void AddFacts(const policy::Resource& resource, const reconcile::View& view, v1::Resource* out) {
+void AddFacts(const policy::Resource& resource, const reconcile::View& view, const policy::Quarantine& quarantine,
+              v1::Resource* out) {
   if (resource.ns) out->mutable_labels()->insert(resource.ns->labels.begin(), resource.ns->labels.end());
-  if (resource.workload) AddWorkload(*resource.workload, view, out);
+  if (resource.workload) {
+    AddWorkload(*resource.workload, view, out);
+    out->mutable_workload()->set_quarantined(quarantine.workloads.contains(resource.id.name));
+  }
   if (resource.pod) AddPod(*resource.pod, out);
   if (resource.policy) AddPolicy(*resource.policy, view, out);
 }

@@ -7,7 +7,8 @@
 namespace sluice::api {
 
 // Labels and the member of `facts` that fits the kind.
-void AddFacts(const policy::Resource& resource, const reconcile::View& view, v1::Resource* out);
+void AddFacts(const policy::Resource& resource, const reconcile::View& view, const policy::Quarantine& quarantine,
+              v1::Resource* out);
 
 // `document` (JSON) with the facts as its `status`, where the document has none of its own.
 StatusOr<std::string> AddStatus(const std::string& document, const v1::Resource& facts);

@@ -122,9 +122,10 @@ StatusOr<std::vector<v1::Object>> Service::List(const v1::GetRequest& request) c
     case Listing::kResources:
       break;
   }
+  SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, sources_.controller->quarantine());
   for (const auto& [id, resource] : view->resources) {
     if (!IsWanted(id, request, selection)) continue;
-    SL_ASSIGN_OR_RETURN(auto converted, ToResource(resource, *view, request));
+    SL_ASSIGN_OR_RETURN(auto converted, ToResource(resource, *view, quarantine, request));
     objects.push_back(ToObject(std::move(converted), &v1::Object::mutable_resource));
   }
   return objects;
@@ -141,10 +142,21 @@ grpc::Status Service::Get(grpc::ServerContext*, const v1::GetRequest* request, g
 
 grpc::Status Service::Explain(grpc::ServerContext*, const v1::ExplainRequest* request, v1::Explanation* reply) {
   const auto view = sources_.controller->view();
-  auto explanation = api::Explain(*view->compiled.snapshot, *request);
+  const auto quarantine = sources_.controller->quarantine();
+  if (!quarantine.ok()) return ToGrpc(quarantine.status());
+  auto explanation = api::Explain(*view->compiled.snapshot, *quarantine, *request);
   if (!explanation.ok()) return ToGrpc(explanation.status());
   *reply = *std::move(explanation);
   reply->set_revision(view->revision);
+  return grpc::Status::OK;
+}
+
+grpc::Status Service::Quarantine(grpc::ServerContext*, const v1::QuarantineRequest* request,
+                                 v1::QuarantineReply* reply) {
+  const policy::ObjectName name{request->namespace_(), request->name()};
+  const auto revision = request->release() ? sources_.controller->Release(name) : sources_.controller->Quarantine(name);
+  if (!revision.ok()) return ToGrpc(revision.status());
+  reply->set_revision(*revision);
   return grpc::Status::OK;
 }
 
@@ -183,6 +195,12 @@ grpc::Status Service::Status(grpc::ServerContext*, const v1::StatusRequest*, v1:
   reply->set_workloads(static_cast<std::uint64_t>(
       std::count_if(endpoints.begin(), endpoints.end(), [](const auto& endpoint) { return endpoint.ifindex != 0; })));
   AddUnbound(*view, reply);
+  const auto quarantine = sources_.controller->quarantine();
+  if (!quarantine.ok()) return ToGrpc(quarantine.status());
+  for (const policy::ObjectName& name : quarantine->workloads) {
+    reply->mutable_quarantine()->add_workloads(name.ToString());
+  }
+  for (const policy::Prefix& peer : quarantine->allow) reply->mutable_quarantine()->add_allow(peer.ToString());
   AddPrograms(*sources_.datapath, reply);
   const auto maps = sources_.datapath->Maps();
   if (!maps.ok()) return ToGrpc(maps.status());

@@ -25,6 +25,7 @@ class Service final : public v1::Sluice::Service {
   grpc::Status Delete(grpc::ServerContext*, const v1::DeleteRequest*, v1::DeleteReply*) override;
   grpc::Status Get(grpc::ServerContext*, const v1::GetRequest*, grpc::ServerWriter<v1::Object>*) override;
   grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest*, v1::Explanation*) override;
+  grpc::Status Quarantine(grpc::ServerContext*, const v1::QuarantineRequest*, v1::QuarantineReply*) override;
   grpc::Status Observe(grpc::ServerContext*, const v1::ObserveRequest*, grpc::ServerWriter<v1::Event>*) override;
   grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest*, v1::AgentStatus*) override;
 

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "bpf/abi/quarantine.h"
 #include "ctrl/base/log.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"
@@ -37,10 +38,15 @@ sl_prefix_key PrefixKey(const Prefix& prefix, std::uint32_t slot) {
 
 sl_peer_key PeerKey(const Tables::PeerKey& key, std::uint32_t slot) { return {slot, key.ruleset, key.identity}; }
 
-Prefix PrefixOf(const sl_prefix_key& key) {
-  const Address address(key.addr);
-  const int mapped = static_cast<int>(key.prefixlen) - 32;
-  return Prefix(address, address.is_v4() ? mapped - 96 : mapped);
+Prefix MappedPrefix(const sl_addr& addr, int mapped_length) {
+  const Address address(addr);
+  return Prefix(address, address.is_v4() ? mapped_length - 96 : mapped_length);
+}
+
+Prefix PrefixOf(const sl_prefix_key& key) { return MappedPrefix(key.addr, static_cast<int>(key.prefixlen) - 32); }
+
+sl_quarantine_peer QuarantinePeer(const Prefix& prefix) {
+  return {static_cast<__u32>(prefix.mapped_length()), prefix.address().abi()};
 }
 
 std::size_t PageAligned(std::size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
@@ -85,6 +91,8 @@ struct BpfDatapath::BoundMaps {
   bpf::Map<__u32, __u32> pod_devices;
   bpf::Map<sl_fragment_key, sl_fragment_value> fragments;
   bpf::Map<__u32, sl_settings> settings;
+  bpf::Map<__u32, __u32> quarantine;
+  bpf::Map<sl_quarantine_peer, __u32> quarantine_allow;
   bpf::Map<sl_flow_key, sl_flow_entry> flows[3];  // by FlowTable
   bpf::PerCpuArray<sl_counter> packet_counts;
   bpf::PerCpuArray<sl_endpoint_counters> endpoint_counts;
@@ -134,6 +142,8 @@ Status BpfDatapath::BindMaps() {
   SL_RETURN_IF_ERROR(bind(maps_->pod_devices, "pod_devices"));
   SL_RETURN_IF_ERROR(bind(maps_->fragments, "fragments"));
   SL_RETURN_IF_ERROR(bind(maps_->settings, "settings"));
+  SL_RETURN_IF_ERROR(bind(maps_->quarantine, "quarantine"));
+  SL_RETURN_IF_ERROR(bind(maps_->quarantine_allow, "quarantine_allow"));
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kEstablished)], "ct_established"));
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kPending)], "ct_pending"));
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kDenied)], "ct_denied"));
@@ -361,7 +371,39 @@ Status BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
   return OkStatus();
 }
 
-Status BpfDatapath::ResetEndpoint(std::uint32_t endpoint) { return maps_->endpoint_counts.Zero(endpoint); }
+Status BpfDatapath::ResetEndpoint(std::uint32_t endpoint) {
+  SL_RETURN_IF_ERROR(SetQuarantine(endpoint, false));
+  return maps_->endpoint_counts.Zero(endpoint);
+}
+
+Status BpfDatapath::SetQuarantine(std::uint32_t endpoint, bool on) {
+  return maps_->quarantine.Put(endpoint, on ? SL_QUARANTINE_AGENT : SL_QUARANTINE_NONE);
+}
+
+// New ones first: whoever stays on the list is never off it.
+Status BpfDatapath::SetQuarantineAllow(const std::vector<Prefix>& peers) {
+  SL_ASSIGN_OR_RETURN(const QuarantineState before, ReadQuarantine());
+  for (const Prefix& peer : peers) {
+    SL_RETURN_IF_ERROR(maps_->quarantine_allow.Put(QuarantinePeer(peer), peer.is_v4() ? 4 : 6));
+  }
+  for (const Prefix& peer : before.allow) {
+    if (std::find(peers.begin(), peers.end(), peer) != peers.end()) continue;
+    SL_RETURN_IF_ERROR(maps_->quarantine_allow.Delete(QuarantinePeer(peer)));
+  }
+  return OkStatus();
+}
+
+StatusOr<QuarantineState> BpfDatapath::ReadQuarantine() {
+  QuarantineState state;
+  SL_RETURN_IF_ERROR(maps_->quarantine.ForEachBatch([&state](const __u32& endpoint, const __u32& value) {
+    if (value != SL_QUARANTINE_NONE) state.endpoints.insert(endpoint);
+  }));
+  SL_RETURN_IF_ERROR(maps_->quarantine_allow.ForEach([&state](const sl_quarantine_peer& key, const __u32&) {
+    state.allow.push_back(MappedPrefix(key.addr, static_cast<int>(key.prefixlen)));
+  }));
+  std::sort(state.allow.begin(), state.allow.end());
+  return state;
+}
 
 StatusOr<EventCounters> BpfDatapath::ReadEventCounters() {
   EventCounters counters{};
@@ -418,6 +460,8 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
   };
   SL_RETURN_IF_ERROR(count(maps_->interfaces));
   SL_RETURN_IF_ERROR(count(maps_->fragments));
+  SL_ASSIGN_OR_RETURN(const QuarantineState quarantine, ReadQuarantine());
+  maps.push_back({maps_->quarantine_allow.name(), quarantine.allow.size(), maps_->quarantine_allow.capacity()});
   MapUsage devices{maps_->pod_devices.name(), 0, maps_->pod_devices.capacity()};  // has no batches
   SL_RETURN_IF_ERROR(maps_->pod_devices.ForEach([&devices](const auto&, const auto&) { ++devices.entries; }));
   maps.push_back(devices);

@@ -40,6 +40,9 @@ class BpfDatapath : public Datapath {
   Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) override;
   Status ForgetFlows(const std::vector<FlowRecord>& flows) override;
   Status ResetEndpoint(std::uint32_t endpoint) override;
+  Status SetQuarantine(std::uint32_t endpoint, bool on) override;
+  Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) override;
+  StatusOr<QuarantineState> ReadQuarantine() override;
   StatusOr<Counters> ReadCounters() override;
   StatusOr<EventCounters> ReadEventCounters() override;
   StatusOr<std::vector<MapUsage>> Maps() override;

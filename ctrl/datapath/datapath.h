@@ -1,13 +1,14 @@
 // What the agent asks of the packet path. BpfDatapath is the real one; tests of other layers use a fake.
 //
-// Called from one thread (the agent's control loop) but for reads (flows, counters, maps, programs) and PollEvents,
-// which may be called from others at the same time. Errors name the kernel object; a failed call leaves enforcement as
-// it was.
+// Called from one thread (the agent's control loop) but for reads (flows, counters, maps, programs), PollEvents and
+// SetQuarantine, which may be called from others at the same time. Errors name the kernel object; a failed call leaves
+// enforcement as it was.
 #pragma once
 
 #include <array>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,12 @@ struct PodInterface {
   sl_interface facts{};  // flags are completed by the datapath
 };
 
+// What the kernel holds, whoever put it there.
+struct QuarantineState {
+  std::set<std::uint32_t> endpoints;  // numbers, also such that nobody has now
+  std::vector<policy::Prefix> allow;  // peers that may still talk with them
+};
+
 enum class XdpMode { kNative, kGeneric };
 
 struct AttachedProgram {
@@ -90,8 +97,15 @@ class Datapath {
   }
   // Those that had a packet since they were read stay.
   virtual Status ForgetFlows(const std::vector<FlowRecord>& flows) = 0;
-  // Zeroes the counters of an endpoint number that is about to be used by another workload.
+  // Before another workload uses an endpoint number: zeroes its counters and ends its quarantine.
   virtual Status ResetEndpoint(std::uint32_t endpoint) = 0;
+
+  // From the next packet on the endpoint is cut off, or no more.
+  virtual Status SetQuarantine(std::uint32_t endpoint, bool on) = 0;
+  // Replaces the list of the peers that may still talk with endpoints in quarantine.
+  virtual Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) = 0;
+  virtual StatusOr<QuarantineState> ReadQuarantine() = 0;
+
   virtual StatusOr<Counters> ReadCounters() = 0;
   virtual StatusOr<EventCounters> ReadEventCounters() = 0;  // `ReadCounters().events`, for much less
   // Cheap: of conntrack tables, `entries` are those of the last ForEachFlow.

@@ -64,6 +64,10 @@ Controller::Controller(datapath::Datapath* datapath, Node node, Save save)
 Status Controller::Restore(ResourceMap directory, StateStore::State state) {
   const std::lock_guard lock(mutex_);
   ids_ = std::move(state.endpoints);
+  {
+    const std::lock_guard view_lock(view_mutex_);
+    quarantined_ = std::move(state.quarantined);
+  }
   return Enforce({std::move(directory), std::move(state.resources)}, {.revision = state.revision});
 }
 
@@ -94,6 +98,82 @@ StatusOr<std::uint64_t> Controller::Delete(const std::vector<ResourceId>& ids) {
   }
   SL_RETURN_IF_ERROR(Enforce(std::move(desired), {.deletes = ids, .revision = view()->revision + 1}));
   return view()->revision;
+}
+
+Status Controller::NotFound(const ObjectName& name) const {
+  return MakeError(absl::StatusCode::kNotFound,
+                   "Workload {}: there is none on this node; `sluice get workloads` lists them", name.ToString());
+}
+
+// Whether it was before. Under view_mutex_, so that the number is still the workload's: it gets another owner two views
+// later at the earliest, and starts free then.
+StatusOr<bool> Controller::CutOffAtOnce(const ObjectName& name) {
+  const std::lock_guard lock(view_mutex_);
+  const policy::Endpoint* endpoint = view_->compiled.snapshot ? view_->compiled.snapshot->FindByName(name) : nullptr;
+  if (endpoint == nullptr || endpoint->endpoint == 0) return false;
+  SL_ASSIGN_OR_RETURN(const datapath::QuarantineState before, datapath_->ReadQuarantine());
+  SL_RETURN_IF_ERROR(datapath_->SetQuarantine(endpoint->endpoint, true));
+  return before.endpoints.contains(endpoint->endpoint);
+}
+
+StatusOr<std::uint64_t> Controller::Quarantine(const ObjectName& name) {
+  SL_ASSIGN_OR_RETURN(const bool was_cut_off, CutOffAtOnce(name));
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t revision = view()->revision;
+  if (!view()->resources.contains({policy::Kind::kWorkload, name})) return NotFound(name);
+  if (quarantined_.contains(name)) return revision;
+  const std::uint32_t number = ids_.Find(name);  // 0: not found on the node yet
+  const Status status = save_({.quarantines = {name}, .revision = revision},
+                              [&] { return number == 0 ? OkStatus() : datapath_->SetQuarantine(number, true); });
+  if (!status.ok()) {
+    if (number != 0 && !was_cut_off) {
+      if (Status undone = datapath_->SetQuarantine(number, false); !undone.ok()) {
+        LogError("Workload {} stays in quarantine though that was refused: {}", name.ToString(), Message(undone));
+      }
+    }
+    return status;
+  }
+  LogInfo("Workload {} is in quarantine", name.ToString());
+  const std::lock_guard view_lock(view_mutex_);
+  quarantined_.insert(name);
+  return revision;
+}
+
+StatusOr<std::uint64_t> Controller::Release(const ObjectName& name) {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t revision = view()->revision;
+  const bool to_save = quarantined_.contains(name);
+  if (!to_save && !view()->resources.contains({policy::Kind::kWorkload, name})) return NotFound(name);
+  const std::uint32_t number = ids_.Find(name);
+  const auto release = [&] { return number == 0 ? OkStatus() : datapath_->SetQuarantine(number, false); };
+  if (Status status = to_save ? save_({.releases = {name}, .revision = revision}, release) : release(); !status.ok()) {
+    if (to_save && number != 0) {
+      if (Status undone = datapath_->SetQuarantine(number, true); !undone.ok()) {
+        LogError("Workload {} may be free though its release was refused: {}", name.ToString(), Message(undone));
+      }
+    }
+    return status;
+  }
+  LogInfo("Workload {} is released from quarantine", name.ToString());
+  const std::lock_guard view_lock(view_mutex_);
+  quarantined_.erase(name);
+  return revision;
+}
+
+StatusOr<policy::Quarantine> Controller::quarantine() const {
+  SL_ASSIGN_OR_RETURN(datapath::QuarantineState kernel, datapath_->ReadQuarantine());
+  policy::Quarantine all{.workloads = {}, .allow = std::move(kernel.allow)};
+  std::shared_ptr<const View> view;
+  {
+    const std::lock_guard lock(view_mutex_);
+    all.workloads = quarantined_;
+    view = view_;
+  }
+  if (!view->compiled.snapshot) return all;
+  for (const policy::Endpoint& endpoint : view->compiled.snapshot->endpoints) {
+    if (endpoint.endpoint != 0 && kernel.endpoints.contains(endpoint.endpoint)) all.workloads.insert(endpoint.name);
+  }
+  return all;
 }
 
 Status Controller::Refresh() {
@@ -212,6 +292,10 @@ Status Controller::Enforce(Desired desired, StateChange change) {
 // Interfaces are closed before they are opened by the generation that knows them.
 Status Controller::Carry(const Plan& plan, const StateChange& change) {
   for (const auto& [name, number] : change.new_endpoints) SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(number));
+  for (const ObjectName& name : quarantined_) {
+    const std::uint32_t number = plan.ids.Find(name);
+    if (number != 0) SL_RETURN_IF_ERROR(datapath_->SetQuarantine(number, true));
+  }
   for (const datapath::PodInterface& interface : plan.interfaces) SL_RETURN_IF_ERROR(datapath_->AttachPod(interface));
   const policy::Tables& tables = plan.view->compiled.tables;
   // A generation that changes nothing would only make every flow be decided again.

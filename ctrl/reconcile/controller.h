@@ -12,6 +12,7 @@
 #include "ctrl/reconcile/state_store.h"
 #include "ctrl/workload/binder.h"
 #include "policy/compiler.h"
+#include "policy/quarantine.h"
 
 namespace sluice::reconcile {
 
@@ -50,6 +51,15 @@ class Controller {
   StatusOr<std::uint64_t> Apply(const std::vector<policy::Resource>& resources);
   StatusOr<std::uint64_t> Delete(const std::vector<policy::ResourceId>& ids);
 
+  // Cuts a local workload off from the next packet on, without waiting for a change that is under way. It stays so over
+  // restarts, and when the workload is deleted and comes again. NotFound: there is none of this name.
+  // Release ends it, whoever began it. NotFound: there is none of this name, and none that was is in quarantine.
+  // Both return the revision in force: a quarantine is no change of the resources.
+  StatusOr<std::uint64_t> Quarantine(const policy::ObjectName& name);
+  StatusOr<std::uint64_t> Release(const policy::ObjectName& name);
+  // Whom the kernel cuts off, whoever told it to; and whom it will when they come (again).
+  StatusOr<policy::Quarantine> quarantine() const;
+
   // The node's links or addresses may have changed: looks again, and changes what is in force where they did.
   Status Refresh();
 
@@ -80,6 +90,8 @@ class Controller {
   Owners StillOwned(const Plan& plan) const;
   Status Enforce(Desired desired, StateChange change);
   Status Carry(const Plan& plan, const StateChange& change);
+  StatusOr<bool> CutOffAtOnce(const policy::ObjectName& name);
+  Status NotFound(const policy::ObjectName& name) const;
   void PutBack();
   void DetachAllBut(const Owners& owners);
   void Remember(Desired desired, Plan plan);
@@ -93,7 +105,9 @@ class Controller {
   std::vector<datapath::PodInterface> interfaces_;  // of the generation in force
   Owners owners_;                                   // of these, and of those that stay closed
   bool restored_ = false;
+  // By view_mutex_, and written under both.
   std::shared_ptr<const View> view_;
+  std::set<policy::ObjectName> quarantined_;  // that this agent was told of; also such that do not exist now
   mutable std::mutex view_mutex_;
   std::map<std::uint32_t, std::shared_ptr<const policy::Decision>> decisions_;  // by view_mutex_
 };

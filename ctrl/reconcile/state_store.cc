@@ -25,6 +25,9 @@ constexpr const char* kSchema =
     "CREATE TABLE revision(number INTEGER NOT NULL);"
     "INSERT INTO revision VALUES(0);"
     "PRAGMA user_version = 1;";
+// Came later. A version that does not know it may go on with the rest, so the format's number stays.
+constexpr const char* kLaterSchema =
+    "CREATE TABLE IF NOT EXISTS quarantine(namespace TEXT, name TEXT, PRIMARY KEY(namespace, name)) WITHOUT ROWID;";
 
 // SQLite's result codes as ours; `doing` names the file.
 Status SqlError(sqlite3* db, int code, const std::string& doing) {
@@ -148,7 +151,8 @@ Status StateStore::Prepare() {
   SL_ASSIGN_OR_RETURN(auto check, Statement::Prepare(db_, path_, "PRAGMA quick_check(1)"));
   SL_RETURN_IF_ERROR(check.Step().status());
   if (check.Text(0) != "ok") return SqlError(nullptr, SQLITE_CORRUPT, path_);
-  return check.Run();
+  SL_RETURN_IF_ERROR(check.Run());
+  return Execute(kLaterSchema);
 }
 
 StatusOr<StateStore::State> StateStore::Load() const {
@@ -164,6 +168,13 @@ StatusOr<StateStore::State> StateStore::Load() const {
     const Status restored = state.endpoints.Restore({endpoints.Text(0), endpoints.Text(1)},
                                                     static_cast<std::uint32_t>(endpoints.Number(2)));
     SL_RETURN_IF_ERROR(Annotate(restored, path_));
+  }
+
+  SL_ASSIGN_OR_RETURN(auto quarantined, Statement::Prepare(db_, path_, "SELECT namespace, name FROM quarantine"));
+  for (;;) {
+    SL_ASSIGN_OR_RETURN(const bool more, quarantined.Step());
+    if (!more) break;
+    state.quarantined.insert({quarantined.Text(0), quarantined.Text(1)});
   }
 
   SL_ASSIGN_OR_RETURN(auto resources, Statement::Prepare(db_, path_, "SELECT yaml FROM resource"));
@@ -201,8 +212,22 @@ Status StateStore::Write(const StateChange& change) {
   for (const auto& [name, number] : change.new_endpoints) {
     SL_RETURN_IF_ERROR(assign.Bind(1, name.ns).Bind(2, name.name).Bind(3, std::uint64_t{number}).Run());
   }
+  SL_RETURN_IF_ERROR(WriteQuarantine(change));
   SL_ASSIGN_OR_RETURN(auto revise, Statement::Prepare(db_, path_, "UPDATE revision SET number = ?"));
   return revise.Bind(1, change.revision).Run();
+}
+
+Status StateStore::WriteQuarantine(const StateChange& change) {
+  SL_ASSIGN_OR_RETURN(auto put, Statement::Prepare(db_, path_, "INSERT OR REPLACE INTO quarantine VALUES(?, ?)"));
+  for (const ObjectName& name : change.quarantines) {
+    SL_RETURN_IF_ERROR(put.Bind(1, name.ns).Bind(2, name.name).Run());
+  }
+  SL_ASSIGN_OR_RETURN(auto remove,
+                      Statement::Prepare(db_, path_, "DELETE FROM quarantine WHERE namespace = ? AND name = ?"));
+  for (const ObjectName& name : change.releases) {
+    SL_RETURN_IF_ERROR(remove.Bind(1, name.ns).Bind(2, name.name).Run());
+  }
+  return OkStatus();
 }
 
 Status StateStore::Save(const StateChange& change, const std::function<Status()>& enforce) {

@@ -1,5 +1,6 @@
 // What must survive a restart, in an SQLite database in the state directory: the resources applied through the API, the
-// endpoint numbers, the revision. The only user of SQLite. Not thread-safe: the controller orders its calls.
+// endpoint numbers, who is in quarantine, the revision. The only user of SQLite. Not thread-safe: the controller orders
+// its calls.
 //
 // Open takes the directory for itself; errors name the file and what to do:
 //   AlreadyExists        another agent uses it
@@ -9,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,8 @@ struct StateChange {
   std::vector<policy::ResourceId> deletes;
   std::vector<std::pair<policy::ObjectName, std::uint32_t>> new_endpoints;
   std::vector<policy::ObjectName> gone_endpoints;
+  std::vector<policy::ObjectName> quarantines;
+  std::vector<policy::ObjectName> releases;
   std::uint64_t revision = 0;
 };
 
@@ -36,6 +40,7 @@ class StateStore {
   struct State {
     policy::ResourceMap resources;
     workload::EndpointIds endpoints;
+    std::set<policy::ObjectName> quarantined;  // also workloads that do not exist now
     std::uint64_t revision = 0;
   };
 
@@ -58,6 +63,7 @@ class StateStore {
   StateStore(std::string path, sqlite3* db) : path_(std::move(path)), db_(db) {}
   Status Prepare();
   Status Write(const StateChange& change);
+  Status WriteQuarantine(const StateChange& change);
   Status Execute(const char* sql) const;
 
   const std::string path_;

@@ -93,6 +93,15 @@ StatusOr<v1::Explanation> Client::Explain(const v1::ExplainRequest& request) {
   return explanation;
 }
 
+// May wait for a change that is under way, but not to cut the workload off.
+StatusOr<v1::QuarantineReply> Client::Quarantine(const v1::QuarantineRequest& request) {
+  grpc::ClientContext context;
+  SetTimeout(&context, kChangeTimeout);
+  v1::QuarantineReply reply;
+  SL_RETURN_IF_ERROR(Convert(stub_->Quarantine(&context, request, &reply)));
+  return reply;
+}
+
 StatusOr<v1::AgentStatus> Client::ReadStatus() {
   grpc::ClientContext context;
   SetTimeout(&context, kAnswerTimeout);

@@ -18,6 +18,7 @@ class Client {
   StatusOr<v1::ApplyReply> Apply(const v1::ApplyRequest& request);
   StatusOr<v1::DeleteReply> Delete(const v1::DeleteRequest& request);
   StatusOr<v1::Explanation> Explain(const v1::ExplainRequest& request);
+  StatusOr<v1::QuarantineReply> Quarantine(const v1::QuarantineRequest& request);
   StatusOr<v1::AgentStatus> ReadStatus();
 
   // Streams: each message goes to `consume`, whose error ends the stream and is returned.

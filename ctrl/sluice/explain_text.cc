@@ -24,7 +24,14 @@ bool HasDefaultDeny(const v1::Explanation::Direction& direction) {
   return false;
 }
 
-std::string DirectionText(const char* name, const End& end, const v1::Explanation::Direction& direction) {
+// `quarantined`: one of the ends stops the flow for that.
+std::string DirectionText(const char* name, const End& end, const v1::Explanation::Direction& direction,
+                          bool quarantined) {
+  if (direction.quarantined()) {
+    return fmt::format("{} of {}: DENIED: it is in quarantine, and the other end is not on the allow list\n", name,
+                       NameText(end));
+  }
+  if (quarantined) return fmt::format("{}: no policy of {} is asked: quarantine decides\n", name, NameText(end));
   if (direction.verdict().empty()) {
     return fmt::format("{}: nothing is decided at {}: it is no workload\n", name, NameText(end));
   }
@@ -44,8 +51,9 @@ std::string ExplanationText(const v1::Explanation& explanation) {
   text += fmt::format("{} -> {} {}{}, by policy revision {}\n", EndText(explanation.from()), EndText(explanation.to()),
                       port, explanation.protocol(), explanation.revision());
   if (explanation.audit_denied()) text += "policies in audit would deny it\n";
-  text += DirectionText("egress", explanation.from(), explanation.egress());
-  return text + DirectionText("ingress", explanation.to(), explanation.ingress());
+  const bool quarantined = explanation.quarantined();
+  text += DirectionText("egress", explanation.from(), explanation.egress(), quarantined);
+  return text + DirectionText("ingress", explanation.to(), explanation.ingress(), quarantined);
 }
 
 }  // namespace sluice::client

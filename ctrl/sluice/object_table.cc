@@ -23,6 +23,11 @@ std::string LabelsText(const Labels& labels) {
 
 std::string NumberOrNone(std::uint32_t number) { return number == 0 ? "-" : std::to_string(number); }
 
+std::string StateText(const v1::WorkloadFacts& facts) {
+  if (!facts.quarantined()) return facts.problem().empty() ? "enforced" : facts.problem();
+  return facts.problem().empty() ? "quarantined" : "quarantined; " + facts.problem();
+}
+
 Cells WorkloadCells(const v1::Object& object) {
   const v1::Resource& resource = object.resource();
   const v1::WorkloadFacts& facts = resource.workload();
@@ -32,7 +37,7 @@ Cells WorkloadCells(const v1::Object& object) {
           NumberOrNone(facts.identity()),
           NumberOrNone(facts.ifindex()),
           LabelsText(resource.labels()),
-          facts.problem().empty() ? "enforced" : facts.problem()};
+          StateText(facts)};
 }
 
 Cells PodCells(const v1::Object& object) {

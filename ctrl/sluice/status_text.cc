@@ -1,6 +1,7 @@
 #include "ctrl/sluice/status_text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <google/protobuf/util/time_util.h>
 
 #include "ctrl/base/table.h"
@@ -39,6 +40,15 @@ std::string UnboundText(const v1::AgentStatus& status) {
   return Section(table);
 }
 
+std::string QuarantineText(const v1::AgentStatus& status) {
+  Table table({{"IN QUARANTINE"}});
+  for (const std::string& workload : status.quarantine().workloads()) table.Add({workload});
+  if (table.empty()) return "";
+  const auto& allow = status.quarantine().allow();
+  return Section(table) +
+         (allow.empty() ? "" : fmt::format("allowed peers: {}\n", fmt::join(allow.begin(), allow.end(), ", ")));
+}
+
 std::string LostText(const v1::AgentStatus& status) {
   Table table({{"LOST EVENTS"}, {"COUNT", Align::kRight}});
   for (const auto& lost : status.lost()) table.Add({lost.cause(), std::to_string(lost.count())});
@@ -62,7 +72,8 @@ std::string StatusText(const v1::AgentStatus& status) {
   text += fmt::format("sluiced {} on {}", status.version(), status.node());
   if (status.has_start_time()) text += " since " + TimeUtil::ToString(status.start_time());
   text += fmt::format(", followers {}\n", status.followers());
-  return text + UnboundText(status) + ProgramsText(status) + MapsText(status) + LostText(status) + FeaturesText(status);
+  return text + UnboundText(status) + QuarantineText(status) + ProgramsText(status) + MapsText(status) +
+         LostText(status) + FeaturesText(status);
 }
 
 std::string NotReadyText(const v1::AgentStatus& status) {

@@ -22,6 +22,7 @@ void AddApply(CLI::App& app, CommandLine& line);
 void AddDelete(CLI::App& app, CommandLine& line);
 void AddGet(CLI::App& app, CommandLine& line);
 void AddExplain(CLI::App& app, CommandLine& line);
+void AddQuarantine(CLI::App& app, CommandLine& line);
 void AddObserve(CLI::App& app, CommandLine& line);
 void AddStatus(CLI::App& app, CommandLine& line);
 void AddReplay(CLI::App& app, CommandLine& line);

@@ -80,6 +80,7 @@ Status Agent::OpenDatapath() {
   options.object.flows_pending = options_.max_pending_flows;
   options.object.flows_denied = options_.max_denied_flows;
   SL_ASSIGN_OR_RETURN(datapath_, datapath::BpfDatapath::Open(options));
+  SL_RETURN_IF_ERROR(Annotate(datapath_->SetQuarantineAllow(options_.quarantine_allow), "--quarantine-allow"));
   if (options_.redirect) setting_flags_ |= SL_SETTING_REDIRECT;
   if (options_.keep_established) setting_flags_ |= SL_SETTING_KEEP_ESTABLISHED;
   return datapath_->Configure(setting_flags_);
@@ -122,6 +123,10 @@ void Agent::MakeTelemetry() {
   sources.policy.decision = [controller](std::uint32_t number) { return controller->FindDecision(number); };
   sources.revision = [controller] { return controller->view()->revision; };
   sources.unbound_workloads = [controller] { return controller->view()->unbound.size(); };
+  sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
+    SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
+    return quarantine.workloads.size();
+  };
   sources.ready = [this] { return ready_.load(); };
   sources.send_flow_events = [this](bool on) {
     const Status status = datapath_->Configure(setting_flags_ | (on ? SL_SETTING_EVENTS : 0));

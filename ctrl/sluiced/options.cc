@@ -26,6 +26,12 @@ std::string PlaceInFile(const std::string& file, const std::string& problem, con
   return "";
 }
 
+// Empty: it is a prefix.
+std::string PrefixProblem(const std::string& text) {
+  const auto prefix = policy::Prefix::Parse(text);
+  return prefix.ok() ? "" : Message(prefix.status());
+}
+
 }  // namespace
 
 int ParseOptions(int argc, char** argv, AgentOptions* options) {
@@ -40,6 +46,11 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--uplink", options->uplinks, "network card to attach XDP to; may be given several times");
   app.add_option("--resources", options->resources, "directory of resource files; SIGHUP reads it again")
       ->check(CLI::ExistingDirectory);
+  std::vector<std::string> quarantine_allow;
+  app.add_option("--quarantine-allow", quarantine_allow,
+                 "peers that may still talk with workloads in quarantine, as far as policy lets them; may be given "
+                 "several times")
+      ->check(PrefixProblem, "CIDR");
   app.add_option("--node-name", options->node_name, "name of this node in events");
   app.add_flag("--uninstall", options->uninstall, "detach and unpin everything, remove the state, and end");
   app.add_flag("--debug", options->debug, "log more");
@@ -66,6 +77,9 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
     }
     const int code = app.exit(error, std::cout, std::cerr);
     return code == 0 ? 0 : 2;
+  }
+  for (const std::string& text : quarantine_allow) {
+    options->quarantine_allow.push_back(policy::Prefix::Parse(text).value());  // checked
   }
   return -1;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ctrl/reconcile/state_store.h"
+#include "policy/address.h"
 
 namespace sluice {
 
@@ -16,6 +17,7 @@ struct AgentOptions {
   std::string metrics = "127.0.0.1:9464";
   std::vector<std::string> uplinks;
   std::string resources;
+  std::vector<policy::Prefix> quarantine_allow;
   std::string node_name;  // default: the host's name
   bool uninstall = false;
   bool debug = false;

@@ -19,6 +19,7 @@
 #include "bpf/abi/events.h"
 #include "bpf/abi/policy.h"
 #include "bpf/abi/process.h"
+#include "bpf/abi/quarantine.h"
 #include "bpf/abi/types.h"
 
 namespace sluice::test {
@@ -98,6 +99,9 @@ std::vector<Layout> CppLayouts() {
        sizeof(sl_interface),
        {SL_M(sl_interface, flags), SL_M(sl_interface, bridge), SL_M(sl_interface, pod_mac), SL_M(sl_interface, pad),
         SL_M(sl_interface, address)}},
+      {"sl_quarantine_peer",
+       sizeof(sl_quarantine_peer),
+       {SL_M(sl_quarantine_peer, prefixlen), SL_M(sl_quarantine_peer, addr)}},
       {"sl_flow_event",
        sizeof(sl_flow_event),
        {SL_M(sl_flow_event, time_ns), SL_M(sl_flow_event, key), SL_M(sl_flow_event, entry),

@@ -65,7 +65,7 @@ struct Case {
 };
 
 struct Tally {
-  int verdicts = 0, allowed = 0, denied = 0, audited = 0;
+  int verdicts = 0, allowed = 0, denied = 0, audited = 0, quarantined = 0, spared = 0;
   int by_hook[SL_HOOK_COUNT] = {};
   int by_family[2] = {};
 };
@@ -78,6 +78,13 @@ class Differential : public ::testing::Test {
     bed_ = std::move(*bed).release();
   }
   static void TearDownTestSuite() { delete bed_; }
+
+  // The map as the agent would set it. Every other world has nobody in quarantine.
+  static Status SetQuarantine(const RandomPolicy& random, const policy::Quarantine& quarantine) {
+    for (const auto& [name, binding] : random.bindings())
+      SL_RETURN_IF_ERROR(bed_->datapath().SetQuarantine(binding.endpoint, quarantine.workloads.contains(name)));
+    return bed_->datapath().SetQuarantineAllow(quarantine.allow);
+  }
 
   // Hooks that see this flow's first packet where only they are attached.
   static std::vector<int> HooksOf(const policy::Snapshot& snapshot, const Flow& flow) {
@@ -131,6 +138,11 @@ class Differential : public ::testing::Test {
       ASSERT_EQ(Address(hi ? record.key.hi : record.key.lo), flow.source) << Text(flow);
       ASSERT_EQ(record.table == datapath::FlowTable::kDenied, !expected.allowed) << Text(flow);
       ASSERT_EQ((record.entry.flags & SL_CT_AUDIT) != 0, expected.audit_denied) << Text(flow);
+      ASSERT_EQ(record.entry.reason == SL_DROP_QUARANTINED, expected.quarantined) << Text(flow);
+      if (expected.quarantined) {
+        ASSERT_EQ(record.entry.egress_decision + record.entry.ingress_decision, 0u) << Text(flow);
+        continue;
+      }
       if (flow.from_node) continue;
       ASSERT_EQ(Meaning(record.entry.egress_decision), expected.egress.value_or(Decision{})) << Text(flow);
       ASSERT_EQ(Meaning(record.entry.ingress_decision), expected.ingress.value_or(Decision{})) << Text(flow);
@@ -151,6 +163,9 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
     const auto snapshot = random.NextSnapshot();
     const Status enforced = bed_->Enforce(snapshot);
     ASSERT_TRUE(enforced.ok()) << enforced;
+    const policy::Quarantine quarantine = world % 2 == 0 ? policy::Quarantine() : random.NextQuarantine();
+    const Status set = SetQuarantine(random, quarantine);
+    ASSERT_TRUE(set.ok()) << set;
     for (const int hook : {SL_HOOK_TC_FROM_POD, SL_HOOK_TC_TO_POD, SL_HOOK_XDP_UPLINK}) {
       ASSERT_TRUE(bed_->ForgetFlows().ok());
       std::map<std::uint16_t, Case> cases;
@@ -170,7 +185,7 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
                                          std::max(flow.source, flow.destination), flow.protocol)
                                 .second)
           continue;
-        const Evaluation expected = policy::Evaluate(*snapshot, flow, policy::Scope::kLocal);
+        const Evaluation expected = policy::Evaluate(*snapshot, flow, policy::Scope::kLocal, quarantine);
         ++client;
         ASSERT_EQ(Run(hook, *snapshot, flow, FirstPacket(flow, client)), expected.allowed ? 1 : 0)
             << Text(flow) << " at hook " << hook;
@@ -178,6 +193,10 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
         ++tally.verdicts;
         ++(expected.allowed ? tally.allowed : tally.denied);
         tally.audited += expected.audit_denied;
+        tally.quarantined += expected.quarantined;
+        const policy::Quarantine without_list{.workloads = quarantine.workloads, .allow = {}};
+        tally.spared +=
+            !expected.quarantined && policy::Evaluate(*snapshot, flow, policy::Scope::kLocal, without_list).quarantined;
         ++tally.by_hook[hook];
         ++tally.by_family[flow.source.is_v4() ? 0 : 1];
       }
@@ -185,7 +204,8 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
     }
   }
   std::cout << tally.verdicts << " verdicts: " << tally.allowed << " allowed, " << tally.denied << " denied, "
-            << tally.audited << " audited; from_pod " << tally.by_hook[0] << ", to_pod " << tally.by_hook[1]
+            << tally.audited << " audited, " << tally.quarantined << " quarantined, " << tally.spared
+            << " spared by the allow list; from_pod " << tally.by_hook[0] << ", to_pod " << tally.by_hook[1]
             << ", uplink " << tally.by_hook[2] << "; IPv4 " << tally.by_family[0] << ", IPv6 " << tally.by_family[1]
             << "\n";
   EXPECT_GE(tally.verdicts, 1000 * Worlds());
@@ -194,6 +214,8 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
   EXPECT_GT(tally.allowed, tally.verdicts / 5);
   EXPECT_GT(tally.denied, tally.verdicts / 5);
   EXPECT_GT(tally.audited, 0);
+  EXPECT_GT(tally.quarantined, tally.verdicts / 20);
+  EXPECT_GT(tally.spared, tally.verdicts / 200);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Every reason that the packet path gives, with exactly what it moves: one counter, and what belongs to it.
-// CONNTRACK_FULL needs a table that refuses (conntrack_full_test.cc); nothing gives QUARANTINED yet.
+// CONNTRACK_FULL needs a table that refuses (conntrack_full_test.cc), QUARANTINED has quarantine_test.cc.
 #include <gtest/gtest.h>
 
 #include <set>

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "bpf/abi/quarantine.h"
 #include "ctrl/bpf/system.h"
 #include "tests/support/environment.h"
 #include "tests/support/test_bed.h"
@@ -76,6 +77,10 @@ TEST_F(Reads, MapsCountInterfacesAndFragments) {
   auto maps = Maps();
   EXPECT_EQ(maps["interfaces"].entries, 1U);
   EXPECT_EQ(maps["fragments"].entries, 1U);
+  ASSERT_TRUE(bed_->datapath().SetQuarantineAllow({policy::Prefix::Parse("10.9.0.0/16").value()}).ok());
+  maps = Maps();
+  EXPECT_EQ(maps["quarantine_allow"].entries, 1U);
+  EXPECT_EQ(maps["quarantine_allow"].capacity, std::uint64_t{SL_MAX_QUARANTINE_PEERS});
 }
 
 TEST_F(Reads, ConntrackIsCountedByThePassOverTheFlows) {

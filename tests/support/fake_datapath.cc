@@ -171,7 +171,34 @@ Status FakeDatapath::ResetEndpoint(std::uint32_t endpoint) {
   calls_.push_back(fmt::format("ResetEndpoint {}", endpoint));
   SL_RETURN_IF_ERROR(Fail("ResetEndpoint"));
   counters_.endpoints.erase(endpoint);
+  quarantine_.endpoints.erase(endpoint);
   return OkStatus();
+}
+
+Status FakeDatapath::SetQuarantine(std::uint32_t endpoint, bool on) {
+  const std::lock_guard lock(mutex_);
+  calls_.push_back(fmt::format("{} {}", on ? "Quarantine" : "Release", endpoint));
+  SL_RETURN_IF_ERROR(Fail("SetQuarantine"));
+  if (on) {
+    quarantine_.endpoints.insert(endpoint);
+  } else {
+    quarantine_.endpoints.erase(endpoint);
+  }
+  return OkStatus();
+}
+
+Status FakeDatapath::SetQuarantineAllow(const std::vector<policy::Prefix>& peers) {
+  const std::lock_guard lock(mutex_);
+  calls_.emplace_back("SetQuarantineAllow");
+  SL_RETURN_IF_ERROR(Fail("SetQuarantineAllow"));
+  quarantine_.allow = peers;
+  return OkStatus();
+}
+
+StatusOr<datapath::QuarantineState> FakeDatapath::ReadQuarantine() {
+  const std::lock_guard lock(mutex_);
+  SL_RETURN_IF_ERROR(Fail("ReadQuarantine"));
+  return quarantine_;
 }
 
 StatusOr<datapath::Counters> FakeDatapath::ReadCounters() {

@@ -20,7 +20,8 @@ class FakeDatapath : public datapath::Datapath {
   // The next call of `method` (its name in Datapath) returns `error` and changes nothing.
   void FailNext(const std::string& method, Status error);
   // Changes that were asked for, refused ones too, oldest first: "Commit", "AttachPod NAME", "DetachPod IFINDEX",
-  // "AttachUplink NAME", "Configure FLAGS", "ResetEndpoint NUMBER".
+  // "AttachUplink NAME", "Configure FLAGS", "ResetEndpoint NUMBER", "Quarantine NUMBER", "Release NUMBER",
+  // "SetQuarantineAllow"
   std::vector<std::string> calls() const;
   void ClearCalls();
 
@@ -50,6 +51,9 @@ class FakeDatapath : public datapath::Datapath {
   Status ForEachFlow(const std::function<void(const datapath::FlowRecord&)>& visit) override;
   Status ForgetFlows(const std::vector<datapath::FlowRecord>& flows) override;
   Status ResetEndpoint(std::uint32_t endpoint) override;
+  Status SetQuarantine(std::uint32_t endpoint, bool on) override;
+  Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) override;
+  StatusOr<datapath::QuarantineState> ReadQuarantine() override;
   StatusOr<datapath::Counters> ReadCounters() override;
   StatusOr<datapath::EventCounters> ReadEventCounters() override;
   StatusOr<std::vector<datapath::MapUsage>> Maps() override;
@@ -74,6 +78,7 @@ class FakeDatapath : public datapath::Datapath {
   std::vector<datapath::FlowRecord> flows_;
   std::deque<sl_flow_event> events_;
   datapath::Counters counters_;
+  datapath::QuarantineState quarantine_;
   std::vector<datapath::MapUsage> maps_;
   std::vector<datapath::ProgramRuns> runs_;
 };

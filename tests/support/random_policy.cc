@@ -220,6 +220,15 @@ std::shared_ptr<const Snapshot> RandomPolicy::NextChange() {
   return Build();
 }
 
+Quarantine RandomPolicy::NextQuarantine() {
+  Quarantine quarantine;
+  for (const auto& [name, binding] : bindings_) {
+    if (Chance(25)) quarantine.workloads.insert(name);
+  }
+  for (std::uint32_t i = Below(4); i > 0; i--) quarantine.allow.push_back(RandomPrefix());
+  return quarantine;
+}
+
 Flow RandomPolicy::NextFlow(const Snapshot& snapshot) {
   const auto end = [&]() -> Address {
     const std::uint32_t kind = Below(20);

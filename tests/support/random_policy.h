@@ -33,6 +33,8 @@ class RandomPolicy {
   std::shared_ptr<const policy::Snapshot> NextSnapshot();
   // The same world with one thing changed: a policy, a pod's or workload's labels, or a namespace's.
   std::shared_ptr<const policy::Snapshot> NextChange();
+  // Some of the world's local workloads, and now and then a few peers that may still talk with them.
+  policy::Quarantine NextQuarantine();
   // Mostly between known addresses, on ports and in prefixes that the policies name, or just beside them.
   policy::Flow NextFlow(const policy::Snapshot& snapshot);
 

@@ -13,14 +13,23 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
-v1::Resource Convert(policy::Kind kind, const std::string& ns, const std::string& name) {
+v1::Resource Convert(policy::Kind kind, const std::string& ns, const std::string& name,
+                     const policy::Quarantine& quarantine = {}) {
   static const reconcile::View view = MakeView();
   v1::GetRequest request;
   request.set_with_json(true);
   request.set_with_yaml(true);
-  const auto resource = ToResource(view.resources.at({kind, {ns, name}}), view, request);
+  const auto resource = ToResource(view.resources.at({kind, {ns, name}}), view, quarantine, request);
   EXPECT_TRUE(resource.ok()) << resource.status();
   return resource.ok() ? *resource : v1::Resource();
+}
+
+TEST(Convert, WorkloadSaysThatItIsInQuarantine) {
+  const policy::Quarantine quarantine{.workloads = {{"shop", "web-0"}}, .allow = {}};
+  const auto web = Convert(policy::Kind::kWorkload, "shop", "web-0", quarantine);
+  EXPECT_TRUE(web.workload().quarantined());
+  EXPECT_THAT(web.json(), HasSubstr(R"("quarantined":true)"));
+  EXPECT_FALSE(Convert(policy::Kind::kWorkload, "shop", "db-0", quarantine).workload().quarantined());
 }
 
 TEST(Convert, WorkloadSaysWhereItIsEnforced) {

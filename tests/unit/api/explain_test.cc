@@ -11,14 +11,32 @@ namespace {
 using ::testing::HasSubstr;
 
 StatusOr<v1::Explanation> Ask(const std::string& from, const std::string& to, const std::string& protocol,
-                              std::uint32_t port) {
+                              std::uint32_t port, const policy::Quarantine& quarantine = {}) {
   static const reconcile::View view = MakeView();
   v1::ExplainRequest request;
   request.set_from(from);
   request.set_to(to);
   request.set_protocol(protocol);
   request.set_port(port);
-  return Explain(*view.compiled.snapshot, request);
+  return Explain(*view.compiled.snapshot, quarantine, request);
+}
+
+TEST(Explain, QuarantineDecidesAlone) {
+  policy::Quarantine quarantine{.workloads = {{"shop", "db-0"}}, .allow = {}};
+  const auto stopped = Ask("shop/web-0", "shop/db-0", "tcp", 5432, quarantine);
+  ASSERT_TRUE(stopped.ok()) << stopped.status();
+  EXPECT_FALSE(stopped->allowed());
+  EXPECT_TRUE(stopped->quarantined());
+  EXPECT_EQ(stopped->ingress().verdict(), "DENIED");
+  EXPECT_TRUE(stopped->ingress().quarantined());
+  EXPECT_EQ(stopped->ingress().policies_size(), 0);
+  EXPECT_EQ(stopped->egress().verdict(), "") << "not asked";
+  EXPECT_FALSE(stopped->egress().quarantined());
+  quarantine.allow = {policy::Prefix::Parse("10.1.0.2/32").value()};
+  const auto spared = Ask("shop/web-0", "shop/db-0", "tcp", 5432, quarantine);
+  ASSERT_TRUE(spared.ok()) << spared.status();
+  EXPECT_TRUE(spared->allowed());
+  EXPECT_FALSE(spared->quarantined());
 }
 
 TEST(Explain, NamesTheRuleThatAllowsAndThePolicyOnTrial) {

@@ -22,6 +22,18 @@ TEST(ExplanationText, AllowedByRulesAtBothEnds) {
             "ingress of shop/db-0: ALLOWED: no policy isolates it\n");
 }
 
+TEST(ExplanationText, QuarantineAsksNoPolicy) {
+  EXPECT_EQ(ExplanationText(FromJson<v1::Explanation>(R"({
+    "allowed": false, "quarantined": true, "protocol": "TCP", "port": 80, "revision": "7",
+    "from": {"namespace": "shop", "workload": "web-0", "address": "10.1.0.2"},
+    "to": {"namespace": "shop", "workload": "db-0", "address": "10.1.0.3"},
+    "egress": {"verdict": "DENIED", "quarantined": true}, "ingress": {}})")),
+            "denied\n"
+            "shop/web-0 (10.1.0.2) -> shop/db-0 (10.1.0.3) 80/TCP, by policy revision 7\n"
+            "egress of shop/web-0: DENIED: it is in quarantine, and the other end is not on the allow list\n"
+            "ingress: no policy of shop/db-0 is asked: quarantine decides\n");
+}
+
 TEST(ExplanationText, DefaultDenyNamesThePoliciesThatIsolate) {
   EXPECT_EQ(ExplanationText(FromJson<v1::Explanation>(R"({
     "allowed": false, "protocol": "ICMP", "revision": "8",

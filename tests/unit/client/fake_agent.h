@@ -46,6 +46,7 @@ class FakeAgent final : public v1::Sluice::Service {
   v1::DeleteReply deleted;
   std::vector<v1::Object> objects;
   v1::Explanation explanation;
+  v1::QuarantineReply quarantined;
   std::vector<v1::Event> events;
   v1::AgentStatus state;
 
@@ -97,6 +98,11 @@ class FakeAgent final : public v1::Sluice::Service {
   }
   grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest* request, v1::Explanation* reply) override {
     *reply = explanation;
+    return Remember(*request);
+  }
+  grpc::Status Quarantine(grpc::ServerContext*, const v1::QuarantineRequest* request,
+                          v1::QuarantineReply* reply) override {
+    *reply = quarantined;
     return Remember(*request);
   }
   // With follow: all events again and again, until nobody listens.

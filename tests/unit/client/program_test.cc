@@ -197,6 +197,36 @@ TEST_F(ClientProgram, ExplainExitsWithTheAnswer) {
   EXPECT_EQ(asked.port(), 53U);
 }
 
+TEST_F(ClientProgram, QuarantineAndRelease) {
+  agent_.quarantined.set_revision(7);
+  agent_.Start();
+  const auto cut = Run({"quarantine", "shop/web-0"});
+  EXPECT_EQ(cut.exit_code, 0) << cut.output;
+  EXPECT_EQ(cut.output, "Workload shop/web-0 quarantined\npolicy revision 7\n");
+  auto asked = agent_.Asked<v1::QuarantineRequest>();
+  EXPECT_EQ(asked.namespace_(), "shop");
+  EXPECT_EQ(asked.name(), "web-0");
+  EXPECT_FALSE(asked.release());
+  const auto released = Run({"quarantine", "--release", "shop/web-0"});
+  EXPECT_EQ(released.output, "Workload shop/web-0 released\npolicy revision 7\n");
+  EXPECT_TRUE(agent_.Asked<v1::QuarantineRequest>().release());
+  agent_.Refuse(grpc::StatusCode::NOT_FOUND, "Workload shop/x: there is none");
+  const auto refused = Run({"quarantine", "shop/x"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_EQ(refused.output, "sluice: Workload shop/x: there is none\n");
+}
+
+TEST_F(ClientProgram, QuarantineWantsANamespaceAndAName) {
+  agent_.Start();
+  for (const char* workload : {"web-0", "/web-0", "shop/", "shop/web/0"}) {
+    const auto wrong = Run({"quarantine", workload});
+    EXPECT_EQ(wrong.exit_code, 2);
+    EXPECT_THAT(wrong.output, HasSubstr("expected namespace/name"));
+  }
+  EXPECT_EQ(Run({"quarantine"}).exit_code, 2);
+  EXPECT_FALSE(agent_.WasAsked());
+}
+
 TEST_F(ClientProgram, ExplainDenied) {
   agent_.explanation.set_allowed(false);
   agent_.Start();

@@ -37,10 +37,13 @@ TEST(ObjectTable, Workloads) {
                     {R"({"resource": {"ref": {"namespace": "shop", "name": "web-0"}, "labels": {"b": "2", "app": "web"},
                          "workload": {"ips": ["10.1.0.2", "fd00::2"], "ifindex": 4, "identity": 259}}})",
                      R"({"resource": {"ref": {"namespace": "shop", "name": "db-0"},
-                         "workload": {"problem": "netns /x: it does not exist"}}})"}),
+                         "workload": {"problem": "netns /x: it does not exist"}}})",
+                     R"({"resource": {"ref": {"namespace": "shop", "name": "bad"},
+                         "workload": {"ips": ["10.1.0.9"], "ifindex": 5, "identity": 260, "quarantined": true}}})"}),
             "NAMESPACE  NAME   IPS               IDENTITY  IFINDEX  LABELS       STATE\n"
             "shop       web-0  10.1.0.2,fd00::2  259       4        app=web,b=2  enforced\n"
-            "shop       db-0                     -         -                     netns /x: it does not exist\n");
+            "shop       db-0                     -         -                     netns /x: it does not exist\n"
+            "shop       bad    10.1.0.9          260       5                     quarantined\n");
 }
 
 TEST(ObjectTable, PodsNamespacesAndPolicies) {
@@ -78,6 +81,7 @@ TEST(StatusText, EverySection) {
     "ready": true, "version": "0.1.0", "node": "n1", "startTime": "2026-03-04T05:06:07Z", "revision": "7",
     "generation": "9", "workloads": "2", "followers": "1",
     "unbound": [{"namespace": "shop", "name": "db-0", "problem": "no netns"}],
+    "quarantine": {"workloads": ["shop/bad", "shop/worse"], "allow": ["10.0.0.0/8", "fd00::1/128"]},
     "programs": [{"program": "tc_from_pod", "interface": "v-web", "ifindex": 4, "mode": "tcx"}],
     "maps": [{"name": "ct_pending", "entries": "50", "capacity": "200"}, {"name": "empty"}],
     "lost": [{"cause": "RING_FULL", "count": "3"}],
@@ -86,6 +90,7 @@ TEST(StatusText, EverySection) {
             "enforcing: policy revision 7, generation 9, workloads 2\n"
             "sluiced 0.1.0 on n1 since 2026-03-04T05:06:07Z, followers 1\n"
             "\nNOT ENFORCED ON  BECAUSE\nshop/db-0        no netns\n"
+            "\nIN QUARANTINE\nshop/bad\nshop/worse\nallowed peers: 10.0.0.0/8, fd00::1/128\n"
             "\nPROGRAM      INTERFACE  IFINDEX  MODE\ntc_from_pod  v-web      4        tcx\n"
             "\nMAP         ENTRIES  CAPACITY   FILL\nct_pending       50       200  25.0%\n"
             "empty             0         0   0.0%\n"

@@ -161,5 +161,59 @@ TEST(RulesBeyond, Rule36_OnlyEnforcedEndsAreJudged) {
   EXPECT_EQ(everywhere.ingress->contributions[0].effect, Effect::kDefaultDeny);
 }
 
+Quarantine Cut(const std::set<ObjectName>& workloads, const std::vector<std::string>& allow = {}) {
+  Quarantine quarantine{.workloads = workloads, .allow = {}};
+  for (const std::string& text : allow) quarantine.allow.push_back(Prefix::Parse(text).value());
+  return quarantine;
+}
+
+bool Passes(const World& world, const Quarantine& quarantine, Flow flow, bool from_node = false) {
+  flow.from_node = from_node;
+  return Evaluate(world.snapshot(), flow, Scope::kLocal, quarantine).allowed;
+}
+
+TEST(RulesBeyond, Rule38_QuarantineCutsBothWaysWhateverElseIsTrue) {
+  const World world =
+      With(SluicePolicyYaml("shop", "open", fmt::format("{}, ingress: [{{}}], egress: [{{}}]", kSelectDb)));
+  const Quarantine db = Cut({{"shop", "db"}});
+  const auto passes = [&](const char* from, const char* to, bool from_node = false) {
+    return Passes(world, db, world.FlowOf(from, to, "80/TCP"), from_node);
+  };
+  EXPECT_FALSE(passes("shop/web", "shop/db"));
+  EXPECT_FALSE(passes("shop/db", "shop/web"));
+  EXPECT_FALSE(passes("shop/db", kOutside4));
+  EXPECT_FALSE(passes(kOutside6, "fd00::2"));
+  EXPECT_FALSE(passes("shop/db", "shop/db")) << "itself, by way of the node";
+  EXPECT_FALSE(passes(kNode4, "shop/db", true)) << "a probe";
+  EXPECT_TRUE(passes("shop/web", "bank/vault")) << "others are free";
+  // Only where the workload is local (36).
+  EXPECT_TRUE(Passes(world, Cut({{"bank", "far"}}), world.FlowOf("shop/web", "bank/far", "80/TCP")));
+}
+
+TEST(RulesBeyond, Rule39_TheAllowListLeavesAPeerToThePolicies) {
+  const World world =
+      With(PolicyYaml("shop", "db", fmt::format("{}, ingress: [{{ports: [{{port: 80}}]}}]", kSelectDb)));
+  const Quarantine db = Cut({{"shop", "db"}}, {"10.0.0.1/32", "10.0.0.254/32", "::/0"});
+  EXPECT_TRUE(Passes(world, db, world.FlowOf("shop/web", "shop/db", "80/TCP")));
+  EXPECT_TRUE(Passes(world, db, world.FlowOf("shop/db", "shop/web", "80/TCP")));
+  EXPECT_FALSE(Passes(world, db, world.FlowOf("shop/web", "shop/db", "81/TCP"))) << "policy goes on deciding";
+  EXPECT_TRUE(Passes(world, db, world.FlowOf(kNode4, "shop/db", "81/TCP"), true)) << "and rule 14 too";
+  EXPECT_FALSE(Passes(world, db, world.FlowOf("bank/web", "shop/db", "80/TCP")));
+  EXPECT_TRUE(Passes(world, db, world.FlowOf("fd00::1:1", "fd00::2", "80/TCP"))) << "families are apart";
+  const Quarantine both = Cut({{"shop", "db"}, {"shop", "web"}}, {"10.0.0.1/32"});
+  EXPECT_FALSE(Passes(world, both, world.FlowOf("shop/web", "shop/db", "80/TCP"))) << "db is not on web's list";
+}
+
+TEST(RulesBeyond, Rule40_WhereQuarantineDecidesNoPolicyIsAsked) {
+  const World world = With(PolicyYaml("shop", "db", kSelectDb));
+  const Evaluation answer =
+      Evaluate(world.snapshot(), world.FlowOf("shop/web", "shop/db", "80/TCP"), Scope::kLocal, Cut({{"shop", "web"}}));
+  EXPECT_FALSE(answer.allowed);
+  EXPECT_TRUE(answer.quarantined);
+  EXPECT_EQ(answer.egress, (Decision{.allowed = false}));
+  EXPECT_FALSE(answer.ingress.has_value());
+  EXPECT_FALSE(world.Judge("shop/web", "shop/db", "80/TCP").ingress->contributions.empty()) << "after a release";
+}
+
 }  // namespace
 }  // namespace sluice::policy

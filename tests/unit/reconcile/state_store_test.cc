@@ -61,6 +61,7 @@ TEST_F(StateStoreTest, BeginsEmpty) {
   const auto state = LoadAnew();
   EXPECT_TRUE(state.resources.empty());
   EXPECT_TRUE(state.endpoints.all().empty());
+  EXPECT_TRUE(state.quarantined.empty());
   EXPECT_EQ(state.revision, 0U);
 }
 
@@ -89,6 +90,26 @@ TEST_F(StateStoreTest, KeepsWhatWasSaved) {
   EXPECT_EQ(state.resources.begin()->second.ns->labels.at("team"), "green");
   EXPECT_EQ(state.endpoints.all().size(), 1U);
   EXPECT_EQ(state.endpoints.Find({"shop", "web"}), 3U);
+}
+
+TEST_F(StateStoreTest, KeepsWhoIsInQuarantine) {
+  {
+    const auto store = Open();
+    ASSERT_TRUE(store->Save({.quarantines = {{"shop", "web"}, {"shop", "db"}}, .revision = 1}, Enforced).ok());
+    ASSERT_TRUE(
+        store->Save({.quarantines = {{"shop", "web"}}, .releases = {{"shop", "db"}}, .revision = 1}, Enforced).ok());
+    EXPECT_FALSE(store->Save({.releases = {{"shop", "web"}}, .revision = 1}, [] { return InvalidError("no"); }).ok());
+  }
+  EXPECT_EQ(LoadAnew().quarantined, (std::set<policy::ObjectName>{{"shop", "web"}}));
+}
+
+TEST_F(StateStoreTest, ReadsWhatAVersionWithoutQuarantineWrote) {
+  ASSERT_TRUE(Open()->Save({.puts = {Namespace("shop", "blue")}, .revision = 3}, Enforced).ok());
+  Execute("DROP TABLE quarantine");
+  ASSERT_TRUE(Open()->Save({.quarantines = {{"shop", "web"}}, .revision = 3}, Enforced).ok());
+  const auto state = LoadAnew();
+  EXPECT_EQ(state.resources.size(), 1U);
+  EXPECT_EQ(state.quarantined.size(), 1U);
 }
 
 TEST_F(StateStoreTest, KeepsNothingOfAChangeThatIsNotEnforced) {

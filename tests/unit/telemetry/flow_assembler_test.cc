@@ -120,6 +120,19 @@ TEST_F(FlowAssemblerTest, OfADeniedFlowOnlyTheEndThatDeniesIsNamed) {
   EXPECT_EQ(flow.policies(0).api_version(), "sluice.dev/v1alpha1");
 }
 
+TEST_F(FlowAssemblerTest, WhatQuarantineStopsNamesNoPolicy) {
+  scene_.world.Apply(policy::PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}, ingress: [{}]"));
+  auto record = scene_.Answered("shop/web", "shop/db", "5432/TCP");
+  ASSERT_NE(record.entry.ingress_decision, 0U);
+  record.entry.flags |= SL_CT_QUARANTINED;
+  const v1::Flow cut = Live(record);
+  EXPECT_EQ(cut.verdict(), v1::Flow::DROPPED);
+  EXPECT_EQ(cut.drop_reason(), "QUARANTINED");
+  EXPECT_EQ(cut.policies_size(), 0);
+  record.entry.reason = SL_DROP_POLICY_DENIED;
+  EXPECT_EQ(Live(record).drop_reason(), "QUARANTINED") << "whatever policy says";
+}
+
 TEST_F(FlowAssemblerTest, BothEndsOfAnAllowedFlowAreNamed) {
   scene_.world.Apply(PolicyYaml("shop", "out",
                                 "podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], "

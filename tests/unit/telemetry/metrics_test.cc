@@ -43,6 +43,7 @@ class MetricsTest : public ::testing::Test {
                                                     .policy = scene_.policy(),
                                                     .revision = [] { return std::uint64_t{42}; },
                                                     .unbound_workloads = [] { return std::size_t{3}; },
+                                                    .quarantined_workloads = [this] { return quarantined_; },
                                                     .ready = [this] { return ready_; }},
                                      std::move(options));
   }
@@ -71,6 +72,7 @@ class MetricsTest : public ::testing::Test {
   EventHub hub_{{.node = "node-1", .queue_capacity = 1}, [](bool) {}};
   Harvester harvester_{&scene_.datapath, &assembler_, &history_, &hub_};
   bool ready_ = true;
+  StatusOr<std::size_t> quarantined_ = std::size_t{2};
 };
 
 TEST_F(MetricsTest, PacketsAndBytesByHookDirectionVerdictAndReason) {
@@ -168,6 +170,7 @@ TEST_F(MetricsTest, Policy) {
                             {"sluice_workloads", 4},
                             {"sluice_peers", 5},
                             {"sluice_workloads_unbound", 3},
+                            {"sluice_workloads_quarantined", 2},
                             {"sluice_ready", 1}}));
   EXPECT_EQ(samples.at("sluice_rulesets"), scene_.world.compiled().rulesets.size());
   EXPECT_EQ(samples.at("sluice_identities"), scene_.world.compiled().identities.size());
@@ -231,6 +234,7 @@ TEST_F(MetricsTest, BeforeThereIsAPolicy) {
                    .policy = {.compiled = [] { return nullptr; }, .decision = [](auto) { return nullptr; }},
                    .revision = [] { return std::uint64_t{0}; },
                    .unbound_workloads = [] { return std::size_t{0}; },
+                   .quarantined_workloads = [] { return std::size_t{0}; },
                    .ready = [] { return false; }},
                   {.version = "1"});
   const auto samples = Samples(metrics.Render());

@@ -24,6 +24,7 @@ class TelemetryTest : public ::testing::Test {
             .policy = scene_.policy(),
             .revision = [] { return std::uint64_t{1}; },
             .unbound_workloads = [] { return std::size_t{0}; },
+            .quarantined_workloads = [] { return std::size_t{0}; },
             .ready = [this] { return ready_.load(); },
             .send_flow_events = [this](bool on) { switched_.push_back(on); }};
   }

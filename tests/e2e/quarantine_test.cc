@@ -1,0 +1,210 @@
+// Quarantine with real traffic at full rate: how fast it cuts, that it stays cut whatever happens to the agent, and
+// that a release lets the same connections go on.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/e2e/api_client.h"
+#include "tests/support/environment.h"
+#include "tests/support/flood.h"
+#include "tests/support/node_rig.h"
+
+namespace sluice::test {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr int kRounds = 7;
+constexpr std::uint16_t kTcpPort = 2000, kUdpPort = 2001, kServedPort = 80;
+constexpr const char* kForensics = "10.1.0.4";  // the third pod of a TestNode
+
+double Microseconds(Flood::Time time) { return static_cast<double>(time.count()) / 1000; }
+
+class QuarantineE2e : public testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    auto rig = NodeRig::Create({.pods = {"client", "server", "forensics"},
+                                .args = {"--quarantine-allow", std::string(kForensics) + "/32"},
+                                .outside = false});
+    ASSERT_TRUE(rig.ok()) << rig.status();
+    rig_ = *std::move(rig);
+    ASSERT_EQ(rig_->ip4("forensics").ToString(), kForensics);
+    std::string workloads;
+    for (const char* pod : {"client", "server", "forensics"}) workloads += rig_->WorkloadYaml(pod, "{}");
+    const Status applied = rig_->agent().Apply(workloads);
+    ASSERT_TRUE(applied.ok()) << applied;
+  }
+
+  std::unique_ptr<Flood> OpenFlood(bool tcp) const {
+    auto flood = Flood::Open({.tcp = tcp,
+                              .client_netns_fd = rig_->netns_fd("client"),
+                              .server_netns_fd = rig_->netns_fd("server"),
+                              .server = rig_->ip4("server"),
+                              .port = tcp ? kTcpPort : kUdpPort});
+    EXPECT_TRUE(flood.ok()) << flood.status();
+    return flood.ok() ? *std::move(flood) : nullptr;
+  }
+  static bool Grows(const Flood& flood, std::uint64_t by, std::chrono::milliseconds patience = 10s) {
+    const std::uint64_t target = flood.bytes() + by;
+    return Eventually([&] { return flood.bytes() >= target; }, patience);
+  }
+  // Nothing arrives any more.
+  static bool FallsSilent(const Flood& flood) {
+    return Eventually([&] { return Flood::Now() - flood.last_arrival() > 300ms; });
+  }
+  // Of a flood that goes on sending.
+  static bool Sends(const Flood& flood, std::uint64_t more) {
+    const std::uint64_t target = flood.sends() + more;
+    return Eventually([&] { return flood.sends() >= target; }, 60s);
+  }
+  static Status Quarantine(ApiClient& api, const std::string& workload, bool release = false) {
+    v1::QuarantineRequest request;
+    request.set_namespace_("shop");
+    request.set_name(workload);
+    request.set_release(release);
+    grpc::ClientContext context;
+    v1::QuarantineReply reply;
+    return api::FromGrpc(api.stub().Quarantine(&context, request, &reply));
+  }
+  Status Quarantine(const std::string& workload, bool release = false) const {
+    ApiClient api(rig_->agent().api_address());
+    return Quarantine(api, workload, release);
+  }
+  std::string Output(const std::vector<std::string>& arguments, int exit_code = 0) const {
+    const auto result = rig_->agent().Sluice(arguments);
+    EXPECT_TRUE(result.ok()) << result.status();
+    if (!result.ok()) return "";
+    EXPECT_EQ(result->exit_code, exit_code) << result->err;
+    return result->out + result->err;
+  }
+  std::string MetricsPage() const {
+    const auto page = rig_->Run({"curl", "-sS", "http://" + rig_->agent().metrics_address() + "/metrics"});
+    EXPECT_TRUE(page.ok()) << page.status();
+    return page.ok() ? page->output : "";
+  }
+
+  std::unique_ptr<NodeRig> rig_;
+};
+
+TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
+  const auto tcp = OpenFlood(true);
+  const auto udp = OpenFlood(false);
+  ASSERT_TRUE(tcp && udp);
+  ApiClient api(rig_->agent().api_address());
+  std::vector<double> took, last;
+  // Often: at the very moment of a call, the senders may be waiting for a processor.
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_TRUE(Quarantine(api, "server", true).ok());  // connects, too
+    ASSERT_TRUE(Grows(*tcp, 20 << 20, 60s) && Grows(*udp, 2 << 20));
+    const Flood::Time called = Flood::Now();
+    const Status cut = Quarantine(api, "server");
+    const Flood::Time returned = Flood::Now();
+    ASSERT_TRUE(cut.ok()) << cut;
+    ASSERT_TRUE(FallsSilent(*tcp) && FallsSilent(*udp));
+    const Flood::Time arrived = std::max(tcp->last_arrival(), udp->last_arrival());
+    // What had passed the programs by then may still wait in the host's queues.
+    EXPECT_LT(arrived, returned + 100ms);
+    took.push_back(Microseconds(returned - called));
+    last.push_back(Microseconds(arrived - called));
+  }
+  std::sort(took.begin(), took.end());
+  std::sort(last.begin(), last.end());
+  std::printf(
+      "quarantine at full rate, %d times: the call took %.0f us in the median (at most %.0f); the last "
+      "forwarded packet arrived %.0f us after the call began (at most %.0f)\n",
+      kRounds, took[kRounds / 2], took.back(), last[kRounds / 2], last.back());
+  EXPECT_GT(last.back(), 0) << "no traffic during any call: nothing was measured";
+  tcp->SlowDown();
+  udp->SlowDown();
+
+  // Shown everywhere.
+  EXPECT_THAT(Output({"get", "workloads"}), HasSubstr("quarantined"));
+  EXPECT_THAT(Output({"status"}), HasSubstr("IN QUARANTINE\nshop/server\nallowed peers: 10.1.0.4/32\n"));
+  EXPECT_THAT(Output({"explain", "--from", "shop/client", "--to", "shop/server", "--port", "80"}, 3),
+              HasSubstr("it is in quarantine"));
+  ASSERT_TRUE(Sends(*udp, 20));
+  const std::string flows = Output({"observe", "--verdict", "DROPPED", "--workload", "shop/server", "-o", "json"});
+  EXPECT_THAT(flows, HasSubstr("\"dropReason\":\"QUARANTINED\""));
+  EXPECT_THAT(flows, HasSubstr(fmt::format("\"destinationPort\":{},\"tcpFlags\"", kTcpPort)));
+  const std::string metrics = MetricsPage();
+  EXPECT_THAT(metrics, HasSubstr("\nsluice_workloads_quarantined 1\n"));
+  const std::string dropped =
+      "sluice_packets_total{hook=\"tc_from_pod\",direction=\"egress\",verdict=\"DROPPED\",reason=\"QUARANTINED\"} ";
+  EXPECT_THAT(metrics, HasSubstr(dropped));
+  EXPECT_THAT(metrics, Not(HasSubstr(dropped + "0\n")));
+
+  // Whatever happens to the agent.
+  const std::uint64_t tcp_bytes = tcp->bytes(), udp_bytes = udp->bytes();
+  ASSERT_TRUE(rig_->agent().Kill().ok());
+  ASSERT_TRUE(Sends(*udp, 200));
+  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_TRUE(Sends(*udp, 200));
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_TRUE(Sends(*udp, 200));
+  EXPECT_EQ(tcp->bytes(), tcp_bytes);
+  EXPECT_EQ(udp->bytes(), udp_bytes);
+  EXPECT_THAT(Output({"get", "workloads"}), HasSubstr("quarantined"));
+
+  // The same connections go on.
+  EXPECT_EQ(Output({"quarantine", "shop/server", "--release"}), "Workload shop/server released\npolicy revision 1\n");
+  EXPECT_TRUE(Grows(*udp, 10));
+  EXPECT_TRUE(Grows(*tcp, 10, 60s)) << "after TCP's next retransmission";
+  EXPECT_FALSE(tcp->ended());
+  EXPECT_THAT(Output({"get", "workloads"}), Not(HasSubstr("quarantined")));
+}
+
+TEST_F(QuarantineE2e, OnlyTheAllowListReachesIt) {
+  const auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("server"), .port = kServedPort},
+                                            {.netns_fd = rig_->netns_fd("client"), .port = kServedPort}});
+  ASSERT_TRUE(servers.ok()) << servers.status();
+  const auto from_node = [&](bool expect_allowed) {
+    const auto results = RunProbes({{.netns_fd = rig_->node().fd(),
+                                     .destination = rig_->ip4("server"),
+                                     .port = kServedPort,
+                                     .timeout = expect_allowed ? 10000ms : 300ms}});
+    return results.ok() ? results->front().outcome : ProbeOutcome::kError;
+  };
+  EXPECT_EQ(from_node(true), ProbeOutcome::kAllowed);
+  ASSERT_TRUE(Quarantine("server").ok());
+  EXPECT_EQ(rig_->Tcp("client", "server", kServedPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(rig_->Tcp("server", "client", kServedPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(from_node(false), ProbeOutcome::kTimeout) << "a health probe";
+  EXPECT_EQ(rig_->Tcp("forensics", "server", kServedPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(rig_->Tcp("forensics", "client", kServedPort, true), ProbeOutcome::kAllowed) << "client is free";
+  // With a policy, the list does not open anything by itself.
+  ASSERT_TRUE(rig_->agent()
+                  .Apply("{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: none, namespace: "
+                         "shop}, spec: {podSelector: {}}}\n")
+                  .ok());
+  EXPECT_EQ(rig_->Tcp("forensics", "server", kServedPort, false), ProbeOutcome::kTimeout);
+}
+
+TEST_F(QuarantineE2e, ComesBackWithTheWorkload) {
+  const auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("server"), .port = kServedPort}});
+  ASSERT_TRUE(servers.ok()) << servers.status();
+  ASSERT_TRUE(Quarantine("client").ok());
+  ASSERT_TRUE(rig_->agent().Delete({policy::Kind::kWorkload, {"shop", "client"}}).ok());
+  EXPECT_THAT(Output({"status"}), HasSubstr("IN QUARANTINE\nshop/client\n"));
+  ASSERT_TRUE(rig_->agent().Apply(rig_->WorkloadYaml("client", "{}")).ok());
+  EXPECT_EQ(rig_->Tcp("client", "server", kServedPort, false), ProbeOutcome::kTimeout);
+  ASSERT_TRUE(Quarantine("client", true).ok());
+  EXPECT_EQ(rig_->Tcp("client", "server", kServedPort, true), ProbeOutcome::kAllowed);
+}
+
+TEST_F(QuarantineE2e, BadInputIsNamed) {
+  EXPECT_THAT(Output({"quarantine", "shop/nobody"}, 1), HasSubstr("Workload shop/nobody: there is none on this node"));
+  EXPECT_THAT(Output({"quarantine", "nobody"}, 2), HasSubstr("expected namespace/name"));
+  const auto refused = rig_->Sluiced({"--quarantine-allow", "10.1.0.400/32"});
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  EXPECT_EQ(refused->exit_code, 2) << refused->output;
+  EXPECT_THAT(refused->output, HasSubstr("10.1.0.400"));
+}
+
+}  // namespace
+}  // namespace sluice::test

@@ -1,0 +1,125 @@
+// A controller over a packet path without a kernel, on a node that a test makes up, with a store that keeps in memory
+// what was saved and fails when it is told to.
+//   ASSERT_TRUE(Apply(Workload("web", "10.0.0.1")).ok());
+//   EXPECT_THAT(datapath_.calls(), ElementsAre("ResetEndpoint 1", "AttachPod veth-web", "Commit"));
+// A workload is bound when Plug gave it an interface; its addresses are those of its spec.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ctrl/reconcile/controller.h"
+#include "policy/parser.h"
+#include "tests/support/fake_datapath.h"
+
+namespace sluice::reconcile {
+
+class ControllerTest : public ::testing::Test {
+ protected:
+  ControllerTest() { Start(); }
+
+  // A controller as after a start of the agent: of what was before, the store and the packet path are left.
+  Status Restart() {
+    Start();
+    return controller_->Restore(directory_, saved_);
+  }
+  void Start() {
+    controller_ = std::make_unique<Controller>(
+        &datapath_,
+        Node{[this](const policy::Workload& workload) { return Bind(workload); },
+             [this]() -> StatusOr<std::vector<policy::Address>> {
+               if (!addresses_error_.ok()) return addresses_error_;
+               return node_addresses_;
+             },
+             [this](std::uint32_t ifindex) {
+               return std::any_of(interfaces_.begin(), interfaces_.end(),
+                                  [&](const auto& one) { return one.second == ifindex; });
+             }},
+        [this](const StateChange& change, const std::function<Status()>& enforce) { return Save(change, enforce); });
+  }
+
+  void Plug(const std::string& name, std::uint32_t ifindex) { interfaces_[name] = ifindex; }
+  void Unplug(const std::string& name) { interfaces_.erase(name); }
+
+  static std::string Workload(const std::string& name, const std::string& ip, const std::string& labels = "") {
+    return fmt::format(
+        "{{apiVersion: sluice.dev/v1alpha1, kind: Workload, metadata: {{name: {0}, namespace: shop, labels: {{{2}}}}}, "
+        "spec: {{hostInterface: veth-{0}, ips: [{1}]}}}}\n---\n",
+        name, ip, labels);
+  }
+  static std::string Policy(const std::string& name, const std::string& spec = "podSelector: {}") {
+    return fmt::format(
+        "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: {}, namespace: shop}}, "
+        "spec: {{{}}}}}\n---\n",
+        name, spec);
+  }
+  static std::vector<policy::Resource> Parse(const std::string& yaml) {
+    auto parsed = policy::ParseResources("test", yaml);
+    EXPECT_TRUE(parsed.ok()) << parsed.status();
+    return parsed.ok() ? *std::move(parsed) : std::vector<policy::Resource>();
+  }
+  static policy::ResourceMap Map(const std::string& yaml) {
+    policy::ResourceMap map;
+    for (policy::Resource& resource : Parse(yaml)) map[resource.id] = resource;
+    return map;
+  }
+  static policy::ResourceId WorkloadId(const std::string& name) { return {policy::Kind::kWorkload, {"shop", name}}; }
+  static policy::ResourceId PolicyId(const std::string& name) { return {policy::Kind::kNetworkPolicy, {"shop", name}}; }
+
+  StatusOr<std::uint64_t> Apply(const std::string& yaml) { return controller_->Apply(Parse(yaml)); }
+  std::uint32_t NumberOf(const std::string& ip) const {
+    const policy::Tables tables = datapath_.tables();
+    const auto found = tables.addresses.find(policy::Address::Parse(ip).value());
+    return found == tables.addresses.end() ? 0 : found->second.endpoint;
+  }
+  std::set<policy::ObjectName> Quarantined() const {
+    const auto quarantine = controller_->quarantine();
+    EXPECT_TRUE(quarantine.ok()) << quarantine.status();
+    return quarantine.ok() ? quarantine->workloads : std::set<policy::ObjectName>();
+  }
+  std::set<std::uint32_t> CutInKernel() { return datapath_.ReadQuarantine()->endpoints; }
+
+  test::FakeDatapath datapath_;
+  std::map<std::string, std::uint32_t> interfaces_;
+  std::vector<policy::Address> node_addresses_ = {policy::Address::Parse("10.0.0.254").value()};
+  Status addresses_error_;
+  policy::ResourceMap directory_;
+  StateStore::State saved_;
+  int saves_ = 0;
+  Status fail_before_enforcing_;  // the next Save
+  Status fail_after_enforcing_;   // likewise
+  std::unique_ptr<Controller> controller_;
+
+ private:
+  StatusOr<workload::BoundWorkload> Bind(const policy::Workload& workload) const {
+    const auto interface = interfaces_.find(workload.name.name);
+    if (interface == interfaces_.end()) {
+      return MakeError(absl::StatusCode::kNotFound, "Workload {}: spec.hostInterface: there is no {}",
+                       workload.name.ToString(), workload.host_interface);
+    }
+    workload::BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = workload.host_interface};
+    bound.binding.ifindex = interface->second;
+    bound.binding.ips = workload.ips;
+    return bound;
+  }
+
+  // As StateStore::Save: all or nothing.
+  Status Save(const StateChange& change, const std::function<Status()>& enforce) {
+    saves_++;
+    if (!fail_before_enforcing_.ok()) return std::exchange(fail_before_enforcing_, OkStatus());
+    SL_RETURN_IF_ERROR(enforce());
+    if (!fail_after_enforcing_.ok()) return std::exchange(fail_after_enforcing_, OkStatus());
+    for (const policy::Resource& resource : change.puts) saved_.resources[resource.id] = resource;
+    for (const policy::ResourceId& id : change.deletes) saved_.resources.erase(id);
+    for (const policy::ObjectName& name : change.gone_endpoints) saved_.endpoints.Release(name);
+    for (const auto& [name, number] : change.new_endpoints) {
+      SL_RETURN_IF_ERROR(saved_.endpoints.Restore(name, number));
+    }
+    for (const policy::ObjectName& name : change.quarantines) saved_.quarantined.insert(name);
+    for (const policy::ObjectName& name : change.releases) saved_.quarantined.erase(name);
+    saved_.revision = change.revision;
+    return OkStatus();
+  }
+};
+
+}  // namespace sluice::reconcile
