@@ -40,6 +40,11 @@ Status Telemetry::Serve() {
   return OkStatus();
 }
 
+Status Telemetry::StartProcesses(ProcessSensor::Options options) {
+  SL_ASSIGN_OR_RETURN(processes_, ProcessSensor::Start(std::move(options), &hub_, &history_));
+  return OkStatus();
+}
+
 Status Telemetry::Start() {
   if (!http_) SL_RETURN_IF_ERROR(Serve());
   collector_.Start();

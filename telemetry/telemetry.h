@@ -1,10 +1,11 @@
 // All of telemetry, put together for the agent: collector thread, followers, history, metrics and their HTTP server.
-// Thread-safe but for Start and Stop, which belong to main, as does Serve.
+// Thread-safe but for Start and Stop, which belong to main, as do Serve and StartProcesses.
 #pragma once
 
 #include "telemetry/collector.h"
 #include "telemetry/http_server.h"
 #include "telemetry/metrics.h"
+#include "telemetry/process_sensor.h"
 
 namespace sluice::telemetry {
 
@@ -35,6 +36,8 @@ class Telemetry {
 
   // Serves HTTP; until `ready`, /readyz and /metrics say 503. Error: the metrics address, as HttpServer::Start.
   Status Serve();
+  // Sees processes from now on. Before `ready`. Error: none are seen, as ProcessSensor::Start; all else works.
+  Status StartProcesses(ProcessSensor::Options options);
   // Serves, unless Serve was called before, and starts the collector.
   Status Start();
   // Ends all following, then the collector and the HTTP server. Idempotent.
@@ -45,6 +48,7 @@ class Telemetry {
   EventHub& hub() { return hub_; }
   Harvester& harvester() { return harvester_; }
   Metrics& metrics() { return metrics_; }
+  const ProcessSensor* processes() const { return processes_.get(); }  // null: none are seen
   int metrics_port() const { return http_ ? http_->port() : 0; }
 
  private:
@@ -56,6 +60,7 @@ class Telemetry {
   Harvester harvester_;
   Metrics metrics_;
   Collector collector_;
+  std::unique_ptr<ProcessSensor> processes_;
   std::unique_ptr<HttpServer> http_;
 };
 

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "ctrl/api/server.h"
+#include "ctrl/bpf/features.h"
 #include "ctrl/datapath/bpf_datapath.h"
 #include "ctrl/net/netlink.h"
 #include "ctrl/sluiced/options.h"
@@ -35,6 +36,7 @@ class Agent {
   void MakeTelemetry();
   Status AttachUplinks();
   Status StartApi();
+  std::vector<bpf::Feature> Features() const;
   void ReadDirectoryAgain();
   void Refresh();
   int MillisecondsToRefresh() const;

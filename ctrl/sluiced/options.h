@@ -21,6 +21,7 @@ struct AgentOptions {
   bool debug = false;
   bool redirect = true;
   bool keep_established = false;
+  std::string process_sensors = "auto";
   std::uint32_t history = 4096;
   std::uint32_t workload_series = 256;
   std::uint32_t max_addresses = 131072;
