@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "telemetry/event_export.h"
 #include "telemetry/harvester.h"
+#include "telemetry/process_sensor.h"
 
 namespace prometheus {
 class Histogram;
@@ -17,6 +19,11 @@ namespace sluice::telemetry {
 
 class WorkloadSeries;
 
+struct ProcessNumbers {
+  ProcessSensor::Counters counters;
+  ProcessTree::Stats tree;
+};
+
 // What is read. All outlive the metrics.
 struct MetricsSources {
   datapath::Datapath* datapath = nullptr;
@@ -26,6 +33,8 @@ struct MetricsSources {
   std::function<std::uint64_t()> revision;
   std::function<std::size_t()> unbound_workloads;
   std::function<bool()> ready;
+  std::function<std::optional<ProcessNumbers>()> processes;  // absent or nothing: none are seen
+  std::function<const EventExport*()> exported;              // absent or null: there is no export
 };
 
 struct MetricsOptions {

@@ -61,6 +61,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   SL_RETURN_IF_ERROR(agent->controller_->Restore(std::move(directory), std::move(state)));
   // After the workloads are known, so that no event is without its workload.
   StartProcessSensors(options, agent->node_name_, agent->controller_.get(), agent->telemetry_.get());
+  SL_RETURN_IF_ERROR(agent->StartExport());
   agent->ready_ = true;
   SL_RETURN_IF_ERROR(agent->telemetry_->Start());
   SL_RETURN_IF_ERROR(agent->StartApi());
@@ -130,6 +131,16 @@ void Agent::MakeTelemetry() {
     if (!status.ok()) LogError("switch flow events {}: {}", on ? "on" : "off", Message(status));
   };
   telemetry_ = std::make_unique<telemetry::Telemetry>(std::move(options), std::move(sources));
+}
+
+Status Agent::StartExport() {
+  if (options_.export_file.empty()) return OkStatus();
+  return Annotate(telemetry_->StartExport({.node = node_name_,
+                                           .file = {.path = options_.export_file,
+                                                    .max_bytes = options_.export_max_bytes,
+                                                    .max_files = options_.export_max_files},
+                                           .rate = options_.export_rate}),
+                  "--export-file");
 }
 
 Status Agent::StartApi() {

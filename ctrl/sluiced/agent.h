@@ -35,6 +35,7 @@ class Agent {
   void MakeController();
   void MakeTelemetry();
   Status AttachUplinks();
+  Status StartExport();
   Status StartApi();
   std::vector<bpf::Feature> Features() const;
   void ReadDirectoryAgain();

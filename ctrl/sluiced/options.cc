@@ -48,6 +48,12 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--process-sensors", options->process_sensors,
                  "what sees programs start and end: auto, tracepoint, kprobe, or off")
       ->check(CLI::IsMember({"auto", "tracepoint", "kprobe", "off"}));
+  app.add_option("--export-file", options->export_file, "events are written here, one JSON object a line");
+  app.add_option("--export-max-bytes", options->export_max_bytes, "of one file, then it is renamed to FILE.1")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--export-max-files", options->export_max_files, "how many are kept, with the present one")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--export-rate", options->export_rate, "events a second that are exported; 0: all");
   app.add_option("--history", options->history, "ended flows that are remembered; as many execs and exits beside them");
   app.add_option("--workload-series", options->workload_series,
                  "workloads with metrics of their own; the rest is `other`");

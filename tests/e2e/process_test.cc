@@ -1,6 +1,9 @@
 // What programs do in a pod is seen, with whose it was.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -145,6 +148,41 @@ TEST_F(Processes, AgentEnforcesWithoutSensorsAndSaysWhatThatCosts) {
   EXPECT_EQ(processes->exit_code, 1);
   EXPECT_NE(processes->err.find("sees no processes"), std::string::npos) << processes->err;
   EXPECT_TRUE(Ask({"observe", "--type", "exec"}).empty());
+}
+
+TEST_F(Processes, EventsAreExportedToFilesThatRotate) {
+  std::string directory = "/tmp/sluice-export-XXXXXX";
+  ASSERT_NE(mkdtemp(directory.data()), nullptr);
+  const std::string path = directory + "/events.json";
+  Start({"--export-file", path, "--export-max-bytes", "4000", "--export-max-files", "2"});
+  if (rig_ != nullptr) {
+    for (int i = 0; i < 10; i++) ASSERT_TRUE(RunIn("web", {"/bin/sleep", "0.00" + std::to_string(i)}).ok());
+    EXPECT_TRUE(Eventually([&] { return std::filesystem::exists(path + ".1"); }));
+    ASSERT_TRUE(rig_->agent().Stop().ok());
+    EXPECT_FALSE(std::filesystem::exists(path + ".2"));
+    std::size_t of_web = 0;
+    for (const std::string& name : {path + ".1", path}) {
+      std::ifstream file(name);
+      for (std::string line; std::getline(file, line);) of_web += json::parse(line).value("workload", "") == "web";
+    }
+    EXPECT_GE(of_web, 2U);
+  }
+  std::filesystem::remove_all(directory);
+}
+
+TEST_F(Processes, MetricsCountThem) {
+  Start();
+  if (rig_ == nullptr) return;
+  ASSERT_TRUE(RunIn("web", {"/bin/sleep", "0.0175"}).ok());
+  ASSERT_FALSE(Event("exit", "0.0175").is_null());
+  const auto metrics =
+      rig_->Run({"curl", "--silent", "--noproxy", "*", "http://" + rig_->agent().metrics_address() + "/metrics"});
+  ASSERT_TRUE(metrics.ok() && metrics->exit_code == 0);
+  EXPECT_NE(metrics->output.find("\nsluice_process_events_total{type=\"exec\"} "), std::string::npos);
+  EXPECT_NE(metrics->output.find("cause=\"PROCESS_RING_FULL\"} 0\n"), std::string::npos);
+  const auto checked = RunCommand({"promtool", "check", "metrics"}, metrics->output);
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  EXPECT_EQ(checked->exit_code, 0) << checked->output;
 }
 
 TEST_F(Processes, StatusNamesTheBackEndAndItsTable) {
