@@ -68,7 +68,7 @@ bool Matches(const Filter& filter, const v1::Event& event) {
     case v1::Event::kExec:
       return MatchesProcess(filter, event.exec());
     case v1::Event::kFork:
-      return MatchesProcess(filter, event.fork());
+      return !(filter.without_forks() && filter.type().empty()) && MatchesProcess(filter, event.fork());
     case v1::Event::kExit:
       return MatchesProcess(filter, event.exit());
     case v1::Event::kLost:

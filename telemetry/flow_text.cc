@@ -9,14 +9,6 @@
 namespace sluice::telemetry {
 namespace {
 
-std::string TimeText(const google::protobuf::Timestamp& time) {
-  const std::time_t seconds = time.seconds();
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec, time.nanos() / 1000000);
-}
-
 std::string EndText(const v1::Peer& peer, const std::string& address, bool has_port, std::uint32_t port) {
   const bool named = !peer.workload().empty();
   std::string text = named ? peer.namespace_() + "/" + peer.workload() : address;
@@ -49,7 +41,23 @@ std::string FlowText(const v1::Flow& flow) {
   return policies.empty() ? text : fmt::format("{} [{}]", text, policies);
 }
 
+std::string LostText(const v1::Lost& lost) {
+  std::string text = fmt::format("{} LOST   {} {}events: {}", TimeText(lost.time()), lost.count(),
+                                 lost.event().empty() ? "" : lost.event() + " ", lost.cause());
+  if (lost.has_cpu()) text += fmt::format(", CPU {}", lost.cpu());
+  if (!lost.workload().empty()) text += fmt::format(", {}/{}", lost.namespace_(), lost.workload());
+  return text;
+}
+
 }  // namespace
+
+std::string TimeText(const google::protobuf::Timestamp& time) {
+  const std::time_t seconds = time.seconds();
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                     utc.tm_hour, utc.tm_min, utc.tm_sec, time.nanos() / 1000000);
+}
 
 std::string PolicyText(const v1::PolicyRef& ref) {
   const std::string place = !ref.rule().empty()                    ? ref.rule()
@@ -84,8 +92,7 @@ std::string EventText(const v1::Event& event) {
     case v1::Event::kFlow:
       return FlowText(event.flow());
     case v1::Event::kLost:
-      return fmt::format("{} LOST   {} events: {}", TimeText(event.lost().time()), event.lost().count(),
-                         event.lost().cause());
+      return LostText(event.lost());
     case v1::Event::kExec:
       return TimeText(event.exec().time()) + " " + ExecText(event.exec());
     case v1::Event::kFork:

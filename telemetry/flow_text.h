@@ -8,6 +8,9 @@
 
 namespace sluice::telemetry {
 
+// "2026-07-01T10:00:00.123Z".
+std::string TimeText(const google::protobuf::Timestamp& time);
+
 // "shop/db ingress[0] ALLOW", "shop/default-deny egress DEFAULT_DENY", "shop/trial egress[0] AUDIT (would DENY)".
 std::string PolicyText(const v1::PolicyRef& ref);
 // All of the flow's policies, by commas. "no policy isolates" for what passed without any.

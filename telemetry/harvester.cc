@@ -18,9 +18,26 @@ EventPtr ToEvent(v1::Flow flow) {
   return event;
 }
 
-std::pair<std::int64_t, std::int32_t> TimeOf(const EventPtr& event) {
-  const auto& time = event->has_flow() ? event->flow().time() : event->lost().time();
+std::pair<std::int64_t, std::int32_t> Order(const google::protobuf::Timestamp& time) {
   return {time.seconds(), time.nanos()};
+}
+
+std::pair<std::int64_t, std::int32_t> TimeOf(const EventPtr& event) {
+  switch (event->event_case()) {
+    case v1::Event::kFlow:
+      return Order(event->flow().time());
+    case v1::Event::kLost:
+      return Order(event->lost().time());
+    case v1::Event::kExec:
+      return Order(event->exec().time());
+    case v1::Event::kFork:
+      return Order(event->fork().time());
+    case v1::Event::kExit:
+      return Order(event->exit().time());
+    case v1::Event::EVENT_NOT_SET:
+      break;
+  }
+  return {};
 }
 
 // While a flow moves from the one-way table to the established one it may be seen in both.
@@ -77,7 +94,10 @@ Status Harvester::Harvest() {
 StatusOr<std::vector<EventPtr>> ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler,
                                            const History& history, const v1::ObserveRequest& request) {
   // Live flows first: one that ends meanwhile is then in both rather than in none.
-  SL_ASSIGN_OR_RETURN(std::vector<FlowRecord> records, datapath->Flows());
+  std::vector<FlowRecord> records;
+  if (request.filter().type().empty() || request.filter().type() == "flow") {
+    SL_ASSIGN_OR_RETURN(records, datapath->Flows());
+  }
   DropMoving(records);
   std::vector<EventPtr> events = history.Read();
   const FlowContext context = assembler->Capture();

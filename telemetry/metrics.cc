@@ -48,6 +48,24 @@ void AddFlowFamilies(const Harvester& harvester, Families* out) {
   builder.Counter("flows_expired_total", "Flows that ended.").Add(static_cast<double>(harvester.expired()));
 }
 
+void AddProcessFamilies(const ProcessNumbers& numbers, Families* out) {
+  FamilyBuilder builder(out);
+  builder.Counter("process_events_total", "What the process sensors told of, by type.")
+      .Add(static_cast<double>(numbers.counters.execs), {{"type", "exec"}})
+      .Add(static_cast<double>(numbers.counters.forks), {{"type", "fork"}})
+      .Add(static_cast<double>(numbers.counters.exits), {{"type", "exit"}});
+  builder.Counter("process_records_malformed_total", "Records that no sensor of this version sends.")
+      .Add(static_cast<double>(numbers.counters.malformed));
+  builder.Counter("process_healings_total", "Times that all processes were told of again after a loss.")
+      .Add(static_cast<double>(numbers.counters.healings));
+  builder.Gauge("process_lives", "Process lives that are known: living, or ended a short while ago.")
+      .Add(static_cast<double>(numbers.tree.lives));
+  builder.Gauge("process_image_bytes", "Memory for binaries, arguments and directories of known processes.")
+      .Add(static_cast<double>(numbers.tree.image_bytes));
+  builder.Counter("process_lives_refused_total", "Lives that were not kept, for want of room.")
+      .Add(static_cast<double>(numbers.tree.refused));
+}
+
 std::map<std::uint32_t, policy::ObjectName> LocalNames(const PolicySource& policy) {
   std::map<std::uint32_t, policy::ObjectName> names;
   if (const auto compiled = policy.compiled()) {
@@ -103,6 +121,17 @@ std::string Metrics::Render() {
   FamilyBuilder builder(&families);
   builder.Counter("events_lost_total", "Events that were lost before somebody who follows them got them.")
       .Add(static_cast<double>(sources_.hub->lost()), {{"cause", "SUBSCRIBER_QUEUE_FULL"}});
+  const auto processes = sources_.processes ? sources_.processes() : std::nullopt;
+  const EventExport* exported = sources_.exported ? sources_.exported() : nullptr;
+  if (processes) {
+    for (std::uint32_t cause = 0; cause < SL_PROCESS_LOSS_COUNT; cause++) {
+      builder.Add(static_cast<double>(processes->counters.lost[cause]), {{"cause", ProcessLossName(cause)}});
+    }
+  }
+  if (exported != nullptr) {
+    builder.Add(static_cast<double>(exported->lost_by_rate()), {{"cause", "EXPORT_RATE"}});
+    builder.Add(static_cast<double>(exported->lost_by_errors()), {{"cause", "EXPORT_WRITE"}});
+  }
   if (counters.ok()) {
     builder.Add(static_cast<double>(counters->events[SL_COUNTER_EVENT_LOST_RING_FULL]), {{"cause", "RING_FULL"}});
     AddPacketFamilies(*counters, &families);
@@ -121,6 +150,11 @@ std::string Metrics::Render() {
         .Add(static_cast<double>(*quarantined));
   } else {
     NoteFailedRead(quarantined.status());
+  }
+  if (processes) AddProcessFamilies(*processes, &families);
+  if (exported != nullptr) {
+    builder.Counter("events_exported_total", "Events that were written to the export file.")
+        .Add(static_cast<double>(exported->written()));
   }
   if (!runs.ok()) NoteFailedRead(runs.status());
   AddProgramFamilies(sources_.datapath->Attached(), runs.value_or(std::vector<datapath::ProgramRuns>()), &families);

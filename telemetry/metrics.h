@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "telemetry/event_export.h"
 #include "telemetry/harvester.h"
+#include "telemetry/process_sensor.h"
 
 namespace prometheus {
 class Histogram;
@@ -16,6 +18,11 @@ class Registry;
 namespace sluice::telemetry {
 
 class WorkloadSeries;
+
+struct ProcessNumbers {
+  ProcessSensor::Counters counters;
+  ProcessTree::Stats tree;
+};
 
 // What is read. All outlive the metrics.
 struct MetricsSources {
@@ -27,6 +34,8 @@ struct MetricsSources {
   std::function<std::size_t()> unbound_workloads;
   std::function<StatusOr<std::size_t>()> quarantined_workloads;
   std::function<bool()> ready;
+  std::function<std::optional<ProcessNumbers>()> processes;  // absent or nothing: none are seen
+  std::function<const EventExport*()> exported;              // absent or null: there is no export
 };
 
 struct MetricsOptions {

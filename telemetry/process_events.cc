@@ -75,6 +75,10 @@ void AddBeginning(const ProcessLife& life, v1::Process* out) {
 
 }  // namespace
 
+const char* ProcessLossName(std::uint32_t cause) {
+  return cause < std::size(kCauses) ? kCauses[cause] : "PROCESS_OTHER";
+}
+
 void ProcessEvents::ToProto(const ProcessLife& life, v1::Process* out) const {
   out->set_pid(life.pid);
   if (life.start_ns != 0) {
@@ -111,7 +115,7 @@ void ProcessEvents::Begin(const ProcessLife& life, std::uint64_t time_ns, const 
   *out->mutable_time() = WallTime(clock_(), time_ns);
   out->set_node(node_);
   out->set_type(type);
-  if (const auto workload = workload_ ? workload_(life) : std::nullopt) {
+  if (const auto workload = WorkloadOf(life)) {
     out->set_namespace_(workload->ns);
     out->set_workload(workload->name);
   }
@@ -159,7 +163,7 @@ v1::Event ProcessEvents::MakeLost(const sl_process_loss_key& key, std::uint64_t 
     lost.set_cause("PROCESS_OTHER");
     return event;
   }
-  lost.set_cause(key.cause < std::size(kCauses) ? kCauses[key.cause] : "PROCESS_OTHER");
+  lost.set_cause(ProcessLossName(key.cause));
   lost.set_event(key.event < std::size(kEvents) ? kEvents[key.event] : "");
   lost.set_cpu(key.cpu);
   if (key.cgroup != 0) lost.set_cgroup_id(key.cgroup);

@@ -10,6 +10,9 @@
 
 namespace sluice::telemetry {
 
+// "PROCESS_RING_FULL", by sl_process_loss_cause.
+const char* ProcessLossName(std::uint32_t cause);
+
 // Whose process it is, told from its network namespace or its cgroup; nothing: no workload's. From any thread.
 using WorkloadResolver = std::function<std::optional<policy::ObjectName>(const ProcessLife&)>;
 
@@ -26,6 +29,9 @@ class ProcessEvents {
   // `count` events that the sensors could not send.
   v1::Event MakeLost(const sl_process_loss_key& key, std::uint64_t count) const;
 
+  std::optional<policy::ObjectName> WorkloadOf(const ProcessLife& life) const {
+    return workload_ ? workload_(life) : std::nullopt;
+  }
   void ToProto(const ProcessLife& life, v1::Process* out) const;
   // False, and nothing in `out`: the id is not known, or not any more.
   bool ToProto(sl_process_id id, v1::Process* out) const;

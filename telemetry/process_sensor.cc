@@ -4,14 +4,15 @@
 
 namespace sluice::telemetry {
 
-ProcessSensor::ProcessSensor(Options options, EventHub* hub)
+ProcessSensor::ProcessSensor(Options options, EventHub* hub, History* history)
     : options_(std::move(options)),
       hub_(hub),
+      history_(history),
       tree_(options_.tree),
       events_(options_.node, &tree_, options_.workload, options_.boot_clock) {}
 
-StatusOr<std::unique_ptr<ProcessSensor>> ProcessSensor::Start(Options options, EventHub* hub) {
-  std::unique_ptr<ProcessSensor> sensor(new ProcessSensor(std::move(options), hub));
+StatusOr<std::unique_ptr<ProcessSensor>> ProcessSensor::Start(Options options, EventHub* hub, History* history) {
+  std::unique_ptr<ProcessSensor> sensor(new ProcessSensor(std::move(options), hub, history));
   ProcessSensor* const self = sensor.get();
   SL_ASSIGN_OR_RETURN(sensor->probes_,
                       bpf::ProcessProbes::Start(self->options_.probes, [self](const void* record, std::size_t size) {
@@ -55,21 +56,23 @@ void ProcessSensor::Consume(std::string_view bytes) {
     if (record->event() == SL_PROCESS_EVENT_FORK) counters_.forks++;
     if (record->event() == SL_PROCESS_EVENT_EXIT) counters_.exits++;
   }
-  if (hub_->watched()) Publish(*life, record->event());
+  Publish(*life, record->event());
 }
 
+// Exec and exit are remembered; forks are told only while somebody may want to know.
 void ProcessSensor::Publish(const ProcessLife& life, sl_process_event event) {
-  switch (event) {
-    case SL_PROCESS_EVENT_EXEC:
-      return hub_->Publish(std::make_shared<const v1::Event>(events_.MakeExec(life)));
-    case SL_PROCESS_EVENT_FORK:
-      return hub_->Publish(std::make_shared<const v1::Event>(events_.MakeFork(life)));
-    case SL_PROCESS_EVENT_EXIT:
-      return hub_->Publish(std::make_shared<const v1::Event>(events_.MakeExit(life)));
-    case SL_PROCESS_EVENT_SEED:
-    case SL_PROCESS_EVENT_COUNT:
-      break;
+  const bool watched = hub_->watched();
+  EventPtr made;
+  if (event == SL_PROCESS_EVENT_EXEC && (watched || history_ != nullptr)) {
+    made = std::make_shared<const v1::Event>(events_.MakeExec(life));
+  } else if (event == SL_PROCESS_EVENT_EXIT && (watched || history_ != nullptr)) {
+    made = std::make_shared<const v1::Event>(events_.MakeExit(life));
+  } else if (event == SL_PROCESS_EVENT_FORK && watched) {
+    made = std::make_shared<const v1::Event>(events_.MakeFork(life));
   }
+  if (made == nullptr) return;
+  if (history_ != nullptr && event != SL_PROCESS_EVENT_FORK) history_->Push(made);
+  if (watched) hub_->Publish(made);
 }
 
 std::uint64_t ProcessSensor::AnnounceLosses() {

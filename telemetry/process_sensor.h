@@ -37,8 +37,8 @@ class ProcessSensor {
     std::uint64_t lost[SL_PROCESS_LOSS_COUNT] = {};
   };
 
-  // Errors: as ProcessProbes::Start and Seed. `hub` outlives the sensor.
-  static StatusOr<std::unique_ptr<ProcessSensor>> Start(Options options, EventHub* hub);
+  // Errors: as ProcessProbes::Start and Seed. `hub` and `history` (null: none; gets exec and exit) outlive the sensor.
+  static StatusOr<std::unique_ptr<ProcessSensor>> Start(Options options, EventHub* hub, History* history = nullptr);
   ~ProcessSensor();
   ProcessSensor(const ProcessSensor&) = delete;
   ProcessSensor& operator=(const ProcessSensor&) = delete;
@@ -49,9 +49,10 @@ class ProcessSensor {
   bpf::ProcessBackEnd back_end() const { return probes_->back_end(); }
   bpf::Feature feature() const { return probes_->feature(); }
   int map_fd(const std::string& name) const { return probes_->map_fd(name); }
+  StatusOr<bpf::MapFill> ReadFill() const { return probes_->ReadFill(); }
 
  private:
-  ProcessSensor(Options options, EventHub* hub);
+  ProcessSensor(Options options, EventHub* hub, History* history);
   void Run();
   void Consume(std::string_view bytes);
   void Publish(const ProcessLife& life, sl_process_event event);
@@ -62,6 +63,7 @@ class ProcessSensor {
 
   const Options options_;
   EventHub* const hub_;
+  History* const history_;
   ProcessTree tree_;
   const ProcessEvents events_;
   std::unique_ptr<bpf::ProcessProbes> probes_;

@@ -20,9 +20,16 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .revision = sources_.revision,
                 .unbound_workloads = sources_.unbound_workloads,
                 .quarantined_workloads = sources_.quarantined_workloads,
-                .ready = sources_.ready},
+                .ready = sources_.ready,
+                .processes = [this] { return ReadProcessNumbers(); },
+                .exported = [this] { return export_.get(); }},
                {.max_workloads = options_.max_workload_series, .version = options_.version}),
       collector_(options_.collector, sources_.datapath, &assembler_, &hub_, &harvester_) {}
+
+std::optional<ProcessNumbers> Telemetry::ReadProcessNumbers() const {
+  if (processes_ == nullptr) return std::nullopt;
+  return ProcessNumbers{.counters = processes_->counters(), .tree = processes_->tree().stats()};
+}
 
 Status Telemetry::Serve() {
   if (!options_.metrics_address.empty()) {
@@ -38,6 +45,16 @@ Status Telemetry::Serve() {
     };
     SL_ASSIGN_OR_RETURN(http_, HttpServer::Start(options_.metrics_address, handlers));
   }
+  return OkStatus();
+}
+
+Status Telemetry::StartProcesses(ProcessSensor::Options options) {
+  SL_ASSIGN_OR_RETURN(processes_, ProcessSensor::Start(std::move(options), &hub_, &history_));
+  return OkStatus();
+}
+
+Status Telemetry::StartExport(EventExport::Options options) {
+  SL_ASSIGN_OR_RETURN(export_, EventExport::Start(std::move(options), &hub_));
   return OkStatus();
 }
 

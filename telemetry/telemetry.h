@@ -1,10 +1,13 @@
 // All of telemetry, put together for the agent: collector thread, followers, history, metrics and their HTTP server.
-// Thread-safe but for Start and Stop, which belong to main, as does Serve.
+// Thread-safe but for Start and Stop, which belong to main, as do Serve, StartProcesses and
+// StartExport.
 #pragma once
 
 #include "telemetry/collector.h"
+#include "telemetry/event_export.h"
 #include "telemetry/http_server.h"
 #include "telemetry/metrics.h"
+#include "telemetry/process_sensor.h"
 
 namespace sluice::telemetry {
 
@@ -36,6 +39,10 @@ class Telemetry {
 
   // Serves HTTP; until `ready`, /readyz and /metrics say 503. Error: the metrics address, as HttpServer::Start.
   Status Serve();
+  // Sees processes from now on. Before `ready`. Error: none are seen, as ProcessSensor::Start; all else works.
+  Status StartProcesses(ProcessSensor::Options options);
+  // Exports events from now on. Before `ready`. Error: as EventExport::Start.
+  Status StartExport(EventExport::Options options);
   // Serves, unless Serve was called before, and starts the collector.
   Status Start();
   // Ends all following, then the collector and the HTTP server. Idempotent.
@@ -46,9 +53,13 @@ class Telemetry {
   EventHub& hub() { return hub_; }
   Harvester& harvester() { return harvester_; }
   Metrics& metrics() { return metrics_; }
+  const ProcessSensor* processes() const { return processes_.get(); }  // null: none are seen
+  const EventExport* event_export() const { return export_.get(); }    // null: there is none
   int metrics_port() const { return http_ ? http_->port() : 0; }
 
  private:
+  std::optional<ProcessNumbers> ReadProcessNumbers() const;
+
   const TelemetryOptions options_;
   const TelemetrySources sources_;
   FlowAssembler assembler_;
@@ -57,6 +68,8 @@ class Telemetry {
   Harvester harvester_;
   Metrics metrics_;
   Collector collector_;
+  std::unique_ptr<ProcessSensor> processes_;
+  std::unique_ptr<EventExport> export_;
   std::unique_ptr<HttpServer> http_;
 };
 

@@ -4,6 +4,8 @@
 #include "ctrl/api/explain.h"
 #include "ctrl/api/kinds.h"
 #include "ctrl/api/resource_ids.h"
+#include "ctrl/api/running_processes.h"
+#include "ctrl/api/status.h"
 
 namespace sluice::api {
 namespace {
@@ -24,31 +26,6 @@ bool IsWanted(const policy::ResourceId& id, const v1::GetRequest& request, const
   return std::find(selection.kinds.begin(), selection.kinds.end(), id.kind) != selection.kinds.end() &&
          (request.name().empty() || request.name() == id.name.name) &&
          (request.namespace_().empty() || id.name.ns.empty() || request.namespace_() == id.name.ns);
-}
-
-void AddUnbound(const reconcile::View& view, v1::AgentStatus* status) {
-  for (const auto& [name, problem] : view.unbound) {
-    v1::AgentStatus::Unbound& unbound = *status->add_unbound();
-    unbound.set_namespace_(name.ns);
-    unbound.set_name(name.name);
-    unbound.set_problem(problem);
-  }
-}
-
-void AddPrograms(const datapath::Datapath& datapath, v1::AgentStatus* status) {
-  for (const datapath::AttachedProgram& attached : datapath.Attached()) {
-    v1::AgentStatus::Program& program = *status->add_programs();
-    program.set_program(attached.program);
-    program.set_interface(attached.interface);
-    program.set_ifindex(attached.ifindex);
-    program.set_mode(attached.mode);
-  }
-}
-
-void AddLost(const char* cause, std::uint64_t count, v1::AgentStatus* status) {
-  v1::AgentStatus::LostEvents& lost = *status->add_lost();
-  lost.set_cause(cause);
-  lost.set_count(count);
 }
 
 }  // namespace
@@ -100,6 +77,19 @@ StatusOr<std::vector<v1::Object>> Service::ListFlows() const {
   return objects;
 }
 
+StatusOr<std::vector<v1::Object>> Service::ListProcesses(const v1::GetRequest& request) const {
+  const telemetry::ProcessSensor* sensor = sources_.telemetry->processes();
+  if (sensor == nullptr) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "this agent sees no processes: `sluice status` and its log say why");
+  }
+  std::vector<v1::Object> objects;
+  for (auto& process : ToRunningProcesses(sensor->tree(), sensor->events(), request)) {
+    objects.push_back(ToObject(std::move(process), &v1::Object::mutable_process));
+  }
+  return objects;
+}
+
 StatusOr<std::vector<v1::Object>> Service::List(const v1::GetRequest& request) const {
   SL_ASSIGN_OR_RETURN(const KindSelection selection, ParseKind(request.kind()));
   const auto view = sources_.controller->view();
@@ -108,7 +98,7 @@ StatusOr<std::vector<v1::Object>> Service::List(const v1::GetRequest& request) c
     case Listing::kFlows:
       return ListFlows();
     case Listing::kProcesses:
-      return MakeError(absl::StatusCode::kUnimplemented, "this agent does not know processes");
+      return ListProcesses(request);
     case Listing::kIdentities:
       for (auto& identity : ToIdentities(view->compiled)) {
         objects.push_back(ToObject(std::move(identity), &v1::Object::mutable_identity));
@@ -186,36 +176,14 @@ grpc::Status Service::Observe(grpc::ServerContext* context, const v1::ObserveReq
 }
 
 grpc::Status Service::Status(grpc::ServerContext*, const v1::StatusRequest*, v1::AgentStatus* reply) {
-  const auto view = sources_.controller->view();
   *reply = sources_.constants;
-  reply->set_ready(true);  // the API is served from then on
-  reply->set_revision(view->revision);
-  reply->set_generation(sources_.datapath->generation());
-  const auto& endpoints = view->compiled.snapshot->endpoints;
-  reply->set_workloads(static_cast<std::uint64_t>(
-      std::count_if(endpoints.begin(), endpoints.end(), [](const auto& endpoint) { return endpoint.ifindex != 0; })));
-  AddUnbound(*view, reply);
   const auto quarantine = sources_.controller->quarantine();
   if (!quarantine.ok()) return ToGrpc(quarantine.status());
   for (const policy::ObjectName& name : quarantine->workloads) {
     reply->mutable_quarantine()->add_workloads(name.ToString());
   }
   for (const policy::Prefix& peer : quarantine->allow) reply->mutable_quarantine()->add_allow(peer.ToString());
-  AddPrograms(*sources_.datapath, reply);
-  const auto maps = sources_.datapath->Maps();
-  if (!maps.ok()) return ToGrpc(maps.status());
-  for (const datapath::MapUsage& usage : *maps) {
-    v1::AgentStatus::Map& map = *reply->add_maps();
-    map.set_name(usage.name);
-    map.set_entries(usage.entries);
-    map.set_capacity(usage.capacity);
-  }
-  const auto counters = sources_.datapath->ReadCounters();
-  if (!counters.ok()) return ToGrpc(counters.status());
-  AddLost("RING_FULL", counters->events[SL_COUNTER_EVENT_LOST_RING_FULL], reply);
-  AddLost("SUBSCRIBER_QUEUE_FULL", sources_.telemetry->hub().lost(), reply);
-  reply->set_followers(sources_.telemetry->hub().subscribers());
-  return grpc::Status::OK;
+  return ToGrpc(AddNumbers(*sources_.controller->view(), *sources_.datapath, *sources_.telemetry, reply));
 }
 
 }  // namespace sluice::api

@@ -34,6 +34,7 @@ class Service final : public v1::Sluice::Service {
   StatusOr<std::uint64_t> Timed(const Change& change);
   StatusOr<std::vector<v1::Object>> List(const v1::GetRequest& request) const;
   StatusOr<std::vector<v1::Object>> ListFlows() const;
+  StatusOr<std::vector<v1::Object>> ListProcesses(const v1::GetRequest& request) const;
 
   const ServiceSources sources_;
 };

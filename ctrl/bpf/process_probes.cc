@@ -221,6 +221,12 @@ StatusOr<std::vector<ProcessLoss>> ProcessProbes::TakeLosses() {
   return losses;
 }
 
+StatusOr<MapFill> ProcessProbes::ReadFill() const {
+  MapFill fill{.entries = 0, .capacity = processes_.capacity()};
+  SL_RETURN_IF_ERROR(processes_.ForEachBatch([&](const std::uint32_t&, const sl_process&) { fill.entries++; }));
+  return fill;
+}
+
 Feature ProcessProbes::feature() const {
   return {"process_kprobes", back_end_ == ProcessBackEnd::kKprobe,
           "process events come from tracepoints: the same events; every thread that exits runs a program"};

@@ -5,7 +5,7 @@
 //   (*probes)->Seed();   // a record for every process that lives, among those that just happen
 //   while (...) { (*probes)->Wait(20ms); (*probes)->Drain(); }
 //
-// One thread at a time, but for Wake. `consume` is called in Seed and Drain.
+// One thread at a time, but for Wake and ReadFill. `consume` is called in Seed and Drain.
 #pragma once
 
 #include <chrono>
@@ -41,6 +41,12 @@ struct ProcessLoss {
   std::uint64_t count = 0;  // since it was last asked
 };
 
+// Of the table of living processes.
+struct MapFill {
+  std::uint64_t entries = 0;
+  std::uint64_t capacity = 0;
+};
+
 class ProcessProbes {
  public:
   // Automatic: kprobes where this kernel attaches them, else tracepoints. FailedPrecondition with the verifier's last
@@ -64,6 +70,8 @@ class ProcessProbes {
   StatusOr<std::vector<ProcessLoss>> TakeLosses();
   // The present life of a process.
   StatusOr<std::optional<sl_process>> Find(std::uint32_t pid) const { return processes_.Get(pid); }
+
+  StatusOr<MapFill> ReadFill() const;  // from any thread
 
   ProcessBackEnd back_end() const { return back_end_; }
   Feature feature() const;

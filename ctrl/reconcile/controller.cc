@@ -225,6 +225,7 @@ StatusOr<Controller::Plan> Controller::MakePlan(const Desired& desired, std::uin
     if (resource.workload == nullptr) continue;
     auto bound = node_.bind(*resource.workload);
     if (!bound.ok() && asked_for.contains(id.name)) return bound.status();
+    plan.view->process_owners.Add(*resource.workload, bound.ok() ? bound->netns : 0);
     if (bound.ok()) {
       found.push_back(*std::move(bound));
     } else {

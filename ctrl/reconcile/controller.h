@@ -11,6 +11,7 @@
 #include "ctrl/datapath/datapath.h"
 #include "ctrl/reconcile/state_store.h"
 #include "ctrl/workload/binder.h"
+#include "ctrl/workload/process_owners.h"
 #include "policy/compiler.h"
 #include "policy/quarantine.h"
 
@@ -22,6 +23,7 @@ struct View {
   policy::ResourceMap resources;
   policy::CompiledPolicy compiled;
   std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
+  workload::ProcessOwners process_owners;
 };
 
 // What the controller asks of the node it runs on. Called with the controller's mutex held.

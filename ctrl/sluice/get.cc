@@ -35,6 +35,8 @@ StatusOr<std::string> ToJsonLine(const v1::Object& object) {
       return telemetry::ToJson(object.ruleset());
     case v1::Object::kFlow:
       return telemetry::ToJson(object.flow());
+    case v1::Object::kProcess:
+      return telemetry::ToJson(object.process());
     case v1::Object::OBJECT_NOT_SET:
       break;
   }
@@ -57,8 +59,10 @@ StatusOr<ExitCode> Get(const std::string& server, const GetOptions& options) {
   if (!resources && options.output == "yaml") {
     return InvalidError("get {} -o yaml: only resources are YAML documents; use -o json", options.kind);
   }
-  if (!resources && !(options.name.empty() && options.ns.empty())) {
-    return InvalidError("get {}: a name and -n choose among resources; here all are listed", options.kind);
+  const bool chooses = resources || selection.listing == api::Listing::kProcesses;
+  if (!chooses && !(options.name.empty() && options.ns.empty())) {
+    return InvalidError("get {}: a name and -n choose among resources and processes; here all are listed",
+                        options.kind);
   }
   const bool as_table = options.output == "table";
   std::size_t count = 0;
@@ -75,9 +79,7 @@ StatusOr<ExitCode> Get(const std::string& server, const GetOptions& options) {
                      options.ns.empty() ? "" : "/", options.name);
   }
   if (!as_table) return ExitCode::kDone;
-  Table table = MakeObjectTable(selection);
-  for (const v1::Object& object : rows) AddObject(selection, object, &table);
-  SL_RETURN_IF_ERROR(WriteOut(table.ToString()));
+  SL_RETURN_IF_ERROR(WriteOut(ToTable(selection, rows).ToString()));
   return ExitCode::kDone;
 }
 
@@ -89,7 +91,7 @@ void AddGet(CLI::App& app, CommandLine& line) {
   verb->add_option("kind", options->kind,
                    "workloads, pods, namespaces, networkpolicies, identities, rulesets, processes or flows")
       ->required();
-  verb->add_option("name", options->name, "only what has this name");
+  verb->add_option("name", options->name, "only what has this name; of processes: those of the workload");
   verb->add_option("-n,--namespace", options->ns, "only this namespace; default: all");
   verb->add_option("-o,--output", options->output, "table, json (one object a line) or yaml (resources only)")
       ->check(CLI::IsMember({"table", "json", "yaml"}))

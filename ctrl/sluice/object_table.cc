@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "ctrl/sluice/process_table.h"
 #include "telemetry/flow_text.h"
 
 namespace sluice::client {
@@ -107,14 +108,19 @@ Layout LayoutOf(const api::KindSelection& selection) {
 
 }  // namespace
 
-Table MakeObjectTable(const api::KindSelection& selection) {
-  if (selection.listing == api::Listing::kFlows) return telemetry::MakeFlowTable();
-  return Table(LayoutOf(selection).columns);
-}
-
-void AddObject(const api::KindSelection& selection, const v1::Object& object, Table* table) {
-  if (selection.listing == api::Listing::kFlows) return telemetry::AddFlow(object.flow(), table);
-  if (const Layout layout = LayoutOf(selection); layout.cells) table->Add(layout.cells(object));
+Table ToTable(const api::KindSelection& selection, const std::vector<v1::Object>& objects) {
+  if (selection.listing == api::Listing::kProcesses) return MakeProcessTable(objects);
+  if (selection.listing == api::Listing::kFlows) {
+    Table flows = telemetry::MakeFlowTable();
+    for (const v1::Object& object : objects) telemetry::AddFlow(object.flow(), &flows);
+    return flows;
+  }
+  const Layout layout = LayoutOf(selection);
+  Table table(layout.columns);
+  for (const v1::Object& object : objects) {
+    if (layout.cells != nullptr) table.Add(layout.cells(object));
+  }
+  return table;
 }
 
 }  // namespace sluice::client

@@ -7,8 +7,7 @@
 
 namespace sluice::client {
 
-Table MakeObjectTable(const api::KindSelection& selection);
-// `object` is of the selection that `table` was made for.
-void AddObject(const api::KindSelection& selection, const v1::Object& object, Table* table);
+// `objects` are of the selection.
+Table ToTable(const api::KindSelection& selection, const std::vector<v1::Object>& objects);
 
 }  // namespace sluice::client

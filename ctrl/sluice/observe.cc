@@ -44,9 +44,11 @@ void AddObserve(CLI::App& app, CommandLine& line) {
   verb->add_flag("-f,--follow", options->follow, "go on with what happens from now on, until Ctrl-C");
   verb->add_option("--last", options->last, "start with the newest N past events; default: all, with -f none");
   verb->add_option("--verdict", options->verdict, "only flows that were FORWARDED, DROPPED, or AUDIT (on trial)");
-  verb->add_option("--workload", options->workload, "only flows with this end: namespace/name");
-  verb->add_option("--process", options->process, "only events of programs whose path fits this glob");
-  verb->add_option("--type", options->type, "only events of this type: flow");
+  verb->add_option("--workload", options->workload,
+                   "only flows with this end and what its processes do: namespace/name");
+  verb->add_option("--process", options->process, "only events of programs whose path fits this glob, and their flows");
+  verb->add_option("--type", options->type,
+                   "only events of this type: flow, exec, exit or fork; default: all but fork; all: fork too");
   verb->add_option("--port", options->port, "only flows with this port at either end")->check(CLI::Range(1, 65535));
   verb->add_option("-o,--output", options->output, "table (a line for people) or json (one object a line)")
       ->check(CLI::IsMember({"table", "json"}))

@@ -38,7 +38,8 @@ StatusOr<v1::ObserveRequest> ToRequest(const ObserveOptions& options) {
   if (!options.verdict.empty()) SL_RETURN_IF_ERROR(SetVerdict(options.verdict, &filter));
   if (!options.workload.empty()) SL_RETURN_IF_ERROR(SetWorkload(options.workload, &filter));
   filter.set_process(options.process);
-  filter.set_type(options.type);
+  if (options.type != "all") filter.set_type(options.type);
+  filter.set_without_forks(options.type.empty());
   filter.set_port(options.port);
   SL_RETURN_IF_ERROR(telemetry::CheckFilter(filter));
   return request;

@@ -15,7 +15,7 @@ struct ObserveOptions {
   std::string verdict;
   std::string workload;  // namespace/name
   std::string process;
-  std::string type;
+  std::string type;  // empty: all but forks, which are many and tell little; "all": these too
   std::uint32_t port = 0;
   std::string output = "table";
 };

@@ -72,6 +72,7 @@ std::string StatusText(const v1::AgentStatus& status) {
   text += fmt::format("sluiced {} on {}", status.version(), status.node());
   if (status.has_start_time()) text += " since " + TimeUtil::ToString(status.start_time());
   text += fmt::format(", followers {}\n", status.followers());
+  if (!status.process_sensors().empty()) text += fmt::format("processes are seen by {}s\n", status.process_sensors());
   return text + UnboundText(status) + QuarantineText(status) + ProgramsText(status) + MapsText(status) +
          LostText(status) + FeaturesText(status);
 }

@@ -10,8 +10,8 @@
 #include <csignal>
 
 #include "ctrl/base/log.h"
-#include "ctrl/bpf/features.h"
 #include "ctrl/sluiced/notify.h"
+#include "ctrl/sluiced/process_sensors.h"
 #include "ctrl/workload/resource_directory.h"
 
 namespace sluice {
@@ -59,6 +59,9 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   SL_RETURN_IF_ERROR(api::Server::CheckFree(options.api));
   SL_RETURN_IF_ERROR(agent->AttachUplinks());
   SL_RETURN_IF_ERROR(agent->controller_->Restore(std::move(directory), std::move(state)));
+  // After the workloads are known, so that no event is without its workload.
+  StartProcessSensors(options, agent->node_name_, agent->controller_.get(), agent->telemetry_.get());
+  SL_RETURN_IF_ERROR(agent->StartExport());
   agent->ready_ = true;
   SL_RETURN_IF_ERROR(agent->telemetry_->Start());
   SL_RETURN_IF_ERROR(agent->StartApi());
@@ -135,16 +138,23 @@ void Agent::MakeTelemetry() {
   telemetry_ = std::make_unique<telemetry::Telemetry>(std::move(options), std::move(sources));
 }
 
+Status Agent::StartExport() {
+  if (options_.export_file.empty()) return OkStatus();
+  return Annotate(telemetry_->StartExport({.node = node_name_,
+                                           .file = {.path = options_.export_file,
+                                                    .max_bytes = options_.export_max_bytes,
+                                                    .max_files = options_.export_max_files},
+                                           .rate = options_.export_rate}),
+                  "--export-file");
+}
+
 Status Agent::StartApi() {
   api::ServiceSources sources{
       .controller = controller_.get(), .telemetry = telemetry_.get(), .datapath = datapath_.get()};
   sources.constants.set_version(SLUICE_VERSION);
   sources.constants.set_node(node_name_);
   *sources.constants.mutable_start_time() = google::protobuf::util::TimeUtil::GetCurrentTime();
-  auto features = bpf::ProbeFeatures(datapath_->object().program_fd("tc_from_pod"));
-  features.push_back({"netlink_all_namespaces", monitor_->hears_pods(),
-                      "addresses that change inside pods are noticed within seconds, not at once"});
-  for (const bpf::Feature& feature : features) {
+  for (const bpf::Feature& feature : Features()) {
     v1::AgentStatus::Feature& out = *sources.constants.add_features();
     out.set_name(feature.name);
     out.set_present(feature.present);
@@ -153,6 +163,16 @@ Status Agent::StartApi() {
   service_ = std::make_unique<api::Service>(std::move(sources));
   SL_ASSIGN_OR_RETURN(server_, api::Server::Start(options_.api, service_.get()));
   return OkStatus();
+}
+
+std::vector<bpf::Feature> Agent::Features() const {
+  auto features = bpf::ProbeFeatures(datapath_->object().program_fd("tc_from_pod"));
+  features.push_back({"netlink_all_namespaces", monitor_->hears_pods(),
+                      "addresses that change inside pods are noticed within seconds, not at once"});
+  for (bpf::Feature& feature : ProcessFeatures(options_, telemetry_->processes())) {
+    features.push_back(std::move(feature));
+  }
+  return features;
 }
 
 void Agent::ReadDirectoryAgain() {

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "ctrl/api/server.h"
+#include "ctrl/bpf/features.h"
 #include "ctrl/datapath/bpf_datapath.h"
 #include "ctrl/net/netlink.h"
 #include "ctrl/sluiced/options.h"
@@ -34,7 +35,9 @@ class Agent {
   void MakeController();
   void MakeTelemetry();
   Status AttachUplinks();
+  Status StartExport();
   Status StartApi();
+  std::vector<bpf::Feature> Features() const;
   void ReadDirectoryAgain();
   void Refresh();
   int MillisecondsToRefresh() const;

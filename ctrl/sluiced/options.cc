@@ -56,7 +56,16 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_flag("--debug", options->debug, "log more");
   app.add_flag("--redirect,!--no-redirect", options->redirect, "short cut between local pods past the host's stack");
   app.add_flag("--keep-established", options->keep_established, "a policy change does not cut established flows");
-  app.add_option("--history", options->history, "ended flows that are remembered");
+  app.add_option("--process-sensors", options->process_sensors,
+                 "what sees programs start and end: auto, tracepoint, kprobe, or off")
+      ->check(CLI::IsMember({"auto", "tracepoint", "kprobe", "off"}));
+  app.add_option("--export-file", options->export_file, "events are written here, one JSON object a line");
+  app.add_option("--export-max-bytes", options->export_max_bytes, "of one file, then it is renamed to FILE.1")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--export-max-files", options->export_max_files, "how many are kept, with the present one")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--export-rate", options->export_rate, "events a second that are exported; 0: all");
+  app.add_option("--history", options->history, "ended flows that are remembered; as many execs and exits beside them");
   app.add_option("--workload-series", options->workload_series,
                  "workloads with metrics of their own; the rest is `other`");
   app.add_option("--max-addresses", options->max_addresses, "pod and node addresses");

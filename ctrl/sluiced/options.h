@@ -23,6 +23,11 @@ struct AgentOptions {
   bool debug = false;
   bool redirect = true;
   bool keep_established = false;
+  std::string process_sensors = "auto";
+  std::string export_file;  // empty: events are not exported
+  std::uint64_t export_max_bytes = 64U << 20;
+  std::uint32_t export_max_files = 5;
+  std::uint32_t export_rate = 0;
   std::uint32_t history = 4096;
   std::uint32_t workload_series = 256;
   std::uint32_t max_addresses = 131072;

@@ -97,7 +97,7 @@ StatusOr<std::uint32_t> PlainBridge(const LinkInfo& host) {
 }
 
 StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInfo& host, const PodEnd& pod) {
-  BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = host.name};
+  BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = host.name, .netns = 0, .facts = {}};
   bound.binding.ifindex = host.ifindex;
   bound.binding.ips = pod.ips;
   SL_ASSIGN_OR_RETURN(bound.facts.bridge, PlainBridge(host));
@@ -115,7 +115,9 @@ StatusOr<BoundWorkload> BindNetNs(const policy::Workload& workload) {
   if (!pod.ok()) return Annotate(pod.status(), workload.netns);
   const StatusOr<LinkInfo> host = FindHostEnd(netns, pod->link);
   if (!host.ok()) return Annotate(host.status(), workload.netns);
-  return Describe(workload, *host, *pod);
+  SL_ASSIGN_OR_RETURN(BoundWorkload bound, Describe(workload, *host, *pod));
+  bound.netns = netns.identity().inode;
+  return bound;
 }
 
 StatusOr<BoundWorkload> BindHostInterface(const policy::Workload& workload) {

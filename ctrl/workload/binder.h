@@ -18,6 +18,7 @@ struct BoundWorkload {
   policy::ObjectName name;
   policy::Binding binding;     // endpoint is 0: numbers are given by EndpointIds
   std::string host_interface;  // name of binding.ifindex
+  std::uint64_t netns = 0;     // inode number of its network namespace; 0: not known (hostInterface)
   // `bridge` is set for plain ports only: forwarding, not isolated or locked, of a bridge that is up and has no VLAN
   // filtering. SL_INTERFACE_XMIT says that the pod's end takes frames. With hostInterface nothing is known of the
   // pod's end: its MAC is zero and the flag is not set.

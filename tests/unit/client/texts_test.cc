@@ -27,8 +27,9 @@ TEST(ChangesText, OneLineAResourceAndTheRevision) {
 std::string TableOf(const char* kind, const std::vector<const char*>& objects) {
   const auto selection = api::ParseKind(kind);
   EXPECT_TRUE(selection.ok()) << selection.status();
-  Table table = MakeObjectTable(*selection);
-  for (const char* object : objects) AddObject(*selection, FromJson<v1::Object>(object), &table);
+  std::vector<v1::Object> parsed;
+  for (const char* object : objects) parsed.push_back(FromJson<v1::Object>(object));
+  const Table table = ToTable(*selection, parsed);
   return table.ToString();
 }
 
@@ -73,8 +74,6 @@ TEST(ObjectTable, IdentitiesRulesetsAndFlows) {
   EXPECT_NE(TableOf("flows", {R"({"flow": {"verdict": "AUDIT", "l4": {"protocol": "UDP"}}})"}).find("\nAUDIT    UDP"),
             std::string::npos);
 }
-
-TEST(ObjectTable, UnknownObjectsMakeNoRows) { EXPECT_EQ(TableOf("processes", {"{}"}), "\n"); }
 
 TEST(StatusText, EverySection) {
   EXPECT_EQ(StatusText(FromJson<v1::AgentStatus>(R"({

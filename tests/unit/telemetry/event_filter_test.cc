@@ -84,6 +84,55 @@ TEST(EventFilter, LossesAreForEverybody) {
   EXPECT_TRUE(Matches(filter, event));
 }
 
+v1::Event ShellIn(const char* type) {
+  v1::Event event;
+  v1::Exec& exec = *event.mutable_exec();
+  exec.set_namespace_("shop");
+  exec.set_workload("web");
+  exec.set_type("exec");
+  exec.mutable_process()->set_binary("/bin/sh");
+  if (std::string(type) == "exec") return event;
+  v1::Event other;
+  EXPECT_TRUE((std::string(type) == "fork" ? static_cast<google::protobuf::Message*>(other.mutable_fork())
+                                           : other.mutable_exit())
+                  ->ParseFromString(exec.SerializeAsString()));
+  if (other.has_fork()) other.mutable_fork()->set_type(type);
+  if (other.has_exit()) other.mutable_exit()->set_type(type);
+  return other;
+}
+
+TEST(EventFilter, WhatProcessesDo) {
+  for (const char* type : {"exec", "fork", "exit"}) {
+    const v1::Event event = ShellIn(type);
+    const auto passes = [&](void (*set)(Filter&)) {
+      Filter filter;
+      set(filter);
+      return Matches(filter, event);
+    };
+    EXPECT_TRUE(passes([](Filter&) {})) << type;
+    EXPECT_TRUE(passes([](Filter& f) { f.set_namespace_("shop"), f.set_workload("web"); })) << type;
+    EXPECT_FALSE(passes([](Filter& f) { f.set_namespace_("bank"), f.set_workload("web"); })) << type;
+    EXPECT_TRUE(passes([](Filter& f) { f.set_process("/bin/*"); })) << type;
+    EXPECT_FALSE(passes([](Filter& f) { f.set_process("/opt/*"); })) << type;
+    EXPECT_FALSE(passes([](Filter& f) { f.set_type("flow"); })) << type;
+    EXPECT_FALSE(passes([](Filter& f) { f.set_verdict(v1::Flow::DROPPED); })) << type;
+    EXPECT_FALSE(passes([](Filter& f) { f.set_port(80); })) << type;
+    Filter own_type;
+    own_type.set_type(type);
+    EXPECT_TRUE(Matches(own_type, event)) << type;
+  }
+}
+
+TEST(EventFilter, ForksCanBeLeftOut) {
+  Filter filter;
+  filter.set_without_forks(true);
+  EXPECT_FALSE(Matches(filter, ShellIn("fork")));
+  EXPECT_TRUE(Matches(filter, ShellIn("exec")));
+  EXPECT_TRUE(Matches(filter, WebToDb()));
+  filter.set_type("fork");
+  EXPECT_TRUE(Matches(filter, ShellIn("fork"))) << "asked for by name";
+}
+
 TEST(EventFilter, RefusesWhatCanMatchNothing) {
   Filter filter;
   filter.set_type("exek");

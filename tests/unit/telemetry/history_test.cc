@@ -28,5 +28,40 @@ TEST(History, OfNothingKeepsNothing) {
   EXPECT_TRUE(history.Read().empty());
 }
 
+EventPtr FlowEvent() {
+  auto event = std::make_shared<v1::Event>();
+  event->mutable_flow()->set_type("flow");
+  return event;
+}
+
+EventPtr ExecEvent(std::size_t bytes = 0) {
+  auto event = std::make_shared<v1::Event>();
+  event->mutable_exec()->mutable_process()->add_arguments(std::string(bytes, 'x'));
+  return event;
+}
+
+TEST(History, FlowsAndProcessesDoNotCrowdEachOtherOut) {
+  History history(2);
+  const EventPtr exec = ExecEvent(), flow = FlowEvent(), later = FlowEvent();
+  history.Push(exec);
+  for (int i = 0; i < 5; i++) history.Push(FlowEvent());
+  history.Push(flow);
+  history.Push(later);
+  EXPECT_EQ(history.Read(), (std::vector<EventPtr>{flow, later, exec}));
+  for (int i = 0; i < 5; i++) history.Push(ExecEvent());
+  EXPECT_EQ(history.Read().size(), 4U);
+  EXPECT_EQ(history.Read().front(), flow);
+}
+
+TEST(History, IsBoundedInBytes) {
+  History history(1000, 40000);
+  for (int i = 0; i < 10; i++) history.Push(ExecEvent(10000));
+  const std::size_t kept = history.Read().size();
+  EXPECT_GE(kept, 1U);
+  EXPECT_LE(kept, 3U);
+  history.Push(ExecEvent(100000));
+  EXPECT_TRUE(history.Read().empty()) << "larger than all of it";
+}
+
 }  // namespace
 }  // namespace sluice::telemetry

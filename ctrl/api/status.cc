@@ -1,0 +1,77 @@
+#include "ctrl/api/status.h"
+
+#include <algorithm>
+
+namespace sluice::api {
+namespace {
+
+void AddUnbound(const reconcile::View& view, v1::AgentStatus* status) {
+  for (const auto& [name, problem] : view.unbound) {
+    v1::AgentStatus::Unbound& unbound = *status->add_unbound();
+    unbound.set_namespace_(name.ns);
+    unbound.set_name(name.name);
+    unbound.set_problem(problem);
+  }
+}
+
+void AddPrograms(const datapath::Datapath& datapath, v1::AgentStatus* status) {
+  for (const datapath::AttachedProgram& attached : datapath.Attached()) {
+    v1::AgentStatus::Program& program = *status->add_programs();
+    program.set_program(attached.program);
+    program.set_interface(attached.interface);
+    program.set_ifindex(attached.ifindex);
+    program.set_mode(attached.mode);
+  }
+}
+
+void AddMap(const std::string& name, std::uint64_t entries, std::uint64_t capacity, v1::AgentStatus* status) {
+  v1::AgentStatus::Map& map = *status->add_maps();
+  map.set_name(name);
+  map.set_entries(entries);
+  map.set_capacity(capacity);
+}
+
+void AddLost(const char* cause, std::uint64_t count, v1::AgentStatus* status) {
+  v1::AgentStatus::LostEvents& lost = *status->add_lost();
+  lost.set_cause(cause);
+  lost.set_count(count);
+}
+
+Status AddProcesses(const telemetry::ProcessSensor& sensor, v1::AgentStatus* status) {
+  status->set_process_sensors(ToString(sensor.back_end()));
+  SL_ASSIGN_OR_RETURN(const bpf::MapFill fill, sensor.ReadFill());
+  AddMap("processes", fill.entries, fill.capacity, status);
+  const auto counters = sensor.counters();
+  for (std::uint32_t cause = 0; cause < SL_PROCESS_LOSS_COUNT; cause++) {
+    AddLost(telemetry::ProcessLossName(cause), counters.lost[cause], status);
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Status AddNumbers(const reconcile::View& view, datapath::Datapath& datapath, telemetry::Telemetry& telemetry,
+                  v1::AgentStatus* status) {
+  status->set_ready(true);  // the API is served from then on
+  status->set_revision(view.revision);
+  status->set_generation(datapath.generation());
+  const auto& endpoints = view.compiled.snapshot->endpoints;
+  status->set_workloads(static_cast<std::uint64_t>(
+      std::count_if(endpoints.begin(), endpoints.end(), [](const auto& endpoint) { return endpoint.ifindex != 0; })));
+  AddUnbound(view, status);
+  AddPrograms(datapath, status);
+  SL_ASSIGN_OR_RETURN(const auto maps, datapath.Maps());
+  for (const datapath::MapUsage& usage : maps) AddMap(usage.name, usage.entries, usage.capacity, status);
+  SL_ASSIGN_OR_RETURN(const auto counters, datapath.ReadEventCounters());
+  AddLost("RING_FULL", counters[SL_COUNTER_EVENT_LOST_RING_FULL], status);
+  AddLost("SUBSCRIBER_QUEUE_FULL", telemetry.hub().lost(), status);
+  if (telemetry.processes() != nullptr) SL_RETURN_IF_ERROR(AddProcesses(*telemetry.processes(), status));
+  if (const telemetry::EventExport* exported = telemetry.event_export(); exported != nullptr) {
+    AddLost("EXPORT_RATE", exported->lost_by_rate(), status);
+    AddLost("EXPORT_WRITE", exported->lost_by_errors(), status);
+  }
+  status->set_followers(telemetry.hub().subscribers());
+  return OkStatus();
+}
+
+}  // namespace sluice::api

@@ -1,0 +1,13 @@
+// How the agent fares, as `status` tells it: what changes from call to call.
+#pragma once
+
+#include "ctrl/reconcile/controller.h"
+#include "telemetry/telemetry.h"
+
+namespace sluice::api {
+
+// Error: the kernel's maps could not be read.
+Status AddNumbers(const reconcile::View& view, datapath::Datapath& datapath, telemetry::Telemetry& telemetry,
+                  v1::AgentStatus* status);
+
+}  // namespace sluice::api

@@ -1,0 +1,41 @@
+#include "ctrl/sluiced/process_sensors.h"
+
+#include "ctrl/base/log.h"
+
+namespace sluice {
+namespace {
+
+constexpr char kOff[] = "off";
+constexpr char kUnseen[] = "no exec and exit events, no processes in flows; enforcement is complete";
+
+telemetry::WorkloadResolver MakeResolver(const reconcile::Controller* controller) {
+  return [controller](const telemetry::ProcessLife& life) {
+    static const std::string kUnknown;
+    const std::string& cgroup = life.cgroup_path == nullptr ? kUnknown : *life.cgroup_path;
+    return controller->view()->process_owners.Find(life.namespaces.net, cgroup);
+  };
+}
+
+}  // namespace
+
+void StartProcessSensors(const AgentOptions& options, const std::string& node, const reconcile::Controller* controller,
+                         telemetry::Telemetry* telemetry) {
+  if (options.process_sensors == kOff) return;
+  auto start = [&]() -> Status {
+    telemetry::ProcessSensor::Options sensor;
+    sensor.node = node;
+    SL_ASSIGN_OR_RETURN(sensor.probes.back_end, bpf::ParseProcessBackEnd(options.process_sensors));
+    sensor.probes.pin_root = options.bpf_root;
+    sensor.workload = MakeResolver(controller);
+    return telemetry->StartProcesses(std::move(sensor));
+  };
+  if (const Status status = start(); !status.ok()) LogWarn("{}: {}", kUnseen, Message(status));
+}
+
+std::vector<bpf::Feature> ProcessFeatures(const AgentOptions& options, const telemetry::ProcessSensor* sensor) {
+  if (sensor != nullptr) return {{"process_sensors", true, kUnseen}, sensor->feature()};
+  const bool off = options.process_sensors == kOff;
+  return {{"process_sensors", false, std::string(off ? "turned off by --process-sensors: " : "") + kUnseen}};
+}
+
+}  // namespace sluice

@@ -1,0 +1,18 @@
+// The agent's process sensors: started where they can be; what it costs where they cannot.
+#pragma once
+
+#include "ctrl/bpf/features.h"
+#include "ctrl/reconcile/controller.h"
+#include "ctrl/sluiced/options.h"
+#include "telemetry/telemetry.h"
+
+namespace sluice {
+
+// Enforcement needs no sensors: without them there is one warning. `controller` outlives `telemetry`.
+void StartProcessSensors(const AgentOptions& options, const std::string& node, const reconcile::Controller* controller,
+                         telemetry::Telemetry* telemetry);
+
+// `sensor` null: there are none.
+std::vector<bpf::Feature> ProcessFeatures(const AgentOptions& options, const telemetry::ProcessSensor* sensor);
+
+}  // namespace sluice

@@ -1,0 +1,29 @@
+// Whose a process is: by its cgroup where a workload names one, else by its network namespace. A value.
+//   ProcessOwners owners;
+//   owners.Add(workload, netns_inode);
+//   owners.Find(netns_inode, "/kubepods/web-0/scope");
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "policy/model.h"
+
+namespace sluice::workload {
+
+class ProcessOwners {
+ public:
+  // `netns`: inode number of the workload's network namespace; 0: not known.
+  void Add(const policy::Workload& workload, std::uint64_t netns);
+
+  // `cgroup` as a path in its hierarchy, `netns` 0: not known. Nothing: no workload's, or that of several.
+  std::optional<policy::ObjectName> Find(std::uint64_t netns, const std::string& cgroup) const;
+
+ private:
+  using Owner = std::optional<policy::ObjectName>;  // none: several workloads claim it
+  std::map<std::uint64_t, Owner> by_netns_;
+  std::map<std::string, Owner> by_cgroup_;
+};
+
+}  // namespace sluice::workload

@@ -1,0 +1,67 @@
+// Events into a file, one JSON object a line, by a follower of the hub with a thread of its own. What it cannot write,
+// or what exceeds the rate, is counted and told in the file as a `lost` event. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "telemetry/event_hub.h"
+#include "telemetry/rotating_file.h"
+
+namespace sluice::telemetry {
+
+// How many events a second may pass: up to a second's worth at once. 0: any number. Not thread-safe.
+class RateLimit {
+ public:
+  explicit RateLimit(std::uint32_t per_second) : per_second_(per_second), room_(per_second) {}
+  bool Take(std::uint64_t monotonic_ns);
+
+ private:
+  const double per_second_;
+  double room_;
+  std::uint64_t last_ns_ = 0;
+};
+
+class EventExport {
+ public:
+  struct Options {
+    std::string node;
+    RotatingFile::Options file;
+    std::uint32_t rate = 0;  // events a second; 0: no limit
+    Clock clock = ReadClocks;
+  };
+
+  // Forks are left out. Error: as RotatingFile::Open and EventHub::Subscribe. `hub` outlives the export; closing it
+  // ends the thread.
+  static StatusOr<std::unique_ptr<EventExport>> Start(Options options, EventHub* hub);
+  ~EventExport();
+  EventExport(const EventExport&) = delete;
+  EventExport& operator=(const EventExport&) = delete;
+
+  std::uint64_t written() const { return written_; }
+  std::uint64_t lost_by_rate() const { return lost_by_rate_; }
+  std::uint64_t lost_by_errors() const { return lost_by_errors_; }
+
+ private:
+  EventExport(Options options, EventHub* hub, RotatingFile file);
+  void Run();
+  void Export(const v1::Event& event);
+  bool Write(const v1::Event& event);
+  void TellLosses();
+
+  const Options options_;
+  EventHub* const hub_;
+  RotatingFile file_;  // of the thread, as are the next four
+  RateLimit rate_;
+  std::uint64_t told_by_rate_ = 0;
+  std::uint64_t told_by_errors_ = 0;
+  bool failing_ = false;  // logged already
+  std::unique_ptr<Subscription> following_;
+  std::atomic<std::uint64_t> written_ = 0;
+  std::atomic<std::uint64_t> lost_by_rate_ = 0;
+  std::atomic<std::uint64_t> lost_by_errors_ = 0;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace sluice::telemetry

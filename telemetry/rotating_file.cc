@@ -1,0 +1,66 @@
+#include "telemetry/rotating_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+namespace sluice::telemetry {
+
+StatusOr<RotatingFile> RotatingFile::Open(Options options) {
+  if (options.max_files == 0) return InvalidError("{}: at least one file must be kept", options.path);
+  RotatingFile file(std::move(options));
+  SL_RETURN_IF_ERROR(file.Reopen());
+  return file;
+}
+
+Status RotatingFile::Reopen() {
+  fd_ = Fd(open(options_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (!fd_.valid()) return ErrnoError(errno, "open {}", options_.path);
+  struct stat facts {};
+  if (fstat(fd_.get(), &facts) != 0) return ErrnoError(errno, "look at {}", options_.path);
+  if (!S_ISREG(facts.st_mode)) return InvalidError("{}: not a plain file", options_.path);
+  bytes_ = static_cast<std::uint64_t>(facts.st_size);
+  return OkStatus();
+}
+
+std::string RotatingFile::OldPath(std::uint32_t number) const {
+  return number == 0 ? options_.path : options_.path + "." + std::to_string(number);
+}
+
+Status RotatingFile::Rotate() {
+  fd_ = Fd();
+  if (options_.max_files == 1 && unlink(options_.path.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoError(errno, "remove {}", options_.path);
+  }
+  for (std::uint32_t number = options_.max_files - 1; number > 0; --number) {
+    const std::string from = OldPath(number - 1);
+    if (std::rename(from.c_str(), OldPath(number).c_str()) != 0 && errno != ENOENT) {
+      return ErrnoError(errno, "rename {}", from);
+    }
+  }
+  return Reopen();
+}
+
+Status RotatingFile::Write(std::string_view line) {
+  if (!fd_.valid()) SL_RETURN_IF_ERROR(Reopen());
+  if (bytes_ != 0 && bytes_ + line.size() + 1 > options_.max_bytes) SL_RETURN_IF_ERROR(Rotate());
+  const std::string text = std::string(line) + "\n";
+  std::size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t size = write(fd_.get(), text.data() + written, text.size() - written);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) {
+      const Status failed = ErrnoError(size == 0 ? ENOSPC : errno, "write {}", options_.path);
+      if (ftruncate(fd_.get(), static_cast<off_t>(bytes_)) != 0) fd_ = Fd();
+      return failed;
+    }
+    written += static_cast<std::size_t>(size);
+  }
+  bytes_ += text.size();
+  return OkStatus();
+}
+
+}  // namespace sluice::telemetry

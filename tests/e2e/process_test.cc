@@ -1,0 +1,203 @@
+// What programs do in a pod is seen, with whose it was.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
+
+namespace sluice::test {
+namespace {
+
+using nlohmann::json;
+
+class Processes : public testing::Test {
+ protected:
+  void Start(const Arguments& agent_arguments = {}) {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = agent_arguments, .outside = false});
+    ASSERT_TRUE(rig.ok()) << rig.status();
+    rig_ = *std::move(rig);
+    const Status applied =
+        rig_->agent().Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}"));
+    ASSERT_TRUE(applied.ok()) << applied;
+  }
+
+  // `sluice ARGUMENTS -o json`, an object a line.
+  std::vector<json> Ask(Arguments arguments) {
+    arguments.insert(arguments.end(), {"-o", "json"});
+    const auto result = rig_->agent().Sluice(arguments);
+    EXPECT_TRUE(result.ok() && result->exit_code == 0) << (result.ok() ? result->err : result.status().ToString());
+    std::vector<json> objects;
+    std::istringstream lines(result.ok() ? result->out : "");
+    for (std::string line; std::getline(lines, line);) objects.push_back(json::parse(line));
+    return objects;
+  }
+  std::string Table(const Arguments& arguments) {
+    const auto result = rig_->agent().Sluice(arguments);
+    EXPECT_TRUE(result.ok() && result->exit_code == 0) << (result.ok() ? result->err : result.status().ToString());
+    return result.ok() ? result->out : "";
+  }
+
+  Status RunIn(const std::string& pod, const Arguments& command) {
+    return rig_->node().netns(rig_->node().pod(pod)).Run([&] { return RunChecked(command); });
+  }
+  // The only event of `type` by a program called with `argument`.
+  json Event(const std::string& type, const std::string& argument) {
+    json found;
+    Eventually([&] {
+      for (json& event : Ask({"observe", "--type", type})) {
+        const json arguments = event["process"].value("arguments", json::array());
+        if (std::find(arguments.begin(), arguments.end(), argument) != arguments.end()) found = std::move(event);
+      }
+      return !found.is_null();
+    });
+    return found;
+  }
+
+  std::unique_ptr<NodeRig> rig_;
+};
+
+TEST_F(Processes, ProgramInAPodIsAnExecAndAnExit) {
+  Start();
+  if (rig_ == nullptr) return;
+  ASSERT_TRUE(RunIn("web", {"/bin/sh", "-c", "/bin/sleep 0.0173; exit 0"}).ok());
+  const json exec = Event("exec", "0.0173");
+  ASSERT_FALSE(exec.is_null());
+  EXPECT_EQ(exec["namespace"], "shop");
+  EXPECT_EQ(exec["workload"], "web");
+  EXPECT_TRUE(exec["process"]["binary"].get<std::string>().ends_with("/sleep")) << exec;
+  EXPECT_EQ(exec["process"]["arguments"], json({"0.0173"}));
+  const json parent = Event("exec", "/bin/sleep 0.0173; exit 0");
+  ASSERT_FALSE(parent.is_null());
+  EXPECT_EQ(exec["process"]["parentExecId"], parent["process"]["execId"]);
+  EXPECT_EQ(exec["process"]["ancestors"][0], parent["process"]["binary"]);
+  const json exit = Event("exit", "0.0173");
+  ASSERT_FALSE(exit.is_null());
+  EXPECT_EQ(exit["workload"], "web");
+  EXPECT_EQ(exit["process"]["execId"], exec["process"]["execId"]);
+  EXPECT_EQ(exit["exitCode"], 0);
+}
+
+TEST_F(Processes, FiltersHoldForThem) {
+  Start();
+  if (rig_ == nullptr) return;
+  ASSERT_TRUE(RunIn("web", {"/bin/sleep", "0.0174"}).ok());
+  ASSERT_TRUE(RunIn("db", {"/bin/cat", "/dev/null"}).ok());
+  ASSERT_FALSE(Event("exit", "0.0174").is_null());
+  ASSERT_FALSE(Event("exit", "/dev/null").is_null());
+  for (const json& event : Ask({"observe", "--workload", "shop/db", "--type", "exec"}))
+    EXPECT_EQ(event["workload"], "db") << event;
+  const auto sleeps = Ask({"observe", "--process", "*/sleep"});
+  EXPECT_EQ(sleeps.size(), 2U) << "an exec and an exit";
+  EXPECT_TRUE(Ask({"observe", "--process", "*/sleep", "--verdict", "DROPPED"}).empty());
+  EXPECT_TRUE(Ask({"observe", "--process", "*/sleep", "--port", "80"}).empty());
+  const std::string table = Table({"observe", "--process", "*/sleep"});
+  EXPECT_NE(table.find(" EXEC   shop/web "), std::string::npos) << table;
+  EXPECT_NE(table.find(" EXIT   shop/web "), std::string::npos) << table;
+}
+
+TEST_F(Processes, LivingOnesAreListedAsATree) {
+  Start();
+  if (rig_ == nullptr) return;
+  StatusOr<ChildProcess> child = Status(absl::StatusCode::kInternal, "not started");
+  ASSERT_TRUE(rig_->node()
+                  .netns(rig_->node().pod("web"))
+                  .Run([&] {
+                    child = ChildProcess::Start({"/bin/sh", "-c", "sleep 1000 & echo started; wait"});
+                    return child.status();
+                  })
+                  .ok());
+  ASSERT_TRUE(child->WaitForOutput("started").ok());
+  std::string table;
+  EXPECT_TRUE(Eventually([&] {
+    table = Table({"get", "processes", "-n", "shop"});
+    return table.find("sleep 1000") != std::string::npos && table.find("  shop/web  ") != std::string::npos;
+  })) << table;
+  const auto listed = Ask({"get", "processes", "web", "-n", "shop"});
+  ASSERT_EQ(listed.size(), 2U) << table;
+  EXPECT_EQ(listed[0]["process"]["pid"], child->pid());
+  EXPECT_EQ(listed[1]["parentPid"], child->pid());
+  const std::string pid = listed[1]["process"]["pid"].dump();
+  const auto none = rig_->agent().Sluice({"get", "processes", "db", "-n", "shop"});
+  ASSERT_TRUE(none.ok());
+  EXPECT_EQ(none->exit_code, 1) << none->out;
+  ASSERT_TRUE(RunChecked({"kill", pid}).ok());
+  EXPECT_TRUE(Eventually([&] { return Table({"get", "processes", "-n", "shop"}).find("sleep 1000") == table.npos; }));
+}
+
+TEST_F(Processes, AgentEnforcesWithoutSensorsAndSaysWhatThatCosts) {
+  Start({"--process-sensors", "off"});
+  if (rig_ == nullptr) return;
+  const auto status = Ask({"status"});
+  ASSERT_EQ(status.size(), 1U);
+  EXPECT_FALSE(status[0].contains("processSensors"));
+  const auto& features = status[0]["features"];
+  const auto feature =
+      std::find_if(features.begin(), features.end(), [](const json& one) { return one["name"] == "process_sensors"; });
+  ASSERT_NE(feature, features.end());
+  EXPECT_EQ((*feature)["present"], false);
+  EXPECT_NE((*feature)["cost"].get<std::string>().find("--process-sensors"), std::string::npos);
+  const auto processes = rig_->agent().Sluice({"get", "processes"});
+  ASSERT_TRUE(processes.ok());
+  EXPECT_EQ(processes->exit_code, 1);
+  EXPECT_NE(processes->err.find("sees no processes"), std::string::npos) << processes->err;
+  EXPECT_TRUE(Ask({"observe", "--type", "exec"}).empty());
+}
+
+TEST_F(Processes, EventsAreExportedToFilesThatRotate) {
+  std::string directory = "/tmp/sluice-export-XXXXXX";
+  ASSERT_NE(mkdtemp(directory.data()), nullptr);
+  const std::string path = directory + "/events.json";
+  Start({"--export-file", path, "--export-max-bytes", "4000", "--export-max-files", "2"});
+  if (rig_ != nullptr) {
+    for (int i = 0; i < 10; i++) ASSERT_TRUE(RunIn("web", {"/bin/sleep", "0.00" + std::to_string(i)}).ok());
+    EXPECT_TRUE(Eventually([&] { return std::filesystem::exists(path + ".1"); }));
+    ASSERT_TRUE(rig_->agent().Stop().ok());
+    EXPECT_FALSE(std::filesystem::exists(path + ".2"));
+    std::size_t of_web = 0;
+    for (const std::string& name : {path + ".1", path}) {
+      std::ifstream file(name);
+      for (std::string line; std::getline(file, line);) of_web += json::parse(line).value("workload", "") == "web";
+    }
+    EXPECT_GE(of_web, 2U);
+  }
+  std::filesystem::remove_all(directory);
+}
+
+TEST_F(Processes, MetricsCountThem) {
+  Start();
+  if (rig_ == nullptr) return;
+  ASSERT_TRUE(RunIn("web", {"/bin/sleep", "0.0175"}).ok());
+  ASSERT_FALSE(Event("exit", "0.0175").is_null());
+  const auto metrics =
+      rig_->Run({"curl", "--silent", "--noproxy", "*", "http://" + rig_->agent().metrics_address() + "/metrics"});
+  ASSERT_TRUE(metrics.ok() && metrics->exit_code == 0);
+  EXPECT_NE(metrics->output.find("\nsluice_process_events_total{type=\"exec\"} "), std::string::npos);
+  EXPECT_NE(metrics->output.find("cause=\"PROCESS_RING_FULL\"} 0\n"), std::string::npos);
+  const auto checked = RunCommand({"promtool", "check", "metrics"}, metrics->output);
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  EXPECT_EQ(checked->exit_code, 0) << checked->output;
+}
+
+TEST_F(Processes, StatusNamesTheBackEndAndItsTable) {
+  Start({"--process-sensors", "tracepoint"});
+  if (rig_ == nullptr) return;
+  const json status = Ask({"status"}).at(0);
+  EXPECT_EQ(status["processSensors"], "tracepoint");
+  const auto named = [](const json& list, const char* key, const char* name) {
+    return std::find_if(list.begin(), list.end(), [&](const json& one) { return one[key] == name; });
+  };
+  const auto map = named(status["maps"], "name", "processes");
+  ASSERT_NE(map, status["maps"].end());
+  EXPECT_GT(std::stoull((*map)["entries"].get<std::string>()), 1U);
+  EXPECT_NE(named(status["lost"], "cause", "PROCESS_RING_FULL"), status["lost"].end());
+}
+
+}  // namespace
+}  // namespace sluice::test

@@ -1,0 +1,134 @@
+#include "telemetry/event_export.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/fake_clock.h"
+
+namespace sluice::telemetry {
+namespace {
+
+using nlohmann::json;
+
+class Export : public testing::Test {
+ protected:
+  Export() {
+    std::string name = "/tmp/sluice-export-XXXXXX";
+    if (mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << name;
+    directory_ = name;
+  }
+  ~Export() override { std::filesystem::remove_all(directory_); }
+
+  std::string path() const { return directory_ + "/events"; }
+  static std::vector<std::string> Lines(const std::string& path) {
+    std::vector<std::string> lines;
+    std::ifstream in(path);
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    return lines;
+  }
+  static EventPtr Exec(const std::string& argument) {
+    auto event = std::make_shared<v1::Event>();
+    event->mutable_exec()->set_type("exec");
+    event->mutable_exec()->mutable_process()->add_arguments(argument);
+    return event;
+  }
+  // Writes all that was published.
+  void Finish(std::unique_ptr<EventExport> exporting) {
+    hub_.Close();
+    exporting.reset();
+  }
+
+  std::string directory_;
+  test::FakeClock clock_;
+  EventHub hub_{{.node = "node-1"}, [](bool) {}};
+};
+
+TEST_F(Export, LinesParseAndForksAreLeftOut) {
+  auto started = EventExport::Start({.node = "node-1", .file = {.path = path()}}, &hub_);
+  ASSERT_TRUE(started.ok()) << started.status();
+  auto fork = std::make_shared<v1::Event>();
+  fork->mutable_fork()->set_type("fork");
+  hub_.Publish(Exec("one"));
+  hub_.Publish(fork);
+  hub_.Publish(Exec("two"));
+  Finish(*std::move(started));
+  const auto lines = Lines(path());
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(json::parse(lines[0])["process"]["arguments"][0], "one");
+  EXPECT_EQ(json::parse(lines[1])["process"]["arguments"][0], "two");
+  struct stat facts {};
+  ASSERT_EQ(stat(path().c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777U, 0600U);
+}
+
+TEST_F(Export, WhatExceedsTheRateIsCountedAndTold) {
+  auto started =
+      EventExport::Start({.node = "node-1", .file = {.path = path()}, .rate = 2, .clock = clock_.reader()}, &hub_);
+  ASSERT_TRUE(started.ok()) << started.status();
+  for (const char* name : {"1", "2", "3", "4", "5"}) hub_.Publish(Exec(name));
+  hub_.Close();
+  while ((*started)->written() + (*started)->lost_by_rate() < 5) std::this_thread::yield();
+  EXPECT_EQ((*started)->lost_by_rate(), 3U);
+  Finish(*std::move(started));
+  const auto lines = Lines(path());
+  ASSERT_EQ(lines.size(), 3U);
+  const json lost = json::parse(lines[2]);
+  EXPECT_EQ(lost["type"], "lost");
+  EXPECT_EQ(lost["cause"], "EXPORT_RATE");
+  EXPECT_EQ(lost["count"], "3");
+}
+
+TEST_F(Export, FileMustBeWritable) {
+  const auto started = EventExport::Start({.node = "n", .file = {.path = directory_ + "/no/such"}}, &hub_);
+  EXPECT_NE(Message(started.status()).find(directory_ + "/no/such"), std::string::npos);
+  EXPECT_EQ(hub_.subscribers(), 0U);
+}
+
+TEST(RateLimit, ASecondsWorthAtOnceThenAsTimeGoes) {
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  RateLimit limit(10);
+  int taken = 0;
+  for (int i = 0; i < 50; i++) taken += limit.Take(kSecond) ? 1 : 0;
+  EXPECT_EQ(taken, 10);
+  EXPECT_TRUE(limit.Take(kSecond + kSecond / 10));
+  EXPECT_FALSE(limit.Take(kSecond + kSecond / 10));
+  for (int i = 0; i < 50; i++) taken += limit.Take(100 * kSecond) ? 1 : 0;
+  EXPECT_EQ(taken, 20) << "no more than a second's worth is saved";
+  RateLimit none(0);
+  EXPECT_TRUE(none.Take(1));
+}
+
+TEST_F(Export, FullFilesAreRenamedAndTheOldestGoes) {
+  auto file = RotatingFile::Open({.path = path(), .max_bytes = 10, .max_files = 3});
+  ASSERT_TRUE(file.ok()) << file.status();
+  for (const char* line : {"aaaa", "bbbb", "cccc", "a line that is longer than a file", "dddd", "eeee", "ffff"}) {
+    ASSERT_TRUE(file->Write(line).ok());
+  }
+  EXPECT_EQ(Lines(path()), (std::vector<std::string>{"ffff"}));
+  EXPECT_EQ(Lines(path() + ".1"), (std::vector<std::string>{"dddd", "eeee"}));
+  EXPECT_EQ(Lines(path() + ".2"), (std::vector<std::string>{"a line that is longer than a file"}));
+  EXPECT_FALSE(std::filesystem::exists(path() + ".3"));
+}
+
+TEST_F(Export, GoesOnWhereItStopped) {
+  for (const char* line : {"aaaa", "bbbb", "cccc"}) {
+    auto file = RotatingFile::Open({.path = path(), .max_bytes = 10, .max_files = 2});
+    ASSERT_TRUE(file.ok() && file->Write(line).ok());
+  }
+  EXPECT_EQ(Lines(path()), (std::vector<std::string>{"cccc"}));
+  EXPECT_EQ(Lines(path() + ".1"), (std::vector<std::string>{"aaaa", "bbbb"}));
+}
+
+TEST_F(Export, OneFileStartsAnew) {
+  auto file = RotatingFile::Open({.path = path(), .max_bytes = 10, .max_files = 1});
+  ASSERT_TRUE(file.ok());
+  for (const char* line : {"aaaa", "bbbb", "cccc"}) ASSERT_TRUE(file->Write(line).ok());
+  EXPECT_EQ(Lines(path()), (std::vector<std::string>{"cccc"}));
+}
+
+}  // namespace
+}  // namespace sluice::telemetry
