@@ -92,7 +92,7 @@ std::uint64_t ProcessSensor::AnnounceLosses() {
 Status ProcessSensor::Seed() {
   damaged_ = false;
   tree_.BeginSeed(options_.boot_clock().monotonic_ns);
-  const Status seeded = probes_->Seed();
+  Status seeded = probes_->Seed();
   const bool complete = seeded.ok() && AnnounceLosses() == 0;
   tree_.EndSeed(options_.boot_clock().monotonic_ns, complete);
   return seeded;

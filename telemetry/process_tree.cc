@@ -9,7 +9,7 @@ namespace {
 std::size_t BytesOf(const ProcessImage& image) {
   std::size_t bytes = sizeof(image) + image.binary.size() + image.script.size() + image.argument0.size() +
                       image.working_directory.size();
-  for (const std::string& argument : image.arguments) bytes += sizeof(argument) + argument.size();
+  for (const std::string& argument : image.arguments) bytes += sizeof(std::string) + argument.size();
   return bytes;
 }
 

@@ -71,7 +71,7 @@ const char* ToString(ProcessBackEnd back_end) {
 }
 
 StatusOr<std::unique_ptr<ProcessProbes>> ProcessProbes::Start(const ProcessProbeOptions& options,
-                                                              RingReader::Consume consume) {
+                                                              const RingReader::Consume& consume) {
   if (options.back_end != ProcessBackEnd::kAuto) return StartWith(options.back_end, options, consume);
   if (HasKprobes()) {
     auto probes = StartWith(ProcessBackEnd::kKprobe, options, consume);
@@ -182,9 +182,9 @@ Status ProcessProbes::Seed() {
 Status ProcessProbes::Iterate() {
   const Fd iterator(bpf_iter_create(bpf_link__fd(iterator_)));
   if (!iterator.valid()) return ErrnoError(errno, "start the iterator of processes");
-  char ticks[256];  // one of 8 bytes for each process: so few records at a time that the ring has room for them
+  std::uint64_t tick;  // one for each process: so the ring never has to hold two of these records
   for (;;) {
-    const ssize_t size = read(iterator.get(), ticks, sizeof(ticks));
+    const ssize_t size = read(iterator.get(), &tick, sizeof(tick));
     if (size < 0 && errno != EAGAIN && errno != EINTR) return ErrnoError(errno, "iterate over the processes");
     SL_RETURN_IF_ERROR(Drain().status());
     if (size == 0) return OkStatus();

@@ -46,7 +46,7 @@ class ProcessProbes {
   // Automatic: kprobes where this kernel attaches them, else tracepoints. FailedPrecondition with the verifier's last
   // lines, or what cannot be attached; PermissionDenied.
   static StatusOr<std::unique_ptr<ProcessProbes>> Start(const ProcessProbeOptions& options,
-                                                        RingReader::Consume consume);
+                                                        const RingReader::Consume& consume);
   ~ProcessProbes();
   ProcessProbes(const ProcessProbes&) = delete;
   ProcessProbes& operator=(const ProcessProbes&) = delete;

@@ -187,7 +187,7 @@ Status Controller::Enforce(Desired desired, StateChange change) {
   AddEndpointChanges(ids_, plan.ids, &change);
   bool in_kernel = false;
   const auto enforce = [&] {
-    const Status carried = Carry(plan, change);
+    Status carried = Carry(plan, change);
     in_kernel = carried.ok();
     return carried;
   };

@@ -31,7 +31,9 @@ static __always_inline bool prepend(struct path_text* text, const void* name, __
   }
   __u32 at = text->begin - length - 1;
   text->begin = at;
-  at &= SL_PATH_END; /* it is below already; the verifier forgets */
+  barrier_var(at); /* it is below already, which the verifier of 6.1 does not see: */
+  barrier_var(length);
+  at &= SL_PATH_END;
   scratch->path[at] = '/';
   bpf_probe_read_kernel(&scratch->path[at + 1], length & SL_NAME_MAX, name);
   return true;

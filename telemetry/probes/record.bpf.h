@@ -57,10 +57,13 @@ static __always_inline struct sl_scratch* take_scratch(__u32 index) {
 /* Appends the text in the path buffer; returns its length. */
 static __always_inline __u16 append_path(struct sl_scratch* scratch, __u32* at, const struct path_text* text) {
   const __u32 begin = text->begin & SL_PATH_END;
-  const __u32 length = (SL_PATH_END - begin) & SL_APPEND_MAX;
-  if (*at > SL_PROCESS_DATA_MAX - SL_PAGE) return 0;
-  bpf_probe_read_kernel(&scratch->data[*at], length, &scratch->path[begin]);
-  *at += length;
+  __u32 length = SL_PATH_END - begin, place = *at;
+  barrier_var(length);
+  barrier_var(place);
+  length &= SL_APPEND_MAX;
+  if (place > SL_PROCESS_DATA_MAX - SL_PAGE) return 0;
+  bpf_probe_read_kernel(&scratch->data[place], length, &scratch->path[begin]);
+  *at = place + length;
   return length;
 }
 

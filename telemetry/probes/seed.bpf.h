@@ -20,7 +20,7 @@ static __always_inline int on_task(struct seq_file* seq, struct task_struct* tas
   append_cgroup(scratch, index, &at, task);
   append_arguments(scratch, index, &at, task, true);
   send_scratch(scratch, at);
-  bpf_seq_write(seq, &tick, sizeof(tick)); /* a short read() of the iterator ends after a few processes */
+  bpf_seq_write(seq, &tick, sizeof(tick)); /* a read() of 8 bytes ends after each process */
   return 0;
 }
 

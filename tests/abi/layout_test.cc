@@ -1,4 +1,4 @@
-// Every struct of bpf/abi as the BPF compiler laid it out (BTF of the built object) against C++'s layout: size, and
+// Every struct of bpf/abi as the BPF compiler laid it out (BTF of the built objects) against C++'s layout: size, and
 // name, offset and size of every member. A struct or a member that this file does not list fails too.
 #include <bpf/btf.h>
 #include <gmock/gmock.h>
@@ -18,6 +18,7 @@
 #include "bpf/abi/conntrack.h"
 #include "bpf/abi/events.h"
 #include "bpf/abi/policy.h"
+#include "bpf/abi/process.h"
 #include "bpf/abi/types.h"
 
 namespace sluice::test {
@@ -110,29 +111,72 @@ std::vector<Layout> CppLayouts() {
        sizeof(sl_flow_event),
        {SL_M(sl_flow_event, time_ns), SL_M(sl_flow_event, key), SL_M(sl_flow_event, entry),
         SL_M(sl_flow_event, ifindex), SL_M(sl_flow_event, type), SL_M(sl_flow_event, reply), SL_M(sl_flow_event, pad)}},
+      {"sl_process",
+       sizeof(sl_process),
+       {SL_M(sl_process, id), SL_M(sl_process, parent), SL_M(sl_process, start_ns), SL_M(sl_process, birth_ns),
+        SL_M(sl_process, binary), SL_M(sl_process, cgroup), SL_M(sl_process, execs), SL_M(sl_process, flags)}},
+      {"sl_process_claim_key",
+       sizeof(sl_process_claim_key),
+       {SL_M(sl_process_claim_key, birth_ns), SL_M(sl_process_claim_key, tgid), SL_M(sl_process_claim_key, execs)}},
+      {"sl_process_claim", sizeof(sl_process_claim), {SL_M(sl_process_claim, id), SL_M(sl_process_claim, start_ns)}},
+      {"sl_process_header",
+       sizeof(sl_process_header),
+       {SL_M(sl_process_header, time_ns), SL_M(sl_process_header, id), SL_M(sl_process_header, parent),
+        SL_M(sl_process_header, start_ns), SL_M(sl_process_header, birth_ns), SL_M(sl_process_header, cgroup),
+        SL_M(sl_process_header, pid), SL_M(sl_process_header, parent_pid), SL_M(sl_process_header, flags),
+        SL_M(sl_process_header, event), SL_M(sl_process_header, pad)}},
+      {"sl_process_exit",
+       sizeof(sl_process_exit),
+       {SL_M(sl_process_exit, header), SL_M(sl_process_exit, status), SL_M(sl_process_exit, pad)}},
+      {"sl_process_namespaces",
+       sizeof(sl_process_namespaces),
+       {SL_M(sl_process_namespaces, net), SL_M(sl_process_namespaces, mnt), SL_M(sl_process_namespaces, pid),
+        SL_M(sl_process_namespaces, user), SL_M(sl_process_namespaces, uts), SL_M(sl_process_namespaces, ipc),
+        SL_M(sl_process_namespaces, cgroup), SL_M(sl_process_namespaces, pad)}},
+      {"sl_process_start",
+       sizeof(sl_process_start),
+       {SL_M(sl_process_start, header), SL_M(sl_process_start, previous), SL_M(sl_process_start, capabilities),
+        SL_M(sl_process_start, namespaces), SL_M(sl_process_start, tid), SL_M(sl_process_start, ns_pid),
+        SL_M(sl_process_start, ns_tid), SL_M(sl_process_start, uid), SL_M(sl_process_start, gid),
+        SL_M(sl_process_start, euid), SL_M(sl_process_start, auid), SL_M(sl_process_start, argument_count),
+        SL_M(sl_process_start, comm), SL_M(sl_process_start, binary_length), SL_M(sl_process_start, script_length),
+        SL_M(sl_process_start, cwd_length), SL_M(sl_process_start, cgroup_length),
+        SL_M(sl_process_start, arguments_length), SL_M(sl_process_start, pad)}},
+      {"sl_process_loss_key",
+       sizeof(sl_process_loss_key),
+       {SL_M(sl_process_loss_key, cgroup), SL_M(sl_process_loss_key, cpu), SL_M(sl_process_loss_key, cause),
+        SL_M(sl_process_loss_key, event), SL_M(sl_process_loss_key, pad)}},
   };
 }
 
 class AbiLayout : public ::testing::Test {
  protected:
   void SetUp() override {
-    btf_.reset(btf__parse_elf(SLUICE_DATAPATH_OBJECT, nullptr));
-    ASSERT_NE(btf_, nullptr) << "no BTF in " << SLUICE_DATAPATH_OBJECT;
+    for (const char* object : {SLUICE_DATAPATH_OBJECT, SLUICE_PROCESS_OBJECT}) {
+      objects_.emplace_back(btf__parse_elf(object, nullptr));
+      ASSERT_NE(objects_.back(), nullptr) << "no BTF in " << object;
+    }
   }
 
-  // As the BPF compiler laid it out.
-  void ReadBtf(const std::string& name, Layout* layout) const {
-    const int id = btf__find_by_name_kind(btf_.get(), name.c_str(), BTF_KIND_STRUCT);
-    ASSERT_GT(id, 0) << name << " is not in the object's BTF";
-    const btf_type* type = btf__type_by_id(btf_.get(), id);
+  // As the BPF compiler laid it out, in each object that has it.
+  std::vector<Layout> ReadBtf(const std::string& name) const {
+    std::vector<Layout> layouts;
+    for (const auto& object : objects_) {
+      if (btf__find_by_name_kind(object.get(), name.c_str(), BTF_KIND_STRUCT) > 0)
+        ReadBtf(object.get(), name, &layouts.emplace_back());
+    }
+    return layouts;
+  }
+
+  static void ReadBtf(const btf* object, const std::string& name, Layout* layout) {
+    const btf_type* type = btf__type_by_id(object, btf__find_by_name_kind(object, name.c_str(), BTF_KIND_STRUCT));
     layout->name = name;
     layout->size = type->size;
     const btf_member* members = btf_members(type);
     for (int i = 0; i < btf_vlen(type); ++i) {
       ASSERT_EQ(btf_member_bitfield_size(type, i), 0u) << name;
-      layout->members.push_back({btf__name_by_offset(btf_.get(), members[i].name_off),
-                                 btf_member_bit_offset(type, i) / 8,
-                                 static_cast<std::size_t>(btf__resolve_size(btf_.get(), members[i].type))});
+      layout->members.push_back({btf__name_by_offset(object, members[i].name_off), btf_member_bit_offset(type, i) / 8,
+                                 static_cast<std::size_t>(btf__resolve_size(object, members[i].type))});
     }
   }
 
@@ -151,39 +195,39 @@ class AbiLayout : public ::testing::Test {
   }
 
   // Structs that are a key or a value of a map, but for the packet path's own scratch.
-  std::set<std::string> StructsOfMaps() const {
-    std::set<std::string> names;
-    const int section = btf__find_by_name_kind(btf_.get(), ".maps", BTF_KIND_DATASEC);
-    if (section <= 0) return names;
-    const btf_type* maps = btf__type_by_id(btf_.get(), section);
+  static void AddStructsOfMaps(const btf* object, std::set<std::string>* names) {
+    const int section = btf__find_by_name_kind(object, ".maps", BTF_KIND_DATASEC);
+    ASSERT_GT(section, 0);
+    const btf_type* maps = btf__type_by_id(object, section);
     for (int i = 0; i < btf_vlen(maps); ++i) {
-      const btf_type* variable = btf__type_by_id(btf_.get(), btf_var_secinfos(maps)[i].type);
-      if (std::string(btf__name_by_offset(btf_.get(), variable->name_off)) == "judgements") continue;
-      const btf_type* map = btf__type_by_id(btf_.get(), variable->type);
+      const btf_type* variable = btf__type_by_id(object, btf_var_secinfos(maps)[i].type);
+      if (std::string(btf__name_by_offset(object, variable->name_off)) == "judgements") continue;
+      const btf_type* map = btf__type_by_id(object, variable->type);
       for (int m = 0; m < btf_vlen(map); ++m) {
-        const std::string field = btf__name_by_offset(btf_.get(), btf_members(map)[m].name_off);
+        const std::string field = btf__name_by_offset(object, btf_members(map)[m].name_off);
         if (field != "key" && field != "value") continue;
-        const btf_type* pointer = btf__type_by_id(btf_.get(), btf_members(map)[m].type);
-        const btf_type* target = btf__type_by_id(btf_.get(), pointer->type);
-        if (btf_is_struct(target)) names.insert(btf__name_by_offset(btf_.get(), target->name_off));
+        const btf_type* pointer = btf__type_by_id(object, btf_members(map)[m].type);
+        const btf_type* target = btf__type_by_id(object, pointer->type);
+        if (btf_is_struct(target)) names->insert(btf__name_by_offset(object, target->name_off));
       }
     }
-    return names;
   }
 
   struct FreeBtf {
     void operator()(btf* b) const { btf__free(b); }
   };
-  std::unique_ptr<btf, FreeBtf> btf_;
+  std::vector<std::unique_ptr<btf, FreeBtf>> objects_;
 };
 
 TEST_F(AbiLayout, OfEveryStructIsTheSameInBpfAndCpp) {
   for (const Layout& cpp : CppLayouts()) {
     SCOPED_TRACE(cpp.name);
-    Layout bpf;
-    ASSERT_NO_FATAL_FAILURE(ReadBtf(cpp.name, &bpf));
-    EXPECT_EQ(bpf.size, cpp.size);
-    EXPECT_EQ(bpf.members, cpp.members);
+    const std::vector<Layout> layouts = ReadBtf(cpp.name);
+    EXPECT_FALSE(layouts.empty()) << "in no object's BTF";
+    for (const Layout& bpf : layouts) {
+      EXPECT_EQ(bpf.size, cpp.size);
+      EXPECT_EQ(bpf.members, cpp.members);
+    }
   }
 }
 
@@ -202,7 +246,8 @@ TEST_F(AbiLayout, NoStructIsLeftOut) {
   std::set<std::string> listed;
   for (const Layout& layout : CppLayouts()) listed.insert(layout.name);
   EXPECT_EQ(StructsOfHeaders(), listed) << "bpf/abi and the list in this file differ";
-  const auto of_maps = StructsOfMaps();
+  std::set<std::string> of_maps;
+  for (const auto& object : objects_) AddStructsOfMaps(object.get(), &of_maps);
   EXPECT_GE(of_maps.size(), 10u);
   EXPECT_THAT(listed, testing::IsSupersetOf(of_maps)) << "a map holds a struct that bpf/abi does not define";
 }

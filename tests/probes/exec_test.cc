@@ -226,25 +226,39 @@ TEST_P(ExecTest, DeepDirectories) {
   EXPECT_THAT(flags(), IsEmpty());
 }
 
-TEST_P(ExecTest, PathsAreSeenThroughMountsAndFromTheProcessRoot) {
+bool BindMount(const std::string& from, const std::string& to) {
+  return mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) == 0;
+}
+
+bool OwnMounts() { return unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0; }
+
+TEST_P(ExecTest, PathsGoThroughMounts) {
   const TempDir dir;
-  for (const char* name : {"root", "root/bin", "root/data", "from"}) {
-    std::filesystem::create_directory(dir.path() + "/" + name);
-  }
-  const std::string busy = dir.Copy(True(), "from/program");
+  for (const char* name : {"bin", "data", "from"}) std::filesystem::create_directory(dir.path() + "/" + name);
+  dir.Copy(True(), "from/program");
   Run([&] {
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) _exit(1);
-    if (mount((dir.path() + "/from").c_str(), (dir.path() + "/root/bin").c_str(), nullptr, MS_BIND, nullptr) != 0)
-      _exit(2);
-    if (chdir((dir.path() + "/root/data").c_str()) == 0) Exec(dir.path() + "/root/bin/program", {"program"});
+    if (!OwnMounts() || !BindMount(dir.path() + "/from", dir.path() + "/bin")) _exit(1);
+    if (chdir((dir.path() + "/data").c_str()) == 0) Exec(dir.path() + "/bin/program", {"program"});
   });
-  EXPECT_EQ(process_.binary(), dir.path() + "/root/bin/program");
-  EXPECT_EQ(process_.working_directory(), dir.path() + "/root/data");
+  EXPECT_EQ(process_.binary(), dir.path() + "/bin/program");
+  EXPECT_EQ(process_.working_directory(), dir.path() + "/data");
   EXPECT_NE(process_.namespaces().mnt(), NamespaceNumber("mnt"));
 }
 
+TEST_P(ExecTest, PathsBeginAtTheRootOfTheProcess) {
+  const TempDir dir;
+  std::filesystem::create_directory(dir.path() + "/root");
+  Run([&] {
+    if (!OwnMounts() || !BindMount("/", dir.path() + "/root")) _exit(1);
+    if (chroot((dir.path() + "/root").c_str()) == 0 && chdir("/usr") == 0) Exec(True(), {"true"});
+  });
+  EXPECT_EQ(process_.binary(), True());
+  EXPECT_EQ(process_.working_directory(), "/usr");
+}
+
 TEST_P(ExecTest, ContainerIsKnownByItsCgroup) {
-  const std::string root = std::filesystem::exists("/sys/fs/cgroup/unified") ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
+  const std::string root =
+      std::filesystem::exists("/sys/fs/cgroup/unified") ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
   if (!std::filesystem::exists(root + "/cgroup.procs")) GTEST_SKIP() << "no version 2 cgroups are mounted";
   const std::string id(64, 'b');
   const std::string scope = "cri-containerd-" + id + ".scope";

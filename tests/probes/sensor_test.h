@@ -37,8 +37,8 @@ class SensorTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
   SensorBed* bed_ = nullptr;
 };
 
-#define SL_FOR_EACH_BACK_END(suite)                                                                        \
-  INSTANTIATE_TEST_SUITE_P(BackEnds, suite,                                                                \
+#define SL_FOR_EACH_BACK_END(suite)                                                                         \
+  INSTANTIATE_TEST_SUITE_P(BackEnds, suite,                                                                 \
                            testing::Values(bpf::ProcessBackEnd::kTracepoint, bpf::ProcessBackEnd::kKprobe), \
                            [](const auto& info) { return std::string(bpf::ToString(info.param)); })
 

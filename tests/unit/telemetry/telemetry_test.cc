@@ -36,14 +36,15 @@ class TelemetryTest : public ::testing::Test {
 TEST_F(TelemetryTest, ServesMetricsAndHealth) {
   Telemetry telemetry(Options(), Sources());
   ASSERT_TRUE(telemetry.Start().ok());
+  EXPECT_EQ(HttpGet(telemetry.metrics_port(), "/healthz").code, 200);
+  EXPECT_EQ(HttpGet(telemetry.metrics_port(), "/readyz").code, 503);
+  EXPECT_EQ(HttpGet(telemetry.metrics_port(), "/metrics").code, 503);
+  ready_ = true;
+  EXPECT_EQ(HttpGet(telemetry.metrics_port(), "/readyz").code, 200);
   const HttpAnswer metrics = HttpGet(telemetry.metrics_port(), "/metrics");
   EXPECT_EQ(metrics.code, 200);
   EXPECT_THAT(metrics.headers, HasSubstr("text/plain; version=0.0.4"));
   EXPECT_THAT(metrics.body, HasSubstr("sluice_policy_revision 1\n"));
-  EXPECT_EQ(HttpGet(telemetry.metrics_port(), "/healthz").code, 200);
-  EXPECT_EQ(HttpGet(telemetry.metrics_port(), "/readyz").code, 503);
-  ready_ = true;
-  EXPECT_EQ(HttpGet(telemetry.metrics_port(), "/readyz").code, 200);
 }
 
 TEST_F(TelemetryTest, FlowEventsAreSentOnlyWhileSomebodyFollows) {

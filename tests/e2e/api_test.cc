@@ -1,0 +1,260 @@
+// What the agent says to programs: health, reflection, the event stream, metrics.
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <fstream>
+
+#include "bpf/abi/events.h"
+#include "ctrl/bpf/map.h"
+#include "ctrl/bpf/object.h"
+#include "ctrl/bpf/pin_layout.h"
+#include "tests/e2e/api_client.h"
+#include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
+#include "tests/support/traffic.h"
+
+namespace sluice::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+constexpr std::uint16_t kPort = 1000;
+constexpr std::uint16_t kDenied = 1001;
+
+constexpr const char* kOnePort = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{ports: [{protocol: UDP, port: 1000}]}]
+)";
+
+class Api : public testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+    ASSERT_TRUE(rig.ok()) << rig.status();
+    rig_ = *std::move(rig);
+    api_ = std::make_unique<ApiClient>(rig_->agent().api_address());
+    const Status applied =
+        api_->Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") + kOnePort);
+    ASSERT_TRUE(applied.ok()) << applied;
+    auto echo = EchoServer::Start(rig_->netns_fd("db"), {kPort, kDenied});
+    ASSERT_TRUE(echo.ok()) << echo.status();
+    echo_ = *std::move(echo);
+  }
+
+  // New flows, one after the other.
+  void Send(std::uint16_t port, std::uint64_t count) const {
+    const auto pinger = Pinger::Start({.netns_fd = rig_->netns_fd("web"),
+                                       .destination = rig_->ip4("db"),
+                                       .port = port,
+                                       .interval = 20us,
+                                       .new_flows = true,
+                                       .patience = 0ms});
+    ASSERT_TRUE(pinger.ok()) << pinger.status();
+    ASSERT_TRUE(Eventually([&] { return (*pinger)->counts().sent >= count; }, 60s));
+  }
+
+  // A method of a service whose stubs are not compiled in.
+  StatusOr<std::string> Call(const std::string& method, const std::string& request, bool stream) {
+    grpc::GenericStub stub(api_->channel());
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + 10s);
+    grpc::CompletionQueue queue;
+    grpc::Slice slice(request);
+    grpc::ByteBuffer out(&slice, 1);
+    grpc::ByteBuffer in;
+    const auto call = stub.PrepareCall(&context, method, &queue);
+    const auto wait = [&] {
+      void* tag = nullptr;
+      bool ok = false;
+      return queue.Next(&tag, &ok) && ok;
+    };
+    call->StartCall(nullptr);
+    if (!wait()) return InvalidError("{}: the call did not start", method);
+    call->WriteLast(out, grpc::WriteOptions(), nullptr);
+    if (!wait()) return InvalidError("{}: the request was not sent", method);
+    call->Read(&in, nullptr);
+    const bool answered = wait();
+    grpc::Status status;
+    if (stream) context.TryCancel();
+    call->Finish(&status, nullptr);
+    wait();
+    if (!answered) return api::FromGrpc(status);
+    std::string bytes;
+    std::vector<grpc::Slice> slices;
+    if (!in.Dump(&slices).ok()) return InvalidError("{}: no answer", method);
+    for (const grpc::Slice& part : slices) {
+      bytes.append(reinterpret_cast<const char*>(part.begin()), part.size());
+    }
+    return bytes;
+  }
+
+  std::string Http(const std::string& path) const {
+    const auto got = rig_->Run({"curl", "--silent", "--noproxy", "*", "--write-out", "\n%{http_code}",
+                                "http://" + rig_->agent().metrics_address() + path});
+    return got.ok() ? got->output : got.status().ToString();
+  }
+
+  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<ApiClient> api_;
+  std::unique_ptr<EchoServer> echo_;
+};
+
+TEST_F(Api, HealthServiceSaysServing) {
+  const auto answer = Call("/grpc.health.v1.Health/Check", "", false);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(*answer, std::string("\x08\x01", 2)) << "HealthCheckResponse{status: SERVING}";
+}
+
+TEST_F(Api, ReflectionListsTheService) {
+  // ServerReflectionRequest{list_services: "*"}
+  const auto answer =
+      Call("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", std::string("\x3a\x01*", 3), true);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_THAT(*answer, HasSubstr("sluice.v1.Sluice"));
+  EXPECT_THAT(*answer, HasSubstr("grpc.health.v1.Health"));
+}
+
+TEST_F(Api, FollowersGetWhatHappensFromThenOnAndFilteredByTheAgent) {
+  Send(kPort, 50);
+  grpc::ClientContext context;
+  v1::ObserveRequest request;
+  request.set_follow(true);
+  request.mutable_filter()->set_verdict(v1::Flow::DROPPED);
+  const auto reader = api_->stub().Observe(&context, request);
+  reader->WaitForInitialMetadata();
+  const auto followers = api_->ReadStatus();
+  ASSERT_TRUE(followers.ok());
+  EXPECT_EQ(followers->followers(), 1U);
+  Send(kPort, 50);
+  Send(kDenied, 5);
+  v1::Event event;
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.flow().verdict(), v1::Flow::DROPPED) << event.ShortDebugString();
+  EXPECT_EQ(event.flow().l4().destination_port(), kDenied);
+  EXPECT_EQ(event.flow().drop_reason(), "POLICY_DENIED");
+  EXPECT_EQ(event.flow().source().workload(), "web");
+  ASSERT_EQ(event.flow().policies_size(), 1) << event.ShortDebugString();
+  EXPECT_EQ(event.flow().policies(0).name(), "db");
+  EXPECT_EQ(event.flow().policies(0).effect(), v1::PolicyRef::DEFAULT_DENY);
+  context.TryCancel();
+  reader->Finish();
+  EXPECT_TRUE(Eventually([&] {
+    const auto status = api_->ReadStatus();
+    return status.ok() && status->followers() == 0;
+  }));
+}
+
+TEST_F(Api, LastGivesTheNewestPastEvents) {
+  Send(kPort, 30);
+  Send(kDenied, 30);
+  const auto newest = rig_->agent().Sluice({"observe", "--last", "3", "-o", "json"});
+  ASSERT_TRUE(newest.ok()) << newest.status();
+  EXPECT_EQ(newest->exit_code, 0);
+  EXPECT_EQ(std::count(newest->out.begin(), newest->out.end(), '\n'), 3);
+  EXPECT_THAT(newest->out, HasSubstr("\"verdict\":\"DROPPED\""));
+  EXPECT_THAT(newest->out, Not(HasSubstr("FORWARDED")));
+  const auto allowed = rig_->agent().Sluice({"observe", "--last", "2", "--port", "1000", "-o", "json"});
+  ASSERT_TRUE(allowed.ok()) << allowed.status();
+  EXPECT_EQ(std::count(allowed->out.begin(), allowed->out.end(), '\n'), 2);
+  EXPECT_THAT(allowed->out, Not(HasSubstr("DROPPED")));
+}
+
+TEST_F(Api, ASlowReaderIsToldWhatItLostAndBlocksNobody) {
+  grpc::ClientContext slow_context;
+  v1::ObserveRequest request;
+  request.set_follow(true);
+  const auto slow = api_->stub().Observe(&slow_context, request);
+  slow->WaitForInitialMetadata();
+  // It reads nothing until the agent has had to throw something away.
+  std::uint64_t lost = 0;
+  for (int round = 0; round < 60 && lost == 0; ++round) {
+    Send(kPort, 2000);
+    const auto status = api_->ReadStatus();
+    ASSERT_TRUE(status.ok()) << status.status();
+    for (const auto& cause : status->lost()) {
+      if (cause.cause() == "SUBSCRIBER_QUEUE_FULL") lost = cause.count();
+    }
+  }
+  ASSERT_GT(lost, 0U);
+  grpc::ClientContext fast_context;
+  const auto fast = api_->stub().Observe(&fast_context, request);
+  fast->WaitForInitialMetadata();
+  Send(kDenied, 5);
+  v1::Event event;
+  while (fast->Read(&event) && event.flow().verdict() != v1::Flow::DROPPED) {
+  }
+  EXPECT_EQ(event.flow().verdict(), v1::Flow::DROPPED) << "the slow one delays the fast one";
+  fast_context.TryCancel();
+  fast->Finish();
+
+  bool told = false;
+  while (!told && slow->Read(&event)) told = event.has_lost() && event.lost().cause() == "SUBSCRIBER_QUEUE_FULL";
+  EXPECT_TRUE(told);
+  EXPECT_GT(event.lost().count(), 0U);
+  slow_context.TryCancel();
+  slow->Finish();
+}
+
+TEST_F(Api, NobodyWatchesNothingIsSent) {
+  const bpf::PinLayout pins(rig_->agent().bpf_root());
+  const auto settings_fd = bpf::OpenPinnedMap(pins.map("settings"));
+  ASSERT_TRUE(settings_fd.ok()) << settings_fd.status();
+  const auto settings = bpf::Map<__u32, sl_settings>::Bind(settings_fd->get(), "settings");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  const auto events_on = [&] {
+    const auto value = settings->Get(0);
+    return value.ok() && value->has_value() && ((*value)->flags & SL_SETTING_EVENTS) != 0;
+  };
+  EXPECT_FALSE(events_on());
+  grpc::ClientContext context;
+  v1::ObserveRequest request;
+  request.set_follow(true);
+  const auto reader = api_->stub().Observe(&context, request);
+  reader->WaitForInitialMetadata();
+  EXPECT_TRUE(events_on());
+  context.TryCancel();
+  reader->Finish();
+  EXPECT_TRUE(Eventually([&] { return !events_on(); }));
+
+  // The producer's position, in the ring's second page, does not move.
+  const auto ring_fd = bpf::OpenPinnedMap(pins.map("flow_events"));
+  ASSERT_TRUE(ring_fd.ok()) << ring_fd.status();
+  void* const page = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, ring_fd->get(), 4096);
+  ASSERT_NE(page, MAP_FAILED);
+  const auto* const produced = static_cast<const volatile std::uint64_t*>(page);
+  const std::uint64_t before = *produced;
+  Send(kPort, 300);
+  Send(kDenied, 300);
+  EXPECT_EQ(*produced, before);
+  munmap(page, 4096);
+}
+
+TEST_F(Api, MetricsAreCleanAndCountWhatHappened) {
+  Send(kPort, 20);
+  Send(kDenied, 20);
+  EXPECT_EQ(Http("/healthz"), "ok\n\n200");
+  EXPECT_EQ(Http("/readyz"), "ready\n\n200");
+  EXPECT_THAT(Http("/nothing"), HasSubstr("404"));
+  std::string metrics = Http("/metrics");
+  ASSERT_THAT(metrics, testing::EndsWith("\n200"));
+  metrics.resize(metrics.size() - 4);
+  EXPECT_THAT(metrics, testing::ContainsRegex("reason=\"POLICY_DENIED\"\\} [0-9]*[1-9]"));
+  EXPECT_THAT(metrics, testing::ContainsRegex("namespace=\"shop\",workload=\"web\""));
+  const auto version = RunCommand({"promtool", "--version"});
+  if (!version.ok() || version->exit_code != 0) GTEST_SKIP() << "promtool is not installed";
+  const auto checked = RunCommand({"promtool", "check", "metrics"}, metrics);
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  EXPECT_EQ(checked->exit_code, 0) << checked->output;
+}
+
+}  // namespace
+}  // namespace sluice::test

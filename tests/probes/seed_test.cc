@@ -1,0 +1,237 @@
+// Processes that were there before the sensors, and those that begin while the sensors start.
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <thread>
+
+#include "tests/probes/sensor_test.h"
+
+namespace sluice::test {
+namespace {
+
+std::string Cat() { return std::filesystem::canonical("/bin/cat"); }
+
+// cat(1) with an argument of its own, waiting for input that never comes; killed and reaped in the end.
+class Waiters {
+ public:
+  Waiters() {
+    if (pipe(input_) != 0) std::abort();
+  }
+  ~Waiters() {
+    for (const auto& [pid, name] : names_) {
+      kill(pid, SIGKILL);
+      Reap(pid);
+    }
+    close(input_[0]);
+    close(input_[1]);
+  }
+
+  pid_t Add(const std::string& name) {
+    const pid_t pid = Fork([&] {
+      dup2(input_[0], STDIN_FILENO);
+      Exec(Cat(), {"cat", "-", name});
+    });
+    names_[pid] = name;
+    return pid;
+  }
+  const std::map<pid_t, std::string>& names() const { return names_; }
+
+ private:
+  int input_[2];
+  std::map<pid_t, std::string> names_;
+};
+
+class PinDirectory {
+ public:
+  PinDirectory() : path_("/sys/fs/bpf/sluice-probes-" + std::to_string(getpid())) {}
+  ~PinDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+std::vector<pid_t> ListProcesses() {
+  std::vector<pid_t> pids;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") == std::string::npos) pids.push_back(std::stoi(name));
+  }
+  return pids;
+}
+
+// Has not ended, nor is a zombie.
+bool Runs(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat;
+  std::getline(file, stat);
+  const std::size_t name_end = stat.rfind(") ");
+  return name_end != std::string::npos && stat[name_end + 2] != 'Z' && stat[name_end + 2] != 'X';
+}
+
+class SeedTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_BPF();
+    if (const std::string missing = MissingForBackEnd(GetParam()); !missing.empty()) GTEST_SKIP() << missing;
+  }
+  std::unique_ptr<SensorBed> Start(const std::string& pin_root = "") {
+    auto bed = SensorBed::Create({.probes = {.pin_root = pin_root, .back_end = GetParam()}});
+    EXPECT_TRUE(bed.ok()) << bed.status();
+    return bed.ok() ? std::move(*bed) : nullptr;
+  }
+};
+
+TEST_P(SeedTest, EveryProcessIsKnownAtOnce) {
+  Waiters waiters;
+  const pid_t waiter = waiters.Add("one");
+  while (std::filesystem::read_symlink("/proc/" + std::to_string(waiter) + "/exe") != Cat()) sched_yield();
+  const std::vector<pid_t> before = ListProcesses();
+  const auto bed = Start();
+  ASSERT_NE(bed, nullptr);
+  const auto life = bed->tree().FindByPid(static_cast<std::uint32_t>(waiter));
+  ASSERT_TRUE(life);
+  v1::Process process;
+  bed->sensor().events().ToProto(*life, &process);
+  EXPECT_EQ(process.binary(), Cat());
+  EXPECT_EQ(process.argument0(), "cat");
+  EXPECT_EQ(process.arguments(1), "one");
+  EXPECT_EQ(process.working_directory(), std::filesystem::current_path());
+  EXPECT_EQ(process.ancestors(0), std::filesystem::canonical("/proc/self/exe"));
+  EXPECT_THAT(process.flags(), testing::ElementsAre(v1::Process::STARTED_BEFORE_AGENT));
+  ASSERT_TRUE(bed->Settle().ok());
+  for (const pid_t pid : before) {
+    if (!Runs(pid)) continue;
+    if (pid == 1) continue;  // some hosts (this project's test machine) keep init out of the kernel's task iterator
+    EXPECT_TRUE(bed->tree().FindByPid(static_cast<std::uint32_t>(pid)) || !Runs(pid)) << pid;
+  }
+  EXPECT_EQ(bed->sensor().counters().malformed, 0U);
+}
+
+TEST_P(SeedTest, NoHoleAndNoDoubleWhileItStarts) {
+  Waiters waiters;
+  std::atomic<bool> stop = false;
+  std::thread storm([&] {
+    for (int i = 0; i < 2000 && !(stop && i > 100); ++i) {
+      if (i % 4 == 0) waiters.Add("waiter-" + std::to_string(i));
+      Reap(Fork([] {}));
+    }
+  });
+  const auto bed = Start();
+  stop = true;
+  storm.join();
+  ASSERT_NE(bed, nullptr);
+  const auto events = bed->Settle();
+  ASSERT_TRUE(events.ok());
+  EXPECT_GT(waiters.names().size(), 24U);
+  std::map<std::uint32_t, int> living;
+  for (const auto& life : bed->tree().Living()) living[life.pid]++;
+  std::map<std::string, int> execs;
+  for (const v1::Event& event : *events) {
+    if (event.has_exec()) execs[event.exec().process().exec_id()]++;
+  }
+  for (const auto& [pid, name] : waiters.names()) {
+    EXPECT_EQ(living[static_cast<std::uint32_t>(pid)], 1) << name;
+    const auto life = bed->tree().FindByPid(static_cast<std::uint32_t>(pid));
+    ASSERT_TRUE(life && life->image) << name;
+    EXPECT_EQ(life->image->binary, Cat());
+    EXPECT_THAT(life->image->arguments, testing::ElementsAre("-", name));
+    EXPECT_LE(execs[telemetry::ExecId("node-1", *life)], 1) << name;
+  }
+  // All that ended has ended in the tree too.
+  for (const auto& [pid, count] : living) {
+    EXPECT_EQ(count, 1) << pid;
+    EXPECT_FALSE(kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH && bed->Settle().ok() &&
+                 bed->tree().FindByPid(pid))
+        << pid;
+  }
+}
+
+TEST_P(SeedTest, IdsOutliveTheAgent) {
+  const PinDirectory pins;
+  Waiters waiters;
+  const pid_t ends = Fork([] {
+    for (;;) pause();
+  });
+  Gate gate;  // after that child, which would hold it shut
+  const pid_t stays = waiters.Add("stays");
+  const pid_t execs = Fork([&] {
+    gate.Wait();
+    dup2(open("/dev/null", 0), STDIN_FILENO);
+    Exec("/bin/sleep", {"sleep", "1000"});
+  });
+  while (std::filesystem::read_symlink("/proc/" + std::to_string(stays) + "/exe") != Cat()) sched_yield();
+  std::map<pid_t, telemetry::ProcessLife> before;
+  {
+    const auto bed = Start(pins.path());
+    ASSERT_NE(bed, nullptr);
+    for (const pid_t pid : {stays, execs, ends}) {
+      before[pid] = bed->tree().FindByPid(static_cast<std::uint32_t>(pid)).value_or(telemetry::ProcessLife());
+      ASSERT_NE(before[pid].id, 0U);
+    }
+  }
+  gate.Open();
+  while (std::filesystem::read_symlink("/proc/" + std::to_string(execs) + "/exe").filename() != "sleep") sched_yield();
+  kill(ends, SIGKILL);
+  Reap(ends);
+  const auto bed = Start(pins.path());
+  ASSERT_NE(bed, nullptr);
+  const auto same = bed->tree().FindByPid(static_cast<std::uint32_t>(stays));
+  ASSERT_TRUE(same);
+  EXPECT_EQ(same->id, before[stays].id);
+  EXPECT_EQ(telemetry::ExecId("n", *same), telemetry::ExecId("n", before[stays]));
+  const auto other = bed->tree().FindByPid(static_cast<std::uint32_t>(execs));
+  ASSERT_TRUE(other && other->image);
+  EXPECT_GT(other->id, before[execs].id);
+  EXPECT_NE(telemetry::ExecId("n", *other), telemetry::ExecId("n", before[execs]));
+  EXPECT_EQ(std::filesystem::path(other->image->binary).filename(), "sleep");
+  const auto table = bpf::Map<std::uint32_t, sl_process>::Bind(bed->sensor().map_fd("processes"), "processes");
+  ASSERT_TRUE(table.ok()) << table.status();
+  const auto entry = table->Get(static_cast<std::uint32_t>(ends));
+  EXPECT_TRUE(entry.ok() && !entry->has_value()) << "an entry of a process that ended while nobody looked";
+  kill(execs, SIGKILL);
+  Reap(execs);
+}
+
+TEST_P(SeedTest, TheTableHasEveryProcessOnceAndNoDeadOne) {
+  const auto bed = Start();
+  ASSERT_NE(bed, nullptr);
+  for (int i = 0; i < 100; ++i) Reap(Fork([] {}));
+  Waiters waiters;
+  const pid_t waiter = waiters.Add("x");
+  ASSERT_TRUE(bed->WaitForExec(waiter).ok());
+  const auto table = bpf::Map<std::uint32_t, sl_process>::Bind(bed->sensor().map_fd("processes"), "processes");
+  ASSERT_TRUE(table.ok()) << table.status();
+  const auto entry = table->Get(static_cast<std::uint32_t>(waiter));
+  ASSERT_TRUE(entry.ok() && entry->has_value());
+  const auto life = bed->tree().FindByPid(static_cast<std::uint32_t>(waiter));
+  ASSERT_TRUE(life);
+  EXPECT_EQ((*entry)->id, life->id);
+  EXPECT_EQ((*entry)->parent, bed->tree().FindByPid(static_cast<std::uint32_t>(getpid()))->id);
+  EXPECT_EQ((*entry)->flags, static_cast<unsigned>(SL_PROCESS_EXECED));
+  std::vector<std::uint32_t> dead;
+  ASSERT_TRUE(table
+                  ->ForEachBatch([&](const std::uint32_t& pid, const sl_process&) {
+                    if (kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) dead.push_back(pid);
+                  })
+                  .ok());
+  for (const std::uint32_t pid : dead) {
+    const auto again = table->Get(pid);  // may have been about to go
+    EXPECT_TRUE(again.ok() && !again->has_value()) << pid;
+  }
+}
+
+SL_FOR_EACH_BACK_END(SeedTest);
+
+}  // namespace
+}  // namespace sluice::test

@@ -1,0 +1,179 @@
+#include "telemetry/process_tree.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/telemetry_process/process_records.h"
+
+namespace sluice::telemetry {
+namespace {
+
+class ProcessTreeTest : public testing::Test {
+ protected:
+  std::optional<ProcessLife> Apply(const std::string& bytes) {
+    const auto record = DecodeProcessRecord(bytes);
+    EXPECT_TRUE(record.ok()) << record.status();
+    return tree_.Apply(*record);
+  }
+  void Exec(const Header& header, const std::string& binary) {
+    Header execed = header;
+    execed.flags |= SL_PROCESS_EXECED;
+    Apply(ExecBytes(execed, binary, "x\0", ""));
+  }
+  std::string BinaryOf(std::uint32_t pid) {
+    const auto life = tree_.FindByPid(pid);
+    return life && life->image ? life->image->binary : "";
+  }
+
+  ProcessTree tree_{{.max_lives = 8, .max_image_bytes = 4096, .grace_ns = 100}};
+};
+
+TEST_F(ProcessTreeTest, AForkedChildRunsItsParentsProgram) {
+  Exec({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 1}, "/bin/zygote");
+  const auto child = Apply(ForkBytes({.id = 2, .parent = 1, .pid = 11, .start_ns = 8, .birth_ns = 8}));
+  ASSERT_TRUE(child && child->image);
+  EXPECT_EQ(child->image->binary, "/bin/zygote");
+  EXPECT_EQ(*child->cgroup_path, "/pod");
+  EXPECT_FALSE(child->incomplete);
+}
+
+TEST_F(ProcessTreeTest, AnExecEndsTheLifeBefore) {
+  Exec({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 1}, "/bin/sh");
+  Exec({.id = 2, .pid = 10, .start_ns = 9, .birth_ns = 1, .previous = 1}, "/bin/ls");
+  EXPECT_EQ(BinaryOf(10), "/bin/ls");
+  EXPECT_EQ(tree_.Find(1)->end_ns, 9U);
+  EXPECT_EQ(tree_.Ancestors(2).at(0).image->binary, "/bin/sh");
+}
+
+TEST_F(ProcessTreeTest, APidThatComesAgainIsAnotherProcess) {
+  Exec({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 1}, "/bin/a");
+  const auto ended = Apply(ExitBytes({.id = 1, .pid = 10, .birth_ns = 1, .time_ns = 20}, 9));
+  ASSERT_TRUE(ended);
+  EXPECT_FALSE(tree_.FindByPid(10));
+  Apply(ForkBytes({.id = 2, .pid = 10, .start_ns = 30, .birth_ns = 30}));
+  EXPECT_EQ(tree_.FindByPid(10)->id, 2U);
+  EXPECT_EQ(tree_.Find(1)->image->binary, "/bin/a");
+  EXPECT_EQ(tree_.Find(1)->wait_status, 9U);
+}
+
+TEST_F(ProcessTreeTest, APidThatComesAgainAfterALostExit) {
+  Exec({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 1}, "/bin/a");
+  Apply(ForkBytes({.id = 3, .pid = 10, .start_ns = 30, .birth_ns = 30}));
+  EXPECT_EQ(tree_.Find(1)->end_ns, 30U);
+  EXPECT_FALSE(tree_.Find(1)->wait_status);
+  EXPECT_EQ(BinaryOf(10), "");  // of the fork's parent nothing is known: absent, not the old program
+  EXPECT_TRUE(tree_.FindByPid(10)->incomplete);
+}
+
+TEST_F(ProcessTreeTest, AnExitIsToldOnce) {
+  Apply(ForkBytes({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 5}));
+  EXPECT_TRUE(Apply(ExitBytes({.id = 1, .pid = 10, .birth_ns = 5, .time_ns = 9}, 0)));
+  EXPECT_FALSE(Apply(ExitBytes({.id = 1, .pid = 10, .birth_ns = 5, .time_ns = 9}, 0)));
+  EXPECT_FALSE(Apply(ExitBytes({.id = 0, .pid = 10, .birth_ns = 5, .time_ns = 9}, 0)));
+}
+
+TEST_F(ProcessTreeTest, AnExitWithoutAnIdIsMatchedByBirth) {
+  Apply(ForkBytes({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 5}));
+  EXPECT_FALSE(Apply(ExitBytes({.id = 0, .pid = 10, .birth_ns = 6, .time_ns = 9}, 0)));
+  EXPECT_EQ(Apply(ExitBytes({.id = 0, .pid = 10, .birth_ns = 5, .time_ns = 9}, 0))->id, 1U);
+}
+
+TEST_F(ProcessTreeTest, AnExitAfterALostExecIsNotTheForksExit) {
+  Apply(ForkBytes({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 5}));
+  const auto exit = Apply(ExitBytes({.id = 2, .pid = 10, .start_ns = 7, .birth_ns = 5, .time_ns = 9}, 0));
+  ASSERT_TRUE(exit);
+  EXPECT_EQ(exit->id, 2U);
+  EXPECT_TRUE(exit->incomplete);
+  EXPECT_EQ(exit->image, nullptr);
+  EXPECT_FALSE(tree_.FindByPid(10));
+  EXPECT_FALSE(tree_.Find(1)->wait_status);
+}
+
+TEST_F(ProcessTreeTest, LateSeedsReviveNobody) {
+  const auto seed = [](Header header) {
+    header.event = SL_PROCESS_EVENT_SEED;
+    return ExecBytes(header, "/bin/seed", "s\0", "");
+  };
+  Apply(ExitBytes({.id = 1, .pid = 10, .birth_ns = 5, .time_ns = 9}, 0));
+  Apply(seed({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 5}));
+  EXPECT_FALSE(tree_.FindByPid(10));
+  Exec({.id = 3, .pid = 11, .start_ns = 8, .birth_ns = 6, .previous = 2}, "/bin/new");
+  Apply(seed({.id = 2, .pid = 11, .start_ns = 6, .birth_ns = 6}));
+  EXPECT_EQ(BinaryOf(11), "/bin/new");
+  Apply(seed({.id = 3, .pid = 11, .start_ns = 8, .birth_ns = 6}));
+  EXPECT_EQ(BinaryOf(11), "/bin/new");
+  EXPECT_EQ(tree_.Living().size(), 1U);
+}
+
+TEST_F(ProcessTreeTest, AnEndedLifeIsKeptForItsDescendantsAndForTheGrace) {
+  Exec({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 1}, "/bin/parent");
+  Apply(ForkBytes({.id = 2, .parent = 1, .pid = 11, .start_ns = 8, .birth_ns = 8}));
+  Apply(ExitBytes({.id = 1, .pid = 10, .birth_ns = 1, .time_ns = 20}, 0));
+  tree_.Expire(1000);
+  EXPECT_EQ(tree_.Ancestors(2).at(0).image->binary, "/bin/parent");
+  Apply(ExitBytes({.id = 2, .parent = 1, .pid = 11, .birth_ns = 8, .time_ns = 1000}, 0));
+  tree_.Expire(1099);
+  EXPECT_TRUE(tree_.Find(2));
+  tree_.Expire(1100);
+  EXPECT_FALSE(tree_.Find(2));
+  EXPECT_FALSE(tree_.Find(1));
+  EXPECT_EQ(tree_.stats().image_bytes, 0U);
+}
+
+TEST_F(ProcessTreeTest, MemoryIsBounded) {
+  for (std::uint32_t i = 1; i <= 8; ++i) Exec({.id = i, .pid = i, .start_ns = i, .birth_ns = i}, "/bin/a");
+  Exec({.id = 9, .pid = 9, .start_ns = 9, .birth_ns = 9}, "/bin/a");  // all live
+  EXPECT_EQ(tree_.stats().lives, 8U);
+  EXPECT_EQ(tree_.stats().refused, 1U);
+  Apply(ExitBytes({.id = 3, .pid = 3, .birth_ns = 3, .time_ns = 20}, 0));
+  Exec({.id = 10, .pid = 10, .start_ns = 10, .birth_ns = 10}, "/bin/a");
+  EXPECT_TRUE(tree_.Find(10));
+  EXPECT_FALSE(tree_.Find(3));
+  EXPECT_EQ(tree_.stats().evicted, 1U);
+}
+
+TEST_F(ProcessTreeTest, AnEndlessChainOfForksIsBounded) {
+  for (std::uint32_t i = 1; i <= 1000; ++i) {
+    Apply(ForkBytes({.id = i, .parent = i - 1, .pid = i, .start_ns = i, .birth_ns = i}));
+    if (i > 1) Apply(ExitBytes({.id = i - 1, .pid = i - 1, .birth_ns = i - 1, .time_ns = i}, 0));
+  }
+  EXPECT_LE(tree_.stats().lives, 8U);
+  EXPECT_TRUE(tree_.FindByPid(1000));
+  EXPECT_EQ(tree_.Ancestors(1000).size(), tree_.stats().lives - 1);
+}
+
+TEST_F(ProcessTreeTest, ASeedingEndsThoseThatItDidNotFind) {
+  Exec({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 5}, "/bin/stays");
+  Exec({.id = 2, .pid = 11, .start_ns = 5, .birth_ns = 5}, "/bin/gone");
+  for (const bool complete : {false, true}) {
+    tree_.BeginSeed(50);
+    Apply(ExecBytes({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 5, .event = SL_PROCESS_EVENT_SEED}, "/bin/stays",
+                    "s\0", ""));
+    Exec({.id = complete ? 4U : 3U, .pid = 12, .start_ns = 60, .birth_ns = 60}, "/bin/new");
+    tree_.EndSeed(70, complete);
+    EXPECT_TRUE(tree_.FindByPid(10));
+    EXPECT_TRUE(tree_.FindByPid(12));
+    EXPECT_EQ(tree_.FindByPid(11).has_value(), !complete);
+  }
+}
+
+TEST(ProcessLife, ContainerId) {
+  const std::string id(64, 'a');
+  EXPECT_EQ(ContainerId("/kubepods/pod1/" + id), id);
+  EXPECT_EQ(ContainerId("/system.slice/docker-" + id + ".scope"), id);
+  EXPECT_EQ(ContainerId("/x/cri-containerd-" + id + ".scope/init.scope"), id);
+  EXPECT_EQ(ContainerId("/x/crio-conmon-" + id + ".scope"), "");
+  EXPECT_EQ(ContainerId("/x/" + id + "a"), "");
+  EXPECT_EQ(ContainerId("/user.slice"), "");
+  EXPECT_EQ(ContainerId(""), "");
+}
+
+TEST(ProcessLife, ExecId) {
+  ProcessLife life;
+  life.pid = 42;
+  life.start_ns = 123456789;
+  EXPECT_EQ(ExecId("node-1", life), "node-1:42:123456789");
+}
+
+}  // namespace
+}  // namespace sluice::telemetry
