@@ -38,19 +38,19 @@ struct sl_endpoint_counters {
 };
 
 /* X(NAME, metric suffix): single per-CPU counters in `event_counts` (PERCPU_ARRAY). */
-#define SL_COUNTERS(X)                             \
-  X(FLOW_NEW, "flows_new")                         \
-  X(FLOW_CUT, "flows_cut")                         \
-  X(FLOW_REDECIDED, "flows_redecided")             \
-  X(CT_PROMOTE_FAILED, "conntrack_promote_failed") \
-  X(CT_INSERT_FAILED, "conntrack_insert_failed")   \
-  X(EVENT_LOST_RING_FULL, "events_lost_ring_full") \
-  X(REDIRECT_PEER, "redirect_peer")                \
-  X(REDIRECT_DEVMAP, "redirect_devmap")            \
+#define SL_COUNTERS(X)                                                                            \
+  X(FLOW_NEW, "flows_new")                                                                        \
+  X(FLOW_CUT, "flows_cut")                                                                        \
+  X(FLOW_REDECIDED, "flows_redecided")                                                            \
+  X(CT_PROMOTE_FAILED, "conntrack_promote_failed")                                                \
+  X(CT_INSERT_FAILED, "conntrack_insert_failed")                                                  \
+  X(EVENT_LOST_RING_FULL, "events_lost_ring_full")                                                \
+  X(REDIRECT_PEER, "redirect_peer")                                                               \
+  X(REDIRECT_DEVMAP, "redirect_devmap")                                                           \
   /* Of a flow's end, by the first packet from there at a local pod's or from the node itself: */ \
-  X(SENDER_FOUND, "attribution_hits")              \
-  X(SENDER_NO_SOCKET, "attribution_no_socket")     \
-  X(SENDER_UNOWNED, "attribution_unowned_socket")  \
+  X(SENDER_FOUND, "attribution_hits")                                                             \
+  X(SENDER_NO_SOCKET, "attribution_no_socket")                                                    \
+  X(SENDER_UNOWNED, "attribution_unowned_socket")                                                 \
   X(SENDER_GONE, "attribution_process_gone")
 
 enum sl_counter_id {

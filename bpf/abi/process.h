@@ -26,7 +26,8 @@ enum sl_process_flags {
   SL_PROCESS_CWD_TRUNCATED = 1 << 10,
   SL_PROCESS_CGROUP_TRUNCATED = 1 << 11,
   SL_PROCESS_SCRIPT_TRUNCATED = 1 << 12, /* its beginning is there */
-  SL_PROCESS_OWNS_SOCKETS = 1 << 13, /* in `processes`: has acted on one, so that its exec changes who is behind flows */
+  SL_PROCESS_OWNS_SOCKETS =
+      1 << 13, /* in `processes`: has acted on one, so that its exec changes who is behind flows */
 };
 
 /*
