@@ -45,10 +45,10 @@ class Prefix {
 
   bool is_v4() const { return address_.is_v4(); }
   const Address& address() const { return address_; }
-  int length() const { return length_; }                              // 0..32 or 0..128
+  int length() const { return length_; }                                  // 0..32 or 0..128
   int mapped_length() const { return is_v4() ? length_ + 96 : length_; }  // of the 128-bit form
-  bool Contains(const Address& address) const;                        // false across families
-  bool Contains(const Prefix& other) const;                           // itself included
+  bool Contains(const Address& address) const;                            // false across families
+  bool Contains(const Prefix& other) const;                               // itself included
   std::string ToString() const;
 
   auto operator<=>(const Prefix&) const = default;

@@ -15,13 +15,13 @@ struct Flow {
   Address source;
   Address destination;
   std::uint8_t protocol = kTcp;
-  std::uint16_t port = 0;   // destination port; 0 for protocols without ports
-  bool from_node = false;   // sent by the node itself (not merely from one of its addresses)
+  std::uint16_t port = 0;  // destination port; 0 for protocols without ports
+  bool from_node = false;  // sent by the node itself (not merely from one of its addresses)
 };
 
 struct Evaluation {
   bool allowed = true;
-  bool audit_denied = false;  // allowed, but policies in audit would have denied it
+  bool audit_denied = false;        // allowed, but policies in audit would have denied it
   std::optional<Decision> egress;   // absent: the source is not a local workload
   std::optional<Decision> ingress;  // absent: the destination is not a local workload
 };

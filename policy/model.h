@@ -120,15 +120,15 @@ struct Workload {
   ObjectName name;
   Labels labels;
   std::vector<NamedPort> ports;
-  std::vector<Address> ips;    // as the file says; empty: what the interface has
-  std::string netns;           // exactly one of netns and host_interface
+  std::vector<Address> ips;  // as the file says; empty: what the interface has
+  std::string netns;         // exactly one of netns and host_interface
   std::string host_interface;
   std::string interface = "eth0";
   std::string cgroup;
 };
 
 enum class Kind { kNamespace, kPod, kWorkload, kNetworkPolicy, kSluiceNetworkPolicy };
-const char* KindName(Kind kind);       // "NetworkPolicy" for both policies
+const char* KindName(Kind kind);  // "NetworkPolicy" for both policies
 const char* KindApiVersion(Kind kind);
 
 // What names a resource: a later document with the same id replaces it.

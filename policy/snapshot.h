@@ -43,7 +43,7 @@ struct Snapshot {
                                                          const std::map<ObjectName, Binding>& bindings,
                                                          std::vector<Address> node_addresses);
 
-  const Endpoint* Find(const Address& address) const;       // null: no pod has it
+  const Endpoint* Find(const Address& address) const;        // null: no pod has it
   const Endpoint* FindByName(const ObjectName& name) const;  // null: unknown
   bool IsNode(const Address& address) const;
 };

@@ -25,7 +25,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
 
 Status Telemetry::Serve() {
   if (!options_.metrics_address.empty()) {
-    const HttpReply not_yet{.code = 503, .body = "enforcement is not in place yet\n"};
+    HttpReply not_yet{.code = 503, .body = "enforcement is not in place yet\n"};
     const HttpServer::Handlers handlers = {
         {"/metrics",
          [this, not_yet] {

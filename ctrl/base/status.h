@@ -50,8 +50,8 @@ inline Status Annotate(const Status& status, const std::string& doing) {
 #define SL_CONCAT_INNER(a, b) a##b
 #define SL_CONCAT(a, b) SL_CONCAT_INNER(a, b)
 
-#define SL_RETURN_IF_ERROR(expr)                        \
-  do {                                                  \
+#define SL_RETURN_IF_ERROR(expr)                                                \
+  do {                                                                          \
     if (::sluice::Status sl_status = (expr); !sl_status.ok()) return sl_status; \
   } while (false)
 

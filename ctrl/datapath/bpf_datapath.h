@@ -95,8 +95,8 @@ class BpfDatapath : public Datapath {
   const std::function<void(const sl_flow_event&)>* consume_ = nullptr;  // during PollEvents
 };
 
-// Detaches and unpins everything below `bpf_root`. AlreadyExists when an agent is running there; InvalidArgument when it
-// is not on a BPF file system.
+// Detaches and unpins everything below `bpf_root`. AlreadyExists when an agent is running there; InvalidArgument when
+// it is not on a BPF file system.
 Status Uninstall(const std::string& bpf_root);
 
 }  // namespace sluice::datapath

@@ -11,9 +11,9 @@
 namespace sluice::replay {
 
 struct CapturedFrame {
-  std::uint64_t time_ns = 0;              // since the epoch
-  std::span<const std::uint8_t> bytes;    // from an Ethernet header on, valid during the call; may be cut short
-  std::uint32_t original_length = 0;      // on the wire
+  std::uint64_t time_ns = 0;            // since the epoch
+  std::span<const std::uint8_t> bytes;  // from an Ethernet header on, valid during the call; may be cut short
+  std::uint32_t original_length = 0;    // on the wire
 };
 
 // Link types: Ethernet, raw IP, and Linux "cooked" (any interface); the last two get an Ethernet header made up.

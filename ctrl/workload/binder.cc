@@ -76,7 +76,7 @@ StatusOr<PodEnd> LookInside(const net::NetNs& netns, const policy::Workload& wor
 // The other end of `pod`'s veth, which must be in this namespace. Interface numbers alone do not tell: every
 // namespace counts its own.
 StatusOr<LinkInfo> FindHostEnd(const net::NetNs& netns, const LinkInfo& pod) {
-  const StatusOr<LinkInfo> host = net::GetLink(pod.peer);
+  StatusOr<LinkInfo> host = net::GetLink(pod.peer);
   if (!host.ok() && !absl::IsNotFound(host.status())) return host.status();
   SL_ASSIGN_OR_RETURN(const std::int32_t id, net::NetNsId(netns.fd()));
   const bool is_ours =

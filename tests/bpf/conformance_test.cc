@@ -171,12 +171,9 @@ TEST_P(NetpolPrograms, AgreeWithTruthTable) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Case, NetpolPrograms,
-                         testing::Combine(testing::Range(1, kCases + 1), testing::Values(Family::kIpv4, Family::kIpv6)),
-                         [](const auto& info) {
-                           return fmt::format("{:02}_{}", std::get<0>(info.param),
-                                              std::get<1>(info.param) == Family::kIpv4 ? "Ipv4" : "Ipv6");
-                         });
+INSTANTIATE_TEST_SUITE_P(Case, NetpolPrograms, testing::ValuesIn(ChosenNetpolCases(kCases)), [](const auto& info) {
+  return fmt::format("{:02}_{}", std::get<0>(info.param), std::get<1>(info.param) == Family::kIpv4 ? "Ipv4" : "Ipv6");
+});
 
 }  // namespace
 }  // namespace sluice::test

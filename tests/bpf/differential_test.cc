@@ -53,8 +53,10 @@ Frame FirstPacket(const Flow& flow, std::uint16_t client) {
     }
   };
   if (flow.source.is_v4())
-    return complete(Eth{} / Ipv4{.src = flow.source.ToString(), .dst = flow.destination.ToString(), .protocol = flow.protocol});
-  return complete(Eth{} / Ipv6{.src = flow.source.ToString(), .dst = flow.destination.ToString(), .next = flow.protocol});
+    return complete(Eth{} /
+                    Ipv4{.src = flow.source.ToString(), .dst = flow.destination.ToString(), .protocol = flow.protocol});
+  return complete(Eth{} /
+                  Ipv6{.src = flow.source.ToString(), .dst = flow.destination.ToString(), .next = flow.protocol});
 }
 
 struct Case {
@@ -86,7 +88,8 @@ class Differential : public ::testing::Test {
     std::vector<int> hooks;
     if (from_local) hooks.push_back(SL_HOOK_TC_FROM_POD);
     if (to_local && source != destination) hooks.push_back(SL_HOOK_TC_TO_POD);
-    if (to_local && !from_local && !flow.from_node && !snapshot.IsNode(flow.source)) hooks.push_back(SL_HOOK_XDP_UPLINK);
+    if (to_local && !from_local && !flow.from_node && !snapshot.IsNode(flow.source))
+      hooks.push_back(SL_HOOK_XDP_UPLINK);
     return hooks;
   }
 
@@ -100,8 +103,9 @@ class Differential : public ::testing::Test {
     const bool from_pod = hook == SL_HOOK_TC_FROM_POD;
     const std::uint32_t ifindex = snapshot.Find(from_pod ? flow.source : flow.destination)->ifindex;
     const std::uint32_t other = BedOptions::kFirstIfindex + 7;
-    const auto output = bpf::TestRunTc(object.program_fd(from_pod ? "tc_from_pod" : "tc_to_pod"),
-                                       {.frame = frame, .ifindex = ifindex, .ingress_ifindex = flow.from_node ? 0 : other});
+    const auto output =
+        bpf::TestRunTc(object.program_fd(from_pod ? "tc_from_pod" : "tc_to_pod"),
+                       {.frame = frame, .ifindex = ifindex, .ingress_ifindex = flow.from_node ? 0 : other});
     if (!output.ok()) return -1;
     const int rc = static_cast<int>(output->verdict);
     return rc == -1 /* TC_ACT_UNSPEC */ ? 1 : rc == 2 /* TC_ACT_SHOT */ ? 0 : -1;
@@ -161,8 +165,10 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
         const bool has_client = flow.protocol == policy::kTcp || flow.protocol == policy::kUdp ||
                                 flow.protocol == policy::kSctp || flow.protocol == policy::kIcmp ||
                                 flow.protocol == policy::kIcmpv6;
-        if (!has_client &&
-            !portless.emplace(std::min(flow.source, flow.destination), std::max(flow.source, flow.destination), flow.protocol).second)
+        if (!has_client && !portless
+                                .emplace(std::min(flow.source, flow.destination),
+                                         std::max(flow.source, flow.destination), flow.protocol)
+                                .second)
           continue;
         const Evaluation expected = policy::Evaluate(*snapshot, flow, policy::Scope::kLocal);
         ++client;
@@ -179,8 +185,9 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
     }
   }
   std::cout << tally.verdicts << " verdicts: " << tally.allowed << " allowed, " << tally.denied << " denied, "
-            << tally.audited << " audited; from_pod " << tally.by_hook[0] << ", to_pod " << tally.by_hook[1] << ", uplink "
-            << tally.by_hook[2] << "; IPv4 " << tally.by_family[0] << ", IPv6 " << tally.by_family[1] << "\n";
+            << tally.audited << " audited; from_pod " << tally.by_hook[0] << ", to_pod " << tally.by_hook[1]
+            << ", uplink " << tally.by_hook[2] << "; IPv4 " << tally.by_family[0] << ", IPv6 " << tally.by_family[1]
+            << "\n";
   EXPECT_GE(tally.verdicts, 1000 * Worlds());
   for (const int count : tally.by_hook) EXPECT_GT(count, tally.verdicts / 20);
   for (const int count : tally.by_family) EXPECT_GT(count, tally.verdicts / 10);

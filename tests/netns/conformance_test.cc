@@ -223,17 +223,12 @@ std::string CaseName(const testing::TestParamInfo<Parameters>& info) {
                      std::get<Family>(info.param) == Family::kIpv4 ? "Ipv4" : "Ipv6");
 }
 
-// Every case in both families, or every Nth of these where SLUICE_CONFORMANCE_EVERY says so; others for each wiring.
+// A sample has other cases for each wiring.
 std::vector<Parameters> Chosen(Wiring wiring) {
-  const char* every = std::getenv("SLUICE_CONFORMANCE_EVERY");
-  const int step = every == nullptr ? 1 : std::max(1, std::atoi(every));
-  int index = wiring == Wiring::kRouted ? 0 : step / 2;
   std::vector<Parameters> chosen;
-  for (int number = 1; number < kFirstSctpCase; ++number) {
-    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
-      if (index++ % step == 0) chosen.emplace_back(wiring, number, family);
-    }
-  }
+  for (const auto& [number, family] :
+       ChosenNetpolCases(kFirstSctpCase - 1, wiring == Wiring::kRouted ? 0 : NetpolCaseStep() / 2))
+    chosen.emplace_back(wiring, number, family);
   return chosen;
 }
 

@@ -27,8 +27,8 @@ struct ClientResult {
 class AgentProcess {
  public:
   struct Options {
-    int netns_fd = -1;              // the namespace to run in; -1: the caller's
-    std::vector<std::string> args;  // beside directories and addresses, e.g. {"--uplink", "up0"}
+    int netns_fd = -1;                       // the namespace to run in; -1: the caller's
+    std::vector<std::string> args;           // beside directories and addresses, e.g. {"--uplink", "up0"}
     std::chrono::seconds ready_timeout{90};  // an emulated kernel takes half a minute
   };
 

@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <stdexcept>
@@ -315,6 +316,23 @@ StatusOr<std::vector<NetpolCase>> LoadNetpolCases(const std::string& directory, 
   } catch (const std::exception& e) {
     return InvalidError("{}: {}", path, e.what());
   }
+}
+
+int NetpolCaseStep() {
+  const char* every = std::getenv("SLUICE_CONFORMANCE_EVERY");
+  return every == nullptr ? 1 : std::max(1, std::atoi(every));
+}
+
+std::vector<std::tuple<int, Family>> ChosenNetpolCases(int last, int offset) {
+  const int step = NetpolCaseStep();
+  int index = 0;
+  std::vector<std::tuple<int, Family>> chosen;
+  for (int number = 1; number <= last; ++number) {
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      if (index++ % step == offset % step) chosen.emplace_back(number, family);
+    }
+  }
+  return chosen;
 }
 
 }  // namespace sluice::test

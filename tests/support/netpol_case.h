@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "policy/model.h"
@@ -74,5 +75,11 @@ struct NetpolCase {
 // All cases of `directory`, sorted by number.
 StatusOr<std::vector<NetpolCase>> LoadNetpolCases(const std::string& directory, const NetpolWorld& world,
                                                   Family family);
+
+// Cases 1..last in both families, to instantiate tests with: all of them, or every Nth from the `offset`th on where the
+// environment says SLUICE_CONFORMANCE_EVERY=N. An odd N takes both families.
+std::vector<std::tuple<int, Family>> ChosenNetpolCases(int last, int offset = 0);
+// That N, or 1.
+int NetpolCaseStep();
 
 }  // namespace sluice::test

@@ -33,8 +33,7 @@ void PutAddress(Frame& out, int family, const std::string& text) {
 
 std::uint16_t Checksum(std::span<const std::uint8_t> bytes) {
   std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < bytes.size(); i += 2)
-    sum += (bytes[i] << 8) | (i + 1 < bytes.size() ? bytes[i + 1] : 0);
+  for (std::size_t i = 0; i < bytes.size(); i += 2) sum += (bytes[i] << 8) | (i + 1 < bytes.size() ? bytes[i + 1] : 0);
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<std::uint16_t>(~sum);
 }

@@ -76,8 +76,7 @@ struct Payload {
   int size = 8;
 };
 
-using Layer =
-    std::variant<Eth, Vlan, Ipv4, Ipv6, Ipv6Option, Ipv6Fragment, Tcp, Udp, Sctp, Icmp, Raw, Payload>;
+using Layer = std::variant<Eth, Vlan, Ipv4, Ipv6, Ipv6Option, Ipv6Fragment, Tcp, Udp, Sctp, Icmp, Raw, Payload>;
 
 class Packet {
  public:
