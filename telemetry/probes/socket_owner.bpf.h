@@ -15,30 +15,6 @@
 /* Of these probes since they were loaded: owners of another session were written by earlier ones. */
 const volatile __u64 session = 0;
 
-/* The preemption counter of this CPU (x86: another place in each of these kernels). */
-struct pcpu_hot {
-  int preempt_count;
-} __attribute__((preserve_access_index));
-extern const int __preempt_count __ksym __weak;
-extern const struct pcpu_hot pcpu_hot __ksym __weak;
-
-#define SL_SERVING_INTERRUPT 0xff0100u /* a soft interrupt that is served, not disabled; a hard one, an NMI */
-
-/* `current` is who sends: no interrupt has borrowed its time, and it is no thread of the kernel. */
-static __always_inline bool in_process(void) {
-  const struct task_struct* task = bpf_get_current_task_btf();
-  unsigned int count = 0;
-  if (task->flags & SL_PF_KTHREAD) return false;
-  if (&__preempt_count) {
-    const int* here = bpf_this_cpu_ptr(&__preempt_count);
-    count = *here;
-  } else if (&pcpu_hot) {
-    const struct pcpu_hot* here = bpf_this_cpu_ptr(&pcpu_hot);
-    count = here->preempt_count;
-  }
-  return !(count & SL_SERVING_INTERRUPT);
-}
-
 enum claim {
   CLAIM_ALWAYS,    /* who acts on it last owns it */
   CLAIM_INHERITED, /* only where nobody has acted on it: it was accepted, and its owner is the listener's */
