@@ -159,10 +159,10 @@ TEST_P(Attribution, ASocketPassedOverAUnixSocket) {
 }
 
 TEST_P(Attribution, AChildAfterItsParentDied) {
+  const pid_t server = Worker(Echo);
   Gate parent_died;
   int done[2];
   ASSERT_EQ(pipe(done), 0);
-  const pid_t server = Worker(Echo);
   const pid_t client = In("web", [&] {
     const int fd = Connected(Address("db", kTcp));
     pids()[0] = Fork([&] {
@@ -183,15 +183,18 @@ TEST_P(Attribution, AChildAfterItsParentDied) {
 }
 
 TEST_P(Attribution, AnExecWithTheSocketOpenIsANewLife) {
-  const pid_t server = Worker([](int fd) {
+  Gate executed;
+  const pid_t server = Worker([&](int fd) {
+    executed.Wait();
     SendByte(fd);
-    ReceiveByte(fd);
   });
   const pid_t client = In("web", [&] {
-    Require(dup2(Connected(Address("db", kTcp)), 100) == 100);
-    Exec("/bin/sh", {"sh", "-c", "read -r x <&100; exit 0"});  // it only receives; what acknowledges that is its packet
+    Require(dup2(Connected(Address("db", kTcp)), 9) == 9);
+    Exec("/bin/sh", {"sh", "-c", "read -r x <&9; exit 0"});  // it only receives; what acknowledges that is its packet
   });
-  Reap(client);
+  ASSERT_TRUE(bed().WaitForExec(client).ok());
+  executed.Open();
+  ExpectDone(client);
   ExpectDone(server);
   const auto found = ExpectProcesses(IPPROTO_TCP, kTcp, client, server);
   ASSERT_TRUE(found.initiator && found.initiator->image);
