@@ -6,13 +6,14 @@ SEC("tc")
 int tc_from_pod(struct __sk_buff* skb) {
   struct sl_judgement* j = sl_begin(SL_HOOK_TC_FROM_POD, skb->ifindex);
   if (!j) return TC_ACT_SHOT;
+  j->sender.has_socket = skb->sk != 0;
   int reason = sl_parse_pulling(skb, j);
   sl_measure(skb, j);
   if (!reason && j->packet.kind == SL_PACKET_CONTROL) {
     sl_count_packet(j->hook, SL_DROP_NONE, &j->size);
     return TC_ACT_UNSPEC;
   }
-  if (!reason) reason = sl_judge();
+  if (!reason) reason = sl_judge_skb(skb);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(j->hook, outcome, &j->size);
   sl_count_endpoint(j->from_endpoint, 0, outcome, &j->size);

@@ -9,13 +9,14 @@ int tc_to_pod(struct __sk_buff* skb) {
   if (!j) return TC_ACT_SHOT;
   j->from_node = from == 0; /* set by the kernel on every packet that came in by an interface */
   j->counted = from && bpf_map_lookup_elem(&interfaces, &from);
+  j->sender.has_socket = j->from_node && skb->sk; /* on its way through the node a packet may keep a pod's socket */
   int reason = sl_parse_pulling(skb, j);
   sl_measure(skb, j);
   if (!reason && j->packet.kind == SL_PACKET_CONTROL) {
     sl_count_packet(j->hook, SL_DROP_NONE, &j->size);
     return TC_ACT_UNSPEC;
   }
-  if (!reason) reason = sl_judge();
+  if (!reason) reason = sl_judge_skb(skb);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(j->hook, outcome, &j->size);
   sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size);

@@ -100,12 +100,24 @@ FlowContext FlowAssembler::Capture() {
     context.interfaces_.emplace(program.ifindex, program.interface);
   }
   const std::lock_guard lock(mutex_);
+  context.process_ = process_;
   context.index_ = indexer_.Update(policy_.compiled());
   return context;
 }
 
-v1::Peer FlowContext::AssemblePeer(const sl_flow_end& end) const {
+void FlowAssembler::NameProcesses(ProcessSource source) {
+  const std::lock_guard lock(mutex_);
+  process_ = std::move(source);
+}
+
+void FlowContext::NameProcess(sl_process_id id, v1::Peer* peer) const {
+  v1::Process process;
+  if (id != 0 && process_ && process_(id, &process)) *peer->mutable_process() = std::move(process);
+}
+
+v1::Peer FlowContext::AssemblePeer(const sl_flow_end& end, sl_process_id process) const {
   v1::Peer peer;
+  NameProcess(process, &peer);
   if (end.identity == SL_IDENTITY_UNKNOWN) return peer;
   peer.set_identity(end.identity);
   const std::uint32_t kind = end.identity >> SL_IDENTITY_KIND_SHIFT;
@@ -115,10 +127,11 @@ v1::Peer FlowContext::AssemblePeer(const sl_flow_end& end) const {
   return peer;
 }
 
-// The source address is a lie: what is known of the sender is the interface that the packet came from.
+// The source address is a lie: what is known of the sender is the interface that the packet came from, and its socket.
 v1::Peer FlowContext::AssembleSpoofer(const FlowReport& report) const {
   v1::Peer peer;
   if (report.entry.hook != SL_HOOK_TC_FROM_POD) return peer;
+  NameProcess(report.entry.initiator_process, &peer);
   if (const WorkloadName* known = index_->FindByInterface(report.ifindex)) NameWorkload(*known, &peer);
   return peer;
 }
@@ -154,8 +167,8 @@ v1::Flow FlowContext::Assemble(const FlowReport& report) const {
   *flow.mutable_ip() = AssembleIp(report);
   *flow.mutable_l4() = AssembleLayer4(report);
   *flow.mutable_source() =
-      entry.reason == SL_DROP_SPOOFED_SOURCE ? AssembleSpoofer(report) : AssemblePeer(entry.initiator);
-  *flow.mutable_destination() = AssemblePeer(entry.responder);
+      entry.reason == SL_DROP_SPOOFED_SOURCE ? AssembleSpoofer(report) : AssemblePeer(entry.initiator, entry.initiator_process);
+  *flow.mutable_destination() = AssemblePeer(entry.responder, entry.responder_process);
   AddPolicies(report, &flow);
   *flow.mutable_forward() = AssembleTraffic(entry.forward_packets, entry.forward_bytes);
   *flow.mutable_backward() = AssembleTraffic(entry.reply_packets, entry.reply_bytes);

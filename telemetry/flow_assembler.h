@@ -22,6 +22,9 @@ struct PolicySource {
   std::function<std::shared_ptr<const policy::Decision>(std::uint32_t number)> decision;
 };
 
+// A process life by its id; false, and nothing in `out`: not known, or not any more. From any thread.
+using ProcessSource = std::function<bool(sl_process_id id, v1::Process* out)>;
+
 // One flow at one moment.
 struct FlowReport {
   sl_flow_key key{};
@@ -43,8 +46,9 @@ class FlowContext {
 
  private:
   friend class FlowAssembler;
-  v1::Peer AssemblePeer(const sl_flow_end& end) const;
+  v1::Peer AssemblePeer(const sl_flow_end& end, sl_process_id process) const;
   v1::Peer AssembleSpoofer(const FlowReport& report) const;
+  void NameProcess(sl_process_id id, v1::Peer* peer) const;
   void AddPolicies(const FlowReport& report, v1::Flow* flow) const;
 
   std::string node_;
@@ -52,12 +56,16 @@ class FlowContext {
   std::map<std::uint32_t, std::string> interfaces_;
   std::shared_ptr<const WorkloadIndex> index_;
   std::function<std::shared_ptr<const policy::Decision>(std::uint32_t)> decision_;
+  ProcessSource process_;
 };
 
 class FlowAssembler {
  public:
   // `datapath` outlives the assembler.
   FlowAssembler(std::string node, const datapath::Datapath* datapath, PolicySource policy, Clock clock = ReadClocks);
+
+  // Peers have a process from now on, where the kernel knows it. What `source` uses outlives the assembler.
+  void NameProcesses(ProcessSource source);
 
   FlowContext Capture();
   const std::string& node() const { return node_; }
@@ -69,6 +77,7 @@ class FlowAssembler {
   const Clock clock_;
   std::mutex mutex_;
   WorkloadIndexer indexer_;  // by mutex_
+  ProcessSource process_;    // by mutex_; empty: no process is known
 };
 
 }  // namespace sluice::telemetry

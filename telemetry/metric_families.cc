@@ -37,6 +37,10 @@ constexpr const char* kCounterHelp[] = {
     "Flow events for which the ring buffer had no room.",
     "Packets that went straight to a local pod.",
     "Packets that went from the network card straight to a local pod.",
+    "Local ends of flows whose first packet told the process behind it.",
+    "Local ends of flows whose first packet carried no socket: sent by the kernel, or forwarded.",
+    "Local ends of flows whose first packet carried a socket that no known process has acted on.",
+    "Local ends of flows whose first packet came from a process that the sensors do not know.",
 };
 static_assert(std::size(kCounterHelp) == SL_COUNTER_COUNT);
 

@@ -5,6 +5,7 @@
 //   now
 //   (*sensor)->events().ToProto(process_id, flow.mutable_source()->mutable_process());
 //
+// Where maps are pinned, it also keeps the socket probes, by which the packet path knows the process behind a flow.
 // After a loss the tree heals itself: the iterator tells of every living process again. Thread-safe.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <thread>
 
 #include "ctrl/bpf/process_probes.h"
+#include "ctrl/bpf/socket_probes.h"
 #include "telemetry/event_hub.h"
 #include "telemetry/process_events.h"
 
@@ -22,6 +24,7 @@ class ProcessSensor {
   struct Options {
     std::string node;
     bpf::ProcessProbeOptions probes;
+    bpf::SocketBackEnd socket_back_end = bpf::SocketBackEnd::kAuto;
     ProcessTree::Options tree;
     WorkloadResolver workload;
     std::chrono::milliseconds poll_interval{20};
@@ -48,6 +51,8 @@ class ProcessSensor {
   Counters counters() const;
   bpf::ProcessBackEnd back_end() const { return probes_->back_end(); }
   bpf::Feature feature() const { return probes_->feature(); }
+  // Null: nothing is pinned, so no packet path could read it; or the kernel refused the probes, which the log says.
+  const bpf::SocketProbes* sockets() const { return sockets_.get(); }
   int map_fd(const std::string& name) const { return probes_->map_fd(name); }
   StatusOr<bpf::MapFill> ReadFill() const { return probes_->ReadFill(); }
 
@@ -67,6 +72,7 @@ class ProcessSensor {
   ProcessTree tree_;
   const ProcessEvents events_;
   std::unique_ptr<bpf::ProcessProbes> probes_;
+  std::unique_ptr<bpf::SocketProbes> sockets_;
   mutable std::mutex mutex_;  // of counters_
   Counters counters_;
   bool damaged_ = false;  // of the reading thread, as is:

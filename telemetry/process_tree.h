@@ -21,7 +21,8 @@ class ProcessTree {
   struct Options {
     std::size_t max_lives = 65536;            // about half a KiB each, beside:
     std::size_t max_image_bytes = 64U << 20;  // binaries, arguments, directories
-    std::uint64_t grace_ns = 60'000'000'000;  // how long an ended life is kept that nobody descends from
+    // How long an ended life is kept that nobody descends from: longer than its flows are in conntrack.
+    std::uint64_t grace_ns = 240'000'000'000;
   };
   struct Stats {
     std::size_t lives = 0;

@@ -9,6 +9,7 @@
 #ifndef SLUICE_ABI_CONNTRACK_H
 #define SLUICE_ABI_CONNTRACK_H
 
+#include "process.h"
 #include "types.h"
 
 /* Normalised: (lo, lo_port) is not above (hi, hi_port) when compared as bytes, so both directions have one key. */
@@ -33,6 +34,9 @@ enum sl_ct_flags {
   SL_CT_AUDIT = 1 << 7,       /* a policy in audit would have denied it */
   SL_CT_FROM_NODE = 1 << 8,   /* the node itself opened it: ingress is always allowed */
   SL_CT_QUARANTINED = 1 << 9, /* quarantine stopped its last packet; `reason` is what policy says */
+  /* Bits 10 and 11: that end's process is not known for good. Its next packet that carries a socket is asked. */
+  SL_CT_ASK_INITIATOR = 1 << 10,
+  SL_CT_ASK_RESPONDER = 1 << 11,
 };
 
 struct sl_flow_end {
@@ -54,17 +58,20 @@ struct sl_flow_entry {
   __u64 generation;
   struct sl_flow_end initiator;
   struct sl_flow_end responder;
+  sl_process_id initiator_process; /* who last acted on the end's socket, as far as its packets told; 0: not known */
+  sl_process_id responder_process;
   __u32 egress_decision;  /* 0: the initiator is not a local isolated workload */
   __u32 ingress_decision; /* 0: likewise for the responder */
   __u32 flags;            /* SL_CT_* */
+  __u32 socket_changes;   /* the processes above are right as of this `socket_changes` */
   __u8 reason;            /* enum sl_drop_reason; SL_DROP_NONE: allowed */
   __u8 hook;              /* enum sl_hook that decided */
   __u8 tcp_flags;         /* of the packet that opened it */
   __u8 icmp_type;         /* of the packet that opened it */
   __u8 icmp_code;
-  __u8 pad[7];
+  __u8 pad[3];
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 120, "sl_flow_entry");
+SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 136, "sl_flow_entry");
 
 /* First fragment's ports, for the later ones. Key of `fragments` (LRU_HASH). */
 struct sl_fragment_key {

@@ -38,15 +38,20 @@ struct sl_endpoint_counters {
 };
 
 /* X(NAME, metric suffix): single per-CPU counters in `event_counts` (PERCPU_ARRAY). */
-#define SL_COUNTERS(X)                             \
-  X(FLOW_NEW, "flows_new")                         \
-  X(FLOW_CUT, "flows_cut")                         \
-  X(FLOW_REDECIDED, "flows_redecided")             \
-  X(CT_PROMOTE_FAILED, "conntrack_promote_failed") \
-  X(CT_INSERT_FAILED, "conntrack_insert_failed")   \
-  X(EVENT_LOST_RING_FULL, "events_lost_ring_full") \
-  X(REDIRECT_PEER, "redirect_peer")                \
-  X(REDIRECT_DEVMAP, "redirect_devmap")
+#define SL_COUNTERS(X)                                                                            \
+  X(FLOW_NEW, "flows_new")                                                                        \
+  X(FLOW_CUT, "flows_cut")                                                                        \
+  X(FLOW_REDECIDED, "flows_redecided")                                                            \
+  X(CT_PROMOTE_FAILED, "conntrack_promote_failed")                                                \
+  X(CT_INSERT_FAILED, "conntrack_insert_failed")                                                  \
+  X(EVENT_LOST_RING_FULL, "events_lost_ring_full")                                                \
+  X(REDIRECT_PEER, "redirect_peer")                                                               \
+  X(REDIRECT_DEVMAP, "redirect_devmap")                                                           \
+  /* Of a flow's end, by the first packet from there at a local pod's or from the node itself: */ \
+  X(SENDER_FOUND, "attribution_hits")                                                             \
+  X(SENDER_NO_SOCKET, "attribution_no_socket")                                                    \
+  X(SENDER_UNOWNED, "attribution_unowned_socket")                                                 \
+  X(SENDER_GONE, "attribution_process_gone")
 
 enum sl_counter_id {
 #define SL_X(name, label) SL_COUNTER_##name,
@@ -99,7 +104,7 @@ struct sl_flow_event {
   __u8 reply; /* 1: the packet went from responder to initiator */
   __u8 pad[2];
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 176, "sl_flow_event");
+SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 192, "sl_flow_event");
 
 /* Time between two events of one flow that goes on, nanoseconds. */
 #define SL_FLOW_EVENT_INTERVAL (5 * SL_SECOND_NS)

@@ -26,6 +26,8 @@ enum sl_process_flags {
   SL_PROCESS_CWD_TRUNCATED = 1 << 10,
   SL_PROCESS_CGROUP_TRUNCATED = 1 << 11,
   SL_PROCESS_SCRIPT_TRUNCATED = 1 << 12, /* its beginning is there */
+  SL_PROCESS_OWNS_SOCKETS =
+      1 << 13, /* in `processes`: has acted on one, so that its exec changes who is behind flows */
 };
 
 /*
@@ -43,6 +45,28 @@ struct sl_process {
   __u32 flags;          /* enum sl_process_flags */
 };
 SL_ABI_ASSERT(sizeof(struct sl_process) == 56, "sl_process");
+
+/*
+ * `sockets` (SK_STORAGE, inherited by accepted sockets): the process that last connected, bound, accepted or sent.
+ * Written by the socket probes in that process's context; lives as long as the socket, packets in flight included.
+ */
+struct sl_socket_owner {
+  __u64 cookie;          /* of the socket that this was written for; another one: inherited from the listener */
+  __u64 birth_ns;        /* as in sl_process; while it is the one in `processes`, its present life is the owner */
+  sl_process_id process; /* the life that acted; 0: had no entry in `processes` */
+  __u64 session;         /* of the probes that wrote it */
+  __u32 tgid;            /* 0: not known who, as when several processes held it before the probes were there */
+  __u32 execs;
+};
+SL_ABI_ASSERT(sizeof(struct sl_socket_owner) == 40, "sl_socket_owner");
+
+/* `socket_holders` (HASH by socket cookie), while the socket probes start: who has it open. */
+struct sl_socket_holder {
+  __u64 birth_ns;
+  __u32 tgid;
+  __u32 several; /* 1: others too */
+};
+SL_ABI_ASSERT(sizeof(struct sl_socket_holder) == 16, "sl_socket_holder");
 
 /* `process_claims` (HASH): a life, told without an id. While seeding, who inserts it first gives the id. */
 struct sl_process_claim_key {

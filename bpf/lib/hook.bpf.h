@@ -6,7 +6,7 @@
 #include <linux/pkt_cls.h>
 
 #include "bpf/lib/redirect.bpf.h"
-#include "bpf/lib/verdict.bpf.h"
+#include "bpf/lib/sender.bpf.h"
 
 /* Longest part of a packet whose headers are looked at when they are not in the linear part. */
 #define SL_MAX_HEADERS 512

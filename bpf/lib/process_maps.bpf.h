@@ -25,4 +25,21 @@ struct {
   __type(value, __u64);
 } process_ids SEC(".maps");
 
+/*
+ * Writers: sensors and socket probes. Counts what can change the process behind a flow that is known: another process
+ * acts on a socket, or one that has sockets executes a program. Flows are asked again when it moved on.
+ */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u32);
+} socket_changes SEC(".maps");
+
+static __always_inline void sl_note_socket_change(void) {
+  const __u32 zero = 0;
+  __u32* changes = bpf_map_lookup_elem(&socket_changes, &zero);
+  if (changes) __sync_fetch_and_add(changes, 1);
+}
+
 #endif

@@ -11,6 +11,7 @@
 #ifndef SLUICE_VERDICT_BPF_H
 #define SLUICE_VERDICT_BPF_H
 
+#include "bpf/lib/attribution.bpf.h"
 #include "bpf/lib/conntrack.bpf.h"
 #include "bpf/lib/policy.bpf.h"
 #include "bpf/lib/quarantine.bpf.h"
@@ -32,6 +33,7 @@ struct sl_judgement {
   __u8 counted;        /* an earlier Sluice hook has counted it in its flow */
   __u8 pad[2];
   struct sl_size size;
+  struct sl_sender sender;
   /* out */
   __u32 to_ifindex;    /* host end of the local receiver's veth; 0: not local */
   __u32 from_endpoint; /* of the sender; 0: not local */
@@ -96,10 +98,9 @@ static __noinline int sl_redecide(struct sl_judgement* j, const struct sl_flow_k
   entry->egress_decision = q->egress_decision;
   entry->ingress_decision = q->ingress_decision;
   entry->reason = reason;
-  __u32 flags = entry->flags & ~(__u32)(SL_CT_CUT | SL_CT_AUDIT);
-  if (reason) flags |= SL_CT_CUT;
-  if (q->audit) flags |= SL_CT_AUDIT;
-  entry->flags = flags;
+  __u32 flags = (reason ? SL_CT_CUT : 0) | (q->audit ? SL_CT_AUDIT : 0);
+  __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_CUT | SL_CT_AUDIT));
+  if (flags) __sync_fetch_and_or(&entry->flags, flags);
   barrier();
   entry->generation = j->gen; /* last: who sees it sees the verdict too */
   return 1;
@@ -113,15 +114,22 @@ static __always_inline void sl_report(const struct sl_judgement* j, struct sl_fl
   sl_send_event(&j->key, entry, j->ifindex, SL_FLOW_UPDATE, reply);
 }
 
+/* At this hook a sender's socket may come along. */
+static __always_inline int sl_is_sender_here(const struct sl_judgement* j) {
+  return j->hook == SL_HOOK_TC_FROM_POD || j->from_node;
+}
+
 /* A denied flow's record: it decides nothing. */
 static __always_inline void sl_account_denied(struct sl_judgement* j) {
   struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_denied, &j->key);
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
       !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
+    sl_note_sender(&j->sender, entry, 0);
     sl_flow_advance(entry, &j->packet, &j->size, 0, j->now);
     sl_report(j, entry, 0);
     return;
   }
+  if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
   sl_flow_advance(&j->fresh, &j->packet, &j->size, 0, j->now);
   if (bpf_map_update_elem(&ct_denied, &j->key, &j->fresh, BPF_ANY)) sl_count_event(SL_COUNTER_CT_INSERT_FAILED);
   if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, &j->fresh, j->ifindex, SL_FLOW_NEW, 0);
@@ -151,6 +159,8 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
   j->audit = !!(entry->flags & SL_CT_AUDIT);
+  sl_note_sender(&j->sender, entry, reply);
+  if (reply && !(entry->flags & SL_CT_SEEN_REPLY) && sl_is_sender_here(j)) sl_count_sender(&j->sender);
   int cut_off = sl_is_cut_off(j);
   sl_note_quarantine(entry, cut_off);
   int reason = cut_off ? SL_DROP_QUARANTINED : entry->reason;
@@ -262,6 +272,7 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
   fresh->ingress_decision = q->ingress_decision;
   fresh->flags =
       (src_hi ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) | (q->audit ? SL_CT_AUDIT : 0);
+  sl_note_initiator(&j->sender, fresh);
   fresh->reason = reason;
   fresh->hook = j->hook;
   fresh->tcp_flags = packet->tcp_flags;
@@ -278,6 +289,7 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
     return SL_DROP_CONNTRACK_FULL;
   }
   sl_count_event(SL_COUNTER_FLOW_NEW);
+  if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
   if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, fresh, j->ifindex, SL_FLOW_NEW, 0);
   return SL_DROP_NONE;
 }
@@ -301,18 +313,21 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
       over = sl_at_its_interface(j, sender, receiver);
     else if (entry->generation < j->gen && !sl_redecide(j, key, entry))
       over = 1;
-    else if (sl_at_its_interface(j, sender, receiver))
+    else if (sl_at_its_interface(j, sender, receiver)) {
+      if (sl_must_ask(&j->sender, entry, reply)) return SL_ASK_SENDER;
       return sl_judge_known(j, entry, established, reply);
+    }
   }
   /* Where quarantine stops it, it is a new flow's packet, with a record of its own. */
   if (sl_is_related(j) && !sl_is_cut_off(j)) return SL_DROP_NONE;
+  if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
   /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
   if (over) sl_flow_forget(key);
   return sl_judge_new(j, src_hi);
 }
 
 /*
- * The one decision, on this CPU's judgement. Returns SL_DROP_NONE (forward) or the one reason to drop.
+ * The one decision, on this CPU's judgement. Returns SL_DROP_NONE (forward), the one reason to drop, or SL_ASK_SENDER.
  * Global, so that the verifier checks it once and not on every path that leads here.
  */
 __noinline int sl_judge(void) {
@@ -320,7 +335,7 @@ __noinline int sl_judge(void) {
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   int reason = sl_judge_packet(j);
-  sl_remember_fragment(&j->packet, reason);
+  if (reason != SL_ASK_SENDER) sl_remember_fragment(&j->packet, reason);
   return reason;
 }
 
@@ -334,6 +349,8 @@ static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) 
   j->ifindex = ifindex;
   j->setting_flags = sl_setting();
   j->from_node = j->counted = 0;
+  __builtin_memset(&j->sender, 0, sizeof(j->sender));
+  j->sender.found = SL_COUNTER_SENDER_NO_SOCKET - SL_COUNTER_SENDER_FOUND;
   j->to_ifindex = j->from_endpoint = j->to_endpoint = j->audit = j->not_ours = 0;
   return j;
 }

@@ -20,7 +20,7 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr const char* kPinned[] = {"processes", "process_ids"};
+constexpr const char* kPinned[] = {"processes", "process_ids", "socket_changes"};
 constexpr sl_process_loss_key kOtherLosses{.cgroup = 0, .cpu = ~0U, .cause = 0, .event = 0, .pad = {}};
 
 bool HasKprobes() { return std::filesystem::exists("/sys/bus/event_source/devices/kprobe/type"); }

@@ -36,12 +36,14 @@ static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 
   const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
   if (entry && entry->birth_ns == process->birth_ns) {
     process->parent = entry->parent;
+    process->flags |= entry->flags & SL_PROCESS_OWNS_SOCKETS;
     if (entry->execs != process->execs) previous = entry->id; /* else the iterator was here between */
   } else {
     process->parent = parent_process(task);
   }
   give_id(tgid, process);
   store_process(tgid, process, SL_PROCESS_EVENT_EXEC);
+  if (process->flags & SL_PROCESS_OWNS_SOCKETS) sl_note_socket_change();
   return previous;
 }
 

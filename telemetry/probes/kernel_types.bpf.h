@@ -89,6 +89,16 @@ struct path {
   struct vfsmount* mnt;
   struct dentry* dentry;
 };
+struct sock_common {
+  unsigned short skc_family;
+};
+struct sock {
+  struct sock_common __sk_common;
+  __u16 sk_protocol;
+};
+struct socket {
+  struct sock* sk;
+};
 struct file {
   struct path f_path;
   struct inode* f_inode;
@@ -177,6 +187,13 @@ struct bpf_iter_meta {
 struct bpf_iter__task {
   struct bpf_iter_meta* meta;
   struct task_struct* task;
+};
+
+struct bpf_iter__task_file {
+  struct bpf_iter_meta* meta;
+  struct task_struct* task;
+  __u32 fd;
+  struct file* file;
 };
 
 #pragma clang attribute pop

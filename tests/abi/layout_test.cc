@@ -78,10 +78,18 @@ std::vector<Layout> CppLayouts() {
        {SL_M(sl_flow_entry, created_ns), SL_M(sl_flow_entry, last_seen_ns), SL_M(sl_flow_entry, last_event_ns),
         SL_M(sl_flow_entry, forward_packets), SL_M(sl_flow_entry, forward_bytes), SL_M(sl_flow_entry, reply_packets),
         SL_M(sl_flow_entry, reply_bytes), SL_M(sl_flow_entry, generation), SL_M(sl_flow_entry, initiator),
-        SL_M(sl_flow_entry, responder), SL_M(sl_flow_entry, egress_decision), SL_M(sl_flow_entry, ingress_decision),
-        SL_M(sl_flow_entry, flags), SL_M(sl_flow_entry, reason), SL_M(sl_flow_entry, hook),
+        SL_M(sl_flow_entry, responder),
+        SL_M(sl_flow_entry, initiator_process), SL_M(sl_flow_entry, responder_process), SL_M(sl_flow_entry, egress_decision), SL_M(sl_flow_entry, ingress_decision),
+        SL_M(sl_flow_entry, flags), SL_M(sl_flow_entry, socket_changes), SL_M(sl_flow_entry, reason), SL_M(sl_flow_entry, hook),
         SL_M(sl_flow_entry, tcp_flags), SL_M(sl_flow_entry, icmp_type), SL_M(sl_flow_entry, icmp_code),
         SL_M(sl_flow_entry, pad)}},
+      {"sl_socket_owner",
+       sizeof(sl_socket_owner),
+       {SL_M(sl_socket_owner, cookie), SL_M(sl_socket_owner, birth_ns), SL_M(sl_socket_owner, process),
+        SL_M(sl_socket_owner, session), SL_M(sl_socket_owner, tgid), SL_M(sl_socket_owner, execs)}},
+      {"sl_socket_holder",
+       sizeof(sl_socket_holder),
+       {SL_M(sl_socket_holder, birth_ns), SL_M(sl_socket_holder, tgid), SL_M(sl_socket_holder, several)}},
       {"sl_fragment_key",
        sizeof(sl_fragment_key),
        {SL_M(sl_fragment_key, src), SL_M(sl_fragment_key, dst), SL_M(sl_fragment_key, id),
@@ -147,7 +155,7 @@ std::vector<Layout> CppLayouts() {
 class AbiLayout : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* object : {SLUICE_DATAPATH_OBJECT, SLUICE_PROCESS_OBJECT}) {
+    for (const char* object : {SLUICE_DATAPATH_OBJECT, SLUICE_PROCESS_OBJECT, SLUICE_SOCKET_OBJECT}) {
       objects_.emplace_back(btf__parse_elf(object, nullptr));
       ASSERT_NE(objects_.back(), nullptr) << "no BTF in " << object;
     }

@@ -181,6 +181,24 @@ TEST_F(FlowAssemblerTest, SpoofedSourceIsTheWorkloadBehindTheInterface) {
   EXPECT_EQ(recorded.interface(), "");
 }
 
+TEST_F(FlowAssemblerTest, ProcessesOfBothEndsWhereTheyAreKnown) {
+  FlowRecord record = scene_.Answered("shop/web", "shop/db", "5432/TCP");
+  record.entry.initiator_process = 7;
+  record.entry.responder_process = 8;
+  EXPECT_FALSE(Live(record).source().has_process()) << "nobody names processes";
+  assembler_.NameProcesses([](sl_process_id id, v1::Process* out) {
+    out->set_pid(static_cast<std::uint32_t>(id));
+    return id != 8;
+  });
+  EXPECT_EQ(Live(record).source().process().pid(), 7U);
+  EXPECT_FALSE(Live(record).destination().has_process()) << "an id that is not known any more";
+  record.entry.initiator_process = 0;
+  EXPECT_FALSE(Live(record).source().has_process()) << "no process";
+  record.entry.initiator_process = 9;
+  record.entry.reason = SL_DROP_SPOOFED_SOURCE;
+  EXPECT_EQ(Sent(scene_.Event(record, SL_FLOW_NEW)).source().process().pid(), 9U) << "its address lies, its socket not";
+}
+
 TEST_F(FlowAssemblerTest, NodeAndWorldAreEntities) {
   const v1::Flow probe = Live(scene_.Record(policy::kNode4, "shop/db", "5432/TCP"));
   EXPECT_EQ(probe.source().entity(), "node");

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Flow -> process. A flow's entry knows for each end whether its sender still has to be asked for; the decision then
+ * returns SL_ASK_SENDER, the entry point asks the packet's socket (bpf/lib/sender.bpf.h) and has it decided again. A
+ * packet of a flow that is known costs one comparison and one bit.
+ */
+#ifndef SLUICE_ATTRIBUTION_BPF_H
+#define SLUICE_ATTRIBUTION_BPF_H
+
+#include "bpf/lib/account.bpf.h"
+#include "bpf/lib/socket_maps.bpf.h"
+
+#define SL_ASK_SENDER (-1) /* as the result of sl_judge: not decided yet */
+#define SL_TCP_STATE_LISTEN 10
+
+/* Who sent this packet. */
+struct sl_sender {
+  sl_process_id process;
+  __u32 changes; /* socket_changes before the socket was asked */
+  __u8 found;    /* enum sl_counter_id, less SL_COUNTER_SENDER_FOUND */
+  __u8 final;    /* found for good: another answer counts as a socket change */
+  __u8 asked;
+  __u8 has_socket; /* set by the entry point */
+};
+
+static __always_inline __u32 sl_socket_changes(void) {
+  __u32 zero = 0;
+  volatile __u32* value = bpf_map_lookup_elem(&socket_changes, &zero);
+  return value ? *value : 0;
+}
+
+static __always_inline __u32 sl_ask_bit(int reply) { return reply ? SL_CT_ASK_RESPONDER : SL_CT_ASK_INITIATOR; }
+
+/* Whether this packet has to say who sent it. The bit is cleared before the socket is asked, so that no change between
+ * is missed. */
+static __always_inline int sl_must_ask(const struct sl_sender* sender, struct sl_flow_entry* entry, int reply) {
+  __u32 changes = sl_socket_changes(), bit = sl_ask_bit(reply);
+  if (entry->socket_changes != changes) {
+    __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
+    entry->socket_changes = changes;
+  }
+  if (!(entry->flags & bit) || !sender->has_socket || sender->asked) return 0;
+  __sync_fetch_and_and(&entry->flags, ~bit);
+  return 1;
+}
+
+/* What the socket said, into the flow. A socket of the kernel says nothing and changes nothing. */
+static __always_inline void sl_note_sender(const struct sl_sender* sender, struct sl_flow_entry* entry, int reply) {
+  if (!sender->asked) return;
+  if (!sender->final) __sync_fetch_and_or(&entry->flags, sl_ask_bit(reply));
+  if (!sender->process && !sender->final) return;
+  if (reply)
+    entry->responder_process = sender->process;
+  else
+    entry->initiator_process = sender->process;
+}
+
+/* The same for a flow's first packet, whose entry nobody else has yet. */
+static __always_inline void sl_note_initiator(const struct sl_sender* sender, struct sl_flow_entry* fresh) {
+  fresh->initiator_process = sender->process;
+  fresh->socket_changes = sender->asked ? sender->changes : sl_socket_changes();
+  fresh->flags |= SL_CT_ASK_RESPONDER;
+  if (!sender->final) fresh->flags |= SL_CT_ASK_INITIATOR;
+}
+
+/* By the first packet of an end that is here. */
+static __always_inline void sl_count_sender(const struct sl_sender* sender) {
+  sl_count_event(SL_COUNTER_SENDER_FOUND + sender->found);
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Socket -> process: the one that last connected, bound, accepted or sent. All run in that process's context, threads
+ * and io_uring's workers included, which share its tgid. The loader takes the shared ones and those of one back end.
+ *
+ *                          shared                  functions             tracepoints
+ *   create, bind, connect  cgroup/...
+ *   send, but TCP          cgroup_skb/egress
+ *   send, TCP                                      tcp_sendmsg_locked    tcp_sendmsg_locked
+ *   accept                                         inet_accept           getpeername (accept(2) with an address), else
+ *                                                                        first send, receive or close
+ */
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "telemetry/probes/socket_owner.bpf.h"
+#include "telemetry/probes/socket_seed.bpf.h"
+
+#define PASS 1
+
+SEC("cgroup/sock_create")
+int cg_create(struct bpf_sock* sk) {
+  claim(bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE), bpf_get_socket_cookie(sk), CLAIM_ALWAYS);
+  return PASS;
+}
+
+static __always_inline int on_bind(struct bpf_sock* sk) {
+  claim(bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE), bpf_get_socket_cookie(sk), CLAIM_ALWAYS);
+  return PASS;
+}
+
+SEC("cgroup/post_bind4")
+int cg_bind4(struct bpf_sock* sk) { return on_bind(sk); }
+
+SEC("cgroup/post_bind6")
+int cg_bind6(struct bpf_sock* sk) { return on_bind(sk); }
+
+static __always_inline int on_connect(struct bpf_sock_addr* ctx) {
+  struct bpf_sock* sk = ctx->sk;
+  if (!sk) return PASS;
+  claim(bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE), bpf_get_socket_cookie(ctx), CLAIM_ALWAYS);
+  return PASS;
+}
+
+SEC("cgroup/connect4")
+int cg_connect4(struct bpf_sock_addr* ctx) { return on_connect(ctx); }
+
+SEC("cgroup/connect6")
+int cg_connect6(struct bpf_sock_addr* ctx) { return on_connect(ctx); }
+
+/*
+ * Every packet that leaves a socket passes here, before the packet path sees it. Those of datagram and raw sockets are
+ * sent by the process that runs, but for what the kernel holds back and sends later by a thread of its own (IPsec); TCP's
+ * may be sent by whoever happens to run. Nothing is made here: sockets of the kernel have no owner, and keep none.
+ */
+SEC("cgroup_skb/egress")
+int cg_send(struct __sk_buff* skb) {
+  struct bpf_sock* sk = skb->sk;
+  if (!sk) return PASS;
+  sk = bpf_sk_fullsock(sk);
+  if (!sk || sk->protocol == SL_IPPROTO_TCP) return PASS;
+  struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, sk, 0, 0);
+  if (!owner || bpf_get_current_task_btf()->flags & SL_PF_KTHREAD) return PASS;
+  claim(owner, bpf_get_socket_cookie(skb), CLAIM_ALWAYS);
+  return PASS;
+}
+
+static __always_inline int on_tcp_send(struct sock* sk) {
+  claim(bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE), bpf_get_socket_cookie(sk), CLAIM_ALWAYS);
+  return 0;
+}
+
+static __always_inline int on_tcp_accepted(struct sock* sk) {
+  claim(bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE), bpf_get_socket_cookie(sk), CLAIM_INHERITED);
+  return 0;
+}
+
+/* Functions. */
+
+SEC("fentry/tcp_sendmsg_locked")
+int BPF_PROG(fn_tcp_send, struct sock* sk) { return on_tcp_send(sk); }
+
+SEC("fexit/inet_accept")
+int BPF_PROG(fn_accept, struct socket* listener, struct socket* accepted) {
+  struct sock* sk = accepted->sk;
+  return sk ? on_tcp_accepted(sk) : 0;
+}
+
+/* Tracepoints. */
+
+SEC("tp_btf/tcp_sendmsg_locked")
+int BPF_PROG(tp_tcp_send, struct sock* sk) { return on_tcp_send(sk); }
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(tp_receive, struct sock* sk) { return sk->sk_protocol == SL_IPPROTO_TCP ? on_tcp_accepted(sk) : 0; }
+
+static __always_inline int on_getpeername(struct bpf_sock_addr* ctx) {
+  struct bpf_sock* sk = ctx->sk;
+  if (sk) claim(bpf_sk_storage_get(&sockets, sk, 0, 0), bpf_get_socket_cookie(ctx), CLAIM_INHERITED);
+  return PASS;
+}
+
+SEC("cgroup/getpeername4")
+int cg_getpeername4(struct bpf_sock_addr* ctx) { return on_getpeername(ctx); }
+
+SEC("cgroup/getpeername6")
+int cg_getpeername6(struct bpf_sock_addr* ctx) { return on_getpeername(ctx); }
+
+SEC("cgroup/sock_release")
+int cg_release(struct bpf_sock* sk) {
+  claim(bpf_sk_storage_get(&sockets, sk, 0, 0), bpf_get_socket_cookie(sk), CLAIM_INHERITED);
+  return PASS;
+}
+
+/* Sockets from before, in two rounds. */
+
+SEC("iter/task_file")
+int note_holders(struct bpf_iter__task_file* ctx) { return on_holder(ctx->task, ctx->file); }
+
+SEC("iter/task_file")
+int give_owners(struct bpf_iter__task_file* ctx) { return on_held(ctx->file); }
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

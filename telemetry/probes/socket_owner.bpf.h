@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Writes who acts on a socket into the socket. Only from programs that run in the context of that process. */
+#ifndef SLUICE_SOCKET_OWNER_BPF_H
+#define SLUICE_SOCKET_OWNER_BPF_H
+
+#include <bpf/bpf_core_read.h>
+
+#include "bpf/lib/socket_maps.bpf.h"
+#include "telemetry/probes/kernel_types.bpf.h"
+
+#define SL_AF_INET 2
+#define SL_AF_INET6 10
+#define SL_IPPROTO_TCP 6
+
+/* Of these probes since they were loaded: owners of another session were written by earlier ones. */
+const volatile __u64 session = 0;
+
+enum claim {
+  CLAIM_ALWAYS,    /* who acts on it last owns it */
+  CLAIM_INHERITED, /* only where nobody has acted on it: it was accepted, and its owner is the listener's */
+};
+
+static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cookie, __u64 birth_ns, __u32 tgid,
+                                      __u32 execs) {
+  struct sl_process* process = bpf_map_lookup_elem(&processes, &tgid);
+  if (process && process->birth_ns != birth_ns) process = 0;
+  if (process && !(process->flags & SL_PROCESS_OWNS_SOCKETS))
+    __sync_fetch_and_or(&process->flags, SL_PROCESS_OWNS_SOCKETS);
+  const sl_process_id life = process ? process->id : 0;
+  const bool known = owner->cookie == cookie && owner->tgid; /* else its flows still ask */
+  const bool changed = known && (owner->tgid != tgid || owner->birth_ns != birth_ns || owner->process != life);
+  owner->cookie = cookie;
+  owner->birth_ns = birth_ns;
+  owner->process = life;
+  owner->session = session;
+  owner->execs = execs;
+  barrier();
+  owner->tgid = tgid;
+  if (changed) sl_note_socket_change();
+}
+
+static __always_inline void claim(struct sl_socket_owner* owner, __u64 cookie, enum claim how) {
+  if (!owner) return;
+  if (how == CLAIM_INHERITED && owner->cookie == cookie && owner->tgid) return;
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct task_struct* leader = task->group_leader;
+  const __u64 birth_ns = leader->start_boottime;
+  const __u32 tgid = task->tgid, execs = (__u32)leader->self_exec_id;
+  if (owner->cookie == cookie && owner->tgid == tgid && owner->birth_ns == birth_ns && owner->execs == execs &&
+      owner->session == session)
+    return;
+  set_owner(owner, cookie, birth_ns, tgid, execs);
+}
+
+#endif
