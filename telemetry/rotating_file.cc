@@ -53,7 +53,7 @@ Status RotatingFile::Write(std::string_view line) {
     const ssize_t size = write(fd_.get(), text.data() + written, text.size() - written);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) {
-      const Status failed = ErrnoError(size == 0 ? ENOSPC : errno, "write {}", options_.path);
+      Status failed = ErrnoError(size == 0 ? ENOSPC : errno, "write {}", options_.path);
       if (ftruncate(fd_.get(), static_cast<off_t>(bytes_)) != 0) fd_ = Fd();
       return failed;
     }

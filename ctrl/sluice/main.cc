@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   for (const auto add :
-       {AddApply, AddDelete, AddGet, AddExplain, AddObserve, AddQuarantine, AddStatus, AddReplay, AddUninstall}) {
+       {AddApply, AddDelete, AddGet, AddExplain, AddObserve, AddQuarantine, AddStatus, AddReplay, AddTop,
+        AddUninstall}) {
     add(app, line);
   }
   try {

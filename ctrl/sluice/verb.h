@@ -27,6 +27,7 @@ void AddObserve(CLI::App& app, CommandLine& line);
 void AddStatus(CLI::App& app, CommandLine& line);
 void AddReplay(CLI::App& app, CommandLine& line);
 void AddUninstall(CLI::App& app, CommandLine& line);
+void AddTop(CLI::App& app, CommandLine& line);
 
 // What the process exits with; an error is printed to stderr. InvalidArgument is an error of usage: what was typed is
 // wrong. Cancelled (the reader of the output has gone) is none.

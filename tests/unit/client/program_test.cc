@@ -183,6 +183,21 @@ TEST_F(ClientProgram, GetProcessesSaysWhatTheAgentSays) {
   EXPECT_EQ(result.output, "sluice: this agent does not know processes\n");
 }
 
+TEST_F(ClientProgram, TopEndsByItself) {
+  agent_.objects.push_back(FromJson<v1::Object>(R"({"flow": {"verdict": "FORWARDED",
+      "source": {"namespace": "shop", "workload": "web-0"}, "forward": {"packets": "5", "bytes": "50"}}})"));
+  agent_.Start();
+  const auto rows = Run({"top", "-n", "2", "--interval", "0.1", "-o", "json"});
+  EXPECT_EQ(rows.exit_code, 0) << rows.output;
+  const std::string row =
+      R"({"workload":"shop/web-0","packetsPerSecond":0.0,"bytesPerSecond":0.0,"dropsPerSecond":0.0})"
+      "\n";
+  EXPECT_EQ(rows.output, row + row);
+  const auto once = Run({"top", "--once", "--interval", "0.1"});
+  EXPECT_THAT(once.output, StartsWith("WORKLOAD    PACKETS/S"));
+  EXPECT_EQ(agent_.Asked<v1::GetRequest>().kind(), "flows");
+}
+
 TEST_F(ClientProgram, ExplainExitsWithTheAnswer) {
   agent_.explanation.set_allowed(true);
   agent_.Start();
