@@ -18,7 +18,16 @@ static __always_inline sl_process_id sl_life_of(struct sl_socket_owner* owner) {
   return life;
 }
 
-static __always_inline int sl_ask_socket(struct __sk_buff* skb, struct sl_sender* sender) {
+static __always_inline struct sl_socket_owner* sl_sender_of_datagram(__u64 cookie, const struct sl_tuple* tuple) {
+  struct sl_datagram_key key = {.cookie = cookie,
+                                .to = tuple->dst,
+                                .port = tuple->protocol == SL_IPPROTO_UDP ? tuple->dst_port : 0,
+                                .protocol = tuple->protocol};
+  return bpf_map_lookup_elem(&datagram_senders, &key);
+}
+
+static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_tuple* tuple,
+                                         struct sl_sender* sender) {
   int inherited = 0;
   struct bpf_sock *sk = skb->sk, *full;
   if (!sk) return SL_COUNTER_SENDER_NO_SOCKET;
@@ -31,7 +40,9 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, struct sl_sender
   if (full->state == SL_TCP_STATE_LISTEN) inherited = 1;
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, full, 0, 0);
   if (!owner || !owner->tgid) return SL_COUNTER_SENDER_UNOWNED;
-  sender->final = !inherited && owner->cookie == bpf_get_socket_cookie(skb);
+  __u64 cookie = bpf_get_socket_cookie(skb);
+  sender->final = !inherited && !owner->shared && owner->cookie == cookie;
+  if (owner->shared) owner = sl_sender_of_datagram(cookie, tuple) ?: owner;
   sender->process = sl_life_of(owner);
   return sender->process ? SL_COUNTER_SENDER_FOUND : SL_COUNTER_SENDER_GONE;
 }
@@ -45,7 +56,7 @@ __noinline int sl_find_sender(struct __sk_buff* skb) {
   sender->asked = 1;
   sender->changes = sl_socket_changes();
   barrier();
-  sender->found = sl_ask_socket(skb, sender) - SL_COUNTER_SENDER_FOUND;
+  sender->found = sl_ask_socket(skb, &j->packet.tuple, sender) - SL_COUNTER_SENDER_FOUND;
   return 0;
 }
 

@@ -13,4 +13,15 @@ struct {
   __type(value, struct sl_socket_owner);
 } sockets SEC(".maps");
 
+/*
+ * Writer: socket probes, as a datagram leaves a socket that several processes send by. The packet path reads it a
+ * moment later. Full: the least recently used goes.
+ */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 16384);
+  __type(key, struct sl_datagram_key);
+  __type(value, struct sl_socket_owner);
+} datagram_senders SEC(".maps");
+
 #endif

@@ -24,7 +24,7 @@ namespace {
 
 using Programs = std::vector<bpf_program*>;
 
-constexpr const char* kPinned[] = {"processes", "process_ids", "socket_changes", "sockets"};
+constexpr const char* kPinned[] = {"processes", "process_ids", "socket_changes", "sockets", "datagram_senders"};
 
 Programs OfCgroup(const socket_bpf* skeleton, SocketBackEnd back_end) {
   const auto& programs = skeleton->progs;

@@ -33,7 +33,12 @@ void StartProcessSensors(const AgentOptions& options, const std::string& node, c
 }
 
 std::vector<bpf::Feature> ProcessFeatures(const AgentOptions& options, const telemetry::ProcessSensor* sensor) {
-  if (sensor != nullptr) return {{"process_sensors", true, kUnseen}, sensor->feature()};
+  if (sensor != nullptr) {
+    const bpf::SocketProbes* sockets = sensor->sockets();
+    return {{"process_sensors", true, kUnseen},
+            sensor->feature(),
+            sockets != nullptr ? sockets->feature() : bpf::Feature{"socket_probes", false, "flows carry no process"}};
+  }
   const bool off = options.process_sensors == kOff;
   return {{"process_sensors", false, std::string(off ? "turned off by --process-sensors: " : "") + kUnseen}};
 }

@@ -18,6 +18,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "telemetry/probes/datagram.bpf.h"
 #include "telemetry/probes/socket_owner.bpf.h"
 #include "telemetry/probes/socket_seed.bpf.h"
 
@@ -55,8 +56,9 @@ int cg_connect6(struct bpf_sock_addr* ctx) { return on_connect(ctx); }
 
 /*
  * Every packet that leaves a socket passes here, before the packet path sees it. Those of datagram and raw sockets are
- * sent by the process that runs, but for what the kernel holds back and sends later by a thread of its own (IPsec); TCP's
- * may be sent by whoever happens to run. Nothing is made here: sockets of the kernel have no owner, and keep none.
+ * sent by the process that runs, but for what the kernel holds back and sends later by a thread of its own (IPsec);
+ * TCP's may be sent by whoever happens to run. Nothing is made here: sockets of the kernel have no owner, and keep
+ * none.
  */
 SEC("cgroup_skb/egress")
 int cg_send(struct __sk_buff* skb) {
@@ -66,7 +68,7 @@ int cg_send(struct __sk_buff* skb) {
   if (!sk || sk->protocol == SL_IPPROTO_TCP) return PASS;
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, sk, 0, 0);
   if (!owner || bpf_get_current_task_btf()->flags & SL_PF_KTHREAD) return PASS;
-  claim(owner, bpf_get_socket_cookie(skb), CLAIM_ALWAYS);
+  on_datagram(skb, owner);
   return PASS;
 }
 

@@ -17,11 +17,12 @@ const volatile __u64 session = 0;
 
 enum claim {
   CLAIM_ALWAYS,    /* who acts on it last owns it */
+  CLAIM_QUIETLY,   /* likewise, where every packet asks anyway */
   CLAIM_INHERITED, /* only where nobody has acted on it: it was accepted, and its owner is the listener's */
 };
 
 static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cookie, __u64 birth_ns, __u32 tgid,
-                                      __u32 execs) {
+                                      __u32 execs, bool quietly) {
   struct sl_process* process = bpf_map_lookup_elem(&processes, &tgid);
   if (process && process->birth_ns != birth_ns) process = 0;
   if (process && !(process->flags & SL_PROCESS_OWNS_SOCKETS))
@@ -36,11 +37,11 @@ static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cooki
   owner->execs = execs;
   barrier();
   owner->tgid = tgid;
-  if (changed) sl_note_socket_change();
+  if (changed && !quietly) sl_note_socket_change();
 }
 
 static __always_inline void claim(struct sl_socket_owner* owner, __u64 cookie, enum claim how) {
-  if (!owner) return;
+  if (!owner || owner->shared) return;
   if (how == CLAIM_INHERITED && owner->cookie == cookie && owner->tgid) return;
   struct task_struct* task = bpf_get_current_task_btf();
   struct task_struct* leader = task->group_leader;
@@ -49,7 +50,7 @@ static __always_inline void claim(struct sl_socket_owner* owner, __u64 cookie, e
   if (owner->cookie == cookie && owner->tgid == tgid && owner->birth_ns == birth_ns && owner->execs == execs &&
       owner->session == session)
     return;
-  set_owner(owner, cookie, birth_ns, tgid, execs);
+  set_owner(owner, cookie, birth_ns, tgid, execs, how == CLAIM_QUIETLY);
 }
 
 #endif

@@ -54,7 +54,7 @@ static __always_inline int on_held(struct file* file) {
   if (!owner || owner->session == session) return 0;
   if (holder && !holder->several) {
     if (owner->tgid != holder->tgid || owner->birth_ns != holder->birth_ns || owner->cookie != cookie)
-      set_owner(owner, cookie, holder->birth_ns, holder->tgid, 0);
+      set_owner(owner, cookie, holder->birth_ns, holder->tgid, 0, false);
   } else if (owner->tgid && !lives(owner)) {
     owner->tgid = 0;
   }

@@ -231,7 +231,8 @@ TEST_P(Attribution, MappedAddressesOfDualStackSockets) {
       const auto* const address = reinterpret_cast<const sockaddr*>(&to);
       const int fd = socket(AF_INET6, type, 0);
       if (type == SOCK_STREAM) Require(connect(fd, address, sizeof(to)) == 0);
-      Require(sendto(fd, "x", 1, 0, type == SOCK_STREAM ? nullptr : address, type == SOCK_STREAM ? 0 : sizeof(to)) == 1);
+      Require(sendto(fd, "x", 1, 0, type == SOCK_STREAM ? nullptr : address, type == SOCK_STREAM ? 0 : sizeof(to)) ==
+              1);
       ReceiveByte(fd);
     }
   });

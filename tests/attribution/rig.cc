@@ -25,9 +25,9 @@ void AttributionRig::Begin(bpf::SocketBackEnd back_end, const std::string& polic
   BeginSensors(back_end);
 }
 
-void AttributionRig::BeginPackets(const std::string& policies) {
+void AttributionRig::BeginPackets(const std::string& policies, bpf::ObjectOptions object) {
   Build({});
-  DatapathRig::Open();
+  DatapathRig::Open(object);
   Enforce(policies);
 }
 

@@ -8,7 +8,6 @@
 #include "policy/compiler.h"
 #include "policy/parser.h"
 #include "tests/support/command.h"
-#include "tests/support/test_bed.h"
 
 namespace sluice::test {
 
@@ -38,9 +37,9 @@ void DatapathRig::Build(TestNode::Options options) {
   servers_ = *std::move(servers);
 }
 
-void DatapathRig::Open() {
+void DatapathRig::Open(bpf::ObjectOptions object) {
   const Status opened = node_->Run([&]() -> Status {
-    datapath::BpfDatapathOptions options{.bpf_root = root_, .object = BedOptions::SmallTables()};
+    datapath::BpfDatapathOptions options{.bpf_root = root_, .object = object};
     options.object.test_clock = false;
     SL_ASSIGN_OR_RETURN(datapath_, datapath::BpfDatapath::Open(options));
     return OkStatus();

@@ -14,6 +14,7 @@
 #include "tests/support/environment.h"
 #include "tests/support/netns.h"
 #include "tests/support/tcp_udp_probe.h"
+#include "tests/support/test_bed.h"
 
 namespace sluice::test {
 
@@ -30,7 +31,7 @@ class DatapathRig : public ::testing::Test {
 
   // The node, and TCP and UDP servers at kPort of every pod (and of the outside).
   void Build(TestNode::Options options);
-  void Open();
+  void Open(bpf::ObjectOptions object = BedOptions::SmallTables());
   void Close() { datapath_.reset(); }
   // Every pod is a workload and attached; `policies` as YAML.
   void Enforce(const std::string& policies = {});
