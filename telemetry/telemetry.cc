@@ -50,7 +50,8 @@ Status Telemetry::Serve() {
 
 Status Telemetry::StartProcesses(ProcessSensor::Options options) {
   SL_ASSIGN_OR_RETURN(processes_, ProcessSensor::Start(std::move(options), &hub_, &history_));
-  assembler_.NameProcesses([this](sl_process_id id, v1::Process* out) { return processes_->events().ToProto(id, out); });
+  assembler_.NameProcesses(
+      [this](sl_process_id id, v1::Process* out) { return processes_->events().ToProto(id, out); });
   return OkStatus();
 }
 

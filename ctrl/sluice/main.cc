@@ -14,9 +14,8 @@ int main(int argc, char** argv) {
   app.add_option("--server", line.server, "the agent's address: unix:///PATH")->capture_default_str();
   app.require_subcommand(1);
   app.fallthrough();
-  for (const auto add :
-       {AddApply, AddDelete, AddGet, AddExplain, AddObserve, AddQuarantine, AddStatus, AddReplay, AddTop,
-        AddUninstall}) {
+  for (const auto add : {AddApply, AddDelete, AddGet, AddExplain, AddObserve, AddQuarantine, AddStatus, AddReplay,
+                         AddTop, AddUninstall}) {
     add(app, line);
   }
   try {

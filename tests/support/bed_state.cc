@@ -121,7 +121,8 @@ Moves BedState::Since(const BedState& before) const {
     }
   }
   /* Not who sent it: the socket of a test run is nobody's, as each first packet would say. */
-  for (int id = 0; id < SL_COUNTER_SENDER_FOUND; ++id) moves.Count(id, counters_.events[id] - before.counters_.events[id]);
+  for (int id = 0; id < SL_COUNTER_SENDER_FOUND; ++id)
+    moves.Count(id, counters_.events[id] - before.counters_.events[id]);
   for (const char* map : {"ct_established", "ct_pending", "ct_denied", "fragments"}) {
     const auto now = maps_.find(map), then = before.maps_.find(map);
     const Entries empty;
