@@ -160,8 +160,9 @@ v1::Flow FlowContext::Assemble(const FlowReport& report) const {
   flow.set_reply(report.reply);
   *flow.mutable_ip() = AssembleIp(report);
   *flow.mutable_l4() = AssembleLayer4(report);
-  *flow.mutable_source() =
-      entry.reason == SL_DROP_SPOOFED_SOURCE ? AssembleSpoofer(report) : AssemblePeer(entry.initiator, entry.initiator_process);
+  *flow.mutable_source() = entry.reason == SL_DROP_SPOOFED_SOURCE
+                               ? AssembleSpoofer(report)
+                               : AssemblePeer(entry.initiator, entry.initiator_process);
   *flow.mutable_destination() = AssemblePeer(entry.responder, entry.responder_process);
   AddPolicies(report, &flow);
   *flow.mutable_forward() = AssembleTraffic(entry.forward_packets, entry.forward_bytes);
