@@ -25,7 +25,7 @@ void AttributionRig::Begin(bpf::SocketBackEnd back_end, const std::string& polic
   BeginSensors(back_end);
 }
 
-void AttributionRig::BeginPackets(const std::string& policies, bpf::ObjectOptions object) {
+void AttributionRig::BeginPackets(const std::string& policies, const bpf::ObjectOptions& object) {
   Build({});
   DatapathRig::Open(object);
   Enforce(policies);

@@ -21,7 +21,7 @@ class AttributionRig : public DatapathRig {
   void TearDown() override;
 
   void Begin(bpf::SocketBackEnd back_end, const std::string& policies = {});
-  void BeginPackets(const std::string& policies = {}, bpf::ObjectOptions object = BedOptions::SmallTables());
+  void BeginPackets(const std::string& policies = {}, const bpf::ObjectOptions& object = BedOptions::SmallTables());
   void BeginSensors(bpf::SocketBackEnd back_end);
 
   // Made by this process in a pod, bound to `port` of any address (0: not bound); SOCK_STREAM: listens.

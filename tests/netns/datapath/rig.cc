@@ -37,7 +37,7 @@ void DatapathRig::Build(TestNode::Options options) {
   servers_ = *std::move(servers);
 }
 
-void DatapathRig::Open(bpf::ObjectOptions object) {
+void DatapathRig::Open(const bpf::ObjectOptions& object) {
   const Status opened = node_->Run([&]() -> Status {
     datapath::BpfDatapathOptions options{.bpf_root = root_, .object = object};
     options.object.test_clock = false;

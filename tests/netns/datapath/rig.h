@@ -31,7 +31,7 @@ class DatapathRig : public ::testing::Test {
 
   // The node, and TCP and UDP servers at kPort of every pod (and of the outside).
   void Build(TestNode::Options options);
-  void Open(bpf::ObjectOptions object = BedOptions::SmallTables());
+  void Open(const bpf::ObjectOptions& object = BedOptions::SmallTables());
   void Close() { datapath_.reset(); }
   // Every pod is a workload and attached; `policies` as YAML.
   void Enforce(const std::string& policies = {});
