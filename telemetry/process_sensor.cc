@@ -22,8 +22,11 @@ StatusOr<std::unique_ptr<ProcessSensor>> ProcessSensor::Start(Options options, E
   if (!self->options_.probes.pin_root.empty()) {
     auto sockets = bpf::SocketProbes::Start(
         {.pin_root = self->options_.probes.pin_root, .back_end = self->options_.socket_back_end});
-    if (sockets.ok()) sensor->sockets_ = *std::move(sockets);
-    if (!sockets.ok()) LogWarn("flows are without processes: {}", Message(sockets.status()));
+    if (sockets.ok()) {
+      sensor->sockets_ = *std::move(sockets);
+    } else {
+      LogWarn("flows are without processes: {}", Message(sockets.status()));
+    }
   }
   sensor->last_healing_ = std::chrono::steady_clock::now();
   sensor->thread_ = std::thread(&ProcessSensor::Run, self);
