@@ -19,8 +19,8 @@ TEST(ProcessRecord, Exec) {
   ASSERT_TRUE(record.ok()) << record.status();
   EXPECT_EQ(record->header().id, 7U);
   EXPECT_EQ(record->binary, "/bin/ls");
-  EXPECT_EQ(record->script, "/work/run");
-  EXPECT_EQ(record->working_directory, "/work");
+  EXPECT_EQ(record->script, "/srv/run");
+  EXPECT_EQ(record->working_directory, "/srv");
   EXPECT_EQ(record->argument0, "ls");
   EXPECT_THAT(record->arguments, ElementsAre("-l", "", "x"));
 }

@@ -38,7 +38,7 @@ inline sl_process_header ToHeader(const Header& from) {
 template <std::size_t N>
 std::string ExecBytes(const Header& header, const std::string& binary, const char (&arguments)[N],
                       const std::string& script) {
-  const std::string cwd = "/work", cgroup = "/pod";
+  const std::string cwd = "/srv", cgroup = "/pod";
   sl_process_start start{};
   start.header = ToHeader(header);
   start.previous = header.previous;
