@@ -249,8 +249,7 @@ TEST_F(Api, MetricsAreCleanAndCountWhatHappened) {
   metrics.resize(metrics.size() - 4);
   EXPECT_THAT(metrics, testing::ContainsRegex("reason=\"POLICY_DENIED\"\\} [0-9]*[1-9]"));
   EXPECT_THAT(metrics, testing::ContainsRegex("namespace=\"shop\",workload=\"web\""));
-  const auto version = RunCommand({"promtool", "--version"});
-  if (!version.ok() || version->exit_code != 0) GTEST_SKIP() << "promtool is not installed";
+  SL_SKIP_OR_FAIL_IF(MissingPromtool());
   const auto checked = RunCommand({"promtool", "check", "metrics"}, metrics);
   ASSERT_TRUE(checked.ok()) << checked.status();
   EXPECT_EQ(checked->exit_code, 0) << checked->output;

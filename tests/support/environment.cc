@@ -12,6 +12,7 @@
 
 #include "ctrl/base/fd.h"
 #include "ctrl/base/status.h"
+#include "tests/support/command.h"
 
 namespace sluice::test {
 
@@ -30,6 +31,11 @@ std::string MissingBpfRight() {
   const Fd map(static_cast<int>(::syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr))));
   if (map.valid()) return {};
   return Message(ErrnoError(errno, "missing right: BPF (CAP_BPF, CAP_NET_ADMIN); create a map"));
+}
+
+std::string MissingPromtool() {
+  const auto version = RunCommand({"promtool", "--version"});
+  return version.ok() && version->exit_code == 0 ? "" : "promtool (package prometheus) is not installed";
 }
 
 bool SkippingIsForbidden() {

@@ -11,6 +11,8 @@ namespace sluice::test {
 // Empty: the right is there. Else what is refused, and how.
 std::string MissingNetNsRight();
 std::string MissingBpfRight();
+// Likewise for promtool, which scripts/install-deps installs.
+std::string MissingPromtool();
 
 bool SkippingIsForbidden();
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "tests/support/environment.h"
 #include "tests/support/tcp_udp_probe.h"
 
 namespace sluice::test {
@@ -39,7 +40,7 @@ int Shell(const Fd& netns, const std::string& command) {
 class ProbeTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (geteuid() != 0) GTEST_SKIP() << "needs root to make network namespaces";
+    SL_REQUIRE_NETNS();
     client_ = NewNetns();
     server_ = NewNetns();
     ASSERT_TRUE(client_.valid() && server_.valid());

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "tests/support/command.h"
+#include "tests/support/environment.h"
 #include "tests/unit/telemetry/scene.h"
 
 namespace sluice::telemetry {
@@ -259,7 +260,7 @@ TEST_F(MetricsTest, EveryNameHasThePrefixAndHelp) {
 
 TEST_F(MetricsTest, PromtoolIsContent) {
   FillDatapath();
-  if (!test::RunCommand({"promtool", "--version"}).ok()) GTEST_SKIP() << "promtool (package prometheus) is missing";
+  SL_SKIP_OR_FAIL_IF(test::MissingPromtool());
   const auto metrics = Make();
   metrics->ObserveApply(1ms, true);
   const auto check = test::RunCommand({"promtool", "check", "metrics"}, metrics->Render());
