@@ -9,7 +9,9 @@
  * A decision for one direction of one workload (see bpf/lib/policy.bpf.h):
  *   1. peers[{slot, ruleset, identity of the peer}], else peers[{slot, ruleset, the identity's kind}]
  *      gives a range of the `ports` array;
- *   2. binary search there for the last entry whose `start` is not above protocol << 16 | port.
+ *   2. binary search there for the last entry whose `start` is not above protocol << 16 | port;
+ *   3. where that entry is SL_PORT_BY_PROCESS: which conditions of its choice the process at the workload's end meets
+ *      says which of the choice's outcomes, which are entries of `ports` too, is the answer.
  */
 #ifndef SLUICE_ABI_POLICY_H
 #define SLUICE_ABI_POLICY_H
@@ -88,17 +90,52 @@ enum sl_verdict {
   SL_VERDICT_ALLOW = 1,
 };
 
-#define SL_PORT_AUDIT 1 /* flags: a policy in audit would have denied what is allowed here */
+enum sl_port_flags {
+  SL_PORT_AUDIT = 1,      /* a policy in audit would have denied what is allowed here */
+  SL_PORT_BY_PROCESS = 2, /* `decision` is an index of `process_choices`, relative to the slot's half; no verdict */
+};
 
 /* Value of `ports` (ARRAY): from (protocol, port) `start` on, up to the next entry's start, this is the answer. */
 struct sl_port_entry {
   __u32 start;    /* protocol << 16 | destination port, host order; port 0 for protocols without ports */
   __u32 decision; /* names the policies and rules in user space; see policy/decision.h */
   __u8 verdict;   /* enum sl_verdict */
-  __u8 flags;     /* SL_PORT_* */
+  __u8 flags;     /* enum sl_port_flags */
   __u8 pad[2];
 };
 SL_ABI_ASSERT(sizeof(struct sl_port_entry) == 12, "sl_port_entry");
+
+/*
+ * Patterns of programs, of all rules of a slot together: the bit of a mask is the index in `program_patterns` (ARRAY of
+ * SL_SLOTS * SL_MAX_PROGRAM_PATTERNS), relative to the slot's half. Bytes; `*`: any but '/', `**`: any, `?`: one but
+ * '/'.
+ */
+#define SL_MAX_PROGRAM_PATTERNS 64
+#define SL_PROGRAM_PATH_MAX 511
+struct sl_program_pattern {
+  __u32 length; /* 0: unused */
+  char text[SL_PROGRAM_PATH_MAX + 1];
+};
+SL_ABI_ASSERT(sizeof(struct sl_program_pattern) == 516, "sl_program_pattern");
+
+/* Met by a process whose program, or script, matches one of `binaries` and one of whose ancestors' one of `ancestors`.
+ */
+struct sl_process_condition {
+  __u64 binaries;  /* 0: any */
+  __u64 ancestors; /* 0: any */
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_condition) == 16, "sl_process_condition");
+
+/* Value of `process_choices` (ARRAY of SL_SLOTS * SL_MAX_PROCESS_CHOICES). */
+#define SL_MAX_PROCESS_CONDITIONS 8
+#define SL_MAX_PROCESS_CHOICES 4096
+struct sl_process_choice {
+  __u32 count;    /* of conditions, 1.. */
+  __u32 outcomes; /* in `ports`, relative to the slot's half: 2^count by the bits of the conditions met (bit i:
+                     conditions[i]), then the one for a process that is not known; their `start` means nothing */
+  struct sl_process_condition conditions[SL_MAX_PROCESS_CONDITIONS];
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_choice) == 136, "sl_process_choice");
 
 /* Longest binary search in one range: 2^18 entries. */
 #define SL_MAX_SEARCH_STEPS 18
