@@ -14,6 +14,10 @@ int xdp_uplink(struct xdp_md* ctx) {
     return XDP_PASS;
   }
   if (!reason) reason = sl_judge();
+  if (reason == SL_ASK_RECEIVER) { /* sockets can be asked at tc/to_pod, which decides then */
+    sl_count_packet(j->hook, SL_DROP_NONE, &j->size);
+    return XDP_PASS;
+  }
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(j->hook, outcome, &j->size);
   if (reason) {

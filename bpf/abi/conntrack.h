@@ -37,6 +37,10 @@ enum sl_ct_flags {
   /* Bits 10 and 11: that end's process is not known for good. Its next packet that carries a socket is asked. */
   SL_CT_ASK_INITIATOR = 1 << 10,
   SL_CT_ASK_RESPONDER = 1 << 11,
+  /* Likewise: the verdict hangs on that end's process. */
+  SL_CT_BY_INITIATOR = 1 << 12,
+  SL_CT_BY_RESPONDER = 1 << 13,
+  SL_CT_DECIDING = 1 << 14, /* a CPU is writing a new verdict down */
 };
 
 struct sl_flow_end {
@@ -60,6 +64,8 @@ struct sl_flow_entry {
   struct sl_flow_end responder;
   sl_process_id initiator_process; /* who last acted on the end's socket, as far as its packets told; 0: not known */
   sl_process_id responder_process;
+  sl_process_class_number initiator_class; /* of these processes; the responder's also from its listener */
+  sl_process_class_number responder_class;
   __u32 egress_decision;  /* 0: the initiator is not a local isolated workload */
   __u32 ingress_decision; /* 0: likewise for the responder */
   __u32 flags;            /* SL_CT_* */
@@ -71,7 +77,7 @@ struct sl_flow_entry {
   __u8 icmp_code;
   __u8 pad[3];
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 136, "sl_flow_entry");
+SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 144, "sl_flow_entry");
 
 /* First fragment's ports, for the later ones. Key of `fragments` (LRU_HASH). */
 struct sl_fragment_key {

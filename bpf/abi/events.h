@@ -82,11 +82,12 @@ enum sl_interface_flags {
 struct sl_interface {
   __u32 flags;     /* SL_INTERFACE_* */
   __u32 bridge;    /* ifindex of the bridge it is a plain forwarding port of; 0: none */
+  __s32 netns;     /* of the pod, as the host's namespace numbers it; below 0: not known */
   __u8 pod_mac[6]; /* of the pod's end; of an uplink: its own */
   __u8 pad[2];
   struct sl_addr address; /* one of the workload's: names it for broadcast and multicast */
 };
-SL_ABI_ASSERT(sizeof(struct sl_interface) == 32, "sl_interface");
+SL_ABI_ASSERT(sizeof(struct sl_interface) == 36, "sl_interface");
 
 enum sl_flow_event_type {
   SL_FLOW_NEW = 1,
@@ -104,7 +105,7 @@ struct sl_flow_event {
   __u8 reply; /* 1: the packet went from responder to initiator */
   __u8 pad[2];
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 192, "sl_flow_event");
+SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 200, "sl_flow_event");
 
 /* Time between two events of one flow that goes on, nanoseconds. */
 #define SL_FLOW_EVENT_INTERVAL (5 * SL_SECOND_NS)

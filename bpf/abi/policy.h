@@ -121,21 +121,23 @@ SL_ABI_ASSERT(sizeof(struct sl_program_pattern) == 516, "sl_program_pattern");
 /* Met by a process whose program, or script, matches one of `binaries` and one of whose ancestors' one of `ancestors`.
  */
 struct sl_process_condition {
-  __u64 binaries;  /* 0: any */
-  __u64 ancestors; /* 0: any */
+  __u64 binaries;   /* 0: any */
+  __u64 ancestors;  /* 0: any */
+  __u32 if_unknown; /* 1: also met where that is not known of the process */
+  __u32 pad;
 };
-SL_ABI_ASSERT(sizeof(struct sl_process_condition) == 16, "sl_process_condition");
+SL_ABI_ASSERT(sizeof(struct sl_process_condition) == 24, "sl_process_condition");
 
 /* Value of `process_choices` (ARRAY of SL_SLOTS * SL_MAX_PROCESS_CHOICES). */
 #define SL_MAX_PROCESS_CONDITIONS 8
 #define SL_MAX_PROCESS_CHOICES 4096
 struct sl_process_choice {
   __u32 count;    /* of conditions, 1.. */
-  __u32 outcomes; /* in `ports`, relative to the slot's half: 2^count by the bits of the conditions met (bit i:
-                     conditions[i]), then the one for a process that is not known; their `start` means nothing */
+  __u32 outcomes; /* 2^count entries of `ports` from here on, relative to the slot's half, by the conditions that are
+                     met (bit i: conditions[i]); their `start` means nothing */
   struct sl_process_condition conditions[SL_MAX_PROCESS_CONDITIONS];
 };
-SL_ABI_ASSERT(sizeof(struct sl_process_choice) == 136, "sl_process_choice");
+SL_ABI_ASSERT(sizeof(struct sl_process_choice) == 200, "sl_process_choice");
 
 /* Longest binary search in one range: 2^18 entries. */
 #define SL_MAX_SEARCH_STEPS 18

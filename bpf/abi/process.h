@@ -8,6 +8,7 @@
 #ifndef SLUICE_ABI_PROCESS_H
 #define SLUICE_ABI_PROCESS_H
 
+#include "process_class.h"
 #include "types.h"
 
 typedef __u64 sl_process_id; /* 0: none, or not known */
@@ -39,10 +40,11 @@ struct sl_process {
   sl_process_id parent; /* the life that forked this process */
   __u64 start_ns;       /* of this life */
   __u64 birth_ns;       /* of the process: with the tgid, tells it from another that had the number before */
-  __u64 binary;         /* class of the binary, for policy by process; 0: none */
   __u64 cgroup;         /* id of its cgroup in the default hierarchy, when the life began */
   __u32 execs;          /* the kernel's count (task_struct.self_exec_id): tells that an exec was missed */
   __u32 flags;          /* enum sl_process_flags */
+  sl_process_class_number process_class;
+  __u32 pad;
 };
 SL_ABI_ASSERT(sizeof(struct sl_process) == 56, "sl_process");
 
@@ -59,8 +61,10 @@ struct sl_socket_owner {
   __u32 execs;
   __u32 sender; /* tgid of the first process that sent datagrams by it; 0: none did */
   __u32 shared; /* 1: others did too. The owner stays the first; `datagram_senders` knows each flow's */
+  sl_process_class_number process_class; /* of the life `process` */
+  __u32 pad;
 };
-SL_ABI_ASSERT(sizeof(struct sl_socket_owner) == 48, "sl_socket_owner");
+SL_ABI_ASSERT(sizeof(struct sl_socket_owner) == 56, "sl_socket_owner");
 
 /* `datagram_senders` (LRU_HASH; values as in `sockets`): who last sent to this destination by a shared socket. */
 struct sl_datagram_key {

@@ -16,11 +16,20 @@
 /* Who sent this packet. */
 struct sl_sender {
   sl_process_id process;
+  sl_process_class_number process_class;
   __u32 changes; /* socket_changes before the socket was asked */
   __u8 found;    /* enum sl_counter_id, less SL_COUNTER_SENDER_FOUND */
   __u8 final;    /* found for good: another answer counts as a socket change */
   __u8 asked;
   __u8 has_socket; /* set by the entry point */
+  __u8 pad[4];
+};
+
+/* Who is going to receive it: the listener, where policy looks at the receiver's process. */
+struct sl_receiver {
+  sl_process_id process;
+  sl_process_class_number process_class;
+  __u32 asked;
 };
 
 static __always_inline __u32 sl_socket_changes(void) {
@@ -44,20 +53,38 @@ static __always_inline int sl_must_ask(const struct sl_sender* sender, struct sl
   return 1;
 }
 
-/* What the socket said, into the flow. A socket of the kernel says nothing and changes nothing. */
-static __always_inline void sl_note_sender(const struct sl_sender* sender, struct sl_flow_entry* entry, int reply) {
-  if (!sender->asked) return;
+/* The socket said who: a process, or for good that there is none. */
+static __always_inline int sl_knows(const struct sl_sender* sender) {
+  return sender->asked && (sender->process || sender->final);
+}
+
+/* What the socket said, into the flow. A socket of the kernel says nothing and changes nothing. Returns 1 when the
+ * flow's verdict hangs on that process and it is of another class than the one that it was decided for. */
+static __always_inline int sl_note_sender(const struct sl_sender* sender, struct sl_flow_entry* entry, int reply) {
+  if (!sender->asked) return 0;
   if (!sender->final) __sync_fetch_and_or(&entry->flags, sl_ask_bit(reply));
-  if (!sender->process && !sender->final) return;
+  if (!sl_knows(sender)) return 0;
+  sl_process_class_number* class = reply ? &entry->responder_class : &entry->initiator_class;
   if (reply)
     entry->responder_process = sender->process;
   else
     entry->initiator_process = sender->process;
+  if (entry->flags & (reply ? SL_CT_BY_RESPONDER : SL_CT_BY_INITIATOR)) return *class != sender->process_class;
+  *class = sender->process_class;
+  return 0;
+}
+
+/* Who listens, into a flow of which nobody has answered yet. */
+static __always_inline void sl_note_receiver(const struct sl_receiver* receiver, struct sl_flow_entry* entry) {
+  if (!receiver->process) return;
+  entry->responder_process = receiver->process;
+  entry->responder_class = receiver->process_class;
 }
 
 /* The same for a flow's first packet, whose entry nobody else has yet. */
 static __always_inline void sl_note_initiator(const struct sl_sender* sender, struct sl_flow_entry* fresh) {
   fresh->initiator_process = sender->process;
+  fresh->initiator_class = sender->process_class;
   fresh->socket_changes = sender->asked ? sender->changes : sl_socket_changes();
   fresh->flags |= SL_CT_ASK_RESPONDER;
   if (!sender->final) fresh->flags |= SL_CT_ASK_INITIATOR;

@@ -67,6 +67,14 @@ struct {
   __type(value, struct sl_port_entry);
 } ports SEC(".maps");
 
+/* Likewise, but written by the call. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SL_SLOTS* SL_MAX_PROCESS_CHOICES);
+  __type(key, __u32);
+  __type(value, struct sl_process_choice);
+} process_choices SEC(".maps");
+
 /* Writer: agent, when it attaches to an interface. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);

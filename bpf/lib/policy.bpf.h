@@ -5,6 +5,7 @@
 
 #include "bpf/lib/maps.bpf.h"
 #include "bpf/lib/parse.bpf.h"
+#include "bpf/lib/process_class_maps.bpf.h"
 
 /* Entries of `ports` in one slot; the map holds two slots. Set by the loader. */
 const volatile __u32 slot_ports = 262144;
@@ -17,11 +18,17 @@ struct sl_policy_question {
   __u32 slot;
   __u32 service; /* protocol << 16 | destination port */
   __u32 from_node;
+  sl_process_class_number source_class; /* of the process at that end; 0: not known */
+  sl_process_class_number destination_class;
+  __u32 may_ask_receiver; /* the class above is to be had for the asking: sl_decide returns SL_ASK_RECEIVER */
   /* out */
   __u32 egress_decision;
   __u32 ingress_decision;
-  __u32 audit; /* allowed, but a policy in audit would have denied it */
+  __u32 audit;      /* allowed, but a policy in audit would have denied it */
+  __u32 by_process; /* SL_CT_BY_*: the answer hangs on that end's process */
 };
+
+#define SL_ASK_RECEIVER (-2) /* as a drop reason: not decided yet */
 
 static __always_inline int sl_is_mapped_ipv4(const struct sl_addr* addr) {
   const __u32* words = (const __u32*)addr->bytes;
@@ -47,10 +54,40 @@ static __always_inline void sl_resolve(const struct sl_addr* addr, __u32 slot, s
         SL_IDENTITY_PLAIN;
 }
 
-/* One direction: may `identity` be the peer of a workload with `ruleset` for this service? Returns a drop reason. */
-static __noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 ruleset, __u32 identity,
-                                       __u32* decision) {
-  __u32 slot = question->slot, service = question->service;
+/* Which outcome of `choice` is the answer for a process of this class. */
+static __always_inline __u32 sl_choose(const struct sl_process_choice* choice, sl_process_class_number number,
+                                       __u32 slot) {
+  const struct sl_process_class* class = number ? bpf_map_lookup_elem(&process_classes, &number) : 0;
+  const __u64 binaries = class ? class->binaries[slot & 1] : 0, ancestors = class ? class->ancestors[slot & 1] : 0;
+  const int knows_binary = class && class->facts.program != SL_PROGRAM_UNKNOWN;
+  const int knows_ancestors = class && !(class->facts.flags & SL_CLASS_MORE_ANCESTORS);
+  __u32 met = 0;
+  for (__u32 i = 0; i < SL_MAX_PROCESS_CONDITIONS; i++) {
+    if (i >= choice->count) break;
+    const struct sl_process_condition* condition = &choice->conditions[i];
+    const int by_binary = !condition->binaries || (condition->binaries & binaries);
+    const int by_ancestor = !condition->ancestors || (condition->ancestors & ancestors);
+    const int is_not = (!by_binary && knows_binary) || (!by_ancestor && knows_ancestors);
+    if (!is_not && ((by_binary && by_ancestor) || condition->if_unknown)) met |= 1u << i;
+  }
+  return met;
+}
+
+/* The entry that answers where `entry` leaves it to the process; null: the tables have none. */
+static __always_inline const struct sl_port_entry* sl_outcome_of(const struct sl_port_entry* entry,
+                                                                 sl_process_class_number class, __u32 slot) {
+  __u32 index = slot * SL_MAX_PROCESS_CHOICES + entry->decision;
+  const struct sl_process_choice* choice = bpf_map_lookup_elem(&process_choices, &index);
+  if (!choice) return 0;
+  index = slot * slot_ports + choice->outcomes + sl_choose(choice, class, slot);
+  return bpf_map_lookup_elem(&ports, &index);
+}
+
+/* One direction: may `identity` be the peer of a workload with `ruleset` for this service? Returns a drop reason, or
+ * SL_ASK_RECEIVER. Global, so that the verifier checks it once and not on every path that leads here. */
+__noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 ruleset, __u32 identity, int ingress) {
+  if (!question) return SL_DROP_RULESET_MISSING;
+  __u32 slot = question->slot & 1, service = question->service;
   struct sl_peer_key key = {.slot = slot, .ruleset = ruleset, .identity = identity};
   const struct sl_peer_value* range = bpf_map_lookup_elem(&peers, &key);
   if (!range) {
@@ -73,23 +110,32 @@ static __noinline int sl_check_ruleset(struct sl_policy_question* question, __u3
   }
   const struct sl_port_entry* entry = bpf_map_lookup_elem(&ports, &low);
   if (!entry) return SL_DROP_RULESET_MISSING;
-  *decision = entry->decision;
+  if (entry->flags & SL_PORT_BY_PROCESS) {
+    if (ingress && question->may_ask_receiver) return SL_ASK_RECEIVER;
+    question->by_process |= ingress ? SL_CT_BY_RESPONDER : SL_CT_BY_INITIATOR;
+    entry = sl_outcome_of(entry, ingress ? question->destination_class : question->source_class, slot);
+    if (!entry) return SL_DROP_RULESET_MISSING;
+  }
+  if (ingress)
+    question->ingress_decision = entry->decision;
+  else
+    question->egress_decision = entry->decision;
   if (entry->flags & SL_PORT_AUDIT) question->audit = 1;
   return entry->verdict == SL_VERDICT_ALLOW ? SL_DROP_NONE : SL_DROP_POLICY_DENIED;
 }
 
-/* Both ends of a flow, each where it is a local workload. Returns a drop reason. */
+/* Both ends of a flow, each where it is a local workload. Returns a drop reason, or SL_ASK_RECEIVER. */
 static __always_inline int sl_decide(struct sl_policy_question* q) {
   int reason = SL_DROP_NONE;
-  q->egress_decision = q->ingress_decision = q->audit = 0;
+  q->egress_decision = q->ingress_decision = q->audit = q->by_process = 0;
   if (q->from_node) return SL_DROP_NONE;                                                        /* rule 14: probes */
   if (q->source.endpoint && q->source.endpoint == q->destination.endpoint) return SL_DROP_NONE; /* rule 14: itself */
   if (q->source.ifindex && q->source.egress_ruleset != SL_RULESET_NONE)
-    reason = sl_check_ruleset(q, q->source.egress_ruleset, q->destination.identity, &q->egress_decision);
+    reason = sl_check_ruleset(q, q->source.egress_ruleset, q->destination.identity, 0);
   /* Also after a denial at the source: the flow then names both ends' decisions. */
   if (q->destination.ifindex && q->destination.ingress_ruleset != SL_RULESET_NONE) {
-    int ingress = sl_check_ruleset(q, q->destination.ingress_ruleset, q->source.identity, &q->ingress_decision);
-    if (!reason) reason = ingress;
+    int ingress = sl_check_ruleset(q, q->destination.ingress_ruleset, q->source.identity, 1);
+    if (!reason || ingress == SL_ASK_RECEIVER) reason = ingress;
   }
   if (reason) q->audit = 0;
   return reason;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The process that sent a packet, from the socket that the packet still carries. */
+/* The process that sent a packet, from the socket that the packet still carries; and the one that is to receive it,
+ * from the socket that the kernel will give it to. */
 #ifndef SLUICE_SENDER_BPF_H
 #define SLUICE_SENDER_BPF_H
 
@@ -15,6 +16,7 @@ static __always_inline sl_process_id sl_life_of(struct sl_socket_owner* owner) {
   if (!process || process->birth_ns != owner->birth_ns) return owner->process;
   sl_process_id life = process->id;
   if (owner->process != life) owner->process = life;
+  if (owner->process_class != process->process_class) owner->process_class = process->process_class;
   return life;
 }
 
@@ -44,6 +46,7 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_
   sender->final = !inherited && !owner->shared && owner->cookie == cookie;
   if (owner->shared) owner = sl_sender_of_datagram(cookie, tuple) ?: owner;
   sender->process = sl_life_of(owner);
+  sender->process_class = owner->process_class;
   return sender->process ? SL_COUNTER_SENDER_FOUND : SL_COUNTER_SENDER_GONE;
 }
 
@@ -60,12 +63,72 @@ __noinline int sl_find_sender(struct __sk_buff* skb) {
   return 0;
 }
 
-/* The decision, after the sender was asked for where it has to be known. */
+/* The addresses of a packet, as socket look-ups want them. Returns their size. */
+static __always_inline __u32 sl_fill_socket_tuple(const struct sl_packet* packet, int with_source,
+                                                  struct bpf_sock_tuple* to) {
+  const struct sl_tuple* tuple = &packet->tuple;
+  __builtin_memset(to, 0, sizeof(*to));
+  if (packet->ip_version == 4) {
+    __builtin_memcpy(&to->ipv4.daddr, tuple->dst.bytes + 12, 4);
+    to->ipv4.dport = tuple->dst_port;
+    if (with_source) {
+      __builtin_memcpy(&to->ipv4.saddr, tuple->src.bytes + 12, 4);
+      to->ipv4.sport = tuple->src_port;
+    }
+    return sizeof(to->ipv4);
+  }
+  __builtin_memcpy(to->ipv6.daddr, tuple->dst.bytes, 16);
+  to->ipv6.dport = tuple->dst_port;
+  if (with_source) {
+    __builtin_memcpy(to->ipv6.saddr, tuple->src.bytes, 16);
+    to->ipv6.sport = tuple->src_port;
+  }
+  return sizeof(to->ipv6);
+}
+
+static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct sl_judgement* j, __u32 netns,
+                                                   int with_source) {
+  const __u8 protocol = j->packet.tuple.protocol;
+  struct bpf_sock_tuple tuple;
+  struct bpf_sock* sk = 0;
+  __u32 size = sl_fill_socket_tuple(&j->packet, with_source, &tuple);
+  if (protocol == SL_IPPROTO_TCP) sk = bpf_sk_lookup_tcp(skb, &tuple, size, netns, 0);
+  if (protocol == SL_IPPROTO_UDP) sk = bpf_sk_lookup_udp(skb, &tuple, size, netns, 0);
+  if (!sk) return 0;
+  struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, sk, 0, 0);
+  if (owner && owner->tgid) {
+    j->receiver.process = sl_life_of(owner);
+    j->receiver.process_class = owner->process_class;
+  }
+  bpf_sk_release(sk);
+  return 1;
+}
+
+/* Into this CPU's judgement. Without the source where the connection before is still dying: who listens. */
+__noinline int sl_find_receiver(struct __sk_buff* skb) {
+  __u32 zero = 0;
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return 0;
+  j->receiver.asked = 1;
+  __u32 ifindex = j->to_ifindex;
+  const struct sl_interface* to = bpf_map_lookup_elem(&interfaces, &ifindex);
+  if (!to || to->netns < 0) return 0;
+  __u32 netns = to->netns;
+  if (!sl_ask_receiving_socket(skb, j, netns, 1)) sl_ask_receiving_socket(skb, j, netns, 0);
+  return 0;
+}
+
+/* The decision, after sender and receiver were asked for where they have to be known. */
 static __always_inline int sl_judge_skb(struct __sk_buff* skb) {
   int reason = sl_judge();
-  if (reason != SL_ASK_SENDER) return reason;
-  sl_find_sender(skb);
-  return sl_judge();
+  for (int i = 0; i < 2 && reason < 0; i++) {
+    if (reason == SL_ASK_SENDER)
+      sl_find_sender(skb);
+    else
+      sl_find_receiver(skb);
+    reason = sl_judge();
+  }
+  return reason < 0 ? SL_DROP_RULESET_MISSING : reason;
 }
 
 #endif

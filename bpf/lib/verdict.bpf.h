@@ -4,7 +4,8 @@
  *
  *   an end in quarantine                        drops, whatever else is true, unless the peer is on the allow list
  *   known flow, decided under this generation   its verdict
- *   known flow, older generation                decide again as its initiator opened it; a denial cuts it
+ *   known flow, older generation, or sent by    decide again as its initiator opened it; a denial cuts it
+ *     another process than it was decided for
  *   ICMP error about a known, allowed flow      passes
  *   anything else                               a new flow: anti-spoofing, policy at both ends, one entry
  */
@@ -34,6 +35,7 @@ struct sl_judgement {
   __u8 pad[2];
   struct sl_size size;
   struct sl_sender sender;
+  struct sl_receiver receiver;
   /* out */
   __u32 to_ifindex;    /* host end of the local receiver's veth; 0: not local */
   __u32 from_endpoint; /* of the sender; 0: not local */
@@ -70,8 +72,45 @@ static __always_inline int sl_at_its_interface(const struct sl_judgement* j, con
   return receiver->ifindex && !sender->ifindex && sender->identity >> SL_IDENTITY_KIND_SHIFT != SL_KIND_NODE;
 }
 
-/* Decides a known flow again under this generation. Returns 0 when an end belongs to somebody else now: start clean. */
-static __noinline int sl_redecide(struct sl_judgement* j, const struct sl_flow_key* key, struct sl_flow_entry* entry) {
+#define SL_FLOW_OVER (-3) /* as a drop reason: an end belongs to somebody else now, start clean */
+
+/* Writes a known flow's new verdict down; one CPU at a time. A packet whose CPU comes second has its own verdict, and
+ * lets a later one write. */
+static __always_inline void sl_record(struct sl_judgement* j, struct sl_flow_entry* entry, int reason, int keep) {
+  const struct sl_policy_question* q = &j->question;
+  if (__sync_fetch_and_or(&entry->flags, SL_CT_DECIDING) & SL_CT_DECIDING) {
+    __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
+    return;
+  }
+  if (entry->generation <= j->gen) {
+    if (!keep) {
+      if (entry->reason != reason) {
+        entry->last_event_ns = 0; /* say so with this packet */
+        if (reason) sl_count_event(SL_COUNTER_FLOW_CUT);
+      }
+      sl_end_of(&entry->initiator, &q->source);
+      sl_end_of(&entry->responder, &q->destination);
+      entry->initiator_class = q->source_class;
+      entry->responder_class = q->destination_class;
+      entry->egress_decision = q->egress_decision;
+      entry->ingress_decision = q->ingress_decision;
+      entry->reason = reason;
+      __u32 flags = (reason ? SL_CT_CUT : 0) | (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
+      __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_CUT | SL_CT_AUDIT | SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER));
+      if (flags) __sync_fetch_and_or(&entry->flags, flags);
+    }
+    barrier();
+    entry->generation = j->gen; /* last: who sees it sees the verdict too */
+  }
+  __sync_fetch_and_and(&entry->flags, ~(__u32)SL_CT_DECIDING);
+}
+
+/*
+ * Decides a known flow again: under this generation, or for another process. The question says for which processes.
+ * Returns the drop reason for this packet, SL_ASK_RECEIVER or SL_FLOW_OVER.
+ */
+static __noinline int sl_redecide(struct sl_judgement* j, const struct sl_flow_key* key, struct sl_flow_entry* entry,
+                                  int other_process) {
   struct sl_policy_question* q = &j->question;
   int hi = entry->flags & SL_CT_INITIATOR_HI;
   q->slot = j->gen & 1;
@@ -79,31 +118,38 @@ static __noinline int sl_redecide(struct sl_judgement* j, const struct sl_flow_k
   sl_resolve(hi ? &key->lo : &key->hi, q->slot, &q->destination);
   if (q->source.workload != entry->initiator.workload || q->destination.workload != entry->responder.workload ||
       q->source.endpoint != entry->initiator.endpoint || q->destination.endpoint != entry->responder.endpoint)
-    return 0;
+    return SL_FLOW_OVER;
   q->service = sl_service(key->protocol, hi ? key->lo_port : key->hi_port);
   q->from_node = entry->flags & SL_CT_FROM_NODE;
+  j->to_ifindex = q->destination.ifindex;
   int reason = sl_decide(q);
+  if (reason == SL_ASK_RECEIVER) return reason;
   sl_count_event(SL_COUNTER_FLOW_REDECIDED);
-  if (reason && (j->setting_flags & SL_SETTING_KEEP_ESTABLISHED) && !(entry->flags & SL_CT_CUT) &&
-      (entry->flags & SL_CT_SEEN_REPLY)) {
-    entry->generation = j->gen;
-    return 1;
+  int keep = reason && !other_process && (j->setting_flags & SL_SETTING_KEEP_ESTABLISHED) &&
+             !(entry->flags & SL_CT_CUT) && (entry->flags & SL_CT_SEEN_REPLY);
+  if (keep) reason = entry->reason;
+  sl_record(j, entry, reason, keep);
+  return reason;
+}
+
+/* sl_redecide for a packet of the flow itself. The receiver's socket is asked only by packets that go there. */
+static __always_inline int sl_redecide_for(struct sl_judgement* j, struct sl_flow_entry* entry, int reply,
+                                           int other_process) {
+  struct sl_policy_question* q = &j->question;
+  q->source_class = entry->initiator_class;
+  q->destination_class = entry->responder_class;
+  if (sl_knows(&j->sender)) {
+    if (reply)
+      q->destination_class = j->sender.process_class;
+    else
+      q->source_class = j->sender.process_class;
   }
-  if (entry->reason != reason) {
-    entry->last_event_ns = 0; /* say so with this packet */
-    if (reason) sl_count_event(SL_COUNTER_FLOW_CUT);
+  if (!reply && !q->destination_class) {
+    sl_note_receiver(&j->receiver, entry);
+    q->destination_class = j->receiver.process_class;
   }
-  sl_end_of(&entry->initiator, &q->source);
-  sl_end_of(&entry->responder, &q->destination);
-  entry->egress_decision = q->egress_decision;
-  entry->ingress_decision = q->ingress_decision;
-  entry->reason = reason;
-  __u32 flags = (reason ? SL_CT_CUT : 0) | (q->audit ? SL_CT_AUDIT : 0);
-  __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_CUT | SL_CT_AUDIT));
-  if (flags) __sync_fetch_and_or(&entry->flags, flags);
-  barrier();
-  entry->generation = j->gen; /* last: who sees it sees the verdict too */
-  return 1;
+  q->may_ask_receiver = !reply && !q->destination_class && !j->receiver.asked;
+  return sl_redecide(j, &j->key, entry, other_process);
 }
 
 static __always_inline void sl_report(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
@@ -149,21 +195,30 @@ static __always_inline void sl_note_quarantine(struct sl_flow_entry* entry, int 
   entry->last_event_ns = 0;
 }
 
-/* A packet of a known flow. One that quarantine stops changes nothing of the flow's state: it goes on after a release.
- */
-static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entry* entry, int established,
-                                          int reply) {
+/* A flow that was answered goes where nothing is evicted. */
+static __always_inline void sl_promote(struct sl_judgement* j, const struct sl_flow_entry* entry) {
+  __builtin_memcpy(&j->fresh, entry, sizeof(j->fresh));
+  j->fresh.flags &= ~(__u32)SL_CT_DECIDING;
+  if (bpf_map_update_elem(&ct_established, &j->key, &j->fresh, BPF_NOEXIST) == 0)
+    bpf_map_delete_elem(&ct_pending, &j->key);
+  else
+    sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
+}
+
+/* A packet of a known flow, with the flow's verdict. One that quarantine stops changes nothing of the flow's state: it
+ * goes on after a release. */
+static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entry* entry, int verdict,
+                                          int established, int reply) {
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   j->from_endpoint = sender->endpoint;
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
   j->audit = !!(entry->flags & SL_CT_AUDIT);
-  sl_note_sender(&j->sender, entry, reply);
   if (reply && !(entry->flags & SL_CT_SEEN_REPLY) && sl_is_sender_here(j)) sl_count_sender(&j->sender);
   int cut_off = sl_is_cut_off(j);
   sl_note_quarantine(entry, cut_off);
-  int reason = cut_off ? SL_DROP_QUARANTINED : entry->reason;
+  int reason = cut_off ? SL_DROP_QUARANTINED : verdict;
   if (reason) {
     entry->last_seen_ns = j->now;
     sl_report(j, entry, reply);
@@ -171,12 +226,7 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
   }
   if (!j->counted) sl_flow_advance(entry, &j->packet, &j->size, reply, j->now);
   sl_report(j, entry, reply);
-  if (reply && !established) {
-    if (bpf_map_update_elem(&ct_established, &j->key, entry, BPF_NOEXIST) == 0)
-      bpf_map_delete_elem(&ct_pending, &j->key);
-    else
-      sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
-  }
+  if (reply && !established) sl_promote(j, entry);
   return SL_DROP_NONE;
 }
 
@@ -218,8 +268,14 @@ static __always_inline int sl_is_related(struct sl_judgement* j) {
   int src_hi = sl_flow_key_of(&packet->inner, &j->inner_key);
   struct sl_flow_entry* entry = sl_flow_find(&j->inner_key, &established);
   if (!entry || sl_flow_expired(entry, j->inner_key.protocol, j->now)) return 0;
-  if (entry->generation < j->gen && !sl_redecide(j, &j->inner_key, entry)) return 0;
-  if (entry->reason) return 0;
+  int reason = entry->reason;
+  if (entry->generation < j->gen) {
+    j->question.source_class = entry->initiator_class;
+    j->question.destination_class = entry->responder_class;
+    j->question.may_ask_receiver = 0;
+    reason = sl_redecide(j, &j->inner_key, entry, 0);
+  }
+  if (reason) return 0;
   int inner_is_reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
   const struct sl_flow_end* target = inner_is_reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* other = inner_is_reply ? &entry->initiator : &entry->responder;
@@ -247,6 +303,9 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
   q->slot = j->gen & 1;
   q->service = sl_service(packet->tuple.protocol, packet->tuple.dst_port);
   q->from_node = j->from_node;
+  q->source_class = j->sender.process_class;
+  q->destination_class = j->receiver.process_class;
+  q->may_ask_receiver = !j->receiver.asked;
   sl_resolve(&packet->tuple.dst, q->slot, &q->destination);
   if (j->hook == SL_HOOK_XDP_UPLINK && !q->destination.ifindex) {
     j->not_ours = 1;
@@ -262,6 +321,7 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
     j->to_endpoint = q->destination.endpoint;
     j->to_ifindex = q->destination.ifindex;
     reason = sl_is_cut_off(j) ? SL_DROP_QUARANTINED : sl_decide(q);
+    if (reason == SL_ASK_RECEIVER) return reason;
   }
   __builtin_memset(fresh, 0, sizeof(*fresh));
   fresh->created_ns = fresh->last_seen_ns = fresh->last_event_ns = j->now;
@@ -270,9 +330,10 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
   sl_end_of(&fresh->responder, &q->destination);
   fresh->egress_decision = q->egress_decision;
   fresh->ingress_decision = q->ingress_decision;
-  fresh->flags =
-      (src_hi ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) | (q->audit ? SL_CT_AUDIT : 0);
+  fresh->flags = (src_hi ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) |
+                 (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
   sl_note_initiator(&j->sender, fresh);
+  sl_note_receiver(&j->receiver, fresh);
   fresh->reason = reason;
   fresh->hook = j->hook;
   fresh->tcp_flags = packet->tcp_flags;
@@ -309,13 +370,18 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
     int reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
     const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
     const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
-    if (sl_reopens(entry, packet, reply))
+    if (sl_reopens(entry, packet, reply)) {
       over = sl_at_its_interface(j, sender, receiver);
-    else if (entry->generation < j->gen && !sl_redecide(j, key, entry))
-      over = 1;
-    else if (sl_at_its_interface(j, sender, receiver)) {
-      if (sl_must_ask(&j->sender, entry, reply)) return SL_ASK_SENDER;
-      return sl_judge_known(j, entry, established, reply);
+    } else {
+      int verdict = entry->reason;
+      if (entry->generation < j->gen) verdict = sl_redecide_for(j, entry, reply, 0);
+      if (verdict >= 0 && sl_at_its_interface(j, sender, receiver)) {
+        if (sl_must_ask(&j->sender, entry, reply)) return SL_ASK_SENDER;
+        if (sl_note_sender(&j->sender, entry, reply)) verdict = sl_redecide_for(j, entry, reply, 1);
+        if (verdict >= 0) return sl_judge_known(j, entry, verdict, established, reply);
+      }
+      if (verdict == SL_ASK_RECEIVER) return verdict;
+      over = verdict == SL_FLOW_OVER;
     }
   }
   /* Where quarantine stops it, it is a new flow's packet, with a record of its own. */
@@ -327,7 +393,7 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
 }
 
 /*
- * The one decision, on this CPU's judgement. Returns SL_DROP_NONE (forward), the one reason to drop, or SL_ASK_SENDER.
+ * The one decision, on this CPU's judgement. Returns SL_DROP_NONE (forward), the one reason to drop, or SL_ASK_*.
  * Global, so that the verifier checks it once and not on every path that leads here.
  */
 __noinline int sl_judge(void) {
@@ -350,6 +416,7 @@ static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) 
   j->setting_flags = sl_setting();
   j->from_node = j->counted = 0;
   __builtin_memset(&j->sender, 0, sizeof(j->sender));
+  __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   j->sender.found = SL_COUNTER_SENDER_NO_SOCKET - SL_COUNTER_SENDER_FOUND;
   j->to_ifindex = j->from_endpoint = j->to_endpoint = j->audit = j->not_ours = 0;
   return j;

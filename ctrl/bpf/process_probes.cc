@@ -20,7 +20,8 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr const char* kPinned[] = {"processes", "process_ids", "socket_changes"};
+constexpr const char* kPinned[] = {"processes",       "process_ids",           "socket_changes",        "program_patterns", "programs",
+                                   "process_classes", "process_class_numbers", "process_class_counters"};
 constexpr sl_process_loss_key kOtherLosses{.cgroup = 0, .cpu = ~0U, .cause = 0, .event = 0, .pad = {}};
 
 bool HasKprobes() { return std::filesystem::exists("/sys/bus/event_source/devices/kprobe/type"); }

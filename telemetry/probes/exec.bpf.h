@@ -26,9 +26,9 @@ static __always_inline void append_script(struct sl_scratch* scratch, __u32* at,
   *at += size - 1;
 }
 
-/* The entry of the new life; returns the id of the one that it ends. */
-static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 flags, struct sl_process* process) {
-  const __u32 tgid = BPF_CORE_READ(task, tgid);
+/* Describes the new life, as one of the class of the life that it ends; returns that one's id. */
+static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 tgid, __u32 flags,
+                                                struct sl_process* process) {
   sl_process_id previous = 0;
   describe_process(task, process);
   process->start_ns = bpf_ktime_get_boot_ns();
@@ -36,24 +36,30 @@ static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 
   const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
   if (entry && entry->birth_ns == process->birth_ns) {
     process->parent = entry->parent;
+    process->process_class = entry->process_class;
     process->flags |= entry->flags & SL_PROCESS_OWNS_SOCKETS;
     if (entry->execs != process->execs) previous = entry->id; /* else the iterator was here between */
   } else {
     process->parent = parent_process(task);
   }
   give_id(tgid, process);
-  store_process(tgid, process, SL_PROCESS_EVENT_EXEC);
-  if (process->flags & SL_PROCESS_OWNS_SOCKETS) sl_note_socket_change();
   return previous;
 }
 
+static __always_inline void put_in_force(__u32 tgid, const struct sl_process* process) {
+  store_process(tgid, process, SL_PROCESS_EVENT_EXEC);
+  if (process->flags & SL_PROCESS_OWNS_SOCKETS) sl_note_socket_change();
+}
+
 static __always_inline int on_exec(struct task_struct* task, struct linux_binprm* bprm) {
-  const __u32 index = bpf_get_smp_processor_id();
+  const __u32 index = bpf_get_smp_processor_id(), tgid = BPF_CORE_READ(task, tgid);
   const __u32 privileges = privilege_flags(task, bprm);
   struct sl_process process;
-  const sl_process_id previous = begin_life(task, privileges, &process);
+  const sl_process_id previous = begin_life(task, tgid, privileges, &process);
   struct sl_scratch* scratch = take_scratch(index);
   if (!scratch) {
+    process.process_class = 0;
+    put_in_force(tgid, &process);
     count_loss(SL_PROCESS_LOSS_NESTED, SL_PROCESS_EVENT_EXEC, process.cgroup);
     return 0;
   }
@@ -62,7 +68,10 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
   scratch->start.previous = previous;
   scratch->start.argument_count = BPF_CORE_READ(bprm, argc);
   append_binary(scratch, index, &at, task);
+  const __u32 script = at;
   append_script(scratch, &at, bprm);
+  process.process_class = executed_class(index, task, process.process_class, script, scratch->start.script_length);
+  put_in_force(tgid, &process);
   append_cwd(scratch, index, &at, task);
   append_cgroup(scratch, index, &at, task);
   append_arguments(scratch, index, &at, task, false);

@@ -13,7 +13,7 @@ static __always_inline int on_fork(struct task_struct* child) {
   describe_process(child, &process);
   if (find_or_add(parent, 0, &forker)) {
     process.parent = forker.id;
-    process.binary = forker.binary;
+    process.process_class = forked_class(forker.process_class);
   }
   give_id(tgid, &process);
   store_process(tgid, &process, SL_PROCESS_EVENT_FORK);

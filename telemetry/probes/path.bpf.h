@@ -12,6 +12,7 @@
 #define SL_PATH_END SL_PROCESS_PATH_MAX /* where the text ends in the buffer */
 #define SL_PATH_COMPONENTS_MAX 2048     /* PATH_MAX / 2 */
 #define SL_NAME_MAX 255
+#define SL_PAGE 4096u
 
 struct path_text {
   __u32 scratch; /* index in process_scratch */
@@ -81,15 +82,16 @@ static long walk_file(__u32 index, void* context) {
   return 0;
 }
 
-/* As the current root of `task` shows it. */
-static __always_inline void write_file_path(struct task_struct* task, const struct path* path, struct path_text* text) {
+/* As the root of `task` shows it; `whole`: as the root of its mount namespace does. */
+static __always_inline void write_file_path(struct task_struct* task, const struct path* path, struct path_text* text,
+                                            bool whole) {
   struct fs_struct* fs = BPF_CORE_READ(task, fs);
   struct file_walk walk = {
       .text = {.scratch = text->scratch, .begin = SL_PATH_END},
       .dentry = BPF_CORE_READ(path, dentry),
       .mount = BPF_CORE_READ(path, mnt),
-      .root_dentry = BPF_CORE_READ(fs, root.dentry),
-      .root_mount = BPF_CORE_READ(fs, root.mnt),
+      .root_dentry = whole ? NULL : BPF_CORE_READ(fs, root.dentry),
+      .root_mount = whole ? NULL : BPF_CORE_READ(fs, root.mnt),
   };
   if (walk.dentry) {
     bpf_loop(SL_PATH_COMPONENTS_MAX, walk_file, &walk, 0);

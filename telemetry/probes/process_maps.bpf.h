@@ -4,6 +4,7 @@
 #ifndef SLUICE_SENSOR_MAPS_BPF_H
 #define SLUICE_SENSOR_MAPS_BPF_H
 
+#include "bpf/lib/process_class_maps.bpf.h"
 #include "bpf/lib/process_maps.bpf.h"
 
 /* A path is written from its end to its beginning; the last 256 bytes take what a look-up reads too much. */
@@ -13,6 +14,8 @@ struct sl_scratch {
   __u64 busy;
   char name[256]; /* of a cgroup: its length is found by reading it */
   char path[SL_PATH_BUFFER];
+  struct sl_program_path program; /* a key under construction, likewise: */
+  struct sl_process_class process_class;
   struct sl_process_start start;
   __u8 data[SL_PROCESS_DATA_MAX];
 };

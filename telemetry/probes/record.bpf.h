@@ -3,10 +3,9 @@
 #ifndef SLUICE_RECORD_BPF_H
 #define SLUICE_RECORD_BPF_H
 
-#include "telemetry/probes/path.bpf.h"
+#include "telemetry/probes/process_class.bpf.h"
 #include "telemetry/probes/process_table.bpf.h"
 
-#define SL_PAGE 4096u
 #define SL_APPEND_MAX (SL_PAGE - 1)
 
 /* A wake-up costs more than all the rest of an event: the reader comes by the clock, or when the ring fills up. */
@@ -72,7 +71,7 @@ static __always_inline void append_binary(struct sl_scratch* scratch, __u32 inde
   struct path_text text = {.scratch = index};
   struct file* file = BPF_CORE_READ(task, mm, exe_file);
   if (!file) return;
-  write_file_path(task, __builtin_preserve_access_index(&file->f_path), &text);
+  write_file_path(task, __builtin_preserve_access_index(&file->f_path), &text, false);
   scratch->start.binary_length = append_path(scratch, at, &text);
   if (text.truncated) scratch->start.header.flags |= SL_PROCESS_BINARY_TRUNCATED;
   if (text.detached) scratch->start.header.flags |= SL_PROCESS_FROM_MEMORY;
@@ -83,7 +82,7 @@ static __always_inline void append_cwd(struct sl_scratch* scratch, __u32 index, 
   struct path_text text = {.scratch = index};
   struct fs_struct* fs = BPF_CORE_READ(task, fs);
   if (!fs) return;
-  write_file_path(task, __builtin_preserve_access_index(&fs->pwd), &text);
+  write_file_path(task, __builtin_preserve_access_index(&fs->pwd), &text, false);
   scratch->start.cwd_length = append_path(scratch, at, &text);
   if (text.truncated) scratch->start.header.flags |= SL_PROCESS_CWD_TRUNCATED;
 }

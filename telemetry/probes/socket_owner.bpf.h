@@ -33,6 +33,7 @@ static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cooki
   owner->cookie = cookie;
   owner->birth_ns = birth_ns;
   owner->process = life;
+  owner->process_class = process ? process->process_class : 0;
   owner->session = session;
   owner->execs = execs;
   barrier();

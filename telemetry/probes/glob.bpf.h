@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Which patterns a path matches: all of both slots in one walk, a step each for a byte, a star or a retry. Where a byte
+ * does not match, the last `*` takes one more, or else the last `**`; earlier ones need no retry, since what they could
+ * take more of, the later one can. policy/glob.cc is the specification; tests hold the two together.
+ */
+#ifndef SLUICE_GLOB_BPF_H
+#define SLUICE_GLOB_BPF_H
+
+#include "telemetry/probes/process_maps.bpf.h"
+
+#define SL_GLOB_STEPS_MAX (1 << 17)
+#define SL_PATTERN_COUNT (SL_SLOTS * SL_MAX_PROGRAM_PATTERNS)
+#define SL_NO_STAR (~0u)
+
+struct glob_walk {
+  __u64 matches[SL_SLOTS];
+  __u32 scratch; /* index in process_scratch, whose `program` is the path */
+  __u32 length;  /* of the path */
+  __u32 pattern; /* index in program_patterns */
+  __u32 in_pattern, in_path;
+  __u32 star, star_taken; /* behind the last `*` in the pattern, and what it took up to in the path */
+  __u32 any, any_taken;   /* likewise for `**` */
+};
+
+static __always_inline void next_pattern(struct glob_walk* walk) {
+  walk->pattern++;
+  walk->in_pattern = walk->in_path = 0;
+  walk->star = walk->any = SL_NO_STAR;
+}
+
+static long glob_step(__u32 step, void* context) {
+  struct glob_walk* walk = context;
+  const __u32 number = walk->pattern;
+  if (number >= SL_PATTERN_COUNT) return 1;
+  const struct sl_program_pattern* pattern = bpf_map_lookup_elem(&program_patterns, &number);
+  const struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &walk->scratch);
+  if (!pattern || !scratch) return 1;
+  const __u32 p = walk->in_pattern, s = walk->in_path, length = pattern->length;
+  const char wanted = p < length ? pattern->text[p & SL_PROGRAM_PATH_MAX] : 0;
+  if (length == 0) {
+    next_pattern(walk);
+  } else if (wanted == '*' && p + 1 < length && pattern->text[(p + 1) & SL_PROGRAM_PATH_MAX] == '*') {
+    walk->in_pattern = walk->any = p + 2;
+    walk->any_taken = s;
+    walk->star = SL_NO_STAR;
+  } else if (wanted == '*') {
+    walk->in_pattern = walk->star = p + 1;
+    walk->star_taken = s;
+  } else if (s == walk->length) {
+    if (p == length)
+      walk->matches[(number / SL_MAX_PROGRAM_PATTERNS) & 1] |= 1ULL << (number % SL_MAX_PROGRAM_PATTERNS);
+    next_pattern(walk);
+  } else if (p < length && (wanted == scratch->program.text[s & SL_PROGRAM_PATH_MAX] ||
+                            (wanted == '?' && scratch->program.text[s & SL_PROGRAM_PATH_MAX] != '/'))) {
+    walk->in_pattern = p + 1;
+    walk->in_path = s + 1;
+  } else if (walk->star != SL_NO_STAR && scratch->program.text[walk->star_taken & SL_PROGRAM_PATH_MAX] != '/') {
+    walk->in_pattern = walk->star;
+    walk->in_path = ++walk->star_taken;
+  } else if (walk->any != SL_NO_STAR) {
+    walk->in_pattern = walk->any;
+    walk->in_path = ++walk->any_taken;
+    walk->star = SL_NO_STAR;
+  } else {
+    next_pattern(walk);
+  }
+  return 0;
+}
+
+/* Of the path in `program` of the scratch. False: that took more steps than there are. */
+static __always_inline bool match_patterns(__u32 scratch, __u32 length, __u64* matches) {
+  struct glob_walk walk = {.scratch = scratch, .length = length, .star = SL_NO_STAR, .any = SL_NO_STAR};
+  bpf_loop(SL_GLOB_STEPS_MAX, glob_step, &walk, 0);
+  for (int slot = 0; slot < SL_SLOTS; slot++) matches[slot] = walk.matches[slot];
+  return walk.pattern >= SL_PATTERN_COUNT;
+}
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Gives processes their class. A class under construction is the scratch's `process_class`. */
+#ifndef SLUICE_PROCESS_CLASS_BPF_H
+#define SLUICE_PROCESS_CLASS_BPF_H
+
+#include "telemetry/probes/program.bpf.h"
+
+#define SL_LIVING_ANCESTORS_MAX 32
+
+/* To what is known of somebody's ancestors. */
+static __always_inline void add_ancestor(struct sl_process_class* to, __u32 program) {
+  for (int i = 0; i < SL_MAX_ANCESTORS; i++) {
+    if (to->facts.ancestors[i] == program) return;
+    if (to->facts.ancestors[i]) continue;
+    to->facts.ancestors[i] = program;
+    return;
+  }
+  to->facts.flags |= SL_CLASS_MORE_ANCESTORS;
+}
+
+/* The number of the class that `want` describes. 0: no room. */
+static __always_inline sl_process_class_number class_number(struct sl_process_class* want) {
+  const sl_process_class_number* known = bpf_map_lookup_elem(&process_class_numbers, &want->facts);
+  if (!known) {
+    sl_process_class_number fresh = next_number(1);
+    want->used_ns = bpf_ktime_get_ns();
+    want->forked = want->pad = 0;
+    if (!fresh || bpf_map_update_elem(&process_classes, &fresh, want, BPF_NOEXIST)) return 0;
+    if (bpf_map_update_elem(&process_class_numbers, &want->facts, &fresh, BPF_NOEXIST) == 0) return fresh;
+    bpf_map_delete_elem(&process_classes, &fresh); /* another CPU came first, or there is no room */
+    known = bpf_map_lookup_elem(&process_class_numbers, &want->facts);
+  }
+  return known ? *known : 0;
+}
+
+/* Tells the agent that the class is in use. */
+static __always_inline void note_use(struct sl_process_class* class) { class->used_ns = bpf_ktime_get_ns(); }
+
+/* What children of a class have behind them: its ancestors, its program and its script. */
+static __always_inline void inherit(struct sl_process_class* child, const struct sl_process_class* parent) {
+  __builtin_memcpy(child, parent, sizeof(*child));
+  if (parent->facts.program)
+    add_ancestor(child, parent->facts.program);
+  else
+    child->facts.flags |= SL_CLASS_MORE_ANCESTORS;
+  if (parent->facts.script) add_ancestor(child, parent->facts.script);
+  for (int slot = 0; slot < SL_SLOTS; slot++) child->ancestors[slot] |= parent->binaries[slot];
+}
+
+/* The class of a forked child. */
+static __always_inline sl_process_class_number forked_class(sl_process_class_number of) {
+  struct sl_process_class* parent = bpf_map_lookup_elem(&process_classes, &of);
+  if (!parent) return 0;
+  sl_process_class_number number = parent->forked;
+  struct sl_process_class* child = number ? bpf_map_lookup_elem(&process_classes, &number) : 0;
+  if (!child) {
+    struct sl_process_class want;
+    inherit(&want, parent);
+    parent->forked = number = class_number(&want);
+    child = bpf_map_lookup_elem(&process_classes, &number);
+  }
+  if (!child) return 0;
+  note_use(child);
+  return number;
+}
+
+/* The class of `task`, which has just executed a program, and was of the class `before`. The script's name is at
+ * `script_place` of the data. */
+static __always_inline sl_process_class_number executed_class(__u32 index, struct task_struct* task,
+                                                              sl_process_class_number before, __u32 script_place,
+                                                              __u32 script_length) {
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
+  struct sl_program binary = {}, script = {};
+  if (!scratch) return 0;
+  struct sl_process_class* want = &scratch->process_class;
+  const struct sl_process_class* old = bpf_map_lookup_elem(&process_classes, &before);
+  if (old) {
+    inherit(want, old);
+  } else {
+    __builtin_memset(want, 0, sizeof(*want));
+    want->facts.flags = SL_CLASS_MORE_ANCESTORS;
+  }
+  if (!find_binary(index, task, &binary)) binary.number = SL_PROGRAM_UNKNOWN;
+  if (!find_script(index, task, script_place, script_length, &script)) script.number = 0;
+  want->facts.program = binary.number;
+  want->facts.script = script.number;
+  for (int slot = 0; slot < SL_SLOTS; slot++) want->binaries[slot] = binary.matches[slot] | script.matches[slot];
+  const sl_process_class_number number = class_number(want);
+  struct sl_process_class* class = bpf_map_lookup_elem(&process_classes, &number);
+  if (class) note_use(class);
+  return number;
+}
+
+struct ancestor_walk {
+  struct task_struct* task;
+  __u32 scratch;
+};
+
+static long walk_ancestor(__u32 ignored, void* context) {
+  struct ancestor_walk* walk = context;
+  struct task_struct* child = walk->task; /* CO-RE would look for ancestor_walk in the kernel */
+  struct task_struct* parent = BPF_CORE_READ(child, group_leader, real_parent);
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &walk->scratch);
+  struct sl_program program;
+  if (!scratch || BPF_CORE_READ(parent, tgid) == 0) return 1;
+  if (find_binary(walk->scratch, parent, &program)) {
+    add_ancestor(&scratch->process_class, program.number);
+    for (int slot = 0; slot < SL_SLOTS; slot++) scratch->process_class.ancestors[slot] |= program.matches[slot];
+  } else if (BPF_CORE_READ(parent, mm)) {
+    scratch->process_class.facts.flags |= SL_CLASS_MORE_ANCESTORS;
+  }
+  walk->task = parent;
+  return 0;
+}
+
+/* The class of a process that was there before the sensors: of its ancestors those that live are known. */
+static __always_inline sl_process_class_number seeded_class(__u32 index, struct task_struct* task) {
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
+  struct ancestor_walk walk = {.task = task, .scratch = index};
+  struct sl_program binary;
+  if (!scratch) return 0;
+  struct sl_process_class* want = &scratch->process_class;
+  __builtin_memset(want, 0, sizeof(*want));
+  want->facts.flags = SL_CLASS_MORE_ANCESTORS;
+  bpf_loop(SL_LIVING_ANCESTORS_MAX, walk_ancestor, &walk, 0);
+  if (!find_binary(index, task, &binary)) return 0;
+  want->facts.program = binary.number;
+  for (int slot = 0; slot < SL_SLOTS; slot++) want->binaries[slot] = binary.matches[slot];
+  return class_number(want);
+}
+
+#endif
