@@ -208,11 +208,11 @@ TEST(PortTables, AFullArrayIsPackedRatherThanRefused) {
     total += table.size();
     tables.Intern(std::move(table));
   }
-  const auto layout = tables.LayOut(decisions, total);
+  const auto layout = tables.LayOut(decisions, {}, total);
   ASSERT_TRUE(layout.ok()) << layout.status();
   EXPECT_EQ(layout->entries.size(), total);
   EXPECT_EQ(layout->entries.rbegin()->first, total - 1);
-  EXPECT_FALSE(tables.LayOut(decisions, total - 1).ok());
+  EXPECT_FALSE(tables.LayOut(decisions, {}, total - 1).ok());
 }
 
 TEST(StableIds, CollisionsTakeTheNextFreeNumber) {
