@@ -120,8 +120,8 @@ StatusOr<CompiledPolicy> Compile(std::shared_ptr<const Snapshot> snapshot, const
                                 "use fewer or shorter prefixes in ipBlock"));
 
   const PatternTable patterns(rulesets.all());
-  SL_RETURN_IF_ERROR(CheckLimit("program_patterns", patterns.size(), limits.patterns,
-                                "use fewer distinct patterns in processes"));
+  SL_RETURN_IF_ERROR(
+      CheckLimit("program_patterns", patterns.size(), limits.patterns, "use fewer distinct patterns in processes"));
   compiled.tables.patterns = patterns.Table();
 
   Shared shared{.identities = identities, .peers = peers, .patterns = patterns};

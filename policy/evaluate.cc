@@ -116,9 +116,8 @@ Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, con
     answer.egress_by_process = ruling.by_process;
   }
   if (judged(destination)) {
-    Ruling ruling = to_itself || flow.from_node
-                        ? Ruling{}
-                        : Decide(snapshot, *destination, Direction::kIngress, flow);  // 14
+    Ruling ruling =
+        to_itself || flow.from_node ? Ruling{} : Decide(snapshot, *destination, Direction::kIngress, flow);  // 14
     answer.ingress = std::move(ruling.decision);
     answer.ingress_by_process = ruling.by_process;
   }

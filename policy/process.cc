@@ -19,9 +19,8 @@ Met Meets(const Process& process, const ProcessMatch& match) {
                       (!process.script.empty() && MatchesAny(match.binaries, process.script));  // 43
   if (!binary) return Met::kNo;
   const bool ancestor = match.ancestors.empty() ||
-                        std::any_of(process.ancestors.begin(), process.ancestors.end(), [&](const std::string& path) {
-                          return MatchesAny(match.ancestors, path);
-                        });  // 44
+                        std::any_of(process.ancestors.begin(), process.ancestors.end(),
+                                    [&](const std::string& path) { return MatchesAny(match.ancestors, path); });  // 44
   if (ancestor) return Met::kYes;
   return process.more_ancestors ? Met::kNotKnown : Met::kNo;  // 46
 }

@@ -79,7 +79,8 @@ std::vector<std::uint32_t> ChoicePool::Places(const PatternTable& patterns, cons
   }
   std::vector<std::string> keys;
   for (const auto& [key, index] : by_key) keys.push_back(key);
-  const std::vector<std::uint32_t> ids = AssignStableIds(keys, {.first = 0, .count = static_cast<std::uint32_t>(limit)});
+  const std::vector<std::uint32_t> ids =
+      AssignStableIds(keys, {.first = 0, .count = static_cast<std::uint32_t>(limit)});
   std::vector<std::uint32_t> places(ids.size());
   std::size_t next = 0;
   for (const auto& [key, index] : by_key) places[index] = ids[next++];

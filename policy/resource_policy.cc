@@ -155,11 +155,13 @@ StatusOr<std::shared_ptr<const NetworkPolicy>> ParseNetworkPolicy(const Field& r
   policy->api = api;
   policy->name = metadata.name;
   if (api == NetworkPolicy::Api::kSluice) {
-    SL_RETURN_IF_ERROR(spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress", "mode", "unknownProcesses"}));
+    SL_RETURN_IF_ERROR(
+        spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress", "mode", "unknownProcesses"}));
     SL_RETURN_IF_ERROR(spec->Read("mode", policy->mode, ParseMode));
     SL_RETURN_IF_ERROR(spec->Read("unknownProcesses", policy->unknown_processes, ParseUnknownProcesses));
   } else {
-    SL_RETURN_IF_ERROR(spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress"}, {"mode", "unknownProcesses"}));
+    SL_RETURN_IF_ERROR(
+        spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress"}, {"mode", "unknownProcesses"}));
   }
   const auto rule_with = [&](std::string_view peers_key) {
     return [=](const Field& item) { return ParseRule(item, peers_key, api); };

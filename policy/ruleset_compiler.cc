@@ -108,8 +108,8 @@ std::uint32_t RulesetCompiler::MakeTable(const std::vector<std::uint32_t>& rules
     matching.clear();
     for (const std::uint32_t h : holders) matching.push_back(rules[h]);
     const PortStep answer = AnswerOf(matching);
-    const bool same = !table.empty() && table.back().decision == answer.decision &&
-                      table.back().by_process == answer.by_process;
+    const bool same =
+        !table.empty() && table.back().decision == answer.decision && table.back().by_process == answer.by_process;
     if (!same) table.push_back({segment.begin, answer.decision, answer.by_process});
   });
   return shared_.tables.Intern(std::move(table));
@@ -172,11 +172,12 @@ Status RulesetCompiler::TooManyConditions(const std::vector<std::uint32_t>& rule
   for (const std::uint32_t r : rules) {
     if (rules_[r].condition) names.insert(ruleset_.policies[rules_[r].policy]->name.ToString());
   }
-  return MakeError(absl::StatusCode::kResourceExhausted,
-                   "NetworkPolicy {}: {} rules with different processes match the same peer and port, where {} may: "
-                   "join binaries that are treated alike in one rule",
-                   fmt::join(names, ", "), ruleset_.direction == Direction::kIngress ? "ingress" : "egress", count,
-                   SL_MAX_PROCESS_CONDITIONS);
+  return MakeError(
+      absl::StatusCode::kResourceExhausted,
+      "NetworkPolicy {}: {} different \"processes\" meet at one peer and port in {}, where {} may: join binaries "
+      "that are treated alike in one rule",
+      fmt::join(names, ", "), count, ruleset_.direction == Direction::kIngress ? "ingress" : "egress",
+      SL_MAX_PROCESS_CONDITIONS);
 }
 
 }  // namespace sluice::policy

@@ -47,8 +47,8 @@ class RulesetCompiler {
     std::size_t policy;  // index in the ruleset
     std::size_t number;  // index in the policy
     const Rule* rule;
-    bool by_peer;       // its services depend on the peer's named ports
-    RangeSet services;  // otherwise
+    bool by_peer;                        // its services depend on the peer's named ports
+    RangeSet services;                   // otherwise
     std::optional<Condition> condition;  // on the process
   };
 

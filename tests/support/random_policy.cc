@@ -14,9 +14,10 @@ const std::vector<std::string> kNamespaceKeys = {"team", "kubernetes.io/metadata
 const std::vector<std::string> kPortNames = {"http", "dns", "admin"};
 const std::vector<std::uint8_t> kProtocols = {kTcp, kUdp, kSctp};
 const std::vector<std::uint16_t> kPorts = {1, 53, 80, 81, 443, 8080, 65535};
-const std::vector<std::string> kPrograms = {"/usr/bin/psql",       "/usr/bin/python3", "/usr/bin/bash", "/usr/sbin/sshd",
-                                            "/opt/app/bin/server", "/opt/app/run.sh",  "/opt/other"};
-const std::vector<std::string> kPatterns = {"/usr/bin/psql", "/usr/*/sshd", "/usr/bin/*",  "/opt/**",
+const std::vector<std::string> kPrograms = {"/usr/bin/psql",  "/usr/bin/python3",    "/usr/bin/bash",
+                                            "/usr/sbin/sshd", "/opt/app/bin/server", "/opt/app/run.sh",
+                                            "/opt/other"};
+const std::vector<std::string> kPatterns = {"/usr/bin/psql", "/usr/*/sshd", "/usr/bin/*",    "/opt/**",
                                             "/opt/*",        "**.sh",       "/usr/bin/???h", "**/python?"};
 constexpr int kProcessMatches = 5;
 
@@ -137,7 +138,11 @@ Rule RandomPolicy::RandomRule(bool sluice) {
   for (std::uint32_t i = Below(4); i > 0; i--) rule.peers.push_back(RandomPeer());
   for (std::uint32_t i = Below(4); i > 0; i--) rule.ports.push_back(RandomPort());
   if (sluice && Chance(50)) rule.action = Chance(50) ? RuleAction::kDeny : RuleAction::kAudit;
-  if (sluice && options_.processes && Chance(60)) rule.processes = Pick(process_matches_);
+  if (sluice && options_.processes && Chance(60)) {
+    rule.processes = Pick(process_matches_);
+    if (Chance(60)) rule.peers.clear();  // so that such rules meet
+    if (Chance(60)) rule.ports.clear();
+  }
   return rule;
 }
 

@@ -49,7 +49,8 @@ bool HangsOnTheProcess(const Snapshot& snapshot, const Flow& flow, const Evaluat
   if (!answer.egress_by_process && !answer.ingress_by_process) return false;
   Flow other = flow;
   other.source_process = other.destination_process = Process{.binary = "/usr/bin/other"};
-  return Evaluate(snapshot, other, Scope::kLocal).allowed != answer.allowed;
+  const Evaluation another = Evaluate(snapshot, other, Scope::kLocal);
+  return std::tie(another.egress, another.ingress) != std::tie(answer.egress, answer.ingress);
 }
 
 void Compare(const Snapshot& snapshot, const CompiledPolicy& compiled, const Flow& flow, Tally& tally) {
