@@ -141,8 +141,8 @@ TEST(ProcessChoice, LimitsNameTheTableTheNeedAndTheLimit) {
   EXPECT_TRUE(CompileWith(Egress(Rules(8))).ok());
   EXPECT_THAT(
       error(CompileWith(Egress(Rules(9)))),
-      testing::StartsWith("NetworkPolicy shop/p: 9 egress rules with different processes match the same peer and "
-                          "port, where 8 may: join binaries"));
+      testing::StartsWith("NetworkPolicy shop/p: 9 different \"processes\" meet at one peer and port in egress, "
+                          "where 8 may: join binaries"));
 }
 
 // A full choice: 2^8 outcomes, and the one for who is not known.
