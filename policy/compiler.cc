@@ -119,16 +119,27 @@ StatusOr<CompiledPolicy> Compile(std::shared_ptr<const Snapshot> snapshot, const
   SL_RETURN_IF_ERROR(CheckLimit("prefixes", compiled.tables.prefixes.size(), limits.prefixes,
                                 "use fewer or shorter prefixes in ipBlock"));
 
-  Shared shared{.identities = identities, .peers = peers};
+  const PatternTable patterns(rulesets.all());
+  SL_RETURN_IF_ERROR(
+      CheckLimit("program_patterns", patterns.size(), limits.patterns, "use fewer distinct patterns in processes"));
+  compiled.tables.patterns = patterns.Table();
+
+  Shared shared{.identities = identities, .peers = peers, .patterns = patterns};
   PeerRows rows(limits.peers);
   for (const Ruleset& ruleset : rulesets.all()) {
-    AddRows(ruleset, RulesetCompiler(ruleset, shared).Compile(), identities, rows);
+    SL_ASSIGN_OR_RETURN(const auto by_kind, RulesetCompiler(ruleset, shared).Compile());
+    AddRows(ruleset, by_kind, identities, rows);
     compiled.rulesets.emplace(ruleset.id, Describe(ruleset));
   }
   SL_RETURN_IF_ERROR(rows.Check());
-  SL_ASSIGN_OR_RETURN(PortTablePool::Layout layout, shared.tables.LayOut(shared.decisions, limits.ports));
+  SL_RETURN_IF_ERROR(CheckLimit("process_choices", shared.choices.size(), limits.choices,
+                                "let fewer rules that name processes meet at different peers and ports"));
+  const std::vector<std::uint32_t> choices =
+      shared.choices.Places(patterns, shared.tables, shared.decisions.Numbers(), limits.choices);
+  SL_ASSIGN_OR_RETURN(PortTablePool::Layout layout, shared.tables.LayOut(shared.decisions, choices, limits.ports));
   compiled.tables.peers = rows.Place(layout.places);
   compiled.tables.ports = std::move(layout.entries);
+  compiled.tables.choices = shared.choices.Table(choices, layout.places);
   compiled.identities = identities.Describe();
   compiled.decisions = shared.decisions.ByNumber();
   compiled.snapshot = std::move(snapshot);

@@ -25,14 +25,15 @@ TableEdits<K, V> DiffTable(const std::map<K, V>& from, const std::map<K, V>& to)
 
 std::size_t Plan::size() const {
   const auto count = [](const auto& edits) { return edits.puts.size() + edits.deletes.size(); };
-  return count(addresses) + count(prefixes) + count(peers) + count(ports);
+  return count(addresses) + count(prefixes) + count(peers) + count(ports) + count(patterns) + count(choices);
 }
 
 bool Plan::empty() const { return size() == 0; }
 
 Plan Diff(const Tables& from, const Tables& to) {
   return {DiffTable(from.addresses, to.addresses), DiffTable(from.prefixes, to.prefixes),
-          DiffTable(from.peers, to.peers), DiffTable(from.ports, to.ports)};
+          DiffTable(from.peers, to.peers),         DiffTable(from.ports, to.ports),
+          DiffTable(from.patterns, to.patterns),   DiffTable(from.choices, to.choices)};
 }
 
 }  // namespace sluice::policy

@@ -16,6 +16,8 @@ struct Plan {
   TableEdits<Prefix, sl_prefix_value> prefixes;
   TableEdits<Tables::PeerKey, sl_peer_value> peers;
   TableEdits<std::uint32_t, sl_port_entry> ports;
+  TableEdits<std::uint32_t, sl_program_pattern> patterns;
+  TableEdits<std::uint32_t, sl_process_choice> choices;
   bool empty() const;
   std::size_t size() const;  // edits in all
 };

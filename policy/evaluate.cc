@@ -32,9 +32,9 @@ bool PortMatches(const PortRule& rule, const Flow& flow, const Endpoint* destina
   return flow.port >= *rule.port && flow.port <= rule.end_port.value_or(*rule.port);  // 12
 }
 
-}  // namespace
-
-Decision Decide(const Snapshot& snapshot, const Endpoint& subject, Direction direction, const Flow& flow) {
+// The policies that isolate `subject`, each with its rules that match by peer and port.
+std::vector<PolicyMatch> MatchByPeerAndPort(const Snapshot& snapshot, const Endpoint& subject, Direction direction,
+                                            const Flow& flow) {
   const Address& peer_address = direction == Direction::kIngress ? flow.source : flow.destination;
   const Endpoint* peer_pod = snapshot.Find(peer_address);
   const Endpoint* destination = direction == Direction::kIngress ? &subject : peer_pod;
@@ -56,8 +56,44 @@ Decision Decide(const Snapshot& snapshot, const Endpoint& subject, Direction dir
     }
     matches.push_back(std::move(match));
   }
-  return Combine(direction, matches);  // 3
+  return matches;
 }
+
+// `process` is null when it is not known.
+bool ProcessMatches(const NetworkPolicy& policy, const Rule& rule, const Process* process) {
+  if (!rule.processes) return true;
+  return process ? Meets(*process, *rule.processes) == Met::kYes : MatchesUnknown(policy, rule);  // 41, 47
+}
+
+// One direction at one workload.
+struct Ruling {
+  Decision decision;
+  bool by_process = false;
+};
+
+Ruling Decide(const Snapshot& snapshot, const Endpoint& subject, Direction direction, const Flow& flow) {
+  std::vector<PolicyMatch> matches = MatchByPeerAndPort(snapshot, subject, direction, flow);
+  const auto& behind = direction == Direction::kIngress ? flow.destination_process : flow.source_process;  // 45
+  const Process* process = behind ? &*behind : nullptr;
+  Ruling ruling;
+  for (const PolicyMatch& match : matches) {
+    for (const std::size_t i : match.rules) {
+      const Rule& rule = match.policy->rules(direction)[i];
+      if (!rule.processes) continue;
+      ruling.by_process = true;
+      if (process && Meets(*process, *rule.processes) == Met::kNotKnown) process = nullptr;  // 46
+    }
+  }
+  for (PolicyMatch& match : matches) {
+    std::erase_if(match.rules, [&](std::size_t i) {
+      return !ProcessMatches(*match.policy, match.policy->rules(direction)[i], process);
+    });
+  }
+  ruling.decision = Combine(direction, matches);  // 3
+  return ruling;
+}
+
+}  // namespace
 
 Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, const Quarantine& quarantine) {
   const auto judged = [&](const Endpoint* end) { return end && (scope == Scope::kEverywhere || end->ifindex != 0); };
@@ -75,11 +111,15 @@ Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, con
     return answer;
   }
   if (judged(source) && !flow.from_node) {
-    answer.egress = to_itself ? Decision{} : Decide(snapshot, *source, Direction::kEgress, flow);
+    Ruling ruling = to_itself ? Ruling{} : Decide(snapshot, *source, Direction::kEgress, flow);
+    answer.egress = std::move(ruling.decision);
+    answer.egress_by_process = ruling.by_process;
   }
   if (judged(destination)) {
-    answer.ingress =
-        to_itself || flow.from_node ? Decision{} : Decide(snapshot, *destination, Direction::kIngress, flow);  // 14
+    Ruling ruling =
+        to_itself || flow.from_node ? Ruling{} : Decide(snapshot, *destination, Direction::kIngress, flow);  // 14
+    answer.ingress = std::move(ruling.decision);
+    answer.ingress_by_process = ruling.by_process;
   }
   for (const auto* decision : {&answer.egress, &answer.ingress}) {
     if (!*decision) continue;

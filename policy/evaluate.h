@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "policy/decision.h"
+#include "policy/process.h"
 #include "policy/quarantine.h"
 #include "policy/snapshot.h"
 
@@ -18,6 +19,9 @@ struct Flow {
   std::uint8_t protocol = kTcp;
   std::uint16_t port = 0;  // destination port; 0 for protocols without ports
   bool from_node = false;  // sent by the node itself (not merely from one of its addresses)
+  // Who sends, and who listens (after an accept, who is behind the socket). Absent: not known.
+  std::optional<Process> source_process = {};
+  std::optional<Process> destination_process = {};
 };
 
 struct Evaluation {
@@ -28,6 +32,9 @@ struct Evaluation {
   // in quarantine: a denial that nothing contributes to.
   std::optional<Decision> egress;
   std::optional<Decision> ingress;
+  // Whether rules that match by peer and port ask for the process, so that another one may get another answer.
+  bool egress_by_process = false;
+  bool ingress_by_process = false;
 };
 
 // Whether which ends are decided: only those enforced on this node (Endpoint.ifindex != 0), or all known pods
@@ -35,8 +42,5 @@ struct Evaluation {
 enum class Scope { kLocal, kEverywhere };
 
 Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, const Quarantine& quarantine = {});
-
-// One direction at one workload. `peer` may be a pod, the node or anything else.
-Decision Decide(const Snapshot& snapshot, const Endpoint& subject, Direction direction, const Flow& flow);
 
 }  // namespace sluice::policy

@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "policy/glob.h"
+
 namespace sluice::policy {
 namespace {
 
@@ -66,6 +68,43 @@ const sl_port_entry* Answer(const Tables& tables, std::uint32_t ruleset, std::ui
   return entry == tables.ports.end() ? nullptr : &entry->second;
 }
 
+std::uint64_t PatternsOf(const Tables& tables, const std::string& path) {
+  std::uint64_t bits = 0;
+  for (const auto& [bit, pattern] : tables.patterns) {
+    if (GlobMatches({pattern.text, pattern.length}, path)) bits |= 1ULL << bit;
+  }
+  return bits;
+}
+
+// Which of the choice's outcomes is the process's.
+std::uint32_t OutcomeOf(const Tables& tables, const sl_process_choice& choice, const std::optional<Process>& process) {
+  const std::uint32_t unknown = 1U << choice.count;
+  if (!process) return unknown;
+  std::uint64_t own = PatternsOf(tables, process->binary), ancestors = 0;
+  if (!process->script.empty()) own |= PatternsOf(tables, process->script);
+  for (const std::string& path : process->ancestors) ancestors |= PatternsOf(tables, path);
+  std::uint32_t met = 0;
+  for (std::uint32_t i = 0; i < choice.count; i++) {
+    const sl_process_condition& condition = choice.conditions[i];
+    if (condition.binaries != 0 && (condition.binaries & own) == 0) continue;
+    if (condition.ancestors == 0 || (condition.ancestors & ancestors) != 0) {
+      met |= 1U << i;
+    } else if (process->more_ancestors) {
+      return unknown;
+    }
+  }
+  return met;
+}
+
+// The entry that the process leads to, where `entry` is by process; null as above.
+const sl_port_entry* Choose(const Tables& tables, const sl_port_entry* entry, const std::optional<Process>& process) {
+  if (!entry || (entry->flags & SL_PORT_BY_PROCESS) == 0) return entry;
+  const auto choice = tables.choices.find(entry->decision);
+  if (choice == tables.choices.end()) return nullptr;
+  const auto outcome = tables.ports.find(choice->second.outcomes + OutcomeOf(tables, choice->second, process));
+  return outcome == tables.ports.end() ? nullptr : &outcome->second;
+}
+
 }  // namespace
 
 TableVerdict LookUp(const Tables& tables, const Flow& flow) {
@@ -75,17 +114,18 @@ TableVerdict LookUp(const Tables& tables, const Flow& flow) {
   if (flow.from_node) return verdict;
   if (source.endpoint != 0 && source.endpoint == destination.endpoint) return verdict;
 
-  const auto check = [&](std::uint32_t ruleset, std::uint32_t peer, std::uint32_t& decision) {
-    const sl_port_entry* entry = Answer(tables, ruleset, peer, flow);
+  const auto check = [&](std::uint32_t ruleset, std::uint32_t peer, const std::optional<Process>& process,
+                         std::uint32_t& decision) {
+    const sl_port_entry* entry = Choose(tables, Answer(tables, ruleset, peer, flow), process);
     if (entry) decision = entry->decision;
     verdict.allowed = verdict.allowed && entry && entry->verdict == SL_VERDICT_ALLOW;
     verdict.audit_denied = verdict.audit_denied || (entry && (entry->flags & SL_PORT_AUDIT) != 0);
   };
   if (source.ifindex != 0 && source.egress_ruleset != SL_RULESET_NONE) {
-    check(source.egress_ruleset, destination.identity, verdict.egress_decision);
+    check(source.egress_ruleset, destination.identity, flow.source_process, verdict.egress_decision);
   }
   if (destination.ifindex != 0 && destination.ingress_ruleset != SL_RULESET_NONE) {
-    check(destination.ingress_ruleset, source.identity, verdict.ingress_decision);
+    check(destination.ingress_ruleset, source.identity, flow.destination_process, verdict.ingress_decision);
   }
   verdict.audit_denied = verdict.audit_denied && verdict.allowed;
   return verdict;

@@ -67,13 +67,21 @@ struct PortRule {
   std::string port_name;                  // named port of the destination pod; empty: none
 };
 
+// What a rule asks of the process at the workload's end. Patterns of paths, see policy/glob.h.
+struct ProcessMatch {
+  std::vector<std::string> binaries;   // empty: any
+  std::vector<std::string> ancestors;  // empty: any
+};
+
 enum class RuleAction { kAllow, kDeny, kAudit };
 enum class PolicyMode { kEnforce, kAudit };
+enum class UnknownProcesses { kDeny, kAllow };
 
 struct Rule {
   std::vector<Peer> peers;      // empty: everybody
   std::vector<PortRule> ports;  // empty: every port of every protocol
   RuleAction action = RuleAction::kAllow;
+  std::optional<ProcessMatch> processes = {};  // absent: whatever process it is; at least one list is not empty
 };
 
 // Both kinds: networking.k8s.io/v1 and sluice.dev/v1alpha1 NetworkPolicy.
@@ -87,6 +95,7 @@ struct NetworkPolicy {
   std::vector<Rule> ingress;
   std::vector<Rule> egress;
   PolicyMode mode = PolicyMode::kEnforce;
+  UnknownProcesses unknown_processes = UnknownProcesses::kDeny;
 
   bool Isolates(Direction d) const { return d == Direction::kIngress ? isolates_ingress : isolates_egress; }
   const std::vector<Rule>& rules(Direction d) const { return d == Direction::kIngress ? ingress : egress; }

@@ -13,7 +13,7 @@ using Entries = std::vector<sl_port_entry>;
 
 std::string ContentKey(const Entries& entries) {
   CanonicalKey key;
-  for (const sl_port_entry& entry : entries) key.Add(entry.start).Add(entry.decision);
+  for (const sl_port_entry& entry : entries) key.Add(entry.start).Add(entry.decision).Add(entry.flags);
   return key.bytes();
 }
 
@@ -42,6 +42,24 @@ class FreeSpace {
   std::uint32_t size_;
   std::map<std::uint32_t, std::uint32_t> taken_;  // begin -> end
 };
+
+sl_port_entry ByDecision(std::uint32_t start, const Decision& decision, std::uint32_t number) {
+  sl_port_entry entry = {};
+  entry.start = start;
+  entry.decision = number;
+  entry.verdict = decision.allowed ? SL_VERDICT_ALLOW : SL_VERDICT_DENY;
+  entry.flags = decision.audit_denied ? SL_PORT_AUDIT : 0;
+  return entry;
+}
+
+sl_port_entry ByProcess(std::uint32_t start, std::uint32_t choice) {
+  sl_port_entry entry = {};
+  entry.start = start;
+  entry.decision = choice;
+  entry.verdict = SL_VERDICT_DENY;
+  entry.flags = SL_PORT_BY_PROCESS;
+  return entry;
+}
 
 }  // namespace
 
@@ -100,7 +118,9 @@ std::uint32_t PortTablePool::Intern(PortTable table) {
   return at->second;
 }
 
-StatusOr<PortTablePool::Layout> PortTablePool::LayOut(const DecisionPool& decisions, std::size_t limit) const {
+StatusOr<PortTablePool::Layout> PortTablePool::LayOut(const DecisionPool& decisions,
+                                                      const std::vector<std::uint32_t>& choices,
+                                                      std::size_t limit) const {
   const std::vector<std::uint32_t> numbers = decisions.Numbers();
   struct Item {
     std::string key;
@@ -112,13 +132,9 @@ StatusOr<PortTablePool::Layout> PortTablePool::LayOut(const DecisionPool& decisi
   for (std::uint32_t i = 0; i < tables_.size(); i++) {
     Item item{"", i, {}};
     for (const PortStep& step : tables_[i]) {
-      const Decision& decision = decisions.at(step.decision);
-      sl_port_entry entry = {};
-      entry.start = step.start;
-      entry.decision = numbers[step.decision];
-      entry.verdict = decision.allowed ? SL_VERDICT_ALLOW : SL_VERDICT_DENY;
-      entry.flags = decision.audit_denied ? SL_PORT_AUDIT : 0;
-      item.entries.push_back(entry);
+      item.entries.push_back(step.by_process
+                                 ? ByProcess(step.start, choices[step.decision])
+                                 : ByDecision(step.start, decisions.at(step.decision), numbers[step.decision]));
     }
     item.key = ContentKey(item.entries);
     total += item.entries.size();
@@ -127,7 +143,7 @@ StatusOr<PortTablePool::Layout> PortTablePool::LayOut(const DecisionPool& decisi
   if (total > limit) {
     return MakeError(absl::StatusCode::kResourceExhausted,
                      "the policies need {} entries of the table \"ports\", which holds {}: use fewer distinct sets of "
-                     "ports in rules",
+                     "ports in rules, or let fewer rules that name processes meet",
                      total, limit);
   }
   std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.key < b.key; });

@@ -36,10 +36,12 @@ class DecisionPool {
   std::map<std::string, std::uint32_t> by_key_;
 };
 
-// One table: from `start` on, `decision` (an index of the pool). The first start is 0.
+// One table: from `start` on, `decision` (an index of the DecisionPool) or, where the answer is by process, the choice
+// with that index of the ChoicePool. The first start is 0.
 struct PortStep {
   std::uint32_t start = 0;
   std::uint32_t decision = 0;
+  bool by_process = false;
   auto operator<=>(const PortStep&) const = default;
 };
 using PortTable = std::vector<PortStep>;
@@ -47,6 +49,7 @@ using PortTable = std::vector<PortStep>;
 class PortTablePool {
  public:
   std::uint32_t Intern(PortTable table);  // its index
+  const PortTable& at(std::uint32_t index) const { return tables_[index]; }
 
   struct Layout {
     std::map<std::uint32_t, sl_port_entry> entries;
@@ -54,7 +57,9 @@ class PortTablePool {
   };
   // Each table stands where its content's hash says, or in the next free span, so that a change moves little; where
   // that no longer fits, all of them one after the other. ResourceExhausted when there are more than `limit` entries.
-  StatusOr<Layout> LayOut(const DecisionPool& decisions, std::size_t limit) const;
+  // `choices`: the places of the ChoicePool's, by index.
+  StatusOr<Layout> LayOut(const DecisionPool& decisions, const std::vector<std::uint32_t>& choices,
+                          std::size_t limit) const;
 
  private:
   std::vector<PortTable> tables_;

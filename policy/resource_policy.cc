@@ -89,15 +89,34 @@ StatusOr<PolicyMode> ParseMode(const Field& field) {
   return field.Error(fmt::format("must be Enforce or Audit, got {}", Quoted(text)));
 }
 
+StatusOr<UnknownProcesses> ParseUnknownProcesses(const Field& field) {
+  SL_ASSIGN_OR_RETURN(const std::string text, field.String());
+  if (text == "Deny") return UnknownProcesses::kDeny;
+  if (text == "Allow") return UnknownProcesses::kAllow;
+  return field.Error(fmt::format("must be Deny or Allow, got {}", Quoted(text)));
+}
+
+StatusOr<ProcessMatch> ParseProcesses(const Field& field) {
+  SL_RETURN_IF_ERROR(field.AllowOnly({"binaries", "ancestors"}));
+  ProcessMatch match;
+  SL_RETURN_IF_ERROR(field.ReadItems("binaries", match.binaries, Checked(CheckProgramPattern)));
+  SL_RETURN_IF_ERROR(field.ReadItems("ancestors", match.ancestors, Checked(CheckProgramPattern)));
+  // An empty list could be meant as "none" and would be taken for "any".
+  for (const auto& [key, patterns] : {std::pair{"binaries", &match.binaries}, {"ancestors", &match.ancestors}}) {
+    if (const auto list = field.Get(key); list && patterns->empty()) {
+      return list->Error("needs at least one pattern: leave it out where any will do");
+    }
+  }
+  if (match.binaries.empty() && match.ancestors.empty()) return field.Error("needs binaries or ancestors");
+  return match;
+}
+
 // `peers_key`: "from" or "to".
 StatusOr<Rule> ParseRule(const Field& field, std::string_view peers_key, NetworkPolicy::Api api) {
   Rule rule;
   if (api == NetworkPolicy::Api::kSluice) {
     SL_RETURN_IF_ERROR(field.AllowOnly({peers_key, "ports", "action", "processes"}));
-    // A rule for some processes that were enforced for all of them would allow too much: nothing of it is taken.
-    if (const auto processes = field.Get("processes")) {
-      return processes->Error("process rules are not supported by this version: remove the rule");
-    }
+    SL_RETURN_IF_ERROR(field.Read("processes", rule.processes, ParseProcesses));
     SL_RETURN_IF_ERROR(field.Read("action", rule.action, ParseAction));
   } else {
     SL_RETURN_IF_ERROR(field.AllowOnly({peers_key, "ports"}, {"action", "processes"}));
@@ -136,10 +155,13 @@ StatusOr<std::shared_ptr<const NetworkPolicy>> ParseNetworkPolicy(const Field& r
   policy->api = api;
   policy->name = metadata.name;
   if (api == NetworkPolicy::Api::kSluice) {
-    SL_RETURN_IF_ERROR(spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress", "mode"}));
+    SL_RETURN_IF_ERROR(
+        spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress", "mode", "unknownProcesses"}));
     SL_RETURN_IF_ERROR(spec->Read("mode", policy->mode, ParseMode));
+    SL_RETURN_IF_ERROR(spec->Read("unknownProcesses", policy->unknown_processes, ParseUnknownProcesses));
   } else {
-    SL_RETURN_IF_ERROR(spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress"}, {"mode"}));
+    SL_RETURN_IF_ERROR(
+        spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress"}, {"mode", "unknownProcesses"}));
   }
   const auto rule_with = [&](std::string_view peers_key) {
     return [=](const Field& item) { return ParseRule(item, peers_key, api); };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "bpf/abi/policy.h"
 #include "policy/resource_scalar.h"
 
 namespace sluice::policy {
@@ -41,6 +42,18 @@ bool IsDnsSubdomain(std::string_view text) {
 
 bool IsLabelPart(std::string_view text) {
   return text.size() <= kMaxLabelPart && IsFramed(text, IsAlphanumeric, "-_.");
+}
+
+// Between the slashes of an absolute path, or after the last.
+bool HasPlainComponents(std::string_view path) {
+  if (path.starts_with('/')) path.remove_prefix(1);
+  for (;;) {
+    const std::size_t slash = path.find('/');
+    const std::string_view component = path.substr(0, slash);
+    if (component.empty() || component == "." || component == "..") return false;
+    if (slash == std::string_view::npos) return true;
+    path.remove_prefix(slash + 1);
+  }
 }
 
 std::string Unless(bool valid, std::string_view text, std::string_view rule) {
@@ -102,6 +115,18 @@ std::string CheckAbsolutePath(std::string_view text) {
   const bool valid = text.starts_with('/') && text.size() <= kMaxPath &&
                      std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   return Unless(valid, text, "is not an absolute path: it must start with \"/\"");
+}
+
+std::string CheckProgramPattern(std::string_view text) {
+  if (text.size() > SL_PROGRAM_PATH_MAX) {
+    return fmt::format("a pattern of {} bytes: at most {} are matched", text.size(), SL_PROGRAM_PATH_MAX);
+  }
+  const bool absolute = text.starts_with('/') || text.starts_with("**");
+  if (!absolute || text.find('\0') != std::string_view::npos) {
+    return Unless(false, text, "is not a pattern of absolute paths: it must start with \"/\" or \"**\"");
+  }
+  return Unless(HasPlainComponents(text), text,
+                "matches no program: a path has no component that is empty, \".\" or \"..\"");
 }
 
 }  // namespace sluice::policy

@@ -13,5 +13,6 @@ std::string CheckLabelValue(std::string_view text);
 std::string CheckPortName(std::string_view text);       // IANA_SVC_NAME
 std::string CheckInterfaceName(std::string_view text);  // of a network interface
 std::string CheckAbsolutePath(std::string_view text);
+std::string CheckProgramPattern(std::string_view text);  // of policy/glob.h
 
 }  // namespace sluice::policy

@@ -1,6 +1,11 @@
 #include "policy/ruleset_compiler.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <set>
+
+#include "policy/process.h"
 
 namespace sluice::policy {
 namespace {
@@ -37,17 +42,19 @@ RulesetCompiler::RulesetCompiler(const Ruleset& ruleset, Shared& shared) : rules
     const std::vector<Rule>& rules = ruleset.policies[p]->rules(ruleset.direction);
     for (std::size_t r = 0; r < rules.size(); r++) {
       const bool by_peer = ruleset.direction == Direction::kEgress && UsesPortNames(rules[r]);
-      rules_.push_back({p, r, &rules[r], by_peer, by_peer ? RangeSet{} : Services(rules[r], ruleset.ports)});
+      rules_.push_back({p, r, &rules[r], by_peer, by_peer ? RangeSet{} : Services(rules[r], ruleset.ports), {}});
+      if (rules[r].processes) rules_.back().condition = shared.patterns.ConditionOf(*rules[r].processes);
     }
   }
 }
 
-std::array<KindRows, SL_KIND_COUNT> RulesetCompiler::Compile() {
+StatusOr<std::array<KindRows, SL_KIND_COUNT>> RulesetCompiler::Compile() {
   std::vector<const RangeSet*> sets;
   for (const RuleState& rule : rules_) sets.push_back(&shared_.Matched(*ruleset_.policies[rule.policy], *rule.rule));
   Pieces pieces;
   ForEachSegment(static_cast<std::uint32_t>(shared_.identities.all().size()), sets,
                  [&](Range segment, const std::vector<std::uint32_t>& rules) { AddPieces(segment, rules, pieces); });
+  SL_RETURN_IF_ERROR(status_);
   std::array<KindRows, SL_KIND_COUNT> rows;
   for (int kind = 0; kind < SL_KIND_COUNT; kind++) {
     rows[kind] = RowsOf(shared_.identities.OfKind(static_cast<sl_identity_kind>(kind)), pieces);
@@ -100,21 +107,77 @@ std::uint32_t RulesetCompiler::MakeTable(const std::vector<std::uint32_t>& rules
   ForEachSegment(kServiceEnd, sets, [&](Range segment, const std::vector<std::uint32_t>& holders) {
     matching.clear();
     for (const std::uint32_t h : holders) matching.push_back(rules[h]);
-    const std::uint32_t decision = DecisionOf(matching);
-    if (table.empty() || table.back().decision != decision) table.push_back({segment.begin, decision});
+    const PortStep answer = AnswerOf(matching);
+    const bool same =
+        !table.empty() && table.back().decision == answer.decision && table.back().by_process == answer.by_process;
+    if (!same) table.push_back({segment.begin, answer.decision, answer.by_process});
   });
   return shared_.tables.Intern(std::move(table));
 }
 
-std::uint32_t RulesetCompiler::DecisionOf(const std::vector<std::uint32_t>& rules) {
-  const auto [found, fresh] = decisions_.try_emplace(rules);
-  if (fresh) {
-    std::vector<PolicyMatch> matches;
-    for (const NetworkPolicy* policy : ruleset_.policies) matches.push_back({policy, {}});
-    for (const std::uint32_t r : rules) matches[rules_[r].policy].rules.push_back(rules_[r].number);
-    found->second = shared_.decisions.Intern(Combine(ruleset_.direction, matches));
+PortStep RulesetCompiler::AnswerOf(const std::vector<std::uint32_t>& rules) {
+  const auto [found, fresh] = answers_.try_emplace(rules);
+  if (!fresh) return found->second;
+  std::set<Condition> conditions;
+  for (const std::uint32_t r : rules) {
+    if (rules_[r].condition) conditions.insert(*rules_[r].condition);
+  }
+  if (conditions.size() > SL_MAX_PROCESS_CONDITIONS) {
+    status_ = TooManyConditions(rules, conditions.size());
+  } else if (conditions.empty()) {
+    found->second.decision = DecisionOf(rules);
+  } else {
+    found->second = ChoiceOf(rules, {conditions.begin(), conditions.end()});
   }
   return found->second;
+}
+
+PortStep RulesetCompiler::ChoiceOf(const std::vector<std::uint32_t>& rules, const std::vector<Condition>& conditions) {
+  PortTable outcomes;
+  for (std::uint32_t met = 0; met < 1U << conditions.size(); met++) {
+    outcomes.push_back({.decision = DecisionOf(MatchingOf(rules, conditions, met))});
+  }
+  outcomes.push_back({.decision = DecisionOf(MatchingOf(rules, conditions, std::nullopt))});
+  const PortStep first = outcomes.front();
+  if (std::all_of(outcomes.begin(), outcomes.end(), [&](const PortStep& outcome) { return outcome == first; })) {
+    return first;  // no process gets another answer
+  }
+  return {.decision = shared_.choices.Intern({conditions, shared_.tables.Intern(std::move(outcomes))}),
+          .by_process = true};
+}
+
+std::vector<std::uint32_t> RulesetCompiler::MatchingOf(const std::vector<std::uint32_t>& rules,
+                                                       const std::vector<Condition>& conditions,
+                                                       std::optional<std::uint32_t> met) const {
+  std::vector<std::uint32_t> matching;
+  std::copy_if(rules.begin(), rules.end(), std::back_inserter(matching), [&](std::uint32_t r) {
+    const RuleState& rule = rules_[r];
+    if (!rule.condition) return true;
+    if (!met) return MatchesUnknown(*ruleset_.policies[rule.policy], *rule.rule);
+    const auto at = std::lower_bound(conditions.begin(), conditions.end(), *rule.condition);
+    return (*met >> (at - conditions.begin()) & 1U) != 0;
+  });
+  return matching;
+}
+
+std::uint32_t RulesetCompiler::DecisionOf(const std::vector<std::uint32_t>& rules) {
+  std::vector<PolicyMatch> matches;
+  for (const NetworkPolicy* policy : ruleset_.policies) matches.push_back({policy, {}});
+  for (const std::uint32_t r : rules) matches[rules_[r].policy].rules.push_back(rules_[r].number);
+  return shared_.decisions.Intern(Combine(ruleset_.direction, matches));
+}
+
+Status RulesetCompiler::TooManyConditions(const std::vector<std::uint32_t>& rules, std::size_t count) const {
+  std::set<std::string> names;
+  for (const std::uint32_t r : rules) {
+    if (rules_[r].condition) names.insert(ruleset_.policies[rules_[r].policy]->name.ToString());
+  }
+  return MakeError(
+      absl::StatusCode::kResourceExhausted,
+      "NetworkPolicy {}: {} different \"processes\" meet at one peer and port in {}, where {} may: join binaries "
+      "that are treated alike in one rule",
+      fmt::join(names, ", "), count, ruleset_.direction == Direction::kIngress ? "ingress" : "egress",
+      SL_MAX_PROCESS_CONDITIONS);
 }
 
 }  // namespace sluice::policy

@@ -4,13 +4,13 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "policy/peer_match.h"
-#include "policy/port_table.h"
-#include "policy/ruleset.h"
+#include "policy/process_choice.h"
 
 namespace sluice::policy {
 
@@ -18,8 +18,10 @@ namespace sluice::policy {
 struct Shared {
   const IdentityTable& identities;
   const PeerMatcher& peers;
+  const PatternTable& patterns;
   DecisionPool decisions = {};
   PortTablePool tables = {};
+  ChoicePool choices = {};
   std::unordered_map<const Rule*, RangeSet> matched = {};  // identity indices by rule
 
   const RangeSet& Matched(const NetworkPolicy& policy, const Rule& rule);
@@ -35,7 +37,8 @@ class RulesetCompiler {
  public:
   RulesetCompiler(const Ruleset& ruleset, Shared& shared);
 
-  std::array<KindRows, SL_KIND_COUNT> Compile();  // by kind
+  // By kind. ResourceExhausted: more conditions on processes meet than a choice can hold.
+  StatusOr<std::array<KindRows, SL_KIND_COUNT>> Compile();
 
  private:
   using Pieces = std::vector<std::pair<Range, std::uint32_t>>;  // identity indices, port table; all indices, in order
@@ -44,8 +47,9 @@ class RulesetCompiler {
     std::size_t policy;  // index in the ruleset
     std::size_t number;  // index in the policy
     const Rule* rule;
-    bool by_peer;       // its services depend on the peer's named ports
-    RangeSet services;  // otherwise
+    bool by_peer;                        // its services depend on the peer's named ports
+    RangeSet services;                   // otherwise
+    std::optional<Condition> condition;  // on the process
   };
 
   // The rules that match some peers, and the port tables that they give by those peers' lists of named ports.
@@ -56,13 +60,22 @@ class RulesetCompiler {
 
   void AddPieces(Range segment, const std::vector<std::uint32_t>& rules, Pieces& pieces);
   std::uint32_t MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer);
+  // Where these rules match by peer and port; its `start` means nothing.
+  PortStep AnswerOf(const std::vector<std::uint32_t>& rules);
+  PortStep ChoiceOf(const std::vector<std::uint32_t>& rules, const std::vector<Condition>& conditions);
   std::uint32_t DecisionOf(const std::vector<std::uint32_t>& rules);
+  // Those of `rules` that match a process that meets `met` of the conditions (bits), or (absent) one that is not known.
+  std::vector<std::uint32_t> MatchingOf(const std::vector<std::uint32_t>& rules,
+                                        const std::vector<Condition>& conditions,
+                                        std::optional<std::uint32_t> met) const;
+  Status TooManyConditions(const std::vector<std::uint32_t>& rules, std::size_t count) const;
 
   const Ruleset& ruleset_;
   Shared& shared_;
   std::vector<RuleState> rules_;
   std::map<std::vector<std::uint32_t>, PeerClass> classes_;
-  std::map<std::vector<std::uint32_t>, std::uint32_t> decisions_;
+  std::map<std::vector<std::uint32_t>, PortStep> answers_;
+  Status status_ = OkStatus();
 };
 
 }  // namespace sluice::policy

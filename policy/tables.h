@@ -23,7 +23,9 @@ struct Tables {
   std::map<Address, sl_address_value> addresses;
   std::map<Prefix, sl_prefix_value> prefixes;
   std::map<PeerKey, sl_peer_value> peers;
-  std::map<std::uint32_t, sl_port_entry> ports;  // by index within the slot
+  std::map<std::uint32_t, sl_port_entry> ports;          // by index within the slot
+  std::map<std::uint32_t, sl_program_pattern> patterns;  // likewise: the bit in the masks
+  std::map<std::uint32_t, sl_process_choice> choices;    // likewise
 };
 
 struct IdentityInfo {
@@ -45,7 +47,7 @@ struct CompiledPolicy {
   Tables tables;
   std::map<std::uint32_t, IdentityInfo> identities;
   std::map<std::uint32_t, RulesetInfo> rulesets;
-  std::map<std::uint32_t, Decision> decisions;  // by the number in sl_port_entry.decision
+  std::map<std::uint32_t, Decision> decisions;  // by the number in sl_port_entry.decision, where that is no choice
   std::shared_ptr<const Snapshot> snapshot;
 };
 
@@ -55,6 +57,8 @@ struct Limits {
   std::size_t prefixes = 131072;
   std::size_t peers = 1048576;
   std::size_t ports = 262144;
+  std::size_t patterns = SL_MAX_PROGRAM_PATTERNS;
+  std::size_t choices = SL_MAX_PROCESS_CHOICES;
 };
 
 }  // namespace sluice::policy

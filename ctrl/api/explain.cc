@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "bpf/abi/policy.h"
 #include "policy/evaluate.h"
 #include "telemetry/policy_refs.h"
 
@@ -84,6 +85,28 @@ v1::Explanation::End ToEnd(const policy::Snapshot& snapshot, const Address& addr
   return end;
 }
 
+StatusOr<std::string> ParsePath(const char* what, const std::string& text) {
+  if (text.starts_with('/') && text.size() <= SL_PROGRAM_PATH_MAX) return text;
+  return InvalidError("{} {}: expected an absolute path of at most {} bytes", what, text, SL_PROGRAM_PATH_MAX);
+}
+
+// Sets both ends' processes, as far as the request names them.
+Status ReadProcesses(const v1::ExplainRequest& request, policy::Flow& flow) {
+  if (!request.process().empty()) {
+    SL_ASSIGN_OR_RETURN(flow.source_process.emplace().binary, ParsePath("process", request.process()));
+    for (const std::string& ancestor : request.ancestors()) {
+      SL_ASSIGN_OR_RETURN(std::string path, ParsePath("ancestor", ancestor));
+      flow.source_process->ancestors.push_back(std::move(path));
+    }
+  } else if (request.ancestors_size() != 0) {
+    return InvalidError("ancestor {}: name the process that has it, too", request.ancestors(0));
+  }
+  if (!request.listener().empty()) {
+    SL_ASSIGN_OR_RETURN(flow.destination_process.emplace().binary, ParsePath("listener", request.listener()));
+  }
+  return OkStatus();
+}
+
 v1::Explanation::Direction ToDirection(const std::optional<policy::Decision>& decision, policy::Direction direction) {
   v1::Explanation::Direction out;
   if (!decision) return out;
@@ -107,11 +130,12 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
   SL_ASSIGN_OR_RETURN(const auto to, AddressesOf(snapshot, request.to()));
   SL_ASSIGN_OR_RETURN(const auto ends, Pair(from, to));
 
-  const policy::Flow flow{.source = ends.first,
-                          .destination = ends.second,
-                          .protocol = protocol,
-                          .port = static_cast<std::uint16_t>(request.port()),
-                          .from_node = snapshot.IsNode(ends.first)};
+  policy::Flow flow{.source = ends.first,
+                    .destination = ends.second,
+                    .protocol = protocol,
+                    .port = static_cast<std::uint16_t>(request.port()),
+                    .from_node = snapshot.IsNode(ends.first)};
+  SL_RETURN_IF_ERROR(ReadProcesses(request, flow));
   const policy::Evaluation answer = policy::Evaluate(snapshot, flow, policy::Scope::kEverywhere, quarantine);
   v1::Explanation out;
   out.set_allowed(answer.allowed);
@@ -122,6 +146,14 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
   out.set_port(request.port());
   *out.mutable_egress() = ToDirection(answer.egress, policy::Direction::kEgress);
   *out.mutable_ingress() = ToDirection(answer.ingress, policy::Direction::kIngress);
+  if (answer.egress_by_process) {
+    out.mutable_egress()->set_by_process(true);
+    out.mutable_egress()->set_process(request.process());
+  }
+  if (answer.ingress_by_process) {
+    out.mutable_ingress()->set_by_process(true);
+    out.mutable_ingress()->set_process(request.listener());
+  }
   if (answer.quarantined) {
     out.set_quarantined(true);
     out.mutable_egress()->set_quarantined(answer.egress.has_value());

@@ -10,8 +10,8 @@
 namespace sluice::api {
 
 // NotFound: a workload that is not known; InvalidArgument: an end that is neither a name nor an address, a protocol or
-// port that does not exist, ends of different IP families; FailedPrecondition: a workload without addresses.
-// An end with addresses of both families is taken with the other's family, IPv4 first.
+// port that does not exist, ends of different IP families, a process that is no path; FailedPrecondition: a workload
+// without addresses. An end with addresses of both families is taken with the other's family, IPv4 first.
 StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
                                   const v1::ExplainRequest& request);
 

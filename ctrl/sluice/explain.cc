@@ -13,6 +13,9 @@ struct ExplainOptions {
   std::string from;
   std::string to;
   std::string port;
+  std::string process;
+  std::string listener;
+  std::vector<std::string> ancestors;
   std::string output = "table";
 };
 
@@ -23,6 +26,9 @@ StatusOr<ExitCode> Explain(const std::string& server, const ExplainOptions& opti
   request.set_to(options.to);
   request.set_protocol(port.protocol);
   request.set_port(port.port);
+  request.set_process(options.process);
+  request.set_listener(options.listener);
+  request.mutable_ancestors()->Assign(options.ancestors.begin(), options.ancestors.end());
   SL_ASSIGN_OR_RETURN(const v1::Explanation explanation, Client(server).Explain(request));
   if (options.output == "json") {
     SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToJson(explanation));
@@ -42,6 +48,13 @@ void AddExplain(CLI::App& app, CommandLine& line) {
   verb->add_option("--from", options->from, "namespace/name of a workload or pod, or an IP address")->required();
   verb->add_option("--to", options->to, "likewise")->required();
   verb->add_option("--port", options->port, "of the server: 80/TCP, 53/UDP, 80 (TCP), ICMP or ICMPv6")->required();
+  CLI::Option* process =
+      verb->add_option("--process", options->process, "path of the program, or of the script, that sends");
+  verb->add_option("--ancestor", options->ancestors,
+                   "path of a program or script among that process's ancestors; repeatable; default: it has none")
+      ->needs(process)
+      ->allow_extra_args(false);
+  verb->add_option("--listener", options->listener, "path of the program, or of the script, that listens");
   verb->add_option("-o,--output", options->output, "table (text) or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();

@@ -24,9 +24,16 @@ bool HasDefaultDeny(const v1::Explanation::Direction& direction) {
   return false;
 }
 
+// Whom a decision that hangs on the process was made for; `option` names it.
+std::string ProcessText(const v1::Explanation::Direction& direction, const char* option) {
+  if (!direction.by_process()) return "";
+  if (!direction.process().empty()) return fmt::format("  for {}\n", direction.process());
+  return fmt::format("  for a process that is not known: name it with {}\n", option);
+}
+
 // `quarantined`: one of the ends stops the flow for that.
-std::string DirectionText(const char* name, const End& end, const v1::Explanation::Direction& direction,
-                          bool quarantined) {
+std::string DirectionText(const char* name, const char* option, const End& end,
+                          const v1::Explanation::Direction& direction, bool quarantined) {
   if (direction.quarantined()) {
     return fmt::format("{} of {}: DENIED: it is in quarantine, and the other end is not on the allow list\n", name,
                        NameText(end));
@@ -39,6 +46,7 @@ std::string DirectionText(const char* name, const End& end, const v1::Explanatio
                     : direction.isolated()    ? ""
                                               : ": no policy isolates it";
   std::string text = fmt::format("{} of {}: {}{}\n", name, NameText(end), direction.verdict(), why);
+  text += ProcessText(direction, option);
   for (const v1::PolicyRef& ref : direction.policies()) text += "  " + telemetry::PolicyText(ref) + "\n";
   return text;
 }
@@ -52,8 +60,8 @@ std::string ExplanationText(const v1::Explanation& explanation) {
                       port, explanation.protocol(), explanation.revision());
   if (explanation.audit_denied()) text += "policies in audit would deny it\n";
   const bool quarantined = explanation.quarantined();
-  text += DirectionText("egress", explanation.from(), explanation.egress(), quarantined);
-  return text + DirectionText("ingress", explanation.to(), explanation.ingress(), quarantined);
+  text += DirectionText("egress", "--process", explanation.from(), explanation.egress(), quarantined);
+  return text + DirectionText("ingress", "--listener", explanation.to(), explanation.ingress(), quarantined);
 }
 
 }  // namespace sluice::client

@@ -1,5 +1,7 @@
 #include "tests/support/random_policy.h"
 
+#include <algorithm>
+
 namespace sluice::test {
 namespace {
 
@@ -12,6 +14,12 @@ const std::vector<std::string> kNamespaceKeys = {"team", "kubernetes.io/metadata
 const std::vector<std::string> kPortNames = {"http", "dns", "admin"};
 const std::vector<std::uint8_t> kProtocols = {kTcp, kUdp, kSctp};
 const std::vector<std::uint16_t> kPorts = {1, 53, 80, 81, 443, 8080, 65535};
+const std::vector<std::string> kPrograms = {"/usr/bin/psql",  "/usr/bin/python3",    "/usr/bin/bash",
+                                            "/usr/sbin/sshd", "/opt/app/bin/server", "/opt/app/run.sh",
+                                            "/opt/other"};
+const std::vector<std::string> kPatterns = {"/usr/bin/psql", "/usr/*/sshd", "/usr/bin/*",    "/opt/**",
+                                            "/opt/*",        "**.sh",       "/usr/bin/???h", "**/python?"};
+constexpr int kProcessMatches = 5;
 
 Address Parsed(const std::string& text) { return Address::Parse(text).value(); }
 
@@ -130,7 +138,33 @@ Rule RandomPolicy::RandomRule(bool sluice) {
   for (std::uint32_t i = Below(4); i > 0; i--) rule.peers.push_back(RandomPeer());
   for (std::uint32_t i = Below(4); i > 0; i--) rule.ports.push_back(RandomPort());
   if (sluice && Chance(50)) rule.action = Chance(50) ? RuleAction::kDeny : RuleAction::kAudit;
+  if (sluice && options_.processes && Chance(60)) {
+    rule.processes = Pick(process_matches_);
+    if (Chance(60)) rule.peers.clear();  // so that such rules meet
+    if (Chance(60)) rule.ports.clear();
+  }
   return rule;
+}
+
+ProcessMatch RandomPolicy::RandomProcesses() {
+  const auto patterns = [&](std::uint32_t least) {
+    std::vector<std::string> out;
+    for (std::uint32_t i = std::max(least, Below(3)); i > 0; i--) out.push_back(Pick(kPatterns));
+    return out;
+  };
+  ProcessMatch match;
+  match.binaries = patterns(0);
+  if (match.binaries.empty() || Chance(40)) match.ancestors = patterns(1);
+  return match;
+}
+
+std::optional<Process> RandomPolicy::NextProcess() {
+  if (Chance(20)) return std::nullopt;
+  Process process{.binary = Pick(kPrograms)};
+  if (Chance(20)) process.script = Pick(kPrograms);
+  for (std::uint32_t i = Below(4); i > 0; i--) process.ancestors.push_back(Pick(kPrograms));
+  process.more_ancestors = Chance(20);
+  return process;
 }
 
 void RandomPolicy::AddNamespace(const std::string& name) {
@@ -177,6 +211,7 @@ void RandomPolicy::AddPolicy(int number) {
   for (std::uint32_t i = Below(4); i > 0; i--) policy.ingress.push_back(RandomRule(sluice));
   for (std::uint32_t i = Below(4); i > 0; i--) policy.egress.push_back(RandomRule(sluice));
   if (sluice && Chance(40)) policy.mode = PolicyMode::kAudit;
+  if (sluice && options_.processes && Chance(50)) policy.unknown_processes = UnknownProcesses::kAllow;
   const Kind kind = sluice ? Kind::kSluiceNetworkPolicy : Kind::kNetworkPolicy;
   Resource resource = Wrap(kind, policy.name, &Resource::policy, policy);
   resources_.insert_or_assign(resource.id, resource);
@@ -189,6 +224,8 @@ std::shared_ptr<const Snapshot> RandomPolicy::Build() const {
 std::shared_ptr<const Snapshot> RandomPolicy::NextSnapshot() {
   resources_.clear();
   bindings_.clear();
+  process_matches_.clear();
+  for (int i = 0; options_.processes && i < kProcessMatches; i++) process_matches_.push_back(RandomProcesses());
   node_addresses_ = {Parsed("10.1.0.254"), Parsed("fd00::fe"), Parsed("192.0.2.1"), RandomAddress()};
   for (std::size_t i = 0; i + (Chance(20) ? 1 : 0) < kNamespaces.size(); i++) AddNamespace(kNamespaces[i]);
   for (int i = 0; i < options_.workloads; i++) AddWorkload(i);
@@ -262,6 +299,10 @@ Flow RandomPolicy::NextFlow(const Snapshot& snapshot) {
   const bool has_ports = flow.protocol == kTcp || flow.protocol == kUdp || flow.protocol == kSctp;
   if (has_ports) flow.port = static_cast<std::uint16_t>(Chance(70) ? Pick(kPorts) + Below(3) - 1 : Below(65536));
   flow.from_node = Chance(3);
+  if (options_.processes) {
+    flow.source_process = NextProcess();
+    flow.destination_process = NextProcess();
+  }
   return flow;
 }
 

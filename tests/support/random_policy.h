@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ struct RandomPolicyOptions {
   int pods = 12;      // known peers
   int policies = 8;   // of both kinds
   std::uint32_t first_ifindex = 10;
+  bool processes = false;  // rules that name them, and flows that have them
 };
 
 class RandomPolicy {
@@ -35,6 +37,8 @@ class RandomPolicy {
   std::shared_ptr<const policy::Snapshot> NextChange();
   // Some of the world's local workloads, and now and then a few peers that may still talk with them.
   policy::Quarantine NextQuarantine();
+  // One that some of the rules' patterns match, or whose ancestors they do. Absent: not known.
+  std::optional<policy::Process> NextProcess();
   // Mostly between known addresses, on ports and in prefixes that the policies name, or just beside them.
   policy::Flow NextFlow(const policy::Snapshot& snapshot);
 
@@ -58,6 +62,7 @@ class RandomPolicy {
   policy::Peer RandomPeer();
   policy::PortRule RandomPort();
   policy::Rule RandomRule(bool sluice);
+  policy::ProcessMatch RandomProcesses();
   void AddNamespace(const std::string& name);
   void AddWorkload(int number);
   void AddPod(int number);
@@ -69,6 +74,7 @@ class RandomPolicy {
   policy::ResourceMap resources_;
   std::map<policy::ObjectName, policy::Binding> bindings_;
   std::vector<policy::Address> node_addresses_;
+  std::vector<policy::ProcessMatch> process_matches_;  // what rules may ask for: few, so that no choice is too large
 };
 
 }  // namespace sluice::test

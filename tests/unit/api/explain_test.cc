@@ -39,6 +39,79 @@ TEST(Explain, QuarantineDecidesAlone) {
   EXPECT_FALSE(spared->quarantined());
 }
 
+StatusOr<v1::Explanation> AskFor(const std::string& process, const std::vector<std::string>& ancestors = {},
+                                 const std::string& listener = "", std::uint32_t port = 80) {
+  static const auto snapshot = [] {
+    policy::ResourceMap resources;
+    const auto parsed = policy::ParseResources("world.yaml", std::string(kWorld) + R"(
+---
+apiVersion: sluice.dev/v1alpha1
+kind: NetworkPolicy
+metadata: {name: programs, namespace: shop}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress, Egress]
+  egress:
+  - {ports: [{port: 80}], processes: {binaries: ["/usr/bin/*"], ancestors: [/usr/sbin/sshd]}}
+  - {ports: [{port: 53}]}
+  ingress:
+  - {ports: [{port: 80}], processes: {binaries: [/usr/bin/nginx]}}
+  - {ports: [{port: 53}]}
+)")
+                            .value();
+    for (const policy::Resource& resource : parsed) resources[resource.id] = resource;
+    return *policy::Snapshot::Build(resources, {}, {});
+  }();
+  v1::ExplainRequest request;
+  request.set_from("shop/web-0");
+  request.set_to("shop/db-0");
+  request.set_protocol("TCP");
+  request.set_port(port);
+  request.set_process(process);
+  request.set_listener(listener);
+  request.mutable_ancestors()->Assign(ancestors.begin(), ancestors.end());
+  return Explain(*snapshot, {}, request);
+}
+
+TEST(Explain, AnswersForTheProcessesThatAreNamed) {
+  const auto all = AskFor("/usr/bin/curl", {"/usr/bin/bash", "/usr/sbin/sshd"}, "/usr/bin/nginx");
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_TRUE(all->allowed());
+  EXPECT_TRUE(all->egress().by_process());
+  EXPECT_EQ(all->egress().process(), "/usr/bin/curl");
+  EXPECT_TRUE(all->ingress().by_process());
+  EXPECT_EQ(all->ingress().process(), "/usr/bin/nginx");
+  EXPECT_EQ(all->ingress().policies(0).rule(), "ingress[0]");
+  EXPECT_FALSE(AskFor("/usr/bin/curl", {"/usr/bin/bash"}, "/usr/bin/nginx")->allowed());
+  EXPECT_FALSE(AskFor("/opt/curl", {"/usr/sbin/sshd"}, "/usr/bin/nginx")->allowed());
+  const auto nobody = AskFor("", {}, "/usr/bin/other");
+  EXPECT_EQ(nobody->egress().verdict(), "DENIED") << "not known: closed";
+  EXPECT_TRUE(nobody->egress().by_process());
+  EXPECT_EQ(nobody->egress().process(), "");
+  EXPECT_EQ(nobody->ingress().verdict(), "DENIED");
+}
+
+TEST(Explain, WhereNoRuleAsksForTheProcessItSaysNothingOfIt) {
+  const auto answer = AskFor("/usr/bin/curl", {}, "", 53);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_TRUE(answer->allowed());
+  EXPECT_FALSE(answer->egress().by_process());
+  EXPECT_EQ(answer->egress().process(), "");
+  EXPECT_FALSE(answer->ingress().by_process());
+}
+
+TEST(Explain, RefusesProcessesThatAreNoPaths) {
+  for (const auto& [answer, text] :
+       {std::pair(AskFor("curl"), "process curl: expected an absolute path"),
+        std::pair(AskFor("/" + std::string(511, 'x')), "of at most 511 bytes"),
+        std::pair(AskFor("/a", {"/b", "c"}), "ancestor c: expected an absolute path"),
+        std::pair(AskFor("", {}, "./nginx"), "listener ./nginx: expected an absolute path"),
+        std::pair(AskFor("", {"/a"}), "ancestor /a: name the process")}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(answer.status())) << text;
+    EXPECT_THAT(Message(answer.status()), HasSubstr(text));
+  }
+}
+
 TEST(Explain, NamesTheRuleThatAllowsAndThePolicyOnTrial) {
   const auto answer = Ask("shop/web-0", "shop/db-0", "tcp", 5432);
   ASSERT_TRUE(answer.ok()) << answer.status();

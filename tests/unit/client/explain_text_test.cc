@@ -51,6 +51,25 @@ TEST(ExplanationText, DefaultDenyNamesThePoliciesThatIsolate) {
             "  shop/default-deny ingress DEFAULT_DENY\n");
 }
 
+TEST(ExplanationText, SaysForWhichProcessItIs) {
+  EXPECT_EQ(ExplanationText(FromJson<v1::Explanation>(R"({
+    "allowed": false, "protocol": "TCP", "port": 5432, "revision": "7",
+    "from": {"namespace": "shop", "workload": "web-0", "address": "10.1.0.2"},
+    "to": {"namespace": "shop", "workload": "db-0", "address": "10.1.0.3"},
+    "egress": {"verdict": "ALLOWED", "isolated": true, "byProcess": true, "process": "/usr/bin/psql", "policies": [
+      {"namespace": "shop", "name": "web", "rule": "egress[0]", "effect": "ALLOW", "direction": "EGRESS"}]},
+    "ingress": {"verdict": "DENIED", "isolated": true, "byProcess": true, "policies": [
+      {"namespace": "shop", "name": "db", "effect": "DEFAULT_DENY", "direction": "INGRESS"}]}})")),
+            "denied\n"
+            "shop/web-0 (10.1.0.2) -> shop/db-0 (10.1.0.3) 5432/TCP, by policy revision 7\n"
+            "egress of shop/web-0: ALLOWED\n"
+            "  for /usr/bin/psql\n"
+            "  shop/web egress[0] ALLOW\n"
+            "ingress of shop/db-0: DENIED: these policies isolate it, and no rule allows the flow\n"
+            "  for a process that is not known: name it with --listener\n"
+            "  shop/db ingress DEFAULT_DENY\n");
+}
+
 TEST(ExplanationText, DenyRuleAndPolicyInAudit) {
   const std::string text = ExplanationText(FromJson<v1::Explanation>(R"({
     "allowed": true, "auditDenied": true, "protocol": "UDP", "port": 53,

@@ -212,6 +212,22 @@ TEST_F(ClientProgram, ExplainExitsWithTheAnswer) {
   EXPECT_EQ(asked.port(), 53U);
 }
 
+TEST_F(ClientProgram, ExplainAsksForProcesses) {
+  agent_.explanation.set_allowed(true);
+  agent_.Start();
+  Arguments question{"explain", "--from", "a/b", "--to", "c/d", "--port", "80"};
+  EXPECT_EQ(Run(question).exit_code, 0);
+  EXPECT_EQ(agent_.Asked<v1::ExplainRequest>().process(), "");
+  question.insert(question.end(), {"--process", "/bin/psql", "--ancestor", "/bin/bash", "--ancestor", "/sbin/sshd",
+                                   "--listener", "/bin/postgres"});
+  const auto result = Run(question);
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  const auto asked = agent_.Asked<v1::ExplainRequest>();
+  EXPECT_EQ(asked.process(), "/bin/psql");
+  EXPECT_EQ(asked.listener(), "/bin/postgres");
+  EXPECT_THAT(asked.ancestors(), testing::ElementsAre("/bin/bash", "/sbin/sshd"));
+}
+
 TEST_F(ClientProgram, QuarantineAndRelease) {
   agent_.quarantined.set_revision(7);
   agent_.Start();
@@ -403,6 +419,7 @@ TEST_F(ClientProgram, UsageErrorsAreNotSent) {
       {"explain", "--from", "a/b", "--to", "c/d", "--port", "99999/TCP"},
       {"explain", "--from", "a/b", "--to", "c/d", "--port", "80/GRE"},
       {"explain", "--from", "a/b", "--to", "c/d", "--port", "80", "-o", "yaml"},
+      {"explain", "--from", "a/b", "--to", "c/d", "--port", "80", "--ancestor", "/a"},
       {"observe", "--verdict", "MAYBE"},
       {"observe", "--type", "frob"},
       {"observe", "--port", "70000"},

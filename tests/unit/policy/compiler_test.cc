@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "policy/port_table.h"
 #include "policy/stable_id.h"
 #include "tests/support/random_policy.h"
@@ -73,11 +75,38 @@ TEST(Compiler, IdentitiesDescribeThemselves) {
   EXPECT_EQ(text(SL_KIND_WORLD6 << SL_IDENTITY_KIND_SHIFT | SL_IDENTITY_PLAIN), "outside IPv6");
 }
 
+void ExpectDecision(const CompiledPolicy& compiled, const sl_port_entry& entry) {
+  ASSERT_TRUE(compiled.decisions.contains(entry.decision));
+  const Decision& decision = compiled.decisions.at(entry.decision);
+  ASSERT_EQ(entry.verdict == SL_VERDICT_ALLOW, decision.allowed);
+  ASSERT_EQ(entry.flags, decision.audit_denied ? SL_PORT_AUDIT : 0);
+  ASSERT_FALSE(decision.contributions.empty());
+}
+
+void ExpectChoice(const CompiledPolicy& compiled, const sl_process_choice& choice) {
+  ASSERT_GE(choice.count, 1U);
+  ASSERT_LE(choice.count, static_cast<std::uint32_t>(SL_MAX_PROCESS_CONDITIONS));
+  const std::uint64_t known = (1ULL << compiled.tables.patterns.size()) - 1;
+  for (std::uint32_t i = 0; i < SL_MAX_PROCESS_CONDITIONS; i++) {
+    const sl_process_condition& condition = choice.conditions[i];
+    ASSERT_EQ(i < choice.count, (condition.binaries | condition.ancestors) != 0) << i;
+    ASSERT_EQ((condition.binaries | condition.ancestors) & ~known, 0U) << "a pattern that is not there";
+  }
+  std::set<std::uint32_t> decisions;
+  for (std::uint32_t i = 0; i <= 1U << choice.count; i++) {
+    const sl_port_entry& outcome = compiled.tables.ports.at(choice.outcomes + i);
+    ASSERT_EQ(outcome.start, 0U);
+    ASSERT_NO_FATAL_FAILURE(ExpectDecision(compiled, outcome));
+    decisions.insert(outcome.decision);
+  }
+  ASSERT_GT(decisions.size(), 1U) << "else it were no choice";
+}
+
 TEST(Compiler, TablesKeepTheirPromisesOnRandomWorlds) {
   constexpr std::uint64_t kSeed = 5;
   for (std::uint64_t world = 0; world < 100; world++) {
     SCOPED_TRACE(fmt::format("seed {}", kSeed + world));
-    test::RandomPolicy random(kSeed + world, {.policies = 10});
+    test::RandomPolicy random(kSeed + world, {.policies = 10, .processes = world % 2 == 0});
     const auto compiled = Compile(random.NextSnapshot());
     ASSERT_TRUE(compiled.ok()) << compiled.status();
     const Tables& tables = compiled->tables;
@@ -99,6 +128,7 @@ TEST(Compiler, TablesKeepTheirPromisesOnRandomWorlds) {
       }
     }
     std::map<std::uint32_t, std::uint32_t> spans;
+    std::set<std::uint32_t> chosen;
     for (const auto& [key, range] : tables.peers) {
       ASSERT_TRUE(compiled->rulesets.contains(key.ruleset));
       ASSERT_TRUE(key.identity < SL_IDENTITY_FIRST || compiled->identities.contains(key.identity) ||
@@ -111,13 +141,23 @@ TEST(Compiler, TablesKeepTheirPromisesOnRandomWorlds) {
         if (i > 0) {
           const sl_port_entry& before = tables.ports.at(range.first + i - 1);
           ASSERT_LT(before.start, entry.start);
-          ASSERT_NE(before.decision, entry.decision) << "neighbours that say the same are one";
+          ASSERT_NE(std::pair(before.decision, before.flags), std::pair(entry.decision, entry.flags))
+              << "neighbours that say the same are one";
         }
-        const Decision& decision = compiled->decisions.at(entry.decision);
-        ASSERT_EQ(entry.verdict == SL_VERDICT_ALLOW, decision.allowed);
-        ASSERT_EQ((entry.flags & SL_PORT_AUDIT) != 0, decision.audit_denied);
-        ASSERT_FALSE(decision.contributions.empty());
+        if ((entry.flags & SL_PORT_BY_PROCESS) != 0) {
+          ASSERT_EQ(entry.flags, SL_PORT_BY_PROCESS);
+          ASSERT_EQ(entry.verdict, SL_VERDICT_DENY);
+          ASSERT_TRUE(tables.choices.contains(entry.decision));
+          chosen.insert(entry.decision);
+        } else {
+          ASSERT_NO_FATAL_FAILURE(ExpectDecision(*compiled, entry));
+        }
       }
+    }
+    ASSERT_EQ(chosen.size(), tables.choices.size()) << "each choice is used";
+    for (const auto& [index, choice] : tables.choices) {
+      ASSERT_NO_FATAL_FAILURE(ExpectChoice(*compiled, choice));
+      spans.emplace(choice.outcomes, (1U << choice.count) + 1);
     }
     std::size_t in_use = 0;
     std::uint32_t end = 0;
@@ -191,7 +231,10 @@ TEST(Compiler, LimitsNameTheTableTheNeedAndTheLimit) {
   expect("prefixes", tables.prefixes.size(), {.prefixes = tables.prefixes.size() - 1});
   expect("peers", tables.peers.size(), {.peers = tables.peers.size() - 1});
   expect("ports", tables.ports.size(), {.ports = tables.ports.size() - 1});
-  const Limits exact = {tables.addresses.size(), tables.prefixes.size(), tables.peers.size(), tables.ports.size()};
+  const Limits exact = {.addresses = tables.addresses.size(),
+                        .prefixes = tables.prefixes.size(),
+                        .peers = tables.peers.size(),
+                        .ports = tables.ports.size()};
   const auto compiled = Compile(snapshot, exact);
   EXPECT_TRUE(compiled.ok()) << compiled.status();
 }
@@ -208,11 +251,11 @@ TEST(PortTables, AFullArrayIsPackedRatherThanRefused) {
     total += table.size();
     tables.Intern(std::move(table));
   }
-  const auto layout = tables.LayOut(decisions, total);
+  const auto layout = tables.LayOut(decisions, {}, total);
   ASSERT_TRUE(layout.ok()) << layout.status();
   EXPECT_EQ(layout->entries.size(), total);
   EXPECT_EQ(layout->entries.rbegin()->first, total - 1);
-  EXPECT_FALSE(tables.LayOut(decisions, total - 1).ok());
+  EXPECT_FALSE(tables.LayOut(decisions, {}, total - 1).ok());
 }
 
 TEST(StableIds, CollisionsTakeTheNextFreeNumber) {

@@ -25,7 +25,7 @@ bool Same(const std::map<K, V>& a, const std::map<K, V>& b) {
 
 bool Same(const Tables& a, const Tables& b) {
   return Same(a.addresses, b.addresses) && Same(a.prefixes, b.prefixes) && Same(a.peers, b.peers) &&
-         Same(a.ports, b.ports);
+         Same(a.ports, b.ports) && Same(a.patterns, b.patterns) && Same(a.choices, b.choices);
 }
 
 TEST(Diff, OfEqualTablesIsEmpty) {
@@ -52,7 +52,7 @@ TEST(Diff, FindsNewChangedAndGone) {
 TEST(Diff, PlayedOnTheOldTablesGivesTheNew) {
   constexpr std::uint64_t kSeed = 77;
   SCOPED_TRACE(fmt::format("seed {}", kSeed));
-  test::RandomPolicy random(kSeed);
+  test::RandomPolicy random(kSeed, {.processes = true});
   Tables tables;
   auto snapshot = random.NextSnapshot();
   for (int step = 0; step < 300; step++) {
@@ -64,6 +64,8 @@ TEST(Diff, PlayedOnTheOldTablesGivesTheNew) {
     Play(plan.prefixes, tables.prefixes);
     Play(plan.peers, tables.peers);
     Play(plan.ports, tables.ports);
+    Play(plan.patterns, tables.patterns);
+    Play(plan.choices, tables.choices);
     ASSERT_TRUE(Same(tables, compiled->tables));
     snapshot = step % 50 == 49 ? random.NextSnapshot() : random.NextChange();
   }

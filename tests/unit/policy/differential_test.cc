@@ -1,4 +1,5 @@
 // The compiled tables against the reference evaluator, on random worlds.
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include "policy/compiler.h"
@@ -12,9 +13,16 @@ constexpr std::uint64_t kSeed = 20240611;
 constexpr int kWorlds = 1000;
 constexpr int kFlows = 250;
 
+std::string Text(const std::optional<Process>& process) {
+  if (!process) return "(not known)";
+  return fmt::format("({} script {} ancestors {}{})", process->binary, process->script,
+                     fmt::join(process->ancestors, " "), process->more_ancestors ? " and more" : "");
+}
+
 std::string Text(const Flow& flow) {
-  return fmt::format("{} -> {} protocol {} port {}{}", flow.source.ToString(), flow.destination.ToString(),
-                     flow.protocol, flow.port, flow.from_node ? " from node" : "");
+  return fmt::format("{} {} -> {} {} protocol {} port {}{}", flow.source.ToString(), Text(flow.source_process),
+                     flow.destination.ToString(), Text(flow.destination_process), flow.protocol, flow.port,
+                     flow.from_node ? " from node" : "");
 }
 
 std::string Text(const Decision& decision) {
@@ -34,7 +42,16 @@ Decision Meaning(const CompiledPolicy& compiled, std::uint32_t number) {
 
 struct Tally {
   int allowed = 0, denied = 0, audited = 0, decided = 0;
+  int by_process = 0;  // another process would get another answer
 };
+
+bool HangsOnTheProcess(const Snapshot& snapshot, const Flow& flow, const Evaluation& answer) {
+  if (!answer.egress_by_process && !answer.ingress_by_process) return false;
+  Flow other = flow;
+  other.source_process = other.destination_process = Process{.binary = "/usr/bin/other"};
+  const Evaluation another = Evaluate(snapshot, other, Scope::kLocal);
+  return std::tie(another.egress, another.ingress) != std::tie(answer.egress, answer.ingress);
+}
 
 void Compare(const Snapshot& snapshot, const CompiledPolicy& compiled, const Flow& flow, Tally& tally) {
   const Evaluation expected = Evaluate(snapshot, flow, Scope::kLocal);
@@ -56,13 +73,14 @@ void Compare(const Snapshot& snapshot, const CompiledPolicy& compiled, const Flo
   tally.allowed += found.allowed;
   tally.denied += !found.allowed;
   tally.audited += found.audit_denied;
+  tally.by_process += HangsOnTheProcess(snapshot, flow, expected);
 }
 
 TEST(Differential, TablesAnswerAsTheEvaluatorDoes) {
   Tally tally;
   for (int world = 0; world < kWorlds; world++) {
     SCOPED_TRACE(fmt::format("seed {} + world {}", kSeed, world));
-    test::RandomPolicy random(kSeed + world, {.policies = 1 + world % 16});
+    test::RandomPolicy random(kSeed + world, {.policies = 1 + world % 16, .processes = world % 2 == 0});
     const auto snapshot = random.NextSnapshot();
     const auto compiled = Compile(snapshot);
     ASSERT_TRUE(compiled.ok()) << compiled.status();
@@ -75,6 +93,7 @@ TEST(Differential, TablesAnswerAsTheEvaluatorDoes) {
   EXPECT_GT(tally.denied, kWorlds * kFlows / 5);
   EXPECT_GT(tally.audited, kWorlds * kFlows / 50);
   EXPECT_GT(tally.decided, kWorlds * kFlows / 3);
+  EXPECT_GT(tally.by_process, kWorlds * kFlows / 50);
 }
 
 // Where an interval of a port table ends is where an off-by-one would show: both sides of every step, all peers.
@@ -82,7 +101,7 @@ TEST(Differential, EveryStepOfEveryPortTable) {
   Tally tally;
   for (int world = 0; world < 60; world++) {
     SCOPED_TRACE(fmt::format("seed {} + world {}", kSeed + kWorlds, world));
-    test::RandomPolicy random(kSeed + kWorlds + world, {.workloads = 3, .pods = 4, .policies = 6});
+    test::RandomPolicy random(kSeed + kWorlds + world, {.workloads = 3, .pods = 4, .policies = 6, .processes = true});
     const auto snapshot = random.NextSnapshot();
     const auto compiled = Compile(snapshot);
     ASSERT_TRUE(compiled.ok()) << compiled.status();
@@ -96,8 +115,12 @@ TEST(Differential, EveryStepOfEveryPortTable) {
       for (const auto& [destination, destination_index] : snapshot->by_address) {
         if (source.is_v4() != destination.is_v4()) continue;
         for (const std::uint32_t service : services) {
-          const Flow flow{source, destination, static_cast<std::uint8_t>(service >> 16U),
-                          static_cast<std::uint16_t>(service & 0xffffU)};
+          const Flow flow{.source = source,
+                          .destination = destination,
+                          .protocol = static_cast<std::uint8_t>(service >> 16U),
+                          .port = static_cast<std::uint16_t>(service & 0xffffU),
+                          .source_process = random.NextProcess(),
+                          .destination_process = random.NextProcess()};
           ASSERT_NO_FATAL_FAILURE(Compare(*snapshot, *compiled, flow, tally));
         }
       }

@@ -242,6 +242,35 @@ TEST(ParserTest, SluiceNetworkPolicy) {
   EXPECT_EQ(p.ingress[2].action, RuleAction::kAllow);
 }
 
+TEST(ParserTest, ProcessesOfARule) {
+  const auto r = Parse(
+      SluicePolicy("  unknownProcesses: Allow\n  egress:\n  - processes: {binaries: [/usr/bin/psql, \"/opt/app/**\"]}\n"
+                   "  - processes: {ancestors: ['**/sshd'], binaries: ~}\n  - {}\n"));
+  const auto& p = *r[0].policy;
+  EXPECT_EQ(p.unknown_processes, UnknownProcesses::kAllow);
+  ASSERT_EQ(p.egress.size(), 3U);
+  ASSERT_TRUE(p.egress[0].processes.has_value());
+  EXPECT_THAT(p.egress[0].processes->binaries, ElementsAre("/usr/bin/psql", "/opt/app/**"));
+  EXPECT_THAT(p.egress[0].processes->ancestors, IsEmpty());
+  EXPECT_THAT(p.egress[1].processes->binaries, IsEmpty());
+  EXPECT_THAT(p.egress[1].processes->ancestors, ElementsAre("**/sshd"));
+  EXPECT_FALSE(p.egress[2].processes.has_value());
+  EXPECT_EQ(Parse(SluicePolicy("  {}\n"))[0].policy->unknown_processes, UnknownProcesses::kDeny);
+}
+
+TEST(ParserTest, PatternsOfPrograms) {
+  const auto patterns = [](const std::string& pattern) {
+    return Parse(SluicePolicy(fmt::format("  egress: [{{processes: {{binaries: [\"{}\"]}}}}]\n", pattern)))[0]
+        .policy->egress[0]
+        .processes->binaries;
+  };
+  for (const std::string& pattern :
+       {std::string("/x"), std::string("/..."), std::string("/a/.b/..c/*"), std::string("**"), std::string("**.sh"),
+        std::string("/a b/?"), "/" + std::string(510, 'x')}) {
+    EXPECT_THAT(patterns(pattern), ElementsAre(pattern));
+  }
+}
+
 TEST(ParserTest, BothPolicyKindsMayHaveOneName) {
   EXPECT_EQ(Parse(Policy("  {}\n") + "---\n" + SluicePolicy("  {}\n")).size(), 2U);
 }
@@ -542,8 +571,65 @@ const ErrorCase kPolicyCases[] = {
      At(5, std::string(kPolicy) + "spec.podSelector.matchLabels.a: must be a string: quote it (\"1\")")},
     {"SelectorUnknown", Policy("  podSelector: {app: web}\n"),
      At(5, std::string(kPolicy) + "spec.podSelector.app: unknown field")},
-    {"Processes", SluicePolicy("  egress:\n  - processes: {binaries: [/usr/bin/psql]}\n"),
-     At(6, std::string(kPolicy) + "spec.egress[0].processes: process rules are not supported by this version")},
+    {"ProcessesInKubernetes", Policy("  egress:\n  - processes: {binaries: [/a]}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes: unknown field: only")},
+    {"UnknownProcessesInKubernetes", Policy("  unknownProcesses: Allow\n"),
+     At(5, std::string(kPolicy) + "spec.unknownProcesses: unknown field: only")},
+    {"UnknownProcesses", SluicePolicy("  unknownProcesses: Drop\n"),
+     At(5, std::string(kPolicy) + "spec.unknownProcesses: must be Deny or Allow, got \"Drop\"")},
+    {"ProcessesNotMap", SluicePolicy("  egress:\n  - processes: [/usr/bin/psql]\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes: must be a map, got a list")},
+    {"ProcessesField", SluicePolicy("  egress:\n  - processes: {binary: [/a]}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binary: unknown field")},
+    {"ProcessesNeither", SluicePolicy("  egress:\n  - processes: {}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes: needs binaries or ancestors")},
+    {"ProcessesEmptyBinaries", SluicePolicy("  egress:\n  - processes: {binaries: [], ancestors: [/a]}\n"),
+     At(6, std::string(kPolicy) +
+               "spec.egress[0].processes.binaries: needs at least one pattern: leave it out where any will do")},
+    {"ProcessesEmptyAncestors", SluicePolicy("  egress:\n  - processes: {ancestors: []}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.ancestors: needs at least one pattern")},
+    {"ProcessesNotList", SluicePolicy("  egress:\n  - processes: {binaries: /usr/bin/psql}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries: must be a list, got \"/usr/bin/psql\"")},
+    {"ProcessesNotString", SluicePolicy("  egress:\n  - processes: {binaries: [/a, 5]}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[1]: must be a string: quote it (\"5\")")},
+    {"ProcessesRelative", SluicePolicy("  egress:\n  - processes: {ancestors: [/a, bin/psql]}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.ancestors[1]: \"bin/psql\" is not a pattern of absolute "
+                                  "paths: it must start with \"/\" or \"**\"")},
+    {"ProcessesOneStar", SluicePolicy("  egress:\n  - processes: {binaries: ['*/psql']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"*/psql\" is not a pattern")},
+    {"ProcessesQuestionMark", SluicePolicy("  egress:\n  - processes: {binaries: ['?bin']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"?bin\" is not a pattern")},
+    {"ProcessesEmptyPattern", SluicePolicy("  egress:\n  - processes: {binaries: ['']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"\" is not a pattern")},
+    {"ProcessesZeroByte", SluicePolicy("  egress:\n  - processes: {binaries: [\"/a\\0b\"]}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"/a\\x00b\" is not a pattern")},
+    {"ProcessesDoubleSlash", SluicePolicy("  egress:\n  - processes: {binaries: ['/usr//bin']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"/usr//bin\" matches no program: a path has "
+                                  "no component that is empty, \".\" or \"..\"")},
+    {"ProcessesDot", SluicePolicy("  egress:\n  - processes: {binaries: ['/usr/./bin']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"/usr/./bin\" matches no program: a path has "
+                                  "no component that is empty, \".\" or \"..\"")},
+    {"ProcessesDotDot", SluicePolicy("  egress:\n  - processes: {binaries: ['/usr/../bin']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"/usr/../bin\" matches no program: a path "
+                                  "has no component that is empty, \".\" or \"..\"")},
+    {"ProcessesLastDot", SluicePolicy("  egress:\n  - processes: {binaries: ['/usr/.']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"/usr/.\" matches no program: a path has no "
+                                  "component that is empty, \".\" or \"..\"")},
+    {"ProcessesLastDotDot", SluicePolicy("  egress:\n  - processes: {binaries: ['/usr/..']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"/usr/..\" matches no program: a path has no "
+                                  "component that is empty, \".\" or \"..\"")},
+    {"ProcessesLastSlash", SluicePolicy("  egress:\n  - processes: {binaries: ['/usr/bin/']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"/usr/bin/\" matches no program: a path has "
+                                  "no component that is empty, \".\" or \"..\"")},
+    {"ProcessesRoot", SluicePolicy("  egress:\n  - processes: {binaries: ['/']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"/\" matches no program: a path has no "
+                                  "component that is empty, \".\" or \"..\"")},
+    {"ProcessesStarsDotDot", SluicePolicy("  egress:\n  - processes: {binaries: ['**/../x']}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries[0]: \"**/../x\" matches no program: a path has no "
+                                  "component that is empty, \".\" or \"..\"")},
+    {"ProcessesLong", SluicePolicy("  egress:\n  - processes: {binaries: [/" + std::string(511, 'x') + "]}\n"),
+     At(6, std::string(kPolicy) +
+               "spec.egress[0].processes.binaries[0]: a pattern of 512 bytes: at most 511 are matched")},
     {"Action", SluicePolicy("  ingress: [{action: Drop}]\n"),
      At(5, std::string(kPolicy) + "spec.ingress[0].action: must be Allow, Deny or Audit, got \"Drop\"")},
     {"Mode", SluicePolicy("  mode: Off\n"),
@@ -625,7 +711,8 @@ TEST(NormalisedTest, ReadsAsTheSameResource) {
       Policy("  podSelector: {matchLabels: {a: 'true', b: '12', c: '', d/e: x}}\n  ingress: [{}, {from: [], ports: "
              "[{port: 80}]}]\n"
              "  egress: [{to: [{ipBlock: {cidr: '::/0', except: ['fd00::/8']}}, {namespaceSelector: {}}]}]\n"),
-      SluicePolicy("  mode: Audit\n  ingress: [{action: Deny}]\n"),
+      SluicePolicy("  mode: Audit\n  unknownProcesses: Allow\n  ingress: [{action: Deny, processes: {binaries: "
+                   "['**/psql', /a*, \"/b?c d\"], ancestors: [/x]}}]\n"),
       Workload("  netns: \"/run/net ns/\\u00e4:#\"\n  ips: [10.0.0.1, 'fd00::1']\n  ports: [{name: a, port: 1}]\n"),
       Pod("spec: {x: [[1, [2, {}], []], {a: [b]}], \"<<\": [-, '---', '- a', ': ', '#', '0x', '~', Null, '']}\nstatus: "
           "{podIP: 10.0.0.1}\n"),
