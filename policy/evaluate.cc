@@ -59,10 +59,10 @@ std::vector<PolicyMatch> MatchByPeerAndPort(const Snapshot& snapshot, const Endp
   return matches;
 }
 
-// `process` is null when it is not known.
-bool ProcessMatches(const NetworkPolicy& policy, const Rule& rule, const Process* process) {
+bool ProcessMatches(const NetworkPolicy& policy, const Rule& rule, const Process& process) {
   if (!rule.processes) return true;
-  return process ? Meets(*process, *rule.processes) == Met::kYes : MatchesUnknown(policy, rule);  // 41, 47
+  const Met met = Meets(process, *rule.processes);                                     // 41
+  return met == Met::kYes || (met == Met::kNotKnown && MatchesUnknown(policy, rule));  // 47
 }
 
 // One direction at one workload.
@@ -74,19 +74,13 @@ struct Ruling {
 Ruling Decide(const Snapshot& snapshot, const Endpoint& subject, Direction direction, const Flow& flow) {
   std::vector<PolicyMatch> matches = MatchByPeerAndPort(snapshot, subject, direction, flow);
   const auto& behind = direction == Direction::kIngress ? flow.destination_process : flow.source_process;  // 45
-  const Process* process = behind ? &*behind : nullptr;
+  const Process& process = behind ? *behind : kUnknownProcess;
   Ruling ruling;
-  for (const PolicyMatch& match : matches) {
-    for (const std::size_t i : match.rules) {
-      const Rule& rule = match.policy->rules(direction)[i];
-      if (!rule.processes) continue;
-      ruling.by_process = true;
-      if (process && Meets(*process, *rule.processes) == Met::kNotKnown) process = nullptr;  // 46
-    }
-  }
   for (PolicyMatch& match : matches) {
     std::erase_if(match.rules, [&](std::size_t i) {
-      return !ProcessMatches(*match.policy, match.policy->rules(direction)[i], process);
+      const Rule& rule = match.policy->rules(direction)[i];
+      if (rule.processes) ruling.by_process = true;
+      return !ProcessMatches(*match.policy, rule, process);
     });
   }
   ruling.decision = Combine(direction, matches);  // 3

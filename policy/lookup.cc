@@ -70,6 +70,7 @@ const sl_port_entry* Answer(const Tables& tables, std::uint32_t ruleset, std::ui
 
 std::uint64_t PatternsOf(const Tables& tables, const std::string& path) {
   std::uint64_t bits = 0;
+  if (path.empty()) return bits;
   for (const auto& [bit, pattern] : tables.patterns) {
     if (GlobMatches({pattern.text, pattern.length}, path)) bits |= 1ULL << bit;
   }
@@ -77,21 +78,16 @@ std::uint64_t PatternsOf(const Tables& tables, const std::string& path) {
 }
 
 // Which of the choice's outcomes is the process's.
-std::uint32_t OutcomeOf(const Tables& tables, const sl_process_choice& choice, const std::optional<Process>& process) {
-  const std::uint32_t unknown = 1U << choice.count;
-  if (!process) return unknown;
-  std::uint64_t own = PatternsOf(tables, process->binary), ancestors = 0;
-  if (!process->script.empty()) own |= PatternsOf(tables, process->script);
-  for (const std::string& path : process->ancestors) ancestors |= PatternsOf(tables, path);
+std::uint32_t OutcomeOf(const Tables& tables, const sl_process_choice& choice, const Process& process) {
+  std::uint64_t binaries = PatternsOf(tables, process.binary) | PatternsOf(tables, process.script), ancestors = 0;
+  for (const std::string& path : process.ancestors) ancestors |= PatternsOf(tables, path);
   std::uint32_t met = 0;
   for (std::uint32_t i = 0; i < choice.count; i++) {
     const sl_process_condition& condition = choice.conditions[i];
-    if (condition.binaries != 0 && (condition.binaries & own) == 0) continue;
-    if (condition.ancestors == 0 || (condition.ancestors & ancestors) != 0) {
-      met |= 1U << i;
-    } else if (process->more_ancestors) {
-      return unknown;
-    }
+    const bool by_binary = condition.binaries == 0 || (condition.binaries & binaries) != 0;
+    const bool by_ancestor = condition.ancestors == 0 || (condition.ancestors & ancestors) != 0;
+    const bool is_not = (!by_binary && !process.binary.empty()) || (!by_ancestor && !process.more_ancestors);
+    if (!is_not && ((by_binary && by_ancestor) || condition.if_unknown != 0)) met |= 1U << i;
   }
   return met;
 }
@@ -101,7 +97,8 @@ const sl_port_entry* Choose(const Tables& tables, const sl_port_entry* entry, co
   if (!entry || (entry->flags & SL_PORT_BY_PROCESS) == 0) return entry;
   const auto choice = tables.choices.find(entry->decision);
   if (choice == tables.choices.end()) return nullptr;
-  const auto outcome = tables.ports.find(choice->second.outcomes + OutcomeOf(tables, choice->second, process));
+  const auto outcome = tables.ports.find(choice->second.outcomes +
+                                         OutcomeOf(tables, choice->second, process ? *process : kUnknownProcess));
   return outcome == tables.ports.end() ? nullptr : &outcome->second;
 }
 

@@ -8,21 +8,22 @@ namespace sluice::policy {
 namespace {
 
 bool MatchesAny(const std::vector<std::string>& patterns, const std::string& path) {
-  return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& pattern) { return GlobMatches(pattern, path); });
+  return !path.empty() && std::any_of(patterns.begin(), patterns.end(),
+                                      [&](const std::string& pattern) { return GlobMatches(pattern, path); });
 }
 
 }  // namespace
 
 Met Meets(const Process& process, const ProcessMatch& match) {
-  const bool binary = match.binaries.empty() || MatchesAny(match.binaries, process.binary) ||
-                      (!process.script.empty() && MatchesAny(match.binaries, process.script));  // 43
-  if (!binary) return Met::kNo;
-  const bool ancestor = match.ancestors.empty() ||
-                        std::any_of(process.ancestors.begin(), process.ancestors.end(),
-                                    [&](const std::string& path) { return MatchesAny(match.ancestors, path); });  // 44
-  if (ancestor) return Met::kYes;
-  return process.more_ancestors ? Met::kNotKnown : Met::kNo;  // 46
+  const bool by_binary = match.binaries.empty() || MatchesAny(match.binaries, process.binary) ||
+                         (!process.script.empty() && MatchesAny(match.binaries, process.script));  // 43
+  const bool by_ancestor = match.ancestors.empty() || std::any_of(process.ancestors.begin(), process.ancestors.end(),
+                                                                  [&](const std::string& path) {
+                                                                    return MatchesAny(match.ancestors, path);
+                                                                  });                            // 44
+  const bool knows_binary = !process.binary.empty(), knows_ancestors = !process.more_ancestors;  // 46
+  if ((!by_binary && knows_binary) || (!by_ancestor && knows_ancestors)) return Met::kNo;
+  return by_binary && by_ancestor ? Met::kYes : Met::kNotKnown;
 }
 
 bool MatchesUnknown(const NetworkPolicy& policy, const Rule& rule) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "policy/process.h"
 #include "policy/stable_id.h"
 
 namespace sluice::policy {
@@ -30,8 +31,8 @@ std::uint64_t PatternTable::BitsOf(const std::vector<std::string>& patterns) con
   return bits;
 }
 
-Condition PatternTable::ConditionOf(const ProcessMatch& match) const {
-  return {BitsOf(match.binaries), BitsOf(match.ancestors)};
+Condition PatternTable::ConditionOf(const NetworkPolicy& policy, const Rule& rule) const {
+  return {BitsOf(rule.processes->binaries), BitsOf(rule.processes->ancestors), MatchesUnknown(policy, rule)};
 }
 
 std::vector<std::string> PatternTable::PatternsOf(std::uint64_t bits) const {
@@ -73,6 +74,7 @@ std::vector<std::uint32_t> ChoicePool::Places(const PatternTable& patterns, cons
         key.Add(names.size());
         for (const std::string& name : names) key.Add(name);
       }
+      key.Add(condition.if_unknown);
     }
     for (const PortStep& outcome : tables.at(choices_[i].outcomes)) key.Add(decision_numbers[outcome.decision]);
     by_key.emplace(key.bytes(), i);
@@ -95,7 +97,8 @@ std::map<std::uint32_t, sl_process_choice> ChoicePool::Table(const std::vector<s
     choice.count = static_cast<std::uint32_t>(choices_[i].conditions.size());
     choice.outcomes = outcomes[choices_[i].outcomes].first;
     for (std::size_t c = 0; c < choices_[i].conditions.size(); c++) {
-      choice.conditions[c] = {choices_[i].conditions[c].binaries, choices_[i].conditions[c].ancestors};
+      const Condition& condition = choices_[i].conditions[c];
+      choice.conditions[c] = {condition.binaries, condition.ancestors, condition.if_unknown, 0};
     }
     table.emplace(places[i], choice);
   }

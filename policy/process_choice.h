@@ -13,10 +13,11 @@
 
 namespace sluice::policy {
 
-// Sets of patterns by their bits, as sl_process_condition has them. 0: any.
+// As sl_process_condition. Sets of patterns by their bits; 0: any.
 struct Condition {
   std::uint64_t binaries = 0;
   std::uint64_t ancestors = 0;
+  bool if_unknown = false;
   auto operator<=>(const Condition&) const = default;
 };
 
@@ -26,8 +27,8 @@ class PatternTable {
   explicit PatternTable(const std::vector<Ruleset>& rulesets);
 
   std::size_t size() const { return patterns_.size(); }
-  // These two: only where no more than SL_MAX_PROGRAM_PATTERNS are there, and `match` is among the rules.
-  Condition ConditionOf(const ProcessMatch& match) const;
+  // These two: only where no more than SL_MAX_PROGRAM_PATTERNS are there, and `rule` is one that has processes.
+  Condition ConditionOf(const NetworkPolicy& policy, const Rule& rule) const;
   std::vector<std::string> PatternsOf(std::uint64_t bits) const;
   std::map<std::uint32_t, sl_program_pattern> Table() const;
 

@@ -43,7 +43,7 @@ RulesetCompiler::RulesetCompiler(const Ruleset& ruleset, Shared& shared) : rules
     for (std::size_t r = 0; r < rules.size(); r++) {
       const bool by_peer = ruleset.direction == Direction::kEgress && UsesPortNames(rules[r]);
       rules_.push_back({p, r, &rules[r], by_peer, by_peer ? RangeSet{} : Services(rules[r], ruleset.ports), {}});
-      if (rules[r].processes) rules_.back().condition = shared.patterns.ConditionOf(*rules[r].processes);
+      if (rules[r].processes) rules_.back().condition = shared.patterns.ConditionOf(*ruleset.policies[p], rules[r]);
     }
   }
 }
@@ -137,7 +137,6 @@ PortStep RulesetCompiler::ChoiceOf(const std::vector<std::uint32_t>& rules, cons
   for (std::uint32_t met = 0; met < 1U << conditions.size(); met++) {
     outcomes.push_back({.decision = DecisionOf(MatchingOf(rules, conditions, met))});
   }
-  outcomes.push_back({.decision = DecisionOf(MatchingOf(rules, conditions, std::nullopt))});
   const PortStep first = outcomes.front();
   if (std::all_of(outcomes.begin(), outcomes.end(), [&](const PortStep& outcome) { return outcome == first; })) {
     return first;  // no process gets another answer
@@ -148,14 +147,13 @@ PortStep RulesetCompiler::ChoiceOf(const std::vector<std::uint32_t>& rules, cons
 
 std::vector<std::uint32_t> RulesetCompiler::MatchingOf(const std::vector<std::uint32_t>& rules,
                                                        const std::vector<Condition>& conditions,
-                                                       std::optional<std::uint32_t> met) const {
+                                                       std::uint32_t met) const {
   std::vector<std::uint32_t> matching;
   std::copy_if(rules.begin(), rules.end(), std::back_inserter(matching), [&](std::uint32_t r) {
     const RuleState& rule = rules_[r];
     if (!rule.condition) return true;
-    if (!met) return MatchesUnknown(*ruleset_.policies[rule.policy], *rule.rule);
     const auto at = std::lower_bound(conditions.begin(), conditions.end(), *rule.condition);
-    return (*met >> (at - conditions.begin()) & 1U) != 0;
+    return (met >> (at - conditions.begin()) & 1U) != 0;
   });
   return matching;
 }

@@ -64,10 +64,9 @@ class RulesetCompiler {
   PortStep AnswerOf(const std::vector<std::uint32_t>& rules);
   PortStep ChoiceOf(const std::vector<std::uint32_t>& rules, const std::vector<Condition>& conditions);
   std::uint32_t DecisionOf(const std::vector<std::uint32_t>& rules);
-  // Those of `rules` that match a process that meets `met` of the conditions (bits), or (absent) one that is not known.
+  // Those of `rules` that match a process that meets `met` of the conditions (bits).
   std::vector<std::uint32_t> MatchingOf(const std::vector<std::uint32_t>& rules,
-                                        const std::vector<Condition>& conditions,
-                                        std::optional<std::uint32_t> met) const;
+                                        const std::vector<Condition>& conditions, std::uint32_t met) const;
   Status TooManyConditions(const std::vector<std::uint32_t>& rules, std::size_t count) const;
 
   const Ruleset& ruleset_;

@@ -120,6 +120,11 @@ std::vector<std::string> DatapathObject::map_names() const {
 
 void DatapathObject::SetTestClock(std::uint64_t ns) { skeleton_->bss->test_clock_ns = ns; }
 
+void DatapathObject::SetTestProcesses(std::uint32_t sender_class, std::uint32_t receiver_class) {
+  skeleton_->bss->test_sender_class = sender_class;
+  skeleton_->bss->test_receiver_class = receiver_class;
+}
+
 StatusOr<Fd> OpenPinnedMap(const std::string& path) {
   Fd map(bpf_obj_get(path.c_str()));
   if (!map.valid()) return ErrnoError(errno, "open the pinned map {}", path);

@@ -87,6 +87,7 @@ struct BpfDatapath::BoundMaps {
   bpf::Map<sl_address_key, sl_address_value> addresses;
   bpf::Map<sl_prefix_key, sl_prefix_value> prefixes;
   bpf::Map<sl_peer_key, sl_peer_value> peers;
+  bpf::Map<__u32, sl_process_choice> choices;
   bpf::Map<__u32, sl_interface> interfaces;
   bpf::Map<__u32, __u32> pod_devices;
   bpf::Map<sl_fragment_key, sl_fragment_value> fragments;
@@ -138,6 +139,7 @@ Status BpfDatapath::BindMaps() {
   SL_RETURN_IF_ERROR(bind(maps_->addresses, "addresses"));
   SL_RETURN_IF_ERROR(bind(maps_->prefixes, "prefixes"));
   SL_RETURN_IF_ERROR(bind(maps_->peers, "peers"));
+  SL_RETURN_IF_ERROR(bind(maps_->choices, "process_choices"));
   SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
   SL_RETURN_IF_ERROR(bind(maps_->pod_devices, "pod_devices"));
   SL_RETURN_IF_ERROR(bind(maps_->fragments, "fragments"));
@@ -147,6 +149,7 @@ Status BpfDatapath::BindMaps() {
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kEstablished)], "ct_established"));
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kPending)], "ct_pending"));
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kDenied)], "ct_denied"));
+  SL_RETURN_IF_ERROR(process_classes_.Bind(*object_));
   SL_ASSIGN_OR_RETURN(const int cpus, bpf::PossibleCpus());
   maps_->packet_counts = {object_->map_fd("packet_counts"), "packet_counts", cpus};
   maps_->endpoint_counts = {object_->map_fd("endpoint_counts"), "endpoint_counts", cpus};
@@ -186,10 +189,14 @@ Status BpfDatapath::ReadSlots() {
   }));
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
     for (std::uint32_t index = 0; index < options_.slot_ports; ++index)
-      if (const sl_port_entry* entry = port_entry(slot, index); entry->decision != 0)
+      if (const sl_port_entry* entry = port_entry(slot, index); entry->decision != 0 || entry->flags != 0)
         slots_[slot].ports[index] = *entry;
+    slots_[slot].patterns = process_classes_.patterns(slot);
     slot_known_[slot] = true;
   }
+  SL_RETURN_IF_ERROR(maps_->choices.ForEachBatch([this](const __u32& key, const sl_process_choice& choice) {
+    if (choice.count != 0) slots_[key / SL_MAX_PROCESS_CHOICES].choices[key % SL_MAX_PROCESS_CHOICES] = choice;
+  }));
   NoteUsage();
   return OkStatus();
 }
@@ -201,6 +208,7 @@ void BpfDatapath::NoteUsage() {
     usage.prefixes += slot.prefixes.size();
     usage.peers += slot.peers.size();
     usage.ports += slot.ports.size();
+    usage.choices += slot.choices.size();
   }
   for (const auto& [address, value] : slots_[generation() % SL_SLOTS].addresses)
     if (value.endpoint != 0) usage.endpoints.push_back(value.endpoint);
@@ -251,6 +259,11 @@ Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
       return MakeError(absl::StatusCode::kResourceExhausted, "map ports is full ({} entries)", options_.slot_ports);
     *port_entry(slot, index) = entry;
   }
+  SL_RETURN_IF_ERROR(process_classes_.SetPatterns(slot, tables.patterns));
+  for (const auto index : plan.choices.deletes)
+    SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, {}));
+  for (const auto& [index, choice] : plan.choices.puts)
+    SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, choice));
   for (const auto& [peer, value] : plan.peers.puts) SL_RETURN_IF_ERROR(maps_->peers.Put(PeerKey(peer, slot), value));
   for (const auto& [prefix, value] : plan.prefixes.puts)
     SL_RETURN_IF_ERROR(maps_->prefixes.Put(PrefixKey(prefix, slot), value));
@@ -319,7 +332,7 @@ StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
   const std::uint32_t ifindex = if_nametoindex(interface.c_str());
   if (ifindex == 0) return ErrnoError(errno, "uplink {}", interface);
   const std::string pin = pins_.link("xdp_uplink", ifindex);
-  sl_interface facts{.flags = SL_INTERFACE_UPLINK};
+  sl_interface facts{.flags = SL_INTERFACE_UPLINK, .netns = -1};
   SL_RETURN_IF_ERROR(ReadMac(interface, facts.pod_mac));
   auto mode = bpf::AttachXdp(object_->program_fd("xdp_uplink"), ifindex, pin);
   if (!mode.ok()) return Annotate(mode.status(), fmt::format("uplink {}", interface));
@@ -369,6 +382,15 @@ Status BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
     SL_RETURN_IF_ERROR(map.Delete(flow.key));
   }
   return OkStatus();
+}
+
+Status BpfDatapath::TendProcessClasses() {
+  return process_classes_.Tend([this](std::set<sl_process_class_number>& in_use) {
+    return ForEachFlow([&in_use](const FlowRecord& flow) {
+      in_use.insert(flow.entry.initiator_class);
+      in_use.insert(flow.entry.responder_class);
+    });
+  });
 }
 
 Status BpfDatapath::ResetEndpoint(std::uint32_t endpoint) {
@@ -448,8 +470,11 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
       {"prefixes", slots.prefixes, maps_->prefixes.capacity()},
       {"peers", slots.peers, maps_->peers.capacity()},
       {"ports", slots.ports, static_cast<std::uint64_t>(options_.slot_ports) * SL_SLOTS},
+      {"process_choices", slots.choices, maps_->choices.capacity()},
       {"endpoint_counts", slots.endpoints.size(), SL_MAX_ENDPOINTS - 1},
   };
+  SL_ASSIGN_OR_RETURN(const auto classes, process_classes_.ReadFill());
+  for (const auto& [map, entries, capacity] : classes) maps.push_back({map, entries, capacity});
   for (std::size_t table = 0; table < flow_entries_.size(); ++table)
     maps.push_back({maps_->flows[table].name(), flow_entries_[table], maps_->flows[table].capacity()});
   const auto count = [&maps](const auto& map) -> Status {

@@ -13,6 +13,7 @@
 #include "ctrl/bpf/object.h"
 #include "ctrl/bpf/ring_reader.h"
 #include "ctrl/datapath/datapath.h"
+#include "ctrl/datapath/process_classes.h"
 
 namespace sluice::datapath {
 
@@ -39,6 +40,7 @@ class BpfDatapath : public Datapath {
   Status Configure(std::uint32_t setting_flags) override;
   Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) override;
   Status ForgetFlows(const std::vector<FlowRecord>& flows) override;
+  Status TendProcessClasses() override;
   Status ResetEndpoint(std::uint32_t endpoint) override;
   Status SetQuarantine(std::uint32_t endpoint, bool on) override;
   Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) override;
@@ -76,6 +78,7 @@ class BpfDatapath : public Datapath {
   bpf::ObjectOptions options_;
   std::unique_ptr<bpf::DatapathObject> object_;
   std::unique_ptr<BoundMaps> maps_;
+  ProcessClasses process_classes_;
   std::uint64_t* generation_ = nullptr;  // mapped
   char* ports_ = nullptr;                // mapped
   std::size_t ports_bytes_ = 0;
@@ -83,8 +86,8 @@ class BpfDatapath : public Datapath {
   bool slot_known_[SL_SLOTS] = {};
   // What the slots hold, for readers in other threads: counting it in the kernel would cost them a walk.
   struct Usage {
-    std::uint64_t addresses = 0, prefixes = 0, peers = 0, ports = 0;  // of all slots
-    std::vector<std::uint32_t> endpoints;                             // of the slot in force, ascending
+    std::uint64_t addresses = 0, prefixes = 0, peers = 0, ports = 0, choices = 0;  // of all slots
+    std::vector<std::uint32_t> endpoints;                                          // of the slot in force, ascending
   };
   void NoteUsage();
   Usage usage() const;

@@ -113,7 +113,7 @@ StatusOr<bool> ProcessClasses::MatchClassesOnce(std::uint32_t slot) {
   for (const auto& [number, before] : classes) {
     sl_process_class now = before;
     now.binaries[slot] = now.ancestors[slot] = 0;
-    const auto add = [&](std::uint32_t program, std::uint64_t& to) {
+    const auto add = [&](std::uint32_t program, __u64& to) {
       const auto found = matches.find(program);
       if (found != matches.end()) to |= found->second;
       return found != matches.end();

@@ -21,10 +21,11 @@ class ProcessClasses {
   // `object` has the maps and outlives this.
   Status Bind(const bpf::DatapathObject& object);
 
+  const ProgramPatterns& patterns(std::uint32_t slot) const { return known_[slot]; }  // what the kernel holds
   // Makes `patterns` those of a slot that is not in force. When it returns, every program and class matches by them.
   Status SetPatterns(std::uint32_t slot, const ProgramPatterns& patterns);
 
-  // Now and then: removes what is out of use where room gets scarce. `in_use`: classes that flows have.
+  // Removes what is out of use where room gets scarce. `add_flows` adds the classes that flows have.
   Status Tend(const std::function<Status(std::set<sl_process_class_number>& in_use)>& add_flows);
 
   struct Fill {

@@ -223,6 +223,9 @@ Status Agent::Run() {
     SL_ASSIGN_OR_RETURN(const bool changed, monitor_->Drain());
     if (changed && (!refresh_at_ || *refresh_at_ > Clock::now() + kSettle)) refresh_at_ = Clock::now() + kSettle;
     if (refresh_at_ && Clock::now() >= *refresh_at_) Refresh();
+    if (const Status tended = datapath_->TendProcessClasses(); !tended.ok()) {
+      LogError("make room for process classes: {}", Message(tended));
+    }
   }
 }
 

@@ -102,6 +102,7 @@ StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInf
   bound.binding.ips = pod.ips;
   SL_ASSIGN_OR_RETURN(bound.facts.bridge, PlainBridge(host));
   bound.facts.flags = pod.takes_frames ? SL_INTERFACE_XMIT : 0;
+  bound.facts.netns = host.link_netnsid;
   bound.facts.address = pod.ips.front().abi();
   std::copy(pod.link.mac.begin(), pod.link.mac.end(), bound.facts.pod_mac);
   return bound;

@@ -50,6 +50,7 @@ class FakeDatapath : public datapath::Datapath {
   Status Configure(std::uint32_t setting_flags) override;
   Status ForEachFlow(const std::function<void(const datapath::FlowRecord&)>& visit) override;
   Status ForgetFlows(const std::vector<datapath::FlowRecord>& flows) override;
+  Status TendProcessClasses() override { return OkStatus(); }
   Status ResetEndpoint(std::uint32_t endpoint) override;
   Status SetQuarantine(std::uint32_t endpoint, bool on) override;
   Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) override;

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "policy/glob.h"
+
 namespace sluice::test {
 namespace {
 
@@ -119,6 +121,48 @@ StatusOr<TestBed::Verdict> TestBed::ToPod(std::uint32_t ifindex, std::uint32_t i
 }
 
 StatusOr<TestBed::Verdict> TestBed::FromWire(const Frame& frame) { return Judge(SL_HOOK_XDP_UPLINK, {.frame = frame}); }
+
+// As the sensors and the agent would.
+Status TestBed::PutClass(std::uint32_t number, const policy::Process& process) {
+  const auto slot = static_cast<std::uint32_t>(datapath_->generation() % SL_SLOTS);
+  const auto matches = [this](const std::string& path) {
+    std::uint64_t bits = 0;
+    for (const auto& [bit, pattern] : compiled_.tables.patterns)
+      if (!path.empty() && policy::GlobMatches({pattern.text, pattern.length}, path)) bits |= 1ULL << bit;
+    return bits;
+  };
+  sl_process_class one{};
+  one.facts.program = process.binary.empty() ? SL_PROGRAM_UNKNOWN : number;
+  one.facts.flags = process.more_ancestors ? SL_CLASS_MORE_ANCESTORS : 0;
+  one.binaries[slot] = matches(process.binary) | matches(process.script);
+  for (const std::string& ancestor : process.ancestors) one.ancestors[slot] |= matches(ancestor);
+  using Classes = bpf::Map<sl_process_class_number, sl_process_class>;
+  SL_ASSIGN_OR_RETURN(const auto classes,
+                      Classes::Bind(datapath_->object().map_fd("process_classes"), "process_classes"));
+  return classes.Put(number, one);
+}
+
+Status TestBed::SetProcesses(const std::optional<policy::Process>& sender,
+                             const std::optional<policy::Process>& receiver) {
+  std::uint32_t numbers[2] = {};
+  for (const auto& [process, number] : {std::pair(&sender, &numbers[0]), std::pair(&receiver, &numbers[1])}) {
+    if (!*process) continue;
+    const std::string key = fmt::format("{}\n{}\n{}\n{}", (*process)->binary, (*process)->script,
+                                        fmt::join((*process)->ancestors, "\n"), (*process)->more_ancestors);
+    *number = class_numbers_.try_emplace(key, class_numbers_.size() + 1).first->second;
+    SL_RETURN_IF_ERROR(PutClass(*number, **process));
+  }
+  datapath_->object().SetTestProcesses(numbers[0], numbers[1]);
+  return OkStatus();
+}
+
+Status TestBed::ChangeSockets() {
+  using Counter = bpf::Map<std::uint32_t, std::uint32_t>;
+  SL_ASSIGN_OR_RETURN(const auto changes,
+                      Counter::Bind(datapath_->object().map_fd("socket_changes"), "socket_changes"));
+  SL_ASSIGN_OR_RETURN(const auto count, changes.Get(0));
+  return changes.Put(0, count.value_or(0) + 1);
+}
 
 Status TestBed::ForgetFlows() {
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());

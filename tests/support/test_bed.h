@@ -4,7 +4,9 @@
 // One bed a process at a time: it moves the process into a new network namespace.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,14 +53,22 @@ class TestBed {
   // as it went in unless it is redirected. An error otherwise.
   StatusOr<Verdict> Judge(int hook, const bpf::TestRunInput& input);
 
+  // Who sends and who will receive the packets to come, as far as policy can tell. Absent: not known.
+  Status SetProcesses(const std::optional<policy::Process>& sender, const std::optional<policy::Process>& receiver);
+  // As when another process acts on a socket: flows that are known ask again.
+  Status ChangeSockets();
+
   // Forgets all flows and fragments, so that the next packet is judged as a first one.
   Status ForgetFlows();
   void SetClock(std::uint64_t seconds) { datapath_->object().SetTestClock(seconds * SL_SECOND_NS); }
 
  private:
+  Status PutClass(std::uint32_t number, const policy::Process& process);
+
   std::vector<std::uint32_t> ifindexes_;
   std::unique_ptr<datapath::BpfDatapath> datapath_;
   policy::CompiledPolicy compiled_;
+  std::map<std::string, std::uint32_t> class_numbers_;  // by what policy can tell of a process
 };
 
 }  // namespace sluice::test

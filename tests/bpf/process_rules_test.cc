@@ -1,0 +1,203 @@
+// Rules by process in the packet path: who is judged anew, and when. That the first verdict is the evaluator's is the
+// differential test's matter; who is behind a socket, that of tests/attribution.
+#include <gtest/gtest.h>
+
+#include "tests/support/shop.h"
+
+namespace sluice::test {
+namespace {
+
+const policy::Process kPsql{.binary = "/usr/bin/psql", .script = "", .ancestors = {}, .more_ancestors = false};
+const policy::Process kCurl{.binary = "/usr/bin/curl", .script = "", .ancestors = {}, .more_ancestors = false};
+const policy::Process kPostgres{.binary = "/usr/sbin/postgres", .script = "", .ancestors = {}, .more_ancestors = false};
+
+// web may reach db by psql; db may be reached where postgres listens.
+constexpr char kEgress[] = R"(
+apiVersion: sluice.dev/v1alpha1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  policyTypes: [Egress]
+  egress: [{ports: [{port: 5432}, {port: 53, protocol: UDP}], processes: {binaries: [/usr/bin/psql]}}]
+)";
+constexpr char kIngress[] = R"(
+apiVersion: sluice.dev/v1alpha1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  policyTypes: [Ingress]
+  ingress: [{ports: [{port: 5432}], processes: {binaries: [/usr/sbin/postgres]}}]
+)";
+
+class ProcessRules : public Shop {
+ protected:
+  void TearDown() override {
+    if (bed_ != nullptr) Behind({}, {});
+  }
+  static Packet Udp4(const std::string& src, const std::string& dst, std::uint16_t port) {
+    return Eth{} / Ipv4{.src = src, .dst = dst, .protocol = policy::kUdp} / Udp{.sport = 40000, .dport = port};
+  }
+  // Who sends, and who listens or answers, from here on.
+  static void Behind(const std::optional<policy::Process>& sender, const std::optional<policy::Process>& receiver) {
+    const Status status = bed_->SetProcesses(sender, receiver);
+    ASSERT_TRUE(status.ok()) << status;
+    ASSERT_TRUE(bed_->ChangeSockets().ok());
+  }
+  datapath::FlowRecord TheFlow() {
+    const auto flows = Flows();
+    EXPECT_EQ(flows.size(), 1U);
+    return flows.empty() ? datapath::FlowRecord{} : flows[0];
+  }
+  static std::string RuleOf(std::uint32_t decision) {
+    const auto found = bed_->compiled().decisions.find(decision);
+    if (found == bed_->compiled().decisions.end() || found->second.contributions.empty()) return "none";
+    const policy::Contribution& part = found->second.contributions[0];
+    return fmt::format("{} {} {}", part.policy.ToString(), part.rule, policy::EffectName(part.effect));
+  }
+};
+
+TEST_F(ProcessRules, TheFirstPacketOfTheWrongProgramIsDropped) {
+  Enforce(kEgress);
+  for (const bool ipv6 : {false, true}) {
+    SCOPED_TRACE(ipv6);
+    const auto syn = [&](std::uint16_t port) { return ipv6 ? Tcp6(kWebIp6, kDbIp6, port) : Tcp4(kWebIp, kDbIp, port); };
+    Behind(kCurl, {});
+    EXPECT_EQ(FromPod(kWeb, syn(5432)).reason, SL_DROP_POLICY_DENIED);
+    Behind({}, {});
+    EXPECT_EQ(FromPod(kWeb, syn(5432)).reason, SL_DROP_POLICY_DENIED) << "nobody knows who sent it";
+    Behind(kPsql, {});
+    EXPECT_EQ(FromPod(kWeb, syn(81)).reason, SL_DROP_POLICY_DENIED);
+    EXPECT_TRUE(FromPod(kWeb, syn(5432)).forwarded);
+    ASSERT_TRUE(bed_->ForgetFlows().ok());
+  }
+}
+
+TEST_F(ProcessRules, TheRecordNamesTheRule) {
+  Enforce(kEgress);
+  Behind(kCurl, {});
+  ASSERT_FALSE(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 5432)).forwarded);
+  EXPECT_EQ(RuleOf(TheFlow().entry.egress_decision), "shop/web  DEFAULT_DENY");
+  Behind(kPsql, {});
+  ASSERT_TRUE(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 5432)).forwarded);
+  const auto flows = Flows();
+  const auto allowed = std::find_if(flows.begin(), flows.end(), [](const auto& f) { return f.entry.reason == 0; });
+  ASSERT_NE(allowed, flows.end());
+  EXPECT_EQ(RuleOf(allowed->entry.egress_decision), "shop/web egress[0] ALLOW");
+}
+
+TEST_F(ProcessRules, AnotherProcessOnTheSocketIsJudgedAnew) {
+  Enforce(kEgress);
+  Behind(kPsql, {});
+  ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
+  ASSERT_TRUE(FromPod(kWeb, ToDb(kAck)).forwarded);
+  Behind(kCurl, {});
+  EXPECT_EQ(FromPod(kWeb, ToDb(kAck)).reason, SL_DROP_POLICY_DENIED);
+  EXPECT_EQ(FromPod(kDb, ToWeb(kAck)).reason, SL_DROP_POLICY_DENIED) << "the flow is cut in both directions";
+  EXPECT_TRUE(TheFlow().entry.flags & SL_CT_CUT);
+  Behind(kPsql, {});
+  EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).forwarded) << "it is back";
+  EXPECT_TRUE(FromPod(kDb, ToWeb(kAck)).forwarded);
+  EXPECT_FALSE(TheFlow().entry.flags & SL_CT_CUT);
+}
+
+TEST_F(ProcessRules, EachDatagramIsItsSendersOwn) {
+  Enforce(kEgress);
+  for (int i = 0; i < 3; ++i) {
+    Behind(kPsql, {});
+    EXPECT_TRUE(FromPod(kWeb, Udp4(kWebIp, kDbIp, 53)).forwarded);
+    Behind(kCurl, {});
+    EXPECT_FALSE(FromPod(kWeb, Udp4(kWebIp, kDbIp, 53)).forwarded);
+  }
+}
+
+TEST_F(ProcessRules, FlowsThatLiveAreKeptOnlyFromNewPolicies) {
+  Enforce(kEgress);
+  ASSERT_TRUE(bed_->datapath().Configure(SL_SETTING_KEEP_ESTABLISHED).ok());
+  Behind(kPsql, {});
+  ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
+  Behind(kCurl, {});
+  EXPECT_FALSE(FromPod(kWeb, ToDb(kAck)).forwarded);
+  ASSERT_TRUE(bed_->datapath().Configure(0).ok());
+}
+
+TEST_F(ProcessRules, APolicyThatComesLaterJudgesByTheProcessThatIsKnown) {
+  Enforce();
+  Behind(kCurl, {});
+  ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
+  Enforce(kEgress);
+  Behind(kCurl, {});  // its class matches by the new patterns
+  EXPECT_FALSE(FromPod(kDb, ToWeb(kAck)).forwarded) << "no packet of its own is needed";
+}
+
+TEST_F(ProcessRules, IngressAsksWhoListens) {
+  Enforce(kIngress);
+  Behind({}, kCurl);
+  EXPECT_EQ(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 5432)).reason, SL_DROP_POLICY_DENIED);
+  EXPECT_EQ(ToPod(kDb, kElsewhere, Tcp4(kRemoteIp, kDbIp, 5432)).reason, SL_DROP_POLICY_DENIED);
+  Behind({}, {});
+  EXPECT_EQ(ToPod(kDb, kElsewhere, Tcp4(kRemoteIp, kDbIp, 5432)).reason, SL_DROP_POLICY_DENIED) << "nobody does";
+  Behind({}, kPostgres);
+  EXPECT_TRUE(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 5432)).forwarded);
+  EXPECT_TRUE(ToPod(kDb, kElsewhere, Tcp4(kRemoteIp, kDbIp, 5432)).forwarded);
+}
+
+TEST_F(ProcessRules, WhoAnswersIsJudgedAnew) {
+  Enforce(kIngress);
+  Behind({}, kPostgres);
+  ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+  Behind(kPostgres, {});  // who sends now is db's side
+  ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
+  Behind(kCurl, {});
+  EXPECT_EQ(FromPod(kDb, ToWeb(kAck)).reason, SL_DROP_POLICY_DENIED);
+}
+
+TEST_F(ProcessRules, XdpLeavesToTcWhatItCannotAsk) {
+  Enforce(kIngress);
+  Behind({}, kCurl);
+  const Frame syn = Tcp4(kRemoteIp, kDbIp, 5432).ToFrame();
+  EXPECT_TRUE(FromWire(syn).forwarded);
+  EXPECT_TRUE(Flows().empty());
+  EXPECT_FALSE(ToPod(kDb, kElsewhere, syn).forwarded);
+  Behind({}, kPostgres);
+  EXPECT_TRUE(FromWire(syn).forwarded);
+  EXPECT_TRUE(ToPod(kDb, kElsewhere, syn).forwarded);
+  EXPECT_TRUE(FromWire(syn).forwarded) << "now it is known there, too";
+  EXPECT_FALSE(FromWire(Tcp4(kRemoteIp, kDbIp, 81)).forwarded) << "no rule by process matches";
+}
+
+TEST_F(ProcessRules, AOneWayFlowAsksItsListenerWhenThePolicyComes) {
+  Enforce();
+  Behind({}, kPostgres);
+  const Frame datagram = Udp4(kRemoteIp, kDbIp, 5432).ToFrame();
+  ASSERT_TRUE(ToPod(kDb, kElsewhere, datagram).forwarded);
+  std::string policy = kIngress;
+  policy.replace(policy.find("{port: 5432}"), 12, "{port: 5432, protocol: UDP}");
+  Enforce(policy);
+  Behind({}, kPostgres);
+  EXPECT_TRUE(FromWire(datagram).forwarded) << "left to tc";
+  EXPECT_TRUE(ToPod(kDb, kElsewhere, datagram).forwarded);
+  Enforce();
+  Enforce(policy);
+  Behind({}, kPostgres);
+  Behind({}, kCurl);
+  EXPECT_TRUE(ToPod(kDb, kElsewhere, datagram).forwarded) << "the flow's listener was asked when it was new";
+}
+
+TEST_F(ProcessRules, FlowsThatNoRuleByProcessDecidesAreNot) {
+  Enforce(std::string(kEgress) + "---" + kIngress);
+  Behind(kPsql, kPostgres);
+  ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+  EXPECT_EQ(TheFlow().entry.flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER),
+            static_cast<unsigned>(SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER));
+  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(FromPod(kOther, Tcp4(kOtherIp, kRemoteIp, 443)).forwarded);
+  EXPECT_EQ(TheFlow().entry.flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER), 0U);
+}
+
+}  // namespace
+}  // namespace sluice::test
