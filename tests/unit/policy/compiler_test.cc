@@ -93,7 +93,7 @@ void ExpectChoice(const CompiledPolicy& compiled, const sl_process_choice& choic
     ASSERT_EQ((condition.binaries | condition.ancestors) & ~known, 0U) << "a pattern that is not there";
   }
   std::set<std::uint32_t> decisions;
-  for (std::uint32_t i = 0; i <= 1U << choice.count; i++) {
+  for (std::uint32_t i = 0; i < 1U << choice.count; i++) {
     const sl_port_entry& outcome = compiled.tables.ports.at(choice.outcomes + i);
     ASSERT_EQ(outcome.start, 0U);
     ASSERT_NO_FATAL_FAILURE(ExpectDecision(compiled, outcome));
@@ -157,7 +157,7 @@ TEST(Compiler, TablesKeepTheirPromisesOnRandomWorlds) {
     ASSERT_EQ(chosen.size(), tables.choices.size()) << "each choice is used";
     for (const auto& [index, choice] : tables.choices) {
       ASSERT_NO_FATAL_FAILURE(ExpectChoice(*compiled, choice));
-      spans.emplace(choice.outcomes, (1U << choice.count) + 1);
+      spans.emplace(choice.outcomes, 1U << choice.count);
     }
     std::size_t in_use = 0;
     std::uint32_t end = 0;
