@@ -50,7 +50,13 @@ StatusOr<std::shared_ptr<const policy::Snapshot>> ReadSnapshot(const std::string
   return policy::Snapshot::Build(resources, {}, std::move(node));
 }
 
-std::string TableText(const std::vector<v1::Flow>& flows, const Replay::Skipped& skipped, std::size_t joined_midway) {
+// Flows that are reported with a reservation.
+struct Doubts {
+  std::size_t joined_midway = 0;
+  std::size_t by_process = 0;
+};
+
+std::string TableText(const std::vector<v1::Flow>& flows, const Replay::Skipped& skipped, const Doubts& doubts) {
   Table table = telemetry::MakeFlowTable();
   std::uint64_t dropped = 0;
   for (const v1::Flow& flow : flows) {
@@ -59,8 +65,12 @@ std::string TableText(const std::vector<v1::Flow>& flows, const Replay::Skipped&
   }
   std::string text = table.ToString();
   text += fmt::format("{} flows: {} would be allowed, {} dropped\n", flows.size(), flows.size() - dropped, dropped);
-  if (joined_midway != 0) {
-    text += fmt::format("{} TCP flows began before the capture: who opened them is a guess\n", joined_midway);
+  if (doubts.joined_midway != 0) {
+    text += fmt::format("{} TCP flows began before the capture: who opened them is a guess\n", doubts.joined_midway);
+  }
+  if (doubts.by_process != 0) {
+    text += fmt::format("{} flows meet rules that name processes: a capture has none, they count as not known\n",
+                        doubts.by_process);
   }
   if (skipped.cut_short != 0) {
     text += fmt::format("{} frames left out: the capture has too few of their bytes\n", skipped.cut_short);
@@ -114,12 +124,13 @@ Status RunReplay(const std::string& capture, const std::string& resources_dir, c
   Replay replay(snapshot);
   SL_RETURN_IF_ERROR(ReadCapture(capture, [&replay](const CapturedFrame& frame) { replay.Add(frame); }));
   std::vector<v1::Flow> flows;
-  std::size_t joined_midway = 0;
+  Doubts doubts;
   for (const ReplayedFlow& flow : replay.Finish()) {
-    joined_midway += flow.joined_midway ? 1 : 0;
+    doubts.joined_midway += flow.joined_midway ? 1 : 0;
+    doubts.by_process += flow.evaluation.egress_by_process || flow.evaluation.ingress_by_process ? 1 : 0;
     flows.push_back(ToMessage(*snapshot, flow));
   }
-  if (output == "table") return WriteOut(TableText(flows, replay.skipped(), joined_midway));
+  if (output == "table") return WriteOut(TableText(flows, replay.skipped(), doubts));
   for (const v1::Flow& flow : flows) {
     SL_ASSIGN_OR_RETURN(const std::string line, telemetry::ToJson(flow));
     SL_RETURN_IF_ERROR(WriteOut(line + "\n"));

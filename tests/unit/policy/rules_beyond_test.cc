@@ -1,4 +1,4 @@
-// The numbered rules of docs/policy.md from 23 on: cluster-wide kinds, and what Sluice adds.
+// The numbered rules of docs/policy.md from 23 to 40: cluster-wide kinds, what Sluice adds, and quarantine.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -198,5 +198,29 @@ TEST(RulesProcesses, Rule47_RulesAboutTheNodeAndOneselfStand) {
   EXPECT_TRUE(world.Allows("shop/db", "shop/db"));
 }
 
+// When that is noticed is the packet path's matter; here is what is asked and answered then.
+TEST(RulesProcesses, Rule48_AnotherProcessBehindAFlowGetsItsOwnAnswer) {
+  const World world =
+      With(Egress("[{processes: {binaries: ['/usr/bin/p*']}}, {action: Deny, processes: {binaries: ['**'], ancestors: "
+                  "['**/bash']}}]"));
+  EXPECT_TRUE(From(world, Program(kPsql)));
+  EXPECT_FALSE(From(world, Program(kCurl, {kPsql}))) << "it executed another program";
+  const auto number = [&](const Known& process) {
+    Flow flow = world.FlowOf("shop/web", "shop/db", "80/TCP");
+    flow.source_process = process;
+    return LookUp(world.compiled().tables, flow).egress_decision;
+  };
+  EXPECT_EQ(number(Program(kPsql)), number(Program("/usr/bin/perl", {kPsql}))) << "nothing changed for the flow (19)";
+  EXPECT_NE(number(Program(kPsql)), number(Program(kPsql, {"/usr/bin/bash"})));
+}
+
+// The other limits: process_choice_test.cc.
+TEST(RulesProcesses, Rule49_EightDifferentProcessesMayMeet) {
+  std::string rules;
+  for (int i = 0; i < 8; i++) rules += fmt::format("{{processes: {{binaries: [/bin/{}]}}}}, ", i);
+  const World world = With(Egress("[" + rules + "{processes: {binaries: [/bin/7, /bin/7]}}]"));
+  for (int i = 0; i < 9; i++) EXPECT_EQ(From(world, Program(fmt::format("/bin/{}", i))), i < 8) << i;
+}
+
 }  // namespace
 }  // namespace sluice::policy

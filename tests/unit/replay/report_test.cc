@@ -102,6 +102,18 @@ TEST_F(ReportTest, TableSaysWhatIsGuessedOrLeftOut) {
   EXPECT_THAT(lines, ::testing::Contains("1 frames left out: MALFORMED_ETHERNET"));
 }
 
+TEST_F(ReportTest, ProcessesAreNotKnown) {
+  Resource("db.yaml", SluicePolicyYaml("shop", "db",
+                                       "podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 5432}], "
+                                       "processes: {binaries: [/usr/bin/postgres]}}, {ports: [{port: 53}]}]"));
+  AddTcp(0, kWeb, 40000, kDb, 5432);
+  AddTcp(1, kWeb, 40001, kDb, 53);
+  const auto lines = RunTable();
+  EXPECT_THAT(lines, ::testing::Contains("2 flows: 1 would be allowed, 1 dropped"));
+  EXPECT_THAT(lines, ::testing::Contains(
+                         "1 flows meet rules that name processes: a capture has none, they count as not known"));
+}
+
 TEST_F(ReportTest, FramesThatTheCaptureCutShortAreSaidToBe) {
   {
     Capture cut(dir_.File("cut.pcap"), DLT_EN10MB, 40);
