@@ -70,7 +70,16 @@ static long glob_step(__u32 step, void* context) {
 
 /* Of the path in `program` of the scratch. False: that took more steps than there are. */
 static __always_inline bool match_patterns(__u32 scratch, __u32 length, __u64* matches) {
-  struct glob_walk walk = {.scratch = scratch, .length = length, .star = SL_NO_STAR, .any = SL_NO_STAR};
+  const __u32 zero = unknown_zero;
+  struct glob_walk walk = {.scratch = scratch,
+                           .length = length,
+                           .pattern = zero,
+                           .in_pattern = zero,
+                           .in_path = zero,
+                           .star = SL_NO_STAR - zero,
+                           .star_taken = zero,
+                           .any = SL_NO_STAR - zero,
+                           .any_taken = zero};
   bpf_loop(SL_GLOB_STEPS_MAX, glob_step, &walk, 0);
   for (int slot = 0; slot < SL_SLOTS; slot++) matches[slot] = walk.matches[slot];
   return walk.pattern >= SL_PATTERN_COUNT;

@@ -54,6 +54,10 @@ struct {
 const volatile __u32 iterator_scratch = 1; /* index in process_scratch */
 const volatile __u32 wake_bytes = 4 << 20; /* in the ring: wakes the reader, which otherwise comes by the clock */
 
+/* Before 6.7 the verifier walks through the body of bpf_loop once, and takes what it cannot reach then for dead. So
+ * what changes from round to round must not begin with a value that it knows. */
+volatile __u32 unknown_zero = 0;
+
 volatile __u32 seeding = 0;      /* the agent runs the iterator: ids are given through process_claims */
 volatile __u64 losses_total = 0; /* all that process_losses counts */
 

@@ -124,7 +124,8 @@ static __always_inline bool find_script(__u32 index, struct task_struct* task, _
   length &= SL_PROGRAM_PATH_MAX;
   if (before + length > SL_PROGRAM_PATH_MAX) return false;
   bpf_probe_read_kernel(&scratch->program.text[before], length, &scratch->data[place]);
-  struct component_walk walk = {.scratch = index, .length = before + length};
+  const __u32 zero = unknown_zero;
+  struct component_walk walk = {.scratch = index, .length = before + length, .bytes = zero, .dots = zero, .odd = zero};
   bpf_loop(SL_PROGRAM_PATH_MAX + 1, walk_component, &walk, 0);
   if (walk.odd) return false;
   return find_program(index, before + length, out);

@@ -35,7 +35,8 @@ class ChildProcess {
   ChildProcess& operator=(ChildProcess&& other) noexcept;
   ~ChildProcess();
 
-  pid_t pid() const { return pid_; }  // -1: it was waited for
+  pid_t pid() const { return pid_; }                 // -1: it was waited for
+  const std::string& read() const { return read_; }  // of its output, so far
   Status Signal(int signal) const;
   // Reads its output until `text` is in it: what a server prints when it is ready. Returns all that was read so far.
   StatusOr<std::string> WaitForOutput(const std::string& text, int seconds = 10);
