@@ -14,14 +14,15 @@
 
 #include "ctrl/bpf/load_log.h"
 #include "ctrl/bpf/pin_layout.h"
+#include "ctrl/bpf/probe_pins.h"
 #include "ctrl/bpf/system.h"
 #include "skel/process_bpf.skel.h"
 
 namespace sluice::bpf {
 namespace {
 
-constexpr const char* kPinned[] = {"processes",       "process_ids",           "socket_changes",        "program_patterns", "programs",
-                                   "process_classes", "process_class_numbers", "process_class_counters"};
+constexpr const char* kPinned[] = {"processes", "process_ids",     "socket_changes",        "program_patterns",
+                                   "programs",  "process_classes", "process_class_numbers", "process_class_counters"};
 constexpr sl_process_loss_key kOtherLosses{.cgroup = 0, .cpu = ~0U, .cause = 0, .event = 0, .pad = {}};
 
 bool HasKprobes() { return std::filesystem::exists("/sys/bus/event_source/devices/kprobe/type"); }
@@ -91,6 +92,7 @@ StatusOr<std::unique_ptr<ProcessProbes>> ProcessProbes::StartWith(ProcessBackEnd
   SL_RETURN_IF_ERROR(probes->OpenReaders(consume));
   SL_RETURN_IF_ERROR(probes->ForgetTheDead());
   SL_RETURN_IF_ERROR(probes->Attach());
+  if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(probes->Pin(PinLayout(options.pin_root)));
   return probes;
 }
 
@@ -136,7 +138,7 @@ Status ProcessProbes::OpenReaders(const RingReader::Consume& consume) {
   return OkStatus();
 }
 
-// Those that ended while nobody looked. Nothing writes the table yet.
+// Those that ended while nobody looked. Should one be gone that has just begun, the iterator brings it back.
 Status ProcessProbes::ForgetTheDead() {
   std::vector<std::uint32_t> dead;
   SL_RETURN_IF_ERROR(processes_.ForEachBatch([&](const std::uint32_t& pid, const sl_process&) {
@@ -160,6 +162,13 @@ Status ProcessProbes::Attach() {
   iterator_ = bpf_program__attach_iter(skeleton_->progs.iterate_tasks, nullptr);
   if (iterator_ == nullptr) return ErrnoError(errno, "make the iterator of processes: {}", log.LastLines(2));
   return OkStatus();
+}
+
+Status ProcessProbes::Pin(const PinLayout& layout) {
+  std::vector<AttachedProbe> attached;
+  const auto programs = Programs(skeleton_, back_end_);
+  for (std::size_t i = 0; i < programs.size(); ++i) attached.push_back({bpf_program__name(programs[i]), links_[i]});
+  return PinProbes(layout, "processes", attached);
 }
 
 ProcessProbes::~ProcessProbes() {

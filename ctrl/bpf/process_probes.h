@@ -1,5 +1,6 @@
-// The sensors of telemetry/probes: loaded, attached, read. Their maps `processes` and `process_ids` are pinned, so that
-// a process keeps its id when the agent starts again; the probes themselves go with this object.
+// The sensors of telemetry/probes: loaded, attached, read. With a pin root, the maps of processes and their classes are
+// pinned, so that a process keeps its id when the agent starts again, and so are the probes: they keep these maps until
+// the next agent's take over. What they tell meanwhile nobody reads.
 //
 //   auto probes = ProcessProbes::Start({.pin_root = root}, [&](const void* record, std::size_t size) { ... });
 //   (*probes)->Seed();   // a record for every process that lives, among those that just happen
@@ -16,6 +17,7 @@
 #include "ctrl/base/fd.h"
 #include "ctrl/bpf/features.h"
 #include "ctrl/bpf/map.h"
+#include "ctrl/bpf/pin_layout.h"
 #include "ctrl/bpf/ring_reader.h"
 
 struct bpf_link;
@@ -86,6 +88,7 @@ class ProcessProbes {
   Status OpenReaders(const RingReader::Consume& consume);
   Status ForgetTheDead();
   Status Attach();
+  Status Pin(const PinLayout& layout);
   Status Iterate();
   Status EndSeeding();
 

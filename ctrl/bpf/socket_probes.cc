@@ -123,6 +123,7 @@ StatusOr<std::unique_ptr<SocketProbes>> SocketProbes::StartWith(SocketBackEnd ba
   std::unique_ptr<SocketProbes> probes(new SocketProbes(skeleton, back_end));
   SL_RETURN_IF_ERROR(probes->Load(options));
   SL_RETURN_IF_ERROR(probes->Attach());
+  if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(PinProbes(PinLayout(options.pin_root), "sockets", probes->links_));
   SL_RETURN_IF_ERROR(probes->Seed());
   return probes;
 }
@@ -153,7 +154,7 @@ Status SocketProbes::Attach() {
       return MakeError(absl::StatusCode::kFailedPrecondition, "attach the socket probe {} to {}: {}: {}",
                        bpf_program__name(program), bpf_program__section_name(program), strerror(errno),
                        log.LastLines(2));
-    links_.push_back(link);
+    links_.push_back({bpf_program__name(program), link});
     return OkStatus();
   };
   for (const auto part : {SocketBackEnd::kAuto, back_end_})
@@ -177,7 +178,7 @@ Status SocketProbes::Seed() {
 }
 
 SocketProbes::~SocketProbes() {
-  for (bpf_link* link : links_) bpf_link__destroy(link);
+  for (const AttachedProbe& probe : links_) bpf_link__destroy(probe.link);
   socket_bpf__destroy(skeleton_);
 }
 

@@ -13,6 +13,7 @@
 
 #include "ctrl/base/status.h"
 #include "ctrl/bpf/features.h"
+#include "ctrl/bpf/probe_pins.h"
 
 struct bpf_link;
 struct bpf_map;
@@ -52,7 +53,7 @@ class SocketProbes {
 
   socket_bpf* skeleton_;
   const SocketBackEnd back_end_;
-  std::vector<bpf_link*> links_;
+  std::vector<AttachedProbe> links_;
 };
 
 }  // namespace sluice::bpf

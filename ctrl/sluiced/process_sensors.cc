@@ -1,6 +1,7 @@
 #include "ctrl/sluiced/process_sensors.h"
 
 #include "ctrl/base/log.h"
+#include "ctrl/bpf/probe_pins.h"
 
 namespace sluice {
 namespace {
@@ -20,7 +21,11 @@ telemetry::WorkloadResolver MakeResolver(const reconcile::Controller* controller
 
 void StartProcessSensors(const AgentOptions& options, const std::string& node, const reconcile::Controller* controller,
                          telemetry::Telemetry* telemetry) {
-  if (options.process_sensors == kOff) return;
+  if (options.process_sensors == kOff) {
+    const Status released = bpf::ReleaseProbes(bpf::PinLayout(options.bpf_root));
+    if (!released.ok()) LogWarn("--process-sensors {}: {}", kOff, Message(released));
+    return;
+  }
   auto start = [&]() -> Status {
     telemetry::ProcessSensor::Options sensor;
     sensor.node = node;

@@ -26,9 +26,10 @@ static __always_inline void append_script(struct sl_scratch* scratch, __u32* at,
   *at += size - 1;
 }
 
-/* Describes the new life, as one of the class of the life that it ends; returns that one's id. */
+/* Describes the new life, as one of the class of the life that it ends; returns that one's id. `told`: the life is
+ * known already, from the iterator or from an earlier agent's probes that are about to end. */
 static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 tgid, __u32 flags,
-                                                struct sl_process* process) {
+                                                struct sl_process* process, bool* told) {
   sl_process_id previous = 0;
   describe_process(task, process);
   process->start_ns = bpf_ktime_get_boot_ns();
@@ -38,7 +39,8 @@ static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 
     process->parent = entry->parent;
     process->process_class = entry->process_class;
     process->flags |= entry->flags & SL_PROCESS_OWNS_SOCKETS;
-    if (entry->execs != process->execs) previous = entry->id; /* else the iterator was here between */
+    *told = entry->execs == process->execs;
+    if (!*told) previous = entry->id;
   } else {
     process->parent = parent_process(task);
   }
@@ -55,10 +57,11 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
   const __u32 index = bpf_get_smp_processor_id(), tgid = BPF_CORE_READ(task, tgid);
   const __u32 privileges = privilege_flags(task, bprm);
   struct sl_process process;
-  const sl_process_id previous = begin_life(task, tgid, privileges, &process);
+  bool told = false;
+  const sl_process_id previous = begin_life(task, tgid, privileges, &process, &told);
   struct sl_scratch* scratch = take_scratch(index);
   if (!scratch) {
-    process.process_class = 0;
+    if (!told) process.process_class = 0;
     put_in_force(tgid, &process);
     count_loss(SL_PROCESS_LOSS_NESTED, SL_PROCESS_EVENT_EXEC, process.cgroup);
     return 0;
@@ -70,7 +73,8 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
   append_binary(scratch, index, &at, task);
   const __u32 script = at;
   append_script(scratch, &at, bprm);
-  process.process_class = executed_class(index, task, process.process_class, script, scratch->start.script_length);
+  if (!told || !process.process_class)
+    process.process_class = executed_class(index, task, process.process_class, script, scratch->start.script_length);
   put_in_force(tgid, &process);
   append_cwd(scratch, index, &at, task);
   append_cgroup(scratch, index, &at, task);

@@ -91,7 +91,7 @@ static long walk_component(__u32 at, void* context) {
   }
   if (at && (!walk->bytes || (walk->bytes <= 2 && walk->dots == walk->bytes))) walk->odd = 1;
   walk->bytes = walk->dots = 0;
-  return walk->odd;
+  return walk->odd ? 1 : 0;
 }
 
 /*

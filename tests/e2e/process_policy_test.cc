@@ -164,7 +164,7 @@ TEST_F(ProcessPolicy, ExecWithTheSocketOpenIsJudgedAnew) {
   ASSERT_TRUE(servers_[0].WaitForOutput("\nby-login").ok()) << servers_[0].read();
   chain(Program("curl"), "by-curl");
   ASSERT_FALSE(Flow(Program("curl"), "DROPPED").is_null());
-  EXPECT_NE(servers_[0].read().find("first-of-by-curl"), std::string::npos);
+  EXPECT_TRUE(servers_[0].WaitForOutput("first-of-by-curl").ok());
   EXPECT_EQ(servers_[0].read().find("\nby-curl"), std::string::npos) << servers_[0].read();
 }
 
@@ -243,6 +243,8 @@ TEST_F(ProcessPolicy, ItHoldsAcrossARestart) {
   ASSERT_TRUE(rig_->agent().Kill().ok());
   EXPECT_EQ(Connect(Program("curl"), 5432), kTimedOut) << "while no agent runs";
   EXPECT_EQ(Connect(Program("psql"), 5432), 0) << "while no agent runs";
+  const std::string become = fmt::format("exec {} -c ': <>/dev/tcp/{}/5432'", Program("curl"), db_);
+  EXPECT_EQ(RunIn("web", {"/usr/bin/timeout", "1.5", Program("psql"), "-c", become}), kTimedOut);
   ASSERT_TRUE(rig_->agent().Restart().ok());
   EXPECT_EQ(Connect(Program("curl"), 5432), kTimedOut);
   EXPECT_EQ(Connect(Program("psql"), 5432), 0);
