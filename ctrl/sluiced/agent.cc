@@ -117,6 +117,7 @@ void Agent::MakeTelemetry() {
   options.metrics_address = options_.metrics;
   options.history = options_.history;
   options.max_workload_series = options_.workload_series;
+  options.max_process_series = options_.process_series;
   telemetry::TelemetrySources sources;
   sources.datapath = datapath_.get();
   sources.policy.compiled = [controller] {
