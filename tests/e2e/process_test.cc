@@ -15,6 +15,24 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::uint16_t kOpenPort = 1000;
+constexpr std::uint16_t kClosedPort = 1001;
+
+constexpr const char* kOnlyOpenPort = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{ports: [{protocol: UDP, port: 1000}]}]
+)";
+
+// The value of the sample whose name and labels are `series`; -1: there is none.
+double SampleOf(const std::string& metrics, const std::string& series) {
+  const std::size_t at = metrics.find("\n" + series + " ");
+  return at == std::string::npos ? -1 : std::stod(metrics.substr(at + series.size() + 2));
+}
+
 class Processes : public testing::Test {
  protected:
   void Start(const Arguments& agent_arguments = {}) {
@@ -42,6 +60,27 @@ class Processes : public testing::Test {
     const auto result = rig_->agent().Sluice(arguments);
     EXPECT_TRUE(result.ok() && result->exit_code == 0) << (result.ok() ? result->err : result.status().ToString());
     return result.ok() ? result->out : "";
+  }
+
+  // /metrics as the agent serves it now.
+  std::string Metrics() {
+    const auto got =
+        rig_->Run({"curl", "--silent", "--noproxy", "*", "http://" + rig_->agent().metrics_address() + "/metrics"});
+    EXPECT_TRUE(got.ok() && got->exit_code == 0) << got.status();
+    return got.ok() ? got->output : "";
+  }
+  // A shell in web that goes on sending datagrams to db, to a port that is open and to one that is not.
+  StatusOr<ChildProcess> StartSender() {
+    const std::string to = "/dev/udp/" + rig_->ip4("db").ToString() + "/";
+    StatusOr<ChildProcess> child = Status(absl::StatusCode::kInternal, "not started");
+    SL_RETURN_IF_ERROR(rig_->node().netns(rig_->node().pod("web")).Run([&] {
+      child = ChildProcess::Start({"/bin/bash", "-c",
+                                   fmt::format("exec 3<>{0}{1} 4<>{0}{2}; while :; do echo x >&3; echo x >&4; "
+                                               "read -t 0.01 -u 3; done",
+                                               to, kOpenPort, kClosedPort)});
+      return child.status();
+    }));
+    return child;
   }
 
   Status RunIn(const std::string& pod, const Arguments& command) {
@@ -175,14 +214,87 @@ TEST_F(Processes, MetricsCountThem) {
   if (rig_ == nullptr) return;
   ASSERT_TRUE(RunIn("web", {"/bin/sleep", "0.0175"}).ok());
   ASSERT_FALSE(Event("exit", "0.0175").is_null());
-  const auto metrics =
-      rig_->Run({"curl", "--silent", "--noproxy", "*", "http://" + rig_->agent().metrics_address() + "/metrics"});
-  ASSERT_TRUE(metrics.ok() && metrics->exit_code == 0);
-  EXPECT_NE(metrics->output.find("\nsluice_process_events_total{type=\"exec\"} "), std::string::npos);
-  EXPECT_NE(metrics->output.find("cause=\"PROCESS_RING_FULL\"} 0\n"), std::string::npos);
-  const auto checked = RunCommand({"promtool", "check", "metrics"}, metrics->output);
+  const std::string metrics = Metrics();
+  EXPECT_GE(SampleOf(metrics, "sluice_process_events_total{type=\"exec\"}"), 1);
+  EXPECT_NE(metrics.find("cause=\"PROCESS_RING_FULL\"} 0\n"), std::string::npos);
+}
+
+TEST_F(Processes, MetricsNameTheProgramThatSendsAndTheOneThatIsDropped) {
+  Start();
+  if (rig_ == nullptr) return;
+  const auto servers =
+      ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpenPort}});
+  ASSERT_TRUE(servers.ok()) << servers.status();
+  ASSERT_TRUE(rig_->agent().Apply(kOnlyOpenPort).ok());
+  const auto sender = StartSender();
+  ASSERT_TRUE(sender.ok()) << sender.status();
+  const std::string bash = std::filesystem::canonical("/bin/bash");
+  const std::string web = R"({namespace="shop",workload="web",binary=")" + bash + R"(",direction=)";
+  const std::string db = R"({namespace="shop",workload="db",binary=")" +
+                         std::filesystem::read_symlink("/proc/self/exe").string() + R"(",direction=)";
+  const auto all = [&](const std::string& metrics) {
+    return std::vector<double>{
+        SampleOf(metrics, "sluice_process_bytes_total" + web + "\"egress\"}"),
+        SampleOf(metrics, "sluice_process_bytes_total" + web + "\"ingress\"}"),
+        SampleOf(metrics, "sluice_process_bytes_total" + db + "\"ingress\"}"),
+        SampleOf(metrics, "sluice_process_dropped_packets_total" + web + "\"egress\",reason=\"POLICY_DENIED\"}")};
+  };
+  std::string metrics;
+  std::vector<double> first;
+  ASSERT_TRUE(Eventually([&] {
+    first = all(metrics = Metrics());
+    return std::all_of(first.begin(), first.end(), [](double value) { return value > 0; });
+  })) << metrics;
+  std::vector<double> later;
+  EXPECT_TRUE(Eventually([&] {
+    later = all(metrics = Metrics());
+    return std::equal(later.begin(), later.end(), first.begin(), std::greater<double>());
+  })) << metrics;
+  EXPECT_EQ(SampleOf(metrics, "sluice_process_flows_total" + web + "\"egress\",verdict=\"FORWARDED\"}"), 1);
+  EXPECT_EQ(SampleOf(metrics, "sluice_process_flows_total" + web + "\"egress\",verdict=\"DROPPED\"}"), 1);
+  EXPECT_EQ(SampleOf(metrics, "sluice_process_flows_total" + db + "\"ingress\",verdict=\"FORWARDED\"}"), 1);
+  SL_SKIP_OR_FAIL_IF(MissingPromtool());
+  const auto checked = RunCommand({"promtool", "check", "metrics"}, metrics);
   ASSERT_TRUE(checked.ok()) << checked.status();
   EXPECT_EQ(checked->exit_code, 0) << checked->output;
+}
+
+TEST_F(Processes, TopNamesWorkloadsAndTheirPrograms) {
+  Start();
+  if (rig_ == nullptr) return;
+  const auto servers =
+      ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpenPort}});
+  ASSERT_TRUE(servers.ok()) << servers.status();
+  ASSERT_TRUE(rig_->agent().Apply(kOnlyOpenPort).ok());
+  const auto sender = StartSender();
+  ASSERT_TRUE(sender.ok()) << sender.status();
+  const std::string bash = std::filesystem::canonical("/bin/bash");
+  const auto row = [](const std::vector<json>& rows, const std::string& workload, const std::string& binary) {
+    const auto found = std::find_if(rows.begin(), rows.end(), [&](const json& one) {
+      return one["workload"] == workload && one.value("binary", "") == binary;
+    });
+    return found == rows.end() ? json() : *found;
+  };
+  std::vector<json> rows;
+  ASSERT_TRUE(Eventually([&] {
+    rows = Ask({"top", "--once", "--interval", "0.2"});
+    const json program = row(rows, "shop/web", bash);
+    return !program.is_null() && program["packetsPerSecond"] > 0 && program["bytesPerSecond"] > 0 &&
+           program["dropsPerSecond"] > 0;
+  })) << json(rows);
+  for (const std::string workload : {"shop/web", "shop/db"}) {
+    const json sum = row(rows, workload, "");
+    ASSERT_FALSE(sum.is_null()) << json(rows);
+    EXPECT_GT(sum["packetsPerSecond"], 0) << sum;
+  }
+  EXPECT_FALSE(row(rows, "shop/db", std::filesystem::read_symlink("/proc/self/exe")).is_null()) << json(rows);
+
+  const std::string table = Table({"top", "-n", "2", "--interval", "0.1"});
+  std::size_t headings = 0;
+  for (std::size_t at = 0; (at = table.find("WORKLOAD", at)) != table.npos; ++at) headings++;
+  EXPECT_EQ(headings, 2U) << table;
+  EXPECT_NE(table.find(bash), std::string::npos) << table;
+  EXPECT_NE(table.find("shop/db"), std::string::npos) << table;
 }
 
 TEST_F(Processes, StatusNamesTheBackEndAndItsTable) {
