@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -185,6 +186,25 @@ TEST_F(BadStart, ResourcesDirectoryThatIsWrongIsAUsageError) {
   ExpectOneError(Start(And(Places(), {"--resources", directory})), 2,
                  {"b.yaml", "a.yaml", "shop/web", "defined twice"});
   ExpectStillEnforced();
+  CleanUpOther();
+}
+
+TEST_F(BadStart, ExportFileThatCannotBeWrittenIsAUsageErrorAndTouchesNoPod) {
+  fs::create_directories(other_ + "/resources");
+  std::ofstream(other_ + "/resources/all.yaml") << rig_->WorkloadYaml("web", "{}") << rig_->WorkloadYaml("db", "{}");
+  const std::string pipe = other_ + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const std::pair<std::string, const char*> cases[] = {{other_ + "/no-such-directory/events", "No such file"},
+                                                       {other_ + "/resources", "Is a directory"},
+                                                       {other_ + "/resources/all.yaml/events", "Not a directory"},
+                                                       {"/dev/null", "not a plain file"},
+                                                       {pipe, pipe.c_str()}};
+  for (const auto& [path, why] : cases) {
+    SCOPED_TRACE(path);
+    ExpectOneError(Start(And(Places(), {"--resources", other_ + "/resources", "--export-file", path})), 2,
+                   {"--export-file", path, why});
+    ExpectStillEnforced();
+  }
   CleanUpOther();
 }
 
