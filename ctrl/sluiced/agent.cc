@@ -146,9 +146,9 @@ telemetry::RotatingFile::Options Agent::ExportFile() const {
 
 Status Agent::CheckExport() const {
   if (options_.export_file.empty()) return OkStatus();
-  const Status status = telemetry::RotatingFile::Open(ExportFile()).status();
-  if (status.ok()) return status;
-  return InvalidError("--export-file: {}; give a plain file in a directory that is there", Message(status));
+  const auto file = telemetry::RotatingFile::Open(ExportFile());
+  if (file.ok()) return OkStatus();
+  return InvalidError("--export-file: {}; give a plain file in a directory that is there", Message(file.status()));
 }
 
 Status Agent::StartExport() {
