@@ -173,7 +173,7 @@ TEST_F(Api, FollowersGetWhatHappensFromThenOnAndFilteredByTheAgent) {
 TEST_F(Api, LastGivesTheNewestPastEvents) {
   Send(kPort, 30);
   Send(kDenied, 30);
-  const auto newest = rig_->agent().Sluice({"observe", "--last", "3", "-o", "json"});
+  const auto newest = rig_->agent().Sluice({"observe", "--type", "flow", "--last", "3", "-o", "json"});
   ASSERT_TRUE(newest.ok()) << newest.status();
   EXPECT_EQ(newest->exit_code, 0);
   EXPECT_EQ(std::count(newest->out.begin(), newest->out.end(), '\n'), 3);
