@@ -110,6 +110,15 @@ void FlowAssembler::NameProcesses(ProcessSource source) {
   process_ = std::move(source);
 }
 
+LocalWorkloads FlowContext::LocalNames() const {
+  LocalWorkloads names;
+  if (index_->compiled() == nullptr) return names;
+  for (const policy::Endpoint& endpoint : index_->compiled()->snapshot->endpoints) {
+    if (endpoint.endpoint != 0) names.emplace(endpoint.workload_id, endpoint.name);
+  }
+  return names;
+}
+
 void FlowContext::NameProcess(sl_process_id id, v1::Peer* peer) const {
   v1::Process process;
   if (id != 0 && process_ && process_(id, &process)) *peer->mutable_process() = std::move(process);

@@ -12,6 +12,7 @@
 #include "ctrl/api/sluice.pb.h"
 #include "ctrl/datapath/datapath.h"
 #include "telemetry/clock.h"
+#include "telemetry/process_series.h"
 #include "telemetry/workload_index.h"
 
 namespace sluice::telemetry {
@@ -43,6 +44,7 @@ class FlowContext {
  public:
   v1::Flow Assemble(const FlowReport& report) const;
   const ClockReading& now() const { return now_; }
+  LocalWorkloads LocalNames() const;  // those that exist now
 
  private:
   friend class FlowAssembler;

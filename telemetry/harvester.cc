@@ -68,13 +68,16 @@ Status Harvester::Harvest() {
   const FlowContext context = assembler_->Capture();
   std::array<std::uint64_t, kFlowTables> active{};
   std::vector<FlowRecord> over;
+  if (traffic_ != nullptr) traffic_->BeginPass(context.LocalNames());
   SL_RETURN_IF_ERROR(datapath_->ForEachFlow([&](const FlowRecord& record) {
+    if (traffic_ != nullptr) traffic_->Note(record);
     if (IsOver(record, context.now().monotonic_ns)) {
       over.push_back(record);
     } else {
       active[static_cast<std::size_t>(record.table)]++;
     }
   }));
+  if (traffic_ != nullptr) traffic_->EndPass();
   for (std::size_t i = 0; i < kFlowTables; i++) active_[i] = active[i];
   if (over.empty()) return OkStatus();
   SL_RETURN_IF_ERROR(datapath_->ForgetFlows(over));

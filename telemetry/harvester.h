@@ -1,5 +1,5 @@
-// Ends what is over: flows that were idle too long leave the kernel's tables and become END events.
-// Harvest is called from one thread; the numbers may be read from any.
+// Ends what is over: flows that were idle too long leave the kernel's tables and become END events. The same pass
+// counts what programs did. Harvest is called from one thread; the numbers may be read from any.
 #pragma once
 
 #include <array>
@@ -7,6 +7,7 @@
 
 #include "telemetry/event_hub.h"
 #include "telemetry/flow_assembler.h"
+#include "telemetry/process_traffic.h"
 
 namespace sluice::telemetry {
 
@@ -22,6 +23,9 @@ class Harvester {
   Harvester(datapath::Datapath* datapath, FlowAssembler* assembler, History* history, EventHub* hub)
       : datapath_(datapath), assembler_(assembler), history_(history), hub_(hub) {}
 
+  // Before the first Harvest; `traffic` outlives the harvester.
+  void CountPrograms(ProcessTraffic* traffic) { traffic_ = traffic; }
+
   // One pass over all flows.
   Status Harvest();
 
@@ -34,6 +38,7 @@ class Harvester {
   FlowAssembler* const assembler_;
   History* const history_;
   EventHub* const hub_;
+  ProcessTraffic* traffic_ = nullptr;  // null: no program is known
   std::array<std::atomic<std::uint64_t>, kFlowTables> active_{};
   std::atomic<std::uint64_t> expired_ = 0;
 };

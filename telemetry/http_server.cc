@@ -1,8 +1,16 @@
 #include "telemetry/http_server.h"
 
+#include <arpa/inet.h>
 #include <civetweb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstring>
+#include <thread>
+
+#include "ctrl/base/fd.h"
 
 namespace sluice::telemetry {
 namespace {
@@ -45,13 +53,30 @@ bool IsAddress(const std::string& address) {
   return host.empty() || bracketed || host.find_first_not_of("0123456789.") == std::string::npos;
 }
 
+// Connects and hangs up. The unspecified address leads to the loopback interface.
+void Knock(const std::string& address, int port) {
+  const std::string host = address.substr(0, address.rfind(':'));
+  sockaddr_in6 to6{};
+  sockaddr_in to4{};
+  const bool v6 = !host.empty() && host.front() == '[';
+  to6.sin6_family = AF_INET6;
+  to4.sin_family = AF_INET;
+  to6.sin6_port = to4.sin_port = htons(static_cast<std::uint16_t>(port));
+  if (v6 && inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &to6.sin6_addr) != 1) return;
+  if (!v6 && !host.empty() && inet_pton(AF_INET, host.c_str(), &to4.sin_addr) != 1) return;
+  const Fd knocking(socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const auto* to = v6 ? reinterpret_cast<const sockaddr*>(&to6) : reinterpret_cast<const sockaddr*>(&to4);
+  // A failure only means that stopping takes longer.
+  static_cast<void>(connect(knocking.get(), to, v6 ? sizeof(to6) : sizeof(to4)));
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address, Handlers handlers) {
   if (!IsAddress(address)) {
     return InvalidError("metrics address {}: expected IP:PORT, e.g. 127.0.0.1:9464 or [::1]:9464", address);
   }
-  std::unique_ptr<HttpServer> server(new HttpServer(std::move(handlers)));
+  std::unique_ptr<HttpServer> server(new HttpServer(address, std::move(handlers)));
   const std::string ports = address.front() == ':' ? address.substr(1) : address;
   const char* options[] = {"listening_ports",    ports.c_str(), "num_threads", "4",
                            "request_timeout_ms", "10000",       nullptr};
@@ -70,7 +95,19 @@ StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& addre
 }
 
 HttpServer::~HttpServer() {
-  if (context_) mg_stop(context_);
+  if (!context_) return;
+  const int own_port = port();
+  std::atomic<bool> stopped = false;
+  std::thread stopper([&] {
+    mg_stop(context_);
+    stopped = true;
+  });
+  // civetweb looks whether it shall stop only every two seconds, or when somebody connects.
+  while (!stopped) {
+    Knock(address_, own_port);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  stopper.join();
 }
 
 int HttpServer::port() const {

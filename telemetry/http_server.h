@@ -34,8 +34,9 @@ class HttpServer {
   int port() const;
 
  private:
-  explicit HttpServer(Handlers handlers) : handlers_(std::move(handlers)) {}
+  HttpServer(const std::string& address, Handlers handlers) : address_(address), handlers_(std::move(handlers)) {}
 
+  const std::string address_;
   const Handlers handlers_;
   mg_context* context_ = nullptr;
 };

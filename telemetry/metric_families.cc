@@ -68,6 +68,13 @@ void AddWorkloadSamples(const WorkloadSeries::Row& row, bool bytes, FamilyBuilde
   }
 }
 
+MetricLabels ProcessLabels(const ProcessSeries::Row& row, bool egress) {
+  return {{"namespace", row.workload.ns},
+          {"workload", row.workload.name},
+          {"binary", row.binary},
+          {"direction", egress ? "egress" : "ingress"}};
+}
+
 }  // namespace
 
 FamilyBuilder& FamilyBuilder::Counter(const std::string& name, const std::string& help) {
@@ -111,6 +118,39 @@ void AddWorkloadFamilies(const std::vector<WorkloadSeries::Row>& rows, Families*
                           : "Packets that a workload sent (egress) or was sent (ingress).");
     for (const WorkloadSeries::Row& row : rows) AddWorkloadSamples(row, bytes, &builder);
   }
+}
+
+void AddTrafficFamilies(const std::vector<ProcessSeries::Row>& rows, Families* out) {
+  FamilyBuilder builder(out);
+  const auto for_each = [&](const auto& add) {
+    for (const ProcessSeries::Row& row : rows) {
+      for (const bool egress : {true, false})
+        add(egress ? row.counters.egress : row.counters.ingress, ProcessLabels(row, egress));
+    }
+  };
+  const auto add = [&](std::uint64_t value, MetricLabels labels, const char* label, const char* label_value) {
+    labels.push_back({label, label_value});
+    builder.Add(static_cast<double>(value), std::move(labels));
+  };
+  builder.Counter("process_flows_total", "Flows that a program opened (egress) or answered (ingress).");
+  for_each([&](const ProcessTotals& totals, const MetricLabels& labels) {
+    add(totals.forwarded_flows, labels, "verdict", "FORWARDED");
+    if (totals.audited_flows != 0) add(totals.audited_flows, labels, "verdict", "AUDIT");
+    if (totals.dropped_flows != 0) add(totals.dropped_flows, labels, "verdict", "DROPPED");
+  });
+  builder.Counter("process_bytes_total",
+                  "Bytes at layer 3 of allowed flows that a program sent (egress) or was sent (ingress).");
+  for_each([&](const ProcessTotals& totals, const MetricLabels& labels) {
+    builder.Add(static_cast<double>(totals.bytes), labels);
+  });
+  builder.Counter("process_dropped_packets_total",
+                  "Packets of denied flows that a program sent (egress) or was not sent (ingress).");
+  for_each([&](const ProcessTotals& totals, const MetricLabels& labels) {
+    for (std::uint32_t reason = 0; reason < totals.dropped_packets.size(); reason++) {
+      const std::uint64_t packets = totals.dropped_packets[reason];
+      if (packets != 0) add(packets, labels, "reason", DropReasonName(reason));
+    }
+  });
 }
 
 void AddEventFamilies(const datapath::Counters& counters, Families* out) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ctrl/datapath/datapath.h"
+#include "telemetry/process_series.h"
 #include "telemetry/workload_series.h"
 
 namespace sluice::telemetry {
@@ -27,6 +28,7 @@ class FamilyBuilder {
 
 void AddPacketFamilies(const datapath::Counters& counters, Families* out);
 void AddWorkloadFamilies(const std::vector<WorkloadSeries::Row>& rows, Families* out);
+void AddTrafficFamilies(const std::vector<ProcessSeries::Row>& rows, Families* out);  // of programs
 // Every counter of SL_COUNTERS but lost events.
 void AddEventFamilies(const datapath::Counters& counters, Families* out);
 void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& attached,

@@ -152,6 +152,8 @@ std::string Metrics::Render() {
     NoteFailedRead(quarantined.status());
   }
   if (processes) AddProcessFamilies(*processes, &families);
+  if (const ProcessTraffic* traffic = sources_.traffic ? sources_.traffic() : nullptr)
+    AddTrafficFamilies(traffic->Rows(), &families);
   if (exported != nullptr) {
     builder.Counter("events_exported_total", "Events that were written to the export file.")
         .Add(static_cast<double>(exported->written()));

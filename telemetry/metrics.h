@@ -1,5 +1,6 @@
 // The agent's metrics, in Prometheus' text format. Everything is read when asked for; labels come from closed sets but
-// for workloads, whose number is bounded. Thread-safe. With metric_families the only user of prometheus-cpp.
+// for workloads and their programs, whose numbers are bounded. Thread-safe. With metric_families the only user of
+// prometheus-cpp.
 #pragma once
 
 #include <chrono>
@@ -35,6 +36,7 @@ struct MetricsSources {
   std::function<StatusOr<std::size_t>()> quarantined_workloads;
   std::function<bool()> ready;
   std::function<std::optional<ProcessNumbers>()> processes;  // absent or nothing: none are seen
+  std::function<const ProcessTraffic*()> traffic;            // absent or null: no program is known
   std::function<const EventExport*()> exported;              // absent or null: there is no export
 };
 

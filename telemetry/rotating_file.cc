@@ -17,7 +17,8 @@ StatusOr<RotatingFile> RotatingFile::Open(Options options) {
 }
 
 Status RotatingFile::Reopen() {
-  fd_ = Fd(open(options_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  // Not to wait for a reader, where it is a pipe.
+  fd_ = Fd(open(options_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0600));
   if (!fd_.valid()) return ErrnoError(errno, "open {}", options_.path);
   struct stat facts {};
   if (fstat(fd_.get(), &facts) != 0) return ErrnoError(errno, "look at {}", options_.path);

@@ -1,5 +1,7 @@
 #include "telemetry/telemetry.h"
 
+#include "telemetry/text.h"
+
 namespace sluice::telemetry {
 
 Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
@@ -22,6 +24,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .quarantined_workloads = sources_.quarantined_workloads,
                 .ready = sources_.ready,
                 .processes = [this] { return ReadProcessNumbers(); },
+                .traffic = [this] { return traffic_.get(); },
                 .exported = [this] { return export_.get(); }},
                {.max_workloads = options_.max_workload_series, .version = options_.version}),
       collector_(options_.collector, sources_.datapath, &assembler_, &hub_, &harvester_) {}
@@ -52,6 +55,11 @@ Status Telemetry::StartProcesses(ProcessSensor::Options options) {
   SL_ASSIGN_OR_RETURN(processes_, ProcessSensor::Start(std::move(options), &hub_, &history_));
   assembler_.NameProcesses(
       [this](sl_process_id id, v1::Process* out) { return processes_->events().ToProto(id, out); });
+  traffic_ = std::make_unique<ProcessTraffic>(options_.max_process_series, [this](sl_process_id id) {
+    const auto life = processes_->tree().Find(id);
+    return life && life->image ? ToUtf8(life->image->binary) : std::string();
+  });
+  harvester_.CountPrograms(traffic_.get());
   return OkStatus();
 }
 

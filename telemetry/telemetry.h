@@ -17,6 +17,7 @@ struct TelemetryOptions {
   std::string metrics_address = "127.0.0.1:9464";  // empty: not served
   std::size_t history = 4096;                      // past events
   std::size_t max_workload_series = 256;
+  std::size_t max_process_series = 512;
   Collector::Options collector;
   Clock clock = ReadClocks;
 };
@@ -69,6 +70,7 @@ class Telemetry {
   Metrics metrics_;
   Collector collector_;
   std::unique_ptr<ProcessSensor> processes_;
+  std::unique_ptr<ProcessTraffic> traffic_;  // uses processes_; null as that is
   std::unique_ptr<EventExport> export_;
   std::unique_ptr<HttpServer> http_;
 };

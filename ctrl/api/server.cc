@@ -29,8 +29,8 @@ std::string SocketPath(const std::string& address) {
   return path.starts_with("//") ? path.substr(2) : path;
 }
 
-// gRPC would take the socket of a running agent away from it.
-Status PrepareSocket(const std::string& path) {
+// 0: somebody answers there; else the errno of the attempt.
+StatusOr<int> TryConnect(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
@@ -38,15 +38,21 @@ Status PrepareSocket(const std::string& path) {
                         sizeof(address.sun_path) - 1);
   }
   path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  std::error_code error;
-  fs::create_directories(fs::path(path).parent_path(), error);
-  if (error) return ErrnoError(error.value(), "create the directory of {}", path);
   const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!probe.valid()) return ErrnoError(errno, "open a unix socket");
-  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0 : errno;
+}
+
+// gRPC would take the socket of a running agent away from it.
+Status PrepareSocket(const std::string& path) {
+  SL_ASSIGN_OR_RETURN(const int error, TryConnect(path));
+  if (error == 0) {
     return MakeError(absl::StatusCode::kAlreadyExists,
                      "{}: another agent answers there; stop it, or give this one an --api of its own", path);
   }
+  std::error_code failed;
+  fs::create_directories(fs::path(path).parent_path(), failed);
+  if (failed) return ErrnoError(failed.value(), "create the directory of {}", path);
   return OkStatus();
 }
 
@@ -55,6 +61,16 @@ Status PrepareSocket(const std::string& path) {
 Status Server::CheckFree(const std::string& address) {
   const std::string path = SocketPath(address);
   return path.empty() ? OkStatus() : PrepareSocket(path);
+}
+
+Status Server::RemoveStale(const std::string& address) {
+  const std::string path = SocketPath(address);
+  std::error_code error;
+  if (path.empty() || !fs::is_socket(path, error)) return OkStatus();
+  SL_ASSIGN_OR_RETURN(const int answer, TryConnect(path));
+  if (answer != ECONNREFUSED) return OkStatus();
+  fs::remove(path, error);
+  return error ? ErrnoError(error.value(), "remove {}", path) : OkStatus();
 }
 
 StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& address, Service* service) {

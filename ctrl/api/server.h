@@ -15,10 +15,12 @@ inline constexpr int kMaxMessageBytes = 256 << 20;
 
 class Server {
  public:
-  // `address`: "unix:///PATH" (its directory is made; only this user may connect), or whatever gRPC listens on.
-  // AlreadyExists: somebody answers there; Unavailable: gRPC cannot listen there. `service` outlives the server.
   // Whether Start would find the address free. AlreadyExists: another agent answers there.
   static Status CheckFree(const std::string& address);
+  // Removes the socket's file that an agent left which was killed. What somebody listens on stays, as do other files.
+  static Status RemoveStale(const std::string& address);
+  // `address`: "unix:///PATH" (its directory is made; only this user may connect), or whatever gRPC listens on.
+  // AlreadyExists: somebody answers there; Unavailable: gRPC cannot listen there. `service` outlives the server.
   static StatusOr<std::unique_ptr<Server>> Start(const std::string& address, Service* service);
   // Ends all calls; followers must have been told before (Telemetry::Stop). Removes the socket's file.
   ~Server();

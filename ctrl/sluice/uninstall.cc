@@ -1,4 +1,5 @@
 // `uninstall`: nothing of Sluice is left in the kernel and on disk.
+#include "ctrl/api/server.h"
 #include "ctrl/base/output.h"
 #include "ctrl/datapath/bpf_datapath.h"
 #include "ctrl/reconcile/state_store.h"
@@ -12,9 +13,10 @@ struct UninstallOptions {
   std::string state_dir = reconcile::StateStore::kDefaultDirectory;
 };
 
-StatusOr<ExitCode> UninstallAll(const UninstallOptions& options) {
+StatusOr<ExitCode> UninstallAll(const std::string& server, const UninstallOptions& options) {
   SL_RETURN_IF_ERROR(datapath::Uninstall(options.bpf_root));
   SL_RETURN_IF_ERROR(reconcile::StateStore::Remove(options.state_dir));
+  SL_RETURN_IF_ERROR(api::Server::RemoveStale(server));
   SL_RETURN_IF_ERROR(WriteOut(fmt::format("{}: detached and unpinned everything\n{}: removed what was applied\n",
                                           options.bpf_root, options.state_dir)));
   return ExitCode::kDone;
@@ -28,7 +30,7 @@ void AddUninstall(CLI::App& app, CommandLine& line) {
       "uninstall", "detach and unpin everything and remove the state; the agent must have been stopped");
   verb->add_option("--bpf-root", options->bpf_root, "where the agent pinned maps and links")->capture_default_str();
   verb->add_option("--state-dir", options->state_dir, "where the agent kept what was applied")->capture_default_str();
-  verb->callback([&line, options] { line.run = [options] { return UninstallAll(*options); }; });
+  verb->callback([&line, options] { line.run = [&line, options] { return UninstallAll(line.server, *options); }; });
 }
 
 }  // namespace sluice::client

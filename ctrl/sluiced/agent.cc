@@ -41,6 +41,7 @@ sigset_t AgentSignals() {
 StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   std::unique_ptr<Agent> agent(new Agent(options));
   agent->node_name_ = options.node_name.empty() ? HostName() : options.node_name;
+  SL_RETURN_IF_ERROR(agent->CheckExport());
   SL_ASSIGN_OR_RETURN(agent->store_, reconcile::StateStore::Open(options.state_dir));
   SL_RETURN_IF_ERROR(agent->OpenDatapath());
   // Before the first look, so that no change is missed after it.
@@ -117,6 +118,7 @@ void Agent::MakeTelemetry() {
   options.metrics_address = options_.metrics;
   options.history = options_.history;
   options.max_workload_series = options_.workload_series;
+  options.max_process_series = options_.process_series;
   telemetry::TelemetrySources sources;
   sources.datapath = datapath_.get();
   sources.policy.compiled = [controller] {
@@ -138,13 +140,20 @@ void Agent::MakeTelemetry() {
   telemetry_ = std::make_unique<telemetry::Telemetry>(std::move(options), std::move(sources));
 }
 
+telemetry::RotatingFile::Options Agent::ExportFile() const {
+  return {.path = options_.export_file, .max_bytes = options_.export_max_bytes, .max_files = options_.export_max_files};
+}
+
+Status Agent::CheckExport() const {
+  if (options_.export_file.empty()) return OkStatus();
+  const auto file = telemetry::RotatingFile::Open(ExportFile());
+  if (file.ok()) return OkStatus();
+  return InvalidError("--export-file: {}; give a plain file in a directory that is there", Message(file.status()));
+}
+
 Status Agent::StartExport() {
   if (options_.export_file.empty()) return OkStatus();
-  return Annotate(telemetry_->StartExport({.node = node_name_,
-                                           .file = {.path = options_.export_file,
-                                                    .max_bytes = options_.export_max_bytes,
-                                                    .max_files = options_.export_max_files},
-                                           .rate = options_.export_rate}),
+  return Annotate(telemetry_->StartExport({.node = node_name_, .file = ExportFile(), .rate = options_.export_rate}),
                   "--export-file");
 }
 
@@ -231,7 +240,8 @@ Status Agent::Run() {
 
 Status UninstallAgent(const AgentOptions& options) {
   SL_RETURN_IF_ERROR(datapath::Uninstall(options.bpf_root));
-  return reconcile::StateStore::Remove(options.state_dir);
+  SL_RETURN_IF_ERROR(reconcile::StateStore::Remove(options.state_dir));
+  return api::Server::RemoveStale(options.api);
 }
 
 }  // namespace sluice

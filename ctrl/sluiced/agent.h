@@ -35,6 +35,8 @@ class Agent {
   void MakeController();
   void MakeTelemetry();
   Status AttachUplinks();
+  telemetry::RotatingFile::Options ExportFile() const;
+  Status CheckExport() const;  // InvalidArgument: the file cannot be written
   Status StartExport();
   Status StartApi();
   std::vector<bpf::Feature> Features() const;

@@ -68,6 +68,10 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--history", options->history, "ended flows that are remembered; as many execs and exits beside them");
   app.add_option("--workload-series", options->workload_series,
                  "workloads with metrics of their own; the rest is `other`");
+  app.add_option(
+      "--process-series", options->process_series,
+      "programs of workloads with metrics of their own, at most an eighth of them of one workload; the rest is "
+      "`other`");
   app.add_option("--max-addresses", options->max_addresses, "pod and node addresses");
   app.add_option("--max-prefixes", options->max_prefixes, "distinct prefixes of all ipBlocks");
   app.add_option("--max-peers", options->max_peers, "(ruleset, identity) pairs");

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -27,17 +28,31 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
 
 class BadStart : public testing::Test {
  protected:
+  static void TearDownTestSuite() { Discard(); }
+  // After a test that changed the first agent or its state: the next test has a new one.
+  static void Discard() {
+    servers_.reset();
+    rig_.reset();
+  }
+
+  void TearDown() override {
+    if (HasFailure()) Discard();
+  }
+
   void SetUp() override {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .port = kPort}});
-    ASSERT_TRUE(servers.ok()) << servers.status();
-    servers_ = *std::move(servers);
-    ASSERT_TRUE(rig_->agent().Apply(rig_->WorkloadYaml("web", "{}") + rig_->WorkloadYaml("db", "{}") + kDenyAll).ok());
-    other_ = rig_->agent().directory() + "/other";
+    if (rig_ == nullptr) {
+      auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+      ASSERT_TRUE(rig.ok()) << rig.status();
+      auto servers = ProbeServers::Start({{.netns_fd = (*rig)->netns_fd("db"), .port = kPort}});
+      ASSERT_TRUE(servers.ok()) << servers.status();
+      ASSERT_TRUE(
+          (*rig)->agent().Apply((*rig)->WorkloadYaml("web", "{}") + (*rig)->WorkloadYaml("db", "{}") + kDenyAll).ok());
+      rig_ = *std::move(rig);
+      servers_ = *std::move(servers);
+    }
+    other_ = rig_->agent().directory() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
   }
 
   // Places of an agent of its own; what `shared` names is the first agent's.
@@ -85,8 +100,8 @@ class BadStart : public testing::Test {
 
   void CleanUpOther() const { Start(And(Places(), {"--uninstall"})); }
 
-  std::unique_ptr<NodeRig> rig_;
-  std::unique_ptr<ProbeServers> servers_;
+  static inline std::unique_ptr<NodeRig> rig_;  // with the first agent, which no test may disturb
+  static inline std::unique_ptr<ProbeServers> servers_;
   std::string other_;
 };
 
@@ -132,6 +147,7 @@ TEST_F(BadStart, StateOfANewerVersionIsLeftAlone) {
   ExpectOneError(Start({"--state-dir", rig_->agent().state_dir(), "--bpf-root", rig_->agent().bpf_root()}), 1,
                  {path, "newer version", "99"});
   ExpectStillEnforced();
+  Discard();
 }
 
 TEST_F(BadStart, DamagedStateIsNamedAndLeftAlone) {
@@ -146,6 +162,7 @@ TEST_F(BadStart, DamagedStateIsNamedAndLeftAlone) {
                  {path, "damaged"});
   EXPECT_EQ(fs::file_size(path), size);
   ExpectStillEnforced();
+  Discard();
 }
 
 TEST_F(BadStart, MissingRightIsNamed) {
@@ -185,6 +202,25 @@ TEST_F(BadStart, ResourcesDirectoryThatIsWrongIsAUsageError) {
   ExpectOneError(Start(And(Places(), {"--resources", directory})), 2,
                  {"b.yaml", "a.yaml", "shop/web", "defined twice"});
   ExpectStillEnforced();
+  CleanUpOther();
+}
+
+TEST_F(BadStart, ExportFileThatCannotBeWrittenIsAUsageErrorAndTouchesNoPod) {
+  fs::create_directories(other_ + "/resources");
+  std::ofstream(other_ + "/resources/all.yaml") << rig_->WorkloadYaml("web", "{}") << rig_->WorkloadYaml("db", "{}");
+  const std::string pipe = other_ + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const std::pair<std::string, const char*> cases[] = {{other_ + "/no-such-directory/events", "No such file"},
+                                                       {other_ + "/resources", "Is a directory"},
+                                                       {other_ + "/resources/all.yaml/events", "Not a directory"},
+                                                       {"/dev/null", "not a plain file"},
+                                                       {pipe, pipe.c_str()}};
+  for (const auto& [path, why] : cases) {
+    SCOPED_TRACE(path);
+    ExpectOneError(Start(And(Places(), {"--resources", other_ + "/resources", "--export-file", path})), 2,
+                   {"--export-file", path, why});
+    ExpectStillEnforced();
+  }
   CleanUpOther();
 }
 

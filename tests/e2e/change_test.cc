@@ -68,9 +68,9 @@ spec:
 };
 
 TEST_F(Change, NoProbeSeesAVerdictThatNeitherPolicyGives) {
-  constexpr int kFlips = 3000;
+  constexpr int kFlips = 2000;
   constexpr int kMinimalFlips = 500;  // on a very busy machine
-  constexpr auto kAtMost = 40s;
+  constexpr auto kAtMost = 30s;
   Start();
   const TwoStates states(*rig_);
   ASSERT_TRUE(api_->Apply(states.Yaml(false)).ok());

@@ -15,17 +15,42 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::uint16_t kOpenPort = 1000;
+constexpr std::uint16_t kClosedPort = 1001;
+
+constexpr const char* kOnlyOpenPort = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{ports: [{protocol: UDP, port: 1000}]}]
+)";
+
+// The value of the sample whose name and labels are `series`; -1: there is none.
+double SampleOf(const std::string& metrics, const std::string& series) {
+  const std::size_t at = metrics.find("\n" + series + " ");
+  return at == std::string::npos ? -1 : std::stod(metrics.substr(at + series.size() + 2));
+}
+
 class Processes : public testing::Test {
  protected:
+  static void TearDownTestSuite() { shared_.reset(); }
+
+  // A node that tests share, unless its agent has arguments of its own: each start of an agent takes seconds.
   void Start(const Arguments& agent_arguments = {}) {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = agent_arguments, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    const Status applied =
-        rig_->agent().Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}"));
-    ASSERT_TRUE(applied.ok()) << applied;
+    std::unique_ptr<NodeRig>& place = agent_arguments.empty() ? shared_ : own_;
+    if (place == nullptr) {
+      auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = agent_arguments, .outside = false});
+      ASSERT_TRUE(rig.ok()) << rig.status();
+      place = *std::move(rig);
+      const Status applied =
+          place->agent().Apply(place->WorkloadYaml("web", "{app: web}") + place->WorkloadYaml("db", "{app: db}"));
+      ASSERT_TRUE(applied.ok()) << applied;
+    }
+    rig_ = place.get();
   }
 
   // `sluice ARGUMENTS -o json`, an object a line.
@@ -44,6 +69,27 @@ class Processes : public testing::Test {
     return result.ok() ? result->out : "";
   }
 
+  // /metrics as the agent serves it now.
+  std::string Metrics() {
+    const auto got =
+        rig_->Run({"curl", "--silent", "--noproxy", "*", "http://" + rig_->agent().metrics_address() + "/metrics"});
+    EXPECT_TRUE(got.ok() && got->exit_code == 0) << got.status();
+    return got.ok() ? got->output : "";
+  }
+  // A shell in web that goes on sending datagrams to db, to a port that is open and to one that is not.
+  StatusOr<ChildProcess> StartSender() {
+    const std::string to = "/dev/udp/" + rig_->ip4("db").ToString() + "/";
+    StatusOr<ChildProcess> child = Status(absl::StatusCode::kInternal, "not started");
+    SL_RETURN_IF_ERROR(rig_->node().netns(rig_->node().pod("web")).Run([&] {
+      child = ChildProcess::Start({"/bin/bash", "-c",
+                                   fmt::format("exec 3<>{0}{1} 4<>{0}{2}; while :; do echo x >&3; echo x >&4; "
+                                               "read -t 0.01 -u 3; done",
+                                               to, kOpenPort, kClosedPort)});
+      return child.status();
+    }));
+    return child;
+  }
+
   Status RunIn(const std::string& pod, const Arguments& command) {
     return rig_->node().netns(rig_->node().pod(pod)).Run([&] { return RunChecked(command); });
   }
@@ -60,7 +106,11 @@ class Processes : public testing::Test {
     return found;
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  NodeRig* rig_ = nullptr;  // null: skipped, or failed
+
+ private:
+  static inline std::unique_ptr<NodeRig> shared_;
+  std::unique_ptr<NodeRig> own_;
 };
 
 TEST_F(Processes, ProgramInAPodIsAnExecAndAnExit) {
@@ -87,17 +137,18 @@ TEST_F(Processes, ProgramInAPodIsAnExecAndAnExit) {
 TEST_F(Processes, FiltersHoldForThem) {
   Start();
   if (rig_ == nullptr) return;
-  ASSERT_TRUE(RunIn("web", {"/bin/sleep", "0.0174"}).ok());
+  ASSERT_TRUE(RunIn("web", {"/bin/date", "+0.0174"}).ok());
   ASSERT_TRUE(RunIn("db", {"/bin/cat", "/dev/null"}).ok());
-  ASSERT_FALSE(Event("exit", "0.0174").is_null());
+  ASSERT_FALSE(Event("exit", "+0.0174").is_null());
   ASSERT_FALSE(Event("exit", "/dev/null").is_null());
   for (const json& event : Ask({"observe", "--workload", "shop/db", "--type", "exec"}))
     EXPECT_EQ(event["workload"], "db") << event;
-  const auto sleeps = Ask({"observe", "--process", "*/sleep"});
-  EXPECT_EQ(sleeps.size(), 2U) << "an exec and an exit";
-  EXPECT_TRUE(Ask({"observe", "--process", "*/sleep", "--verdict", "DROPPED"}).empty());
-  EXPECT_TRUE(Ask({"observe", "--process", "*/sleep", "--port", "80"}).empty());
-  const std::string table = Table({"observe", "--process", "*/sleep"});
+  // The agent sees the whole machine, where others may run it, too.
+  const auto dates = Ask({"observe", "--process", "*/date", "--workload", "shop/web"});
+  EXPECT_EQ(dates.size(), 2U) << "an exec and an exit";
+  EXPECT_TRUE(Ask({"observe", "--process", "*/date", "--verdict", "DROPPED"}).empty());
+  EXPECT_TRUE(Ask({"observe", "--process", "*/date", "--port", "80"}).empty());
+  const std::string table = Table({"observe", "--process", "*/date", "--workload", "shop/web"});
   EXPECT_NE(table.find(" EXEC   shop/web "), std::string::npos) << table;
   EXPECT_NE(table.find(" EXIT   shop/web "), std::string::npos) << table;
 }
@@ -175,14 +226,87 @@ TEST_F(Processes, MetricsCountThem) {
   if (rig_ == nullptr) return;
   ASSERT_TRUE(RunIn("web", {"/bin/sleep", "0.0175"}).ok());
   ASSERT_FALSE(Event("exit", "0.0175").is_null());
-  const auto metrics =
-      rig_->Run({"curl", "--silent", "--noproxy", "*", "http://" + rig_->agent().metrics_address() + "/metrics"});
-  ASSERT_TRUE(metrics.ok() && metrics->exit_code == 0);
-  EXPECT_NE(metrics->output.find("\nsluice_process_events_total{type=\"exec\"} "), std::string::npos);
-  EXPECT_NE(metrics->output.find("cause=\"PROCESS_RING_FULL\"} 0\n"), std::string::npos);
-  const auto checked = RunCommand({"promtool", "check", "metrics"}, metrics->output);
+  const std::string metrics = Metrics();
+  EXPECT_GE(SampleOf(metrics, "sluice_process_events_total{type=\"exec\"}"), 1);
+  EXPECT_NE(metrics.find("cause=\"PROCESS_RING_FULL\"} 0\n"), std::string::npos);
+}
+
+TEST_F(Processes, MetricsNameTheProgramThatSendsAndTheOneThatIsDropped) {
+  Start({"--process-series", "64"});
+  if (rig_ == nullptr) return;
+  const auto servers =
+      ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpenPort}});
+  ASSERT_TRUE(servers.ok()) << servers.status();
+  ASSERT_TRUE(rig_->agent().Apply(kOnlyOpenPort).ok());
+  const auto sender = StartSender();
+  ASSERT_TRUE(sender.ok()) << sender.status();
+  const std::string bash = std::filesystem::canonical("/bin/bash");
+  const std::string web = R"({namespace="shop",workload="web",binary=")" + bash + R"(",direction=)";
+  const std::string db = R"({namespace="shop",workload="db",binary=")" +
+                         std::filesystem::read_symlink("/proc/self/exe").string() + R"(",direction=)";
+  const auto all = [&](const std::string& metrics) {
+    return std::vector<double>{
+        SampleOf(metrics, "sluice_process_bytes_total" + web + "\"egress\"}"),
+        SampleOf(metrics, "sluice_process_bytes_total" + web + "\"ingress\"}"),
+        SampleOf(metrics, "sluice_process_bytes_total" + db + "\"ingress\"}"),
+        SampleOf(metrics, "sluice_process_dropped_packets_total" + web + "\"egress\",reason=\"POLICY_DENIED\"}")};
+  };
+  std::string metrics;
+  std::vector<double> first;
+  ASSERT_TRUE(Eventually([&] {
+    first = all(metrics = Metrics());
+    return std::all_of(first.begin(), first.end(), [](double value) { return value > 0; });
+  })) << metrics;
+  std::vector<double> later;
+  EXPECT_TRUE(Eventually([&] {
+    later = all(metrics = Metrics());
+    return std::equal(later.begin(), later.end(), first.begin(), std::greater<double>());
+  })) << metrics;
+  EXPECT_EQ(SampleOf(metrics, "sluice_process_flows_total" + web + "\"egress\",verdict=\"FORWARDED\"}"), 1);
+  EXPECT_EQ(SampleOf(metrics, "sluice_process_flows_total" + web + "\"egress\",verdict=\"DROPPED\"}"), 1);
+  EXPECT_EQ(SampleOf(metrics, "sluice_process_flows_total" + db + "\"ingress\",verdict=\"FORWARDED\"}"), 1);
+  SL_SKIP_OR_FAIL_IF(MissingPromtool());
+  const auto checked = RunCommand({"promtool", "check", "metrics"}, metrics);
   ASSERT_TRUE(checked.ok()) << checked.status();
   EXPECT_EQ(checked->exit_code, 0) << checked->output;
+}
+
+TEST_F(Processes, TopNamesWorkloadsAndTheirPrograms) {
+  Start();
+  if (rig_ == nullptr) return;
+  const auto servers =
+      ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpenPort}});
+  ASSERT_TRUE(servers.ok()) << servers.status();
+  ASSERT_TRUE(rig_->agent().Apply(kOnlyOpenPort).ok());
+  const auto sender = StartSender();
+  ASSERT_TRUE(sender.ok()) << sender.status();
+  const std::string bash = std::filesystem::canonical("/bin/bash");
+  const auto row = [](const std::vector<json>& rows, const std::string& workload, const std::string& binary) {
+    const auto found = std::find_if(rows.begin(), rows.end(), [&](const json& one) {
+      return one["workload"] == workload && one.value("binary", "") == binary;
+    });
+    return found == rows.end() ? json() : *found;
+  };
+  std::vector<json> rows;
+  ASSERT_TRUE(Eventually([&] {
+    rows = Ask({"top", "--once", "--interval", "0.2"});
+    const json program = row(rows, "shop/web", bash);
+    return !program.is_null() && program["packetsPerSecond"] > 0 && program["bytesPerSecond"] > 0 &&
+           program["dropsPerSecond"] > 0;
+  })) << json(rows);
+  for (const std::string workload : {"shop/web", "shop/db"}) {
+    const json sum = row(rows, workload, "");
+    ASSERT_FALSE(sum.is_null()) << json(rows);
+    EXPECT_GT(sum["packetsPerSecond"], 0) << sum;
+  }
+  EXPECT_FALSE(row(rows, "shop/db", std::filesystem::read_symlink("/proc/self/exe")).is_null()) << json(rows);
+
+  const std::string table = Table({"top", "-n", "2", "--interval", "0.1"});
+  std::size_t headings = 0;
+  for (std::size_t at = 0; (at = table.find("WORKLOAD", at)) != table.npos; ++at) headings++;
+  EXPECT_EQ(headings, 2U) << table;
+  EXPECT_NE(table.find(bash), std::string::npos) << table;
+  EXPECT_NE(table.find("shop/db"), std::string::npos) << table;
 }
 
 TEST_F(Processes, StatusNamesTheBackEndAndItsTable) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"
@@ -42,8 +43,8 @@ class Uninstall : public testing::TestWithParam<const char*> {
   CommandResult Perform() const {
     const AgentProcess& agent = rig_->agent();
     const auto result = std::string(GetParam()) == "sluice"
-                            ? rig_->Run({BinDirectory() + "/sluice", "uninstall", "--bpf-root", agent.bpf_root(),
-                                         "--state-dir", agent.state_dir()})
+                            ? rig_->Run({BinDirectory() + "/sluice", "--server", agent.api_address(), "uninstall",
+                                         "--bpf-root", agent.bpf_root(), "--state-dir", agent.state_dir()})
                             : rig_->Sluiced({"--uninstall"});
     EXPECT_TRUE(result.ok()) << result.status();
     return result.ok() ? *result : CommandResult{};
@@ -87,6 +88,20 @@ TEST_P(Uninstall, IsRefusedWhileAnAgentRunsAndThenLeavesNothing) {
   EXPECT_THAT(*everything, Not(HasSubstr("web")));
 }
 
+TEST_P(Uninstall, RemovesTheSocketOfAnAgentThatWasKilled) {
+  const std::string socket = rig_->agent().api_address().substr(std::string("unix://").size());
+  ASSERT_TRUE(rig_->agent().Kill().ok());
+  ASSERT_TRUE(fs::is_socket(socket));
+  const CommandResult done = Perform();
+  EXPECT_EQ(done.exit_code, 0) << done.output;
+  EXPECT_FALSE(fs::exists(fs::symlink_status(socket)));
+  EXPECT_EQ(AttachedPrograms(), 0);
+
+  std::ofstream(socket) << "precious";
+  EXPECT_EQ(Perform().exit_code, 0);
+  EXPECT_TRUE(fs::is_regular_file(socket)) << "no socket";
+}
+
 INSTANTIATE_TEST_SUITE_P(By, Uninstall, testing::Values("sluice", "sluiced"),
                          [](const auto& info) { return std::string(info.param); });
 
@@ -101,6 +116,24 @@ TEST(UninstallPath, WhereNoAgentPinnedAnythingNothingIsRemoved) {
   EXPECT_THAT(result->output, HasSubstr(directory + ": not on a BPF file system"));
   EXPECT_TRUE(fs::exists(directory + "/precious"));
   fs::remove_all(directory);
+}
+
+TEST(UninstallPath, SocketThatAnotherAgentListensOnStays) {
+  SL_REQUIRE_NETNS();
+  SL_REQUIRE_BPF();
+  const auto rig = NodeRig::Create({.pods = {}, .args = {}, .outside = false});
+  ASSERT_TRUE(rig.ok()) << rig.status();
+  const std::string& api = (*rig)->agent().api_address();
+  const Arguments places{"--bpf-root", "/sys/fs/bpf/sluice-no-such", "--state-dir", "/tmp/no-such-state"};
+  for (Arguments arguments : {Arguments{BinDirectory() + "/sluice", "--server", api, "uninstall"},
+                              Arguments{BinDirectory() + "/sluiced", "--api", api, "--uninstall"}}) {
+    SCOPED_TRACE(arguments.front());
+    arguments.insert(arguments.end(), places.begin(), places.end());
+    const auto result = (*rig)->Run(arguments);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->exit_code, 0) << result->output;
+    EXPECT_TRUE((*rig)->Everything().ok());
+  }
 }
 
 TEST(UninstallPath, StateThatAnotherAgentUsesStays) {

@@ -28,7 +28,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
-constexpr std::chrono::milliseconds kStatusInterval{50};
+constexpr std::chrono::milliseconds kReadyInterval{10};
 constexpr std::chrono::seconds kStopTimeout{20};
 constexpr std::chrono::seconds kRunTimeout{30};
 constexpr std::size_t kLogTail = 4000;
@@ -194,6 +194,7 @@ Status AgentProcess::Launch() {
   std::ranges::copy(PlaceArguments(), std::back_inserter(argv));
   std::ranges::copy(options_.args, std::back_inserter(argv));
   const std::string log = directory_ + "/sluiced.log";
+  log_begin_ = Log().size();
   const Fd in(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const Fd out(open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (!in.valid() || !out.valid()) return ErrnoError(errno, "open {}", log);
@@ -204,18 +205,20 @@ Status AgentProcess::Launch() {
 
 Status AgentProcess::AwaitReady() const {
   const Clock::time_point deadline = Clock::now() + options_.ready_timeout;
-  std::string last = "no answer yet";
-  for (;;) {
+  std::string last = "not asked";
+  bool exited = false;
+  while (!exited && Clock::now() < deadline) {
+    exited = ExitsWithin(kReadyInterval);
+    // Asking costs as much as a tenth of the start, so not before the agent says so itself.
+    if (Log().find("enforcing;", log_begin_) == std::string::npos) continue;
     SL_ASSIGN_OR_RETURN(const ClientResult status, Sluice({"status"}));
     if (status.exit_code == 0) return OkStatus();
     last = status.err + status.out;
-    const bool exited = ExitsWithin(kStatusInterval);
-    if (!exited && Clock::now() < deadline) continue;
-    const std::string log = Log();
-    return MakeError(absl::StatusCode::kUnavailable, "{}/sluiced {}; sluice status: {}\nend of its log:\n{}", bin_,
-                     exited ? "has exited" : "is not ready in time", last,
-                     log.substr(log.size() - std::min(log.size(), kLogTail)));
   }
+  const std::string log = Log();
+  return MakeError(absl::StatusCode::kUnavailable, "{}/sluiced {}; sluice status: {}\nend of its log:\n{}", bin_,
+                   exited ? "has exited" : "is not ready in time", last,
+                   log.substr(log.size() - std::min(log.size(), kLogTail)));
 }
 
 Status AgentProcess::Restart() {

@@ -73,6 +73,7 @@ class AgentProcess {
   std::string bpf_root_;
   std::string api_;
   std::string metrics_;
+  std::size_t log_begin_ = 0;  // of this start
   pid_t pid_ = -1;
   Fd pidfd_;
 };

@@ -146,6 +146,26 @@ TEST_F(HarvesterTest, KernelErrorsEndNothing) {
   EXPECT_EQ(harvester_.expired(), 1U);
 }
 
+TEST_F(HarvesterTest, LastTrafficOfAFlowThatIsOverIsItsPrograms) {
+  ProcessTraffic traffic(16, [](sl_process_id) { return "/bin/curl"; });
+  harvester_.CountPrograms(&traffic);
+  Harvest();
+  FlowRecord flow = Idle(scene_.Record("shop/web", "shop/db", "53/UDP"), 29 * kSecond);
+  flow.entry.initiator_process = 1;
+  scene_.datapath.AddFlow(flow);
+  scene_.datapath.FailNext("ForEachFlow", InvalidError("map ct_pending: read a batch"));
+  EXPECT_FALSE(harvester_.Harvest().ok());
+  scene_.clock.Advance(2 * kSecond);
+  Harvest();
+  EXPECT_EQ(flows(), 0U);
+  const auto rows = traffic.Rows();
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0].workload.ToString(), "shop/web");
+  EXPECT_EQ(rows[0].binary, "/bin/curl");
+  EXPECT_EQ(rows[0].counters.egress.bytes, 60U);
+  EXPECT_EQ(rows[0].counters.egress.forwarded_flows, 1U);
+}
+
 TEST_F(HarvesterTest, ReadingGivesPastAndLiveByTime) {
   scene_.datapath.AddFlow(Idle(scene_.Record("shop/web", "shop/db", "53/UDP"), 31 * kSecond));
   Harvest();

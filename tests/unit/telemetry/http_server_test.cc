@@ -20,7 +20,7 @@ std::unique_ptr<HttpServer> Serve(const std::string& address = "127.0.0.1:0") {
   return server.ok() ? std::move(*server) : nullptr;
 }
 
-// One server for the tests that only ask: to stop one takes civetweb two seconds.
+// One server for the tests that only ask.
 class HttpRequests : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { server_ = Serve(); }
@@ -66,6 +66,17 @@ TEST(HttpServer, PortZeroGivesEachItsOwn) {
   const auto a = Serve(), b = Serve();
   EXPECT_NE(a->port(), b->port());
   EXPECT_EQ(HttpGet(a->port(), "/metrics").code, 200);
+}
+
+TEST(HttpServer, StopsAtOnceWhereverItListens) {
+  for (const char* const address : {"127.0.0.1:0", "0.0.0.0:0", ":0", "[::1]:0", "[::]:0"}) {
+    auto started = HttpServer::Start(address, {});
+    if (!started.ok() && address[0] == '[') continue;  // no IPv6 here
+    ASSERT_TRUE(started.ok()) << started.status();
+    const auto begin = std::chrono::steady_clock::now();
+    started->reset();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1)) << address;
+  }
 }
 
 TEST(HttpServer, PortThatIsTakenIsNamed) {

@@ -45,7 +45,8 @@ class MetricsTest : public ::testing::Test {
                                                     .revision = [] { return std::uint64_t{42}; },
                                                     .unbound_workloads = [] { return std::size_t{3}; },
                                                     .quarantined_workloads = [this] { return quarantined_; },
-                                                    .ready = [this] { return ready_; }},
+                                                    .ready = [this] { return ready_; },
+                                                    .traffic = [this] { return traffic_.get(); }},
                                      std::move(options));
   }
   std::map<std::string, double> Render() { return Samples(Make()->Render()); }
@@ -67,11 +68,31 @@ class MetricsTest : public ::testing::Test {
     scene_.datapath.SetProgramRuns({{"tc_from_pod", 1000, 1'500'000'000}, {"xdp_uplink", 0, 0}});
   }
 
+  // For each of these programs of web: a flow to db that was denied, and one that was not.
+  void RunPrograms(std::size_t max_programs, const std::vector<std::string>& binaries) {
+    traffic_ =
+        std::make_unique<ProcessTraffic>(max_programs, [binaries](sl_process_id id) { return binaries[id - 1]; });
+    harvester_.CountPrograms(traffic_.get());
+    ASSERT_TRUE(harvester_.Harvest().ok());
+    for (std::size_t i = 1; i <= binaries.size(); i++) {
+      FlowRecord forwarded = scene_.Answered("shop/web", "shop/db", fmt::format("{}/TCP", i));
+      FlowRecord denied = scene_.Record("shop/web", "shop/db", fmt::format("{}/UDP", i));
+      denied.table = FlowTable::kDenied;
+      denied.entry.reason = SL_DROP_POLICY_DENIED;
+      for (FlowRecord* record : {&forwarded, &denied}) {
+        record->entry.initiator_process = i;
+        scene_.datapath.AddFlow(*record);
+      }
+    }
+    ASSERT_TRUE(harvester_.Harvest().ok());
+  }
+
   Scene scene_;
   FlowAssembler assembler_ = scene_.Assembler();
   History history_;
   EventHub hub_{{.node = "node-1", .queue_capacity = 1}, [](bool) {}};
   Harvester harvester_{&scene_.datapath, &assembler_, &history_, &hub_};
+  std::unique_ptr<ProcessTraffic> traffic_;
   bool ready_ = true;
   StatusOr<std::size_t> quarantined_ = std::size_t{2};
 };
@@ -118,6 +139,43 @@ TEST_F(MetricsTest, NumberOfWorkloadsWithSeriesIsBounded) {
       workloads.insert(name.substr(name.find("workload=\""), name.find("\",direction") - name.find("workload=\"")));
   EXPECT_EQ(workloads.size(), 2U);
   EXPECT_THAT(workloads, Contains("workload=\"other"));
+}
+
+TEST_F(MetricsTest, FlowsBytesAndDropsByProgram) {
+  RunPrograms(16, {"/usr/bin/curl", "/opt/a \"b\""});
+  EXPECT_THAT(
+      Render(),
+      Has({
+          {R"(sluice_process_flows_total{namespace="shop",workload="web",binary="/usr/bin/curl",direction="egress",verdict="FORWARDED"})",
+           1},
+          {R"(sluice_process_flows_total{namespace="shop",workload="web",binary="/usr/bin/curl",direction="egress",verdict="DROPPED"})",
+           1},
+          {R"(sluice_process_bytes_total{namespace="shop",workload="web",binary="/usr/bin/curl",direction="egress"})",
+           60},
+          {R"(sluice_process_bytes_total{namespace="shop",workload="web",binary="/usr/bin/curl",direction="ingress"})",
+           44},
+          {R"(sluice_process_dropped_packets_total{namespace="shop",workload="web",binary="/usr/bin/curl",direction="egress",reason="POLICY_DENIED"})",
+           1},
+          {R"(sluice_process_bytes_total{namespace="shop",workload="web",binary="/opt/a \"b\"",direction="egress"})",
+           60},
+          {R"(sluice_process_bytes_total{namespace="",workload="other",binary="other",direction="egress"})", 0},
+      }));
+}
+
+TEST_F(MetricsTest, NumberOfProgramsWithSeriesIsBounded) {
+  RunPrograms(8, {"/bin/a", "/bin/b", "/bin/c"});
+  EXPECT_THAT(
+      Render(),
+      Has({
+          {R"(sluice_process_bytes_total{namespace="shop",workload="web",binary="/bin/a",direction="egress"})", 60},
+          {R"(sluice_process_bytes_total{namespace="",workload="other",binary="other",direction="egress"})", 120},
+          {R"(sluice_process_dropped_packets_total{namespace="",workload="other",binary="other",direction="egress",reason="POLICY_DENIED"})",
+           2},
+      }));
+}
+
+TEST_F(MetricsTest, ProgramsThatNobodySeesHaveNoFamilies) {
+  EXPECT_THAT(Render(), Each(Key(Not(StartsWith("sluice_process_flows")))));
 }
 
 TEST_F(MetricsTest, Flows) {
@@ -245,6 +303,7 @@ TEST_F(MetricsTest, BeforeThereIsAPolicy) {
 
 TEST_F(MetricsTest, EveryNameHasThePrefixAndHelp) {
   FillDatapath();
+  RunPrograms(8, {"/bin/a", "/bin/b"});
   std::istringstream lines(Make()->Render());
   std::string helped;
   for (std::string line; std::getline(lines, line);) {
@@ -260,6 +319,7 @@ TEST_F(MetricsTest, EveryNameHasThePrefixAndHelp) {
 
 TEST_F(MetricsTest, PromtoolIsContent) {
   FillDatapath();
+  RunPrograms(8, {"/bin/a", "/opt/\xc3\xa9 \"\\\n"});
   SL_SKIP_OR_FAIL_IF(test::MissingPromtool());
   const auto metrics = Make();
   metrics->ObserveApply(1ms, true);
