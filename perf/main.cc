@@ -1,4 +1,4 @@
-// sluice-bench SUITE [--json FILE] [--runs N] [--filter TEXT]...
+// sluice-bench SUITE [--json FILE] [--runs N] [--filter TEXT]... [--short]
 // Exit codes: 0 measured and every verdict right, 1 not, 2 usage.
 #include <CLI/CLI.hpp>
 #include <fstream>
@@ -35,6 +35,7 @@ int ParseOptions(int argc, char** argv, Options* options) {
       ->check(CLI::Range(1, 1000));
   app.add_option("--filter", options->run.filters,
                  "only rows with this text in their name, floors always; may be given several times");
+  app.add_flag("--short", options->run.brief, "the smallest sizes: whether it runs and is right, not how fast");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "perf/exec/exec_suite.h"
 #include "perf/program/program_suite.h"
 #include "perf/suite.h"
 
@@ -13,6 +14,7 @@ bool IsSelected(const RunOptions& options, const std::string& name) {
 std::span<const Suite> Suites() {
   static constexpr Suite kSuites[] = {
       {"program", "nanoseconds a packet of the production programs, by test run", RunProgramSuite},
+      {"exec", "starts and ends of programs with the process sensors off and on", RunExecSuite},
   };
   return kSuites;
 }
