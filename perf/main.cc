@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ctrl/base/log.h"
+#include "perf/goals.h"
 #include "perf/report.h"
 #include "perf/suite.h"
 
@@ -51,24 +52,37 @@ std::vector<const Suite*> Selected(const std::string& name) {
   return selected;
 }
 
+// A suite that fails does not take the figures of the others with it; the first error is the result.
 Status RunSuites(const std::vector<const Suite*>& suites, const Options& options) {
   std::ofstream file;  // opened before the work, so that a wrong path is not found out after it
   if (!options.json.empty()) file.open(options.json);
   if (!file) return ErrnoError(errno, "write {}", options.json);
   const Machine machine = ThisMachine();
   PrintMachine(machine, std::cout);
+  Status result;
+  Reports reports;
   nlohmann::json results = nlohmann::json::array();
   for (const Suite* suite : suites) {
-    const StatusOr<Report> report = suite->run(options.run);
-    if (!report.ok()) return Annotate(report.status(), fmt::format("suite {}", suite->name));
+    StatusOr<Report> report = suite->run(options.run);
+    if (!report.ok()) {
+      const Status failed = Annotate(report.status(), fmt::format("suite {}", suite->name));
+      if (suites.size() > 1) LogError("{}", Message(failed));
+      result.Update(failed);
+      continue;
+    }
     PrintTable(*suite, *report, std::cout);
+    std::cout << std::endl;  // minutes pass until the next suite is done
     results.push_back(ToJson(*suite, *report));
+    reports.emplace_back(suite->name, *std::move(report));
   }
-  if (options.json.empty()) return OkStatus();
-  const nlohmann::json whole = {{"machine", ToJson(machine)}, {"runs", options.run.runs}, {"suites", results}};
+  if (!options.run.brief) PrintGoals(reports, std::cout);
+  if (options.json.empty()) return result;
+  const nlohmann::json whole = {
+      {"machine", ToJson(machine)}, {"runs", options.run.runs}, {"suites", results}, {"goals", GoalsToJson(reports)}};
   file << whole.dump(2) << '\n';
   file.close();
-  return file ? OkStatus() : ErrnoError(errno, "write {}", options.json);
+  result.Update(file ? OkStatus() : ErrnoError(errno, "write {}", options.json));
+  return result;
 }
 
 int Run(int argc, char** argv) {

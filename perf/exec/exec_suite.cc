@@ -36,7 +36,8 @@ StatusOr<double> RunBlock(Sensing sensing, const Spawner& spawner, int lives, in
     SL_ASSIGN_OR_RETURN(watch, Watch::Start(sensing, spawner.path()));
   }
   SL_RETURN_IF_ERROR(StayOn(measured));
-  const int warm = std::min(lives, 20);  // the program and the new sensors into the caches
+  // Until the kernel has freed what the block before left, and everything is in the caches.
+  const int warm = lives;
   SL_RETURN_IF_ERROR(spawner.Run(warm).status());
   SL_ASSIGN_OR_RETURN(const double seconds, threads == 1 ? spawner.Run(lives) : spawner.RunOnThreads(threads, lives));
   if (watch == nullptr) return seconds;
