@@ -3,6 +3,7 @@
 #include "perf/exec/exec_suite.h"
 #include "perf/program/program_suite.h"
 #include "perf/suite.h"
+#include "perf/update/update_suite.h"
 
 namespace sluice::perf {
 
@@ -15,6 +16,7 @@ std::span<const Suite> Suites() {
   static constexpr Suite kSuites[] = {
       {"program", "nanoseconds a packet of the production programs, by test run", RunProgramSuite},
       {"exec", "starts and ends of programs with the process sensors off and on", RunExecSuite},
+      {"update", "from a change to the first packet judged by it, and traffic meanwhile", RunUpdateSuite},
   };
   return kSuites;
 }
