@@ -2,6 +2,7 @@
 
 #include "perf/exec/exec_suite.h"
 #include "perf/program/program_suite.h"
+#include "perf/scale/scale_suite.h"
 #include "perf/suite.h"
 #include "perf/update/update_suite.h"
 
@@ -17,6 +18,7 @@ std::span<const Suite> Suites() {
       {"program", "nanoseconds a packet of the production programs, by test run", RunProgramSuite},
       {"exec", "starts and ends of programs with the process sensors off and on", RunExecSuite},
       {"update", "from a change to the first packet judged by it, and traffic meanwhile", RunUpdateSuite},
+      {"scale", "memory, look-ups, loading and starts as what is known grows", RunScaleSuite},
   };
   return kSuites;
 }

@@ -10,6 +10,7 @@
 #include "perf/update/node.h"
 #include "perf/update/traffic.h"
 #include "perf/update/world.h"
+#include "policy/diff.h"
 
 namespace sluice::perf {
 namespace {
@@ -20,6 +21,10 @@ constexpr auto kAllowed = static_cast<std::uint32_t>(TC_ACT_UNSPEC), kDenied = s
 constexpr char kFromPeer[] = "{podSelector: {matchLabels: {app: remote-0}}}";
 constexpr char kFromTier[] = "{namespaceSelector: {matchLabels: {tier: one}}}";
 constexpr char kFromWave[] = "{podSelector: {matchLabels: {wave: w0}}}";
+
+double Milliseconds(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
 
 StatusOr<ProbePacket> PacketTo(Node* node, const char* pod, const std::string& interface, std::uint8_t flags) {
   ProbePacket packet;
@@ -70,7 +75,7 @@ class Changes {
     const Clock::time_point start = Clock::now();
     SL_RETURN_IF_ERROR(node_.Apply(yaml));
     SL_ASSIGN_OR_RETURN(const Clock::time_point changed, probe.Changed());
-    return std::chrono::duration<double, std::milli>(changed - start).count();
+    return Milliseconds(start, changed);
   }
 
   // There and back: an allow and a denial.
@@ -122,11 +127,12 @@ class Changes {
     for (int i = 0; i < 4; ++i) {
       const Clock::time_point start = Clock::now();
       SL_RETURN_IF_ERROR(datapath->Commit(tables[i % 2]));
-      rows->Add("commit/one-rule", "", std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+      rows->Add("commit/one-rule", "", Milliseconds(start, Clock::now()));
       const Clock::time_point waiting = Clock::now();
       SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
-      rows->Add("commit/wait", "", std::chrono::duration<double, std::milli>(Clock::now() - waiting).count());
+      rows->Add("commit/wait", "", Milliseconds(waiting, Clock::now()));
     }
+    SL_RETURN_IF_ERROR(MeasureComputation(tables, rows));
     const std::chrono::milliseconds duration(options_.brief ? 50 : 1000);
     const TrafficRun runs[] = {
         {"quiet", 0, duration}, {"updates:1000/s", 1000, duration}, {"updates:max", -1, duration}};
@@ -134,6 +140,27 @@ class Changes {
     for (const TrafficRun& run : runs) SL_RETURN_IF_ERROR(MeasureTraffic(datapath, tables, packet, run, rows));
     SL_RETURN_IF_ERROR(datapath->Commit(node_.view()->compiled.tables));
     return node_.Apply(ProbeYaml(""));
+  }
+
+  // What phase/plan and phase/enforce are made of, beside the system calls.
+  Status MeasureComputation(const policy::Tables (&tables)[2], Rows* rows) {
+    const auto view = node_.view();
+    std::map<policy::ObjectName, policy::Binding> bindings;
+    for (const policy::Endpoint& endpoint : view->compiled.snapshot->endpoints)
+      if (endpoint.endpoint != 0) bindings[endpoint.name] = {endpoint.ifindex, endpoint.endpoint, endpoint.ips};
+    const Clock::time_point start = Clock::now();
+    SL_ASSIGN_OR_RETURN(auto snapshot, policy::Snapshot::Build(view->resources, bindings, {}));
+    const Clock::time_point built = Clock::now();
+    SL_ASSIGN_OR_RETURN(const auto compiled, policy::Compile(std::move(snapshot)));
+    const Clock::time_point done = Clock::now();
+    const std::size_t edits = policy::Diff(tables[0], tables[1]).size();
+    const Clock::time_point compared = Clock::now();
+    if (edits == 0 || compiled.tables.peers.empty())
+      return MakeError(absl::StatusCode::kInternal, "a changed policy changes nothing");
+    rows->Add("compute/snapshot", "", Milliseconds(start, built));
+    rows->Add("compute/compile", "", Milliseconds(built, done));
+    rows->Add("compute/diff", "", Milliseconds(done, compared));
+    return OkStatus();
   }
 
   static std::string OneOtherPolicy(int port) {
