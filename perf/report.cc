@@ -69,6 +69,7 @@ nlohmann::json ToJson(const Suite& suite, const Report& report) {
                     {"median", figures.median},
                     {"min", figures.min},
                     {"max", figures.max},
+                    {"against", row.against},
                     {"ratios", std::move(ratios)}});
   }
   return {{"suite", suite.name}, {"unit", report.unit}, {"rows", std::move(rows)}, {"leftOut", report.left_out}};

@@ -1,6 +1,7 @@
 // A suite of benchmarks, and what it reports. main.cc knows suites only by this.
 #pragma once
 
+#include <initializer_list>
 #include <map>
 #include <span>
 #include <string>
@@ -39,6 +40,8 @@ struct Suite {
 };
 
 bool IsSelected(const RunOptions& options, const std::string& name);
+// Any of the rows whose names are `prefix` and one of `ends`.
+bool IsAnySelected(const RunOptions& options, const std::string& prefix, std::initializer_list<const char*> ends);
 
 std::span<const Suite> Suites();
 

@@ -13,6 +13,10 @@ bool IsSelected(const RunOptions& options, const std::string& name) {
                                                 [&](const auto& text) { return name.find(text) != std::string::npos; });
 }
 
+bool IsAnySelected(const RunOptions& options, const std::string& prefix, std::initializer_list<const char*> ends) {
+  return std::any_of(ends.begin(), ends.end(), [&](const char* end) { return IsSelected(options, prefix + end); });
+}
+
 std::span<const Suite> Suites() {
   static constexpr Suite kSuites[] = {
       {"program", "nanoseconds a packet of the production programs, by test run", RunProgramSuite},

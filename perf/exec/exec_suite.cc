@@ -98,9 +98,16 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   const Sizes sizes = SizesOf(options);
   SL_ASSIGN_OR_RETURN(const Spawner spawner, Spawner::Create());
   Rows rows;
-  SL_RETURN_IF_ERROR(MeasurePairs(sizes, spawner, &rows));
-  SL_RETURN_IF_ERROR(MeasureFlood(sizes, spawner, options.runs, &rows));
-  SL_RETURN_IF_ERROR(MeasureKernel(sizes, spawner, options.runs, &rows));
+  if (std::any_of(std::begin(kModes), std::end(kModes), [&](Sensing sensing) {
+        const std::string mode = ToString(sensing);
+        return IsSelected(options, "rate/" + mode) || IsSelected(options, "lost/" + mode) ||
+               IsSelected(options, "overhead/" + mode) || IsSelected(options, "follower-dropped/" + mode);
+      }))
+    SL_RETURN_IF_ERROR(MeasurePairs(sizes, spawner, &rows));
+  if (IsAnySelected(options, "flood/", {"rate/off", "rate/on", "lost/on"}))
+    SL_RETURN_IF_ERROR(MeasureFlood(sizes, spawner, options.runs, &rows));
+  if (IsAnySelected(options, "kernel-time/", {"exec", "fork", "exit", "all"}))
+    SL_RETURN_IF_ERROR(MeasureKernel(sizes, spawner, options.runs, &rows));
   return Report{.unit = "lives a second",
                 .rows = std::move(rows).Take(options),
                 .left_out = {"Tetragon, Falco: not in Debian, and their BPF objects not here"}};

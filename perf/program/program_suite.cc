@@ -16,6 +16,8 @@ constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};
 std::vector<Case> Selected(const RunOptions& options) {
   std::vector<Case> cases = AllCases();
   std::erase_if(cases, [&](const Case& one) { return !IsSelected(options, one.Name()); });
+  // Small, and yet every program, family and kind of traffic.
+  if (options.brief && options.filters.empty()) std::erase_if(cases, [](const Case& one) { return one.flows != 1000; });
   return cases;
 }
 

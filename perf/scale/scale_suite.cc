@@ -71,11 +71,13 @@ class Scale {
     for (const std::uint32_t flows : sizes_.flows) SL_RETURN_IF_ERROR(MeasureFlows(flows));
     SL_RETURN_IF_ERROR(MeasureLoading());
     for (const std::uint32_t identities : sizes_.starts) {
-      if (!Wanted(fmt::format("identities:{}/start", identities))) continue;
+      if (!IsAnySelected(options_, fmt::format("identities:{}", identities), {"/start", "/restart", "/resident"}))
+        continue;
       LogInfo("scale: agent with {} identities", identities);
       SL_RETURN_IF_ERROR(MeasureAgentStart(identities, std::min(options_.runs, 3), &rows_));
     }
-    if (Wanted(fmt::format("idle/workloads:{}", sizes_.idle_workloads))) {
+    if (IsAnySelected(options_, fmt::format("idle/workloads:{}", sizes_.idle_workloads),
+                      {"/cpu/sensors-off", "/resident/sensors-off"})) {
       LogInfo("scale: idle agent");
       SL_RETURN_IF_ERROR(MeasureIdleAgent({.workloads = sizes_.idle_workloads,
                                            .seconds = sizes_.idle_seconds,
@@ -92,14 +94,7 @@ class Scale {
   }
 
  private:
-  bool Wanted(const std::string& name) const {
-    return options_.filters.empty() ||
-           std::any_of(options_.filters.begin(), options_.filters.end(), [&](const auto& text) {
-             return name.find(text) != std::string::npos || text.starts_with(name.substr(0, name.find('/')));
-           });
-  }
-
-  // Before and after each row's samples alike: a round is all floors, then what the caller measures.
+  // A round is all floors, then what the caller measures.
   Status MeasureFloors() {
     for (const Measurement& floor : floors_) {
       SL_ASSIGN_OR_RETURN(const double nanoseconds, floor.measure());
@@ -117,7 +112,8 @@ class Scale {
 
   Status MeasurePoint(const Point& point) {
     const std::string name = fmt::format("{}:{}", ToString(point.what), point.size);
-    if (!Wanted(name) || !Fits(name, point.size * kBytesOfAnIdentity)) return OkStatus();
+    if (!IsAnySelected(options_, name, {"/compile", "/commit", "/maps", "/established", "/new"})) return OkStatus();
+    if (!Fits(name, point.size * kBytesOfAnIdentity)) return OkStatus();
     LogInfo("scale: {}", name);
     SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(point.what, point.size, interfaces_.pod));
     SL_ASSIGN_OR_RETURN(const auto bed,
@@ -137,7 +133,8 @@ class Scale {
 
   Status MeasureFlows(std::uint32_t flows) {
     const std::string name = fmt::format("flows:{}", flows);
-    if (!Wanted(name) || !Fits(name, flows * kBytesOfAFlow)) return OkStatus();
+    if (!IsAnySelected(options_, name, {"/maps", "/established", "/scan"})) return OkStatus();
+    if (!Fits(name, flows * kBytesOfAFlow)) return OkStatus();
     LogInfo("scale: {}", name);
     SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(Grows::kRules, 10, interfaces_.pod));
     Rows unused;  // loading ten rules is not the point
@@ -159,7 +156,7 @@ class Scale {
   // Policy entries into a fresh packet path, beside nftables.
   Status MeasureLoading() {
     const std::string name = fmt::format("load/policy-entries:{}", sizes_.loaded);
-    if (!Wanted(name)) return OkStatus();
+    if (!IsAnySelected(options_, name, {"", "/with-compilation"})) return OkStatus();
     LogInfo("scale: {}", name);
     const std::string nft = fmt::format("load/nft-set:{}", sizes_.loaded);
     SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(Grows::kRules, sizes_.loaded, interfaces_.pod));
