@@ -17,7 +17,7 @@ void Rows::Add(const std::string& name, const std::string& unit, double sample, 
 std::vector<Row> Rows::Take(const RunOptions& options) && {
   std::set<std::string> wanted;
   for (const Row& row : rows_) {
-    if (!IsSelected(options, row.name)) continue;
+    if (!IsSelected(options, row.name) && !row.name.starts_with("floor/")) continue;
     wanted.insert(row.name);
     wanted.insert(row.against.begin(), row.against.end());
   }

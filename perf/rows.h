@@ -8,7 +8,7 @@ namespace sluice::perf {
 class Rows {
  public:
   void Add(const std::string& name, const std::string& unit, double sample, std::vector<std::string> against = {});
-  // Those that the options select, and those that these are compared with.
+  // Those that the options select, those that these are compared with, and floors.
   std::vector<Row> Take(const RunOptions& options) &&;
 
  private:

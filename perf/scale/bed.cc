@@ -34,12 +34,20 @@ StatusOr<double> MemoryOfMap(int fd) {
 
 }  // namespace
 
-bpf::ObjectOptions RoomFor(std::uint32_t policy_entries, std::uint32_t flows) {
+bpf::ObjectOptions RoomFor(Grows what, std::uint32_t size) {
   bpf::ObjectOptions options;
-  const std::uint32_t entries = policy_entries + policy_entries / 8;
-  options.slot_addresses = std::max(options.slot_addresses, entries);
-  options.slot_prefixes = std::max(options.slot_prefixes, entries);
-  options.slot_peers = std::max(options.slot_peers, entries);
+  const auto make_room = [](std::uint32_t* table, std::uint32_t entries) {
+    *table = std::max(*table, entries + entries / 8);
+  };
+  if (what == Grows::kIdentities) make_room(&options.slot_addresses, size);
+  if (what == Grows::kCidrs) make_room(&options.slot_prefixes, size);
+  if (what == Grows::kRules) make_room(&options.slot_ports, 3 * size);  // below, within and above the rule's ports
+  make_room(&options.slot_peers, size);
+  return options;
+}
+
+bpf::ObjectOptions RoomForFlows(std::uint32_t flows) {
+  bpf::ObjectOptions options;
   options.flows_established = std::max(options.flows_established, flows + flows / 8);
   return options;
 }

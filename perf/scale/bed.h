@@ -10,12 +10,13 @@
 
 namespace sluice::perf {
 
-// Flow tables and limits that hold `size` of whatever grows, and never less than the agent's defaults.
-bpf::ObjectOptions RoomFor(std::uint32_t policy_entries, std::uint32_t flows);
+// Tables that hold as many, and never less than the agent's defaults. The agent has an option for each.
+bpf::ObjectOptions RoomFor(Grows what, std::uint32_t size);
+bpf::ObjectOptions RoomForFlows(std::uint32_t flows);
 
 class ScaleBed {
  public:
-  // Compiles and commits; what that took becomes rows NAME/compile and NAME/commit.
+  // Compiles and commits; what that took becomes rows NAME/compile and NAME/commit. ResourceExhausted: no room.
   static StatusOr<std::unique_ptr<ScaleBed>> Create(const ScaleWorld& world, const bpf::ObjectOptions& options,
                                                     const Interfaces& interfaces, const Runner& runner,
                                                     const std::string& name, Rows* rows);
