@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 
@@ -112,6 +113,18 @@ StatusOr<double> AgentChild::ResidentBytes() const {
   double total = 0, resident = 0;
   if (!(statm >> total >> resident)) return ErrnoError(errno, "read the memory of process {}", pid_);
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+StatusOr<double> AgentChild::ResidentMapBytes() const {
+  std::ifstream smaps(fmt::format("/proc/{}/smaps", pid_));
+  double kilobytes = 0;
+  bool is_map = false, any = false;
+  for (std::string line; std::getline(smaps, line); any = true) {
+    if (line.find('-') < line.find(' ')) is_map = line.ends_with("anon_inode:bpf-map");  // begins a mapping
+    if (is_map && line.starts_with("Rss:")) kilobytes += std::strtod(line.c_str() + 4, nullptr);
+  }
+  if (!any) return ErrnoError(errno, "read the mappings of process {}", pid_);
+  return kilobytes * 1024;
 }
 
 StatusOr<double> AgentChild::CpuSeconds() const {

@@ -23,7 +23,8 @@ class AgentChild {
   Status Stop();                                 // SIGTERM; an error unless it ends with 0
   double start_ms() const { return start_ms_; }  // until it enforced
   StatusOr<double> ResidentBytes() const;
-  StatusOr<double> CpuSeconds() const;  // since its start, of all threads
+  StatusOr<double> ResidentMapBytes() const;  // of these, BPF maps that it has mapped; a ring buffer counts twice
+  StatusOr<double> CpuSeconds() const;        // since its start, of all threads
 
  private:
   AgentChild() = default;

@@ -85,6 +85,8 @@ Status MeasureIdleAgent(const IdleRun& run, Rows* rows) {
       rows->Add(name + (sensors ? "/cpu" : "/cpu/sensors-off"), "% of a core", percent);
       SL_ASSIGN_OR_RETURN(const double resident, agent->ResidentBytes());
       rows->Add(name + (sensors ? "/resident" : "/resident/sensors-off"), "MB", resident / kMega);
+      SL_ASSIGN_OR_RETURN(const double maps, agent->ResidentMapBytes());
+      if (sensors) rows->Add(name + "/resident/bpf-maps", "MB", maps / kMega);
     }
     SL_RETURN_IF_ERROR(agent->Stop());
   }

@@ -15,7 +15,7 @@ struct IdleRun {
   bool without_sensors;  // too
 };
 
-// Rows idle/workloads:N/resident, /cpu and /cpu/sensors-off.
+// Rows idle/workloads:N/resident, /resident/bpf-maps (that are mapped, part of it), /cpu, and with /sensors-off.
 Status MeasureIdleAgent(const IdleRun& run, Rows* rows);
 
 }  // namespace sluice::perf

@@ -86,7 +86,7 @@ class Scale {
       SL_RETURN_IF_ERROR(MeasureAgentStart(identities, std::min(options_.runs, 3), &rows_));
     }
     if (IsAnySelected(options_, fmt::format("idle/workloads:{}", sizes_.idle_workloads),
-                      {"/cpu/sensors-off", "/resident/sensors-off"})) {
+                      {"/cpu/sensors-off", "/resident/sensors-off", "/resident/bpf-maps"})) {
       LogInfo("scale: idle agent");
       SL_RETURN_IF_ERROR(MeasureIdleAgent({.workloads = sizes_.idle_workloads,
                                            .seconds = sizes_.idle_seconds,
