@@ -78,7 +78,7 @@ constexpr Goal kGoals[] = {
      {kProgram, "tc_to_pod/v4/established/flows:1/rules:1"},
      kAtMost,
      8},
-    // Packet rates.
+    // Packet rates. These and TCP's are rows of suites that may not be there yet: then they are not measured.
     {"XDP, established, 1 k flows / bare XDP_DROP",
      {kRate, "xdp/established/flows:1000"},
      {kRate, "xdp/bare-drop"},

@@ -23,7 +23,7 @@ StatusOr<std::unique_ptr<Node>> Node::Create() {
   const auto save = [self](const reconcile::StateChange& change, const std::function<Status()>& enforce) {
     const Clock::time_point start = Clock::now();
     self->phases_.plan = Milliseconds(self->plan_start_, start);
-    const Status saved = self->store_->Save(change, [&] {
+    Status saved = self->store_->Save(change, [&] {
       const Clock::time_point enforce_start = Clock::now();
       Status enforced = enforce();
       self->phases_.enforce = Milliseconds(enforce_start, Clock::now());
