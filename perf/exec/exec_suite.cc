@@ -26,8 +26,9 @@ Sizes SizesOf(const RunOptions& options) {
   return {options.runs * 12, 300, 1000};  // single blocks scatter by a tenth: many short ones, compared in pairs
 }
 
-// Seconds of one block; with sensors, `outcome` says what became of its events.
-StatusOr<double> RunBlock(Sensing sensing, const Spawner& spawner, int lives, int threads, Watch::Outcome* outcome) {
+// One block; with sensors, `outcome` says what became of its events. Several threads: only `seconds`.
+StatusOr<Spawner::Spent> RunBlock(Sensing sensing, const Spawner& spawner, int lives, int threads,
+                                  Watch::Outcome* outcome) {
   SL_ASSIGN_OR_RETURN(const int measured, MeasuredCpu());
   SL_ASSIGN_OR_RETURN(const int other, OtherCpu());
   SL_RETURN_IF_ERROR(StayOn(other));
@@ -39,33 +40,40 @@ StatusOr<double> RunBlock(Sensing sensing, const Spawner& spawner, int lives, in
   // Until the kernel has freed what the block before left, and everything is in the caches.
   const int warm = lives;
   SL_RETURN_IF_ERROR(spawner.Run(warm).status());
-  SL_ASSIGN_OR_RETURN(const double seconds, threads == 1 ? spawner.Run(lives) : spawner.RunOnThreads(threads, lives));
-  if (watch == nullptr) return seconds;
+  Spawner::Spent spent;
+  if (threads == 1) {
+    SL_ASSIGN_OR_RETURN(spent, spawner.Run(lives));
+  } else {
+    SL_ASSIGN_OR_RETURN(spent.seconds, spawner.RunOnThreads(threads, lives));
+  }
+  if (watch == nullptr) return spent;
   const auto expected = static_cast<std::uint64_t>(warm + threads * lives);
   *outcome = watch->Await(expected);
   if (outcome->delivered + outcome->lost < expected || outcome->delivered > expected)
     return MakeError(absl::StatusCode::kInternal, "sensors {}: {} exec events of {} execs, {} lost", ToString(sensing),
                      outcome->delivered, expected, outcome->lost);
-  return seconds;
+  return spent;
 }
 
 Status MeasurePairs(const Sizes& sizes, const Spawner& spawner, Rows* rows) {
   for (int round = 0; round < sizes.rounds; ++round) {
     LogInfo("exec: round {} of {}", round + 1, sizes.rounds);
-    double seconds[std::size(kModes)];
+    double cpu[std::size(kModes)];
     // Each mode is as often the first as the others: the machine may speed up or slow down during a round.
     for (std::size_t i = 0; i < std::size(kModes); ++i) {
       const std::size_t mode = (i + round) % std::size(kModes);
       Watch::Outcome outcome;
-      SL_ASSIGN_OR_RETURN(seconds[mode], RunBlock(kModes[mode], spawner, sizes.lives, 1, &outcome));
+      SL_ASSIGN_OR_RETURN(const Spawner::Spent spent, RunBlock(kModes[mode], spawner, sizes.lives, 1, &outcome));
       const std::string name = ToString(kModes[mode]);
-      rows->Add("rate/" + name, "", sizes.lives / seconds[mode], {"rate/off"});
+      rows->Add("rate/" + name, "", sizes.lives / spent.seconds, {"rate/off"});
+      cpu[mode] = spent.cpu_seconds / sizes.lives * 1e6;
+      rows->Add("cpu/" + name, "us a life", cpu[mode], {"cpu/off"});
       if (kModes[mode] == Sensing::kOff) continue;
       rows->Add("lost/" + name, "events", static_cast<double>(outcome.lost));
       rows->Add("follower-dropped/" + name, "events", static_cast<double>(outcome.dropped));
     }
     for (std::size_t mode = 1; mode < std::size(kModes); ++mode)
-      rows->Add(fmt::format("overhead/{}", ToString(kModes[mode])), kPercent, (seconds[mode] / seconds[0] - 1) * 100);
+      rows->Add(fmt::format("overhead/{}", ToString(kModes[mode])), kPercent, (cpu[mode] / cpu[0] - 1) * 100);
   }
   return OkStatus();
 }
@@ -76,8 +84,9 @@ Status MeasureFlood(const Sizes& sizes, const Spawner& spawner, int runs, Rows* 
   for (int run = 0; run < runs; ++run) {
     for (const Sensing sensing : {Sensing::kOff, Sensing::kOn}) {
       Watch::Outcome outcome;
-      SL_ASSIGN_OR_RETURN(const double seconds, RunBlock(sensing, spawner, sizes.kernel_lives, threads, &outcome));
-      rows->Add(fmt::format("flood/rate/{}", ToString(sensing)), "", threads * sizes.kernel_lives / seconds,
+      SL_ASSIGN_OR_RETURN(const Spawner::Spent spent,
+                          RunBlock(sensing, spawner, sizes.kernel_lives, threads, &outcome));
+      rows->Add(fmt::format("flood/rate/{}", ToString(sensing)), "", threads * sizes.kernel_lives / spent.seconds,
                 {"flood/rate/off"});
       if (sensing == Sensing::kOn) rows->Add("flood/lost/on", "events", static_cast<double>(outcome.lost));
     }
@@ -100,8 +109,9 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   Rows rows;
   if (std::any_of(std::begin(kModes), std::end(kModes), [&](Sensing sensing) {
         const std::string mode = ToString(sensing);
-        return IsSelected(options, "rate/" + mode) || IsSelected(options, "lost/" + mode) ||
-               IsSelected(options, "overhead/" + mode) || IsSelected(options, "follower-dropped/" + mode);
+        return IsSelected(options, "rate/" + mode) || IsSelected(options, "cpu/" + mode) ||
+               IsSelected(options, "lost/" + mode) || IsSelected(options, "overhead/" + mode) ||
+               IsSelected(options, "follower-dropped/" + mode);
       }))
     SL_RETURN_IF_ERROR(MeasurePairs(sizes, spawner, &rows));
   if (IsAnySelected(options, "flood/", {"rate/off", "rate/on", "lost/on"}))

@@ -4,6 +4,7 @@
 
 #include "ctrl/base/log.h"
 #include "ctrl/bpf/system.h"
+#include "ctrl/workload/binder.h"
 #include "perf/cpu.h"
 #include "perf/network.h"
 #include "perf/program/frame.h"
@@ -142,13 +143,17 @@ class Changes {
     return node_.Apply(ProbeYaml(""));
   }
 
-  // What phase/plan and phase/enforce are made of, beside the system calls.
+  // What phase/plan and phase/enforce are made of.
   Status MeasureComputation(const policy::Tables (&tables)[2], Rows* rows) {
     const auto view = node_.view();
     std::map<policy::ObjectName, policy::Binding> bindings;
     for (const policy::Endpoint& endpoint : view->compiled.snapshot->endpoints)
       if (endpoint.endpoint != 0) bindings[endpoint.name] = {endpoint.ifindex, endpoint.endpoint, endpoint.ips};
-    const Clock::time_point start = Clock::now();
+    Clock::time_point start = Clock::now();
+    for (const auto& [id, resource] : view->resources)
+      if (resource.workload != nullptr) SL_RETURN_IF_ERROR(workload::Bind(*resource.workload).status());
+    rows->Add("compute/bind", "", Milliseconds(start, Clock::now()));
+    start = Clock::now();
     SL_ASSIGN_OR_RETURN(auto snapshot, policy::Snapshot::Build(view->resources, bindings, {}));
     const Clock::time_point built = Clock::now();
     SL_ASSIGN_OR_RETURN(const auto compiled, policy::Compile(std::move(snapshot)));
