@@ -44,8 +44,8 @@ void Probe::Run() {
     started_ = true;
     started_.notify_all();
     while (!stopping_) {
-      const Clock::time_point now = Clock::now();
       SL_ASSIGN_OR_RETURN(verdict, Judge());
+      const Clock::time_point now = Clock::now();  // after it: the thread may have waited for its CPU in between
       if (verdict == after_) {
         changed_ = now;
         return OkStatus();

@@ -23,8 +23,7 @@ class Probe {
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;
 
-  // When the first packet met `after`, from when the program was called. An error when one met neither, or none did in
-  // a minute.
+  // When the first packet had met `after`. An error when one met neither, or none did in a minute.
   StatusOr<std::chrono::steady_clock::time_point> Changed();
 
  private:
