@@ -52,22 +52,21 @@ std::vector<const Suite*> Selected(const std::string& name) {
   return selected;
 }
 
-// A suite that fails does not take the figures of the others with it; the first error is the result.
+// A suite that fails does not take the figures of the others with it.
 Status RunSuites(const std::vector<const Suite*>& suites, const Options& options) {
   std::ofstream file;  // opened before the work, so that a wrong path is not found out after it
   if (!options.json.empty()) file.open(options.json);
   if (!file) return ErrnoError(errno, "write {}", options.json);
   const Machine machine = ThisMachine();
   PrintMachine(machine, std::cout);
-  Status result;
+  std::vector<const char*> failed;
   Reports reports;
   nlohmann::json results = nlohmann::json::array();
   for (const Suite* suite : suites) {
     StatusOr<Report> report = suite->run(options.run);
     if (!report.ok()) {
-      const Status failed = Annotate(report.status(), fmt::format("suite {}", suite->name));
-      if (suites.size() > 1) LogError("{}", Message(failed));
-      result.Update(failed);
+      LogError("suite {}: {}", suite->name, Message(report.status()));
+      failed.push_back(suite->name);
       continue;
     }
     PrintTable(*suite, *report, std::cout);
@@ -76,13 +75,16 @@ Status RunSuites(const std::vector<const Suite*>& suites, const Options& options
     reports.emplace_back(suite->name, *std::move(report));
   }
   if (!options.run.brief) PrintGoals(reports, std::cout);
-  if (options.json.empty()) return result;
-  const nlohmann::json whole = {
-      {"machine", ToJson(machine)}, {"runs", options.run.runs}, {"suites", results}, {"goals", GoalsToJson(reports)}};
-  file << whole.dump(2) << '\n';
-  file.close();
-  result.Update(file ? OkStatus() : ErrnoError(errno, "write {}", options.json));
-  return result;
+  if (!options.json.empty()) {
+    nlohmann::json whole = {
+        {"machine", ToJson(machine)}, {"runs", options.run.runs}, {"short", options.run.brief}, {"suites", results}};
+    if (!options.run.brief) whole["goals"] = GoalsToJson(reports);
+    file << whole.dump(2) << '\n';
+    file.close();
+    if (!file) return ErrnoError(errno, "write {}", options.json);
+  }
+  if (failed.empty()) return OkStatus();
+  return MakeError(absl::StatusCode::kInternal, "not measured, see above: {}", fmt::join(failed, ", "));
 }
 
 int Run(int argc, char** argv) {
