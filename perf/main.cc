@@ -69,11 +69,14 @@ Status RunSuites(const std::vector<const Suite*>& suites, const Options& options
       failed.push_back(suite->name);
       continue;
     }
+    if (report->rows.empty()) continue;
     PrintTable(*suite, *report, std::cout);
     std::cout << std::endl;  // minutes pass until the next suite is done
     results.push_back(ToJson(*suite, *report));
     reports.emplace_back(suite->name, *std::move(report));
   }
+  if (failed.empty() && reports.empty())
+    return InvalidError("no row has \"{}\" in its name", fmt::join(options.run.filters, "\" or \""));
   if (!options.run.brief) PrintGoals(reports, std::cout);
   if (!options.json.empty()) {
     nlohmann::json whole = {

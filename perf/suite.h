@@ -35,7 +35,7 @@ struct RunOptions {
 struct Suite {
   const char* name;
   const char* description;
-  // An error when anything could not be measured or gave a wrong answer.
+  // No rows when the filters select none. An error when anything could not be measured or gave a wrong answer.
   StatusOr<Report> (*run)(const RunOptions& options);
 };
 

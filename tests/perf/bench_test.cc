@@ -73,6 +73,16 @@ TEST(BenchUsage, SuiteIsRequired) {
   EXPECT_EQ(result->exit_code, 2) << result->output;
 }
 
+TEST(BenchUsage, FilterThatSelectsNothingIsNoSuccess) {
+  SL_REQUIRE_BPF();
+  for (const std::string suite : {"program", "exec"}) {
+    const auto result = RunCommand({Bench(), suite, "--filter", "no-such-row"});
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->exit_code, 1) << result->output;
+    EXPECT_NE(result->output.find("no row has \"no-such-row\" in its name"), std::string::npos) << result->output;
+  }
+}
+
 TEST(BenchShort, EveryKindOfTrafficGetsItsVerdictAndItsSamples) {
   SL_REQUIRE_BPF();
   SL_REQUIRE_NETNS();
