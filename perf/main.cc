@@ -1,4 +1,4 @@
-// sluice-bench SUITE [--json FILE] [--runs N] [--filter TEXT]...
+// sluice-bench SUITE [--json FILE] [--runs N] [--filter TEXT]... [--short]
 // Exit codes: 0 measured and every verdict right, 1 not, 2 usage.
 #include <CLI/CLI.hpp>
 #include <fstream>
@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ctrl/base/log.h"
+#include "perf/goals.h"
 #include "perf/report.h"
 #include "perf/suite.h"
 
@@ -35,6 +36,7 @@ int ParseOptions(int argc, char** argv, Options* options) {
       ->check(CLI::Range(1, 1000));
   app.add_option("--filter", options->run.filters,
                  "only rows with this text in their name, floors always; may be given several times");
+  app.add_flag("--short", options->run.brief, "the smallest sizes: whether it runs and is right, not how fast");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -50,24 +52,42 @@ std::vector<const Suite*> Selected(const std::string& name) {
   return selected;
 }
 
+// A suite that fails does not take the figures of the others with it.
 Status RunSuites(const std::vector<const Suite*>& suites, const Options& options) {
   std::ofstream file;  // opened before the work, so that a wrong path is not found out after it
   if (!options.json.empty()) file.open(options.json);
   if (!file) return ErrnoError(errno, "write {}", options.json);
   const Machine machine = ThisMachine();
   PrintMachine(machine, std::cout);
+  std::vector<const char*> failed;
+  Reports reports;
   nlohmann::json results = nlohmann::json::array();
   for (const Suite* suite : suites) {
-    const StatusOr<Report> report = suite->run(options.run);
-    if (!report.ok()) return Annotate(report.status(), fmt::format("suite {}", suite->name));
+    StatusOr<Report> report = suite->run(options.run);
+    if (!report.ok()) {
+      LogError("suite {}: {}", suite->name, Message(report.status()));
+      failed.push_back(suite->name);
+      continue;
+    }
+    if (report->rows.empty()) continue;
     PrintTable(*suite, *report, std::cout);
+    std::cout << std::endl;  // minutes pass until the next suite is done
     results.push_back(ToJson(*suite, *report));
+    reports.emplace_back(suite->name, *std::move(report));
   }
-  if (options.json.empty()) return OkStatus();
-  const nlohmann::json whole = {{"machine", ToJson(machine)}, {"runs", options.run.runs}, {"suites", results}};
-  file << whole.dump(2) << '\n';
-  file.close();
-  return file ? OkStatus() : ErrnoError(errno, "write {}", options.json);
+  if (failed.empty() && reports.empty())
+    return InvalidError("no row has \"{}\" in its name", fmt::join(options.run.filters, "\" or \""));
+  if (!options.run.brief) PrintGoals(reports, std::cout);
+  if (!options.json.empty()) {
+    nlohmann::json whole = {
+        {"machine", ToJson(machine)}, {"runs", options.run.runs}, {"short", options.run.brief}, {"suites", results}};
+    if (!options.run.brief) whole["goals"] = GoalsToJson(reports);
+    file << whole.dump(2) << '\n';
+    file.close();
+    if (!file) return ErrnoError(errno, "write {}", options.json);
+  }
+  if (failed.empty()) return OkStatus();
+  return MakeError(absl::StatusCode::kInternal, "not measured, see above: {}", fmt::join(failed, ", "));
 }
 
 int Run(int argc, char** argv) {

@@ -6,17 +6,11 @@
 namespace sluice::perf {
 namespace {
 
-const Row* Find(const Report& report, const std::string& name) {
-  const auto found =
-      std::find_if(report.rows.begin(), report.rows.end(), [&](const Row& row) { return row.name == name; });
-  return found == report.rows.end() ? nullptr : &*found;
-}
-
 // This row's median by each other row's that it is compared with and that was measured.
 std::vector<std::pair<std::string, double>> RatiosOf(const Row& row, const Report& report) {
   std::vector<std::pair<std::string, double>> ratios;
   for (const std::string& name : row.against) {
-    const Row* other = Find(report, name);
+    const Row* other = FindRow(report, name);
     if (other == nullptr) continue;
     if (const double unit = FiguresOf(*other).median; unit > 0) ratios.emplace_back(name, FiguresOf(row).median / unit);
   }
@@ -24,6 +18,12 @@ std::vector<std::pair<std::string, double>> RatiosOf(const Row& row, const Repor
 }
 
 }  // namespace
+
+const Row* FindRow(const Report& report, const std::string& name) {
+  const auto found =
+      std::find_if(report.rows.begin(), report.rows.end(), [&](const Row& row) { return row.name == name; });
+  return found == report.rows.end() ? nullptr : &*found;
+}
 
 Figures FiguresOf(const Row& row) {
   if (row.samples.empty()) return {};
@@ -49,6 +49,7 @@ void PrintTable(const Suite& suite, const Report& report, std::ostream& out) {
     const Figures figures = FiguresOf(row);
     out << fmt::format("{:<{}} {:>9.1f} {:>9.1f} {:>9.1f} {:>4} ", row.name, width, figures.median, figures.min,
                        figures.max, row.samples.size());
+    if (!row.unit.empty()) out << ' ' << row.unit;
     for (const auto& [name, ratio] : RatiosOf(row, report)) out << fmt::format(" {:.2f} x {}", ratio, name);
     out << '\n';
   }
@@ -62,11 +63,13 @@ nlohmann::json ToJson(const Suite& suite, const Report& report) {
     nlohmann::json ratios = nlohmann::json::object();
     for (const auto& [name, ratio] : RatiosOf(row, report)) ratios[name] = ratio;
     rows.push_back({{"name", row.name},
+                    {"unit", row.unit.empty() ? report.unit : row.unit},
                     {"samples", row.samples},
                     {"generator", row.generator},
                     {"median", figures.median},
                     {"min", figures.min},
                     {"max", figures.max},
+                    {"against", row.against},
                     {"ratios", std::move(ratios)}});
   }
   return {{"suite", suite.name}, {"unit", report.unit}, {"rows", std::move(rows)}, {"leftOut", report.left_out}};

@@ -17,6 +17,7 @@ struct Figures {
   double max = 0;
 };
 Figures FiguresOf(const Row& row);
+const Row* FindRow(const Report& report, const std::string& name);  // null: not measured
 
 void PrintMachine(const Machine& machine, std::ostream& out);
 void PrintTable(const Suite& suite, const Report& report, std::ostream& out);

@@ -1,6 +1,7 @@
 // A suite of benchmarks, and what it reports. main.cc knows suites only by this.
 #pragma once
 
+#include <initializer_list>
 #include <map>
 #include <span>
 #include <string>
@@ -16,27 +17,31 @@ struct Row {
   std::vector<double> samples;       // as measured, one a run
   double generator = 0;              // the load generator's share of each sample; not part of the figures
   std::vector<std::string> against;  // rows of the same report that this one is compared with; floors have none
+  std::string unit;                  // of its samples; empty: the report's
 };
 
 struct Report {
-  std::string unit;  // of all samples
+  std::string unit;  // of samples
   std::vector<Row> rows;
-  std::vector<std::string> left_out;  // peers that are not here, with the reason
+  std::vector<std::string> left_out;  // peers and sizes that are not here, with the reason
 };
 
 struct RunOptions {
   int runs = 5;
   std::vector<std::string> filters;  // measures only what has one of these in its name, floors always; none: all
+  bool brief = false;                // the smallest sizes: whether it runs and is right, not how fast
 };
 
 struct Suite {
   const char* name;
   const char* description;
-  // An error when anything could not be measured or gave a wrong answer.
+  // No rows when the filters select none. An error when anything could not be measured or gave a wrong answer.
   StatusOr<Report> (*run)(const RunOptions& options);
 };
 
 bool IsSelected(const RunOptions& options, const std::string& name);
+// Any of the rows whose names are `prefix` and one of `ends`.
+bool IsAnySelected(const RunOptions& options, const std::string& prefix, std::initializer_list<const char*> ends);
 
 std::span<const Suite> Suites();
 

@@ -71,11 +71,20 @@ static __always_inline __u64 next_number(struct perf_rotation* r) {
   return r->state >> 33;
 }
 
+/* The checksum of IPv4 stays as it was: no program that is measured looks at it. */
 static __always_inline void rotate(__u8* data, const __u8* end) {
   __u32 zero = 0;
   struct perf_rotation* r = bpf_map_lookup_elem(&rotation, &zero);
-  if (!r || !r->flows) return;
+  if (!r || !r->flows || !r->addresses) return;
   __u32 number = next_number(r) % r->flows;
+  if (r->addresses > 1) {
+    /* The prime makes neighbours jump: memory that is walked in order is cheap. */
+    __u32 address = (__u64)(number % r->addresses) * 2654435761ULL % r->addresses;
+    __be32* last = (__be32*)(data + (r->address_offset & MAX_L4_OFFSET));
+    if ((__u8*)(last + 1) > end) return;
+    *last = bpf_htonl(r->first_address + address * r->address_step);
+    number /= r->addresses;
+  }
   __u16 client = bpf_htons(PERF_FIRST_CLIENT_PORT + number % PERF_CLIENT_PORTS);
   __u16 service = bpf_htons(PERF_FIRST_SERVICE_PORT + number / PERF_CLIENT_PORTS);
   __u16* ports = (__u16*)(data + (r->l4_offset & MAX_L4_OFFSET));

@@ -5,19 +5,26 @@
 
 #include "bpf/abi/types.h"
 
-/* Flow n: client port PERF_FIRST_CLIENT_PORT + n % PERF_CLIENT_PORTS, service port by n / PERF_CLIENT_PORTS. */
+/*
+ * Flow n: address number n % addresses, in an order that jumps; with m = n / addresses, client port
+ * PERF_FIRST_CLIENT_PORT + m % PERF_CLIENT_PORTS, and service port by m / PERF_CLIENT_PORTS.
+ */
 #define PERF_FIRST_CLIENT_PORT 10000
 #define PERF_CLIENT_PORTS 50000
 #define PERF_FIRST_SERVICE_PORT 5000
 #define PERF_SERVICE_PORTS 10
 
 struct perf_rotation {
-  __u64 state;     /* in turn: the next flow; else of the random numbers */
-  __u32 flows;     /* packets are of this many */
-  __u32 random;    /* 1: each packet of any of them; 0: in turn */
-  __u32 l4_offset; /* of the frame's ports */
-  __u32 answer;    /* 1: the packet comes from the service */
+  __u64 state;          /* in turn: the next flow; else of the random numbers */
+  __u32 flows;          /* packets are of this many */
+  __u32 random;         /* 1: each packet of any of them; 0: in turn */
+  __u32 l4_offset;      /* of the frame's ports */
+  __u32 answer;         /* 1: the packet comes from the service */
+  __u32 addresses;      /* that take turns; 1: the frame keeps its own */
+  __u32 address_offset; /* of the last four bytes of the one that changes */
+  __u32 first_address;  /* these bytes, host order */
+  __u32 address_step;
 };
-SL_ABI_ASSERT(sizeof(struct perf_rotation) == 24, "perf_rotation");
+SL_ABI_ASSERT(sizeof(struct perf_rotation) == 40, "perf_rotation");
 
 #endif

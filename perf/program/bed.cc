@@ -2,13 +2,10 @@
 
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
-#include <net/if.h>
-#include <sched.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
 
+#include "perf/network.h"
 #include "perf/program/frame.h"
 #include "policy/compiler.h"
 
@@ -39,15 +36,13 @@ std::uint32_t ReturnCode(bool xdp, bool forwarded) {
 }  // namespace
 
 StatusOr<Interfaces> MakeInterfaces() {
-  if (unshare(CLONE_NEWNET) != 0) return ErrnoError(errno, "make a network namespace (needs CAP_SYS_ADMIN, or root)");
-  const char* const command =
-      "printf '%s\\n' 'link set lo up' 'link add pod type veth peer name podpeer' "
-      "'link add uplink type veth peer name wire' 'link set pod up' 'link set podpeer up' | ip -batch -";
-  if (const int rc = std::system(command); rc != 0)
-    return MakeError(absl::StatusCode::kInternal, "make veths (needs CAP_NET_ADMIN and iproute2): `{}` ended with {}",
-                     command, rc);
-  const Interfaces interfaces{.pod = if_nametoindex("pod"), .uplink = if_nametoindex("uplink")};
-  if (interfaces.pod == 0 || interfaces.uplink == 0) return ErrnoError(errno, "find the veths pod and uplink");
+  SL_RETURN_IF_ERROR(EnterOwnNetwork());
+  SL_RETURN_IF_ERROR(
+      RunIp("link add pod type veth peer name podpeer\nlink add uplink type veth peer name wire\n"
+            "link set pod up\nlink set podpeer up\n"));
+  Interfaces interfaces;
+  SL_ASSIGN_OR_RETURN(interfaces.pod, InterfaceIndex("pod"));
+  SL_ASSIGN_OR_RETURN(interfaces.uplink, InterfaceIndex("uplink"));
   return interfaces;
 }
 

@@ -1,11 +1,9 @@
 #include "perf/program/program_suite.h"
 
-#include <sched.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <thread>
 
+#include "perf/cpu.h"
 #include "perf/program/bed.h"
 #include "perf/program/floors.h"
 #include "perf/report.h"
@@ -15,21 +13,11 @@ namespace {
 
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};
 
-// The last of the CPUs that the process may use: the kernel's own work gathers at the first.
-Status PinToOneCpu() {
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return ErrnoError(errno, "read the allowed CPUs");
-  int cpu = CPU_SETSIZE - 1;
-  while (cpu > 0 && !CPU_ISSET(cpu, &allowed)) --cpu;
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(cpu, &one);
-  return sched_setaffinity(0, sizeof(one), &one) == 0 ? OkStatus() : ErrnoError(errno, "stay on CPU {}", cpu);
-}
-
 std::vector<Case> Selected(const RunOptions& options) {
   std::vector<Case> cases = AllCases();
   std::erase_if(cases, [&](const Case& one) { return !IsSelected(options, one.Name()); });
+  // Small, and yet every program, family and kind of traffic.
+  if (options.brief && options.filters.empty()) std::erase_if(cases, [](const Case& one) { return one.flows != 1000; });
   return cases;
 }
 
@@ -70,8 +58,9 @@ void SubtractGenerator(const std::vector<Case>& cases, std::vector<Measurement>*
 
 StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   const std::vector<Case> cases = Selected(options);
-  if (cases.empty()) return InvalidError("no case has \"{}\" in its name", fmt::join(options.filters, "\" or \""));
-  SL_RETURN_IF_ERROR(PinToOneCpu());
+  if (cases.empty()) return Report{};
+  SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
+  SL_RETURN_IF_ERROR(StayOn(cpu));
   SL_ASSIGN_OR_RETURN(const Interfaces interfaces, MakeInterfaces());
   SL_ASSIGN_OR_RETURN(const Runner runner, Runner::Create());
 

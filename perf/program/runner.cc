@@ -13,6 +13,11 @@ __asm__(
 extern "C" const char perf_programs_elf[], perf_programs_elf_end[];
 
 namespace sluice::perf {
+namespace {
+
+constexpr std::uint32_t kIpv4Source = 14 + 12, kIpv4Destination = 14 + 16;  // in an Ethernet frame
+
+}  // namespace
 
 StatusOr<Runner> Runner::Create() {
   const std::string_view elf(perf_programs_elf, static_cast<std::size_t>(perf_programs_elf_end - perf_programs_elf));
@@ -36,7 +41,11 @@ StatusOr<bpf::TestRunOutput> Runner::Run(const ProgramRun& run) const {
                                  .flows = run.flows,
                                  .random = run.random,
                                  .l4_offset = Layer4Offset(run.v6),
-                                 .answer = run.answer};
+                                 .answer = run.answer,
+                                 .addresses = run.addresses.count,
+                                 .address_offset = run.addresses.destination ? kIpv4Destination : kIpv4Source,
+                                 .first_address = run.addresses.first,
+                                 .address_step = run.addresses.step};
     SL_RETURN_IF_ERROR(rotation_.Put(0, rotation));
     SL_RETURN_IF_ERROR(targets_[run.xdp].Put(0, static_cast<__u32>(run.program_fd)));
     fd = wrapper_fd_[run.xdp];

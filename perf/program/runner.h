@@ -9,6 +9,14 @@
 
 namespace sluice::perf {
 
+// IPv4 addresses that a frame's source or destination goes through, each in a flow of its own.
+struct AddressRotation {
+  std::uint32_t first = 0;  // host order
+  std::uint32_t step = 1;
+  std::uint32_t count = 1;  // 1: the frame keeps its address
+  bool destination = false;
+};
+
 struct ProgramRun {
   int program_fd = -1;
   bool xdp = false;
@@ -17,6 +25,7 @@ struct ProgramRun {
   std::uint64_t first_flow = 0;  // in turn: where to begin
   bool answer = false;           // the frame comes from the service
   bool v6 = false;
+  AddressRotation addresses;
   bpf::TestRunInput input;
 };
 

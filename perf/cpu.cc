@@ -1,0 +1,46 @@
+#include "perf/cpu.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace sluice::perf {
+namespace {
+
+// Of the process's first thread, which nobody pins.
+StatusOr<cpu_set_t> Allowed() {
+  cpu_set_t allowed;
+  if (sched_getaffinity(getpid(), sizeof(allowed), &allowed) != 0) return ErrnoError(errno, "read the allowed CPUs");
+  return allowed;
+}
+
+}  // namespace
+
+StatusOr<int> MeasuredCpu() {
+  SL_ASSIGN_OR_RETURN(const cpu_set_t allowed, Allowed());
+  int cpu = CPU_SETSIZE - 1;
+  while (cpu > 0 && !CPU_ISSET(cpu, &allowed)) --cpu;
+  return cpu;
+}
+
+StatusOr<int> OtherCpu() {
+  SL_ASSIGN_OR_RETURN(const cpu_set_t allowed, Allowed());
+  int cpu = 0;
+  while (cpu < CPU_SETSIZE - 1 && !CPU_ISSET(cpu, &allowed)) ++cpu;
+  return cpu;
+}
+
+Status StayOn(int cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  return sched_setaffinity(0, sizeof(one), &one) == 0 ? OkStatus() : ErrnoError(errno, "stay on CPU {}", cpu);
+}
+
+Status RoamFreely() {
+  SL_ASSIGN_OR_RETURN(const cpu_set_t allowed, Allowed());
+  return sched_setaffinity(0, sizeof(allowed), &allowed) == 0 ? OkStatus() : ErrnoError(errno, "leave the CPU");
+}
+
+}  // namespace sluice::perf

@@ -1,0 +1,10 @@
+// The suite `exec`: what the process sensors cost a program's start and end, and whether they miss any.
+#pragma once
+
+#include "perf/suite.h"
+
+namespace sluice::perf {
+
+StatusOr<Report> RunExecSuite(const RunOptions& options);
+
+}  // namespace sluice::perf

@@ -1,0 +1,19 @@
+// How long the sensors' programs run for each event, by the kernel's own statistics.
+#pragma once
+
+#include <map>
+
+#include "perf/exec/spawner.h"
+
+namespace sluice::perf {
+
+struct KernelTime {
+  std::map<std::string, double> each;  // nanoseconds a run: exec, fork, exit
+  double mean = 0;                     // of all runs
+};
+
+// Of `lives` of the spawner's program, and of what else this machine starts meanwhile. The kernel counts only while
+// this runs.
+StatusOr<KernelTime> MeasureKernelTime(const Spawner& spawner, int lives);
+
+}  // namespace sluice::perf

@@ -1,0 +1,81 @@
+#include "perf/exec/spawner.h"
+
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "perf/cpu.h"
+#include "perf/own_directory.h"
+
+namespace sluice::perf {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Of the calling thread, and of all children that were waited for. The kernel's sums are exact, only how it divides
+// them into user and system time is not.
+double CpuSeconds() {
+  double sum = 0;
+  for (const int who : {RUSAGE_THREAD, RUSAGE_CHILDREN}) {
+    rusage usage{};
+    getrusage(who, &usage);
+    for (const timeval& part : {usage.ru_utime, usage.ru_stime})
+      sum += static_cast<double>(part.tv_sec) + static_cast<double>(part.tv_usec) * 1e-6;
+  }
+  return sum;
+}
+
+}  // namespace
+
+StatusOr<Spawner> Spawner::Create() {
+  std::string path = OwnDirectory() + "/sluice-bench-exec";
+  if (access(path.c_str(), X_OK) != 0) return ErrnoError(errno, "{}: build the target sluice-bench", path);
+  return Spawner(std::move(path));
+}
+
+Status Spawner::Live() const {
+  char* const arguments[] = {const_cast<char*>(path_.c_str()), nullptr};
+  char* const environment[] = {nullptr};
+  pid_t child = -1;
+  // vfork inside: the parent's memory is not copied.
+  if (const int error = posix_spawn(&child, path_.c_str(), nullptr, nullptr, arguments, environment); error != 0)
+    return ErrnoError(error, "start {}", path_);
+  int status = 0;
+  if (waitpid(child, &status, 0) != child) return ErrnoError(errno, "wait for {}", path_);
+  if (status != 0) return MakeError(absl::StatusCode::kInternal, "{} ended with wait status {}", path_, status);
+  return OkStatus();
+}
+
+StatusOr<Spawner::Spent> Spawner::Run(int lives) const {
+  const double cpu_before = CpuSeconds();
+  const Clock::time_point start = Clock::now();
+  for (int i = 0; i < lives; ++i) SL_RETURN_IF_ERROR(Live());
+  const double seconds = SecondsSince(start);
+  return Spent{.seconds = seconds, .cpu_seconds = CpuSeconds() - cpu_before};
+}
+
+StatusOr<double> Spawner::RunOnThreads(int threads, int lives) const {
+  std::vector<Status> results(threads);
+  std::vector<std::thread> running;
+  const Clock::time_point start = Clock::now();
+  for (Status& result : results) {
+    running.emplace_back([this, lives, &result] {
+      result = RoamFreely();
+      for (int i = 0; i < lives && result.ok(); ++i) result = Live();
+    });
+  }
+  for (std::thread& thread : running) thread.join();
+  const double seconds = SecondsSince(start);
+  for (const Status& result : results) SL_RETURN_IF_ERROR(result);
+  return seconds;
+}
+
+}  // namespace sluice::perf

@@ -1,0 +1,58 @@
+// The product's process sensors at work on every exec of this machine, with a follower that counts those of one
+// program.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "telemetry/process_sensor.h"
+
+namespace sluice::perf {
+
+enum class Sensing {
+  kOff,
+  kOn,            // as the agent runs them
+  kSlowReader,    // the ring is read ten times as seldom
+  kSlowFollower,  // and one more follower takes 10 ms for each event
+};
+const char* ToString(Sensing sensing);
+
+class Watch {
+ public:
+  struct Outcome {
+    std::uint64_t delivered = 0;  // exec events of the program that the counting follower got
+    std::uint64_t lost = 0;       // in the kernel, of any program
+    std::uint64_t dropped = 0;    // by followers' queues
+  };
+
+  // From its return on no exec is missed. Threads are where the calling one is pinned. Not with kOff.
+  static StatusOr<std::unique_ptr<Watch>> Start(Sensing sensing, const std::string& program);
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  // Waits for the events of `lives` execs of the program, or until they are known to be lost.
+  Outcome Await(std::uint64_t lives);
+
+ private:
+  Watch();
+  void Count(const std::string& program);
+  void Dawdle();
+  std::uint64_t Lost() const;
+
+  telemetry::EventHub hub_;
+  telemetry::History history_;
+  std::unique_ptr<telemetry::Subscription> counting_;
+  std::unique_ptr<telemetry::Subscription> dawdling_;
+  std::unique_ptr<telemetry::ProcessSensor> sensor_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t delivered_ = 0;  // by mutex_
+  std::thread counter_;
+  std::thread dawdler_;
+};
+
+}  // namespace sluice::perf

@@ -1,0 +1,18 @@
+// A network namespace of the calling thread's own, and what is in it.
+#pragma once
+
+#include <string>
+
+#include "ctrl/base/status.h"
+
+namespace sluice::perf {
+
+// Moves the calling thread, and those that it starts from now on. PermissionDenied names the right that is missing.
+Status EnterOwnNetwork();
+
+// Lines for `ip -batch`, in the calling thread's namespace.
+Status RunIp(const std::string& lines);
+
+StatusOr<std::uint32_t> InterfaceIndex(const std::string& name);
+
+}  // namespace sluice::perf

@@ -1,0 +1,245 @@
+#include "perf/scale/scale_suite.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "ctrl/base/log.h"
+#include "perf/cpu.h"
+#include "perf/program/floors.h"
+#include "perf/report.h"
+#include "perf/scale/agent.h"
+#include "perf/scale/bed.h"
+#include "perf/scale/nft.h"
+#include "policy/compiler.h"
+#include "policy/diff.h"
+
+namespace sluice::perf {
+namespace {
+
+constexpr double kMega = 1e6;
+constexpr std::uint32_t kActiveFlows = 1000;  // of the rows whose cost should not grow
+constexpr std::uint32_t kNewFlows = 100000;   // fit the table of one-way flows
+constexpr std::uint32_t kLoaded = 100000;     // policy entries, and addresses of the nft set
+constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};
+constexpr double kBytesOfAnIdentity = 8000;  // while it is compiled: more than was ever seen
+constexpr double kBytesOfAFlow = 600;
+
+using Clock = std::chrono::steady_clock;
+
+double MillisecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+struct Point {
+  Grows what;
+  std::uint32_t size;
+};
+
+struct Sizes {
+  std::vector<Point> points;
+  std::vector<std::uint32_t> flows;
+  std::vector<std::uint32_t> starts;
+  std::uint32_t new_flows;
+  std::uint32_t loaded;
+  int idle_workloads;
+  double idle_seconds;
+  bool idle_without_sensors;
+};
+
+Sizes SizesOf(const RunOptions& options) {
+  if (options.brief) return {{{Grows::kIdentities, 1000}}, {1000}, {}, 5000, 1000, 5, 0.2, false};
+  Sizes sizes{{}, {1000, 10000, 100000, 1000000, 4000000}, {1000, 10000, 100000}, kNewFlows, kLoaded, 100, 10, true};
+  for (const std::uint32_t size : {1000, 10000, 100000, 1000000}) sizes.points.push_back({Grows::kIdentities, size});
+  for (const std::uint32_t size : {10, 100, 1000, 8000}) sizes.points.push_back({Grows::kRulesets, size});
+  for (const std::uint32_t size : {100, 1000, 10000, 100000, 1000000}) sizes.points.push_back({Grows::kCidrs, size});
+  for (const std::uint32_t size : {10, 1000, 100000}) sizes.points.push_back({Grows::kRules, size});
+  return sizes;
+}
+
+double AvailableBytes() {
+  std::ifstream info("/proc/meminfo");
+  for (std::string word; info >> word;) {
+    double kilobytes = 0;
+    if (word == "MemAvailable:" && info >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+class Scale {
+ public:
+  Scale(const RunOptions& options, const Interfaces& interfaces, const Runner& runner)
+      : options_(options), sizes_(SizesOf(options)), interfaces_(interfaces), runner_(runner) {
+    for (Measurement& floor : Floors(runner, {std::begin(kHashFloors), std::end(kHashFloors)}))
+      if (floor.row.name.starts_with("floor/xdp/")) floors_.push_back(std::move(floor));
+  }
+
+  StatusOr<Report> Measure() {
+    for (const Point& point : sizes_.points) SL_RETURN_IF_ERROR(MeasurePoint(point));
+    for (const std::uint32_t flows : sizes_.flows) SL_RETURN_IF_ERROR(MeasureFlows(flows));
+    SL_RETURN_IF_ERROR(MeasureLoading());
+    for (const std::uint32_t identities : sizes_.starts) {
+      if (!IsAnySelected(options_, fmt::format("identities:{}", identities), {"/start", "/restart", "/resident"}))
+        continue;
+      LogInfo("scale: agent with {} identities", identities);
+      SL_RETURN_IF_ERROR(MeasureAgentStart(identities, std::min(options_.runs, 3), &rows_));
+    }
+    if (IsAnySelected(options_, fmt::format("idle/workloads:{}", sizes_.idle_workloads),
+                      {"/cpu/sensors-off", "/resident/sensors-off", "/resident/bpf-maps"})) {
+      LogInfo("scale: idle agent");
+      SL_RETURN_IF_ERROR(MeasureIdleAgent({.workloads = sizes_.idle_workloads,
+                                           .seconds = sizes_.idle_seconds,
+                                           .runs = options_.runs,
+                                           .without_sensors = sizes_.idle_without_sensors},
+                                          &rows_));
+    }
+    left_out_.insert(left_out_.end(),
+                     {"rulesets above 8,190: a node has at most 4,095 local workloads, with one ruleset a direction",
+                      "agent start with 1,000,000 identities: a million YAML documents"});
+    Report report{.unit = "ns a packet", .rows = std::move(rows_).Take(options_), .left_out = std::move(left_out_)};
+    SubtractGenerator(&report);
+    return report;
+  }
+
+ private:
+  // A round is all floors, then what the caller measures.
+  Status MeasureFloors() {
+    for (const Measurement& floor : floors_) {
+      SL_ASSIGN_OR_RETURN(const double nanoseconds, floor.measure());
+      rows_.Add(floor.row.name, "", nanoseconds, floor.row.against);
+    }
+    return OkStatus();
+  }
+
+  bool Fits(const std::string& name, double bytes) {
+    if (bytes * 2 < AvailableBytes()) return true;
+    left_out_.push_back(fmt::format("{}: may need {:.1f} GB, and {:.1f} GB of memory are free", name, bytes / 1e9,
+                                    AvailableBytes() / 1e9));
+    return false;
+  }
+
+  Status MeasurePoint(const Point& point) {
+    const std::string name = fmt::format("{}:{}", ToString(point.what), point.size);
+    if (!IsAnySelected(options_, name, {"/compile", "/commit", "/maps", "/established", "/new"})) return OkStatus();
+    if (!Fits(name, point.size * kBytesOfAnIdentity)) return OkStatus();
+    LogInfo("scale: {}", name);
+    SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(point.what, point.size, interfaces_.pod));
+    const auto created = ScaleBed::Create(world, RoomFor(point.what, point.size), interfaces_, runner_, name, &rows_);
+    if (absl::IsResourceExhausted(created.status())) {
+      left_out_.push_back(fmt::format("{}: {}", name, Message(created.status())));
+      return OkStatus();
+    }
+    SL_RETURN_IF_ERROR(created.status());
+    const auto& bed = *created;
+    SL_ASSIGN_OR_RETURN(const double bytes, bed->MapBytes());
+    rows_.Add(name + "/maps", "MB", bytes / kMega);
+    for (int run = 0; run < options_.runs; ++run) {
+      SL_RETURN_IF_ERROR(MeasureFloors());
+      SL_RETURN_IF_ERROR(Annotate(bed->Establish(kActiveFlows), name));
+      SL_ASSIGN_OR_RETURN(const double established, bed->MeasureEstablished());
+      rows_.Add(name + "/established", "", established, {BareFloor(true), HashFloor(true, kActiveFlows)});
+      SL_ASSIGN_OR_RETURN(const double opened, bed->MeasureNew(sizes_.new_flows));
+      rows_.Add(name + "/new", "", opened, {BareFloor(true), HashFloor(true, 100000)});
+    }
+    return OkStatus();
+  }
+
+  Status MeasureFlows(std::uint32_t flows) {
+    const std::string name = fmt::format("flows:{}", flows);
+    if (!IsAnySelected(options_, name, {"/maps", "/established", "/scan"})) return OkStatus();
+    if (!Fits(name, flows * kBytesOfAFlow)) return OkStatus();
+    LogInfo("scale: {}", name);
+    SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(Grows::kRules, 10, interfaces_.pod));
+    Rows unused;  // loading ten rules is not the point
+    SL_ASSIGN_OR_RETURN(const auto bed,
+                        ScaleBed::Create(world, RoomForFlows(flows), interfaces_, runner_, name, &unused));
+    SL_ASSIGN_OR_RETURN(const double bytes, bed->MapBytes());
+    rows_.Add(name + "/maps", "MB", bytes / kMega);
+    SL_RETURN_IF_ERROR(Annotate(bed->Establish(flows), name));
+    for (int run = 0; run < options_.runs; ++run) {
+      SL_RETURN_IF_ERROR(MeasureFloors());
+      SL_ASSIGN_OR_RETURN(const double established, bed->MeasureEstablished());
+      rows_.Add(name + "/established", "", established, {BareFloor(true), HashFloor(true, 100000)});
+      SL_ASSIGN_OR_RETURN(const double scan, bed->MeasureScan());
+      rows_.Add(name + "/scan", "ms", scan);
+    }
+    return OkStatus();
+  }
+
+  // Policy entries into a fresh packet path, beside nftables.
+  Status MeasureLoading() {
+    const std::string name = fmt::format("load/policy-entries:{}", sizes_.loaded);
+    if (!IsAnySelected(options_, name, {"", "/computing", "/with-compilation"})) return OkStatus();
+    LogInfo("scale: {}", name);
+    const std::string nft = fmt::format("load/nft-set:{}", sizes_.loaded);
+    SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(Grows::kRules, sizes_.loaded, interfaces_.pod));
+    const bpf::ObjectOptions options = RoomFor(Grows::kRules, sizes_.loaded);
+    Clock::time_point start = Clock::now();
+    SL_ASSIGN_OR_RETURN(const policy::CompiledPolicy compiled,
+                        policy::Compile(world.snapshot, {.ports = options.slot_ports}));
+    const double compilation = MillisecondsSince(start);
+    for (int run = 0; run < options_.runs; ++run) {
+      const Status loaded = MeasureNftSet(sizes_.loaded, 1, &rows_);
+      if (absl::IsNotFound(loaded)) {
+        if (run == 0) left_out_.push_back(fmt::format("{}: {}", nft, Message(loaded)));
+      } else {
+        SL_RETURN_IF_ERROR(loaded);
+      }
+      SL_ASSIGN_OR_RETURN(auto object, bpf::DatapathObject::Load(options));
+      SL_ASSIGN_OR_RETURN(const auto datapath, datapath::BpfDatapath::Wrap(std::move(object), options));
+      start = Clock::now();
+      SL_RETURN_IF_ERROR(datapath->Commit(compiled.tables));
+      const double commit = MillisecondsSince(start);
+      rows_.Add(name, "ms", commit, {nft});
+      rows_.Add(name + "/with-compilation", "ms", compilation + commit, {nft});
+      // The part of it that is no system call: finding the edits, and remembering what the slot holds.
+      start = Clock::now();
+      const std::size_t edits = policy::Diff({}, compiled.tables).size();
+      const policy::Tables copy = compiled.tables;
+      rows_.Add(name + "/computing", "ms", MillisecondsSince(start));
+      if (edits < sizes_.loaded || copy.peers.size() < sizes_.loaded)
+        return MakeError(absl::StatusCode::kInternal, "{}: only {} entries", name, copy.peers.size());
+    }
+    return OkStatus();
+  }
+
+  // What the wrapper adds to the program behind it.
+  static void SubtractGenerator(Report* report) {
+    const Row* const bare = FindRow(*report, BareFloor(true));
+    const Row* const rotate = FindRow(*report, GeneratorRow(true));
+    if (bare == nullptr || rotate == nullptr) return;
+    const double share = FiguresOf(*rotate).median - FiguresOf(*bare).median;
+    for (Row& row : report->rows) {
+      const bool rotates = row.name.ends_with("/established") || row.name.ends_with("/new") ||
+                           (row.name.find("/hash/") != std::string::npos && !row.name.ends_with("flows:1"));
+      if (rotates) row.generator = share;
+    }
+  }
+
+  const RunOptions& options_;
+  const Sizes sizes_;
+  const Interfaces interfaces_;
+  const Runner& runner_;
+  std::vector<Measurement> floors_;
+  Rows rows_;
+  std::vector<std::string> left_out_;
+};
+
+StatusOr<Report> RunOnThisThread(const RunOptions& options) {
+  SL_ASSIGN_OR_RETURN(const Interfaces interfaces, MakeInterfaces());
+  SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
+  SL_RETURN_IF_ERROR(StayOn(cpu));
+  SL_ASSIGN_OR_RETURN(const Runner runner, Runner::Create());
+  return Scale(options, interfaces, runner).Measure();
+}
+
+}  // namespace
+
+StatusOr<Report> RunScaleSuite(const RunOptions& options) {
+  StatusOr<Report> report = InvalidError("not run");
+  std::thread([&] { report = RunOnThisThread(options); }).join();  // its namespace and its CPU go with it
+  return report;
+}
+
+}  // namespace sluice::perf

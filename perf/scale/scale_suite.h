@@ -1,0 +1,10 @@
+// The suite `scale`: memory, look-ups, loading and starts as what is known grows.
+#pragma once
+
+#include "perf/suite.h"
+
+namespace sluice::perf {
+
+StatusOr<Report> RunScaleSuite(const RunOptions& options);
+
+}  // namespace sluice::perf

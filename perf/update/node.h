@@ -1,0 +1,45 @@
+// An agent's control plane in this process, over the real packet path: controller, pinned maps, state on disk, programs
+// on real interfaces. As ctrl/sluiced/agent.cc puts it together, without API and telemetry.
+#pragma once
+
+#include <chrono>
+
+#include "ctrl/datapath/bpf_datapath.h"
+#include "ctrl/reconcile/controller.h"
+#include "perf/scratch.h"
+
+namespace sluice::perf {
+
+// Where the time of one change went, milliseconds.
+struct ChangePhases {
+  double parse = 0;
+  double plan = 0;     // looking at the node, snapshot, compilation
+  double enforce = 0;  // attachments, edits of the idle slot, the switch, the wait for running programs
+  double save = 0;     // SQLite
+};
+
+// For one thread. Its interfaces are in that thread's network namespace.
+class Node {
+ public:
+  static StatusOr<std::unique_ptr<Node>> Create();
+
+  // YAML, as the API gets it.
+  Status Apply(const std::string& yaml);
+  Status Delete(const policy::ResourceId& id);
+  const ChangePhases& phases() const { return phases_; }  // of the last Apply
+
+  datapath::BpfDatapath& datapath() { return *datapath_; }
+  std::shared_ptr<const reconcile::View> view() const { return controller_->view(); }
+
+ private:
+  explicit Node(Scratch scratch) : scratch_(std::move(scratch)) {}
+
+  Scratch scratch_;  // goes last
+  std::unique_ptr<reconcile::StateStore> store_;
+  std::unique_ptr<datapath::BpfDatapath> datapath_;
+  std::unique_ptr<reconcile::Controller> controller_;
+  std::chrono::steady_clock::time_point plan_start_;
+  ChangePhases phases_;
+};
+
+}  // namespace sluice::perf

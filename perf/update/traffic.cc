@@ -1,0 +1,81 @@
+#include "perf/update/traffic.h"
+
+#include <linux/pkt_cls.h>
+
+#include "perf/cpu.h"
+
+namespace sluice::perf {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint32_t kPacketsAtOnce = 20000;  // of one test run: a few milliseconds
+
+struct Passed {
+  std::uint64_t packets = 0;
+  double nanoseconds = 0;
+  Status status;
+};
+
+void Send(ProbePacket packet, const std::atomic<bool>& stopping, Passed* passed) {
+  packet.input.repeat = kPacketsAtOnce;
+  const auto run = [&]() -> Status {
+    SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
+    SL_RETURN_IF_ERROR(StayOn(cpu));
+    do {
+      SL_ASSIGN_OR_RETURN(const bpf::TestRunOutput output, bpf::TestRunTc(packet.program_fd, packet.input));
+      passed->packets += kPacketsAtOnce;
+      passed->nanoseconds += static_cast<double>(output.nanoseconds) * kPacketsAtOnce;
+    } while (!stopping);
+    return OkStatus();
+  };
+  passed->status = run();
+}
+
+StatusOr<std::uint64_t> Forwarded(datapath::BpfDatapath* datapath) {
+  SL_ASSIGN_OR_RETURN(const datapath::Counters counters, datapath->ReadCounters());
+  return counters.packets[SL_HOOK_TC_TO_POD][SL_DROP_NONE].packets;
+}
+
+// Returns how many updates there were.
+StatusOr<int> Update(datapath::BpfDatapath* datapath, const policy::Tables (&tables)[2], const TrafficRun& run) {
+  const Clock::time_point start = Clock::now(), end = start + run.duration;
+  int updates = 0;
+  while (Clock::now() < end) {
+    if (run.updates == 0) {
+      std::this_thread::sleep_until(end);
+      break;
+    }
+    SL_RETURN_IF_ERROR(datapath->Commit(tables[updates++ % 2]));
+    // What is late is made up for, so that the rate is the one that was asked for wherever it can be.
+    if (run.updates > 0)
+      std::this_thread::sleep_until(start + std::chrono::nanoseconds(1000000000LL * updates / run.updates));
+  }
+  return updates;
+}
+
+}  // namespace
+
+Status MeasureTraffic(datapath::BpfDatapath* datapath, const policy::Tables (&tables)[2], const ProbePacket& packet,
+                      const TrafficRun& run, Rows* rows) {
+  SL_ASSIGN_OR_RETURN(const std::uint64_t before, Forwarded(datapath));
+  std::atomic<bool> stopping = false;
+  Passed passed;
+  const Clock::time_point start = Clock::now();
+  std::thread sender(Send, packet, std::cref(stopping), &passed);
+  const StatusOr<int> updates = Update(datapath, tables, run);
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  stopping = true;
+  sender.join();
+  SL_RETURN_IF_ERROR(updates.status());
+  SL_RETURN_IF_ERROR(passed.status);
+  SL_ASSIGN_OR_RETURN(const std::uint64_t after, Forwarded(datapath));
+  const std::string name = fmt::format("traffic/{}", run.name);
+  rows->Add(name, "ns a packet", passed.nanoseconds / static_cast<double>(passed.packets), {"traffic/quiet"});
+  if (run.updates == 0) return OkStatus();
+  rows->Add(name + "/achieved", "updates a second", *updates / seconds);
+  rows->Add(name + "/lost", "packets", static_cast<double>(passed.packets - (after - before)));
+  return OkStatus();
+}
+
+}  // namespace sluice::perf

@@ -1,0 +1,10 @@
+// The suite `update`: from a change to the first packet that is judged by it, and what changes cost the packets.
+#pragma once
+
+#include "perf/suite.h"
+
+namespace sluice::perf {
+
+StatusOr<Report> RunUpdateSuite(const RunOptions& options);
+
+}  // namespace sluice::perf
