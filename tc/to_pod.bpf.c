@@ -8,7 +8,7 @@ int tc_to_pod(struct __sk_buff* skb) {
   struct sl_judgement* j = sl_begin(SL_HOOK_TC_TO_POD, skb->ifindex);
   if (!j) return TC_ACT_SHOT;
   j->from_node = from == 0; /* set by the kernel on every packet that came in by an interface */
-  j->counted = from && bpf_map_lookup_elem(&interfaces, &from);
+  j->from_ifindex = from;
   j->sender.has_socket = j->from_node && skb->sk; /* on its way through the node a packet may keep a pod's socket */
   int reason = sl_parse_pulling(skb, j);
   sl_measure(skb, j);

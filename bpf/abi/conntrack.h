@@ -51,31 +51,32 @@ struct sl_flow_end {
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_end) == 16, "sl_flow_end");
 
+/* What each packet needs comes first: with the key before it, it is in few cache lines. */
 struct sl_flow_entry {
-  __u64 created_ns;   /* CLOCK_MONOTONIC, coarse */
-  __u64 last_seen_ns; /* likewise */
-  __u64 last_event_ns;
+  __u64 last_seen_ns;    /* CLOCK_MONOTONIC, coarse */
   __u64 forward_packets; /* initiator to responder */
   __u64 forward_bytes;   /* at layer 3 */
   __u64 reply_packets;
   __u64 reply_bytes;
   __u64 generation;
+  __u32 flags;          /* SL_CT_* */
+  __u32 socket_changes; /* the processes below are right as of this `socket_changes` */
+  __u8 reason;          /* enum sl_drop_reason; SL_DROP_NONE: allowed */
+  __u8 hook;            /* enum sl_hook that decided */
+  __u8 tcp_flags;       /* of the packet that opened it */
+  __u8 icmp_type;       /* of the packet that opened it */
+  __u8 icmp_code;
+  __u8 pad[3];
   struct sl_flow_end initiator;
   struct sl_flow_end responder;
+  __u64 last_event_ns;
+  __u64 created_ns;                /* as last_seen_ns */
   sl_process_id initiator_process; /* who last acted on the end's socket, as far as its packets told; 0: not known */
   sl_process_id responder_process;
   sl_process_class_number initiator_class; /* of these processes; the responder's also from its listener */
   sl_process_class_number responder_class;
   __u32 egress_decision;  /* 0: the initiator is not a local isolated workload */
   __u32 ingress_decision; /* 0: likewise for the responder */
-  __u32 flags;            /* SL_CT_* */
-  __u32 socket_changes;   /* the processes above are right as of this `socket_changes` */
-  __u8 reason;            /* enum sl_drop_reason; SL_DROP_NONE: allowed */
-  __u8 hook;              /* enum sl_hook that decided */
-  __u8 tcp_flags;         /* of the packet that opened it */
-  __u8 icmp_type;         /* of the packet that opened it */
-  __u8 icmp_code;
-  __u8 pad[3];
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 144, "sl_flow_entry");
 

@@ -66,24 +66,33 @@ enum sl_setting_flags {
   SL_SETTING_KEEP_ESTABLISHED = 1 << 2 /* a newer generation does not cut live flows */
 };
 
+/* A network card where xdp/uplink is attached. */
+struct sl_uplink {
+  __u32 ifindex; /* 0: none, in this place */
+  __u8 mac[6];
+  __u8 pad[2];
+};
+SL_ABI_ASSERT(sizeof(struct sl_uplink) == 12, "sl_uplink");
+
 /* `settings` (ARRAY of 1). */
+#define SL_MAX_UPLINKS 8
 struct sl_settings {
   __u32 flags; /* SL_SETTING_* */
+  struct sl_uplink uplinks[SL_MAX_UPLINKS];
   __u32 pad;
 };
-SL_ABI_ASSERT(sizeof(struct sl_settings) == 8, "sl_settings");
+SL_ABI_ASSERT(sizeof(struct sl_settings) == 104, "sl_settings");
 
-/* `interfaces` (HASH by ifindex of __u32): interfaces whose packets a Sluice program has judged and counted. */
+/* `interfaces` (HASH by ifindex of __u32): the host ends of local workloads' veths. */
 enum sl_interface_flags {
-  SL_INTERFACE_POD = 1 << 0,    /* host end of a local workload's veth: tc/from_pod is attached */
-  SL_INTERFACE_UPLINK = 1 << 1, /* xdp/uplink is attached */
-  SL_INTERFACE_XMIT = 1 << 2,   /* the veth's peer takes frames by devmap (GRO or XDP at its end) */
+  SL_INTERFACE_POD = 1 << 0,  /* tc/from_pod is attached */
+  SL_INTERFACE_XMIT = 1 << 1, /* the veth's peer takes frames by devmap (GRO or XDP at its end) */
 };
 struct sl_interface {
   __u32 flags;     /* SL_INTERFACE_* */
   __u32 bridge;    /* ifindex of the bridge it is a plain forwarding port of; 0: none */
-  __s32 netns;     /* of the pod, as the host's namespace numbers it; below 0: not known */
-  __u8 pod_mac[6]; /* of the pod's end; of an uplink: its own */
+  __s32 netns;     /* the pod's, as the host's namespace numbers it; below 0: not known */
+  __u8 pod_mac[6]; /* of the pod's end */
   __u8 pad[2];
   struct sl_addr address; /* one of the workload's: names it for broadcast and multicast */
 };

@@ -17,6 +17,16 @@ static __always_inline __u32 sl_setting(void) {
   return value ? value->flags : 0;
 }
 
+/* Null: xdp/uplink is not attached there. */
+static __always_inline const struct sl_uplink* sl_find_uplink(__u32 ifindex) {
+  __u32 zero = 0;
+  const struct sl_settings* value = bpf_map_lookup_elem(&settings, &zero);
+  if (!value) return 0;
+  for (int i = 0; i < SL_MAX_UPLINKS; i++)
+    if (value->uplinks[i].ifindex == ifindex) return &value->uplinks[i];
+  return 0;
+}
+
 /* What one packet adds. */
 struct sl_size {
   __u32 packets; /* segments of a GSO packet */

@@ -10,10 +10,25 @@
 const volatile __u8 use_test_clock = 0;
 volatile __u64 test_clock_ns = 0;
 
-/* CLOCK_MONOTONIC_COARSE, ns: 4 ms steps at HZ=250, and less than half the cost of bpf_ktime_get_ns. */
+/* Length of a jiffy: what CLOCK_MONOTONIC_COARSE moves by. Set by the loader. */
+const volatile __u64 jiffy_ns = 4000000;
+/* CLOCK_MONOTONIC less the jiffies' time, and when that was looked at, in jiffies. */
+volatile __u64 jiffies_offset_ns = 0;
+volatile __u64 jiffies_compared = 0;
+#define SL_COMPARE_JIFFIES 1024
+
+/*
+ * CLOCK_MONOTONIC, ns, in steps of a jiffy. Reading the jiffies costs a load, the clock a call of a dozen ns; but the
+ * clock is disciplined and they are not, so they are compared every few seconds.
+ */
 static __always_inline __u64 sl_now(void) {
   if (use_test_clock) return test_clock_ns;
-  return bpf_ktime_get_coarse_ns();
+  __u64 jiffies = bpf_jiffies64(), time = jiffies * jiffy_ns;
+  if (jiffies - jiffies_compared > SL_COMPARE_JIFFIES) {
+    jiffies_offset_ns = bpf_ktime_get_coarse_ns() - time;
+    jiffies_compared = jiffies;
+  }
+  return time + jiffies_offset_ns;
 }
 
 /* As sl_now, to the nanosecond: for what people order by. */

@@ -5,6 +5,7 @@
 
 #include <linux/if_packet.h>
 
+#include "bpf/lib/account.bpf.h"
 #include "bpf/lib/maps.bpf.h"
 #include "bpf/lib/parse.bpf.h"
 
@@ -30,30 +31,37 @@ static __always_inline void sl_fill_fib(struct bpf_fib_lookup* fib, const struct
   }
 }
 
+/* The packet's hop limit falls by one: RFC 1624, since the word that holds IPv4's TTL falls by 0x100. 0: it is used up,
+ * or the headers are not in the linear part, and the stack goes on with it. */
+static __always_inline int sl_hop(__u8* data, const __u8* data_end, const struct sl_packet* packet) {
+  __u8* ip = data + SL_ETH_LEN;
+  if (packet->ip_version == 4) {
+    if (ip + SL_IPV4_LEN > data_end || ip[8] <= 1) return 0;
+    ip[8]--;
+    __u32 sum = (__u32)sl_read16(ip + 10) + 0x100;
+    sum = (sum & 0xffff) + (sum >> 16);
+    ip[10] = sum >> 8;
+    ip[11] = sum;
+  } else {
+    if (ip + SL_IPV6_LEN > data_end || ip[7] <= 1) return 0;
+    ip[7]--;
+  }
+  return 1;
+}
+
 /* Routed: as a router does it. Returns 1 when the packet is ready for `to_ifindex`. */
 static __always_inline int sl_route_skb(struct __sk_buff* skb, const struct sl_packet* packet, __u32 to_ifindex) {
   struct bpf_fib_lookup fib;
-  __u8 macs[12];
-  __u8 ttl;
-  __u32 ttl_offset = packet->l3_offset + (packet->ip_version == 4 ? 8 : 7);
-  if (bpf_skb_load_bytes(skb, ttl_offset, &ttl, 1) || ttl <= 1) return 0; /* the stack answers "time exceeded" */
   sl_fill_fib(&fib, packet, skb->ifindex);
   /* With a length the kernel asks the route's MTU; without, it knows how to measure a GSO packet against the device. */
   if (!skb->gso_segs) fib.tot_len = (__u16)(skb->len - packet->l3_offset);
   if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
-  if (packet->ip_version == 4) {
-    __be16 old_word, new_word;
-    if (bpf_skb_load_bytes(skb, ttl_offset, &old_word, 2)) return 0;
-    new_word = bpf_htons(bpf_ntohs(old_word) - 0x100);
-    if (bpf_l3_csum_replace(skb, packet->l3_offset + 10, old_word, new_word, 2)) return 0;
-    if (bpf_skb_store_bytes(skb, ttl_offset, &new_word, 2, 0)) return 0;
-  } else {
-    ttl--;
-    if (bpf_skb_store_bytes(skb, ttl_offset, &ttl, 1, 0)) return 0;
-  }
-  __builtin_memcpy(macs, fib.dmac, 6);
-  __builtin_memcpy(macs + 6, fib.smac, 6);
-  return bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0) == 0;
+  __u8* data = (__u8*)(long)skb->data;
+  const __u8* data_end = (__u8*)(long)skb->data_end;
+  if (data + SL_ETH_LEN > data_end || !sl_hop(data, data_end, packet)) return 0;
+  __builtin_memcpy(data, fib.dmac, 6);
+  __builtin_memcpy(data + 6, fib.smac, 6);
+  return 1;
 }
 
 /* Bridged: both are plain ports of one bridge and the frame is addressed to that pod. */
@@ -81,33 +89,18 @@ static __always_inline int sl_can_redirect_skb(struct __sk_buff* skb, const stru
 /* xdp_uplink: as sl_route_skb, for a frame that is addressed to this card, towards a veth whose peer takes frames. */
 static __always_inline int sl_route_xdp(struct xdp_md* ctx, const struct sl_packet* packet, __u32 to_ifindex) {
   struct bpf_fib_lookup fib;
-  __u32 from_ifindex = ctx->ingress_ifindex;
-  const struct sl_interface* from = bpf_map_lookup_elem(&interfaces, &from_ifindex);
-  const struct sl_interface* to = bpf_map_lookup_elem(&interfaces, &to_ifindex);
-  if (!from || !to || !(to->flags & SL_INTERFACE_XMIT) || packet->has_vlan) return 0;
-  if (!bpf_map_lookup_elem(&pod_devices, &to_ifindex)) return 0;
+  if (packet->has_vlan || !bpf_map_lookup_elem(&pod_devices, &to_ifindex)) return 0;
+  const struct sl_uplink* from = sl_find_uplink(ctx->ingress_ifindex);
+  if (!from) return 0;
   __u8* data = (__u8*)(long)ctx->data;
   const __u8* data_end = (__u8*)(long)ctx->data_end;
   if (data + SL_ETH_LEN + SL_IPV4_LEN > data_end) return 0;
   for (int i = 0; i < 6; i++)
-    if (data[i] != from->pod_mac[i]) return 0;
+    if (data[i] != from->mac[i]) return 0;
   sl_fill_fib(&fib, packet, ctx->ingress_ifindex);
   fib.tot_len = (__u16)(ctx->data_end - ctx->data - SL_ETH_LEN);
   if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
-  if (packet->ip_version == 4) {
-    __u8* ip = data + SL_ETH_LEN;
-    if (ip + SL_IPV4_LEN > data_end || ip[8] <= 1) return 0;
-    ip[8]--;
-    /* RFC 1624: the word that holds the TTL fell by 0x100. */
-    __u32 sum = (__u32)sl_read16(ip + 10) + 0x100;
-    sum = (sum & 0xffff) + (sum >> 16);
-    ip[10] = sum >> 8;
-    ip[11] = sum;
-  } else {
-    __u8* ip = data + SL_ETH_LEN;
-    if (ip + SL_IPV6_LEN > data_end || ip[7] <= 1) return 0;
-    ip[7]--;
-  }
+  if (!sl_hop(data, data_end, packet)) return 0;
   __builtin_memcpy(data, fib.dmac, 6);
   __builtin_memcpy(data + 6, fib.smac, 6);
   return 1;

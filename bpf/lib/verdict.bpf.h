@@ -31,8 +31,8 @@ struct sl_judgement {
   __u32 ifindex;       /* the hook's interface */
   __u32 setting_flags; /* SL_SETTING_* */
   __u8 from_node;      /* tc_to_pod: the node itself sent it */
-  __u8 counted;        /* an earlier Sluice hook has counted it in its flow */
-  __u8 pad[2];
+  __u8 pad[3];
+  __u32 from_ifindex; /* tc_to_pod: where it came in; 0: elsewhere */
   struct sl_size size;
   struct sl_sender sender;
   struct sl_receiver receiver;
@@ -195,6 +195,12 @@ static __always_inline void sl_note_quarantine(struct sl_flow_entry* entry, int 
   entry->last_event_ns = 0;
 }
 
+/* An earlier hook has counted the packet in its flow: the sender's tc_from_pod, or xdp_uplink. */
+static __always_inline int sl_is_counted(const struct sl_judgement* j, const struct sl_flow_end* sender) {
+  if (j->hook != SL_HOOK_TC_TO_POD || !j->from_ifindex) return 0;
+  return sender->ifindex ? sender->ifindex == j->from_ifindex : sl_find_uplink(j->from_ifindex) != 0;
+}
+
 /* A flow that was answered goes where nothing is evicted. */
 static __always_inline void sl_promote(struct sl_judgement* j, const struct sl_flow_entry* entry) {
   __builtin_memcpy(&j->fresh, entry, sizeof(j->fresh));
@@ -224,10 +230,31 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
     sl_report(j, entry, reply);
     return reason;
   }
-  if (!j->counted) sl_flow_advance(entry, &j->packet, &j->size, reply, j->now);
+  if (!sl_is_counted(j, sender)) sl_flow_advance(entry, &j->packet, &j->size, reply, j->now);
   sl_report(j, entry, reply);
   if (reply && !established) sl_promote(j, entry);
   return SL_DROP_NONE;
+}
+
+/*
+ * A flow whose record says that policy denied it, under this generation and for any process: again, without asking
+ * policy. Returns SL_DROP_NONE where that cannot be said.
+ */
+static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
+  if (j->from_node || j->packet.is_icmp_error) return SL_DROP_NONE;
+  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_denied, &j->key);
+  if (!entry || entry->generation != j->gen || entry->reason != SL_DROP_POLICY_DENIED) return SL_DROP_NONE;
+  if (entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) return SL_DROP_NONE;
+  if (src_hi != !!(entry->flags & SL_CT_INITIATOR_HI)) return SL_DROP_NONE;
+  if (!sl_at_its_interface(j, &entry->initiator, &entry->responder)) return SL_DROP_NONE;
+  if (sl_cut_off(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
+  if (sl_must_ask(&j->sender, entry, 0)) return SL_ASK_SENDER;
+  sl_note_sender(&j->sender, entry, 0);
+  j->from_endpoint = entry->initiator.endpoint;
+  j->to_endpoint = entry->responder.endpoint;
+  sl_flow_advance(entry, &j->packet, &j->size, 0, j->now);
+  sl_report(j, entry, 0);
+  return SL_DROP_POLICY_DENIED;
 }
 
 /*
@@ -384,6 +411,10 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
       over = verdict == SL_FLOW_OVER;
     }
   }
+  if (!entry) {
+    reason = sl_judge_denied(j, src_hi);
+    if (reason) return reason;
+  }
   /* Where quarantine stops it, it is a new flow's packet, with a record of its own. */
   if (sl_is_related(j) && !sl_is_cut_off(j)) return SL_DROP_NONE;
   if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
@@ -414,7 +445,8 @@ static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) 
   j->hook = hook;
   j->ifindex = ifindex;
   j->setting_flags = sl_setting();
-  j->from_node = j->counted = 0;
+  j->from_node = 0;
+  j->from_ifindex = 0;
   __builtin_memset(&j->sender, 0, sizeof(j->sender));
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   j->sender.found = SL_COUNTER_SENDER_NO_SOCKET - SL_COUNTER_SENDER_FOUND;

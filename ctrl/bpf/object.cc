@@ -3,6 +3,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <time.h>
+
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 
@@ -91,6 +94,9 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   std::unique_ptr<DatapathObject> object(new DatapathObject(skeleton));
   skeleton->rodata->slot_ports = options.slot_ports;
   skeleton->rodata->use_test_clock = options.test_clock ? 1 : 0;
+  timespec jiffy{};  // the coarse clocks move with the jiffies
+  if (clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy) != 0) return ErrnoError(errno, "ask for the length of a jiffy");
+  skeleton->rodata->jiffy_ns = static_cast<std::uint64_t>(jiffy.tv_nsec);
   SL_RETURN_IF_ERROR(SetSizes(skeleton, options));
   if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(PlanPins(skeleton->obj, PinLayout(options.pin_root)));
   if (const int rc = datapath_bpf__load(skeleton); rc != 0) return LoadError(rc, log);

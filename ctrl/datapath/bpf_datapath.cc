@@ -332,11 +332,11 @@ StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
   const std::uint32_t ifindex = if_nametoindex(interface.c_str());
   if (ifindex == 0) return ErrnoError(errno, "uplink {}", interface);
   const std::string pin = pins_.link("xdp_uplink", ifindex);
-  sl_interface facts{.flags = SL_INTERFACE_UPLINK, .netns = -1};
-  SL_RETURN_IF_ERROR(ReadMac(interface, facts.pod_mac));
+  sl_uplink uplink{.ifindex = ifindex};
+  SL_RETURN_IF_ERROR(ReadMac(interface, uplink.mac));
   auto mode = bpf::AttachXdp(object_->program_fd("xdp_uplink"), ifindex, pin);
   if (!mode.ok()) return Annotate(mode.status(), fmt::format("uplink {}", interface));
-  SL_RETURN_IF_ERROR(maps_->interfaces.Put(ifindex, facts));
+  SL_RETURN_IF_ERROR(Annotate(DescribeUplink(uplink), fmt::format("uplink {}", interface)));
   const std::lock_guard lock(attached_mutex_);
   attached_[pin] = {{"xdp_uplink", interface, ifindex, *mode}, true};
   return *mode == "xdp native" ? XdpMode::kNative : XdpMode::kGeneric;
@@ -352,13 +352,50 @@ Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfac
       continue;
     }
     SL_RETURN_IF_ERROR(bpf::DetachLink(it->first));
-    SL_RETURN_IF_ERROR(maps_->interfaces.Delete(what.ifindex));
+    SL_RETURN_IF_ERROR(ForgetUplink(what.ifindex));
     it = attached_.erase(it);
   }
   return OkStatus();
 }
 
-Status BpfDatapath::Configure(std::uint32_t setting_flags) { return maps_->settings.Put(0, {.flags = setting_flags}); }
+Status BpfDatapath::ChangeSettings(const std::function<Status(sl_settings&)>& change) {
+  const std::lock_guard lock(settings_mutex_);
+  SL_ASSIGN_OR_RETURN(const auto before, maps_->settings.Get(0));
+  sl_settings settings = before.value_or(sl_settings{});
+  SL_RETURN_IF_ERROR(change(settings));
+  return maps_->settings.Put(0, settings);
+}
+
+Status BpfDatapath::Configure(std::uint32_t setting_flags) {
+  return ChangeSettings([&](sl_settings& settings) {
+    settings.flags = setting_flags;
+    return OkStatus();
+  });
+}
+
+Status BpfDatapath::DescribeUplink(const sl_uplink& uplink) {
+  return ChangeSettings([&](sl_settings& settings) -> Status {
+    const auto has = [&](__u32 ifindex) {
+      return std::find_if(std::begin(settings.uplinks), std::end(settings.uplinks),
+                          [&](const sl_uplink& one) { return one.ifindex == ifindex; });
+    };
+    auto* place = has(uplink.ifindex);
+    if (place == std::end(settings.uplinks)) place = has(0);
+    if (place == std::end(settings.uplinks))
+      return MakeError(absl::StatusCode::kResourceExhausted, "there may be {} uplinks, and all are taken",
+                       SL_MAX_UPLINKS);
+    *place = uplink;
+    return OkStatus();
+  });
+}
+
+Status BpfDatapath::ForgetUplink(std::uint32_t ifindex) {
+  return ChangeSettings([&](sl_settings& settings) {
+    for (sl_uplink& uplink : settings.uplinks)
+      if (uplink.ifindex == ifindex) uplink = {};
+    return OkStatus();
+  });
+}
 
 // One-way flows first: one that is answered meanwhile is then found again among the established, never missed.
 Status BpfDatapath::ForEachFlow(const std::function<void(const FlowRecord&)>& visit) {

@@ -58,6 +58,7 @@ class BpfDatapath : public Datapath {
   bpf::DatapathObject& object() { return *object_; }
   // Tells the packet path about an interface without attaching there; test runs need no more.
   Status DescribeInterface(std::uint32_t ifindex, const sl_interface& facts);
+  Status DescribeUplink(const sl_uplink& uplink);  // likewise. ResourceExhausted: there are SL_MAX_UPLINKS others
 
  private:
   struct BoundMaps;
@@ -70,6 +71,8 @@ class BpfDatapath : public Datapath {
   Status MapMemory();
   Status ReadSlots();
   Status FindLeftAttachments();
+  Status ChangeSettings(const std::function<Status(sl_settings&)>& change);
+  Status ForgetUplink(std::uint32_t ifindex);
   Status Edit(std::uint32_t slot, const policy::Tables& tables);
   sl_port_entry* port_entry(std::uint32_t slot, std::uint32_t index) const;
 
@@ -95,6 +98,7 @@ class BpfDatapath : public Datapath {
   mutable std::mutex usage_mutex_;
   Usage usage_;                                               // by usage_mutex_
   std::array<std::atomic<std::uint64_t>, 3> flow_entries_{};  // by FlowTable, at the last ForEachFlow
+  std::mutex settings_mutex_;
   mutable std::mutex attached_mutex_;
   std::map<std::string, Attachment> attached_;  // by pin path
   std::unique_ptr<bpf::RingReader> ring_;

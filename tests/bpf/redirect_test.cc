@@ -41,7 +41,10 @@ class Redirect : public Shop {
   void SetUp() override {
     Shop::SetUp();
     Configure(SL_SETTING_REDIRECT);
-    Describe(kUplink, Facts(SL_INTERFACE_UPLINK, HostMac(kUplink)));
+    sl_uplink uplink{.ifindex = ifindex(kUplink)};
+    std::copy_n(Facts(0, HostMac(kUplink)).pod_mac, 6, uplink.mac);
+    const Status described = bed_->datapath().DescribeUplink(uplink);
+    ASSERT_TRUE(described.ok()) << described;
   }
 
   void Describe(int interface, const sl_interface& facts) {
