@@ -85,8 +85,7 @@ SL_ABI_ASSERT(sizeof(struct sl_settings) == 104, "sl_settings");
 
 /* `interfaces` (HASH by ifindex of __u32): the host ends of local workloads' veths. */
 enum sl_interface_flags {
-  SL_INTERFACE_POD = 1 << 0,  /* tc/from_pod is attached */
-  SL_INTERFACE_XMIT = 1 << 1, /* the veth's peer takes frames by devmap (GRO or XDP at its end) */
+  SL_INTERFACE_XMIT = 1 << 0, /* the veth's peer takes frames (GRO or XDP at its end): it belongs into `pod_devices` */
 };
 struct sl_interface {
   __u32 flags;     /* SL_INTERFACE_* */

@@ -32,7 +32,7 @@ static __always_inline int sl_parse_pulling(struct __sk_buff* skb, struct sl_jud
   if (!j->packet.truncated) return reason;
   __u32 linear = skb->data_end - skb->data, wanted = skb->len < SL_MAX_HEADERS ? skb->len : SL_MAX_HEADERS;
   if (linear >= wanted || bpf_skb_pull_data(skb, wanted)) return reason;
-  __builtin_memset(&j->packet, 0, sizeof(j->packet));
+  sl_reset_packet(&j->packet);
   return sl_parse_skb(skb);
 }
 

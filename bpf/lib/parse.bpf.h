@@ -216,6 +216,7 @@ SL_INLINE void sl_parse_inner(const void* data, const void* data_end, __u32 offs
   int reason = packet->tuple.protocol == SL_IPPROTO_ICMP ? sl_parse_ipv4(data, data_end, offset, inner, l3, packet)
                                                          : sl_parse_ipv6(data, data_end, offset, inner, l3, packet);
   packet->fragment_id = outer_id;
+  inner->src_port = inner->dst_port = 0;
   if (reason || l3->fragment == SL_FRAGMENT_LATER) return;
   const __u8* l4 = sl_bytes_at(data, data_end, l3->l4_offset & SL_MAX_L4_OFFSET, 8);
   if (!l4) {
@@ -275,7 +276,15 @@ SL_INLINE int sl_parse_l4(const void* data, const void* data_end, struct sl_pack
   return SL_DROP_NONE;
 }
 
-/* From the Ethernet header on. `packet` must be zeroed. Returns SL_DROP_NONE or why the frame cannot be judged. */
+/* Before each parse: what it sets only where the packet has it. The rest it sets before anybody reads it. */
+SL_INLINE void sl_reset_packet(struct sl_packet* packet) {
+  packet->tuple.src_port = packet->tuple.dst_port = 0;
+  __builtin_memset(&packet->l3, 0, sizeof(packet->l3));
+  __builtin_memset(&packet->inner_l3, 0, sizeof(packet->inner_l3));
+  __builtin_memset(&packet->fragment_id, 0, sizeof(*packet) - __builtin_offsetof(struct sl_packet, fragment_id));
+}
+
+/* From the Ethernet header on. `packet` must be reset. Returns SL_DROP_NONE or why the frame cannot be judged. */
 SL_INLINE int sl_parse(const void* data, const void* data_end, struct sl_packet* packet) {
   const __u8* eth = sl_bytes_at(data, data_end, 0, SL_ETH_LEN);
   if (!eth) {

@@ -391,7 +391,11 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
   j->gen = sl_generation();
   j->now = sl_now();
   int src_hi = sl_flow_key_of(&packet->tuple, key);
-  struct sl_flow_entry* entry = sl_flow_find(key, &established);
+  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_established, key);
+  established = entry != 0;
+  /* On the wire a denied flow is more likely than one that waits for its answer. No flow is both. */
+  if (!entry && j->hook == SL_HOOK_XDP_UPLINK && (reason = sl_judge_denied(j, src_hi))) return reason;
+  if (!entry) entry = bpf_map_lookup_elem(&ct_pending, key);
   int over = entry && sl_flow_expired(entry, key->protocol, j->now);
   if (entry && !over) {
     int reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
@@ -411,10 +415,7 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
       over = verdict == SL_FLOW_OVER;
     }
   }
-  if (!entry) {
-    reason = sl_judge_denied(j, src_hi);
-    if (reason) return reason;
-  }
+  if (!entry && j->hook != SL_HOOK_XDP_UPLINK && (reason = sl_judge_denied(j, src_hi))) return reason;
   /* Where quarantine stops it, it is a new flow's packet, with a record of its own. */
   if (sl_is_related(j) && !sl_is_cut_off(j)) return SL_DROP_NONE;
   if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
@@ -441,7 +442,7 @@ static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) 
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return 0;
-  __builtin_memset(&j->packet, 0, sizeof(j->packet));
+  sl_reset_packet(&j->packet);
   j->hook = hook;
   j->ifindex = ifindex;
   j->setting_flags = sl_setting();

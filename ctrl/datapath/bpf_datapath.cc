@@ -306,13 +306,14 @@ Status BpfDatapath::AttachPod(const PodInterface& pod) {
     attached_[pin] = {{program, pod.name, pod.ifindex, *mode}, true};
   }
   sl_interface facts = pod.facts;
-  facts.flags |= SL_INTERFACE_POD;
   if (facts.flags & SL_INTERFACE_XMIT) {
     // Generic names only: the redirect is a short cut, enforcement does not depend on it.
     if (Status status = maps_->pod_devices.Put(pod.ifindex, pod.ifindex); !status.ok()) {
       LogWarn("{}: no redirect from XDP: {}", pod.name, Message(status));
       facts.flags &= ~static_cast<__u32>(SL_INTERFACE_XMIT);
     }
+  } else {
+    SL_RETURN_IF_ERROR(maps_->pod_devices.Delete(pod.ifindex));
   }
   return maps_->interfaces.Put(pod.ifindex, facts);
 }
@@ -567,8 +568,7 @@ Status Uninstall(const std::string& bpf_root) {
   if (const auto fd = bpf::OpenPinnedMap(pins.map("interfaces")); fd.ok()) {
     SL_ASSIGN_OR_RETURN(const auto interfaces, (bpf::Map<__u32, sl_interface>::Bind(fd->get(), "interfaces")));
     Status detached = OkStatus();
-    SL_RETURN_IF_ERROR(interfaces.ForEach([&](const __u32& ifindex, const sl_interface& facts) {
-      if (!(facts.flags & SL_INTERFACE_POD)) return;
+    SL_RETURN_IF_ERROR(interfaces.ForEach([&](const __u32& ifindex, const sl_interface&) {
       detached.Update(bpf::DetachTc(ifindex, bpf::TcDirection::kIngress, pins.link("tc_from_pod", ifindex)));
       detached.Update(bpf::DetachTc(ifindex, bpf::TcDirection::kEgress, pins.link("tc_to_pod", ifindex)));
     }));

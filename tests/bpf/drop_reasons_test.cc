@@ -86,7 +86,7 @@ TEST_F(DropReasons, UnknownEndpoint) {
 
 // Attached, but its workload is not in force yet.
 TEST_F(DropReasons, AnInterfaceWithoutItsWorkloadIsUnknownToo) {
-  sl_interface facts{.flags = SL_INTERFACE_POD};
+  sl_interface facts{};
   facts.address = policy::Address::Parse("10.9.9.9")->abi();
   ASSERT_TRUE(bed_->datapath().DescribeInterface(ifindex(4), facts).ok());
   EXPECT_EQ(FromPod(4, Tcp4("10.9.9.9", kDbIp, 5432)).reason, SL_DROP_UNKNOWN_ENDPOINT);

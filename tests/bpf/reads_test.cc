@@ -71,7 +71,7 @@ TEST_F(Reads, MapsCountBothSlots) {
 
 TEST_F(Reads, MapsCountInterfacesAndFragments) {
   Commit(Endpoints(2));
-  ASSERT_TRUE(bed_->datapath().DescribeInterface(bed_->ifindex(0), {.flags = SL_INTERFACE_POD}).ok());
+  ASSERT_TRUE(bed_->datapath().DescribeInterface(bed_->ifindex(0), {}).ok());
   const Packet first = Eth{} / Ipv4{.src = "10.0.0.1", .dst = "10.0.0.2", .more_fragments = true} / Udp{} / Payload{16};
   ASSERT_TRUE(bed_->FromPod(bed_->ifindex(0), first.ToFrame()).ok());
   auto maps = Maps();

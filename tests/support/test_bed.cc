@@ -63,7 +63,6 @@ Status TestBed::Enforce(std::shared_ptr<const policy::Snapshot> snapshot) {
   for (const policy::Endpoint& endpoint : compiled_.snapshot->endpoints) {
     if (endpoint.ifindex == 0 || endpoint.ips.empty()) continue;
     sl_interface facts{};
-    facts.flags = SL_INTERFACE_POD;
     facts.address = endpoint.ips.front().abi();
     SL_RETURN_IF_ERROR(datapath_->DescribeInterface(endpoint.ifindex, facts));
   }
