@@ -24,14 +24,14 @@ static __always_inline int sl_flow_key_of(const struct sl_tuple* tuple, struct s
   key->protocol = tuple->protocol;
   key->pad[0] = key->pad[1] = key->pad[2] = 0;
   if (order > 0) {
-    key->lo = tuple->dst;
-    key->hi = tuple->src;
+    sl_copy_addr(&key->lo, &tuple->dst);
+    sl_copy_addr(&key->hi, &tuple->src);
     key->lo_port = tuple->dst_port;
     key->hi_port = tuple->src_port;
     return 1;
   }
-  key->lo = tuple->src;
-  key->hi = tuple->dst;
+  sl_copy_addr(&key->lo, &tuple->src);
+  sl_copy_addr(&key->hi, &tuple->dst);
   key->lo_port = tuple->src_port;
   key->hi_port = tuple->dst_port;
   return 0;

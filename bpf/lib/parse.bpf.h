@@ -94,22 +94,44 @@ SL_INLINE const __u8* sl_bytes_at(const void* data, const void* data_end, __u32 
   return p;
 }
 
-SL_INLINE __u16 sl_read16(const __u8* p) { return (__u16)((p[0] << 8) | p[1]); }
-SL_INLINE __be16 sl_read_be16(const __u8* p) {
-  __be16 v;
-  __builtin_memcpy(&v, p, 2);
-  return v;
+/* Words, wherever they begin. BPF C would move them byte by byte, did it not take them for aligned; and what is written
+ * in pieces is slow to read as a whole a moment later. */
+#ifdef __bpf__
+#define SL_WORD_ACCESS(type, name)                                         \
+  SL_INLINE type sl_load_##name(const void* p) { return *(const type*)p; } \
+  SL_INLINE void sl_store_##name(void* p, type word) { *(type*)p = word; }
+#else
+#define SL_WORD_ACCESS(type, name)               \
+  SL_INLINE type sl_load_##name(const void* p) { \
+    type word;                                   \
+    __builtin_memcpy(&word, p, sizeof(word));    \
+    return word;                                 \
+  }                                              \
+  SL_INLINE void sl_store_##name(void* p, type word) { __builtin_memcpy(p, &word, sizeof(word)); }
+#endif
+SL_WORD_ACCESS(__be16, be16)
+SL_WORD_ACCESS(__be32, be32)
+SL_WORD_ACCESS(__u64, u64)
+
+SL_INLINE __u16 sl_read16(const __u8* p) { return SL_NTOHS(sl_load_be16(p)); }
+
+SL_INLINE void sl_copy_addr(struct sl_addr* to, const void* from) {
+  sl_store_u64(to->bytes, sl_load_u64(from));
+  sl_store_u64(to->bytes + 8, sl_load_u64((const __u8*)from + 8));
 }
 
 SL_INLINE void sl_set_ipv4(struct sl_addr* addr, const __u8* p) {
-  __builtin_memset(addr->bytes, 0, 10);
-  addr->bytes[10] = 0xff;
-  addr->bytes[11] = 0xff;
-  __builtin_memcpy(addr->bytes + 12, p, 4);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  const __u64 last = (__u64)sl_load_be32(p) << 32 | 0xffff0000;
+#else
+  const __u64 last = 0xffffULL << 32 | sl_load_be32(p);
+#endif
+  sl_store_u64(addr->bytes, 0);
+  sl_store_u64(addr->bytes + 8, last);
 }
 
 SL_INLINE int sl_parse_ipv4(const void* data, const void* data_end, __u32 offset, struct sl_tuple* tuple,
-                            volatile struct sl_l3* l3, struct sl_packet* packet) {
+                            struct sl_l3* l3, struct sl_packet* packet) {
   const __u8* ip = sl_bytes_at(data, data_end, offset, SL_IPV4_LEN);
   if (!ip) {
     packet->truncated = 1;
@@ -125,7 +147,7 @@ SL_INLINE int sl_parse_ipv4(const void* data, const void* data_end, __u32 offset
   l3->fragment = fragment_offset ? SL_FRAGMENT_LATER : (fragment_field & 0x2000) ? SL_FRAGMENT_FIRST : SL_FRAGMENT_NONE;
   l3->hop_limit = ip[8];
   l3->next = ip[9];
-  packet->fragment_id = (__be32)sl_read_be16(ip + 4);
+  packet->fragment_id = (__be32)sl_load_be16(ip + 4);
   l3->l4_offset = offset + header;
   return SL_DROP_NONE;
 }
@@ -156,7 +178,7 @@ SL_INLINE int sl_step_extension(const void* data, const void* data_end, volatile
   if (l3->next == 44) {                             /* RFC 8200, 4.5 */
     __u16 field = sl_read16(header + 2);
     length = 8;
-    __builtin_memcpy(&packet->fragment_id, header + 4, 4);
+    packet->fragment_id = sl_load_be32(header + 4);
     if (field & 0xfff8)
       l3->fragment = SL_FRAGMENT_LATER;
     else if (field & 1)
@@ -169,15 +191,16 @@ SL_INLINE int sl_step_extension(const void* data, const void* data_end, volatile
 }
 
 SL_INLINE int sl_parse_ipv6(const void* data, const void* data_end, __u32 offset, struct sl_tuple* tuple,
-                            volatile struct sl_l3* l3, struct sl_packet* packet) {
+                            struct sl_l3* where, struct sl_packet* packet) {
+  volatile struct sl_l3* l3 = where;
   const __u8* ip = sl_bytes_at(data, data_end, offset, SL_IPV6_LEN);
   if (!ip) {
     packet->truncated = 1;
     return SL_DROP_MALFORMED_IPV6;
   }
   if ((ip[0] >> 4) != 6) return SL_DROP_MALFORMED_IPV6;
-  __builtin_memcpy(tuple->src.bytes, ip + 8, 16);
-  __builtin_memcpy(tuple->dst.bytes, ip + 24, 16);
+  sl_copy_addr(&tuple->src, ip + 8);
+  sl_copy_addr(&tuple->dst, ip + 24);
   l3->hop_limit = ip[7];
   l3->next = ip[6];
   l3->l4_offset = offset + SL_IPV6_LEN;
@@ -211,7 +234,7 @@ SL_INLINE int sl_is_link_control(__u8 type, __u8 hop_limit) {
 /* The quoted packet: its addresses and, where 8 bytes of its transport header came along, its ports. */
 SL_INLINE void sl_parse_inner(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
   struct sl_tuple* inner = &packet->inner;
-  volatile struct sl_l3* l3 = &packet->inner_l3;
+  struct sl_l3* l3 = &packet->inner_l3;
   __be32 outer_id = packet->fragment_id;
   int reason = packet->tuple.protocol == SL_IPPROTO_ICMP ? sl_parse_ipv4(data, data_end, offset, inner, l3, packet)
                                                          : sl_parse_ipv6(data, data_end, offset, inner, l3, packet);
@@ -224,19 +247,18 @@ SL_INLINE void sl_parse_inner(const void* data, const void* data_end, __u32 offs
     return;
   }
   if (inner->protocol == SL_IPPROTO_TCP || inner->protocol == SL_IPPROTO_UDP || inner->protocol == SL_IPPROTO_SCTP) {
-    inner->src_port = sl_read_be16(l4);
-    inner->dst_port = sl_read_be16(l4 + 2);
+    inner->src_port = sl_load_be16(l4);
+    inner->dst_port = sl_load_be16(l4 + 2);
   } else if ((inner->protocol == SL_IPPROTO_ICMP || inner->protocol == SL_IPPROTO_ICMPV6) &&
              sl_is_icmp_echo(inner->protocol, l4[0])) {
-    inner->src_port = inner->dst_port = sl_read_be16(l4 + 4);
+    inner->src_port = inner->dst_port = sl_load_be16(l4 + 4);
   }
   packet->is_icmp_error = 1;
 }
 
-SL_INLINE int sl_parse_l4(const void* data, const void* data_end, struct sl_packet* packet) {
+SL_INLINE int sl_parse_l4(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
   struct sl_tuple* tuple = &packet->tuple;
-  volatile const struct sl_l3* l3 = &packet->l3;
-  __u32 offset = l3->l4_offset & SL_MAX_L4_OFFSET;
+  const struct sl_l3* l3 = &packet->l3;
   if (tuple->protocol == SL_IPPROTO_TCP || tuple->protocol == SL_IPPROTO_UDP || tuple->protocol == SL_IPPROTO_SCTP) {
     __u32 need = tuple->protocol == SL_IPPROTO_TCP ? 20 : tuple->protocol == SL_IPPROTO_UDP ? 8 : 12;
     const __u8* l4 = sl_bytes_at(data, data_end, offset, 8);
@@ -244,8 +266,8 @@ SL_INLINE int sl_parse_l4(const void* data, const void* data_end, struct sl_pack
       packet->truncated = 1;
       return SL_DROP_MALFORMED_L4;
     }
-    tuple->src_port = sl_read_be16(l4);
-    tuple->dst_port = sl_read_be16(l4 + 2);
+    tuple->src_port = sl_load_be16(l4);
+    tuple->dst_port = sl_load_be16(l4 + 2);
     if (tuple->protocol == SL_IPPROTO_TCP) {
       const __u8* tcp = sl_bytes_at(data, data_end, offset, 20);
       if (!tcp || (tcp[12] >> 4) < 5) return SL_DROP_MALFORMED_L4;
@@ -268,7 +290,7 @@ SL_INLINE int sl_parse_l4(const void* data, const void* data_end, struct sl_pack
     if (tuple->protocol == SL_IPPROTO_ICMPV6 && packet->ip_version == 6 && sl_is_link_control(icmp[0], l3->hop_limit)) {
       packet->kind = SL_PACKET_CONTROL;
     } else if (sl_is_icmp_echo(tuple->protocol, icmp[0])) {
-      tuple->src_port = tuple->dst_port = sl_read_be16(icmp + 4);
+      tuple->src_port = tuple->dst_port = sl_load_be16(icmp + 4);
     } else if (sl_is_icmp_error(tuple->protocol, icmp[0])) {
       sl_parse_inner(data, data_end, offset + 8, packet);
     }
@@ -323,7 +345,7 @@ SL_INLINE int sl_parse(const void* data, const void* data_end, struct sl_packet*
   if (reason) return reason;
   packet->fragment = packet->l3.fragment;
   if (packet->fragment == SL_FRAGMENT_LATER) return SL_DROP_NONE;
-  return sl_parse_l4(data, data_end, packet);
+  return sl_parse_l4(data, data_end, packet->l3.l4_offset & SL_MAX_L4_OFFSET, packet);
 }
 
 #endif
