@@ -69,6 +69,13 @@ std::optional<Field> Field::Get(std::string_view key) const {
   return Child(*entry);
 }
 
+Status Field::RefuseNull(std::initializer_list<std::string_view> keys) const {
+  return ForEachEntry([&](const std::string& key, const Field& value) {
+    if (!Contains(keys, key) || value.node().type != YamlNode::Type::kNull) return OkStatus();
+    return value.Error("has no value: give it one, or leave the field out");
+  });
+}
+
 StatusOr<std::string> Field::String() const {
   if (node_->type != YamlNode::Type::kScalar) return Error("must be a string, got " + Got());
   if (TypeOf(*node_) != ScalarType::kString) {

@@ -36,6 +36,8 @@ class Field {
   Status AllowOnly(std::initializer_list<std::string_view> known,
                    std::initializer_list<std::string_view> elsewhere = {}) const;
   std::optional<Field> Get(std::string_view key) const;
+  // For fields whose absence allows more: error where one of `keys` is there, but null.
+  Status RefuseNull(std::initializer_list<std::string_view> keys) const;
 
   // The field `key`, if there is one, as `parse`, a StatusOr<T>(const Field&), reads it.
   template <typename T, typename Parse>

@@ -98,6 +98,7 @@ StatusOr<UnknownProcesses> ParseUnknownProcesses(const Field& field) {
 
 StatusOr<ProcessMatch> ParseProcesses(const Field& field) {
   SL_RETURN_IF_ERROR(field.AllowOnly({"binaries", "ancestors"}));
+  SL_RETURN_IF_ERROR(field.RefuseNull({"binaries", "ancestors"}));
   ProcessMatch match;
   SL_RETURN_IF_ERROR(field.ReadItems("binaries", match.binaries, Checked(CheckProgramPattern)));
   SL_RETURN_IF_ERROR(field.ReadItems("ancestors", match.ancestors, Checked(CheckProgramPattern)));
@@ -116,6 +117,7 @@ StatusOr<Rule> ParseRule(const Field& field, std::string_view peers_key, Network
   Rule rule;
   if (api == NetworkPolicy::Api::kSluice) {
     SL_RETURN_IF_ERROR(field.AllowOnly({peers_key, "ports", "action", "processes"}));
+    SL_RETURN_IF_ERROR(field.RefuseNull({"processes"}));  // it would be a rule for every process
     SL_RETURN_IF_ERROR(field.Read("processes", rule.processes, ParseProcesses));
     SL_RETURN_IF_ERROR(field.Read("action", rule.action, ParseAction));
   } else {

@@ -29,14 +29,18 @@ std::string ProtocolText(const v1::Layer4& l4) {
   return fmt::format("{} type {} code {}", l4.protocol(), l4.icmp_type(), l4.icmp_code());
 }
 
+std::string ProgramBehind(const v1::Peer& peer) {
+  return peer.has_process() ? fmt::format(" ({})", ProgramText(peer.process())) : "";
+}
+
 std::string FlowText(const v1::Flow& flow) {
   std::string text =
       fmt::format("{} {:<6} {}", TimeText(flow.time()), v1::Flow::Kind_Name(flow.event()), VerdictText(flow));
   if (flow.hook() != v1::Flow::HOOK_UNSPECIFIED) {
     text += fmt::format(" {}/{}", v1::Flow::Hook_Name(flow.hook()), v1::Flow::Direction_Name(flow.direction()));
   }
-  text += fmt::format(" {} -> {} {}{}", SourceText(flow), DestinationText(flow), ProtocolText(flow.l4()),
-                      flow.reply() ? " (reply)" : "");
+  text += fmt::format(" {}{} -> {}{} {}{}", SourceText(flow), ProgramBehind(flow.source()), DestinationText(flow),
+                      ProgramBehind(flow.destination()), ProtocolText(flow.l4()), flow.reply() ? " (reply)" : "");
   const std::string policies = PoliciesText(flow);
   return policies.empty() ? text : fmt::format("{} [{}]", text, policies);
 }

@@ -26,9 +26,13 @@ std::string Subject(const char* what, const Event& event) {
 
 }  // namespace
 
+std::string ProgramText(const v1::Process& process) {
+  const std::string script = process.script().empty() ? "" : Shown(process.script()) + " by ";
+  return script + (process.binary().empty() ? "[" + process.name() + "]" : Shown(process.binary()));
+}
+
 std::string CommandText(const v1::Process& process) {
-  std::string text = process.script().empty() ? "" : Shown(process.script()) + " by ";
-  text += process.binary().empty() ? "[" + process.name() + "]" : Shown(process.binary());
+  std::string text = ProgramText(process);
   for (const std::string& argument : process.arguments()) text += " " + Shown(argument);
   return text;
 }

@@ -214,8 +214,8 @@ TEST_F(ProcessPolicy, APolicyForProgramsThatRunAlready) {
   const std::string pipe = programs_ + "/go";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   const std::string script = fmt::format(
-      "exec 3<>/dev/tcp/{0}/5432; echo one >&3; echo connected; while read word <{1}; do echo $word >&3; done", db_,
-      pipe);
+      "exec 3<>/dev/tcp/{0}/5432 4<>{1}; echo one >&3; echo connected; while read -u 4 word; do echo $word >&3; done",
+      db_, pipe);  // the pipe stays open: no end of file between two words
   ASSERT_TRUE(rig_->node()
                   .netns(rig_->node().pod("web"))
                   .Run([&] {

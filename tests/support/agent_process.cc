@@ -160,6 +160,11 @@ StatusOr<ClientResult> RunToEnd(const std::vector<std::string>& argv, int netns_
 
 }  // namespace
 
+std::string BinDirectory() {
+  const char* bin = std::getenv("SLUICE_BIN_DIR");
+  return bin != nullptr ? bin : std::filesystem::canonical("/proc/self/exe").parent_path().string();
+}
+
 StatusOr<std::unique_ptr<AgentProcess>> AgentProcess::Start(Options options) {
   std::unique_ptr<AgentProcess> agent(new AgentProcess(std::move(options)));
   SL_RETURN_IF_ERROR(agent->Prepare());
@@ -168,9 +173,7 @@ StatusOr<std::unique_ptr<AgentProcess>> AgentProcess::Start(Options options) {
 }
 
 Status AgentProcess::Prepare() {
-  const char* bin = std::getenv("SLUICE_BIN_DIR");
-  if (bin == nullptr) return InvalidError("SLUICE_BIN_DIR is not set: it names the directory of sluiced and sluice");
-  bin_ = bin;
+  bin_ = BinDirectory();
   SL_RETURN_IF_ERROR(EnsureBpfFs());
   std::string path = "/tmp/sluice-agent-XXXXXX";
   if (mkdtemp(path.data()) == nullptr) return ErrnoError(errno, "mkdtemp {}", path);

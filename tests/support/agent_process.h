@@ -1,7 +1,7 @@
 // A real sluiced for a test, with directories and addresses of its own, and the real sluice client to talk to it.
 //   SL_ASSIGN_OR_RETURN(auto agent, AgentProcess::Start({.netns_fd = node.fd()}));
 //   SL_RETURN_IF_ERROR(agent->Apply(yaml));
-// The programs are taken from $SLUICE_BIN_DIR. Not thread-safe, except Sluice. Must be started by a thread that
+// The programs are taken from BinDirectory(). Not thread-safe, except Sluice. Must be started by a thread that
 // outlives it: the agent dies with that thread, so that no test leaves one behind.
 #pragma once
 
@@ -16,6 +16,9 @@
 #include "policy/model.h"
 
 namespace sluice::test {
+
+// The directory of sluiced and sluice: $SLUICE_BIN_DIR, or where the running test is.
+std::string BinDirectory();
 
 struct ClientResult {
   int exit_code = -1;  // 128 + signal when killed

@@ -4,7 +4,6 @@
 #include <bpf/libbpf.h>
 #include <net/if.h>
 
-#include <cstdlib>
 #include <thread>
 
 #include "ctrl/bpf/link.h"
@@ -16,11 +15,6 @@ constexpr std::chrono::seconds kPatience{10};
 constexpr std::chrono::milliseconds kSilence{300};
 
 }  // namespace
-
-std::string BinDirectory() {
-  const char* bin = std::getenv("SLUICE_BIN_DIR");
-  return bin == nullptr ? "." : bin;
-}
 
 StatusOr<std::unique_ptr<NodeRig>> NodeRig::Create(const Options& options) {
   std::unique_ptr<NodeRig> rig(new NodeRig());

@@ -55,9 +55,6 @@ class NodeRig {
   std::unique_ptr<AgentProcess> agent_;
 };
 
-// The directory of sluiced and sluice.
-std::string BinDirectory();
-
 // How many programs the kernel has there; 0 too where there is no such interface.
 int TcPrograms(const TestNode& node, std::uint32_t ifindex);
 bool HasXdp(const TestNode& node, std::uint32_t ifindex);

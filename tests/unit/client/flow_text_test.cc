@@ -24,6 +24,20 @@ TEST(EventText, DroppedFlowBetweenWorkloads) {
             "[shop/default-deny ingress DEFAULT_DENY, shop/trial ingress[1] AUDIT (would DENY)]");
 }
 
+TEST(EventText, ProgramsBehindTheEnds) {
+  const auto event = FromJson<v1::Event>(R"({"flow": {
+    "time": "2026-03-04T05:06:07Z", "event": "NEW", "verdict": "FORWARDED", "direction": "EGRESS", "hook": "TC",
+    "ip": {"version": 4, "source": "10.1.0.2", "destination": "10.1.0.1"},
+    "l4": {"protocol": "TCP", "sourcePort": 40112, "destinationPort": 5432},
+    "source": {"namespace": "shop", "workload": "web-0",
+               "process": {"binary": "/usr/bin/bash", "script": "/opt/back up", "arguments": ["now"]}},
+    "destination": {"entity": "node", "process": {"binary": "/usr/bin/postgres"}}}})");
+  EXPECT_EQ(
+      EventText(event),
+      "2026-03-04T05:06:07.000Z NEW    FORWARDED TC/EGRESS shop/web-0:40112 (\"/opt/back up\" by /usr/bin/bash) -> "
+      "10.1.0.1:5432 (node) (/usr/bin/postgres) TCP [no policy isolates]");
+}
+
 TEST(EventText, AddressesOfWhatIsNoWorkload) {
   const auto event = FromJson<v1::Event>(R"({"flow": {
     "time": "2026-03-04T05:06:07Z", "event": "UPDATE", "verdict": "FORWARDED", "direction": "EGRESS", "hook": "XDP",

@@ -245,7 +245,7 @@ TEST(ParserTest, SluiceNetworkPolicy) {
 TEST(ParserTest, ProcessesOfARule) {
   const auto r = Parse(
       SluicePolicy("  unknownProcesses: Allow\n  egress:\n  - processes: {binaries: [/usr/bin/psql, \"/opt/app/**\"]}\n"
-                   "  - processes: {ancestors: ['**/sshd'], binaries: ~}\n  - {}\n"));
+                   "  - processes: {ancestors: ['**/sshd']}\n  - {}\n"));
   const auto& p = *r[0].policy;
   EXPECT_EQ(p.unknown_processes, UnknownProcesses::kAllow);
   ASSERT_EQ(p.egress.size(), 3U);
@@ -577,6 +577,14 @@ const ErrorCase kPolicyCases[] = {
      At(5, std::string(kPolicy) + "spec.unknownProcesses: unknown field: only")},
     {"UnknownProcesses", SluicePolicy("  unknownProcesses: Drop\n"),
      At(5, std::string(kPolicy) + "spec.unknownProcesses: must be Deny or Allow, got \"Drop\"")},
+    {"ProcessesNull", SluicePolicy("  egress:\n  - ports: [{port: 80}]\n    processes:\n"),
+     At(7, std::string(kPolicy) + "spec.egress[0].processes: has no value: give it one, or leave the field out")},
+    {"ProcessesTilde", SluicePolicy("  ingress: [{action: Deny, processes: ~}]\n"),
+     At(5, std::string(kPolicy) + "spec.ingress[0].processes: has no value")},
+    {"ProcessesNullBinaries", SluicePolicy("  egress:\n  - processes: {binaries: ~, ancestors: [/a]}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.binaries: has no value")},
+    {"ProcessesNullAncestors", SluicePolicy("  egress:\n  - processes: {binaries: [/a], ancestors: null}\n"),
+     At(6, std::string(kPolicy) + "spec.egress[0].processes.ancestors: has no value")},
     {"ProcessesNotMap", SluicePolicy("  egress:\n  - processes: [/usr/bin/psql]\n"),
      At(6, std::string(kPolicy) + "spec.egress[0].processes: must be a map, got a list")},
     {"ProcessesField", SluicePolicy("  egress:\n  - processes: {binary: [/a]}\n"),
