@@ -8,7 +8,27 @@
 #include <filesystem>
 #include <set>
 
+#include "bpf/abi/process.h"
+#include "ctrl/bpf/map.h"
+#include "ctrl/bpf/object.h"
+#include "ctrl/bpf/system.h"
+
 namespace sluice::bpf {
+
+namespace {
+
+template <typename K, typename V>
+Status Clear(const PinLayout& layout, const char* name) {
+  const auto fd = OpenPinnedMap(layout.map(name));
+  if (!fd.ok()) return absl::IsNotFound(fd.status()) ? OkStatus() : fd.status();
+  SL_ASSIGN_OR_RETURN(const auto map, (Map<K, V>::Bind(fd->get(), name)));
+  std::vector<K> keys;
+  SL_RETURN_IF_ERROR(map.ForEachBatch([&](const K& key, const V&) { keys.push_back(key); }));
+  for (const K& key : keys) SL_RETURN_IF_ERROR(map.Delete(key));
+  return OkStatus();
+}
+
+}  // namespace
 
 Status PinProbes(const PinLayout& layout, const std::string& set, const std::vector<AttachedProbe>& probes) {
   const std::string directory = layout.probes_dir() + "/" + set;
@@ -36,8 +56,14 @@ Status PinProbes(const PinLayout& layout, const std::string& set, const std::vec
 
 Status ReleaseProbes(const PinLayout& layout) {
   std::error_code error;
+  if (!std::filesystem::exists(layout.probes_dir(), error)) return OkStatus();
   std::filesystem::remove_all(layout.probes_dir(), error);
-  return error ? ErrnoError(error.value(), "end the probes in {}", layout.probes_dir()) : OkStatus();
+  if (error) return ErrnoError(error.value(), "end the probes in {}", layout.probes_dir());
+  SL_RETURN_IF_ERROR(WaitForRunningPrograms());
+  SL_RETURN_IF_ERROR((Clear<sl_process_facts, sl_process_class_number>(layout, "process_class_numbers")));
+  SL_RETURN_IF_ERROR((Clear<sl_process_class_number, sl_process_class>(layout, "process_classes")));
+  SL_RETURN_IF_ERROR((Clear<sl_program_path, sl_program>(layout, "programs")));
+  return Clear<std::uint32_t, sl_process>(layout, "processes");
 }
 
 }  // namespace sluice::bpf

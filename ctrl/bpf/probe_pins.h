@@ -21,7 +21,8 @@ struct AttachedProbe {
 // that set that are not among them. The probes must be attached already: then none is missed between.
 Status PinProbes(const PinLayout& layout, const std::string& set, const std::vector<AttachedProbe>& probes);
 
-// Ends the probes of every set.
+// Ends the probes of every set, and forgets what they knew of processes: it would go stale, and who a process was must
+// not decide about who it has become. Rules by process then meet only processes that are not known.
 Status ReleaseProbes(const PinLayout& layout);
 
 }  // namespace sluice::bpf

@@ -250,5 +250,18 @@ TEST_F(ProcessPolicy, ItHoldsAcrossARestart) {
   EXPECT_EQ(Connect(Program("psql"), 5432), 0);
 }
 
+// What is known of processes would go stale: a program of which the sensors know no more may have become another.
+TEST_F(ProcessPolicy, WithoutSensorsNobodyIsKnown) {
+  Serve(Program("postgres"), 5432);
+  Apply(Policy("web", "Egress", fmt::format("[{{processes: {{binaries: [{}]}}}}]", Program("psql"))));
+  ASSERT_EQ(Connect(Program("psql"), 5432), 0);
+  ASSERT_TRUE(rig_->agent().Kill().ok());
+  ASSERT_TRUE(rig_->agent().Restart({"--process-sensors", "off"}).ok());
+  EXPECT_EQ(Connect(Program("psql"), 5432), kTimedOut);
+  ASSERT_TRUE(rig_->agent().Kill().ok());
+  ASSERT_TRUE(rig_->agent().Restart().ok());
+  EXPECT_EQ(Connect(Program("psql"), 5432), 0);
+}
+
 }  // namespace
 }  // namespace sluice::test

@@ -192,9 +192,10 @@ std::vector<std::string> AgentProcess::PlaceArguments() const {
   return {"--state-dir", directory_ + "/state", "--bpf-root", bpf_root_, "--api", api_, "--metrics", metrics_};
 }
 
-Status AgentProcess::Launch() {
+Status AgentProcess::Launch(const std::vector<std::string>& more) {
   std::vector<std::string> argv{bin_ + "/sluiced"};
   std::ranges::copy(PlaceArguments(), std::back_inserter(argv));
+  std::ranges::copy(more, std::back_inserter(argv));
   std::ranges::copy(options_.args, std::back_inserter(argv));
   const std::string log = directory_ + "/sluiced.log";
   log_begin_ = Log().size();
@@ -224,9 +225,9 @@ Status AgentProcess::AwaitReady() const {
                    log.substr(log.size() - std::min(log.size(), kLogTail)));
 }
 
-Status AgentProcess::Restart() {
+Status AgentProcess::Restart(const std::vector<std::string>& more) {
   if (pid_ >= 0) return InvalidError("sluiced (process {}) still runs", pid_);
-  SL_RETURN_IF_ERROR(Launch());
+  SL_RETURN_IF_ERROR(Launch(more));
   return AwaitReady();
 }
 

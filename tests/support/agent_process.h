@@ -41,9 +41,10 @@ class AgentProcess {
   AgentProcess(const AgentProcess&) = delete;
   AgentProcess& operator=(const AgentProcess&) = delete;
 
-  Status Kill();     // SIGKILL; what is pinned stays
-  Status Stop();     // SIGTERM; an error unless it exits with 0
-  Status Restart();  // after Kill or Stop: the same directories again; waits until it enforces
+  Status Kill();  // SIGKILL; what is pinned stays
+  Status Stop();  // SIGTERM; an error unless it exits with 0
+  // After Kill or Stop: the same directories again, and `more` arguments; waits until it enforces.
+  Status Restart(const std::vector<std::string>& more = {});
   Status Signal(int number);
 
   // Runs `sluice --server ... args`.
@@ -64,7 +65,7 @@ class AgentProcess {
   explicit AgentProcess(Options options) : options_(std::move(options)) {}
 
   Status Prepare();
-  Status Launch();
+  Status Launch(const std::vector<std::string>& more = {});
   Status AwaitReady() const;
   StatusOr<int> AwaitExit(std::chrono::milliseconds timeout);  // exit code as in ClientResult
   bool ExitsWithin(std::chrono::milliseconds timeout) const;
