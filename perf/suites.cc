@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "perf/program/program_suite.h"
+#include "perf/rate/rate_suite.h"
 #include "perf/suite.h"
 
 namespace sluice::perf {
@@ -13,6 +14,7 @@ bool IsSelected(const RunOptions& options, const std::string& name) {
 std::span<const Suite> Suites() {
   static constexpr Suite kSuites[] = {
       {"program", "nanoseconds a packet of the production programs, by test run", RunProgramSuite},
+      {"rate", "packets a second over real interfaces, beside peers", RunRateSuite},
   };
   return kSuites;
 }

@@ -1,0 +1,52 @@
+#include "perf/net/scenario.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "ctrl/base/log.h"
+
+namespace sluice::perf {
+
+Status Select(const RunOptions& options, std::vector<Scenario>* scenarios) {
+  const auto wanted = [&](const Scenario& one) {
+    return std::any_of(one.rows.begin(), one.rows.end(), [&](const Row& row) { return IsSelected(options, row.name); });
+  };
+  if (std::none_of(scenarios->begin(), scenarios->end(), wanted))
+    return InvalidError("no row has \"{}\" in its name", fmt::join(options.filters, "\" or \""));
+  std::erase_if(*scenarios, [&](const Scenario& one) { return !one.floor && !wanted(one); });
+  return OkStatus();
+}
+
+Status RunScenarios(int rounds, std::vector<Scenario>* scenarios) {
+  LogInfo("preparing {} measurements", scenarios->size());
+  for (const Scenario& one : *scenarios)
+    if (Status status = one.prepare(); !status.ok()) return Annotate(status, one.rows.front().name);
+  for (int round = 0; round < rounds; ++round) {
+    LogInfo("round {} of {}: {} measurements", round + 1, rounds, scenarios->size());
+    for (Scenario& one : *scenarios) {
+      const StatusOr<std::vector<double>> samples = one.measure();
+      if (!samples.ok()) return Annotate(samples.status(), one.rows.front().name);
+      for (std::size_t i = 0; i < one.rows.size(); ++i) one.rows[i].samples.push_back(samples->at(i));
+    }
+  }
+  return OkStatus();
+}
+
+StatusOr<int> LastCpu() {
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return ErrnoError(errno, "read the allowed CPUs");
+  int cpu = CPU_SETSIZE - 1;
+  while (cpu > 0 && !CPU_ISSET(cpu, &allowed)) --cpu;
+  return cpu;
+}
+
+Status StayOnCpu(int cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  return sched_setaffinity(0, sizeof(one), &one) == 0 ? OkStatus() : ErrnoError(errno, "stay on CPU {}", cpu);
+}
+
+}  // namespace sluice::perf

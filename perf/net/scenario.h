@@ -1,0 +1,33 @@
+// Measurements of suites that use real interfaces, interleaved: a round takes one sample of each, so that a slow spell
+// of the machine meets all of them alike.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "perf/suite.h"
+
+namespace sluice::perf {
+
+// Rows that are measured together.
+struct Scenario {
+  std::vector<Row> rows;
+  bool floor = false;  // measured whatever the filters are
+  // Makes what the samples need, once, before the first round.
+  std::function<Status()> prepare;
+  // One sample for each row. An error when something was delivered that must not be, or the other way round.
+  std::function<StatusOr<std::vector<double>>()> measure;
+};
+
+// Removes what no filter wants. InvalidArgument when nothing but floors is left.
+Status Select(const RunOptions& options, std::vector<Scenario>* scenarios);
+
+// Prepares all, then adds `rounds` samples to each row. Stops at the first error, which names the row.
+Status RunScenarios(int rounds, std::vector<Scenario>* scenarios);
+
+// The last CPU that the process may use (the kernel's own work gathers at the first), and staying on one: for the
+// calling thread and for threads that it starts.
+StatusOr<int> LastCpu();
+Status StayOnCpu(int cpu);
+
+}  // namespace sluice::perf

@@ -1,0 +1,41 @@
+// What the suite `rate` measures: each row's lane, load and rules.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "perf/rate/lane.h"
+
+namespace sluice::perf {
+
+enum class Events { kOff, kAggregated, kEveryPacket };
+
+struct RateCase {
+  std::string name;
+  std::vector<std::string> against;
+  bool floor = false;
+  Wire wire = Wire::kUplink;
+  Arrival arrival = Arrival::kSink;
+  Load load;
+  bool passes = false;    // every packet arrives; else none does
+  bool answered = false;  // flows are opened and answered before each sample
+  // A few packets that must fare the other way, by the same rules; `packets` 0: there are no rules.
+  Load opposite;
+  std::function<Status(Lane*)> setup;
+  std::string tool;  // must be installed
+
+  // Sluice's rows.
+  std::function<std::string(const Lane&)> resources;  // YAML; none: not Sluice's
+  Events events = Events::kOff;
+};
+
+inline constexpr char kBareDrop[] = "xdp/drop/bare", kBareRedirect[] = "xdp/redirect/bare";
+// Also the part of the names of rows from which others are derived.
+inline constexpr char kSluiceRedirect[] = "sluice/uplink/redirect/flows:",
+                      kSluiceDrop[] = "sluice/uplink/as-drop/flows:";
+inline constexpr char kEventsRead[] = "/events-read";
+
+std::vector<RateCase> AllRateCases();
+
+}  // namespace sluice::perf

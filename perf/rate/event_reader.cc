@@ -1,0 +1,52 @@
+#include "perf/rate/event_reader.h"
+
+#include <sched.h>
+
+namespace sluice::perf {
+namespace {
+
+// Where there is one CPU only, on that.
+void LeaveCpu(int cpu) {
+  cpu_set_t others;
+  CPU_ZERO(&others);
+  for (int i = 0; i < static_cast<int>(std::thread::hardware_concurrency()); ++i)
+    if (i != cpu) CPU_SET(i, &others);
+  if (CPU_COUNT(&others) > 0) (void)sched_setaffinity(0, sizeof(others), &others);
+}
+
+}  // namespace
+
+EventReader::EventReader(datapath::Datapath* datapath, std::chrono::milliseconds pause) : datapath_(datapath) {
+  const int cpu = sched_getcpu();
+  thread_ = std::thread([this, cpu, pause] {
+    LeaveCpu(cpu);
+    Read(pause);
+  });
+}
+
+void EventReader::Read(std::chrono::milliseconds pause) {
+  for (bool last = false; status_.ok();) {
+    const auto read = datapath_->PollEvents([](const sl_flow_event& /*event*/) {});
+    if (!read.ok())
+      status_ = read.status();
+    else
+      events_ += static_cast<std::uint64_t>(*read);
+    if (last) return;
+    last = stop_;
+    if (!last && pause.count() > 0) std::this_thread::sleep_for(pause);
+  }
+}
+
+StatusOr<std::uint64_t> EventReader::Finish() {
+  stop_ = true;
+  if (thread_.joinable()) thread_.join();
+  if (!status_.ok()) return status_;
+  return events_;
+}
+
+EventReader::~EventReader() {
+  stop_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace sluice::perf

@@ -1,0 +1,11 @@
+// The suite `rate`: packets a second over real interfaces, beside floors and peers.
+#pragma once
+
+#include "perf/suite.h"
+
+namespace sluice::perf {
+
+// On a thread and on a CPU of its own, in network namespaces that it makes and deletes.
+StatusOr<Report> RunRateSuite(const RunOptions& options);
+
+}  // namespace sluice::perf

@@ -1,0 +1,133 @@
+#include "perf/rate/runner.h"
+
+#include <optional>
+
+#include "ctrl/base/log.h"
+#include "perf/rate/event_reader.h"
+#include "perf/rate/xdp_filter.h"
+
+namespace sluice::perf {
+namespace {
+
+constexpr std::chrono::milliseconds kAgentPause{50};  // as telemetry/collector.h
+
+template <typename... Args>
+Status Wrong(fmt::format_string<Args...> format, Args&&... args) {
+  return Status(absl::StatusCode::kInternal, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<RateRunner>> RateRunner::Create(const RateCase& what) {
+  std::unique_ptr<RateRunner> runner(new RateRunner(what));
+  SL_RETURN_IF_ERROR(runner->Build());
+  return runner;
+}
+
+RateRunner::~RateRunner() {
+  if (xdp_filter_)
+    if (const Status status = UnloadXdpFilter(*lane_); !status.ok()) LogWarn("{}", Message(status));
+}
+
+Status RateRunner::Build() {
+  SL_ASSIGN_OR_RETURN(lane_, Lane::Create(what_.wire, what_.arrival));
+  xdp_filter_ = what_.tool == "xdp-filter";
+  if (what_.setup) SL_RETURN_IF_ERROR(what_.setup(lane_.get()));
+  // Where the case has no sink of its own: what comes to the receiver, and answers that come to the sender.
+  if (!lane_->HasProgram(Place::kReceiver)) SL_RETURN_IF_ERROR(lane_->AttachTc("rate_tc_sink", Place::kReceiver));
+  if (!lane_->HasProgram(Place::kSender)) SL_RETURN_IF_ERROR(lane_->AttachTc("rate_tc_drop", Place::kSender));
+  if (what_.resources) {
+    std::uint32_t settings = SL_SETTING_REDIRECT;
+    if (what_.events != Events::kOff) settings |= SL_SETTING_EVENTS;
+    SL_ASSIGN_OR_RETURN(sluice_, SluiceNode::Start(lane_->node(), {.resources = what_.resources(*lane_),
+                                                                   .uplink = what_.wire == Wire::kUplink,
+                                                                   .settings = settings}));
+  }
+  if (what_.opposite.packets == 0) return OkStatus();
+  Load opposite = what_.opposite;
+  opposite.to_node = what_.load.to_node;
+  return SendChecked(opposite, !what_.passes).status();
+}
+
+// Sends each flow's first packet, then its answer. In flows that are known already nothing changes.
+Status RateRunner::AnswerFlows() {
+  Load load = what_.load;
+  load.packets = load.flows;
+  load.random = false;
+  SL_RETURN_IF_ERROR(SendChecked(load, what_.passes).status());
+  load.answer = true;
+  SL_RETURN_IF_ERROR(lane_->Send(load).status());
+  if (sluice_ == nullptr) return OkStatus();
+  std::uint32_t established = 0;
+  SL_RETURN_IF_ERROR(sluice_->datapath().ForEachFlow(
+      [&](const datapath::FlowRecord& flow) { established += flow.table == datapath::FlowTable::kEstablished; }));
+  if (established == load.flows) return OkStatus();
+  return Wrong("{} flows are established, expected {}", established, load.flows);
+}
+
+StatusOr<Passage> RateRunner::SendChecked(const Load& load, bool passes) {
+  SL_ASSIGN_OR_RETURN(const Passage passage, lane_->Send(load));
+  // The generator's queue is 256 packets, and softirqs wait for nobody.
+  if (passage.entered > load.packets || passage.entered < load.packets - load.packets / 50)
+    return Wrong("{} packets came to the node, {} were sent", passage.entered, load.packets);
+  const std::uint64_t expected = passes ? passage.entered : 0;
+  if (passage.arrived == expected) return passage;
+  return Wrong("wrong verdict: {} packets of {} arrived, expected {}", passage.arrived, passage.entered, expected);
+}
+
+// Each packet once, at the one hook, under the one outcome.
+Status RateRunner::CheckCounters(const datapath::Counters& before, const datapath::Counters& after,
+                                 std::uint64_t packets) const {
+  const bool uplink = what_.wire == Wire::kUplink;
+  const int hook = uplink ? SL_HOOK_XDP_UPLINK : SL_HOOK_TC_FROM_POD;
+  const int outcome = what_.passes ? SL_DROP_NONE : SL_DROP_POLICY_DENIED;
+  for (int h = 0; h < SL_HOOK_COUNT; ++h) {
+    for (int o = 0; o < SL_OUTCOME_COUNT; ++o) {
+      const std::uint64_t counted = after.packets[h][o].packets - before.packets[h][o].packets;
+      const std::uint64_t expected = h == hook && o == outcome ? packets : 0;
+      if (counted != expected)
+        return Wrong("wrong verdict: {} packets counted with outcome {} at hook {}, expected {}", counted, o, h,
+                     expected);
+    }
+  }
+  const int short_cut = uplink ? SL_COUNTER_REDIRECT_DEVMAP : SL_COUNTER_REDIRECT_PEER;
+  const std::uint64_t redirected = after.events[short_cut] - before.events[short_cut];
+  if (redirected != (what_.passes ? packets : 0))
+    return Wrong("{} packets of {} took the short cut", redirected, packets);
+  return OkStatus();
+}
+
+StatusOr<std::vector<double>> RateRunner::Measure() {
+  if (what_.answered) SL_RETURN_IF_ERROR(AnswerFlows());
+  const auto rate = [](std::uint64_t packets, const Passage& passage) {
+    return static_cast<double>(packets) * 1e6 / static_cast<double>(passage.nanoseconds);
+  };
+  if (sluice_ == nullptr) {
+    SL_ASSIGN_OR_RETURN(const Passage passage, SendChecked(what_.load, what_.passes));
+    return std::vector<double>{rate(passage.entered, passage)};
+  }
+  // What waits is of packets before these.
+  SL_RETURN_IF_ERROR(sluice_->datapath().PollEvents([](const sl_flow_event& /*event*/) {}).status());
+  std::optional<EventReader> reader;
+  if (what_.events != Events::kOff)
+    reader.emplace(&sluice_->datapath(),
+                   what_.events == Events::kEveryPacket ? std::chrono::milliseconds(0) : kAgentPause);
+  SL_ASSIGN_OR_RETURN(const auto before, sluice_->datapath().ReadCounters());
+  SL_ASSIGN_OR_RETURN(const Passage passage, SendChecked(what_.load, what_.passes));
+  SL_ASSIGN_OR_RETURN(const auto after, sluice_->datapath().ReadCounters());
+  SL_RETURN_IF_ERROR(CheckCounters(before, after, passage.entered));
+  if (!reader) return std::vector<double>{rate(passage.entered, passage)};
+
+  SL_ASSIGN_OR_RETURN(const std::uint64_t events, reader->Finish());
+  const std::uint64_t lost =
+      after.events[SL_COUNTER_EVENT_LOST_RING_FULL] - before.events[SL_COUNTER_EVENT_LOST_RING_FULL];
+  if (what_.events == Events::kAggregated) {
+    if (lost > 0) return Wrong("{} events were lost, {} were read", lost, events);
+    return std::vector<double>{rate(passage.entered, passage)};
+  }
+  if (events + lost != passage.entered)
+    return Wrong("{} events were read and {} lost, of {} packets", events, lost, passage.entered);
+  return std::vector<double>{rate(passage.entered, passage), rate(events, passage)};
+}
+
+}  // namespace sluice::perf

@@ -1,0 +1,36 @@
+// One case of the suite `rate`, ready to be measured again and again.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "perf/net/sluice_node.h"
+#include "perf/rate/case.h"
+
+namespace sluice::perf {
+
+class RateRunner {
+ public:
+  // Makes the lane, loads the rules, and checks with a few packets that the rules do what the case says.
+  static StatusOr<std::unique_ptr<RateRunner>> Create(const RateCase& what);
+  ~RateRunner();
+
+  // Thousand packets a second. With an event for every packet also how many of them were read, as a rate.
+  // An error when one packet went the wrong way or was counted wrongly.
+  StatusOr<std::vector<double>> Measure();
+
+ private:
+  explicit RateRunner(const RateCase& what) : what_(what) {}
+  Status Build();
+  Status CheckOpposite();
+  Status AnswerFlows();
+  StatusOr<Passage> SendChecked(const Load& load, bool passes);
+  Status CheckCounters(const datapath::Counters& before, const datapath::Counters& after, std::uint64_t packets) const;
+
+  const RateCase what_;
+  std::unique_ptr<Lane> lane_;
+  std::unique_ptr<SluiceNode> sluice_;
+  bool xdp_filter_ = false;
+};
+
+}  // namespace sluice::perf
