@@ -3,6 +3,7 @@
 #include "perf/program/program_suite.h"
 #include "perf/rate/rate_suite.h"
 #include "perf/suite.h"
+#include "perf/tcp/tcp_suite.h"
 
 namespace sluice::perf {
 
@@ -15,6 +16,7 @@ std::span<const Suite> Suites() {
   static constexpr Suite kSuites[] = {
       {"program", "nanoseconds a packet of the production programs, by test run", RunProgramSuite},
       {"rate", "packets a second over real interfaces, beside peers", RunRateSuite},
+      {"tcp", "TCP from pod to pod, beside peers: stream, request/response, connect/close", RunTcpSuite},
   };
   return kSuites;
 }

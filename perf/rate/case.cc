@@ -1,5 +1,6 @@
 #include "perf/rate/case.h"
 
+#include "perf/net/allow.h"
 #include "perf/rate/rules.h"
 #include "perf/rate/xdp_filter.h"
 
@@ -42,6 +43,14 @@ std::function<Status(Lane*)> Xdp(const std::string& program) {
 
 std::function<Status(Lane*)> Nft(const std::string& rules) {
   return [rules](Lane* lane) { return lane->Command({"nft", "-f", "-"}, rules); };
+}
+
+// The sender, among as many listed pods.
+std::string Allowed(const Lane& lane) {
+  return SluiceAllow({.sender = &lane.sender(),
+                      .local_sender = lane.sender().name != "outside",
+                      .receiver = &lane.receiver(),
+                      .rules = kListed});
 }
 
 Status XdpRedirect(Lane* lane) {
@@ -118,7 +127,7 @@ void AddPeers(std::vector<RateCase>* cases) {
                     .passes = true,
                     .answered = true,
                     .opposite = FromStranger(),
-                    .setup = [](Lane* lane) { return Nft(NftForward(lane->sender().ip4))(lane); },
+                    .setup = [](Lane* lane) { return Nft(NftForwardSet(kListed, lane->sender().ip4))(lane); },
                     .tool = "nft"});
 }
 
@@ -164,7 +173,7 @@ void AddSluice(std::vector<RateCase>* cases) {
                       .answered = true,
                       .opposite = FromStranger(),
                       .setup = [](Lane* lane) { return lane->AttachXdp("rate_xdp_sink", Place::kReceiver); },
-                      .resources = SluiceAllow});
+                      .resources = Allowed});
 }
 
 void AddPods(std::vector<RateCase>* cases) {
@@ -179,16 +188,15 @@ void AddPods(std::vector<RateCase>* cases) {
                     .wire = Wire::kPods,
                     .load = Flows(kStackPackets, kFewFlows),
                     .passes = true});
-  cases->push_back(
-      {.name = kPodsNftForward,
-       .against = {kPodsRedirect, kPodsForward},
-       .wire = Wire::kPods,
-       .load = Flows(kStackPackets, kFewFlows),
-       .passes = true,
-       .answered = true,
-       .opposite = FromStranger(),
-       .setup = [](Lane* lane) { return Nft(NftForward(lane->sender().ip4 + ", " + lane->receiver().ip4))(lane); },
-       .tool = "nft"});
+  cases->push_back({.name = kPodsNftForward,
+                    .against = {kPodsRedirect, kPodsForward},
+                    .wire = Wire::kPods,
+                    .load = Flows(kStackPackets, kFewFlows),
+                    .passes = true,
+                    .answered = true,
+                    .opposite = FromStranger(),
+                    .setup = [](Lane* lane) { return Nft(NftForwardSet(kListed, lane->sender().ip4))(lane); },
+                    .tool = "nft"});
   for (const std::uint32_t flows : {kFewFlows, kManyFlows})
     cases->push_back({.name = fmt::format("pods/sluice/redirect-peer/flows:{}", flows),
                       .against = {kPodsRedirect, kPodsForward, kPodsNftForward},
@@ -197,7 +205,7 @@ void AddPods(std::vector<RateCase>* cases) {
                       .passes = true,
                       .answered = true,
                       .opposite = ToOtherPorts(),
-                      .resources = SluiceAllow});
+                      .resources = Allowed});
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "perf/rate/rules.h"
+#include "perf/net/allow.h"
 
 namespace sluice::perf {
 namespace {
