@@ -16,8 +16,8 @@ std::string ListedBlock(int number);
 std::string ListedElements(int number, bool cidrs);
 
 // Forwards known flows, and new ones from `allowed` (addresses, comma between) and from as many listed addresses to the
-// services of perf/bpf/rotation.h (rules: to one port); nothing else. By one set, or by a rule for each, the listed ones
-// first.
+// services of perf/bpf/rotation.h (rules: to one port); nothing else. By one set, or by a rule for each, the listed
+// ones first.
 std::string NftForwardSet(int listed, const std::string& allowed);
 std::string NftForwardRules(int listed, const std::string& allowed, int port);
 

@@ -22,7 +22,8 @@ struct Scenario {
 // Removes what no filter wants. InvalidArgument when nothing but floors is left.
 Status Select(const RunOptions& options, std::vector<Scenario>* scenarios);
 
-// Prepares all, then adds `rounds` samples to each row. Stops at the first error, which names the row.
+// Prepares all, then adds `rounds` samples to each row. Stops at the first error, which names the row, and at SIGINT
+// and SIGTERM.
 Status RunScenarios(int rounds, std::vector<Scenario>* scenarios);
 
 // The last CPU that the process may use (the kernel's own work gathers at the first), and staying on one: for the

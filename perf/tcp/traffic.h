@@ -1,5 +1,5 @@
 // TCP between two network namespaces, by two threads: one stream, ping-pong of one byte, connections of one byte each.
-// Thread-safe. A byte that is missing or wrong is an error.
+// Rates are the median of short spells. Thread-safe. A byte that is missing or wrong is an error.
 #pragma once
 
 #include <chrono>
