@@ -1,6 +1,7 @@
 #include "perf/net/scenario.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -36,6 +37,13 @@ class OrderlyEnd {
   struct sigaction before_[std::size(kSignals)] = {};
 };
 
+// Of the process: a thread may have been put on one of them.
+StatusOr<cpu_set_t> AllowedCpus() {
+  cpu_set_t allowed;
+  if (sched_getaffinity(getpid(), sizeof(allowed), &allowed) != 0) return ErrnoError(errno, "read the allowed CPUs");
+  return allowed;
+}
+
 }  // namespace
 
 Status Select(const RunOptions& options, std::vector<Scenario>* scenarios) {
@@ -68,11 +76,18 @@ Status RunScenarios(int rounds, std::vector<Scenario>* scenarios) {
 }
 
 StatusOr<int> LastCpu() {
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return ErrnoError(errno, "read the allowed CPUs");
+  SL_ASSIGN_OR_RETURN(const cpu_set_t allowed, AllowedCpus());
   int cpu = CPU_SETSIZE - 1;
   while (cpu > 0 && !CPU_ISSET(cpu, &allowed)) --cpu;
   return cpu;
+}
+
+int OtherCpu(int cpu) {
+  const StatusOr<cpu_set_t> allowed = AllowedCpus();
+  if (!allowed.ok()) return -1;
+  for (int other = 0; other < CPU_SETSIZE; ++other)
+    if (other != cpu && CPU_ISSET(other, &*allowed)) return other;
+  return -1;
 }
 
 Status StayOnCpu(int cpu) {

@@ -1,5 +1,7 @@
 #include "perf/rate/case.h"
 
+#include <set>
+
 #include "perf/net/allow.h"
 #include "perf/rate/rules.h"
 #include "perf/rate/xdp_filter.h"
@@ -14,6 +16,8 @@ constexpr std::uint32_t kMoreThanRemembered = 131072;  // sources of packets tha
 constexpr std::uint32_t kChecked = 64;
 constexpr char kNetdevAddresses[] = "nft/netdev/drop/addresses:10000", kNetdevCidrs[] = "nft/netdev/drop/cidrs:10000";
 constexpr char kForward[] = "kernel/forward/flows:1000", kNftForward[] = "nft/forward-ct/addresses:10000";
+constexpr char kSluiceDeniedPods[] = "sluice/uplink/denied/pods:10000";
+constexpr std::string_view kTwoCores = "two-cores/";
 constexpr char kPodsRedirect[] = "pods/redirect-peer/bare", kPodsForward[] = "pods/kernel/forward/flows:1000",
                kPodsNftForward[] = "pods/nft/forward-ct/addresses:10000";
 
@@ -208,6 +212,22 @@ void AddPods(std::vector<RateCase>* cases) {
                       .resources = Allowed});
 }
 
+// Some of the cases again, on two cores, beside each other.
+void AddTwoCores(std::vector<RateCase>* cases) {
+  const std::set<std::string> chosen = {kBareDrop, kBareRedirect,     kNetdevAddresses,
+                                        kForward,  kSluiceDeniedPods, fmt::format("{}{}", kSluiceRedirect, kFewFlows)};
+  std::vector<RateCase> added;
+  for (RateCase one : *cases) {
+    if (!chosen.contains(one.name)) continue;
+    one.two_cores = true;
+    one.name = fmt::format("{}{}", kTwoCores, one.name);
+    std::erase_if(one.against, [&](const std::string& other) { return !chosen.contains(other); });
+    for (std::string& other : one.against) other = fmt::format("{}{}", kTwoCores, other);
+    added.push_back(std::move(one));
+  }
+  cases->insert(cases->end(), added.begin(), added.end());
+}
+
 }  // namespace
 
 std::vector<RateCase> AllRateCases() {
@@ -216,6 +236,7 @@ std::vector<RateCase> AllRateCases() {
   AddPeers(&cases);
   AddSluice(&cases);
   AddPods(&cases);
+  AddTwoCores(&cases);
   return cases;
 }
 

@@ -2,24 +2,13 @@
 
 #include <sched.h>
 
+#include "perf/net/scenario.h"
+
 namespace sluice::perf {
-namespace {
-
-// Where there is one CPU only, on that.
-void LeaveCpu(int cpu) {
-  cpu_set_t others;
-  CPU_ZERO(&others);
-  for (int i = 0; i < static_cast<int>(std::thread::hardware_concurrency()); ++i)
-    if (i != cpu) CPU_SET(i, &others);
-  if (CPU_COUNT(&others) > 0) (void)sched_setaffinity(0, sizeof(others), &others);
-}
-
-}  // namespace
-
 EventReader::EventReader(datapath::Datapath* datapath, std::chrono::milliseconds pause) : datapath_(datapath) {
   const int cpu = sched_getcpu();
   thread_ = std::thread([this, cpu, pause] {
-    LeaveCpu(cpu);
+    if (const int other = OtherCpu(cpu); other >= 0) status_ = StayOnCpu(other);
     Read(pause);
   });
 }

@@ -1,4 +1,4 @@
-// Reads flow events on another CPU than the calling thread's, while it lives.
+// Reads flow events while it lives, on another CPU than the calling thread's where there is one.
 #pragma once
 
 #include <atomic>

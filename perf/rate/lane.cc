@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <sstream>
@@ -23,25 +22,6 @@ namespace sluice::perf {
 namespace {
 
 constexpr auto kQuiet = std::chrono::milliseconds(5);
-
-// Nanoseconds that the kernel's thread for left-over softirqs of this CPU has run. The generator's own time does not
-// have them.
-StatusOr<std::uint64_t> SoftirqThreadTime() {
-  static const std::string path = [] {
-    const std::string wanted = fmt::format("ksoftirqd/{}", sched_getcpu());
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-      std::string name;
-      std::ifstream(entry.path() / "comm") >> name;
-      if (name == wanted) return (entry.path() / "schedstat").string();
-    }
-    return std::string();
-  }();
-  std::uint64_t nanoseconds = 0;
-  if (!(std::ifstream(path) >> nanoseconds))
-    return MakeError(absl::StatusCode::kUnavailable, "cannot read how long ksoftirqd/{} ran", sched_getcpu());
-  return nanoseconds;
-}
 
 // Packets that an interface of this thread's namespace has received.
 StatusOr<std::uint64_t> ReceivedBy(const std::string& interface) {
@@ -166,6 +146,17 @@ StatusOr<Lane::Counts> Lane::Count() const {
   return counts;
 }
 
+Status Lane::ReceiveOn(int cpu) {
+  return node_->Run([&]() -> Status {
+    SL_ASSIGN_OR_RETURN(receiving_, NapiThread::Start(At(Place::kNode).name, cpu));
+    return OkStatus();
+  });
+}
+
+StatusOr<std::uint64_t> Lane::ReceiverTime() const {
+  return receiving_ ? receiving_->RunTime() : SoftirqThreadTime(sched_getcpu());
+}
+
 StatusOr<Passage> Lane::Send(const Load& load) const {
   const test::TestPod& from = load.answer ? receiver() : sender();
   const test::TestPod& to = load.answer ? sender() : receiver();
@@ -184,7 +175,7 @@ StatusOr<Passage> Lane::Send(const Load& load) const {
 
   Passage passage;
   SL_ASSIGN_OR_RETURN(const Counts before, Count());
-  SL_ASSIGN_OR_RETURN(const std::uint64_t softirqs, SoftirqThreadTime());
+  SL_ASSIGN_OR_RETURN(const std::uint64_t time_before, ReceiverTime());
   const bpf::TestRunInput input{
       .frame = std::vector<std::uint8_t>(kFrameBytes), .ifindex = from.pod_ifindex, .repeat = load.packets};
   SL_RETURN_IF_ERROR(node_->RunIn(from, [&]() -> Status {
@@ -199,8 +190,9 @@ StatusOr<Passage> Lane::Send(const Load& load) const {
     after = now;
     if (quiet) break;
   }
-  SL_ASSIGN_OR_RETURN(const std::uint64_t softirqs_after, SoftirqThreadTime());
-  passage.nanoseconds += softirqs_after - softirqs;
+  SL_ASSIGN_OR_RETURN(const std::uint64_t time_after, ReceiverTime());
+  if (receiving_) passage.nanoseconds = 0;  // the generator's
+  passage.nanoseconds += time_after - time_before;
   passage.entered = after.entered - before.entered;
   passage.arrived = after.arrived - before.arrived;
   return passage;

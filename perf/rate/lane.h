@@ -4,7 +4,8 @@
 //   kUplink: the outside sends to the pod "web", in by the node's card; the pod's end takes frames from XDP
 //   kPods:   the pod "web" sends to the pod "db"
 //
-// Everything that sends, and all softirqs that follow, run on the CPU of the calling thread.
+// Everything that sends, and all softirqs that follow, run on the CPU of the calling thread, or, from where the node
+// receives on, on one of their own.
 #pragma once
 
 #include <memory>
@@ -15,6 +16,7 @@
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/program_set.h"
 #include "perf/bpf/load.h"
+#include "perf/rate/napi_thread.h"
 #include "tests/support/netns.h"
 
 namespace sluice::perf {
@@ -37,9 +39,10 @@ struct Load {
 
 // What one Send came to.
 struct Passage {
-  std::uint64_t nanoseconds = 0;  // of this CPU, the generator's share included
-  std::uint64_t entered = 0;      // packets that came to the node
-  std::uint64_t arrived = 0;      // that came to the end
+  // Of this CPU, the generator's share included; with a receiver on another CPU, of that one.
+  std::uint64_t nanoseconds = 0;
+  std::uint64_t entered = 0;  // packets that came to the node
+  std::uint64_t arrived = 0;  // that came to the end
 };
 
 class Lane {
@@ -57,6 +60,8 @@ class Lane {
   bool HasProgram(Place place) const { return occupied_[static_cast<int>(place)]; }  // attached by the two above
   // For rate_xdp_redirect and rate_tc_redirect_peer: to the receiver.
   Status AimRedirects();
+  // After everything was attached.
+  Status ReceiveOn(int cpu);
   // A program and its arguments, in the node's namespace.
   Status Command(const std::vector<std::string>& arguments, const std::string& input = {}) const;
 
@@ -78,6 +83,7 @@ class Lane {
   Interface At(Place place) const;
   std::string NewPin(const std::string& program, Place place);
   StatusOr<Counts> Count() const;
+  StatusOr<std::uint64_t> ReceiverTime() const;
 
   const Wire wire_;
   const Arrival arrival_;
@@ -87,7 +93,8 @@ class Lane {
   bpf::PerCpuArray<std::uint64_t> arrivals_;
   std::string pins_;
   std::vector<std::string> attached_;  // pins
-  bool occupied_[3] = {};              // by Place
+  std::optional<NapiThread> receiving_;
+  bool occupied_[3] = {};  // by Place
 };
 
 }  // namespace sluice::perf

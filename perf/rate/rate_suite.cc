@@ -1,9 +1,8 @@
 #include "perf/rate/rate_suite.h"
 
-#include <unistd.h>
+#include <sched.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <thread>
 
 #include "perf/net/scenario.h"
@@ -16,6 +15,7 @@ namespace {
 
 // Why the case cannot be measured here; empty: it can.
 std::string MissingFor(const RateCase& what) {
+  if (what.two_cores && OtherCpu(sched_getcpu()) < 0) return fmt::format("{}: there is one CPU only", what.name);
   if (what.tool.empty()) return {};
   if (!IsInstalled(what.tool)) return fmt::format("{}: {} is not installed", what.name, what.tool);
   if (what.tool == "ipset" && !IsInstalled("iptables-legacy"))

@@ -1,7 +1,5 @@
 #include "perf/tcp/path.h"
 
-#include <sched.h>
-
 #include "perf/bpf/rotation.h"
 #include "perf/net/allow.h"
 #include "perf/net/scenario.h"
@@ -18,13 +16,6 @@ constexpr char kClientAddress[] = "10.1.0.2";  // TestNode's first pod
 template <typename... Args>
 Status Wrong(fmt::format_string<Args...> format, Args&&... args) {
   return Status(absl::StatusCode::kInternal, fmt::format(format, std::forward<Args>(args)...));
-}
-
-// A CPU of the process other than `cpu`; where there is none, that one.
-int OtherCpu(int cpu, const cpu_set_t& allowed) {
-  for (int other = 0; other < CPU_SETSIZE; ++other)
-    if (other != cpu && CPU_ISSET(other, &allowed)) return other;
-  return cpu;
 }
 
 }  // namespace
@@ -78,14 +69,12 @@ Status TcpPair::CheckOtherPort() const {
 }
 
 StatusOr<TcpFigures> TcpPair::Run() const {
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return ErrnoError(errno, "read the allowed CPUs");
   SL_ASSIGN_OR_RETURN(const int cpu, LastCpu());
   TcpEnds ends{.client_netns = node_->netns(node_->pod("client")).fd(),
                .server_netns = node_->netns(node_->pod("server")).fd(),
                .server = node_->pod("server").ip4,
                .port = kPort,
-               .client_cpu = OtherCpu(cpu, allowed),
+               .client_cpu = OtherCpu(cpu) >= 0 ? OtherCpu(cpu) : cpu,
                .server_cpu = cpu};
   TcpFigures figures;
   SL_ASSIGN_OR_RETURN(figures.stream_mbits, Stream(ends, kStream));
