@@ -2,7 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kPatienceSeconds = 5;  // of a send or receive: longer is an error, not a slow network
 constexpr std::size_t kBlock = 128 << 10;
 // A stream's are longer than it takes to read what has piled up in its buffers.
-constexpr std::chrono::milliseconds kSpell{2}, kStreamSpell{50};
+constexpr std::chrono::microseconds kSpell{500}, kStreamSpell{50000};
 constexpr std::string_view kCongestion = "reno";  // every kernel has it; BBR, a default of some, paces
 
 template <typename... Args>
@@ -65,9 +65,11 @@ sockaddr_in AddressOf(const std::string& ip, std::uint16_t port) {
   return address;
 }
 
-// Its CPU, and before all others there: work of somebody else is not to be measured.
+// Its CPU, and before all others there: work of somebody else is not to be measured. A nice value would count only
+// among the threads of one group.
 Status Prefer(int cpu) {
-  (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), -20);  // without the right, it is noisier
+  const sched_param lowest{.sched_priority = sched_get_priority_min(SCHED_FIFO)};
+  (void)sched_setscheduler(0, SCHED_FIFO, &lowest);  // without the right, it is noisier
   return StayOnCpu(cpu);
 }
 
