@@ -1,10 +1,6 @@
 #include "perf/net/scenario.h"
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 
 #include "ctrl/base/log.h"
@@ -37,13 +33,6 @@ class OrderlyEnd {
   struct sigaction before_[std::size(kSignals)] = {};
 };
 
-// Of the process: a thread may have been put on one of them.
-StatusOr<cpu_set_t> AllowedCpus() {
-  cpu_set_t allowed;
-  if (sched_getaffinity(getpid(), sizeof(allowed), &allowed) != 0) return ErrnoError(errno, "read the allowed CPUs");
-  return allowed;
-}
-
 }  // namespace
 
 Status Select(const RunOptions& options, std::vector<Scenario>* scenarios) {
@@ -73,28 +62,6 @@ Status RunScenarios(int rounds, std::vector<Scenario>* scenarios) {
     }
   }
   return OkStatus();
-}
-
-StatusOr<int> LastCpu() {
-  SL_ASSIGN_OR_RETURN(const cpu_set_t allowed, AllowedCpus());
-  int cpu = CPU_SETSIZE - 1;
-  while (cpu > 0 && !CPU_ISSET(cpu, &allowed)) --cpu;
-  return cpu;
-}
-
-int OtherCpu(int cpu) {
-  const StatusOr<cpu_set_t> allowed = AllowedCpus();
-  if (!allowed.ok()) return -1;
-  for (int other = 0; other < CPU_SETSIZE; ++other)
-    if (other != cpu && CPU_ISSET(other, &*allowed)) return other;
-  return -1;
-}
-
-Status StayOnCpu(int cpu) {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(cpu, &one);
-  return sched_setaffinity(0, sizeof(one), &one) == 0 ? OkStatus() : ErrnoError(errno, "stay on CPU {}", cpu);
 }
 
 }  // namespace sluice::perf

@@ -26,11 +26,4 @@ Status Select(const RunOptions& options, std::vector<Scenario>* scenarios);
 // and SIGTERM.
 Status RunScenarios(int rounds, std::vector<Scenario>* scenarios);
 
-// The last CPU that the process may use (the kernel's own work gathers at the first), and staying on one: for the
-// calling thread and for threads that it starts.
-StatusOr<int> LastCpu();
-// Another one that the process may use; -1: there is none.
-int OtherCpu(int cpu);
-Status StayOnCpu(int cpu);
-
 }  // namespace sluice::perf

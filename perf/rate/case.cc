@@ -143,31 +143,24 @@ void AddSluice(std::vector<RateCase>* cases) {
                  .load = Listed(kXdpPackets, list == SluiceList::kCidrs),
                  .opposite = FromSender(),
                  .resources = [list](const Lane& lane) { return SluiceBlock(lane, list); }};
-    cases->push_back(one);
-    return one;
+    cases->push_back(std::move(one));
   };
   const std::vector<std::string> address_peers = {
       "xdp-filter/drop/addresses:9999", kNetdevAddresses, "nft/prerouting/drop/addresses:10000",
       "nft/input-ct/drop/addresses:10000", "iptables/prerouting/drop/ipset:10000"};
-  RateCase watched = denied("pods:10000", SluiceList::kPods, address_peers);
+  denied("pods:10000", SluiceList::kPods, address_peers);
+  cases->back().events = Events::kAggregated;
   denied("addresses:10000", SluiceList::kAddresses, address_peers);
   denied("cidrs:10000", SluiceList::kCidrs, {kNetdevCidrs});
-  watched.against = {watched.name};
-  watched.name += "/watched";
-  watched.events = Events::kAggregated;
-  cases->push_back(watched);
 
   RateCase fresh{.name = "sluice/uplink/denied/all-new",
                  .against = {kBareDrop},
                  .load = Listed(kXdpPackets, false, kMoreThanRemembered),
                  .opposite = FromSender(),
-                 .resources = SluiceBlockRange};
+                 .resources = SluiceBlockRange,
+                 .events = Events::kEveryPacket};
   fresh.load.random = false;
-  cases->push_back(fresh);
-  fresh.against = {fresh.name};
-  fresh.name += "/an-event-each";
-  fresh.events = Events::kEveryPacket;
-  cases->push_back(fresh);
+  cases->push_back(std::move(fresh));
 
   for (const std::uint32_t flows : {kFewFlows, kManyFlows})
     cases->push_back({.name = fmt::format("{}{}", kSluiceRedirect, flows),
@@ -220,6 +213,7 @@ void AddTwoCores(std::vector<RateCase>* cases) {
   for (RateCase one : *cases) {
     if (!chosen.contains(one.name)) continue;
     one.two_cores = true;
+    one.events = Events::kNone;
     one.name = fmt::format("{}{}", kTwoCores, one.name);
     std::erase_if(one.against, [&](const std::string& other) { return !chosen.contains(other); });
     for (std::string& other : one.against) other = fmt::format("{}{}", kTwoCores, other);
@@ -229,6 +223,19 @@ void AddTwoCores(std::vector<RateCase>* cases) {
 }
 
 }  // namespace
+
+std::vector<Row> RowsOf(const RateCase& what) {
+  std::vector<Row> rows = {{.name = what.name, .against = what.against}};
+  const auto add = [&](const char* suffix) {
+    rows.push_back({.name = rows.back().name + suffix, .against = {rows.back().name}});
+  };
+  if (what.events == Events::kAggregated) add("/watched");
+  if (what.events == Events::kEveryPacket) {
+    add("/an-event-each");
+    add("/events-read");
+  }
+  return rows;
+}
 
 std::vector<RateCase> AllRateCases() {
   std::vector<RateCase> cases;

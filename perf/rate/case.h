@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "perf/rate/lane.h"
+#include "perf/suite.h"
 
 namespace sluice::perf {
 
-enum class Events { kOff, kAggregated, kEveryPacket };
+// What is also measured: the same with somebody who follows the events.
+enum class Events { kNone, kAggregated, kEveryPacket };
 
 struct RateCase {
   std::string name;
@@ -28,14 +30,16 @@ struct RateCase {
 
   // Sluice's rows.
   std::function<std::string(const Lane&)> resources;  // YAML; none: not Sluice's
-  Events events = Events::kOff;
+  Events events = Events::kNone;
 };
 
 inline constexpr char kBareDrop[] = "xdp/drop/bare", kBareRedirect[] = "xdp/redirect/bare";
 // Also the part of the names of rows from which others are derived.
 inline constexpr char kSluiceRedirect[] = "sluice/uplink/redirect/flows:",
                       kSluiceDrop[] = "sluice/uplink/as-drop/flows:";
-inline constexpr char kEventsRead[] = "/events-read";
+
+// With events more than one: as it is, watched, and for an event each also how many were read, as a rate.
+std::vector<Row> RowsOf(const RateCase& what);
 
 std::vector<RateCase> AllRateCases();
 

@@ -2,7 +2,7 @@
 
 #include <sched.h>
 
-#include "perf/net/scenario.h"
+#include "perf/net/cpu.h"
 
 namespace sluice::perf {
 EventReader::EventReader(datapath::Datapath* datapath, std::chrono::milliseconds pause) : datapath_(datapath) {

@@ -15,6 +15,7 @@
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"
 #include "ctrl/bpf/test_run.h"
+#include "perf/net/cpu.h"
 #include "perf/rate/frame.h"
 #include "perf/rate/programs.h"
 
@@ -179,6 +180,7 @@ StatusOr<Passage> Lane::Send(const Load& load) const {
   const bpf::TestRunInput input{
       .frame = std::vector<std::uint8_t>(kFrameBytes), .ifindex = from.pod_ifindex, .repeat = load.packets};
   SL_RETURN_IF_ERROR(node_->RunIn(from, [&]() -> Status {
+    GoFirst();
     SL_ASSIGN_OR_RETURN(passage.nanoseconds, bpf::TestRunXdpLive(programs_->program_fd("rate_generate"), input));
     return OkStatus();
   }));

@@ -13,6 +13,7 @@
 
 #include "ctrl/base/fd.h"
 #include "ctrl/net/netns.h"
+#include "perf/net/cpu.h"
 
 namespace sluice::perf {
 namespace {
@@ -70,11 +71,8 @@ StatusOr<NapiThread> NapiThread::Start(const std::string& interface, int cpu) {
   std::set_difference(after.begin(), after.end(), before.begin(), before.end(), std::back_inserter(fresh));
   if (fresh.size() != 1)
     return MakeError(absl::StatusCode::kInternal, "{} has {} threads of NAPI, expected 1", interface, fresh.size());
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(cpu, &one);
-  if (sched_setaffinity(fresh.front(), sizeof(one), &one) != 0)
-    return ErrnoError(errno, "keep {}'s NAPI on CPU {}", interface, cpu);
+  SL_RETURN_IF_ERROR(Annotate(StayOnCpu(cpu, fresh.front()), name));
+  GoFirst(fresh.front());
   SL_ASSIGN_OR_RETURN(const pid_t softirqs, SoftirqThread(cpu));
   return NapiThread(fresh.front(), softirqs);
 }

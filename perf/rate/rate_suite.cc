@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "perf/net/cpu.h"
 #include "perf/net/scenario.h"
 #include "perf/net/tools.h"
 #include "perf/rate/runner.h"
@@ -27,9 +28,7 @@ std::string MissingFor(const RateCase& what) {
 
 Scenario ScenarioOf(const RateCase& what, std::unique_ptr<RateRunner>* runner) {
   Scenario scenario;
-  scenario.rows.push_back({.name = what.name, .against = what.against});
-  if (what.events == Events::kEveryPacket)
-    scenario.rows.push_back({.name = what.name + kEventsRead, .against = {what.name}});
+  scenario.rows = RowsOf(what);
   scenario.floor = what.floor;
   scenario.prepare = [what, runner]() -> Status {
     SL_ASSIGN_OR_RETURN(*runner, RateRunner::Create(what));
@@ -65,10 +64,11 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   std::vector<std::unique_ptr<RateRunner>> runners(cases.size());
   std::vector<Scenario> scenarios;
   for (std::size_t i = 0; i < cases.size(); ++i) {
-    if (std::string missing = MissingFor(cases[i]); !missing.empty())
-      report.left_out.push_back(std::move(missing));
-    else
+    std::string missing = MissingFor(cases[i]);
+    if (missing.empty())
       scenarios.push_back(ScenarioOf(cases[i], &runners[i]));
+    else if (IsSelected(options, cases[i].name))
+      report.left_out.push_back(std::move(missing));
   }
   SL_RETURN_IF_ERROR(Select(options, &scenarios));
   SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios));

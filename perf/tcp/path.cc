@@ -2,7 +2,7 @@
 
 #include "perf/bpf/rotation.h"
 #include "perf/net/allow.h"
-#include "perf/net/scenario.h"
+#include "perf/net/cpu.h"
 #include "tests/support/tcp_udp_probe.h"
 
 namespace sluice::perf {

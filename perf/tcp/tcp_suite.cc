@@ -1,5 +1,7 @@
 #include "perf/tcp/tcp_suite.h"
 
+#include <algorithm>
+
 #include "perf/net/scenario.h"
 #include "perf/net/tools.h"
 #include "perf/tcp/path.h"
@@ -42,10 +44,13 @@ StatusOr<Report> RunTcpSuite(const RunOptions& options) {
   std::vector<std::unique_ptr<TcpPair>> pairs(paths.size());
   std::vector<Scenario> scenarios;
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (!paths[i].nft.empty() && !IsInstalled("nft"))
+    Scenario scenario = ScenarioOf(paths[i], &pairs[i]);
+    const bool selected = std::any_of(scenario.rows.begin(), scenario.rows.end(),
+                                      [&](const Row& row) { return IsSelected(options, row.name); });
+    if (paths[i].nft.empty() || IsInstalled("nft"))
+      scenarios.push_back(std::move(scenario));
+    else if (selected)
       report.left_out.push_back(fmt::format("{}: nft is not installed", paths[i].name));
-    else
-      scenarios.push_back(ScenarioOf(paths[i], &pairs[i]));
   }
   SL_RETURN_IF_ERROR(Select(options, &scenarios));
   SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios));

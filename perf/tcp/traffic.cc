@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,7 +14,7 @@
 
 #include "ctrl/base/fd.h"
 #include "ctrl/net/netns.h"
-#include "perf/net/scenario.h"
+#include "perf/net/cpu.h"
 
 namespace sluice::perf {
 namespace {
@@ -63,14 +62,6 @@ sockaddr_in AddressOf(const std::string& ip, std::uint16_t port) {
   sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(port)};
   inet_pton(AF_INET, ip.c_str(), &address.sin_addr);
   return address;
-}
-
-// Its CPU, and before all others there: work of somebody else is not to be measured. A nice value would count only
-// among the threads of one group.
-Status Prefer(int cpu) {
-  const sched_param lowest{.sched_priority = sched_get_priority_min(SCHED_FIFO)};
-  (void)sched_setscheduler(0, SCHED_FIFO, &lowest);  // without the right, it is noisier
-  return StayOnCpu(cpu);
 }
 
 Status Prepare(int fd) {
@@ -136,11 +127,13 @@ Status RunBoth(const TcpEnds& ends, const std::function<Status(int)>& serve, con
   }));
   Status served;
   std::thread server([&] {
-    served = Prefer(ends.server_cpu);
+    GoFirst();
+    served = StayOnCpu(ends.server_cpu);
     if (served.ok()) served = serve(listener.get());
   });
   const Status asked = net::RunIn(ends.client_netns, [&]() -> Status {
-    SL_RETURN_IF_ERROR(Prefer(ends.client_cpu));
+    GoFirst();
+    SL_RETURN_IF_ERROR(StayOnCpu(ends.client_cpu));
     return ask();
   });
   shutdown(listener.get(), SHUT_RDWR);
