@@ -11,6 +11,8 @@ StatusOr<ProgramSet> ProgramSet::Load(const std::string& name, std::string_view 
   bpf_object* const object = bpf_object__open_mem(elf.data(), elf.size(), &options);
   if (object == nullptr) return ErrnoError(errno, "open the BPF object {}", name);
   ProgramSet set(object);
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) bpf_map__set_pin_path(map, nullptr);  // whatever its author thought
   const int rc = bpf_object__load(object);
   if (rc == -EPERM || rc == -EACCES)
     return MakeError(
