@@ -63,6 +63,7 @@ StatusOr<std::unique_ptr<ScaleBed>> ScaleBed::Create(const ScaleWorld& world, co
   rows->Add(name + "/compile", "ms", MillisecondsSince(start));
   sl_interface facts{};
   facts.flags = SL_INTERFACE_POD;
+  facts.netns = -1;  // its other end is beside it
   facts.address = world.pod.abi();
   SL_RETURN_IF_ERROR(bed->datapath_->DescribeInterface(interfaces.pod, facts));
   start = Clock::now();
