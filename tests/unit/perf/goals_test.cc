@@ -12,7 +12,7 @@ std::set<std::string> RowsOf(const std::string& suite) {
   for (const Suite& one : Suites()) {
     if (suite != one.name) continue;
     const std::vector<std::string> rows = one.rows(false);
-    const std::set<std::string> names(rows.begin(), rows.end());
+    std::set<std::string> names(rows.begin(), rows.end());
     EXPECT_EQ(names.size(), rows.size()) << suite << " has two rows of one name";
     return names;
   }
