@@ -31,16 +31,26 @@ StatusOr<int> OtherCpu() {
   return cpu;
 }
 
-Status StayOn(int cpu) {
+bool HasTwoCpus() {
+  const StatusOr<int> measured = MeasuredCpu(), other = OtherCpu();
+  return measured.ok() && other.ok() && *measured != *other;
+}
+
+Status StayOn(int cpu, pid_t task) {
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(cpu, &one);
-  return sched_setaffinity(0, sizeof(one), &one) == 0 ? OkStatus() : ErrnoError(errno, "stay on CPU {}", cpu);
+  return sched_setaffinity(task, sizeof(one), &one) == 0 ? OkStatus() : ErrnoError(errno, "stay on CPU {}", cpu);
 }
 
 Status RoamFreely() {
   SL_ASSIGN_OR_RETURN(const cpu_set_t allowed, Allowed());
   return sched_setaffinity(0, sizeof(allowed), &allowed) == 0 ? OkStatus() : ErrnoError(errno, "leave the CPU");
+}
+
+void GoFirst(pid_t task) {
+  const sched_param lowest{.sched_priority = sched_get_priority_min(SCHED_FIFO)};
+  (void)sched_setscheduler(task, SCHED_FIFO, &lowest);
 }
 
 }  // namespace sluice::perf

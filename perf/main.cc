@@ -1,4 +1,4 @@
-// sluice-bench SUITE [--json FILE] [--runs N] [--filter TEXT]... [--short]
+// sluice-bench SUITE [--json FILE] [--runs N] [--filter TEXT]... [--short] [--list]
 // Exit codes: 0 measured and every verdict right, 1 not, 2 usage.
 #include <CLI/CLI.hpp>
 #include <fstream>
@@ -16,6 +16,7 @@ namespace {
 struct Options {
   std::string suite;
   std::string json;
+  bool list = false;
   RunOptions run;
 };
 
@@ -37,6 +38,7 @@ int ParseOptions(int argc, char** argv, Options* options) {
   app.add_option("--filter", options->run.filters,
                  "only rows with this text in their name, floors always; may be given several times");
   app.add_flag("--short", options->run.brief, "the smallest sizes: whether it runs and is right, not how fast");
+  app.add_flag("--list", options->list, "only name the rows");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -45,11 +47,17 @@ int ParseOptions(int argc, char** argv, Options* options) {
   return -1;
 }
 
-std::vector<const Suite*> Selected(const std::string& name) {
-  std::vector<const Suite*> selected;
+std::vector<const Suite*> Named(const std::string& name) {
+  std::vector<const Suite*> named;
   for (const Suite& suite : Suites())
-    if (name == suite.name || name == "all") selected.push_back(&suite);
-  return selected;
+    if (name == suite.name || name == "all") named.push_back(&suite);
+  return named;
+}
+
+std::vector<std::string> SelectedRows(const Suite& suite, const RunOptions& options) {
+  std::vector<std::string> rows = suite.rows(options.brief);
+  std::erase_if(rows, [&](const std::string& row) { return !IsSelected(options, row); });
+  return rows;
 }
 
 // A suite that fails does not take the figures of the others with it.
@@ -69,14 +77,11 @@ Status RunSuites(const std::vector<const Suite*>& suites, const Options& options
       failed.push_back(suite->name);
       continue;
     }
-    if (report->rows.empty()) continue;
     PrintTable(*suite, *report, std::cout);
     std::cout << std::endl;  // minutes pass until the next suite is done
     results.push_back(ToJson(*suite, *report));
     reports.emplace_back(suite->name, *std::move(report));
   }
-  if (failed.empty() && reports.empty())
-    return InvalidError("no row has \"{}\" in its name", fmt::join(options.run.filters, "\" or \""));
   if (!options.run.brief) PrintGoals(reports, std::cout);
   if (!options.json.empty()) {
     nlohmann::json whole = {
@@ -94,10 +99,20 @@ int Run(int argc, char** argv) {
   Options options;
   if (const int code = ParseOptions(argc, argv, &options); code >= 0) return code;
   InitLogging(false);
-  const std::vector<const Suite*> suites = Selected(options.suite);
+  std::vector<const Suite*> suites = Named(options.suite);
   if (suites.empty()) {
     std::cerr << "sluice-bench: there is no suite " << options.suite << " (yet). There are:\n" << SuiteList();
     return 2;
+  }
+  std::erase_if(suites, [&](const Suite* suite) { return SelectedRows(*suite, options.run).empty(); });
+  if (suites.empty()) {
+    LogError("no row has \"{}\" in its name", fmt::join(options.run.filters, "\" or \""));
+    return 1;
+  }
+  if (options.list) {
+    for (const Suite* suite : suites)
+      for (const std::string& row : SelectedRows(*suite, options.run)) std::cout << suite->name << ": " << row << '\n';
+    return 0;
   }
   const Status status = RunSuites(suites, options);
   if (!status.ok()) LogError("{}", Message(status));

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 
 namespace sluice::perf {
 
@@ -28,5 +29,7 @@ StatusOr<std::uint32_t> InterfaceIndex(const std::string& name) {
   if (index == 0) return ErrnoError(errno, "find the interface {}", name);
   return index;
 }
+
+void NameNamespaces() { setenv("SLUICE_TEST_NETNS_PREFIX", "slbench", 0); }
 
 }  // namespace sluice::perf

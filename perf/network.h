@@ -1,4 +1,4 @@
-// A network namespace of the calling thread's own, and what is in it.
+// Network namespaces: one of the calling thread's own and what is in it, and what others are called.
 #pragma once
 
 #include <string>
@@ -14,5 +14,9 @@ Status EnterOwnNetwork();
 Status RunIp(const std::string& lines);
 
 StatusOr<std::uint32_t> InterfaceIndex(const std::string& name);
+
+// From now on namespaces of tests/support are called slbench-..., unless the environment says otherwise. Before threads
+// are started.
+void NameNamespaces();
 
 }  // namespace sluice::perf

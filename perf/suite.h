@@ -1,8 +1,6 @@
 // A suite of benchmarks, and what it reports. main.cc knows suites only by this.
 #pragma once
 
-#include <initializer_list>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,13 +33,14 @@ struct RunOptions {
 struct Suite {
   const char* name;
   const char* description;
-  // No rows when the filters select none. An error when anything could not be measured or gave a wrong answer.
+  // The names of all rows that there are where nothing has to be left out, without measuring.
+  std::vector<std::string> (*rows)(bool brief);
+  // Not called when the filters select no row. An error when anything could not be measured or gave a wrong answer.
   StatusOr<Report> (*run)(const RunOptions& options);
 };
 
 bool IsSelected(const RunOptions& options, const std::string& name);
-// Any of the rows whose names are `prefix` and one of `ends`.
-bool IsAnySelected(const RunOptions& options, const std::string& prefix, std::initializer_list<const char*> ends);
+bool IsAnySelected(const RunOptions& options, const std::vector<std::string>& names);
 
 std::span<const Suite> Suites();
 

@@ -2,8 +2,10 @@
 
 #include "perf/exec/exec_suite.h"
 #include "perf/program/program_suite.h"
+#include "perf/rate/rate_suite.h"
 #include "perf/scale/scale_suite.h"
 #include "perf/suite.h"
+#include "perf/tcp/tcp_suite.h"
 #include "perf/update/update_suite.h"
 
 namespace sluice::perf {
@@ -13,16 +15,18 @@ bool IsSelected(const RunOptions& options, const std::string& name) {
                                                 [&](const auto& text) { return name.find(text) != std::string::npos; });
 }
 
-bool IsAnySelected(const RunOptions& options, const std::string& prefix, std::initializer_list<const char*> ends) {
-  return std::any_of(ends.begin(), ends.end(), [&](const char* end) { return IsSelected(options, prefix + end); });
+bool IsAnySelected(const RunOptions& options, const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return IsSelected(options, name); });
 }
 
 std::span<const Suite> Suites() {
   static constexpr Suite kSuites[] = {
-      {"program", "nanoseconds a packet of the production programs, by test run", RunProgramSuite},
-      {"exec", "starts and ends of programs with the process sensors off and on", RunExecSuite},
-      {"update", "from a change to the first packet judged by it, and traffic meanwhile", RunUpdateSuite},
-      {"scale", "memory, look-ups, loading and starts as what is known grows", RunScaleSuite},
+      {"program", "nanoseconds a packet of the production programs, by test run", ProgramRows, RunProgramSuite},
+      {"rate", "packets a second over real interfaces, beside peers", RateRows, RunRateSuite},
+      {"tcp", "TCP from pod to pod, beside peers: stream, request/response, connect/close", TcpRows, RunTcpSuite},
+      {"exec", "starts and ends of programs with the process sensors off and on", ExecRows, RunExecSuite},
+      {"update", "from a change to the first packet judged by it, and traffic meanwhile", UpdateRows, RunUpdateSuite},
+      {"scale", "memory, look-ups, loading and starts as what is known grows", ScaleRows, RunScaleSuite},
   };
   return kSuites;
 }

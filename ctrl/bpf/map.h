@@ -109,31 +109,37 @@ class Map {
 };
 
 // One value per CPU for each key.
-template <typename V>
-class PerCpuArray {
+template <typename K, typename V>
+class PerCpuMap {
+  static_assert(sizeof(V) % 8 == 0, "the kernel lays per-CPU values out at multiples of 8");
+
  public:
-  PerCpuArray() = default;
-  PerCpuArray(int fd, std::string name, int cpus) : fd_(fd), name_(std::move(name)), cpus_(cpus) {}
+  PerCpuMap() = default;
+  PerCpuMap(int fd, std::string name, int cpus) : fd_(fd), name_(std::move(name)), cpus_(cpus) {}
 
   // One value for each possible CPU.
-  StatusOr<std::vector<V>> Get(std::uint32_t index) const {
-    static_assert(sizeof(V) % 8 == 0, "the kernel lays per-CPU values out at multiples of 8");
+  StatusOr<std::vector<V>> Get(const K& key) const {
     std::vector<V> values(cpus_);
-    if (bpf_map_lookup_elem(fd_, &index, values.data()) != 0) return ErrnoError(errno, "map {}: get {}", name_, index);
+    if (bpf_map_lookup_elem(fd_, &key, values.data()) != 0) return ErrnoError(errno, "map {}: get", name_);
     return values;
   }
 
-  Status Zero(std::uint32_t index) const {
-    const std::vector<V> values(cpus_);
-    if (bpf_map_update_elem(fd_, &index, values.data(), BPF_ANY) != 0)
-      return ErrnoError(errno, "map {}: zero {}", name_, index);
+  // The same for each CPU.
+  Status Put(const K& key, const V& value) const {
+    const std::vector<V> values(cpus_, value);
+    if (bpf_map_update_elem(fd_, &key, values.data(), BPF_ANY) != 0) return ErrnoError(errno, "map {}: put", name_);
     return OkStatus();
   }
+
+  Status Zero(const K& key) const { return Put(key, V{}); }
 
  private:
   int fd_ = -1;
   std::string name_;
   int cpus_ = 0;
 };
+
+template <typename V>
+using PerCpuArray = PerCpuMap<std::uint32_t, V>;
 
 }  // namespace sluice::bpf

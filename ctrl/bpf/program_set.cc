@@ -4,19 +4,24 @@
 
 #include <cerrno>
 
+#include "ctrl/bpf/load_log.h"
+
 namespace sluice::bpf {
 
 StatusOr<ProgramSet> ProgramSet::Load(const std::string& name, std::string_view elf) {
+  const LoadLog log;
   LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name.c_str());
   bpf_object* const object = bpf_object__open_mem(elf.data(), elf.size(), &options);
-  if (object == nullptr) return ErrnoError(errno, "open the BPF object {}", name);
+  if (object == nullptr) return ErrnoError(errno, "open the BPF object {}: {}", name, log.LastLines(3));
   ProgramSet set(object);
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) bpf_map__set_pin_path(map, nullptr);  // whatever its author thought
   const int rc = bpf_object__load(object);
   if (rc == -EPERM || rc == -EACCES)
     return MakeError(
         absl::StatusCode::kPermissionDenied,
         "the kernel refused to load the BPF object {} (needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or root)", name);
-  if (rc != 0) return ErrnoError(rc, "load the BPF object {}", name);
+  if (rc != 0) return ErrnoError(rc, "load the BPF object {}: {}", name, log.LastLines(12));
   return set;
 }
 

@@ -1,4 +1,4 @@
-// Programs and maps of a BPF object other than the packet path: the benchmarks' floors and generators.
+// Programs and maps of a BPF object other than the packet path: the benchmarks' floors, generators and peers.
 // Owns all descriptors; nothing is pinned or attached.
 #pragma once
 

@@ -43,4 +43,17 @@ StatusOr<TestRunOutput> TestRunXdp(int program_fd, const TestRunInput& input) {
   return Run(program_fd, input, &context, sizeof(context));
 }
 
+StatusOr<std::uint64_t> TestRunXdpLive(int program_fd, const TestRunInput& input) {
+  xdp_md context{};
+  context.data_end = static_cast<__u32>(input.frame.size());
+  context.ingress_ifindex = input.ifindex;
+  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = input.frame.data(),
+              .data_size_in = static_cast<__u32>(input.frame.size()), .ctx_in = &context,
+              .ctx_size_in = sizeof(context), .repeat = static_cast<int>(input.repeat),
+              .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+  if (const int rc = bpf_prog_test_run_opts(program_fd, &options); rc != 0)
+    return ErrnoError(rc, "test run of {} live frames at ifindex {}", input.repeat, input.ifindex);
+  return std::uint64_t{options.duration} * input.repeat;
+}
+
 }  // namespace sluice::bpf

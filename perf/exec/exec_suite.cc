@@ -26,6 +26,21 @@ Sizes SizesOf(const RunOptions& options) {
   return {options.runs * 12, 300, 1000};  // single blocks scatter by a tenth: many short ones, compared in pairs
 }
 
+std::vector<std::string> PairRows() {
+  std::vector<std::string> rows;
+  for (const Sensing sensing : kModes) {
+    for (const char* const what : {"rate", "cpu", "lost", "follower-dropped", "overhead"}) {
+      const bool without_sensors = what == std::string_view("rate") || what == std::string_view("cpu");
+      if (sensing != Sensing::kOff || without_sensors) rows.push_back(fmt::format("{}/{}", what, ToString(sensing)));
+    }
+  }
+  return rows;
+}
+std::vector<std::string> FloodRows() { return {"flood/rate/off", "flood/rate/on", "flood/lost/on"}; }
+std::vector<std::string> KernelRows() {
+  return {"kernel-time/exec", "kernel-time/fork", "kernel-time/exit", "kernel-time/all"};
+}
+
 // One block; with sensors, `outcome` says what became of its events. Several threads: only `seconds`.
 StatusOr<Spawner::Spent> RunBlock(Sensing sensing, const Spawner& spawner, int lives, int threads,
                                   Watch::Outcome* outcome) {
@@ -107,23 +122,21 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   const Sizes sizes = SizesOf(options);
   SL_ASSIGN_OR_RETURN(const Spawner spawner, Spawner::Create());
   Rows rows;
-  if (std::any_of(std::begin(kModes), std::end(kModes), [&](Sensing sensing) {
-        const std::string mode = ToString(sensing);
-        return IsSelected(options, "rate/" + mode) || IsSelected(options, "cpu/" + mode) ||
-               IsSelected(options, "lost/" + mode) || IsSelected(options, "overhead/" + mode) ||
-               IsSelected(options, "follower-dropped/" + mode);
-      }))
-    SL_RETURN_IF_ERROR(MeasurePairs(sizes, spawner, &rows));
-  if (IsAnySelected(options, "flood/", {"rate/off", "rate/on", "lost/on"}))
-    SL_RETURN_IF_ERROR(MeasureFlood(sizes, spawner, options.runs, &rows));
-  if (IsAnySelected(options, "kernel-time/", {"exec", "fork", "exit", "all"}))
-    SL_RETURN_IF_ERROR(MeasureKernel(sizes, spawner, options.runs, &rows));
+  if (IsAnySelected(options, PairRows())) SL_RETURN_IF_ERROR(MeasurePairs(sizes, spawner, &rows));
+  if (IsAnySelected(options, FloodRows())) SL_RETURN_IF_ERROR(MeasureFlood(sizes, spawner, options.runs, &rows));
+  if (IsAnySelected(options, KernelRows())) SL_RETURN_IF_ERROR(MeasureKernel(sizes, spawner, options.runs, &rows));
   return Report{.unit = "lives a second",
                 .rows = std::move(rows).Take(options),
                 .left_out = {"Tetragon, Falco: not in Debian, and their BPF objects not here"}};
 }
 
 }  // namespace
+
+std::vector<std::string> ExecRows(bool /*brief*/) {
+  std::vector<std::string> rows = PairRows();
+  for (const auto& more : {FloodRows(), KernelRows()}) rows.insert(rows.end(), more.begin(), more.end());
+  return rows;
+}
 
 StatusOr<Report> RunExecSuite(const RunOptions& options) {
   StatusOr<Report> report = InvalidError("not run");

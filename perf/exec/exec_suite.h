@@ -5,6 +5,8 @@
 
 namespace sluice::perf {
 
+std::vector<std::string> ExecRows(bool brief);
+
 StatusOr<Report> RunExecSuite(const RunOptions& options);
 
 }  // namespace sluice::perf

@@ -54,6 +54,7 @@ StatusOr<std::unique_ptr<Bed>> Bed::Create(const WorldSize& size, const Interfac
   SL_ASSIGN_OR_RETURN(bed->datapath_, datapath::BpfDatapath::Wrap(std::move(object), options));
   SL_ASSIGN_OR_RETURN(const auto compiled, policy::Compile(bed->world_.snapshot, bed->datapath_->limits()));
   sl_interface facts{};
+  facts.netns = -1;  // its other end is beside it
   facts.address = bed->world_.pod[0].abi();
   SL_RETURN_IF_ERROR(bed->datapath_->DescribeInterface(interfaces.pod, facts));
   SL_RETURN_IF_ERROR(bed->datapath_->Configure(SL_SETTING_REDIRECT));

@@ -21,11 +21,29 @@ StatusOr<double> Measure(const Runner& runner, const ProgramRun& run) {
   return output.nanoseconds;
 }
 
-ProgramRun RunOf(const Runner& runner, const std::string& program, bool xdp, std::uint32_t flows) {
+struct FloorCase {
+  std::string name;
+  std::string program;
+  bool xdp = false;
+  std::uint32_t flows = 1;
+};
+
+std::vector<FloorCase> AllFloors(const std::vector<std::uint32_t>& flows) {
+  std::vector<FloorCase> floors;
+  for (const bool xdp : {true, false}) {
+    floors.push_back({BareFloor(xdp), "bare", xdp});
+    floors.push_back({GeneratorRow(xdp), "bare", xdp, kRotateFlows});
+    floors.push_back({fmt::format("{}/parse", Prefix(xdp)), "parse", xdp});
+    for (const std::uint32_t count : flows) floors.push_back({HashFloor(xdp, count), "hash", xdp, count});
+  }
+  return floors;
+}
+
+ProgramRun RunOf(const Runner& runner, const FloorCase& floor) {
   ProgramRun run;
-  run.program_fd = runner.floor_fd((xdp ? "xdp_" : "tc_") + program);
-  run.xdp = xdp;
-  run.flows = flows;
+  run.program_fd = runner.floor_fd((floor.xdp ? "xdp_" : "tc_") + floor.program);
+  run.xdp = floor.xdp;
+  run.flows = floor.flows;
   const policy::Address source = policy::Address::Parse("10.1.0.1").value();
   const policy::Address destination = policy::Address::Parse("10.0.0.2").value();
   run.input.frame = MakeFrame({.source = source,
@@ -35,11 +53,12 @@ ProgramRun RunOf(const Runner& runner, const std::string& program, bool xdp, std
   return run;
 }
 
-Measurement Floor(const Runner& runner, std::string name, const std::string& program, bool xdp, std::uint32_t flows) {
-  Measurement floor;
-  floor.row.name = std::move(name);
-  floor.packets = kPackets;
-  floor.measure = [&runner, run = RunOf(runner, program, xdp, flows)]() mutable -> StatusOr<double> {
+Measurement MeasurementOf(const Runner& runner, const FloorCase& floor) {
+  Measurement one;
+  one.row.name = floor.name;
+  if (floor.name != BareFloor(floor.xdp)) one.row.against.push_back(BareFloor(floor.xdp));
+  one.packets = kPackets;
+  one.measure = [&runner, run = RunOf(runner, floor)]() mutable -> StatusOr<double> {
     run.input.repeat = run.flows;  // fills the hash
     run.random = false;
     SL_RETURN_IF_ERROR(Measure(runner, run).status());
@@ -47,7 +66,7 @@ Measurement Floor(const Runner& runner, std::string name, const std::string& pro
     run.random = true;
     return Measure(runner, run);
   };
-  return floor;
+  return one;
 }
 
 }  // namespace
@@ -56,16 +75,15 @@ std::string BareFloor(bool xdp) { return fmt::format("{}/bare", Prefix(xdp)); }
 std::string GeneratorRow(bool xdp) { return fmt::format("{}/rotate", Prefix(xdp)); }
 std::string HashFloor(bool xdp, std::uint32_t flows) { return fmt::format("{}/hash/flows:{}", Prefix(xdp), flows); }
 
+std::vector<std::string> FloorNames(const std::vector<std::uint32_t>& flows) {
+  std::vector<std::string> names;
+  for (const FloorCase& floor : AllFloors(flows)) names.push_back(floor.name);
+  return names;
+}
+
 std::vector<Measurement> Floors(const Runner& runner, const std::vector<std::uint32_t>& flows) {
   std::vector<Measurement> floors;
-  for (const bool xdp : {true, false}) {
-    floors.push_back(Floor(runner, BareFloor(xdp), "bare", xdp, 1));
-    floors.push_back(Floor(runner, GeneratorRow(xdp), "bare", xdp, kRotateFlows));
-    floors.push_back(Floor(runner, fmt::format("{}/parse", Prefix(xdp)), "parse", xdp, 1));
-    for (const std::uint32_t count : flows) floors.push_back(Floor(runner, HashFloor(xdp, count), "hash", xdp, count));
-    for (std::size_t i = floors.size() - flows.size() - 2; i < floors.size(); ++i)
-      floors[i].row.against.push_back(BareFloor(xdp));
-  }
+  for (const FloorCase& floor : AllFloors(flows)) floors.push_back(MeasurementOf(runner, floor));
   return floors;
 }
 

@@ -11,6 +11,7 @@ std::string GeneratorRow(bool xdp);                    // floor/xdp/rotate: the 
 std::string HashFloor(bool xdp, std::uint32_t flows);  // floor/xdp/hash/flows:1000: parse and one look-up
 
 // `flows`: the numbers of flows to make look-up floors for.
+std::vector<std::string> FloorNames(const std::vector<std::uint32_t>& flows);
 std::vector<Measurement> Floors(const Runner& runner, const std::vector<std::uint32_t>& flows);
 
 }  // namespace sluice::perf

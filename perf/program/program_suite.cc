@@ -6,6 +6,7 @@
 #include "perf/cpu.h"
 #include "perf/program/bed.h"
 #include "perf/program/floors.h"
+#include "perf/program/xdp_filter.h"
 #include "perf/report.h"
 
 namespace sluice::perf {
@@ -13,13 +14,28 @@ namespace {
 
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};
 
-std::vector<Case> Selected(const RunOptions& options) {
+// Small, and yet every program, family and kind of traffic, and both kinds of policy.
+bool IsBrief(const Case& what) {
+  if (what.flows == 1000) return true;
+  if (what.hook == Hook::kTcToPod) return what.v6 && what.traffic == Traffic::kNewIntoFull;
+  return what.hook == Hook::kXdpUplink && what.world.cidrs == 1 &&
+         what.traffic == (what.v6 ? Traffic::kDenied : Traffic::kNew);
+}
+
+std::vector<Case> CasesOf(bool brief) {
   std::vector<Case> cases = AllCases();
-  std::erase_if(cases, [&](const Case& one) { return !IsSelected(options, one.Name()); });
-  // Small, and yet every program, family and kind of traffic.
-  if (options.brief && options.filters.empty()) std::erase_if(cases, [](const Case& one) { return one.flows != 1000; });
+  if (brief) std::erase_if(cases, [](const Case& one) { return !IsBrief(one); });
   return cases;
 }
+
+std::vector<Case> Selected(const RunOptions& options) {
+  std::vector<Case> cases = CasesOf(options.brief);
+  std::erase_if(cases, [&](const Case& one) { return !IsSelected(options, one.Name()); });
+  return cases;
+}
+
+// What xdp-filter does: it drops IPv4 that it knows.
+bool IsWhatPeersDo(const Case& what) { return what.is_xdp() && !what.v6 && what.traffic == Traffic::kDenied; }
 
 Measurement MeasurementOf(const Case& what, const Bed& bed) {
   Measurement one;
@@ -33,6 +49,8 @@ Measurement MeasurementOf(const Case& what, const Bed& bed) {
   } else {
     one.row.against.push_back(HashFloor(what.is_xdp(), what.flows));
   }
+  if (IsWhatPeersDo(what))
+    one.row.against.insert(one.row.against.end(), std::begin(kXdpFilters), std::end(kXdpFilters));
   one.packets = Bed::Packets(what);
   one.measure = [&bed, what] { return bed.Measure(what); };
   return one;
@@ -58,7 +76,6 @@ void SubtractGenerator(const std::vector<Case>& cases, std::vector<Measurement>*
 
 StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   const std::vector<Case> cases = Selected(options);
-  if (cases.empty()) return Report{};
   SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
   SL_RETURN_IF_ERROR(StayOn(cpu));
   SL_ASSIGN_OR_RETURN(const Interfaces interfaces, MakeInterfaces());
@@ -66,6 +83,17 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
 
   std::map<WorldSize, std::unique_ptr<Bed>> beds;
   std::vector<Measurement> all = Floors(runner, {std::begin(kHashFloors), std::end(kHashFloors)});
+  Report report{.unit = "ns a packet"};
+  for (const char* const peer : kXdpFilters) {
+    if (!IsSelected(options, peer) && std::none_of(cases.begin(), cases.end(), IsWhatPeersDo)) continue;
+    StatusOr<Measurement> measurement = XdpFilterPeer(peer);
+    if (measurement.ok())
+      all.push_back(*std::move(measurement));
+    else if (absl::IsNotFound(measurement.status()))
+      report.left_out.push_back(fmt::format("{}: {}", peer, Message(measurement.status())));
+    else
+      return Annotate(measurement.status(), peer);
+  }
   for (const Case& what : cases) {
     std::unique_ptr<Bed>& bed = beds[what.world];
     if (bed == nullptr) {
@@ -76,12 +104,18 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   SL_RETURN_IF_ERROR(RunRounds(options.runs, &all));
   SubtractGenerator(cases, &all);
 
-  Report report{.unit = "ns a packet"};
   for (Measurement& one : all) report.rows.push_back(std::move(one.row));
   return report;
 }
 
 }  // namespace
+
+std::vector<std::string> ProgramRows(bool brief) {
+  std::vector<std::string> rows = FloorNames({std::begin(kHashFloors), std::end(kHashFloors)});
+  rows.insert(rows.end(), std::begin(kXdpFilters), std::end(kXdpFilters));
+  for (const Case& what : CasesOf(brief)) rows.push_back(what.Name());
+  return rows;
+}
 
 StatusOr<Report> RunProgramSuite(const RunOptions& options) {
   StatusOr<Report> report = InvalidError("not run");

@@ -5,6 +5,8 @@
 
 namespace sluice::perf {
 
+std::vector<std::string> ProgramRows(bool brief);
+
 // On a thread, in a network namespace and on a CPU of its own: the caller stays where it is.
 StatusOr<Report> RunProgramSuite(const RunOptions& options);
 

@@ -62,6 +62,7 @@ StatusOr<std::unique_ptr<ScaleBed>> ScaleBed::Create(const ScaleWorld& world, co
   SL_ASSIGN_OR_RETURN(const auto compiled, policy::Compile(world.snapshot, bed->datapath_->limits()));
   rows->Add(name + "/compile", "ms", MillisecondsSince(start));
   sl_interface facts{};
+  facts.netns = -1;  // its other end is beside it
   facts.address = world.pod.abi();
   SL_RETURN_IF_ERROR(bed->datapath_->DescribeInterface(interfaces.pod, facts));
   start = Clock::now();

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "perf/scratch.h"
+#include "perf/tools.h"
 
 namespace sluice::perf {
 namespace {
@@ -30,8 +31,7 @@ Status Nft(const std::string& arguments) {
 }  // namespace
 
 Status MeasureNftSet(std::uint32_t size, int runs, Rows* rows) {
-  if (std::system("command -v nft >/dev/null") != 0)
-    return MakeError(absl::StatusCode::kNotFound, "nft is not installed");
+  if (!IsInstalled("nft")) return MakeError(absl::StatusCode::kNotFound, "nft is not installed");
   SL_ASSIGN_OR_RETURN(const Scratch scratch, Scratch::Create());
   const std::string path = scratch.directory() + "/set.nft";
   std::ofstream file(path);

@@ -22,6 +22,7 @@ constexpr double kMega = 1e6;
 constexpr std::uint32_t kActiveFlows = 1000;  // of the rows whose cost should not grow
 constexpr std::uint32_t kNewFlows = 100000;   // fit the table of one-way flows
 constexpr std::uint32_t kLoaded = 100000;     // policy entries, and addresses of the nft set
+constexpr std::string_view kXdpFloors = "floor/xdp/";
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};
 constexpr double kBytesOfAnIdentity = 8000;  // while it is compiled: more than was ever seen
 constexpr double kBytesOfAFlow = 600;
@@ -48,8 +49,8 @@ struct Sizes {
   bool idle_without_sensors;
 };
 
-Sizes SizesOf(const RunOptions& options) {
-  if (options.brief) return {{{Grows::kIdentities, 1000}}, {1000}, {}, 5000, 1000, 5, 0.2, false};
+Sizes SizesOf(bool brief) {
+  if (brief) return {{{Grows::kIdentities, 1000}}, {1000}, {}, 5000, 1000, 5, 0.2, false};
   Sizes sizes{{}, {1000, 10000, 100000, 1000000, 4000000}, {1000, 10000, 100000}, kNewFlows, kLoaded, 100, 10, true};
   for (const std::uint32_t size : {1000, 10000, 100000, 1000000}) sizes.points.push_back({Grows::kIdentities, size});
   for (const std::uint32_t size : {10, 100, 1000, 8000}) sizes.points.push_back({Grows::kRulesets, size});
@@ -57,6 +58,33 @@ Sizes SizesOf(const RunOptions& options) {
   for (const std::uint32_t size : {10, 1000, 100000}) sizes.points.push_back({Grows::kRules, size});
   return sizes;
 }
+
+std::vector<std::string> Named(const std::string& prefix, std::initializer_list<const char*> ends) {
+  std::vector<std::string> names;
+  for (const char* const end : ends) names.push_back(prefix + end);
+  return names;
+}
+std::vector<std::string> PointRows(const std::string& name) {
+  return Named(name, {"/compile", "/commit", "/maps", "/established", "/new"});
+}
+std::vector<std::string> FlowRows(const std::string& name) { return Named(name, {"/maps", "/established", "/scan"}); }
+std::vector<std::string> LoadRows(std::uint32_t entries) {
+  std::vector<std::string> rows = {fmt::format("load/nft-set:{}", entries)};
+  for (const char* const part : {"", "/with-compilation", "/computing"})
+    rows.push_back(fmt::format("load/policy-entries:{}{}", entries, part));
+  return rows;
+}
+std::vector<std::string> StartRows(std::uint32_t identities) {
+  return Named(fmt::format("identities:{}", identities), {"/start", "/restart", "/resident"});
+}
+std::vector<std::string> IdleRows(const Sizes& sizes) {
+  const std::string name = fmt::format("idle/workloads:{}", sizes.idle_workloads);
+  if (!sizes.idle_without_sensors) return Named(name, {"/cpu", "/resident", "/resident/bpf-maps"});
+  return Named(name, {"/cpu", "/resident", "/resident/bpf-maps", "/cpu/sensors-off", "/resident/sensors-off"});
+}
+
+std::string NameOf(const Point& point) { return fmt::format("{}:{}", ToString(point.what), point.size); }
+std::string FlowsName(std::uint32_t flows) { return fmt::format("flows:{}", flows); }
 
 double AvailableBytes() {
   std::ifstream info("/proc/meminfo");
@@ -70,9 +98,9 @@ double AvailableBytes() {
 class Scale {
  public:
   Scale(const RunOptions& options, const Interfaces& interfaces, const Runner& runner)
-      : options_(options), sizes_(SizesOf(options)), interfaces_(interfaces), runner_(runner) {
+      : options_(options), sizes_(SizesOf(options.brief)), interfaces_(interfaces), runner_(runner) {
     for (Measurement& floor : Floors(runner, {std::begin(kHashFloors), std::end(kHashFloors)}))
-      if (floor.row.name.starts_with("floor/xdp/")) floors_.push_back(std::move(floor));
+      if (floor.row.name.starts_with(kXdpFloors)) floors_.push_back(std::move(floor));
   }
 
   StatusOr<Report> Measure() {
@@ -80,13 +108,11 @@ class Scale {
     for (const std::uint32_t flows : sizes_.flows) SL_RETURN_IF_ERROR(MeasureFlows(flows));
     SL_RETURN_IF_ERROR(MeasureLoading());
     for (const std::uint32_t identities : sizes_.starts) {
-      if (!IsAnySelected(options_, fmt::format("identities:{}", identities), {"/start", "/restart", "/resident"}))
-        continue;
+      if (!IsAnySelected(options_, StartRows(identities))) continue;
       LogInfo("scale: agent with {} identities", identities);
       SL_RETURN_IF_ERROR(MeasureAgentStart(identities, std::min(options_.runs, 3), &rows_));
     }
-    if (IsAnySelected(options_, fmt::format("idle/workloads:{}", sizes_.idle_workloads),
-                      {"/cpu/sensors-off", "/resident/sensors-off", "/resident/bpf-maps"})) {
+    if (IsAnySelected(options_, IdleRows(sizes_))) {
       LogInfo("scale: idle agent");
       SL_RETURN_IF_ERROR(MeasureIdleAgent({.workloads = sizes_.idle_workloads,
                                            .seconds = sizes_.idle_seconds,
@@ -120,8 +146,8 @@ class Scale {
   }
 
   Status MeasurePoint(const Point& point) {
-    const std::string name = fmt::format("{}:{}", ToString(point.what), point.size);
-    if (!IsAnySelected(options_, name, {"/compile", "/commit", "/maps", "/established", "/new"})) return OkStatus();
+    const std::string name = NameOf(point);
+    if (!IsAnySelected(options_, PointRows(name))) return OkStatus();
     if (!Fits(name, point.size * kBytesOfAnIdentity)) return OkStatus();
     LogInfo("scale: {}", name);
     SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(point.what, point.size, interfaces_.pod));
@@ -146,8 +172,8 @@ class Scale {
   }
 
   Status MeasureFlows(std::uint32_t flows) {
-    const std::string name = fmt::format("flows:{}", flows);
-    if (!IsAnySelected(options_, name, {"/maps", "/established", "/scan"})) return OkStatus();
+    const std::string name = FlowsName(flows);
+    if (!IsAnySelected(options_, FlowRows(name))) return OkStatus();
     if (!Fits(name, flows * kBytesOfAFlow)) return OkStatus();
     LogInfo("scale: {}", name);
     SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(Grows::kRules, 10, interfaces_.pod));
@@ -170,7 +196,7 @@ class Scale {
   // Policy entries into a fresh packet path, beside nftables.
   Status MeasureLoading() {
     const std::string name = fmt::format("load/policy-entries:{}", sizes_.loaded);
-    if (!IsAnySelected(options_, name, {"", "/computing", "/with-compilation"})) return OkStatus();
+    if (!IsAnySelected(options_, LoadRows(sizes_.loaded))) return OkStatus();
     LogInfo("scale: {}", name);
     const std::string nft = fmt::format("load/nft-set:{}", sizes_.loaded);
     SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(Grows::kRules, sizes_.loaded, interfaces_.pod));
@@ -235,6 +261,19 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
 }
 
 }  // namespace
+
+std::vector<std::string> ScaleRows(bool brief) {
+  const Sizes sizes = SizesOf(brief);
+  std::vector<std::string> rows = FloorNames({std::begin(kHashFloors), std::end(kHashFloors)});
+  std::erase_if(rows, [](const std::string& name) { return !name.starts_with(kXdpFloors); });
+  const auto add = [&](const std::vector<std::string>& more) { rows.insert(rows.end(), more.begin(), more.end()); };
+  for (const Point& point : sizes.points) add(PointRows(NameOf(point)));
+  for (const std::uint32_t flows : sizes.flows) add(FlowRows(FlowsName(flows)));
+  add(LoadRows(sizes.loaded));
+  for (const std::uint32_t identities : sizes.starts) add(StartRows(identities));
+  add(IdleRows(sizes));
+  return rows;
+}
 
 StatusOr<Report> RunScaleSuite(const RunOptions& options) {
   StatusOr<Report> report = InvalidError("not run");

@@ -5,6 +5,8 @@
 
 namespace sluice::perf {
 
+std::vector<std::string> ScaleRows(bool brief);
+
 StatusOr<Report> RunScaleSuite(const RunOptions& options);
 
 }  // namespace sluice::perf

@@ -198,6 +198,19 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
 
 }  // namespace
 
+std::vector<std::string> UpdateRows(bool /*brief*/) {
+  std::vector<std::string> rows;
+  for (const char* const change : {"one-rule", "policies", "namespace-label", "workload-labels"})
+    for (const char* const what : {"enforced", "phase/parse", "phase/plan", "phase/enforce", "phase/save"})
+      rows.push_back(fmt::format("{}/{}", what, change));
+  rows.insert(rows.end(), {"enforced/new-workload", "commit/one-rule", "commit/wait", "compute/bind",
+                           "compute/snapshot", "compute/compile", "compute/diff"});
+  rows.emplace_back("traffic/quiet");
+  for (const std::string name : {"traffic/updates:1000/s", "traffic/updates:max"})
+    rows.insert(rows.end(), {name, name + "/achieved", name + "/lost"});
+  return rows;
+}
+
 StatusOr<Report> RunUpdateSuite(const RunOptions& options) {
   StatusOr<Report> report = InvalidError("not run");
   std::thread([&] { report = RunOnThisThread(options); }).join();  // its namespace and its CPU go with it

@@ -5,6 +5,8 @@
 
 namespace sluice::perf {
 
+std::vector<std::string> UpdateRows(bool brief);
+
 StatusOr<Report> RunUpdateSuite(const RunOptions& options);
 
 }  // namespace sluice::perf

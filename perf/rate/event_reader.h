@@ -1,0 +1,33 @@
+// Reads flow events while it lives, on another CPU than the calling thread's where there is one.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "ctrl/datapath/datapath.h"
+
+namespace sluice::perf {
+
+class EventReader {
+ public:
+  // `pause` between two reads.
+  EventReader(datapath::Datapath* datapath, std::chrono::milliseconds pause);
+  ~EventReader();
+  EventReader(const EventReader&) = delete;
+  EventReader& operator=(const EventReader&) = delete;
+
+  // Ends; all that waited is read. How many there were.
+  StatusOr<std::uint64_t> Finish();
+
+ private:
+  void Read(std::chrono::milliseconds pause);
+
+  datapath::Datapath* const datapath_;
+  std::atomic<bool> stop_{false};
+  std::uint64_t events_ = 0;
+  Status status_;
+  std::thread thread_;
+};
+
+}  // namespace sluice::perf

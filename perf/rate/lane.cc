@@ -1,0 +1,203 @@
+#include "perf/rate/lane.h"
+
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <numeric>
+#include <sstream>
+#include <thread>
+
+#include "ctrl/base/log.h"
+#include "ctrl/bpf/link.h"
+#include "ctrl/bpf/system.h"
+#include "ctrl/bpf/test_run.h"
+#include "perf/cpu.h"
+#include "perf/rate/frame.h"
+#include "perf/rate/programs.h"
+
+namespace sluice::perf {
+namespace {
+
+constexpr auto kQuiet = std::chrono::milliseconds(5);
+
+// Packets that an interface of this thread's namespace has received.
+StatusOr<std::uint64_t> ReceivedBy(const std::string& interface) {
+  std::ifstream file("/proc/thread-self/net/dev");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t begin = line.find_first_not_of(' ');
+    if (begin == std::string::npos || line.compare(begin, interface.size() + 1, interface + ":") != 0) continue;
+    std::istringstream fields(line.substr(begin + interface.size() + 1));
+    std::uint64_t bytes = 0, packets = 0;
+    if (fields >> bytes >> packets) return packets;
+  }
+  return MakeError(absl::StatusCode::kNotFound, "no packet counters of {}", interface);
+}
+
+// Packets that passed the node's input, by IP's own count.
+StatusOr<std::uint64_t> DeliveredLocally() {
+  std::ifstream file("/proc/thread-self/net/snmp");
+  std::string names, values;
+  if (!std::getline(file, names) || !std::getline(file, values))
+    return MakeError(absl::StatusCode::kUnavailable, "no IP counters");
+  std::istringstream name_list(names), value_list(values);
+  for (std::string name, value; name_list >> name && value_list >> value;)
+    if (name == "InDelivers") return std::stoull(value);
+  return MakeError(absl::StatusCode::kNotFound, "no IP counter InDelivers");
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Lane>> Lane::Create(Wire wire, Arrival arrival) {
+  std::unique_ptr<Lane> lane(new Lane(wire, arrival));
+  SL_RETURN_IF_ERROR(lane->Build());
+  return lane;
+}
+
+Status Lane::Build() {
+  static int lanes = 0;
+  test::TestNode::Options options;
+  options.pods = wire_ == Wire::kUplink ? std::vector<std::string>{"web"} : std::vector<std::string>{"web", "db"};
+  options.outside = wire_ == Wire::kUplink;
+  SL_ASSIGN_OR_RETURN(node_, test::TestNode::Create(options));
+  // The traffic is IPv4. Multicast reports and the like of IPv6 would be counted as packets of it.
+  for (const test::TestNetNs* netns : {&node_->netns(), &node_->netns(sender()), &node_->netns(receiver())})
+    SL_RETURN_IF_ERROR(netns->Sysctl("net/ipv6/conf/all/disable_ipv6", "1"));
+  // A veth end takes frames of a generator, or of XDP, when it has GRO on.
+  const auto take_frames = [](const std::string& interface) {
+    return test::RunChecked({"ethtool", "-K", interface, "gro", "on"});
+  };
+  SL_RETURN_IF_ERROR(node_->Run([&] { return take_frames(At(Place::kNode).name); }));
+  SL_RETURN_IF_ERROR(node_->Run([&] { return take_frames(receiver().host_interface); }));
+  SL_RETURN_IF_ERROR(node_->RunIn(sender(), [&] { return take_frames("eth0"); }));
+  if (wire_ == Wire::kUplink) SL_RETURN_IF_ERROR(node_->RunIn(receiver(), [&] { return take_frames("eth0"); }));
+
+  SL_ASSIGN_OR_RETURN(programs_, LoadRatePrograms());
+  SL_ASSIGN_OR_RETURN(load_, (bpf::Map<__u32, perf_load>::Bind(programs_->map_fd("load"), "load")));
+  SL_ASSIGN_OR_RETURN(const int cpus, bpf::PossibleCpus());
+  arrivals_ = bpf::PerCpuArray<std::uint64_t>(programs_->map_fd("arrived"), "arrived", cpus);
+  pins_ = fmt::format("/sys/fs/bpf/slbench-{}-lane-{}", getpid(), lanes++);
+  return mkdir(pins_.c_str(), 0700) == 0 ? OkStatus() : ErrnoError(errno, "make {}", pins_);
+}
+
+Lane::~Lane() {
+  for (const std::string& pin : attached_)
+    if (const Status status = bpf::DetachLink(pin); !status.ok()) LogWarn("{}: {}", pin, Message(status));
+  if (!pins_.empty()) rmdir(pins_.c_str());
+}
+
+Lane::Interface Lane::At(Place place) const {
+  if (place == Place::kNode) return {&node_->netns(), sender().host_interface, sender().host_ifindex};
+  const test::TestPod& pod = place == Place::kSender ? sender() : receiver();
+  return {&node_->netns(pod), "eth0", pod.pod_ifindex};
+}
+
+std::string Lane::NewPin(const std::string& program, Place place) {
+  occupied_[static_cast<int>(place)] = true;
+  attached_.push_back(fmt::format("{}/{}-{}", pins_, program, static_cast<int>(place)));
+  return attached_.back();
+}
+
+Status Lane::AttachXdp(const std::string& program, Place place) {
+  const Interface at = At(place);
+  const std::string pin = NewPin(program, place);
+  return at.netns->Run([&]() -> Status {
+    SL_ASSIGN_OR_RETURN(const std::string mode, bpf::AttachXdp(programs_->program_fd(program), at.ifindex, pin));
+    return mode == "xdp native" ? OkStatus() : InvalidError("{} at {} is {}", program, at.name, mode);
+  });
+}
+
+Status Lane::AttachTc(const std::string& program, Place place) {
+  const Interface at = At(place);
+  const std::string pin = NewPin(program, place);
+  return at.netns->Run([&]() -> Status {
+    SL_ASSIGN_OR_RETURN(const std::string mode,
+                        bpf::AttachTc(programs_->program_fd(program), at.ifindex, bpf::TcDirection::kIngress, pin));
+    return mode == "tcx" ? OkStatus() : InvalidError("{} at {} is {}", program, at.name, mode);
+  });
+}
+
+Status Lane::AimRedirects() {
+  const std::uint32_t ifindex = receiver().host_ifindex;
+  SL_ASSIGN_OR_RETURN(const auto peer, (bpf::Map<__u32, __u32>::Bind(programs_->map_fd("peer"), "peer")));
+  SL_RETURN_IF_ERROR(peer.Put(0, ifindex));
+  SL_ASSIGN_OR_RETURN(const auto device, (bpf::Map<__u32, __u32>::Bind(programs_->map_fd("device"), "device")));
+  return node_->Run([&] { return device.Put(0, ifindex); });  // the kernel looks the number up in this namespace
+}
+
+Status Lane::Command(const std::vector<std::string>& arguments, const std::string& input) const {
+  return node_->Run([&] { return test::RunChecked(arguments, input); });
+}
+
+StatusOr<Lane::Counts> Lane::Count() const {
+  Counts counts;
+  SL_RETURN_IF_ERROR(node_->Run([&]() -> Status {
+    SL_ASSIGN_OR_RETURN(counts.entered, ReceivedBy(At(Place::kNode).name));
+    if (arrival_ == Arrival::kLocalStack) {
+      SL_ASSIGN_OR_RETURN(counts.arrived, DeliveredLocally());
+    }
+    return OkStatus();
+  }));
+  if (arrival_ == Arrival::kLocalStack) return counts;
+  SL_ASSIGN_OR_RETURN(const auto values, arrivals_.Get(0));
+  counts.arrived = std::accumulate(values.begin(), values.end(), std::uint64_t{0});
+  return counts;
+}
+
+Status Lane::ReceiveOn(int cpu) {
+  return node_->Run([&]() -> Status {
+    SL_ASSIGN_OR_RETURN(receiving_, NapiThread::Start(At(Place::kNode).name, cpu));
+    return OkStatus();
+  });
+}
+
+StatusOr<std::uint64_t> Lane::ReceiverTime() const {
+  return receiving_ ? receiving_->RunTime() : SoftirqThreadTime(sched_getcpu());
+}
+
+StatusOr<Passage> Lane::Send(const Load& load) const {
+  const test::TestPod& from = load.answer ? receiver() : sender();
+  const test::TestPod& to = load.answer ? sender() : receiver();
+  perf_load config{.state = load.first_flow,
+                   .flows = load.flows,
+                   .random = load.random,
+                   .by_address = load.stride != 0,
+                   .stride = load.stride,
+                   .answer = load.answer};
+  SL_RETURN_IF_ERROR(FillHeaders({.source_mac = from.pod_mac,
+                                  .destination_mac = from.host_mac,
+                                  .source = load.source.empty() ? from.ip4 : load.source,
+                                  .destination = load.to_node ? node_->ip4() : to.ip4},
+                                 &config));
+  SL_RETURN_IF_ERROR(load_.Put(0, config));
+
+  Passage passage;
+  SL_ASSIGN_OR_RETURN(const Counts before, Count());
+  SL_ASSIGN_OR_RETURN(const std::uint64_t time_before, ReceiverTime());
+  const bpf::TestRunInput input{
+      .frame = std::vector<std::uint8_t>(kFrameBytes), .ifindex = from.pod_ifindex, .repeat = load.packets};
+  SL_RETURN_IF_ERROR(node_->RunIn(from, [&]() -> Status {
+    GoFirst();
+    SL_ASSIGN_OR_RETURN(passage.nanoseconds, bpf::TestRunXdpLive(programs_->program_fd("rate_generate"), input));
+    return OkStatus();
+  }));
+  SL_ASSIGN_OR_RETURN(Counts after, Count());
+  for (;;) {  // most often nothing is left over
+    std::this_thread::sleep_for(kQuiet);
+    SL_ASSIGN_OR_RETURN(const Counts now, Count());
+    const bool quiet = now.entered == after.entered && now.arrived == after.arrived;
+    after = now;
+    if (quiet) break;
+  }
+  SL_ASSIGN_OR_RETURN(const std::uint64_t time_after, ReceiverTime());
+  if (receiving_) passage.nanoseconds = 0;  // the generator's
+  passage.nanoseconds += time_after - time_before;
+  passage.entered = after.entered - before.entered;
+  passage.arrived = after.arrived - before.arrived;
+  return passage;
+}
+
+}  // namespace sluice::perf

@@ -1,0 +1,10 @@
+// The object of perf/bpf/rate.bpf.c.
+#pragma once
+
+#include "ctrl/bpf/program_set.h"
+
+namespace sluice::perf {
+
+StatusOr<bpf::ProgramSet> LoadRatePrograms();
+
+}  // namespace sluice::perf

@@ -1,0 +1,104 @@
+#include "perf/rate/rate_suite.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "perf/cpu.h"
+#include "perf/net/scenario.h"
+#include "perf/network.h"
+#include "perf/rate/runner.h"
+#include "perf/rate/xdp_filter.h"
+#include "perf/tools.h"
+
+namespace sluice::perf {
+namespace {
+
+// Why the case cannot be measured here; empty: it can.
+std::string MissingFor(const RateCase& what) {
+  if (what.two_cores && !HasTwoCpus()) return fmt::format("{}: there is one CPU only", what.name);
+  if (what.tool.empty()) return {};
+  if (!IsInstalled(what.tool)) return fmt::format("{}: {} is not installed", what.name, what.tool);
+  if (what.tool == "ipset" && !IsInstalled("iptables-legacy"))
+    return fmt::format("{}: iptables-legacy is not installed", what.name);
+  if (what.tool == "xdp-filter" && XdpFilterIsInUse())
+    return fmt::format("{}: it is in use on this machine", what.name);
+  return {};
+}
+
+Scenario ScenarioOf(const RateCase& what, std::unique_ptr<RateRunner>* runner) {
+  Scenario scenario;
+  scenario.rows = RowsOf(what);
+  scenario.floor = what.floor;
+  scenario.prepare = [what, runner]() -> Status {
+    SL_ASSIGN_OR_RETURN(*runner, RateRunner::Create(what));
+    return OkStatus();
+  };
+  scenario.measure = [runner] { return (*runner)->Measure(); };
+  return scenario;
+}
+
+// The row that is computed from the case's; empty: none.
+std::string AsDropRow(const RateCase& what) {
+  if (!what.name.starts_with(kSluiceRedirect)) return {};
+  return kSluiceDrop + what.name.substr(std::string_view(kSluiceRedirect).size());
+}
+
+// Nothing that Sluice lets pass ends at its own hook. What it would reach if it did: a round's time of the redirect,
+// with the time of a bare drop in place of the time of a bare redirect.
+void AddAsDrop(const std::vector<RateCase>& cases, Report* report) {
+  const auto find = [&](const std::string& name) {
+    return std::find_if(report->rows.begin(), report->rows.end(), [&](const Row& row) { return row.name == name; });
+  };
+  for (const RateCase& what : cases) {
+    const auto whole = find(what.name);
+    if (AsDropRow(what).empty() || whole == report->rows.end()) continue;
+    Row row{.name = AsDropRow(what), .against = {kBareDrop}};
+    for (std::size_t i = 0; i < whole->samples.size(); ++i) {
+      const double redirect = find(kBareRedirect)->samples[i], drop = find(kBareDrop)->samples[i];
+      row.samples.push_back(1 / (1 / whole->samples[i] - 1 / redirect + 1 / drop));
+    }
+    report->rows.insert(whole + 1, std::move(row));
+  }
+}
+
+StatusOr<Report> RunOnThisThread(const RunOptions& options) {
+  SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
+  SL_RETURN_IF_ERROR(StayOn(cpu));
+  Report report{.unit = "thousand packets a second"};
+  const std::vector<RateCase> cases = AllRateCases(options.brief);
+  std::vector<std::unique_ptr<RateRunner>> runners(cases.size());
+  std::vector<Scenario> scenarios;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    std::string missing = MissingFor(cases[i]);
+    if (missing.empty())
+      scenarios.push_back(ScenarioOf(cases[i], &runners[i]));
+    else if (IsSelected(options, cases[i].name))
+      report.left_out.push_back(std::move(missing));
+  }
+  Select(options, &scenarios);
+  SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios));
+  for (Scenario& one : scenarios)
+    for (Row& row : one.rows) report.rows.push_back(std::move(row));
+  AddAsDrop(cases, &report);
+  return report;
+}
+
+}  // namespace
+
+std::vector<std::string> RateRows(bool brief) {
+  std::vector<std::string> rows;
+  for (const RateCase& what : AllRateCases(brief)) {
+    for (const Row& row : RowsOf(what)) rows.push_back(row.name);
+    if (const std::string row = AsDropRow(what); !row.empty()) rows.push_back(row);
+  }
+  return rows;
+}
+
+StatusOr<Report> RunRateSuite(const RunOptions& options) {
+  NameNamespaces();
+  StatusOr<Report> report = InvalidError("not run");
+  std::thread([&] { report = RunOnThisThread(options); }).join();  // its CPU goes with it
+  return report;
+}
+
+}  // namespace sluice::perf

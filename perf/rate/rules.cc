@@ -1,0 +1,67 @@
+#include "perf/rate/rules.h"
+
+#include "perf/net/allow.h"
+#include "perf/net/sluice_node.h"
+
+namespace sluice::perf {
+namespace {
+
+// The receiver's policy: all may come in but whom `deny` names.
+std::string BlockYaml(const Lane& lane, const std::string& deny) {
+  return WorkloadYaml(lane.receiver()) +
+         fmt::format(
+             "---\napiVersion: sluice.dev/v1alpha1\nkind: NetworkPolicy\nmetadata: {{name: {0}, namespace: bench}}\n"
+             "spec:\n  podSelector: {{matchLabels: {{app: {0}}}}}\n  policyTypes: [Ingress]\n  ingress:\n  - {{}}\n",
+             lane.receiver().name) +
+         deny;
+}
+
+}  // namespace
+
+std::string NftBlock(int listed, const NftRules& rules) {
+  const char* chain = "";
+  switch (rules.hook) {
+    case NftHook::kNetdev:
+      chain = "type filter hook ingress device \"uplink\" priority 0";
+      break;
+    case NftHook::kPrerouting:
+      chain = "type filter hook prerouting priority raw";
+      break;
+    case NftHook::kInput:
+      chain = "type filter hook input priority filter";
+      break;
+  }
+  return fmt::format(
+      "table {} bench {{\n set blocked {{\n type ipv4_addr\n {}elements = {{ {} }}\n }}\n chain in {{\n {}; policy "
+      "accept;\n {}ip saddr @blocked drop\n }}\n}}\n",
+      rules.hook == NftHook::kNetdev ? "netdev" : "inet", rules.cidrs ? "flags interval\n " : "",
+      ListedElements(listed, rules.cidrs), chain, rules.conntrack ? "ct state established,related accept\n " : "");
+}
+
+std::string IpsetList(int listed) {
+  std::string text = "create blocked hash:ip maxelem 65536\n";
+  for (int i = 0; i < listed; ++i) text += fmt::format("add blocked {}\n", ListedAddress(i));
+  return text;
+}
+
+std::string SluiceBlock(const Lane& lane, SluiceList list, int listed) {
+  std::string pods, deny;
+  if (list == SluiceList::kPods) {
+    for (int i = 0; i < listed; ++i) {
+      pods += ListedPodYaml(i);
+      deny += fmt::format("  - {{from: [{{podSelector: {{matchLabels: {{peer: p-{}}}}}}}], action: Deny}}\n", i);
+    }
+    return BlockYaml(lane, deny) + pods;
+  }
+  deny = "  - action: Deny\n    from:\n";
+  for (int i = 0; i < listed; ++i)
+    deny += fmt::format("    - {{ipBlock: {{cidr: {}}}}}\n",
+                        list == SluiceList::kCidrs ? ListedBlock(i) : ListedAddress(i) + "/32");
+  return BlockYaml(lane, deny);
+}
+
+std::string SluiceBlockRange(const Lane& lane) {
+  return BlockYaml(lane, fmt::format("  - {{from: [{{ipBlock: {{cidr: {}/15}}}}], action: Deny}}\n", kFirstListed));
+}
+
+}  // namespace sluice::perf

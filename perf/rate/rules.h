@@ -1,0 +1,27 @@
+// One list of addresses that may not come in: what the peers of the suite `rate` are told, and what Sluice is.
+#pragma once
+
+#include <string>
+
+#include "perf/rate/lane.h"
+
+namespace sluice::perf {
+
+// `listed`: how long the list is.
+enum class NftHook { kNetdev, kPrerouting, kInput };
+struct NftRules {
+  NftHook hook = NftHook::kNetdev;
+  bool cidrs = false;      // else addresses
+  bool conntrack = false;  // known flows first
+};
+// Drops what the list has.
+std::string NftBlock(int listed, const NftRules& rules);
+std::string IpsetList(int listed);  // "ipset restore": the set "blocked"
+
+enum class SluiceList { kPods, kAddresses, kCidrs };
+// The receiver may be reached by everybody but the list: a rule for each pod, or one rule with all prefixes.
+std::string SluiceBlock(const Lane& lane, SluiceList list, int listed);
+// The same with one prefix around the list.
+std::string SluiceBlockRange(const Lane& lane);
+
+}  // namespace sluice::perf

@@ -1,0 +1,150 @@
+#include "perf/rate/runner.h"
+
+#include <algorithm>
+
+#include "ctrl/base/log.h"
+#include "perf/cpu.h"
+#include "perf/rate/event_reader.h"
+#include "perf/rate/xdp_filter.h"
+
+namespace sluice::perf {
+namespace {
+
+constexpr std::uint32_t kFitsQueue = 128;             // of the veth
+constexpr std::chrono::milliseconds kAgentPause{50};  // as telemetry/collector.h
+
+template <typename... Args>
+Status Wrong(fmt::format_string<Args...> format, Args&&... args) {
+  return Status(absl::StatusCode::kInternal, fmt::format(format, std::forward<Args>(args)...));
+}
+
+double RateOf(std::uint64_t packets, const Passage& passage) {
+  return static_cast<double>(packets) * 1e6 / static_cast<double>(passage.nanoseconds);
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<RateRunner>> RateRunner::Create(const RateCase& what) {
+  std::unique_ptr<RateRunner> runner(new RateRunner(what));
+  SL_RETURN_IF_ERROR(runner->Build());
+  return runner;
+}
+
+RateRunner::~RateRunner() {
+  if (xdp_filter_)
+    if (const Status status = UnloadXdpFilter(*lane_); !status.ok()) LogWarn("{}", Message(status));
+}
+
+Status RateRunner::Build() {
+  SL_ASSIGN_OR_RETURN(lane_, Lane::Create(what_.wire, what_.arrival));
+  xdp_filter_ = what_.tool == "xdp-filter";
+  if (what_.setup) SL_RETURN_IF_ERROR(what_.setup(lane_.get()));
+  // Where the case has no sink of its own: what comes to the receiver, and answers that come to the sender.
+  if (!lane_->HasProgram(Place::kReceiver)) SL_RETURN_IF_ERROR(lane_->AttachTc("rate_tc_sink", Place::kReceiver));
+  if (!lane_->HasProgram(Place::kSender)) SL_RETURN_IF_ERROR(lane_->AttachTc("rate_tc_drop", Place::kSender));
+  if (what_.resources) {
+    SL_ASSIGN_OR_RETURN(sluice_, SluiceNode::Start(lane_->node(), {.resources = what_.resources(*lane_),
+                                                                   .uplink = what_.wire == Wire::kUplink}));
+  }
+  if (what_.two_cores) {
+    SL_ASSIGN_OR_RETURN(const int other, OtherCpu());
+    SL_RETURN_IF_ERROR(lane_->ReceiveOn(other));
+  }
+  if (what_.opposite.packets == 0) return OkStatus();
+  Load opposite = what_.opposite;
+  opposite.to_node = what_.load.to_node;
+  return SendChecked(opposite, !what_.passes).status();
+}
+
+// Sends each flow's first packet, then its answer. In flows that are known already nothing changes.
+Status RateRunner::AnswerFlows() {
+  Load load = what_.load;
+  load.packets = load.flows;
+  load.random = false;
+  // A receiver on another CPU may still sleep when its queue is full.
+  const std::uint32_t at_once = what_.two_cores ? kFitsQueue : load.flows;
+  for (; load.first_flow < load.flows; load.first_flow += at_once) {
+    load.packets = std::min(at_once, load.flows - static_cast<std::uint32_t>(load.first_flow));
+    SL_RETURN_IF_ERROR(SendChecked(load, what_.passes).status());
+  }
+  load.first_flow = 0;
+  load.packets = load.flows;
+  load.answer = true;
+  SL_RETURN_IF_ERROR(lane_->Send(load).status());
+  if (sluice_ == nullptr) return OkStatus();
+  std::uint32_t established = 0;
+  SL_RETURN_IF_ERROR(sluice_->datapath().ForEachFlow(
+      [&](const datapath::FlowRecord& flow) { established += flow.table == datapath::FlowTable::kEstablished; }));
+  if (established == load.flows) return OkStatus();
+  return Wrong("{} flows are established, expected {}", established, load.flows);
+}
+
+StatusOr<Passage> RateRunner::SendChecked(const Load& load, bool passes) {
+  SL_ASSIGN_OR_RETURN(const Passage passage, lane_->Send(load));
+  // What finds the queue to the node full is lost before the node, and not counted. On one core there is room.
+  const std::uint64_t least = what_.two_cores ? 1 : load.packets - load.packets / 10;
+  if (passage.entered > load.packets || passage.entered < least)
+    return Wrong("{} packets came to the node, {} were sent", passage.entered, load.packets);
+  const std::uint64_t expected = passes ? passage.entered : 0;
+  if (passage.arrived == expected) return passage;
+  return Wrong("wrong verdict: {} packets of {} arrived, expected {}", passage.arrived, passage.entered, expected);
+}
+
+// Each packet once, at the one hook, under the one outcome.
+Status RateRunner::CheckCounters(const datapath::Counters& before, const datapath::Counters& after,
+                                 std::uint64_t packets) const {
+  const bool uplink = what_.wire == Wire::kUplink;
+  const int hook = uplink ? SL_HOOK_XDP_UPLINK : SL_HOOK_TC_FROM_POD;
+  const int outcome = what_.passes ? SL_DROP_NONE : SL_DROP_POLICY_DENIED;
+  for (int h = 0; h < SL_HOOK_COUNT; ++h) {
+    for (int o = 0; o < SL_OUTCOME_COUNT; ++o) {
+      const std::uint64_t counted = after.packets[h][o].packets - before.packets[h][o].packets;
+      const std::uint64_t expected = h == hook && o == outcome ? packets : 0;
+      if (counted != expected)
+        return Wrong("wrong verdict: {} packets counted with outcome {} at hook {}, expected {}", counted, o, h,
+                     expected);
+    }
+  }
+  const int short_cut = uplink ? SL_COUNTER_REDIRECT_DEVMAP : SL_COUNTER_REDIRECT_PEER;
+  const std::uint64_t redirected = after.events[short_cut] - before.events[short_cut];
+  if (redirected != (what_.passes ? packets : 0))
+    return Wrong("{} packets of {} took the short cut", redirected, packets);
+  return OkStatus();
+}
+
+// One sample's packets; of Sluice's rows, each was counted as it must be.
+StatusOr<Passage> RateRunner::SendCounted() {
+  if (sluice_ == nullptr) return SendChecked(what_.load, what_.passes);
+  SL_ASSIGN_OR_RETURN(const auto before, sluice_->datapath().ReadCounters());
+  SL_ASSIGN_OR_RETURN(const Passage passage, SendChecked(what_.load, what_.passes));
+  SL_ASSIGN_OR_RETURN(const auto after, sluice_->datapath().ReadCounters());
+  SL_RETURN_IF_ERROR(CheckCounters(before, after, passage.entered));
+  events_lost_ = after.events[SL_COUNTER_EVENT_LOST_RING_FULL] - before.events[SL_COUNTER_EVENT_LOST_RING_FULL];
+  return passage;
+}
+
+Status RateRunner::MeasureWatched(std::vector<double>* samples) {
+  datapath::BpfDatapath& datapath = sluice_->datapath();
+  const bool every_packet = what_.events == Events::kEveryPacket;
+  SL_RETURN_IF_ERROR(datapath.Configure(SL_SETTING_REDIRECT | SL_SETTING_EVENTS));
+  EventReader reader(&datapath, every_packet ? std::chrono::milliseconds(0) : kAgentPause);
+  SL_ASSIGN_OR_RETURN(const Passage passage, SendCounted());
+  SL_ASSIGN_OR_RETURN(const std::uint64_t events, reader.Finish());
+  SL_RETURN_IF_ERROR(datapath.Configure(SL_SETTING_REDIRECT));
+  samples->push_back(RateOf(passage.entered, passage));
+  if (!every_packet) return events_lost_ == 0 ? OkStatus() : Wrong("{} events of {} were lost", events_lost_, events);
+  samples->push_back(RateOf(events, passage));
+  samples->push_back(static_cast<double>(events_lost_));
+  if (events + events_lost_ == passage.entered) return OkStatus();
+  return Wrong("{} events were read and {} lost, of {} packets", events, events_lost_, passage.entered);
+}
+
+StatusOr<std::vector<double>> RateRunner::Measure() {
+  if (what_.answered) SL_RETURN_IF_ERROR(AnswerFlows());
+  SL_ASSIGN_OR_RETURN(const Passage passage, SendCounted());
+  std::vector<double> samples = {RateOf(passage.entered, passage)};
+  if (what_.events != Events::kNone) SL_RETURN_IF_ERROR(MeasureWatched(&samples));
+  return samples;
+}
+
+}  // namespace sluice::perf

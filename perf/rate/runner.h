@@ -1,0 +1,38 @@
+// One case of the suite `rate`, ready to be measured again and again.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "perf/net/sluice_node.h"
+#include "perf/rate/case.h"
+
+namespace sluice::perf {
+
+class RateRunner {
+ public:
+  // Makes the lane, loads the rules, and checks with a few packets that the rules do what the case says.
+  static StatusOr<std::unique_ptr<RateRunner>> Create(const RateCase& what);
+  ~RateRunner();
+
+  // Thousand packets a second, for each of the case's rows. An error when one packet went the wrong way or was counted
+  // wrongly.
+  StatusOr<std::vector<double>> Measure();
+
+ private:
+  explicit RateRunner(const RateCase& what) : what_(what) {}
+  Status Build();
+  Status AnswerFlows();
+  StatusOr<Passage> SendChecked(const Load& load, bool passes);
+  StatusOr<Passage> SendCounted();
+  Status MeasureWatched(std::vector<double>* samples);
+  Status CheckCounters(const datapath::Counters& before, const datapath::Counters& after, std::uint64_t packets) const;
+
+  const RateCase what_;
+  std::unique_ptr<Lane> lane_;
+  std::unique_ptr<SluiceNode> sluice_;
+  std::uint64_t events_lost_ = 0;  // during the last SendCounted
+  bool xdp_filter_ = false;
+};
+
+}  // namespace sluice::perf

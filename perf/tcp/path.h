@@ -1,0 +1,57 @@
+// Two pods of one node, and the way between them that is measured.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "perf/net/sluice_node.h"
+#include "perf/tcp/traffic.h"
+
+namespace sluice::perf {
+
+struct TcpDurations {
+  std::chrono::milliseconds stream;
+  std::chrono::milliseconds requests;
+  std::chrono::milliseconds connections;
+};
+
+struct TcpPath {
+  std::string name;
+  std::vector<std::string> against;  // other paths
+  bool bridged = false;              // else routed
+  std::string nft;                   // rules of the node
+  int sluice_rules = -1;             // in each direction; 0: workloads that no policy selects; -1: without Sluice
+  TcpDurations durations;
+  bool filters() const { return !nft.empty() || sluice_rules > 0; }
+};
+std::vector<TcpPath> AllTcpPaths(bool brief);
+
+struct TcpFigures {
+  double stream_mbits = 0;
+  RequestFigures requests;
+  double connections = 0;
+};
+
+class TcpPair {
+ public:
+  // Makes node and pods, and checks that a port that no rule allows is closed where there are rules.
+  static StatusOr<std::unique_ptr<TcpPair>> Create(const TcpPath& path);
+
+  // An error when something did not come through, or did not take Sluice's short cut.
+  StatusOr<TcpFigures> Measure();
+
+ private:
+  explicit TcpPair(const TcpPath& path) : path_(path) {}
+  Status Build();
+  Status CheckOtherPort() const;
+  StatusOr<TcpFigures> Run() const;
+  Status CheckCounters(const datapath::Counters& before, const datapath::Counters& after) const;
+
+  const TcpPath path_;
+  std::unique_ptr<test::TestNode> node_;
+  std::unique_ptr<SluiceNode> sluice_;
+};
+
+}  // namespace sluice::perf

@@ -1,0 +1,36 @@
+// TCP between two network namespaces, by two threads: one stream, ping-pong of one byte, connections of one byte each.
+// Rates are the median of short spells. Thread-safe. A byte that is missing or wrong is an error.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "ctrl/base/status.h"
+
+namespace sluice::perf {
+
+struct TcpEnds {
+  int client_netns = -1;
+  int server_netns = -1;
+  std::string server;  // IPv4
+  std::uint16_t port = 0;
+  int client_cpu = 0;
+  int server_cpu = 0;
+};
+
+// Megabits of payload a second, by the receiver's clock.
+StatusOr<double> Stream(const TcpEnds& ends, std::chrono::milliseconds duration);
+
+struct RequestFigures {
+  double per_second = 0;
+  double p50_us = 0;
+  double p99_us = 0;
+};
+// On one connection: a request of one byte, its answer, the next one.
+StatusOr<RequestFigures> RequestResponse(const TcpEnds& ends, std::chrono::milliseconds duration);
+
+// A second: connect, a byte there and one back, reset (so that no port stays behind in TIME_WAIT).
+StatusOr<double> ConnectClose(const TcpEnds& ends, std::chrono::milliseconds duration);
+
+}  // namespace sluice::perf
