@@ -22,7 +22,8 @@ struct sl_sender {
   __u8 final;    /* found for good: another answer counts as a socket change */
   __u8 asked;
   __u8 has_socket; /* set by the entry point */
-  __u8 pad[4];
+  __u8 unowned;    /* nobody has acted on the socket: should somebody yet, that counts as a socket change */
+  __u8 pad[3];
 };
 
 /* Who is going to receive it: the listener, where policy looks at the receiver's process. */
@@ -62,7 +63,7 @@ static __always_inline int sl_knows(const struct sl_sender* sender) {
  * flow's verdict hangs on that process and it is of another class than the one that it was decided for. */
 static __always_inline int sl_note_sender(const struct sl_sender* sender, struct sl_flow_entry* entry, int reply) {
   if (!sender->asked) return 0;
-  if (!sender->final) __sync_fetch_and_or(&entry->flags, sl_ask_bit(reply));
+  if (!sender->final && !sender->unowned) __sync_fetch_and_or(&entry->flags, sl_ask_bit(reply));
   if (!sl_knows(sender)) return 0;
   sl_process_class_number* class = reply ? &entry->responder_class : &entry->initiator_class;
   if (reply)
@@ -87,7 +88,7 @@ static __always_inline void sl_note_initiator(const struct sl_sender* sender, st
   fresh->initiator_class = sender->process_class;
   fresh->socket_changes = sender->asked ? sender->changes : sl_socket_changes();
   fresh->flags |= SL_CT_ASK_RESPONDER;
-  if (!sender->final) fresh->flags |= SL_CT_ASK_INITIATOR;
+  if (!sender->final && !sender->unowned) fresh->flags |= SL_CT_ASK_INITIATOR;
 }
 
 /* By the first packet of an end that is here. */

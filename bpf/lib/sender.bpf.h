@@ -45,7 +45,10 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_
   if (!full) return SL_COUNTER_SENDER_NO_SOCKET;
   if (full->state == SL_TCP_STATE_LISTEN) inherited = 1;
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, full, 0, 0);
-  if (!owner || !owner->tgid) return SL_COUNTER_SENDER_UNOWNED;
+  if (!owner || !owner->tgid) {
+    sender->unowned = !inherited;
+    return SL_COUNTER_SENDER_UNOWNED;
+  }
   __u64 cookie = bpf_get_socket_cookie(skb);
   sender->final = !inherited && !owner->shared && owner->cookie == cookie;
   if (owner->shared) owner = sl_sender_of_datagram(cookie, tuple) ?: owner;

@@ -165,7 +165,7 @@ static __always_inline int sl_is_sender_here(const struct sl_judgement* j) {
   return j->hook == SL_HOOK_TC_FROM_POD || j->from_node;
 }
 
-/* A denied flow's record: it decides nothing. */
+/* A new denied flow, or a packet more of one that policy was asked about again. */
 static __always_inline void sl_account_denied(struct sl_judgement* j) {
   struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_denied, &j->key);
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&

@@ -26,7 +26,7 @@
 
 SEC("cgroup/sock_create")
 int cg_create(struct bpf_sock* sk) {
-  claim(bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE), bpf_get_socket_cookie(sk), CLAIM_ALWAYS);
+  claim(bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE), bpf_get_socket_cookie(sk), CLAIM_QUIETLY);
   return PASS;
 }
 

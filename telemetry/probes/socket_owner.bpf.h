@@ -17,7 +17,7 @@ const volatile __u64 session = 0;
 
 enum claim {
   CLAIM_ALWAYS,    /* who acts on it last owns it */
-  CLAIM_QUIETLY,   /* likewise, where every packet asks anyway */
+  CLAIM_QUIETLY,   /* likewise, where every packet asks anyway, or none was sent yet */
   CLAIM_INHERITED, /* only where nobody has acted on it: it was accepted, and its owner is the listener's */
 };
 
@@ -28,8 +28,8 @@ static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cooki
   if (process && !(process->flags & SL_PROCESS_OWNS_SOCKETS))
     __sync_fetch_and_or(&process->flags, SL_PROCESS_OWNS_SOCKETS);
   const sl_process_id life = process ? process->id : 0;
-  const bool known = owner->cookie == cookie && owner->tgid; /* else its flows still ask */
-  const bool changed = known && (owner->tgid != tgid || owner->birth_ns != birth_ns || owner->process != life);
+  const bool inherited = owner->tgid && owner->cookie != cookie; /* its flows still ask */
+  const bool changed = !inherited && (owner->tgid != tgid || owner->birth_ns != birth_ns || owner->process != life);
   owner->cookie = cookie;
   owner->birth_ns = birth_ns;
   owner->process = life;
