@@ -91,6 +91,8 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   std::unique_ptr<DatapathObject> object(new DatapathObject(skeleton));
   skeleton->rodata->slot_ports = options.slot_ports;
   skeleton->rodata->use_test_clock = options.test_clock ? 1 : 0;
+  if (const int rc = bpf_program__set_autoload(skeleton->progs.xdp_uplink, options.uplinks); rc != 0)
+    return ErrnoError(rc, "leave out xdp_uplink");
   SL_RETURN_IF_ERROR(SetSizes(skeleton, options));
   if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(PlanPins(skeleton->obj, PinLayout(options.pin_root)));
   if (const int rc = datapath_bpf__load(skeleton); rc != 0) return LoadError(rc, log);

@@ -497,6 +497,7 @@ StatusOr<std::vector<ProgramRuns>> BpfDatapath::ReadProgramRuns() {
   std::vector<ProgramRuns> programs;
   if (!bpf::CountsProgramRuns()) return programs;
   for (const char* const name : {"tc_from_pod", "tc_to_pod", "xdp_uplink"}) {
+    if (object_->program_fd(name) < 0) continue;  // not loaded
     SL_ASSIGN_OR_RETURN(const bpf::ProgramRuns runs, bpf::ReadProgramRuns(object_->program_fd(name)));
     programs.push_back({name, runs.count, runs.nanoseconds});
   }
