@@ -47,8 +47,7 @@ Status PutAll(const bpf::Map<MapKey, Value>& map, MapKey (*key_of)(const Key&, s
     keys.push_back(key_of(key, slot));
     values.push_back(value);
   }
-  for (std::size_t i = 0; i < keys.size(); ++i) SL_RETURN_IF_ERROR(map.Put(keys[i], values[i]));
-  return OkStatus();
+  return map.PutAll(keys, values);
 }
 
 template <typename MapKey, typename Key, typename Value>
@@ -56,8 +55,7 @@ Status DeleteAll(const bpf::Map<MapKey, Value>& map, MapKey (*key_of)(const Key&
                  const policy::TableEdits<Key, Value>& edits) {
   std::vector<MapKey> keys;
   for (const Key& key : edits.deletes) keys.push_back(key_of(key, slot));
-  for (const MapKey& key : keys) SL_RETURN_IF_ERROR(map.Delete(key));
-  return OkStatus();
+  return map.DeleteAll(keys);
 }
 
 Prefix MappedPrefix(const sl_addr& addr, int mapped_length) {
