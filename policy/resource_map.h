@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "policy/model.h"
 
@@ -54,8 +55,13 @@ class ResourceMap {
   };
 
   ResourceMap() = default;
-  ResourceMap(const ResourceMap&) = default;  // as cheap as a move would be
+  ResourceMap(const ResourceMap&) = default;
   ResourceMap& operator=(const ResourceMap&) = default;
+  ResourceMap(ResourceMap&& other) noexcept : parts_(std::exchange(other.parts_, NoParts())) {}  // leaves none there
+  ResourceMap& operator=(ResourceMap&& other) noexcept {
+    parts_ = std::exchange(other.parts_, NoParts());
+    return *this;
+  }
 
   const_iterator begin() const { return {this, 0, parts_[0]->begin()}; }
   const_iterator end() const { return {this, kKinds - 1, parts_[kKinds - 1]->end()}; }
