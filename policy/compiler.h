@@ -2,11 +2,26 @@
 // restart, because numbers are hashes of what they name (with deterministic probing, see policy/stable_id.h).
 #pragma once
 
+#include <memory>
+
 #include "policy/tables.h"
 
 namespace sluice::policy {
 
 // ResourceExhausted when a table would be larger than its limit, naming table, need and limit.
 StatusOr<CompiledPolicy> Compile(std::shared_ptr<const Snapshot> snapshot, const Limits& limits = {});
+
+// Gives what Compile gives, and computes again only what a change since the last snapshot can have touched: rulesets
+// when their policies changed, and all of it when the population, or what policies look at in it, did.
+// Not thread-safe, nor are a compiler and its copies together.
+class Compiler {
+ public:
+  Compiler();
+  StatusOr<CompiledPolicy> Compile(std::shared_ptr<const Snapshot> snapshot, const Limits& limits = {});
+
+ private:
+  struct Memory;
+  std::shared_ptr<const Memory> last_;
+};
 
 }  // namespace sluice::policy

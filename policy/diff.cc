@@ -5,11 +5,12 @@
 namespace sluice::policy {
 namespace {
 
-// Both maps in key order, so one walk over the two finds everything.
+// Both in key order, so one walk over the two finds everything.
 template <typename K, typename V>
-TableEdits<K, V> DiffTable(const std::map<K, V>& from, const std::map<K, V>& to) {
+TableEdits<K, V> DiffTable(const FlatMap<K, V>& from, const FlatMap<K, V>& to) {
   static_assert(std::has_unique_object_representations_v<V>, "values are compared as the kernel sees them: as bytes");
   TableEdits<K, V> edits;
+  if (from.SharesWith(to)) return edits;
   auto old = from.begin();
   for (const auto& [key, value] : to) {
     for (; old != from.end() && old->first < key; ++old) edits.deletes.push_back(old->first);

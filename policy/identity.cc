@@ -17,38 +17,8 @@ std::uint32_t Number(sl_identity_kind kind, std::uint32_t number) {
 
 sl_identity_kind OutsideKind(bool v4) { return v4 ? SL_KIND_WORLD4 : SL_KIND_WORLD6; }
 
-// What policies look at.
-struct Interest {
-  std::vector<Prefix> prefixes4, prefixes6;  // sorted
-  std::set<std::string> label_keys;
-};
-
 void AddKeys(const Selector& selector, std::set<std::string>& keys) {
   for (const Selector::Requirement& requirement : selector.requirements) keys.insert(requirement.key);
-}
-
-Interest InterestOf(const Snapshot& snapshot) {
-  Interest interest;
-  const auto add_prefix = [&](const Prefix& p) { (p.is_v4() ? interest.prefixes4 : interest.prefixes6).push_back(p); };
-  for (const auto& policy : snapshot.policies) {
-    AddKeys(policy->pod_selector, interest.label_keys);
-    for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
-      if (!policy->Isolates(direction)) continue;
-      for (const Rule& rule : policy->rules(direction)) {
-        for (const Peer& peer : rule.peers) {
-          if (peer.pod_selector) AddKeys(*peer.pod_selector, interest.label_keys);
-          if (!peer.ip_block) continue;
-          add_prefix(peer.ip_block->cidr);
-          for (const Prefix& hole : peer.ip_block->except) add_prefix(hole);
-        }
-      }
-    }
-  }
-  for (auto* prefixes : {&interest.prefixes4, &interest.prefixes6}) {
-    std::sort(prefixes->begin(), prefixes->end());
-    prefixes->erase(std::unique(prefixes->begin(), prefixes->end()), prefixes->end());
-  }
-  return interest;
 }
 
 std::vector<NamedPort> SortedPorts(const Endpoint& endpoint) {
@@ -75,6 +45,28 @@ CanonicalKey PodKey(const Endpoint& pod, const Labels& labels, const std::vector
 }
 
 }  // namespace
+
+Interest::Interest(const std::vector<std::shared_ptr<const NetworkPolicy>>& policies) {
+  const auto add_prefix = [&](const Prefix& p) { (p.is_v4() ? prefixes4 : prefixes6).push_back(p); };
+  for (const auto& policy : policies) {
+    AddKeys(policy->pod_selector, label_keys);
+    for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
+      if (!policy->Isolates(direction)) continue;
+      for (const Rule& rule : policy->rules(direction)) {
+        for (const Peer& peer : rule.peers) {
+          if (peer.pod_selector) AddKeys(*peer.pod_selector, label_keys);
+          if (!peer.ip_block) continue;
+          add_prefix(peer.ip_block->cidr);
+          for (const Prefix& hole : peer.ip_block->except) add_prefix(hole);
+        }
+      }
+    }
+  }
+  for (auto* list : {&prefixes4, &prefixes6}) {
+    std::sort(list->begin(), list->end());
+    list->erase(std::unique(list->begin(), list->end()), list->end());
+  }
+}
 
 bool IdentityTable::IsChurn(const std::string& key) {
   static const std::set<std::string> kChurn = {"apps.kubernetes.io/pod-index",
@@ -139,12 +131,12 @@ Range IdentityTable::Within(const Prefix& cidr) const {
           static_cast<std::uint32_t>(end - identities_.begin())};
 }
 
-void IdentityTable::AddNode(const Snapshot& snapshot) {
+void IdentityTable::AddNode(const Population& population) {
   AddPlain(SL_KIND_NODE);
   const std::uint32_t plain = kinds_[SL_KIND_NODE].begin;
   std::map<std::uint32_t, std::vector<Address>> by_prefix;  // by outside index
-  for (const Address& ip : snapshot.node_addresses) {
-    if (snapshot.Find(ip)) continue;  // a workload was given it
+  for (const Address& ip : population.node_addresses) {
+    if (population.Find(ip)) continue;  // a workload was given it
     const std::uint32_t around = LongestAround(ip);
     if (identities_[around].plain) {
       by_address_.emplace(ip, plain);
@@ -166,7 +158,7 @@ void IdentityTable::AddNode(const Snapshot& snapshot) {
   kinds_[SL_KIND_NODE].end = static_cast<std::uint32_t>(identities_.size());
 }
 
-void IdentityTable::AddPods(const Snapshot& snapshot) {
+void IdentityTable::AddPods(const Population& population) {
   AddPlain(SL_KIND_WORKLOAD);
   struct Holder {
     std::string key;
@@ -177,7 +169,7 @@ void IdentityTable::AddPods(const Snapshot& snapshot) {
   };
   std::vector<Holder> holders;
   std::map<std::vector<NamedPort>, std::uint32_t> port_lists = {{{}, 0}};
-  for (const Endpoint& pod : snapshot.endpoints) {
+  for (const Endpoint& pod : population.endpoints) {
     const std::vector<NamedPort> ports = SortedPorts(pod);
     const auto fresh_list = static_cast<std::uint32_t>(port_lists.size());
     const std::uint32_t port_list = port_lists.try_emplace(ports, fresh_list).first->second;
@@ -212,19 +204,18 @@ void IdentityTable::AddPods(const Snapshot& snapshot) {
   kinds_[SL_KIND_WORKLOAD].end = static_cast<std::uint32_t>(identities_.size());
 }
 
-IdentityTable IdentityTable::Build(const Snapshot& snapshot) {
-  Interest interest = InterestOf(snapshot);
+IdentityTable IdentityTable::Build(const Population& population, const Interest& interest) {
   IdentityTable table;
-  table.selected_keys_ = std::move(interest.label_keys);
+  table.selected_keys_ = interest.label_keys;
   table.AddOutside(SL_KIND_WORLD4, interest.prefixes4);
   table.AddOutside(SL_KIND_WORLD6, interest.prefixes6);
-  table.AddNode(snapshot);
-  table.AddPods(snapshot);
+  table.AddNode(population);
+  table.AddPods(population);
   return table;
 }
 
-std::map<std::uint32_t, IdentityInfo> IdentityTable::Describe() const {
-  std::map<std::uint32_t, IdentityInfo> infos;
+FlatMap<std::uint32_t, IdentityInfo> IdentityTable::Describe() const {
+  std::vector<std::pair<std::uint32_t, IdentityInfo>> infos;
   for (const Identity& identity : identities_) {
     if (identity.IsPlaceholder()) continue;
     IdentityInfo info{.id = identity.id};
@@ -233,9 +224,9 @@ std::map<std::uint32_t, IdentityInfo> IdentityTable::Describe() const {
       info.labels = Relevant(identity.pod->labels);
     }
     if (identity.prefix) info.prefix = identity.prefix->ToString();
-    infos.emplace(identity.id, std::move(info));
+    infos.emplace_back(identity.id, std::move(info));
   }
-  return infos;
+  return FlatMap<std::uint32_t, IdentityInfo>(std::move(infos));
 }
 
 std::string IdentityInfo::ToString() const {

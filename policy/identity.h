@@ -3,7 +3,7 @@
 //
 // Every identity has an index here, in the order: outside IPv4, outside IPv6, node, pods; each kind begins with its
 // plain identity. Outside ones go on by prefix, pods by namespace and labels: so what a rule matches is a few ranges of
-// indices. Immutable after Build; points into the snapshot and must not outlive it.
+// indices. Immutable after Build; points into the population and must not outlive it.
 #pragma once
 
 #include <map>
@@ -30,9 +30,17 @@ struct Identity {
   bool IsPlaceholder() const { return kind == SL_KIND_WORKLOAD && plain; }
 };
 
+// What the policies look at.
+struct Interest {
+  explicit Interest(const std::vector<std::shared_ptr<const NetworkPolicy>>& policies);
+  std::vector<Prefix> prefixes4, prefixes6;  // sorted
+  std::set<std::string> label_keys;
+  bool operator==(const Interest&) const = default;
+};
+
 class IdentityTable {
  public:
-  static IdentityTable Build(const Snapshot& snapshot);
+  static IdentityTable Build(const Population& population, const Interest& interest);
 
   const std::vector<Identity>& all() const { return identities_; }
   Range OfKind(sl_identity_kind kind) const { return kinds_[kind]; }
@@ -43,7 +51,7 @@ class IdentityTable {
   const Identity& OfAddress(const Address& address) const { return identities_[by_address_.at(address)]; }
 
   // The identities that addresses or prefixes have, by number. Labels are those that count.
-  std::map<std::uint32_t, IdentityInfo> Describe() const;
+  FlatMap<std::uint32_t, IdentityInfo> Describe() const;
 
   // Label keys that tell pods of one workload apart and nothing else; they count only where a selector names them.
   static bool IsChurn(const std::string& key);
@@ -52,8 +60,8 @@ class IdentityTable {
   Labels Relevant(const Labels& labels) const;
   void AddPlain(sl_identity_kind kind);
   void AddOutside(sl_identity_kind kind, const std::vector<Prefix>& prefixes);
-  void AddNode(const Snapshot& snapshot);
-  void AddPods(const Snapshot& snapshot);
+  void AddNode(const Population& population);
+  void AddPods(const Population& population);
   std::uint32_t LongestAround(const Address& address) const;
   std::string PrefixText(std::uint32_t outside_index) const;
 

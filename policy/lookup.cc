@@ -24,7 +24,7 @@ Prefix First(const Address& address, int length) {
 }
 
 // The trie's answer: it compares 128 bits and knows no families.
-const sl_prefix_value* LongestMatch(const std::map<Prefix, sl_prefix_value>& prefixes, const Address& address) {
+const sl_prefix_value* LongestMatch(const FlatMap<Prefix, sl_prefix_value>& prefixes, const Address& address) {
   auto after = prefixes.upper_bound(Prefix::Host(address));
   while (after != prefixes.begin()) {
     const auto& [prefix, value] = *std::prev(after);

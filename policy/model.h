@@ -158,6 +158,4 @@ struct Resource {
   std::shared_ptr<const NetworkPolicy> policy;
 };
 
-using ResourceMap = std::map<ResourceId, Resource>;
-
 }  // namespace sluice::policy

@@ -21,8 +21,8 @@ std::size_t Size(const RangeSet& set) {
 
 }  // namespace
 
-PeerMatcher::PeerMatcher(const Snapshot& snapshot, const IdentityTable& identities)
-    : snapshot_(snapshot), identities_(identities) {
+PeerMatcher::PeerMatcher(const Population& population, const IdentityTable& identities)
+    : population_(population), identities_(identities) {
   const std::vector<Identity>& all = identities.all();
   const Range outside4 = identities.OfKind(SL_KIND_WORLD4), outside6 = identities.OfKind(SL_KIND_WORLD6);
   for (std::uint32_t i = 0; i < all.size(); i++) {
@@ -76,7 +76,7 @@ RangeSet PeerMatcher::NamespaceScope(const SelectorKey& key) const {
   if (!namespace_selector) {
     add(own);
   } else {
-    for (const auto& [name, labels] : snapshot_.namespaces) {
+    for (const auto& [name, labels] : population_.namespaces) {
       if (namespace_selector->Matches(labels)) add(name);
     }
   }

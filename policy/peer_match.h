@@ -14,9 +14,10 @@ namespace sluice::policy {
 class PeerMatcher {
  public:
   // Both must outlive the matcher.
-  PeerMatcher(const Snapshot& snapshot, const IdentityTable& identities);
+  PeerMatcher(const Population& population, const IdentityTable& identities);
 
   RangeSet Match(const NetworkPolicy& policy, const Rule& rule) const;
+  void Forget() { known_.clear(); }  // what was computed; it would grow with every policy that ever was
 
  private:
   // The policy's namespace where only that counts, else empty; the two selectors.
@@ -27,7 +28,7 @@ class PeerMatcher {
   RangeSet NamespaceScope(const SelectorKey& key) const;
   std::vector<std::uint32_t> Candidates(const Selector& selector, const RangeSet& scope) const;
 
-  const Snapshot& snapshot_;
+  const Population& population_;
   const IdentityTable& identities_;
   std::unordered_map<std::string, Range> by_namespace_;
   std::unordered_map<std::string, std::vector<std::uint32_t>> by_label_;  // "key" and "key=value", ascending

@@ -1,8 +1,10 @@
 #include "policy/port_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <optional>
+#include <tuple>
 
 #include "policy/stable_id.h"
 
@@ -11,36 +13,52 @@ namespace {
 
 using Entries = std::vector<sl_port_entry>;
 
-std::string ContentKey(const Entries& entries) {
-  CanonicalKey key;
-  for (const sl_port_entry& entry : entries) key.Add(entry.start).Add(entry.decision).Add(entry.flags);
-  return key.bytes();
+// What tells tables apart.
+std::string_view BytesOf(const Entries& entries) {
+  static_assert(std::has_unique_object_representations_v<sl_port_entry>);
+  return {reinterpret_cast<const char*>(entries.data()), entries.size() * sizeof(sl_port_entry)};
 }
 
-// The free parts of an array.
+// The free parts of an array, as bits: a full array of small tables has many free places too small to use, and a walk
+// over bits passes them by the dozen.
 class FreeSpace {
  public:
-  explicit FreeSpace(std::uint32_t size) : size_(size) {}
+  explicit FreeSpace(std::uint32_t size) : size_(size), taken_(size / kBits + 1) {}
 
   // The first free span of `count` at or after `wish`, going round once. Takes it.
   std::optional<std::uint32_t> Take(std::uint32_t wish, std::uint32_t count) {
     std::optional<std::uint32_t> place = Search(wish, count);
     if (!place && wish > 0) place = Search(0, count);
-    if (place) taken_.emplace(*place, *place + count);
+    if (!place) return place;
+    for (std::uint32_t at = *place; at < *place + count; at++) taken_[at / kBits] |= 1ULL << at % kBits;
     return place;
   }
 
  private:
+  static constexpr std::uint32_t kBits = 64;
+
   std::optional<std::uint32_t> Search(std::uint32_t at, std::uint32_t count) const {
-    auto next = taken_.upper_bound(at);
-    if (next != taken_.begin()) at = std::max(at, std::prev(next)->second);
-    for (; next != taken_.end() && next->first - at < count; ++next) at = next->second;
-    if (count > size_ || at > size_ - count) return std::nullopt;
-    return at;
+    while (true) {
+      at = Next(at, false);
+      if (count > size_ || at > size_ - count) return std::nullopt;
+      const std::uint32_t end = Next(at, true);
+      if (end - at >= count) return at;
+      at = end;
+    }
+  }
+
+  // The first place at or after `at` that is taken or is not; `size_` when there is none.
+  std::uint32_t Next(std::uint32_t at, bool taken) const {
+    if (at >= size_) return size_;
+    const std::uint64_t flip = taken ? 0 : ~0ULL;
+    std::uint32_t word = at / kBits;
+    std::uint64_t bits = (taken_[word] ^ flip) >> at % kBits << at % kBits;
+    while (bits == 0 && ++word < taken_.size()) bits = taken_[word] ^ flip;
+    return bits == 0 ? size_ : std::min(size_, word * kBits + static_cast<std::uint32_t>(std::countr_zero(bits)));
   }
 
   std::uint32_t size_;
-  std::map<std::uint32_t, std::uint32_t> taken_;  // begin -> end
+  std::vector<std::uint64_t> taken_;
 };
 
 sl_port_entry ByDecision(std::uint32_t start, const Decision& decision, std::uint32_t number) {
@@ -88,27 +106,39 @@ bool UsesPortNames(const Rule& rule) {
 }
 
 std::uint32_t DecisionPool::Intern(Decision decision) {
+  std::string key = DecisionKey(decision);
+  const std::uint64_t hash = StableHash(key);
+  return Intern(std::make_shared<const KeyedDecision>(std::move(decision), std::move(key), hash));
+}
+
+std::uint32_t DecisionPool::Intern(std::shared_ptr<const KeyedDecision> decision) {
   const auto fresh = static_cast<std::uint32_t>(decisions_.size());
-  const auto [at, added] = by_key_.try_emplace(DecisionKey(decision), fresh);
+  const auto [at, added] = by_key_.try_emplace(decision->key, fresh);
   if (added) decisions_.push_back(std::move(decision));
   return at->second;
 }
 
 std::vector<std::uint32_t> DecisionPool::Numbers() const {
-  std::vector<std::string> keys;
-  for (const auto& [key, index] : by_key_) keys.push_back(key);
-  const std::vector<std::uint32_t> numbers = AssignStableIds(keys, {});
+  std::vector<std::uint32_t> order(decisions_.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(), [this](std::uint32_t a, std::uint32_t b) {
+    return std::tie(decisions_[a]->hash, decisions_[a]->key) < std::tie(decisions_[b]->hash, decisions_[b]->key);
+  });
+  std::vector<std::uint64_t> hashes;
+  for (const std::uint32_t index : order) hashes.push_back(decisions_[index]->hash);
+  const std::vector<std::uint32_t> numbers = AssignStableIds(hashes, {});
   std::vector<std::uint32_t> by_index(numbers.size());
-  std::size_t next = 0;
-  for (const auto& [key, index] : by_key_) by_index[index] = numbers[next++];
+  for (std::size_t i = 0; i < numbers.size(); i++) by_index[order[i]] = numbers[i];
   return by_index;
 }
 
-std::map<std::uint32_t, Decision> DecisionPool::ByNumber() const {
-  const std::vector<std::uint32_t> numbers = Numbers();
-  std::map<std::uint32_t, Decision> decisions;
-  for (std::size_t i = 0; i < numbers.size(); i++) decisions.emplace(numbers[i], decisions_[i]);
-  return decisions;
+FlatMap<std::uint32_t, std::shared_ptr<const Decision>> DecisionPool::ByNumber(
+    const std::vector<std::uint32_t>& numbers) const {
+  std::vector<std::pair<std::uint32_t, std::shared_ptr<const Decision>>> decisions;
+  for (std::size_t i = 0; i < numbers.size(); i++) {
+    decisions.emplace_back(numbers[i], std::shared_ptr<const Decision>(decisions_[i], &decisions_[i]->decision));
+  }
+  return FlatMap<std::uint32_t, std::shared_ptr<const Decision>>(std::move(decisions));
 }
 
 std::uint32_t PortTablePool::Intern(PortTable table) {
@@ -119,24 +149,25 @@ std::uint32_t PortTablePool::Intern(PortTable table) {
 }
 
 StatusOr<PortTablePool::Layout> PortTablePool::LayOut(const DecisionPool& decisions,
+                                                      const std::vector<std::uint32_t>& numbers,
                                                       const std::vector<std::uint32_t>& choices,
                                                       std::size_t limit) const {
-  const std::vector<std::uint32_t> numbers = decisions.Numbers();
   struct Item {
-    std::string key;
-    std::uint32_t table;
+    std::uint64_t hash = 0;
+    std::uint32_t table = 0;
     Entries entries;
   };
   std::vector<Item> items;
   std::size_t total = 0;
   for (std::uint32_t i = 0; i < tables_.size(); i++) {
-    Item item{"", i, {}};
+    Item item{.table = i, .entries = {}};
+    item.entries.reserve(tables_[i].size());
     for (const PortStep& step : tables_[i]) {
-      item.entries.push_back(step.by_process
-                                 ? ByProcess(step.start, choices[step.decision])
-                                 : ByDecision(step.start, decisions.at(step.decision), numbers[step.decision]));
+      item.entries.push_back(
+          step.by_process ? ByProcess(step.start, choices[step.decision])
+                          : ByDecision(step.start, decisions.all()[step.decision]->decision, numbers[step.decision]));
     }
-    item.key = ContentKey(item.entries);
+    item.hash = StableHash(BytesOf(item.entries));
     total += item.entries.size();
     items.push_back(std::move(item));
   }
@@ -146,26 +177,36 @@ StatusOr<PortTablePool::Layout> PortTablePool::LayOut(const DecisionPool& decisi
                      "ports in rules, or let fewer rules that name processes meet",
                      total, limit);
   }
-  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.key < b.key; });
+  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
+    return a.hash != b.hash ? a.hash < b.hash : BytesOf(a.entries) < BytesOf(b.entries);
+  });
 
-  const auto place_all = [&](bool by_hash) -> std::optional<Layout> {
-    Layout layout;
-    layout.places.resize(tables_.size());
+  const auto place_all = [&](bool by_hash) {
+    std::vector<sl_peer_value> places(tables_.size());
     FreeSpace space(static_cast<std::uint32_t>(limit));
     std::uint32_t next = 0;
     for (const Item& item : items) {
       const auto count = static_cast<std::uint32_t>(item.entries.size());
-      const auto wish = by_hash ? static_cast<std::uint32_t>(StableHash(item.key) % limit) : next;
+      const auto wish = by_hash ? static_cast<std::uint32_t>(item.hash % limit) : next;
       const std::optional<std::uint32_t> place = space.Take(wish, count);
-      if (!place) return std::nullopt;
+      if (!place) return std::vector<sl_peer_value>();
       next = *place + count;
-      layout.places[item.table] = {*place, count};
-      for (std::uint32_t i = 0; i < count; i++) layout.entries.emplace(*place + i, item.entries[i]);
+      places[item.table] = {*place, count};
     }
-    return layout;
+    return places;
   };
-  if (std::optional<Layout> layout = place_all(true)) return std::move(*layout);
-  return *place_all(false);
+  Layout layout{.entries = {}, .places = place_all(true)};
+  if (layout.places.empty()) layout.places = place_all(false);
+  std::sort(items.begin(), items.end(),
+            [&](const Item& a, const Item& b) { return layout.places[a.table].first < layout.places[b.table].first; });
+  std::vector<std::pair<std::uint32_t, sl_port_entry>> entries;
+  entries.reserve(total);
+  for (const Item& item : items) {
+    std::uint32_t place = layout.places[item.table].first;
+    for (const sl_port_entry& entry : item.entries) entries.emplace_back(place++, entry);
+  }
+  layout.entries = FlatMap<std::uint32_t, sl_port_entry>(std::move(entries));
+  return layout;
 }
 
 }  // namespace sluice::policy

@@ -4,12 +4,15 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "bpf/abi/policy.h"
 #include "policy/decision.h"
+#include "policy/flat_map.h"
 #include "policy/ranges.h"
 
 namespace sluice::policy {
@@ -23,17 +26,25 @@ inline constexpr std::uint32_t ServiceNumber(std::uint8_t protocol, std::uint16_
 RangeSet Services(const Rule& rule, const std::vector<NamedPort>& named);
 bool UsesPortNames(const Rule& rule);
 
+// A decision with what it is known by; immutable.
+struct KeyedDecision {
+  Decision decision;
+  std::string key;         // DecisionKey
+  std::uint64_t hash = 0;  // of the key
+};
+
 // Every decision that occurs, once.
 class DecisionPool {
  public:
   std::uint32_t Intern(Decision decision);  // its index
-  const Decision& at(std::uint32_t index) const { return decisions_[index]; }
+  std::uint32_t Intern(std::shared_ptr<const KeyedDecision> decision);
+  const std::vector<std::shared_ptr<const KeyedDecision>>& all() const { return decisions_; }
   std::vector<std::uint32_t> Numbers() const;  // by index: DecisionHash, or the next free number
-  std::map<std::uint32_t, Decision> ByNumber() const;
+  FlatMap<std::uint32_t, std::shared_ptr<const Decision>> ByNumber(const std::vector<std::uint32_t>& numbers) const;
 
  private:
-  std::vector<Decision> decisions_;
-  std::map<std::string, std::uint32_t> by_key_;
+  std::vector<std::shared_ptr<const KeyedDecision>> decisions_;
+  std::unordered_map<std::string_view, std::uint32_t> by_key_;
 };
 
 // One table: from `start` on, `decision` (an index of the DecisionPool) or, where the answer is by process, the choice
@@ -49,17 +60,17 @@ using PortTable = std::vector<PortStep>;
 class PortTablePool {
  public:
   std::uint32_t Intern(PortTable table);  // its index
-  const PortTable& at(std::uint32_t index) const { return tables_[index]; }
+  const std::vector<PortTable>& all() const { return tables_; }
 
   struct Layout {
-    std::map<std::uint32_t, sl_port_entry> entries;
+    FlatMap<std::uint32_t, sl_port_entry> entries;
     std::vector<sl_peer_value> places;  // by table index
   };
   // Each table stands where its content's hash says, or in the next free span, so that a change moves little; where
   // that no longer fits, all of them one after the other. ResourceExhausted when there are more than `limit` entries.
-  // `choices`: the places of the ChoicePool's, by index.
-  StatusOr<Layout> LayOut(const DecisionPool& decisions, const std::vector<std::uint32_t>& choices,
-                          std::size_t limit) const;
+  // `numbers` of the decisions and places of the `choices`, by index.
+  StatusOr<Layout> LayOut(const DecisionPool& decisions, const std::vector<std::uint32_t>& numbers,
+                          const std::vector<std::uint32_t>& choices, std::size_t limit) const;
 
  private:
   std::vector<PortTable> tables_;

@@ -43,15 +43,15 @@ std::vector<std::string> PatternTable::PatternsOf(std::uint64_t bits) const {
   return patterns;
 }
 
-std::map<std::uint32_t, sl_program_pattern> PatternTable::Table() const {
-  std::map<std::uint32_t, sl_program_pattern> table;
+FlatMap<std::uint32_t, sl_program_pattern> PatternTable::Table() const {
+  std::vector<std::pair<std::uint32_t, sl_program_pattern>> table;
   for (std::uint32_t bit = 0; bit < patterns_.size(); bit++) {
     sl_program_pattern pattern = {};
     pattern.length = static_cast<std::uint32_t>(patterns_[bit].size());
     std::memcpy(pattern.text, patterns_[bit].data(), patterns_[bit].size());
-    table.emplace(bit, pattern);
+    table.emplace_back(bit, pattern);
   }
-  return table;
+  return FlatMap<std::uint32_t, sl_program_pattern>(std::move(table));
 }
 
 std::uint32_t ChoicePool::Intern(Choice choice) {
@@ -76,7 +76,7 @@ std::vector<std::uint32_t> ChoicePool::Places(const PatternTable& patterns, cons
       }
       key.Add(condition.if_unknown);
     }
-    for (const PortStep& outcome : tables.at(choices_[i].outcomes)) key.Add(decision_numbers[outcome.decision]);
+    for (const PortStep& outcome : tables.all()[choices_[i].outcomes]) key.Add(decision_numbers[outcome.decision]);
     by_key.emplace(key.bytes(), i);
   }
   std::vector<std::string> keys;
@@ -89,9 +89,9 @@ std::vector<std::uint32_t> ChoicePool::Places(const PatternTable& patterns, cons
   return places;
 }
 
-std::map<std::uint32_t, sl_process_choice> ChoicePool::Table(const std::vector<std::uint32_t>& places,
-                                                             const std::vector<sl_peer_value>& outcomes) const {
-  std::map<std::uint32_t, sl_process_choice> table;
+FlatMap<std::uint32_t, sl_process_choice> ChoicePool::Table(const std::vector<std::uint32_t>& places,
+                                                            const std::vector<sl_peer_value>& outcomes) const {
+  std::vector<std::pair<std::uint32_t, sl_process_choice>> table;
   for (std::size_t i = 0; i < choices_.size(); i++) {
     sl_process_choice choice = {};
     choice.count = static_cast<std::uint32_t>(choices_[i].conditions.size());
@@ -100,9 +100,9 @@ std::map<std::uint32_t, sl_process_choice> ChoicePool::Table(const std::vector<s
       const Condition& condition = choices_[i].conditions[c];
       choice.conditions[c] = {condition.binaries, condition.ancestors, condition.if_unknown, 0};
     }
-    table.emplace(places[i], choice);
+    table.emplace_back(places[i], choice);
   }
-  return table;
+  return FlatMap<std::uint32_t, sl_process_choice>(std::move(table));
 }
 
 }  // namespace sluice::policy

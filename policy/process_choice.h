@@ -27,10 +27,11 @@ class PatternTable {
   explicit PatternTable(const std::vector<Ruleset>& rulesets);
 
   std::size_t size() const { return patterns_.size(); }
+  bool operator==(const PatternTable&) const = default;
   // These two: only where no more than SL_MAX_PROGRAM_PATTERNS are there, and `rule` is one that has processes.
   Condition ConditionOf(const NetworkPolicy& policy, const Rule& rule) const;
   std::vector<std::string> PatternsOf(std::uint64_t bits) const;
-  std::map<std::uint32_t, sl_program_pattern> Table() const;
+  FlatMap<std::uint32_t, sl_program_pattern> Table() const;
 
  private:
   std::uint64_t BitsOf(const std::vector<std::string>& patterns) const;
@@ -47,15 +48,15 @@ struct Choice {
 class ChoicePool {
  public:
   std::uint32_t Intern(Choice choice);  // its index
-  std::size_t size() const { return choices_.size(); }
+  const std::vector<Choice>& all() const { return choices_; }
 
   // Where each choice stands in an array of `limit`, which must be enough, by index: where the hash of its patterns and
   // decisions says, or at the next free place, so that a change moves little.
   std::vector<std::uint32_t> Places(const PatternTable& patterns, const PortTablePool& tables,
                                     const std::vector<std::uint32_t>& decision_numbers, std::size_t limit) const;
   // `outcomes`: PortTablePool::Layout::places.
-  std::map<std::uint32_t, sl_process_choice> Table(const std::vector<std::uint32_t>& places,
-                                                   const std::vector<sl_peer_value>& outcomes) const;
+  FlatMap<std::uint32_t, sl_process_choice> Table(const std::vector<std::uint32_t>& places,
+                                                  const std::vector<sl_peer_value>& outcomes) const;
 
  private:
   std::vector<Choice> choices_;

@@ -36,29 +36,45 @@ std::string KeyOf(const Ruleset& ruleset) {
 
 }  // namespace
 
-RulesetTable::RulesetTable(const Snapshot& snapshot) {
-  std::map<std::string, std::vector<const NetworkPolicy*>> by_namespace;
-  for (const auto& policy : snapshot.policies) by_namespace[policy->name.ns].push_back(policy.get());
+Selections Select(const Snapshot& snapshot, const Selections& known) {
+  std::unordered_map<std::string_view, std::vector<std::uint32_t>> locals;  // by namespace
+  for (std::uint32_t i = 0; i < snapshot.endpoints.size(); i++) {
+    if (snapshot.endpoints[i].ifindex != 0) locals[snapshot.endpoints[i].name.ns].push_back(i);
+  }
+  Selections selections;
+  for (const auto& policy : snapshot.policies) {
+    std::vector<std::uint32_t>& selected = selections[policy.get()];
+    if (const auto before = known.find(policy.get()); before != known.end()) {
+      selected = before->second;
+    } else if (const auto found = locals.find(policy->name.ns); found != locals.end()) {
+      std::copy_if(found->second.begin(), found->second.end(), std::back_inserter(selected),
+                   [&](std::uint32_t i) { return policy->pod_selector.Matches(snapshot.endpoints[i].labels); });
+    }
+  }
+  return selections;
+}
 
+RulesetTable::RulesetTable(const Snapshot& snapshot, const Selections& selections) {
+  std::map<std::pair<std::uint32_t, Direction>, Ruleset> by_user;
+  for (const auto& policy : snapshot.policies) {
+    for (const std::uint32_t user : selections.at(policy.get())) {
+      for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
+        if (policy->Isolates(direction)) by_user[{user, direction}].policies.push_back(policy.get());
+      }
+    }
+  }
   struct Entry {
     Ruleset ruleset;
     std::vector<const Endpoint*> users;
   };
   std::map<std::string, Entry> by_key;
-  for (const Endpoint& endpoint : snapshot.endpoints) {
-    const auto policies = by_namespace.find(endpoint.name.ns);
-    if (endpoint.ifindex == 0 || policies == by_namespace.end()) continue;
-    for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
-      Ruleset ruleset{.direction = direction};
-      std::copy_if(policies->second.begin(), policies->second.end(), std::back_inserter(ruleset.policies),
-                   [&](const NetworkPolicy* policy) {
-                     return policy->Isolates(direction) && policy->pod_selector.Matches(endpoint.labels);
-                   });
-      if (ruleset.policies.empty()) continue;
-      if (direction == Direction::kIngress) ruleset.ports = NamedIn(ruleset.policies, endpoint.ports);
-      std::string key = KeyOf(ruleset);
-      by_key.try_emplace(std::move(key), Entry{std::move(ruleset), {}}).first->second.users.push_back(&endpoint);
-    }
+  for (auto& [user_direction, ruleset] : by_user) {
+    const auto& [user, direction] = user_direction;
+    const Endpoint& endpoint = snapshot.endpoints[user];
+    ruleset.direction = direction;
+    if (direction == Direction::kIngress) ruleset.ports = NamedIn(ruleset.policies, endpoint.ports);
+    std::string key = KeyOf(ruleset);
+    by_key.try_emplace(std::move(key), Entry{std::move(ruleset), {}}).first->second.users.push_back(&endpoint);
   }
 
   std::vector<std::string> keys;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "policy/snapshot.h"
@@ -18,9 +19,14 @@ struct Ruleset {
   std::size_t workloads = 0;                   // that use it
 };
 
+// The local workloads that a policy's selector selects, as indices into the snapshot's endpoints, by policy.
+using Selections = std::unordered_map<const NetworkPolicy*, std::vector<std::uint32_t>>;
+// `known`: selections of policies among the same population, which need not be found again.
+Selections Select(const Snapshot& snapshot, const Selections& known);
+
 class RulesetTable {
  public:
-  explicit RulesetTable(const Snapshot& snapshot);
+  RulesetTable(const Snapshot& snapshot, const Selections& selections);
 
   const std::vector<Ruleset>& all() const { return rulesets_; }  // in an order that depends on their content alone
   // The ruleset of a local workload; SL_RULESET_NONE when nothing isolates it in that direction.

@@ -48,18 +48,19 @@ RulesetCompiler::RulesetCompiler(const Ruleset& ruleset, Shared& shared) : rules
   }
 }
 
-StatusOr<std::array<KindRows, SL_KIND_COUNT>> RulesetCompiler::Compile() {
+StatusOr<CompiledRuleset> RulesetCompiler::Compile() {
   std::vector<const RangeSet*> sets;
   for (const RuleState& rule : rules_) sets.push_back(&shared_.Matched(*ruleset_.policies[rule.policy], *rule.rule));
   Pieces pieces;
   ForEachSegment(static_cast<std::uint32_t>(shared_.identities.all().size()), sets,
                  [&](Range segment, const std::vector<std::uint32_t>& rules) { AddPieces(segment, rules, pieces); });
   SL_RETURN_IF_ERROR(status_);
-  std::array<KindRows, SL_KIND_COUNT> rows;
+  CompiledRuleset compiled{
+      .by_kind = {}, .decisions = decisions_.all(), .tables = tables_.all(), .choices = choices_.all()};
   for (int kind = 0; kind < SL_KIND_COUNT; kind++) {
-    rows[kind] = RowsOf(shared_.identities.OfKind(static_cast<sl_identity_kind>(kind)), pieces);
+    compiled.by_kind[kind] = RowsOf(shared_.identities.OfKind(static_cast<sl_identity_kind>(kind)), pieces);
   }
-  return rows;
+  return compiled;
 }
 
 void RulesetCompiler::AddPieces(Range segment, const std::vector<std::uint32_t>& rules, Pieces& pieces) {
@@ -112,7 +113,7 @@ std::uint32_t RulesetCompiler::MakeTable(const std::vector<std::uint32_t>& rules
         !table.empty() && table.back().decision == answer.decision && table.back().by_process == answer.by_process;
     if (!same) table.push_back({segment.begin, answer.decision, answer.by_process});
   });
-  return shared_.tables.Intern(std::move(table));
+  return tables_.Intern(std::move(table));
 }
 
 PortStep RulesetCompiler::AnswerOf(const std::vector<std::uint32_t>& rules) {
@@ -141,8 +142,7 @@ PortStep RulesetCompiler::ChoiceOf(const std::vector<std::uint32_t>& rules, cons
   if (std::all_of(outcomes.begin(), outcomes.end(), [&](const PortStep& outcome) { return outcome == first; })) {
     return first;  // no process gets another answer
   }
-  return {.decision = shared_.choices.Intern({conditions, shared_.tables.Intern(std::move(outcomes))}),
-          .by_process = true};
+  return {.decision = choices_.Intern({conditions, tables_.Intern(std::move(outcomes))}), .by_process = true};
 }
 
 std::vector<std::uint32_t> RulesetCompiler::MatchingOf(const std::vector<std::uint32_t>& rules,
@@ -162,7 +162,7 @@ std::uint32_t RulesetCompiler::DecisionOf(const std::vector<std::uint32_t>& rule
   std::vector<PolicyMatch> matches;
   for (const NetworkPolicy* policy : ruleset_.policies) matches.push_back({policy, {}});
   for (const std::uint32_t r : rules) matches[rules_[r].policy].rules.push_back(rules_[r].number);
-  return shared_.decisions.Intern(Combine(ruleset_.direction, matches));
+  return decisions_.Intern(Combine(ruleset_.direction, matches));
 }
 
 Status RulesetCompiler::TooManyConditions(const std::vector<std::uint32_t>& rules, std::size_t count) const {

@@ -19,9 +19,6 @@ struct Shared {
   const IdentityTable& identities;
   const PeerMatcher& peers;
   const PatternTable& patterns;
-  DecisionPool decisions = {};
-  PortTablePool tables = {};
-  ChoicePool choices = {};
   std::unordered_map<const Rule*, RangeSet> matched = {};  // identity indices by rule
 
   const RangeSet& Matched(const NetworkPolicy& policy, const Rule& rule);
@@ -33,12 +30,21 @@ struct KindRows {
   std::vector<std::pair<Range, std::uint32_t>> others;  // identity indices, port table
 };
 
+// A ruleset compiled. Hangs on nothing but its policies, its workloads' named ports, the identities and the patterns;
+// all indices are its own.
+struct CompiledRuleset {
+  std::array<KindRows, SL_KIND_COUNT> by_kind;
+  std::vector<std::shared_ptr<const KeyedDecision>> decisions;
+  std::vector<PortTable> tables;
+  std::vector<Choice> choices;
+};
+
 class RulesetCompiler {
  public:
   RulesetCompiler(const Ruleset& ruleset, Shared& shared);
 
-  // By kind. ResourceExhausted: more conditions on processes meet than a choice can hold.
-  StatusOr<std::array<KindRows, SL_KIND_COUNT>> Compile();
+  // Once. ResourceExhausted: more conditions on processes meet than a choice can hold.
+  StatusOr<CompiledRuleset> Compile();
 
  private:
   using Pieces = std::vector<std::pair<Range, std::uint32_t>>;  // identity indices, port table; all indices, in order
@@ -71,6 +77,9 @@ class RulesetCompiler {
 
   const Ruleset& ruleset_;
   Shared& shared_;
+  DecisionPool decisions_;
+  PortTablePool tables_;
+  ChoicePool choices_;
   std::vector<RuleState> rules_;
   std::map<std::vector<std::uint32_t>, PeerClass> classes_;
   std::map<std::vector<std::uint32_t>, PortStep> answers_;

@@ -20,8 +20,8 @@ struct Candidate {
   Origin origin;
 };
 
-void AddNamespace(Snapshot& snapshot, const std::string& name, const Labels& labels) {
-  Labels& known = snapshot.namespaces[name];
+void AddNamespace(Population& population, const std::string& name, const Labels& labels) {
+  Labels& known = population.namespaces[name];
   known.insert(labels.begin(), labels.end());
   known[kNameLabel] = name;  // 10
 }
@@ -43,87 +43,112 @@ Candidate FromPod(const Pod& pod) {
 }
 
 // Gives every address to one endpoint and takes it from the others.
-Status ShareOutAddresses(const std::vector<Origin>& origins, Snapshot& snapshot) {
+Status ShareOutAddresses(const std::vector<Origin>& origins, Population& population) {
   for (const bool workloads : {true, false}) {
     for (std::size_t i = 0; i < origins.size(); i++) {
       if (origins[i].workload != workloads) continue;
       std::vector<Address> own;
-      for (const Address& ip : snapshot.endpoints[i].ips) {
-        if (!workloads && snapshot.IsNode(ip)) continue;  // 15: nobody else has an address of this node
-        const auto [at, fresh] = snapshot.by_address.emplace(ip, i);
+      for (const Address& ip : population.endpoints[i].ips) {
+        if (!workloads && population.IsNode(ip)) continue;  // 15: nobody else has an address of this node
+        const auto [at, fresh] = population.by_address.emplace(ip, i);
         if (fresh) {
           own.push_back(ip);
         } else if (workloads && at->second != i) {
           return InvalidError("Workload {} and Workload {} both have the address {}: give each its own",
-                              snapshot.endpoints[at->second].name.ToString(), snapshot.endpoints[i].name.ToString(),
+                              population.endpoints[at->second].name.ToString(), population.endpoints[i].name.ToString(),
                               ip.ToString());
         }
       }
-      snapshot.endpoints[i].ips = std::move(own);
+      population.endpoints[i].ips = std::move(own);
     }
   }
   return OkStatus();
 }
 
-void NumberWorkloads(const std::vector<Origin>& origins, Snapshot& snapshot) {
+void NumberWorkloads(const std::vector<Origin>& origins, Population& population) {
   std::vector<std::string> keys;
   for (std::size_t i = 0; i < origins.size(); i++) {
-    const ObjectName& name = snapshot.endpoints[i].name;
+    const ObjectName& name = population.endpoints[i].name;
     keys.push_back(CanonicalKey().Add(name.ns).Add(name.name).Add(origins[i].uid).bytes());
   }
   const std::vector<std::uint32_t> ids = AssignStableIds(keys, {});
-  for (std::size_t i = 0; i < ids.size(); i++) snapshot.endpoints[i].workload_id = ids[i];
+  for (std::size_t i = 0; i < ids.size(); i++) population.endpoints[i].workload_id = ids[i];
+}
+
+StatusOr<std::shared_ptr<const Population>> Populate(const ResourceMap& resources,
+                                                     const std::map<ObjectName, Binding>& bindings,
+                                                     std::vector<Address> node_addresses) {
+  auto population = std::make_shared<Population>();
+  population->resources = resources;
+  for (const Kind kind : {Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy}) population->resources.Clear(kind);
+  population->bindings = bindings;
+  population->node_addresses = std::move(node_addresses);
+
+  std::map<ObjectName, Candidate> candidates;
+  for (const auto& [id, resource] : population->resources) {
+    if (resource.ns) {
+      AddNamespace(*population, resource.ns->name, resource.ns->labels);
+    } else if (resource.workload) {
+      candidates.insert_or_assign(resource.workload->name, FromWorkload(*resource.workload, bindings));
+    } else if (resource.pod && !resource.pod->host_network && !resource.pod->finished) {  // 15, 18
+      candidates.try_emplace(resource.pod->name, FromPod(*resource.pod));
+    }
+    if (!resource.ns) AddNamespace(*population, id.name.ns, {});
+  }
+  std::vector<Origin> origins;
+  for (auto& [name, candidate] : candidates) {
+    candidate.endpoint.namespace_labels = &population->namespaces.at(name.ns);
+    population->endpoints.push_back(std::move(candidate.endpoint));
+    origins.push_back(std::move(candidate.origin));
+  }
+  SL_RETURN_IF_ERROR(ShareOutAddresses(origins, *population));
+  NumberWorkloads(origins, *population);
+  return population;
+}
+
+bool IsOf(const Population& population, const ResourceMap& resources, const std::map<ObjectName, Binding>& bindings,
+          const std::vector<Address>& node_addresses) {
+  for (const Kind kind : {Kind::kNamespace, Kind::kPod, Kind::kWorkload}) {
+    if (!population.resources.Shares(kind, resources)) return false;
+  }
+  return population.bindings == bindings && population.node_addresses == node_addresses;
 }
 
 }  // namespace
 
 StatusOr<std::shared_ptr<const Snapshot>> Snapshot::Build(const ResourceMap& resources,
                                                           const std::map<ObjectName, Binding>& bindings,
-                                                          std::vector<Address> node_addresses) {
-  auto snapshot = std::make_shared<Snapshot>();
+                                                          std::vector<Address> node_addresses,
+                                                          const Snapshot* previous) {
   std::sort(node_addresses.begin(), node_addresses.end());
   node_addresses.erase(std::unique(node_addresses.begin(), node_addresses.end()), node_addresses.end());
-  snapshot->node_addresses = std::move(node_addresses);
-
-  std::map<ObjectName, Candidate> candidates;
-  for (const auto& [id, resource] : resources) {
-    if (resource.ns) {
-      AddNamespace(*snapshot, resource.ns->name, resource.ns->labels);
-    } else if (resource.workload) {
-      candidates.insert_or_assign(resource.workload->name, FromWorkload(*resource.workload, bindings));
-    } else if (resource.pod && !resource.pod->host_network && !resource.pod->finished) {  // 15, 18
-      candidates.try_emplace(resource.pod->name, FromPod(*resource.pod));
-    } else if (resource.policy) {
-      snapshot->policies.push_back(resource.policy);
-    }
-    if (!resource.ns) AddNamespace(*snapshot, id.name.ns, {});
+  std::shared_ptr<const Population> population;
+  if (previous != nullptr && IsOf(*previous->population, resources, bindings, node_addresses)) {
+    population = previous->population;
+  } else {
+    SL_ASSIGN_OR_RETURN(population, Populate(resources, bindings, std::move(node_addresses)));
+  }
+  auto snapshot = std::make_shared<Snapshot>(std::move(population));
+  for (const Kind kind : {Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy}) {
+    for (const auto& [id, resource] : resources.of(kind)) snapshot->policies.push_back(resource.policy);
   }
   std::sort(snapshot->policies.begin(), snapshot->policies.end(),
             [](const auto& a, const auto& b) { return std::tie(a->name, a->api) < std::tie(b->name, b->api); });
-
-  std::vector<Origin> origins;
-  for (auto& [name, candidate] : candidates) {
-    candidate.endpoint.namespace_labels = &snapshot->namespaces.at(name.ns);
-    snapshot->endpoints.push_back(std::move(candidate.endpoint));
-    origins.push_back(std::move(candidate.origin));
-  }
-  SL_RETURN_IF_ERROR(ShareOutAddresses(origins, *snapshot));
-  NumberWorkloads(origins, *snapshot);
   return snapshot;
 }
 
-const Endpoint* Snapshot::Find(const Address& address) const {
+const Endpoint* Population::Find(const Address& address) const {
   const auto found = by_address.find(address);
   return found == by_address.end() ? nullptr : &endpoints[found->second];
 }
 
-const Endpoint* Snapshot::FindByName(const ObjectName& name) const {
+const Endpoint* Population::FindByName(const ObjectName& name) const {
   const auto found = std::lower_bound(endpoints.begin(), endpoints.end(), name,
                                       [](const Endpoint& endpoint, const ObjectName& n) { return endpoint.name < n; });
   return found == endpoints.end() || found->name != name ? nullptr : &*found;
 }
 
-bool Snapshot::IsNode(const Address& address) const {
+bool Population::IsNode(const Address& address) const {
   return std::binary_search(node_addresses.begin(), node_addresses.end(), address);
 }
 

@@ -27,12 +27,18 @@ std::uint64_t StableHash(std::string_view bytes) {
 }
 
 std::vector<std::uint32_t> AssignStableIds(const std::vector<std::string>& keys, IdRange range) {
+  std::vector<std::uint64_t> hashes;
+  hashes.reserve(keys.size());
+  for (const std::string& key : keys) hashes.push_back(StableHash(key));
+  return AssignStableIds(hashes, range);
+}
+
+std::vector<std::uint32_t> AssignStableIds(const std::vector<std::uint64_t>& hashes, IdRange range) {
   std::vector<std::uint32_t> ids;
-  ids.reserve(keys.size());
+  ids.reserve(hashes.size());
   std::unordered_set<std::uint32_t> taken;
-  taken.reserve(keys.size());
-  for (const std::string& key : keys) {
-    std::uint64_t hash = StableHash(key);
+  taken.reserve(hashes.size());
+  for (std::uint64_t hash : hashes) {
     while (!taken.insert(range.At(hash)).second) hash = hash % range.count + 1;
     ids.push_back(range.At(hash));
   }

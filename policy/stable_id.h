@@ -34,5 +34,7 @@ struct IdRange {
 // One number for each of `keys`, which are distinct and in an order that depends on them alone: At(hash of the key),
 // or the next free number when an earlier key has that one. There must be at least as many numbers as keys.
 std::vector<std::uint32_t> AssignStableIds(const std::vector<std::string>& keys, IdRange range);
+// The same by the keys' hashes.
+std::vector<std::uint32_t> AssignStableIds(const std::vector<std::uint64_t>& hashes, IdRange range);
 
 }  // namespace sluice::policy

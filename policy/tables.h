@@ -2,30 +2,30 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "bpf/abi/policy.h"
 #include "policy/decision.h"
+#include "policy/flat_map.h"
 #include "policy/snapshot.h"
 
 namespace sluice::policy {
 
-// Map contents without the slot, in key order.
+// Map contents without the slot.
 struct Tables {
   struct PeerKey {
     std::uint32_t ruleset;
     std::uint32_t identity;
     auto operator<=>(const PeerKey&) const = default;
   };
-  std::map<Address, sl_address_value> addresses;
-  std::map<Prefix, sl_prefix_value> prefixes;
-  std::map<PeerKey, sl_peer_value> peers;
-  std::map<std::uint32_t, sl_port_entry> ports;          // by index within the slot
-  std::map<std::uint32_t, sl_program_pattern> patterns;  // likewise: the bit in the masks
-  std::map<std::uint32_t, sl_process_choice> choices;    // likewise
+  FlatMap<Address, sl_address_value> addresses;
+  FlatMap<Prefix, sl_prefix_value> prefixes;
+  FlatMap<PeerKey, sl_peer_value> peers;
+  FlatMap<std::uint32_t, sl_port_entry> ports;          // by index within the slot
+  FlatMap<std::uint32_t, sl_program_pattern> patterns;  // likewise: the bit in the masks
+  FlatMap<std::uint32_t, sl_process_choice> choices;    // likewise
 };
 
 struct IdentityInfo {
@@ -45,9 +45,10 @@ struct RulesetInfo {
 
 struct CompiledPolicy {
   Tables tables;
-  std::map<std::uint32_t, IdentityInfo> identities;
-  std::map<std::uint32_t, RulesetInfo> rulesets;
-  std::map<std::uint32_t, Decision> decisions;  // by the number in sl_port_entry.decision, where that is no choice
+  FlatMap<std::uint32_t, IdentityInfo> identities;
+  FlatMap<std::uint32_t, RulesetInfo> rulesets;
+  FlatMap<std::uint32_t, std::shared_ptr<const Decision>>
+      decisions;  // by the number in sl_port_entry.decision, where that is no choice
   std::shared_ptr<const Snapshot> snapshot;
 };
 

@@ -5,7 +5,7 @@
 
 #include "ctrl/api/sluice.pb.h"
 #include "ctrl/base/status.h"
-#include "policy/model.h"
+#include "policy/resource_map.h"
 
 namespace sluice::api {
 

@@ -5,6 +5,7 @@
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <optional>
@@ -48,6 +49,22 @@ class Map {
   Status Delete(const K& key) const {
     if (bpf_map_delete_elem(fd_, &key) == 0 || errno == ENOENT) return OkStatus();
     return ErrnoError(errno, "map {}: delete", name_);
+  }
+
+  // All of them, in few calls where the kernel takes batches for maps of this type. After an error some are done.
+  Status PutAll(const std::vector<K>& keys, const std::vector<V>& values) const {
+    std::size_t done = InBatches(keys.size(), [&](std::size_t first, __u32* count) {
+      return bpf_map_update_batch(fd_, &keys[first], &values[first], count, nullptr);
+    });
+    for (; done < keys.size(); ++done) SL_RETURN_IF_ERROR(Put(keys[done], values[done]));
+    return OkStatus();
+  }
+  Status DeleteAll(const std::vector<K>& keys) const {
+    std::size_t done = InBatches(keys.size(), [&](std::size_t first, __u32* count) {
+      return bpf_map_delete_batch(fd_, &keys[first], count, nullptr);
+    });
+    for (; done < keys.size(); ++done) SL_RETURN_IF_ERROR(Delete(keys[done]));
+    return OkStatus();
   }
 
   StatusOr<std::optional<V>> Get(const K& key) const {
@@ -101,6 +118,21 @@ class Map {
   std::uint32_t capacity() const { return capacity_; }
 
  private:
+  // Returns how many of `size` entries are done: all, or those before the first that failed or was not tried.
+  template <typename Call>
+  static std::size_t InBatches(std::size_t size, const Call& call) {
+    constexpr std::size_t kAtOnce = 16384;  // a signal waits for the end of a call
+    std::size_t done = 0;
+    while (done < size) {
+      const auto wanted = static_cast<__u32>(std::min(size - done, kAtOnce));
+      __u32 count = wanted;
+      const bool ok = call(done, &count) == 0;
+      if (ok || count < wanted) done += count;  // of some errors `count` hears nothing
+      if (!ok) break;
+    }
+    return done;
+  }
+
   Map(int fd, std::string name, std::uint32_t capacity) : fd_(fd), name_(std::move(name)), capacity_(capacity) {}
 
   int fd_ = -1;

@@ -97,6 +97,8 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   timespec jiffy{};  // the coarse clocks move with the jiffies
   if (clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy) != 0) return ErrnoError(errno, "ask for the length of a jiffy");
   skeleton->rodata->jiffy_ns = static_cast<std::uint64_t>(jiffy.tv_nsec);
+  if (const int rc = bpf_program__set_autoload(skeleton->progs.xdp_uplink, options.uplinks); rc != 0)
+    return ErrnoError(rc, "leave out xdp_uplink");
   SL_RETURN_IF_ERROR(SetSizes(skeleton, options));
   if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(PlanPins(skeleton->obj, PinLayout(options.pin_root)));
   if (const int rc = datapath_bpf__load(skeleton); rc != 0) return LoadError(rc, log);

@@ -25,6 +25,7 @@ struct ObjectOptions {
   std::uint32_t flows_established = 262144;
   std::uint32_t flows_pending = 131072;
   std::uint32_t flows_denied = 32768;
+  bool uplinks = true;      // xdp_uplink is loaded: half of the verifier's work
   bool test_clock = false;  // the programs read SetTestClock's time
 };
 

@@ -34,8 +34,8 @@ const char* ToString(ProcessBackEnd back_end);
 struct ProcessProbeOptions {
   std::string pin_root;  // empty: nothing is pinned (tests)
   ProcessBackEnd back_end = ProcessBackEnd::kAuto;
-  std::uint32_t ring_bytes = 16U << 20;  // a power of two, at least a page
-  std::uint32_t max_processes = 65536;   // that live at one time
+  std::uint32_t ring_bytes = 4U << 20;  // a power of two, at least a page; mapped twice, so it counts double
+  std::uint32_t max_processes = 65536;  // that live at one time
 };
 
 struct ProcessLoss {

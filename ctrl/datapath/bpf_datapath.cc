@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
+#include <vector>
 
 #include "bpf/abi/quarantine.h"
 #include "ctrl/base/log.h"
@@ -27,9 +29,6 @@ using policy::Address;
 using policy::Prefix;
 using policy::Tables;
 
-// Array values lie at multiples of 8 bytes (kernel/bpf/arraymap.c).
-constexpr std::size_t kPortStride = (sizeof(sl_port_entry) + 7) / 8 * 8;
-
 sl_address_key AddressKey(const Address& address, std::uint32_t slot) { return {address.abi(), slot}; }
 
 sl_prefix_key PrefixKey(const Prefix& prefix, std::uint32_t slot) {
@@ -37,6 +36,27 @@ sl_prefix_key PrefixKey(const Prefix& prefix, std::uint32_t slot) {
 }
 
 sl_peer_key PeerKey(const Tables::PeerKey& key, std::uint32_t slot) { return {slot, key.ruleset, key.identity}; }
+
+// A table's edits, in a slot of the kernel's map; `key_of` makes the map's key of the table's.
+template <typename MapKey, typename Key, typename Value>
+Status PutAll(const bpf::Map<MapKey, Value>& map, MapKey (*key_of)(const Key&, std::uint32_t), std::uint32_t slot,
+              const policy::TableEdits<Key, Value>& edits) {
+  std::vector<MapKey> keys;
+  std::vector<Value> values;
+  for (const auto& [key, value] : edits.puts) {
+    keys.push_back(key_of(key, slot));
+    values.push_back(value);
+  }
+  return map.PutAll(keys, values);
+}
+
+template <typename MapKey, typename Key, typename Value>
+Status DeleteAll(const bpf::Map<MapKey, Value>& map, MapKey (*key_of)(const Key&, std::uint32_t), std::uint32_t slot,
+                 const policy::TableEdits<Key, Value>& edits) {
+  std::vector<MapKey> keys;
+  for (const Key& key : edits.deletes) keys.push_back(key_of(key, slot));
+  return map.DeleteAll(keys);
+}
 
 Prefix MappedPrefix(const sl_addr& addr, int mapped_length) {
   const Address address(addr);
@@ -56,6 +76,32 @@ StatusOr<void*> MapArray(int fd, std::size_t bytes, const char* name) {
   if (memory == MAP_FAILED) return ErrnoError(errno, "map {} into memory", name);
   return memory;
 }
+
+// The map `ports`, for as long as it is read or edited: there is no faster way, and it need not count as the agent's
+// memory for longer.
+class PortMemory {
+ public:
+  static StatusOr<PortMemory> Map(int fd, std::uint32_t entries) {
+    const std::size_t bytes = PageAligned(entries * kStride);
+    SL_ASSIGN_OR_RETURN(void* const memory, MapArray(fd, bytes, "ports"));
+    return PortMemory(static_cast<char*>(memory), bytes);
+  }
+  PortMemory(PortMemory&& other) noexcept : memory_(std::exchange(other.memory_, nullptr)), bytes_(other.bytes_) {}
+  PortMemory& operator=(PortMemory&&) = delete;
+  ~PortMemory() {
+    if (memory_ != nullptr) munmap(memory_, bytes_);
+  }
+  sl_port_entry& operator[](std::size_t index) const {
+    return *reinterpret_cast<sl_port_entry*>(memory_ + index * kStride);
+  }
+
+ private:
+  // Array values lie at multiples of 8 bytes (kernel/bpf/arraymap.c).
+  static constexpr std::size_t kStride = (sizeof(sl_port_entry) + 7) / 8 * 8;
+  PortMemory(char* memory, std::size_t bytes) : memory_(memory), bytes_(bytes) {}
+  char* memory_;
+  std::size_t bytes_;
+};
 
 // For the packet path to tell frames for this router from others.
 Status ReadMac(const std::string& interface, __u8 (&mac)[6]) {
@@ -87,6 +133,7 @@ struct BpfDatapath::BoundMaps {
   bpf::Map<sl_address_key, sl_address_value> addresses;
   bpf::Map<sl_prefix_key, sl_prefix_value> prefixes;
   bpf::Map<sl_peer_key, sl_peer_value> peers;
+  bpf::Map<__u32, sl_port_entry> ports;
   bpf::Map<__u32, sl_process_choice> choices;
   bpf::Map<__u32, sl_interface> interfaces;
   bpf::Map<__u32, __u32> pod_devices;
@@ -104,7 +151,6 @@ BpfDatapath::BpfDatapath() : maps_(std::make_unique<BoundMaps>()) {}
 
 BpfDatapath::~BpfDatapath() {
   if (generation_ != nullptr) munmap(generation_, PageAligned(sizeof(*generation_)));
-  if (ports_ != nullptr) munmap(ports_, ports_bytes_);
 }
 
 StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Open(const BpfDatapathOptions& options) {
@@ -139,6 +185,7 @@ Status BpfDatapath::BindMaps() {
   SL_RETURN_IF_ERROR(bind(maps_->addresses, "addresses"));
   SL_RETURN_IF_ERROR(bind(maps_->prefixes, "prefixes"));
   SL_RETURN_IF_ERROR(bind(maps_->peers, "peers"));
+  SL_RETURN_IF_ERROR(bind(maps_->ports, "ports"));
   SL_RETURN_IF_ERROR(bind(maps_->choices, "process_choices"));
   SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
   SL_RETURN_IF_ERROR(bind(maps_->pod_devices, "pod_devices"));
@@ -164,39 +211,46 @@ Status BpfDatapath::MapMemory() {
   SL_ASSIGN_OR_RETURN(void* const generation,
                       MapArray(object_->map_fd("generation"), sizeof(*generation_), "generation"));
   generation_ = static_cast<std::uint64_t*>(generation);
-  ports_bytes_ = PageAligned(SL_SLOTS * static_cast<std::size_t>(options_.slot_ports) * kPortStride);
-  SL_ASSIGN_OR_RETURN(void* const ports, MapArray(object_->map_fd("ports"), ports_bytes_, "ports"));
-  ports_ = static_cast<char*>(ports);
   return OkStatus();
-}
-
-sl_port_entry* BpfDatapath::port_entry(std::uint32_t slot, std::uint32_t index) const {
-  return reinterpret_cast<sl_port_entry*>(ports_ +
-                                          (static_cast<std::size_t>(slot) * options_.slot_ports + index) * kPortStride);
 }
 
 // What an earlier process left: the first Commit then changes only what differs.
 Status BpfDatapath::ReadSlots() {
-  for (Tables& slot : slots_) slot = {};
-  SL_RETURN_IF_ERROR(maps_->addresses.ForEachBatch([this](const sl_address_key& key, const sl_address_value& value) {
-    if (key.slot < SL_SLOTS) slots_[key.slot].addresses[Address(key.addr)] = value;
+  struct Found {
+    decltype(Tables::addresses)::Entries addresses;
+    decltype(Tables::prefixes)::Entries prefixes;
+    decltype(Tables::peers)::Entries peers;
+    decltype(Tables::ports)::Entries ports;
+    decltype(Tables::choices)::Entries choices;
+  } found[SL_SLOTS];
+  SL_RETURN_IF_ERROR(maps_->addresses.ForEachBatch([&](const sl_address_key& key, const sl_address_value& value) {
+    if (key.slot < SL_SLOTS) found[key.slot].addresses.emplace_back(Address(key.addr), value);
   }));
-  SL_RETURN_IF_ERROR(maps_->prefixes.ForEach([this](const sl_prefix_key& key, const sl_prefix_value& value) {
-    if (const std::uint32_t slot = ntohl(key.slot); slot < SL_SLOTS) slots_[slot].prefixes[PrefixOf(key)] = value;
+  SL_RETURN_IF_ERROR(maps_->prefixes.ForEach([&](const sl_prefix_key& key, const sl_prefix_value& value) {
+    if (const std::uint32_t slot = ntohl(key.slot); slot < SL_SLOTS)
+      found[slot].prefixes.emplace_back(PrefixOf(key), value);
   }));
-  SL_RETURN_IF_ERROR(maps_->peers.ForEachBatch([this](const sl_peer_key& key, const sl_peer_value& value) {
-    if (key.slot < SL_SLOTS) slots_[key.slot].peers[{key.ruleset, key.identity}] = value;
+  SL_RETURN_IF_ERROR(maps_->peers.ForEachBatch([&](const sl_peer_key& key, const sl_peer_value& value) {
+    if (key.slot < SL_SLOTS) found[key.slot].peers.push_back({{key.ruleset, key.identity}, value});
+  }));
+  const std::uint32_t port_entries = SL_SLOTS * options_.slot_ports;
+  SL_ASSIGN_OR_RETURN(const PortMemory ports, PortMemory::Map(maps_->ports.fd(), port_entries));
+  for (std::uint32_t i = 0; i < port_entries; ++i)
+    if (const sl_port_entry& entry = ports[i]; entry.decision != 0 || entry.flags != 0)
+      found[i / options_.slot_ports].ports.emplace_back(i % options_.slot_ports, entry);
+  SL_RETURN_IF_ERROR(maps_->choices.ForEachBatch([&](const __u32& key, const sl_process_choice& choice) {
+    if (choice.count != 0)
+      found[key / SL_MAX_PROCESS_CHOICES].choices.emplace_back(key % SL_MAX_PROCESS_CHOICES, choice);
   }));
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
-    for (std::uint32_t index = 0; index < options_.slot_ports; ++index)
-      if (const sl_port_entry* entry = port_entry(slot, index); entry->decision != 0 || entry->flags != 0)
-        slots_[slot].ports[index] = *entry;
+    slots_[slot].addresses = decltype(Tables::addresses)(std::move(found[slot].addresses));
+    slots_[slot].prefixes = decltype(Tables::prefixes)(std::move(found[slot].prefixes));
+    slots_[slot].peers = decltype(Tables::peers)(std::move(found[slot].peers));
+    slots_[slot].ports = decltype(Tables::ports)(std::move(found[slot].ports));
+    slots_[slot].choices = decltype(Tables::choices)(std::move(found[slot].choices));
     slots_[slot].patterns = process_classes_.patterns(slot);
     slot_known_[slot] = true;
   }
-  SL_RETURN_IF_ERROR(maps_->choices.ForEachBatch([this](const __u32& key, const sl_process_choice& choice) {
-    if (choice.count != 0) slots_[key / SL_MAX_PROCESS_CHOICES].choices[key % SL_MAX_PROCESS_CHOICES] = choice;
-  }));
   NoteUsage();
   return OkStatus();
 }
@@ -210,10 +264,11 @@ void BpfDatapath::NoteUsage() {
     usage.ports += slot.ports.size();
     usage.choices += slot.choices.size();
   }
+  std::vector<std::uint32_t>& endpoints = usage.endpoints;
   for (const auto& [address, value] : slots_[generation() % SL_SLOTS].addresses)
-    if (value.endpoint != 0) usage.endpoints.push_back(value.endpoint);
-  std::sort(usage.endpoints.begin(), usage.endpoints.end());
-  usage.endpoints.erase(std::unique(usage.endpoints.begin(), usage.endpoints.end()), usage.endpoints.end());
+    if (value.endpoint != 0) endpoints.push_back(value.endpoint);
+  std::sort(endpoints.begin(), endpoints.end());
+  endpoints.erase(std::unique(endpoints.begin(), endpoints.end()), endpoints.end());
   const std::lock_guard lock(usage_mutex_);
   usage_ = std::move(usage);
 }
@@ -249,27 +304,25 @@ policy::Limits BpfDatapath::limits() const {
 
 Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
   const policy::Plan plan = policy::Diff(slots_[slot], tables);
-  for (const auto& address : plan.addresses.deletes)
-    SL_RETURN_IF_ERROR(maps_->addresses.Delete(AddressKey(address, slot)));
-  for (const auto& prefix : plan.prefixes.deletes) SL_RETURN_IF_ERROR(maps_->prefixes.Delete(PrefixKey(prefix, slot)));
-  for (const auto& peer : plan.peers.deletes) SL_RETURN_IF_ERROR(maps_->peers.Delete(PeerKey(peer, slot)));
-  for (const auto index : plan.ports.deletes) *port_entry(slot, index) = {};
-  for (const auto& [index, entry] : plan.ports.puts) {
-    if (index >= options_.slot_ports)
-      return MakeError(absl::StatusCode::kResourceExhausted, "map ports is full ({} entries)", options_.slot_ports);
-    *port_entry(slot, index) = entry;
+  SL_RETURN_IF_ERROR(DeleteAll(maps_->addresses, AddressKey, slot, plan.addresses));
+  SL_RETURN_IF_ERROR(DeleteAll(maps_->prefixes, PrefixKey, slot, plan.prefixes));
+  SL_RETURN_IF_ERROR(DeleteAll(maps_->peers, PeerKey, slot, plan.peers));
+  if (!tables.ports.empty() && tables.ports.entries().back().first >= options_.slot_ports)
+    return MakeError(absl::StatusCode::kResourceExhausted, "map ports is full ({} entries)", options_.slot_ports);
+  if (!plan.ports.puts.empty() || !plan.ports.deletes.empty()) {
+    SL_ASSIGN_OR_RETURN(const PortMemory ports, PortMemory::Map(maps_->ports.fd(), SL_SLOTS * options_.slot_ports));
+    const std::uint32_t first = slot * options_.slot_ports;
+    for (const auto index : plan.ports.deletes) ports[first + index] = {};
+    for (const auto& [index, entry] : plan.ports.puts) ports[first + index] = entry;
   }
   SL_RETURN_IF_ERROR(process_classes_.SetPatterns(slot, tables.patterns));
   for (const auto index : plan.choices.deletes)
     SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, {}));
   for (const auto& [index, choice] : plan.choices.puts)
     SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, choice));
-  for (const auto& [peer, value] : plan.peers.puts) SL_RETURN_IF_ERROR(maps_->peers.Put(PeerKey(peer, slot), value));
-  for (const auto& [prefix, value] : plan.prefixes.puts)
-    SL_RETURN_IF_ERROR(maps_->prefixes.Put(PrefixKey(prefix, slot), value));
-  for (const auto& [address, value] : plan.addresses.puts)
-    SL_RETURN_IF_ERROR(maps_->addresses.Put(AddressKey(address, slot), value));
-  return OkStatus();
+  SL_RETURN_IF_ERROR(PutAll(maps_->peers, PeerKey, slot, plan.peers));
+  SL_RETURN_IF_ERROR(PutAll(maps_->prefixes, PrefixKey, slot, plan.prefixes));
+  return PutAll(maps_->addresses, AddressKey, slot, plan.addresses);
 }
 
 Status BpfDatapath::Commit(const Tables& tables) {
@@ -535,6 +588,7 @@ StatusOr<std::vector<ProgramRuns>> BpfDatapath::ReadProgramRuns() {
   std::vector<ProgramRuns> programs;
   if (!bpf::CountsProgramRuns()) return programs;
   for (const char* const name : {"tc_from_pod", "tc_to_pod", "xdp_uplink"}) {
+    if (object_->program_fd(name) < 0) continue;  // not loaded
     SL_ASSIGN_OR_RETURN(const bpf::ProgramRuns runs, bpf::ReadProgramRuns(object_->program_fd(name)));
     programs.push_back({name, runs.count, runs.nanoseconds});
   }

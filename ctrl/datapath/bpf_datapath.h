@@ -74,7 +74,6 @@ class BpfDatapath : public Datapath {
   Status ChangeSettings(const std::function<Status(sl_settings&)>& change);
   Status ForgetUplink(std::uint32_t ifindex);
   Status Edit(std::uint32_t slot, const policy::Tables& tables);
-  sl_port_entry* port_entry(std::uint32_t slot, std::uint32_t index) const;
 
   Fd root_lock_;
   bpf::PinLayout pins_{""};
@@ -83,9 +82,7 @@ class BpfDatapath : public Datapath {
   std::unique_ptr<BoundMaps> maps_;
   ProcessClasses process_classes_;
   std::uint64_t* generation_ = nullptr;  // mapped
-  char* ports_ = nullptr;                // mapped
-  std::size_t ports_bytes_ = 0;
-  policy::Tables slots_[SL_SLOTS];  // what the kernel holds
+  policy::Tables slots_[SL_SLOTS];       // what the kernel holds
   bool slot_known_[SL_SLOTS] = {};
   // What the slots hold, for readers in other threads: counting it in the kernel would cost them a walk.
   struct Usage {

@@ -58,10 +58,12 @@ Status ProcessClasses::Bind(const bpf::DatapathObject& object) {
   SL_RETURN_IF_ERROR(bind(numbers_, "process_class_numbers"));
   SL_RETURN_IF_ERROR(bind(processes_, "processes"));
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
+    ProgramPatterns::Entries known;
     for (std::uint32_t bit = 0; bit < SL_MAX_PROGRAM_PATTERNS; ++bit) {
       SL_ASSIGN_OR_RETURN(const auto pattern, patterns_.Get(slot * SL_MAX_PROGRAM_PATTERNS + bit));
-      if (pattern && pattern->length != 0) known_[slot].emplace(bit, *pattern);
+      if (pattern && pattern->length != 0) known.emplace_back(bit, *pattern);
     }
+    known_[slot] = ProgramPatterns(std::move(known));
   }
   return OkStatus();
 }

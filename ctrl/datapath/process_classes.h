@@ -11,10 +11,11 @@
 #include "bpf/abi/process_class.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/object.h"
+#include "policy/flat_map.h"
 
 namespace sluice::datapath {
 
-using ProgramPatterns = std::map<std::uint32_t, sl_program_pattern>;  // by bit
+using ProgramPatterns = policy::FlatMap<std::uint32_t, sl_program_pattern>;  // by bit
 
 class ProcessClasses {
  public:

@@ -28,13 +28,6 @@ StatusOr<std::vector<policy::Address>> NodeAddresses() {
   return addresses;
 }
 
-// One resource of an id: what the API holds wins over the directory.
-ResourceMap Merge(const ResourceMap& directory, const ResourceMap& api) {
-  ResourceMap all = api;
-  all.insert(directory.begin(), directory.end());
-  return all;
-}
-
 // The numbers that `to` has and `from` has not, or has otherwise; and the names that have none any more.
 void AddEndpointChanges(const workload::EndpointIds& from, const workload::EndpointIds& to, StateChange* change) {
   for (const auto& [name, id] : to.all()) {
@@ -58,6 +51,30 @@ bool HasInterface(std::uint32_t ifindex) {
 
 Node Node::Real() { return {workload::Bind, NodeAddresses, HasInterface}; }
 
+Controller::Desired::Desired(ResourceMap of_directory, ResourceMap of_api)
+    : directory(std::move(of_directory)), api(std::move(of_api)), all(api) {
+  all.Merge(directory);
+}
+
+void Controller::Desired::Put(const policy::Resource& resource) {
+  api.insert_or_assign(resource.id, resource);
+  all.insert_or_assign(resource.id, resource);
+}
+
+void Controller::Desired::Remove(const ResourceId& id) {
+  api.erase(id);
+  all.erase(id);
+  if (const auto found = directory.find(id); found != directory.end()) all.insert_or_assign(id, found->second);
+}
+
+// One call of Apply or Delete.
+struct Controller::Edit {
+  std::vector<policy::Resource> puts;
+  std::vector<ResourceId> deletes;
+  StatusOr<std::uint64_t> revision = std::uint64_t{0};  // once it is made
+  bool made = false;                                    // by edits_mutex_
+};
+
 Controller::Controller(datapath::Datapath* datapath, Node node, Save save)
     : datapath_(datapath), node_(std::move(node)), save_(std::move(save)), view_(std::make_shared<View>()) {}
 
@@ -68,27 +85,85 @@ Status Controller::Restore(ResourceMap directory, StateStore::State state) {
     const std::lock_guard view_lock(view_mutex_);
     quarantined_ = std::move(state.quarantined);
   }
-  return Enforce({std::move(directory), std::move(state.resources)}, {.revision = state.revision});
+  return Enforce({std::move(directory), std::move(state.resources)}, {.revision = state.revision}, Look::kAgain);
 }
 
 Status Controller::SetDirectory(ResourceMap resources) {
   const std::lock_guard lock(mutex_);
-  return Enforce({std::move(resources), desired_.api}, {.revision = view()->revision + 1});
+  return Enforce({std::move(resources), desired_.api}, {.revision = view()->revision + 1}, Look::kAgain);
 }
 
 StatusOr<std::uint64_t> Controller::Apply(const std::vector<policy::Resource>& resources) {
-  const std::lock_guard lock(mutex_);
-  Desired desired = desired_;
-  for (const policy::Resource& resource : resources) desired.api[resource.id] = resource;
-  SL_RETURN_IF_ERROR(Enforce(std::move(desired), {.puts = resources, .revision = view()->revision + 1}));
-  return view()->revision;
+  return Join({.puts = resources, .deletes = {}});
 }
 
 StatusOr<std::uint64_t> Controller::Delete(const std::vector<ResourceId>& ids) {
-  const std::lock_guard lock(mutex_);
+  return Join({.puts = {}, .deletes = ids});
+}
+
+// One of those that wait makes the edits of all of them, so that they share a compilation and the wait for running
+// programs; who comes meanwhile waits for the next turn.
+StatusOr<std::uint64_t> Controller::Join(Edit edit) {
+  std::unique_lock lock(edits_mutex_);
+  edits_.push_back(&edit);
+  edits_made_.wait(lock, [&] { return edit.made || !making_edits_; });
+  if (!edit.made) {
+    const std::vector<Edit*> all = std::exchange(edits_, {});
+    making_edits_ = true;
+    lock.unlock();
+    {
+      const std::lock_guard change_lock(mutex_);
+      EnforceEdits(all);
+    }
+    lock.lock();
+    making_edits_ = false;
+    for (Edit* const one : all) one->made = true;
+    edits_made_.notify_all();
+  }
+  return edit.revision;
+}
+
+// Together; where that is refused, one after the other, so that each gets the answer that it would have got alone.
+void Controller::EnforceEdits(const std::vector<Edit*>& edits) {
   Desired desired = desired_;
-  for (const ResourceId& id : ids) {
-    if (desired.api.erase(id) != 0) continue;
+  std::map<ResourceId, const policy::Resource*> last;  // null: deleted
+  std::vector<Edit*> accepted;
+  for (Edit* const edit : edits) {
+    if (Status status = AddTo(desired, *edit); !status.ok()) {
+      edit->revision = std::move(status);
+      continue;
+    }
+    for (const policy::Resource& resource : edit->puts) last[resource.id] = &resource;
+    for (const ResourceId& id : edit->deletes) last[id] = nullptr;
+    accepted.push_back(edit);
+  }
+  if (accepted.empty()) return;
+  StateChange change{.revision = view()->revision + 1};
+  for (const auto& [id, resource] : last) {
+    if (resource != nullptr) {
+      change.puts.push_back(*resource);
+    } else {
+      change.deletes.push_back(id);
+    }
+  }
+  const Status status = Enforce(std::move(desired), std::move(change), Look::kForNewWorkloads);
+  if (status.ok() || accepted.size() == 1) {
+    for (Edit* const edit : accepted) {
+      if (status.ok()) {
+        edit->revision = view()->revision;
+      } else {
+        edit->revision = status;
+      }
+    }
+    return;
+  }
+  for (Edit* const edit : accepted) EnforceEdits({edit});
+}
+
+// All of the edit or, with an error, nothing of it.
+Status Controller::AddTo(Desired& desired, const Edit& edit) const {
+  for (const ResourceId& id : edit.deletes) {
+    if (desired.api.contains(id)) continue;
     if (desired.directory.contains(id)) {
       return MakeError(absl::StatusCode::kFailedPrecondition,
                        "{} comes from the resources directory: remove it from its file there and send SIGHUP",
@@ -96,8 +171,9 @@ StatusOr<std::uint64_t> Controller::Delete(const std::vector<ResourceId>& ids) {
     }
     return MakeError(absl::StatusCode::kNotFound, "{} does not exist", id.ToString());
   }
-  SL_RETURN_IF_ERROR(Enforce(std::move(desired), {.deletes = ids, .revision = view()->revision + 1}));
-  return view()->revision;
+  for (const policy::Resource& resource : edit.puts) desired.Put(resource);
+  for (const ResourceId& id : edit.deletes) desired.Remove(id);
+  return OkStatus();
 }
 
 Status Controller::NotFound(const ObjectName& name) const {
@@ -178,7 +254,7 @@ StatusOr<policy::Quarantine> Controller::quarantine() const {
 
 Status Controller::Refresh() {
   const std::lock_guard lock(mutex_);
-  return Enforce(desired_, {.revision = view()->revision});
+  return Enforce(desired_, {.revision = view()->revision}, Look::kAgain);
 }
 
 // Whoever has an address keeps it: a pod that takes another one's is not enforced for it, and changes nothing for
@@ -211,61 +287,74 @@ std::map<ObjectName, Controller::Intruder> Controller::FindIntruders(
 // Workloads whose namespace or interface is not there (yet) stay known and are not enforced on: no traffic can pass an
 // interface that does not exist, and one that does stays closed (StillOwned). Only who asks for such a workload right
 // now is told so.
-StatusOr<Controller::Plan> Controller::MakePlan(const Desired& desired, std::uint64_t revision,
-                                                const std::vector<policy::Resource>& requested) const {
+StatusOr<std::shared_ptr<const Controller::Places>> Controller::FindPlaces(
+    const ResourceMap& resources, const std::vector<policy::Resource>& requested) const {
   std::set<ObjectName> asked_for;
   for (const policy::Resource& resource : requested) {
     if (resource.workload != nullptr) asked_for.insert(resource.id.name);
   }
-  Plan plan{.view = std::make_shared<View>(), .ids = ids_, .interfaces = {}, .owners = {}};
-  plan.view->revision = revision;
-  plan.view->resources = Merge(desired.directory, desired.api);
+  auto places = std::make_shared<Places>();
+  places->resources = resources;
+  places->ids = ids_;
   std::vector<workload::BoundWorkload> found;
-  for (const auto& [id, resource] : plan.view->resources) {
-    if (resource.workload == nullptr) continue;
+  for (const auto& [id, resource] : resources.of(policy::Kind::kWorkload)) {
     auto bound = node_.bind(*resource.workload);
     if (!bound.ok() && asked_for.contains(id.name)) return bound.status();
-    plan.view->process_owners.Add(*resource.workload, bound.ok() ? bound->netns : 0);
+    places->process_owners.Add(*resource.workload, bound.ok() ? bound->netns : 0);
     if (bound.ok()) {
       found.push_back(*std::move(bound));
     } else {
-      plan.view->unbound[id.name] = Message(bound.status());
+      places->unbound[id.name] = Message(bound.status());
     }
   }
   const auto intruders = FindIntruders(found);
-  std::map<ObjectName, policy::Binding> bindings;
   for (workload::BoundWorkload& bound : found) {
     if (const auto intruder = intruders.find(bound.name); intruder != intruders.end()) {
       const auto& [holder, problem] = intruder->second;
       if (asked_for.contains(bound.name) || asked_for.contains(holder)) {
         return MakeError(absl::StatusCode::kFailedPrecondition, "{}", problem);
       }
-      plan.view->unbound[bound.name] = problem;
+      places->unbound[bound.name] = problem;
       continue;
     }
-    SL_ASSIGN_OR_RETURN(bound.binding.endpoint, plan.ids.Assign(bound.name));
-    plan.interfaces.push_back({bound.binding.ifindex, bound.host_interface, bound.facts});
-    plan.owners[bound.binding.ifindex] = bound.name;
-    bindings[bound.name] = std::move(bound.binding);
+    SL_ASSIGN_OR_RETURN(bound.binding.endpoint, places->ids.Assign(bound.name));
+    places->interfaces.push_back({bound.binding.ifindex, bound.host_interface, bound.facts});
+    places->owners[bound.binding.ifindex] = bound.name;
+    places->bindings[bound.name] = std::move(bound.binding);
   }
   std::vector<ObjectName> gone;
-  for (const auto& [name, number] : plan.ids.all()) {
-    if (!plan.view->resources.contains({policy::Kind::kWorkload, name})) gone.push_back(name);
+  for (const auto& [name, number] : places->ids.all()) {
+    if (!resources.contains({policy::Kind::kWorkload, name})) gone.push_back(name);
   }
-  for (const ObjectName& name : gone) plan.ids.Release(name);
+  for (const ObjectName& name : gone) places->ids.Release(name);
+  SL_ASSIGN_OR_RETURN(places->node_addresses, node_.addresses());
+  return places;
+}
 
-  SL_ASSIGN_OR_RETURN(auto node_addresses, node_.addresses());
+// What is on the node is looked at when it may have changed (Refresh) or other workloads are asked for.
+StatusOr<Controller::Plan> Controller::MakePlan(const Desired& desired, const StateChange& change, Look look) {
+  Plan plan{.view = std::make_shared<View>(), .places = places_};
+  const bool same_workloads = places_ && places_->resources.Shares(policy::Kind::kWorkload, desired.all);
+  if (look == Look::kAgain || !same_workloads) {
+    SL_ASSIGN_OR_RETURN(plan.places, FindPlaces(desired.all, change.puts));
+  }
+  View& view = *plan.view;
+  view.revision = change.revision;
+  view.resources = desired.all;
+  view.unbound = plan.places->unbound;
+  view.process_owners = plan.places->process_owners;
   SL_ASSIGN_OR_RETURN(auto snapshot,
-                      policy::Snapshot::Build(plan.view->resources, bindings, std::move(node_addresses)));
-  SL_ASSIGN_OR_RETURN(plan.view->compiled, policy::Compile(std::move(snapshot), datapath_->limits()));
+                      policy::Snapshot::Build(view.resources, plan.places->bindings, plan.places->node_addresses,
+                                              this->view()->compiled.snapshot.get()));
+  SL_ASSIGN_OR_RETURN(view.compiled, compiler_.Compile(std::move(snapshot), datapath_->limits()));
   return plan;
 }
 
 // Plan first (pure but for looking at the node); then the kernel inside the transaction that saves the change, so that
 // either both have it or none; then memory.
-Status Controller::Enforce(Desired desired, StateChange change) {
-  SL_ASSIGN_OR_RETURN(Plan plan, MakePlan(desired, change.revision, change.puts));
-  AddEndpointChanges(ids_, plan.ids, &change);
+Status Controller::Enforce(Desired desired, StateChange change, Look look) {
+  SL_ASSIGN_OR_RETURN(Plan plan, MakePlan(desired, change, look));
+  AddEndpointChanges(ids_, plan.places->ids, &change);
   bool in_kernel = false;
   const auto enforce = [&] {
     Status carried = Carry(plan, change);
@@ -284,8 +373,10 @@ Status Controller::Enforce(Desired desired, StateChange change) {
     if (restored_) PutBack();
     return status;
   }
-  plan.owners.merge(StillOwned(plan));
-  DetachAllBut(plan.owners);
+  Owners owners = plan.places->owners;
+  owners.merge(StillOwned(plan));
+  DetachAllBut(owners);
+  owners_ = std::move(owners);
   Remember(std::move(desired), std::move(plan));
   return OkStatus();
 }
@@ -294,10 +385,12 @@ Status Controller::Enforce(Desired desired, StateChange change) {
 Status Controller::Carry(const Plan& plan, const StateChange& change) {
   for (const auto& [name, number] : change.new_endpoints) SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(number));
   for (const ObjectName& name : quarantined_) {
-    const std::uint32_t number = plan.ids.Find(name);
+    const std::uint32_t number = plan.places->ids.Find(name);
     if (number != 0) SL_RETURN_IF_ERROR(datapath_->SetQuarantine(number, true));
   }
-  for (const datapath::PodInterface& interface : plan.interfaces) SL_RETURN_IF_ERROR(datapath_->AttachPod(interface));
+  if (plan.places != places_) {
+    for (const auto& interface : plan.places->interfaces) SL_RETURN_IF_ERROR(datapath_->AttachPod(interface));
+  }
   const policy::Tables& tables = plan.view->compiled.tables;
   // A generation that changes nothing would only make every flow be decided again.
   if (restored_ && policy::Diff(view()->compiled.tables, tables).empty()) return OkStatus();
@@ -309,7 +402,7 @@ Status Controller::Carry(const Plan& plan, const StateChange& change) {
 Controller::Owners Controller::StillOwned(const Plan& plan) const {
   Owners owned;
   for (const auto& attached : datapath_->Attached()) {
-    if (attached.program == "xdp_uplink" || plan.owners.contains(attached.ifindex)) continue;
+    if (attached.program == "xdp_uplink" || plan.places->owners.contains(attached.ifindex)) continue;
     if (node_.has_interface && !node_.has_interface(attached.ifindex)) continue;
     const auto owner = owners_.find(attached.ifindex);
     const ObjectName name = owner == owners_.end() ? ObjectName() : owner->second;
@@ -322,7 +415,7 @@ Controller::Owners Controller::StillOwned(const Plan& plan) const {
 // After a refused change: the interfaces as they were.
 void Controller::PutBack() {
   DetachAllBut(owners_);
-  for (const datapath::PodInterface& interface : interfaces_) {
+  for (const datapath::PodInterface& interface : places_->interfaces) {
     if (Status status = datapath_->AttachPod(interface); !status.ok()) {
       LogWarn("{} after a refused change: {}", interface.name, Message(status));
     }
@@ -345,15 +438,12 @@ void Controller::Remember(Desired desired, Plan plan) {
     if (!view()->unbound.contains(name)) LogWarn("not enforced on: {}", problem);
   }
   desired_ = std::move(desired);
-  ids_ = std::move(plan.ids);
-  interfaces_ = std::move(plan.interfaces);
-  owners_ = std::move(plan.owners);
+  ids_ = plan.places->ids;
+  places_ = std::move(plan.places);
   restored_ = true;
   const std::lock_guard lock(view_mutex_);
   if (decisions_.size() > kMaxKeptDecisions) decisions_.clear();
-  for (const auto& [number, decision] : plan.view->compiled.decisions) {
-    decisions_.try_emplace(number, std::make_shared<const policy::Decision>(decision));
-  }
+  decisions_.insert(plan.view->compiled.decisions.begin(), plan.view->compiled.decisions.end());
   view_ = std::move(plan.view);
 }
 

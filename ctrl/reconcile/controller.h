@@ -4,6 +4,7 @@
 // force. Thread-safe: one mutex orders all changes; readers take a shared view that never changes.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -47,9 +48,10 @@ class Controller {
 
   // What the resources directory says now, in place of what it said before.
   Status SetDirectory(policy::ResourceMap resources);
-  // API: create or replace, and remove. A workload among `resources` whose interface or addresses cannot be found
-  // refuses the change (NotFound, FailedPrecondition as workload::Bind); so does one to remove that does not exist.
-  // Returns the revision.
+  // API: create or replace, and remove. Calls that wait while another change is being made are made together, as one
+  // generation and one revision; one that is refused holds up no other. A workload among `resources` whose interface or
+  // addresses cannot be found refuses the change (NotFound, FailedPrecondition as workload::Bind); so does one to
+  // remove that does not exist. Returns the revision.
   StatusOr<std::uint64_t> Apply(const std::vector<policy::Resource>& resources);
   StatusOr<std::uint64_t> Delete(const std::vector<policy::ResourceId>& ids);
 
@@ -70,9 +72,15 @@ class Controller {
   std::shared_ptr<const policy::Decision> FindDecision(std::uint32_t number) const;
 
  private:
+  // One resource of an id: what the API holds wins over the directory.
   struct Desired {
     policy::ResourceMap directory;
     policy::ResourceMap api;
+    policy::ResourceMap all;
+    Desired() = default;
+    Desired(policy::ResourceMap of_directory, policy::ResourceMap of_api);
+    void Put(const policy::Resource& resource);
+    void Remove(const policy::ResourceId& id);  // from `api`
   };
   struct Intruder {
     policy::ObjectName holder;
@@ -80,17 +88,34 @@ class Controller {
   };
   // Workloads by the interface that is theirs. An empty name: an earlier agent attached there, for whom is unknown.
   using Owners = std::map<std::uint32_t, policy::ObjectName>;
+  // What the node has for the workloads; immutable.
+  struct Places {
+    policy::ResourceMap resources;  // that the workloads are among
+    workload::EndpointIds ids;
+    std::map<policy::ObjectName, policy::Binding> bindings;
+    std::vector<datapath::PodInterface> interfaces;
+    Owners owners;                                      // of `interfaces`
+    std::map<policy::ObjectName, std::string> unbound;  // as View
+    workload::ProcessOwners process_owners;
+    std::vector<policy::Address> node_addresses;
+  };
   struct Plan {
     std::shared_ptr<View> view;
-    workload::EndpointIds ids;
-    std::vector<datapath::PodInterface> interfaces;
-    Owners owners;  // of `interfaces`
+    std::shared_ptr<const Places> places;  // those in force, where the workloads are as before
   };
-  StatusOr<Plan> MakePlan(const Desired& desired, std::uint64_t revision,
-                          const std::vector<policy::Resource>& requested) const;
+  // Whether a change of no workload looks at the node too.
+  enum class Look { kAgain, kForNewWorkloads };
+  struct Edit;
+
+  StatusOr<std::uint64_t> Join(Edit edit);
+  void EnforceEdits(const std::vector<Edit*>& edits);
+  Status AddTo(Desired& desired, const Edit& edit) const;
+  StatusOr<std::shared_ptr<const Places>> FindPlaces(const policy::ResourceMap& resources,
+                                                     const std::vector<policy::Resource>& requested) const;
+  StatusOr<Plan> MakePlan(const Desired& desired, const StateChange& change, Look look);
   std::map<policy::ObjectName, Intruder> FindIntruders(const std::vector<workload::BoundWorkload>& bound) const;
   Owners StillOwned(const Plan& plan) const;
-  Status Enforce(Desired desired, StateChange change);
+  Status Enforce(Desired desired, StateChange change, Look look);
   Status Carry(const Plan& plan, const StateChange& change);
   StatusOr<bool> CutOffAtOnce(const policy::ObjectName& name);
   Status NotFound(const policy::ObjectName& name) const;
@@ -104,9 +129,14 @@ class Controller {
   mutable std::mutex mutex_;
   Desired desired_;
   workload::EndpointIds ids_;
-  std::vector<datapath::PodInterface> interfaces_;  // of the generation in force
-  Owners owners_;                                   // of these, and of those that stay closed
+  std::shared_ptr<const Places> places_;  // of the generation in force; null before the first
+  Owners owners_;                         // of their interfaces, and of those that stay closed
+  policy::Compiler compiler_;
   bool restored_ = false;
+  std::mutex edits_mutex_;
+  std::condition_variable edits_made_;
+  std::vector<Edit*> edits_;   // by edits_mutex_: calls that wait for their turn
+  bool making_edits_ = false;  // likewise: one of them is at it
   // By view_mutex_, and written under both.
   std::shared_ptr<const View> view_;
   std::set<policy::ObjectName> quarantined_;  // that this agent was told of; also such that do not exist now

@@ -16,7 +16,7 @@
 
 #include "ctrl/base/status.h"
 #include "ctrl/workload/endpoint_ids.h"
-#include "policy/model.h"
+#include "policy/resource_map.h"
 
 struct sqlite3;
 

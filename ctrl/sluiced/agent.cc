@@ -83,6 +83,7 @@ Status Agent::OpenDatapath() {
   options.object.flows_established = options_.max_flows;
   options.object.flows_pending = options_.max_pending_flows;
   options.object.flows_denied = options_.max_denied_flows;
+  options.object.uplinks = !options_.uplinks.empty();
   SL_ASSIGN_OR_RETURN(datapath_, datapath::BpfDatapath::Open(options));
   SL_RETURN_IF_ERROR(Annotate(datapath_->SetQuarantineAllow(options_.quarantine_allow), "--quarantine-allow"));
   if (options_.redirect) setting_flags_ |= SL_SETTING_REDIRECT;

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <bit>
 #include <fstream>
 #include <iostream>
 
@@ -32,6 +33,14 @@ std::string PrefixProblem(const std::string& text) {
   return prefix.ok() ? "" : Message(prefix.status());
 }
 
+// Empty: a ring buffer can have it.
+std::string RingProblem(const std::string& text) {
+  const std::uint64_t bytes = std::strtoull(text.c_str(), nullptr, 10);
+  const bool ok = text.find_first_not_of("0123456789") == std::string::npos && std::has_single_bit(bytes) &&
+                  bytes >= 65536 && bytes <= 1U << 30;
+  return ok ? "" : "must be a power of two from 65536 to 1073741824, not " + text;
+}
+
 }  // namespace
 
 int ParseOptions(int argc, char** argv, AgentOptions* options) {
@@ -59,6 +68,9 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--process-sensors", options->process_sensors,
                  "what sees programs start and end: auto, tracepoint, kprobe, or off")
       ->check(CLI::IsMember({"auto", "tracepoint", "kprobe", "off"}));
+  app.add_option("--process-ring-bytes", options->process_ring_bytes,
+                 "of process events that wait to be read, a power of two; the agent's memory grows by twice as much")
+      ->check(RingProblem, "BYTES");
   app.add_option("--export-file", options->export_file, "events are written here, one JSON object a line");
   app.add_option("--export-max-bytes", options->export_max_bytes, "of one file, then it is renamed to FILE.1")
       ->check(CLI::PositiveNumber);

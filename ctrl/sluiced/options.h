@@ -24,6 +24,7 @@ struct AgentOptions {
   bool redirect = true;
   bool keep_established = false;
   std::string process_sensors = "auto";
+  std::uint32_t process_ring_bytes = 4U << 20;
   std::string export_file;  // empty: events are not exported
   std::uint64_t export_max_bytes = 64U << 20;
   std::uint32_t export_max_files = 5;

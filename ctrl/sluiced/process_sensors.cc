@@ -31,6 +31,7 @@ void StartProcessSensors(const AgentOptions& options, const std::string& node, c
     sensor.node = node;
     SL_ASSIGN_OR_RETURN(sensor.probes.back_end, bpf::ParseProcessBackEnd(options.process_sensors));
     sensor.probes.pin_root = options.bpf_root;
+    sensor.probes.ring_bytes = options.process_ring_bytes;
     sensor.workload = MakeResolver(controller);
     return telemetry->StartProcesses(std::move(sensor));
   };

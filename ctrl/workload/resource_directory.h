@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "ctrl/base/status.h"
-#include "policy/model.h"
+#include "policy/resource_map.h"
 
 namespace sluice::workload {
 

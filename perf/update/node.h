@@ -28,6 +28,7 @@ class Node {
   Status Delete(const policy::ResourceId& id);
   const ChangePhases& phases() const { return phases_; }  // of the last Apply
 
+  reconcile::Controller& controller() { return *controller_; }
   datapath::BpfDatapath& datapath() { return *datapath_; }
   std::shared_ptr<const reconcile::View> view() const { return controller_->view(); }
 

@@ -37,33 +37,47 @@ StatusOr<std::uint64_t> Forwarded(datapath::BpfDatapath* datapath) {
   return counters.packets[SL_HOOK_TC_TO_POD][SL_DROP_NONE].packets;
 }
 
-// Returns how many updates there were.
-StatusOr<int> Update(datapath::BpfDatapath* datapath, const policy::Tables (&tables)[2], const TrafficRun& run) {
-  const Clock::time_point start = Clock::now(), end = start + run.duration;
+// Makes one client's updates until `end`; returns how many.
+StatusOr<int> Update(int client, const ClientUpdate& update, const TrafficRun& run, Clock::time_point end) {
+  const Clock::time_point start = Clock::now();
   int updates = 0;
   while (Clock::now() < end) {
-    if (run.updates == 0) {
-      std::this_thread::sleep_until(end);
-      break;
-    }
-    SL_RETURN_IF_ERROR(datapath->Commit(tables[updates++ % 2]));
+    SL_RETURN_IF_ERROR(update(client, updates++));
     // What is late is made up for, so that the rate is the one that was asked for wherever it can be.
     if (run.updates > 0)
-      std::this_thread::sleep_until(start + std::chrono::nanoseconds(1000000000LL * updates / run.updates));
+      std::this_thread::sleep_until(
+          std::min(end, start + std::chrono::nanoseconds(1000000000LL * updates * run.clients / run.updates)));
+  }
+  return updates;
+}
+
+// Returns how many updates there were.
+StatusOr<int> UpdateFromAll(const ClientUpdate& update, const TrafficRun& run) {
+  const Clock::time_point end = Clock::now() + run.duration;
+  std::vector<StatusOr<int>> counts(run.clients, 0);
+  std::vector<std::thread> clients;
+  for (int client = 0; client < run.clients; ++client)
+    clients.emplace_back([&, client] { counts[client] = Update(client, update, run, end); });
+  for (std::thread& client : clients) client.join();
+  std::this_thread::sleep_until(end);
+  int updates = 0;
+  for (const StatusOr<int>& count : counts) {
+    SL_RETURN_IF_ERROR(count.status());
+    updates += *count;
   }
   return updates;
 }
 
 }  // namespace
 
-Status MeasureTraffic(datapath::BpfDatapath* datapath, const policy::Tables (&tables)[2], const ProbePacket& packet,
+Status MeasureTraffic(datapath::BpfDatapath* datapath, const ClientUpdate& update, const ProbePacket& packet,
                       const TrafficRun& run, Rows* rows) {
   SL_ASSIGN_OR_RETURN(const std::uint64_t before, Forwarded(datapath));
   std::atomic<bool> stopping = false;
   Passed passed;
   const Clock::time_point start = Clock::now();
   std::thread sender(Send, packet, std::cref(stopping), &passed);
-  const StatusOr<int> updates = Update(datapath, tables, run);
+  const StatusOr<int> updates = UpdateFromAll(update, run);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   stopping = true;
   sender.join();

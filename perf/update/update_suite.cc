@@ -12,6 +12,7 @@
 #include "perf/update/traffic.h"
 #include "perf/update/world.h"
 #include "policy/diff.h"
+#include "policy/parser.h"
 
 namespace sluice::perf {
 namespace {
@@ -19,6 +20,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kAllowed = static_cast<std::uint32_t>(TC_ACT_UNSPEC), kDenied = static_cast<std::uint32_t>(TC_ACT_SHOT);
+constexpr int kClients = 64;
 constexpr char kFromPeer[] = "{podSelector: {matchLabels: {app: remote-0}}}";
 constexpr char kFromTier[] = "{namespaceSelector: {matchLabels: {tier: one}}}";
 constexpr char kFromWave[] = "{podSelector: {matchLabels: {wave: w0}}}";
@@ -120,7 +122,7 @@ class Changes {
     SL_RETURN_IF_ERROR(node_.Apply(ProbeYaml(kFromPeer)));
     policy::Tables tables[2];
     for (const int port : {7002, 7003}) {
-      SL_RETURN_IF_ERROR(node_.Apply(OneOtherPolicy(port)));
+      SL_RETURN_IF_ERROR(node_.Apply(OtherPolicy(1, port)));
       tables[port % 2] = node_.view()->compiled.tables;
     }
     datapath::BpfDatapath* const datapath = &node_.datapath();
@@ -135,11 +137,23 @@ class Changes {
     }
     SL_RETURN_IF_ERROR(MeasureComputation(tables, rows));
     const std::chrono::milliseconds duration(options_.brief ? 50 : 1000);
-    const TrafficRun runs[] = {
-        {"quiet", 0, duration}, {"updates:1000/s", 1000, duration}, {"updates:max", -1, duration}};
-    SL_ASSIGN_OR_RETURN(const ProbePacket packet, PacketTo(&node_, kPod, LocalInterface(0), kAck));
-    for (const TrafficRun& run : runs) SL_RETURN_IF_ERROR(MeasureTraffic(datapath, tables, packet, run, rows));
     SL_RETURN_IF_ERROR(datapath->Commit(node_.view()->compiled.tables));
+    const TrafficRun runs[] = {{"quiet", 0, 0, duration},
+                               {"updates:1000/s", 1000, kClients, duration},
+                               {"updates:max", -1, kClients, duration},
+                               {"updates:one-client", -1, 1, duration}};
+    SL_ASSIGN_OR_RETURN(const ProbePacket packet, PacketTo(&node_, kPod, LocalInterface(0), kAck));
+    // Each client has a policy of its own, and goes to and fro between two ports in it.
+    std::vector<policy::Resource> policies[2];
+    for (int i = 0; i < 2 * kClients; ++i) {
+      SL_ASSIGN_OR_RETURN(auto parsed, policy::ParseResources(
+                                           "benchmark", OtherPolicy(1 + i / 2 % (sizes_.policies - 2), 7004 + i % 2)));
+      policies[i % 2].push_back(std::move(parsed.front()));
+    }
+    const ClientUpdate update = [&](int client, int number) {
+      return node_.controller().Apply({policies[number % 2][client]}).status();
+    };
+    for (const TrafficRun& run : runs) SL_RETURN_IF_ERROR(MeasureTraffic(datapath, update, packet, run, rows));
     return node_.Apply(ProbeYaml(""));
   }
 
@@ -168,12 +182,12 @@ class Changes {
     return OkStatus();
   }
 
-  static std::string OneOtherPolicy(int port) {
+  std::string OtherPolicy(int number, int port) const {
     return fmt::format(
-        "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: policy-1, namespace: bench}}, "
-        "spec: "
-        "{{podSelector: {{matchLabels: {{app: local-1}}}}, ingress: [{{from: [{}], ports: [{{port: {}}}]}}]}}}}\n",
-        kFromPeer, port);
+        "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: policy-{0}, namespace: bench}}, "
+        "spec: {{podSelector: {{matchLabels: {{app: local-{1}}}}}, ingress: [{{from: [{2}], ports: [{{port: "
+        "{3}}}]}}]}}}}\n",
+        number, number % sizes_.local, kFromPeer, port);
   }
 
   const UpdateSizes sizes_;

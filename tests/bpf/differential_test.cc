@@ -123,7 +123,7 @@ class Differential : public ::testing::Test {
   static Decision Meaning(std::uint32_t number) {
     if (number == 0) return {};
     const auto found = bed_->compiled().decisions.find(number);
-    return found == bed_->compiled().decisions.end() ? Decision{.allowed = false} : found->second;
+    return found == bed_->compiled().decisions.end() ? Decision{.allowed = false} : *found->second;
   }
 
   // What the flows left behind says the same as the evaluator.

@@ -154,7 +154,7 @@ TEST_F(DropReasons, FragmentNotFound) {
 
 TEST_F(DropReasons, RulesetMissing) {
   policy::Tables tables = bed_->compiled().tables;
-  tables.peers.clear();
+  tables.peers = {};
   ASSERT_TRUE(bed_->datapath().Commit(tables).ok());
   ExpectDenied(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_RULESET_MISSING, 1, 0);
   ASSERT_TRUE(bed_->ForgetFlows().ok());

@@ -52,8 +52,8 @@ class ProcessRules : public Shop {
   }
   static std::string RuleOf(std::uint32_t decision) {
     const auto found = bed_->compiled().decisions.find(decision);
-    if (found == bed_->compiled().decisions.end() || found->second.contributions.empty()) return "none";
-    const policy::Contribution& part = found->second.contributions[0];
+    if (found == bed_->compiled().decisions.end() || found->second->contributions.empty()) return "none";
+    const policy::Contribution& part = found->second->contributions[0];
     return fmt::format("{} {} {}", part.policy.ToString(), part.rule, policy::EffectName(part.effect));
   }
 };

@@ -24,13 +24,16 @@ class Reads : public ::testing::Test {
   }
   // Endpoints 1..count at 10.0.0.1 and so on, behind interfaces of the bed.
   policy::Tables Endpoints(int count) const {
-    policy::Tables tables;
+    decltype(policy::Tables::addresses)::Entries addresses;
     for (int i = 0; i < count; i++) {
       const auto number = static_cast<std::uint32_t>(i + 1);
-      tables.addresses[*Address::Parse(fmt::format("10.0.0.{}", number))] = {
-          .identity = 256 + number, .workload = number, .ifindex = bed_->ifindex(i), .endpoint = number};
+      addresses.push_back(
+          {*Address::Parse(fmt::format("10.0.0.{}", number)),
+           {.identity = 256 + number, .workload = number, .ifindex = bed_->ifindex(i), .endpoint = number}});
     }
-    tables.ports[0] = {.start = 0, .decision = 1};
+    policy::Tables tables;
+    tables.addresses = decltype(tables.addresses)(std::move(addresses));
+    tables.ports = {{0, {.start = 0, .decision = 1}}};
     return tables;
   }
   void Commit(const policy::Tables& tables) {

@@ -77,7 +77,7 @@ TEST(Compiler, IdentitiesDescribeThemselves) {
 
 void ExpectDecision(const CompiledPolicy& compiled, const sl_port_entry& entry) {
   ASSERT_TRUE(compiled.decisions.contains(entry.decision));
-  const Decision& decision = compiled.decisions.at(entry.decision);
+  const Decision& decision = *compiled.decisions.at(entry.decision);
   ASSERT_EQ(entry.verdict == SL_VERDICT_ALLOW, decision.allowed);
   ASSERT_EQ(entry.flags, decision.audit_denied ? SL_PORT_AUDIT : 0);
   ASSERT_FALSE(decision.contributions.empty());
@@ -179,7 +179,9 @@ TEST(Compiler, TheOrderOfResourcesAndRunsDoNotMatter) {
                            return a.first == b.first && a.second.first == b.second.first &&
                                   a.second.count == b.second.count;
                          }));
-  EXPECT_EQ(first.decisions, second.decisions);
+  EXPECT_TRUE(std::equal(first.decisions.begin(), first.decisions.end(), second.decisions.begin(),
+                         second.decisions.end(),
+                         [](const auto& a, const auto& b) { return a.first == b.first && *a.second == *b.second; }));
 }
 
 TEST(Compiler, WorkloadsWithTheSamePoliciesShareARuleset) {
@@ -251,11 +253,11 @@ TEST(PortTables, AFullArrayIsPackedRatherThanRefused) {
     total += table.size();
     tables.Intern(std::move(table));
   }
-  const auto layout = tables.LayOut(decisions, {}, total);
+  const auto layout = tables.LayOut(decisions, decisions.Numbers(), {}, total);
   ASSERT_TRUE(layout.ok()) << layout.status();
   EXPECT_EQ(layout->entries.size(), total);
-  EXPECT_EQ(layout->entries.rbegin()->first, total - 1);
-  EXPECT_FALSE(tables.LayOut(decisions, {}, total - 1).ok());
+  EXPECT_EQ(layout->entries.entries().back().first, total - 1);
+  EXPECT_FALSE(tables.LayOut(decisions, decisions.Numbers(), {}, total - 1).ok());
 }
 
 TEST(StableIds, CollisionsTakeTheNextFreeNumber) {

@@ -10,14 +10,16 @@ namespace sluice::policy {
 namespace {
 
 template <typename K, typename V>
-void Play(const TableEdits<K, V>& edits, std::map<K, V>& table) {
-  for (const K& key : edits.deletes) ASSERT_EQ(table.erase(key), 1U) << "only what is there is deleted";
-  for (const auto& [key, value] : edits.puts) table.insert_or_assign(key, value);
+void Play(const TableEdits<K, V>& edits, FlatMap<K, V>& table) {
+  std::map<K, V> played(table.begin(), table.end());
+  for (const K& key : edits.deletes) ASSERT_EQ(played.erase(key), 1U) << "only what is there is deleted";
+  for (const auto& [key, value] : edits.puts) played.insert_or_assign(key, value);
+  table = FlatMap<K, V>({played.begin(), played.end()});
 }
 
 // Tables hold plain structs without operators: as bytes, they are what the kernel sees.
 template <typename K, typename V>
-bool Same(const std::map<K, V>& a, const std::map<K, V>& b) {
+bool Same(const FlatMap<K, V>& a, const FlatMap<K, V>& b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](const auto& x, const auto& y) {
            return x.first == y.first && std::memcmp(&x.second, &y.second, sizeof(V)) == 0;
          });

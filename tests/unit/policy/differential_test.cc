@@ -37,7 +37,7 @@ std::string Text(const Decision& decision) {
 // What the number found in the tables stands for; 0: not isolated.
 Decision Meaning(const CompiledPolicy& compiled, std::uint32_t number) {
   const auto found = compiled.decisions.find(number);
-  return found == compiled.decisions.end() ? Decision{} : found->second;
+  return found == compiled.decisions.end() ? Decision{} : *found->second;
 }
 
 struct Tally {

@@ -78,7 +78,7 @@ TEST(ProcessChoice, OutcomesAreInTheOrderOfTheConditionsMet) {
   std::string rules;
   for (std::uint32_t i = 0; i < 4; i++) {
     const sl_port_entry& outcome = world.compiled().tables.ports.at(choice.outcomes + i);
-    const Contribution& part = world.compiled().decisions.at(outcome.decision).contributions.at(0);
+    const Contribution& part = world.compiled().decisions.at(outcome.decision)->contributions.at(0);
     rules += fmt::format("{}{} {}; ", part.rule, EffectName(part.effect), outcome.verdict);
   }
   EXPECT_EQ(rules, "DEFAULT_DENY 0; egress[0]ALLOW 1; egress[1]DENY 0; egress[1]DENY 0; ");

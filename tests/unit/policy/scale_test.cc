@@ -141,7 +141,7 @@ TEST(Scale, CompilesInSecondsAndAnswersRightly) {
     const TableVerdict found = LookUp(tables, flow);
     ASSERT_EQ(found.allowed, expected.allowed) << flow.source.ToString() << " " << flow.destination.ToString();
     if (found.ingress_decision != 0) {
-      ASSERT_EQ(compiled->decisions.at(found.ingress_decision), *expected.ingress);
+      ASSERT_EQ(*compiled->decisions.at(found.ingress_decision), *expected.ingress);
     }
     allowed += found.allowed;
   }

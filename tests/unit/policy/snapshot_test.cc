@@ -100,8 +100,7 @@ TEST(Snapshot, NamespacesAreImpliedAndKnowTheirName) {
   EXPECT_EQ(snapshot->namespaces.at("shop"), named);
   EXPECT_EQ(snapshot->namespaces.at("empty").at("x"), "v");
   EXPECT_EQ(snapshot->namespaces.at("empty").at("kubernetes.io/metadata.name"), "empty");
-  EXPECT_TRUE(snapshot->namespaces.contains("policed"));
-  EXPECT_EQ(snapshot->namespaces.size(), 3U);
+  EXPECT_EQ(snapshot->namespaces.size(), 2U) << "nobody is in policed";
   EXPECT_EQ(snapshot->endpoints[0].namespace_labels, &snapshot->namespaces.at("shop"));
 }
 
@@ -140,6 +139,28 @@ TEST(Snapshot, WorkloadIdsAreStableAndTellLivesApart) {
   EXPECT_NE(one, 0U);
   EXPECT_EQ(one, id(PodYaml("a", "10.0.0.2", ", uid: u1, labels: {x: v}") + PodYaml("b", "10.0.0.3")));
   EXPECT_NE(one, id(PodYaml("a", "10.0.0.1", ", uid: u2")));
+}
+
+TEST(Snapshot, TheNextOneHasTheSamePopulationWhileOnlyPoliciesChange) {
+  ResourceMap resources = Parse(WorkloadYaml("a", "10.0.0.1"));
+  std::map<ObjectName, Binding> bindings = {{{"shop", "a"}, {7, 1, {Ip("10.0.0.1")}}}};
+  const auto first = Snapshot::Build(resources, bindings, {}).value();
+  const auto next = [&](const std::vector<Address>& node_addresses) {
+    return Snapshot::Build(resources, bindings, node_addresses, first.get()).value();
+  };
+  EXPECT_EQ(next({})->population, first->population);
+  EXPECT_NE(next({Ip("10.0.0.254")})->population, first->population);
+  const ResourceMap policy = Parse(
+      "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: shop}, spec: "
+      "{podSelector: {}}}");
+  resources.Merge(policy);
+  EXPECT_EQ(next({})->population, first->population);
+  EXPECT_EQ(next({})->policies.size(), 1U);
+  bindings.begin()->second.endpoint = 2;
+  EXPECT_EQ(next({})->Find(Ip("10.0.0.1"))->endpoint, 2U);
+  resources.Merge(Parse(PodYaml("b", "10.0.0.2")));
+  EXPECT_NE(next({})->Find(Ip("10.0.0.2")), nullptr);
+  EXPECT_EQ(first->Find(Ip("10.0.0.2")), nullptr);
 }
 
 TEST(Snapshot, OwnsWhatItPointsTo) {

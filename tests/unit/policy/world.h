@@ -113,10 +113,11 @@ class World {
       const auto number = static_cast<std::uint32_t>(bindings.size() + 1);
       if (resource.workload) bindings[id.name] = {100 + number, number, resource.workload->ips};
     }
-    auto snapshot = Snapshot::Build(resources_, bindings, {*Address::Parse(kNode4), *Address::Parse(kNode6)});
+    auto snapshot =
+        Snapshot::Build(resources_, bindings, {*Address::Parse(kNode4), *Address::Parse(kNode6)}, snapshot_.get());
     ASSERT_TRUE(snapshot.ok()) << snapshot.status();
     snapshot_ = *snapshot;
-    auto compiled = Compile(snapshot_);
+    auto compiled = compiler_.Compile(snapshot_);
     ASSERT_TRUE(compiled.ok()) << compiled.status();
     compiled_ = std::move(*compiled);
   }
@@ -133,10 +134,11 @@ class World {
     if (number == 0) return {};
     const auto found = compiled_.decisions.find(number);
     EXPECT_NE(found, compiled_.decisions.end()) << number;
-    return found == compiled_.decisions.end() ? Decision{} : found->second;
+    return found == compiled_.decisions.end() ? Decision{} : *found->second;
   }
 
   ResourceMap resources_;
+  Compiler compiler_;
   std::shared_ptr<const Snapshot> snapshot_;
   CompiledPolicy compiled_;
 };

@@ -1,5 +1,8 @@
 #include "ctrl/reconcile/controller.h"
 
+#include <atomic>
+#include <thread>
+
 #include "policy/diff.h"
 #include "tests/unit/reconcile/controller_world.h"
 
@@ -102,7 +105,7 @@ TEST_F(ControllerWithPods, TwoWorkloadsWithOneAddressAreRefused) {
 
 TEST_F(ControllerWithPods, NodeAddressesThatCannotBeReadRefuseTheChange) {
   addresses_error_ = InvalidError("netlink says no");
-  EXPECT_EQ(Message(Apply(Policy("closed")).status()), "netlink says no");
+  EXPECT_EQ(Message(Apply(Workload("web", kWebIp, "app: other")).status()), "netlink says no");
   addresses_error_ = OkStatus();
   ExpectNothingChanged();
 }
@@ -264,6 +267,70 @@ TEST_F(ControllerTest, ARestoreThatFailsIsAnError) {
   EXPECT_EQ(Message(Restart()), "map ports is full");
 }
 
+TEST_F(ControllerWithPods, APolicyAloneLooksAtNoInterface) {
+  Unplug("web");
+  ASSERT_TRUE(Apply(Policy("closed")).ok());
+  EXPECT_THAT(datapath_.calls(), ElementsAre("Commit"));
+  EXPECT_NE(NumberOf(kWebIp), 0U) << "until Refresh";
+}
+
+TEST_F(ControllerWithPods, ChangesThatWaitAreMadeTogether) {
+  constexpr int kCallers = 8, kRounds = 20;
+  std::atomic<int> calling = 0, at_work = kCallers;
+  while_saving_ = [&] {
+    while (calling < at_work) std::this_thread::yield();  // until all others wait, or are just about to
+  };
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < kCallers; caller++) {
+    callers.emplace_back([&, caller] {
+      std::uint64_t before = 1;
+      for (int round = 0; round < kRounds; round++) {
+        const std::string name = fmt::format("policy-{}-{}", caller, round % 3);
+        ++calling;
+        const auto applied = Apply(Policy(name, fmt::format("podSelector: {{matchLabels: {{app: x{}}}}}", round)));
+        EXPECT_TRUE(applied.ok()) << applied.status();
+        EXPECT_GT(*applied, before);
+        before = *applied;
+        EXPECT_TRUE(controller_->view()->resources.contains(PolicyId(name))) << "in force when it returns";
+        const auto refused = controller_->Delete({PolicyId(fmt::format("none-{}", caller))});
+        EXPECT_TRUE(absl::IsNotFound(refused.status())) << refused.status();
+        --calling;
+      }
+      --at_work;
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_LT(saves_, kCallers * kRounds);
+  EXPECT_EQ(saved_.revision, controller_->view()->revision);
+  for (const auto& [id, resource] : controller_->view()->resources) {
+    ASSERT_TRUE(saved_.resources.contains(id)) << id.ToString();
+    EXPECT_EQ(saved_.resources.at(id).yaml, resource.yaml);
+  }
+  EXPECT_EQ(saved_.resources.size(), controller_->view()->resources.size());
+  EXPECT_EQ(saved_.resources.of(policy::Kind::kNetworkPolicy).size(), kCallers * 3U);
+}
+
+TEST_F(ControllerWithPods, OneOfThoseThatWaitIsRefusedAlone) {
+  constexpr int kCallers = 6;
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < kCallers; caller++) {
+    callers.emplace_back([this, caller] {
+      for (int round = 0; round < 10; round++) {
+        if (caller % 2 == 0) {
+          const auto refused = Apply(Workload(fmt::format("missing-{}", caller), fmt::format("10.0.9.{}", caller)));
+          EXPECT_TRUE(absl::IsNotFound(refused.status())) << refused.status();
+          EXPECT_THAT(Message(refused.status()), HasSubstr(fmt::format("missing-{}", caller)));
+        } else {
+          EXPECT_TRUE(Apply(Policy(fmt::format("p-{}-{}", caller, round))).ok());
+        }
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(saved_.resources.of(policy::Kind::kNetworkPolicy).size(), kCallers / 2 * 10U);
+  EXPECT_EQ(saved_.resources.of(policy::Kind::kWorkload).size(), 2U);
+}
+
 TEST_F(ControllerWithPods, DecisionsOfEarlierGenerationsKeepTheirMeaning) {
   ASSERT_TRUE(Apply(Policy("closed")).ok());
   const auto decisions = controller_->view()->compiled.decisions;
@@ -272,7 +339,7 @@ TEST_F(ControllerWithPods, DecisionsOfEarlierGenerationsKeepTheirMeaning) {
   EXPECT_TRUE(controller_->view()->compiled.decisions.empty());
   const auto decision = controller_->FindDecision(decisions.begin()->first);
   ASSERT_NE(decision, nullptr);
-  EXPECT_EQ(*decision, decisions.begin()->second);
+  EXPECT_EQ(*decision, *decisions.begin()->second);
   EXPECT_EQ(controller_->FindDecision(12345), nullptr);
 }
 

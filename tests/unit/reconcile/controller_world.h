@@ -86,6 +86,7 @@ class ControllerTest : public ::testing::Test {
   policy::ResourceMap directory_;
   StateStore::State saved_;
   int saves_ = 0;
+  std::function<void()> while_saving_;
   Status fail_before_enforcing_;  // the next Save
   Status fail_after_enforcing_;   // likewise
   std::unique_ptr<Controller> controller_;
@@ -107,6 +108,7 @@ class ControllerTest : public ::testing::Test {
   Status Save(const StateChange& change, const std::function<Status()>& enforce) {
     saves_++;
     if (!fail_before_enforcing_.ok()) return std::exchange(fail_before_enforcing_, OkStatus());
+    if (while_saving_) while_saving_();
     SL_RETURN_IF_ERROR(enforce());
     if (!fail_after_enforcing_.ok()) return std::exchange(fail_after_enforcing_, OkStatus());
     for (const policy::Resource& resource : change.puts) saved_.resources[resource.id] = resource;

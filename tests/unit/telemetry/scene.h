@@ -37,7 +37,7 @@ class Scene {
             .decision = [this](std::uint32_t number) -> std::shared_ptr<const policy::Decision> {
               const auto found = world.compiled().decisions.find(number);
               if (found == world.compiled().decisions.end()) return nullptr;
-              return std::make_shared<const policy::Decision>(found->second);
+              return found->second;
             }};
   }
   FlowAssembler Assembler() { return FlowAssembler("node-1", &datapath, policy(), clock.reader()); }

@@ -1,0 +1,83 @@
+// A Compiler that goes from change to change, against compilations from scratch.
+#include <gtest/gtest.h>
+
+#include "policy/compiler.h"
+#include "policy/diff.h"
+#include "tests/support/random_policy.h"
+
+namespace sluice::policy {
+namespace {
+
+template <typename V, typename Same>
+void ExpectSame(const FlatMap<std::uint32_t, V>& a, const FlatMap<std::uint32_t, V>& b, const Same& same) {
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [number, value] : a) {
+    ASSERT_TRUE(b.contains(number)) << number;
+    ASSERT_TRUE(same(value, b.at(number))) << number;
+  }
+}
+
+void ExpectSame(const CompiledPolicy& a, const CompiledPolicy& b) {
+  ASSERT_TRUE(Diff(a.tables, b.tables).empty());
+  ASSERT_TRUE(Diff(b.tables, a.tables).empty());
+  ExpectSame(a.identities, b.identities, [](const IdentityInfo& x, const IdentityInfo& y) {
+    return std::tie(x.id, x.ns, x.labels, x.prefix) == std::tie(y.id, y.ns, y.labels, y.prefix);
+  });
+  ExpectSame(a.rulesets, b.rulesets, [](const RulesetInfo& x, const RulesetInfo& y) {
+    return std::tie(x.id, x.direction, x.policies, x.workloads) == std::tie(y.id, y.direction, y.policies, y.workloads);
+  });
+  ExpectSame(a.decisions, b.decisions, [](const auto& x, const auto& y) { return *x == *y; });
+}
+
+TEST(Incremental, EveryStepGivesWhatACompilationFromScratchGives) {
+  int same_population = 0, same_addresses = 0, changed = 0;
+  for (std::uint64_t seed = 400; seed < 430; seed++) {
+    test::RandomPolicy random(seed, {.policies = 12, .processes = seed % 2 == 0});
+    auto scratch = random.NextSnapshot();
+    std::shared_ptr<const Snapshot> before;
+    Compiler compiler;
+    CompiledPolicy last;
+    for (int step = 0; step < 60; step++) {
+      SCOPED_TRACE(fmt::format("seed {} step {}", seed, step));
+      const auto wanted = Compile(scratch);
+      ASSERT_TRUE(wanted.ok()) << wanted.status();
+      const auto snapshot =
+          Snapshot::Build(random.resources(), random.bindings(), scratch->node_addresses, before.get()).value();
+      const auto compiled = compiler.Compile(snapshot);
+      ASSERT_TRUE(compiled.ok()) << compiled.status();
+      ASSERT_NO_FATAL_FAILURE(ExpectSame(*compiled, *wanted));
+      same_population += before != nullptr && snapshot->population == before->population;
+      same_addresses += compiled->tables.addresses.SharesWith(last.tables.addresses);
+      changed += !Diff(last.tables, compiled->tables).empty();
+      before = snapshot;
+      last = *compiled;
+      scratch = random.NextChange();
+    }
+  }
+  // The steps are worth comparing: much is kept, and much changes.
+  EXPECT_GT(same_population, 500);
+  EXPECT_GT(same_addresses, 200);
+  EXPECT_GT(changed, 500);
+}
+
+// A refused snapshot must not leave traces in what comes after it.
+TEST(Incremental, WhatIsRefusedIsForgotten) {
+  test::RandomPolicy random(3, {.policies = 12});
+  auto snapshot = random.NextSnapshot();
+  Compiler compiler;
+  for (int step = 0; step < 100; step++) {
+    SCOPED_TRACE(step);
+    const auto wanted = Compile(snapshot);
+    ASSERT_TRUE(wanted.ok()) << wanted.status();
+    EXPECT_FALSE(compiler.Compile(snapshot, {.ports = wanted->tables.ports.size() - 1}).ok());
+    if (step % 3 == 0) {
+      const auto compiled = compiler.Compile(snapshot);
+      ASSERT_TRUE(compiled.ok()) << compiled.status();
+      ASSERT_NO_FATAL_FAILURE(ExpectSame(*compiled, *wanted));
+    }
+    snapshot = random.NextChange();
+  }
+}
+
+}  // namespace
+}  // namespace sluice::policy
