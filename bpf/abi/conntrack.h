@@ -4,7 +4,8 @@
  *
  * `ct_established` (HASH) holds flows that were seen in both directions and is never evicted, only expired.
  * `ct_pending` (LRU_HASH) holds one-way flows, so a flood of them evicts only its own kind. `ct_denied` (LRU_HASH)
- * counts denied flows, and repeats what policy said of them under the same generation; without a record policy is asked.
+ * counts denied flows, and repeats what policy said of them under the same generation; without a record policy is
+ * asked.
  */
 #ifndef SLUICE_ABI_CONNTRACK_H
 #define SLUICE_ABI_CONNTRACK_H
