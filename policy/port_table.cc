@@ -108,7 +108,7 @@ bool UsesPortNames(const Rule& rule) {
 std::uint32_t DecisionPool::Intern(Decision decision) {
   std::string key = DecisionKey(decision);
   const std::uint64_t hash = StableHash(key);
-  return Intern(std::make_shared<const KeyedDecision>(std::move(decision), std::move(key), hash));
+  return Intern(std::make_shared<const KeyedDecision>(KeyedDecision{std::move(decision), std::move(key), hash}));
 }
 
 std::uint32_t DecisionPool::Intern(std::shared_ptr<const KeyedDecision> decision) {

@@ -97,7 +97,7 @@ class Datapath {
   }
   // Those that had a packet since they were read stay.
   virtual Status ForgetFlows(const std::vector<FlowRecord>& flows) = 0;
-  // Now and then, from any one thread: makes room for programs and processes of new kinds.
+  // Now and then, from any one thread: looks after the classes of processes, and makes room for new ones.
   virtual Status TendProcessClasses() = 0;
   // Before another workload uses an endpoint number: zeroes its counters and ends its quarantine.
   virtual Status ResetEndpoint(std::uint32_t endpoint) = 0;

@@ -137,6 +137,8 @@ StatusOr<bool> ProcessClasses::MatchClassesOnce(std::uint32_t slot) {
 
 Status ProcessClasses::Tend(const std::function<Status(Numbers& in_use)>& add_flows) {
   const std::lock_guard lock(mutex_);
+  for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot)
+    if (matched_[slot]) SL_RETURN_IF_ERROR(MatchClassesOnce(slot).status());
   SL_ASSIGN_OR_RETURN(const auto classes, Read(classes_));
   if (classes.size() > classes_.capacity() / 2) {
     Numbers in_use;

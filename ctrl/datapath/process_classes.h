@@ -26,7 +26,8 @@ class ProcessClasses {
   // Makes `patterns` those of a slot that is not in force. When it returns, every program and class matches by them.
   Status SetPatterns(std::uint32_t slot, const ProgramPatterns& patterns);
 
-  // Removes what is out of use where room gets scarce. `add_flows` adds the classes that flows have.
+  // Matches once more what the iterator of processes, which no grace period waits for, may have made from old patterns;
+  // and removes what is out of use where room gets scarce. `add_flows` adds the classes that flows have.
   Status Tend(const std::function<Status(std::set<sl_process_class_number>& in_use)>& add_flows);
 
   struct Fill {

@@ -23,6 +23,8 @@ using namespace std::chrono_literals;
 constexpr auto kSettle = 20ms;
 // Where changes inside pods are not heard, or something is still missing.
 constexpr auto kLookAgain = 5s;
+// Between two looks at the classes of processes.
+constexpr auto kTend = 10s;
 
 std::string HostName() {
   char name[HOST_NAME_MAX + 1] = "";
@@ -233,8 +235,10 @@ Status Agent::Run() {
     SL_ASSIGN_OR_RETURN(const bool changed, monitor_->Drain());
     if (changed && (!refresh_at_ || *refresh_at_ > Clock::now() + kSettle)) refresh_at_ = Clock::now() + kSettle;
     if (refresh_at_ && Clock::now() >= *refresh_at_) Refresh();
-    if (const Status tended = datapath_->TendProcessClasses(); !tended.ok()) {
-      LogError("make room for process classes: {}", Message(tended));
+    if (Clock::now() >= tend_at_) {
+      tend_at_ = Clock::now() + kTend;
+      if (const Status tended = datapath_->TendProcessClasses(); !tended.ok())
+        LogError("tend the classes of processes: {}", Message(tended));
     }
   }
 }

@@ -58,6 +58,7 @@ class Agent {
   std::unique_ptr<api::Server> server_;
   std::atomic<bool> ready_{false};  // enforcement is in place
   std::optional<Clock::time_point> refresh_at_;
+  Clock::time_point tend_at_{};
   std::string refresh_problem_;  // logged already
 };
 
