@@ -220,7 +220,7 @@ std::vector<std::string> UpdateRows(bool /*brief*/) {
   rows.insert(rows.end(), {"enforced/new-workload", "commit/one-rule", "commit/wait", "compute/bind",
                            "compute/snapshot", "compute/compile", "compute/diff"});
   rows.emplace_back("traffic/quiet");
-  for (const std::string name : {"traffic/updates:1000/s", "traffic/updates:max"})
+  for (const std::string name : {"traffic/updates:1000/s", "traffic/updates:max", "traffic/updates:one-client"})
     rows.insert(rows.end(), {name, name + "/achieved", name + "/lost"});
   return rows;
 }
