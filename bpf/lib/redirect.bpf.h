@@ -31,9 +31,11 @@ static __always_inline void sl_fill_fib(struct bpf_fib_lookup* fib, const struct
   }
 }
 
-/* The packet's hop limit falls by one: RFC 1624, since the word that holds IPv4's TTL falls by 0x100. 0: it is used up,
- * or the headers are not in the linear part, and the stack goes on with it. */
-static __always_inline int sl_hop(__u8* data, const __u8* data_end, const struct sl_packet* packet) {
+/* As a router sends it on: with a hop limit that is lower by one, and the MAC addresses of the FIB's answer. The
+ * checksum by RFC 1624, as the word that holds IPv4's TTL falls by 0x100. 0: the limit is used up, or the headers are
+ * not in the linear part, and the stack goes on with it. */
+static __always_inline int sl_send_on(__u8* data, const __u8* data_end, const struct sl_packet* packet,
+                                      const struct bpf_fib_lookup* fib) {
   __u8* ip = data + SL_ETH_LEN;
   if (packet->ip_version == 4) {
     if (ip + SL_IPV4_LEN > data_end || ip[8] <= 1) return 0;
@@ -46,6 +48,8 @@ static __always_inline int sl_hop(__u8* data, const __u8* data_end, const struct
     if (ip + SL_IPV6_LEN > data_end || ip[7] <= 1) return 0;
     ip[7]--;
   }
+  __builtin_memcpy(data, fib->dmac, 6);
+  __builtin_memcpy(data + 6, fib->smac, 6);
   return 1;
 }
 
@@ -58,10 +62,7 @@ static __always_inline int sl_route_skb(struct __sk_buff* skb, const struct sl_p
   if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
   __u8* data = (__u8*)(long)skb->data;
   const __u8* data_end = (__u8*)(long)skb->data_end;
-  if (data + SL_ETH_LEN > data_end || !sl_hop(data, data_end, packet)) return 0;
-  __builtin_memcpy(data, fib.dmac, 6);
-  __builtin_memcpy(data + 6, fib.smac, 6);
-  return 1;
+  return sl_send_on(data, data_end, packet, &fib);
 }
 
 /* Bridged: both are plain ports of one bridge and the frame is addressed to that pod. */
@@ -100,10 +101,7 @@ static __always_inline int sl_route_xdp(struct xdp_md* ctx, const struct sl_pack
   sl_fill_fib(&fib, packet, ctx->ingress_ifindex);
   fib.tot_len = (__u16)(ctx->data_end - ctx->data - SL_ETH_LEN);
   if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
-  if (!sl_hop(data, data_end, packet)) return 0;
-  __builtin_memcpy(data, fib.dmac, 6);
-  __builtin_memcpy(data + 6, fib.smac, 6);
-  return 1;
+  return sl_send_on(data, data_end, packet, &fib);
 }
 
 #endif

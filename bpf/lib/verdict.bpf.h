@@ -165,14 +165,19 @@ static __always_inline int sl_is_sender_here(const struct sl_judgement* j) {
   return j->hook == SL_HOOK_TC_FROM_POD || j->from_node;
 }
 
+/* One packet more of a denied flow that has a record. */
+static __always_inline void sl_account_denied_again(struct sl_judgement* j, struct sl_flow_entry* entry) {
+  sl_note_sender(&j->sender, entry, 0);
+  sl_flow_advance(entry, &j->packet, &j->size, 0, j->now);
+  sl_report(j, entry, 0);
+}
+
 /* A new denied flow, or a packet more of one that policy was asked about again. */
 static __always_inline void sl_account_denied(struct sl_judgement* j) {
   struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_denied, &j->key);
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
       !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
-    sl_note_sender(&j->sender, entry, 0);
-    sl_flow_advance(entry, &j->packet, &j->size, 0, j->now);
-    sl_report(j, entry, 0);
+    sl_account_denied_again(j, entry);
     return;
   }
   if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
@@ -249,11 +254,9 @@ static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
   if (!sl_at_its_interface(j, &entry->initiator, &entry->responder)) return SL_DROP_NONE;
   if (sl_cut_off(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
   if (sl_must_ask(&j->sender, entry, 0)) return SL_ASK_SENDER;
-  sl_note_sender(&j->sender, entry, 0);
   j->from_endpoint = entry->initiator.endpoint;
   j->to_endpoint = entry->responder.endpoint;
-  sl_flow_advance(entry, &j->packet, &j->size, 0, j->now);
-  sl_report(j, entry, 0);
+  sl_account_denied_again(j, entry);
   return SL_DROP_POLICY_DENIED;
 }
 

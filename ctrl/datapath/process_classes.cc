@@ -1,7 +1,6 @@
 #include "ctrl/datapath/process_classes.h"
 
-#include <time.h>
-
+#include <chrono>
 #include <cstring>
 #include <unordered_map>
 
@@ -31,10 +30,10 @@ std::uint64_t MatchesOf(std::string_view path, const ProgramPatterns& patterns) 
 
 std::string_view Text(const sl_program_path& path) { return {path.text, strnlen(path.text, sizeof(path.text))}; }
 
+// CLOCK_MONOTONIC, as the kernel side has it.
 std::uint64_t Now() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 template <typename K, typename V>

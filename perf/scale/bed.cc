@@ -7,21 +7,16 @@
 #include <chrono>
 #include <fstream>
 
+#include "perf/elapsed.h"
 #include "perf/program/frame.h"
 #include "policy/compiler.h"
 
 namespace sluice::perf {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::uint32_t kPackets = 200000;
 constexpr std::uint32_t kPortsOfAnAddress = PERF_CLIENT_PORTS * PERF_SERVICE_PORTS;
 constexpr std::uint32_t kAtOnce = 50000;  // opened before they are answered: fit the table of one-way flows
-
-double MillisecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 StatusOr<double> MemoryOfMap(int fd) {
   std::ifstream info(fmt::format("/proc/self/fdinfo/{}", fd));

@@ -7,6 +7,7 @@
 
 #include "ctrl/base/log.h"
 #include "perf/cpu.h"
+#include "perf/elapsed.h"
 #include "perf/program/floors.h"
 #include "perf/report.h"
 #include "perf/scale/agent.h"
@@ -26,12 +27,6 @@ constexpr std::string_view kXdpFloors = "floor/xdp/";
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};
 constexpr double kBytesOfAnIdentity = 8000;  // while it is compiled: more than was ever seen
 constexpr double kBytesOfAFlow = 600;
-
-using Clock = std::chrono::steady_clock;
-
-double MillisecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 struct Point {
   Grows what;

@@ -1,18 +1,9 @@
 #include "perf/update/node.h"
 
+#include "perf/elapsed.h"
 #include "policy/parser.h"
 
 namespace sluice::perf {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double Milliseconds(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
-
-}  // namespace
-
 StatusOr<std::unique_ptr<Node>> Node::Create() {
   SL_ASSIGN_OR_RETURN(Scratch scratch, Scratch::Create());
   std::unique_ptr<Node> node(new Node(std::move(scratch)));

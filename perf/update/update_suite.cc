@@ -6,6 +6,7 @@
 #include "ctrl/bpf/system.h"
 #include "ctrl/workload/binder.h"
 #include "perf/cpu.h"
+#include "perf/elapsed.h"
 #include "perf/network.h"
 #include "perf/program/frame.h"
 #include "perf/update/node.h"
@@ -17,17 +18,11 @@
 namespace sluice::perf {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr auto kAllowed = static_cast<std::uint32_t>(TC_ACT_UNSPEC), kDenied = static_cast<std::uint32_t>(TC_ACT_SHOT);
 constexpr int kClients = 64;
 constexpr char kFromPeer[] = "{podSelector: {matchLabels: {app: remote-0}}}";
 constexpr char kFromTier[] = "{namespaceSelector: {matchLabels: {tier: one}}}";
 constexpr char kFromWave[] = "{podSelector: {matchLabels: {wave: w0}}}";
-
-double Milliseconds(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
 
 StatusOr<ProbePacket> PacketTo(Node* node, const char* pod, const std::string& interface, std::uint8_t flags) {
   ProbePacket packet;

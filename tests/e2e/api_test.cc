@@ -24,15 +24,6 @@ using testing::HasSubstr;
 constexpr std::uint16_t kPort = 1000;
 constexpr std::uint16_t kDenied = 1001;
 
-constexpr const char* kOnePort = R"(---
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: db, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: db}}
-  ingress: [{ports: [{protocol: UDP, port: 1000}]}]
-)";
-
 class Api : public testing::Test {
  protected:
   // One agent for all: none of the tests changes what it enforces.
@@ -60,7 +51,7 @@ class Api : public testing::Test {
     rig_ = *std::move(rig);
     api_ = std::make_unique<ApiClient>(rig_->agent().api_address());
     const Status applied =
-        api_->Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") + kOnePort);
+        api_->Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
     ASSERT_TRUE(applied.ok()) << applied;
     auto echo = EchoServer::Start(rig_->netns_fd("db"), {kPort, kDenied});
     ASSERT_TRUE(echo.ok()) << echo.status();

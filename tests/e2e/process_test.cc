@@ -19,15 +19,6 @@ using nlohmann::json;
 constexpr std::uint16_t kOpenPort = 1000;
 constexpr std::uint16_t kClosedPort = 1001;
 
-constexpr const char* kOnlyOpenPort = R"(---
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: db, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: db}}
-  ingress: [{ports: [{protocol: UDP, port: 1000}]}]
-)";
-
 // The value of the sample whose name and labels are `series`; -1: there is none.
 double SampleOf(const std::string& metrics, const std::string& series) {
   const std::size_t at = metrics.find("\n" + series + " ");
@@ -254,7 +245,7 @@ TEST_F(Processes, MetricsNameTheProgramThatSendsAndTheOneThatIsDropped) {
   const auto servers =
       ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpenPort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
-  ASSERT_TRUE(rig_->agent().Apply(kOnlyOpenPort).ok());
+  ASSERT_TRUE(rig_->agent().Apply(kDbAtUdp1000).ok());
   const auto sender = StartSender();
   ASSERT_TRUE(sender.ok()) << sender.status();
   const std::string bash = std::filesystem::canonical("/bin/bash");
@@ -294,7 +285,7 @@ TEST_F(Processes, TopNamesWorkloadsAndTheirPrograms) {
   const auto servers =
       ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpenPort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
-  ASSERT_TRUE(rig_->agent().Apply(kOnlyOpenPort).ok());
+  ASSERT_TRUE(rig_->agent().Apply(kDbAtUdp1000).ok());
   const auto sender = StartSender();
   ASSERT_TRUE(sender.ok()) << sender.status();
   const std::string bash = std::filesystem::canonical("/bin/bash");

@@ -15,6 +15,16 @@
 
 namespace sluice::test {
 
+// A document: db may be reached at 1000/UDP, and nowhere else.
+inline constexpr const char* kDbAtUdp1000 = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{ports: [{protocol: UDP, port: 1000}]}]
+)";
+
 class NodeRig {
  public:
   struct Options {
