@@ -2,26 +2,55 @@
 /* tc ingress of the host end of a pod's veth: what the pod sends. */
 #include "bpf/lib/hook.bpf.h"
 
-SEC("tc")
-int tc_from_pod(struct __sk_buff* skb) {
-  struct sl_judgement* j = sl_begin(SL_HOOK_TC_FROM_POD, skb->ifindex);
+static __always_inline void sl_count_from_pod(const struct sl_judgement* j, __u32 outcome) {
+  sl_count_packet(SL_HOOK_TC_FROM_POD, outcome, &j->size);
+  sl_count_endpoint(j->from_endpoint, 0, outcome, &j->size);
+}
+
+static __always_inline int sl_redirect_to_pod(const struct sl_judgement* j, __u32 outcome) {
+  sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* it will not pass tc_to_pod */
+  sl_count_event(SL_COUNTER_REDIRECT_PEER);
+  return bpf_redirect_peer(j->to_ifindex, 0);
+}
+
+/* What is not plain. Global, so that the verifier checks it once. */
+__noinline int sl_from_pod_any(struct __sk_buff* skb) {
+  __u32 zero = 0;
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return TC_ACT_SHOT;
-  j->sender.has_socket = skb->sk != 0;
   int reason = sl_parse_pulling(skb, j);
   sl_measure(skb, j);
   if (!reason && j->packet.kind == SL_PACKET_CONTROL) {
-    sl_count_packet(j->hook, SL_DROP_NONE, &j->size);
+    sl_count_packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, &j->size);
     return TC_ACT_UNSPEC;
   }
   if (!reason) reason = sl_judge_skb(skb);
   __u32 outcome = sl_outcome(reason, j);
-  sl_count_packet(j->hook, outcome, &j->size);
-  sl_count_endpoint(j->from_endpoint, 0, outcome, &j->size);
+  sl_count_from_pod(j, outcome);
   if (reason) return TC_ACT_SHOT;
-  if ((j->setting_flags & SL_SETTING_REDIRECT) && sl_can_redirect_skb(skb, &j->packet, j->to_ifindex)) {
-    sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* it will not pass tc_to_pod */
-    sl_count_event(SL_COUNTER_REDIRECT_PEER);
-    return bpf_redirect_peer(j->to_ifindex, 0);
-  }
+  if (!j->to_ifindex || j->to_ifindex == j->ifindex || j->packet.has_vlan) return TC_ACT_UNSPEC;
+  if (j->may_route ? sl_route_skb(skb, j) : sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
+  return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int tc_from_pod(struct __sk_buff* skb) {
+  struct sl_judgement* j = sl_begin(SL_HOOK_TC_FROM_POD, skb->ifindex);
+  if (!j) return TC_ACT_SHOT;
+  __u8* data = (__u8*)(long)skb->data;
+  const __u8* data_end = (__u8*)(long)skb->data_end;
+  struct sl_plain plain;
+  struct sl_flow_entry* known;
+  j->sender.has_socket = skb->sk != 0;
+  j->may_route = sl_is_for_router_skb(skb, j);
+  if (!sl_parse_plain(data, data_end, &j->key, &plain)) return sl_from_pod_any(skb);
+  sl_measure_plain(skb, j, plain.header);
+  int reason = sl_judge_plain(j, &plain, &known);
+  if (reason == SL_NOT_PLAIN) return sl_from_pod_any(skb);
+  __u32 outcome = sl_outcome(reason, j);
+  sl_count_from_pod(j, outcome);
+  if (reason) return TC_ACT_SHOT;
+  if (sl_take_short_cut(j, &plain, known, data, data_end)) return sl_redirect_to_pod(j, outcome);
+  if (j->to_ifindex && j->to_ifindex != j->ifindex && sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
   return TC_ACT_UNSPEC;
 }

@@ -2,23 +2,40 @@
 /* tc egress of the host end of a pod's veth: what the pod receives through the host's stack. */
 #include "bpf/lib/hook.bpf.h"
 
+static __always_inline int sl_end_to_pod(const struct sl_judgement* j, int reason) {
+  __u32 outcome = sl_outcome(reason, j);
+  sl_count_packet(SL_HOOK_TC_TO_POD, outcome, &j->size);
+  sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size);
+  return reason ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+/* What is not plain. Global, so that the verifier checks it once. */
+__noinline int sl_to_pod_any(struct __sk_buff* skb) {
+  __u32 zero = 0;
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return TC_ACT_SHOT;
+  int reason = sl_parse_pulling(skb, j);
+  sl_measure(skb, j);
+  if (!reason && j->packet.kind == SL_PACKET_CONTROL) {
+    sl_count_packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, &j->size);
+    return TC_ACT_UNSPEC;
+  }
+  if (!reason) reason = sl_judge_skb(skb);
+  return sl_end_to_pod(j, reason);
+}
+
 SEC("tc")
 int tc_to_pod(struct __sk_buff* skb) {
   __u32 from = skb->ingress_ifindex;
   struct sl_judgement* j = sl_begin(SL_HOOK_TC_TO_POD, skb->ifindex);
   if (!j) return TC_ACT_SHOT;
+  struct sl_plain plain;
+  struct sl_flow_entry* known;
   j->from_node = from == 0; /* set by the kernel on every packet that came in by an interface */
   j->from_ifindex = from;
   j->sender.has_socket = j->from_node && skb->sk; /* on its way through the node a packet may keep a pod's socket */
-  int reason = sl_parse_pulling(skb, j);
-  sl_measure(skb, j);
-  if (!reason && j->packet.kind == SL_PACKET_CONTROL) {
-    sl_count_packet(j->hook, SL_DROP_NONE, &j->size);
-    return TC_ACT_UNSPEC;
-  }
-  if (!reason) reason = sl_judge_skb(skb);
-  __u32 outcome = sl_outcome(reason, j);
-  sl_count_packet(j->hook, outcome, &j->size);
-  sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size);
-  return reason ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+  if (!sl_parse_plain((__u8*)(long)skb->data, (__u8*)(long)skb->data_end, &j->key, &plain)) return sl_to_pod_any(skb);
+  sl_measure_plain(skb, j, plain.header);
+  int reason = sl_judge_plain(j, &plain, &known);
+  return reason == SL_NOT_PLAIN ? sl_to_pod_any(skb) : sl_end_to_pod(j, reason);
 }

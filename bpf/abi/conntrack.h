@@ -42,6 +42,9 @@ enum sl_ct_flags {
   SL_CT_BY_INITIATOR = 1 << 12,
   SL_CT_BY_RESPONDER = 1 << 13,
   SL_CT_DECIDING = 1 << 14, /* a CPU is writing a new verdict down */
+  /* The way to that direction's receiver is known, until route_checked is SL_ROUTE_FRESH ago. */
+  SL_CT_ROUTE_FORWARD = 1 << 15,
+  SL_CT_ROUTE_REPLY = 1 << 16,
 };
 
 struct sl_flow_end {
@@ -52,13 +55,19 @@ struct sl_flow_end {
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_end) == 16, "sl_flow_end");
 
-/* What each packet needs comes first: with the key before it, it is in few cache lines. */
+/* The Ethernet addresses of the short cut to a local receiver, as they stand in a frame. All 0: there is none. */
+struct sl_flow_route {
+  __u8 destination[6];
+  __u8 source[6];
+};
+SL_ABI_ASSERT(sizeof(struct sl_flow_route) == 12, "sl_flow_route");
+
+/*
+ * Laid out for cache lines: with the kernel's header (48 bytes) and the key, an entry of a hash table fills four. The
+ * first two are looked at to find it, up to last_event; the third ends with the responder.
+ */
 struct sl_flow_entry {
-  __u64 last_seen_ns;    /* CLOCK_MONOTONIC, coarse */
-  __u64 forward_packets; /* initiator to responder */
-  __u64 forward_bytes;   /* at layer 3 */
-  __u64 reply_packets;
-  __u64 reply_bytes;
+  __u64 last_seen_ns; /* CLOCK_MONOTONIC, coarse */
   __u64 generation;
   __u32 flags;          /* SL_CT_* */
   __u32 socket_changes; /* the processes below are right as of this `socket_changes` */
@@ -67,11 +76,19 @@ struct sl_flow_entry {
   __u8 tcp_flags;       /* of the packet that opened it */
   __u8 icmp_type;       /* of the packet that opened it */
   __u8 icmp_code;
-  __u8 pad[3];
+  __u8 pad;
+  __u16 route_mtu;       /* of both ways below, at layer 3 */
+  __u32 route_checked;   /* when the ways below were last asked for, in ticks */
+  __u32 last_event;      /* in ticks; 0: to be said with the next packet */
+  __u64 forward_packets; /* initiator to responder */
+  __u64 forward_bytes;   /* at layer 3 */
+  __u64 reply_packets;
+  __u64 reply_bytes;
   struct sl_flow_end initiator;
   struct sl_flow_end responder;
-  __u64 last_event_ns;
-  __u64 created_ns;                /* as last_seen_ns */
+  struct sl_flow_route forward_route; /* valid with SL_CT_ROUTE_FORWARD */
+  struct sl_flow_route reply_route;   /* valid with SL_CT_ROUTE_REPLY */
+  __u64 created_ns;                   /* as last_seen_ns */
   sl_process_id initiator_process; /* who last acted on the end's socket, as far as its packets told; 0: not known */
   sl_process_id responder_process;
   sl_process_class_number initiator_class; /* of these processes; the responder's also from its listener */
@@ -79,7 +96,7 @@ struct sl_flow_entry {
   __u32 egress_decision;  /* 0: the initiator is not a local isolated workload */
   __u32 ingress_decision; /* 0: likewise for the responder */
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 144, "sl_flow_entry");
+SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 168, "sl_flow_entry");
 
 /* First fragment's ports, for the later ones. Key of `fragments` (LRU_HASH). */
 struct sl_fragment_key {
@@ -101,8 +118,13 @@ struct sl_fragment_value {
 };
 SL_ABI_ASSERT(sizeof(struct sl_fragment_value) == 8, "sl_fragment_value");
 
-/* Idle times after which an entry no longer counts, nanoseconds. */
 #define SL_SECOND_NS 1000000000ULL
+/* Unit of times that need not be exact: 2^20 ns, in 32 bits for 52 days. */
+#define SL_TICK_SHIFT 20
+/* How long a flow's packets follow the host's routes and neighbours without asking again, in ticks. */
+#define SL_ROUTE_FRESH ((__u32)(SL_SECOND_NS / 4 >> SL_TICK_SHIFT))
+
+/* Idle times after which an entry no longer counts, nanoseconds. */
 #define SL_CT_TIMEOUT_TCP_ESTABLISHED (7200 * SL_SECOND_NS)
 #define SL_CT_TIMEOUT_TCP_OPENING (60 * SL_SECOND_NS)
 #define SL_CT_TIMEOUT_TCP_CLOSING (10 * SL_SECOND_NS)

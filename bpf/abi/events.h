@@ -113,9 +113,9 @@ struct sl_flow_event {
   __u8 reply; /* 1: the packet went from responder to initiator */
   __u8 pad[2];
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 200, "sl_flow_event");
+SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 224, "sl_flow_event");
 
-/* Time between two events of one flow that goes on, nanoseconds. */
-#define SL_FLOW_EVENT_INTERVAL (5 * SL_SECOND_NS)
+/* Time between two events of one flow that goes on, in ticks. */
+#define SL_FLOW_EVENT_INTERVAL ((__u32)(5 * SL_SECOND_NS >> SL_TICK_SHIFT))
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/abi/conntrack.h"
+
 const volatile __u8 use_test_clock = 0;
 volatile __u64 test_clock_ns = 0;
 
@@ -30,6 +32,8 @@ static __always_inline __u64 sl_now(void) {
   }
   return time + jiffies_offset_ns;
 }
+
+static __always_inline __u32 sl_ticks(__u64 ns) { return ns >> SL_TICK_SHIFT; }
 
 /* As sl_now, to the nanosecond: for what people order by. */
 static __always_inline __u64 sl_now_precise(void) {

@@ -37,6 +37,12 @@ static __always_inline int sl_flow_key_of(const struct sl_tuple* tuple, struct s
   return 0;
 }
 
+static __always_inline __u32 sl_route_bit(int reply) { return reply ? SL_CT_ROUTE_REPLY : SL_CT_ROUTE_FORWARD; }
+
+static __always_inline int sl_is_route_fresh(const struct sl_flow_entry* entry, __u64 now) {
+  return sl_ticks(now) - entry->route_checked < SL_ROUTE_FRESH;
+}
+
 static __always_inline int sl_flow_expired(const struct sl_flow_entry* entry, __u8 protocol, __u64 now) {
   return now > entry->last_seen_ns && now - entry->last_seen_ns > sl_flow_timeout(entry->flags, protocol);
 }
@@ -97,9 +103,9 @@ static __always_inline void sl_flow_forget(const struct sl_flow_key* key) {
 }
 
 /* Counts the packet in its flow and moves the flow's state on. */
-static __always_inline void sl_flow_advance(struct sl_flow_entry* entry, const struct sl_packet* packet,
-                                            const struct sl_size* size, int reply, __u64 now) {
-  __u32 bytes = size->bytes - packet->l3_offset * size->packets;
+static __always_inline void sl_flow_add(struct sl_flow_entry* entry, const struct sl_size* size, __u32 l3_offset,
+                                        int is_tcp, __u8 tcp_flags, int reply, __u64 now) {
+  __u32 bytes = size->bytes - l3_offset * size->packets;
   if (reply) {
     __sync_fetch_and_add(&entry->reply_packets, size->packets);
     __sync_fetch_and_add(&entry->reply_bytes, bytes);
@@ -109,12 +115,18 @@ static __always_inline void sl_flow_advance(struct sl_flow_entry* entry, const s
   }
   entry->last_seen_ns = now;
   __u32 set = reply ? SL_CT_SEEN_REPLY : 0;
-  if (packet->tuple.protocol == SL_IPPROTO_TCP && packet->fragment != SL_FRAGMENT_LATER) {
-    if (packet->tcp_flags & SL_TCP_RST) set |= SL_CT_RESET;
-    if (packet->tcp_flags & SL_TCP_FIN) set |= reply ? SL_CT_FIN_REPLY : SL_CT_FIN_FORWARD;
-    if (!(packet->tcp_flags & SL_TCP_SYN) && ((entry->flags | set) & SL_CT_SEEN_REPLY)) set |= SL_CT_ESTABLISHED;
+  if (is_tcp) {
+    if (tcp_flags & SL_TCP_RST) set |= SL_CT_RESET;
+    if (tcp_flags & SL_TCP_FIN) set |= reply ? SL_CT_FIN_REPLY : SL_CT_FIN_FORWARD;
+    if (!(tcp_flags & SL_TCP_SYN) && ((entry->flags | set) & SL_CT_SEEN_REPLY)) set |= SL_CT_ESTABLISHED;
   }
   if (set & ~entry->flags) __sync_fetch_and_or(&entry->flags, set);
+}
+
+static __always_inline void sl_flow_advance(struct sl_flow_entry* entry, const struct sl_packet* packet,
+                                            const struct sl_size* size, int reply, __u64 now) {
+  const int is_tcp = packet->tuple.protocol == SL_IPPROTO_TCP && packet->fragment != SL_FRAGMENT_LATER;
+  sl_flow_add(entry, size, packet->l3_offset, is_tcp, packet->tcp_flags, reply, now);
 }
 
 #endif

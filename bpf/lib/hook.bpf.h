@@ -5,7 +5,7 @@
 
 #include <linux/pkt_cls.h>
 
-#include "bpf/lib/redirect.bpf.h"
+#include "bpf/lib/plain.bpf.h"
 #include "bpf/lib/sender.bpf.h"
 
 /* Longest part of a packet whose headers are looked at when they are not in the linear part. */
@@ -16,6 +16,7 @@ __noinline int sl_parse_skb(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
+  sl_reset_packet(&j->packet);
   return sl_parse((void*)(long)skb->data, (void*)(long)skb->data_end, &j->packet);
 }
 
@@ -23,6 +24,7 @@ __noinline int sl_parse_xdp(struct xdp_md* ctx) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
+  sl_reset_packet(&j->packet);
   return sl_parse((void*)(long)ctx->data, (void*)(long)ctx->data_end, &j->packet);
 }
 
@@ -32,15 +34,20 @@ static __always_inline int sl_parse_pulling(struct __sk_buff* skb, struct sl_jud
   if (!j->packet.truncated) return reason;
   __u32 linear = skb->data_end - skb->data, wanted = skb->len < SL_MAX_HEADERS ? skb->len : SL_MAX_HEADERS;
   if (linear >= wanted || bpf_skb_pull_data(skb, wanted)) return reason;
-  sl_reset_packet(&j->packet);
   return sl_parse_skb(skb);
 }
 
-/* As the packet is on a wire: each segment of a GSO packet has headers of its own. After parsing. */
-static __always_inline void sl_measure(const struct __sk_buff* skb, struct sl_judgement* j) {
-  __u32 segments = skb->gso_segs ?: 1;
+/* As the packet is on a wire: each segment of a GSO packet has the `headers` bytes of headers of its own. */
+static __always_inline void sl_measure_plain(const struct __sk_buff* skb, struct sl_judgement* j, __u32 headers) {
+  const __u32 gso = skb->gso_segs, segments = gso ?: 1;
   j->size.packets = segments;
-  j->size.bytes = skb->len + (segments - 1) * ((__u32)j->packet.l3.l4_offset + j->packet.l4_length);
+  j->size.bytes = skb->len + (segments - 1) * headers;
+  j->route_length = gso ? 0 : skb->len - SL_ETH_LEN;
+}
+
+/* After parsing. */
+static __always_inline void sl_measure(const struct __sk_buff* skb, struct sl_judgement* j) {
+  sl_measure_plain(skb, j, (__u32)j->packet.l3.l4_offset + j->packet.l4_length);
 }
 
 static __always_inline __u32 sl_outcome(int reason, const struct sl_judgement* j) {

@@ -120,11 +120,12 @@ SL_INLINE void sl_copy_addr(struct sl_addr* to, const void* from) {
   sl_store_u64(to->bytes + 8, sl_load_u64((const __u8*)from + 8));
 }
 
-SL_INLINE void sl_set_ipv4(struct sl_addr* addr, const __u8* p) {
+/* An IPv4 address, as IPv6 maps it (RFC 4291, 2.5.5.2). */
+SL_INLINE void sl_set_ipv4(struct sl_addr* addr, __be32 ipv4) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  const __u64 last = (__u64)sl_load_be32(p) << 32 | 0xffff0000;
+  const __u64 last = (__u64)ipv4 << 32 | 0xffff0000;
 #else
-  const __u64 last = 0xffffULL << 32 | sl_load_be32(p);
+  const __u64 last = 0xffffULL << 32 | ipv4;
 #endif
   sl_store_u64(addr->bytes, 0);
   sl_store_u64(addr->bytes + 8, last);
@@ -139,8 +140,8 @@ SL_INLINE int sl_parse_ipv4(const void* data, const void* data_end, __u32 offset
   }
   __u32 header = (ip[0] & 0x0f) * 4;
   if ((ip[0] >> 4) != 4 || header < SL_IPV4_LEN || sl_read16(ip + 2) < header) return SL_DROP_MALFORMED_IPV4;
-  sl_set_ipv4(&tuple->src, ip + 12);
-  sl_set_ipv4(&tuple->dst, ip + 16);
+  sl_set_ipv4(&tuple->src, sl_load_be32(ip + 12));
+  sl_set_ipv4(&tuple->dst, sl_load_be32(ip + 16));
   tuple->protocol = ip[9];
   __u16 fragment_field = sl_read16(ip + 6);
   __u16 fragment_offset = fragment_field & 0x1fff;

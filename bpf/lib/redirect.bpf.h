@@ -5,9 +5,7 @@
 
 #include <linux/if_packet.h>
 
-#include "bpf/lib/account.bpf.h"
-#include "bpf/lib/maps.bpf.h"
-#include "bpf/lib/parse.bpf.h"
+#include "bpf/lib/verdict.bpf.h"
 
 #define SL_AF_INET 2
 #define SL_AF_INET6 10
@@ -31,38 +29,64 @@ static __always_inline void sl_fill_fib(struct bpf_fib_lookup* fib, const struct
   }
 }
 
-/* As a router sends it on: with a hop limit that is lower by one, and the MAC addresses of the FIB's answer. The
- * checksum by RFC 1624, as the word that holds IPv4's TTL falls by 0x100. 0: the limit is used up, or the headers are
- * not in the linear part, and the stack goes on with it. */
-static __always_inline int sl_send_on(__u8* data, const __u8* data_end, const struct sl_packet* packet,
-                                      const struct bpf_fib_lookup* fib) {
+/* As a router sends it on: with a hop limit that is lower by one, and other MAC addresses. The checksum by RFC 1624, as
+ * the word that holds IPv4's TTL falls by 0x100. 0: there is no way, or the limit is used up, or the headers are not in
+ * the linear part, and the stack goes on with it. */
+static __always_inline int sl_send_on(__u8* data, const __u8* data_end, __u8 ip_version,
+                                      const struct sl_flow_route* way) {
   __u8* ip = data + SL_ETH_LEN;
-  if (packet->ip_version == 4) {
+  if (!(sl_load_u64(way->destination) << 16)) return 0;
+  if (ip_version == 4) {
     if (ip + SL_IPV4_LEN > data_end || ip[8] <= 1) return 0;
     ip[8]--;
     __u32 sum = (__u32)sl_read16(ip + 10) + 0x100;
     sum = (sum & 0xffff) + (sum >> 16);
-    ip[10] = sum >> 8;
-    ip[11] = sum;
+    sl_store_be16(ip + 10, SL_HTONS((__u16)sum));
   } else {
     if (ip + SL_IPV6_LEN > data_end || ip[7] <= 1) return 0;
     ip[7]--;
   }
-  __builtin_memcpy(data, fib->dmac, 6);
-  __builtin_memcpy(data + 6, fib->smac, 6);
+  sl_store_u64(data, sl_load_u64(way->destination));
+  sl_store_be32(data + 8, sl_load_be32(way->source + 2));
   return 1;
 }
 
-/* Routed: as a router does it. Returns 1 when the packet is ready for `to_ifindex`. */
-static __always_inline int sl_route_skb(struct __sk_buff* skb, const struct sl_packet* packet, __u32 to_ifindex) {
-  struct bpf_fib_lookup fib;
-  sl_fill_fib(&fib, packet, skb->ifindex);
+/* The way by the FIB's answer, into `way` (all 0: the short cut is none) and, where the flow's next packets may be plain
+ * ones, into the flow. */
+static __always_inline void sl_note_way(const struct sl_judgement* j, const struct bpf_fib_lookup* fib, int found,
+                                        struct sl_flow_route* way) {
+  const __u8 protocol = j->packet.tuple.protocol;
+  __builtin_memset(way, 0, sizeof(*way));
+  if (found) {
+    __builtin_memcpy(way->destination, fib->dmac, 6);
+    __builtin_memcpy(way->source, fib->smac, 6);
+  }
+  if (!j->route_length || j->packet.fragment || (protocol != SL_IPPROTO_TCP && protocol != SL_IPPROTO_UDP)) return;
+  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_established, &j->key);
+  if (!entry) return;
+  if (!sl_is_route_fresh(entry, j->now)) {
+    __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_ROUTE_FORWARD | SL_CT_ROUTE_REPLY));
+    entry->route_checked = sl_ticks(j->now);
+    entry->route_mtu = 0xffff;
+  }
+  if (found && fib->mtu_result < entry->route_mtu) entry->route_mtu = fib->mtu_result;
+  *(j->reply ? &entry->reply_route : &entry->forward_route) = *way;
+  __sync_fetch_and_or(&entry->flags, sl_route_bit(j->reply));
+}
+
+/* Routed: as a router does it. Returns 1 when the packet is ready for the receiver. */
+static __always_inline int sl_route_skb(struct __sk_buff* skb, struct sl_judgement* j) {
+  struct bpf_fib_lookup* fib = &j->fib;
+  struct sl_flow_route way;
+  sl_fill_fib(fib, &j->packet, skb->ifindex);
   /* With a length the kernel asks the route's MTU; without, it knows how to measure a GSO packet against the device. */
-  if (!skb->gso_segs) fib.tot_len = (__u16)(skb->len - packet->l3_offset);
-  if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
+  fib->tot_len = j->route_length;
+  long answer = bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
+  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED) return 0; /* shorter ones may go */
+  sl_note_way(j, fib, answer == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == j->to_ifindex, &way);
   __u8* data = (__u8*)(long)skb->data;
   const __u8* data_end = (__u8*)(long)skb->data_end;
-  return sl_send_on(data, data_end, packet, &fib);
+  return sl_send_on(data, data_end, j->packet.ip_version, &way);
 }
 
 /* Bridged: both are plain ports of one bridge and the frame is addressed to that pod. */
@@ -78,30 +102,39 @@ static __always_inline int sl_bridges_to(struct __sk_buff* skb, __u32 to_ifindex
   return 1;
 }
 
-/* tc_from_pod: 1 when the packet may go straight into the receiver's namespace. */
-static __always_inline int sl_can_redirect_skb(struct __sk_buff* skb, const struct sl_packet* packet,
-                                               __u32 to_ifindex) {
-  if (!to_ifindex || to_ifindex == skb->ifindex || packet->has_vlan || skb->vlan_present) return 0;
-  if (skb->pkt_type == PACKET_HOST) return sl_route_skb(skb, packet, to_ifindex);
-  if (skb->pkt_type == PACKET_OTHERHOST) return sl_bridges_to(skb, to_ifindex);
-  return 0;
+/* tc_from_pod: bridged, 1 when the packet may go straight into the receiver's namespace. */
+static __always_inline int sl_can_bridge(struct __sk_buff* skb, const struct sl_judgement* j) {
+  return (j->setting_flags & SL_SETTING_REDIRECT) && skb->pkt_type == PACKET_OTHERHOST && !skb->vlan_present &&
+         sl_bridges_to(skb, j->to_ifindex);
 }
 
-/* xdp_uplink: as sl_route_skb, for a frame that is addressed to this card, towards a veth whose peer takes frames. */
-static __always_inline int sl_route_xdp(struct xdp_md* ctx, const struct sl_packet* packet, __u32 to_ifindex) {
-  struct bpf_fib_lookup fib;
-  if (packet->has_vlan || !bpf_map_lookup_elem(&pod_devices, &to_ifindex)) return 0;
-  const struct sl_uplink* from = sl_find_uplink(ctx->ingress_ifindex);
-  if (!from) return 0;
+/* Whether the frame was sent to the host as its router. */
+static __always_inline int sl_is_for_router_skb(const struct __sk_buff* skb, const struct sl_judgement* j) {
+  return (j->setting_flags & SL_SETTING_REDIRECT) && skb->pkt_type == PACKET_HOST && !skb->vlan_present;
+}
+
+static __always_inline int sl_is_for_router_xdp(const __u8* data, const __u8* data_end, const struct sl_judgement* j) {
+  if (!(j->setting_flags & SL_SETTING_REDIRECT) || data + SL_ETH_LEN > data_end) return 0;
+  const struct sl_uplink* card = sl_find_uplink(j->ifindex);
+  return card && sl_load_be32(data) == sl_load_be32(card->mac) && sl_load_be16(data + 4) == sl_load_be16(card->mac + 4);
+}
+
+/* xdp_uplink: as sl_route_skb, towards a veth whose peer takes frames. */
+static __always_inline int sl_route_xdp(struct xdp_md* ctx, struct sl_judgement* j) {
+  struct bpf_fib_lookup* fib = &j->fib;
+  struct sl_flow_route way;
+  __u32 to_ifindex = j->to_ifindex;
+  long answer = -1;
+  if (bpf_map_lookup_elem(&pod_devices, &to_ifindex)) {
+    sl_fill_fib(fib, &j->packet, ctx->ingress_ifindex);
+    fib->tot_len = j->route_length;
+    answer = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+    if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED) return 0;
+  }
+  sl_note_way(j, fib, answer == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == to_ifindex, &way);
   __u8* data = (__u8*)(long)ctx->data;
   const __u8* data_end = (__u8*)(long)ctx->data_end;
-  if (data + SL_ETH_LEN + SL_IPV4_LEN > data_end) return 0;
-  for (int i = 0; i < 6; i++)
-    if (data[i] != from->mac[i]) return 0;
-  sl_fill_fib(&fib, packet, ctx->ingress_ifindex);
-  fib.tot_len = (__u16)(ctx->data_end - ctx->data - SL_ETH_LEN);
-  if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != to_ifindex) return 0;
-  return sl_send_on(data, data_end, packet, &fib);
+  return sl_send_on(data, data_end, j->packet.ip_version, &way);
 }
 
 #endif

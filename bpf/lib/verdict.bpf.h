@@ -24,6 +24,7 @@ struct sl_judgement {
   struct sl_flow_key inner_key;
   struct sl_flow_entry fresh;
   struct sl_policy_question question;
+  struct bpf_fib_lookup fib;
   __u64 gen;
   __u64 now;
   /* in */
@@ -31,7 +32,10 @@ struct sl_judgement {
   __u32 ifindex;       /* the hook's interface */
   __u32 setting_flags; /* SL_SETTING_* */
   __u8 from_node;      /* tc_to_pod: the node itself sent it */
-  __u8 pad[3];
+  __u8 known_absent;   /* neither established nor denied, by sl_judge_plain */
+  __u8 may_route;      /* the packet may take the short cut as a router sends it on: sl_is_for_router */
+  __u8 pad;
+  __u32 route_length;  /* what has to fit the route's MTU; 0: a GSO packet, which is cut to fit */
   __u32 from_ifindex; /* tc_to_pod: where it came in; 0: elsewhere */
   struct sl_size size;
   struct sl_sender sender;
@@ -40,6 +44,7 @@ struct sl_judgement {
   __u32 to_ifindex;    /* host end of the local receiver's veth; 0: not local */
   __u32 from_endpoint; /* of the sender; 0: not local */
   __u32 to_endpoint;   /* of the receiver; 0: not local */
+  __u32 reply;         /* of a known flow: from its responder */
   __u32 audit;         /* forwarded, but a policy in audit would have denied it */
   __u32 not_ours;      /* xdp_uplink: for no local workload; passes untouched */
 };
@@ -85,7 +90,7 @@ static __always_inline void sl_record(struct sl_judgement* j, struct sl_flow_ent
   if (entry->generation <= j->gen) {
     if (!keep) {
       if (entry->reason != reason) {
-        entry->last_event_ns = 0; /* say so with this packet */
+        entry->last_event = 0; /* say so with this packet */
         if (reason) sl_count_event(SL_COUNTER_FLOW_CUT);
       }
       sl_end_of(&entry->initiator, &q->source);
@@ -152,11 +157,14 @@ static __always_inline int sl_redecide_for(struct sl_judgement* j, struct sl_flo
   return sl_redecide(j, &j->key, entry, other_process);
 }
 
+static __always_inline int sl_is_event_due(const struct sl_judgement* j, const struct sl_flow_entry* entry) {
+  const __u32 last = entry->last_event;
+  return (j->setting_flags & SL_SETTING_EVENTS) && (!last || sl_ticks(j->now) - last >= SL_FLOW_EVENT_INTERVAL);
+}
+
 static __always_inline void sl_report(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
-  if (!(j->setting_flags & SL_SETTING_EVENTS)) return;
-  __u64 last = entry->last_event_ns;
-  if (last && j->now - last < SL_FLOW_EVENT_INTERVAL) return;
-  entry->last_event_ns = j->now;
+  if (!sl_is_event_due(j, entry)) return;
+  entry->last_event = sl_ticks(j->now);
   sl_send_event(&j->key, entry, j->ifindex, SL_FLOW_UPDATE, reply);
 }
 
@@ -197,7 +205,7 @@ static __always_inline void sl_note_quarantine(struct sl_flow_entry* entry, int 
     __sync_fetch_and_or(&entry->flags, SL_CT_QUARANTINED);
   else
     __sync_fetch_and_and(&entry->flags, ~(__u32)SL_CT_QUARANTINED);
-  entry->last_event_ns = 0;
+  entry->last_event = 0;
 }
 
 /* An earlier hook has counted the packet in its flow: the sender's tc_from_pod, or xdp_uplink. */
@@ -222,6 +230,7 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
                                           int established, int reply) {
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
+  j->reply = reply;
   j->from_endpoint = sender->endpoint;
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
@@ -241,16 +250,21 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
   return SL_DROP_NONE;
 }
 
+/* A record says that policy denied the flow, under this generation and for any process. */
+static __always_inline int sl_is_denied_still(const struct sl_judgement* j, const struct sl_flow_entry* entry,
+                                              int src_hi) {
+  if (entry->generation != j->gen || entry->reason != SL_DROP_POLICY_DENIED) return 0;
+  return !(entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) &&
+         src_hi == !!(entry->flags & SL_CT_INITIATOR_HI);
+}
+
 /*
- * A flow whose record says that policy denied it, under this generation and for any process: again, without asking
- * policy. Returns SL_DROP_NONE where that cannot be said.
+ * A flow whose record says that it is denied: again, without asking policy. Returns SL_DROP_NONE where that cannot be said.
  */
 static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
-  if (j->from_node || j->packet.is_icmp_error) return SL_DROP_NONE;
+  if (j->known_absent || j->from_node || j->packet.is_icmp_error) return SL_DROP_NONE;
   struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_denied, &j->key);
-  if (!entry || entry->generation != j->gen || entry->reason != SL_DROP_POLICY_DENIED) return SL_DROP_NONE;
-  if (entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) return SL_DROP_NONE;
-  if (src_hi != !!(entry->flags & SL_CT_INITIATOR_HI)) return SL_DROP_NONE;
+  if (!entry || !sl_is_denied_still(j, entry, src_hi)) return SL_DROP_NONE;
   if (!sl_at_its_interface(j, &entry->initiator, &entry->responder)) return SL_DROP_NONE;
   if (sl_cut_off(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
   if (sl_must_ask(&j->sender, entry, 0)) return SL_ASK_SENDER;
@@ -354,7 +368,8 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
     if (reason == SL_ASK_RECEIVER) return reason;
   }
   __builtin_memset(fresh, 0, sizeof(*fresh));
-  fresh->created_ns = fresh->last_seen_ns = fresh->last_event_ns = j->now;
+  fresh->created_ns = fresh->last_seen_ns = j->now;
+  fresh->last_event = sl_ticks(j->now);
   fresh->generation = j->gen;
   sl_end_of(&fresh->initiator, &q->source);
   sl_end_of(&fresh->responder, &q->destination);
@@ -394,7 +409,7 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
   j->gen = sl_generation();
   j->now = sl_now();
   int src_hi = sl_flow_key_of(&packet->tuple, key);
-  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_established, key);
+  struct sl_flow_entry* entry = j->known_absent ? 0 : bpf_map_lookup_elem(&ct_established, key);
   established = entry != 0;
   /* On the wire a denied flow is more likely than one that waits for its answer. No flow is both. */
   if (!entry && j->hook == SL_HOOK_XDP_UPLINK && (reason = sl_judge_denied(j, src_hi))) return reason;
@@ -440,21 +455,20 @@ __noinline int sl_judge(void) {
   return reason;
 }
 
-/* The working memory, reset for one packet of `hook`. */
+/* The working memory, reset for one packet of `hook`; its `packet` is for who parses it. */
 static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return 0;
-  sl_reset_packet(&j->packet);
   j->hook = hook;
   j->ifindex = ifindex;
   j->setting_flags = sl_setting();
-  j->from_node = 0;
+  j->from_node = j->known_absent = j->may_route = 0;
   j->from_ifindex = 0;
   __builtin_memset(&j->sender, 0, sizeof(j->sender));
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   j->sender.found = SL_COUNTER_SENDER_NO_SOCKET - SL_COUNTER_SENDER_FOUND;
-  j->to_ifindex = j->from_endpoint = j->to_endpoint = j->audit = j->not_ours = 0;
+  j->to_ifindex = j->from_endpoint = j->to_endpoint = j->reply = j->audit = j->not_ours = 0;
   return j;
 }
 
