@@ -78,7 +78,7 @@ struct sl_flow_entry {
   __u8 icmp_code;
   __u8 pad;
   __u16 route_mtu;       /* of both ways below, at layer 3 */
-  __u32 route_checked;   /* when the ways below were last asked for, in ticks */
+  __u32 route_checked;   /* when the ways below were last asked for, in ticks; denied: whether it is established */
   __u32 last_event;      /* in ticks; 0: to be said with the next packet */
   __u64 forward_packets; /* initiator to responder */
   __u64 forward_bytes;   /* at layer 3 */
@@ -89,7 +89,7 @@ struct sl_flow_entry {
   struct sl_flow_route forward_route; /* valid with SL_CT_ROUTE_FORWARD */
   struct sl_flow_route reply_route;   /* valid with SL_CT_ROUTE_REPLY */
   __u64 created_ns;                   /* as last_seen_ns */
-  sl_process_id initiator_process; /* who last acted on the end's socket, as far as its packets told; 0: not known */
+  sl_process_id initiator_process;    /* who last acted on the end's socket, as far as its packets told; 0: not known */
   sl_process_id responder_process;
   sl_process_class_number initiator_class; /* of these processes; the responder's also from its listener */
   sl_process_class_number responder_class;

@@ -4,38 +4,9 @@
 #define SLUICE_CONNTRACK_BPF_H
 
 #include "bpf/lib/account.bpf.h"
+#include "bpf/lib/flow_key.bpf.h"
 #include "bpf/lib/flow_timeout.h"
 #include "bpf/lib/parse.bpf.h"
-
-/* -1, 0, 1 as memcmp over 16 bytes. */
-static __always_inline int sl_compare(const struct sl_addr* a, const struct sl_addr* b) {
-  const __u64 *x = (const __u64*)a->bytes, *y = (const __u64*)b->bytes;
-  for (int i = 0; i < 2; i++) {
-    __u64 p = bpf_be64_to_cpu(x[i]), q = bpf_be64_to_cpu(y[i]);
-    if (p != q) return p < q ? -1 : 1;
-  }
-  return 0;
-}
-
-/* Fills `key`; returns 1 when the tuple's source is the key's `hi` end. */
-static __always_inline int sl_flow_key_of(const struct sl_tuple* tuple, struct sl_flow_key* key) {
-  int order = sl_compare(&tuple->src, &tuple->dst);
-  if (!order) order = bpf_ntohs(tuple->src_port) > bpf_ntohs(tuple->dst_port) ? 1 : -1;
-  key->protocol = tuple->protocol;
-  key->pad[0] = key->pad[1] = key->pad[2] = 0;
-  if (order > 0) {
-    sl_copy_addr(&key->lo, &tuple->dst);
-    sl_copy_addr(&key->hi, &tuple->src);
-    key->lo_port = tuple->dst_port;
-    key->hi_port = tuple->src_port;
-    return 1;
-  }
-  sl_copy_addr(&key->lo, &tuple->src);
-  sl_copy_addr(&key->hi, &tuple->dst);
-  key->lo_port = tuple->src_port;
-  key->hi_port = tuple->dst_port;
-  return 0;
-}
 
 static __always_inline __u32 sl_route_bit(int reply) { return reply ? SL_CT_ROUTE_REPLY : SL_CT_ROUTE_FORWARD; }
 

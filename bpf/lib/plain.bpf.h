@@ -8,88 +8,10 @@
 #ifndef SLUICE_PLAIN_BPF_H
 #define SLUICE_PLAIN_BPF_H
 
+#include "bpf/lib/parse_plain.bpf.h"
 #include "bpf/lib/redirect.bpf.h"
 
 #define SL_NOT_PLAIN (-4) /* as the result of sl_judge_plain: ask sl_judge */
-
-/* In registers; the flow's key is in the judgement. */
-struct sl_plain {
-  __u32 from_hi; /* the sender is the key's `hi` end */
-  __u32 header;  /* bytes up to the end of the transport header */
-  __u8 protocol;
-  __u8 tcp_flags;
-  __u8 ip_version;
-};
-
-/* Returns 1 when the sender is the key's `hi` end. */
-static __always_inline int sl_plain_key_ipv4(const __u8* ip, const __u8* l4, struct sl_flow_key* key) {
-  const __be32 src = sl_load_be32(ip + 12), dst = sl_load_be32(ip + 16);
-  const __be32 ports = sl_load_be32(l4);
-  const __u64 from = (__u64)bpf_ntohl(src) << 16 | sl_read16(l4);
-  const __u64 to = (__u64)bpf_ntohl(dst) << 16 | sl_read16(l4 + 2);
-  const __u64 swap = (__s64)(to - from) >> 63; /* all ones where the sender is above: no branch to mispredict */
-  const __be32 other = (src ^ dst) & (__u32)swap;
-  sl_set_ipv4(&key->lo, src ^ other);
-  sl_set_ipv4(&key->hi, dst ^ other);
-  const __u32 turned = ports << 16 | ports >> 16;
-  sl_store_be32(&key->lo_port, ports ^ ((ports ^ turned) & (__u32)swap));
-  return swap & 1;
-}
-
-static __always_inline int sl_plain_key_ipv6(const __u8* ip, const __u8* l4, struct sl_flow_key* key) {
-  const struct sl_addr *src = (const struct sl_addr*)(ip + 8), *dst = (const struct sl_addr*)(ip + 24);
-  int order = sl_compare(src, dst);
-  int from_hi = order > 0 || (!order && sl_read16(l4) > sl_read16(l4 + 2));
-  if (from_hi) {
-    sl_copy_addr(&key->lo, dst);
-    sl_copy_addr(&key->hi, src);
-    key->lo_port = sl_load_be16(l4 + 2);
-    key->hi_port = sl_load_be16(l4);
-  } else {
-    sl_copy_addr(&key->lo, src);
-    sl_copy_addr(&key->hi, dst);
-    sl_store_be32(&key->lo_port, sl_load_be32(l4));
-  }
-  return from_hi;
-}
-
-/* 0: not plain, or not whole. */
-static __always_inline int sl_parse_plain(const __u8* data, const __u8* end, struct sl_flow_key* key,
-                                          struct sl_plain* p) {
-  const __u8 *ip = data + SL_ETH_LEN, *l4;
-  __u8 protocol;
-  if (ip + SL_IPV4_LEN + 8 > end) return 0;
-  if (sl_load_be16(data + 12) == SL_HTONS(0x0800)) {
-    l4 = ip + SL_IPV4_LEN;
-    if (ip[0] != 0x45 || (sl_load_be16(ip + 6) & SL_HTONS(0x3fff)) || sl_read16(ip + 2) < SL_IPV4_LEN) return 0;
-    protocol = ip[9];
-    p->ip_version = 4;
-    p->header = SL_ETH_LEN + SL_IPV4_LEN;
-    p->from_hi = sl_plain_key_ipv4(ip, l4, key);
-  } else if (sl_load_be16(data + 12) == SL_HTONS(0x86dd)) {
-    l4 = ip + SL_IPV6_LEN;
-    if (l4 + 8 > end || ip[0] >> 4 != 6) return 0;
-    protocol = ip[6];
-    p->ip_version = 6;
-    p->header = SL_ETH_LEN + SL_IPV6_LEN;
-    p->from_hi = sl_plain_key_ipv6(ip, l4, key);
-  } else {
-    return 0;
-  }
-  if (protocol == SL_IPPROTO_UDP) {
-    p->header += 8;
-    p->tcp_flags = 0;
-  } else if (protocol == SL_IPPROTO_TCP) {
-    if (l4 + 20 > end || l4[12] < 5 << 4) return 0;
-    p->header += (l4[12] >> 4) * 4;
-    p->tcp_flags = l4[13];
-  } else {
-    return 0;
-  }
-  p->protocol = protocol;
-  sl_store_be32(&key->protocol, protocol); /* with its padding */
-  return 1;
-}
 
 /* What the flow's entry has to say for the packet to be plain, whatever its verdict. */
 static __always_inline int sl_is_settled(const struct sl_judgement* j, const struct sl_flow_entry* entry, __u32 flags,
@@ -129,28 +51,48 @@ static __always_inline int sl_judge_plain_known(struct sl_judgement* j, const st
   return SL_DROP_NONE;
 }
 
-static __always_inline int sl_judge_plain_denied(struct sl_judgement* j, const struct sl_plain* p) {
-  if (j->from_node) return SL_NOT_PLAIN;
-  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_denied, &j->key);
-  if (!entry) {
-    j->known_absent = 1;
-    return SL_NOT_PLAIN;
-  }
-  if (!sl_is_denied_still(j, entry, p->from_hi)) return SL_NOT_PLAIN;
+static __always_inline int sl_judge_plain_denied(struct sl_judgement* j, const struct sl_plain* p,
+                                                 struct sl_flow_entry* entry) {
+  if (j->from_node || !sl_is_denied_still(j, entry, p->from_hi)) return SL_NOT_PLAIN;
   if (!sl_is_settled(j, entry, entry->flags, &entry->initiator, &entry->responder, 0)) return SL_NOT_PLAIN;
   j->from_endpoint = entry->initiator.endpoint;
   j->to_endpoint = entry->responder.endpoint;
+  j->after_denied = 1;
   sl_flow_add(entry, &j->size, SL_ETH_LEN, p->protocol == SL_IPPROTO_TCP, p->tcp_flags, 0, j->now);
   return SL_DROP_POLICY_DENIED;
 }
 
-/* SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow. `*known`: the entry of an established one. */
+/*
+ * SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow. `*known`: the entry of an established one.
+ *
+ * Denied packets come in floods, and a flow that is denied is not established: after one, the next is looked for there
+ * first. Who opens the flow from the other end takes the record away; should another CPU just then bring it back, it is
+ * believed for no longer than a way is.
+ */
 static __always_inline int sl_judge_plain(struct sl_judgement* j, const struct sl_plain* p,
                                           struct sl_flow_entry** known) {
+  const int denied_first = j->after_denied;
+  struct sl_flow_entry* denied = 0;
   j->now = sl_now();
   j->gen = sl_generation();
+  j->after_denied = 0;
+  *known = 0;
+  if (denied_first) {
+    denied = bpf_map_lookup_elem(&ct_denied, &j->key);
+    if (denied && sl_is_route_fresh(denied, j->now)) {
+      int reason = sl_judge_plain_denied(j, p, denied);
+      if (reason != SL_NOT_PLAIN) return reason;
+    }
+  }
   *known = bpf_map_lookup_elem(&ct_established, &j->key);
-  return *known ? sl_judge_plain_known(j, p, *known) : sl_judge_plain_denied(j, p);
+  if (*known) return sl_judge_plain_known(j, p, *known);
+  if (!denied_first) denied = bpf_map_lookup_elem(&ct_denied, &j->key);
+  if (denied) {
+    denied->route_checked = sl_ticks(j->now);
+    return sl_judge_plain_denied(j, p, denied);
+  }
+  j->known_absent = 1;
+  return SL_NOT_PLAIN;
 }
 
 /* After sl_judge_plain let it go: 1 when the packet is ready for the receiver. */

@@ -51,8 +51,8 @@ static __always_inline int sl_send_on(__u8* data, const __u8* data_end, __u8 ip_
   return 1;
 }
 
-/* The way by the FIB's answer, into `way` (all 0: the short cut is none) and, where the flow's next packets may be plain
- * ones, into the flow. */
+/* The way by the FIB's answer, into `way` (all 0: the short cut is none) and, where the flow's next packets may be
+ * plain ones, into the flow. */
 static __always_inline void sl_note_way(const struct sl_judgement* j, const struct bpf_fib_lookup* fib, int found,
                                         struct sl_flow_route* way) {
   const __u8 protocol = j->packet.tuple.protocol;

@@ -34,9 +34,9 @@ struct sl_judgement {
   __u8 from_node;      /* tc_to_pod: the node itself sent it */
   __u8 known_absent;   /* neither established nor denied, by sl_judge_plain */
   __u8 may_route;      /* the packet may take the short cut as a router sends it on: sl_is_for_router */
-  __u8 pad;
+  __u8 after_denied;   /* the last plain packet on this CPU was denied */
   __u32 route_length;  /* what has to fit the route's MTU; 0: a GSO packet, which is cut to fit */
-  __u32 from_ifindex; /* tc_to_pod: where it came in; 0: elsewhere */
+  __u32 from_ifindex;  /* tc_to_pod: where it came in; 0: elsewhere */
   struct sl_size size;
   struct sl_sender sender;
   struct sl_receiver receiver;
@@ -254,12 +254,12 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
 static __always_inline int sl_is_denied_still(const struct sl_judgement* j, const struct sl_flow_entry* entry,
                                               int src_hi) {
   if (entry->generation != j->gen || entry->reason != SL_DROP_POLICY_DENIED) return 0;
-  return !(entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) &&
-         src_hi == !!(entry->flags & SL_CT_INITIATOR_HI);
+  return !(entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) && src_hi == !!(entry->flags & SL_CT_INITIATOR_HI);
 }
 
 /*
- * A flow whose record says that it is denied: again, without asking policy. Returns SL_DROP_NONE where that cannot be said.
+ * A flow whose record says that it is denied: again, without asking policy. Returns SL_DROP_NONE where that cannot be
+ * said.
  */
 static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
   if (j->known_absent || j->from_node || j->packet.is_icmp_error) return SL_DROP_NONE;
@@ -394,6 +394,7 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
     sl_count_event(SL_COUNTER_CT_INSERT_FAILED);
     return SL_DROP_CONNTRACK_FULL;
   }
+  if (!j->known_absent) bpf_map_delete_elem(&ct_denied, &j->key);
   sl_count_event(SL_COUNTER_FLOW_NEW);
   if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
   if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, fresh, j->ifindex, SL_FLOW_NEW, 0);

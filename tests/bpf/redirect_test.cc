@@ -165,6 +165,66 @@ TEST_F(Redirect, NotAcrossBridgesNorToAnotherMac) {
   EXPECT_TRUE(judged.forwarded && !judged.redirected);
 }
 
+// A flow's packets know the way from each other, in each direction; not for longer than a quarter of a second.
+TEST_F(Redirect, AnAnsweredFlowFollowsTheHostsRoutesWithinAQuarterOfASecond) {
+  const auto to_db = [](std::uint8_t flags) {
+    return (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.sport = 40000, .dport = 5432, .flags = flags})
+        .ToFrame();
+  };
+  const auto to_web = [](std::uint8_t flags) {
+    return (ToRouter(kDb) / Ipv4{.src = kDbIp, .dst = kWebIp} / Tcp{.sport = 5432, .dport = 40000, .flags = flags})
+        .ToFrame();
+  };
+  const auto sent_on = [](int from, int to, std::uint8_t flags) {
+    const Eth eth{.dst = PodMac(to), .src = HostMac(to)};
+    return (eth / Ipv4{.src = from == kWeb ? kWebIp : kDbIp, .dst = to == kWeb ? kWebIp : kDbIp, .ttl = 63} /
+            Tcp{.sport = static_cast<std::uint16_t>(from == kWeb ? 40000 : 5432),
+                .dport = static_cast<std::uint16_t>(to == kWeb ? 40000 : 5432),
+                .flags = flags})
+        .ToFrame();
+  };
+  const auto both_redirected = [&](const char* when) {
+    const Judged there = FromPod(kWeb, to_db(kAck)), back = FromPod(kDb, to_web(kAck));
+    EXPECT_TRUE(there.redirected && back.redirected) << when;
+    EXPECT_EQ(there.frame, sent_on(kWeb, kDb, kAck)) << when;
+    EXPECT_EQ(back.frame, sent_on(kDb, kWeb, kAck)) << when;
+  };
+  bed_->SetClock(1000);
+  ASSERT_TRUE(FromPod(kWeb, to_db(kSyn)).redirected);
+  ASSERT_TRUE(FromPod(kDb, to_web(kSyn | kAck)).redirected);
+  both_redirected("the ways are looked for");
+  both_redirected("the ways are known");
+
+  ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p6"}).ok());
+  EXPECT_TRUE(FromPod(kWeb, to_db(kAck)).redirected) << "as was known a moment ago";
+  bed_->SetClock(1001);
+  const Judged elsewhere = FromPod(kWeb, to_db(kAck)), again = FromPod(kWeb, to_db(kAck));
+  const Judged back = FromPod(kDb, to_web(kAck));
+  ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1"}).ok());
+  EXPECT_TRUE(elsewhere.forwarded && !elsewhere.redirected);
+  EXPECT_TRUE(again.forwarded && !again.redirected) << "that there is none is known too";
+  EXPECT_EQ(again.frame, to_db(kAck)) << "to the stack as it came";
+  EXPECT_TRUE(back.redirected) << "the other direction has its own";
+  bed_->SetClock(1002);
+  both_redirected("the route is back");
+
+  ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1", "mtu", "lock", "600"}).ok());
+  bed_->SetClock(1003);
+  both_redirected("short ones fit");
+  const Judged big = FromPod(kWeb, (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} /
+                                    Tcp{.sport = 40000, .dport = 5432, .flags = kAck} / Payload{800})
+                                       .ToFrame());
+  ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1"}).ok());
+  EXPECT_TRUE(big.forwarded && !big.redirected) << "beyond the way's MTU";
+
+  const Frame last =
+      (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp, .ttl = 1} / Tcp{.sport = 40000, .dport = 5432, .flags = kAck})
+          .ToFrame();
+  const Judged ends = FromPod(kWeb, last);
+  EXPECT_TRUE(ends.forwarded && !ends.redirected) << "the TTL ends here";
+  EXPECT_EQ(ends.frame, last);
+}
+
 class UplinkRedirect : public Redirect {
  protected:
   void SetUp() override {
@@ -229,6 +289,39 @@ TEST_F(UplinkRedirect, ElseThePacketPassesWithItsVerdictInTheFlow) {
   expect_pass(Ipv4Frame({.dst = PodMac(kUplink), .src = PodMac(kElsewhere)}, 64, kRemoteIp), "not the router's MAC");
   expect_pass((ToRouter(kUplink) / Vlan{} / Ipv4{.src = kRemoteIp, .dst = kDbIp} / Tcp{.dport = 5432}).ToFrame(),
               "tagged");
+}
+
+TEST_F(UplinkRedirect, AnAnsweredFlowKnowsTheWay) {
+  const Eth stranger{.dst = PodMac(kUplink), .src = PodMac(kElsewhere)};
+  const auto frame = [](const Eth& eth, std::uint8_t flags, std::uint8_t ttl = 64) {
+    return (eth / Ipv4{.src = kRemoteIp, .dst = kDbIp, .ttl = ttl} / Tcp{.dport = 5432, .flags = flags}).ToFrame();
+  };
+  bed_->SetClock(1000);
+  ASSERT_TRUE(FromWire(frame(ToRouter(kUplink), kSyn)).redirected);
+  ASSERT_TRUE(FromPod(kDb, (ToRouter(kDb) / Ipv4{.src = kDbIp, .dst = kRemoteIp} /
+                            Tcp{.sport = 5432, .dport = Tcp{}.sport, .flags = kSyn | kAck})
+                               .ToFrame())
+                  .forwarded);
+  for (const char* when : {"the way is looked for", "the way is known"}) {
+    const Judged judged = FromWire(frame(ToRouter(kUplink), kAck));
+    EXPECT_TRUE(judged.redirected) << when;
+    EXPECT_EQ(judged.frame, frame(ToReceiver(), kAck, 63)) << when;
+    EXPECT_EQ(judged.moves, Moves()
+                                .Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, judged.bytes)
+                                .Ingress(2, SL_DROP_NONE, judged.bytes)
+                                .Count(SL_COUNTER_REDIRECT_DEVMAP)
+                                .Changed("ct_established"))
+        << when;
+  }
+  const Judged passed = FromWire(frame(stranger, kAck));
+  EXPECT_TRUE(passed.forwarded && !passed.redirected) << "not the router's MAC";
+  ASSERT_TRUE(PodDevices().Delete(ifindex(kDb)).ok());
+  bed_->SetClock(1001);
+  for (const char* when : {"the way is looked for", "that there is none is known"}) {
+    const Judged judged = FromWire(frame(ToRouter(kUplink), kAck));
+    EXPECT_TRUE(judged.forwarded && !judged.redirected) << when;
+    EXPECT_EQ(judged.frame, frame(ToRouter(kUplink), kAck)) << when;
+  }
 }
 
 }  // namespace
