@@ -42,9 +42,10 @@ static __always_inline void sl_count_packet(__u32 hook, __u32 outcome, const str
 }
 
 static __always_inline void sl_count_endpoint(__u32 endpoint, int ingress, __u32 outcome, const struct sl_size* size) {
-  if (!endpoint || outcome >= SL_OUTCOME_COUNT) return;
+  if (!endpoint) return;
   struct sl_endpoint_counters* counters = bpf_map_lookup_elem(&endpoint_counts, &endpoint);
-  if (!counters) return;
+  barrier_var(outcome); /* or the bound is checked before the call, and old verifiers forget it meanwhile */
+  if (!counters || outcome >= SL_OUTCOME_COUNT) return;
   struct sl_counter* counter = ingress ? &counters->ingress[outcome] : &counters->egress[outcome];
   counter->packets += size->packets;
   counter->bytes += size->bytes;
