@@ -61,7 +61,8 @@ static __always_inline void sl_note_way(const struct sl_judgement* j, const stru
     __builtin_memcpy(way->destination, fib->dmac, 6);
     __builtin_memcpy(way->source, fib->smac, 6);
   }
-  if (!j->route_length || j->packet.fragment || (protocol != SL_IPPROTO_TCP && protocol != SL_IPPROTO_UDP)) return;
+  if (!j->answered || !j->route_length || j->packet.fragment) return;
+  if (protocol != SL_IPPROTO_TCP && protocol != SL_IPPROTO_UDP) return;
   struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_established, &j->key);
   if (!entry) return;
   if (!sl_is_route_fresh(entry, j->now)) {

@@ -45,6 +45,7 @@ struct sl_judgement {
   __u32 from_endpoint; /* of the sender; 0: not local */
   __u32 to_endpoint;   /* of the receiver; 0: not local */
   __u32 reply;         /* of a known flow: from its responder */
+  __u32 answered;      /* of a flow that has packets of both directions */
   __u32 audit;         /* forwarded, but a policy in audit would have denied it */
   __u32 not_ours;      /* xdp_uplink: for no local workload; passes untouched */
 };
@@ -182,7 +183,7 @@ static __always_inline void sl_account_denied_again(struct sl_judgement* j, stru
 
 /* A new denied flow, or a packet more of one that policy was asked about again. */
 static __always_inline void sl_account_denied(struct sl_judgement* j) {
-  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_denied, &j->key);
+  struct sl_flow_entry* entry = j->known_absent ? 0 : bpf_map_lookup_elem(&ct_denied, &j->key);
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
       !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
     sl_account_denied_again(j, entry);
@@ -231,6 +232,7 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   j->reply = reply;
+  j->answered = established || reply;
   j->from_endpoint = sender->endpoint;
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
@@ -469,7 +471,8 @@ static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) 
   __builtin_memset(&j->sender, 0, sizeof(j->sender));
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   j->sender.found = SL_COUNTER_SENDER_NO_SOCKET - SL_COUNTER_SENDER_FOUND;
-  j->to_ifindex = j->from_endpoint = j->to_endpoint = j->reply = j->audit = j->not_ours = 0;
+  j->to_ifindex = j->from_endpoint = j->to_endpoint = 0;
+  j->reply = j->answered = j->audit = j->not_ours = 0;
   return j;
 }
 
