@@ -9,7 +9,7 @@
 
 #include "ctrl/base/log.h"
 #include "ctrl/bpf/system.h"
-#include "ctrl/datapath/bpf_datapath.h"
+#include "ctrl/datapath/root.h"
 
 namespace sluice::perf {
 namespace {

@@ -84,18 +84,14 @@ struct sl_settings {
 SL_ABI_ASSERT(sizeof(struct sl_settings) == 104, "sl_settings");
 
 /* `interfaces` (HASH by ifindex of __u32): the host ends of local workloads' veths. */
-enum sl_interface_flags {
-  SL_INTERFACE_XMIT = 1 << 0, /* the veth's peer takes frames (GRO or XDP at its end): it belongs into `pod_devices` */
-};
 struct sl_interface {
-  __u32 flags;     /* SL_INTERFACE_* */
   __u32 bridge;    /* ifindex of the bridge it is a plain forwarding port of; 0: none */
   __s32 netns;     /* the pod's, as the host's namespace numbers it; below 0: not known */
   __u8 pod_mac[6]; /* of the pod's end */
   __u8 pad[2];
   struct sl_addr address; /* one of the workload's: names it for broadcast and multicast */
 };
-SL_ABI_ASSERT(sizeof(struct sl_interface) == 36, "sl_interface");
+SL_ABI_ASSERT(sizeof(struct sl_interface) == 32, "sl_interface");
 
 enum sl_flow_event_type {
   SL_FLOW_NEW = 1,

@@ -1,17 +1,12 @@
 #include "ctrl/datapath/bpf_datapath.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <net/if.h>
-#include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 #include <vector>
@@ -20,6 +15,7 @@
 #include "ctrl/base/log.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"
+#include "ctrl/datapath/root.h"
 #include "policy/diff.h"
 
 namespace sluice::datapath {
@@ -103,30 +99,6 @@ class PortMemory {
   std::size_t bytes_;
 };
 
-// For the packet path to tell frames for this router from others.
-Status ReadMac(const std::string& interface, __u8 (&mac)[6]) {
-  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  interface.copy(request.ifr_name, IFNAMSIZ - 1);
-  if (!socket.valid() || ioctl(socket.get(), SIOCGIFHWADDR, &request) != 0)
-    return ErrnoError(errno, "read the MAC address of {}", interface);
-  std::memcpy(mac, request.ifr_hwaddr.sa_data, sizeof(mac));
-  return OkStatus();
-}
-
-StatusOr<Fd> LockRoot(const std::string& bpf_root) {
-  std::error_code error;
-  std::filesystem::create_directories(bpf_root, error);
-  if (error) return ErrnoError(error.value(), "create {} (is a BPF file system mounted there?)", bpf_root);
-  Fd lock(open(bpf_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!lock.valid()) return ErrnoError(errno, "open {}", bpf_root);
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
-  if (errno == EWOULDBLOCK)
-    return MakeError(absl::StatusCode::kAlreadyExists,
-                     "{} is in use by another agent; stop it, or give this one a --bpf-root of its own", bpf_root);
-  return ErrnoError(errno, "lock {}", bpf_root);
-}
-
 }  // namespace
 
 struct BpfDatapath::BoundMaps {
@@ -138,7 +110,6 @@ struct BpfDatapath::BoundMaps {
   bpf::Map<__u32, sl_interface> interfaces;
   bpf::Map<__u32, __u32> pod_devices;
   bpf::Map<sl_fragment_key, sl_fragment_value> fragments;
-  bpf::Map<__u32, sl_settings> settings;
   bpf::Map<__u32, __u32> quarantine;
   bpf::Map<sl_quarantine_peer, __u32> quarantine_allow;
   bpf::Map<sl_flow_key, sl_flow_entry> flows[3];  // by FlowTable
@@ -190,12 +161,12 @@ Status BpfDatapath::BindMaps() {
   SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
   SL_RETURN_IF_ERROR(bind(maps_->pod_devices, "pod_devices"));
   SL_RETURN_IF_ERROR(bind(maps_->fragments, "fragments"));
-  SL_RETURN_IF_ERROR(bind(maps_->settings, "settings"));
   SL_RETURN_IF_ERROR(bind(maps_->quarantine, "quarantine"));
   SL_RETURN_IF_ERROR(bind(maps_->quarantine_allow, "quarantine_allow"));
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kEstablished)], "ct_established"));
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kPending)], "ct_pending"));
   SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kDenied)], "ct_denied"));
+  SL_RETURN_IF_ERROR(settings_.Bind(*object_));
   SL_RETURN_IF_ERROR(process_classes_.Bind(*object_));
   SL_ASSIGN_OR_RETURN(const int cpus, bpf::PossibleCpus());
   maps_->packet_counts = {object_->map_fd("packet_counts"), "packet_counts", cpus};
@@ -358,17 +329,13 @@ Status BpfDatapath::AttachPod(const PodInterface& pod) {
     const std::lock_guard lock(attached_mutex_);
     attached_[pin] = {{program, pod.name, pod.ifindex, *mode}, true};
   }
-  sl_interface facts = pod.facts;
-  if (facts.flags & SL_INTERFACE_XMIT) {
-    // Generic names only: the redirect is a short cut, enforcement does not depend on it.
-    if (Status status = maps_->pod_devices.Put(pod.ifindex, pod.ifindex); !status.ok()) {
-      LogWarn("{}: no redirect from XDP: {}", pod.name, Message(status));
-      facts.flags &= ~static_cast<__u32>(SL_INTERFACE_XMIT);
-    }
-  } else {
+  if (!pod.takes_frames) {
     SL_RETURN_IF_ERROR(maps_->pod_devices.Delete(pod.ifindex));
+  } else if (const Status status = maps_->pod_devices.Put(pod.ifindex, pod.ifindex); !status.ok()) {
+    // The redirect is a short cut, enforcement does not depend on it.
+    LogWarn("{}: no redirect from XDP: {}", pod.name, Message(status));
   }
-  return maps_->interfaces.Put(pod.ifindex, facts);
+  return maps_->interfaces.Put(pod.ifindex, pod.facts);
 }
 
 Status BpfDatapath::DetachPod(std::uint32_t ifindex) {
@@ -386,11 +353,10 @@ StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
   const std::uint32_t ifindex = if_nametoindex(interface.c_str());
   if (ifindex == 0) return ErrnoError(errno, "uplink {}", interface);
   const std::string pin = pins_.link("xdp_uplink", ifindex);
-  sl_uplink uplink{.ifindex = ifindex};
-  SL_RETURN_IF_ERROR(ReadMac(interface, uplink.mac));
+  SL_ASSIGN_OR_RETURN(const sl_uplink uplink, DescribedUplink(interface, ifindex));
   auto mode = bpf::AttachXdp(object_->program_fd("xdp_uplink"), ifindex, pin);
   if (!mode.ok()) return Annotate(mode.status(), fmt::format("uplink {}", interface));
-  SL_RETURN_IF_ERROR(Annotate(DescribeUplink(uplink), fmt::format("uplink {}", interface)));
+  SL_RETURN_IF_ERROR(Annotate(settings_.PutUplink(uplink), fmt::format("uplink {}", interface)));
   const std::lock_guard lock(attached_mutex_);
   attached_[pin] = {{"xdp_uplink", interface, ifindex, *mode}, true};
   return *mode == "xdp native" ? XdpMode::kNative : XdpMode::kGeneric;
@@ -406,49 +372,10 @@ Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfac
       continue;
     }
     SL_RETURN_IF_ERROR(bpf::DetachLink(it->first));
-    SL_RETURN_IF_ERROR(ForgetUplink(what.ifindex));
+    SL_RETURN_IF_ERROR(settings_.DeleteUplink(what.ifindex));
     it = attached_.erase(it);
   }
   return OkStatus();
-}
-
-Status BpfDatapath::ChangeSettings(const std::function<Status(sl_settings&)>& change) {
-  const std::lock_guard lock(settings_mutex_);
-  SL_ASSIGN_OR_RETURN(const auto before, maps_->settings.Get(0));
-  sl_settings settings = before.value_or(sl_settings{});
-  SL_RETURN_IF_ERROR(change(settings));
-  return maps_->settings.Put(0, settings);
-}
-
-Status BpfDatapath::Configure(std::uint32_t setting_flags) {
-  return ChangeSettings([&](sl_settings& settings) {
-    settings.flags = setting_flags;
-    return OkStatus();
-  });
-}
-
-Status BpfDatapath::DescribeUplink(const sl_uplink& uplink) {
-  return ChangeSettings([&](sl_settings& settings) -> Status {
-    const auto has = [&](__u32 ifindex) {
-      return std::find_if(std::begin(settings.uplinks), std::end(settings.uplinks),
-                          [&](const sl_uplink& one) { return one.ifindex == ifindex; });
-    };
-    auto* place = has(uplink.ifindex);
-    if (place == std::end(settings.uplinks)) place = has(0);
-    if (place == std::end(settings.uplinks))
-      return MakeError(absl::StatusCode::kResourceExhausted, "there may be {} uplinks, and all are taken",
-                       SL_MAX_UPLINKS);
-    *place = uplink;
-    return OkStatus();
-  });
-}
-
-Status BpfDatapath::ForgetUplink(std::uint32_t ifindex) {
-  return ChangeSettings([&](sl_settings& settings) {
-    for (sl_uplink& uplink : settings.uplinks)
-      if (uplink.ifindex == ifindex) uplink = {};
-    return OkStatus();
-  });
 }
 
 // One-way flows first: one that is answered meanwhile is then found again among the established, never missed.
@@ -607,33 +534,6 @@ StatusOr<int> BpfDatapath::PollEvents(const std::function<void(const sl_flow_eve
   auto count = ring_->Drain();
   consume_ = nullptr;
   return count;
-}
-
-Status Uninstall(const std::string& bpf_root) {
-  std::error_code error;
-  if (!std::filesystem::exists(bpf_root, error)) return OkStatus();
-  // Everything below it is going to be removed.
-  if (!bpf::IsOnBpfFs(bpf_root)) {
-    return InvalidError("--bpf-root {}: not on a BPF file system, so no agent has pinned anything there", bpf_root);
-  }
-  SL_ASSIGN_OR_RETURN(const Fd lock, LockRoot(bpf_root));
-  const bpf::PinLayout pins(bpf_root);
-  // clsact filters hold no pin: the pinned map of interfaces says where they are.
-  if (const auto fd = bpf::OpenPinnedMap(pins.map("interfaces")); fd.ok()) {
-    SL_ASSIGN_OR_RETURN(const auto interfaces, (bpf::Map<__u32, sl_interface>::Bind(fd->get(), "interfaces")));
-    Status detached = OkStatus();
-    SL_RETURN_IF_ERROR(interfaces.ForEach([&](const __u32& ifindex, const sl_interface&) {
-      detached.Update(bpf::DetachTc(ifindex, bpf::TcDirection::kIngress, pins.link("tc_from_pod", ifindex)));
-      detached.Update(bpf::DetachTc(ifindex, bpf::TcDirection::kEgress, pins.link("tc_to_pod", ifindex)));
-    }));
-    SL_RETURN_IF_ERROR(detached);
-  }
-  std::vector<std::string> links;
-  for (const auto& entry : std::filesystem::directory_iterator(pins.links_dir(), error)) links.push_back(entry.path());
-  for (const std::string& link : links) SL_RETURN_IF_ERROR(bpf::DetachLink(link));
-  std::filesystem::remove_all(bpf_root, error);
-  if (error) return ErrnoError(error.value(), "remove {}", bpf_root);
-  return OkStatus();
 }
 
 }  // namespace sluice::datapath

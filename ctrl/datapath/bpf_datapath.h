@@ -14,6 +14,7 @@
 #include "ctrl/bpf/ring_reader.h"
 #include "ctrl/datapath/datapath.h"
 #include "ctrl/datapath/process_classes.h"
+#include "ctrl/datapath/settings.h"
 
 namespace sluice::datapath {
 
@@ -37,7 +38,7 @@ class BpfDatapath : public Datapath {
   Status AttachPod(const PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
   StatusOr<XdpMode> AttachUplink(const std::string& interface) override;
-  Status Configure(std::uint32_t setting_flags) override;
+  Status Configure(std::uint32_t setting_flags) override { return settings_.SetFlags(setting_flags); }
   Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) override;
   Status ForgetFlows(const std::vector<FlowRecord>& flows) override;
   Status TendProcessClasses() override;
@@ -58,7 +59,7 @@ class BpfDatapath : public Datapath {
   bpf::DatapathObject& object() { return *object_; }
   // Tells the packet path about an interface without attaching there; test runs need no more.
   Status DescribeInterface(std::uint32_t ifindex, const sl_interface& facts);
-  Status DescribeUplink(const sl_uplink& uplink);  // likewise. ResourceExhausted: there are SL_MAX_UPLINKS others
+  Status DescribeUplink(const sl_uplink& uplink) { return settings_.PutUplink(uplink); }  // likewise
 
  private:
   struct BoundMaps;
@@ -71,8 +72,6 @@ class BpfDatapath : public Datapath {
   Status MapMemory();
   Status ReadSlots();
   Status FindLeftAttachments();
-  Status ChangeSettings(const std::function<Status(sl_settings&)>& change);
-  Status ForgetUplink(std::uint32_t ifindex);
   Status Edit(std::uint32_t slot, const policy::Tables& tables);
 
   Fd root_lock_;
@@ -80,6 +79,7 @@ class BpfDatapath : public Datapath {
   bpf::ObjectOptions options_;
   std::unique_ptr<bpf::DatapathObject> object_;
   std::unique_ptr<BoundMaps> maps_;
+  Settings settings_;
   ProcessClasses process_classes_;
   std::uint64_t* generation_ = nullptr;  // mapped
   policy::Tables slots_[SL_SLOTS];       // what the kernel holds
@@ -95,15 +95,10 @@ class BpfDatapath : public Datapath {
   mutable std::mutex usage_mutex_;
   Usage usage_;                                               // by usage_mutex_
   std::array<std::atomic<std::uint64_t>, 3> flow_entries_{};  // by FlowTable, at the last ForEachFlow
-  std::mutex settings_mutex_;
   mutable std::mutex attached_mutex_;
   std::map<std::string, Attachment> attached_;  // by pin path
   std::unique_ptr<bpf::RingReader> ring_;
   const std::function<void(const sl_flow_event&)>* consume_ = nullptr;  // during PollEvents
 };
-
-// Detaches and unpins everything below `bpf_root`. AlreadyExists when an agent is running there; InvalidArgument when
-// it is not on a BPF file system.
-Status Uninstall(const std::string& bpf_root);
 
 }  // namespace sluice::datapath

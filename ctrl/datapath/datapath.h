@@ -53,7 +53,8 @@ struct ProgramRuns {
 struct PodInterface {
   std::uint32_t ifindex = 0;
   std::string name;
-  sl_interface facts{};  // flags are completed by the datapath
+  sl_interface facts{};
+  bool takes_frames = false;  // the pod's end has GRO or XDP, so that XDP may redirect to this one
 };
 
 // What the kernel holds, whoever put it there.

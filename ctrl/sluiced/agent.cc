@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "ctrl/base/log.h"
+#include "ctrl/datapath/root.h"
 #include "ctrl/sluiced/notify.h"
 #include "ctrl/sluiced/process_sensors.h"
 #include "ctrl/workload/resource_directory.h"

@@ -97,11 +97,16 @@ StatusOr<std::uint32_t> PlainBridge(const LinkInfo& host) {
 }
 
 StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInfo& host, const PodEnd& pod) {
-  BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = host.name, .netns = 0, .facts = {}};
+  BoundWorkload bound{.name = workload.name,
+                      .binding = {},
+                      .host_interface = host.name,
+                      .netns = 0,
+                      .facts = {},
+                      .takes_frames = false};
   bound.binding.ifindex = host.ifindex;
   bound.binding.ips = pod.ips;
   SL_ASSIGN_OR_RETURN(bound.facts.bridge, PlainBridge(host));
-  bound.facts.flags = pod.takes_frames ? SL_INTERFACE_XMIT : 0;
+  bound.takes_frames = pod.takes_frames;
   bound.facts.netns = host.link_netnsid;
   bound.facts.address = pod.ips.front().abi();
   std::copy(pod.link.mac.begin(), pod.link.mac.end(), bound.facts.pod_mac);

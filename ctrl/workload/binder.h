@@ -20,9 +20,9 @@ struct BoundWorkload {
   std::string host_interface;  // name of binding.ifindex
   std::uint64_t netns = 0;     // inode number of its network namespace; 0: not known (hostInterface)
   // `bridge` is set for plain ports only: forwarding, not isolated or locked, of a bridge that is up and has no VLAN
-  // filtering. SL_INTERFACE_XMIT says that the pod's end takes frames. With hostInterface nothing is known of the
-  // pod's end: its MAC is zero and the flag is not set.
+  // filtering. With hostInterface nothing is known of the pod's end: its MAC is zero, and it takes no frames.
   sl_interface facts{};
+  bool takes_frames = false;  // the pod's end has GRO, or XDP
 };
 
 StatusOr<BoundWorkload> Bind(const policy::Workload& workload);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "ctrl/base/log.h"
+#include "ctrl/datapath/root.h"
 #include "ctrl/workload/binder.h"
 #include "policy/compiler.h"
 #include "policy/parser.h"
@@ -27,7 +28,8 @@ Status SluiceNode::Open(const Options& options) {
       SL_ASSIGN_OR_RETURN(workload::BoundWorkload bound, workload::Bind(*resource.workload));
       bound.binding.endpoint = ++endpoint;
       bindings[bound.name] = bound.binding;
-      SL_RETURN_IF_ERROR(datapath_->AttachPod({bound.binding.ifindex, bound.host_interface, bound.facts}));
+      SL_RETURN_IF_ERROR(
+          datapath_->AttachPod({bound.binding.ifindex, bound.host_interface, bound.facts, bound.takes_frames}));
     }
     resources.insert_or_assign(resource.id, std::move(resource));
   }

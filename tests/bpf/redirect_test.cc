@@ -11,8 +11,8 @@ namespace {
 std::string HostMac(int i) { return fmt::format("02:00:00:00:01:{:02x}", i); }
 std::string PodMac(int i) { return fmt::format("02:00:00:00:02:{:02x}", i); }
 
-sl_interface Facts(std::uint32_t flags, const std::string& mac, std::uint32_t bridge = 0) {
-  sl_interface facts{.flags = flags, .bridge = bridge};
+sl_interface Facts(const std::string& mac, std::uint32_t bridge = 0) {
+  sl_interface facts{.bridge = bridge};
   for (int i = 0; i < 6; ++i) facts.pod_mac[i] = static_cast<__u8>(std::stoi(mac.substr(3 * i, 2), nullptr, 16));
   return facts;
 }
@@ -42,7 +42,7 @@ class Redirect : public Shop {
     Shop::SetUp();
     Configure(SL_SETTING_REDIRECT);
     sl_uplink uplink{.ifindex = ifindex(kUplink)};
-    std::copy_n(Facts(0, HostMac(kUplink)).pod_mac, 6, uplink.mac);
+    std::copy_n(Facts(HostMac(kUplink)).pod_mac, 6, uplink.mac);
     const Status described = bed_->datapath().DescribeUplink(uplink);
     ASSERT_TRUE(described.ok()) << described;
   }
@@ -52,8 +52,8 @@ class Redirect : public Shop {
     ASSERT_TRUE(status.ok()) << status;
   }
   void Bridge(std::uint32_t web_bridge, std::uint32_t db_bridge) {
-    Describe(kWeb, Facts(0, PodMac(kWeb), web_bridge));
-    Describe(kDb, Facts(0, PodMac(kDb), db_bridge));
+    Describe(kWeb, Facts(PodMac(kWeb), web_bridge));
+    Describe(kDb, Facts(PodMac(kDb), db_bridge));
   }
 
   static Frame Ipv4Frame(const Eth& eth, std::uint8_t ttl = 64, const char* src = kWebIp, int options = 0) {
@@ -230,7 +230,7 @@ class UplinkRedirect : public Redirect {
   void SetUp() override {
     Redirect::SetUp();
     Enforce();
-    Describe(kDb, Facts(SL_INTERFACE_XMIT, PodMac(kDb)));
+    Describe(kDb, Facts(PodMac(kDb)));
     ASSERT_TRUE(PodDevices().Put(ifindex(kDb), ifindex(kDb)).ok());
   }
   static bpf::Map<__u32, __u32> PodDevices() {

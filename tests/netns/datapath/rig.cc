@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "ctrl/datapath/root.h"
 #include "ctrl/workload/binder.h"
 #include "policy/compiler.h"
 #include "policy/parser.h"
@@ -66,7 +67,8 @@ void DatapathRig::Enforce(const std::string& policies) {
       SL_ASSIGN_OR_RETURN(workload::BoundWorkload bound, workload::Bind(*resource.workload));
       bound.binding.endpoint = ++endpoint;
       bindings[bound.name] = bound.binding;
-      SL_RETURN_IF_ERROR(datapath_->AttachPod({bound.binding.ifindex, bound.host_interface, bound.facts}));
+      SL_RETURN_IF_ERROR(
+          datapath_->AttachPod({bound.binding.ifindex, bound.host_interface, bound.facts, bound.takes_frames}));
     }
     SL_ASSIGN_OR_RETURN(const auto ip4, policy::Address::Parse(node_->ip4()));
     SL_ASSIGN_OR_RETURN(const auto ip6, policy::Address::Parse(node_->ip6()));

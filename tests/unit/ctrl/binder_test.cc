@@ -118,8 +118,7 @@ TEST_F(Binder, FindsAnInterfaceByAnotherName) {
 TEST_F(Binder, KnowsWhetherThePodTakesFrames) {
   for (const char* gro : {"on", "off"}) {
     ASSERT_EQ(node_->RunCommandIn(a_, {"ethtool", "-K", "eth0", "gro", gro})->exit_code, 0);
-    const std::uint32_t expected = std::string(gro) == "on" ? SL_INTERFACE_XMIT : 0;
-    EXPECT_EQ(BindHere(ByNetNs(a_.netns_path))->facts.flags, expected) << gro;
+    EXPECT_EQ(BindHere(ByNetNs(a_.netns_path))->takes_frames, std::string(gro) == "on") << gro;
   }
 }
 
@@ -218,7 +217,7 @@ TEST_F(Binder, BindsAHostInterfaceWithTheAddressesOfTheFile) {
   EXPECT_EQ(bound->host_interface, a_.host_interface);
   EXPECT_THAT(bound->binding.ips, ElementsAreArray(workload.ips));
   EXPECT_THAT(bound->facts.pod_mac, ElementsAre(0, 0, 0, 0, 0, 0));
-  EXPECT_EQ(bound->facts.flags, 0U);
+  EXPECT_FALSE(bound->takes_frames);
 }
 
 TEST_F(Binder, SaysWhatAHostInterfaceLacks) {

@@ -1,0 +1,18 @@
+// The directory on a BPF file system below which one agent pins everything.
+#pragma once
+
+#include <string>
+
+#include "ctrl/base/fd.h"
+#include "ctrl/base/status.h"
+
+namespace sluice::datapath {
+
+// Makes the directory, and keeps it to the caller until the descriptor is closed. AlreadyExists when another has it.
+StatusOr<Fd> LockRoot(const std::string& bpf_root);
+
+// Detaches and unpins everything below `bpf_root`. AlreadyExists when an agent is running there; InvalidArgument when
+// it is not on a BPF file system.
+Status Uninstall(const std::string& bpf_root);
+
+}  // namespace sluice::datapath

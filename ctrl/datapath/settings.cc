@@ -1,0 +1,70 @@
+#include "ctrl/datapath/settings.h"
+
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "ctrl/base/fd.h"
+
+namespace sluice::datapath {
+
+StatusOr<sl_uplink> DescribedUplink(const std::string& interface, std::uint32_t ifindex) {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  if (!socket.valid() || ioctl(socket.get(), SIOCGIFHWADDR, &request) != 0)
+    return ErrnoError(errno, "read the MAC address of {}", interface);
+  sl_uplink uplink{.ifindex = ifindex};
+  std::memcpy(uplink.mac, request.ifr_hwaddr.sa_data, sizeof(uplink.mac));
+  return uplink;
+}
+
+Status Settings::Bind(const bpf::DatapathObject& object) {
+  SL_ASSIGN_OR_RETURN(map_, decltype(map_)::Bind(object.map_fd("settings"), "settings"));
+  return OkStatus();
+}
+
+Status Settings::Change(const std::function<Status(sl_settings&)>& change) {
+  const std::lock_guard lock(mutex_);
+  SL_ASSIGN_OR_RETURN(const auto before, map_.Get(0));
+  sl_settings settings = before.value_or(sl_settings{});
+  SL_RETURN_IF_ERROR(change(settings));
+  return map_.Put(0, settings);
+}
+
+Status Settings::SetFlags(std::uint32_t flags) {
+  return Change([&](sl_settings& settings) {
+    settings.flags = flags;
+    return OkStatus();
+  });
+}
+
+Status Settings::PutUplink(const sl_uplink& uplink) {
+  return Change([&](sl_settings& settings) -> Status {
+    const auto has = [&](__u32 ifindex) {
+      return std::find_if(std::begin(settings.uplinks), std::end(settings.uplinks),
+                          [&](const sl_uplink& one) { return one.ifindex == ifindex; });
+    };
+    auto* place = has(uplink.ifindex);
+    if (place == std::end(settings.uplinks)) place = has(0);
+    if (place == std::end(settings.uplinks))
+      return MakeError(absl::StatusCode::kResourceExhausted, "there may be {} uplinks, and all are taken",
+                       SL_MAX_UPLINKS);
+    *place = uplink;
+    return OkStatus();
+  });
+}
+
+Status Settings::DeleteUplink(std::uint32_t ifindex) {
+  return Change([&](sl_settings& settings) {
+    for (sl_uplink& uplink : settings.uplinks)
+      if (uplink.ifindex == ifindex) uplink = {};
+    return OkStatus();
+  });
+}
+
+}  // namespace sluice::datapath

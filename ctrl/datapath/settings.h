@@ -1,0 +1,34 @@
+// What holds for every packet (bpf/abi/events.h): flags, and the cards where xdp/uplink is attached. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "bpf/abi/events.h"
+#include "ctrl/base/status.h"
+#include "ctrl/bpf/map.h"
+#include "ctrl/bpf/object.h"
+
+namespace sluice::datapath {
+
+// With the MAC by which the packet path tells frames for this router from others.
+StatusOr<sl_uplink> DescribedUplink(const std::string& interface, std::uint32_t ifindex);
+
+class Settings {
+ public:
+  // `object` has the map and outlives this.
+  Status Bind(const bpf::DatapathObject& object);
+
+  Status SetFlags(std::uint32_t flags);        // SL_SETTING_*
+  Status PutUplink(const sl_uplink& uplink);   // ResourceExhausted: there are SL_MAX_UPLINKS others
+  Status DeleteUplink(std::uint32_t ifindex);  // also one that is not there
+
+ private:
+  Status Change(const std::function<Status(sl_settings&)>& change);
+
+  std::mutex mutex_;
+  bpf::Map<__u32, sl_settings> map_;
+};
+
+}  // namespace sluice::datapath
