@@ -16,6 +16,7 @@
 #include <fstream>
 
 #include "ctrl/base/fd.h"
+#include "perf/orderly_end.h"
 #include "perf/own_directory.h"
 
 namespace sluice::perf {
@@ -24,7 +25,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPatience = std::chrono::minutes(10);
-constexpr auto kLook = std::chrono::milliseconds(200);  // whether it has died instead
+constexpr auto kLook = std::chrono::milliseconds(200);  // whether it has died instead, or the run is to end
 
 // Where sd_notify(3) sends to.
 StatusOr<Fd> ListenForReady(const std::string& path) {
@@ -79,6 +80,7 @@ StatusOr<std::unique_ptr<AgentChild>> AgentChild::Start(const Scratch& scratch,
 
 Status AgentChild::AwaitReady(int socket) const {
   for (const Clock::time_point give_up = Clock::now() + kPatience; Clock::now() < give_up;) {
+    SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     pollfd polled{.fd = socket, .events = POLLIN, .revents = 0};
     poll(&polled, 1, static_cast<int>(kLook.count()));
     char message[256];

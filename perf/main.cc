@@ -7,6 +7,7 @@
 
 #include "ctrl/base/log.h"
 #include "perf/goals.h"
+#include "perf/orderly_end.h"
 #include "perf/report.h"
 #include "perf/suite.h"
 
@@ -67,6 +68,7 @@ Status RunSuites(const std::vector<const Suite*>& suites, const Options& options
   if (!file) return ErrnoError(errno, "write {}", options.json);
   const Machine machine = ThisMachine();
   PrintMachine(machine, std::cout);
+  const OrderlyEnd end;
   std::vector<const char*> failed;
   Reports reports;
   nlohmann::json results = nlohmann::json::array();
@@ -75,6 +77,7 @@ Status RunSuites(const std::vector<const Suite*>& suites, const Options& options
     if (!report.ok()) {
       LogError("suite {}: {}", suite->name, Message(report.status()));
       failed.push_back(suite->name);
+      if (absl::IsCancelled(report.status())) break;
       continue;
     }
     PrintTable(*suite, *report, std::cout);

@@ -21,8 +21,9 @@ constexpr char kBpfFs[] = "/sys/fs/bpf";
 StatusOr<Scratch> Scratch::Create() {
   if (!bpf::IsOnBpfFs(kBpfFs))
     return MakeError(absl::StatusCode::kFailedPrecondition, "no BPF file system: mount -t bpf bpf {}", kBpfFs);
-  char directory[] = "/var/tmp/sluice-bench-XXXXXX";  // /tmp may be in memory, where saving costs nothing
-  if (mkdtemp(directory) == nullptr) return ErrnoError(errno, "make a directory {}", directory);
+  // /tmp may be in memory, where saving costs nothing.
+  std::string directory = fmt::format("/var/tmp/sluice-bench-{}-XXXXXX", getpid());
+  if (mkdtemp(directory.data()) == nullptr) return ErrnoError(errno, "make a directory {}", directory);
   const std::string name = std::filesystem::path(directory).filename();
   return Scratch(directory, fmt::format("{}/{}", kBpfFs, name));
 }

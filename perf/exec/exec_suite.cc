@@ -7,6 +7,7 @@
 #include "perf/cpu.h"
 #include "perf/exec/kernel_time.h"
 #include "perf/exec/watch.h"
+#include "perf/orderly_end.h"
 #include "perf/rows.h"
 
 namespace sluice::perf {
@@ -44,6 +45,7 @@ std::vector<std::string> KernelRows() {
 // One block; with sensors, `outcome` says what became of its events. Several threads: only `seconds`.
 StatusOr<Spawner::Spent> RunBlock(Sensing sensing, const Spawner& spawner, int lives, int threads,
                                   Watch::Outcome* outcome) {
+  SL_RETURN_IF_ERROR(OrderlyEnd::Check());
   SL_ASSIGN_OR_RETURN(const int measured, MeasuredCpu());
   SL_ASSIGN_OR_RETURN(const int other, OtherCpu());
   SL_RETURN_IF_ERROR(StayOn(other));
@@ -111,6 +113,7 @@ Status MeasureFlood(const Sizes& sizes, const Spawner& spawner, int runs, Rows* 
 
 Status MeasureKernel(const Sizes& sizes, const Spawner& spawner, int runs, Rows* rows) {
   for (int run = 0; run < runs; ++run) {
+    SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     SL_ASSIGN_OR_RETURN(const KernelTime time, MeasureKernelTime(spawner, sizes.kernel_lives));
     for (const auto& [event, nanoseconds] : time.each) rows->Add("kernel-time/" + event, "ns an event", nanoseconds);
     rows->Add("kernel-time/all", "ns an event", time.mean);

@@ -22,8 +22,7 @@ struct Scenario {
 // Removes what no filter wants.
 void Select(const RunOptions& options, std::vector<Scenario>* scenarios);
 
-// Prepares all, then adds `rounds` samples to each row. Stops at the first error, which names the row, and at SIGINT
-// and SIGTERM.
+// Prepares all, then adds `rounds` samples to each row. Stops at the first error, which names the row.
 Status RunScenarios(int rounds, std::vector<Scenario>* scenarios);
 
 }  // namespace sluice::perf

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "perf/cpu.h"
+#include "perf/orderly_end.h"
 #include "perf/program/bed.h"
 #include "perf/program/floors.h"
 #include "perf/program/xdp_filter.h"
@@ -95,6 +96,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
       return Annotate(measurement.status(), peer);
   }
   for (const Case& what : cases) {
+    SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     std::unique_ptr<Bed>& bed = beds[what.world];
     if (bed == nullptr) {
       SL_ASSIGN_OR_RETURN(bed, Bed::Create(what.world, interfaces, runner));

@@ -5,12 +5,14 @@
 #include <cmath>
 
 #include "ctrl/base/log.h"
+#include "perf/orderly_end.h"
 
 namespace sluice::perf {
 namespace {
 
 void Sample(const Measurement& one, Status* status, benchmark::State* state) {
   for (auto _ : *state) {
+    if (status->ok()) *status = OrderlyEnd::Check();
     const StatusOr<double> nanoseconds = status->ok() ? one.measure() : StatusOr<double>(*status);
     if (!nanoseconds.ok()) {
       if (status->ok()) *status = Annotate(nanoseconds.status(), one.row.name);

@@ -7,6 +7,7 @@
 
 #include "perf/agent_child.h"
 #include "perf/network.h"
+#include "perf/orderly_end.h"
 #include "perf/scale/world.h"
 
 namespace sluice::perf {
@@ -81,6 +82,7 @@ Status MeasureIdleAgent(const IdleRun& run, Rows* rows) {
     if (!sensors) arguments.insert(arguments.end(), {"--process-sensors", "off"});
     SL_ASSIGN_OR_RETURN(const auto agent, AgentChild::Start(scratch, arguments));
     for (int i = 0; i < run.runs; ++i) {
+      SL_RETURN_IF_ERROR(OrderlyEnd::Check());
       SL_ASSIGN_OR_RETURN(const double percent, CpuPercent(*agent, run.seconds));
       rows->Add(name + (sensors ? "/cpu" : "/cpu/sensors-off"), "% of a core", percent);
       SL_ASSIGN_OR_RETURN(const double resident, agent->ResidentBytes());

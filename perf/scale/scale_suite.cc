@@ -8,6 +8,7 @@
 #include "ctrl/base/log.h"
 #include "perf/cpu.h"
 #include "perf/elapsed.h"
+#include "perf/orderly_end.h"
 #include "perf/program/floors.h"
 #include "perf/report.h"
 #include "perf/scale/agent.h"
@@ -126,6 +127,7 @@ class Scale {
  private:
   // A round is all floors, then what the caller measures.
   Status MeasureFloors() {
+    SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     for (const Measurement& floor : floors_) {
       SL_ASSIGN_OR_RETURN(const double nanoseconds, floor.measure());
       rows_.Add(floor.row.name, "", nanoseconds, floor.row.against);
@@ -144,6 +146,7 @@ class Scale {
     const std::string name = NameOf(point);
     if (!IsAnySelected(options_, PointRows(name))) return OkStatus();
     if (!Fits(name, point.size * kBytesOfAnIdentity)) return OkStatus();
+    SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     LogInfo("scale: {}", name);
     SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(point.what, point.size, interfaces_.pod));
     const auto created = ScaleBed::Create(world, RoomFor(point.what, point.size), interfaces_, runner_, name, &rows_);
@@ -201,6 +204,7 @@ class Scale {
                         policy::Compile(world.snapshot, {.ports = options.slot_ports}));
     const double compilation = MillisecondsSince(start);
     for (int run = 0; run < options_.runs; ++run) {
+      SL_RETURN_IF_ERROR(OrderlyEnd::Check());
       const Status loaded = MeasureNftSet(sizes_.loaded, 1, &rows_);
       if (absl::IsNotFound(loaded)) {
         if (run == 0) left_out_.push_back(fmt::format("{}: {}", nft, Message(loaded)));

@@ -8,6 +8,7 @@
 #include "perf/cpu.h"
 #include "perf/elapsed.h"
 #include "perf/network.h"
+#include "perf/orderly_end.h"
 #include "perf/program/frame.h"
 #include "perf/update/node.h"
 #include "perf/update/traffic.h"
@@ -79,6 +80,7 @@ class Changes {
   // There and back: an allow and a denial.
   Status ThereAndBack(const std::string& what, const std::string& allows, const std::string& denies, Rows* rows) {
     for (const bool allow : {true, false}) {
+      SL_RETURN_IF_ERROR(OrderlyEnd::Check());
       const StatusOr<double> enforced = Enforced(allow ? allows : denies, packet_, allow);
       if (!enforced.ok()) return Annotate(enforced.status(), what);
       rows->Add("enforced/" + what, "", *enforced);
@@ -148,7 +150,10 @@ class Changes {
     const ClientUpdate update = [&](int client, int number) {
       return node_.controller().Apply({policies[number % 2][client]}).status();
     };
-    for (const TrafficRun& run : runs) SL_RETURN_IF_ERROR(MeasureTraffic(datapath, update, packet, run, rows));
+    for (const TrafficRun& run : runs) {
+      SL_RETURN_IF_ERROR(OrderlyEnd::Check());
+      SL_RETURN_IF_ERROR(MeasureTraffic(datapath, update, packet, run, rows));
+    }
     return node_.Apply(ProbeYaml(""));
   }
 

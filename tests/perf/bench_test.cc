@@ -1,7 +1,9 @@
 // sluice-bench in a short form: that it runs, that its verdicts are right, that its JSON holds the samples. No timing.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +15,7 @@
 
 #include "tests/support/command.h"
 #include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
 
 namespace sluice::test {
 namespace {
@@ -197,6 +200,37 @@ TEST(BenchShort, SizesGrowAndTheAgentStarts) {
                                 "flows:1000/established", "flows:1000/scan", "load/policy-entries:1000",
                                 "idle/workloads:5/resident", "idle/workloads:5/cpu", "floor/xdp/bare"})
     EXPECT_GT(Greatest(run, row), 0) << row;
+}
+
+// What a run has below these directories while it goes on; both have its process number in the name.
+std::vector<std::string> PlacesOf(pid_t pid) {
+  std::vector<std::string> places;
+  for (const char* const directory : {"/var/tmp", "/sys/fs/bpf"})
+    for (const auto& entry : std::filesystem::directory_iterator(directory))
+      if (entry.path().filename().string().find(fmt::format("bench-{}-", pid)) != std::string::npos)
+        places.push_back(entry.path());
+  return places;
+}
+
+// Far more rounds than anybody waits for; the signal comes when both places are there.
+void ExpectNothingIsLeft(const std::string& suite, const std::string& filter, int signal) {
+  auto bench = ChildProcess::Start({Bench(), suite, "--short", "--runs", "1000", "--filter", filter});
+  ASSERT_TRUE(bench.ok()) << bench.status();
+  const pid_t pid = bench->pid();
+  ASSERT_TRUE(Eventually([&] { return PlacesOf(pid).size() == 2; }, std::chrono::seconds(60))) << suite;
+  ASSERT_TRUE(bench->Signal(signal).ok());
+  const auto ended = bench->Wait(60);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->exit_code, 1) << ended->output;
+  EXPECT_NE(ended->output.find("interrupted"), std::string::npos) << ended->output;
+  EXPECT_THAT(PlacesOf(pid), testing::IsEmpty());
+}
+
+TEST(BenchEnd, ASignalLeavesNeitherPinsNorFiles) {
+  SL_REQUIRE_BPF();
+  SL_REQUIRE_NETNS();
+  ExpectNothingIsLeft("update", "enforced/one-rule", SIGINT);
+  ExpectNothingIsLeft("scale", "idle/", SIGTERM);
 }
 
 TEST(BenchGoals, FigureBesideGoalAndWhatWasNotMeasuredIsSaid) {
