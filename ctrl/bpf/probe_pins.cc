@@ -1,5 +1,6 @@
 #include "ctrl/bpf/probe_pins.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <set>
 
 #include "bpf/abi/process.h"
+#include "ctrl/base/fd.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/object.h"
 #include "ctrl/bpf/system.h"
@@ -29,6 +31,25 @@ Status Clear(const PinLayout& layout, const char* name) {
 }
 
 }  // namespace
+
+Status PlanPins(bpf_object* object, std::span<const char* const> names, const PinLayout& layout, PinnedSize size) {
+  std::error_code error;
+  std::filesystem::create_directories(layout.maps_dir(), error);
+  if (error) return ErrnoError(error.value(), "create {} (is a BPF file system mounted there?)", layout.maps_dir());
+  for (const char* const name : names) {
+    bpf_map* const map = bpf_object__find_map_by_name(object, name);
+    const std::string pin = layout.map(name);
+    if (size == PinnedSize::kAsItIs) {
+      if (const Fd made(bpf_obj_get(pin.c_str())); made.valid()) {
+        if (const int rc = bpf_map__reuse_fd(map, made.get()); rc != 0) return ErrnoError(rc, "take over {}", pin);
+        continue;
+      }
+    }
+    if (const int rc = bpf_map__set_pin_path(map, pin.c_str()); rc != 0)
+      return ErrnoError(rc, "map {}: set its pin path", name);
+  }
+  return OkStatus();
+}
 
 Status PinProbes(const PinLayout& layout, const std::string& set, const std::vector<AttachedProbe>& probes) {
   const std::string directory = layout.probes_dir() + "/" + set;

@@ -2,6 +2,7 @@
 // their owner, so that rules by process hold, while no agent runs.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,8 +10,16 @@
 #include "ctrl/bpf/pin_layout.h"
 
 struct bpf_link;
+struct bpf_object;
 
 namespace sluice::bpf {
+
+// Of a map that somebody has pinned already. Whoever decides its size loads with kAsAskedFor, and cannot load when it
+// is another one; whoever only shares it takes it as it is.
+enum class PinnedSize { kAsAskedFor, kAsItIs };
+
+// Before an object is loaded: its maps `names` are to be the pinned ones, and are pinned where there are none yet.
+Status PlanPins(bpf_object* object, std::span<const char* const> names, const PinLayout& layout, PinnedSize size);
 
 struct AttachedProbe {
   std::string name;

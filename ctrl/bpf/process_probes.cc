@@ -39,18 +39,6 @@ Status SetSize(bpf_map* map, std::uint32_t entries) {
   return rc == 0 ? OkStatus() : ErrnoError(rc, "map {}: set its size to {}", bpf_map__name(map), entries);
 }
 
-Status PlanPins(const process_bpf* skeleton, const PinLayout& layout) {
-  std::error_code error;
-  std::filesystem::create_directories(layout.maps_dir(), error);
-  if (error) return ErrnoError(error.value(), "create {} (is a BPF file system mounted there?)", layout.maps_dir());
-  for (const char* name : kPinned) {
-    bpf_map* map = bpf_object__find_map_by_name(skeleton->obj, name);
-    const int rc = bpf_map__set_pin_path(map, layout.map(name).c_str());
-    if (rc != 0) return ErrnoError(rc, "map {}: set its pin path", name);
-  }
-  return OkStatus();
-}
-
 }  // namespace
 
 StatusOr<ProcessBackEnd> ParseProcessBackEnd(const std::string& name) {
@@ -108,7 +96,8 @@ Status ProcessProbes::Load(const ProcessProbeOptions& options) {
   skeleton_->rodata->iterator_scratch = static_cast<std::uint32_t>(cpus);
   skeleton_->rodata->wake_bytes = options.ring_bytes / 4;
   skeleton_->bss->seeding = 1;
-  if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(PlanPins(skeleton_, PinLayout(options.pin_root)));
+  if (!options.pin_root.empty())
+    SL_RETURN_IF_ERROR(PlanPins(skeleton_->obj, kPinned, PinLayout(options.pin_root), PinnedSize::kAsAskedFor));
   const int rc = process_bpf__load(skeleton_);
   if (rc == 0) return OkStatus();
   const auto code = rc == -EPERM || rc == -EACCES ? absl::StatusCode::kPermissionDenied  // verifier refusals too

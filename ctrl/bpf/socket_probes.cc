@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -61,23 +60,6 @@ std::uint64_t Now() {
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-Status PlanPins(const socket_bpf* skeleton, const PinLayout& layout) {
-  std::error_code error;
-  std::filesystem::create_directories(layout.maps_dir(), error);
-  if (error) return ErrnoError(error.value(), "create {} (is a BPF file system mounted there?)", layout.maps_dir());
-  for (const char* name : kPinned) {
-    bpf_map* map = bpf_object__find_map_by_name(skeleton->obj, name);
-    const std::string pin = layout.map(name);
-    // As large as whoever made it wanted it.
-    if (const Fd made(bpf_obj_get(pin.c_str())); made.valid()) {
-      if (const int rc = bpf_map__reuse_fd(map, made.get()); rc != 0) return ErrnoError(rc, "take over {}", pin);
-    } else if (const int rc = bpf_map__set_pin_path(map, pin.c_str()); rc != 0) {
-      return ErrnoError(rc, "map {}: set its pin path", name);
-    }
-  }
-  return OkStatus();
 }
 
 // Runs an iterator to its end; it gives no text.
@@ -135,7 +117,8 @@ Status SocketProbes::Load(const SocketProbeOptions& options) {
     for (bpf_program* program : OfCgroup(skeleton_, other)) bpf_program__set_autoload(program, other == back_end_);
   }
   skeleton_->rodata->session = Now();
-  if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(PlanPins(skeleton_, PinLayout(options.pin_root)));
+  if (!options.pin_root.empty())
+    SL_RETURN_IF_ERROR(PlanPins(skeleton_->obj, kPinned, PinLayout(options.pin_root), PinnedSize::kAsItIs));
   const int rc = socket_bpf__load(skeleton_);
   if (rc == 0) return OkStatus();
   const auto code = rc == -EPERM || rc == -EACCES ? absl::StatusCode::kPermissionDenied  // verifier refusals too
