@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -363,11 +365,12 @@ StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
 }
 
 Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfaces) {
+  std::set<std::uint32_t> there;
+  for (const std::string& interface : interfaces) there.insert(if_nametoindex(interface.c_str()));
   const std::lock_guard lock(attached_mutex_);
   for (auto it = attached_.begin(); it != attached_.end();) {
     const AttachedProgram& what = it->second.what;
-    if (what.program != "xdp_uplink" ||
-        std::find(interfaces.begin(), interfaces.end(), what.interface) != interfaces.end()) {
+    if (what.program != "xdp_uplink" || there.contains(what.ifindex)) {
       ++it;
       continue;
     }
@@ -403,7 +406,9 @@ Status BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
 }
 
 Status BpfDatapath::TendProcessClasses() {
-  return process_classes_.Tend([this](std::set<sl_process_class_number>& in_use) {
+  const std::uint64_t now_ns =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return process_classes_.Tend(now_ns, [this](std::set<sl_process_class_number>& in_use) {
     return ForEachFlow([&in_use](const FlowRecord& flow) {
       in_use.insert(flow.entry.initiator_class);
       in_use.insert(flow.entry.responder_class);

@@ -1,6 +1,5 @@
 #include "ctrl/datapath/process_classes.h"
 
-#include <chrono>
 #include <cstring>
 #include <unordered_map>
 
@@ -29,12 +28,6 @@ std::uint64_t MatchesOf(std::string_view path, const ProgramPatterns& patterns) 
 }
 
 std::string_view Text(const sl_program_path& path) { return {path.text, strnlen(path.text, sizeof(path.text))}; }
-
-// CLOCK_MONOTONIC, as the kernel side has it.
-std::uint64_t Now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 template <typename K, typename V>
 StatusOr<std::vector<std::pair<K, V>>> Read(const bpf::Map<K, V>& map) {
@@ -100,19 +93,19 @@ Status ProcessClasses::MatchPrograms(std::uint32_t slot) {
 Status ProcessClasses::MatchClasses(std::uint32_t slot) {
   for (;;) {
     SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
-    SL_ASSIGN_OR_RETURN(const bool changed, MatchClassesOnce(slot));
+    SL_ASSIGN_OR_RETURN(const Programs programs, Read(programs_));
+    SL_ASSIGN_OR_RETURN(Classes classes, Read(classes_));
+    bool changed = false;
+    SL_RETURN_IF_ERROR(MatchClassesOnce(slot, programs, &classes, &changed));
     if (!changed) return OkStatus();
   }
 }
 
-StatusOr<bool> ProcessClasses::MatchClassesOnce(std::uint32_t slot) {
+Status ProcessClasses::MatchClassesOnce(std::uint32_t slot, const Programs& programs, Classes* classes, bool* changed) {
   std::unordered_map<std::uint32_t, std::uint64_t> matches;  // by program
-  SL_ASSIGN_OR_RETURN(const auto programs, Read(programs_));
   for (const auto& [path, program] : programs) matches.emplace(program.number, program.matches[slot]);
-  SL_ASSIGN_OR_RETURN(const auto classes, Read(classes_));
-  bool changed = false;
-  for (const auto& [number, before] : classes) {
-    sl_process_class now = before;
+  for (auto& [number, one] : *classes) {
+    sl_process_class now = one;
     now.binaries[slot] = now.ancestors[slot] = 0;
     const auto add = [&](std::uint32_t program, __u64& to) {
       const auto found = matches.find(program);
@@ -127,64 +120,65 @@ StatusOr<bool> ProcessClasses::MatchClassesOnce(std::uint32_t slot) {
     for (const std::uint32_t ancestor : now.facts.ancestors) {
       if (ancestor != 0 && !add(ancestor, now.ancestors[slot])) now.facts.flags |= SL_CLASS_MORE_ANCESTORS;
     }
-    if (std::memcmp(&now, &before, sizeof(now)) == 0) continue;
-    changed = true;
+    if (std::memcmp(&now, &one, sizeof(now)) == 0) continue;
+    *changed = true;
+    one = now;
     SL_RETURN_IF_ERROR(classes_.Put(number, now));
   }
-  return changed;
+  return OkStatus();
 }
 
-Status ProcessClasses::Tend(const std::function<Status(Numbers& in_use)>& add_flows) {
+// Programs before classes: so every program that a class of this reading was given is among them.
+Status ProcessClasses::Tend(std::uint64_t now_ns, const AddFlows& add_flows) {
   const std::lock_guard lock(mutex_);
+  SL_ASSIGN_OR_RETURN(const Programs programs, Read(programs_));
+  SL_ASSIGN_OR_RETURN(Classes classes, Read(classes_));
+  bool changed = false;
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot)
-    if (matched_[slot]) SL_RETURN_IF_ERROR(MatchClassesOnce(slot).status());
-  SL_ASSIGN_OR_RETURN(const auto classes, Read(classes_));
-  if (classes.size() > classes_.capacity() / 2) {
-    Numbers in_use;
-    SL_RETURN_IF_ERROR(add_flows(in_use));
-    SL_RETURN_IF_ERROR(ForgetClasses(in_use));
-  }
-  std::uint64_t programs = 0;
-  SL_RETURN_IF_ERROR(programs_.ForEachBatch([&](const auto&, const auto&) { ++programs; }));
-  return programs > programs_.capacity() / 2 ? ForgetPrograms() : OkStatus();
+    if (matched_[slot]) SL_RETURN_IF_ERROR(MatchClassesOnce(slot, programs, &classes, &changed));
+  if (programs.size() > programs_.capacity() / 2) SL_RETURN_IF_ERROR(ForgetPrograms(programs, classes));
+  return classes.size() > classes_.capacity() / 2 ? ForgetClasses(now_ns, add_flows) : OkStatus();
 }
 
-// First nobody can be given the class any more; then who was given it last is seen.
-Status ProcessClasses::ForgetClasses(const Numbers& in_use) {
-  const auto is_idle = [now = Now()](const sl_process_class& c) { return c.used_ns + kIdleNs < now; };
+// First nobody can be given the class any more; then who was given it last is seen. A class's facts are not its key:
+// what is known of it may have become less, and another one may have its key by now.
+Status ProcessClasses::ForgetClasses(std::uint64_t now_ns, const AddFlows& add_flows) {
+  const auto is_idle = [now_ns](const sl_process_class& one) { return one.used_ns + kIdleNs < now_ns; };
   const auto of_processes = [this]() -> StatusOr<Numbers> {
     Numbers numbers;
     SL_RETURN_IF_ERROR(
         processes_.ForEachBatch([&](const __u32&, const sl_process& p) { numbers.insert(p.process_class); }));
     return numbers;
   };
-  SL_ASSIGN_OR_RETURN(const auto classes, Read(classes_));
-  SL_ASSIGN_OR_RETURN(const Numbers before, of_processes());
-  std::vector<std::pair<std::uint32_t, sl_process_facts>> leaving;
-  for (const auto& [number, one] : classes) {
-    if (is_idle(one) && !before.contains(number) && !in_use.contains(number)) leaving.emplace_back(number, one.facts);
-  }
-  for (const auto& [number, facts] : leaving) SL_RETURN_IF_ERROR(numbers_.Delete(facts));
+  SL_ASSIGN_OR_RETURN(const auto keys, Read(numbers_));  // before the classes: each was made before its key
+  SL_ASSIGN_OR_RETURN(const Classes classes, Read(classes_));
+  SL_ASSIGN_OR_RETURN(Numbers in_use, of_processes());
+  SL_RETURN_IF_ERROR(add_flows(in_use));
+  Numbers leaving, staying;
+  for (const auto& [number, one] : classes)
+    (is_idle(one) && !in_use.contains(number) ? leaving : staying).insert(number);
+  std::vector<sl_process_facts> keys_leaving;
+  for (const auto& [facts, number] : keys)
+    if (!staying.contains(number)) keys_leaving.push_back(facts);
+  SL_RETURN_IF_ERROR(numbers_.DeleteAll(keys_leaving));
   SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
   SL_ASSIGN_OR_RETURN(const Numbers after, of_processes());
-  for (const auto& [number, facts] : leaving) {
-    SL_ASSIGN_OR_RETURN(const auto now, classes_.Get(number));
-    if (now && (after.contains(number) || !is_idle(*now))) continue;  // stays for those who have it
-    SL_RETURN_IF_ERROR(classes_.Delete(number));
-  }
-  return OkStatus();
+  SL_ASSIGN_OR_RETURN(const Classes classes_after, Read(classes_));
+  std::vector<sl_process_class_number> gone;  // the others stay for those who have them
+  for (const auto& [number, one] : classes_after)
+    if (leaving.contains(number) && !after.contains(number) && is_idle(one)) gone.push_back(number);
+  return classes_.DeleteAll(gone);
 }
 
 // Those that no class had the last time either: an exec may be about to make one.
-Status ProcessClasses::ForgetPrograms() {
+Status ProcessClasses::ForgetPrograms(const Programs& programs, const Classes& classes) {
   Numbers used;
-  SL_RETURN_IF_ERROR(classes_.ForEachBatch([&](const auto&, const sl_process_class& one) {
+  for (const auto& [number, one] : classes) {
     used.insert(one.facts.program);
     used.insert(one.facts.script);
     used.insert(std::begin(one.facts.ancestors), std::end(one.facts.ancestors));
-  }));
+  }
   Numbers unused;
-  SL_ASSIGN_OR_RETURN(const auto programs, Read(programs_));
   for (const auto& [path, program] : programs) {
     if (used.contains(program.number)) continue;
     unused.insert(program.number);

@@ -3,9 +3,11 @@
 // themselves. Thread-safe.
 #pragma once
 
-#include <map>
+#include <functional>
 #include <mutex>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "bpf/abi/process.h"
 #include "bpf/abi/process_class.h"
@@ -27,8 +29,10 @@ class ProcessClasses {
   Status SetPatterns(std::uint32_t slot, const ProgramPatterns& patterns);
 
   // Matches once more what the iterator of processes, which no grace period waits for, may have made from old patterns;
-  // and removes what is out of use where room gets scarce. `add_flows` adds the classes that flows have.
-  Status Tend(const std::function<Status(std::set<sl_process_class_number>& in_use)>& add_flows);
+  // and removes what is out of use where room gets scarce. `now_ns` is CLOCK_MONOTONIC; `add_flows` adds the classes
+  // that flows have.
+  using AddFlows = std::function<Status(std::set<sl_process_class_number>& in_use)>;
+  Status Tend(std::uint64_t now_ns, const AddFlows& add_flows);
 
   struct Fill {
     const char* map;
@@ -39,11 +43,14 @@ class ProcessClasses {
 
  private:
   using Numbers = std::set<std::uint32_t>;
+  using Programs = std::vector<std::pair<sl_program_path, sl_program>>;
+  using Classes = std::vector<std::pair<sl_process_class_number, sl_process_class>>;
   Status MatchPrograms(std::uint32_t slot);
   Status MatchClasses(std::uint32_t slot);
-  StatusOr<bool> MatchClassesOnce(std::uint32_t slot);
-  Status ForgetClasses(const Numbers& in_use);
-  Status ForgetPrograms();
+  // In the kernel and in `classes`; `changed` is set when there was anything to do.
+  Status MatchClassesOnce(std::uint32_t slot, const Programs& programs, Classes* classes, bool* changed);
+  Status ForgetClasses(std::uint64_t now_ns, const AddFlows& add_flows);
+  Status ForgetPrograms(const Programs& programs, const Classes& classes);
 
   mutable std::mutex mutex_;
   bpf::Map<__u32, sl_program_pattern> patterns_;

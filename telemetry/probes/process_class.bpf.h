@@ -36,6 +36,14 @@ static __always_inline sl_process_class_number class_number(struct sl_process_cl
 /* Tells the agent that the class is in use. */
 static __always_inline void note_use(struct sl_process_class* class) { class->used_ns = bpf_ktime_get_ns(); }
 
+/* A process is going to have it. 0: the agent has just forgotten the class. */
+static __always_inline sl_process_class_number use_class(sl_process_class_number number) {
+  struct sl_process_class* class = bpf_map_lookup_elem(&process_classes, &number);
+  if (!class) return 0;
+  note_use(class);
+  return number;
+}
+
 /* What children of a class have behind them: its ancestors, its program and its script. */
 static __always_inline void inherit(struct sl_process_class* child, const struct sl_process_class* parent) {
   __builtin_memcpy(child, parent, sizeof(*child));
@@ -85,10 +93,7 @@ static __always_inline sl_process_class_number executed_class(__u32 index, struc
   want->facts.program = binary.number;
   want->facts.script = script.number;
   for (int slot = 0; slot < SL_SLOTS; slot++) want->binaries[slot] = binary.matches[slot] | script.matches[slot];
-  const sl_process_class_number number = class_number(want);
-  struct sl_process_class* class = bpf_map_lookup_elem(&process_classes, &number);
-  if (class) note_use(class);
-  return number;
+  return use_class(class_number(want));
 }
 
 struct ancestor_walk {
@@ -126,7 +131,7 @@ static __always_inline sl_process_class_number seeded_class(__u32 index, struct 
   if (!find_binary(index, task, &binary)) return 0;
   want->facts.program = binary.number;
   for (int slot = 0; slot < SL_SLOTS; slot++) want->binaries[slot] = binary.matches[slot];
-  return class_number(want);
+  return use_class(class_number(want));
 }
 
 #endif

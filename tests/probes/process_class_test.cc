@@ -218,6 +218,22 @@ TEST_P(ProcessClassTest, ClassesAreSharedByProcessesThatAreAlike) {
   }
 }
 
+// The agent may be about to forget it: the key goes first, but somebody may have looked it up already.
+TEST_P(ProcessClassTest, AClassThatIsGoneIsNotGiven) {
+  const auto class_of_one_more = [&] {
+    const pid_t child = Spawn(Sleep(), {"sleep", "60"});
+    EXPECT_TRUE(bed().WaitForExec(child).ok());
+    const sl_process_class_number number = (*processes_.Get(child))->process_class;
+    kill(child, SIGKILL);
+    Reap(child);
+    return number;
+  };
+  const sl_process_class_number known = class_of_one_more();
+  ASSERT_NE(known, 0U);
+  ASSERT_TRUE(classes_.Delete(known).ok());
+  EXPECT_EQ(class_of_one_more(), 0U);
+}
+
 // The kernel's matching against the specification, on paths that real files have.
 TEST_P(ProcessClassTest, PatternsMatchAsTheSpecificationSays) {
   const TempDir dir;

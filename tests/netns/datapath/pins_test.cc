@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "ctrl/datapath/root.h"
 #include "tests/netns/datapath/rig.h"
 
 namespace sluice::test {

@@ -1,0 +1,131 @@
+// Room for new classes of processes: which of them the agent forgets, and under which key.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ctrl/datapath/process_classes.h"
+#include "tests/support/environment.h"
+
+namespace sluice::test {
+namespace {
+
+using testing::Optional;
+
+constexpr std::uint64_t kLongAgo = 0, kNow = 3600'000'000'000;
+constexpr std::uint32_t kPid = 1;
+
+sl_process_facts Facts(std::uint32_t program) { return {.program = program, .script = 0, .flags = 0, .ancestors = {}}; }
+
+sl_process_class Class(std::uint32_t program, std::uint64_t used_ns = kLongAgo) {
+  sl_process_class one{};
+  one.facts = Facts(program);
+  one.used_ns = used_ns;
+  return one;
+}
+
+class ProcessClassesTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    if (!MissingBpfRight().empty()) return;
+    auto object = bpf::DatapathObject::Load({.uplinks = false});
+    ASSERT_TRUE(object.ok()) << object.status();
+    object_ = *std::move(object);
+  }
+  static void TearDownTestSuite() { object_.reset(); }
+
+  void SetUp() override {
+    SL_REQUIRE_BPF();
+    ASSERT_NE(object_, nullptr);
+    ASSERT_TRUE(tended_.Bind(*object_).ok());
+    const auto bind = [&](auto& map, const char* name) {
+      auto bound = std::remove_reference_t<decltype(map)>::Bind(object_->map_fd(name), name);
+      ASSERT_TRUE(bound.ok()) << bound.status();
+      map = *bound;
+    };
+    bind(classes_, "process_classes");
+    bind(numbers_, "process_class_numbers");
+    bind(processes_, "processes");
+    Clear(classes_);
+    Clear(numbers_);
+    Clear(processes_);
+  }
+
+  template <typename K, typename V>
+  static void Clear(const bpf::Map<K, V>& map) {
+    std::vector<K> keys;
+    ASSERT_TRUE(map.ForEachBatch([&](const K& key, const V&) { keys.push_back(key); }).ok());
+    ASSERT_TRUE(map.DeleteAll(keys).ok());
+  }
+
+  // Idle ones from `first` on, each with its key, until more than half of the table is full.
+  void Fill(std::uint32_t first) {
+    std::vector<sl_process_class_number> numbers;
+    std::vector<sl_process_class> classes;
+    std::vector<sl_process_facts> keys;
+    for (std::uint32_t i = 0; i <= classes_.capacity() / 2; ++i) {
+      numbers.push_back(first + i);
+      classes.push_back(Class(first + i));
+      keys.push_back(Facts(first + i));
+    }
+    ASSERT_TRUE(classes_.PutAll(numbers, classes).ok());
+    ASSERT_TRUE(numbers_.PutAll(keys, numbers).ok());
+  }
+  void Put(std::uint32_t number, const sl_process_class& one) { ASSERT_TRUE(classes_.Put(number, one).ok()); }
+  void PutKey(const sl_process_facts& facts, std::uint32_t number) { ASSERT_TRUE(numbers_.Put(facts, number).ok()); }
+  void Tend(const std::set<std::uint32_t>& of_flows = {}) {
+    const Status tended = tended_.Tend(kNow, [&](std::set<std::uint32_t>& in_use) {
+      in_use.insert(of_flows.begin(), of_flows.end());
+      return OkStatus();
+    });
+    ASSERT_TRUE(tended.ok()) << tended;
+  }
+  bool IsThere(std::uint32_t number) { return classes_.Get(number).value().has_value(); }
+  std::optional<std::uint32_t> NumberOf(const sl_process_facts& facts) { return numbers_.Get(facts).value(); }
+  template <typename Map>
+  static std::size_t Entries(const Map& map) {
+    std::size_t entries = 0;
+    EXPECT_TRUE(map.ForEachBatch([&](const auto&, const auto&) { ++entries; }).ok());
+    return entries;
+  }
+
+  static inline std::unique_ptr<bpf::DatapathObject> object_;
+  datapath::ProcessClasses tended_;
+  bpf::Map<sl_process_class_number, sl_process_class> classes_;
+  bpf::Map<sl_process_facts, sl_process_class_number> numbers_;
+  bpf::Map<std::uint32_t, sl_process> processes_;
+};
+
+TEST_F(ProcessClassesTest, StayWhileThereIsRoom) {
+  Put(1, Class(1));
+  PutKey(Facts(1), 1);
+  Tend();
+  EXPECT_TRUE(IsThere(1));
+  EXPECT_THAT(NumberOf(Facts(1)), Optional(1U));
+}
+
+// More than half of the table is full, so that it is looked through.
+TEST_F(ProcessClassesTest, ThoseInUseStayAndTheOthersGoWithTheirKeys) {
+  Fill(100);
+  sl_process process{};
+  process.process_class = 100;
+  ASSERT_TRUE(processes_.Put(kPid, process).ok());
+  Put(101, Class(101, kNow));
+  // Its program's path was forgotten, so that less is known of it than when it got its key.
+  Put(103, Class(SL_PROGRAM_UNKNOWN));
+  // 1 was in use when it was to be forgotten, and processes of its kind have had 2 since.
+  Put(1, Class(7));
+  Put(2, Class(7, kNow));
+  PutKey(Facts(7), 2);
+  PutKey(Facts(8), 3);  // of a class that is gone
+  Tend({102});
+  EXPECT_EQ(Entries(classes_), 4U);
+  EXPECT_EQ(Entries(numbers_), 4U);
+  for (const std::uint32_t number : {100, 101, 102}) {
+    EXPECT_TRUE(IsThere(number));
+    EXPECT_THAT(NumberOf(Facts(number)), Optional(number));
+  }
+  EXPECT_TRUE(IsThere(2));
+  EXPECT_THAT(NumberOf(Facts(7)), Optional(2U));
+}
+
+}  // namespace
+}  // namespace sluice::test
