@@ -53,7 +53,8 @@ class BpfDatapath : public Datapath {
   std::vector<AttachedProgram> Attached() const override;
   StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
 
-  // Releases uplinks that an earlier process attached and that are not among `interfaces`.
+  // Releases uplinks that are not, or not any more, one of `interfaces`: another name, or a card that went away, also
+  // if one of its name has come since.
   Status ReleaseOtherUplinks(const std::vector<std::string>& interfaces);
 
   bpf::DatapathObject& object() { return *object_; }

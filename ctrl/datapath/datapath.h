@@ -85,6 +85,7 @@ class Datapath {
   // Attaching what is attached already only refreshes the facts.
   virtual Status AttachPod(const PodInterface& pod) = 0;
   virtual Status DetachPod(std::uint32_t ifindex) = 0;
+  // Likewise. NotFound: there is no such interface.
   virtual StatusOr<XdpMode> AttachUplink(const std::string& interface) = 0;
 
   virtual Status Configure(std::uint32_t setting_flags) = 0;  // SL_SETTING_*

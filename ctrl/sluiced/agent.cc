@@ -61,7 +61,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   // pod.
   SL_RETURN_IF_ERROR(Annotate(agent->telemetry_->Serve(), "--metrics"));
   SL_RETURN_IF_ERROR(api::Server::CheckFree(options.api));
-  SL_RETURN_IF_ERROR(agent->AttachUplinks());
+  SL_RETURN_IF_ERROR(agent->FollowUplinks());
   SL_RETURN_IF_ERROR(agent->controller_->Restore(std::move(directory), std::move(state)));
   // After the workloads are known, so that no event is without its workload.
   StartProcessSensors(options, agent->node_name_, agent->controller_.get(), agent->telemetry_.get());
@@ -102,16 +102,22 @@ void Agent::MakeController() {
       });
 }
 
-Status Agent::AttachUplinks() {
-  SL_RETURN_IF_ERROR(datapath_->ReleaseOtherUplinks(options_.uplinks));
+// A card that comes back is another one to the kernel. The first that is not there does not keep the others waiting.
+Status Agent::FollowUplinks() {
+  Status followed = datapath_->ReleaseOtherUplinks(options_.uplinks);
   for (const std::string& uplink : options_.uplinks) {
-    SL_ASSIGN_OR_RETURN(const datapath::XdpMode mode, datapath_->AttachUplink(uplink));
-    if (mode == datapath::XdpMode::kGeneric) {
-      LogWarn("uplink {}: its driver has no native XDP; the generic mode enforces the same, several times slower",
-              uplink);
+    const StatusOr<datapath::XdpMode> mode = datapath_->AttachUplink(uplink);
+    followed.Update(mode.status());
+    if (!mode.ok()) {
+      attached_uplinks_.erase(uplink);
+    } else if (attached_uplinks_.insert(uplink).second) {
+      LogInfo("uplink {}: attached", uplink);
+      if (*mode == datapath::XdpMode::kGeneric)
+        LogWarn("uplink {}: its driver has no native XDP; the generic mode enforces the same, several times slower",
+                uplink);
     }
   }
-  return OkStatus();
+  return followed;
 }
 
 void Agent::MakeTelemetry() {
@@ -199,7 +205,8 @@ void Agent::ReadDirectoryAgain() {
 
 void Agent::Refresh() {
   refresh_at_.reset();
-  const Status status = controller_->Refresh();
+  Status status = FollowUplinks();
+  status.Update(controller_->Refresh());
   const std::string problem = status.ok() ? "" : Message(status);
   if (problem != refresh_problem_ && !status.ok()) LogError("following the node's interfaces: {}", problem);
   refresh_problem_ = problem;

@@ -7,6 +7,8 @@
 #include <csignal>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "ctrl/api/server.h"
 #include "ctrl/bpf/features.h"
@@ -34,7 +36,7 @@ class Agent {
   Status OpenDatapath();
   void MakeController();
   void MakeTelemetry();
-  Status AttachUplinks();
+  Status FollowUplinks();
   telemetry::RotatingFile::Options ExportFile() const;
   Status CheckExport() const;  // InvalidArgument: the file cannot be written
   Status StartExport();
@@ -57,6 +59,7 @@ class Agent {
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
   std::atomic<bool> ready_{false};  // enforcement is in place
+  std::set<std::string> attached_uplinks_;
   std::optional<Clock::time_point> refresh_at_;
   Clock::time_point tend_at_{};
   std::string refresh_problem_;  // logged already

@@ -239,33 +239,6 @@ TEST_F(BadStart, OtherTableSizesThanThePinnedOnesAreExplained) {
   ASSERT_TRUE(rig_->agent().Restart().ok());
 }
 
-TEST(Uplink, WithoutNativeXdpIsAttachedGenericWithAWarningAndAMetric) {
-  SL_REQUIRE_NETNS();
-  SL_REQUIRE_BPF();
-  const auto node = TestNode::Create({.pods = {}, .outside = true});
-  ASSERT_TRUE(node.ok()) << node.status();
-  ASSERT_TRUE((*node)->netns().Ip("link add plain0 type bridge\nlink set plain0 up\n").ok());
-  const auto agent =
-      AgentProcess::Start({.netns_fd = (*node)->fd(), .args = {"--uplink", "plain0", "--uplink", "uplink"}});
-  ASSERT_TRUE(agent.ok()) << agent.status();
-  EXPECT_THAT((*agent)->Log(), HasSubstr("uplink plain0: its driver has no native XDP"));
-  EXPECT_THAT((*agent)->Log(), Not(HasSubstr("uplink uplink: its driver")));
-  std::string metrics;
-  ASSERT_TRUE((*node)
-                  ->Run([&]() -> Status {
-                    SL_ASSIGN_OR_RETURN(const CommandResult got,
-                                        RunCommand({"curl", "--silent", "--noproxy", "*",
-                                                    "http://" + (*agent)->metrics_address() + "/metrics"}));
-                    metrics = got.output;
-                    return OkStatus();
-                  })
-                  .ok());
-  for (const char* mode : {"xdp generic", "xdp native"}) {
-    EXPECT_THAT(metrics,
-                HasSubstr(fmt::format("sluice_attached_programs{{program=\"xdp_uplink\",mode=\"{}\"}} 1", mode)));
-  }
-}
-
 TEST(Hangup, WithResourcesThatAreWrongLeavesTheOldOnesInForce) {
   SL_REQUIRE_NETNS();
   SL_REQUIRE_BPF();

@@ -84,6 +84,21 @@ TEST_F(Uplink, NamesAnInterfaceThatIsNotThere) {
   EXPECT_NE(mode.status().message().find("nowhere0"), std::string::npos) << mode.status();
 }
 
+TEST_F(Uplink, ACardThatComesBackIsAnotherOne) {
+  Enforce(DbPolicy());
+  // More often than there are places for cards.
+  for (int time = 0; time <= SL_MAX_UPLINKS; ++time) {
+    ASSERT_TRUE(node_->netns().Ip("link add card0 type veth peer name card1\nlink set card0 up\n").ok());
+    const auto mode = Attach("card0");
+    ASSERT_TRUE(mode.ok()) << mode.status();
+    EXPECT_EQ(ModeOf("card0"), "xdp native");
+    ASSERT_TRUE(node_->netns().Ip("link del card0\n").ok());
+    const Status released = node_->Run([&] { return datapath_->ReleaseOtherUplinks({"card0"}); });
+    ASSERT_TRUE(released.ok()) << released;
+    EXPECT_EQ(ModeOf("card0"), "");
+  }
+}
+
 TEST_F(Uplink, IsReleasedWhenItIsNamedNoMore) {
   Enforce(DbPolicy());
   ASSERT_TRUE(Attach("uplink").ok());
