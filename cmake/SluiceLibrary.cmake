@@ -21,10 +21,11 @@ function(sluice_library name)
   endif()
 endfunction()
 
-# sluice_test(NAME LABEL DIR DEPS... [VM]): one GoogleTest program of every *_test.cc of DIR, registered with ctest.
-# LABEL bpf: needs root and BPF; LABEL unit: needs nothing. VM: scripts/test-vm runs it on other kernels too.
+# sluice_test(NAME LABEL DIR DEPS... [VM] [ALONE]): one GoogleTest program of every *_test.cc of DIR, registered with
+# ctest. LABEL bpf: needs root and BPF; LABEL unit: needs nothing. VM: scripts/test-vm runs it on other kernels too.
+# ALONE: ctest runs nothing beside it.
 function(sluice_test name label dir)
-  cmake_parse_arguments(PARSE_ARGV 3 test "VM" "" "")
+  cmake_parse_arguments(PARSE_ARGV 3 test "VM;ALONE" "" "")
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*_test.cc)
   if(NOT sources)
     return()
@@ -40,7 +41,16 @@ function(sluice_test name label dir)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 900
     ENVIRONMENT "SLUICE_SOURCE_DIR=${CMAKE_SOURCE_DIR};SLUICE_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
-  if(label STREQUAL "bpf")
-    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
-  endif()
+  set_tests_properties(${name} PROPERTIES RUN_SERIAL ${test_ALONE})
+endfunction()
+
+# sluice_test_part(NAME PART FILTER): the cases of a sluice_test that the filter selects are a test of their own, PART,
+# which may run beside the others.
+function(sluice_test_part name part filter)
+  get_test_property(${name} LABELS labels)
+  get_test_property(${name} ENVIRONMENT environment)
+  add_test(NAME ${part} COMMAND ${name})
+  set_tests_properties(${part} PROPERTIES LABELS "${labels}" TIMEOUT 900
+    ENVIRONMENT "${environment};GTEST_FILTER=${filter}")
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "${environment};GTEST_FILTER=-${filter}")
 endfunction()

@@ -1,6 +1,7 @@
 // `uninstall`: nothing of Sluice is left in the kernel and on disk.
 #include "ctrl/api/server.h"
 #include "ctrl/base/output.h"
+#include "ctrl/datapath/bpf_datapath.h"
 #include "ctrl/datapath/root.h"
 #include "ctrl/reconcile/state_store.h"
 #include "ctrl/sluice/verb.h"

@@ -76,7 +76,7 @@ TEST(Scale, ThroughTheAgentIntoTheKernel) {
     const Stopwatch timed("make 1,000 veth pairs");
     std::string links;
     for (int i = 0; i < kLocal; ++i)
-      fmt::format_to(std::back_inserter(links), "link add v{0} type veth peer name q{0}\n", i);
+      fmt::format_to(std::back_inserter(links), "link add v{0} group 1 type veth peer name q{0}\n", i);
     ASSERT_TRUE(node->Ip(links).ok());
   }
   const auto agent = AgentProcess::Start({.netns_fd = node->fd(), .args = {}});
@@ -118,6 +118,9 @@ TEST(Scale, ThroughTheAgentIntoTheKernel) {
   const auto denied = (*agent)->Sluice({"explain", "--from", "100.0.107.1", "--to", "n0/w0", "--port", "1500/TCP"});
   ASSERT_TRUE(denied.ok()) << denied.status();
   EXPECT_EQ(denied->exit_code, 3) << denied->out << denied->err;
+  // All interfaces at once: to take the agent off each of them would take half a minute.
+  ASSERT_TRUE((*agent)->Kill().ok());
+  EXPECT_TRUE(node->Ip("link del group 1\n").ok());
 }
 
 }  // namespace
