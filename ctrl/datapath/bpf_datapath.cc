@@ -335,7 +335,7 @@ Status BpfDatapath::Commit(const Tables& tables) {
   slot_known_[slot] = true;
   std::atomic_ref<std::uint64_t>(*generation_).store(next, std::memory_order_release);
   NoteUsage();
-  return bpf::WaitForRunningPrograms();
+  return packet_programs_.WaitForRunning();
 }
 
 Status BpfDatapath::DescribeInterface(std::uint32_t ifindex, const sl_interface& facts) {

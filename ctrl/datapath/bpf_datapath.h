@@ -11,6 +11,7 @@
 
 #include "ctrl/base/fd.h"
 #include "ctrl/bpf/object.h"
+#include "ctrl/bpf/packet_programs.h"
 #include "ctrl/bpf/ring_reader.h"
 #include "ctrl/datapath/datapath.h"
 #include "ctrl/datapath/process_classes.h"
@@ -81,6 +82,7 @@ class BpfDatapath : public Datapath {
   std::unique_ptr<bpf::DatapathObject> object_;
   std::unique_ptr<BoundMaps> maps_;
   ProcessClasses process_classes_;
+  bpf::PacketPrograms packet_programs_;
   std::uint64_t* generation_ = nullptr;  // mapped
   policy::Tables slots_[SL_SLOTS];       // what the kernel holds
   bool slot_known_[SL_SLOTS] = {};

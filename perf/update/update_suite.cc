@@ -3,6 +3,7 @@
 #include <linux/pkt_cls.h>
 
 #include "ctrl/base/log.h"
+#include "ctrl/bpf/packet_programs.h"
 #include "ctrl/bpf/system.h"
 #include "ctrl/workload/binder.h"
 #include "perf/cpu.h"
@@ -126,9 +127,12 @@ class Changes {
       const Clock::time_point start = Clock::now();
       SL_RETURN_IF_ERROR(datapath->Commit(tables[i % 2]));
       rows->Add("commit/one-rule", "", Milliseconds(start, Clock::now()));
-      const Clock::time_point waiting = Clock::now();
-      SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
+      Clock::time_point waiting = Clock::now();
+      SL_RETURN_IF_ERROR(packet_programs_.WaitForRunning());
       rows->Add("commit/wait", "", Milliseconds(waiting, Clock::now()));
+      waiting = Clock::now();
+      SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
+      rows->Add("commit/grace-period", "", Milliseconds(waiting, Clock::now()));
     }
     SL_RETURN_IF_ERROR(MeasureComputation(tables, rows));
     const std::chrono::milliseconds duration(options_.brief ? 50 : 1000);
@@ -189,6 +193,7 @@ class Changes {
   const RunOptions& options_;
   Node& node_;
   ProbePacket packet_;
+  bpf::PacketPrograms packet_programs_;
 };
 
 StatusOr<Report> RunOnThisThread(const RunOptions& options) {
@@ -212,8 +217,8 @@ std::vector<std::string> UpdateRows(bool /*brief*/) {
   for (const char* const change : {"one-rule", "policies", "namespace-label", "workload-labels"})
     for (const char* const what : {"enforced", "phase/parse", "phase/plan", "phase/enforce", "phase/save"})
       rows.push_back(fmt::format("{}/{}", what, change));
-  rows.insert(rows.end(), {"enforced/new-workload", "commit/one-rule", "commit/wait", "compute/bind",
-                           "compute/snapshot", "compute/compile", "compute/diff"});
+  rows.insert(rows.end(), {"enforced/new-workload", "commit/one-rule", "commit/wait", "commit/grace-period",
+                           "compute/bind", "compute/snapshot", "compute/compile", "compute/diff"});
   rows.emplace_back("traffic/quiet");
   for (const std::string name : {"traffic/updates:1000/s", "traffic/updates:max", "traffic/updates:one-client"})
     rows.insert(rows.end(), {name, name + "/achieved", name + "/lost"});
