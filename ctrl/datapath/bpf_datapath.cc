@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -34,8 +35,6 @@ sl_address_key AddressKey(const Address& address, std::uint32_t slot) { return {
 sl_prefix_key PrefixKey(const Prefix& prefix, std::uint32_t slot) {
   return {static_cast<__u32>(32 + prefix.mapped_length()), htonl(slot), prefix.address().abi()};
 }
-
-sl_peer_key PeerKey(const Tables::PeerKey& key, std::uint32_t slot) { return {slot, key.ruleset, key.identity}; }
 
 // A table's edits, in a slot of the kernel's map; `key_of` makes the map's key of the table's.
 template <typename MapKey, typename Key, typename Value>
@@ -132,7 +131,6 @@ StatusOr<Fd> LockRoot(const std::string& bpf_root) {
 struct BpfDatapath::BoundMaps {
   bpf::Map<sl_address_key, sl_address_value> addresses;
   bpf::Map<sl_prefix_key, sl_prefix_value> prefixes;
-  bpf::Map<sl_peer_key, sl_peer_value> peers;
   bpf::Map<__u32, sl_port_entry> ports;
   bpf::Map<__u32, sl_process_choice> choices;
   bpf::Map<__u32, sl_interface> interfaces;
@@ -172,6 +170,7 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Wrap(std::unique_ptr<bpf::Da
   datapath->pins_ = bpf::PinLayout(options.pin_root);
   SL_RETURN_IF_ERROR(datapath->BindMaps());
   SL_RETURN_IF_ERROR(datapath->MapMemory());
+  SL_RETURN_IF_ERROR(datapath->OpenPeers());
   SL_RETURN_IF_ERROR(datapath->ReadSlots());
   return datapath;
 }
@@ -184,7 +183,6 @@ Status BpfDatapath::BindMaps() {
   };
   SL_RETURN_IF_ERROR(bind(maps_->addresses, "addresses"));
   SL_RETURN_IF_ERROR(bind(maps_->prefixes, "prefixes"));
-  SL_RETURN_IF_ERROR(bind(maps_->peers, "peers"));
   SL_RETURN_IF_ERROR(bind(maps_->ports, "ports"));
   SL_RETURN_IF_ERROR(bind(maps_->choices, "process_choices"));
   SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
@@ -214,6 +212,19 @@ Status BpfDatapath::MapMemory() {
   return OkStatus();
 }
 
+Status BpfDatapath::OpenPeers() {
+  std::uint32_t seed = 0;
+  SL_RETURN_IF_ERROR(ChangeSettings([&seed](sl_settings& settings) -> Status {
+    while (settings.peer_seed == 0) {  // the maps are new
+      if (getrandom(&settings.peer_seed, sizeof(settings.peer_seed), 0) < 0) return ErrnoError(errno, "draw a seed");
+    }
+    seed = settings.peer_seed;
+    return OkStatus();
+  }));
+  peers_ = PeerTable(object_->map_fd("peers"), options_.slot_peers, seed);
+  return OkStatus();
+}
+
 // What an earlier process left: the first Commit then changes only what differs.
 Status BpfDatapath::ReadSlots() {
   struct Found {
@@ -230,9 +241,10 @@ Status BpfDatapath::ReadSlots() {
     if (const std::uint32_t slot = ntohl(key.slot); slot < SL_SLOTS)
       found[slot].prefixes.emplace_back(PrefixOf(key), value);
   }));
-  SL_RETURN_IF_ERROR(maps_->peers.ForEachBatch([&](const sl_peer_key& key, const sl_peer_value& value) {
-    if (key.slot < SL_SLOTS) found[key.slot].peers.push_back({{key.ruleset, key.identity}, value});
-  }));
+  for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
+    SL_RETURN_IF_ERROR(
+        peers_.ForEach(slot, [&](const auto& key, const auto& value) { found[slot].peers.emplace_back(key, value); }));
+  }
   const std::uint32_t port_entries = SL_SLOTS * options_.slot_ports;
   SL_ASSIGN_OR_RETURN(const PortMemory ports, PortMemory::Map(maps_->ports.fd(), port_entries));
   for (std::uint32_t i = 0; i < port_entries; ++i)
@@ -306,7 +318,6 @@ Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
   const policy::Plan plan = policy::Diff(slots_[slot], tables);
   SL_RETURN_IF_ERROR(DeleteAll(maps_->addresses, AddressKey, slot, plan.addresses));
   SL_RETURN_IF_ERROR(DeleteAll(maps_->prefixes, PrefixKey, slot, plan.prefixes));
-  SL_RETURN_IF_ERROR(DeleteAll(maps_->peers, PeerKey, slot, plan.peers));
   if (!tables.ports.empty() && tables.ports.entries().back().first >= options_.slot_ports)
     return MakeError(absl::StatusCode::kResourceExhausted, "map ports is full ({} entries)", options_.slot_ports);
   if (!plan.ports.puts.empty() || !plan.ports.deletes.empty()) {
@@ -320,7 +331,7 @@ Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
     SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, {}));
   for (const auto& [index, choice] : plan.choices.puts)
     SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, choice));
-  SL_RETURN_IF_ERROR(PutAll(maps_->peers, PeerKey, slot, plan.peers));
+  SL_RETURN_IF_ERROR(peers_.Edit(slot, plan.peers));
   SL_RETURN_IF_ERROR(PutAll(maps_->prefixes, PrefixKey, slot, plan.prefixes));
   return PutAll(maps_->addresses, AddressKey, slot, plan.addresses);
 }
@@ -559,7 +570,7 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
   std::vector<MapUsage> maps = {
       {"addresses", slots.addresses, maps_->addresses.capacity()},
       {"prefixes", slots.prefixes, maps_->prefixes.capacity()},
-      {"peers", slots.peers, maps_->peers.capacity()},
+      {"peers", slots.peers, static_cast<std::uint64_t>(options_.slot_peers) * SL_SLOTS},
       {"ports", slots.ports, static_cast<std::uint64_t>(options_.slot_ports) * SL_SLOTS},
       {"process_choices", slots.choices, maps_->choices.capacity()},
       {"endpoint_counts", slots.endpoints.size(), SL_MAX_ENDPOINTS - 1},

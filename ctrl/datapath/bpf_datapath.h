@@ -14,6 +14,7 @@
 #include "ctrl/bpf/packet_programs.h"
 #include "ctrl/bpf/ring_reader.h"
 #include "ctrl/datapath/datapath.h"
+#include "ctrl/datapath/peer_table.h"
 #include "ctrl/datapath/process_classes.h"
 
 namespace sluice::datapath {
@@ -70,6 +71,7 @@ class BpfDatapath : public Datapath {
   BpfDatapath();
   Status BindMaps();
   Status MapMemory();
+  Status OpenPeers();
   Status ReadSlots();
   Status FindLeftAttachments();
   Status ChangeSettings(const std::function<Status(sl_settings&)>& change);
@@ -81,6 +83,7 @@ class BpfDatapath : public Datapath {
   bpf::ObjectOptions options_;
   std::unique_ptr<bpf::DatapathObject> object_;
   std::unique_ptr<BoundMaps> maps_;
+  PeerTable peers_;
   ProcessClasses process_classes_;
   bpf::PacketPrograms packet_programs_;
   std::uint64_t* generation_ = nullptr;  // mapped
