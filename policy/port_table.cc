@@ -4,6 +4,7 @@
 #include <bit>
 #include <numeric>
 #include <optional>
+#include <span>
 #include <tuple>
 
 #include "policy/stable_id.h"
@@ -11,10 +12,10 @@
 namespace sluice::policy {
 namespace {
 
-using Entries = std::vector<sl_port_entry>;
+using Entries = std::span<const sl_port_entry>;
 
 // What tells tables apart.
-std::string_view BytesOf(const Entries& entries) {
+std::string_view BytesOf(Entries entries) {
   static_assert(std::has_unique_object_representations_v<sl_port_entry>);
   return {reinterpret_cast<const char*>(entries.data()), entries.size() * sizeof(sl_port_entry)};
 }
@@ -157,25 +158,27 @@ StatusOr<PortTablePool::Layout> PortTablePool::LayOut(const DecisionPool& decisi
     std::uint32_t table = 0;
     Entries entries;
   };
-  std::vector<Item> items;
   std::size_t total = 0;
-  for (std::uint32_t i = 0; i < tables_.size(); i++) {
-    Item item{.table = i, .entries = {}};
-    item.entries.reserve(tables_[i].size());
-    for (const PortStep& step : tables_[i]) {
-      item.entries.push_back(
-          step.by_process ? ByProcess(step.start, choices[step.decision])
-                          : ByDecision(step.start, decisions.all()[step.decision]->decision, numbers[step.decision]));
-    }
-    item.hash = StableHash(BytesOf(item.entries));
-    total += item.entries.size();
-    items.push_back(std::move(item));
-  }
+  for (const PortTable& table : tables_) total += table.size();
   if (total > limit) {
     return MakeError(absl::StatusCode::kResourceExhausted,
                      "the policies need {} entries of the table \"ports\", which holds {}: use fewer distinct sets of "
                      "ports in rules, or let fewer rules that name processes meet",
                      total, limit);
+  }
+  std::vector<sl_port_entry> all;  // of all tables: one array, not a hundred thousand
+  all.reserve(total);
+  std::vector<Item> items;
+  items.reserve(tables_.size());
+  for (std::uint32_t i = 0; i < tables_.size(); i++) {
+    const std::size_t first = all.size();
+    for (const PortStep& step : tables_[i]) {
+      all.push_back(step.by_process
+                        ? ByProcess(step.start, choices[step.decision])
+                        : ByDecision(step.start, decisions.all()[step.decision]->decision, numbers[step.decision]));
+    }
+    const Entries entries(all.data() + first, all.size() - first);
+    items.push_back({StableHash(BytesOf(entries)), i, entries});
   }
   std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
     return a.hash != b.hash ? a.hash < b.hash : BytesOf(a.entries) < BytesOf(b.entries);

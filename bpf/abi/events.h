@@ -79,7 +79,7 @@ SL_ABI_ASSERT(sizeof(struct sl_uplink) == 12, "sl_uplink");
 struct sl_settings {
   __u32 flags; /* SL_SETTING_* */
   struct sl_uplink uplinks[SL_MAX_UPLINKS];
-  __u32 pad;
+  __u32 peer_seed; /* of the places in `peers`; drawn once, when the maps are made */
 };
 SL_ABI_ASSERT(sizeof(struct sl_settings) == 104, "sl_settings");
 

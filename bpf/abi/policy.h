@@ -2,12 +2,13 @@
 /*
  * What the policy compiler writes and the packet path reads.
  *
- * Two copies ("slots") of every policy table live in the same maps, told apart by `slot` in the key. The
+ * Two copies ("slots") of every policy table live in the same maps, told apart by `slot` in the key, or in the two
+ * halves of an array. The
  * packet path reads the generation number once per packet; generation & 1 is the slot it judges by. User space
  * edits only the other slot and then stores generation + 1: no packet sees half of a change.
  *
  * A decision for one direction of one workload (see bpf/lib/policy.bpf.h):
- *   1. peers[{slot, ruleset, identity of the peer}], else peers[{slot, ruleset, the identity's kind}]
+ *   1. the entry of `peers` for {ruleset, identity of the peer}, else the one for {ruleset, the identity's kind},
  *      gives a range of the `ports` array;
  *   2. binary search there for the last entry whose `start` is not above protocol << 16 | port;
  *   3. where that entry is SL_PORT_BY_PROCESS: which conditions of its choice the process at the workload's end meets
@@ -70,20 +71,29 @@ struct sl_prefix_value {
 };
 SL_ABI_ASSERT(sizeof(struct sl_prefix_value) == 4, "sl_prefix_value");
 
-/* Key of `peers` (HASH). */
-struct sl_peer_key {
-  __u32 slot;
-  __u32 ruleset;
-  __u32 identity; /* or SL_IDENTITY_ANY_OF_KIND(kind) */
-};
-SL_ABI_ASSERT(sizeof(struct sl_peer_key) == 12, "sl_peer_key");
-
 /* A range of the `ports` array, relative to the slot's half of it. count >= 1 and the first start is 0. */
 struct sl_peer_value {
   __u32 first;
   __u32 count;
 };
 SL_ABI_ASSERT(sizeof(struct sl_peer_value) == 8, "sl_peer_value");
+
+/*
+ * Value of `peers` (ARRAY of SL_SLOTS * SL_PEER_PLACES): each half is a hash table. An entry stands at its home
+ * (bpf/lib/peer_home.h) or after it, with no free place in between.
+ */
+struct sl_peer_entry {
+  __u32 ruleset;
+  __u32 identity;             /* or SL_IDENTITY_ANY_OF_KIND(kind) */
+  struct sl_peer_value range; /* count 0: the place is free */
+};
+SL_ABI_ASSERT(sizeof(struct sl_peer_entry) == 16, "sl_peer_entry");
+
+/* Of a slot that holds up to `entries`: a third stays free. */
+#define SL_PEER_HOMES(entries) ((entries) + (entries) / 2)
+#define SL_PEER_PLACES(entries) (SL_PEER_HOMES(entries) + SL_MAX_PEER_PROBES)
+/* An entry is among so many places from its home on. Twice what chance makes of a million entries. */
+#define SL_MAX_PEER_PROBES 384
 
 enum sl_verdict {
   SL_VERDICT_DENY = 0,

@@ -5,10 +5,12 @@
 
 #include "bpf/lib/maps.bpf.h"
 #include "bpf/lib/parse.bpf.h"
+#include "bpf/lib/peer_home.h"
 #include "bpf/lib/process_class_maps.bpf.h"
 
-/* Entries of `ports` in one slot; the map holds two slots. Set by the loader. */
+/* Entries of `ports`, and of `peers`, in one slot; the maps hold two slots. Set by the loader. */
 const volatile __u32 slot_ports = 262144;
+const volatile __u32 slot_peers = 1048576;
 
 /* A flow's first packet, and what the policy says of it. */
 struct sl_policy_question {
@@ -83,18 +85,29 @@ static __always_inline const struct sl_port_entry* sl_outcome_of(const struct sl
   return bpf_map_lookup_elem(&ports, &index);
 }
 
+/* Null: the slot has no such entry. */
+static __always_inline const struct sl_peer_value* sl_find_peer(__u32 slot, __u32 ruleset, __u32 identity) {
+  __u32 zero = 0, entries = slot_peers;
+  const struct sl_settings* agent = bpf_map_lookup_elem(&settings, &zero);
+  if (!agent) return 0;
+  __u32 index =
+      slot * SL_PEER_PLACES(entries) + sl_peer_home(agent->peer_seed, ruleset, identity, SL_PEER_HOMES(entries));
+  for (int i = 0; i < SL_MAX_PEER_PROBES; i++, index++) {
+    const struct sl_peer_entry* entry = bpf_map_lookup_elem(&peers, &index);
+    if (!entry || !entry->range.count) return 0;
+    if (entry->ruleset == ruleset && entry->identity == identity) return &entry->range;
+  }
+  return 0;
+}
+
 /* One direction: may `identity` be the peer of a workload with `ruleset` for this service? Returns a drop reason, or
  * SL_ASK_RECEIVER. Global, so that the verifier checks it once and not on every path that leads here. */
 __noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 ruleset, __u32 identity, int ingress) {
   if (!question) return SL_DROP_RULESET_MISSING;
   __u32 slot = question->slot & 1, service = question->service;
-  struct sl_peer_key key = {.slot = slot, .ruleset = ruleset, .identity = identity};
-  const struct sl_peer_value* range = bpf_map_lookup_elem(&peers, &key);
-  if (!range) {
-    key.identity = SL_IDENTITY_ANY_OF_KIND(identity >> SL_IDENTITY_KIND_SHIFT);
-    range = bpf_map_lookup_elem(&peers, &key);
-    if (!range) return SL_DROP_RULESET_MISSING;
-  }
+  const struct sl_peer_value* range = sl_find_peer(slot, ruleset, identity);
+  if (!range) range = sl_find_peer(slot, ruleset, SL_IDENTITY_ANY_OF_KIND(identity >> SL_IDENTITY_KIND_SHIFT));
+  if (!range) return SL_DROP_RULESET_MISSING;
   __u32 low = range->first + slot * slot_ports, count = range->count;
   for (int i = 0; i < SL_MAX_SEARCH_STEPS; i++) {
     if (count <= 1) break;

@@ -25,7 +25,7 @@ Status SetSize(bpf_map* map, std::uint32_t entries) {
 Status SetSizes(datapath_bpf* skeleton, const ObjectOptions& options) {
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.addresses, options.slot_addresses * SL_SLOTS));
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.prefixes, options.slot_prefixes * SL_SLOTS));
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.peers, options.slot_peers * SL_SLOTS));
+  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.peers, SL_SLOTS * SL_PEER_PLACES(options.slot_peers)));
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.ports, options.slot_ports * SL_SLOTS));
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.ct_established, options.flows_established));
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.ct_pending, options.flows_pending));
@@ -93,6 +93,7 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   if (skeleton == nullptr) return ErrnoError(errno, "open the packet path's BPF object: {}", log.LastLines(3));
   std::unique_ptr<DatapathObject> object(new DatapathObject(skeleton));
   skeleton->rodata->slot_ports = options.slot_ports;
+  skeleton->rodata->slot_peers = options.slot_peers;
   skeleton->rodata->use_test_clock = options.test_clock ? 1 : 0;
   timespec jiffy{};  // the coarse clocks move with the jiffies
   if (clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy) != 0) return ErrnoError(errno, "ask for the length of a jiffy");

@@ -33,8 +33,6 @@ sl_prefix_key PrefixKey(const Prefix& prefix, std::uint32_t slot) {
   return {static_cast<__u32>(32 + prefix.mapped_length()), htonl(slot), prefix.address().abi()};
 }
 
-sl_peer_key PeerKey(const Tables::PeerKey& key, std::uint32_t slot) { return {slot, key.ruleset, key.identity}; }
-
 // A table's edits, in a slot of the kernel's map; `key_of` makes the map's key of the table's.
 template <typename MapKey, typename Key, typename Value>
 Status PutAll(const bpf::Map<MapKey, Value>& map, MapKey (*key_of)(const Key&, std::uint32_t), std::uint32_t slot,
@@ -106,7 +104,6 @@ class PortMemory {
 struct BpfDatapath::BoundMaps {
   bpf::Map<sl_address_key, sl_address_value> addresses;
   bpf::Map<sl_prefix_key, sl_prefix_value> prefixes;
-  bpf::Map<sl_peer_key, sl_peer_value> peers;
   bpf::Map<__u32, sl_port_entry> ports;
   bpf::Map<__u32, sl_process_choice> choices;
   bpf::Map<__u32, sl_interface> interfaces;
@@ -145,6 +142,7 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Wrap(std::unique_ptr<bpf::Da
   datapath->pins_ = bpf::PinLayout(options.pin_root);
   SL_RETURN_IF_ERROR(datapath->BindMaps());
   SL_RETURN_IF_ERROR(datapath->MapMemory());
+  SL_RETURN_IF_ERROR(datapath->OpenPeers());
   SL_RETURN_IF_ERROR(datapath->ReadSlots());
   return datapath;
 }
@@ -157,7 +155,6 @@ Status BpfDatapath::BindMaps() {
   };
   SL_RETURN_IF_ERROR(bind(maps_->addresses, "addresses"));
   SL_RETURN_IF_ERROR(bind(maps_->prefixes, "prefixes"));
-  SL_RETURN_IF_ERROR(bind(maps_->peers, "peers"));
   SL_RETURN_IF_ERROR(bind(maps_->ports, "ports"));
   SL_RETURN_IF_ERROR(bind(maps_->choices, "process_choices"));
   SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
@@ -187,6 +184,12 @@ Status BpfDatapath::MapMemory() {
   return OkStatus();
 }
 
+Status BpfDatapath::OpenPeers() {
+  SL_ASSIGN_OR_RETURN(const std::uint32_t seed, settings_.PeerSeed());
+  peers_ = PeerTable(object_->map_fd("peers"), options_.slot_peers, seed);
+  return OkStatus();
+}
+
 // What an earlier process left: the first Commit then changes only what differs.
 Status BpfDatapath::ReadSlots() {
   struct Found {
@@ -203,9 +206,10 @@ Status BpfDatapath::ReadSlots() {
     if (const std::uint32_t slot = ntohl(key.slot); slot < SL_SLOTS)
       found[slot].prefixes.emplace_back(PrefixOf(key), value);
   }));
-  SL_RETURN_IF_ERROR(maps_->peers.ForEachBatch([&](const sl_peer_key& key, const sl_peer_value& value) {
-    if (key.slot < SL_SLOTS) found[key.slot].peers.push_back({{key.ruleset, key.identity}, value});
-  }));
+  for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
+    SL_RETURN_IF_ERROR(
+        peers_.ForEach(slot, [&](const auto& key, const auto& value) { found[slot].peers.emplace_back(key, value); }));
+  }
   const std::uint32_t port_entries = SL_SLOTS * options_.slot_ports;
   SL_ASSIGN_OR_RETURN(const PortMemory ports, PortMemory::Map(maps_->ports.fd(), port_entries));
   for (std::uint32_t i = 0; i < port_entries; ++i)
@@ -279,7 +283,6 @@ Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
   const policy::Plan plan = policy::Diff(slots_[slot], tables);
   SL_RETURN_IF_ERROR(DeleteAll(maps_->addresses, AddressKey, slot, plan.addresses));
   SL_RETURN_IF_ERROR(DeleteAll(maps_->prefixes, PrefixKey, slot, plan.prefixes));
-  SL_RETURN_IF_ERROR(DeleteAll(maps_->peers, PeerKey, slot, plan.peers));
   if (!tables.ports.empty() && tables.ports.entries().back().first >= options_.slot_ports)
     return MakeError(absl::StatusCode::kResourceExhausted, "map ports is full ({} entries)", options_.slot_ports);
   if (!plan.ports.puts.empty() || !plan.ports.deletes.empty()) {
@@ -293,7 +296,7 @@ Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
     SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, {}));
   for (const auto& [index, choice] : plan.choices.puts)
     SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, choice));
-  SL_RETURN_IF_ERROR(PutAll(maps_->peers, PeerKey, slot, plan.peers));
+  SL_RETURN_IF_ERROR(peers_.Edit(slot, plan.peers));
   SL_RETURN_IF_ERROR(PutAll(maps_->prefixes, PrefixKey, slot, plan.prefixes));
   return PutAll(maps_->addresses, AddressKey, slot, plan.addresses);
 }
@@ -308,7 +311,7 @@ Status BpfDatapath::Commit(const Tables& tables) {
   slot_known_[slot] = true;
   std::atomic_ref<std::uint64_t>(*generation_).store(next, std::memory_order_release);
   NoteUsage();
-  return bpf::WaitForRunningPrograms();
+  return packet_programs_.WaitForRunning();
 }
 
 Status BpfDatapath::DescribeInterface(std::uint32_t ifindex, const sl_interface& facts) {
@@ -491,7 +494,7 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
   std::vector<MapUsage> maps = {
       {"addresses", slots.addresses, maps_->addresses.capacity()},
       {"prefixes", slots.prefixes, maps_->prefixes.capacity()},
-      {"peers", slots.peers, maps_->peers.capacity()},
+      {"peers", slots.peers, static_cast<std::uint64_t>(options_.slot_peers) * SL_SLOTS},
       {"ports", slots.ports, static_cast<std::uint64_t>(options_.slot_ports) * SL_SLOTS},
       {"process_choices", slots.choices, maps_->choices.capacity()},
       {"endpoint_counts", slots.endpoints.size(), SL_MAX_ENDPOINTS - 1},

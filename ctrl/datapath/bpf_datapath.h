@@ -11,8 +11,10 @@
 
 #include "ctrl/base/fd.h"
 #include "ctrl/bpf/object.h"
+#include "ctrl/bpf/packet_programs.h"
 #include "ctrl/bpf/ring_reader.h"
 #include "ctrl/datapath/datapath.h"
+#include "ctrl/datapath/peer_table.h"
 #include "ctrl/datapath/process_classes.h"
 #include "ctrl/datapath/settings.h"
 
@@ -71,6 +73,7 @@ class BpfDatapath : public Datapath {
   BpfDatapath();
   Status BindMaps();
   Status MapMemory();
+  Status OpenPeers();
   Status ReadSlots();
   Status FindLeftAttachments();
   Status Edit(std::uint32_t slot, const policy::Tables& tables);
@@ -81,7 +84,9 @@ class BpfDatapath : public Datapath {
   std::unique_ptr<bpf::DatapathObject> object_;
   std::unique_ptr<BoundMaps> maps_;
   Settings settings_;
+  PeerTable peers_;
   ProcessClasses process_classes_;
+  bpf::PacketPrograms packet_programs_;
   std::uint64_t* generation_ = nullptr;  // mapped
   policy::Tables slots_[SL_SLOTS];       // what the kernel holds
   bool slot_known_[SL_SLOTS] = {};

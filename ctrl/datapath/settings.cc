@@ -2,6 +2,7 @@
 
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -34,6 +35,17 @@ Status Settings::Change(const std::function<Status(sl_settings&)>& change) {
   sl_settings settings = before.value_or(sl_settings{});
   SL_RETURN_IF_ERROR(change(settings));
   return map_.Put(0, settings);
+}
+
+StatusOr<std::uint32_t> Settings::PeerSeed() {
+  std::uint32_t seed = 0;
+  SL_RETURN_IF_ERROR(Change([&seed](sl_settings& settings) -> Status {
+    while (settings.peer_seed == 0)  // the maps are new
+      if (getrandom(&settings.peer_seed, sizeof(settings.peer_seed), 0) < 0) return ErrnoError(errno, "draw a seed");
+    seed = settings.peer_seed;
+    return OkStatus();
+  }));
+  return seed;
 }
 
 Status Settings::SetFlags(std::uint32_t flags) {

@@ -1,4 +1,5 @@
-// What holds for every packet (bpf/abi/events.h): flags, and the cards where xdp/uplink is attached. Thread-safe.
+// What holds for every packet (bpf/abi/events.h): flags, the cards where xdp/uplink is attached, the seed of `peers`.
+// Thread-safe.
 #pragma once
 
 #include <functional>
@@ -20,6 +21,8 @@ class Settings {
   // `object` has the map and outlives this.
   Status Bind(const bpf::DatapathObject& object);
 
+  // Of the places in `peers`; drawn where the maps are new.
+  StatusOr<std::uint32_t> PeerSeed();
   Status SetFlags(std::uint32_t flags);        // SL_SETTING_*
   Status PutUplink(const sl_uplink& uplink);   // ResourceExhausted: there are SL_MAX_UPLINKS others
   Status DeleteUplink(std::uint32_t ifindex);  // also one that is not there
