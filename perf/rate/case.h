@@ -17,12 +17,12 @@ struct RateCase {
   std::string name;
   std::vector<std::string> against;
   bool floor = false;
-  Wire wire = Wire::kUplink;
-  Arrival arrival = Arrival::kSink;
+  Lane::Options lane;
   Load load;
   bool passes = false;     // every packet arrives; else none does
   bool answered = false;   // flows are opened and answered before each sample
   bool two_cores = false;  // the node receives on another CPU than the generator's
+  GeneratorKind generator = GeneratorKind::kLiveFrames;
   // A few packets that must fare the other way, by the same rules; `packets` 0: there are no rules.
   Load opposite;
   std::function<Status(Lane*)> setup;
@@ -30,6 +30,7 @@ struct RateCase {
 
   // Sluice's rows.
   std::function<std::string(const Lane&)> resources;  // YAML; none: not Sluice's
+  bool short_cuts = true;                             // else what passes goes on through the node's stack
   Events events = Events::kNone;
 };
 

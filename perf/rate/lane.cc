@@ -14,8 +14,8 @@
 #include "ctrl/base/log.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"
-#include "ctrl/bpf/test_run.h"
 #include "perf/cpu.h"
+#include "perf/net/allow.h"
 #include "perf/rate/frame.h"
 #include "perf/rate/programs.h"
 
@@ -49,23 +49,42 @@ StatusOr<std::uint64_t> DeliveredLocally() {
   return MakeError(absl::StatusCode::kNotFound, "no IP counter InDelivers");
 }
 
+// Until all interfaces of this thread's namespace have neither sent nor received for a while: what IPv6 reports when it
+// comes up is over.
+Status WaitUntilSilent() {
+  constexpr auto kSilence = std::chrono::milliseconds(60);  // a report follows another within three jiffies
+  constexpr int kRounds = 100;
+  std::string before;
+  for (int i = 0; i < kRounds; ++i) {
+    std::ifstream file("/proc/thread-self/net/dev");
+    std::string now{std::istreambuf_iterator<char>(file), {}};
+    if (!now.empty() && now == before) return OkStatus();
+    before = std::move(now);
+    std::this_thread::sleep_for(kSilence);
+  }
+  return MakeError(absl::StatusCode::kDeadlineExceeded, "a lane's interfaces do not fall silent");
+}
+
 }  // namespace
 
-StatusOr<std::unique_ptr<Lane>> Lane::Create(Wire wire, Arrival arrival) {
-  std::unique_ptr<Lane> lane(new Lane(wire, arrival));
+StatusOr<std::unique_ptr<Lane>> Lane::Create(const Options& options) {
+  std::unique_ptr<Lane> lane(new Lane(options));
   SL_RETURN_IF_ERROR(lane->Build());
   return lane;
 }
 
 Status Lane::Build() {
   static int lanes = 0;
+  const bool uplink = options_.wire == Wire::kUplink;
   test::TestNode::Options options;
-  options.pods = wire_ == Wire::kUplink ? std::vector<std::string>{"web"} : std::vector<std::string>{"web", "db"};
-  options.outside = wire_ == Wire::kUplink;
+  options.pods = uplink ? std::vector<std::string>{"web"} : std::vector<std::string>{"web", "db"};
+  options.outside = uplink;
   SL_ASSIGN_OR_RETURN(node_, test::TestNode::Create(options));
-  // The traffic is IPv4. Multicast reports and the like of IPv6 would be counted as packets of it.
-  for (const test::TestNetNs* netns : {&node_->netns(), &node_->netns(sender()), &node_->netns(receiver())})
-    SL_RETURN_IF_ERROR(netns->Sysctl("net/ipv6/conf/all/disable_ipv6", "1"));
+  for (const test::TestNetNs* netns : {&node_->netns(), &node_->netns(sender()), &node_->netns(receiver())}) {
+    // Multicast reports of IPv6 would be counted as packets.
+    if (!v6()) SL_RETURN_IF_ERROR(netns->Sysctl("net/ipv6/conf/all/disable_ipv6", "1"));
+  }
+  if (v6()) SL_RETURN_IF_ERROR(node_->Run([] { return WaitUntilSilent(); }));
   // A veth end takes frames of a generator, or of XDP, when it has GRO on.
   const auto take_frames = [](const std::string& interface) {
     return test::RunChecked({"ethtool", "-K", interface, "gro", "on"});
@@ -73,12 +92,15 @@ Status Lane::Build() {
   SL_RETURN_IF_ERROR(node_->Run([&] { return take_frames(At(Place::kNode).name); }));
   SL_RETURN_IF_ERROR(node_->Run([&] { return take_frames(receiver().host_interface); }));
   SL_RETURN_IF_ERROR(node_->RunIn(sender(), [&] { return take_frames("eth0"); }));
-  if (wire_ == Wire::kUplink) SL_RETURN_IF_ERROR(node_->RunIn(receiver(), [&] { return take_frames("eth0"); }));
+  // What comes from an interface that could segment goes past the other end's NAPI, unless there is XDP.
+  SL_RETURN_IF_ERROR(node_->RunIn(sender(), [&] { return test::RunChecked({"ethtool", "-K", "eth0", "tso", "off"}); }));
+  if (uplink) SL_RETURN_IF_ERROR(node_->RunIn(receiver(), [&] { return take_frames("eth0"); }));
 
   SL_ASSIGN_OR_RETURN(programs_, LoadRatePrograms());
-  SL_ASSIGN_OR_RETURN(load_, (bpf::Map<__u32, perf_load>::Bind(programs_->map_fd("load"), "load")));
   SL_ASSIGN_OR_RETURN(const int cpus, bpf::PossibleCpus());
   arrivals_ = bpf::PerCpuArray<std::uint64_t>(programs_->map_fd("arrived"), "arrived", cpus);
+  SL_ASSIGN_OR_RETURN(generator_, MakeGenerator(GeneratorKind::kLiveFrames, sender()));
+  SL_ASSIGN_OR_RETURN(answering_, MakeGenerator(GeneratorKind::kLiveFrames, receiver()));
   pins_ = fmt::format("/sys/fs/bpf/slbench-{}-lane-{}", getpid(), lanes++);
   return mkdir(pins_.c_str(), 0700) == 0 ? OkStatus() : ErrnoError(errno, "make {}", pins_);
 }
@@ -136,12 +158,12 @@ StatusOr<Lane::Counts> Lane::Count() const {
   Counts counts;
   SL_RETURN_IF_ERROR(node_->Run([&]() -> Status {
     SL_ASSIGN_OR_RETURN(counts.entered, ReceivedBy(At(Place::kNode).name));
-    if (arrival_ == Arrival::kLocalStack) {
+    if (options_.arrival == Arrival::kLocalStack) {
       SL_ASSIGN_OR_RETURN(counts.arrived, DeliveredLocally());
     }
     return OkStatus();
   }));
-  if (arrival_ == Arrival::kLocalStack) return counts;
+  if (options_.arrival == Arrival::kLocalStack) return counts;
   SL_ASSIGN_OR_RETURN(const auto values, arrivals_.Get(0));
   counts.arrived = std::accumulate(values.begin(), values.end(), std::uint64_t{0});
   return counts;
@@ -154,34 +176,57 @@ Status Lane::ReceiveOn(int cpu) {
   });
 }
 
+StatusOr<std::unique_ptr<Generator>> Lane::MakeGenerator(GeneratorKind kind, const test::TestPod& pod) const {
+  switch (kind) {
+    case GeneratorKind::kLiveFrames:
+      return MakeLiveFrames(*programs_, pod.pod_ifindex);
+    case GeneratorKind::kAfXdp:
+      return MakeAfXdp();
+  }
+  return InvalidError("no such generator");
+}
+
+Status Lane::GenerateBy(GeneratorKind kind) {
+  return node_->RunIn(sender(), [&]() -> Status {
+    SL_ASSIGN_OR_RETURN(generator_, MakeGenerator(kind, sender()));
+    return OkStatus();
+  });
+}
+
 StatusOr<std::uint64_t> Lane::ReceiverTime() const {
   return receiving_ ? receiving_->RunTime() : SoftirqThreadTime(sched_getcpu());
 }
 
-StatusOr<Passage> Lane::Send(const Load& load) const {
+StatusOr<perf_load> Lane::Describe(const Load& load) const {
   const test::TestPod& from = load.answer ? receiver() : sender();
   const test::TestPod& to = load.answer ? sender() : receiver();
   perf_load config{.state = load.first_flow,
                    .flows = load.flows,
                    .random = load.random,
-                   .by_address = load.stride != 0,
-                   .stride = load.stride,
-                   .answer = load.answer};
-  SL_RETURN_IF_ERROR(FillHeaders({.source_mac = from.pod_mac,
-                                  .destination_mac = from.host_mac,
-                                  .source = load.source.empty() ? from.ip4 : load.source,
-                                  .destination = load.to_node ? node_->ip4() : to.ip4},
-                                 &config));
-  SL_RETURN_IF_ERROR(load_.Put(0, config));
+                   .by_address = load.from != From::kSender,
+                   .stride = load.from == From::kListedBlocks ? kListedBlockSize : 1,
+                   .answer = load.answer,
+                   .v6 = v6()};
+  Ends ends{.source_mac = from.pod_mac, .destination_mac = from.host_mac, .source = AddressOf(from)};
+  if (load.from == From::kListed) ends.source = ListedAddress(0, v6());
+  if (load.from == From::kListedBlocks) ends.source = InListedBlock(0, v6());
+  if (load.from == From::kStrangers) ends.source = v6() ? "2001:db8:ffff::1" : "203.0.113.1";
+  ends.destination = AddressOf(to);
+  if (load.to_node) ends.destination = v6() ? node_->ip6() : node_->ip4();
+  SL_RETURN_IF_ERROR(FillHeaders(ends, &config));
+  return config;
+}
 
+StatusOr<Passage> Lane::Send(const Load& load) const {
+  const test::TestPod& from = load.answer ? receiver() : sender();
+  SL_ASSIGN_OR_RETURN(const perf_load config, Describe(load));
   Passage passage;
   SL_ASSIGN_OR_RETURN(const Counts before, Count());
   SL_ASSIGN_OR_RETURN(const std::uint64_t time_before, ReceiverTime());
-  const bpf::TestRunInput input{
-      .frame = std::vector<std::uint8_t>(kFrameBytes), .ifindex = from.pod_ifindex, .repeat = load.packets};
+  Generator& generator = load.answer ? *answering_ : *generator_;
   SL_RETURN_IF_ERROR(node_->RunIn(from, [&]() -> Status {
     GoFirst();
-    SL_ASSIGN_OR_RETURN(passage.nanoseconds, bpf::TestRunXdpLive(programs_->program_fd("rate_generate"), input));
+    SL_ASSIGN_OR_RETURN(passage.nanoseconds, generator.Send(config, load.packets));
     return OkStatus();
   }));
   SL_ASSIGN_OR_RETURN(Counts after, Count());
