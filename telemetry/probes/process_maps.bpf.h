@@ -15,7 +15,11 @@ struct sl_scratch {
   char name[256]; /* of a cgroup: its length is found by reading it */
   char path[SL_PATH_BUFFER];
   struct sl_program_path program; /* a key under construction, likewise: */
+  struct sl_program binary;       /* what was found: all 0 if nothing was; likewise: */
+  struct sl_program script;
   struct sl_process_class process_class;
+  __u32 length; /* of the data */
+  const void* untyped;
   struct sl_process_start start;
   __u8 data[SL_PROCESS_DATA_MAX];
 };
