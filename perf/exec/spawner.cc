@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 #include <vector>
 
@@ -35,10 +36,18 @@ double CpuSeconds() {
 
 }  // namespace
 
-StatusOr<Spawner> Spawner::Create() {
-  std::string path = OwnDirectory() + "/sluice-bench-exec";
-  if (access(path.c_str(), X_OK) != 0) return ErrnoError(errno, "{}: build the target sluice-bench", path);
-  return Spawner(std::move(path));
+StatusOr<Spawner> Spawner::OfShortest() {
+  return Of(OwnDirectory() + "/sluice-bench-exec", "build the target sluice-bench");
+}
+
+StatusOr<Spawner> Spawner::OfOrdinary() { return Of("/bin/true", "install coreutils"); }
+
+StatusOr<Spawner> Spawner::Of(const std::string& program, const char* remedy) {
+  if (access(program.c_str(), X_OK) != 0) return ErrnoError(errno, "{}: {}", program, remedy);
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::canonical(program, error);
+  if (error) return ErrnoError(error.value(), "find where {} is", program);
+  return Spawner(path.string());
 }
 
 Status Spawner::Live() const {

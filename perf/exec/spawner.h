@@ -9,8 +9,10 @@ namespace sluice::perf {
 
 class Spawner {
  public:
-  // The program is sluice-bench-exec, beside sluice-bench. NotFound: it is not there.
-  static StatusOr<Spawner> Create();
+  // Of sluice-bench-exec, beside sluice-bench: the shortest life that a program can have. NotFound: it is not there.
+  static StatusOr<Spawner> OfShortest();
+  // Of /bin/true: an ordinary program, with a loader and a library.
+  static StatusOr<Spawner> OfOrdinary();
 
   struct Spent {
     double seconds = 0;
@@ -21,10 +23,12 @@ class Spawner {
   StatusOr<Spent> Run(int lives) const;
   // Seconds of the same on several threads at a time, each with `lives`, wherever the scheduler puts them.
   StatusOr<double> RunOnThreads(int threads, int lives) const;
+  // Absolute and without links, as events name it.
   const std::string& path() const { return path_; }
 
  private:
   explicit Spawner(std::string path) : path_(std::move(path)) {}
+  static StatusOr<Spawner> Of(const std::string& program, const char* remedy);
   Status Live() const;
 
   std::string path_;
