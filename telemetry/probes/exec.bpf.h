@@ -16,10 +16,9 @@ static __always_inline __u32 privilege_flags(struct task_struct* task, struct li
 }
 
 /* Where the file asked for and the interpreter differ. As the caller wrote it: perhaps relative to the directory. */
-static __always_inline void append_script(struct sl_scratch* scratch, struct linux_binprm* bprm, bool known) {
+static __always_inline void append_script(struct sl_scratch* scratch, const char* file) {
   const __u32 place = scratch->length;
-  const char* file = SL_READ(known, bprm, filename);
-  if (file == SL_READ(known, bprm, interp) || place > SL_PROCESS_DATA_MAX - SL_PAGE) return;
+  if (place > SL_PROCESS_DATA_MAX - SL_PAGE) return;
   const long size = bpf_probe_read_kernel_str(&scratch->data[place], SL_PAGE, file);
   if (size <= 1 || size > SL_PAGE) return;
   if (size == SL_PAGE) scratch->start.header.flags |= SL_PROCESS_SCRIPT_TRUNCATED;
@@ -27,14 +26,19 @@ static __always_inline void append_script(struct sl_scratch* scratch, struct lin
   scratch->length = place + size - 1;
 }
 
-/* The program of the current task: its path, and what policy knows of it. */
-__noinline int append_program(__u32 index) {
+/* The program of the current task: its path, and what policy knows of it. Returns the class that it is known to make of
+ * the class `before`; 0: it has to be found. */
+__noinline sl_process_class_number append_program(__u32 index, sl_process_class_number before, bool script) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   struct task_struct* task = bpf_get_current_task_btf();
   struct path_text text = {.scratch = index};
   if (!scratch) return 0;
   append_binary(scratch, task, &text);
-  return find_binary(scratch, task, &text);
+  make_whole(scratch, task, &text);
+  sl_process_class_number number = known_step(scratch, &text, before);
+  if (number && !script) return number;
+  find_program(index, take_path(scratch, &text), false);
+  return 0;
 }
 
 /* What a record has behind its programs. */
@@ -93,10 +97,17 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
   scratch->start.header.time_ns = process.start_ns;
   scratch->start.previous = previous;
   scratch->start.argument_count = SL_READ(known, bprm, argc);
-  append_program(index);
-  append_script(scratch, bprm, known);
-  find_script(index);
-  if (!told || !process.process_class) process.process_class = executed_class(index, process.process_class);
+  const char* file = SL_READ(known, bprm, filename);
+  const bool script = file != SL_READ(known, bprm, interp);
+  sl_process_class_number number = append_program(index, process.process_class, script);
+  if (script) append_script(scratch, file);
+  if (!told || !process.process_class) {
+    if (!number) {
+      find_script(index);
+      number = executed_class(index, process.process_class);
+    }
+    process.process_class = number;
+  }
   put_in_force(tgid, &process);
   append_rest(index);
   send_scratch(scratch);

@@ -64,6 +64,23 @@ static __always_inline sl_process_class_number forked_class(sl_process_class_num
   return number;
 }
 
+/* The class that the program at `text` led to before, from this one. 0: not known. */
+static __always_inline sl_process_class_number known_step(struct sl_scratch* scratch, const struct path_text* text,
+                                                          sl_process_class_number before) {
+  __u32 begin = text->begin, length = SL_PATH_END - begin;
+  barrier_var(begin);
+  barrier_var(length);
+  __builtin_memset(&scratch->step, 0, sizeof(scratch->step));
+  if (text->truncated || text->detached || length > SL_STEP_PATH_MAX) return 0;
+  scratch->step.before = before;
+  bpf_probe_read_kernel(scratch->step.path, length & SL_STEP_PATH_MASK, &scratch->path[begin & SL_PATH_END]);
+  const sl_process_class_number* number = bpf_map_lookup_elem(&process_class_steps, &scratch->step);
+  struct sl_process_class* class = number ? bpf_map_lookup_elem(&process_classes, number) : NULL;
+  if (!class || class->facts.program == SL_PROGRAM_UNKNOWN) return 0; /* the agent has removed it, or its program */
+  note_use(class);
+  return *number;
+}
+
 /* The class of who was of the class `before`, and has executed the scratch's `binary` and `script`. */
 __noinline sl_process_class_number executed_class(__u32 index, sl_process_class_number before) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
@@ -82,7 +99,10 @@ __noinline sl_process_class_number executed_class(__u32 index, sl_process_class_
     want->binaries[slot] = scratch->binary.matches[slot] | scratch->script.matches[slot];
   const sl_process_class_number number = class_number(want);
   struct sl_process_class* class = bpf_map_lookup_elem(&process_classes, &number);
-  if (class) note_use(class);
+  if (!class) return number;
+  note_use(class);
+  if (scratch->step.path[0] && !scratch->start.script_length)
+    bpf_map_update_elem(&process_class_steps, &scratch->step, &number, BPF_ANY);
   return number;
 }
 

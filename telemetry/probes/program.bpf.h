@@ -47,11 +47,13 @@ static __always_inline bool has_plain_root(struct sl_scratch* scratch, struct ta
   struct dentry* at = fs->root.dentry;
   struct vfsmount* on = forget_type(scratch, fs->root.mnt);
   for (int i = 0; i < SL_ROOT_MOUNTS_MAX; i++) {
-    if (at != BPF_CORE_READ(on, mnt_root)) return false;
     struct mount* mount = real_mount(on);
-    struct mount* below = BPF_CORE_READ(mount, mnt_parent);
+    struct mount_place place;
+    read_mount(mount, &place);
+    struct mount* below = place.below; /* CO-RE would look for mount_place in the kernel */
+    if (at != place.root) return false;
     if (below == mount) return true;
-    at = BPF_CORE_READ(mount, mnt_mountpoint);
+    at = place.at;
     on = __builtin_preserve_access_index(&below->mnt);
   }
   return false;
@@ -68,9 +70,14 @@ static __always_inline __u32 take_path(struct sl_scratch* scratch, const struct 
   return length;
 }
 
-/* What `task` runs, named from the root of its mount namespace; `text` is its path from the root of the task. */
-static __always_inline bool find_binary(struct sl_scratch* scratch, struct task_struct* task, struct path_text* text) {
+/* From the path of what `task` runs, from its root, to that from the root of its mount namespace. */
+static __always_inline void make_whole(struct sl_scratch* scratch, struct task_struct* task, struct path_text* text) {
   if (!has_plain_root(scratch, task)) write_binary_path(task, text, true);
+}
+
+/* What `task` runs; `text` is its path from the root of the task. */
+static __always_inline bool find_binary(struct sl_scratch* scratch, struct task_struct* task, struct path_text* text) {
+  make_whole(scratch, task, text);
   return find_program(text->scratch, take_path(scratch, text), false);
 }
 
