@@ -13,8 +13,15 @@
 namespace sluice::perf {
 namespace {
 
-constexpr Sensing kModes[] = {Sensing::kOff, Sensing::kOn, Sensing::kSlowReader, Sensing::kSlowFollower};
 constexpr char kPercent[] = "% over off";
+
+// Lives that are compared with and without sensors, and what their rows begin with.
+struct Pairs {
+  std::string prefix;
+  std::vector<Sensing> modes;  // the first is kOff
+};
+const Pairs kShortest = {"", {Sensing::kOff, Sensing::kOn, Sensing::kSlowReader, Sensing::kSlowFollower}};
+const Pairs kOrdinary = {"true/", {Sensing::kOff, Sensing::kOn}};
 
 struct Sizes {
   int rounds;
@@ -27,12 +34,13 @@ Sizes SizesOf(const RunOptions& options) {
   return {options.runs * 12, 300, 1000};  // single blocks scatter by a tenth: many short ones, compared in pairs
 }
 
-std::vector<std::string> PairRows() {
+std::vector<std::string> RowsOf(const Pairs& pairs) {
   std::vector<std::string> rows;
-  for (const Sensing sensing : kModes) {
+  for (const Sensing sensing : pairs.modes) {
     for (const char* const what : {"rate", "cpu", "lost", "follower-dropped", "overhead"}) {
       const bool without_sensors = what == std::string_view("rate") || what == std::string_view("cpu");
-      if (sensing != Sensing::kOff || without_sensors) rows.push_back(fmt::format("{}/{}", what, ToString(sensing)));
+      if (sensing != Sensing::kOff || without_sensors)
+        rows.push_back(fmt::format("{}{}/{}", pairs.prefix, what, ToString(sensing)));
     }
   }
   return rows;
@@ -72,25 +80,28 @@ StatusOr<Spawner::Spent> RunBlock(Sensing sensing, const Spawner& spawner, int l
   return spent;
 }
 
-Status MeasurePairs(const Sizes& sizes, const Spawner& spawner, Rows* rows) {
+Status MeasurePairs(const Sizes& sizes, const Spawner& spawner, const Pairs& pairs, Rows* rows) {
+  const std::size_t count = pairs.modes.size();
+  const auto name = [&](const char* what, std::size_t mode) {
+    return fmt::format("{}{}/{}", pairs.prefix, what, ToString(pairs.modes[mode]));
+  };
   for (int round = 0; round < sizes.rounds; ++round) {
-    LogInfo("exec: round {} of {}", round + 1, sizes.rounds);
-    double cpu[std::size(kModes)];
+    LogInfo("exec: {}, round {} of {}", spawner.path(), round + 1, sizes.rounds);
+    std::vector<double> cpu(count);
     // Each mode is as often the first as the others: the machine may speed up or slow down during a round.
-    for (std::size_t i = 0; i < std::size(kModes); ++i) {
-      const std::size_t mode = (i + round) % std::size(kModes);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t mode = (i + round) % count;
       Watch::Outcome outcome;
-      SL_ASSIGN_OR_RETURN(const Spawner::Spent spent, RunBlock(kModes[mode], spawner, sizes.lives, 1, &outcome));
-      const std::string name = ToString(kModes[mode]);
-      rows->Add("rate/" + name, "", sizes.lives / spent.seconds, {"rate/off"});
+      SL_ASSIGN_OR_RETURN(const Spawner::Spent spent, RunBlock(pairs.modes[mode], spawner, sizes.lives, 1, &outcome));
+      rows->Add(name("rate", mode), "", sizes.lives / spent.seconds, {name("rate", 0)});
       cpu[mode] = spent.cpu_seconds / sizes.lives * 1e6;
-      rows->Add("cpu/" + name, "us a life", cpu[mode], {"cpu/off"});
-      if (kModes[mode] == Sensing::kOff) continue;
-      rows->Add("lost/" + name, "events", static_cast<double>(outcome.lost));
-      rows->Add("follower-dropped/" + name, "events", static_cast<double>(outcome.dropped));
+      rows->Add(name("cpu", mode), "us a life", cpu[mode], {name("cpu", 0)});
+      if (mode == 0) continue;
+      rows->Add(name("lost", mode), "events", static_cast<double>(outcome.lost));
+      rows->Add(name("follower-dropped", mode), "events", static_cast<double>(outcome.dropped));
     }
-    for (std::size_t mode = 1; mode < std::size(kModes); ++mode)
-      rows->Add(fmt::format("overhead/{}", ToString(kModes[mode])), kPercent, (cpu[mode] / cpu[0] - 1) * 100);
+    for (std::size_t mode = 1; mode < count; ++mode)
+      rows->Add(name("overhead", mode), kPercent, (cpu[mode] / cpu[0] - 1) * 100);
   }
   return OkStatus();
 }
@@ -123,11 +134,13 @@ Status MeasureKernel(const Sizes& sizes, const Spawner& spawner, int runs, Rows*
 
 StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   const Sizes sizes = SizesOf(options);
-  SL_ASSIGN_OR_RETURN(const Spawner spawner, Spawner::Create());
+  SL_ASSIGN_OR_RETURN(const Spawner shortest, Spawner::OfShortest());
+  SL_ASSIGN_OR_RETURN(const Spawner ordinary, Spawner::OfOrdinary());
   Rows rows;
-  if (IsAnySelected(options, PairRows())) SL_RETURN_IF_ERROR(MeasurePairs(sizes, spawner, &rows));
-  if (IsAnySelected(options, FloodRows())) SL_RETURN_IF_ERROR(MeasureFlood(sizes, spawner, options.runs, &rows));
-  if (IsAnySelected(options, KernelRows())) SL_RETURN_IF_ERROR(MeasureKernel(sizes, spawner, options.runs, &rows));
+  for (const auto& [spawner, pairs] : {std::pair(&ordinary, &kOrdinary), std::pair(&shortest, &kShortest)})
+    if (IsAnySelected(options, RowsOf(*pairs))) SL_RETURN_IF_ERROR(MeasurePairs(sizes, *spawner, *pairs, &rows));
+  if (IsAnySelected(options, FloodRows())) SL_RETURN_IF_ERROR(MeasureFlood(sizes, shortest, options.runs, &rows));
+  if (IsAnySelected(options, KernelRows())) SL_RETURN_IF_ERROR(MeasureKernel(sizes, shortest, options.runs, &rows));
   return Report{.unit = "lives a second",
                 .rows = std::move(rows).Take(options),
                 .left_out = {"Tetragon, Falco: not in Debian, and their BPF objects not here"}};
@@ -136,8 +149,9 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
 }  // namespace
 
 std::vector<std::string> ExecRows(bool /*brief*/) {
-  std::vector<std::string> rows = PairRows();
-  for (const auto& more : {FloodRows(), KernelRows()}) rows.insert(rows.end(), more.begin(), more.end());
+  std::vector<std::string> rows = RowsOf(kOrdinary);
+  for (const auto& more : {RowsOf(kShortest), FloodRows(), KernelRows()})
+    rows.insert(rows.end(), more.begin(), more.end());
   return rows;
 }
 

@@ -1,5 +1,6 @@
 #include "perf/exec/spawner.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "ctrl/base/fd.h"
 #include "perf/cpu.h"
 #include "perf/own_directory.h"
 
@@ -35,11 +37,24 @@ double CpuSeconds() {
 
 }  // namespace
 
-StatusOr<Spawner> Spawner::Create() {
-  std::string path = OwnDirectory() + "/sluice-bench-exec";
+StatusOr<Spawner> Spawner::OfShortest() { return Of("sluice-bench-exec"); }
+
+StatusOr<Spawner> Spawner::OfOrdinary() { return Of("sluice-bench-true"); }
+
+StatusOr<Spawner> Spawner::Of(const char* name) {
+  std::string path = OwnDirectory() + "/" + name;
   if (access(path.c_str(), X_OK) != 0) return ErrnoError(errno, "{}: build the target sluice-bench", path);
   return Spawner(std::move(path));
 }
+
+namespace {
+
+struct Outcome {
+  Spawner::Spent spent;
+  char error[256] = "";  // empty: none
+};
+
+}  // namespace
 
 Status Spawner::Live() const {
   char* const arguments[] = {const_cast<char*>(path_.c_str()), nullptr};
@@ -54,12 +69,38 @@ Status Spawner::Live() const {
   return OkStatus();
 }
 
-StatusOr<Spawner::Spent> Spawner::Run(int lives) const {
+StatusOr<Spawner::Spent> Spawner::RunHere(int lives) const {
   const double cpu_before = CpuSeconds();
   const Clock::time_point start = Clock::now();
   for (int i = 0; i < lives; ++i) SL_RETURN_IF_ERROR(Live());
   const double seconds = SecondsSince(start);
   return Spent{.seconds = seconds, .cpu_seconds = CpuSeconds() - cpu_before};
+}
+
+StatusOr<Spawner::Spent> Spawner::Run(int lives) const {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoError(errno, "make a pipe");
+  const Fd result(ends[0]);
+  Fd told(ends[1]);
+  const pid_t child = fork();
+  if (child < 0) return ErrnoError(errno, "fork the process that starts {}", path_);
+  if (child == 0) {
+    Outcome outcome;
+    const StatusOr<Spent> spent = RunHere(lives);
+    if (spent.ok()) outcome.spent = *spent;
+    if (!spent.ok()) Message(spent.status()).copy(outcome.error, sizeof(outcome.error) - 1);
+    _exit(write(told.get(), &outcome, sizeof(outcome)) == sizeof(outcome) ? 0 : 1);
+  }
+  told = Fd();
+  Outcome outcome;
+  const ssize_t size = read(result.get(), &outcome, sizeof(outcome));
+  int status = 0;
+  if (waitpid(child, &status, 0) != child) return ErrnoError(errno, "wait for the process that starts {}", path_);
+  if (size != sizeof(outcome))
+    return MakeError(absl::StatusCode::kInternal, "the process that starts {} ended with wait status {}", path_,
+                     status);
+  if (outcome.error[0] != 0) return MakeError(absl::StatusCode::kInternal, "{}", outcome.error);
+  return outcome.spent;
 }
 
 StatusOr<double> Spawner::RunOnThreads(int threads, int lives) const {

@@ -9,15 +9,18 @@ namespace sluice::perf {
 
 class Spawner {
  public:
-  // The program is sluice-bench-exec, beside sluice-bench. NotFound: it is not there.
-  static StatusOr<Spawner> Create();
+  // Of sluice-bench-exec, beside sluice-bench: the shortest life that a program can have. NotFound: it is not there.
+  static StatusOr<Spawner> OfShortest();
+  // Of a copy of /bin/true, which nobody else starts: an ordinary program, with a loader and a library.
+  static StatusOr<Spawner> OfOrdinary();
 
   struct Spent {
     double seconds = 0;
-    double cpu_seconds = 0;  // of this thread and of the programs
+    double cpu_seconds = 0;  // of who starts them, and of the programs
   };
-  // `lives` of them, one after the other. An error when one did not end with 0. No other thread waits for children
-  // meanwhile.
+  // `lives` of them, one after the other. An error when one did not end with 0. A process of its own starts them:
+  // in one that has a busy thread on another CPU, as the sensors', each start would interrupt that CPU to flush what it
+  // knows of the memory that both share.
   StatusOr<Spent> Run(int lives) const;
   // Seconds of the same on several threads at a time, each with `lives`, wherever the scheduler puts them.
   StatusOr<double> RunOnThreads(int threads, int lives) const;
@@ -25,6 +28,8 @@ class Spawner {
 
  private:
   explicit Spawner(std::string path) : path_(std::move(path)) {}
+  static StatusOr<Spawner> Of(const char* name);
+  StatusOr<Spent> RunHere(int lives) const;
   Status Live() const;
 
   std::string path_;

@@ -6,9 +6,9 @@
 #include "telemetry/probes/record.bpf.h"
 
 /* per_clear is set where set-ID bits or file capabilities were honoured. */
-static __always_inline __u32 privilege_flags(struct task_struct* task, struct linux_binprm* bprm) {
-  const __u16 mode = BPF_CORE_READ(task, mm, exe_file, f_inode, i_mode);
-  if (BPF_CORE_READ(bprm, per_clear) == 0) return 0;
+static __always_inline __u32 privilege_flags(struct task_struct* task, struct linux_binprm* bprm, bool known) {
+  if (SL_READ(known, bprm, per_clear) == 0) return 0;
+  const __u16 mode = SL_LOAD(task, mm, exe_file, f_inode, i_mode);
   __u32 flags = SL_PROCESS_PRIVILEGED;
   if (mode & SL_S_ISUID) flags |= SL_PROCESS_SETUID;
   if ((mode & (SL_S_ISGID | SL_S_IXGRP)) == (SL_S_ISGID | SL_S_IXGRP)) flags |= SL_PROCESS_SETGID;
@@ -16,14 +16,40 @@ static __always_inline __u32 privilege_flags(struct task_struct* task, struct li
 }
 
 /* Where the file asked for and the interpreter differ. As the caller wrote it: perhaps relative to the directory. */
-static __always_inline void append_script(struct sl_scratch* scratch, __u32* at, struct linux_binprm* bprm) {
-  const char* file = BPF_CORE_READ(bprm, filename);
-  if (file == BPF_CORE_READ(bprm, interp) || *at > SL_PROCESS_DATA_MAX - SL_PAGE) return;
-  const long size = bpf_probe_read_kernel_str(&scratch->data[*at], SL_PAGE, file);
+static __always_inline void append_script(struct sl_scratch* scratch, const char* file) {
+  const __u32 place = scratch->length;
+  if (place > SL_PROCESS_DATA_MAX - SL_PAGE) return;
+  const long size = bpf_probe_read_kernel_str(&scratch->data[place], SL_PAGE, file);
   if (size <= 1 || size > SL_PAGE) return;
   if (size == SL_PAGE) scratch->start.header.flags |= SL_PROCESS_SCRIPT_TRUNCATED;
   scratch->start.script_length = size - 1;
-  *at += size - 1;
+  scratch->length = place + size - 1;
+}
+
+/* The program of the current task: its path, and what policy knows of it. Returns the class that it is known to make of
+ * the class `before`; 0: it has to be found. */
+__noinline sl_process_class_number append_program(__u32 index, sl_process_class_number before, bool script) {
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct path_text text = {.scratch = index};
+  if (!scratch) return 0;
+  append_binary(scratch, task, &text);
+  make_whole(scratch, task, &text);
+  sl_process_class_number number = known_step(scratch, &text, before);
+  if (number && !script) return number;
+  find_program(index, take_path(scratch, &text), false);
+  return 0;
+}
+
+/* What a record has behind its programs. */
+__noinline int append_rest(__u32 index) {
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
+  struct task_struct* task = bpf_get_current_task_btf();
+  if (!scratch) return 0;
+  append_cwd(scratch, index, task);
+  append_cgroup(scratch, index, task);
+  append_arguments(scratch, index, task, false);
+  return 0;
 }
 
 /* Describes the new life, as one of the class of the life that it ends; returns that one's id. `told`: the life is
@@ -31,7 +57,7 @@ static __always_inline void append_script(struct sl_scratch* scratch, __u32* at,
 static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 tgid, __u32 flags,
                                                 struct sl_process* process, bool* told) {
   sl_process_id previous = 0;
-  describe_process(task, process);
+  describe_process(task, true, process);
   process->start_ns = bpf_ktime_get_boot_ns();
   process->flags |= SL_PROCESS_EXECED | flags;
   const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
@@ -42,7 +68,7 @@ static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 
     *told = entry->execs == process->execs;
     if (!*told) previous = entry->id;
   } else {
-    process->parent = parent_process(task);
+    process->parent = parent_process(task, true);
   }
   give_id(tgid, process);
   return previous;
@@ -53,9 +79,10 @@ static __always_inline void put_in_force(__u32 tgid, const struct sl_process* pr
   if (process->flags & SL_PROCESS_OWNS_SOCKETS) sl_note_socket_change();
 }
 
-static __always_inline int on_exec(struct task_struct* task, struct linux_binprm* bprm) {
-  const __u32 index = bpf_get_smp_processor_id(), tgid = BPF_CORE_READ(task, tgid);
-  const __u32 privileges = privilege_flags(task, bprm);
+/* `known`: the verifier knows what `bprm` is (read.bpf.h). */
+static __always_inline int on_exec(struct task_struct* task, struct linux_binprm* bprm, bool known) {
+  const __u32 index = bpf_get_smp_processor_id(), tgid = task->tgid;
+  const __u32 privileges = privilege_flags(task, bprm, known);
   struct sl_process process;
   bool told = false;
   const sl_process_id previous = begin_life(task, tgid, privileges, &process, &told);
@@ -66,20 +93,24 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
     count_loss(SL_PROCESS_LOSS_NESTED, SL_PROCESS_EVENT_EXEC, process.cgroup);
     return 0;
   }
-  __u32 at = 0;
-  fill_start(&scratch->start, task, SL_PROCESS_EVENT_EXEC, &process);
+  fill_start(&scratch->start, task, true, SL_PROCESS_EVENT_EXEC, &process);
+  scratch->start.header.time_ns = process.start_ns;
   scratch->start.previous = previous;
-  scratch->start.argument_count = BPF_CORE_READ(bprm, argc);
-  append_binary(scratch, index, &at, task);
-  const __u32 script = at;
-  append_script(scratch, &at, bprm);
-  if (!told || !process.process_class)
-    process.process_class = executed_class(index, task, process.process_class, script, scratch->start.script_length);
+  scratch->start.argument_count = SL_READ(known, bprm, argc);
+  const char* file = SL_READ(known, bprm, filename);
+  const bool script = file != SL_READ(known, bprm, interp);
+  sl_process_class_number number = append_program(index, process.process_class, script);
+  if (script) append_script(scratch, file);
+  if (!told || !process.process_class) {
+    if (!number) {
+      find_script(index);
+      number = executed_class(index, process.process_class);
+    }
+    process.process_class = number;
+  }
   put_in_force(tgid, &process);
-  append_cwd(scratch, index, &at, task);
-  append_cgroup(scratch, index, &at, task);
-  append_arguments(scratch, index, &at, task, false);
-  send_scratch(scratch, at);
+  append_rest(index);
+  send_scratch(scratch);
   return 0;
 }
 

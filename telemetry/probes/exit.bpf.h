@@ -6,10 +6,10 @@
 #include "telemetry/probes/record.bpf.h"
 
 static __always_inline int on_exit(struct task_struct* task) {
-  if (!task_group_dead(task)) return 0;
-  const __u32 tgid = BPF_CORE_READ(task, tgid);
+  if (!task_group_dead(task, true)) return 0;
+  const __u32 tgid = task->tgid;
   struct sl_process process;
-  describe_process(task, &process);
+  describe_process(task, true, &process);
   process.start_ns = 0;
   const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
   if (entry && entry->birth_ns == process.birth_ns) process = *entry;
@@ -21,8 +21,9 @@ static __always_inline int on_exit(struct task_struct* task) {
     count_loss(SL_PROCESS_LOSS_RING_FULL, SL_PROCESS_EVENT_EXIT, process.cgroup);
     return 0;
   }
-  fill_header(&exit->header, task, SL_PROCESS_EVENT_EXIT, &process);
-  exit->status = task_wait_status(task);
+  fill_header(&exit->header, task, true, SL_PROCESS_EVENT_EXIT, &process);
+  exit->header.time_ns = bpf_ktime_get_boot_ns();
+  exit->status = task_wait_status(task, true);
   exit->pad = 0;
   bpf_ringbuf_submit(exit, wake_up());
   return 0;

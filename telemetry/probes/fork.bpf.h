@@ -5,13 +5,13 @@
 
 #include "telemetry/probes/record.bpf.h"
 
-static __always_inline int on_fork(struct task_struct* child) {
-  const __u32 tgid = BPF_CORE_READ(child, tgid);
-  if ((__u32)BPF_CORE_READ(child, pid) != tgid) return 0;
-  struct task_struct* parent = BPF_CORE_READ(child, real_parent);
+static __always_inline int on_fork(struct task_struct* child, bool known) {
+  const __u32 tgid = SL_READ(known, child, tgid);
+  if ((__u32)SL_READ(known, child, pid) != tgid) return 0;
+  struct task_struct* parent = SL_READ(known, child, real_parent);
   struct sl_process process, forker;
-  describe_process(child, &process);
-  if (find_or_add(parent, 0, &forker)) {
+  describe_process(child, known, &process);
+  if (parent && find_or_add(parent, known, 0, &forker)) {
     process.parent = forker.id;
     process.process_class = forked_class(forker.process_class);
   }
@@ -22,7 +22,8 @@ static __always_inline int on_fork(struct task_struct* child) {
     count_loss(SL_PROCESS_LOSS_RING_FULL, SL_PROCESS_EVENT_FORK, process.cgroup);
     return 0;
   }
-  fill_start(start, child, SL_PROCESS_EVENT_FORK, &process);
+  fill_start(start, child, known, SL_PROCESS_EVENT_FORK, &process);
+  start->header.time_ns = process.start_ns;
   bpf_ringbuf_submit(start, wake_up());
   return 0;
 }

@@ -21,6 +21,11 @@ struct path_text {
   __u32 detached; /* no mount of the namespace holds it */
 };
 
+static __always_inline struct path_text empty_text(__u32 scratch) {
+  const __u32 zero = unknown_zero;
+  return (struct path_text){.scratch = scratch, .begin = SL_PATH_END - zero, .truncated = zero, .detached = zero};
+}
+
 /* Puts "/name" before the text. False: no room. */
 static __always_inline bool prepend(struct path_text* text, const void* name, __u32 length) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &text->scratch);
@@ -44,12 +49,52 @@ struct file_walk {
   struct path_text text;
   struct dentry* dentry;
   struct vfsmount* mount;
+  struct dentry* mount_root;
   struct dentry* root_dentry;
   struct vfsmount* root_mount;
 };
 
+/* The same pointer, of which the verifier does not know what it points to: one to before it would be refused. */
+static __always_inline void* forget_type(struct sl_scratch* scratch, const void* pointer) {
+  *(const void* volatile*)&scratch->untyped = pointer;
+  return (void*)*(const void* volatile*)&scratch->untyped;
+}
+
 static __always_inline struct mount* real_mount(struct vfsmount* mount) {
   return (void*)mount - bpf_core_field_offset(struct mount, mnt);
+}
+
+struct mount_place {
+  struct mount* below; /* the mount that it is mounted on; itself: none */
+  struct dentry* at;
+  struct dentry* root;
+};
+
+/* By one read where the three lie side by side, which they do in all kernels so far. */
+static __always_inline void read_mount(struct mount* mount, struct mount_place* place) {
+  const __u64 first = bpf_core_field_offset(struct mount, mnt_parent);
+  const __u64 root = bpf_core_field_offset(struct mount, mnt) + bpf_core_field_offset(struct vfsmount, mnt_root);
+  if (bpf_core_field_offset(struct mount, mnt_mountpoint) == first + 8 && root == first + 16) {
+    if (bpf_probe_read_kernel(place, sizeof(*place), (void*)mount + first) == 0) return;
+    __builtin_memset(place, 0, sizeof(*place));
+    return;
+  }
+  place->below = BPF_CORE_READ(mount, mnt_parent);
+  place->at = BPF_CORE_READ(mount, mnt_mountpoint);
+  place->root = BPF_CORE_READ(mount, mnt.mnt_root);
+}
+
+/* One component of the path in the mount that holds the file, whose dentries the verifier knows as such. */
+static long walk_known(__u32 index, void* context) {
+  struct file_walk* walk = context;
+  struct dentry* dentry = walk->dentry; /* CO-RE would look for file_walk in the kernel */
+  if (!dentry || dentry == walk->mount_root) return 1;
+  struct dentry* parent = dentry->d_parent;
+  if (dentry == parent) return 1;
+  if (walk->mount == walk->root_mount && dentry == walk->root_dentry) return 1;
+  if (!prepend(&walk->text, dentry->d_name.name, dentry->d_name.len)) return 1;
+  walk->dentry = parent;
+  return 0;
 }
 
 /* One component, or one step from a mounted file system to the one that it is mounted on. */
@@ -59,7 +104,7 @@ static long walk_file(__u32 index, void* context) {
   struct vfsmount* on = walk->mount;
   if (dentry == walk->root_dentry && on == walk->root_mount) return 1;
   struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
-  const bool at_root = dentry == BPF_CORE_READ(on, mnt_root);
+  const bool at_root = dentry == walk->mount_root;
   if (dentry == parent && !at_root) { /* a file without directory, as memfd's */
     walk->text.detached = 1;
     prepend(&walk->text, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len));
@@ -67,14 +112,17 @@ static long walk_file(__u32 index, void* context) {
   }
   if (at_root) {
     struct mount* mount = real_mount(on);
-    struct mount* below = BPF_CORE_READ(mount, mnt_parent);
+    struct mount_place place;
+    read_mount(mount, &place);
+    struct mount* below = place.below; /* CO-RE would look for mount_place in the kernel */
     if (below == mount) {
       const long namespace = (long)BPF_CORE_READ(mount, mnt_ns);
       if (namespace <= 0 && namespace > -4096) walk->text.detached = 1; /* NULL or MNT_NS_INTERNAL, an error pointer */
       return 1;
     }
-    walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-    walk->mount = __builtin_preserve_access_index(&below->mnt);
+    walk->dentry = place.at;
+    walk->mount = on = __builtin_preserve_access_index(&below->mnt);
+    walk->mount_root = BPF_CORE_READ(on, mnt_root);
     return 0;
   }
   if (!prepend(&walk->text, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len))) return 1;
@@ -83,21 +131,36 @@ static long walk_file(__u32 index, void* context) {
 }
 
 /* As the root of `task` shows it; `whole`: as the root of its mount namespace does. */
-static __always_inline void write_file_path(struct task_struct* task, const struct path* path, struct path_text* text,
-                                            bool whole) {
-  struct fs_struct* fs = BPF_CORE_READ(task, fs);
+static __always_inline void write_file_path(struct task_struct* task, struct dentry* dentry, struct vfsmount* mount,
+                                            struct path_text* text, bool whole) {
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &text->scratch);
+  struct fs_struct* fs = whole ? NULL : task->fs;
+  if (!scratch) return;
   struct file_walk walk = {
-      .text = {.scratch = text->scratch, .begin = SL_PATH_END},
-      .dentry = BPF_CORE_READ(path, dentry),
-      .mount = BPF_CORE_READ(path, mnt),
-      .root_dentry = whole ? NULL : BPF_CORE_READ(fs, root.dentry),
-      .root_mount = whole ? NULL : BPF_CORE_READ(fs, root.mnt),
+      .text = empty_text(text->scratch),
+      .dentry = dentry,
+      .mount = mount,
+      .mount_root = mount ? mount->mnt_root : NULL,
+      .root_dentry = fs ? fs->root.dentry : NULL,
+      .root_mount = fs ? fs->root.mnt : NULL,
   };
-  if (walk.dentry) {
-    bpf_loop(SL_PATH_COMPONENTS_MAX, walk_file, &walk, 0);
+  if (dentry) {
+    bpf_loop(SL_PATH_COMPONENTS_MAX, walk_known, &walk, 0);
+    if (!walk.text.truncated && !(walk.dentry == walk.root_dentry && walk.mount == walk.root_mount)) {
+      walk.mount = forget_type(scratch, walk.mount);
+      bpf_loop(SL_PATH_COMPONENTS_MAX, walk_file, &walk, 0);
+    }
     if (walk.text.begin == SL_PATH_END && !walk.text.truncated) prepend(&walk.text, NULL, 0);
   }
   *text = walk.text;
+}
+
+/* Of what `task` runs. False: nothing, as a kernel thread. */
+static __always_inline bool write_binary_path(struct task_struct* task, struct path_text* text, bool whole) {
+  struct file* file = SL_LOAD(task, mm, exe_file);
+  if (!file) return false;
+  write_file_path(task, file->f_path.dentry, file->f_path.mnt, text, whole);
+  return true;
 }
 
 struct cgroup_walk {
@@ -108,8 +171,9 @@ struct cgroup_walk {
 static __always_inline struct kernfs_node* kernfs_parent(struct kernfs_node* node) {
   struct kernfs_node___rcu_parent* now = (void*)node;
   struct kernfs_node___parent* before = (void*)node;
-  if (bpf_core_field_exists(now->__parent)) return BPF_CORE_READ(now, __parent);
-  return BPF_CORE_READ(before, parent);
+  if (!node) return NULL;
+  if (bpf_core_field_exists(now->__parent)) return now->__parent;
+  return before->parent;
 }
 
 static long walk_cgroup(__u32 index, void* context) {
@@ -117,7 +181,7 @@ static long walk_cgroup(__u32 index, void* context) {
   struct kernfs_node* node = walk->node; /* CO-RE would look for cgroup_walk in the kernel */
   struct kernfs_node* parent = kernfs_parent(node);
   if (!parent) return 1;
-  const char* name = BPF_CORE_READ(node, name);
+  const char* name = node->name;
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &walk->text.scratch);
   if (!scratch) return 1;
   const long size = bpf_probe_read_kernel_str(scratch->name, sizeof(scratch->name), name);
@@ -127,18 +191,18 @@ static long walk_cgroup(__u32 index, void* context) {
 }
 
 static __always_inline struct kernfs_node* subsystem_node(struct task_struct* task, __u64 subsystem) {
-  struct css_set* set = BPF_CORE_READ(task, cgroups);
+  struct css_set* set = task->cgroups;
+  if (!set) return NULL;
   struct cgroup_subsys_state** states = (void*)__builtin_preserve_access_index(&set->subsys);
-  struct cgroup_subsys_state* state = NULL;
-  bpf_probe_read_kernel(&state, sizeof(state), states + subsystem);
-  return BPF_CORE_READ(state, cgroup, kn);
+  struct cgroup_subsys_state* state = states[subsystem];
+  return state ? SL_LOAD(state, cgroup, kn) : NULL;
 }
 
 /* In the default hierarchy; a task that is at its root is looked for where version 1 hierarchies keep containers. */
 static __always_inline void write_cgroup_path(struct task_struct* task, struct path_text* text) {
   struct cgroup_walk walk = {
-      .text = {.scratch = text->scratch, .begin = SL_PATH_END},
-      .node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn),
+      .text = empty_text(text->scratch),
+      .node = SL_LOAD(task, cgroups, dfl_cgrp, kn),
   };
   if (!kernfs_parent(walk.node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
     walk.node = subsystem_node(task, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));

@@ -22,24 +22,24 @@
 #include "telemetry/probes/seed.bpf.h"
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(tp_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) { return on_exec(task, bprm); }
+int BPF_PROG(tp_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
+  return on_exec(task, bprm, true);
+}
 
 SEC("tp_btf/sched_process_fork")
-int BPF_PROG(tp_fork, struct task_struct* parent, struct task_struct* child) { return on_fork(child); }
+int BPF_PROG(tp_fork, struct task_struct* parent, struct task_struct* child) { return on_fork(child, true); }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(tp_exit, struct task_struct* task) { return on_exit(task); }
 
 SEC("kprobe/finalize_exec")
-int BPF_KPROBE(kp_exec, struct linux_binprm* bprm) {
-  return on_exec((struct task_struct*)bpf_get_current_task(), bprm);
-}
+int BPF_KPROBE(kp_exec, struct linux_binprm* bprm) { return on_exec(bpf_get_current_task_btf(), bprm, false); }
 
 SEC("kprobe/wake_up_new_task")
-int BPF_KPROBE(kp_fork, struct task_struct* child) { return on_fork(child); }
+int BPF_KPROBE(kp_fork, struct task_struct* child) { return on_fork(child, false); }
 
 SEC("kprobe/acct_process")
-int BPF_KPROBE(kp_exit) { return on_exit((struct task_struct*)bpf_get_current_task()); }
+int BPF_KPROBE(kp_exit) { return on_exit(bpf_get_current_task_btf()); }
 
 SEC("iter.s/task")
 int iterate_tasks(struct bpf_iter__task* ctx) {

@@ -72,13 +72,26 @@ static __always_inline sl_process_class_number forked_class(sl_process_class_num
   return number;
 }
 
-/* The class of `task`, which has just executed a program, and was of the class `before`. The script's name is at
- * `script_place` of the data. */
-static __always_inline sl_process_class_number executed_class(__u32 index, struct task_struct* task,
-                                                              sl_process_class_number before, __u32 script_place,
-                                                              __u32 script_length) {
+/* The class that the program at `text` led to before, from this one. 0: not known. */
+static __always_inline sl_process_class_number known_step(struct sl_scratch* scratch, const struct path_text* text,
+                                                          sl_process_class_number before) {
+  __u32 begin = text->begin, length = SL_PATH_END - begin;
+  barrier_var(begin);
+  barrier_var(length);
+  __builtin_memset(&scratch->step, 0, sizeof(scratch->step));
+  if (text->truncated || text->detached || length > SL_STEP_PATH_MAX) return 0;
+  scratch->step.before = before;
+  bpf_probe_read_kernel(scratch->step.path, length & SL_STEP_PATH_MASK, &scratch->path[begin & SL_PATH_END]);
+  const sl_process_class_number* number = bpf_map_lookup_elem(&process_class_steps, &scratch->step);
+  struct sl_process_class* class = number ? bpf_map_lookup_elem(&process_classes, number) : NULL;
+  if (!class || class->facts.program == SL_PROGRAM_UNKNOWN) return 0; /* the agent has removed it, or its program */
+  note_use(class);
+  return *number;
+}
+
+/* The class of who was of the class `before`, and has executed the scratch's `binary` and `script`. */
+__noinline sl_process_class_number executed_class(__u32 index, sl_process_class_number before) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
-  struct sl_program binary = {}, script = {};
   if (!scratch) return 0;
   struct sl_process_class* want = &scratch->process_class;
   const struct sl_process_class* old = bpf_map_lookup_elem(&process_classes, &before);
@@ -88,12 +101,14 @@ static __always_inline sl_process_class_number executed_class(__u32 index, struc
     __builtin_memset(want, 0, sizeof(*want));
     want->facts.flags = SL_CLASS_MORE_ANCESTORS;
   }
-  if (!find_binary(index, task, &binary)) binary.number = SL_PROGRAM_UNKNOWN;
-  if (!find_script(index, task, script_place, script_length, &script)) script.number = 0;
-  want->facts.program = binary.number;
-  want->facts.script = script.number;
-  for (int slot = 0; slot < SL_SLOTS; slot++) want->binaries[slot] = binary.matches[slot] | script.matches[slot];
-  return use_class(class_number(want));
+  want->facts.program = scratch->binary.number;
+  want->facts.script = scratch->script.number;
+  for (int slot = 0; slot < SL_SLOTS; slot++)
+    want->binaries[slot] = scratch->binary.matches[slot] | scratch->script.matches[slot];
+  const sl_process_class_number number = use_class(class_number(want));
+  if (number && scratch->step.path[0] && !scratch->start.script_length)
+    bpf_map_update_elem(&process_class_steps, &scratch->step, &number, BPF_ANY);
+  return number;
 }
 
 struct ancestor_walk {
@@ -104,31 +119,31 @@ struct ancestor_walk {
 static long walk_ancestor(__u32 ignored, void* context) {
   struct ancestor_walk* walk = context;
   struct task_struct* child = walk->task; /* CO-RE would look for ancestor_walk in the kernel */
-  struct task_struct* parent = BPF_CORE_READ(child, group_leader, real_parent);
+  struct task_struct* parent = child ? SL_LOAD(child, group_leader, real_parent) : NULL;
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &walk->scratch);
-  struct sl_program program;
-  if (!scratch || BPF_CORE_READ(parent, tgid) == 0) return 1;
-  if (find_binary(walk->scratch, parent, &program)) {
-    add_ancestor(&scratch->process_class, program.number);
-    for (int slot = 0; slot < SL_SLOTS; slot++) scratch->process_class.ancestors[slot] |= program.matches[slot];
-  } else if (BPF_CORE_READ(parent, mm)) {
+  struct path_text text = {.scratch = walk->scratch};
+  if (!scratch || !parent || parent->tgid == 0) return 1;
+  write_binary_path(parent, &text, !has_plain_root(scratch, parent));
+  if (find_program(walk->scratch, take_path(scratch, &text), false)) {
+    add_ancestor(&scratch->process_class, scratch->binary.number);
+    for (int slot = 0; slot < SL_SLOTS; slot++) scratch->process_class.ancestors[slot] |= scratch->binary.matches[slot];
+  } else if (parent->mm) {
     scratch->process_class.facts.flags |= SL_CLASS_MORE_ANCESTORS;
   }
   walk->task = parent;
   return 0;
 }
 
-/* The class of a process that was there before the sensors: of its ancestors those that live are known. */
-static __always_inline sl_process_class_number seeded_class(__u32 index, struct task_struct* task) {
-  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
+/* The class of a process that was there before the sensors, and runs the scratch's `binary`: of its ancestors those
+ * that live are known. */
+static __always_inline sl_process_class_number seeded_class(struct sl_scratch* scratch, __u32 index,
+                                                            struct task_struct* task) {
   struct ancestor_walk walk = {.task = task, .scratch = index};
-  struct sl_program binary;
-  if (!scratch) return 0;
+  const struct sl_program binary = scratch->binary;
   struct sl_process_class* want = &scratch->process_class;
   __builtin_memset(want, 0, sizeof(*want));
   want->facts.flags = SL_CLASS_MORE_ANCESTORS;
   bpf_loop(SL_LIVING_ANCESTORS_MAX, walk_ancestor, &walk, 0);
-  if (!find_binary(index, task, &binary)) return 0;
   want->facts.program = binary.number;
   for (int slot = 0; slot < SL_SLOTS; slot++) want->binaries[slot] = binary.matches[slot];
   return use_class(class_number(want));

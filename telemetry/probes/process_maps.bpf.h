@@ -10,12 +10,26 @@
 /* A path is written from its end to its beginning; the last 256 bytes take what a look-up reads too much. */
 #define SL_PATH_BUFFER (SL_PROCESS_PATH_MAX + 1 + 256)
 
+#define SL_STEP_PATH_MAX 123
+#define SL_STEP_PATH_MASK 127
+
+/* A process of the class `before` executes a program; the rest of the path is NUL. */
+struct sl_class_step {
+  sl_process_class_number before;
+  char path[SL_STEP_PATH_MAX + 1];
+};
+
 struct sl_scratch {
   __u64 busy;
   char name[256]; /* of a cgroup: its length is found by reading it */
   char path[SL_PATH_BUFFER];
   struct sl_program_path program; /* a key under construction, likewise: */
+  struct sl_class_step step;
+  struct sl_program binary; /* what was found: all 0 if nothing was; likewise: */
+  struct sl_program script;
   struct sl_process_class process_class;
+  __u32 length; /* of the data */
+  const void* untyped;
   struct sl_process_start start;
   __u8 data[SL_PROCESS_DATA_MAX];
 };
@@ -27,6 +41,18 @@ struct {
   __type(key, __u32);
   __type(value, struct sl_scratch);
 } process_scratch SEC(".maps");
+
+/*
+ * Writer: sensors. The class that such a step led to, as long as it lives: found again by one short key instead of the
+ * program's and the class's own. Full: what was not used for long makes room. Not pinned, as it holds nothing of its
+ * own.
+ */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, struct sl_class_step);
+  __type(value, sl_process_class_number);
+} process_class_steps SEC(".maps");
 
 /* Writer: sensors. Full: the event is lost and counted. */
 struct {

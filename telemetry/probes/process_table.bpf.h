@@ -48,14 +48,15 @@ static __always_inline void give_id(__u32 tgid, struct sl_process* process) {
 }
 
 /* Everything about the present life of `task`'s process but its id and its parent. */
-static __always_inline void describe_process(struct task_struct* task, struct sl_process* process) {
-  struct task_struct* leader = BPF_CORE_READ(task, group_leader);
+static __always_inline void describe_process(struct task_struct* task, bool known, struct sl_process* process) {
+  struct task_struct* leader = SL_READ(known, task, group_leader);
   __builtin_memset(process, 0, sizeof(*process));
-  process->birth_ns = BPF_CORE_READ(leader, start_boottime);
+  if (!leader) return;
+  process->birth_ns = SL_READ(known, leader, start_boottime);
   process->start_ns = process->birth_ns;
-  process->execs = (__u32)BPF_CORE_READ(leader, self_exec_id);
-  process->cgroup = task_cgroup(task);
-  if (BPF_CORE_READ(task, flags) & SL_PF_KTHREAD) process->flags |= SL_PROCESS_KERNEL_THREAD;
+  process->execs = (__u32)SL_READ(known, leader, self_exec_id);
+  process->cgroup = task_cgroup(task, known);
+  if (SL_READ(known, task, flags) & SL_PF_KTHREAD) process->flags |= SL_PROCESS_KERNEL_THREAD;
 }
 
 static __always_inline void store_process(__u32 tgid, const struct sl_process* process, __u8 event) {
@@ -69,15 +70,16 @@ static __always_inline bool is_present_life(const struct sl_process* entry, cons
 }
 
 /* The present life of a process that was there before: from the table, or given a place in it. False: it is dead. */
-static __always_inline bool find_or_add(struct task_struct* task, sl_process_id parent, struct sl_process* process) {
-  const __u32 tgid = BPF_CORE_READ(task, tgid);
-  describe_process(task, process);
+static __always_inline bool find_or_add(struct task_struct* task, bool known, sl_process_id parent,
+                                        struct sl_process* process) {
+  const __u32 tgid = SL_READ(known, task, tgid);
+  describe_process(task, known, process);
   const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
   if (entry && is_present_life(entry, process)) {
     *process = *entry;
     return true;
   }
-  if (task_group_dead(task)) return false;
+  if (task_group_dead(task, known)) return false;
   process->flags |= SL_PROCESS_SEEDED;
   process->parent = parent;
   if (entry && entry->birth_ns == process->birth_ns) { /* it executed a program unseen */
@@ -86,17 +88,17 @@ static __always_inline bool find_or_add(struct task_struct* task, sl_process_id 
   }
   give_id(tgid, process);
   store_process(tgid, process, SL_PROCESS_EVENT_SEED);
-  if (!task_group_dead(task)) return true;
+  if (!task_group_dead(task, known)) return true;
   bpf_map_delete_elem(&processes, &tgid); /* its exit may have come before the entry was there */
   return false;
 }
 
 /* 0: not known. */
-static __always_inline sl_process_id parent_process(struct task_struct* task) {
-  struct task_struct* parent = BPF_CORE_READ(task, group_leader, real_parent);
+static __always_inline sl_process_id parent_process(struct task_struct* task, bool known) {
+  struct task_struct* parent = SL_READ(known, task, group_leader, real_parent);
   struct sl_process process;
-  if (BPF_CORE_READ(parent, tgid) == 0) return 0; /* the idle task: parent of init and of kthreadd */
-  return find_or_add(parent, 0, &process) ? process.id : 0;
+  if (!parent || SL_READ(known, parent, tgid) == 0) return 0; /* the idle task: parent of init and of kthreadd */
+  return find_or_add(parent, known, 0, &process) ? process.id : 0;
 }
 
 #endif

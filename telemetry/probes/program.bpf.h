@@ -16,10 +16,16 @@ static __always_inline __u32 next_number(__u32 counter) {
   return last ? __sync_fetch_and_add(last, 1) + 1 : 0;
 }
 
-/* The program whose path is in the scratch. False: not known. */
-static __always_inline bool find_program(__u32 index, __u32 length, struct sl_program* out) {
+/*
+ * Makes the program whose path is in the scratch its `binary` or `script`. False: not known. Functions that are not
+ * static are verified by themselves, not again for each way that leads to them.
+ */
+__noinline bool find_program(__u32 index, __u32 length, bool script) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
-  if (!scratch || !length || length > SL_PROGRAM_PATH_MAX) return false;
+  if (!scratch) return false;
+  struct sl_program* out = script ? &scratch->script : &scratch->binary;
+  __builtin_memset(out, 0, sizeof(*out));
+  if (!length || length > SL_PROGRAM_PATH_MAX) return false;
   const struct sl_program* known = bpf_map_lookup_elem(&programs, &scratch->program);
   if (!known) {
     struct sl_program fresh = {};
@@ -35,16 +41,19 @@ static __always_inline bool find_program(__u32 index, __u32 length, struct sl_pr
 
 /* Whether the root of the task is the root of its mount namespace: else paths from there are what the task made them.
  */
-static __always_inline bool has_plain_root(struct task_struct* task) {
-  struct fs_struct* fs = BPF_CORE_READ(task, fs);
-  struct dentry* at = BPF_CORE_READ(fs, root.dentry);
-  struct vfsmount* on = BPF_CORE_READ(fs, root.mnt);
+static __always_inline bool has_plain_root(struct sl_scratch* scratch, struct task_struct* task) {
+  struct fs_struct* fs = task->fs;
+  if (!fs) return false;
+  struct dentry* at = fs->root.dentry;
+  struct vfsmount* on = forget_type(scratch, fs->root.mnt);
   for (int i = 0; i < SL_ROOT_MOUNTS_MAX; i++) {
-    if (at != BPF_CORE_READ(on, mnt_root)) return false;
     struct mount* mount = real_mount(on);
-    struct mount* below = BPF_CORE_READ(mount, mnt_parent);
+    struct mount_place place;
+    read_mount(mount, &place);
+    struct mount* below = place.below; /* CO-RE would look for mount_place in the kernel */
+    if (at != place.root) return false;
     if (below == mount) return true;
-    at = BPF_CORE_READ(mount, mnt_mountpoint);
+    at = place.at;
     on = __builtin_preserve_access_index(&below->mnt);
   }
   return false;
@@ -61,14 +70,15 @@ static __always_inline __u32 take_path(struct sl_scratch* scratch, const struct 
   return length;
 }
 
-/* What `task` runs, named from the root of its mount namespace. */
-static __always_inline bool find_binary(__u32 index, struct task_struct* task, struct sl_program* out) {
-  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
-  struct file* file = BPF_CORE_READ(task, mm, exe_file);
-  struct path_text text = {.scratch = index};
-  if (!scratch || !file) return false;
-  write_file_path(task, __builtin_preserve_access_index(&file->f_path), &text, !has_plain_root(task));
-  return find_program(index, take_path(scratch, &text), out);
+/* From the path of what `task` runs, from its root, to that from the root of its mount namespace. */
+static __always_inline void make_whole(struct sl_scratch* scratch, struct task_struct* task, struct path_text* text) {
+  if (!has_plain_root(scratch, task)) write_binary_path(task, text, true);
+}
+
+/* What `task` runs; `text` is its path from the root of the task. */
+static __always_inline bool find_binary(struct sl_scratch* scratch, struct task_struct* task, struct path_text* text) {
+  make_whole(scratch, task, text);
+  return find_program(text->scratch, take_path(scratch, text), false);
 }
 
 struct component_walk {
@@ -95,25 +105,30 @@ static long walk_component(__u32 at, void* context) {
 }
 
 /*
- * The script at `place` in the scratch's data, by the name that it was called by, made absolute. False: none, or a name
+ * The script of the current task's record, by the name that it was called by, made absolute. False: none, or a name
  * that leads through "." or "..", which could pass for another one.
  */
-static __always_inline bool find_script(__u32 index, struct task_struct* task, __u32 place, __u32 length,
-                                        struct sl_program* out) {
+__noinline bool find_script(__u32 index) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
-  __u32 before = 0;
-  if (!scratch || !length || length > SL_PROGRAM_PATH_MAX || place > SL_PROCESS_DATA_MAX - SL_PAGE) return false;
-  if (!has_plain_root(task)) return false;
+  struct task_struct* task = bpf_get_current_task_btf();
+  if (!scratch) return false;
+  __u32 place = scratch->start.binary_length, length = scratch->start.script_length, before = 0;
+  __builtin_memset(&scratch->script, 0, sizeof(scratch->script));
+  if (!length || length > SL_PROGRAM_PATH_MAX) return false;
+  barrier_var(place);
+  place &= SL_PROCESS_PATH_MAX; /* which the compiler knows */
+  if (!has_plain_root(scratch, task)) return false;
   if (scratch->data[place] == '/') {
     __builtin_memset(&scratch->program, 0, sizeof(scratch->program));
   } else {
     struct path_text text = {.scratch = index};
-    struct fs_struct* fs = BPF_CORE_READ(task, fs);
+    struct fs_struct* fs = task->fs;
+    if (!fs) return false;
     if (scratch->data[place] == '.' && scratch->data[place + 1] == '/' && length > 2) {
       place += 2;
       length -= 2;
     }
-    write_file_path(task, __builtin_preserve_access_index(&fs->pwd), &text, false);
+    write_file_path(task, fs->pwd.dentry, fs->pwd.mnt, &text, false);
     before = take_path(scratch, &text);
     if (!before) return false;
     if (before > 1) scratch->program.text[before++ & SL_PROGRAM_PATH_MAX] = '/'; /* 1: the root, which is one */
@@ -128,7 +143,7 @@ static __always_inline bool find_script(__u32 index, struct task_struct* task, _
   struct component_walk walk = {.scratch = index, .length = before + length, .bytes = zero, .dots = zero, .odd = zero};
   bpf_loop(SL_PROGRAM_PATH_MAX + 1, walk_component, &walk, 0);
   if (walk.odd) return false;
-  return find_program(index, before + length, out);
+  return find_program(index, before + length, true);
 }
 
 #endif

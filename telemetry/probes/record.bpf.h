@@ -13,85 +13,74 @@ static __always_inline __u64 wake_up(void) {
   return bpf_ringbuf_query(&process_events, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline void fill_header(struct sl_process_header* header, struct task_struct* task, __u8 event,
-                                        const struct sl_process* process) {
-  header->time_ns = event == SL_PROCESS_EVENT_FORK ? process->start_ns : bpf_ktime_get_boot_ns();
+static __always_inline void fill_header(struct sl_process_header* header, struct task_struct* task, bool known,
+                                        __u8 event, const struct sl_process* process) {
   header->id = process->id;
   header->parent = process->parent;
   header->start_ns = process->start_ns;
   header->birth_ns = process->birth_ns;
   header->cgroup = process->cgroup;
-  header->pid = BPF_CORE_READ(task, tgid);
-  header->parent_pid = BPF_CORE_READ(task, group_leader, real_parent, tgid);
+  header->pid = SL_READ(known, task, tgid);
+  header->parent_pid = SL_READ(known, task, group_leader, real_parent, tgid);
   header->flags = process->flags;
   header->event = event;
   header->pad[0] = header->pad[1] = header->pad[2] = 0;
 }
 
-static __always_inline void fill_start(struct sl_process_start* start, struct task_struct* task, __u8 event,
+static __always_inline void fill_start(struct sl_process_start* start, struct task_struct* task, bool known, __u8 event,
                                        const struct sl_process* process) {
-  __u32 ignored;
-  fill_header(&start->header, task, event, process);
-  start->previous = 0;
-  start->tid = BPF_CORE_READ(task, pid);
-  start->ns_tid = task_ns_pid(task, &ignored);
-  start->ns_pid = task_ns_pid(BPF_CORE_READ(task, group_leader), &start->namespaces.pid);
-  task_credentials(task, start);
-  task_namespaces(task, start);
-  start->argument_count = 0;
-  __builtin_memset(start->comm, 0, sizeof(start->comm));
-  bpf_core_read_str(start->comm, sizeof(start->comm), &task->comm);
-  start->binary_length = start->script_length = start->cwd_length = start->cgroup_length = 0;
-  start->arguments_length = 0;
-  start->pad = 0;
+  __builtin_memset(start, 0, sizeof(*start));
+  fill_header(&start->header, task, known, event, process);
+  start->tid = SL_READ(known, task, pid);
+  start->ns_tid = start->ns_pid = task_ns_pid(task, known, &start->namespaces.pid); /* a leader's, in all events */
+  task_credentials(task, known, start);
+  task_namespaces(task, known, start);
+  task_name(task, known, start->comm);
 }
 
 /* Null: the CPU is at another event, which this one interrupts. */
 static __always_inline struct sl_scratch* take_scratch(__u32 index) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   if (!scratch || __sync_lock_test_and_set(&scratch->busy, 1) != 0) return NULL;
+  scratch->length = 0;
   return scratch;
 }
 
 /* Appends the text in the path buffer; returns its length. */
-static __always_inline __u16 append_path(struct sl_scratch* scratch, __u32* at, const struct path_text* text) {
+static __always_inline __u16 append_path(struct sl_scratch* scratch, const struct path_text* text) {
   const __u32 begin = text->begin & SL_PATH_END;
-  __u32 length = SL_PATH_END - begin, place = *at;
+  __u32 length = SL_PATH_END - begin, place = scratch->length;
   barrier_var(length);
   barrier_var(place);
   length &= SL_APPEND_MAX;
   if (place > SL_PROCESS_DATA_MAX - SL_PAGE) return 0;
   bpf_probe_read_kernel(&scratch->data[place], length, &scratch->path[begin]);
-  *at = place + length;
+  scratch->length = place + length;
   return length;
 }
 
-static __always_inline void append_binary(struct sl_scratch* scratch, __u32 index, __u32* at,
-                                          struct task_struct* task) {
-  struct path_text text = {.scratch = index};
-  struct file* file = BPF_CORE_READ(task, mm, exe_file);
-  if (!file) return;
-  write_file_path(task, __builtin_preserve_access_index(&file->f_path), &text, false);
-  scratch->start.binary_length = append_path(scratch, at, &text);
-  if (text.truncated) scratch->start.header.flags |= SL_PROCESS_BINARY_TRUNCATED;
-  if (text.detached) scratch->start.header.flags |= SL_PROCESS_FROM_MEMORY;
-  if (BPF_CORE_READ(file, f_inode, i_nlink) == 0) scratch->start.header.flags |= SL_PROCESS_UNLINKED;
+static __always_inline void append_binary(struct sl_scratch* scratch, struct task_struct* task,
+                                          struct path_text* text) {
+  if (!write_binary_path(task, text, false)) return;
+  scratch->start.binary_length = append_path(scratch, text);
+  if (text->truncated) scratch->start.header.flags |= SL_PROCESS_BINARY_TRUNCATED;
+  if (text->detached) scratch->start.header.flags |= SL_PROCESS_FROM_MEMORY;
+  if (SL_LOAD(task, mm, exe_file, f_inode, i_nlink) == 0) scratch->start.header.flags |= SL_PROCESS_UNLINKED;
 }
 
-static __always_inline void append_cwd(struct sl_scratch* scratch, __u32 index, __u32* at, struct task_struct* task) {
+static __always_inline void append_cwd(struct sl_scratch* scratch, __u32 index, struct task_struct* task) {
   struct path_text text = {.scratch = index};
-  struct fs_struct* fs = BPF_CORE_READ(task, fs);
+  struct fs_struct* fs = task->fs;
   if (!fs) return;
-  write_file_path(task, __builtin_preserve_access_index(&fs->pwd), &text, false);
-  scratch->start.cwd_length = append_path(scratch, at, &text);
+  write_file_path(task, fs->pwd.dentry, fs->pwd.mnt, &text, false);
+  scratch->start.cwd_length = append_path(scratch, &text);
   if (text.truncated) scratch->start.header.flags |= SL_PROCESS_CWD_TRUNCATED;
 }
 
-static __always_inline void append_cgroup(struct sl_scratch* scratch, __u32 index, __u32* at,
-                                          struct task_struct* task) {
+static __always_inline void append_cgroup(struct sl_scratch* scratch, __u32 index, struct task_struct* task) {
   struct path_text text = {.scratch = index};
   write_cgroup_path(task, &text);
-  scratch->start.cgroup_length = append_path(scratch, at, &text);
+  scratch->start.cgroup_length = append_path(scratch, &text);
   if (text.truncated) scratch->start.header.flags |= SL_PROCESS_CGROUP_TRUNCATED;
 }
 
@@ -121,14 +110,13 @@ static long copy_arguments(__u32 page, void* context) {
 }
 
 /* `foreign`: the arguments of another task, by a read that may sleep. */
-static __always_inline void append_arguments(struct sl_scratch* scratch, __u32 index, __u32* at,
-                                             struct task_struct* task, bool foreign) {
-  struct mm_struct* mm = BPF_CORE_READ(task, mm);
-  const __u64 from = BPF_CORE_READ(mm, arg_start);
-  const __u64 size = BPF_CORE_READ(mm, arg_end) - from;
-  __u32 length = size > SL_PROCESS_ARGUMENTS_MAX ? SL_PROCESS_ARGUMENTS_MAX : size;
-  __u32 place = *at;
+static __always_inline void append_arguments(struct sl_scratch* scratch, __u32 index, struct task_struct* task,
+                                             bool foreign) {
+  struct mm_struct* mm = task->mm;
   if (!mm) return;
+  const __u64 from = mm->arg_start, size = mm->arg_end - from;
+  __u32 length = size > SL_PROCESS_ARGUMENTS_MAX ? SL_PROCESS_ARGUMENTS_MAX : size;
+  __u32 place = scratch->length;
   if (foreign) {
     barrier_var(length);
     barrier_var(place);
@@ -139,14 +127,15 @@ static __always_inline void append_arguments(struct sl_scratch* scratch, __u32 i
     bpf_loop(SL_PROCESS_ARGUMENTS_MAX / SL_PAGE + 1, copy_arguments, &copy, 0);
     place = copy.place;
   }
-  const __u32 read = place - *at;
+  const __u32 read = place - scratch->length;
   if (read < size) scratch->start.header.flags |= SL_PROCESS_ARGUMENTS_TRUNCATED;
   scratch->start.arguments_length = read;
-  *at = place;
+  scratch->length = place;
 }
 
-/* Sends what is in `scratch`, with `length` bytes of data, and gives it back. */
-static __always_inline void send_scratch(struct sl_scratch* scratch, __u32 length) {
+/* Sends what is in `scratch`, and gives it back. */
+static __always_inline void send_scratch(struct sl_scratch* scratch) {
+  __u32 length = scratch->length;
   if (length > SL_PROCESS_DATA_MAX) length = SL_PROCESS_DATA_MAX;
   if (bpf_ringbuf_output(&process_events, &scratch->start, sizeof(scratch->start) + length, wake_up()) != 0)
     count_loss(SL_PROCESS_LOSS_RING_FULL, scratch->start.header.event, scratch->start.header.cgroup);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* To a life that has none. */
 static __always_inline void give_class(struct task_struct* task, sl_process_id life, sl_process_class_number number) {
-  const __u32 tgid = BPF_CORE_READ(task, tgid);
+  const __u32 tgid = task->tgid;
   struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
   if (!entry || entry->id != life) return;
   __sync_val_compare_and_swap(&entry->process_class, 0, number);
@@ -18,18 +18,20 @@ static __always_inline int on_task(struct seq_file* seq, struct task_struct* tas
   const __u64 tick = 0;
   const __u32 index = iterator_scratch;
   struct sl_process process;
-  if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid)) return 0;
-  if (!find_or_add(task, parent_process(task), &process)) return 0;
+  if (task->pid != task->tgid) return 0;
+  if (!find_or_add(task, true, parent_process(task, true), &process)) return 0;
   struct sl_scratch* scratch = take_scratch(index);
   if (!scratch) return 0; /* another iterator is at work: the agent runs one at a time */
-  __u32 at = 0;
-  fill_start(&scratch->start, task, SL_PROCESS_EVENT_SEED, &process);
-  append_binary(scratch, index, &at, task);
-  if (!process.process_class) give_class(task, process.id, seeded_class(index, task));
-  append_cwd(scratch, index, &at, task);
-  append_cgroup(scratch, index, &at, task);
-  append_arguments(scratch, index, &at, task, true);
-  send_scratch(scratch, at);
+  struct path_text binary = {.scratch = index};
+  fill_start(&scratch->start, task, true, SL_PROCESS_EVENT_SEED, &process);
+  scratch->start.header.time_ns = bpf_ktime_get_boot_ns();
+  append_binary(scratch, task, &binary);
+  if (!process.process_class && find_binary(scratch, task, &binary))
+    give_class(task, process.id, seeded_class(scratch, index, task));
+  append_cwd(scratch, index, task);
+  append_cgroup(scratch, index, task);
+  append_arguments(scratch, index, task, true);
+  send_scratch(scratch);
   bpf_seq_write(seq, &tick, sizeof(tick)); /* a read() of 8 bytes ends after each process */
   return 0;
 }

@@ -1,63 +1,81 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Facts about a task, by reads that cannot fail hard: what cannot be read is 0. */
+/* Facts about a task. `known`: the verifier knows that it is one (read.bpf.h). */
 #ifndef SLUICE_TASK_BPF_H
 #define SLUICE_TASK_BPF_H
 
-#include <bpf/bpf_core_read.h>
-
 #include "bpf/abi/process.h"
 #include "telemetry/probes/kernel_types.bpf.h"
+#include "telemetry/probes/read.bpf.h"
 
-static __always_inline __u64 task_cgroup(struct task_struct* task) {
-  return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+static __always_inline __u64 task_cgroup(struct task_struct* task, bool known) {
+  return SL_READ(known, task, cgroups, dfl_cgrp, kn, id);
 }
 
 /* No thread of its process is left. */
-static __always_inline bool task_group_dead(struct task_struct* task) {
-  return BPF_CORE_READ(task, signal, live.counter) <= 0;
+static __always_inline bool task_group_dead(struct task_struct* task, bool known) {
+  return SL_READ(known, task, signal, live.counter) <= 0;
 }
 
 /* The number in the innermost pid namespace, and that namespace. */
-static __always_inline __u32 task_ns_pid(struct task_struct* task, __u32* namespace) {
-  struct pid* pid = BPF_CORE_READ(task, thread_pid);
-  const __u64 level = BPF_CORE_READ(pid, level);
+static __always_inline __u32 task_ns_pid(struct task_struct* task, bool known, __u32* namespace) {
+  struct pid* pid = SL_READ(known, task, thread_pid);
+  if (!pid) return 0;
+  const __u64 level = SL_READ(known, pid, level);
+  if (known && level == 0) { /* of the array the verifier knows this place only */
+    *namespace = SL_LOAD(pid, numbers[0].ns, ns.inum);
+    return pid->numbers[0].nr;
+  }
+  pid = BPF_CORE_READ(task, thread_pid);
   struct upid* upid = (void*)__builtin_preserve_access_index(&pid->numbers) + level * bpf_core_type_size(struct upid);
   *namespace = BPF_CORE_READ(upid, ns, ns.inum);
   return BPF_CORE_READ(upid, nr);
 }
 
-static __always_inline __u32 task_login_uid(struct task_struct* task) {
+static __always_inline __u32 task_login_uid(struct task_struct* task, bool known) {
   struct task_struct___audit* audit = (void*)task;
   if (!bpf_core_field_exists(audit->loginuid)) return ~0u;
-  return BPF_CORE_READ(audit, loginuid.val);
+  return SL_READ(known, audit, loginuid.val);
 }
 
-static __always_inline void task_credentials(struct task_struct* task, struct sl_process_start* start) {
-  const struct cred* cred = BPF_CORE_READ(task, cred);
-  start->uid = BPF_CORE_READ(cred, uid.val);
-  start->gid = BPF_CORE_READ(cred, gid.val);
-  start->euid = BPF_CORE_READ(cred, euid.val);
-  start->auid = task_login_uid(task);
-  start->capabilities = 0;
-  bpf_core_read(&start->capabilities, sizeof(start->capabilities), &cred->cap_effective);
-  start->namespaces.user = BPF_CORE_READ(cred, user_ns, ns.inum);
+static __always_inline void task_name(struct task_struct* task, bool known, __u8* name) {
+  const void* comm = __builtin_preserve_access_index(&task->comm);
+  if (known)
+    for (int i = 0; i < 2; i++) ((__u64*)name)[i] = ((const __u64*)comm)[i];
+  else
+    bpf_probe_read_kernel_str(name, sizeof(task->comm), comm);
 }
 
-static __always_inline void task_namespaces(struct task_struct* task, struct sl_process_start* start) {
-  struct nsproxy* proxy = BPF_CORE_READ(task, nsproxy);
-  start->namespaces.net = BPF_CORE_READ(proxy, net_ns, ns.inum);
-  start->namespaces.mnt = BPF_CORE_READ(proxy, mnt_ns, ns.inum);
-  start->namespaces.uts = BPF_CORE_READ(proxy, uts_ns, ns.inum);
-  start->namespaces.ipc = BPF_CORE_READ(proxy, ipc_ns, ns.inum);
-  start->namespaces.cgroup = BPF_CORE_READ(proxy, cgroup_ns, ns.inum);
-  start->namespaces.pad = 0;
+static __always_inline void task_credentials(struct task_struct* task, bool known, struct sl_process_start* start) {
+  const struct cred* cred = SL_READ(known, task, cred);
+  start->auid = task_login_uid(task, known);
+  if (!cred) return;
+  start->uid = SL_READ(known, cred, uid.val);
+  start->gid = SL_READ(known, cred, gid.val);
+  start->euid = SL_READ(known, cred, euid.val);
+  const void* capabilities = __builtin_preserve_access_index(&cred->cap_effective);
+  if (known)
+    start->capabilities = *(const __u64*)capabilities;
+  else
+    bpf_probe_read_kernel(&start->capabilities, sizeof(start->capabilities), capabilities);
+  start->namespaces.user = SL_READ(known, cred, user_ns, ns.inum);
+}
+
+static __always_inline void task_namespaces(struct task_struct* task, bool known, struct sl_process_start* start) {
+  struct nsproxy* proxy = SL_READ(known, task, nsproxy);
+  if (!proxy) return;
+  start->namespaces.net = SL_READ(known, proxy, net_ns, ns.inum);
+  start->namespaces.mnt = SL_READ(known, proxy, mnt_ns, ns.inum);
+  start->namespaces.uts = SL_READ(known, proxy, uts_ns, ns.inum);
+  start->namespaces.ipc = SL_READ(known, proxy, ipc_ns, ns.inum);
+  start->namespaces.cgroup = SL_READ(known, proxy, cgroup_ns, ns.inum);
 }
 
 /* What wait(2) will say of the process when its last thread is in do_exit. */
-static __always_inline __u32 task_wait_status(struct task_struct* task) {
-  struct signal_struct* signal = BPF_CORE_READ(task, signal);
-  if (BPF_CORE_READ(signal, flags) & SL_SIGNAL_GROUP_EXIT) return BPF_CORE_READ(signal, group_exit_code);
-  return BPF_CORE_READ(task, group_leader, exit_code);
+static __always_inline __u32 task_wait_status(struct task_struct* task, bool known) {
+  struct signal_struct* signal = SL_READ(known, task, signal);
+  if (!signal) return 0;
+  if (SL_READ(known, signal, flags) & SL_SIGNAL_GROUP_EXIT) return SL_READ(known, signal, group_exit_code);
+  return SL_READ(known, task, group_leader, exit_code);
 }
 
 #endif

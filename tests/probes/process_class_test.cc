@@ -46,6 +46,7 @@ class ProcessClassTest : public SensorTest {
     bind(patterns_, "program_patterns");
     bind(programs_, "programs");
     bind(classes_, "process_classes");
+    bind(numbers_, "process_class_numbers");
     bind(processes_, "processes");
     SetPatterns({});
   }
@@ -104,6 +105,7 @@ class ProcessClassTest : public SensorTest {
   bpf::Map<std::uint32_t, sl_program_pattern> patterns_;
   bpf::Map<sl_program_path, sl_program> programs_;
   bpf::Map<sl_process_class_number, sl_process_class> classes_;
+  bpf::Map<sl_process_facts, sl_process_class_number> numbers_;
   bpf::Map<std::uint32_t, sl_process> processes_;
 };
 
@@ -232,6 +234,26 @@ TEST_P(ProcessClassTest, AClassThatIsGoneIsNotGiven) {
   ASSERT_NE(known, 0U);
   ASSERT_TRUE(classes_.Delete(known).ok());
   EXPECT_EQ(class_of_one_more(), 0U);
+}
+
+// The sensors remember what class a program led to.
+TEST_P(ProcessClassTest, AClassThatTheAgentRemovedIsMadeAnew) {
+  AfterExec(Sleep(), {"sleep", "60"});
+  const pid_t before = Spawn(Sleep(), {"sleep", "60"});
+  ASSERT_TRUE(bed().WaitForExec(before).ok());
+  const sl_process_class_number removed = (*processes_.Get(before))->process_class;
+  const auto known = classes_.Get(removed);
+  ASSERT_TRUE(known.ok() && *known);
+  ASSERT_TRUE(numbers_.Delete((*known)->facts).ok());
+  ASSERT_TRUE(classes_.Delete(removed).ok());
+  const pid_t after = Spawn(Sleep(), {"sleep", "60"});
+  ASSERT_TRUE(bed().WaitForExec(after).ok());
+  EXPECT_NE((*processes_.Get(after))->process_class, removed);
+  EXPECT_EQ(Of(after).program, Sleep());
+  for (const pid_t pid : {before, after}) {
+    kill(pid, SIGKILL);
+    Reap(pid);
+  }
 }
 
 // The kernel's matching against the specification, on paths that real files have.
