@@ -20,7 +20,8 @@ std::vector<std::string> WordsOf(const EalOptions& options) {
   std::vector<std::string> words = {"sluice", "--lcores", Lcores(options.cpus), "-m",
                                     fmt::format("{}", options.megabytes),
                                     // Nothing of this process is for others: no files, no sockets.
-                                    "--log-level=warning", "--no-telemetry", "--no-shconf", "--file-prefix", "sluice"};
+                                    "--log-level=warning", "--force-max-simd-bitwidth=512", "--no-telemetry",
+                                    "--no-shconf", "--file-prefix", "sluice"};
   words.push_back(options.huge_pages ? "--in-memory" : "--no-huge");
   bool pci = false;
   for (const std::string& device : options.devices) {
