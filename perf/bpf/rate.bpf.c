@@ -3,12 +3,9 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
-#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "perf/bpf/load.h"
-
-#define ETH_LEN 14
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -46,12 +43,6 @@ static __always_inline void count(void) {
   if (packets) ++*packets;
 }
 
-static __always_inline __u32 next_flow(struct perf_load* l) {
-  if (!l->random) return l->state++ % l->flows;
-  l->state = l->state * 6364136223846793005ULL + 1442695040888963407ULL; /* Knuth's MMIX; the high bits are good */
-  return (__u32)(l->state >> 33) % l->flows;
-}
-
 /*
  * For test runs with live frames, which leave by the interface that they are run on. Frames come back with whatever
  * their receiver did to them, so the headers are written whole.
@@ -63,25 +54,7 @@ int rate_generate(struct xdp_md* ctx) {
   __u32 zero = 0;
   struct perf_load* l = bpf_map_lookup_elem(&load, &zero);
   if (!l || !l->flows || data + PERF_LOAD_HEADERS > end) return XDP_ABORTED;
-  __builtin_memcpy(data, l->headers, PERF_LOAD_HEADERS);
-  __u32 number = next_flow(l);
-  __u32 source = l->source;
-  if (l->by_address) {
-    source += number * l->stride;
-  } else {
-    __u16* ports = (__u16*)(data + ETH_LEN + 20);
-    __u16 client = bpf_htons(PERF_FIRST_CLIENT_PORT + number % PERF_CLIENT_PORTS);
-    __u16 service = bpf_htons(PERF_FIRST_SERVICE_PORT + number / PERF_CLIENT_PORTS);
-    ports[0] = l->answer ? service : client;
-    ports[1] = l->answer ? client : service;
-  }
-  __u32 sum = l->header_sum + (source >> 16) + (source & 0xffff);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  *(__u16*)(data + ETH_LEN + 10) = bpf_htons(~sum);
-  __u16* address = (__u16*)(data + ETH_LEN + 12);
-  address[0] = bpf_htons(source >> 16);
-  address[1] = bpf_htons(source);
+  perf_write_packet(l, data);
   return XDP_TX;
 }
 

@@ -23,6 +23,7 @@ struct RateCase {
   bool passes = false;     // every packet arrives; else none does
   bool answered = false;   // flows are opened and answered before each sample
   bool two_cores = false;  // the node receives on another CPU than the generator's
+  GeneratorKind generator = GeneratorKind::kLiveFrames;
   // A few packets that must fare the other way, by the same rules; `packets` 0: there are no rules.
   Load opposite;
   std::function<Status(Lane*)> setup;

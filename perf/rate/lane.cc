@@ -14,7 +14,6 @@
 #include "ctrl/base/log.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"
-#include "ctrl/bpf/test_run.h"
 #include "perf/cpu.h"
 #include "perf/rate/frame.h"
 #include "perf/rate/programs.h"
@@ -76,9 +75,10 @@ Status Lane::Build() {
   if (wire_ == Wire::kUplink) SL_RETURN_IF_ERROR(node_->RunIn(receiver(), [&] { return take_frames("eth0"); }));
 
   SL_ASSIGN_OR_RETURN(programs_, LoadRatePrograms());
-  SL_ASSIGN_OR_RETURN(load_, (bpf::Map<__u32, perf_load>::Bind(programs_->map_fd("load"), "load")));
   SL_ASSIGN_OR_RETURN(const int cpus, bpf::PossibleCpus());
   arrivals_ = bpf::PerCpuArray<std::uint64_t>(programs_->map_fd("arrived"), "arrived", cpus);
+  SL_ASSIGN_OR_RETURN(generator_, MakeGenerator(GeneratorKind::kLiveFrames, sender()));
+  SL_ASSIGN_OR_RETURN(answering_, MakeGenerator(GeneratorKind::kLiveFrames, receiver()));
   pins_ = fmt::format("/sys/fs/bpf/slbench-{}-lane-{}", getpid(), lanes++);
   return mkdir(pins_.c_str(), 0700) == 0 ? OkStatus() : ErrnoError(errno, "make {}", pins_);
 }
@@ -154,6 +154,21 @@ Status Lane::ReceiveOn(int cpu) {
   });
 }
 
+StatusOr<std::unique_ptr<Generator>> Lane::MakeGenerator(GeneratorKind kind, const test::TestPod& pod) const {
+  switch (kind) {
+    case GeneratorKind::kLiveFrames:
+      return MakeLiveFrames(*programs_, pod.pod_ifindex);
+  }
+  return InvalidError("no such generator");
+}
+
+Status Lane::GenerateBy(GeneratorKind kind) {
+  return node_->RunIn(sender(), [&]() -> Status {
+    SL_ASSIGN_OR_RETURN(generator_, MakeGenerator(kind, sender()));
+    return OkStatus();
+  });
+}
+
 StatusOr<std::uint64_t> Lane::ReceiverTime() const {
   return receiving_ ? receiving_->RunTime() : SoftirqThreadTime(sched_getcpu());
 }
@@ -172,16 +187,14 @@ StatusOr<Passage> Lane::Send(const Load& load) const {
                                   .source = load.source.empty() ? from.ip4 : load.source,
                                   .destination = load.to_node ? node_->ip4() : to.ip4},
                                  &config));
-  SL_RETURN_IF_ERROR(load_.Put(0, config));
 
   Passage passage;
   SL_ASSIGN_OR_RETURN(const Counts before, Count());
   SL_ASSIGN_OR_RETURN(const std::uint64_t time_before, ReceiverTime());
-  const bpf::TestRunInput input{
-      .frame = std::vector<std::uint8_t>(kFrameBytes), .ifindex = from.pod_ifindex, .repeat = load.packets};
+  Generator& generator = load.answer ? *answering_ : *generator_;
   SL_RETURN_IF_ERROR(node_->RunIn(from, [&]() -> Status {
     GoFirst();
-    SL_ASSIGN_OR_RETURN(passage.nanoseconds, bpf::TestRunXdpLive(programs_->program_fd("rate_generate"), input));
+    SL_ASSIGN_OR_RETURN(passage.nanoseconds, generator.Send(config, load.packets));
     return OkStatus();
   }));
   SL_ASSIGN_OR_RETURN(Counts after, Count());

@@ -16,6 +16,7 @@
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/program_set.h"
 #include "perf/bpf/load.h"
+#include "perf/rate/generator.h"
 #include "perf/rate/napi_thread.h"
 #include "tests/support/netns.h"
 
@@ -62,6 +63,8 @@ class Lane {
   Status AimRedirects();
   // After everything was attached.
   Status ReceiveOn(int cpu);
+  // From now on the sender's packets are made by another generator. After everything was attached.
+  Status GenerateBy(GeneratorKind kind);
   // A program and its arguments, in the node's namespace.
   Status Command(const std::vector<std::string>& arguments, const std::string& input = {}) const;
 
@@ -82,6 +85,7 @@ class Lane {
   Status Build();
   Interface At(Place place) const;
   std::string NewPin(const std::string& program, Place place);
+  StatusOr<std::unique_ptr<Generator>> MakeGenerator(GeneratorKind kind, const test::TestPod& pod) const;
   StatusOr<Counts> Count() const;
   StatusOr<std::uint64_t> ReceiverTime() const;
 
@@ -89,12 +93,13 @@ class Lane {
   const Arrival arrival_;
   std::unique_ptr<test::TestNode> node_;
   std::optional<bpf::ProgramSet> programs_;
-  bpf::Map<__u32, perf_load> load_;
   bpf::PerCpuArray<std::uint64_t> arrivals_;
   std::string pins_;
   std::vector<std::string> attached_;  // pins
   std::optional<NapiThread> receiving_;
-  bool occupied_[3] = {};  // by Place
+  std::unique_ptr<Generator> generator_;  // the sender's
+  std::unique_ptr<Generator> answering_;  // the receiver's
+  bool occupied_[3] = {};                 // by Place
 };
 
 }  // namespace sluice::perf
