@@ -26,7 +26,6 @@ RateSizes SizesOf(bool brief) {
 
 constexpr std::uint32_t kMoreThanRemembered = 131072;  // sources of packets that are all of new, denied flows
 constexpr std::uint32_t kChecked = 64;
-constexpr std::string_view kTwoCores = "two-cores/";
 constexpr char kPodsRedirect[] = "pods/redirect-peer/bare";
 
 Load Flows(std::uint32_t packets, std::uint32_t flows) { return {.packets = packets, .flows = flows}; }
@@ -98,6 +97,7 @@ class Cases {
     AddSluice();
     AddPods();
     AddTwoCores();
+    AddAfXdp();
     return std::move(cases_);
   }
 
@@ -235,21 +235,34 @@ class Cases {
            .resources = [listed = sizes_.listed](const Lane& lane) { return Allowed(lane, listed); }});
   }
 
-  // Some of the cases again, on two cores, beside each other.
-  void AddTwoCores() {
-    const std::set<std::string> chosen = {kBareDrop, kBareRedirect, netdev_addresses_,
-                                          forward_,  denied_pods_,  fmt::format("{}{}", kSluiceRedirect, few_)};
+  // Some of the cases again, beside each other, with something changed.
+  void AddAgain(const std::string& prefix, const std::set<std::string>& chosen,
+                const std::function<void(RateCase*)>& change) {
     std::vector<RateCase> added;
     for (RateCase one : cases_) {
       if (!chosen.contains(one.name)) continue;
-      one.two_cores = true;
+      one.name.insert(0, prefix);
       one.events = Events::kNone;
-      one.name = fmt::format("{}{}", kTwoCores, one.name);
       std::erase_if(one.against, [&](const std::string& other) { return !chosen.contains(other); });
-      for (std::string& other : one.against) other = fmt::format("{}{}", kTwoCores, other);
+      for (std::string& other : one.against) other.insert(0, prefix);
+      change(&one);
       added.push_back(std::move(one));
     }
     cases_.insert(cases_.end(), added.begin(), added.end());
+  }
+
+  void AddTwoCores() {
+    AddAgain("two-cores/", {kBareDrop, kBareRedirect, netdev_addresses_, forward_, denied_pods_, sluice_redirect_},
+             [](RateCase* one) { one->two_cores = true; });
+  }
+
+  void AddAfXdp() {
+    AddAgain("af-xdp/", {kBareDrop, kBareRedirect, netdev_addresses_, denied_pods_, sluice_redirect_},
+             [this](RateCase* one) {
+               one->two_cores = true;
+               one->generator = GeneratorKind::kAfXdp;
+               one->load.packets = sizes_.stack_packets;  // it is slower
+             });
   }
 
   void Add(RateCase one) { cases_.push_back(std::move(one)); }
@@ -267,6 +280,7 @@ class Cases {
   const std::string forward_ = fmt::format("kernel/forward/flows:{}", few_);
   const std::string nft_forward_ = OfList("nft/forward-ct/addresses");
   const std::string denied_pods_ = OfList("sluice/uplink/denied/pods");
+  const std::string sluice_redirect_ = fmt::format("{}{}", kSluiceRedirect, few_);
   const std::string pods_forward_ = "pods/" + forward_;
   const std::string pods_nft_forward_ = "pods/" + nft_forward_;
   std::vector<RateCase> cases_;

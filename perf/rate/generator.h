@@ -9,7 +9,7 @@
 
 namespace sluice::perf {
 
-enum class GeneratorKind { kLiveFrames };
+enum class GeneratorKind { kLiveFrames, kAfXdp };
 
 // One pod's. It lives as long as its lane, whose programs are attached before it is made.
 class Generator {
@@ -20,7 +20,8 @@ class Generator {
 
   // Lets `packets` frames of kFrameBytes out by the pod's eth0, each as perf_write_packet() writes the next one of
   // `load`. Runs on the measured CPU, in the pod's namespace, on another thread each time. Returns when the last frame
-  // has left: how many nanoseconds of this CPU it took, softirqs on its back included.
+  // has left: how many nanoseconds of this CPU it took, with all softirqs that it raised there; 0 where that cannot be
+  // told, which does for a node that receives on another CPU.
   virtual StatusOr<std::uint64_t> Send(const perf_load& load, std::uint32_t packets) = 0;
 
  protected:
@@ -29,5 +30,7 @@ class Generator {
 
 // Test runs with live frames of rate_generate (perf/bpf/rate.bpf.c), which `programs` holds; it must live longer.
 StatusOr<std::unique_ptr<Generator>> MakeLiveFrames(const bpf::ProgramSet& programs, std::uint32_t ifindex);
+// An AF_XDP socket in copy mode, on the eth0 of the calling thread's namespace. Does not tell its time.
+StatusOr<std::unique_ptr<Generator>> MakeAfXdp();
 
 }  // namespace sluice::perf

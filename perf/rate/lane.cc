@@ -72,6 +72,8 @@ Status Lane::Build() {
   SL_RETURN_IF_ERROR(node_->Run([&] { return take_frames(At(Place::kNode).name); }));
   SL_RETURN_IF_ERROR(node_->Run([&] { return take_frames(receiver().host_interface); }));
   SL_RETURN_IF_ERROR(node_->RunIn(sender(), [&] { return take_frames("eth0"); }));
+  // What comes from an interface that could segment goes past the other end's NAPI, unless there is XDP.
+  SL_RETURN_IF_ERROR(node_->RunIn(sender(), [&] { return test::RunChecked({"ethtool", "-K", "eth0", "tso", "off"}); }));
   if (wire_ == Wire::kUplink) SL_RETURN_IF_ERROR(node_->RunIn(receiver(), [&] { return take_frames("eth0"); }));
 
   SL_ASSIGN_OR_RETURN(programs_, LoadRatePrograms());
@@ -158,6 +160,8 @@ StatusOr<std::unique_ptr<Generator>> Lane::MakeGenerator(GeneratorKind kind, con
   switch (kind) {
     case GeneratorKind::kLiveFrames:
       return MakeLiveFrames(*programs_, pod.pod_ifindex);
+    case GeneratorKind::kAfXdp:
+      return MakeAfXdp();
   }
   return InvalidError("no such generator");
 }
