@@ -3,6 +3,7 @@
 #include <netinet/ether.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "perf/bpf/rotation.h"
@@ -119,6 +120,17 @@ StatusOr<FrameWriter> FrameWriter::Create(const Traffic& traffic) {
   return writer;
 }
 
+StatusOr<FrameWriter> FrameWriter::FromLoad(const std::string& load, std::size_t bytes) {
+  FrameWriter writer;
+  writer.frame_.resize(bytes);
+  std::uint8_t* const raw = reinterpret_cast<std::uint8_t*>(&writer.load_.emplace());
+  bool right = load.size() == 2 * sizeof(perf_load) && bytes >= PERF_LOAD_HEADERS && bytes <= kLongest;
+  for (std::size_t i = 0; right && i < sizeof(perf_load); ++i)
+    right = std::from_chars(load.data() + 2 * i, load.data() + 2 * i + 2, raw[i], 16).ptr == load.data() + 2 * i + 2;
+  if (!right || writer.load_->flows == 0) return InvalidError("{} is no load of frames of {} bytes", load, bytes);
+  return writer;
+}
+
 // As the generator of perf/bpf/rate.bpf.c.
 std::uint32_t FrameWriter::NextFlow() {
   if (!traffic_.random) return static_cast<std::uint32_t>(state_++ % traffic_.flows);
@@ -128,6 +140,7 @@ std::uint32_t FrameWriter::NextFlow() {
 
 void FrameWriter::Write(std::uint8_t* to) {
   std::memcpy(to, frame_.data(), frame_.size());
+  if (load_) return perf_write_packet(&*load_, to);
   const std::uint32_t number = NextFlow();
   const std::uint32_t by_ports = traffic_.stride == 0 ? number : 0;
   const std::uint32_t source = first_source_ + number * traffic_.stride;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "perf/bpf/load.h"
 #include "policy/address.h"
 
 namespace sluice::perf {
@@ -29,6 +30,8 @@ class FrameWriter {
  public:
   // InvalidArgument names what cannot be sent.
   static StatusOr<FrameWriter> Create(const Traffic& traffic);
+  // As perf_write_packet() writes the next one of a load, whose bytes are given in hexadecimal.
+  static StatusOr<FrameWriter> FromLoad(const std::string& load, std::size_t bytes);
 
   std::size_t bytes() const { return frame_.size(); }
   // The next flow's frame, whole.
@@ -46,6 +49,7 @@ class FrameWriter {
   std::uint32_t ip_sum_ = 0;        // of the rest of the IPv4 header
   std::uint32_t udp_sum_ = 0;       // of the rest of what UDP sums up, with IPv6
   std::uint64_t state_ = 0;
+  std::optional<perf_load> load_;
 };
 
 // What tells flows apart: addresses and ports, as they stand in the frame. Nothing: no UDP.

@@ -19,6 +19,7 @@ struct Options {
   Traffic traffic;
   std::string source;
   std::string destination;
+  std::string load;
   std::uint64_t packets = 0;
   double seconds = 0;
   int burst = 32;
@@ -50,11 +51,11 @@ void AddCommonOptions(int ports, Options* options, CLI::App* app) {
 
 void AddTrafficOptions(bool to_known_mac, Options* options, CLI::App* app) {
   Traffic& traffic = options->traffic;
-  app->add_option("--source", options->source, "IPv4 or IPv6 address")->required();
-  app->add_option("--destination", options->destination, "of the same family")->required();
+  CLI::Option* const source = app->add_option("--source", options->source, "IPv4 or IPv6 address");
+  app->add_option("--destination", options->destination, "of the same family")->needs(source);
   app->add_option("--source-mac", traffic.source_mac, "by default the port's");
-  app->add_option("--destination-mac", traffic.destination_mac, to_known_mac ? "by default the sink's" : "")
-      ->required(!to_known_mac);
+  app->add_option("--destination-mac", traffic.destination_mac,
+                  to_known_mac ? "by default the sink's" : "of the next hop");
   app->add_option("--flows", traffic.flows, "packets are of this many, each with a pair of ports");
   app->add_option("--stride", traffic.stride,
                   "not 0: each flow has a source address of its own instead, that far from the one before");
@@ -62,6 +63,7 @@ void AddTrafficOptions(bool to_known_mac, Options* options, CLI::App* app) {
   app->add_flag("--random", traffic.random, "each packet of any flow; else in turn");
   app->add_flag("--answer", traffic.answer, "from the service's ports");
   app->add_option("--bytes", traffic.bytes, "of a frame, without its check sequence");
+  app->add_option("--load", options->load, "all the above but --bytes as struct perf_load (perf/bpf/load.h), in hex");
   app->add_option("--burst", options->burst, "packets handed to the port at once")->check(CLI::Range(1, kLargestBurst));
 }
 
@@ -103,6 +105,7 @@ Amount AmountOf(const Options& options) {
 
 StatusOr<FrameWriter> FramesOf(const Options& options, const Port& from, const Port* to) {
   Traffic traffic = options.traffic;
+  if (!options.load.empty()) return FrameWriter::FromLoad(options.load, traffic.bytes);
   SL_ASSIGN_OR_RETURN(traffic.source, policy::Address::Parse(options.source));
   SL_ASSIGN_OR_RETURN(traffic.destination, policy::Address::Parse(options.destination));
   if (traffic.source_mac.empty()) traffic.source_mac = from.mac();

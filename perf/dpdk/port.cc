@@ -54,6 +54,7 @@ Status Port::Start() {
 }
 
 Port::~Port() {
+  (void)rte_eth_promiscuous_disable(id_);  // would stay with an interface of the kernel
   (void)rte_eth_dev_stop(id_);
   (void)rte_eth_dev_close(id_);
   rte_mempool_free(pool_);

@@ -98,6 +98,7 @@ class Cases {
     AddPods();
     AddTwoCores();
     AddAfXdp();
+    AddDpdk();
     return std::move(cases_);
   }
 
@@ -263,6 +264,16 @@ class Cases {
                one->generator = GeneratorKind::kAfXdp;
                one->load.packets = sizes_.stack_packets;  // it is slower
              });
+  }
+
+  void AddDpdk() {
+    for (const auto& [prefix, kind] :
+         {std::pair{"dpdk-af_packet/", GeneratorKind::kDpdkAfPacket}, {"dpdk-af_xdp/", GeneratorKind::kDpdkAfXdp}})
+      AddAgain(prefix, {kBareDrop, kBareRedirect, denied_pods_, sluice_redirect_}, [&](RateCase* one) {
+        one->two_cores = true;
+        one->generator = kind;
+        one->load.packets = sizes_.stack_packets;
+      });
   }
 
   void Add(RateCase one) { cases_.push_back(std::move(one)); }
