@@ -5,7 +5,7 @@
 
 #include "perf/bpf/rotation.h"
 
-#define PERF_LOAD_HEADERS 42 /* Ethernet, IPv4 without options, UDP */
+#define PERF_LOAD_HEADERS 62 /* Ethernet, IPv6, UDP; IPv4 without options takes 42 */
 
 /* Packet of flow n. By ports: as in rotation.h. By address: the template's source address + n * stride. */
 struct perf_load {
@@ -15,16 +15,22 @@ struct perf_load {
   __u32 by_address;                /* else by ports */
   __u32 stride;                    /* between two source addresses */
   __u32 answer;                    /* by ports: the service is the sender */
-  __u32 source;                    /* of flow 0, host byte order */
-  __u32 header_sum;                /* of the IPv4 header without its checksum and its source, as 16-bit words */
+  __u32 v6;                        /* else IPv4 */
+  __u32 source;                    /* of flow 0, host byte order; IPv6: its last 32 bits */
+  __u32 sum;                       /* 16-bit words that do not change below the checksum, IPv4's or UDP's over IPv6 */
   __u8 headers[PERF_LOAD_HEADERS]; /* the template; network byte order */
   __u8 pad[2];
 };
-SL_ABI_ASSERT(sizeof(struct perf_load) == 80, "perf_load");
+SL_ABI_ASSERT(sizeof(struct perf_load) == 104, "perf_load");
 
 static inline void perf_put16(__u8* at, __u32 value) {
   at[0] = (__u8)(value >> 8);
   at[1] = (__u8)value;
+}
+
+static inline void perf_put32(__u8* at, __u32 value) {
+  perf_put16(at, value >> 16);
+  perf_put16(at + 2, value);
 }
 
 static inline __u32 perf_next_flow(struct perf_load* load) {
@@ -34,25 +40,32 @@ static inline __u32 perf_next_flow(struct perf_load* load) {
   return (__u32)(load->state >> 33) % load->flows;
 }
 
-/* The load's next packet: writes all PERF_LOAD_HEADERS bytes, whatever `frame` held. `flows` must not be 0. */
+/* The source's above the destination's. */
+static inline __u32 perf_ports(const struct perf_load* load, __u32 number) {
+  __u32 client = PERF_FIRST_CLIENT_PORT + number % PERF_CLIENT_PORTS;
+  __u32 service = PERF_FIRST_SERVICE_PORT + number / PERF_CLIENT_PORTS;
+  return load->answer ? service << 16 | client : client << 16 | service;
+}
+
+static inline __u32 perf_words(__u32 value) { return (value >> 16) + (value & 0xffff); }
+
+/* The load's next packet: writes PERF_LOAD_HEADERS bytes, whatever `frame` held. `flows` must not be 0. */
 static inline void perf_write_packet(struct perf_load* load, __u8* frame) {
   __u32 number = perf_next_flow(load);
-  __u32 source = load->source;
+  __u32 source = load->source + (load->by_address ? number * load->stride : 0);
+  __u32 ports = perf_ports(load, load->by_address ? 0 : number);
+  __u32 sum = load->sum + perf_words(source);
   __builtin_memcpy(frame, load->headers, PERF_LOAD_HEADERS);
-  if (load->by_address) {
-    source += number * load->stride;
+  if (load->v6) {
+    perf_put32(frame + 34, source);
+    perf_put32(frame + 54, ports);
+    sum = ~perf_words(perf_words(sum + perf_words(ports))) & 0xffff;
+    perf_put16(frame + 60, sum ? sum : 0xffff); /* 0 would say that there is none */
   } else {
-    __u32 client = PERF_FIRST_CLIENT_PORT + number % PERF_CLIENT_PORTS;
-    __u32 service = PERF_FIRST_SERVICE_PORT + number / PERF_CLIENT_PORTS;
-    perf_put16(frame + 34, load->answer ? service : client);
-    perf_put16(frame + 36, load->answer ? client : service);
+    perf_put32(frame + 26, source);
+    perf_put32(frame + 34, ports);
+    perf_put16(frame + 24, ~perf_words(perf_words(sum)));
   }
-  __u32 sum = load->header_sum + (source >> 16) + (source & 0xffff);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  perf_put16(frame + 24, ~sum);
-  perf_put16(frame + 26, source >> 16);
-  perf_put16(frame + 28, source);
 }
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "perf/rate/frame.h"
+
 namespace sluice::perf {
 namespace {
 
@@ -11,7 +13,7 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-StatusOr<Tally> Generate(const Port& port, FrameWriter* frames, const Amount& amount, int burst) {
+StatusOr<Tally> Generate(const Port& port, perf_load load, const Amount& amount, int burst) {
   Tally tally;
   rte_mbuf* packets[kLargestBurst];
   const Clock::time_point begin = Clock::now();
@@ -26,8 +28,8 @@ StatusOr<Tally> Generate(const Port& port, FrameWriter* frames, const Amount& am
       return MakeError(absl::StatusCode::kResourceExhausted, "port {} keeps all packets: {} were sent", port.device(),
                        tally.packets);
     for (rte_mbuf* const packet : waiting) {
-      frames->Write(rte_pktmbuf_mtod(packet, std::uint8_t*));
-      packet->data_len = static_cast<std::uint16_t>(frames->bytes());
+      perf_write_packet(&load, rte_pktmbuf_mtod(packet, std::uint8_t*));
+      packet->data_len = kFrameBytes;
       packet->pkt_len = packet->data_len;
     }
     while (!waiting.empty() && !ended()) {
@@ -37,7 +39,7 @@ StatusOr<Tally> Generate(const Port& port, FrameWriter* frames, const Amount& am
     }
     for (rte_mbuf* const packet : waiting) rte_pktmbuf_free(packet);
   }
-  tally.bytes = tally.packets * frames->bytes();
+  tally.bytes = tally.packets * kFrameBytes;
   tally.duration = Clock::now() - begin;
   return tally;
 }

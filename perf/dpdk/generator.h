@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "perf/dpdk/frames.h"
+#include "perf/bpf/load.h"
 #include "perf/dpdk/port.h"
 
 namespace sluice::perf {
@@ -25,7 +25,8 @@ struct Tally {
   std::chrono::nanoseconds duration{0};  // of sinks: from the first packet to the last
 };
 
-// `burst`: packets handed over at once, at most kLargestBurst.
-StatusOr<Tally> Generate(const Port& port, FrameWriter* frames, const Amount& amount, int burst);
+// Frames of kFrameBytes, each as perf_write_packet() writes the next one of `load`. `burst`: handed over at once, at
+// most kLargestBurst.
+StatusOr<Tally> Generate(const Port& port, perf_load load, const Amount& amount, int burst);
 
 }  // namespace sluice::perf

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "perf/cpu.h"
+#include "perf/dpdk/load_options.h"
 #include "perf/dpdk/sink.h"
 #include "perf/dpdk/worker.h"
 
@@ -16,10 +17,7 @@ namespace {
 
 struct Options {
   EalOptions eal;
-  Traffic traffic;
-  std::string source;
-  std::string destination;
-  std::string load;
+  LoadOptions load;
   std::uint64_t packets = 0;
   double seconds = 0;
   int burst = 32;
@@ -49,21 +47,20 @@ void AddCommonOptions(int ports, Options* options, CLI::App* app) {
   app->add_flag("--json", options->json, "the result as JSON");
 }
 
-void AddTrafficOptions(bool to_known_mac, Options* options, CLI::App* app) {
-  Traffic& traffic = options->traffic;
-  CLI::Option* const source = app->add_option("--source", options->source, "IPv4 or IPv6 address");
-  app->add_option("--destination", options->destination, "of the same family")->needs(source);
-  app->add_option("--source-mac", traffic.source_mac, "by default the port's");
-  app->add_option("--destination-mac", traffic.destination_mac,
+void AddLoadOptions(bool to_known_mac, Options* options, CLI::App* app) {
+  LoadOptions& load = options->load;
+  app->add_option("--source", load.ends.source, "IPv4 or IPv6 address");
+  app->add_option("--destination", load.ends.destination, "of the same family");
+  app->add_option("--source-mac", load.ends.source_mac, "by default the port's");
+  app->add_option("--destination-mac", load.ends.destination_mac,
                   to_known_mac ? "by default the sink's" : "of the next hop");
-  app->add_option("--flows", traffic.flows, "packets are of this many, each with a pair of ports");
-  app->add_option("--stride", traffic.stride,
-                  "not 0: each flow has a source address of its own instead, that far from the one before");
-  app->add_option("--first-flow", traffic.first_flow, "where to begin, or of the random numbers");
-  app->add_flag("--random", traffic.random, "each packet of any flow; else in turn");
-  app->add_flag("--answer", traffic.answer, "from the service's ports");
-  app->add_option("--bytes", traffic.bytes, "of a frame, without its check sequence");
-  app->add_option("--load", options->load, "all the above but --bytes as struct perf_load (perf/bpf/load.h), in hex");
+  app->add_option("--flows", load.flows, "packets are of this many, each with a pair of ports");
+  app->add_option("--stride", load.stride,
+                  "not 0: each flow has a source address instead, that far from the one before");
+  app->add_option("--first-flow", load.first_flow, "where to begin, or of the random numbers");
+  app->add_flag("--random", load.random, "each packet of any flow; else in turn");
+  app->add_flag("--answer", load.answer, "from the service's ports");
+  app->add_option("--load", load.raw, "all that is above as struct perf_load (perf/bpf/load.h), in hexadecimal");
   app->add_option("--burst", options->burst, "packets handed to the port at once")->check(CLI::Range(1, kLargestBurst));
 }
 
@@ -103,22 +100,18 @@ Amount AmountOf(const Options& options) {
           .stop = &stop};
 }
 
-StatusOr<FrameWriter> FramesOf(const Options& options, const Port& from, const Port* to) {
-  Traffic traffic = options.traffic;
-  if (!options.load.empty()) return FrameWriter::FromLoad(options.load, traffic.bytes);
-  SL_ASSIGN_OR_RETURN(traffic.source, policy::Address::Parse(options.source));
-  SL_ASSIGN_OR_RETURN(traffic.destination, policy::Address::Parse(options.destination));
-  if (traffic.source_mac.empty()) traffic.source_mac = from.mac();
-  if (traffic.destination_mac.empty() && to != nullptr) traffic.destination_mac = to->mac();
-  return FrameWriter::Create(traffic);
+StatusOr<perf_load> LoadBetween(const Port& from, const Port* to, LoadOptions options) {
+  if (options.ends.source_mac.empty()) options.ends.source_mac = from.mac();
+  if (options.ends.destination_mac.empty() && to != nullptr) options.ends.destination_mac = to->mac();
+  return LoadOf(options);
 }
 
 void SayReady(const Port& port) { std::cerr << "sluice-traffic: receives at " << port.device() << std::endl; }
 
 StatusOr<Outcome> GenerateOnly(const Options& options, const Port& port) {
-  SL_ASSIGN_OR_RETURN(FrameWriter frames, FramesOf(options, port, nullptr));
+  SL_ASSIGN_OR_RETURN(const perf_load load, LoadBetween(port, nullptr, options.load));
   Outcome outcome;
-  SL_ASSIGN_OR_RETURN(outcome.sent, Generate(port, &frames, AmountOf(options), options.burst));
+  SL_ASSIGN_OR_RETURN(outcome.sent, Generate(port, load, AmountOf(options), options.burst));
   outcome.dropped = port.Counters().dropped;
   return outcome;
 }
@@ -132,14 +125,14 @@ StatusOr<Outcome> SinkOnly(const Options& options, const Port& port) {
 }
 
 StatusOr<Outcome> Both(const Options& options, const Port& from, const Port& to) {
-  SL_ASSIGN_OR_RETURN(FrameWriter frames, FramesOf(options, from, &to));
+  SL_ASSIGN_OR_RETURN(const perf_load load, LoadBetween(from, &to, options.load));
   Outcome outcome;
   std::atomic<std::uint64_t> sent{kStillSending};
   {
     const Worker sink([&] {
       outcome.received = Receive(to, {.amount = {.stop = &stop}, .sent = &sent, .count_flows = options.count_flows});
     });
-    StatusOr<Tally> tally = Generate(from, &frames, AmountOf(options), options.burst);
+    StatusOr<Tally> tally = Generate(from, load, AmountOf(options), options.burst);
     sent.store(tally.ok() ? tally->packets : 0, std::memory_order_release);
     SL_ASSIGN_OR_RETURN(outcome.sent, std::move(tally));
   }
@@ -210,8 +203,8 @@ int Run(int argc, char** argv) {
   AddCommonOptions(1, &options, generate);
   AddCommonOptions(1, &options, sink);
   AddCommonOptions(2, &options, both);
-  AddTrafficOptions(false, &options, generate);
-  AddTrafficOptions(true, &options, both);
+  AddLoadOptions(false, &options, generate);
+  AddLoadOptions(true, &options, both);
   AddSinkOptions(&options, sink);
   AddSinkOptions(&options, both);
   try {

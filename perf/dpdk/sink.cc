@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include "perf/dpdk/flow.h"
+
 namespace sluice::perf {
 namespace {
 
@@ -23,8 +25,8 @@ Arrivals Receive(const Port& port, const SinkOptions& options) {
   for (Clock::time_point now = begin; !options.amount.stop->load(std::memory_order_relaxed); now = Clock::now()) {
     const std::size_t came = port.Receive(packets);
     for (rte_mbuf* const packet : std::span(packets, came)) {
-      const auto* const frame = rte_pktmbuf_mtod(packet, const std::uint8_t*);
-      if (const std::optional<FlowKey> flow = FlowOf(frame, packet->data_len); flow) {
+      const std::span frame(rte_pktmbuf_mtod(packet, const std::uint8_t*), packet->data_len);
+      if (const std::optional<FlowKey> flow = FlowOf(frame); flow) {
         if (arrivals.udp.packets++ == 0) first = now;
         arrivals.udp.bytes += packet->pkt_len;
         if (options.count_flows) flows.insert(*flow);

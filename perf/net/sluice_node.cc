@@ -40,7 +40,7 @@ Status SluiceNode::Open(const Options& options) {
     SL_ASSIGN_OR_RETURN(const datapath::XdpMode mode, datapath_->AttachUplink("uplink"));
     if (mode != datapath::XdpMode::kNative) return MakeError(absl::StatusCode::kInternal, "no native XDP on a veth");
   }
-  return datapath_->Configure(SL_SETTING_REDIRECT);
+  return datapath_->Configure(options.short_cuts ? SL_SETTING_REDIRECT : 0);
 }
 
 SluiceNode::~SluiceNode() {

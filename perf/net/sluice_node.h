@@ -1,6 +1,6 @@
-// Sluice on a node of network namespaces, by the agent's own code, short cuts on: workloads are bound, compiled,
-// committed and attached as the agent does it, with its table sizes. Takes everything back in its destructor. For one
-// thread but for events.
+// Sluice on a node of network namespaces, by the agent's own code: workloads are bound, compiled, committed and
+// attached as the agent does it, with its table sizes. Takes everything back in its destructor. For one thread but for
+// events.
 #pragma once
 
 #include <memory>
@@ -17,6 +17,7 @@ class SluiceNode {
   struct Options {
     std::string resources;  // YAML; workloads by their namespace
     bool uplink = false;    // also on the node's card
+    bool short_cuts = true;
   };
   // `node` must live longer.
   static StatusOr<std::unique_ptr<SluiceNode>> Start(const test::TestNode& node, const Options& options);

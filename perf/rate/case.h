@@ -17,8 +17,7 @@ struct RateCase {
   std::string name;
   std::vector<std::string> against;
   bool floor = false;
-  Wire wire = Wire::kUplink;
-  Arrival arrival = Arrival::kSink;
+  Lane::Options lane;
   Load load;
   bool passes = false;     // every packet arrives; else none does
   bool answered = false;   // flows are opened and answered before each sample
@@ -31,6 +30,7 @@ struct RateCase {
 
   // Sluice's rows.
   std::function<std::string(const Lane&)> resources;  // YAML; none: not Sluice's
+  bool short_cuts = true;                             // else what passes goes on through the node's stack
   Events events = Events::kNone;
 };
 

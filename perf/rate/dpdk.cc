@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "perf/own_directory.h"
-#include "perf/rate/frame.h"
 #include "perf/rate/generator.h"
 #include "tests/support/command.h"
 
@@ -30,8 +29,8 @@ class Dpdk : public Generator {
     const sched_param none{};
     (void)sched_setscheduler(0, SCHED_OTHER, &none);
     SL_ASSIGN_OR_RETURN(const auto result,
-                        test::RunCommand({Program(), "generate", "--port", port_, "--load", HexOf(load), "--bytes",
-                                          std::to_string(kFrameBytes), "--count", std::to_string(packets), "--json"}));
+                        test::RunCommand({Program(), "generate", "--port", port_, "--load", HexOf(load), "--count",
+                                          std::to_string(packets), "--json"}));
     const std::size_t begin = result.output.find("{\n");  // behind what libraries say
     const auto json =
         nlohmann::json::parse(result.output.substr(std::min(begin, result.output.size())), nullptr, false);

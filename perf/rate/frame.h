@@ -1,4 +1,4 @@
-// The template from which the generator makes its packets: Ethernet, IPv4, UDP, 60 bytes.
+// The template from which the generator makes its packets: Ethernet, IPv4 or IPv6, UDP.
 #pragma once
 
 #include "ctrl/base/status.h"
@@ -7,16 +7,16 @@
 
 namespace sluice::perf {
 
-inline constexpr std::size_t kFrameBytes = 60;
+inline constexpr std::size_t kFrameBytes = PERF_LOAD_HEADERS;  // of either family
 
 struct Ends {
   std::string source_mac;
   std::string destination_mac;  // of the next hop
-  std::string source;           // IPv4
+  std::string source;
   std::string destination;
 };
 
-// Headers, source and sum of `load`.
+// Headers, source and sum of `load`, which says of what family the addresses are.
 Status FillHeaders(const Ends& ends, perf_load* load);
 
 }  // namespace sluice::perf

@@ -15,6 +15,7 @@
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"
 #include "perf/cpu.h"
+#include "perf/net/allow.h"
 #include "perf/rate/frame.h"
 #include "perf/rate/programs.h"
 
@@ -50,21 +51,23 @@ StatusOr<std::uint64_t> DeliveredLocally() {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Lane>> Lane::Create(Wire wire, Arrival arrival) {
-  std::unique_ptr<Lane> lane(new Lane(wire, arrival));
+StatusOr<std::unique_ptr<Lane>> Lane::Create(const Options& options) {
+  std::unique_ptr<Lane> lane(new Lane(options));
   SL_RETURN_IF_ERROR(lane->Build());
   return lane;
 }
 
 Status Lane::Build() {
   static int lanes = 0;
+  const bool uplink = options_.wire == Wire::kUplink;
   test::TestNode::Options options;
-  options.pods = wire_ == Wire::kUplink ? std::vector<std::string>{"web"} : std::vector<std::string>{"web", "db"};
-  options.outside = wire_ == Wire::kUplink;
+  options.pods = uplink ? std::vector<std::string>{"web"} : std::vector<std::string>{"web", "db"};
+  options.outside = uplink;
   SL_ASSIGN_OR_RETURN(node_, test::TestNode::Create(options));
-  // The traffic is IPv4. Multicast reports and the like of IPv6 would be counted as packets of it.
-  for (const test::TestNetNs* netns : {&node_->netns(), &node_->netns(sender()), &node_->netns(receiver())})
-    SL_RETURN_IF_ERROR(netns->Sysctl("net/ipv6/conf/all/disable_ipv6", "1"));
+  for (const test::TestNetNs* netns : {&node_->netns(), &node_->netns(sender()), &node_->netns(receiver())}) {
+    // Multicast reports and the like of IPv6 would be counted as packets.
+    if (!options_.v6) SL_RETURN_IF_ERROR(netns->Sysctl("net/ipv6/conf/all/disable_ipv6", "1"));
+  }
   // A veth end takes frames of a generator, or of XDP, when it has GRO on.
   const auto take_frames = [](const std::string& interface) {
     return test::RunChecked({"ethtool", "-K", interface, "gro", "on"});
@@ -74,7 +77,7 @@ Status Lane::Build() {
   SL_RETURN_IF_ERROR(node_->RunIn(sender(), [&] { return take_frames("eth0"); }));
   // What comes from an interface that could segment goes past the other end's NAPI, unless there is XDP.
   SL_RETURN_IF_ERROR(node_->RunIn(sender(), [&] { return test::RunChecked({"ethtool", "-K", "eth0", "tso", "off"}); }));
-  if (wire_ == Wire::kUplink) SL_RETURN_IF_ERROR(node_->RunIn(receiver(), [&] { return take_frames("eth0"); }));
+  if (uplink) SL_RETURN_IF_ERROR(node_->RunIn(receiver(), [&] { return take_frames("eth0"); }));
 
   SL_ASSIGN_OR_RETURN(programs_, LoadRatePrograms());
   SL_ASSIGN_OR_RETURN(const int cpus, bpf::PossibleCpus());
@@ -138,12 +141,12 @@ StatusOr<Lane::Counts> Lane::Count() const {
   Counts counts;
   SL_RETURN_IF_ERROR(node_->Run([&]() -> Status {
     SL_ASSIGN_OR_RETURN(counts.entered, ReceivedBy(At(Place::kNode).name));
-    if (arrival_ == Arrival::kLocalStack) {
+    if (options_.arrival == Arrival::kLocalStack) {
       SL_ASSIGN_OR_RETURN(counts.arrived, DeliveredLocally());
     }
     return OkStatus();
   }));
-  if (arrival_ == Arrival::kLocalStack) return counts;
+  if (options_.arrival == Arrival::kLocalStack) return counts;
   SL_ASSIGN_OR_RETURN(const auto values, arrivals_.Get(0));
   counts.arrived = std::accumulate(values.begin(), values.end(), std::uint64_t{0});
   return counts;
@@ -181,21 +184,29 @@ StatusOr<std::uint64_t> Lane::ReceiverTime() const {
   return receiving_ ? receiving_->RunTime() : SoftirqThreadTime(sched_getcpu());
 }
 
-StatusOr<Passage> Lane::Send(const Load& load) const {
+StatusOr<perf_load> Lane::Describe(const Load& load) const {
   const test::TestPod& from = load.answer ? receiver() : sender();
   const test::TestPod& to = load.answer ? sender() : receiver();
   perf_load config{.state = load.first_flow,
                    .flows = load.flows,
                    .random = load.random,
-                   .by_address = load.stride != 0,
-                   .stride = load.stride,
-                   .answer = load.answer};
-  SL_RETURN_IF_ERROR(FillHeaders({.source_mac = from.pod_mac,
-                                  .destination_mac = from.host_mac,
-                                  .source = load.source.empty() ? from.ip4 : load.source,
-                                  .destination = load.to_node ? node_->ip4() : to.ip4},
-                                 &config));
+                   .by_address = load.from != From::kSender,
+                   .stride = load.from == From::kListedBlocks ? kListedBlockSize : 1,
+                   .answer = load.answer,
+                   .v6 = v6()};
+  Ends ends{.source_mac = from.pod_mac, .destination_mac = from.host_mac, .source = AddressOf(from)};
+  if (load.from == From::kListed) ends.source = ListedAddress(0, v6());
+  if (load.from == From::kListedBlocks) ends.source = InListedBlock(0, v6());
+  if (load.from == From::kStrangers) ends.source = v6() ? "2001:db8:ffff::1" : "203.0.113.1";
+  ends.destination = AddressOf(to);
+  if (load.to_node) ends.destination = v6() ? node_->ip6() : node_->ip4();
+  SL_RETURN_IF_ERROR(FillHeaders(ends, &config));
+  return config;
+}
 
+StatusOr<Passage> Lane::Send(const Load& load) const {
+  const test::TestPod& from = load.answer ? receiver() : sender();
+  SL_ASSIGN_OR_RETURN(const perf_load config, Describe(load));
   Passage passage;
   SL_ASSIGN_OR_RETURN(const Counts before, Count());
   SL_ASSIGN_OR_RETURN(const std::uint64_t time_before, ReceiverTime());

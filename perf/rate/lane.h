@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/base/fd.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/program_set.h"
 #include "perf/bpf/load.h"
@@ -26,13 +27,16 @@ enum class Wire { kUplink, kPods };
 enum class Place { kSender, kNode, kReceiver };  // their interfaces; kNode: where the sender's packets come in
 enum class Arrival { kSink, kLocalStack };       // where packets end that nobody drops
 
-// Packets of many flows. By default of `flows` pairs of ports, from the sender to the receiver.
+// Whose packets: the sender's, each flow with ports of its own; or those of a list (perf/net/allow.h), or of strangers,
+// each flow with a source address of its own.
+enum class From { kSender, kListed, kListedBlocks, kStrangers };
+
+// Packets of many flows, from the sender to the receiver.
 struct Load {
   std::uint32_t packets = 0;
   std::uint32_t flows = 1;
-  bool random = true;            // each packet of any of the flows; else in turn
-  std::string source;            // IPv4; empty: the sender's
-  std::uint32_t stride = 0;      // not 0: flows are source addresses from `source` on, that far apart
+  bool random = true;  // each packet of any of the flows; else in turn
+  From from = From::kSender;
   bool answer = false;           // the receiver sends, from its service's ports
   bool to_node = false;          // to the node itself
   std::uint64_t first_flow = 0;  // in turn: where to begin
@@ -48,12 +52,18 @@ struct Passage {
 
 class Lane {
  public:
-  static StatusOr<std::unique_ptr<Lane>> Create(Wire wire, Arrival arrival = Arrival::kSink);
+  struct Options {
+    Wire wire = Wire::kUplink;
+    Arrival arrival = Arrival::kSink;
+    bool v6 = false;  // all traffic is IPv6; else IPv4
+  };
+  static StatusOr<std::unique_ptr<Lane>> Create(const Options& options);
   ~Lane();
 
   const test::TestNode& node() const { return *node_; }
-  const test::TestPod& sender() const { return wire_ == Wire::kUplink ? node_->outside() : node_->pod("web"); }
-  const test::TestPod& receiver() const { return node_->pod(wire_ == Wire::kUplink ? "web" : "db"); }
+  bool v6() const { return options_.v6; }
+  const test::TestPod& sender() const { return options_.wire == Wire::kUplink ? node_->outside() : node_->pod("web"); }
+  const test::TestPod& receiver() const { return node_->pod(options_.wire == Wire::kUplink ? "web" : "db"); }
 
   // Programs of perf/bpf/rate.bpf.c. A sink is what counts arrivals.
   Status AttachXdp(const std::string& program, Place place);
@@ -65,8 +75,12 @@ class Lane {
   Status ReceiveOn(int cpu);
   // From now on the sender's packets are made by another generator. After everything was attached.
   Status GenerateBy(GeneratorKind kind);
+  // For as long as the lane lives.
+  void Keep(Fd fd) { kept_.push_back(std::move(fd)); }
   // A program and its arguments, in the node's namespace.
   Status Command(const std::vector<std::string>& arguments, const std::string& input = {}) const;
+
+  const std::string& AddressOf(const test::TestPod& pod) const { return options_.v6 ? pod.ip6 : pod.ip4; }
 
   // Returns when nothing is on its way any more.
   StatusOr<Passage> Send(const Load& load) const;
@@ -81,16 +95,16 @@ class Lane {
     std::uint64_t entered = 0;
     std::uint64_t arrived = 0;
   };
-  Lane(Wire wire, Arrival arrival) : wire_(wire), arrival_(arrival) {}
+  explicit Lane(const Options& options) : options_(options) {}
   Status Build();
   Interface At(Place place) const;
+  StatusOr<perf_load> Describe(const Load& load) const;
   std::string NewPin(const std::string& program, Place place);
   StatusOr<std::unique_ptr<Generator>> MakeGenerator(GeneratorKind kind, const test::TestPod& pod) const;
   StatusOr<Counts> Count() const;
   StatusOr<std::uint64_t> ReceiverTime() const;
 
-  const Wire wire_;
-  const Arrival arrival_;
+  const Options options_;
   std::unique_ptr<test::TestNode> node_;
   std::optional<bpf::ProgramSet> programs_;
   bpf::PerCpuArray<std::uint64_t> arrivals_;
@@ -99,7 +113,8 @@ class Lane {
   std::optional<NapiThread> receiving_;
   std::unique_ptr<Generator> generator_;  // the sender's
   std::unique_ptr<Generator> answering_;  // the receiver's
-  bool occupied_[3] = {};                 // by Place
+  std::vector<Fd> kept_;
+  bool occupied_[3] = {};  // by Place
 };
 
 }  // namespace sluice::perf

@@ -7,7 +7,6 @@
 #include "perf/net/scenario.h"
 #include "perf/network.h"
 #include "perf/rate/runner.h"
-#include "perf/rate/xdp_filter.h"
 #include "perf/tools.h"
 
 namespace sluice::perf {
@@ -22,8 +21,6 @@ std::string MissingFor(const RateCase& what) {
   if (!IsInstalled(what.tool)) return fmt::format("{}: {} is not installed", what.name, what.tool);
   if (what.tool == "ipset" && !IsInstalled("iptables-legacy"))
     return fmt::format("{}: iptables-legacy is not installed", what.name);
-  if (what.tool == "xdp-filter" && XdpFilterIsInUse())
-    return fmt::format("{}: it is in use on this machine", what.name);
   return {};
 }
 

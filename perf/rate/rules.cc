@@ -25,17 +25,20 @@ std::string NftBlock(int listed, const NftRules& rules) {
       chain = "type filter hook ingress device \"uplink\" priority 0";
       break;
     case NftHook::kPrerouting:
-      chain = "type filter hook prerouting priority raw";
+      // Before conntrack sees the packet, or after.
+      chain =
+          rules.conntrack ? "type filter hook prerouting priority filter" : "type filter hook prerouting priority raw";
       break;
     case NftHook::kInput:
       chain = "type filter hook input priority filter";
       break;
   }
   return fmt::format(
-      "table {} bench {{\n set blocked {{\n type ipv4_addr\n {}elements = {{ {} }}\n }}\n chain in {{\n {}; policy "
-      "accept;\n {}ip saddr @blocked drop\n }}\n}}\n",
-      rules.hook == NftHook::kNetdev ? "netdev" : "inet", rules.cidrs ? "flags interval\n " : "",
-      ListedElements(listed, rules.cidrs), chain, rules.conntrack ? "ct state established,related accept\n " : "");
+      "table {} bench {{\n set blocked {{\n type {}_addr\n {}elements = {{ {} }}\n }}\n chain in {{\n {}; policy "
+      "accept;\n {}{} saddr @blocked drop\n }}\n}}\n",
+      rules.hook == NftHook::kNetdev ? "netdev" : "inet", rules.v6 ? "ipv6" : "ipv4",
+      rules.cidrs ? "flags interval\n " : "", ListedElements(listed, rules.cidrs, rules.v6), chain,
+      rules.conntrack ? "ct state established,related accept\n " : "", rules.v6 ? "ip6" : "ip");
 }
 
 std::string IpsetList(int listed) {
@@ -45,10 +48,11 @@ std::string IpsetList(int listed) {
 }
 
 std::string SluiceBlock(const Lane& lane, SluiceList list, int listed) {
+  const bool v6 = lane.v6();
   std::string pods, deny;
   if (list == SluiceList::kPods) {
     for (int i = 0; i < listed; ++i) {
-      pods += ListedPodYaml(i);
+      pods += ListedPodYaml(i, v6);
       deny += fmt::format("  - {{from: [{{podSelector: {{matchLabels: {{peer: p-{}}}}}}}], action: Deny}}\n", i);
     }
     return BlockYaml(lane, deny) + pods;
@@ -56,7 +60,7 @@ std::string SluiceBlock(const Lane& lane, SluiceList list, int listed) {
   deny = "  - action: Deny\n    from:\n";
   for (int i = 0; i < listed; ++i)
     deny += fmt::format("    - {{ipBlock: {{cidr: {}}}}}\n",
-                        list == SluiceList::kCidrs ? ListedBlock(i) : ListedAddress(i) + "/32");
+                        list == SluiceList::kCidrs ? ListedBlock(i, v6) : ListedAddress(i, v6) + (v6 ? "/128" : "/32"));
   return BlockYaml(lane, deny);
 }
 

@@ -13,6 +13,7 @@ struct NftRules {
   NftHook hook = NftHook::kNetdev;
   bool cidrs = false;      // else addresses
   bool conntrack = false;  // known flows first
+  bool v6 = false;
 };
 // Drops what the list has.
 std::string NftBlock(int listed, const NftRules& rules);

@@ -13,7 +13,6 @@ class RateRunner {
  public:
   // Makes the lane, loads the rules, and checks with a few packets that the rules do what the case says.
   static StatusOr<std::unique_ptr<RateRunner>> Create(const RateCase& what);
-  ~RateRunner();
 
   // Thousand packets a second, for each of the case's rows. An error when one packet went the wrong way or was counted
   // wrongly.
@@ -32,7 +31,6 @@ class RateRunner {
   std::unique_ptr<Lane> lane_;
   std::unique_ptr<SluiceNode> sluice_;
   std::uint64_t events_lost_ = 0;  // during the last SendCounted
-  bool xdp_filter_ = false;
 };
 
 }  // namespace sluice::perf

@@ -1,7 +1,12 @@
 #include "perf/rate/xdp_filter.h"
 
-#include <unistd.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 
+#include <cerrno>
+
+#include "ctrl/base/fd.h"
 #include "perf/net/allow.h"
 
 namespace sluice::perf {
@@ -24,16 +29,19 @@ std::string Updates(int listed) {
 
 }  // namespace
 
-bool XdpFilterIsInUse() { return access(kDirectory, F_OK) == 0; }
-
 Status XdpFilter(Lane* lane, int listed) {
   const std::string& uplink = lane->sender().host_interface;
-  SL_RETURN_IF_ERROR(lane->Command({"xdp-filter", "load", uplink, "-m", "native", "-f", "ipv4", "-p", "allow"}));
-  return lane->Command({"bpftool", "batch", "file", "-"}, Updates(listed));
-}
-
-Status UnloadXdpFilter(const Lane& lane) {
-  return lane.Command({"xdp-filter", "unload", lane.sender().host_interface});
+  return lane->node().Run([&]() -> Status {
+    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr) != 0)
+      return ErrnoError(errno, "mount a BPF file system for xdp-filter");
+    SL_RETURN_IF_ERROR(test::RunChecked({"xdp-filter", "load", uplink, "-m", "native", "-f", "ipv4", "-p", "allow"}));
+    SL_RETURN_IF_ERROR(test::RunChecked({"bpftool", "batch", "file", "-"}, Updates(listed)));
+    Fd mounts(open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC));
+    if (!mounts.valid()) return ErrnoError(errno, "open the mount namespace of xdp-filter");
+    lane->Keep(std::move(mounts));  // what is pinned there is in use
+    return OkStatus();
+  });
 }
 
 }  // namespace sluice::perf

@@ -1,5 +1,4 @@
-// xdp-filter (xdp-tools) as a peer. Its maps have one fixed place on the machine, so one lane at a time can have it,
-// and none where it is in use already.
+// xdp-filter (xdp-tools) as a peer.
 #pragma once
 
 #include "perf/rate/lane.h"
@@ -9,9 +8,8 @@ namespace sluice::perf {
 inline constexpr int kXdpFilterAddresses = 9999;   // what its table takes, less its counter
 inline constexpr int kXdpFilterMatchesSource = 1;  // MAP_FLAG_SRC of its prog_user.h; the packet counter lies above
 
-bool XdpFilterIsInUse();
-// Loads it, for IPv4 sources only, and blocks the first listed addresses.
+// Loads it, for IPv4 sources only, and blocks the first listed addresses. Its maps have one fixed place in the file
+// system: each lane sees a BPF file system of its own there.
 Status XdpFilter(Lane* lane, int listed);
-Status UnloadXdpFilter(const Lane& lane);
 
 }  // namespace sluice::perf

@@ -26,7 +26,7 @@ std::vector<TcpPath> AllTcpPaths(bool brief) {
   std::vector<TcpPath> paths = {
       {.name = "route"},
       {.name = "bridge", .against = {"route"}, .bridged = true},
-      {.name = by_set, .against = {"route"}, .nft = NftForwardSet(set, kClientAddress)},
+      {.name = by_set, .against = {"route"}, .nft = NftForwardSet({.listed = set, .allowed = kClientAddress})},
       {.name = by_rules, .against = {"route"}, .nft = NftForwardRules(rules, kClientAddress, kPort)}};
   for (const int number : brief ? std::vector<int>{0, 100} : std::vector<int>{0, 100, 10000})
     paths.push_back({.name = fmt::format("sluice/rules:{}", number), .against = peers, .sluice_rules = number});

@@ -11,7 +11,7 @@
 #include <set>
 
 #include "ctrl/base/fd.h"
-#include "perf/bpf/rotation.h"
+#include "perf/rate/frame.h"
 #include "tests/support/environment.h"
 #include "tests/support/netns.h"
 
@@ -30,9 +30,8 @@ struct Family {
   const char* name;
   const char* source;
   const char* destination;
-  int bytes;
 };
-constexpr Family kFamilies[] = {{"IPv4", "10.9.0.1", "10.9.0.2", 60}, {"IPv6", "fd09::1", "fd09::2", 200}};
+constexpr Family kFamilies[] = {{"IPv4", "10.9.0.1", "10.9.0.2"}, {"IPv6", "fd09::1", "fd09::2"}};
 
 // What stands after the lines on standard error.
 nlohmann::json JsonIn(const std::string& output) {
@@ -64,7 +63,6 @@ class DpdkTraffic : public testing::TestWithParam<Family> {
             "--port",        "net_af_packet0,iface=eth0",
             "--source",      family.source,
             "--destination", family.destination,
-            "--bytes",       std::to_string(family.bytes),
             "--count",       std::to_string(kPackets),
             "--flows",       std::to_string(kFlows),
             "--json",        "--destination-mac",
@@ -105,7 +103,7 @@ TEST_P(DpdkTraffic, EveryPacketArrivesAndTheFlowsAreThoseAskedFor) {
   ASSERT_TRUE(out.is_object() && in.is_object()) << sent.output << received->output;
   EXPECT_EQ(out["sent"]["packets"], kPackets);
   EXPECT_EQ(in["received"]["packets"], kPackets);
-  EXPECT_EQ(in["received"]["bytes"], kPackets * GetParam().bytes);
+  EXPECT_EQ(in["received"]["bytes"], kPackets * perf::kFrameBytes);
   EXPECT_EQ(in["received"]["flows"], kFlows);
   EXPECT_EQ(in["dropped"], 0);
 }

@@ -1,0 +1,122 @@
+#include <algorithm>
+
+#include "perf/net/allow.h"
+#include "perf/rate/case_list.h"
+#include "perf/rate/rules.h"
+
+namespace sluice::perf {
+namespace {
+
+constexpr std::uint32_t kMoreThanRemembered = 131072;  // sources of packets that are all of new, denied flows
+constexpr int kAllowedFrom = PERF_SERVICE_PORTS / 2;   // of services, where those before are denied
+
+std::string DeniedRow(const char* what, int listed) { return fmt::format("sluice/uplink/denied/{}:{}", what, listed); }
+
+RateCase Denying(const std::string& name, std::uint32_t packets, SluiceList list, int listed,
+                 std::vector<std::string> against) {
+  against.insert(against.begin(), kBareDrop);
+  return {.name = name,
+          .against = std::move(against),
+          .load = Listed(packets, listed, list == SluiceList::kCidrs),
+          .opposite = FewFromSender(),
+          .resources = [list, listed](const Lane& lane) { return SluiceBlock(lane, list, listed); }};
+}
+
+// The receiver's services from a number on, for the sender among as many listed pods.
+std::function<std::string(const Lane&)> Allowing(int listed, int first_service = 0) {
+  return [listed, first_service](const Lane& lane) {
+    return SluiceAllow({.sender = &lane.sender(),
+                        .local_sender = lane.sender().name != "outside",
+                        .receiver = &lane.receiver(),
+                        .rules = listed,
+                        .first_service = first_service,
+                        .v6 = lane.v6()});
+  };
+}
+
+void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
+  const PeerNames peers(sizes);
+  const auto address_peers = [&](int listed) {
+    std::vector<std::string> names = {PeerNames::XdpFilter(listed), PeerNames::Netdev(listed)};
+    if (listed == sizes.listed) names.insert(names.end(), {peers.prerouting, peers.input_ct, peers.ipset});
+    return names;
+  };
+  const std::uint32_t packets = sizes.xdp_packets;
+  for (const int listed : sizes.lists) {
+    cases->push_back(Denying(SluiceDeniedPods(listed), packets, SluiceList::kPods, listed, address_peers(listed)));
+    if (listed == sizes.listed) cases->back().events = Events::kAggregated;
+  }
+  for (const int listed : sizes.lists)
+    cases->push_back(
+        Denying(DeniedRow("addresses", listed), packets, SluiceList::kAddresses, listed, address_peers(listed)));
+  for (const int listed : sizes.lists)
+    cases->push_back(
+        Denying(DeniedRow("cidrs", listed), packets, SluiceList::kCidrs, listed, {PeerNames::NetdevCidrs(listed)}));
+  RateCase fresh{.name = "sluice/uplink/denied/all-new",
+                 .against = {kBareDrop},
+                 .load = Listed(std::max(packets, kMoreThanRemembered), kMoreThanRemembered),
+                 .opposite = FewFromSender(),
+                 .resources = SluiceBlockRange,
+                 .events = Events::kEveryPacket};
+  fresh.load.random = false;
+  cases->push_back(std::move(fresh));
+}
+
+void AddUplinkAllowed(const RateSizes& sizes, std::vector<RateCase>* cases) {
+  const PeerNames peers(sizes);
+  RateCase one{.against = {kBareRedirect, peers.forward, peers.nft_forward},
+               .passes = true,
+               .answered = true,
+               .opposite = FewFromStrangers(),
+               .resources = Allowing(sizes.listed)};
+  RateCase pass = one;
+  one.setup = [](Lane* lane) { return lane->AttachXdp("rate_xdp_sink", Place::kReceiver); };
+  for (const std::uint32_t flows : sizes.flows) {
+    one.name = SluiceRedirect(flows);
+    one.load = Flows(sizes.xdp_packets, flows);
+    cases->push_back(one);
+  }
+  pass.name = fmt::format("sluice/uplink/pass/flows:{}", sizes.few());
+  pass.load = Flows(sizes.stack_packets, sizes.few());
+  pass.short_cuts = false;
+  cases->push_back(std::move(pass));
+}
+
+void AddPods(const RateSizes& sizes, std::vector<RateCase>* cases) {
+  const PeerNames peers(sizes);
+  cases->push_back({.name = fmt::format("pods/sluice/denied/flows:{}", sizes.few()),
+                    .against = {kTcDrop},
+                    .lane = {.wire = Wire::kPods},
+                    .load = Flows(sizes.skb_packets, sizes.few()),
+                    .opposite = FewToServicesFrom(kAllowedFrom),
+                    .resources = Allowing(sizes.listed, kAllowedFrom)});
+  RateCase one{.against = {kPodsRedirect, peers.pods_forward, peers.pods_nft_forward},
+               .lane = {.wire = Wire::kPods},
+               .passes = true,
+               .answered = true,
+               .opposite = FewToServicesFrom(PERF_SERVICE_PORTS),
+               .resources = Allowing(sizes.listed)};
+  for (const std::uint32_t flows : sizes.flows) {
+    one.name = SluicePods(flows);
+    one.load = Flows(sizes.skb_packets, flows);
+    cases->push_back(one);
+  }
+  one.name = fmt::format("pods/sluice/pass/flows:{}", sizes.few());
+  one.load = Flows(sizes.stack_packets, sizes.few());
+  one.short_cuts = false;
+  cases->push_back(std::move(one));
+}
+
+}  // namespace
+
+std::string SluiceDeniedPods(int listed) { return DeniedRow("pods", listed); }
+std::string SluiceRedirect(std::uint32_t flows) { return fmt::format("{}{}", kSluiceRedirect, flows); }
+std::string SluicePods(std::uint32_t flows) { return fmt::format("pods/sluice/redirect-peer/flows:{}", flows); }
+
+void AddSluice(const RateSizes& sizes, std::vector<RateCase>* cases) {
+  AddUplinkDenied(sizes, cases);
+  AddUplinkAllowed(sizes, cases);
+  AddPods(sizes, cases);
+}
+
+}  // namespace sluice::perf
