@@ -47,6 +47,11 @@ Load FewToServicesFrom(std::uint32_t service) {
   return {.packets = kFew, .flows = before + kFew, .random = false, .first_flow = before};
 }
 
+bool NeedsDpdk(const RateCase& what) {
+  return what.dpdk_sink || what.generator == GeneratorKind::kDpdkAfPacket ||
+         what.generator == GeneratorKind::kDpdkAfXdp;
+}
+
 std::vector<Row> RowsOf(const RateCase& what) {
   std::vector<Row> rows = {{.name = what.name, .against = what.against}};
   if (what.events == Events::kAggregated) rows.push_back({.name = what.name + "/watched", .against = {what.name}});
@@ -95,6 +100,10 @@ std::vector<RateCase> AllRateCases(bool brief) {
           one->load.packets = sizes.stack_packets;
         },
         &cases);
+  cases.push_back({.name = "dpdk-af_xdp/sink",
+                   .against = {kBareDrop},
+                   .load = Flows(sizes.xdp_packets, sizes.few()),
+                   .dpdk_sink = true});
   return cases;
 }
 

@@ -1,11 +1,14 @@
+#include "perf/rate/dpdk.h"
+
 #include <sched.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "perf/cpu.h"
 #include "perf/own_directory.h"
 #include "perf/rate/generator.h"
-#include "tests/support/command.h"
 
 namespace sluice::perf {
 namespace {
@@ -17,6 +20,14 @@ std::string HexOf(const perf_load& load) {
   std::string hex;
   for (std::size_t i = 0; i < sizeof(load); ++i) hex += fmt::format("{:02x}", bytes[i]);
   return hex;
+}
+
+// What it printed behind what libraries say, when it did what it was told.
+StatusOr<nlohmann::json> JsonOf(const test::CommandResult& result) {
+  const std::size_t begin = result.output.find("{\n");
+  if (result.exit_code == 0 && begin != std::string::npos)
+    if (auto json = nlohmann::json::parse(result.output.substr(begin), nullptr, false); json.is_object()) return json;
+  return MakeError(absl::StatusCode::kInternal, "sluice-traffic: exit code {}: {}", result.exit_code, result.output);
 }
 
 // DPDK starts once in a process and keeps its CPU, hence the child.
@@ -31,13 +42,11 @@ class Dpdk : public Generator {
     SL_ASSIGN_OR_RETURN(const auto result,
                         test::RunCommand({Program(), "generate", "--port", port_, "--load", HexOf(load), "--count",
                                           std::to_string(packets), "--json"}));
-    const std::size_t begin = result.output.find("{\n");  // behind what libraries say
-    const auto json =
-        nlohmann::json::parse(result.output.substr(std::min(begin, result.output.size())), nullptr, false);
-    if (result.exit_code != 0 || !json.is_object() || json["sent"]["packets"] != packets || json["dropped"] != 0)
-      return MakeError(absl::StatusCode::kInternal, "sluice-traffic, {} packets by {}: exit code {}: {}", packets,
-                       port_, result.exit_code, result.output);
-    return std::uint64_t{0};
+    SL_ASSIGN_OR_RETURN(const auto json, JsonOf(result));
+    const std::uint64_t sent = json["sent"]["packets"], dropped = json["dropped"];
+    if (sent == packets && dropped == 0) return std::uint64_t{0};
+    return MakeError(absl::StatusCode::kInternal, "{} sent {} packets and dropped {}, of {}", port_, sent, dropped,
+                     packets);
   }
 
  private:
@@ -51,5 +60,21 @@ StatusOr<std::unique_ptr<Generator>> MakeDpdk(const std::string& driver) {
 }
 
 bool HasDpdk() { return access(Program().c_str(), X_OK) == 0; }
+
+StatusOr<DpdkSink> DpdkSink::Start(const std::string& interface) {
+  SL_ASSIGN_OR_RETURN(const int cpu, OtherCpu());
+  SL_ASSIGN_OR_RETURN(
+      auto child, test::ChildProcess::Start({Program(), "sink", "--port", "net_af_xdp0,iface=" + interface, "--cpus",
+                                             std::to_string(cpu), "--json"}));
+  SL_RETURN_IF_ERROR(child.WaitForOutput("receives at").status());
+  return DpdkSink(std::move(child));
+}
+
+StatusOr<DpdkSink::Taken> DpdkSink::Finish() {
+  SL_RETURN_IF_ERROR(child_.Signal(SIGINT));
+  SL_ASSIGN_OR_RETURN(const auto result, child_.Wait());
+  SL_ASSIGN_OR_RETURN(const auto json, JsonOf(result));
+  return Taken{.packets = json["received"]["packets"], .seconds = json["received"]["seconds"]};
+}
 
 }  // namespace sluice::perf

@@ -36,7 +36,5 @@ StatusOr<std::unique_ptr<Generator>> MakeAfXdp();
 
 // sluice-traffic as a child for each Send, by DPDK's driver net_af_packet or net_af_xdp. Does not tell its time.
 StatusOr<std::unique_ptr<Generator>> MakeDpdk(const std::string& driver);
-// Whether this build has it.
-bool HasDpdk();
 
 }  // namespace sluice::perf
