@@ -36,7 +36,7 @@ int ParseOptions(int argc, char** argv, Options* options) {
   app.add_option("--runs", options->run.runs, "samples of each row; all rows are gone through once a run")
       ->check(CLI::Range(1, 1000));
   app.add_option("--filter", options->run.filters,
-                 "only rows with this text in their name, floors always; may be given several times");
+                 "only rows with this text in their name, and their floors; may be given several times");
   app.add_flag("--short", options->run.brief, "the smallest sizes: whether it runs and is right, not how fast");
   app.add_flag("--list", options->list, "only name the rows");
   try {

@@ -26,7 +26,7 @@ struct Report {
 
 struct RunOptions {
   int runs = 5;
-  std::vector<std::string> filters;  // measures only what has one of these in its name, floors always; none: all
+  std::vector<std::string> filters;  // measures only what has one of these in its name, and floors; none: all
   bool brief = false;                // the smallest sizes: whether it runs and is right, not how fast
 };
 

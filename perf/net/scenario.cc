@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 
 #include "ctrl/base/log.h"
 
@@ -36,10 +37,17 @@ class OrderlyEnd {
 }  // namespace
 
 void Select(const RunOptions& options, std::vector<Scenario>* scenarios) {
+  std::set<std::string> units;  // of what is wanted
   const auto wanted = [&](const Scenario& one) {
     return std::any_of(one.rows.begin(), one.rows.end(), [&](const Row& row) { return IsSelected(options, row.name); });
   };
-  std::erase_if(*scenarios, [&](const Scenario& one) { return !one.floor && !wanted(one); });
+  for (const Scenario& one : *scenarios)
+    if (wanted(one))
+      for (const Row& row : one.rows) units.insert(row.against.begin(), row.against.end());
+  const auto unit = [&](const Row& row) { return units.contains(row.name); };
+  std::erase_if(*scenarios, [&](const Scenario& one) {
+    return !wanted(one) && !(one.floor && std::any_of(one.rows.begin(), one.rows.end(), unit));
+  });
 }
 
 Status RunScenarios(int rounds, std::vector<Scenario>* scenarios) {

@@ -12,14 +12,14 @@ namespace sluice::perf {
 // Rows that are measured together.
 struct Scenario {
   std::vector<Row> rows;
-  bool floor = false;  // measured whatever the filters are
+  bool floor = false;  // measured also for others that are compared with it
   // Makes what the samples need, once, before the first round.
   std::function<Status()> prepare;
   // One sample for each row. An error when something was delivered that must not be, or the other way round.
   std::function<StatusOr<std::vector<double>>()> measure;
 };
 
-// Removes what no filter wants.
+// Removes what no filter wants, but for the floors of what one wants.
 void Select(const RunOptions& options, std::vector<Scenario>* scenarios);
 
 // Prepares all, then adds `rounds` samples to each row. Stops at the first error, which names the row, and at SIGINT

@@ -49,6 +49,22 @@ StatusOr<std::uint64_t> DeliveredLocally() {
   return MakeError(absl::StatusCode::kNotFound, "no IP counter InDelivers");
 }
 
+// Until all interfaces of this thread's namespace have neither sent nor received for a while: what IPv6 reports when it
+// comes up is over.
+Status WaitUntilSilent() {
+  constexpr auto kSilence = std::chrono::milliseconds(60);  // a report follows another within three jiffies
+  constexpr int kRounds = 100;
+  std::string before;
+  for (int i = 0; i < kRounds; ++i) {
+    std::ifstream file("/proc/thread-self/net/dev");
+    std::string now{std::istreambuf_iterator<char>(file), {}};
+    if (!now.empty() && now == before) return OkStatus();
+    before = std::move(now);
+    std::this_thread::sleep_for(kSilence);
+  }
+  return MakeError(absl::StatusCode::kDeadlineExceeded, "a lane's interfaces do not fall silent");
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<Lane>> Lane::Create(const Options& options) {
@@ -65,9 +81,10 @@ Status Lane::Build() {
   options.outside = uplink;
   SL_ASSIGN_OR_RETURN(node_, test::TestNode::Create(options));
   for (const test::TestNetNs* netns : {&node_->netns(), &node_->netns(sender()), &node_->netns(receiver())}) {
-    // Multicast reports and the like of IPv6 would be counted as packets.
-    if (!options_.v6) SL_RETURN_IF_ERROR(netns->Sysctl("net/ipv6/conf/all/disable_ipv6", "1"));
+    // Multicast reports of IPv6 would be counted as packets.
+    if (!v6()) SL_RETURN_IF_ERROR(netns->Sysctl("net/ipv6/conf/all/disable_ipv6", "1"));
   }
+  if (v6()) SL_RETURN_IF_ERROR(node_->Run([] { return WaitUntilSilent(); }));
   // A veth end takes frames of a generator, or of XDP, when it has GRO on.
   const auto take_frames = [](const std::string& interface) {
     return test::RunChecked({"ethtool", "-K", interface, "gro", "on"});

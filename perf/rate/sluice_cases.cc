@@ -41,20 +41,22 @@ void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
     if (listed == sizes.listed) names.insert(names.end(), {peers.prerouting, peers.input_ct, peers.ipset});
     return names;
   };
-  const std::uint32_t packets = sizes.xdp_packets;
+  // Of a list that is longer than Sluice's memory of denied flows, most packets are new.
+  const auto packets = [&](int listed) { return listed > sizes.listed ? sizes.stack_packets : sizes.xdp_packets; };
   for (const int listed : sizes.lists) {
-    cases->push_back(Denying(SluiceDeniedPods(listed), packets, SluiceList::kPods, listed, address_peers(listed)));
+    cases->push_back(
+        Denying(SluiceDeniedPods(listed), packets(listed), SluiceList::kPods, listed, address_peers(listed)));
     if (listed == sizes.listed) cases->back().events = Events::kAggregated;
   }
   for (const int listed : sizes.lists)
-    cases->push_back(
-        Denying(DeniedRow("addresses", listed), packets, SluiceList::kAddresses, listed, address_peers(listed)));
+    cases->push_back(Denying(DeniedRow("addresses", listed), packets(listed), SluiceList::kAddresses, listed,
+                             address_peers(listed)));
   for (const int listed : sizes.lists)
-    cases->push_back(
-        Denying(DeniedRow("cidrs", listed), packets, SluiceList::kCidrs, listed, {PeerNames::NetdevCidrs(listed)}));
+    cases->push_back(Denying(DeniedRow("cidrs", listed), packets(listed), SluiceList::kCidrs, listed,
+                             {PeerNames::NetdevCidrs(listed)}));
   RateCase fresh{.name = "sluice/uplink/denied/all-new",
                  .against = {kBareDrop},
-                 .load = Listed(std::max(packets, kMoreThanRemembered), kMoreThanRemembered),
+                 .load = Listed(std::max(sizes.skb_packets, kMoreThanRemembered), kMoreThanRemembered),
                  .opposite = FewFromSender(),
                  .resources = SluiceBlockRange,
                  .events = Events::kEveryPacket};
@@ -64,7 +66,7 @@ void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
 
 void AddUplinkAllowed(const RateSizes& sizes, std::vector<RateCase>* cases) {
   const PeerNames peers(sizes);
-  RateCase one{.against = {kBareRedirect, peers.forward, peers.nft_forward},
+  RateCase one{.against = {kBareDrop, kBareRedirect, peers.forward, peers.nft_forward},
                .passes = true,
                .answered = true,
                .opposite = FewFromStrangers(),

@@ -42,6 +42,7 @@ StatusOr<TestNetNs> TestNetNs::Create(const std::string& label) {
     SL_RETURN_IF_ERROR(netns.Sysctl(ipv6 + "accept_dad", "0"));
     SL_RETURN_IF_ERROR(netns.Sysctl(ipv6 + "accept_ra", "0"));
     SL_RETURN_IF_ERROR(netns.Sysctl(ipv6 + "router_solicitations", "0"));
+    SL_RETURN_IF_ERROR(netns.Sysctl(ipv6 + "mldv2_unsolicited_report_interval", "1"));  // soon over
     SL_RETURN_IF_ERROR(netns.Sysctl(fmt::format("net/ipv4/conf/{}/rp_filter", scope), "0"));
   }
   SL_RETURN_IF_ERROR(netns.Ip("link set lo up\n"));
