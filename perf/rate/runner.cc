@@ -44,7 +44,10 @@ Status RateRunner::Build() {
     SL_ASSIGN_OR_RETURN(const int other, OtherCpu());
     SL_RETURN_IF_ERROR(lane_->ReceiveOn(other));
   }
-  if (what_.generator != GeneratorKind::kLiveFrames) SL_RETURN_IF_ERROR(lane_->GenerateBy(what_.generator));
+  if (what_.generator != GeneratorKind::kLiveFrames) {
+    if (!what_.two_cores) return InvalidError("on one core, only live frames tell their time");
+    SL_RETURN_IF_ERROR(lane_->GenerateBy(what_.generator));
+  }
   if (what_.opposite.packets == 0) return OkStatus();
   Load opposite = what_.opposite;
   opposite.to_node = what_.load.to_node;
