@@ -67,6 +67,7 @@ StatusOr<DpdkSink> DpdkSink::Start(const std::string& interface) {
       auto child, test::ChildProcess::Start({Program(), "sink", "--port", "net_af_xdp0,iface=" + interface, "--cpus",
                                              std::to_string(cpu), "--json"}));
   SL_RETURN_IF_ERROR(child.WaitForOutput("receives at").status());
+  GoFirst(child.pid());
   return DpdkSink(std::move(child));
 }
 
