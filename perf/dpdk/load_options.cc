@@ -21,6 +21,8 @@ StatusOr<perf_load> FromHex(const std::string& hex) {
 
 StatusOr<perf_load> LoadOf(const LoadOptions& options) {
   if (!options.raw.empty()) return FromHex(options.raw);
+  if (options.ends.source.empty() || options.ends.destination.empty() || options.ends.destination_mac.empty())
+    return InvalidError("who sends to whom: --source, --destination and --destination-mac are needed, or --load");
   constexpr std::uint32_t kPairs = PERF_CLIENT_PORTS * (65536U - PERF_FIRST_SERVICE_PORT);
   if (options.flows == 0 || (options.stride == 0 && options.flows > kPairs))
     return InvalidError("{} flows: by ports there are 1 to {}", options.flows, kPairs);

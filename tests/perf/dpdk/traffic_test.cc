@@ -161,6 +161,14 @@ TEST_P(DpdkTraffic, InterfaceThatIsNotThereIsNamed) {
   EXPECT_NE(result.output.find("there is no interface nosuch"), std::string::npos) << result.output;
 }
 
+TEST_P(DpdkTraffic, NextHopIsNeeded) {
+  const CommandResult result =
+      RunIn(*sender_, {Traffic(), "generate", "--port", "net_af_packet0,iface=eth0", "--source", GetParam().source,
+                       "--destination", GetParam().destination, "--count", "1"});
+  EXPECT_EQ(result.exit_code, 1) << result.output;
+  EXPECT_NE(result.output.find("--destination-mac"), std::string::npos) << result.output;
+}
+
 TEST_P(DpdkTraffic, SignalEndsItWithItsFigures) {
   StatusOr<ChildProcess> sink = InvalidError("not started");
   const Status started = receiver_->Run([&] {
