@@ -7,6 +7,7 @@
 #include "perf/orderly_end.h"
 #include "perf/program/bed.h"
 #include "perf/program/floors.h"
+#include "perf/program/rte_acl.h"
 #include "perf/program/xdp_filter.h"
 #include "perf/report.h"
 
@@ -52,6 +53,7 @@ Measurement MeasurementOf(const Case& what, const Bed& bed) {
   }
   if (IsWhatPeersDo(what))
     one.row.against.insert(one.row.against.end(), std::begin(kXdpFilters), std::end(kXdpFilters));
+  for (const RteAclCase& peer : RteAclCasesLike(what)) one.row.against.push_back(peer.Name());
   one.packets = Bed::Packets(what);
   one.measure = [&bed, what] { return bed.Measure(what); };
   return one;
@@ -75,6 +77,43 @@ void SubtractGenerator(const std::vector<Case>& cases, std::vector<Measurement>*
   }
 }
 
+// Those that are selected, or that a selected case is compared with.
+std::vector<RteAclCase> SelectedRteAcl(const RunOptions& options, const std::vector<Case>& cases) {
+  std::vector<RteAclCase> peers = RteAclCases(options.brief);
+  std::erase_if(peers, [&](const RteAclCase& peer) {
+    return !IsSelected(options, peer.Name()) && std::none_of(cases.begin(), cases.end(), [&](const Case& what) {
+      const auto like = RteAclCasesLike(what);
+      return std::any_of(like.begin(), like.end(), [&](const auto& one) { return one.Name() == peer.Name(); });
+    });
+  });
+  return peers;
+}
+
+// An error when a peer that is there cannot be measured.
+Status AddPeers(const RunOptions& options, const std::vector<Case>& cases, std::vector<Measurement>* all,
+                std::vector<std::string>* left_out) {
+  for (const char* const peer : kXdpFilters) {
+    if (!IsSelected(options, peer) && std::none_of(cases.begin(), cases.end(), IsWhatPeersDo)) continue;
+    StatusOr<Measurement> measurement = XdpFilterPeer(peer);
+    if (measurement.ok())
+      all->push_back(*std::move(measurement));
+    else if (absl::IsNotFound(measurement.status()))
+      left_out->push_back(fmt::format("{}: {}", peer, Message(measurement.status())));
+    else
+      return Annotate(measurement.status(), peer);
+  }
+  const std::vector<RteAclCase> acl_cases = SelectedRteAcl(options, cases);
+  if (acl_cases.empty()) return OkStatus();
+  StatusOr<std::vector<Measurement>> measurements = RteAclPeers(acl_cases);
+  if (measurements.ok())
+    std::move(measurements->begin(), measurements->end(), std::back_inserter(*all));
+  else if (absl::IsNotFound(measurements.status()))
+    left_out->push_back(fmt::format("{}: {}", kRteAcl, Message(measurements.status())));
+  else
+    return Annotate(measurements.status(), kRteAcl);
+  return OkStatus();
+}
+
 StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   const std::vector<Case> cases = Selected(options);
   SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
@@ -85,16 +124,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   std::map<WorldSize, std::unique_ptr<Bed>> beds;
   std::vector<Measurement> all = Floors(runner, {std::begin(kHashFloors), std::end(kHashFloors)});
   Report report{.unit = "ns a packet"};
-  for (const char* const peer : kXdpFilters) {
-    if (!IsSelected(options, peer) && std::none_of(cases.begin(), cases.end(), IsWhatPeersDo)) continue;
-    StatusOr<Measurement> measurement = XdpFilterPeer(peer);
-    if (measurement.ok())
-      all.push_back(*std::move(measurement));
-    else if (absl::IsNotFound(measurement.status()))
-      report.left_out.push_back(fmt::format("{}: {}", peer, Message(measurement.status())));
-    else
-      return Annotate(measurement.status(), peer);
-  }
+  SL_RETURN_IF_ERROR(AddPeers(options, cases, &all, &report.left_out));
   for (const Case& what : cases) {
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     std::unique_ptr<Bed>& bed = beds[what.world];
@@ -115,6 +145,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
 std::vector<std::string> ProgramRows(bool brief) {
   std::vector<std::string> rows = FloorNames({std::begin(kHashFloors), std::end(kHashFloors)});
   rows.insert(rows.end(), std::begin(kXdpFilters), std::end(kXdpFilters));
+  for (const RteAclCase& peer : RteAclCases(brief)) rows.push_back(peer.Name());
   for (const Case& what : CasesOf(brief)) rows.push_back(what.Name());
   return rows;
 }

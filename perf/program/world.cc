@@ -6,12 +6,7 @@
 namespace sluice::perf {
 namespace {
 
-constexpr char kPod4[] = "10.0.0.2", kPod6[] = "fd00::2";
-
-std::string PeerAddress(int number, bool v6) {
-  if (v6) return fmt::format("fd01::{:x}", number + 1);
-  return fmt::format("10.1.{}.{}", number / 256, number % 256);
-}
+constexpr char kPod6[] = "fd00::2", kStranger6[] = "fd02::1";
 
 std::string PodYaml(const std::string& name, const std::string& v4, const std::string& v6) {
   return fmt::format(
@@ -49,10 +44,10 @@ std::string WorldYaml(const WorldSize& size) {
       "{{apiVersion: sluice.dev/v1alpha1, kind: Workload, metadata: {{name: pod, namespace: bench, labels: {{app: "
       "pod}}}}, "
       "spec: {{hostInterface: pod, ips: [{}, \"{}\"]}}}}\n",
-      kPod4, kPod6);
+      kWorldPod, kPod6);
   for (int i = 0; i < size.rules; ++i)
     yaml += PodYaml(fmt::format("peer-{}", i), PeerAddress(i, false), PeerAddress(i, true));
-  if (size.rules > 0) yaml += PodYaml("stranger", "10.2.0.1", "fd02::1");
+  if (size.rules > 0) yaml += PodYaml("stranger", kWorldStranger, kStranger6);
   return yaml +
          "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: pod, namespace: bench}\n"
          "spec:\n  podSelector: {matchLabels: {app: pod}}\n  policyTypes: [Ingress, Egress]\n"
@@ -62,15 +57,20 @@ std::string WorldYaml(const WorldSize& size) {
 
 }  // namespace
 
+std::string PeerAddress(int number, bool v6) {
+  if (v6) return fmt::format("fd01::{:x}", number + 1);
+  return fmt::format("10.{}.{}.{}", 1 + number / 65536, number / 256 % 256, number % 256);
+}
+
 StatusOr<World> MakeWorld(const WorldSize& size, std::uint32_t ifindex) {
   World world;
   const bool by_address = size.cidrs > 0;
   const int middle = (by_address ? size.cidrs : size.rules) / 2;
   for (const bool v6 : {false, true}) {
-    SL_ASSIGN_OR_RETURN(world.pod[v6], policy::Address::Parse(v6 ? kPod6 : kPod4));
+    SL_ASSIGN_OR_RETURN(world.pod[v6], policy::Address::Parse(v6 ? kPod6 : kWorldPod));
     SL_ASSIGN_OR_RETURN(world.friend_[v6],
                         policy::Address::Parse(by_address ? AddressInBlock(middle, v6) : PeerAddress(middle, v6)));
-    const char* const stranger = by_address ? (v6 ? "2001:db9::1" : "203.0.113.1") : (v6 ? "fd02::1" : "10.2.0.1");
+    const char* const stranger = by_address ? (v6 ? "2001:db9::1" : "203.0.113.1") : (v6 ? kStranger6 : kWorldStranger);
     SL_ASSIGN_OR_RETURN(world.stranger[v6], policy::Address::Parse(stranger));
   }
   SL_ASSIGN_OR_RETURN(auto parsed, policy::ParseResources("benchmark", WorldYaml(size)));

@@ -14,6 +14,11 @@ struct World {
   policy::Address stranger[2];  // may not
 };
 
+// Their IPv4 addresses.
+inline constexpr char kWorldPod[] = "10.0.0.2", kWorldStranger[] = "10.255.0.1";
+// Of the peer that rule `number` is for; the one in the middle is the friend.
+std::string PeerAddress(int number, bool v6);
+
 // `ifindex` is the host end of the workload's veth.
 StatusOr<World> MakeWorld(const WorldSize& size, std::uint32_t ifindex);
 

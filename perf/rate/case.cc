@@ -47,6 +47,11 @@ Load FewToServicesFrom(std::uint32_t service) {
   return {.packets = kFew, .flows = before + kFew, .random = false, .first_flow = before};
 }
 
+bool NeedsDpdk(const RateCase& what) {
+  return what.dpdk_sink || what.generator == GeneratorKind::kDpdkAfPacket ||
+         what.generator == GeneratorKind::kDpdkAfXdp;
+}
+
 std::vector<Row> RowsOf(const RateCase& what) {
   std::vector<Row> rows = {{.name = what.name, .against = what.against}};
   if (what.events == Events::kAggregated) rows.push_back({.name = what.name + "/watched", .against = {what.name}});
@@ -85,6 +90,20 @@ std::vector<RateCase> AllRateCases(bool brief) {
         one->load.packets = sizes.stack_packets;  // it is slower
       },
       &cases);
+  for (const auto& [prefix, kind] :
+       {std::pair{"dpdk-af_packet/", GeneratorKind::kDpdkAfPacket}, {"dpdk-af_xdp/", GeneratorKind::kDpdkAfXdp}})
+    AddAgain(
+        prefix, {kBareDrop, kBareRedirect, SluiceDeniedPods(sizes.listed), SluiceRedirect(sizes.few())},
+        [&sizes, kind = kind](RateCase* one) {
+          one->two_cores = true;
+          one->generator = kind;
+          one->load.packets = sizes.stack_packets;
+        },
+        &cases);
+  cases.push_back({.name = "dpdk-af_xdp/sink",
+                   .against = {kBareDrop},
+                   .load = Flows(sizes.xdp_packets, sizes.few()),
+                   .dpdk_sink = true});
   return cases;
 }
 

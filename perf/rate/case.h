@@ -23,6 +23,7 @@ struct RateCase {
   bool answered = false;   // flows are opened and answered before each sample
   bool two_cores = false;  // the node receives on another CPU than the generator's
   GeneratorKind generator = GeneratorKind::kLiveFrames;
+  bool dpdk_sink = false;  // DPDK takes all packets at the node, on the other CPU; the rate is what it took
   // A few packets that must fare the other way, by the same rules; `packets` 0: there are no rules.
   Load opposite;
   std::function<Status(Lane*)> setup;
@@ -38,6 +39,8 @@ inline constexpr char kBareDrop[] = "xdp/drop/bare", kBareRedirect[] = "xdp/redi
 // Also the part of the names of rows from which others are derived.
 inline constexpr char kSluiceRedirect[] = "sluice/uplink/redirect/flows:",
                       kSluiceDrop[] = "sluice/uplink/as-drop/flows:";
+
+bool NeedsDpdk(const RateCase& what);
 
 // With events more than one: as it is, watched, and for an event each also how many were read, as a rate, and lost.
 std::vector<Row> RowsOf(const RateCase& what);

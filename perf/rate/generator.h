@@ -3,13 +3,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "ctrl/bpf/program_set.h"
 #include "perf/bpf/load.h"
 
 namespace sluice::perf {
 
-enum class GeneratorKind { kLiveFrames, kAfXdp };
+enum class GeneratorKind { kLiveFrames, kAfXdp, kDpdkAfPacket, kDpdkAfXdp };
 
 // One pod's. It lives as long as its lane, whose programs are attached before it is made.
 class Generator {
@@ -32,5 +33,8 @@ class Generator {
 StatusOr<std::unique_ptr<Generator>> MakeLiveFrames(const bpf::ProgramSet& programs, std::uint32_t ifindex);
 // An AF_XDP socket in copy mode, on the eth0 of the calling thread's namespace. Does not tell its time.
 StatusOr<std::unique_ptr<Generator>> MakeAfXdp();
+
+// sluice-traffic as a child for each Send, by DPDK's driver net_af_packet or net_af_xdp. Does not tell its time.
+StatusOr<std::unique_ptr<Generator>> MakeDpdk(const std::string& driver);
 
 }  // namespace sluice::perf

@@ -182,6 +182,10 @@ StatusOr<std::unique_ptr<Generator>> Lane::MakeGenerator(GeneratorKind kind, con
       return MakeLiveFrames(*programs_, pod.pod_ifindex);
     case GeneratorKind::kAfXdp:
       return MakeAfXdp();
+    case GeneratorKind::kDpdkAfPacket:
+      return MakeDpdk("net_af_packet");
+    case GeneratorKind::kDpdkAfXdp:
+      return MakeDpdk("net_af_xdp");
   }
   return InvalidError("no such generator");
 }

@@ -6,6 +6,7 @@
 #include "perf/cpu.h"
 #include "perf/net/scenario.h"
 #include "perf/network.h"
+#include "perf/rate/dpdk.h"
 #include "perf/rate/runner.h"
 #include "perf/tools.h"
 
@@ -14,7 +15,8 @@ namespace {
 
 // Why the case cannot be measured here; empty: it can.
 std::string MissingFor(const RateCase& what) {
-  if (what.two_cores && !HasTwoCpus()) return fmt::format("{}: there is one CPU only", what.name);
+  if ((what.two_cores || what.dpdk_sink) && !HasTwoCpus()) return fmt::format("{}: there is one CPU only", what.name);
+  if (NeedsDpdk(what) && !HasDpdk()) return fmt::format("{}: built without DPDK (-DSLUICE_DPDK=ON)", what.name);
   if (what.tool.empty()) return {};
   if (!IsInstalled(what.tool)) return fmt::format("{}: {} is not installed", what.name, what.tool);
   if (what.tool == "ipset" && !IsInstalled("iptables-legacy"))

@@ -24,6 +24,7 @@ class RateRunner {
   Status AnswerFlows();
   StatusOr<Passage> SendChecked(const Load& load, bool passes);
   StatusOr<Passage> SendCounted();
+  StatusOr<std::vector<double>> MeasureDpdkSink();
   Status MeasureWatched(std::vector<double>* samples);
   Status CheckCounters(const datapath::Counters& before, const datapath::Counters& after, std::uint64_t packets) const;
 
