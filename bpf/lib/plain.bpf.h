@@ -31,11 +31,12 @@ static __always_inline int sl_is_route_settled(const struct sl_judgement* j, con
 }
 
 static __always_inline int sl_judge_plain_known(struct sl_judgement* j, const struct sl_plain* p,
-                                                struct sl_flow_entry* entry) {
+                                                struct sl_flow_entry* entry, int established) {
   const __u32 flags = entry->flags;
   const int reply = p->from_hi != !!(flags & SL_CT_INITIATOR_HI);
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
+  if (reply && !established) return SL_NOT_PLAIN; /* the first: it moves the flow */
   if (entry->reason || (flags & (SL_CT_CUT | SL_CT_QUARANTINED | SL_CT_DECIDING))) return SL_NOT_PLAIN;
   if ((p->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == SL_TCP_SYN) return SL_NOT_PLAIN;
   if (sl_flow_expired(entry, p->protocol, j->now) || !sl_is_settled(j, entry, flags, sender, receiver, reply))
@@ -63,7 +64,7 @@ static __always_inline int sl_judge_plain_denied(struct sl_judgement* j, const s
 }
 
 /*
- * SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow. `*known`: the entry of an established one.
+ * SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow. `*known`: the entry of an allowed one.
  *
  * Denied packets come in floods, and a flow that is denied is not established: after one, the next is looked for there
  * first. Who opens the flow from the other end takes the record away; should another CPU just then bring it back, it is
@@ -85,7 +86,9 @@ static __always_inline int sl_judge_plain(struct sl_judgement* j, const struct s
     }
   }
   *known = bpf_map_lookup_elem(&ct_established, &j->key);
-  if (*known) return sl_judge_plain_known(j, p, *known);
+  if (*known) return sl_judge_plain_known(j, p, *known, 1);
+  *known = bpf_map_lookup_elem(&ct_pending, &j->key);
+  if (*known) return sl_judge_plain_known(j, p, *known, 0);
   if (!denied_first) denied = bpf_map_lookup_elem(&ct_denied, &j->key);
   if (denied) {
     denied->route_checked = sl_ticks(j->now);

@@ -61,9 +61,10 @@ static __always_inline void sl_note_way(const struct sl_judgement* j, const stru
     __builtin_memcpy(way->destination, fib->dmac, 6);
     __builtin_memcpy(way->source, fib->smac, 6);
   }
-  if (!j->answered || !j->route_length || j->packet.fragment) return;
+  if (!j->is_known || !j->route_length || j->packet.fragment) return;
   if (protocol != SL_IPPROTO_TCP && protocol != SL_IPPROTO_UDP) return;
-  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_established, &j->key);
+  int established;
+  struct sl_flow_entry* entry = sl_flow_find(&j->key, &established);
   if (!entry) return;
   if (!sl_is_route_fresh(entry, j->now)) {
     __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_ROUTE_FORWARD | SL_CT_ROUTE_REPLY));

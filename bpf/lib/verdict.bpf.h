@@ -32,7 +32,7 @@ struct sl_judgement {
   __u32 ifindex;       /* the hook's interface */
   __u32 setting_flags; /* SL_SETTING_* */
   __u8 from_node;      /* tc_to_pod: the node itself sent it */
-  __u8 known_absent;   /* neither established nor denied, by sl_judge_plain */
+  __u8 known_absent;   /* in no flow table, by sl_judge_plain */
   __u8 may_route;      /* the packet may take the short cut as a router sends it on: sl_is_for_router */
   __u8 after_denied;   /* the last plain packet on this CPU was denied */
   __u32 route_length;  /* what has to fit the route's MTU; 0: a GSO packet, which is cut to fit */
@@ -45,7 +45,7 @@ struct sl_judgement {
   __u32 from_endpoint; /* of the sender; 0: not local */
   __u32 to_endpoint;   /* of the receiver; 0: not local */
   __u32 reply;         /* of a known flow: from its responder */
-  __u32 answered;      /* of a flow that has packets of both directions */
+  __u32 is_known;      /* of a flow that was known before this packet */
   __u32 audit;         /* forwarded, but a policy in audit would have denied it */
   __u32 not_ours;      /* xdp_uplink: for no local workload; passes untouched */
 };
@@ -232,7 +232,7 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   j->reply = reply;
-  j->answered = established || reply;
+  j->is_known = 1;
   j->from_endpoint = sender->endpoint;
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
@@ -416,7 +416,7 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
   established = entry != 0;
   /* On the wire a denied flow is more likely than one that waits for its answer. No flow is both. */
   if (!entry && j->hook == SL_HOOK_XDP_UPLINK && (reason = sl_judge_denied(j, src_hi))) return reason;
-  if (!entry) entry = bpf_map_lookup_elem(&ct_pending, key);
+  if (!entry && !j->known_absent) entry = bpf_map_lookup_elem(&ct_pending, key);
   int over = entry && sl_flow_expired(entry, key->protocol, j->now);
   if (entry && !over) {
     int reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
@@ -472,7 +472,7 @@ static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) 
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   j->sender.found = SL_COUNTER_SENDER_NO_SOCKET - SL_COUNTER_SENDER_FOUND;
   j->to_ifindex = j->from_endpoint = j->to_endpoint = 0;
-  j->reply = j->answered = j->audit = j->not_ours = 0;
+  j->reply = j->is_known = j->audit = j->not_ours = 0;
   return j;
 }
 
