@@ -51,11 +51,12 @@ static __always_inline int sl_send_on(__u8* data, const __u8* data_end, __u8 ip_
   return 1;
 }
 
-/* The way by the FIB's answer, into `way` (all 0: the short cut is none) and, where the flow's next packets may be
- * plain ones, into the flow. */
-static __always_inline void sl_note_way(const struct sl_judgement* j, const struct bpf_fib_lookup* fib, int found,
-                                        struct sl_flow_route* way) {
+/* The way by the FIB's answer, into the judgement (all 0: there is no short cut) and, where the flow's next packets may
+ * be plain ones, into the flow. */
+static __always_inline void sl_note_way(struct sl_judgement* j, int found) {
   const __u8 protocol = j->packet.tuple.protocol;
+  const struct bpf_fib_lookup* fib = &j->fib;
+  struct sl_flow_route* way = &j->way;
   __builtin_memset(way, 0, sizeof(*way));
   if (found) {
     __builtin_memcpy(way->destination, fib->dmac, 6);
@@ -79,16 +80,15 @@ static __always_inline void sl_note_way(const struct sl_judgement* j, const stru
 /* Routed: as a router does it. Returns 1 when the packet is ready for the receiver. */
 static __always_inline int sl_route_skb(struct __sk_buff* skb, struct sl_judgement* j) {
   struct bpf_fib_lookup* fib = &j->fib;
-  struct sl_flow_route way;
   sl_fill_fib(fib, &j->packet, skb->ifindex);
   /* With a length the kernel asks the route's MTU; without, it knows how to measure a GSO packet against the device. */
   fib->tot_len = j->route_length;
   long answer = bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
   if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED) return 0; /* shorter ones may go */
-  sl_note_way(j, fib, answer == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == j->to_ifindex, &way);
+  sl_note_way(j, answer == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == j->to_ifindex);
   __u8* data = (__u8*)(long)skb->data;
   const __u8* data_end = (__u8*)(long)skb->data_end;
-  return sl_send_on(data, data_end, j->packet.ip_version, &way);
+  return sl_send_on(data, data_end, j->packet.ip_version, &j->way);
 }
 
 /* Bridged: both are plain ports of one bridge and the frame is addressed to that pod. */
@@ -124,7 +124,6 @@ static __always_inline int sl_is_for_router_xdp(const __u8* data, const __u8* da
 /* xdp_uplink: as sl_route_skb, towards a veth whose peer takes frames. */
 static __always_inline int sl_route_xdp(struct xdp_md* ctx, struct sl_judgement* j) {
   struct bpf_fib_lookup* fib = &j->fib;
-  struct sl_flow_route way;
   __u32 to_ifindex = j->to_ifindex;
   long answer = -1;
   if (bpf_map_lookup_elem(&pod_devices, &to_ifindex)) {
@@ -133,10 +132,10 @@ static __always_inline int sl_route_xdp(struct xdp_md* ctx, struct sl_judgement*
     answer = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
     if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED) return 0;
   }
-  sl_note_way(j, fib, answer == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == to_ifindex, &way);
+  sl_note_way(j, answer == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == to_ifindex);
   __u8* data = (__u8*)(long)ctx->data;
   const __u8* data_end = (__u8*)(long)ctx->data_end;
-  return sl_send_on(data, data_end, j->packet.ip_version, &way);
+  return sl_send_on(data, data_end, j->packet.ip_version, &j->way);
 }
 
 #endif

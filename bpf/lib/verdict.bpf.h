@@ -25,6 +25,7 @@ struct sl_judgement {
   struct sl_flow_entry fresh;
   struct sl_policy_question question;
   struct bpf_fib_lookup fib;
+  struct sl_flow_route way;
   __u64 gen;
   __u64 now;
   /* in */
