@@ -232,8 +232,12 @@ TEST_P(ProcessClassTest, AClassThatIsGoneIsNotGiven) {
   };
   const sl_process_class_number known = class_of_one_more();
   ASSERT_NE(known, 0U);
+  const auto forgotten = classes_.Get(known);
+  ASSERT_TRUE(forgotten.ok() && *forgotten);
   ASSERT_TRUE(classes_.Delete(known).ok());
   EXPECT_EQ(class_of_one_more(), 0U);
+  ASSERT_TRUE(numbers_.Delete((*forgotten)->facts).ok());
+  EXPECT_NE(class_of_one_more(), 0U) << "made anew";
 }
 
 // The sensors remember what class a program led to.

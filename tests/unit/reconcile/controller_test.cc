@@ -286,8 +286,9 @@ TEST_F(ControllerWithPods, ChangesThatWaitAreMadeTogether) {
       std::uint64_t before = 1;
       for (int round = 0; round < kRounds; round++) {
         const std::string name = fmt::format("policy-{}-{}", caller, round % 3);
+        auto resources = Parse(Policy(name, fmt::format("podSelector: {{matchLabels: {{app: x{}}}}}", round)));
         ++calling;
-        const auto applied = Apply(Policy(name, fmt::format("podSelector: {{matchLabels: {{app: x{}}}}}", round)));
+        const auto applied = controller_->Apply(std::move(resources));
         EXPECT_TRUE(applied.ok()) << applied.status();
         EXPECT_GT(*applied, before);
         before = *applied;
