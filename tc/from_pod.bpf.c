@@ -18,17 +18,12 @@ __noinline int sl_from_pod_any(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return TC_ACT_SHOT;
-  int reason = sl_parse_pulling(skb, j);
-  sl_measure(skb, j);
-  if (!reason && j->packet.kind == SL_PACKET_CONTROL) {
-    sl_count_packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, &j->size);
-    return TC_ACT_UNSPEC;
-  }
-  if (!reason) reason = sl_judge_skb(skb);
+  int reason = sl_judge_any_skb(skb, j);
+  if (reason == SL_LINK_CONTROL) return TC_ACT_UNSPEC;
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);
   if (reason) return TC_ACT_SHOT;
-  if (!j->to_ifindex || j->to_ifindex == j->ifindex || j->packet.has_vlan) return TC_ACT_UNSPEC;
+  if (!sl_is_other_pod(j, j->to_ifindex) || j->packet.has_vlan) return TC_ACT_UNSPEC;
   if (j->may_route ? sl_route_skb(skb, j) : sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
   return TC_ACT_UNSPEC;
 }
@@ -51,6 +46,6 @@ int tc_from_pod(struct __sk_buff* skb) {
   sl_count_from_pod(j, outcome);
   if (reason) return TC_ACT_SHOT;
   if (sl_take_short_cut(j, &plain, known, data, data_end)) return sl_redirect_to_pod(j, outcome);
-  if (j->to_ifindex && j->to_ifindex != j->ifindex && sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
+  if (sl_is_other_pod(j, j->to_ifindex) && sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
   return TC_ACT_UNSPEC;
 }

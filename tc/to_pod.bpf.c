@@ -14,13 +14,8 @@ __noinline int sl_to_pod_any(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return TC_ACT_SHOT;
-  int reason = sl_parse_pulling(skb, j);
-  sl_measure(skb, j);
-  if (!reason && j->packet.kind == SL_PACKET_CONTROL) {
-    sl_count_packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, &j->size);
-    return TC_ACT_UNSPEC;
-  }
-  if (!reason) reason = sl_judge_skb(skb);
+  int reason = sl_judge_any_skb(skb, j);
+  if (reason == SL_LINK_CONTROL) return TC_ACT_UNSPEC;
   return sl_end_to_pod(j, reason);
 }
 

@@ -2,8 +2,8 @@
 /*
  * The short way through the decision, for what most packets are: TCP or UDP without tags, options, extension headers or
  * fragments, of a flow whose verdict stands and in which nothing is to be noted but the packet. What is out of the
- * ordinary it leaves, untouched and uncounted, to sl_judge, which knows all cases and for which this is no different
- * from a packet that was never looked at.
+ * ordinary it leaves, untouched and uncounted, to sl_judge, which knows all cases and learns from it only when no table
+ * has the flow.
  */
 #ifndef SLUICE_PLAIN_BPF_H
 #define SLUICE_PLAIN_BPF_H
@@ -26,7 +26,7 @@ static __always_inline int sl_is_settled(const struct sl_judgement* j, const str
 /* Whether it is known where the short cut leads, where the packet may take one. */
 static __always_inline int sl_is_route_settled(const struct sl_judgement* j, const struct sl_flow_entry* entry,
                                                __u32 flags, __u32 to_ifindex, int reply) {
-  if (!j->may_route || !to_ifindex || to_ifindex == j->ifindex) return 1;
+  if (!j->may_route || !sl_is_other_pod(j, to_ifindex)) return 1;
   return (flags & sl_route_bit(reply)) && sl_is_route_fresh(entry, j->now) && j->route_length <= entry->route_mtu;
 }
 
@@ -101,7 +101,7 @@ static __always_inline int sl_judge_plain(struct sl_judgement* j, const struct s
 /* After sl_judge_plain let it go: 1 when the packet is ready for the receiver. */
 static __always_inline int sl_take_short_cut(const struct sl_judgement* j, const struct sl_plain* p,
                                              const struct sl_flow_entry* known, __u8* data, const __u8* data_end) {
-  if (!j->may_route || !j->to_ifindex || j->to_ifindex == j->ifindex || !known) return 0;
+  if (!known || !j->may_route || !sl_is_other_pod(j, j->to_ifindex)) return 0;
   return sl_send_on(data, data_end, p->ip_version, j->reply ? &known->reply_route : &known->forward_route);
 }
 

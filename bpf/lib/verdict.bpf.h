@@ -79,6 +79,11 @@ static __always_inline int sl_at_its_interface(const struct sl_judgement* j, con
   return receiver->ifindex && !sender->ifindex && sender->identity >> SL_IDENTITY_KIND_SHIFT != SL_KIND_NODE;
 }
 
+/* Whether `to_ifindex` is the host end of another local pod's veth. */
+static __always_inline int sl_is_other_pod(const struct sl_judgement* j, __u32 to_ifindex) {
+  return to_ifindex && to_ifindex != j->ifindex;
+}
+
 #define SL_FLOW_OVER (-3) /* as a drop reason: an end belongs to somebody else now, start clean */
 
 /* Writes a known flow's new verdict down; one CPU at a time. A packet whose CPU comes second has its own verdict, and

@@ -64,6 +64,16 @@ void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
   cases->push_back(std::move(fresh));
 }
 
+// The case once for each number of flows.
+void AddForFlows(RateCase one, const std::vector<std::uint32_t>& numbers, std::uint32_t packets,
+                 std::string (*name)(std::uint32_t flows), std::vector<RateCase>* cases) {
+  for (const std::uint32_t flows : numbers) {
+    one.name = name(flows);
+    one.load = Flows(packets, flows);
+    cases->push_back(one);
+  }
+}
+
 void AddUplinkAllowed(const RateSizes& sizes, std::vector<RateCase>* cases) {
   const PeerNames peers(sizes);
   RateCase one{.against = {kBareDrop, kBareRedirect, peers.forward, peers.nft_forward},
@@ -73,11 +83,7 @@ void AddUplinkAllowed(const RateSizes& sizes, std::vector<RateCase>* cases) {
                .resources = Allowing(sizes.listed)};
   RateCase pass = one;
   one.setup = [](Lane* lane) { return lane->AttachXdp("rate_xdp_sink", Place::kReceiver); };
-  for (const std::uint32_t flows : sizes.flows) {
-    one.name = SluiceRedirect(flows);
-    one.load = Flows(sizes.xdp_packets, flows);
-    cases->push_back(one);
-  }
+  AddForFlows(std::move(one), sizes.flows, sizes.xdp_packets, SluiceRedirect, cases);
   pass.name = fmt::format("sluice/uplink/pass/flows:{}", sizes.few());
   pass.load = Flows(sizes.stack_packets, sizes.few());
   pass.short_cuts = false;
@@ -98,11 +104,7 @@ void AddPods(const RateSizes& sizes, std::vector<RateCase>* cases) {
                .answered = true,
                .opposite = FewToServicesFrom(PERF_SERVICE_PORTS),
                .resources = Allowing(sizes.listed)};
-  for (const std::uint32_t flows : sizes.flows) {
-    one.name = SluicePods(flows);
-    one.load = Flows(sizes.skb_packets, flows);
-    cases->push_back(one);
-  }
+  AddForFlows(one, sizes.flows, sizes.skb_packets, SluicePods, cases);
   one.name = fmt::format("pods/sluice/pass/flows:{}", sizes.few());
   one.load = Flows(sizes.stack_packets, sizes.few());
   one.short_cuts = false;
