@@ -16,6 +16,7 @@
 /* Who sent this packet. */
 struct sl_sender {
   sl_process_id process;
+  sl_process_id known_before; /* what the flow said before the socket was asked */
   sl_process_class_number process_class;
   __u32 changes; /* socket_changes before the socket was asked */
   __u8 found;    /* enum sl_counter_id, less SL_COUNTER_SENDER_FOUND */
@@ -23,7 +24,8 @@ struct sl_sender {
   __u8 asked;
   __u8 has_socket; /* set by the entry point */
   __u8 unowned;    /* nobody has acted on the socket: should somebody yet, that counts as a socket change */
-  __u8 pad[3];
+  __u8 inherited;  /* said of the listener, as nobody has acted on the accepted socket yet */
+  __u8 pad[2];
 };
 
 /* Who is going to receive it: the listener, where policy looks at the receiver's process. */
@@ -41,16 +43,19 @@ static __always_inline __u32 sl_socket_changes(void) {
 
 static __always_inline __u32 sl_ask_bit(int reply) { return reply ? SL_CT_ASK_RESPONDER : SL_CT_ASK_INITIATOR; }
 
-/* Whether this packet has to say who sent it. The bit is cleared before the socket is asked, so that no change between
- * is missed. */
-static __always_inline int sl_must_ask(const struct sl_sender* sender, struct sl_flow_entry* entry, int reply) {
-  __u32 changes = sl_socket_changes(), bit = sl_ask_bit(reply);
+static __always_inline sl_process_id* sl_process_of(struct sl_flow_entry* entry, int reply) {
+  return reply ? &entry->responder_process : &entry->initiator_process;
+}
+
+/* Whether this packet has to say who sent it. */
+static __always_inline int sl_must_ask(struct sl_sender* sender, struct sl_flow_entry* entry, int reply) {
+  __u32 changes = sl_socket_changes();
   if (entry->socket_changes != changes) {
     __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
     entry->socket_changes = changes;
   }
-  if (!(entry->flags & bit) || !sender->has_socket || sender->asked) return 0;
-  __sync_fetch_and_and(&entry->flags, ~bit);
+  if (!(entry->flags & sl_ask_bit(reply)) || !sender->has_socket || sender->asked) return 0;
+  sender->known_before = *sl_process_of(entry, reply);
   return 1;
 }
 
@@ -59,17 +64,31 @@ static __always_inline int sl_knows(const struct sl_sender* sender) {
   return sender->asked && (sender->process || sender->final);
 }
 
-/* What the socket said, into the flow. A socket of the kernel says nothing and changes nothing. Returns 1 when the
- * flow's verdict hangs on that process and it is of another class than the one that it was decided for. */
+/*
+ * The socket need not be asked again until somebody acts on one. If somebody did since it was asked, another packet may
+ * have noticed already, and said so with the bit that is cleared here.
+ */
+static __always_inline void sl_settle_sender(const struct sl_sender* sender, struct sl_flow_entry* entry, __u32 bit) {
+  __sync_fetch_and_and(&entry->flags, ~bit);
+  if (sl_socket_changes() != sender->changes) __sync_fetch_and_or(&entry->flags, bit);
+}
+
+/*
+ * What the socket said, into the flow. A socket of the kernel says nothing and changes nothing. What a listener said may
+ * be late, when the socket has been accepted meanwhile: it does not replace what another packet learned since this one
+ * asked. Returns 1 when the flow's verdict hangs on that process and it is of another class than the one that it was
+ * decided for.
+ */
 static __always_inline int sl_note_sender(const struct sl_sender* sender, struct sl_flow_entry* entry, int reply) {
   if (!sender->asked) return 0;
-  if (!sender->final && !sender->unowned) __sync_fetch_and_or(&entry->flags, sl_ask_bit(reply));
+  if (sender->final || sender->unowned) sl_settle_sender(sender, entry, sl_ask_bit(reply));
   if (!sl_knows(sender)) return 0;
   sl_process_class_number* class = reply ? &entry->responder_class : &entry->initiator_class;
-  if (reply)
-    entry->responder_process = sender->process;
-  else
-    entry->initiator_process = sender->process;
+  sl_process_id* process = sl_process_of(entry, reply);
+  if (!sender->inherited)
+    *process = sender->process;
+  else if (__sync_val_compare_and_swap(process, sender->known_before, sender->process) != sender->known_before)
+    return 0;
   if (entry->flags & (reply ? SL_CT_BY_RESPONDER : SL_CT_BY_INITIATOR)) return *class != sender->process_class;
   *class = sender->process_class;
   return 0;

@@ -34,23 +34,24 @@ static __always_inline struct sl_socket_owner* sl_sender_of_datagram(__u64 cooki
 
 static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_tuple* tuple,
                                          struct sl_sender* sender) {
-  int inherited = 0;
   struct bpf_sock *sk = skb->sk, *full;
   if (!sk) return SL_COUNTER_SENDER_NO_SOCKET;
   full = bpf_sk_fullsock(sk);
   if (!full) { /* a connection that is being opened has its listener behind it */
     full = bpf_get_listener_sock(sk);
-    inherited = 1;
+    sender->inherited = 1;
   }
   if (!full) return SL_COUNTER_SENDER_NO_SOCKET;
-  if (full->state == SL_TCP_STATE_LISTEN) inherited = 1;
+  if (full->state == SL_TCP_STATE_LISTEN) sender->inherited = 1;
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, full, 0, 0);
   if (!owner || !owner->tgid) {
-    sender->unowned = !inherited;
+    sender->unowned = !sender->inherited;
     return SL_COUNTER_SENDER_UNOWNED;
   }
   __u64 cookie = bpf_get_socket_cookie(skb);
-  sender->final = !inherited && !owner->shared && owner->cookie == cookie;
+  if (owner->cookie != cookie) sender->inherited = 1;
+  sender->final = !sender->inherited && !owner->shared;
+  barrier(); /* the owner whose cookie this is was written before it */
   if (owner->shared) owner = sl_sender_of_datagram(cookie, tuple) ?: owner;
   sender->process = sl_life_of(owner);
   sender->process_class = owner->process_class;

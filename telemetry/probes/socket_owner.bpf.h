@@ -30,7 +30,6 @@ static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cooki
   const sl_process_id life = process ? process->id : 0;
   const bool inherited = owner->tgid && owner->cookie != cookie; /* its flows still ask */
   const bool changed = !inherited && (owner->tgid != tgid || owner->birth_ns != birth_ns || owner->process != life);
-  owner->cookie = cookie;
   owner->birth_ns = birth_ns;
   owner->process = life;
   owner->process_class = process ? process->process_class : 0;
@@ -38,6 +37,8 @@ static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cooki
   owner->execs = execs;
   barrier();
   owner->tgid = tgid;
+  barrier();
+  owner->cookie = cookie; /* last: who reads it reads the owner too, and does not take a listener's for the socket's own */
   if (changed && !quietly) sl_note_socket_change();
 }
 

@@ -1,7 +1,7 @@
 // The agent's API in process: changes without the start of a program each time.
 //   ApiClient api(rig->agent().api_address());
 //   SL_RETURN_IF_ERROR(api.Apply(yaml));
-// Thread-safe.
+// For one life of the agent: a call to the next one may still go out on the old connection, and fail. Thread-safe.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -20,7 +20,7 @@ class ApiClient {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
     arguments.SetMaxSendMessageSize(-1);
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a restarted agent is found at once
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a client made after a restart connects anew
     channel_ = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
     stub_ = v1::Sluice::NewStub(channel_);
   }

@@ -152,7 +152,6 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
   constexpr int kIterations = 8;
   AgentProcess& agent = rig_->agent();
   const TwoStates states(*rig_);
-  ApiClient api(agent.api_address());
   ASSERT_TRUE(agent.Apply(rig_->WorkloadYaml("server", "{app: server}") + states.Yaml(false)).ok()) << agent.Log();
   std::vector<ServerSpec> specs;
   for (const std::uint16_t port : TwoStates::kPorts) {
@@ -163,8 +162,9 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
 
   std::mt19937 random(1);
   // Kills are spread over as long as a change takes here.
+  ApiClient timed(agent.api_address());
   const auto begin = std::chrono::steady_clock::now();
-  for (const bool b : {true, false}) ASSERT_TRUE(api.Apply(states.Yaml(b)).ok());
+  for (const bool b : {true, false}) ASSERT_TRUE(timed.Apply(states.Yaml(b)).ok());
   const std::chrono::microseconds change =
       std::chrono::ceil<std::chrono::microseconds>((std::chrono::steady_clock::now() - begin) / 2);
   std::uniform_int_distribution<std::int64_t> delay_us(0, change.count() * 2);
@@ -174,6 +174,7 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
   for (int i = 0; i < kIterations; ++i) {
     const bool to_b = !in_b;
     bool answered = false;
+    ApiClient api(agent.api_address());
     ASSERT_TRUE(api.ReadStatus().ok());  // connected
     std::thread applier([&] { answered = api.Apply(states.Yaml(to_b)).ok(); });
 

@@ -102,7 +102,7 @@ TEST(Scale, ThroughTheAgentIntoTheKernel) {
     const Status started = (*agent)->Restart();
     ASSERT_TRUE(started.ok()) << started;
   }
-  const auto status = api.ReadStatus();
+  const auto status = ApiClient((*agent)->api_address()).ReadStatus();
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(status->workloads(), static_cast<std::uint64_t>(kLocal));
   EXPECT_EQ(status->unbound_size(), 0);
