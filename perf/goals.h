@@ -1,20 +1,23 @@
 // What the product must reach: figures of a run beside goals. The goals are data, in goals.cc.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
-#include <ostream>
 #include <span>
-#include <string>
-#include <utility>
-#include <vector>
-
-#include "perf/suite.h"
 
 namespace sluice::perf {
 
 struct RowName {
   const char* suite = nullptr;
   const char* row = nullptr;
+};
+
+// Why a goal is missed where it is: what measurements have shown, true of any run; and a figure of the run itself.
+struct Reason {
+  const char* text;
+  const char* in_run = nullptr;  // with a place for what `row` comes to in the place of the goal's figure
+  RowName row;
+  // Of rates: with packets that take as many nanoseconds longer as the first of these takes longer than the second.
+  RowName longer;
+  RowName than;
 };
 
 struct Goal {
@@ -24,15 +27,10 @@ struct Goal {
   RowName unit;  // what its median is divided by; without a suite: nothing
   Is is;
   double goal;
+  Reason why;
   const char* why_not_here = nullptr;  // a peer that cannot be measured here
 };
 
 std::span<const Goal> Goals();
-
-using Reports = std::vector<std::pair<std::string, Report>>;  // by suite, in the order of the run
-
-// Every goal with its figure, met or missed; goals whose rows the run has not are said to be not measured.
-void PrintGoals(const Reports& reports, std::ostream& out);
-nlohmann::json GoalsToJson(const Reports& reports);
 
 }  // namespace sluice::perf

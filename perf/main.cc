@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ctrl/base/log.h"
-#include "perf/goals.h"
+#include "perf/goal_report.h"
 #include "perf/orderly_end.h"
 #include "perf/report.h"
 #include "perf/suite.h"

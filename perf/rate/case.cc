@@ -72,7 +72,7 @@ std::vector<RateCase> AllRateCases(bool brief) {
   AddPeers(sizes, &cases);
   AddSluice(sizes, &cases);
 
-  std::set<std::string> chosen = {kBareDrop, PeerNames::Netdev(sizes.listed), SluiceDeniedPods(sizes.listed),
+  std::set<std::string> chosen = {kBareDrop, PeerNames::Nft(sizes.listed), SluiceDeniedPods(sizes.listed),
                                   kBareRedirect, SluiceRedirect(sizes.few())};
   const std::set<std::string> by_af_xdp = chosen;
   chosen.insert({peers.forward, kPodsRedirect, peers.pods_forward, SluicePods(sizes.few())});

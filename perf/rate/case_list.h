@@ -2,12 +2,13 @@
 #pragma once
 
 #include "perf/rate/case.h"
+#include "perf/rate/rules.h"
 
 namespace sluice::perf {
 
 struct RateSizes {
   std::vector<int> lists;            // lengths of lists
-  int listed;                        // of what comes in one length only
+  int listed;                        // one of them, for what comes in one length only
   std::vector<std::uint32_t> flows;  // the first is that of floors and peers
   // Packets of a sample, by how far they come. In full, about a quarter of a second.
   std::uint32_t xdp_packets;
@@ -21,10 +22,10 @@ struct RateSizes {
 struct PeerNames {
   explicit PeerNames(const RateSizes& sizes);
   static std::string XdpFilter(int listed);  // shorter where its table is
-  static std::string Netdev(int listed);
-  static std::string NetdevCidrs(int listed);
+  static std::string Nft(int listed, const NftRules& rules = {});
+  static std::string Ipset(int listed);
+  static std::string NftForward(int listed, bool conntrack);
 
-  std::string prerouting, input_ct, ipset;
   std::string forward, nft_forward;
   std::string pods_forward, pods_nft_forward;
 };

@@ -3,7 +3,6 @@
 
 #include "perf/net/allow.h"
 #include "perf/rate/case_list.h"
-#include "perf/rate/rules.h"
 #include "perf/rate/xdp_filter.h"
 
 namespace sluice::perf {
@@ -29,6 +28,8 @@ Status RedirectPeer(Lane* lane) {
   return lane->AttachTc("rate_tc_redirect_peer", Place::kNode);
 }
 
+constexpr const char* kNftHooks[] = {"netdev", "prerouting", "input"};  // by NftHook
+
 Status Ipset(Lane* lane, int listed) {
   SL_RETURN_IF_ERROR(lane->Command({"ipset", "restore"}, IpsetList(listed)));
   return lane->Command(
@@ -39,8 +40,8 @@ RateCase Blocking(const std::string& name, const Load& load, const std::string& 
   return {.name = name, .against = {kBareDrop}, .load = load, .opposite = FewFromSender(), .tool = tool};
 }
 
-RateCase BlockingNft(const std::string& name, std::uint32_t packets, int listed, const NftRules& rules) {
-  RateCase one = Blocking(name, Listed(packets, listed, rules.cidrs), "nft");
+RateCase BlockingNft(std::uint32_t packets, int listed, const NftRules& rules) {
+  RateCase one = Blocking(PeerNames::Nft(listed, rules), Listed(packets, listed, rules.cidrs), "nft");
   one.setup = [listed, rules](Lane* lane) {
     NftRules these = rules;
     these.v6 = lane->v6();
@@ -53,20 +54,22 @@ RateCase BlockingNft(const std::string& name, std::uint32_t packets, int listed,
   return one;
 }
 
-RateCase Forwarding(const std::string& name, const RateSizes& sizes, Wire wire, std::vector<std::string> against) {
+RateCase Forwarding(const std::string& name, const RateSizes& sizes, Wire wire, const char* floor) {
   return {.name = name,
-          .against = std::move(against),
+          .against = {floor},
           .lane = {.wire = wire},
           .load = Flows(sizes.stack_packets, sizes.few()),
           .passes = true};
 }
 
-RateCase ForwardingNft(const std::string& name, const RateSizes& sizes, Wire wire, bool conntrack,
-                       std::vector<std::string> against) {
-  RateCase one = Forwarding(name, sizes, wire, std::move(against));
+// `plain`: the same without rules.
+RateCase ForwardingNft(const RateCase& plain, const std::string& name, int listed, bool conntrack) {
+  RateCase one = plain;
+  one.name = name;
+  one.against.push_back(plain.name);
   one.answered = conntrack;
   one.opposite = FewFromStrangers();
-  one.setup = [listed = sizes.listed, conntrack](Lane* lane) {
+  one.setup = [listed, conntrack](Lane* lane) {
     const ForwardSet set{
         .listed = listed, .allowed = lane->AddressOf(lane->sender()), .v6 = lane->v6(), .conntrack = conntrack};
     return lane->Command({"nft", "-f", "-"}, NftForwardSet(set));
@@ -78,19 +81,22 @@ RateCase ForwardingNft(const std::string& name, const RateSizes& sizes, Wire wir
 }  // namespace
 
 PeerNames::PeerNames(const RateSizes& sizes)
-    : prerouting(fmt::format("nft/prerouting/drop/addresses:{}", sizes.listed)),
-      input_ct(fmt::format("nft/input-ct/drop/addresses:{}", sizes.listed)),
-      ipset(fmt::format("iptables/prerouting/drop/ipset:{}", sizes.listed)),
-      forward(fmt::format("kernel/forward/flows:{}", sizes.few())),
-      nft_forward(fmt::format("nft/forward-ct/addresses:{}", sizes.listed)),
+    : forward(fmt::format("kernel/forward/flows:{}", sizes.few())),
+      nft_forward(NftForward(sizes.listed, true)),
       pods_forward("pods/" + forward),
       pods_nft_forward("pods/" + nft_forward) {}
 
 std::string PeerNames::XdpFilter(int listed) {
   return fmt::format("xdp-filter/drop/addresses:{}", std::min(listed, kXdpFilterAddresses));
 }
-std::string PeerNames::Netdev(int listed) { return fmt::format("nft/netdev/drop/addresses:{}", listed); }
-std::string PeerNames::NetdevCidrs(int listed) { return fmt::format("nft/netdev/drop/cidrs:{}", listed); }
+std::string PeerNames::Nft(int listed, const NftRules& rules) {
+  return fmt::format("nft/{}{}/drop/{}:{}", kNftHooks[static_cast<int>(rules.hook)], rules.conntrack ? "-ct" : "",
+                     rules.cidrs ? "cidrs" : "addresses", listed);
+}
+std::string PeerNames::Ipset(int listed) { return fmt::format("iptables/prerouting/drop/ipset:{}", listed); }
+std::string PeerNames::NftForward(int listed, bool conntrack) {
+  return fmt::format("nft/forward{}/addresses:{}", conntrack ? "-ct" : "", listed);
+}
 
 void AddFloors(const RateSizes& sizes, std::vector<RateCase>* cases) {
   const Load xdp = Flows(sizes.xdp_packets, sizes.few()), skb = Flows(sizes.skb_packets, sizes.few());
@@ -121,28 +127,27 @@ void AddPeers(const RateSizes& sizes, std::vector<RateCase>* cases) {
     cases->push_back(Blocking(PeerNames::XdpFilter(length), Listed(sizes.xdp_packets, length), "xdp-filter"));
     cases->back().setup = [length](Lane* lane) { return XdpFilter(lane, length); };
   }
-  for (const int length : sizes.lists)
-    cases->push_back(BlockingNft(PeerNames::Netdev(length), sizes.stack_packets, length, {}));
-  for (const int length : sizes.lists)
-    cases->push_back(BlockingNft(PeerNames::NetdevCidrs(length), sizes.stack_packets, length, {.cidrs = true}));
-  const auto block = [&](const std::string& name, const NftRules& rules) {
-    cases->push_back(BlockingNft(name, sizes.stack_packets, sizes.listed, rules));
-  };
-  block(names.prerouting, {.hook = NftHook::kPrerouting});
-  block(fmt::format("nft/prerouting-ct/drop/addresses:{}", sizes.listed),
-        {.hook = NftHook::kPrerouting, .conntrack = true});
-  block(fmt::format("nft/input/drop/addresses:{}", sizes.listed), {.hook = NftHook::kInput});
-  block(names.input_ct, {.hook = NftHook::kInput, .conntrack = true});
-  cases->push_back(Blocking(names.ipset, Listed(sizes.stack_packets, sizes.listed), "ipset"));
-  cases->back().setup = [listed = sizes.listed](Lane* lane) { return Ipset(lane, listed); };
+  constexpr NftRules kNft[] = {{},
+                               {.cidrs = true},
+                               {.hook = NftHook::kPrerouting},
+                               {.hook = NftHook::kPrerouting, .conntrack = true},
+                               {.hook = NftHook::kInput},
+                               {.hook = NftHook::kInput, .conntrack = true}};
+  for (const NftRules& rules : kNft)
+    for (const int length : sizes.lists) cases->push_back(BlockingNft(sizes.stack_packets, length, rules));
+  for (const int length : sizes.lists) {
+    cases->push_back(Blocking(PeerNames::Ipset(length), Listed(sizes.stack_packets, length), "ipset"));
+    cases->back().setup = [length](Lane* lane) { return Ipset(lane, length); };
+  }
 
-  const auto uplink = Wire::kUplink, pods = Wire::kPods;
-  cases->push_back(Forwarding(names.forward, sizes, uplink, {kBareRedirect}));
-  cases->push_back(ForwardingNft(fmt::format("nft/forward/addresses:{}", sizes.listed), sizes, uplink, false,
-                                 {kBareRedirect, names.forward}));
-  cases->push_back(ForwardingNft(names.nft_forward, sizes, uplink, true, {kBareRedirect, names.forward}));
-  cases->push_back(Forwarding(names.pods_forward, sizes, pods, {kPodsRedirect}));
-  cases->push_back(ForwardingNft(names.pods_nft_forward, sizes, pods, true, {kPodsRedirect, names.pods_forward}));
+  const RateCase forward = Forwarding(names.forward, sizes, Wire::kUplink, kBareRedirect);
+  cases->push_back(forward);
+  for (const bool conntrack : {false, true})
+    for (const int length : sizes.lists)
+      cases->push_back(ForwardingNft(forward, PeerNames::NftForward(length, conntrack), length, conntrack));
+  const RateCase pods = Forwarding(names.pods_forward, sizes, Wire::kPods, kPodsRedirect);
+  cases->push_back(pods);
+  cases->push_back(ForwardingNft(pods, names.pods_nft_forward, sizes.listed, true));
 }
 
 }  // namespace sluice::perf

@@ -42,7 +42,7 @@ std::string NftBlock(int listed, const NftRules& rules) {
 }
 
 std::string IpsetList(int listed) {
-  std::string text = "create blocked hash:ip maxelem 65536\n";
+  std::string text = fmt::format("create blocked hash:ip maxelem {}\n", listed);
   for (int i = 0; i < listed; ++i) text += fmt::format("add blocked {}\n", ListedAddress(i));
   return text;
 }

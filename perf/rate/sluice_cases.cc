@@ -2,7 +2,6 @@
 
 #include "perf/net/allow.h"
 #include "perf/rate/case_list.h"
-#include "perf/rate/rules.h"
 
 namespace sluice::perf {
 namespace {
@@ -35,11 +34,10 @@ std::function<std::string(const Lane&)> Allowing(int listed, int first_service =
 }
 
 void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
-  const PeerNames peers(sizes);
-  const auto address_peers = [&](int listed) {
-    std::vector<std::string> names = {PeerNames::XdpFilter(listed), PeerNames::Netdev(listed)};
-    if (listed == sizes.listed) names.insert(names.end(), {peers.prerouting, peers.input_ct, peers.ipset});
-    return names;
+  const auto address_peers = [](int listed) -> std::vector<std::string> {
+    return {PeerNames::XdpFilter(listed), PeerNames::Nft(listed),
+            PeerNames::Nft(listed, {.hook = NftHook::kPrerouting}),
+            PeerNames::Nft(listed, {.hook = NftHook::kInput, .conntrack = true}), PeerNames::Ipset(listed)};
   };
   // Of a list that is longer than Sluice's memory of denied flows, most packets are new.
   const auto packets = [&](int listed) { return listed > sizes.listed ? sizes.stack_packets : sizes.xdp_packets; };
@@ -53,7 +51,7 @@ void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
                              address_peers(listed)));
   for (const int listed : sizes.lists)
     cases->push_back(Denying(DeniedRow("cidrs", listed), packets(listed), SluiceList::kCidrs, listed,
-                             {PeerNames::NetdevCidrs(listed)}));
+                             {PeerNames::Nft(listed, {.cidrs = true})}));
   RateCase fresh{.name = "sluice/uplink/denied/all-new",
                  .against = {kBareDrop},
                  .load = Listed(std::max(sizes.skb_packets, kMoreThanRemembered), kMoreThanRemembered),

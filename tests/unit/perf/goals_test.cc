@@ -5,6 +5,8 @@
 
 #include <set>
 
+#include "perf/suite.h"
+
 namespace sluice::perf {
 namespace {
 
@@ -25,7 +27,7 @@ TEST(BenchGoals, EveryRowIsOneThatItsSuiteMeasures) {
     if (goal.why_not_here == nullptr) {
       EXPECT_NE(goal.figure.suite, nullptr) << goal.what;
     }
-    for (const RowName& name : {goal.figure, goal.unit}) {
+    for (const RowName& name : {goal.figure, goal.unit, goal.why.row, goal.why.longer, goal.why.than}) {
       if (name.suite == nullptr) continue;
       EXPECT_TRUE(RowsOf(name.suite).contains(name.row)) << goal.what << ": " << name.suite << ' ' << name.row;
     }
