@@ -11,8 +11,6 @@
 
 namespace sluice::telemetry {
 
-// Records of denied flows are kept this long after their last packet.
-inline constexpr std::uint64_t kDeniedIdleNs = 30 * SL_SECOND_NS;
 inline constexpr std::size_t kFlowTables = 3;
 
 bool IsOver(const datapath::FlowRecord& record, std::uint64_t monotonic_now_ns);

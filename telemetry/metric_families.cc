@@ -35,6 +35,7 @@ constexpr const char* kCounterHelp[] = {
     "Flows that got no place in the table of established flows and stay evictable.",
     "Flows that could not be tracked.",
     "Flow events for which the ring buffer had no room.",
+    "Packets of denied flows, dropped and counted, for whose flow there was no room for a record.",
     "Packets that went straight to a local pod.",
     "Packets that went from the network card straight to a local pod.",
     "Local ends of flows whose first packet told the process behind it.",

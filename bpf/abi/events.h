@@ -45,6 +45,7 @@ struct sl_endpoint_counters {
   X(CT_PROMOTE_FAILED, "conntrack_promote_failed")                                                \
   X(CT_INSERT_FAILED, "conntrack_insert_failed")                                                  \
   X(EVENT_LOST_RING_FULL, "events_lost_ring_full")                                                \
+  X(DENIED_UNRECORDED, "denied_packets_unrecorded")                                               \
   X(REDIRECT_PEER, "redirect_peer")                                                               \
   X(REDIRECT_DEVMAP, "redirect_devmap")                                                           \
   /* Of a flow's end, by the first packet from there at a local pod's or from the node itself: */ \

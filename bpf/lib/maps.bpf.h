@@ -126,7 +126,8 @@ struct {
   __type(value, struct sl_flow_entry);
 } ct_pending SEC(".maps");
 
-/* Writer: packet path. Accounting only. Full: the least recently used record goes. */
+/* Writer: packet path, no more records than the harvest keeps up with (denied_budget.bpf.h). Accounting only. Full: the
+ * least recently used record goes. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 32768);

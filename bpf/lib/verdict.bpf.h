@@ -14,6 +14,7 @@
 
 #include "bpf/lib/attribution.bpf.h"
 #include "bpf/lib/conntrack.bpf.h"
+#include "bpf/lib/denied_budget.bpf.h"
 #include "bpf/lib/policy.bpf.h"
 #include "bpf/lib/quarantine.bpf.h"
 
@@ -187,6 +188,18 @@ static __always_inline void sl_account_denied_again(struct sl_judgement* j, stru
   sl_report(j, entry, 0);
 }
 
+/* The record of a denied flow, where there is room for it or it `has_place` already. */
+static __always_inline void sl_record_denied(struct sl_judgement* j, int has_place) {
+  if (!has_place) {
+    if (sl_is_denied_budget_spent(j->now)) {
+      sl_count_event(SL_COUNTER_DENIED_UNRECORDED);
+      return;
+    }
+    sl_pay_denied_record(j->now);
+  }
+  if (bpf_map_update_elem(&ct_denied, &j->key, &j->fresh, BPF_ANY)) sl_count_event(SL_COUNTER_CT_INSERT_FAILED);
+}
+
 /* A new denied flow, or a packet more of one that policy was asked about again. */
 static __always_inline void sl_account_denied(struct sl_judgement* j) {
   struct sl_flow_entry* entry = j->known_absent ? 0 : bpf_map_lookup_elem(&ct_denied, &j->key);
@@ -197,7 +210,7 @@ static __always_inline void sl_account_denied(struct sl_judgement* j) {
   }
   if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
   sl_flow_advance(&j->fresh, &j->packet, &j->size, 0, j->now);
-  if (bpf_map_update_elem(&ct_denied, &j->key, &j->fresh, BPF_ANY)) sl_count_event(SL_COUNTER_CT_INSERT_FAILED);
+  sl_record_denied(j, entry != 0);
   if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, &j->fresh, j->ifindex, SL_FLOW_NEW, 0);
 }
 

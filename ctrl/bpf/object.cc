@@ -5,10 +5,12 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 
+#include "bpf/abi/conntrack.h"
 #include "bpf/abi/policy.h"
 #include "ctrl/bpf/features.h"
 #include "ctrl/bpf/load_log.h"
@@ -98,6 +100,7 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   timespec jiffy{};  // the coarse clocks move with the jiffies
   if (clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy) != 0) return ErrnoError(errno, "ask for the length of a jiffy");
   skeleton->rodata->jiffy_ns = static_cast<std::uint64_t>(jiffy.tv_nsec);
+  skeleton->rodata->denied_price_ns = SL_DENIED_PRICE(std::max(options.flows_denied, 1U));
   if (const int rc = bpf_program__set_autoload(skeleton->progs.xdp_uplink, options.uplinks); rc != 0)
     return ErrnoError(rc, "leave out xdp_uplink");
   SL_RETURN_IF_ERROR(SetSizes(skeleton, options));
@@ -126,6 +129,8 @@ std::vector<std::string> DatapathObject::map_names() const {
   }
   return names;
 }
+
+void DatapathObject::RenewDeniedBudget() { skeleton_->bss->denied_paid_until_ns = 0; }
 
 void DatapathObject::SetTestClock(std::uint64_t ns) { skeleton_->bss->test_clock_ns = ns; }
 

@@ -20,6 +20,7 @@ struct RateCase {
   Lane::Options lane;
   Load load;
   bool passes = false;     // every packet arrives; else none does
+  bool new_flows = false;  // each packet is of a flow that was not seen before; the load goes in turn
   bool answered = false;   // flows are opened and answered before each sample
   bool two_cores = false;  // the node receives on another CPU than the generator's
   GeneratorKind generator = GeneratorKind::kLiveFrames;

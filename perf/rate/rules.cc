@@ -65,7 +65,7 @@ std::string SluiceBlock(const Lane& lane, SluiceList list, int listed) {
 }
 
 std::string SluiceBlockRange(const Lane& lane) {
-  return BlockYaml(lane, fmt::format("  - {{from: [{{ipBlock: {{cidr: {}/15}}}}], action: Deny}}\n", kFirstListed));
+  return BlockYaml(lane, fmt::format("  - {{from: [{{ipBlock: {{cidr: {}/8}}}}], action: Deny}}\n", kFirstListed));
 }
 
 }  // namespace sluice::perf

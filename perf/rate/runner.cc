@@ -112,11 +112,27 @@ Status RateRunner::CheckCounters(const datapath::Counters& before, const datapat
   return OkStatus();
 }
 
+// What the next sample sends. Sluice remembers a part of all denied flows: where there are none left that it has not
+// seen, it forgets them.
+StatusOr<Load> RateRunner::NextLoad() {
+  Load load = what_.load;
+  if (!what_.new_flows) return load;
+  if (next_flow_ + load.packets > load.flows) {
+    SL_ASSIGN_OR_RETURN(const auto flows, sluice_->datapath().Flows());
+    SL_RETURN_IF_ERROR(sluice_->datapath().ForgetFlows(flows));
+    next_flow_ = 0;
+  }
+  load.first_flow = next_flow_;
+  next_flow_ += load.packets;
+  return load;
+}
+
 // One sample's packets; of Sluice's rows, each was counted as it must be.
 StatusOr<Passage> RateRunner::SendCounted() {
   if (sluice_ == nullptr) return SendChecked(what_.load, what_.passes);
+  SL_ASSIGN_OR_RETURN(const Load load, NextLoad());
   SL_ASSIGN_OR_RETURN(const auto before, sluice_->datapath().ReadCounters());
-  SL_ASSIGN_OR_RETURN(const Passage passage, SendChecked(what_.load, what_.passes));
+  SL_ASSIGN_OR_RETURN(const Passage passage, SendChecked(load, what_.passes));
   SL_ASSIGN_OR_RETURN(const auto after, sluice_->datapath().ReadCounters());
   SL_RETURN_IF_ERROR(CheckCounters(before, after, passage.entered));
   events_lost_ = after.events[SL_COUNTER_EVENT_LOST_RING_FULL] - before.events[SL_COUNTER_EVENT_LOST_RING_FULL];

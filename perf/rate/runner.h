@@ -22,6 +22,7 @@ class RateRunner {
   explicit RateRunner(const RateCase& what) : what_(what) {}
   Status Build();
   Status AnswerFlows();
+  StatusOr<Load> NextLoad();
   StatusOr<Passage> SendChecked(const Load& load, bool passes);
   StatusOr<Passage> SendCounted();
   StatusOr<std::vector<double>> MeasureDpdkSink();
@@ -31,6 +32,7 @@ class RateRunner {
   const RateCase what_;
   std::unique_ptr<Lane> lane_;
   std::unique_ptr<SluiceNode> sluice_;
+  std::uint64_t next_flow_ = 0;    // of those that were not seen before
   std::uint64_t events_lost_ = 0;  // during the last SendCounted
 };
 

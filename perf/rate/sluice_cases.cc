@@ -6,7 +6,7 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kMoreThanRemembered = 131072;  // sources of packets that are all of new, denied flows
+constexpr std::uint32_t kNeverSeen = 15 << 20;        // sources of packets that are all of new, denied flows
 constexpr int kAllowedFrom = PERF_SERVICE_PORTS / 2;   // of services, where those before are denied
 
 std::string DeniedRow(const char* what, int listed) { return fmt::format("sluice/uplink/denied/{}:{}", what, listed); }
@@ -54,7 +54,8 @@ void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
                              {PeerNames::Nft(listed, {.cidrs = true})}));
   RateCase fresh{.name = "sluice/uplink/denied/all-new",
                  .against = {kBareDrop},
-                 .load = Listed(std::max(sizes.skb_packets, kMoreThanRemembered), kMoreThanRemembered),
+                 .load = Listed(sizes.skb_packets, kNeverSeen),
+                 .new_flows = true,
                  .opposite = FewFromSender(),
                  .resources = SluiceBlockRange,
                  .events = Events::kEveryPacket};

@@ -78,8 +78,8 @@ TEST_F(HarvesterTest, TimeoutIsThatOfTheState) {
   }
   FlowRecord denied = tcp;
   denied.table = FlowTable::kDenied;
-  EXPECT_FALSE(IsOver(denied, denied.entry.last_seen_ns + kDeniedIdleNs));
-  EXPECT_TRUE(IsOver(denied, denied.entry.last_seen_ns + kDeniedIdleNs + 1));
+  EXPECT_FALSE(IsOver(denied, denied.entry.last_seen_ns + SL_CT_TIMEOUT_DENIED));
+  EXPECT_TRUE(IsOver(denied, denied.entry.last_seen_ns + SL_CT_TIMEOUT_DENIED + 1));
 }
 
 TEST_F(HarvesterTest, WhatIsOverLeavesTheKernelAndEnds) {
