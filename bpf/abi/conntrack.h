@@ -132,9 +132,10 @@ SL_ABI_ASSERT(sizeof(struct sl_fragment_value) == 8, "sl_fragment_value");
 #define SL_CT_TIMEOUT_ONE_WAY (30 * SL_SECOND_NS)
 /* Of the record of a denied flow. */
 #define SL_CT_TIMEOUT_DENIED (30 * SL_SECOND_NS)
-/* What new ones cost, in ns, and how much of that may be spent at once: half of the table (denied_budget.bpf.h). */
-#define SL_DENIED_PURSE SL_CT_TIMEOUT_DENIED
-#define SL_DENIED_PRICE(places) (2 * SL_DENIED_PURSE / (places))
+/* What a record costs in a table of so many places, in ns, and how much of that there is to spend: seven eighths of the
+ * table (bpf/lib/denied_budget.bpf.h). */
+#define SL_DENIED_PRICE(places) (8 * SL_CT_TIMEOUT_DENIED / (places))
+#define SL_DENIED_PURSE (7 * SL_CT_TIMEOUT_DENIED)
 /* Longer than the kernel retransmits (tcp_retries2 = 15: 924 s), so that a cut connection stays cut. */
 #define SL_CT_TIMEOUT_CUT (1200 * SL_SECOND_NS)
 

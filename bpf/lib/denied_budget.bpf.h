@@ -3,8 +3,9 @@
  * How many denied flows get a record. In a flood of more flows than the table has places, each packet would throw out a
  * record that nobody has read yet, and pay more for that than for its verdict.
  *
- * A record has a price in time, and all CPUs pay from one purse, which time fills and which holds half of the table. So in
- * any SL_CT_TIMEOUT_DENIED, after which the harvest takes an idle record away, there are no more new ones than places.
+ * So records have a price, which all CPUs pay from one purse. The agent pays back what it takes away. The purse holds
+ * seven eighths of the table, and time fills one eighth in SL_CT_TIMEOUT_DENIED, by when idle records are taken away: a
+ * flood that goes on is sampled, also while no agent runs, and evicts that much and no more.
  */
 #ifndef SLUICE_DENIED_BUDGET_BPF_H
 #define SLUICE_DENIED_BUDGET_BPF_H

@@ -130,9 +130,14 @@ std::vector<std::string> DatapathObject::map_names() const {
   return names;
 }
 
-void DatapathObject::RenewDeniedBudget() { skeleton_->bss->denied_paid_until_ns = 0; }
+void DatapathObject::PayBackDenied(std::uint32_t records) {
+  __atomic_fetch_sub(&skeleton_->bss->denied_paid_until_ns, skeleton_->rodata->denied_price_ns * records, __ATOMIC_RELAXED);
+}
 
-void DatapathObject::SetTestClock(std::uint64_t ns) { skeleton_->bss->test_clock_ns = ns; }
+void DatapathObject::SetTestClock(std::uint64_t ns) {
+  if (ns < skeleton_->bss->test_clock_ns) skeleton_->bss->denied_paid_until_ns = 0;
+  skeleton_->bss->test_clock_ns = ns;
+}
 
 void DatapathObject::SetTestProcesses(std::uint32_t sender_class, std::uint32_t receiver_class) {
   skeleton_->bss->test_sender_class = sender_class;

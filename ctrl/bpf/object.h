@@ -40,7 +40,8 @@ class DatapathObject {
   int program_fd(const std::string& name) const;  // -1: no such program
   int map_fd(const std::string& name) const;      // -1: no such map
   std::vector<std::string> map_names() const;
-  void RenewDeniedBudget();  // for who has emptied the table of denied flows
+  // To the budget for records of denied flows: so many were taken away.
+  void PayBackDenied(std::uint32_t records);
   void SetTestClock(std::uint64_t ns);
   // With a test clock: of what class the processes behind a packet are. 0: what the packet's socket says.
   void SetTestProcesses(std::uint32_t sender_class, std::uint32_t receiver_class);

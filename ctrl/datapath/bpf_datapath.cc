@@ -399,12 +399,15 @@ Status BpfDatapath::ForEachFlow(const std::function<void(const FlowRecord&)>& vi
 }
 
 Status BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
+  std::uint32_t denied = 0;
   for (const FlowRecord& flow : flows) {
     const auto& map = maps_->flows[static_cast<int>(flow.table)];
     SL_ASSIGN_OR_RETURN(const auto now, map.Get(flow.key));
     if (!now || now->created_ns != flow.entry.created_ns || now->last_seen_ns != flow.entry.last_seen_ns) continue;
     SL_RETURN_IF_ERROR(map.Delete(flow.key));
+    denied += flow.table == FlowTable::kDenied;
   }
+  object_->PayBackDenied(denied);
   return OkStatus();
 }
 

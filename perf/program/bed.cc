@@ -119,7 +119,6 @@ StatusOr<double> Bed::RunChecked(const Case& what, Hook hook, const ProgramRun& 
 Status Bed::Prepare(const Case& what) const {
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
   SL_RETURN_IF_ERROR(datapath_->ForgetFlows(flows));
-  datapath_->object().RenewDeniedBudget();
   const Sender sender = SenderOf(what);
   ProgramRun run = RunOf(what, what.hook, sender, kSyn);
   switch (what.traffic) {
