@@ -131,7 +131,8 @@ std::vector<std::string> DatapathObject::map_names() const {
 }
 
 void DatapathObject::PayBackDenied(std::uint32_t records) {
-  __atomic_fetch_sub(&skeleton_->bss->denied_paid_until_ns, skeleton_->rodata->denied_price_ns * records, __ATOMIC_RELAXED);
+  __atomic_fetch_sub(&skeleton_->bss->denied_paid_until_ns, skeleton_->rodata->denied_price_ns * records,
+                     __ATOMIC_RELAXED);
 }
 
 void DatapathObject::SetTestClock(std::uint64_t ns) {

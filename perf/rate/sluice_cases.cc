@@ -7,7 +7,7 @@ namespace sluice::perf {
 namespace {
 
 constexpr std::uint32_t kNeverSeen = 15 << 20;        // sources of packets that are all of new, denied flows
-constexpr int kAllowedFrom = PERF_SERVICE_PORTS / 2;   // of services, where those before are denied
+constexpr int kAllowedFrom = PERF_SERVICE_PORTS / 2;  // of services, where those before are denied
 
 std::string DeniedRow(const char* what, int listed) { return fmt::format("sluice/uplink/denied/{}:{}", what, listed); }
 

@@ -1,0 +1,151 @@
+// More new denied flows than their table keeps up with: all are denied and counted, and what has a record keeps it.
+#include <gtest/gtest.h>
+
+#include "tests/support/shop.h"
+
+namespace sluice::test {
+namespace {
+
+class DeniedBudget : public Shop {
+ protected:
+  static constexpr std::uint32_t kPlaces = 1024, kAtOnce = kPlaces / 8 * 7;
+
+  static void SetUpTestSuite() {
+    options_.object.flows_denied = kPlaces;
+    Shop::SetUpTestSuite();
+  }
+
+  void SetUp() override {
+    Shop::SetUp();
+    Enforce(DbPolicy());
+  }
+
+  // The flood's flow `number`.
+  static Packet Flood(std::uint32_t number) {
+    return Eth{} / Ipv4{.src = kOtherIp, .dst = kDbIp} /
+           Udp{.sport = static_cast<std::uint16_t>(10000 + number), .dport = 7};
+  }
+  // Of one that is not of the flood.
+  static Packet Other() { return Eth{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Udp{.sport = 40000, .dport = 53}; }
+
+  // The first packets of so many flows more.
+  void SendFlood(std::uint32_t flows) {
+    for (const std::uint32_t end = next_ + flows; next_ < end; ++next_) {
+      const auto verdict = bed_->FromPod(ifindex(kOther), Flood(next_).ToFrame());
+      ASSERT_TRUE(verdict.ok()) << verdict.status();
+      ASSERT_FALSE(verdict->forwarded) << "flow " << next_;
+      ASSERT_EQ(verdict->reason, SL_DROP_POLICY_DENIED) << "flow " << next_;
+    }
+  }
+  std::vector<datapath::FlowRecord> Denied() {
+    auto flows = Flows();
+    std::erase_if(flows, [](const auto& flow) { return flow.table != datapath::FlowTable::kDenied; });
+    return flows;
+  }
+  static std::uint64_t Unrecorded() {
+    const auto counters = bed_->datapath().ReadCounters();
+    EXPECT_TRUE(counters.ok()) << counters.status();
+    return counters.ok() ? counters->events[SL_COUNTER_DENIED_UNRECORDED] : 0;
+  }
+  static Moves Dropped(const Judged& judged) {
+    return Moves()
+        .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, judged.bytes)
+        .Egress(3, SL_DROP_POLICY_DENIED, judged.bytes);
+  }
+
+  std::uint32_t next_ = 0;  // of the flood
+};
+
+TEST_F(DeniedBudget, SevenEighthsOfTheTableAtOnceAndTheRestIsCounted) {
+  const std::uint64_t before = Unrecorded();
+  SendFlood(kAtOnce);
+  EXPECT_EQ(Denied().size(), kAtOnce);
+  EXPECT_EQ(Unrecorded(), before);
+  SendFlood(2 * kPlaces);
+  EXPECT_EQ(Denied().size(), kAtOnce);
+  EXPECT_EQ(Unrecorded(), before + 2 * kPlaces);
+}
+
+TEST_F(DeniedBudget, WithoutARecordAPacketMovesItsCountersOnly) {
+  SendFlood(kAtOnce);
+  for (int i = 0; i < 2; ++i) {  // nothing of the first is remembered
+    const Judged judged = FromPod(kOther, Flood(next_));
+    EXPECT_EQ(judged.reason, SL_DROP_POLICY_DENIED);
+    EXPECT_EQ(judged.moves, Dropped(judged).Count(SL_COUNTER_DENIED_UNRECORDED));
+  }
+  const Judged wire = FromWire(Eth{} / Ipv4{.src = kRemoteIp, .dst = kDbIp} / Udp{.sport = 1, .dport = 7});
+  EXPECT_EQ(wire.reason, SL_DROP_POLICY_DENIED);
+  EXPECT_EQ(wire.moves, Moves()
+                            .Packet(SL_HOOK_XDP_UPLINK, SL_DROP_POLICY_DENIED, wire.bytes)
+                            .Ingress(2, SL_DROP_POLICY_DENIED, wire.bytes)
+                            .Count(SL_COUNTER_DENIED_UNRECORDED));
+}
+
+TEST_F(DeniedBudget, AFloodThrowsNobodysRecordOut) {
+  ASSERT_FALSE(FromPod(kWeb, Other()).forwarded);
+  SendFlood(3 * kPlaces);
+  const Judged again = FromPod(kWeb, Other());
+  EXPECT_EQ(again.moves, Moves()
+                             .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, again.bytes)
+                             .Egress(1, SL_DROP_POLICY_DENIED, again.bytes)
+                             .Changed("ct_denied"));
+  const auto first = FromPod(kOther, Flood(0));
+  EXPECT_EQ(first.moves, Dropped(first).Changed("ct_denied")) << "the flood's own first";
+}
+
+TEST_F(DeniedBudget, AllowedFlowsGoOn) {
+  ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
+  SendFlood(kPlaces);
+  EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).forwarded);
+  EXPECT_TRUE(FromPod(kDb, ToWeb(kAck)).forwarded);
+  EXPECT_TRUE(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 5432, kSyn, 40001)).forwarded) << "a new one too";
+}
+
+TEST_F(DeniedBudget, TimeFillsAnEighthOfTheTableInThirtySeconds) {
+  SendFlood(kPlaces);
+  bed_->SetClock(1000 + 15);
+  SendFlood(kPlaces);
+  EXPECT_EQ(Denied().size(), kAtOnce + kPlaces / 16);
+  // For ever so long, it fills no more than there was.
+  bed_->SetClock(1000 + 7200);
+  const std::uint64_t before = Unrecorded();
+  SendFlood(kAtOnce);
+  EXPECT_EQ(Unrecorded(), before);
+  SendFlood(1);
+  EXPECT_EQ(Unrecorded(), before + 1);
+}
+
+TEST_F(DeniedBudget, WhatTheAgentTakesAwayMakesRoom) {
+  SendFlood(kPlaces);
+  auto records = Denied();
+  ASSERT_EQ(records.size(), kAtOnce);
+  records.resize(100);
+  ASSERT_TRUE(bed_->datapath().ForgetFlows(records).ok());
+  ASSERT_TRUE(bed_->datapath().ForgetFlows(records).ok()) << "they are gone, and paid back once";
+  SendFlood(kPlaces);
+  EXPECT_EQ(Denied().size(), kAtOnce);
+}
+
+TEST_F(DeniedBudget, WhoHasAPlaceIsRecordedAnew) {
+  SendFlood(kPlaces);
+  Enforce(DbPolicy() + Isolate("web"));
+  const Judged judged = FromPod(kOther, Flood(0));
+  EXPECT_EQ(judged.reason, SL_DROP_POLICY_DENIED);
+  EXPECT_EQ(judged.moves, Dropped(judged).Changed("ct_denied"));
+}
+
+TEST_F(DeniedBudget, WhoWatchesSeesAnEventForEachPacket) {
+  SendFlood(kPlaces);
+  Configure(SL_SETTING_EVENTS);
+  for (int i = 0; i < 2; ++i) {
+    const Judged judged = FromPod(kOther, Flood(next_));
+    EXPECT_EQ(judged.moves, Dropped(judged).Count(SL_COUNTER_DENIED_UNRECORDED).Event(SL_FLOW_NEW));
+    ASSERT_EQ(judged.events.size(), 1u);
+    EXPECT_EQ(judged.events[0].entry.reason, SL_DROP_POLICY_DENIED);
+    EXPECT_EQ(judged.events[0].entry.forward_packets, 1u);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::test
