@@ -59,8 +59,9 @@ void DropMoving(std::vector<FlowRecord>& records) {
 bool IsOver(const FlowRecord& record, std::uint64_t monotonic_now_ns) {
   if (monotonic_now_ns <= record.entry.last_seen_ns) return false;
   const std::uint64_t idle = monotonic_now_ns - record.entry.last_seen_ns;
-  const std::uint64_t allowed =
-      record.table == FlowTable::kDenied ? SL_CT_TIMEOUT_DENIED : sl_flow_timeout(record.entry.flags, record.key.protocol);
+  const std::uint64_t allowed = record.table == FlowTable::kDenied
+                                    ? SL_CT_TIMEOUT_DENIED
+                                    : sl_flow_timeout(record.entry.flags, record.key.protocol);
   return idle > allowed;
 }
 

@@ -74,10 +74,10 @@ static __always_inline void sl_settle_sender(const struct sl_sender* sender, str
 }
 
 /*
- * What the socket said, into the flow. A socket of the kernel says nothing and changes nothing. What a listener said may
- * be late, when the socket has been accepted meanwhile: it does not replace what another packet learned since this one
- * asked. Returns 1 when the flow's verdict hangs on that process and it is of another class than the one that it was
- * decided for.
+ * What the socket said, into the flow. A socket of the kernel says nothing and changes nothing. What a listener said
+ * may be late, when the socket has been accepted meanwhile: it does not replace what another packet learned since this
+ * one asked. Returns 1 when the flow's verdict hangs on that process and it is of another class than the one that it
+ * was decided for.
  */
 static __always_inline int sl_note_sender(const struct sl_sender* sender, struct sl_flow_entry* entry, int reply) {
   if (!sender->asked) return 0;
