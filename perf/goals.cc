@@ -194,7 +194,7 @@ constexpr Goal kGoals[] = {
      {},
      kAtLeast,
      2000,
-     {"every packet is of a new flow: with or without an event, policy judges it and it goes into an LRU table",
+     {"every packet is of a new flow: with or without an event, three tables have not got it and policy judges it",
       "these packets come to {:.0f} without events",
       {kRate, "sluice/uplink/denied/all-new"}}},
     {"drop events, every packet: lost",
