@@ -5,7 +5,8 @@
  *
  * So records have a price, which all CPUs pay from one purse. The agent pays back what it takes away. The purse holds
  * seven eighths of the table, and time fills one eighth in SL_CT_TIMEOUT_DENIED, by when idle records are taken away: a
- * flood that goes on is sampled, also while no agent runs, and evicts that much and no more.
+ * flood that goes on is sampled, also while no agent runs, and evicts that much and no more. The free eighth is for the
+ * kernel: its LRU keeps up to 128 places aside for each CPU, and evicts when all others are taken.
  */
 #ifndef SLUICE_DENIED_BUDGET_BPF_H
 #define SLUICE_DENIED_BUDGET_BPF_H
