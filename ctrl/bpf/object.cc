@@ -136,6 +136,7 @@ void DatapathObject::PayBackDenied(std::uint32_t records) {
 }
 
 void DatapathObject::SetTestClock(std::uint64_t ns) {
+  // Set back, it is another test's: what was paid for at a later time would be owed for that long.
   if (ns < skeleton_->bss->test_clock_ns) skeleton_->bss->denied_paid_until_ns = 0;
   skeleton_->bss->test_clock_ns = ns;
 }

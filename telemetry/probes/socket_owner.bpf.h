@@ -38,8 +38,8 @@ static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cooki
   barrier();
   owner->tgid = tgid;
   barrier();
-  owner->cookie =
-      cookie; /* last: who reads it reads the owner too, and does not take a listener's for the socket's own */
+  /* Last: who reads it reads the owner too, and does not take a listener's for the socket's own. */
+  owner->cookie = cookie;
   if (changed && !quietly) sl_note_socket_change();
 }
 

@@ -85,10 +85,13 @@ class TruthTable : public AttributionRig {
     Require(bind(fd, reinterpret_cast<sockaddr*>(&self), sizeof(self)) == 0);
     const bool connected = type == SOCK_STREAM || number / 2 % 3 != 0;
     if (connected) Require(connect(fd, address, sizeof(to)) == 0);
-    const timeval patience{1, 0};  // datagrams may be lost
-    if (type == SOCK_DGRAM) setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    // Datagrams may be lost, and are sent again. The stack does that for TCP, and gets as long for it.
+    constexpr int kAttempts = 20;
+    const timeval patience{type == SOCK_DGRAM ? 1 : kAttempts, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     Message message{number};
-    for (;;) {
+    for (int attempt = 0;; ++attempt) {
+      Require(attempt < kAttempts);
       Require(sendto(fd, &message, sizeof(message), MSG_NOSIGNAL, connected ? nullptr : address,
                      connected ? 0 : sizeof(to)) == sizeof(message));
       const ssize_t got = recv(fd, &message, sizeof(message), 0);
