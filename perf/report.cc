@@ -17,6 +17,21 @@ std::vector<std::pair<std::string, double>> RatiosOf(const Row& row, const Repor
   return ratios;
 }
 
+Figures FiguresOf(std::vector<double> samples, double generator) {
+  if (samples.empty()) return {};
+  std::sort(samples.begin(), samples.end());
+  const std::size_t half = samples.size() / 2;
+  const double median = samples.size() % 2 == 1 ? samples[half] : (samples[half - 1] + samples[half]) / 2;
+  return {median - generator, samples.front() - generator, samples.back() - generator};
+}
+
+// Empty in a report without any, a column in others.
+std::string InstructionsColumn(const Report& report, const std::string& text) {
+  const bool any = std::any_of(report.rows.begin(), report.rows.end(),
+                               [](const Row& row) { return InstructionsOf(row).has_value(); });
+  return any ? fmt::format(" {:>12}", text) : "";
+}
+
 }  // namespace
 
 const Row* FindRow(const Report& report, const std::string& name) {
@@ -25,13 +40,11 @@ const Row* FindRow(const Report& report, const std::string& name) {
   return found == report.rows.end() ? nullptr : &*found;
 }
 
-Figures FiguresOf(const Row& row) {
-  if (row.samples.empty()) return {};
-  std::vector<double> sorted = row.samples;
-  std::sort(sorted.begin(), sorted.end());
-  const std::size_t half = sorted.size() / 2;
-  const double median = sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-  return {median - row.generator, sorted.front() - row.generator, sorted.back() - row.generator};
+Figures FiguresOf(const Row& row) { return FiguresOf(row.samples, row.generator); }
+
+std::optional<Figures> InstructionsOf(const Row& row) {
+  if (row.instructions.samples.empty()) return std::nullopt;
+  return FiguresOf(row.instructions.samples, row.instructions.generator);
 }
 
 void PrintMachine(const Machine& machine, std::ostream& out) {
@@ -44,11 +57,14 @@ void PrintTable(const Suite& suite, const Report& report, std::ostream& out) {
   std::size_t width = 4;
   for (const Row& row : report.rows) width = std::max(width, row.name.size());
   out << fmt::format("{}: {} ({})\n", suite.name, suite.description, report.unit);
-  out << fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>4}  ratios\n", "name", width, "median", "min", "max", "runs");
+  out << fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>4}{}  ratios\n", "name", width, "median", "min", "max", "runs",
+                     InstructionsColumn(report, "instructions"));
   for (const Row& row : report.rows) {
     const Figures figures = FiguresOf(row);
-    out << fmt::format("{:<{}} {:>9.1f} {:>9.1f} {:>9.1f} {:>4} ", row.name, width, figures.median, figures.min,
-                       figures.max, row.samples.size());
+    const auto counted = InstructionsOf(row);
+    out << fmt::format("{:<{}} {:>9.1f} {:>9.1f} {:>9.1f} {:>4}{} ", row.name, width, figures.median, figures.min,
+                       figures.max, row.samples.size(),
+                       InstructionsColumn(report, counted ? fmt::format("{:.1f}", counted->median) : "-"));
     if (!row.unit.empty()) out << ' ' << row.unit;
     for (const auto& [name, ratio] : RatiosOf(row, report)) out << fmt::format(" {:.2f} x {}", ratio, name);
     out << '\n';
@@ -71,6 +87,12 @@ nlohmann::json ToJson(const Suite& suite, const Report& report) {
                     {"max", figures.max},
                     {"against", row.against},
                     {"ratios", std::move(ratios)}});
+    if (const auto counted = InstructionsOf(row))
+      rows.back()["instructions"] = {{"samples", row.instructions.samples},
+                                     {"generator", row.instructions.generator},
+                                     {"median", counted->median},
+                                     {"min", counted->min},
+                                     {"max", counted->max}};
   }
   return {{"suite", suite.name}, {"unit", report.unit}, {"rows", std::move(rows)}, {"leftOut", report.left_out}};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -17,6 +18,7 @@ struct Figures {
   double max = 0;
 };
 Figures FiguresOf(const Row& row);
+std::optional<Figures> InstructionsOf(const Row& row);              // none: not counted
 const Row* FindRow(const Report& report, const std::string& name);  // null: not measured
 
 void PrintMachine(const Machine& machine, std::ostream& out);

@@ -9,6 +9,12 @@
 
 namespace sluice::perf {
 
+// What the machine counted beside a row's samples.
+struct Instructions {
+  std::vector<double> samples;  // a packet, one a run; none where it does not count
+  double generator = 0;         // the load generator's share of each sample
+};
+
 // One measured thing.
 struct Row {
   std::string name;
@@ -16,12 +22,13 @@ struct Row {
   double generator = 0;              // the load generator's share of each sample; not part of the figures
   std::vector<std::string> against;  // rows of the same report that this one is compared with; floors have none
   std::string unit;                  // of its samples; empty: the report's
+  Instructions instructions;
 };
 
 struct Report {
   std::string unit;  // of samples
   std::vector<Row> rows;
-  std::vector<std::string> left_out;  // peers and sizes that are not here, with the reason
+  std::vector<std::string> left_out;  // peers, sizes and figures that are not here, with the reason
 };
 
 struct RunOptions {

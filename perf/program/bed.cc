@@ -91,7 +91,7 @@ ProgramRun Bed::RunOf(const Case& what, Hook hook, Sender sender, std::uint8_t t
   return run;
 }
 
-StatusOr<double> Bed::RunChecked(const Case& what, Hook hook, const ProgramRun& run, std::uint64_t new_flows) const {
+StatusOr<Cost> Bed::RunChecked(const Case& what, Hook hook, const ProgramRun& run, std::uint64_t new_flows) const {
   SL_ASSIGN_OR_RETURN(const auto before, datapath_->ReadCounters());
   SL_ASSIGN_OR_RETURN(const auto output, runner_.Run(run));
   SL_ASSIGN_OR_RETURN(const auto after, datapath_->ReadCounters());
@@ -112,7 +112,7 @@ StatusOr<double> Bed::RunChecked(const Case& what, Hook hook, const ProgramRun& 
   }
   const std::uint64_t opened = after.events[SL_COUNTER_FLOW_NEW] - before.events[SL_COUNTER_FLOW_NEW];
   if (opened != new_flows) return wrong(fmt::format("{} new flows, expected {}", opened, new_flows));
-  return output.nanoseconds;
+  return output.cost;
 }
 
 // Empty flow tables, then the flows that the case's packets belong to.
@@ -156,7 +156,7 @@ Status Bed::CheckEstablished(std::uint32_t expected) const {
                    established, expected);
 }
 
-StatusOr<double> Bed::Measure(const Case& what) const {
+StatusOr<Cost> Bed::Measure(const Case& what) const {
   SL_RETURN_IF_ERROR(Prepare(what));
   const bool opens = what.is_new() || what.traffic == Traffic::kDenied;
   ProgramRun run = RunOf(what, what.hook, SenderOf(what), opens ? kSyn : kAck);

@@ -24,9 +24,9 @@ class Bed {
                                                const Runner& runner);
 
   static std::uint32_t Packets(const Case& what);  // of one sample
-  // Nanoseconds a packet, after the flow tables were brought into the case's state. An error when one packet did not
-  // get the right verdict.
-  StatusOr<double> Measure(const Case& what) const;
+  // Of a packet, after the flow tables were brought into the case's state. An error when one packet did not get the
+  // right verdict.
+  StatusOr<Cost> Measure(const Case& what) const;
 
  private:
   enum class Sender { kPod, kPeer };
@@ -37,8 +37,8 @@ class Bed {
   ProgramRun RunOf(const Case& what, Hook hook, Sender sender, std::uint8_t tcp_flags) const;
   Status Prepare(const Case& what) const;
   Status CheckEstablished(std::uint32_t expected) const;
-  // Runs, and checks that each packet was counted once, under the right outcome. Returns nanoseconds a packet.
-  StatusOr<double> RunChecked(const Case& what, Hook hook, const ProgramRun& run, std::uint64_t new_flows) const;
+  // Runs, and checks that each packet was counted once, under the right outcome.
+  StatusOr<Cost> RunChecked(const Case& what, Hook hook, const ProgramRun& run, std::uint64_t new_flows) const;
 
   World world_;
   Interfaces interfaces_;

@@ -13,12 +13,12 @@ constexpr std::uint32_t kRotateFlows = 100000;
 
 const char* Prefix(bool xdp) { return xdp ? "floor/xdp" : "floor/tc"; }
 
-StatusOr<double> Measure(const Runner& runner, const ProgramRun& run) {
+StatusOr<Cost> Measure(const Runner& runner, const ProgramRun& run) {
   SL_ASSIGN_OR_RETURN(const auto output, runner.Run(run));
   const auto expected = static_cast<std::uint32_t>(run.xdp ? static_cast<int>(XDP_DROP) : TC_ACT_SHOT);
   if (output.verdict != expected)
     return MakeError(absl::StatusCode::kInternal, "returned {}, expected {}", output.verdict, expected);
-  return output.nanoseconds;
+  return output.cost;
 }
 
 struct FloorCase {
@@ -58,7 +58,7 @@ Measurement MeasurementOf(const Runner& runner, const FloorCase& floor) {
   one.row.name = floor.name;
   if (floor.name != BareFloor(floor.xdp)) one.row.against.push_back(BareFloor(floor.xdp));
   one.packets = kPackets;
-  one.measure = [&runner, run = RunOf(runner, floor)]() mutable -> StatusOr<double> {
+  one.measure = [&runner, run = RunOf(runner, floor)]() mutable -> StatusOr<Cost> {
     run.input.repeat = run.flows;  // fills the hash
     run.random = false;
     SL_RETURN_IF_ERROR(Measure(runner, run).status());

@@ -7,14 +7,15 @@
 #include "perf/orderly_end.h"
 #include "perf/program/bed.h"
 #include "perf/program/floors.h"
+#include "perf/program/generator_share.h"
 #include "perf/program/rte_acl.h"
 #include "perf/program/xdp_filter.h"
-#include "perf/report.h"
 
 namespace sluice::perf {
 namespace {
 
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};
+constexpr char kInstructions[] = "instructions";
 
 // Small, and yet every program, family and kind of traffic, and both kinds of policy.
 bool IsBrief(const Case& what) {
@@ -59,24 +60,6 @@ Measurement MeasurementOf(const Case& what, const Bed& bed) {
   return one;
 }
 
-double MedianOf(const std::vector<Measurement>& all, const std::string& name) {
-  const auto found = std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.row.name == name; });
-  return found == all.end() ? 0 : FiguresOf(found->row).median;
-}
-
-// What the wrapper adds to the program behind it.
-void SubtractGenerator(const std::vector<Case>& cases, std::vector<Measurement>* all) {
-  double share[2];
-  for (const bool xdp : {false, true}) share[xdp] = MedianOf(*all, GeneratorRow(xdp)) - MedianOf(*all, BareFloor(xdp));
-  for (Measurement& one : *all) {
-    for (const Case& what : cases)
-      if (what.flows > 1 && what.Name() == one.row.name) one.row.generator = share[what.is_xdp()];
-    for (const bool xdp : {false, true})
-      for (const std::uint32_t flows : kHashFloors)
-        if (flows > 1 && one.row.name == HashFloor(xdp, flows)) one.row.generator = share[xdp];
-  }
-}
-
 // Those that are selected, or that a selected case is compared with.
 std::vector<RteAclCase> SelectedRteAcl(const RunOptions& options, const std::vector<Case>& cases) {
   std::vector<RteAclCase> peers = RteAclCases(options.brief);
@@ -90,11 +73,11 @@ std::vector<RteAclCase> SelectedRteAcl(const RunOptions& options, const std::vec
 }
 
 // An error when a peer that is there cannot be measured.
-Status AddPeers(const RunOptions& options, const std::vector<Case>& cases, std::vector<Measurement>* all,
-                std::vector<std::string>* left_out) {
+Status AddPeers(const RunOptions& options, const std::vector<Case>& cases, const Runner& runner,
+                std::vector<Measurement>* all, std::vector<std::string>* left_out) {
   for (const char* const peer : kXdpFilters) {
     if (!IsSelected(options, peer) && std::none_of(cases.begin(), cases.end(), IsWhatPeersDo)) continue;
-    StatusOr<Measurement> measurement = XdpFilterPeer(peer);
+    StatusOr<Measurement> measurement = XdpFilterPeer(peer, runner);
     if (measurement.ok())
       all->push_back(*std::move(measurement));
     else if (absl::IsNotFound(measurement.status()))
@@ -119,12 +102,14 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
   SL_RETURN_IF_ERROR(StayOn(cpu));
   SL_ASSIGN_OR_RETURN(const Interfaces interfaces, MakeInterfaces());
-  SL_ASSIGN_OR_RETURN(const Runner runner, Runner::Create());
+  Report report{.unit = "ns a packet"};
+  StatusOr<EventCounter> counter = EventCounter::KernelInstructions();
+  if (!counter.ok()) report.left_out.push_back(fmt::format("{}: {}", kInstructions, Message(counter.status())));
+  SL_ASSIGN_OR_RETURN(const Runner runner, Runner::Create({.instructions = counter.ok() ? &*counter : nullptr}));
+  std::vector<Measurement> all = Floors(runner, {std::begin(kHashFloors), std::end(kHashFloors)});
 
   std::map<WorldSize, std::unique_ptr<Bed>> beds;
-  std::vector<Measurement> all = Floors(runner, {std::begin(kHashFloors), std::end(kHashFloors)});
-  Report report{.unit = "ns a packet"};
-  SL_RETURN_IF_ERROR(AddPeers(options, cases, &all, &report.left_out));
+  SL_RETURN_IF_ERROR(AddPeers(options, cases, runner, &all, &report.left_out));
   for (const Case& what : cases) {
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     std::unique_ptr<Bed>& bed = beds[what.world];
@@ -134,9 +119,8 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
     all.push_back(MeasurementOf(what, *bed));
   }
   SL_RETURN_IF_ERROR(RunRounds(options.runs, &all));
-  SubtractGenerator(cases, &all);
-
   for (Measurement& one : all) report.rows.push_back(std::move(one.row));
+  SubtractGenerator(cases, &report);
   return report;
 }
 

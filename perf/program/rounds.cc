@@ -10,16 +10,19 @@
 namespace sluice::perf {
 namespace {
 
+constexpr char kInstructions[] = "instructions";
+
 void Sample(const Measurement& one, Status* status, benchmark::State* state) {
   for (auto _ : *state) {
     if (status->ok()) *status = OrderlyEnd::Check();
-    const StatusOr<double> nanoseconds = status->ok() ? one.measure() : StatusOr<double>(*status);
-    if (!nanoseconds.ok()) {
-      if (status->ok()) *status = Annotate(nanoseconds.status(), one.row.name);
+    const StatusOr<Cost> cost = status->ok() ? one.measure() : StatusOr<Cost>(*status);
+    if (!cost.ok()) {
+      if (status->ok()) *status = Annotate(cost.status(), one.row.name);
       state->SkipWithError("see the status");
       return;
     }
-    state->SetIterationTime(*nanoseconds * one.packets * 1e-9);
+    state->SetIterationTime(cost->nanoseconds * one.packets * 1e-9);
+    if (cost->instructions) state->counters[kInstructions] = *cost->instructions;
   }
 }
 
@@ -36,6 +39,8 @@ class Collector : public benchmark::BenchmarkReporter {
       if (run.error_occurred) continue;
       const double picoseconds = std::round(run.real_accumulated_time * 1e12 / one.packets);  // no 26.000000000000004
       one.row.samples.push_back(picoseconds / 1000);
+      if (const auto counted = run.counters.find(kInstructions); counted != run.counters.end())
+        one.row.instructions.samples.push_back(counted->second.value);
     }
   }
 

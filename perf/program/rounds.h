@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "perf/program/cost.h"
 #include "perf/suite.h"
 
 namespace sluice::perf {
@@ -12,8 +13,8 @@ namespace sluice::perf {
 // A row and how one sample of it is made.
 struct Measurement {
   Row row;
-  std::uint32_t packets = 0;                  // of one sample
-  std::function<StatusOr<double>()> measure;  // nanoseconds a packet; an error when a verdict was wrong
+  std::uint32_t packets = 0;                // of one sample
+  std::function<StatusOr<Cost>()> measure;  // of a packet; an error when a verdict was wrong
 };
 
 // Adds `rounds` samples to each row. Stops at the first error, which names the row.

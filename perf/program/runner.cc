@@ -19,10 +19,10 @@ constexpr std::uint32_t kIpv4Source = 14 + 12, kIpv4Destination = 14 + 16;  // i
 
 }  // namespace
 
-StatusOr<Runner> Runner::Create() {
+StatusOr<Runner> Runner::Create(const RunnerOptions& options) {
   const std::string_view elf(perf_programs_elf, static_cast<std::size_t>(perf_programs_elf_end - perf_programs_elf));
   SL_ASSIGN_OR_RETURN(auto programs, bpf::ProgramSet::Load("perf_programs", elf));
-  Runner runner(std::move(programs));
+  Runner runner(std::move(programs), options.instructions);
   const auto& set = runner.programs_;
   SL_ASSIGN_OR_RETURN(runner.rotation_, (bpf::Map<__u32, perf_rotation>::Bind(set.map_fd("rotation"), "rotation")));
   for (const bool xdp : {false, true}) {
@@ -34,7 +34,19 @@ StatusOr<Runner> Runner::Create() {
   return runner;
 }
 
-StatusOr<bpf::TestRunOutput> Runner::Run(const ProgramRun& run) const {
+StatusOr<ProgramOutput> Runner::TestRun(int fd, bool xdp, const bpf::TestRunInput& input) const {
+  if (instructions_ != nullptr) SL_RETURN_IF_ERROR(instructions_->Start());
+  const auto output = xdp ? bpf::TestRunXdp(fd, input) : bpf::TestRunTc(fd, input);
+  SL_RETURN_IF_ERROR(output.status());
+  ProgramOutput result{output->verdict, {.nanoseconds = static_cast<double>(output->nanoseconds)}};
+  if (instructions_ == nullptr) return result;
+  const StatusOr<std::uint64_t> counted = instructions_->Stop();
+  if (counted.ok()) result.cost.instructions = static_cast<double>(*counted) / input.repeat;
+  if (!counted.ok() && !absl::IsUnavailable(counted.status())) return counted.status();
+  return result;
+}
+
+StatusOr<ProgramOutput> Runner::Run(const ProgramRun& run) const {
   int fd = run.program_fd;
   if (run.flows > 1) {
     const perf_rotation rotation{.state = run.first_flow,
@@ -50,7 +62,7 @@ StatusOr<bpf::TestRunOutput> Runner::Run(const ProgramRun& run) const {
     SL_RETURN_IF_ERROR(targets_[run.xdp].Put(0, static_cast<__u32>(run.program_fd)));
     fd = wrapper_fd_[run.xdp];
   }
-  return run.xdp ? bpf::TestRunXdp(fd, run.input) : bpf::TestRunTc(fd, run.input);
+  return TestRun(fd, run.xdp, run.input);
 }
 
 }  // namespace sluice::perf

@@ -1,11 +1,13 @@
 // Test runs of one program: on one frame, or on frames of many flows in turn, by a wrapper that rewrites the ports and
-// tail-calls the program. Also home of the floors. One a process; for one thread.
+// tail-calls the program. Also home of the floors. For one thread.
 #pragma once
 
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/program_set.h"
 #include "ctrl/bpf/test_run.h"
 #include "perf/bpf/rotation.h"
+#include "perf/event_counter.h"
+#include "perf/program/cost.h"
 
 namespace sluice::perf {
 
@@ -29,18 +31,30 @@ struct ProgramRun {
   bpf::TestRunInput input;
 };
 
+struct ProgramOutput {
+  std::uint32_t verdict = 0;  // TC_ACT_* or XDP_*, of the last packet
+  Cost cost;                  // mean of the repetitions
+};
+
+struct RunnerOptions {
+  EventCounter* instructions = nullptr;  // of the calling thread, outlives the runner; null: they are not counted
+};
+
 class Runner {
  public:
-  static StatusOr<Runner> Create();
+  static StatusOr<Runner> Create(const RunnerOptions& options = {});
 
-  StatusOr<bpf::TestRunOutput> Run(const ProgramRun& run) const;
+  StatusOr<ProgramOutput> Run(const ProgramRun& run) const;
   // tc_bare, xdp_bare, tc_parse, xdp_parse, tc_hash, xdp_hash.
   int floor_fd(const std::string& name) const { return programs_.program_fd(name); }
 
  private:
-  explicit Runner(bpf::ProgramSet programs) : programs_(std::move(programs)) {}
+  Runner(bpf::ProgramSet programs, EventCounter* instructions)
+      : programs_(std::move(programs)), instructions_(instructions) {}
+  StatusOr<ProgramOutput> TestRun(int fd, bool xdp, const bpf::TestRunInput& input) const;
 
   bpf::ProgramSet programs_;
+  EventCounter* instructions_;
   bpf::Map<__u32, perf_rotation> rotation_;
   bpf::Map<__u32, __u32> targets_[2];  // tc, XDP
   int wrapper_fd_[2] = {-1, -1};

@@ -10,7 +10,6 @@
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/program_set.h"
 #include "ctrl/bpf/system.h"
-#include "ctrl/bpf/test_run.h"
 #include "perf/net/allow.h"
 #include "perf/program/floors.h"
 #include "perf/program/frame.h"
@@ -35,21 +34,23 @@ StatusOr<std::string> ObjectBytes(const std::string& object) {
   return file ? StatusOr<std::string>(std::move(bytes)) : ErrnoError(errno, "read {}", path);
 }
 
-StatusOr<double> Measure(const bpf::ProgramSet& object, const std::string& program, const std::string& source,
-                         std::uint32_t expected) {
+StatusOr<Cost> Measure(const Runner& runner, int program_fd, const std::string& source, std::uint32_t expected) {
   SL_ASSIGN_OR_RETURN(const auto from, policy::Address::Parse(source));
   SL_ASSIGN_OR_RETURN(const auto to, policy::Address::Parse(kPod));
-  const bpf::TestRunInput input{.frame = MakeFrame({.source = from, .destination = to, .flags = kSyn}),
-                                .repeat = kPackets};
-  SL_ASSIGN_OR_RETURN(const auto output, bpf::TestRunXdp(object.program_fd(program), input));
-  if (output.verdict == expected) return output.nanoseconds;
+  ProgramRun run;
+  run.program_fd = program_fd;
+  run.xdp = true;
+  run.input.frame = MakeFrame({.source = from, .destination = to, .flags = kSyn});
+  run.input.repeat = kPackets;
+  SL_ASSIGN_OR_RETURN(const auto output, runner.Run(run));
+  if (output.verdict == expected) return output.cost;
   return MakeError(absl::StatusCode::kInternal, "wrong verdict for {}: returned {}, expected {}", source,
                    output.verdict, expected);
 }
 
 }  // namespace
 
-StatusOr<Measurement> XdpFilterPeer(const std::string& name) {
+StatusOr<Measurement> XdpFilterPeer(const std::string& name, const Runner& runner) {
   const std::string program = name == kXdpFilter ? "xdpfilt_alw_all" : "xdpfilt_alw_ip";
   SL_ASSIGN_OR_RETURN(const std::string bytes, ObjectBytes(program));
   SL_ASSIGN_OR_RETURN(auto loaded, bpf::ProgramSet::Load(program, bytes));
@@ -62,11 +63,12 @@ StatusOr<Measurement> XdpFilterPeer(const std::string& name) {
     inet_pton(AF_INET, address.c_str(), &key);
     SL_RETURN_IF_ERROR(sources.Put(key, kXdpFilterMatchesSource));
   }
-  SL_RETURN_IF_ERROR(Measure(*object, program, kStranger, XDP_PASS).status());
+  const int fd = object->program_fd(program);
+  SL_RETURN_IF_ERROR(Measure(runner, fd, kStranger, XDP_PASS).status());
   Measurement one;
   one.row = {.name = name, .against = {BareFloor(true)}};
   one.packets = kPackets;
-  one.measure = [object, program] { return Measure(*object, program, kFirstListed, XDP_DROP); };
+  one.measure = [&runner, object, fd] { return Measure(runner, fd, kFirstListed, XDP_DROP); };
   return one;
 }
 

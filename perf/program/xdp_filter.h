@@ -3,6 +3,7 @@
 #pragma once
 
 #include "perf/program/rounds.h"
+#include "perf/program/runner.h"
 
 namespace sluice::perf {
 
@@ -13,6 +14,6 @@ inline constexpr const char* kXdpFilters[] = {kXdpFilter, kXdpFilterIpv4};
 
 // `name` is one of them. NotFound: xdp-tools is not installed. An error also when a source that it was not told is
 // dropped.
-StatusOr<Measurement> XdpFilterPeer(const std::string& name);
+StatusOr<Measurement> XdpFilterPeer(const std::string& name, const Runner& runner);
 
 }  // namespace sluice::perf

@@ -111,7 +111,7 @@ StatusOr<double> ScaleBed::RunChecked(sl_hook hook, const ProgramRun& run, std::
     return MakeError(absl::StatusCode::kInternal,
                      "hook {}: wrong verdict: {} of {} packets passed, the last with {}; {} flows opened, expected {}",
                      hook, passed, run.input.repeat, output.verdict, opened, new_flows);
-  return output.nanoseconds;
+  return output.cost.nanoseconds;
 }
 
 Status ScaleBed::ForgetAll() {

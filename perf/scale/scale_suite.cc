@@ -129,8 +129,8 @@ class Scale {
   Status MeasureFloors() {
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     for (const Measurement& floor : floors_) {
-      SL_ASSIGN_OR_RETURN(const double nanoseconds, floor.measure());
-      rows_.Add(floor.row.name, "", nanoseconds, floor.row.against);
+      SL_ASSIGN_OR_RETURN(const Cost cost, floor.measure());
+      rows_.Add(floor.row.name, "", cost.nanoseconds, floor.row.against);
     }
     return OkStatus();
   }
