@@ -8,7 +8,8 @@
 
 namespace sluice::bpf {
 
-StatusOr<ProgramSet> ProgramSet::Load(const std::string& name, std::string_view elf) {
+StatusOr<ProgramSet> ProgramSet::Load(const std::string& name, std::string_view elf,
+                                      const std::map<std::string, std::uint32_t>& entries) {
   const LoadLog log;
   LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name.c_str());
   bpf_object* const object = bpf_object__open_mem(elf.data(), elf.size(), &options);
@@ -16,6 +17,12 @@ StatusOr<ProgramSet> ProgramSet::Load(const std::string& name, std::string_view 
   ProgramSet set(object);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object) bpf_map__set_pin_path(map, nullptr);  // whatever its author thought
+  for (const auto& [map_name, count] : entries) {
+    map = bpf_object__find_map_by_name(object, map_name.c_str());
+    const int rc = map == nullptr ? -ENOENT : bpf_map__set_max_entries(map, count);
+    if (rc != 0)
+      return ErrnoError(rc, "make room for {} entries in map {} of the BPF object {}", count, map_name, name);
+  }
   const int rc = bpf_object__load(object);
   if (rc == -EPERM || rc == -EACCES)
     return MakeError(

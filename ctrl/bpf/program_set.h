@@ -2,6 +2,8 @@
 // Owns all descriptors; nothing is pinned or attached.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,8 +16,10 @@ namespace sluice::bpf {
 
 class ProgramSet {
  public:
-  // `elf` is the object file's bytes. PermissionDenied names the right that is missing.
-  static StatusOr<ProgramSet> Load(const std::string& name, std::string_view elf);
+  // `elf` is the object file's bytes; `entries` of maps that are not to have the object's size. PermissionDenied names
+  // the right that is missing.
+  static StatusOr<ProgramSet> Load(const std::string& name, std::string_view elf,
+                                   const std::map<std::string, std::uint32_t>& entries = {});
 
   int program_fd(const std::string& name) const;  // -1: no such program
   int map_fd(const std::string& name) const;      // -1: no such map

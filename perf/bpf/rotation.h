@@ -12,7 +12,7 @@
 #define PERF_FIRST_CLIENT_PORT 10000
 #define PERF_CLIENT_PORTS 50000
 #define PERF_FIRST_SERVICE_PORT 5000
-#define PERF_SERVICE_PORTS 10
+#define PERF_SERVICE_PORTS 20
 
 struct perf_rotation {
   __u64 state;          /* in turn: the next flow; else of the random numbers */

@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint16_t kClientPort = PERF_FIRST_CLIENT_PORT, kServicePort = PERF_FIRST_SERVICE_PORT;
 constexpr std::uint32_t kPackets = 200000;
 constexpr std::uint32_t kFillPackets = 250000;  // fill the table of one-way flows
+static_assert(kManyFlows <= PERF_CLIENT_PORTS * PERF_SERVICE_PORTS, "the wrapper rotates through no more ports");
 
 sl_hook AbiHook(Hook hook) {
   switch (hook) {
@@ -33,6 +34,22 @@ std::uint32_t ReturnCode(bool xdp, bool forwarded) {
   return static_cast<std::uint32_t>(forwarded ? TC_ACT_UNSPEC : TC_ACT_SHOT);
 }
 
+// The agent's sizes, and more where the bed needs it: the agent has an option for each.
+bpf::ObjectOptions TablesFor(const BedSize& size) {
+  bpf::ObjectOptions options;
+  const auto make_room = [](std::uint32_t* table, std::uint32_t entries) {
+    *table = std::max(*table, entries + entries / 8);
+  };
+  constexpr std::uint32_t kFamilies = 2, kDirections = 2, kPortsOfARule = 3;  // below, within and above its range
+  const auto rules = static_cast<std::uint32_t>(size.world.rules), cidrs = static_cast<std::uint32_t>(size.world.cidrs);
+  make_room(&options.slot_addresses, kFamilies * rules);
+  make_room(&options.slot_ports, kDirections * kPortsOfARule * (rules + cidrs));
+  make_room(&options.slot_prefixes, kFamilies * cidrs);
+  make_room(&options.flows_established, size.standing_flows);
+  make_room(&options.flows_pending, size.standing_flows);
+  return options;
+}
+
 }  // namespace
 
 StatusOr<Interfaces> MakeInterfaces() {
@@ -46,10 +63,10 @@ StatusOr<Interfaces> MakeInterfaces() {
   return interfaces;
 }
 
-StatusOr<std::unique_ptr<Bed>> Bed::Create(const WorldSize& size, const Interfaces& interfaces, const Runner& runner) {
-  SL_ASSIGN_OR_RETURN(World world, MakeWorld(size, interfaces.pod));
-  std::unique_ptr<Bed> bed(new Bed(std::move(world), interfaces, runner));
-  const bpf::ObjectOptions options;  // sizes and clock of production, no pins
+StatusOr<std::unique_ptr<Bed>> Bed::Create(const BedSize& size, const Interfaces& interfaces, const Runner& runner) {
+  SL_ASSIGN_OR_RETURN(World world, MakeWorld(size.world, interfaces.pod));
+  std::unique_ptr<Bed> bed(new Bed(size, std::move(world), interfaces, runner));
+  const bpf::ObjectOptions options = TablesFor(size);  // clock of production, no pins
   SL_ASSIGN_OR_RETURN(auto object, bpf::DatapathObject::Load(options));
   SL_ASSIGN_OR_RETURN(bed->datapath_, datapath::BpfDatapath::Wrap(std::move(object), options));
   SL_ASSIGN_OR_RETURN(const auto compiled, policy::Compile(bed->world_.snapshot, bed->datapath_->limits()));
@@ -69,9 +86,7 @@ std::uint32_t Bed::Packets(const Case& what) {
 
 // A packet of `sender` as it meets `hook`. The initiator is the client; a reply comes from the service.
 ProgramRun Bed::RunOf(const Case& what, Hook hook, Sender sender, std::uint8_t tcp_flags) const {
-  const Sender initiator = what.traffic == Traffic::kReply
-                               ? (SenderOf(what) == Sender::kPod ? Sender::kPeer : Sender::kPod)
-                               : SenderOf(what);
+  const Sender initiator = what.is_opened_by_pod() ? Sender::kPod : Sender::kPeer;
   const policy::Address& pod = world_.pod[what.v6];
   const policy::Address& peer = what.traffic == Traffic::kDenied ? world_.stranger[what.v6] : world_.friend_[what.v6];
   ProgramRun run;
@@ -116,11 +131,11 @@ StatusOr<Cost> Bed::RunChecked(const Case& what, Hook hook, const ProgramRun& ru
 }
 
 // Empty flow tables, then the flows that the case's packets belong to.
-Status Bed::Prepare(const Case& what) const {
+Status Bed::Prepare(const Case& what) {
+  if (standing_) return OkStatus();
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
   SL_RETURN_IF_ERROR(datapath_->ForgetFlows(flows));
-  const Sender sender = SenderOf(what);
-  ProgramRun run = RunOf(what, what.hook, sender, kSyn);
+  ProgramRun run = RunOf(what, what.hook, SenderOf(what), kSyn);
   switch (what.traffic) {
     case Traffic::kNew:
       return OkStatus();
@@ -134,13 +149,22 @@ Status Bed::Prepare(const Case& what) const {
     case Traffic::kReply:
       break;
   }
-  const bool pod_first = (sender == Sender::kPod) == (what.traffic == Traffic::kEstablished);
-  for (const bool from_pod : {pod_first, !pod_first}) {
-    const bool first = from_pod == pod_first;
+  SL_RETURN_IF_ERROR(Answer(what));
+  standing_ = size_.standing_flows > 0;
+  return OkStatus();
+}
+
+// Opens and answers the case's flows.
+Status Bed::Answer(const Case& what) const {
+  std::vector<std::uint8_t> segments = {kSyn, kSyn | kAck};
+  if (size_.standing_flows > 0) segments.push_back(kAck);  // else they would end when idle for a minute
+  bool from_pod = what.is_opened_by_pod();
+  for (const std::uint8_t flags : segments) {
     const Hook hook = from_pod ? Hook::kTcFromPod : Hook::kTcToPod;
-    run = RunOf(what, hook, from_pod ? Sender::kPod : Sender::kPeer, first ? kSyn : kSyn | kAck);
+    ProgramRun run = RunOf(what, hook, from_pod ? Sender::kPod : Sender::kPeer, flags);
     run.input.repeat = what.flows;
-    SL_RETURN_IF_ERROR(RunChecked(what, hook, run, first ? what.flows : 0).status());
+    SL_RETURN_IF_ERROR(RunChecked(what, hook, run, flags == kSyn ? what.flows : 0).status());
+    from_pod = !from_pod;
   }
   return CheckEstablished(what.flows);
 }
@@ -156,7 +180,7 @@ Status Bed::CheckEstablished(std::uint32_t expected) const {
                    established, expected);
 }
 
-StatusOr<Cost> Bed::Measure(const Case& what) const {
+StatusOr<Cost> Bed::Measure(const Case& what) {
   SL_RETURN_IF_ERROR(Prepare(what));
   const bool opens = what.is_new() || what.traffic == Traffic::kDenied;
   ProgramRun run = RunOf(what, what.hook, SenderOf(what), opens ? kSyn : kAck);

@@ -20,30 +20,32 @@ StatusOr<Interfaces> MakeInterfaces();
 
 class Bed {
  public:
-  static StatusOr<std::unique_ptr<Bed>> Create(const WorldSize& size, const Interfaces& interfaces,
-                                               const Runner& runner);
+  static StatusOr<std::unique_ptr<Bed>> Create(const BedSize& size, const Interfaces& interfaces, const Runner& runner);
 
   static std::uint32_t Packets(const Case& what);  // of one sample
   // Of a packet, after the flow tables were brought into the case's state. An error when one packet did not get the
-  // right verdict.
-  StatusOr<Cost> Measure(const Case& what) const;
+  // right verdict. The case is one of this bed's.
+  StatusOr<Cost> Measure(const Case& what);
 
  private:
   enum class Sender { kPod, kPeer };
-  Bed(World world, const Interfaces& interfaces, const Runner& runner)
-      : world_(std::move(world)), interfaces_(interfaces), runner_(runner) {}
+  Bed(const BedSize& size, World world, const Interfaces& interfaces, const Runner& runner)
+      : size_(size), world_(std::move(world)), interfaces_(interfaces), runner_(runner) {}
 
   static Sender SenderOf(const Case& what) { return what.hook == Hook::kTcFromPod ? Sender::kPod : Sender::kPeer; }
   ProgramRun RunOf(const Case& what, Hook hook, Sender sender, std::uint8_t tcp_flags) const;
-  Status Prepare(const Case& what) const;
+  Status Prepare(const Case& what);
+  Status Answer(const Case& what) const;
   Status CheckEstablished(std::uint32_t expected) const;
   // Runs, and checks that each packet was counted once, under the right outcome.
   StatusOr<Cost> RunChecked(const Case& what, Hook hook, const ProgramRun& run, std::uint64_t new_flows) const;
 
+  BedSize size_;
   World world_;
   Interfaces interfaces_;
   const Runner& runner_;
   std::unique_ptr<datapath::BpfDatapath> datapath_;
+  bool standing_ = false;  // the standing flows are there
 };
 
 }  // namespace sluice::perf

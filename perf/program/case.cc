@@ -47,19 +47,33 @@ std::string Case::Name() const {
                      WorldName(world));
 }
 
+BedSize Case::bed() const {
+  if (!is_answered() || flows < kManyFlows) return {.world = world};
+  return {.world = world, .standing_flows = flows, .pod_opened = is_opened_by_pod()};
+}
+
 std::vector<Case> AllCases() {
   std::vector<Case> cases;
   constexpr Traffic kRepeated[] = {Traffic::kDenied, Traffic::kEstablished, Traffic::kReply};
   constexpr WorldSize kSmall = {.rules = 1};
   constexpr WorldSize kOthers[] = {{.rules = 100}, {.rules = 10000}, {.cidrs = 1}, {.cidrs = 100}, {.cidrs = 10000}};
+  constexpr WorldSize kLargest[] = {{.rules = 100000}, {.cidrs = 100000}};
   for (const Hook hook : {Hook::kXdpUplink, Hook::kTcToPod, Hook::kTcFromPod}) {
     for (const bool v6 : {false, true}) {
       for (const Traffic traffic : kRepeated)
         for (const std::uint32_t flows : {1U, 1000U, 100000U}) cases.push_back({hook, v6, traffic, flows, kSmall});
+      if (!v6)
+        for (const Traffic traffic : kRepeated) cases.push_back({hook, v6, traffic, kManyFlows, kSmall});
       cases.push_back({hook, v6, Traffic::kNew, kNewFlows, kSmall});
       cases.push_back({hook, v6, Traffic::kNewIntoFull, kFlowsOverTheTable, kSmall});
       for (const WorldSize& world : kOthers) {
         for (const Traffic traffic : kRepeated) cases.push_back({hook, v6, traffic, 1, world});
+        cases.push_back({hook, v6, Traffic::kNew, kNewFlows, world});
+      }
+      if (hook == Hook::kTcFromPod) continue;  // what both directions cost is in the rows above; time is short
+      for (const WorldSize& world : kLargest) {
+        for (const Traffic traffic : {Traffic::kDenied, Traffic::kEstablished})
+          cases.push_back({hook, v6, traffic, 1, world});
         cases.push_back({hook, v6, Traffic::kNew, kNewFlows, world});
       }
     }

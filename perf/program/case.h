@@ -24,6 +24,17 @@ struct WorldSize {
   auto operator<=>(const WorldSize&) const = default;
 };
 
+inline constexpr std::uint32_t kManyFlows = 1000000;  // more than the agent's flow tables hold by default
+
+// Cases of one bed have the same tables.
+struct BedSize {
+  WorldSize world;
+  // Answered flows that stay in the tables from sample to sample, and who opened them; 0: each sample has its own.
+  std::uint32_t standing_flows = 0;
+  bool pod_opened = false;
+  auto operator<=>(const BedSize&) const = default;
+};
+
 struct Case {
   Hook hook = Hook::kTcFromPod;
   bool v6 = false;
@@ -34,6 +45,10 @@ struct Case {
   std::string Name() const;  // xdp_uplink/v4/established/flows:1000/rules:1
   bool is_xdp() const { return hook == Hook::kXdpUplink; }
   bool is_new() const { return traffic == Traffic::kNew || traffic == Traffic::kNewIntoFull; }
+  bool is_answered() const { return traffic == Traffic::kEstablished || traffic == Traffic::kReply; }
+  // The pod is the initiator of the flows; else the peer.
+  bool is_opened_by_pod() const { return (hook == Hook::kTcFromPod) != (traffic == Traffic::kReply); }
+  BedSize bed() const;
 };
 
 const char* ProgramName(Hook hook);

@@ -28,13 +28,15 @@ struct FloorCase {
   std::uint32_t flows = 1;
 };
 
+FloorCase HashFloorCase(bool xdp, std::uint32_t flows) { return {HashFloor(xdp, flows), "hash", xdp, flows}; }
+
 std::vector<FloorCase> AllFloors(const std::vector<std::uint32_t>& flows) {
   std::vector<FloorCase> floors;
   for (const bool xdp : {true, false}) {
     floors.push_back({BareFloor(xdp), "bare", xdp});
     floors.push_back({GeneratorRow(xdp), "bare", xdp, kRotateFlows});
     floors.push_back({fmt::format("{}/parse", Prefix(xdp)), "parse", xdp});
-    for (const std::uint32_t count : flows) floors.push_back({HashFloor(xdp, count), "hash", xdp, count});
+    for (const std::uint32_t count : flows) floors.push_back(HashFloorCase(xdp, count));
   }
   return floors;
 }
@@ -79,6 +81,10 @@ std::vector<std::string> FloorNames(const std::vector<std::uint32_t>& flows) {
   std::vector<std::string> names;
   for (const FloorCase& floor : AllFloors(flows)) names.push_back(floor.name);
   return names;
+}
+
+std::vector<Measurement> HashFloors(const Runner& runner, std::uint32_t flows) {
+  return {MeasurementOf(runner, HashFloorCase(true, flows)), MeasurementOf(runner, HashFloorCase(false, flows))};
 }
 
 std::vector<Measurement> Floors(const Runner& runner, const std::vector<std::uint32_t>& flows) {

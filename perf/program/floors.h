@@ -13,5 +13,7 @@ std::string HashFloor(bool xdp, std::uint32_t flows);  // floor/xdp/hash/flows:1
 // `flows`: the numbers of flows to make look-up floors for.
 std::vector<std::string> FloorNames(const std::vector<std::uint32_t>& flows);
 std::vector<Measurement> Floors(const Runner& runner, const std::vector<std::uint32_t>& flows);
+// One more number of flows, which the runner's hash must have room for.
+std::vector<Measurement> HashFloors(const Runner& runner, std::uint32_t flows);
 
 }  // namespace sluice::perf

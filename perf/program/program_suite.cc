@@ -1,6 +1,7 @@
 #include "perf/program/program_suite.h"
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "perf/cpu.h"
@@ -14,7 +15,7 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};
+constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};  // and kManyFlows, whose hash is another one
 constexpr char kInstructions[] = "instructions";
 
 // Small, and yet every program, family and kind of traffic, and both kinds of policy.
@@ -40,7 +41,12 @@ std::vector<Case> Selected(const RunOptions& options) {
 // What xdp-filter does: it drops IPv4 that it knows.
 bool IsWhatPeersDo(const Case& what) { return what.is_xdp() && !what.v6 && what.traffic == Traffic::kDenied; }
 
-Measurement MeasurementOf(const Case& what, const Bed& bed) {
+bool HasManyFlows(const RunOptions& options, const std::vector<Case>& cases) {
+  if (std::any_of(cases.begin(), cases.end(), [](const Case& one) { return one.flows == kManyFlows; })) return true;
+  return !options.brief && IsAnySelected(options, {HashFloor(true, kManyFlows), HashFloor(false, kManyFlows)});
+}
+
+Measurement MeasurementOf(const Case& what, Bed* bed) {
   Measurement one;
   one.row.name = what.Name();
   one.row.against.push_back(BareFloor(what.is_xdp()));
@@ -56,7 +62,7 @@ Measurement MeasurementOf(const Case& what, const Bed& bed) {
     one.row.against.insert(one.row.against.end(), std::begin(kXdpFilters), std::end(kXdpFilters));
   for (const RteAclCase& peer : RteAclCasesLike(what)) one.row.against.push_back(peer.Name());
   one.packets = Bed::Packets(what);
-  one.measure = [&bed, what] { return bed.Measure(what); };
+  one.measure = [bed, what] { return bed->Measure(what); };
   return one;
 }
 
@@ -105,18 +111,27 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   Report report{.unit = "ns a packet"};
   StatusOr<EventCounter> counter = EventCounter::KernelInstructions();
   if (!counter.ok()) report.left_out.push_back(fmt::format("{}: {}", kInstructions, Message(counter.status())));
-  SL_ASSIGN_OR_RETURN(const Runner runner, Runner::Create({.instructions = counter.ok() ? &*counter : nullptr}));
+  RunnerOptions runner_options{.instructions = counter.ok() ? &*counter : nullptr};
+  SL_ASSIGN_OR_RETURN(const Runner runner, Runner::Create(runner_options));
   std::vector<Measurement> all = Floors(runner, {std::begin(kHashFloors), std::end(kHashFloors)});
 
-  std::map<WorldSize, std::unique_ptr<Bed>> beds;
+  // A larger hash would make the look-ups of the others dearer, so it is a map of its own.
+  std::optional<Runner> many_runner;
+  if (HasManyFlows(options, cases)) {
+    runner_options.hash_entries = kManyFlows + kManyFlows / 8;
+    SL_ASSIGN_OR_RETURN(many_runner, Runner::Create(runner_options));
+    for (Measurement& floor : HashFloors(*many_runner, kManyFlows)) all.push_back(std::move(floor));
+  }
+
+  std::map<BedSize, std::unique_ptr<Bed>> beds;
   SL_RETURN_IF_ERROR(AddPeers(options, cases, runner, &all, &report.left_out));
   for (const Case& what : cases) {
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
-    std::unique_ptr<Bed>& bed = beds[what.world];
+    std::unique_ptr<Bed>& bed = beds[what.bed()];
     if (bed == nullptr) {
-      SL_ASSIGN_OR_RETURN(bed, Bed::Create(what.world, interfaces, runner));
+      SL_ASSIGN_OR_RETURN(bed, Bed::Create(what.bed(), interfaces, runner));
     }
-    all.push_back(MeasurementOf(what, *bed));
+    all.push_back(MeasurementOf(what, bed.get()));
   }
   SL_RETURN_IF_ERROR(RunRounds(options.runs, &all));
   for (Measurement& one : all) report.rows.push_back(std::move(one.row));
@@ -128,6 +143,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
 
 std::vector<std::string> ProgramRows(bool brief) {
   std::vector<std::string> rows = FloorNames({std::begin(kHashFloors), std::end(kHashFloors)});
+  if (!brief) rows.insert(rows.end(), {HashFloor(true, kManyFlows), HashFloor(false, kManyFlows)});
   rows.insert(rows.end(), std::begin(kXdpFilters), std::end(kXdpFilters));
   for (const RteAclCase& peer : RteAclCases(brief)) rows.push_back(peer.Name());
   for (const Case& what : CasesOf(brief)) rows.push_back(what.Name());

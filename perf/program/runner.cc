@@ -21,7 +21,7 @@ constexpr std::uint32_t kIpv4Source = 14 + 12, kIpv4Destination = 14 + 16;  // i
 
 StatusOr<Runner> Runner::Create(const RunnerOptions& options) {
   const std::string_view elf(perf_programs_elf, static_cast<std::size_t>(perf_programs_elf_end - perf_programs_elf));
-  SL_ASSIGN_OR_RETURN(auto programs, bpf::ProgramSet::Load("perf_programs", elf));
+  SL_ASSIGN_OR_RETURN(auto programs, bpf::ProgramSet::Load("perf_programs", elf, {{"flows", options.hash_entries}}));
   Runner runner(std::move(programs), options.instructions);
   const auto& set = runner.programs_;
   SL_ASSIGN_OR_RETURN(runner.rotation_, (bpf::Map<__u32, perf_rotation>::Bind(set.map_fd("rotation"), "rotation")));

@@ -37,6 +37,7 @@ struct ProgramOutput {
 };
 
 struct RunnerOptions {
+  std::uint32_t hash_entries = 131072;   // that tc_hash and xdp_hash have room for
   EventCounter* instructions = nullptr;  // of the calling thread, outlives the runner; null: they are not counted
 };
 

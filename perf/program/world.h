@@ -1,5 +1,5 @@
 // The resources that the programs are measured under, as a user would write them: one local workload, peers known by
-// their address, one policy that isolates the workload both ways.
+// their address, a policy for each direction that isolates the workload.
 #pragma once
 
 #include "perf/program/case.h"
@@ -18,6 +18,9 @@ struct World {
 inline constexpr char kWorldPod[] = "10.0.0.2", kWorldStranger[] = "10.255.0.1";
 // Of the peer that rule `number` is for; the one in the middle is the friend.
 std::string PeerAddress(int number, bool v6);
+// The prefix that rule `number` is for, and the address in it that is the friend's if it is the one in the middle.
+std::string PeerBlock(int number, bool v6);
+std::string AddressInBlock(int number, bool v6);
 
 // `ifindex` is the host end of the workload's veth.
 StatusOr<World> MakeWorld(const WorldSize& size, std::uint32_t ifindex);

@@ -78,7 +78,7 @@ TEST(BenchReport, TheGeneratorsShareIsTakenFromRowsThatRotate) {
   add(one.Name(), 90, 600);
   add(tc.Name(), 105, 650);
   add(HashFloor(true, 1), 50, 200);
-  add(HashFloor(true, 100000), 403, 240);
+  add(HashFloor(true, kManyFlows), 403, 240);
   SubtractGenerator({many, one, tc}, &report);
 
   const auto expect = [&](const std::string& name, double ns, double instructions) {
@@ -92,7 +92,7 @@ TEST(BenchReport, TheGeneratorsShareIsTakenFromRowsThatRotate) {
   expect(one.Name(), 90, 600);
   expect(tc.Name(), 100, 600);
   expect(HashFloor(true, 1), 50, 200);
-  expect(HashFloor(true, 100000), 400, 200);
+  expect(HashFloor(true, kManyFlows), 400, 200);
   expect(GeneratorRow(true), 23, 100);
 }
 
