@@ -1,5 +1,6 @@
 #include "perf/machine.h"
 
+#include <fmt/format.h>
 #include <sys/utsname.h>
 
 #include <cstdio>
@@ -30,6 +31,15 @@ std::string Revision() {
   return revision;
 }
 
+double AvailableBytes() {
+  std::ifstream info("/proc/meminfo");
+  for (std::string word; info >> word;) {
+    double kilobytes = 0;
+    if (word == "MemAvailable:" && info >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
 }  // namespace
 
 Machine ThisMachine() {
@@ -39,6 +49,12 @@ Machine ThisMachine() {
   machine.cpus = static_cast<int>(std::thread::hardware_concurrency());
   machine.revision = Revision();
   return machine;
+}
+
+std::string MissingMemory(double bytes) {
+  const double available = AvailableBytes();
+  if (bytes * 2 < available) return {};
+  return fmt::format("may need {:.1f} GB, and {:.1f} GB of memory are free", bytes / 1e9, available / 1e9);
 }
 
 }  // namespace sluice::perf

@@ -14,4 +14,7 @@ struct Machine {
 
 Machine ThisMachine();
 
+// Why something that may need so many bytes is left out. Empty: twice as many are free.
+std::string MissingMemory(double bytes);
+
 }  // namespace sluice::perf

@@ -76,6 +76,7 @@ StatusOr<std::unique_ptr<Bed>> Bed::Create(const BedSize& size, const Interfaces
   SL_RETURN_IF_ERROR(bed->datapath_->DescribeInterface(interfaces.pod, facts));
   SL_RETURN_IF_ERROR(bed->datapath_->Configure(SL_SETTING_REDIRECT));
   SL_RETURN_IF_ERROR(bed->datapath_->Commit(compiled.tables));
+  bed->world_.snapshot.reset();  // large, and no longer needed
   return bed;
 }
 

@@ -57,7 +57,7 @@ std::vector<Case> AllCases() {
   constexpr Traffic kRepeated[] = {Traffic::kDenied, Traffic::kEstablished, Traffic::kReply};
   constexpr WorldSize kSmall = {.rules = 1};
   constexpr WorldSize kOthers[] = {{.rules = 100}, {.rules = 10000}, {.cidrs = 1}, {.cidrs = 100}, {.cidrs = 10000}};
-  constexpr WorldSize kLargest[] = {{.rules = 100000}, {.cidrs = 100000}};
+  constexpr WorldSize kLargest[] = {{.rules = kLargeWorld}, {.cidrs = kLargeWorld}};
   for (const Hook hook : {Hook::kXdpUplink, Hook::kTcToPod, Hook::kTcFromPod}) {
     for (const bool v6 : {false, true}) {
       for (const Traffic traffic : kRepeated)

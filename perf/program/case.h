@@ -25,6 +25,7 @@ struct WorldSize {
 };
 
 inline constexpr std::uint32_t kManyFlows = 1000000;  // more than the agent's flow tables hold by default
+inline constexpr int kLargeWorld = 100000;            // of rules or prefixes; likewise
 
 // Cases of one bed have the same tables.
 struct BedSize {
@@ -48,6 +49,7 @@ struct Case {
   bool is_answered() const { return traffic == Traffic::kEstablished || traffic == Traffic::kReply; }
   // The pod is the initiator of the flows; else the peer.
   bool is_opened_by_pod() const { return (hook == Hook::kTcFromPod) != (traffic == Traffic::kReply); }
+  bool is_large() const { return flows >= kManyFlows || world.rules >= kLargeWorld || world.cidrs >= kLargeWorld; }
   BedSize bed() const;
 };
 

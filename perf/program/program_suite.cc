@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "perf/cpu.h"
+#include "perf/machine.h"
 #include "perf/orderly_end.h"
 #include "perf/program/bed.h"
 #include "perf/program/floors.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};  // and kManyFlows, whose hash is another one
 constexpr char kInstructions[] = "instructions";
+constexpr double kBytesOfLargeCases = 3e9;  // of all together, more than was ever seen
 
 // Small, and yet every program, family and kind of traffic, and both kinds of policy.
 bool IsBrief(const Case& what) {
@@ -36,6 +38,14 @@ std::vector<Case> Selected(const RunOptions& options) {
   std::vector<Case> cases = CasesOf(options.brief);
   std::erase_if(cases, [&](const Case& one) { return !IsSelected(options, one.Name()); });
   return cases;
+}
+
+void LeaveOutWhatDoesNotFit(std::vector<Case>* cases, std::vector<std::string>* left_out) {
+  const std::string missing = MissingMemory(kBytesOfLargeCases);
+  if (missing.empty()) return;
+  for (const Case& one : *cases)
+    if (one.is_large()) left_out->push_back(fmt::format("{}: {}", one.Name(), missing));
+  std::erase_if(*cases, [](const Case& one) { return one.is_large(); });
 }
 
 // What xdp-filter does: it drops IPv4 that it knows.
@@ -104,11 +114,12 @@ Status AddPeers(const RunOptions& options, const std::vector<Case>& cases, const
 }
 
 StatusOr<Report> RunOnThisThread(const RunOptions& options) {
-  const std::vector<Case> cases = Selected(options);
+  Report report{.unit = "ns a packet"};
+  std::vector<Case> cases = Selected(options);
+  LeaveOutWhatDoesNotFit(&cases, &report.left_out);
   SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
   SL_RETURN_IF_ERROR(StayOn(cpu));
   SL_ASSIGN_OR_RETURN(const Interfaces interfaces, MakeInterfaces());
-  Report report{.unit = "ns a packet"};
   StatusOr<EventCounter> counter = EventCounter::KernelInstructions();
   if (!counter.ok()) report.left_out.push_back(fmt::format("{}: {}", kInstructions, Message(counter.status())));
   RunnerOptions runner_options{.instructions = counter.ok() ? &*counter : nullptr};

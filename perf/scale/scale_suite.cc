@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <thread>
 
 #include "ctrl/base/log.h"
 #include "perf/cpu.h"
 #include "perf/elapsed.h"
+#include "perf/machine.h"
 #include "perf/orderly_end.h"
 #include "perf/program/floors.h"
 #include "perf/report.h"
@@ -82,15 +82,6 @@ std::vector<std::string> IdleRows(const Sizes& sizes) {
 std::string NameOf(const Point& point) { return fmt::format("{}:{}", ToString(point.what), point.size); }
 std::string FlowsName(std::uint32_t flows) { return fmt::format("flows:{}", flows); }
 
-double AvailableBytes() {
-  std::ifstream info("/proc/meminfo");
-  for (std::string word; info >> word;) {
-    double kilobytes = 0;
-    if (word == "MemAvailable:" && info >> kilobytes) return kilobytes * 1024;
-  }
-  return 0;
-}
-
 class Scale {
  public:
   Scale(const RunOptions& options, const Interfaces& interfaces, const Runner& runner)
@@ -136,10 +127,9 @@ class Scale {
   }
 
   bool Fits(const std::string& name, double bytes) {
-    if (bytes * 2 < AvailableBytes()) return true;
-    left_out_.push_back(fmt::format("{}: may need {:.1f} GB, and {:.1f} GB of memory are free", name, bytes / 1e9,
-                                    AvailableBytes() / 1e9));
-    return false;
+    const std::string missing = MissingMemory(bytes);
+    if (!missing.empty()) left_out_.push_back(fmt::format("{}: {}", name, missing));
+    return missing.empty();
   }
 
   Status MeasurePoint(const Point& point) {

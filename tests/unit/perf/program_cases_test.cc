@@ -41,6 +41,15 @@ TEST(BenchProgramRows, TheShortFormHasNoLargeOnes) {
   }
 }
 
+TEST(BenchProgramCases, LargeOnesAreThoseOfTheLargestSizes) {
+  for (const Case& one : AllCases()) {
+    const std::string name = one.Name();
+    const bool large = name.find("flows:1000000/") != std::string::npos || name.ends_with("rules:100000") ||
+                       name.ends_with("cidrs:100000");
+    EXPECT_EQ(one.is_large(), large) << name;
+  }
+}
+
 // One bed for each that opens them; nobody else's flow tables are larger than the agent's.
 TEST(BenchProgramCases, AMillionAnsweredFlowsHaveTwoBedsOfTheirOwn) {
   std::set<BedSize> large;
