@@ -16,24 +16,25 @@ constexpr RowName kXdpParse{kProgram, "floor/xdp/parse"}, kXdpHash{kProgram, "fl
 // Texts that several reasons share.
 constexpr char kUnknown[] = "no reason is known yet; docs/performance.md has how it is measured and when it was met";
 constexpr char kOneLookUp[] = "one look-up in a hash finds the packet's flow; the rest is parsing, checks and counters";
-constexpr char kFourLines[] =
-    "a flow's entry, with key and kernel's header, is four cache lines, and a packet needs three of them";
+constexpr char kColdFlow[] =
+    "a packet needs its bucket's cache line and two or three of its flow's, anywhere in a table of 83 MB";
 constexpr char kFirstPacket[] =
-    "a first packet is looked for in three flow tables in vain, judged by policy and put into an LRU table; an "
-    "established one is looked up once";
+    "a first packet is looked for in vain, judged by policy and written into the flow table, which is not in the "
+    "cache; "
+    "an established one is looked up once, in the cache";
 constexpr char kDenied[] =
     "a denied packet's flow is looked up, its verdict checked, and it is counted by flow, hook and reason";
 constexpr char kMoreThanBare[] =
     "the bare redirect looks nothing up; beside the flow's look-up there are checks, MAC addresses and counters";
 constexpr char kBareIsMost[] = "no policy can reach more than the redirect alone";
 constexpr char kOnlyRules[] = "without rules it comes to {:.2f}";
-constexpr char kLookUpAlone[] = "parsing and one look-up come to {:.2f}";
-constexpr char kColdLookUpAlone[] = "parsing and one cold look-up come to {:.2f}";
+constexpr char kLookUpAlone[] = "parsing and one look-up in a hash map come to {:.2f}";
+constexpr char kColdLookUpAlone[] = "parsing and one cold look-up in a hash map come to {:.2f}";
 
 constexpr Reason kXdpHot{kOneLookUp, kLookUpAlone, kXdpHash}, kTcHot{kOneLookUp, kLookUpAlone, kTcHash};
 constexpr Reason kCold{
-    "a flow's entry, with key and kernel's header, is four cache lines, and a packet needs three of them; the look-up "
-    "that it is held against finds 96 bytes"};
+    "a packet needs its bucket's cache line and two or three of its flow's, anywhere in a table of 83 MB; the look-up "
+    "that it is held against finds 96 bytes in 13 MB"};
 constexpr Reason kXdpNew{kFirstPacket, kColdLookUpAlone, kXdpColdHash},
     kTcNew{kFirstPacket, kColdLookUpAlone, kTcColdHash};
 constexpr Reason kUplinkRedirect{kBareIsMost, "the bare redirect comes to {:.2f}", {kRate, "xdp/redirect/bare"}},
@@ -123,7 +124,7 @@ constexpr Goal kGoals[] = {
      kAtLeast,
      0.9,
      {"a bare drop looks nothing up; this one has the flow's look-up, MAC addresses and counters",
-      "a bare drop with one hot look-up would come to {:.2f}",
+      "a bare drop with one hot look-up in a hash map would come to {:.2f}",
       {kRate, "xdp/drop/bare"},
       kXdpHash,
       kXdpParse}},
@@ -132,8 +133,8 @@ constexpr Goal kGoals[] = {
      {kRate, "xdp/drop/bare"},
      kAtLeast,
      0.4,
-     {kFourLines,
-      "a bare drop with one cold look-up would come to {:.2f}",
+     {kColdFlow,
+      "a bare drop with one cold look-up in a hash map would come to {:.2f}",
       {kRate, "xdp/drop/bare"},
       kXdpColdHash,
       kXdpParse}},
@@ -150,14 +151,18 @@ constexpr Goal kGoals[] = {
      {kRate, "nft/netdev/drop/cidrs:10000"},
      kAtLeast,
      5,
-     {kDenied, "a bare drop with one hot look-up would come to {:.2f}", {kRate, "xdp/drop/bare"}, kXdpHash, kXdpParse}},
+     {kDenied,
+      "a bare drop with one hot look-up in a hash map would come to {:.2f}",
+      {kRate, "xdp/drop/bare"},
+      kXdpHash,
+      kXdpParse}},
     {"XDP policy + devmap redirect / bare redirect",
      {kRate, "sluice/uplink/redirect/flows:1000"},
      {kRate, "xdp/redirect/bare"},
      kAtLeast,
      0.85,
      {kMoreThanBare,
-      "the bare redirect with one hot look-up would come to {:.2f}",
+      "the bare redirect with one hot look-up in a hash map would come to {:.2f}",
       {kRate, "xdp/redirect/bare"},
       kXdpHash,
       kXdpParse}},
@@ -173,7 +178,7 @@ constexpr Goal kGoals[] = {
      kAtLeast,
      0.92,
      {kMoreThanBare,
-      "the bare redirect_peer with one hot look-up would come to {:.2f}",
+      "the bare redirect_peer with one hot look-up in a hash map would come to {:.2f}",
       {kRate, "pods/redirect-peer/bare"},
       kTcHash,
       kTcParse}},
@@ -194,7 +199,7 @@ constexpr Goal kGoals[] = {
      {},
      kAtLeast,
      2000,
-     {"every packet is of a new flow: with or without an event, three tables have not got it and policy judges it",
+     {"every packet is of a new flow: with or without an event, the flow table has not got it and policy judges it",
       "these packets come to {:.0f} without events",
       {kRate, "sluice/uplink/denied/all-new"}}},
     {"drop events, every packet: lost",

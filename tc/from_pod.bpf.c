@@ -35,17 +35,17 @@ int tc_from_pod(struct __sk_buff* skb) {
   __u8* data = (__u8*)(long)skb->data;
   const __u8* data_end = (__u8*)(long)skb->data_end;
   struct sl_plain plain;
-  struct sl_flow_entry* known;
+  struct sl_sighting seen;
   j->sender.has_socket = skb->sk != 0;
   j->may_route = sl_is_for_router_skb(skb, j);
   if (!sl_parse_plain(data, data_end, &j->key, &plain)) return sl_from_pod_any(skb);
   sl_measure_plain(skb, j, plain.header);
-  int reason = sl_judge_plain(j, &plain, &known);
+  int reason = sl_judge_plain(j, &plain, &seen);
   if (reason == SL_NOT_PLAIN) return sl_from_pod_any(skb);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);
   if (reason) return TC_ACT_SHOT;
-  if (sl_take_short_cut(j, &plain, known, data, data_end)) return sl_redirect_to_pod(j, outcome);
+  if (sl_take_short_cut(j, &plain, &seen, data, data_end)) return sl_redirect_to_pod(j, outcome);
   if (sl_is_other_pod(j, j->to_ifindex) && sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
   return TC_ACT_UNSPEC;
 }

@@ -25,12 +25,12 @@ int tc_to_pod(struct __sk_buff* skb) {
   struct sl_judgement* j = sl_begin(SL_HOOK_TC_TO_POD, skb->ifindex);
   if (!j) return TC_ACT_SHOT;
   struct sl_plain plain;
-  struct sl_flow_entry* known;
+  struct sl_sighting seen;
   j->from_node = from == 0; /* set by the kernel on every packet that came in by an interface */
   j->from_ifindex = from;
   j->sender.has_socket = j->from_node && skb->sk; /* on its way through the node a packet may keep a pod's socket */
   if (!sl_parse_plain((__u8*)(long)skb->data, (__u8*)(long)skb->data_end, &j->key, &plain)) return sl_to_pod_any(skb);
   sl_measure_plain(skb, j, plain.header);
-  int reason = sl_judge_plain(j, &plain, &known);
+  int reason = sl_judge_plain(j, &plain, &seen);
   return reason == SL_NOT_PLAIN ? sl_to_pod_any(skb) : sl_end_to_pod(j, reason);
 }

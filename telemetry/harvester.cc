@@ -10,7 +10,7 @@ namespace sluice::telemetry {
 namespace {
 
 using datapath::FlowRecord;
-using datapath::FlowTable;
+using datapath::FlowState;
 
 EventPtr ToEvent(v1::Flow flow) {
   auto event = std::make_shared<v1::Event>();
@@ -40,15 +40,15 @@ std::pair<std::int64_t, std::int32_t> TimeOf(const EventPtr& event) {
   return {};
 }
 
-// While a flow moves from the one-way table to the established one it may be seen in both.
-void DropMoving(std::vector<FlowRecord>& records) {
+// Two CPUs that see a flow's first packets at the same moment may both put it down.
+void DropTwins(std::vector<FlowRecord>& records) {
   const auto order = [](const FlowRecord& a, const FlowRecord& b) {
     const int keys = std::memcmp(&a.key, &b.key, sizeof a.key);
-    return keys != 0 ? keys < 0 : a.table < b.table;
+    return keys != 0 ? keys < 0 : a.state < b.state;
   };
   const auto same_flow = [](const FlowRecord& a, const FlowRecord& b) {
-    return a.table == FlowTable::kEstablished && b.table == FlowTable::kPending &&
-           std::memcmp(&a.key, &b.key, sizeof a.key) == 0 && a.entry.created_ns == b.entry.created_ns;
+    return (a.state == FlowState::kDenied) == (b.state == FlowState::kDenied) &&
+           std::memcmp(&a.key, &b.key, sizeof a.key) == 0;
   };
   std::sort(records.begin(), records.end(), order);
   records.erase(std::unique(records.begin(), records.end(), same_flow), records.end());
@@ -59,7 +59,7 @@ void DropMoving(std::vector<FlowRecord>& records) {
 bool IsOver(const FlowRecord& record, std::uint64_t monotonic_now_ns) {
   if (monotonic_now_ns <= record.entry.last_seen_ns) return false;
   const std::uint64_t idle = monotonic_now_ns - record.entry.last_seen_ns;
-  const std::uint64_t allowed = record.table == FlowTable::kDenied
+  const std::uint64_t allowed = record.state == FlowState::kDenied
                                     ? SL_CT_TIMEOUT_DENIED
                                     : sl_flow_timeout(record.entry.flags, record.key.protocol);
   return idle > allowed;
@@ -67,7 +67,7 @@ bool IsOver(const FlowRecord& record, std::uint64_t monotonic_now_ns) {
 
 Status Harvester::Harvest() {
   const FlowContext context = assembler_->Capture();
-  std::array<std::uint64_t, kFlowTables> active{};
+  std::array<std::uint64_t, kFlowStates> active{};
   std::vector<FlowRecord> over;
   if (traffic_ != nullptr) traffic_->BeginPass(context.LocalNames());
   SL_RETURN_IF_ERROR(datapath_->ForEachFlow([&](const FlowRecord& record) {
@@ -75,15 +75,15 @@ Status Harvester::Harvest() {
     if (IsOver(record, context.now().monotonic_ns)) {
       over.push_back(record);
     } else {
-      active[static_cast<std::size_t>(record.table)]++;
+      active[static_cast<std::size_t>(record.state)]++;
     }
   }));
   if (traffic_ != nullptr) traffic_->EndPass();
-  for (std::size_t i = 0; i < kFlowTables; i++) active_[i] = active[i];
+  for (std::size_t i = 0; i < kFlowStates; i++) active_[i] = active[i];
   if (over.empty()) return OkStatus();
   SL_RETURN_IF_ERROR(datapath_->ForgetFlows(over));
 
-  DropMoving(over);
+  DropTwins(over);
   std::sort(over.begin(), over.end(),
             [](const FlowRecord& a, const FlowRecord& b) { return a.entry.last_seen_ns < b.entry.last_seen_ns; });
   expired_ += over.size();
@@ -102,7 +102,7 @@ StatusOr<std::vector<EventPtr>> ReadEvents(datapath::Datapath* datapath, FlowAss
   if (request.filter().type().empty() || request.filter().type() == "flow") {
     SL_ASSIGN_OR_RETURN(records, datapath->Flows());
   }
-  DropMoving(records);
+  DropTwins(records);
   std::vector<EventPtr> events = history.Read();
   const FlowContext context = assembler->Capture();
   for (const FlowRecord& record : records) events.push_back(ToEvent(context.Assemble(FromRecord(record))));

@@ -11,7 +11,7 @@
 
 namespace sluice::telemetry {
 
-inline constexpr std::size_t kFlowTables = 3;
+inline constexpr std::size_t kFlowStates = 3;
 
 bool IsOver(const datapath::FlowRecord& record, std::uint64_t monotonic_now_ns);
 
@@ -27,8 +27,8 @@ class Harvester {
   // One pass over all flows.
   Status Harvest();
 
-  // Live ones at the last pass, by FlowTable; one that changed tables during the pass is in both.
-  std::uint64_t active(datapath::FlowTable table) const { return active_[static_cast<std::size_t>(table)]; }
+  // Live ones at the last pass.
+  std::uint64_t active(datapath::FlowState state) const { return active_[static_cast<std::size_t>(state)]; }
   std::uint64_t expired() const { return expired_; }  // since the start
 
  private:
@@ -37,7 +37,7 @@ class Harvester {
   History* const history_;
   EventHub* const hub_;
   ProcessTraffic* traffic_ = nullptr;  // null: no program is known
-  std::array<std::atomic<std::uint64_t>, kFlowTables> active_{};
+  std::array<std::atomic<std::uint64_t>, kFlowStates> active_{};
   std::atomic<std::uint64_t> expired_ = 0;
 };
 

@@ -39,9 +39,9 @@ void AddPolicyFamilies(const MetricsSources& sources, Families* out) {
 void AddFlowFamilies(const Harvester& harvester, Families* out) {
   FamilyBuilder builder(out);
   builder.Gauge("flows_active", "Flows that were not idle too long at the last harvest.");
-  constexpr std::pair<datapath::FlowTable, const char*> kTables[] = {{datapath::FlowTable::kEstablished, "established"},
-                                                                     {datapath::FlowTable::kPending, "pending"},
-                                                                     {datapath::FlowTable::kDenied, "denied"}};
+  constexpr std::pair<datapath::FlowState, const char*> kTables[] = {{datapath::FlowState::kEstablished, "established"},
+                                                                     {datapath::FlowState::kPending, "pending"},
+                                                                     {datapath::FlowState::kDenied, "denied"}};
   for (const auto& [table, name] : kTables) {
     builder.Add(static_cast<double>(harvester.active(table)), {{"table", name}});
   }

@@ -9,7 +9,7 @@ namespace sluice::telemetry {
 namespace {
 
 using datapath::FlowRecord;
-using datapath::FlowTable;
+using datapath::FlowState;
 
 // What `record` says now, seen from one end.
 struct Amount {
@@ -20,7 +20,7 @@ struct Amount {
 Amount AmountFor(const FlowRecord& record, bool initiator) {
   const sl_flow_entry& entry = record.entry;
   // Nothing of a denied flow arrived. Its entry counts one way only: what the initiator sent.
-  if (record.table == FlowTable::kDenied)
+  if (record.state == FlowState::kDenied)
     return initiator ? Amount{entry.forward_packets, 0} : Amount{0, entry.forward_packets};
   return initiator ? Amount{entry.forward_bytes, entry.reply_bytes} : Amount{entry.reply_bytes, entry.forward_bytes};
 }
@@ -31,7 +31,7 @@ std::uint64_t TakeGrowth(std::uint64_t* counted, std::uint64_t now) {
 }
 
 void Add(const FlowRecord& record, std::uint64_t amount, ProcessTotals* totals) {
-  if (record.table != FlowTable::kDenied) {
+  if (record.state != FlowState::kDenied) {
     totals->bytes += amount;
   } else if (record.entry.reason < totals->dropped_packets.size()) {
     totals->dropped_packets[record.entry.reason] += amount;
@@ -39,7 +39,7 @@ void Add(const FlowRecord& record, std::uint64_t amount, ProcessTotals* totals) 
 }
 
 void AddFlow(const FlowRecord& record, ProcessTotals* totals) {
-  if (record.table == FlowTable::kDenied) {
+  if (record.state == FlowState::kDenied) {
     totals->dropped_flows++;
   } else if (record.entry.flags & SL_CT_AUDIT) {
     totals->audited_flows++;
@@ -93,7 +93,7 @@ void ProcessTraffic::NoteEnd(const FlowRecord& record, bool initiator, Flow* flo
 
 void ProcessTraffic::Note(const FlowRecord& record) {
   const sl_flow_entry& entry = record.entry;
-  const FlowId id{record.key, entry.created_ns, record.table == FlowTable::kDenied ? 1U : 0U};
+  const FlowId id{record.key, entry.created_ns, record.state == FlowState::kDenied ? 1U : 0U};
   if (!begun_) {
     const Amount initiator = AmountFor(record, true);
     const Amount responder = AmountFor(record, false);

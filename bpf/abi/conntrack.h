@@ -2,10 +2,9 @@
 /*
  * Flows. One entry holds both directions, its verdict, and the generation it was decided under.
  *
- * `ct_established` (HASH) holds flows that were seen in both directions and is never evicted, only expired.
- * `ct_pending` (LRU_HASH) holds one-way flows, so a flood of them evicts only its own kind. `ct_denied` (LRU_HASH)
- * counts denied flows, and repeats what policy said of them under the same generation; without a record policy is
- * asked.
+ * A flow is pending until it is answered, then established. A denied one may have a record, which counts its packets
+ * and repeats what policy said of it under the same generation; without a record policy is asked. All stand in the flow
+ * table (flow_table.h).
  */
 #ifndef SLUICE_ABI_CONNTRACK_H
 #define SLUICE_ABI_CONNTRACK_H
@@ -62,10 +61,7 @@ struct sl_flow_route {
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_route) == 12, "sl_flow_route");
 
-/*
- * Laid out for cache lines: with the kernel's header (48 bytes) and the key, an entry of a hash table fills four. The
- * first two are looked at to find it, up to last_event; the third ends with the responder.
- */
+/* What a plain packet looks at comes first: with the key (flow_table.h) two cache lines, and the ends. */
 struct sl_flow_entry {
   __u64 last_seen_ns; /* CLOCK_MONOTONIC, coarse */
   __u64 generation;
@@ -78,7 +74,7 @@ struct sl_flow_entry {
   __u8 icmp_code;
   __u8 pad;
   __u16 route_mtu;       /* of both ways below, at layer 3 */
-  __u32 route_checked;   /* when the ways below were last asked for, in ticks; denied: whether it is established */
+  __u32 route_checked;   /* when the ways below were last asked for, in ticks */
   __u32 last_event;      /* in ticks; 0: to be said with the next packet */
   __u64 forward_packets; /* initiator to responder */
   __u64 forward_bytes;   /* at layer 3 */

@@ -44,6 +44,7 @@ struct sl_endpoint_counters {
   X(FLOW_REDECIDED, "flows_redecided")                                                            \
   X(CT_PROMOTE_FAILED, "conntrack_promote_failed")                                                \
   X(CT_INSERT_FAILED, "conntrack_insert_failed")                                                  \
+  X(FLOW_EVICTED, "flows_evicted")                                                                \
   X(EVENT_LOST_RING_FULL, "events_lost_ring_full")                                                \
   X(DENIED_UNRECORDED, "denied_packets_unrecorded")                                               \
   X(REDIRECT_PEER, "redirect_peer")                                                               \
@@ -77,12 +78,15 @@ SL_ABI_ASSERT(sizeof(struct sl_uplink) == 12, "sl_uplink");
 
 /* `settings` (ARRAY of 1). */
 #define SL_MAX_UPLINKS 8
+#define SL_FLOW_SEEDS (sizeof(struct sl_flow_key) / sizeof(__u32))
 struct sl_settings {
   __u32 flags; /* SL_SETTING_* */
   struct sl_uplink uplinks[SL_MAX_UPLINKS];
-  __u32 peer_seed; /* of the places in `peers`; drawn once, when the maps are made */
+  /* Of the places in `peers` and in the flow table; drawn once, when the maps are made. */
+  __u32 peer_seed;
+  __u64 flow_seeds[SL_FLOW_SEEDS];
 };
-SL_ABI_ASSERT(sizeof(struct sl_settings) == 104, "sl_settings");
+SL_ABI_ASSERT(sizeof(struct sl_settings) == 184, "sl_settings");
 
 /* `interfaces` (HASH by ifindex of __u32): the host ends of local workloads' veths. */
 struct sl_interface {

@@ -5,6 +5,7 @@
 
 #include "bpf/lib/account.bpf.h"
 #include "bpf/lib/flow_key.bpf.h"
+#include "bpf/lib/flow_table.bpf.h"
 #include "bpf/lib/flow_timeout.h"
 #include "bpf/lib/parse.bpf.h"
 
@@ -59,18 +60,6 @@ static __always_inline int sl_follow_fragment(struct sl_packet* packet) {
   packet->icmp_type = first->icmp_type;
   packet->icmp_code = first->icmp_code;
   return SL_DROP_NONE;
-}
-
-/* Both tables; `established` says which one. */
-static __always_inline struct sl_flow_entry* sl_flow_find(const struct sl_flow_key* key, int* established) {
-  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_established, key);
-  *established = entry != 0;
-  return entry ?: bpf_map_lookup_elem(&ct_pending, key);
-}
-
-static __always_inline void sl_flow_forget(const struct sl_flow_key* key) {
-  bpf_map_delete_elem(&ct_established, key);
-  bpf_map_delete_elem(&ct_pending, key);
 }
 
 /* Counts the packet in its flow and moves the flow's state on. */

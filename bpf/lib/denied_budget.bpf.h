@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * How many denied flows get a record. In a flood of more flows than the table has places, each packet would throw out a
- * record that nobody has read yet, and pay more for that than for its verdict.
+ * How many denied flows get a record. In a flood of more flows than that, each packet would throw out a record that
+ * nobody has read yet, and pay more for that than for its verdict.
  *
  * So records have a price, which all CPUs pay from one purse. The agent pays back what it takes away. The purse holds
- * seven eighths of the table, and time fills one eighth in SL_CT_TIMEOUT_DENIED, by when idle records are taken away: a
- * flood that goes on is sampled, also while no agent runs, and evicts that much and no more. The free eighth is for the
- * kernel: its LRU keeps up to 128 places aside for each CPU, and evicts when all others are taken.
+ * seven eighths of the most records that there may be, and time fills one eighth in SL_CT_TIMEOUT_DENIED, by when idle
+ * records are taken away: a flood that goes on is sampled, also while no agent runs.
  */
 #ifndef SLUICE_DENIED_BUDGET_BPF_H
 #define SLUICE_DENIED_BUDGET_BPF_H
@@ -17,7 +16,7 @@
 
 #include "bpf/abi/conntrack.h"
 
-/* Of one record. Set by the loader, from the size of `ct_denied`. */
+/* Of one record. Set by the loader, from how many there may be. */
 const volatile __u64 denied_price_ns = SL_DENIED_PRICE(32768);
 /* The time that is spent already; in the past: the purse is full. */
 volatile __u64 denied_paid_until_ns = 0;

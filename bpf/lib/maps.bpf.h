@@ -13,6 +13,7 @@
 
 #include "bpf/abi/conntrack.h"
 #include "bpf/abi/events.h"
+#include "bpf/abi/flow_table.h"
 #include "bpf/abi/policy.h"
 #include "bpf/abi/quarantine.h"
 
@@ -110,30 +111,24 @@ struct {
   __type(value, __u32);
 } quarantine_allow SEC(".maps");
 
-/* Writer: packet path (moved here from ct_pending on the first reply). Full: the flow stays in ct_pending. */
+/* Writers: packet path; the agent, which only sets free what is over. Mapped into the agent. Full: see flow_table.h; no
+ * room at all: CONNTRACK_FULL, and records of denied flows are not made. */
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 262144);
-  __type(key, struct sl_flow_key);
-  __type(value, struct sl_flow_entry);
-} ct_established SEC(".maps");
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, SL_FLOW_BUCKETS(393216));
+  __type(key, __u32);
+  __type(value, struct sl_flow_bucket);
+} flow_buckets SEC(".maps");
 
-/* Writer: packet path. Full: the least recently used one-way flow goes; no room at all: CONNTRACK_FULL. */
+/* Writer: packet path. Mapped likewise, to be read. */
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 131072);
-  __type(key, struct sl_flow_key);
-  __type(value, struct sl_flow_entry);
-} ct_pending SEC(".maps");
-
-/* Writer: packet path, no more records than the harvest keeps up with (denied_budget.bpf.h). Accounting only. Full: the
- * least recently used record goes. */
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 32768);
-  __type(key, struct sl_flow_key);
-  __type(value, struct sl_flow_entry);
-} ct_denied SEC(".maps");
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, SL_FLOW_BUCKETS(393216) * SL_FLOW_WAYS);
+  __type(key, __u32);
+  __type(value, struct sl_flow);
+} flows SEC(".maps");
 
 /* Writer: packet path. Full: the oldest goes, its later fragments drop as FRAGMENT_NOT_FOUND. */
 struct {

@@ -31,17 +31,20 @@ static __always_inline int sl_is_route_settled(const struct sl_judgement* j, con
 }
 
 static __always_inline int sl_judge_plain_known(struct sl_judgement* j, const struct sl_plain* p,
-                                                struct sl_flow_entry* entry, int established) {
+                                                const struct sl_sighting* seen) {
+  struct sl_flow_entry* entry = &seen->flow->entry;
   const __u32 flags = entry->flags;
   const int reply = p->from_hi != !!(flags & SL_CT_INITIATOR_HI);
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
-  if (reply && !established) return SL_NOT_PLAIN; /* the first: it moves the flow */
+  if (reply && sl_seen_state(seen) != SL_FLOW_ESTABLISHED)
+    return SL_NOT_PLAIN; /* the first: it moves the flow's state */
   if (entry->reason || (flags & (SL_CT_CUT | SL_CT_QUARANTINED | SL_CT_DECIDING))) return SL_NOT_PLAIN;
   if ((p->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == SL_TCP_SYN) return SL_NOT_PLAIN;
   if (sl_flow_expired(entry, p->protocol, j->now) || !sl_is_settled(j, entry, flags, sender, receiver, reply))
     return SL_NOT_PLAIN;
   if (!sl_is_route_settled(j, entry, flags, receiver->ifindex, reply)) return SL_NOT_PLAIN;
+  if (!sl_still_stands(seen)) return SL_NOT_PLAIN;
   j->reply = reply;
   j->from_endpoint = sender->endpoint;
   j->to_endpoint = receiver->endpoint;
@@ -53,56 +56,34 @@ static __always_inline int sl_judge_plain_known(struct sl_judgement* j, const st
 }
 
 static __always_inline int sl_judge_plain_denied(struct sl_judgement* j, const struct sl_plain* p,
-                                                 struct sl_flow_entry* entry) {
+                                                 const struct sl_sighting* seen) {
+  struct sl_flow_entry* entry = &seen->flow->entry;
   if (j->from_node || !sl_is_denied_still(j, entry, p->from_hi)) return SL_NOT_PLAIN;
   if (!sl_is_settled(j, entry, entry->flags, &entry->initiator, &entry->responder, 0)) return SL_NOT_PLAIN;
+  if (!sl_still_stands(seen)) return SL_NOT_PLAIN;
   j->from_endpoint = entry->initiator.endpoint;
   j->to_endpoint = entry->responder.endpoint;
-  j->after_denied = 1;
   sl_flow_add(entry, &j->size, SL_ETH_LEN, p->protocol == SL_IPPROTO_TCP, p->tcp_flags, 0, j->now);
   return SL_DROP_POLICY_DENIED;
 }
 
-/*
- * SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow. `*known`: the entry of an allowed one.
- *
- * Denied packets come in floods, and a flow that is denied is not established: after one, the next is looked for there
- * first. Who opens the flow from the other end takes the record away; should another CPU just then bring it back, it is
- * believed for no longer than a way is.
- */
-static __always_inline int sl_judge_plain(struct sl_judgement* j, const struct sl_plain* p,
-                                          struct sl_flow_entry** known) {
-  const int denied_first = j->after_denied;
-  struct sl_flow_entry* denied = 0;
+/* SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow, which is `seen`. */
+static __always_inline int sl_judge_plain(struct sl_judgement* j, const struct sl_plain* p, struct sl_sighting* seen) {
   j->now = sl_now();
   j->gen = sl_generation();
-  j->after_denied = 0;
-  *known = 0;
-  if (denied_first) {
-    denied = bpf_map_lookup_elem(&ct_denied, &j->key);
-    if (denied && sl_is_route_fresh(denied, j->now)) {
-      int reason = sl_judge_plain_denied(j, p, denied);
-      if (reason != SL_NOT_PLAIN) return reason;
-    }
-  }
-  *known = bpf_map_lookup_elem(&ct_established, &j->key);
-  if (*known) return sl_judge_plain_known(j, p, *known, 1);
-  *known = bpf_map_lookup_elem(&ct_pending, &j->key);
-  if (*known) return sl_judge_plain_known(j, p, *known, 0);
-  if (!denied_first) denied = bpf_map_lookup_elem(&ct_denied, &j->key);
-  if (denied) {
-    denied->route_checked = sl_ticks(j->now);
-    return sl_judge_plain_denied(j, p, denied);
-  }
-  j->known_absent = 1;
-  return SL_NOT_PLAIN;
+  const int found = sl_flow_see(&j->key, &j->way_seen, seen);
+  j->known_absent = !found;
+  if (found <= 0) return SL_NOT_PLAIN;
+  if (sl_seen_state(seen) == SL_FLOW_DENIED) return sl_judge_plain_denied(j, p, seen);
+  return sl_judge_plain_known(j, p, seen);
 }
 
 /* After sl_judge_plain let it go: 1 when the packet is ready for the receiver. */
 static __always_inline int sl_take_short_cut(const struct sl_judgement* j, const struct sl_plain* p,
-                                             const struct sl_flow_entry* known, __u8* data, const __u8* data_end) {
-  if (!known || !j->may_route || !sl_is_other_pod(j, j->to_ifindex)) return 0;
-  return sl_send_on(data, data_end, p->ip_version, j->reply ? &known->reply_route : &known->forward_route);
+                                             const struct sl_sighting* seen, __u8* data, const __u8* data_end) {
+  const struct sl_flow_entry* entry = &seen->flow->entry;
+  if (!j->may_route || !sl_is_other_pod(j, j->to_ifindex)) return 0;
+  return sl_send_on(data, data_end, p->ip_version, j->reply ? &entry->reply_route : &entry->forward_route);
 }
 
 #endif

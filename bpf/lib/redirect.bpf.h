@@ -64,8 +64,7 @@ static __always_inline void sl_note_way(struct sl_judgement* j, int found) {
   }
   if (!j->is_known || !j->route_length || j->packet.fragment) return;
   if (protocol != SL_IPPROTO_TCP && protocol != SL_IPPROTO_UDP) return;
-  int established;
-  struct sl_flow_entry* entry = sl_flow_find(&j->key, &established);
+  struct sl_flow_entry* entry = sl_entry_at(sl_flow_search(&j->key, SL_FLOW_ALLOWED));
   if (!entry) return;
   if (!sl_is_route_fresh(entry, j->now)) {
     __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_ROUTE_FORWARD | SL_CT_ROUTE_REPLY));
@@ -92,7 +91,7 @@ static __always_inline int sl_route_skb(struct __sk_buff* skb, struct sl_judgeme
 }
 
 /* Bridged: both are plain ports of one bridge and the frame is addressed to that pod. */
-static __always_inline int sl_bridges_to(struct __sk_buff* skb, __u32 to_ifindex) {
+static __noinline int sl_bridges_to(struct __sk_buff* skb, __u32 to_ifindex) {
   __u32 from_ifindex = skb->ifindex;
   __u8 destination[6];
   const struct sl_interface* from = bpf_map_lookup_elem(&interfaces, &from_ifindex);

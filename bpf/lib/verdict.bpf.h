@@ -34,9 +34,10 @@ struct sl_judgement {
   __u32 ifindex;       /* the hook's interface */
   __u32 setting_flags; /* SL_SETTING_* */
   __u8 from_node;      /* tc_to_pod: the node itself sent it */
-  __u8 known_absent;   /* in no flow table, by sl_judge_plain */
+  __u8 known_absent;   /* not in the flow table, by sl_judge_plain */
   __u8 may_route;      /* the packet may take the short cut as a router sends it on: sl_is_for_router */
-  __u8 after_denied;   /* the last plain packet on this CPU was denied */
+  __u32 way_seen;      /* of sl_flow_see */
+  __u32 place;         /* in the flow table, of the flow that is looked at */
   __u32 route_length;  /* what has to fit the route's MTU; 0: a GSO packet, which is cut to fit */
   __u32 from_ifindex;  /* tc_to_pod: where it came in; 0: elsewhere */
   struct sl_size size;
@@ -89,8 +90,10 @@ static __always_inline int sl_is_other_pod(const struct sl_judgement* j, __u32 t
 
 /* Writes a known flow's new verdict down; one CPU at a time. A packet whose CPU comes second has its own verdict, and
  * lets a later one write. */
-static __always_inline void sl_record(struct sl_judgement* j, struct sl_flow_entry* entry, int reason, int keep) {
+static __always_inline void sl_record(struct sl_judgement* j, const struct sl_flow_key* key,
+                                      struct sl_flow_entry* entry, int reason, int keep) {
   const struct sl_policy_question* q = &j->question;
+  if (!sl_flow_stands(key, j->place)) return; /* evicted meanwhile */
   if (__sync_fetch_and_or(&entry->flags, SL_CT_DECIDING) & SL_CT_DECIDING) {
     __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
     return;
@@ -141,7 +144,7 @@ static __noinline int sl_redecide(struct sl_judgement* j, const struct sl_flow_k
   int keep = reason && !other_process && (j->setting_flags & SL_SETTING_KEEP_ESTABLISHED) &&
              !(entry->flags & SL_CT_CUT) && (entry->flags & SL_CT_SEEN_REPLY);
   if (keep) reason = entry->reason;
-  sl_record(j, entry, reason, keep);
+  sl_record(j, key, entry, reason, keep);
   return reason;
 }
 
@@ -181,6 +184,10 @@ static __always_inline int sl_is_sender_here(const struct sl_judgement* j) {
   return j->hook == SL_HOOK_TC_FROM_POD || j->from_node;
 }
 
+static __always_inline __u32 sl_search_unless_absent(const struct sl_judgement* j, __u32 state) {
+  return j->known_absent ? SL_NO_PLACE : sl_flow_search(&j->key, state);
+}
+
 /* One packet more of a denied flow that has a record. */
 static __always_inline void sl_account_denied_again(struct sl_judgement* j, struct sl_flow_entry* entry) {
   sl_note_sender(&j->sender, entry, 0);
@@ -188,21 +195,18 @@ static __always_inline void sl_account_denied_again(struct sl_judgement* j, stru
   sl_report(j, entry, 0);
 }
 
-/* The record of a denied flow, where there is room for it or it `has_place` already. */
-static __always_inline void sl_record_denied(struct sl_judgement* j, int has_place) {
-  if (!has_place) {
-    if (sl_is_denied_budget_spent(j->now)) {
-      sl_count_event(SL_COUNTER_DENIED_UNRECORDED);
-      return;
-    }
+/* The record of a denied flow, where there is room for it or it takes the place of an older one. */
+static __always_inline void sl_record_denied(struct sl_judgement* j) {
+  const int is_paid = !j->known_absent && sl_flow_forget(&j->key, SL_FLOW_DENIED);
+  if ((!is_paid && sl_is_denied_budget_spent(j->now)) || !sl_flow_put(&j->key, &j->fresh, SL_FLOW_DENIED))
+    sl_count_event(SL_COUNTER_DENIED_UNRECORDED);
+  else if (!is_paid)
     sl_pay_denied_record(j->now);
-  }
-  if (bpf_map_update_elem(&ct_denied, &j->key, &j->fresh, BPF_ANY)) sl_count_event(SL_COUNTER_CT_INSERT_FAILED);
 }
 
 /* A new denied flow, or a packet more of one that policy was asked about again. */
 static __always_inline void sl_account_denied(struct sl_judgement* j) {
-  struct sl_flow_entry* entry = j->known_absent ? 0 : bpf_map_lookup_elem(&ct_denied, &j->key);
+  struct sl_flow_entry* entry = sl_entry_at(sl_search_unless_absent(j, SL_FLOW_DENIED));
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
       !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
     sl_account_denied_again(j, entry);
@@ -210,7 +214,7 @@ static __always_inline void sl_account_denied(struct sl_judgement* j) {
   }
   if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
   sl_flow_advance(&j->fresh, &j->packet, &j->size, 0, j->now);
-  sl_record_denied(j, entry != 0);
+  sl_record_denied(j);
   if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, &j->fresh, j->ifindex, SL_FLOW_NEW, 0);
 }
 
@@ -234,20 +238,9 @@ static __always_inline int sl_is_counted(const struct sl_judgement* j, const str
   return sender->ifindex ? sender->ifindex == j->from_ifindex : sl_find_uplink(j->from_ifindex) != 0;
 }
 
-/* A flow that was answered goes where nothing is evicted. */
-static __always_inline void sl_promote(struct sl_judgement* j, const struct sl_flow_entry* entry) {
-  __builtin_memcpy(&j->fresh, entry, sizeof(j->fresh));
-  j->fresh.flags &= ~(__u32)SL_CT_DECIDING;
-  if (bpf_map_update_elem(&ct_established, &j->key, &j->fresh, BPF_NOEXIST) == 0)
-    bpf_map_delete_elem(&ct_pending, &j->key);
-  else
-    sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
-}
-
 /* A packet of a known flow, with the flow's verdict. One that quarantine stops changes nothing of the flow's state: it
  * goes on after a release. */
-static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entry* entry, int verdict,
-                                          int established, int reply) {
+static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entry* entry, int verdict, int reply) {
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   j->reply = reply;
@@ -267,7 +260,7 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
   }
   if (!sl_is_counted(j, sender)) sl_flow_advance(entry, &j->packet, &j->size, reply, j->now);
   sl_report(j, entry, reply);
-  if (reply && !established) sl_promote(j, entry);
+  if (reply && !sl_flow_establish(j->place)) sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
   return SL_DROP_NONE;
 }
 
@@ -284,7 +277,7 @@ static __always_inline int sl_is_denied_still(const struct sl_judgement* j, cons
  */
 static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
   if (j->known_absent || j->from_node || j->packet.is_icmp_error) return SL_DROP_NONE;
-  struct sl_flow_entry* entry = bpf_map_lookup_elem(&ct_denied, &j->key);
+  struct sl_flow_entry* entry = sl_entry_at(sl_flow_search(&j->key, SL_FLOW_DENIED));
   if (!entry || !sl_is_denied_still(j, entry, src_hi)) return SL_DROP_NONE;
   if (!sl_at_its_interface(j, &entry->initiator, &entry->responder)) return SL_DROP_NONE;
   if (sl_cut_off(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
@@ -328,10 +321,10 @@ static __always_inline int sl_check_source(const struct sl_judgement* j, const s
 /* An ICMP error goes where the packet that it quotes came from; it passes when that packet's flow may. */
 static __always_inline int sl_is_related(struct sl_judgement* j) {
   const struct sl_packet* packet = &j->packet;
-  int established;
   if (!packet->is_icmp_error) return 0;
   int src_hi = sl_flow_key_of(&packet->inner, &j->inner_key);
-  struct sl_flow_entry* entry = sl_flow_find(&j->inner_key, &established);
+  j->place = sl_flow_search(&j->inner_key, SL_FLOW_ALLOWED);
+  struct sl_flow_entry* entry = sl_entry_at(j->place);
   if (!entry || sl_flow_expired(entry, j->inner_key.protocol, j->now)) return 0;
   int reason = entry->reason;
   if (entry->generation < j->gen) {
@@ -411,11 +404,14 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
   }
   j->audit = q->audit;
   sl_flow_advance(fresh, packet, &j->size, 0, j->now);
-  if (bpf_map_update_elem(&ct_pending, &j->key, fresh, BPF_ANY)) {
+  if (!j->known_absent) { /* it replaces its record, and who went the same way to somebody else: multicast */
+    sl_flow_forget(&j->key, SL_FLOW_DENIED);
+    sl_flow_forget(&j->key, SL_FLOW_PENDING);
+  }
+  if (!sl_flow_put(&j->key, fresh, SL_FLOW_PENDING)) {
     sl_count_event(SL_COUNTER_CT_INSERT_FAILED);
     return SL_DROP_CONNTRACK_FULL;
   }
-  if (!j->known_absent) bpf_map_delete_elem(&ct_denied, &j->key);
   sl_count_event(SL_COUNTER_FLOW_NEW);
   if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
   if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, fresh, j->ifindex, SL_FLOW_NEW, 0);
@@ -425,17 +421,13 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
 static __always_inline int sl_judge_packet(struct sl_judgement* j) {
   struct sl_packet* packet = &j->packet;
   struct sl_flow_key* key = &j->key;
-  int established;
   int reason = sl_follow_fragment(packet);
   if (reason) return reason;
   j->gen = sl_generation();
   j->now = sl_now();
   int src_hi = sl_flow_key_of(&packet->tuple, key);
-  struct sl_flow_entry* entry = j->known_absent ? 0 : bpf_map_lookup_elem(&ct_established, key);
-  established = entry != 0;
-  /* On the wire a denied flow is more likely than one that waits for its answer. No flow is both. */
-  if (!entry && j->hook == SL_HOOK_XDP_UPLINK && (reason = sl_judge_denied(j, src_hi))) return reason;
-  if (!entry && !j->known_absent) entry = bpf_map_lookup_elem(&ct_pending, key);
+  j->place = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
+  struct sl_flow_entry* entry = sl_entry_at(j->place);
   int over = entry && sl_flow_expired(entry, key->protocol, j->now);
   if (entry && !over) {
     int reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
@@ -446,21 +438,22 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
     } else {
       int verdict = entry->reason;
       if (entry->generation < j->gen) verdict = sl_redecide_for(j, entry, reply, 0);
+      if (!sl_flow_stands(key, j->place)) verdict = SL_FLOW_OVER; /* evicted, and perhaps another's meanwhile */
       if (verdict >= 0 && sl_at_its_interface(j, sender, receiver)) {
         if (sl_must_ask(&j->sender, entry, reply)) return SL_ASK_SENDER;
         if (sl_note_sender(&j->sender, entry, reply)) verdict = sl_redecide_for(j, entry, reply, 1);
-        if (verdict >= 0) return sl_judge_known(j, entry, verdict, established, reply);
+        if (verdict >= 0) return sl_judge_known(j, entry, verdict, reply);
       }
       if (verdict == SL_ASK_RECEIVER) return verdict;
       over = verdict == SL_FLOW_OVER;
     }
   }
-  if (!entry && j->hook != SL_HOOK_XDP_UPLINK && (reason = sl_judge_denied(j, src_hi))) return reason;
+  if (!entry && (reason = sl_judge_denied(j, src_hi))) return reason;
   /* Where quarantine stops it, it is a new flow's packet, with a record of its own. */
   if (sl_is_related(j) && !sl_is_cut_off(j)) return SL_DROP_NONE;
   if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
   /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
-  if (over) sl_flow_forget(key);
+  if (over) sl_flow_forget(key, SL_FLOW_ALLOWED);
   return sl_judge_new(j, src_hi);
 }
 

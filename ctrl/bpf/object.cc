@@ -10,7 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "bpf/abi/conntrack.h"
+#include "bpf/abi/flow_table.h"
 #include "bpf/abi/policy.h"
 #include "ctrl/bpf/features.h"
 #include "ctrl/bpf/load_log.h"
@@ -29,9 +29,9 @@ Status SetSizes(datapath_bpf* skeleton, const ObjectOptions& options) {
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.prefixes, options.slot_prefixes * SL_SLOTS));
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.peers, SL_SLOTS * SL_PEER_PLACES(options.slot_peers)));
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.ports, options.slot_ports * SL_SLOTS));
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.ct_established, options.flows_established));
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.ct_pending, options.flows_pending));
-  return SetSize(skeleton->maps.ct_denied, options.flows_denied);
+  const std::uint32_t buckets = SL_FLOW_BUCKETS(options.flows);
+  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.flow_buckets, buckets));
+  return SetSize(skeleton->maps.flows, buckets * SL_FLOW_WAYS);
 }
 
 // .rodata and .bss belong to one load of the programs; judgements is scratch.
@@ -100,6 +100,7 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   timespec jiffy{};  // the coarse clocks move with the jiffies
   if (clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy) != 0) return ErrnoError(errno, "ask for the length of a jiffy");
   skeleton->rodata->jiffy_ns = static_cast<std::uint64_t>(jiffy.tv_nsec);
+  skeleton->rodata->flow_bucket_count = SL_FLOW_BUCKETS(options.flows);
   skeleton->rodata->denied_price_ns = SL_DENIED_PRICE(std::max(options.flows_denied, 1U));
   if (const int rc = bpf_program__set_autoload(skeleton->progs.xdp_uplink, options.uplinks); rc != 0)
     return ErrnoError(rc, "leave out xdp_uplink");

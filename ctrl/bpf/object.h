@@ -22,9 +22,8 @@ struct ObjectOptions {
   std::uint32_t slot_prefixes = 131072;
   std::uint32_t slot_peers = 1048576;
   std::uint32_t slot_ports = 262144;
-  std::uint32_t flows_established = 262144;
-  std::uint32_t flows_pending = 131072;
-  std::uint32_t flows_denied = 32768;
+  std::uint32_t flows = 393216;        // of all states; rounded up to whole buckets (bpf/abi/flow_table.h)
+  std::uint32_t flows_denied = 32768;  // the most of them that are records of denied ones
   bool uplinks = true;      // xdp_uplink is loaded: half of the verifier's work
   bool test_clock = false;  // the programs read SetTestClock's time
 };

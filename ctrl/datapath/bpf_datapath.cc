@@ -111,7 +111,6 @@ struct BpfDatapath::BoundMaps {
   bpf::Map<sl_fragment_key, sl_fragment_value> fragments;
   bpf::Map<__u32, __u32> quarantine;
   bpf::Map<sl_quarantine_peer, __u32> quarantine_allow;
-  bpf::Map<sl_flow_key, sl_flow_entry> flows[3];  // by FlowTable
   bpf::PerCpuArray<sl_counter> packet_counts;
   bpf::PerCpuArray<sl_endpoint_counters> endpoint_counts;
   bpf::PerCpuArray<__u64> event_counts;
@@ -142,7 +141,7 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Wrap(std::unique_ptr<bpf::Da
   datapath->pins_ = bpf::PinLayout(options.pin_root);
   SL_RETURN_IF_ERROR(datapath->BindMaps());
   SL_RETURN_IF_ERROR(datapath->MapMemory());
-  SL_RETURN_IF_ERROR(datapath->OpenPeers());
+  SL_RETURN_IF_ERROR(datapath->OpenHashTables());
   SL_RETURN_IF_ERROR(datapath->ReadSlots());
   return datapath;
 }
@@ -162,9 +161,6 @@ Status BpfDatapath::BindMaps() {
   SL_RETURN_IF_ERROR(bind(maps_->fragments, "fragments"));
   SL_RETURN_IF_ERROR(bind(maps_->quarantine, "quarantine"));
   SL_RETURN_IF_ERROR(bind(maps_->quarantine_allow, "quarantine_allow"));
-  SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kEstablished)], "ct_established"));
-  SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kPending)], "ct_pending"));
-  SL_RETURN_IF_ERROR(bind(maps_->flows[static_cast<int>(FlowTable::kDenied)], "ct_denied"));
   SL_RETURN_IF_ERROR(settings_.Bind(*object_));
   SL_RETURN_IF_ERROR(process_classes_.Bind(*object_));
   SL_ASSIGN_OR_RETURN(const int cpus, bpf::PossibleCpus());
@@ -184,10 +180,10 @@ Status BpfDatapath::MapMemory() {
   return OkStatus();
 }
 
-Status BpfDatapath::OpenPeers() {
-  SL_ASSIGN_OR_RETURN(const std::uint32_t seed, settings_.PeerSeed());
-  peers_ = PeerTable(object_->map_fd("peers"), options_.slot_peers, seed);
-  return OkStatus();
+Status BpfDatapath::OpenHashTables() {
+  SL_ASSIGN_OR_RETURN(const sl_settings seeds, settings_.ReadWithSeeds());
+  peers_ = PeerTable(object_->map_fd("peers"), options_.slot_peers, seeds.peer_seed);
+  return flows_.Bind(*object_, seeds.flow_seeds);
 }
 
 // What an earlier process left: the first Commit then changes only what differs.
@@ -384,28 +380,11 @@ Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfac
   return OkStatus();
 }
 
-// One-way flows first: one that is answered meanwhile is then found again among the established, never missed.
-Status BpfDatapath::ForEachFlow(const std::function<void(const FlowRecord&)>& visit) {
-  for (const FlowTable table : {FlowTable::kPending, FlowTable::kEstablished, FlowTable::kDenied}) {
-    std::uint64_t entries = 0;
-    SL_RETURN_IF_ERROR(
-        maps_->flows[static_cast<int>(table)].ForEachBatch([&](const sl_flow_key& key, const sl_flow_entry& entry) {
-          ++entries;
-          visit({table, key, entry});
-        }));
-    flow_entries_[static_cast<int>(table)] = entries;
-  }
-  return OkStatus();
-}
-
 Status BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
   std::uint32_t denied = 0;
   for (const FlowRecord& flow : flows) {
-    const auto& map = maps_->flows[static_cast<int>(flow.table)];
-    SL_ASSIGN_OR_RETURN(const auto now, map.Get(flow.key));
-    if (!now || now->created_ns != flow.entry.created_ns || now->last_seen_ns != flow.entry.last_seen_ns) continue;
-    SL_RETURN_IF_ERROR(map.Delete(flow.key));
-    denied += flow.table == FlowTable::kDenied;
+    SL_ASSIGN_OR_RETURN(const bool forgotten, flows_.Forget(flow));
+    denied += forgotten && flow.state == FlowState::kDenied;
   }
   object_->PayBackDenied(denied);
   return OkStatus();
@@ -504,8 +483,7 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
   };
   SL_ASSIGN_OR_RETURN(const auto classes, process_classes_.ReadFill());
   for (const auto& [map, entries, capacity] : classes) maps.push_back({map, entries, capacity});
-  for (std::size_t table = 0; table < flow_entries_.size(); ++table)
-    maps.push_back({maps_->flows[table].name(), flow_entries_[table], maps_->flows[table].capacity()});
+  maps.push_back({"flows", flows_.entries(), flows_.capacity()});
   const auto count = [&maps](const auto& map) -> Status {
     MapUsage one{map.name(), 0, map.capacity()};
     SL_RETURN_IF_ERROR(map.ForEachBatch([&one](const auto&, const auto&) { ++one.entries; }));

@@ -14,6 +14,7 @@
 #include "ctrl/bpf/packet_programs.h"
 #include "ctrl/bpf/ring_reader.h"
 #include "ctrl/datapath/datapath.h"
+#include "ctrl/datapath/flow_table.h"
 #include "ctrl/datapath/peer_table.h"
 #include "ctrl/datapath/process_classes.h"
 #include "ctrl/datapath/settings.h"
@@ -41,7 +42,7 @@ class BpfDatapath : public Datapath {
   Status DetachPod(std::uint32_t ifindex) override;
   StatusOr<XdpMode> AttachUplink(const std::string& interface) override;
   Status Configure(std::uint32_t setting_flags) override { return settings_.SetFlags(setting_flags); }
-  Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) override;
+  Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) override { return flows_.ForEach(visit); }
   Status ForgetFlows(const std::vector<FlowRecord>& flows) override;
   Status TendProcessClasses() override;
   Status ResetEndpoint(std::uint32_t endpoint) override;
@@ -73,7 +74,7 @@ class BpfDatapath : public Datapath {
   BpfDatapath();
   Status BindMaps();
   Status MapMemory();
-  Status OpenPeers();
+  Status OpenHashTables();
   Status ReadSlots();
   Status FindLeftAttachments();
   Status Edit(std::uint32_t slot, const policy::Tables& tables);
@@ -85,6 +86,7 @@ class BpfDatapath : public Datapath {
   std::unique_ptr<BoundMaps> maps_;
   Settings settings_;
   PeerTable peers_;
+  FlowTable flows_;
   ProcessClasses process_classes_;
   bpf::PacketPrograms packet_programs_;
   std::uint64_t* generation_ = nullptr;  // mapped
@@ -99,8 +101,7 @@ class BpfDatapath : public Datapath {
   Usage usage() const;
 
   mutable std::mutex usage_mutex_;
-  Usage usage_;                                               // by usage_mutex_
-  std::array<std::atomic<std::uint64_t>, 3> flow_entries_{};  // by FlowTable, at the last ForEachFlow
+  Usage usage_;  // by usage_mutex_
   mutable std::mutex attached_mutex_;
   std::map<std::string, Attachment> attached_;  // by pin path
   std::unique_ptr<bpf::RingReader> ring_;

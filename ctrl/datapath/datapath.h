@@ -19,12 +19,13 @@
 
 namespace sluice::datapath {
 
-enum class FlowTable { kEstablished, kPending, kDenied };
+enum class FlowState { kEstablished, kPending, kDenied };
 
 struct FlowRecord {
-  FlowTable table = FlowTable::kPending;
+  FlowState state = FlowState::kPending;
   sl_flow_key key{};
   sl_flow_entry entry{};
+  std::uint32_t place = 0;  // in the flow table
 };
 
 // Sums over all CPUs.
@@ -90,7 +91,6 @@ class Datapath {
 
   virtual Status Configure(std::uint32_t setting_flags) = 0;  // SL_SETTING_*
 
-  // A flow that changes tables meanwhile is seen in one of them or in both.
   virtual Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) = 0;
   StatusOr<std::vector<FlowRecord>> Flows() {
     std::vector<FlowRecord> flows;
@@ -112,7 +112,7 @@ class Datapath {
 
   virtual StatusOr<Counters> ReadCounters() = 0;
   virtual StatusOr<EventCounters> ReadEventCounters() = 0;  // `ReadCounters().events`, for much less
-  // Cheap: of conntrack tables, `entries` are those of the last ForEachFlow.
+  // Cheap: of the flow table, `entries` are those of the last ForEachFlow.
   virtual StatusOr<std::vector<MapUsage>> Maps() = 0;
   // Empty while the kernel does not count (sysctl kernel.bpf_stats_enabled).
   virtual StatusOr<std::vector<ProgramRuns>> ReadProgramRuns() = 0;

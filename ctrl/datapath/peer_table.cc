@@ -1,11 +1,7 @@
 #include "ctrl/datapath/peer_table.h"
 
-#include <sys/mman.h>
-
-#include <algorithm>
-#include <cerrno>
-
 #include "bpf/lib/peer_home.h"
+#include "ctrl/datapath/array_window.h"
 
 namespace sluice::datapath {
 namespace {
@@ -23,47 +19,22 @@ bool Is(const sl_peer_entry& entry, const Tables::PeerKey& key) {
 
 }  // namespace
 
-// A slot's places, mapped a part at a time and for as long as it is needed: it need not count as the agent's memory.
 class PeerTable::Memory {
  public:
   Memory(int fd, std::uint32_t slot, std::uint32_t places, bool all)
-      : fd_(fd),
-        begin_(std::size_t{slot} * places * sizeof(sl_peer_entry)),
-        end_(begin_ + places * sizeof(sl_peer_entry)),
-        window_(all ? end_ - begin_ + kPage : kFewPages * kPage) {}
-  ~Memory() { Unmap(); }
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
+      : begin_(std::size_t{slot} * places * sizeof(sl_peer_entry)),
+        window_(fd, "peers", begin_, begin_ + places * sizeof(sl_peer_entry),
+                all ? places * sizeof(sl_peer_entry) : kFewPages * kPage) {}
 
   // Valid until the next call.
   StatusOr<sl_peer_entry*> At(std::uint32_t place) {
-    const std::size_t offset = begin_ + place * sizeof(sl_peer_entry);
-    if (offset < first_ || offset >= first_ + size_) SL_RETURN_IF_ERROR(MapFrom(offset));
-    return reinterpret_cast<sl_peer_entry*>(memory_ + (offset - first_));
+    SL_ASSIGN_OR_RETURN(char* const entry, window_.At(begin_ + place * sizeof(sl_peer_entry), sizeof(sl_peer_entry)));
+    return reinterpret_cast<sl_peer_entry*>(entry);
   }
 
  private:
-  // A page is a multiple of an entry, so none lies across a window's end.
-  Status MapFrom(std::size_t offset) {
-    Unmap();
-    const std::size_t first = (window_ > kFewPages * kPage ? begin_ : offset) / kPage * kPage;
-    const std::size_t size = std::min(window_, (end_ + kPage - 1) / kPage * kPage - first);
-    void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, static_cast<off_t>(first));
-    if (memory == MAP_FAILED) return ErrnoError(errno, "map {} bytes of peers into memory", size);
-    memory_ = static_cast<char*>(memory);
-    first_ = first;
-    size_ = size;
-    return OkStatus();
-  }
-  void Unmap() {
-    if (size_ != 0) munmap(memory_, size_);
-    size_ = 0;
-  }
-
-  const int fd_;
-  const std::size_t begin_, end_, window_;  // bytes, as the following
-  std::size_t first_ = 0, size_ = 0;
-  char* memory_ = nullptr;
+  const std::size_t begin_;
+  ArrayWindow window_;
 };
 
 std::uint32_t PeerTable::Home(std::uint32_t ruleset, std::uint32_t identity) const {

@@ -37,15 +37,18 @@ Status Settings::Change(const std::function<Status(sl_settings&)>& change) {
   return map_.Put(0, settings);
 }
 
-StatusOr<std::uint32_t> Settings::PeerSeed() {
-  std::uint32_t seed = 0;
-  SL_RETURN_IF_ERROR(Change([&seed](sl_settings& settings) -> Status {
-    while (settings.peer_seed == 0)  // the maps are new
-      if (getrandom(&settings.peer_seed, sizeof(settings.peer_seed), 0) < 0) return ErrnoError(errno, "draw a seed");
-    seed = settings.peer_seed;
+StatusOr<sl_settings> Settings::ReadWithSeeds() {
+  sl_settings with_seeds{};
+  SL_RETURN_IF_ERROR(Change([&with_seeds](sl_settings& settings) -> Status {
+    while (settings.peer_seed == 0) {  // the maps are new
+      if (getrandom(settings.flow_seeds, sizeof(settings.flow_seeds), 0) < 0 ||
+          getrandom(&settings.peer_seed, sizeof(settings.peer_seed), 0) < 0)
+        return ErrnoError(errno, "draw the seeds of the hash tables");
+    }
+    with_seeds = settings;
     return OkStatus();
   }));
-  return seed;
+  return with_seeds;
 }
 
 Status Settings::SetFlags(std::uint32_t flags) {

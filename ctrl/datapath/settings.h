@@ -1,5 +1,5 @@
-// What holds for every packet (bpf/abi/events.h): flags, the cards where xdp/uplink is attached, the seed of `peers`.
-// Thread-safe.
+// What holds for every packet (bpf/abi/events.h): flags, the cards where xdp/uplink is attached, the hash tables'
+// seeds. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -21,8 +21,8 @@ class Settings {
   // `object` has the map and outlives this.
   Status Bind(const bpf::DatapathObject& object);
 
-  // Of the places in `peers`; drawn where the maps are new.
-  StatusOr<std::uint32_t> PeerSeed();
+  // Where the maps are new, draws the seeds of the hash tables. Returns what holds.
+  StatusOr<sl_settings> ReadWithSeeds();
   Status SetFlags(std::uint32_t flags);        // SL_SETTING_*
   Status PutUplink(const sl_uplink& uplink);   // ResourceExhausted: there are SL_MAX_UPLINKS others
   Status DeleteUplink(std::uint32_t ifindex);  // also one that is not there

@@ -83,8 +83,7 @@ Status Agent::OpenDatapath() {
   options.object.slot_prefixes = options_.max_prefixes;
   options.object.slot_peers = options_.max_peers;
   options.object.slot_ports = options_.max_port_entries;
-  options.object.flows_established = options_.max_flows;
-  options.object.flows_pending = options_.max_pending_flows;
+  options.object.flows = options_.max_flows;
   options.object.flows_denied = options_.max_denied_flows;
   options.object.uplinks = !options_.uplinks.empty();
   SL_ASSIGN_OR_RETURN(datapath_, datapath::BpfDatapath::Open(options));

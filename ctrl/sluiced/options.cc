@@ -88,8 +88,7 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--max-prefixes", options->max_prefixes, "distinct prefixes of all ipBlocks");
   app.add_option("--max-peers", options->max_peers, "(ruleset, identity) pairs");
   app.add_option("--max-port-entries", options->max_port_entries, "port intervals");
-  app.add_option("--max-flows", options->max_flows, "established flows");
-  app.add_option("--max-pending-flows", options->max_pending_flows, "one-way flows");
+  app.add_option("--max-flows", options->max_flows, "flows that are tracked");
   app.add_option("--max-denied-flows", options->max_denied_flows, "denied flows that are accounted");
   try {
     app.parse(argc, argv);

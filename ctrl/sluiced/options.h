@@ -36,8 +36,7 @@ struct AgentOptions {
   std::uint32_t max_prefixes = 131072;
   std::uint32_t max_peers = 1048576;
   std::uint32_t max_port_entries = 262144;
-  std::uint32_t max_flows = 262144;
-  std::uint32_t max_pending_flows = 131072;
+  std::uint32_t max_flows = 393216;
   std::uint32_t max_denied_flows = 32768;
 };
 

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint16_t kClientPort = PERF_FIRST_CLIENT_PORT, kServicePort = PERF_FIRST_SERVICE_PORT;
 constexpr std::uint32_t kPackets = 200000;
-constexpr std::uint32_t kFillPackets = 250000;  // fill the table of one-way flows
+constexpr std::uint32_t kFillPackets = 700000;  // of as many flows: fill the flow table
 static_assert(kManyFlows <= PERF_CLIENT_PORTS * PERF_SERVICE_PORTS, "the wrapper rotates through no more ports");
 
 sl_hook AbiHook(Hook hook) {
@@ -45,8 +45,7 @@ bpf::ObjectOptions TablesFor(const BedSize& size) {
   make_room(&options.slot_addresses, kFamilies * rules);
   make_room(&options.slot_ports, kDirections * kPortsOfARule * (rules + cidrs));
   make_room(&options.slot_prefixes, kFamilies * cidrs);
-  make_room(&options.flows_established, size.standing_flows);
-  make_room(&options.flows_pending, size.standing_flows);
+  options.flows = std::max(options.flows, 3 * size.standing_flows);  // so empty, it evicts nobody
   return options;
 }
 
@@ -128,6 +127,9 @@ StatusOr<Cost> Bed::RunChecked(const Case& what, Hook hook, const ProgramRun& ru
   }
   const std::uint64_t opened = after.events[SL_COUNTER_FLOW_NEW] - before.events[SL_COUNTER_FLOW_NEW];
   if (opened != new_flows) return wrong(fmt::format("{} new flows, expected {}", opened, new_flows));
+  const std::uint64_t evicted = after.events[SL_COUNTER_FLOW_EVICTED] - before.events[SL_COUNTER_FLOW_EVICTED];
+  if (run.first_flow == kFillPackets && evicted < opened * 9 / 10)
+    return wrong(fmt::format("{} flows evicted by {} new ones", evicted, opened));
   return output.cost;
 }
 
@@ -170,13 +172,14 @@ Status Bed::Answer(const Case& what) const {
   return CheckEstablished(what.flows);
 }
 
-// That the wrapper really went round that many flows, and that none stayed a one-way flow.
+// That the wrapper really went round that many flows, and that they were answered. In a bucket with many of them, one
+// or the other has to stay pending.
 Status Bed::CheckEstablished(std::uint32_t expected) const {
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
   const auto established = std::count_if(flows.begin(), flows.end(), [](const datapath::FlowRecord& flow) {
-    return flow.table == datapath::FlowTable::kEstablished;
+    return flow.state == datapath::FlowState::kEstablished;
   });
-  if (established == expected && flows.size() == expected) return OkStatus();
+  if (established >= expected - expected / 1000 && flows.size() == expected) return OkStatus();
   return MakeError(absl::StatusCode::kInternal, "{} flows, {} of them established, expected {}", flows.size(),
                    established, expected);
 }

@@ -5,8 +5,8 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kNewFlows = 100000;           // fit the table of one-way flows
-constexpr std::uint32_t kFlowsOverTheTable = 500000;  // do not
+constexpr std::uint32_t kNewFlows = 100000;           // fit the flow table
+constexpr std::uint32_t kFlowsOverTheTable = 900000;  // do not
 
 const char* TrafficName(Traffic traffic) {
   switch (traffic) {

@@ -72,7 +72,7 @@ Status RateRunner::AnswerFlows() {
   if (sluice_ == nullptr) return OkStatus();
   std::uint32_t established = 0;
   SL_RETURN_IF_ERROR(sluice_->datapath().ForEachFlow(
-      [&](const datapath::FlowRecord& flow) { established += flow.table == datapath::FlowTable::kEstablished; }));
+      [&](const datapath::FlowRecord& flow) { established += flow.state == datapath::FlowState::kEstablished; }));
   if (established == load.flows) return OkStatus();
   return Wrong("{} flows are established, expected {}", established, load.flows);
 }

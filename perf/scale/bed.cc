@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint32_t kPackets = 200000;
 constexpr std::uint32_t kPortsOfAnAddress = PERF_CLIENT_PORTS * PERF_SERVICE_PORTS;
-constexpr std::uint32_t kAtOnce = 50000;  // opened before they are answered: fit the table of one-way flows
+constexpr std::uint32_t kAtOnce = 50000;  // opened before they are answered
 
 StatusOr<double> MemoryOfMap(int fd) {
   std::ifstream info(fmt::format("/proc/self/fdinfo/{}", fd));
@@ -43,7 +43,7 @@ bpf::ObjectOptions RoomFor(Grows what, std::uint32_t size) {
 
 bpf::ObjectOptions RoomForFlows(std::uint32_t flows) {
   bpf::ObjectOptions options;
-  options.flows_established = std::max(options.flows_established, flows + flows / 8);
+  options.flows = std::max(options.flows, 3 * flows);  // so empty, it evicts nobody
   return options;
 }
 
@@ -136,9 +136,10 @@ Status ScaleBed::Establish(std::uint32_t flows) {
   std::uint64_t established = 0, all = 0;
   SL_RETURN_IF_ERROR(datapath_->ForEachFlow([&](const datapath::FlowRecord& flow) {
     ++all;
-    established += flow.table == datapath::FlowTable::kEstablished;
+    established += flow.state == datapath::FlowState::kEstablished;
   }));
-  if (established != flows || all != flows)
+  // In a bucket with many of them, one or the other has to stay pending.
+  if (established < flows - flows / 1000 || all != flows)
     return MakeError(absl::StatusCode::kInternal, "{} flows, {} of them established, expected {}", all, established,
                      flows);
   flows_ = flows;

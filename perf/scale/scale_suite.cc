@@ -22,7 +22,7 @@ namespace {
 
 constexpr double kMega = 1e6;
 constexpr std::uint32_t kActiveFlows = 1000;  // of the rows whose cost should not grow
-constexpr std::uint32_t kNewFlows = 100000;   // fit the table of one-way flows
+constexpr std::uint32_t kNewFlows = 100000;   // fit the flow table
 constexpr std::uint32_t kLoaded = 100000;     // policy entries, and addresses of the nft set
 constexpr std::string_view kXdpFloors = "floor/xdp/";
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};

@@ -17,6 +17,7 @@
 
 #include "bpf/abi/conntrack.h"
 #include "bpf/abi/events.h"
+#include "bpf/abi/flow_table.h"
 #include "bpf/abi/policy.h"
 #include "bpf/abi/process.h"
 #include "bpf/abi/process_class.h"
@@ -143,7 +144,8 @@ std::vector<Layout> CppLayouts() {
       {"sl_uplink", sizeof(sl_uplink), {SL_M(sl_uplink, ifindex), SL_M(sl_uplink, mac), SL_M(sl_uplink, pad)}},
       {"sl_settings",
        sizeof(sl_settings),
-       {SL_M(sl_settings, flags), SL_M(sl_settings, uplinks), SL_M(sl_settings, peer_seed)}},
+       {SL_M(sl_settings, flags), SL_M(sl_settings, uplinks), SL_M(sl_settings, peer_seed),
+        SL_M(sl_settings, flow_seeds)}},
       {"sl_interface",
        sizeof(sl_interface),
        {SL_M(sl_interface, bridge), SL_M(sl_interface, netns), SL_M(sl_interface, pod_mac), SL_M(sl_interface, pad),
@@ -151,6 +153,8 @@ std::vector<Layout> CppLayouts() {
       {"sl_quarantine_peer",
        sizeof(sl_quarantine_peer),
        {SL_M(sl_quarantine_peer, prefixlen), SL_M(sl_quarantine_peer, addr)}},
+      {"sl_flow_bucket", sizeof(sl_flow_bucket), {SL_M(sl_flow_bucket, tags), SL_M(sl_flow_bucket, guests)}},
+      {"sl_flow", sizeof(sl_flow), {SL_M(sl_flow, key), SL_M(sl_flow, entry)}},
       {"sl_flow_event",
        sizeof(sl_flow_event),
        {SL_M(sl_flow_event, time_ns), SL_M(sl_flow_event, key), SL_M(sl_flow_event, entry),

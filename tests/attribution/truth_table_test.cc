@@ -170,7 +170,7 @@ TEST_F(TruthTable, EveryConnectionHasItsProcessAtBothEnds) {
   const char* const wanted = std::getenv("SLUICE_TRUTH_CONNECTIONS");
   const auto connections = static_cast<std::uint32_t>(wanted != nullptr ? std::atoi(wanted) : 10000) / 2;
   bpf::ObjectOptions tables = BedOptions::SmallTables();
-  tables.flows_established = tables.flows_pending = 4 * connections + 4096;
+  tables.flows = 8 * connections + 8192;
   BeginPackets({}, tables);
   ASSERT_FALSE(HasFatalFailure());
   for (const TestPod& pod : node_->pods()) {  // all ports are named by the test

@@ -21,7 +21,7 @@ TEST_F(Account, FirstPacketAtEachHook) {
                             .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, sent.bytes)
                             .Egress(1, SL_DROP_NONE, sent.bytes)
                             .Count(SL_COUNTER_FLOW_NEW)
-                            .Added("ct_pending"));
+                            .Added("pending"));
   // The same packet at the other end counts there, and not again in the flow.
   const Judged received = ToPod(kDb, kWeb, ToDb(kSyn));
   EXPECT_TRUE(received.forwarded);
@@ -33,9 +33,8 @@ TEST_F(Account, FirstPacketFromTheWire) {
   const Judged passed = FromWire(Tcp6(kRemoteIp6, kWebIp6, 80));
   EXPECT_TRUE(passed.forwarded);
   // The workload's counter waits for tc_to_pod, which the packet still meets.
-  EXPECT_EQ(
-      passed.moves,
-      Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, passed.bytes).Count(SL_COUNTER_FLOW_NEW).Added("ct_pending"));
+  EXPECT_EQ(passed.moves,
+            Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, passed.bytes).Count(SL_COUNTER_FLOW_NEW).Added("pending"));
 }
 
 TEST_F(Account, StrangersOnTheWireLeaveNothing) {
@@ -65,7 +64,7 @@ TEST_F(Account, AuditedPacketPassesAndSaysSo) {
                             .Packet(SL_HOOK_TC_FROM_POD, SL_OUTCOME_AUDITED, sent.bytes)
                             .Egress(3, SL_OUTCOME_AUDITED, sent.bytes)
                             .Count(SL_COUNTER_FLOW_NEW)
-                            .Added("ct_pending"));
+                            .Added("pending"));
   const Judged reply = FromPod(kDb, Tcp4(kDbIp, kOtherIp, 40000, kSyn | kAck, 80));
   EXPECT_TRUE(reply.audited) << "the whole flow is under audit";
   const auto flows = Flows();
@@ -89,7 +88,7 @@ TEST_F(Account, AGsoPacketCountsAsItsSegmentsDoOnTheWire) {
                             .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, wire, 3)
                             .Egress(1, SL_DROP_NONE, wire, 3)
                             .Count(SL_COUNTER_FLOW_NEW)
-                            .Added("ct_pending"));
+                            .Added("pending"));
   const auto flows = Flows();
   ASSERT_EQ(flows.size(), 1u);
   EXPECT_EQ(flows[0].entry.forward_packets, 3u);
@@ -103,12 +102,12 @@ TEST_F(Account, TheNodeReachesAnIsolatedPod) {
                              .Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, probe.bytes)
                              .Ingress(2, SL_DROP_NONE, probe.bytes)
                              .Count(SL_COUNTER_FLOW_NEW)
-                             .Added("ct_pending"));
+                             .Added("pending"));
   EXPECT_TRUE(FromPod(kDb, Tcp4(kDbIp, kNodeIp, 40000, kSyn | kAck, 9999)).forwarded);
   const auto flows = Flows();
   ASSERT_EQ(flows.size(), 1u);
   EXPECT_TRUE(flows[0].entry.flags & SL_CT_FROM_NODE);
-  EXPECT_EQ(flows[0].table, datapath::FlowTable::kEstablished);
+  EXPECT_EQ(flows[0].state, datapath::FlowState::kEstablished);
 }
 
 TEST_F(Account, MulticastAndBroadcastAreForWhoIsBehindTheInterface) {
@@ -123,20 +122,20 @@ TEST_F(Account, MulticastAndBroadcastAreForWhoIsBehindTheInterface) {
                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, sent.bytes)
                               .Egress(3, SL_DROP_NONE, sent.bytes)
                               .Count(SL_COUNTER_FLOW_NEW)
-                              .Added("ct_pending"));
+                              .Added("pending"));
     const Judged open = ToPod(kWeb, kOther, query(kOtherIp, group));
     EXPECT_TRUE(open.forwarded) << "web is not isolated";
     EXPECT_EQ(open.moves, Moves()
                               .Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, open.bytes)
                               .Ingress(1, SL_DROP_NONE, open.bytes)
                               .Count(SL_COUNTER_FLOW_NEW)
-                              .Changed("ct_pending"));
+                              .Changed("pending"));
     const Judged closed = ToPod(kDb, kOther, query(kOtherIp, group));
     EXPECT_EQ(closed.reason, SL_DROP_POLICY_DENIED) << "db is isolated";
     EXPECT_EQ(closed.moves, Moves()
                                 .Packet(SL_HOOK_TC_TO_POD, SL_DROP_POLICY_DENIED, closed.bytes)
                                 .Ingress(2, SL_DROP_POLICY_DENIED, closed.bytes)
-                                .Added("ct_denied"));
+                                .Added("denied"));
   }
 }
 

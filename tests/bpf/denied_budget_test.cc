@@ -40,7 +40,7 @@ class DeniedBudget : public Shop {
   }
   std::vector<datapath::FlowRecord> Denied() {
     auto flows = Flows();
-    std::erase_if(flows, [](const auto& flow) { return flow.table != datapath::FlowTable::kDenied; });
+    std::erase_if(flows, [](const auto& flow) { return flow.state != datapath::FlowState::kDenied; });
     return flows;
   }
   static std::uint64_t Unrecorded() {
@@ -89,9 +89,9 @@ TEST_F(DeniedBudget, AFloodThrowsNobodysRecordOut) {
   EXPECT_EQ(again.moves, Moves()
                              .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, again.bytes)
                              .Egress(1, SL_DROP_POLICY_DENIED, again.bytes)
-                             .Changed("ct_denied"));
+                             .Changed("denied"));
   const auto first = FromPod(kOther, Flood(0));
-  EXPECT_EQ(first.moves, Dropped(first).Changed("ct_denied")) << "the flood's own first";
+  EXPECT_EQ(first.moves, Dropped(first).Changed("denied")) << "the flood's own first";
 }
 
 TEST_F(DeniedBudget, AllowedFlowsGoOn) {
@@ -135,7 +135,7 @@ TEST_F(DeniedBudget, WhoHasAPlaceIsRecordedAnew) {
   Enforce(DbPolicy() + Isolate("web"));
   const Judged judged = FromPod(kOther, Flood(0));
   EXPECT_EQ(judged.reason, SL_DROP_POLICY_DENIED);
-  EXPECT_EQ(judged.moves, Dropped(judged).Changed("ct_denied"));
+  EXPECT_EQ(judged.moves, Dropped(judged).Changed("denied"));
 }
 
 TEST_F(DeniedBudget, WhoWatchesSeesAnEventForEachPacket) {

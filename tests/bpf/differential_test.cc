@@ -140,7 +140,7 @@ class Differential : public ::testing::Test {
       const auto& [flow, expected, left_to_tc] = found->second;
       ++compared;
       ASSERT_EQ(Address(hi ? record.key.hi : record.key.lo), flow.source) << Text(flow);
-      ASSERT_EQ(record.table == datapath::FlowTable::kDenied, !expected.allowed) << Text(flow);
+      ASSERT_EQ(record.state == datapath::FlowState::kDenied, !expected.allowed) << Text(flow);
       ASSERT_EQ((record.entry.flags & SL_CT_AUDIT) != 0, expected.audit_denied) << Text(flow);
       ASSERT_EQ(record.entry.reason == SL_DROP_QUARANTINED, expected.quarantined) << Text(flow);
       if (expected.quarantined) {

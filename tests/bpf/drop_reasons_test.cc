@@ -25,7 +25,7 @@ class DropReasons : public Shop {
     SCOPED_TRACE(reason);
     EXPECT_FALSE(judged.forwarded);
     Moves moves;
-    moves.Packet(hook, reason, judged.bytes).Added("ct_denied");
+    moves.Packet(hook, reason, judged.bytes).Added("denied");
     if (egress != 0) moves.Egress(egress, reason, judged.bytes);
     if (ingress != 0) moves.Ingress(ingress, reason, judged.bytes);
     EXPECT_EQ(judged.moves, moves);
@@ -45,7 +45,7 @@ TEST_F(DropReasons, DeniedAgainCountsInTheSameRecord) {
   EXPECT_EQ(again.moves, Moves()
                              .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, again.bytes)
                              .Egress(3, SL_DROP_POLICY_DENIED, again.bytes)
-                             .Changed("ct_denied"));
+                             .Changed("denied"));
   const auto flows = Flows();
   ASSERT_EQ(flows.size(), 1u);
   EXPECT_EQ(flows[0].entry.forward_packets, 2u);

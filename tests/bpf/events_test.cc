@@ -32,7 +32,7 @@ TEST_F(Events, ANewFlowIsToldWithItsFirstPacket) {
                             .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, sent.bytes)
                             .Egress(1, SL_DROP_NONE, sent.bytes)
                             .Count(SL_COUNTER_FLOW_NEW)
-                            .Added("ct_pending")
+                            .Added("pending")
                             .Event(SL_FLOW_NEW));
   ASSERT_EQ(sent.events.size(), 1u);
   const sl_flow_event& event = sent.events[0];
@@ -73,7 +73,7 @@ TEST_F(Events, AFlowThatGoesOnIsToldEachFiveSeconds) {
   EXPECT_EQ(update.moves, Moves()
                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, update.bytes)
                               .Egress(2, SL_DROP_NONE, update.bytes)
-                              .Changed("ct_established")
+                              .Changed("established")
                               .Event(SL_FLOW_UPDATE));
   ASSERT_EQ(update.events.size(), 1u);
   EXPECT_EQ(update.events[0].reply, 1);
@@ -94,7 +94,7 @@ TEST_F(Events, AChangedVerdictIsToldAtOnce) {
                            .Egress(1, SL_DROP_POLICY_DENIED, cut.bytes)
                            .Count(SL_COUNTER_FLOW_REDECIDED)
                            .Count(SL_COUNTER_FLOW_CUT)
-                           .Changed("ct_established")
+                           .Changed("established")
                            .Event(SL_FLOW_UPDATE));
   ASSERT_EQ(cut.events.size(), 1u);
   EXPECT_EQ(cut.events[0].entry.reason, SL_DROP_POLICY_DENIED);
@@ -114,7 +114,7 @@ TEST_F(Events, AnUnrelatedGenerationIsNoNews) {
                             .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, sent.bytes)
                             .Egress(1, SL_DROP_NONE, sent.bytes)
                             .Count(SL_COUNTER_FLOW_REDECIDED)
-                            .Changed("ct_pending"));
+                            .Changed("pending"));
 }
 
 TEST_F(Events, WhatTheRingCannotHoldIsCounted) {

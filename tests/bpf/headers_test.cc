@@ -39,7 +39,7 @@ TEST_F(Headers, TaggedTwinsAreJudgedAlike) {
     const Judged judged = FromWire(twin);
     EXPECT_EQ(
         judged.moves,
-        Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, judged.bytes).Count(SL_COUNTER_FLOW_NEW).Added("ct_pending"));
+        Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, judged.bytes).Count(SL_COUNTER_FLOW_NEW).Added("pending"));
   }
 }
 

@@ -105,7 +105,7 @@ TEST_F(Programs, AllowedFlowIsForwardedAndTracked) {
   EXPECT_TRUE(FromPod(0, Syn("10.0.0.1", "10.0.0.2", 5432)).forwarded);
   const auto flows = Flows();
   ASSERT_EQ(flows.size(), 1u);
-  EXPECT_EQ(flows[0].table, datapath::FlowTable::kPending);
+  EXPECT_EQ(flows[0].state, datapath::FlowState::kPending);
   EXPECT_EQ(flows[0].entry.forward_packets, 1u);
   EXPECT_EQ(flows[0].entry.forward_bytes, 40u);
   EXPECT_EQ(flows[0].entry.initiator.endpoint, 1u);
@@ -119,7 +119,7 @@ TEST_F(Programs, DeniedFlowIsDroppedWithItsReason) {
   EXPECT_EQ(verdict.reason, SL_DROP_POLICY_DENIED);
   const auto flows = Flows();
   ASSERT_EQ(flows.size(), 1u);
-  EXPECT_EQ(flows[0].table, datapath::FlowTable::kDenied);
+  EXPECT_EQ(flows[0].state, datapath::FlowState::kDenied);
 }
 
 TEST_F(Programs, WrongPortIsDenied) {
@@ -157,7 +157,7 @@ TEST_F(Programs, ReplyOfAnAllowedFlowPassesAnIsolatedPod) {
   EXPECT_TRUE(FromPod(1, reply).forwarded);
   const auto flows = Flows();
   ASSERT_EQ(flows.size(), 1u);
-  EXPECT_EQ(flows[0].table, datapath::FlowTable::kEstablished);
+  EXPECT_EQ(flows[0].state, datapath::FlowState::kEstablished);
   EXPECT_EQ(flows[0].entry.reply_packets, 1u);
 }
 

@@ -7,7 +7,7 @@
 namespace sluice::test {
 namespace {
 
-using datapath::FlowTable;
+using datapath::FlowState;
 
 class QuarantineTest : public Shop {
  protected:
@@ -65,26 +65,26 @@ TEST_F(QuarantineTest, NewFlowsAtEachHookAndBothFamilies) {
     const Judged sent = FromPod(kDb, tcp(db, web, 80));
     EXPECT_EQ(
         sent.moves,
-        Dropped(SL_HOOK_TC_FROM_POD, sent.bytes).Egress(kDbNumber, SL_DROP_QUARANTINED, sent.bytes).Added("ct_denied"));
+        Dropped(SL_HOOK_TC_FROM_POD, sent.bytes).Egress(kDbNumber, SL_DROP_QUARANTINED, sent.bytes).Added("denied"));
     // At the other end's hook, before it reaches db's.
     const Judged towards = FromPod(kWeb, tcp(web, db, 81));
     EXPECT_EQ(towards.moves, Dropped(SL_HOOK_TC_FROM_POD, towards.bytes)
                                  .Egress(kWebNumber, SL_DROP_QUARANTINED, towards.bytes)
-                                 .Added("ct_denied"));
+                                 .Added("denied"));
     const Judged received = ToPod(kDb, kElsewhere, tcp(remote, db, 82));
     EXPECT_EQ(received.moves, Dropped(SL_HOOK_TC_TO_POD, received.bytes)
                                   .Ingress(kDbNumber, SL_DROP_QUARANTINED, received.bytes)
-                                  .Added("ct_denied"));
+                                  .Added("denied"));
     const Judged wire = FromWire(tcp(remote, db, 83));
     EXPECT_EQ(
         wire.moves,
-        Dropped(SL_HOOK_XDP_UPLINK, wire.bytes).Ingress(kDbNumber, SL_DROP_QUARANTINED, wire.bytes).Added("ct_denied"));
+        Dropped(SL_HOOK_XDP_UPLINK, wire.bytes).Ingress(kDbNumber, SL_DROP_QUARANTINED, wire.bytes).Added("denied"));
     EXPECT_EQ(ToPod(kDb, kNode, tcp(ipv6 ? "fd00::fe" : kNodeIp, db, 84)).reason, SL_DROP_QUARANTINED) << "a probe";
     EXPECT_EQ(FromPod(kDb, tcp(db, db, 85)).reason, SL_DROP_QUARANTINED) << "itself, by way of the node";
     EXPECT_TRUE(FromPod(kWeb, tcp(web, remote, 86)).forwarded) << "web is free";
   }
   for (const auto& flow : Flows()) {
-    if (flow.table != FlowTable::kDenied) continue;
+    if (flow.state != FlowState::kDenied) continue;
     EXPECT_EQ(flow.entry.reason, SL_DROP_QUARANTINED);
     EXPECT_EQ(flow.entry.egress_decision, 0u);
     EXPECT_EQ(flow.entry.ingress_decision, 0u);
@@ -102,7 +102,7 @@ TEST_F(QuarantineTest, AnEstablishedFlowIsCutBothWaysAndGoesOnAfterRelease) {
     const Judged forward = FromPod(kWeb, ToDb(kAck));
     EXPECT_EQ(forward.moves, Dropped(SL_HOOK_TC_FROM_POD, forward.bytes)
                                  .Egress(kWebNumber, SL_DROP_QUARANTINED, forward.bytes)
-                                 .Changed("ct_established")
+                                 .Changed("established")
                                  .Event(SL_FLOW_UPDATE));
     ASSERT_EQ(forward.events.size(), 1u);
     EXPECT_TRUE(forward.events[0].entry.flags & SL_CT_QUARANTINED);
@@ -112,7 +112,7 @@ TEST_F(QuarantineTest, AnEstablishedFlowIsCutBothWaysAndGoesOnAfterRelease) {
     EXPECT_EQ(ToPod(kDb, kWeb, ToDb(kAck)).reason, SL_DROP_QUARANTINED) << "on its way since before";
     EXPECT_EQ(ToPod(kWeb, kDb, ToWeb(kAck)).reason, SL_DROP_QUARANTINED);
     const auto cut = TheFlow();
-    EXPECT_EQ(cut.table, FlowTable::kEstablished);
+    EXPECT_EQ(cut.state, FlowState::kEstablished);
     EXPECT_EQ(cut.entry.flags, before.flags | SL_CT_QUARANTINED);
 
     Set(number, false);
@@ -135,7 +135,7 @@ TEST_F(QuarantineTest, AnEstablishedFlowFromTheWireIsCut) {
   const Judged cut = FromWire(in);
   EXPECT_EQ(cut.moves, Dropped(SL_HOOK_XDP_UPLINK, cut.bytes)
                            .Ingress(kWebNumber, SL_DROP_QUARANTINED, cut.bytes)
-                           .Changed("ct_established"));
+                           .Changed("established"));
   EXPECT_EQ(FromPod(kWeb, out).reason, SL_DROP_QUARANTINED);
   Set(kWebNumber, false);
   EXPECT_TRUE(FromWire(in).forwarded);
@@ -208,7 +208,7 @@ TEST_F(QuarantineTest, IcmpErrorsAreCutToo) {
   const Judged wire = FromWire(error);
   EXPECT_EQ(
       wire.moves,
-      Dropped(SL_HOOK_XDP_UPLINK, wire.bytes).Ingress(kWebNumber, SL_DROP_QUARANTINED, wire.bytes).Added("ct_denied"));
+      Dropped(SL_HOOK_XDP_UPLINK, wire.bytes).Ingress(kWebNumber, SL_DROP_QUARANTINED, wire.bytes).Added("denied"));
   EXPECT_EQ(ToPod(kWeb, kUplink, error).reason, SL_DROP_QUARANTINED);
   Set(kWebNumber, false);
   EXPECT_TRUE(ToPod(kWeb, kUplink, error).forwarded);

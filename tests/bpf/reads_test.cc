@@ -11,7 +11,7 @@ namespace sluice::test {
 namespace {
 
 using datapath::FlowRecord;
-using datapath::FlowTable;
+using datapath::FlowState;
 using policy::Address;
 
 class Reads : public ::testing::Test {
@@ -92,8 +92,8 @@ TEST_F(Reads, ConntrackIsCountedByThePassOverTheFlows) {
   Send(81);
   EXPECT_EQ(bed_->datapath().Flows()->size(), 2U);
   auto maps = Maps();
-  EXPECT_EQ(maps["ct_pending"].entries, 2U);
-  EXPECT_EQ(maps["ct_established"].entries, 0U);
+  EXPECT_EQ(maps["flows"].entries, 2U);
+  EXPECT_EQ(maps["flows"].capacity, std::uint64_t{SL_FLOW_BUCKETS(BedOptions::SmallTables().flows)} * SL_FLOW_WAYS);
 }
 
 TEST_F(Reads, CountersAreThoseOfTheEndpointsInForce) {
@@ -119,7 +119,7 @@ TEST_F(Reads, FlowThatHadAPacketSinceIsNotForgotten) {
   ASSERT_TRUE(bed_->datapath().ForgetFlows(before).ok());
   const std::vector<FlowRecord> after = *bed_->datapath().Flows();
   ASSERT_EQ(after.size(), 1U);
-  EXPECT_EQ(after[0].table, FlowTable::kPending);
+  EXPECT_EQ(after[0].state, FlowState::kPending);
   EXPECT_EQ(after[0].entry.forward_packets, 2U);
 }
 

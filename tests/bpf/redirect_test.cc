@@ -72,7 +72,7 @@ class Redirect : public Shop {
         .Ingress(2, SL_DROP_NONE, bytes)
         .Count(SL_COUNTER_FLOW_NEW)
         .Count(SL_COUNTER_REDIRECT_PEER)
-        .Added("ct_pending");
+        .Added("pending");
   }
 };
 
@@ -244,7 +244,7 @@ class UplinkRedirect : public Redirect {
         .Ingress(2, SL_DROP_NONE, bytes)
         .Count(SL_COUNTER_FLOW_NEW)
         .Count(SL_COUNTER_REDIRECT_DEVMAP)
-        .Added("ct_pending");
+        .Added("pending");
   }
 };
 
@@ -310,7 +310,7 @@ TEST_F(UplinkRedirect, AnAnsweredFlowKnowsTheWay) {
                                 .Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, judged.bytes)
                                 .Ingress(2, SL_DROP_NONE, judged.bytes)
                                 .Count(SL_COUNTER_REDIRECT_DEVMAP)
-                                .Changed("ct_established"))
+                                .Changed("established"))
         << when;
   }
   const Judged passed = FromWire(frame(stranger, kAck));

@@ -146,7 +146,7 @@ TEST(BenchShort, EveryKindOfTrafficGetsItsVerdictAndItsSamples) {
             << hook << ' ' << family << ' ' << traffic;
   for (const std::string floor : {"floor/xdp/bare", "floor/tc/bare", "floor/xdp/parse", "floor/tc/hash/flows:100000"})
     EXPECT_EQ(names.count(floor), 1U) << floor;
-  EXPECT_EQ(names.count("tc_to_pod/v6/new-into-full/flows:500000/rules:1"), 1U);
+  EXPECT_EQ(names.count("tc_to_pod/v6/new-into-full/flows:900000/rules:1"), 1U);
 }
 
 // Lanes of every kind: their rules are checked with packets of both fates, then every packet of a sample is.

@@ -32,14 +32,14 @@ const char* CounterName(int counter) {
 
 const char* EventName(int type) { return type == SL_FLOW_NEW ? "NEW" : type == SL_FLOW_UPDATE ? "UPDATE" : "?"; }
 
-const char* TableName(datapath::FlowTable table) {
-  switch (table) {
-    case datapath::FlowTable::kEstablished:
-      return "ct_established";
-    case datapath::FlowTable::kPending:
-      return "ct_pending";
-    case datapath::FlowTable::kDenied:
-      return "ct_denied";
+const char* StateName(datapath::FlowState state) {
+  switch (state) {
+    case datapath::FlowState::kEstablished:
+      return "established";
+    case datapath::FlowState::kPending:
+      return "pending";
+    case datapath::FlowState::kDenied:
+      return "denied";
   }
   return "?";
 }
@@ -88,7 +88,7 @@ StatusOr<BedState> BedState::Read(datapath::BpfDatapath& datapath) {
   SL_ASSIGN_OR_RETURN(state.counters_, datapath.ReadCounters());
   SL_ASSIGN_OR_RETURN(state.flows_, datapath.Flows());
   for (const datapath::FlowRecord& flow : state.flows_)
-    state.maps_[TableName(flow.table)][Bytes(flow.key)] = Bytes(flow.entry);
+    state.maps_[StateName(flow.state)][Bytes(flow.key)] = Bytes(flow.entry);
   using Fragments = bpf::Map<sl_fragment_key, sl_fragment_value>;
   SL_ASSIGN_OR_RETURN(const Fragments fragments, Fragments::Bind(datapath.object().map_fd("fragments"), "fragments"));
   SL_RETURN_IF_ERROR(fragments.ForEachBatch([&state](const sl_fragment_key& key, const sl_fragment_value& value) {
@@ -123,7 +123,7 @@ Moves BedState::Since(const BedState& before) const {
   /* Not who sent it: the socket of a test run is nobody's, as each first packet would say. */
   for (int id = 0; id < SL_COUNTER_SENDER_FOUND; ++id)
     moves.Count(id, counters_.events[id] - before.counters_.events[id]);
-  for (const char* map : {"ct_established", "ct_pending", "ct_denied", "fragments"}) {
+  for (const char* map : {"established", "pending", "denied", "fragments"}) {
     const auto now = maps_.find(map), then = before.maps_.find(map);
     const Entries empty;
     const Entries& have = now == maps_.end() ? empty : now->second;

@@ -20,7 +20,7 @@ class Moves {
   Moves& Egress(std::uint32_t endpoint, int outcome, std::uint64_t bytes, std::uint64_t packets = 1);
   Moves& Ingress(std::uint32_t endpoint, int outcome, std::uint64_t bytes, std::uint64_t packets = 1);
   Moves& Count(int counter, std::uint64_t times = 1);
-  // `map`: ct_established, ct_pending, ct_denied or fragments.
+  // `map`: established, pending, denied (states of flows), or fragments.
   Moves& Added(const std::string& map, int entries = 1);
   Moves& Removed(const std::string& map, int entries = 1);
   Moves& Changed(const std::string& map, int entries = 1);

@@ -159,7 +159,7 @@ Status FakeDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
   SL_RETURN_IF_ERROR(Fail("ForgetFlows"));
   for (const FlowRecord& flow : flows) {
     std::erase_if(flows_, [&](const FlowRecord& one) {
-      return one.table == flow.table && std::memcmp(&one.key, &flow.key, sizeof one.key) == 0 &&
+      return one.state == flow.state && std::memcmp(&one.key, &flow.key, sizeof one.key) == 0 &&
              one.entry.last_seen_ns == flow.entry.last_seen_ns;
     });
   }

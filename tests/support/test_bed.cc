@@ -42,8 +42,7 @@ bpf::ObjectOptions BedOptions::SmallTables() {
   options.slot_prefixes = 16384;
   options.slot_peers = 131072;
   options.slot_ports = 65536;
-  options.flows_established = 4096;
-  options.flows_pending = 8192;
+  options.flows = 32768;
   options.flows_denied = 4096;
   options.test_clock = true;
   return options;

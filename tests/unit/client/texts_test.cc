@@ -82,7 +82,7 @@ TEST(StatusText, EverySection) {
     "unbound": [{"namespace": "shop", "name": "db-0", "problem": "no netns"}],
     "quarantine": {"workloads": ["shop/bad", "shop/worse"], "allow": ["10.0.0.0/8", "fd00::1/128"]},
     "programs": [{"program": "tc_from_pod", "interface": "v-web", "ifindex": 4, "mode": "tcx"}],
-    "maps": [{"name": "ct_pending", "entries": "50", "capacity": "200"}, {"name": "empty"}],
+    "maps": [{"name": "flows", "entries": "50", "capacity": "200"}, {"name": "empty"}],
     "lost": [{"cause": "RING_FULL", "count": "3"}],
     "features": [{"name": "tcx", "present": true, "cost": "x"}, {"name": "lsm", "present": false, "cost": "no hooks"}]
     })")),
@@ -91,8 +91,8 @@ TEST(StatusText, EverySection) {
             "\nNOT ENFORCED ON  BECAUSE\nshop/db-0        no netns\n"
             "\nIN QUARANTINE\nshop/bad\nshop/worse\nallowed peers: 10.0.0.0/8, fd00::1/128\n"
             "\nPROGRAM      INTERFACE  IFINDEX  MODE\ntc_from_pod  v-web      4        tcx\n"
-            "\nMAP         ENTRIES  CAPACITY   FILL\nct_pending       50       200  25.0%\n"
-            "empty             0         0   0.0%\n"
+            "\nMAP    ENTRIES  CAPACITY   FILL\nflows       50       200  25.0%\n"
+            "empty        0         0   0.0%\n"
             "\nLOST EVENTS  COUNT\nRING_FULL        3\n"
             "\nKERNEL FEATURE  PRESENT  WITHOUT IT\ntcx             yes\nlsm             no       no hooks\n");
 }

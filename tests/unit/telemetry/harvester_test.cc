@@ -77,7 +77,7 @@ TEST_F(HarvesterTest, TimeoutIsThatOfTheState) {
     EXPECT_FALSE(IsOver(record, seen - 1)) << one.what << ": seen after the clock was read";
   }
   FlowRecord denied = tcp;
-  denied.table = FlowTable::kDenied;
+  denied.state = FlowState::kDenied;
   EXPECT_FALSE(IsOver(denied, denied.entry.last_seen_ns + SL_CT_TIMEOUT_DENIED));
   EXPECT_TRUE(IsOver(denied, denied.entry.last_seen_ns + SL_CT_TIMEOUT_DENIED + 1));
 }
@@ -117,15 +117,15 @@ TEST_F(HarvesterTest, CountsLiveFlowsByTable) {
   scene_.datapath.AddFlow(scene_.Record("shop/web", "bank/vault", "4/TCP"));
   scene_.datapath.AddFlow(Idle(scene_.Record("shop/web", "shop/db", "5/UDP"), 31 * kSecond));
   Harvest();
-  EXPECT_EQ(harvester_.active(FlowTable::kEstablished), 2U);
-  EXPECT_EQ(harvester_.active(FlowTable::kPending), 1U);
-  EXPECT_EQ(harvester_.active(FlowTable::kDenied), 1U);
+  EXPECT_EQ(harvester_.active(FlowState::kEstablished), 2U);
+  EXPECT_EQ(harvester_.active(FlowState::kPending), 1U);
+  EXPECT_EQ(harvester_.active(FlowState::kDenied), 1U);
 }
 
 TEST_F(HarvesterTest, FlowInBothTablesEndsOnce) {
   const FlowRecord answered = Idle(scene_.Answered("shop/web", "shop/db", "53/UDP"), 200 * kSecond);
   FlowRecord moving = answered;
-  moving.table = FlowTable::kPending;
+  moving.state = FlowState::kPending;
   scene_.datapath.AddFlow(moving);
   scene_.datapath.AddFlow(answered);
   Harvest();
@@ -136,9 +136,9 @@ TEST_F(HarvesterTest, FlowInBothTablesEndsOnce) {
 
 TEST_F(HarvesterTest, KernelErrorsEndNothing) {
   scene_.datapath.AddFlow(Idle(scene_.Record("shop/web", "shop/db", "53/UDP"), 31 * kSecond));
-  scene_.datapath.FailNext("ForEachFlow", InvalidError("map ct_pending: read a batch"));
+  scene_.datapath.FailNext("ForEachFlow", InvalidError("map flows: get"));
   EXPECT_FALSE(harvester_.Harvest().ok());
-  scene_.datapath.FailNext("ForgetFlows", InvalidError("map ct_pending: delete"));
+  scene_.datapath.FailNext("ForgetFlows", InvalidError("map flows: get"));
   EXPECT_FALSE(harvester_.Harvest().ok());
   EXPECT_EQ(harvester_.expired(), 0U);
   EXPECT_THAT(history_.Read(), IsEmpty());
@@ -153,7 +153,7 @@ TEST_F(HarvesterTest, LastTrafficOfAFlowThatIsOverIsItsPrograms) {
   FlowRecord flow = Idle(scene_.Record("shop/web", "shop/db", "53/UDP"), 29 * kSecond);
   flow.entry.initiator_process = 1;
   scene_.datapath.AddFlow(flow);
-  scene_.datapath.FailNext("ForEachFlow", InvalidError("map ct_pending: read a batch"));
+  scene_.datapath.FailNext("ForEachFlow", InvalidError("map flows: get"));
   EXPECT_FALSE(harvester_.Harvest().ok());
   scene_.clock.Advance(2 * kSecond);
   Harvest();
@@ -184,13 +184,13 @@ TEST_F(HarvesterTest, ReadingGivesPastAndLiveByTime) {
 TEST_F(HarvesterTest, ReadingGivesAFlowInBothTablesOnceAndKeepsTwoOfOneKey) {
   const FlowRecord answered = scene_.Answered("shop/web", "shop/db", "1/TCP");
   FlowRecord moving = answered;
-  moving.table = FlowTable::kPending;
+  moving.state = FlowState::kPending;
   scene_.datapath.AddFlow(moving);
   scene_.datapath.AddFlow(answered);
   EXPECT_THAT(Short(Read()), ElementsAre("NEW db:1"));
 
   FlowRecord denied = answered;  // e.g. the same addresses spoofed by somebody else
-  denied.table = FlowTable::kDenied;
+  denied.state = FlowState::kDenied;
   scene_.datapath.AddFlow(denied);
   EXPECT_EQ(Read().size(), 2U);
 }

@@ -77,7 +77,7 @@ class MetricsTest : public ::testing::Test {
     for (std::size_t i = 1; i <= binaries.size(); i++) {
       FlowRecord forwarded = scene_.Answered("shop/web", "shop/db", fmt::format("{}/TCP", i));
       FlowRecord denied = scene_.Record("shop/web", "shop/db", fmt::format("{}/UDP", i));
-      denied.table = FlowTable::kDenied;
+      denied.state = FlowState::kDenied;
       denied.entry.reason = SL_DROP_POLICY_DENIED;
       for (FlowRecord* record : {&forwarded, &denied}) {
         record->entry.initiator_process = i;

@@ -50,7 +50,7 @@ class ProcessTrafficTest : public ::testing::Test {
   }
   FlowRecord Denied(Process initiator, std::uint64_t packets) const {
     FlowRecord record = scene_.Record("shop/web", "shop/db", "5432/TCP");
-    record.table = FlowTable::kDenied;
+    record.state = FlowState::kDenied;
     record.entry.reason = SL_DROP_POLICY_DENIED;
     record.entry.initiator_process = initiator;
     record.entry.forward_packets = packets;
@@ -87,7 +87,7 @@ TEST_F(ProcessTrafficTest, FlowThatChangesTablesIsOneFlow) {
   Pass({});
   FlowRecord established = Flow(kCurl, kNobody);
   FlowRecord pending = established;
-  pending.table = FlowTable::kPending;
+  pending.state = FlowState::kPending;
   Pass({pending});
   established.entry.forward_bytes = 500;
   EXPECT_THAT(Pass({established, pending}),

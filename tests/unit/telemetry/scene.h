@@ -16,7 +16,7 @@
 namespace sluice::telemetry {
 
 using datapath::FlowRecord;
-using datapath::FlowTable;
+using datapath::FlowState;
 using test::FakeClock;
 
 inline constexpr std::uint16_t kClientPort = 40112;
@@ -69,12 +69,12 @@ class Scene {
     entry.reason = verdict.allowed ? SL_DROP_NONE : SL_DROP_POLICY_DENIED;
     entry.hook = entry.initiator.ifindex != 0 ? SL_HOOK_TC_FROM_POD : SL_HOOK_TC_TO_POD;
     if (flow.protocol == policy::kTcp) entry.tcp_flags = 0x02;
-    record.table = verdict.allowed ? FlowTable::kPending : FlowTable::kDenied;
+    record.state = verdict.allowed ? FlowState::kPending : FlowState::kDenied;
     return record;
   }
   FlowRecord Answered(const std::string& from, const std::string& to, const std::string& service) const {
     FlowRecord record = Record(from, to, service);
-    record.table = FlowTable::kEstablished;
+    record.state = FlowState::kEstablished;
     record.entry.flags |= SL_CT_SEEN_REPLY | SL_CT_ESTABLISHED;
     record.entry.reply_packets = 1;
     record.entry.reply_bytes = 44;

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The flow table: one hash table for all flows, in two arrays.
+ *
+ * `flow_buckets` (ARRAY of struct sl_flow_bucket): a tag for each place of a bucket, in one cache line.
+ * `flows` (ARRAY of struct sl_flow): the places; those of bucket b begin at b * SL_FLOW_WAYS.
+ *
+ * A flow's key says its home, a bucket, and another one where it is a guest when all places at home but the last are
+ * taken (bpf/lib/flow_hash.h). Records of denied flows are nobody's guests. Where there is no room at either, somebody
+ * at home makes room: a record, else of two flows that nobody has answered yet the one that was silent for longer.
+ * Established flows stay until they are over. A bucket has at most SL_FLOW_ESTABLISHED_WAYS of them, so that there is
+ * always room for a new flow.
+ *
+ * Nobody locks. Whoever takes a place does it by compare-and-swap of the tag, from 0 (free) to the flow's in state
+ * BUSY, writes the flow, and then sets the state. Whoever reads looks at the tag, the flow, and the tag again: if it is
+ * still the same, all of the flow was read. A flow that is answered stays in its place. Two CPUs that see a flow's
+ * first packets at the same moment may both put it down; the one that is found first is the flow, the other becomes
+ * idle.
+ */
+#ifndef SLUICE_ABI_FLOW_TABLE_H
+#define SLUICE_ABI_FLOW_TABLE_H
+
+#include "conntrack.h"
+
+#define SL_FLOW_WAYS 15
+#define SL_FLOW_ESTABLISHED_WAYS 14
+
+/* A place's tag: what the flow's hash says, and the state. */
+enum sl_flow_state {
+  SL_FLOW_BUSY = 0, /* somebody is writing it */
+  SL_FLOW_PENDING = 1,
+  SL_FLOW_DENIED = 2,
+  SL_FLOW_ESTABLISHED = 3 /* PENDING and one bit more */
+};
+#define SL_FLOW_STATE_MASK 3
+
+struct sl_flow_bucket {
+  __u32 tags[SL_FLOW_WAYS]; /* 0: free */
+  __u32 guests;             /* flows that have their home here and are elsewhere */
+};
+SL_ABI_ASSERT(sizeof(struct sl_flow_bucket) == 64, "sl_flow_bucket");
+
+struct sl_flow {
+  struct sl_flow_key key;
+  struct sl_flow_entry entry;
+};
+SL_ABI_ASSERT(sizeof(struct sl_flow) == 208, "sl_flow");
+
+/* Buckets of a table for so many flows. */
+#define SL_FLOW_BUCKETS(flows) (((flows) + SL_FLOW_WAYS - 1) / SL_FLOW_WAYS)
+
+#endif

@@ -1,0 +1,51 @@
+// The flow table as the agent reads it and takes away what is over (bpf/abi/flow_table.h).
+//   SL_RETURN_IF_ERROR(flows.ForEach([](const FlowRecord& flow) { ... }));
+// Does not own the maps' descriptors; has the tags mapped, and flows while it reads them. Thread-safe.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "bpf/abi/events.h"
+#include "bpf/abi/flow_table.h"
+#include "ctrl/bpf/map.h"
+#include "ctrl/bpf/object.h"
+#include "ctrl/datapath/array_window.h"
+#include "ctrl/datapath/datapath.h"
+
+namespace sluice::datapath {
+
+class FlowTable {
+ public:
+  FlowTable() = default;
+  ~FlowTable();
+  FlowTable(const FlowTable&) = delete;
+  FlowTable& operator=(const FlowTable&) = delete;
+
+  // `object` has the maps and outlives this; `seeds` are those of its settings. Once.
+  Status Bind(const bpf::DatapathObject& object, std::span<const __u64, SL_FLOW_SEEDS> seeds);
+
+  // Every flow that stands still meanwhile is seen once.
+  Status ForEach(const std::function<void(const FlowRecord&)>& visit);
+  // False: it is gone, or had a packet since it was read.
+  StatusOr<bool> Forget(const FlowRecord& flow);
+
+  std::uint64_t entries() const { return entries_; }  // at the last ForEach
+  std::uint64_t capacity() const { return flows_.capacity(); }
+
+ private:
+  std::uint32_t Tag(std::uint32_t place) const;
+  StatusOr<sl_flow> Read(std::uint32_t place, ArrayWindow* memory) const;
+  std::uint32_t HomeOf(const sl_flow_key& key) const;
+
+  bpf::Map<__u32, sl_flow> flows_;
+  sl_flow_bucket* buckets_ = nullptr;  // mapped
+  std::uint32_t bucket_count_ = 0;
+  std::array<__u64, SL_FLOW_SEEDS> seeds_{};
+  std::atomic<std::uint64_t> entries_{0};
+};
+
+}  // namespace sluice::datapath
