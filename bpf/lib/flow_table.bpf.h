@@ -74,8 +74,7 @@ static __always_inline int sl_is_tag_in(__u32 tag, __u32 busy, __u32 state) {
 static __always_inline __u32 sl_home_of(__u32 hash) { return sl_flow_bucket_of(hash, flow_bucket_count); }
 static __always_inline __u32 sl_other_home_of(__u32 hash) { return sl_flow_other_bucket_of(hash, flow_bucket_count); }
 
-/* The place of a flow in one bucket. Global, so that the verifier checks it once and not on every path that leads here.
- */
+/* The place of a flow in one bucket. Global, so that the verifier checks it once and not on every path to it. */
 __noinline __u32 sl_flow_search_in(__u32 index, const struct sl_flow_key* key, __u32 hash, __u32 state) {
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   if (!key || !bucket) return SL_NO_PLACE;
@@ -288,10 +287,11 @@ __noinline int sl_flow_establish(__u32 place) {
   struct sl_flow_bucket* bucket = sl_bucket_at(sl_bucket_of_place(place));
   __u32 established = 0;
   if (!tag || !bucket) return 0;
+  const __u32 was = sl_read_tag(tag);
+  if ((was & SL_FLOW_STATE_MASK) == SL_FLOW_ESTABLISHED) return 1;
   for (__u32 way = 0; way < SL_FLOW_WAYS; way++)
     established += ((sl_read_tag(&bucket->tags[way]) & SL_FLOW_STATE_MASK) + 1) >> 2; /* 1 for ESTABLISHED: no branch */
   if (established >= SL_FLOW_ESTABLISHED_WAYS) return 0;
-  const __u32 was = sl_read_tag(tag);
   if ((was & SL_FLOW_STATE_MASK) == SL_FLOW_PENDING) __sync_val_compare_and_swap(tag, was, was | SL_FLOW_ESTABLISHED);
   return 1;
 }

@@ -94,6 +94,17 @@ TEST_F(ConntrackFull, WhatWasAnsweredStaysInAFlood) {
   }
 }
 
+TEST_F(ConntrackFull, WhoIsEstablishedAlreadyIsNotCountedAgain) {
+  Establish(SL_FLOW_ESTABLISHED_WAYS);
+  Enforce(DbPolicy());  // so that the next packets are looked at closely
+  const Judged answer = FromPod(kDb, ToWeb(0, kAck));
+  EXPECT_EQ(answer.moves, Moves()
+                              .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, answer.bytes)
+                              .Egress(2, SL_DROP_NONE, answer.bytes)
+                              .Count(SL_COUNTER_FLOW_REDECIDED)
+                              .Changed("established"));
+}
+
 TEST_F(ConntrackFull, OneAnsweredMoreStaysPendingAndWorks) {
   Establish(SL_FLOW_ESTABLISHED_WAYS);
   Open(100);
