@@ -24,8 +24,8 @@ struct ObjectOptions {
   std::uint32_t slot_ports = 262144;
   std::uint32_t flows = 393216;        // of all states; rounded up to whole buckets (bpf/abi/flow_table.h)
   std::uint32_t flows_denied = 32768;  // the most of them that are records of denied ones
-  bool uplinks = true;      // xdp_uplink is loaded: half of the verifier's work
-  bool test_clock = false;  // the programs read SetTestClock's time
+  bool uplinks = true;                 // xdp_uplink is loaded: half of the verifier's work
+  bool test_clock = false;             // the programs read SetTestClock's time
 };
 
 class DatapathObject {

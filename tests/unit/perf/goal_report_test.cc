@@ -112,9 +112,11 @@ TEST(BenchGoalReport, ALookUpMakesEachPacketOfARateLonger) {
   run.Set({"program", "floor/xdp/hash/flows:1"}, {59, 61, 60});
   EXPECT_EQ(run.Json(kRedirect)["why"].get<std::string>().find("in this run"), std::string::npos);
   run.Set({"program", "floor/xdp/parse"}, {30});
-  EXPECT_NE(run.Json(kRedirect)["why"].get<std::string>().find(
-                "; in this run the bare redirect with one hot look-up in a hash map would come to 0.89; samples "),  // 250 / 280
-            std::string::npos)
+  EXPECT_NE(
+      run.Json(kRedirect)["why"].get<std::string>().find(
+          "; in this run the bare redirect with one hot look-up in a hash map would come to 0.89; samples "),  // 250 /
+                                                                                                               // 280
+      std::string::npos)
       << run.Json(kRedirect);
 }
 
