@@ -1,14 +1,16 @@
 // Reads one BPF ring buffer without blocking. One thread at a time.
+//
+// Not by libbpf's reader, which tells the kernel of each record that it has read: for that word the writer's CPU then
+// waits with each record that it makes (docs/architecture.md, "The reader of a ring").
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "ctrl/base/status.h"
-
-struct ring_buffer;
 
 namespace sluice::bpf {
 
@@ -23,13 +25,17 @@ class RingReader {
   RingReader& operator=(const RingReader&) = delete;
 
   // Hands over all that waits; returns how many.
-  StatusOr<int> Drain();
+  int Drain();
 
  private:
-  RingReader(Consume consume, std::string name) : consume_(std::move(consume)), name_(std::move(name)) {}
-  Consume consume_;
-  const std::string name_;
-  ring_buffer* ring_ = nullptr;
+  RingReader(Consume consume, std::size_t bytes) : consume_(std::move(consume)), bytes_(bytes) {}
+  void Release(std::uint64_t position);
+
+  const Consume consume_;
+  const std::size_t bytes_;                  // of the ring; a power of two
+  std::uint64_t* consumer_ = nullptr;        // mapped: up to where it is read
+  const std::uint64_t* producer_ = nullptr;  // mapped, with the ring behind it: up to where it is reserved
+  const char* data_ = nullptr;               // the ring, twice in a row
 };
 
 }  // namespace sluice::bpf

@@ -1,6 +1,7 @@
 // More new denied flows than their table keeps up with: all are denied and counted, and what has a record keeps it.
 #include <gtest/gtest.h>
 
+#include "ctrl/bpf/test_run.h"
 #include "tests/support/shop.h"
 
 namespace sluice::test {
@@ -147,6 +148,28 @@ TEST_F(DeniedBudget, WhoWatchesSeesAnEventForEachPacket) {
     ASSERT_EQ(judged.events.size(), 1u);
     EXPECT_EQ(judged.events[0].entry.reason, SL_DROP_POLICY_DENIED);
     EXPECT_EQ(judged.events[0].entry.forward_packets, 1u);
+  }
+}
+
+// The ring of events begins anew several times; no event is lost, none is read twice, and each is whole.
+TEST_F(DeniedBudget, EventsGoRoundTheRing) {
+  constexpr std::uint32_t kAtOnceInTheRing = 12000;  // of about 18,000
+  SendFlood(kPlaces);
+  Configure(SL_SETTING_EVENTS);
+  const bpf::TestRunInput run{.frame = Flood(next_).ToFrame(), .ifindex = ifindex(kOther), .repeat = kAtOnceInTheRing};
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(bpf::TestRunTc(bed_->datapath().object().program_fd("tc_from_pod"), run).ok());
+    std::uint32_t whole = 0;
+    std::uint64_t last_ns = 0;
+    const auto count = bed_->datapath().PollEvents([&](const sl_flow_event& event) {
+      whole += event.type == SL_FLOW_NEW && event.time_ns >= last_ns && event.entry.forward_packets == 1 &&
+               event.entry.reason == SL_DROP_POLICY_DENIED && event.entry.initiator.endpoint == 3;
+      last_ns = event.time_ns;
+    });
+    ASSERT_TRUE(count.ok()) << count.status();
+    EXPECT_EQ(*count, static_cast<int>(kAtOnceInTheRing)) << "round " << round;
+    EXPECT_EQ(whole, kAtOnceInTheRing) << "round " << round;
+    EXPECT_EQ(*bed_->datapath().PollEvents([](const sl_flow_event&) {}), 0);
   }
 }
 
