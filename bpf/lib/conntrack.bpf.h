@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The flow table: keys, look-up, time-outs, and what a packet changes in its flow. */
+/* Flows: when they time out, what a packet changes in its flow, and fragments. */
 #ifndef SLUICE_CONNTRACK_BPF_H
 #define SLUICE_CONNTRACK_BPF_H
 

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};  // and kManyFlows, whose hash is another one
 constexpr char kInstructions[] = "instructions";
-constexpr double kBytesOfLargeCases = 3e9;  // of all together, more than was ever seen
+constexpr double kBytesOfLargeCases = 4e9;  // of all together, more than was ever seen
 
 // Small, and yet every program, family and kind of traffic, and both kinds of policy.
 bool IsBrief(const Case& what) {
