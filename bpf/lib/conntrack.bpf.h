@@ -62,31 +62,53 @@ static __always_inline int sl_follow_fragment(struct sl_packet* packet) {
   return SL_DROP_NONE;
 }
 
-/* Counts the packet in its flow and moves the flow's state on. */
-static __always_inline void sl_flow_add(struct sl_flow_entry* entry, const struct sl_size* size, __u32 l3_offset,
-                                        int is_tcp, __u8 tcp_flags, int reply, __u64 now) {
-  __u32 bytes = size->bytes - l3_offset * size->packets;
-  if (reply) {
-    __sync_fetch_and_add(&entry->reply_packets, size->packets);
-    __sync_fetch_and_add(&entry->reply_bytes, bytes);
-  } else {
-    __sync_fetch_and_add(&entry->forward_packets, size->packets);
-    __sync_fetch_and_add(&entry->forward_bytes, bytes);
-  }
-  entry->last_seen_ns = now;
+/* Bytes at layer 3. */
+static __always_inline __u32 sl_l3_bytes(const struct sl_size* size, __u32 l3_offset) {
+  return size->bytes - l3_offset * size->packets;
+}
+
+/* The flags that a packet sets in its flow, whose flags are `flags`. */
+static __always_inline __u32 sl_flags_set_by(__u32 flags, int is_tcp, __u8 tcp_flags, int reply) {
   __u32 set = reply ? SL_CT_SEEN_REPLY : 0;
   if (is_tcp) {
     if (tcp_flags & SL_TCP_RST) set |= SL_CT_RESET;
     if (tcp_flags & SL_TCP_FIN) set |= reply ? SL_CT_FIN_REPLY : SL_CT_FIN_FORWARD;
-    if (!(tcp_flags & SL_TCP_SYN) && ((entry->flags | set) & SL_CT_SEEN_REPLY)) set |= SL_CT_ESTABLISHED;
+    if (!(tcp_flags & SL_TCP_SYN) && ((flags | set) & SL_CT_SEEN_REPLY)) set |= SL_CT_ESTABLISHED;
   }
+  return set;
+}
+
+/* Counts the packet in its flow and moves the flow's state on. */
+static __always_inline void sl_flow_add(struct sl_flow_entry* entry, const struct sl_size* size, __u32 l3_offset,
+                                        int is_tcp, __u8 tcp_flags, int reply, __u64 now) {
+  if (reply) {
+    __sync_fetch_and_add(&entry->reply_packets, size->packets);
+    __sync_fetch_and_add(&entry->reply_bytes, sl_l3_bytes(size, l3_offset));
+  } else {
+    __sync_fetch_and_add(&entry->forward_packets, size->packets);
+    __sync_fetch_and_add(&entry->forward_bytes, sl_l3_bytes(size, l3_offset));
+  }
+  entry->last_seen_ns = now;
+  const __u32 set = sl_flags_set_by(entry->flags, is_tcp, tcp_flags, reply);
   if (set & ~entry->flags) __sync_fetch_and_or(&entry->flags, set);
+}
+
+static __always_inline int sl_has_tcp_flags(const struct sl_packet* packet) {
+  return packet->tuple.protocol == SL_IPPROTO_TCP && packet->fragment != SL_FRAGMENT_LATER;
 }
 
 static __always_inline void sl_flow_advance(struct sl_flow_entry* entry, const struct sl_packet* packet,
                                             const struct sl_size* size, int reply, __u64 now) {
-  const int is_tcp = packet->tuple.protocol == SL_IPPROTO_TCP && packet->fragment != SL_FRAGMENT_LATER;
-  sl_flow_add(entry, size, packet->l3_offset, is_tcp, packet->tcp_flags, reply, now);
+  sl_flow_add(entry, size, packet->l3_offset, sl_has_tcp_flags(packet), packet->tcp_flags, reply, now);
+}
+
+/* Likewise for the packet that opens the flow, which nobody else has yet: a locked addition would wait for all that was
+ * written before. */
+static __always_inline void sl_flow_begin(struct sl_flow_entry* fresh, const struct sl_packet* packet,
+                                          const struct sl_size* size) {
+  fresh->forward_packets = size->packets;
+  fresh->forward_bytes = sl_l3_bytes(size, packet->l3_offset);
+  fresh->flags |= sl_flags_set_by(fresh->flags, sl_has_tcp_flags(packet), packet->tcp_flags, 0);
 }
 
 #endif

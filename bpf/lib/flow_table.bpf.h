@@ -64,6 +64,17 @@ static __always_inline int sl_is_key(const struct sl_flow_key* a, const struct s
 
 #define SL_FLOW_ALLOWED (SL_FLOW_STATE_MASK + 1) /* as a state that is looked for: PENDING or ESTABLISHED */
 
+/* Sets a tag that is ours alone, as it says BUSY, after all that was written before. x86 keeps stores in order, and
+ * need not wait for them. */
+static __always_inline void sl_publish_tag(__u32* tag, __u32 value) {
+#ifdef __TARGET_ARCH_x86
+  barrier();
+  *(volatile __u32*)tag = value;
+#else
+  __sync_lock_test_and_set(tag, value);
+#endif
+}
+
 /* Whether a flow with this hash has this tag, in that state. */
 static __always_inline int sl_is_tag_in(__u32 tag, __u32 busy, __u32 state) {
   if (state == SL_FLOW_ALLOWED)
@@ -226,7 +237,7 @@ __noinline int sl_flow_evict(__u32 index, __u32 hash, __u32 state) {
   if ((was & SL_FLOW_STATE_MASK) != goes || !sl_take(bucket, way, was, was & ~(__u32)SL_FLOW_STATE_MASK)) return 1;
   const struct sl_flow* flow = sl_flow_at(index * SL_FLOW_WAYS + way);
   if (flow) sl_count_out(&flow->key, index);
-  __sync_fetch_and_and(&bucket->tags[way], 0);
+  sl_publish_tag(&bucket->tags[way], 0);
   sl_count_event(SL_COUNTER_FLOW_EVICTED);
   return 1;
 }
@@ -257,7 +268,7 @@ __noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, const 
   if (!flow) return 0;
   flow->key = *key;
   flow->entry = *entry;
-  __sync_fetch_and_or(&bucket->tags[way], state & SL_FLOW_STATE_MASK); /* after the flow: a barrier, too */
+  sl_publish_tag(&bucket->tags[way], sl_flow_tag_of(hash) | (state & SL_FLOW_STATE_MASK));
   return 1;
 }
 

@@ -213,7 +213,7 @@ static __always_inline void sl_account_denied(struct sl_judgement* j) {
     return;
   }
   if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
-  sl_flow_advance(&j->fresh, &j->packet, &j->size, 0, j->now);
+  sl_flow_begin(&j->fresh, &j->packet, &j->size);
   sl_record_denied(j);
   if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, &j->fresh, j->ifindex, SL_FLOW_NEW, 0);
 }
@@ -403,7 +403,7 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
     return reason;
   }
   j->audit = q->audit;
-  sl_flow_advance(fresh, packet, &j->size, 0, j->now);
+  sl_flow_begin(fresh, packet, &j->size);
   if (!j->known_absent) { /* it replaces its record, and who went the same way to somebody else: multicast */
     sl_flow_forget(&j->key, SL_FLOW_DENIED);
     sl_flow_forget(&j->key, SL_FLOW_PENDING);

@@ -86,12 +86,13 @@ static __always_inline void rotate(__u8* data, const __u8* end) {
     *last = bpf_htonl(r->first_address + address * r->address_step);
     number /= r->addresses;
   }
-  __u16 client = bpf_htons(PERF_FIRST_CLIENT_PORT + number % PERF_CLIENT_PORTS);
-  __u16 service = bpf_htons(PERF_FIRST_SERVICE_PORT + number / PERF_CLIENT_PORTS);
-  __u16* ports = (__u16*)(data + (r->l4_offset & MAX_L4_OFFSET));
-  if ((__u8*)(ports + 2) > end) return;
-  ports[0] = r->answer ? service : client;
-  ports[1] = r->answer ? client : service;
+  __u32 client = PERF_FIRST_CLIENT_PORT + number % PERF_CLIENT_PORTS;
+  __u32 service = PERF_FIRST_SERVICE_PORT + number / PERF_CLIENT_PORTS;
+  __be32* ports = (__be32*)(data + (r->l4_offset & MAX_L4_OFFSET));
+  if ((__u8*)(ports + 1) > end) return;
+  /* At once: who reads both would wait until two stores, and all before them, are in the cache. A packet comes in by
+   * another way. */
+  *ports = bpf_htonl(r->answer ? service << 16 | client : client << 16 | service);
 }
 
 #define DATA(ctx) ((__u8*)(long)(ctx)->data)

@@ -27,7 +27,7 @@ constexpr std::uint32_t kLoaded = 100000;     // policy entries, and addresses o
 constexpr std::string_view kXdpFloors = "floor/xdp/";
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};
 constexpr double kBytesOfAnIdentity = 8000;  // while it is compiled: more than was ever seen
-constexpr double kBytesOfAFlow = 1000;  // room for three, and the list of those that are to be forgotten
+constexpr double kBytesOfAFlow = 1000;       // room for three, and the list of those that are to be forgotten
 
 struct Point {
   Grows what;
