@@ -78,13 +78,12 @@ SL_ABI_ASSERT(sizeof(struct sl_uplink) == 12, "sl_uplink");
 
 /* `settings` (ARRAY of 1). */
 #define SL_MAX_UPLINKS 8
-#define SL_FLOW_SEEDS (sizeof(struct sl_flow_key) / sizeof(__u32))
+#define SL_HASH_SEEDS (sizeof(struct sl_flow_key) / sizeof(__u32)) /* the longest key is a flow's */
 struct sl_settings {
   __u32 flags; /* SL_SETTING_* */
   struct sl_uplink uplinks[SL_MAX_UPLINKS];
-  /* Of the places in `peers` and in the flow table; drawn once, when the maps are made. */
-  __u32 peer_seed;
-  __u64 flow_seeds[SL_FLOW_SEEDS];
+  __u32 pad;
+  __u64 hash_seeds[SL_HASH_SEEDS]; /* of our own hash tables (bpf/lib/hash.h); drawn once, when the maps are made */
 };
 SL_ABI_ASSERT(sizeof(struct sl_settings) == 184, "sl_settings");
 

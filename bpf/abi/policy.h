@@ -40,15 +40,17 @@ enum sl_identity_kind {
 /* An outside address that no policy prefix contains: the kind in the top bits, and this number below. */
 #define SL_IDENTITY_PLAIN 255
 
-/* Key of `addresses` (HASH): every known pod address and every address of this node. */
-struct sl_address_key {
-  struct sl_addr addr;
-  __u32 slot;
-};
-SL_ABI_ASSERT(sizeof(struct sl_address_key) == 20, "sl_address_key");
+/*
+ * `addresses` and `peers` are hash tables in an ARRAY of SL_SLOTS * SL_SLOT_PLACES(entries): a table in each half. An
+ * entry stands at its home (bpf/lib/slot_home.h) or after it, with no free place in between.
+ */
+#define SL_SLOT_HOMES(entries) ((entries) + (entries) / 2) /* of up to `entries`: a third stays free */
+#define SL_SLOT_PLACES(entries) (SL_SLOT_HOMES(entries) + SL_MAX_SLOT_PROBES)
+/* An entry is among so many places from its home on. Twice what chance makes of a million entries. */
+#define SL_MAX_SLOT_PROBES 384
 
 struct sl_address_value {
-  __u32 identity;
+  __u32 identity;        /* SL_IDENTITY_UNKNOWN: the place is free */
   __u32 workload;        /* hash of namespace/name/uid; 0: none (a node address) */
   __u32 ifindex;         /* host end of the local workload's veth; 0: not local */
   __u32 endpoint;        /* dense number of a local workload, 1..SL_MAX_ENDPOINTS-1; 0: not local */
@@ -56,6 +58,13 @@ struct sl_address_value {
   __u32 ingress_ruleset; /* likewise */
 };
 SL_ABI_ASSERT(sizeof(struct sl_address_value) == 24, "sl_address_value");
+
+/* Value of `addresses`: every known pod address and every address of this node. */
+struct sl_address_entry {
+  struct sl_addr addr;
+  struct sl_address_value value;
+};
+SL_ABI_ASSERT(sizeof(struct sl_address_entry) == 40, "sl_address_entry");
 
 /* Key of `prefixes` (LPM_TRIE): the distinct prefixes of all ipBlocks. prefixlen counts the slot's 32 bits too;
  * for IPv4 it is 32 + 96 + length. The slot is in network byte order so that tries of both slots part at the top. */
@@ -78,22 +87,13 @@ struct sl_peer_value {
 };
 SL_ABI_ASSERT(sizeof(struct sl_peer_value) == 8, "sl_peer_value");
 
-/*
- * Value of `peers` (ARRAY of SL_SLOTS * SL_PEER_PLACES): each half is a hash table. An entry stands at its home
- * (bpf/lib/peer_home.h) or after it, with no free place in between.
- */
+/* Value of `peers`. */
 struct sl_peer_entry {
   __u32 ruleset;
   __u32 identity;             /* or SL_IDENTITY_ANY_OF_KIND(kind) */
   struct sl_peer_value range; /* count 0: the place is free */
 };
 SL_ABI_ASSERT(sizeof(struct sl_peer_entry) == 16, "sl_peer_entry");
-
-/* Of a slot that holds up to `entries`: a third stays free. */
-#define SL_PEER_HOMES(entries) ((entries) + (entries) / 2)
-#define SL_PEER_PLACES(entries) (SL_PEER_HOMES(entries) + SL_MAX_PEER_PROBES)
-/* An entry is among so many places from its home on. Twice what chance makes of a million entries. */
-#define SL_MAX_PEER_PROBES 384
 
 enum sl_verdict {
   SL_VERDICT_DENY = 0,

@@ -15,7 +15,7 @@ const volatile __u32 flow_bucket_count = 1;
 static __always_inline __u32 sl_hash_of(const struct sl_flow_key* key) {
   __u32 zero = 0;
   const struct sl_settings* agent = bpf_map_lookup_elem(&settings, &zero);
-  return agent ? sl_flow_hash(agent->flow_seeds, key) : 0;
+  return agent ? sl_flow_hash(agent->hash_seeds, key) : 0;
 }
 
 static __always_inline struct sl_flow_bucket* sl_bucket_at(__u32 index) {

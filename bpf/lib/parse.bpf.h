@@ -120,6 +120,10 @@ SL_INLINE void sl_copy_addr(struct sl_addr* to, const void* from) {
   sl_store_u64(to->bytes + 8, sl_load_u64((const __u8*)from + 8));
 }
 
+SL_INLINE int sl_is_same_addr(const struct sl_addr* a, const struct sl_addr* b) {
+  return sl_load_u64(a->bytes + 8) == sl_load_u64(b->bytes + 8) && sl_load_u64(a->bytes) == sl_load_u64(b->bytes);
+}
+
 /* An IPv4 address, as IPv6 maps it (RFC 4291, 2.5.5.2). */
 SL_INLINE void sl_set_ipv4(struct sl_addr* addr, __be32 ipv4) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__

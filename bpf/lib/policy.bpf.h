@@ -5,10 +5,11 @@
 
 #include "bpf/lib/maps.bpf.h"
 #include "bpf/lib/parse.bpf.h"
-#include "bpf/lib/peer_home.h"
 #include "bpf/lib/process_class_maps.bpf.h"
+#include "bpf/lib/slot_home.h"
 
-/* Entries of `ports`, and of `peers`, in one slot; the maps hold two slots. Set by the loader. */
+/* Entries of one slot; the maps hold two. Set by the loader. */
+const volatile __u32 slot_addresses = 131072;
 const volatile __u32 slot_ports = 262144;
 const volatile __u32 slot_peers = 1048576;
 
@@ -37,13 +38,29 @@ static __always_inline int sl_is_mapped_ipv4(const struct sl_addr* addr) {
   return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
 }
 
-/* Who has this address: one hash lookup for pods and the node, one more in the trie for everybody else. */
-static __always_inline void sl_resolve(const struct sl_addr* addr, __u32 slot, struct sl_address_value* out) {
-  struct sl_address_key key = {.addr = *addr, .slot = slot};
-  const struct sl_address_value* known = bpf_map_lookup_elem(&addresses, &key);
+/* Null: the slot has no such entry. */
+static __always_inline const struct sl_address_value* sl_find_address(__u32 slot, const struct sl_addr* addr) {
+  __u32 zero = 0, entries = slot_addresses;
+  const struct sl_settings* agent = bpf_map_lookup_elem(&settings, &zero);
+  if (!agent) return 0;
+  __u32 index = slot * SL_SLOT_PLACES(entries) + sl_address_home(agent->hash_seeds, addr, SL_SLOT_HOMES(entries));
+  for (int i = 0; i < SL_MAX_SLOT_PROBES; i++, index++) {
+    const struct sl_address_entry* entry = bpf_map_lookup_elem(&addresses, &index);
+    if (!entry || entry->value.identity == SL_IDENTITY_UNKNOWN) return 0;
+    if (sl_is_same_addr(&entry->addr, addr)) return &entry->value;
+  }
+  return 0;
+}
+
+/* Who has this address: one hash look-up for pods and the node, one more in the trie for everybody else. Returns
+ * whether it is a pod's or the node's. Global, so that the verifier checks it once and not on every path that leads
+ * here. */
+__noinline int sl_resolve(const struct sl_addr* addr, __u32 slot, struct sl_address_value* out) {
+  if (!addr || !out) return 0;
+  const struct sl_address_value* known = sl_find_address(slot, addr);
   if (known) {
     *out = *known;
-    return;
+    return 1;
   }
   __builtin_memset(out, 0, sizeof(*out));
   struct sl_prefix_key prefix = {.prefixlen = 32 + 128, .slot = bpf_htonl(slot), .addr = *addr};
@@ -54,6 +71,7 @@ static __always_inline void sl_resolve(const struct sl_addr* addr, __u32 slot, s
     out->identity =
         ((sl_is_mapped_ipv4(addr) ? (__u32)SL_KIND_WORLD4 : (__u32)SL_KIND_WORLD6) << SL_IDENTITY_KIND_SHIFT) |
         SL_IDENTITY_PLAIN;
+  return 0;
 }
 
 /* Which outcome of `choice` is the answer for a process of this class. */
@@ -91,8 +109,8 @@ static __always_inline const struct sl_peer_value* sl_find_peer(__u32 slot, __u3
   const struct sl_settings* agent = bpf_map_lookup_elem(&settings, &zero);
   if (!agent) return 0;
   __u32 index =
-      slot * SL_PEER_PLACES(entries) + sl_peer_home(agent->peer_seed, ruleset, identity, SL_PEER_HOMES(entries));
-  for (int i = 0; i < SL_MAX_PEER_PROBES; i++, index++) {
+      slot * SL_SLOT_PLACES(entries) + sl_peer_home(agent->hash_seeds, ruleset, identity, SL_SLOT_HOMES(entries));
+  for (int i = 0; i < SL_MAX_SLOT_PROBES; i++, index++) {
     const struct sl_peer_entry* entry = bpf_map_lookup_elem(&peers, &index);
     if (!entry || !entry->range.count) return 0;
     if (entry->ruleset == ruleset && entry->identity == identity) return &entry->range;

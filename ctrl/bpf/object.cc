@@ -25,9 +25,9 @@ Status SetSize(bpf_map* map, std::uint32_t entries) {
 }
 
 Status SetSizes(datapath_bpf* skeleton, const ObjectOptions& options) {
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.addresses, options.slot_addresses * SL_SLOTS));
+  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.addresses, SL_SLOTS * SL_SLOT_PLACES(options.slot_addresses)));
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.prefixes, options.slot_prefixes * SL_SLOTS));
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.peers, SL_SLOTS * SL_PEER_PLACES(options.slot_peers)));
+  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.peers, SL_SLOTS * SL_SLOT_PLACES(options.slot_peers)));
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.ports, options.slot_ports * SL_SLOTS));
   const std::uint32_t buckets = SL_FLOW_BUCKETS(options.flows);
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.flow_buckets, buckets));
@@ -94,6 +94,7 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   datapath_bpf* skeleton = datapath_bpf__open();
   if (skeleton == nullptr) return ErrnoError(errno, "open the packet path's BPF object: {}", log.LastLines(3));
   std::unique_ptr<DatapathObject> object(new DatapathObject(skeleton));
+  skeleton->rodata->slot_addresses = options.slot_addresses;
   skeleton->rodata->slot_ports = options.slot_ports;
   skeleton->rodata->slot_peers = options.slot_peers;
   skeleton->rodata->use_test_clock = options.test_clock ? 1 : 0;

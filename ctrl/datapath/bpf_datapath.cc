@@ -27,8 +27,6 @@ using policy::Address;
 using policy::Prefix;
 using policy::Tables;
 
-sl_address_key AddressKey(const Address& address, std::uint32_t slot) { return {address.abi(), slot}; }
-
 sl_prefix_key PrefixKey(const Prefix& prefix, std::uint32_t slot) {
   return {static_cast<__u32>(32 + prefix.mapped_length()), htonl(slot), prefix.address().abi()};
 }
@@ -102,7 +100,6 @@ class PortMemory {
 }  // namespace
 
 struct BpfDatapath::BoundMaps {
-  bpf::Map<sl_address_key, sl_address_value> addresses;
   bpf::Map<sl_prefix_key, sl_prefix_value> prefixes;
   bpf::Map<__u32, sl_port_entry> ports;
   bpf::Map<__u32, sl_process_choice> choices;
@@ -152,7 +149,6 @@ Status BpfDatapath::BindMaps() {
     SL_ASSIGN_OR_RETURN(map, M::Bind(object_->map_fd(name), name));
     return OkStatus();
   };
-  SL_RETURN_IF_ERROR(bind(maps_->addresses, "addresses"));
   SL_RETURN_IF_ERROR(bind(maps_->prefixes, "prefixes"));
   SL_RETURN_IF_ERROR(bind(maps_->ports, "ports"));
   SL_RETURN_IF_ERROR(bind(maps_->choices, "process_choices"));
@@ -182,8 +178,9 @@ Status BpfDatapath::MapMemory() {
 
 Status BpfDatapath::OpenHashTables() {
   SL_ASSIGN_OR_RETURN(const sl_settings seeds, settings_.ReadWithSeeds());
-  peers_ = PeerTable(object_->map_fd("peers"), options_.slot_peers, seeds.peer_seed);
-  return flows_.Bind(*object_, seeds.flow_seeds);
+  addresses_ = AddressTable(object_->map_fd("addresses"), options_.slot_addresses, seeds.hash_seeds);
+  peers_ = PeerTable(object_->map_fd("peers"), options_.slot_peers, seeds.hash_seeds);
+  return flows_.Bind(*object_, seeds.hash_seeds);
 }
 
 // What an earlier process left: the first Commit then changes only what differs.
@@ -195,16 +192,16 @@ Status BpfDatapath::ReadSlots() {
     decltype(Tables::ports)::Entries ports;
     decltype(Tables::choices)::Entries choices;
   } found[SL_SLOTS];
-  SL_RETURN_IF_ERROR(maps_->addresses.ForEachBatch([&](const sl_address_key& key, const sl_address_value& value) {
-    if (key.slot < SL_SLOTS) found[key.slot].addresses.emplace_back(Address(key.addr), value);
-  }));
   SL_RETURN_IF_ERROR(maps_->prefixes.ForEach([&](const sl_prefix_key& key, const sl_prefix_value& value) {
     if (const std::uint32_t slot = ntohl(key.slot); slot < SL_SLOTS)
       found[slot].prefixes.emplace_back(PrefixOf(key), value);
   }));
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
-    SL_RETURN_IF_ERROR(
-        peers_.ForEach(slot, [&](const auto& key, const auto& value) { found[slot].peers.emplace_back(key, value); }));
+    const auto into = [](auto& table) {
+      return [&table](const auto& key, const auto& value) { table.emplace_back(key, value); };
+    };
+    SL_RETURN_IF_ERROR(addresses_.ForEach(slot, into(found[slot].addresses)));
+    SL_RETURN_IF_ERROR(peers_.ForEach(slot, into(found[slot].peers)));
   }
   const std::uint32_t port_entries = SL_SLOTS * options_.slot_ports;
   SL_ASSIGN_OR_RETURN(const PortMemory ports, PortMemory::Map(maps_->ports.fd(), port_entries));
@@ -277,7 +274,6 @@ policy::Limits BpfDatapath::limits() const {
 
 Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
   const policy::Plan plan = policy::Diff(slots_[slot], tables);
-  SL_RETURN_IF_ERROR(DeleteAll(maps_->addresses, AddressKey, slot, plan.addresses));
   SL_RETURN_IF_ERROR(DeleteAll(maps_->prefixes, PrefixKey, slot, plan.prefixes));
   if (!tables.ports.empty() && tables.ports.entries().back().first >= options_.slot_ports)
     return MakeError(absl::StatusCode::kResourceExhausted, "map ports is full ({} entries)", options_.slot_ports);
@@ -293,8 +289,8 @@ Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
   for (const auto& [index, choice] : plan.choices.puts)
     SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, choice));
   SL_RETURN_IF_ERROR(peers_.Edit(slot, plan.peers));
-  SL_RETURN_IF_ERROR(PutAll(maps_->prefixes, PrefixKey, slot, plan.prefixes));
-  return PutAll(maps_->addresses, AddressKey, slot, plan.addresses);
+  SL_RETURN_IF_ERROR(addresses_.Edit(slot, plan.addresses));
+  return PutAll(maps_->prefixes, PrefixKey, slot, plan.prefixes);
 }
 
 Status BpfDatapath::Commit(const Tables& tables) {
@@ -474,9 +470,9 @@ StatusOr<Counters> BpfDatapath::ReadCounters() {
 StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
   const Usage slots = usage();
   std::vector<MapUsage> maps = {
-      {"addresses", slots.addresses, maps_->addresses.capacity()},
+      {"addresses", slots.addresses, addresses_.capacity()},
       {"prefixes", slots.prefixes, maps_->prefixes.capacity()},
-      {"peers", slots.peers, static_cast<std::uint64_t>(options_.slot_peers) * SL_SLOTS},
+      {"peers", slots.peers, peers_.capacity()},
       {"ports", slots.ports, static_cast<std::uint64_t>(options_.slot_ports) * SL_SLOTS},
       {"process_choices", slots.choices, maps_->choices.capacity()},
       {"endpoint_counts", slots.endpoints.size(), SL_MAX_ENDPOINTS - 1},

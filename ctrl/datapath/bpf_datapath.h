@@ -15,9 +15,9 @@
 #include "ctrl/bpf/ring_reader.h"
 #include "ctrl/datapath/datapath.h"
 #include "ctrl/datapath/flow_table.h"
-#include "ctrl/datapath/peer_table.h"
 #include "ctrl/datapath/process_classes.h"
 #include "ctrl/datapath/settings.h"
+#include "ctrl/datapath/slot_table.h"
 
 namespace sluice::datapath {
 
@@ -85,6 +85,7 @@ class BpfDatapath : public Datapath {
   std::unique_ptr<bpf::DatapathObject> object_;
   std::unique_ptr<BoundMaps> maps_;
   Settings settings_;
+  AddressTable addresses_;
   PeerTable peers_;
   FlowTable flows_;
   ProcessClasses process_classes_;

@@ -26,7 +26,7 @@ class FlowTable {
   FlowTable& operator=(const FlowTable&) = delete;
 
   // `object` has the maps and outlives this; `seeds` are those of its settings. Once.
-  Status Bind(const bpf::DatapathObject& object, std::span<const __u64, SL_FLOW_SEEDS> seeds);
+  Status Bind(const bpf::DatapathObject& object, std::span<const __u64, SL_HASH_SEEDS> seeds);
 
   // Every flow that stands still meanwhile is seen once.
   Status ForEach(const std::function<void(const FlowRecord&)>& visit);
@@ -44,7 +44,7 @@ class FlowTable {
   bpf::Map<__u32, sl_flow> flows_;
   sl_flow_bucket* buckets_ = nullptr;  // mapped
   std::uint32_t bucket_count_ = 0;
-  std::array<__u64, SL_FLOW_SEEDS> seeds_{};
+  std::array<__u64, SL_HASH_SEEDS> seeds_{};
   std::atomic<std::uint64_t> entries_{0};
 };
 

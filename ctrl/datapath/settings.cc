@@ -40,9 +40,8 @@ Status Settings::Change(const std::function<Status(sl_settings&)>& change) {
 StatusOr<sl_settings> Settings::ReadWithSeeds() {
   sl_settings with_seeds{};
   SL_RETURN_IF_ERROR(Change([&with_seeds](sl_settings& settings) -> Status {
-    while (settings.peer_seed == 0) {  // the maps are new
-      if (getrandom(settings.flow_seeds, sizeof(settings.flow_seeds), 0) < 0 ||
-          getrandom(&settings.peer_seed, sizeof(settings.peer_seed), 0) < 0)
+    while (settings.hash_seeds[0] == 0) {  // the maps are new
+      if (getrandom(settings.hash_seeds, sizeof(settings.hash_seeds), 0) < 0)
         return ErrnoError(errno, "draw the seeds of the hash tables");
     }
     with_seeds = settings;

@@ -49,12 +49,12 @@ struct Layout {
 std::vector<Layout> CppLayouts() {
   return {
       {"sl_addr", sizeof(sl_addr), {SL_M(sl_addr, bytes)}},
-      {"sl_address_key", sizeof(sl_address_key), {SL_M(sl_address_key, addr), SL_M(sl_address_key, slot)}},
       {"sl_address_value",
        sizeof(sl_address_value),
        {SL_M(sl_address_value, identity), SL_M(sl_address_value, workload), SL_M(sl_address_value, ifindex),
         SL_M(sl_address_value, endpoint), SL_M(sl_address_value, egress_ruleset),
         SL_M(sl_address_value, ingress_ruleset)}},
+      {"sl_address_entry", sizeof(sl_address_entry), {SL_M(sl_address_entry, addr), SL_M(sl_address_entry, value)}},
       {"sl_prefix_key",
        sizeof(sl_prefix_key),
        {SL_M(sl_prefix_key, prefixlen), SL_M(sl_prefix_key, slot), SL_M(sl_prefix_key, addr)}},
@@ -144,8 +144,7 @@ std::vector<Layout> CppLayouts() {
       {"sl_uplink", sizeof(sl_uplink), {SL_M(sl_uplink, ifindex), SL_M(sl_uplink, mac), SL_M(sl_uplink, pad)}},
       {"sl_settings",
        sizeof(sl_settings),
-       {SL_M(sl_settings, flags), SL_M(sl_settings, uplinks), SL_M(sl_settings, peer_seed),
-        SL_M(sl_settings, flow_seeds)}},
+       {SL_M(sl_settings, flags), SL_M(sl_settings, uplinks), SL_M(sl_settings, pad), SL_M(sl_settings, hash_seeds)}},
       {"sl_interface",
        sizeof(sl_interface),
        {SL_M(sl_interface, bridge), SL_M(sl_interface, netns), SL_M(sl_interface, pod_mac), SL_M(sl_interface, pad),

@@ -84,7 +84,7 @@ class FlowTableRace : public Shop {
     const sl_settings seeds = **settings->Get(0);
     std::map<std::uint32_t, std::uint32_t> guests;
     for (const FlowRecord& flow : *flows) {
-      const std::uint32_t home = sl_flow_bucket_of(sl_flow_hash(seeds.flow_seeds, &flow.key), buckets->capacity());
+      const std::uint32_t home = sl_flow_bucket_of(sl_flow_hash(seeds.hash_seeds, &flow.key), buckets->capacity());
       if (home != flow.place / SL_FLOW_WAYS) ++guests[home];
     }
     for (std::uint32_t index = 0; index < buckets->capacity(); ++index) {

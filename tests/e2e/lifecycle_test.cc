@@ -36,10 +36,10 @@ spec:
 // The numbers that the kernel knows workloads by.
 StatusOr<std::map<std::string, std::uint32_t>> EndpointNumbers(const AgentProcess& agent) {
   SL_ASSIGN_OR_RETURN(const Fd fd, bpf::OpenPinnedMap(bpf::PinLayout(agent.bpf_root()).map("addresses")));
-  SL_ASSIGN_OR_RETURN(const auto map, (bpf::Map<sl_address_key, sl_address_value>::Bind(fd.get(), "addresses")));
+  SL_ASSIGN_OR_RETURN(const auto map, (bpf::Map<__u32, sl_address_entry>::Bind(fd.get(), "addresses")));
   std::map<std::string, std::uint32_t> numbers;
-  SL_RETURN_IF_ERROR(map.ForEachBatch([&](const sl_address_key& key, const sl_address_value& value) {
-    if (value.endpoint != 0) numbers[policy::Address(key.addr).ToString()] = value.endpoint;
+  SL_RETURN_IF_ERROR(map.ForEachBatch([&](const __u32&, const sl_address_entry& entry) {
+    if (entry.value.endpoint != 0) numbers[policy::Address(entry.addr).ToString()] = entry.value.endpoint;
   }));
   return numbers;
 }

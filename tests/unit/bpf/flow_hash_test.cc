@@ -55,7 +55,7 @@ class FlowHash : public ::testing::Test {
   std::uint32_t Hash(const sl_flow_key& key) const { return sl_flow_hash(seeds_, &key); }
 
   std::mt19937_64 random_{7};
-  __u64 seeds_[SL_FLOW_SEEDS];
+  __u64 seeds_[SL_HASH_SEEDS];
 };
 
 // Eight flows a bucket on average, and 15 places: by Poisson's distribution 0.1 % find none.

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The hash of all hash tables of our own. Helper-free: the packet path and the agent share it. */
+#ifndef SLUICE_HASH_H
+#define SLUICE_HASH_H
+
+#include "bpf/abi/events.h"
+
+/*
+ * Of an even number of words, at most SL_HASH_SEEDS. `seeds`: settings.hash_seeds, drawn at random, so that nobody can
+ * choose keys that meet. The sum is from the multilinear family with half the multiplications (Lemire and Kaser,
+ * "Strongly universal string hashing is fast", 2014): no two keys have the same one but by chance. What follows mixes
+ * it, as keys that differ only in one word have sums at equal distances, which fill a table unevenly.
+ */
+static inline __u32 sl_hash(const __u64* seeds, const __u32* words, unsigned count) {
+  __u64 sum = 0;
+  for (unsigned i = 0; i < count; i += 2) sum += (seeds[i] + words[i]) * (seeds[i + 1] + words[i + 1]);
+  sum = (sum ^ sum >> 32) * 0xd6e8feb86659fd93ULL;
+  return (__u32)(sum >> 32);
+}
+
+/* Of `count` numbers, evenly. */
+static inline __u32 sl_hash_below(__u32 hash, __u32 count) { return (__u32)((__u64)hash * count >> 32); }
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Where an entry of a slot's hash table is looked for first, relative to the slot's part. Helper-free, as hash.h. */
+#ifndef SLUICE_SLOT_HOME_H
+#define SLUICE_SLOT_HOME_H
+
+#include "bpf/abi/policy.h"
+#include "bpf/lib/hash.h"
+
+static inline __u32 sl_peer_home(const __u64* seeds, __u32 ruleset, __u32 identity, __u32 homes) {
+  const __u32 words[] = {ruleset, identity};
+  return sl_hash_below(sl_hash(seeds, words, 2), homes);
+}
+
+static inline __u32 sl_address_home(const __u64* seeds, const struct sl_addr* addr, __u32 homes) {
+  __u32 words[4];
+  __builtin_memcpy(words, addr, sizeof(words));
+  return sl_hash_below(sl_hash(seeds, words, 4), homes);
+}
+
+#endif
