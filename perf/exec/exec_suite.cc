@@ -6,6 +6,7 @@
 #include "ctrl/base/log.h"
 #include "perf/cpu.h"
 #include "perf/exec/kernel_time.h"
+#include "perf/exec/memory_cost.h"
 #include "perf/exec/watch.h"
 #include "perf/orderly_end.h"
 #include "perf/rows.h"
@@ -48,6 +49,11 @@ std::vector<std::string> RowsOf(const Pairs& pairs) {
 std::vector<std::string> FloodRows() { return {"flood/rate/off", "flood/rate/on", "flood/lost/on"}; }
 std::vector<std::string> KernelRows() {
   return {"kernel-time/exec", "kernel-time/fork", "kernel-time/exit", "kernel-time/all"};
+}
+
+std::string MemoryRow(const char* what) { return fmt::format("memory/lines:{}/{}", PERF_EXEC_LINES, what); }
+std::vector<std::string> MemoryRows() {
+  return {MemoryRow("own-time"), MemoryRow("cost"), MemoryRow("cost-of-own-time")};
 }
 
 // One block; with sensors, `outcome` says what became of its events. Several threads: only `seconds`.
@@ -132,6 +138,17 @@ Status MeasureKernel(const Sizes& sizes, const Spawner& spawner, int runs, Rows*
   return OkStatus();
 }
 
+Status MeasureMemory(const Sizes& sizes, const Spawner& spawner, int runs, Rows* rows) {
+  for (int run = 0; run < runs; ++run) {
+    LogInfo("exec: reading memory, run {} of {}", run + 1, runs);
+    SL_ASSIGN_OR_RETURN(const MemoryCost cost, MeasureMemoryCost(spawner, sizes.rounds / runs, sizes.lives));
+    rows->Add(MemoryRow("own-time"), "ns an exec", cost.own_ns);
+    rows->Add(MemoryRow("cost"), "ns a life", cost.more_ns);
+    rows->Add(MemoryRow("cost-of-own-time"), "x own time", cost.more_ns / cost.own_ns);
+  }
+  return OkStatus();
+}
+
 StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   const Sizes sizes = SizesOf(options);
   SL_ASSIGN_OR_RETURN(const Spawner shortest, Spawner::OfShortest());
@@ -141,6 +158,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
     if (IsAnySelected(options, RowsOf(*pairs))) SL_RETURN_IF_ERROR(MeasurePairs(sizes, *spawner, *pairs, &rows));
   if (IsAnySelected(options, FloodRows())) SL_RETURN_IF_ERROR(MeasureFlood(sizes, shortest, options.runs, &rows));
   if (IsAnySelected(options, KernelRows())) SL_RETURN_IF_ERROR(MeasureKernel(sizes, shortest, options.runs, &rows));
+  if (IsAnySelected(options, MemoryRows())) SL_RETURN_IF_ERROR(MeasureMemory(sizes, ordinary, options.runs, &rows));
   return Report{.unit = "lives a second",
                 .rows = std::move(rows).Take(options),
                 .left_out = {"Tetragon, Falco: not in Debian, and their BPF objects not here"}};
@@ -150,7 +168,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
 
 std::vector<std::string> ExecRows(bool /*brief*/) {
   std::vector<std::string> rows = RowsOf(kOrdinary);
-  for (const auto& more : {RowsOf(kShortest), FloodRows(), KernelRows()})
+  for (const auto& more : {RowsOf(kShortest), FloodRows(), KernelRows(), MemoryRows()})
     rows.insert(rows.end(), more.begin(), more.end());
   return rows;
 }

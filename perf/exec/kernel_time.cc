@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <thread>
 
-#include "ctrl/base/fd.h"
 #include "ctrl/bpf/object.h"
 #include "ctrl/bpf/process_probes.h"
 #include "perf/cpu.h"
@@ -19,15 +18,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kPoll = 20ms;  // as telemetry::ProcessSensor
-
-// For as long as the descriptor is open.
-StatusOr<Fd> CountRuns() {
-  union bpf_attr attr {};
-  attr.enable_stats.type = BPF_STATS_RUN_TIME;
-  Fd counting(static_cast<int>(syscall(SYS_bpf, BPF_ENABLE_STATS, &attr, sizeof(attr))));
-  if (!counting.valid()) return ErrnoError(errno, "have the kernel count program runs (needs CAP_SYS_ADMIN)");
-  return counting;
-}
 
 // Reads the ring as the agent's sensor does, and throws the records away.
 class Reader {
@@ -53,6 +43,14 @@ class Reader {
 };
 
 }  // namespace
+
+StatusOr<Fd> CountRuns() {
+  union bpf_attr attr {};
+  attr.enable_stats.type = BPF_STATS_RUN_TIME;
+  Fd counting(static_cast<int>(syscall(SYS_bpf, BPF_ENABLE_STATS, &attr, sizeof(attr))));
+  if (!counting.valid()) return ErrnoError(errno, "have the kernel count program runs (needs CAP_SYS_ADMIN)");
+  return counting;
+}
 
 StatusOr<KernelTime> MeasureKernelTime(const Spawner& spawner, int lives) {
   SL_ASSIGN_OR_RETURN(const int measured, MeasuredCpu());

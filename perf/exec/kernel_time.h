@@ -3,9 +3,13 @@
 
 #include <map>
 
+#include "ctrl/base/fd.h"
 #include "perf/exec/spawner.h"
 
 namespace sluice::perf {
+
+// Has the kernel count the runs of all BPF programs and their time, for as long as the descriptor is open.
+StatusOr<Fd> CountRuns();
 
 struct KernelTime {
   std::map<std::string, double> each;  // nanoseconds a run: exec, fork, exit
