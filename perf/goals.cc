@@ -246,8 +246,8 @@ constexpr Goal kGoals[] = {
      {"who reads memory at an exec takes cache lines from the program that starts, which fetches them again, so it "
       "costs "
       "more than its own time: the sensors' is beside the goal below, three events a life",
-      "a program that does nothing but read 4,000 lines costs {:.1f} times its own time",
-      {kExec, "memory/lines:4000/cost-of-own-time"}}},
+      "a program that does nothing but read memory costs {:.1f} times its own time",
+      {kExec, "control/reading/cost-of-own-time"}}},
     {"exec sensors, kernel time an event, ns",
      {kExec, "kernel-time/all"},
      {},

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* What reading memory costs at an exec, whoever reads it. */
+/* Controls for the cost of the sensors: one does nothing but read memory, the other nothing but compute. */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
 
-#include "perf/bpf/exec_lines.h"
+#include "perf/bpf/exec_controls.h"
 
 struct cache_line {
   __u64 words[8];
@@ -17,17 +17,26 @@ struct {
   __type(value, struct cache_line);
 } lines SEC(".maps");
 
-__u64 sum = 0; /* so that the reads are not left out */
+volatile __u64 result = 1; /* so that the work is not left out */
 
 SEC("tp_btf/sched_process_exec")
-int exec_read_lines(void* ctx) {
-  __u64 read = 0;
+int exec_read(void* ctx) {
+  __u64 sum = 0;
   for (__u32 i = 0; i < PERF_EXEC_LINES; i++) {
     __u32 index = i;
     const struct cache_line* line = bpf_map_lookup_elem(&lines, &index);
-    if (line) read += line->words[0];
+    if (line) sum += line->words[0];
   }
-  sum = read;
+  result = sum;
+  return 0;
+}
+
+/* Each step needs the one before. */
+SEC("tp_btf/sched_process_exec")
+int exec_compute(void* ctx) {
+  __u64 number = result;
+  for (__u32 i = 0; i < PERF_EXEC_STEPS; i++) number = number * 6364136223846793005ULL + i;
+  result = number;
   return 0;
 }
 

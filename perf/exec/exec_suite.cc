@@ -5,8 +5,8 @@
 
 #include "ctrl/base/log.h"
 #include "perf/cpu.h"
+#include "perf/exec/control_cost.h"
 #include "perf/exec/kernel_time.h"
-#include "perf/exec/memory_cost.h"
 #include "perf/exec/watch.h"
 #include "perf/orderly_end.h"
 #include "perf/rows.h"
@@ -51,9 +51,11 @@ std::vector<std::string> KernelRows() {
   return {"kernel-time/exec", "kernel-time/fork", "kernel-time/exit", "kernel-time/all"};
 }
 
-std::string MemoryRow(const char* what) { return fmt::format("memory/lines:{}/{}", PERF_EXEC_LINES, what); }
-std::vector<std::string> MemoryRows() {
-  return {MemoryRow("own-time"), MemoryRow("cost"), MemoryRow("cost-of-own-time")};
+std::string ControlRow(Control control, const char* what) {
+  return fmt::format("control/{}/{}", control == Control::kReading ? "reading" : "computing", what);
+}
+std::vector<std::string> ControlRows(Control control) {
+  return {ControlRow(control, "own-time"), ControlRow(control, "cost"), ControlRow(control, "cost-of-own-time")};
 }
 
 // One block; with sensors, `outcome` says what became of its events. Several threads: only `seconds`.
@@ -138,13 +140,12 @@ Status MeasureKernel(const Sizes& sizes, const Spawner& spawner, int runs, Rows*
   return OkStatus();
 }
 
-Status MeasureMemory(const Sizes& sizes, const Spawner& spawner, int runs, Rows* rows) {
+Status MeasureControl(Control control, const Sizes& sizes, const Spawner& spawner, int runs, Rows* rows) {
   for (int run = 0; run < runs; ++run) {
-    LogInfo("exec: reading memory, run {} of {}", run + 1, runs);
-    SL_ASSIGN_OR_RETURN(const MemoryCost cost, MeasureMemoryCost(spawner, sizes.rounds / runs, sizes.lives));
-    rows->Add(MemoryRow("own-time"), "ns an exec", cost.own_ns);
-    rows->Add(MemoryRow("cost"), "ns a life", cost.more_ns);
-    rows->Add(MemoryRow("cost-of-own-time"), "x own time", cost.more_ns / cost.own_ns);
+    SL_ASSIGN_OR_RETURN(const ControlCost cost, MeasureControlCost(control, spawner, sizes.rounds / runs, sizes.lives));
+    rows->Add(ControlRow(control, "own-time"), "ns an exec", cost.own_ns);
+    rows->Add(ControlRow(control, "cost"), "ns a life", cost.more_ns);
+    rows->Add(ControlRow(control, "cost-of-own-time"), "x own time", cost.more_ns / cost.own_ns);
   }
   return OkStatus();
 }
@@ -158,7 +159,9 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
     if (IsAnySelected(options, RowsOf(*pairs))) SL_RETURN_IF_ERROR(MeasurePairs(sizes, *spawner, *pairs, &rows));
   if (IsAnySelected(options, FloodRows())) SL_RETURN_IF_ERROR(MeasureFlood(sizes, shortest, options.runs, &rows));
   if (IsAnySelected(options, KernelRows())) SL_RETURN_IF_ERROR(MeasureKernel(sizes, shortest, options.runs, &rows));
-  if (IsAnySelected(options, MemoryRows())) SL_RETURN_IF_ERROR(MeasureMemory(sizes, ordinary, options.runs, &rows));
+  for (const Control control : {Control::kReading, Control::kComputing})
+    if (IsAnySelected(options, ControlRows(control)))
+      SL_RETURN_IF_ERROR(MeasureControl(control, sizes, ordinary, options.runs, &rows));
   return Report{.unit = "lives a second",
                 .rows = std::move(rows).Take(options),
                 .left_out = {"Tetragon, Falco: not in Debian, and their BPF objects not here"}};
@@ -168,7 +171,8 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
 
 std::vector<std::string> ExecRows(bool /*brief*/) {
   std::vector<std::string> rows = RowsOf(kOrdinary);
-  for (const auto& more : {RowsOf(kShortest), FloodRows(), KernelRows(), MemoryRows()})
+  for (const auto& more :
+       {RowsOf(kShortest), FloodRows(), KernelRows(), ControlRows(Control::kReading), ControlRows(Control::kComputing)})
     rows.insert(rows.end(), more.begin(), more.end());
   return rows;
 }

@@ -189,7 +189,7 @@ TEST(BenchShort, EveryExecIsDeliveredOrCounted) {
   EXPECT_EQ(Greatest(run, "true/lost/on"), 0) << run.output;
   EXPECT_EQ(run.names.count("true/overhead/on"), 1U) << run.output;
   for (const std::string row : {"true/rate/on", "rate/off", "rate/on", "flood/rate/on", "kernel-time/exec",
-                                "kernel-time/all", "memory/lines:4000/own-time"})
+                                "kernel-time/all", "control/reading/own-time", "control/computing/own-time"})
     EXPECT_GT(Greatest(run, row), 0) << row;
 }
 

@@ -1,4 +1,4 @@
-#include "perf/exec/memory_cost.h"
+#include "perf/exec/control_cost.h"
 
 #include <bpf/bpf.h>
 
@@ -26,12 +26,10 @@ extern "C" const char perf_exec_elf[], perf_exec_elf_end[];
 namespace sluice::perf {
 namespace {
 
-constexpr char kProgram[] = "exec_read_lines";
-
 // For as long as the descriptor is open.
-StatusOr<Fd> Attach(int program_fd) {
+StatusOr<Fd> Attach(const char* program, int program_fd) {
   Fd link(bpf_raw_tracepoint_open(nullptr, program_fd));
-  if (!link.valid()) return ErrnoError(errno, "attach {} to sched_process_exec", kProgram);
+  if (!link.valid()) return ErrnoError(errno, "attach {} to sched_process_exec", program);
   return link;
 }
 
@@ -43,12 +41,12 @@ StatusOr<double> RunBlock(const Spawner& spawner, int lives) {
   return spent.cpu_seconds / lives * 1e9;
 }
 
-StatusOr<double> MeasurePair(const Spawner& spawner, int program_fd, bool with_first, int lives) {
+StatusOr<double> MeasurePair(const Spawner& spawner, const char* program, int program_fd, bool with_first, int lives) {
   double with = 0, without = 0;
   for (const bool is_with : {with_first, !with_first}) {
     Fd link;
     if (is_with) {
-      SL_ASSIGN_OR_RETURN(link, Attach(program_fd));
+      SL_ASSIGN_OR_RETURN(link, Attach(program, program_fd));
     }
     SL_ASSIGN_OR_RETURN((is_with ? with : without), RunBlock(spawner, lives));
   }
@@ -57,30 +55,31 @@ StatusOr<double> MeasurePair(const Spawner& spawner, int program_fd, bool with_f
 
 }  // namespace
 
-StatusOr<MemoryCost> MeasureMemoryCost(const Spawner& spawner, int pairs, int lives) {
+StatusOr<ControlCost> MeasureControlCost(Control control, const Spawner& spawner, int pairs, int lives) {
+  const char* const program = control == Control::kReading ? "exec_read" : "exec_compute";
   SL_ASSIGN_OR_RETURN(const int measured, MeasuredCpu());
   SL_RETURN_IF_ERROR(StayOn(measured));
   SL_ASSIGN_OR_RETURN(
       const bpf::ProgramSet programs,
       bpf::ProgramSet::Load(
           "perf_exec", std::string_view(perf_exec_elf, static_cast<std::size_t>(perf_exec_elf_end - perf_exec_elf))));
-  const int program_fd = programs.program_fd(kProgram);
+  const int program_fd = programs.program_fd(program);
   std::vector<double> more;
   for (int pair = 0; pair < pairs; ++pair) {
-    SL_ASSIGN_OR_RETURN(more.emplace_back(), MeasurePair(spawner, program_fd, pair % 2 == 0, lives));
+    SL_ASSIGN_OR_RETURN(more.emplace_back(), MeasurePair(spawner, program, program_fd, pair % 2 == 0, lives));
   }
   {
     SL_ASSIGN_OR_RETURN(const Fd counting, CountRuns());
-    SL_ASSIGN_OR_RETURN(const Fd link, Attach(program_fd));
+    SL_ASSIGN_OR_RETURN(const Fd link, Attach(program, program_fd));
     SL_RETURN_IF_ERROR(spawner.Run(lives).status());
   }
   SL_ASSIGN_OR_RETURN(const bpf::ProgramRuns runs, bpf::ReadProgramRuns(program_fd));
   if (runs.count < static_cast<std::uint64_t>(lives))
-    return MakeError(absl::StatusCode::kInternal, "{} ran {} times in {} lives", kProgram, runs.count, lives);
+    return MakeError(absl::StatusCode::kInternal, "{} ran {} times in {} lives", program, runs.count, lives);
   std::sort(more.begin(), more.end());
   const std::size_t middle = more.size() / 2;
-  return MemoryCost{.own_ns = static_cast<double>(runs.nanoseconds) / static_cast<double>(runs.count),
-                    .more_ns = more.size() % 2 == 1 ? more[middle] : (more[middle - 1] + more[middle]) / 2};
+  return ControlCost{.own_ns = static_cast<double>(runs.nanoseconds) / static_cast<double>(runs.count),
+                     .more_ns = more.size() % 2 == 1 ? more[middle] : (more[middle - 1] + more[middle]) / 2};
 }
 
 }  // namespace sluice::perf
