@@ -46,9 +46,10 @@ std::string Range(const Row& row) {
 }
 
 Reached Judge(const Goal& goal, const Reports& reports) {
-  if (goal.why_not_here != nullptr) return {.missing = goal.why_not_here};
   const Row* const row = Find(reports, goal.figure);
   const Row* const unit = Find(reports, goal.unit);
+  if (row != nullptr && unit == nullptr && goal.unit_needs != nullptr)
+    return {.missing = fmt::format("no row {}: {}", goal.unit.row, goal.unit_needs)};
   for (const auto& [name, found] : {std::pair(&goal.figure, row), std::pair(&goal.unit, unit)})
     if (name->suite != nullptr && found == nullptr)
       return {.missing = fmt::format("no row {} of suite {}", name->row, name->suite)};

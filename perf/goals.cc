@@ -1,5 +1,7 @@
 #include "perf/goals.h"
 
+#include "perf/program/cilium.h"
+
 namespace sluice::perf {
 namespace {
 
@@ -7,7 +9,6 @@ constexpr auto kAtMost = Goal::Is::kAtMost;
 constexpr auto kAtLeast = Goal::Is::kAtLeast;
 constexpr char kProgram[] = "program", kRate[] = "rate", kTcp[] = "tcp", kExec[] = "exec", kUpdate[] = "update",
                kScale[] = "scale";
-constexpr char kNoCilium[] = "Cilium's BPF objects are not in Debian, and building them needs its sources";
 
 constexpr RowName kXdpParse{kProgram, "floor/xdp/parse"}, kXdpHash{kProgram, "floor/xdp/hash/flows:1"},
     kXdpColdHash{kProgram, "floor/xdp/hash/flows:100000"}, kTcParse{kProgram, "floor/tc/parse"},
@@ -64,11 +65,11 @@ constexpr Goal kGoals[] = {
      kTcHot},
     {"established, tc / Cilium's objects",
      {kProgram, "tc_to_pod/v4/established/flows:1/rules:1"},
-     {},
+     {kProgram, kCiliumEstablished},
      kAtMost,
      0.3,
-     {},
-     kNoCilium},
+     kTcHot,
+     kHowToHaveCilium},
     {"denied, hot, XDP / bare XDP_DROP",
      {kProgram, "xdp_uplink/v4/denied/flows:1/rules:1"},
      {kProgram, "floor/xdp/bare"},

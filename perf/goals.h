@@ -28,7 +28,7 @@ struct Goal {
   Is is;
   double goal;
   Reason why;
-  const char* why_not_here = nullptr;  // a peer that cannot be measured here
+  const char* unit_needs = nullptr;  // what a run must be given to have the unit's row, where it must
 };
 
 std::span<const Goal> Goals();

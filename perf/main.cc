@@ -39,6 +39,8 @@ int ParseOptions(int argc, char** argv, Options* options) {
   app.add_option("--filter", options->run.filters,
                  "only rows with this text in their name, and their floors; may be given several times");
   app.add_flag("--short", options->run.brief, "the smallest sizes: whether it runs and is right, not how fast");
+  app.add_option("--cilium-object", options->run.cilium_object,
+                 "what scripts/build-cilium-objects made; without, that peer of the suite program is left out");
   app.add_flag("--list", options->list, "only name the rows");
   try {
     app.parse(argc, argv);

@@ -35,6 +35,7 @@ struct RunOptions {
   int runs = 5;
   std::vector<std::string> filters;  // measures only what has one of these in its name, and floors; none: all
   bool brief = false;                // the smallest sizes: whether it runs and is right, not how fast
+  std::string cilium_object;         // file with Cilium's endpoint program; none: that peer is left out
 };
 
 struct Suite {

@@ -8,6 +8,7 @@
 #include "perf/machine.h"
 #include "perf/orderly_end.h"
 #include "perf/program/bed.h"
+#include "perf/program/cilium.h"
 #include "perf/program/floors.h"
 #include "perf/program/generator_share.h"
 #include "perf/program/rte_acl.h"
@@ -51,6 +52,12 @@ void LeaveOutWhatDoesNotFit(std::vector<Case>* cases, std::vector<std::string>* 
 // What xdp-filter does: it drops IPv4 that it knows.
 bool IsWhatPeersDo(const Case& what) { return what.is_xdp() && !what.v6 && what.traffic == Traffic::kDenied; }
 
+// What Cilium's rows are about: one flow of IPv4, by tc, to the pod.
+bool IsWhatCiliumDoes(const Case& what) {
+  return what.hook == Hook::kTcToPod && !what.v6 && what.traffic == Traffic::kEstablished && what.flows == 1 &&
+         what.world.rules == 1;
+}
+
 bool HasManyFlows(const RunOptions& options, const std::vector<Case>& cases) {
   if (std::any_of(cases.begin(), cases.end(), [](const Case& one) { return one.flows == kManyFlows; })) return true;
   return !options.brief && IsAnySelected(options, {HashFloor(true, kManyFlows), HashFloor(false, kManyFlows)});
@@ -70,6 +77,8 @@ Measurement MeasurementOf(const Case& what, Bed* bed) {
   }
   if (IsWhatPeersDo(what))
     one.row.against.insert(one.row.against.end(), std::begin(kXdpFilters), std::end(kXdpFilters));
+  if (IsWhatCiliumDoes(what))
+    one.row.against.insert(one.row.against.end(), std::begin(kCiliumLikeToPod), std::end(kCiliumLikeToPod));
   for (const RteAclCase& peer : RteAclCasesLike(what)) one.row.against.push_back(peer.Name());
   one.packets = Bed::Packets(what);
   one.measure = [bed, what] { return bed->Measure(what); };
@@ -86,6 +95,31 @@ std::vector<RteAclCase> SelectedRteAcl(const RunOptions& options, const std::vec
     });
   });
   return peers;
+}
+
+std::vector<CiliumCase> SelectedCilium(const RunOptions& options, const std::vector<Case>& cases) {
+  const bool is_compared = std::any_of(cases.begin(), cases.end(), IsWhatCiliumDoes);
+  std::vector<CiliumCase> peers = CiliumCases(options.brief);
+  std::erase_if(peers, [&](const CiliumCase& peer) {
+    const std::string name = peer.Name();
+    return !IsSelected(options, name) &&
+           !(is_compared && std::count(std::begin(kCiliumLikeToPod), std::end(kCiliumLikeToPod), name) > 0);
+  });
+  return peers;
+}
+
+Status AddCilium(const RunOptions& options, const std::vector<Case>& cases, const Runner& runner,
+                 std::vector<Measurement>* all, std::vector<std::string>* left_out) {
+  const std::vector<CiliumCase> peers = SelectedCilium(options, cases);
+  if (peers.empty()) return OkStatus();
+  if (options.cilium_object.empty()) {
+    left_out->push_back(fmt::format("{}: {}", kCilium, kHowToHaveCilium));
+    return OkStatus();
+  }
+  StatusOr<std::vector<Measurement>> measurements = CiliumPeers(options.cilium_object, peers, runner);
+  if (!measurements.ok()) return Annotate(measurements.status(), options.cilium_object);
+  std::move(measurements->begin(), measurements->end(), std::back_inserter(*all));
+  return OkStatus();
 }
 
 // An error when a peer that is there cannot be measured.
@@ -136,6 +170,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
 
   std::map<BedSize, std::unique_ptr<Bed>> beds;
   SL_RETURN_IF_ERROR(AddPeers(options, cases, runner, &all, &report.left_out));
+  SL_RETURN_IF_ERROR(AddCilium(options, cases, runner, &all, &report.left_out));
   for (const Case& what : cases) {
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     std::unique_ptr<Bed>& bed = beds[what.bed()];
@@ -157,6 +192,7 @@ std::vector<std::string> ProgramRows(bool brief) {
   if (!brief) rows.insert(rows.end(), {HashFloor(true, kManyFlows), HashFloor(false, kManyFlows)});
   rows.insert(rows.end(), std::begin(kXdpFilters), std::end(kXdpFilters));
   for (const RteAclCase& peer : RteAclCases(brief)) rows.push_back(peer.Name());
+  for (const CiliumCase& peer : CiliumCases(brief)) rows.push_back(peer.Name());
   for (const Case& what : CasesOf(brief)) rows.push_back(what.Name());
   return rows;
 }

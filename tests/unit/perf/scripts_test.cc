@@ -1,4 +1,4 @@
-// scripts/bench-compare and scripts/bench-plot on small runs.
+// scripts/bench-compare and scripts/bench-plot on small runs; what scripts/build-cilium-objects refuses.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -106,6 +106,15 @@ TEST_F(BenchScripts, WhatIsNoRunIsRefusedByItsName) {
   }
   EXPECT_EQ(Script("bench-compare", {good, good, "--threshold", "1"}).exit_code, 2);
   EXPECT_EQ(Script("bench-compare", {good}).exit_code, 2);
+}
+
+TEST_F(BenchScripts, ObjectsOfCiliumAreMadeOfItsSourcesOnly) {
+  const std::string object = directory_ / "out.o";
+  const auto built = Script("build-cilium-objects", {directory_, object});
+  EXPECT_EQ(built.exit_code, 1) << built.output;
+  EXPECT_NE(built.output.find(directory_.string() + "/bpf/bpf_lxc.c is missing"), std::string::npos) << built.output;
+  EXPECT_FALSE(std::filesystem::exists(object));
+  EXPECT_EQ(Script("build-cilium-objects", {directory_}).exit_code, 1);
 }
 
 TEST_F(BenchScripts, AThingThatGrowsBecomesALine) {
