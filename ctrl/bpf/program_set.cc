@@ -1,5 +1,6 @@
 #include "ctrl/bpf/program_set.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include <cerrno>
@@ -43,5 +44,11 @@ int ProgramSet::map_fd(const std::string& name) const {
 }
 
 void ProgramSet::Closer::operator()(bpf_object* object) const { bpf_object__close(object); }
+
+StatusOr<Fd> ProgramSet::AttachTracepoint(const std::string& name) const {
+  Fd link(bpf_raw_tracepoint_open(nullptr, program_fd(name)));
+  if (!link.valid()) return ErrnoError(errno, "attach {} to its tracepoint", name);
+  return link;
+}
 
 }  // namespace sluice::bpf

@@ -1,5 +1,5 @@
 // Programs and maps of a BPF object other than the packet path: the benchmarks' floors, generators and peers.
-// Owns all descriptors; nothing is pinned or attached.
+// Owns all descriptors; nothing is pinned, or attached unless asked for.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "ctrl/base/fd.h"
 #include "ctrl/base/status.h"
 
 struct bpf_object;
@@ -23,6 +24,9 @@ class ProgramSet {
 
   int program_fd(const std::string& name) const;  // -1: no such program
   int map_fd(const std::string& name) const;      // -1: no such map
+  // A program whose section says at which tracepoint it belongs (tp_btf/...): there for as long as the descriptor is
+  // open.
+  StatusOr<Fd> AttachTracepoint(const std::string& name) const;
 
  private:
   struct Closer {
