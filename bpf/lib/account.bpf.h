@@ -12,15 +12,13 @@ static __always_inline void sl_count_event(__u32 id) {
 }
 
 static __always_inline __u32 sl_setting(void) {
-  __u32 zero = 0;
-  const struct sl_settings* value = bpf_map_lookup_elem(&settings, &zero);
+  const struct sl_settings* value = sl_settings_in_force();
   return value ? value->flags : 0;
 }
 
 /* Null: xdp/uplink is not attached there. */
 static __always_inline const struct sl_uplink* sl_find_uplink(__u32 ifindex) {
-  __u32 zero = 0;
-  const struct sl_settings* value = bpf_map_lookup_elem(&settings, &zero);
+  const struct sl_settings* value = sl_settings_in_force();
   if (!value) return 0;
   for (int i = 0; i < SL_MAX_UPLINKS; i++)
     if (value->uplinks[i].ifindex == ifindex) return &value->uplinks[i];

@@ -13,8 +13,7 @@ const volatile __u32 flow_bucket_count = 1;
 #define SL_NO_PLACE (~(__u32)0)
 
 static __always_inline __u32 sl_hash_of(const struct sl_flow_key* key) {
-  __u32 zero = 0;
-  const struct sl_settings* agent = bpf_map_lookup_elem(&settings, &zero);
+  const struct sl_settings* agent = sl_settings_in_force();
   return agent ? sl_flow_hash(agent->hash_seeds, key) : 0;
 }
 

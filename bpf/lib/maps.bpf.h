@@ -34,6 +34,11 @@ struct {
   __type(value, struct sl_settings);
 } settings SEC(".maps");
 
+static __always_inline const struct sl_settings* sl_settings_in_force(void) {
+  __u32 zero = 0;
+  return bpf_map_lookup_elem(&settings, &zero);
+}
+
 /* Writer: agent, which has it mapped and edits the slot that is not in force. A hash table of our own (policy.h): the
  * agent fills it as fast as memory goes, a map of type HASH takes a microsecond an entry; and a look-up calls nobody
  * and touches a cache line or two. Full: the new generation is refused, the old one stays in force. So for all policy

@@ -40,8 +40,8 @@ static __always_inline int sl_is_mapped_ipv4(const struct sl_addr* addr) {
 
 /* Null: the slot has no such entry. */
 static __always_inline const struct sl_address_value* sl_find_address(__u32 slot, const struct sl_addr* addr) {
-  __u32 zero = 0, entries = slot_addresses;
-  const struct sl_settings* agent = bpf_map_lookup_elem(&settings, &zero);
+  const __u32 entries = slot_addresses;
+  const struct sl_settings* agent = sl_settings_in_force();
   if (!agent) return 0;
   __u32 index = slot * SL_SLOT_PLACES(entries) + sl_address_home(agent->hash_seeds, addr, SL_SLOT_HOMES(entries));
   for (int i = 0; i < SL_MAX_SLOT_PROBES; i++, index++) {
@@ -105,8 +105,8 @@ static __always_inline const struct sl_port_entry* sl_outcome_of(const struct sl
 
 /* Null: the slot has no such entry. */
 static __always_inline const struct sl_peer_value* sl_find_peer(__u32 slot, __u32 ruleset, __u32 identity) {
-  __u32 zero = 0, entries = slot_peers;
-  const struct sl_settings* agent = bpf_map_lookup_elem(&settings, &zero);
+  const __u32 entries = slot_peers;
+  const struct sl_settings* agent = sl_settings_in_force();
   if (!agent) return 0;
   __u32 index =
       slot * SL_SLOT_PLACES(entries) + sl_peer_home(agent->hash_seeds, ruleset, identity, SL_SLOT_HOMES(entries));

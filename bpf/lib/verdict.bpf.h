@@ -339,9 +339,9 @@ static __always_inline int sl_is_related(struct sl_judgement* j) {
   const struct sl_flow_end* other = inner_is_reply ? &entry->initiator : &entry->responder;
   /* Routers on the way may send it too, but a pod only about its own flows and from its own address. */
   if (j->hook == SL_HOOK_TC_FROM_POD &&
-      (other->ifindex != j->ifindex || sl_compare(&packet->tuple.src, &packet->inner.dst)))
+      (other->ifindex != j->ifindex || !sl_is_same_addr(&packet->tuple.src, &packet->inner.dst)))
     return 0;
-  if (sl_compare(&packet->tuple.dst, &packet->inner.src)) return 0;
+  if (!sl_is_same_addr(&packet->tuple.dst, &packet->inner.src)) return 0;
   if (j->hook == SL_HOOK_TC_TO_POD && target->ifindex != j->ifindex) return 0;
   if (j->hook == SL_HOOK_XDP_UPLINK) {
     sl_resolve(&packet->tuple.src, j->gen & 1, &j->question.source);
