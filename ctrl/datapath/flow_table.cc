@@ -44,7 +44,7 @@ FlowTable::~FlowTable() {
   if (buckets_ != nullptr) munmap(buckets_, std::size_t{bucket_count_} * sizeof(sl_flow_bucket));
 }
 
-Status FlowTable::Bind(const bpf::DatapathObject& object, std::span<const __u64, SL_HASH_SEEDS> seeds) {
+Status FlowTable::Bind(const bpf::DatapathObject& object, HashSeeds seeds) {
   std::copy(seeds.begin(), seeds.end(), seeds_.begin());
   using Buckets = bpf::Map<__u32, sl_flow_bucket>;
   SL_ASSIGN_OR_RETURN(const Buckets buckets, Buckets::Bind(object.map_fd("flow_buckets"), "flow_buckets"));

@@ -7,14 +7,13 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <span>
 
-#include "bpf/abi/events.h"
 #include "bpf/abi/flow_table.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/object.h"
 #include "ctrl/datapath/array_window.h"
 #include "ctrl/datapath/datapath.h"
+#include "ctrl/datapath/settings.h"
 
 namespace sluice::datapath {
 
@@ -26,7 +25,7 @@ class FlowTable {
   FlowTable& operator=(const FlowTable&) = delete;
 
   // `object` has the maps and outlives this; `seeds` are those of its settings. Once.
-  Status Bind(const bpf::DatapathObject& object, std::span<const __u64, SL_HASH_SEEDS> seeds);
+  Status Bind(const bpf::DatapathObject& object, HashSeeds seeds);
 
   // Every flow that stands still meanwhile is seen once.
   Status ForEach(const std::function<void(const FlowRecord&)>& visit);

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <mutex>
+#include <span>
 #include <string>
 
 #include "bpf/abi/events.h"
@@ -12,6 +13,9 @@
 #include "ctrl/bpf/object.h"
 
 namespace sluice::datapath {
+
+// sl_settings.hash_seeds.
+using HashSeeds = std::span<const __u64, SL_HASH_SEEDS>;
 
 // With the MAC by which the packet path tells frames for this router from others.
 StatusOr<sl_uplink> DescribedUplink(const std::string& interface, std::uint32_t ifindex);

@@ -4,16 +4,14 @@
 // Does not own the map's descriptor. For one thread.
 #pragma once
 
+#include <array>
 #include <functional>
-#include <span>
 #include <string>
 
-#include "bpf/abi/events.h"
+#include "ctrl/datapath/settings.h"
 #include "policy/diff.h"
 
 namespace sluice::datapath {
-
-using HashSeeds = std::span<const __u64, SL_HASH_SEEDS>;
 
 // What a map's entries are.
 struct AddressEntries {
