@@ -6,18 +6,12 @@
 #include "ctrl/bpf/object.h"
 #include "ctrl/bpf/program_set.h"
 #include "perf/cpu.h"
+#include "perf/embedded_object.h"
 #include "perf/exec/kernel_time.h"
 #include "perf/orderly_end.h"
+#include "perf/report.h"
 
-// The object file of perf/bpf/exec.bpf.c, as bytes of this program.
-__asm__(
-    ".section .rodata\n"
-    ".balign 8\n"
-    "perf_exec_elf: .incbin \"" SLUICE_PERF_OBJECT
-    "\"\n"
-    "perf_exec_elf_end:\n"
-    ".previous\n");
-extern "C" const char perf_exec_elf[], perf_exec_elf_end[];
+PERF_EMBEDDED_OBJECT(exec)  // perf/bpf/exec.bpf.c
 
 namespace sluice::perf {
 namespace {
@@ -49,10 +43,7 @@ StatusOr<ControlCost> MeasureControlCost(Control control, const Spawner& spawner
   const char* const program = control == Control::kReading ? "exec_read" : "exec_compute";
   SL_ASSIGN_OR_RETURN(const int measured, MeasuredCpu());
   SL_RETURN_IF_ERROR(StayOn(measured));
-  SL_ASSIGN_OR_RETURN(
-      const bpf::ProgramSet programs,
-      bpf::ProgramSet::Load(
-          "perf_exec", std::string_view(perf_exec_elf, static_cast<std::size_t>(perf_exec_elf_end - perf_exec_elf))));
+  SL_ASSIGN_OR_RETURN(const bpf::ProgramSet programs, bpf::ProgramSet::Load("perf_exec", perf_exec_object()));
   std::vector<double> more;
   for (int pair = 0; pair < pairs; ++pair) {
     SL_ASSIGN_OR_RETURN(more.emplace_back(), MeasurePair(spawner, programs, program, pair % 2 == 0, lives));
@@ -65,10 +56,8 @@ StatusOr<ControlCost> MeasureControlCost(Control control, const Spawner& spawner
   SL_ASSIGN_OR_RETURN(const bpf::ProgramRuns runs, bpf::ReadProgramRuns(programs.program_fd(program)));
   if (runs.count < static_cast<std::uint64_t>(lives))
     return MakeError(absl::StatusCode::kInternal, "{} ran {} times in {} lives", program, runs.count, lives);
-  std::sort(more.begin(), more.end());
-  const std::size_t middle = more.size() / 2;
   return ControlCost{.own_ns = static_cast<double>(runs.nanoseconds) / static_cast<double>(runs.count),
-                     .more_ns = more.size() % 2 == 1 ? more[middle] : (more[middle - 1] + more[middle]) / 2};
+                     .more_ns = FiguresOf({.samples = std::move(more)}).median};
 }
 
 }  // namespace sluice::perf

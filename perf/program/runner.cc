@@ -1,16 +1,9 @@
 #include "perf/program/runner.h"
 
+#include "perf/embedded_object.h"
 #include "perf/program/frame.h"
 
-// The object file of perf/bpf/programs.bpf.c, as bytes of this program.
-__asm__(
-    ".section .rodata\n"
-    ".balign 8\n"
-    "perf_programs_elf: .incbin \"" SLUICE_PERF_OBJECT
-    "\"\n"
-    "perf_programs_elf_end:\n"
-    ".previous\n");
-extern "C" const char perf_programs_elf[], perf_programs_elf_end[];
+PERF_EMBEDDED_OBJECT(programs)  // perf/bpf/programs.bpf.c
 
 namespace sluice::perf {
 namespace {
@@ -20,8 +13,8 @@ constexpr std::uint32_t kIpv4Source = 14 + 12, kIpv4Destination = 14 + 16;  // i
 }  // namespace
 
 StatusOr<Runner> Runner::Create(const RunnerOptions& options) {
-  const std::string_view elf(perf_programs_elf, static_cast<std::size_t>(perf_programs_elf_end - perf_programs_elf));
-  SL_ASSIGN_OR_RETURN(auto programs, bpf::ProgramSet::Load("perf_programs", elf, {{"flows", options.hash_entries}}));
+  SL_ASSIGN_OR_RETURN(
+      auto programs, bpf::ProgramSet::Load("perf_programs", perf_programs_object(), {{"flows", options.hash_entries}}));
   Runner runner(std::move(programs), options.instructions);
   const auto& set = runner.programs_;
   SL_ASSIGN_OR_RETURN(runner.rotation_, (bpf::Map<__u32, perf_rotation>::Bind(set.map_fd("rotation"), "rotation")));
