@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
+#include <vector>
 
 #include <google/protobuf/timestamp.pb.h>
 
@@ -19,7 +21,27 @@ ClockReading ReadClocks();
 // The same with CLOCK_BOOTTIME in place of CLOCK_MONOTONIC: the clock of processes.
 ClockReading ReadBootClock();
 
-// When the clock of `now` said `monotonic_ns`, as seen from `now`.
-google::protobuf::Timestamp WallTime(const ClockReading& now, std::uint64_t monotonic_ns);
+// Each moment of the kernel's clock has one wall time, whenever it is asked for: reading two clocks takes a moment, and
+// when the wall clock is set, that counts for what happens from then on. Thread-safe.
+class WallClock {
+ public:
+  explicit WallClock(Clock clock);
+
+  std::uint64_t Now() const { return clock_().monotonic_ns; }
+  google::protobuf::Timestamp At(std::uint64_t kernel_ns);
+  google::protobuf::Timestamp AtNow() { return At(Now()); }
+
+ private:
+  // From `since_ns` of the kernel's clock on, the wall clock is ahead of it by `offset_ns`.
+  struct Setting {
+    std::uint64_t since_ns;
+    std::int64_t offset_ns;
+  };
+  void Follow();  // under mutex_
+
+  const Clock clock_;
+  std::mutex mutex_;
+  std::vector<Setting> settings_;  // never empty; oldest first
+};
 
 }  // namespace sluice::telemetry

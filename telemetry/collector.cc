@@ -8,12 +8,22 @@ namespace sluice::telemetry {
 namespace {
 
 constexpr int kPausePerHarvest = 200;
+constexpr std::size_t kMaxHeld = 32768;
 
 }  // namespace
 
-Collector::Collector(Options options, datapath::Datapath* datapath, FlowAssembler* assembler, EventHub* hub,
-                     Harvester* harvester)
-    : options_(options), datapath_(datapath), assembler_(assembler), hub_(hub), harvester_(harvester) {}
+Collector::Collector(Options options, datapath::Datapath* datapath, FlowAssembler* assembler, History* history,
+                     EventHub* hub, Harvester* harvester)
+    : options_(options),
+      datapath_(datapath),
+      assembler_(assembler),
+      history_(history),
+      hub_(hub),
+      harvester_(harvester),
+      held_(kMaxHeld, [datapath](const sl_flow_key& key, std::uint64_t id) {
+        const auto found = datapath->FindFlow(key, id);
+        return found.ok() && *found ? std::optional((*found)->entry) : std::nullopt;
+      }) {}
 
 std::chrono::milliseconds Collector::HarvestPause(const Options& options, std::chrono::nanoseconds took) {
   const auto wanted = std::chrono::duration_cast<std::chrono::milliseconds>(took * kPausePerHarvest);
@@ -58,17 +68,27 @@ void Collector::Run() {
   }
 }
 
-// What waits while nobody follows is from before the last follower left: it goes to nobody.
+// What waits while nobody follows is from before the last follower left: but for the ends, it goes to nobody.
 void Collector::Poll() {
-  std::optional<FlowContext> context;
-  const auto polled = datapath_->PollEvents([&](const sl_flow_event& kernel_event) {
-    if (!hub_->watched()) return;
-    if (!context) context = assembler_->Capture();
-    auto event = std::make_shared<v1::Event>();
-    *event->mutable_flow() = context->Assemble(FromEvent(kernel_event));
-    hub_->Publish(event);
+  const auto polled = datapath_->PollEvents([this](const sl_flow_event& event) {
+    if (event.type == SL_FLOW_END) harvester_->Note(FromEvent(event));
+    if (event.type == SL_FLOW_END || hub_->watched()) held_.Push(event);
   });
   if (!polled.ok()) LogWarn("reading flow events: {}", Message(polled.status()));
+  if (held_.empty()) return;
+  const FlowContext context = assembler_->Capture();
+  const std::uint64_t hold_ns = catch_up_ ? std::chrono::nanoseconds(options_.hold).count() : 0;
+  std::vector<sl_flow_event> events;
+  while (const auto event = held_.Pop(context.now_ns(), hold_ns)) events.push_back(*event);
+  if (catch_up_ && !events.empty()) catch_up_();  // with the processes that are in them now
+  for (const sl_flow_event& event : events) Tell(event, context);
+}
+
+void Collector::Tell(const sl_flow_event& event, const FlowContext& context) {
+  auto told = std::make_shared<v1::Event>();
+  *told->mutable_flow() = context.Assemble(FromEvent(event));
+  if (event.type == SL_FLOW_END) history_->Push(told);
+  if (hub_->watched()) hub_->Publish(told);
 }
 
 // Returns how long to wait for the next.
@@ -84,6 +104,25 @@ void Collector::LookForLosses() {
   const std::uint64_t lost = (*counters)[SL_COUNTER_EVENT_LOST_RING_FULL];
   if (known_lost_ && lost > *known_lost_) hub_->PublishLoss("RING_FULL", lost - *known_lost_);
   known_lost_ = lost;
+  const std::uint64_t refused = (*counters)[SL_COUNTER_EVENT_LOST_SHARE];
+  if (known_refused_ == refused) return;
+  if (const Status status = TellShares(); !status.ok()) return LogWarn("looking for lost events: {}", Message(status));
+  known_refused_ = refused;
+}
+
+// By workload, as far as it still has the number that they were counted for.
+Status Collector::TellShares() {
+  SL_ASSIGN_OR_RETURN(const auto refused, datapath_->ReadLostEvents());
+  const auto names = assembler_->Capture().EndpointNames();
+  for (const auto& [endpoint, count] : refused) {
+    std::uint64_t& known = known_refused_of_[endpoint];
+    const auto name = names.find(endpoint);
+    if (known_refused_ && count > known)
+      hub_->PublishLoss("WORKLOAD_SHARE", name == names.end() ? policy::ObjectName() : name->second, "flow",
+                        count - known);
+    known = count;
+  }
+  return OkStatus();
 }
 
 }  // namespace sluice::telemetry

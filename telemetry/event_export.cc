@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ctrl/base/log.h"
+#include "telemetry/event_owner.h"
 #include "telemetry/json.h"
 
 namespace sluice::telemetry {
@@ -13,14 +14,17 @@ using namespace std::chrono_literals;
 // How often losses are told and the end is noticed when nothing happens.
 constexpr auto kLook = 200ms;
 
-v1::Event MakeLost(const std::string& node, const ClockReading& now, const char* cause, std::uint64_t count) {
+v1::Event MakeLost(const std::string& node, const google::protobuf::Timestamp& now, const char* cause,
+                   const policy::ObjectName& workload, std::uint64_t count) {
   v1::Event event;
   v1::Lost& lost = *event.mutable_lost();
-  *lost.mutable_time() = WallTime(now, now.monotonic_ns);
+  *lost.mutable_time() = now;
   lost.set_node(node);
   lost.set_type("lost");
   lost.set_cause(cause);
   lost.set_count(count);
+  lost.set_namespace_(workload.ns);
+  lost.set_workload(workload.name);
   return event;
 }
 
@@ -38,7 +42,12 @@ bool RateLimit::Take(std::uint64_t monotonic_ns) {
 }
 
 EventExport::EventExport(Options options, EventHub* hub, RotatingFile file)
-    : options_(std::move(options)), hub_(hub), file_(std::move(file)), rate_(options_.rate) {}
+    : options_(std::move(options)),
+      hub_(hub),
+      clock_(options_.clock),
+      file_(std::move(file)),
+      rate_(options_.rate),
+      shares_(options_.file.max_bytes * options_.file.max_files, options_.span) {}
 
 StatusOr<std::unique_ptr<EventExport>> EventExport::Start(Options options, EventHub* hub) {
   SL_ASSIGN_OR_RETURN(RotatingFile file, RotatingFile::Open(options.file));
@@ -67,12 +76,20 @@ void EventExport::Run() {
 
 void EventExport::Export(const v1::Event& event) {
   // A loss is told in any case: there are few of them.
-  if (!event.has_lost() && !rate_.Take(options_.clock().monotonic_ns)) {
+  const std::uint64_t now_ns = clock_.Now();
+  if (!event.has_lost() && !rate_.Take(now_ns)) {
     lost_by_rate_++;
     return;
   }
+  const auto json = EventToJson(event);
+  const policy::ObjectName owner = OwnerOf(event);
+  if (!event.has_lost() && json.ok() && !shares_.Take(owner, json->size() + 1, now_ns)) {
+    lost_by_share_++;
+    untold_by_share_[owner]++;
+    return;
+  }
   TellLosses();
-  if (Write(event)) {
+  if (Write(json)) {
     written_++;
   } else {
     lost_by_errors_ += event.has_lost() ? event.lost().count() : 1;
@@ -82,14 +99,18 @@ void EventExport::Export(const v1::Event& event) {
 // Before the next event that is written, in the place of those that were not.
 void EventExport::TellLosses() {
   const auto tell = [&](const char* cause, std::uint64_t now, std::uint64_t& told) {
-    if (now != told && Write(MakeLost(options_.node, options_.clock(), cause, now - told))) told = now;
+    if (now != told && Write(MakeLost(options_.node, clock_.AtNow(), cause, {}, now - told))) told = now;
   };
   tell("EXPORT_RATE", lost_by_rate_, told_by_rate_);
   tell("EXPORT_WRITE", lost_by_errors_, told_by_errors_);
+  std::erase_if(untold_by_share_, [&](const auto& one) {
+    return Write(MakeLost(options_.node, clock_.AtNow(), "EXPORT_SHARE", one.first, one.second));
+  });
 }
 
-bool EventExport::Write(const v1::Event& event) {
-  const auto json = EventToJson(event);
+bool EventExport::Write(const v1::Event& event) { return Write(EventToJson(event)); }
+
+bool EventExport::Write(const StatusOr<std::string>& json) {
   const Status status = json.ok() ? file_.Write(*json) : json.status();
   if (!status.ok() && !failing_) LogError("exporting events: {}", Message(status));
   failing_ = !status.ok();

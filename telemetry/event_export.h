@@ -1,11 +1,12 @@
 // Events into a file, one JSON object a line, by a follower of the hub with a thread of its own. What it cannot write,
-// or what exceeds the rate, is counted and told in the file as a `lost` event. Thread-safe.
+// what exceeds the rate, or its workload's share, is counted and told in the file as a `lost` event. Thread-safe.
 #pragma once
 
 #include <atomic>
 #include <thread>
 
 #include "telemetry/event_hub.h"
+#include "telemetry/export_shares.h"
 #include "telemetry/rotating_file.h"
 
 namespace sluice::telemetry {
@@ -27,7 +28,8 @@ class EventExport {
   struct Options {
     std::string node;
     RotatingFile::Options file;
-    std::uint32_t rate = 0;  // events a second; 0: no limit
+    std::uint32_t rate = 0;          // events a second; 0: no limit
+    std::chrono::seconds span{600};  // for which the files reach back whatever one workload does: see ExportShares
     Clock clock = ReadClocks;
   };
 
@@ -40,6 +42,7 @@ class EventExport {
 
   std::uint64_t written() const { return written_; }
   std::uint64_t lost_by_rate() const { return lost_by_rate_; }
+  std::uint64_t lost_by_share() const { return lost_by_share_; }
   std::uint64_t lost_by_errors() const { return lost_by_errors_; }
 
  private:
@@ -47,18 +50,23 @@ class EventExport {
   void Run();
   void Export(const v1::Event& event);
   bool Write(const v1::Event& event);
+  bool Write(const StatusOr<std::string>& json);
   void TellLosses();
 
   const Options options_;
   EventHub* const hub_;
-  RotatingFile file_;  // of the thread, as are the next four
+  WallClock clock_;
+  RotatingFile file_;  // of the thread, as are the next six
   RateLimit rate_;
+  ExportShares shares_;
+  std::map<policy::ObjectName, std::uint64_t> untold_by_share_;
   std::uint64_t told_by_rate_ = 0;
   std::uint64_t told_by_errors_ = 0;
   bool failing_ = false;  // logged already
   std::unique_ptr<Subscription> following_;
   std::atomic<std::uint64_t> written_ = 0;
   std::atomic<std::uint64_t> lost_by_rate_ = 0;
+  std::atomic<std::uint64_t> lost_by_share_ = 0;
   std::atomic<std::uint64_t> lost_by_errors_ = 0;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;

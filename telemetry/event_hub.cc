@@ -1,11 +1,14 @@
 #include "telemetry/event_hub.h"
 
 #include "telemetry/event_filter.h"
+#include "telemetry/event_owner.h"
 
 namespace sluice::telemetry {
 namespace {
 
 constexpr char kQueueFull[] = "SUBSCRIBER_QUEUE_FULL";
+// More of them that wait to be read tell no follower anything.
+constexpr std::size_t kMaxLossesInQueue = 1024;
 
 }  // namespace
 
@@ -13,17 +16,13 @@ Subscription::~Subscription() { hub_->Unsubscribe(this); }
 
 EventPtr Subscription::Next(std::chrono::milliseconds timeout) {
   std::unique_lock lock(hub_->mutex_);
-  hub_->changed_.wait_for(lock, timeout, [&] { return !queue_.empty() || lost_ != 0 || hub_->closed_; });
-  if (!queue_.empty()) {
-    EventPtr event = std::move(queue_.front());
-    queue_.pop_front();
-    return event;
-  }
-  return lost_ == 0 ? nullptr : hub_->MakeLoss(kQueueFull, std::exchange(lost_, 0));
+  hub_->changed_.wait_for(lock, timeout, [&] { return !queue_.empty() || !lost_.empty() || hub_->closed_; });
+  if (!queue_.empty()) return queue_.Pop();
+  return lost_.empty() ? nullptr : hub_->TakeLoss(this);
 }
 
 EventHub::EventHub(Options options, WatchSwitch on_watch)
-    : options_(std::move(options)), on_watch_(std::move(on_watch)) {}
+    : options_(std::move(options)), on_watch_(std::move(on_watch)), clock_(options_.clock) {}
 
 StatusOr<std::unique_ptr<Subscription>> EventHub::Subscribe(v1::ObserveRequest::Filter filter) {
   const std::lock_guard coming(switch_mutex_);
@@ -36,7 +35,7 @@ StatusOr<std::unique_ptr<Subscription>> EventHub::Subscribe(v1::ObserveRequest::
       return MakeError(absl::StatusCode::kResourceExhausted, "{} observers follow already: end one of them",
                        options_.max_subscribers);
     }
-    subscription.reset(new Subscription(this, std::move(filter)));
+    subscription.reset(new Subscription(this, std::move(filter), options_.queue_capacity));
     first = subscriptions_.empty();
     subscriptions_.insert(subscription.get());
   }
@@ -54,29 +53,36 @@ void EventHub::Unsubscribe(Subscription* subscription) {
   if (last) on_watch_(false);
 }
 
-EventPtr EventHub::MakeLoss(const char* cause, std::uint64_t count) const {
-  const ClockReading now = options_.clock();
+EventPtr EventHub::MakeLoss(const char* cause, const policy::ObjectName& workload, std::uint64_t count,
+                            const char* type) {
   auto event = std::make_shared<v1::Event>();
   v1::Lost& lost = *event->mutable_lost();
-  *lost.mutable_time() = WallTime(now, now.monotonic_ns);
+  *lost.mutable_time() = clock_.AtNow();
   lost.set_node(options_.node);
   lost.set_type("lost");
   lost.set_cause(cause);
   lost.set_count(count);
+  lost.set_event(type);
+  lost.set_namespace_(workload.ns);
+  lost.set_workload(workload.name);
   return event;
+}
+
+EventPtr EventHub::TakeLoss(Subscription* subscription) {
+  const auto first = subscription->lost_.extract(subscription->lost_.begin());
+  return MakeLoss(kQueueFull, first.key(), first.mapped());
 }
 
 void EventHub::Enqueue(Subscription* subscription, const EventPtr& event) {
   if (!Matches(subscription->filter_, *event)) return;
-  if (subscription->queue_.size() >= options_.queue_capacity) {
-    subscription->lost_ += event->has_lost() ? event->lost().count() : 1;
-    lost_ += event->has_lost() ? 0 : 1;  // a source's losses are counted where they happened
-    return;
+  FairQueue& queue = subscription->queue_;
+  if (!queue.full() && queue.size() < options_.queue_capacity + kMaxLossesInQueue) {
+    while (!subscription->lost_.empty()) queue.PushUnbounded(TakeLoss(subscription));
   }
-  if (subscription->lost_ != 0) {
-    subscription->queue_.push_back(MakeLoss(kQueueFull, std::exchange(subscription->lost_, 0)));
+  for (const EventPtr& gone : queue.Push(event)) {
+    subscription->lost_[OwnerOf(*gone)] += gone->has_lost() ? gone->lost().count() : 1;
+    lost_ += gone->has_lost() ? 0 : 1;  // a source's losses are counted where they happened
   }
-  subscription->queue_.push_back(event);
 }
 
 void EventHub::Publish(const EventPtr& event) {
@@ -87,7 +93,10 @@ void EventHub::Publish(const EventPtr& event) {
   changed_.notify_all();
 }
 
-void EventHub::PublishLoss(const char* cause, std::uint64_t count) { Publish(MakeLoss(cause, count)); }
+void EventHub::PublishLoss(const char* cause, const policy::ObjectName& workload, const char* type,
+                           std::uint64_t count) {
+  Publish(MakeLoss(cause, workload, count, type));
+}
 
 void EventHub::Close() {
   {

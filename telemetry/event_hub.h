@@ -1,5 +1,6 @@
 // Events from their sources to everybody who follows them. Each follower has a bounded queue; what does not fit is
-// counted and told to that follower as a `lost` event in its place. A slow follower delays nobody.
+// counted and told to that follower as a `lost` event in its place. A slow follower delays nobody. In a queue that is
+// full the workload that has the most in it loses.
 //
 // Thread-safe. The hub outlives its subscriptions.
 //   auto following = hub.Subscribe(filter);
@@ -30,12 +31,13 @@ class Subscription {
 
  private:
   friend class EventHub;
-  Subscription(EventHub* hub, v1::ObserveRequest::Filter filter) : hub_(hub), filter_(std::move(filter)) {}
+  Subscription(EventHub* hub, v1::ObserveRequest::Filter filter, std::size_t capacity)
+      : hub_(hub), filter_(std::move(filter)), queue_({.max_events = capacity}, FairQueue::GivesUp::kNewest) {}
 
   EventHub* const hub_;
   const v1::ObserveRequest::Filter filter_;
-  std::deque<EventPtr> queue_;  // by the hub's mutex, as is lost_
-  std::uint64_t lost_ = 0;      // since the last event in the queue
+  FairQueue queue_;                                   // by the hub's mutex, as is lost_
+  std::map<policy::ObjectName, std::uint64_t> lost_;  // that was not told yet, by whose they were
 };
 
 class EventHub {
@@ -56,7 +58,9 @@ class EventHub {
   StatusOr<std::unique_ptr<Subscription>> Subscribe(v1::ObserveRequest::Filter filter);
   void Publish(const EventPtr& event);
   // For everybody: a source lost `count` events before they reached the hub.
-  void PublishLoss(const char* cause, std::uint64_t count);
+  void PublishLoss(const char* cause, std::uint64_t count) { PublishLoss(cause, {}, "", count); }
+  // Likewise; those of a workload, and of one type.
+  void PublishLoss(const char* cause, const policy::ObjectName& workload, const char* type, std::uint64_t count);
   // Ends every Next; no subscriptions any more.
   void Close();
 
@@ -68,11 +72,13 @@ class EventHub {
  private:
   friend class Subscription;
   void Unsubscribe(Subscription* subscription);
-  EventPtr MakeLoss(const char* cause, std::uint64_t count) const;
+  EventPtr MakeLoss(const char* cause, const policy::ObjectName& workload, std::uint64_t count, const char* type = "");
+  EventPtr TakeLoss(Subscription* subscription);  // one of lost_
   void Enqueue(Subscription* subscription, const EventPtr& event);
 
   const Options options_;
   const WatchSwitch on_watch_;
+  WallClock clock_;
   std::mutex switch_mutex_;  // orders comings and goings; before mutex_
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -1,6 +1,7 @@
 #include "telemetry/flow_assembler.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include "telemetry/drop_reason.h"
 #include "telemetry/layer4.h"
@@ -35,6 +36,11 @@ v1::Traffic AssembleTraffic(std::uint64_t packets, std::uint64_t bytes) {
   traffic.set_packets(packets);
   traffic.set_bytes(bytes);
   return traffic;
+}
+
+// With the start, as numbers begin anew when the node boots. Empty: the entry is of an older version's making.
+std::string FlowId(const sl_flow_entry& entry) {
+  return entry.id == 0 ? "" : fmt::format("{:x}-{:x}", entry.created_ns >> SL_TICK_SHIFT, entry.id);
 }
 
 // Quarantine stops a flow whatever policy says of it.
@@ -94,7 +100,8 @@ FlowAssembler::FlowAssembler(std::string node, const datapath::Datapath* datapat
 FlowContext FlowAssembler::Capture() {
   FlowContext context;
   context.node_ = node_;
-  context.now_ = clock_();
+  context.now_ns_ = clock_.Now();
+  context.clock_ = &clock_;
   context.decision_ = policy_.decision;
   for (const datapath::AttachedProgram& program : datapath_->Attached()) {
     context.interfaces_.emplace(program.ifindex, program.interface);
@@ -115,6 +122,15 @@ LocalWorkloads FlowContext::LocalNames() const {
   if (index_->compiled() == nullptr) return names;
   for (const policy::Endpoint& endpoint : index_->compiled()->snapshot->endpoints) {
     if (endpoint.endpoint != 0) names.emplace(endpoint.workload_id, endpoint.name);
+  }
+  return names;
+}
+
+std::map<std::uint32_t, policy::ObjectName> FlowContext::EndpointNames() const {
+  std::map<std::uint32_t, policy::ObjectName> names;
+  if (index_->compiled() == nullptr) return names;
+  for (const policy::Endpoint& endpoint : index_->compiled()->snapshot->endpoints) {
+    if (endpoint.endpoint != 0) names.emplace(endpoint.endpoint, endpoint.name);
   }
   return names;
 }
@@ -161,7 +177,7 @@ void FlowContext::AddPolicies(const FlowReport& report, v1::Flow* flow) const {
 v1::Flow FlowContext::Assemble(const FlowReport& report) const {
   const sl_flow_entry& entry = report.entry;
   v1::Flow flow;
-  *flow.mutable_time() = WallTime(now_, report.time_ns);
+  *flow.mutable_time() = clock_->At(report.time_ns);
   flow.set_node(node_);
   flow.set_type("flow");
   flow.set_event(report.kind);
@@ -182,7 +198,8 @@ v1::Flow FlowContext::Assemble(const FlowReport& report) const {
   AddPolicies(report, &flow);
   *flow.mutable_forward() = AssembleTraffic(entry.forward_packets, entry.forward_bytes);
   *flow.mutable_backward() = AssembleTraffic(entry.reply_packets, entry.reply_bytes);
-  *flow.mutable_start_time() = WallTime(now_, entry.created_ns);
+  *flow.mutable_start_time() = clock_->At(entry.created_ns);
+  flow.set_flow_id(FlowId(entry));
   return flow;
 }
 

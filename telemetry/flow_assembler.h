@@ -1,6 +1,7 @@
 // Flows as the kernel knows them -> sluice.v1.Flow with names. What is unknown is left out, never invented.
 //
-// FlowAssembler is thread-safe; Capture gives the moment's view for a batch of flows, which never changes:
+// FlowAssembler is thread-safe and outlives its contexts; Capture gives the moment's view for a batch of flows, which
+// never changes:
 //   const FlowContext context = assembler.Capture();
 //   for (const auto& record : records) Use(context.Assemble(FromRecord(record)));
 #pragma once
@@ -43,8 +44,9 @@ FlowReport FromEndedRecord(const datapath::FlowRecord& record);  // END
 class FlowContext {
  public:
   v1::Flow Assemble(const FlowReport& report) const;
-  const ClockReading& now() const { return now_; }
-  LocalWorkloads LocalNames() const;  // those that exist now
+  std::uint64_t now_ns() const { return now_ns_; }                    // CLOCK_MONOTONIC, when it was captured
+  LocalWorkloads LocalNames() const;                                  // those that exist now
+  std::map<std::uint32_t, policy::ObjectName> EndpointNames() const;  // likewise, by endpoint number
 
  private:
   friend class FlowAssembler;
@@ -54,7 +56,8 @@ class FlowContext {
   void AddPolicies(const FlowReport& report, v1::Flow* flow) const;
 
   std::string node_;
-  ClockReading now_;
+  std::uint64_t now_ns_ = 0;
+  WallClock* clock_ = nullptr;
   std::map<std::uint32_t, std::string> interfaces_;
   std::shared_ptr<const WorkloadIndex> index_;
   std::function<std::shared_ptr<const policy::Decision>(std::uint32_t)> decision_;
@@ -76,7 +79,7 @@ class FlowAssembler {
   const std::string node_;
   const datapath::Datapath* const datapath_;
   const PolicySource policy_;
-  const Clock clock_;
+  WallClock clock_;
   std::mutex mutex_;
   WorkloadIndexer indexer_;  // by mutex_
   ProcessSource process_;    // by mutex_; empty: no process is known

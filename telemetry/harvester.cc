@@ -65,6 +65,12 @@ bool IsOver(const FlowRecord& record, std::uint64_t monotonic_now_ns) {
   return idle > allowed;
 }
 
+void Harvester::Note(const FlowReport& ended) {
+  if (traffic_ == nullptr) return;
+  const bool denied = ended.entry.reason != SL_DROP_NONE && !(ended.entry.flags & SL_CT_CUT);
+  traffic_->Note({denied ? FlowState::kDenied : FlowState::kEstablished, ended.key, ended.entry, 0});
+}
+
 Status Harvester::Harvest() {
   const FlowContext context = assembler_->Capture();
   std::array<std::uint64_t, kFlowStates> active{};
@@ -72,7 +78,7 @@ Status Harvester::Harvest() {
   if (traffic_ != nullptr) traffic_->BeginPass(context.LocalNames());
   SL_RETURN_IF_ERROR(datapath_->ForEachFlow([&](const FlowRecord& record) {
     if (traffic_ != nullptr) traffic_->Note(record);
-    if (IsOver(record, context.now().monotonic_ns)) {
+    if (IsOver(record, context.now_ns())) {
       over.push_back(record);
     } else {
       active[static_cast<std::size_t>(record.state)]++;
@@ -81,7 +87,7 @@ Status Harvester::Harvest() {
   if (traffic_ != nullptr) traffic_->EndPass();
   for (std::size_t i = 0; i < kFlowStates; i++) active_[i] = active[i];
   if (over.empty()) return OkStatus();
-  SL_RETURN_IF_ERROR(datapath_->ForgetFlows(over));
+  SL_ASSIGN_OR_RETURN(over, datapath_->ForgetFlows(over));
 
   DropTwins(over);
   std::sort(over.begin(), over.end(),

@@ -24,6 +24,9 @@ class Harvester {
   // Before the first Harvest; `traffic` outlives the harvester.
   void CountPrograms(ProcessTraffic* traffic) { traffic_ = traffic; }
 
+  // A record that the packet path ended. From the thread of Harvest.
+  void Note(const FlowReport& ended);
+
   // One pass over all flows.
   Status Harvest();
 

@@ -2,6 +2,7 @@
 
 #include <iterator>
 #include <map>
+#include <set>
 
 #include "telemetry/drop_reason.h"
 
@@ -36,6 +37,7 @@ constexpr const char* kCounterHelp[] = {
     "Flows that could not be tracked, and were dropped.",
     "Flows that nobody had answered, and records of denied ones, that made room for others.",
     "Flow events for which the ring buffer had no room.",
+    "Flow events beyond a workload's share of the ring buffer.",
     "Packets of denied flows, dropped and counted, for whose flow there was no room for a record.",
     "Packets that went straight to a local pod.",
     "Packets that went from the network card straight to a local pod.",
@@ -122,6 +124,20 @@ void AddWorkloadFamilies(const std::vector<WorkloadSeries::Row>& rows, Families*
   }
 }
 
+void AddLostEventFamily(const std::map<std::uint32_t, std::uint64_t>& lost,
+                        const std::map<std::uint32_t, policy::ObjectName>& names,
+                        const std::vector<WorkloadSeries::Row>& rows, Families* out) {
+  std::set<policy::ObjectName> shown;
+  for (const WorkloadSeries::Row& row : rows) shown.insert(row.workload);
+  FamilyBuilder builder(out);
+  builder.Counter("workload_events_lost_total", "Flow events of a workload beyond its share of the ring buffer.");
+  for (const auto& [endpoint, count] : lost) {
+    const auto name = names.find(endpoint);
+    if (name == names.end() || !shown.contains(name->second)) continue;
+    builder.Add(static_cast<double>(count), {{"namespace", name->second.ns}, {"workload", name->second.name}});
+  }
+}
+
 void AddTrafficFamilies(const std::vector<ProcessSeries::Row>& rows, Families* out) {
   FamilyBuilder builder(out);
   const auto for_each = [&](const auto& add) {
@@ -158,7 +174,7 @@ void AddTrafficFamilies(const std::vector<ProcessSeries::Row>& rows, Families* o
 void AddEventFamilies(const datapath::Counters& counters, Families* out) {
   FamilyBuilder builder(out);
   for (std::uint32_t id = 0; id < SL_COUNTER_COUNT; id++) {
-    if (id == SL_COUNTER_EVENT_LOST_RING_FULL) continue;
+    if (id == SL_COUNTER_EVENT_LOST_RING_FULL || id == SL_COUNTER_EVENT_LOST_SHARE) continue;
     builder.Counter(std::string(kCounters[id]) + "_total", kCounterHelp[id])
         .Add(static_cast<double>(counters.events[id]));
   }

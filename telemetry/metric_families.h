@@ -28,6 +28,10 @@ class FamilyBuilder {
 
 void AddPacketFamilies(const datapath::Counters& counters, Families* out);
 void AddWorkloadFamilies(const std::vector<WorkloadSeries::Row>& rows, Families* out);
+// Beyond the workloads' shares, by endpoint number; of the workloads that have rows.
+void AddLostEventFamily(const std::map<std::uint32_t, std::uint64_t>& lost,
+                        const std::map<std::uint32_t, policy::ObjectName>& names,
+                        const std::vector<WorkloadSeries::Row>& rows, Families* out);
 void AddTrafficFamilies(const std::vector<ProcessSeries::Row>& rows, Families* out);  // of programs
 // Every counter of SL_COUNTERS but lost events.
 void AddEventFamilies(const datapath::Counters& counters, Families* out);

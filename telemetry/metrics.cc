@@ -130,13 +130,22 @@ std::string Metrics::Render() {
   }
   if (exported != nullptr) {
     builder.Add(static_cast<double>(exported->lost_by_rate()), {{"cause", "EXPORT_RATE"}});
+    builder.Add(static_cast<double>(exported->lost_by_share()), {{"cause", "EXPORT_SHARE"}});
     builder.Add(static_cast<double>(exported->lost_by_errors()), {{"cause", "EXPORT_WRITE"}});
   }
   if (counters.ok()) {
     builder.Add(static_cast<double>(counters->events[SL_COUNTER_EVENT_LOST_RING_FULL]), {{"cause", "RING_FULL"}});
+    builder.Add(static_cast<double>(counters->events[SL_COUNTER_EVENT_LOST_SHARE]), {{"cause", "WORKLOAD_SHARE"}});
     AddPacketFamilies(*counters, &families);
     AddEventFamilies(*counters, &families);
-    AddWorkloadFamilies(workloads_->Update(counters->endpoints, LocalNames(sources_.policy)), &families);
+    const auto names = LocalNames(sources_.policy);
+    const auto rows = workloads_->Update(counters->endpoints, names);
+    AddWorkloadFamilies(rows, &families);
+    if (const auto lost = sources_.datapath->ReadLostEvents(); lost.ok()) {
+      AddLostEventFamily(*lost, names, rows, &families);
+    } else {
+      NoteFailedRead(lost.status());
+    }
   } else {
     NoteFailedRead(counters.status());
   }

@@ -83,7 +83,7 @@ void ProcessEvents::ToProto(const ProcessLife& life, v1::Process* out) const {
   out->set_pid(life.pid);
   if (life.start_ns != 0) {
     out->set_exec_id(ExecId(node_, life));
-    *out->mutable_start_time() = WallTime(clock_(), life.start_ns);
+    *out->mutable_start_time() = clock_->At(life.start_ns);
   }
   if (const auto parent = tree_->Find(life.parent)) out->set_parent_exec_id(ExecId(node_, *parent));
   if (const auto previous = tree_->Find(life.previous)) out->set_previous_exec_id(ExecId(node_, *previous));
@@ -112,7 +112,7 @@ bool ProcessEvents::ToProto(sl_process_id id, v1::Process* out) const {
 
 template <typename Message>
 void ProcessEvents::Begin(const ProcessLife& life, std::uint64_t time_ns, const char* type, Message* out) const {
-  *out->mutable_time() = WallTime(clock_(), time_ns);
+  *out->mutable_time() = clock_->At(time_ns);
   out->set_node(node_);
   out->set_type(type);
   if (const auto workload = WorkloadOf(life)) {
@@ -154,8 +154,7 @@ v1::Event ProcessEvents::MakeExit(const ProcessLife& life) const {
 v1::Event ProcessEvents::MakeLost(const sl_process_loss_key& key, std::uint64_t count) const {
   v1::Event event;
   v1::Lost& lost = *event.mutable_lost();
-  const ClockReading now = clock_();
-  *lost.mutable_time() = WallTime(now, now.monotonic_ns);
+  *lost.mutable_time() = clock_->AtNow();
   lost.set_node(node_);
   lost.set_type("lost");
   lost.set_count(count);

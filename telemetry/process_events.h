@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "ctrl/api/sluice.pb.h"
 #include "policy/model.h"
@@ -21,7 +22,10 @@ class ProcessEvents {
  public:
   // `tree` outlives this; `clock` is of CLOCK_BOOTTIME. An empty resolver: no workloads are known.
   ProcessEvents(std::string node, const ProcessTree* tree, WorkloadResolver workload, Clock clock)
-      : node_(std::move(node)), tree_(tree), workload_(std::move(workload)), clock_(std::move(clock)) {}
+      : node_(std::move(node)),
+        tree_(tree),
+        workload_(std::move(workload)),
+        clock_(std::make_unique<WallClock>(std::move(clock))) {}
 
   v1::Event MakeExec(const ProcessLife& life) const;
   v1::Event MakeFork(const ProcessLife& life) const;
@@ -45,7 +49,7 @@ class ProcessEvents {
   const std::string node_;
   const ProcessTree* const tree_;
   const WorkloadResolver workload_;
-  const Clock clock_;
+  const std::unique_ptr<WallClock> clock_;
 };
 
 }  // namespace sluice::telemetry

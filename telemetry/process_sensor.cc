@@ -43,11 +43,32 @@ ProcessSensor::~ProcessSensor() {
 void ProcessSensor::Run() {
   while (!stopping_) {
     probes_->Wait(options_.poll_interval);
-    if (const auto drained = probes_->Drain(); !drained.ok()) LogWarn("process events: {}", Message(drained.status()));
+    Drain();
     AnnounceLosses();
     if (damaged_) Heal();
     tree_.Expire(options_.boot_clock().monotonic_ns);
   }
+}
+
+void ProcessSensor::Drain() {
+  std::uint64_t asked = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    asked = asked_;
+  }
+  if (const auto drained = probes_->Drain(); !drained.ok()) LogWarn("process events: {}", Message(drained.status()));
+  {
+    const std::lock_guard lock(mutex_);
+    drained_ = asked;
+  }
+  caught_up_.notify_all();
+}
+
+void ProcessSensor::CatchUp(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t mine = ++asked_;
+  probes_->Wake();
+  caught_up_.wait_for(lock, timeout, [&] { return drained_ >= mine || stopping_; });
 }
 
 void ProcessSensor::Consume(std::string_view bytes) {

@@ -49,6 +49,8 @@ class ProcessSensor {
   const ProcessTree& tree() const { return tree_; }
   const ProcessEvents& events() const { return events_; }
   Counters counters() const;
+  // Returns when all is known that the sensors told before the call, or after `timeout`.
+  void CatchUp(std::chrono::milliseconds timeout);
   bpf::ProcessBackEnd back_end() const { return probes_->back_end(); }
   bpf::Feature feature() const { return probes_->feature(); }
   // Null: nothing is pinned, so no packet path could read it; or the kernel refused the probes, which the log says.
@@ -73,8 +75,13 @@ class ProcessSensor {
   const ProcessEvents events_;
   std::unique_ptr<bpf::ProcessProbes> probes_;
   std::unique_ptr<bpf::SocketProbes> sockets_;
-  mutable std::mutex mutex_;  // of counters_
+  void Drain();
+
+  mutable std::mutex mutex_;  // of counters_, asked_ and drained_
   Counters counters_;
+  std::condition_variable caught_up_;
+  std::uint64_t asked_ = 0;  // calls of CatchUp, and how many of them were there before the last reading:
+  std::uint64_t drained_ = 0;
   bool damaged_ = false;  // of the reading thread, as is:
   std::chrono::steady_clock::time_point last_healing_;
   std::atomic<bool> stopping_ = false;

@@ -93,7 +93,7 @@ void ProcessTraffic::NoteEnd(const FlowRecord& record, bool initiator, Flow* flo
 
 void ProcessTraffic::Note(const FlowRecord& record) {
   const sl_flow_entry& entry = record.entry;
-  const FlowId id{record.key, entry.created_ns, record.state == FlowState::kDenied ? 1U : 0U};
+  const FlowId id{record.key, entry.id, record.state == FlowState::kDenied ? 1U : 0U};
   if (!begun_) {
     const Amount initiator = AmountFor(record, true);
     const Amount responder = AmountFor(record, false);

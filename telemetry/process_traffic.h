@@ -34,7 +34,7 @@ class ProcessTraffic {
  private:
   struct FlowId {
     sl_flow_key key;
-    std::uint64_t created_ns;
+    std::uint64_t record;
     std::uint64_t denied;  // 0 or 1; a word, so that nothing of it is padding
   };
   struct FlowIdHash {

@@ -3,6 +3,12 @@
 #include "telemetry/text.h"
 
 namespace sluice::telemetry {
+namespace {
+
+// Longer than a healing of the process tree takes: a flow whose process is late is told without it.
+constexpr std::chrono::milliseconds kCatchUp{500};
+
+}  // namespace
 
 Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
     : options_(std::move(options)),
@@ -27,7 +33,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .traffic = [this] { return traffic_.get(); },
                 .exported = [this] { return export_.get(); }},
                {.max_workloads = options_.max_workload_series, .version = options_.version}),
-      collector_(options_.collector, sources_.datapath, &assembler_, &hub_, &harvester_) {}
+      collector_(options_.collector, sources_.datapath, &assembler_, &history_, &hub_, &harvester_) {}
 
 std::optional<ProcessNumbers> Telemetry::ReadProcessNumbers() const {
   if (processes_ == nullptr) return std::nullopt;
@@ -60,6 +66,7 @@ Status Telemetry::StartProcesses(ProcessSensor::Options options) {
     return life && life->image ? ToUtf8(life->image->binary) : std::string();
   });
   harvester_.CountPrograms(traffic_.get());
+  collector_.NameProcesses([this] { processes_->CatchUp(kCatchUp); });
   return OkStatus();
 }
 

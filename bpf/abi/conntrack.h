@@ -44,6 +44,9 @@ enum sl_ct_flags {
   /* The way to that direction's receiver is known, until route_checked is SL_ROUTE_FRESH ago. */
   SL_CT_ROUTE_FORWARD = 1 << 15,
   SL_CT_ROUTE_REPLY = 1 << 16,
+  /* That end's process is the one that listens: who accepts the connection is not known yet. */
+  SL_CT_LISTENER_INITIATOR = 1 << 17,
+  SL_CT_LISTENER_RESPONDER = 1 << 18,
 };
 
 struct sl_flow_end {
@@ -84,7 +87,8 @@ struct sl_flow_entry {
   struct sl_flow_end responder;
   struct sl_flow_route forward_route; /* valid with SL_CT_ROUTE_FORWARD */
   struct sl_flow_route reply_route;   /* valid with SL_CT_ROUTE_REPLY */
-  __u64 created_ns;                   /* as last_seen_ns */
+  __u64 created_ns;                   /* of the record, as last_seen_ns */
+  __u64 id;                           /* of the record: another process behind an end begins another one */
   sl_process_id initiator_process;    /* who last acted on the end's socket, as far as its packets told; 0: not known */
   sl_process_id responder_process;
   sl_process_class_number initiator_class; /* of these processes; the responder's also from its listener */
@@ -92,7 +96,7 @@ struct sl_flow_entry {
   __u32 egress_decision;  /* 0: the initiator is not a local isolated workload */
   __u32 ingress_decision; /* 0: likewise for the responder */
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 168, "sl_flow_entry");
+SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 176, "sl_flow_entry");
 
 /* First fragment's ports, for the later ones. Key of `fragments` (LRU_HASH). */
 struct sl_fragment_key {

@@ -5,6 +5,7 @@
 
 #include "conntrack.h"
 #include "drop_reasons.h"
+#include "policy.h"
 #include "types.h"
 
 /* X(NAME, label, direction) */
@@ -46,6 +47,7 @@ struct sl_endpoint_counters {
   X(CT_INSERT_FAILED, "conntrack_insert_failed")                                                  \
   X(FLOW_EVICTED, "flows_evicted")                                                                \
   X(EVENT_LOST_RING_FULL, "events_lost_ring_full")                                                \
+  X(EVENT_LOST_SHARE, "events_lost_workload_share")                                               \
   X(DENIED_UNRECORDED, "denied_packets_unrecorded")                                               \
   X(REDIRECT_PEER, "redirect_peer")                                                               \
   X(REDIRECT_DEVMAP, "redirect_devmap")                                                           \
@@ -103,9 +105,10 @@ enum sl_flow_event_type {
   SL_FLOW_END = 3,
 };
 
-/* One record of the ring buffer `flow_events`. */
+/* One record of the ring buffer `flow_events`. NEW and UPDATE are sent while somebody watches, END whenever the packet
+ * path ends a record: it takes a flow away, or another process is behind one of its ends. */
 struct sl_flow_event {
-  __u64 time_ns; /* CLOCK_MONOTONIC */
+  __u64 time_ns; /* CLOCK_MONOTONIC; of an END the record's last packet, as last_seen_ns */
   struct sl_flow_key key;
   struct sl_flow_entry entry; /* as it was after this packet */
   __u32 ifindex;
@@ -113,7 +116,25 @@ struct sl_flow_event {
   __u8 reply; /* 1: the packet went from responder to initiator */
   __u8 pad[2];
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 224, "sl_flow_event");
+SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 232, "sl_flow_event");
+
+/*
+ * `event_shares` (ARRAY of SL_EVENT_SHARES): what each workload has of `flow_events`, so that a flood of one leaves
+ * room for the others. Two for each endpoint, by SL_EVENT_SHARE: of flows that it opens, and of those that come to it
+ * from elsewhere. Share 0 is for packets whose sender is not known.
+ *
+ * A share is a token bucket of so many events a second, for one second. While the ring is half full or more, it
+ * gives only its first SL_EVENT_RESERVE events.
+ */
+struct sl_event_share {
+  __u64 paid_until_ns; /* CLOCK_MONOTONIC; in the past: the bucket is full */
+  __u64 lost;          /* events that it refused */
+};
+SL_ABI_ASSERT(sizeof(struct sl_event_share) == 16, "sl_event_share");
+#define SL_EVENT_SHARE(endpoint, from_elsewhere) (2 * (endpoint) + (from_elsewhere))
+#define SL_EVENT_SHARES SL_EVENT_SHARE(SL_MAX_ENDPOINTS, 0)
+#define SL_EVENT_RATE 5000 /* unless the loader sets another */
+#define SL_EVENT_RESERVE 256
 
 /* Time between two events of one flow that goes on, in ticks. */
 #define SL_FLOW_EVENT_INTERVAL ((__u32)(5 * SL_SECOND_NS >> SL_TICK_SHIFT))

@@ -49,22 +49,89 @@ static __always_inline void sl_count_endpoint(__u32 endpoint, int ingress, __u32
   counter->bytes += size->bytes;
 }
 
-static __always_inline void sl_send_event(const struct sl_flow_key* key, const struct sl_flow_entry* entry,
-                                          __u32 ifindex, __u8 type, __u8 reply) {
+/* For a new record of a flow. 0: none. */
+static __always_inline __u64 sl_next_flow_id(void) {
+  __u32 zero = 0;
+  __u64* last = bpf_map_lookup_elem(&flow_ids, &zero);
+  return last ? ++*last << 16 | (bpf_get_smp_processor_id() & 0xffff) : 0;
+}
+
+/* Who pays for an event of the flow: who opened it, or who is called from elsewhere. Of a packet with a false source
+ * only the hook knows the sender. */
+static __always_inline __u32 sl_share_of(const struct sl_flow_entry* entry) {
+  if (entry->reason == SL_DROP_SPOOFED_SOURCE || entry->reason == SL_DROP_UNKNOWN_ENDPOINT)
+    return entry->hook == SL_HOOK_TC_FROM_POD ? 0 : SL_EVENT_SHARE(entry->responder.endpoint, 1);
+  if (entry->initiator.endpoint) return SL_EVENT_SHARE(entry->initiator.endpoint, 0);
+  return SL_EVENT_SHARE(entry->responder.endpoint, 1);
+}
+
+/* Of one event in a share. Set by the loader; 0: there are no shares. */
+const volatile __u64 event_price_ns = SL_SECOND_NS / SL_EVENT_RATE;
+
+static __always_inline int sl_take_share(__u32 index) {
+  const __u64 price = event_price_ns;
+  if (!price) return 1;
+  struct sl_event_share* share = bpf_map_lookup_elem(&event_shares, &index);
+  if (!share) return 0;
+  const __u64 now = sl_now();
+  const __s64 debt = *(volatile __u64*)&share->paid_until_ns - now;
+  if (debt >= (__s64)SL_SECOND_NS ||
+      (debt >= (__s64)(SL_EVENT_RESERVE * price) &&
+       bpf_ringbuf_query(&flow_events, BPF_RB_AVAIL_DATA) >= bpf_ringbuf_query(&flow_events, BPF_RB_RING_SIZE) / 2)) {
+    __sync_fetch_and_add(&share->lost, 1);
+    return 0;
+  }
+  /* CPUs that come at the same moment may find it full together. */
+  if (debt >= 0)
+    __sync_fetch_and_add(&share->paid_until_ns, price);
+  else
+    *(volatile __u64*)&share->paid_until_ns = now + price;
+  return 1;
+}
+
+/* With key and entry in it, to be submitted. Null: lost and counted. */
+static __always_inline struct sl_flow_event* sl_begin_event(const struct sl_flow_key* key,
+                                                            const struct sl_flow_entry* entry, __u32 share) {
+  if (!sl_take_share(share)) {
+    sl_count_event(SL_COUNTER_EVENT_LOST_SHARE);
+    return 0;
+  }
   struct sl_flow_event* event = bpf_ringbuf_reserve(&flow_events, sizeof(*event), 0);
   if (!event) {
     sl_count_event(SL_COUNTER_EVENT_LOST_RING_FULL);
-    return;
+    return 0;
   }
-  event->time_ns = sl_now_precise();
   event->key = *key;
   event->entry = *entry;
+  event->pad[0] = event->pad[1] = 0;
+  return event;
+}
+
+static __always_inline void sl_submit_event(struct sl_flow_event* event, __u64 time_ns, __u32 ifindex, __u8 type,
+                                            __u8 reply) {
+  event->time_ns = time_ns;
   event->ifindex = ifindex;
   event->type = type;
   event->reply = reply;
-  event->pad[0] = event->pad[1] = 0;
   /* The reader polls: a wake-up per event costs more than the event. */
   bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+}
+
+/* Not inline: a call is little beside an event, and there are many places that send one. `kind`: enum
+ * sl_flow_event_type, and SL_EVENT_OF_REPLY. */
+#define SL_EVENT_OF_REPLY (1 << 8)
+static __noinline int sl_send_event(const struct sl_flow_key* key, const struct sl_flow_entry* entry, __u32 share,
+                                    __u32 ifindex, __u32 kind) {
+  struct sl_flow_event* event = sl_begin_event(key, entry, share);
+  const __u8 type = kind, reply = kind >= SL_EVENT_OF_REPLY;
+  if (event)
+    sl_submit_event(event, type == SL_FLOW_END ? event->entry.last_seen_ns : sl_now_precise(), ifindex, type, reply);
+  return 0;
+}
+
+/* The packet path takes the flow away: that ends its record. */
+static __always_inline void sl_send_end(const struct sl_flow_key* key, const struct sl_flow_entry* entry) {
+  sl_send_event(key, entry, sl_share_of(entry), 0, SL_FLOW_END);
 }
 
 #endif

@@ -187,15 +187,18 @@ static __always_inline void sl_count_out(const struct sl_flow_key* key, __u32 in
   if (bucket) __sync_fetch_and_sub(&bucket->guests, 1);
 }
 
-/* Takes the flow away that sl_flow_search finds. Returns whether there was one. */
+/* Takes the flow away that sl_flow_search finds, which ends its record. Returns whether there was one. */
 __noinline int sl_flow_forget(const struct sl_flow_key* key, __u32 state) {
   if (!key) return 0;
   const __u32 place = sl_flow_search(key, state);
   __u32* tag = place == SL_NO_PLACE ? 0 : sl_tag_at(place);
   if (!tag) return 0;
-  const __u32 was = sl_read_tag(tag);
-  if (!sl_flow_stands(key, place) || __sync_val_compare_and_swap(tag, was, 0) != was) return 0;
+  const struct sl_flow* flow = sl_flow_at(place);
+  const __u32 was = sl_read_tag(tag), busy = was & ~(__u32)SL_FLOW_STATE_MASK;
+  if (!flow || !sl_flow_stands(key, place) || __sync_val_compare_and_swap(tag, was, busy) != was) return 0;
+  sl_send_end(&flow->key, &flow->entry);
   sl_count_out(key, sl_bucket_of_place(place));
+  sl_publish_tag(tag, 0);
   return 1;
 }
 
@@ -235,7 +238,10 @@ __noinline int sl_flow_evict(__u32 index, __u32 hash, __u32 state) {
   const __u32 was = sl_read_tag(&bucket->tags[way]);
   if ((was & SL_FLOW_STATE_MASK) != goes || !sl_take(bucket, way, was, was & ~(__u32)SL_FLOW_STATE_MASK)) return 1;
   const struct sl_flow* flow = sl_flow_at(index * SL_FLOW_WAYS + way);
-  if (flow) sl_count_out(&flow->key, index);
+  if (flow) {
+    sl_send_end(&flow->key, &flow->entry);
+    sl_count_out(&flow->key, index);
+  }
   sl_publish_tag(&bucket->tags[way], 0);
   sl_count_event(SL_COUNTER_FLOW_EVICTED);
   return 1;

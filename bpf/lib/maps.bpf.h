@@ -168,7 +168,23 @@ struct {
   __type(value, __u64);
 } event_counts SEC(".maps");
 
-/* Writer: packet path, only while settings say that somebody watches. Full: counted, the event is lost. */
+/* Writer: packet path. The last id that each CPU gave to a record of a flow, without the CPU. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u64);
+} flow_ids SEC(".maps");
+
+/* Writer: packet path. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SL_EVENT_SHARES);
+  __type(key, __u32);
+  __type(value, struct sl_event_share);
+} event_shares SEC(".maps");
+
+/* Writer: packet path. Full, or a workload's share used up: the event is lost and counted. */
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 4 << 20);

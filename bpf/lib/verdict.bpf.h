@@ -173,10 +173,28 @@ static __always_inline int sl_is_event_due(const struct sl_judgement* j, const s
   return (j->setting_flags & SL_SETTING_EVENTS) && (!last || sl_ticks(j->now) - last >= SL_FLOW_EVENT_INTERVAL);
 }
 
+/* Who is behind the hook's interface by this generation; UNKNOWN_ENDPOINT until somebody is. */
+static __always_inline int sl_resolve_owner(const struct sl_judgement* j, struct sl_address_value* who) {
+  const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &j->ifindex);
+  if (!interface) return SL_DROP_UNKNOWN_ENDPOINT;
+  sl_resolve(&interface->address, j->gen & 1, who);
+  return who->ifindex == j->ifindex ? SL_DROP_NONE : SL_DROP_UNKNOWN_ENDPOINT;
+}
+
+/* As sl_share_of; who sends under a false address pays too. */
+static __always_inline __u32 sl_share_for(const struct sl_judgement* j, const struct sl_flow_entry* entry) {
+  struct sl_address_value owner;
+  if (entry->reason == SL_DROP_SPOOFED_SOURCE && j->hook == SL_HOOK_TC_FROM_POD && !sl_resolve_owner(j, &owner))
+    return SL_EVENT_SHARE(owner.endpoint, 0);
+  return sl_share_of(entry);
+}
+
 static __always_inline void sl_report(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
-  if (!sl_is_event_due(j, entry)) return;
+  const int begins = j->sender.begins && (j->setting_flags & SL_SETTING_EVENTS);
+  if (!begins && !sl_is_event_due(j, entry)) return;
   entry->last_event = sl_ticks(j->now);
-  sl_send_event(&j->key, entry, j->ifindex, SL_FLOW_UPDATE, reply);
+  sl_send_event(&j->key, entry, sl_share_for(j, entry), j->ifindex,
+                (begins ? SL_FLOW_NEW : SL_FLOW_UPDATE) | (reply ? SL_EVENT_OF_REPLY : 0));
 }
 
 /* At this hook a sender's socket may come along. */
@@ -190,7 +208,7 @@ static __always_inline __u32 sl_search_unless_absent(const struct sl_judgement* 
 
 /* One packet more of a denied flow that has a record. */
 static __always_inline void sl_account_denied_again(struct sl_judgement* j, struct sl_flow_entry* entry) {
-  sl_note_sender(&j->sender, entry, 0);
+  sl_note_sender(&j->sender, &j->key, entry, 0, j->now);
   sl_flow_advance(entry, &j->packet, &j->size, 0, j->now);
   sl_report(j, entry, 0);
 }
@@ -215,7 +233,8 @@ static __always_inline void sl_account_denied(struct sl_judgement* j) {
   if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
   sl_flow_begin(&j->fresh, &j->packet, &j->size);
   sl_record_denied(j);
-  if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, &j->fresh, j->ifindex, SL_FLOW_NEW, 0);
+  if (j->setting_flags & SL_SETTING_EVENTS)
+    sl_send_event(&j->key, &j->fresh, sl_share_for(j, &j->fresh), j->ifindex, SL_FLOW_NEW);
 }
 
 static __always_inline int sl_is_cut_off(const struct sl_judgement* j) {
@@ -299,14 +318,6 @@ static __always_inline int sl_reopens(const struct sl_flow_entry* entry, const s
   return (entry->flags & SL_CT_RESET) || ((entry->flags & SL_CT_FIN_FORWARD) && (entry->flags & SL_CT_FIN_REPLY));
 }
 
-/* Who is behind the hook's interface by this generation; UNKNOWN_ENDPOINT until somebody is. */
-static __always_inline int sl_resolve_owner(const struct sl_judgement* j, struct sl_address_value* who) {
-  const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &j->ifindex);
-  if (!interface) return SL_DROP_UNKNOWN_ENDPOINT;
-  sl_resolve(&interface->address, j->gen & 1, who);
-  return who->ifindex == j->ifindex ? SL_DROP_NONE : SL_DROP_UNKNOWN_ENDPOINT;
-}
-
 static __always_inline int sl_check_source(const struct sl_judgement* j, const struct sl_address_value* source) {
   if (j->hook == SL_HOOK_TC_FROM_POD && source->ifindex != j->ifindex) {
     struct sl_address_value owner;
@@ -383,6 +394,7 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
   }
   __builtin_memset(fresh, 0, sizeof(*fresh));
   fresh->created_ns = fresh->last_seen_ns = j->now;
+  fresh->id = sl_next_flow_id();
   fresh->last_event = sl_ticks(j->now);
   fresh->generation = j->gen;
   sl_end_of(&fresh->initiator, &q->source);
@@ -414,7 +426,7 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
   }
   sl_count_event(SL_COUNTER_FLOW_NEW);
   if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
-  if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, fresh, j->ifindex, SL_FLOW_NEW, 0);
+  if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, fresh, sl_share_of(fresh), j->ifindex, SL_FLOW_NEW);
   return SL_DROP_NONE;
 }
 
@@ -441,7 +453,7 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
       if (!sl_flow_stands(key, j->place)) verdict = SL_FLOW_OVER; /* evicted, and perhaps another's meanwhile */
       if (verdict >= 0 && sl_at_its_interface(j, sender, receiver)) {
         if (sl_must_ask(&j->sender, entry, reply)) return SL_ASK_SENDER;
-        if (sl_note_sender(&j->sender, entry, reply)) verdict = sl_redecide_for(j, entry, reply, 1);
+        if (sl_note_sender(&j->sender, key, entry, reply, j->now)) verdict = sl_redecide_for(j, entry, reply, 1);
         if (verdict >= 0) return sl_judge_known(j, entry, verdict, reply);
       }
       if (verdict == SL_ASK_RECEIVER) return verdict;

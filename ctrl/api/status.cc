@@ -64,10 +64,12 @@ Status AddNumbers(const reconcile::View& view, datapath::Datapath& datapath, tel
   for (const datapath::MapUsage& usage : maps) AddMap(usage.name, usage.entries, usage.capacity, status);
   SL_ASSIGN_OR_RETURN(const auto counters, datapath.ReadEventCounters());
   AddLost("RING_FULL", counters[SL_COUNTER_EVENT_LOST_RING_FULL], status);
+  AddLost("WORKLOAD_SHARE", counters[SL_COUNTER_EVENT_LOST_SHARE], status);
   AddLost("SUBSCRIBER_QUEUE_FULL", telemetry.hub().lost(), status);
   if (telemetry.processes() != nullptr) SL_RETURN_IF_ERROR(AddProcesses(*telemetry.processes(), status));
   if (const telemetry::EventExport* exported = telemetry.event_export(); exported != nullptr) {
     AddLost("EXPORT_RATE", exported->lost_by_rate(), status);
+    AddLost("EXPORT_SHARE", exported->lost_by_share(), status);
     AddLost("EXPORT_WRITE", exported->lost_by_errors(), status);
   }
   status->set_followers(telemetry.hub().subscribers());

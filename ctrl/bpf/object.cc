@@ -103,6 +103,7 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   skeleton->rodata->jiffy_ns = static_cast<std::uint64_t>(jiffy.tv_nsec);
   skeleton->rodata->flow_bucket_count = SL_FLOW_BUCKETS(options.flows);
   skeleton->rodata->denied_price_ns = SL_DENIED_PRICE(std::max(options.flows_denied, 1U));
+  skeleton->rodata->event_price_ns = options.event_rate == 0 ? 0 : std::max(SL_SECOND_NS / options.event_rate, 1ULL);
   if (const int rc = bpf_program__set_autoload(skeleton->progs.xdp_uplink, options.uplinks); rc != 0)
     return ErrnoError(rc, "leave out xdp_uplink");
   SL_RETURN_IF_ERROR(SetSizes(skeleton, options));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/abi/events.h"
 #include "ctrl/base/fd.h"
 #include "ctrl/base/status.h"
 #include "ctrl/bpf/map.h"
@@ -22,10 +23,11 @@ struct ObjectOptions {
   std::uint32_t slot_prefixes = 131072;
   std::uint32_t slot_peers = 1048576;
   std::uint32_t slot_ports = 262144;
-  std::uint32_t flows = 393216;        // of all states; rounded up to whole buckets (bpf/abi/flow_table.h)
-  std::uint32_t flows_denied = 32768;  // the most of them that are records of denied ones
-  bool uplinks = true;                 // xdp_uplink is loaded: half of the verifier's work
-  bool test_clock = false;             // the programs read SetTestClock's time
+  std::uint32_t flows = 393216;              // of all states; rounded up to whole buckets (bpf/abi/flow_table.h)
+  std::uint32_t flows_denied = 32768;        // the most of them that are records of denied ones
+  std::uint32_t event_rate = SL_EVENT_RATE;  // flow events a second in each workload's shares; 0: any number
+  bool uplinks = true;                       // xdp_uplink is loaded: half of the verifier's work
+  bool test_clock = false;                   // the programs read SetTestClock's time
 };
 
 class DatapathObject {

@@ -203,6 +203,8 @@ Status ProcessProbes::EndSeeding() {
 void ProcessProbes::Wait(std::chrono::milliseconds timeout) {
   epoll_event event;
   epoll_wait(epoll_.get(), &event, 1, static_cast<int>(timeout.count()));
+  eventfd_t woken = 0;
+  (void)eventfd_read(wake_.get(), &woken);
 }
 
 void ProcessProbes::Wake() { eventfd_write(wake_.get(), 1); }

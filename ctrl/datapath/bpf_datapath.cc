@@ -108,6 +108,7 @@ struct BpfDatapath::BoundMaps {
   bpf::Map<sl_fragment_key, sl_fragment_value> fragments;
   bpf::Map<__u32, __u32> quarantine;
   bpf::Map<sl_quarantine_peer, __u32> quarantine_allow;
+  bpf::Map<__u32, sl_event_share> event_shares;
   bpf::PerCpuArray<sl_counter> packet_counts;
   bpf::PerCpuArray<sl_endpoint_counters> endpoint_counts;
   bpf::PerCpuArray<__u64> event_counts;
@@ -157,6 +158,7 @@ Status BpfDatapath::BindMaps() {
   SL_RETURN_IF_ERROR(bind(maps_->fragments, "fragments"));
   SL_RETURN_IF_ERROR(bind(maps_->quarantine, "quarantine"));
   SL_RETURN_IF_ERROR(bind(maps_->quarantine_allow, "quarantine_allow"));
+  SL_RETURN_IF_ERROR(bind(maps_->event_shares, "event_shares"));
   SL_RETURN_IF_ERROR(settings_.Bind(*object_));
   SL_RETURN_IF_ERROR(process_classes_.Bind(*object_));
   SL_ASSIGN_OR_RETURN(const int cpus, bpf::PossibleCpus());
@@ -376,14 +378,17 @@ Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfac
   return OkStatus();
 }
 
-Status BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
+StatusOr<std::vector<FlowRecord>> BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
   std::uint32_t denied = 0;
+  std::vector<FlowRecord> gone;
   for (const FlowRecord& flow : flows) {
     SL_ASSIGN_OR_RETURN(const bool forgotten, flows_.Forget(flow));
-    denied += forgotten && flow.state == FlowState::kDenied;
+    if (!forgotten) continue;
+    gone.push_back(flow);
+    denied += flow.state == FlowState::kDenied;
   }
   object_->PayBackDenied(denied);
-  return OkStatus();
+  return gone;
 }
 
 Status BpfDatapath::TendProcessClasses() {
@@ -399,6 +404,8 @@ Status BpfDatapath::TendProcessClasses() {
 
 Status BpfDatapath::ResetEndpoint(std::uint32_t endpoint) {
   SL_RETURN_IF_ERROR(SetQuarantine(endpoint, false));
+  for (const std::uint32_t from_elsewhere : {0, 1})
+    SL_RETURN_IF_ERROR(maps_->event_shares.Put(SL_EVENT_SHARE(endpoint, from_elsewhere), {}));
   return maps_->endpoint_counts.Zero(endpoint);
 }
 
@@ -464,6 +471,19 @@ StatusOr<Counters> BpfDatapath::ReadCounters() {
     }
   }
   return counters;
+}
+
+StatusOr<std::map<std::uint32_t, std::uint64_t>> BpfDatapath::ReadLostEvents() {
+  std::map<std::uint32_t, std::uint64_t> lost;
+  std::vector<std::uint32_t> endpoints = usage().endpoints;
+  endpoints.push_back(0);
+  for (const std::uint32_t endpoint : endpoints) {
+    for (const std::uint32_t from_elsewhere : {0, 1}) {
+      SL_ASSIGN_OR_RETURN(const auto share, maps_->event_shares.Get(SL_EVENT_SHARE(endpoint, from_elsewhere)));
+      lost[endpoint] += share ? share->lost : 0;
+    }
+  }
+  return lost;
 }
 
 // Arrays whose entries are always there are left out.

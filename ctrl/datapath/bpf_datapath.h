@@ -43,7 +43,10 @@ class BpfDatapath : public Datapath {
   StatusOr<XdpMode> AttachUplink(const std::string& interface) override;
   Status Configure(std::uint32_t setting_flags) override { return settings_.SetFlags(setting_flags); }
   Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) override { return flows_.ForEach(visit); }
-  Status ForgetFlows(const std::vector<FlowRecord>& flows) override;
+  StatusOr<std::vector<FlowRecord>> ForgetFlows(const std::vector<FlowRecord>& flows) override;
+  StatusOr<std::optional<FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) override {
+    return flows_.Find(key, id);
+  }
   Status TendProcessClasses() override;
   Status ResetEndpoint(std::uint32_t endpoint) override;
   Status SetQuarantine(std::uint32_t endpoint, bool on) override;
@@ -51,6 +54,7 @@ class BpfDatapath : public Datapath {
   StatusOr<QuarantineState> ReadQuarantine() override;
   StatusOr<Counters> ReadCounters() override;
   StatusOr<EventCounters> ReadEventCounters() override;
+  StatusOr<std::map<std::uint32_t, std::uint64_t>> ReadLostEvents() override;
   StatusOr<std::vector<MapUsage>> Maps() override;
   StatusOr<std::vector<ProgramRuns>> ReadProgramRuns() override;
   std::vector<AttachedProgram> Attached() const override;

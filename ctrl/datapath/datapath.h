@@ -8,6 +8,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -97,8 +98,10 @@ class Datapath {
     SL_RETURN_IF_ERROR(ForEachFlow([&flows](const FlowRecord& flow) { flows.push_back(flow); }));
     return flows;
   }
-  // Those that had a packet since they were read stay.
-  virtual Status ForgetFlows(const std::vector<FlowRecord>& flows) = 0;
+  // Those that had a packet since they were read stay. Returns the others.
+  virtual StatusOr<std::vector<FlowRecord>> ForgetFlows(const std::vector<FlowRecord>& flows) = 0;
+  // The flow whose present record has this id; nothing: it is gone, or another record of it has begun.
+  virtual StatusOr<std::optional<FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) = 0;
   // Now and then, from any one thread: looks after the classes of processes, and makes room for new ones.
   virtual Status TendProcessClasses() = 0;
   // Before another workload uses an endpoint number: zeroes its counters and ends its quarantine.
@@ -112,6 +115,9 @@ class Datapath {
 
   virtual StatusOr<Counters> ReadCounters() = 0;
   virtual StatusOr<EventCounters> ReadEventCounters() = 0;  // `ReadCounters().events`, for much less
+  // Flow events that the workloads' shares refused (bpf/abi/events.h), by endpoint number, 0: a sender that is not
+  // known; those of the generation in force.
+  virtual StatusOr<std::map<std::uint32_t, std::uint64_t>> ReadLostEvents() = 0;
   // Cheap: of the flow table, `entries` are those of the last ForEachFlow.
   virtual StatusOr<std::vector<MapUsage>> Maps() = 0;
   // Empty while the kernel does not count (sysctl kernel.bpf_stats_enabled).

@@ -61,9 +61,7 @@ std::uint32_t FlowTable::Tag(std::uint32_t place) const {
   return TagAt(buckets_, place).load(std::memory_order_acquire);
 }
 
-std::uint32_t FlowTable::HomeOf(const sl_flow_key& key) const {
-  return sl_flow_bucket_of(sl_flow_hash(seeds_.data(), &key), bucket_count_);
-}
+std::uint32_t FlowTable::HashOf(const sl_flow_key& key) const { return sl_flow_hash(seeds_.data(), &key); }
 
 // By a call where there is no memory.
 StatusOr<sl_flow> FlowTable::Read(std::uint32_t place, ArrayWindow* memory) const {
@@ -101,16 +99,33 @@ Status FlowTable::ForEach(const std::function<void(const FlowRecord&)>& visit) {
   return OkStatus();
 }
 
+StatusOr<std::optional<FlowRecord>> FlowTable::Find(const sl_flow_key& key, std::uint64_t id) const {
+  const std::uint32_t hash = HashOf(key);
+  for (const std::uint32_t bucket :
+       {sl_flow_bucket_of(hash, bucket_count_), sl_flow_other_bucket_of(hash, bucket_count_)}) {
+    for (std::uint32_t place = bucket * SL_FLOW_WAYS; place < (bucket + 1) * SL_FLOW_WAYS; ++place) {
+      const std::uint32_t before = Tag(place);
+      if (!StateOf(before) || !IsSameFlow(before, sl_flow_tag_of(hash))) continue;
+      SL_ASSIGN_OR_RETURN(const sl_flow flow, Read(place, nullptr));
+      const std::uint32_t after = Tag(place);
+      const auto state = StateOf(after);
+      if (!state || !IsSameFlow(before, after) || flow.entry.id != id) continue;
+      if (std::memcmp(&flow.key, &key, sizeof(key)) == 0) return FlowRecord{*state, flow.key, flow.entry, place};
+    }
+  }
+  return std::nullopt;
+}
+
 StatusOr<bool> FlowTable::Forget(const FlowRecord& flow) {
   if (flow.place >= bucket_count_ * SL_FLOW_WAYS) return false;
   std::uint32_t tag = Tag(flow.place);
   if (StateOf(tag) != flow.state) return false;
   SL_ASSIGN_OR_RETURN(const sl_flow now, Read(flow.place, nullptr));
-  if (std::memcmp(&now.key, &flow.key, sizeof(now.key)) != 0 || now.entry.created_ns != flow.entry.created_ns ||
+  if (std::memcmp(&now.key, &flow.key, sizeof(now.key)) != 0 || now.entry.id != flow.entry.id ||
       now.entry.last_seen_ns != flow.entry.last_seen_ns)
     return false;
   if (!TagAt(buckets_, flow.place).compare_exchange_strong(tag, 0)) return false;
-  const std::uint32_t home = HomeOf(flow.key);
+  const std::uint32_t home = sl_flow_bucket_of(HashOf(flow.key), bucket_count_);
   if (home != flow.place / SL_FLOW_WAYS) std::atomic_ref<std::uint32_t>(buckets_[home].guests).fetch_sub(1);
   return true;
 }

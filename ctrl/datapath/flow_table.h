@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "bpf/abi/flow_table.h"
 #include "ctrl/bpf/map.h"
@@ -29,6 +30,8 @@ class FlowTable {
 
   // Every flow that stands still meanwhile is seen once.
   Status ForEach(const std::function<void(const FlowRecord&)>& visit);
+  // Nothing: it is not there, or another record of it is.
+  StatusOr<std::optional<FlowRecord>> Find(const sl_flow_key& key, std::uint64_t id) const;
   // False: it is gone, or had a packet since it was read.
   StatusOr<bool> Forget(const FlowRecord& flow);
 
@@ -38,7 +41,7 @@ class FlowTable {
  private:
   std::uint32_t Tag(std::uint32_t place) const;
   StatusOr<sl_flow> Read(std::uint32_t place, ArrayWindow* memory) const;
-  std::uint32_t HomeOf(const sl_flow_key& key) const;
+  std::uint32_t HashOf(const sl_flow_key& key) const;
 
   bpf::Map<__u32, sl_flow> flows_;
   sl_flow_bucket* buckets_ = nullptr;  // mapped

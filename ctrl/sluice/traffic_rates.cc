@@ -12,11 +12,7 @@ namespace {
 
 using Row = TrafficRates::Row;
 
-std::string KeyOf(const v1::Flow& flow) {
-  return fmt::format("{} {} {} {} {} {} {} {}.{}", flow.ip().source(), flow.ip().destination(), flow.l4().protocol(),
-                     flow.l4().source_port(), flow.l4().destination_port(), flow.l4().icmp_type(),
-                     flow.verdict() == v1::Flow::DROPPED, flow.start_time().seconds(), flow.start_time().nanos());
-}
+constexpr int kMissed = 2;  // listings, until a flow is forgotten
 
 std::string WorkloadOf(const v1::Peer& peer) { return peer.namespace_() + "/" + peer.workload(); }
 
@@ -42,10 +38,9 @@ std::vector<Row> TrafficRates::Update(const std::vector<v1::Flow>& flows, Clock:
   for (const v1::Flow& flow : flows) {
     const Amount amount{flow.forward().packets() + flow.backward().packets(),
                         flow.forward().bytes() + flow.backward().bytes()};
-    const std::string key = KeyOf(flow);
-    const auto before = flows_.find(key);
+    const auto before = flows_.find(flow.flow_id());
     const Amount was = before == flows_.end() ? Amount() : before->second;
-    seen[key] = amount;
+    seen[flow.flow_id()] = amount;
     for (const auto& subject : SubjectsOf(flow)) {
       Row& row = rows[subject];
       row.workload = subject.first;
@@ -59,6 +54,9 @@ std::vector<Row> TrafficRates::Update(const std::vector<v1::Flow>& flows, Clock:
       row.bytes += static_cast<double>(Growth(amount.bytes, was.bytes)) / seconds;
     }
   }
+  // One that is being moved may be missing from a listing; it has not begun anew when it is in the next.
+  for (auto& [id, amount] : flows_)
+    if (++amount.missed <= kMissed) seen.try_emplace(id, amount);
   flows_ = std::move(seen);
   last_ = now;
   if (!std::exchange(begun_, true)) return {};

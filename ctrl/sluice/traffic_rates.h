@@ -33,11 +33,12 @@ class TrafficRates {
   struct Amount {
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
+    int missed = 0;  // listings that it was not in since
   };
 
   bool begun_ = false;
   Clock::time_point last_;
-  std::map<std::string, Amount> flows_;
+  std::map<std::string, Amount> flows_;  // by flow id
 };
 
 Table MakeTrafficTable(const std::vector<TrafficRates::Row>& rows);

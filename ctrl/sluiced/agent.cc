@@ -85,6 +85,7 @@ Status Agent::OpenDatapath() {
   options.object.slot_ports = options_.max_port_entries;
   options.object.flows = options_.max_flows;
   options.object.flows_denied = options_.max_denied_flows;
+  options.object.event_rate = options_.event_rate;
   options.object.uplinks = !options_.uplinks.empty();
   SL_ASSIGN_OR_RETURN(datapath_, datapath::BpfDatapath::Open(options));
   SL_RETURN_IF_ERROR(Annotate(datapath_->SetQuarantineAllow(options_.quarantine_allow), "--quarantine-allow"));
@@ -162,7 +163,10 @@ Status Agent::CheckExport() const {
 
 Status Agent::StartExport() {
   if (options_.export_file.empty()) return OkStatus();
-  return Annotate(telemetry_->StartExport({.node = node_name_, .file = ExportFile(), .rate = options_.export_rate}),
+  return Annotate(telemetry_->StartExport({.node = node_name_,
+                                           .file = ExportFile(),
+                                           .rate = options_.export_rate,
+                                           .span = std::chrono::seconds(options_.export_span)}),
                   "--export-file");
 }
 

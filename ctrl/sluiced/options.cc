@@ -77,6 +77,8 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--export-max-files", options->export_max_files, "how many are kept, with the present one")
       ->check(CLI::PositiveNumber);
   app.add_option("--export-rate", options->export_rate, "events a second that are exported; 0: all");
+  app.add_option("--export-span", options->export_span,
+                 "seconds for which the export files reach back whatever one workload does; 0: no workload is limited");
   app.add_option("--history", options->history, "ended flows that are remembered; as many execs and exits beside them");
   app.add_option("--workload-series", options->workload_series,
                  "workloads with metrics of their own; the rest is `other`");
@@ -90,6 +92,9 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--max-port-entries", options->max_port_entries, "port intervals");
   app.add_option("--max-flows", options->max_flows, "flows that are tracked");
   app.add_option("--max-denied-flows", options->max_denied_flows, "denied flows that are accounted");
+  app.add_option("--event-rate", options->event_rate,
+                 "flow events a second that followers get of each workload: of flows that it opens, and of those that "
+                 "come to it from elsewhere; 0: any number");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/abi/events.h"
 #include "ctrl/reconcile/state_store.h"
 #include "policy/address.h"
 
@@ -29,6 +30,7 @@ struct AgentOptions {
   std::uint64_t export_max_bytes = 64U << 20;
   std::uint32_t export_max_files = 5;
   std::uint32_t export_rate = 0;
+  std::uint32_t export_span = 600;  // seconds
   std::uint32_t history = 4096;
   std::uint32_t workload_series = 256;
   std::uint32_t process_series = 512;
@@ -38,6 +40,7 @@ struct AgentOptions {
   std::uint32_t max_port_entries = 262144;
   std::uint32_t max_flows = 393216;
   std::uint32_t max_denied_flows = 32768;
+  std::uint32_t event_rate = SL_EVENT_RATE;
 };
 
 // Returns -1 to go on, else the exit code (0 after --help, 2 after a message about what is wrong).

@@ -37,6 +37,7 @@ std::uint32_t ReturnCode(bool xdp, bool forwarded) {
 // The agent's sizes, and more where the bed needs it: the agent has an option for each.
 bpf::ObjectOptions TablesFor(const BedSize& size) {
   bpf::ObjectOptions options;
+  options.event_rate = 0;  // all packets are of one workload
   const auto make_room = [](std::uint32_t* table, std::uint32_t entries) {
     *table = std::max(*table, entries + entries / 8);
   };
@@ -137,7 +138,7 @@ StatusOr<Cost> Bed::RunChecked(const Case& what, Hook hook, const ProgramRun& ru
 Status Bed::Prepare(const Case& what) {
   if (standing_) return OkStatus();
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
-  SL_RETURN_IF_ERROR(datapath_->ForgetFlows(flows));
+  SL_RETURN_IF_ERROR(datapath_->ForgetFlows(flows).status());
   ProgramRun run = RunOf(what, what.hook, SenderOf(what), kSyn);
   switch (what.traffic) {
     case Traffic::kNew:

@@ -119,7 +119,7 @@ StatusOr<Load> RateRunner::NextLoad() {
   if (!what_.new_flows) return load;
   if (next_flow_ + load.packets > load.flows) {
     SL_ASSIGN_OR_RETURN(const auto flows, sluice_->datapath().Flows());
-    SL_RETURN_IF_ERROR(sluice_->datapath().ForgetFlows(flows));
+    SL_RETURN_IF_ERROR(sluice_->datapath().ForgetFlows(flows).status());
     next_flow_ = 0;
   }
   load.first_flow = next_flow_;

@@ -116,7 +116,7 @@ StatusOr<double> ScaleBed::RunChecked(sl_hook hook, const ProgramRun& run, std::
 
 Status ScaleBed::ForgetAll() {
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
-  return datapath_->ForgetFlows(flows);
+  return datapath_->ForgetFlows(flows).status();
 }
 
 Status ScaleBed::Establish(std::uint32_t flows) {

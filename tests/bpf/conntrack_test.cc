@@ -76,7 +76,8 @@ TEST_F(Conntrack, ASynReopensWhatIsOver) {
                                .Egress(1, SL_DROP_NONE, again.bytes)
                                .Count(SL_COUNTER_FLOW_NEW)
                                .Removed("established")
-                               .Added("pending"));
+                               .Added("pending")
+                               .Event(SL_FLOW_END));
     EXPECT_EQ(TheFlow().entry.forward_packets, 1u);
   }
 }
@@ -137,7 +138,8 @@ TEST_F(Conntrack, AReusedAddressStartsClean) {
                              .Egress(1, SL_DROP_NONE, first.bytes)
                              .Count(SL_COUNTER_FLOW_NEW)
                              .Removed("established")
-                             .Added("pending"));
+                             .Added("pending")
+                             .Event(SL_FLOW_END));
   EXPECT_EQ(TheFlow().entry.forward_packets, 1u);
 }
 

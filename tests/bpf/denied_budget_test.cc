@@ -14,6 +14,7 @@ class DeniedBudget : public Shop {
 
   static void SetUpTestSuite() {
     options_.object.flows_denied = kPlaces;
+    options_.object.event_rate = 0;  // the ring is what is tested here
     Shop::SetUpTestSuite();
   }
 
@@ -136,7 +137,7 @@ TEST_F(DeniedBudget, WhoHasAPlaceIsRecordedAnew) {
   Enforce(DbPolicy() + Isolate("web"));
   const Judged judged = FromPod(kOther, Flood(0));
   EXPECT_EQ(judged.reason, SL_DROP_POLICY_DENIED);
-  EXPECT_EQ(judged.moves, Dropped(judged).Changed("denied"));
+  EXPECT_EQ(judged.moves, Dropped(judged).Changed("denied").Event(SL_FLOW_END));
 }
 
 TEST_F(DeniedBudget, WhoWatchesSeesAnEventForEachPacket) {

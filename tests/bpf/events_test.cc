@@ -1,5 +1,5 @@
-// Flow events: none while nobody watches; then one when a flow is new, at most one each five seconds, and one at once
-// when its verdict changes.
+// Flow events: while nobody watches, only the ends of records that the packet path ends; else one when a flow is new,
+// at most one each five seconds, and one at once when its verdict changes. Each workload has its share.
 #include <gtest/gtest.h>
 
 #include "tests/support/shop.h"
@@ -117,22 +117,248 @@ TEST_F(Events, AnUnrelatedGenerationIsNoNews) {
                             .Changed("pending"));
 }
 
-TEST_F(Events, WhatTheRingCannotHoldIsCounted) {
-  constexpr int kFlows = 30000;  // more than 4 MB of records
-  const auto before = bed_->datapath().ReadCounters();
-  ASSERT_TRUE(before.ok());
-  const int fd = bed_->datapath().object().program_fd("tc_from_pod");
-  for (int i = 0; i < kFlows; ++i) {
-    const Frame frame = Tcp4(kWebIp, kOtherIp, static_cast<std::uint16_t>(1 + i)).ToFrame();
-    ASSERT_TRUE(bpf::TestRunTc(fd, {.frame = frame, .ifindex = ifindex(kWeb)}).ok());
+// The record that a packet path's own decision ends is told, also while nobody watches.
+TEST_F(Events, AFlowThatASynReplacesEnds) {
+  for (const std::uint32_t setting : {0U, static_cast<std::uint32_t>(SL_SETTING_EVENTS)}) {
+    SCOPED_TRACE(setting);
+    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    Configure(setting);
+    FromPod(kWeb, ToDb(kSyn));
+    FromPod(kDb, ToWeb(kSyn | kAck));
+    FromPod(kDb, ToWeb(kRst));
+    const sl_flow_entry before = Flows().at(0).entry;
+    const Judged again = FromPod(kWeb, ToDb(kSyn));
+    ASSERT_EQ(again.events.size(), setting != 0 ? 2u : 1u);
+    const sl_flow_event& end = again.events[0];
+    EXPECT_EQ(end.type, SL_FLOW_END);
+    EXPECT_EQ(end.entry.id, before.id);
+    EXPECT_EQ(end.entry.forward_packets, 1u);
+    EXPECT_EQ(end.entry.reply_packets, 2u);
+    EXPECT_EQ(end.time_ns, before.last_seen_ns);
+    EXPECT_NE(Flows().at(0).entry.id, before.id);
+    if (setting != 0) {
+      EXPECT_EQ(again.events[1].type, SL_FLOW_NEW);
+      EXPECT_EQ(again.events[1].entry.id, Flows().at(0).entry.id);
+    }
   }
-  const auto after = bed_->datapath().ReadCounters();
+}
+
+TEST_F(Events, ARecordOfADeniedFlowThatIsAllowedNowEnds) {
+  FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432));
+  FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432));
+  Enforce();
+  const Judged allowed = FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432));
+  ASSERT_EQ(allowed.events.size(), 2u);
+  EXPECT_EQ(allowed.events[0].type, SL_FLOW_END);
+  EXPECT_EQ(allowed.events[0].entry.reason, SL_DROP_POLICY_DENIED);
+  EXPECT_EQ(allowed.events[0].entry.forward_packets, 2u);
+  EXPECT_EQ(allowed.events[1].type, SL_FLOW_NEW);
+  EXPECT_NE(allowed.events[1].entry.id, allowed.events[0].entry.id);
+}
+
+// ---- another process behind an end ----
+
+const policy::Process kCurl{.binary = "/usr/bin/curl", .script = "", .ancestors = {}, .more_ancestors = false};
+const policy::Process kWget{.binary = "/usr/bin/wget", .script = "", .ancestors = {}, .more_ancestors = false};
+
+class EventsByProcess : public Events {
+ protected:
+  void TearDown() override {
+    if (bed_ != nullptr) Sends({});
+  }
+  // From here on; 0 packets of others' are on their way.
+  static void Sends(const std::optional<policy::Process>& process) {
+    ASSERT_TRUE(bed_->SetProcesses(process, {}).ok());
+    ASSERT_TRUE(bed_->ChangeSockets().ok());
+  }
+  static Packet Datagram() { return Eth{} / Ipv4{.src = kWebIp, .dst = kOtherIp} / Udp{.sport = 40000, .dport = 7}; }
+};
+
+TEST_F(EventsByProcess, AnotherProcessBeginsAnotherRecord) {
+  for (const std::uint32_t setting : {static_cast<std::uint32_t>(SL_SETTING_EVENTS), 0U}) {
+    SCOPED_TRACE(setting);
+    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    Configure(setting);
+    Sends(kCurl);
+    for (int i = 0; i < 3; ++i) FromPod(kWeb, Datagram());
+    const sl_flow_entry first = Flows().at(0).entry;
+    bed_->SetClock(1001);
+    Sends(kWget);
+    const Judged changed = FromPod(kWeb, Datagram());
+    ASSERT_EQ(changed.events.size(), setting != 0 ? 2u : 1u);
+    const sl_flow_event& end = changed.events[0];
+    EXPECT_EQ(end.type, SL_FLOW_END);
+    EXPECT_EQ(end.entry.id, first.id);
+    EXPECT_EQ(end.entry.initiator_process, first.initiator_process);
+    EXPECT_EQ(end.entry.forward_packets, 3u);
+    EXPECT_EQ(end.entry.forward_bytes, first.forward_bytes);
+    EXPECT_EQ(end.time_ns, 1000 * SL_SECOND_NS);
+    const sl_flow_entry second = Flows().at(0).entry;
+    EXPECT_NE(second.id, first.id);
+    EXPECT_NE(second.initiator_process, first.initiator_process);
+    EXPECT_EQ(second.created_ns, 1001 * SL_SECOND_NS);
+    EXPECT_EQ(second.forward_packets, 1u);
+    if (setting != 0) {
+      EXPECT_EQ(changed.events[1].type, SL_FLOW_NEW);
+      EXPECT_EQ(changed.events[1].entry.id, second.id);
+      EXPECT_EQ(changed.events[1].entry.forward_packets, 1u);
+      EXPECT_EQ(changed.events[1].entry.initiator_process, second.initiator_process);
+    }
+    EXPECT_TRUE(FromPod(kWeb, Datagram()).events.empty()) << "it goes on";
+    bed_->SetClock(1000);
+  }
+}
+
+TEST_F(EventsByProcess, TheSameProcessGoesOnWithItsRecord) {
+  Sends(kCurl);
+  FromPod(kWeb, Datagram());
+  const std::uint64_t id = Flows().at(0).entry.id;
+  Sends(kCurl);  // another socket of the node was acted on
+  EXPECT_TRUE(FromPod(kWeb, Datagram()).events.empty());
+  EXPECT_EQ(Flows().at(0).entry.id, id);
+  EXPECT_EQ(Flows().at(0).entry.forward_packets, 2u);
+}
+
+TEST_F(EventsByProcess, AProcessThatWasNotKnownBeginsNone) {
+  FromPod(kWeb, Datagram());
+  const std::uint64_t id = Flows().at(0).entry.id;
+  Sends(kCurl);
+  EXPECT_TRUE(FromPod(kWeb, Datagram()).events.empty());
+  EXPECT_EQ(Flows().at(0).entry.id, id);
+  EXPECT_NE(Flows().at(0).entry.initiator_process, 0u);
+}
+
+TEST_F(EventsByProcess, AnswersHaveARecordForEachProcessToo) {
+  Sends(kCurl);
+  FromPod(kWeb, Datagram());
+  const Packet answer = Eth{} / Ipv4{.src = kOtherIp, .dst = kWebIp} / Udp{.sport = 7, .dport = 40000};
+  FromPod(kOther, answer);
+  const std::uint64_t id = Flows().at(0).entry.id;
+  Sends(kWget);
+  const Judged changed = FromPod(kOther, answer);
+  ASSERT_EQ(changed.events.size(), 2u);
+  EXPECT_EQ(changed.events[0].type, SL_FLOW_END);
+  EXPECT_EQ(changed.events[0].entry.id, id);
+  EXPECT_EQ(changed.events[0].entry.reply_packets, 1u);
+  EXPECT_EQ(changed.events[0].entry.forward_packets, 1u);
+  EXPECT_EQ(changed.events[0].entry.initiator_process, changed.events[1].entry.initiator_process);
+  EXPECT_NE(changed.events[0].entry.responder_process, changed.events[1].entry.responder_process);
+  EXPECT_EQ(changed.events[1].type, SL_FLOW_NEW);
+  EXPECT_EQ(changed.events[1].reply, 1);
+  EXPECT_EQ(changed.events[1].entry.reply_packets, 1u);
+  EXPECT_EQ(changed.events[1].entry.forward_packets, 0u);
+}
+
+TEST_F(EventsByProcess, ADeniedFlowHasARecordForEachProcessToo) {
+  Enforce(Isolate("other"));
+  Sends(kCurl);
+  FromPod(kWeb, Datagram());
+  FromPod(kWeb, Datagram());
+  Sends(kWget);
+  const Judged changed = FromPod(kWeb, Datagram());
+  ASSERT_EQ(changed.events.size(), 2u);
+  EXPECT_EQ(changed.events[0].type, SL_FLOW_END);
+  EXPECT_EQ(changed.events[0].entry.forward_packets, 2u);
+  EXPECT_EQ(changed.events[1].type, SL_FLOW_NEW);
+  EXPECT_EQ(changed.events[1].entry.forward_packets, 1u);
+  EXPECT_EQ(changed.events[1].entry.reason, SL_DROP_POLICY_DENIED);
+}
+
+// ---- shares ----
+
+class EventShares : public Events {
+ protected:
+  // Denied, and all of one clock tick.
+  static void Flood(int interface, const std::string& from, int flows, int first_port = 1) {
+    const int fd = bed_->datapath().object().program_fd("tc_from_pod");
+    for (int i = 0; i < flows; ++i) {
+      const Frame frame = Tcp4(from, kDbIp, static_cast<std::uint16_t>(first_port + i)).ToFrame();
+      ASSERT_TRUE(bpf::TestRunTc(fd, {.frame = frame, .ifindex = bed_->ifindex(interface)}).ok());
+    }
+  }
+  static std::vector<sl_flow_event> Told() {
+    std::vector<sl_flow_event> events;
+    EXPECT_TRUE(bed_->datapath().PollEvents([&](const sl_flow_event& event) { events.push_back(event); }).ok());
+    return events;
+  }
+  static std::uint64_t Lost(std::uint32_t endpoint) {
+    const auto lost = bed_->datapath().ReadLostEvents();
+    EXPECT_TRUE(lost.ok()) << lost.status();
+    const auto found = lost->find(endpoint);
+    return found == lost->end() ? 0 : found->second;
+  }
+};
+
+TEST_F(EventShares, AFloodOfOneLosesNothingOfAnother) {
+  constexpr int kFlows = 3 * SL_EVENT_RATE;
+  Flood(kOther, kOtherIp, kFlows);
+  for (int i = 0; i < 100; ++i) {
+    FromPod(kWeb, Tcp4(kWebIp, kDbIp, static_cast<std::uint16_t>(20000 + i)));
+  }
+  // FromPod reads the events too: what is told of web is in its results.
+  EXPECT_EQ(Lost(1), 0u);
+  EXPECT_GE(Lost(3), static_cast<std::uint64_t>(kFlows - SL_EVENT_RATE));
+}
+
+TEST_F(EventShares, ARingThatIsHalfFullIsForThoseWhoSentLittle) {
+  constexpr int kHalf = (2 << 20) / (sizeof(sl_flow_event) + 8);
+  for (int second = 0; second * SL_EVENT_RATE < 2 * kHalf; ++second) {
+    bed_->SetClock(1000 + static_cast<std::uint64_t>(second));
+    Flood(kOther, kOtherIp, SL_EVENT_RATE);
+  }
+  EXPECT_GT(Lost(3), 0u);
+  Flood(kWeb, kWebIp, SL_EVENT_RESERVE);
+  EXPECT_EQ(Lost(1), 0u);
+  int of_web = 0, of_other = 0;
+  for (const sl_flow_event& event : Told()) {
+    of_web += event.entry.initiator.endpoint == 1;
+    of_other += event.entry.initiator.endpoint == 3;
+  }
+  EXPECT_EQ(of_web, SL_EVENT_RESERVE);
+  EXPECT_LE(of_other, kHalf + SL_EVENT_RESERVE * 10);
+}
+
+TEST_F(EventShares, TimeFillsAShare) {
+  Flood(kOther, kOtherIp, 2 * SL_EVENT_RATE);
+  EXPECT_EQ(Told().size(), static_cast<std::size_t>(SL_EVENT_RATE));
+  bed_->SetClock(1002);
+  Flood(kOther, kOtherIp, 100, 30000);
+  EXPECT_EQ(Told().size(), 100u);
+}
+
+TEST_F(EventShares, AStrangerThatFloodsOneWorkloadTakesItsShareOfCallsOnly) {
+  const int fd = bed_->datapath().object().program_fd("tc_to_pod");
+  for (int i = 0; i < 2 * SL_EVENT_RATE; ++i) {
+    const Frame frame = Tcp4(kRemoteIp, kDbIp, static_cast<std::uint16_t>(1 + i)).ToFrame();
+    ASSERT_TRUE(
+        bpf::TestRunTc(fd, {.frame = frame, .ifindex = ifindex(kDb), .ingress_ifindex = ifindex(kUplink)}).ok());
+  }
+  EXPECT_GE(Lost(2), static_cast<std::uint64_t>(SL_EVENT_RATE));
+  (void)Told();
+  EXPECT_EQ(FromPod(kDb, Tcp4(kDbIp, kOtherIp, 80)).events.size(), 1u) << "what db does itself";
+  EXPECT_EQ(FromPod(kOther, Tcp4(kOtherIp, kDbIp, 80)).events.size(), 1u) << "what others do";
+}
+
+TEST_F(EventShares, WhoSendsUnderAnothersAddressPaysForIt) {
+  Flood(kOther, kWebIp, 2 * SL_EVENT_RATE);
+  EXPECT_GE(Lost(3), static_cast<std::uint64_t>(SL_EVENT_RATE));
+  EXPECT_EQ(Lost(1), 0u);
+  (void)Told();
+  EXPECT_EQ(FromPod(kWeb, ToDb(kSyn)).events.size(), 1u);
+}
+
+TEST_F(EventShares, WhatIsLostIsCounted) {
+  constexpr int kFlows = 2 * SL_EVENT_RATE;
+  const auto before = bed_->datapath().ReadEventCounters();
+  ASSERT_TRUE(before.ok());
+  Flood(kOther, kOtherIp, kFlows);
+  const auto after = bed_->datapath().ReadEventCounters();
   ASSERT_TRUE(after.ok());
-  const auto told = bed_->datapath().PollEvents([](const sl_flow_event&) {});
-  ASSERT_TRUE(told.ok()) << told.status();
-  const auto lost = after->events[SL_COUNTER_EVENT_LOST_RING_FULL] - before->events[SL_COUNTER_EVENT_LOST_RING_FULL];
+  const auto grown = [&](int counter) { return (*after)[counter] - (*before)[counter]; };
+  const std::uint64_t lost = grown(SL_COUNTER_EVENT_LOST_RING_FULL) + grown(SL_COUNTER_EVENT_LOST_SHARE);
   EXPECT_GT(lost, 0u);
-  EXPECT_EQ(static_cast<std::uint64_t>(*told) + lost, static_cast<std::uint64_t>(kFlows));
+  // A record of a denied flow that makes room for another ends too.
+  EXPECT_EQ(Told().size() + lost, kFlows + grown(SL_COUNTER_FLOW_EVICTED));
 }
 
 }  // namespace

@@ -154,16 +154,38 @@ Status FakeDatapath::ForEachFlow(const std::function<void(const FlowRecord&)>& v
   return OkStatus();
 }
 
-Status FakeDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
+StatusOr<std::vector<FlowRecord>> FakeDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
   const std::lock_guard lock(mutex_);
   SL_RETURN_IF_ERROR(Fail("ForgetFlows"));
+  std::vector<FlowRecord> gone;
   for (const FlowRecord& flow : flows) {
-    std::erase_if(flows_, [&](const FlowRecord& one) {
+    const auto erased = std::erase_if(flows_, [&](const FlowRecord& one) {
       return one.state == flow.state && std::memcmp(&one.key, &flow.key, sizeof one.key) == 0 &&
              one.entry.last_seen_ns == flow.entry.last_seen_ns;
     });
+    if (erased != 0) gone.push_back(flow);
   }
-  return OkStatus();
+  return gone;
+}
+
+StatusOr<std::optional<FlowRecord>> FakeDatapath::FindFlow(const sl_flow_key& key, std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  SL_RETURN_IF_ERROR(Fail("FindFlow"));
+  for (const FlowRecord& flow : flows_) {
+    if (flow.entry.id == id && std::memcmp(&flow.key, &key, sizeof key) == 0) return flow;
+  }
+  return std::nullopt;
+}
+
+StatusOr<std::map<std::uint32_t, std::uint64_t>> FakeDatapath::ReadLostEvents() {
+  const std::lock_guard lock(mutex_);
+  SL_RETURN_IF_ERROR(Fail("ReadLostEvents"));
+  return lost_events_;
+}
+
+void FakeDatapath::SetLostEvents(std::map<std::uint32_t, std::uint64_t> lost) {
+  const std::lock_guard lock(mutex_);
+  lost_events_ = std::move(lost);
 }
 
 Status FakeDatapath::ResetEndpoint(std::uint32_t endpoint) {

@@ -37,6 +37,7 @@ class FakeDatapath : public datapath::Datapath {
   void AddEvent(const sl_flow_event& event);  // for the next PollEvents
   std::size_t waiting_events() const;
   void SetCounters(const datapath::Counters& counters);
+  void SetLostEvents(std::map<std::uint32_t, std::uint64_t> lost);
   void SetMaps(std::vector<datapath::MapUsage> maps);
   void SetProgramRuns(std::vector<datapath::ProgramRuns> runs);
 
@@ -49,7 +50,8 @@ class FakeDatapath : public datapath::Datapath {
   StatusOr<datapath::XdpMode> AttachUplink(const std::string& interface) override;
   Status Configure(std::uint32_t setting_flags) override;
   Status ForEachFlow(const std::function<void(const datapath::FlowRecord&)>& visit) override;
-  Status ForgetFlows(const std::vector<datapath::FlowRecord>& flows) override;
+  StatusOr<std::vector<datapath::FlowRecord>> ForgetFlows(const std::vector<datapath::FlowRecord>& flows) override;
+  StatusOr<std::optional<datapath::FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) override;
   Status TendProcessClasses() override { return OkStatus(); }
   Status ResetEndpoint(std::uint32_t endpoint) override;
   Status SetQuarantine(std::uint32_t endpoint, bool on) override;
@@ -57,6 +59,7 @@ class FakeDatapath : public datapath::Datapath {
   StatusOr<datapath::QuarantineState> ReadQuarantine() override;
   StatusOr<datapath::Counters> ReadCounters() override;
   StatusOr<datapath::EventCounters> ReadEventCounters() override;
+  StatusOr<std::map<std::uint32_t, std::uint64_t>> ReadLostEvents() override;
   StatusOr<std::vector<datapath::MapUsage>> Maps() override;
   StatusOr<std::vector<datapath::ProgramRuns>> ReadProgramRuns() override;
   std::vector<datapath::AttachedProgram> Attached() const override;
@@ -79,6 +82,7 @@ class FakeDatapath : public datapath::Datapath {
   std::vector<datapath::FlowRecord> flows_;
   std::deque<sl_flow_event> events_;
   datapath::Counters counters_;
+  std::map<std::uint32_t, std::uint64_t> lost_events_;
   datapath::QuarantineState quarantine_;
   std::vector<datapath::MapUsage> maps_;
   std::vector<datapath::ProgramRuns> runs_;

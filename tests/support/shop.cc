@@ -28,6 +28,7 @@ void Shop::SetUp() {
   SL_REQUIRE_BPF();
   ASSERT_NE(bed_, nullptr);
   ASSERT_TRUE(bed_->ForgetFlows().ok());
+  for (const std::uint32_t endpoint : {0, 1, 2, 3}) ASSERT_TRUE(bed_->datapath().ResetEndpoint(endpoint).ok());
   bed_->SetClock(1000);
   Configure(0);
   names_[kWeb] = "web";

@@ -164,7 +164,7 @@ Status TestBed::ChangeSockets() {
 
 Status TestBed::ForgetFlows() {
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
-  SL_RETURN_IF_ERROR(datapath_->ForgetFlows(flows));
+  SL_RETURN_IF_ERROR(datapath_->ForgetFlows(flows).status());
   using Fragments = bpf::Map<sl_fragment_key, sl_fragment_value>;
   SL_ASSIGN_OR_RETURN(const Fragments fragments, Fragments::Bind(datapath_->object().map_fd("fragments"), "fragments"));
   std::vector<sl_fragment_key> keys;

@@ -1,5 +1,7 @@
 #include "ctrl/sluice/traffic_rates.h"
 
+#include <fmt/format.h>
+
 #include "tests/unit/client/messages.h"
 
 namespace sluice::client {
@@ -10,6 +12,7 @@ using namespace std::chrono_literals;
 v1::Flow Flow(std::uint64_t packets, std::uint64_t bytes, v1::Flow::Verdict verdict = v1::Flow::FORWARDED,
               std::uint32_t port = 80) {
   v1::Flow flow;
+  flow.set_flow_id(fmt::format("{}-{}", port, verdict));
   flow.set_verdict(verdict);
   flow.mutable_ip()->set_source("10.1.0.2");
   flow.mutable_l4()->set_destination_port(port);
@@ -55,8 +58,19 @@ TEST(TrafficRates, FlowThatBeganAgainCountsFromItsStart) {
   rates.Update({Flow(100, 1000)}, start);
   EXPECT_EQ(rates.Update({Flow(4, 40)}, start + 1s).front().packets, 4);
   auto later = Flow(6, 60);
-  later.mutable_start_time()->set_seconds(9);
+  later.set_flow_id("another");
   EXPECT_EQ(rates.Update({later}, start + 2s).front().packets, 6);
+}
+
+TEST(TrafficRates, IdleFlowHasNone) {
+  TrafficRates rates;
+  const TrafficRates::Clock::time_point start{1h};
+  auto flow = Flow(100, 1000);
+  rates.Update({flow}, start);
+  flow.mutable_start_time()->set_nanos(1);  // whatever it says
+  EXPECT_EQ(rates.Update({flow}, start + 1s).front().packets, 0);
+  EXPECT_EQ(rates.Update({}, start + 2s).size(), 0U);
+  EXPECT_EQ(rates.Update({flow}, start + 3s).front().packets, 0) << "one listing missed it";
 }
 
 TEST(TrafficRates, BusiestWorkloadFirstWithItsProgramsBelow) {

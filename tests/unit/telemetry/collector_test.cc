@@ -10,8 +10,8 @@ using namespace std::chrono_literals;
 class CollectorTest : public ::testing::Test {
  protected:
   CollectorTest()
-      : collector_({.poll_interval = 1ms, .harvest_interval = 1ms}, &scene_.datapath, &assembler_, &hub_, &harvester_) {
-  }
+      : collector_({.poll_interval = 1ms, .harvest_interval = 1ms}, &scene_.datapath, &assembler_, &history_, &hub_,
+                   &harvester_) {}
 
   std::unique_ptr<Subscription> Follow() {
     auto subscription = hub_.Subscribe({});
@@ -70,12 +70,77 @@ TEST_F(CollectorTest, EventsThatNobodyFollowsAreDrained) {
 
 TEST_F(CollectorTest, WakingEndsTheSleepOfAnUnwatchedAgent) {
   Collector sleepy({.poll_interval = 1ms, .harvest_interval = 10min, .max_harvest_interval = 10min}, &scene_.datapath,
-                   &assembler_, &hub_, &harvester_);
+                   &assembler_, &history_, &hub_, &harvester_);
   sleepy.Start();
   auto subscription = hub_.Subscribe({});
   sleepy.Wake();
   Send("80/TCP");
   EXPECT_TRUE((*subscription)->Next(1min));
+}
+
+TEST_F(CollectorTest, EndsAreRememberedAlsoWhileNobodyFollows) {
+  FlowRecord record = scene_.Record("shop/web", "shop/db", "80/TCP");
+  record.entry.id = 7;
+  scene_.datapath.AddEvent(scene_.Event(record, SL_FLOW_NEW));
+  scene_.datapath.AddEvent(scene_.Event(record, SL_FLOW_END));
+  collector_.Start();
+  ASSERT_TRUE(Eventually([&] { return !history_.Read().empty(); }));
+  ASSERT_EQ(history_.Read().size(), 1U);
+  EXPECT_EQ(history_.Read()[0]->flow().event(), v1::Flow::END);
+}
+
+TEST_F(CollectorTest, ABeginningWaitsUntilItsProcessesAreKnown) {
+  std::atomic<int> caught_up = 0;
+  collector_.NameProcesses([&] { caught_up++; });
+  collector_.Start();
+  const auto following = Follow();
+  FlowRecord record = scene_.Record("shop/web", "shop/db", "80/TCP");
+  record.entry.id = 7;
+  record.entry.initiator_process = 1;
+  scene_.datapath.AddEvent(scene_.Event(record, SL_FLOW_NEW));
+  EXPECT_EQ(following->Next(50ms), nullptr) << "nobody answered yet";
+  record.entry.responder_process = 2;
+  scene_.datapath.AddFlow(record);
+  ASSERT_TRUE(following->Next(1min));
+  EXPECT_GT(caught_up, 0) << "what the sensors said was read before it was told";
+}
+
+TEST_F(CollectorTest, ABeginningWithoutAnswerIsToldAMomentLater) {
+  collector_.NameProcesses([] {});
+  collector_.Start();
+  const auto following = Follow();
+  FlowRecord record = scene_.Record("shop/web", "shop/db", "80/TCP");
+  record.entry.initiator_process = 1;
+  scene_.datapath.AddEvent(scene_.Event(record, SL_FLOW_NEW));
+  EXPECT_EQ(following->Next(50ms), nullptr);
+  scene_.clock.Advance(FakeClock::kSecond);
+  EXPECT_TRUE(following->Next(1min));
+}
+
+TEST_F(CollectorTest, TellsWhoLostEventsBeyondItsShare) {
+  const auto following = Follow();
+  const auto refuse = [&](std::uint64_t count) {
+    datapath::Counters counters;
+    counters.events[SL_COUNTER_EVENT_LOST_SHARE] = count;
+    std::map<std::uint32_t, std::uint64_t> lost;
+    for (const policy::Endpoint& endpoint : scene_.world.snapshot().endpoints)
+      if (endpoint.name == policy::ObjectName{"shop", "web"}) lost[endpoint.endpoint] = count;
+    scene_.datapath.SetLostEvents(lost);
+    scene_.datapath.SetCounters(counters);
+  };
+  refuse(100);  // an earlier agent's
+  Send("80/TCP");
+  collector_.Start();
+  ASSERT_TRUE(following->Next(1min)->has_flow());
+  Send("81/TCP");
+  ASSERT_TRUE(following->Next(1min)->has_flow());
+  refuse(107);
+  const EventPtr event = following->Next(1min);
+  ASSERT_TRUE(event && event->has_lost());
+  EXPECT_EQ(event->lost().cause(), "WORKLOAD_SHARE");
+  EXPECT_EQ(event->lost().count(), 7U);
+  EXPECT_EQ(event->lost().workload(), "web");
+  EXPECT_EQ(event->lost().event(), "flow");
 }
 
 TEST_F(CollectorTest, EndsIdleFlows) {
@@ -119,7 +184,7 @@ TEST_F(CollectorTest, KernelErrorsAreSurvived) {
 
 TEST_F(CollectorTest, StopsTwiceAndUnstarted) {
   collector_.Stop();
-  Collector started({}, &scene_.datapath, &assembler_, &hub_, &harvester_);
+  Collector started({}, &scene_.datapath, &assembler_, &history_, &hub_, &harvester_);
   started.Start();
   started.Stop();
   started.Stop();

@@ -82,6 +82,43 @@ TEST_F(Export, WhatExceedsTheRateIsCountedAndTold) {
   EXPECT_EQ(lost["count"], "3");
 }
 
+TEST_F(Export, AFloodOfOneWorkloadsLeavesRoomForOthers) {
+  const auto exec = [](const char* workload) {
+    auto event = std::make_shared<v1::Event>();
+    event->mutable_exec()->set_type("exec");
+    event->mutable_exec()->set_namespace_("shop");
+    event->mutable_exec()->set_workload(workload);
+    return event;
+  };
+  constexpr int kFlood = 2000;
+  auto started = EventExport::Start(
+      {.node = "node-1", .file = {.path = path(), .max_bytes = 16000, .max_files = 2}, .clock = clock_.reader()},
+      &hub_);
+  ASSERT_TRUE(started.ok()) << started.status();
+  for (int i = 0; i < kFlood; i++) hub_.Publish(exec("flood"));
+  hub_.Publish(exec("quiet"));
+  hub_.Close();
+  while ((*started)->written() + (*started)->lost_by_share() < kFlood + 1) std::this_thread::yield();
+  const std::uint64_t lost = (*started)->lost_by_share();
+  EXPECT_GT(lost, 0U);
+  Finish(*std::move(started));
+  std::uint64_t quiet = 0, told = 0, bytes = 0;
+  for (const std::string& name : {path(), path() + ".1"}) {
+    for (const std::string& line : Lines(name)) {
+      const json event = json::parse(line);
+      bytes += line.size() + 1;
+      quiet += event.value("workload", "") == "quiet";
+      if (event["type"] != "lost") continue;
+      EXPECT_EQ(event["cause"], "EXPORT_SHARE");
+      EXPECT_EQ(event["workload"], "flood");
+      told += std::stoull(event["count"].get<std::string>());
+    }
+  }
+  EXPECT_EQ(quiet, 1U);
+  EXPECT_EQ(told, lost);
+  EXPECT_LT(bytes, 17000U) << "half of the files, and what is told of losses";
+}
+
 TEST_F(Export, FileMustBeWritable) {
   const auto started = EventExport::Start({.node = "n", .file = {.path = directory_ + "/no/such"}}, &hub_);
   EXPECT_NE(Message(started.status()).find(directory_ + "/no/such"), std::string::npos);

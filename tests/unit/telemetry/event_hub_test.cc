@@ -85,6 +85,32 @@ TEST_F(EventHubTest, LossIsToldInItsPlace) {
   EXPECT_THAT(Drain(*following), ElementsAre("7")) << "told once";
 }
 
+TEST_F(EventHubTest, AFloodOfOneWorkloadsIsItsOwnLoss) {
+  EventHub hub = Make(4);
+  const auto following = Follow(hub);
+  const auto publish = [&](const char* workload, std::uint32_t port) {
+    auto event = std::make_shared<v1::Event>();
+    event->mutable_flow()->mutable_source()->set_namespace_("shop");
+    event->mutable_flow()->mutable_source()->set_workload(workload);
+    event->mutable_flow()->mutable_l4()->set_destination_port(port);
+    hub.Publish(event);
+  };
+  for (std::uint32_t port = 1; port <= 100; port++) publish("flood", port);
+  publish("quiet", 1001);
+  publish("quiet", 1002);
+  for (std::uint32_t port = 101; port <= 200; port++) publish("flood", port);
+  for (const std::uint32_t port : {1, 2, 1001, 1002}) {
+    EXPECT_EQ(following->Next(0ms)->flow().l4().destination_port(), port);
+  }
+  const EventPtr lost = following->Next(0ms);
+  ASSERT_TRUE(lost && lost->has_lost());
+  EXPECT_EQ(lost->lost().cause(), "SUBSCRIBER_QUEUE_FULL");
+  EXPECT_EQ(lost->lost().namespace_(), "shop");
+  EXPECT_EQ(lost->lost().workload(), "flood");
+  EXPECT_EQ(lost->lost().count(), 198U);
+  EXPECT_EQ(following->Next(0ms), nullptr);
+}
+
 TEST_F(EventHubTest, LossAtTheEndIsToldWhenTheQueueIsEmpty) {
   EventHub hub = Make(1);
   const auto following = Follow(hub);

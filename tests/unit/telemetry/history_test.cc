@@ -53,6 +53,20 @@ TEST(History, FlowsAndProcessesDoNotCrowdEachOtherOut) {
   EXPECT_EQ(history.Read().front(), flow);
 }
 
+TEST(History, AFloodOfOneWorkloadsIsNotOthersLoss) {
+  const auto of = [](const char* workload) {
+    auto event = std::make_shared<v1::Event>();
+    event->mutable_flow()->mutable_source()->set_workload(workload);
+    return event;
+  };
+  History history(10);
+  const EventPtr quiet = of("quiet");
+  history.Push(quiet);
+  for (int i = 0; i < 1000; i++) history.Push(of("flood"));
+  ASSERT_EQ(history.Read().size(), 10U);
+  EXPECT_EQ(history.Read().front(), quiet);
+}
+
 TEST(History, IsBoundedInBytes) {
   History history(1000, 40000);
   for (int i = 0; i < 10; i++) history.Push(ExecEvent(10000));

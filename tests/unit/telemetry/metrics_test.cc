@@ -196,8 +196,11 @@ TEST_F(MetricsTest, Flows) {
 TEST_F(MetricsTest, EveryEventCounterIsThereOnce) {
   FillDatapath();
   const auto samples = Render();
-#define SL_X(name, label) \
-  EXPECT_EQ(samples.count("sluice_" label "_total"), SL_COUNTER_##name == SL_COUNTER_EVENT_LOST_RING_FULL ? 0U : 1U);
+#define SL_X(name, label)                                                                                            \
+  EXPECT_EQ(samples.count("sluice_" label "_total"),                                                                 \
+            SL_COUNTER_##name == SL_COUNTER_EVENT_LOST_RING_FULL || SL_COUNTER_##name == SL_COUNTER_EVENT_LOST_SHARE \
+                ? 0U                                                                                                 \
+                : 1U);
   SL_COUNTERS(SL_X)
 #undef SL_X
 }
@@ -208,6 +211,7 @@ TEST_F(MetricsTest, LostEventsByCause) {
   for (int i = 0; i < 3; i++) hub_.Publish(std::make_shared<v1::Event>());
   EXPECT_THAT(Render(), Has({{R"(sluice_events_lost_total{cause="SUBSCRIBER_QUEUE_FULL"})", 2},
                              {R"(sluice_events_lost_total{cause="RING_FULL"})", 100 + SL_COUNTER_EVENT_LOST_RING_FULL},
+                             {R"(sluice_events_lost_total{cause="WORKLOAD_SHARE"})", 100 + SL_COUNTER_EVENT_LOST_SHARE},
                              {"sluice_observers", 1}}));
 }
 

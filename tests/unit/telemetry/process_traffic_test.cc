@@ -98,7 +98,7 @@ TEST_F(ProcessTrafficTest, NewFlowOfTheSameKeyIsAnother) {
   Pass({});
   FlowRecord flow = Flow(kCurl, kNobody);
   Pass({flow});
-  flow.entry.created_ns++;
+  flow.entry.id++;
   EXPECT_THAT(Pass({flow}), ElementsAre("web /bin/curl egress flows=2 bytes=120", "web /bin/curl ingress bytes=88"));
 }
 
