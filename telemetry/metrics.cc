@@ -18,7 +18,11 @@ const prometheus::Histogram::BucketBoundaries kApplySeconds = {0.001, 0.0025, 0.
 
 void AddPolicyFamilies(const MetricsSources& sources, Families* out) {
   FamilyBuilder builder(out);
-  builder.Gauge("ready", "1: enforcement is in place.").Add(sources.ready() ? 1 : 0);
+  const datapath::Integrity integrity = sources.datapath->integrity();
+  builder.Gauge("ready", "1: enforcement is in place.").Add(sources.ready() && integrity.problem.empty() ? 1 : 0);
+  builder.Counter("repairs_total", "What somebody else had changed in the kernel and the agent put back.");
+  for (std::size_t i = 0; i < integrity.repairs.size(); ++i)
+    builder.Add(static_cast<double>(integrity.repairs[i]), {{"what", datapath::kRepairedNames[i]}});
   builder.Gauge("policy_revision", "Changes of the resources so far.").Add(static_cast<double>(sources.revision()));
   builder.Gauge("policy_generation", "Policy generation that is in force in the kernel.")
       .Add(static_cast<double>(sources.datapath->generation()));

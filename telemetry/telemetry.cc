@@ -50,7 +50,13 @@ Status Telemetry::Serve() {
            return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.Render()};
          }},
         {"/healthz", [] { return HttpReply{.body = "ok\n"}; }},
-        {"/readyz", [this, not_yet] { return sources_.ready() ? HttpReply{.body = "ready\n"} : not_yet; }},
+        {"/readyz",
+         [this, not_yet] {
+           if (!sources_.ready()) return not_yet;
+           const std::string problem = sources_.datapath->integrity().problem;
+           if (!problem.empty()) return HttpReply{.code = 503, .body = "enforcement is damaged: " + problem + "\n"};
+           return HttpReply{.body = "ready\n"};
+         }},
     };
     SL_ASSIGN_OR_RETURN(http_, HttpServer::Start(options_.metrics_address, handlers));
   }

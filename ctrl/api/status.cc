@@ -37,6 +37,16 @@ void AddLost(const char* cause, std::uint64_t count, v1::AgentStatus* status) {
   lost.set_count(count);
 }
 
+void AddIntegrity(const datapath::Integrity& integrity, v1::AgentStatus* status) {
+  status->set_integrity_problem(integrity.problem);
+  for (std::size_t i = 0; i < integrity.repairs.size(); ++i) {
+    if (integrity.repairs[i] == 0) continue;
+    v1::AgentStatus::Repair& repair = *status->add_repairs();
+    repair.set_what(datapath::kRepairedNames[i]);
+    repair.set_count(integrity.repairs[i]);
+  }
+}
+
 Status AddProcesses(const telemetry::ProcessSensor& sensor, v1::AgentStatus* status) {
   status->set_process_sensors(ToString(sensor.back_end()));
   SL_ASSIGN_OR_RETURN(const bpf::MapFill fill, sensor.ReadFill());
@@ -52,7 +62,9 @@ Status AddProcesses(const telemetry::ProcessSensor& sensor, v1::AgentStatus* sta
 
 Status AddNumbers(const reconcile::View& view, datapath::Datapath& datapath, telemetry::Telemetry& telemetry,
                   v1::AgentStatus* status) {
-  status->set_ready(true);  // the API is served from then on
+  const datapath::Integrity integrity = datapath.integrity();
+  status->set_ready(integrity.problem.empty());  // the API is served from when enforcement is in place
+  AddIntegrity(integrity, status);
   status->set_revision(view.revision);
   status->set_generation(datapath.generation());
   const auto& endpoints = view.compiled.snapshot->endpoints;

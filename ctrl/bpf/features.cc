@@ -5,7 +5,7 @@
 
 #include <cerrno>
 
-#include "ctrl/bpf/link.h"
+#include "ctrl/bpf/hook.h"
 #include "ctrl/bpf/system.h"
 
 namespace sluice::bpf {

@@ -7,8 +7,10 @@
 #include <xdp/libxdp.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "ctrl/base/fd.h"
+#include "ctrl/bpf/hook.h"
 
 namespace sluice::bpf {
 namespace {
@@ -17,43 +19,41 @@ namespace {
 constexpr std::uint32_t kTcHandle = 0x51;
 constexpr std::uint32_t kTcPriority = 1;
 
-// A pinned link goes on with the new program; false: there is none.
-StatusOr<bool> TakeOver(int program_fd, const std::string& pin) {
-  const Fd link(bpf_obj_get(pin.c_str()));
-  if (!link.valid()) {
-    if (errno == ENOENT) return false;
-    return ErrnoError(errno, "open the pinned link {}", pin);
-  }
-  if (bpf_link_update(link.get(), program_fd, nullptr) == 0) return true;
-  // The interface went away and its number came back: the link is defunct.
-  if (errno == ENOLINK || errno == ENODEV) {
-    unlink(pin.c_str());
-    return false;
-  }
-  return ErrnoError(errno, "update the pinned link {}", pin);
+// Invalid: there is no such pin.
+StatusOr<Fd> OpenPinnedLink(const std::string& pin) {
+  auto link = OpenPinned(pin);
+  if (link.ok() || !absl::IsNotFound(link.status())) return link;
+  return Fd();
 }
 
-Status Pin(int link_fd, const std::string& pin) {
-  if (bpf_obj_pin(link_fd, pin.c_str()) == 0) return OkStatus();
-  return ErrnoError(errno, "pin the link {}", pin);
+// A pinned link goes on with the new program; an invalid descriptor: there is none that can.
+StatusOr<Fd> TakeOver(int program_fd, const std::string& pin) {
+  SL_ASSIGN_OR_RETURN(Fd link, OpenPinnedLink(pin));
+  if (!link.valid()) return link;
+  const auto updated = UpdateLink(link.get(), program_fd);
+  if (!updated.ok()) return Annotate(updated.status(), pin);
+  if (*updated) return link;
+  unlink(pin.c_str());  // the interface went away and its number came back
+  return Fd();
 }
 
-// Off the interface when this returns; the last reference alone would let go of it some time later. False: no such pin.
+// False: no such pin.
 StatusOr<bool> DetachPinned(const std::string& pin) {
-  const Fd link(bpf_obj_get(pin.c_str()));
-  if (!link.valid()) {
-    if (errno == ENOENT) return false;
-    return ErrnoError(errno, "open the pinned link {}", pin);
-  }
-  // ENOLINK: its interface went away.
-  if (bpf_link_detach(link.get()) != 0 && errno != ENOLINK) return ErrnoError(errno, "detach the pinned link {}", pin);
+  SL_ASSIGN_OR_RETURN(const Fd link, OpenPinnedLink(pin));
+  if (!link.valid()) return false;
+  SL_RETURN_IF_ERROR(Annotate(DetachLink(link.get()), pin));
   if (unlink(pin.c_str()) != 0 && errno != ENOENT) return ErrnoError(errno, "unpin {}", pin);
   return true;
 }
 
-Status AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction) {
+bpf_tc_hook ClsactHook(std::uint32_t ifindex, TcDirection direction) {
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
               .attach_point = direction == TcDirection::kIngress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+  return hook;
+}
+
+Status AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction) {
+  bpf_tc_hook hook = ClsactHook(ifindex, direction);
   if (const int rc = bpf_tc_hook_create(&hook); rc != 0 && rc != -EEXIST)
     return ErrnoError(rc, "create clsact on ifindex {}", ifindex);
   LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_fd, .flags = BPF_TC_F_REPLACE, .handle = kTcHandle,
@@ -65,40 +65,76 @@ Status AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction
 
 }  // namespace
 
-StatusOr<std::string> AttachTc(int program_fd, std::uint32_t ifindex, TcDirection direction, const std::string& pin) {
-  SL_ASSIGN_OR_RETURN(const bool taken_over, TakeOver(program_fd, pin));
-  if (taken_over) return std::string("tcx");
+StatusOr<Fd> OpenPinned(const std::string& path) {
+  Fd pinned(bpf_obj_get(path.c_str()));
+  if (!pinned.valid()) return ErrnoError(errno, "open the pin {}", path);
+  return pinned;
+}
+
+StatusOr<bool> UpdateLink(int link_fd, int program_fd) {
+  if (bpf_link_update(link_fd, program_fd, nullptr) == 0) return true;
+  if (errno == ENOLINK || errno == ENODEV) return false;
+  return ErrnoError(errno, "give a link another program");
+}
+
+Status DetachLink(int link_fd) {
+  if (bpf_link_detach(link_fd) == 0 || errno == ENOLINK) return OkStatus();
+  return ErrnoError(errno, "detach a link");
+}
+
+Status PinAt(int fd, const std::string& pin) {
+  const std::string fresh = pin + "-new";
+  unlink(fresh.c_str());  // of an agent that was killed here
+  if (bpf_obj_pin(fd, fresh.c_str()) != 0) return ErrnoError(errno, "pin {}", fresh);
+  if (rename(fresh.c_str(), pin.c_str()) == 0) return OkStatus();
+  const int error = errno;
+  unlink(fresh.c_str());
+  return ErrnoError(error, "pin {}", pin);
+}
+
+StatusOr<AttachedLink> AttachTc(int program_fd, std::uint32_t ifindex, TcDirection direction, const std::string& pin) {
+  SL_ASSIGN_OR_RETURN(Fd taken_over, TakeOver(program_fd, pin));
+  if (taken_over.valid()) return AttachedLink{"tcx", std::move(taken_over)};
   const auto type = static_cast<bpf_attach_type>(direction == TcDirection::kIngress ? kTcxIngress : kTcxEgress);
-  const Fd link(bpf_link_create(program_fd, static_cast<int>(ifindex), type, nullptr));
+  Fd link(bpf_link_create(program_fd, static_cast<int>(ifindex), type, nullptr));
   if (link.valid()) {
-    SL_RETURN_IF_ERROR(Pin(link.get(), pin));
-    return std::string("tcx");
+    SL_RETURN_IF_ERROR(PinAt(link.get(), pin));
+    return AttachedLink{"tcx", std::move(link)};
   }
   if (errno != EINVAL) return ErrnoError(errno, "attach tcx to ifindex {}", ifindex);
   SL_RETURN_IF_ERROR(AttachClsact(program_fd, ifindex, direction));
-  return std::string("clsact");
+  return AttachedLink{"clsact", Fd()};
 }
 
 Status DetachTc(std::uint32_t ifindex, TcDirection direction, const std::string& pin) {
   SL_ASSIGN_OR_RETURN(const bool detached, DetachPinned(pin));
   if (detached) return OkStatus();
-  LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
-              .attach_point = direction == TcDirection::kIngress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+  const bpf_tc_hook hook = ClsactHook(ifindex, direction);
   LIBBPF_OPTS(bpf_tc_opts, options, .handle = kTcHandle, .priority = kTcPriority);
   const int rc = bpf_tc_detach(&hook, &options);
   if (rc == 0 || rc == -ENOENT || rc == -EINVAL || rc == -ENODEV) return OkStatus();
   return ErrnoError(rc, "detach the clsact filter of ifindex {}", ifindex);
 }
 
-StatusOr<std::string> AttachXdp(int program_fd, std::uint32_t ifindex, const std::string& pin) {
-  const auto mode_of = [](std::uint32_t index) {
-    xdp_multiprog* programs = xdp_multiprog__get_from_ifindex(static_cast<int>(index));
-    const bool generic = libxdp_get_error(programs) == 0 && xdp_multiprog__attach_mode(programs) == XDP_MODE_SKB;
-    if (libxdp_get_error(programs) == 0) xdp_multiprog__close(programs);
-    return std::string(generic ? "xdp generic" : "xdp native");
-  };
-  SL_ASSIGN_OR_RETURN(const bool taken_over, TakeOver(program_fd, pin));
-  if (taken_over) return mode_of(ifindex);
+StatusOr<std::vector<std::uint32_t>> ClsactPrograms(std::uint32_t ifindex, TcDirection direction) {
+  const bpf_tc_hook hook = ClsactHook(ifindex, direction);
+  LIBBPF_OPTS(bpf_tc_opts, options, .handle = kTcHandle, .priority = kTcPriority);
+  const int rc = bpf_tc_query(&hook, &options);
+  if (rc == 0) return std::vector<std::uint32_t>{options.prog_id};
+  if (rc == -ENOENT || rc == -EINVAL || rc == -ENODEV) return std::vector<std::uint32_t>();
+  return ErrnoError(rc, "ask for the clsact filter of ifindex {}", ifindex);
+}
+
+std::string XdpModeAt(std::uint32_t ifindex) {
+  xdp_multiprog* programs = xdp_multiprog__get_from_ifindex(static_cast<int>(ifindex));
+  const bool generic = libxdp_get_error(programs) == 0 && xdp_multiprog__attach_mode(programs) == XDP_MODE_SKB;
+  if (libxdp_get_error(programs) == 0) xdp_multiprog__close(programs);
+  return generic ? "xdp generic" : "xdp native";
+}
+
+StatusOr<AttachedLink> AttachXdp(int program_fd, std::uint32_t ifindex, const std::string& pin) {
+  SL_ASSIGN_OR_RETURN(Fd taken_over, TakeOver(program_fd, pin));
+  if (taken_over.valid()) return AttachedLink{XdpModeAt(ifindex), std::move(taken_over)};
   LIBBPF_OPTS(bpf_link_create_opts, native, .flags = XDP_FLAGS_DRV_MODE);
   Fd link(bpf_link_create(program_fd, static_cast<int>(ifindex), BPF_XDP, &native));
   std::string mode = "xdp native";
@@ -111,8 +147,8 @@ StatusOr<std::string> AttachXdp(int program_fd, std::uint32_t ifindex, const std
     return MakeError(absl::StatusCode::kFailedPrecondition,
                      "attach XDP to ifindex {}: another program is attached there; detach it first", ifindex);
   if (!link.valid()) return ErrnoError(errno, "attach XDP to ifindex {}", ifindex);
-  SL_RETURN_IF_ERROR(Pin(link.get(), pin));
-  return mode;
+  SL_RETURN_IF_ERROR(PinAt(link.get(), pin));
+  return AttachedLink{mode, std::move(link)};
 }
 
 Status DetachLink(const std::string& pin) { return DetachPinned(pin).status(); }

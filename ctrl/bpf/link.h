@@ -4,25 +4,42 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "ctrl/base/fd.h"
 #include "ctrl/base/status.h"
 
 namespace sluice::bpf {
 
-// enum bpf_attach_type of kernel 6.6; Debian 12's headers and libbpf 1.1 do not name them.
-inline constexpr int kTcxIngress = 46;
-inline constexpr int kTcxEgress = 47;
-
 enum class TcDirection { kIngress, kEgress };
 
+struct AttachedLink {
+  std::string mode;  // "tcx", "clsact", "xdp native", "xdp generic"
+  Fd fd;             // holds what is attached there, whatever becomes of the pin; of clsact, none
+};
+
 // Puts `program_fd` at the interface, or in place of what `pin` holds from an earlier run, without a gap between.
-// Uses TCX (kernel 6.6), else clsact. Returns "tcx" or "clsact".
-StatusOr<std::string> AttachTc(int program_fd, std::uint32_t ifindex, TcDirection direction, const std::string& pin);
+// Uses TCX (kernel 6.6), else clsact.
+StatusOr<AttachedLink> AttachTc(int program_fd, std::uint32_t ifindex, TcDirection direction, const std::string& pin);
 Status DetachTc(std::uint32_t ifindex, TcDirection direction, const std::string& pin);
 
-// Native XDP, else generic. Returns "xdp native" or "xdp generic". FailedPrecondition names a foreign program there.
-StatusOr<std::string> AttachXdp(int program_fd, std::uint32_t ifindex, const std::string& pin);
+// Native XDP, else generic. FailedPrecondition names a foreign program there.
+StatusOr<AttachedLink> AttachXdp(int program_fd, std::uint32_t ifindex, const std::string& pin);
 // Any pinned link; fine when there is none.
 Status DetachLink(const std::string& pin);
+
+// The link goes on with another program, without a gap between. False: it is defunct.
+StatusOr<bool> UpdateLink(int link_fd, int program_fd);
+// Off its hook when this returns, as the last reference alone would not promise. Fine when it was off already.
+Status DetachLink(int link_fd);
+// Pins a link, or a map, there, in place of whatever is.
+Status PinAt(int fd, const std::string& pin);
+
+// Whatever is pinned there. NotFound.
+StatusOr<Fd> OpenPinned(const std::string& path);
+
+std::string XdpModeAt(std::uint32_t ifindex);  // "xdp native" or "xdp generic"
+// Of the clsact filter under our handle; empty: there is none.
+StatusOr<std::vector<std::uint32_t>> ClsactPrograms(std::uint32_t ifindex, TcDirection direction);
 
 }  // namespace sluice::bpf

@@ -1,6 +1,7 @@
 // The few facts about the running system that BPF code needs.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "ctrl/base/status.h"
@@ -15,6 +16,8 @@ bool CountsProgramRuns();
 
 // Whether `path` exists and lies on a BPF file system.
 bool IsOnBpfFs(const std::string& path);
+
+std::size_t PageSize();  // bytes; 4 KiB, and on some machines 16 or 64
 
 // Waits until every program that runs now has ended (an RCU grace period).
 Status WaitForRunningPrograms();

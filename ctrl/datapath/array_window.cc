@@ -5,19 +5,19 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "ctrl/bpf/system.h"
+
 namespace sluice::datapath {
 namespace {
 
-constexpr std::size_t kPage = 4096;
-
-std::size_t UpToPage(std::size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+std::size_t UpToPage(std::size_t bytes) { return (bytes + bpf::PageSize() - 1) / bpf::PageSize() * bpf::PageSize(); }
 
 }  // namespace
 
 Status ArrayWindow::MapFrom(std::size_t offset, std::size_t size) {
   Unmap();
   const bool all = window_ >= end_ - begin_;
-  const std::size_t first = (all ? begin_ : offset) / kPage * kPage;
+  const std::size_t first = (all ? begin_ : offset) / bpf::PageSize() * bpf::PageSize();
   const std::size_t wanted = std::max(all ? end_ - first : window_, offset - first + size);
   const std::size_t bytes = std::min(UpToPage(wanted), UpToPage(end_) - first);
   void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, static_cast<off_t>(first));

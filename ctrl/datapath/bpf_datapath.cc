@@ -1,113 +1,26 @@
 #include "ctrl/datapath/bpf_datapath.h"
 
-#include <arpa/inet.h>
 #include <net/if.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 
-#include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <filesystem>
 #include <set>
 #include <utility>
 #include <vector>
 
-#include "bpf/abi/quarantine.h"
 #include "ctrl/base/log.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"
+#include "ctrl/datapath/hand_over.h"
 #include "ctrl/datapath/root.h"
-#include "policy/diff.h"
 
 namespace sluice::datapath {
-namespace {
-
-using policy::Address;
-using policy::Prefix;
-using policy::Tables;
-
-sl_prefix_key PrefixKey(const Prefix& prefix, std::uint32_t slot) {
-  return {static_cast<__u32>(32 + prefix.mapped_length()), htonl(slot), prefix.address().abi()};
-}
-
-// A table's edits, in a slot of the kernel's map; `key_of` makes the map's key of the table's.
-template <typename MapKey, typename Key, typename Value>
-Status PutAll(const bpf::Map<MapKey, Value>& map, MapKey (*key_of)(const Key&, std::uint32_t), std::uint32_t slot,
-              const policy::TableEdits<Key, Value>& edits) {
-  std::vector<MapKey> keys;
-  std::vector<Value> values;
-  for (const auto& [key, value] : edits.puts) {
-    keys.push_back(key_of(key, slot));
-    values.push_back(value);
-  }
-  return map.PutAll(keys, values);
-}
-
-template <typename MapKey, typename Key, typename Value>
-Status DeleteAll(const bpf::Map<MapKey, Value>& map, MapKey (*key_of)(const Key&, std::uint32_t), std::uint32_t slot,
-                 const policy::TableEdits<Key, Value>& edits) {
-  std::vector<MapKey> keys;
-  for (const Key& key : edits.deletes) keys.push_back(key_of(key, slot));
-  return map.DeleteAll(keys);
-}
-
-Prefix MappedPrefix(const sl_addr& addr, int mapped_length) {
-  const Address address(addr);
-  return Prefix(address, address.is_v4() ? mapped_length - 96 : mapped_length);
-}
-
-Prefix PrefixOf(const sl_prefix_key& key) { return MappedPrefix(key.addr, static_cast<int>(key.prefixlen) - 32); }
-
-sl_quarantine_peer QuarantinePeer(const Prefix& prefix) {
-  return {static_cast<__u32>(prefix.mapped_length()), prefix.address().abi()};
-}
-
-std::size_t PageAligned(std::size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
-
-StatusOr<void*> MapArray(int fd, std::size_t bytes, const char* name) {
-  void* memory = mmap(nullptr, PageAligned(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED) return ErrnoError(errno, "map {} into memory", name);
-  return memory;
-}
-
-// The map `ports`, for as long as it is read or edited: there is no faster way, and it need not count as the agent's
-// memory for longer.
-class PortMemory {
- public:
-  static StatusOr<PortMemory> Map(int fd, std::uint32_t entries) {
-    const std::size_t bytes = PageAligned(entries * kStride);
-    SL_ASSIGN_OR_RETURN(void* const memory, MapArray(fd, bytes, "ports"));
-    return PortMemory(static_cast<char*>(memory), bytes);
-  }
-  PortMemory(PortMemory&& other) noexcept : memory_(std::exchange(other.memory_, nullptr)), bytes_(other.bytes_) {}
-  PortMemory& operator=(PortMemory&&) = delete;
-  ~PortMemory() {
-    if (memory_ != nullptr) munmap(memory_, bytes_);
-  }
-  sl_port_entry& operator[](std::size_t index) const {
-    return *reinterpret_cast<sl_port_entry*>(memory_ + index * kStride);
-  }
-
- private:
-  // Array values lie at multiples of 8 bytes (kernel/bpf/arraymap.c).
-  static constexpr std::size_t kStride = (sizeof(sl_port_entry) + 7) / 8 * 8;
-  PortMemory(char* memory, std::size_t bytes) : memory_(memory), bytes_(bytes) {}
-  char* memory_;
-  std::size_t bytes_;
-};
-
-}  // namespace
 
 struct BpfDatapath::BoundMaps {
-  bpf::Map<sl_prefix_key, sl_prefix_value> prefixes;
-  bpf::Map<__u32, sl_port_entry> ports;
-  bpf::Map<__u32, sl_process_choice> choices;
   bpf::Map<__u32, sl_interface> interfaces;
   bpf::Map<__u32, __u32> pod_devices;
   bpf::Map<sl_fragment_key, sl_fragment_value> fragments;
-  bpf::Map<__u32, __u32> quarantine;
-  bpf::Map<sl_quarantine_peer, __u32> quarantine_allow;
   bpf::Map<__u32, sl_event_share> event_shares;
   bpf::PerCpuArray<sl_counter> packet_counts;
   bpf::PerCpuArray<sl_endpoint_counters> endpoint_counts;
@@ -116,18 +29,22 @@ struct BpfDatapath::BoundMaps {
 
 BpfDatapath::BpfDatapath() : maps_(std::make_unique<BoundMaps>()) {}
 
-BpfDatapath::~BpfDatapath() {
-  if (generation_ != nullptr) munmap(generation_, PageAligned(sizeof(*generation_)));
-}
+BpfDatapath::~BpfDatapath() = default;
 
 StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Open(const BpfDatapathOptions& options) {
+  SL_RETURN_IF_ERROR(bpf::RefuseNewerLayouts(options.bpf_root));
   SL_ASSIGN_OR_RETURN(Fd lock, LockRoot(options.bpf_root));
   bpf::ObjectOptions object_options = options.object;
   object_options.pin_root = options.bpf_root;
   SL_ASSIGN_OR_RETURN(auto object, bpf::DatapathObject::Load(object_options));
   SL_ASSIGN_OR_RETURN(auto datapath, Wrap(std::move(object), object_options));
   datapath->root_lock_ = std::move(lock);
-  SL_RETURN_IF_ERROR(datapath->FindLeftAttachments());
+  SL_ASSIGN_OR_RETURN(datapath->older_, FindOlderLayouts(datapath->pins_));
+  for (const bpf::PinLayout& one : datapath->older_)
+    LogInfo("taking over what an older version left in {}", one.version_dir());
+  SL_RETURN_IF_ERROR(CarryMaps(datapath->older_, *datapath->object_));
+  SL_ASSIGN_OR_RETURN(auto left, FindLeftLinks(datapath->pins_, datapath->older_, *datapath->object_));
+  SL_RETURN_IF_ERROR(datapath->attachments_.Open(datapath->object_.get(), datapath->pins_, std::move(left)));
   return datapath;
 }
 
@@ -138,9 +55,11 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Wrap(std::unique_ptr<bpf::Da
   datapath->options_ = options;
   datapath->pins_ = bpf::PinLayout(options.pin_root);
   SL_RETURN_IF_ERROR(datapath->BindMaps());
-  SL_RETURN_IF_ERROR(datapath->MapMemory());
-  SL_RETURN_IF_ERROR(datapath->OpenHashTables());
-  SL_RETURN_IF_ERROR(datapath->ReadSlots());
+  SL_ASSIGN_OR_RETURN(const sl_settings seeds, datapath->settings_.ReadWithSeeds());
+  SL_RETURN_IF_ERROR(datapath->flows_.Bind(*datapath->object_, seeds.hash_seeds));
+  SL_RETURN_IF_ERROR(datapath->slots_.Open(*datapath->object_, options, seeds.hash_seeds, &datapath->process_classes_));
+  // What is there has its places by seeds that are lost, if it is not empty.
+  if (datapath->settings_.drew_seeds()) datapath->slots_.Distrust();
   return datapath;
 }
 
@@ -150,15 +69,11 @@ Status BpfDatapath::BindMaps() {
     SL_ASSIGN_OR_RETURN(map, M::Bind(object_->map_fd(name), name));
     return OkStatus();
   };
-  SL_RETURN_IF_ERROR(bind(maps_->prefixes, "prefixes"));
-  SL_RETURN_IF_ERROR(bind(maps_->ports, "ports"));
-  SL_RETURN_IF_ERROR(bind(maps_->choices, "process_choices"));
   SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
   SL_RETURN_IF_ERROR(bind(maps_->pod_devices, "pod_devices"));
   SL_RETURN_IF_ERROR(bind(maps_->fragments, "fragments"));
-  SL_RETURN_IF_ERROR(bind(maps_->quarantine, "quarantine"));
-  SL_RETURN_IF_ERROR(bind(maps_->quarantine_allow, "quarantine_allow"));
   SL_RETURN_IF_ERROR(bind(maps_->event_shares, "event_shares"));
+  SL_RETURN_IF_ERROR(quarantine_.Bind(*object_));
   SL_RETURN_IF_ERROR(settings_.Bind(*object_));
   SL_RETURN_IF_ERROR(process_classes_.Bind(*object_));
   SL_ASSIGN_OR_RETURN(const int cpus, bpf::PossibleCpus());
@@ -171,211 +86,143 @@ Status BpfDatapath::BindMaps() {
   return OkStatus();
 }
 
-Status BpfDatapath::MapMemory() {
-  SL_ASSIGN_OR_RETURN(void* const generation,
-                      MapArray(object_->map_fd("generation"), sizeof(*generation_), "generation"));
-  generation_ = static_cast<std::uint64_t*>(generation);
-  return OkStatus();
-}
-
-Status BpfDatapath::OpenHashTables() {
-  SL_ASSIGN_OR_RETURN(const sl_settings seeds, settings_.ReadWithSeeds());
-  addresses_ = AddressTable(object_->map_fd("addresses"), options_.slot_addresses, seeds.hash_seeds);
-  peers_ = PeerTable(object_->map_fd("peers"), options_.slot_peers, seeds.hash_seeds);
-  return flows_.Bind(*object_, seeds.hash_seeds);
-}
-
-// What an earlier process left: the first Commit then changes only what differs.
-Status BpfDatapath::ReadSlots() {
-  struct Found {
-    decltype(Tables::addresses)::Entries addresses;
-    decltype(Tables::prefixes)::Entries prefixes;
-    decltype(Tables::peers)::Entries peers;
-    decltype(Tables::ports)::Entries ports;
-    decltype(Tables::choices)::Entries choices;
-  } found[SL_SLOTS];
-  SL_RETURN_IF_ERROR(maps_->prefixes.ForEach([&](const sl_prefix_key& key, const sl_prefix_value& value) {
-    if (const std::uint32_t slot = ntohl(key.slot); slot < SL_SLOTS)
-      found[slot].prefixes.emplace_back(PrefixOf(key), value);
-  }));
-  for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
-    const auto into = [](auto& table) {
-      return [&table](const auto& key, const auto& value) { table.emplace_back(key, value); };
-    };
-    SL_RETURN_IF_ERROR(addresses_.ForEach(slot, into(found[slot].addresses)));
-    SL_RETURN_IF_ERROR(peers_.ForEach(slot, into(found[slot].peers)));
-  }
-  const std::uint32_t port_entries = SL_SLOTS * options_.slot_ports;
-  SL_ASSIGN_OR_RETURN(const PortMemory ports, PortMemory::Map(maps_->ports.fd(), port_entries));
-  for (std::uint32_t i = 0; i < port_entries; ++i)
-    if (const sl_port_entry& entry = ports[i]; entry.decision != 0 || entry.flags != 0)
-      found[i / options_.slot_ports].ports.emplace_back(i % options_.slot_ports, entry);
-  SL_RETURN_IF_ERROR(maps_->choices.ForEachBatch([&](const __u32& key, const sl_process_choice& choice) {
-    if (choice.count != 0)
-      found[key / SL_MAX_PROCESS_CHOICES].choices.emplace_back(key % SL_MAX_PROCESS_CHOICES, choice);
-  }));
-  for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
-    slots_[slot].addresses = decltype(Tables::addresses)(std::move(found[slot].addresses));
-    slots_[slot].prefixes = decltype(Tables::prefixes)(std::move(found[slot].prefixes));
-    slots_[slot].peers = decltype(Tables::peers)(std::move(found[slot].peers));
-    slots_[slot].ports = decltype(Tables::ports)(std::move(found[slot].ports));
-    slots_[slot].choices = decltype(Tables::choices)(std::move(found[slot].choices));
-    slots_[slot].patterns = process_classes_.patterns(slot);
-    slot_known_[slot] = true;
-  }
-  NoteUsage();
-  return OkStatus();
-}
-
-void BpfDatapath::NoteUsage() {
-  Usage usage;
-  for (const Tables& slot : slots_) {
-    usage.addresses += slot.addresses.size();
-    usage.prefixes += slot.prefixes.size();
-    usage.peers += slot.peers.size();
-    usage.ports += slot.ports.size();
-    usage.choices += slot.choices.size();
-  }
-  std::vector<std::uint32_t>& endpoints = usage.endpoints;
-  for (const auto& [address, value] : slots_[generation() % SL_SLOTS].addresses)
-    if (value.endpoint != 0) endpoints.push_back(value.endpoint);
-  std::sort(endpoints.begin(), endpoints.end());
-  endpoints.erase(std::unique(endpoints.begin(), endpoints.end()), endpoints.end());
-  const std::lock_guard lock(usage_mutex_);
-  usage_ = std::move(usage);
-}
-
-BpfDatapath::Usage BpfDatapath::usage() const {
-  const std::lock_guard lock(usage_mutex_);
-  return usage_;
-}
-
-Status BpfDatapath::FindLeftAttachments() {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(pins_.links_dir(), error)) {
-    const std::string name = entry.path().filename();
-    const std::size_t dash = name.rfind('-');
-    if (dash == std::string::npos) continue;
-    AttachedProgram what;
-    what.program = name.substr(0, dash);
-    what.ifindex = static_cast<std::uint32_t>(std::strtoul(name.c_str() + dash + 1, nullptr, 10));
-    char interface[IF_NAMESIZE] = "";
-    if (if_indextoname(what.ifindex, interface) != nullptr) what.interface = interface;
-    attached_[entry.path()] = {what, false};
-  }
-  return error ? ErrnoError(error.value(), "list {}", pins_.links_dir()) : OkStatus();
-}
-
-std::uint64_t BpfDatapath::generation() const {
-  return std::atomic_ref<std::uint64_t>(*generation_).load(std::memory_order_acquire);
-}
-
 policy::Limits BpfDatapath::limits() const {
   return {options_.slot_addresses, options_.slot_prefixes, options_.slot_peers, options_.slot_ports};
 }
 
-Status BpfDatapath::Edit(std::uint32_t slot, const Tables& tables) {
-  const policy::Plan plan = policy::Diff(slots_[slot], tables);
-  SL_RETURN_IF_ERROR(DeleteAll(maps_->prefixes, PrefixKey, slot, plan.prefixes));
-  if (!tables.ports.empty() && tables.ports.entries().back().first >= options_.slot_ports)
-    return MakeError(absl::StatusCode::kResourceExhausted, "map ports is full ({} entries)", options_.slot_ports);
-  if (!plan.ports.puts.empty() || !plan.ports.deletes.empty()) {
-    SL_ASSIGN_OR_RETURN(const PortMemory ports, PortMemory::Map(maps_->ports.fd(), SL_SLOTS * options_.slot_ports));
-    const std::uint32_t first = slot * options_.slot_ports;
-    for (const auto index : plan.ports.deletes) ports[first + index] = {};
-    for (const auto& [index, entry] : plan.ports.puts) ports[first + index] = entry;
-  }
-  SL_RETURN_IF_ERROR(process_classes_.SetPatterns(slot, tables.patterns));
-  for (const auto index : plan.choices.deletes)
-    SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, {}));
-  for (const auto& [index, choice] : plan.choices.puts)
-    SL_RETURN_IF_ERROR(maps_->choices.Put(slot * SL_MAX_PROCESS_CHOICES + index, choice));
-  SL_RETURN_IF_ERROR(peers_.Edit(slot, plan.peers));
-  SL_RETURN_IF_ERROR(addresses_.Edit(slot, plan.addresses));
-  return PutAll(maps_->prefixes, PrefixKey, slot, plan.prefixes);
+Status BpfDatapath::Commit(const policy::Tables& tables) {
+  SL_RETURN_IF_ERROR(slots_.Commit(tables));
+  return attachments_.TakeOver();  // of an older version, once: only the first commit can fail here
 }
 
-Status BpfDatapath::Commit(const Tables& tables) {
-  const std::uint64_t next = generation() + 1;
-  const std::uint32_t slot = next % SL_SLOTS;
-  if (!slot_known_[slot]) SL_RETURN_IF_ERROR(ReadSlots());
-  slot_known_[slot] = false;  // until it is known to be what `tables` says
-  SL_RETURN_IF_ERROR(Edit(slot, tables));
-  slots_[slot] = tables;
-  slot_known_[slot] = true;
-  std::atomic_ref<std::uint64_t>(*generation_).store(next, std::memory_order_release);
-  NoteUsage();
-  return packet_programs_.WaitForRunning();
+Status BpfDatapath::EndHandOver() {
+  if (!attachments_.has_taken_over()) return OkStatus();
+  SL_RETURN_IF_ERROR(RemoveLayouts(older_));
+  older_.clear();
+  return OkStatus();
 }
 
 Status BpfDatapath::DescribeInterface(std::uint32_t ifindex, const sl_interface& facts) {
   return maps_->interfaces.Put(ifindex, facts);
 }
 
+// The interface is described before anything judges by that.
 Status BpfDatapath::AttachPod(const PodInterface& pod) {
-  const struct {
-    const char* program;
-    bpf::TcDirection direction;
-  } attachments[] = {{"tc_from_pod", bpf::TcDirection::kIngress}, {"tc_to_pod", bpf::TcDirection::kEgress}};
-  for (const auto& [program, direction] : attachments) {
-    const std::string pin = pins_.link(program, pod.ifindex);
-    {
-      const std::lock_guard lock(attached_mutex_);
-      if (const auto found = attached_.find(pin); found != attached_.end() && found->second.current) continue;
-    }
-    auto mode = bpf::AttachTc(object_->program_fd(program), pod.ifindex, direction, pin);
-    if (!mode.ok()) return Annotate(mode.status(), fmt::format("attach {} to {}", program, pod.name));
-    const std::lock_guard lock(attached_mutex_);
-    attached_[pin] = {{program, pod.name, pod.ifindex, *mode}, true};
-  }
   if (!pod.takes_frames) {
     SL_RETURN_IF_ERROR(maps_->pod_devices.Delete(pod.ifindex));
   } else if (const Status status = maps_->pod_devices.Put(pod.ifindex, pod.ifindex); !status.ok()) {
     // The redirect is a short cut, enforcement does not depend on it.
     LogWarn("{}: no redirect from XDP: {}", pod.name, Message(status));
   }
-  return maps_->interfaces.Put(pod.ifindex, pod.facts);
+  SL_RETURN_IF_ERROR(maps_->interfaces.Put(pod.ifindex, pod.facts));
+  {
+    const std::lock_guard lock(pods_mutex_);
+    pods_[pod.ifindex] = pod;
+  }
+  for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
+    SL_RETURN_IF_ERROR(Annotate(attachments_.Attach(program, pod.ifindex, pod.name),
+                                fmt::format("attach {} to {}", program, pod.name)));
+  }
+  return OkStatus();
 }
 
 Status BpfDatapath::DetachPod(std::uint32_t ifindex) {
-  SL_RETURN_IF_ERROR(bpf::DetachTc(ifindex, bpf::TcDirection::kIngress, pins_.link("tc_from_pod", ifindex)));
-  SL_RETURN_IF_ERROR(bpf::DetachTc(ifindex, bpf::TcDirection::kEgress, pins_.link("tc_to_pod", ifindex)));
+  for (const char* const program : {"tc_from_pod", "tc_to_pod"})
+    SL_RETURN_IF_ERROR(attachments_.Detach(program, ifindex));
+  {
+    const std::lock_guard lock(pods_mutex_);
+    pods_.erase(ifindex);
+  }
   SL_RETURN_IF_ERROR(maps_->pod_devices.Delete(ifindex));
-  SL_RETURN_IF_ERROR(maps_->interfaces.Delete(ifindex));
-  const std::lock_guard lock(attached_mutex_);
-  attached_.erase(pins_.link("tc_from_pod", ifindex));
-  attached_.erase(pins_.link("tc_to_pod", ifindex));
-  return OkStatus();
+  return maps_->interfaces.Delete(ifindex);
 }
 
 StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
   const std::uint32_t ifindex = if_nametoindex(interface.c_str());
   if (ifindex == 0) return ErrnoError(errno, "uplink {}", interface);
-  const std::string pin = pins_.link("xdp_uplink", ifindex);
+  const std::string what = fmt::format("uplink {}", interface);
   SL_ASSIGN_OR_RETURN(const sl_uplink uplink, DescribedUplink(interface, ifindex));
-  auto mode = bpf::AttachXdp(object_->program_fd("xdp_uplink"), ifindex, pin);
-  if (!mode.ok()) return Annotate(mode.status(), fmt::format("uplink {}", interface));
-  SL_RETURN_IF_ERROR(Annotate(settings_.PutUplink(uplink), fmt::format("uplink {}", interface)));
-  const std::lock_guard lock(attached_mutex_);
-  attached_[pin] = {{"xdp_uplink", interface, ifindex, *mode}, true};
-  return *mode == "xdp native" ? XdpMode::kNative : XdpMode::kGeneric;
+  SL_RETURN_IF_ERROR(Annotate(settings_.PutUplink(uplink), what));
+  if (const Status status = attachments_.Attach("xdp_uplink", ifindex, interface); !status.ok()) {
+    settings_.DeleteUplink(ifindex).IgnoreError();
+    return Annotate(status, what);
+  }
+  return bpf::XdpModeAt(ifindex) == "xdp native" ? XdpMode::kNative : XdpMode::kGeneric;
 }
 
 Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfaces) {
   std::set<std::uint32_t> there;
   for (const std::string& interface : interfaces) there.insert(if_nametoindex(interface.c_str()));
-  const std::lock_guard lock(attached_mutex_);
-  for (auto it = attached_.begin(); it != attached_.end();) {
-    const AttachedProgram& what = it->second.what;
-    if (what.program != "xdp_uplink" || there.contains(what.ifindex)) {
-      ++it;
-      continue;
-    }
-    SL_RETURN_IF_ERROR(bpf::DetachLink(it->first));
+  for (const AttachedProgram& what : attachments_.all()) {
+    if (what.program != "xdp_uplink" || there.contains(what.ifindex)) continue;
+    SL_RETURN_IF_ERROR(attachments_.Detach(what.program, what.ifindex));
     SL_RETURN_IF_ERROR(settings_.DeleteUplink(what.ifindex));
-    it = attached_.erase(it);
   }
   return OkStatus();
+}
+
+Status BpfDatapath::Keep() {
+  {
+    const std::lock_guard lock(held_mutex_);
+    SL_RETURN_IF_ERROR(held_.HoldAll(pins_.maps_dir()));
+    SL_RETURN_IF_ERROR(held_.HoldAll(pins_.probes_dir()));
+  }
+  const auto flag = [](StatusOr<bool> repaired) -> StatusOr<int> {
+    if (!repaired.ok()) return repaired.status();
+    return *repaired ? 1 : 0;
+  };
+  keeper_ = std::make_unique<Keeper>(std::vector<Keeper::Step>{
+      {Repaired::kAttachment, [this] { return attachments_.Repair(); }},
+      {Repaired::kGeneration, [this, flag] { return flag(slots_.RepairGeneration()); }},
+      {Repaired::kSettings, [this, flag] { return flag(settings_.Repair()); }},
+      {Repaired::kQuarantine, [this] { return quarantine_.Repair(); }},
+      {Repaired::kPin,
+       [this]() -> StatusOr<int> {
+         SL_RETURN_IF_ERROR(EndHandOver());
+         return RepairPins();
+       }},
+      {Repaired::kPolicyTable,
+       [this]() -> StatusOr<int> {
+         SL_RETURN_IF_ERROR(slots_.Settle());
+         return 0;
+       }},
+      {Repaired::kInterface, [this] { return RepairInterfaces(); }, true},
+      {Repaired::kPolicyTable, [this, flag] { return flag(slots_.RepairTables()); }, true},
+  });
+  return OkStatus();
+}
+
+// Maps, probes and links; and the root itself, which is locked anew when it is another directory.
+StatusOr<int> BpfDatapath::RepairPins() {
+  const std::lock_guard lock(held_mutex_);
+  SL_ASSIGN_OR_RETURN(const int pins, held_.PutBack());
+  SL_ASSIGN_OR_RETURN(const int links, attachments_.RepairPins());
+  if (pins + links != 0) LogError("{} pins were gone below {}: pinned again", pins + links, pins_.version_dir());
+  struct stat locked {
+  }, now{};
+  if (fstat(root_lock_.get(), &locked) == 0 && stat(pins_.root().c_str(), &now) == 0 && locked.st_ino != now.st_ino) {
+    SL_ASSIGN_OR_RETURN(root_lock_, LockRoot(pins_.root()));
+  }
+  return pins + links;
+}
+
+StatusOr<int> BpfDatapath::RepairInterfaces() {
+  const std::lock_guard lock(pods_mutex_);
+  int repaired = 0;
+  for (const auto& [ifindex, pod] : pods_) {
+    SL_ASSIGN_OR_RETURN(const auto facts, maps_->interfaces.Get(ifindex));
+    if (!facts || std::memcmp(&*facts, &pod.facts, sizeof(pod.facts)) != 0) {
+      SL_RETURN_IF_ERROR(maps_->interfaces.Put(ifindex, pod.facts));
+      ++repaired;
+    }
+    SL_ASSIGN_OR_RETURN(const auto device, maps_->pod_devices.Get(ifindex));
+    if (device.has_value() == pod.takes_frames || (device && *device == 0 && !pod.takes_frames)) continue;
+    const Status status =
+        pod.takes_frames ? maps_->pod_devices.Put(ifindex, ifindex) : maps_->pod_devices.Delete(ifindex);
+    if (status.ok()) ++repaired;  // else as in AttachPod
+  }
+  if (repaired != 0) LogError("{} entries of interfaces were not what they should be: put back", repaired);
+  return repaired;
 }
 
 StatusOr<std::vector<FlowRecord>> BpfDatapath::ForgetFlows(const std::vector<FlowRecord>& flows) {
@@ -409,35 +256,6 @@ Status BpfDatapath::ResetEndpoint(std::uint32_t endpoint) {
   return maps_->endpoint_counts.Zero(endpoint);
 }
 
-Status BpfDatapath::SetQuarantine(std::uint32_t endpoint, bool on) {
-  return maps_->quarantine.Put(endpoint, on ? SL_QUARANTINE_AGENT : SL_QUARANTINE_NONE);
-}
-
-// New ones first: whoever stays on the list is never off it.
-Status BpfDatapath::SetQuarantineAllow(const std::vector<Prefix>& peers) {
-  SL_ASSIGN_OR_RETURN(const QuarantineState before, ReadQuarantine());
-  for (const Prefix& peer : peers) {
-    SL_RETURN_IF_ERROR(maps_->quarantine_allow.Put(QuarantinePeer(peer), peer.is_v4() ? 4 : 6));
-  }
-  for (const Prefix& peer : before.allow) {
-    if (std::find(peers.begin(), peers.end(), peer) != peers.end()) continue;
-    SL_RETURN_IF_ERROR(maps_->quarantine_allow.Delete(QuarantinePeer(peer)));
-  }
-  return OkStatus();
-}
-
-StatusOr<QuarantineState> BpfDatapath::ReadQuarantine() {
-  QuarantineState state;
-  SL_RETURN_IF_ERROR(maps_->quarantine.ForEachBatch([&state](const __u32& endpoint, const __u32& value) {
-    if (value != SL_QUARANTINE_NONE) state.endpoints.insert(endpoint);
-  }));
-  SL_RETURN_IF_ERROR(maps_->quarantine_allow.ForEach([&state](const sl_quarantine_peer& key, const __u32&) {
-    state.allow.push_back(MappedPrefix(key.addr, static_cast<int>(key.prefixlen)));
-  }));
-  std::sort(state.allow.begin(), state.allow.end());
-  return state;
-}
-
 StatusOr<EventCounters> BpfDatapath::ReadEventCounters() {
   EventCounters counters{};
   for (std::uint32_t id = 0; id < SL_COUNTER_COUNT; ++id) {
@@ -460,7 +278,7 @@ StatusOr<Counters> BpfDatapath::ReadCounters() {
     }
   }
   SL_ASSIGN_OR_RETURN(counters.events, ReadEventCounters());
-  for (const std::uint32_t endpoint : usage().endpoints) {
+  for (const std::uint32_t endpoint : slots_.usage().endpoints) {
     SL_ASSIGN_OR_RETURN(const auto values, maps_->endpoint_counts.Get(endpoint));
     sl_endpoint_counters& sum = counters.endpoints[endpoint];
     for (const sl_endpoint_counters& value : values) {
@@ -475,7 +293,7 @@ StatusOr<Counters> BpfDatapath::ReadCounters() {
 
 StatusOr<std::map<std::uint32_t, std::uint64_t>> BpfDatapath::ReadLostEvents() {
   std::map<std::uint32_t, std::uint64_t> lost;
-  std::vector<std::uint32_t> endpoints = usage().endpoints;
+  std::vector<std::uint32_t> endpoints = slots_.usage().endpoints;
   endpoints.push_back(0);
   for (const std::uint32_t endpoint : endpoints) {
     for (const std::uint32_t from_elsewhere : {0, 1}) {
@@ -488,13 +306,13 @@ StatusOr<std::map<std::uint32_t, std::uint64_t>> BpfDatapath::ReadLostEvents() {
 
 // Arrays whose entries are always there are left out.
 StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
-  const Usage slots = usage();
+  const PolicySlots::Usage slots = slots_.usage();
   std::vector<MapUsage> maps = {
-      {"addresses", slots.addresses, addresses_.capacity()},
-      {"prefixes", slots.prefixes, maps_->prefixes.capacity()},
-      {"peers", slots.peers, peers_.capacity()},
-      {"ports", slots.ports, static_cast<std::uint64_t>(options_.slot_ports) * SL_SLOTS},
-      {"process_choices", slots.choices, maps_->choices.capacity()},
+      {"addresses", slots.addresses, slots_.address_capacity()},
+      {"prefixes", slots.prefixes, slots_.prefix_capacity()},
+      {"peers", slots.peers, slots_.peer_capacity()},
+      {"ports", slots.ports, slots_.port_capacity()},
+      {"process_choices", slots.choices, slots_.choice_capacity()},
       {"endpoint_counts", slots.endpoints.size(), SL_MAX_ENDPOINTS - 1},
   };
   SL_ASSIGN_OR_RETURN(const auto classes, process_classes_.ReadFill());
@@ -509,7 +327,7 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
   SL_RETURN_IF_ERROR(count(maps_->interfaces));
   SL_RETURN_IF_ERROR(count(maps_->fragments));
   SL_ASSIGN_OR_RETURN(const QuarantineState quarantine, ReadQuarantine());
-  maps.push_back({maps_->quarantine_allow.name(), quarantine.allow.size(), maps_->quarantine_allow.capacity()});
+  maps.push_back({"quarantine_allow", quarantine.allow.size(), quarantine_.allow_capacity()});
   MapUsage devices{maps_->pod_devices.name(), 0, maps_->pod_devices.capacity()};  // has no batches
   SL_RETURN_IF_ERROR(maps_->pod_devices.ForEach([&devices](const auto&, const auto&) { ++devices.entries; }));
   maps.push_back(devices);
@@ -524,13 +342,6 @@ StatusOr<std::vector<ProgramRuns>> BpfDatapath::ReadProgramRuns() {
     SL_ASSIGN_OR_RETURN(const bpf::ProgramRuns runs, bpf::ReadProgramRuns(object_->program_fd(name)));
     programs.push_back({name, runs.count, runs.nanoseconds});
   }
-  return programs;
-}
-
-std::vector<AttachedProgram> BpfDatapath::Attached() const {
-  const std::lock_guard lock(attached_mutex_);
-  std::vector<AttachedProgram> programs;
-  for (const auto& [pin, attachment] : attached_) programs.push_back(attachment.what);
   return programs;
 }
 

@@ -1,23 +1,26 @@
 // The packet path in the kernel, behind the Datapath interface. The only user of the BPF object.
 //
 // Everything is pinned below `bpf_root`; opening takes over what an earlier process left there, so that a restart
-// neither pauses nor changes enforcement. One process at a time: the root is locked.
+// neither pauses nor changes enforcement, and an upgrade over a layout neither (hand_over.h). One process at a time:
+// the root is locked.
 #pragma once
 
-#include <array>
-#include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 
 #include "ctrl/base/fd.h"
 #include "ctrl/bpf/object.h"
-#include "ctrl/bpf/packet_programs.h"
 #include "ctrl/bpf/ring_reader.h"
+#include "ctrl/datapath/attachments.h"
 #include "ctrl/datapath/datapath.h"
 #include "ctrl/datapath/flow_table.h"
+#include "ctrl/datapath/held_pins.h"
+#include "ctrl/datapath/keeper.h"
+#include "ctrl/datapath/policy_slots.h"
 #include "ctrl/datapath/process_classes.h"
+#include "ctrl/datapath/quarantine_maps.h"
 #include "ctrl/datapath/settings.h"
-#include "ctrl/datapath/slot_table.h"
 
 namespace sluice::datapath {
 
@@ -28,7 +31,8 @@ struct BpfDatapathOptions {
 
 class BpfDatapath : public Datapath {
  public:
-  // AlreadyExists when another agent uses the root; other errors as DatapathObject::Load.
+  // AlreadyExists when another agent uses the root, FailedPrecondition when a newer version has pinned something there;
+  // other errors as DatapathObject::Load.
   static StatusOr<std::unique_ptr<BpfDatapath>> Open(const BpfDatapathOptions& options);
   // Over a loaded object that is not pinned: tests drive the same code by test runs.
   static StatusOr<std::unique_ptr<BpfDatapath>> Wrap(std::unique_ptr<bpf::DatapathObject> object,
@@ -36,7 +40,7 @@ class BpfDatapath : public Datapath {
   ~BpfDatapath() override;
 
   Status Commit(const policy::Tables& tables) override;
-  std::uint64_t generation() const override;
+  std::uint64_t generation() const override { return slots_.generation(); }
   policy::Limits limits() const override;
   Status AttachPod(const PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
@@ -49,20 +53,29 @@ class BpfDatapath : public Datapath {
   }
   Status TendProcessClasses() override;
   Status ResetEndpoint(std::uint32_t endpoint) override;
-  Status SetQuarantine(std::uint32_t endpoint, bool on) override;
-  Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) override;
-  StatusOr<QuarantineState> ReadQuarantine() override;
+  Status SetQuarantine(std::uint32_t endpoint, bool on) override { return quarantine_.Set(endpoint, on); }
+  Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) override { return quarantine_.SetAllow(peers); }
+  StatusOr<QuarantineState> ReadQuarantine() override { return quarantine_.Read(); }
   StatusOr<Counters> ReadCounters() override;
   StatusOr<EventCounters> ReadEventCounters() override;
   StatusOr<std::map<std::uint32_t, std::uint64_t>> ReadLostEvents() override;
   StatusOr<std::vector<MapUsage>> Maps() override;
   StatusOr<std::vector<ProgramRuns>> ReadProgramRuns() override;
-  std::vector<AttachedProgram> Attached() const override;
+  std::vector<AttachedProgram> Attached() const override { return attachments_.all(); }
+  Integrity integrity() const override { return keeper_ ? keeper_->integrity() : Integrity{}; }
   StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
 
   // Releases uplinks that are not, or not any more, one of `interfaces`: another name, or a card that went away, also
   // if one of its name has come since.
   Status ReleaseOtherUplinks(const std::vector<std::string>& interfaces);
+
+  // An older version's programs, or its probes, are still there. Its programs go with the first Commit; what it has
+  // pinned goes with EndHandOver after that, when our probes have taken over too.
+  bool is_handing_over() const { return !older_.empty(); }
+  Status EndHandOver();
+
+  // From here on what somebody else changes in the kernel is put back (keeper.h). Once, when all is pinned.
+  Status Keep();
 
   bpf::DatapathObject& object() { return *object_; }
   // Tells the packet path about an interface without attaching there; test runs need no more.
@@ -71,46 +84,30 @@ class BpfDatapath : public Datapath {
 
  private:
   struct BoundMaps;
-  struct Attachment {
-    AttachedProgram what;
-    bool current = false;  // by this process; false: an earlier one's program still runs there
-  };
   BpfDatapath();
   Status BindMaps();
-  Status MapMemory();
-  Status OpenHashTables();
-  Status ReadSlots();
-  Status FindLeftAttachments();
-  Status Edit(std::uint32_t slot, const policy::Tables& tables);
+  StatusOr<int> RepairPins();
+  StatusOr<int> RepairInterfaces();
 
   Fd root_lock_;
   bpf::PinLayout pins_{""};
   bpf::ObjectOptions options_;
+  std::vector<bpf::PinLayout> older_;  // layouts that are being handed over
   std::unique_ptr<bpf::DatapathObject> object_;
   std::unique_ptr<BoundMaps> maps_;
   Settings settings_;
-  AddressTable addresses_;
-  PeerTable peers_;
   FlowTable flows_;
   ProcessClasses process_classes_;
-  bpf::PacketPrograms packet_programs_;
-  std::uint64_t* generation_ = nullptr;  // mapped
-  policy::Tables slots_[SL_SLOTS];       // what the kernel holds
-  bool slot_known_[SL_SLOTS] = {};
-  // What the slots hold, for readers in other threads: counting it in the kernel would cost them a walk.
-  struct Usage {
-    std::uint64_t addresses = 0, prefixes = 0, peers = 0, ports = 0, choices = 0;  // of all slots
-    std::vector<std::uint32_t> endpoints;                                          // of the slot in force, ascending
-  };
-  void NoteUsage();
-  Usage usage() const;
-
-  mutable std::mutex usage_mutex_;
-  Usage usage_;  // by usage_mutex_
-  mutable std::mutex attached_mutex_;
-  std::map<std::string, Attachment> attached_;  // by pin path
+  PolicySlots slots_;
+  QuarantineMaps quarantine_;
+  Attachments attachments_;
+  std::mutex pods_mutex_;
+  std::map<std::uint32_t, PodInterface> pods_;  // by ifindex, by pods_mutex_: what the maps of interfaces should hold
+  std::mutex held_mutex_;
+  HeldPins held_;  // by held_mutex_: maps and probes
   std::unique_ptr<bpf::RingReader> ring_;
   const std::function<void(const sl_flow_event&)>* consume_ = nullptr;  // during PollEvents
+  std::unique_ptr<Keeper> keeper_;                                      // last: its thread uses the rest
 };
 
 }  // namespace sluice::datapath

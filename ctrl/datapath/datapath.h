@@ -16,6 +16,7 @@
 #include "bpf/abi/conntrack.h"
 #include "bpf/abi/events.h"
 #include "ctrl/base/status.h"
+#include "ctrl/datapath/integrity.h"
 #include "policy/tables.h"
 
 namespace sluice::datapath {
@@ -123,6 +124,8 @@ class Datapath {
   // Empty while the kernel does not count (sysctl kernel.bpf_stats_enabled).
   virtual StatusOr<std::vector<ProgramRuns>> ReadProgramRuns() = 0;
   virtual std::vector<AttachedProgram> Attached() const = 0;
+
+  virtual Integrity integrity() const { return {}; }  // from any thread
 
   // Hands over the flow events that wait, without waiting for more. Returns how many.
   virtual StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) = 0;

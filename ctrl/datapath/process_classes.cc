@@ -77,6 +77,22 @@ Status ProcessClasses::SetPatterns(std::uint32_t slot, const ProgramPatterns& pa
   return OkStatus();
 }
 
+StatusOr<bool> ProcessClasses::HoldsPatterns(std::uint32_t slot) const {
+  const std::lock_guard lock(mutex_);
+  for (std::uint32_t bit = 0; bit < SL_MAX_PROGRAM_PATTERNS; ++bit) {
+    SL_ASSIGN_OR_RETURN(const auto pattern, patterns_.Get(slot * SL_MAX_PROGRAM_PATTERNS + bit));
+    const auto expected = known_[slot].find(bit);
+    const sl_program_pattern none{};
+    if (pattern && !Same(*pattern, expected == known_[slot].end() ? none : expected->second)) return false;
+  }
+  return true;
+}
+
+void ProcessClasses::Distrust(std::uint32_t slot) {
+  const std::lock_guard lock(mutex_);
+  matched_[slot] = false;
+}
+
 Status ProcessClasses::MatchPrograms(std::uint32_t slot) {
   SL_ASSIGN_OR_RETURN(auto programs, Read(programs_));
   for (auto& [path, program] : programs) {

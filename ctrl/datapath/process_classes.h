@@ -28,6 +28,10 @@ class ProcessClasses {
   // Makes `patterns` those of a slot that is not in force. When it returns, every program and class matches by them.
   Status SetPatterns(std::uint32_t slot, const ProgramPatterns& patterns);
 
+  // Whether the kernel holds what SetPatterns said last.
+  StatusOr<bool> HoldsPatterns(std::uint32_t slot) const;
+  void Distrust(std::uint32_t slot);  // the next SetPatterns writes all
+
   // Matches once more what the iterator of processes, which no grace period waits for, may have made from old patterns;
   // and removes what is out of use where room gets scarce. `now_ns` is CLOCK_MONOTONIC; `add_flows` adds the classes
   // that flows have.

@@ -7,14 +7,33 @@
 #include <filesystem>
 #include <vector>
 
-#include "bpf/abi/events.h"
+#include "ctrl/bpf/hook.h"
 #include "ctrl/bpf/link.h"
-#include "ctrl/bpf/map.h"
 #include "ctrl/bpf/object.h"
 #include "ctrl/bpf/pin_layout.h"
 #include "ctrl/bpf/system.h"
 
 namespace sluice::datapath {
+namespace {
+
+// Of any version.
+Status DetachAll(const bpf::PinLayout& pins) {
+  // clsact filters hold no pin: the pinned map of interfaces says where they are.
+  if (const auto fd = bpf::OpenPinnedMap(pins.map("interfaces")); fd.ok()) {
+    SL_ASSIGN_OR_RETURN(const auto interfaces, bpf::NumberKeys(fd->get()));
+    for (const std::uint32_t ifindex : interfaces) {
+      SL_RETURN_IF_ERROR(bpf::DetachTc(ifindex, bpf::TcDirection::kIngress, pins.link("tc_from_pod", ifindex)));
+      SL_RETURN_IF_ERROR(bpf::DetachTc(ifindex, bpf::TcDirection::kEgress, pins.link("tc_to_pod", ifindex)));
+    }
+  }
+  std::error_code error;
+  std::vector<std::string> links;
+  for (const auto& entry : std::filesystem::directory_iterator(pins.links_dir(), error)) links.push_back(entry.path());
+  for (const std::string& link : links) SL_RETURN_IF_ERROR(bpf::DetachLink(link));
+  return OkStatus();
+}
+
+}  // namespace
 
 StatusOr<Fd> LockRoot(const std::string& bpf_root) {
   std::error_code error;
@@ -37,20 +56,8 @@ Status Uninstall(const std::string& bpf_root) {
     return InvalidError("--bpf-root {}: not on a BPF file system, so no agent has pinned anything there", bpf_root);
   }
   SL_ASSIGN_OR_RETURN(const Fd lock, LockRoot(bpf_root));
-  const bpf::PinLayout pins(bpf_root);
-  // clsact filters hold no pin: the pinned map of interfaces says where they are.
-  if (const auto fd = bpf::OpenPinnedMap(pins.map("interfaces")); fd.ok()) {
-    SL_ASSIGN_OR_RETURN(const auto interfaces, (bpf::Map<__u32, sl_interface>::Bind(fd->get(), "interfaces")));
-    Status detached = OkStatus();
-    SL_RETURN_IF_ERROR(interfaces.ForEach([&](const __u32& ifindex, const sl_interface&) {
-      detached.Update(bpf::DetachTc(ifindex, bpf::TcDirection::kIngress, pins.link("tc_from_pod", ifindex)));
-      detached.Update(bpf::DetachTc(ifindex, bpf::TcDirection::kEgress, pins.link("tc_to_pod", ifindex)));
-    }));
-    SL_RETURN_IF_ERROR(detached);
-  }
-  std::vector<std::string> links;
-  for (const auto& entry : std::filesystem::directory_iterator(pins.links_dir(), error)) links.push_back(entry.path());
-  for (const std::string& link : links) SL_RETURN_IF_ERROR(bpf::DetachLink(link));
+  SL_ASSIGN_OR_RETURN(const auto layouts, bpf::FindLayouts(bpf_root));
+  for (const bpf::PinLayout& pins : layouts) SL_RETURN_IF_ERROR(DetachAll(pins));
   std::filesystem::remove_all(bpf_root, error);
   if (error) return ErrnoError(error.value(), "remove {}", bpf_root);
   return OkStatus();

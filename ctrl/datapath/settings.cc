@@ -31,23 +31,33 @@ Status Settings::Bind(const bpf::DatapathObject& object) {
 
 Status Settings::Change(const std::function<Status(sl_settings&)>& change) {
   const std::lock_guard lock(mutex_);
-  SL_ASSIGN_OR_RETURN(const auto before, map_.Get(0));
-  sl_settings settings = before.value_or(sl_settings{});
+  sl_settings settings = settings_;
   SL_RETURN_IF_ERROR(change(settings));
-  return map_.Put(0, settings);
+  SL_RETURN_IF_ERROR(map_.Put(0, settings));
+  settings_ = settings;
+  return OkStatus();
 }
 
 StatusOr<sl_settings> Settings::ReadWithSeeds() {
-  sl_settings with_seeds{};
-  SL_RETURN_IF_ERROR(Change([&with_seeds](sl_settings& settings) -> Status {
+  SL_RETURN_IF_ERROR(Change([this](sl_settings& settings) -> Status {
+    SL_ASSIGN_OR_RETURN(const auto found, map_.Get(0));
+    settings = found.value_or(sl_settings{});
     while (settings.hash_seeds[0] == 0) {  // the maps are new
+      drew_seeds_ = true;
       if (getrandom(settings.hash_seeds, sizeof(settings.hash_seeds), 0) < 0)
         return ErrnoError(errno, "draw the seeds of the hash tables");
     }
-    with_seeds = settings;
     return OkStatus();
   }));
-  return with_seeds;
+  return settings_;
+}
+
+StatusOr<bool> Settings::Repair() {
+  const std::lock_guard lock(mutex_);
+  SL_ASSIGN_OR_RETURN(const auto found, map_.Get(0));
+  if (found && std::memcmp(&*found, &settings_, sizeof(settings_)) == 0) return false;
+  SL_RETURN_IF_ERROR(map_.Put(0, settings_));
+  return true;
 }
 
 Status Settings::SetFlags(std::uint32_t flags) {

@@ -1,5 +1,5 @@
 // What holds for every packet (bpf/abi/events.h): flags, the cards where xdp/uplink is attached, the hash tables'
-// seeds. Thread-safe.
+// seeds. What was set holds, whatever somebody else writes there. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -25,17 +25,23 @@ class Settings {
   // `object` has the map and outlives this.
   Status Bind(const bpf::DatapathObject& object);
 
-  // Where the maps are new, draws the seeds of the hash tables. Returns what holds.
+  // Where the maps are new, draws the seeds of the hash tables. Returns what holds. Once, before all that follows.
   StatusOr<sl_settings> ReadWithSeeds();
+  bool drew_seeds() const { return drew_seeds_; }
   Status SetFlags(std::uint32_t flags);        // SL_SETTING_*
   Status PutUplink(const sl_uplink& uplink);   // ResourceExhausted: there are SL_MAX_UPLINKS others
   Status DeleteUplink(std::uint32_t ifindex);  // also one that is not there
+
+  // Writes them again where the kernel has others; returns whether it had.
+  StatusOr<bool> Repair();
 
  private:
   Status Change(const std::function<Status(sl_settings&)>& change);
 
   std::mutex mutex_;
   bpf::Map<__u32, sl_settings> map_;
+  sl_settings settings_{};  // what the kernel should have
+  bool drew_seeds_ = false;
 };
 
 }  // namespace sluice::datapath

@@ -1,6 +1,7 @@
 #include "ctrl/datapath/slot_table.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "bpf/lib/slot_home.h"
 #include "ctrl/datapath/array_window.h"
@@ -8,9 +9,11 @@
 namespace sluice::datapath {
 namespace {
 
-constexpr std::size_t kPage = 4096;
-// Some pages at a time, or all of a slot's when there are many edits: then one call is cheaper than one an edit.
-constexpr std::size_t kFewPages = 4;
+// So many bytes at a time, or all of a slot's when there are many edits: then one call is cheaper than one an edit.
+constexpr std::size_t kFewBytes = 16384;
+constexpr std::size_t kAll = ~std::size_t{0};
+// In the order of memory: a call costs nothing beside what it maps, which is the agent's memory meanwhile.
+constexpr std::size_t kManyBytes = 1 << 20;
 constexpr std::size_t kManyEdits = 200;
 
 }  // namespace
@@ -33,10 +36,10 @@ class SlotTable<Entries>::Memory {
  public:
   using Entry = typename Entries::Entry;
 
-  Memory(int fd, std::uint32_t slot, std::uint32_t places, bool all)
+  // About `window` bytes at a time.
+  Memory(int fd, std::uint32_t slot, std::uint32_t places, std::size_t window)
       : begin_(std::size_t{slot} * places * sizeof(Entry)),
-        window_(fd, Entries::kMap, begin_, begin_ + places * sizeof(Entry),
-                all ? places * sizeof(Entry) : kFewPages * kPage) {}
+        window_(fd, Entries::kMap, begin_, begin_ + places * sizeof(Entry), std::min(window, places * sizeof(Entry))) {}
 
   // Valid until the next call.
   StatusOr<Entry*> At(std::uint32_t place) {
@@ -56,7 +59,8 @@ SlotTable<Entries>::SlotTable(int map_fd, std::uint32_t entries, HashSeeds seeds
 
 template <typename Entries>
 Status SlotTable<Entries>::Edit(std::uint32_t slot, const policy::TableEdits<Key, Value>& edits) const {
-  Memory places(fd_, slot, SL_SLOT_PLACES(entries_), edits.puts.size() + edits.deletes.size() > kManyEdits);
+  Memory places(fd_, slot, SL_SLOT_PLACES(entries_),
+                edits.puts.size() + edits.deletes.size() > kManyEdits ? kAll : kFewBytes);
   for (const Key& key : edits.deletes) SL_RETURN_IF_ERROR(Delete(places, key));
   for (const auto& [key, value] : edits.puts) SL_RETURN_IF_ERROR(Put(places, key, value));
   return OkStatus();
@@ -102,12 +106,49 @@ Status SlotTable<Entries>::Delete(Memory& places, const Key& key) const {
 template <typename Entries>
 Status SlotTable<Entries>::ForEach(std::uint32_t slot,
                                    const std::function<void(const Key&, const Value&)>& visit) const {
-  Memory places(fd_, slot, SL_SLOT_PLACES(entries_), true);
+  Memory places(fd_, slot, SL_SLOT_PLACES(entries_), kAll);
   for (std::uint32_t place = 0; place < SL_SLOT_PLACES(entries_); ++place) {
     SL_ASSIGN_OR_RETURN(const auto* const entry, places.At(place));
     if (!Entries::IsFree(*entry)) visit(Entries::KeyOf(*entry), Entries::ValueOf(*entry));
   }
   return OkStatus();
+}
+
+template <typename Entries>
+Status SlotTable<Entries>::Erase(std::uint32_t slot) const {
+  Memory places(fd_, slot, SL_SLOT_PLACES(entries_), kManyBytes);
+  for (std::uint32_t place = 0; place < SL_SLOT_PLACES(entries_); ++place) {
+    SL_ASSIGN_OR_RETURN(auto* const entry, places.At(place));
+    *entry = {};
+  }
+  return OkStatus();
+}
+
+// Each once where a look-up finds it, with no free place between its home and it, and no others. In the order of
+// memory.
+template <typename Entries>
+StatusOr<bool> SlotTable<Entries>::Holds(std::uint32_t slot, const policy::FlatMap<Key, Value>& expected) const {
+  Memory places(fd_, slot, SL_SLOT_PLACES(entries_), kManyBytes);
+  std::vector<bool> found(expected.size());
+  std::size_t count = 0;
+  std::uint32_t after_free = 0;  // the first place after the last free one
+  for (std::uint32_t place = 0; place < SL_SLOT_PLACES(entries_); ++place) {
+    SL_ASSIGN_OR_RETURN(const auto* const entry, places.At(place));
+    if (Entries::IsFree(*entry)) {
+      after_free = place + 1;
+      continue;
+    }
+    const Key key = Entries::KeyOf(*entry);
+    const auto at = expected.find(key);
+    if (at == expected.end() || found[at - expected.begin()]) return false;
+    const Value value = Entries::ValueOf(*entry);
+    if (std::memcmp(&value, &at->second, sizeof(Value)) != 0) return false;
+    const std::uint32_t home = Home(key);
+    if (home < after_free || home > place) return false;
+    found[at - expected.begin()] = true;
+    ++count;
+  }
+  return count == expected.size();
 }
 
 template class SlotTable<AddressEntries>;

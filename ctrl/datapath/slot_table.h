@@ -55,6 +55,11 @@ class SlotTable {
   Status Edit(std::uint32_t slot, const policy::TableEdits<Key, Value>& edits) const;
   Status ForEach(std::uint32_t slot, const std::function<void(const Key&, const Value&)>& visit) const;
 
+  // Frees all places of a slot that is not in force, whatever they hold.
+  Status Erase(std::uint32_t slot) const;
+  // Whether a slot has these entries, and no others.
+  StatusOr<bool> Holds(std::uint32_t slot, const policy::FlatMap<Key, Value>& expected) const;
+
   std::uint64_t capacity() const { return std::uint64_t{entries_} * SL_SLOTS; }
 
  private:

@@ -49,6 +49,13 @@ std::string QuarantineText(const v1::AgentStatus& status) {
          (allow.empty() ? "" : fmt::format("allowed peers: {}\n", fmt::join(allow.begin(), allow.end(), ", ")));
 }
 
+std::string IntegrityText(const v1::AgentStatus& status) {
+  Table table({{"CHANGED BY OTHERS AND PUT BACK"}, {"TIMES", Align::kRight}});
+  for (const auto& repair : status.repairs()) table.Add({repair.what(), std::to_string(repair.count())});
+  const std::string& problem = status.integrity_problem();
+  return Section(table) + (problem.empty() ? "" : "\nNOT PUT BACK YET: " + problem + "\n");
+}
+
 std::string LostText(const v1::AgentStatus& status) {
   Table table({{"LOST EVENTS"}, {"COUNT", Align::kRight}});
   for (const auto& lost : status.lost()) table.Add({lost.cause(), std::to_string(lost.count())});
@@ -73,11 +80,15 @@ std::string StatusText(const v1::AgentStatus& status) {
   if (status.has_start_time()) text += " since " + TimeUtil::ToString(status.start_time());
   text += fmt::format(", followers {}\n", status.followers());
   if (!status.process_sensors().empty()) text += fmt::format("processes are seen by {}s\n", status.process_sensors());
-  return text + UnboundText(status) + QuarantineText(status) + ProgramsText(status) + MapsText(status) +
-         LostText(status) + FeaturesText(status);
+  return text + UnboundText(status) + IntegrityText(status) + QuarantineText(status) + ProgramsText(status) +
+         MapsText(status) + LostText(status) + FeaturesText(status);
 }
 
 std::string NotReadyText(const v1::AgentStatus& status) {
+  if (!status.integrity_problem().empty()) {
+    return "somebody else changed what the agent has in the kernel, and it cannot be put back: " +
+           status.integrity_problem();
+  }
   if (status.unbound_size() == 0) {
     return "the agent runs but does not enforce yet: wait, or see its log for what it waits for";
   }

@@ -42,6 +42,8 @@ sigset_t AgentSignals() {
 }
 
 StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
+  // Before anything is touched, the state file too.
+  SL_RETURN_IF_ERROR(bpf::RefuseNewerLayouts(options.bpf_root));
   std::unique_ptr<Agent> agent(new Agent(options));
   agent->node_name_ = options.node_name.empty() ? HostName() : options.node_name;
   SL_RETURN_IF_ERROR(agent->CheckExport());
@@ -62,9 +64,13 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   SL_RETURN_IF_ERROR(Annotate(agent->telemetry_->Serve(), "--metrics"));
   SL_RETURN_IF_ERROR(api::Server::CheckFree(options.api));
   SL_RETURN_IF_ERROR(agent->FollowUplinks());
+  // Before the first packet is judged by our tables, or rules by process would meet nobody.
+  if (agent->datapath_->is_handing_over()) SeedProcesses(options);
   SL_RETURN_IF_ERROR(agent->controller_->Restore(std::move(directory), std::move(state)));
   // After the workloads are known, so that no event is without its workload.
   StartProcessSensors(options, agent->node_name_, agent->controller_.get(), agent->telemetry_.get());
+  SL_RETURN_IF_ERROR(agent->datapath_->EndHandOver());
+  SL_RETURN_IF_ERROR(agent->datapath_->Keep());
   SL_RETURN_IF_ERROR(agent->StartExport());
   agent->ready_ = true;
   SL_RETURN_IF_ERROR(agent->telemetry_->Start());

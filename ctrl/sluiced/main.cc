@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include <csignal>
 
 #include "ctrl/base/log.h"
@@ -11,6 +13,14 @@ int Fail(const sluice::Status& status) {
   return absl::IsInvalidArgument(status) ? 2 : 1;
 }
 
+// Each link that is attached is held by a descriptor: as many as are allowed.
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -21,6 +31,7 @@ int main(int argc, char** argv) {
     const sluice::Status status = sluice::UninstallAgent(options);
     return status.ok() ? 0 : Fail(status);
   }
+  RaiseFileLimit();
   // Before any thread starts: only Agent::Run takes them.
   const sigset_t signals = sluice::AgentSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);

@@ -2,6 +2,8 @@
 
 #include "ctrl/base/log.h"
 #include "ctrl/bpf/probe_pins.h"
+#include "ctrl/bpf/process_probes.h"
+#include "ctrl/bpf/socket_probes.h"
 
 namespace sluice {
 namespace {
@@ -18,6 +20,18 @@ telemetry::WorkloadResolver MakeResolver(const reconcile::Controller* controller
 }
 
 }  // namespace
+
+void SeedProcesses(const AgentOptions& options) {
+  if (options.process_sensors == kOff) return;
+  const auto seed = [&]() -> Status {
+    bpf::ProcessProbeOptions probes{.pin_root = options.bpf_root, .ring_bytes = options.process_ring_bytes};
+    SL_ASSIGN_OR_RETURN(probes.back_end, bpf::ParseProcessBackEnd(options.process_sensors));
+    SL_ASSIGN_OR_RETURN(const auto processes, bpf::ProcessProbes::Start(probes, [](const void*, std::size_t) {}));
+    SL_RETURN_IF_ERROR(processes->Seed());
+    return bpf::SocketProbes::Start({.pin_root = options.bpf_root}).status();
+  };
+  if (const Status status = seed(); !status.ok()) LogWarn("rules by process know nobody yet: {}", Message(status));
+}
 
 void StartProcessSensors(const AgentOptions& options, const std::string& node, const reconcile::Controller* controller,
                          telemetry::Telemetry* telemetry) {

@@ -8,6 +8,10 @@
 
 namespace sluice {
 
+// During a hand-over from an older version, before our programs take over: who runs and who has which socket is known
+// to our maps from then on. The probes go on until StartProcessSensors.
+void SeedProcesses(const AgentOptions& options);
+
 // Enforcement needs no sensors: without them there is one warning. `controller` outlives `telemetry`.
 void StartProcessSensors(const AgentOptions& options, const std::string& node, const reconcile::Controller* controller,
                          telemetry::Telemetry* telemetry);

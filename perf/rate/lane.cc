@@ -127,8 +127,8 @@ Status Lane::AttachXdp(const std::string& program, Place place) {
   const Interface at = At(place);
   const std::string pin = NewPin(program, place);
   return at.netns->Run([&]() -> Status {
-    SL_ASSIGN_OR_RETURN(const std::string mode, bpf::AttachXdp(programs_->program_fd(program), at.ifindex, pin));
-    return mode == "xdp native" ? OkStatus() : InvalidError("{} at {} is {}", program, at.name, mode);
+    SL_ASSIGN_OR_RETURN(const auto link, bpf::AttachXdp(programs_->program_fd(program), at.ifindex, pin));
+    return link.mode == "xdp native" ? OkStatus() : InvalidError("{} at {} is {}", program, at.name, link.mode);
   });
 }
 
@@ -136,9 +136,9 @@ Status Lane::AttachTc(const std::string& program, Place place) {
   const Interface at = At(place);
   const std::string pin = NewPin(program, place);
   return at.netns->Run([&]() -> Status {
-    SL_ASSIGN_OR_RETURN(const std::string mode,
+    SL_ASSIGN_OR_RETURN(const auto link,
                         bpf::AttachTc(programs_->program_fd(program), at.ifindex, bpf::TcDirection::kIngress, pin));
-    return mode == "tcx" ? OkStatus() : InvalidError("{} at {} is {}", program, at.name, mode);
+    return link.mode == "tcx" ? OkStatus() : InvalidError("{} at {} is {}", program, at.name, link.mode);
   });
 }
 

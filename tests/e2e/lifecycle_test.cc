@@ -149,7 +149,8 @@ TEST_F(Lifecycle, KillsAndStopsLoseNothingAndLetNothingThrough) {
 }
 
 TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
-  constexpr int kIterations = 8;
+  const char* const asked = std::getenv("SLUICE_KILLS");
+  const int kills = asked == nullptr ? 50 : std::atoi(asked);
   AgentProcess& agent = rig_->agent();
   const TwoStates states(*rig_);
   ASSERT_TRUE(agent.Apply(rig_->WorkloadYaml("server", "{app: server}") + states.Yaml(false)).ok()) << agent.Log();
@@ -171,7 +172,7 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
   bool in_b = false;
   int kept = 0;
   int unanswered_but_done = 0;
-  for (int i = 0; i < kIterations; ++i) {
+  for (int i = 0; i < kills; ++i) {
     const bool to_b = !in_b;
     bool answered = false;
     ApiClient api(agent.api_address());
@@ -214,7 +215,7 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
   std::printf(
       "A change takes %ld us. %d kills: %d left the old state, %d the new one (%d of them before the client was "
       "answered)\n",
-      change.count(), kIterations, kept, kIterations - kept, unanswered_but_done);
+      change.count(), kills, kept, kills - kept, unanswered_but_done);
 }
 
 }  // namespace

@@ -168,6 +168,7 @@ std::string BinDirectory() {
 StatusOr<std::unique_ptr<AgentProcess>> AgentProcess::Start(Options options) {
   std::unique_ptr<AgentProcess> agent(new AgentProcess(std::move(options)));
   SL_RETURN_IF_ERROR(agent->Prepare());
+  if (agent->options_.prepare) SL_RETURN_IF_ERROR(agent->options_.prepare(*agent));
   SL_RETURN_IF_ERROR(agent->Restart());
   return agent;
 }

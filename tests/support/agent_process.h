@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,9 +31,10 @@ struct ClientResult {
 class AgentProcess {
  public:
   struct Options {
-    int netns_fd = -1;                       // the namespace to run in; -1: the caller's
-    std::vector<std::string> args;           // beside directories and addresses, e.g. {"--uplink", "up0"}
-    std::chrono::seconds ready_timeout{90};  // an emulated kernel takes half a minute
+    int netns_fd = -1;                                   // the namespace to run in; -1: the caller's
+    std::vector<std::string> args;                       // beside directories and addresses, e.g. {"--uplink", "up0"}
+    std::chrono::seconds ready_timeout{90};              // an emulated kernel takes half a minute
+    std::function<Status(const AgentProcess&)> prepare;  // its directories, before the first start
   };
 
   // Starts an agent and waits until `sluice status` says that it enforces. The error holds the end of the agent's log.

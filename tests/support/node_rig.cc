@@ -6,7 +6,7 @@
 
 #include <thread>
 
-#include "ctrl/bpf/link.h"
+#include "ctrl/bpf/hook.h"
 
 namespace sluice::test {
 namespace {

@@ -1,0 +1,141 @@
+#include "ctrl/bpf/struct_copy.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace sluice::bpf {
+namespace {
+
+struct BtfCloser {
+  void operator()(btf* types) const { btf__free(types); }
+};
+using Btf = std::unique_ptr<btf, BtfCloser>;
+
+struct Side {
+  bpf_map_info info{};
+  Btf types;
+};
+
+StatusOr<Side> ReadSide(int fd, const std::string& map) {
+  Side side;
+  __u32 length = sizeof(side.info);
+  if (bpf_obj_get_info_by_fd(fd, &side.info, &length) != 0) return ErrnoError(errno, "map {}: read its info", map);
+  if (side.info.btf_id != 0) side.types.reset(btf__load_from_kernel_by_id(side.info.btf_id));
+  if (!side.types) return MakeError(absl::StatusCode::kFailedPrecondition, "map {}: its types are not known", map);
+  return side;
+}
+
+// Which bytes go where.
+class Plan {
+ public:
+  Plan(const btf* from, const btf* to) : from_(from), to_(to) {}
+
+  // False: they are of different kinds.
+  bool Add(__u32 from, __u32 from_offset, __u32 to, __u32 to_offset) {
+    from = Plain(from_, from);
+    to = Plain(to_, to);
+    const btf_type* const a = btf__type_by_id(from_, from);
+    const btf_type* const b = btf__type_by_id(to_, to);
+    if (a == nullptr || b == nullptr || Kind(a) != Kind(b)) return false;
+    switch (Kind(a)) {
+      case BTF_KIND_STRUCT:
+        return AddMembers(a, from_offset, b, to_offset);
+      case BTF_KIND_ARRAY:
+        return AddElements(a, from_offset, b, to_offset);
+      case BTF_KIND_INT:  // low bytes come first on every machine that this runs on
+        steps_.push_back({from_offset, to_offset, std::min(a->size, b->size)});
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  void Copy(const char* from, char* to) const {
+    for (const Step& step : steps_) std::memcpy(to + step.to, from + step.from, step.size);
+  }
+
+ private:
+  struct Step {
+    __u32 from, to, size;
+  };
+
+  static __u32 Plain(const btf* types, __u32 id) {
+    const int plain = btf__resolve_type(types, id);
+    return plain < 0 ? 0 : static_cast<__u32>(plain);
+  }
+  static int Kind(const btf_type* type) { return btf_is_enum(type) ? int{BTF_KIND_INT} : int{btf_kind(type)}; }
+
+  bool AddMembers(const btf_type* a, __u32 from_offset, const btf_type* b, __u32 to_offset) {
+    const btf_member* const members = btf_members(b);
+    for (__u16 i = 0; i < btf_vlen(b); ++i) {
+      const std::string_view name = btf__name_by_offset(to_, members[i].name_off);
+      for (__u16 j = 0; j < btf_vlen(a); ++j) {
+        const btf_member& other = btf_members(a)[j];
+        if (name != btf__name_by_offset(from_, other.name_off)) continue;
+        if (!Add(other.type, from_offset + btf_member_bit_offset(a, j) / 8, members[i].type,
+                 to_offset + btf_member_bit_offset(b, i) / 8))
+          return false;
+      }
+    }
+    return true;
+  }
+
+  bool AddElements(const btf_type* a, __u32 from_offset, const btf_type* b, __u32 to_offset) {
+    const auto* const from = reinterpret_cast<const struct btf_array*>(a + 1);
+    const auto* const to = reinterpret_cast<const struct btf_array*>(b + 1);
+    const auto from_size = static_cast<__u32>(btf__resolve_size(from_, from->type));
+    const auto to_size = static_cast<__u32>(btf__resolve_size(to_, to->type));
+    const __u32 count = std::min(from->nelems, to->nelems);
+    const btf_type* const element = btf__type_by_id(to_, Plain(to_, to->type));
+    if (element != nullptr && Kind(element) == BTF_KIND_INT && from_size == to_size) {
+      steps_.push_back({from_offset, to_offset, count * to_size});
+      return true;
+    }
+    for (__u32 i = 0; i < count; ++i)
+      if (!Add(from->type, from_offset + i * from_size, to->type, to_offset + i * to_size)) return false;
+    return true;
+  }
+
+  const btf* from_;
+  const btf* to_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace
+
+StatusOr<int> CopyEntries(int from_fd, int to_fd, const std::string& map) {
+  SL_ASSIGN_OR_RETURN(const Side from, ReadSide(from_fd, map));
+  SL_ASSIGN_OR_RETURN(const Side to, ReadSide(to_fd, map));
+  Plan keys(from.types.get(), to.types.get()), values(from.types.get(), to.types.get());
+  if (!keys.Add(from.info.btf_key_type_id, 0, to.info.btf_key_type_id, 0) ||
+      !values.Add(from.info.btf_value_type_id, 0, to.info.btf_value_type_id, 0))
+    return MakeError(absl::StatusCode::kFailedPrecondition, "map {}: its entries are of other kinds", map);
+  std::vector<char> key(from.info.key_size), next(from.info.key_size), value(from.info.value_size);
+  int copied = 0;
+  const void* previous = nullptr;
+  // Others write at the same time: no more than there can be.
+  for (std::uint64_t seen = 0; seen <= 4ULL * from.info.max_entries; ++seen) {
+    if (bpf_map_get_next_key(from_fd, previous, next.data()) != 0) break;
+    key = next;
+    previous = key.data();
+    if (bpf_map_lookup_elem(from_fd, key.data(), value.data()) != 0) continue;
+    std::vector<char> our_key(to.info.key_size), our_value(to.info.value_size);
+    keys.Copy(key.data(), our_key.data());
+    values.Copy(value.data(), our_value.data());
+    if (bpf_map_update_elem(to_fd, our_key.data(), our_value.data(), BPF_NOEXIST) == 0) {
+      ++copied;
+    } else if (errno != EEXIST) {
+      return ErrnoError(errno, "map {}: put", map);
+    }
+  }
+  return copied;
+}
+
+}  // namespace sluice::bpf

@@ -1,0 +1,202 @@
+#include "ctrl/datapath/attachments.h"
+
+#include <net/if.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "ctrl/base/log.h"
+#include "ctrl/bpf/hook.h"
+#include "ctrl/bpf/link.h"
+
+namespace sluice::datapath {
+namespace {
+
+std::string InterfaceName(std::uint32_t ifindex) {
+  char name[IF_NAMESIZE] = "";
+  return if_indextoname(ifindex, name) == nullptr ? "" : name;
+}
+
+bpf::TcDirection DirectionOf(bpf::Hook hook) {
+  return hook == bpf::Hook::kTcIngress ? bpf::TcDirection::kIngress : bpf::TcDirection::kEgress;
+}
+
+StatusOr<bpf::AttachedLink> AttachAt(bpf::Hook hook, int program_fd, std::uint32_t ifindex, const std::string& pin) {
+  if (hook == bpf::Hook::kXdp) return bpf::AttachXdp(program_fd, ifindex, pin);
+  return bpf::AttachTc(program_fd, ifindex, DirectionOf(hook), pin);
+}
+
+std::string ModeOfLink(bpf::Hook hook, std::uint32_t ifindex) {
+  return hook == bpf::Hook::kXdp ? bpf::XdpModeAt(ifindex) : "tcx";
+}
+
+Status Unpin(const std::string& pin) {
+  if (pin.empty() || unlink(pin.c_str()) == 0 || errno == ENOENT) return OkStatus();
+  return ErrnoError(errno, "unpin {}", pin);
+}
+
+Status DetachLeft(const LeftLink& left) {
+  SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(left.program));
+  if (left.fd.valid()) {
+    SL_RETURN_IF_ERROR(bpf::DetachLink(left.fd.get()));
+  } else if (hook != bpf::Hook::kXdp) {
+    SL_RETURN_IF_ERROR(bpf::DetachTc(left.ifindex, DirectionOf(hook), left.pin));
+  }
+  return Unpin(left.pin);
+}
+
+}  // namespace
+
+Status Attachments::Open(const bpf::DatapathObject* object, const bpf::PinLayout& pins, std::vector<LeftLink> left) {
+  const std::lock_guard lock(mutex_);
+  object_ = object;
+  pins_ = pins;
+  const auto note = [this](const std::string& program, std::uint32_t ifindex) -> Attachment& {
+    Attachment& one = attached_[pins_.link(program, ifindex)];
+    one.what = {.program = program, .interface = InterfaceName(ifindex), .ifindex = ifindex, .mode = ""};
+    return one;
+  };
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(pins_.links_dir(), error)) {
+    if (const auto name = bpf::ParseLinkName(entry.path().filename())) note(name->program, name->ifindex);
+  }
+  if (error) return ErrnoError(error.value(), "list {}", pins_.links_dir());
+  for (LeftLink& one : left) note(one.program, one.ifindex).left.push_back(std::move(one));
+  return OkStatus();
+}
+
+Status Attachments::Attach(const std::string& program, std::uint32_t ifindex, const std::string& interface) {
+  const std::lock_guard lock(mutex_);
+  const std::string pin = pins_.link(program, ifindex);
+  const auto found = attached_.find(pin);
+  if (found != attached_.end() && found->second.current) return OkStatus();
+  if (found != attached_.end() && !found->second.left.empty() && !taken_over_) {
+    AttachedProgram& what = found->second.what;
+    what.interface = interface;
+    if (what.program == "xdp_uplink") what.mode = bpf::XdpModeAt(ifindex);
+    return OkStatus();
+  }
+  Attachment one;
+  if (found != attached_.end()) one = std::move(found->second);
+  one.what = {.program = program, .interface = interface, .ifindex = ifindex, .mode = ""};
+  const Status status = AttachNow(pin, &one);
+  if (status.ok() || found != attached_.end()) attached_[pin] = std::move(one);
+  return status;
+}
+
+// A link that is left goes on with our program; all others that are left are detached then.
+Status Attachments::AttachNow(const std::string& pin, Attachment* one) {
+  SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(one->what.program));
+  const int program_fd = object_->program_fd(one->what.program);
+  SL_ASSIGN_OR_RETURN(one->program_id, bpf::ProgramId(program_fd));
+  const std::uint32_t ifindex = one->what.ifindex;
+  bpf::AttachedLink link;
+  std::error_code error;
+  for (LeftLink& left : one->left) {
+    if (link.fd.valid() || !left.fd.valid() || std::filesystem::exists(pin, error)) continue;
+    SL_ASSIGN_OR_RETURN(const bool updated, bpf::UpdateLink(left.fd.get(), program_fd));
+    if (!updated) continue;
+    SL_RETURN_IF_ERROR(bpf::PinAt(left.fd.get(), pin));
+    SL_RETURN_IF_ERROR(Unpin(left.pin));
+    link = {ModeOfLink(hook, ifindex), std::move(left.fd)};
+  }
+  const bool took_over = link.fd.valid();
+  if (!took_over) {
+    SL_ASSIGN_OR_RETURN(link, AttachAt(hook, program_fd, ifindex, pin));
+  }
+  // A clsact filter was replaced, if ours is one.
+  for (const LeftLink& left : one->left) {
+    if (left.fd.valid() || (!took_over && link.mode != "clsact")) SL_RETURN_IF_ERROR(DetachLeft(left));
+  }
+  one->left.clear();
+  one->what.mode = link.mode;
+  one->current = true;
+  if (link.fd.valid()) held_.Hold(pin, std::move(link.fd));
+  return OkStatus();
+}
+
+Status Attachments::Detach(const std::string& program, std::uint32_t ifindex) {
+  const std::lock_guard lock(mutex_);
+  const std::string pin = pins_.link(program, ifindex);
+  const auto found = attached_.find(pin);
+  SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(program));
+  if (found != attached_.end()) {
+    for (const LeftLink& left : found->second.left) SL_RETURN_IF_ERROR(DetachLeft(left));
+  }
+  if (const int held = held_.fd(pin); held >= 0) SL_RETURN_IF_ERROR(bpf::DetachLink(held));  // also without its pin
+  held_.Release(pin);
+  SL_RETURN_IF_ERROR(hook == bpf::Hook::kXdp ? bpf::DetachLink(pin) : bpf::DetachTc(ifindex, DirectionOf(hook), pin));
+  attached_.erase(pin);
+  return OkStatus();
+}
+
+std::vector<AttachedProgram> Attachments::all() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<AttachedProgram> programs;
+  for (const auto& [pin, one] : attached_) programs.push_back(one.what);
+  return programs;
+}
+
+Status Attachments::TakeOver() {
+  const std::lock_guard lock(mutex_);
+  taken_over_ = true;
+  for (auto& [pin, one] : attached_) {
+    if (one.left.empty()) continue;
+    const Status status = AttachNow(pin, &one);
+    // Nothing is left to be taken over where the interface is gone.
+    if (!status.ok() && !InterfaceName(one.what.ifindex).empty())
+      return Annotate(status, fmt::format("take over {} at ifindex {}", one.what.program, one.what.ifindex));
+  }
+  return OkStatus();
+}
+
+bool Attachments::has_taken_over() const {
+  const std::lock_guard lock(mutex_);
+  return taken_over_;
+}
+
+StatusOr<bool> Attachments::IsThere(const Attachment& one) const {
+  SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(one.what.program));
+  SL_ASSIGN_OR_RETURN(const auto programs, bpf::ProgramsAt(one.what.ifindex, hook));
+  return std::ranges::find(programs, one.program_id) != programs.end();
+}
+
+// The link that is held may only have another program; else it is made anew.
+Status Attachments::AttachAgain(const std::string& pin, Attachment* one) {
+  if (const int held = held_.fd(pin); held >= 0) {
+    SL_ASSIGN_OR_RETURN(const bool updated, bpf::UpdateLink(held, object_->program_fd(one->what.program)));
+    if (updated) return OkStatus();
+  }
+  SL_RETURN_IF_ERROR(Unpin(pin));
+  return AttachNow(pin, one);
+}
+
+StatusOr<int> Attachments::Repair() {
+  const std::lock_guard lock(mutex_);
+  int repaired = 0;
+  Status failed = OkStatus();
+  for (auto& [pin, one] : attached_) {
+    if (!one.current) continue;
+    SL_ASSIGN_OR_RETURN(const bool there, IsThere(one));
+    if (there || InterfaceName(one.what.ifindex).empty()) continue;
+    const std::string what =
+        fmt::format("{} at {} (ifindex {})", one.what.program, one.what.interface, one.what.ifindex);
+    if (const Status status = AttachAgain(pin, &one); !status.ok()) {
+      failed.Update(Annotate(status, what));
+      continue;
+    }
+    LogError("{} had been detached by somebody else: attached again", what);
+    ++repaired;
+  }
+  if (!failed.ok()) return failed;
+  return repaired;
+}
+
+StatusOr<int> Attachments::RepairPins() {
+  const std::lock_guard lock(mutex_);
+  return held_.PutBack();
+}
+
+}  // namespace sluice::datapath

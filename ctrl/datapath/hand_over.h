@@ -1,0 +1,33 @@
+// From the layout of an older version to ours, at the first start of a new one: nothing is open, and nothing that is
+// allowed is cut off, meanwhile.
+//   1. RefuseNewerLayouts (ctrl/bpf/pin_layout.h)
+//   2. our maps are made; CarryMaps: what is not in the state file and must not be lost
+//   3. the tables of the policy in force are made; the older programs go on judging by theirs
+//   4. Attachments::TakeOver: link by link, ours take the place of theirs
+//   5. RemoveLayouts: the older probes end with their pins
+// A start that is killed in between begins again with what is left.
+#pragma once
+
+#include <vector>
+
+#include "ctrl/bpf/object.h"
+#include "ctrl/bpf/pin_layout.h"
+#include "ctrl/datapath/attachments.h"
+
+namespace sluice::datapath {
+
+// Layouts older than ours, oldest first.
+StatusOr<std::vector<bpf::PinLayout>> FindOlderLayouts(const bpf::PinLayout& ours);
+
+// Quarantine, and what is known of processes, from `older` into the maps of `object`, which no program of ours reads
+// yet. What is there already stays.
+Status CarryMaps(const std::vector<bpf::PinLayout>& older, const bpf::DatapathObject& object);
+
+// What of any version is attached and has no pin of our layout: by the pins of older layouts, and by what the kernel
+// says of who uses their maps, or ours.
+StatusOr<std::vector<LeftLink>> FindLeftLinks(const bpf::PinLayout& ours, const std::vector<bpf::PinLayout>& older,
+                                              const bpf::DatapathObject& object);
+
+Status RemoveLayouts(const std::vector<bpf::PinLayout>& layouts);
+
+}  // namespace sluice::datapath

@@ -1,0 +1,40 @@
+// The maps of quarantine (bpf/abi/quarantine.h), and what they should hold. Kernel programs may cut off whom they like;
+// who was cut off by the agent stays so until the agent ends it. Thread-safe.
+#pragma once
+
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "bpf/abi/quarantine.h"
+#include "ctrl/bpf/map.h"
+#include "ctrl/bpf/object.h"
+#include "ctrl/datapath/datapath.h"
+
+namespace sluice::datapath {
+
+class QuarantineMaps {
+ public:
+  // `object` has the maps and outlives this.
+  Status Bind(const bpf::DatapathObject& object);
+
+  Status Set(std::uint32_t endpoint, bool on);
+  Status SetAllow(const std::vector<policy::Prefix>& peers);
+  StatusOr<QuarantineState> Read() const;
+  std::uint64_t allow_capacity() const { return allow_.capacity(); }
+
+  // Makes it what it should be again. Returns how many entries were not.
+  StatusOr<int> Repair();
+
+ private:
+  StatusOr<int> MakeAllow(const std::vector<policy::Prefix>& peers);
+
+  std::mutex mutex_;
+  bpf::Map<__u32, __u32> quarantine_;
+  bpf::Map<sl_quarantine_peer, __u32> allow_;
+  std::set<std::uint32_t> cut_off_;      // by the agent
+  std::vector<policy::Prefix> allowed_;  // likewise
+  bool allow_set_ = false;
+};
+
+}  // namespace sluice::datapath

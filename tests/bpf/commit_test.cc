@@ -1,0 +1,78 @@
+// A change that is in force is never taken for refused, and the wait for running programs does without membarrier.
+#include <gtest/gtest.h>
+#include <linux/audit.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "ctrl/bpf/system.h"
+#include "tests/support/environment.h"
+#include "tests/support/test_bed.h"
+
+namespace sluice::test {
+namespace {
+
+// For this thread and those to come: membarrier says EINVAL, as on kernels with nohz_full CPUs; with `no_maps` none can
+// be made either.
+bool RefuseMembarrier(bool no_maps) {
+  const auto load = [](std::size_t offset) {
+    return sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<unsigned>(offset));
+  };
+  std::vector<sock_filter> filter = {
+      load(offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+  };
+  if (no_maps) {
+    filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bpf, 0, 3));
+    filter.push_back(load(offsetof(seccomp_data, args)));
+    filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, BPF_MAP_CREATE, 0, 1));
+    filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM));
+  }
+  filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  const sock_fprog program{.len = static_cast<unsigned short>(filter.size()), .filter = filter.data()};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 &&
+         syscall(SYS_membarrier, 0, 0, 0) < 0;
+}
+
+// In a process of its own, which the filter ends with.
+template <typename Body>
+void InChild(const Body& body) {
+  GTEST_FLAG_SET(death_test_style, "fast");
+  EXPECT_EXIT(_exit(body() ? 0 : 1), testing::ExitedWithCode(0), "");
+}
+
+TEST(WaitForRunning, DoesWithoutMembarrier) {
+  SL_REQUIRE_BPF();
+  InChild([] { return RefuseMembarrier(false) && bpf::WaitForRunningPrograms().ok(); });
+}
+
+TEST(WaitForRunning, SaysWhenItCannot) {
+  SL_REQUIRE_BPF();
+  InChild([] { return RefuseMembarrier(true) && !bpf::WaitForRunningPrograms().ok(); });
+}
+
+// As on a node with isolated CPUs, where running programs can only be waited for by RCU, and that fails.
+TEST(Commit, InForceIsNotRefused) {
+  SL_REQUIRE_BPF();
+  InChild([] {
+    auto bed = TestBed::Create();
+    if (!bed.ok()) return false;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<unsigned>(sched_getcpu()), &one);
+    if (sched_setaffinity(0, sizeof(one), &one) != 0 || !RefuseMembarrier(true)) return false;
+    datapath::BpfDatapath& datapath = (*bed)->datapath();
+    const std::uint64_t before = datapath.generation();
+    return datapath.Commit({}).ok() && datapath.generation() == before + 1;
+  });
+}
+
+}  // namespace
+}  // namespace sluice::test

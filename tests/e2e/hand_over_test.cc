@@ -1,0 +1,406 @@
+// A new version takes over what an older one left in the kernel (tests/data/layouts), while traffic goes on.
+#include <bpf/bpf.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "ctrl/bpf/hook.h"
+#include "ctrl/bpf/link.h"
+#include "ctrl/bpf/map.h"
+#include "ctrl/bpf/object.h"
+#include "ctrl/bpf/pin_layout.h"
+#include "tests/support/environment.h"
+#include "tests/support/layout.h"
+#include "tests/support/node_rig.h"
+#include "tests/support/traffic.h"
+
+namespace sluice::test {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+constexpr std::uint16_t kEcho = 1000;
+constexpr std::uint16_t kStream = 2000;
+const std::vector<std::string> kPods = {"client", "other", "server", "jail", "tool"};
+
+// Of the programs in tool, only these tests may reach anything, and only the server.
+constexpr const char* kPolicies = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: server, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: server}}
+  policyTypes: [Ingress]
+  ingress:
+    - from: [{podSelector: {matchExpressions: [{key: app, operator: In, values: [client, jail, tool]}]}}]
+      ports: [{protocol: UDP, port: 1000}, {protocol: TCP, port: 2000}]
+---
+apiVersion: sluice.dev/v1alpha1
+kind: NetworkPolicy
+metadata: {name: tool, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: tool}}
+  policyTypes: [Egress]
+  egress:
+    - to: [{podSelector: {matchLabels: {app: server}}}]
+      processes: {binaries: ["/**/e2e"]}
+)";
+
+constexpr const char* kDenyAll = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: server, namespace: shop}
+spec: {podSelector: {matchLabels: {app: server}}}
+)";
+
+std::map<std::string, std::string> Names(const TestNode& node) {
+  std::map<std::string, std::string> names;
+  for (const TestPod& pod : node.pods()) names[pod.netns_path] = "@netns-of-" + pod.name + "@";
+  return names;
+}
+
+StatusOr<std::unique_ptr<TestNode>> MakeNode() { return TestNode::Create({.pods = kPods, .outside = true}); }
+
+// Not a test: what scripts/make-layout runs, with an older version's programs in $SLUICE_BIN_DIR.
+TEST(LayoutFixture, DISABLED_Record) {
+  const char* const directory = std::getenv("SLUICE_LAYOUT_OUT");
+  ASSERT_NE(directory, nullptr);
+  auto node = MakeNode();
+  ASSERT_TRUE(node.ok()) << node.status();
+  auto agent = AgentProcess::Start({.netns_fd = (*node)->fd(), .args = {"--uplink", "uplink"}});
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  std::string yaml = kPolicies;
+  for (const TestPod& pod : (*node)->pods()) {
+    yaml += fmt::format(
+        "---\napiVersion: sluice.dev/v1alpha1\nkind: Workload\n"
+        "metadata: {{name: {}, namespace: shop, labels: {{app: {}}}}}\nspec: {{netns: {}}}\n",
+        pod.name, pod.name, pod.netns_path);
+  }
+  const Status applied = (*agent)->Apply(yaml);
+  ASSERT_TRUE(applied.ok()) << applied;
+  const auto quarantined = (*agent)->Sluice({"quarantine", "shop/jail"});
+  ASSERT_TRUE(quarantined.ok() && quarantined->exit_code == 0);
+  ASSERT_TRUE((*agent)->Stop().ok());
+  const Status recorded = RecordLayout((*agent)->bpf_root(), (*agent)->state_dir(), Names(**node), directory);
+  EXPECT_TRUE(recorded.ok()) << recorded;
+}
+
+class HandOver : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    auto node = MakeNode();
+    ASSERT_TRUE(node.ok()) << node.status();
+    node_ = *std::move(node);
+  }
+
+  // What the older version left in `root`, and whatever the test does to it. The agent is started after that.
+  Status Start(const std::function<Status()>& before = {}) {
+    SL_ASSIGN_OR_RETURN(agent_, AgentProcess::Start({.netns_fd = node_->fd(),
+                                                     .args = {"--uplink", "uplink"},
+                                                     .prepare = [&](const AgentProcess& agent) -> Status {
+                                                       root_ = agent.bpf_root();
+                                                       state_ = agent.state_dir();
+                                                       SL_RETURN_IF_ERROR(Restore());
+                                                       return before ? before() : OkStatus();
+                                                     }}));
+    return OkStatus();
+  }
+  Status Restore() const {
+    return node_->Run([&] { return RestoreLayout(KeptLayouts().at(GetParam()), root_, state_, Names(*node_)); });
+  }
+
+  int fd(const std::string& pod) const { return node_->netns(node_->pod(pod)).fd(); }
+  policy::Address ip4(const std::string& pod) const { return policy::Address::Parse(node_->pod(pod).ip4).value(); }
+
+  bool Reaches(const std::string& from, std::uint8_t protocol, bool expect) const {
+    const auto results = RunProbes({{.netns_fd = fd(from),
+                                     .destination = ip4("server"),
+                                     .protocol = protocol,
+                                     .port = protocol == policy::kUdp ? kEcho : kStream,
+                                     .timeout = expect ? 10000ms : 300ms}});
+    return results.ok() && results->front().outcome == ProbeOutcome::kAllowed;
+  }
+
+  StatusOr<std::unique_ptr<Pinger>> Ping(const std::string& from, bool new_flows, bool expect) const {
+    return Pinger::Start({.netns_fd = fd(from),
+                          .destination = ip4("server"),
+                          .port = kEcho,
+                          .new_flows = new_flows,
+                          .patience = expect ? 3000ms : 0ms});
+  }
+  StatusOr<std::unique_ptr<Stream>> OpenStream(const std::string& from) const {
+    return Stream::Open(
+        {.client_netns_fd = fd(from), .server_netns_fd = fd("server"), .server = ip4("server"), .port = kStream});
+  }
+
+  Status StartTraffic() {
+    SL_ASSIGN_OR_RETURN(echo_, EchoServer::Start(fd("server"), {kEcho}));
+    for (const char* const from : {"client", "tool"}) {
+      SL_ASSIGN_OR_RETURN(auto one_flow, Ping(from, false, true));
+      allowed_.push_back(std::move(one_flow));
+      SL_ASSIGN_OR_RETURN(auto new_flows, Ping(from, true, true));
+      allowed_.push_back(std::move(new_flows));
+      SL_ASSIGN_OR_RETURN(auto stream, OpenStream(from));
+      streams_.push_back(std::move(stream));
+    }
+    for (const char* const from : {"other", "jail"}) {
+      SL_ASSIGN_OR_RETURN(auto denied, Ping(from, true, false));
+      denied_.push_back(std::move(denied));
+    }
+    return OkStatus();
+  }
+
+  bool AwaitTraffic(std::uint64_t more) const {
+    std::vector<std::uint64_t> before;
+    for (const auto& pinger : allowed_) before.push_back(pinger->counts().answered);
+    return Eventually(
+        [&] {
+          for (std::size_t i = 0; i < allowed_.size(); ++i)
+            if (allowed_[i]->counts().answered < before[i] + more) return false;
+          return true;
+        },
+        20s);
+  }
+
+  void ExpectNothingLostOrLetThrough() {
+    for (const auto& pinger : allowed_) {
+      pinger->Stop();
+      EXPECT_EQ(pinger->counts().lost, 0U);
+      EXPECT_GT(pinger->counts().answered, 0U);
+    }
+    for (const auto& stream : streams_) {
+      const Stream::Report report = stream->Finish();
+      EXPECT_EQ(report.problem, "");
+      EXPECT_EQ(report.received[0], report.sent[0]);
+      EXPECT_EQ(report.received[1], report.sent[1]);
+      EXPECT_GT(report.received[0], 0U);
+    }
+    for (const auto& pinger : denied_) {
+      pinger->Stop();
+      EXPECT_GT(pinger->counts().sent, 0U);
+    }
+    for (const char* const from : {"other", "jail"}) EXPECT_EQ(echo_->ReceivedFrom(ip4(from)), 0U) << from;
+    allowed_.clear();
+    streams_.clear();
+    denied_.clear();
+  }
+
+  // Each hook has one program of ours, which judges by maps of our layout.
+  void ExpectOnlyOursAttached() const {
+    const bpf::PinLayout pins(root_);
+    const auto generation = bpf::OpenPinnedMap(pins.map("generation"));
+    ASSERT_TRUE(generation.ok()) << generation.status();
+    const auto id = bpf::MapId(generation->get());
+    ASSERT_TRUE(id.ok());
+    const auto expect = [&](std::uint32_t ifindex, bpf::Hook hook) {
+      StatusOr<std::vector<std::uint32_t>> programs = std::vector<std::uint32_t>();
+      ASSERT_TRUE(node_
+                      ->Run([&] {
+                        programs = bpf::ProgramsAt(ifindex, hook);
+                        return programs.status();
+                      })
+                      .ok());
+      ASSERT_EQ(programs->size(), 1U) << "ifindex " << ifindex << " hook " << static_cast<int>(hook);
+      const auto uses = bpf::ProgramUses(programs->front(), {*id});
+      EXPECT_TRUE(uses.ok() && *uses) << "ifindex " << ifindex << " hook " << static_cast<int>(hook);
+    };
+    for (const TestPod& pod : node_->pods())
+      for (const bpf::Hook hook : {bpf::Hook::kTcIngress, bpf::Hook::kTcEgress}) expect(pod.host_ifindex, hook);
+    expect(node_->outside().host_ifindex, bpf::Hook::kXdp);
+  }
+  void ExpectOnlyOursPinned() const {
+    std::set<std::string> pinned;
+    for (const auto& entry : fs::directory_iterator(root_)) pinned.insert(entry.path().filename());
+    EXPECT_THAT(pinned, testing::ElementsAre(fs::path(bpf::PinLayout(root_).version_dir()).filename().string()));
+  }
+
+  // The new agent is the only one that decides.
+  void ExpectDenyAllAndQuarantineHold() {
+    auto echo = std::move(echo_);
+    if (!echo) {
+      auto started = EchoServer::Start(fd("server"), {kEcho});
+      ASSERT_TRUE(started.ok());
+      echo = *std::move(started);
+    }
+    EXPECT_TRUE(Reaches("client", policy::kUdp, true));
+    const auto quarantined = agent_->Sluice({"quarantine", "shop/client"});
+    ASSERT_TRUE(quarantined.ok() && quarantined->exit_code == 0);
+    EXPECT_FALSE(Reaches("client", policy::kUdp, false));
+    ASSERT_TRUE(agent_->Sluice({"quarantine", "--release", "shop/client"}).ok());
+    EXPECT_TRUE(Reaches("client", policy::kUdp, true));
+    const Status applied = agent_->Apply(kDenyAll);
+    ASSERT_TRUE(applied.ok()) << applied;
+    for (const char* const from : {"client", "tool"}) EXPECT_FALSE(Reaches(from, policy::kUdp, false)) << from;
+  }
+
+  std::unique_ptr<TestNode> node_;
+  std::string root_, state_;
+  std::unique_ptr<AgentProcess> agent_;
+  std::unique_ptr<EchoServer> echo_;
+  std::vector<std::unique_ptr<Pinger>> allowed_, denied_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+};
+
+std::uint64_t LastProcessId(const bpf::PinLayout& pins) {
+  const auto fd = bpf::OpenPinnedMap(pins.map("process_ids"));
+  if (!fd.ok()) return 0;
+  const auto ids = bpf::Map<__u32, __u64>::Bind(fd->get(), "process_ids");
+  return ids.ok() ? ids->Get(0)->value_or(0) : 0;
+}
+
+TEST_P(HandOver, NothingIsOpenAndNothingAllowedIsCutWhileItTakesOver) {
+  std::uint64_t last_id = 0;
+  const Status started = Start([&] {
+    SL_RETURN_IF_ERROR(StartTraffic());
+    EXPECT_TRUE(AwaitTraffic(30)) << "by the older version's programs";
+    last_id = LastProcessId(bpf::PinLayout(root_, GetParam()));
+    return OkStatus();
+  });
+  ASSERT_TRUE(started.ok()) << started;
+  EXPECT_TRUE(AwaitTraffic(30)) << agent_->Log();
+  EXPECT_FALSE(Reaches("other", policy::kTcp, false));
+  ExpectOnlyOursAttached();
+  ExpectOnlyOursPinned();
+  EXPECT_GT(last_id, 0U);
+  EXPECT_GT(LastProcessId(bpf::PinLayout(root_)), last_id) << "ids of processes are given once until a reboot";
+  ExpectNothingLostOrLetThrough();
+  ExpectDenyAllAndQuarantineHold();
+}
+
+TEST_P(HandOver, ARuleByProcessMeetsOthersAsBefore) {
+  const Status started = Start([&] {
+    SL_ASSIGN_OR_RETURN(echo_, EchoServer::Start(fd("server"), {kEcho}));
+    return OkStatus();
+  });
+  ASSERT_TRUE(started.ok()) << started;
+  EXPECT_TRUE(Reaches("tool", policy::kUdp, true));
+  // Another program of the same pod.
+  const auto result = node_->RunCommandIn(
+      node_->pod("tool"),
+      {"timeout", "1", "bash", "-c",
+       fmt::format("exec 3<>/dev/udp/{}/{}; echo x >&3; head -c1 <&3", node_->pod("server").ip4, kEcho)});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_NE(result->exit_code, 0) << result->output;
+}
+
+TEST_P(HandOver, WhatIsAttachedWithoutAPinIsFoundToo) {
+  std::vector<Fd> held;
+  const Status started = Start([&]() -> Status {
+    const bpf::PinLayout pins(root_, GetParam());
+    for (const auto& entry : fs::directory_iterator(pins.links_dir())) {
+      SL_ASSIGN_OR_RETURN(Fd link, bpf::OpenPinned(entry.path()));
+      held.push_back(std::move(link));
+    }
+    fs::remove_all(pins.links_dir());
+    return OkStatus();
+  });
+  ASSERT_TRUE(started.ok()) << started;
+  held.clear();
+  ExpectOnlyOursAttached();
+  ExpectDenyAllAndQuarantineHold();
+}
+
+TEST_P(HandOver, KilledInTheMiddleItGoesOnWhereItWas) {
+  std::mt19937 random(1);
+  const Status started = Start([&]() -> Status {
+    SL_RETURN_IF_ERROR(StartTraffic());
+    // As the agent is started, but killed at any moment.
+    for (int i = 0; i < 4; ++i) {
+      SL_ASSIGN_OR_RETURN(auto child, [&]() -> StatusOr<ChildProcess> {
+        StatusOr<ChildProcess> one = InvalidError("not started");
+        SL_RETURN_IF_ERROR(node_->Run([&] {
+          one = ChildProcess::Start({BinDirectory() + "/sluiced", "--uplink", "uplink", "--bpf-root", root_,
+                                     "--state-dir", state_, "--api", "unix://" + state_ + "/api.sock", "--metrics",
+                                     "127.0.0.1:9465"});
+          return one.status();
+        }));
+        return one;
+      }());
+      std::this_thread::sleep_for(std::chrono::milliseconds(std::uniform_int_distribution<int>(200, 6000)(random)));
+      SL_RETURN_IF_ERROR(child.Signal(SIGKILL));
+      EXPECT_TRUE(child.Wait().ok());
+    }
+    return OkStatus();
+  });
+  ASSERT_TRUE(started.ok()) << started;
+  EXPECT_TRUE(AwaitTraffic(30));
+  ExpectOnlyOursAttached();
+  ExpectOnlyOursPinned();
+  ExpectNothingLostOrLetThrough();
+  ExpectDenyAllAndQuarantineHold();
+}
+
+TEST_P(HandOver, UninstallRemovesAnOlderVersionToo) {
+  ASSERT_TRUE(Start().ok());
+  ASSERT_TRUE(agent_->Stop().ok());
+  // Beside what this version left, what the older one leaves.
+  ASSERT_TRUE(fs::exists(bpf::PinLayout(root_).version_dir()));
+  ASSERT_TRUE(node_
+                  ->Run([&] {
+                    return bpf::DetachLink(bpf::PinLayout(root_).link("xdp_uplink", node_->outside().host_ifindex));
+                  })
+                  .ok());
+  fs::remove_all(state_);
+  const Status restored = Restore();
+  ASSERT_TRUE(restored.ok()) << restored;
+  EXPECT_EQ(TcPrograms(*node_, node_->pod("client").host_ifindex), 4);
+  const auto result = agent_->Sluice({"uninstall", "--bpf-root", root_, "--state-dir", state_});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0) << result->err;
+  EXPECT_FALSE(fs::exists(root_));
+  for (const TestPod& pod : node_->pods()) EXPECT_EQ(TcPrograms(*node_, pod.host_ifindex), 0) << pod.name;
+  EXPECT_FALSE(HasXdp(*node_, node_->outside().host_ifindex));
+}
+
+std::vector<int> Versions() {
+  std::vector<int> versions;
+  for (const auto& [version, directory] : KeptLayouts()) versions.push_back(version);
+  return versions;
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(HandOver);
+INSTANTIATE_TEST_SUITE_P(From, HandOver, testing::ValuesIn(Versions()),
+                         [](const auto& info) { return fmt::format("v{}", info.param); });
+
+TEST(HandOverLayouts, TheOldestIsKeptAndEachSince) {
+  const std::vector<int> versions = Versions();
+  ASSERT_FALSE(versions.empty()) << "run by ctest, or set SLUICE_SOURCE_DIR";
+  EXPECT_EQ(versions.front(), 7);
+  EXPECT_EQ(versions.back(), SL_ABI_VERSION - 1) << "a new version keeps the one before: scripts/make-layout";
+  EXPECT_EQ(static_cast<int>(versions.size()), SL_ABI_VERSION - 7);
+}
+
+TEST(HandOverNewer, IsRefusedAndLeftUntouched) {
+  SL_REQUIRE_NETNS();
+  SL_REQUIRE_BPF();
+  auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+  ASSERT_TRUE(rig.ok()) << rig.status();
+  AgentProcess& agent = (*rig)->agent();
+  ASSERT_TRUE(
+      agent.Apply((*rig)->WorkloadYaml("web", "{app: web}") + (*rig)->WorkloadYaml("db", "{app: server}") + kDenyAll)
+          .ok());
+  ASSERT_TRUE(agent.Stop().ok());
+  const bpf::PinLayout ours(agent.bpf_root()), newer(agent.bpf_root(), SL_ABI_VERSION + 1);
+  fs::rename(ours.version_dir(), newer.version_dir());
+  const auto refused = (*rig)->Sluiced({});
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  EXPECT_EQ(refused->exit_code, 1);
+  EXPECT_THAT(refused->output, HasSubstr(newer.version_dir() + ": pinned by a newer version"));
+  EXPECT_FALSE(fs::exists(ours.version_dir()));
+  EXPECT_EQ(TcPrograms((*rig)->node(), (*rig)->node().pod("db").host_ifindex), 2);
+  EXPECT_EQ((*rig)->Udp("web", "db", kEcho, false), ProbeOutcome::kTimeout);
+  fs::rename(newer.version_dir(), ours.version_dir());
+  const Status started = agent.Restart();
+  EXPECT_TRUE(started.ok()) << started;
+}
+
+}  // namespace
+}  // namespace sluice::test

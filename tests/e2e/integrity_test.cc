@@ -1,0 +1,330 @@
+// What somebody else changes in the kernel is put back within seconds, counted, and told.
+#include <bpf/bpf.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "bpf/abi/events.h"
+#include "bpf/abi/policy.h"
+#include "ctrl/bpf/hook.h"
+#include "ctrl/bpf/link.h"
+#include "ctrl/bpf/map.h"
+#include "ctrl/bpf/object.h"
+#include "ctrl/bpf/pin_layout.h"
+#include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
+#include "tests/support/traffic.h"
+
+namespace sluice::test {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+constexpr std::uint16_t kOpen = 1000;    // of db, by kDbAtUdp1000
+constexpr std::uint16_t kClosed = 1001;  // likewise
+
+constexpr const char* kEverythingAtDb = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{}]
+)";
+
+// Of any program: what passes or drops, whatever comes.
+StatusOr<Fd> LoadPassAll(bpf_prog_type type, int expected_attach_type) {
+  const bpf_insn passes[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = type == BPF_PROG_TYPE_XDP ? 2 : -1},
+      {.code = BPF_JMP | BPF_EXIT}};
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = static_cast<bpf_attach_type>(expected_attach_type));
+  Fd program(bpf_prog_load(type, "pass_all", "GPL", passes, std::size(passes), &options));
+  if (!program.valid()) return ErrnoError(errno, "load a program that lets everything pass");
+  return program;
+}
+
+class Integrity : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    if (!MissingNetNsRight().empty() || !MissingBpfRight().empty()) return;
+    auto rig = NodeRig::Create({.pods = {"web", "db", "jail"}, .args = {"--uplink", "uplink"}, .outside = true});
+    ASSERT_TRUE(rig.ok()) << rig.status();
+    rig_ = *std::move(rig);
+    const Status applied =
+        rig_->agent().Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") +
+                            rig_->WorkloadYaml("jail", "{app: jail}") + kDbAtUdp1000);
+    ASSERT_TRUE(applied.ok()) << applied;
+    auto echo = EchoServer::Start(rig_->netns_fd("db"), {kOpen, kClosed});
+    ASSERT_TRUE(echo.ok()) << echo.status();
+    echo_ = *std::move(echo);
+  }
+  static void TearDownTestSuite() {
+    echo_.reset();
+    rig_.reset();
+  }
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    ASSERT_NE(rig_, nullptr);
+    auto denied = Pinger::Start({.netns_fd = rig_->netns_fd("web"),
+                                 .destination = rig_->ip4("db"),
+                                 .port = kClosed,
+                                 .new_flows = true,
+                                 .patience = 0ms});
+    ASSERT_TRUE(denied.ok()) << denied.status();
+    denied_ = *std::move(denied);
+    before_ = Passed();
+  }
+  void TearDown() override { denied_.reset(); }
+
+  static bpf::PinLayout pins() { return bpf::PinLayout(rig_->agent().bpf_root()); }
+  static std::uint32_t ifindex(const std::string& pod) { return rig_->node().pod(pod).host_ifindex; }
+  static std::uint32_t uplink() { return rig_->node().outside().host_ifindex; }
+  static std::uint64_t Passed() { return echo_->Received(kClosed); }
+
+  static std::string Http(const std::string& path) {
+    const auto result = rig_->Run({"curl", "--silent", "--noproxy", "*", "--write-out", "\n%{http_code}",
+                                   "http://" + rig_->agent().metrics_address() + path});
+    return result.ok() ? result->output : "";
+  }
+  static int Repairs(const std::string& what) {
+    const std::string metrics = Http("/metrics");
+    const std::string name = fmt::format("sluice_repairs_total{{what=\"{}\"}} ", what);
+    const std::size_t at = metrics.find(name);
+    return at == std::string::npos ? -1 : std::atoi(metrics.c_str() + at + name.size());
+  }
+  // `damage` is put back, counted and told of.
+  static void ExpectRepaired(const std::string& what, const std::function<void()>& damage) {
+    const int before = Repairs(what);
+    ASSERT_GE(before, 0);
+    damage();
+    EXPECT_TRUE(Eventually([&] { return Repairs(what) > before; }, 15s)) << rig_->agent().Log();
+    const auto status = rig_->agent().Sluice({"status"});
+    ASSERT_TRUE(status.ok());
+    EXPECT_EQ(status->exit_code, 0) << status->err;
+    EXPECT_THAT(status->out, HasSubstr("CHANGED BY OTHERS AND PUT BACK"));
+    EXPECT_THAT(status->out, HasSubstr(what));
+  }
+  static Fd OpenLink(const std::string& program, std::uint32_t ifindex) {
+    auto link = bpf::OpenPinned(pins().link(program, ifindex));
+    EXPECT_TRUE(link.ok()) << link.status();
+    return link.ok() ? *std::move(link) : Fd();
+  }
+  void ExpectNothingMorePasses() {
+    const std::uint64_t passed = Passed(), sent = denied_->counts().sent;
+    EXPECT_TRUE(Eventually([&] { return denied_->counts().sent > sent + 300; }));
+    EXPECT_EQ(Passed(), passed);
+  }
+  void ExpectNothingPassed() {
+    ExpectNothingMorePasses();
+    EXPECT_EQ(Passed(), before_);
+  }
+  static void ExpectAllowedPasses() { EXPECT_EQ(rig_->Udp("web", "db", kOpen, true), ProbeOutcome::kAllowed); }
+
+  template <typename K, typename V>
+  static bpf::Map<K, V> Bind(const std::string& name, Fd* fd) {
+    auto opened = bpf::OpenPinnedMap(pins().map(name));
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    if (!opened.ok()) return {};
+    *fd = *std::move(opened);
+    auto map = bpf::Map<K, V>::Bind(fd->get(), name);
+    EXPECT_TRUE(map.ok()) << map.status();
+    return map.ok() ? *map : bpf::Map<K, V>();
+  }
+
+  static inline std::unique_ptr<NodeRig> rig_;
+  static inline std::unique_ptr<EchoServer> echo_;
+  std::unique_ptr<Pinger> denied_;
+  std::uint64_t before_ = 0;
+};
+
+TEST_F(Integrity, DetachedProgramsAreAttachedAgain) {
+  ExpectRepaired("attachment", [&] {
+    for (const char* const program : {"tc_from_pod", "tc_to_pod"})
+      for (const char* const pod : {"web", "db"}) EXPECT_EQ(bpf_link_detach(OpenLink(program, ifindex(pod)).get()), 0);
+  });
+  EXPECT_TRUE(Eventually([] { return TcPrograms(rig_->node(), ifindex("web")) == 2; }));
+  EXPECT_TRUE(Eventually([] { return TcPrograms(rig_->node(), ifindex("db")) == 2; }));
+  ExpectNothingMorePasses();
+  ExpectAllowedPasses();
+  EXPECT_THAT(rig_->agent().Log(), HasSubstr("had been detached by somebody else: attached again"));
+}
+
+TEST_F(Integrity, ADetachedUplinkIsAttachedAgain) {
+  ExpectRepaired("attachment", [&] { EXPECT_EQ(bpf_link_detach(OpenLink("xdp_uplink", uplink()).get()), 0); });
+  EXPECT_TRUE(HasXdp(rig_->node(), uplink()));
+}
+
+TEST_F(Integrity, AnotherProgramInOurLinkIsReplaced) {
+  const auto other = LoadPassAll(BPF_PROG_TYPE_SCHED_CLS, 0);
+  ASSERT_TRUE(other.ok()) << other.status();
+  ExpectRepaired("attachment", [&] {
+    for (const char* const program : {"tc_from_pod", "tc_to_pod"})
+      for (const char* const pod : {"web", "db"})
+        EXPECT_EQ(bpf_link_update(OpenLink(program, ifindex(pod)).get(), other->get(), nullptr), 0);
+  });
+  EXPECT_TRUE(Eventually([] { return Repairs("attachment") >= 4; }));
+  ExpectNothingMorePasses();
+  ExpectAllowedPasses();
+}
+
+TEST_F(Integrity, RemovedPinsOfLinksEndNothing) {
+  ExpectRepaired("pin", [&] {
+    for (const char* const program : {"tc_from_pod", "tc_to_pod"})
+      for (const char* const pod : {"web", "db"}) EXPECT_TRUE(fs::remove(pins().link(program, ifindex(pod))));
+  });
+  EXPECT_TRUE(Eventually([] { return fs::exists(pins().link("tc_to_pod", ifindex("db"))); }));
+  ExpectNothingPassed();
+  ExpectAllowedPasses();
+}
+
+TEST_F(Integrity, ARemovedRootEndsNothingAndComesBackWhole) {
+  std::set<std::string> before;
+  for (const auto& entry : fs::recursive_directory_iterator(pins().root())) before.insert(entry.path());
+  ExpectRepaired("pin", [&] { fs::remove_all(pins().root()); });
+  EXPECT_TRUE(Eventually([&] {
+    std::set<std::string> after;
+    for (const auto& entry : fs::recursive_directory_iterator(pins().root())) after.insert(entry.path());
+    return after == before;
+  }));
+  ExpectNothingPassed();
+  // What is pinned again is what holds, also when the agent ends; and nobody else may have the root.
+  const auto refused = rig_->Sluiced({"--uninstall"});
+  ASSERT_TRUE(refused.ok());
+  EXPECT_THAT(refused->output, HasSubstr("in use by another agent"));
+  ASSERT_TRUE(rig_->agent().Kill().ok());
+  ExpectNothingPassed();
+  ExpectAllowedPasses();
+  const Status started = rig_->agent().Restart();
+  ASSERT_TRUE(started.ok()) << started;
+  ExpectNothingPassed();
+  ExpectAllowedPasses();
+}
+
+TEST_F(Integrity, AGenerationThatWasMovedBringsNoPolicyBack) {
+  // Under the generation before, everything was open.
+  ASSERT_TRUE(rig_->agent().Apply(kEverythingAtDb).ok());
+  ASSERT_TRUE(Eventually([&] { return Passed() > before_; }));
+  ASSERT_TRUE(rig_->agent().Apply(kDbAtUdp1000).ok());
+  std::this_thread::sleep_for(2500ms);  // the old policy is gone from the kernel by now
+  Fd fd;
+  const auto generation = Bind<__u32, __u64>("generation", &fd);
+  const std::uint64_t passed = Passed();
+  for (const int by : {-1, 1, 2, 7, -3}) {
+    SCOPED_TRACE(by);
+    ExpectRepaired("generation", [&] {
+      const auto now = generation.Get(0);
+      ASSERT_TRUE(now.ok() && *now);
+      ASSERT_TRUE(generation.Put(0, **now + by).ok());
+    });
+    ExpectAllowedPasses();
+  }
+  ExpectNothingMorePasses();
+  EXPECT_EQ(Passed(), passed);
+  // And the next change takes effect.
+  ASSERT_TRUE(rig_->agent().Apply(kEverythingAtDb).ok());
+  EXPECT_TRUE(Eventually([&] { return Passed() > passed; }));
+  ASSERT_TRUE(rig_->agent().Apply(kDbAtUdp1000).ok());
+  ExpectNothingMorePasses();
+}
+
+TEST_F(Integrity, EmptiedSettingsComeBack) {
+  ExpectRepaired("settings", [] {
+    Fd fd;
+    EXPECT_TRUE((Bind<__u32, sl_settings>("settings", &fd).Put(0, {}).ok()));
+  });
+  ExpectAllowedPasses();
+  ExpectNothingPassed();
+}
+
+TEST_F(Integrity, ChangedVerdictsAndLostAddressesComeBack) {
+  ExpectRepaired("policy_table", [] {
+    Fd fd;
+    const auto ports = Bind<__u32, sl_port_entry>("ports", &fd);
+    std::vector<std::pair<__u32, sl_port_entry>> entries;
+    ASSERT_TRUE(ports
+                    .ForEachBatch([&](const __u32& index, const sl_port_entry& entry) {
+                      if (entry.decision != 0) entries.emplace_back(index, entry);
+                    })
+                    .ok());
+    ASSERT_FALSE(entries.empty());
+    for (auto& [index, entry] : entries) {
+      entry.verdict = SL_VERDICT_ALLOW;
+      EXPECT_TRUE(ports.Put(index, entry).ok());
+    }
+  });
+  ExpectNothingMorePasses();
+  ExpectAllowedPasses();
+  ExpectRepaired("policy_table", [] {
+    Fd fd;
+    const auto addresses = Bind<__u32, sl_address_entry>("addresses", &fd);
+    std::vector<__u32> places;
+    ASSERT_TRUE(addresses
+                    .ForEachBatch([&](const __u32& place, const sl_address_entry& entry) {
+                      if (entry.value.endpoint != 0) places.push_back(place);
+                    })
+                    .ok());
+    ASSERT_FALSE(places.empty());
+    for (const __u32 place : places) EXPECT_TRUE(addresses.Put(place, {}).ok());
+  });
+  ExpectAllowedPasses();
+  ExpectNothingMorePasses();
+}
+
+TEST_F(Integrity, LostFactsOfInterfacesComeBack) {
+  ExpectRepaired("interface", [] {
+    Fd fd;
+    EXPECT_TRUE((Bind<__u32, sl_interface>("interfaces", &fd).Delete(ifindex("web")).ok()));
+  });
+  Fd fd;
+  const auto there = Bind<__u32, sl_interface>("interfaces", &fd).Get(ifindex("web"));
+  EXPECT_TRUE(there.ok() && *there);
+}
+
+TEST_F(Integrity, AQuarantineThatWasLiftedByHandHolds) {
+  ASSERT_EQ(rig_->agent().Sluice({"quarantine", "shop/jail"})->exit_code, 0);
+  EXPECT_EQ(rig_->Udp("jail", "db", kOpen, false), ProbeOutcome::kTimeout);
+  ExpectRepaired("quarantine", [] {
+    Fd fd;
+    const auto quarantine = Bind<__u32, __u32>("quarantine", &fd);
+    for (__u32 endpoint = 0; endpoint < SL_MAX_ENDPOINTS; ++endpoint) EXPECT_TRUE(quarantine.Put(endpoint, 0).ok());
+  });
+  EXPECT_EQ(rig_->Udp("jail", "db", kOpen, false), ProbeOutcome::kTimeout);
+  // Its twin: who is released stays free.
+  ASSERT_EQ(rig_->agent().Sluice({"quarantine", "--release", "shop/jail"})->exit_code, 0);
+  std::this_thread::sleep_for(1500ms);
+  EXPECT_EQ(rig_->Udp("jail", "db", kOpen, true), ProbeOutcome::kAllowed);
+}
+
+TEST_F(Integrity, WhatCannotBePutBackIsSaidUntilItIs) {
+  const auto other = LoadPassAll(BPF_PROG_TYPE_XDP, BPF_XDP);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_THAT(Http("/readyz"), HasSubstr("\n200"));
+  ASSERT_TRUE(rig_->node()
+                  .Run([&]() -> Status {
+                    EXPECT_EQ(bpf_link_detach(OpenLink("xdp_uplink", uplink()).get()), 0);
+                    const Fd link(bpf_link_create(other->get(), static_cast<int>(uplink()), BPF_XDP, nullptr));
+                    EXPECT_TRUE(link.valid());
+                    EXPECT_TRUE(Eventually([] { return Http("/readyz").find("\n503") != std::string::npos; }));
+                    EXPECT_THAT(Http("/readyz"), HasSubstr("another program is attached there"));
+                    EXPECT_THAT(Http("/metrics"), HasSubstr("sluice_ready 0"));
+                    const auto status = rig_->agent().Sluice({"status"});
+                    EXPECT_TRUE(status.ok());
+                    EXPECT_NE(status->exit_code, 0);
+                    EXPECT_THAT(status->out, HasSubstr("NOT PUT BACK YET"));
+                    EXPECT_THAT(status->err, HasSubstr("another program is attached there"));
+                    return OkStatus();
+                  })
+                  .ok());
+  EXPECT_TRUE(Eventually([] { return Http("/readyz").find("\n200") != std::string::npos; }));
+  EXPECT_TRUE(HasXdp(rig_->node(), uplink()));
+  ExpectNothingPassed();
+}
+
+}  // namespace
+}  // namespace sluice::test
