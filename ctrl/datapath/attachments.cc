@@ -71,7 +71,11 @@ Status Attachments::Attach(const std::string& program, std::uint32_t ifindex, co
   const std::lock_guard lock(mutex_);
   const std::string pin = pins_.link(program, ifindex);
   const auto found = attached_.find(pin);
-  if (found != attached_.end() && found->second.current) return OkStatus();
+  if (found != attached_.end() && found->second.current) {
+    // Its number may be another interface's by now.
+    SL_ASSIGN_OR_RETURN(const bool there, IsThere(found->second));
+    if (there) return OkStatus();
+  }
   if (found != attached_.end() && !found->second.left.empty() && !taken_over_) {
     AttachedProgram& what = found->second.what;
     what.interface = interface;

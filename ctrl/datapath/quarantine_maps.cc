@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ctrl/base/log.h"
 #include "ctrl/datapath/mapped_prefix.h"
 
 namespace sluice::datapath {
@@ -81,9 +82,12 @@ StatusOr<int> QuarantineMaps::Repair() {
     SL_RETURN_IF_ERROR(quarantine_.Put(endpoint, SL_QUARANTINE_AGENT));
     ++repaired;
   }
-  if (!allow_set_) return repaired;
-  SL_ASSIGN_OR_RETURN(const int changed, MakeAllow(allowed_));
-  return repaired + changed;
+  if (allow_set_) {
+    SL_ASSIGN_OR_RETURN(const int changed, MakeAllow(allowed_));
+    repaired += changed;
+  }
+  if (repaired != 0) LogError("{} entries of quarantine were not what they should be: put back", repaired);
+  return repaired;
 }
 
 }  // namespace sluice::datapath

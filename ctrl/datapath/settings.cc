@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "ctrl/base/fd.h"
+#include "ctrl/base/log.h"
 
 namespace sluice::datapath {
 
@@ -57,6 +58,7 @@ StatusOr<bool> Settings::Repair() {
   SL_ASSIGN_OR_RETURN(const auto found, map_.Get(0));
   if (found && std::memcmp(&*found, &settings_, sizeof(settings_)) == 0) return false;
   SL_RETURN_IF_ERROR(map_.Put(0, settings_));
+  LogError("the settings in the kernel were not what they should be: put back");
   return true;
 }
 

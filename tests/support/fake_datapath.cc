@@ -86,6 +86,16 @@ void FakeDatapath::SetMaps(std::vector<datapath::MapUsage> maps) {
   maps_ = std::move(maps);
 }
 
+void FakeDatapath::SetIntegrity(const datapath::Integrity& integrity) {
+  const std::lock_guard lock(mutex_);
+  integrity_ = integrity;
+}
+
+datapath::Integrity FakeDatapath::integrity() const {
+  const std::lock_guard lock(mutex_);
+  return integrity_;
+}
+
 void FakeDatapath::SetProgramRuns(std::vector<datapath::ProgramRuns> runs) {
   const std::lock_guard lock(mutex_);
   runs_ = std::move(runs);

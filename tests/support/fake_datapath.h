@@ -40,6 +40,7 @@ class FakeDatapath : public datapath::Datapath {
   void SetLostEvents(std::map<std::uint32_t, std::uint64_t> lost);
   void SetMaps(std::vector<datapath::MapUsage> maps);
   void SetProgramRuns(std::vector<datapath::ProgramRuns> runs);
+  void SetIntegrity(const datapath::Integrity& integrity);
 
   // ---- Datapath ----
   Status Commit(const policy::Tables& tables) override;
@@ -63,6 +64,7 @@ class FakeDatapath : public datapath::Datapath {
   StatusOr<std::vector<datapath::MapUsage>> Maps() override;
   StatusOr<std::vector<datapath::ProgramRuns>> ReadProgramRuns() override;
   std::vector<datapath::AttachedProgram> Attached() const override;
+  datapath::Integrity integrity() const override;
   StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
 
  private:
@@ -86,6 +88,7 @@ class FakeDatapath : public datapath::Datapath {
   datapath::QuarantineState quarantine_;
   std::vector<datapath::MapUsage> maps_;
   std::vector<datapath::ProgramRuns> runs_;
+  datapath::Integrity integrity_;
 };
 
 }  // namespace sluice::test

@@ -365,6 +365,20 @@ TEST_F(ClientProgram, StatusSaysWhyItIsNotReady) {
   EXPECT_EQ(Run({"status", "-o", "json"}).exit_code, 1);
 }
 
+TEST_F(ClientProgram, StatusSaysWhatOthersChanged) {
+  agent_.state.set_ready(false);
+  agent_.state.set_integrity_problem("xdp_uplink at eth0: another program is attached there");
+  auto& repair = *agent_.state.add_repairs();
+  repair.set_what("settings");
+  repair.set_count(2);
+  agent_.Start();
+  const auto result = Run({"status"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("NOT PUT BACK YET: xdp_uplink at eth0: another program is attached there"));
+  EXPECT_THAT(result.output, HasSubstr("settings"));
+  EXPECT_THAT(result.output, HasSubstr("it cannot be put back: xdp_uplink at eth0"));
+}
+
 const std::vector<Arguments>& EveryAgentVerb() {
   static const std::vector<Arguments> verbs = {
       {"apply", "-f", "-"}, {"delete", "pod", "a"},

@@ -48,6 +48,25 @@ TEST_F(TelemetryTest, ServesMetricsAndHealth) {
   EXPECT_THAT(metrics.body, HasSubstr("sluice_policy_revision 1\n"));
 }
 
+TEST_F(TelemetryTest, WhatOthersChangedIsCountedAndWhatCannotBePutBackIsNotReady) {
+  Telemetry telemetry(Options(), Sources());
+  ASSERT_TRUE(telemetry.Start().ok());
+  ready_ = true;
+  datapath::Integrity integrity{.repairs = {3}, .problem = "tc_to_pod at veth0: no such device"};
+  scene_.datapath.SetIntegrity(integrity);
+  const HttpAnswer damaged = HttpGet(telemetry.metrics_port(), "/readyz");
+  EXPECT_EQ(damaged.code, 503);
+  EXPECT_EQ(damaged.body, "enforcement is damaged: tc_to_pod at veth0: no such device\n");
+  std::string metrics = HttpGet(telemetry.metrics_port(), "/metrics").body;
+  EXPECT_THAT(metrics, HasSubstr("sluice_ready 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("sluice_repairs_total{what=\"attachment\"} 3\n"));
+  integrity.problem.clear();
+  scene_.datapath.SetIntegrity(integrity);
+  EXPECT_EQ(HttpGet(telemetry.metrics_port(), "/readyz").code, 200);
+  metrics = HttpGet(telemetry.metrics_port(), "/metrics").body;
+  EXPECT_THAT(metrics, HasSubstr("sluice_ready 1\n"));
+}
+
 TEST_F(TelemetryTest, FlowEventsAreSentOnlyWhileSomebodyFollows) {
   Telemetry telemetry(Options(), Sources());
   ASSERT_TRUE(telemetry.Start().ok());
