@@ -30,7 +30,9 @@ const char* CounterName(int counter) {
   return kNames[counter];
 }
 
-const char* EventName(int type) { return type == SL_FLOW_NEW ? "NEW" : type == SL_FLOW_UPDATE ? "UPDATE" : "?"; }
+const char* EventName(int type) {
+  return type == SL_FLOW_NEW ? "NEW" : type == SL_FLOW_UPDATE ? "UPDATE" : type == SL_FLOW_END ? "END" : "?";
+}
 
 const char* StateName(datapath::FlowState state) {
   switch (state) {
