@@ -19,9 +19,9 @@ __noinline int sl_from_pod_any(struct __sk_buff* skb) {
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return TC_ACT_SHOT;
   int reason = sl_judge_any_skb(skb, j);
-  if (reason == SL_LINK_CONTROL) return TC_ACT_UNSPEC;
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);
+  if (reason == SL_LINK_CONTROL) return TC_ACT_UNSPEC;
   if (reason) return TC_ACT_SHOT;
   if (!sl_is_other_pod(j, j->to_ifindex) || j->packet.has_vlan) return TC_ACT_UNSPEC;
   if (j->may_route ? sl_route_skb(skb, j) : sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
@@ -37,6 +37,7 @@ int tc_from_pod(struct __sk_buff* skb) {
   struct sl_plain plain;
   struct sl_sighting seen;
   j->sender.has_socket = skb->sk != 0;
+  if (data + SL_ETH_LEN <= data_end) sl_store_u64(j->source_mac, sl_load_u64(data + 6));
   j->may_route = sl_is_for_router_skb(skb, j);
   if (!sl_parse_plain(data, data_end, &j->key, &plain)) return sl_from_pod_any(skb);
   sl_measure_plain(skb, j, plain.header);

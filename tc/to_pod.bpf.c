@@ -6,7 +6,7 @@ static __always_inline int sl_end_to_pod(const struct sl_judgement* j, int reaso
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_TC_TO_POD, outcome, &j->size);
   sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size);
-  return reason ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+  return reason > 0 ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 /* What is not plain. Global, so that the verifier checks it once. */
@@ -14,9 +14,7 @@ __noinline int sl_to_pod_any(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return TC_ACT_SHOT;
-  int reason = sl_judge_any_skb(skb, j);
-  if (reason == SL_LINK_CONTROL) return TC_ACT_UNSPEC;
-  return sl_end_to_pod(j, reason);
+  return sl_end_to_pod(j, sl_judge_any_skb(skb, j));
 }
 
 SEC("tc")
@@ -26,9 +24,11 @@ int tc_to_pod(struct __sk_buff* skb) {
   if (!j) return TC_ACT_SHOT;
   struct sl_plain plain;
   struct sl_sighting seen;
-  j->from_node = from == 0; /* set by the kernel on every packet that came in by an interface */
+  /* Not from elsewhere, and a socket of this namespace sends it. What the node makes of others' packets (fragments of
+   * what it put together, answers of its firewall) has no interface either, and no socket. */
+  j->from_node = from == 0 && skb->sk != 0;
   j->from_ifindex = from;
-  j->sender.has_socket = j->from_node && skb->sk; /* on its way through the node a packet may keep a pod's socket */
+  j->sender.has_socket = j->from_node; /* on its way through the node a packet may keep a pod's socket */
   if (!sl_parse_plain((__u8*)(long)skb->data, (__u8*)(long)skb->data_end, &j->key, &plain)) return sl_to_pod_any(skb);
   sl_measure_plain(skb, j, plain.header);
   int reason = sl_judge_plain(j, &plain, &seen);

@@ -14,21 +14,32 @@ static __always_inline int sl_uplink_drop(const struct sl_judgement* j, __u32 re
   return XDP_DROP;
 }
 
+/* Whether it is for a local workload: what cannot be judged is dropped then. All else passes as it is, also what nobody
+ * can read: the card is not ours alone, and no pod gets it without its own hook. */
+static __noinline int sl_is_for_pod(const struct sl_judgement* j) {
+  struct sl_address_value who;
+  if (!j->packet.has_addresses) return 0;
+  sl_resolve(&j->packet.tuple.dst, sl_generation() & 1, &who);
+  return who.ifindex != 0;
+}
+
+static __always_inline int sl_uplink_pass(const struct sl_judgement* j) {
+  sl_count_packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, &j->size);
+  return XDP_PASS;
+}
+
 /* What is not plain. Global, so that the verifier checks it once. */
 __noinline int sl_uplink_any(struct xdp_md* ctx) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return XDP_DROP;
   int reason = sl_parse_xdp(ctx);
-  if (reason == SL_DROP_UNSUPPORTED_L3 || (!reason && j->packet.kind == SL_PACKET_CONTROL)) {
-    sl_count_packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, &j->size); /* the card is not ours alone */
-    return XDP_PASS;
-  }
-  if (!reason) reason = sl_judge();
-  if (reason == SL_ASK_RECEIVER) { /* sockets can be asked at tc/to_pod, which decides then */
-    sl_count_packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, &j->size);
-    return XDP_PASS;
-  }
+  if (!reason && j->packet.kind == SL_PACKET_CONTROL) return sl_uplink_pass(j);
+  if (!reason && j->packet.no_length) reason = SL_DROP_MALFORMED_IPV4;
+  const int is_judged = !reason;
+  if (is_judged) reason = sl_judge();
+  if (reason == SL_ASK_RECEIVER) return sl_uplink_pass(j); /* sockets can be asked at tc/to_pod, which decides then */
+  if (reason && (!is_judged || reason == SL_DROP_FRAGMENT_NOT_FOUND) && !sl_is_for_pod(j)) return sl_uplink_pass(j);
   if (reason) return sl_uplink_drop(j, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);

@@ -103,7 +103,7 @@ struct sl_fragment_key {
   struct sl_addr src;
   struct sl_addr dst;
   __be32 id;
-  __u8 protocol;
+  __u8 protocol; /* IPv4; for IPv6 0: a fragment header may be followed by others */
   __u8 pad[3];
 };
 SL_ABI_ASSERT(sizeof(struct sl_fragment_key) == 40, "sl_fragment_key");
@@ -114,7 +114,7 @@ struct sl_fragment_value {
   __u8 tcp_flags;
   __u8 icmp_type;
   __u8 icmp_code;
-  __u8 pad;
+  __u8 protocol; /* after all extension headers */
 };
 SL_ABI_ASSERT(sizeof(struct sl_fragment_value) == 8, "sl_fragment_value");
 

@@ -21,7 +21,9 @@
   X(FRAGMENT_NOT_FOUND, "a later fragment whose first fragment was not seen")        \
   X(CONNTRACK_FULL, "allowed, but the flow could not be tracked: the table is full") \
   X(RULESET_MISSING, "the workload's ruleset is not in the map: denied to be safe")  \
-  X(QUARANTINED, "the workload is in quarantine")
+  X(QUARANTINED, "the workload is in quarantine")                                    \
+  X(LINK_CONTROL, "link control that a workload may not send, or too much of it")    \
+  X(WRONG_RECEIVER, "addressed to another workload than the interface's")
 
 enum sl_drop_reason {
 #define SL_X(name, description) SL_DROP_##name,

@@ -93,11 +93,27 @@ SL_ABI_ASSERT(sizeof(struct sl_settings) == 184, "sl_settings");
 struct sl_interface {
   __u32 bridge;    /* ifindex of the bridge it is a plain forwarding port of; 0: none */
   __s32 netns;     /* the pod's, as the host's namespace numbers it; below 0: not known */
-  __u8 pod_mac[6]; /* of the pod's end */
+  __u8 pod_mac[6]; /* of the pod's end; all 0: not known, and not checked */
   __u8 pad[2];
-  struct sl_addr address; /* one of the workload's: names it for broadcast and multicast */
+  struct sl_addr address;    /* one of the workload's: names it for broadcast and multicast */
+  struct sl_addr link_local; /* the pod's own IPv6 one; all 0: not known, and it may use none */
+  __be32 link_local4;        /* likewise in 169.254.0.0/16 */
+  __u32 master;              /* ifindex of the bridge or VRF that it is in, plain port or not; 0: none */
+  __u32 endpoint;            /* the workload's, for `endpoint_macs` */
 };
-SL_ABI_ASSERT(sizeof(struct sl_interface) == 32, "sl_interface");
+SL_ABI_ASSERT(sizeof(struct sl_interface) == 60, "sl_interface");
+
+/* Value of `endpoint_macs` (ARRAY of SL_MAX_ENDPOINTS): sl_interface's pod_mac, where every packet finds it. */
+struct sl_endpoint_mac {
+  __u8 mac[6];
+  __u8 pad[2];
+};
+SL_ABI_ASSERT(sizeof(struct sl_endpoint_mac) == 8, "sl_endpoint_mac");
+
+/* Link control (ARP, neighbour discovery, multicast membership) that a workload may send, bytes a second at layer 2;
+ * up to a second's worth at once. The second one: in quarantine. */
+#define SL_LINK_CONTROL_RATE 131072
+#define SL_LINK_CONTROL_RATE_CUT_OFF 8192
 
 enum sl_flow_event_type {
   SL_FLOW_NEW = 1,

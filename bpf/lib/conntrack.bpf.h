@@ -29,7 +29,7 @@ static __always_inline struct sl_fragment_key sl_fragment_key_of(const struct sl
   return (struct sl_fragment_key){.src = packet->tuple.src,
                                   .dst = packet->tuple.dst,
                                   .id = packet->fragment_id,
-                                  .protocol = packet->tuple.protocol};
+                                  .protocol = packet->fragment_protocol};
 }
 
 /*
@@ -44,7 +44,8 @@ static __always_inline void sl_remember_fragment(const struct sl_packet* packet,
                                     .dst_port = packet->tuple.dst_port,
                                     .tcp_flags = packet->tcp_flags,
                                     .icmp_type = packet->icmp_type,
-                                    .icmp_code = packet->icmp_code};
+                                    .icmp_code = packet->icmp_code,
+                                    .protocol = packet->tuple.protocol};
   bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
 }
 
@@ -57,6 +58,7 @@ static __always_inline int sl_follow_fragment(struct sl_packet* packet) {
   if (!first) return SL_DROP_FRAGMENT_NOT_FOUND;
   tuple->src_port = first->src_port;
   tuple->dst_port = first->dst_port;
+  tuple->protocol = first->protocol;
   packet->icmp_type = first->icmp_type;
   packet->icmp_code = first->icmp_code;
   return SL_DROP_NONE;

@@ -5,6 +5,7 @@
 
 #include <linux/pkt_cls.h>
 
+#include "bpf/lib/control.bpf.h"
 #include "bpf/lib/plain.bpf.h"
 #include "bpf/lib/sender.bpf.h"
 
@@ -50,20 +51,22 @@ static __always_inline void sl_measure(const struct __sk_buff* skb, struct sl_ju
   sl_measure_plain(skb, j, (__u32)j->packet.l3.l4_offset + j->packet.l4_length);
 }
 
-#define SL_LINK_CONTROL (-5) /* as a drop reason: link plumbing, counted; passes */
-
 /* A packet that is not plain: its drop reason, or SL_LINK_CONTROL. */
 static __always_inline int sl_judge_any_skb(struct __sk_buff* skb, struct sl_judgement* j) {
   int reason = sl_parse_pulling(skb, j);
   sl_measure(skb, j);
+  if (!reason && j->packet.no_length && !skb->gso_segs) reason = SL_DROP_MALFORMED_IPV4;
   if (reason) return reason;
-  if (j->packet.kind != SL_PACKET_CONTROL) return sl_judge_skb(skb);
-  sl_count_packet(j->hook, SL_DROP_NONE, &j->size);
-  return SL_LINK_CONTROL;
+  if (j->packet.control) {
+    reason = sl_check_control();
+    if (reason < 0 || (reason && !j->packet.ip_version)) return reason; /* ARP is no flow, and leaves no record */
+    j->refused = reason;
+  }
+  return sl_judge_skb(skb);
 }
 
 static __always_inline __u32 sl_outcome(int reason, const struct sl_judgement* j) {
-  if (reason) return reason;
+  if (reason > 0) return reason;
   return j->audit ? SL_OUTCOME_AUDITED : SL_DROP_NONE;
 }
 

@@ -94,6 +94,22 @@ struct {
   __type(value, struct sl_interface);
 } interfaces SEC(".maps");
 
+/* Writer: agent, when it attaches to a workload's interface; before the workload is in force. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SL_MAX_ENDPOINTS);
+  __type(key, __u32);
+  __type(value, struct sl_endpoint_mac);
+} endpoint_macs SEC(".maps");
+
+/* Writer: packet path. By endpoint: the time up to which the link control that it sent is paid for, CLOCK_MONOTONIC. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SL_MAX_ENDPOINTS);
+  __type(key, __u32);
+  __type(value, __u64);
+} link_budgets SEC(".maps");
+
 /* Writer: agent. Host ends of veths whose peers take frames. */
 struct {
   __uint(type, BPF_MAP_TYPE_DEVMAP_HASH);

@@ -17,8 +17,18 @@
 #endif
 
 enum sl_packet_kind {
-  SL_PACKET_IP = 0,      /* to be judged */
-  SL_PACKET_CONTROL = 1, /* ARP, neighbour discovery, multicast listener reports: link plumbing, passes */
+  SL_PACKET_IP = 0,      /* to be judged by policy */
+  SL_PACKET_CONTROL = 1, /* ARP, neighbour discovery, multicast membership: judged by bpf/lib/control.bpf.h */
+};
+
+/* Link control by what it claims. */
+enum sl_control {
+  SL_CONTROL_NONE = 0,
+  SL_CONTROL_ARP,       /* the sender has `target` */
+  SL_CONTROL_SOLICIT,   /* neighbour solicitation: nothing but its source */
+  SL_CONTROL_ADVERTISE, /* neighbour advertisement: the sender has `target` */
+  SL_CONTROL_REPORT,    /* router solicitation, multicast membership report: nothing but its source */
+  SL_CONTROL_ROUTER,    /* the sender is a router: advertisement, redirect, multicast query */
 };
 
 enum sl_fragment { SL_FRAGMENT_NONE = 0, SL_FRAGMENT_FIRST = 1, SL_FRAGMENT_LATER = 2 };
@@ -40,11 +50,13 @@ struct sl_l3 {
   __u8 fragment;   /* enum sl_fragment */
   __u8 hop_limit;
   __u8 pad;
+  __u16 l4_bytes; /* from l4_offset to the packet's end, as the network header says */
 };
 
 struct sl_packet {
   struct sl_tuple tuple;
   struct sl_tuple inner; /* of the packet that an ICMP error is about, as that packet had it */
+  struct sl_addr target; /* of link control: what it is about; not set without */
   struct sl_l3 l3;
   struct sl_l3 inner_l3;
   __be32 fragment_id;
@@ -57,8 +69,13 @@ struct sl_packet {
   __u8 icmp_code;
   __u8 is_icmp_error; /* inner is set */
   __u8 has_vlan;
-  __u8 truncated; /* bytes were missing at the end of what could be read: hence the reason, or no inner */
-  __u8 l4_length; /* of the TCP or UDP header; else 0 */
+  __u8 truncated;         /* bytes were missing at the end of what could be read: hence the reason, or no inner */
+  __u8 l4_length;         /* of the TCP or UDP header; else 0 */
+  __u8 control;           /* enum sl_control */
+  __u8 control_ok;        /* has the form in which a host sends it: lengths, code, options, destination */
+  __u8 has_addresses;     /* those of tuple are set, whatever is wrong with the rest */
+  __u8 no_length;         /* IPv4 total length 0: right for a GSO packet above 64 KiB only */
+  __u8 fragment_protocol; /* what all fragments of a packet have in common (sl_fragment_key_of) */
 };
 
 #define SL_TCP_FIN 0x01
@@ -67,6 +84,7 @@ struct sl_packet {
 #define SL_TCP_ACK 0x10
 
 #define SL_IPPROTO_ICMP 1
+#define SL_IPPROTO_IGMP 2
 #define SL_IPPROTO_TCP 6
 #define SL_IPPROTO_UDP 17
 #define SL_IPPROTO_ICMPV6 58
@@ -78,12 +96,17 @@ struct sl_packet {
 #define SL_ETH_LEN 14
 #define SL_IPV4_LEN 20
 #define SL_IPV6_LEN 40
+#define SL_ARP_LEN 28
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define SL_HTONS(x) ((__be16)__builtin_bswap16((__u16)(x)))
+#define SL_HTONL(x) ((__be32)__builtin_bswap32((__u32)(x)))
+#define SL_HTONLL(x) ((__u64)__builtin_bswap64((__u64)(x)))
 #define SL_NTOHS(x) ((__u16)__builtin_bswap16((__u16)(x)))
 #else
 #define SL_HTONS(x) ((__be16)(x))
+#define SL_HTONL(x) ((__be32)(x))
+#define SL_HTONLL(x) ((__u64)(x))
 #define SL_NTOHS(x) ((__u16)(x))
 #endif
 
@@ -142,18 +165,23 @@ SL_INLINE int sl_parse_ipv4(const void* data, const void* data_end, __u32 offset
     packet->truncated = 1;
     return SL_DROP_MALFORMED_IPV4;
   }
-  __u32 header = (ip[0] & 0x0f) * 4;
-  if ((ip[0] >> 4) != 4 || header < SL_IPV4_LEN || sl_read16(ip + 2) < header) return SL_DROP_MALFORMED_IPV4;
+  __u32 header = (ip[0] & 0x0f) * 4, total = sl_read16(ip + 2);
+  if ((ip[0] >> 4) != 4) return SL_DROP_MALFORMED_IPV4;
   sl_set_ipv4(&tuple->src, sl_load_be32(ip + 12));
   sl_set_ipv4(&tuple->dst, sl_load_be32(ip + 16));
   tuple->protocol = ip[9];
+  packet->has_addresses = 1;
+  if (!total && ip[9] == SL_IPPROTO_TCP) packet->no_length = 1; /* who has the packet says whether that is right */
+  if (header < SL_IPV4_LEN || (total < header && !packet->no_length)) return SL_DROP_MALFORMED_IPV4;
   __u16 fragment_field = sl_read16(ip + 6);
   __u16 fragment_offset = fragment_field & 0x1fff;
   l3->fragment = fragment_offset ? SL_FRAGMENT_LATER : (fragment_field & 0x2000) ? SL_FRAGMENT_FIRST : SL_FRAGMENT_NONE;
   l3->hop_limit = ip[8];
   l3->next = ip[9];
   packet->fragment_id = (__be32)sl_load_be16(ip + 4);
+  packet->fragment_protocol = ip[9];
   l3->l4_offset = offset + header;
+  l3->l4_bytes = total - header;
   return SL_DROP_NONE;
 }
 
@@ -206,6 +234,8 @@ SL_INLINE int sl_parse_ipv6(const void* data, const void* data_end, __u32 offset
   if ((ip[0] >> 4) != 6) return SL_DROP_MALFORMED_IPV6;
   sl_copy_addr(&tuple->src, ip + 8);
   sl_copy_addr(&tuple->dst, ip + 24);
+  packet->has_addresses = 1;
+  packet->fragment_protocol = 0; /* RFC 8200, 4.5: source, destination and identification name the packet */
   l3->hop_limit = ip[7];
   l3->next = ip[6];
   l3->l4_offset = offset + SL_IPV6_LEN;
@@ -216,6 +246,7 @@ SL_INLINE int sl_parse_ipv6(const void* data, const void* data_end, __u32 offset
   }
   if (l3->fragment != SL_FRAGMENT_LATER && sl_is_extension(l3->next)) return SL_DROP_TOO_MANY_HEADERS;
   tuple->protocol = l3->next;
+  l3->l4_bytes = sl_read16(ip + 4) + offset + SL_IPV6_LEN - l3->l4_offset;
   return SL_DROP_NONE;
 }
 
@@ -236,14 +267,163 @@ SL_INLINE int sl_is_link_control(__u8 type, __u8 hop_limit) {
   return (type == 130 || type == 131 || type == 132 || type == 143) && hop_limit == 1;
 }
 
+/* ff02::WORD, what all nodes (1), all routers (2) and so on listen to. */
+SL_INLINE int sl_is_link_group(const struct sl_addr* addr, __u64 word) {
+  return sl_load_u64(addr->bytes) == SL_HTONLL(0xff02ULL << 48) && sl_load_u64(addr->bytes + 8) == SL_HTONLL(word);
+}
+
+/* RFC 4291, 2.7.1. */
+SL_INLINE int sl_is_solicited_node(const struct sl_addr* group, const struct sl_addr* target) {
+  return sl_load_u64(group->bytes) == SL_HTONLL(0xff02ULL << 48) && sl_load_be32(group->bytes + 8) == SL_HTONL(1) &&
+         sl_load_be32(group->bytes + 12) == (sl_load_be32(target->bytes + 12) | SL_HTONL(0xff000000));
+}
+
+SL_INLINE int sl_is_unspecified(const struct sl_addr* addr) {
+  return !sl_load_u64(addr->bytes) && !sl_load_u64(addr->bytes + 8);
+}
+
+SL_INLINE int sl_is_multicast6(const struct sl_addr* addr) { return addr->bytes[0] == 0xff; }
+
+SL_INLINE int sl_is_same_mac(const __u8* a, const __u8* b) {
+  return sl_load_be32(a) == sl_load_be32(b) && sl_load_be16(a + 4) == sl_load_be16(b + 4);
+}
+
+/* An option of neighbour discovery with the link-layer address that the frame came from. */
+SL_INLINE int sl_is_own_link_option(const __u8* option, __u8 type, const __u8* eth) {
+  return option[0] == type && option[1] == 1 && sl_is_same_mac(option + 2, eth + 6);
+}
+
+#define SL_ND_NEIGHBOUR 24 /* of a neighbour solicitation or advertisement without options */
+#define SL_ND_OPTION 8     /* of those that say a link-layer address, and of RFC 7527's nonce */
+
+/* RFC 4861, 7.1 and 7.2, for what comes from a host. */
+SL_INLINE void sl_parse_neighbour(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
+  const struct sl_tuple* tuple = &packet->tuple;
+  const int is_solicit = packet->icmp_type == 135, from_nobody = sl_is_unspecified(&tuple->src);
+  const __u8* eth = sl_bytes_at(data, data_end, 0, SL_ETH_LEN);
+  const __u8* nd = sl_bytes_at(data, data_end, offset, SL_ND_NEIGHBOUR);
+  packet->control = is_solicit ? SL_CONTROL_SOLICIT : SL_CONTROL_ADVERTISE;
+  if (!eth || !nd) {
+    packet->truncated = 1;
+    return;
+  }
+  sl_copy_addr(&packet->target, nd + 8);
+  if (sl_is_multicast6(&packet->target)) return;
+  if (packet->l3.l4_bytes == SL_ND_NEIGHBOUR + SL_ND_OPTION) {
+    const __u8* option = sl_bytes_at(data, data_end, offset + SL_ND_NEIGHBOUR, SL_ND_OPTION);
+    if (!option) {
+      packet->truncated = 1;
+      return;
+    }
+    const int is_nonce = from_nobody && option[0] == 14 && option[1] == 1;
+    if (!is_nonce && (from_nobody || !sl_is_own_link_option(option, is_solicit ? 1 : 2, eth))) return;
+  } else if (packet->l3.l4_bytes != SL_ND_NEIGHBOUR) {
+    return;
+  }
+  if (is_solicit)
+    packet->control_ok = sl_is_solicited_node(&tuple->dst, &packet->target) ||
+                         (!from_nobody && sl_is_same_addr(&tuple->dst, &packet->target));
+  else
+    packet->control_ok = !from_nobody && (!sl_is_multicast6(&tuple->dst) || sl_is_link_group(&tuple->dst, 1));
+}
+
+SL_INLINE void sl_parse_router_solicitation(const void* data, const void* data_end, __u32 offset,
+                                            struct sl_packet* packet) {
+  packet->control = SL_CONTROL_REPORT;
+  if (!sl_is_link_group(&packet->tuple.dst, 2)) return;
+  if (packet->l3.l4_bytes == 8) packet->control_ok = 1;
+  if (packet->l3.l4_bytes != 8 + SL_ND_OPTION || sl_is_unspecified(&packet->tuple.src)) return;
+  const __u8* eth = sl_bytes_at(data, data_end, 0, SL_ETH_LEN);
+  const __u8* option = sl_bytes_at(data, data_end, offset + 8, SL_ND_OPTION);
+  if (!eth || !option) {
+    packet->truncated = 1;
+    return;
+  }
+  packet->control_ok = sl_is_own_link_option(option, 1, eth);
+}
+
+/* RFC 2710 and 3810. */
+SL_INLINE void sl_parse_mld(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
+  const struct sl_addr* dst = &packet->tuple.dst;
+  packet->control = SL_CONTROL_REPORT;
+  if (packet->icmp_type == 143) {
+    packet->control_ok = sl_is_link_group(dst, 0x16) && packet->l3.l4_bytes >= 8 + 20;
+    return;
+  }
+  const __u8* mld = sl_bytes_at(data, data_end, offset, 24);
+  if (!mld) {
+    packet->truncated = 1;
+    return;
+  }
+  sl_copy_addr(&packet->target, mld + 8);
+  if (packet->l3.l4_bytes != 24 || !sl_is_multicast6(&packet->target)) return;
+  packet->control_ok = packet->icmp_type == 131 ? sl_is_same_addr(dst, &packet->target) : sl_is_link_group(dst, 2);
+}
+
+/* ICMPv6 that is link control. None of it may be fragmented (RFC 6980), and it has no extension headers but MLD's
+ * router alert. */
+SL_INLINE void sl_parse_control6(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
+  const __u32 extensions = packet->l3.l4_offset - packet->l3_offset - SL_IPV6_LEN;
+  const __u8 type = packet->icmp_type;
+  packet->kind = SL_PACKET_CONTROL;
+  if (type == 134 || type == 137 || type == 130)
+    packet->control = SL_CONTROL_ROUTER;
+  else if (type == 135 || type == 136)
+    sl_parse_neighbour(data, data_end, offset, packet);
+  else if (type == 133)
+    sl_parse_router_solicitation(data, data_end, offset, packet);
+  else
+    sl_parse_mld(data, data_end, offset, packet);
+  if (packet->icmp_code || extensions != (packet->control == SL_CONTROL_REPORT && type != 133 ? 8 : 0))
+    packet->control_ok = 0;
+}
+
+/* IGMP on the link (RFC 2236, 3376). Other IGMP is for policy. */
+SL_INLINE void sl_parse_igmp(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
+  const __be32 dst = sl_load_be32(packet->tuple.dst.bytes + 12);
+  const __u8* igmp = sl_bytes_at(data, data_end, offset, 8);
+  if (!igmp) packet->truncated = 1;
+  if (!igmp || packet->l3.hop_limit != 1 || packet->tuple.dst.bytes[12] >> 4 != 0xe) return;
+  const __be32 group = sl_load_be32(igmp + 4);
+  packet->kind = SL_PACKET_CONTROL;
+  packet->control = igmp[0] == 0x11 ? SL_CONTROL_ROUTER : SL_CONTROL_REPORT;
+  if (igmp[0] == 0x22)
+    packet->control_ok = dst == SL_HTONL(0xe0000016) && packet->l3.l4_bytes >= 8 + 8;
+  else if (igmp[0] == 0x17)
+    packet->control_ok = dst == SL_HTONL(0xe0000002) && packet->l3.l4_bytes == 8;
+  else if (igmp[0] == 0x12 || igmp[0] == 0x16)
+    packet->control_ok = dst == group && packet->l3.l4_bytes == 8;
+}
+
+/* RFC 826, for IPv4 over Ethernet. A probe (RFC 5227) has no sender address and claims nothing. */
+SL_INLINE void sl_parse_arp(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
+  const __u8* eth = sl_bytes_at(data, data_end, 0, SL_ETH_LEN);
+  const __u8* arp = sl_bytes_at(data, data_end, offset, SL_ARP_LEN);
+  packet->kind = SL_PACKET_CONTROL;
+  packet->control = SL_CONTROL_ARP;
+  if (!eth || !arp) {
+    packet->truncated = 1;
+    return;
+  }
+  const __u16 operation = sl_read16(arp + 6);
+  sl_set_ipv4(&packet->target, sl_load_be32(arp + 14));
+  packet->l3.l4_offset = offset + SL_ARP_LEN;
+  packet->control_ok = sl_load_be32(arp) == SL_HTONL(0x00010800) && sl_load_be16(arp + 4) == SL_HTONS(0x0604) &&
+                       sl_is_same_mac(arp + 8, eth + 6) &&
+                       (operation == 1 || (operation == 2 && sl_load_be32(arp + 14)));
+}
+
 /* The quoted packet: its addresses and, where 8 bytes of its transport header came along, its ports. */
 SL_INLINE void sl_parse_inner(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
   struct sl_tuple* inner = &packet->inner;
   struct sl_l3* l3 = &packet->inner_l3;
-  __be32 outer_id = packet->fragment_id;
+  const __be32 outer_id = packet->fragment_id;
+  const __u8 outer_protocol = packet->fragment_protocol;
   int reason = packet->tuple.protocol == SL_IPPROTO_ICMP ? sl_parse_ipv4(data, data_end, offset, inner, l3, packet)
                                                          : sl_parse_ipv6(data, data_end, offset, inner, l3, packet);
   packet->fragment_id = outer_id;
+  packet->fragment_protocol = outer_protocol;
+  packet->no_length = 0;
   inner->src_port = inner->dst_port = 0;
   if (reason || l3->fragment == SL_FRAGMENT_LATER) return;
   const __u8* l4 = sl_bytes_at(data, data_end, l3->l4_offset & SL_MAX_L4_OFFSET, 8);
@@ -292,13 +472,18 @@ SL_INLINE int sl_parse_l4(const void* data, const void* data_end, __u32 offset, 
     }
     packet->icmp_type = icmp[0];
     packet->icmp_code = icmp[1];
-    if (tuple->protocol == SL_IPPROTO_ICMPV6 && packet->ip_version == 6 && sl_is_link_control(icmp[0], l3->hop_limit)) {
-      packet->kind = SL_PACKET_CONTROL;
+    if (tuple->protocol == SL_IPPROTO_ICMPV6 && packet->ip_version == 6 && !packet->fragment &&
+        sl_is_link_control(icmp[0], l3->hop_limit)) {
+      sl_parse_control6(data, data_end, offset, packet);
     } else if (sl_is_icmp_echo(tuple->protocol, icmp[0])) {
       tuple->src_port = tuple->dst_port = sl_load_be16(icmp + 4);
     } else if (sl_is_icmp_error(tuple->protocol, icmp[0])) {
       sl_parse_inner(data, data_end, offset + 8, packet);
     }
+    /* Redirect (RFC 792) and router advertisement (RFC 1256). */
+    if (tuple->protocol == SL_IPPROTO_ICMP && (icmp[0] == 5 || icmp[0] == 9)) packet->control = SL_CONTROL_ROUTER;
+  } else if (tuple->protocol == SL_IPPROTO_IGMP && packet->ip_version == 4 && !packet->fragment) {
+    sl_parse_igmp(data, data_end, offset, packet);
   }
   return SL_DROP_NONE;
 }
@@ -340,7 +525,7 @@ SL_INLINE int sl_parse(const void* data, const void* data_end, struct sl_packet*
     packet->ip_version = 6;
     reason = sl_parse_ipv6(data, data_end, offset, &packet->tuple, &packet->l3, packet);
   } else if (ethertype == 0x0806) {
-    packet->kind = SL_PACKET_CONTROL;
+    sl_parse_arp(data, data_end, offset, packet);
     return SL_DROP_NONE;
   } else if (ethertype == 0x8100 || ethertype == 0x88a8) {
     return SL_DROP_TOO_MANY_HEADERS;

@@ -33,13 +33,15 @@ struct sl_judgement {
   __u32 hook;          /* enum sl_hook */
   __u32 ifindex;       /* the hook's interface */
   __u32 setting_flags; /* SL_SETTING_* */
-  __u8 from_node;      /* tc_to_pod: the node itself sent it */
+  __u8 from_node;      /* tc_to_pod: a socket of the node's own sent it */
   __u8 known_absent;   /* not in the flow table, by sl_judge_plain */
   __u8 may_route;      /* the packet may take the short cut as a router sends it on: sl_is_for_router */
   __u32 way_seen;      /* of sl_flow_see */
   __u32 place;         /* in the flow table, of the flow that is looked at */
   __u32 route_length;  /* what has to fit the route's MTU; 0: a GSO packet, which is cut to fit */
-  __u32 from_ifindex;  /* tc_to_pod: where it came in; 0: elsewhere */
+  __u32 from_ifindex;  /* tc_to_pod: where it came in; 0: elsewhere, or the node made it (perhaps of others' packets) */
+  __u32 refused;       /* link control: why it is dropped, before policy is asked */
+  __u8 source_mac[8];  /* tc_from_pod: of the frame, and two bytes more */
   struct sl_size size;
   struct sl_sender sender;
   struct sl_receiver receiver;
@@ -73,11 +75,33 @@ static __always_inline void sl_end_of(struct sl_flow_end* end, const struct sl_a
   end->ifindex = who->ifindex;
 }
 
-/* The packet must have come from, or go to, the interface its flow belongs to. */
+/* Whether the frame has the workload's MAC address. Without this a pod's frames would teach a bridge that others'
+ * addresses are behind its port. */
+static __always_inline int sl_has_own_mac(const struct sl_judgement* j, __u32 endpoint) {
+  const struct sl_endpoint_mac* own = bpf_map_lookup_elem(&endpoint_macs, &endpoint);
+  if (!own) return 0;
+  return sl_is_same_mac(own->mac, j->source_mac) || (!sl_load_be32(own->mac) && !sl_load_be16(own->mac + 4));
+}
+
+/* Not inlined: asked where a packet came neither by the interface of the workload that has its source, nor from the
+ * node. Through a bridge or a VRF it came as a router sends it on: its own hook has seen it at the port. */
+static __noinline int sl_is_in(__u32 ifindex, __u32 master) {
+  const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &ifindex);
+  return interface && interface->master == master;
+}
+
+/* tc_to_pod: whether what has a local workload's source address came by that workload's interface. */
+static __always_inline int sl_came_by(const struct sl_judgement* j, __u32 ifindex) {
+  return j->from_ifindex == ifindex || (j->from_ifindex && sl_is_in(ifindex, j->from_ifindex));
+}
+
+/* The packet must have come from, or go to, the interface its flow belongs to. Of a known flow, what the node made (a
+ * fragment of what it put together) passes: it does not say where that came in. */
 static __always_inline int sl_at_its_interface(const struct sl_judgement* j, const struct sl_flow_end* sender,
                                                const struct sl_flow_end* receiver) {
-  if (j->hook == SL_HOOK_TC_FROM_POD) return sender->ifindex == j->ifindex;
-  if (j->hook == SL_HOOK_TC_TO_POD) return receiver->ifindex == j->ifindex;
+  if (j->hook == SL_HOOK_TC_FROM_POD) return sender->ifindex == j->ifindex && sl_has_own_mac(j, sender->endpoint);
+  if (j->hook == SL_HOOK_TC_TO_POD)
+    return receiver->ifindex == j->ifindex && (!sender->ifindex || !j->from_ifindex || sl_came_by(j, sender->ifindex));
   return receiver->ifindex && !sender->ifindex && sender->identity >> SL_IDENTITY_KIND_SHIFT != SL_KIND_NODE;
 }
 
@@ -318,10 +342,47 @@ static __always_inline int sl_reopens(const struct sl_flow_entry* entry, const s
   return (entry->flags & SL_CT_RESET) || ((entry->flags & SL_CT_FIN_FORWARD) && (entry->flags & SL_CT_FIN_REPLY));
 }
 
-static __always_inline int sl_check_source(const struct sl_judgement* j, const struct sl_address_value* source) {
-  if (j->hook == SL_HOOK_TC_FROM_POD && source->ifindex != j->ifindex) {
-    struct sl_address_value owner;
-    return sl_resolve_owner(j, &owner) ?: SL_DROP_SPOOFED_SOURCE;
+/* 0.0.0.0 as DHCP's clients use it (RFC 2131, 4.1). */
+static __always_inline int sl_is_dhcp_request(const struct sl_tuple* tuple) {
+  return tuple->protocol == SL_IPPROTO_UDP && tuple->src_port == SL_HTONS(68) && tuple->dst_port == SL_HTONS(67) &&
+         !sl_load_be32(tuple->src.bytes + 12) && sl_load_be32(tuple->dst.bytes + 12) == ~(__be32)0;
+}
+
+/* An address that means somebody on the link only, and is in no table: whether it is that of the workload behind the
+ * interface. */
+static __always_inline int sl_is_on_link_address(const struct sl_interface* interface, const struct sl_addr* addr) {
+  if (sl_is_mapped_ipv4(addr))
+    return interface->link_local4 && sl_load_be32(addr->bytes + 12) == interface->link_local4;
+  return !sl_is_unspecified(addr) && sl_is_same_addr(addr, &interface->link_local);
+}
+
+/* Who sent it, where the source is such an address. Not inlined: hardly any packet has one. Returns whether `source` is
+ * that workload now. */
+static __noinline int sl_resolve_on_link(const struct sl_judgement* j, __u32 ifindex, struct sl_address_value* source) {
+  const struct sl_tuple* tuple = &j->packet.tuple;
+  const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &ifindex);
+  if (!interface || !source) return 0;
+  const int is_dhcp = sl_is_mapped_ipv4(&tuple->src) && sl_is_dhcp_request(tuple);
+  if (!is_dhcp && !sl_is_on_link_address(interface, &tuple->src)) return 0;
+  struct sl_address_value owner;
+  sl_resolve(&interface->address, j->gen & 1, &owner);
+  if (owner.ifindex != ifindex) return 0;
+  *source = owner;
+  return 1;
+}
+
+/* Who sent it may send it, from there. May find out who that is. */
+static __always_inline int sl_check_source(const struct sl_judgement* j, struct sl_address_value* source) {
+  if (j->hook == SL_HOOK_TC_FROM_POD) {
+    if (source->ifindex != j->ifindex && !sl_resolve_on_link(j, j->ifindex, source)) {
+      struct sl_address_value owner;
+      return sl_resolve_owner(j, &owner) ?: SL_DROP_SPOOFED_SOURCE;
+    }
+    return sl_has_own_mac(j, source->endpoint) ? SL_DROP_NONE : SL_DROP_SPOOFED_SOURCE;
+  }
+  if (j->hook == SL_HOOK_TC_TO_POD && !j->from_node) {
+    if (source->ifindex) return sl_came_by(j, source->ifindex) ? SL_DROP_NONE : SL_DROP_SPOOFED_SOURCE;
+    if (!source->workload && j->from_ifindex) sl_resolve_on_link(j, j->from_ifindex, source);
   }
   /* What lives on this node cannot come in from the wire. */
   if (j->hook == SL_HOOK_XDP_UPLINK && (source->ifindex || source->identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE))
@@ -349,12 +410,12 @@ static __always_inline int sl_is_related(struct sl_judgement* j) {
   const struct sl_flow_end* target = inner_is_reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* other = inner_is_reply ? &entry->initiator : &entry->responder;
   /* Routers on the way may send it too, but a pod only about its own flows and from its own address. */
-  if (j->hook == SL_HOOK_TC_FROM_POD &&
-      (other->ifindex != j->ifindex || !sl_is_same_addr(&packet->tuple.src, &packet->inner.dst)))
+  if (j->hook == SL_HOOK_TC_FROM_POD && (other->ifindex != j->ifindex || !sl_has_own_mac(j, other->endpoint) ||
+                                         !sl_is_same_addr(&packet->tuple.src, &packet->inner.dst)))
     return 0;
   if (!sl_is_same_addr(&packet->tuple.dst, &packet->inner.src)) return 0;
   if (j->hook == SL_HOOK_TC_TO_POD && target->ifindex != j->ifindex) return 0;
-  if (j->hook == SL_HOOK_XDP_UPLINK) {
+  if (j->hook != SL_HOOK_TC_FROM_POD) {
     sl_resolve(&packet->tuple.src, j->gen & 1, &j->question.source);
     if (sl_check_source(j, &j->question.source)) return 0;
   }
@@ -380,8 +441,12 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
     j->not_ours = 1;
     return SL_DROP_NONE;
   }
+  /* Flooded, or drawn to somebody else. It is judged where it belongs, and that is where its flow is told of. */
+  if (j->hook == SL_HOOK_TC_TO_POD && q->destination.workload && q->destination.ifindex != j->ifindex)
+    return SL_DROP_WRONG_RECEIVER;
   sl_resolve(&packet->tuple.src, q->slot, &q->source);
   int reason = sl_check_source(j, &q->source);
+  if (j->refused) reason = j->refused;
   /* The receiver is who is behind the interface, also of broadcast and multicast. */
   if (!reason && j->hook == SL_HOOK_TC_TO_POD && q->destination.ifindex != j->ifindex)
     reason = sl_resolve_owner(j, &q->destination);
@@ -438,6 +503,7 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
   j->gen = sl_generation();
   j->now = sl_now();
   int src_hi = sl_flow_key_of(&packet->tuple, key);
+  if (j->refused) goto new_flow;
   j->place = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
   struct sl_flow_entry* entry = sl_entry_at(j->place);
   int over = entry && sl_flow_expired(entry, key->protocol, j->now);
@@ -466,6 +532,7 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
   if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
   /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
   if (over) sl_flow_forget(key, SL_FLOW_ALLOWED);
+new_flow:
   return sl_judge_new(j, src_hi);
 }
 
@@ -491,7 +558,7 @@ static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) 
   j->ifindex = ifindex;
   j->setting_flags = sl_setting();
   j->from_node = j->known_absent = j->may_route = 0;
-  j->from_ifindex = 0;
+  j->from_ifindex = j->refused = 0;
   __builtin_memset(&j->sender, 0, sizeof(j->sender));
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   j->sender.found = SL_COUNTER_SENDER_NO_SOCKET - SL_COUNTER_SENDER_FOUND;

@@ -3,8 +3,10 @@
 #include <net/if.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <set>
 #include <utility>
 #include <vector>
@@ -19,6 +21,7 @@ namespace sluice::datapath {
 
 struct BpfDatapath::BoundMaps {
   bpf::Map<__u32, sl_interface> interfaces;
+  bpf::Map<__u32, sl_endpoint_mac> endpoint_macs;
   bpf::Map<__u32, __u32> pod_devices;
   bpf::Map<sl_fragment_key, sl_fragment_value> fragments;
   bpf::Map<__u32, sl_event_share> event_shares;
@@ -70,6 +73,7 @@ Status BpfDatapath::BindMaps() {
     return OkStatus();
   };
   SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
+  SL_RETURN_IF_ERROR(bind(maps_->endpoint_macs, "endpoint_macs"));
   SL_RETURN_IF_ERROR(bind(maps_->pod_devices, "pod_devices"));
   SL_RETURN_IF_ERROR(bind(maps_->fragments, "fragments"));
   SL_RETURN_IF_ERROR(bind(maps_->event_shares, "event_shares"));
@@ -102,8 +106,35 @@ Status BpfDatapath::EndHandOver() {
   return OkStatus();
 }
 
-Status BpfDatapath::DescribeInterface(std::uint32_t ifindex, const sl_interface& facts) {
+// What `facts` are to be where the interface is known already.
+StatusOr<sl_interface> BpfDatapath::KeepAddresses(std::uint32_t ifindex, sl_interface facts) const {
+  SL_ASSIGN_OR_RETURN(const auto before, maps_->interfaces.Get(ifindex));
+  const auto is_known = [](const __u8(&mac)[6]) {
+    return std::any_of(std::begin(mac), std::end(mac), [](__u8 byte) { return byte != 0; });
+  };
+  if (!before || !is_known(before->pod_mac)) return facts;
+  if (is_known(facts.pod_mac) && std::memcmp(before->pod_mac, facts.pod_mac, sizeof(facts.pod_mac)) != 0) {
+    LogWarn(
+        "interface {}: the MAC address behind it has changed: its frames are dropped; to accept it, delete the "
+        "Workload and apply it again",
+        ifindex);
+  }
+  std::copy(std::begin(before->pod_mac), std::end(before->pod_mac), facts.pod_mac);
+  facts.link_local = before->link_local;
+  facts.link_local4 = before->link_local4;
+  return facts;
+}
+
+Status BpfDatapath::PutFacts(std::uint32_t ifindex, const sl_interface& facts) {
+  sl_endpoint_mac mac{};
+  std::copy(std::begin(facts.pod_mac), std::end(facts.pod_mac), mac.mac);
+  if (facts.endpoint != 0) SL_RETURN_IF_ERROR(maps_->endpoint_macs.Put(facts.endpoint, mac));
   return maps_->interfaces.Put(ifindex, facts);
+}
+
+Status BpfDatapath::DescribeInterface(std::uint32_t ifindex, const sl_interface& facts) {
+  SL_ASSIGN_OR_RETURN(const sl_interface kept, KeepAddresses(ifindex, facts));
+  return PutFacts(ifindex, kept);
 }
 
 // The interface is described before anything judges by that.
@@ -114,10 +145,12 @@ Status BpfDatapath::AttachPod(const PodInterface& pod) {
     // The redirect is a short cut, enforcement does not depend on it.
     LogWarn("{}: no redirect from XDP: {}", pod.name, Message(status));
   }
-  SL_RETURN_IF_ERROR(maps_->interfaces.Put(pod.ifindex, pod.facts));
+  SL_ASSIGN_OR_RETURN(const sl_interface facts, KeepAddresses(pod.ifindex, pod.facts));
+  SL_RETURN_IF_ERROR(PutFacts(pod.ifindex, facts));
   {
     const std::lock_guard lock(pods_mutex_);
     pods_[pod.ifindex] = pod;
+    pods_[pod.ifindex].facts = facts;
   }
   for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
     SL_RETURN_IF_ERROR(Annotate(attachments_.Attach(program, pod.ifindex, pod.name),
@@ -211,8 +244,10 @@ StatusOr<int> BpfDatapath::RepairInterfaces() {
   int repaired = 0;
   for (const auto& [ifindex, pod] : pods_) {
     SL_ASSIGN_OR_RETURN(const auto facts, maps_->interfaces.Get(ifindex));
-    if (!facts || std::memcmp(&*facts, &pod.facts, sizeof(pod.facts)) != 0) {
-      SL_RETURN_IF_ERROR(maps_->interfaces.Put(ifindex, pod.facts));
+    SL_ASSIGN_OR_RETURN(const auto mac, maps_->endpoint_macs.Get(pod.facts.endpoint));
+    const bool has_mac = mac && std::memcmp(mac->mac, pod.facts.pod_mac, sizeof(mac->mac)) == 0;
+    if (!facts || std::memcmp(&*facts, &pod.facts, sizeof(pod.facts)) != 0 || (pod.facts.endpoint != 0 && !has_mac)) {
+      SL_RETURN_IF_ERROR(PutFacts(ifindex, pod.facts));
       ++repaired;
     }
     SL_ASSIGN_OR_RETURN(const auto device, maps_->pod_devices.Get(ifindex));

@@ -79,6 +79,8 @@ class BpfDatapath : public Datapath {
 
   bpf::DatapathObject& object() { return *object_; }
   // Tells the packet path about an interface without attaching there; test runs need no more.
+  // The MAC and link-local addresses that it was first described with stay until DetachPod: whoever is behind it must
+  // not take another's by changing its own.
   Status DescribeInterface(std::uint32_t ifindex, const sl_interface& facts);
   Status DescribeUplink(const sl_uplink& uplink) { return settings_.PutUplink(uplink); }  // likewise
 
@@ -86,6 +88,8 @@ class BpfDatapath : public Datapath {
   struct BoundMaps;
   BpfDatapath();
   Status BindMaps();
+  StatusOr<sl_interface> KeepAddresses(std::uint32_t ifindex, sl_interface facts) const;
+  Status PutFacts(std::uint32_t ifindex, const sl_interface& facts);
   StatusOr<int> RepairPins();
   StatusOr<int> RepairInterfaces();
 

@@ -317,6 +317,16 @@ StatusOr<LinkInfo> GetLink(const std::string& name) {
   return GetOneLink(request, "interface " + name);
 }
 
+StatusOr<LinkInfo> GetPeer(const LinkInfo& veth) {
+  const std::string what = "the other end of interface " + veth.name;
+  if (veth.peer == 0) return MakeError(absl::StatusCode::kNotFound, "{} is not known", what);
+  Request request(RTM_GETLINK, NLM_F_ACK);
+  request.PutHeader<ifinfomsg>()->ifi_index = static_cast<int>(veth.peer);
+  if (veth.link_netnsid >= 0)
+    mnl_attr_put_u32(request.get(), IFLA_TARGET_NETNSID, static_cast<std::uint32_t>(veth.link_netnsid));
+  return GetOneLink(request, what);
+}
+
 StatusOr<std::int32_t> NetNsId(int netns_fd) {
   Request request(RTM_GETNSID, NLM_F_ACK);
   request.PutHeader<rtgenmsg>();

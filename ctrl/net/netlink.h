@@ -57,6 +57,9 @@ StatusOr<std::vector<AddressInfo>> DumpAddresses();
 StatusOr<LinkInfo> GetLink(std::uint32_t ifindex);
 StatusOr<LinkInfo> GetLink(const std::string& name);
 
+// The other end of a veth, also in another namespace. NotFound where the kernel does not say which that is.
+StatusOr<LinkInfo> GetPeer(const LinkInfo& veth);
+
 // How the calling thread's namespace numbers the one behind `netns_fd`; -1: it has no number for it.
 StatusOr<std::int32_t> NetNsId(int netns_fd);
 

@@ -318,6 +318,7 @@ StatusOr<std::shared_ptr<const Controller::Places>> Controller::FindPlaces(
       continue;
     }
     SL_ASSIGN_OR_RETURN(bound.binding.endpoint, places->ids.Assign(bound.name));
+    bound.facts.endpoint = bound.binding.endpoint;
     places->interfaces.push_back({bound.binding.ifindex, bound.host_interface, bound.facts, bound.takes_frames});
     places->owners[bound.binding.ifindex] = bound.name;
     places->bindings[bound.name] = std::move(bound.binding);

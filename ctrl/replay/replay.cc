@@ -60,7 +60,7 @@ Replay::Key Replay::KeyOf(const sl_tuple& tuple) {
 bool Replay::FollowFragment(sl_packet* packet) {
   if (packet->fragment == SL_FRAGMENT_NONE) return true;
   const auto key = std::make_tuple(Address(packet->tuple.src), Address(packet->tuple.dst),
-                                   static_cast<std::uint32_t>(packet->fragment_id), packet->tuple.protocol);
+                                   static_cast<std::uint32_t>(packet->fragment_id), packet->fragment_protocol);
   if (packet->fragment == SL_FRAGMENT_FIRST) {
     if (fragments_.size() >= kMaxFragments) fragments_.clear();
     fragments_[key] = packet->tuple;

@@ -4,6 +4,9 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
 
 #include "ctrl/net/ethtool.h"
 #include "ctrl/net/netlink.h"
@@ -24,6 +27,7 @@ Status Unusable(fmt::format_string<Args...> format, Args&&... args) {
 struct PodEnd {
   LinkInfo link;
   std::vector<Address> ips;
+  std::optional<Address> link_local, link_local4;
   bool takes_frames = false;
 };
 
@@ -32,16 +36,28 @@ bool IsLinkLocal(const Address& address) {
   return address.is_v4() ? bytes[12] == 169 && bytes[13] == 254 : bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
 }
 
-StatusOr<std::vector<Address>> AddressesOf(std::uint32_t ifindex) {
+// RFC 4291, appendix A: what the kernel makes of the MAC unless it is told otherwise.
+Address LinkLocalOf(const net::MacAddress& mac) {
+  return Address(std::array<std::uint8_t, 16>{0xfe, 0x80, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(mac[0] ^ 2),
+                                              mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]});
+}
+
+// The interface's addresses: `ips`, and one link-local one of each family, where there is one.
+Status FindAddresses(PodEnd* pod) {
   SL_ASSIGN_OR_RETURN(const std::vector<net::AddressInfo> addresses, net::DumpAddresses());
-  std::vector<Address> found;
+  const Address usual = LinkLocalOf(pod->link.mac);
   for (const net::AddressInfo& info : addresses) {
-    const bool usable = info.scope == RT_SCOPE_UNIVERSE && (info.flags & IFA_F_DADFAILED) == 0;
-    if (info.ifindex == ifindex && usable && !IsLinkLocal(info.address)) found.push_back(info.address);
+    if (info.ifindex != pod->link.ifindex || (info.flags & IFA_F_DADFAILED) != 0) continue;
+    if (IsLinkLocal(info.address)) {
+      auto& own = info.address.is_v4() ? pod->link_local4 : pod->link_local;
+      if (!own || info.address == usual) own = info.address;
+    } else if (info.scope == RT_SCOPE_UNIVERSE) {
+      pod->ips.push_back(info.address);
+    }
   }
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
-  return found;
+  std::sort(pod->ips.begin(), pod->ips.end());
+  pod->ips.erase(std::unique(pod->ips.begin(), pod->ips.end()), pod->ips.end());
+  return OkStatus();
 }
 
 // Runs inside the workload's namespace.
@@ -52,10 +68,8 @@ StatusOr<PodEnd> LookAround(const policy::Workload& workload) {
     return Unusable("interface {} is not a veth but {}", workload.interface,
                     pod.link.kind.empty() ? "a device of another kind" : pod.link.kind);
   }
-  pod.ips = workload.ips;
-  if (pod.ips.empty()) {
-    SL_ASSIGN_OR_RETURN(pod.ips, AddressesOf(pod.link.ifindex));
-  }
+  SL_RETURN_IF_ERROR(FindAddresses(&pod));
+  if (!workload.ips.empty()) pod.ips = workload.ips;
   if (pod.ips.empty()) {
     return Unusable("interface {} has no global address; give it one, or set spec.ips", workload.interface);
   }
@@ -109,7 +123,11 @@ StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInf
   bound.takes_frames = pod.takes_frames;
   bound.facts.netns = host.link_netnsid;
   bound.facts.address = pod.ips.front().abi();
+  bound.facts.master = host.master;
+  if (pod.link.mac == net::MacAddress{}) return bound;
   std::copy(pod.link.mac.begin(), pod.link.mac.end(), bound.facts.pod_mac);
+  bound.facts.link_local = pod.link_local.value_or(LinkLocalOf(pod.link.mac)).abi();
+  if (pod.link_local4) std::memcpy(&bound.facts.link_local4, pod.link_local4->bytes().data() + 12, 4);
   return bound;
 }
 
@@ -137,6 +155,7 @@ StatusOr<BoundWorkload> BindHostInterface(const policy::Workload& workload) {
   }
   PodEnd pod;
   pod.ips = workload.ips;
+  if (auto link = net::GetPeer(host); link.ok()) pod.link = *std::move(link);
   return Describe(workload, host, pod);
 }
 

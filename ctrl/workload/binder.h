@@ -20,7 +20,8 @@ struct BoundWorkload {
   std::string host_interface;  // name of binding.ifindex
   std::uint64_t netns = 0;     // inode number of its network namespace; 0: not known (hostInterface)
   // `bridge` is set for plain ports only: forwarding, not isolated or locked, of a bridge that is up and has no VLAN
-  // filtering. With hostInterface nothing is known of the pod's end: its MAC is zero, and it takes no frames.
+  // filtering. With hostInterface less is known of the pod's end: it takes no frames, its link-local address is the one
+  // that its MAC makes, and the MAC is zero where the kernel does not tell of the other end.
   sl_interface facts{};
   bool takes_frames = false;  // the pod's end has GRO, or XDP
 };

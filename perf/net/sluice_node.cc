@@ -27,6 +27,7 @@ Status SluiceNode::Open(const Options& options) {
     if (resource.workload != nullptr) {
       SL_ASSIGN_OR_RETURN(workload::BoundWorkload bound, workload::Bind(*resource.workload));
       bound.binding.endpoint = ++endpoint;
+      bound.facts.endpoint = endpoint;
       bindings[bound.name] = bound.binding;
       SL_RETURN_IF_ERROR(
           datapath_->AttachPod({bound.binding.ifindex, bound.host_interface, bound.facts, bound.takes_frames}));

@@ -43,14 +43,17 @@ TEST_F(Account, StrangersOnTheWireLeaveNothing) {
   EXPECT_EQ(passed.moves, Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, passed.bytes));
 }
 
-TEST_F(Account, LinkControlLeavesNothing) {
-  const Packet arp = Eth{.type = 0x0806} / Payload{28};
-  const Packet solicitation =
-      Eth{} / Ipv6{.src = "fe80::1", .dst = "ff02::1:ff00:1", .hop_limit = 255} / Icmp{.type = 135} / Payload{16};
+TEST_F(Account, LinkControlLeavesNoFlow) {
+  const Packet arp =
+      Eth{.type = 0x0806} / Raw{{0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 0, 9}};
+  const Packet solicitation = Eth{} / Ipv6{.src = kWebIp6, .dst = "ff02::1:ff00:9", .hop_limit = 255} /
+                              Icmp{.type = 135} / Raw{{0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9}};
   for (const Packet& packet : {arp, solicitation}) {
     const std::uint64_t bytes = packet.ToFrame().size();
-    EXPECT_EQ(FromPod(kWeb, packet).moves, Moves().Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, bytes));
-    EXPECT_EQ(ToPod(kDb, kElsewhere, packet).moves, Moves().Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, bytes));
+    EXPECT_EQ(FromPod(kWeb, packet).moves,
+              Moves().Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, bytes).Egress(1, SL_DROP_NONE, bytes));
+    EXPECT_EQ(ToPod(kDb, kWeb, packet).moves,
+              Moves().Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, bytes).Ingress(2, SL_DROP_NONE, bytes));
     EXPECT_EQ(FromWire(packet).moves, Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, bytes));
   }
 }

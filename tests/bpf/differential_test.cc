@@ -111,7 +111,8 @@ class Differential : public ::testing::Test {
     }
     const bool from_pod = hook == SL_HOOK_TC_FROM_POD;
     const std::uint32_t ifindex = snapshot.Find(from_pod ? flow.source : flow.destination)->ifindex;
-    const std::uint32_t other = BedOptions::kFirstIfindex + 7;
+    const policy::Endpoint* source = snapshot.Find(flow.source);
+    const std::uint32_t other = source && source->ifindex ? source->ifindex : BedOptions::kFirstIfindex + 7;
     const auto output =
         bpf::TestRunTc(object.program_fd(from_pod ? "tc_from_pod" : "tc_to_pod"),
                        {.frame = frame, .ifindex = ifindex, .ingress_ifindex = flow.from_node ? 0 : other});

@@ -1,5 +1,6 @@
 // Every reason that the packet path gives, with exactly what it moves: one counter, and what belongs to it.
-// CONNTRACK_FULL needs a table that refuses (conntrack_full_test.cc), QUARANTINED has quarantine_test.cc.
+// CONNTRACK_FULL needs a table that refuses (conntrack_full_test.cc), QUARANTINED has quarantine_test.cc, LINK_CONTROL
+// link_control_test.cc.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -11,13 +12,17 @@ namespace {
 
 class DropReasons : public Shop {
  protected:
-  // A frame that cannot be judged moves its counter and nothing else, at each hook.
-  void ExpectUnjudged(int reason, const Packet& packet) {
+  enum Receiver { kForAPod, kForNobodyHere };
+
+  // A frame that cannot be judged moves its counter and nothing else, at each hook. On the card it passes where it is
+  // not for a pod, as far as can be told.
+  void ExpectUnjudged(int reason, const Packet& packet, Receiver receiver = kForAPod) {
     SCOPED_TRACE(reason);
     const Frame frame = packet.ToFrame();
     EXPECT_EQ(FromPod(kWeb, frame).moves, Moves().Packet(SL_HOOK_TC_FROM_POD, reason, frame.size()));
     EXPECT_EQ(ToPod(kDb, kElsewhere, frame).moves, Moves().Packet(SL_HOOK_TC_TO_POD, reason, frame.size()));
-    EXPECT_EQ(FromWire(frame).moves, Moves().Packet(SL_HOOK_XDP_UPLINK, reason, frame.size()));
+    EXPECT_EQ(FromWire(frame).moves,
+              Moves().Packet(SL_HOOK_XDP_UPLINK, receiver == kForAPod ? reason : SL_DROP_NONE, frame.size()));
   }
 
   // A judged packet also leaves a record, and counts at the workload that is known to be meant.
@@ -35,7 +40,7 @@ class DropReasons : public Shop {
 TEST_F(DropReasons, PolicyDenied) {
   ExpectDenied(FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, 3, 0);
   ASSERT_TRUE(bed_->ForgetFlows().ok());
-  ExpectDenied(ToPod(kDb, kElsewhere, Tcp4(kOtherIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_POLICY_DENIED, 0, 2);
+  ExpectDenied(ToPod(kDb, kOther, Tcp4(kOtherIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_POLICY_DENIED, 0, 2);
   ExpectDenied(FromWire(Tcp4(kRemoteIp, kDbIp, 5432)), SL_HOOK_XDP_UPLINK, SL_DROP_POLICY_DENIED, 0, 2);
 }
 
@@ -95,8 +100,8 @@ TEST_F(DropReasons, AnInterfaceWithoutItsWorkloadIsUnknownToo) {
 
 TEST_F(DropReasons, MalformedEthernet) {
   const Eth tagged{.type = 0x8100};
-  ExpectUnjudged(SL_DROP_MALFORMED_ETHERNET, tagged / Raw{{0, 1}});
-  ExpectUnjudged(SL_DROP_MALFORMED_ETHERNET, Eth{.type = 0x88a8} / Raw{{0, 1, 0x81, 0, 0, 1}});
+  ExpectUnjudged(SL_DROP_MALFORMED_ETHERNET, tagged / Raw{{0, 1}}, kForNobodyHere);
+  ExpectUnjudged(SL_DROP_MALFORMED_ETHERNET, Eth{.type = 0x88a8} / Raw{{0, 1, 0x81, 0, 0, 1}}, kForNobodyHere);
 }
 
 TEST_F(DropReasons, MalformedIpv4) {
@@ -105,15 +110,15 @@ TEST_F(DropReasons, MalformedIpv4) {
     frame[offset] = value;
     return Packet(Raw{frame});
   };
-  ExpectUnjudged(SL_DROP_MALFORMED_IPV4, with(14, 0x55));  // version 5
-  ExpectUnjudged(SL_DROP_MALFORMED_IPV4, with(14, 0x44));  // a header of 16 bytes
-  ExpectUnjudged(SL_DROP_MALFORMED_IPV4, with(17, 19));    // a total length below the header's
+  ExpectUnjudged(SL_DROP_MALFORMED_IPV4, with(14, 0x55), kForNobodyHere);  // version 5
+  ExpectUnjudged(SL_DROP_MALFORMED_IPV4, with(14, 0x44));                  // a header of 16 bytes
+  ExpectUnjudged(SL_DROP_MALFORMED_IPV4, with(17, 19));                    // a total length below the header's
 }
 
 TEST_F(DropReasons, MalformedIpv6) {
   Frame frame = Tcp6(kWebIp6, kDbIp6, 5432).ToFrame();
   frame[14] = 0x50;  // version 5
-  ExpectUnjudged(SL_DROP_MALFORMED_IPV6, Packet(Raw{frame}));
+  ExpectUnjudged(SL_DROP_MALFORMED_IPV6, Packet(Raw{frame}), kForNobodyHere);
   const Packet cut = Eth{} / Ipv6{.src = kWebIp6, .dst = kDbIp6, .next = 60} / Raw{{6, 0, 1, 4}};
   ExpectUnjudged(SL_DROP_MALFORMED_IPV6, cut);
 }
@@ -130,7 +135,8 @@ TEST_F(DropReasons, MalformedL4) {
 
 TEST_F(DropReasons, TooManyHeaders) {
   ExpectUnjudged(SL_DROP_TOO_MANY_HEADERS,
-                 Eth{} / Vlan{} / Vlan{} / Vlan{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 5432});
+                 Eth{} / Vlan{} / Vlan{} / Vlan{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 5432},
+                 kForNobodyHere);
   Packet chain = Eth{} / Ipv6{.src = kWebIp6, .dst = kDbIp6};
   for (int i = 0; i < 9; ++i) chain = chain / Ipv6Option{.header = 60};
   ExpectUnjudged(SL_DROP_TOO_MANY_HEADERS, chain / Tcp{.dport = 5432});
@@ -152,13 +158,71 @@ TEST_F(DropReasons, FragmentNotFound) {
                                                  Payload{64});
 }
 
+// The card is not ours alone.
+TEST_F(DropReasons, WhatIsForNoLocalWorkloadPassesTheCardAsItIs) {
+  Ipv4 fragment{.src = kRemoteIp, .dst = "10.5.5.5", .protocol = 6, .id = 9, .fragment_offset = 4};
+  const std::vector<Packet> all = {
+      Eth{} / fragment / Payload{64},
+      Eth{} / Ipv6{.src = kRemoteIp6, .dst = "fd05::5"} / Ipv6Fragment{.id = 9, .offset = 4, .next = 6} / Payload{64},
+      Eth{} / Ipv4{.src = kRemoteIp, .dst = "10.5.5.5", .protocol = 6} / Payload{7},
+      Eth{} / Ipv4{.src = kRemoteIp, .dst = kNodeIp, .protocol = 1} / Payload{4},
+      Eth{} / Ipv6{.src = kRemoteIp6, .dst = "ff02::1", .next = 60} / Raw{{6, 0, 1, 4}},
+  };
+  for (const Packet& packet : all) {
+    const Judged judged = FromWire(packet);
+    EXPECT_TRUE(judged.forwarded);
+    EXPECT_EQ(judged.moves, Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, judged.bytes));
+  }
+  fragment.dst = kDbIp;
+  EXPECT_EQ(FromWire(Eth{} / fragment / Payload{64}).reason, SL_DROP_FRAGMENT_NOT_FOUND);
+  EXPECT_EQ(FromWire(Eth{} / Ipv4{.src = kRemoteIp, .dst = kDbIp, .protocol = 6} / Payload{7}).reason,
+            SL_DROP_MALFORMED_L4);
+}
+
+// Flooded, or drawn to a pod by its neighbour: it leaves the flow that it belongs to alone.
+TEST_F(DropReasons, WrongReceiver) {
+  ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+  const Judged flooded = ToPod(kOther, kWeb, ToDb(kSyn));
+  EXPECT_EQ(flooded.moves, Moves().Packet(SL_HOOK_TC_TO_POD, SL_DROP_WRONG_RECEIVER, flooded.bytes));
+  EXPECT_TRUE(ToPod(kDb, kWeb, ToDb(kSyn)).forwarded);
+  EXPECT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded) << "its answer";
+  EXPECT_EQ(ToPod(kOther, kDb, ToWeb(kAck)).reason, SL_DROP_WRONG_RECEIVER);
+  EXPECT_EQ(ToPod(kOther, kElsewhere, Tcp4("8.8.8.8", kRemoteIp, 80)).reason, SL_DROP_WRONG_RECEIVER)
+      << "of another node";
+  EXPECT_EQ(ToPod(kOther, kNode, Tcp4(kNodeIp, kDbIp, 80)).reason, SL_DROP_WRONG_RECEIVER) << "the node's own";
+  EXPECT_TRUE(ToPod(kOther, kElsewhere, Tcp4("8.8.8.8", "10.7.7.7", 80)).forwarded) << "of nobody: other's own, then";
+  EXPECT_TRUE(ToPod(kOther, kWeb, Eth{} / Ipv4{.src = kWebIp, .dst = "10.0.0.255"} / Udp{}).forwarded);
+}
+
+// Where XDP is not attached, a stranger's packet comes as far as the pod.
+TEST_F(DropReasons, ALocalSourceComesByItsOwnInterface) {
+  EXPECT_TRUE(ToPod(kDb, kWeb, Tcp4(kWebIp, kDbIp, 5432)).forwarded);
+  EXPECT_EQ(ToPod(kDb, kUplink, Tcp4(kWebIp, kDbIp, 5432, kAck)).reason, SL_DROP_SPOOFED_SOURCE) << "of a known flow";
+  EXPECT_TRUE(ToPod(kDb, kWeb, Tcp4(kWebIp, kDbIp, 5432, kAck)).forwarded) << "which goes on";
+  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ExpectDenied(ToPod(kDb, kUplink, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE, 0, 0);
+  ExpectDenied(ToPod(kDb, kOther, Tcp6(kWebIp6, kDbIp6, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE, 0, 0);
+  // As an ICMP error about one of its flows.
+  ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+  const Packet error =
+      Eth{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Icmp{.type = 3, .code = 1} / Raw{ToWeb(kAck).ToQuote(28)};
+  EXPECT_TRUE(ToPod(kDb, kWeb, error).forwarded);
+  EXPECT_EQ(ToPod(kDb, kUplink, error).reason, SL_DROP_SPOOFED_SOURCE);
+  // A bridge sends on what it got from its port.
+  sl_interface facts{.master = ifindex(kElsewhere)};
+  facts.address = policy::Address::Parse(kWebIp)->abi();
+  ASSERT_TRUE(bed_->datapath().DescribeInterface(ifindex(kWeb), facts).ok());
+  EXPECT_TRUE(ToPod(kDb, kElsewhere, Tcp4(kWebIp, kDbIp, 5432, kAck)).forwarded);
+  EXPECT_TRUE(ToPod(kDb, kElsewhere, Tcp4(kWebIp, kDbIp, 5432, kSyn, 40001)).forwarded);
+}
+
 TEST_F(DropReasons, RulesetMissing) {
   policy::Tables tables = bed_->compiled().tables;
   tables.peers = {};
   ASSERT_TRUE(bed_->datapath().Commit(tables).ok());
   ExpectDenied(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_RULESET_MISSING, 1, 0);
   ASSERT_TRUE(bed_->ForgetFlows().ok());
-  ExpectDenied(ToPod(kDb, kElsewhere, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_RULESET_MISSING, 0, 2);
+  ExpectDenied(ToPod(kDb, kWeb, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_RULESET_MISSING, 0, 2);
   ExpectDenied(FromWire(Tcp4(kRemoteIp, kDbIp, 5432)), SL_HOOK_XDP_UPLINK, SL_DROP_RULESET_MISSING, 0, 2);
   // Who is not isolated needs no ruleset.
   EXPECT_TRUE(FromPod(kDb, Tcp4(kDbIp, kOtherIp, 80)).forwarded);

@@ -30,7 +30,7 @@ TEST_F(Headers, TaggedTwinsAreJudgedAlike) {
       ASSERT_EQ(flows.size(), 1u);
       const bool is_ipv4 = flows[0].key.lo.bytes[10] == 0xff;
       EXPECT_EQ(flows[0].entry.forward_bytes, is_ipv4 ? 40u : 60u) << "layer 3 only";
-      EXPECT_EQ(ToPod(kDb, kElsewhere, twin).forwarded, port == 5432);
+      EXPECT_EQ(ToPod(kDb, kWeb, twin).forwarded, port == 5432);
     }
   }
   // And from the wire, for a pod that is open.
@@ -56,6 +56,51 @@ TEST_F(Headers, OptionsAndExtensionHeadersAreSteppedOver) {
     const std::uint8_t header = count == 0 ? 0 : count % 2 == 0 ? 43 : 60;
     chain = chain / Ipv6Option{.header = header, .extra_words = static_cast<std::uint8_t>(count)};
   }
+}
+
+// A GSO packet above 64 KiB has no length that would fit (IPv4 BIG TCP).
+TEST_F(Headers, TotalLengthZeroIsForGsoAlone) {
+  const auto frame = [](std::uint16_t port, std::uint8_t flags, bool tcp) {
+    const Ipv4 ip{.src = kWebIp, .dst = kDbIp};
+    Frame bytes = (tcp ? Eth{} / ip / Tcp{.dport = port, .flags = flags} : Eth{} / ip / Udp{.dport = port}).ToFrame();
+    bytes[16] = bytes[17] = 0;
+    return bytes;
+  };
+  EXPECT_TRUE(FromPod(kWeb, frame(5432, kSyn, true), 2).forwarded);
+  EXPECT_TRUE(FromPod(kWeb, frame(5432, kAck, true), 50).forwarded);
+  EXPECT_EQ(FromPod(kWeb, frame(5433, kAck, true), 50).reason, SL_DROP_POLICY_DENIED);
+  EXPECT_EQ(FromPod(kWeb, frame(5432, kAck, true)).reason, SL_DROP_MALFORMED_IPV4);
+  EXPECT_EQ(FromPod(kWeb, frame(5432, 0, false), 50).reason, SL_DROP_MALFORMED_IPV4);
+  EXPECT_EQ(FromWire(frame(5432, kAck, true)).reason, SL_DROP_MALFORMED_IPV4);
+}
+
+// RFC 8200, 4.5: the later fragments repeat the fragment header's next header, which may be one more extension.
+TEST_F(Headers, LaterFragmentsFollowTheFirstOverExtensionHeaders) {
+  const Ipv6 ip{.src = kWebIp6, .dst = kDbIp6};
+  const Raw authentication{{6, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}};
+  std::uint32_t id = 0;
+  for (const bool is_open : {true, false}) {
+    const Tcp tcp{.dport = static_cast<std::uint16_t>(is_open ? 5432 : 5433)};
+    const int verdict = is_open ? SL_DROP_NONE : SL_DROP_POLICY_DENIED;
+    ++id;
+    EXPECT_EQ(FromPod(kWeb, Eth{} / ip / Ipv6Fragment{.id = id} / Ipv6Option{.header = 60} / tcp / Payload{60}).reason,
+              verdict);
+    const Packet later = Eth{} / ip / Ipv6Fragment{.id = id, .offset = 11, .more = false, .next = 60} / Payload{64};
+    EXPECT_EQ(FromPod(kWeb, later).reason, verdict);
+    ++id;
+    EXPECT_EQ(
+        FromPod(kWeb, Eth{} / ip / Ipv6Fragment{.id = id, .next = 51} / authentication / tcp / Payload{60}).reason,
+        verdict);
+    EXPECT_EQ(FromPod(kWeb, Eth{} / ip / Ipv6Fragment{.id = id, .offset = 13, .more = false, .next = 51} / Payload{64})
+                  .reason,
+              verdict);
+    // Nor does it matter what the later one says.
+    EXPECT_EQ(FromPod(kWeb, Eth{} / ip / Ipv6Fragment{.id = id, .offset = 21, .more = false, .next = 17} / Payload{64})
+                  .reason,
+              verdict);
+  }
+  EXPECT_EQ(FromPod(kWeb, Eth{} / ip / Ipv6Fragment{.id = 99, .offset = 13, .next = 60} / Payload{64}).reason,
+            SL_DROP_FRAGMENT_NOT_FOUND);
 }
 
 TEST_F(Headers, EveryTruncationOfEveryFixtureHasAVerdict) {

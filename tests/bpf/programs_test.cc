@@ -193,18 +193,6 @@ TEST_F(Programs, NodeReachesAnIsolatedPodAndForwardedTrafficDoesNot) {
 
 TEST_F(Programs, PodReachesItself) { EXPECT_TRUE(FromPod(1, Syn("10.0.0.2", "10.0.0.2", 9999)).forwarded); }
 
-TEST_F(Programs, ArpAndNeighbourDiscoveryPass) {
-  Raw arp{std::vector<std::uint8_t>(28, 0)};
-  EXPECT_TRUE(FromPod(1, Eth{.type = 0x0806} / arp).forwarded);
-  EXPECT_TRUE(FromPod(1, Eth{} / Ipv6{.src = "fe80::1", .dst = "ff02::1:ff00:1", .hop_limit = 255} / Icmp{.type = 135} /
-                             Payload{16})
-                  .forwarded);
-  EXPECT_EQ(
-      FromPod(1, Eth{} / Ipv6{.src = "fe80::1", .dst = "fd00::1", .hop_limit = 64} / Icmp{.type = 135} / Payload{16})
-          .reason,
-      SL_DROP_SPOOFED_SOURCE);
-}
-
 TEST_F(Programs, FragmentsFollowTheFirst) {
   const auto fragment = [](std::uint16_t offset, bool more, std::uint16_t id) {
     return Ipv4{.src = "10.0.0.1",

@@ -245,12 +245,13 @@ TEST_F(QuarantineTest, BroadcastIsCutAndLinkControlPasses) {
   const Packet to_all = Eth{.dst = "01:00:5e:00:00:fb"} / Ipv4{.src = kOtherIp, .dst = "224.0.0.251"} /
                         Udp{.sport = 5353, .dport = 5353} / Payload{8};
   EXPECT_EQ(ToPod(kDb, kOther, to_all).reason, SL_DROP_QUARANTINED);
-  const Packet arp = Eth{.type = 0x0806} / Payload{28};
-  const Packet solicitation =
-      Eth{} / Ipv6{.src = "fe80::1", .dst = "ff02::1:ff00:1", .hop_limit = 255} / Icmp{.type = 135} / Payload{16};
+  const Packet arp =
+      Eth{.type = 0x0806} / Raw{{0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 10, 0, 0, 9}};
+  const Packet solicitation = Eth{} / Ipv6{.src = kDbIp6, .dst = "ff02::1:ff00:9", .hop_limit = 255} /
+                              Icmp{.type = 135} / Raw{{0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9}};
   for (const Packet& packet : {arp, solicitation}) {
     EXPECT_TRUE(FromPod(kDb, packet).forwarded);
-    EXPECT_TRUE(ToPod(kDb, kElsewhere, packet).forwarded);
+    EXPECT_TRUE(ToPod(kWeb, kDb, packet).forwarded);
   }
 }
 

@@ -66,6 +66,7 @@ void DatapathRig::Enforce(const std::string& policies) {
       if (resource.workload == nullptr) continue;
       SL_ASSIGN_OR_RETURN(workload::BoundWorkload bound, workload::Bind(*resource.workload));
       bound.binding.endpoint = ++endpoint;
+      bound.facts.endpoint = endpoint;
       bindings[bound.name] = bound.binding;
       SL_RETURN_IF_ERROR(
           datapath_->AttachPod({bound.binding.ifindex, bound.host_interface, bound.facts, bound.takes_frames}));

@@ -165,6 +165,28 @@ TEST(Parse, LinkControlNeedsItsHopLimit) {
   EXPECT_EQ(Parse(Eth{.type = 0x0806} / Payload{28}).packet.kind, SL_PACKET_CONTROL);
 }
 
+TEST(Parse, LinkControlSaysWhatItClaims) {
+  const Eth eth{.src = "02:00:00:00:02:00"};
+  const auto target = policy::Address::Parse("fd00::9")->bytes();
+  const Raw raw{{target.begin(), target.end()}};
+  Ipv6 ip = kIpv6;
+  ip.hop_limit = 255;
+  ip.dst = "ff02::1:ff00:9";
+  const Parsed solicit = Parse(eth / ip / Icmp{.type = 135} / raw);
+  EXPECT_EQ(solicit.packet.control, SL_CONTROL_SOLICIT);
+  EXPECT_EQ(Text(solicit.packet.target), "fd00::9");
+  EXPECT_TRUE(solicit.packet.control_ok);
+  EXPECT_EQ(solicit.packet.l3.l4_bytes, 24);
+  ip.dst = "ff02::1";
+  EXPECT_TRUE(Parse(eth / ip / Icmp{.type = 136} / raw).packet.control_ok);
+  EXPECT_FALSE(Parse(eth / ip / Icmp{.type = 136} / raw / Payload{8}).packet.control_ok);
+  EXPECT_FALSE(Parse(eth / ip / Ipv6Option{.header = 60} / Icmp{.type = 136} / raw).packet.control_ok);
+  EXPECT_EQ(Parse(eth / ip / Ipv6Fragment{} / Icmp{.type = 136} / raw).packet.control, SL_CONTROL_NONE) << "RFC 6980";
+  EXPECT_EQ(Parse(eth / ip / Icmp{.type = 134} / Payload{8}).packet.control, SL_CONTROL_ROUTER);
+  EXPECT_EQ(Parse(eth / kIpv4 / Icmp{.type = 5} / Payload{28}).packet.control, SL_CONTROL_ROUTER);
+  EXPECT_EQ(Parse(eth / kIpv4 / Icmp{.type = 5} / Payload{28}).packet.kind, SL_PACKET_IP) << "policy is asked too";
+}
+
 TEST(Parse, IcmpErrorsCarryTheTupleTheyAreAbout) {
   const Packet about4 = Eth{} / Ipv4{.src = "10.0.0.2", .dst = "192.0.2.9"} / Tcp{.sport = 4000, .dport = 443};
   for (const int type : {3, 4, 5, 11, 12}) {

@@ -1,5 +1,6 @@
 #include "ctrl/workload/binder.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -87,7 +88,10 @@ TEST_F(Binder, FindsTheHostEndAddressesAndMac) {
   EXPECT_EQ(bound->host_interface, b_.host_interface);
   EXPECT_THAT(bound->facts.pod_mac, ElementsAre(2, 0, 0, 2, 1, 1));
   EXPECT_EQ(Address(bound->facts.address), Ip(b_.ip4));
+  EXPECT_EQ(Address(bound->facts.link_local), Ip("fe80::ff:fe02:101"));
+  EXPECT_EQ(bound->facts.link_local4, 0U);
   EXPECT_EQ(bound->facts.bridge, 0U);
+  EXPECT_EQ(bound->facts.master, 0U);
 }
 
 TEST_F(Binder, LeavesLinkLocalAddressesAndOtherInterfacesOut) {
@@ -97,6 +101,10 @@ TEST_F(Binder, LeavesLinkLocalAddressesAndOtherInterfacesOut) {
   const auto bound = BindHere(ByNetNs(a_.netns_path));
   ASSERT_TRUE(bound.ok()) << bound.status();
   EXPECT_THAT(bound->binding.ips, ElementsAre(Ip(a_.ip4), Ip("10.7.0.7"), Ip(a_.ip6)));
+  EXPECT_EQ(Address(bound->facts.link_local), Ip("fe80::ff:fe02:100")) << "the one that its MAC makes";
+  EXPECT_EQ(ntohl(bound->facts.link_local4), 0xa9fe0707U);
+  IpIn(a_, "addr del fe80::ff:fe02:100/64 dev eth0\n");
+  EXPECT_EQ(Address(BindHere(ByNetNs(a_.netns_path))->facts.link_local), Ip("fe80::77"));
 }
 
 TEST_F(Binder, TakesTheAddressesOfTheFileInstead) {
@@ -144,6 +152,8 @@ TEST_F(Binder, KnowsPlainBridgePorts) {
   for (const auto& [leave, come_back] : departures) {
     IpInNode(leave);
     EXPECT_EQ(bridge_of_a(), 0U) << leave;
+    const std::uint32_t master = std::string(leave) == "link set veth0 nomaster\n" ? 0U : br0;
+    EXPECT_EQ(BindHere(ByNetNs(a_.netns_path))->facts.master, master) << leave;
     IpInNode(come_back);
     EXPECT_EQ(bridge_of_a(), br0) << come_back;
   }
@@ -216,7 +226,8 @@ TEST_F(Binder, BindsAHostInterfaceWithTheAddressesOfTheFile) {
   EXPECT_EQ(bound->binding.ifindex, a_.host_ifindex);
   EXPECT_EQ(bound->host_interface, a_.host_interface);
   EXPECT_THAT(bound->binding.ips, ElementsAreArray(workload.ips));
-  EXPECT_THAT(bound->facts.pod_mac, ElementsAre(0, 0, 0, 0, 0, 0));
+  EXPECT_THAT(bound->facts.pod_mac, ElementsAre(2, 0, 0, 2, 1, 0)) << "the kernel tells of the other end";
+  EXPECT_EQ(Address(bound->facts.link_local), Ip("fe80::ff:fe02:100"));
   EXPECT_FALSE(bound->takes_frames);
 }
 
