@@ -28,6 +28,10 @@ StatusOr<bpf::AttachedLink> AttachAt(bpf::Hook hook, int program_fd, std::uint32
   return bpf::AttachTc(program_fd, ifindex, DirectionOf(hook), pin);
 }
 
+std::string NameOf(const AttachedProgram& what) {
+  return fmt::format("{} at {} (ifindex {})", what.program, what.interface, what.ifindex);
+}
+
 std::string ModeOfLink(bpf::Hook hook, std::uint32_t ifindex) {
   return hook == bpf::Hook::kXdp ? bpf::XdpModeAt(ifindex) : "tcx";
 }
@@ -85,7 +89,9 @@ Status Attachments::Attach(const std::string& program, std::uint32_t ifindex, co
   Attachment one;
   if (found != attached_.end()) one = std::move(found->second);
   one.what = {.program = program, .interface = interface, .ifindex = ifindex, .mode = ""};
+  const bool was_current = one.current;
   const Status status = AttachNow(pin, &one);
+  if (status.ok() && was_current) NoteRepair(one.what);
   if (status.ok() || found != attached_.end()) attached_[pin] = std::move(one);
   return status;
 }
@@ -177,25 +183,26 @@ Status Attachments::AttachAgain(const std::string& pin, Attachment* one) {
   return AttachNow(pin, one);
 }
 
+void Attachments::NoteRepair(const AttachedProgram& what) {
+  LogError("{} had been detached by somebody else: attached again", NameOf(what));
+  ++repaired_;
+}
+
 StatusOr<int> Attachments::Repair() {
   const std::lock_guard lock(mutex_);
-  int repaired = 0;
   Status failed = OkStatus();
   for (auto& [pin, one] : attached_) {
     if (!one.current) continue;
     SL_ASSIGN_OR_RETURN(const bool there, IsThere(one));
     if (there || InterfaceName(one.what.ifindex).empty()) continue;
-    const std::string what =
-        fmt::format("{} at {} (ifindex {})", one.what.program, one.what.interface, one.what.ifindex);
     if (const Status status = AttachAgain(pin, &one); !status.ok()) {
-      failed.Update(Annotate(status, what));
+      failed.Update(Annotate(status, NameOf(one.what)));
       continue;
     }
-    LogError("{} had been detached by somebody else: attached again", what);
-    ++repaired;
+    NoteRepair(one.what);
   }
   if (!failed.ok()) return failed;
-  return repaired;
+  return std::exchange(repaired_, 0);
 }
 
 StatusOr<int> Attachments::RepairPins() {

@@ -39,7 +39,8 @@ class Attachments {
   Status TakeOver();
   bool has_taken_over() const;
 
-  // Asks the kernel, hook by hook, and attaches again what was detached or replaced. Returns how many.
+  // Asks the kernel, hook by hook, and attaches again what was detached or replaced. Returns how many were, those of
+  // Attach among them.
   StatusOr<int> Repair();
   // Pins again whose pin is gone; how many.
   StatusOr<int> RepairPins();
@@ -53,6 +54,7 @@ class Attachments {
   };
   Status AttachNow(const std::string& pin, Attachment* one);
   StatusOr<bool> IsThere(const Attachment& one) const;
+  void NoteRepair(const AttachedProgram& what);
   Status AttachAgain(const std::string& pin, Attachment* one);
 
   mutable std::mutex mutex_;
@@ -61,6 +63,7 @@ class Attachments {
   std::map<std::string, Attachment> attached_;  // by the pin of this layout
   HeldPins held_;
   bool taken_over_ = false;
+  int repaired_ = 0;  // since Repair said so last
 };
 
 }  // namespace sluice::datapath

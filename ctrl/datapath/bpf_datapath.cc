@@ -219,7 +219,7 @@ Status BpfDatapath::Keep() {
          SL_RETURN_IF_ERROR(slots_.Settle());
          return 0;
        }},
-      {Repaired::kInterface, [this] { return RepairInterfaces(); }, true},
+      {Repaired::kInterface, [this] { return RepairInterfaces(); }},
       {Repaired::kPolicyTable, [this, flag] { return flag(slots_.RepairTables()); }, true},
   });
   return OkStatus();

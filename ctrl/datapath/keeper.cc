@@ -1,5 +1,7 @@
 #include "ctrl/datapath/keeper.h"
 
+#include <time.h>
+
 #include <algorithm>
 
 #include "ctrl/base/log.h"
@@ -12,7 +14,13 @@ using namespace std::chrono_literals;
 
 constexpr auto kInterval = 1s;
 constexpr auto kTablesInterval = 5s;
-constexpr int kShare = 100;  // of the time, for the tables
+constexpr int kShare = 25;  // of a CPU's time, for the tables
+
+std::chrono::nanoseconds ThreadTime() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
 
 }  // namespace
 
@@ -38,13 +46,10 @@ void Keeper::Run() {
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, kInterval, [this] { return stopping_; })) {
     lock.unlock();
-    const Clock::time_point begin = Clock::now();
-    const bool tables = begin >= tables_at;
+    const auto begin = ThreadTime();
+    const bool tables = Clock::now() >= tables_at;
     Check(tables);
-    if (tables) {
-      const Clock::time_point end = Clock::now();
-      tables_at = end + std::max<Clock::duration>(kTablesInterval, kShare * (end - begin));
-    }
+    if (tables) tables_at = Clock::now() + std::max<Clock::duration>(kTablesInterval, kShare * (ThreadTime() - begin));
     lock.lock();
   }
 }

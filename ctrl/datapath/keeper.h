@@ -1,8 +1,8 @@
 // Keeps the packet path as it should be: compares what is attached and what the maps hold with what the agent put
 // there, repairs what somebody else has changed, counts it and says so. The kernel is asked, not the pins.
 //
-// Attachments, pins, the generation, the settings and quarantine are looked at every second; tables every five, and
-// where that takes long less often, so that it costs a hundredth of a CPU at most.
+// Attachments, pins, the generation, the settings, interfaces and quarantine are looked at every second; tables every
+// five, and where that takes long less often, so that it costs a twenty-fifth of a CPU at most.
 // Owns its thread.
 #pragma once
 

@@ -15,6 +15,7 @@ constexpr std::size_t kAll = ~std::size_t{0};
 // In the order of memory: a call costs nothing beside what it maps, which is the agent's memory meanwhile.
 constexpr std::size_t kManyBytes = 1 << 20;
 constexpr std::size_t kManyEdits = 200;
+constexpr std::uint32_t kBlock = 8192;  // entries
 
 }  // namespace
 
@@ -45,6 +46,11 @@ class SlotTable<Entries>::Memory {
   StatusOr<Entry*> At(std::uint32_t place) {
     SL_ASSIGN_OR_RETURN(char* const entry, window_.At(begin_ + place * sizeof(Entry), sizeof(Entry)));
     return reinterpret_cast<Entry*>(entry);
+  }
+  // `count` from `place` on; likewise.
+  StatusOr<const Entry*> Block(std::uint32_t place, std::uint32_t count) {
+    SL_ASSIGN_OR_RETURN(char* const entries, window_.At(begin_ + place * sizeof(Entry), count * sizeof(Entry)));
+    return reinterpret_cast<const Entry*>(entries);
   }
 
  private:
@@ -132,8 +138,12 @@ StatusOr<bool> SlotTable<Entries>::Holds(std::uint32_t slot, const policy::FlatM
   std::vector<bool> found(expected.size());
   std::size_t count = 0;
   std::uint32_t after_free = 0;  // the first place after the last free one
+  const typename Entries::Entry* block = nullptr;
   for (std::uint32_t place = 0; place < SL_SLOT_PLACES(entries_); ++place) {
-    SL_ASSIGN_OR_RETURN(const auto* const entry, places.At(place));
+    if (place % kBlock == 0) {
+      SL_ASSIGN_OR_RETURN(block, places.Block(place, std::min(kBlock, SL_SLOT_PLACES(entries_) - place)));
+    }
+    const auto* const entry = &block[place % kBlock];
     if (Entries::IsFree(*entry)) {
       after_free = place + 1;
       continue;
