@@ -11,7 +11,7 @@
 
 namespace sluice::telemetry {
 
-inline constexpr std::size_t kFlowStates = 3;
+inline constexpr std::size_t kFlowStates = 4;
 
 bool IsOver(const datapath::FlowRecord& record, std::uint64_t monotonic_now_ns);
 

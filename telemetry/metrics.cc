@@ -45,6 +45,7 @@ void AddFlowFamilies(const Harvester& harvester, Families* out) {
   builder.Gauge("flows_active", "Flows that were not idle too long at the last harvest.");
   constexpr std::pair<datapath::FlowState, const char*> kTables[] = {{datapath::FlowState::kEstablished, "established"},
                                                                      {datapath::FlowState::kPending, "pending"},
+                                                                     {datapath::FlowState::kClosing, "closing"},
                                                                      {datapath::FlowState::kDenied, "denied"}};
   for (const auto& [table, name] : kTables) {
     builder.Add(static_cast<double>(harvester.active(table)), {{"table", name}});

@@ -19,9 +19,10 @@ struct Amount {
 
 Amount AmountFor(const FlowRecord& record, bool initiator) {
   const sl_flow_entry& entry = record.entry;
-  // Nothing of a denied flow arrived. Its entry counts one way only: what the initiator sent.
+  // Nothing of a denied flow arrived.
   if (record.state == FlowState::kDenied)
-    return initiator ? Amount{entry.forward_packets, 0} : Amount{0, entry.forward_packets};
+    return initiator ? Amount{entry.forward_packets, entry.reply_packets}
+                     : Amount{entry.reply_packets, entry.forward_packets};
   return initiator ? Amount{entry.forward_bytes, entry.reply_bytes} : Amount{entry.reply_bytes, entry.forward_bytes};
 }
 

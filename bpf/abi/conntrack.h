@@ -16,20 +16,28 @@
 struct sl_flow_key {
   struct sl_addr lo;
   struct sl_addr hi;
-  __be16 lo_port; /* ICMP echo: the identifier on both sides; protocols without ports: 0 */
+  __be16 lo_port; /* ICMP: the identifier on both sides, where there is one; protocols without ports: 0 */
   __be16 hi_port;
-  __u8 protocol; /* IANA protocol number */
-  __u8 pad[3];
+  __u8 protocol;   /* IANA protocol number */
+  __u8 icmp_asker; /* enum sl_icmp_asker: each end's own requests are another flow */
+  __u8 pad[2];
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_key) == 40, "sl_flow_key");
+
+/* Of ICMP, whose sender asks unless the message is a reply. */
+enum sl_icmp_asker {
+  SL_ICMP_ASKER_NONE = 0, /* not ICMP */
+  SL_ICMP_ASKER_LO = 1,
+  SL_ICMP_ASKER_HI = 2,
+};
 
 enum sl_ct_flags {
   SL_CT_INITIATOR_HI = 1 << 0, /* the initiator is the key's `hi` end */
   SL_CT_SEEN_REPLY = 1 << 1,
   SL_CT_FIN_FORWARD = 1 << 2,
   SL_CT_FIN_REPLY = 1 << 3,
-  SL_CT_RESET = 1 << 4,
-  SL_CT_ESTABLISHED = 1 << 5, /* TCP: the three-way handshake was completed, or the flow was joined midway */
+  SL_CT_RESET = 1 << 4,       /* the last packet was a RST */
+  SL_CT_ESTABLISHED = 1 << 5, /* its initiator went on after an answer; TCP: by acknowledging the SYN-ACK */
   SL_CT_CUT = 1 << 6,         /* was allowed, is denied by a newer generation: both directions drop */
   SL_CT_AUDIT = 1 << 7,       /* a policy in audit would have denied it */
   SL_CT_FROM_NODE = 1 << 8,   /* the node itself opened it: ingress is always allowed */
@@ -40,13 +48,16 @@ enum sl_ct_flags {
   /* Likewise: the verdict hangs on that end's process. */
   SL_CT_BY_INITIATOR = 1 << 12,
   SL_CT_BY_RESPONDER = 1 << 13,
-  SL_CT_DECIDING = 1 << 14, /* a CPU is writing a new verdict down */
+  SL_CT_WATCH = 1 << 14, /* TCP: a RST or FIN whose effect is open, so that every packet tells something */
   /* The way to that direction's receiver is known, until route_checked is SL_ROUTE_FRESH ago. */
   SL_CT_ROUTE_FORWARD = 1 << 15,
   SL_CT_ROUTE_REPLY = 1 << 16,
   /* That end's process is the one that listens: who accepts the connection is not known yet. */
   SL_CT_LISTENER_INITIATOR = 1 << 17,
   SL_CT_LISTENER_RESPONDER = 1 << 18,
+  /* The other end has acknowledged this end's FIN. */
+  SL_CT_FIN_FORWARD_AGREED = 1 << 19,
+  SL_CT_FIN_REPLY_AGREED = 1 << 20,
 };
 
 struct sl_flow_end {
@@ -95,8 +106,13 @@ struct sl_flow_entry {
   sl_process_class_number responder_class;
   __u32 egress_decision;  /* 0: the initiator is not a local isolated workload */
   __u32 ingress_decision; /* 0: likewise for the responder */
+  /* TCP: by which acknowledgement the other end agrees to the initiator's FIN, and to the responder's SYN-ACK or FIN.
+   * Host byte order; 0: not seen. */
+  __u32 awaited[2];
+  __u32 owner;       /* endpoint in whose share it is (flow_table.h); 0: nobody's */
+  __u32 incarnation; /* of its place: another one with each flow that is put there */
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 176, "sl_flow_entry");
+SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 192, "sl_flow_entry");
 
 /* First fragment's ports, for the later ones. Key of `fragments` (LRU_HASH). */
 struct sl_fragment_key {
@@ -124,12 +140,13 @@ SL_ABI_ASSERT(sizeof(struct sl_fragment_value) == 8, "sl_fragment_value");
 /* How long a flow's packets follow the host's routes and neighbours without asking again, in ticks. */
 #define SL_ROUTE_FRESH ((__u32)(SL_SECOND_NS / 4 >> SL_TICK_SHIFT))
 
-/* Idle times after which an entry no longer counts, nanoseconds. */
-#define SL_CT_TIMEOUT_TCP_ESTABLISHED (7200 * SL_SECOND_NS)
-#define SL_CT_TIMEOUT_TCP_OPENING (60 * SL_SECOND_NS)
-#define SL_CT_TIMEOUT_TCP_CLOSING (10 * SL_SECOND_NS)
-#define SL_CT_TIMEOUT_REPLIED (180 * SL_SECOND_NS)
-#define SL_CT_TIMEOUT_ONE_WAY (30 * SL_SECOND_NS)
+/* Idle times after which an entry no longer counts, nanoseconds. TCP: RFC 5382, REQ-5, by which keepalives every two
+ * hours are in time. */
+#define SL_CT_TIMEOUT_TCP_ESTABLISHED (7440 * SL_SECOND_NS)
+#define SL_CT_TIMEOUT_TCP_TRANSITORY (240 * SL_SECOND_NS) /* opening; closing, until both ends agree */
+#define SL_CT_TIMEOUT_TCP_CLOSED (10 * SL_SECOND_NS)
+#define SL_CT_TIMEOUT_TALKING (180 * SL_SECOND_NS) /* others, whose initiator went on after an answer */
+#define SL_CT_TIMEOUT_SINGLE (30 * SL_SECOND_NS)   /* one question, answered or not */
 /* Of the record of a denied flow. */
 #define SL_CT_TIMEOUT_DENIED (30 * SL_SECOND_NS)
 /* What a record costs in a table of so many places, in ns, and how much of that there is to spend: seven eighths of the

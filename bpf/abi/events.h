@@ -46,6 +46,7 @@ struct sl_endpoint_counters {
   X(CT_PROMOTE_FAILED, "conntrack_promote_failed")                                                \
   X(CT_INSERT_FAILED, "conntrack_insert_failed")                                                  \
   X(FLOW_EVICTED, "flows_evicted")                                                                \
+  X(FLOW_OVER_SHARE, "flows_refused_over_share")                                                  \
   X(EVENT_LOST_RING_FULL, "events_lost_ring_full")                                                \
   X(EVENT_LOST_SHARE, "events_lost_workload_share")                                               \
   X(DENIED_UNRECORDED, "denied_packets_unrecorded")                                               \
@@ -132,7 +133,7 @@ struct sl_flow_event {
   __u8 reply; /* 1: the packet went from responder to initiator */
   __u8 pad[2];
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 232, "sl_flow_event");
+SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 248, "sl_flow_event");
 
 /*
  * `event_shares` (ARRAY of SL_EVENT_SHARES): what each workload has of `flow_events`, so that a flood of one leaves

@@ -5,17 +5,24 @@
  * `flow_buckets` (ARRAY of struct sl_flow_bucket): a tag for each place of a bucket, in one cache line.
  * `flows` (ARRAY of struct sl_flow): the places; those of bucket b begin at b * SL_FLOW_WAYS.
  *
+ * `flow_shares` (ARRAY of __u64, by endpoint): how many allowed flows a workload has; number 0: all of them.
+ *
  * A flow's key says its home, a bucket, and another one where it is a guest when all places at home but the last are
  * taken (bpf/lib/flow_hash.h). Records of denied flows are nobody's guests. Where there is no room at either, somebody
- * at home makes room: a record, else of two flows that nobody has answered yet the one that was silent for longer.
- * Established flows stay until they are over. A bucket has at most SL_FLOW_ESTABLISHED_WAYS of them, so that there is
- * always room for a new flow.
+ * at home makes room: a flow that is closing or revoked, else a record, else of two pending flows the one whose owner
+ * has more, or that was silent for longer. Established flows stay until they are over. A bucket has at most
+ * SL_FLOW_ESTABLISHED_WAYS of them, so that there is always room for a new flow.
  *
- * Nobody locks. Whoever takes a place does it by compare-and-swap of the tag, from 0 (free) to the flow's in state
+ * A flow belongs to the local workload that opened it, else to the one that it was opened to; what the node itself
+ * opens is nobody's. A workload may have as many flows as places are free. One that has more makes room itself for each
+ * new one, by a flow of its own in these two buckets that is not established, or gets none.
+ *
+ * Nobody waits. Whoever takes a place does it by compare-and-swap of the tag, from 0 (free) to the flow's in state
  * BUSY, writes the flow, and then sets the state. Whoever reads looks at the tag, the flow, and the tag again: if it is
- * still the same, all of the flow was read. A flow that is answered stays in its place. Two CPUs that see a flow's
- * first packets at the same moment may both put it down; the one that is found first is the flow, the other becomes
- * idle.
+ * still the same, and so is the incarnation, all of the flow was read. Whoever takes a flow away, or writes several
+ * fields of it that belong together, sets HELD in its tag, by which nobody else does; then he looks whether it is the
+ * flow he means. Two CPUs that see a flow's first packets at the same moment may both put it down; the one that is
+ * found first is the flow, the other becomes idle.
  */
 #ifndef SLUICE_ABI_FLOW_TABLE_H
 #define SLUICE_ABI_FLOW_TABLE_H
@@ -27,12 +34,15 @@
 
 /* A place's tag: what the flow's hash says, and the state. */
 enum sl_flow_state {
-  SL_FLOW_BUSY = 0, /* somebody is writing it */
-  SL_FLOW_PENDING = 1,
-  SL_FLOW_DENIED = 2,
-  SL_FLOW_ESTABLISHED = 3 /* PENDING and one bit more */
+  SL_FLOW_BUSY = 0,        /* somebody is writing it */
+  SL_FLOW_PENDING = 1,     /* allowed: the lowest bit */
+  SL_FLOW_DENIED = 2,      /* the record of a denied flow */
+  SL_FLOW_ESTABLISHED = 3, /* allowed, and not evicted */
+  SL_FLOW_CLOSING = 5,     /* allowed once: closed, reset or revoked */
 };
-#define SL_FLOW_STATE_MASK 3
+#define SL_FLOW_STATE_MASK 7
+#define SL_FLOW_HELD 8 /* beside a state: whoever set it changes the flow, or takes it away */
+#define SL_FLOW_MARKS_MASK (SL_FLOW_STATE_MASK | SL_FLOW_HELD)
 
 struct sl_flow_bucket {
   __u32 tags[SL_FLOW_WAYS]; /* 0: free */
@@ -44,7 +54,7 @@ struct sl_flow {
   struct sl_flow_key key;
   struct sl_flow_entry entry;
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow) == 216, "sl_flow");
+SL_ABI_ASSERT(sizeof(struct sl_flow) == 232, "sl_flow");
 
 /* Buckets of a table for so many flows. */
 #define SL_FLOW_BUCKETS(flows) (((flows) + SL_FLOW_WAYS - 1) / SL_FLOW_WAYS)

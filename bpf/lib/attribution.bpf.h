@@ -34,6 +34,7 @@ struct sl_receiver {
   sl_process_id process;
   sl_process_class_number process_class;
   __u32 asked;
+  __u32 is_connected; /* its socket is, to the packet's sender */
 };
 
 static __always_inline __u32 sl_socket_changes(void) {
@@ -150,6 +151,22 @@ static __always_inline void sl_note_initiator(const struct sl_sender* sender, st
   fresh->socket_changes = sender->asked ? sender->changes : sl_socket_changes();
   fresh->flags |= SL_CT_ASK_RESPONDER | (sender->inherited ? SL_CT_LISTENER_INITIATOR : 0);
   if (!sender->final && !sender->unowned) fresh->flags |= SL_CT_ASK_INITIATOR;
+}
+
+/* The first packet is an answer: who sent it is the responder, and who is going to receive it asked. */
+static __always_inline void sl_turn_processes(struct sl_flow_entry* fresh) {
+  const sl_process_id process = fresh->initiator_process;
+  const sl_process_class_number class = fresh->initiator_class;
+  const int is_settled = !(fresh->flags & SL_CT_ASK_INITIATOR);
+  fresh->initiator_process = fresh->responder_process;
+  fresh->initiator_class = fresh->responder_class;
+  fresh->responder_process = process;
+  fresh->responder_class = class;
+  const __u32 listens = fresh->flags & (SL_CT_LISTENER_INITIATOR | SL_CT_LISTENER_RESPONDER);
+  fresh->flags = (fresh->flags & ~listens) | SL_CT_ASK_INITIATOR;
+  if (is_settled) fresh->flags &= ~(__u32)SL_CT_ASK_RESPONDER;
+  if (listens & SL_CT_LISTENER_INITIATOR) fresh->flags |= SL_CT_LISTENER_RESPONDER;
+  if (listens & SL_CT_LISTENER_RESPONDER) fresh->flags |= SL_CT_LISTENER_INITIATOR;
 }
 
 /* By the first packet of an end that is here. */

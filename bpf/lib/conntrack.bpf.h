@@ -16,7 +16,8 @@ static __always_inline int sl_is_route_fresh(const struct sl_flow_entry* entry, 
 }
 
 static __always_inline int sl_flow_expired(const struct sl_flow_entry* entry, __u8 protocol, __u64 now) {
-  return now > entry->last_seen_ns && now - entry->last_seen_ns > sl_flow_timeout(entry->flags, protocol);
+  const __u64 seen = SL_READ_ONCE(entry->last_seen_ns);
+  return now > seen && now - seen > sl_flow_timeout(SL_READ_ONCE(entry->flags), protocol);
 }
 
 /* The service of a flow as policy sees it: protocol << 16 | the responder's port. */
@@ -34,11 +35,11 @@ static __always_inline struct sl_fragment_key sl_fragment_key_of(const struct sl
 
 /*
  * A first fragment leaves its ports for the later ones. Also when policy denies it, so that they are denied for the
- * same reason; but not in the name of somebody else.
+ * same reason; but not in the name of somebody else. Not inline, as the key takes up stack; so is the next.
  */
-static __always_inline void sl_remember_fragment(const struct sl_packet* packet, int reason) {
-  if (packet->fragment != SL_FRAGMENT_FIRST) return;
-  if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT) return;
+static __noinline int sl_remember_fragment(const struct sl_packet* packet, int reason) {
+  if (packet->fragment != SL_FRAGMENT_FIRST) return 0;
+  if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT) return 0;
   struct sl_fragment_key key = sl_fragment_key_of(packet);
   struct sl_fragment_value value = {.src_port = packet->tuple.src_port,
                                     .dst_port = packet->tuple.dst_port,
@@ -46,11 +47,11 @@ static __always_inline void sl_remember_fragment(const struct sl_packet* packet,
                                     .icmp_type = packet->icmp_type,
                                     .icmp_code = packet->icmp_code,
                                     .protocol = packet->tuple.protocol};
-  bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
+  return bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
 }
 
 /* A later fragment takes its ports from the first one. */
-static __always_inline int sl_follow_fragment(struct sl_packet* packet) {
+static __noinline int sl_follow_fragment(struct sl_packet* packet) {
   if (packet->fragment != SL_FRAGMENT_LATER) return SL_DROP_NONE;
   struct sl_tuple* tuple = &packet->tuple;
   struct sl_fragment_key key = sl_fragment_key_of(packet);
@@ -61,6 +62,7 @@ static __always_inline int sl_follow_fragment(struct sl_packet* packet) {
   tuple->protocol = first->protocol;
   packet->icmp_type = first->icmp_type;
   packet->icmp_code = first->icmp_code;
+  tuple->icmp_answer = sl_is_icmp_answer(tuple->protocol, first->icmp_type);
   return SL_DROP_NONE;
 }
 
@@ -69,20 +71,9 @@ static __always_inline __u32 sl_l3_bytes(const struct sl_size* size, __u32 l3_of
   return size->bytes - l3_offset * size->packets;
 }
 
-/* The flags that a packet sets in its flow, whose flags are `flags`. */
-static __always_inline __u32 sl_flags_set_by(__u32 flags, int is_tcp, __u8 tcp_flags, int reply) {
-  __u32 set = reply ? SL_CT_SEEN_REPLY : 0;
-  if (is_tcp) {
-    if (tcp_flags & SL_TCP_RST) set |= SL_CT_RESET;
-    if (tcp_flags & SL_TCP_FIN) set |= reply ? SL_CT_FIN_REPLY : SL_CT_FIN_FORWARD;
-    if (!(tcp_flags & SL_TCP_SYN) && ((flags | set) & SL_CT_SEEN_REPLY)) set |= SL_CT_ESTABLISHED;
-  }
-  return set;
-}
-
-/* Counts the packet in its flow and moves the flow's state on. */
+/* Counts the packet in its flow. */
 static __always_inline void sl_flow_add(struct sl_flow_entry* entry, const struct sl_size* size, __u32 l3_offset,
-                                        int is_tcp, __u8 tcp_flags, int reply, __u64 now) {
+                                        int reply, __u64 now) {
   if (reply) {
     __sync_fetch_and_add(&entry->reply_packets, size->packets);
     __sync_fetch_and_add(&entry->reply_bytes, sl_l3_bytes(size, l3_offset));
@@ -90,27 +81,31 @@ static __always_inline void sl_flow_add(struct sl_flow_entry* entry, const struc
     __sync_fetch_and_add(&entry->forward_packets, size->packets);
     __sync_fetch_and_add(&entry->forward_bytes, sl_l3_bytes(size, l3_offset));
   }
-  entry->last_seen_ns = now;
-  const __u32 set = sl_flags_set_by(entry->flags, is_tcp, tcp_flags, reply);
-  if (set & ~entry->flags) __sync_fetch_and_or(&entry->flags, set);
+  SL_WRITE_ONCE(entry->last_seen_ns, now);
 }
 
-static __always_inline int sl_has_tcp_flags(const struct sl_packet* packet) {
-  return packet->tuple.protocol == SL_IPPROTO_TCP && packet->fragment != SL_FRAGMENT_LATER;
+/* Moves the flow's state on. Returns its flags. */
+static __always_inline __u32 sl_flow_move(struct sl_flow_entry* entry, const struct sl_packet* packet, int reply) {
+  const __u32 before = SL_READ_ONCE(entry->flags);
+  const __u32 after = sl_flags_after(before, entry->awaited, packet, reply);
+  if (after & ~before) __sync_fetch_and_or(&entry->flags, after & ~before);
+  if (before & ~after) __sync_fetch_and_and(&entry->flags, ~(before & ~after));
+  return after;
 }
 
-static __always_inline void sl_flow_advance(struct sl_flow_entry* entry, const struct sl_packet* packet,
-                                            const struct sl_size* size, int reply, __u64 now) {
-  sl_flow_add(entry, size, packet->l3_offset, sl_has_tcp_flags(packet), packet->tcp_flags, reply, now);
+/* By its flags: which of the flow table's states an allowed flow is in. */
+static __always_inline __u32 sl_flow_state_of(__u32 flags) {
+  if ((flags & (SL_CT_CUT | SL_CT_RESET)) || sl_is_closed(flags)) return SL_FLOW_CLOSING;
+  return flags & SL_CT_ESTABLISHED ? SL_FLOW_ESTABLISHED : SL_FLOW_PENDING;
 }
 
 /* Likewise for the packet that opens the flow, which nobody else has yet: a locked addition would wait for all that was
  * written before. */
 static __always_inline void sl_flow_begin(struct sl_flow_entry* fresh, const struct sl_packet* packet,
-                                          const struct sl_size* size) {
-  fresh->forward_packets = size->packets;
-  fresh->forward_bytes = sl_l3_bytes(size, packet->l3_offset);
-  fresh->flags |= sl_flags_set_by(fresh->flags, sl_has_tcp_flags(packet), packet->tcp_flags, 0);
+                                          const struct sl_size* size, int reply) {
+  *(reply ? &fresh->reply_packets : &fresh->forward_packets) = size->packets;
+  *(reply ? &fresh->reply_bytes : &fresh->forward_bytes) = sl_l3_bytes(size, packet->l3_offset);
+  fresh->flags = sl_flags_after(fresh->flags, fresh->awaited, packet, reply);
 }
 
 #endif

@@ -17,12 +17,19 @@ SL_INLINE int sl_compare(const void* a, const void* b) {
   return 0;
 }
 
+/* Who asks, of a packet whose sender is the `hi` end: a request and the other end's own are two flows. */
+SL_INLINE __u8 sl_icmp_asker(const struct sl_tuple* tuple, int from_hi) {
+  if (tuple->protocol != SL_IPPROTO_ICMP && tuple->protocol != SL_IPPROTO_ICMPV6) return SL_ICMP_ASKER_NONE;
+  return from_hi != tuple->icmp_answer ? SL_ICMP_ASKER_HI : SL_ICMP_ASKER_LO;
+}
+
 /* Fills `key`; returns 1 when the tuple's source is the key's `hi` end. */
 SL_INLINE int sl_flow_key_of(const struct sl_tuple* tuple, struct sl_flow_key* key) {
   int order = sl_compare(&tuple->src, &tuple->dst);
   if (!order) order = bpf_ntohs(tuple->src_port) > bpf_ntohs(tuple->dst_port) ? 1 : -1;
   key->protocol = tuple->protocol;
-  key->pad[0] = key->pad[1] = key->pad[2] = 0;
+  key->icmp_asker = sl_icmp_asker(tuple, order > 0);
+  key->pad[0] = key->pad[1] = 0;
   if (order > 0) {
     sl_copy_addr(&key->lo, &tuple->dst);
     sl_copy_addr(&key->hi, &tuple->src);

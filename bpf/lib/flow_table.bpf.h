@@ -1,27 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The flow table (bpf/abi/flow_table.h). A place has one number here, from 0; in results SL_NO_PLACE says that there is
- * none. */
+/*
+ * The flow table (bpf/abi/flow_table.h). A place has one number here, from 0; in results SL_NO_PLACE says that there is
+ * none. Helper-free but for where the table lies: a test that compiles it natively says that before it includes this.
+ */
 #ifndef SLUICE_FLOW_TABLE_BPF_H
 #define SLUICE_FLOW_TABLE_BPF_H
 
-#include "bpf/lib/account.bpf.h"
+#ifdef __bpf__
+#include "bpf/lib/flow_table_maps.bpf.h"
+#endif
 #include "bpf/lib/flow_hash.h"
-
-/* Set by the loader. */
-const volatile __u32 flow_bucket_count = 1;
+#include "bpf/lib/once.h"
 
 #define SL_NO_PLACE (~(__u32)0)
-
-static __always_inline __u32 sl_hash_of(const struct sl_flow_key* key) {
-  const struct sl_settings* agent = sl_settings_in_force();
-  return agent ? sl_flow_hash(agent->hash_seeds, key) : 0;
-}
-
-static __always_inline struct sl_flow_bucket* sl_bucket_at(__u32 index) {
-  return bpf_map_lookup_elem(&flow_buckets, &index);
-}
-
-static __always_inline struct sl_flow* sl_flow_at(__u32 place) { return bpf_map_lookup_elem(&flows, &place); }
+#ifdef __bpf__
+#define SL_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SL_UNROLL
+#endif
 
 static __always_inline struct sl_flow_entry* sl_entry_at(__u32 place) {
   struct sl_flow* flow = place == SL_NO_PLACE ? 0 : sl_flow_at(place);
@@ -43,11 +39,9 @@ static __always_inline __u32* sl_tag_at(__u32 place) {
   return &bucket->tags[way];
 }
 
-static __always_inline __u32 sl_read_tag(const __u32* tag) { return *(const volatile __u32*)tag; }
-
-/* Between a read of the tag and one of its flow. x86 keeps reads in order; elsewhere it takes an atomic operation that
- * returns something, as BPF has no other barrier. `word` is left as it is. */
-static __always_inline void sl_read_barrier(__u32* word) {
+/* Between reads of one word and another, or between writes. x86 keeps either in order; elsewhere it takes an atomic
+ * operation that returns something, as BPF has no other barrier. `word` is left as it is. */
+static __always_inline void sl_memory_barrier(__u32* word) {
 #ifdef __TARGET_ARCH_x86
   (void)word;
   barrier();
@@ -56,29 +50,33 @@ static __always_inline void sl_read_barrier(__u32* word) {
 #endif
 }
 
-static __always_inline int sl_is_key(const struct sl_flow_key* a, const struct sl_flow_key* b) {
-  const __u64 *p = (const __u64*)a, *q = (const __u64*)b;
-  return p[4] == q[4] && p[1] == q[1] && p[3] == q[3] && p[0] == q[0] && p[2] == q[2];
-}
-
-#define SL_FLOW_ALLOWED (SL_FLOW_STATE_MASK + 1) /* as a state that is looked for: PENDING or ESTABLISHED */
-
-/* Sets a tag that is ours alone, as it says BUSY, after all that was written before. x86 keeps stores in order, and
- * need not wait for them. */
+/* Sets a word that is ours alone to set, after all that was written before. x86 keeps stores in order, and need not
+ * wait for them. */
 static __always_inline void sl_publish_tag(__u32* tag, __u32 value) {
 #ifdef __TARGET_ARCH_x86
   barrier();
-  *(volatile __u32*)tag = value;
-#else
+  SL_WRITE_ONCE(*tag, value);
+#elif defined(__bpf__)
   __sync_lock_test_and_set(tag, value);
+#else
+  __atomic_store_n(tag, value, __ATOMIC_RELEASE);
 #endif
 }
 
+typedef __u64 __attribute__((may_alias)) sl_any_word; /* of whatever struct */
+
+static __always_inline int sl_is_key(const struct sl_flow_key* a, const struct sl_flow_key* b) {
+  const sl_any_word *p = (const sl_any_word*)a, *q = (const sl_any_word*)b;
+  return SL_READ_ONCE(p[4]) == q[4] && SL_READ_ONCE(p[1]) == q[1] && SL_READ_ONCE(p[3]) == q[3] &&
+         SL_READ_ONCE(p[0]) == q[0] && SL_READ_ONCE(p[2]) == q[2];
+}
+
+#define SL_FLOW_ALLOWED (SL_FLOW_MARKS_MASK + 1) /* as a state that is looked for: PENDING, ESTABLISHED or CLOSING */
+
 /* Whether a flow with this hash has this tag, in that state. */
 static __always_inline int sl_is_tag_in(__u32 tag, __u32 busy, __u32 state) {
-  if (state == SL_FLOW_ALLOWED)
-    return (tag & ~(__u32)(SL_FLOW_ESTABLISHED ^ SL_FLOW_PENDING)) == (busy | SL_FLOW_PENDING);
-  return tag == (busy | state);
+  if (state == SL_FLOW_ALLOWED) return (tag & ~(__u32)(SL_FLOW_MARKS_MASK & ~SL_FLOW_PENDING)) == (busy | 1);
+  return (tag & ~(__u32)SL_FLOW_HELD) == (busy | state);
 }
 
 static __always_inline __u32 sl_home_of(__u32 hash) { return sl_flow_bucket_of(hash, flow_bucket_count); }
@@ -91,8 +89,8 @@ __noinline __u32 sl_flow_search_in(__u32 index, const struct sl_flow_key* key, _
   for (__u32 i = 0; i <= SL_FLOW_WAYS; i++) {
     const __u32 way = i ? i - 1 : sl_flow_way_of(hash);
     if (way >= SL_FLOW_WAYS) continue;
-    if (!sl_is_tag_in(sl_read_tag(&bucket->tags[way]), sl_flow_tag_of(hash), state)) continue;
-    sl_read_barrier(&bucket->tags[way]);
+    if (!sl_is_tag_in(SL_READ_ONCE(bucket->tags[way]), sl_flow_tag_of(hash), state)) continue;
+    sl_memory_barrier(&bucket->tags[way]);
     const __u32 place = index * SL_FLOW_WAYS + way;
     const struct sl_flow* flow = sl_flow_at(place);
     if (flow && sl_is_key(&flow->key, key)) return place;
@@ -101,7 +99,7 @@ __noinline __u32 sl_flow_search_in(__u32 index, const struct sl_flow_key* key, _
 }
 
 static __always_inline int sl_has_guests(const struct sl_flow_bucket* bucket) {
-  return *(const volatile __u32*)&bucket->guests != 0;
+  return SL_READ_ONCE(bucket->guests) != 0;
 }
 
 /* The place of a flow. */
@@ -121,23 +119,24 @@ struct sl_sighting {
   __u32 tag_seen;
 };
 
+/* With HELD, which is no state that anybody looks for. */
 static __always_inline __u32 sl_seen_state(const struct sl_sighting* seen) {
-  return seen->tag_seen & SL_FLOW_STATE_MASK;
+  return seen->tag_seen & SL_FLOW_MARKS_MASK;
 }
 
 /* Whether what was read of the flow since is all its own. */
 static __always_inline int sl_still_stands(const struct sl_sighting* seen) {
-  sl_read_barrier(seen->tag);
-  return sl_read_tag(seen->tag) == seen->tag_seen;
+  sl_memory_barrier(seen->tag);
+  return SL_READ_ONCE(*seen->tag) == seen->tag_seen;
 }
 
 /* The flow's tag, in any state but BUSY. */
-static __always_inline int sl_is_tag(__u32 tag, __u32 busy) { return (tag ^ busy) - 1 < SL_FLOW_STATE_MASK; }
+static __always_inline int sl_is_tag(__u32 tag, __u32 busy) { return (tag ^ busy) - 1 < SL_FLOW_MARKS_MASK; }
 
 static __always_inline int sl_has_allowed(const struct sl_flow_bucket* bucket, __u32 busy) {
-#pragma clang loop unroll(full)
+  SL_UNROLL
   for (__u32 way = 0; way < SL_FLOW_WAYS; way++)
-    if (sl_is_tag_in(sl_read_tag(&bucket->tags[way]), busy, SL_FLOW_ALLOWED)) return 1;
+    if (sl_is_tag_in(SL_READ_ONCE(bucket->tags[way]), busy, SL_FLOW_ALLOWED)) return 1;
   return 0;
 }
 
@@ -152,18 +151,18 @@ static __always_inline int sl_flow_see(const struct sl_flow_key* key, volatile _
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   __u32 way = sl_flow_way_of(hash);
   if (!bucket || way >= SL_FLOW_WAYS) return -1;
-  if (!sl_is_tag(sl_read_tag(&bucket->tags[way]), busy)) {
-#pragma clang loop unroll(full)
+  if (!sl_is_tag(SL_READ_ONCE(bucket->tags[way]), busy)) {
+    SL_UNROLL
     for (way = 0; way < SL_FLOW_WAYS; way++)
-      if (sl_is_tag(sl_read_tag(&bucket->tags[way]), busy)) break;
+      if (sl_is_tag(SL_READ_ONCE(bucket->tags[way]), busy)) break;
     if (way == SL_FLOW_WAYS) return sl_has_guests(bucket) ? -1 : 0;
     *way_seen = way;
     way = *way_seen;
     if (way >= SL_FLOW_WAYS) return -1;
   }
   seen->tag = &bucket->tags[way];
-  seen->tag_seen = sl_read_tag(seen->tag);
-  sl_read_barrier(seen->tag);
+  seen->tag_seen = SL_READ_ONCE(*seen->tag);
+  sl_memory_barrier(seen->tag);
   seen->flow = sl_flow_at(index * SL_FLOW_WAYS + way);
   if (!seen->flow || !sl_is_tag(seen->tag_seen, busy) || !sl_is_key(&seen->flow->key, key)) return -1;
   if (sl_seen_state(seen) != SL_FLOW_DENIED) return 1;
@@ -176,34 +175,81 @@ __noinline int sl_flow_stands(const struct sl_flow_key* key, __u32 place) {
   __u32* tag = sl_tag_at(place);
   const struct sl_flow* flow = sl_flow_at(place);
   if (!tag || !flow) return 0;
-  sl_read_barrier(tag);
-  return (sl_read_tag(tag) & SL_FLOW_STATE_MASK) != SL_FLOW_BUSY && sl_is_key(&flow->key, key);
-}
-
-/* A flow has left the bucket `index`. */
-static __always_inline void sl_count_out(const struct sl_flow_key* key, __u32 index) {
-  const __u32 home = sl_home_of(sl_hash_of(key));
-  struct sl_flow_bucket* bucket = home == index ? 0 : sl_bucket_at(home);
-  if (bucket) __sync_fetch_and_sub(&bucket->guests, 1);
-}
-
-/* Takes the flow away that sl_flow_search finds, which ends its record. Returns whether there was one. */
-__noinline int sl_flow_forget(const struct sl_flow_key* key, __u32 state) {
-  if (!key) return 0;
-  const __u32 place = sl_flow_search(key, state);
-  __u32* tag = place == SL_NO_PLACE ? 0 : sl_tag_at(place);
-  if (!tag) return 0;
-  const struct sl_flow* flow = sl_flow_at(place);
-  const __u32 was = sl_read_tag(tag), busy = was & ~(__u32)SL_FLOW_STATE_MASK;
-  if (!flow || !sl_flow_stands(key, place) || __sync_val_compare_and_swap(tag, was, busy) != was) return 0;
-  sl_send_end(&flow->key, &flow->entry);
-  sl_count_out(key, sl_bucket_of_place(place));
-  sl_publish_tag(tag, 0);
-  return 1;
+  sl_memory_barrier(tag);
+  return (SL_READ_ONCE(*tag) & SL_FLOW_STATE_MASK) != SL_FLOW_BUSY && sl_is_key(&flow->key, key);
 }
 
 static __always_inline int sl_take(struct sl_flow_bucket* bucket, __u32 way, __u32 was, __u32 tag) {
   return __sync_val_compare_and_swap(&bucket->tags[way], was, tag) == was;
+}
+
+/*
+ * Sets HELD where the flow stands in its place: then it stays there, and who holds it alone may change what belongs
+ * together. Returns the tag as it was; 0: somebody else holds it, or it stands there no more.
+ */
+__noinline __u32 sl_flow_hold(const struct sl_flow_key* key, __u32 place) {
+  __u32* tag = sl_tag_at(place);
+  const struct sl_flow* flow = sl_flow_at(place);
+  if (!key || !tag || !flow) return 0;
+  const __u32 was = SL_READ_ONCE(*tag);
+  if ((was & SL_FLOW_STATE_MASK) == SL_FLOW_BUSY || (was & SL_FLOW_HELD)) return 0;
+  if (__sync_val_compare_and_swap(tag, was, was | SL_FLOW_HELD) != was) return 0;
+  if (sl_is_key(&flow->key, key)) return was;
+  sl_publish_tag(tag, was);
+  return 0;
+}
+
+/* Ends that. `tag`: what sl_flow_hold said, or with another state. */
+static __always_inline void sl_flow_release(__u32 place, __u32 tag_value) {
+  __u32* tag = sl_tag_at(place);
+  if (tag) sl_publish_tag(tag, tag_value);
+}
+
+/* One flow more, or less, in the share of its owner. */
+static __always_inline void sl_share_add(__u32 owner, __s64 more) {
+  __u64* all = sl_share_at(0);
+  __u64* own = owner ? sl_share_at(owner) : 0;
+  if (all) __sync_fetch_and_add(all, more);
+  if (own) __sync_fetch_and_add(own, more);
+}
+
+static __always_inline __u64 sl_flows_of(__u32 owner) {
+  const __u64* own = owner ? sl_share_at(owner) : 0;
+  return own ? SL_READ_ONCE(*own) : 0;
+}
+
+static __always_inline int sl_is_over_share(__u32 owner) {
+  const __u64* all = owner ? sl_share_at(0) : 0;
+  if (!all) return 0;
+  const __u64 flows = SL_READ_ONCE(*all), places = flow_share_places;
+  return flows >= places || sl_flows_of(owner) >= places - flows;
+}
+
+/* A flow leaves its place in bucket `index`, which nobody else writes meanwhile. */
+static __always_inline void sl_count_out(const struct sl_flow* flow, __u32 index, __u32 state) {
+  const __u32 home = sl_home_of(sl_hash_of(&flow->key));
+  struct sl_flow_bucket* bucket = home == index ? 0 : sl_bucket_at(home);
+  if (bucket) __sync_fetch_and_sub(&bucket->guests, 1);
+  if (state != SL_FLOW_DENIED) sl_share_add(flow->entry.owner, -1);
+}
+
+/* Likewise by the packet path itself, which tells the end of its record. */
+static __always_inline void sl_flow_leaves(const struct sl_flow* flow, __u32 index, __u32 state) {
+  sl_send_end(&flow->key, &flow->entry);
+  sl_count_out(flow, index, state);
+}
+
+/* Takes the flow away that sl_flow_search finds, when it is that incarnation of its place; 0: any. Returns whether it
+ * was there. */
+__noinline int sl_flow_forget(const struct sl_flow_key* key, __u32 state, __u32 incarnation) {
+  if (!key) return 0;
+  const __u32 place = sl_flow_search(key, state), was = place == SL_NO_PLACE ? 0 : sl_flow_hold(key, place);
+  const struct sl_flow* flow = sl_flow_at(place);
+  if (!was || !flow) return 0;
+  const int is_it = (!incarnation || flow->entry.incarnation == incarnation) && (was & 1) == (state != SL_FLOW_DENIED);
+  if (is_it) sl_flow_leaves(flow, sl_bucket_of_place(place), was & SL_FLOW_STATE_MASK);
+  sl_flow_release(place, is_it ? 0 : was);
+  return is_it;
 }
 
 /* The next way of the bucket whose flow is of that state, from `first` on and around. Global as sl_flow_search. */
@@ -213,38 +259,88 @@ __noinline __u32 sl_next_way(__u32 index, __u32 first, __u32 state) {
   for (__u32 i = 0; i < SL_FLOW_WAYS; i++) {
     __u32 way = (first + i) % SL_FLOW_WAYS;
     barrier_var(way); /* the verifier wants to see the bound */
-    if (way < SL_FLOW_WAYS && (sl_read_tag(&bucket->tags[way]) & SL_FLOW_STATE_MASK) == state) return way;
+    if (way < SL_FLOW_WAYS && (SL_READ_ONCE(bucket->tags[way]) & SL_FLOW_MARKS_MASK) == state) return way;
   }
   return SL_FLOW_WAYS;
 }
 
-/* The way of a flow that has to go: of two, the one that was silent for longer. SL_FLOW_WAYS: none is of that state. */
+/* Whether `b` has to go rather than `a`: its owner has more flows, or it was silent for longer. */
+static __always_inline int sl_goes_first(const struct sl_flow* b, const struct sl_flow* a) {
+  const __u32 of_a = SL_READ_ONCE(a->entry.owner), of_b = SL_READ_ONCE(b->entry.owner);
+  if (of_a != of_b) return sl_flows_of(of_b) > sl_flows_of(of_a);
+  return SL_READ_ONCE(b->entry.last_seen_ns) < SL_READ_ONCE(a->entry.last_seen_ns);
+}
+
+/* The way of a flow that has to go, of two. SL_FLOW_WAYS: none is of that state. */
 static __always_inline __u32 sl_find_victim(__u32 index, __u32 first, __u32 state) {
   const __u32 one = sl_next_way(index, first, state), other = sl_next_way(index, one + 1, state);
   const struct sl_flow* a = sl_flow_at(index * SL_FLOW_WAYS + one);
   const struct sl_flow* b = sl_flow_at(index * SL_FLOW_WAYS + other);
-  return a && b && b->entry.last_seen_ns < a->entry.last_seen_ns ? other : one;
+  return a && b && one != other && other < SL_FLOW_WAYS && sl_goes_first(b, a) ? other : one;
 }
 
-/* Makes room in a bucket for a flow of this state. 0: nobody has to make room for it. */
-__noinline int sl_flow_evict(__u32 index, __u32 hash, __u32 state) {
+/* Takes away the flow at that way, when it is still in that state. */
+__noinline int sl_flow_evict_way(__u32 index, __u32 way, __u32 state) {
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
-  __u32 goes = SL_FLOW_DENIED, way = sl_find_victim(index, sl_flow_way_of(hash), goes);
+  const struct sl_flow* flow = sl_flow_at(index * SL_FLOW_WAYS + way);
+  if (!bucket || way >= SL_FLOW_WAYS || !flow) return 0;
+  const __u32 was = SL_READ_ONCE(bucket->tags[way]);
+  if ((was & SL_FLOW_MARKS_MASK) != state || !sl_take(bucket, way, was, was & ~(__u32)SL_FLOW_MARKS_MASK)) return 0;
+  sl_flow_leaves(flow, index, state);
+  sl_publish_tag(&bucket->tags[way], 0);
+  return 1;
+}
+
+#define SL_VICTIM(way, state) ((way) | (state) << 8)
+
+/* Who makes room in a bucket for a flow of this state, as SL_VICTIM. SL_NO_PLACE: nobody has to. */
+__noinline __u32 sl_flow_victim(__u32 index, __u32 hash, __u32 state) {
+  const __u32 first = sl_flow_way_of(hash);
+  __u32 goes = SL_FLOW_DENIED, way = SL_FLOW_WAYS;
+  if (state != SL_FLOW_DENIED) {
+    goes = SL_FLOW_CLOSING;
+    way = sl_find_victim(index, first, goes);
+  }
+  if (way >= SL_FLOW_WAYS) {
+    goes = SL_FLOW_DENIED;
+    way = sl_find_victim(index, first, goes);
+  }
   if (way >= SL_FLOW_WAYS && state != SL_FLOW_DENIED) {
     goes = SL_FLOW_PENDING;
-    way = sl_find_victim(index, sl_flow_way_of(hash), goes);
+    way = sl_find_victim(index, first, goes);
   }
-  if (!bucket || way >= SL_FLOW_WAYS) return 0;
-  const __u32 was = sl_read_tag(&bucket->tags[way]);
-  if ((was & SL_FLOW_STATE_MASK) != goes || !sl_take(bucket, way, was, was & ~(__u32)SL_FLOW_STATE_MASK)) return 1;
-  const struct sl_flow* flow = sl_flow_at(index * SL_FLOW_WAYS + way);
-  if (flow) {
-    sl_send_end(&flow->key, &flow->entry);
-    sl_count_out(&flow->key, index);
+  return way >= SL_FLOW_WAYS ? SL_NO_PLACE : SL_VICTIM(way, goes);
+}
+
+/* Likewise of the owner's own flows: one that is closing, or the pending one that was silent for longest. */
+__noinline __u32 sl_flow_own_victim(__u32 index, __u32 owner) {
+  struct sl_flow_bucket* bucket = sl_bucket_at(index);
+  __u32 found = SL_FLOW_WAYS, goes = SL_FLOW_PENDING;
+  __u64 oldest = ~0ULL;
+  if (!bucket) return SL_NO_PLACE;
+  for (__u32 way = 0; way < SL_FLOW_WAYS; way++) {
+    const __u32 state = SL_READ_ONCE(bucket->tags[way]) & SL_FLOW_MARKS_MASK;
+    if (state != SL_FLOW_PENDING && state != SL_FLOW_CLOSING) continue;
+    const struct sl_flow* flow = sl_flow_at(index * SL_FLOW_WAYS + way);
+    if (!flow || SL_READ_ONCE(flow->entry.owner) != owner) continue;
+    const __u64 seen = state == SL_FLOW_CLOSING ? 0 : SL_READ_ONCE(flow->entry.last_seen_ns);
+    if (seen >= oldest) continue;
+    oldest = seen;
+    found = way;
+    goes = state;
   }
-  sl_publish_tag(&bucket->tags[way], 0);
+  return found >= SL_FLOW_WAYS ? SL_NO_PLACE : SL_VICTIM(found, goes);
+}
+
+/* 0: it is not there any more, or there was none. */
+static __always_inline int sl_flow_evict(__u32 index, __u32 victim) {
+  if (victim == SL_NO_PLACE || !sl_flow_evict_way(index, victim & 0xff, victim >> 8)) return 0;
   sl_count_event(SL_COUNTER_FLOW_EVICTED);
   return 1;
+}
+
+static __always_inline int sl_flow_evict_own(__u32 index, __u32 owner) {
+  return sl_flow_evict(index, sl_flow_own_victim(index, owner));
 }
 
 #define SL_TAKE_LAST (SL_FLOW_ALLOWED << 1) /* beside a state: also the bucket's last free place */
@@ -254,7 +350,7 @@ static __always_inline __u32 sl_free_way(const struct sl_flow_bucket* bucket, __
   __u32 found = SL_FLOW_WAYS;
   for (__u32 i = 0; i <= SL_FLOW_WAYS; i++) {
     const __u32 way = i ? i - 1 : sl_flow_way_of(hash);
-    if (way >= SL_FLOW_WAYS || way == found || sl_read_tag(&bucket->tags[way])) continue;
+    if (way >= SL_FLOW_WAYS || way == found || SL_READ_ONCE(bucket->tags[way])) continue;
     if (last_too) return way;
     if (found != SL_FLOW_WAYS) return found;
     found = way;
@@ -262,8 +358,16 @@ static __always_inline __u32 sl_free_way(const struct sl_flow_bucket* bucket, __
   return SL_FLOW_WAYS;
 }
 
+/* Word by word, as others may look at the place meanwhile. */
+static __always_inline void sl_write_words(void* to, const void* from, __u32 size) {
+  sl_any_word* p = (sl_any_word*)to;
+  const sl_any_word* q = (const sl_any_word*)from;
+  SL_UNROLL
+  for (__u32 i = 0; i < size / 8; i++) SL_WRITE_ONCE(p[i], q[i]);
+}
+
 /* Puts a flow that has no place into a free one of the bucket. 0: none is to be had. */
-__noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, const struct sl_flow_entry* entry, __u32 hash,
+__noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, struct sl_flow_entry* entry, __u32 hash,
                               __u32 state) {
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   if (!key || !entry || !bucket) return 0;
@@ -271,15 +375,17 @@ __noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, const 
   if (way >= SL_FLOW_WAYS || !sl_take(bucket, way, 0, sl_flow_tag_of(hash))) return 0;
   struct sl_flow* flow = sl_flow_at(index * SL_FLOW_WAYS + way);
   if (!flow) return 0;
-  flow->key = *key;
-  flow->entry = *entry;
+  entry->incarnation = (flow->entry.incarnation + 1) ?: 1;
+  sl_write_words(&flow->key, key, sizeof(*key));
+  sl_write_words(&flow->entry, entry, sizeof(*entry));
+  if ((state & SL_FLOW_STATE_MASK) != SL_FLOW_DENIED) sl_share_add(entry->owner, 1);
   sl_publish_tag(&bucket->tags[way], sl_flow_tag_of(hash) | (state & SL_FLOW_STATE_MASK));
   return 1;
 }
 
 /* Counted before it can be found, so that nobody misses it. */
-static __always_inline int sl_flow_put_as_guest(const struct sl_flow_key* key, const struct sl_flow_entry* entry,
-                                                __u32 hash, __u32 state) {
+static __always_inline int sl_flow_put_as_guest(const struct sl_flow_key* key, struct sl_flow_entry* entry, __u32 hash,
+                                                __u32 state) {
   struct sl_flow_bucket* home = sl_bucket_at(sl_home_of(hash));
   if (!home || sl_other_home_of(hash) == sl_home_of(hash)) return 0;
   __sync_fetch_and_add(&home->guests, 1);
@@ -288,27 +394,40 @@ static __always_inline int sl_flow_put_as_guest(const struct sl_flow_key* key, c
   return 0;
 }
 
-/* Puts a flow that has no place into the table. 0: there is no room. */
-static __always_inline int sl_flow_put(const struct sl_flow_key* key, const struct sl_flow_entry* entry, __u32 state) {
+/* Puts a flow that has no place into the table. 0: there is no room. Sets its incarnation. */
+static __always_inline int sl_flow_put(const struct sl_flow_key* key, struct sl_flow_entry* entry, __u32 state) {
   const __u32 hash = sl_hash_of(key), home = sl_home_of(hash);
+  if (state != SL_FLOW_DENIED && sl_is_over_share(entry->owner) && !sl_flow_evict_own(home, entry->owner) &&
+      !sl_flow_evict_own(sl_other_home_of(hash), entry->owner)) {
+    sl_count_event(SL_COUNTER_FLOW_OVER_SHARE);
+    return 0;
+  }
   if (sl_flow_put_in(home, key, entry, hash, state)) return 1;
   if (state != SL_FLOW_DENIED && sl_flow_put_as_guest(key, entry, hash, state)) return 1;
   if (sl_flow_put_in(home, key, entry, hash, state | SL_TAKE_LAST)) return 1;
-  return sl_flow_evict(home, hash, state) && sl_flow_put_in(home, key, entry, hash, state | SL_TAKE_LAST);
+  const __u32 victim = sl_flow_victim(home, hash, state);
+  sl_flow_evict(home, victim);
+  return victim != SL_NO_PLACE && sl_flow_put_in(home, key, entry, hash, state | SL_TAKE_LAST);
 }
 
-/* A flow that was answered is not evicted any more. 0: the bucket has as many of them as it may. */
-__noinline int sl_flow_establish(__u32 place) {
+/* Whether the bucket may have one established flow more. */
+static __always_inline int sl_may_establish(const struct sl_flow_bucket* bucket) {
+  __u32 established = 0;
+  for (__u32 way = 0; way < SL_FLOW_WAYS; way++)
+    established += (SL_READ_ONCE(bucket->tags[way]) & SL_FLOW_STATE_MASK) == SL_FLOW_ESTABLISHED;
+  return established < SL_FLOW_ESTABLISHED_WAYS;
+}
+
+/* The state of an allowed flow changes. 0: the bucket has as many established flows as it may. Somebody who holds the
+ * flow keeps the state as it is, until its next packet. */
+__noinline int sl_flow_settle(__u32 place, __u32 state) {
   __u32* tag = sl_tag_at(place);
   struct sl_flow_bucket* bucket = sl_bucket_at(sl_bucket_of_place(place));
-  __u32 established = 0;
   if (!tag || !bucket) return 0;
-  const __u32 was = sl_read_tag(tag);
-  if ((was & SL_FLOW_STATE_MASK) == SL_FLOW_ESTABLISHED) return 1;
-  for (__u32 way = 0; way < SL_FLOW_WAYS; way++)
-    established += ((sl_read_tag(&bucket->tags[way]) & SL_FLOW_STATE_MASK) + 1) >> 2; /* 1 for ESTABLISHED: no branch */
-  if (established >= SL_FLOW_ESTABLISHED_WAYS) return 0;
-  if ((was & SL_FLOW_STATE_MASK) == SL_FLOW_PENDING) __sync_val_compare_and_swap(tag, was, was | SL_FLOW_ESTABLISHED);
+  const __u32 was = SL_READ_ONCE(*tag);
+  if ((was & SL_FLOW_STATE_MASK) == state || !(was & SL_FLOW_PENDING) || (was & SL_FLOW_HELD)) return 1;
+  if (state == SL_FLOW_ESTABLISHED && !sl_may_establish(bucket)) return 0;
+  __sync_val_compare_and_swap(tag, was, (was & ~(__u32)SL_FLOW_STATE_MASK) | state);
   return 1;
 }
 

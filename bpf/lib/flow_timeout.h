@@ -3,18 +3,20 @@
 #ifndef SLUICE_FLOW_TIMEOUT_H
 #define SLUICE_FLOW_TIMEOUT_H
 
-#include "bpf/abi/conntrack.h"
+#include "bpf/lib/flow_state.h"
+
+static inline __u64 sl_tcp_timeout(__u32 flags) {
+  if (flags & SL_CT_RESET) return flags & SL_CT_ESTABLISHED ? SL_CT_TIMEOUT_TCP_TRANSITORY : SL_CT_TIMEOUT_TCP_CLOSED;
+  if (sl_is_closed(flags)) return SL_CT_TIMEOUT_TCP_CLOSED;
+  if (sl_has_both_fins(flags) || !(flags & SL_CT_ESTABLISHED)) return SL_CT_TIMEOUT_TCP_TRANSITORY;
+  return SL_CT_TIMEOUT_TCP_ESTABLISHED;
+}
 
 /* `flags`: SL_CT_*. Nanoseconds. */
 static inline __u64 sl_flow_timeout(__u32 flags, __u8 protocol) {
-  const __u8 tcp = 6;
   if (flags & SL_CT_CUT) return SL_CT_TIMEOUT_CUT;
-  if (protocol == tcp) {
-    if ((flags & SL_CT_RESET) || ((flags & SL_CT_FIN_FORWARD) && (flags & SL_CT_FIN_REPLY)))
-      return SL_CT_TIMEOUT_TCP_CLOSING;
-    return (flags & SL_CT_ESTABLISHED) ? SL_CT_TIMEOUT_TCP_ESTABLISHED : SL_CT_TIMEOUT_TCP_OPENING;
-  }
-  return (flags & SL_CT_SEEN_REPLY) ? SL_CT_TIMEOUT_REPLIED : SL_CT_TIMEOUT_ONE_WAY;
+  if (protocol == SL_IPPROTO_TCP) return sl_tcp_timeout(flags);
+  return flags & SL_CT_ESTABLISHED ? SL_CT_TIMEOUT_TALKING : SL_CT_TIMEOUT_SINGLE;
 }
 
 #endif

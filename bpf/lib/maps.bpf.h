@@ -154,6 +154,15 @@ struct {
   __type(value, struct sl_flow);
 } flows SEC(".maps");
 
+/* Writers: packet path, agent. Mapped likewise. Full: see flow_table.h. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, SL_MAX_ENDPOINTS);
+  __type(key, __u32);
+  __type(value, __u64);
+} flow_shares SEC(".maps");
+
 /* Writer: packet path. Full: the oldest goes, its later fragments drop as FRAGMENT_NOT_FOUND. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -40,7 +40,8 @@ struct sl_tuple {
   __be16 src_port;
   __be16 dst_port;
   __u8 protocol;
-  __u8 pad[3];
+  __u8 icmp_answer; /* ICMP: a reply to what the other end asked */
+  __u8 pad[2];
 };
 
 /* Where a network header led. */
@@ -60,6 +61,8 @@ struct sl_packet {
   struct sl_l3 l3;
   struct sl_l3 inner_l3;
   __be32 fragment_id;
+  __u32 tcp_end; /* sequence number after the segment, host order */
+  __u32 tcp_ack; /* acknowledgement number, host order */
   __u16 l3_offset;
   __u8 ip_version; /* 4 or 6 */
   __u8 kind;       /* enum sl_packet_kind */
@@ -137,6 +140,7 @@ SL_WORD_ACCESS(__be32, be32)
 SL_WORD_ACCESS(__u64, u64)
 
 SL_INLINE __u16 sl_read16(const __u8* p) { return SL_NTOHS(sl_load_be16(p)); }
+SL_INLINE __u32 sl_read32(const __u8* p) { return (__u32)sl_read16(p) << 16 | sl_read16(p + 2); }
 
 SL_INLINE void sl_copy_addr(struct sl_addr* to, const void* from) {
   sl_store_u64(to->bytes, sl_load_u64(from));
@@ -256,9 +260,23 @@ SL_INLINE int sl_is_icmp_error(__u8 protocol, __u8 type) {
   return type < 128;
 }
 
-SL_INLINE int sl_is_icmp_echo(__u8 protocol, __u8 type) {
-  if (protocol == SL_IPPROTO_ICMP) return type == 8 || type == 0;
-  return type == 128 || type == 129;
+/* Requests and replies that carry an identifier: echo, timestamp, information, address mask, extended echo (RFC 792,
+ * 950, 8335); of ICMPv6 echo, node information, extended echo (RFC 4443, 4620, 8335). */
+SL_INLINE int sl_is_icmp_answer(__u8 protocol, __u8 type) {
+  if (protocol == SL_IPPROTO_ICMP) return type == 0 || type == 14 || type == 16 || type == 18 || type == 43;
+  return protocol == SL_IPPROTO_ICMPV6 && (type == 129 || type == 140 || type == 161);
+}
+
+SL_INLINE int sl_is_icmp_question(__u8 protocol, __u8 type) {
+  if (protocol == SL_IPPROTO_ICMP) return type == 8 || type == 13 || type == 15 || type == 17 || type == 42;
+  return protocol == SL_IPPROTO_ICMPV6 && (type == 128 || type == 139 || type == 160);
+}
+
+/* The identifier stands for both ports. */
+SL_INLINE void sl_parse_icmp_identifier(const __u8* icmp, struct sl_tuple* tuple) {
+  tuple->icmp_answer = sl_is_icmp_answer(tuple->protocol, icmp[0]);
+  if (tuple->icmp_answer || sl_is_icmp_question(tuple->protocol, icmp[0]))
+    tuple->src_port = tuple->dst_port = sl_load_be16(icmp + 4);
 }
 
 /* Neighbour discovery (RFC 4861: hop limit 255) and multicast listener discovery (RFC 2710, 3810: hop limit 1). */
@@ -425,6 +443,7 @@ SL_INLINE void sl_parse_inner(const void* data, const void* data_end, __u32 offs
   packet->fragment_protocol = outer_protocol;
   packet->no_length = 0;
   inner->src_port = inner->dst_port = 0;
+  inner->icmp_answer = 0;
   if (reason || l3->fragment == SL_FRAGMENT_LATER) return;
   const __u8* l4 = sl_bytes_at(data, data_end, l3->l4_offset & SL_MAX_L4_OFFSET, 8);
   if (!l4) {
@@ -434,11 +453,17 @@ SL_INLINE void sl_parse_inner(const void* data, const void* data_end, __u32 offs
   if (inner->protocol == SL_IPPROTO_TCP || inner->protocol == SL_IPPROTO_UDP || inner->protocol == SL_IPPROTO_SCTP) {
     inner->src_port = sl_load_be16(l4);
     inner->dst_port = sl_load_be16(l4 + 2);
-  } else if ((inner->protocol == SL_IPPROTO_ICMP || inner->protocol == SL_IPPROTO_ICMPV6) &&
-             sl_is_icmp_echo(inner->protocol, l4[0])) {
-    inner->src_port = inner->dst_port = sl_load_be16(l4 + 4);
+  } else if (inner->protocol == SL_IPPROTO_ICMP || inner->protocol == SL_IPPROTO_ICMPV6) {
+    sl_parse_icmp_identifier(l4, inner);
   }
   packet->is_icmp_error = 1;
+}
+
+/* What a segment takes of the sequence numbers. RFC 9293, 3.4. Where there is no length, as if it had no payload. */
+SL_INLINE __u32 sl_tcp_space(const struct sl_packet* packet) {
+  const __u32 bytes = packet->no_length ? 0 : packet->l3.l4_bytes, header = packet->l4_length;
+  return (bytes > header ? bytes - header : 0) + !!(packet->tcp_flags & SL_TCP_SYN) +
+         !!(packet->tcp_flags & SL_TCP_FIN);
 }
 
 SL_INLINE int sl_parse_l4(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
@@ -458,6 +483,8 @@ SL_INLINE int sl_parse_l4(const void* data, const void* data_end, __u32 offset, 
       if (!tcp || (tcp[12] >> 4) < 5) return SL_DROP_MALFORMED_L4;
       packet->tcp_flags = tcp[13];
       packet->l4_length = (tcp[12] >> 4) * 4;
+      packet->tcp_ack = sl_read32(tcp + 8);
+      packet->tcp_end = sl_read32(tcp + 4) + sl_tcp_space(packet);
     } else if (tuple->protocol == SL_IPPROTO_UDP) {
       packet->l4_length = 8;
     }
@@ -475,10 +502,10 @@ SL_INLINE int sl_parse_l4(const void* data, const void* data_end, __u32 offset, 
     if (tuple->protocol == SL_IPPROTO_ICMPV6 && packet->ip_version == 6 && !packet->fragment &&
         sl_is_link_control(icmp[0], l3->hop_limit)) {
       sl_parse_control6(data, data_end, offset, packet);
-    } else if (sl_is_icmp_echo(tuple->protocol, icmp[0])) {
-      tuple->src_port = tuple->dst_port = sl_load_be16(icmp + 4);
     } else if (sl_is_icmp_error(tuple->protocol, icmp[0])) {
       sl_parse_inner(data, data_end, offset + 8, packet);
+    } else {
+      sl_parse_icmp_identifier(icmp, tuple);
     }
     /* Redirect (RFC 792) and router advertisement (RFC 1256). */
     if (tuple->protocol == SL_IPPROTO_ICMP && (icmp[0] == 5 || icmp[0] == 9)) packet->control = SL_CONTROL_ROUTER;
@@ -491,6 +518,7 @@ SL_INLINE int sl_parse_l4(const void* data, const void* data_end, __u32 offset, 
 /* Before each parse: what it sets only where the packet has it. The rest it sets before anybody reads it. */
 SL_INLINE void sl_reset_packet(struct sl_packet* packet) {
   packet->tuple.src_port = packet->tuple.dst_port = 0;
+  packet->tuple.icmp_answer = 0;
   __builtin_memset(&packet->l3, 0, sizeof(packet->l3));
   __builtin_memset(&packet->inner_l3, 0, sizeof(packet->inner_l3));
   __builtin_memset(&packet->fragment_id, 0, sizeof(*packet) - __builtin_offsetof(struct sl_packet, fragment_id));

@@ -17,7 +17,7 @@
 static __always_inline int sl_is_settled(const struct sl_judgement* j, const struct sl_flow_entry* entry, __u32 flags,
                                          const struct sl_flow_end* sender, const struct sl_flow_end* receiver,
                                          int reply) {
-  if (entry->generation != j->gen || entry->socket_changes != sl_socket_changes()) return 0;
+  if (entry->socket_changes != sl_socket_changes()) return 0;
   if (j->sender.has_socket && (flags & sl_ask_bit(reply))) return 0;
   if (!sl_at_its_interface(j, sender, receiver) || sl_is_event_due(j, entry)) return 0;
   return !sl_in_quarantine(sender->endpoint) && !sl_in_quarantine(receiver->endpoint);
@@ -30,17 +30,25 @@ static __always_inline int sl_is_route_settled(const struct sl_judgement* j, con
   return (flags & sl_route_bit(reply)) && sl_is_route_fresh(entry, j->now) && j->route_length <= entry->route_mtu;
 }
 
+/* Of a flow that may still be evicted: whether the packet leaves its state as it is. */
+static __always_inline int sl_stays_pending(__u32 state, __u32 flags, int reply) {
+  if (state != SL_FLOW_PENDING || (flags & SL_CT_ESTABLISHED)) return 0;
+  return reply == !!(flags & SL_CT_SEEN_REPLY);
+}
+
 static __always_inline int sl_judge_plain_known(struct sl_judgement* j, const struct sl_plain* p,
                                                 const struct sl_sighting* seen) {
   struct sl_flow_entry* entry = &seen->flow->entry;
-  const __u32 flags = entry->flags;
+  __u64 generation;
+  const int reason = sl_verdict_of(entry, &generation);
+  const __u32 flags = SL_READ_ONCE(entry->flags), state = sl_seen_state(seen);
   const int reply = p->from_hi != !!(flags & SL_CT_INITIATOR_HI);
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
-  if (reply && sl_seen_state(seen) != SL_FLOW_ESTABLISHED)
-    return SL_NOT_PLAIN; /* the first: it moves the flow's state */
-  if (entry->reason || (flags & (SL_CT_CUT | SL_CT_QUARANTINED | SL_CT_DECIDING))) return SL_NOT_PLAIN;
-  if ((p->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == SL_TCP_SYN) return SL_NOT_PLAIN;
+  if (reason || generation != j->gen || (flags & (SL_CT_CUT | SL_CT_QUARANTINED | SL_CT_WATCH))) return SL_NOT_PLAIN;
+  /* What moves the flow's state. */
+  if (state != SL_FLOW_ESTABLISHED && !sl_stays_pending(state, flags, reply)) return SL_NOT_PLAIN;
+  if (p->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)) return SL_NOT_PLAIN;
   if (sl_flow_expired(entry, p->protocol, j->now) || !sl_is_settled(j, entry, flags, sender, receiver, reply))
     return SL_NOT_PLAIN;
   if (!sl_is_route_settled(j, entry, flags, receiver->ifindex, reply)) return SL_NOT_PLAIN;
@@ -50,8 +58,7 @@ static __always_inline int sl_judge_plain_known(struct sl_judgement* j, const st
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
   j->audit = !!(flags & SL_CT_AUDIT);
-  if (!sl_is_counted(j, sender))
-    sl_flow_add(entry, &j->size, SL_ETH_LEN, p->protocol == SL_IPPROTO_TCP, p->tcp_flags, reply, j->now);
+  if (!sl_is_counted(j, sender)) sl_flow_add(entry, &j->size, SL_ETH_LEN, reply, j->now);
   return SL_DROP_NONE;
 }
 
@@ -63,7 +70,7 @@ static __always_inline int sl_judge_plain_denied(struct sl_judgement* j, const s
   if (!sl_still_stands(seen)) return SL_NOT_PLAIN;
   j->from_endpoint = entry->initiator.endpoint;
   j->to_endpoint = entry->responder.endpoint;
-  sl_flow_add(entry, &j->size, SL_ETH_LEN, p->protocol == SL_IPPROTO_TCP, p->tcp_flags, 0, j->now);
+  sl_flow_add(entry, &j->size, SL_ETH_LEN, 0, j->now);
   return SL_DROP_POLICY_DENIED;
 }
 

@@ -23,6 +23,7 @@ struct sl_policy_question {
   __u32 from_node;
   sl_process_class_number source_class; /* of the process at that end; 0: not known */
   sl_process_class_number destination_class;
+  __u32 turned;           /* the packet is an answer: its sender is the destination */
   __u32 may_ask_receiver; /* the class above is to be had for the asking: sl_decide returns SL_ASK_RECEIVER */
   /* out */
   __u32 egress_decision;

@@ -99,6 +99,18 @@ static __always_inline __u32 sl_fill_socket_tuple(const struct sl_packet* packet
   return sizeof(to->ipv6);
 }
 
+/* One load for each member: the kernel refuses any other access to a socket. */
+static __always_inline int sl_is_connected_to(const struct bpf_sock* sk, const struct sl_packet* packet) {
+  const volatile struct bpf_sock* to = sk;
+  const __u8* src = packet->tuple.src.bytes;
+  const __u32 ip4 = to->dst_ip4;
+  __u32 differs = to->dst_port ^ packet->tuple.src_port;
+  if (packet->ip_version == 4) return !(differs | (ip4 ^ sl_load_be32(src + 12)));
+  const __u32 ip6_0 = to->dst_ip6[0], ip6_1 = to->dst_ip6[1], ip6_2 = to->dst_ip6[2], ip6_3 = to->dst_ip6[3];
+  differs |= (ip6_0 ^ sl_load_be32(src)) | (ip6_1 ^ sl_load_be32(src + 4)) | (ip6_2 ^ sl_load_be32(src + 8));
+  return !(differs | (ip6_3 ^ sl_load_be32(src + 12)));
+}
+
 static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct sl_judgement* j, __u32 netns,
                                                    int with_source) {
   const __u8 protocol = j->packet.tuple.protocol;
@@ -108,6 +120,7 @@ static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct
   if (protocol == SL_IPPROTO_TCP) sk = bpf_sk_lookup_tcp(skb, &tuple, size, netns, 0);
   if (protocol == SL_IPPROTO_UDP) sk = bpf_sk_lookup_udp(skb, &tuple, size, netns, 0);
   if (!sk) return 0;
+  if (with_source) j->receiver.is_connected = sl_is_connected_to(sk, &j->packet);
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, sk, 0, 0);
   if (owner && owner->tgid) {
     j->receiver.process = sl_life_of(owner);

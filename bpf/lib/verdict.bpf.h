@@ -7,7 +7,9 @@
  *   known flow, older generation, or sent by    decide again as its initiator opened it; a denial cuts it
  *     another process than it was decided for
  *   ICMP error about a known, allowed flow      passes
- *   anything else                               a new flow: anti-spoofing, policy at both ends, one entry
+ *   a SYN against a live connection             a new one: policy at both ends
+ *   anything else                               a new flow: anti-spoofing, policy at both ends, one entry; opened by
+ *                                               its sender or, where it is an answer, by the other end
  */
 #ifndef SLUICE_VERDICT_BPF_H
 #define SLUICE_VERDICT_BPF_H
@@ -15,6 +17,7 @@
 #include "bpf/lib/attribution.bpf.h"
 #include "bpf/lib/conntrack.bpf.h"
 #include "bpf/lib/denied_budget.bpf.h"
+#include "bpf/lib/orientation.bpf.h"
 #include "bpf/lib/policy.bpf.h"
 #include "bpf/lib/quarantine.bpf.h"
 
@@ -35,6 +38,7 @@ struct sl_judgement {
   __u32 setting_flags; /* SL_SETTING_* */
   __u8 from_node;      /* tc_to_pod: a socket of the node's own sent it */
   __u8 known_absent;   /* not in the flow table, by sl_judge_plain */
+  __u8 syn_allowed;    /* against a live connection, by sl_judge_syn_against */
   __u8 may_route;      /* the packet may take the short cut as a router sends it on: sl_is_for_router */
   __u32 way_seen;      /* of sl_flow_see */
   __u32 place;         /* in the flow table, of the flow that is looked at */
@@ -110,39 +114,83 @@ static __always_inline int sl_is_other_pod(const struct sl_judgement* j, __u32 t
   return to_ifindex && to_ifindex != j->ifindex;
 }
 
+/* Who is behind an interface; null: it is none of a workload's. */
+static __always_inline const struct sl_addr* sl_owner_of(__u32 ifindex) {
+  const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &ifindex);
+  return interface ? &interface->address : 0;
+}
+
+/*
+ * Who is at an end of a known flow now. A workload that took part in it by an address that nobody has (a virtual one,
+ * multicast) is still who is behind its interface.
+ */
+static __always_inline void sl_resolve_end(const struct sl_addr* addr, const struct sl_flow_end* end, __u32 slot,
+                                           struct sl_address_value* who) {
+  sl_resolve(addr, slot, who);
+  if (who->workload || !end->ifindex || who->identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE) return;
+  const struct sl_addr* owner = sl_owner_of(end->ifindex);
+  struct sl_address_value owner_is;
+  if (!owner || !sl_resolve(owner, slot, &owner_is)) return;
+  if (owner_is.ifindex == end->ifindex && owner_is.workload == end->workload) *who = owner_is;
+}
+
+/* Whether the end is who it was, as far as both are known: a workload that is heard of only now, or no more, is no
+ * other one. */
+static __always_inline int sl_is_same_end(const struct sl_flow_end* end, const struct sl_address_value* who) {
+  if (!end->workload || !who->workload) return 1;
+  return end->workload == who->workload && (!end->endpoint || !who->endpoint || end->endpoint == who->endpoint);
+}
+
+/* The last workload stays known: one that comes after it at this address is another one. */
+static __always_inline void sl_renew_end(struct sl_flow_end* end, const struct sl_address_value* who) {
+  const __u32 workload = who->workload ?: end->workload;
+  sl_end_of(end, who);
+  end->workload = workload;
+}
+
 #define SL_FLOW_OVER (-3) /* as a drop reason: an end belongs to somebody else now, start clean */
 
-/* Writes a known flow's new verdict down; one CPU at a time. A packet whose CPU comes second has its own verdict, and
- * lets a later one write. */
+/* Writes a known flow's new verdict down, where it still stands; one CPU at a time. A packet whose CPU comes second has
+ * its own verdict, and lets a later one write. */
 static __always_inline void sl_record(struct sl_judgement* j, const struct sl_flow_key* key,
                                       struct sl_flow_entry* entry, int reason, int keep) {
   const struct sl_policy_question* q = &j->question;
-  if (!sl_flow_stands(key, j->place)) return; /* evicted meanwhile */
-  if (__sync_fetch_and_or(&entry->flags, SL_CT_DECIDING) & SL_CT_DECIDING) {
-    __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
+  const __u32 held = sl_flow_hold(key, j->place);
+  __u32 state = held & SL_FLOW_STATE_MASK;
+  if (!held) {
+    if (sl_flow_stands(key, j->place)) __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
     return;
   }
-  if (entry->generation <= j->gen) {
+  if (SL_READ_ONCE(entry->generation) <= j->gen) {
+    sl_renew_end(&entry->initiator, &q->source);
+    sl_renew_end(&entry->responder, &q->destination);
     if (!keep) {
       if (entry->reason != reason) {
         entry->last_event = 0; /* say so with this packet */
         if (reason) sl_count_event(SL_COUNTER_FLOW_CUT);
       }
-      sl_end_of(&entry->initiator, &q->source);
-      sl_end_of(&entry->responder, &q->destination);
       entry->initiator_class = q->source_class;
       entry->responder_class = q->destination_class;
       entry->egress_decision = q->egress_decision;
       entry->ingress_decision = q->ingress_decision;
-      entry->reason = reason;
+      SL_WRITE_ONCE(entry->reason, reason);
+      if (reason) state = SL_FLOW_CLOSING;
       __u32 flags = (reason ? SL_CT_CUT : 0) | (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
       __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_CUT | SL_CT_AUDIT | SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER));
       if (flags) __sync_fetch_and_or(&entry->flags, flags);
     }
-    barrier();
-    entry->generation = j->gen; /* last: who sees it sees the verdict too */
+    sl_memory_barrier(&entry->flags);
+    SL_WRITE_ONCE(entry->generation, j->gen); /* last: who sees it sees the verdict too */
   }
-  __sync_fetch_and_and(&entry->flags, ~(__u32)SL_CT_DECIDING);
+  sl_flow_release(j->place, (held & ~(__u32)SL_FLOW_STATE_MASK) | state);
+}
+
+/* A flow's verdict, after the generation that it was decided under: who reads them the other way round may take an old
+ * verdict for a new one. */
+static __always_inline int sl_verdict_of(struct sl_flow_entry* entry, __u64* generation) {
+  *generation = SL_READ_ONCE(entry->generation);
+  sl_memory_barrier(&entry->flags);
+  return SL_READ_ONCE(entry->reason);
 }
 
 /*
@@ -154,10 +202,9 @@ static __noinline int sl_redecide(struct sl_judgement* j, const struct sl_flow_k
   struct sl_policy_question* q = &j->question;
   int hi = entry->flags & SL_CT_INITIATOR_HI;
   q->slot = j->gen & 1;
-  sl_resolve(hi ? &key->hi : &key->lo, q->slot, &q->source);
-  sl_resolve(hi ? &key->lo : &key->hi, q->slot, &q->destination);
-  if (q->source.workload != entry->initiator.workload || q->destination.workload != entry->responder.workload ||
-      q->source.endpoint != entry->initiator.endpoint || q->destination.endpoint != entry->responder.endpoint)
+  sl_resolve_end(hi ? &key->hi : &key->lo, &entry->initiator, q->slot, &q->source);
+  sl_resolve_end(hi ? &key->lo : &key->hi, &entry->responder, q->slot, &q->destination);
+  if (!sl_is_same_end(&entry->initiator, &q->source) || !sl_is_same_end(&entry->responder, &q->destination))
     return SL_FLOW_OVER;
   q->service = sl_service(key->protocol, hi ? key->lo_port : key->hi_port);
   q->from_node = entry->flags & SL_CT_FROM_NODE;
@@ -199,9 +246,9 @@ static __always_inline int sl_is_event_due(const struct sl_judgement* j, const s
 
 /* Who is behind the hook's interface by this generation; UNKNOWN_ENDPOINT until somebody is. */
 static __always_inline int sl_resolve_owner(const struct sl_judgement* j, struct sl_address_value* who) {
-  const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &j->ifindex);
-  if (!interface) return SL_DROP_UNKNOWN_ENDPOINT;
-  sl_resolve(&interface->address, j->gen & 1, who);
+  const struct sl_addr* owner = sl_owner_of(j->ifindex);
+  if (!owner) return SL_DROP_UNKNOWN_ENDPOINT;
+  sl_resolve(owner, j->gen & 1, who);
   return who->ifindex == j->ifindex ? SL_DROP_NONE : SL_DROP_UNKNOWN_ENDPOINT;
 }
 
@@ -231,15 +278,15 @@ static __always_inline __u32 sl_search_unless_absent(const struct sl_judgement* 
 }
 
 /* One packet more of a denied flow that has a record. */
-static __always_inline void sl_account_denied_again(struct sl_judgement* j, struct sl_flow_entry* entry) {
-  sl_note_sender(&j->sender, &j->key, entry, 0, j->now);
-  sl_flow_advance(entry, &j->packet, &j->size, 0, j->now);
-  sl_report(j, entry, 0);
+static __always_inline void sl_account_denied_again(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  sl_note_sender(&j->sender, &j->key, entry, reply, j->now);
+  sl_flow_add(entry, &j->size, j->packet.l3_offset, reply, j->now);
+  sl_report(j, entry, reply);
 }
 
 /* The record of a denied flow, where there is room for it or it takes the place of an older one. */
 static __always_inline void sl_record_denied(struct sl_judgement* j) {
-  const int is_paid = !j->known_absent && sl_flow_forget(&j->key, SL_FLOW_DENIED);
+  const int is_paid = !j->known_absent && sl_flow_forget(&j->key, SL_FLOW_DENIED, 0);
   if ((!is_paid && sl_is_denied_budget_spent(j->now)) || !sl_flow_put(&j->key, &j->fresh, SL_FLOW_DENIED))
     sl_count_event(SL_COUNTER_DENIED_UNRECORDED);
   else if (!is_paid)
@@ -251,14 +298,15 @@ static __always_inline void sl_account_denied(struct sl_judgement* j) {
   struct sl_flow_entry* entry = sl_entry_at(sl_search_unless_absent(j, SL_FLOW_DENIED));
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
       !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
-    sl_account_denied_again(j, entry);
+    sl_account_denied_again(j, entry, j->question.turned);
     return;
   }
   if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
-  sl_flow_begin(&j->fresh, &j->packet, &j->size);
+  sl_flow_begin(&j->fresh, &j->packet, &j->size, j->question.turned);
   sl_record_denied(j);
   if (j->setting_flags & SL_SETTING_EVENTS)
-    sl_send_event(&j->key, &j->fresh, sl_share_for(j, &j->fresh), j->ifindex, SL_FLOW_NEW);
+    sl_send_event(&j->key, &j->fresh, sl_share_for(j, &j->fresh), j->ifindex,
+                  SL_FLOW_NEW | (j->question.turned ? SL_EVENT_OF_REPLY : 0));
 }
 
 static __always_inline int sl_is_cut_off(const struct sl_judgement* j) {
@@ -301,16 +349,19 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
     sl_report(j, entry, reply);
     return reason;
   }
-  if (!sl_is_counted(j, sender)) sl_flow_advance(entry, &j->packet, &j->size, reply, j->now);
+  /* The state moves at each hook: on its way the packet may have become another flow's, by translation. */
+  if (!sl_is_counted(j, sender)) sl_flow_add(entry, &j->size, j->packet.l3_offset, reply, j->now);
+  const __u32 flags = sl_flow_move(entry, &j->packet, reply);
   sl_report(j, entry, reply);
-  if (reply && !sl_flow_establish(j->place)) sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
+  if (!sl_flow_settle(j->place, sl_flow_state_of(flags))) sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
   return SL_DROP_NONE;
 }
 
 /* A record says that policy denied the flow, under this generation and for any process. */
-static __always_inline int sl_is_denied_still(const struct sl_judgement* j, const struct sl_flow_entry* entry,
-                                              int src_hi) {
-  if (entry->generation != j->gen || entry->reason != SL_DROP_POLICY_DENIED) return 0;
+static __always_inline int sl_is_denied_still(const struct sl_judgement* j, struct sl_flow_entry* entry, int src_hi) {
+  __u64 generation;
+  const int reason = sl_verdict_of(entry, &generation);
+  if (generation != j->gen || reason != SL_DROP_POLICY_DENIED) return 0;
   return !(entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) && src_hi == !!(entry->flags & SL_CT_INITIATOR_HI);
 }
 
@@ -327,7 +378,7 @@ static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
   if (sl_must_ask(&j->sender, entry, 0)) return SL_ASK_SENDER;
   j->from_endpoint = entry->initiator.endpoint;
   j->to_endpoint = entry->responder.endpoint;
-  sl_account_denied_again(j, entry);
+  sl_account_denied_again(j, entry, 0);
   return SL_DROP_POLICY_DENIED;
 }
 
@@ -336,10 +387,9 @@ static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
  * would be denied again, and with the cut gone the responder's data would open the old connection anew.
  */
 static __always_inline int sl_reopens(const struct sl_flow_entry* entry, const struct sl_packet* packet, int reply) {
-  if (packet->tuple.protocol != SL_IPPROTO_TCP || packet->fragment == SL_FRAGMENT_LATER) return 0;
-  if ((packet->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) != SL_TCP_SYN) return 0;
+  if (!sl_is_syn(packet)) return 0;
   if (entry->flags & SL_CT_CUT) return reply;
-  return (entry->flags & SL_CT_RESET) || ((entry->flags & SL_CT_FIN_FORWARD) && (entry->flags & SL_CT_FIN_REPLY));
+  return (entry->flags & SL_CT_RESET) || sl_has_both_fins(entry->flags);
 }
 
 /* 0.0.0.0 as DHCP's clients use it (RFC 2131, 4.1). */
@@ -398,8 +448,9 @@ static __always_inline int sl_is_related(struct sl_judgement* j) {
   j->place = sl_flow_search(&j->inner_key, SL_FLOW_ALLOWED);
   struct sl_flow_entry* entry = sl_entry_at(j->place);
   if (!entry || sl_flow_expired(entry, j->inner_key.protocol, j->now)) return 0;
-  int reason = entry->reason;
-  if (entry->generation < j->gen) {
+  __u64 generation;
+  int reason = sl_verdict_of(entry, &generation);
+  if (generation < j->gen) {
     j->question.source_class = entry->initiator_class;
     j->question.destination_class = entry->responder_class;
     j->question.may_ask_receiver = 0;
@@ -425,18 +476,73 @@ static __always_inline int sl_is_related(struct sl_judgement* j) {
   return 1;
 }
 
-static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
-  const struct sl_packet* packet = &j->packet;
+/* Asks for the flow as its other end would have opened it. The processes are those that are known. */
+static __always_inline void sl_turn(struct sl_judgement* j) {
   struct sl_policy_question* q = &j->question;
-  struct sl_flow_entry* fresh = &j->fresh;
+  const struct sl_tuple* tuple = &j->packet.tuple;
+  const struct sl_address_value source = q->source;
+  q->source = q->destination;
+  q->destination = source;
+  q->turned = !q->turned;
+  q->service = sl_service(tuple->protocol, q->turned ? tuple->src_port : tuple->dst_port);
+  q->from_node = q->turned ? 0 : j->from_node; /* what the node answers is not what it opens */
+  q->source_class = q->turned ? j->receiver.process_class : j->sender.process_class;
+  q->destination_class = q->turned ? j->sender.process_class : j->receiver.process_class;
+  q->may_ask_receiver = !q->turned && !j->receiver.asked;
+}
+
+/* As opened by the packet's receiver, whose process its socket tells where the verdict hangs on it. */
+static __always_inline int sl_decide_turned(struct sl_judgement* j) {
+  sl_turn(j);
+  int reason = sl_decide(&j->question);
+  if (reason && (j->question.by_process & SL_CT_BY_INITIATOR) && j->to_ifindex && !j->receiver.asked)
+    return SL_ASK_RECEIVER;
+  return reason;
+}
+
+/* A datagram that policy denies passes where it answers what its receiver may ask, and that has connected its socket to
+ * the sender. */
+static __always_inline int sl_decide_as_answer(struct sl_judgement* j) {
+  if (j->to_ifindex && (!j->receiver.asked || j->receiver.is_connected)) {
+    int reason = sl_decide_turned(j);
+    if (!reason && !j->receiver.asked) return SL_ASK_RECEIVER;
+    if (!reason || reason == SL_ASK_RECEIVER) return reason;
+    sl_turn(j);
+  }
+  j->question.may_ask_receiver = 0;
+  return sl_decide(&j->question);
+}
+
+/* Policy's answer, with the question as the flow was opened. A drop reason, or SL_ASK_RECEIVER. */
+static __always_inline int sl_decide_new(struct sl_judgement* j) {
+  enum sl_orientation orientation = sl_orientation_of(&j->packet);
+  if (orientation == SL_UNSURE && j->from_node) orientation = SL_OPENS;
+  if (orientation == SL_ANSWERS) return sl_decide_turned(j);
+  int reason = sl_decide(&j->question);
+  if (reason == SL_DROP_POLICY_DENIED && sl_may_be_answer(&j->packet)) return sl_decide_as_answer(j);
+  if (reason || orientation != SL_UNSURE) return reason;
+  reason = sl_decide_turned(j);
+  if (reason || bpf_ntohs(j->packet.tuple.src_port) < bpf_ntohs(j->packet.tuple.dst_port)) return reason;
+  sl_turn(j);
+  return sl_decide(&j->question);
+}
+
+/* Who the packet is from and to, and what policy says of it as part of a flow that nobody knows. A drop reason, or
+ * SL_ASK_RECEIVER. Global, so that the verifier checks it once; so is sl_deny_new. */
+__noinline int sl_ask_policy(void) {
+  __u32 zero = 0;
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return SL_DROP_RULESET_MISSING;
+  struct sl_policy_question* q = &j->question;
+  const struct sl_tuple* tuple = &j->packet.tuple;
   __builtin_memset(q, 0, sizeof(*q));
   q->slot = j->gen & 1;
-  q->service = sl_service(packet->tuple.protocol, packet->tuple.dst_port);
+  q->service = sl_service(tuple->protocol, tuple->dst_port);
   q->from_node = j->from_node;
   q->source_class = j->sender.process_class;
   q->destination_class = j->receiver.process_class;
   q->may_ask_receiver = !j->receiver.asked;
-  sl_resolve(&packet->tuple.dst, q->slot, &q->destination);
+  sl_resolve(&tuple->dst, q->slot, &q->destination);
   if (j->hook == SL_HOOK_XDP_UPLINK && !q->destination.ifindex) {
     j->not_ours = 1;
     return SL_DROP_NONE;
@@ -444,19 +550,24 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
   /* Flooded, or drawn to somebody else. It is judged where it belongs, and that is where its flow is told of. */
   if (j->hook == SL_HOOK_TC_TO_POD && q->destination.workload && q->destination.ifindex != j->ifindex)
     return SL_DROP_WRONG_RECEIVER;
-  sl_resolve(&packet->tuple.src, q->slot, &q->source);
+  sl_resolve(&tuple->src, q->slot, &q->source);
   int reason = sl_check_source(j, &q->source);
   if (j->refused) reason = j->refused;
   /* The receiver is who is behind the interface, also of broadcast and multicast. */
   if (!reason && j->hook == SL_HOOK_TC_TO_POD && q->destination.ifindex != j->ifindex)
     reason = sl_resolve_owner(j, &q->destination);
-  if (!reason) {
-    j->from_endpoint = q->source.endpoint;
-    j->to_endpoint = q->destination.endpoint;
-    j->to_ifindex = q->destination.ifindex;
-    reason = sl_is_cut_off(j) ? SL_DROP_QUARANTINED : sl_decide(q);
-    if (reason == SL_ASK_RECEIVER) return reason;
-  }
+  if (reason) return reason;
+  j->from_endpoint = q->source.endpoint;
+  j->to_endpoint = q->destination.endpoint;
+  j->to_ifindex = q->destination.ifindex;
+  return sl_is_cut_off(j) ? SL_DROP_QUARANTINED : sl_decide_new(j);
+}
+
+/* The entry of a flow that begins with this packet, as policy answered. */
+static __always_inline void sl_fill_fresh(struct sl_judgement* j, int src_hi, int reason) {
+  const struct sl_packet* packet = &j->packet;
+  const struct sl_policy_question* q = &j->question;
+  struct sl_flow_entry* fresh = &j->fresh;
   __builtin_memset(fresh, 0, sizeof(*fresh));
   fresh->created_ns = fresh->last_seen_ns = j->now;
   fresh->id = sl_next_flow_id();
@@ -466,24 +577,47 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
   sl_end_of(&fresh->responder, &q->destination);
   fresh->egress_decision = q->egress_decision;
   fresh->ingress_decision = q->ingress_decision;
-  fresh->flags = (src_hi ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) |
+  fresh->owner = q->from_node ? 0 : q->source.endpoint ?: q->destination.endpoint;
+  fresh->flags = (src_hi != !!q->turned ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) |
                  (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
   sl_note_initiator(&j->sender, fresh);
   sl_note_receiver(&j->receiver, fresh);
+  if (q->turned) sl_turn_processes(fresh);
   fresh->reason = reason;
   fresh->hook = j->hook;
   fresh->tcp_flags = packet->tcp_flags;
   fresh->icmp_type = packet->icmp_type;
   fresh->icmp_code = packet->icmp_code;
-  if (reason) {
-    sl_account_denied(j);
-    return reason;
-  }
-  j->audit = q->audit;
-  sl_flow_begin(fresh, packet, &j->size);
+}
+
+/* Whether that is a denial, of a flow that belongs to this hook. */
+static __always_inline int sl_is_told_here(int reason) { return reason > 0 && reason != SL_DROP_WRONG_RECEIVER; }
+
+__noinline int sl_deny_new(int src_hi, int reason) {
+  __u32 zero = 0;
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return SL_DROP_RULESET_MISSING;
+  sl_fill_fresh(j, src_hi, reason);
+  sl_account_denied(j);
+  return reason;
+}
+
+/* A part of sl_judge, as the next: global, so that each has a stack of its own and is checked once. */
+__noinline int sl_judge_new(int src_hi) {
+  __u32 zero = 0;
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return SL_DROP_RULESET_MISSING;
+  struct sl_flow_entry* fresh = &j->fresh;
+  int reason = sl_ask_policy();
+  if ((reason && !sl_is_told_here(reason)) || j->not_ours) return reason;
+  if (reason) return sl_deny_new(src_hi, reason);
+  sl_fill_fresh(j, src_hi, SL_DROP_NONE);
+  j->audit = j->question.audit;
+  const int reply = j->question.turned;
+  sl_flow_begin(fresh, &j->packet, &j->size, reply);
   if (!j->known_absent) { /* it replaces its record, and who went the same way to somebody else: multicast */
-    sl_flow_forget(&j->key, SL_FLOW_DENIED);
-    sl_flow_forget(&j->key, SL_FLOW_PENDING);
+    sl_flow_forget(&j->key, SL_FLOW_DENIED, 0);
+    sl_flow_forget(&j->key, SL_FLOW_PENDING, 0);
   }
   if (!sl_flow_put(&j->key, fresh, SL_FLOW_PENDING)) {
     sl_count_event(SL_COUNTER_CT_INSERT_FAILED);
@@ -491,11 +625,20 @@ static __always_inline int sl_judge_new(struct sl_judgement* j, int src_hi) {
   }
   sl_count_event(SL_COUNTER_FLOW_NEW);
   if (sl_is_sender_here(j)) sl_count_sender(&j->sender);
-  if (j->setting_flags & SL_SETTING_EVENTS) sl_send_event(&j->key, fresh, sl_share_of(fresh), j->ifindex, SL_FLOW_NEW);
+  if (j->setting_flags & SL_SETTING_EVENTS)
+    sl_send_event(&j->key, fresh, sl_share_of(fresh), j->ifindex, SL_FLOW_NEW | (reply ? SL_EVENT_OF_REPLY : 0));
   return SL_DROP_NONE;
 }
 
-static __always_inline int sl_judge_packet(struct sl_judgement* j) {
+/* As drop reasons of sl_judge_known_flow: ask sl_judge_syn_against, or sl_judge_new. One less where the sender is the
+ * key's `hi` end. */
+#define SL_SYN_AGAINST (-6)
+#define SL_NEW_FLOW (-8)
+
+__noinline int sl_judge_known_flow(void) {
+  __u32 zero = 0;
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return SL_DROP_RULESET_MISSING;
   struct sl_packet* packet = &j->packet;
   struct sl_flow_key* key = &j->key;
   int reason = sl_follow_fragment(packet);
@@ -506,6 +649,8 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
   if (j->refused) goto new_flow;
   j->place = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
   struct sl_flow_entry* entry = sl_entry_at(j->place);
+  const __u32 incarnation = entry ? SL_READ_ONCE(entry->incarnation) : 0;
+  if (entry) sl_memory_barrier(&entry->flags);
   int over = entry && sl_flow_expired(entry, key->protocol, j->now);
   if (entry && !over) {
     int reply = src_hi != !!(entry->flags & SL_CT_INITIATOR_HI);
@@ -514,12 +659,15 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
     if (sl_reopens(entry, packet, reply)) {
       over = sl_at_its_interface(j, sender, receiver);
     } else {
-      int verdict = entry->reason;
-      if (entry->generation < j->gen) verdict = sl_redecide_for(j, entry, reply, 0);
+      __u64 generation;
+      int verdict = sl_verdict_of(entry, &generation);
+      if (generation < j->gen) verdict = sl_redecide_for(j, entry, reply, 0);
       if (!sl_flow_stands(key, j->place)) verdict = SL_FLOW_OVER; /* evicted, and perhaps another's meanwhile */
       if (verdict >= 0 && sl_at_its_interface(j, sender, receiver)) {
         if (sl_must_ask(&j->sender, entry, reply)) return SL_ASK_SENDER;
         if (sl_note_sender(&j->sender, key, entry, reply, j->now)) verdict = sl_redecide_for(j, entry, reply, 1);
+        if (!verdict && reply && !j->syn_allowed && sl_is_syn(packet))
+          return src_hi ? SL_SYN_AGAINST - 1 : SL_SYN_AGAINST;
         if (verdict >= 0) return sl_judge_known(j, entry, verdict, reply);
       }
       if (verdict == SL_ASK_RECEIVER) return verdict;
@@ -531,9 +679,20 @@ static __always_inline int sl_judge_packet(struct sl_judgement* j) {
   if (sl_is_related(j) && !sl_is_cut_off(j)) return SL_DROP_NONE;
   if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
   /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
-  if (over) sl_flow_forget(key, SL_FLOW_ALLOWED);
+  if (over) sl_flow_forget(key, SL_FLOW_ALLOWED, incarnation);
 new_flow:
-  return sl_judge_new(j, src_hi);
+  return src_hi ? SL_NEW_FLOW - 1 : SL_NEW_FLOW;
+}
+
+/*
+ * A SYN from the responder of a live connection opens one of its own, which policy has to allow; it changes nothing of
+ * the live one, to which it may be a spoofed packet, or of a simultaneous open.
+ */
+static __always_inline int sl_judge_syn_against(struct sl_judgement* j, int src_hi) {
+  int reason = sl_ask_policy();
+  if (reason) return sl_is_told_here(reason) ? sl_deny_new(src_hi, reason) : reason;
+  j->syn_allowed = 1;
+  return sl_judge_known_flow();
 }
 
 /*
@@ -544,7 +703,10 @@ __noinline int sl_judge(void) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
-  int reason = sl_judge_packet(j);
+  int reason = sl_judge_known_flow();
+  if (reason == SL_SYN_AGAINST || reason == SL_SYN_AGAINST - 1)
+    reason = sl_judge_syn_against(j, reason < SL_SYN_AGAINST);
+  if (reason <= SL_NEW_FLOW) reason = sl_judge_new(reason < SL_NEW_FLOW);
   if (reason != SL_ASK_SENDER) sl_remember_fragment(&j->packet, reason);
   return reason;
 }
@@ -557,7 +719,7 @@ static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) 
   j->hook = hook;
   j->ifindex = ifindex;
   j->setting_flags = sl_setting();
-  j->from_node = j->known_absent = j->may_route = 0;
+  j->from_node = j->known_absent = j->may_route = j->syn_allowed = 0;
   j->from_ifindex = j->refused = 0;
   __builtin_memset(&j->sender, 0, sizeof(j->sender));
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));

@@ -102,6 +102,8 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   if (clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy) != 0) return ErrnoError(errno, "ask for the length of a jiffy");
   skeleton->rodata->jiffy_ns = static_cast<std::uint64_t>(jiffy.tv_nsec);
   skeleton->rodata->flow_bucket_count = SL_FLOW_BUCKETS(options.flows);
+  skeleton->rodata->flow_share_places =
+      options.flow_share_places != 0 ? options.flow_share_places : SL_FLOW_BUCKETS(options.flows) * SL_FLOW_WAYS;
   skeleton->rodata->denied_price_ns = SL_DENIED_PRICE(std::max(options.flows_denied, 1U));
   skeleton->rodata->event_price_ns = options.event_rate == 0 ? 0 : std::max(SL_SECOND_NS / options.event_rate, 1ULL);
   if (const int rc = bpf_program__set_autoload(skeleton->progs.xdp_uplink, options.uplinks); rc != 0)

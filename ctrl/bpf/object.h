@@ -24,6 +24,7 @@ struct ObjectOptions {
   std::uint32_t slot_peers = 1048576;
   std::uint32_t slot_ports = 262144;
   std::uint32_t flows = 393216;              // of all states; rounded up to whole buckets (bpf/abi/flow_table.h)
+  std::uint32_t flow_share_places = 0;       // of which workloads have shares; 0: of all. For tests
   std::uint32_t flows_denied = 32768;        // the most of them that are records of denied ones
   std::uint32_t event_rate = SL_EVENT_RATE;  // flow events a second in each workload's shares; 0: any number
   bool uplinks = true;                       // xdp_uplink is loaded: half of the verifier's work

@@ -21,7 +21,7 @@
 
 namespace sluice::datapath {
 
-enum class FlowState { kEstablished, kPending, kDenied };
+enum class FlowState { kEstablished, kPending, kClosing, kDenied };
 
 struct FlowRecord {
   FlowState state = FlowState::kPending;

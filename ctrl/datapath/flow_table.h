@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <optional>
 
 #include "bpf/abi/flow_table.h"
@@ -14,6 +15,7 @@
 #include "ctrl/bpf/object.h"
 #include "ctrl/datapath/array_window.h"
 #include "ctrl/datapath/datapath.h"
+#include "ctrl/datapath/flow_counts.h"
 #include "ctrl/datapath/settings.h"
 
 namespace sluice::datapath {
@@ -42,12 +44,18 @@ class FlowTable {
   std::uint32_t Tag(std::uint32_t place) const;
   StatusOr<sl_flow> Read(std::uint32_t place, ArrayWindow* memory) const;
   std::uint32_t HashOf(const sl_flow_key& key) const;
+  StatusOr<std::optional<FlowRecord>> ReadWhole(std::uint32_t place, ArrayWindow* memory) const;
+  void CountOut(const sl_flow& flow, std::uint32_t place, FlowState state);
+  void FreeWhatIsHeld();
 
   bpf::Map<__u32, sl_flow> flows_;
-  sl_flow_bucket* buckets_ = nullptr;  // mapped
+  sl_flow_bucket* buckets_ = nullptr;  // mapped, as the next
+  std::uint64_t* shares_ = nullptr;    // by endpoint; [0]: all
   std::uint32_t bucket_count_ = 0;
   std::array<__u64, SL_HASH_SEEDS> seeds_{};
   std::atomic<std::uint64_t> entries_{0};
+  std::mutex counts_mutex_;
+  FlowCounts counts_;
 };
 
 }  // namespace sluice::datapath

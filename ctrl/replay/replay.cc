@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <tuple>
 
+#include "bpf/lib/flow_key.bpf.h"
 #include "bpf/lib/flow_timeout.h"
+#include "bpf/lib/orientation.bpf.h"
 
 namespace sluice::replay {
 namespace {
@@ -23,11 +25,12 @@ bool IsSource(const ReplayedFlow& flow, const sl_tuple& tuple) {
          (flow.flow.source != flow.flow.destination || flow.source_port == ntohs(tuple.src_port));
 }
 
-// As the packet path's: a SYN begins anew where the old connection is over.
+// As the packet path's: a SYN begins anew where the old connection is over, and is the other end's own against a live
+// one.
 bool Reopens(const ReplayedFlow& flow, const sl_packet& packet) {
-  if (packet.tuple.protocol != policy::kTcp || packet.fragment == SL_FRAGMENT_LATER) return false;
-  if ((packet.tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) != SL_TCP_SYN) return false;
-  return (flow.state & SL_CT_RESET) != 0 || ((flow.state & SL_CT_FIN_FORWARD) && (flow.state & SL_CT_FIN_REPLY));
+  if (!sl_is_syn(&packet)) return false;
+  if (!IsSource(flow, packet.tuple)) return true;
+  return (flow.state & SL_CT_RESET) != 0 || sl_has_both_fins(flow.state);
 }
 
 bool Expired(const ReplayedFlow& flow, std::uint64_t now) {
@@ -39,11 +42,7 @@ void Advance(ReplayedFlow* flow, const sl_packet& packet, std::uint32_t bytes, s
   (reply ? flow->backward_packets : flow->forward_packets) += 1;
   (reply ? flow->backward_bytes : flow->forward_bytes) += bytes;
   flow->last_ns = std::max(flow->last_ns, time_ns);
-  if (reply) flow->state |= SL_CT_SEEN_REPLY;
-  if (packet.tuple.protocol != policy::kTcp || packet.fragment == SL_FRAGMENT_LATER) return;
-  if (packet.tcp_flags & SL_TCP_RST) flow->state |= SL_CT_RESET;
-  if (packet.tcp_flags & SL_TCP_FIN) flow->state |= reply ? SL_CT_FIN_REPLY : SL_CT_FIN_FORWARD;
-  if (!(packet.tcp_flags & SL_TCP_SYN) && (flow->state & SL_CT_SEEN_REPLY)) flow->state |= SL_CT_ESTABLISHED;
+  flow->state = sl_flags_after(flow->state, flow->awaited.data(), &packet, reply ? 1 : 0);
 }
 
 }  // namespace
@@ -51,9 +50,10 @@ void Advance(ReplayedFlow* flow, const sl_packet& packet, std::uint32_t bytes, s
 Replay::Key Replay::KeyOf(const sl_tuple& tuple) {
   const Address source(tuple.src), destination(tuple.dst);
   const std::uint16_t source_port = ntohs(tuple.src_port), destination_port = ntohs(tuple.dst_port);
-  if (std::tie(source, source_port) <= std::tie(destination, destination_port))
-    return {source, destination, source_port, destination_port, tuple.protocol};
-  return {destination, source, destination_port, source_port, tuple.protocol};
+  const bool from_hi = std::tie(source, source_port) > std::tie(destination, destination_port);
+  const std::uint8_t asker = sl_icmp_asker(&tuple, from_hi ? 1 : 0);
+  if (from_hi) return {destination, source, destination_port, source_port, tuple.protocol, asker};
+  return {source, destination, source_port, destination_port, tuple.protocol, asker};
 }
 
 // Later fragments take their ports from the first; false: the first was not recorded.
@@ -75,11 +75,9 @@ bool Replay::FollowFragment(sl_packet* packet) {
 ReplayedFlow Replay::Begin(const sl_packet& packet, std::uint64_t time_ns) const {
   ReplayedFlow flow;
   sl_tuple tuple = packet.tuple;
-  const bool tcp = tuple.protocol == policy::kTcp;
-  flow.joined_midway = tcp && !(packet.tcp_flags & SL_TCP_SYN);
-  // A SYN-ACK is always the answer: the flow was opened by the other end.
-  const bool answer = tcp && (packet.tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == (SL_TCP_SYN | SL_TCP_ACK);
-  if (answer || (flow.joined_midway && ntohs(tuple.src_port) < ntohs(tuple.dst_port))) {
+  flow.joined_midway = tuple.protocol == policy::kTcp && !(packet.tcp_flags & SL_TCP_SYN);
+  const sl_orientation orientation = sl_orientation_of(&packet);
+  if (orientation == SL_ANSWERS || (orientation == SL_UNSURE && ntohs(tuple.src_port) < ntohs(tuple.dst_port))) {
     std::swap(tuple.src, tuple.dst);
     std::swap(tuple.src_port, tuple.dst_port);
   }

@@ -8,6 +8,7 @@
 // is not known: traffic from any address of the snapshot's node counts as from the pod's own node, which may always in.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <vector>
@@ -27,8 +28,9 @@ struct ReplayedFlow {
   std::uint64_t forward_packets = 0, forward_bytes = 0, backward_packets = 0, backward_bytes = 0;  // at layer 3
   std::uint8_t tcp_flags = 0, icmp_type = 0, icmp_code = 0;  // of the first packet
   std::uint32_t state = 0;                                   // SL_CT_*
-  // TCP whose first recorded packet has no SYN. Who opened it is a guess: the end with the higher port, as clients
-  // have.
+  std::array<std::uint32_t, 2> awaited{};                    // as sl_flow_entry's
+  // TCP whose first recorded packet has no SYN. Who opened it is a guess: the end with a client's port, or with the
+  // higher one.
   bool joined_midway = false;
 };
 
@@ -52,7 +54,7 @@ class Replay {
   struct Key {
     policy::Address lo, hi;
     std::uint16_t lo_port, hi_port;
-    std::uint8_t protocol;
+    std::uint8_t protocol, icmp_asker;
     auto operator<=>(const Key&) const = default;
   };
   static Key KeyOf(const sl_tuple& tuple);

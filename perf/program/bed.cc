@@ -158,10 +158,9 @@ Status Bed::Prepare(const Case& what) {
   return OkStatus();
 }
 
-// Opens and answers the case's flows.
+// Opens the case's flows with a handshake.
 Status Bed::Answer(const Case& what) const {
-  std::vector<std::uint8_t> segments = {kSyn, kSyn | kAck};
-  if (size_.standing_flows > 0) segments.push_back(kAck);  // else they would end when idle for a minute
+  constexpr std::uint8_t segments[] = {kSyn, kSyn | kAck, kAck};
   bool from_pod = what.is_opened_by_pod();
   for (const std::uint8_t flags : segments) {
     const Hook hook = from_pod ? Hook::kTcFromPod : Hook::kTcToPod;

@@ -54,21 +54,30 @@ Status RateRunner::Build() {
   return SendChecked(opposite, !what_.passes).status();
 }
 
-// Sends each flow's first packet, then its answer. In flows that are known already nothing changes.
-Status RateRunner::AnswerFlows() {
+// One packet of each flow.
+Status RateRunner::SendEachFlow(bool checked) {
   Load load = what_.load;
-  load.packets = load.flows;
   load.random = false;
   // A receiver on another CPU may still sleep when its queue is full.
   const std::uint32_t at_once = what_.two_cores ? kFitsQueue : load.flows;
   for (; load.first_flow < load.flows; load.first_flow += at_once) {
     load.packets = std::min(at_once, load.flows - static_cast<std::uint32_t>(load.first_flow));
-    SL_RETURN_IF_ERROR(SendChecked(load, what_.passes).status());
+    const auto sent = checked ? SendChecked(load, what_.passes) : lane_->Send(load);
+    SL_RETURN_IF_ERROR(sent.status());
   }
-  load.first_flow = 0;
-  load.packets = load.flows;
-  load.answer = true;
-  SL_RETURN_IF_ERROR(lane_->Send(load).status());
+  return OkStatus();
+}
+
+// Sends each flow's first packet, its answer, and the next one. In flows that are known already nothing changes.
+Status RateRunner::AnswerFlows() {
+  SL_RETURN_IF_ERROR(SendEachFlow(true));
+  Load answers = what_.load;
+  answers.packets = answers.flows;
+  answers.random = false;
+  answers.answer = true;
+  SL_RETURN_IF_ERROR(lane_->Send(answers).status());
+  SL_RETURN_IF_ERROR(SendEachFlow(false));
+  const Load& load = what_.load;
   if (sluice_ == nullptr) return OkStatus();
   std::uint32_t established = 0;
   SL_RETURN_IF_ERROR(sluice_->datapath().ForEachFlow(

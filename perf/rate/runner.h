@@ -22,6 +22,7 @@ class RateRunner {
   explicit RateRunner(const RateCase& what) : what_(what) {}
   Status Build();
   Status AnswerFlows();
+  Status SendEachFlow(bool checked);
   StatusOr<Load> NextLoad();
   StatusOr<Passage> SendChecked(const Load& load, bool passes);
   StatusOr<Passage> SendCounted();

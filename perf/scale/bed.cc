@@ -123,14 +123,15 @@ Status ScaleBed::Establish(std::uint32_t flows) {
   SL_RETURN_IF_ERROR(ForgetAll());
   for (std::uint32_t begin = 0; begin < flows; begin += kAtOnce) {
     const std::uint32_t count = std::min(kAtOnce, flows - begin);
-    for (const bool answer : {false, true}) {
-      ProgramRun run = RunOf(answer ? SL_HOOK_TC_FROM_POD : SL_HOOK_XDP_UPLINK, answer ? kSyn | kAck : kSyn);
+    for (const std::uint8_t flags : {kSyn, static_cast<std::uint8_t>(kSyn | kAck), kAck}) {
+      const bool answer = flags == (kSyn | kAck);
+      ProgramRun run = RunOf(answer ? SL_HOOK_TC_FROM_POD : SL_HOOK_XDP_UPLINK, flags);
       run.flows = flows;
       run.first_flow = begin;
       run.input.repeat = count;
       run.addresses = FriendsOf(flows, answer);
       SL_RETURN_IF_ERROR(
-          RunChecked(answer ? SL_HOOK_TC_FROM_POD : SL_HOOK_XDP_UPLINK, run, answer ? 0 : count).status());
+          RunChecked(answer ? SL_HOOK_TC_FROM_POD : SL_HOOK_XDP_UPLINK, run, flags == kSyn ? count : 0).status());
     }
   }
   std::uint64_t established = 0, all = 0;

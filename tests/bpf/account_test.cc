@@ -107,6 +107,7 @@ TEST_F(Account, TheNodeReachesAnIsolatedPod) {
                              .Count(SL_COUNTER_FLOW_NEW)
                              .Added("pending"));
   EXPECT_TRUE(FromPod(kDb, Tcp4(kDbIp, kNodeIp, 40000, kSyn | kAck, 9999)).forwarded);
+  EXPECT_TRUE(ToPod(kDb, kNode, Tcp4(kNodeIp, kDbIp, 9999, kAck)).forwarded);
   const auto flows = Flows();
   ASSERT_EQ(flows.size(), 1u);
   EXPECT_TRUE(flows[0].entry.flags & SL_CT_FROM_NODE);

@@ -20,6 +20,7 @@ class ConntrackFull : public Shop {
 
   static void SetUpTestSuite() {
     options_.object.flows = 1;
+    options_.object.flow_share_places = 1 << 20;  // shares are another suite's
     Shop::SetUpTestSuite();
   }
   void SetUp() override {
@@ -39,10 +40,14 @@ class ConntrackFull : public Shop {
     ASSERT_TRUE(judged.forwarded) << "flow " << number << ": " << judged.reason;
   }
   void Answer(int number) { ASSERT_TRUE(FromPod(kDb, ToWeb(number, kSyn | kAck)).forwarded) << "flow " << number; }
+  void Shake(int number) {
+    Answer(number);
+    ASSERT_TRUE(FromPod(kWeb, ToDb(number, kAck)).forwarded) << "flow " << number;
+  }
   void Establish(int count) {
     for (int i = 0; i < count; ++i) {
       Open(i);
-      Answer(i);
+      Shake(i);
     }
   }
   int Count(FlowState state) {
@@ -63,7 +68,7 @@ TEST_F(ConntrackFull, AOneWayFlowMakesRoom) {
   for (int i = SL_FLOW_WAYS; i < 100; ++i) Open(i);
   EXPECT_EQ(Count(FlowState::kPending), SL_FLOW_WAYS);
   EXPECT_EQ(Events(SL_COUNTER_FLOW_EVICTED), evicted + 100 - SL_FLOW_WAYS);
-  Answer(99);  // the last is there
+  Shake(99);  // the last is there
   EXPECT_EQ(Count(FlowState::kEstablished), 1);
 }
 
@@ -75,10 +80,69 @@ TEST_F(ConntrackFull, WhoHadTheLastPacketStays) {
     ASSERT_TRUE(FromPod(kWeb, ToDb(0, kSyn)).forwarded);
     Open(i);
   }
-  Answer(0);
+  Shake(0);
+  EXPECT_EQ(Count(FlowState::kEstablished), 1);
   for (const FlowRecord& flow : Flows()) {
     if (flow.state != FlowState::kEstablished) continue;
-    EXPECT_EQ(flow.entry.forward_packets, 200u - SL_FLOW_WAYS + 1);
+    EXPECT_EQ(flow.entry.forward_packets, 200u - SL_FLOW_WAYS + 2);
+  }
+}
+
+// Anybody can have a SYN answered, in anybody's name.
+TEST_F(ConntrackFull, AnAnswerAloneKeepsNoPlace) {
+  Open(0);
+  Shake(0);
+  for (int i = 1; i < 100; ++i) {
+    Open(i);
+    Answer(i);
+  }
+  EXPECT_EQ(Count(FlowState::kPending), SL_FLOW_WAYS - 1);
+  EXPECT_EQ(Count(FlowState::kEstablished), 1);
+  const auto ask = [this](int number, bool back) {
+    const Udp there{.sport = Port(number), .dport = 53}, here{.sport = 53, .dport = Port(number)};
+    return back ? FromPod(kOther, Eth{} / Ipv4{.src = kOtherIp, .dst = kWebIp} / here / Payload{})
+                : FromPod(kWeb, Eth{} / Ipv4{.src = kWebIp, .dst = kOtherIp} / there / Payload{});
+  };
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(ask(i, false).forwarded);
+    ASSERT_TRUE(ask(i, true).forwarded);
+  }
+  Open(200);
+  EXPECT_EQ(Count(FlowState::kEstablished), 1) << "single questions are none";
+  EXPECT_TRUE(FromPod(kDb, ToWeb(0, kAck)).forwarded);
+}
+
+TEST_F(ConntrackFull, WhatIsClosingOrRevokedGoesFirst) {
+  for (const char* how : {"closed", "reset", "revoked"}) {
+    SCOPED_TRACE(how);
+    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    Enforce(DbPolicy());
+    for (int i = 0; i < SL_FLOW_WAYS - 4; ++i) Open(i);
+    ASSERT_FALSE(FromPod(kOther, Denied(0)).forwarded);
+    const bool revoked = how == std::string("revoked");
+    for (int i = 100; i < 103; ++i) {
+      Open(i);
+      Shake(i);
+      if (how == std::string("reset")) {
+        ASSERT_TRUE(FromPod(kDb, ToWeb(i, kRst)).forwarded);
+      }
+      if (how != std::string("closed")) continue;
+      ASSERT_TRUE(FromPod(kWeb, ToDb(i, kFin | kAck)).forwarded);
+      ASSERT_TRUE(FromPod(kDb, ToWeb(i, kFin | kAck)).forwarded);
+      ASSERT_TRUE(FromPod(kWeb, ToDb(i, kAck)).forwarded);
+    }
+    if (revoked) {
+      Enforce(Isolate("db"));
+      for (int i = 100; i < 103; ++i) ASSERT_FALSE(FromPod(kWeb, ToDb(i, kAck)).forwarded);
+    }
+    EXPECT_EQ(Count(FlowState::kClosing), 3);
+    for (int i = 0; i < 3; ++i) {
+      const auto port = static_cast<std::uint16_t>(30000 + i);
+      ASSERT_TRUE(FromPod(kWeb, Tcp4(kWebIp, kOtherIp, 80, kSyn, port)).forwarded);
+    }
+    EXPECT_EQ(Count(FlowState::kClosing), 0);
+    EXPECT_EQ(Count(FlowState::kDenied), 1);
+    EXPECT_EQ(Count(FlowState::kPending), SL_FLOW_WAYS - 1);
   }
 }
 
@@ -108,13 +172,14 @@ TEST_F(ConntrackFull, WhoIsEstablishedAlreadyIsNotCountedAgain) {
 TEST_F(ConntrackFull, OneAnsweredMoreStaysPendingAndWorks) {
   Establish(SL_FLOW_ESTABLISHED_WAYS);
   Open(100);
+  Answer(100);
   for (int i = 0; i < 2; ++i) {
-    const Judged answer = FromPod(kDb, ToWeb(100, kSyn | kAck));
-    EXPECT_EQ(answer.moves, Moves()
-                                .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, answer.bytes)
-                                .Egress(2, SL_DROP_NONE, answer.bytes)
-                                .Count(SL_COUNTER_CT_PROMOTE_FAILED)
-                                .Changed("pending"));
+    const Judged third = FromPod(kWeb, ToDb(100, kAck));
+    EXPECT_EQ(third.moves, Moves()
+                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, third.bytes)
+                               .Egress(1, SL_DROP_NONE, third.bytes)
+                               .Count(SL_COUNTER_CT_PROMOTE_FAILED)
+                               .Changed("pending"));
   }
   EXPECT_TRUE(FromPod(kWeb, ToDb(100, kAck)).forwarded);
   EXPECT_EQ(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 1)).reason, SL_DROP_POLICY_DENIED);
@@ -155,9 +220,9 @@ TEST_F(ConntrackFull, AnAllowedFlowThatCannotBeTrackedIsDroppedForThat) {
   const sl_flow_bucket before = **buckets->Get(0);
   sl_flow_bucket busy = before;
   for (std::uint32_t& tag : busy.tags)
-    if (tag == 0) tag = 1 << 2 | SL_FLOW_BUSY;
+    if (tag == 0) tag = 1 << 4 | SL_FLOW_BUSY;
   ASSERT_TRUE(buckets->Put(0, busy).ok());
-  Answer(0);
+  Shake(0);
   const Judged refused = FromPod(kWeb, ToDb(1, kSyn));
   EXPECT_EQ(refused.reason, SL_DROP_CONNTRACK_FULL);
   EXPECT_EQ(refused.moves, Moves()
@@ -181,6 +246,7 @@ class Guests : public Shop {
 
   static void SetUpTestSuite() {
     options_.object.flows = kBuckets * SL_FLOW_WAYS;
+    options_.object.flow_share_places = 1 << 20;
     Shop::SetUpTestSuite();
   }
   static Packet There(int number, std::uint8_t flags) {

@@ -20,23 +20,24 @@ class Conntrack : public Shop {
     EXPECT_EQ(flows.size(), 1u);
     return flows.empty() ? datapath::FlowRecord{} : flows[0];
   }
+  std::uint64_t clock_ = 1000;  // seconds, of tests that set it
 };
 
-TEST_F(Conntrack, TheFirstAnswerPromotes) {
+TEST_F(Conntrack, TheHandshakePromotes) {
   FromPod(kWeb, ToDb(kSyn));
   EXPECT_EQ(TheFlow().state, FlowState::kPending);
   const Judged answer = FromPod(kDb, ToWeb(kSyn | kAck));
   EXPECT_EQ(answer.moves, Moves()
                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, answer.bytes)
                               .Egress(2, SL_DROP_NONE, answer.bytes)
-                              .Removed("pending")
-                              .Added("established"));
+                              .Changed("pending"));
   EXPECT_FALSE(TheFlow().entry.flags & SL_CT_ESTABLISHED);
   const Judged third = FromPod(kWeb, ToDb(kAck));
   EXPECT_EQ(third.moves, Moves()
                              .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, third.bytes)
                              .Egress(1, SL_DROP_NONE, third.bytes)
-                             .Changed("established"));
+                             .Removed("pending")
+                             .Added("established"));
   const auto flow = TheFlow();
   EXPECT_TRUE(flow.entry.flags & SL_CT_ESTABLISHED);
   EXPECT_EQ(flow.entry.forward_packets, 2u);
@@ -45,16 +46,139 @@ TEST_F(Conntrack, TheFirstAnswerPromotes) {
 }
 
 TEST_F(Conntrack, TimeOutsFollowTheState) {
-  Enforce(DbPolicy() + Isolate("web"));
   Establish();
-  bed_->SetClock(1000 + 7200);
-  EXPECT_TRUE(FromPod(kDb, ToWeb(kAck)).forwarded);
-  ASSERT_TRUE(FromPod(kWeb, ToDb(kFin | kAck)).forwarded);
-  ASSERT_TRUE(FromPod(kDb, ToWeb(kFin | kAck)).forwarded);
-  bed_->SetClock(1000 + 7200 + 10);
-  EXPECT_TRUE(FromPod(kDb, ToWeb(kAck)).forwarded);
-  bed_->SetClock(1000 + 7200 + 21);
-  EXPECT_EQ(FromPod(kDb, ToWeb(kAck)).reason, SL_DROP_POLICY_DENIED) << "over: judged as a flow of db's own";
+  const auto is_over_after = [this](std::uint64_t seconds) {
+    bed_->SetClock(clock_ += seconds);
+    const Judged judged = FromPod(kDb, ToWeb(kAck));
+    EXPECT_TRUE(judged.forwarded);
+    return judged.moves != Moves()
+                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, judged.bytes)
+                               .Egress(2, SL_DROP_NONE, judged.bytes)
+                               .Changed("established") &&
+           TheFlow().entry.reply_packets == 1;
+  };
+  EXPECT_FALSE(is_over_after(7200)) << "the moment of the first keepalive";
+  EXPECT_FALSE(is_over_after(7440)) << "RFC 5382, REQ-5";
+  EXPECT_TRUE(is_over_after(7441));
+}
+
+// What one end says of the connection's end counts when the other one agrees.
+class Ends : public Conntrack {
+ protected:
+  static constexpr std::uint32_t kWebSeq = 5000, kDbSeq = 90000;
+  static Packet Web(std::uint8_t flags, std::uint32_t seq, std::uint32_t ack, int payload = 0) {
+    return Eth{} / Ipv4{.src = kWebIp, .dst = kDbIp} /
+           Tcp{.sport = 40000, .dport = 5432, .flags = flags, .seq = seq, .ack = ack} / Payload{payload};
+  }
+  static Packet Db(std::uint8_t flags, std::uint32_t seq, std::uint32_t ack, int payload = 0) {
+    return Eth{} / Ipv4{.src = kDbIp, .dst = kWebIp} /
+           Tcp{.sport = 5432, .dport = 40000, .flags = flags, .seq = seq, .ack = ack} / Payload{payload};
+  }
+  void Connect() {
+    ASSERT_TRUE(FromPod(kWeb, Web(kSyn, kWebSeq, 0)).forwarded);
+    ASSERT_TRUE(FromPod(kDb, Db(kSyn | kAck, kDbSeq, kWebSeq + 1)).forwarded);
+    ASSERT_TRUE(FromPod(kWeb, Web(kAck, kWebSeq + 1, kDbSeq + 1)).forwarded);
+    ASSERT_EQ(TheFlow().state, FlowState::kEstablished);
+  }
+  // Idle so long, it is the same flow.
+  bool LivesAfter(std::uint64_t seconds) {
+    const auto before = TheFlow().entry;
+    bed_->SetClock(clock_ += seconds);
+    EXPECT_TRUE(FromPod(kDb, Db(kAck, kDbSeq + 1, kWebSeq + 1)).forwarded);
+    return TheFlow().entry.created_ns == before.created_ns;
+  }
+};
+
+TEST_F(Ends, AnAcknowledgementThatNobodyCouldKnowEstablishesNothing) {
+  ASSERT_TRUE(FromPod(kWeb, Web(kSyn, kWebSeq, 0)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, Db(kSyn | kAck, kDbSeq, kWebSeq + 1)).forwarded);
+  for (const std::uint32_t guess : {0U, 1U, kDbSeq, kDbSeq + 1 + (1U << 18), kDbSeq + (1U << 31)}) {
+    EXPECT_TRUE(FromPod(kWeb, Web(kAck, kWebSeq + 1, guess)).forwarded) << "policy allows it";
+    EXPECT_EQ(TheFlow().state, FlowState::kPending) << guess;
+  }
+  EXPECT_TRUE(FromPod(kWeb, Web(kAck, kWebSeq + 1, kDbSeq + 1 + 20000)).forwarded) << "the first ones were lost";
+  EXPECT_EQ(TheFlow().state, FlowState::kEstablished);
+}
+
+TEST_F(Ends, AResetThatBothIgnoreEndsNothing) {
+  Connect();
+  ASSERT_TRUE(FromPod(kDb, Db(kRst, 1, 0)).forwarded) << "out of window";
+  EXPECT_EQ(TheFlow().state, FlowState::kClosing) << "goes first, should there be no room";
+  EXPECT_TRUE(LivesAfter(240)) << "RFC 5382, REQ-5";
+  EXPECT_EQ(TheFlow().state, FlowState::kEstablished) << "it goes on";
+  EXPECT_TRUE(LivesAfter(7440));
+  ASSERT_TRUE(FromPod(kWeb, Web(kRst | kAck, kWebSeq + 1, kDbSeq + 1)).forwarded);
+  EXPECT_FALSE(LivesAfter(241)) << "nobody went on";
+}
+
+TEST_F(Ends, ARefusedConnectionIsOverSoon) {
+  ASSERT_TRUE(FromPod(kWeb, Web(kSyn, kWebSeq, 0)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, Db(kRst | kAck, 0, kWebSeq + 1)).forwarded);
+  EXPECT_EQ(TheFlow().state, FlowState::kClosing);
+  EXPECT_FALSE(LivesAfter(11));
+}
+
+TEST_F(Ends, FinsThatAreNotDeliveredEndNothing) {
+  Connect();
+  ASSERT_TRUE(FromPod(kWeb, Web(kFin | kAck, kWebSeq + 1, kDbSeq + 1, 100)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, Db(kFin | kAck, kDbSeq + 1, kWebSeq + 1, 50)).forwarded) << "crosses it, and both are lost";
+  EXPECT_EQ(TheFlow().state, FlowState::kEstablished);
+  EXPECT_TRUE(LivesAfter(240));
+  // Half of it is acknowledged: the data, and no FIN.
+  ASSERT_TRUE(FromPod(kDb, Db(kAck, kDbSeq + 1, kWebSeq + 1 + 100)).forwarded);
+  EXPECT_EQ(TheFlow().entry.flags & (SL_CT_FIN_FORWARD_AGREED | SL_CT_FIN_REPLY_AGREED), 0u);
+  ASSERT_TRUE(FromPod(kDb, Db(kAck, kDbSeq + 1, kWebSeq + 1 + 101)).forwarded);
+  EXPECT_EQ(TheFlow().state, FlowState::kEstablished) << "half closed";
+  ASSERT_TRUE(FromPod(kWeb, Web(kAck, kWebSeq + 102, kDbSeq + 1 + 51)).forwarded);
+  EXPECT_EQ(TheFlow().state, FlowState::kClosing);
+  EXPECT_TRUE(LivesAfter(10));
+  EXPECT_FALSE(LivesAfter(11));
+}
+
+TEST_F(Ends, AHalfClosedConnectionMayBeIdle) {
+  Connect();
+  ASSERT_TRUE(FromPod(kWeb, Web(kFin | kAck, kWebSeq + 1, kDbSeq + 1)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, Db(kAck, kDbSeq + 1, kWebSeq + 2)).forwarded);
+  EXPECT_TRUE(LivesAfter(7200));
+}
+
+// As behind a translation, where the packet is another flow's at the sender's hook: the state moves at each hook.
+TEST_F(Ends, AFinThatOnlyTheReceiversHookSees) {
+  ASSERT_TRUE(ToPod(kDb, kWeb, Web(kSyn, kWebSeq, 0)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, Db(kSyn | kAck, kDbSeq, kWebSeq + 1)).forwarded);
+  ASSERT_TRUE(ToPod(kDb, kWeb, Web(kAck, kWebSeq + 1, kDbSeq + 1)).forwarded);
+  EXPECT_EQ(TheFlow().state, FlowState::kEstablished);
+  ASSERT_TRUE(ToPod(kDb, kWeb, Web(kFin | kAck, kWebSeq + 1, kDbSeq + 1)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, Db(kFin | kAck, kDbSeq + 1, kWebSeq + 2)).forwarded);
+  ASSERT_TRUE(ToPod(kDb, kWeb, Web(kAck, kWebSeq + 2, kDbSeq + 2)).forwarded);
+  EXPECT_EQ(TheFlow().state, FlowState::kClosing);
+}
+
+TEST_F(Ends, SingleQuestionsAreOverSoonerThanTalks) {
+  const auto datagram = [](bool back) {
+    return Eth{} / Ipv4{.src = back ? kDbIp : kWebIp, .dst = back ? kWebIp : kDbIp} /
+           Udp{.sport = static_cast<std::uint16_t>(back ? 53 : 40000),
+               .dport = static_cast<std::uint16_t>(back ? 40000 : 53)} /
+           Payload{};
+  };
+  Enforce();
+  const auto lives_after = [&](std::uint64_t seconds) {
+    const auto before = TheFlow().entry;
+    bed_->SetClock(clock_ += seconds);
+    EXPECT_TRUE(FromPod(kWeb, datagram(false)).forwarded);
+    return TheFlow().entry.created_ns == before.created_ns;
+  };
+  ASSERT_TRUE(FromPod(kWeb, datagram(false)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, datagram(true)).forwarded);
+  EXPECT_EQ(TheFlow().state, FlowState::kPending) << "one question";
+  EXPECT_FALSE(lives_after(31));
+  ASSERT_TRUE(FromPod(kDb, datagram(true)).forwarded);
+  ASSERT_TRUE(FromPod(kDb, datagram(true)).forwarded);
+  EXPECT_EQ(TheFlow().state, FlowState::kPending) << "still one";
+  EXPECT_TRUE(lives_after(30));
+  EXPECT_EQ(TheFlow().state, FlowState::kEstablished) << "the second";
+  EXPECT_TRUE(lives_after(180));
+  EXPECT_FALSE(lives_after(181));
 }
 
 TEST_F(Conntrack, ASynReopensWhatIsOver) {
@@ -75,7 +199,7 @@ TEST_F(Conntrack, ASynReopensWhatIsOver) {
                                .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, again.bytes)
                                .Egress(1, SL_DROP_NONE, again.bytes)
                                .Count(SL_COUNTER_FLOW_NEW)
-                               .Removed("established")
+                               .Removed(reset ? "closing" : "established")
                                .Added("pending")
                                .Event(SL_FLOW_END));
     EXPECT_EQ(TheFlow().entry.forward_packets, 1u);
@@ -145,10 +269,14 @@ TEST_F(Conntrack, AReusedAddressStartsClean) {
 
 TEST_F(Conntrack, AReusedAddressInheritsNoReplies) {
   Enforce(DbPolicy() + Isolate("web"));
-  Establish();
+  const auto datagram = [](const char* src, std::uint16_t sport, const char* dst, std::uint16_t dport) {
+    return Eth{} / Ipv4{.src = src, .dst = dst} / Udp{.sport = sport, .dport = dport} / Payload{};
+  };
+  ASSERT_TRUE(FromPod(kWeb, datagram(kWebIp, 40000, kOtherIp, 53)).forwarded);
+  ASSERT_TRUE(FromPod(kOther, datagram(kOtherIp, 53, kWebIp, 40000)).forwarded);
   Replace(kWeb, "web-2");
   Enforce(DbPolicy() + Isolate("web"));
-  EXPECT_EQ(FromPod(kDb, ToWeb(kAck)).reason, SL_DROP_POLICY_DENIED);
+  EXPECT_EQ(FromPod(kOther, datagram(kOtherIp, 53, kWebIp, 40000)).reason, SL_DROP_POLICY_DENIED);
 }
 
 TEST_F(Conntrack, AStrangersPacketLeavesTheFlowAlone) {

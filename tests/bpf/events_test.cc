@@ -94,7 +94,8 @@ TEST_F(Events, AChangedVerdictIsToldAtOnce) {
                            .Egress(1, SL_DROP_POLICY_DENIED, cut.bytes)
                            .Count(SL_COUNTER_FLOW_REDECIDED)
                            .Count(SL_COUNTER_FLOW_CUT)
-                           .Changed("established")
+                           .Removed("pending")
+                           .Added("closing")
                            .Event(SL_FLOW_UPDATE));
   ASSERT_EQ(cut.events.size(), 1u);
   EXPECT_EQ(cut.events[0].entry.reason, SL_DROP_POLICY_DENIED);

@@ -1,5 +1,6 @@
-// Many CPUs and the agent at one small flow table, where flows push each other out all the time: no packet gets the
-// verdict of another's flow, and no record is a mixture of two.
+// Many CPUs and the agent at one small flow table, where flows push each other out all the time, are reset and opened
+// anew, while the agent commits, reads and forgets: no packet gets the verdict of another's flow, and no record is a
+// mixture of two. unit_bpf FlowTableRace is its twin without a kernel.
 #include <gtest/gtest.h>
 #include <sched.h>
 
@@ -27,6 +28,7 @@ class FlowTableRace : public Shop {
 
   static void SetUpTestSuite() {
     options_.object.flows = 4 * SL_FLOW_WAYS;
+    options_.object.flow_share_places = 1 << 20;  // shares would refuse most of web's
     Shop::SetUpTestSuite();
   }
   void SetUp() override {
@@ -36,12 +38,12 @@ class FlowTableRace : public Shop {
 
   // Of flow `number`: an even one is web's, which may, an odd one other's, which may not.
   static bool IsAllowed(int number) { return number % 2 == 0; }
-  static Frame To(int number) {
+  static Frame To(int number, std::uint8_t flags) {
     const auto port = static_cast<std::uint16_t>(10000 + number);
-    return Tcp4(IsAllowed(number) ? kWebIp : kOtherIp, kDbIp, 5432, kAck, port).ToFrame();
+    return Tcp4(IsAllowed(number) ? kWebIp : kOtherIp, kDbIp, 5432, flags, port).ToFrame();
   }
-  static Frame Back(int number) {
-    return Tcp4(kDbIp, kWebIp, static_cast<std::uint16_t>(10000 + number), kAck, 5432).ToFrame();
+  static Frame Back(int number, std::uint8_t flags) {
+    return Tcp4(kDbIp, kWebIp, static_cast<std::uint16_t>(10000 + number), flags, 5432).ToFrame();
   }
 
   struct Seen {
@@ -58,8 +60,11 @@ class FlowTableRace : public Shop {
     for (int i = 0; i < kPackets; ++i) {
       const int number = static_cast<int>(random() % kFlows);
       const bool back = IsAllowed(number) && random() % 4 == 0;
+      const auto kind = random() % 10;
+      const std::uint8_t flags = kind == 0 ? kRst | kAck : kind == 1 ? kFin | kAck : kind == 2 && !back ? kSyn : kAck;
       const auto interface = ifindex(back ? kDb : IsAllowed(number) ? kWeb : kOther);
-      const auto output = bpf::TestRunTc(program, {.frame = back ? Back(number) : To(number), .ifindex = interface});
+      const auto output =
+          bpf::TestRunTc(program, {.frame = back ? Back(number, flags) : To(number, flags), .ifindex = interface});
       if (!output.ok()) {
         ++seen->errors;
         continue;
@@ -76,22 +81,31 @@ class FlowTableRace : public Shop {
   static void CheckBuckets() {
     using Buckets = bpf::Map<std::uint32_t, sl_flow_bucket>;
     using Settings = bpf::Map<std::uint32_t, sl_settings>;
+    using Shares = bpf::Map<std::uint32_t, std::uint64_t>;
     auto& object = bed_->datapath().object();
     const auto buckets = Buckets::Bind(object.map_fd("flow_buckets"), "flow_buckets");
     const auto settings = Settings::Bind(object.map_fd("settings"), "settings");
     const auto flows = bed_->datapath().Flows();
     ASSERT_TRUE(buckets.ok() && settings.ok() && flows.ok());
     const sl_settings seeds = **settings->Get(0);
-    std::map<std::uint32_t, std::uint32_t> guests;
+    const auto shares = Shares::Bind(object.map_fd("flow_shares"), "flow_shares");
+    ASSERT_TRUE(shares.ok()) << shares.status();
+    std::map<std::uint32_t, std::uint32_t> guests, owners;
     for (const FlowRecord& flow : *flows) {
+      if (flow.state != FlowState::kDenied) {
+        ++owners[0];
+        ++owners[flow.entry.owner];
+      }
       const std::uint32_t home = sl_flow_bucket_of(sl_flow_hash(seeds.hash_seeds, &flow.key), buckets->capacity());
       if (home != flow.place / SL_FLOW_WAYS) ++guests[home];
     }
+    for (std::uint32_t owner = 0; owner < 4; ++owner) EXPECT_EQ(**shares->Get(owner), owners[owner]) << owner;
     for (std::uint32_t index = 0; index < buckets->capacity(); ++index) {
       const sl_flow_bucket bucket = **buckets->Get(index);
       EXPECT_EQ(bucket.guests, guests[index]) << "bucket " << index;
       for (const std::uint32_t tag : bucket.tags)
-        EXPECT_TRUE(tag == 0 || (tag & SL_FLOW_STATE_MASK) != SL_FLOW_BUSY) << "bucket " << index;
+        EXPECT_TRUE(tag == 0 || ((tag & SL_FLOW_STATE_MASK) != SL_FLOW_BUSY && !(tag & SL_FLOW_HELD)))
+            << "bucket " << index;
     }
   }
 
@@ -115,7 +129,7 @@ TEST_F(FlowTableRace, NobodyGetsAnothersVerdict) {
   std::vector<std::thread> senders;
   const int cpus = static_cast<int>(std::min(4u, std::max(2u, std::thread::hardware_concurrency())));
   for (int cpu = 0; cpu < cpus; ++cpu) senders.emplace_back([&, cpu] { SendFrom(cpu, &seen); });
-  int records = 0, mixed = 0;
+  int records = 0, mixed = 0, commits = 0;
   std::thread agent([&] {
     while (!over) {
       auto flows = bed_->datapath().Flows();
@@ -123,6 +137,7 @@ TEST_F(FlowTableRace, NobodyGetsAnothersVerdict) {
       for (const FlowRecord& flow : *flows) mixed += !IsWhole(flow);
       records += static_cast<int>(flows->size());
       if (records % 3 == 0) (void)bed_->datapath().ForgetFlows(*flows);
+      if (records % 5 == 0) Enforce(++commits % 2 ? DbPolicy() + Isolate("other") : DbPolicy());
     }
   });
   for (std::thread& sender : senders) sender.join();
@@ -132,6 +147,7 @@ TEST_F(FlowTableRace, NobodyGetsAnothersVerdict) {
   EXPECT_EQ(seen.wrong, 0) << "denied packets that passed";
   EXPECT_LT(seen.refused, kPackets * cpus / 100) << "two CPUs may want one place";
   EXPECT_GT(records, 1000);
+  EXPECT_GT(commits, 10);
   EXPECT_EQ(mixed, 0);
   const auto events = bed_->datapath().ReadEventCounters();
   ASSERT_TRUE(events.ok()) << events.status();

@@ -151,13 +151,15 @@ TEST_F(Programs, ReplyOfAnAllowedFlowPassesAnIsolatedPod) {
            AllowIngress("web", {{"app", "web"}}, {{"app", "none"}}, 1)});
   const Packet reply =
       Eth{} / Ipv4{.src = "10.0.0.2", .dst = "10.0.0.1"} / Tcp{.sport = 5432, .dport = 40000, .flags = kSyn | kAck};
-  EXPECT_FALSE(FromPod(1, reply).forwarded);
+  const Packet syn =
+      Eth{} / Ipv4{.src = "10.0.0.2", .dst = "10.0.0.1"} / Tcp{.sport = 5432, .dport = 40000, .flags = kSyn};
+  EXPECT_FALSE(FromPod(1, syn).forwarded);
   ASSERT_TRUE(bed_->ForgetFlows().ok());
   ASSERT_TRUE(FromPod(0, Syn("10.0.0.1", "10.0.0.2", 5432)).forwarded);
   EXPECT_TRUE(FromPod(1, reply).forwarded);
   const auto flows = Flows();
   ASSERT_EQ(flows.size(), 1u);
-  EXPECT_EQ(flows[0].state, datapath::FlowState::kEstablished);
+  EXPECT_EQ(flows[0].state, datapath::FlowState::kPending);
   EXPECT_EQ(flows[0].entry.reply_packets, 1u);
 }
 

@@ -131,6 +131,7 @@ TEST_F(QuarantineTest, AnEstablishedFlowFromTheWireIsCut) {
   const Packet in = Tcp6(kRemoteIp6, kWebIp6, 80), out = Tcp6(kWebIp6, kRemoteIp6, 40000, kSyn | kAck, 80);
   ASSERT_TRUE(FromWire(in).forwarded);
   ASSERT_TRUE(FromPod(kWeb, out).forwarded);
+  ASSERT_TRUE(FromWire(Tcp6(kRemoteIp6, kWebIp6, 80, kAck)).forwarded);
   Set(kWebNumber);
   const Judged cut = FromWire(in);
   EXPECT_EQ(cut.moves, Dropped(SL_HOOK_XDP_UPLINK, cut.bytes)

@@ -302,6 +302,7 @@ TEST_F(UplinkRedirect, AnAnsweredFlowKnowsTheWay) {
                             Tcp{.sport = 5432, .dport = Tcp{}.sport, .flags = kSyn | kAck})
                                .ToFrame())
                   .forwarded);
+  ASSERT_TRUE(FromWire(frame(stranger, kAck)).forwarded) << "the end of the handshake";
   for (const char* when : {"the way is looked for", "the way is known"}) {
     const Judged judged = FromWire(frame(ToRouter(kUplink), kAck));
     EXPECT_TRUE(judged.redirected) << when;

@@ -40,6 +40,8 @@ const char* StateName(datapath::FlowState state) {
       return "established";
     case datapath::FlowState::kPending:
       return "pending";
+    case datapath::FlowState::kClosing:
+      return "closing";
     case datapath::FlowState::kDenied:
       return "denied";
   }
@@ -125,7 +127,7 @@ Moves BedState::Since(const BedState& before) const {
   /* Not who sent it: the socket of a test run is nobody's, as each first packet would say. */
   for (int id = 0; id < SL_COUNTER_SENDER_FOUND; ++id)
     moves.Count(id, counters_.events[id] - before.counters_.events[id]);
-  for (const char* map : {"established", "pending", "denied", "fragments"}) {
+  for (const char* map : {"established", "pending", "closing", "denied", "fragments"}) {
     const auto now = maps_.find(map), then = before.maps_.find(map);
     const Entries empty;
     const Entries& have = now == maps_.end() ? empty : now->second;

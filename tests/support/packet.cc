@@ -117,8 +117,8 @@ class Writer {
     Frame out;
     Put16(out, tcp.sport);
     Put16(out, tcp.dport);
-    Put32(out, 1);
-    Put32(out, 0);
+    Put32(out, tcp.seq);
+    Put32(out, tcp.ack.value_or((tcp.flags & kAck) ? tcp.seq + 1 : 0));
     out.push_back(tcp.words << 4);
     out.push_back(tcp.flags);
     Put16(out, 64240);

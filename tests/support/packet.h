@@ -55,6 +55,8 @@ struct Tcp {
   std::uint16_t dport = 80;
   std::uint8_t flags = kSyn;
   std::uint8_t words = 5;
+  std::uint32_t seq = 1;
+  std::optional<std::uint32_t> ack = {};  // absent: all that such a segment of the other end takes up
 };
 struct Udp {
   std::uint16_t sport = 40000;

@@ -59,6 +59,7 @@ void Shop::Enforce(const std::string& policies) {
   std::map<policy::ObjectName, policy::Binding> bindings;
   const auto add = [&](const std::string& name, const std::string& app, const std::string& v4, const std::string& v6,
                        int interface) {
+    if (name.empty()) return;
     world += fmt::format(
         "apiVersion: sluice.dev/v1alpha1\nkind: Workload\n"
         "metadata: {{name: {}, namespace: shop, labels: {{app: {}}}}}\n"

@@ -45,7 +45,7 @@ class Shop : public ::testing::Test {
   // A NetworkPolicy of this project's own kind for `app`; `spec` is indented by two spaces.
   static std::string Policy(const std::string& name, const std::string& app, const std::string& spec,
                             bool kubernetes = true);
-  // Replaces the world's workload at `interface` by a new one with the same addresses.
+  // Replaces the world's workload at `interface` by a new one with the same addresses; "": nobody knows of it.
   void Replace(Interface interface, const std::string& name);
 
   Judged FromPod(int interface, const Packet& packet) { return FromPod(interface, packet.ToFrame()); }

@@ -149,9 +149,22 @@ TEST_F(ReplayTest, TimeoutsSplitFlows) {
   AddUdp(30, kWeb, 40000, kDb, 53);     // one way: 30 s
   AddUdp(60.1, kDb, 53, kWeb, 40000);   // too late to be its answer
   AddUdp(61, kWeb, 40000, kDb, 53);     // answers that one
-  AddUdp(240.9, kDb, 53, kWeb, 40000);  // answered: 180 s
+  AddUdp(61.5, kDb, 53, kWeb, 40000);   // and goes on: 180 s
+  AddUdp(241.4, kDb, 53, kWeb, 40000);
   EXPECT_THAT(RunShort(),
-              ElementsAre("10.0.0.1:40000 10.0.0.2:53 allowed 2+0", "10.0.0.2:53 10.0.0.1:40000 allowed 2+1"));
+              ElementsAre("10.0.0.1:40000 10.0.0.2:53 allowed 2+0", "10.0.0.2:53 10.0.0.1:40000 allowed 3+1"));
+}
+
+TEST_F(ReplayTest, AnAnswersSynAndEachEndsPingsAreFlowsOfTheirOwn) {
+  world_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
+  AddTcp(0, kDb, 5432, kWeb, 40000, kAck);
+  AddTcp(1, kDb, 5432, kWeb, 40000, kSyn);
+  Add(2, Eth{} / Ipv4{.src = kWeb, .dst = kDb} / Icmp{.type = 8, .id = 7});
+  Add(3, Eth{} / Ipv4{.src = kDb, .dst = kWeb} / Icmp{.type = 8, .id = 7});
+  Add(4, Eth{} / Ipv4{.src = kDb, .dst = kWeb} / Icmp{.type = 0, .id = 7});
+  EXPECT_THAT(RunShort(),
+              ElementsAre("10.0.0.1:40000 10.0.0.2:5432 allowed 0+1", "10.0.0.2:5432 10.0.0.1:40000 denied 1+0",
+                          "10.0.0.1:7 10.0.0.2:0 allowed 1+1", "10.0.0.2:7 10.0.0.1:0 denied 1+0"));
 }
 
 TEST_F(ReplayTest, TimeThatGoesBackwardsEndsNothing) {

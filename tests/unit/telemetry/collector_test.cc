@@ -145,7 +145,7 @@ TEST_F(CollectorTest, TellsWhoLostEventsBeyondItsShare) {
 
 TEST_F(CollectorTest, EndsIdleFlows) {
   FlowRecord record = scene_.Record("shop/web", "shop/db", "53/UDP");
-  record.entry.last_seen_ns -= SL_CT_TIMEOUT_ONE_WAY + 1;
+  record.entry.last_seen_ns -= SL_CT_TIMEOUT_SINGLE + 1;
   scene_.datapath.AddFlow(record);
   collector_.Start();
   EXPECT_TRUE(Eventually([&] { return harvester_.expired() == 1; }));
@@ -177,7 +177,7 @@ TEST_F(CollectorTest, KernelErrorsAreSurvived) {
   Send("80/TCP");
   EXPECT_TRUE(following->Next(1min));
   FlowRecord record = scene_.Record("shop/web", "shop/db", "53/UDP");
-  record.entry.last_seen_ns -= SL_CT_TIMEOUT_ONE_WAY + 1;
+  record.entry.last_seen_ns -= SL_CT_TIMEOUT_SINGLE + 1;
   scene_.datapath.AddFlow(record);
   EXPECT_TRUE(Eventually([&] { return harvester_.expired() == 1; }));
 }

@@ -58,15 +58,22 @@ TEST_F(HarvesterTest, TimeoutIsThatOfTheState) {
     std::uint32_t flags;
     std::uint64_t timeout;
   } cases[] = {
-      {"TCP opening", tcp, 0, SL_CT_TIMEOUT_TCP_OPENING},
-      {"TCP answered, not yet established", tcp, SL_CT_SEEN_REPLY, SL_CT_TIMEOUT_TCP_OPENING},
+      {"TCP opening", tcp, 0, SL_CT_TIMEOUT_TCP_TRANSITORY},
+      {"TCP answered, not yet established", tcp, SL_CT_SEEN_REPLY, SL_CT_TIMEOUT_TCP_TRANSITORY},
       {"TCP established", tcp, SL_CT_SEEN_REPLY | SL_CT_ESTABLISHED, SL_CT_TIMEOUT_TCP_ESTABLISHED},
       {"TCP half closed", tcp, SL_CT_ESTABLISHED | SL_CT_FIN_FORWARD, SL_CT_TIMEOUT_TCP_ESTABLISHED},
-      {"TCP closed", tcp, SL_CT_ESTABLISHED | SL_CT_FIN_FORWARD | SL_CT_FIN_REPLY, SL_CT_TIMEOUT_TCP_CLOSING},
-      {"TCP reset", tcp, SL_CT_ESTABLISHED | SL_CT_RESET, SL_CT_TIMEOUT_TCP_CLOSING},
+      {"TCP half closed, and agreed", tcp, SL_CT_ESTABLISHED | SL_CT_FIN_FORWARD | SL_CT_FIN_FORWARD_AGREED,
+       SL_CT_TIMEOUT_TCP_ESTABLISHED},
+      {"TCP closing", tcp, SL_CT_ESTABLISHED | SL_CT_FIN_FORWARD | SL_CT_FIN_REPLY, SL_CT_TIMEOUT_TCP_TRANSITORY},
+      {"TCP closed", tcp,
+       SL_CT_ESTABLISHED | SL_CT_FIN_FORWARD | SL_CT_FIN_REPLY | SL_CT_FIN_FORWARD_AGREED | SL_CT_FIN_REPLY_AGREED,
+       SL_CT_TIMEOUT_TCP_CLOSED},
+      {"TCP reset", tcp, SL_CT_ESTABLISHED | SL_CT_RESET, SL_CT_TIMEOUT_TCP_TRANSITORY},
+      {"TCP refused", tcp, SL_CT_SEEN_REPLY | SL_CT_RESET, SL_CT_TIMEOUT_TCP_CLOSED},
       {"cut", tcp, SL_CT_ESTABLISHED | SL_CT_RESET | SL_CT_CUT, SL_CT_TIMEOUT_CUT},
-      {"UDP one way", udp, 0, SL_CT_TIMEOUT_ONE_WAY},
-      {"UDP answered", udp, SL_CT_SEEN_REPLY, SL_CT_TIMEOUT_REPLIED},
+      {"UDP one way", udp, 0, SL_CT_TIMEOUT_SINGLE},
+      {"UDP answered", udp, SL_CT_SEEN_REPLY, SL_CT_TIMEOUT_SINGLE},
+      {"UDP, asked again", udp, SL_CT_SEEN_REPLY | SL_CT_ESTABLISHED, SL_CT_TIMEOUT_TALKING},
   };
   for (const auto& one : cases) {
     FlowRecord record = one.record;

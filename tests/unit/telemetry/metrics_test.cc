@@ -183,7 +183,7 @@ TEST_F(MetricsTest, Flows) {
   scene_.datapath.AddFlow(scene_.Answered("shop/web", "shop/db", "1/TCP"));
   scene_.datapath.AddFlow(scene_.Record("shop/web", "shop/db", "2/TCP"));
   FlowRecord idle = scene_.Record("shop/web", "shop/db", "3/UDP");
-  idle.entry.last_seen_ns -= SL_CT_TIMEOUT_ONE_WAY + 1;
+  idle.entry.last_seen_ns -= SL_CT_TIMEOUT_SINGLE + 1;
   scene_.datapath.AddFlow(idle);
   ASSERT_TRUE(harvester_.Harvest().ok());
   EXPECT_THAT(Render(), Has({{"sluice_flows_new_total", 100 + SL_COUNTER_FLOW_NEW},

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Where the flow table lies in the packet path: in maps. Null: there is no such place. */
+#ifndef SLUICE_FLOW_TABLE_MAPS_BPF_H
+#define SLUICE_FLOW_TABLE_MAPS_BPF_H
+
+#include "bpf/lib/account.bpf.h"
+#include "bpf/lib/flow_hash.h"
+
+/* Set by the loader. */
+const volatile __u32 flow_bucket_count = 1;
+/* Of which each workload has a share: all places, unless a test says otherwise. */
+const volatile __u32 flow_share_places = SL_FLOW_WAYS;
+
+static __always_inline __u32 sl_hash_of(const struct sl_flow_key* key) {
+  const struct sl_settings* agent = sl_settings_in_force();
+  return agent ? sl_flow_hash(agent->hash_seeds, key) : 0;
+}
+
+static __always_inline struct sl_flow_bucket* sl_bucket_at(__u32 index) {
+  return bpf_map_lookup_elem(&flow_buckets, &index);
+}
+
+static __always_inline struct sl_flow* sl_flow_at(__u32 place) { return bpf_map_lookup_elem(&flows, &place); }
+
+static __always_inline __u64* sl_share_at(__u32 endpoint) { return bpf_map_lookup_elem(&flow_shares, &endpoint); }
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Who opened the flow of a packet that belongs to no known one: its sender, or the other end, which it answers. What is
+ * older than the agent, or than the flow's entry, may well begin with an answer. Helper-free, as parse.bpf.h.
+ */
+#ifndef SLUICE_ORIENTATION_BPF_H
+#define SLUICE_ORIENTATION_BPF_H
+
+#include "bpf/lib/parse.bpf.h"
+
+enum sl_orientation {
+  SL_OPENS = 0,   /* its sender opens the flow */
+  SL_ANSWERS = 1, /* it answers the other end's flow */
+  SL_UNSURE = 2,  /* TCP in midstream, and the ports do not tell: policy has to allow both */
+};
+
+/* Linux takes a client's port from here on, unless it is told otherwise (ip_local_port_range). */
+#define SL_FIRST_CLIENT_PORT 32768
+
+SL_INLINE int sl_is_client_port(__be16 port) { return SL_NTOHS(port) >= SL_FIRST_CLIENT_PORT; }
+
+/* From a server's port to a client's. */
+SL_INLINE int sl_is_to_client(const struct sl_tuple* tuple) {
+  return !sl_is_client_port(tuple->src_port) && sl_is_client_port(tuple->dst_port);
+}
+
+/* A SYN opens, and a SYN-ACK answers; in midstream the end with the client's port opened it. Nobody gets in by that:
+ * without a handshake, of which the SYN is judged, no socket takes the packet. */
+SL_INLINE enum sl_orientation sl_tcp_orientation(const struct sl_packet* packet) {
+  const struct sl_tuple* tuple = &packet->tuple;
+  if (packet->fragment != SL_FRAGMENT_LATER && (packet->tcp_flags & SL_TCP_SYN))
+    return packet->tcp_flags & SL_TCP_ACK ? SL_ANSWERS : SL_OPENS;
+  if (sl_is_to_client(tuple)) return SL_ANSWERS;
+  if (sl_is_client_port(tuple->src_port) && !sl_is_client_port(tuple->dst_port)) return SL_OPENS;
+  return SL_UNSURE;
+}
+
+/* By what the packet itself says. */
+SL_INLINE enum sl_orientation sl_orientation_of(const struct sl_packet* packet) {
+  if (packet->tuple.protocol == SL_IPPROTO_TCP) return sl_tcp_orientation(packet);
+  return packet->tuple.icmp_answer ? SL_ANSWERS : SL_OPENS;
+}
+
+/* A datagram may be the answer to a question that nobody saw. */
+SL_INLINE int sl_may_be_answer(const struct sl_packet* packet) {
+  return packet->tuple.protocol == SL_IPPROTO_UDP && sl_is_to_client(&packet->tuple);
+}
+
+/* A SYN of a new connection. */
+SL_INLINE int sl_is_syn(const struct sl_packet* packet) {
+  return packet->tuple.protocol == SL_IPPROTO_TCP && packet->fragment != SL_FRAGMENT_LATER &&
+         (packet->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == SL_TCP_SYN;
+}
+
+#endif

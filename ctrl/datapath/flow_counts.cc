@@ -1,0 +1,37 @@
+#include "ctrl/datapath/flow_counts.h"
+
+#include <atomic>
+
+#include "bpf/abi/policy.h"
+
+namespace sluice::datapath {
+
+void FlowCounts::Begin(std::uint32_t buckets) {
+  guests_.resize(buckets);
+  shares_.resize(SL_MAX_ENDPOINTS);
+  for (Drift& drift : guests_) drift.counted = 0;
+  for (Drift& drift : shares_) drift.counted = 0;
+}
+
+void FlowCounts::Add(const FlowRecord& flow, std::uint32_t home) {
+  if (home != flow.place / SL_FLOW_WAYS) ++guests_[home].counted;
+  if (flow.state == FlowState::kDenied) return;
+  ++shares_[0].counted;
+  if (flow.entry.owner != 0 && flow.entry.owner < SL_MAX_ENDPOINTS) ++shares_[flow.entry.owner].counted;
+}
+
+template <typename Count>
+void FlowCounts::Correct(Drift& drift, Count* count) {
+  const std::atomic_ref<Count> said(*count);
+  const auto off = static_cast<Count>(said.load() - drift.counted);
+  const bool again = off != 0 && off == drift.last;
+  if (again) said.fetch_sub(off);
+  drift.last = again ? 0 : off;
+}
+
+void FlowCounts::End(sl_flow_bucket* buckets, std::uint64_t* shares) {
+  for (std::size_t i = 0; i < guests_.size(); ++i) Correct(guests_[i], &buckets[i].guests);
+  for (std::size_t i = 0; i < shares_.size(); ++i) Correct(shares_[i], &shares[i]);
+}
+
+}  // namespace sluice::datapath
