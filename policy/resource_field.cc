@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ctrl/base/printable.h"
 #include "policy/resource_scalar.h"
 
 namespace sluice::policy {
@@ -23,19 +24,6 @@ std::string Cut(std::string text, std::size_t bytes) {
   if (text.size() <= bytes) return text;
   while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xc0U) == 0x80U) --bytes;  // whole characters only
   return text.substr(0, bytes) + "...";
-}
-
-std::string Printable(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 }  // namespace

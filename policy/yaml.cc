@@ -11,6 +11,8 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "ctrl/base/printable.h"
+
 namespace sluice::policy {
 namespace {
 
@@ -18,42 +20,26 @@ using NodePtr = std::shared_ptr<const YamlNode>;
 
 [[noreturn]] void Fail(const YAML::Mark& mark, const std::string& what) { throw YAML::ParserException(mark, what); }
 
-int Line(const YAML::Mark& mark) { return mark.line + 1; }
-
-YAML::Mark AtLine(int line) {
-  YAML::Mark mark;
-  mark.line = line - 1;
-  return mark;
-}
-
-// The number of bytes of the UTF-8 character at `text[at]`; 0: there is none.
-std::size_t Utf8Length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80U) return 0;
-  }
-  const unsigned second = byte(1);
-  const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-  const bool surrogate = lead == 0xed && second > 0x9f;
-  const bool too_large = lead == 0xf4 && second > 0x8f;
-  return overlong || surrogate || too_large ? 0 : length;
-}
-
 // Builds the tree of one document after the other from yaml-cpp's events. Throws YAML::ParserException.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::string_view text) : text_(text) {}
+  // What comes is a part of the text, which begins on this line: before the first "---", or from one to the next.
+  void BeginPart(std::string_view text, int line) {
+    text_ = text;
+    first_line_ = line;
+    part_documents_ = 0;
+    line_ = 0;
+    line_start_ = 0;
+  }
+  int Line(const YAML::Mark& mark) const { return first_line_ + mark.line; }
 
   NodePtr TakeDocument() { return std::move(root_); }
   int documents() const { return documents_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     // yaml-cpp starts a new document wherever it can make nothing of what is left of the previous one.
-    if (++documents_ > 1 && !LineAt(mark.line).starts_with("---")) {
+    ++documents_;
+    if (++part_documents_ > 1 && !LineAt(mark.line).starts_with("---")) {
       Fail(mark, "unexpected text after the end of the document: a new one starts with \"---\"");
     }
     frames_.clear();
@@ -183,7 +169,13 @@ class TreeBuilder : public YAML::EventHandler {
     }
   }
 
-  static Key ReadKey(const YamlNode& node, const YAML::Mark& mark) {
+  YAML::Mark AtLine(int line) const {
+    YAML::Mark mark;
+    mark.line = line - first_line_;
+    return mark;
+  }
+
+  Key ReadKey(const YamlNode& node, const YAML::Mark& mark) const {
     if (node.type != YamlNode::Type::kScalar) Fail(mark, "a key must be a string");
     if (node.scalar.size() > kMaxYamlKeyBytes) {
       Fail(mark, fmt::format("a key of {} bytes: at most {} are allowed", node.scalar.size(), kMaxYamlKeyBytes));
@@ -206,7 +198,7 @@ class TreeBuilder : public YAML::EventHandler {
     frame.merges.insert(frame.merges.end(), value->items.begin(), value->items.end());
   }
 
-  static void CheckUniqueKeys(const YamlNode& map) {
+  void CheckUniqueKeys(const YamlNode& map) const {
     std::vector<const YamlNode::Entry*> sorted;
     sorted.reserve(map.entries.size());
     for (const YamlNode::Entry& entry : map.entries) sorted.push_back(&entry);
@@ -234,7 +226,9 @@ class TreeBuilder : public YAML::EventHandler {
     }
   }
 
-  std::string_view text_;
+  std::string_view text_;  // of the part, as are the next four
+  int first_line_ = 1;
+  int part_documents_ = 0;
   int line_ = 0;
   std::size_t line_start_ = 0;
   int documents_ = 0;
@@ -257,7 +251,7 @@ Status CheckCharacters(std::string_view origin, std::string_view text) {
   int line = 1;
   for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const std::size_t length = Utf8Length(text, i);
+    const std::size_t length = Utf8Length(text.substr(i));
     if (length == 0) return InvalidError("{}:{}: byte 0x{:02x} is not UTF-8", origin, line, c);
     const bool line_end = c == '\n' || (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n');
     if ((c < 0x20 && c != '\t' && !line_end) || c == 0x7f) {
@@ -269,20 +263,62 @@ Status CheckCharacters(std::string_view origin, std::string_view text) {
   return OkStatus();
 }
 
+namespace {
+
+// Where the next line begins that is a document's start, from the second line on; or the end of the text.
+std::size_t NextStart(std::string_view text) {
+  for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) {
+    const std::string_view rest = text.substr(at + 1);
+    if (rest.starts_with("---") && (rest.size() == 3 || std::string_view(" \t\r\n").find(rest[3]) != rest.npos)) {
+      return at + 1;
+    }
+  }
+  return text.size();
+}
+
+Status CheckFlowIndicators(std::string_view origin, std::string_view text, int line) {
+  std::size_t count = 0;
+  for (const char c : text) {
+    if (c == '\n') ++line;
+    if (c != '{' && c != '}' && c != '[' && c != ']' && c != ',') continue;
+    if (++count > kMaxYamlFlowIndicators) {
+      return InvalidError("{}:{}: too large: more than {} brackets, braces and commas in one document", origin, line,
+                          kMaxYamlFlowIndicators);
+    }
+  }
+  return OkStatus();
+}
+
+// One document, or what is before the first one's start.
+Status ParsePart(std::string_view text, TreeBuilder& builder, const YamlVisitor& visit) {
+  std::istringstream stream{std::string(text)};
+  YAML::Parser parser(stream);
+  while (parser.HandleNextDocument(builder)) {
+    const NodePtr root = builder.TakeDocument();
+    if (!root || root->type == YamlNode::Type::kNull) continue;
+    SL_RETURN_IF_ERROR(visit(*root, builder.documents()));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
 Status ParseYaml(std::string_view origin, std::string_view text, const YamlVisitor& visit) {
   SL_RETURN_IF_ERROR(CheckCharacters(origin, text));
+  TreeBuilder builder;
   try {
-    std::istringstream stream{std::string(text)};
-    YAML::Parser parser(stream);
-    TreeBuilder builder(text);
-    while (parser.HandleNextDocument(builder)) {
-      const NodePtr root = builder.TakeDocument();
-      if (!root || root->type == YamlNode::Type::kNull) continue;
-      SL_RETURN_IF_ERROR(visit(*root, builder.documents()));
+    // Each document has a parser of its own: it keeps all of an unfinished one, over the starts of others too.
+    for (int line = 1; !text.empty();) {
+      const std::string_view part = text.substr(0, NextStart(text));
+      SL_RETURN_IF_ERROR(CheckFlowIndicators(origin, part, line));
+      builder.BeginPart(part, line);
+      SL_RETURN_IF_ERROR(ParsePart(part, builder, visit));
+      line += static_cast<int>(std::count(part.begin(), part.end(), '\n'));
+      text.remove_prefix(part.size());
     }
     return OkStatus();
   } catch (const YAML::Exception& e) {
-    return InvalidError("{}:{}: {}", origin, Line(e.mark), e.msg);
+    return InvalidError("{}:{}: {}", origin, builder.Line(e.mark), e.msg);
   } catch (const std::exception& e) {
     return InvalidError("{}: cannot be read as YAML: {}", origin, e.what());
   }

@@ -112,6 +112,7 @@ bool EventExport::Write(const v1::Event& event) { return Write(EventToJson(event
 
 bool EventExport::Write(const StatusOr<std::string>& json) {
   const Status status = json.ok() ? file_.Write(*json) : json.status();
+  moved_ = file_.moved();
   if (!status.ok() && !failing_) LogError("exporting events: {}", Message(status));
   failing_ = !status.ok();
   return status.ok();

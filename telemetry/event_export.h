@@ -44,6 +44,8 @@ class EventExport {
   std::uint64_t lost_by_rate() const { return lost_by_rate_; }
   std::uint64_t lost_by_share() const { return lost_by_share_; }
   std::uint64_t lost_by_errors() const { return lost_by_errors_; }
+  // How often others moved, removed or truncated the file.
+  std::uint64_t moved() const { return moved_; }
 
  private:
   EventExport(Options options, EventHub* hub, RotatingFile file);
@@ -68,6 +70,7 @@ class EventExport {
   std::atomic<std::uint64_t> lost_by_rate_ = 0;
   std::atomic<std::uint64_t> lost_by_share_ = 0;
   std::atomic<std::uint64_t> lost_by_errors_ = 0;
+  std::atomic<std::uint64_t> moved_ = 0;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };

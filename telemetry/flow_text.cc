@@ -4,6 +4,7 @@
 
 #include <ctime>
 
+#include "ctrl/base/printable.h"
 #include "telemetry/process_text.h"
 
 namespace sluice::telemetry {
@@ -53,6 +54,24 @@ std::string LostText(const v1::Lost& lost) {
   return text;
 }
 
+std::string LineText(const v1::Event& event) {
+  switch (event.event_case()) {
+    case v1::Event::kFlow:
+      return FlowText(event.flow());
+    case v1::Event::kLost:
+      return LostText(event.lost());
+    case v1::Event::kExec:
+      return TimeText(event.exec().time()) + " " + ExecText(event.exec());
+    case v1::Event::kFork:
+      return TimeText(event.fork().time()) + " " + ForkText(event.fork());
+    case v1::Event::kExit:
+      return TimeText(event.exit().time()) + " " + ExitText(event.exit());
+    case v1::Event::EVENT_NOT_SET:
+      break;
+  }
+  return "an event of a newer agent: upgrade this program to see it";
+}
+
 }  // namespace
 
 std::string TimeText(const google::protobuf::Timestamp& time) {
@@ -73,7 +92,7 @@ std::string PolicyText(const v1::PolicyRef& ref) {
   if (ref.effect() == v1::PolicyRef::AUDIT) {
     text += fmt::format(" (would {})", v1::PolicyRef::Effect_Name(ref.would()));
   }
-  return text;
+  return Printable(text);
 }
 
 std::string PoliciesText(const v1::Flow& flow) {
@@ -91,23 +110,7 @@ std::string DestinationText(const v1::Flow& flow) {
                  flow.l4().destination_port());
 }
 
-std::string EventText(const v1::Event& event) {
-  switch (event.event_case()) {
-    case v1::Event::kFlow:
-      return FlowText(event.flow());
-    case v1::Event::kLost:
-      return LostText(event.lost());
-    case v1::Event::kExec:
-      return TimeText(event.exec().time()) + " " + ExecText(event.exec());
-    case v1::Event::kFork:
-      return TimeText(event.fork().time()) + " " + ForkText(event.fork());
-    case v1::Event::kExit:
-      return TimeText(event.exit().time()) + " " + ExitText(event.exit());
-    case v1::Event::EVENT_NOT_SET:
-      break;
-  }
-  return "an event of a newer agent: upgrade this program to see it";
-}
+std::string EventText(const v1::Event& event) { return Printable(LineText(event)); }
 
 Table MakeFlowTable() {
   return Table({{"VERDICT"},

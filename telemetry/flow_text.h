@@ -20,7 +20,7 @@ std::string PoliciesText(const v1::Flow& flow);
 std::string SourceText(const v1::Flow& flow);
 std::string DestinationText(const v1::Flow& flow);
 
-// One line, without its end. An event of a newer agent is shown as such.
+// One line, without its end, that no terminal obeys. An event of a newer agent is shown as such.
 std::string EventText(const v1::Event& event);
 
 // Flows as rows: verdict, ends, traffic, policies.

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "bpf/lib/flow_timeout.h"
-#include "telemetry/event_filter.h"
 
 namespace sluice::telemetry {
 namespace {
@@ -16,28 +15,6 @@ EventPtr ToEvent(v1::Flow flow) {
   auto event = std::make_shared<v1::Event>();
   *event->mutable_flow() = std::move(flow);
   return event;
-}
-
-std::pair<std::int64_t, std::int32_t> Order(const google::protobuf::Timestamp& time) {
-  return {time.seconds(), time.nanos()};
-}
-
-std::pair<std::int64_t, std::int32_t> TimeOf(const EventPtr& event) {
-  switch (event->event_case()) {
-    case v1::Event::kFlow:
-      return Order(event->flow().time());
-    case v1::Event::kLost:
-      return Order(event->lost().time());
-    case v1::Event::kExec:
-      return Order(event->exec().time());
-    case v1::Event::kFork:
-      return Order(event->fork().time());
-    case v1::Event::kExit:
-      return Order(event->exit().time());
-    case v1::Event::EVENT_NOT_SET:
-      break;
-  }
-  return {};
 }
 
 // Two CPUs that see a flow's first packets at the same moment may both put it down.
@@ -99,26 +76,6 @@ Status Harvester::Harvest() {
     hub_->Publish(event);
   }
   return OkStatus();
-}
-
-StatusOr<std::vector<EventPtr>> ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler,
-                                           const History& history, const v1::ObserveRequest& request) {
-  // Live flows first: one that ends meanwhile is then in both rather than in none.
-  std::vector<FlowRecord> records;
-  if (request.filter().type().empty() || request.filter().type() == "flow") {
-    SL_ASSIGN_OR_RETURN(records, datapath->Flows());
-  }
-  DropTwins(records);
-  std::vector<EventPtr> events = history.Read();
-  const FlowContext context = assembler->Capture();
-  for (const FlowRecord& record : records) events.push_back(ToEvent(context.Assemble(FromRecord(record))));
-  std::erase_if(events, [&](const EventPtr& event) { return !Matches(request.filter(), *event); });
-  std::stable_sort(events.begin(), events.end(),
-                   [](const EventPtr& a, const EventPtr& b) { return TimeOf(a) < TimeOf(b); });
-  if (request.last() != 0 && events.size() > request.last()) {
-    events.erase(events.begin(), events.end() - static_cast<std::ptrdiff_t>(request.last()));
-  }
-  return events;
 }
 
 }  // namespace sluice::telemetry

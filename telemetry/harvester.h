@@ -44,8 +44,4 @@ class Harvester {
   std::atomic<std::uint64_t> expired_ = 0;
 };
 
-// Past events and live flows, those that match, at most `last` (0: all), newest last.
-StatusOr<std::vector<EventPtr>> ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler,
-                                           const History& history, const v1::ObserveRequest& request);
-
 }  // namespace sluice::telemetry

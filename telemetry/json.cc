@@ -2,6 +2,8 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include "ctrl/base/printable.h"
+
 namespace sluice::telemetry {
 
 StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
@@ -10,7 +12,7 @@ StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
   if (!status.ok()) {
     return MakeError(absl::StatusCode::kInternal, "{} as JSON: {}", message.GetTypeName(), status.ToString());
   }
-  return out;
+  return PrintableJson(out);
 }
 
 StatusOr<std::string> EventToJson(const v1::Event& event) {

@@ -171,6 +171,18 @@ std::string Metrics::Render() {
   if (exported != nullptr) {
     builder.Counter("events_exported_total", "Events that were written to the export file.")
         .Add(static_cast<double>(exported->written()));
+    builder.Counter("events_export_moved_total", "Times that others moved, removed or truncated the export file.")
+        .Add(static_cast<double>(exported->moved()));
+  }
+  if (sources_.api_refused) {
+    builder.Counter("api_refused_total", "Connections and calls of the API that were turned away or ended, by cause.");
+    for (const auto& [cause, count] : sources_.api_refused()) {
+      builder.Add(static_cast<double>(count), {{"cause", cause}});
+    }
+  }
+  if (sources_.http_dropped) {
+    builder.Counter("http_connections_dropped_total", "Connections to this server that were too slow or too many.")
+        .Add(static_cast<double>(sources_.http_dropped()));
   }
   if (!runs.ok()) NoteFailedRead(runs.status());
   AddProgramFamilies(sources_.datapath->Attached(), runs.value_or(std::vector<datapath::ProgramRuns>()), &families);

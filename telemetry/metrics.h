@@ -20,6 +20,9 @@ namespace sluice::telemetry {
 
 class WorkloadSeries;
 
+// What the API did not let in, by cause.
+using Refusals = std::function<std::vector<std::pair<std::string, std::uint64_t>>()>;
+
 struct ProcessNumbers {
   ProcessSensor::Counters counters;
   ProcessTree::Stats tree;
@@ -38,6 +41,8 @@ struct MetricsSources {
   std::function<std::optional<ProcessNumbers>()> processes;  // absent or nothing: none are seen
   std::function<const ProcessTraffic*()> traffic;            // absent or null: no program is known
   std::function<const EventExport*()> exported;              // absent or null: there is no export
+  Refusals api_refused;                                      // absent: there is no API
+  std::function<std::uint64_t()> http_dropped;               // absent: nothing is served
 };
 
 struct MetricsOptions {

@@ -72,12 +72,13 @@ void ProcessSensor::CatchUp(std::chrono::milliseconds timeout) {
 }
 
 void ProcessSensor::Consume(std::string_view bytes) {
-  const auto record = DecodeProcessRecord(bytes);
+  auto record = DecodeProcessRecord(bytes);
   if (!record.ok()) {
     const std::lock_guard lock(mutex_);
     counters_.malformed++;
     return;
   }
+  if (options_.redaction != nullptr) options_.redaction->Apply(&record->argument0, &record->arguments);
   const auto life = tree_.Apply(*record);
   if (!life) return;
   {

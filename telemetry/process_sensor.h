@@ -16,6 +16,7 @@
 #include "ctrl/bpf/socket_probes.h"
 #include "telemetry/event_hub.h"
 #include "telemetry/process_events.h"
+#include "telemetry/redaction.h"
 
 namespace sluice::telemetry {
 
@@ -30,6 +31,7 @@ class ProcessSensor {
     std::chrono::milliseconds poll_interval{20};
     std::chrono::milliseconds heal_interval{1000};  // at most one healing in this time
     Clock boot_clock = ReadBootClock;
+    std::shared_ptr<const Redaction> redaction;  // null: arguments are kept as they are
   };
   struct Counters {  // since the start
     std::uint64_t execs = 0;

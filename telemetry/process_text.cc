@@ -3,20 +3,10 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
+#include "ctrl/base/printable.h"
+
 namespace sluice::telemetry {
 namespace {
-
-// An argument with spaces or control characters in it must not look like several, or like another line.
-std::string Shown(const std::string& argument) {
-  std::string shown;
-  bool quote = argument.empty();
-  for (const char c : argument) {
-    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    quote |= c == ' ' || control;
-    shown += control ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c)) : std::string(1, c);
-  }
-  return quote ? '"' + shown + '"' : shown;
-}
 
 template <typename Event>
 std::string Subject(const char* what, const Event& event) {
@@ -27,13 +17,13 @@ std::string Subject(const char* what, const Event& event) {
 }  // namespace
 
 std::string ProgramText(const v1::Process& process) {
-  const std::string script = process.script().empty() ? "" : Shown(process.script()) + " by ";
-  return script + (process.binary().empty() ? "[" + process.name() + "]" : Shown(process.binary()));
+  const std::string script = process.script().empty() ? "" : PrintableWord(process.script()) + " by ";
+  return script + (process.binary().empty() ? "[" + Printable(process.name()) + "]" : PrintableWord(process.binary()));
 }
 
 std::string CommandText(const v1::Process& process) {
   std::string text = ProgramText(process);
-  for (const std::string& argument : process.arguments()) text += " " + Shown(argument);
+  for (const std::string& argument : process.arguments()) text += " " + PrintableWord(argument);
   return text;
 }
 

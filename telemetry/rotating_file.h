@@ -1,5 +1,6 @@
 // A file of lines that starts anew when it is full: PATH, then PATH.1 (the newest of the old), PATH.2, ...
-// Not thread-safe.
+// Others may rename, remove or truncate it at any time, as logrotate does: each line goes into the file that has the
+// name then. Not thread-safe.
 #pragma once
 
 #include <string>
@@ -21,18 +22,27 @@ class RotatingFile {
   // Goes on at the end of what is there. Only its owner may read it: arguments hold secrets.
   static StatusOr<RotatingFile> Open(Options options);
 
-  // `line` without its end. All of it or, with an error, nothing is in the file.
+  // `line` without its end. All of it or, with an error, nothing that looks like a line is in the file.
   Status Write(std::string_view line);
+
+  // How often somebody else moved, removed or truncated the file.
+  std::uint64_t moved() const { return moved_; }
 
  private:
   explicit RotatingFile(Options options) : options_(std::move(options)) {}
   Status Reopen();
   Status Rotate();
+  Status Follow();
+  Status Append(std::string_view text);
   std::string OldPath(std::uint32_t number) const;
 
   Options options_;
   Fd fd_;
-  std::uint64_t bytes_ = 0;
+  std::uint64_t device_ = 0;  // of the open file, as is:
+  std::uint64_t inode_ = 0;
+  std::uint64_t bytes_ = 0;  // when last seen
+  bool broken_ = false;      // its last line has no end
+  std::uint64_t moved_ = 0;
 };
 
 }  // namespace sluice::telemetry

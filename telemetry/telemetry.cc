@@ -1,6 +1,6 @@
 #include "telemetry/telemetry.h"
 
-#include "telemetry/text.h"
+#include "ctrl/base/printable.h"
 
 namespace sluice::telemetry {
 namespace {
@@ -31,7 +31,9 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .ready = sources_.ready,
                 .processes = [this] { return ReadProcessNumbers(); },
                 .traffic = [this] { return traffic_.get(); },
-                .exported = [this] { return export_.get(); }},
+                .exported = [this] { return export_.get(); },
+                .api_refused = sources_.api_refused,
+                .http_dropped = [this] { return http_ ? http_->dropped() : 0; }},
                {.max_workloads = options_.max_workload_series, .version = options_.version}),
       collector_(options_.collector, sources_.datapath, &assembler_, &history_, &hub_, &harvester_) {}
 
@@ -69,7 +71,7 @@ Status Telemetry::StartProcesses(ProcessSensor::Options options) {
       [this](sl_process_id id, v1::Process* out) { return processes_->events().ToProto(id, out); });
   traffic_ = std::make_unique<ProcessTraffic>(options_.max_process_series, [this](sl_process_id id) {
     const auto life = processes_->tree().Find(id);
-    return life && life->image ? ToUtf8(life->image->binary) : std::string();
+    return life && life->image ? Printable(life->image->binary) : std::string();
   });
   harvester_.CountPrograms(traffic_.get());
   collector_.NameProcesses([this] { processes_->CatchUp(kCatchUp); });

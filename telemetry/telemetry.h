@@ -30,6 +30,7 @@ struct TelemetrySources {
   std::function<std::size_t()> unbound_workloads;
   std::function<StatusOr<std::size_t>()> quarantined_workloads;
   std::function<bool()> ready;
+  Refusals api_refused;                           // may be absent
   std::function<void(bool on)> send_flow_events;  // SL_SETTING_EVENTS; must not call back
 };
 

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
+
+#include "ctrl/base/printable.h"
 
 namespace sluice::telemetry {
 namespace {
@@ -51,41 +54,13 @@ constexpr const char* kCapabilities[] = {"CHOWN",
                                          "BPF",
                                          "CHECKPOINT_RESTORE"};
 
-struct Range {
-  unsigned char low, high;
-};
-
-bool IsIn(unsigned char byte, Range range) { return byte >= range.low && byte <= range.high; }
-
-// The length of the character at the start of `text` (RFC 3629: no overlong forms, no surrogates); 0: there is none.
-std::size_t CharacterLength(std::string_view text) {
-  const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const unsigned char first = at(0);
-  const Range tail{0x80, 0xbf};
-  Range second = tail;
-  std::size_t length = 0;
-  if (first < 0x80) return 1;
-  if (IsIn(first, {0xc2, 0xdf})) length = 2;
-  if (IsIn(first, {0xe0, 0xef})) length = 3;
-  if (IsIn(first, {0xf0, 0xf4})) length = 4;
-  if (first == 0xe0) second.low = 0xa0;
-  if (first == 0xed) second.high = 0x9f;
-  if (first == 0xf0) second.low = 0x90;
-  if (first == 0xf4) second.high = 0x8f;
-  if (length == 0 || !IsIn(at(1), second)) return 0;
-  for (std::size_t i = 2; i < length; ++i) {
-    if (!IsIn(at(i), tail)) return 0;
-  }
-  return length;
-}
-
 }  // namespace
 
 std::string ToUtf8(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
   while (!bytes.empty()) {
-    const std::size_t length = CharacterLength(bytes);
+    const std::size_t length = Utf8Length(bytes);
     if (length == 0) {
       text += fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes.front()));
     } else {

@@ -1,104 +1,120 @@
 #include "ctrl/api/server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <grpcpp/server_posix.h>
 
-#include <cerrno>
 #include <chrono>
-#include <filesystem>
 
-#include "ctrl/base/fd.h"
+#include "ctrl/api/reflection_limit.h"
+#include "ctrl/base/log.h"
 
 namespace sluice::api {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr std::string_view kUnix = "unix:";
 constexpr auto kStopTimeout = 2s;
+// More than all calls that may be under way (CallLimits), so that a question finds a thread.
+constexpr int kMaxThreads = 192;
+constexpr int kMaxStreamsOfOneConnection = 64;
+constexpr int kHandshakeMilliseconds = 10000;
+// A connection without a call; then it is closed, and the client makes another one when it has one.
+constexpr int kIdleMilliseconds = 300000;
+// A client whose machine has gone is noticed by that.
+constexpr int kKeepaliveMilliseconds = 60000;
 
-// The path of "unix:PATH" and "unix:///PATH"; empty: another kind of address.
-std::string SocketPath(const std::string& address) {
-  if (!address.starts_with(kUnix)) return "";
-  const std::string path = address.substr(kUnix.size());
-  return path.starts_with("//") ? path.substr(2) : path;
-}
-
-// 0: somebody answers there; else the errno of the attempt.
-StatusOr<int> TryConnect(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) {
-    return InvalidError("{}: longer than the {} bytes that a unix socket's path may have", path,
-                        sizeof(address.sun_path) - 1);
-  }
-  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!probe.valid()) return ErrnoError(errno, "open a unix socket");
-  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0 : errno;
-}
-
-// gRPC would take the socket of a running agent away from it.
-Status PrepareSocket(const std::string& path) {
-  SL_ASSIGN_OR_RETURN(const int error, TryConnect(path));
-  if (error == 0) {
-    return MakeError(absl::StatusCode::kAlreadyExists,
-                     "{}: another agent answers there; stop it, or give this one an --api of its own", path);
-  }
-  std::error_code failed;
-  fs::create_directories(fs::path(path).parent_path(), failed);
-  if (failed) return ErrnoError(failed.value(), "create the directory of {}", path);
-  return OkStatus();
-}
+// gRPC's own lines, among them one for each stranger that knocks at the TLS port.
+void LogOfGrpc(gpr_log_func_args* args) { LogDebug("gRPC: {}", args->message); }
 
 }  // namespace
 
-Status Server::CheckFree(const std::string& address) {
-  const std::string path = SocketPath(address);
-  return path.empty() ? OkStatus() : PrepareSocket(path);
+Status Server::Check(const ServerOptions& options) {
+  const bool unix_socket = !SocketPath(options.address).empty();
+  SL_RETURN_IF_ERROR(UnixAccess::Resolve(options.change_group, options.read_group).status());
+  if (unix_socket && !options.tls.empty()) {
+    return InvalidError("--api {}: --api-tls-cert, --api-tls-key and --api-tls-ca are for TCP", options.address);
+  }
+  if (unix_socket) return Listener::CheckFree(options.address);
+  if (!options.tls.complete()) {
+    return InvalidError(
+        "--api {}: TCP is served only by mutual TLS: give --api-tls-cert, --api-tls-key and --api-tls-ca, or an "
+        "address unix:///PATH",
+        options.address);
+  }
+  return Annotate(CheckTls(options.tls), "--api-tls-cert, --api-tls-key, --api-tls-ca");
 }
 
-Status Server::RemoveStale(const std::string& address) {
-  const std::string path = SocketPath(address);
-  std::error_code error;
-  if (path.empty() || !fs::is_socket(path, error)) return OkStatus();
-  SL_ASSIGN_OR_RETURN(const int answer, TryConnect(path));
-  if (answer != ECONNREFUSED) return OkStatus();
-  fs::remove(path, error);
-  return error ? ErrnoError(error.value(), "remove {}", path) : OkStatus();
+StatusOr<std::unique_ptr<grpc::Server>> Server::Build(int max_request_bytes,
+                                                      const std::shared_ptr<grpc::ServerCredentials>& tls) {
+  grpc::ServerBuilder builder;
+  builder.RegisterService(service_);
+  builder.SetMaxReceiveMessageSize(max_request_bytes);
+  builder.SetMaxSendMessageSize(kMaxMessageBytes);
+  builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsOfOneConnection);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMilliseconds);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(std::make_unique<ReflectionLimit>());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
+  if (tls) {
+    acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, tls);
+  }
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (!server) return MakeError(absl::StatusCode::kInternal, "gRPC's server does not start");
+  server->GetHealthCheckService()->SetServingStatus(true);
+  return server;
 }
 
-StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& address, Service* service) {
-  SL_RETURN_IF_ERROR(CheckFree(address));
-  const std::string path = SocketPath(address);
+StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Service* service) {
+  SL_RETURN_IF_ERROR(Check(options));
+  SL_ASSIGN_OR_RETURN(const UnixAccess access, UnixAccess::Resolve(options.change_group, options.read_group));
+  SL_ASSIGN_OR_RETURN(Listener listener, Listener::Open(options.address, access));
+  gpr_set_log_function(LogOfGrpc);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  grpc::ServerBuilder builder;
-  int port = -1;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(service);
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  builder.SetMaxSendMessageSize(kMaxMessageBytes);
-  // The file must never be there with other rights than its owner's.
-  const mode_t mask = umask(S_IRWXG | S_IRWXO);
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  umask(mask);
-  if (!server || port <= 0) {
-    return MakeError(absl::StatusCode::kUnavailable, "--api {}: cannot listen there; expected unix:///PATH", address);
+
+  SL_ASSIGN_OR_RETURN(auto connections, Connections::Make(options.connections));
+  auto calls = std::make_unique<Calls>(options.calls, connections.get(), options.tls_change_names);
+  std::unique_ptr<Server> self(new Server(std::move(connections), std::move(calls), service));
+  service->Serve(self->calls_.get());
+  std::shared_ptr<grpc::ServerCredentials> tls;
+  if (!listener.unix_socket()) {
+    tls = MakeServerCredentials(options.tls);
+    self->tls_watch_ = std::make_unique<TlsWatch>(options.tls);
   }
-  server->GetHealthCheckService()->SetServingStatus(true);
-  return std::unique_ptr<Server>(new Server(std::move(server), path));
+  SL_ASSIGN_OR_RETURN(self->changers_, self->Build(kMaxMessageBytes, tls));
+  if (access.read) {
+    SL_ASSIGN_OR_RETURN(self->readers_, self->Build(kMaxQuestionBytes, nullptr));
+  }
+  Server* const server = self.get();
+  Doorman::Options doors{.access = access, .let_in_unix = {}, .let_in_tcp = {}, .each_second = {}};
+  doors.let_in_unix = [server](int fd, Right right) {
+    grpc::AddInsecureChannelFromFd((right == Right::kChange ? server->changers_ : server->readers_).get(), fd);
+  };
+  doors.let_in_tcp = [server, listening = listener.fd()](int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.listener_fd = listening;
+    connection.fd = fd;
+    server->acceptor_->HandleNewConnection(&connection);
+  };
+  if (self->tls_watch_) doors.each_second = [server] { server->tls_watch_->Look(); };
+  SL_ASSIGN_OR_RETURN(self->doorman_, Doorman::Start(std::move(listener), std::move(doors), self->calls_.get()));
+  return self;
 }
 
 Server::~Server() {
-  server_->Shutdown(std::chrono::system_clock::now() + kStopTimeout);
-  std::error_code ignored;  // a file that stays is taken over by the next start
-  if (!socket_path_.empty()) fs::remove(socket_path_, ignored);
+  doorman_.reset();
+  const auto deadline = std::chrono::system_clock::now() + kStopTimeout;
+  if (changers_) changers_->Shutdown(deadline);
+  if (readers_) readers_->Shutdown(deadline);
+  service_->Serve(nullptr);
 }
 
 }  // namespace sluice::api

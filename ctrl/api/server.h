@@ -5,34 +5,57 @@
 #include <string>
 
 #include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 
+#include "ctrl/api/doorman.h"
 #include "ctrl/api/service.h"
+#include "ctrl/api/tls.h"
 
 namespace sluice::api {
 
 // Of one message in either direction: a large `apply` is one message.
-inline constexpr int kMaxMessageBytes = 256 << 20;
+inline constexpr int kMaxMessageBytes = 64 << 20;
+// Of one request of a caller that may only read.
+inline constexpr int kMaxQuestionBytes = 64 << 10;
+
+struct ServerOptions {
+  std::string address;       // "unix:///PATH", or IP:PORT with `tls`
+  std::string change_group;  // by unix socket: its members may change, as root may; empty: none
+  std::string read_group;    // likewise: may read
+  TlsFiles tls;
+  std::vector<std::string> tls_change_names;  // as Calls
+  ConnectionLimits connections;
+  CallLimits calls;
+};
 
 class Server {
  public:
-  // Whether Start would find the address free. AlreadyExists: another agent answers there.
-  static Status CheckFree(const std::string& address);
-  // Removes the socket's file that an agent left which was killed. What somebody listens on stays, as do other files.
-  static Status RemoveStale(const std::string& address);
-  // `address`: "unix:///PATH" (its directory is made; only this user may connect), or whatever gRPC listens on.
-  // AlreadyExists: somebody answers there; Unavailable: gRPC cannot listen there. `service` outlives the server.
-  static StatusOr<std::unique_ptr<Server>> Start(const std::string& address, Service* service);
+  // InvalidArgument: an address without TLS that is no unix socket's, TLS files that are not right, no such group.
+  static Status Check(const ServerOptions& options);
+  // AlreadyExists: somebody answers there; Unavailable: nobody can listen there. `service` outlives the server, and
+  // must be told of no calls but the server's.
+  static StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options, Service* service);
   // Ends all calls; followers must have been told before (Telemetry::Stop). Removes the socket's file.
   ~Server();
   Server(const Server&) = delete;
+  const Calls& calls() const { return *calls_; }
   Server& operator=(const Server&) = delete;
 
  private:
-  Server(std::unique_ptr<grpc::Server> server, std::string socket_path)
-      : server_(std::move(server)), socket_path_(std::move(socket_path)) {}
+  Server(std::unique_ptr<Connections> connections, std::unique_ptr<Calls> calls, Service* service)
+      : connections_(std::move(connections)), calls_(std::move(calls)), service_(service) {}
+  StatusOr<std::unique_ptr<grpc::Server>> Build(int max_request_bytes,
+                                                const std::shared_ptr<grpc::ServerCredentials>& tls);
 
-  std::unique_ptr<grpc::Server> server_;
-  const std::string socket_path_;  // empty: no unix socket
+  std::unique_ptr<Connections> connections_;
+  std::unique_ptr<Calls> calls_;
+  Service* const service_;
+  std::unique_ptr<TlsWatch> tls_watch_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  // Readers have a server of their own: they cannot take its threads away from those that may change.
+  std::unique_ptr<grpc::Server> changers_;
+  std::unique_ptr<grpc::Server> readers_;
+  std::unique_ptr<Doorman> doorman_;
 };
 
 }  // namespace sluice::api

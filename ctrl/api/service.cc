@@ -6,6 +6,8 @@
 #include "ctrl/api/resource_ids.h"
 #include "ctrl/api/running_processes.h"
 #include "ctrl/api/status.h"
+#include "ctrl/base/log.h"
+#include "telemetry/event_reader.h"
 
 namespace sluice::api {
 namespace {
@@ -28,7 +30,36 @@ bool IsWanted(const policy::ResourceId& id, const v1::GetRequest& request, const
          (request.namespace_().empty() || id.name.ns.empty() || request.namespace_() == id.name.ns);
 }
 
+// "created NetworkPolicy shop/db, removed Pod shop/x and 12 more".
+std::string ChangeSummary(const google::protobuf::RepeatedPtrField<v1::ResourceChange>& changes) {
+  constexpr int kNamed = 10;
+  std::string text;
+  for (int i = 0; i < std::min(changes.size(), kNamed); ++i) {
+    const v1::ResourceChange& change = changes[i];
+    std::string word = v1::ResourceChange::Change_Name(change.change());
+    std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return std::tolower(c); });
+    const v1::ResourceRef& ref = change.resource();
+    text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", word, ref.kind(),
+                        policy::ObjectName{ref.namespace_(), ref.name()}.ToString());
+  }
+  return changes.size() > kNamed ? fmt::format("{} and {} more", text, changes.size() - kNamed) : text;
+}
+
+void LogChange(const Caller& caller, const char* verb, const StatusOr<std::uint64_t>& revision,
+               const std::string& what) {
+  if (revision.ok()) {
+    LogInfo("{}: {}: {}; revision {}", caller.name, verb, what, *revision);
+  } else {
+    LogWarn("{}: {}: {}{}refused: {}", caller.name, verb, what, what.empty() ? "" : "; ", Message(revision.status()));
+  }
+}
+
 }  // namespace
+
+// Returns from a method whose caller may not call it, or not now.
+#define SL_BEGIN_CALL(call, context, kind)                            \
+  const StatusOr<Call> call = calls_->Begin(context, CallKind::kind); \
+  if (!call.ok()) return ToGrpc(call.status())
 
 StatusOr<std::uint64_t> Service::Timed(const Change& change) {
   const auto begin = std::chrono::steady_clock::now();
@@ -37,100 +68,105 @@ StatusOr<std::uint64_t> Service::Timed(const Change& change) {
   return revision;
 }
 
-grpc::Status Service::Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ApplyReply* reply) {
+grpc::Status Service::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request, v1::ApplyReply* reply) {
+  SL_BEGIN_CALL(call, context, kChange);
   const auto before = sources_.controller->view();
   std::vector<policy::Resource> resources;
   const auto revision = Timed([&]() -> StatusOr<std::uint64_t> {
     SL_ASSIGN_OR_RETURN(resources, ParseDocuments(request->documents()));
     return sources_.controller->Apply(resources);
   });
-  if (!revision.ok()) return ToGrpc(revision.status());
-  reply->set_revision(*revision);
-  for (v1::ResourceChange& change : ToChanges(before->resources, resources)) *reply->add_changes() = std::move(change);
-  return grpc::Status::OK;
+  if (revision.ok()) {
+    reply->set_revision(*revision);
+    for (v1::ResourceChange& change : ToChanges(before->resources, resources))
+      *reply->add_changes() = std::move(change);
+  }
+  LogChange(call->caller(), "apply", revision, ChangeSummary(reply->changes()));
+  return ToGrpc(revision.status());
 }
 
-grpc::Status Service::Delete(grpc::ServerContext*, const v1::DeleteRequest* request, v1::DeleteReply* reply) {
+grpc::Status Service::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request, v1::DeleteReply* reply) {
+  SL_BEGIN_CALL(call, context, kChange);
   const auto before = sources_.controller->view();
   std::vector<policy::ResourceId> ids;
   const auto revision = Timed([&]() -> StatusOr<std::uint64_t> {
     SL_ASSIGN_OR_RETURN(ids, ParseTargets(*request, before->resources));
     return sources_.controller->Delete(ids);
   });
-  if (!revision.ok()) return ToGrpc(revision.status());
-  reply->set_revision(*revision);
-  for (const policy::ResourceId& id : ids) {
-    v1::ResourceChange& change = *reply->add_changes();
-    *change.mutable_resource() = ToRef(id);
-    change.set_change(v1::ResourceChange::REMOVED);
+  if (revision.ok()) {
+    reply->set_revision(*revision);
+    for (const policy::ResourceId& id : ids) {
+      v1::ResourceChange& change = *reply->add_changes();
+      *change.mutable_resource() = ToRef(id);
+      change.set_change(v1::ResourceChange::REMOVED);
+    }
   }
-  return grpc::Status::OK;
+  LogChange(call->caller(), "delete", revision, ChangeSummary(reply->changes()));
+  return ToGrpc(revision.status());
 }
 
-StatusOr<std::vector<v1::Object>> Service::ListFlows() const {
-  v1::ObserveRequest live;
-  live.mutable_filter()->set_type("flow");
-  SL_ASSIGN_OR_RETURN(const auto events, telemetry::ReadEvents(sources_.datapath, &sources_.telemetry->assembler(),
-                                                               telemetry::History(0), live));
-  std::vector<v1::Object> objects;
-  for (const auto& event : events) objects.push_back(ToObject(event->flow(), &v1::Object::mutable_flow));
-  return objects;
+sluice::Status Service::ListFlows(const Emit& emit) const {
+  return telemetry::ReadFlows(sources_.datapath, &sources_.telemetry->assembler(), [&](v1::Flow flow) {
+    return emit(ToObject(std::move(flow), &v1::Object::mutable_flow));
+  });
 }
 
-StatusOr<std::vector<v1::Object>> Service::ListProcesses(const v1::GetRequest& request) const {
+sluice::Status Service::ListProcesses(const v1::GetRequest& request, const Emit& emit) const {
   const telemetry::ProcessSensor* sensor = sources_.telemetry->processes();
   if (sensor == nullptr) {
     return MakeError(absl::StatusCode::kFailedPrecondition,
                      "this agent sees no processes: `sluice status` and its log say why");
   }
-  std::vector<v1::Object> objects;
   for (auto& process : ToRunningProcesses(sensor->tree(), sensor->events(), request)) {
-    objects.push_back(ToObject(std::move(process), &v1::Object::mutable_process));
+    if (!emit(ToObject(std::move(process), &v1::Object::mutable_process))) break;
   }
-  return objects;
+  return OkStatus();
 }
 
-StatusOr<std::vector<v1::Object>> Service::List(const v1::GetRequest& request) const {
-  SL_ASSIGN_OR_RETURN(const KindSelection selection, ParseKind(request.kind()));
+sluice::Status Service::ListResources(const v1::GetRequest& request, const KindSelection& selection,
+                                      const Emit& emit) const {
   const auto view = sources_.controller->view();
-  std::vector<v1::Object> objects;
-  switch (selection.listing) {
-    case Listing::kFlows:
-      return ListFlows();
-    case Listing::kProcesses:
-      return ListProcesses(request);
-    case Listing::kIdentities:
-      for (auto& identity : ToIdentities(view->compiled)) {
-        objects.push_back(ToObject(std::move(identity), &v1::Object::mutable_identity));
-      }
-      return objects;
-    case Listing::kRulesets:
-      for (const auto& [id, info] : view->compiled.rulesets) {
-        objects.push_back(ToObject(ToRuleset(info), &v1::Object::mutable_ruleset));
-      }
-      return objects;
-    case Listing::kResources:
-      break;
-  }
   SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, sources_.controller->quarantine());
   for (const auto& [id, resource] : view->resources) {
     if (!IsWanted(id, request, selection)) continue;
     SL_ASSIGN_OR_RETURN(auto converted, ToResource(resource, *view, quarantine, request));
-    objects.push_back(ToObject(std::move(converted), &v1::Object::mutable_resource));
+    if (!emit(ToObject(std::move(converted), &v1::Object::mutable_resource))) break;
   }
-  return objects;
+  return OkStatus();
 }
 
-grpc::Status Service::Get(grpc::ServerContext*, const v1::GetRequest* request, grpc::ServerWriter<v1::Object>* writer) {
-  const auto objects = List(*request);
-  if (!objects.ok()) return ToGrpc(objects.status());
-  for (const v1::Object& object : *objects) {
-    if (!writer->Write(object)) break;  // the client has gone
+sluice::Status Service::List(const v1::GetRequest& request, const Emit& emit) const {
+  SL_ASSIGN_OR_RETURN(const KindSelection selection, ParseKind(request.kind()));
+  const auto view = sources_.controller->view();
+  switch (selection.listing) {
+    case Listing::kFlows:
+      return ListFlows(emit);
+    case Listing::kProcesses:
+      return ListProcesses(request, emit);
+    case Listing::kIdentities:
+      for (auto& identity : ToIdentities(view->compiled)) {
+        if (!emit(ToObject(std::move(identity), &v1::Object::mutable_identity))) break;
+      }
+      return OkStatus();
+    case Listing::kRulesets:
+      for (const auto& [id, info] : view->compiled.rulesets) {
+        if (!emit(ToObject(ToRuleset(info), &v1::Object::mutable_ruleset))) break;
+      }
+      return OkStatus();
+    case Listing::kResources:
+      break;
   }
-  return grpc::Status::OK;
+  return ListResources(request, selection, emit);
 }
 
-grpc::Status Service::Explain(grpc::ServerContext*, const v1::ExplainRequest* request, v1::Explanation* reply) {
+grpc::Status Service::Get(grpc::ServerContext* context, const v1::GetRequest* request,
+                          grpc::ServerWriter<v1::Object>* writer) {
+  SL_BEGIN_CALL(call, context, kRead);
+  return ToGrpc(List(*request, [&](const v1::Object& object) { return call->Write(writer, object); }));
+}
+
+grpc::Status Service::Explain(grpc::ServerContext* context, const v1::ExplainRequest* request, v1::Explanation* reply) {
+  SL_BEGIN_CALL(call, context, kAnswer);
   const auto view = sources_.controller->view();
   const auto quarantine = sources_.controller->quarantine();
   if (!quarantine.ok()) return ToGrpc(quarantine.status());
@@ -141,17 +177,20 @@ grpc::Status Service::Explain(grpc::ServerContext*, const v1::ExplainRequest* re
   return grpc::Status::OK;
 }
 
-grpc::Status Service::Quarantine(grpc::ServerContext*, const v1::QuarantineRequest* request,
+grpc::Status Service::Quarantine(grpc::ServerContext* context, const v1::QuarantineRequest* request,
                                  v1::QuarantineReply* reply) {
+  SL_BEGIN_CALL(call, context, kChange);
   const policy::ObjectName name{request->namespace_(), request->name()};
   const auto revision = request->release() ? sources_.controller->Release(name) : sources_.controller->Quarantine(name);
-  if (!revision.ok()) return ToGrpc(revision.status());
-  reply->set_revision(*revision);
-  return grpc::Status::OK;
+  LogChange(call->caller(), request->release() ? "release from quarantine" : "quarantine", revision, name.ToString());
+  if (revision.ok()) reply->set_revision(*revision);
+  return ToGrpc(revision.status());
 }
 
 grpc::Status Service::Observe(grpc::ServerContext* context, const v1::ObserveRequest* request,
                               grpc::ServerWriter<v1::Event>* writer) {
+  const StatusOr<Call> call = calls_->Begin(context, request->follow() ? CallKind::kFollow : CallKind::kRead);
+  if (!call.ok()) return ToGrpc(call.status());
   telemetry::Telemetry& telemetry = *sources_.telemetry;
   std::unique_ptr<telemetry::Subscription> following;
   if (request->follow()) {
@@ -161,21 +200,21 @@ grpc::Status Service::Observe(grpc::ServerContext* context, const v1::ObserveReq
     writer->SendInitialMetadata();
   }
   if (!following || request->last() != 0) {
-    const auto past = telemetry::ReadEvents(sources_.datapath, &telemetry.assembler(), telemetry.history(), *request);
-    if (!past.ok()) return ToGrpc(past.status());
-    for (const auto& event : *past) {
-      if (!writer->Write(*event)) return grpc::Status::OK;
-    }
+    const sluice::Status read =
+        telemetry::ReadEvents(sources_.datapath, &telemetry.assembler(), telemetry.history(), *request,
+                              [&](const v1::Event& event) { return call->Write(writer, event); });
+    if (!read.ok()) return ToGrpc(read);
   }
   while (following && !context->IsCancelled()) {
     const telemetry::EventPtr event = following->Next(kCancelCheck);
-    if (event && !writer->Write(*event)) break;
+    if (event && !call->Write(writer, *event)) break;
     if (!event && telemetry.hub().closed()) return {grpc::StatusCode::UNAVAILABLE, "the agent stops"};
   }
   return grpc::Status::OK;
 }
 
-grpc::Status Service::Status(grpc::ServerContext*, const v1::StatusRequest*, v1::AgentStatus* reply) {
+grpc::Status Service::Status(grpc::ServerContext* context, const v1::StatusRequest*, v1::AgentStatus* reply) {
+  SL_BEGIN_CALL(call, context, kAnswer);
   *reply = sources_.constants;
   const auto quarantine = sources_.controller->quarantine();
   if (!quarantine.ok()) return ToGrpc(quarantine.status());

@@ -1,8 +1,11 @@
 // sluice.v1.Sluice over the controller and telemetry: conversion only. Called from gRPC's threads, several at once.
+// Each call begins by asking `Calls` whether it may; each change is in the log with who made it.
 #pragma once
 
 #include <chrono>
 
+#include "ctrl/api/calls.h"
+#include "ctrl/api/kinds.h"
 #include "ctrl/api/sluice.grpc.pb.h"
 #include "ctrl/reconcile/controller.h"
 #include "telemetry/telemetry.h"
@@ -21,6 +24,9 @@ class Service final : public v1::Sluice::Service {
  public:
   explicit Service(ServiceSources sources) : sources_(std::move(sources)) {}
 
+  // Whom the server asks about calls. Before the first one; what it points to outlives the last one.
+  void Serve(Calls* calls) { calls_ = calls; }
+
   grpc::Status Apply(grpc::ServerContext*, const v1::ApplyRequest*, v1::ApplyReply*) override;
   grpc::Status Delete(grpc::ServerContext*, const v1::DeleteRequest*, v1::DeleteReply*) override;
   grpc::Status Get(grpc::ServerContext*, const v1::GetRequest*, grpc::ServerWriter<v1::Object>*) override;
@@ -32,11 +38,14 @@ class Service final : public v1::Sluice::Service {
  private:
   using Change = std::function<StatusOr<std::uint64_t>()>;
   StatusOr<std::uint64_t> Timed(const Change& change);
-  StatusOr<std::vector<v1::Object>> List(const v1::GetRequest& request) const;
-  StatusOr<std::vector<v1::Object>> ListFlows() const;
-  StatusOr<std::vector<v1::Object>> ListProcesses(const v1::GetRequest& request) const;
+  using Emit = std::function<bool(const v1::Object&)>;  // false: no more
+  sluice::Status List(const v1::GetRequest& request, const Emit& emit) const;
+  sluice::Status ListFlows(const Emit& emit) const;
+  sluice::Status ListProcesses(const v1::GetRequest& request, const Emit& emit) const;
+  sluice::Status ListResources(const v1::GetRequest& request, const KindSelection& selection, const Emit& emit) const;
 
   const ServiceSources sources_;
+  Calls* calls_ = nullptr;
 };
 
 }  // namespace sluice::api

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ctrl/base/printable.h"
+
 namespace sluice {
 namespace {
 
@@ -11,6 +13,7 @@ constexpr std::size_t kGap = 2;
 
 void Table::Add(std::vector<std::string> cells) {
   cells.resize(columns_.size());
+  for (std::string& cell : cells) cell = Printable(cell);
   rows_.push_back(std::move(cells));
 }
 

@@ -50,7 +50,7 @@ Status AppendAll(const std::vector<std::string>& paths, Documents* documents) {
   return OkStatus();
 }
 
-StatusOr<ExitCode> Apply(const std::string& server, const std::vector<std::string>& paths) {
+StatusOr<ExitCode> Apply(const AgentAddress& server, const std::vector<std::string>& paths) {
   v1::ApplyRequest request;
   SL_RETURN_IF_ERROR(InFiles(AppendAll(paths, request.mutable_documents())));
   const auto reply = Client(server).Apply(request);
@@ -59,7 +59,7 @@ StatusOr<ExitCode> Apply(const std::string& server, const std::vector<std::strin
   return ExitCode::kDone;
 }
 
-StatusOr<ExitCode> Delete(const std::string& server, const DeleteOptions& options) {
+StatusOr<ExitCode> Delete(const AgentAddress& server, const DeleteOptions& options) {
   if (options.files.empty() == options.kind.empty()) return InvalidError("delete: give either -f FILE or KIND NAME");
   if (options.names.empty() && !options.kind.empty()) {
     return InvalidError("delete {}: the name is missing: delete KIND NAME", options.kind);

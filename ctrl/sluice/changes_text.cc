@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "ctrl/base/printable.h"
+
 namespace sluice::client {
 namespace {
 
@@ -26,8 +28,8 @@ std::string ChangesText(const ResourceChanges& changes, std::uint64_t revision) 
   std::string text;
   for (const v1::ResourceChange& change : changes) {
     const v1::ResourceRef& ref = change.resource();
-    text += fmt::format("{} {}{}{} {}\n", ref.kind(), ref.namespace_(), ref.namespace_().empty() ? "" : "/", ref.name(),
-                        ChangeWord(change.change()));
+    const std::string name = ref.namespace_() + (ref.namespace_().empty() ? "" : "/") + ref.name();
+    text += Printable(fmt::format("{} {} {}", ref.kind(), name, ChangeWord(change.change()))) + "\n";
   }
   return text + fmt::format("policy revision {}\n", revision);
 }

@@ -1,5 +1,6 @@
 #include "ctrl/sluice/client.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
@@ -16,14 +17,26 @@ constexpr int kConnectMilliseconds = 2000;
 constexpr seconds kAnswerTimeout{30};
 constexpr seconds kChangeTimeout{300};  // compiles and enforces everything
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
+StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(const AgentAddress& server) {
+  if (server.address.starts_with("unix:")) {
+    if (server.tls.empty()) return grpc::InsecureChannelCredentials();
+    return InvalidError("--server {}: --tls-cert, --tls-key and --tls-ca are for TCP", server.address);
+  }
+  if (server.tls.complete()) return api::MakeClientCredentials(server.tls);
+  return InvalidError("--server {}: TCP needs --tls-cert, --tls-key and --tls-ca; a unix socket is unix:///PATH",
+                      server.address);
+}
+
+StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const AgentAddress& server) {
+  SL_ASSIGN_OR_RETURN(const auto credentials, MakeCredentials(server));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(api::kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(api::kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Despite its name also how long one attempt to connect may take.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMilliseconds);
-  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+  if (!server.tls_name.empty()) arguments.SetSslTargetNameOverride(server.tls_name);
+  return grpc::CreateCustomChannel(server.address, credentials, arguments);
 }
 
 void SetTimeout(grpc::ClientContext* context, seconds timeout) {
@@ -44,32 +57,39 @@ grpc::Status ReadAll(grpc::ClientContext* context, grpc::ClientReader<Message>* 
 
 }  // namespace
 
-Client::Client(std::string server) : server_(std::move(server)), stub_(v1::Sluice::NewStub(MakeChannel(server_))) {}
+Client::Client(AgentAddress server) : server_(std::move(server)) {
+  gpr_set_log_function([](gpr_log_func_args*) {});  // what went wrong is in the call's status
+  auto channel = MakeChannel(server_);
+  usable_ = channel.status();
+  if (channel.ok()) stub_ = v1::Sluice::NewStub(*channel);
+}
 
 Status Client::Convert(const grpc::Status& status) const {
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE:
       return MakeError(absl::StatusCode::kUnavailable,
-                       "no agent answers at {}: {}; is sluiced running, and may you open its socket? "
+                       "no agent answers at {}: {}; is sluiced running, and may you use its API? "
                        "(--server names another one)",
-                       server_, status.error_message());
+                       server_.address, status.error_message());
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return MakeError(absl::StatusCode::kDeadlineExceeded,
-                       "the agent at {} did not answer in time: {}; what it is busy with is in its log", server_,
-                       status.error_message());
+                       "the agent at {} did not answer in time: {}; what it is busy with is in its log",
+                       server_.address, status.error_message());
     case grpc::StatusCode::CANCELLED:
-      return MakeError(absl::StatusCode::kAborted, "the agent at {} ended the call: {}", server_,
+      return MakeError(absl::StatusCode::kAborted,
+                       "the agent at {} ended the call: {}; a stream that is not read is ended, too", server_.address,
                        status.error_message());
     default:
       if (!status.ok() && status.error_message().empty()) {
         return MakeError(absl::StatusCode::kInternal, "the agent at {} answers with gRPC's error {} and no message",
-                         server_, static_cast<int>(status.error_code()));
+                         server_.address, static_cast<int>(status.error_code()));
       }
       return api::FromGrpc(status);
   }
 }
 
 StatusOr<v1::ApplyReply> Client::Apply(const v1::ApplyRequest& request) {
+  SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;
   SetTimeout(&context, kChangeTimeout);
   v1::ApplyReply reply;
@@ -78,6 +98,7 @@ StatusOr<v1::ApplyReply> Client::Apply(const v1::ApplyRequest& request) {
 }
 
 StatusOr<v1::DeleteReply> Client::Delete(const v1::DeleteRequest& request) {
+  SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;
   SetTimeout(&context, kChangeTimeout);
   v1::DeleteReply reply;
@@ -86,6 +107,7 @@ StatusOr<v1::DeleteReply> Client::Delete(const v1::DeleteRequest& request) {
 }
 
 StatusOr<v1::Explanation> Client::Explain(const v1::ExplainRequest& request) {
+  SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;
   SetTimeout(&context, kAnswerTimeout);
   v1::Explanation explanation;
@@ -95,6 +117,7 @@ StatusOr<v1::Explanation> Client::Explain(const v1::ExplainRequest& request) {
 
 // May wait for a change that is under way, but not to cut the workload off.
 StatusOr<v1::QuarantineReply> Client::Quarantine(const v1::QuarantineRequest& request) {
+  SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;
   SetTimeout(&context, kChangeTimeout);
   v1::QuarantineReply reply;
@@ -103,6 +126,7 @@ StatusOr<v1::QuarantineReply> Client::Quarantine(const v1::QuarantineRequest& re
 }
 
 StatusOr<v1::AgentStatus> Client::ReadStatus() {
+  SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;
   SetTimeout(&context, kAnswerTimeout);
   v1::AgentStatus status;
@@ -111,6 +135,7 @@ StatusOr<v1::AgentStatus> Client::ReadStatus() {
 }
 
 Status Client::Get(const v1::GetRequest& request, const std::function<Status(const v1::Object&)>& consume) {
+  SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;
   SetTimeout(&context, kChangeTimeout);
   Status consumed;
@@ -120,6 +145,7 @@ Status Client::Get(const v1::GetRequest& request, const std::function<Status(con
 }
 
 Status Client::Observe(const v1::ObserveRequest& request, const std::function<Status(const v1::Event&)>& consume) {
+  SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;
   if (!request.follow()) SetTimeout(&context, kChangeTimeout);
   Status consumed;

@@ -7,13 +7,20 @@
 #include <string>
 
 #include "ctrl/api/sluice.grpc.pb.h"
+#include "ctrl/api/tls.h"
 #include "ctrl/base/status.h"
 
 namespace sluice::client {
 
+struct AgentAddress {
+  std::string address = "unix:///run/sluice/sluice.sock";
+  api::TlsFiles tls;     // for an address that is no unix socket's
+  std::string tls_name;  // that the agent's certificate has to have; empty: the address's host
+};
+
 class Client {
  public:
-  explicit Client(std::string server);
+  explicit Client(AgentAddress server);
 
   StatusOr<v1::ApplyReply> Apply(const v1::ApplyRequest& request);
   StatusOr<v1::DeleteReply> Delete(const v1::DeleteRequest& request);
@@ -28,7 +35,8 @@ class Client {
  private:
   Status Convert(const grpc::Status& status) const;
 
-  std::string server_;
+  AgentAddress server_;
+  Status usable_;  // an error: there is no stub
   std::unique_ptr<v1::Sluice::Stub> stub_;
 };
 

@@ -19,7 +19,7 @@ struct ExplainOptions {
   std::string output = "table";
 };
 
-StatusOr<ExitCode> Explain(const std::string& server, const ExplainOptions& options) {
+StatusOr<ExitCode> Explain(const AgentAddress& server, const ExplainOptions& options) {
   SL_ASSIGN_OR_RETURN(const ProtocolPort port, ParseProtocolPort(options.port));
   v1::ExplainRequest request;
   request.set_from(options.from);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "ctrl/base/printable.h"
+
 #include "telemetry/flow_text.h"
 
 namespace sluice::client {
@@ -10,11 +12,11 @@ namespace {
 using End = v1::Explanation::End;
 
 std::string NameText(const End& end) {
-  return end.workload().empty() ? end.address() : end.namespace_() + "/" + end.workload();
+  return Printable(end.workload().empty() ? end.address() : end.namespace_() + "/" + end.workload());
 }
 
 std::string EndText(const End& end) {
-  return fmt::format("{} ({})", NameText(end), end.workload().empty() ? end.entity() : end.address());
+  return fmt::format("{} ({})", NameText(end), Printable(end.workload().empty() ? end.entity() : end.address()));
 }
 
 bool HasDefaultDeny(const v1::Explanation::Direction& direction) {
@@ -27,7 +29,7 @@ bool HasDefaultDeny(const v1::Explanation::Direction& direction) {
 // Whom a decision that hangs on the process was made for; `option` names it.
 std::string ProcessText(const v1::Explanation::Direction& direction, const char* option) {
   if (!direction.by_process()) return "";
-  if (!direction.process().empty()) return fmt::format("  for {}\n", direction.process());
+  if (!direction.process().empty()) return fmt::format("  for {}\n", PrintableWord(direction.process()));
   return fmt::format("  for a process that is not known: name it with {}\n", option);
 }
 
@@ -45,7 +47,7 @@ std::string DirectionText(const char* name, const char* option, const End& end,
   const char* why = HasDefaultDeny(direction) ? ": these policies isolate it, and no rule allows the flow"
                     : direction.isolated()    ? ""
                                               : ": no policy isolates it";
-  std::string text = fmt::format("{} of {}: {}{}\n", name, NameText(end), direction.verdict(), why);
+  std::string text = fmt::format("{} of {}: {}{}\n", name, NameText(end), Printable(direction.verdict()), why);
   text += ProcessText(direction, option);
   for (const v1::PolicyRef& ref : direction.policies()) text += "  " + telemetry::PolicyText(ref) + "\n";
   return text;
@@ -57,11 +59,12 @@ std::string ExplanationText(const v1::Explanation& explanation) {
   std::string text = explanation.allowed() ? "allowed\n" : "denied\n";
   const std::string port = explanation.port() == 0 ? "" : fmt::format("{}/", explanation.port());
   text += fmt::format("{} -> {} {}{}, by policy revision {}\n", EndText(explanation.from()), EndText(explanation.to()),
-                      port, explanation.protocol(), explanation.revision());
+                      port, Printable(explanation.protocol()), explanation.revision());
   if (explanation.audit_denied()) text += "policies in audit would deny it\n";
   const bool quarantined = explanation.quarantined();
   text += DirectionText("egress", "--process", explanation.from(), explanation.egress(), quarantined);
-  return text + DirectionText("ingress", "--listener", explanation.to(), explanation.ingress(), quarantined);
+  text += DirectionText("ingress", "--listener", explanation.to(), explanation.ingress(), quarantined);
+  return text;
 }
 
 }  // namespace sluice::client

@@ -1,5 +1,8 @@
 // `get`: what the agent has.
+#include <unistd.h>
+
 #include "ctrl/base/output.h"
+#include "ctrl/base/printable.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/object_table.h"
 #include "ctrl/sluice/verb.h"
@@ -28,7 +31,7 @@ v1::GetRequest MakeRequest(const GetOptions& options) {
 StatusOr<std::string> ToJsonLine(const v1::Object& object) {
   switch (object.object_case()) {
     case v1::Object::kResource:
-      return object.resource().json();
+      return PrintableJson(object.resource().json());
     case v1::Object::kIdentity:
       return telemetry::ToJson(object.identity());
     case v1::Object::kRuleset:
@@ -49,11 +52,13 @@ Status WriteJson(const v1::Object& object) {
 }
 
 Status WriteYaml(const v1::Object& object, bool first) {
-  const std::string& yaml = object.resource().yaml();
+  // A program gets the document as it is.
+  const std::string yaml =
+      isatty(STDOUT_FILENO) != 0 ? PrintableLines(object.resource().yaml()) : object.resource().yaml();
   return WriteOut((first ? "" : "---\n") + yaml + (yaml.ends_with('\n') ? "" : "\n"));
 }
 
-StatusOr<ExitCode> Get(const std::string& server, const GetOptions& options) {
+StatusOr<ExitCode> Get(const AgentAddress& server, const GetOptions& options) {
   SL_ASSIGN_OR_RETURN(const api::KindSelection selection, api::ParseKind(options.kind));
   const bool resources = selection.listing == api::Listing::kResources;
   if (!resources && options.output == "yaml") {

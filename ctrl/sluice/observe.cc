@@ -28,7 +28,7 @@ Status WriteEvent(const v1::Event& event, const std::string& output) {
   return WriteOut(json + "\n");
 }
 
-StatusOr<ExitCode> Observe(const std::string& server, const ObserveOptions& options) {
+StatusOr<ExitCode> Observe(const AgentAddress& server, const ObserveOptions& options) {
   SL_ASSIGN_OR_RETURN(const v1::ObserveRequest request, ToRequest(options));
   std::signal(SIGINT, EndAtOnce);
   SL_RETURN_IF_ERROR(

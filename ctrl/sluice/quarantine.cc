@@ -11,7 +11,7 @@ struct QuarantineOptions {
   bool release = false;
 };
 
-StatusOr<ExitCode> Quarantine(const std::string& server, const QuarantineOptions& options) {
+StatusOr<ExitCode> Quarantine(const AgentAddress& server, const QuarantineOptions& options) {
   const std::string& text = options.workload;
   const std::size_t slash = text.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == text.size() ||

@@ -8,7 +8,7 @@
 namespace sluice::client {
 namespace {
 
-StatusOr<ExitCode> ShowStatus(const std::string& server, const std::string& output) {
+StatusOr<ExitCode> ShowStatus(const AgentAddress& server, const std::string& output) {
   SL_ASSIGN_OR_RETURN(const v1::AgentStatus status, Client(server).ReadStatus());
   if (output == "json") {
     SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToJson(status));

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <google/protobuf/util/time_util.h>
 
+#include "ctrl/base/printable.h"
 #include "ctrl/base/table.h"
 
 namespace sluice::client {
@@ -46,14 +47,16 @@ std::string QuarantineText(const v1::AgentStatus& status) {
   if (table.empty()) return "";
   const auto& allow = status.quarantine().allow();
   return Section(table) +
-         (allow.empty() ? "" : fmt::format("allowed peers: {}\n", fmt::join(allow.begin(), allow.end(), ", ")));
+         (allow.empty()
+              ? ""
+              : Printable(fmt::format("allowed peers: {}", fmt::join(allow.begin(), allow.end(), ", "))) + "\n");
 }
 
 std::string IntegrityText(const v1::AgentStatus& status) {
   Table table({{"CHANGED BY OTHERS AND PUT BACK"}, {"TIMES", Align::kRight}});
   for (const auto& repair : status.repairs()) table.Add({repair.what(), std::to_string(repair.count())});
   const std::string& problem = status.integrity_problem();
-  return Section(table) + (problem.empty() ? "" : "\nNOT PUT BACK YET: " + problem + "\n");
+  return Section(table) + (problem.empty() ? "" : "\nNOT PUT BACK YET: " + Printable(problem) + "\n");
 }
 
 std::string LostText(const v1::AgentStatus& status) {
@@ -76,10 +79,11 @@ std::string StatusText(const v1::AgentStatus& status) {
   std::string text =
       fmt::format("{}: policy revision {}, generation {}, workloads {}\n", status.ready() ? "enforcing" : "not ready",
                   status.revision(), status.generation(), status.workloads());
-  text += fmt::format("sluiced {} on {}", status.version(), status.node());
+  text += fmt::format("sluiced {} on {}", Printable(status.version()), Printable(status.node()));
   if (status.has_start_time()) text += " since " + TimeUtil::ToString(status.start_time());
   text += fmt::format(", followers {}\n", status.followers());
-  if (!status.process_sensors().empty()) text += fmt::format("processes are seen by {}s\n", status.process_sensors());
+  if (!status.process_sensors().empty())
+    text += fmt::format("processes are seen by {}s\n", Printable(status.process_sensors()));
   return text + UnboundText(status) + IntegrityText(status) + QuarantineText(status) + ProgramsText(status) +
          MapsText(status) + LostText(status) + FeaturesText(status);
 }

@@ -39,7 +39,7 @@ Status Show(const std::vector<TrafficRates::Row>& rows, const TopOptions& option
   return WriteOut(text);
 }
 
-StatusOr<ExitCode> Top(const std::string& server, TopOptions options) {
+StatusOr<ExitCode> Top(const AgentAddress& server, TopOptions options) {
   if (options.once) options.iterations = 1;
   Client client(server);
   TrafficRates rates;

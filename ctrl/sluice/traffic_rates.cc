@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "ctrl/base/printable.h"
+
 namespace sluice::client {
 namespace {
 
@@ -83,7 +85,7 @@ Table MakeTrafficTable(const std::vector<Row>& rows) {
                {"PROGRAM"}});
   for (const Row& row : rows) {
     table.Add({row.workload, fmt::format("{:.1f}", row.packets), fmt::format("{:.0f}", row.bytes),
-               fmt::format("{:.1f}", row.drops), row.binary.empty() ? "(all)" : row.binary});
+               fmt::format("{:.1f}", row.drops), row.binary.empty() ? "(all)" : PrintableWord(row.binary)});
   }
   return table;
 }
@@ -94,7 +96,7 @@ std::string TrafficJson(const Row& row) {
   json["packetsPerSecond"] = row.packets;
   json["bytesPerSecond"] = row.bytes;
   json["dropsPerSecond"] = row.drops;
-  return json.dump();
+  return PrintableJson(json.dump());
 }
 
 }  // namespace sluice::client

@@ -1,5 +1,5 @@
 // `uninstall`: nothing of Sluice is left in the kernel and on disk.
-#include "ctrl/api/server.h"
+#include "ctrl/api/listener.h"
 #include "ctrl/base/output.h"
 #include "ctrl/datapath/bpf_datapath.h"
 #include "ctrl/datapath/root.h"
@@ -14,10 +14,10 @@ struct UninstallOptions {
   std::string state_dir = reconcile::StateStore::kDefaultDirectory;
 };
 
-StatusOr<ExitCode> UninstallAll(const std::string& server, const UninstallOptions& options) {
+StatusOr<ExitCode> UninstallAll(const AgentAddress& server, const UninstallOptions& options) {
   SL_RETURN_IF_ERROR(datapath::Uninstall(options.bpf_root));
   SL_RETURN_IF_ERROR(reconcile::StateStore::Remove(options.state_dir));
-  SL_RETURN_IF_ERROR(api::Server::RemoveStale(server));
+  SL_RETURN_IF_ERROR(api::Listener::RemoveStale(server.address));
   SL_RETURN_IF_ERROR(WriteOut(fmt::format("{}: detached and unpinned everything\n{}: removed what was applied\n",
                                           options.bpf_root, options.state_dir)));
   return ExitCode::kDone;

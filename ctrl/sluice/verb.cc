@@ -2,13 +2,15 @@
 
 #include <cstdio>
 
+#include "ctrl/base/printable.h"
+
 namespace sluice::client {
 
 int Finish(const StatusOr<ExitCode>& result) {
   if (result.ok()) return static_cast<int>(*result);
   const Status& status = result.status();
   if (status.code() == absl::StatusCode::kCancelled) return static_cast<int>(ExitCode::kDone);
-  std::fputs(fmt::format("sluice: {}\n", Message(status)).c_str(), stderr);
+  std::fputs(fmt::format("sluice: {}\n", PrintableLines(Message(status))).c_str(), stderr);
   return static_cast<int>(status.code() == absl::StatusCode::kInvalidArgument ? ExitCode::kUsage : ExitCode::kFailed);
 }
 

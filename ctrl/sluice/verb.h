@@ -7,13 +7,14 @@
 #include <string>
 
 #include "ctrl/base/status.h"
+#include "ctrl/sluice/client.h"
 
 namespace sluice::client {
 
 enum class ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kDenied = 3 };
 
 struct CommandLine {
-  std::string server = "unix:///run/sluice/sluice.sock";
+  AgentAddress server;
   std::function<StatusOr<ExitCode>()> run;
 };
 

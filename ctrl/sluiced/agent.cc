@@ -62,7 +62,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   // What another agent may have taken is asked for before anything is attached: an agent that cannot stay touches no
   // pod.
   SL_RETURN_IF_ERROR(Annotate(agent->telemetry_->Serve(), "--metrics"));
-  SL_RETURN_IF_ERROR(api::Server::CheckFree(options.api));
+  SL_RETURN_IF_ERROR(api::Server::Check(options.api));
   SL_RETURN_IF_ERROR(agent->FollowUplinks());
   // Before the first packet is judged by our tables, or rules by process would meet nobody.
   if (agent->datapath_->is_handing_over()) SeedProcesses(options);
@@ -79,7 +79,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
 }
 
 Agent::~Agent() {
-  if (telemetry_) telemetry_->Stop();  // ends the followers' calls
+  if (telemetry_) telemetry_->Stop();  // ends the followers' calls, and who asks for the metrics
   server_.reset();
 }
 
@@ -144,6 +144,10 @@ void Agent::MakeTelemetry() {
   sources.policy.decision = [controller](std::uint32_t number) { return controller->FindDecision(number); };
   sources.revision = [controller] { return controller->view()->revision; };
   sources.unbound_workloads = [controller] { return controller->view()->unbound.size(); };
+  sources.api_refused = [this] {
+    const api::Calls* const calls = calls_;
+    return calls == nullptr ? std::vector<std::pair<std::string, std::uint64_t>>() : calls->RefusedByCause();
+  };
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();
@@ -190,6 +194,7 @@ Status Agent::StartApi() {
   }
   service_ = std::make_unique<api::Service>(std::move(sources));
   SL_ASSIGN_OR_RETURN(server_, api::Server::Start(options_.api, service_.get()));
+  calls_ = &server_->calls();
   return OkStatus();
 }
 
@@ -243,6 +248,7 @@ Status Agent::Run() {
     if (heard == 0 && !refresh_at_ && !controller_->view()->unbound.empty()) refresh_at_ = Clock::now();
     signalfd_siginfo signal{};
     while (read(signal_fd.get(), &signal, sizeof(signal)) == sizeof(signal)) {
+      LogInfo("signal {} from uid {}, pid {}", signal.ssi_signo, signal.ssi_uid, signal.ssi_pid);
       if (signal.ssi_signo != SIGHUP) {
         LogInfo("stopping; what is attached goes on enforcing");
         return OkStatus();
@@ -263,7 +269,7 @@ Status Agent::Run() {
 Status UninstallAgent(const AgentOptions& options) {
   SL_RETURN_IF_ERROR(datapath::Uninstall(options.bpf_root));
   SL_RETURN_IF_ERROR(reconcile::StateStore::Remove(options.state_dir));
-  return api::Server::RemoveStale(options.api);
+  return api::Listener::RemoveStale(options.api.address);
 }
 
 }  // namespace sluice

@@ -58,7 +58,8 @@ class Agent {
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
-  std::atomic<bool> ready_{false};  // enforcement is in place
+  std::atomic<const api::Calls*> calls_{nullptr};  // the server's, from when it is there
+  std::atomic<bool> ready_{false};                 // enforcement is in place
   std::set<std::string> attached_uplinks_;
   std::optional<Clock::time_point> refresh_at_;
   Clock::time_point tend_at_{};

@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   const auto agent = sluice::Agent::Start(options);
   if (!agent.ok()) return Fail(agent.status());
-  sluice::LogInfo("enforcing; API at {}, metrics at {}", options.api, options.metrics);
+  sluice::LogInfo("enforcing; API at {}, metrics at {}", options.api.address, options.metrics);
   sluice::NotifyReady("enforcing");
   const sluice::Status status = (*agent)->Run();
   sluice::NotifyStopping();

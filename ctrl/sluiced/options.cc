@@ -33,6 +33,12 @@ std::string PrefixProblem(const std::string& text) {
   return prefix.ok() ? "" : Message(prefix.status());
 }
 
+// Empty: it can be searched for.
+std::string PatternProblem(const std::string& text) {
+  const auto redaction = telemetry::Redaction::Make({.patterns = {text}, .built_in = false});
+  return redaction.ok() ? "" : Message(redaction.status());
+}
+
 // Empty: a ring buffer can have it.
 std::string RingProblem(const std::string& text) {
   const std::uint64_t bytes = std::strtoull(text.c_str(), nullptr, 10);
@@ -50,7 +56,17 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.option_defaults()->always_capture_default();
   app.add_option("--state-dir", options->state_dir, "what was applied is kept here");
   app.add_option("--bpf-root", options->bpf_root, "maps and links are pinned here");
-  app.add_option("--api", options->api, "gRPC address: unix:///PATH");
+  app.add_option("--api", options->api.address, "gRPC address: unix:///PATH, or IP:PORT with the three TLS files");
+  app.add_option("--api-change-group", options->api.change_group,
+                 "by unix socket: members may change, as root may; others are sent away");
+  app.add_option("--api-read-group", options->api.read_group, "by unix socket: members may read");
+  app.add_option("--api-tls-cert", options->api.tls.certificate,
+                 "by TCP: PEM file of the agent's certificate; the three files are read again when they change");
+  app.add_option("--api-tls-key", options->api.tls.key, "its key");
+  app.add_option("--api-tls-ca", options->api.tls.ca, "CAs of the clients' certificates");
+  app.add_option("--api-tls-change-name", options->api.tls_change_names,
+                 "clients whose certificate has this name (common or alternative) may change, the others read; may be "
+                 "given several times; default: all may change");
   app.add_option("--metrics", options->metrics, "HTTP address of /metrics, /healthz and /readyz");
   app.add_option("--uplink", options->uplinks, "network card to attach XDP to; may be given several times");
   app.add_option("--resources", options->resources, "directory of resource files; SIGHUP reads it again")
@@ -71,6 +87,12 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--process-ring-bytes", options->process_ring_bytes,
                  "of process events that wait to be read, a power of two; the agent's memory grows by twice as much")
       ->check(RingProblem, "BYTES");
+  app.add_option("--redact", options->redaction.patterns,
+                 "what this pattern (RE2) finds in a command line, or what its groups find, is not kept; may be given "
+                 "several times")
+      ->check(PatternProblem, "RE2");
+  app.add_flag("--redact-common,!--no-redact-common", options->redaction.built_in,
+               "what commonly is a secret is not kept either: passwords, tokens and keys in options and URLs");
   app.add_option("--export-file", options->export_file, "events are written here, one JSON object a line");
   app.add_option("--export-max-bytes", options->export_max_bytes, "of one file, then it is renamed to FILE.1")
       ->check(CLI::PositiveNumber);

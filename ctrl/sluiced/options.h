@@ -6,15 +6,17 @@
 #include <vector>
 
 #include "bpf/abi/events.h"
+#include "ctrl/api/server.h"
 #include "ctrl/reconcile/state_store.h"
 #include "policy/address.h"
+#include "telemetry/redaction.h"
 
 namespace sluice {
 
 struct AgentOptions {
   std::string state_dir = reconcile::StateStore::kDefaultDirectory;
   std::string bpf_root = "/sys/fs/bpf/sluice";
-  std::string api = "unix:///run/sluice/sluice.sock";
+  api::ServerOptions api{.address = "unix:///run/sluice/sluice.sock"};
   std::string metrics = "127.0.0.1:9464";
   std::vector<std::string> uplinks;
   std::string resources;
@@ -26,6 +28,7 @@ struct AgentOptions {
   bool keep_established = false;
   std::string process_sensors = "auto";
   std::uint32_t process_ring_bytes = 4U << 20;
+  telemetry::Redaction::Options redaction;
   std::string export_file;  // empty: events are not exported
   std::uint64_t export_max_bytes = 64U << 20;
   std::uint32_t export_max_files = 5;

@@ -47,6 +47,7 @@ void StartProcessSensors(const AgentOptions& options, const std::string& node, c
     sensor.probes.pin_root = options.bpf_root;
     sensor.probes.ring_bytes = options.process_ring_bytes;
     sensor.workload = MakeResolver(controller);
+    SL_ASSIGN_OR_RETURN(sensor.redaction, telemetry::Redaction::Make(options.redaction));
     return telemetry->StartProcesses(std::move(sensor));
   };
   if (const Status status = start(); !status.ok()) LogWarn("{}: {}", kUnseen, Message(status));

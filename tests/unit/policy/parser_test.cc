@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "policy/yaml.h"
 
 namespace sluice::policy {
@@ -385,6 +388,45 @@ TEST(ParserErrorTest, MergeBomb) {
   text += "}\nb: {<<: [";
   for (int i = 0; i < 1000; ++i) text += "*a, ";
   EXPECT_THAT(ErrorOf(text + "]}\n"), HasSubstr("too large"));
+}
+
+// What yaml-cpp would read for seconds, and hold in hundreds of megabytes, is refused before it sees it.
+TEST(ParserErrorTest, ManyBracketsAreRefusedAtOnce) {
+  const auto seconds = [](const std::string& text, const std::string& expected) {
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_THAT(ErrorOf(text), HasSubstr(expected));
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  constexpr std::size_t kBytes = 6'000'000;
+  const std::string too_large = "brackets, braces and commas in one document";
+  for (const std::string part : {"{", "[", "{a: ", "1,", "{\"a\":1},"}) {
+    std::string text = part == "1," || part.ends_with("},") ? "[" : "";
+    while (text.size() < kBytes) text += part;
+    EXPECT_LT(seconds(text, too_large), 2) << part;
+  }
+  // Starts of documents inside of what is open do not begin anew.
+  std::string text;
+  while (text.size() < kBytes) text += std::string(1000, '{') + "\n---\n";
+  EXPECT_LT(seconds(text, "nested more than 40 deep"), 2);
+  EXPECT_THAT(ErrorOf("a: [\n---\nb]\n"), StartsWith("f.yaml:"));
+}
+
+TEST(ParserTest, ManySmallFlowDocumentsAreNotOneLargeOne) {
+  std::string text;
+  for (int i = 0; i < 40000; ++i) {
+    text +=
+        fmt::format("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: n{}, labels: {{a: b, c: d}}}}}}\n", i);
+  }
+  EXPECT_GT(std::count(text.begin(), text.end(), ','), 100000);
+  EXPECT_GT(std::count_if(text.begin(), text.end(), [](char c) { return c == '{' || c == '}' || c == ','; }),
+            static_cast<std::ptrdiff_t>(kMaxYamlFlowIndicators));
+  EXPECT_EQ(Parse(text).size(), 40000U);
+}
+
+TEST(ParserTest, LinesAreCountedOverDocuments) {
+  EXPECT_THAT(ErrorOf("# one\n---\n# three\n--- # four\nkind: Nothing\n"), StartsWith("f.yaml:5:"));
+  EXPECT_THAT(ErrorOf("---\r\na: |\r\n --- in it\r\n---\r\n{a: 1, a: 2}\r\n"), StartsWith("f.yaml:"));
+  EXPECT_THAT(ErrorOf("a: 1\n---x\n"), StartsWith("f.yaml:"));
 }
 
 TEST(ParserErrorTest, AliasToItself) {

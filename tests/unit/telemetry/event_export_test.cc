@@ -1,6 +1,7 @@
 #include "telemetry/event_export.h"
 
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -149,6 +150,83 @@ TEST_F(Export, FullFilesAreRenamedAndTheOldestGoes) {
   EXPECT_EQ(Lines(path() + ".1"), (std::vector<std::string>{"dddd", "eeee"}));
   EXPECT_EQ(Lines(path() + ".2"), (std::vector<std::string>{"a line that is longer than a file"}));
   EXPECT_FALSE(std::filesystem::exists(path() + ".3"));
+}
+
+// Whatever others do to the file, each line is whole, and in the file that has the name when it is written.
+TEST_F(Export, FollowsTheNameOfTheFile) {
+  auto file = RotatingFile::Open({.path = path()});
+  ASSERT_TRUE(file.ok() && file->Write("one").ok());
+  std::filesystem::rename(path(), path() + ".moved");
+  ASSERT_TRUE(file->Write("two").ok());
+  EXPECT_EQ(Lines(path() + ".moved"), (std::vector<std::string>{"one"}));
+  EXPECT_EQ(Lines(path()), (std::vector<std::string>{"two"}));
+  EXPECT_EQ(file->moved(), 1U);
+  std::filesystem::remove(path());
+  ASSERT_TRUE(file->Write("three").ok());
+  EXPECT_EQ(Lines(path()), (std::vector<std::string>{"three"}));
+  std::filesystem::rename(path() + ".moved", path());  // another file under its name
+  ASSERT_TRUE(file->Write("four").ok());
+  EXPECT_EQ(Lines(path()), (std::vector<std::string>{"one", "four"}));
+  std::filesystem::resize_file(path(), 0);  // copytruncate
+  ASSERT_TRUE(file->Write("five").ok());
+  EXPECT_EQ(Lines(path()), (std::vector<std::string>{"five"}));
+  EXPECT_EQ(file->moved(), 4U);
+  std::filesystem::remove_all(directory_);
+  EXPECT_FALSE(file->Write("six").ok());
+  std::filesystem::create_directory(directory_);
+  ASSERT_TRUE(file->Write("seven").ok());
+  EXPECT_EQ(Lines(path()), (std::vector<std::string>{"seven"}));
+}
+
+TEST_F(Export, RotationGoesOnAfterTruncation) {
+  auto file = RotatingFile::Open({.path = path(), .max_bytes = 20, .max_files = 2});
+  ASSERT_TRUE(file.ok());
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(file->Write("aaaaa").ok());
+  std::filesystem::resize_file(path(), 0);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(file->Write("bbbbb").ok());
+  EXPECT_EQ(Lines(path()).size(), 3U);
+  EXPECT_FALSE(std::filesystem::exists(path() + ".1"));
+}
+
+// A file system with so much room; where it may not be mounted there is nothing to test.
+class FullDisk : public Export {
+ protected:
+  void SetUp() override {
+    if (mount("none", directory_.c_str(), "tmpfs", 0, "size=64k") != 0) GTEST_SKIP() << "needs the right to mount";
+    mounted_ = true;
+  }
+  void TearDown() override {
+    if (mounted_) umount2(directory_.c_str(), MNT_DETACH);
+  }
+  std::string Text() const {
+    std::ifstream in(path(), std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+  bool mounted_ = false;
+};
+
+TEST_F(FullDisk, AfterTruncationThereAreWholeLinesAndNoNuls) {
+  auto file = RotatingFile::Open({.path = path()});
+  ASSERT_TRUE(file.ok()) << file.status();
+  const std::string line(6000, 'a');
+  std::size_t written = 0;
+  while (file->Write(line).ok()) written++;
+  ASSERT_GT(written, 5U);
+  EXPECT_EQ(Lines(path()).size(), written) << "of the line that failed nothing is left";
+  std::filesystem::resize_file(path(), 0);
+  std::ofstream(directory_ + "/filler") << std::string(60000, 'f');
+  EXPECT_FALSE(file->Write(line).ok());
+  EXPECT_EQ(Text().find('\0'), std::string::npos);
+  std::filesystem::remove(directory_ + "/filler");
+  ASSERT_TRUE(file->Write("b").ok());
+  EXPECT_EQ(Text(), "b\n");
+}
+
+TEST_F(Export, ALineWithoutItsEndGetsOne) {
+  std::ofstream(path()) << "whole\nhal";
+  auto file = RotatingFile::Open({.path = path()});
+  ASSERT_TRUE(file.ok() && file->Write("next").ok());
+  EXPECT_EQ(Lines(path()), (std::vector<std::string>{"whole", "hal", "next"}));
 }
 
 TEST_F(Export, GoesOnWhereItStopped) {

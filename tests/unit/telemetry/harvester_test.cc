@@ -1,5 +1,6 @@
 #include "telemetry/harvester.h"
 
+#include "telemetry/event_reader.h"
 #include "tests/unit/telemetry/scene.h"
 
 namespace sluice::telemetry {
@@ -37,9 +38,13 @@ class HarvesterTest : public ::testing::Test {
   }
   std::size_t flows() { return scene_.datapath.Flows()->size(); }
   std::vector<EventPtr> Read(const v1::ObserveRequest& request = {}) {
-    auto events = ReadEvents(&scene_.datapath, &assembler_, history_, request);
-    EXPECT_TRUE(events.ok()) << events.status();
-    return *events;
+    std::vector<EventPtr> events;
+    const Status status = ReadEvents(&scene_.datapath, &assembler_, history_, request, [&](const v1::Event& event) {
+      events.push_back(std::make_shared<v1::Event>(event));
+      return true;
+    });
+    EXPECT_TRUE(status.ok()) << status;
+    return events;
   }
 
   Scene scene_;

@@ -101,6 +101,118 @@ TEST(HttpServer, RefusesWhatIsNoAddress) {
   }
 }
 
+Fd ConnectTo(int port) {
+  Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  return fd;
+}
+
+void Say(const Fd& fd, std::string_view text) { send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL); }
+
+// Whether the other end has closed it, now or within the time.
+bool EndsWithin(const Fd& fd, int seconds) {
+  const timeval limit{.tv_sec = seconds, .tv_usec = 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  char byte = 0;
+  ssize_t got = 0;
+  while ((got = recv(fd.get(), &byte, 1, 0)) > 0) {
+  }
+  return got == 0 || errno == ECONNRESET;
+}
+
+// Connections that never ask, or ask byte by byte, delay nobody, however many there are.
+TEST(HttpServer, SlowClientsDelayNobody) {
+  const auto server = Serve();
+  std::vector<Fd> slow;
+  for (int i = 0; i < 500; ++i) {
+    slow.push_back(ConnectTo(server->port()));
+    if (i % 2 == 0) Say(slow.back(), "GET /metrics HT");
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(HttpGet(server->port(), "/readyz").code, 503);
+    EXPECT_EQ(HttpGet(server->port(), "/metrics").code, 200);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
+  EXPECT_GT(server->dropped(), 400U);
+}
+
+TEST(HttpServer, ARequestHasItsTimeHoweverItDrips) {
+  auto server = HttpServer::Start("127.0.0.1:0", {}, {.request_time = std::chrono::milliseconds(300)});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const Fd fd = ConnectTo((*server)->port());
+  const auto begin = std::chrono::steady_clock::now();
+  while ((*server)->dropped() == 0 && std::chrono::steady_clock::now() - begin < std::chrono::seconds(10)) {
+    Say(fd, "x");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ((*server)->dropped(), 1U);
+  EXPECT_TRUE(EndsWithin(fd, 5));
+}
+
+TEST(HttpServer, AnAnswerThatIsNotTakenIsDropped) {
+  auto server = HttpServer::Start("127.0.0.1:0",
+                                  {{"/large", [] { return HttpReply{.body = std::string(64U << 20, 'x')}; }},
+                                   {"/small", [] { return HttpReply{.body = "y"}; }}},
+                                  {.connections = 4, .answer_time = std::chrono::milliseconds(300)});
+  ASSERT_TRUE(server.ok()) << server.status();
+  std::vector<Fd> slow;
+  for (int i = 0; i < 4; ++i) {
+    slow.push_back(ConnectTo((*server)->port()));
+    Say(slow.back(), "GET /large HTTP/1.1\r\n\r\n");
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  while ((*server)->dropped() < 4 && std::chrono::steady_clock::now() - begin < std::chrono::seconds(20)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ((*server)->dropped(), 4U);
+  EXPECT_EQ(HttpGet((*server)->port(), "/small").body, "y");
+}
+
+// What takes long at one path delays no other, and is made once for all that wait for it.
+TEST(HttpServer, APathThatTakesLongDelaysNoOther) {
+  std::atomic<int> made = 0;
+  std::atomic<bool> go = false;
+  auto server = HttpServer::Start("127.0.0.1:0", {{"/slow",
+                                                   [&] {
+                                                     made++;
+                                                     while (!go) std::this_thread::yield();
+                                                     return HttpReply{.body = "slow"};
+                                                   }},
+                                                  {"/quick", [] { return HttpReply{.body = "quick"}; }}});
+  ASSERT_TRUE(server.ok()) << server.status();
+  std::vector<std::thread> clients;
+  std::atomic<int> good = 0;
+  for (int i = 0; i < 20; i++) {
+    clients.emplace_back([&] { good += HttpGet((*server)->port(), "/slow").body == "slow"; });
+  }
+  while (made == 0) std::this_thread::yield();
+  EXPECT_EQ(HttpGet((*server)->port(), "/quick").body, "quick");
+  go = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(good, 20);
+}
+
+TEST(HttpServer, RefusesWhatIsNoRequest) {
+  const auto server = Serve();
+  for (const auto& [text, code] : {std::pair<std::string, int>{"\x16\x03\x01 TLS\r\n\r\n", 400},
+                                   {"GET\r\n\r\n", 400},
+                                   {"GET http://x/ HTTP/1.1\r\n\r\n", 400},
+                                   {"GET /metrics HTTP/2.0\r\n\r\n", 400},
+                                   {"GET /metrics HTTP/1.1\r\nX: " + std::string(9000, 'x'), 431},
+                                   {"GET /metrics HTTP/1.0\n\n", 200}}) {
+    const Fd fd = ConnectTo(server->port());
+    Say(fd, text);
+    char answer[16] = "";
+    EXPECT_EQ(recv(fd.get(), answer, 12, MSG_WAITALL), 12) << text;
+    EXPECT_EQ(std::string(answer + 9, 3), std::to_string(code)) << text;
+  }
+}
+
 TEST_F(HttpRequests, AnswersManyAtOnce) {
   std::vector<std::thread> clients;
   std::atomic<int> good = 0;

@@ -1,0 +1,119 @@
+#include "ctrl/api/calls.h"
+
+#include <algorithm>
+
+#include "ctrl/base/log.h"
+#include "ctrl/base/printable.h"
+
+namespace sluice::api {
+namespace {
+
+constexpr std::array<const char*, kCallKinds> kKindNames{"changes", "listings", "followers", "questions"};
+
+std::vector<std::string> Properties(const grpc::AuthContext& auth, const char* name) {
+  std::vector<std::string> values;
+  for (const grpc::string_ref& value : auth.FindPropertyValues(name)) values.emplace_back(value.data(), value.size());
+  return values;
+}
+
+}  // namespace
+
+Call::~Call() {
+  if (state_) state_->calls->End(state_.get());
+}
+
+void Calls::ReadCertificate(const grpc::AuthContext& auth, const std::string& peer, Caller* caller) const {
+  std::vector<std::string> names = Properties(auth, "x509_common_name");
+  std::ranges::copy(Properties(auth, "x509_subject_alternative_name"), std::back_inserter(names));
+  const bool may_change =
+      change_names_.empty() || std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+        return !name.empty() && std::find(change_names_.begin(), change_names_.end(), name) != change_names_.end();
+      });
+  caller->right = may_change ? Right::kChange : Right::kRead;
+  caller->name = fmt::format("certificate {} from {}", PrintableWord(names.empty() ? "" : names.front()), peer);
+}
+
+StatusOr<Call> Calls::Begin(grpc::ServerContext* context, CallKind kind) {
+  auto state = std::make_unique<Call::State>();
+  state->context = context;
+  state->kind = kind;
+  if (auto begun = connections_->BeginCall(context->peer())) {
+    state->connection = begun->connection;
+    state->caller = std::move(begun->caller);
+  }
+  if (context->auth_context()->IsPeerAuthenticated()) {
+    ReadCertificate(*context->auth_context(), context->peer(), &state->caller);
+  }
+  const Status admitted = Admit(*state);
+  if (!admitted.ok()) {
+    if (state->connection) connections_->EndCall(*state->connection);
+    return admitted;
+  }
+  state->calls = this;
+  {
+    const std::lock_guard lock(mutex_);
+    under_way_.insert(state.get());
+  }
+  return Call(std::move(state));
+}
+
+Status Calls::Admit(const Call::State& state) {
+  const Caller& caller = state.caller;
+  const auto kind = static_cast<std::size_t>(state.kind);
+  if (caller.right < (state.kind == CallKind::kChange ? Right::kChange : Right::kRead)) {
+    Count(Refusal::kCallRight);
+    return MakeError(absl::StatusCode::kPermissionDenied, "{} may not change anything here, only read", caller.name);
+  }
+  const std::lock_guard lock(mutex_);
+  std::size_t& own = of_one_[{state.kind, caller.share}];
+  const bool full = total_[kind] >= limits_.total[kind];
+  if (full || (!caller.root && own >= limits_.of_one[kind])) {
+    if (own == 0) of_one_.erase({state.kind, caller.share});
+    Count(Refusal::kCallLimit);
+    return MakeError(
+        absl::StatusCode::kResourceExhausted, "{} {} are under way already{}: end one of them, or try again",
+        full ? limits_.total[kind] : limits_.of_one[kind], kKindNames[kind], full ? "" : ", all of " + caller.share);
+  }
+  own++;
+  total_[kind]++;
+  return OkStatus();
+}
+
+void Calls::End(Call::State* state) {
+  {
+    const std::lock_guard lock(mutex_);
+    under_way_.erase(state);
+    total_[static_cast<std::size_t>(state->kind)]--;
+    const auto own = of_one_.find({state->kind, state->caller.share});
+    if (--own->second == 0) of_one_.erase(own);
+  }
+  if (state->connection) connections_->EndCall(*state->connection);
+}
+
+void Calls::EndSlow(Connections::Clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  for (Call::State* state : under_way_) {
+    const std::int64_t since = state->waits_since_ns;
+    const bool stuck = since != 0 && now.time_since_epoch() - std::chrono::nanoseconds(since) >= limits_.slow_reader;
+    const bool endless = state->kind == CallKind::kRead && now - state->begun >= limits_.listing;
+    if (state->cut || (!stuck && !endless)) continue;
+    state->cut = true;
+    Count(Refusal::kSlowReader);
+    LogWarn("{}: a stream that is not read is ended", state->caller.name);
+    state->context->TryCancel();
+  }
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> Calls::RefusedByCause() const {
+  std::vector<std::pair<std::string, std::uint64_t>> counts;
+  for (std::size_t i = 0; i < kRefusalNames.size(); ++i) counts.emplace_back(kRefusalNames[i], refused_[i]);
+  return counts;
+}
+
+RefusalCounts Calls::refused() const {
+  RefusalCounts counts{};
+  for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = refused_[i];
+  return counts;
+}
+
+}  // namespace sluice::api

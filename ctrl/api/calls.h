@@ -1,0 +1,102 @@
+// The calls that are under way: each is let in by the right of its caller and by the number of its kind, and is ended
+// when its reader has stopped to read. Thread-safe.
+//   SL_ASSIGN_OR_RETURN(const Call call, calls->Begin(context, CallKind::kRead));
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/sync_stream.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <set>
+
+#include "ctrl/api/connections.h"
+
+namespace sluice::api {
+
+enum class CallKind { kChange, kRead, kFollow, kAnswer };  // kAnswer: one message of bounded size
+inline constexpr std::size_t kCallKinds = 4;
+
+struct CallLimits {
+  // By kind, at once: of all callers, and of one user or host. Root may have all.
+  std::array<std::size_t, kCallKinds> total{16, 16, 60, 32};
+  std::array<std::size_t, kCallKinds> of_one{8, 8, 30, 16};
+  std::chrono::milliseconds slow_reader{60000};  // how long a reader may let the agent wait
+  std::chrono::milliseconds listing{300000};     // how long one kRead may take
+};
+
+// Why something was refused, for the metrics.
+enum class Refusal { kConnectionRight, kConnectionLimit, kCallRight, kCallLimit, kSlowReader };
+inline constexpr std::array kRefusalNames{"CONNECTION_RIGHT", "CONNECTION_LIMIT", "CALL_RIGHT", "CALL_LIMIT",
+                                          "SLOW_READER"};
+using RefusalCounts = std::array<std::uint64_t, kRefusalNames.size()>;
+
+class Calls;
+
+// Ends with its destructor.
+class Call {
+ public:
+  Call(Call&&) = default;
+  Call& operator=(Call&&) = delete;
+  ~Call();
+
+  const Caller& caller() const { return state_->caller; }
+  // False: the reader has gone, or was too slow.
+  template <typename Message>
+  bool Write(grpc::ServerWriter<Message>* writer, const Message& message) const {
+    state_->waits_since_ns = std::chrono::steady_clock::now().time_since_epoch().count();
+    const bool written = writer->Write(message);
+    state_->waits_since_ns = 0;
+    return written;
+  }
+
+ private:
+  friend class Calls;
+  struct State {
+    Calls* calls = nullptr;
+    grpc::ServerContext* context = nullptr;
+    Caller caller;
+    CallKind kind = CallKind::kAnswer;
+    std::optional<std::uint64_t> connection;
+    const std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
+    std::atomic<std::int64_t> waits_since_ns = 0;  // 0: not for the reader
+    bool cut = false;
+  };
+  explicit Call(std::unique_ptr<State> state) : state_(std::move(state)) {}
+  std::unique_ptr<State> state_;
+};
+
+class Calls {
+ public:
+  // By TCP a client's certificate says who calls: those that have one of `change_names` as common name or subject
+  // alternative name may change; all, where there are no names. The others may read.
+  Calls(CallLimits limits, Connections* connections, std::vector<std::string> change_names)
+      : limits_(limits), connections_(connections), change_names_(std::move(change_names)) {}
+
+  // PermissionDenied: the caller may not. ResourceExhausted: too many are under way. `context` outlives the call.
+  StatusOr<Call> Begin(grpc::ServerContext* context, CallKind kind);
+  void EndSlow(Connections::Clock::time_point now);
+
+  void Count(Refusal refusal) { refused_[static_cast<std::size_t>(refusal)]++; }
+  RefusalCounts refused() const;
+  std::vector<std::pair<std::string, std::uint64_t>> RefusedByCause() const;
+  Connections& connections() { return *connections_; }
+
+ private:
+  friend class Call;
+  Status Admit(const Call::State& state);
+  void End(Call::State* state);
+  void ReadCertificate(const grpc::AuthContext& auth, const std::string& peer, Caller* caller) const;
+
+  const CallLimits limits_;
+  Connections* const connections_;
+  const std::vector<std::string> change_names_;
+  std::mutex mutex_;
+  std::set<Call::State*> under_way_;
+  std::array<std::size_t, kCallKinds> total_{};
+  std::map<std::pair<CallKind, std::string>, std::size_t> of_one_;
+  std::array<std::atomic<std::uint64_t>, kRefusalNames.size()> refused_{};
+};
+
+}  // namespace sluice::api

@@ -1,0 +1,87 @@
+// The API's open connections: who is behind each, how many there may be, and which goes when there are too many.
+//
+// gRPC does not say whose call it hands over, but it names a connection that it was given as a descriptor by that
+// descriptor's number ("fd:1234"). So each connection by unix socket gets a number of its own, and none gets that
+// number again before the calls of the one before must be over. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "ctrl/api/caller.h"
+#include "ctrl/base/fd.h"
+
+namespace sluice::api {
+
+struct ConnectionLimits {
+  std::size_t total = 256;
+  std::size_t of_one = 64;  // of one user, or one host; root may have all
+};
+
+class Connections {
+ public:
+  using Clock = std::chrono::steady_clock;
+  // How long a number is not used again after its connection ended.
+  static constexpr std::chrono::seconds kNumberRest{10};
+
+  static StatusOr<std::unique_ptr<Connections>> Make(ConnectionLimits limits);
+
+  // Takes in a connection that was accepted, and returns the descriptor to hand to gRPC, which then owns it. Where
+  // there is no room, the oldest connection without a call goes for it: of the same caller when that one has its share,
+  // else of who has most. ResourceExhausted: all have calls.
+  StatusOr<int> TakeInUnix(Fd socket, Caller caller) { return TakeIn(std::move(socket), std::move(caller), ""); }
+  // `peer`: as gRPC will name it, "ipv4:192.0.2.7:40112".
+  StatusOr<int> TakeInTcp(Fd socket, Caller caller, const std::string& peer) {
+    return TakeIn(std::move(socket), std::move(caller), peer);
+  }
+
+  // A call begins on the connection that gRPC names so: which one it is, and its caller. Absent: it is not known.
+  struct Begun {
+    std::uint64_t connection;
+    Caller caller;
+  };
+  std::optional<Begun> BeginCall(const std::string& peer);
+  void EndCall(std::uint64_t connection);
+
+  // Readable when a connection has ended; then, and now and then, Tend.
+  int poll_fd() const { return ended_.get(); }
+  void Tend(Clock::time_point now);
+
+  std::size_t open() const;
+
+ private:
+  struct Connection {
+    Fd watch;  // the same socket; invalid: ended
+    std::string peer;
+    Caller caller;
+    std::size_t calls = 0;
+  };
+  using Table = std::map<std::uint64_t, Connection>;  // by order of arrival
+
+  Connections(ConnectionLimits limits, Fd ended, int numbers_end)
+      : limits_(limits), ended_(std::move(ended)), numbers_end_(numbers_end) {}
+  StatusOr<int> TakeIn(Fd socket, Caller caller, std::string peer);
+  bool MakeRoom(const Caller& caller);
+  bool EndOldest(const std::string& share);
+  void End(std::uint64_t id, Connection& connection);
+  void Forget(Clock::time_point now);
+  int NumberFor(const Fd& socket);
+
+  const ConnectionLimits limits_;
+  const Fd ended_;  // epoll
+  const int numbers_end_;
+  mutable std::mutex mutex_;
+  Table table_;
+  std::map<std::string, std::uint64_t> by_peer_;
+  std::deque<std::pair<Clock::time_point, std::uint64_t>> ended_ones_;  // their numbers rest
+  std::map<std::string, std::size_t> open_;                             // by share
+  std::size_t open_total_ = 0;
+  std::uint64_t arrived_ = 0;
+  int next_number_ = 0;
+};
+
+}  // namespace sluice::api

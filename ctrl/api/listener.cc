@@ -1,0 +1,157 @@
+#include "ctrl/api/listener.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+namespace sluice::api {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kUnix = "unix:";
+constexpr int kBacklog = 128;
+
+StatusOr<sockaddr_un> UnixAddress(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return InvalidError("{}: longer than the {} bytes that a unix socket's path may have", path,
+                        sizeof(address.sun_path) - 1);
+  }
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  return address;
+}
+
+// 0: somebody answers there; else the errno of the attempt.
+StatusOr<int> TryConnect(const std::string& path) {
+  SL_ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddress(path));
+  const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.valid()) return ErrnoError(errno, "open a unix socket");
+  // EAGAIN: its queue is full, so somebody has it.
+  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return 0;
+  return errno == EAGAIN ? 0 : errno;
+}
+
+Status CheckNobodyAnswers(const std::string& path) {
+  SL_ASSIGN_OR_RETURN(const int error, TryConnect(path));
+  if (error != 0) return OkStatus();
+  return MakeError(absl::StatusCode::kAlreadyExists,
+                   "{}: another agent answers there; stop it, or give this one an --api of its own", path);
+}
+
+}  // namespace
+
+std::string SocketPath(const std::string& address) {
+  if (!address.starts_with(kUnix)) return "";
+  const std::string path = address.substr(kUnix.size());
+  return path.starts_with("//") ? path.substr(2) : path;
+}
+
+Status Listener::CheckFree(const std::string& address) {
+  const std::string path = SocketPath(address);
+  return path.empty() ? OkStatus() : CheckNobodyAnswers(path);
+}
+
+Status Listener::RemoveStale(const std::string& address) {
+  const std::string path = SocketPath(address);
+  std::error_code error;
+  if (path.empty() || !fs::is_socket(path, error)) return OkStatus();
+  SL_ASSIGN_OR_RETURN(const int answer, TryConnect(path));
+  if (answer != ECONNREFUSED) return OkStatus();
+  fs::remove(path, error);
+  return error ? ErrnoError(error.value(), "remove {}", path) : OkStatus();
+}
+
+StatusOr<Listener> Listener::Open(const std::string& address, const UnixAccess& access) {
+  Listener listener(SocketPath(address), access);
+  SL_RETURN_IF_ERROR(listener.unix_socket() ? listener.OpenUnix() : listener.OpenTcp(address));
+  return listener;
+}
+
+Status Listener::OpenUnix() {
+  SL_RETURN_IF_ERROR(CheckNobodyAnswers(path_));
+  std::error_code failed;
+  fs::create_directories(fs::path(path_).parent_path(), failed);
+  if (failed) return ErrnoError(failed.value(), "create the directory of {}", path_);
+  SL_RETURN_IF_ERROR(RemoveStale(kUnix.data() + path_));
+  SL_ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddress(path_));
+  Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return ErrnoError(errno, "open a unix socket");
+  // The file must never be there with other rights than its owner's: the socket's mode becomes the file's.
+  if (fchmod(fd.get(), S_IRUSR | S_IWUSR) != 0) return ErrnoError(errno, "set the mode of {}", path_);
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return MakeError(absl::StatusCode::kUnavailable, "--api unix://{}: cannot listen there: {}", path_,
+                     std::generic_category().message(errno));
+  }
+  struct stat facts {};
+  if (stat(path_.c_str(), &facts) != 0) return ErrnoError(errno, "look at {}", path_);
+  device_ = facts.st_dev;
+  inode_ = facts.st_ino;
+  // With groups everybody may knock: a file has one group, and the agent may not have the right to give it away. Who
+  // connects is asked for credentials, and is sent away without a right.
+  constexpr mode_t kAll = S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
+  if ((access_.change || access_.read) && chmod(path_.c_str(), kAll) != 0) {
+    return ErrnoError(errno, "set the mode of {}", path_);
+  }
+  if (listen(fd.get(), kBacklog) != 0) return ErrnoError(errno, "listen on {}", path_);
+  socket_ = std::move(fd);
+  return OkStatus();
+}
+
+Status Listener::OpenTcp(const std::string& address) {
+  std::string host = address;
+  for (const std::string_view scheme : {"ipv4:", "ipv6:", "dns:///", "dns:"}) {
+    if (host.starts_with(scheme)) host.erase(0, scheme.size());
+  }
+  const std::size_t colon = host.rfind(':');
+  const Status no_address = InvalidError("--api {}: expected unix:///PATH, or IP:PORT with TLS", address);
+  if (colon == std::string::npos || host.find("//") != std::string::npos) return no_address;
+  const std::string port = host.substr(colon + 1);
+  host.resize(colon);
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != std::string::npos) {
+    return no_address;
+  }
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (const int error = getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found); error != 0) {
+    return InvalidError("{}: {}", Message(no_address), gai_strerror(error));
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, freeaddrinfo);
+  Fd fd(socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  constexpr int kOn = 1;
+  if (!fd.valid() || setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &kOn, sizeof(kOn)) != 0 ||
+      bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 || listen(fd.get(), kBacklog) != 0) {
+    return MakeError(absl::StatusCode::kUnavailable, "--api {}: cannot listen there: {}", address,
+                     std::generic_category().message(errno));
+  }
+  socket_ = std::move(fd);
+  return OkStatus();
+}
+
+bool Listener::Stands() const {
+  struct stat facts {};
+  return stat(path_.c_str(), &facts) == 0 && facts.st_dev == device_ && facts.st_ino == inode_;
+}
+
+StatusOr<bool> Listener::Restore() {
+  if (!unix_socket() || Stands()) return false;
+  SL_RETURN_IF_ERROR(OpenUnix());
+  return true;
+}
+
+Listener::~Listener() {
+  if (socket_.valid() && unix_socket() && Stands()) unlink(path_.c_str());
+}
+
+}  // namespace sluice::api

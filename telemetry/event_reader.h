@@ -1,0 +1,19 @@
+// Past events and live flows, for who asks once: handed over one by one, so that what it takes in memory follows the
+// answer and not the tables. A consumer that returns false has enough.
+#pragma once
+
+#include "telemetry/flow_assembler.h"
+#include "telemetry/history.h"
+
+namespace sluice::telemetry {
+
+// Those that match, at most `last` (0: all), newest last. While it runs it keeps a record of each live flow that it
+// may have to hand over; ResourceExhausted: two that ask for all of them are at it already.
+Status ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler, const History& history,
+                  const v1::ObserveRequest& request, const std::function<bool(const v1::Event&)>& consume);
+
+// Live flows, in no order.
+Status ReadFlows(datapath::Datapath* datapath, FlowAssembler* assembler,
+                 const std::function<bool(v1::Flow flow)>& consume);
+
+}  // namespace sluice::telemetry

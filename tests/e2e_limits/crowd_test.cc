@@ -1,0 +1,174 @@
+// A crowd at the agent's doors: it goes on enforcing and answering, with few threads and little memory.
+#include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <fstream>
+#include <optional>
+
+#include "ctrl/api/sluice.grpc.pb.h"
+#include "tests/support/command.h"
+#include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
+#include "tests/support/traffic.h"
+
+namespace sluice::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint16_t kPort = 1000;
+constexpr std::uint16_t kDenied = 1001;
+constexpr int kStreams = 10000;
+constexpr int kChannels = 200;
+constexpr int kIdle = 500;
+// docs/testing.md states it.
+constexpr std::uint64_t kMoreKib = 256U << 10;
+constexpr std::uint64_t kMoreThreads = 200;
+
+// 500 connections to the metrics, half of which ask a byte a second.
+constexpr const char* kSlowLoris = R"(
+import socket, sys, time
+host, port = sys.argv[1].rsplit(':', 1)
+def connect():
+    s = socket.create_connection((host, int(port)))
+    s.setblocking(False)
+    return s
+socks = [connect() for _ in range(500)]
+print('connected', flush=True)
+while True:
+    for i, s in enumerate(socks):
+        try:
+            if i % 2: s.send(b'G')
+        except OSError:
+            try: socks[i] = connect()
+            except OSError: pass
+    time.sleep(1)
+)";
+
+std::uint64_t OfStatus(pid_t pid, const std::string& field) {
+  std::ifstream in(fmt::format("/proc/{}/status", pid));
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1));
+  }
+  return 0;
+}
+
+std::vector<Fd> IdleConnections(const std::string& address) {
+  const std::string path = address.substr(std::string("unix://").size());
+  std::vector<Fd> idle;
+  for (int i = 0; i < kIdle; ++i) {
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    path.copy(to.sun_path, sizeof(to.sun_path) - 1);
+    Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0) << i;
+    idle.push_back(std::move(fd));
+  }
+  return idle;
+}
+
+class Followers {
+ public:
+  explicit Followers(const std::string& address) {
+    v1::ObserveRequest request;
+    request.set_follow(true);
+    for (int i = 0; i < kChannels; ++i) {
+      grpc::ChannelArguments arguments;
+      arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+      stubs_.push_back(
+          v1::Sluice::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments)));
+    }
+    for (int i = 0; i < kStreams; ++i) {
+      One& one = *all_.emplace_back(std::make_unique<One>());
+      one.reader =
+          stubs_[static_cast<std::size_t>(i % kChannels)]->AsyncObserve(&one.context, request, &queue_, nullptr);
+      one.reader->Finish(&one.status, &one);
+    }
+  }
+  // Until nothing ends any more.
+  void Settle() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.AsyncNext(&tag, &ok, std::chrono::system_clock::now() + 2s) == grpc::CompletionQueue::GOT_EVENT) {
+      if (tag != nullptr) ended_++;
+    }
+  }
+  int ended() const { return ended_; }
+  ~Followers() {
+    for (const auto& one : all_) one->context.TryCancel();
+    Settle();
+    queue_.Shutdown();
+  }
+
+ private:
+  struct One {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientAsyncReader<v1::Event>> reader;
+    grpc::Status status;
+  };
+  grpc::CompletionQueue queue_;
+  std::vector<std::unique_ptr<v1::Sluice::Stub>> stubs_;
+  std::vector<std::unique_ptr<One>> all_;
+  int ended_ = 0;
+};
+
+TEST(Crowd, TenThousandStreamsAndSlowClientsStopNothing) {
+  SL_REQUIRE_NETNS();
+  SL_REQUIRE_BPF();
+  auto created = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+  ASSERT_TRUE(created.ok()) << created.status();
+  NodeRig& rig = **created;
+  const Status applied =
+      rig.agent().Apply(rig.WorkloadYaml("web", "{app: web}") + rig.WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
+  ASSERT_TRUE(applied.ok()) << applied;
+  const auto echo = EchoServer::Start(rig.netns_fd("db"), {kPort, kDenied});
+  ASSERT_TRUE(echo.ok()) << echo.status();
+  const auto pinger = Pinger::Start({.netns_fd = rig.netns_fd("web"), .destination = rig.ip4("db"), .port = kPort});
+  ASSERT_TRUE(pinger.ok()) << pinger.status();
+  const std::uint64_t memory = OfStatus(rig.agent().pid(), "VmRSS");
+  const std::uint64_t threads = OfStatus(rig.agent().pid(), "Threads");
+
+  std::optional<ChildProcess> loris;
+  const Status begun = rig.node().Run([&]() -> Status {
+    auto started = ChildProcess::Start({"python3", "-c", kSlowLoris, rig.agent().metrics_address()});
+    if (!started.ok()) return started.status();
+    loris = *std::move(started);
+    return OkStatus();
+  });
+  ASSERT_TRUE(begun.ok()) << begun;
+  ASSERT_TRUE(loris && loris->WaitForOutput("connected").ok());
+  const auto idle = IdleConnections(rig.agent().api_address());
+  Followers followers(rig.agent().api_address());
+  followers.Settle();
+  EXPECT_GT(followers.ended(), kStreams - 100) << "the rest is told that there are enough";
+
+  const std::uint64_t more_memory = OfStatus(rig.agent().pid(), "VmHWM") - memory;
+  const std::uint64_t more_threads = OfStatus(rig.agent().pid(), "Threads") - threads;
+  RecordProperty("more_kib", static_cast<int>(more_memory));
+  RecordProperty("more_threads", static_cast<int>(more_threads));
+  std::printf("memory %lu KiB, at most %lu KiB more; %lu threads more\n", memory, more_memory, more_threads);
+  EXPECT_LT(more_memory, kMoreKib);
+  EXPECT_LT(more_threads, kMoreThreads);
+  for (int i = 0; i < 5; ++i) {
+    const auto status = rig.agent().Sluice({"status"});
+    ASSERT_TRUE(status.ok()) << status.status();
+    EXPECT_EQ(status->exit_code, 0) << status->err;
+    const auto ready = rig.Run({"curl", "--silent", "--noproxy", "*", "--max-time", "5",
+                                "http://" + rig.agent().metrics_address() + "/readyz"});
+    ASSERT_TRUE(ready.ok()) << ready.status();
+    EXPECT_EQ(ready->output, "ready\n");
+  }
+  // It enforces, and it changes what it enforces.
+  EXPECT_EQ(rig.Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(rig.Udp("web", "db", kDenied, false), ProbeOutcome::kTimeout);
+  const Status deleted = rig.agent().Delete({policy::Kind::kNetworkPolicy, {"shop", "db"}});
+  EXPECT_TRUE(deleted.ok()) << deleted;
+  EXPECT_EQ(rig.Udp("web", "db", kDenied, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ((*pinger)->counts().lost, 0U);
+}
+
+}  // namespace
+}  // namespace sluice::test

@@ -1,0 +1,187 @@
+// Who may do what over the unix socket, and that each change is in the log with who made it.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "tests/support/environment.h"
+#include "tests/unit/api_server/server_world.h"
+
+namespace sluice::api {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Code = grpc::StatusCode;
+
+constexpr char kChangers[] = "54321";
+constexpr char kReaders[] = "54322";
+constexpr User kRoot{.uid = 0, .gid = 0, .groups = {}};
+
+class Access : public ServerWorld {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root to be somebody else";
+  }
+  ServerOptions Groups() {
+    ServerOptions options;
+    options.change_group = kChangers;
+    options.read_group = kReaders;
+    return options;
+  }
+};
+
+TEST_F(Access, CredentialsDecideEachMethod) {
+  ASSERT_TRUE(Start(Groups()).ok());
+  struct Case {
+    User user;
+    bool changes;
+  };
+  const Case cases[] = {{kRoot, true},
+                        {{.uid = 1000, .gid = 54321, .groups = {}}, true},
+                        {{.uid = 1001, .gid = 1001, .groups = {7, 54321}}, true},
+                        {{.uid = 1002, .gid = 54322, .groups = {}}, false},
+                        {{.uid = 1003, .gid = 1003, .groups = {54322}}, false},
+                        {{.uid = 1004, .gid = 1, .groups = {54322, 54321}}, true}};
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.user.uid);
+    const auto stub = As(one.user);
+    const grpc::Status asked = Ask(*stub);
+    EXPECT_TRUE(asked.ok()) << asked.error_message();
+    EXPECT_TRUE(Get(*stub).ok());
+    EXPECT_TRUE(Observe(*stub).ok());
+    EXPECT_TRUE(Explain(*stub).ok());
+    const auto may = [&](Code code) { return one.changes ? code : Code::PERMISSION_DENIED; };
+    EXPECT_EQ(Apply(*stub, kPolicy).error_code(), may(Code::OK));
+    EXPECT_EQ(Delete(*stub, "p").error_code(), may(Code::OK));
+    EXPECT_EQ(Quarantine(*stub).error_code(), may(Code::NOT_FOUND));
+    const std::size_t left = controller_.view()->resources.size();
+    EXPECT_EQ(left, 0U);
+  }
+  EXPECT_THAT(Apply(*As({.uid = 1002, .gid = 54322, .groups = {}}), kPolicy).error_message(), HasSubstr("uid 1002"));
+}
+
+TEST_F(Access, WhoIsInNoGroupIsSentAway) {
+  ASSERT_TRUE(Start(Groups()).ok());
+  EXPECT_EQ(Ask(*As({.uid = 1000, .gid = 1000, .groups = {5}})).error_code(), Code::UNAVAILABLE);
+  EXPECT_THAT(log(), HasSubstr("turned away: uid 1000"));
+  EXPECT_TRUE(Ask(*As(kRoot)).ok());
+}
+
+TEST_F(Access, OneGroupGivesNothingToTheOther) {
+  ServerOptions options;
+  options.read_group = kReaders;
+  ASSERT_TRUE(Start(options).ok());
+  EXPECT_TRUE(Ask(*As({.uid = 1000, .gid = 54322, .groups = {}})).ok());
+  EXPECT_EQ(Ask(*As({.uid = 1000, .gid = 54321, .groups = {}})).error_code(), Code::UNAVAILABLE);
+}
+
+TEST_F(Access, WithoutGroupsNobodyElseEvenConnects) {
+  ASSERT_TRUE(Start({}).ok());
+  struct stat facts {};
+  ASSERT_EQ(stat(socket().c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777U, 0600U);
+  EXPECT_FALSE(Connect({.uid = 1000, .gid = 0, .groups = {}}).valid());
+  EXPECT_EQ(errno, EACCES);
+  EXPECT_TRUE(Ask(*As(kRoot)).ok());
+}
+
+TEST_F(Access, TheSocketIsChangedNotItsDirectory) {
+  ASSERT_EQ(chmod(directory_.c_str(), 0711), 0);
+  ASSERT_TRUE(Start(Groups()).ok());
+  struct stat facts {};
+  ASSERT_EQ(stat(directory_.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777U, 0711U);
+}
+
+TEST_F(Access, GroupThatIsNotThereIsNamed) {
+  ServerOptions options;
+  options.address = "unix://" + socket();
+  options.read_group = "no-such-group";
+  const Status status = Server::Check(options);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(Message(status), AllOf(HasSubstr("--api-read-group"), HasSubstr("no-such-group")));
+}
+
+TEST_F(Access, EachChangeIsLoggedWithWhoMadeIt) {
+  ASSERT_TRUE(Start(Groups()).ok());
+  const std::string who = "uid 1000, pid " + std::to_string(getpid());
+  const auto stub = As({.uid = 1000, .gid = 54321, .groups = {}});
+  ASSERT_TRUE(Apply(*stub, kPolicy).ok());
+  EXPECT_THAT(log(), HasSubstr("info " + who + ": apply: created NetworkPolicy shop/p; revision "));
+  ASSERT_TRUE(Delete(*stub, "p").ok());
+  EXPECT_THAT(log(), HasSubstr("info " + who + ": delete: removed NetworkPolicy shop/p; revision "));
+  EXPECT_FALSE(Quarantine(*stub).ok());
+  EXPECT_THAT(log(), HasSubstr("warning " + who + ": quarantine: shop/nobody; refused: "));
+  EXPECT_FALSE(Apply(*stub, "{kind: Nothing}").ok());
+  EXPECT_THAT(log(), HasSubstr("warning " + who + ": apply: refused: "));
+  EXPECT_TRUE(Ask(*stub).ok());
+  EXPECT_TRUE(Get(*stub).ok());
+  EXPECT_THAT(log(), Not(HasSubstr("get"))) << "reading is no change";
+}
+
+// A caller that has gone must not lend its number, and with it its name, to the next.
+TEST_F(Access, NumbersOfConnectionsRest) {
+  auto connections = Connections::Make({});
+  ASSERT_TRUE(connections.ok()) << connections.status();
+  const auto take_in = [&](const std::string& name, Fd* peer) {
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    *peer = Fd(ends[1]);
+    return (*connections)->TakeInUnix(Fd(ends[0]), {.right = Right::kRead, .name = name, .share = name});
+  };
+  Fd first_peer, second_peer;
+  const auto first = take_in("first", &first_peer);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const std::string name = "fd:" + std::to_string(*first);
+  const auto begun = (*connections)->BeginCall(name);
+  ASSERT_TRUE(begun);
+  EXPECT_EQ(begun->caller.name, "first");
+  close(*first);  // as gRPC does when the client has gone
+  first_peer = Fd();
+  const auto now = Connections::Clock::now();
+  (*connections)->Tend(now);
+  EXPECT_EQ((*connections)->open(), 0U);
+  for (int i = 0; i < 100; ++i) {
+    const auto next = take_in("second", &second_peer);
+    ASSERT_TRUE(next.ok()) << next.status();
+    EXPECT_NE(*next, *first);
+    close(*next);
+  }
+  const auto late = (*connections)->BeginCall(name);
+  ASSERT_TRUE(late) << "a call that gRPC hands over late";
+  EXPECT_EQ(late->caller.name, "first");
+  (*connections)->EndCall(late->connection);
+  // Still under way: the number stays taken, however long it is.
+  (*connections)->Tend(now + 2 * Connections::kNumberRest);
+  EXPECT_TRUE((*connections)->BeginCall(name));
+  (*connections)->EndCall(begun->connection);
+  (*connections)->EndCall(begun->connection);
+  (*connections)->Tend(now + 4 * Connections::kNumberRest);
+  EXPECT_FALSE((*connections)->BeginCall(name));
+}
+
+TEST_F(Access, SocketFileThatIsRemovedComesBack) {
+  ASSERT_TRUE(Start({}).ok());
+  const auto stub = As(kRoot);
+  ASSERT_TRUE(Ask(*stub).ok());
+  ASSERT_TRUE(std::filesystem::remove(socket()));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!std::filesystem::exists(socket()) && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_TRUE(Ask(*As(kRoot)).ok());
+  EXPECT_TRUE(Ask(*stub).ok()) << "who was connected stays so";
+  struct stat facts {};
+  ASSERT_EQ(stat(socket().c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777U, 0600U);
+}
+
+TEST_F(Access, AStoppedServerLeavesNoFileAndTakesNoOthersAway) {
+  ASSERT_TRUE(Start({}).ok());
+  EXPECT_EQ(Server::Check({.address = "unix://" + socket()}).code(), absl::StatusCode::kAlreadyExists);
+  server_.reset();
+  EXPECT_FALSE(std::filesystem::exists(socket()));
+}
+
+}  // namespace
+}  // namespace sluice::api

@@ -1,0 +1,170 @@
+// Many who ask, and some who do not read: bounded, counted, and everybody else is answered.
+#include "tests/unit/api_server/server_world.h"
+
+namespace sluice::api {
+namespace {
+
+using namespace std::chrono_literals;
+using Code = grpc::StatusCode;
+
+constexpr User kRoot{.uid = 0, .gid = 0, .groups = {}};
+
+std::size_t Threads() {
+  std::size_t count = 0;
+  for (const auto& unused : std::filesystem::directory_iterator("/proc/self/task")) {
+    static_cast<void>(unused);
+    count++;
+  }
+  return count;
+}
+
+class Limits : public ServerWorld {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root to be somebody else";
+  }
+  std::uint64_t Refused(Refusal refusal) const { return server_->calls().refused()[static_cast<std::size_t>(refusal)]; }
+  template <typename Holds>
+  static bool Eventually(const Holds& holds) {
+    const auto deadline = std::chrono::steady_clock::now() + 30s;
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(10ms);
+    }
+    return true;
+  }
+
+  struct Follower {
+    std::unique_ptr<grpc::ClientContext> context;
+    std::unique_ptr<grpc::ClientAsyncReader<v1::Event>> reader;
+    grpc::Status status;
+    bool ended = false;
+  };
+  // Streams that nobody reads, over a few connections each.
+  std::vector<std::unique_ptr<Follower>> Follow(std::size_t count, const User& user, std::size_t connections,
+                                                grpc::CompletionQueue* queue) {
+    while (stubs_.size() < connections) stubs_.push_back(As(user));
+    std::vector<std::unique_ptr<Follower>> followers;
+    v1::ObserveRequest request;
+    request.set_follow(true);
+    for (std::size_t i = 0; i < count; ++i) {
+      auto& follower = *followers.emplace_back(std::make_unique<Follower>());
+      follower.context = std::make_unique<grpc::ClientContext>();
+      follower.reader = stubs_[i % connections]->AsyncObserve(follower.context.get(), request, queue, nullptr);
+      follower.reader->Finish(&follower.status, &follower.ended);
+    }
+    return followers;
+  }
+  static void Settle(grpc::CompletionQueue* queue, std::chrono::milliseconds quiet) {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue->AsyncNext(&tag, &ok, std::chrono::system_clock::now() + quiet) == grpc::CompletionQueue::GOT_EVENT) {
+      if (tag != nullptr) *static_cast<bool*>(tag) = true;
+    }
+  }
+
+  std::vector<std::unique_ptr<v1::Sluice::Stub>> stubs_;
+};
+
+TEST_F(Limits, StreamsThatNobodyReadsTakeFewThreadsAndLeaveRoomForQuestions) {
+  ASSERT_TRUE(Start({}).ok());
+  const std::size_t before = Threads();
+  grpc::CompletionQueue queue;
+  auto followers = Follow(2000, kRoot, 40, &queue);
+  Settle(&queue, 1s);
+  const auto refused = std::count_if(followers.begin(), followers.end(), [](const auto& follower) {
+    return follower->ended && follower->status.error_code() == Code::RESOURCE_EXHAUSTED;
+  });
+  EXPECT_GE(refused, 1900);
+  EXPECT_EQ(telemetry_.hub().subscribers(), 60U);
+  EXPECT_LT(Threads(), before + 220) << "and those of the clients";
+  const grpc::Status asked = Ask(*As(kRoot));
+  EXPECT_TRUE(asked.ok()) << asked.error_message();
+  EXPECT_TRUE(Apply(*As(kRoot), kPolicy).ok());
+  EXPECT_TRUE(Get(*As(kRoot)).ok());
+  for (const auto& follower : followers) follower->context->TryCancel();
+  Settle(&queue, 200ms);
+  EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 0; })) << "who goes makes room";
+  queue.Shutdown();
+}
+
+TEST_F(Limits, OneUserLeavesRoomForTheOthers) {
+  ServerOptions options;
+  options.read_group = "54322";
+  ASSERT_TRUE(Start(options).ok());
+  grpc::CompletionQueue queue;
+  auto followers = Follow(200, {.uid = 1000, .gid = 54322, .groups = {}}, 10, &queue);
+  Settle(&queue, 1s);
+  EXPECT_EQ(telemetry_.hub().subscribers(), 30U);
+  EXPECT_GT(Refused(Refusal::kCallLimit), 0U);
+  stubs_.clear();
+  auto others = Follow(10, {.uid = 1001, .gid = 54322, .groups = {}}, 1, &queue);
+  EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 40; }));
+  for (auto* all : {&followers, &others}) {
+    for (const auto& follower : *all) follower->context->TryCancel();
+  }
+  Settle(&queue, 200ms);
+  queue.Shutdown();
+}
+
+// Connections that say nothing are let go for those that do.
+TEST_F(Limits, IdleConnectionsGiveWay) {
+  ServerOptions options;
+  options.connections = {.total = 20, .of_one = 10};
+  options.read_group = "54322";
+  ASSERT_TRUE(Start(options).ok());
+  const auto busy = As(kRoot);
+  grpc::ClientContext context;
+  v1::ObserveRequest request;
+  request.set_follow(true);
+  const auto following = busy->Observe(&context, request);
+  following->WaitForInitialMetadata();
+  std::vector<Fd> idle;
+  for (int i = 0; i < 100; ++i) {
+    idle.push_back(Connect({.uid = i % 2 == 0 ? 0U : 1000U, .gid = 54322, .groups = {}}));
+    ASSERT_TRUE(idle.back().valid()) << i;
+  }
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_TRUE(Ask(*As(kRoot)).ok()) << i;
+    EXPECT_TRUE(Ask(*As({.uid = 1001, .gid = 54322, .groups = {}})).ok()) << i;
+  }
+  telemetry_.hub().PublishLoss("TEST", 1);
+  v1::Event event;
+  EXPECT_TRUE(following->Read(&event)) << "a connection with a call stays";
+  context.TryCancel();
+}
+
+TEST_F(Limits, AReaderThatDoesNotReadIsEnded) {
+  ServerOptions options;
+  options.calls.slow_reader = 500ms;
+  ASSERT_TRUE(Start(options).ok());
+  const auto stub = As(kRoot);
+  grpc::ClientContext context;
+  v1::ObserveRequest request;
+  request.set_follow(true);
+  const auto following = stub->Observe(&context, request);
+  following->WaitForInitialMetadata();
+  const std::string large(100000, 'x');
+  EXPECT_TRUE(Eventually([&] {
+    telemetry_.hub().PublishLoss(large.c_str(), 1);
+    return Refused(Refusal::kSlowReader) != 0;
+  }));
+  EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 0; }));
+  EXPECT_NE(log().find("a stream that is not read is ended"), std::string::npos);
+  v1::Event event;
+  while (following->Read(&event)) {
+  }
+  EXPECT_EQ(following->Finish().error_code(), Code::CANCELLED);
+}
+
+TEST_F(Limits, AQuestionIsSmallWhereItsCallerOnlyReads) {
+  ServerOptions options;
+  options.read_group = "54322";
+  ASSERT_TRUE(Start(options).ok());
+  const std::string large(1 << 20, ' ');
+  EXPECT_EQ(Apply(*As({.uid = 1000, .gid = 54322, .groups = {}}), large).error_code(), Code::RESOURCE_EXHAUSTED);
+  EXPECT_NE(Apply(*As(kRoot), large).error_code(), Code::RESOURCE_EXHAUSTED);
+}
+
+}  // namespace
+}  // namespace sluice::api

@@ -1,0 +1,186 @@
+// The API by TCP: only with mutual TLS, by the files that are there now.
+#include <netinet/in.h>
+
+#include <fstream>
+
+#include "tests/support/command.h"
+#include "tests/support/environment.h"
+#include "tests/unit/api_server/server_world.h"
+
+namespace sluice::api {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Code = grpc::StatusCode;
+using test::RunChecked;
+
+class Tls : public ServerWorld {
+ protected:
+  void SetUp() override {
+    for (const std::string ca : {"ca", "other"}) {
+      const Status made =
+          RunChecked({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                      "-days", "2", "-keyout", File(ca + ".key"), "-out", File(ca + ".crt"), "-subj", "/CN=" + ca});
+      ASSERT_TRUE(made.ok()) << made;
+    }
+    Issue("agent", "ca");
+    Issue("ops", "ca");
+    Issue("viewer", "ca");
+    Issue("stranger", "other");
+  }
+
+  std::string File(const std::string& name) const { return directory_ + "/" + name; }
+  TlsFiles FilesOf(const std::string& name, const std::string& ca = "ca") const {
+    return {.certificate = File(name + ".crt"), .key = File(name + ".key"), .ca = File(ca + ".crt")};
+  }
+  void Issue(const std::string& name, const std::string& ca) const {
+    Status made = RunChecked({"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                              "-keyout", File(name + ".key"), "-out", File(name + ".csr"), "-subj", "/CN=" + name,
+                              "-addext", "subjectAltName=IP:127.0.0.1,DNS:" + name + ".example"});
+    ASSERT_TRUE(made.ok()) << made;
+    made = RunChecked({"openssl", "x509", "-req", "-in", File(name + ".csr"), "-CA", File(ca + ".crt"), "-CAkey",
+                       File(ca + ".key"), "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out",
+                       File(name + ".crt")});
+    ASSERT_TRUE(made.ok()) << made;
+  }
+  // Files are replaced as rotation does it: by renaming.
+  void Replace(const std::string& from, const std::string& to) const {
+    for (const char* const kind : {".crt", ".key"}) {
+      std::filesystem::copy(File(from + kind), File("new"), std::filesystem::copy_options::overwrite_existing);
+      std::filesystem::rename(File("new"), File(to + kind));
+    }
+  }
+
+  ServerOptions Options() {
+    ServerOptions options;
+    const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(any);
+    EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&any), size), 0);
+    EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&any), &size), 0);
+    address_ = fmt::format("127.0.0.1:{}", ntohs(any.sin_port));
+    options.address = address_;
+    options.tls = FilesOf("agent");
+    return options;
+  }
+
+  // With a connection of its own.
+  std::unique_ptr<v1::Sluice::Stub> With(const std::shared_ptr<grpc::ChannelCredentials>& credentials) const {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return v1::Sluice::NewStub(grpc::CreateCustomChannel(address_, credentials, arguments));
+  }
+  std::unique_ptr<v1::Sluice::Stub> By(const TlsFiles& files) const {
+    const auto credentials = MakeClientCredentials(files);
+    EXPECT_TRUE(credentials.ok()) << credentials.status();
+    return With(*credentials);
+  }
+  bool Eventually(const std::function<bool()>& holds) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return true;
+  }
+
+  std::string address_;
+};
+
+TEST_F(Tls, TcpWithoutFilesIsRefused) {
+  for (const char* const address : {"127.0.0.1:9000", "[::1]:9000", ":9000", "localhost:9000", "ipv4:127.0.0.1:9000",
+                                    "dns:///localhost:9000", "0.0.0.0:9000"}) {
+    const Status status = Server::Check({.address = address});
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << address;
+    EXPECT_THAT(Message(status), AllOf(HasSubstr(address), HasSubstr("--api-tls-cert")));
+    EXPECT_FALSE(Start({.address = address}).ok()) << address;
+  }
+  ServerOptions part = Options();
+  part.tls.ca = "";
+  EXPECT_EQ(Server::Check(part).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(Tls, FilesThatAreNotRightAreNamed) {
+  const auto problem = [&](TlsFiles files) {
+    ServerOptions options = Options();
+    options.tls = std::move(files);
+    const Status status = Server::Check(options);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return Message(status);
+  };
+  EXPECT_THAT(problem({File("none"), File("agent.key"), File("ca.crt")}), HasSubstr(File("none")));
+  EXPECT_THAT(problem({File("agent.key"), File("agent.key"), File("ca.crt")}), HasSubstr("no certificate"));
+  EXPECT_THAT(problem({File("agent.crt"), File("agent.crt"), File("ca.crt")}), HasSubstr("no private key"));
+  EXPECT_THAT(problem({File("agent.crt"), File("ops.key"), File("ca.crt")}), HasSubstr("not the key"));
+  EXPECT_THAT(problem({File("agent.crt"), File("agent.key"), File("ca.key")}), HasSubstr(File("ca.key")));
+  EXPECT_THAT(Message(Server::Check({.address = "unix://" + socket(), .tls = FilesOf("agent")})), HasSubstr("for TCP"));
+}
+
+TEST_F(Tls, BothEndsShowACertificate) {
+  ASSERT_TRUE(Start(Options()).ok());
+  const auto ops = By(FilesOf("ops"));
+  const grpc::Status asked = Ask(*ops);
+  EXPECT_TRUE(asked.ok()) << asked.error_message();
+  EXPECT_TRUE(Apply(*ops, kPolicy).ok());
+  EXPECT_THAT(log(), HasSubstr("info certificate ops from ipv4:127.0.0.1:"));
+  EXPECT_EQ(Ask(*With(grpc::InsecureChannelCredentials())).error_code(), Code::UNAVAILABLE) << "in the clear";
+  grpc::SslCredentialsOptions none;
+  std::ifstream ca(File("ca.crt"));
+  none.pem_root_certs = {std::istreambuf_iterator<char>(ca), std::istreambuf_iterator<char>()};
+  EXPECT_EQ(Ask(*With(grpc::SslCredentials(none))).error_code(), Code::UNAVAILABLE) << "without a certificate";
+  EXPECT_EQ(Ask(*By({FilesOf("stranger").certificate, FilesOf("stranger").key, File("ca.crt")})).error_code(),
+            Code::UNAVAILABLE)
+      << "of another CA";
+  EXPECT_EQ(Ask(*By(FilesOf("ops", "other"))).error_code(), Code::UNAVAILABLE) << "the client trusts another CA";
+}
+
+TEST_F(Tls, NamesInCertificatesDecide) {
+  for (const char* const name : {"ops", "ops.example"}) {
+    ServerOptions options = Options();
+    options.tls_change_names = {"somebody", name};
+    ASSERT_TRUE(Start(options).ok());
+    const auto ops = By(FilesOf("ops"));
+    const auto viewer = By(FilesOf("viewer"));
+    EXPECT_TRUE(Apply(*ops, kPolicy).ok());
+    EXPECT_EQ(Apply(*viewer, kPolicy).error_code(), Code::PERMISSION_DENIED);
+    EXPECT_EQ(Delete(*viewer, "p").error_code(), Code::PERMISSION_DENIED);
+    EXPECT_EQ(Quarantine(*viewer).error_code(), Code::PERMISSION_DENIED);
+    EXPECT_TRUE(Ask(*viewer).ok());
+    EXPECT_TRUE(Get(*viewer).ok());
+    server_.reset();
+  }
+}
+
+TEST_F(Tls, FilesAreReadAgainWhenTheyChange) {
+  ASSERT_TRUE(Start(Options()).ok());
+  ASSERT_TRUE(Ask(*By(FilesOf("ops"))).ok());
+  Issue("agent2", "other");
+  Replace("agent2", "agent");
+  std::filesystem::copy(File("other.crt"), File("new"));
+  std::filesystem::rename(File("new"), File("ca.crt"));
+  EXPECT_TRUE(Eventually([&] { return Ask(*By(FilesOf("stranger", "other"))).ok(); }));
+  EXPECT_FALSE(Ask(*By(FilesOf("ops", "other"))).ok()) << "the old CA's certificates are worth nothing now";
+  EXPECT_TRUE(Eventually([&] { return log().find("TLS files of the API have changed: new") != std::string::npos; }));
+  std::ofstream(File("agent.key")) << "nothing";
+  EXPECT_TRUE(Eventually([&] { return log().find("no private key") != std::string::npos; }));
+}
+
+TEST_F(Tls, IPv6CallersAreKnown) {
+  ServerOptions options = Options();
+  options.address = "[::1]" + address_.substr(address_.rfind(':'));
+  if (const Status started = Start(options); !started.ok()) GTEST_SKIP() << "no IPv6 here: " << started;
+  address_ = options.address;
+  grpc::ChannelArguments arguments;
+  arguments.SetSslTargetNameOverride("agent.example");
+  const auto credentials = MakeClientCredentials(FilesOf("ops"));
+  ASSERT_TRUE(credentials.ok());
+  const auto stub = v1::Sluice::NewStub(grpc::CreateCustomChannel(address_, *credentials, arguments));
+  EXPECT_TRUE(Apply(*stub, kPolicy).ok());
+  EXPECT_THAT(log(), HasSubstr("from ipv6:%5B::1%5D:"));
+}
+
+}  // namespace
+}  // namespace sluice::api
