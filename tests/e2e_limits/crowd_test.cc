@@ -24,7 +24,7 @@ constexpr std::uint16_t kDenied = 1001;
 constexpr int kStreams = 10000;
 constexpr int kChannels = 200;
 constexpr int kIdle = 500;
-// docs/testing.md states it.
+// What the crowd may cost; docs/testing.md.
 constexpr std::uint64_t kMoreKib = 256U << 10;
 constexpr std::uint64_t kMoreThreads = 200;
 
