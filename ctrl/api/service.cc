@@ -181,7 +181,8 @@ grpc::Status Service::Quarantine(grpc::ServerContext* context, const v1::Quarant
                                  v1::QuarantineReply* reply) {
   SL_BEGIN_CALL(call, context, kChange);
   const policy::ObjectName name{request->namespace_(), request->name()};
-  const auto revision = request->release() ? sources_.controller->Release(name) : sources_.controller->Quarantine(name);
+  const auto revision = request->release() ? sources_.controller->Release(name)
+                                           : sources_.controller->Quarantine(name, reply->mutable_unsaved());
   LogChange(call->caller(), request->release() ? "release from quarantine" : "quarantine", revision, name.ToString());
   if (revision.ok()) reply->set_revision(*revision);
   return ToGrpc(revision.status());

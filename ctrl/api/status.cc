@@ -63,8 +63,10 @@ Status AddProcesses(const telemetry::ProcessSensor& sensor, v1::AgentStatus* sta
 Status AddNumbers(const reconcile::View& view, datapath::Datapath& datapath, telemetry::Telemetry& telemetry,
                   v1::AgentStatus* status) {
   const datapath::Integrity integrity = datapath.integrity();
-  status->set_ready(integrity.problem.empty());  // the API is served from when enforcement is in place
+  status->set_ready(integrity.problem.empty() &&
+                    view.holding.empty());  // the API is served from when enforcement is in place
   AddIntegrity(integrity, status);
+  status->set_holding(view.holding);
   status->set_revision(view.revision);
   status->set_generation(datapath.generation());
   const auto& endpoints = view.compiled.snapshot->endpoints;

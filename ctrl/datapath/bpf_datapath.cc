@@ -94,6 +94,8 @@ policy::Limits BpfDatapath::limits() const {
   return {options_.slot_addresses, options_.slot_prefixes, options_.slot_peers, options_.slot_ports};
 }
 
+std::map<std::uint32_t, std::uint32_t> BpfDatapath::EndpointsInForce() const { return slots_.endpoints_in_force(); }
+
 Status BpfDatapath::Commit(const policy::Tables& tables) {
   SL_RETURN_IF_ERROR(slots_.Commit(tables));
   return attachments_.TakeOver();  // of an older version, once: only the first commit can fail here
@@ -185,7 +187,12 @@ StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
 
 Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfaces) {
   std::set<std::uint32_t> there;
-  for (const std::string& interface : interfaces) there.insert(if_nametoindex(interface.c_str()));
+  for (const std::string& interface : interfaces) {
+    const std::uint32_t ifindex = if_nametoindex(interface.c_str());
+    // Only "there is none" is an answer; without one the card may be there.
+    if (ifindex == 0 && errno != ENODEV) return ErrnoError(errno, "uplink {}", interface);
+    there.insert(ifindex);
+  }
   for (const AttachedProgram& what : attachments_.all()) {
     if (what.program != "xdp_uplink" || there.contains(what.ifindex)) continue;
     SL_RETURN_IF_ERROR(attachments_.Detach(what.program, what.ifindex));

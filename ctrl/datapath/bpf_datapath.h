@@ -42,6 +42,7 @@ class BpfDatapath : public Datapath {
   Status Commit(const policy::Tables& tables) override;
   std::uint64_t generation() const override { return slots_.generation(); }
   policy::Limits limits() const override;
+  std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
   Status AttachPod(const PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
   StatusOr<XdpMode> AttachUplink(const std::string& interface) override;

@@ -83,6 +83,8 @@ class Datapath {
   virtual Status Commit(const policy::Tables& tables) = 0;
   virtual std::uint64_t generation() const = 0;
   virtual policy::Limits limits() const = 0;  // what one generation may need
+  // Numbers of the local workloads that the generation in force knows, also one of an earlier process; by ifindex.
+  virtual std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const = 0;
 
   // Closed at once: until a generation with the workload's addresses is in force, everything there is dropped.
   // Attaching what is attached already only refreshes the facts.

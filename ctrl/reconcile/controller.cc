@@ -3,6 +3,8 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <optional>
 #include <set>
 
 #include "ctrl/base/log.h"
@@ -39,17 +41,33 @@ void AddEndpointChanges(const workload::EndpointIds& from, const workload::Endpo
 }
 
 bool IsEmpty(const StateChange& change) {
-  return change.puts.empty() && change.deletes.empty() && change.new_endpoints.empty() && change.gone_endpoints.empty();
+  return change.puts.empty() && change.deletes.empty() && change.new_endpoints.empty() &&
+         change.gone_endpoints.empty() && change.quarantines.empty();
 }
 
+// Only the kernel's own "there is none" counts: without a file descriptor, say, nothing is known.
 bool HasInterface(std::uint32_t ifindex) {
   char name[IF_NAMESIZE];
-  return if_indextoname(ifindex, name) != nullptr;
+  return if_indextoname(ifindex, name) != nullptr || (errno != ENXIO && errno != ENODEV);
+}
+
+std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable) {
+  std::string names;
+  for (const auto& [id, problem] : unreadable) names += (names.empty() ? "" : ", ") + id.ToString();
+  return names;
+}
+
+bool Names(const StateChange& change, const ObjectName& workload) {
+  const ResourceId id{policy::Kind::kWorkload, workload};
+  return std::find(change.deletes.begin(), change.deletes.end(), id) != change.deletes.end() ||
+         std::any_of(change.puts.begin(), change.puts.end(), [&](const auto& resource) { return resource.id == id; });
 }
 
 }  // namespace
 
-Node Node::Real() { return {workload::Bind, NodeAddresses, HasInterface}; }
+Node Node::Real() {
+  return {workload::Bind, NodeAddresses, HasInterface, workload::FindHostEnds, workload::AllHostEnds};
+}
 
 Controller::Desired::Desired(ResourceMap of_directory, ResourceMap of_api)
     : directory(std::move(of_directory)), api(std::move(of_api)), all(api) {
@@ -80,17 +98,54 @@ Controller::Controller(datapath::Datapath* datapath, Node node, Save save)
 
 Status Controller::Restore(ResourceMap directory, StateStore::State state) {
   const std::lock_guard lock(mutex_);
+  const bool knows_nobody = state.resources.empty() && state.endpoints.all().empty();
   ids_ = std::move(state.endpoints);
+  saved_ids_ = ids_;
+  saved_revision_ = state.revision;
+  released_before_ = std::move(state.released_interfaces);
+  doubted_ = !state.doubt.empty();
+  unreadable_ = std::move(state.unreadable);
+  in_force_before_ = datapath_->EndpointsInForce();
+  std::map<std::uint32_t, ObjectName> names;
+  for (const auto& [name, number] : ids_.all()) names[number] = name;
+  for (const auto& [ifindex, number] : in_force_before_) {
+    if (const auto name = names.find(number); name != names.end()) {
+      owners_[ifindex] = name->second;
+    } else {
+      ids_.Reserve(number);
+    }
+  }
   {
     const std::lock_guard view_lock(view_mutex_);
     quarantined_ = std::move(state.quarantined);
   }
-  return Enforce({std::move(directory), std::move(state.resources)}, {.revision = state.revision}, Look::kAgain);
+  const bool pinned = datapath_->generation() > 0 || state.pinned;
+  if (!unreadable_.empty()) {
+    const auto& [id, problem] = *unreadable_.begin();
+    holding_ = fmt::format("{} of what was saved cannot be read, the first is {}: {}", unreadable_.size(),
+                           id.ToString(), problem);
+  } else if (state.unknown || (pinned && !state.doubt.empty())) {
+    holding_ = state.doubt;
+  } else if (knows_nobody && !in_force_before_.empty()) {
+    holding_ = fmt::format("nothing is saved, but the kernel enforces on {} workloads", in_force_before_.size());
+  } else if (knows_nobody && state.pinned && state.revision == 0 && !datapath_->Attached().empty()) {
+    holding_ = "nothing is saved, but an older version is attached";
+  }
+  close_all_ = state.unknown && !pinned;
+  return Follow({std::move(directory), std::move(state.resources)}, {.revision = state.revision});
 }
 
 Status Controller::SetDirectory(ResourceMap resources) {
   const std::lock_guard lock(mutex_);
-  return Enforce({std::move(resources), desired_.api}, {.revision = view()->revision + 1}, Look::kAgain);
+  return EnforceOrClose({std::move(resources), desired_.api}, {.revision = view()->revision + 1});
+}
+
+Status Controller::EnforceOrClose(Desired desired, const StateChange& change) {
+  std::vector<policy::Resource> workloads;
+  for (const auto& [id, resource] : desired.all.of(policy::Kind::kWorkload)) workloads.push_back(resource);
+  const Status status = Enforce(std::move(desired), change, Look::kAgain, Saving::kMust);
+  if (!status.ok()) CloseRefused(workloads, status);
+  return status;
 }
 
 StatusOr<std::uint64_t> Controller::Apply(const std::vector<policy::Resource>& resources) {
@@ -146,7 +201,8 @@ void Controller::EnforceEdits(const std::vector<Edit*>& edits) {
       change.deletes.push_back(id);
     }
   }
-  const Status status = Enforce(std::move(desired), std::move(change), Look::kForNewWorkloads);
+  const Status status = Enforce(std::move(desired), std::move(change), Look::kForNewWorkloads, Saving::kMust);
+  if (!status.ok() && accepted.size() == 1) CloseRefused(accepted.front()->puts, status);
   if (status.ok() || accepted.size() == 1) {
     for (Edit* const edit : accepted) {
       if (status.ok()) {
@@ -163,7 +219,8 @@ void Controller::EnforceEdits(const std::vector<Edit*>& edits) {
 // All of the edit or, with an error, nothing of it.
 Status Controller::AddTo(Desired& desired, const Edit& edit) const {
   for (const ResourceId& id : edit.deletes) {
-    if (desired.api.contains(id)) continue;
+    if (desired.api.contains(id) || unreadable_.contains(id)) continue;
+    if (id.kind == policy::Kind::kWorkload && refused_.contains(id.name)) continue;
     if (desired.directory.contains(id)) {
       return MakeError(absl::StatusCode::kFailedPrecondition,
                        "{} comes from the resources directory: remove it from its file there and send SIGHUP",
@@ -181,46 +238,51 @@ Status Controller::NotFound(const ObjectName& name) const {
                    "Workload {}: there is none on this node; `sluice get workloads` lists them", name.ToString());
 }
 
-// Whether it was before. Under view_mutex_, so that the number is still the workload's: it gets another owner two views
-// later at the earliest, and starts free then.
-StatusOr<bool> Controller::CutOffAtOnce(const ObjectName& name) {
+// Under view_mutex_, so that the number is still the workload's: it gets another owner two views later at the earliest,
+// and starts free then.
+Status Controller::CutOffAtOnce(const ObjectName& name) {
   const std::lock_guard lock(view_mutex_);
   const policy::Endpoint* endpoint = view_->compiled.snapshot ? view_->compiled.snapshot->FindByName(name) : nullptr;
-  if (endpoint == nullptr || endpoint->endpoint == 0) return false;
-  SL_ASSIGN_OR_RETURN(const datapath::QuarantineState before, datapath_->ReadQuarantine());
-  SL_RETURN_IF_ERROR(datapath_->SetQuarantine(endpoint->endpoint, true));
-  return before.endpoints.contains(endpoint->endpoint);
+  if (endpoint == nullptr || endpoint->endpoint == 0) return OkStatus();
+  return datapath_->SetQuarantine(endpoint->endpoint, true);
 }
 
-StatusOr<std::uint64_t> Controller::Quarantine(const ObjectName& name) {
-  SL_ASSIGN_OR_RETURN(const bool was_cut_off, CutOffAtOnce(name));
+// The kernel's part is never taken back for what the disk says.
+StatusOr<std::uint64_t> Controller::Quarantine(const ObjectName& name, std::string* unsaved) {
+  SL_RETURN_IF_ERROR(CutOffAtOnce(name));
   const std::lock_guard lock(mutex_);
   const std::uint64_t revision = view()->revision;
-  if (!view()->resources.contains({policy::Kind::kWorkload, name})) return NotFound(name);
-  if (quarantined_.contains(name)) return revision;
-  const std::uint32_t number = ids_.Find(name);  // 0: not found on the node yet
-  const Status status = save_({.quarantines = {name}, .revision = revision},
-                              [&] { return number == 0 ? OkStatus() : datapath_->SetQuarantine(number, true); });
-  if (!status.ok()) {
-    if (number != 0 && !was_cut_off) {
-      if (Status undone = datapath_->SetQuarantine(number, false); !undone.ok()) {
-        LogError("Workload {} stays in quarantine though that was refused: {}", name.ToString(), Message(undone));
-      }
-    }
-    return status;
+  if (!view()->resources.contains({policy::Kind::kWorkload, name}) && !refused_.contains(name)) return NotFound(name);
+  if (quarantined_.contains(name) && !unsaved_quarantines_.contains(name)) return revision;
+  const std::uint32_t number = numbers().Find(name);  // 0: not found on the node yet
+  if (number != 0) SL_RETURN_IF_ERROR(datapath_->SetQuarantine(number, true));
+  {
+    const std::lock_guard view_lock(view_mutex_);
+    quarantined_.insert(name);
   }
   LogInfo("Workload {} is in quarantine", name.ToString());
-  const std::lock_guard view_lock(view_mutex_);
-  quarantined_.insert(name);
+  Status saved = save_({.quarantines = {name}, .revision = revision}, OkStatus);
+  if (saved.ok()) {
+    unsaved_quarantines_.erase(name);
+    return revision;
+  }
+  LogError("Workload {} is in quarantine, but that is not saved and would not outlive a boot: {}", name.ToString(),
+           Message(saved));
+  unsaved_quarantines_.insert(name);
+  if (unsaved != nullptr) *unsaved = Message(saved);
+  unsaved_ = std::move(saved);
   return revision;
 }
 
 StatusOr<std::uint64_t> Controller::Release(const ObjectName& name) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t revision = view()->revision;
-  const bool to_save = quarantined_.contains(name);
-  if (!to_save && !view()->resources.contains({policy::Kind::kWorkload, name})) return NotFound(name);
-  const std::uint32_t number = ids_.Find(name);
+  const bool is_known = quarantined_.contains(name);
+  if (!is_known && !view()->resources.contains({policy::Kind::kWorkload, name}) && !refused_.contains(name)) {
+    return NotFound(name);
+  }
+  const bool to_save = is_known && !unsaved_quarantines_.contains(name);
+  const std::uint32_t number = numbers().Find(name);
   const auto release = [&] { return number == 0 ? OkStatus() : datapath_->SetQuarantine(number, false); };
   if (Status status = to_save ? save_({.releases = {name}, .revision = revision}, release) : release(); !status.ok()) {
     if (to_save && number != 0) {
@@ -231,6 +293,7 @@ StatusOr<std::uint64_t> Controller::Release(const ObjectName& name) {
     return status;
   }
   LogInfo("Workload {} is released from quarantine", name.ToString());
+  unsaved_quarantines_.erase(name);
   const std::lock_guard view_lock(view_mutex_);
   quarantined_.erase(name);
   return revision;
@@ -254,39 +317,136 @@ StatusOr<policy::Quarantine> Controller::quarantine() const {
 
 Status Controller::Refresh() {
   const std::lock_guard lock(mutex_);
-  return Enforce(desired_, {.revision = view()->revision}, Look::kAgain);
+  std::erase_if(refused_, [this](const auto& refused) {
+    const auto& ends = refused.second.ends;
+    return node_.has_interface && std::none_of(ends.begin(), ends.end(), [this](const workload::HostEnd& end) {
+             return node_.has_interface(end.ifindex);
+           });
+  });
+  SL_RETURN_IF_ERROR(Follow(desired_, {.revision = view()->revision}));
+  if (!places_->failed.empty()) {
+    const auto& [name, problem] = *places_->failed.begin();
+    return MakeError(absl::StatusCode::kUnavailable,
+                     "{} workloads cannot be looked up, and are enforced on as before; the first is {}: {}",
+                     places_->failed.size(), name.ToString(), problem);
+  }
+  return unsaved_;
 }
 
-// Whoever has an address keeps it: a pod that takes another one's is not enforced for it, and changes nothing for
-// others. Who has the problem, and which.
-std::map<ObjectName, Controller::Intruder> Controller::FindIntruders(
-    const std::vector<workload::BoundWorkload>& bound) const {
-  const auto before = view();
-  std::map<policy::Address, ObjectName> holders;
-  for (const bool had_it : {true, false}) {
-    for (const workload::BoundWorkload& one : bound) {
-      for (const policy::Address& ip : one.binding.ips) {
-        const policy::Endpoint* was = before->compiled.snapshot ? before->compiled.snapshot->Find(ip) : nullptr;
-        if (!had_it || (was != nullptr && was->ifindex != 0 && was->name == one.name))
-          holders.try_emplace(ip, one.name);
+void Controller::CloseNewcomers() {
+  const std::lock_guard lock(mutex_);
+  if (!places_) return;
+  std::vector<const policy::Workload*> missing;
+  for (const auto& [id, resource] : desired_.all.of(policy::Kind::kWorkload)) {
+    const auto binding = places_->bindings.find(id.name);
+    const bool is_there = binding != places_->bindings.end() && binding->second.ifindex != 0 &&
+                          (!node_.has_interface || node_.has_interface(binding->second.ifindex));
+    if (!is_there) missing.push_back(resource.workload.get());
+  }
+  if (!missing.empty() && node_.host_ends) {
+    for (const auto& [name, ends] : node_.host_ends(missing)) {
+      for (const workload::HostEnd& end : ends) {
+        if (owners_.try_emplace(end.ifindex, name).second) AttachClosed({{end.ifindex, end.name, {}, false}});
       }
     }
   }
+  if (close_all_) CloseAll();
+}
+
+// Whoever has an address keeps it: a pod that takes another one's is not enforced for it, and changes nothing for
+// others. Those that are on the node come before those that only say in their spec what they will have. Who has the
+// problem, and which.
+std::map<ObjectName, Controller::Intruder> Controller::FindIntruders(const std::vector<workload::BoundWorkload>& bound,
+                                                                     const Places& places) const {
+  std::vector<std::pair<ObjectName, const std::vector<policy::Address>*>> claims;
+  const auto before = view();
+  for (const bool had_it : {true, false}) {
+    for (const workload::BoundWorkload& one : bound) {
+      const policy::Endpoint* was =
+          before->compiled.snapshot ? before->compiled.snapshot->FindByName(one.name) : nullptr;
+      const bool has_it = was != nullptr && was->ifindex != 0;
+      if (has_it == had_it) claims.emplace_back(one.name, &one.binding.ips);
+    }
+  }
+  for (const auto& [name, problem] : places.unbound) {
+    claims.emplace_back(name, &places.resources.at({policy::Kind::kWorkload, name}).workload->ips);
+  }
+  std::map<policy::Address, ObjectName> holders;
+  // An address that somebody had before is that one's, also where it has others now.
+  for (const auto& [name, ips] : claims) {
+    if (places.unbound.contains(name)) continue;
+    for (const policy::Address& ip : *ips) {
+      const policy::Endpoint* was = before->compiled.snapshot ? before->compiled.snapshot->Find(ip) : nullptr;
+      if (was != nullptr && was->ifindex != 0 && was->name == name) holders.try_emplace(ip, name);
+    }
+  }
   std::map<ObjectName, Intruder> intruders;
-  for (const workload::BoundWorkload& one : bound) {
-    for (const policy::Address& ip : one.binding.ips) {
-      const ObjectName& holder = holders.at(ip);
-      if (holder == one.name) continue;
-      intruders[one.name] = {holder, fmt::format("Workload {}: it has the address {} of Workload {}: give each its own",
-                                                 one.name.ToString(), ip.ToString(), holder.ToString())};
+  for (const auto& [name, ips] : claims) {
+    for (const policy::Address& ip : *ips) {
+      const ObjectName& holder = holders.try_emplace(ip, name).first->second;
+      if (holder == name) continue;
+      intruders[name] = {holder, fmt::format("Workload {}: it has the address {} of Workload {}: give each its own",
+                                             name.ToString(), ip.ToString(), holder.ToString())};
     }
   }
   return intruders;
 }
 
+// All workloads, as they are on the node, or as they were when they cannot be looked up; `places` gets the others.
+StatusOr<std::vector<workload::BoundWorkload>> Controller::LookUp(const std::set<ObjectName>& asked_for,
+                                                                  Places& places) const {
+  std::vector<workload::BoundWorkload> found;
+  for (const auto& [id, resource] : places.resources.of(policy::Kind::kWorkload)) {
+    auto bound = node_.bind(*resource.workload);
+    if (!bound.ok() && asked_for.contains(id.name)) return bound.status();
+    if (!bound.ok() && !workload::IsAnswer(bound.status())) {
+      places.failed[id.name] = Message(bound.status());
+      const auto last = places_ ? places_->found.find(id.name) : decltype(places_->found)::const_iterator();
+      const auto spec = places_ ? places_->resources.find(id) : ResourceMap::const_iterator();
+      if (places_ && last != places_->found.end() && spec != places_->resources.end() &&
+          (*spec).second.workload == resource.workload &&
+          (!node_.has_interface || node_.has_interface(last->second.binding.ifindex))) {
+        bound = last->second;
+      }
+    }
+    places.process_owners.Add(*resource.workload, bound.ok() ? bound->netns : 0);
+    if (bound.ok()) {
+      found.push_back(*std::move(bound));
+    } else {
+      places.unbound[id.name] = Message(bound.status());
+    }
+  }
+  return found;
+}
+
+// A number that the kernel has for its interface already stays, with what is kept under it.
+Status Controller::Number(const workload::BoundWorkload& bound, Places& places) const {
+  if (const auto before = in_force_before_.find(bound.binding.ifindex);
+      before != in_force_before_.end() && places.ids.Find(bound.name) == 0) {
+    if (places.ids.Adopt(bound.name, before->second).ok()) return OkStatus();
+  }
+  return places.ids.Assign(bound.name).status();
+}
+
+// The interfaces of those who are not enforced on, as far as they can be found.
+void Controller::AddClosed(Places& places) const {
+  if (!node_.host_ends) return;
+  std::vector<const policy::Workload*> unbound;
+  for (const auto& [name, problem] : places.unbound) {
+    unbound.push_back(places.resources.at({policy::Kind::kWorkload, name}).workload.get());
+  }
+  if (unbound.empty()) return;
+  for (const auto& [name, ends] : node_.host_ends(unbound)) {
+    for (const workload::HostEnd& end : ends) {
+      if (places.owners.try_emplace(end.ifindex, name).second)
+        places.closed.push_back({end.ifindex, end.name, {}, false});
+    }
+  }
+}
+
 // Workloads whose namespace or interface is not there (yet) stay known and are not enforced on: no traffic can pass an
-// interface that does not exist, and one that does stays closed (StillOwned). Only who asks for such a workload right
-// now is told so.
+// interface that does not exist, and one that does is closed (AddClosed, StillOwned). Only who asks for such a workload
+// right now is told so.
 StatusOr<std::shared_ptr<const Controller::Places>> Controller::FindPlaces(
     const ResourceMap& resources, const std::vector<policy::Resource>& requested) const {
   std::set<ObjectName> asked_for;
@@ -295,34 +455,27 @@ StatusOr<std::shared_ptr<const Controller::Places>> Controller::FindPlaces(
   }
   auto places = std::make_shared<Places>();
   places->resources = resources;
-  places->ids = ids_;
-  std::vector<workload::BoundWorkload> found;
-  for (const auto& [id, resource] : resources.of(policy::Kind::kWorkload)) {
-    auto bound = node_.bind(*resource.workload);
-    if (!bound.ok() && asked_for.contains(id.name)) return bound.status();
-    places->process_owners.Add(*resource.workload, bound.ok() ? bound->netns : 0);
-    if (bound.ok()) {
-      found.push_back(*std::move(bound));
-    } else {
-      places->unbound[id.name] = Message(bound.status());
+  places->ids = numbers();
+  SL_ASSIGN_OR_RETURN(std::vector<workload::BoundWorkload> found, LookUp(asked_for, *places));
+  const auto intruders = FindIntruders(found, *places);
+  for (const auto& [name, intruder] : intruders) {
+    if (asked_for.contains(name) || asked_for.contains(intruder.holder)) {
+      return MakeError(absl::StatusCode::kFailedPrecondition, "{}", intruder.problem);
     }
+    places->unbound[name] = intruder.problem;
+    places->bindings[name] = {};  // without the addresses of its spec
   }
-  const auto intruders = FindIntruders(found);
   for (workload::BoundWorkload& bound : found) {
-    if (const auto intruder = intruders.find(bound.name); intruder != intruders.end()) {
-      const auto& [holder, problem] = intruder->second;
-      if (asked_for.contains(bound.name) || asked_for.contains(holder)) {
-        return MakeError(absl::StatusCode::kFailedPrecondition, "{}", problem);
-      }
-      places->unbound[bound.name] = problem;
-      continue;
-    }
-    SL_ASSIGN_OR_RETURN(bound.binding.endpoint, places->ids.Assign(bound.name));
+    if (intruders.contains(bound.name)) continue;
+    SL_RETURN_IF_ERROR(Number(bound, *places));
+    bound.binding.endpoint = places->ids.Find(bound.name);
     bound.facts.endpoint = bound.binding.endpoint;
     places->interfaces.push_back({bound.binding.ifindex, bound.host_interface, bound.facts, bound.takes_frames});
     places->owners[bound.binding.ifindex] = bound.name;
-    places->bindings[bound.name] = std::move(bound.binding);
+    places->bindings[bound.name] = bound.binding;
+    places->found[bound.name] = std::move(bound);
   }
+  AddClosed(*places);
   std::vector<ObjectName> gone;
   for (const auto& [name, number] : places->ids.all()) {
     if (!resources.contains({policy::Kind::kWorkload, name})) gone.push_back(name);
@@ -332,39 +485,121 @@ StatusOr<std::shared_ptr<const Controller::Places>> Controller::FindPlaces(
   return places;
 }
 
-// What is on the node is looked at when it may have changed (Refresh) or other workloads are asked for.
-StatusOr<Controller::Plan> Controller::MakePlan(const Desired& desired, const StateChange& change, Look look) {
-  Plan plan{.view = std::make_shared<View>(), .places = places_};
+// What is on the node is looked at when it may have changed (Refresh) or other workloads are asked for. With an error,
+// the plan has the places if those were found.
+Status Controller::MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan) {
+  *plan = {.view = std::make_shared<View>(), .places = places_};
   const bool same_workloads = places_ && places_->resources.Shares(policy::Kind::kWorkload, desired.all);
   if (look == Look::kAgain || !same_workloads) {
-    SL_ASSIGN_OR_RETURN(plan.places, FindPlaces(desired.all, change.puts));
+    SL_ASSIGN_OR_RETURN(plan->places, FindPlaces(desired.all, change.puts));
   }
-  View& view = *plan.view;
+  View& view = *plan->view;
   view.revision = change.revision;
   view.resources = desired.all;
-  view.unbound = plan.places->unbound;
-  view.process_owners = plan.places->process_owners;
+  view.unbound = plan->places->unbound;
+  view.process_owners = plan->places->process_owners;
   SL_ASSIGN_OR_RETURN(auto snapshot,
-                      policy::Snapshot::Build(view.resources, plan.places->bindings, plan.places->node_addresses,
+                      policy::Snapshot::Build(view.resources, plan->places->bindings, plan->places->node_addresses,
                                               this->view()->compiled.snapshot.get()));
   SL_ASSIGN_OR_RETURN(view.compiled, compiler_.Compile(std::move(snapshot), datapath_->limits()));
-  return plan;
+  return OkStatus();
+}
+
+// After the node, or a start: nobody asked for it, so nobody can be refused.
+Status Controller::Follow(Desired desired, StateChange change) {
+  if (holding_.empty()) return Enforce(std::move(desired), std::move(change), Look::kAgain, Saving::kIfPossible);
+  Plan plan;
+  const Status planned = MakePlan(desired, change, Look::kAgain, &plan);
+  if (!planned.ok() && (!plan.places || plan.places == places_)) return planned;
+  return Hold(std::move(desired), std::move(plan), holding_);
+}
+
+// Everything is attached that is a workload's, and nothing that is attached is let go. What the kernel decides by
+// stays.
+Status Controller::Hold(Desired desired, Plan plan, const std::string& why) {
+  if (!plan.view->compiled.snapshot) {  // it could not be compiled
+    SL_ASSIGN_OR_RETURN(auto nobody, policy::Snapshot::Build({}, {}, {}));
+    SL_ASSIGN_OR_RETURN(plan.view->compiled, compiler_.Compile(std::move(nobody), datapath_->limits()));
+  }
+  AttachClosed(plan.places->interfaces);
+  AttachClosed(plan.places->closed);
+  Owners owners = plan.places->owners;
+  for (const auto& [ifindex, owner] : owners_) owners.try_emplace(ifindex, owner);
+  for (const auto& attached : datapath_->Attached()) {
+    if (attached.program != "xdp_uplink") owners.try_emplace(attached.ifindex, ObjectName());
+  }
+  owners_ = std::move(owners);
+  if (close_all_) CloseAll();
+  if (view()->holding != why) LogError("holding: what the kernel has stays in force, the rest is closed: {}", why);
+  plan.view->holding = why;
+  Remember(std::move(desired), std::move(plan));
+  return OkStatus();
+}
+
+// Who the workloads are is not known, so each interface may be one's.
+void Controller::CloseAll() {
+  if (!node_.all_host_ends) return;
+  const auto ends = node_.all_host_ends();
+  if (!ends.ok()) return LogError("close all pods: {}", Message(ends.status()));
+  for (const workload::HostEnd& end : *ends) {
+    if (!owners_.try_emplace(end.ifindex, ObjectName()).second) continue;
+    AttachClosed({{end.ifindex, end.name, {}, false}});
+    closed_all_.insert(end.ifindex);
+  }
+}
+
+Status Controller::CheckUnreadable(const StateChange& change) const {
+  for (const auto& [id, problem] : unreadable_) {
+    const bool is_replaced = std::any_of(change.puts.begin(), change.puts.end(),
+                                         [&id = id](const auto& resource) { return resource.id == id; }) ||
+                             std::find(change.deletes.begin(), change.deletes.end(), id) != change.deletes.end();
+    if (is_replaced) continue;
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "holding: {} was saved and cannot be read ({}): apply or delete, in one step, all of it: {}",
+                     id.ToString(), problem, UnreadableNames(unreadable_));
+  }
+  return OkStatus();
 }
 
 // Plan first (pure but for looking at the node); then the kernel inside the transaction that saves the change, so that
 // either both have it or none; then memory.
-Status Controller::Enforce(Desired desired, StateChange change, Look look) {
-  SL_ASSIGN_OR_RETURN(Plan plan, MakePlan(desired, change, look));
-  AddEndpointChanges(ids_, plan.places->ids, &change);
-  bool in_kernel = false;
-  const auto enforce = [&] {
-    Status carried = Carry(plan, change);
-    in_kernel = carried.ok();
-    return carried;
-  };
-  const bool to_save = !IsEmpty(change) || change.revision != view()->revision;
-  if (Status status = restored_ && !to_save ? enforce() : save_(change, enforce); !status.ok()) {
-    if (in_kernel && restored_) {
+Status Controller::Enforce(Desired desired, StateChange change, Look look, Saving saving) {
+  const bool must_save = saving == Saving::kMust;
+  if (must_save) SL_RETURN_IF_ERROR(CheckUnreadable(change));
+  Plan plan;
+  if (Status planned = MakePlan(desired, change, look, &plan); !planned.ok()) {
+    // At a start there is nothing to go back to.
+    const bool is_start = !restored_ && !must_save && plan.places;
+    return is_start ? Hold(std::move(desired), std::move(plan), Message(planned)) : planned;
+  }
+  if (!restored_ && !plan.places->failed.empty() && datapath_->generation() > 0) {
+    const std::string why = fmt::format("{} workloads cannot be looked up, the first: {}", plan.places->failed.size(),
+                                        plan.places->failed.begin()->second);
+    if (must_save) return MakeError(absl::StatusCode::kUnavailable, "holding: {}", why);
+    return Hold(std::move(desired), std::move(plan), why);
+  }
+  Owners owners = plan.places->owners;
+  owners.merge(StillOwned(plan, change));
+  AddEndpointChanges(saved_ids_, plan.places->ids, &change);
+  change.quarantines.assign(unsaved_quarantines_.begin(), unsaved_quarantines_.end());
+  for (const auto& attached : datapath_->Attached()) {
+    if (attached.program != "xdp_uplink" && !owners.contains(attached.ifindex))
+      change.released_interfaces.push_back(attached.ifindex);
+  }
+  std::optional<Status> carried;
+  const auto enforce = [&] { return *(carried = Carry(plan)); };
+  change.ends_doubt = doubted_;
+  const bool to_save = !IsEmpty(change) || change.revision != saved_revision_ || doubted_;
+  Status saved = to_save ? save_(change, enforce) : enforce();
+  Status status = saved;
+  if (!saved.ok() && !must_save && (!carried || carried->ok())) {
+    // The disk's problem, not the node's.
+    status = carried ? *carried : enforce();
+  }
+  if (!status.ok()) {
+    // What was closed for this change stays so (CloseRefused).
+    if (must_save) owners_.insert(plan.places->owners.begin(), plan.places->owners.end());
+    if (carried && carried->ok() && restored_) {
       // Not on disk: back to what is.
       if (Status undone = datapath_->Commit(view()->compiled.tables); !undone.ok()) {
         LogError("the kernel enforces a change that was refused, and the one before cannot be put back: {}",
@@ -372,24 +607,46 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look) {
       }
     }
     if (restored_) PutBack();
-    return status;
+    return restored_ || must_save ? status : Hold(std::move(desired), std::move(plan), Message(status));
   }
-  Owners owners = plan.places->owners;
-  owners.merge(StillOwned(plan));
+  if (saved.ok()) {
+    saved_ids_ = plan.places->ids;
+    saved_revision_ = change.revision;
+    unsaved_quarantines_.clear();
+    doubted_ = false;
+  }
+  unsaved_ = std::move(saved);
+  ForgetRefused(change);
   DetachAllBut(owners);
   owners_ = std::move(owners);
+  holding_.clear();
+  close_all_ = false;
+  unreadable_.clear();
+  closed_all_.clear();
+  in_force_before_.clear();
+  released_before_.clear();
+  ids_ = plan.places->ids;
+  restored_ = true;
   Remember(std::move(desired), std::move(plan));
   return OkStatus();
 }
 
 // Interfaces are closed before they are opened by the generation that knows them.
-Status Controller::Carry(const Plan& plan, const StateChange& change) {
-  for (const auto& [name, number] : change.new_endpoints) SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(number));
+Status Controller::Carry(const Plan& plan) {
+  for (const auto& [name, number] : plan.places->ids.all()) {
+    if (ids_.Find(name) == number) continue;
+    const auto binding = plan.places->bindings.find(name);
+    const auto before = binding == plan.places->bindings.end() ? in_force_before_.end()
+                                                               : in_force_before_.find(binding->second.ifindex);
+    if (before != in_force_before_.end() && before->second == number) continue;  // it goes on
+    SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(number));
+  }
   for (const ObjectName& name : quarantined_) {
     const std::uint32_t number = plan.places->ids.Find(name);
     if (number != 0) SL_RETURN_IF_ERROR(datapath_->SetQuarantine(number, true));
   }
-  if (plan.places != places_) {
+  if (plan.places != places_ || !restored_) {
+    AttachClosed(plan.places->closed);
     for (const auto& interface : plan.places->interfaces) SL_RETURN_IF_ERROR(datapath_->AttachPod(interface));
   }
   const policy::Tables& tables = plan.view->compiled.tables;
@@ -398,17 +655,76 @@ Status Controller::Carry(const Plan& plan, const StateChange& change) {
   return datapath_->Commit(tables);
 }
 
+// One that cannot be closed must not keep the others open.
+void Controller::AttachClosed(const std::vector<datapath::PodInterface>& interfaces) const {
+  for (const datapath::PodInterface& interface : interfaces) {
+    if (Status status = datapath_->AttachPod(interface); !status.ok()) {
+      LogError("{} is a workload's and cannot be closed: {}", interface.name, Message(status));
+    }
+  }
+}
+
+// What was asked for and is not enforced on is not open because of that.
+void Controller::CloseRefused(const std::vector<policy::Resource>& resources, const Status& why) {
+  if (!node_.host_ends) return;
+  std::vector<const policy::Workload*> wanted;
+  for (const policy::Resource& resource : resources) {
+    if (resource.workload == nullptr) continue;
+    const auto bound = places_ ? places_->found.contains(resource.id.name) : false;
+    if (!bound) wanted.push_back(resource.workload.get());
+  }
+  if (wanted.empty()) return;
+  bool is_new = false;
+  for (auto& [name, ends] : node_.host_ends(wanted)) {
+    std::vector<workload::HostEnd> own;
+    for (const workload::HostEnd& end : ends) {
+      const ObjectName& owner = owners_.try_emplace(end.ifindex, name).first->second;
+      if (owner == name || owner == ObjectName()) own.push_back(end);
+    }
+    for (const workload::HostEnd& end : own) AttachClosed({{end.ifindex, end.name, {}, false}});
+    if (!own.empty() && !desired_.all.contains({policy::Kind::kWorkload, name})) {
+      LogWarn("closed, and not enforced on: Workload {}: {}", name.ToString(), Message(why));
+      refused_[name] = {std::move(own), Message(why)};
+      is_new = true;
+    }
+  }
+  if (!is_new) return;
+  auto view = std::make_shared<View>(*this->view());
+  AddRefused(*view);
+  const std::lock_guard lock(view_mutex_);
+  view_ = std::move(view);
+}
+
+void Controller::ForgetRefused(const StateChange& change) {
+  std::erase_if(refused_, [&](const auto& refused) { return Names(change, refused.first); });
+}
+
+void Controller::AddRefused(View& view) const {
+  for (const auto& [name, refused] : refused_) view.unbound.try_emplace(name, "refused: " + refused.problem);
+}
+
 // Interfaces of workloads that are wanted but cannot be found right now. They stay attached, and closed, because no
-// generation knows their addresses: whoever is behind one must not get free by giving up its address.
-Controller::Owners Controller::StillOwned(const Plan& plan) const {
+// generation knows their addresses: whoever is behind one must not get free by giving up its address. Likewise where
+// nobody knows whose one is (the state was lost, or an agent ended in the middle of a change), until the last workload
+// that it may be of is taken away.
+Controller::Owners Controller::StillOwned(const Plan& plan, const StateChange& change) const {
+  const auto& unbound = plan.view->unbound;
+  const auto before = view();
+  const bool last_missing_is_deleted =
+      unbound.empty() && std::any_of(before->unbound.begin(), before->unbound.end(), [&](const auto& one) {
+        return before->resources.contains({policy::Kind::kWorkload, one.first}) &&
+               !plan.view->resources.contains({policy::Kind::kWorkload, one.first});
+      });
   Owners owned;
   for (const auto& attached : datapath_->Attached()) {
     if (attached.program == "xdp_uplink" || plan.places->owners.contains(attached.ifindex)) continue;
     if (node_.has_interface && !node_.has_interface(attached.ifindex)) continue;
     const auto owner = owners_.find(attached.ifindex);
     const ObjectName name = owner == owners_.end() ? ObjectName() : owner->second;
-    const auto& unbound = plan.view->unbound;
-    if (name == ObjectName() ? !unbound.empty() : unbound.contains(name)) owned[attached.ifindex] = name;
+    const bool is_refused = refused_.contains(name) && !Names(change, name);
+    const bool is_let_go = released_before_.contains(attached.ifindex) || closed_all_.contains(attached.ifindex);
+    if (name == ObjectName() ? !is_let_go && !last_missing_is_deleted : is_refused || unbound.contains(name))
+      owned[attached.ifindex] = name;
   }
   return owned;
 }
@@ -435,13 +751,12 @@ void Controller::DetachAllBut(const Owners& owners) {
 }
 
 void Controller::Remember(Desired desired, Plan plan) {
+  AddRefused(*plan.view);
   for (const auto& [name, problem] : plan.view->unbound) {
-    if (!view()->unbound.contains(name)) LogWarn("not enforced on: {}", problem);
+    if (!view()->unbound.contains(name)) LogWarn("closed, and not enforced on: {}", problem);
   }
   desired_ = std::move(desired);
-  ids_ = plan.places->ids;
   places_ = std::move(plan.places);
-  restored_ = true;
   const std::lock_guard lock(view_mutex_);
   if (decisions_.size() > kMaxKeptDecisions) decisions_.clear();
   decisions_.insert(plan.view->compiled.decisions.begin(), plan.view->compiled.decisions.end());

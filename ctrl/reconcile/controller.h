@@ -2,6 +2,12 @@
 //
 // Each change is compiled and put in force as one generation, or refused as a whole with what was valid before still in
 // force. Thread-safe: one mutex orders all changes; readers take a shared view that never changes.
+//
+// Closed first: a workload that is found but cannot be enforced on (no address, another one's address, a change that
+// could not be saved) has its interface attached and in no generation, so that everything there drops.
+//
+// Holding: when what was saved cannot be trusted, the generation that the kernel has stays in force and no other
+// replaces it, until somebody changes resources. After a boot there is none, so everything that is attached is closed.
 #pragma once
 
 #include <condition_variable>
@@ -24,6 +30,7 @@ struct View {
   policy::ResourceMap resources;
   policy::CompiledPolicy compiled;
   std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
+  std::string holding;  // not empty: `resources` are not in force, what the kernel had is; and why
   workload::ProcessOwners process_owners;
 };
 
@@ -32,6 +39,11 @@ struct Node {
   std::function<StatusOr<workload::BoundWorkload>(const policy::Workload&)> bind;
   std::function<StatusOr<std::vector<policy::Address>>()> addresses;  // its own, sorted
   std::function<bool(std::uint32_t ifindex)> has_interface;           // absent: it has every one
+  // As workload::FindHostEnds and AllHostEnds; absent: none are found.
+  std::function<std::map<policy::ObjectName, std::vector<workload::HostEnd>>(
+      const std::vector<const policy::Workload*>& workloads)>
+      host_ends;
+  std::function<StatusOr<std::vector<workload::HostEnd>>()> all_host_ends;
   static Node Real();
 };
 
@@ -43,7 +55,8 @@ class Controller {
   // `datapath` outlives the controller.
   Controller(datapath::Datapath* datapath, Node node, Save save);
 
-  // What is known after a start, as one step.
+  // What is known after a start, as one step. Holds where `state` says so, or where it knows nothing of what the kernel
+  // enforces.
   Status Restore(policy::ResourceMap directory, StateStore::State state);
 
   // What the resources directory says now, in place of what it said before.
@@ -51,21 +64,32 @@ class Controller {
   // API: create or replace, and remove. Calls that wait while another change is being made are made together, as one
   // generation and one revision; one that is refused holds up no other. A workload among `resources` whose interface or
   // addresses cannot be found refuses the change (NotFound, FailedPrecondition as workload::Bind); so does one to
-  // remove that does not exist. Returns the revision.
+  // remove that does not exist. Returns the revision. What a refused change wanted to enforce on and was not before is
+  // closed, and listed as unbound, until it is applied again or deleted.
   StatusOr<std::uint64_t> Apply(const std::vector<policy::Resource>& resources);
   StatusOr<std::uint64_t> Delete(const std::vector<policy::ResourceId>& ids);
 
   // Cuts a local workload off from the next packet on, without waiting for a change that is under way. It stays so over
-  // restarts, and when the workload is deleted and comes again. NotFound: there is none of this name.
+  // restarts, and when the workload is deleted and comes again. NotFound: there is none of this name. One that cannot
+  // be saved counts all the same, and is saved with the next change: `unsaved` says why it was not.
   // Release ends it, whoever began it. NotFound: there is none of this name, and none that was is in quarantine.
   // Both return the revision in force: a quarantine is no change of the resources.
-  StatusOr<std::uint64_t> Quarantine(const policy::ObjectName& name);
+  StatusOr<std::uint64_t> Quarantine(const policy::ObjectName& name, std::string* unsaved = nullptr);
   StatusOr<std::uint64_t> Release(const policy::ObjectName& name);
   // Whom the kernel cuts off, whoever told it to; and whom it will when they come (again).
   StatusOr<policy::Quarantine> quarantine() const;
 
-  // The node's links or addresses may have changed: looks again, and changes what is in force where they did.
+  // The node's links or addresses may have changed: looks again, and changes what is in force where they did. A
+  // workload whose look-up fails keeps its last answer; the error then names one, and the rest is done.
   Status Refresh();
+  // Cheaper, for at once: closes what has come of workloads that are not enforced on.
+  void CloseNewcomers();
+
+  // For who uses the store too: no change is being saved meanwhile.
+  Status WhileNothingIsSaved(const std::function<Status()>& run) {
+    const std::lock_guard lock(mutex_);
+    return run();
+  }
 
   std::shared_ptr<const View> view() const;
   // Decisions of earlier generations that flows may still name; null: unknown.
@@ -94,7 +118,10 @@ class Controller {
     workload::EndpointIds ids;
     std::map<policy::ObjectName, policy::Binding> bindings;
     std::vector<datapath::PodInterface> interfaces;
-    Owners owners;                                      // of `interfaces`
+    std::vector<datapath::PodInterface> closed;                   // of workloads in `unbound`
+    Owners owners;                                                // of `interfaces` and `closed`
+    std::map<policy::ObjectName, workload::BoundWorkload> found;  // who `bindings` are of, as they were found
+    std::map<policy::ObjectName, std::string> failed;  // could not be looked up, and why; some are in `found` of before
     std::map<policy::ObjectName, std::string> unbound;  // as View
     workload::ProcessOwners process_owners;
     std::vector<policy::Address> node_addresses;
@@ -106,18 +133,41 @@ class Controller {
   // Whether a change of no workload looks at the node too.
   enum class Look { kAgain, kForNewWorkloads };
   struct Edit;
+  // A workload that was asked for and refused: closed.
+  struct Refused {
+    std::vector<workload::HostEnd> ends;
+    std::string problem;
+  };
+  // What of a change may not be lost with the store: a change that somebody asked for is refused then; following the
+  // node is not.
+  enum class Saving { kMust, kIfPossible };
 
   StatusOr<std::uint64_t> Join(Edit edit);
   void EnforceEdits(const std::vector<Edit*>& edits);
   Status AddTo(Desired& desired, const Edit& edit) const;
   StatusOr<std::shared_ptr<const Places>> FindPlaces(const policy::ResourceMap& resources,
                                                      const std::vector<policy::Resource>& requested) const;
-  StatusOr<Plan> MakePlan(const Desired& desired, const StateChange& change, Look look);
-  std::map<policy::ObjectName, Intruder> FindIntruders(const std::vector<workload::BoundWorkload>& bound) const;
-  Owners StillOwned(const Plan& plan) const;
-  Status Enforce(Desired desired, StateChange change, Look look);
-  Status Carry(const Plan& plan, const StateChange& change);
-  StatusOr<bool> CutOffAtOnce(const policy::ObjectName& name);
+  StatusOr<std::vector<workload::BoundWorkload>> LookUp(const std::set<policy::ObjectName>& asked_for,
+                                                        Places& places) const;
+  Status Number(const workload::BoundWorkload& bound, Places& places) const;
+  void AddClosed(Places& places) const;
+  Status MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan);
+  std::map<policy::ObjectName, Intruder> FindIntruders(const std::vector<workload::BoundWorkload>& bound,
+                                                       const Places& places) const;
+  Owners StillOwned(const Plan& plan, const StateChange& change) const;
+  Status Enforce(Desired desired, StateChange change, Look look, Saving saving);
+  Status EnforceOrClose(Desired desired, const StateChange& change);
+  Status Follow(Desired desired, StateChange change);
+  Status Hold(Desired desired, Plan plan, const std::string& why);
+  void CloseAll();
+  Status CheckUnreadable(const StateChange& change) const;
+  Status Carry(const Plan& plan);
+  void AttachClosed(const std::vector<datapath::PodInterface>& interfaces) const;
+  void CloseRefused(const std::vector<policy::Resource>& resources, const Status& why);
+  void ForgetRefused(const StateChange& change);
+  void AddRefused(View& view) const;
+  const workload::EndpointIds& numbers() const { return places_ ? places_->ids : ids_; }
+  Status CutOffAtOnce(const policy::ObjectName& name);
   Status NotFound(const policy::ObjectName& name) const;
   void PutBack();
   void DetachAllBut(const Owners& owners);
@@ -128,9 +178,20 @@ class Controller {
   const Save save_;
   mutable std::mutex mutex_;
   Desired desired_;
-  workload::EndpointIds ids_;
+  workload::EndpointIds ids_;             // as the kernel has been told
+  workload::EndpointIds saved_ids_;       // as the store has them
+  std::uint64_t saved_revision_ = 0;      // likewise
+  Status unsaved_;                        // why something is not there that could be done without
   std::shared_ptr<const Places> places_;  // of the generation in force; null before the first
   Owners owners_;                         // of their interfaces, and of those that stay closed
+  std::map<policy::ObjectName, Refused> refused_;
+  std::map<std::uint32_t, std::uint32_t> in_force_before_;  // EndpointsInForce at the start, until a generation of ours
+  std::set<std::uint32_t> released_before_;                 // interfaces that an earlier agent was letting go
+  std::string holding_;                                     // as View
+  bool doubted_ = false;                                    // the store has a doubt that no change has ended
+  bool close_all_ = false;                                  // while holding: who the workloads are is not known
+  std::set<std::uint32_t> closed_all_;                      // because of that
+  std::map<policy::ResourceId, std::string> unreadable_;    // while holding
   policy::Compiler compiler_;
   bool restored_ = false;
   std::mutex edits_mutex_;
@@ -139,7 +200,8 @@ class Controller {
   bool making_edits_ = false;  // likewise: one of them is at it
   // By view_mutex_, and written under both.
   std::shared_ptr<const View> view_;
-  std::set<policy::ObjectName> quarantined_;  // that this agent was told of; also such that do not exist now
+  std::set<policy::ObjectName> quarantined_;          // that this agent was told of; also such that do not exist now
+  std::set<policy::ObjectName> unsaved_quarantines_;  // by mutex_; among `quarantined_`
   mutable std::mutex view_mutex_;
   std::map<std::uint32_t, std::shared_ptr<const policy::Decision>> decisions_;  // by view_mutex_
 };

@@ -1,10 +1,13 @@
 #include "ctrl/reconcile/state_store.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 
 #include "policy/parser.h"
 
@@ -16,6 +19,9 @@ using policy::ObjectName;
 using policy::ResourceId;
 
 constexpr const char* kFile = "state.db";
+constexpr const char* kCopy = "state.db.good";
+constexpr const char* kDamaged = "state.db.damaged";
+constexpr const char* kSuffixes[] = {"", "-wal", "-shm", "-journal"};
 constexpr int kFormat = 1;  // PRAGMA user_version
 constexpr const char* kSchema =
     "CREATE TABLE resource(api_version TEXT, kind TEXT, namespace TEXT, name TEXT, yaml TEXT NOT NULL,"
@@ -27,7 +33,14 @@ constexpr const char* kSchema =
     "PRAGMA user_version = 1;";
 // Came later. A version that does not know it may go on with the rest, so the format's number stays.
 constexpr const char* kLaterSchema =
-    "CREATE TABLE IF NOT EXISTS quarantine(namespace TEXT, name TEXT, PRIMARY KEY(namespace, name)) WITHOUT ROWID;";
+    "CREATE TABLE IF NOT EXISTS quarantine(namespace TEXT, name TEXT, PRIMARY KEY(namespace, name)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS released(ifindex INTEGER PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS doubt(text TEXT, unknown INTEGER);";
+
+Status InUse(const std::string& what) {
+  return MakeError(absl::StatusCode::kAlreadyExists,
+                   "{}: in use by another agent; stop it, or give this one a --state-dir of its own", what);
+}
 
 // SQLite's result codes as ours; `doing` names the file.
 Status SqlError(sqlite3* db, int code, const std::string& doing) {
@@ -35,13 +48,11 @@ Status SqlError(sqlite3* db, int code, const std::string& doing) {
   switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return MakeError(absl::StatusCode::kAlreadyExists,
-                       "{}: in use by another agent; stop it, or give this one a --state-dir of its own", doing);
+      return InUse(doing);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return MakeError(absl::StatusCode::kDataLoss,
-                       "{}: damaged ({}): restore it from a backup, or move it away and apply the resources again",
-                       doing, what);
+                       "{}: damaged ({}): restore it from a backup, or apply the resources again", doing, what);
     case SQLITE_FULL:
       return MakeError(absl::StatusCode::kResourceExhausted, "{}: the disk is full", doing);
     case SQLITE_PERM:
@@ -51,6 +62,36 @@ Status SqlError(sqlite3* db, int code, const std::string& doing) {
     default:
       return MakeError(absl::StatusCode::kInternal, "{}: {}", doing, what);
   }
+}
+
+// All kinds are in this list (policy/model.h).
+std::optional<policy::Kind> FindKind(const std::string& api_version, const std::string& kind) {
+  for (const policy::Kind one : {policy::Kind::kNamespace, policy::Kind::kPod, policy::Kind::kWorkload,
+                                 policy::Kind::kNetworkPolicy, policy::Kind::kSluiceNetworkPolicy}) {
+    if (api_version == policy::KindApiVersion(one) && kind == policy::KindName(one)) return one;
+  }
+  return std::nullopt;
+}
+
+StatusOr<policy::Resource> ParseRow(const std::string& path, const ResourceId& id, const std::string& yaml) {
+  SL_ASSIGN_OR_RETURN(auto parsed, policy::ParseResources(path, yaml));
+  if (parsed.size() != 1 || parsed.front().id != id) return InvalidError("{}: it is not {}", path, id.ToString());
+  return std::move(parsed.front());
+}
+
+// SQLite's own would be for everybody to read.
+void MakePrivate(const std::string& path) {
+  const Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
+}
+
+// To disk too, in one step as far as others see it.
+Status MakeFinal(const std::string& from, const std::string& to, const std::string& directory) {
+  for (const std::string& path : {from, directory}) {
+    const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd.valid() || fsync(fd.get()) != 0) return ErrnoError(errno, "sync {}", path);
+    if (path == from && rename(from.c_str(), to.c_str()) != 0) return ErrnoError(errno, "rename {} to {}", from, to);
+  }
+  return OkStatus();
 }
 
 class Statement {
@@ -111,31 +152,120 @@ class Statement {
 
 }  // namespace
 
+StateStore::StateStore(const std::string& directory)
+    : path_(directory + "/" + kFile), copy_path_(directory + "/" + kCopy) {}
+
+StateStore::~StateStore() { CloseFile(); }
+
+void StateStore::CloseFile() {
+  sqlite3_close(db_);
+  db_ = nullptr;
+}
+
 StatusOr<std::unique_ptr<StateStore>> StateStore::Open(const std::string& directory) {
   std::error_code error;
-  fs::create_directories(directory, error);
-  if (error) return ErrnoError(error.value(), "create the state directory {}", directory);
-  // Labels and addresses of everybody's workloads are nobody else's business.
-  if (chmod(directory.c_str(), S_IRWXU) != 0) return ErrnoError(errno, "chmod the state directory {}", directory);
-  const std::string path = directory + "/" + kFile;
-  sqlite3* db = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
-  std::unique_ptr<StateStore> store(new StateStore(path, db));
-  if (code != SQLITE_OK) return SqlError(db, code, path);
-  SL_RETURN_IF_ERROR(store->Prepare());
+  if (!fs::exists(directory, error)) {
+    fs::create_directories(directory, error);
+    if (error) return ErrnoError(error.value(), "create the state directory {}", directory);
+    // Labels and addresses of everybody's workloads are nobody else's business.
+    if (chmod(directory.c_str(), S_IRWXU) != 0) return ErrnoError(errno, "chmod the state directory {}", directory);
+  }
+  std::unique_ptr<StateStore> store(new StateStore(directory));
+  store->lock_ = Fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!store->lock_.valid()) return ErrnoError(errno, "open the state directory {}", directory);
+  if (flock(store->lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    return errno == EWOULDBLOCK ? InUse(store->path_) : ErrnoError(errno, "lock the state directory {}", directory);
+  }
+  SL_RETURN_IF_ERROR(store->OpenFile());
   return store;
 }
 
-StateStore::~StateStore() { sqlite3_close(db_); }
+Status StateStore::OpenFile() {
+  std::error_code error;
+  const bool is_there = fs::exists(path_, error) && fs::file_size(path_, error) > 0;
+  if (!is_there && fs::exists(copy_path_, error)) {
+    return GoOnWithCopy(MakeError(absl::StatusCode::kNotFound, "{}: missing or empty", path_));
+  }
+  MakePrivate(path_);
+  const int code = sqlite3_open_v2(path_.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  Status opened = code == SQLITE_OK ? Prepare() : SqlError(db_, code, path_);
+  if (opened.ok() || absl::IsAlreadyExists(opened)) return opened;
+  CloseFile();
+  if (absl::IsDataLoss(opened)) {
+    const std::string damaged = path_.substr(0, path_.size() - std::string(kFile).size()) + kDamaged;
+    for (const char* suffix : kSuffixes) {
+      fs::rename(path_ + suffix, damaged + suffix, error);
+      if (error && fs::exists(path_ + suffix)) return Annotate(opened, "and cannot be moved away");
+    }
+    return GoOnWithCopy(opened);
+  }
+  if (absl::IsFailedPrecondition(opened)) {  // a newer version's
+    read_only_ = opened;
+    doubt_ = Message(opened);
+    if (fs::exists(copy_path_, error) && OpenReadOnly(copy_path_).ok()) return OkStatus();
+    unknown_ = true;
+    return OpenReadOnly("");
+  }
+  if (!is_there) return opened;
+  SL_RETURN_IF_ERROR(OpenReadOnly(path_));
+  read_only_ = opened;
+  return OkStatus();
+}
+
+// A copy of the file in memory-backed storage of our own, with what its log has beyond it: SQLite cannot read a log
+// where it cannot write. Empty path: nothing.
+Status StateStore::OpenReadOnly(const std::string& path) {
+  CloseFile();
+  std::string directory = "/tmp/sluice-state-XXXXXX";
+  if (mkdtemp(directory.data()) == nullptr) return ErrnoError(errno, "mkdtemp {}", directory);
+  const std::string own = directory + "/" + kFile;
+  std::error_code error;
+  for (const char* suffix : {"", "-wal"}) {
+    if (path.empty() || !fs::exists(path + suffix, error)) continue;
+    fs::copy_file(path + suffix, own + suffix, error);
+    if (error) return ErrnoError(error.value(), "copy {} to {}", path + suffix, own + suffix);
+  }
+  const int code = sqlite3_open_v2(own.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  Status prepared = code == SQLITE_OK ? Prepare() : SqlError(db_, code, path);
+  fs::remove_all(directory, error);  // it stays for as long as it is open
+  return prepared;
+}
+
+Status StateStore::GoOnWithCopy(Status why) {
+  std::error_code error;
+  if (fs::exists(copy_path_, error)) {
+    for (const char* suffix : kSuffixes) fs::remove(path_ + suffix, error);
+    fs::copy_file(copy_path_, path_, error);
+    const int code = sqlite3_open_v2(path_.c_str(), &db_, SQLITE_OPEN_READWRITE, nullptr);
+    const Status prepared = code == SQLITE_OK ? Prepare() : SqlError(db_, code, copy_path_);
+    if (prepared.ok()) {
+      doubt_ = fmt::format("{}; the last good copy, {}, goes on", Message(why), copy_path_);
+      return SaveDoubt();
+    }
+    CloseFile();
+    why = Annotate(prepared, Message(why) + "; its copy too");
+    for (const char* suffix : kSuffixes) fs::remove(path_ + suffix, error);
+  }
+  MakePrivate(path_);
+  const int code = sqlite3_open_v2(path_.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  SL_RETURN_IF_ERROR(code == SQLITE_OK ? Prepare() : SqlError(db_, code, path_));
+  doubt_ = Message(why) + "; there is no copy of it";
+  unknown_ = true;
+  return SaveDoubt();
+}
+
+// Over restarts too, until somebody says what is wanted.
+Status StateStore::SaveDoubt() const {
+  SL_ASSIGN_OR_RETURN(auto doubt, Statement::Prepare(db_, path_, "INSERT INTO doubt VALUES(?, ?)"));
+  return doubt.Bind(1, doubt_).Bind(2, std::uint64_t{unknown_}).Run();
+}
 
 Status StateStore::Execute(const char* sql) const {
   const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
   return code == SQLITE_OK ? OkStatus() : SqlError(db_, code, path_);
 }
 
-Status StateStore::Prepare() {
-  // Exclusive: the lock is taken with the first access and kept. Full: a commit is on disk when it returns.
-  SL_RETURN_IF_ERROR(Execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"));
+Status StateStore::CheckFormat() const {
   SL_ASSIGN_OR_RETURN(auto version, Statement::Prepare(db_, path_, "PRAGMA user_version"));
   SL_RETURN_IF_ERROR(version.Step().status());
   const std::uint64_t format = version.Number(0);
@@ -147,7 +277,20 @@ Status StateStore::Prepare() {
         "another --state-dir",
         path_, format, kFormat);
   }
-  if (format == 0) SL_RETURN_IF_ERROR(Execute((std::string("BEGIN IMMEDIATE;") + kSchema + "COMMIT").c_str()));
+  return format != 0 ? OkStatus() : Execute((std::string("BEGIN IMMEDIATE;") + kSchema + "COMMIT").c_str());
+}
+
+Status StateStore::Prepare() {
+  // Exclusive: the lock is taken with the first access and kept.
+  SL_RETURN_IF_ERROR(Execute("PRAGMA locking_mode = EXCLUSIVE"));
+  // Before anything is written: a newer version's file stays as it is.
+  SL_ASSIGN_OR_RETURN(auto version, Statement::Prepare(db_, path_, "PRAGMA user_version"));
+  SL_RETURN_IF_ERROR(version.Step().status());
+  const bool is_known = version.Number(0) <= kFormat;
+  SL_RETURN_IF_ERROR(version.Run());
+  // Full: a commit is on disk when it returns.
+  if (is_known) SL_RETURN_IF_ERROR(Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"));
+  SL_RETURN_IF_ERROR(CheckFormat());
   SL_ASSIGN_OR_RETURN(auto check, Statement::Prepare(db_, path_, "PRAGMA quick_check(1)"));
   SL_RETURN_IF_ERROR(check.Step().status());
   if (check.Text(0) != "ok") return SqlError(nullptr, SQLITE_CORRUPT, path_);
@@ -155,20 +298,81 @@ Status StateStore::Prepare() {
   return Execute(kLaterSchema);
 }
 
-StatusOr<StateStore::State> StateStore::Load() const {
-  State state;
-  SL_ASSIGN_OR_RETURN(auto revision, Statement::Prepare(db_, path_, "SELECT number FROM revision"));
-  SL_RETURN_IF_ERROR(revision.Step().status());
-  state.revision = revision.Number(0);
-
+// A number that cannot be one is given anew: it is the index of counters, and no more.
+Status StateStore::LoadEndpoints(State& state) const {
   SL_ASSIGN_OR_RETURN(auto endpoints, Statement::Prepare(db_, path_, "SELECT namespace, name, number FROM endpoint"));
   for (;;) {
     SL_ASSIGN_OR_RETURN(const bool more, endpoints.Step());
-    if (!more) break;
+    if (!more) return OkStatus();
     const Status restored = state.endpoints.Restore({endpoints.Text(0), endpoints.Text(1)},
                                                     static_cast<std::uint32_t>(endpoints.Number(2)));
-    SL_RETURN_IF_ERROR(Annotate(restored, path_));
+    if (!restored.ok()) state.problems.push_back(Message(Annotate(restored, path_)));
   }
+}
+
+StatusOr<policy::Resource> StateStore::ReadFromCopy(const ResourceId& id) const {
+  sqlite3* db = nullptr;
+  const std::string uri = "file:" + copy_path_ + "?immutable=1";
+  const int code = sqlite3_open_v2(uri.c_str(), &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nullptr);
+  const std::unique_ptr<sqlite3, int (*)(sqlite3*)> owner(db, sqlite3_close);
+  if (code != SQLITE_OK) return SqlError(db, code, copy_path_);
+  SL_ASSIGN_OR_RETURN(auto row, Statement::Prepare(db, copy_path_,
+                                                   "SELECT yaml FROM resource WHERE api_version = ? AND kind = ? "
+                                                   "AND namespace = ? AND name = ?"));
+  const std::string api_version = policy::KindApiVersion(id.kind), kind = policy::KindName(id.kind);
+  row.Bind(1, api_version).Bind(2, kind).Bind(3, id.name.ns).Bind(4, id.name.name);
+  SL_ASSIGN_OR_RETURN(const bool found, row.Step());
+  if (!found) return MakeError(absl::StatusCode::kNotFound, "{} has no such row", copy_path_);
+  return ParseRow(copy_path_, id, row.Text(0));
+}
+
+Status StateStore::LoadResources(State& state, std::vector<policy::Resource>& recovered) {
+  SL_ASSIGN_OR_RETURN(auto rows,
+                      Statement::Prepare(db_, path_, "SELECT api_version, kind, namespace, name, yaml FROM resource"));
+  for (;;) {
+    SL_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return OkStatus();
+    const auto kind = FindKind(rows.Text(0), rows.Text(1));
+    if (!kind) {
+      return MakeError(absl::StatusCode::kDataLoss, "{}: a row of unknown kind ({} {})", path_, rows.Text(0),
+                       rows.Text(1));
+    }
+    const ResourceId id{*kind, {rows.Text(2), rows.Text(3)}};
+    auto resource = ParseRow(path_, id, rows.Text(4));
+    if (!resource.ok()) {
+      const std::string problem = Message(resource.status());
+      bad_rows_.insert(id);
+      resource = ReadFromCopy(id);
+      if (!resource.ok()) {
+        state.unreadable[id] = problem;
+        continue;
+      }
+      state.problems.push_back(
+          fmt::format("{} cannot be read ({}); as {} has it, it goes on", id.ToString(), problem, copy_path_));
+      recovered.push_back(*resource);
+    }
+    state.resources[id] = *std::move(resource);
+  }
+}
+
+Status StateStore::LoadDoubt(State& state) const {
+  SL_ASSIGN_OR_RETURN(auto doubt, Statement::Prepare(db_, path_, "SELECT text, unknown FROM doubt"));
+  SL_ASSIGN_OR_RETURN(const bool is_there, doubt.Step());
+  if (!is_there || !state.doubt.empty()) return OkStatus();
+  state.doubt = doubt.Text(0);
+  state.unknown = doubt.Number(1) != 0;
+  return OkStatus();
+}
+
+StatusOr<StateStore::State> StateStore::Load() {
+  State state{.doubt = doubt_, .unknown = unknown_};
+  SL_RETURN_IF_ERROR(LoadDoubt(state));
+  if (!state.doubt.empty()) state.problems.push_back(state.doubt);
+  if (!read_only_.ok()) state.problems.push_back("nothing can be saved: " + Message(read_only_));
+  SL_ASSIGN_OR_RETURN(auto revision, Statement::Prepare(db_, path_, "SELECT number FROM revision"));
+  SL_ASSIGN_OR_RETURN(const bool has_revision, revision.Step());
+  if (has_revision) state.revision = revision.Number(0);
+  SL_RETURN_IF_ERROR(LoadEndpoints(state));
 
   SL_ASSIGN_OR_RETURN(auto quarantined, Statement::Prepare(db_, path_, "SELECT namespace, name FROM quarantine"));
   for (;;) {
@@ -176,15 +380,34 @@ StatusOr<StateStore::State> StateStore::Load() const {
     if (!more) break;
     state.quarantined.insert({quarantined.Text(0), quarantined.Text(1)});
   }
-
-  SL_ASSIGN_OR_RETURN(auto resources, Statement::Prepare(db_, path_, "SELECT yaml FROM resource"));
+  SL_ASSIGN_OR_RETURN(auto released, Statement::Prepare(db_, path_, "SELECT ifindex FROM released"));
   for (;;) {
-    SL_ASSIGN_OR_RETURN(const bool more, resources.Step());
+    SL_ASSIGN_OR_RETURN(const bool more, released.Step());
     if (!more) break;
-    SL_ASSIGN_OR_RETURN(auto parsed, policy::ParseResources(path_, resources.Text(0)));
-    for (policy::Resource& resource : parsed) state.resources[resource.id] = std::move(resource);
+    state.released_interfaces.insert(static_cast<std::uint32_t>(released.Number(0)));
+  }
+  std::vector<policy::Resource> recovered;
+  SL_RETURN_IF_ERROR(LoadResources(state, recovered));
+  is_loaded_ = true;
+  if (!recovered.empty()) {
+    StateChange change{.puts = std::move(recovered), .revision = state.revision};
+    change.released_interfaces.assign(state.released_interfaces.begin(), state.released_interfaces.end());
+    if (Status saved = Save(change, OkStatus); !saved.ok()) state.problems.push_back(Message(saved));
   }
   return state;
+}
+
+Status StateStore::KeepCopy() {
+  if (!copy_is_old_ || !is_loaded_ || !bad_rows_.empty() || !read_only_.ok()) return OkStatus();
+  const std::string fresh = copy_path_ + ".new";
+  std::error_code error;
+  fs::remove(fresh, error);
+  SL_ASSIGN_OR_RETURN(auto copy, Statement::Prepare(db_, path_, "VACUUM INTO ?"));
+  SL_RETURN_IF_ERROR(Annotate(copy.Bind(1, fresh).Run(), "copy"));
+  if (chmod(fresh.c_str(), S_IRUSR | S_IWUSR) != 0) return ErrnoError(errno, "chmod {}", fresh);
+  SL_RETURN_IF_ERROR(MakeFinal(fresh, copy_path_, fs::path(path_).parent_path()));
+  copy_is_old_ = false;
+  return OkStatus();
 }
 
 Status StateStore::Write(const StateChange& change) {
@@ -213,7 +436,14 @@ Status StateStore::Write(const StateChange& change) {
     SL_RETURN_IF_ERROR(assign.Bind(1, name.ns).Bind(2, name.name).Bind(3, std::uint64_t{number}).Run());
   }
   SL_RETURN_IF_ERROR(WriteQuarantine(change));
-  SL_ASSIGN_OR_RETURN(auto revise, Statement::Prepare(db_, path_, "UPDATE revision SET number = ?"));
+  SL_RETURN_IF_ERROR(Execute("DELETE FROM released; DELETE FROM revision"));
+  if (change.ends_doubt) SL_RETURN_IF_ERROR(Execute("DELETE FROM doubt"));
+  SL_ASSIGN_OR_RETURN(auto release_interface,
+                      Statement::Prepare(db_, path_, "INSERT OR REPLACE INTO released VALUES(?)"));
+  for (const std::uint32_t ifindex : change.released_interfaces) {
+    SL_RETURN_IF_ERROR(release_interface.Bind(1, std::uint64_t{ifindex}).Run());
+  }
+  SL_ASSIGN_OR_RETURN(auto revise, Statement::Prepare(db_, path_, "INSERT INTO revision VALUES(?)"));
   return revise.Bind(1, change.revision).Run();
 }
 
@@ -231,25 +461,32 @@ Status StateStore::WriteQuarantine(const StateChange& change) {
 }
 
 Status StateStore::Save(const StateChange& change, const std::function<Status()>& enforce) {
+  SL_RETURN_IF_ERROR(Annotate(read_only_, "save the change"));
   SL_RETURN_IF_ERROR(Annotate(Execute("BEGIN IMMEDIATE"), "save the change"));
   Status status = Annotate(Write(change), "save the change");
   if (status.ok()) status = enforce();
   if (status.ok()) status = Annotate(Execute("COMMIT"), "save the change");
   // A failed COMMIT may have ended the transaction by itself.
   if (!status.ok() && sqlite3_get_autocommit(db_) == 0) status.Update(Execute("ROLLBACK"));
-  return status;
+  if (!status.ok()) return status;
+  copy_is_old_ = true;
+  for (const policy::Resource& resource : change.puts) bad_rows_.erase(resource.id);
+  for (const ResourceId& id : change.deletes) bad_rows_.erase(id);
+  return OkStatus();
 }
 
 Status StateStore::Remove(const std::string& directory) {
   std::error_code error;
-  if (fs::exists(directory + "/" + kFile, error)) {
-    // Whatever else is wrong with it is no reason to keep it.
-    if (const auto open = Open(directory); absl::IsAlreadyExists(open.status())) return open.status();
-  }
-  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
-    const std::string path = directory + "/" + kFile + suffix;
-    fs::remove(path, error);
-    if (error) return ErrnoError(error.value(), "remove {}", path);
+  if (!fs::exists(directory, error)) return OkStatus();
+  const std::string path = directory + "/" + kFile;
+  const Fd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (lock.valid() && flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return InUse(path);
+  for (const char* file : {kFile, kCopy, kDamaged}) {
+    for (const char* suffix : {"", "-wal", "-shm", "-journal", ".new"}) {
+      const std::string one = directory + "/" + file + suffix;
+      fs::remove(one, error);
+      if (error) return ErrnoError(error.value(), "remove {}", one);
+    }
   }
   if (fs::is_empty(directory, error) && !error) fs::remove(directory, error);
   return OkStatus();

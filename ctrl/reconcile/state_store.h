@@ -2,10 +2,13 @@
 // endpoint numbers, who is in quarantine, the revision. The only user of SQLite. Not thread-safe: the controller orders
 // its calls.
 //
-// Open takes the directory for itself; errors name the file and what to do:
-//   AlreadyExists        another agent uses it
-//   FailedPrecondition   written by a newer version
-//   DataLoss             damaged
+// Open takes the directory for itself (AlreadyExists: another agent has it). What is there is never given up for what
+// cannot be read: beside state.db a last good copy is kept (KeepCopy), and State says what was wrong.
+//   state.db is damaged        it is renamed to state.db.damaged, and the copy goes on
+//   missing, or empty          the copy goes on, when there is one
+//   written by a newer version left alone; the copy is read, and nothing can be saved
+//   a row cannot be read       the copy's row goes on, else the state says which one
+//   cannot be written          it is read, and Save fails until a restart
 #pragma once
 
 #include <functional>
@@ -14,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/base/fd.h"
 #include "ctrl/base/status.h"
 #include "ctrl/workload/endpoint_ids.h"
 #include "policy/resource_map.h"
@@ -30,7 +34,9 @@ struct StateChange {
   std::vector<policy::ObjectName> gone_endpoints;
   std::vector<policy::ObjectName> quarantines;
   std::vector<policy::ObjectName> releases;
+  std::vector<std::uint32_t> released_interfaces;  // that are let go once this is saved; those before have been
   std::uint64_t revision = 0;
+  bool ends_doubt = false;  // State::doubt is over
 };
 
 class StateStore {
@@ -41,33 +47,64 @@ class StateStore {
     policy::ResourceMap resources;
     workload::EndpointIds endpoints;
     std::set<policy::ObjectName> quarantined;  // also workloads that do not exist now
+    std::set<std::uint32_t> released_interfaces;
     std::uint64_t revision = 0;
+
+    std::vector<std::string> problems;  // what was wrong, for people; not fatal
+    // Not empty: this may not be what was saved last, and why. It is the last good copy, or, when `unknown`, nothing.
+    std::string doubt;
+    bool unknown = false;
+    bool pinned = false;  // set by who knows: an older version's pins enforce until the first generation
+    // Rows that can be read neither here nor in the copy, and why.
+    std::map<policy::ResourceId, std::string> unreadable;
   };
 
+  // Errors name the file and what to do: AlreadyExists as above; others where the directory itself cannot be used.
   static StatusOr<std::unique_ptr<StateStore>> Open(const std::string& directory);
   ~StateStore();
   StateStore(const StateStore&) = delete;
   StateStore& operator=(const StateStore&) = delete;
 
-  StatusOr<State> Load() const;
+  StatusOr<State> Load();
 
   // The change is on disk, for good, when this returns OK, and not at all otherwise. `enforce` runs in between, when
   // all is written but not yet final: its error is returned and nothing is kept.
   Status Save(const StateChange& change, const std::function<Status()>& enforce);
+
+  // Replaces the copy by what is saved now, when that is another and all of it could be read.
+  Status KeepCopy();
 
   // Deletes what Open and Save left in `directory`, and the directory when nothing else is in it. AlreadyExists when an
   // agent uses it.
   static Status Remove(const std::string& directory);
 
  private:
-  StateStore(std::string path, sqlite3* db) : path_(std::move(path)), db_(db) {}
+  explicit StateStore(const std::string& directory);
+  Status OpenFile();
+  Status OpenReadOnly(const std::string& path);
+  Status GoOnWithCopy(Status why);
+  Status SaveDoubt() const;
+  void CloseFile();
   Status Prepare();
+  Status CheckFormat() const;
+  Status LoadEndpoints(State& state) const;
+  Status LoadDoubt(State& state) const;
+  Status LoadResources(State& state, std::vector<policy::Resource>& recovered);
+  StatusOr<policy::Resource> ReadFromCopy(const policy::ResourceId& id) const;
   Status Write(const StateChange& change);
   Status WriteQuarantine(const StateChange& change);
   Status Execute(const char* sql) const;
 
   const std::string path_;
-  sqlite3* const db_;
+  const std::string copy_path_;
+  Fd lock_;  // of the directory
+  sqlite3* db_ = nullptr;
+  Status read_only_;  // why nothing can be saved
+  std::string doubt_;
+  bool unknown_ = false;
+  bool copy_is_old_ = true;
+  bool is_loaded_ = false;
+  std::set<policy::ResourceId> bad_rows_;  // that could not be read and have not been replaced
 };
 
 }  // namespace sluice::reconcile

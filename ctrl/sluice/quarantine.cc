@@ -1,5 +1,6 @@
 // `quarantine`: cuts a workload off, at once, in the kernel; or releases it.
 #include "ctrl/base/output.h"
+#include "ctrl/base/printable.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/verb.h"
 
@@ -25,6 +26,9 @@ StatusOr<ExitCode> Quarantine(const AgentAddress& server, const QuarantineOption
   SL_ASSIGN_OR_RETURN(const v1::QuarantineReply reply, Client(server).Quarantine(request));
   SL_RETURN_IF_ERROR(WriteOut(fmt::format("Workload {} {}\npolicy revision {}\n", text,
                                           options.release ? "released" : "quarantined", reply.revision())));
+  if (!reply.unsaved().empty()) {
+    SL_RETURN_IF_ERROR(WriteOut("it is in force, but would not outlive a boot: " + Printable(reply.unsaved()) + "\n"));
+  }
   return ExitCode::kDone;
 }
 

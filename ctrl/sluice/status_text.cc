@@ -73,19 +73,34 @@ std::string FeaturesText(const v1::AgentStatus& status) {
   return Section(table);
 }
 
+std::string HoldingText(const v1::AgentStatus& status) {
+  return "holding: what the kernel had stays in force and the rest is closed until resources are applied: " +
+         Printable(status.holding());
+}
+
+std::string RightsText(const v1::AgentStatus& status) {
+  Table table({{"RIGHT"}, {"FOR"}});
+  for (const auto& right : status.rights()) table.Add({right.name(), right.use()});
+  if (table.empty()) return "";
+  std::string confinement;
+  for (const std::string& by : status.confinement()) confinement += (confinement.empty() ? "" : ", ") + Printable(by);
+  return Section(table) + (confinement.empty() ? "" : "confined by: " + confinement + "\n");
+}
+
 }  // namespace
 
 std::string StatusText(const v1::AgentStatus& status) {
   std::string text =
       fmt::format("{}: policy revision {}, generation {}, workloads {}\n", status.ready() ? "enforcing" : "not ready",
                   status.revision(), status.generation(), status.workloads());
+  if (!status.holding().empty()) text += HoldingText(status) + "\n";
   text += fmt::format("sluiced {} on {}", Printable(status.version()), Printable(status.node()));
   if (status.has_start_time()) text += " since " + TimeUtil::ToString(status.start_time());
   text += fmt::format(", followers {}\n", status.followers());
   if (!status.process_sensors().empty())
     text += fmt::format("processes are seen by {}s\n", Printable(status.process_sensors()));
   return text + UnboundText(status) + IntegrityText(status) + QuarantineText(status) + ProgramsText(status) +
-         MapsText(status) + LostText(status) + FeaturesText(status);
+         MapsText(status) + LostText(status) + FeaturesText(status) + RightsText(status);
 }
 
 std::string NotReadyText(const v1::AgentStatus& status) {
@@ -93,6 +108,7 @@ std::string NotReadyText(const v1::AgentStatus& status) {
     return "somebody else changed what the agent has in the kernel, and it cannot be put back: " +
            status.integrity_problem();
   }
+  if (!status.holding().empty()) return HoldingText(status);
   if (status.unbound_size() == 0) {
     return "the agent runs but does not enforce yet: wait, or see its log for what it waits for";
   }

@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -13,6 +14,7 @@
 #include "ctrl/datapath/root.h"
 #include "ctrl/sluiced/notify.h"
 #include "ctrl/sluiced/process_sensors.h"
+#include "ctrl/sluiced/rights.h"
 #include "ctrl/workload/resource_directory.h"
 
 namespace sluice {
@@ -24,8 +26,12 @@ using namespace std::chrono_literals;
 constexpr auto kSettle = 20ms;
 // Where changes inside pods are not heard, or something is still missing.
 constexpr auto kLookAgain = 5s;
+// While workloads are missing: a namespace's name may come without any link that changes.
+constexpr auto kLookForMissing = 500ms;
 // Between two looks at the classes of processes.
 constexpr auto kTend = 10s;
+// Between two copies of what is saved.
+constexpr auto kKeepCopy = 10s;
 
 std::string HostName() {
   char name[HOST_NAME_MAX + 1] = "";
@@ -53,6 +59,8 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   SL_ASSIGN_OR_RETURN(auto monitor, net::NetlinkMonitor::Open());
   agent->monitor_ = std::make_unique<net::NetlinkMonitor>(std::move(monitor));
   SL_ASSIGN_OR_RETURN(auto state, agent->store_->Load());
+  for (const std::string& problem : state.problems) LogError("{}", problem);
+  state.pinned = agent->datapath_->is_handing_over();
   policy::ResourceMap directory;
   if (!options.resources.empty()) {
     SL_ASSIGN_OR_RETURN(directory, workload::ReadResourceDirectory(options.resources));
@@ -152,7 +160,7 @@ void Agent::MakeTelemetry() {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();
   };
-  sources.ready = [this] { return ready_.load(); };
+  sources.ready = [this, controller] { return ready_.load() && controller->view()->holding.empty(); };
   sources.send_flow_events = [this](bool on) {
     const Status status = datapath_->Configure(setting_flags_ | (on ? SL_SETTING_EVENTS : 0));
     if (!status.ok()) LogError("switch flow events {}: {}", on ? "on" : "off", Message(status));
@@ -192,6 +200,12 @@ Status Agent::StartApi() {
     out.set_present(feature.present);
     if (!feature.present) out.set_cost(feature.cost);
   }
+  for (const Right& right : HeldRights()) {
+    v1::AgentStatus::Right& out = *sources.constants.add_rights();
+    out.set_name(right.name);
+    out.set_use(right.use);
+  }
+  for (const std::string& by : Confinement()) sources.constants.add_confinement(by);
   service_ = std::make_unique<api::Service>(std::move(sources));
   SL_ASSIGN_OR_RETURN(server_, api::Server::Start(options_.api, service_.get()));
   calls_ = &server_->calls();
@@ -229,10 +243,19 @@ void Agent::Refresh() {
   }
 }
 
+void Agent::KeepCopy() {
+  if (Clock::now() < keep_copy_at_) return;
+  keep_copy_at_ = Clock::now() + kKeepCopy;
+  const Status kept = controller_->WhileNothingIsSaved([this] { return store_->KeepCopy(); });
+  const std::string problem = kept.ok() ? "" : Message(kept);
+  if (problem != copy_problem_ && !kept.ok()) LogWarn("keep a copy of what is saved: {}", problem);
+  copy_problem_ = problem;
+}
+
 int Agent::MillisecondsToRefresh() const {
-  if (!refresh_at_) return static_cast<int>(std::chrono::milliseconds(kLookAgain).count());
-  return static_cast<int>(
-      std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(*refresh_at_ - Clock::now()).count()));
+  const auto most = controller_->view()->unbound.empty() ? std::chrono::milliseconds(kLookAgain) : kLookForMissing;
+  const auto left = refresh_at_ ? std::chrono::ceil<std::chrono::milliseconds>(*refresh_at_ - Clock::now()) : most;
+  return static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), most).count());
 }
 
 Status Agent::Run() {
@@ -241,21 +264,31 @@ Status Agent::Run() {
   if (!signal_fd.valid()) return ErrnoError(errno, "signalfd");
   Refresh();  // what changed since the first look
   while (true) {
+    NotifyAlive();
     pollfd polled[] = {{signal_fd.get(), POLLIN, 0}, {monitor_->fd(), POLLIN, 0}};
     const int heard = poll(polled, std::size(polled), MillisecondsToRefresh());
     if (heard < 0 && errno != EINTR) return ErrnoError(errno, "poll");
-    // A change of the resources may have brought workloads that are not there yet.
-    if (heard == 0 && !refresh_at_ && !controller_->view()->unbound.empty()) refresh_at_ = Clock::now();
+    if (heard == 0 && !controller_->view()->unbound.empty()) {
+      const std::size_t attached = datapath_->Attached().size();
+      controller_->CloseNewcomers();
+      const bool has_come = datapath_->Attached().size() != attached;
+      // A change of the resources may have brought workloads that are not there yet.
+      if (has_come || !refresh_at_)
+        refresh_at_ = Clock::now() + (has_come ? std::chrono::milliseconds(kSettle) : kLookAgain);
+    }
     signalfd_siginfo signal{};
     while (read(signal_fd.get(), &signal, sizeof(signal)) == sizeof(signal)) {
       LogInfo("signal {} from uid {}, pid {}", signal.ssi_signo, signal.ssi_uid, signal.ssi_pid);
       if (signal.ssi_signo != SIGHUP) {
         LogInfo("stopping; what is attached goes on enforcing");
+        keep_copy_at_ = {};
+        KeepCopy();
         return OkStatus();
       }
       ReadDirectoryAgain();
     }
     SL_ASSIGN_OR_RETURN(const bool changed, monitor_->Drain());
+    if (changed) controller_->CloseNewcomers();
     if (changed && (!refresh_at_ || *refresh_at_ > Clock::now() + kSettle)) refresh_at_ = Clock::now() + kSettle;
     if (refresh_at_ && Clock::now() >= *refresh_at_) Refresh();
     if (Clock::now() >= tend_at_) {
@@ -263,6 +296,7 @@ Status Agent::Run() {
       if (const Status tended = datapath_->TendProcessClasses(); !tended.ok())
         LogError("tend the classes of processes: {}", Message(tended));
     }
+    KeepCopy();
   }
 }
 

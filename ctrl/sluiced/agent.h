@@ -28,6 +28,9 @@ class Agent {
   static StatusOr<std::unique_ptr<Agent>> Start(const AgentOptions& options);
   ~Agent();
 
+  // Why what was applied is not in force; empty: it is.
+  std::string holding() const { return controller_->view()->holding; }
+
   // Until SIGTERM or SIGINT. SIGHUP reads the resources directory again.
   Status Run();
 
@@ -44,6 +47,7 @@ class Agent {
   std::vector<bpf::Feature> Features() const;
   void ReadDirectoryAgain();
   void Refresh();
+  void KeepCopy();
   int MillisecondsToRefresh() const;
 
   using Clock = std::chrono::steady_clock;
@@ -63,7 +67,9 @@ class Agent {
   std::set<std::string> attached_uplinks_;
   std::optional<Clock::time_point> refresh_at_;
   Clock::time_point tend_at_{};
+  Clock::time_point keep_copy_at_{};
   std::string refresh_problem_;  // logged already
+  std::string copy_problem_;     // likewise
 };
 
 // `--uninstall`: detaches and unpins everything and removes the state. FailedPrecondition while an agent runs.

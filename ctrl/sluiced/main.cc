@@ -1,10 +1,12 @@
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 
 #include "ctrl/base/log.h"
 #include "ctrl/sluiced/agent.h"
 #include "ctrl/sluiced/notify.h"
+#include "ctrl/sluiced/rights.h"
 
 namespace {
 
@@ -21,6 +23,21 @@ void RaiseFileLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Nothing enforced depends on how the agent ends, and what was applied is on disk: when threads, memory or a peer keep
+// it from ending by itself, it ends all the same, before the service manager loses its patience.
+void EndWithin(unsigned int seconds) {
+  std::signal(SIGALRM, [](int) { _exit(0); });
+  alarm(seconds);
+}
+constexpr unsigned int kEndSeconds = 8;
+
+// A failure leaves rights that nobody uses: no reason not to enforce.
+void GiveUpRights() {
+  sluice::Status status = sluice::GiveUpOtherRights();
+  status.Update(sluice::RefuseSystemCalls());
+  if (!status.ok()) sluice::LogWarn("not all rights that are not needed are given up: {}", sluice::Message(status));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -35,11 +52,16 @@ int main(int argc, char** argv) {
   // Before any thread starts: only Agent::Run takes them.
   const sigset_t signals = sluice::AgentSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  const auto agent = sluice::Agent::Start(options);
+  GiveUpRights();
+  auto agent = sluice::Agent::Start(options);
   if (!agent.ok()) return Fail(agent.status());
-  sluice::LogInfo("enforcing; API at {}, metrics at {}", options.api.address, options.metrics);
-  sluice::NotifyReady("enforcing");
+  const std::string holding = (*agent)->holding();
+  sluice::LogInfo("{}; API at {}, metrics at {}", holding.empty() ? "enforcing" : "holding", options.api.address,
+                  options.metrics);
+  sluice::NotifyReady(holding.empty() ? "enforcing" : "holding: " + holding);
   const sluice::Status status = (*agent)->Run();
   sluice::NotifyStopping();
+  EndWithin(kEndSeconds);
+  agent->reset();
   return status.ok() ? 0 : Fail(status);
 }

@@ -7,5 +7,7 @@ namespace sluice {
 
 void NotifyReady(const std::string& status);
 void NotifyStopping();
+// The main loop goes round: at least each 5 seconds, but for what one change takes (WatchdogSec= in the unit file).
+void NotifyAlive();
 
 }  // namespace sluice

@@ -159,7 +159,65 @@ StatusOr<BoundWorkload> BindHostInterface(const policy::Workload& workload) {
   return Describe(workload, host, pod);
 }
 
+bool LeadsElsewhere(const LinkInfo& link) { return link.kind == "veth" && link.link_netnsid >= 0; }
+
+// `links`: all of this namespace, read when somebody needs them.
+StatusOr<std::vector<HostEnd>> HostEndsOf(const policy::Workload& workload,
+                                          std::optional<std::vector<LinkInfo>>& links) {
+  if (workload.netns.empty()) {
+    SL_ASSIGN_OR_RETURN(const LinkInfo host, net::GetLink(workload.host_interface));
+    if (host.kind != "veth") return std::vector<HostEnd>();
+    return std::vector<HostEnd>{{host.ifindex, host.name}};
+  }
+  SL_ASSIGN_OR_RETURN(const net::NetNs netns, net::NetNs::Open(workload.netns));
+  SL_ASSIGN_OR_RETURN(const net::NetNs own, net::NetNs::OfThisThread());
+  if (netns.identity() == own.identity()) return std::vector<HostEnd>();
+  StatusOr<LinkInfo> pod = Status(absl::StatusCode::kInternal, "not looked at");
+  const Status entered = net::RunIn(netns.fd(), [&] {
+    pod = net::GetLink(workload.interface);
+    return OkStatus();
+  });
+  if (entered.ok() && pod.ok()) {
+    SL_ASSIGN_OR_RETURN(const LinkInfo host, FindHostEnd(netns, *pod));
+    return std::vector<HostEnd>{{host.ifindex, host.name}};
+  }
+  if (entered.ok() && absl::IsNotFound(pod.status())) return std::vector<HostEnd>();
+  SL_ASSIGN_OR_RETURN(const std::int32_t id, net::NetNsId(netns.fd()));
+  if (!links) {
+    SL_ASSIGN_OR_RETURN(links, net::DumpLinks());
+  }
+  std::vector<HostEnd> ends;
+  for (const LinkInfo& link : *links) {
+    if (LeadsElsewhere(link) && link.link_netnsid == id) ends.push_back({link.ifindex, link.name});
+  }
+  return ends;
+}
+
 }  // namespace
+
+bool IsAnswer(const Status& status) {
+  return absl::IsNotFound(status) || absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status);
+}
+
+std::map<policy::ObjectName, std::vector<HostEnd>> FindHostEnds(const std::vector<const policy::Workload*>& workloads) {
+  std::map<policy::ObjectName, std::vector<HostEnd>> found;
+  std::optional<std::vector<LinkInfo>> links;
+  for (const policy::Workload* const workload : workloads) {
+    if (auto ends = HostEndsOf(*workload, links); ends.ok() && !ends->empty()) {
+      found.emplace(workload->name, *std::move(ends));
+    }
+  }
+  return found;
+}
+
+StatusOr<std::vector<HostEnd>> AllHostEnds() {
+  SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> links, net::DumpLinks());
+  std::vector<HostEnd> ends;
+  for (const LinkInfo& link : links) {
+    if (LeadsElsewhere(link)) ends.push_back({link.ifindex, link.name});
+  }
+  return ends;
+}
 
 StatusOr<BoundWorkload> Bind(const policy::Workload& workload) {
   const bool by_netns = !workload.netns.empty();

@@ -4,9 +4,13 @@
 // changes nothing; thread-safe. Errors name the workload, the field and what is there instead:
 //   NotFound             the namespace or the interface does not exist (yet)
 //   FailedPrecondition   it is there but cannot be used: not a veth, no address, its host end is elsewhere
+// Any other code says that the look-up itself failed (no file descriptors, no thread, a missing right), which tells
+// nothing of the workload.
 #pragma once
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "bpf/abi/events.h"
 #include "ctrl/base/status.h"
@@ -27,5 +31,21 @@ struct BoundWorkload {
 };
 
 StatusOr<BoundWorkload> Bind(const policy::Workload& workload);
+
+// Whether `status`, an error of Bind, says what the workload is like; otherwise it is only not known.
+bool IsAnswer(const Status& status);
+
+// The host end of a veth.
+struct HostEnd {
+  std::uint32_t ifindex = 0;
+  std::string name;
+};
+// Where workloads that Bind refuses can be reached all the same, so that they can be closed. Asks for less than Bind:
+// the pod needs no address, and where its namespace cannot be entered, all veths that lead there are given. Workloads
+// that are not found are left out.
+std::map<policy::ObjectName, std::vector<HostEnd>> FindHostEnds(const std::vector<const policy::Workload*>& workloads);
+
+// All veths of this namespace whose other end is in another one.
+StatusOr<std::vector<HostEnd>> AllHostEnds();
 
 }  // namespace sluice::workload

@@ -34,6 +34,18 @@ Status EndpointIds::Restore(const ObjectName& name, std::uint32_t id) {
   return OkStatus();
 }
 
+Status EndpointIds::Adopt(const ObjectName& name, std::uint32_t id) {
+  if (NameOf(id) == ObjectName()) taken_.erase(id);
+  return Restore(name, id);
+}
+
+ObjectName EndpointIds::NameOf(std::uint32_t id) const {
+  for (const auto& [name, number] : ids_) {
+    if (number == id) return name;
+  }
+  return {};
+}
+
 void EndpointIds::Release(const ObjectName& name) {
   taken_.erase(Find(name));
   ids_.erase(name);

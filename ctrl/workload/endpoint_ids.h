@@ -20,8 +20,13 @@ class EndpointIds {
   // Takes a number that is known from earlier. InvalidArgument: out of range, or another one's.
   Status Restore(const policy::ObjectName& name, std::uint32_t id);
   void Release(const policy::ObjectName& name);
+  // A number that the kernel still has for somebody whose name is not known: Assign does not give it away.
+  void Reserve(std::uint32_t id) { taken_.insert(id); }
+  // Gives a reserved number to who turned out to have it. InvalidArgument: it is another one's.
+  Status Adopt(const policy::ObjectName& name, std::uint32_t id);
 
   std::uint32_t Find(const policy::ObjectName& name) const;  // 0: it has none
+  policy::ObjectName NameOf(std::uint32_t id) const;         // empty: nobody's
   const std::map<policy::ObjectName, std::uint32_t>& all() const { return ids_; }
 
   bool operator==(const EndpointIds& other) const { return ids_ == other.ids_; }

@@ -137,30 +137,26 @@ TEST_F(BadStart, SecondAgentThatCannotStayLeavesThePodsAlone) {
   CleanUpOther();
 }
 
-TEST_F(BadStart, StateOfANewerVersionIsLeftAlone) {
+TEST_F(BadStart, StateOfANewerVersionIsLeftAloneAndWhatIsPinnedStays) {
   ASSERT_TRUE(rig_->agent().Stop().ok());
   const std::string path = rig_->agent().state_dir() + "/state.db";
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version = 99", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(db);
-  ExpectOneError(Start({"--state-dir", rig_->agent().state_dir(), "--bpf-root", rig_->agent().bpf_root()}), 1,
-                 {path, "newer version", "99"});
+  const auto bytes = [&] {
+    std::ifstream file(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string before = bytes();
+  const Status started = rig_->agent().RestartHolding();
+  ASSERT_TRUE(started.ok()) << started;
   ExpectStillEnforced();
-  Discard();
-}
-
-TEST_F(BadStart, DamagedStateIsNamedAndLeftAlone) {
+  const auto refused = rig_->agent().Sluice({"apply", "-f", "-"}, kDenyAll);
+  EXPECT_NE(refused->exit_code, 0);
+  EXPECT_THAT(refused->err, AllOf(HasSubstr(path), HasSubstr("newer version"), HasSubstr("99")));
   ASSERT_TRUE(rig_->agent().Stop().ok());
-  const std::string path = rig_->agent().state_dir() + "/state.db";
-  const std::uintmax_t size = fs::file_size(path);
-  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(0);
-  file << std::string(size, '\x5a');
-  file.close();
-  ExpectOneError(Start({"--state-dir", rig_->agent().state_dir(), "--bpf-root", rig_->agent().bpf_root()}), 1,
-                 {path, "damaged"});
-  EXPECT_EQ(fs::file_size(path), size);
+  EXPECT_EQ(bytes(), before);
   ExpectStillEnforced();
   Discard();
 }

@@ -194,7 +194,8 @@ std::vector<std::string> AgentProcess::PlaceArguments() const {
 }
 
 Status AgentProcess::Launch(const std::vector<std::string>& more) {
-  std::vector<std::string> argv{bin_ + "/sluiced"};
+  std::vector<std::string> argv = options_.before;
+  argv.push_back(bin_ + "/sluiced");
   std::ranges::copy(PlaceArguments(), std::back_inserter(argv));
   std::ranges::copy(more, std::back_inserter(argv));
   std::ranges::copy(options_.args, std::back_inserter(argv));
@@ -208,16 +209,16 @@ Status AgentProcess::Launch(const std::vector<std::string>& more) {
   return OkStatus();
 }
 
-Status AgentProcess::AwaitReady() const {
+Status AgentProcess::AwaitReady(bool holding) const {
   const Clock::time_point deadline = Clock::now() + options_.ready_timeout;
   std::string last = "not asked";
   bool exited = false;
   while (!exited && Clock::now() < deadline) {
     exited = ExitsWithin(kReadyInterval);
     // Asking costs as much as a tenth of the start, so not before the agent says so itself.
-    if (Log().find("enforcing;", log_begin_) == std::string::npos) continue;
+    if (Log().find(holding ? "holding;" : "enforcing;", log_begin_) == std::string::npos) continue;
     SL_ASSIGN_OR_RETURN(const ClientResult status, Sluice({"status"}));
-    if (status.exit_code == 0) return OkStatus();
+    if (holding ? status.err.find("holding") != std::string::npos : status.exit_code == 0) return OkStatus();
     last = status.err + status.out;
   }
   const std::string log = Log();
@@ -230,6 +231,12 @@ Status AgentProcess::Restart(const std::vector<std::string>& more) {
   if (pid_ >= 0) return InvalidError("sluiced (process {}) still runs", pid_);
   SL_RETURN_IF_ERROR(Launch(more));
   return AwaitReady();
+}
+
+Status AgentProcess::RestartHolding(const std::vector<std::string>& more) {
+  if (pid_ >= 0) return InvalidError("sluiced (process {}) still runs", pid_);
+  SL_RETURN_IF_ERROR(Launch(more));
+  return AwaitReady(true);
 }
 
 bool AgentProcess::ExitsWithin(std::chrono::milliseconds timeout) const {

@@ -32,6 +32,7 @@ class AgentProcess {
  public:
   struct Options {
     int netns_fd = -1;                                   // the namespace to run in; -1: the caller's
+    std::vector<std::string> before;                     // what runs the agent: {"/usr/bin/setpriv", ...}
     std::vector<std::string> args;                       // beside directories and addresses, e.g. {"--uplink", "up0"}
     std::chrono::seconds ready_timeout{90};              // an emulated kernel takes half a minute
     std::function<Status(const AgentProcess&)> prepare;  // its directories, before the first start
@@ -47,6 +48,8 @@ class AgentProcess {
   Status Stop();  // SIGTERM; an error unless it exits with 0
   // After Kill or Stop: the same directories again, and `more` arguments; waits until it enforces.
   Status Restart(const std::vector<std::string>& more = {});
+  // Likewise, where it must say that it holds what the kernel has (`sluice status`), and not that it enforces.
+  Status RestartHolding(const std::vector<std::string>& more = {});
   Status Signal(int number);
 
   // Runs `sluice --server ... args`.
@@ -68,7 +71,7 @@ class AgentProcess {
 
   Status Prepare();
   Status Launch(const std::vector<std::string>& more = {});
-  Status AwaitReady() const;
+  Status AwaitReady(bool holding = false) const;
   StatusOr<int> AwaitExit(std::chrono::milliseconds timeout);  // exit code as in ClientResult
   bool ExitsWithin(std::chrono::milliseconds timeout) const;
   std::vector<std::string> PlaceArguments() const;

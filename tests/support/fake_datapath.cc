@@ -115,6 +115,24 @@ std::uint64_t FakeDatapath::generation() const {
   return generation_;
 }
 
+void FakeDatapath::Reset() {
+  const std::lock_guard lock(mutex_);
+  tables_ = {};
+  generation_ = 0;
+  pods_.clear();
+  attached_.clear();
+  quarantine_ = {};
+}
+
+std::map<std::uint32_t, std::uint32_t> FakeDatapath::EndpointsInForce() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::uint32_t, std::uint32_t> endpoints;
+  for (const auto& [address, value] : tables_.addresses) {
+    if (value.endpoint != 0 && value.ifindex != 0) endpoints[value.ifindex] = value.endpoint;
+  }
+  return endpoints;
+}
+
 policy::Limits FakeDatapath::limits() const {
   const std::lock_guard lock(mutex_);
   return limits_;

@@ -30,6 +30,7 @@ class FakeDatapath : public datapath::Datapath {
   std::map<std::uint32_t, datapath::PodInterface> pods() const;  // attached, by ifindex
   void SetLimits(const policy::Limits& limits);
   void SetUplinkMode(datapath::XdpMode mode);
+  void Reset();  // as after a boot: nothing is in force or attached
   // As an earlier process left it.
   void AddAttached(const datapath::AttachedProgram& program);
 
@@ -46,6 +47,7 @@ class FakeDatapath : public datapath::Datapath {
   Status Commit(const policy::Tables& tables) override;
   std::uint64_t generation() const override;
   policy::Limits limits() const override;
+  std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
   Status AttachPod(const datapath::PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
   StatusOr<datapath::XdpMode> AttachUplink(const std::string& interface) override;

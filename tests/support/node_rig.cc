@@ -19,7 +19,8 @@ constexpr std::chrono::milliseconds kSilence{300};
 StatusOr<std::unique_ptr<NodeRig>> NodeRig::Create(const Options& options) {
   std::unique_ptr<NodeRig> rig(new NodeRig());
   SL_ASSIGN_OR_RETURN(rig->node_, TestNode::Create({.pods = options.pods, .outside = options.outside}));
-  SL_ASSIGN_OR_RETURN(rig->agent_, AgentProcess::Start({.netns_fd = rig->node_->fd(), .args = options.args}));
+  SL_ASSIGN_OR_RETURN(
+      rig->agent_, AgentProcess::Start({.netns_fd = rig->node_->fd(), .before = options.before, .args = options.args}));
   return rig;
 }
 

@@ -31,6 +31,7 @@ class NodeRig {
     std::vector<std::string> pods;
     std::vector<std::string> args;  // of the agent
     bool outside = false;
+    std::vector<std::string> before;  // AgentProcess::Options
   };
   static StatusOr<std::unique_ptr<NodeRig>> Create(const Options& options);
 

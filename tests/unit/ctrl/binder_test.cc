@@ -3,6 +3,10 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "ctrl/net/netlink.h"
 #include "tests/support/environment.h"
@@ -92,6 +96,80 @@ TEST_F(Binder, FindsTheHostEndAddressesAndMac) {
   EXPECT_EQ(bound->facts.link_local4, 0U);
   EXPECT_EQ(bound->facts.bridge, 0U);
   EXPECT_EQ(bound->facts.master, 0U);
+}
+
+// Where it is can be told of more workloads than what it is.
+class HostEnds : public Binder {
+ protected:
+  std::vector<std::uint32_t> Find(
+      const policy::Workload& workload, const std::function<void()>& before = [] {}) {
+    std::vector<std::uint32_t> found;
+    const Status ran = node_->netns().Run([&] {
+      before();
+      for (const auto& [name, ends] : FindHostEnds({&workload}))
+        for (const HostEnd& end : ends) found.push_back(end.ifindex);
+      return OkStatus();
+    });
+    EXPECT_TRUE(ran.ok()) << ran;
+    return found;
+  }
+  // The calling thread's.
+  static void GiveUpSysAdmin() {
+    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    __user_cap_data_struct data[2] = {};
+    ASSERT_EQ(syscall(SYS_capget, &header, data), 0);
+    data[0].effective &= ~(1U << CAP_SYS_ADMIN);
+    ASSERT_EQ(syscall(SYS_capset, &header, data), 0);
+  }
+};
+
+TEST_F(HostEnds, OfAPodWithoutAddressAndOfOneWithout) {
+  IpIn(a_, "addr flush dev eth0\n");
+  EXPECT_TRUE(IsAnswer(BindHere(ByNetNs(a_.netns_path)).status()));
+  EXPECT_THAT(Find(ByNetNs(a_.netns_path)), ElementsAre(a_.host_ifindex));
+  EXPECT_THAT(Find(ByNetNs(b_.netns_path)), ElementsAre(b_.host_ifindex));
+  EXPECT_THAT(Find(ByHostInterface(b_.host_interface)), ElementsAre(b_.host_ifindex));
+}
+
+TEST_F(HostEnds, OfAPodThatCannotBeEnteredAreAllThatLeadThere) {
+  IpInNode("link add second type veth peer name eth1 netns " + a_.netns_path.substr(std::string("/run/netns/").size()) +
+           "\n");
+  StatusOr<BoundWorkload> bound = Status(absl::StatusCode::kInternal, "did not run");
+  const auto ends = Find(ByNetNs(a_.netns_path), [&] {
+    GiveUpSysAdmin();
+    bound = Bind(ByNetNs(a_.netns_path));
+  });
+  EXPECT_TRUE(absl::IsPermissionDenied(bound.status())) << bound.status();
+  EXPECT_FALSE(IsAnswer(bound.status()));
+  EXPECT_EQ(ends.size(), 2U);
+  EXPECT_THAT(ends, ::testing::Contains(a_.host_ifindex));
+  EXPECT_THAT(ends, ::testing::Not(::testing::Contains(b_.host_ifindex)));
+  EXPECT_THAT(Find(ByNetNs(a_.netns_path)), ElementsAre(a_.host_ifindex)) << "who can enter knows which";
+}
+
+TEST_F(HostEnds, OfNobodyWhoIsNotThere) {
+  EXPECT_THAT(Find(ByNetNs("/run/netns/no-such")), ElementsAre());
+  EXPECT_THAT(Find(ByNetNs("/proc/self/ns/net")), ElementsAre());
+  EXPECT_THAT(Find(ByHostInterface("no-such")), ElementsAre());
+  policy::Workload other = ByNetNs(a_.netns_path);
+  other.interface = "eth7";
+  EXPECT_THAT(Find(other), ElementsAre());
+}
+
+TEST_F(HostEnds, WithoutFileDescriptorsThereIsNoAnswer) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  StatusOr<BoundWorkload> bound = Status(absl::StatusCode::kInternal, "did not run");
+  const Status ran = node_->netns().Run([&] {
+    const rlimit none{3, before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    bound = Bind(ByNetNs(a_.netns_path));
+    setrlimit(RLIMIT_NOFILE, &before);
+    return OkStatus();
+  });
+  ASSERT_TRUE(ran.ok()) << ran;
+  EXPECT_FALSE(bound.ok());
+  EXPECT_FALSE(IsAnswer(bound.status())) << bound.status();
 }
 
 TEST_F(Binder, LeavesLinkLocalAddressesAndOtherInterfacesOut) {

@@ -34,6 +34,12 @@ class ControllerTest : public ::testing::Test {
              [this](std::uint32_t ifindex) {
                return std::any_of(interfaces_.begin(), interfaces_.end(),
                                   [&](const auto& one) { return one.second == ifindex; });
+             },
+             [this](const std::vector<const policy::Workload*>& workloads) { return HostEnds(workloads); },
+             [this]() -> StatusOr<std::vector<workload::HostEnd>> {
+               std::vector<workload::HostEnd> ends;
+               for (const auto& [name, ifindex] : interfaces_) ends.push_back({ifindex, "veth-" + name});
+               return ends;
              }},
         [this](const StateChange& change, const std::function<Status()>& enforce) { return Save(change, enforce); });
   }
@@ -79,7 +85,22 @@ class ControllerTest : public ::testing::Test {
   }
   std::set<std::uint32_t> CutInKernel() { return datapath_.ReadQuarantine()->endpoints; }
 
+  std::string Problem(const std::string& name) const {
+    const auto view = controller_->view();
+    const auto unbound = view->unbound.find({"shop", name});
+    return unbound == view->unbound.end() ? "" : unbound->second;
+  }
+  // Its programs are there, and no generation knows who is behind it.
+  bool IsClosed(std::uint32_t ifindex) const {
+    return datapath_.pods().contains(ifindex) && !datapath_.EndpointsInForce().contains(ifindex);
+  }
+  bool IsEnforced(std::uint32_t ifindex) const {
+    return datapath_.pods().contains(ifindex) && datapath_.EndpointsInForce().contains(ifindex);
+  }
+
   test::FakeDatapath datapath_;
+  std::map<std::string, Status> bind_errors_;  // by name, though its interface is there
+  Status look_up_error_;                       // of every workload
   std::map<std::string, std::uint32_t> interfaces_;
   std::vector<policy::Address> node_addresses_ = {policy::Address::Parse("10.0.0.254").value()};
   Status addresses_error_;
@@ -89,10 +110,13 @@ class ControllerTest : public ::testing::Test {
   std::function<void()> while_saving_;
   Status fail_before_enforcing_;  // the next Save
   Status fail_after_enforcing_;   // likewise
+  Status disk_;                   // every Save
   std::unique_ptr<Controller> controller_;
 
  private:
   StatusOr<workload::BoundWorkload> Bind(const policy::Workload& workload) const {
+    if (!look_up_error_.ok()) return look_up_error_;
+    if (const auto error = bind_errors_.find(workload.name.name); error != bind_errors_.end()) return error->second;
     const auto interface = interfaces_.find(workload.name.name);
     if (interface == interfaces_.end()) {
       return MakeError(absl::StatusCode::kNotFound, "Workload {}: spec.hostInterface: there is no {}",
@@ -104,10 +128,22 @@ class ControllerTest : public ::testing::Test {
     return bound;
   }
 
+  std::map<policy::ObjectName, std::vector<workload::HostEnd>> HostEnds(
+      const std::vector<const policy::Workload*>& workloads) const {
+    std::map<policy::ObjectName, std::vector<workload::HostEnd>> ends;
+    for (const policy::Workload* const workload : workloads) {
+      const auto interface = interfaces_.find(workload->name.name);
+      if (look_up_error_.ok() && interface != interfaces_.end())
+        ends[workload->name] = {{interface->second, workload->host_interface}};
+    }
+    return ends;
+  }
+
   // As StateStore::Save: all or nothing.
   Status Save(const StateChange& change, const std::function<Status()>& enforce) {
     saves_++;
     if (!fail_before_enforcing_.ok()) return std::exchange(fail_before_enforcing_, OkStatus());
+    if (!disk_.ok()) return disk_;
     if (while_saving_) while_saving_();
     SL_RETURN_IF_ERROR(enforce());
     if (!fail_after_enforcing_.ok()) return std::exchange(fail_after_enforcing_, OkStatus());
@@ -120,6 +156,11 @@ class ControllerTest : public ::testing::Test {
     for (const policy::ObjectName& name : change.quarantines) saved_.quarantined.insert(name);
     for (const policy::ObjectName& name : change.releases) saved_.quarantined.erase(name);
     saved_.revision = change.revision;
+    saved_.released_interfaces = {change.released_interfaces.begin(), change.released_interfaces.end()};
+    if (change.ends_doubt) saved_.doubt.clear();
+    if (change.ends_doubt) saved_.unknown = false;
+    for (const policy::Resource& resource : change.puts) saved_.unreadable.erase(resource.id);
+    for (const policy::ResourceId& id : change.deletes) saved_.unreadable.erase(id);
     return OkStatus();
   }
 };

@@ -46,9 +46,34 @@ TEST_F(ControllerQuarantine, CutsOffAndReleasesWithoutANewGeneration) {
 }
 
 TEST_F(ControllerQuarantine, TheKernelIsToldBeforeAnythingIsSaved) {
-  fail_before_enforcing_ = InvalidError("stop here");
-  EXPECT_EQ(Message(controller_->Quarantine(kWeb).status()), "stop here");
-  EXPECT_EQ(datapath_.calls().front(), fmt::format("Quarantine {}", web_));
+  while_saving_ = [this] { EXPECT_THAT(CutInKernel(), ElementsAre(web_)); };
+  ASSERT_TRUE(controller_->Quarantine(kWeb).ok());
+  while_saving_ = nullptr;
+}
+
+TEST_F(ControllerQuarantine, CountsWithoutADiskAndIsSavedWhenThereIsOne) {
+  disk_ = MakeError(absl::StatusCode::kResourceExhausted, "the disk is full");
+  std::string unsaved;
+  ASSERT_TRUE(controller_->Quarantine(kWeb, &unsaved).ok());
+  EXPECT_EQ(unsaved, "the disk is full");
+  EXPECT_THAT(CutInKernel(), ElementsAre(web_));
+  EXPECT_THAT(Quarantined(), ElementsAre(kWeb));
+  EXPECT_EQ(Message(controller_->Refresh()), "the disk is full") << "so that the agent tries again";
+  EXPECT_THAT(CutInKernel(), ElementsAre(web_));
+  disk_ = OkStatus();
+  ASSERT_TRUE(controller_->Refresh().ok());
+  EXPECT_THAT(saved_.quarantined, ElementsAre(kWeb));
+}
+
+TEST_F(ControllerQuarantine, WithoutADiskItCanBeReleasedAgain) {
+  disk_ = MakeError(absl::StatusCode::kResourceExhausted, "the disk is full");
+  ASSERT_TRUE(controller_->Quarantine(kWeb).ok());
+  ASSERT_TRUE(controller_->Release(kWeb).ok());
+  EXPECT_THAT(CutInKernel(), IsEmpty());
+  EXPECT_THAT(Quarantined(), IsEmpty());
+  disk_ = OkStatus();
+  ASSERT_TRUE(controller_->Refresh().ok());
+  EXPECT_THAT(saved_.quarantined, IsEmpty());
 }
 
 TEST_F(ControllerQuarantine, TwiceIsOnce) {
@@ -71,11 +96,9 @@ TEST_F(ControllerQuarantine, AnUnknownWorkloadIsNotFound) {
   EXPECT_THAT(Quarantined(), IsEmpty());
 }
 
-TEST_F(ControllerQuarantine, RefusedByTheKernelOrTheStoreNothingChanges) {
+TEST_F(ControllerQuarantine, RefusedByTheKernelOrAReleaseByTheStoreNothingChanges) {
   datapath_.FailNext("SetQuarantine", InvalidError("no map"));
   EXPECT_EQ(Message(controller_->Quarantine(kWeb).status()), "no map");
-  fail_after_enforcing_ = InvalidError("the disk is full");
-  EXPECT_EQ(Message(controller_->Quarantine(kWeb).status()), "the disk is full");
   EXPECT_THAT(CutInKernel(), IsEmpty());
   EXPECT_THAT(Quarantined(), IsEmpty());
 
@@ -88,13 +111,10 @@ TEST_F(ControllerQuarantine, RefusedByTheKernelOrTheStoreNothingChanges) {
   EXPECT_THAT(saved_.quarantined, ElementsAre(kWeb));
 }
 
-TEST_F(ControllerQuarantine, WhatAKernelProgramCutIsShownAndKeptWhenSavingFails) {
+TEST_F(ControllerQuarantine, WhatAKernelProgramCutIsShownAndKept) {
   ASSERT_TRUE(datapath_.SetQuarantine(web_, true).ok());
   EXPECT_THAT(Quarantined(), ElementsAre(kWeb));
   EXPECT_THAT(saved_.quarantined, IsEmpty());
-  fail_after_enforcing_ = InvalidError("the disk is full");
-  EXPECT_FALSE(controller_->Quarantine(kWeb).ok());
-  EXPECT_THAT(CutInKernel(), ElementsAre(web_));
   ASSERT_TRUE(controller_->Refresh().ok());
   EXPECT_THAT(CutInKernel(), ElementsAre(web_)) << "nobody but a release ends it";
   ASSERT_TRUE(controller_->Release(kWeb).ok());

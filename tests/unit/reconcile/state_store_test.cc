@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <fstream>
 
 #include "policy/parser.h"
+#include "tests/support/environment.h"
 
 namespace sluice::reconcile {
 namespace {
@@ -53,6 +55,20 @@ class StateStoreTest : public ::testing::Test {
     sqlite3_close(db);
   }
   static Status Enforced() { return OkStatus(); }
+  void SaveShopAndCopy() const {
+    const auto store = Open();
+    ASSERT_TRUE(store->Load().ok());
+    ASSERT_TRUE(
+        store
+            ->Save({.puts = {Namespace("shop", "blue")}, .new_endpoints = {{{"shop", "web"}, 7}}, .revision = 41},
+                   Enforced)
+            .ok());
+    ASSERT_TRUE(store->KeepCopy().ok());
+  }
+  std::string Bytes() const {
+    std::ifstream file(directory_ + "/state.db", std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
 
   std::string directory_;
 };
@@ -156,28 +172,176 @@ TEST_F(StateStoreTest, OneAgentAtATime) {
   EXPECT_THAT(Message(second.status()), HasSubstr(directory_ + "/state.db: in use by another agent"));
 }
 
-TEST_F(StateStoreTest, RefusesWhatANewerVersionWrote) {
+TEST_F(StateStoreTest, LeavesAloneWhatANewerVersionWrote) {
   Open();
   Execute("PRAGMA user_version = 2");
-  const auto store = StateStore::Open(directory_);
-  EXPECT_TRUE(absl::IsFailedPrecondition(store.status())) << store.status();
-  EXPECT_THAT(Message(store.status()), HasSubstr("written by a newer version (format 2, this one knows 1)"));
+  const auto before = Bytes();
+  {
+    const auto store = Open();
+    const auto state = store->Load();
+    ASSERT_TRUE(state.ok()) << state.status();
+    EXPECT_TRUE(state->unknown) << "there is no copy";
+    EXPECT_THAT(state->doubt, HasSubstr("written by a newer version (format 2, this one knows 1)"));
+    const Status saved = store->Save({.puts = {Namespace("shop", "blue")}, .revision = 1}, Enforced);
+    EXPECT_THAT(Message(saved), HasSubstr("newer version"));
+    EXPECT_TRUE(store->KeepCopy().ok());
+  }
+  EXPECT_EQ(Bytes(), before);
 }
 
-TEST_F(StateStoreTest, SaysThatAFileIsDamaged) {
+TEST_F(StateStoreTest, ReadsTheCopyBesideWhatANewerVersionWrote) {
+  SaveShopAndCopy();
+  Execute("PRAGMA user_version = 2");
+  const auto state = LoadAnew();
+  EXPECT_FALSE(state.unknown);
+  EXPECT_TRUE(state.resources.contains(Namespace("shop", "blue").id));
+}
+
+TEST_F(StateStoreTest, ADamagedFileIsPutAsideAndTheCopyGoesOn) {
+  SaveShopAndCopy();
   std::ofstream(directory_ + "/state.db") << std::string(8192, 'x');
-  const auto store = StateStore::Open(directory_);
-  EXPECT_TRUE(absl::IsDataLoss(store.status())) << store.status();
-  EXPECT_THAT(Message(store.status()), HasSubstr("state.db: damaged"));
+  const auto state = LoadAnew();
+  EXPECT_THAT(state.doubt, AllOf(HasSubstr("state.db: damaged"), HasSubstr("state.db.good")));
+  EXPECT_FALSE(state.unknown);
+  EXPECT_TRUE(state.resources.contains(Namespace("shop", "blue").id));
+  EXPECT_EQ(state.endpoints.Find({"shop", "web"}), 7U);
+  EXPECT_EQ(state.revision, 41U);
+  EXPECT_EQ(fs::file_size(directory_ + "/state.db.damaged"), 8192U) << "for who wants to look at it";
+  EXPECT_FALSE(LoadAnew().doubt.empty()) << "until somebody says what is wanted";
+  ASSERT_TRUE(Open()->Save({.revision = 42, .ends_doubt = true}, Enforced).ok());
+  EXPECT_EQ(LoadAnew().doubt, "");
 }
 
-TEST_F(StateStoreTest, SaysWhichResourceItCannotRead) {
-  Open();
+TEST_F(StateStoreTest, WithoutACopyADamagedFileIsUnknownOverRestarts) {
+  std::ofstream(directory_ + "/state.db") << std::string(8192, 'x');
+  for (int start = 0; start < 2; start++) {
+    const auto state = LoadAnew();
+    EXPECT_TRUE(state.unknown);
+    EXPECT_THAT(state.doubt, AllOf(HasSubstr("state.db: damaged"), HasSubstr("no copy")));
+  }
+}
+
+TEST_F(StateStoreTest, ACopyThatIsDamagedTooIsNoCopy) {
+  SaveShopAndCopy();
+  for (const char* file : {"/state.db", "/state.db.good"}) std::ofstream(directory_ + file) << std::string(8192, 'x');
+  const auto state = LoadAnew();
+  EXPECT_TRUE(state.unknown);
+  EXPECT_TRUE(state.resources.empty());
+}
+
+TEST_F(StateStoreTest, WhatIsMissingOrEmptyComesFromTheCopy) {
+  SaveShopAndCopy();
+  for (const bool empty : {false, true}) {
+    for (const char* suffix : {"", "-wal"}) fs::remove(directory_ + "/state.db" + suffix);
+    if (empty) std::ofstream(directory_ + "/state.db");
+    const auto state = LoadAnew();
+    EXPECT_THAT(state.doubt, HasSubstr("missing or empty"));
+    EXPECT_TRUE(state.resources.contains(Namespace("shop", "blue").id)) << empty;
+  }
+}
+
+TEST_F(StateStoreTest, ABadRowComesFromTheCopyAndOthersAreRead) {
+  SaveShopAndCopy();
+  ASSERT_TRUE(Open()->Save({.puts = {Namespace("later", "red")}, .revision = 42}, Enforced).ok());
+  Execute("UPDATE resource SET yaml = '{apiVersion: v9, kind: Namespace}' WHERE name = 'shop'");
+  {
+    const auto store = Open();
+    const auto state = store->Load();
+    ASSERT_TRUE(state.ok()) << state.status();
+    EXPECT_TRUE(state->unreadable.empty());
+    EXPECT_EQ(state->resources.size(), 2U);
+    EXPECT_EQ(state->resources.at(Namespace("shop", "blue").id).yaml, Namespace("shop", "blue").yaml);
+    ASSERT_EQ(state->problems.size(), 1U);
+    EXPECT_THAT(state->problems[0], AllOf(HasSubstr("shop"), HasSubstr("v9"), HasSubstr("state.db.good")));
+    ASSERT_TRUE(store->KeepCopy().ok());
+  }
+  EXPECT_TRUE(LoadAnew().problems.empty()) << "it was written again";
+}
+
+TEST_F(StateStoreTest, SaysWhichResourceItCannotReadAndKeepsTheCopy) {
+  SaveShopAndCopy();
   Execute("INSERT INTO resource VALUES('v1', 'Namespace', '', 'x', '{apiVersion: v9, kind: Namespace}')");
-  const auto state = Open()->Load();
-  ASSERT_FALSE(state.ok());
-  EXPECT_THAT(Message(state.status()), HasSubstr("state.db"));
-  EXPECT_THAT(Message(state.status()), HasSubstr("v9"));
+  const policy::ResourceId id = Namespace("x", "blue").id;
+  const auto store = Open();
+  const auto state = store->Load();
+  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_TRUE(state->unreadable.contains(id));
+  EXPECT_THAT(state->unreadable.at(id), AllOf(HasSubstr("state.db"), HasSubstr("v9")));
+  EXPECT_EQ(state->resources.size(), 1U);
+  const auto copied = fs::last_write_time(directory_ + "/state.db.good");
+  ASSERT_TRUE(store->Save({.quarantines = {{"shop", "web"}}, .revision = 41}, Enforced).ok());
+  ASSERT_TRUE(store->KeepCopy().ok());
+  EXPECT_EQ(fs::last_write_time(directory_ + "/state.db.good"), copied) << "a bad row does not get into it";
+  ASSERT_TRUE(store->Save({.deletes = {id}, .revision = 42}, Enforced).ok());
+  ASSERT_TRUE(store->KeepCopy().ok());
+  EXPECT_NE(fs::last_write_time(directory_ + "/state.db.good"), copied);
+}
+
+TEST_F(StateStoreTest, ABadNumberIsGivenAnew) {
+  SaveShopAndCopy();
+  Execute("UPDATE endpoint SET number = 4000000");
+  const auto state = LoadAnew();
+  EXPECT_EQ(state.endpoints.Find({"shop", "web"}), 0U);
+  ASSERT_EQ(state.problems.size(), 1U);
+  EXPECT_THAT(state.problems[0], HasSubstr("shop/web"));
+}
+
+// As after a kill: the last changes are in the log only, which SQLite itself cannot read there.
+TEST_F(StateStoreTest, WhereItCannotWriteItReads) {
+  if (!test::MissingNetNsRight().empty()) GTEST_SKIP() << "mounts";
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto store = StateStore::Open(directory_);
+    const bool saved =
+        store.ok() && (*store)->Save({.puts = {Namespace("shop", "blue")}, .revision = 3}, Enforced).ok();
+    _exit(saved ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  ASSERT_EQ(mount(directory_.c_str(), directory_.c_str(), nullptr, MS_BIND, nullptr), 0);
+  ASSERT_EQ(mount(nullptr, directory_.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr), 0);
+  {
+    const auto store = Open();
+    ASSERT_NE(store, nullptr);
+    const auto state = store->Load();
+    EXPECT_TRUE(state.ok()) << state.status();
+    EXPECT_TRUE(state->resources.contains(Namespace("shop", "blue").id));
+    EXPECT_EQ(state->doubt, "");
+    EXPECT_EQ(state->problems.size(), 1U) << "that nothing can be saved";
+    EXPECT_FALSE(store->Save({.revision = 4}, Enforced).ok());
+  }
+  EXPECT_EQ(umount(directory_.c_str()), 0);
+  EXPECT_EQ(LoadAnew().revision, 3U);
+}
+
+TEST_F(StateStoreTest, AFullDiskRefusesTheChangeAndLosesNothing) {
+  if (!test::MissingNetNsRight().empty()) GTEST_SKIP() << "mounts";
+  ASSERT_EQ(mount("none", directory_.c_str(), "tmpfs", 0, "size=256k"), 0);
+  {
+    const auto store = Open();
+    ASSERT_TRUE(store->Load().ok());
+    ASSERT_TRUE(store->Save({.puts = {Namespace("shop", "blue")}, .revision = 3}, Enforced).ok());
+    std::ofstream(directory_ + "/filler") << std::string(1 << 20, 'x');
+    const Status saved = store->Save({.puts = {Namespace("other", "red")}, .revision = 4}, Enforced);
+    EXPECT_TRUE(absl::IsResourceExhausted(saved)) << saved;
+    EXPECT_FALSE(store->KeepCopy().ok());
+  }
+  const auto state = LoadAnew();  // still full
+  EXPECT_EQ(state.revision, 3U);
+  EXPECT_EQ(state.resources.size(), 1U);
+  EXPECT_EQ(umount(directory_.c_str()), 0);
+}
+
+TEST_F(StateStoreTest, ChangesNoRightsOfADirectoryThatWasThere) {
+  fs::permissions(directory_, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec);
+  SaveShopAndCopy();
+  EXPECT_EQ(fs::status(directory_).permissions(), fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec);
+  for (const char* file : {"state.db", "state.db.good"}) {
+    EXPECT_EQ(fs::status(directory_ + "/" + file).permissions() & (fs::perms::group_all | fs::perms::others_all),
+              fs::perms::none)
+        << file;
+  }
 }
 
 TEST_F(StateStoreTest, SaysThatItMayNotWrite) {
@@ -188,6 +352,7 @@ TEST_F(StateStoreTest, SaysThatItMayNotWrite) {
 }
 
 TEST_F(StateStoreTest, IsNobodyElsesBusiness) {
+  fs::remove(directory_);
   Open();
   EXPECT_EQ(fs::status(directory_).permissions() & (fs::perms::group_all | fs::perms::others_all), fs::perms::none);
 }

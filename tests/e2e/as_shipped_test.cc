@@ -1,0 +1,185 @@
+// The agent under the unit file that is shipped, as far as that can be had without systemd (tests/tools/as_unit.cc),
+// and what it gives up by itself.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
+
+namespace sluice::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::UnorderedElementsAreArray;
+
+constexpr std::uint16_t kPort = 1000;
+
+std::string UnitFile() {
+  const char* source = std::getenv("SLUICE_SOURCE_DIR");
+  return (source != nullptr ? std::string(source) : std::string(".")) + "/deploy/sluice.service";
+}
+
+std::vector<std::string> Words(const std::string& text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+std::string UnitSetting(const std::string& name) {
+  std::ifstream file(UnitFile());
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(name + "=")) return line.substr(name.size() + 1);
+  }
+  return "";
+}
+
+// "CapEff" -> "0000004000000000"
+std::string ProcField(const std::string& status_file, const std::string& name) {
+  std::ifstream file(status_file);
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(name + ":")) return Words(line.substr(name.size() + 1)).front();
+  }
+  return "";
+}
+
+class AsShipped : public testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+  }
+  void Start(const std::vector<std::string>& before) {
+    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false, .before = before});
+    ASSERT_TRUE(rig.ok()) << rig.status();
+    rig_ = *std::move(rig);
+    auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .port = kPort},
+                                        {.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kPort}});
+    ASSERT_TRUE(servers.ok()) << servers.status();
+    servers_ = *std::move(servers);
+  }
+  std::vector<std::string> Threads() const {
+    std::vector<std::string> files;
+    for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", rig_->agent().pid())))
+      files.push_back(task.path().string() + "/status");
+    return files;
+  }
+  nlohmann::json ReadStatus() const {
+    const auto status = rig_->agent().Sluice({"status", "-o", "json"});
+    return status.ok() ? nlohmann::json::parse(status->out, nullptr, false) : nlohmann::json();
+  }
+  void ExpectEnforces() const {
+    const Status applied = rig_->agent().Apply(rig_->WorkloadYaml("web", "{app: web}") +
+                                               rig_->WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
+    ASSERT_TRUE(applied.ok()) << applied;
+    EXPECT_EQ(rig_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+    EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+  }
+
+  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<ProbeServers> servers_;
+};
+
+TEST_F(AsShipped, TheUnitFilesRightsAreEnoughForEverything) {
+  Start({BinDirectory() + "/as_unit", UnitFile()});
+  ExpectEnforces();
+  const nlohmann::json status = ReadStatus();
+  for (const auto& feature : status["features"]) {
+    const std::string name = feature["name"];
+    if (name == "netlink_all_namespaces" || name == "process_sensors" || name == "socket_probes") {
+      EXPECT_EQ(feature.value("present", false), true) << feature.dump();
+    }
+  }
+  const std::string limits = fmt::format("/proc/{}/limits", rig_->agent().pid());
+  std::ifstream file(limits);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_THAT(text, HasSubstr("Max core file size        0"));
+  std::string score, own;
+  std::ifstream(fmt::format("/proc/{}/oom_score_adj", rig_->agent().pid())) >> score;
+  std::ifstream("/proc/self/oom_score_adj") >> own;  // without CAP_SYS_RESOURCE nobody may lower it
+  EXPECT_THAT(score, testing::AnyOf(UnitSetting("OOMScoreAdjust"), own));
+  // Changes of pods, a restart, quarantine, events: nothing that the agent does is refused.
+  EXPECT_EQ(rig_->agent().Sluice({"quarantine", "shop/web"})->exit_code, 0);
+  EXPECT_EQ(rig_->agent().Sluice({"quarantine", "--release", "shop/web"})->exit_code, 0);
+  EXPECT_EQ(rig_->agent().Sluice({"get", "flows"})->exit_code, 0);
+  EXPECT_EQ(rig_->agent().Sluice({"get", "processes"})->exit_code, 0);
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  const Status restarted = rig_->agent().Restart();
+  ASSERT_TRUE(restarted.ok()) << restarted;
+  EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_THAT(rig_->agent().Log(), testing::Not(HasSubstr("not permitted")));
+}
+
+TEST_F(AsShipped, TheAgentGivesUpByItselfWhatItDoesNotNeed) {
+  Start({});
+  ExpectEnforces();
+  const nlohmann::json status = ReadStatus();
+  std::vector<std::string> rights;
+  for (const auto& right : status["rights"]) {
+    rights.push_back(right["name"]);
+    EXPECT_NE(right.value("use", ""), "") << right.dump();
+  }
+  EXPECT_THAT(rights, UnorderedElementsAreArray(Words(UnitSetting("CapabilityBoundingSet")))) << "one list, two places";
+  EXPECT_EQ(status["confinement"].size(), 2U) << status["confinement"].dump();
+  const std::string held = ProcField(Threads().front(), "CapEff");
+  EXPECT_EQ(__builtin_popcountll(std::stoull(held, nullptr, 16)), static_cast<int>(rights.size()));
+  for (const std::string& thread : Threads()) {
+    SCOPED_TRACE(thread);
+    EXPECT_EQ(ProcField(thread, "CapEff"), held);
+    EXPECT_EQ(ProcField(thread, "CapPrm"), held);
+    EXPECT_EQ(ProcField(thread, "CapBnd"), held);
+    EXPECT_EQ(std::stoull(ProcField(thread, "CapInh"), nullptr, 16), 0U);
+    EXPECT_EQ(std::stoull(ProcField(thread, "CapAmb"), nullptr, 16), 0U);
+    EXPECT_EQ(ProcField(thread, "NoNewPrivs"), "1");
+    EXPECT_EQ(ProcField(thread, "Seccomp"), "2");
+  }
+}
+
+// A directory that was there keeps its mode; one that the agent makes is nobody else's.
+TEST_F(AsShipped, DirectoriesThatWereThereKeepTheirRights) {
+  Start({});
+  const std::string state = rig_->agent().state_dir();
+  struct stat facts {};
+  ASSERT_EQ(stat(state.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0700U);
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  ASSERT_EQ(chmod(state.c_str(), 0750), 0);
+  ASSERT_EQ(chmod(rig_->agent().directory().c_str(), 0755), 0);
+  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_EQ(stat(state.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0750U);
+  ASSERT_EQ(stat(rig_->agent().directory().c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0755U);
+  ASSERT_EQ(stat((state + "/state.db").c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 077, 0U);
+}
+
+// No thread and no process may be made any more: it ends in its time all the same, and what it enforced stays.
+TEST_F(AsShipped, EndsInItsTimeAlsoWithoutThreads) {
+  const std::string group = fmt::format("/sys/fs/cgroup/pids/sluice-test-{}", getpid());
+  if (mkdir(group.c_str(), 0755) != 0) GTEST_SKIP() << "no pids cgroup (v1) can be made at " << group;
+  Start({});
+  ExpectEnforces();
+  std::ofstream(group + "/cgroup.procs") << rig_->agent().pid();
+  std::ofstream(group + "/pids.max") << 1;
+  ASSERT_TRUE(rig_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());  // it looks again, and cannot
+  EXPECT_TRUE(
+      Eventually([&] { return rig_->agent().Log().find("following the node's interfaces") != std::string::npos; }));
+  EXPECT_EQ(rig_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(rig_->agent().Stop().ok());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(12));
+  EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_TRUE(Eventually([&] { return rmdir(group.c_str()) == 0; }));
+  ASSERT_TRUE(rig_->agent().Restart().ok());
+  EXPECT_EQ(rig_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+}
+
+}  // namespace
+}  // namespace sluice::test

@@ -1,0 +1,231 @@
+// A pod that is a workload and cannot be enforced on (yet) is closed: with real packets, from before the agent knows
+// it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
+#include "tests/support/traffic.h"
+
+namespace sluice::test {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr std::uint16_t kPort = 1000;
+
+constexpr const char* kOnlyWebToDb = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
+)";
+
+class ClosedFirst : public testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+  }
+  void TearDown() override {
+    echo_.reset();
+    if (!mounted_.empty()) umount2(mounted_.c_str(), MNT_DETACH);
+    rig_.reset();
+    if (!directory_.empty()) fs::remove_all(directory_);
+  }
+
+  void Start(const std::vector<std::string>& args = {}) {
+    auto rig = NodeRig::Create({.pods = {"web", "db", "other"}, .args = args, .outside = false});
+    ASSERT_TRUE(rig.ok()) << rig.status();
+    rig_ = *std::move(rig);
+    auto echo = EchoServer::Start(rig_->netns_fd("db"), {kPort});
+    ASSERT_TRUE(echo.ok()) << echo.status();
+    echo_ = *std::move(echo);
+  }
+  std::string Yaml(const std::string& pod) const { return rig_->WorkloadYaml(pod, "{app: " + pod + "}"); }
+  void ApplyWebAndDb() const {
+    const Status applied = rig_->agent().Apply(Yaml("web") + Yaml("db") + kOnlyWebToDb);
+    ASSERT_TRUE(applied.ok()) << applied;
+  }
+  // `other` has no address that the agent takes for one of its own, and talks all the same.
+  void HideAddressOfOther() const {
+    ASSERT_TRUE(rig_->node()
+                    .netns(rig_->node().pod("other"))
+                    .Ip("addr flush dev eth0\naddr add 169.254.7.7/32 dev eth0 scope link\n"
+                        "route replace default via 169.254.1.1 dev eth0 onlink src 169.254.7.7\n")
+                    .ok());
+  }
+  std::unique_ptr<Pinger> Talk(const std::string& from, const std::string& to = "db") const {
+    auto pinger = Pinger::Start({.netns_fd = rig_->netns_fd(from),
+                                 .destination = rig_->ip4(to),
+                                 .port = kPort,
+                                 .interval = 1ms,
+                                 .new_flows = true,
+                                 .patience = 0ms});
+    EXPECT_TRUE(pinger.ok()) << pinger.status();
+    return pinger.ok() ? *std::move(pinger) : nullptr;
+  }
+  // Nothing of what `from` sends arrives.
+  void ExpectClosed(const std::string& from) const {
+    const std::uint64_t before = echo_->Received(kPort);
+    const auto pinger = Talk(from);
+    ASSERT_NE(pinger, nullptr);
+    ASSERT_TRUE(Eventually([&] { return pinger->counts().sent > 30; }));
+    pinger->Stop();
+    EXPECT_EQ(echo_->Received(kPort), before);
+    EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod(from).host_ifindex), 2);
+  }
+  bool Reaches(const std::string& from) const { return rig_->Udp(from, "db", kPort, true) == ProbeOutcome::kAllowed; }
+  std::string StatusText() const {
+    const auto status = rig_->agent().Sluice({"status"});
+    return status.ok() ? status->out + status->err : Message(status.status());
+  }
+
+  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<EchoServer> echo_;
+  std::string directory_;
+  std::string mounted_;
+};
+
+TEST_F(ClosedFirst, AWorkloadWithoutAddressIsClosedListedAndOpensWithIt) {
+  Start();
+  ApplyWebAndDb();
+  HideAddressOfOther();
+  const auto refused = rig_->agent().Sluice({"apply", "-f", "-"}, Yaml("other"));
+  ASSERT_TRUE(refused.ok());
+  EXPECT_NE(refused->exit_code, 0);
+  EXPECT_THAT(refused->err, HasSubstr("no global address"));
+  ExpectClosed("other");
+  EXPECT_THAT(StatusText(), HasSubstr("shop/other"));
+  EXPECT_TRUE(Reaches("web")) << "others go on";
+  // Nobody asks for it any more: as free as any pod that is no workload.
+  ASSERT_TRUE(rig_->agent().Delete({policy::Kind::kWorkload, {"shop", "other"}}).ok());
+  EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("other").host_ifindex), 0);
+  EXPECT_THAT(StatusText(), Not(HasSubstr("shop/other")));
+}
+
+TEST_F(ClosedFirst, AtAStartTooAndTwoOfOneAddressDoNotKeepTheAgentFromIt) {
+  Start();
+  directory_ = testing::TempDir() + "/sluice-closed-first";
+  fs::create_directories(directory_);
+  std::string twin = Yaml("other");  // with web's address
+  twin.replace(twin.find("spec: {"), 7, "spec: {ips: [" + rig_->node().pod("web").ip4 + "], ");
+  std::string web = Yaml("web");
+  web.replace(web.find("spec: {"), 7, "spec: {ips: [" + rig_->node().pod("web").ip4 + "], ");
+  std::ofstream(directory_ + "/all.yaml") << twin << web << Yaml("db") << kOnlyWebToDb;
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  const Status started = rig_->agent().Restart({"--resources", directory_});
+  ASSERT_TRUE(started.ok()) << started;
+  // The first by name has it.
+  const std::string status = StatusText();
+  EXPECT_THAT(status, HasSubstr("shop/web"));
+  EXPECT_THAT(status, HasSubstr("has the address"));
+  EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("web").host_ifindex), 2);
+  ExpectClosed("web");
+}
+
+// As with the unit file: a pod that comes back does not talk before it is enforced on, seven times of seven.
+TEST_F(ClosedFirst, APodThatComesBackIsClosedFromTheFirstPacket) {
+  Start();
+  ApplyWebAndDb();
+  ASSERT_TRUE(rig_->agent().Apply(Yaml("other")).ok());
+  const TestPod pod = rig_->node().pod("other");
+  const std::string netns = fs::path(pod.netns_path).filename();
+  const auto pinger = Talk("other");
+  ASSERT_NE(pinger, nullptr);
+  for (int round = 0; round < 7; round++) {
+    ASSERT_TRUE(rig_->node().netns().Ip("link del " + pod.host_interface + "\n").ok());
+    ASSERT_TRUE(rig_->node()
+                    .netns()
+                    .Ip(fmt::format("link add {0} address {1} type veth peer name eth0 address {2} netns {3}\n"
+                                    "link set {0} up\nroute add {4}/32 dev {0} src {5}\n"
+                                    "neigh add {4} lladdr {2} dev {0} nud permanent\n",
+                                    pod.host_interface, pod.host_mac, pod.pod_mac, netns, pod.ip4, rig_->node().ip4()))
+                    .ok());
+    ASSERT_TRUE(rig_->node()
+                    .netns(pod)
+                    .Ip(fmt::format("link set eth0 up\naddr add {}/32 dev eth0\n"
+                                    "neigh add 169.254.1.1 lladdr {} dev eth0 nud permanent\n"
+                                    "route add default via 169.254.1.1 dev eth0 onlink\n",
+                                    pod.ip4, pod.host_mac))
+                    .ok());
+    const std::uint64_t sent = pinger->counts().sent;
+    ASSERT_TRUE(Eventually([&] { return pinger->counts().sent > sent + 100; }));
+    ASSERT_TRUE(Eventually([&] { return StatusText().find("shop/other") == std::string::npos; }));
+  }
+  pinger->Stop();
+  EXPECT_EQ(echo_->ReceivedFrom(rig_->ip4("other")), 0U);
+  EXPECT_TRUE(Reaches("web"));
+}
+
+TEST_F(ClosedFirst, WithAFullDiskANewWorkloadIsClosedAndQuarantineCuts) {
+  Start();
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  const std::string state = rig_->agent().state_dir();
+  ASSERT_EQ(mount("none", state.c_str(), "tmpfs", 0, "size=512k"), 0);
+  mounted_ = state;
+  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ApplyWebAndDb();
+  ASSERT_TRUE(Reaches("web"));
+  std::ofstream(state + "/filler") << std::string(1 << 20, 'x');
+
+  const auto refused = rig_->agent().Sluice({"apply", "-f", "-"}, Yaml("other"));
+  ASSERT_TRUE(refused.ok());
+  EXPECT_NE(refused->exit_code, 0);
+  EXPECT_THAT(refused->err, HasSubstr("the disk is full"));
+  ExpectClosed("other");
+  EXPECT_THAT(StatusText(), HasSubstr("shop/other"));
+
+  const auto cut = rig_->agent().Sluice({"quarantine", "shop/web"});
+  ASSERT_TRUE(cut.ok());
+  EXPECT_EQ(cut->exit_code, 0) << cut->err;
+  EXPECT_THAT(cut->out, HasSubstr("would not outlive a boot"));
+  EXPECT_EQ(rig_->Udp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+
+  // A start does not need the disk; and what was refused is not open because of it.
+  ASSERT_TRUE(rig_->agent().Kill().ok());
+  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ExpectClosed("other");
+  EXPECT_EQ(rig_->Udp("web", "db", kPort, false), ProbeOutcome::kTimeout) << "the kernel has it";
+
+  fs::remove(state + "/filler");
+  const Status applied = rig_->agent().Apply(Yaml("other"));
+  EXPECT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(rig_->agent().Sluice({"quarantine", "--release", "shop/web"})->exit_code, 0);
+  EXPECT_TRUE(Reaches("web"));
+  EXPECT_EQ(rig_->Udp("other", "db", kPort, false), ProbeOutcome::kTimeout);
+}
+
+TEST_F(ClosedFirst, WithoutFileDescriptorsNobodyIsCutOff) {
+  Start();
+  ApplyWebAndDb();
+  ASSERT_TRUE(Reaches("web"));
+  const auto count = [&] {
+    const std::string fds = fmt::format("/proc/{}/fd", rig_->agent().pid());
+    return static_cast<rlim_t>(std::distance(fs::directory_iterator(fds), fs::directory_iterator()));
+  };
+  rlimit before{};
+  ASSERT_EQ(prlimit(rig_->agent().pid(), RLIMIT_NOFILE, nullptr, &before), 0);
+  const rlimit none{count() / 2, before.rlim_max};
+  ASSERT_EQ(prlimit(rig_->agent().pid(), RLIMIT_NOFILE, &none, nullptr), 0);
+  ASSERT_TRUE(rig_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());  // it looks again
+  EXPECT_TRUE(
+      Eventually([&] { return rig_->agent().Log().find("following the node's interfaces") != std::string::npos; }));
+  for (int i = 0; i < 10; i++) EXPECT_TRUE(Reaches("web")) << i;
+  ASSERT_EQ(prlimit(rig_->agent().pid(), RLIMIT_NOFILE, &before, nullptr), 0);
+  EXPECT_TRUE(Eventually([&] { return StatusText().find("NOT ENFORCED ON") == std::string::npos; }));
+  EXPECT_TRUE(Reaches("web"));
+}
+
+}  // namespace
+}  // namespace sluice::test

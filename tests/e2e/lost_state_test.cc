@@ -1,0 +1,157 @@
+// The state file is lost, empty, damaged, a newer version's, or has a bad row: what is pinned stays until somebody asks
+// otherwise, and after a boot the last good copy goes on, or everything is closed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/environment.h"
+#include "tests/support/node_rig.h"
+
+namespace sluice::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr std::uint16_t kPort = 1000;
+
+// db answers web, and web answers nobody.
+constexpr const char* kPolicies = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]}
+)";
+
+class LostState : public testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+    ASSERT_TRUE(rig.ok()) << rig.status();
+    rig_ = *std::move(rig);
+    auto servers = ProbeServers::Start(
+        {{.netns_fd = rig_->netns_fd("db"), .port = kPort}, {.netns_fd = rig_->netns_fd("web"), .port = kPort}});
+    ASSERT_TRUE(servers.ok()) << servers.status();
+    servers_ = *std::move(servers);
+    all_ = rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") + kPolicies;
+    ASSERT_TRUE(rig_->agent().Apply(all_).ok());
+    ExpectEnforced();
+  }
+
+  std::string File() const { return rig_->agent().state_dir() + "/state.db"; }
+  void Damage() const { std::ofstream(File()) << std::string(16384, 'x'); }
+  void Sql(const std::string& sql) const {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(File().c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+    sqlite3_close(db);
+  }
+  // What a boot leaves of what is pinned.
+  void Boot() const {
+    std::error_code error;
+    fs::remove_all(rig_->agent().bpf_root(), error);
+    for (const TestPod& pod : rig_->node().pods())
+      ASSERT_TRUE(Eventually([&] { return TcPrograms(rig_->node(), pod.host_ifindex) == 0; }));
+  }
+  void ExpectEnforced() const {
+    EXPECT_EQ(rig_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+    EXPECT_EQ(rig_->Tcp("db", "web", kPort, false), ProbeOutcome::kTimeout);
+  }
+  void ExpectAllClosed() const {
+    EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+    EXPECT_EQ(rig_->Tcp("db", "web", kPort, false), ProbeOutcome::kTimeout);
+    for (const TestPod& pod : rig_->node().pods()) EXPECT_EQ(TcPrograms(rig_->node(), pod.host_ifindex), 2);
+  }
+  void ExpectHolds(const std::string& why) const {
+    const auto status = rig_->agent().Sluice({"status"});
+    ASSERT_TRUE(status.ok()) << status.status();
+    EXPECT_NE(status->exit_code, 0);
+    EXPECT_THAT(status->out, AllOf(HasSubstr("not ready"), HasSubstr("holding"), HasSubstr(why)));
+    EXPECT_THAT(rig_->agent().Log(), HasSubstr(why));
+  }
+
+  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<ProbeServers> servers_;
+  std::string all_;
+};
+
+TEST_F(LostState, AStateThatIsGoneTakesNothingDownAndWhoAppliesAgainGoesOn) {
+  ASSERT_TRUE(rig_->agent().Kill().ok());
+  fs::remove_all(rig_->agent().state_dir());
+  for (int start = 0; start < 2; start++) {
+    const Status started = rig_->agent().RestartHolding();
+    ASSERT_TRUE(started.ok()) << started;
+    ExpectHolds("nothing is saved");
+    ExpectEnforced();
+    ASSERT_TRUE(rig_->agent().Kill().ok());
+  }
+  ASSERT_TRUE(rig_->agent().RestartHolding().ok());
+  const Status applied = rig_->agent().Apply(all_);
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(rig_->agent().Sluice({"status"})->exit_code, 0);
+  ExpectEnforced();
+}
+
+TEST_F(LostState, ADamagedOneHoldsWhatIsPinnedAndAfterABootTheCopyGoesOn) {
+  ASSERT_TRUE(rig_->agent().Stop().ok());  // keeps a copy
+  Damage();
+  const Status started = rig_->agent().RestartHolding();
+  ASSERT_TRUE(started.ok()) << started;
+  ExpectHolds("damaged");
+  ExpectEnforced();
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  Damage();
+  Boot();
+  const Status booted = rig_->agent().Restart();
+  ASSERT_TRUE(booted.ok()) << booted;
+  ExpectEnforced();
+}
+
+TEST_F(LostState, WithoutACopyEverythingIsClosedAfterABootUntilSomebodyApplies) {
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  Damage();
+  fs::remove(File() + ".good");
+  Boot();
+  const Status booted = rig_->agent().RestartHolding();
+  ASSERT_TRUE(booted.ok()) << booted;
+  ExpectHolds("damaged");
+  ExpectAllClosed();
+  const Status applied = rig_->agent().Apply(all_);
+  ASSERT_TRUE(applied.ok()) << applied;
+  ExpectEnforced();
+}
+
+TEST_F(LostState, ABadRowComesFromTheCopyAndWithoutOneHoldsUntilItIsReplaced) {
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  const std::string spoil = "UPDATE resource SET yaml = 'kind: Nothing' WHERE kind = 'NetworkPolicy' AND name = 'web'";
+  Sql(spoil);
+  Boot();
+  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ExpectEnforced();
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  Sql(spoil);
+  fs::remove(File() + ".good");
+  Boot();
+  const Status booted = rig_->agent().RestartHolding();
+  ASSERT_TRUE(booted.ok()) << booted;
+  ExpectHolds("NetworkPolicy shop/web");
+  ExpectAllClosed();
+  const Status applied = rig_->agent().Apply(kPolicies);
+  ASSERT_TRUE(applied.ok()) << applied;
+  ExpectEnforced();
+}
+
+}  // namespace
+}  // namespace sluice::test
