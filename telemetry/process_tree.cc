@@ -53,8 +53,9 @@ std::optional<ProcessLife> ProcessTree::Apply(const ProcessRecord& record) {
     Fill(entry->life, record);
     SetAncestors(*entry, header.parent, record.start.previous);
   }
-  if (record.event() == SL_PROCESS_EVENT_EXEC) EndPrevious(record);
-  return entry->life;
+  ProcessLife told = entry->life;
+  if (record.event() == SL_PROCESS_EVENT_EXEC) EndPrevious(record);  // may make room, also by this entry
+  return told;
 }
 
 // The exit of a life that was never told of is remembered, so that the iterator's late record does not revive it.

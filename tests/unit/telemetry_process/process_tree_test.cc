@@ -105,6 +105,19 @@ TEST_F(ProcessTreeTest, LateSeedsReviveNobody) {
   EXPECT_EQ(tree_.Living().size(), 1U);
 }
 
+// Under AddressSanitizer: the tree is full, and the only life that has ended is the one that is told of.
+TEST_F(ProcessTreeTest, ALateExecIsToldAlsoWhereItMakesRoomForItsPredecessor) {
+  for (std::uint32_t i = 0; i < 6; ++i) Apply(ForkBytes({.id = 11 + i, .pid = 21 + i, .start_ns = 2, .birth_ns = 2}));
+  Exec({.id = 5, .pid = 10, .start_ns = 9, .birth_ns = 1, .previous = 4}, "/bin/newest");
+  const auto late =
+      Apply(ExecBytes({.id = 4, .pid = 10, .start_ns = 7, .birth_ns = 1, .flags = SL_PROCESS_EXECED, .previous = 3},
+                      "/bin/late", "x\0", ""));
+  ASSERT_TRUE(late && late->image);
+  EXPECT_EQ(late->id, 4U);
+  EXPECT_EQ(late->image->binary, "/bin/late");
+  EXPECT_EQ(BinaryOf(10), "/bin/newest");
+}
+
 TEST_F(ProcessTreeTest, AnEndedLifeIsKeptForItsDescendantsAndForTheGrace) {
   Exec({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 1}, "/bin/parent");
   Apply(ForkBytes({.id = 2, .parent = 1, .pid = 11, .start_ns = 8, .birth_ns = 8}));
