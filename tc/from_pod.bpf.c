@@ -23,7 +23,7 @@ __noinline int sl_from_pod_any(struct __sk_buff* skb) {
   sl_count_from_pod(j, outcome);
   if (reason == SL_LINK_CONTROL) return TC_ACT_UNSPEC;
   if (reason) return TC_ACT_SHOT;
-  if (!sl_is_other_pod(j, j->to_ifindex) || j->packet.has_vlan) return TC_ACT_UNSPEC;
+  if (!j->may_pass_host || !sl_is_other_pod(j, j->to_ifindex) || j->packet.has_vlan) return TC_ACT_UNSPEC;
   if (j->may_route ? sl_route_skb(skb, j) : sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
   return TC_ACT_UNSPEC;
 }
@@ -46,7 +46,7 @@ int tc_from_pod(struct __sk_buff* skb) {
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);
   if (reason) return TC_ACT_SHOT;
-  if (sl_take_short_cut(j, &plain, &seen, data, data_end)) return sl_redirect_to_pod(j, outcome);
-  if (sl_is_other_pod(j, j->to_ifindex) && sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
+  if (sl_take_short_cut(j, &plain, data, data_end)) return sl_redirect_to_pod(j, outcome);
+  if (sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
   return TC_ACT_UNSPEC;
 }

@@ -43,7 +43,7 @@ __noinline int sl_uplink_any(struct xdp_md* ctx) {
   if (reason) return sl_uplink_drop(j, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);
-  if (j->not_ours || !j->may_route || j->packet.has_vlan || !sl_route_xdp(ctx, j)) return XDP_PASS;
+  if (j->not_ours || !j->may_route || !j->may_pass_host || j->packet.has_vlan || !sl_route_xdp(ctx, j)) return XDP_PASS;
   return sl_uplink_redirect(j, outcome);
 }
 
@@ -65,5 +65,5 @@ int xdp_uplink(struct xdp_md* ctx) {
   if (reason) return sl_uplink_drop(j, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);
-  return sl_take_short_cut(j, &plain, &seen, data, data_end) ? sl_uplink_redirect(j, outcome) : XDP_PASS;
+  return sl_take_short_cut(j, &plain, data, data_end) ? sl_uplink_redirect(j, outcome) : XDP_PASS;
 }

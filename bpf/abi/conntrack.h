@@ -49,9 +49,9 @@ enum sl_ct_flags {
   SL_CT_BY_INITIATOR = 1 << 12,
   SL_CT_BY_RESPONDER = 1 << 13,
   SL_CT_WATCH = 1 << 14, /* TCP: a RST or FIN whose effect is open, so that every packet tells something */
-  /* The way to that direction's receiver is known, until route_checked is SL_ROUTE_FRESH ago. */
-  SL_CT_ROUTE_FORWARD = 1 << 15,
-  SL_CT_ROUTE_REPLY = 1 << 16,
+  /* A packet of that direction came to tc_to_pod as it left its sender's hook, since counted_* below. */
+  SL_CT_PATH_FORWARD = 1 << 15,
+  SL_CT_PATH_REPLY = 1 << 16,
   /* That end's process is the one that listens: who accepts the connection is not known yet. */
   SL_CT_LISTENER_INITIATOR = 1 << 17,
   SL_CT_LISTENER_RESPONDER = 1 << 18,
@@ -68,12 +68,19 @@ struct sl_flow_end {
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_end) == 16, "sl_flow_end");
 
-/* The Ethernet addresses of the short cut to a local receiver, as they stand in a frame. All 0: there is none. */
+/*
+ * The Ethernet addresses of the short cut to a local receiver: each in the first six bytes, as they stand in a frame.
+ * All 0: there is none. The upper 16 bits say when it was asked for: the words are those of one answer, and valid,
+ * while in both they are the lowest 16 of route_checked, which is not SL_ROUTE_FRESH ago. Plus SL_ROUTE_CLAIMED, in
+ * `source`: a CPU is writing that answer.
+ */
 struct sl_flow_route {
-  __u8 destination[6];
-  __u8 source[6];
+  __u64 destination;
+  __u64 source;
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_route) == 12, "sl_flow_route");
+SL_ABI_ASSERT(sizeof(struct sl_flow_route) == 16, "sl_flow_route");
+#define SL_ROUTE_TAG_SHIFT 48
+#define SL_ROUTE_CLAIMED 0x8000
 
 /* What a plain packet looks at comes first: with the key (flow_table.h) two cache lines, and the ends. */
 struct sl_flow_entry {
@@ -86,21 +93,26 @@ struct sl_flow_entry {
   __u8 tcp_flags;       /* of the packet that opened it */
   __u8 icmp_type;       /* of the packet that opened it */
   __u8 icmp_code;
-  __u8 pad;
-  __u16 route_mtu;       /* of both ways below, at layer 3 */
-  __u32 route_checked;   /* when the ways below were last asked for, in ticks */
-  __u32 last_event;      /* in ticks; 0: to be said with the next packet */
+  __u8 pad[3];
+  __u16 forward_mtu; /* of the routes below, at layer 3 */
+  __u16 reply_mtu;
+  __u32 route_checked; /* when the routes below were last asked for, in ticks */
+  __u32 last_event;    /* in ticks; 0: to be said with the next packet */
+  __u32
+      counted_forward; /* since when the initiator's own hook counts its packets (host_path.bpf.h), in ticks; 0: not */
+  __u32 counted_reply; /* likewise of the responder's */
+  __u32 pad2;
   __u64 forward_packets; /* initiator to responder */
   __u64 forward_bytes;   /* at layer 3 */
   __u64 reply_packets;
   __u64 reply_bytes;
   struct sl_flow_end initiator;
   struct sl_flow_end responder;
-  struct sl_flow_route forward_route; /* valid with SL_CT_ROUTE_FORWARD */
-  struct sl_flow_route reply_route;   /* valid with SL_CT_ROUTE_REPLY */
-  __u64 created_ns;                   /* of the record, as last_seen_ns */
-  __u64 id;                           /* of the record: another process behind an end begins another one */
-  sl_process_id initiator_process;    /* who last acted on the end's socket, as far as its packets told; 0: not known */
+  struct sl_flow_route forward_route;
+  struct sl_flow_route reply_route;
+  __u64 created_ns;                /* of the record, as last_seen_ns */
+  __u64 id;                        /* of the record: another process behind an end begins another one */
+  sl_process_id initiator_process; /* who last acted on the end's socket, as far as its packets told; 0: not known */
   sl_process_id responder_process;
   sl_process_class_number initiator_class; /* of these processes; the responder's also from its listener */
   sl_process_class_number responder_class;
@@ -112,9 +124,9 @@ struct sl_flow_entry {
   __u32 owner;       /* endpoint in whose share it is (flow_table.h); 0: nobody's */
   __u32 incarnation; /* of its place: another one with each flow that is put there */
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 192, "sl_flow_entry");
+SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 216, "sl_flow_entry");
 
-/* First fragment's ports, for the later ones. Key of `fragments` (LRU_HASH). */
+/* What a datagram's fragments have in common. */
 struct sl_fragment_key {
   struct sl_addr src;
   struct sl_addr dst;
@@ -124,21 +136,41 @@ struct sl_fragment_key {
 };
 SL_ABI_ASSERT(sizeof(struct sl_fragment_key) == 40, "sl_fragment_key");
 
+/* Of a first fragment, for the later ones. */
 struct sl_fragment_value {
   __be16 src_port;
   __be16 dst_port;
-  __u8 tcp_flags;
+  __u8 protocol; /* after all extension headers */
   __u8 icmp_type;
   __u8 icmp_code;
-  __u8 protocol; /* after all extension headers */
+  __u8 time; /* when it came, in ticks >> SL_FRAGMENT_TIME_SHIFT */
 };
 SL_ABI_ASSERT(sizeof(struct sl_fragment_value) == 8, "sl_fragment_value");
+#define SL_FRAGMENT_TIME_SHIFT 10
+#define SL_FRAGMENT_TIMEOUT 60 /* in that unit: as long as hosts reassemble (RFC 8200, 4.5) */
+
+/* Value of `fragments` (ARRAY of SL_MAX_ENDPOINTS): the first fragments that a local workload sent last, or that came
+ * to it from elsewhere. */
+#define SL_FRAGMENTS 64
+struct sl_first_fragment {
+  __u64 check; /* the hash of the sl_fragment_key, xor `value`: whoever reads half of a change finds nothing */
+  __u64 value; /* struct sl_fragment_value */
+};
+SL_ABI_ASSERT(sizeof(struct sl_first_fragment) == 16, "sl_first_fragment");
+struct sl_fragments {
+  struct sl_first_fragment last[SL_FRAGMENTS];
+  __u32 next; /* modulo SL_FRAGMENTS: where the next one goes */
+  __u32 pad;
+};
+SL_ABI_ASSERT(sizeof(struct sl_fragments) == 1032, "sl_fragments");
 
 #define SL_SECOND_NS 1000000000ULL
 /* Unit of times that need not be exact: 2^20 ns, in 32 bits for 52 days. */
 #define SL_TICK_SHIFT 20
 /* How long a flow's packets follow the host's routes and neighbours without asking again, in ticks. */
 #define SL_ROUTE_FRESH ((__u32)(SL_SECOND_NS / 4 >> SL_TICK_SHIFT))
+/* How long a flow may go past the host's path until one packet takes it again, where settings say nothing else. */
+#define SL_PATH_FRESH ((__u32)(5 * SL_SECOND_NS >> SL_TICK_SHIFT))
 
 /* Idle times after which an entry no longer counts, nanoseconds. TCP: RFC 5382, REQ-5, by which keepalives every two
  * hours are in time. */

@@ -66,9 +66,11 @@ enum sl_counter_id {
 };
 
 enum sl_setting_flags {
-  SL_SETTING_EVENTS = 1 << 0,          /* somebody watches: send flow events */
-  SL_SETTING_REDIRECT = 1 << 1,        /* short cuts by bpf_redirect_peer and devmap are on */
-  SL_SETTING_KEEP_ESTABLISHED = 1 << 2 /* a newer generation does not cut live flows */
+  SL_SETTING_EVENTS = 1 << 0,           /* somebody watches: send flow events */
+  SL_SETTING_REDIRECT = 1 << 1,         /* short cuts by bpf_redirect_peer and devmap are on */
+  SL_SETTING_KEEP_ESTABLISHED = 1 << 2, /* a newer generation does not cut live flows */
+  SL_SETTING_REDIRECT_ALWAYS = 1 << 3,  /* with REDIRECT: also where nobody has seen that the host lets the flow pass */
+  SL_SETTING_HOST_TRACKS_TCP = 1 << 4   /* the host's connection tracking follows TCP's windows: no short cut for TCP */
 };
 
 /* A network card where xdp/uplink is attached. */
@@ -85,17 +87,24 @@ SL_ABI_ASSERT(sizeof(struct sl_uplink) == 12, "sl_uplink");
 struct sl_settings {
   __u32 flags; /* SL_SETTING_* */
   struct sl_uplink uplinks[SL_MAX_UPLINKS];
-  __u32 pad;
+  __u32 path_fresh; /* how long a flow may go past the host's path until one packet takes it again, in ticks */
   __u64 hash_seeds[SL_HASH_SEEDS]; /* of our own hash tables (bpf/lib/hash.h); drawn once, when the maps are made */
 };
 SL_ABI_ASSERT(sizeof(struct sl_settings) == 184, "sl_settings");
+
+/* Who else has a say at an interface, and would be passed by: a program of somebody else, or a queueing discipline. */
+enum sl_interface_others {
+  SL_OTHERS_SENT = 1,    /* over what the pod sends */
+  SL_OTHERS_RECEIVED = 2 /* over what it receives */
+};
 
 /* `interfaces` (HASH by ifindex of __u32): the host ends of local workloads' veths. */
 struct sl_interface {
   __u32 bridge;    /* ifindex of the bridge it is a plain forwarding port of; 0: none */
   __s32 netns;     /* the pod's, as the host's namespace numbers it; below 0: not known */
   __u8 pod_mac[6]; /* of the pod's end; all 0: not known, and not checked */
-  __u8 pad[2];
+  __u8 others;     /* enum sl_interface_others */
+  __u8 pad;
   struct sl_addr address;    /* one of the workload's: names it for broadcast and multicast */
   struct sl_addr link_local; /* the pod's own IPv6 one; all 0: not known, and it may use none */
   __be32 link_local4;        /* likewise in 169.254.0.0/16 */
@@ -133,7 +142,7 @@ struct sl_flow_event {
   __u8 reply; /* 1: the packet went from responder to initiator */
   __u8 pad[2];
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 248, "sl_flow_event");
+SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 272, "sl_flow_event");
 
 /*
  * `event_shares` (ARRAY of SL_EVENT_SHARES): what each workload has of `flow_events`, so that a flood of one leaves

@@ -11,11 +11,6 @@ static __always_inline void sl_count_event(__u32 id) {
   if (count) (*count)++;
 }
 
-static __always_inline __u32 sl_setting(void) {
-  const struct sl_settings* value = sl_settings_in_force();
-  return value ? value->flags : 0;
-}
-
 /* Null: xdp/uplink is not attached there. */
 static __always_inline const struct sl_uplink* sl_find_uplink(__u32 ifindex) {
   const struct sl_settings* value = sl_settings_in_force();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Flows: when they time out, what a packet changes in its flow, and fragments. */
+/* Flows: when they time out, and what a packet changes in its flow. */
 #ifndef SLUICE_CONNTRACK_BPF_H
 #define SLUICE_CONNTRACK_BPF_H
 
@@ -8,12 +8,6 @@
 #include "bpf/lib/flow_table.bpf.h"
 #include "bpf/lib/flow_timeout.h"
 #include "bpf/lib/parse.bpf.h"
-
-static __always_inline __u32 sl_route_bit(int reply) { return reply ? SL_CT_ROUTE_REPLY : SL_CT_ROUTE_FORWARD; }
-
-static __always_inline int sl_is_route_fresh(const struct sl_flow_entry* entry, __u64 now) {
-  return sl_ticks(now) - entry->route_checked < SL_ROUTE_FRESH;
-}
 
 static __always_inline int sl_flow_expired(const struct sl_flow_entry* entry, __u8 protocol, __u64 now) {
   const __u64 seen = SL_READ_ONCE(entry->last_seen_ns);
@@ -24,46 +18,6 @@ static __always_inline int sl_flow_expired(const struct sl_flow_entry* entry, __
 static __always_inline __u32 sl_service(__u8 protocol, __be16 port) {
   int has_ports = protocol == SL_IPPROTO_TCP || protocol == SL_IPPROTO_UDP || protocol == SL_IPPROTO_SCTP;
   return (__u32)protocol << 16 | (has_ports ? bpf_ntohs(port) : 0);
-}
-
-static __always_inline struct sl_fragment_key sl_fragment_key_of(const struct sl_packet* packet) {
-  return (struct sl_fragment_key){.src = packet->tuple.src,
-                                  .dst = packet->tuple.dst,
-                                  .id = packet->fragment_id,
-                                  .protocol = packet->fragment_protocol};
-}
-
-/*
- * A first fragment leaves its ports for the later ones. Also when policy denies it, so that they are denied for the
- * same reason; but not in the name of somebody else. Not inline, as the key takes up stack; so is the next.
- */
-static __noinline int sl_remember_fragment(const struct sl_packet* packet, int reason) {
-  if (packet->fragment != SL_FRAGMENT_FIRST) return 0;
-  if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT) return 0;
-  struct sl_fragment_key key = sl_fragment_key_of(packet);
-  struct sl_fragment_value value = {.src_port = packet->tuple.src_port,
-                                    .dst_port = packet->tuple.dst_port,
-                                    .tcp_flags = packet->tcp_flags,
-                                    .icmp_type = packet->icmp_type,
-                                    .icmp_code = packet->icmp_code,
-                                    .protocol = packet->tuple.protocol};
-  return bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
-}
-
-/* A later fragment takes its ports from the first one. */
-static __noinline int sl_follow_fragment(struct sl_packet* packet) {
-  if (packet->fragment != SL_FRAGMENT_LATER) return SL_DROP_NONE;
-  struct sl_tuple* tuple = &packet->tuple;
-  struct sl_fragment_key key = sl_fragment_key_of(packet);
-  const struct sl_fragment_value* first = bpf_map_lookup_elem(&fragments, &key);
-  if (!first) return SL_DROP_FRAGMENT_NOT_FOUND;
-  tuple->src_port = first->src_port;
-  tuple->dst_port = first->dst_port;
-  tuple->protocol = first->protocol;
-  packet->icmp_type = first->icmp_type;
-  packet->icmp_code = first->icmp_code;
-  tuple->icmp_answer = sl_is_icmp_answer(tuple->protocol, first->icmp_type);
-  return SL_DROP_NONE;
 }
 
 /* Bytes at layer 3. */

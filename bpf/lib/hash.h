@@ -11,11 +11,14 @@
  * "Strongly universal string hashing is fast", 2014): no two keys have the same one but by chance. What follows mixes
  * it, as keys that differ only in one word have sums at equal distances, which fill a table unevenly.
  */
-static inline __u32 sl_hash(const __u64* seeds, const __u32* words, unsigned count) {
+static inline __u64 sl_hash_whole(const __u64* seeds, const __u32* words, unsigned count) {
   __u64 sum = 0;
   for (unsigned i = 0; i < count; i += 2) sum += (seeds[i] + words[i]) * (seeds[i + 1] + words[i + 1]);
-  sum = (sum ^ sum >> 32) * 0xd6e8feb86659fd93ULL;
-  return (__u32)(sum >> 32);
+  return (sum ^ sum >> 32) * 0xd6e8feb86659fd93ULL;
+}
+
+static inline __u32 sl_hash(const __u64* seeds, const __u32* words, unsigned count) {
+  return (__u32)(sl_hash_whole(seeds, words, count) >> 32);
 }
 
 /* Of `count` numbers, evenly. */

@@ -163,12 +163,13 @@ struct {
   __type(value, __u64);
 } flow_shares SEC(".maps");
 
-/* Writer: packet path. Full: the oldest goes, its later fragments drop as FRAGMENT_NOT_FOUND. */
+/* Writer: packet path. By endpoint number. Full: the workload's own oldest goes, whose later fragments drop as
+ * FRAGMENT_NOT_FOUND. */
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 8192);
-  __type(key, struct sl_fragment_key);
-  __type(value, struct sl_fragment_value);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SL_MAX_ENDPOINTS);
+  __type(key, __u32);
+  __type(value, struct sl_fragments);
 } fragments SEC(".maps");
 
 /* Writer: packet path. */

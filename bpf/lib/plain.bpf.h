@@ -24,10 +24,9 @@ static __always_inline int sl_is_settled(const struct sl_judgement* j, const str
 }
 
 /* Whether it is known where the short cut leads, where the packet may take one. */
-static __always_inline int sl_is_route_settled(const struct sl_judgement* j, const struct sl_flow_entry* entry,
-                                               __u32 flags, __u32 to_ifindex, int reply) {
-  if (!j->may_route || !sl_is_other_pod(j, to_ifindex)) return 1;
-  return (flags & sl_route_bit(reply)) && sl_is_route_fresh(entry, j->now) && j->route_length <= entry->route_mtu;
+static __always_inline int sl_is_route_settled(struct sl_judgement* j, const struct sl_flow_entry* entry, int reply) {
+  if (!j->may_route || !j->may_pass_host) return 1;
+  return sl_read_route(entry, reply, j->now, &j->way) && j->route_length <= sl_route_mtu(entry, reply);
 }
 
 /* Of a flow that may still be evicted: whether the packet leaves its state as it is. */
@@ -51,14 +50,17 @@ static __always_inline int sl_judge_plain_known(struct sl_judgement* j, const st
   if (p->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)) return SL_NOT_PLAIN;
   if (sl_flow_expired(entry, p->protocol, j->now) || !sl_is_settled(j, entry, flags, sender, receiver, reply))
     return SL_NOT_PLAIN;
-  if (!sl_is_route_settled(j, entry, flags, receiver->ifindex, reply)) return SL_NOT_PLAIN;
+  if (sl_is_path_news(j, entry, flags, reply)) return SL_NOT_PLAIN;
+  j->may_pass_host =
+      sl_is_other_pod(j, receiver->ifindex) && sl_may_pass_host(j, entry, flags, p->protocol, p->tcp_flags, reply);
+  if (!sl_is_route_settled(j, entry, reply)) return SL_NOT_PLAIN;
   if (!sl_still_stands(seen)) return SL_NOT_PLAIN;
   j->reply = reply;
   j->from_endpoint = sender->endpoint;
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
   j->audit = !!(flags & SL_CT_AUDIT);
-  if (!sl_is_counted(j, sender)) sl_flow_add(entry, &j->size, SL_ETH_LEN, reply, j->now);
+  if (!sl_is_counted(j, entry, reply)) sl_flow_add(entry, &j->size, SL_ETH_LEN, reply, j->now);
   return SL_DROP_NONE;
 }
 
@@ -86,11 +88,10 @@ static __always_inline int sl_judge_plain(struct sl_judgement* j, const struct s
 }
 
 /* After sl_judge_plain let it go: 1 when the packet is ready for the receiver. */
-static __always_inline int sl_take_short_cut(const struct sl_judgement* j, const struct sl_plain* p,
-                                             const struct sl_sighting* seen, __u8* data, const __u8* data_end) {
-  const struct sl_flow_entry* entry = &seen->flow->entry;
-  if (!j->may_route || !sl_is_other_pod(j, j->to_ifindex)) return 0;
-  return sl_send_on(data, data_end, p->ip_version, j->reply ? &entry->reply_route : &entry->forward_route);
+static __always_inline int sl_take_short_cut(const struct sl_judgement* j, const struct sl_plain* p, __u8* data,
+                                             const __u8* data_end) {
+  if (!j->may_route || !j->may_pass_host) return 0;
+  return sl_send_on(data, data_end, p->ip_version, &j->way);
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The short way to a local pod, taken only where the host's own forwarding would have led to the same veth. */
+/* The short way to a local pod, taken only where the host's own forwarding would have led to the same veth, by packets
+ * that may go past it (host_path.bpf.h). */
 #ifndef SLUICE_REDIRECT_BPF_H
 #define SLUICE_REDIRECT_BPF_H
 
@@ -29,13 +30,16 @@ static __always_inline void sl_fill_fib(struct bpf_fib_lookup* fib, const struct
   }
 }
 
+#define SL_MAC_MASK ((1ULL << SL_ROUTE_TAG_SHIFT) - 1)
+
 /* As a router sends it on: with a hop limit that is lower by one, and other MAC addresses. The checksum by RFC 1624, as
  * the word that holds IPv4's TTL falls by 0x100. 0: there is no way, or the limit is used up, or the headers are not in
  * the linear part, and the stack goes on with it. */
 static __always_inline int sl_send_on(__u8* data, const __u8* data_end, __u8 ip_version,
                                       const struct sl_flow_route* way) {
   __u8* ip = data + SL_ETH_LEN;
-  if (!(sl_load_u64(way->destination) << 16)) return 0;
+  const __u64 destination = way->destination & SL_MAC_MASK, source = way->source;
+  if (!destination) return 0;
   if (ip_version == 4) {
     if (ip + SL_IPV4_LEN > data_end || ip[8] <= 1) return 0;
     ip[8]--;
@@ -46,9 +50,65 @@ static __always_inline int sl_send_on(__u8* data, const __u8* data_end, __u8 ip_
     if (ip + SL_IPV6_LEN > data_end || ip[7] <= 1) return 0;
     ip[7]--;
   }
-  sl_store_u64(data, sl_load_u64(way->destination));
-  sl_store_be32(data + 8, sl_load_be32(way->source + 2));
+  sl_store_u64(data, destination | source << SL_ROUTE_TAG_SHIFT);
+  sl_store_be32(data + 8, (__be32)(source >> 16));
   return 1;
+}
+
+static __always_inline __u64 sl_route_tag(__u32 checked) { return (__u64)checked << SL_ROUTE_TAG_SHIFT; }
+
+static __always_inline int sl_is_route_fresh(__u32 checked, __u64 now) {
+  return sl_ticks(now) - checked < SL_ROUTE_FRESH;
+}
+
+static __always_inline __u16 sl_route_mtu(const struct sl_flow_entry* entry, int reply) {
+  return *(const volatile __u16*)(reply ? &entry->reply_mtu : &entry->forward_mtu);
+}
+
+static __always_inline int sl_is_of_answer(__u64 word, __u32 checked) {
+  return !((word ^ sl_route_tag(checked)) >> SL_ROUTE_TAG_SHIFT);
+}
+
+/* The flow's short cut in this direction. 0: it has to be asked for. */
+static __always_inline int sl_read_route(const struct sl_flow_entry* entry, int reply, __u64 now,
+                                         struct sl_flow_route* way) {
+  const struct sl_flow_route* route = reply ? &entry->reply_route : &entry->forward_route;
+  const __u32 checked = *(const volatile __u32*)&entry->route_checked;
+  way->destination = *(const volatile __u64*)&route->destination;
+  way->source = *(const volatile __u64*)&route->source;
+  return sl_is_route_fresh(checked, now) && sl_is_of_answer(way->destination, checked) &&
+         sl_is_of_answer(way->source, checked);
+}
+
+/* The answer's time: the one that the flow has, or a new one. */
+static __always_inline __u32 sl_route_time(struct sl_flow_entry* entry, __u64 now) {
+  const __u32 checked = *(volatile __u32*)&entry->route_checked;
+  if (sl_is_route_fresh(checked, now)) return checked;
+  const __u32 found = __sync_val_compare_and_swap(&entry->route_checked, checked, sl_ticks(now));
+  return found == checked ? sl_ticks(now) : found;
+}
+
+/* Writes the answer down, once a time: whoever comes second leaves it. */
+static __noinline int sl_write_route(const struct sl_judgement* j, __u32 place, __u32 mtu) {
+  struct sl_flow_entry* entry = sl_entry_at(place);
+  if (!entry) return 0;
+  struct sl_flow_route* route = j->reply ? &entry->reply_route : &entry->forward_route;
+  const __u32 time = sl_route_time(entry, j->now);
+  const __u64 before = *(volatile __u64*)&route->source;
+  if (sl_is_of_answer(before, time) || sl_is_of_answer(before, time ^ SL_ROUTE_CLAIMED)) return 0;
+  if (__sync_val_compare_and_swap(&route->source, before, sl_route_tag(time ^ SL_ROUTE_CLAIMED)) != before) return 0;
+  if (!sl_flow_stands(&j->key, place)) return 0; /* evicted meanwhile */
+  *(volatile __u16*)(j->reply ? &entry->reply_mtu : &entry->forward_mtu) = mtu;
+  *(volatile __u64*)&route->destination = j->way.destination | sl_route_tag(time);
+  *(volatile __u64*)&route->source = j->way.source | sl_route_tag(time);
+  return 0;
+}
+
+/* What others have at an interface, enum sl_interface_others; as if there were something where it is not known. Not
+ * inline, for the stack. */
+static __noinline int sl_has_others(__u32 ifindex, __u32 what) {
+  const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &ifindex);
+  return !interface || (interface->others & what);
 }
 
 /* The way by the FIB's answer, into the judgement (all 0: there is no short cut) and, where the flow's next packets may
@@ -59,26 +119,21 @@ static __always_inline void sl_note_way(struct sl_judgement* j, int found) {
   struct sl_flow_route* way = &j->way;
   __builtin_memset(way, 0, sizeof(*way));
   if (found) {
-    __builtin_memcpy(way->destination, fib->dmac, 6);
-    __builtin_memcpy(way->source, fib->smac, 6);
+    __builtin_memcpy(&way->destination, fib->dmac, 6);
+    __builtin_memcpy(&way->source, fib->smac, 6);
   }
   if (!j->is_known || !j->route_length || j->packet.fragment) return;
   if (protocol != SL_IPPROTO_TCP && protocol != SL_IPPROTO_UDP) return;
-  struct sl_flow_entry* entry = sl_entry_at(sl_flow_search(&j->key, SL_FLOW_ALLOWED));
-  if (!entry) return;
-  if (!sl_is_route_fresh(entry, j->now)) {
-    __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_ROUTE_FORWARD | SL_CT_ROUTE_REPLY));
-    entry->route_checked = sl_ticks(j->now);
-    entry->route_mtu = 0xffff;
-  }
-  if (found && fib->mtu_result < entry->route_mtu) entry->route_mtu = fib->mtu_result;
-  *(j->reply ? &entry->reply_route : &entry->forward_route) = *way;
-  __sync_fetch_and_or(&entry->flags, sl_route_bit(j->reply));
+  sl_write_route(j, sl_flow_search(&j->key, SL_FLOW_ALLOWED), found ? fib->mtu_result : 0xffff);
 }
 
 /* Routed: as a router does it. Returns 1 when the packet is ready for the receiver. */
 static __always_inline int sl_route_skb(struct __sk_buff* skb, struct sl_judgement* j) {
   struct bpf_fib_lookup* fib = &j->fib;
+  if (sl_has_others(skb->ifindex, SL_OTHERS_SENT) || sl_has_others(j->to_ifindex, SL_OTHERS_RECEIVED)) {
+    sl_note_way(j, 0);
+    return 0;
+  }
   sl_fill_fib(fib, &j->packet, skb->ifindex);
   /* With a length the kernel asks the route's MTU; without, it knows how to measure a GSO packet against the device. */
   fib->tot_len = j->route_length;
@@ -97,6 +152,7 @@ static __noinline int sl_bridges_to(struct __sk_buff* skb, __u32 to_ifindex) {
   const struct sl_interface* from = bpf_map_lookup_elem(&interfaces, &from_ifindex);
   const struct sl_interface* to = bpf_map_lookup_elem(&interfaces, &to_ifindex);
   if (!from || !to || !from->bridge || from->bridge != to->bridge) return 0;
+  if ((from->others & SL_OTHERS_SENT) || (to->others & SL_OTHERS_RECEIVED)) return 0;
   if (bpf_skb_load_bytes(skb, 0, destination, 6)) return 0;
   for (int i = 0; i < 6; i++)
     if (destination[i] != to->pod_mac[i]) return 0;
@@ -105,7 +161,7 @@ static __noinline int sl_bridges_to(struct __sk_buff* skb, __u32 to_ifindex) {
 
 /* tc_from_pod: bridged, 1 when the packet may go straight into the receiver's namespace. */
 static __always_inline int sl_can_bridge(struct __sk_buff* skb, const struct sl_judgement* j) {
-  return (j->setting_flags & SL_SETTING_REDIRECT) && skb->pkt_type == PACKET_OTHERHOST && !skb->vlan_present &&
+  return j->may_pass_host && skb->pkt_type == PACKET_OTHERHOST && !skb->vlan_present &&
          sl_bridges_to(skb, j->to_ifindex);
 }
 

@@ -17,6 +17,8 @@
 #include "bpf/lib/attribution.bpf.h"
 #include "bpf/lib/conntrack.bpf.h"
 #include "bpf/lib/denied_budget.bpf.h"
+#include "bpf/lib/fragments.bpf.h"
+#include "bpf/lib/host_path.bpf.h"
 #include "bpf/lib/orientation.bpf.h"
 #include "bpf/lib/policy.bpf.h"
 #include "bpf/lib/quarantine.bpf.h"
@@ -32,10 +34,13 @@ struct sl_judgement {
   struct sl_flow_route way;
   __u64 gen;
   __u64 now;
+  __u64 fragment_hash; /* of sl_know_fragment */
+  struct sl_fragment_key fragment_key;
   /* in */
   __u32 hook;          /* enum sl_hook */
   __u32 ifindex;       /* the hook's interface */
   __u32 setting_flags; /* SL_SETTING_* */
+  __u32 path_fresh;    /* as in sl_settings */
   __u8 from_node;      /* tc_to_pod: a socket of the node's own sent it */
   __u8 known_absent;   /* not in the flow table, by sl_judge_plain */
   __u8 syn_allowed;    /* against a live connection, by sl_judge_syn_against */
@@ -57,6 +62,7 @@ struct sl_judgement {
   __u32 is_known;      /* of a flow that was known before this packet */
   __u32 audit;         /* forwarded, but a policy in audit would have denied it */
   __u32 not_ours;      /* xdp_uplink: for no local workload; passes untouched */
+  __u32 may_pass_host; /* it may go past the host's path, where a short cut leads to its receiver */
 };
 
 struct {
@@ -323,10 +329,40 @@ static __always_inline void sl_note_quarantine(struct sl_flow_entry* entry, int 
   entry->last_event = 0;
 }
 
-/* An earlier hook has counted the packet in its flow: the sender's tc_from_pod, or xdp_uplink. */
-static __always_inline int sl_is_counted(const struct sl_judgement* j, const struct sl_flow_end* sender) {
-  if (j->hook != SL_HOOK_TC_TO_POD || !j->from_ifindex) return 0;
-  return sender->ifindex ? sender->ifindex == j->from_ifindex : sl_find_uplink(j->from_ifindex) != 0;
+/* tc_to_pod: the sender's hook has counted the packet in this flow. It said so at most `path_fresh` before the packet,
+ * which may have waited since, in a queue of the host. */
+static __always_inline int sl_is_counted(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  return j->hook == SL_HOOK_TC_TO_POD && j->from_ifindex &&
+         sl_is_counted_within(entry, reply, j->now, 2 * j->path_fresh);
+}
+
+/* Whether the flow has to be told what this hook saw of the host's path. */
+static __always_inline int sl_is_path_news(const struct sl_judgement* j, struct sl_flow_entry* entry, __u32 flags,
+                                           int reply) {
+  if (j->hook != SL_HOOK_TC_TO_POD) return !sl_is_counted_within(entry, reply, j->now, j->path_fresh);
+  return !(flags & sl_path_bit(reply)) && sl_is_counted(j, entry, reply);
+}
+
+static __always_inline void sl_note_path(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  if (!sl_is_path_news(j, entry, entry->flags, reply)) return;
+  if (j->hook != SL_HOOK_TC_TO_POD)
+    sl_note_counted(entry, reply, j->now);
+  else
+    __sync_fetch_and_or(&entry->flags, sl_path_bit(reply));
+}
+
+static __always_inline int sl_is_redirect_always(const struct sl_judgement* j) {
+  const __u32 both = SL_SETTING_REDIRECT | SL_SETTING_REDIRECT_ALWAYS;
+  return (j->setting_flags & both) == both && j->hook != SL_HOOK_TC_TO_POD;
+}
+
+/* By what the flow says before this packet; `tcp_flags` are the packet's. */
+static __always_inline int sl_may_pass_host(const struct sl_judgement* j, const struct sl_flow_entry* entry,
+                                            __u32 flags, __u8 protocol, __u8 tcp_flags, int reply) {
+  if (!(j->setting_flags & SL_SETTING_REDIRECT) || j->hook == SL_HOOK_TC_TO_POD) return 0;
+  /* A flow that began at tc_to_pod was translated before. */
+  if (j->setting_flags & SL_SETTING_REDIRECT_ALWAYS) return entry->hook != SL_HOOK_TC_TO_POD;
+  return sl_passes_host_unchanged(j->setting_flags, flags, j->hook == SL_HOOK_TC_FROM_POD, protocol, tcp_flags, reply);
 }
 
 /* A packet of a known flow, with the flow's verdict. One that quarantine stops changes nothing of the flow's state: it
@@ -349,8 +385,11 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
     sl_report(j, entry, reply);
     return reason;
   }
+  sl_note_path(j, entry, reply);
+  j->may_pass_host = !j->packet.fragment &&
+                     sl_may_pass_host(j, entry, entry->flags, j->packet.tuple.protocol, j->packet.tcp_flags, reply);
   /* The state moves at each hook: on its way the packet may have become another flow's, by translation. */
-  if (!sl_is_counted(j, sender)) sl_flow_add(entry, &j->size, j->packet.l3_offset, reply, j->now);
+  if (!sl_is_counted(j, entry, reply)) sl_flow_add(entry, &j->size, j->packet.l3_offset, reply, j->now);
   const __u32 flags = sl_flow_move(entry, &j->packet, reply);
   sl_report(j, entry, reply);
   if (!sl_flow_settle(j->place, sl_flow_state_of(flags))) sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
@@ -473,6 +512,7 @@ static __always_inline int sl_is_related(struct sl_judgement* j) {
   j->from_endpoint = j->hook == SL_HOOK_TC_FROM_POD ? other->endpoint : 0;
   j->to_endpoint = target->endpoint;
   j->to_ifindex = target->ifindex;
+  j->may_pass_host = sl_is_redirect_always(j) && entry->hook != SL_HOOK_TC_TO_POD;
   return 1;
 }
 
@@ -585,6 +625,7 @@ static __always_inline void sl_fill_fresh(struct sl_judgement* j, int src_hi, in
   if (q->turned) sl_turn_processes(fresh);
   fresh->reason = reason;
   fresh->hook = j->hook;
+  if (j->hook != SL_HOOK_TC_TO_POD) *sl_counted_of(fresh, q->turned) = sl_counted_now(j->now);
   fresh->tcp_flags = packet->tcp_flags;
   fresh->icmp_type = packet->icmp_type;
   fresh->icmp_code = packet->icmp_code;
@@ -613,6 +654,7 @@ __noinline int sl_judge_new(int src_hi) {
   if (reason) return sl_deny_new(src_hi, reason);
   sl_fill_fresh(j, src_hi, SL_DROP_NONE);
   j->audit = j->question.audit;
+  j->may_pass_host = sl_is_redirect_always(j);
   const int reply = j->question.turned;
   sl_flow_begin(fresh, &j->packet, &j->size, reply);
   if (!j->known_absent) { /* it replaces its record, and who went the same way to somebody else: multicast */
@@ -630,6 +672,54 @@ __noinline int sl_judge_new(int src_hi) {
   return SL_DROP_NONE;
 }
 
+/* Whose this CPU's packet is as a fragment; of multicast, whoever is behind the interface. 0: nobody's here. Notes the
+ * hash of what its fragments have in common. Global, so that it is there once. */
+__noinline __u32 sl_know_fragment(void) {
+  __u32 zero = 0;
+  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  if (!j) return 0;
+  struct sl_address_value* who = &j->question.destination; /* is not asked yet, or was answered */
+  j->fragment_hash = sl_fragment_hash(&j->packet, &j->fragment_key);
+  const __u32 owner = sl_fragment_owner(&j->packet.tuple, j->gen & 1);
+  if (owner || j->hook != SL_HOOK_TC_TO_POD) return owner;
+  return sl_resolve_owner(j, who) ? 0 : who->endpoint;
+}
+
+/*
+ * A first fragment leaves its ports for the later ones. Also when policy denies it, so that they are denied for the
+ * same reason; but not in the name of somebody else. Not inline, for the stack; so is the next.
+ */
+static __noinline int sl_remember_fragment(const struct sl_judgement* j, int reason) {
+  const struct sl_packet* packet = &j->packet;
+  if (packet->fragment != SL_FRAGMENT_FIRST || j->not_ours) return 0;
+  if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT) return 0;
+  const struct sl_fragment_value ports = {.src_port = packet->tuple.src_port,
+                                          .dst_port = packet->tuple.dst_port,
+                                          .protocol = packet->tuple.protocol,
+                                          .icmp_type = packet->icmp_type,
+                                          .icmp_code = packet->icmp_code,
+                                          .time = sl_fragment_time(j->now)};
+  const __u32 owner = sl_know_fragment();
+  sl_put_fragment(owner, j->fragment_hash, &ports);
+  return 0;
+}
+
+/* A later fragment takes its ports from the first one. */
+static __noinline int sl_follow_fragment(struct sl_judgement* j) {
+  struct sl_packet* packet = &j->packet;
+  if (packet->fragment != SL_FRAGMENT_LATER) return SL_DROP_NONE;
+  const __u32 owner = sl_know_fragment();
+  struct sl_fragment_value first;
+  if (!sl_get_fragment(owner, j->fragment_hash, j->now, &first)) return SL_DROP_FRAGMENT_NOT_FOUND;
+  packet->tuple.src_port = first.src_port;
+  packet->tuple.dst_port = first.dst_port;
+  packet->tuple.protocol = first.protocol;
+  packet->icmp_type = first.icmp_type;
+  packet->icmp_code = first.icmp_code;
+  packet->tuple.icmp_answer = sl_is_icmp_answer(first.protocol, first.icmp_type);
+  return SL_DROP_NONE;
+}
+
 /* As drop reasons of sl_judge_known_flow: ask sl_judge_syn_against, or sl_judge_new. One less where the sender is the
  * key's `hi` end. */
 #define SL_SYN_AGAINST (-6)
@@ -641,10 +731,10 @@ __noinline int sl_judge_known_flow(void) {
   if (!j) return SL_DROP_RULESET_MISSING;
   struct sl_packet* packet = &j->packet;
   struct sl_flow_key* key = &j->key;
-  int reason = sl_follow_fragment(packet);
-  if (reason) return reason;
   j->gen = sl_generation();
   j->now = sl_now();
+  int reason = sl_follow_fragment(j);
+  if (reason) return reason;
   int src_hi = sl_flow_key_of(&packet->tuple, key);
   if (j->refused) goto new_flow;
   j->place = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
@@ -707,7 +797,7 @@ __noinline int sl_judge(void) {
   if (reason == SL_SYN_AGAINST || reason == SL_SYN_AGAINST - 1)
     reason = sl_judge_syn_against(j, reason < SL_SYN_AGAINST);
   if (reason <= SL_NEW_FLOW) reason = sl_judge_new(reason < SL_NEW_FLOW);
-  if (reason != SL_ASK_SENDER) sl_remember_fragment(&j->packet, reason);
+  if (reason != SL_ASK_SENDER) sl_remember_fragment(j, reason);
   return reason;
 }
 
@@ -718,14 +808,17 @@ static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) 
   if (!j) return 0;
   j->hook = hook;
   j->ifindex = ifindex;
-  j->setting_flags = sl_setting();
+  const struct sl_settings* agent = sl_settings_in_force();
+  if (!agent) return 0;
+  j->setting_flags = agent->flags;
+  j->path_fresh = agent->path_fresh;
   j->from_node = j->known_absent = j->may_route = j->syn_allowed = 0;
   j->from_ifindex = j->refused = 0;
   __builtin_memset(&j->sender, 0, sizeof(j->sender));
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   j->sender.found = SL_COUNTER_SENDER_NO_SOCKET - SL_COUNTER_SENDER_FOUND;
   j->to_ifindex = j->from_endpoint = j->to_endpoint = 0;
-  j->reply = j->is_known = j->audit = j->not_ours = 0;
+  j->reply = j->is_known = j->audit = j->not_ours = j->may_pass_host = 0;
   return j;
 }
 

@@ -15,10 +15,6 @@
 namespace sluice::bpf {
 namespace {
 
-// clsact filters of ours: a fixed handle and priority, so that a restart replaces them.
-constexpr std::uint32_t kTcHandle = 0x51;
-constexpr std::uint32_t kTcPriority = 1;
-
 // Invalid: there is no such pin.
 StatusOr<Fd> OpenPinnedLink(const std::string& pin) {
   auto link = OpenPinned(pin);

@@ -13,6 +13,10 @@ namespace sluice::bpf {
 
 enum class TcDirection { kIngress, kEgress };
 
+// clsact filters of ours: a fixed handle and priority, so that a restart replaces them.
+inline constexpr std::uint32_t kTcHandle = 0x51;
+inline constexpr std::uint32_t kTcPriority = 1;
+
 struct AttachedLink {
   std::string mode;  // "tcx", "clsact", "xdp native", "xdp generic"
   Fd fd;             // holds what is attached there, whatever becomes of the pin; of clsact, none

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ctrl/base/log.h"
+#include "ctrl/bpf/hook.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"
 #include "ctrl/datapath/hand_over.h"
@@ -23,7 +24,6 @@ struct BpfDatapath::BoundMaps {
   bpf::Map<__u32, sl_interface> interfaces;
   bpf::Map<__u32, sl_endpoint_mac> endpoint_macs;
   bpf::Map<__u32, __u32> pod_devices;
-  bpf::Map<sl_fragment_key, sl_fragment_value> fragments;
   bpf::Map<__u32, sl_event_share> event_shares;
   bpf::PerCpuArray<sl_counter> packet_counts;
   bpf::PerCpuArray<sl_endpoint_counters> endpoint_counts;
@@ -75,7 +75,6 @@ Status BpfDatapath::BindMaps() {
   SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
   SL_RETURN_IF_ERROR(bind(maps_->endpoint_macs, "endpoint_macs"));
   SL_RETURN_IF_ERROR(bind(maps_->pod_devices, "pod_devices"));
-  SL_RETURN_IF_ERROR(bind(maps_->fragments, "fragments"));
   SL_RETURN_IF_ERROR(bind(maps_->event_shares, "event_shares"));
   SL_RETURN_IF_ERROR(quarantine_.Bind(*object_));
   SL_RETURN_IF_ERROR(settings_.Bind(*object_));
@@ -139,20 +138,56 @@ Status BpfDatapath::DescribeInterface(std::uint32_t ifindex, const sl_interface&
   return PutFacts(ifindex, kept);
 }
 
-// The interface is described before anything judges by that.
-Status BpfDatapath::AttachPod(const PodInterface& pod) {
+// With the programs of others that are at the interface by TCX now. Where that cannot be told, the host's path is the
+// safe one.
+PodInterface BpfDatapath::WithOthers(PodInterface pod) const {
+  const auto has_others = [&](const char* program, bpf::Hook hook) {
+    const auto ours = bpf::ProgramId(object_->program_fd(program));
+    const auto there = bpf::ProgramsAt(pod.ifindex, hook);
+    if (!ours.ok() || !there.ok()) return true;
+    return std::any_of(there->begin(), there->end(), [&](std::uint32_t id) { return id != *ours; });
+  };
+  if (has_others("tc_from_pod", bpf::Hook::kTcIngress)) pod.facts.others |= SL_OTHERS_SENT;
+  if (has_others("tc_to_pod", bpf::Hook::kTcEgress)) pod.facts.others |= SL_OTHERS_RECEIVED;
+  if ((pod.facts.others & SL_OTHERS_RECEIVED) != 0) pod.takes_frames = false;
+  return pod;
+}
+
+// A put makes a new element and gives the old one, which a program may still be reading, to the next.
+Status BpfDatapath::Describe(PodInterface& pod) {
   if (!pod.takes_frames) {
     SL_RETURN_IF_ERROR(maps_->pod_devices.Delete(pod.ifindex));
   } else if (const Status status = maps_->pod_devices.Put(pod.ifindex, pod.ifindex); !status.ok()) {
     // The redirect is a short cut, enforcement does not depend on it.
     LogWarn("{}: no redirect from XDP: {}", pod.name, Message(status));
   }
-  SL_ASSIGN_OR_RETURN(const sl_interface facts, KeepAddresses(pod.ifindex, pod.facts));
-  SL_RETURN_IF_ERROR(PutFacts(pod.ifindex, facts));
+  SL_ASSIGN_OR_RETURN(pod.facts, KeepAddresses(pod.ifindex, pod.facts));
+  SL_ASSIGN_OR_RETURN(const auto before, maps_->interfaces.Get(pod.ifindex));
+  if (before && std::memcmp(&*before, &pod.facts, sizeof(pod.facts)) == 0) return OkStatus();
+  return PutFacts(pod.ifindex, pod.facts);
+}
+
+Status BpfDatapath::LookForOthers() {
+  const std::lock_guard lock(pods_mutex_);
+  Status looked = OkStatus();
+  for (const auto& [ifindex, given] : given_pods_) {
+    PodInterface pod = WithOthers(given);
+    PodInterface& held = pods_[ifindex];
+    if (held.takes_frames == pod.takes_frames && held.facts.others == pod.facts.others) continue;
+    looked.Update(Describe(pod));
+    held = pod;
+  }
+  return looked;
+}
+
+// The interface is described before anything judges by that.
+Status BpfDatapath::AttachPod(const PodInterface& given) {
+  PodInterface pod = WithOthers(given);
   {
     const std::lock_guard lock(pods_mutex_);
+    SL_RETURN_IF_ERROR(Describe(pod));
     pods_[pod.ifindex] = pod;
-    pods_[pod.ifindex].facts = facts;
+    given_pods_[pod.ifindex] = given;
   }
   for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
     SL_RETURN_IF_ERROR(Annotate(attachments_.Attach(program, pod.ifindex, pod.name),
@@ -167,6 +202,7 @@ Status BpfDatapath::DetachPod(std::uint32_t ifindex) {
   {
     const std::lock_guard lock(pods_mutex_);
     pods_.erase(ifindex);
+    given_pods_.erase(ifindex);
   }
   SL_RETURN_IF_ERROR(maps_->pod_devices.Delete(ifindex));
   return maps_->interfaces.Delete(ifindex);
@@ -367,7 +403,6 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
     return OkStatus();
   };
   SL_RETURN_IF_ERROR(count(maps_->interfaces));
-  SL_RETURN_IF_ERROR(count(maps_->fragments));
   SL_ASSIGN_OR_RETURN(const QuarantineState quarantine, ReadQuarantine());
   maps.push_back({"quarantine_allow", quarantine.allow.size(), quarantine_.allow_capacity()});
   MapUsage devices{maps_->pod_devices.name(), 0, maps_->pod_devices.capacity()};  // has no batches

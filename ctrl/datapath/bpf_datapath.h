@@ -5,6 +5,7 @@
 // the root is locked.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -83,6 +84,12 @@ class BpfDatapath : public Datapath {
   // The MAC and link-local addresses that it was first described with stay until DetachPod: whoever is behind it must
   // not take another's by changing its own.
   Status DescribeInterface(std::uint32_t ifindex, const sl_interface& facts);
+  // How long a flow may go past the host's path until a packet takes it again.
+  Status SetRedirectRecheck(std::chrono::nanoseconds interval) { return settings_.SetPathFresh(interval); }
+  // SL_SETTING_HOST_TRACKS_TCP, which Configure leaves as it is.
+  Status SetHostTracksTcp(bool on) { return settings_.SetHostTracksTcp(on); }
+  // Now and then: programs of others that came to the pods' interfaces by TCX, or went, of which nothing tells.
+  Status LookForOthers();
   Status DescribeUplink(const sl_uplink& uplink) { return settings_.PutUplink(uplink); }  // likewise
 
  private:
@@ -93,6 +100,8 @@ class BpfDatapath : public Datapath {
   Status PutFacts(std::uint32_t ifindex, const sl_interface& facts);
   StatusOr<int> RepairPins();
   StatusOr<int> RepairInterfaces();
+  PodInterface WithOthers(PodInterface pod) const;
+  Status Describe(PodInterface& pod);  // with the addresses that the kernel has been told of
 
   Fd root_lock_;
   bpf::PinLayout pins_{""};
@@ -107,7 +116,9 @@ class BpfDatapath : public Datapath {
   QuarantineMaps quarantine_;
   Attachments attachments_;
   std::mutex pods_mutex_;
-  std::map<std::uint32_t, PodInterface> pods_;  // by ifindex, by pods_mutex_: what the maps of interfaces should hold
+  // By pods_mutex_, by ifindex: what the maps of interfaces should hold, and the same as it was given to AttachPod.
+  std::map<std::uint32_t, PodInterface> pods_;
+  std::map<std::uint32_t, PodInterface> given_pods_;
   std::mutex held_mutex_;
   HeldPins held_;  // by held_mutex_: maps and probes
   std::unique_ptr<bpf::RingReader> ring_;

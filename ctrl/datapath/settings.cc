@@ -43,6 +43,7 @@ StatusOr<sl_settings> Settings::ReadWithSeeds() {
   SL_RETURN_IF_ERROR(Change([this](sl_settings& settings) -> Status {
     SL_ASSIGN_OR_RETURN(const auto found, map_.Get(0));
     settings = found.value_or(sl_settings{});
+    if (settings.path_fresh == 0) settings.path_fresh = SL_PATH_FRESH;
     while (settings.hash_seeds[0] == 0) {  // the maps are new
       drew_seeds_ = true;
       if (getrandom(settings.hash_seeds, sizeof(settings.hash_seeds), 0) < 0)
@@ -64,7 +65,22 @@ StatusOr<bool> Settings::Repair() {
 
 Status Settings::SetFlags(std::uint32_t flags) {
   return Change([&](sl_settings& settings) {
-    settings.flags = flags;
+    settings.flags = flags | (settings.flags & SL_SETTING_HOST_TRACKS_TCP);
+    return OkStatus();
+  });
+}
+
+Status Settings::SetHostTracksTcp(bool on) {
+  return Change([&](sl_settings& settings) {
+    settings.flags &= ~static_cast<__u32>(SL_SETTING_HOST_TRACKS_TCP);
+    if (on) settings.flags |= SL_SETTING_HOST_TRACKS_TCP;
+    return OkStatus();
+  });
+}
+
+Status Settings::SetPathFresh(std::chrono::nanoseconds fresh) {
+  return Change([&](sl_settings& settings) {
+    settings.path_fresh = static_cast<__u32>(fresh.count() >> SL_TICK_SHIFT);
     return OkStatus();
   });
 }

@@ -2,6 +2,7 @@
 // seeds. What was set holds, whatever somebody else writes there. Thread-safe.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <mutex>
 #include <span>
@@ -25,12 +26,15 @@ class Settings {
   // `object` has the map and outlives this.
   Status Bind(const bpf::DatapathObject& object);
 
-  // Where the maps are new, draws the seeds of the hash tables. Returns what holds. Once, before all that follows.
+  // Where the maps are new, draws the seeds of the hash tables and sets what has a default. Returns what holds. Once,
+  // before all that follows.
   StatusOr<sl_settings> ReadWithSeeds();
   bool drew_seeds() const { return drew_seeds_; }
-  Status SetFlags(std::uint32_t flags);        // SL_SETTING_*
-  Status PutUplink(const sl_uplink& uplink);   // ResourceExhausted: there are SL_MAX_UPLINKS others
-  Status DeleteUplink(std::uint32_t ifindex);  // also one that is not there
+  Status SetFlags(std::uint32_t flags);  // SL_SETTING_*, but for HOST_TRACKS_TCP
+  Status SetHostTracksTcp(bool on);
+  Status SetPathFresh(std::chrono::nanoseconds fresh);  // as sl_settings.path_fresh
+  Status PutUplink(const sl_uplink& uplink);            // ResourceExhausted: there are SL_MAX_UPLINKS others
+  Status DeleteUplink(std::uint32_t ifindex);           // also one that is not there
 
   // Writes them again where the kernel has others; returns whether it had.
   StatusOr<bool> Repair();

@@ -4,6 +4,7 @@
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
@@ -182,6 +183,9 @@ LinkInfo ParseLink(const nlmsghdr* message) {
       case IFLA_ADDRESS:
         link.mac = Scalar<MacAddress>(attribute);
         break;
+      case IFLA_QDISC:
+        link.qdisc = Text(attribute);
+        break;
       case IFLA_MTU:
         link.mtu = Scalar<std::uint32_t>(attribute);
         break;
@@ -233,6 +237,17 @@ AddressInfo ParseAddress(const nlmsghdr* message) {
   return info;
 }
 
+TcFilter ParseTcFilter(const nlmsghdr* message) {
+  const auto* header = static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message));
+  TcFilter filter{.kind = {},
+                  .handle = header->tcm_handle,
+                  .priority = static_cast<std::uint16_t>(TC_H_MAJ(header->tcm_info) >> 16U)};
+  ForEachAttribute(message, sizeof(*header), [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == TCA_KIND) filter.kind = Text(attribute);
+  });
+  return filter;
+}
+
 std::int32_t ParseNetNsId(const nlmsghdr* message) {
   std::int32_t id = NETNSA_NSID_NOT_ASSIGNED;
   ForEachAttribute(message, sizeof(rtgenmsg), [&](const nlattr* attribute) {
@@ -276,6 +291,10 @@ bool IsChange(const nlmsghdr* message) {
     case RTM_DELLINK:
     case RTM_NEWADDR:
     case RTM_DELADDR:
+    case RTM_NEWQDISC:
+    case RTM_DELQDISC:
+    case RTM_NEWTFILTER:
+    case RTM_DELTFILTER:
       return true;
     default:
       return false;
@@ -327,6 +346,19 @@ StatusOr<LinkInfo> GetPeer(const LinkInfo& veth) {
   return GetOneLink(request, what);
 }
 
+StatusOr<std::vector<TcFilter>> DumpTcFilters(std::uint32_t ifindex, TcSide side) {
+  Request request(RTM_GETTFILTER, NLM_F_DUMP);
+  auto* header = request.PutHeader<tcmsg>();
+  header->tcm_family = AF_UNSPEC;
+  header->tcm_ifindex = static_cast<int>(ifindex);
+  header->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == TcSide::kIngress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+  StatusOr<std::vector<TcFilter>> filters = Ask<TcFilter>(request.get(), ParseTcFilter);
+  if (!filters.ok()) return Annotate(filters.status(), fmt::format("list the tc filters of ifindex {}", ifindex));
+  // The kernel says of each chain's priority that it is there, without a handle, before it lists its filters.
+  std::erase_if(*filters, [](const TcFilter& filter) { return filter.handle == 0; });
+  return filters;
+}
+
 StatusOr<std::int32_t> NetNsId(int netns_fd) {
   Request request(RTM_GETNSID, NLM_F_ACK);
   request.PutHeader<rtgenmsg>();
@@ -349,8 +381,9 @@ StatusOr<NetlinkMonitor> NetlinkMonitor::Open() {
   }
   int on = 1;
   const bool hears_pods = mnl_socket_setsockopt(socket.get(), NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) == 0;
-  if (mnl_socket_bind(socket.get(), RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, MNL_SOCKET_AUTOPID) < 0) {
-    return ErrnoError(errno, "subscribe to changes of links and addresses");
+  if (mnl_socket_bind(socket.get(), RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_TC,
+                      MNL_SOCKET_AUTOPID) < 0) {
+    return ErrnoError(errno, "subscribe to changes of links, addresses and queueing disciplines");
   }
   return NetlinkMonitor(std::move(socket), hears_pods);
 }

@@ -36,9 +36,10 @@ struct LinkInfo {
   std::int32_t link_netnsid = -1;  // the peer's namespace as this one numbers it; -1: this one
   MacAddress mac{};
   std::uint32_t mtu = 0;
-  bool up = false;                        // administratively
-  bool native_xdp = false;                // a program is attached in the driver
-  bool vlan_filtering = false;            // of a bridge
+  std::string qdisc;            // what packets wait in that it sends: "noqueue" (a veth's default), "tbf", ...
+  bool up = false;              // administratively
+  bool native_xdp = false;      // a program is attached in the driver
+  bool vlan_filtering = false;  // of a bridge
   std::optional<BridgePort> bridge_port;  // when the master is a bridge
 };
 
@@ -48,6 +49,13 @@ struct AddressInfo {
   int prefix_length = 0;
   std::uint8_t scope = 0;   // RT_SCOPE_*
   std::uint32_t flags = 0;  // IFA_F_*
+};
+
+// A filter of the interface's ingress or clsact qdisc.
+struct TcFilter {
+  std::string kind;  // "bpf", "u32", ...
+  std::uint32_t handle = 0;
+  std::uint16_t priority = 0;
 };
 
 StatusOr<std::vector<LinkInfo>> DumpLinks();
@@ -60,11 +68,16 @@ StatusOr<LinkInfo> GetLink(const std::string& name);
 // The other end of a veth, also in another namespace. NotFound where the kernel does not say which that is.
 StatusOr<LinkInfo> GetPeer(const LinkInfo& veth);
 
+enum class TcSide { kIngress, kEgress };
+// Empty where there is no such qdisc.
+StatusOr<std::vector<TcFilter>> DumpTcFilters(std::uint32_t ifindex, TcSide side);
+
 // How the calling thread's namespace numbers the one behind `netns_fd`; -1: it has no number for it.
 StatusOr<std::int32_t> NetNsId(int netns_fd);
 
-// Hears of changed links and addresses, in the namespace that the creating thread was in, and (with CAP_NET_BROADCAST)
-// in every namespace that it has a number for, which the peers of its veths get by themselves.
+// Hears of changed links, addresses, queueing disciplines and tc filters, in the namespace that the creating thread was
+// in, and (with CAP_NET_BROADCAST) in every namespace that it has a number for, which the peers of its veths get by
+// themselves.
 class NetlinkMonitor {
  public:
   static StatusOr<NetlinkMonitor> Open();
@@ -72,7 +85,7 @@ class NetlinkMonitor {
   int fd() const;  // readable when Drain has something to do
   bool hears_pods() const { return hears_pods_; }
 
-  // Reads all that waits, without waiting for more: did links or addresses change? True also when messages were lost.
+  // Reads all that waits, without waiting for more: did anything change? True also when messages were lost.
   StatusOr<bool> Drain();
 
  private:

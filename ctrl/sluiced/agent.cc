@@ -12,6 +12,7 @@
 
 #include "ctrl/base/log.h"
 #include "ctrl/datapath/root.h"
+#include "ctrl/net/conntrack.h"
 #include "ctrl/sluiced/notify.h"
 #include "ctrl/sluiced/process_sensors.h"
 #include "ctrl/sluiced/rights.h"
@@ -32,6 +33,8 @@ constexpr auto kLookForMissing = 500ms;
 constexpr auto kTend = 10s;
 // Between two copies of what is saved.
 constexpr auto kKeepCopy = 10s;
+// Between two looks at what else has a say in the packets' way.
+constexpr auto kLookAtHost = 2s;
 
 std::string HostName() {
   char name[HOST_NAME_MAX + 1] = "";
@@ -103,9 +106,30 @@ Status Agent::OpenDatapath() {
   options.object.uplinks = !options_.uplinks.empty();
   SL_ASSIGN_OR_RETURN(datapath_, datapath::BpfDatapath::Open(options));
   SL_RETURN_IF_ERROR(Annotate(datapath_->SetQuarantineAllow(options_.quarantine_allow), "--quarantine-allow"));
+  SL_RETURN_IF_ERROR(datapath_->SetRedirectRecheck(std::chrono::seconds(options_.redirect_recheck)));
   if (options_.redirect) setting_flags_ |= SL_SETTING_REDIRECT;
+  if (options_.redirect_always) setting_flags_ |= SL_SETTING_REDIRECT_ALWAYS;
   if (options_.keep_established) setting_flags_ |= SL_SETTING_KEEP_ESTABLISHED;
+  SL_RETURN_IF_ERROR(LookAtHost());
   return datapath_->Configure(setting_flags_);
+}
+
+// What decides about short cuts and tells nobody when it changes.
+Status Agent::LookAtHost() {
+  look_at_host_at_ = Clock::now() + kLookAtHost;
+  if (!options_.redirect) return OkStatus();
+  const bool tracks = net::TracksTcpWindows();
+  if (host_tracks_tcp_ != tracks && !options_.redirect_always) {
+    if (tracks)
+      LogInfo(
+          "TCP of local pods takes the host's path: its connection tracking follows TCP's windows; with "
+          "net.netfilter.nf_conntrack_tcp_be_liberal=1 TCP takes the short cut");
+    else
+      LogInfo("TCP of local pods takes the short cut");
+  }
+  host_tracks_tcp_ = tracks;
+  SL_RETURN_IF_ERROR(datapath_->SetHostTracksTcp(tracks));
+  return datapath_->LookForOthers();
 }
 
 void Agent::MakeController() {
@@ -253,7 +277,7 @@ void Agent::KeepCopy() {
 }
 
 int Agent::MillisecondsToRefresh() const {
-  const auto most = controller_->view()->unbound.empty() ? std::chrono::milliseconds(kLookAgain) : kLookForMissing;
+  const auto most = controller_->view()->unbound.empty() ? std::chrono::milliseconds(kLookAtHost) : kLookForMissing;
   const auto left = refresh_at_ ? std::chrono::ceil<std::chrono::milliseconds>(*refresh_at_ - Clock::now()) : most;
   return static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), most).count());
 }
@@ -291,6 +315,10 @@ Status Agent::Run() {
     if (changed) controller_->CloseNewcomers();
     if (changed && (!refresh_at_ || *refresh_at_ > Clock::now() + kSettle)) refresh_at_ = Clock::now() + kSettle;
     if (refresh_at_ && Clock::now() >= *refresh_at_) Refresh();
+    if (Clock::now() >= look_at_host_at_) {
+      if (const Status looked = LookAtHost(); !looked.ok())
+        LogWarn("what others have on the pods' interfaces: {}", Message(looked));
+    }
     if (Clock::now() >= tend_at_) {
       tend_at_ = Clock::now() + kTend;
       if (const Status tended = datapath_->TendProcessClasses(); !tended.ok())

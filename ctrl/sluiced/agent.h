@@ -37,6 +37,7 @@ class Agent {
  private:
   explicit Agent(AgentOptions options) : options_(std::move(options)) {}
   Status OpenDatapath();
+  Status LookAtHost();
   void MakeController();
   void MakeTelemetry();
   Status FollowUplinks();
@@ -68,6 +69,8 @@ class Agent {
   std::optional<Clock::time_point> refresh_at_;
   Clock::time_point tend_at_{};
   Clock::time_point keep_copy_at_{};
+  Clock::time_point look_at_host_at_{};
+  bool host_tracks_tcp_ = false;
   std::string refresh_problem_;  // logged already
   std::string copy_problem_;     // likewise
 };

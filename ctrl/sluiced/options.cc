@@ -79,7 +79,13 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--node-name", options->node_name, "name of this node in events");
   app.add_flag("--uninstall", options->uninstall, "detach and unpin everything, remove the state, and end");
   app.add_flag("--debug", options->debug, "log more");
-  app.add_flag("--redirect,!--no-redirect", options->redirect, "short cut between local pods past the host's stack");
+  app.add_flag("--redirect,!--no-redirect", options->redirect,
+               "short cut to local pods past the host's stack, for flows that were seen to pass it unchanged");
+  app.add_flag("--redirect-always", options->redirect_always,
+               "from the first packet on: past the host's firewall, connection tracking and source translation");
+  app.add_option("--redirect-recheck", options->redirect_recheck,
+                 "seconds until a packet of such a flow passes the host's stack again")
+      ->check(CLI::Range(1U, 20U));
   app.add_flag("--keep-established", options->keep_established, "a policy change does not cut established flows");
   app.add_option("--process-sensors", options->process_sensors,
                  "what sees programs start and end: auto, tracepoint, kprobe, or off")

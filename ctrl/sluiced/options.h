@@ -25,6 +25,8 @@ struct AgentOptions {
   bool uninstall = false;
   bool debug = false;
   bool redirect = true;
+  bool redirect_always = false;
+  std::uint32_t redirect_recheck = 5;  // seconds
   bool keep_established = false;
   std::string process_sensors = "auto";
   std::uint32_t process_ring_bytes = 4U << 20;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <optional>
 
+#include "ctrl/bpf/link.h"
 #include "ctrl/net/ethtool.h"
 #include "ctrl/net/netlink.h"
 #include "ctrl/net/netns.h"
@@ -110,6 +111,20 @@ StatusOr<std::uint32_t> PlainBridge(const LinkInfo& host) {
   return bridge.up && !bridge.vlan_filtering ? bridge.ifindex : 0U;
 }
 
+// Who else has a say at the host end (enum sl_interface_others), but for TCX programs.
+StatusOr<std::uint8_t> OthersAt(const LinkInfo& host) {
+  std::uint8_t others = 0;
+  if (!host.qdisc.empty() && host.qdisc != "noqueue" && host.qdisc != "noop") others |= SL_OTHERS_RECEIVED;
+  for (const auto& [side, bit] :
+       {std::pair(net::TcSide::kIngress, SL_OTHERS_SENT), std::pair(net::TcSide::kEgress, SL_OTHERS_RECEIVED)}) {
+    SL_ASSIGN_OR_RETURN(const std::vector<net::TcFilter> filters, net::DumpTcFilters(host.ifindex, side));
+    for (const net::TcFilter& filter : filters) {
+      if (filter.kind != "bpf" || filter.handle != bpf::kTcHandle || filter.priority != bpf::kTcPriority) others |= bit;
+    }
+  }
+  return others;
+}
+
 StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInfo& host, const PodEnd& pod) {
   BoundWorkload bound{.name = workload.name,
                       .binding = {},
@@ -122,6 +137,7 @@ StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInf
   SL_ASSIGN_OR_RETURN(bound.facts.bridge, PlainBridge(host));
   bound.takes_frames = pod.takes_frames;
   bound.facts.netns = host.link_netnsid;
+  SL_ASSIGN_OR_RETURN(bound.facts.others, OthersAt(host));
   bound.facts.address = pod.ips.front().abi();
   bound.facts.master = host.master;
   if (pod.link.mac == net::MacAddress{}) return bound;

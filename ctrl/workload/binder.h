@@ -26,6 +26,7 @@ struct BoundWorkload {
   // `bridge` is set for plain ports only: forwarding, not isolated or locked, of a bridge that is up and has no VLAN
   // filtering. With hostInterface less is known of the pod's end: it takes no frames, its link-local address is the one
   // that its MAC makes, and the MAC is zero where the kernel does not tell of the other end.
+  // `others` lacks programs that are attached by TCX.
   sl_interface facts{};
   bool takes_frames = false;  // the pod's end has GRO, or XDP
 };

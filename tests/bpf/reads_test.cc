@@ -66,20 +66,17 @@ TEST_F(Reads, MapsCountBothSlots) {
   EXPECT_EQ(maps["addresses"].capacity, SL_SLOTS * BedOptions::SmallTables().slot_addresses);
   EXPECT_EQ(maps["ports"].entries, 2U);
   EXPECT_EQ(maps["endpoint_counts"].entries, 2U);
-  for (const char* const name : {"prefixes", "peers", "interfaces", "pod_devices", "fragments"}) {
+  for (const char* const name : {"prefixes", "peers", "interfaces", "pod_devices"}) {
     EXPECT_EQ(maps[name].entries, 0U) << name;
     EXPECT_GT(maps[name].capacity, 0U) << name;
   }
 }
 
-TEST_F(Reads, MapsCountInterfacesAndFragments) {
+TEST_F(Reads, MapsCountInterfaces) {
   Commit(Endpoints(2));
   ASSERT_TRUE(bed_->datapath().DescribeInterface(bed_->ifindex(0), {}).ok());
-  const Packet first = Eth{} / Ipv4{.src = "10.0.0.1", .dst = "10.0.0.2", .more_fragments = true} / Udp{} / Payload{16};
-  ASSERT_TRUE(bed_->FromPod(bed_->ifindex(0), first.ToFrame()).ok());
   auto maps = Maps();
   EXPECT_EQ(maps["interfaces"].entries, 1U);
-  EXPECT_EQ(maps["fragments"].entries, 1U);
   ASSERT_TRUE(bed_->datapath().SetQuarantineAllow({policy::Prefix::Parse("10.9.0.0/16").value()}).ok());
   maps = Maps();
   EXPECT_EQ(maps["quarantine_allow"].entries, 1U);

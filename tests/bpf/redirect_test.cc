@@ -19,6 +19,8 @@ sl_interface Facts(const std::string& mac, std::uint32_t bridge = 0) {
 
 class Redirect : public Shop {
  protected:
+  static constexpr std::uint32_t kFromTheFirstOn = SL_SETTING_REDIRECT | SL_SETTING_REDIRECT_ALWAYS;
+
   // The bed's namespace becomes a router with host routes to web and db.
   static void SetUpTestSuite() {
     Shop::SetUpTestSuite();
@@ -40,7 +42,8 @@ class Redirect : public Shop {
 
   void SetUp() override {
     Shop::SetUp();
-    Configure(SL_SETTING_REDIRECT);
+    Configure(kFromTheFirstOn);
+    Bridge(0, 0);
     sl_uplink uplink{.ifindex = ifindex(kUplink)};
     std::copy_n(Facts(HostMac(kUplink)).pod_mac, 6, uplink.mac);
     const Status described = bed_->datapath().DescribeUplink(uplink);
@@ -225,6 +228,178 @@ TEST_F(Redirect, AnAnsweredFlowFollowsTheHostsRoutesWithinAQuarterOfASecond) {
   EXPECT_EQ(ends.frame, last);
 }
 
+// Without SL_SETTING_REDIRECT_ALWAYS: only flows that were seen to pass the host unchanged, in both directions.
+class SeenToPass : public Redirect {
+ protected:
+  void SetUp() override {
+    Redirect::SetUp();
+    Configure(SL_SETTING_REDIRECT);
+  }
+  static Frame There(std::uint8_t flags, std::size_t payload = 0) {
+    return (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.sport = 40000, .dport = 5432, .flags = flags} /
+            Payload{payload})
+        .ToFrame();
+  }
+  static Frame Back(std::uint8_t flags) {
+    return (ToRouter(kDb) / Ipv4{.src = kDbIp, .dst = kWebIp} / Tcp{.sport = 5432, .dport = 40000, .flags = flags})
+        .ToFrame();
+  }
+  // Through the host, which changes nothing.
+  void PassThere(std::uint8_t flags) {
+    const Judged judged = FromPod(kWeb, There(flags));
+    EXPECT_TRUE(judged.forwarded && !judged.redirected);
+    EXPECT_TRUE(ToPod(kDb, kWeb, There(flags)).forwarded);
+  }
+  void PassBack(std::uint8_t flags) {
+    const Judged judged = FromPod(kDb, Back(flags));
+    EXPECT_TRUE(judged.forwarded && !judged.redirected);
+    EXPECT_TRUE(ToPod(kWeb, kDb, Back(flags)).forwarded);
+  }
+  void Connect() {
+    PassThere(kSyn);
+    PassBack(kSyn | kAck);
+    PassThere(kAck);
+  }
+  sl_flow_entry Flow() {
+    const auto flows = Flows();
+    EXPECT_EQ(flows.size(), 1u);
+    return flows.empty() ? sl_flow_entry{} : flows[0].entry;
+  }
+};
+
+TEST_F(SeenToPass, AfterTheHandshakeAndNotForItsEnd) {
+  Connect();
+  EXPECT_TRUE(FromPod(kWeb, There(kAck)).redirected);
+  EXPECT_TRUE(FromPod(kDb, Back(kAck)).redirected);
+  for (const std::uint8_t flags : {kFin, kRst}) {
+    const Judged end = FromPod(kWeb, There(static_cast<std::uint8_t>(flags | kAck)));
+    EXPECT_TRUE(end.forwarded && !end.redirected) << "the host's connection tracking sees it";
+  }
+  EXPECT_EQ(Flow().forward_packets, 5u) << "each was counted once";
+}
+
+TEST_F(SeenToPass, NotFromASynThatNobodyAnswers) {
+  for (int i = 0; i < 20; ++i) PassThere(kSyn);
+  PassThere(kAck);
+  EXPECT_EQ(Flow().forward_packets, 21u);
+}
+
+TEST_F(SeenToPass, NotWhereOneDirectionIsLostInTheHost) {
+  PassThere(kSyn);
+  EXPECT_TRUE(FromPod(kDb, Back(kSyn | kAck)).forwarded);  // translated, or dropped
+  PassThere(kAck);
+  PassThere(kAck);
+  const Judged back = FromPod(kDb, Back(kAck));
+  EXPECT_TRUE(back.forwarded && !back.redirected);
+}
+
+TEST_F(SeenToPass, NotWhatTheSendersHookHasUnderAnotherKey) {
+  // The client's packets come translated: they are counted at tc_to_pod, and their answers pass the host.
+  for (const std::uint8_t flags : {kSyn, kAck, kAck}) EXPECT_TRUE(ToPod(kDb, kWeb, There(flags)).forwarded);
+  for (int i = 0; i < 3; ++i) {
+    const Judged back = FromPod(kDb, Back(kAck));
+    EXPECT_TRUE(back.forwarded && !back.redirected);
+  }
+  EXPECT_EQ(Flow().forward_packets, 3u);
+  EXPECT_EQ(Flow().reply_packets, 3u);
+  EXPECT_TRUE(ToPod(kDb, kWeb, There(kFin | kAck)).forwarded);
+  EXPECT_TRUE(Flow().flags & SL_CT_FIN_FORWARD);
+  Configure(kFromTheFirstOn);
+  EXPECT_FALSE(FromPod(kDb, Back(kAck)).redirected) << "also where the host's path need not be seen";
+}
+
+TEST_F(SeenToPass, TheHostsPathAgainFromTimeToTime) {
+  bed_->SetClock(1000);
+  Connect();
+  bed_->SetClock(1003);
+  EXPECT_TRUE(FromPod(kWeb, There(kAck)).redirected);
+  bed_->SetClock(1006);
+  for (int i = 0; i < 3; ++i) {
+    const Judged again = FromPod(kWeb, There(kAck));
+    EXPECT_TRUE(again.forwarded && !again.redirected) << "until one has come through";
+  }
+  const Judged back = FromPod(kDb, Back(kAck));
+  EXPECT_TRUE(back.forwarded && !back.redirected);
+  PassThere(kAck);
+  EXPECT_FALSE(FromPod(kWeb, There(kAck)).redirected) << "the other direction has not passed yet";
+  PassBack(kAck);
+  EXPECT_TRUE(FromPod(kWeb, There(kAck)).redirected);
+  EXPECT_TRUE(FromPod(kDb, Back(kAck)).redirected);
+  EXPECT_EQ(Flow().forward_packets, 9u) << "each was counted once";
+}
+
+TEST_F(SeenToPass, TcpNotWhereTheHostFollowsItsWindows) {
+  ASSERT_TRUE(bed_->datapath().SetHostTracksTcp(true).ok());
+  Configure(SL_SETTING_REDIRECT);  // changes nothing of it
+  Connect();
+  PassThere(kAck);
+  PassBack(kAck);
+  ASSERT_TRUE(bed_->datapath().SetHostTracksTcp(false).ok());
+  EXPECT_TRUE(FromPod(kWeb, There(kAck)).redirected);
+}
+
+TEST_F(SeenToPass, NotPastWhatOthersHaveAtTheInterfaces) {
+  Connect();
+  const auto describe = [&](int interface, std::uint8_t others, std::uint32_t bridge) {
+    sl_interface facts = Facts(PodMac(interface), bridge);
+    facts.others = others;
+    Describe(interface, facts);
+  };
+  for (const std::uint32_t bridge : {0u, 99u}) {
+    const Eth eth = bridge ? Eth{.dst = PodMac(kDb), .src = PodMac(kWeb)} : ToRouter();
+    const Frame frame =
+        (eth / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.sport = 40000, .dport = 5432, .flags = kAck}).ToFrame();
+    for (const auto& [web, db, passes] : {std::tuple{0, 0, true}, std::tuple{int{SL_OTHERS_SENT}, 0, false},
+                                          std::tuple{0, int{SL_OTHERS_RECEIVED}, false},
+                                          std::tuple{int{SL_OTHERS_RECEIVED}, int{SL_OTHERS_SENT}, true}}) {
+      describe(kWeb, static_cast<std::uint8_t>(web), bridge);
+      describe(kDb, static_cast<std::uint8_t>(db), bridge);
+      static int second = 1000;
+      bed_->SetClock(++second > 1004 ? second = 1001 : second);  // the ways are asked for again
+      EXPECT_EQ(FromPod(kWeb, frame).redirected, passes) << bridge << " " << web << " " << db;
+    }
+  }
+}
+
+// Another CPU has written one word of an answer, or is about to: the frame never has halves of two answers.
+TEST_F(SeenToPass, HalfOfAnAnswerIsNotUsed) {
+  Connect();
+  const Frame right =
+      (ToReceiver() / Ipv4{.src = kWebIp, .dst = kDbIp, .ttl = 63} / Tcp{.sport = 40000, .dport = 5432, .flags = kAck})
+          .ToFrame();
+  EXPECT_EQ(FromPod(kWeb, There(kAck)).frame, right);
+  auto table = bpf::Map<__u32, sl_flow>::Bind(bed_->datapath().object().map_fd("flows"), "flows");
+  ASSERT_TRUE(table.ok()) << table.status();
+  const std::uint32_t place = Flows().at(0).place;
+  const auto change = [&](const std::function<void(sl_flow_route&)>& edit) {
+    auto flow = table->Get(place);
+    ASSERT_TRUE(flow.ok() && flow->has_value());
+    edit((*flow)->entry.forward_route);
+    ASSERT_TRUE(table->Put(place, **flow).ok());
+  };
+  constexpr __u64 kTagOne = 1ULL << SL_ROUTE_TAG_SHIFT;
+  for (int word = 0; word < 2; ++word) {
+    const auto of = [word](sl_flow_route& route) -> __u64& { return word == 0 ? route.destination : route.source; };
+    change([&](sl_flow_route& route) { of(route) = (of(route) + kTagOne) ^ 0xff; });  // of another answer
+    EXPECT_EQ(FromPod(kWeb, There(kAck)).frame, right) << word;
+    change(
+        [&](sl_flow_route& route) { of(route) = of(route) ^ 0xff ^ (__u64{SL_ROUTE_CLAIMED} << SL_ROUTE_TAG_SHIFT); });
+    EXPECT_EQ(FromPod(kWeb, There(kAck)).frame, right) << word;
+    static int second = 1000;
+    bed_->SetClock(++second);  // the next answer
+    EXPECT_EQ(FromPod(kWeb, There(kAck)).frame, right);
+  }
+}
+
+TEST_F(SeenToPass, NotFragmentsAndNotWhatHasNoFlowOfTcpOrUdp) {
+  Connect();
+  EXPECT_FALSE(FromPod(kWeb, (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp, .more_fragments = true} /
+                              Tcp{.sport = 40000, .dport = 5432, .flags = kAck} / Payload{64})
+                                 .ToFrame())
+                   .redirected);
+  EXPECT_TRUE(FromPod(kWeb, There(kAck, 64)).redirected);
+}
+
 class UplinkRedirect : public Redirect {
  protected:
   void SetUp() override {
@@ -283,7 +458,7 @@ TEST_F(UplinkRedirect, ElseThePacketPassesWithItsVerdictInTheFlow) {
   ASSERT_TRUE(PodDevices().Put(ifindex(kDb), ifindex(kDb)).ok());
   Configure(0);
   expect_pass(frame, "switched off");
-  Configure(SL_SETTING_REDIRECT);
+  Configure(kFromTheFirstOn);
   expect_pass(Ipv4Frame(ToRouter(kUplink), 1, kRemoteIp), "the TTL ends here");
   expect_pass(Ipv6Frame(ToRouter(kUplink), 1, kRemoteIp6), "the hop limit ends here");
   expect_pass(Ipv4Frame({.dst = PodMac(kUplink), .src = PodMac(kElsewhere)}, 64, kRemoteIp), "not the router's MAC");

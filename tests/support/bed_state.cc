@@ -48,6 +48,8 @@ const char* StateName(datapath::FlowState state) {
   return "?";
 }
 
+constexpr std::uint32_t kEndpoints = 16;  // of which fragments are looked at
+
 template <typename T>
 std::string Bytes(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof(value)};
@@ -93,11 +95,14 @@ StatusOr<BedState> BedState::Read(datapath::BpfDatapath& datapath) {
   SL_ASSIGN_OR_RETURN(state.flows_, datapath.Flows());
   for (const datapath::FlowRecord& flow : state.flows_)
     state.maps_[StateName(flow.state)][Bytes(flow.key)] = Bytes(flow.entry);
-  using Fragments = bpf::Map<sl_fragment_key, sl_fragment_value>;
+  using Fragments = bpf::Map<__u32, sl_fragments>;
   SL_ASSIGN_OR_RETURN(const Fragments fragments, Fragments::Bind(datapath.object().map_fd("fragments"), "fragments"));
-  SL_RETURN_IF_ERROR(fragments.ForEachBatch([&state](const sl_fragment_key& key, const sl_fragment_value& value) {
-    state.maps_["fragments"][Bytes(key)] = Bytes(value);
-  }));
+  for (std::uint32_t endpoint = 0; endpoint < kEndpoints; ++endpoint) {
+    SL_ASSIGN_OR_RETURN(const auto table, fragments.Get(endpoint));
+    for (const sl_first_fragment& one : table.value_or(sl_fragments{}).last)
+      if (one.value != 0)
+        state.maps_["fragments"][fmt::format("{}-{}", endpoint, one.check ^ one.value)] = Bytes(one.value);
+  }
   SL_RETURN_IF_ERROR(
       datapath.PollEvents([&state](const sl_flow_event& event) { state.events_.push_back(event); }).status());
   return state;

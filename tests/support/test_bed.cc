@@ -165,12 +165,10 @@ Status TestBed::ChangeSockets() {
 Status TestBed::ForgetFlows() {
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
   SL_RETURN_IF_ERROR(datapath_->ForgetFlows(flows).status());
-  using Fragments = bpf::Map<sl_fragment_key, sl_fragment_value>;
+  using Fragments = bpf::Map<__u32, sl_fragments>;
   SL_ASSIGN_OR_RETURN(const Fragments fragments, Fragments::Bind(datapath_->object().map_fd("fragments"), "fragments"));
-  std::vector<sl_fragment_key> keys;
-  SL_RETURN_IF_ERROR(
-      fragments.ForEachBatch([&keys](const sl_fragment_key& key, const sl_fragment_value&) { keys.push_back(key); }));
-  for (const sl_fragment_key& key : keys) SL_RETURN_IF_ERROR(fragments.Delete(key));
+  for (std::uint32_t endpoint = 0; endpoint <= ifindexes_.size(); ++endpoint)
+    SL_RETURN_IF_ERROR(fragments.Put(endpoint, {}));
   return OkStatus();
 }
 

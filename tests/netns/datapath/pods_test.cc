@@ -24,7 +24,7 @@ TEST_P(Pods, AllowedPassesAndDeniedMeetsSilenceWithAndWithoutTheShortCut) {
   ASSERT_FALSE(HasFatalFailure());
   for (const bool redirect : {false, true}) {
     SCOPED_TRACE(redirect ? "redirect on" : "redirect off");
-    Configure(redirect ? SL_SETTING_REDIRECT : 0);
+    Configure(redirect ? SL_SETTING_REDIRECT | SL_SETTING_REDIRECT_ALWAYS : 0);
     const auto peer = Count(SL_COUNTER_REDIRECT_PEER);
     const auto denied = Packets(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED);
     ExpectAll("web", "db", ProbeOutcome::kAllowed);

@@ -1,4 +1,5 @@
 // The node's card: native XDP and its short cut to pods that take frames, generic XDP where the driver has none.
+#include "tests/netns/datapath/conversation.h"
 #include "tests/netns/datapath/rig.h"
 
 namespace sluice::test {
@@ -42,7 +43,7 @@ TEST_F(Uplink, NativeWithTheShortCutToPodsThatTakeFrames) {
   EXPECT_EQ(ModeOf("uplink"), "xdp native");
   for (const bool redirect : {false, true}) {
     SCOPED_TRACE(redirect ? "redirect on" : "redirect off");
-    Configure(redirect ? SL_SETTING_REDIRECT : 0);
+    Configure(redirect ? SL_SETTING_REDIRECT | SL_SETTING_REDIRECT_ALWAYS : 0);
     const auto devmap = Count(SL_COUNTER_REDIRECT_DEVMAP);
     const auto denied = Packets(SL_HOOK_XDP_UPLINK, SL_DROP_POLICY_DENIED);
     ExpectAll("outside", "web", ProbeOutcome::kAllowed);
@@ -56,6 +57,43 @@ TEST_F(Uplink, NativeWithTheShortCutToPodsThatTakeFrames) {
   }
   // Answers to what a pod opened come in by the same way.
   ExpectAll("db", "outside", ProbeOutcome::kAllowed);
+}
+
+TEST_F(Uplink, TheShortCutOnceTheHostHasLetTheFlowPass) {
+  Run("web", {"ethtool", "-K", "eth0", "gro", "on"});
+  Enforce();
+  ASSERT_TRUE(Attach("uplink").ok());
+  Configure(SL_SETTING_REDIRECT);
+  for (const std::uint8_t protocol : {policy::kTcp, policy::kUdp}) {
+    const auto before = Count(SL_COUNTER_REDIRECT_DEVMAP);
+    const auto to = policy::Address::Parse(Pod("web").ip4);
+    ASSERT_TRUE(to.ok());
+    const auto talk = Conversation::Open({.client = &node_->netns(Pod("outside")),
+                                          .server = &node_->netns(Pod("web")),
+                                          .to = *to,
+                                          .port = 8080,
+                                          .protocol = protocol});
+    ASSERT_TRUE(talk.ok()) << talk.status();
+    EXPECT_EQ(Count(SL_COUNTER_REDIRECT_DEVMAP), before) << "the handshake, or the question, passes the host";
+    for (int i = 0; i < 8; ++i) EXPECT_TRUE((*talk)->Exchange()) << i;
+    EXPECT_GE(Count(SL_COUNTER_REDIRECT_DEVMAP) - before, 7u);
+    EXPECT_TRUE((*talk)->Close());
+  }
+}
+
+TEST_F(Uplink, WhatTheHostDropsIsNotRedirected) {
+  Run("web", {"ethtool", "-K", "eth0", "gro", "on"});
+  Enforce();
+  ASSERT_TRUE(Attach("uplink").ok());
+  Configure(SL_SETTING_REDIRECT);
+  const Status set = node_->Run([] {
+    return RunChecked({"nft", "-f", "-"},
+                      "table inet filter {\n chain forward { type filter hook forward priority 0; iifname uplink drop\n"
+                      " }\n}\n");
+  });
+  ASSERT_TRUE(set.ok()) << set;
+  ExpectAll("outside", "web", ProbeOutcome::kTimeout);
+  EXPECT_EQ(Count(SL_COUNTER_REDIRECT_DEVMAP), 0u);
 }
 
 TEST_F(Uplink, APodThatTakesNoFramesIsReachedThroughTheStack) {

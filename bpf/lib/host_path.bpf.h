@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What a flow shows of the host's own path, between the sender's hook (tc_from_pod or xdp_uplink) and tc_to_pod.
+ *
+ * The sender's hook writes into the flow that it counts this direction's packets. A packet that tc_to_pod then finds in
+ * the same flow has passed the host's path as it was: neither translated nor dropped by its firewall. Only such flows
+ * may go past that path. Every `path_fresh` ticks the sender's hook forgets it again, so that the next packet takes the
+ * host's path: a rule that was added since is met, and a key that means another connection by now is noticed.
+ */
+#ifndef SLUICE_HOST_PATH_BPF_H
+#define SLUICE_HOST_PATH_BPF_H
+
+#include "bpf/lib/conntrack.bpf.h"
+
+static __always_inline __u32 sl_path_bit(int reply) { return reply ? SL_CT_PATH_REPLY : SL_CT_PATH_FORWARD; }
+
+static __always_inline __u32* sl_counted_of(struct sl_flow_entry* entry, int reply) {
+  return reply ? &entry->counted_reply : &entry->counted_forward;
+}
+
+/* 0 is for never. */
+static __always_inline __u32 sl_counted_now(__u64 now) { return sl_ticks(now) ?: 1; }
+
+static __always_inline int sl_is_counted_within(struct sl_flow_entry* entry, int reply, __u64 now, __u32 ticks) {
+  const __u32 counted = *(volatile __u32*)sl_counted_of(entry, reply);
+  return counted && sl_ticks(now) - counted < ticks;
+}
+
+/* At the sender's hook. */
+static __always_inline void sl_note_counted(struct sl_flow_entry* entry, int reply, __u64 now) {
+  __sync_fetch_and_and(&entry->flags, ~sl_path_bit(reply));
+  *(volatile __u32*)sl_counted_of(entry, reply) = sl_counted_now(now);
+}
+
+/*
+ * Whether a packet of a known flow may go past the host's path, by the flow's `flags` before it. Both directions must
+ * have been seen to pass, where the other one is a local pod's too; else it must have been answered. Of TCP the host
+ * saw the handshake, and it sees the end; in between its connection tracking would take what it sees now and then for
+ * out of the window (SL_SETTING_HOST_TRACKS_TCP).
+ */
+static __always_inline int sl_passes_host_unchanged(__u32 settings, __u32 flags, int from_pod, __u8 protocol,
+                                                    __u8 tcp_flags, int reply) {
+  const __u32 other = from_pod ? sl_path_bit(!reply) : SL_CT_SEEN_REPLY;
+  const __u32 wanted = sl_path_bit(reply) | other;
+  if ((flags & wanted) != wanted) return 0;
+  if (protocol == SL_IPPROTO_UDP) return 1;
+  if (protocol != SL_IPPROTO_TCP || (settings & SL_SETTING_HOST_TRACKS_TCP)) return 0;
+  return (flags & SL_CT_ESTABLISHED) && !(tcp_flags & (SL_TCP_FIN | SL_TCP_RST | SL_TCP_SYN));
+}
+
+#endif

@@ -1,0 +1,47 @@
+// One client socket and one server socket in two network namespaces, that say something to each other as often as
+// asked.
+//   auto talk = Conversation::Open({.client = web, .server = db, .to = service, .port = 80, .server_port = 8080});
+//   ASSERT_TRUE(talk.ok()) << talk.status();
+//   EXPECT_TRUE((*talk)->Exchange());
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "ctrl/base/fd.h"
+#include "policy/address.h"
+#include "policy/model.h"
+#include "tests/support/netns.h"
+
+namespace sluice::test {
+
+class Conversation {
+ public:
+  struct Ends {
+    const TestNetNs* client = nullptr;
+    const TestNetNs* server = nullptr;
+    policy::Address to;  // what the client talks to
+    std::uint16_t port = 0;
+    std::uint16_t server_port = 0;  // where the server listens; 0: at `port`
+    std::uint8_t protocol = policy::kTcp;
+  };
+  // With TCP, the connection is there. DeadlineExceeded: nobody answered.
+  static StatusOr<std::unique_ptr<Conversation>> Open(const Ends& ends);
+
+  // The client says `bytes` (at most 60000), and the server as much. False: it did not arrive in time.
+  bool Exchange(std::size_t bytes = 100);
+  // Both ends close, the client first; true once both know.
+  bool Close();
+  std::uint16_t client_port() const { return client_port_; }
+
+ private:
+  Conversation() = default;
+
+  bool is_tcp_ = true;
+  Fd client_;
+  Fd server_;
+  std::uint16_t client_port_ = 0;
+};
+
+}  // namespace sluice::test

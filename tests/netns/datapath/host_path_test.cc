@@ -1,0 +1,362 @@
+// What the host has in the packets' way, and the short cut that goes past it: translation, a firewall, connection
+// tracking, queueing disciplines and programs of others.
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+
+#include "ctrl/bpf/link.h"
+#include "ctrl/net/conntrack.h"
+#include "tests/netns/datapath/conversation.h"
+#include "tests/netns/datapath/rig.h"
+
+namespace sluice::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr char kService[] = "10.96.0.10";
+constexpr char kService6[] = "fd00:96::10";
+constexpr std::uint16_t kServicePort = 443, kServerPort = 8443;
+
+struct Way {
+  TestNode::Wiring wiring = TestNode::Wiring::kRouted;
+  std::uint8_t protocol = policy::kTcp;
+  bool v6 = false;
+};
+
+std::string NameOf(const testing::TestParamInfo<Way>& info) {
+  return std::string(info.param.wiring == TestNode::Wiring::kRouted ? "Routed" : "Bridged") +
+         (info.param.protocol == policy::kTcp ? "Tcp" : "Udp") + (info.param.v6 ? "6" : "4");
+}
+
+class HostPath : public DatapathRig {
+ protected:
+  void SetUp() override {
+    DatapathRig::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    const bool bridged = way().wiring == Wiring::kBridged;
+    Build({.wiring = way().wiring, .pods = {}, .outside = !bridged});
+    if (HasFatalFailure()) return;
+    // So that the host's firewall and translation also see what its bridge forwards.
+    if (bridged) {
+      ASSERT_TRUE(node_->netns().Sysctl("net/bridge/bridge-nf-call-iptables", "1").ok());
+      ASSERT_TRUE(node_->netns().Sysctl("net/bridge/bridge-nf-call-ip6tables", "1").ok());
+    }
+    Open();
+    if (!HasFatalFailure()) Enforce();
+    if (HasFatalFailure()) return;
+    Recheck(milliseconds(5000));
+    Configure(SL_SETTING_REDIRECT);
+  }
+  virtual Way way() const { return {}; }
+
+  void Recheck(milliseconds interval) { ASSERT_TRUE(datapath_->SetRedirectRecheck(interval).ok()); }
+  void Nft(const std::string& rules) {
+    const Status set = node_->Run([&] { return RunChecked({"nft", "-f", "-"}, rules); });
+    ASSERT_TRUE(set.ok()) << set;
+  }
+  void Tc(const Arguments& arguments) {
+    Arguments command = {"tc"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const Status set = node_->Run([&] { return RunChecked(command); });
+    ASSERT_TRUE(set.ok()) << set;
+  }
+  std::string AddressOf(const TestPod& pod) const { return way().v6 ? pod.ip6 : pod.ip4; }
+  std::string Service() const { return way().v6 ? kService6 : kService; }
+  const char* Family() const { return way().v6 ? "ip6" : "ip"; }
+  const char* Protocol() const { return way().protocol == policy::kTcp ? "tcp" : "udp"; }
+
+  // web talks to db; `address`: what it takes db for.
+  StatusOr<std::unique_ptr<Conversation>> Talk(const std::string& address, std::uint16_t port = kServerPort) {
+    SL_ASSIGN_OR_RETURN(const auto to, policy::Address::Parse(address));
+    return Conversation::Open({.client = &node_->netns(Pod("web")),
+                               .server = &node_->netns(Pod("db")),
+                               .to = to,
+                               .port = port,
+                               .server_port = kServerPort,
+                               .protocol = way().protocol});
+  }
+  std::unique_ptr<Conversation> TalkDirectly() {
+    auto talk = Talk(AddressOf(Pod("db")));
+    EXPECT_TRUE(talk.ok()) << talk.status();
+    return talk.ok() ? *std::move(talk) : nullptr;
+  }
+
+  std::uint64_t ShortCuts() const { return Count(SL_COUNTER_REDIRECT_PEER); }
+  // How many packets of `exchanges` take the short cut, all of which must arrive.
+  std::uint64_t ShortCutsOf(Conversation& talk, int exchanges = 8, std::size_t bytes = 100) {
+    const auto before = ShortCuts();
+    for (int i = 0; i < exchanges; ++i) EXPECT_TRUE(talk.Exchange(bytes)) << i;
+    return ShortCuts() - before;
+  }
+  // Until `is` is true, for a while.
+  template <typename Condition>
+  static bool Becomes(Condition is) {
+    for (const auto end = steady_clock::now() + std::chrono::seconds(10); steady_clock::now() < end;) {
+      if (is()) return true;
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+    return false;
+  }
+  std::vector<datapath::FlowRecord> FlowsAt(std::uint16_t client_port) {
+    auto flows = datapath_->Flows();
+    EXPECT_TRUE(flows.ok()) << flows.status();
+    if (!flows.ok()) return {};
+    std::erase_if(*flows, [&](const datapath::FlowRecord& flow) {
+      return ntohs(flow.key.lo_port) != client_port && ntohs(flow.key.hi_port) != client_port;
+    });
+    return *std::move(flows);
+  }
+  void TranslateService() {
+    Nft(
+        fmt::format("table {0} nat {{\n chain pre {{ type nat hook prerouting priority dstnat;\n"
+                    "  {0} daddr {1} {2} dport {3} dnat to {4}:{5}\n }}\n}}\n",
+                    Family(), Service(), Protocol(), kServicePort, way().v6 ? "[" + Pod("db").ip6 + "]" : Pod("db").ip4,
+                    kServerPort));
+    if (way().wiring == Wiring::kRouted) return;
+    for (const char* pod : {"web", "db", "other"})
+      ASSERT_TRUE(node_->netns(Pod(pod)).Ip(fmt::format("route replace {} via {}\n", Service(), Gateway())).ok());
+  }
+  std::string Gateway() const { return way().v6 ? node_->ip6() : node_->ip4(); }
+};
+
+class EachWay : public HostPath, public testing::WithParamInterface<Way> {
+ protected:
+  Way way() const override { return GetParam(); }
+};
+
+TEST_P(EachWay, APlainFlowTakesTheShortCutOnceTheHostHasLetItPassBothWays) {
+  const auto talk = TalkDirectly();
+  ASSERT_NE(talk, nullptr);
+  EXPECT_EQ(ShortCuts(), 0u) << "a handshake, or a question and its answer";
+  EXPECT_TRUE(talk->Exchange());
+  EXPECT_GE(ShortCutsOf(*talk), 16u);
+  const auto flows = FlowsAt(talk->client_port());
+  ASSERT_EQ(flows.size(), 1u);
+  EXPECT_TRUE(talk->Close());
+  if (way().protocol != policy::kTcp) return;
+  EXPECT_TRUE(Becomes([&] {
+    const auto closed = FlowsAt(talk->client_port());
+    return closed.size() == 1 && (closed[0].entry.flags & SL_CT_FIN_FORWARD) &&
+           (closed[0].entry.flags & SL_CT_FIN_REPLY);
+  }));
+}
+
+TEST_P(EachWay, AServiceOnTheSameNodeIsTranslatedThereAndBack) {
+  TranslateService();
+  const auto talk = Talk(Service(), kServicePort);
+  ASSERT_TRUE(talk.ok()) << talk.status();
+  EXPECT_EQ(ShortCutsOf(**talk, 20), 0u) << "translated packets must pass the host";
+  const auto before = FlowsAt((*talk)->client_port());
+  ASSERT_EQ(before.size(), 2u) << "as the client names it, and as the server sees it";
+  for (const datapath::FlowRecord& flow : before) {
+    EXPECT_GE(flow.entry.forward_packets, 20u) << "each hook counts what no earlier one has";
+    EXPECT_GE(flow.entry.reply_packets, 20u);
+    EXPECT_EQ(flow.state, datapath::FlowState::kEstablished);
+  }
+  EXPECT_TRUE((*talk)->Close());
+  if (way().protocol != policy::kTcp) return;
+  EXPECT_TRUE(Becomes([&] {
+    const auto closed = FlowsAt((*talk)->client_port());
+    return std::all_of(closed.begin(), closed.end(), [](const datapath::FlowRecord& flow) {
+      return (flow.entry.flags & SL_CT_FIN_FORWARD) && (flow.entry.flags & SL_CT_FIN_REPLY);
+    });
+  })) << "the end of a translated connection is seen";
+}
+
+TEST_P(EachWay, ASourceThatTheHostTranslatesStaysTranslated) {
+  if (way().wiring == Wiring::kBridged) GTEST_SKIP() << "a bridge masquerades nothing";
+  Nft(
+      fmt::format("table {0} nat {{\n chain post {{ type nat hook postrouting priority srcnat;\n"
+                  "  {0} daddr {1} {2} dport {3} masquerade\n }}\n}}\n",
+                  Family(), AddressOf(Pod("db")), Protocol(), kServerPort));
+  const auto talk = TalkDirectly();
+  ASSERT_NE(talk, nullptr);
+  EXPECT_EQ(ShortCutsOf(*talk, 20), 0u);
+}
+
+TEST_P(EachWay, WhatTheHostsFirewallDropsNeverTakesTheShortCut) {
+  Nft(fmt::format(
+      "table inet filter {{\n chain forward {{ type filter hook forward priority 0;\n  {} dport {} drop\n }}\n}}\n",
+      Protocol(), kServerPort));
+  EXPECT_FALSE(Talk(AddressOf(Pod("db"))).ok());
+  EXPECT_EQ(ShortCuts(), 0u);
+}
+
+TEST_P(EachWay, ARuleThatTheHostGetsLaterHoldsForFlowsThatGoOn) {
+  Recheck(milliseconds(500));
+  const auto talk = TalkDirectly();
+  ASSERT_NE(talk, nullptr);
+  EXPECT_TRUE(talk->Exchange());
+  EXPECT_GT(ShortCutsOf(*talk), 0u);
+  Nft(
+      fmt::format("table inet filter {{\n chain forward {{ type filter hook forward priority 0;\n"
+                  "  {} dport {} drop\n }}\n}}\n",
+                  Protocol(), kServerPort));
+  const auto began = steady_clock::now();
+  while (talk->Exchange() && steady_clock::now() - began < std::chrono::seconds(10)) {
+  }
+  const auto went_on = steady_clock::now() - began - milliseconds(2000);  // the last exchange waits in vain
+  EXPECT_LT(went_on, milliseconds(2000)) << "for half a second, and what the machine is late";
+  const auto before = ShortCuts();
+  EXPECT_FALSE(talk->Exchange());
+  EXPECT_EQ(ShortCuts(), before);
+  // And when it is taken away, all is as before.
+  Nft("flush ruleset\n");
+  const auto again = TalkDirectly();
+  ASSERT_NE(again, nullptr);
+  EXPECT_TRUE(again->Exchange());
+  EXPECT_GT(ShortCutsOf(*again), 0u);
+}
+
+// From time to time a packet passes the host, which has not seen those between.
+TEST_P(EachWay, ConnectionTrackingFindsNothingInvalid) {
+  Nft("table inet filter {\n counter refused { }\n chain forward { type filter hook forward priority 0;\n"
+      "  ct state invalid counter name refused drop\n }\n}\n");
+  Recheck(milliseconds(300));
+  const auto tracks = [&] {
+    bool tracked = false;
+    EXPECT_TRUE(node_
+                    ->Run([&] {
+                      tracked = net::TracksTcpWindows();
+                      return datapath_->SetHostTracksTcp(tracked);
+                    })
+                    .ok());
+    return tracked;
+  };
+  EXPECT_FALSE(tracks()) << "nothing is tracked yet";
+  for (const bool liberal : {false, true}) {
+    SCOPED_TRACE(liberal ? "liberal" : "by the window");
+    ASSERT_TRUE(node_->netns().Sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", liberal ? "1" : "0").ok());
+    {
+      const auto first = TalkDirectly();
+      ASSERT_NE(first, nullptr);
+      EXPECT_EQ(tracks(), !liberal);
+    }
+    const auto talk = TalkDirectly();
+    ASSERT_NE(talk, nullptr);
+    const std::uint64_t before = ShortCuts();
+    for (const auto end = steady_clock::now() + std::chrono::seconds(2); steady_clock::now() < end;)
+      ASSERT_TRUE(talk->Exchange(way().protocol == policy::kTcp ? 60000 : 1000));
+    if (liberal || way().protocol == policy::kUdp) {
+      EXPECT_GT(ShortCuts(), before + 100);
+    } else {
+      EXPECT_EQ(ShortCuts(), before);
+    }
+    EXPECT_TRUE(talk->Close());
+    const auto counted = node_->Run([] {
+      return RunChecked({"sh", "-c", "nft list counters | grep -q 'packets 0 '"});
+    });
+    EXPECT_TRUE(counted.ok()) << counted;
+  }
+}
+
+TEST_P(EachWay, AQueueingDisciplineAtTheReceiverIsNotPassedBy) {
+  const auto sent = [&](const std::string& interface) {
+    std::uint64_t packets = 0;
+    EXPECT_TRUE(
+        node_
+            ->Run([&]() -> Status {
+              SL_ASSIGN_OR_RETURN(const auto shown, RunCommand({"tc", "-s", "qdisc", "show", "dev", interface}));
+              const auto at = shown.output.find(" bytes ");
+              if (at == std::string::npos) return InvalidError("no count in: {}", shown.output);
+              packets = std::stoull(shown.output.substr(at + 7));
+              return OkStatus();
+            })
+            .ok());
+    return packets;
+  };
+  const std::string& interface = Pod("db").host_interface;
+  Tc({"qdisc", "add", "dev", interface, "root", "tbf", "rate", "100mbit", "burst", "100kb", "latency", "50ms"});
+  Enforce();  // as after each change that netlink tells of
+  const auto talk = TalkDirectly();
+  ASSERT_NE(talk, nullptr);
+  EXPECT_TRUE(talk->Exchange());
+  const auto limited = sent(interface);
+  const auto short_cuts = ShortCutsOf(*talk, 20);
+  EXPECT_GE(sent(interface), limited + 20) << "what db receives is limited";
+  EXPECT_GE(short_cuts, 20u) << "what it sends is not";
+  EXPECT_LE(short_cuts, 22u);
+  Tc({"qdisc", "del", "dev", interface, "root"});
+  Enforce();
+  EXPECT_TRUE(Becomes([&] { return ShortCutsOf(*talk) >= 16; })) << "a flow that goes on takes it again";
+}
+
+TEST_P(EachWay, AFilterOfSomebodyElseIsNotPassedBy) {
+  for (const bool sender : {true, false}) {
+    SCOPED_TRACE(sender ? "at the sender" : "at the receiver");
+    const std::string& interface = Pod(sender ? "web" : "db").host_interface;
+    Tc({"qdisc", "add", "dev", interface, "clsact"});
+    Tc({"filter", "add", "dev", interface, sender ? "ingress" : "egress", "protocol", "all", "prio", "5", "u32",
+        "match", "u32", "0", "0", "flowid", "1:1"});
+    Enforce();
+    const auto talk = TalkDirectly();
+    ASSERT_NE(talk, nullptr);
+    EXPECT_TRUE(talk->Exchange());
+    const auto short_cuts = ShortCutsOf(*talk, 20);
+    EXPECT_GE(short_cuts, 20u) << "the answers meet no filter";
+    EXPECT_LE(short_cuts, 22u);
+    Tc({"qdisc", "del", "dev", interface, "clsact"});
+    Enforce();
+    EXPECT_TRUE(Becomes([&] { return ShortCutsOf(*talk) >= 16; }));
+  }
+}
+
+TEST_P(EachWay, AProgramOfSomebodyElseIsNotPassedBy) {
+  const bpf_insn pass[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = -1},
+                           {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  const Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "other", "GPL", pass, std::size(pass), nullptr));
+  ASSERT_TRUE(program.valid()) << errno;
+  const std::uint32_t receiver = Pod("db").host_ifindex;
+  Fd link;
+  ASSERT_TRUE(node_
+                  ->Run([&] {
+                    link = Fd(bpf_link_create(program.get(), static_cast<int>(receiver),
+                                              static_cast<bpf_attach_type>(bpf::kTcxEgress), nullptr));
+                    return OkStatus();
+                  })
+                  .ok());
+  if (!link.valid() && errno == EINVAL) GTEST_SKIP() << "this kernel has no TCX (6.6)";
+  ASSERT_TRUE(link.valid()) << errno;
+  const auto look = [&] { return node_->Run([&] { return datapath_->LookForOthers(); }); };
+  ASSERT_TRUE(look().ok());
+  const auto talk = TalkDirectly();
+  ASSERT_NE(talk, nullptr);
+  EXPECT_TRUE(talk->Exchange());
+  const auto short_cuts = ShortCutsOf(*talk, 20);
+  EXPECT_GE(short_cuts, 20u);
+  EXPECT_LE(short_cuts, 22u);
+  link = Fd();
+  EXPECT_TRUE(Becomes([&] { return look().ok() && ShortCutsOf(*talk) >= 16; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, EachWay,
+                         testing::Values(Way{TestNode::Wiring::kRouted, policy::kTcp, false},
+                                         Way{TestNode::Wiring::kRouted, policy::kUdp, false},
+                                         Way{TestNode::Wiring::kBridged, policy::kTcp, false},
+                                         Way{TestNode::Wiring::kBridged, policy::kUdp, false},
+                                         Way{TestNode::Wiring::kRouted, policy::kTcp, true},
+                                         Way{TestNode::Wiring::kBridged, policy::kUdp, true}),
+                         NameOf);
+
+class AlwaysPath : public HostPath {};
+
+TEST_F(AlwaysPath, FromTheFirstPacketOnWhereItIsAskedForButNotForTranslatedFlows) {
+  Configure(SL_SETTING_REDIRECT | SL_SETTING_REDIRECT_ALWAYS);
+  {
+    const auto talk = TalkDirectly();
+    ASSERT_NE(talk, nullptr);
+    EXPECT_GE(ShortCuts(), 2u) << "the handshake";
+    EXPECT_TRUE(talk->Close());
+  }
+  TranslateService();
+  const auto before = ShortCuts();
+  const auto talk = Talk(Service(), kServicePort);
+  ASSERT_TRUE(talk.ok()) << talk.status();
+  EXPECT_TRUE((*talk)->Exchange());
+  EXPECT_EQ(ShortCuts(), before);
+}
+
+}  // namespace
+}  // namespace sluice::test
