@@ -18,6 +18,7 @@ __noinline int sl_from_pod_any(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return TC_ACT_SHOT;
+  j->sender.socket = sl_sending_socket(skb, j->sender.has_socket);
   int reason = sl_judge_any_skb(skb, j);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);
@@ -41,7 +42,7 @@ int tc_from_pod(struct __sk_buff* skb) {
   j->may_route = sl_is_for_router_skb(skb, j);
   if (!sl_parse_plain(data, data_end, &j->key, &plain)) return sl_from_pod_any(skb);
   sl_measure_plain(skb, j, plain.header);
-  int reason = sl_judge_plain(j, &plain, &seen);
+  int reason = sl_judge_plain(j, skb, &plain, &seen);
   if (reason == SL_NOT_PLAIN) return sl_from_pod_any(skb);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);

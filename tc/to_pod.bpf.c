@@ -14,6 +14,7 @@ __noinline int sl_to_pod_any(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return TC_ACT_SHOT;
+  j->sender.socket = sl_sending_socket(skb, j->sender.has_socket);
   return sl_end_to_pod(j, sl_judge_any_skb(skb, j));
 }
 
@@ -31,6 +32,6 @@ int tc_to_pod(struct __sk_buff* skb) {
   j->sender.has_socket = j->from_node; /* on its way through the node a packet may keep a pod's socket */
   if (!sl_parse_plain((__u8*)(long)skb->data, (__u8*)(long)skb->data_end, &j->key, &plain)) return sl_to_pod_any(skb);
   sl_measure_plain(skb, j, plain.header);
-  int reason = sl_judge_plain(j, &plain, &seen);
+  int reason = sl_judge_plain(j, 0, &plain, &seen);
   return reason == SL_NOT_PLAIN ? sl_to_pod_any(skb) : sl_end_to_pod(j, reason);
 }

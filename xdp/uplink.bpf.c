@@ -60,7 +60,7 @@ int xdp_uplink(struct xdp_md* ctx) {
   j->route_length = data_end - data - SL_ETH_LEN;
   j->may_route = sl_is_for_router_xdp(data, data_end, j);
   if (!sl_parse_plain(data, data_end, &j->key, &plain)) return sl_uplink_any(ctx);
-  int reason = sl_judge_plain(j, &plain, &seen);
+  int reason = sl_judge_plain(j, 0, &plain, &seen);
   if (reason == SL_NOT_PLAIN) return sl_uplink_any(ctx);
   if (reason) return sl_uplink_drop(j, reason);
   __u32 outcome = sl_outcome(reason, j);

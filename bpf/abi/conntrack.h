@@ -114,6 +114,8 @@ struct sl_flow_entry {
   __u64 id;                        /* of the record: another process behind an end begins another one */
   sl_process_id initiator_process; /* who last acted on the end's socket, as far as its packets told; 0: not known */
   sl_process_id responder_process;
+  __u64 initiator_socket; /* cookie of the socket that the process above was found by; 0: none */
+  __u64 responder_socket;
   sl_process_class_number initiator_class; /* of these processes; the responder's also from its listener */
   sl_process_class_number responder_class;
   __u32 egress_decision;  /* 0: the initiator is not a local isolated workload */

@@ -3,15 +3,26 @@
  * Flow -> process. A flow's entry knows for each end whether its sender still has to be asked for; the decision then
  * returns SL_ASK_SENDER, the entry point asks the packet's socket (bpf/lib/sender.bpf.h) and has it decided again. A
  * packet of a flow that is known costs one comparison and one bit.
+ *
+ * Where a verdict hangs on an end's process, it hangs on the socket too: a packet that another socket sends, or that
+ * another one would receive, is judged anew. So whoever gets a port that an allowed program used gets none of its
+ * rights.
  */
 #ifndef SLUICE_ATTRIBUTION_BPF_H
 #define SLUICE_ATTRIBUTION_BPF_H
 
 #include "bpf/lib/account.bpf.h"
+#include "bpf/lib/parse.bpf.h"
 #include "bpf/lib/socket_maps.bpf.h"
 
 #define SL_ASK_SENDER (-1) /* as the result of sl_judge: not decided yet */
 #define SL_TCP_STATE_LISTEN 10
+#define SL_AF_INET 2
+#define SL_AF_INET6 10
+#define SL_SOCKET_CHANGES (~0ULL) /* in a flow's entry: no socket's cookie */
+
+/* Test runs make a socket for each packet: tests say what its cookie is. */
+volatile __u64 test_sender_socket = 0;
 
 /* Who sent this packet. */
 struct sl_sender {
@@ -26,14 +37,19 @@ struct sl_sender {
   __u8 unowned;    /* nobody has acted on the socket: should somebody yet, that counts as a socket change */
   __u8 inherited;  /* said of the listener, as nobody has acted on the accepted socket yet */
   __u8 begins;     /* another process than before: this packet begins another record of the flow */
-  __u8 pad[1];
+  __u8 not_ip;     /* the socket is no IP socket: AF_PACKET */
+  __u8 stranger;   /* not the socket that the flow was decided for, and nobody knows whose it is */
+  __u64 socket;    /* its cookie; 0: none came along. Set by the entry point of packets that are not plain */
 };
 
-/* Who is going to receive it: the listener, where policy looks at the receiver's process. */
+/* Whose socket is going to receive it, where policy looks at the receiver's process. */
 struct sl_receiver {
   sl_process_id process;
+  __u64 socket; /* 0: nobody is known to have acted on it */
   sl_process_class_number process_class;
-  __u32 asked;
+  __u32 asked;        /* for the workload behind this interface */
+  __u32 found;        /* there is a socket */
+  __u32 shared;       /* several processes send by it; this says one of them */
   __u32 is_connected; /* its socket is, to the packet's sender */
 };
 
@@ -49,21 +65,50 @@ static __always_inline sl_process_id* sl_process_of(struct sl_flow_entry* entry,
   return reply ? &entry->responder_process : &entry->initiator_process;
 }
 
+static __always_inline __u64* sl_socket_of(struct sl_flow_entry* entry, int reply) {
+  return reply ? &entry->responder_socket : &entry->initiator_socket;
+}
+
+static __always_inline __u32 sl_by_bit(int reply) { return reply ? SL_CT_BY_RESPONDER : SL_CT_BY_INITIATOR; }
+
+static __always_inline __u64 sl_sending_socket(struct __sk_buff* skb, int has_socket) {
+  if (use_test_clock) return test_sender_socket;
+  return has_socket ? bpf_get_socket_cookie(skb) : 0;
+}
+
+/* At tc_from_pod, of a flow whose verdict hangs on the sender's process: this packet is not of the socket that it was
+ * decided for. A TCP packet without one is the kernel's answer for a connection that is over. */
+static __always_inline int sl_is_other_socket(struct sl_flow_entry* entry, int reply, __u8 protocol, __u64 socket) {
+  return *sl_socket_of(entry, reply) != socket && (socket || protocol != SL_IPPROTO_TCP);
+}
+
+/* Who receives it is looked up for each datagram that goes to an end whose process the verdict hangs on. A TCP
+ * connection stays with its socket. */
+static __always_inline int sl_hangs_on_receiver(__u32 flags, int reply, __u8 protocol) {
+  return (flags & sl_by_bit(!reply)) && protocol == SL_IPPROTO_UDP;
+}
+
 /* Whether this packet has to say who sent it. */
-static __always_inline int sl_must_ask(struct sl_sender* sender, struct sl_flow_entry* entry, int reply) {
+static __always_inline int sl_must_ask(struct sl_sender* sender, struct sl_flow_entry* entry, int reply, int other) {
   __u32 changes = sl_socket_changes();
   if (entry->socket_changes != changes) {
     __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
     entry->socket_changes = changes;
   }
-  if (!(entry->flags & sl_ask_bit(reply)) || !sender->has_socket || sender->asked) return 0;
+  if (!(other || entry->flags & sl_ask_bit(reply)) || !sender->has_socket || sender->asked) return 0;
   sender->known_before = *sl_process_of(entry, reply);
   return 1;
 }
 
 /* The socket said who: a process, or for good that there is none. */
 static __always_inline int sl_knows(const struct sl_sender* sender) {
-  return sender->asked && (sender->process || sender->final);
+  return sender->stranger || (sender->asked && (sender->process || sender->final));
+}
+
+/* Of a packet from another socket than its flow's, whose socket was asked where there is one. What the kernel's own
+ * sockets send for TCP (a reset, an acknowledgement after the end) belongs to the connection. */
+static __always_inline void sl_note_stranger(struct sl_sender* sender, __u8 protocol) {
+  if (!sl_knows(sender) && (protocol != SL_IPPROTO_TCP || sender->not_ip)) sender->stranger = 1;
 }
 
 /*
@@ -120,7 +165,6 @@ static __always_inline void sl_put_sender(struct sl_sender* sender, const struct
  */
 static __always_inline int sl_note_sender(struct sl_sender* sender, const struct sl_flow_key* key,
                                           struct sl_flow_entry* entry, int reply, __u64 now) {
-  if (!sender->asked) return 0;
   if (sender->final || sender->unowned) sl_settle_sender(sender, entry, sl_ask_bit(reply));
   if (!sl_knows(sender)) return 0;
   sl_process_class_number* class = reply ? &entry->responder_class : &entry->initiator_class;
@@ -131,8 +175,9 @@ static __always_inline int sl_note_sender(struct sl_sender* sender, const struct
     __sync_fetch_and_or(&entry->flags, sl_listener_bit(reply));
   else
     return 0;
-  if (entry->flags & (reply ? SL_CT_BY_RESPONDER : SL_CT_BY_INITIATOR)) return *class != sender->process_class;
+  if ((entry->flags & sl_by_bit(reply)) && *class != sender->process_class) return 1;
   *class = sender->process_class;
+  *sl_socket_of(entry, reply) = sender->socket;
   return 0;
 }
 
@@ -141,13 +186,30 @@ static __always_inline void sl_note_receiver(const struct sl_receiver* receiver,
   if (!receiver->process) return;
   entry->responder_process = receiver->process;
   entry->responder_class = receiver->process_class;
+  entry->responder_socket = receiver->socket;
   __sync_fetch_and_or(&entry->flags, SL_CT_LISTENER_RESPONDER);
+}
+
+/* Whose socket a datagram of a known flow would get, into the flow. Returns 1 when the verdict hangs on it and it is
+ * not the one, or its process is no longer of the class, that it was decided for. Where several share the socket, who
+ * answers is of that class; a look-up does not tell. */
+static __always_inline int sl_note_other_receiver(const struct sl_receiver* receiver, const struct sl_flow_key* key,
+                                                  struct sl_flow_entry* entry, int reply, __u64 now) {
+  const int other = *sl_socket_of(entry, !reply) != receiver->socket;
+  sl_process_class_number* class = reply ? &entry->initiator_class : &entry->responder_class;
+  if (!receiver->found || (!other && (receiver->shared || *class == receiver->process_class))) return 0;
+  const sl_process_id was = __sync_lock_test_and_set(sl_process_of(entry, !reply), receiver->process);
+  if (was && was != receiver->process) sl_begin_record(key, entry, !reply, was, now);
+  if (*class != receiver->process_class) return 1;
+  *sl_socket_of(entry, !reply) = receiver->socket;
+  return 0;
 }
 
 /* The same for a flow's first packet, whose entry nobody else has yet. */
 static __always_inline void sl_note_initiator(const struct sl_sender* sender, struct sl_flow_entry* fresh) {
   fresh->initiator_process = sender->process;
   fresh->initiator_class = sender->process_class;
+  fresh->initiator_socket = sender->socket;
   fresh->socket_changes = sender->asked ? sender->changes : sl_socket_changes();
   fresh->flags |= SL_CT_ASK_RESPONDER | (sender->inherited ? SL_CT_LISTENER_INITIATOR : 0);
   if (!sender->final && !sender->unowned) fresh->flags |= SL_CT_ASK_INITIATOR;
@@ -162,6 +224,9 @@ static __always_inline void sl_turn_processes(struct sl_flow_entry* fresh) {
   fresh->initiator_class = fresh->responder_class;
   fresh->responder_process = process;
   fresh->responder_class = class;
+  const __u64 socket = fresh->initiator_socket;
+  fresh->initiator_socket = fresh->responder_socket;
+  fresh->responder_socket = socket;
   const __u32 listens = fresh->flags & (SL_CT_LISTENER_INITIATOR | SL_CT_LISTENER_RESPONDER);
   fresh->flags = (fresh->flags & ~listens) | SL_CT_ASK_INITIATOR;
   if (is_settled) fresh->flags &= ~(__u32)SL_CT_ASK_RESPONDER;

@@ -62,7 +62,7 @@ static __always_inline int sl_judge_any_skb(struct __sk_buff* skb, struct sl_jud
     if (reason < 0 || (reason && !j->packet.ip_version)) return reason; /* ARP is no flow, and leaves no record */
     j->refused = reason;
   }
-  return sl_judge_skb(skb);
+  return sl_judge_skb(skb, j);
 }
 
 static __always_inline __u32 sl_outcome(int reason, const struct sl_judgement* j) {

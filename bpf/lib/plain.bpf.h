@@ -35,9 +35,30 @@ static __always_inline int sl_stays_pending(__u32 state, __u32 flags, int reply)
   return reply == !!(flags & SL_CT_SEEN_REPLY);
 }
 
-static __always_inline int sl_judge_plain_known(struct sl_judgement* j, const struct sl_plain* p,
+/* A verdict that hangs on a process holds for the socket that it was decided for. `skb` null: the sender's socket is
+ * not here. */
+static __always_inline int sl_is_socket_settled(struct sl_judgement* j, struct __sk_buff* skb,
+                                                struct sl_flow_entry* entry, __u32 flags, int reply, __u8 protocol) {
+  if (!(flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER))) return 1;
+  if (sl_hangs_on_receiver(flags, reply, protocol)) {
+    if (sl_asks_receiver_here(j)) {
+      j->asks_receiver = 1;
+      j->to_ifindex = reply ? entry->initiator.ifindex : entry->responder.ifindex;
+      return 0;
+    }
+    j->may_route = 0;
+  }
+  if (!skb || !(flags & sl_by_bit(reply))) return 1;
+  return !sl_is_other_socket(entry, reply, protocol, sl_sending_socket(skb, j->sender.has_socket));
+}
+
+static __always_inline int sl_judge_plain_known(struct sl_judgement* j, struct __sk_buff* skb, const struct sl_plain* p,
                                                 const struct sl_sighting* seen) {
   struct sl_flow_entry* entry = &seen->flow->entry;
+  const __u32 by = SL_READ_ONCE(entry->flags);
+  if (!sl_is_socket_settled(j, skb, entry, by, p->from_hi != !!(by & SL_CT_INITIATOR_HI), p->protocol))
+    return SL_NOT_PLAIN;
+  barrier(); /* the verdict is read after the socket that it holds for */
   __u64 generation;
   const int reason = sl_verdict_of(entry, &generation);
   const __u32 flags = SL_READ_ONCE(entry->flags), state = sl_seen_state(seen);
@@ -76,15 +97,17 @@ static __always_inline int sl_judge_plain_denied(struct sl_judgement* j, const s
   return SL_DROP_POLICY_DENIED;
 }
 
-/* SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow, which is `seen`. */
-static __always_inline int sl_judge_plain(struct sl_judgement* j, const struct sl_plain* p, struct sl_sighting* seen) {
+/* SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow, which is `seen`. `skb`: of a pod that sends;
+ * else null. */
+static __always_inline int sl_judge_plain(struct sl_judgement* j, struct __sk_buff* skb, const struct sl_plain* p,
+                                          struct sl_sighting* seen) {
   j->now = sl_now();
   j->gen = sl_generation();
   const int found = sl_flow_see(&j->key, &j->way_seen, seen);
   j->known_absent = !found;
   if (found <= 0) return SL_NOT_PLAIN;
   if (sl_seen_state(seen) == SL_FLOW_DENIED) return sl_judge_plain_denied(j, p, seen);
-  return sl_judge_plain_known(j, p, seen);
+  return sl_judge_plain_known(j, skb, p, seen);
 }
 
 /* After sl_judge_plain let it go: 1 when the packet is ready for the receiver. */

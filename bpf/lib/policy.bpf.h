@@ -25,6 +25,8 @@ struct sl_policy_question {
   sl_process_class_number destination_class;
   __u32 turned;           /* the packet is an answer: its sender is the destination */
   __u32 may_ask_receiver; /* the class above is to be had for the asking: sl_decide returns SL_ASK_RECEIVER */
+  __u64 source_socket;    /* by which that process was found, for the flow's entry */
+  __u64 destination_socket;
   /* out */
   __u32 egress_decision;
   __u32 ingress_decision;

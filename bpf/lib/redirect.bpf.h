@@ -8,9 +8,6 @@
 
 #include "bpf/lib/verdict.bpf.h"
 
-#define SL_AF_INET 2
-#define SL_AF_INET6 10
-
 /* The FIB's question for this packet. */
 static __always_inline void sl_fill_fib(struct bpf_fib_lookup* fib, const struct sl_packet* packet, __u32 ifindex) {
   const struct sl_tuple* tuple = &packet->tuple;

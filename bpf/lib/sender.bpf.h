@@ -9,6 +9,7 @@
 /* Test runs have no process's socket: tests may say of what classes sender and receiver are. */
 volatile __u32 test_sender_class = 0;
 volatile __u32 test_receiver_class = 0;
+volatile __u64 test_receiver_socket = 0;
 
 /*
  * The life that acts for the owner now, or the last that did when the process is no more. 0: it was never in the table.
@@ -42,13 +43,14 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_
     sender->inherited = 1;
   }
   if (!full) return SL_COUNTER_SENDER_NO_SOCKET;
+  sender->not_ip = full->family != SL_AF_INET && full->family != SL_AF_INET6;
   if (full->state == SL_TCP_STATE_LISTEN) sender->inherited = 1;
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, full, 0, 0);
   if (!owner || !owner->tgid) {
     sender->unowned = !sender->inherited;
     return SL_COUNTER_SENDER_UNOWNED;
   }
-  __u64 cookie = bpf_get_socket_cookie(skb);
+  const __u64 cookie = sender->socket;
   if (owner->cookie != cookie) sender->inherited = 1;
   sender->final = !sender->inherited && !owner->shared;
   barrier(); /* the owner whose cookie this is was written before it */
@@ -122,9 +124,12 @@ static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct
   if (!sk) return 0;
   if (with_source) j->receiver.is_connected = sl_is_connected_to(sk, &j->packet);
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, sk, 0, 0);
+  j->receiver.found = 1;
   if (owner && owner->tgid) {
     j->receiver.process = sl_life_of(owner);
     j->receiver.process_class = owner->process_class;
+    j->receiver.socket = owner->cookie;
+    j->receiver.shared = owner->shared;
   }
   bpf_sk_release(sk);
   return 1;
@@ -135,12 +140,15 @@ __noinline int sl_find_receiver(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return 0;
-  j->receiver.asked = 1;
+  __u32 ifindex = j->to_ifindex;
+  __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
+  j->receiver.asked = ifindex;
   if (use_test_clock && test_receiver_class) {
     j->receiver.process = j->receiver.process_class = test_receiver_class;
+    j->receiver.socket = test_receiver_socket;
+    j->receiver.found = 1;
     return 0;
   }
-  __u32 ifindex = j->to_ifindex;
   const struct sl_interface* to = bpf_map_lookup_elem(&interfaces, &ifindex);
   if (!to || to->netns < 0) return 0;
   __u32 netns = to->netns;
@@ -149,9 +157,10 @@ __noinline int sl_find_receiver(struct __sk_buff* skb) {
 }
 
 /* The decision, after sender and receiver were asked for where they have to be known. */
-static __always_inline int sl_judge_skb(struct __sk_buff* skb) {
+static __always_inline int sl_judge_skb(struct __sk_buff* skb, const struct sl_judgement* j) {
+  if (j->asks_receiver) sl_find_receiver(skb);
   int reason = sl_judge();
-  for (int i = 0; i < 2 && reason < 0; i++) {
+  for (int i = 0; i < 3 && reason < 0; i++) { /* the receiver twice where an address has moved to another pod */
     if (reason == SL_ASK_SENDER)
       sl_find_sender(skb);
     else

@@ -4,8 +4,8 @@
  *
  *   an end in quarantine                        drops, whatever else is true, unless the peer is on the allow list
  *   known flow, decided under this generation   its verdict
- *   known flow, older generation, or sent by    decide again as its initiator opened it; a denial cuts it
- *     another process than it was decided for
+ *   known flow, older generation, or of another decide again as its initiator opened it; a denial cuts it
+ *     process or socket than it was decided for
  *   ICMP error about a known, allowed flow      passes
  *   a SYN against a live connection             a new one: policy at both ends
  *   anything else                               a new flow: anti-spoofing, policy at both ends, one entry; opened by
@@ -44,6 +44,7 @@ struct sl_judgement {
   __u8 from_node;      /* tc_to_pod: a socket of the node's own sent it */
   __u8 known_absent;   /* not in the flow table, by sl_judge_plain */
   __u8 syn_allowed;    /* against a live connection, by sl_judge_syn_against */
+  __u8 asks_receiver;  /* sl_judge_plain found that it has to be asked who is behind to_ifindex */
   __u8 may_route;      /* the packet may take the short cut as a router sends it on: sl_is_for_router */
   __u32 way_seen;      /* of sl_flow_see */
   __u32 place;         /* in the flow table, of the flow that is looked at */
@@ -175,6 +176,10 @@ static __always_inline void sl_record(struct sl_judgement* j, const struct sl_fl
         entry->last_event = 0; /* say so with this packet */
         if (reason) sl_count_event(SL_COUNTER_FLOW_CUT);
       }
+      /* Of neither socket while the verdict is written: who compares then is judged by himself. */
+      if (entry->initiator_socket != q->source_socket) entry->initiator_socket = SL_SOCKET_CHANGES;
+      if (entry->responder_socket != q->destination_socket) entry->responder_socket = SL_SOCKET_CHANGES;
+      barrier();
       entry->initiator_class = q->source_class;
       entry->responder_class = q->destination_class;
       entry->egress_decision = q->egress_decision;
@@ -184,6 +189,9 @@ static __always_inline void sl_record(struct sl_judgement* j, const struct sl_fl
       __u32 flags = (reason ? SL_CT_CUT : 0) | (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
       __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_CUT | SL_CT_AUDIT | SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER));
       if (flags) __sync_fetch_and_or(&entry->flags, flags);
+      barrier();
+      entry->initiator_socket = q->source_socket;
+      entry->responder_socket = q->destination_socket;
     }
     sl_memory_barrier(&entry->flags);
     SL_WRITE_ONCE(entry->generation, j->gen); /* last: who sees it sees the verdict too */
@@ -225,24 +233,73 @@ static __noinline int sl_redecide(struct sl_judgement* j, const struct sl_flow_k
   return reason;
 }
 
+/* The processes that the flow was decided for. */
+static __always_inline void sl_ask_as_before(struct sl_policy_question* q, const struct sl_flow_entry* entry) {
+  q->source_class = entry->initiator_class;
+  q->source_socket = entry->initiator_socket;
+  q->destination_class = entry->responder_class;
+  q->destination_socket = entry->responder_socket;
+  q->may_ask_receiver = 0;
+}
+
+/* The process at one end is this one. */
+static __always_inline void sl_ask_for(struct sl_policy_question* q, int responder, sl_process_class_number class,
+                                       __u64 socket) {
+  if (responder) {
+    q->destination_class = class;
+    q->destination_socket = socket;
+  } else {
+    q->source_class = class;
+    q->source_socket = socket;
+  }
+}
+
 /* sl_redecide for a packet of the flow itself. The receiver's socket is asked only by packets that go there. */
 static __always_inline int sl_redecide_for(struct sl_judgement* j, struct sl_flow_entry* entry, int reply,
                                            int other_process) {
   struct sl_policy_question* q = &j->question;
-  q->source_class = entry->initiator_class;
-  q->destination_class = entry->responder_class;
-  if (sl_knows(&j->sender)) {
-    if (reply)
-      q->destination_class = j->sender.process_class;
-    else
-      q->source_class = j->sender.process_class;
-  }
-  if (!reply && !q->destination_class) {
-    sl_note_receiver(&j->receiver, entry);
-    q->destination_class = j->receiver.process_class;
-  }
-  q->may_ask_receiver = !reply && !q->destination_class && !j->receiver.asked;
+  const struct sl_receiver* receiver = &j->receiver;
+  sl_ask_as_before(q, entry);
+  if (sl_knows(&j->sender)) sl_ask_for(q, reply, j->sender.process_class, j->sender.socket);
+  if (!reply && !q->destination_class) sl_note_receiver(receiver, entry);
+  if (receiver->found &&
+      (sl_hangs_on_receiver(entry->flags, reply, j->key.protocol) || (!reply && !q->destination_class)))
+    sl_ask_for(q, !reply, receiver->process_class, receiver->socket);
+  q->may_ask_receiver = !reply && !q->destination_class && !receiver->asked;
   return sl_redecide(j, &j->key, entry, other_process);
+}
+
+/* At the hook where a pod's sockets come along. */
+static __always_inline int sl_is_of_other_socket(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  if (j->hook != SL_HOOK_TC_FROM_POD || !(entry->flags & sl_by_bit(reply))) return 0;
+  return sl_is_other_socket(entry, reply, j->key.protocol, j->sender.socket);
+}
+
+/* The last hook on the packet's way to the pod; XDP cannot ask sockets. */
+static __always_inline int sl_asks_receiver_here(const struct sl_judgement* j) {
+  return j->hook == SL_HOOK_TC_TO_POD || (j->hook == SL_HOOK_TC_FROM_POD && j->setting_flags & SL_SETTING_REDIRECT);
+}
+
+/* An earlier hook takes an allowed flow for allowed, and leaves the way to the last one; a denied one is asked for
+ * where that can be, as it may be another's by now. */
+static __always_inline int sl_must_ask_receiver(struct sl_judgement* j, const struct sl_flow_end* receiver,
+                                                const struct sl_flow_entry* entry, int reply) {
+  if (!sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) return 0;
+  j->to_ifindex = receiver->ifindex;
+  if (!sl_asks_receiver_here(j)) {
+    j->may_route = 0;
+    if (entry->reason == SL_DROP_NONE) return 0;
+  }
+  return j->receiver.asked != receiver->ifindex;
+}
+
+/* What is known now of the processes behind this packet, into its flow. 1: the flow has to be decided for them. */
+static __always_inline int sl_note_processes(struct sl_judgement* j, struct sl_flow_entry* entry, int reply,
+                                             int other_socket) {
+  if (other_socket) sl_note_stranger(&j->sender, j->key.protocol);
+  const int sender = sl_note_sender(&j->sender, &j->key, entry, reply, j->now);
+  if (!sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) return sender;
+  return sl_note_other_receiver(&j->receiver, &j->key, entry, reply, j->now) | sender;
 }
 
 static __always_inline int sl_is_event_due(const struct sl_judgement* j, const struct sl_flow_entry* entry) {
@@ -414,7 +471,7 @@ static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
   if (!entry || !sl_is_denied_still(j, entry, src_hi)) return SL_DROP_NONE;
   if (!sl_at_its_interface(j, &entry->initiator, &entry->responder)) return SL_DROP_NONE;
   if (sl_cut_off(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
-  if (sl_must_ask(&j->sender, entry, 0)) return SL_ASK_SENDER;
+  if (sl_must_ask(&j->sender, entry, 0, 0)) return SL_ASK_SENDER;
   j->from_endpoint = entry->initiator.endpoint;
   j->to_endpoint = entry->responder.endpoint;
   sl_account_denied_again(j, entry, 0);
@@ -490,9 +547,7 @@ static __always_inline int sl_is_related(struct sl_judgement* j) {
   __u64 generation;
   int reason = sl_verdict_of(entry, &generation);
   if (generation < j->gen) {
-    j->question.source_class = entry->initiator_class;
-    j->question.destination_class = entry->responder_class;
-    j->question.may_ask_receiver = 0;
+    sl_ask_as_before(&j->question, entry);
     reason = sl_redecide(j, &j->inner_key, entry, 0);
   }
   if (reason) return 0;
@@ -580,8 +635,6 @@ __noinline int sl_ask_policy(void) {
   q->service = sl_service(tuple->protocol, tuple->dst_port);
   q->from_node = j->from_node;
   q->source_class = j->sender.process_class;
-  q->destination_class = j->receiver.process_class;
-  q->may_ask_receiver = !j->receiver.asked;
   sl_resolve(&tuple->dst, q->slot, &q->destination);
   if (j->hook == SL_HOOK_XDP_UPLINK && !q->destination.ifindex) {
     j->not_ours = 1;
@@ -600,6 +653,9 @@ __noinline int sl_ask_policy(void) {
   j->from_endpoint = q->source.endpoint;
   j->to_endpoint = q->destination.endpoint;
   j->to_ifindex = q->destination.ifindex;
+  if (j->receiver.asked != q->destination.ifindex) __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
+  q->destination_class = j->receiver.process_class;
+  q->may_ask_receiver = !j->receiver.asked;
   return sl_is_cut_off(j) ? SL_DROP_QUARANTINED : sl_decide_new(j);
 }
 
@@ -754,8 +810,10 @@ __noinline int sl_judge_known_flow(void) {
       if (generation < j->gen) verdict = sl_redecide_for(j, entry, reply, 0);
       if (!sl_flow_stands(key, j->place)) verdict = SL_FLOW_OVER; /* evicted, and perhaps another's meanwhile */
       if (verdict >= 0 && sl_at_its_interface(j, sender, receiver)) {
-        if (sl_must_ask(&j->sender, entry, reply)) return SL_ASK_SENDER;
-        if (sl_note_sender(&j->sender, key, entry, reply, j->now)) verdict = sl_redecide_for(j, entry, reply, 1);
+        const int other_socket = sl_is_of_other_socket(j, entry, reply);
+        if (sl_must_ask(&j->sender, entry, reply, other_socket)) return SL_ASK_SENDER;
+        if (sl_must_ask_receiver(j, receiver, entry, reply)) return SL_ASK_RECEIVER;
+        if (sl_note_processes(j, entry, reply, other_socket)) verdict = sl_redecide_for(j, entry, reply, 1);
         if (!verdict && reply && !j->syn_allowed && sl_is_syn(packet))
           return src_hi ? SL_SYN_AGAINST - 1 : SL_SYN_AGAINST;
         if (verdict >= 0) return sl_judge_known(j, entry, verdict, reply);
@@ -812,7 +870,7 @@ static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) 
   if (!agent) return 0;
   j->setting_flags = agent->flags;
   j->path_fresh = agent->path_fresh;
-  j->from_node = j->known_absent = j->may_route = j->syn_allowed = 0;
+  j->from_node = j->known_absent = j->asks_receiver = j->may_route = j->syn_allowed = 0;
   j->from_ifindex = j->refused = 0;
   __builtin_memset(&j->sender, 0, sizeof(j->sender));
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));

@@ -151,6 +151,11 @@ void DatapathObject::SetTestProcesses(std::uint32_t sender_class, std::uint32_t 
   skeleton_->bss->test_receiver_class = receiver_class;
 }
 
+void DatapathObject::SetTestSockets(std::uint64_t sender, std::uint64_t receiver) {
+  skeleton_->bss->test_sender_socket = sender;
+  skeleton_->bss->test_receiver_socket = receiver;
+}
+
 StatusOr<Fd> OpenPinnedMap(const std::string& path) {
   Fd map(bpf_obj_get(path.c_str()));
   if (!map.valid()) return ErrnoError(errno, "open the pinned map {}", path);

@@ -47,6 +47,8 @@ class DatapathObject {
   void SetTestClock(std::uint64_t ns);
   // With a test clock: of what class the processes behind a packet are. 0: what the packet's socket says.
   void SetTestProcesses(std::uint32_t sender_class, std::uint32_t receiver_class);
+  // Likewise: the cookies of their sockets.
+  void SetTestSockets(std::uint64_t sender, std::uint64_t receiver);
 
  private:
   explicit DatapathObject(datapath_bpf* skeleton) : skeleton_(skeleton) {}

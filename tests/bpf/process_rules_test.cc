@@ -34,7 +34,9 @@ spec:
 class ProcessRules : public Shop {
  protected:
   void TearDown() override {
-    if (bed_ != nullptr) Behind({}, {});
+    if (bed_ == nullptr) return;
+    Behind({}, {});
+    bed_->datapath().object().SetTestSockets(0, 0);
   }
   static Packet Udp4(const std::string& src, const std::string& dst, std::uint16_t port) {
     return Eth{} / Ipv4{.src = src, .dst = dst, .protocol = policy::kUdp} / Udp{.sport = 40000, .dport = port};
@@ -44,6 +46,15 @@ class ProcessRules : public Shop {
     const Status status = bed_->SetProcesses(sender, receiver);
     ASSERT_TRUE(status.ok()) << status;
     ASSERT_TRUE(bed_->ChangeSockets().ok());
+  }
+  // Likewise by other sockets than before, of which nobody was told.
+  static void BehindOthers(const std::optional<policy::Process>& sender,
+                           const std::optional<policy::Process>& receiver) {
+    static std::uint64_t sockets = 0;
+    const Status status = bed_->SetProcesses(sender, receiver);
+    ASSERT_TRUE(status.ok()) << status;
+    ++sockets;
+    bed_->datapath().object().SetTestSockets(sockets, sockets);
   }
   datapath::FlowRecord TheFlow() {
     const auto flows = Flows();
@@ -185,7 +196,63 @@ TEST_F(ProcessRules, AOneWayFlowAsksItsListenerWhenThePolicyComes) {
   Enforce(policy);
   Behind({}, kPostgres);
   Behind({}, kCurl);
-  EXPECT_TRUE(ToPod(kDb, kElsewhere, datagram).forwarded) << "the flow's listener was asked when it was new";
+  EXPECT_FALSE(ToPod(kDb, kElsewhere, datagram).forwarded) << "whoever it was for: curl would get this one";
+}
+
+TEST_F(ProcessRules, WhatAnotherSocketSendsIsJudgedAnew) {
+  Enforce(kEgress);
+  for (const bool tcp : {false, true}) {
+    SCOPED_TRACE(tcp);
+    const Frame packet = tcp ? ToDb(kAck).ToFrame() : Udp4(kWebIp, kDbIp, 53).ToFrame();
+    BehindOthers(kPsql, {});
+    if (tcp) {
+      ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+      ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
+    }
+    ASSERT_TRUE(FromPod(kWeb, packet).forwarded);
+    ASSERT_TRUE(FromPod(kWeb, packet).forwarded) << "plain";
+    BehindOthers(kCurl, {});
+    EXPECT_EQ(FromPod(kWeb, packet).reason, SL_DROP_POLICY_DENIED);
+    EXPECT_EQ(FromPod(kWeb, packet).reason, SL_DROP_POLICY_DENIED);
+    BehindOthers(kPsql, {});
+    EXPECT_TRUE(FromPod(kWeb, packet).forwarded) << "its own again";
+    BehindOthers(kPsql, {});
+    EXPECT_TRUE(FromPod(kWeb, packet).forwarded) << "a socket of a process of the same class";
+    ASSERT_TRUE(bed_->ForgetFlows().ok());
+  }
+}
+
+TEST_F(ProcessRules, WhatAnotherSocketWouldReceiveIsJudgedAnew) {
+  std::string policy = kIngress;
+  policy.replace(policy.find("{port: 5432}"), 12, "{port: 5432, protocol: UDP}");
+  Enforce(policy);
+  const Frame datagram = Udp4(kRemoteIp, kDbIp, 5432).ToFrame();
+  BehindOthers({}, kPostgres);
+  ASSERT_TRUE(ToPod(kDb, kElsewhere, datagram).forwarded);
+  EXPECT_TRUE(FromWire(datagram).forwarded);
+  EXPECT_TRUE(ToPod(kDb, kElsewhere, datagram).forwarded);
+  BehindOthers({}, kCurl);
+  EXPECT_TRUE(FromWire(datagram).forwarded) << "left to tc";
+  EXPECT_EQ(ToPod(kDb, kElsewhere, datagram).reason, SL_DROP_POLICY_DENIED);
+  EXPECT_TRUE(FromWire(datagram).forwarded) << "left to tc, as the next one may be postgres's again";
+  BehindOthers({}, kPostgres);
+  EXPECT_TRUE(ToPod(kDb, kElsewhere, datagram).forwarded);
+}
+
+// The other end of the same: a client's answers are the client's.
+TEST_F(ProcessRules, TheAnswerToAnotherSocketIsJudgedAnew) {
+  Enforce(kEgress);
+  const Frame question = Udp4(kWebIp, kDbIp, 53).ToFrame();
+  const Frame answer =
+      (Eth{} / Ipv4{.src = kDbIp, .dst = kWebIp, .protocol = policy::kUdp} / Udp{.sport = 53, .dport = 40000})
+          .ToFrame();
+  BehindOthers(kPsql, {});
+  ASSERT_TRUE(FromPod(kWeb, question).forwarded);
+  BehindOthers(kPostgres, kPsql);
+  bed_->datapath().object().SetTestSockets(1000, TheFlow().entry.initiator_socket);
+  EXPECT_TRUE(FromPod(kDb, answer).forwarded);
+  BehindOthers(kPostgres, kCurl);
+  EXPECT_EQ(FromPod(kDb, answer).reason, SL_DROP_POLICY_DENIED);
 }
 
 TEST_F(ProcessRules, FlowsThatNoRuleByProcessDecidesAreNot) {
