@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint32_t kNoLogin = ~0U;
 constexpr std::uint32_t kAnyCpu = ~0U;
 constexpr std::uint32_t kCoreDumped = 0x80;
+constexpr std::size_t kMaxAncestors = 32;
 
 struct FlagName {
   std::uint32_t mask;
@@ -26,6 +27,7 @@ constexpr FlagName kFlags[] = {
     {SL_PROCESS_BINARY_TRUNCATED | SL_PROCESS_CWD_TRUNCATED | SL_PROCESS_CGROUP_TRUNCATED | SL_PROCESS_SCRIPT_TRUNCATED,
      v1::Process::PATH_TRUNCATED},
     {SL_PROCESS_SEEDED, v1::Process::STARTED_BEFORE_AGENT},
+    {SL_PROCESS_OTHER_MOUNTS, v1::Process::OTHER_MOUNT_NAMESPACE},
 };
 
 constexpr const char* kCauses[] = {
@@ -87,7 +89,8 @@ void ProcessEvents::ToProto(const ProcessLife& life, v1::Process* out) const {
   }
   if (const auto parent = tree_->Find(life.parent)) out->set_parent_exec_id(ExecId(node_, *parent));
   if (const auto previous = tree_->Find(life.previous)) out->set_previous_exec_id(ExecId(node_, *previous));
-  for (const ProcessLife& ancestor : tree_->Ancestors(life.id)) {
+  bool ancestors_cut = false;
+  for (const ProcessLife& ancestor : tree_->Ancestors(life.id, kMaxAncestors, &ancestors_cut)) {
     if (ancestor.image != nullptr) out->add_ancestors(ToUtf8(ancestor.image->binary));
   }
   const bool begun = life.tid != 0;
@@ -97,6 +100,7 @@ void ProcessEvents::ToProto(const ProcessLife& life, v1::Process* out) const {
     if ((life.flags & name.mask) != 0) out->add_flags(name.flag);
   }
   if (life.incomplete) out->add_flags(v1::Process::INCOMPLETE);
+  if (ancestors_cut) out->add_flags(v1::Process::ANCESTORS_INCOMPLETE);
   if (life.cgroup != 0) out->set_cgroup_id(life.cgroup);
   if (life.cgroup_path != nullptr) {
     out->set_cgroup_path(ToUtf8(*life.cgroup_path));

@@ -46,6 +46,7 @@ void ProcessSensor::Run() {
     Drain();
     AnnounceLosses();
     if (damaged_) Heal();
+    RefreshIfWanted();
     tree_.Expire(options_.boot_clock().monotonic_ns);
   }
 }
@@ -129,6 +130,7 @@ Status ProcessSensor::Seed() {
   Status seeded = probes_->Seed();
   const bool complete = seeded.ok() && AnnounceLosses() == 0;
   tree_.EndSeed(options_.boot_clock().monotonic_ns, complete);
+  if (const auto first = probes_->Find(1); first.ok() && *first) tree_.SetFirst((*first)->id);
   return seeded;
 }
 
@@ -143,6 +145,24 @@ void ProcessSensor::Heal() {
   }
   const std::lock_guard lock(mutex_);
   counters_.healings++;
+}
+
+void ProcessSensor::Refresh() {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t mine = ++refreshes_wanted_;
+  probes_->Wake();
+  refreshed_.wait_for(lock, std::chrono::seconds(2), [&] { return refreshes_done_ >= mine; });
+}
+
+void ProcessSensor::RefreshIfWanted() {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t wanted = refreshes_wanted_;
+  if (wanted == refreshes_done_) return;
+  lock.unlock();
+  if (const Status status = Seed(); !status.ok()) LogWarn("reading the processes: {}", Message(status));
+  lock.lock();
+  refreshes_done_ = wanted;
+  refreshed_.notify_all();
 }
 
 ProcessSensor::Counters ProcessSensor::counters() const {

@@ -10,6 +10,8 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "ctrl/bpf/process_probes.h"
@@ -48,6 +50,10 @@ class ProcessSensor {
   ProcessSensor(const ProcessSensor&) = delete;
   ProcessSensor& operator=(const ProcessSensor&) = delete;
 
+  // Has every living process told of again, for what changes without an event: credentials, namespaces, cgroup. Calls
+  // at one time share one reading. Returns when it is done, or after two seconds without.
+  void Refresh();
+
   const ProcessTree& tree() const { return tree_; }
   const ProcessEvents& events() const { return events_; }
   Counters counters() const;
@@ -69,6 +75,7 @@ class ProcessSensor {
   std::uint64_t AnnounceLosses();
   Status Seed();
   void Heal();
+  void RefreshIfWanted();
 
   const Options options_;
   EventHub* const hub_;
@@ -79,11 +86,14 @@ class ProcessSensor {
   std::unique_ptr<bpf::SocketProbes> sockets_;
   void Drain();
 
-  mutable std::mutex mutex_;  // of counters_, asked_ and drained_
+  mutable std::mutex mutex_;  // of counters_ and of:
   Counters counters_;
   std::condition_variable caught_up_;
   std::uint64_t asked_ = 0;  // calls of CatchUp, and how many of them were there before the last reading:
   std::uint64_t drained_ = 0;
+  std::condition_variable refreshed_;
+  std::uint64_t refreshes_wanted_ = 0;  // calls of Refresh, and how many of them are answered:
+  std::uint64_t refreshes_done_ = 0;
   bool damaged_ = false;  // of the reading thread, as is:
   std::chrono::steady_clock::time_point last_healing_;
   std::atomic<bool> stopping_ = false;

@@ -13,6 +13,14 @@ std::size_t BytesOf(const ProcessImage& image) {
   return bytes;
 }
 
+// Of a walk along ancestors.
+constexpr std::size_t kMaxSteps = 4096;
+
+bool HasSameProgram(const ProcessLife& a, const ProcessLife& b) {
+  return a.image != nullptr && b.image != nullptr && a.image->binary == b.image->binary &&
+         a.image->script == b.image->script;
+}
+
 // A life of its own program, not a child that still runs its parent's.
 bool RanItsOwn(const ProcessLife& life) { return (life.flags & (SL_PROCESS_EXECED | SL_PROCESS_SEEDED)) != 0; }
 
@@ -47,9 +55,11 @@ std::optional<ProcessLife> ProcessTree::Apply(const ProcessRecord& record) {
     return passing;
   }
   entry->seen = seeding_;
-  // The iterator knows no more than an event did, and less of the parent.
+  // Of the life's beginning, the iterator knows no more than an event did, and less of the parent.
   const bool known = record.event() == SL_PROCESS_EVENT_SEED && !entry->life.incomplete;
-  if (!known) {
+  if (known) {
+    FillChangeable(entry->life, record);
+  } else {
     Fill(entry->life, record);
     SetAncestors(*entry, header.parent, record.start.previous);
   }
@@ -174,9 +184,17 @@ void ProcessTree::Fill(ProcessLife& life, const ProcessRecord& record) {
   life.tid = start.tid;
   life.namespace_pid = start.ns_pid;
   life.namespace_tid = start.ns_tid;
-  life.parent_pid = start.header.parent_pid;
   life.start_ns = start.header.start_ns;
   life.flags = start.header.flags;
+  life.incomplete = false;
+  FillChangeable(life, record);
+  FillImage(life, record);
+}
+
+// What a process may have otherwise than at its life's beginning.
+void ProcessTree::FillChangeable(ProcessLife& life, const ProcessRecord& record) {
+  const sl_process_start& start = record.start;
+  life.parent_pid = start.header.parent_pid;
   life.uid = start.uid;
   life.gid = start.gid;
   life.effective_uid = start.euid;
@@ -186,8 +204,8 @@ void ProcessTree::Fill(ProcessLife& life, const ProcessRecord& record) {
   life.cgroup = start.header.cgroup;
   const auto* name = reinterpret_cast<const char*>(start.comm);
   life.name.assign(name, strnlen(name, sizeof(start.comm)));
-  life.incomplete = false;
-  FillImage(life, record);
+  if (start.cgroup_length != 0 && (life.cgroup_path == nullptr || *life.cgroup_path != record.cgroup_path))
+    life.cgroup_path = std::make_shared<const std::string>(record.cgroup_path);
 }
 
 void ProcessTree::FillImage(ProcessLife& life, const ProcessRecord& record) {
@@ -205,10 +223,13 @@ void ProcessTree::FillImage(ProcessLife& life, const ProcessRecord& record) {
     life.flags |= parent->flags & kOfImage;
     return;
   }
-  if (record.start.cgroup_length != 0) life.cgroup_path = std::make_shared<const std::string>(record.cgroup_path);
   if (record.binary.empty() && record.argument0.empty()) return;  // a kernel thread
   auto image = std::make_unique<ProcessImage>(
       ProcessImage{record.binary, record.script, record.argument0, record.arguments, record.working_directory});
+  if ((record.header().flags & SL_PROCESS_SCRIPT_BY_ENV) != 0) {
+    const ProcessLife* env = FindLife(record.start.previous);
+    if (env != nullptr && env->image != nullptr) image->script = env->image->script;
+  }
   if (*image_bytes_ + BytesOf(*image) > options_.max_image_bytes && !image->arguments.empty()) {
     image->arguments.clear();
     image->arguments.shrink_to_fit();
@@ -257,16 +278,55 @@ std::optional<ProcessLife> ProcessTree::FindByPid(std::uint32_t pid) const {
   return life == nullptr ? std::nullopt : std::optional(*life);
 }
 
-std::vector<ProcessLife> ProcessTree::Ancestors(sl_process_id id, std::size_t max) const {
+// Who forked the life's process. Where that is not known, as of a daemon after a restart of the agent, who would reap
+// it now. `known` false: it is not the one that forked, or nobody although there was one.
+const ProcessLife* ProcessTree::FindParent(const ProcessLife& life, bool* known) const {
+  const ProcessLife* parent = FindLife(life.parent);
+  *known = parent != nullptr || (life.parent == 0 ? life.parent_pid == 0 : life.parent == first_);
+  if (parent != nullptr || life.parent_pid == 0) return parent;
+  const auto reaper = by_pid_.find(life.parent_pid);
+  return reaper == by_pid_.end() || reaper->second == life.id ? nullptr : FindLife(reaper->second);
+}
+
+std::vector<ProcessLife> ProcessTree::Ancestors(sl_process_id id, std::size_t max, bool* cut) const {
   const std::lock_guard lock(mutex_);
   std::vector<ProcessLife> ancestors;
+  bool complete = true;
   const ProcessLife* life = FindLife(id);
-  while (life != nullptr && ancestors.size() < max) {
+  for (std::size_t steps = 0; life != nullptr; ++steps) {
+    if (steps == kMaxSteps) {
+      complete = false;
+      break;
+    }
+    const ProcessLife* const of = life;
     const ProcessLife* previous = FindLife(life->previous);
-    life = previous != nullptr && RanItsOwn(*previous) ? previous : FindLife(life->parent);
-    if (life != nullptr) ancestors.push_back(*life);
+    bool known = true;
+    life = previous != nullptr && RanItsOwn(*previous) ? previous : FindParent(*life, &known);
+    complete = complete && known;
+    if (life == nullptr || (life == previous && HasSameProgram(*life, *of))) continue;
+    if (ancestors.size() == max) {
+      complete = false;
+      break;
+    }
+    ancestors.push_back(*life);
   }
+  if (cut != nullptr) *cut = !complete;
   return ancestors;
+}
+
+// All lives of a process have the same parent.
+std::optional<std::uint32_t> ProcessTree::LivingParent(sl_process_id id) const {
+  const std::lock_guard lock(mutex_);
+  const ProcessLife* life = FindLife(id);
+  for (std::size_t steps = 0; life != nullptr && steps < kMaxSteps; ++steps) {
+    bool known = true;
+    life = FindParent(*life, &known);
+    if (life == nullptr) break;
+    const auto now = by_pid_.find(life->pid);
+    const ProcessLife* living = now == by_pid_.end() ? nullptr : FindLife(now->second);
+    if (living != nullptr && living->birth_ns == life->birth_ns) return life->pid;
+  }
+  return std::nullopt;
 }
 
 std::vector<ProcessLife> ProcessTree::Living() const {
@@ -291,6 +351,11 @@ void ProcessTree::EndSeed(std::uint64_t now_ns, bool complete) {
     const bool untold = entry.seen != seeding_ && entry.life.start_ns < seed_began_ns_;
     if (entry.life.end_ns == 0 && untold) End(entry, now_ns, std::nullopt);
   }
+}
+
+void ProcessTree::SetFirst(sl_process_id id) {
+  const std::lock_guard lock(mutex_);
+  first_ = id;
 }
 
 void ProcessTree::Expire(std::uint64_t now_ns) {

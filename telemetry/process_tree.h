@@ -40,14 +40,21 @@ class ProcessTree {
 
   std::optional<ProcessLife> Find(sl_process_id id) const;
   std::optional<ProcessLife> FindByPid(std::uint32_t pid) const;  // the one that lives now
-  // Nearest first: the programs that this process ran before, then the life that forked it, and so on.
-  std::vector<ProcessLife> Ancestors(sl_process_id id, std::size_t max = 32) const;
+  // Nearest first: the programs that this process ran before, then the life that forked it, and so on. A program that
+  // executed itself is there once. `cut`: there are more, or some are not known.
+  std::vector<ProcessLife> Ancestors(sl_process_id id, std::size_t max = 32, bool* cut = nullptr) const;
+  // The nearest ancestor that lives: it, or what it has executed since.
+  std::optional<std::uint32_t> LivingParent(sl_process_id id) const;
   std::vector<ProcessLife> Living() const;  // by id
 
-  // Between these two calls every living process is told of, by seed or by event. At the end, lives that began before
+  // Between these two calls every living process is told of, by seed or by event; what has changed of it without an
+  // event (credentials, namespaces, cgroup) is known then. At the end, lives that began before
   // and were not told of have ended unseen. `complete` false: some may have been lost, nothing is concluded.
   void BeginSeed(std::uint64_t now_ns);
   void EndSeed(std::uint64_t now_ns, bool complete);
+
+  // The life of the host's first process, which some hosts keep to themselves. It has no ancestors.
+  void SetFirst(sl_process_id id);
 
   void Expire(std::uint64_t now_ns);
   Stats stats() const;
@@ -64,6 +71,7 @@ class ProcessTree {
   Entry* FindEntry(sl_process_id id);
   Entry* FindByBirth(const sl_process_header& header);
   const ProcessLife* FindLife(sl_process_id id) const;
+  const ProcessLife* FindParent(const ProcessLife& life, bool* known) const;
   void Refer(sl_process_id id, int by);
   void SetAncestors(Entry& entry, sl_process_id parent, sl_process_id previous);
   void End(Entry& entry, std::uint64_t end_ns, std::optional<std::uint32_t> wait_status);
@@ -71,6 +79,7 @@ class ProcessTree {
   void EndOlder(const sl_process_header& header);
   void Fill(ProcessLife& life, const ProcessRecord& record);
   void FillImage(ProcessLife& life, const ProcessRecord& record);
+  void FillChangeable(ProcessLife& life, const ProcessRecord& record);
   void Remove(sl_process_id id);
   bool MakeRoom();
 
@@ -82,6 +91,7 @@ class ProcessTree {
   using Ended = std::set<std::pair<std::uint64_t, sl_process_id>>;
   Ended unreferenced_;  // ended lives by their end
   Ended referenced_;
+  sl_process_id first_ = 0;
   std::uint64_t seeding_ = 0;  // number of the present seeding, or the last
   std::uint64_t seed_began_ns_ = 0;
   std::shared_ptr<std::atomic<std::size_t>> image_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);

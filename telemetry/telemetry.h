@@ -55,7 +55,7 @@ class Telemetry {
   EventHub& hub() { return hub_; }
   Harvester& harvester() { return harvester_; }
   Metrics& metrics() { return metrics_; }
-  const ProcessSensor* processes() const { return processes_.get(); }  // null: none are seen
+  ProcessSensor* processes() const { return processes_.get(); }  // null: none are seen
   const EventExport* event_export() const { return export_.get(); }    // null: there is none
   int metrics_port() const { return http_ ? http_->port() : 0; }
 

@@ -112,11 +112,12 @@ sluice::Status Service::ListFlows(const Emit& emit) const {
 }
 
 sluice::Status Service::ListProcesses(const v1::GetRequest& request, const Emit& emit) const {
-  const telemetry::ProcessSensor* sensor = sources_.telemetry->processes();
+  telemetry::ProcessSensor* sensor = sources_.telemetry->processes();
   if (sensor == nullptr) {
     return MakeError(absl::StatusCode::kFailedPrecondition,
                      "this agent sees no processes: `sluice status` and its log say why");
   }
+  sensor->Refresh();
   for (auto& process : ToRunningProcesses(sensor->tree(), sensor->events(), request)) {
     if (!emit(ToObject(std::move(process), &v1::Object::mutable_process))) break;
   }

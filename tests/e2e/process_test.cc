@@ -182,6 +182,26 @@ TEST_F(Processes, LivingOnesAreListedAsATree) {
   EXPECT_TRUE(Eventually([&] { return Table({"get", "processes", "-n", "shop"}).find("sleep 1000") == table.npos; }));
 }
 
+// What a process does to itself without an event: it gives up its rights, moves to another workload, executes itself.
+TEST_F(Processes, TheListShowsThemAsTheyAreNow) {
+  Start({});
+  if (rig_ == nullptr) return;
+  static constexpr char kWorker[] =
+      "use POSIX; my $n = shift; exec($^X, $0, $n - 1, @ARGV) if $n > 0; "
+      "open(my $ns, '<', shift) or die; syscall(308, fileno($ns), 0x40000000) == 0 or die $!; "  // setns, CLONE_NEWNET
+      "POSIX::setgid(33); POSIX::setuid(33) or die; $| = 1; print \"ready\\n\"; sleep 60;";
+  const std::string script = rig_->agent().directory() + "/worker.pl";
+  std::ofstream(script) << kWorker;
+  auto child = ChildProcess::Start({"/usr/bin/perl", script, "40", rig_->node().pod("web").netns_path});
+  ASSERT_TRUE(child.ok()) << child.status();
+  ASSERT_TRUE(child->WaitForOutput("ready").ok());
+  const auto listed = Ask({"get", "processes", "web", "-n", "shop"});
+  ASSERT_EQ(listed.size(), 1U) << "it is web's since it moved there";
+  EXPECT_EQ(listed[0]["process"]["pid"], child->pid());
+  EXPECT_EQ(listed[0]["process"]["uid"], 33);
+  EXPECT_EQ(listed[0]["parentPid"], getpid()) << "after 40 execs of itself";
+}
+
 TEST_F(Processes, AgentEnforcesWithoutSensorsAndSaysWhatThatCosts) {
   Start({"--process-sensors", "off"});
   if (rig_ == nullptr) return;

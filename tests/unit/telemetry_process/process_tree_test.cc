@@ -170,6 +170,89 @@ TEST_F(ProcessTreeTest, ASeedingEndsThoseThatItDidNotFind) {
   }
 }
 
+// What a process does without an event (setuid, setns, another cgroup) the iterator tells.
+TEST_F(ProcessTreeTest, ASeedTellsWhatHasChanged) {
+  Exec({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 5}, "/bin/a");
+  std::string bytes =
+      ExecBytes({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 5, .cgroup = 7, .event = SL_PROCESS_EVENT_SEED},
+                "/bin/other", "s\0", "");
+  auto& start = *reinterpret_cast<sl_process_start*>(bytes.data());
+  start.uid = start.euid = 33;
+  start.capabilities = 1;
+  start.namespaces.net = 4711;
+  Apply(bytes);
+  const auto life = tree_.FindByPid(10);
+  ASSERT_TRUE(life);
+  EXPECT_EQ(life->uid, 33U);
+  EXPECT_EQ(life->effective_uid, 33U);
+  EXPECT_EQ(life->capabilities, 1U);
+  EXPECT_EQ(life->namespaces.net, 4711U);
+  EXPECT_EQ(life->cgroup, 7U);
+  EXPECT_EQ(life->image->binary, "/bin/a") << "that does not change without an event";
+}
+
+class LargeProcessTreeTest : public ProcessTreeTest {
+ protected:
+  void SetUp() override {
+    Exec({.id = 1, .pid = 1, .start_ns = 1, .birth_ns = 1}, "/sbin/init");
+    Apply(ForkBytes({.id = 2, .parent = 1, .pid = 10, .start_ns = 2, .birth_ns = 2}));
+  }
+  void Apply(const std::string& bytes) { large_.Apply(*DecodeProcessRecord(bytes)); }
+  void Exec(Header header, const std::string& binary) {
+    header.flags |= SL_PROCESS_EXECED;
+    Apply(ExecBytes(header, binary, "x\0", ""));
+  }
+  ProcessTree large_;
+};
+
+TEST_F(LargeProcessTreeTest, AProcessThatExecutesItselfKeepsItsParent) {
+  for (sl_process_id id = 3; id < 103; ++id)
+    Exec({.id = id, .parent = 1, .pid = 10, .start_ns = id, .birth_ns = 2, .previous = id - 1}, "/bin/daemon");
+  EXPECT_EQ(large_.LivingParent(102), 1U);
+  bool cut = true;
+  const auto ancestors = large_.Ancestors(102, 32, &cut);
+  ASSERT_EQ(ancestors.size(), 1U) << "a program that executed itself is there once";
+  EXPECT_EQ(ancestors[0].image->binary, "/sbin/init");
+  EXPECT_FALSE(cut);
+}
+
+TEST_F(LargeProcessTreeTest, AnAncestryThatIsTooLongIsSaidToBe) {
+  for (sl_process_id id = 3; id < 103; ++id)
+    Exec({.id = id, .parent = 1, .pid = 10, .start_ns = id, .birth_ns = 2, .previous = id - 1},
+         id % 2 == 0 ? "/bin/a" : "/bin/b");
+  bool cut = false;
+  EXPECT_EQ(large_.Ancestors(102, 32, &cut).size(), 32U);
+  EXPECT_TRUE(cut);
+  EXPECT_EQ(large_.LivingParent(102), 1U);
+}
+
+// After a restart of the agent: the daemon's parent ended while nobody looked.
+TEST_F(LargeProcessTreeTest, AParentThatNobodyKnowsIsSaidToBeMissing) {
+  std::string bytes =
+      ExecBytes({.id = 50, .parent = 40, .pid = 20, .start_ns = 5, .birth_ns = 5, .event = SL_PROCESS_EVENT_SEED},
+                "/bin/daemon", "x\0", "");
+  reinterpret_cast<sl_process_start*>(bytes.data())->header.parent_pid = 1;
+  Apply(bytes);
+  bool cut = false;
+  const auto ancestors = large_.Ancestors(50, 32, &cut);
+  ASSERT_EQ(ancestors.size(), 1U);
+  EXPECT_EQ(ancestors[0].image->binary, "/sbin/init") << "who would reap it now";
+  EXPECT_TRUE(cut);
+  EXPECT_EQ(large_.LivingParent(50), 1U);
+}
+
+TEST_F(LargeProcessTreeTest, TheScriptThatEnvRuns) {
+  const Header env{
+      .id = 3, .parent = 1, .pid = 10, .start_ns = 3, .birth_ns = 2, .flags = SL_PROCESS_EXECED, .previous = 2};
+  Apply(ExecBytes(env, "/usr/bin/env", "env\0python3\0", "/srv/job"));
+  Exec(
+      {.id = 4, .parent = 1, .pid = 10, .start_ns = 4, .birth_ns = 2, .flags = SL_PROCESS_SCRIPT_BY_ENV, .previous = 3},
+      "/usr/bin/python3");
+  EXPECT_EQ(large_.Find(4)->image->script, "/srv/job");
+  Exec({.id = 5, .parent = 1, .pid = 10, .start_ns = 5, .birth_ns = 2, .previous = 4}, "/bin/ls");
+  EXPECT_EQ(large_.Find(5)->image->script, "");
+}
+
 TEST(ProcessLife, ContainerId) {
   const std::string id(64, 'a');
   EXPECT_EQ(ContainerId("/kubepods/pod1/" + id), id);
