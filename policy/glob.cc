@@ -1,10 +1,15 @@
 #include "policy/glob.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace sluice::policy {
+namespace {
 
-bool GlobMatches(std::string_view pattern, std::string_view path) {
+constexpr std::string_view kUsr = "/usr";
+constexpr std::string_view kMerged[] = {"/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/"};
+
+bool MatchesAsItStands(std::string_view pattern, std::string_view path) {
   // reached[i]: what was read of the pattern matches the first i bytes of the path.
   std::vector<bool> reached(path.size() + 1);
   reached[0] = true;
@@ -24,6 +29,15 @@ bool GlobMatches(std::string_view pattern, std::string_view path) {
     pattern.remove_prefix(crosses ? 2 : 1);
   }
   return reached.back();
+}
+
+}  // namespace
+
+bool GlobMatches(std::string_view pattern, std::string_view path) {
+  if (MatchesAsItStands(pattern, path)) return true;
+  const bool merged = std::any_of(std::begin(kMerged), std::end(kMerged),
+                                  [&](auto directory) { return pattern.starts_with(directory); });
+  return merged && path.starts_with("/usr/") && MatchesAsItStands(pattern, path.substr(kUsr.size()));
 }
 
 }  // namespace sluice::policy

@@ -29,6 +29,11 @@ enum sl_process_flags {
   SL_PROCESS_SCRIPT_TRUNCATED = 1 << 12, /* its beginning is there */
   SL_PROCESS_OWNS_SOCKETS =
       1 << 13, /* in `processes`: has acted on one, so that its exec changes who is behind flows */
+  SL_PROCESS_OTHER_MOUNTS = 1 << 14, /* the binary is in a mount namespace that this workload made: its path is not the
+                                        one by which policy knows programs */
+  SL_PROCESS_MAY_MOUNT = 1 << 15,    /* in `processes`: could mount in its home when it last executed a program */
+  SL_PROCESS_IS_ENV = 1 << 16, /* in `processes`: env(1) of a script's first line, about to execute what runs it */
+  SL_PROCESS_SCRIPT_BY_ENV = 1 << 17, /* runs the script of the life before, which was its env(1) */
 };
 
 /*
@@ -44,9 +49,10 @@ struct sl_process {
   __u32 execs;          /* the kernel's count (task_struct.self_exec_id): tells that an exec was missed */
   __u32 flags;          /* enum sl_process_flags */
   sl_process_class_number process_class;
-  __u32 pad;
+  __u32 share; /* index in `process_shares` */
+  __u64 home;  /* number (not inode) of the mount namespace whose paths name its programs; 0: none does */
 };
-SL_ABI_ASSERT(sizeof(struct sl_process) == 56, "sl_process");
+SL_ABI_ASSERT(sizeof(struct sl_process) == 64, "sl_process");
 
 /*
  * `sockets` (SK_STORAGE, inherited by accepted sockets): the process that last connected, bound, accepted or sent.

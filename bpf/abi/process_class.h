@@ -21,7 +21,7 @@ SL_ABI_ASSERT(sizeof(struct sl_program_path) == 512, "sl_program_path");
 
 struct sl_program {
   __u32 number;
-  __u32 pad;
+  __u32 share; /* index in `process_shares` of who ran it first */
   __u64 matches[SL_SLOTS];
 };
 SL_ABI_ASSERT(sizeof(struct sl_program) == 24, "sl_program");
@@ -48,11 +48,39 @@ typedef __u32 sl_process_class_number; /* 0: not known */
 struct sl_process_class {
   struct sl_process_facts facts;
   __u64 binaries[SL_SLOTS];       /* patterns that the program or the script matches */
+  __u64 scripts[SL_SLOTS];        /* those of them that the script matches */
   __u64 ancestors[SL_SLOTS];      /* patterns that one of the ancestors matches */
   __u64 used_ns;                  /* CLOCK_MONOTONIC: when a process was last given this class */
   sl_process_class_number forked; /* the class of its forked children; 0: not looked up yet */
-  __u32 pad;
+  __u32 share;                    /* index in `process_shares` of who had it first */
 };
-SL_ABI_ASSERT(sizeof(struct sl_process_class) == 176, "sl_process_class");
+SL_ABI_ASSERT(sizeof(struct sl_process_class) == 192, "sl_process_class");
+
+/*
+ * Shares of `programs`, `process_classes` and `processes`. While a table is not half full, anybody may add to it. From
+ * then on only who has less than a fair part: half of the table, divided by the number of shares. So one workload can
+ * take half of a table, and never another's part.
+ *
+ * Index of `process_shares` (ARRAY; written by the sensors, counts only go up) and of `process_shares_freed` (ARRAY;
+ * written by the agent): what a share has is the difference.
+ */
+#define SL_SHARE_TOTAL 0  /* of the whole tables */
+#define SL_SHARE_OTHERS 1 /* whoever runs in no network namespace that the agent knows */
+#define SL_SHARE_FIRST 2  /* one for each workload's network namespace, and one for the node's */
+#define SL_SHARES 4352
+
+enum sl_shared_table { SL_SHARED_PROGRAMS, SL_SHARED_CLASSES, SL_SHARED_PROCESSES, SL_SHARED_TABLE_COUNT };
+
+struct sl_process_share {
+  __u32 added[SL_SHARED_TABLE_COUNT];
+  __u32 refused[SL_SHARED_TABLE_COUNT]; /* for want of room, or of a share's part */
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_share) == 24, "sl_process_share");
+
+struct sl_process_share_freed {
+  __u32 freed[SL_SHARED_TABLE_COUNT];
+  __u32 parts; /* of SL_SHARE_TOTAL: how many shares there are */
+};
+SL_ABI_ASSERT(sizeof(struct sl_process_share_freed) == 16, "sl_process_share_freed");
 
 #endif

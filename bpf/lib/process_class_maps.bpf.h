@@ -44,6 +44,30 @@ struct {
   __type(value, sl_process_class_number);
 } process_class_numbers SEC(".maps");
 
+/* Writer: agent. Network namespaces by inode number, and their share. Full: SL_SHARE_OTHERS. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, SL_SHARES);
+  __type(key, __u32);
+  __type(value, __u32);
+} process_share_of SEC(".maps");
+
+/* Writer: sensors. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SL_SHARES);
+  __type(key, __u32);
+  __type(value, struct sl_process_share);
+} process_shares SEC(".maps");
+
+/* Writer: agent. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SL_SHARES);
+  __type(key, __u32);
+  __type(value, struct sl_process_share_freed);
+} process_shares_freed SEC(".maps");
+
 /* Writer: sensors. The last number that was given: [0] to a program, [1] to a class. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -24,11 +24,13 @@ void AddPrograms(const datapath::Datapath& datapath, v1::AgentStatus* status) {
   }
 }
 
-void AddMap(const std::string& name, std::uint64_t entries, std::uint64_t capacity, v1::AgentStatus* status) {
+void AddMap(const std::string& name, std::uint64_t entries, std::uint64_t capacity, std::uint64_t refused,
+            v1::AgentStatus* status) {
   v1::AgentStatus::Map& map = *status->add_maps();
   map.set_name(name);
   map.set_entries(entries);
   map.set_capacity(capacity);
+  map.set_refused(refused);
 }
 
 void AddLost(const char* cause, std::uint64_t count, v1::AgentStatus* status) {
@@ -50,7 +52,7 @@ void AddIntegrity(const datapath::Integrity& integrity, v1::AgentStatus* status)
 Status AddProcesses(const telemetry::ProcessSensor& sensor, v1::AgentStatus* status) {
   status->set_process_sensors(ToString(sensor.back_end()));
   SL_ASSIGN_OR_RETURN(const bpf::MapFill fill, sensor.ReadFill());
-  AddMap("processes", fill.entries, fill.capacity, status);
+  AddMap("processes", fill.entries, fill.capacity, fill.refused, status);
   const auto counters = sensor.counters();
   for (std::uint32_t cause = 0; cause < SL_PROCESS_LOSS_COUNT; cause++) {
     AddLost(telemetry::ProcessLossName(cause), counters.lost[cause], status);
@@ -75,7 +77,7 @@ Status AddNumbers(const reconcile::View& view, datapath::Datapath& datapath, tel
   AddUnbound(view, status);
   AddPrograms(datapath, status);
   SL_ASSIGN_OR_RETURN(const auto maps, datapath.Maps());
-  for (const datapath::MapUsage& usage : maps) AddMap(usage.name, usage.entries, usage.capacity, status);
+  for (const datapath::MapUsage& usage : maps) AddMap(usage.name, usage.entries, usage.capacity, usage.refused, status);
   SL_ASSIGN_OR_RETURN(const auto counters, datapath.ReadEventCounters());
   AddLost("RING_FULL", counters[SL_COUNTER_EVENT_LOST_RING_FULL], status);
   AddLost("WORKLOAD_SHARE", counters[SL_COUNTER_EVENT_LOST_SHARE], status);

@@ -21,8 +21,10 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr const char* kPinned[] = {"processes", "process_ids",     "socket_changes",        "program_patterns",
-                                   "programs",  "process_classes", "process_class_numbers", "process_class_counters"};
+constexpr const char* kPinned[] = {
+    "processes",        "process_ids",     "socket_changes",        "program_patterns",
+    "programs",         "process_classes", "process_class_numbers", "process_class_counters",
+    "process_share_of", "process_shares",  "process_shares_freed"};
 constexpr sl_process_loss_key kOtherLosses{.cgroup = 0, .cpu = ~0U, .cause = 0, .event = 0, .pad = {}};
 
 bool HasKprobes() { return std::filesystem::exists("/sys/bus/event_source/devices/kprobe/type"); }
@@ -93,6 +95,10 @@ Status ProcessProbes::Load(const ProcessProbeOptions& options) {
   SL_RETURN_IF_ERROR(SetSize(skeleton_->maps.process_scratch, static_cast<std::uint32_t>(cpus) + 1));
   SL_RETURN_IF_ERROR(SetSize(skeleton_->maps.processes, options.max_processes));
   SL_RETURN_IF_ERROR(SetSize(skeleton_->maps.process_events, options.ring_bytes));
+  const auto size = [](const bpf_map* map) { return bpf_map__max_entries(map); };
+  skeleton_->rodata->shared_capacity[SL_SHARED_PROGRAMS] = size(skeleton_->maps.programs);
+  skeleton_->rodata->shared_capacity[SL_SHARED_CLASSES] = size(skeleton_->maps.process_classes);
+  skeleton_->rodata->shared_capacity[SL_SHARED_PROCESSES] = options.max_processes;
   skeleton_->rodata->iterator_scratch = static_cast<std::uint32_t>(cpus);
   skeleton_->rodata->wake_bytes = options.ring_bytes / 4;
   skeleton_->bss->seeding = 1;
@@ -110,6 +116,7 @@ Status ProcessProbes::Load(const ProcessProbeOptions& options) {
 Status ProcessProbes::OpenReaders(const RingReader::Consume& consume) {
   const auto fd = [](const bpf_map* map) { return bpf_map__fd(map); };
   SL_ASSIGN_OR_RETURN(processes_, decltype(processes_)::Bind(fd(skeleton_->maps.processes), "processes"));
+  SL_ASSIGN_OR_RETURN(shares_, decltype(shares_)::Bind(fd(skeleton_->maps.process_shares), "process_shares"));
   SL_ASSIGN_OR_RETURN(claims_, decltype(claims_)::Bind(fd(skeleton_->maps.process_claims), "process_claims"));
   SL_ASSIGN_OR_RETURN(losses_, decltype(losses_)::Bind(fd(skeleton_->maps.process_losses), "process_losses"));
   SL_RETURN_IF_ERROR(losses_.Put(kOtherLosses, 0));
@@ -223,7 +230,9 @@ StatusOr<std::vector<ProcessLoss>> ProcessProbes::TakeLosses() {
 }
 
 StatusOr<MapFill> ProcessProbes::ReadFill() const {
-  MapFill fill{.entries = 0, .capacity = processes_.capacity()};
+  MapFill fill{.entries = 0, .capacity = processes_.capacity(), .refused = 0};
+  SL_ASSIGN_OR_RETURN(const auto total, shares_.Get(SL_SHARE_TOTAL));
+  if (total) fill.refused = total->refused[SL_SHARED_PROCESSES];
   SL_RETURN_IF_ERROR(processes_.ForEachBatch([&](const std::uint32_t&, const sl_process&) { fill.entries++; }));
   return fill;
 }

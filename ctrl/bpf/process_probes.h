@@ -47,6 +47,7 @@ struct ProcessLoss {
 struct MapFill {
   std::uint64_t entries = 0;
   std::uint64_t capacity = 0;
+  std::uint64_t refused = 0;  // not taken in, since the maps were made
 };
 
 class ProcessProbes {
@@ -98,6 +99,7 @@ class ProcessProbes {
   std::vector<bpf_link*> links_;
   std::unique_ptr<RingReader> ring_;
   Map<std::uint32_t, sl_process> processes_;
+  Map<std::uint32_t, sl_process_share> shares_;
   Map<sl_process_claim_key, sl_process_claim> claims_;
   Map<sl_process_loss_key, std::uint64_t> losses_;
   using LossKey = std::tuple<std::uint64_t, std::uint32_t, std::uint8_t, std::uint8_t>;

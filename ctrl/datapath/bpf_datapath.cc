@@ -316,6 +316,16 @@ StatusOr<std::vector<FlowRecord>> BpfDatapath::ForgetFlows(const std::vector<Flo
   return gone;
 }
 
+Status BpfDatapath::SetShares(const std::set<std::uint64_t>& netns) {
+  std::set<std::uint32_t> inodes(netns.begin(), netns.end());
+  struct stat own {};
+  if (stat("/proc/thread-self/ns/net", &own) != 0)
+    return ErrnoError(errno, "look up the network namespace of the node");
+  inodes.insert(static_cast<std::uint32_t>(own.st_ino));
+  inodes.erase(0);
+  return process_classes_.SetShares(inodes);
+}
+
 Status BpfDatapath::TendProcessClasses() {
   const std::uint64_t now_ns =
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -394,7 +404,7 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
       {"endpoint_counts", slots.endpoints.size(), SL_MAX_ENDPOINTS - 1},
   };
   SL_ASSIGN_OR_RETURN(const auto classes, process_classes_.ReadFill());
-  for (const auto& [map, entries, capacity] : classes) maps.push_back({map, entries, capacity});
+  for (const auto& one : classes) maps.push_back({one.map, one.entries, one.capacity, one.refused});
   maps.push_back({"flows", flows_.entries(), flows_.capacity()});
   const auto count = [&maps](const auto& map) -> Status {
     MapUsage one{map.name(), 0, map.capacity()};

@@ -53,6 +53,7 @@ class BpfDatapath : public Datapath {
   StatusOr<std::optional<FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) override {
     return flows_.Find(key, id);
   }
+  Status SetShares(const std::set<std::uint64_t>& netns) override;
   Status TendProcessClasses() override;
   Status ResetEndpoint(std::uint32_t endpoint) override;
   Status SetQuarantine(std::uint32_t endpoint, bool on) override { return quarantine_.Set(endpoint, on); }

@@ -43,6 +43,7 @@ struct MapUsage {
   std::string name;
   std::uint64_t entries = 0;
   std::uint64_t capacity = 0;
+  std::uint64_t refused = 0;  // not taken in, for want of room or because a workload had its share; 0 where not counted
 };
 
 // What the kernel counted of one program's runs, in all places where it is attached.
@@ -105,6 +106,9 @@ class Datapath {
   virtual StatusOr<std::vector<FlowRecord>> ForgetFlows(const std::vector<FlowRecord>& flows) = 0;
   // The flow whose present record has this id; nothing: it is gone, or another record of it has begun.
   virtual StatusOr<std::optional<FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) = 0;
+  // Whose processes have a share of their own in the tables of programs, classes and processes: the network namespaces
+  // (inode numbers) of local workloads. The node has one as well, and all others one together.
+  virtual Status SetShares(const std::set<std::uint64_t>& netns) = 0;
   // Now and then, from any one thread: looks after the classes of processes, and makes room for new ones.
   virtual Status TendProcessClasses() = 0;
   // Before another workload uses an endpoint number: zeroes its counters and ends its quarantine.

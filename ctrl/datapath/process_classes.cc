@@ -1,8 +1,11 @@
 #include "ctrl/datapath/process_classes.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <unordered_map>
 
+#include "ctrl/base/log.h"
 #include "ctrl/bpf/system.h"
 #include "policy/glob.h"
 
@@ -49,6 +52,11 @@ Status ProcessClasses::Bind(const bpf::DatapathObject& object) {
   SL_RETURN_IF_ERROR(bind(classes_, "process_classes"));
   SL_RETURN_IF_ERROR(bind(numbers_, "process_class_numbers"));
   SL_RETURN_IF_ERROR(bind(processes_, "processes"));
+  SL_RETURN_IF_ERROR(bind(share_of_, "process_share_of"));
+  SL_RETURN_IF_ERROR(bind(shares_, "process_shares"));
+  SL_RETURN_IF_ERROR(bind(freed_, "process_shares_freed"));
+  SL_ASSIGN_OR_RETURN(const auto total, shares_.Get(SL_SHARE_TOTAL));
+  if (total) std::copy(std::begin(total->refused), std::end(total->refused), warned_of_);
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
     ProgramPatterns::Entries known;
     for (std::uint32_t bit = 0; bit < SL_MAX_PROGRAM_PATTERNS; ++bit) {
@@ -122,7 +130,7 @@ Status ProcessClasses::MatchClassesOnce(std::uint32_t slot, const Programs& prog
   for (const auto& [path, program] : programs) matches.emplace(program.number, program.matches[slot]);
   for (auto& [number, one] : *classes) {
     sl_process_class now = one;
-    now.binaries[slot] = now.ancestors[slot] = 0;
+    now.binaries[slot] = now.scripts[slot] = now.ancestors[slot] = 0;
     const auto add = [&](std::uint32_t program, __u64& to) {
       const auto found = matches.find(program);
       if (found != matches.end()) to |= found->second;
@@ -132,7 +140,8 @@ Status ProcessClasses::MatchClassesOnce(std::uint32_t slot, const Programs& prog
     if (now.facts.program != SL_PROGRAM_UNKNOWN && !add(now.facts.program, now.binaries[slot])) {
       now.facts.program = SL_PROGRAM_UNKNOWN;
     }
-    if (now.facts.script != 0) add(now.facts.script, now.binaries[slot]);
+    if (now.facts.script != 0) add(now.facts.script, now.scripts[slot]);
+    now.binaries[slot] |= now.scripts[slot];
     for (const std::uint32_t ancestor : now.facts.ancestors) {
       if (ancestor != 0 && !add(ancestor, now.ancestors[slot])) now.facts.flags |= SL_CLASS_MORE_ANCESTORS;
     }
@@ -145,15 +154,87 @@ Status ProcessClasses::MatchClassesOnce(std::uint32_t slot, const Programs& prog
 }
 
 // Programs before classes: so every program that a class of this reading was given is among them.
+// Idle classes go where programs are scarce, too: what only they have is in use else.
 Status ProcessClasses::Tend(std::uint64_t now_ns, const AddFlows& add_flows) {
   const std::lock_guard lock(mutex_);
+  SL_ASSIGN_OR_RETURN(const Shares shares, Read(shares_));
   SL_ASSIGN_OR_RETURN(const Programs programs, Read(programs_));
   SL_ASSIGN_OR_RETURN(Classes classes, Read(classes_));
   bool changed = false;
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot)
     if (matched_[slot]) SL_RETURN_IF_ERROR(MatchClassesOnce(slot, programs, &classes, &changed));
-  if (programs.size() > programs_.capacity() / 2) SL_RETURN_IF_ERROR(ForgetPrograms(programs, classes));
-  return classes.size() > classes_.capacity() / 2 ? ForgetClasses(now_ns, add_flows) : OkStatus();
+  const bool few_programs = programs.size() > programs_.capacity() / 8 * 3;
+  if (few_programs || classes.size() > classes_.capacity() / 8 * 3)
+    SL_RETURN_IF_ERROR(ForgetClasses(now_ns, add_flows));
+  if (few_programs) SL_RETURN_IF_ERROR(ForgetPrograms());
+  WarnOfRefused(shares);
+  SL_ASSIGN_OR_RETURN(const Shares before, Read(shares_));
+  return CountShares(before);
+}
+
+Status ProcessClasses::SetShares(const std::set<std::uint32_t>& netns) {
+  const std::lock_guard lock(mutex_);
+  SL_ASSIGN_OR_RETURN(const auto known, Read(share_of_));
+  Numbers used;
+  std::set<std::uint32_t> there;
+  for (const auto& [inode, share] : known) {
+    if (!netns.contains(inode)) {
+      SL_RETURN_IF_ERROR(share_of_.Delete(inode));
+      continue;
+    }
+    there.insert(inode);
+    used.insert(share);
+  }
+  for (const std::uint32_t inode : netns) {
+    if (there.contains(inode)) continue;
+    // The next number, not a free one: of the last owner there may be entries yet.
+    std::uint32_t tries = 0;
+    do {
+      last_share_ = last_share_ + 1 < SL_SHARES ? last_share_ + 1 : SL_SHARE_FIRST;
+    } while (used.contains(last_share_) && ++tries < SL_SHARES);
+    if (tries == SL_SHARES) break;  // the rest share SL_SHARE_OTHERS
+    used.insert(last_share_);
+    SL_RETURN_IF_ERROR(share_of_.Put(inode, last_share_));
+  }
+  SL_ASSIGN_OR_RETURN(const auto total, freed_.Get(SL_SHARE_TOTAL));
+  sl_process_share_freed now = total.value_or(sl_process_share_freed{});
+  now.parts = static_cast<std::uint32_t>(used.size()) + 1;
+  return freed_.Put(SL_SHARE_TOTAL, now);
+}
+
+// What was added since `before` is counted twice until the next time: too much, never too little.
+Status ProcessClasses::CountShares(const Shares& before) {
+  std::unordered_map<std::uint32_t, std::array<std::uint32_t, SL_SHARED_TABLE_COUNT>> counts;
+  const auto count = [&counts](std::uint32_t table, std::uint32_t share) {
+    counts[share < SL_SHARES ? share : SL_SHARE_OTHERS][table]++;
+    counts[SL_SHARE_TOTAL][table]++;
+  };
+  SL_RETURN_IF_ERROR(
+      programs_.ForEachBatch([&](const auto&, const sl_program& one) { count(SL_SHARED_PROGRAMS, one.share); }));
+  SL_RETURN_IF_ERROR(
+      classes_.ForEachBatch([&](const auto&, const sl_process_class& one) { count(SL_SHARED_CLASSES, one.share); }));
+  SL_RETURN_IF_ERROR(
+      processes_.ForEachBatch([&](const auto&, const sl_process& one) { count(SL_SHARED_PROCESSES, one.share); }));
+  SL_ASSIGN_OR_RETURN(const auto freed, Read(freed_));
+  for (const auto& [share, was] : freed) {
+    sl_process_share_freed now = was;
+    const auto& has = counts[share];
+    for (std::uint32_t table = 0; table < SL_SHARED_TABLE_COUNT; ++table)
+      now.freed[table] = before[share].second.added[table] - has[table];
+    if (std::memcmp(&now, &was, sizeof(now)) != 0) SL_RETURN_IF_ERROR(freed_.Put(share, now));
+  }
+  return OkStatus();
+}
+
+void ProcessClasses::WarnOfRefused(const Shares& shares) {
+  static constexpr const char* kTables[] = {"programs", "process_classes", "processes"};
+  for (std::uint32_t table = 0; table < SL_SHARED_TABLE_COUNT; ++table) {
+    const std::uint32_t refused = shares[SL_SHARE_TOTAL].second.refused[table];
+    if (refused == warned_of_[table]) continue;
+    LogWarn("the table {} had no room for {} entries: to rules by process, who would have had them is not known",
+            kTables[table], refused - warned_of_[table]);
+    warned_of_[table] = refused;
+  }
 }
 
 // First nobody can be given the class any more; then who was given it last is seen. A class's facts are not its key:
@@ -187,7 +268,9 @@ Status ProcessClasses::ForgetClasses(std::uint64_t now_ns, const AddFlows& add_f
 }
 
 // Those that no class had the last time either: an exec may be about to make one.
-Status ProcessClasses::ForgetPrograms(const Programs& programs, const Classes& classes) {
+Status ProcessClasses::ForgetPrograms() {
+  SL_ASSIGN_OR_RETURN(const Programs programs, Read(programs_));
+  SL_ASSIGN_OR_RETURN(const Classes classes, Read(classes_));
   Numbers used;
   for (const auto& [number, one] : classes) {
     used.insert(one.facts.program);
@@ -205,7 +288,10 @@ Status ProcessClasses::ForgetPrograms(const Programs& programs, const Classes& c
 }
 
 StatusOr<std::vector<ProcessClasses::Fill>> ProcessClasses::ReadFill() const {
-  Fill programs{"programs", 0, programs_.capacity()}, classes{"process_classes", 0, classes_.capacity()};
+  SL_ASSIGN_OR_RETURN(const auto total, shares_.Get(SL_SHARE_TOTAL));
+  const sl_process_share all = total.value_or(sl_process_share{});
+  Fill programs{"programs", 0, programs_.capacity(), all.refused[SL_SHARED_PROGRAMS]};
+  Fill classes{"process_classes", 0, classes_.capacity(), all.refused[SL_SHARED_CLASSES]};
   SL_RETURN_IF_ERROR(programs_.ForEachBatch([&](const auto&, const auto&) { ++programs.entries; }));
   SL_RETURN_IF_ERROR(classes_.ForEachBatch([&](const auto&, const auto&) { ++classes.entries; }));
   return std::vector<Fill>{programs, classes};

@@ -32,6 +32,9 @@ class ProcessClasses {
   StatusOr<bool> HoldsPatterns(std::uint32_t slot) const;
   void Distrust(std::uint32_t slot);  // the next SetPatterns writes all
 
+  // The network namespaces (inode numbers) that have a share each.
+  Status SetShares(const std::set<std::uint32_t>& netns);
+
   // Matches once more what the iterator of processes, which no grace period waits for, may have made from old patterns;
   // and removes what is out of use where room gets scarce. `now_ns` is CLOCK_MONOTONIC; `add_flows` adds the classes
   // that flows have.
@@ -42,6 +45,7 @@ class ProcessClasses {
     const char* map;
     std::uint64_t entries = 0;
     std::uint64_t capacity = 0;
+    std::uint64_t refused = 0;  // since the maps were made
   };
   StatusOr<std::vector<Fill>> ReadFill() const;
 
@@ -54,7 +58,11 @@ class ProcessClasses {
   // In the kernel and in `classes`; `changed` is set when there was anything to do.
   Status MatchClassesOnce(std::uint32_t slot, const Programs& programs, Classes* classes, bool* changed);
   Status ForgetClasses(std::uint64_t now_ns, const AddFlows& add_flows);
-  Status ForgetPrograms(const Programs& programs, const Classes& classes);
+  Status ForgetPrograms();
+  using Shares = std::vector<std::pair<std::uint32_t, sl_process_share>>;
+  // Sets what each share has by what is in the tables, of which nothing but `before` was read earlier.
+  Status CountShares(const Shares& before);
+  void WarnOfRefused(const Shares& shares);
 
   mutable std::mutex mutex_;
   bpf::Map<__u32, sl_program_pattern> patterns_;
@@ -62,9 +70,14 @@ class ProcessClasses {
   bpf::Map<sl_process_class_number, sl_process_class> classes_;
   bpf::Map<sl_process_facts, sl_process_class_number> numbers_;
   bpf::Map<__u32, sl_process> processes_;
+  bpf::Map<__u32, __u32> share_of_;
+  bpf::Map<__u32, sl_process_share> shares_;
+  bpf::Map<__u32, sl_process_share_freed> freed_;
   ProgramPatterns known_[SL_SLOTS];
   bool matched_[SL_SLOTS] = {};  // everything in the kernel is by known_
   Numbers unused_programs_;      // when they were last looked at
+  std::uint32_t last_share_ = SL_SHARE_FIRST;
+  std::uint32_t warned_of_[SL_SHARED_TABLE_COUNT] = {};  // so many entries that were refused
 };
 
 }  // namespace sluice::datapath

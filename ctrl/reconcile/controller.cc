@@ -457,6 +457,7 @@ StatusOr<std::shared_ptr<const Controller::Places>> Controller::FindPlaces(
   places->resources = resources;
   places->ids = numbers();
   SL_ASSIGN_OR_RETURN(std::vector<workload::BoundWorkload> found, LookUp(asked_for, *places));
+  for (const workload::BoundWorkload& bound : found) places->netns.insert(bound.netns);
   const auto intruders = FindIntruders(found, *places);
   for (const auto& [name, intruder] : intruders) {
     if (asked_for.contains(name) || asked_for.contains(intruder.holder)) {
@@ -647,6 +648,8 @@ Status Controller::Carry(const Plan& plan) {
   }
   if (plan.places != places_ || !restored_) {
     AttachClosed(plan.places->closed);
+    if (const Status shares = datapath_->SetShares(plan.places->netns); !shares.ok())
+      LogWarn("shares of the tables of processes: {}", Message(shares));
     for (const auto& interface : plan.places->interfaces) SL_RETURN_IF_ERROR(datapath_->AttachPod(interface));
   }
   const policy::Tables& tables = plan.view->compiled.tables;

@@ -124,6 +124,7 @@ class Controller {
     std::map<policy::ObjectName, std::string> failed;  // could not be looked up, and why; some are in `found` of before
     std::map<policy::ObjectName, std::string> unbound;  // as View
     workload::ProcessOwners process_owners;
+    std::set<std::uint64_t> netns;  // inode numbers of those of the workloads; 0: one is not known
     std::vector<policy::Address> node_addresses;
   };
   struct Plan {

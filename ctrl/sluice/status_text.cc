@@ -24,11 +24,15 @@ std::string ProgramsText(const v1::AgentStatus& status) {
 }
 
 std::string MapsText(const v1::AgentStatus& status) {
-  Table table({{"MAP"}, {"ENTRIES", Align::kRight}, {"CAPACITY", Align::kRight}, {"FILL", Align::kRight}});
+  Table table({{"MAP"},
+               {"ENTRIES", Align::kRight},
+               {"CAPACITY", Align::kRight},
+               {"FILL", Align::kRight},
+               {"REFUSED", Align::kRight}});
   for (const auto& map : status.maps()) {
     const double fill = map.capacity() == 0 ? 0 : 100.0 * static_cast<double>(map.entries()) / map.capacity();
-    table.Add(
-        {map.name(), std::to_string(map.entries()), std::to_string(map.capacity()), fmt::format("{:.1f}%", fill)});
+    table.Add({map.name(), std::to_string(map.entries()), std::to_string(map.capacity()), fmt::format("{:.1f}%", fill),
+               std::to_string(map.refused())});
   }
   return Section(table);
 }

@@ -26,6 +26,19 @@ static __always_inline void append_script(struct sl_scratch* scratch, const char
   scratch->length = place + size - 1;
 }
 
+/* An interpreter that does nothing but execute another program, which then runs the script: "#!/usr/bin/env python3".
+ * By its name in the script's first line, as it may be a link to something larger. */
+static __always_inline bool is_env(struct sl_scratch* scratch, const char* interpreter) {
+  const long size = bpf_probe_read_kernel_str(scratch->name, sizeof(scratch->name), interpreter);
+  if (size < 5 || size > (long)sizeof(scratch->name)) return false;
+  __u32 end = size - 5;
+  barrier_var(end);
+  end &= sizeof(scratch->name) - 1;
+  if (end > sizeof(scratch->name) - 5) return false;
+  const char* name = &scratch->name[end];
+  return name[0] == '/' && name[1] == 'e' && name[2] == 'n' && name[3] == 'v';
+}
+
 /* The program of the current task: its path, and what policy knows of it. Returns the class that it is known to make of
  * the class `before`; 0: it has to be found. */
 __noinline sl_process_class_number append_program(__u32 index, sl_process_class_number before, bool script) {
@@ -37,7 +50,7 @@ __noinline sl_process_class_number append_program(__u32 index, sl_process_class_
   make_whole(scratch, task, &text);
   sl_process_class_number number = known_step(scratch, &text, before);
   if (number && !script) return number;
-  find_program(index, take_path(scratch, &text), false);
+  find_program(index, take_path(scratch, &text, scratch->home), false);
   return 0;
 }
 
@@ -55,27 +68,36 @@ __noinline int append_rest(__u32 index) {
 /* Describes the new life, as one of the class of the life that it ends; returns that one's id. `told`: the life is
  * known already, from the iterator or from an earlier agent's probes that are about to end. */
 static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 tgid, __u32 flags,
-                                                struct sl_process* process, bool* told) {
+                                                struct sl_process* process, bool* told, bool* is_new) {
   sl_process_id previous = 0;
   describe_process(task, true, process);
   process->start_ns = bpf_ktime_get_boot_ns();
   process->flags |= SL_PROCESS_EXECED | flags;
   const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
-  if (entry && entry->birth_ns == process->birth_ns) {
+  if (entry && entry->birth_ns != process->birth_ns) entry = NULL;
+  settle_home(task, entry, process);
+  *is_new = !entry;
+  if (entry) {
     process->parent = entry->parent;
     process->process_class = entry->process_class;
+    process->share = entry->share;
     process->flags |= entry->flags & SL_PROCESS_OWNS_SOCKETS;
     *told = entry->execs == process->execs;
+    if (*told)
+      process->flags |= entry->flags & SL_PROCESS_SCRIPT_BY_ENV;
+    else if (entry->flags & SL_PROCESS_IS_ENV)
+      process->flags |= SL_PROCESS_SCRIPT_BY_ENV;
     if (!*told) previous = entry->id;
   } else {
     process->parent = parent_process(task, true);
+    process->share = task_share(task, true);
   }
   give_id(tgid, process);
   return previous;
 }
 
-static __always_inline void put_in_force(__u32 tgid, const struct sl_process* process) {
-  store_process(tgid, process, SL_PROCESS_EVENT_EXEC);
+static __always_inline void put_in_force(__u32 tgid, const struct sl_process* process, bool is_new) {
+  store_process(tgid, process, SL_PROCESS_EVENT_EXEC, is_new);
   if (process->flags & SL_PROCESS_OWNS_SOCKETS) sl_note_socket_change();
 }
 
@@ -84,12 +106,12 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
   const __u32 index = bpf_get_smp_processor_id(), tgid = task->tgid;
   const __u32 privileges = privilege_flags(task, bprm, known);
   struct sl_process process;
-  bool told = false;
-  const sl_process_id previous = begin_life(task, tgid, privileges, &process, &told);
-  struct sl_scratch* scratch = take_scratch(index);
+  bool told = false, is_new = false;
+  const sl_process_id previous = begin_life(task, tgid, privileges, &process, &told, &is_new);
+  struct sl_scratch* scratch = take_scratch(index, &process, task_share(task, true));
   if (!scratch) {
     if (!told) process.process_class = 0;
-    put_in_force(tgid, &process);
+    put_in_force(tgid, &process, is_new);
     count_loss(SL_PROCESS_LOSS_NESTED, SL_PROCESS_EVENT_EXEC, process.cgroup);
     return 0;
   }
@@ -98,17 +120,23 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
   scratch->start.previous = previous;
   scratch->start.argument_count = SL_READ(known, bprm, argc);
   const char* file = SL_READ(known, bprm, filename);
-  const bool script = file != SL_READ(known, bprm, interp);
-  sl_process_class_number number = append_program(index, process.process_class, script);
-  if (script) append_script(scratch, file);
+  const char* interpreter = SL_READ(known, bprm, interp);
+  const bool script = file != interpreter, by_env = !script && process.flags & SL_PROCESS_SCRIPT_BY_ENV;
+  sl_process_class_number number = append_program(index, process.process_class, script || by_env);
+  if (script) {
+    append_script(scratch, file);
+    process.flags &= ~SL_PROCESS_SCRIPT_BY_ENV;
+    scratch->start.header.flags &= ~SL_PROCESS_SCRIPT_BY_ENV;
+    if (is_env(scratch, interpreter)) process.flags |= SL_PROCESS_IS_ENV;
+  }
   if (!told || !process.process_class) {
     if (!number) {
       find_script(index);
-      number = executed_class(index, process.process_class);
+      number = executed_class(index, process.process_class, by_env);
     }
     process.process_class = number;
   }
-  put_in_force(tgid, &process);
+  put_in_force(tgid, &process, is_new);
   append_rest(index);
   send_scratch(scratch);
   return 0;

@@ -15,7 +15,7 @@ static __always_inline int on_exit(struct task_struct* task) {
   if (entry && entry->birth_ns == process.birth_ns) process = *entry;
   /* Two last threads may both find the group dead: the deletion tells who is the one. Without an entry, as when the
    * table was full, user space does. */
-  if (entry && bpf_map_delete_elem(&processes, &tgid) != 0) return 0;
+  if (entry && !remove_process(tgid, process.share)) return 0;
   struct sl_process_exit* exit = bpf_ringbuf_reserve(&process_events, sizeof(*exit), 0);
   if (!exit) {
     count_loss(SL_PROCESS_LOSS_RING_FULL, SL_PROCESS_EVENT_EXIT, process.cgroup);

@@ -11,12 +11,15 @@ static __always_inline int on_fork(struct task_struct* child, bool known) {
   struct task_struct* parent = SL_READ(known, child, real_parent);
   struct sl_process process, forker;
   describe_process(child, known, &process);
+  process.share = task_share(child, known);
   if (parent && find_or_add(parent, known, 0, &forker)) {
     process.parent = forker.id;
-    process.process_class = forked_class(forker.process_class);
+    process.home = forker.home;
+    process.flags |= forker.flags & SL_PROCESS_MAY_MOUNT;
+    process.process_class = forked_class(forker.process_class, process.share);
   }
   give_id(tgid, &process);
-  store_process(tgid, &process, SL_PROCESS_EVENT_FORK);
+  store_process(tgid, &process, SL_PROCESS_EVENT_FORK, true);
   struct sl_process_start* start = bpf_ringbuf_reserve(&process_events, sizeof(*start), 0);
   if (!start) {
     count_loss(SL_PROCESS_LOSS_RING_FULL, SL_PROCESS_EVENT_FORK, process.cgroup);

@@ -2,7 +2,8 @@
 /*
  * Which patterns a path matches: all of both slots in one walk, a step each for a byte, a star or a retry. Where a byte
  * does not match, the last `*` takes one more, or else the last `**`; earlier ones need no retry, since what they could
- * take more of, the later one can. policy/glob.cc is the specification; tests hold the two together.
+ * take more of, the later one can. A pattern of a directory that is a link on a merged /usr is tried once more on what
+ * the path says below /usr. policy/glob.cc is the specification; tests hold the two together.
  */
 #ifndef SLUICE_GLOB_BPF_H
 #define SLUICE_GLOB_BPF_H
@@ -12,6 +13,7 @@
 #define SL_GLOB_STEPS_MAX (1 << 17)
 #define SL_PATTERN_COUNT (SL_SLOTS * SL_MAX_PROGRAM_PATTERNS)
 #define SL_NO_STAR (~0u)
+#define SL_USR_LENGTH 4 /* of "/usr" */
 
 struct glob_walk {
   __u64 matches[SL_SLOTS];
@@ -21,12 +23,37 @@ struct glob_walk {
   __u32 in_pattern, in_path;
   __u32 star, star_taken; /* behind the last `*` in the pattern, and what it took up to in the path */
   __u32 any, any_taken;   /* likewise for `**` */
+  __u32 is_below_usr;     /* the path is */
+  __u32 tries_below_usr;  /* this is the pattern's second try */
 };
+
+static __always_inline void begin_pattern(struct glob_walk* walk, __u32 in_path) {
+  walk->in_pattern = 0;
+  walk->in_path = in_path;
+  walk->star = walk->any = SL_NO_STAR;
+}
 
 static __always_inline void next_pattern(struct glob_walk* walk) {
   walk->pattern++;
-  walk->in_pattern = walk->in_path = 0;
-  walk->star = walk->any = SL_NO_STAR;
+  walk->tries_below_usr = 0;
+  begin_pattern(walk, 0);
+}
+
+/* Begins with /bin/, /sbin/, /lib/, /lib32/ or /lib64/. */
+static __always_inline bool is_merged(const char* text) {
+  if (text[1] == 'b') return text[2] == 'i' && text[3] == 'n' && text[4] == '/';
+  if (text[1] == 's') return text[2] == 'b' && text[3] == 'i' && text[4] == 'n' && text[5] == '/';
+  if (text[1] != 'l' || text[2] != 'i' || text[3] != 'b') return false;
+  if (text[4] == '3') return text[5] == '2' && text[6] == '/';
+  if (text[4] == '6') return text[5] == '4' && text[6] == '/';
+  return text[4] == '/';
+}
+
+static __always_inline void give_up(struct glob_walk* walk, const struct sl_program_pattern* pattern) {
+  if (!walk->is_below_usr || walk->tries_below_usr || pattern->text[0] != '/' || !is_merged(pattern->text))
+    return next_pattern(walk);
+  walk->tries_below_usr = 1;
+  begin_pattern(walk, SL_USR_LENGTH);
 }
 
 static long glob_step(__u32 step, void* context) {
@@ -48,8 +75,11 @@ static long glob_step(__u32 step, void* context) {
     walk->in_pattern = walk->star = p + 1;
     walk->star_taken = s;
   } else if (s == walk->length) {
-    if (p == length)
-      walk->matches[(number / SL_MAX_PROGRAM_PATTERNS) & 1] |= 1ULL << (number % SL_MAX_PROGRAM_PATTERNS);
+    if (p != length) {
+      give_up(walk, pattern);
+      return 0;
+    }
+    walk->matches[(number / SL_MAX_PROGRAM_PATTERNS) & 1] |= 1ULL << (number % SL_MAX_PROGRAM_PATTERNS);
     next_pattern(walk);
   } else if (p < length && (wanted == scratch->program.text[s & SL_PROGRAM_PATH_MAX] ||
                             (wanted == '?' && scratch->program.text[s & SL_PROGRAM_PATH_MAX] != '/'))) {
@@ -63,7 +93,7 @@ static long glob_step(__u32 step, void* context) {
     walk->in_path = ++walk->any_taken;
     walk->star = SL_NO_STAR;
   } else {
-    next_pattern(walk);
+    give_up(walk, pattern);
   }
   return 0;
 }
@@ -71,6 +101,10 @@ static long glob_step(__u32 step, void* context) {
 /* Of the path in `program` of the scratch. False: that took more steps than there are. */
 static __always_inline bool match_patterns(__u32 scratch, __u32 length, __u64* matches) {
   const __u32 zero = unknown_zero;
+  const struct sl_scratch* of = bpf_map_lookup_elem(&process_scratch, &scratch);
+  if (!of) return false;
+  const char* text = of->program.text;
+  const bool is_below_usr = text[1] == 'u' && text[2] == 's' && text[3] == 'r' && text[4] == '/';
   struct glob_walk walk = {.scratch = scratch,
                            .length = length,
                            .pattern = zero,
@@ -79,7 +113,9 @@ static __always_inline bool match_patterns(__u32 scratch, __u32 length, __u64* m
                            .star = SL_NO_STAR - zero,
                            .star_taken = zero,
                            .any = SL_NO_STAR - zero,
-                           .any_taken = zero};
+                           .any_taken = zero,
+                           .is_below_usr = is_below_usr,
+                           .tries_below_usr = zero};
   bpf_loop(SL_GLOB_STEPS_MAX, glob_step, &walk, 0);
   for (int slot = 0; slot < SL_SLOTS; slot++) matches[slot] = walk.matches[slot];
   return walk.pattern >= SL_PATTERN_COUNT;

@@ -28,9 +28,6 @@ struct uts_namespace {
 struct ipc_namespace {
   struct ns_common ns;
 };
-struct mnt_namespace {
-  struct ns_common ns;
-};
 struct net {
   struct ns_common ns;
 };
@@ -39,7 +36,23 @@ struct cgroup_namespace {
 };
 struct user_namespace {
   struct ns_common ns;
+  int level;
+  sl_kernel_id owner;
 };
+struct mnt_namespace {
+  struct ns_common ns;
+  struct user_namespace* user_ns;
+};
+struct mnt_namespace___sequence { /* before 6.18 */
+  __u64 seq;
+};
+struct ns_common___number { /* since */
+  __u64 ns_id;
+};
+struct mnt_namespace___number {
+  struct ns_common___number ns;
+};
+enum init_ns_ino { MNT_NS_ANON_INO = 1 };
 struct pid_namespace {
   struct ns_common ns;
 };
@@ -199,6 +212,7 @@ struct bpf_iter__task_file {
 #pragma clang attribute pop
 
 #define SL_PF_EXITING 0x00000004
+#define SL_CAP_SYS_ADMIN 21
 #define SL_PF_KTHREAD 0x00200000
 #define SL_SIGNAL_GROUP_EXIT 0x00000004
 #define SL_S_ISUID 0004000

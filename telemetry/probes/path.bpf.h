@@ -6,8 +6,8 @@
 #ifndef SLUICE_PATH_BPF_H
 #define SLUICE_PATH_BPF_H
 
+#include "telemetry/probes/home.bpf.h"
 #include "telemetry/probes/process_maps.bpf.h"
-#include "telemetry/probes/task.bpf.h"
 
 #define SL_PATH_END SL_PROCESS_PATH_MAX /* where the text ends in the buffer */
 #define SL_PATH_COMPONENTS_MAX 2048     /* PATH_MAX / 2 */
@@ -18,7 +18,7 @@ struct path_text {
   __u32 scratch; /* index in process_scratch */
   __u32 begin;   /* in its path buffer: the text is [begin, SL_PATH_END) */
   __u32 truncated;
-  __u32 detached; /* no mount of the namespace holds it */
+  __u32 detached; /* on no mounted file system */
 };
 
 static __always_inline struct path_text empty_text(__u32 scratch) {
@@ -155,12 +155,25 @@ static __always_inline void write_file_path(struct task_struct* task, struct den
   *text = walk.text;
 }
 
+static __always_inline __u64 mounts_of(struct sl_scratch* scratch, struct vfsmount* mount) {
+  if (!mount) return 0;
+  return mounts_number((__u64)BPF_CORE_READ(real_mount(forget_type(scratch, mount)), mnt_ns));
+}
+
 /* Of what `task` runs. False: nothing, as a kernel thread. */
 static __always_inline bool write_binary_path(struct task_struct* task, struct path_text* text, bool whole) {
   struct file* file = SL_LOAD(task, mm, exe_file);
-  if (!file) return false;
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &text->scratch);
+  if (!file || !scratch) return false;
+  scratch->mounts = mounts_of(scratch, file->f_path.mnt);
   write_file_path(task, file->f_path.dentry, file->f_path.mnt, text, whole);
+  if (!scratch->mounts) text->detached = 1;
   return true;
+}
+
+/* The path names the file for whoever has this home. */
+static __always_inline bool is_at_home(const struct sl_scratch* scratch, const struct path_text* text, __u64 home) {
+  return !text->truncated && !text->detached && scratch->mounts == home;
 }
 
 struct cgroup_walk {

@@ -22,11 +22,18 @@ static __always_inline void add_ancestor(struct sl_process_class* to, __u32 prog
 static __always_inline sl_process_class_number class_number(struct sl_process_class* want) {
   const sl_process_class_number* known = bpf_map_lookup_elem(&process_class_numbers, &want->facts);
   if (!known) {
+    if (!may_add(SL_SHARED_CLASSES, want->share)) return 0;
     sl_process_class_number fresh = next_number(1);
     want->used_ns = bpf_ktime_get_ns();
-    want->forked = want->pad = 0;
-    if (!fresh || bpf_map_update_elem(&process_classes, &fresh, want, BPF_NOEXIST)) return 0;
-    if (bpf_map_update_elem(&process_class_numbers, &want->facts, &fresh, BPF_NOEXIST) == 0) return fresh;
+    want->forked = 0;
+    if (!fresh || bpf_map_update_elem(&process_classes, &fresh, want, BPF_NOEXIST)) {
+      note_refused(SL_SHARED_CLASSES, want->share);
+      return 0;
+    }
+    if (bpf_map_update_elem(&process_class_numbers, &want->facts, &fresh, BPF_NOEXIST) == 0) {
+      note_added(SL_SHARED_CLASSES, want->share, 1);
+      return fresh;
+    }
     bpf_map_delete_elem(&process_classes, &fresh); /* another CPU came first, or there is no room */
     known = bpf_map_lookup_elem(&process_class_numbers, &want->facts);
   }
@@ -55,8 +62,8 @@ static __always_inline void inherit(struct sl_process_class* child, const struct
   for (int slot = 0; slot < SL_SLOTS; slot++) child->ancestors[slot] |= parent->binaries[slot];
 }
 
-/* The class of a forked child. */
-static __always_inline sl_process_class_number forked_class(sl_process_class_number of) {
+/* The class of a forked child, which `share` may have to pay for. */
+static __always_inline sl_process_class_number forked_class(sl_process_class_number of, __u32 share) {
   struct sl_process_class* parent = bpf_map_lookup_elem(&process_classes, &of);
   if (!parent) return 0;
   sl_process_class_number number = parent->forked;
@@ -64,6 +71,7 @@ static __always_inline sl_process_class_number forked_class(sl_process_class_num
   if (!child) {
     struct sl_process_class want;
     inherit(&want, parent);
+    want.share = share;
     parent->forked = number = class_number(&want);
     child = bpf_map_lookup_elem(&process_classes, &number);
   }
@@ -79,7 +87,7 @@ static __always_inline sl_process_class_number known_step(struct sl_scratch* scr
   barrier_var(begin);
   barrier_var(length);
   __builtin_memset(&scratch->step, 0, sizeof(scratch->step));
-  if (text->truncated || text->detached || length > SL_STEP_PATH_MAX) return 0;
+  if (!is_at_home(scratch, text, scratch->home) || length > SL_STEP_PATH_MAX) return 0;
   scratch->step.before = before;
   bpf_probe_read_kernel(scratch->step.path, length & SL_STEP_PATH_MASK, &scratch->path[begin & SL_PATH_END]);
   const sl_process_class_number* number = bpf_map_lookup_elem(&process_class_steps, &scratch->step);
@@ -89,8 +97,9 @@ static __always_inline sl_process_class_number known_step(struct sl_scratch* scr
   return *number;
 }
 
-/* The class of who was of the class `before`, and has executed the scratch's `binary` and `script`. */
-__noinline sl_process_class_number executed_class(__u32 index, sl_process_class_number before) {
+/* The class of who was of the class `before`, and has executed the scratch's `binary` and `script`. `by_env`: or what
+ * runs the script of the life before. */
+__noinline sl_process_class_number executed_class(__u32 index, sl_process_class_number before, bool by_env) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   if (!scratch) return 0;
   struct sl_process_class* want = &scratch->process_class;
@@ -101,12 +110,16 @@ __noinline sl_process_class_number executed_class(__u32 index, sl_process_class_
     __builtin_memset(want, 0, sizeof(*want));
     want->facts.flags = SL_CLASS_MORE_ANCESTORS;
   }
+  want->share = scratch->share;
   want->facts.program = scratch->binary.number;
-  want->facts.script = scratch->script.number;
+  if (!by_env || !old || scratch->start.script_length) {
+    want->facts.script = scratch->script.number;
+    for (int slot = 0; slot < SL_SLOTS; slot++) want->scripts[slot] = scratch->script.matches[slot];
+  } /* else as inherited */
   for (int slot = 0; slot < SL_SLOTS; slot++)
-    want->binaries[slot] = scratch->binary.matches[slot] | scratch->script.matches[slot];
+    want->binaries[slot] = scratch->binary.matches[slot] | want->scripts[slot];
   const sl_process_class_number number = use_class(class_number(want));
-  if (number && scratch->step.path[0] && !scratch->start.script_length)
+  if (number && scratch->step.path[0] && !scratch->start.script_length && !by_env)
     bpf_map_update_elem(&process_class_steps, &scratch->step, &number, BPF_ANY);
   return number;
 }
@@ -114,7 +127,16 @@ __noinline sl_process_class_number executed_class(__u32 index, sl_process_class_
 struct ancestor_walk {
   struct task_struct* task;
   __u32 scratch;
+  __u32 complete; /* up to the first process */
 };
+
+static __always_inline __u64 home_of(struct task_struct* task) {
+  const __u32 tgid = task->tgid;
+  const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
+  if (entry && entry->birth_ns == SL_LOAD(task, group_leader, start_boottime)) return entry->home;
+  const __u64 facts = describe_home((__u64)BPF_CORE_READ(task, nsproxy, mnt_ns), 0);
+  return facts & HOME_IS_BELOW ? 0 : facts >> HOME_NUMBER_SHIFT;
+}
 
 static long walk_ancestor(__u32 ignored, void* context) {
   struct ancestor_walk* walk = context;
@@ -122,28 +144,35 @@ static long walk_ancestor(__u32 ignored, void* context) {
   struct task_struct* parent = child ? SL_LOAD(child, group_leader, real_parent) : NULL;
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &walk->scratch);
   struct path_text text = {.scratch = walk->scratch};
-  if (!scratch || !parent || parent->tgid == 0) return 1;
+  if (!scratch || !parent) return 1;
+  if (parent->tgid == 0) {
+    walk->complete = 1;
+    return 1;
+  }
   write_binary_path(parent, &text, !has_plain_root(scratch, parent));
-  if (find_program(walk->scratch, take_path(scratch, &text), false)) {
+  if (find_program(walk->scratch, take_path(scratch, &text, home_of(parent)), false)) {
     add_ancestor(&scratch->process_class, scratch->binary.number);
     for (int slot = 0; slot < SL_SLOTS; slot++) scratch->process_class.ancestors[slot] |= scratch->binary.matches[slot];
-  } else if (parent->mm) {
+  } else if (!(parent->flags & SL_PF_KTHREAD)) {
     scratch->process_class.facts.flags |= SL_CLASS_MORE_ANCESTORS;
   }
   walk->task = parent;
   return 0;
 }
 
-/* The class of a process that was there before the sensors, and runs the scratch's `binary`: of its ancestors those
- * that live are known. */
+/* The class of a process that was there before the sensors, and runs the scratch's `binary`. Of its ancestors those
+ * count that live: had what ended before the sensors came to be reckoned with, every process would have unknown
+ * ancestors, as each descends from the first. */
 static __always_inline sl_process_class_number seeded_class(struct sl_scratch* scratch, __u32 index,
                                                             struct task_struct* task) {
-  struct ancestor_walk walk = {.task = task, .scratch = index};
+  const __u32 zero = unknown_zero;
+  struct ancestor_walk walk = {.task = task, .scratch = index, .complete = zero};
   const struct sl_program binary = scratch->binary;
   struct sl_process_class* want = &scratch->process_class;
   __builtin_memset(want, 0, sizeof(*want));
-  want->facts.flags = SL_CLASS_MORE_ANCESTORS;
+  want->share = scratch->share;
   bpf_loop(SL_LIVING_ANCESTORS_MAX, walk_ancestor, &walk, 0);
+  if (!walk.complete) want->facts.flags |= SL_CLASS_MORE_ANCESTORS;
   want->facts.program = binary.number;
   for (int slot = 0; slot < SL_SLOTS; slot++) want->binaries[slot] = binary.matches[slot];
   return use_class(class_number(want));

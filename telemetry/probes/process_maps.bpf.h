@@ -21,6 +21,9 @@ struct sl_class_step {
 
 struct sl_scratch {
   __u64 busy;
+  __u64 home;     /* of the process that it is about, likewise: */
+  __u64 mounts;   /* number of the mount namespace that has the file in the path buffer; 0: none */
+  __u32 share;    /* of the tables */
   char name[256]; /* of a cgroup: its length is found by reading it */
   char path[SL_PATH_BUFFER];
   struct sl_program_path program; /* a key under construction, likewise: */
@@ -77,6 +80,7 @@ struct {
   __type(value, __u64);
 } process_losses SEC(".maps");
 
+const volatile __u32 shared_capacity[SL_SHARED_TABLE_COUNT] = {16384, 65536, 65536};
 const volatile __u32 iterator_scratch = 1; /* index in process_scratch */
 const volatile __u32 wake_bytes = 4 << 20; /* in the ring: wakes the reader, which otherwise comes by the clock */
 

@@ -8,8 +8,8 @@
 #ifndef SLUICE_PROCESS_TABLE_BPF_H
 #define SLUICE_PROCESS_TABLE_BPF_H
 
-#include "telemetry/probes/process_maps.bpf.h"
-#include "telemetry/probes/task.bpf.h"
+#include "telemetry/probes/home.bpf.h"
+#include "telemetry/probes/share.bpf.h"
 
 static __always_inline void count_loss(__u8 cause, __u8 event, __u64 cgroup) {
   struct sl_process_loss_key key = {
@@ -59,9 +59,22 @@ static __always_inline void describe_process(struct task_struct* task, bool know
   if (SL_READ(known, task, flags) & SL_PF_KTHREAD) process->flags |= SL_PROCESS_KERNEL_THREAD;
 }
 
-static __always_inline void store_process(__u32 tgid, const struct sl_process* process, __u8 event) {
-  if (bpf_map_update_elem(&processes, &tgid, process, BPF_ANY) != 0)
-    count_loss(SL_PROCESS_LOSS_TABLE_FULL, event, process->cgroup);
+/* `is_new`: the process has no entry yet. */
+static __always_inline void store_process(__u32 tgid, const struct sl_process* process, __u8 event, bool is_new) {
+  if (is_new && !may_add(SL_SHARED_PROCESSES, process->share))
+    return count_loss(SL_PROCESS_LOSS_TABLE_FULL, event, process->cgroup);
+  if (is_new && bpf_map_update_elem(&processes, &tgid, process, BPF_NOEXIST) == 0)
+    return note_added(SL_SHARED_PROCESSES, process->share, 1);
+  if (bpf_map_update_elem(&processes, &tgid, process, BPF_ANY) == 0) return;
+  count_loss(SL_PROCESS_LOSS_TABLE_FULL, event, process->cgroup);
+  note_refused(SL_SHARED_PROCESSES, process->share);
+}
+
+/* False: somebody else has. */
+static __always_inline bool remove_process(__u32 tgid, __u32 share) {
+  if (bpf_map_delete_elem(&processes, &tgid) != 0) return false;
+  note_added(SL_SHARED_PROCESSES, share, -1);
+  return true;
 }
 
 /* `entry` is of the life that `now` describes. Outside of seeding, an old count of execs means an exec under way. */
@@ -82,14 +95,18 @@ static __always_inline bool find_or_add(struct task_struct* task, bool known, sl
   if (task_group_dead(task, known)) return false;
   process->flags |= SL_PROCESS_SEEDED;
   process->parent = parent;
-  if (entry && entry->birth_ns == process->birth_ns) { /* it executed a program unseen */
+  process->share = task_share(task, known);
+  if (entry && entry->birth_ns != process->birth_ns) entry = NULL;
+  settle_home(task, entry, process);
+  if (entry) { /* it executed a program unseen */
     process->parent = entry->parent;
+    process->share = entry->share;
     process->start_ns = bpf_ktime_get_boot_ns();
   }
   give_id(tgid, process);
-  store_process(tgid, process, SL_PROCESS_EVENT_SEED);
+  store_process(tgid, process, SL_PROCESS_EVENT_SEED, !entry);
   if (!task_group_dead(task, known)) return true;
-  bpf_map_delete_elem(&processes, &tgid); /* its exit may have come before the entry was there */
+  remove_process(tgid, process->share); /* its exit may have come before the entry was there */
   return false;
 }
 

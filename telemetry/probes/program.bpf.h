@@ -8,8 +8,10 @@
 
 #include "telemetry/probes/glob.bpf.h"
 #include "telemetry/probes/path.bpf.h"
+#include "telemetry/probes/share.bpf.h"
 
 #define SL_ROOT_MOUNTS_MAX 4
+#define SL_E2BIG 7
 
 static __always_inline __u32 next_number(__u32 counter) {
   __u32* last = bpf_map_lookup_elem(&process_class_counters, &counter);
@@ -28,10 +30,12 @@ __noinline bool find_program(__u32 index, __u32 length, bool script) {
   if (!length || length > SL_PROGRAM_PATH_MAX) return false;
   const struct sl_program* known = bpf_map_lookup_elem(&programs, &scratch->program);
   if (!known) {
-    struct sl_program fresh = {};
-    if (!match_patterns(index, length, fresh.matches)) return false;
+    struct sl_program fresh = {.share = scratch->share};
+    if (!may_add(SL_SHARED_PROGRAMS, fresh.share) || !match_patterns(index, length, fresh.matches)) return false;
     fresh.number = next_number(0);
-    bpf_map_update_elem(&programs, &scratch->program, &fresh, BPF_NOEXIST);
+    const long failed = bpf_map_update_elem(&programs, &scratch->program, &fresh, BPF_NOEXIST);
+    if (!failed) note_added(SL_SHARED_PROGRAMS, fresh.share, 1);
+    if (failed == -SL_E2BIG) note_refused(SL_SHARED_PROGRAMS, fresh.share);
     known = bpf_map_lookup_elem(&programs, &scratch->program); /* perhaps another CPU's */
   }
   if (!known) return false;
@@ -59,12 +63,13 @@ static __always_inline bool has_plain_root(struct sl_scratch* scratch, struct ta
   return false;
 }
 
-/* The text in the path buffer becomes the scratch's `program`. Returns its length; 0: too long. */
-static __always_inline __u32 take_path(struct sl_scratch* scratch, const struct path_text* text) {
+/* The text in the path buffer, of the mount namespace `home`, becomes the scratch's `program`. Returns its length; 0:
+ * too long, or of another one. */
+static __always_inline __u32 take_path(struct sl_scratch* scratch, const struct path_text* text, __u64 home) {
   __u32 begin = text->begin, length = SL_PATH_END - begin;
   barrier_var(begin);
   barrier_var(length);
-  if (text->truncated || text->detached || length > SL_PROGRAM_PATH_MAX) return 0;
+  if (!is_at_home(scratch, text, home) || length > SL_PROGRAM_PATH_MAX) return 0;
   __builtin_memset(&scratch->program, 0, sizeof(scratch->program));
   bpf_probe_read_kernel(scratch->program.text, length & SL_PROGRAM_PATH_MAX, &scratch->path[begin & SL_PATH_END]);
   return length;
@@ -78,7 +83,7 @@ static __always_inline void make_whole(struct sl_scratch* scratch, struct task_s
 /* What `task` runs; `text` is its path from the root of the task. */
 static __always_inline bool find_binary(struct sl_scratch* scratch, struct task_struct* task, struct path_text* text) {
   make_whole(scratch, task, text);
-  return find_program(text->scratch, take_path(scratch, text), false);
+  return find_program(text->scratch, take_path(scratch, text, scratch->home), false);
 }
 
 struct component_walk {
@@ -117,19 +122,19 @@ __noinline bool find_script(__u32 index) {
   if (!length || length > SL_PROGRAM_PATH_MAX) return false;
   barrier_var(place);
   place &= SL_PROCESS_PATH_MAX; /* which the compiler knows */
-  if (!has_plain_root(scratch, task)) return false;
+  struct fs_struct* fs = task->fs;
+  if (!fs || !has_plain_root(scratch, task) || mounts_of(scratch, fs->root.mnt) != scratch->home) return false;
   if (scratch->data[place] == '/') {
     __builtin_memset(&scratch->program, 0, sizeof(scratch->program));
   } else {
     struct path_text text = {.scratch = index};
-    struct fs_struct* fs = task->fs;
-    if (!fs) return false;
     if (scratch->data[place] == '.' && scratch->data[place + 1] == '/' && length > 2) {
       place += 2;
       length -= 2;
     }
+    scratch->mounts = mounts_of(scratch, fs->pwd.mnt);
     write_file_path(task, fs->pwd.dentry, fs->pwd.mnt, &text, false);
-    before = take_path(scratch, &text);
+    before = take_path(scratch, &text, scratch->home);
     if (!before) return false;
     if (before > 1) scratch->program.text[before++ & SL_PROGRAM_PATH_MAX] = '/'; /* 1: the root, which is one */
   }

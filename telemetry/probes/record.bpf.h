@@ -38,11 +38,14 @@ static __always_inline void fill_start(struct sl_process_start* start, struct ta
   task_name(task, known, start->comm);
 }
 
-/* Null: the CPU is at another event, which this one interrupts. */
-static __always_inline struct sl_scratch* take_scratch(__u32 index) {
+/* For an event of `process`, on whose behalf programs and classes are added. Null: the CPU is at another event, which
+ * this one interrupts. */
+static __always_inline struct sl_scratch* take_scratch(__u32 index, const struct sl_process* process, __u32 share) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   if (!scratch || __sync_lock_test_and_set(&scratch->busy, 1) != 0) return NULL;
   scratch->length = 0;
+  scratch->home = process->home;
+  scratch->share = share;
   return scratch;
 }
 
@@ -64,7 +67,10 @@ static __always_inline void append_binary(struct sl_scratch* scratch, struct tas
   if (!write_binary_path(task, text, false)) return;
   scratch->start.binary_length = append_path(scratch, text);
   if (text->truncated) scratch->start.header.flags |= SL_PROCESS_BINARY_TRUNCATED;
-  if (text->detached) scratch->start.header.flags |= SL_PROCESS_FROM_MEMORY;
+  if (text->detached)
+    scratch->start.header.flags |= SL_PROCESS_FROM_MEMORY;
+  else if (scratch->mounts != scratch->home)
+    scratch->start.header.flags |= SL_PROCESS_OTHER_MOUNTS;
   if (SL_LOAD(task, mm, exe_file, f_inode, i_nlink) == 0) scratch->start.header.flags |= SL_PROCESS_UNLINKED;
 }
 

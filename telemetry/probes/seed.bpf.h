@@ -14,17 +14,35 @@ static __always_inline void give_class(struct task_struct* task, sl_process_id l
 
 #include "telemetry/probes/record.bpf.h"
 
+/* The first thread; where that has ended, which leaves it without program and namespaces, any other. Several records of
+ * one life are one for who reads them. */
+static __always_inline bool stands_for_process(struct task_struct* task) {
+  if (task->pid == task->tgid) return task->mm || task->flags & SL_PF_KTHREAD || !(task->flags & SL_PF_EXITING);
+  return task->mm && !SL_LOAD(task, group_leader, mm) && !(task->flags & SL_PF_KTHREAD);
+}
+
+/* With a stack of its own: it would not fit. */
+static __noinline bool find_task(struct task_struct* task, struct sl_process* process) {
+  return find_or_add(task, true, parent_process(task, true), process);
+}
+
 static __always_inline int on_task(struct seq_file* seq, struct task_struct* task) {
   const __u64 tick = 0;
   const __u32 index = iterator_scratch;
   struct sl_process process;
-  if (task->pid != task->tgid) return 0;
-  if (!find_or_add(task, true, parent_process(task, true), &process)) return 0;
-  struct sl_scratch* scratch = take_scratch(index);
+  if (!stands_for_process(task)) return 0;
+  if (!find_task(task, &process)) return 0;
+  struct sl_scratch* scratch = take_scratch(index, &process, task_share(task, true));
   if (!scratch) return 0; /* another iterator is at work: the agent runs one at a time */
   struct path_text binary = {.scratch = index};
   fill_start(&scratch->start, task, true, SL_PROCESS_EVENT_SEED, &process);
   scratch->start.header.time_ns = bpf_ktime_get_boot_ns();
+  if (task->pid != task->tgid) { /* the numbers and the name are the first thread's */
+    struct task_struct* leader = task->group_leader;
+    scratch->start.tid = task->tgid;
+    scratch->start.ns_tid = scratch->start.ns_pid = task_ns_pid(leader, true, &scratch->start.namespaces.pid);
+    task_name(leader, true, scratch->start.comm);
+  }
   append_binary(scratch, task, &binary);
   if (!process.process_class && find_binary(scratch, task, &binary))
     give_class(task, process.id, seeded_class(scratch, index, task));

@@ -45,6 +45,14 @@ static __always_inline void task_name(struct task_struct* task, bool known, __u8
     bpf_probe_read_kernel_str(name, sizeof(task->comm), comm);
 }
 
+static __always_inline __u64 effective_capabilities(const struct cred* cred, bool known) {
+  const void* capabilities = __builtin_preserve_access_index(&cred->cap_effective);
+  __u64 set = 0;
+  if (known) return *(const __u64*)capabilities;
+  bpf_probe_read_kernel(&set, sizeof(set), capabilities);
+  return set;
+}
+
 static __always_inline void task_credentials(struct task_struct* task, bool known, struct sl_process_start* start) {
   const struct cred* cred = SL_READ(known, task, cred);
   start->auid = task_login_uid(task, known);
@@ -52,11 +60,7 @@ static __always_inline void task_credentials(struct task_struct* task, bool know
   start->uid = SL_READ(known, cred, uid.val);
   start->gid = SL_READ(known, cred, gid.val);
   start->euid = SL_READ(known, cred, euid.val);
-  const void* capabilities = __builtin_preserve_access_index(&cred->cap_effective);
-  if (known)
-    start->capabilities = *(const __u64*)capabilities;
-  else
-    bpf_probe_read_kernel(&start->capabilities, sizeof(start->capabilities), capabilities);
+  start->capabilities = effective_capabilities(cred, known);
   start->namespaces.user = SL_READ(known, cred, user_ns, ns.inum);
 }
 

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
+
 #include "ctrl/datapath/process_classes.h"
 #include "tests/support/environment.h"
 
@@ -11,7 +14,7 @@ namespace {
 using testing::Optional;
 
 constexpr std::uint64_t kLongAgo = 0, kNow = 3600'000'000'000;
-constexpr std::uint32_t kPid = 1;
+constexpr std::uint32_t kPid = 1, kShare = 9;
 
 sl_process_facts Facts(std::uint32_t program) { return {.program = program, .script = 0, .flags = 0, .ancestors = {}}; }
 
@@ -44,9 +47,19 @@ class ProcessClassesTest : public testing::Test {
     bind(classes_, "process_classes");
     bind(numbers_, "process_class_numbers");
     bind(processes_, "processes");
+    bind(programs_, "programs");
+    bind(share_of_, "process_share_of");
+    bind(shares_, "process_shares");
+    bind(freed_, "process_shares_freed");
     Clear(classes_);
     Clear(numbers_);
     Clear(processes_);
+    Clear(programs_);
+    Clear(share_of_);
+    for (const std::uint32_t share : {static_cast<std::uint32_t>(SL_SHARE_TOTAL), kShare}) {
+      ASSERT_TRUE(shares_.Put(share, {}).ok());
+      ASSERT_TRUE(freed_.Put(share, {}).ok());
+    }
   }
 
   template <typename K, typename V>
@@ -92,6 +105,10 @@ class ProcessClassesTest : public testing::Test {
   bpf::Map<sl_process_class_number, sl_process_class> classes_;
   bpf::Map<sl_process_facts, sl_process_class_number> numbers_;
   bpf::Map<std::uint32_t, sl_process> processes_;
+  bpf::Map<sl_program_path, sl_program> programs_;
+  bpf::Map<std::uint32_t, std::uint32_t> share_of_;
+  bpf::Map<std::uint32_t, sl_process_share> shares_;
+  bpf::Map<std::uint32_t, sl_process_share_freed> freed_;
 };
 
 TEST_F(ProcessClassesTest, StayWhileThereIsRoom) {
@@ -125,6 +142,68 @@ TEST_F(ProcessClassesTest, ThoseInUseStayAndTheOthersGoWithTheirKeys) {
   }
   EXPECT_TRUE(IsThere(2));
   EXPECT_THAT(NumberOf(Facts(7)), Optional(2U));
+}
+
+// Programs that only idle classes have: as many distinct paths in one pod, or on a node that grows old. Neither
+// collector waits for the other.
+TEST_F(ProcessClassesTest, ProgramsThatNobodyRunsAnyMoreMakeRoom) {
+  const std::uint32_t count = programs_.capacity();
+  std::vector<sl_program_path> paths(count);
+  std::vector<sl_program> programs(count);
+  std::vector<sl_process_class_number> numbers(count);
+  std::vector<sl_process_class> classes(count);
+  std::vector<sl_process_facts> keys(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::snprintf(paths[i].text, sizeof(paths[i].text), "/build/%u", i);
+    programs[i].number = numbers[i] = i + 1;
+    programs[i].share = kShare;
+    classes[i] = Class(i + 1);
+    classes[i].share = kShare;
+    keys[i] = Facts(i + 1);
+  }
+  ASSERT_TRUE(programs_.PutAll(paths, programs).ok());
+  ASSERT_TRUE(classes_.PutAll(numbers, classes).ok());
+  ASSERT_TRUE(numbers_.PutAll(keys, numbers).ok());
+  sl_process process{};
+  process.process_class = 7;  // one of them runs
+  ASSERT_TRUE(processes_.Put(kPid, process).ok());
+  sl_process_share added{};
+  added.added[SL_SHARED_PROGRAMS] = added.added[SL_SHARED_CLASSES] = count;
+  ASSERT_TRUE(shares_.Put(kShare, added).ok());
+  ASSERT_TRUE(shares_.Put(SL_SHARE_TOTAL, added).ok());
+  Tend();
+  Tend();
+  EXPECT_EQ(Entries(programs_), 1U);
+  EXPECT_EQ(Entries(classes_), 1U);
+  EXPECT_TRUE(IsThere(7));
+  EXPECT_TRUE(programs_.Get(paths[6]).value());
+  for (const std::uint32_t share : {static_cast<std::uint32_t>(SL_SHARE_TOTAL), kShare})
+    EXPECT_EQ(added.added[SL_SHARED_PROGRAMS] - freed_.Get(share).value()->freed[SL_SHARED_PROGRAMS], 1U)
+        << "what the share has now";
+}
+
+TEST_F(ProcessClassesTest, EachNetworkNamespaceHasAShare) {
+  ASSERT_TRUE(tended_.SetShares({11, 12}).ok());
+  const auto first = share_of_.Get(11).value(), second = share_of_.Get(12).value();
+  ASSERT_TRUE(first && second);
+  EXPECT_NE(*first, *second);
+  EXPECT_GE(std::min(*first, *second), static_cast<std::uint32_t>(SL_SHARE_FIRST));
+  EXPECT_EQ(freed_.Get(SL_SHARE_TOTAL).value()->parts, 3U) << "and one for all others";
+  ASSERT_TRUE(tended_.SetShares({12, 13}).ok());
+  EXPECT_FALSE(share_of_.Get(11).value());
+  EXPECT_EQ(share_of_.Get(12).value(), second);
+  EXPECT_NE(share_of_.Get(13).value(), first) << "of the first there may be entries yet";
+}
+
+TEST_F(ProcessClassesTest, WhatWasRefusedIsSaid) {
+  sl_process_share all{};
+  all.refused[SL_SHARED_PROGRAMS] = 5;
+  all.refused[SL_SHARED_CLASSES] = 6;
+  ASSERT_TRUE(shares_.Put(SL_SHARE_TOTAL, all).ok());
+  const auto fill = tended_.ReadFill();
+  ASSERT_TRUE(fill.ok());
+  EXPECT_EQ(fill->at(0).refused, 5U);
+  EXPECT_EQ(fill->at(1).refused, 6U);
 }
 
 }  // namespace

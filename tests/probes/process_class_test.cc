@@ -11,7 +11,7 @@
 #include <random>
 
 #include "policy/glob.h"
-#include "tests/probes/sensor_test.h"
+#include "tests/probes/class_test.h"
 
 namespace sluice::test {
 namespace {
@@ -19,95 +19,6 @@ namespace {
 using testing::Contains;
 using testing::IsSupersetOf;
 using testing::Not;
-
-std::string Sleep() { return std::filesystem::canonical("/bin/sleep"); }
-std::string Shell() { return std::filesystem::canonical("/bin/sh"); }
-std::string Self() { return std::filesystem::canonical("/proc/self/exe"); }
-
-struct Facts {
-  std::string program;  // empty: not known
-  std::string script;
-  std::vector<std::string> ancestors;
-  bool more_ancestors = false;
-  std::uint64_t binaries = 0;  // patterns of slot 0
-  std::uint64_t by_ancestor = 0;
-};
-
-class ProcessClassTest : public SensorTest {
- protected:
-  void SetUp() override {
-    SensorTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    const auto bind = [&](auto& map, const char* name) {
-      auto bound = std::remove_reference_t<decltype(map)>::Bind(bed().sensor().map_fd(name), name);
-      ASSERT_TRUE(bound.ok()) << bound.status();
-      map = *bound;
-    };
-    bind(patterns_, "program_patterns");
-    bind(programs_, "programs");
-    bind(classes_, "process_classes");
-    bind(numbers_, "process_class_numbers");
-    bind(processes_, "processes");
-    SetPatterns({});
-  }
-
-  void SetPatterns(const std::vector<std::string>& patterns, std::uint32_t slot = 0) {
-    for (std::uint32_t bit = 0; bit < SL_MAX_PROGRAM_PATTERNS; ++bit) {
-      sl_program_pattern pattern{};
-      if (bit < patterns.size()) {
-        pattern.length = static_cast<std::uint32_t>(patterns[bit].size());
-        patterns[bit].copy(pattern.text, sizeof(pattern.text));
-      }
-      ASSERT_TRUE(patterns_.Put(slot * SL_MAX_PROGRAM_PATTERNS + bit, pattern).ok());
-    }
-  }
-
-  // Of a process that lives.
-  Facts Of(pid_t pid) {
-    std::map<std::uint32_t, std::string> names;
-    EXPECT_TRUE(programs_
-                    .ForEachBatch([&](const sl_program_path& path, const sl_program& program) {
-                      names[program.number] = path.text;
-                    })
-                    .ok());
-    const auto process = processes_.Get(static_cast<std::uint32_t>(pid));
-    EXPECT_TRUE(process.ok() && *process) << pid;
-    if (!process.ok() || !*process) return {};
-    const auto one = classes_.Get((*process)->process_class);
-    EXPECT_TRUE(one.ok() && *one) << "class " << (*process)->process_class;
-    if (!one.ok() || !*one) return {};
-    Facts facts;
-    facts.program = names[(*one)->facts.program];
-    facts.script = names[(*one)->facts.script];
-    for (const std::uint32_t ancestor : (*one)->facts.ancestors)
-      if (ancestor != 0) facts.ancestors.push_back(names[ancestor]);
-    facts.more_ancestors = ((*one)->facts.flags & SL_CLASS_MORE_ANCESTORS) != 0;
-    facts.binaries = (*one)->binaries[0];
-    facts.by_ancestor = (*one)->ancestors[0];
-    return facts;
-  }
-
-  // Of a child that executes `file`, which must not end by itself.
-  Facts AfterExec(
-      const std::string& file, const std::vector<std::string>& arguments, const std::function<void()>& before = [] {}) {
-    const pid_t child = Fork([&] {
-      before();
-      Exec(file, arguments);
-    });
-    const auto exec = bed().WaitForExec(child);
-    EXPECT_TRUE(exec.ok()) << exec.status();
-    const Facts facts = Of(child);
-    kill(child, SIGKILL);
-    Reap(child);
-    return facts;
-  }
-
-  bpf::Map<std::uint32_t, sl_program_pattern> patterns_;
-  bpf::Map<sl_program_path, sl_program> programs_;
-  bpf::Map<sl_process_class_number, sl_process_class> classes_;
-  bpf::Map<sl_process_facts, sl_process_class_number> numbers_;
-  bpf::Map<std::uint32_t, sl_process> processes_;
-};
 
 TEST_P(ProcessClassTest, ProgramAndTheProgramThatForkedIt) {
   const Facts facts = AfterExec(Sleep(), {"sleep", "60"});
@@ -169,6 +80,43 @@ TEST_P(ProcessClassTest, ScriptsByTheNameThatTheyWereCalledBy) {
   const Facts below = AfterExec("sub/../wait", {"wait"}, [&] { (void)!chdir(dir.path().c_str()); });
   EXPECT_EQ(below.program, Shell());
   EXPECT_EQ(below.script, "") << "a name that leads through .. may pass for another";
+}
+
+// "#!/usr/bin/env python3": the kernel runs env, which executes what runs the script.
+TEST_P(ProcessClassTest, AScriptThatEnvRunsHasItsName) {
+  const TempDir dir;
+  ASSERT_EQ(mkfifo((dir.path() + "/never").c_str(), 0600), 0);
+  const std::string env = dir.Copy("/usr/bin/env", "env"), shell = dir.Copy(Shell(), "shell");
+  const std::string waits =
+      dir.Write("wait", "#!" + env + " " + shell + "\nread line < " + dir.path() + "/never\n", 0755);
+  SetPatterns({waits, env, shell});
+  const pid_t child = Spawn(waits, {"wait"});
+  ASSERT_TRUE(bed().WaitForExec(child).ok()) << "env";
+  const auto exec = bed().WaitForExec(child);
+  ASSERT_TRUE(exec.ok()) << exec.status();
+  const Facts facts = Of(child);
+  EXPECT_EQ(facts.program, shell);
+  EXPECT_EQ(facts.script, waits);
+  EXPECT_EQ(facts.binaries, 0b101U) << "the script and the shell, but not env";
+  EXPECT_EQ(exec->process().script(), waits) << "in records, too";
+  EXPECT_EQ(exec->process().binary(), shell);
+  kill(child, SIGKILL);
+  Reap(child);
+}
+
+TEST_P(ProcessClassTest, WhatTheScriptOfEnvExecutesIsNotTheScript) {
+  const TempDir dir;
+  const std::string job = dir.Write("job", "#!/usr/bin/env sh\nexec " + Sleep() + " 60\n", 0755);
+  const pid_t child = Spawn(job, {"job"});
+  for (int lives = 0; lives < 3; ++lives) ASSERT_TRUE(bed().WaitForExec(child).ok());
+  const Facts facts = Of(child);
+  EXPECT_EQ(facts.program, Sleep());
+  EXPECT_EQ(facts.script, "");
+  EXPECT_THAT(facts.ancestors, IsSupersetOf({job, Shell()}));
+  // Nor is a program that env runs without a script.
+  EXPECT_EQ(AfterExec("/usr/bin/env", {"env", Sleep(), "60"}).script, "");
+  kill(child, SIGKILL);
+  Reap(child);
 }
 
 TEST_P(ProcessClassTest, TheScriptIsAnAncestorOfWhatItRuns) {
@@ -302,6 +250,32 @@ TEST_P(ProcessClassTest, PatternsMatchAsTheSpecificationSays) {
   }
   EXPECT_GT(matched, compared / 50);
   EXPECT_LT(matched, compared);
+}
+
+// /bin/sleep is a link on a merged /usr: the kernel knows the program by another path.
+TEST_P(ProcessClassTest, PatternsOfMergedDirectoriesMatchBelowUsr) {
+  const std::string path = Sleep(), name = path.substr(path.rfind('/') + 1);
+  ASSERT_TRUE(path == "/bin/" + name || path == "/usr/bin/" + name);
+  const std::vector<std::string> patterns = {"/bin/" + name,       "/bin/*",   "/sbin/" + name, "/lib/" + name,
+                                             "/bin/" + name + "x", "/bin",     "/bin/s**p",     "/usr/bin/" + name,
+                                             "/binx/" + name,      "/lib64/**"};
+  // As if nobody had run it yet: what is known was matched by other patterns.
+  const pid_t known = Spawn("/bin/sleep", {"sleep", "60"});
+  ASSERT_TRUE(bed().WaitForExec(known).ok());
+  const sl_process_class_number number = (*processes_.Get(known))->process_class;
+  const auto of = classes_.Get(number);
+  ASSERT_TRUE(of.ok() && *of);
+  ASSERT_TRUE(numbers_.Delete((*of)->facts).ok() && classes_.Delete(number).ok());
+  sl_program_path key{};
+  path.copy(key.text, sizeof(key.text));
+  ASSERT_TRUE(programs_.Delete(key).ok());
+  kill(known, SIGKILL);
+  Reap(known);
+  SetPatterns(patterns);
+  const Facts facts = AfterExec("/bin/sleep", {"sleep", "60"});
+  EXPECT_NE(facts.binaries & 1, 0U);
+  for (std::size_t bit = 0; bit < patterns.size(); ++bit)
+    EXPECT_EQ((facts.binaries >> bit & 1) != 0, policy::GlobMatches(patterns[bit], path)) << patterns[bit];
 }
 
 TEST_P(ProcessClassTest, AncestorsMatchPatternsToo) {

@@ -1,6 +1,8 @@
 // Processes that were there before the sensors, and those that begin while the sensors start.
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -118,6 +120,95 @@ TEST_P(SeedTest, EveryProcessIsKnownAtOnce) {
   EXPECT_EQ(bed->sensor().counters().malformed, 0U);
 }
 
+// Its first thread is then without program and namespaces.
+TEST_P(SeedTest, AProcessWhoseFirstThreadHasEnded) {
+  Gate gate;
+  int thread_alone[2];
+  ASSERT_EQ(pipe(thread_alone), 0);
+  const pid_t child = Fork([&] {
+    std::thread([&] {
+      while (true) {  // until the first thread is a zombie
+        std::ifstream stat("/proc/" + std::to_string(getpid()) + "/stat");
+        std::string text((std::istreambuf_iterator<char>(stat)), {});
+        if (text.find(") Z") != std::string::npos) break;
+        sched_yield();
+      }
+      if (write(thread_alone[1], "x", 1) != 1) _exit(1);
+      gate.Wait();
+      _exit(7);
+    }).detach();
+    syscall(SYS_exit, 0);  // this thread alone
+  });
+  char byte;
+  ASSERT_EQ(read(thread_alone[0], &byte, 1), 1);
+  const auto bed = Start();
+  ASSERT_NE(bed, nullptr);
+  const auto life = bed->tree().FindByPid(static_cast<std::uint32_t>(child));
+  ASSERT_TRUE(life && life->image);
+  EXPECT_EQ(life->image->binary, std::filesystem::canonical("/proc/self/exe"));
+  EXPECT_NE(life->namespaces.net, 0U);
+  EXPECT_EQ(life->namespace_pid, static_cast<std::uint32_t>(child));
+  const auto table = bpf::Map<std::uint32_t, sl_process>::Bind(bed->sensor().map_fd("processes"), "processes");
+  ASSERT_TRUE(table.ok());
+  const auto entry = table->Get(static_cast<std::uint32_t>(child));
+  ASSERT_TRUE(entry.ok() && *entry);
+  EXPECT_NE((*entry)->process_class, 0U);
+  gate.Open();
+  EXPECT_EQ(Reap(child), 7 << 8);
+  EXPECT_TRUE(bed->WaitForExit(child).ok());
+  close(thread_alone[0]);
+  close(thread_alone[1]);
+}
+
+TEST_P(SeedTest, WhatChangesWithoutAnEventIsReadAgain) {
+  const auto bed = Start();
+  ASSERT_NE(bed, nullptr);
+  int changed[2];
+  ASSERT_EQ(pipe(changed), 0);
+  Gate gate;
+  const pid_t child = Fork([&] {
+    if (unshare(CLONE_NEWNET) != 0 || setuid(65534) != 0 || write(changed[1], "x", 1) != 1) _exit(1);
+    gate.Wait();
+  });
+  ASSERT_TRUE(bed->WaitForFork(child).ok());
+  char byte;
+  ASSERT_EQ(read(changed[0], &byte, 1), 1);
+  bed->sensor().Refresh();
+  const auto life = bed->tree().FindByPid(static_cast<std::uint32_t>(child));
+  ASSERT_TRUE(life);
+  EXPECT_EQ(life->uid, 65534U);
+  EXPECT_EQ(life->capabilities, 0U);
+  struct stat netns {};
+  ASSERT_EQ(stat(("/proc/" + std::to_string(child) + "/ns/net").c_str(), &netns), 0);
+  EXPECT_EQ(life->namespaces.net, netns.st_ino);
+  gate.Open();
+  Reap(child);
+  close(changed[0]);
+  close(changed[1]);
+}
+
+// As init is older than any agent: had what ended before to be reckoned with, nobody's ancestors would be known.
+TEST_P(SeedTest, TheAncestorsOfWhatIsOlderAreThoseThatLive) {
+  Waiters waiters;
+  const pid_t waiter = waiters.Add("one");
+  while (std::filesystem::read_symlink("/proc/" + std::to_string(waiter) + "/exe") != Cat()) sched_yield();
+  const auto bed = Start();
+  ASSERT_NE(bed, nullptr);
+  const auto processes = bpf::Map<std::uint32_t, sl_process>::Bind(bed->sensor().map_fd("processes"), "processes");
+  const auto classes =
+      bpf::Map<std::uint32_t, sl_process_class>::Bind(bed->sensor().map_fd("process_classes"), "process_classes");
+  ASSERT_TRUE(processes.ok() && classes.ok());
+  const auto flags_of = [&](pid_t pid) {
+    const auto process = processes->Get(static_cast<std::uint32_t>(pid));
+    const auto one = classes->Get((*process)->process_class);
+    return one.ok() && *one ? (*one)->facts.flags : ~0U;
+  };
+  EXPECT_EQ(flags_of(waiter), 0U);
+  const pid_t later = waiters.Add("two");
+  ASSERT_TRUE(bed->WaitForExec(later).ok());
+  EXPECT_EQ(flags_of(later), 0U);
+}
+
 TEST_P(SeedTest, NoHoleAndNoDoubleWhileItStarts) {
   Waiters waiters;
   std::atomic<bool> stop = false;
@@ -218,7 +309,7 @@ TEST_P(SeedTest, TheTableHasEveryProcessOnceAndNoDeadOne) {
   ASSERT_TRUE(life);
   EXPECT_EQ((*entry)->id, life->id);
   EXPECT_EQ((*entry)->parent, bed->tree().FindByPid(static_cast<std::uint32_t>(getpid()))->id);
-  EXPECT_EQ((*entry)->flags, static_cast<unsigned>(SL_PROCESS_EXECED));
+  EXPECT_EQ((*entry)->flags & ~SL_PROCESS_MAY_MOUNT, static_cast<unsigned>(SL_PROCESS_EXECED));
   std::vector<std::uint32_t> dead;
   ASSERT_TRUE(table
                   ->ForEachBatch([&](const std::uint32_t& pid, const sl_process&) {

@@ -55,6 +55,10 @@ class FakeDatapath : public datapath::Datapath {
   Status ForEachFlow(const std::function<void(const datapath::FlowRecord&)>& visit) override;
   StatusOr<std::vector<datapath::FlowRecord>> ForgetFlows(const std::vector<datapath::FlowRecord>& flows) override;
   StatusOr<std::optional<datapath::FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) override;
+  Status SetShares(const std::set<std::uint64_t>& netns) override {
+    (void)netns;
+    return OkStatus();
+  }
   Status TendProcessClasses() override { return OkStatus(); }
   Status ResetEndpoint(std::uint32_t endpoint) override;
   Status SetQuarantine(std::uint32_t endpoint, bool on) override;

@@ -91,8 +91,8 @@ TEST(StatusText, EverySection) {
             "\nNOT ENFORCED ON  BECAUSE\nshop/db-0        no netns\n"
             "\nIN QUARANTINE\nshop/bad\nshop/worse\nallowed peers: 10.0.0.0/8, fd00::1/128\n"
             "\nPROGRAM      INTERFACE  IFINDEX  MODE\ntc_from_pod  v-web      4        tcx\n"
-            "\nMAP    ENTRIES  CAPACITY   FILL\nflows       50       200  25.0%\n"
-            "empty        0         0   0.0%\n"
+            "\nMAP    ENTRIES  CAPACITY   FILL  REFUSED\nflows       50       200  25.0%        0\n"
+            "empty        0         0   0.0%        0\n"
             "\nLOST EVENTS  COUNT\nRING_FULL        3\n"
             "\nKERNEL FEATURE  PRESENT  WITHOUT IT\ntcx             yes\nlsm             no       no hooks\n");
 }

@@ -32,6 +32,18 @@ TEST(Glob, Cases) {
       {"/\xc3\xa4?", {"/\xc3\xa4x"}, {"/\xc3\xa4\xc3\xa4", "/\xc3\xa4"}},
       {std::string("/a*\xff"), {"/a\xff", "/ab\xff"}, {"/a"}},
       {"", {""}, {"/"}},
+      // Directories that are links on a merged /usr.
+      {"/bin/curl",
+       {"/bin/curl", "/usr/bin/curl"},
+       {"/usr/local/bin/curl", "/usr/sbin/curl", "/opt/bin/curl", "usr/bin/curl"}},
+      {"/sbin/*", {"/sbin/init", "/usr/sbin/init"}, {"/usr/bin/init"}},
+      {"/lib/systemd/**", {"/lib/systemd/systemd", "/usr/lib/systemd/a/b"}, {"/usr/lib64/systemd/x"}},
+      {"/lib64/ld*", {"/lib64/ld.so", "/usr/lib64/ld.so"}, {"/usr/lib/ld.so"}},
+      {"/lib32/x", {"/usr/lib32/x"}, {"/usr/libx32/x"}},
+      {"/libexec/x", {"/libexec/x"}, {"/usr/libexec/x"}},
+      {"/bin", {"/bin"}, {"/usr/bin"}},
+      {"/bin*/x", {"/bin/x", "/bins/x"}, {"/usr/bin/x"}},
+      {"/usr/bin/curl", {"/usr/bin/curl"}, {"/bin/curl", "/usr/usr/bin/curl"}},
   };
   for (const Case& c : cases) {
     for (const std::string& path : c.matches) EXPECT_TRUE(GlobMatches(c.pattern, path)) << c.pattern << " " << path;

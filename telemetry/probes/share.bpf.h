@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Who may add to the tables that all workloads share (bpf/abi/process_class.h). */
+#ifndef SLUICE_SHARE_BPF_H
+#define SLUICE_SHARE_BPF_H
+
+#include "telemetry/probes/process_maps.bpf.h"
+#include "telemetry/probes/task.bpf.h"
+
+/* By its network namespace. */
+static __always_inline __u32 task_share(struct task_struct* task, bool known) {
+  const __u32 netns = SL_READ(known, task, nsproxy, net_ns, ns.inum);
+  const __u32* share = bpf_map_lookup_elem(&process_share_of, &netns);
+  return share ? *share : SL_SHARE_OTHERS;
+}
+
+static __always_inline struct sl_process_share* share_at(__u32 share) {
+  return bpf_map_lookup_elem(&process_shares, &share);
+}
+
+static __always_inline void note_added(enum sl_shared_table table, __u32 share, __u32 count) {
+  struct sl_process_share *all = share_at(SL_SHARE_TOTAL), *one = share_at(share);
+  if (all) __sync_fetch_and_add(&all->added[table], count);
+  if (one) __sync_fetch_and_add(&one->added[table], count);
+}
+
+static __always_inline void note_refused(enum sl_shared_table table, __u32 share) {
+  struct sl_process_share *all = share_at(SL_SHARE_TOTAL), *one = share_at(share);
+  if (all) __sync_fetch_and_add(&all->refused[table], 1);
+  if (one) __sync_fetch_and_add(&one->refused[table], 1);
+}
+
+static __always_inline bool may_add(enum sl_shared_table table, __u32 share) {
+  const __u32 total = SL_SHARE_TOTAL, half = shared_capacity[table] / 2;
+  const struct sl_process_share *all = share_at(total), *one = share_at(share);
+  const struct sl_process_share_freed* all_freed = bpf_map_lookup_elem(&process_shares_freed, &total);
+  const struct sl_process_share_freed* freed = bpf_map_lookup_elem(&process_shares_freed, &share);
+  if (!all || !one || !all_freed || !freed || all->added[table] - all_freed->freed[table] < half) return true;
+  const __u32 parts = all_freed->parts > SL_SHARE_FIRST ? all_freed->parts : SL_SHARE_FIRST;
+  if (one->added[table] - freed->freed[table] < half / parts) return true;
+  note_refused(table, share);
+  return false;
+}
+
+#endif
