@@ -206,7 +206,7 @@ Status ProcessClasses::SetShares(const std::set<std::uint32_t>& netns) {
 Status ProcessClasses::CountShares(const Shares& before) {
   std::unordered_map<std::uint32_t, std::array<std::uint32_t, SL_SHARED_TABLE_COUNT>> counts;
   const auto count = [&counts](std::uint32_t table, std::uint32_t share) {
-    counts[share < SL_SHARES ? share : SL_SHARE_OTHERS][table]++;
+    counts[share != SL_SHARE_TOTAL && share < SL_SHARES ? share : SL_SHARE_OTHERS][table]++;
     counts[SL_SHARE_TOTAL][table]++;
   };
   SL_RETURN_IF_ERROR(

@@ -58,6 +58,7 @@ static __always_inline void settle_home(struct task_struct* task, const struct s
                                         struct sl_process* process) {
   const __u64 facts = describe_home((__u64)BPF_CORE_READ(task, nsproxy, mnt_ns), (__u64)BPF_CORE_READ(task, cred));
   const __u64 here = facts >> HOME_NUMBER_SHIFT;
+  if (before && !before->home) before = NULL; /* of an earlier version, or where no path means anything */
   const bool may_be_home =
       before ? (before->flags & SL_PROCESS_MAY_MOUNT) && (!(facts & HOME_IS_BELOW) || facts & HOME_BY_ROOT)
              : !(facts & HOME_IS_BELOW);

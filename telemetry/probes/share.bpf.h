@@ -20,7 +20,7 @@ static __always_inline struct sl_process_share* share_at(__u32 share) {
 static __always_inline void note_added(enum sl_shared_table table, __u32 share, __u32 count) {
   struct sl_process_share *all = share_at(SL_SHARE_TOTAL), *one = share_at(share);
   if (all) __sync_fetch_and_add(&all->added[table], count);
-  if (one) __sync_fetch_and_add(&one->added[table], count);
+  if (one && one != all) __sync_fetch_and_add(&one->added[table], count);
 }
 
 static __always_inline void note_refused(enum sl_shared_table table, __u32 share) {
