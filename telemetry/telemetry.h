@@ -55,8 +55,8 @@ class Telemetry {
   EventHub& hub() { return hub_; }
   Harvester& harvester() { return harvester_; }
   Metrics& metrics() { return metrics_; }
-  ProcessSensor* processes() const { return processes_.get(); }  // null: none are seen
-  const EventExport* event_export() const { return export_.get(); }    // null: there is none
+  ProcessSensor* processes() const { return processes_.get(); }      // null: none are seen
+  const EventExport* event_export() const { return export_.get(); }  // null: there is none
   int metrics_port() const { return http_ ? http_->port() : 0; }
 
  private:
