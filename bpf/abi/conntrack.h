@@ -126,7 +126,7 @@ struct sl_flow_entry {
   __u32 owner;       /* endpoint in whose share it is (flow_table.h); 0: nobody's */
   __u32 incarnation; /* of its place: another one with each flow that is put there */
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 216, "sl_flow_entry");
+SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 232, "sl_flow_entry");
 
 /* What a datagram's fragments have in common. */
 struct sl_fragment_key {

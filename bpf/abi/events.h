@@ -142,7 +142,7 @@ struct sl_flow_event {
   __u8 reply; /* 1: the packet went from responder to initiator */
   __u8 pad[2];
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 272, "sl_flow_event");
+SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 288, "sl_flow_event");
 
 /*
  * `event_shares` (ARRAY of SL_EVENT_SHARES): what each workload has of `flow_events`, so that a flood of one leaves

@@ -54,7 +54,7 @@ struct sl_flow {
   struct sl_flow_key key;
   struct sl_flow_entry entry;
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow) == 256, "sl_flow");
+SL_ABI_ASSERT(sizeof(struct sl_flow) == 272, "sl_flow");
 
 /* Buckets of a table for so many flows. */
 #define SL_FLOW_BUCKETS(flows) (((flows) + SL_FLOW_WAYS - 1) / SL_FLOW_WAYS)
