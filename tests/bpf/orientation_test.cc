@@ -236,7 +236,7 @@ TEST_F(Pings, ARequestOfTheResponderIsAFlowOfItsOwn) {
 }
 
 TEST_F(Pings, MessagesThatAnswerNothing) {
-  for (const int type : {9, 10, 19, 40, 200}) {
+  for (const int type : {10, 19, 40, 200}) {
     SCOPED_TRACE(type);
     EXPECT_TRUE(FromPod(kWeb, Icmp4(kWebIp, kDbIp, static_cast<std::uint8_t>(type))).forwarded);
     EXPECT_FALSE(FromPod(kDb, Icmp4(kDbIp, kWebIp, static_cast<std::uint8_t>(type))).forwarded);
