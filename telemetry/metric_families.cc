@@ -36,6 +36,7 @@ constexpr const char* kCounterHelp[] = {
     "Answered flows that may still be evicted, as their bucket holds as many that may not as it can.",
     "Flows that could not be tracked, and were dropped.",
     "Flows that nobody had answered, and records of denied ones, that made room for others.",
+    "Flows that had no room because their workload has more than its share of the table.",
     "Flow events for which the ring buffer had no room.",
     "Flow events beyond a workload's share of the ring buffer.",
     "Packets of denied flows, dropped and counted, for whose flow there was no room for a record.",
