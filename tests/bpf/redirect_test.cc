@@ -235,7 +235,7 @@ class SeenToPass : public Redirect {
     Redirect::SetUp();
     Configure(SL_SETTING_REDIRECT);
   }
-  static Frame There(std::uint8_t flags, std::size_t payload = 0) {
+  static Frame There(std::uint8_t flags, int payload = 0) {
     return (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.sport = 40000, .dport = 5432, .flags = flags} /
             Payload{payload})
         .ToFrame();
