@@ -56,6 +56,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   std::unique_ptr<Agent> agent(new Agent(options));
   agent->node_name_ = options.node_name.empty() ? HostName() : options.node_name;
   SL_RETURN_IF_ERROR(agent->CheckExport());
+  SL_RETURN_IF_ERROR(api::Server::Check(options.api));
   SL_ASSIGN_OR_RETURN(agent->store_, reconcile::StateStore::Open(options.state_dir));
   SL_RETURN_IF_ERROR(agent->OpenDatapath());
   // Before the first look, so that no change is missed after it.
@@ -73,7 +74,6 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   // What another agent may have taken is asked for before anything is attached: an agent that cannot stay touches no
   // pod.
   SL_RETURN_IF_ERROR(Annotate(agent->telemetry_->Serve(), "--metrics"));
-  SL_RETURN_IF_ERROR(api::Server::Check(options.api));
   SL_RETURN_IF_ERROR(agent->FollowUplinks());
   // Before the first packet is judged by our tables, or rules by process would meet nobody.
   if (agent->datapath_->is_handing_over()) SeedProcesses(options);
