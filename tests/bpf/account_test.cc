@@ -22,11 +22,13 @@ TEST_F(Account, FirstPacketAtEachHook) {
                             .Egress(1, SL_DROP_NONE, sent.bytes)
                             .Count(SL_COUNTER_FLOW_NEW)
                             .Added("pending"));
-  // The same packet at the other end counts there, and not again in the flow.
+  // The same packet at the other end counts there, and not again in the flow, which notes that it came unchanged.
   const Judged received = ToPod(kDb, kWeb, ToDb(kSyn));
   EXPECT_TRUE(received.forwarded);
-  EXPECT_EQ(received.moves,
-            Moves().Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, received.bytes).Ingress(2, SL_DROP_NONE, received.bytes));
+  EXPECT_EQ(received.moves, Moves()
+                                .Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, received.bytes)
+                                .Ingress(2, SL_DROP_NONE, received.bytes)
+                                .Changed("pending"));
 }
 
 TEST_F(Account, FirstPacketFromTheWire) {

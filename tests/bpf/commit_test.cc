@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include <cstddef>
+#include <iostream>
 #include <vector>
 
 #include "ctrl/bpf/system.h"
@@ -63,14 +64,19 @@ TEST(Commit, InForceIsNotRefused) {
   SL_REQUIRE_BPF();
   InChild([] {
     auto bed = TestBed::Create();
-    if (!bed.ok()) return false;
+    if (!bed.ok()) {
+      std::cerr << bed.status() << '\n';
+      return false;
+    }
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(sched_getcpu()), &one);
     if (sched_setaffinity(0, sizeof(one), &one) != 0 || !RefuseMembarrier(true)) return false;
     datapath::BpfDatapath& datapath = (*bed)->datapath();
     const std::uint64_t before = datapath.generation();
-    return datapath.Commit({}).ok() && datapath.generation() == before + 1;
+    const Status committed = datapath.Commit({});
+    if (!committed.ok()) std::cerr << committed << '\n';
+    return committed.ok() && datapath.generation() == before + 1;
   });
 }
 

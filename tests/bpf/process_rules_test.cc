@@ -251,8 +251,10 @@ TEST_F(ProcessRules, TheAnswerToAnotherSocketIsJudgedAnew) {
   BehindOthers(kPostgres, kPsql);
   bed_->datapath().object().SetTestSockets(1000, TheFlow().entry.initiator_socket);
   EXPECT_TRUE(FromPod(kDb, answer).forwarded);
+  EXPECT_TRUE(ToPod(kWeb, kDb, answer).forwarded);
   BehindOthers(kPostgres, kCurl);
-  EXPECT_EQ(FromPod(kDb, answer).reason, SL_DROP_POLICY_DENIED);
+  EXPECT_TRUE(FromPod(kDb, answer).forwarded) << "the last hook asks who receives it";
+  EXPECT_EQ(ToPod(kWeb, kDb, answer).reason, SL_DROP_POLICY_DENIED);
 }
 
 TEST_F(ProcessRules, FlowsThatNoRuleByProcessDecidesAreNot) {

@@ -4,7 +4,7 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
-#include "ctrl/bpf/link.h"
+#include "ctrl/bpf/hook.h"
 #include "ctrl/net/conntrack.h"
 #include "tests/netns/datapath/conversation.h"
 #include "tests/netns/datapath/rig.h"
