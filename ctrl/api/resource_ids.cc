@@ -1,7 +1,6 @@
 #include "ctrl/api/resource_ids.h"
 
 #include <algorithm>
-#include <map>
 
 #include "ctrl/api/kinds.h"
 #include "policy/parser.h"
@@ -11,7 +10,8 @@ namespace {
 
 using policy::ResourceId;
 
-StatusOr<ResourceId> FindTarget(const v1::DeleteRequest::Target& target, const policy::ResourceMap& existing) {
+StatusOr<ResourceId> FindTarget(const v1::DeleteRequest::Target& target, const policy::ResourceMap& existing,
+                                const std::map<policy::ObjectName, std::string>& unbound) {
   SL_ASSIGN_OR_RETURN(const KindSelection selection, ParseKind(target.kind()));
   if (selection.listing != Listing::kResources) return InvalidError("{}: cannot be deleted", target.kind());
   std::vector<ResourceId> found;
@@ -21,7 +21,7 @@ StatusOr<ResourceId> FindTarget(const v1::DeleteRequest::Target& target, const p
     const std::string ns = !in_namespace ? "" : target.namespace_().empty() ? "default" : target.namespace_();
     const ResourceId id{.kind = kind, .name = {.ns = ns, .name = target.name()}};
     wanted = id.ToString();
-    if (existing.contains(id)) found.push_back(id);
+    if (existing.contains(id) || (kind == policy::Kind::kWorkload && unbound.contains(id.name))) found.push_back(id);
   }
   if (found.empty()) return MakeError(absl::StatusCode::kNotFound, "{} does not exist", wanted);
   if (found.size() == 1) return found.front();
@@ -49,14 +49,15 @@ StatusOr<std::vector<policy::Resource>> ParseDocuments(const Documents& document
   return resources;
 }
 
-StatusOr<std::vector<ResourceId>> ParseTargets(const v1::DeleteRequest& request, const policy::ResourceMap& existing) {
+StatusOr<std::vector<ResourceId>> ParseTargets(const v1::DeleteRequest& request, const policy::ResourceMap& existing,
+                                               const std::map<policy::ObjectName, std::string>& unbound) {
   std::vector<ResourceId> ids;
   if (request.documents_size() != 0) {
     SL_ASSIGN_OR_RETURN(const auto resources, ParseDocuments(request.documents()));
     for (const policy::Resource& resource : resources) ids.push_back(resource.id);
   }
   for (const v1::DeleteRequest::Target& target : request.targets()) {
-    SL_ASSIGN_OR_RETURN(ids.emplace_back(), FindTarget(target, existing));
+    SL_ASSIGN_OR_RETURN(ids.emplace_back(), FindTarget(target, existing, unbound));
   }
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());

@@ -90,7 +90,7 @@ grpc::Status Service::Delete(grpc::ServerContext* context, const v1::DeleteReque
   const auto before = sources_.controller->view();
   std::vector<policy::ResourceId> ids;
   const auto revision = Timed([&]() -> StatusOr<std::uint64_t> {
-    SL_ASSIGN_OR_RETURN(ids, ParseTargets(*request, before->resources));
+    SL_ASSIGN_OR_RETURN(ids, ParseTargets(*request, before->resources, before->unbound));
     return sources_.controller->Delete(ids);
   });
   if (revision.ok()) {

@@ -59,6 +59,17 @@ Status AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction
   return OkStatus();
 }
 
+// Whose program has the card, for an error.
+std::string XdpProgramAt(std::uint32_t ifindex) {
+  xdp_multiprog* const programs = xdp_multiprog__get_from_ifindex(static_cast<int>(ifindex));
+  if (libxdp_get_error(programs) != 0) return "unknown";
+  const char* const name = xdp_program__name(xdp_multiprog__main_prog(programs));
+  std::string who = xdp_multiprog__is_legacy(programs) ? name != nullptr ? name : "without a name"
+                                                       : "libxdp's dispatcher, of several programs";
+  xdp_multiprog__close(programs);
+  return who;
+}
+
 }  // namespace
 
 StatusOr<Fd> OpenPinned(const std::string& path) {
@@ -121,10 +132,11 @@ StatusOr<std::vector<std::uint32_t>> ClsactPrograms(std::uint32_t ifindex, TcDir
   return ErrnoError(rc, "ask for the clsact filter of ifindex {}", ifindex);
 }
 
+// Not by libxdp's multiprog, which keeps a descriptor of the program for as long as the process runs.
 std::string XdpModeAt(std::uint32_t ifindex) {
-  xdp_multiprog* programs = xdp_multiprog__get_from_ifindex(static_cast<int>(ifindex));
-  const bool generic = libxdp_get_error(programs) == 0 && xdp_multiprog__attach_mode(programs) == XDP_MODE_SKB;
-  if (libxdp_get_error(programs) == 0) xdp_multiprog__close(programs);
+  LIBBPF_OPTS(bpf_xdp_query_opts, query);
+  const bool generic =
+      bpf_xdp_query(static_cast<int>(ifindex), 0, &query) == 0 && query.attach_mode == XDP_ATTACHED_SKB;
   return generic ? "xdp generic" : "xdp native";
 }
 
@@ -141,7 +153,8 @@ StatusOr<AttachedLink> AttachXdp(int program_fd, std::uint32_t ifindex, const st
   }
   if (!link.valid() && (errno == EBUSY || errno == EEXIST))
     return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "attach XDP to ifindex {}: another program is attached there; detach it first", ifindex);
+                     "attach XDP to ifindex {}: another program is attached there ({}); detach it first", ifindex,
+                     XdpProgramAt(ifindex));
   if (!link.valid()) return ErrnoError(errno, "attach XDP to ifindex {}", ifindex);
   SL_RETURN_IF_ERROR(PinAt(link.get(), pin));
   return AttachedLink{mode, std::move(link)};

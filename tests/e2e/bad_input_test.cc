@@ -59,6 +59,7 @@ struct BadCase {
   const char* name;
   std::string yaml;                  // after kWouldCut
   std::vector<const char*> needles;  // of the error
+  bool closes_bare = false;          // it names a workload whose interface is found: closed first
 };
 
 // %BARE% is a pod's netns without an address, %DB% db's address.
@@ -96,11 +97,15 @@ std::vector<BadCase> BadCases() {
        {"Workload shop/bad", "spec.netns", "%BARE%", "eth7"}},
       {"InterfaceWithoutAddress",
        workload("{netns: %BARE%}"),
-       {"Workload shop/bad", "spec.netns", "%BARE%", "eth0", "has no global address"}},
+       {"Workload shop/bad", "spec.netns", "%BARE%", "eth0", "has no global address"},
+       true},
       {"NoSuchHostInterface",
        workload("{hostInterface: veth99, ips: [10.9.9.9]}"),
        {"Workload shop/bad", "spec.hostInterface", "veth99"}},
-      {"OneAddressTwice", workload("{netns: %BARE%, ips: [%DB%]}"), {"Workload shop/bad", "Workload shop/db", "%DB%"}},
+      {"OneAddressTwice",
+       workload("{netns: %BARE%, ips: [%DB%]}"),
+       {"Workload shop/bad", "Workload shop/db", "%DB%"},
+       true},
   };
 }
 
@@ -151,13 +156,13 @@ class BadInput : public testing::TestWithParam<BadCase> {
     for (const char* needle : needles) EXPECT_THAT(result->err, HasSubstr(Fill(needle)));
   }
 
-  void ExpectNothingChanged() const {
+  void ExpectNothingChanged(bool bare_is_closed = false) const {
     const auto after = rig_->Everything();
     ASSERT_TRUE(after.ok()) << after.status();
     EXPECT_EQ(*after, before_);
     EXPECT_EQ(rig_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
     EXPECT_EQ(rig_->Tcp("cache", "db", kPort, false), ProbeOutcome::kTimeout);
-    EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("bare").host_ifindex), 0);
+    EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("bare").host_ifindex), bare_is_closed ? 2 : 0);
   }
 
   static std::string File() { return rig_->agent().directory() + "/bad.yaml"; }
@@ -170,6 +175,9 @@ class BadInput : public testing::TestWithParam<BadCase> {
 TEST_P(BadInput, IsOneErrorAndChangesNothing) {
   std::ofstream(File()) << kWouldCut << Fill(GetParam().yaml);
   ExpectOneError(rig_->agent().Sluice({"apply", "-f", File()}), GetParam().needles);
+  ExpectNothingChanged(GetParam().closes_bare);
+  if (GetParam().closes_bare)
+    EXPECT_TRUE(rig_->agent().Delete({policy::Kind::kWorkload, {"shop", "bad"}}).ok()) << "nobody asks for it any more";
   ExpectNothingChanged();
 }
 

@@ -109,7 +109,8 @@ TEST_F(ClosedFirst, AWorkloadWithoutAddressIsClosedListedAndOpensWithIt) {
   EXPECT_THAT(StatusText(), HasSubstr("shop/other"));
   EXPECT_TRUE(Reaches("web")) << "others go on";
   // Nobody asks for it any more: as free as any pod that is no workload.
-  ASSERT_TRUE(rig_->agent().Delete({policy::Kind::kWorkload, {"shop", "other"}}).ok());
+  const Status deleted = rig_->agent().Delete({policy::Kind::kWorkload, {"shop", "other"}});
+  ASSERT_TRUE(deleted.ok()) << deleted;
   EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("other").host_ifindex), 0);
   EXPECT_THAT(StatusText(), Not(HasSubstr("shop/other")));
 }

@@ -59,6 +59,13 @@ TEST(ParseTargets, MeansDefaultWithoutANamespace) {
               HasSubstr("Workload default/web-0 does not exist"));
 }
 
+TEST(ParseTargets, FindsARefusedWorkload) {
+  const policy::ObjectName name{"shop", "late"};
+  const auto ids = ParseTargets(Target("workload", "shop", "late"), MakeView().resources, {{name, "no address"}});
+  ASSERT_TRUE(ids.ok()) << ids.status();
+  EXPECT_THAT(*ids, testing::ElementsAre(policy::ResourceId{policy::Kind::kWorkload, name}));
+}
+
 TEST(ParseTargets, RefusesWhatIsNoResourceOrAmbiguous) {
   auto existing = MakeView().resources;
   EXPECT_THAT(Message(ParseTargets(Target("flows", "", "x"), existing).status()),
