@@ -53,17 +53,17 @@ int xdp_uplink(struct xdp_md* ctx) {
   if (!j) return XDP_DROP;
   __u8* data = (__u8*)(long)ctx->data;
   const __u8* data_end = (__u8*)(long)ctx->data_end;
-  struct sl_plain plain;
+  struct sl_plain* plain = &j->plain; /* not on the stack, of which Linux 6.1 counts 32 bytes at a time */
   struct sl_sighting seen;
   j->size.packets = 1;
   j->size.bytes = data_end - data;
   j->route_length = data_end - data - SL_ETH_LEN;
   j->may_route = sl_is_for_router_xdp(data, data_end, j);
-  if (!sl_parse_plain(data, data_end, &j->key, &plain)) return sl_uplink_any(ctx);
-  int reason = sl_judge_plain(j, 0, &plain, &seen);
+  if (!sl_parse_plain(data, data_end, &j->key, plain)) return sl_uplink_any(ctx);
+  int reason = sl_judge_plain(j, 0, plain, &seen);
   if (reason == SL_NOT_PLAIN) return sl_uplink_any(ctx);
   if (reason) return sl_uplink_drop(j, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);
-  return sl_take_short_cut(j, &plain, data, data_end) ? sl_uplink_redirect(j, outcome) : XDP_PASS;
+  return sl_take_short_cut(j, plain, data, data_end) ? sl_uplink_redirect(j, outcome) : XDP_PASS;
 }

@@ -130,20 +130,22 @@ static __always_inline __u32 sl_listener_bit(int reply) {
  */
 static __noinline void sl_begin_record(const struct sl_flow_key* key, struct sl_flow_entry* entry, int reply,
                                        sl_process_id was, __u64 now) {
-  struct sl_flow_event* event = sl_begin_event(key, entry, sl_share_of(entry));
   const __u64 forward_packets = __sync_lock_test_and_set(&entry->forward_packets, 0);
   const __u64 forward_bytes = __sync_lock_test_and_set(&entry->forward_bytes, 0);
   const __u64 reply_packets = __sync_lock_test_and_set(&entry->reply_packets, 0);
   const __u64 reply_bytes = __sync_lock_test_and_set(&entry->reply_bytes, 0);
+  /* Nothing in between: Linux 6.1 does not know that what was checked once is not null the next time. */
+  struct sl_flow_event* event = sl_begin_event(key, entry, sl_share_of(entry));
+  if (event) {
+    *sl_process_of(&event->entry, reply) = was;
+    event->entry.forward_packets = forward_packets;
+    event->entry.forward_bytes = forward_bytes;
+    event->entry.reply_packets = reply_packets;
+    event->entry.reply_bytes = reply_bytes;
+    sl_submit_event(event, event->entry.last_seen_ns, 0, SL_FLOW_END, 0);
+  }
   entry->id = sl_next_flow_id();
   entry->created_ns = now;
-  if (!event) return;
-  *sl_process_of(&event->entry, reply) = was;
-  event->entry.forward_packets = forward_packets;
-  event->entry.forward_bytes = forward_bytes;
-  event->entry.reply_packets = reply_packets;
-  event->entry.reply_bytes = reply_bytes;
-  sl_submit_event(event, event->entry.last_seen_ns, 0, SL_FLOW_END, 0);
 }
 
 /* Who sent it, into the flow. A listener's process is not another one than who accepted from it. */

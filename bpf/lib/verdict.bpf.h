@@ -20,6 +20,7 @@
 #include "bpf/lib/fragments.bpf.h"
 #include "bpf/lib/host_path.bpf.h"
 #include "bpf/lib/orientation.bpf.h"
+#include "bpf/lib/parse_plain.bpf.h"
 #include "bpf/lib/policy.bpf.h"
 #include "bpf/lib/quarantine.bpf.h"
 
@@ -29,6 +30,7 @@ struct sl_judgement {
   struct sl_flow_key key;
   struct sl_flow_key inner_key;
   struct sl_flow_entry fresh;
+  struct sl_plain plain; /* xdp_uplink: the packet, where it is plain */
   struct sl_policy_question question;
   struct bpf_fib_lookup fib;
   struct sl_flow_route way;
