@@ -43,7 +43,6 @@ StatusOr<std::vector<gid_t>> PeerGroups(int socket) {
 }  // namespace
 
 StatusOr<UnixAccess> UnixAccess::Resolve(const std::string& change_group, const std::string& read_group) {
-  UnixAccess access;
   const auto change = FindGroup(change_group);
   if (!change.ok()) return Annotate(change.status(), "--api-change-group");
   const auto read = FindGroup(read_group);

@@ -111,7 +111,7 @@ Status Listener::OpenTcp(const std::string& address) {
     if (host.starts_with(scheme)) host.erase(0, scheme.size());
   }
   const std::size_t colon = host.rfind(':');
-  const Status no_address = InvalidError("--api {}: expected unix:///PATH, or IP:PORT with TLS", address);
+  Status no_address = InvalidError("--api {}: expected unix:///PATH, or IP:PORT with TLS", address);
   if (colon == std::string::npos || host.find("//") != std::string::npos) return no_address;
   const std::string port = host.substr(colon + 1);
   host.resize(colon);

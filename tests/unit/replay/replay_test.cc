@@ -146,10 +146,10 @@ TEST_F(ReplayTest, SynAfterTheEndBeginsAnew) {
 
 TEST_F(ReplayTest, TimeoutsSplitFlows) {
   AddUdp(0, kWeb, 40000, kDb, 53);
-  AddUdp(30, kWeb, 40000, kDb, 53);     // one way: 30 s
-  AddUdp(60.1, kDb, 53, kWeb, 40000);   // too late to be its answer
-  AddUdp(61, kWeb, 40000, kDb, 53);     // answers that one
-  AddUdp(61.5, kDb, 53, kWeb, 40000);   // and goes on: 180 s
+  AddUdp(30, kWeb, 40000, kDb, 53);    // one way: 30 s
+  AddUdp(60.1, kDb, 53, kWeb, 40000);  // too late to be its answer
+  AddUdp(61, kWeb, 40000, kDb, 53);    // answers that one
+  AddUdp(61.5, kDb, 53, kWeb, 40000);  // and goes on: 180 s
   AddUdp(241.4, kDb, 53, kWeb, 40000);
   EXPECT_THAT(RunShort(),
               ElementsAre("10.0.0.1:40000 10.0.0.2:53 allowed 2+0", "10.0.0.2:53 10.0.0.1:40000 allowed 3+1"));
