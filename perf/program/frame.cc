@@ -45,7 +45,8 @@ std::vector<std::uint8_t> MakeFrame(const Segment& segment) {
   if (!v6) SetIpv4Checksum(&frame, kEthernet);
   Put16(&frame, segment.source_port);
   Put16(&frame, segment.destination_port);
-  for (const std::uint32_t word : {0U, 1U, 0U, 1U, 0x5000U | segment.flags, 64240U, 0U, 0U}) Put16(&frame, word);
+  // Sequence number 1; acknowledges the other end's SYN, which had 1 too.
+  for (const std::uint32_t word : {0U, 1U, 0U, 2U, 0x5000U | segment.flags, 64240U, 0U, 0U}) Put16(&frame, word);
   if (frame.size() < kShortestFrame) frame.resize(kShortestFrame);
   return frame;
 }
