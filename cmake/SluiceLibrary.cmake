@@ -39,7 +39,7 @@ function(sluice_test name label dir)
                                         GTest::gtest GTest::gmock GTest::gmock_main)
   target_compile_options(${name} PRIVATE -O0)  # what is tested is optimised; the tests themselves are built fast
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 900
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 1800
     ENVIRONMENT "SLUICE_SOURCE_DIR=${CMAKE_SOURCE_DIR};SLUICE_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   set_tests_properties(${name} PROPERTIES RUN_SERIAL ${test_ALONE})
 endfunction()
