@@ -20,16 +20,6 @@ using testing::HasSubstr;
 
 constexpr std::uint16_t kPort = 1000;
 
-// web may reach db, cache may not.
-constexpr const char* kInForce = R"(---
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: db, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: db}}
-  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
-)";
-
 // Right by itself, and seen at once if it took effect: nobody reaches anybody. Eight lines.
 constexpr const char* kWouldCut = R"(apiVersion: sluice.dev/v1alpha1
 kind: NetworkPolicy
@@ -122,7 +112,7 @@ class BadInput : public testing::TestWithParam<BadCase> {
     servers_ = *std::move(servers);
     const Status applied =
         rig_->agent().Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") +
-                            rig_->WorkloadYaml("cache", "{app: cache}") + kInForce);
+                            rig_->WorkloadYaml("cache", "{app: cache}") + kDbFromWeb);
     ASSERT_TRUE(applied.ok()) << applied;
   }
   static void TearDownTestSuite() {
@@ -230,7 +220,7 @@ TEST(FullMap, RefusesTheChangeAndNamesTheMap) {
   const auto servers = ProbeServers::Start({{.netns_fd = node.netns_fd("db"), .port = kPort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
   const Status applied =
-      node.agent().Apply(node.WorkloadYaml("web", "{app: web}") + node.WorkloadYaml("db", "{app: db}") + kInForce);
+      node.agent().Apply(node.WorkloadYaml("web", "{app: web}") + node.WorkloadYaml("db", "{app: db}") + kDbFromWeb);
   ASSERT_TRUE(applied.ok()) << applied;
   const auto before = node.Everything();
   ASSERT_TRUE(before.ok()) << before.status();

@@ -22,15 +22,6 @@ using testing::Not;
 
 constexpr std::uint16_t kPort = 1000;
 
-constexpr const char* kOnlyWebToDb = R"(---
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: db, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: db}}
-  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
-)";
-
 class ClosedFirst : public testing::Test {
  protected:
   void SetUp() override {
@@ -54,7 +45,7 @@ class ClosedFirst : public testing::Test {
   }
   std::string Yaml(const std::string& pod) const { return rig_->WorkloadYaml(pod, "{app: " + pod + "}"); }
   void ApplyWebAndDb() const {
-    const Status applied = rig_->agent().Apply(Yaml("web") + Yaml("db") + kOnlyWebToDb);
+    const Status applied = rig_->agent().Apply(Yaml("web") + Yaml("db") + kDbFromWeb);
     ASSERT_TRUE(applied.ok()) << applied;
   }
   // `other` has no address that the agent takes for one of its own, and talks all the same.
@@ -123,7 +114,7 @@ TEST_F(ClosedFirst, AtAStartTooAndTwoOfOneAddressDoNotKeepTheAgentFromIt) {
   twin.replace(twin.find("spec: {"), 7, "spec: {ips: [" + rig_->node().pod("web").ip4 + "], ");
   std::string web = Yaml("web");
   web.replace(web.find("spec: {"), 7, "spec: {ips: [" + rig_->node().pod("web").ip4 + "], ");
-  std::ofstream(directory_ + "/all.yaml") << twin << web << Yaml("db") << kOnlyWebToDb;
+  std::ofstream(directory_ + "/all.yaml") << twin << web << Yaml("db") << kDbFromWeb;
   ASSERT_TRUE(rig_->agent().Stop().ok());
   const Status started = rig_->agent().Restart({"--resources", directory_});
   ASSERT_TRUE(started.ok()) << started;

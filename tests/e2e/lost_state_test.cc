@@ -18,15 +18,8 @@ using testing::HasSubstr;
 
 constexpr std::uint16_t kPort = 1000;
 
-// db answers web, and web answers nobody.
-constexpr const char* kPolicies = R"(---
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: db, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: db}}
-  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
----
+// With kDbFromWeb: web answers nobody.
+constexpr const char* kNobodyToWeb = R"(---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: web, namespace: shop}
@@ -45,7 +38,7 @@ class LostState : public testing::Test {
         {{.netns_fd = rig_->netns_fd("db"), .port = kPort}, {.netns_fd = rig_->netns_fd("web"), .port = kPort}});
     ASSERT_TRUE(servers.ok()) << servers.status();
     servers_ = *std::move(servers);
-    all_ = rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") + kPolicies;
+    all_ = rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") + kDbFromWeb + kNobodyToWeb;
     ASSERT_TRUE(rig_->agent().Apply(all_).ok());
     ExpectEnforced();
   }
@@ -148,7 +141,7 @@ TEST_F(LostState, ABadRowComesFromTheCopyAndWithoutOneHoldsUntilItIsReplaced) {
   ASSERT_TRUE(booted.ok()) << booted;
   ExpectHolds("NetworkPolicy shop/web");
   ExpectAllClosed();
-  const Status applied = rig_->agent().Apply(kPolicies);
+  const Status applied = rig_->agent().Apply(std::string(kDbFromWeb) + kNobodyToWeb);
   ASSERT_TRUE(applied.ok()) << applied;
   ExpectEnforced();
 }

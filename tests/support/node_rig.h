@@ -25,6 +25,16 @@ spec:
   ingress: [{ports: [{protocol: UDP, port: 1000}]}]
 )";
 
+// A document: web may reach db, and nobody else may.
+inline constexpr const char* kDbFromWeb = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
+)";
+
 class NodeRig {
  public:
   struct Options {
