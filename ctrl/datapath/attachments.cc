@@ -90,7 +90,7 @@ Status Attachments::Attach(const std::string& program, std::uint32_t ifindex, co
   if (found != attached_.end()) one = std::move(found->second);
   one.what = {.program = program, .interface = interface, .ifindex = ifindex, .mode = ""};
   const bool was_current = one.current;
-  const Status status = AttachNow(pin, &one);
+  Status status = AttachNow(pin, &one);
   if (status.ok() && was_current) NoteRepair(one.what);
   if (status.ok() || found != attached_.end()) attached_[pin] = std::move(one);
   return status;

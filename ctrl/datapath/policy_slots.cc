@@ -153,8 +153,7 @@ void PolicySlots::NoteUsage() {
   for (const auto& [address, value] : slots_[in_force()].addresses)
     if (value.endpoint != 0) endpoints.push_back(value.endpoint);
   std::ranges::sort(endpoints);
-  const auto twins = std::ranges::unique(endpoints);
-  endpoints.erase(twins.begin(), twins.end());
+  endpoints.erase(std::unique(endpoints.begin(), endpoints.end()), endpoints.end());
   const std::lock_guard lock(usage_mutex_);
   usage_ = std::move(usage);
 }

@@ -143,7 +143,7 @@ Status Controller::SetDirectory(ResourceMap resources) {
 Status Controller::EnforceOrClose(Desired desired, const StateChange& change) {
   std::vector<policy::Resource> workloads;
   for (const auto& [id, resource] : desired.all.of(policy::Kind::kWorkload)) workloads.push_back(resource);
-  const Status status = Enforce(std::move(desired), change, Look::kAgain, Saving::kMust);
+  Status status = Enforce(std::move(desired), change, Look::kAgain, Saving::kMust);
   if (!status.ok()) CloseRefused(workloads, status);
   return status;
 }
@@ -510,7 +510,7 @@ Status Controller::MakePlan(const Desired& desired, const StateChange& change, L
 Status Controller::Follow(Desired desired, StateChange change) {
   if (holding_.empty()) return Enforce(std::move(desired), std::move(change), Look::kAgain, Saving::kIfPossible);
   Plan plan;
-  const Status planned = MakePlan(desired, change, Look::kAgain, &plan);
+  Status planned = MakePlan(desired, change, Look::kAgain, &plan);
   if (!planned.ok() && (!plan.places || plan.places == places_)) return planned;
   return Hold(std::move(desired), std::move(plan), holding_);
 }
