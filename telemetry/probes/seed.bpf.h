@@ -21,9 +21,19 @@ static __always_inline bool stands_for_process(struct task_struct* task) {
   return task->mm && !SL_LOAD(task, group_leader, mm) && !(task->flags & SL_PF_KTHREAD);
 }
 
+/* To a process that got its place as it forked, before the iterator came to it. */
+static __always_inline void give_parent(__u32 tgid, sl_process_id parent, struct sl_process* process) {
+  struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
+  process->parent = parent;
+  if (entry && entry->id == process->id) entry->parent = parent;
+}
+
 /* With a stack of its own: it would not fit. */
 static __noinline bool find_task(struct task_struct* task, struct sl_process* process) {
-  return find_or_add(task, true, parent_process(task, true), process);
+  const sl_process_id parent = parent_process(task, true);
+  if (!find_or_add(task, true, parent, process)) return false;
+  if (!process->parent) give_parent(task->tgid, parent, process);
+  return true;
 }
 
 static __always_inline int on_task(struct seq_file* seq, struct task_struct* task) {

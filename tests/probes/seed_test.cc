@@ -252,6 +252,9 @@ TEST_P(SeedTest, NoHoleAndNoDoubleWhileItStarts) {
     EXPECT_THAT(life->image->arguments, testing::ElementsAre("-", name));
     EXPECT_LE(execs[telemetry::ExecId("node-1", *life)], 1) << name;
   }
+  const auto self = bed->tree().FindByPid(static_cast<std::uint32_t>(getpid()));
+  ASSERT_TRUE(self);
+  EXPECT_NE(self->parent, 0U) << "known also of who forks before the iterator comes to it";
   // All that ended has ended in the tree too.
   for (const auto& [pid, count] : living) {
     EXPECT_EQ(count, 1) << pid;

@@ -27,7 +27,7 @@ class ShareTest : public ProcessClassTest {
     ASSERT_TRUE(freed_.Put(SL_SHARE_TOTAL, {.freed = {}, .parts = kParts}).ok());
   }
   void TearDown() override {
-    if (bed_ok()) {
+    if (!IsSkipped() && !HasFatalFailure()) {
       for (const std::uint32_t share : {SL_SHARE_TOTAL, SL_SHARE_OTHERS, static_cast<int>(kShare)}) {
         EXPECT_TRUE(shares_.Put(share, {}).ok());
         EXPECT_TRUE(freed_.Put(share, {}).ok());
@@ -35,7 +35,6 @@ class ShareTest : public ProcessClassTest {
     }
     ProcessClassTest::TearDown();
   }
-  bool bed_ok() const { return !IsSkipped() && !HasFatalFailure(); }
   // As if so many were there, of all and of one share.
   void Has(sl_shared_table table, std::uint32_t all, std::uint32_t share, std::uint32_t of_share) {
     sl_process_share total{}, one{};
@@ -47,17 +46,23 @@ class ShareTest : public ProcessClassTest {
   std::uint32_t Refused(sl_shared_table table, std::uint32_t share = SL_SHARE_TOTAL) {
     return shares_.Get(share)->value_or(sl_process_share{}).refused[table];
   }
-  // A program that nobody has run yet, in the network namespace of the test or in one that has kShare.
-  Facts RunNew(bool elsewhere) {
+  // Moves a child to a network namespace of its own that has kShare: everything else on the machine is of the others.
+  void EnterShare() {
+    struct stat self {};
+    if (unshare(CLONE_NEWNET) != 0 || stat("/proc/self/ns/net", &self) != 0 ||
+        !share_of_.Put(static_cast<std::uint32_t>(self.st_ino), kShare).ok())
+      _exit(99);
+  }
+  Facts Run(const std::string& file, bool in_share) {
+    return AfterExec(file, {"sleep", "60"}, [&] {
+      if (in_share) EnterShare();
+    });
+  }
+  // A program that nobody has run yet.
+  Facts RunNew(bool in_share) {
     static int programs = 0;
     const std::string file = dir_.Copy(Sleep(), "program-" + std::to_string(programs++));
-    const Facts facts = AfterExec(file, {"sleep", "60"}, [&] {
-      if (!elsewhere) return;
-      struct stat self {};
-      if (unshare(CLONE_NEWNET) != 0 || stat("/proc/self/ns/net", &self) != 0 ||
-          !share_of_.Put(static_cast<std::uint32_t>(self.st_ino), kShare).ok())
-        _exit(99);
-    });
+    const Facts facts = Run(file, in_share);
     EXPECT_TRUE(facts.program.empty() || facts.program == file);
     return facts;
   }
@@ -69,55 +74,66 @@ class ShareTest : public ProcessClassTest {
 };
 
 TEST_P(ShareTest, WhileThereIsRoomAnybodyAdds) {
-  const std::uint32_t half = programs_.capacity() / 2;
-  Has(SL_SHARED_PROGRAMS, half - 1, SL_SHARE_OTHERS, half - 1);
-  EXPECT_FALSE(RunNew(false).program.empty());
-  EXPECT_EQ(Refused(SL_SHARED_PROGRAMS), 0U);
-  EXPECT_EQ(shares_.Get(SL_SHARE_OTHERS)->value_or(sl_process_share{}).added[SL_SHARED_PROGRAMS], half);
+  const std::uint32_t nearly_half = programs_.capacity() / 2 - 1000;  // others may add meanwhile
+  Has(SL_SHARED_PROGRAMS, nearly_half, kShare, nearly_half);
+  EXPECT_FALSE(RunNew(true).program.empty());
+  EXPECT_EQ(Refused(SL_SHARED_PROGRAMS, kShare), 0U);
+  EXPECT_EQ(shares_.Get(kShare)->value_or(sl_process_share{}).added[SL_SHARED_PROGRAMS], nearly_half + 1);
 }
 
 TEST_P(ShareTest, WhoHasFilledHalfOfItLeavesTheOthersTheirPart) {
   const std::uint32_t half = programs_.capacity() / 2;
-  Has(SL_SHARED_PROGRAMS, half, SL_SHARE_OTHERS, half);
-  ASSERT_TRUE(shares_.Put(kShare, {}).ok());
-  EXPECT_TRUE(RunNew(false).program.empty()) << "it has more than its part";
-  EXPECT_EQ(Refused(SL_SHARED_PROGRAMS), 1U);
-  EXPECT_EQ(Refused(SL_SHARED_PROGRAMS, SL_SHARE_OTHERS), 1U);
-  EXPECT_FALSE(RunNew(true).program.empty()) << "another one has nothing yet";
-  EXPECT_EQ(shares_.Get(kShare)->value_or(sl_process_share{}).added[SL_SHARED_PROGRAMS], 1U);
-  EXPECT_FALSE(AfterExec(Sleep(), {"sleep", "60"}).program.empty()) << "what is known is known to all";
-  Has(SL_SHARED_PROGRAMS, half + 1, kShare, half / kParts);
-  EXPECT_TRUE(RunNew(true).program.empty()) << "until it has its part";
+  ASSERT_FALSE(Run(Sleep(), false).program.empty());
+  Has(SL_SHARED_PROGRAMS, half, kShare, half);
+  ASSERT_TRUE(shares_.Put(SL_SHARE_OTHERS, {}).ok());
+  EXPECT_TRUE(RunNew(true).program.empty()) << "it has more than its part";
+  EXPECT_EQ(Refused(SL_SHARED_PROGRAMS, kShare), 1U);
+  EXPECT_GE(Refused(SL_SHARED_PROGRAMS), 1U);
+  EXPECT_FALSE(RunNew(false).program.empty()) << "another one has nothing yet";
+  EXPECT_GE(shares_.Get(SL_SHARE_OTHERS)->value_or(sl_process_share{}).added[SL_SHARED_PROGRAMS], 1U);
+  EXPECT_FALSE(Run(Sleep(), true).program.empty()) << "what is known is known to all";
+  Has(SL_SHARED_PROGRAMS, half + 1, SL_SHARE_OTHERS, half / kParts);
+  EXPECT_TRUE(RunNew(false).program.empty()) << "until it has its part";
   // What the agent has freed counts.
-  ASSERT_TRUE(freed_.Put(SL_SHARE_OTHERS, {.freed = {half, 0, 0}, .parts = 0}).ok());
-  EXPECT_FALSE(RunNew(false).program.empty());
+  ASSERT_TRUE(freed_.Put(kShare, {.freed = {half, 0, 0}, .parts = 0}).ok());
+  EXPECT_FALSE(RunNew(true).program.empty());
 }
 
 TEST_P(ShareTest, ClassesLikewise) {
   const std::uint32_t half = classes_.capacity() / 2;
-  Has(SL_SHARED_CLASSES, half, SL_SHARE_OTHERS, half);
+  Has(SL_SHARED_CLASSES, half, kShare, half);
   const std::string file = dir_.Copy(Sleep(), "of-a-new-class");
-  const pid_t child = Spawn(file, {"sleep", "60"});
+  const pid_t child = Fork([&] {
+    EnterShare();
+    Exec(file, {"sleep", "60"});
+  });
   ASSERT_TRUE(bed().WaitForExec(child).ok());
   EXPECT_EQ((*processes_.Get(child))->process_class, 0U);
-  EXPECT_GE(Refused(SL_SHARED_CLASSES), 1U);
+  EXPECT_EQ(Refused(SL_SHARED_CLASSES, kShare), 1U);
   kill(child, SIGKILL);
   Reap(child);
 }
 
 TEST_P(ShareTest, ProcessesLikewise) {
   const std::uint32_t half = processes_.capacity() / 2;
-  Has(SL_SHARED_PROCESSES, half, SL_SHARE_OTHERS, half);
-  Gate gate;
-  const pid_t child = Fork([&] { gate.Wait(); });
-  const auto entry = processes_.Get(static_cast<std::uint32_t>(child));
-  EXPECT_TRUE(entry.ok() && !*entry);
-  EXPECT_GE(Refused(SL_SHARED_PROCESSES), 1U);
-  gate.Open();
-  Reap(child);
-  Has(SL_SHARED_PROCESSES, 0, SL_SHARE_OTHERS, 0);
-  Reap(Fork([] {}));
-  EXPECT_EQ(shares_.Get(SL_SHARE_OTHERS)->value_or(sl_process_share{}).added[SL_SHARED_PROCESSES], 0U)
+  const auto fork_in_share = [&](bool is_known) {
+    const int status = Reap(Fork([&] {
+      EnterShare();
+      Gate gate;
+      const pid_t child = Fork([&] { gate.Wait(); });
+      const auto entry = processes_.Get(static_cast<std::uint32_t>(child));
+      gate.Open();
+      Reap(child);
+      _exit(entry.ok() && entry->has_value() == is_known ? 0 : 1);
+    }));
+    EXPECT_EQ(status, 0);
+  };
+  Has(SL_SHARED_PROCESSES, half, kShare, half);
+  fork_in_share(false);
+  EXPECT_EQ(Refused(SL_SHARED_PROCESSES, kShare), 1U);
+  Has(SL_SHARED_PROCESSES, 0, kShare, 0);
+  fork_in_share(true);
+  EXPECT_EQ(shares_.Get(kShare)->value_or(sl_process_share{}).added[SL_SHARED_PROCESSES], 0U)
       << "what ends gives its place back";
 }
 
