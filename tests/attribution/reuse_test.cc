@@ -125,6 +125,7 @@ TEST_F(PortReuse, BothAtOnceByAPortThatTheyShare) {
   ASSERT_EQ(pipe(other_turns), 0);
   for (const int fd : {turns[1], other_turns[1], done[0]}) fcntl(fd, F_SETFD, FD_CLOEXEC);
   const pid_t allowed = speaker("resolver", turns[0], done[1]), other = speaker("other", other_turns[0], done[1]);
+  for (const int fd : {turns[0], other_turns[0], done[1]}) close(fd);
   char byte;
   for (int i = 0; i < 5; ++i) {
     ASSERT_EQ(write(turns[1], "x", 1), 1);
@@ -140,7 +141,7 @@ TEST_F(PortReuse, BothAtOnceByAPortThatTheyShare) {
   close(other_turns[1]);
   Reap(allowed);
   Reap(other);
-  for (const int fd : {turns[0], other_turns[0], done[0], done[1]}) close(fd);
+  close(done[0]);
 }
 
 // Sockets that name any source: raw ones, and those of the link.
@@ -178,34 +179,28 @@ TEST_F(PortReuse, TheAnswerIsNotForWhoTookThePort) {
   };
   RunProgram("web", "resolver", Question("asked"));
   EXPECT_EQ(Receive(server), "asked");
-  Gate bound;
-  int ready[2];
-  ASSERT_EQ(pipe(ready), 0);
   const auto listener = [&](const char* program) {
-    return In("web", [&, program] {
-      dup2(ready[1], 1);
-      close(ready[0]);
-      Exec(Program(program),
-           {program, "-e",
-            std::string(kPrelude) +
-                fmt::format("alarm 2; my $s = udp({}); syswrite(STDOUT, 'x'); recv($s, my $b, 64, 0); "
-                            "exit($b eq 'secret' ? 42 : 1)",
-                            kClient)});
+    Arrival bound;
+    const pid_t pid = In("web", [&, program] {
+      dup2(bound.fd(), 1);
+      Exec(Program(program), {program, "-e",
+                              std::string(kPrelude) + fmt::format("my $s = udp({}); syswrite(STDOUT, 'x'); "
+                                                                  "recv($s, my $b, 64, 0); "
+                                                                  "exit($b eq 'secret' ? 42 : 1)",
+                                                                  kClient)});
     });
+    EXPECT_TRUE(bound.Wait()) << program;
+    return pid;
   };
-  char byte;
   const std::uint64_t before = Denied();
   const pid_t other = listener("other");
-  ASSERT_EQ(read(ready[0], &byte, 1), 1);
   answer("secret");
-  EXPECT_EQ(Reap(other), 9 << 8) << "nothing came";
   ExpectDenied(before);
+  kill(other, SIGKILL);
+  EXPECT_EQ(Reap(other), SIGKILL) << "nothing came";
   const pid_t resolver = listener("resolver");
-  ASSERT_EQ(read(ready[0], &byte, 1), 1);
   answer("secret");
   EXPECT_EQ(Reap(resolver), 42 << 8) << "the allowed program, by another socket";
-  close(ready[0]);
-  close(ready[1]);
 }
 
 // The same on the listening side, first for what is received, then for what is answered.
@@ -216,18 +211,15 @@ TEST_F(PortReuse, AnotherProgramListensWhereTheAllowedOneDid) {
   const auto ask = [&](const char* text) {
     EXPECT_GT(sendto(client.get(), text, strlen(text), 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to)), 0);
   };
-  int ready[2];
-  ASSERT_EQ(pipe(ready), 0);
   const auto serve = [&](const char* program, const std::string& script) {
+    Arrival bound;
     const pid_t pid = In("db", [&, program] {
-      dup2(ready[1], 1);
-      close(ready[0]);
+      dup2(bound.fd(), 1);
       Exec(Program(program),
            {program, "-e",
-            std::string(kPrelude) + fmt::format("alarm 2; my $s = udp({}); syswrite(STDOUT, 'x');", kServer) + script});
+            std::string(kPrelude) + fmt::format("my $s = udp({}); syswrite(STDOUT, 'x');", kServer) + script});
     });
-    char byte;
-    EXPECT_EQ(read(ready[0], &byte, 1), 1);
+    EXPECT_TRUE(bound.Wait()) << program;
     return pid;
   };
   const std::string answers = "my $from = recv($s, my $b, 64, 0) or exit 5; send($s, 'yes', 0, $from) or exit 4;";
@@ -239,14 +231,13 @@ TEST_F(PortReuse, AnotherProgramListensWhereTheAllowedOneDid) {
     const std::uint64_t before = Denied();
     pid = serve("other", answers);
     ask("for whom?");
-    EXPECT_EQ(Reap(pid), 9 << 8) << "it must not get the datagram of the flow that named answered";
     ExpectDenied(before);
+    kill(pid, SIGKILL);
+    EXPECT_EQ(Reap(pid), SIGKILL) << "it must not get the datagram of the flow that named answered";
     pid = serve("other", fmt::format("send($s, 'forged', 0, to('{}', {})) or exit 4;", Pod("web").ip4, kClient));
     EXPECT_EQ(Reap(pid), 0);
     EXPECT_EQ(Receive(client, 50ms), std::nullopt) << "nor answer in its place";
   }
-  close(ready[0]);
-  close(ready[1]);
 }
 
 // Workers that share the server's socket are judged by the socket: a datagram for one of them is for all.
@@ -254,10 +245,9 @@ TEST_F(PortReuse, WorkersOfOneSocketGoOn) {
   BeginWith("db", "Ingress", "named");
   const Fd client = Open("web", SOCK_DGRAM, kClient);
   const sockaddr_in to = Address("db", kServer);
-  int ready[2];
-  ASSERT_EQ(pipe(ready), 0);
+  Arrival bound;
   const pid_t server = In("db", [&] {
-    dup2(ready[1], 1);
+    dup2(bound.fd(), 1);
     Exec(Program("named"),
          {"named", "-e",
           std::string(kPrelude) +
@@ -266,8 +256,7 @@ TEST_F(PortReuse, WorkersOfOneSocketGoOn) {
                           "$from) }} }} syswrite(STDOUT, 'x'); sleep 20;",
                           kServer)});
   });
-  char byte;
-  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  ASSERT_TRUE(bound.Wait());
   for (int i = 0; i < 50; ++i) {
     ASSERT_EQ(sendto(client.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to)), 1);
     EXPECT_TRUE(Receive(client)) << i;
@@ -276,15 +265,13 @@ TEST_F(PortReuse, WorkersOfOneSocketGoOn) {
   kill(-server, SIGKILL);
   kill(server, SIGKILL);
   Reap(server);
-  close(ready[0]);
-  close(ready[1]);
 }
 
 // What a verdict that hangs on a process costs each later datagram: mean time of a program's run, by the kernel's own
-// count. Prints; nothing is held to a number.
-TEST_F(PortReuse, WhatItCosts) {
+// count. Prints, and holds nothing to a number: a benchmark, to be asked for.
+TEST_F(PortReuse, DISABLED_WhatItCosts) {
   const int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
-  if (stats < 0) GTEST_SKIP() << "the kernel does not count: " << strerror(errno);
+  if (stats < 0) GTEST_SKIP() << "this kernel has no BPF_ENABLE_STATS: " << strerror(errno);
   const Fd counting(stats);
   const std::string self = std::filesystem::canonical("/proc/self/exe");
   Begin(bpf::SocketBackEnd::kAuto);

@@ -150,7 +150,7 @@ TEST_F(Lifecycle, KillsAndStopsLoseNothingAndLetNothingThrough) {
 
 TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
   const char* const asked = std::getenv("SLUICE_KILLS");
-  const int kills = asked == nullptr ? 50 : std::atoi(asked);
+  const int kills = asked == nullptr ? 12 : std::atoi(asked);
   AgentProcess& agent = rig_->agent();
   const TwoStates states(*rig_);
   ASSERT_TRUE(agent.Apply(rig_->WorkloadYaml("server", "{app: server}") + states.Yaml(false)).ok()) << agent.Log();

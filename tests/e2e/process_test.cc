@@ -1,5 +1,7 @@
 // What programs do in a pod is seen, with whose it was.
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/syscall.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -186,12 +188,12 @@ TEST_F(Processes, LivingOnesAreListedAsATree) {
 TEST_F(Processes, TheListShowsThemAsTheyAreNow) {
   Start({});
   if (rig_ == nullptr) return;
-  static constexpr char kWorker[] =
-      "use POSIX; my $n = shift; exec($^X, $0, $n - 1, @ARGV) if $n > 0; "
-      "open(my $ns, '<', shift) or die; syscall(308, fileno($ns), 0x40000000) == 0 or die $!; "  // setns, CLONE_NEWNET
-      "POSIX::setgid(33); POSIX::setuid(33) or die; $| = 1; print \"ready\\n\"; sleep 60;";
   const std::string script = rig_->agent().directory() + "/worker.pl";
-  std::ofstream(script) << kWorker;
+  std::ofstream(script) << fmt::format(
+      "use POSIX; my $n = shift; exec($^X, $0, $n - 1, @ARGV) if $n > 0; "
+      "open(my $ns, '<', shift) or die; syscall({}, fileno($ns), {}) == 0 or die $!; "
+      "POSIX::setgid(33); POSIX::setuid(33) or die; $| = 1; print \"ready\\n\"; sleep 60;",
+      SYS_setns, CLONE_NEWNET);
   auto child = ChildProcess::Start({"/usr/bin/perl", script, "40", rig_->node().pod("web").netns_path});
   ASSERT_TRUE(child.ok()) << child.status();
   ASSERT_TRUE(child->WaitForOutput("ready").ok());

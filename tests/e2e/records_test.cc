@@ -182,7 +182,7 @@ class Records : public testing::Test {
   std::vector<v1::Flow> flows_;
 
  protected:
-  std::uint64_t lost_ = 0;
+  std::atomic<std::uint64_t> lost_ = 0;
 };
 
 TEST_F(Records, EachProcessHasARecordOfItsOwnFromBeginningToEnd) {

@@ -130,6 +130,25 @@ void Gate::Open() {
   if (ends_[1] >= 0) close(std::exchange(ends_[1], -1));
 }
 
+Arrival::Arrival() {
+  if (pipe2(ends_, O_CLOEXEC) != 0) std::abort();
+}
+
+Arrival::~Arrival() {
+  close(ends_[0]);
+  if (ends_[1] >= 0) close(ends_[1]);
+}
+
+bool Arrival::Wait() {
+  if (ends_[1] >= 0) close(std::exchange(ends_[1], -1));
+  char byte;
+  ssize_t got;
+  do {
+    got = read(ends_[0], &byte, 1);
+  } while (got < 0 && errno == EINTR);
+  return got == 1;
+}
+
 TempDir::TempDir() {
   std::string pattern = "/tmp/sluice-probes-XXXXXX";
   if (mkdtemp(pattern.data()) == nullptr) std::abort();

@@ -58,6 +58,19 @@ class Gate {
   int ends_[2] = {-1, -1};
 };
 
+// One child says that it has come so far, by a byte.
+class Arrival {
+ public:
+  Arrival();
+  ~Arrival();
+  int fd() const { return ends_[1]; }  // for the child to write to; it is not left open across an exec
+  // False: the child has ended without. To be called once the child is there, which holds the other end then.
+  bool Wait();
+
+ private:
+  int ends_[2] = {-1, -1};
+};
+
 // A directory that goes with it.
 class TempDir {
  public:

@@ -4,6 +4,8 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
+#include <filesystem>
+
 #include "ctrl/bpf/hook.h"
 #include "ctrl/net/conntrack.h"
 #include "tests/netns/datapath/conversation.h"
@@ -40,13 +42,15 @@ class HostPath : public DatapathRig {
     if (HasFatalFailure()) return;
     // So that the host's firewall and translation also see what its bridge forwards.
     if (bridged) {
+      if (!std::filesystem::exists("/proc/sys/net/bridge"))
+        GTEST_SKIP() << "br_netfilter is not loaded (CONFIG_BRIDGE_NETFILTER)";
       ASSERT_TRUE(node_->netns().Sysctl("net/bridge/bridge-nf-call-iptables", "1").ok());
       ASSERT_TRUE(node_->netns().Sysctl("net/bridge/bridge-nf-call-ip6tables", "1").ok());
     }
     Open();
     if (!HasFatalFailure()) Enforce();
     if (HasFatalFailure()) return;
-    Recheck(milliseconds(5000));
+    Recheck(milliseconds(60'000));  // none on the way
     Configure(SL_SETTING_REDIRECT);
   }
   virtual Way way() const { return {}; }
@@ -125,6 +129,8 @@ class EachWay : public HostPath, public testing::WithParamInterface<Way> {
  protected:
   Way way() const override { return GetParam(); }
 };
+class EachRoutedWay : public EachWay {};
+class TwoWays : public EachWay {};  // one of each: the rest of the way makes no difference
 
 TEST_P(EachWay, APlainFlowTakesTheShortCutOnceTheHostHasLetItPassBothWays) {
   const auto talk = TalkDirectly();
@@ -165,8 +171,7 @@ TEST_P(EachWay, AServiceOnTheSameNodeIsTranslatedThereAndBack) {
   })) << "the end of a translated connection is seen";
 }
 
-TEST_P(EachWay, ASourceThatTheHostTranslatesStaysTranslated) {
-  if (way().wiring == Wiring::kBridged) GTEST_SKIP() << "a bridge masquerades nothing";
+TEST_P(EachRoutedWay, ASourceThatTheHostTranslatesStaysTranslated) {
   Nft(
       fmt::format("table {0} nat {{\n chain post {{ type nat hook postrouting priority srcnat;\n"
                   "  {0} daddr {1} {2} dport {3} masquerade\n }}\n}}\n",
@@ -176,7 +181,7 @@ TEST_P(EachWay, ASourceThatTheHostTranslatesStaysTranslated) {
   EXPECT_EQ(ShortCutsOf(*talk, 20), 0u);
 }
 
-TEST_P(EachWay, WhatTheHostsFirewallDropsNeverTakesTheShortCut) {
+TEST_P(TwoWays, WhatTheHostsFirewallDropsNeverTakesTheShortCut) {
   Nft(fmt::format(
       "table inet filter {{\n chain forward {{ type filter hook forward priority 0;\n  {} dport {} drop\n }}\n}}\n",
       Protocol(), kServerPort));
@@ -184,7 +189,7 @@ TEST_P(EachWay, WhatTheHostsFirewallDropsNeverTakesTheShortCut) {
   EXPECT_EQ(ShortCuts(), 0u);
 }
 
-TEST_P(EachWay, ARuleThatTheHostGetsLaterHoldsForFlowsThatGoOn) {
+TEST_P(TwoWays, ARuleThatTheHostGetsLaterHoldsForFlowsThatGoOn) {
   Recheck(milliseconds(500));
   const auto talk = TalkDirectly();
   ASSERT_NE(talk, nullptr);
@@ -252,7 +257,7 @@ TEST_P(EachWay, ConnectionTrackingFindsNothingInvalid) {
   }
 }
 
-TEST_P(EachWay, AQueueingDisciplineAtTheReceiverIsNotPassedBy) {
+TEST_P(TwoWays, AQueueingDisciplineAtTheReceiverIsNotPassedBy) {
   const auto sent = [&](const std::string& interface) {
     std::uint64_t packets = 0;
     EXPECT_TRUE(
@@ -276,49 +281,53 @@ TEST_P(EachWay, AQueueingDisciplineAtTheReceiverIsNotPassedBy) {
   const auto limited = sent(interface);
   const auto short_cuts = ShortCutsOf(*talk, 20);
   EXPECT_GE(sent(interface), limited + 20) << "what db receives is limited";
-  EXPECT_GE(short_cuts, 20u) << "what it sends is not";
-  EXPECT_LE(short_cuts, 22u);
+  EXPECT_GE(short_cuts, 20u) << "what it sends is not; with TCP, acknowledgements may come on top";
+  EXPECT_LT(short_cuts, 40u);
   Tc({"qdisc", "del", "dev", interface, "root"});
   Enforce();
   EXPECT_TRUE(Becomes([&] { return ShortCutsOf(*talk) >= 16; })) << "a flow that goes on takes it again";
 }
 
-TEST_P(EachWay, AFilterOfSomebodyElseIsNotPassedBy) {
+TEST_P(TwoWays, AFilterOfSomebodyElseIsNotPassedBy) {
   for (const bool sender : {true, false}) {
     SCOPED_TRACE(sender ? "at the sender" : "at the receiver");
     const std::string& interface = Pod(sender ? "web" : "db").host_interface;
-    Tc({"qdisc", "add", "dev", interface, "clsact"});
-    Tc({"filter", "add", "dev", interface, sender ? "ingress" : "egress", "protocol", "all", "prio", "5", "u32",
-        "match", "u32", "0", "0", "flowid", "1:1"});
+    const std::string hook = sender ? "ingress" : "egress";
+    // There already where our own programs are attached by it, as before kernel 6.6.
+    (void)node_->Run([&] { return RunChecked({"tc", "qdisc", "add", "dev", interface, "clsact"}); });
+    Tc({"filter", "add", "dev", interface, hook, "protocol", "all", "prio", "5", "u32", "match", "u32", "0", "0",
+        "flowid", "1:1"});
     Enforce();
     const auto talk = TalkDirectly();
     ASSERT_NE(talk, nullptr);
     EXPECT_TRUE(talk->Exchange());
     const auto short_cuts = ShortCutsOf(*talk, 20);
     EXPECT_GE(short_cuts, 20u) << "the answers meet no filter";
-    EXPECT_LE(short_cuts, 22u);
-    Tc({"qdisc", "del", "dev", interface, "clsact"});
+    EXPECT_LT(short_cuts, 40u);
+    Tc({"filter", "del", "dev", interface, hook, "protocol", "all", "prio", "5"});
     Enforce();
     EXPECT_TRUE(Becomes([&] { return ShortCutsOf(*talk) >= 16; }));
   }
 }
 
-TEST_P(EachWay, AProgramOfSomebodyElseIsNotPassedBy) {
+TEST_P(TwoWays, AProgramOfSomebodyElseIsNotPassedBy) {
   const bpf_insn pass[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = -1},
                            {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
   const Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "other", "GPL", pass, std::size(pass), nullptr));
   ASSERT_TRUE(program.valid()) << errno;
   const std::uint32_t receiver = Pod("db").host_ifindex;
   Fd link;
+  int error = 0;
   ASSERT_TRUE(node_
                   ->Run([&] {
                     link = Fd(bpf_link_create(program.get(), static_cast<int>(receiver),
                                               static_cast<bpf_attach_type>(bpf::kTcxEgress), nullptr));
+                    error = errno;
                     return OkStatus();
                   })
                   .ok());
-  if (!link.valid() && errno == EINVAL) GTEST_SKIP() << "this kernel has no TCX (6.6)";
-  ASSERT_TRUE(link.valid()) << errno;
+  if (!link.valid() && error == EINVAL) GTEST_SKIP() << "this kernel has no TCX (6.6)";
+  ASSERT_TRUE(link.valid()) << strerror(error);
   const auto look = [&] { return node_->Run([&] { return datapath_->LookForOthers(); }); };
   ASSERT_TRUE(look().ok());
   const auto talk = TalkDirectly();
@@ -326,19 +335,22 @@ TEST_P(EachWay, AProgramOfSomebodyElseIsNotPassedBy) {
   EXPECT_TRUE(talk->Exchange());
   const auto short_cuts = ShortCutsOf(*talk, 20);
   EXPECT_GE(short_cuts, 20u);
-  EXPECT_LE(short_cuts, 22u);
+  EXPECT_LT(short_cuts, 40u);
   link = Fd();
   EXPECT_TRUE(Becomes([&] { return look().ok() && ShortCutsOf(*talk) >= 16; }));
 }
 
+constexpr Way kRoutedTcp4, kRoutedUdp4{.protocol = policy::kUdp}, kRoutedTcp6{.v6 = true};
+constexpr Way kBridgedTcp4{.wiring = TestNode::Wiring::kBridged};
+constexpr Way kBridgedUdp4{.wiring = TestNode::Wiring::kBridged, .protocol = policy::kUdp};
+constexpr Way kBridgedUdp6{.wiring = TestNode::Wiring::kBridged, .protocol = policy::kUdp, .v6 = true};
+
 INSTANTIATE_TEST_SUITE_P(Ways, EachWay,
-                         testing::Values(Way{TestNode::Wiring::kRouted, policy::kTcp, false},
-                                         Way{TestNode::Wiring::kRouted, policy::kUdp, false},
-                                         Way{TestNode::Wiring::kBridged, policy::kTcp, false},
-                                         Way{TestNode::Wiring::kBridged, policy::kUdp, false},
-                                         Way{TestNode::Wiring::kRouted, policy::kTcp, true},
-                                         Way{TestNode::Wiring::kBridged, policy::kUdp, true}),
+                         testing::Values(kRoutedTcp4, kRoutedUdp4, kBridgedTcp4, kBridgedUdp4, kRoutedTcp6,
+                                         kBridgedUdp6),
                          NameOf);
+INSTANTIATE_TEST_SUITE_P(Ways, EachRoutedWay, testing::Values(kRoutedTcp4, kRoutedUdp4, kRoutedTcp6), NameOf);
+INSTANTIATE_TEST_SUITE_P(Ways, TwoWays, testing::Values(kRoutedTcp4, kBridgedUdp6), NameOf);
 
 class AlwaysPath : public HostPath {};
 
