@@ -750,7 +750,8 @@ __noinline __u32 sl_know_fragment(void) {
 static __noinline int sl_remember_fragment(const struct sl_judgement* j, int reason) {
   const struct sl_packet* packet = &j->packet;
   if (packet->fragment != SL_FRAGMENT_FIRST || j->not_ours) return 0;
-  if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT) return 0;
+  if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT || reason == SL_DROP_WRONG_RECEIVER)
+    return 0;
   const struct sl_fragment_value ports = {.src_port = packet->tuple.src_port,
                                           .dst_port = packet->tuple.dst_port,
                                           .protocol = packet->tuple.protocol,

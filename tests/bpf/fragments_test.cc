@@ -59,6 +59,16 @@ TEST_F(Fragments, WhatIsDroppedForItsSourceLeavesNothing) {
   EXPECT_FALSE(LaterPasses(1));
 }
 
+// A bridge floods what a stranger sends in web's name: nobody has looked at its source.
+TEST_F(Fragments, WhatIsDroppedForItsReceiverLeavesNothing) {
+  FirstPasses(1);
+  for (int i = 2; i < 2 + 2 * SL_FRAGMENTS; ++i)
+    EXPECT_EQ(ToPod(kOther, kElsewhere, First(kWebIp, kDbIp, i)).reason, SL_DROP_WRONG_RECEIVER);
+  EXPECT_TRUE(LaterPasses(1)) << "none is pushed out";
+  EXPECT_EQ(ToPod(kOther, kElsewhere, First(kWebIp, kDbIp, 1, 22)).reason, SL_DROP_WRONG_RECEIVER);
+  EXPECT_TRUE(LaterPasses(1)) << "nor has another one's ports";
+}
+
 TEST_F(Fragments, AWorkloadHasItsNewestAlsoThroughBothHooks) {
   for (int i = 0; i < 2 * SL_FRAGMENTS; ++i) {
     FirstPasses(i);
