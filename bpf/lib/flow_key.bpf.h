@@ -44,4 +44,10 @@ SL_INLINE int sl_flow_key_of(const struct sl_tuple* tuple, struct sl_flow_key* k
   return 0;
 }
 
+/* The flow is that of one receiver of a group. */
+SL_INLINE void sl_set_receiver(struct sl_flow_key* key, __u32 endpoint) {
+  key->pad[0] = endpoint >> 8;
+  key->pad[1] = endpoint;
+}
+
 #endif

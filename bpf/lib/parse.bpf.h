@@ -78,7 +78,8 @@ struct sl_packet {
   __u8 control_ok;        /* has the form in which a host sends it: lengths, code, options, destination */
   __u8 has_addresses;     /* those of tuple are set, whatever is wrong with the rest */
   __u8 no_length;         /* IPv4 total length 0: right for a GSO packet above 64 KiB only */
-  __u8 fragment_protocol; /* what all fragments of a packet have in common (sl_fragment_key_of) */
+  __u8 fragment_protocol; /* what all fragments of a packet have in common (sl_fragment_hash) */
+  __u8 to_group;          /* a frame for several receivers */
 };
 
 #define SL_TCP_FIN 0x01
@@ -545,6 +546,7 @@ SL_INLINE int sl_parse(const void* data, const void* data_end, struct sl_packet*
     packet->has_vlan = 1;
   }
   packet->l3_offset = offset;
+  packet->to_group = eth[0] & 1;
   int reason;
   if (ethertype == 0x0800) {
     packet->ip_version = 4;

@@ -715,7 +715,7 @@ __noinline int sl_judge_new(int src_hi) {
   j->may_pass_host = sl_is_redirect_always(j);
   const int reply = j->question.turned;
   sl_flow_begin(fresh, &j->packet, &j->size, reply);
-  if (!j->known_absent) { /* it replaces its record, and who went the same way to somebody else: multicast */
+  if (!j->known_absent) { /* it replaces its record, and who went the same way to somebody else */
     sl_flow_forget(&j->key, SL_FLOW_DENIED, 0);
     sl_flow_forget(&j->key, SL_FLOW_PENDING, 0);
   }
@@ -779,6 +779,21 @@ static __noinline int sl_follow_fragment(struct sl_judgement* j) {
   return SL_DROP_NONE;
 }
 
+/*
+ * At tc_to_pod, a packet for a group or a broadcast address is a flow of this receiver, beside those of the others and
+ * that of its sender with the group: each is decided for its own ends.
+ */
+static __noinline int sl_name_receiver(struct sl_judgement* j) {
+  const struct sl_addr* to = &j->packet.tuple.dst;
+  const int is_group = sl_is_mapped_ipv4(to) ? to->bytes[12] >= 224 : sl_is_multicast6(to);
+  struct sl_address_value* who = &j->question.destination; /* is not asked yet, or will be anew */
+  if (!is_group && !j->packet.to_group) return 0;
+  if (sl_resolve(to, j->gen & 1, who) || sl_resolve_owner(j, who)) return 0;
+  sl_set_receiver(&j->key, who->endpoint);
+  j->known_absent = 0; /* that was asked of another key */
+  return 0;
+}
+
 /* As drop reasons of sl_judge_known_flow: ask sl_judge_syn_against, or sl_judge_new. One less where the sender is the
  * key's `hi` end. */
 #define SL_SYN_AGAINST (-6)
@@ -795,6 +810,7 @@ __noinline int sl_judge_known_flow(void) {
   int reason = sl_follow_fragment(j);
   if (reason) return reason;
   int src_hi = sl_flow_key_of(&packet->tuple, key);
+  if (j->hook == SL_HOOK_TC_TO_POD) sl_name_receiver(j);
   if (j->refused) goto new_flow;
   j->place = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
   struct sl_flow_entry* entry = sl_entry_at(j->place);
