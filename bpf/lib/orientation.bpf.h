@@ -20,30 +20,29 @@ enum sl_orientation {
 SL_INLINE int sl_is_client_port(__be16 port) { return SL_NTOHS(port) >= SL_FIRST_CLIENT_PORT; }
 
 /* From a server's port to a client's. */
-SL_INLINE int sl_is_to_client(const struct sl_tuple* tuple) {
-  return !sl_is_client_port(tuple->src_port) && sl_is_client_port(tuple->dst_port);
+SL_INLINE int sl_is_to_client(__be16 src_port, __be16 dst_port) {
+  return !sl_is_client_port(src_port) && sl_is_client_port(dst_port);
 }
 
 /* A SYN opens, and a SYN-ACK answers; in midstream the end with the client's port opened it. Nobody gets in by that:
  * without a handshake, of which the SYN is judged, no socket takes the packet. */
-SL_INLINE enum sl_orientation sl_tcp_orientation(const struct sl_packet* packet) {
-  const struct sl_tuple* tuple = &packet->tuple;
-  if (packet->fragment != SL_FRAGMENT_LATER && (packet->tcp_flags & SL_TCP_SYN))
-    return packet->tcp_flags & SL_TCP_ACK ? SL_ANSWERS : SL_OPENS;
-  if (sl_is_to_client(tuple)) return SL_ANSWERS;
-  if (sl_is_client_port(tuple->src_port) && !sl_is_client_port(tuple->dst_port)) return SL_OPENS;
-  return SL_UNSURE;
+SL_INLINE enum sl_orientation sl_tcp_orientation(__u8 tcp_flags, __be16 src_port, __be16 dst_port) {
+  if (tcp_flags & SL_TCP_SYN) return tcp_flags & SL_TCP_ACK ? SL_ANSWERS : SL_OPENS;
+  if (sl_is_to_client(src_port, dst_port)) return SL_ANSWERS;
+  return sl_is_to_client(dst_port, src_port) ? SL_OPENS : SL_UNSURE;
 }
 
 /* By what the packet itself says. */
 SL_INLINE enum sl_orientation sl_orientation_of(const struct sl_packet* packet) {
-  if (packet->tuple.protocol == SL_IPPROTO_TCP) return sl_tcp_orientation(packet);
-  return packet->tuple.icmp_answer ? SL_ANSWERS : SL_OPENS;
+  const struct sl_tuple* tuple = &packet->tuple;
+  const __u8 tcp_flags = packet->fragment == SL_FRAGMENT_LATER ? 0 : packet->tcp_flags;
+  if (tuple->protocol == SL_IPPROTO_TCP) return sl_tcp_orientation(tcp_flags, tuple->src_port, tuple->dst_port);
+  return tuple->icmp_answer ? SL_ANSWERS : SL_OPENS;
 }
 
 /* A datagram may be the answer to a question that nobody saw. */
 SL_INLINE int sl_may_be_answer(const struct sl_packet* packet) {
-  return packet->tuple.protocol == SL_IPPROTO_UDP && sl_is_to_client(&packet->tuple);
+  return packet->tuple.protocol == SL_IPPROTO_UDP && sl_is_to_client(packet->tuple.src_port, packet->tuple.dst_port);
 }
 
 /* A SYN of a new connection. */

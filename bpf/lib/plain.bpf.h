@@ -85,10 +85,18 @@ static __always_inline int sl_judge_plain_known(struct sl_judgement* j, struct _
   return SL_DROP_NONE;
 }
 
+/* As sl_orientation_of. */
+static __always_inline enum sl_orientation sl_plain_orientation(const struct sl_flow_key* key,
+                                                                const struct sl_plain* p) {
+  if (p->protocol != SL_IPPROTO_TCP) return SL_OPENS;
+  return sl_tcp_orientation(p->tcp_flags, p->from_hi ? key->hi_port : key->lo_port,
+                            p->from_hi ? key->lo_port : key->hi_port);
+}
+
 static __always_inline int sl_judge_plain_denied(struct sl_judgement* j, const struct sl_plain* p,
                                                  const struct sl_sighting* seen) {
   struct sl_flow_entry* entry = &seen->flow->entry;
-  if (j->from_node || !sl_is_denied_still(j, entry, p->from_hi)) return SL_NOT_PLAIN;
+  if (j->from_node || !sl_is_denied_still(j, entry, p->from_hi, sl_plain_orientation(&j->key, p))) return SL_NOT_PLAIN;
   if (!sl_is_settled(j, entry, entry->flags, &entry->initiator, &entry->responder, 0)) return SL_NOT_PLAIN;
   if (!sl_still_stands(seen)) return SL_NOT_PLAIN;
   j->from_endpoint = entry->initiator.endpoint;

@@ -7,7 +7,7 @@
  *   known flow, older generation, or of another decide again as its initiator opened it; a denial cuts it
  *     process or socket than it was decided for
  *   ICMP error about a known, allowed flow      passes
- *   a SYN against a live connection             a new one: policy at both ends
+ *   a SYN of a connection's responder           a new one: policy at both ends, which must allow it to change anything
  *   anything else                               a new flow: anti-spoofing, policy at both ends, one entry; opened by
  *                                               its sender or, where it is an answer, by the other end
  */
@@ -455,11 +455,13 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
   return SL_DROP_NONE;
 }
 
-/* A record says that policy denied the flow, under this generation and for any process. */
-static __always_inline int sl_is_denied_still(const struct sl_judgement* j, struct sl_flow_entry* entry, int src_hi) {
+/* A record says that policy denied the flow, under this generation and for any process. What answers belongs to the
+ * other end's flow, whatever its sender was denied to open. */
+static __always_inline int sl_is_denied_still(const struct sl_judgement* j, struct sl_flow_entry* entry, int src_hi,
+                                              enum sl_orientation orientation) {
   __u64 generation;
   const int reason = sl_verdict_of(entry, &generation);
-  if (generation != j->gen || reason != SL_DROP_POLICY_DENIED) return 0;
+  if (generation != j->gen || reason != SL_DROP_POLICY_DENIED || orientation == SL_ANSWERS) return 0;
   return !(entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) && src_hi == !!(entry->flags & SL_CT_INITIATOR_HI);
 }
 
@@ -470,7 +472,7 @@ static __always_inline int sl_is_denied_still(const struct sl_judgement* j, stru
 static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
   if (j->known_absent || j->from_node || j->packet.is_icmp_error) return SL_DROP_NONE;
   struct sl_flow_entry* entry = sl_entry_at(sl_flow_search(&j->key, SL_FLOW_DENIED));
-  if (!entry || !sl_is_denied_still(j, entry, src_hi)) return SL_DROP_NONE;
+  if (!entry || !sl_is_denied_still(j, entry, src_hi, sl_orientation_of(&j->packet))) return SL_DROP_NONE;
   if (!sl_at_its_interface(j, &entry->initiator, &entry->responder)) return SL_DROP_NONE;
   if (sl_cut_off(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
   if (sl_must_ask(&j->sender, entry, 0, 0)) return SL_ASK_SENDER;
@@ -481,8 +483,9 @@ static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
 }
 
 /*
- * A SYN begins a new connection where the old one is over. Where it is cut, only the other end may: the initiator's SYN
- * would be denied again, and with the cut gone the responder's data would open the old connection anew.
+ * A SYN begins a new connection where the old one is over; the responder's only when policy allows it
+ * (sl_judge_syn_against). Where it is cut, only the responder may: the initiator's SYN would be denied again, and with
+ * the cut gone the responder's data would open the old connection anew.
  */
 static __always_inline int sl_reopens(const struct sl_flow_entry* entry, const struct sl_packet* packet, int reply) {
   if (!sl_is_syn(packet)) return 0;
@@ -823,6 +826,7 @@ __noinline int sl_judge_known_flow(void) {
     const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
     if (sl_reopens(entry, packet, reply)) {
       over = sl_at_its_interface(j, sender, receiver);
+      if (over && reply && !j->syn_allowed) goto syn_against;
     } else {
       __u64 generation;
       int verdict = sl_verdict_of(entry, &generation);
@@ -833,8 +837,7 @@ __noinline int sl_judge_known_flow(void) {
         if (sl_must_ask(&j->sender, entry, reply, other_socket)) return SL_ASK_SENDER;
         if (sl_must_ask_receiver(j, receiver, entry, reply)) return SL_ASK_RECEIVER;
         if (sl_note_processes(j, entry, reply, other_socket)) verdict = sl_redecide_for(j, entry, reply, 1);
-        if (!verdict && reply && !j->syn_allowed && sl_is_syn(packet))
-          return src_hi ? SL_SYN_AGAINST - 1 : SL_SYN_AGAINST;
+        if (!verdict && reply && !j->syn_allowed && sl_is_syn(packet)) goto syn_against;
         if (verdict >= 0) return sl_judge_known(j, entry, verdict, reply);
       }
       if (verdict == SL_ASK_RECEIVER) return verdict;
@@ -849,11 +852,15 @@ __noinline int sl_judge_known_flow(void) {
   if (over) sl_flow_forget(key, SL_FLOW_ALLOWED, incarnation);
 new_flow:
   return src_hi ? SL_NEW_FLOW - 1 : SL_NEW_FLOW;
+syn_against:
+  if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
+  return src_hi ? SL_SYN_AGAINST - 1 : SL_SYN_AGAINST;
 }
 
 /*
- * A SYN from the responder of a live connection opens one of its own, which policy has to allow; it changes nothing of
- * the live one, to which it may be a spoofed packet, or of a simultaneous open.
+ * A SYN from the responder of a connection opens one of its own, which policy has to allow. Denied, it changes nothing
+ * of the known one, which may be alive whatever its flags say: a RST or a FIN may be spoofed as well as the SYN.
+ * Allowed, it begins a new flow where the old one is over; else it belongs to the live one, as in a simultaneous open.
  */
 static __always_inline int sl_judge_syn_against(struct sl_judgement* j, int src_hi) {
   int reason = sl_ask_policy();

@@ -2,6 +2,8 @@
 // older than the agent, peers that are heard of late, addresses that are nobody's, and ICMP in both directions.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/support/shop.h"
 
 namespace sluice::test {
@@ -111,6 +113,46 @@ TEST_F(Orientation, ASynAgainstALiveConnectionIsANewOne) {
   Enforce(DbPolicy());
   EXPECT_TRUE(FromPod(kDb, ToWeb(kSyn)).forwarded) << "a simultaneous open, where policy allows both";
   EXPECT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+}
+
+// In db's name: a RST out of window, which web ignores, or FINs that nobody acknowledges, and then a SYN.
+TEST_F(Orientation, ASpoofedEndAndASynStopNothing) {
+  const std::vector<std::vector<std::pair<bool, std::uint8_t>>> ends = {
+      {{false, kRst}}, {{false, kRst | kAck}}, {{false, kFin | kAck}, {true, kFin | kAck}}};
+  for (const auto& end : ends) {
+    Enforce(DbPolicy() + Isolate("web"));
+    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
+    ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
+    ASSERT_TRUE(FromPod(kWeb, ToDb(kAck)).forwarded);
+    for (const auto& [from_web, flags] : end)
+      ASSERT_TRUE((from_web ? FromPod(kWeb, ToDb(flags)) : FromPod(kDb, ToWeb(flags))).forwarded);
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(FromPod(kDb, ToWeb(kSyn)).reason, SL_DROP_POLICY_DENIED);
+    EXPECT_TRUE(FromPod(kDb, ToWeb(kAck | kPsh)).forwarded);
+    EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).forwarded);
+    Enforce(DbPolicy());
+    ASSERT_TRUE(FromPod(kDb, ToWeb(kRst)).forwarded);
+    EXPECT_TRUE(FromPod(kDb, ToWeb(kSyn)).forwarded) << "who may opens a new one";
+    const auto flows = Flows();
+    EXPECT_TRUE(std::any_of(flows.begin(), flows.end(), [](const auto& flow) {
+      return flow.state != datapath::FlowState::kDenied && flow.entry.initiator.endpoint == 2;
+    }));
+  }
+}
+
+TEST_F(Orientation, ADeniedSynDeniesNoAnswer) {
+  Enforce(DbPolicy() + Isolate("web"));
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(FromPod(kDb, ToWeb(kSyn)).reason, SL_DROP_POLICY_DENIED);
+  EXPECT_TRUE(FromPod(kDb, ToWeb(kAck | kPsh)).forwarded) << "of web's connection, which is older or was forgotten";
+  EXPECT_EQ(Initiator(), 1u);
+  // Likewise by the full path: IP options.
+  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  const auto with_options = [](std::uint8_t flags) {
+    return Eth{} / Ipv4{.src = kDbIp, .dst = kWebIp, .option_words = 1} /
+           Tcp{.sport = 5432, .dport = 40000, .flags = flags};
+  };
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(FromPod(kDb, with_options(kSyn)).reason, SL_DROP_POLICY_DENIED);
+  EXPECT_TRUE(FromPod(kDb, with_options(kAck)).forwarded);
 }
 
 TEST_F(Orientation, TheNodesAnswerIsNotTheNodesFlow) {
