@@ -12,6 +12,7 @@
 #define SLUICE_ATTRIBUTION_BPF_H
 
 #include "bpf/lib/account.bpf.h"
+#include "bpf/lib/flow_table.bpf.h"
 #include "bpf/lib/parse.bpf.h"
 #include "bpf/lib/socket_maps.bpf.h"
 
@@ -79,7 +80,7 @@ static __always_inline __u64 sl_sending_socket(struct __sk_buff* skb, int has_so
 /* At tc_from_pod, of a flow whose verdict hangs on the sender's process: this packet is not of the socket that it was
  * decided for. A TCP packet without one is the kernel's answer for a connection that is over. */
 static __always_inline int sl_is_other_socket(struct sl_flow_entry* entry, int reply, __u8 protocol, __u64 socket) {
-  return *sl_socket_of(entry, reply) != socket && (socket || protocol != SL_IPPROTO_TCP);
+  return SL_READ_ONCE(*sl_socket_of(entry, reply)) != socket && (socket || protocol != SL_IPPROTO_TCP);
 }
 
 /* Who receives it is looked up for each datagram that goes to an end whose process the verdict hangs on. A TCP
@@ -159,11 +160,28 @@ static __always_inline void sl_put_sender(struct sl_sender* sender, const struct
   sender->begins = 1;
 }
 
+/* Whether the flow was decided for another sender than this one, who is known. */
+static __always_inline int sl_is_another_sender(const struct sl_sender* sender, struct sl_flow_entry* entry,
+                                                int reply) {
+  const sl_process_class_number* class = reply ? &entry->responder_class : &entry->initiator_class;
+  return SL_READ_ONCE(*class) != sender->process_class || SL_READ_ONCE(*sl_socket_of(entry, reply)) != sender->socket;
+}
+
+/* Likewise of who receives it. Where several share the socket, who answers is of that class; a look-up does not tell.
+ */
+static __always_inline int sl_is_another_receiver(const struct sl_receiver* receiver, struct sl_flow_entry* entry,
+                                                  int reply) {
+  const sl_process_class_number* class = reply ? &entry->initiator_class : &entry->responder_class;
+  if (!receiver->found) return 0;
+  if (SL_READ_ONCE(*sl_socket_of(entry, !reply)) != receiver->socket) return 1;
+  return !receiver->shared && SL_READ_ONCE(*class) != receiver->process_class;
+}
+
 /*
  * What the socket said, into the flow. A socket of the kernel says nothing and changes nothing. What a listener said
  * may be late, when the socket has been accepted meanwhile: it does not replace what another packet learned since this
- * one asked. Returns 1 when the flow's verdict hangs on that process and it is of another class than the one that it
- * was decided for.
+ * one asked. Returns 1 when the flow's verdict hangs on that process and it is of another class, or sends by another
+ * socket, than it was decided for: sl_record writes both then, with the verdict.
  */
 static __always_inline int sl_note_sender(struct sl_sender* sender, const struct sl_flow_key* key,
                                           struct sl_flow_entry* entry, int reply, __u64 now) {
@@ -177,7 +195,7 @@ static __always_inline int sl_note_sender(struct sl_sender* sender, const struct
     __sync_fetch_and_or(&entry->flags, sl_listener_bit(reply));
   else
     return 0;
-  if ((entry->flags & sl_by_bit(reply)) && *class != sender->process_class) return 1;
+  if (entry->flags & sl_by_bit(reply)) return sl_is_another_sender(sender, entry, reply);
   *class = sender->process_class;
   *sl_socket_of(entry, reply) = sender->socket;
   return 0;
@@ -193,18 +211,13 @@ static __always_inline void sl_note_receiver(const struct sl_receiver* receiver,
 }
 
 /* Whose socket a datagram of a known flow would get, into the flow. Returns 1 when the verdict hangs on it and it is
- * not the one, or its process is no longer of the class, that it was decided for. Where several share the socket, who
- * answers is of that class; a look-up does not tell. */
+ * not the one, or its process is no longer of the class, that it was decided for. */
 static __always_inline int sl_note_other_receiver(const struct sl_receiver* receiver, const struct sl_flow_key* key,
                                                   struct sl_flow_entry* entry, int reply, __u64 now) {
-  const int other = *sl_socket_of(entry, !reply) != receiver->socket;
-  sl_process_class_number* class = reply ? &entry->initiator_class : &entry->responder_class;
-  if (!receiver->found || (!other && (receiver->shared || *class == receiver->process_class))) return 0;
+  if (!sl_is_another_receiver(receiver, entry, reply)) return 0;
   const sl_process_id was = __sync_lock_test_and_set(sl_process_of(entry, !reply), receiver->process);
   if (was && was != receiver->process) sl_begin_record(key, entry, !reply, was, now);
-  if (*class != receiver->process_class) return 1;
-  *sl_socket_of(entry, !reply) = receiver->socket;
-  return 0;
+  return 1;
 }
 
 /* The same for a flow's first packet, whose entry nobody else has yet. */

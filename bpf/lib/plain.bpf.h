@@ -49,7 +49,8 @@ static __always_inline int sl_is_socket_settled(struct sl_judgement* j, struct _
     j->may_route = 0;
   }
   if (!skb || !(flags & sl_by_bit(reply))) return 1;
-  return !sl_is_other_socket(entry, reply, protocol, sl_sending_socket(skb, j->sender.has_socket));
+  j->sender.socket = sl_sending_socket(skb, j->sender.has_socket);
+  return !sl_is_other_socket(entry, reply, protocol, j->sender.socket);
 }
 
 static __always_inline int sl_judge_plain_known(struct sl_judgement* j, struct __sk_buff* skb, const struct sl_plain* p,
@@ -58,7 +59,7 @@ static __always_inline int sl_judge_plain_known(struct sl_judgement* j, struct _
   const __u32 by = SL_READ_ONCE(entry->flags);
   if (!sl_is_socket_settled(j, skb, entry, by, p->from_hi != !!(by & SL_CT_INITIATOR_HI), p->protocol))
     return SL_NOT_PLAIN;
-  barrier(); /* the verdict is read after the socket that it holds for */
+  sl_memory_barrier(&entry->flags); /* the verdict is read between two looks at the socket that it holds for */
   __u64 generation;
   const int reason = sl_verdict_of(entry, &generation);
   const __u32 flags = SL_READ_ONCE(entry->flags), state = sl_seen_state(seen);
@@ -76,6 +77,8 @@ static __always_inline int sl_judge_plain_known(struct sl_judgement* j, struct _
       sl_is_other_pod(j, receiver->ifindex) && sl_may_pass_host(j, entry, flags, p->protocol, p->tcp_flags, reply);
   if (!sl_is_route_settled(j, entry, reply)) return SL_NOT_PLAIN;
   if (!sl_still_stands(seen)) return SL_NOT_PLAIN;
+  if (skb && (flags & sl_by_bit(reply)) && sl_is_other_socket(entry, reply, p->protocol, j->sender.socket))
+    return SL_NOT_PLAIN;
   j->reply = reply;
   j->from_endpoint = sender->endpoint;
   j->to_endpoint = receiver->endpoint;

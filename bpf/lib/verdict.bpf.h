@@ -179,11 +179,11 @@ static __always_inline void sl_record(struct sl_judgement* j, const struct sl_fl
         if (reason) sl_count_event(SL_COUNTER_FLOW_CUT);
       }
       /* Of neither socket while the verdict is written: who compares then is judged by himself. */
-      if (entry->initiator_socket != q->source_socket) entry->initiator_socket = SL_SOCKET_CHANGES;
-      if (entry->responder_socket != q->destination_socket) entry->responder_socket = SL_SOCKET_CHANGES;
-      barrier();
-      entry->initiator_class = q->source_class;
-      entry->responder_class = q->destination_class;
+      if (entry->initiator_socket != q->source_socket) SL_WRITE_ONCE(entry->initiator_socket, SL_SOCKET_CHANGES);
+      if (entry->responder_socket != q->destination_socket) SL_WRITE_ONCE(entry->responder_socket, SL_SOCKET_CHANGES);
+      sl_memory_barrier(&entry->flags);
+      SL_WRITE_ONCE(entry->initiator_class, q->source_class);
+      SL_WRITE_ONCE(entry->responder_class, q->destination_class);
       entry->egress_decision = q->egress_decision;
       entry->ingress_decision = q->ingress_decision;
       SL_WRITE_ONCE(entry->reason, reason);
@@ -191,9 +191,9 @@ static __always_inline void sl_record(struct sl_judgement* j, const struct sl_fl
       __u32 flags = (reason ? SL_CT_CUT : 0) | (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
       __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_CUT | SL_CT_AUDIT | SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER));
       if (flags) __sync_fetch_and_or(&entry->flags, flags);
-      barrier();
-      entry->initiator_socket = q->source_socket;
-      entry->responder_socket = q->destination_socket;
+      sl_memory_barrier(&entry->flags);
+      SL_WRITE_ONCE(entry->initiator_socket, q->source_socket);
+      SL_WRITE_ONCE(entry->responder_socket, q->destination_socket);
     }
     sl_memory_barrier(&entry->flags);
     SL_WRITE_ONCE(entry->generation, j->gen); /* last: who sees it sees the verdict too */
@@ -302,6 +302,30 @@ static __always_inline int sl_note_processes(struct sl_judgement* j, struct sl_f
   const int sender = sl_note_sender(&j->sender, &j->key, entry, reply, j->now);
   if (!sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) return sender;
   return sl_note_other_receiver(&j->receiver, &j->key, entry, reply, j->now) | sender;
+}
+
+/* Whether the flow is still decided for who is behind this packet. */
+static __always_inline int sl_is_decided_for(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  const __u32 flags = SL_READ_ONCE(entry->flags);
+  if (sl_is_of_other_socket(j, entry, reply)) return 0;
+  if ((flags & sl_by_bit(reply)) && sl_knows(&j->sender) && !j->sender.inherited &&
+      sl_is_another_sender(&j->sender, entry, reply))
+    return 0;
+  return !sl_hangs_on_receiver(flags, reply, j->key.protocol) || !sl_is_another_receiver(&j->receiver, entry, reply);
+}
+
+/*
+ * The verdict for who is behind this packet, who was just found to be the one that the flow was decided for. Another
+ * CPU may write another one's since: so it counts only when it was read between two such looks. Not inlined, for the
+ * stack.
+ */
+static __noinline int sl_verdict_for(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  __u64 generation;
+  sl_memory_barrier(&entry->flags);
+  const int verdict = sl_verdict_of(entry, &generation);
+  sl_memory_barrier(&entry->flags);
+  if (generation >= j->gen && sl_is_decided_for(j, entry, reply)) return verdict;
+  return sl_redecide_for(j, entry, reply, 1);
 }
 
 static __always_inline int sl_is_event_due(const struct sl_judgement* j, const struct sl_flow_entry* entry) {
@@ -836,7 +860,10 @@ __noinline int sl_judge_known_flow(void) {
         const int other_socket = sl_is_of_other_socket(j, entry, reply);
         if (sl_must_ask(&j->sender, entry, reply, other_socket)) return SL_ASK_SENDER;
         if (sl_must_ask_receiver(j, receiver, entry, reply)) return SL_ASK_RECEIVER;
-        if (sl_note_processes(j, entry, reply, other_socket)) verdict = sl_redecide_for(j, entry, reply, 1);
+        if (sl_note_processes(j, entry, reply, other_socket))
+          verdict = sl_redecide_for(j, entry, reply, 1);
+        else if (entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER))
+          verdict = sl_verdict_for(j, entry, reply);
         if (!verdict && reply && !j->syn_allowed && sl_is_syn(packet)) goto syn_against;
         if (verdict >= 0) return sl_judge_known(j, entry, verdict, reply);
       }
