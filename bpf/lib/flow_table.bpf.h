@@ -239,17 +239,21 @@ static __always_inline void sl_flow_leaves(const struct sl_flow* flow, __u32 ind
   sl_count_out(flow, index, state);
 }
 
-/* Takes the flow away that sl_flow_search finds, when it is that incarnation of its place; 0: any. Returns whether it
- * was there. */
-__noinline int sl_flow_forget(const struct sl_flow_key* key, __u32 state, __u32 incarnation) {
+/* Takes the flow away that was found in this place and state, when it is still there and that incarnation of it; 0:
+ * any. Returns whether it was. */
+__noinline int sl_flow_forget_at(const struct sl_flow_key* key, __u32 place, __u32 state, __u32 incarnation) {
   if (!key) return 0;
-  const __u32 place = sl_flow_search(key, state), was = place == SL_NO_PLACE ? 0 : sl_flow_hold(key, place);
+  const __u32 was = place == SL_NO_PLACE ? 0 : sl_flow_hold(key, place);
   const struct sl_flow* flow = sl_flow_at(place);
   if (!was || !flow) return 0;
   const int is_it = (!incarnation || flow->entry.incarnation == incarnation) && (was & 1) == (state != SL_FLOW_DENIED);
   if (is_it) sl_flow_leaves(flow, sl_bucket_of_place(place), was & SL_FLOW_STATE_MASK);
   sl_flow_release(place, is_it ? 0 : was);
   return is_it;
+}
+
+static __always_inline int sl_flow_forget(const struct sl_flow_key* key, __u32 state) {
+  return sl_flow_forget_at(key, sl_flow_search(key, state), state, 0);
 }
 
 /* The next way of the bucket whose flow is of that state, from `first` on and around. Global as sl_flow_search. */
@@ -418,16 +422,17 @@ static __always_inline int sl_may_establish(const struct sl_flow_bucket* bucket)
   return established < SL_FLOW_ESTABLISHED_WAYS;
 }
 
-/* The state of an allowed flow changes. 0: the bucket has as many established flows as it may. Somebody who holds the
- * flow keeps the state as it is, until its next packet. */
-__noinline int sl_flow_settle(__u32 place, __u32 state) {
+/* The state of an allowed flow changes, where it is still in its place. 0: the bucket has as many established flows as
+ * it may. Somebody who holds the flow keeps the state as it is, until its next packet. */
+__noinline int sl_flow_settle(const struct sl_flow_key* key, __u32 place, __u32 state) {
   __u32* tag = sl_tag_at(place);
   struct sl_flow_bucket* bucket = sl_bucket_at(sl_bucket_of_place(place));
   if (!tag || !bucket) return 0;
   const __u32 was = SL_READ_ONCE(*tag);
   if ((was & SL_FLOW_STATE_MASK) == state || !(was & SL_FLOW_PENDING) || (was & SL_FLOW_HELD)) return 1;
   if (state == SL_FLOW_ESTABLISHED && !sl_may_establish(bucket)) return 0;
-  __sync_val_compare_and_swap(tag, was, (was & ~(__u32)SL_FLOW_STATE_MASK) | state);
+  const __u32 held = sl_flow_hold(key, place);
+  if (held) sl_flow_release(place, held & SL_FLOW_PENDING ? (held & ~(__u32)SL_FLOW_STATE_MASK) | state : held);
   return 1;
 }
 

@@ -375,7 +375,7 @@ static __always_inline void sl_account_denied_again(struct sl_judgement* j, stru
 
 /* The record of a denied flow, where there is room for it or it takes the place of an older one. */
 static __always_inline void sl_record_denied(struct sl_judgement* j) {
-  const int is_paid = !j->known_absent && sl_flow_forget(&j->key, SL_FLOW_DENIED, 0);
+  const int is_paid = !j->known_absent && sl_flow_forget(&j->key, SL_FLOW_DENIED);
   if ((!is_paid && sl_is_denied_budget_spent(j->now)) || !sl_flow_put(&j->key, &j->fresh, SL_FLOW_DENIED))
     sl_count_event(SL_COUNTER_DENIED_UNRECORDED);
   else if (!is_paid)
@@ -475,7 +475,7 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
   if (!sl_is_counted(j, entry, reply)) sl_flow_add(entry, &j->size, j->packet.l3_offset, reply, j->now);
   const __u32 flags = sl_flow_move(entry, &j->packet, reply);
   sl_report(j, entry, reply);
-  if (!sl_flow_settle(j->place, sl_flow_state_of(flags))) sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
+  if (!sl_flow_settle(&j->key, j->place, sl_flow_state_of(flags))) sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
   return SL_DROP_NONE;
 }
 
@@ -743,8 +743,8 @@ __noinline int sl_judge_new(int src_hi) {
   const int reply = j->question.turned;
   sl_flow_begin(fresh, &j->packet, &j->size, reply);
   if (!j->known_absent) { /* it replaces its record, and who went the same way to somebody else */
-    sl_flow_forget(&j->key, SL_FLOW_DENIED, 0);
-    sl_flow_forget(&j->key, SL_FLOW_PENDING, 0);
+    sl_flow_forget(&j->key, SL_FLOW_DENIED);
+    sl_flow_forget(&j->key, SL_FLOW_PENDING);
   }
   if (!sl_flow_put(&j->key, fresh, SL_FLOW_PENDING)) {
     sl_count_event(SL_COUNTER_CT_INSERT_FAILED);
@@ -839,7 +839,8 @@ __noinline int sl_judge_known_flow(void) {
   int src_hi = sl_flow_key_of(&packet->tuple, key);
   if (j->hook == SL_HOOK_TC_TO_POD) sl_name_receiver(j);
   if (j->refused) goto new_flow;
-  j->place = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
+  const __u32 place = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
+  j->place = place;
   struct sl_flow_entry* entry = sl_entry_at(j->place);
   const __u32 incarnation = entry ? SL_READ_ONCE(entry->incarnation) : 0;
   if (entry) sl_memory_barrier(&entry->flags);
@@ -876,7 +877,7 @@ __noinline int sl_judge_known_flow(void) {
   if (sl_is_related(j) && !sl_is_cut_off(j)) return SL_DROP_NONE;
   if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
   /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
-  if (over) sl_flow_forget(key, SL_FLOW_ALLOWED, incarnation);
+  if (over) sl_flow_forget_at(key, place, SL_FLOW_ALLOWED, incarnation);
 new_flow:
   return src_hi ? SL_NEW_FLOW - 1 : SL_NEW_FLOW;
 syn_against:

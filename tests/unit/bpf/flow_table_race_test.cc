@@ -171,7 +171,7 @@ class Worker {
     const __u32 place = sl_flow_search(&key, SL_FLOW_ALLOWED);
     if (place == SL_NO_PLACE) return;
     const __u32 incarnation = SL_READ_ONCE(sl_entry_at(place)->incarnation);
-    forgotten += sl_flow_forget(&key, SL_FLOW_ALLOWED, incarnation);
+    forgotten += sl_flow_forget_at(&key, place, SL_FLOW_ALLOWED, incarnation);
     Put(number, SL_FLOW_PENDING);
   }
 
@@ -179,12 +179,12 @@ class Worker {
     const sl_flow_key key = KeyOf(number);
     const __u32 place = sl_flow_search(&key, SL_FLOW_ALLOWED);
     constexpr __u32 kStates[] = {SL_FLOW_ESTABLISHED, SL_FLOW_CLOSING, SL_FLOW_PENDING};
-    if (place != SL_NO_PLACE) sl_flow_settle(place, kStates[random_() % 3]);
+    if (place != SL_NO_PLACE) sl_flow_settle(&key, place, kStates[random_() % 3]);
   }
 
   void Deny(__u32 number) {
     const sl_flow_key key = KeyOf(number);
-    sl_flow_forget(&key, SL_FLOW_DENIED, 0);
+    sl_flow_forget(&key, SL_FLOW_DENIED);
     Put(number, SL_FLOW_DENIED);
   }
 
@@ -219,9 +219,52 @@ class Worker {
   std::mt19937 random_;
 };
 
-TEST(FlowTableRace, EightThreadsAtFourBuckets) {
+void Clear() {
+  std::memset(g_buckets, 0, sizeof(g_buckets));
+  std::memset(g_flows, 0, sizeof(g_flows));
+  std::memset(g_shares, 0, sizeof(g_shares));
   std::mt19937_64 random(1);
   for (__u64& seed : g_seeds) seed = random();
+}
+
+__u32 PutPending(const sl_flow_key& key, __u32 number) {
+  sl_flow_entry entry = EntryOf(number, 2);
+  EXPECT_TRUE(sl_flow_put(&key, &entry, SL_FLOW_PENDING));
+  return sl_flow_search(&key, SL_FLOW_PENDING);
+}
+
+// A CPU finds a flow that is over; another one takes it away and puts it at another place, which counts its own
+// incarnations.
+TEST(FlowTable, OnlyTheFlowThatWasFoundIsForgotten) {
+  Clear();
+  const sl_flow_key key = KeyOf(1);
+  const __u32 place = PutPending(key, 1), incarnation = g_flows[place].entry.incarnation;
+  ASSERT_TRUE(sl_flow_forget(&key, SL_FLOW_PENDING));
+  *sl_tag_at(place) = sl_flow_tag_of(sl_hash_of(&key));  // somebody else is writing there
+  const __u32 other = PutPending(key, 1);
+  ASSERT_NE(other, place);
+  ASSERT_EQ(g_flows[other].entry.incarnation, incarnation);
+  EXPECT_FALSE(sl_flow_forget_at(&key, place, SL_FLOW_ALLOWED, incarnation));
+  EXPECT_EQ(sl_flow_search(&key, SL_FLOW_PENDING), other);
+  EXPECT_FALSE(sl_flow_forget_at(&key, other, SL_FLOW_ALLOWED, incarnation + 1));
+  EXPECT_TRUE(sl_flow_forget_at(&key, other, SL_FLOW_ALLOWED, incarnation));
+  EXPECT_EQ(sl_flow_search(&key, SL_FLOW_PENDING), SL_NO_PLACE);
+}
+
+TEST(FlowTable, AStateIsThatFlowsOwn) {
+  Clear();
+  const sl_flow_key key = KeyOf(1), stranger = KeyOf(2);
+  const __u32 place = PutPending(key, 1);
+  EXPECT_TRUE(sl_flow_settle(&stranger, place, SL_FLOW_ESTABLISHED));
+  EXPECT_EQ(*sl_tag_at(place) & SL_FLOW_MARKS_MASK, __u32{SL_FLOW_PENDING}) << "evicted: another one's place by now";
+  for (const __u32 state : {SL_FLOW_ESTABLISHED, SL_FLOW_CLOSING, SL_FLOW_PENDING}) {
+    EXPECT_TRUE(sl_flow_settle(&key, place, state));
+    EXPECT_EQ(*sl_tag_at(place) & SL_FLOW_MARKS_MASK, state);
+  }
+}
+
+TEST(FlowTableRace, EightThreadsAtFourBuckets) {
+  Clear();
   std::vector<Worker> workers;
   for (unsigned i = 0; i < kThreads; ++i) workers.emplace_back(i + 1);
   std::vector<std::thread> threads;
