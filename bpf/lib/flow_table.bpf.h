@@ -213,16 +213,17 @@ static __always_inline void sl_share_add(__u32 owner, __s64 more) {
   if (own) __sync_fetch_and_add(own, more);
 }
 
-static __always_inline __u64 sl_flows_of(__u32 owner) {
-  const __u64* own = owner ? sl_share_at(owner) : 0;
-  return own ? SL_READ_ONCE(*own) : 0;
+/* A share that was counted too low falls below 0 as its flows end: that is none, not the most of all. */
+static __always_inline __s64 sl_share_of_flows(__u32 number) {
+  const __u64* share = sl_share_at(number);
+  const __s64 flows = share ? (__s64)SL_READ_ONCE(*share) : 0;
+  return flows < 0 ? 0 : flows;
 }
 
+static __always_inline __s64 sl_flows_of(__u32 owner) { return owner ? sl_share_of_flows(owner) : 0; }
+
 static __always_inline int sl_is_over_share(__u32 owner) {
-  const __u64* all = owner ? sl_share_at(0) : 0;
-  if (!all) return 0;
-  const __u64 flows = SL_READ_ONCE(*all), places = flow_share_places;
-  return flows >= places || sl_flows_of(owner) >= places - flows;
+  return owner && sl_share_of_flows(0) + sl_flows_of(owner) >= (__s64)flow_share_places;
 }
 
 /* A flow leaves its place in bucket `index`, which nobody else writes meanwhile. */

@@ -1,8 +1,9 @@
 // What the flow table counts about itself (guests of buckets, shares of workloads), counted anew at each pass over it:
 // whoever died between a flow and its count left the count wrong.
 //   counts.Begin(); counts.Add(flow, home) for each flow; counts.End(buckets, shares);
-// A count that is off by the same in two passes is put right; traffic moves counts while a pass goes on, but hardly
-// twice by the same. Not thread-safe.
+// A count is put right when it is off by the same in two passes that found the very same flows. A pass takes a while:
+// where flows come and go meanwhile, what it found and what is counted at its end differ by chance, and easily twice by
+// the same. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +22,11 @@ class FlowCounts {
   void End(sl_flow_bucket* buckets, std::uint64_t* shares);
 
  private:
-  // By how much too high: now, and at the last pass.
+  // How many flows and, as one number, which; by how much the count is too high. Both at the last pass too.
   struct Drift {
-    std::uint64_t counted = 0, last = 0;
+    std::uint64_t counted = 0, flows = 0, last = 0, last_flows = 0;
   };
+  static void CountIn(Drift& drift, const FlowRecord& flow);
   template <typename Count>
   static void Correct(Drift& drift, Count* count);
 

@@ -263,6 +263,17 @@ TEST(FlowTable, AStateIsThatFlowsOwn) {
   }
 }
 
+TEST(FlowTable, ACountBelowZeroIsZero) {
+  Clear();
+  g_shares[1] = -3UL;
+  EXPECT_EQ(sl_flows_of(1), 0u);
+  EXPECT_FALSE(sl_is_over_share(1));
+  g_shares[0] = -3UL;
+  EXPECT_FALSE(sl_is_over_share(1)) << "of all";
+  g_shares[1] = g_shares[0] = kPlaces;
+  EXPECT_TRUE(sl_is_over_share(1));
+}
+
 TEST(FlowTableRace, EightThreadsAtFourBuckets) {
   Clear();
   std::vector<Worker> workers;
