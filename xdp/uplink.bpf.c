@@ -35,7 +35,8 @@ __noinline int sl_uplink_any(struct xdp_md* ctx) {
   if (!j) return XDP_DROP;
   int reason = sl_parse_xdp(ctx);
   if (!reason && j->packet.kind == SL_PACKET_CONTROL) return sl_uplink_pass(j);
-  if (!reason && j->packet.no_length) reason = SL_DROP_MALFORMED_IPV4;
+  /* Generic XDP comes after GRO, whose packets above 64 KiB have none (BIG TCP). */
+  if (!reason && j->packet.no_length && j->size.bytes <= 65535u + j->packet.l3_offset) reason = SL_DROP_MALFORMED_IPV4;
   const int is_judged = !reason;
   if (is_judged) reason = sl_judge();
   if (reason == SL_ASK_RECEIVER) return sl_uplink_pass(j); /* sockets can be asked at tc/to_pod, which decides then */
@@ -58,7 +59,7 @@ int xdp_uplink(struct xdp_md* ctx) {
   j->size.packets = 1;
   j->size.bytes = data_end - data;
   j->route_length = data_end - data - SL_ETH_LEN;
-  j->may_route = sl_is_for_router_xdp(data, data_end, j);
+  j->may_route = j->route_length <= 65535 && sl_is_for_router_xdp(data, data_end, j); /* else longer than any route's */
   if (!sl_parse_plain(data, data_end, &j->key, plain)) return sl_uplink_any(ctx);
   int reason = sl_judge_plain(j, 0, plain, &seen);
   if (reason == SL_NOT_PLAIN) return sl_uplink_any(ctx);
