@@ -30,6 +30,7 @@ int tc_to_pod(struct __sk_buff* skb) {
   j->from_node = from == 0 && skb->sk != 0;
   j->from_ifindex = from;
   j->sender.has_socket = j->from_node; /* on its way through the node a packet may keep a pod's socket */
+  if (skb->vlan_present) return sl_to_pod_any(skb);
   if (!sl_parse_plain((__u8*)(long)skb->data, (__u8*)(long)skb->data_end, &j->key, &plain)) return sl_to_pod_any(skb);
   sl_measure_plain(skb, j, plain.header);
   int reason = sl_judge_plain(j, 0, &plain, &seen);

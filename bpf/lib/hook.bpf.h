@@ -54,6 +54,7 @@ static __always_inline void sl_measure(const struct __sk_buff* skb, struct sl_ju
 /* A packet that is not plain: its drop reason, or SL_LINK_CONTROL. */
 static __always_inline int sl_judge_any_skb(struct __sk_buff* skb, struct sl_judgement* j) {
   int reason = sl_parse_pulling(skb, j);
+  if (skb->vlan_present) j->packet.has_vlan = 1; /* beside the frame */
   sl_measure(skb, j);
   if (!reason && j->packet.no_length && !skb->gso_segs) reason = SL_DROP_MALFORMED_IPV4;
   if (reason) return reason;

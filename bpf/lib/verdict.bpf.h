@@ -426,11 +426,13 @@ static __always_inline int sl_is_path_news(const struct sl_judgement* j, struct 
   return !(flags & sl_path_bit(reply)) && sl_is_counted(j, entry, reply);
 }
 
+/* Only what might take a short cut itself vouches for the host's path: the host's rules look at the ports of a first
+ * fragment alone, and at tags. */
 static __always_inline void sl_note_path(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
   if (!sl_is_path_news(j, entry, entry->flags, reply)) return;
   if (j->hook != SL_HOOK_TC_TO_POD)
     sl_note_counted(entry, reply, j->now);
-  else
+  else if (!j->packet.fragment && !j->packet.has_vlan)
     __sync_fetch_and_or(&entry->flags, sl_path_bit(reply));
 }
 
