@@ -75,17 +75,18 @@ static __always_inline int sl_check_control_from_pod(struct sl_judgement* j) {
   j->from_endpoint = owner.endpoint;
   if (!sl_has_own_mac(j, owner.endpoint)) return SL_DROP_SPOOFED_SOURCE;
   if (packet->control == SL_CONTROL_ROUTER || !packet->control_ok || sl_is_overlong(j)) return SL_DROP_LINK_CONTROL;
-  if (packet->control == SL_CONTROL_ARP) {
-    const int is_probe = !sl_load_be32(packet->target.bytes + 12);
-    if (!is_probe && !sl_is_its(j, interface, &packet->target)) return SL_DROP_SPOOFED_SOURCE;
+  if (packet->control == SL_CONTROL_ARP || packet->control == SL_CONTROL_PROBE) {
+    if (!sl_is_its(j, interface, &packet->target)) return SL_DROP_SPOOFED_SOURCE;
   } else {
     const struct sl_addr* from = &packet->tuple.src;
     const int is_nobody = sl_is_mapped_ipv4(from) ? !sl_load_be32(from->bytes + 12) : sl_is_unspecified(from);
     if (!is_nobody && !sl_is_its(j, interface, from)) return SL_DROP_SPOOFED_SOURCE;
-    if (packet->control == SL_CONTROL_ADVERTISE) {
-      if (!sl_is_its(j, interface, &packet->target)) return SL_DROP_SPOOFED_SOURCE;
-      if (!sl_stays_on_link(j, interface, &packet->target)) return SL_DROP_LINK_CONTROL;
-    }
+    /* Somebody who tries an address (RFC 4862, 5.4) gives it up when another one does the same. */
+    const int tries = packet->control == SL_CONTROL_SOLICIT && is_nobody;
+    if ((tries || packet->control == SL_CONTROL_ADVERTISE) && !sl_is_its(j, interface, &packet->target))
+      return SL_DROP_SPOOFED_SOURCE;
+    if (packet->control == SL_CONTROL_ADVERTISE && !sl_stays_on_link(j, interface, &packet->target))
+      return SL_DROP_LINK_CONTROL;
     if (packet->control == SL_CONTROL_SOLICIT && !sl_stays_on_link(j, interface, from)) return SL_DROP_LINK_CONTROL;
   }
   return sl_is_link_budget_spent(j, owner.endpoint) ? SL_DROP_LINK_CONTROL : SL_DROP_NONE;
@@ -97,7 +98,8 @@ static __always_inline int sl_check_control_to_pod(struct sl_judgement* j) {
   const int unknown = sl_resolve_owner(j, &who);
   if (unknown) return unknown;
   j->to_endpoint = who.endpoint;
-  if (!j->from_ifindex) return SL_DROP_NONE; /* also of the node as others' proxy */
+  if (!j->from_ifindex) return SL_DROP_NONE;                    /* also of the node as others' proxy */
+  if (packet->control == SL_CONTROL_PROBE) return SL_DROP_NONE; /* whoever has the address says so */
   const int claims_target = packet->control == SL_CONTROL_ARP || packet->control == SL_CONTROL_ADVERTISE;
   sl_resolve(claims_target ? &packet->target : &packet->tuple.src, j->gen & 1, &who);
   return !who.ifindex || sl_came_by(j, who.ifindex) ? SL_DROP_NONE : SL_DROP_SPOOFED_SOURCE;

@@ -25,7 +25,8 @@ enum sl_packet_kind {
 enum sl_control {
   SL_CONTROL_NONE = 0,
   SL_CONTROL_ARP,       /* the sender has `target` */
-  SL_CONTROL_SOLICIT,   /* neighbour solicitation: nothing but its source */
+  SL_CONTROL_PROBE,     /* ARP without a sender's address: the sender would like to have `target` */
+  SL_CONTROL_SOLICIT,   /* neighbour solicitation: nothing but its source; without one it would like to have `target` */
   SL_CONTROL_ADVERTISE, /* neighbour advertisement: the sender has `target` */
   SL_CONTROL_REPORT,    /* router solicitation, multicast membership report: nothing but its source */
   SL_CONTROL_ROUTER,    /* the sender is a router: advertisement, redirect, multicast query */
@@ -414,7 +415,7 @@ SL_INLINE void sl_parse_igmp(const void* data, const void* data_end, __u32 offse
     packet->control_ok = dst == group && packet->l3.l4_bytes == 8;
 }
 
-/* RFC 826, for IPv4 over Ethernet. A probe (RFC 5227) has no sender address and claims nothing. */
+/* RFC 826, for IPv4 over Ethernet; probes are those of RFC 5227. */
 SL_INLINE void sl_parse_arp(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
   const __u8* eth = sl_bytes_at(data, data_end, 0, SL_ETH_LEN);
   const __u8* arp = sl_bytes_at(data, data_end, offset, SL_ARP_LEN);
@@ -425,11 +426,12 @@ SL_INLINE void sl_parse_arp(const void* data, const void* data_end, __u32 offset
     return;
   }
   const __u16 operation = sl_read16(arp + 6);
-  sl_set_ipv4(&packet->target, sl_load_be32(arp + 14));
+  const __be32 sender = sl_load_be32(arp + 14);
+  if (!sender) packet->control = SL_CONTROL_PROBE;
+  sl_set_ipv4(&packet->target, sender ? sender : sl_load_be32(arp + 24));
   packet->l3.l4_offset = offset + SL_ARP_LEN;
   packet->control_ok = sl_load_be32(arp) == SL_HTONL(0x00010800) && sl_load_be16(arp + 4) == SL_HTONS(0x0604) &&
-                       sl_is_same_mac(arp + 8, eth + 6) &&
-                       (operation == 1 || (operation == 2 && sl_load_be32(arp + 14)));
+                       sl_is_same_mac(arp + 8, eth + 6) && (operation == 1 || (operation == 2 && sender));
 }
 
 /* The quoted packet: its addresses and, where 8 bytes of its transport header came along, its ports. */

@@ -151,6 +151,27 @@ TEST_F(LinkControl, OnlyAboutItsOwnAddresses) {
   EXPECT_EQ(Web(Igmp(0x16, "224.0.0.251", "224.0.0.251", kDbIp)), SL_DROP_SPOOFED_SOURCE);
 }
 
+// A neighbour that has just tried an address gives it up when it hears that another one tries it too.
+TEST_F(LinkControl, ItTriesNoAddressButItsOwn) {
+  for (const char* address : {kDbIp, kNodeIp, "10.0.0.77", "169.254.7.2"}) {
+    SCOPED_TRACE(address);
+    EXPECT_EQ(Web(Arp(1, kWebMac, "0.0.0.0", address)), SL_DROP_SPOOFED_SOURCE);
+  }
+  for (const char* address : {kWebIp, "169.254.7.1"})
+    EXPECT_TRUE(FromPod(kWeb, Arp(1, kWebMac, "0.0.0.0", address)).forwarded) << address;
+  const auto tries = [](const char* address) {
+    auto group = Bytes(address);
+    return Nd(135, kWebMac, "::", fmt::format("ff02::1:ff{:02x}:{:02x}{:02x}", group[13], group[14], group[15]),
+              Bytes(address));
+  };
+  for (const char* address : {kDbIp6, kDbLl, "fd00::fe", "fd00::77"})
+    EXPECT_EQ(Web(tries(address)), SL_DROP_SPOOFED_SOURCE) << address;
+  for (const char* address : {kWebIp6, kWebLl}) EXPECT_TRUE(FromPod(kWeb, tries(address)).forwarded) << address;
+  // From elsewhere web hears of it, and says that it has the address.
+  EXPECT_TRUE(ToPod(kWeb, kUplink, tries(kWebIp6)).forwarded);
+  EXPECT_TRUE(ToPod(kWeb, kUplink, Arp(1, "02:00:00:00:07:07", "0.0.0.0", kWebIp)).forwarded);
+}
+
 TEST_F(LinkControl, OnlyInItsForm) {
   const auto own = Bytes(kWebIp6);
   const std::vector<Packet> all = {
