@@ -135,8 +135,7 @@ TEST_F(Account, MulticastAndBroadcastAreForWhoIsBehindTheInterface) {
                               .Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, open.bytes)
                               .Ingress(1, SL_DROP_NONE, open.bytes)
                               .Count(SL_COUNTER_FLOW_NEW)
-                              .Changed("pending")
-                              .Event(SL_FLOW_END));
+                              .Added("pending"));
     const Judged closed = ToPod(kDb, kOther, query(kOtherIp, group));
     EXPECT_EQ(closed.reason, SL_DROP_POLICY_DENIED) << "db is isolated";
     EXPECT_EQ(closed.moves, Moves()
