@@ -19,6 +19,12 @@ std::string InterfaceName(std::uint32_t ifindex) {
   return if_indextoname(ifindex, name) == nullptr ? "" : name;
 }
 
+// Only "there is none" is an answer.
+bool IsGone(std::uint32_t ifindex) {
+  char name[IF_NAMESIZE];
+  return if_indextoname(ifindex, name) == nullptr && (errno == ENXIO || errno == ENODEV);
+}
+
 bpf::TcDirection DirectionOf(bpf::Hook hook) {
   return hook == bpf::Hook::kTcIngress ? bpf::TcDirection::kIngress : bpf::TcDirection::kEgress;
 }
@@ -64,7 +70,12 @@ Status Attachments::Open(const bpf::DatapathObject* object, const bpf::PinLayout
   };
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(pins_.links_dir(), error)) {
-    if (const auto name = bpf::ParseLinkName(entry.path().filename())) note(name->program, name->ifindex);
+    const auto name = bpf::ParseLinkName(entry.path().filename());
+    if (!name) continue;
+    SL_ASSIGN_OR_RETURN(Fd fd, bpf::OpenPinned(entry.path()));
+    SL_ASSIGN_OR_RETURN(bpf::InterfaceLink link, bpf::ReadLink(std::move(fd)));
+    note(name->program, name->ifindex).program_id = link.program_id;
+    held_.Hold(entry.path(), std::move(link.fd));
   }
   if (error) return ErrnoError(error.value(), "list {}", pins_.links_dir());
   for (LeftLink& one : left) note(one.program, one.ifindex).left.push_back(std::move(one));
@@ -75,24 +86,24 @@ Status Attachments::Attach(const std::string& program, std::uint32_t ifindex, co
   const std::lock_guard lock(mutex_);
   const std::string pin = pins_.link(program, ifindex);
   const auto found = attached_.find(pin);
-  if (found != attached_.end() && found->second.current) {
+  const bool is_known = found != attached_.end();
+  const bool stays = is_known && (found->second.current || (!found->second.left.empty() && !taken_over_));
+  if (stays) {
     // Its number may be another interface's by now.
     SL_ASSIGN_OR_RETURN(const bool there, IsThere(found->second));
-    if (there) return OkStatus();
-  }
-  if (found != attached_.end() && !found->second.left.empty() && !taken_over_) {
-    AttachedProgram& what = found->second.what;
-    what.interface = interface;
-    if (what.program == "xdp_uplink") what.mode = bpf::XdpModeAt(ifindex);
-    return OkStatus();
+    if (there) {
+      AttachedProgram& what = found->second.what;
+      what.interface = interface;
+      if (what.mode.empty() && what.program == "xdp_uplink") what.mode = bpf::XdpModeAt(ifindex);
+      return OkStatus();
+    }
   }
   Attachment one;
-  if (found != attached_.end()) one = std::move(found->second);
+  if (is_known) one = std::move(found->second);
   one.what = {.program = program, .interface = interface, .ifindex = ifindex, .mode = ""};
-  const bool was_current = one.current;
   Status status = AttachNow(pin, &one);
-  if (status.ok() && was_current) NoteRepair(one.what);
-  if (status.ok() || found != attached_.end()) attached_[pin] = std::move(one);
+  if (status.ok() && stays) NoteRepair(one.what);
+  if (status.ok() || is_known) attached_[pin] = std::move(one);
   return status;
 }
 
@@ -100,7 +111,7 @@ Status Attachments::Attach(const std::string& program, std::uint32_t ifindex, co
 Status Attachments::AttachNow(const std::string& pin, Attachment* one) {
   SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(one->what.program));
   const int program_fd = object_->program_fd(one->what.program);
-  SL_ASSIGN_OR_RETURN(one->program_id, bpf::ProgramId(program_fd));
+  SL_ASSIGN_OR_RETURN(const std::uint32_t program_id, bpf::ProgramId(program_fd));
   const std::uint32_t ifindex = one->what.ifindex;
   bpf::AttachedLink link;
   std::error_code error;
@@ -122,6 +133,7 @@ Status Attachments::AttachNow(const std::string& pin, Attachment* one) {
   }
   one->left.clear();
   one->what.mode = link.mode;
+  one->program_id = program_id;
   one->current = true;
   if (link.fd.valid()) held_.Hold(pin, std::move(link.fd));
   return OkStatus();
@@ -149,32 +161,40 @@ std::vector<AttachedProgram> Attachments::all() const {
   return programs;
 }
 
+Status Attachments::TakeOverAt(const std::string& pin, Attachment* one) {
+  if (IsGone(one->what.ifindex)) {  // nothing is left to be taken over
+    for (const LeftLink& left : one->left) SL_RETURN_IF_ERROR(Unpin(left.pin));
+    one->left.clear();
+    return OkStatus();
+  }
+  return AttachNow(pin, one);
+}
+
 Status Attachments::TakeOver() {
   const std::lock_guard lock(mutex_);
   taken_over_ = true;
-  for (auto& [pin, one] : attached_) {
-    if (one.left.empty()) continue;
-    const Status status = AttachNow(pin, &one);
-    // Nothing is left to be taken over where the interface is gone.
-    if (!status.ok() && !InterfaceName(one.what.ifindex).empty())
-      return Annotate(status, fmt::format("take over {} at ifindex {}", one.what.program, one.what.ifindex));
-  }
-  return OkStatus();
+  Status failed = OkStatus();
+  for (auto& [pin, one] : attached_)
+    if (!one.left.empty())
+      failed.Update(Annotate(TakeOverAt(pin, &one), fmt::format("take over {}", NameOf(one.what))));
+  return failed;
 }
 
 bool Attachments::has_taken_over() const {
   const std::lock_guard lock(mutex_);
-  return taken_over_;
+  return taken_over_ && std::ranges::all_of(attached_, [](const auto& one) { return one.second.left.empty(); });
 }
 
 StatusOr<bool> Attachments::IsThere(const Attachment& one) const {
   SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(one.what.program));
   SL_ASSIGN_OR_RETURN(const auto programs, bpf::ProgramsAt(one.what.ifindex, hook));
-  return std::ranges::find(programs, one.program_id) != programs.end();
+  const auto runs = [&](std::uint32_t id) { return std::ranges::find(programs, id) != programs.end(); };
+  return runs(one.program_id) || std::ranges::any_of(one.left, runs, &LeftLink::program_id);
 }
 
 // The link that is held may only have another program; else it is made anew.
 Status Attachments::AttachAgain(const std::string& pin, Attachment* one) {
+  if (!one->current) return AttachNow(pin, one);
   if (const int held = held_.fd(pin); held >= 0) {
     SL_ASSIGN_OR_RETURN(const bool updated, bpf::UpdateLink(held, object_->program_fd(one->what.program)));
     if (updated) return OkStatus();
@@ -184,30 +204,40 @@ Status Attachments::AttachAgain(const std::string& pin, Attachment* one) {
 }
 
 void Attachments::NoteRepair(const AttachedProgram& what) {
-  LogError("{} had been detached by somebody else: attached again", NameOf(what));
+  LogError("{} was not there any more: attached again", NameOf(what));
   ++repaired_;
+}
+
+Status Attachments::RepairAt(const std::string& pin, Attachment* one) {
+  SL_ASSIGN_OR_RETURN(const bool there, IsThere(*one));
+  if (taken_over_ && !one->left.empty()) return TakeOverAt(pin, one);
+  if (there || IsGone(one->what.ifindex)) return OkStatus();
+  SL_RETURN_IF_ERROR(AttachAgain(pin, one));
+  NoteRepair(one->what);
+  return OkStatus();
 }
 
 StatusOr<int> Attachments::Repair() {
   const std::lock_guard lock(mutex_);
   Status failed = OkStatus();
-  for (auto& [pin, one] : attached_) {
-    if (!one.current) continue;
-    SL_ASSIGN_OR_RETURN(const bool there, IsThere(one));
-    if (there || InterfaceName(one.what.ifindex).empty()) continue;
-    if (const Status status = AttachAgain(pin, &one); !status.ok()) {
-      failed.Update(Annotate(status, NameOf(one.what)));
-      continue;
-    }
-    NoteRepair(one.what);
-  }
+  for (auto& [pin, one] : attached_) failed.Update(Annotate(RepairAt(pin, &one), NameOf(one.what)));
   if (!failed.ok()) return failed;
   return std::exchange(repaired_, 0);
 }
 
 StatusOr<int> Attachments::RepairPins() {
   const std::lock_guard lock(mutex_);
-  return held_.PutBack();
+  SL_ASSIGN_OR_RETURN(int pins, held_.PutBack());
+  for (const auto& [pin, one] : attached_) {
+    for (const LeftLink& left : one.left) {
+      std::error_code error;
+      if (!left.fd.valid() || left.pin.empty() || std::filesystem::exists(left.pin, error)) continue;
+      std::filesystem::create_directories(std::filesystem::path(left.pin).parent_path(), error);
+      SL_RETURN_IF_ERROR(bpf::PinAt(left.fd.get(), left.pin));
+      ++pins;
+    }
+  }
+  return pins;
 }
 
 }  // namespace sluice::datapath

@@ -23,11 +23,12 @@ struct LeftLink {
   std::uint32_t ifindex = 0;
   Fd fd;            // invalid: a clsact filter
   std::string pin;  // of an older layout; empty: none
+  std::uint32_t program_id = 0;
 };
 
 class Attachments {
  public:
-  // `object` outlives this. Reads what an earlier process has pinned; `left` is what stands besides. Once.
+  // `object` outlives this. Holds what an earlier process has pinned; `left` is what stands besides. Once.
   Status Open(const bpf::DatapathObject* object, const bpf::PinLayout& pins, std::vector<LeftLink> left);
 
   // Attaching what is attached already is fine. Errors as AttachTc and AttachXdp.
@@ -35,12 +36,13 @@ class Attachments {
   Status Detach(const std::string& program, std::uint32_t ifindex);
   std::vector<AttachedProgram> all() const;
 
-  // Puts ours in place of all that is left of older versions. From then on Attach does so at once.
+  // Puts ours in place of all that is left of older versions. From then on Attach does so at once, and Repair tries
+  // again where it failed.
   Status TakeOver();
-  bool has_taken_over() const;
+  bool has_taken_over() const;  // all of it
 
-  // Asks the kernel, hook by hook, and attaches again what was detached or replaced. Returns how many were, those of
-  // Attach among them.
+  // Asks the kernel, hook by hook, and attaches ours where what should be there is not: ours, or until it is taken over
+  // an earlier one. Returns how many were, those of Attach among them.
   StatusOr<int> Repair();
   // Pins again whose pin is gone; how many.
   StatusOr<int> RepairPins();
@@ -49,10 +51,12 @@ class Attachments {
   struct Attachment {
     AttachedProgram what;
     bool current = false;          // this process's program; false: an earlier one's still runs there
-    std::uint32_t program_id = 0;  // of a current one
+    std::uint32_t program_id = 0;  // what the pin of this layout holds; 0: there was none
     std::vector<LeftLink> left;
   };
   Status AttachNow(const std::string& pin, Attachment* one);
+  Status TakeOverAt(const std::string& pin, Attachment* one);
+  Status RepairAt(const std::string& pin, Attachment* one);
   StatusOr<bool> IsThere(const Attachment& one) const;
   void NoteRepair(const AttachedProgram& what);
   Status AttachAgain(const std::string& pin, Attachment* one);

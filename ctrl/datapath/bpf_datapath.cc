@@ -97,12 +97,16 @@ std::map<std::uint32_t, std::uint32_t> BpfDatapath::EndpointsInForce() const { r
 
 Status BpfDatapath::Commit(const policy::Tables& tables) {
   SL_RETURN_IF_ERROR(slots_.Commit(tables));
-  return attachments_.TakeOver();  // of an older version, once: only the first commit can fail here
+  // They are in force: what an older version still judges by its own is the keeper's to take over.
+  if (const Status taken = attachments_.TakeOver(); !taken.ok()) LogError("{}; it is tried again", Message(taken));
+  return OkStatus();
 }
 
 Status BpfDatapath::EndHandOver() {
-  if (!attachments_.has_taken_over()) return OkStatus();
+  if (older_.empty() || !attachments_.has_taken_over()) return OkStatus();
   SL_RETURN_IF_ERROR(RemoveLayouts(older_));
+  const std::lock_guard lock(held_mutex_);
+  for (const bpf::PinLayout& one : older_) held_.ReleaseAll(one.version_dir());
   older_.clear();
   return OkStatus();
 }
@@ -242,6 +246,10 @@ Status BpfDatapath::Keep() {
     const std::lock_guard lock(held_mutex_);
     SL_RETURN_IF_ERROR(held_.HoldAll(pins_.maps_dir()));
     SL_RETURN_IF_ERROR(held_.HoldAll(pins_.probes_dir()));
+    for (const bpf::PinLayout& one : older_) {
+      SL_RETURN_IF_ERROR(held_.HoldAll(one.maps_dir()));
+      SL_RETURN_IF_ERROR(held_.HoldAll(one.probes_dir()));
+    }
   }
   const auto flag = [](StatusOr<bool> repaired) -> StatusOr<int> {
     if (!repaired.ok()) return repaired.status();

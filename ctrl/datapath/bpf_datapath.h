@@ -72,8 +72,8 @@ class BpfDatapath : public Datapath {
   // if one of its name has come since.
   Status ReleaseOtherUplinks(const std::vector<std::string>& interfaces);
 
-  // An older version's programs, or its probes, are still there. Its programs go with the first Commit; what it has
-  // pinned goes with EndHandOver after that, when our probes have taken over too.
+  // An older version's programs, or its probes, are still there. Its programs go with the first Commit, or as soon after
+  // it as they can be replaced; what it has pinned goes with EndHandOver after that, when our probes have taken over too.
   bool is_handing_over() const { return !older_.empty(); }
   Status EndHandOver();
 

@@ -98,7 +98,7 @@ StatusOr<std::vector<PinnedLink>> PinnedLinks(const bpf::PinLayout& layout) {
     if (!name) continue;
     SL_ASSIGN_OR_RETURN(Fd fd, bpf::OpenPinned(entry.path()));
     SL_ASSIGN_OR_RETURN(bpf::InterfaceLink link, bpf::ReadLink(std::move(fd)));
-    links.push_back({link.id, {name->program, link.ifindex, std::move(link.fd), entry.path()}});
+    links.push_back({link.id, {name->program, link.ifindex, std::move(link.fd), entry.path(), link.program_id}});
   }
   if (error && error != std::errc::no_such_file_or_directory)
     return ErrnoError(error.value(), "list {}", layout.links_dir());
@@ -123,7 +123,7 @@ Status AddClsactFilters(const std::vector<bpf::PinLayout>& older, const std::set
                                                                                      : bpf::TcDirection::kEgress));
       for (const std::uint32_t id : ids) {
         SL_ASSIGN_OR_RETURN(const bool is_older, bpf::ProgramUses(id, map_ids));
-        if (is_older) links->push_back({program, ifindex, Fd(), ""});
+        if (is_older) links->push_back({program, ifindex, Fd(), "", id});
       }
     }
   }
@@ -172,7 +172,7 @@ StatusOr<std::vector<LeftLink>> FindLeftLinks(const bpf::PinLayout& ours, const 
   SL_RETURN_IF_ERROR(using_them.status());
   for (bpf::InterfaceLink& link : *using_them) {
     if (known.insert(link.id).second && bpf::HookOf(link.program).ok())
-      links.push_back({link.program, link.ifindex, std::move(link.fd), ""});
+      links.push_back({link.program, link.ifindex, std::move(link.fd), "", link.program_id});
   }
   SL_RETURN_IF_ERROR(AddClsactFilters(older, older_ids, &links));
   return links;

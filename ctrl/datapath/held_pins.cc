@@ -33,8 +33,12 @@ void HeldPins::Hold(const std::string& path, Fd fd) {
   held_[path] = {std::move(fd), Inode(path)};
 }
 
-Status HeldPins::HoldAll(const std::string& directory) {
+void HeldPins::ReleaseAll(const std::string& directory) {
   std::erase_if(held_, [&](const auto& one) { return one.first.starts_with(directory + "/"); });
+}
+
+Status HeldPins::HoldAll(const std::string& directory) {
+  ReleaseAll(directory);
   std::error_code error;
   for (const auto& entry : fs::recursive_directory_iterator(directory, error)) {
     if (entry.is_directory()) continue;

@@ -20,6 +20,7 @@ class HeldPins {
   // Likewise everything below `directory`, and no more what was there before. Fine where there is no such directory.
   Status HoldAll(const std::string& directory);
   void Release(const std::string& path) { held_.erase(path); }
+  void ReleaseAll(const std::string& directory);  // everything below it
 
   int fd(const std::string& path) const;  // -1: not held
 

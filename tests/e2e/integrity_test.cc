@@ -152,7 +152,7 @@ TEST_F(Integrity, DetachedProgramsAreAttachedAgain) {
   EXPECT_TRUE(Eventually([] { return TcPrograms(rig_->node(), ifindex("db")) == 2; }));
   ExpectNothingMorePasses();
   ExpectAllowedPasses();
-  EXPECT_THAT(rig_->agent().Log(), HasSubstr("had been detached by somebody else: attached again"));
+  EXPECT_THAT(rig_->agent().Log(), HasSubstr("was not there any more: attached again"));
 }
 
 TEST_F(Integrity, ADetachedUplinkIsAttachedAgain) {
@@ -333,6 +333,43 @@ TEST_F(Integrity, WhatCannotBePutBackIsSaidUntilItIs) {
   EXPECT_TRUE(Eventually([] { return Http("/readyz").find("\n200") != std::string::npos; }));
   EXPECT_TRUE(HasXdp(rig_->node(), uplink()));
   ExpectNothingPassed();
+}
+
+// The state is lost: nobody knows whose the interfaces are, and their links stay as they were found.
+TEST(IntegrityWhileHolding, WhatAnEarlierAgentAttachedIsKeptToo) {
+  SL_REQUIRE_NETNS();
+  SL_REQUIRE_BPF();
+  auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+  ASSERT_TRUE(rig.ok()) << rig.status();
+  AgentProcess& agent = (*rig)->agent();
+  const Status applied =
+      agent.Apply((*rig)->WorkloadYaml("web", "{app: web}") + (*rig)->WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
+  ASSERT_TRUE(applied.ok()) << applied;
+  auto echo = EchoServer::Start((*rig)->netns_fd("db"), {kOpen, kClosed});
+  ASSERT_TRUE(echo.ok()) << echo.status();
+  ASSERT_TRUE(agent.Kill().ok());
+  fs::remove_all(agent.state_dir());
+  const Status holds = agent.RestartHolding();
+  ASSERT_TRUE(holds.ok()) << holds;
+  const bpf::PinLayout pins(agent.bpf_root());
+  const std::uint32_t db = (*rig)->node().pod("db").host_ifindex;
+  const auto expect_enforced = [&] {
+    EXPECT_EQ((*rig)->Udp("web", "db", kOpen, true), ProbeOutcome::kAllowed);
+    EXPECT_EQ((*rig)->Udp("web", "db", kClosed, false), ProbeOutcome::kTimeout);
+  };
+  fs::remove_all(pins.links_dir());
+  EXPECT_EQ(TcPrograms((*rig)->node(), db), 2) << "held by descriptors";
+  EXPECT_TRUE(Eventually([&] { return fs::exists(pins.link("tc_to_pod", db)); })) << agent.Log();
+  expect_enforced();
+  for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
+    const auto link = bpf::OpenPinned(pins.link(program, db));
+    ASSERT_TRUE(link.ok()) << link.status();
+    EXPECT_EQ(bpf_link_detach(link->get()), 0);
+  }
+  EXPECT_TRUE(Eventually([&] { return TcPrograms((*rig)->node(), db) == 2; })) << agent.Log();
+  expect_enforced();
+  ASSERT_TRUE(agent.Kill().ok());
+  expect_enforced();
 }
 
 }  // namespace
