@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -108,6 +109,36 @@ class Plan {
   std::vector<Step> steps_;
 };
 
+// Where the member is, in bytes.
+std::optional<__u32> FindMember(const btf* types, __u32 id, std::string_view name) {
+  const int plain = btf__resolve_type(types, id);
+  const btf_type* const type = plain < 0 ? nullptr : btf__type_by_id(types, static_cast<__u32>(plain));
+  if (type == nullptr || btf_kind(type) != BTF_KIND_STRUCT) return std::nullopt;
+  for (__u16 i = 0; i < btf_vlen(type); ++i) {
+    const btf_member& member = btf_members(type)[i];
+    const __u32 offset = btf_member_bit_offset(type, i) / 8;
+    const bool is_it = name == btf__name_by_offset(types, member.name_off);
+    if (is_it && btf__resolve_size(types, member.type) == sizeof(std::uint32_t)) return offset;
+    if (const auto within = FindMember(types, member.type, name)) return offset + *within;
+  }
+  return std::nullopt;
+}
+
+// `visit(key, value)`. Others write at the same time: no more than there can be.
+template <typename Visit>
+Status ForEachEntry(int fd, const bpf_map_info& info, const Visit& visit) {
+  std::vector<char> key(info.key_size), next(info.key_size), value(info.value_size);
+  const void* previous = nullptr;
+  for (std::uint64_t seen = 0; seen <= 4ULL * info.max_entries; ++seen) {
+    if (bpf_map_get_next_key(fd, previous, next.data()) != 0) break;
+    key = next;
+    previous = key.data();
+    if (bpf_map_lookup_elem(fd, key.data(), value.data()) != 0) continue;
+    SL_RETURN_IF_ERROR(visit(key.data(), value.data()));
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 StatusOr<int> CopyEntries(int from_fd, int to_fd, const std::string& map) {
@@ -117,25 +148,37 @@ StatusOr<int> CopyEntries(int from_fd, int to_fd, const std::string& map) {
   if (!keys.Add(from.info.btf_key_type_id, 0, to.info.btf_key_type_id, 0) ||
       !values.Add(from.info.btf_value_type_id, 0, to.info.btf_value_type_id, 0))
     return MakeError(absl::StatusCode::kFailedPrecondition, "map {}: its entries are of other kinds", map);
-  std::vector<char> key(from.info.key_size), next(from.info.key_size), value(from.info.value_size);
   int copied = 0;
-  const void* previous = nullptr;
-  // Others write at the same time: no more than there can be.
-  for (std::uint64_t seen = 0; seen <= 4ULL * from.info.max_entries; ++seen) {
-    if (bpf_map_get_next_key(from_fd, previous, next.data()) != 0) break;
-    key = next;
-    previous = key.data();
-    if (bpf_map_lookup_elem(from_fd, key.data(), value.data()) != 0) continue;
+  SL_RETURN_IF_ERROR(ForEachEntry(from_fd, from.info, [&](const char* key, const char* value) -> Status {
     std::vector<char> our_key(to.info.key_size), our_value(to.info.value_size);
-    keys.Copy(key.data(), our_key.data());
-    values.Copy(value.data(), our_value.data());
+    keys.Copy(key, our_key.data());
+    values.Copy(value, our_value.data());
     if (bpf_map_update_elem(to_fd, our_key.data(), our_value.data(), BPF_NOEXIST) == 0) {
       ++copied;
     } else if (errno != EEXIST) {
       return ErrnoError(errno, "map {}: put", map);
     }
-  }
+    return OkStatus();
+  }));
   return copied;
+}
+
+Status ReadMembers(int fd, const std::string& map, const std::vector<std::string>& names,
+                   const std::function<void(const std::vector<std::uint32_t>&)>& visit) {
+  SL_ASSIGN_OR_RETURN(const Side side, ReadSide(fd, map));
+  std::vector<__u32> offsets;
+  for (const std::string& name : names) {
+    const auto offset = FindMember(side.types.get(), side.info.btf_value_type_id, name);
+    if (!offset) return MakeError(absl::StatusCode::kFailedPrecondition, "map {}: its values have no {}", map, name);
+    offsets.push_back(*offset);
+  }
+  std::vector<std::uint32_t> members(names.size());
+  return ForEachEntry(fd, side.info, [&](const char*, const char* value) {
+    for (std::size_t i = 0; i < members.size(); ++i)
+      std::memcpy(&members[i], value + offsets[i], sizeof(std::uint32_t));
+    visit(members);
+    return OkStatus();
+  });
 }
 
 }  // namespace sluice::bpf

@@ -3,7 +3,10 @@
 //   SL_ASSIGN_OR_RETURN(const int copied, CopyEntries(old_fd, fd, "programs"));
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "ctrl/base/status.h"
 
@@ -11,5 +14,10 @@ namespace sluice::bpf {
 
 // Of hash maps; what `to_fd` has already stays. FailedPrecondition: a member is of another kind, or a map has no types.
 StatusOr<int> CopyEntries(int from_fd, int to_fd, const std::string& map);
+
+// Visits each entry of a map of any layout: what its value's members `names`, numbers of 32 bits, hold; also those of a
+// struct within. FailedPrecondition: there is no such member, or the map has no types.
+Status ReadMembers(int fd, const std::string& map, const std::vector<std::string>& names,
+                   const std::function<void(const std::vector<std::uint32_t>&)>& visit);
 
 }  // namespace sluice::bpf

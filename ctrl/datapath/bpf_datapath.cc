@@ -46,6 +46,8 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Open(const BpfDatapathOption
   for (const bpf::PinLayout& one : datapath->older_)
     LogInfo("taking over what an older version left in {}", one.version_dir());
   SL_RETURN_IF_ERROR(CarryMaps(datapath->older_, *datapath->object_));
+  SL_ASSIGN_OR_RETURN(auto quarantines, OpenQuarantines(datapath->older_));
+  for (Fd& map : quarantines) SL_RETURN_IF_ERROR(datapath->quarantine_.BindOlder(std::move(map)));
   SL_ASSIGN_OR_RETURN(auto left, FindLeftLinks(datapath->pins_, datapath->older_, *datapath->object_));
   SL_RETURN_IF_ERROR(datapath->attachments_.Open(datapath->object_.get(), datapath->pins_, std::move(left)));
   return datapath;
@@ -93,7 +95,13 @@ policy::Limits BpfDatapath::limits() const {
   return {options_.slot_addresses, options_.slot_prefixes, options_.slot_peers, options_.slot_ports};
 }
 
-std::map<std::uint32_t, std::uint32_t> BpfDatapath::EndpointsInForce() const { return slots_.endpoints_in_force(); }
+std::map<std::uint32_t, std::uint32_t> BpfDatapath::EndpointsInForce() const {
+  if (older_.empty() || slots_.generation() != 0) return slots_.endpoints_in_force();
+  auto endpoints = ReadEndpoints(older_);
+  if (endpoints.ok()) return *std::move(endpoints);
+  LogWarn("whom the older version enforces on is not known: {}", Message(endpoints.status()));
+  return {};
+}
 
 Status BpfDatapath::Commit(const policy::Tables& tables) {
   SL_RETURN_IF_ERROR(slots_.Commit(tables));
@@ -108,6 +116,7 @@ Status BpfDatapath::EndHandOver() {
   const std::lock_guard lock(held_mutex_);
   for (const bpf::PinLayout& one : older_) held_.ReleaseAll(one.version_dir());
   older_.clear();
+  quarantine_.ReleaseOlder();
   return OkStatus();
 }
 

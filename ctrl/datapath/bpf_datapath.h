@@ -43,6 +43,7 @@ class BpfDatapath : public Datapath {
   Status Commit(const policy::Tables& tables) override;
   std::uint64_t generation() const override { return slots_.generation(); }
   policy::Limits limits() const override;
+  // Of an older version's, before the first Commit of a hand-over. Not from another thread.
   std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
   Status AttachPod(const PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
@@ -72,8 +73,9 @@ class BpfDatapath : public Datapath {
   // if one of its name has come since.
   Status ReleaseOtherUplinks(const std::vector<std::string>& interfaces);
 
-  // An older version's programs, or its probes, are still there. Its programs go with the first Commit, or as soon after
-  // it as they can be replaced; what it has pinned goes with EndHandOver after that, when our probes have taken over too.
+  // An older version's programs, or its probes, are still there. Its programs go with the first Commit, or as soon
+  // after it as they can be replaced; what it has pinned goes with EndHandOver after that, when our probes have taken
+  // over too.
   bool is_handing_over() const { return !older_.empty(); }
   Status EndHandOver();
 

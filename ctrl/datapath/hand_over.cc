@@ -149,6 +149,28 @@ Status CarryMaps(const std::vector<bpf::PinLayout>& older, const bpf::DatapathOb
   return OkStatus();
 }
 
+StatusOr<std::vector<Fd>> OpenQuarantines(const std::vector<bpf::PinLayout>& older) {
+  std::vector<Fd> maps;
+  for (const bpf::PinLayout& layout : older) {
+    SL_ASSIGN_OR_RETURN(auto fd, OpenMap(layout, "quarantine"));
+    if (fd) maps.push_back(*std::move(fd));
+  }
+  return maps;
+}
+
+StatusOr<std::map<std::uint32_t, std::uint32_t>> ReadEndpoints(const std::vector<bpf::PinLayout>& older) {
+  std::map<std::uint32_t, std::uint32_t> endpoints;
+  for (const bpf::PinLayout& layout : older) {
+    SL_ASSIGN_OR_RETURN(const auto fd, OpenMap(layout, "addresses"));
+    if (!fd) continue;
+    SL_RETURN_IF_ERROR(bpf::ReadMembers(fd->get(), "addresses", {"ifindex", "endpoint"},
+                                        [&endpoints](const std::vector<std::uint32_t>& entry) {
+                                          if (entry[0] != 0 && entry[1] != 0) endpoints[entry[0]] = entry[1];
+                                        }));
+  }
+  return endpoints;
+}
+
 StatusOr<std::vector<LeftLink>> FindLeftLinks(const bpf::PinLayout& ours, const std::vector<bpf::PinLayout>& older,
                                               const bpf::DatapathObject& object) {
   std::vector<LeftLink> links;

@@ -8,6 +8,8 @@
 // A start that is killed in between begins again with what is left.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <vector>
 
 #include "ctrl/bpf/object.h"
@@ -22,6 +24,12 @@ StatusOr<std::vector<bpf::PinLayout>> FindOlderLayouts(const bpf::PinLayout& our
 // Quarantine, and what is known of processes, from `older` into the maps of `object`, which no program of ours reads
 // yet. What is there already stays.
 Status CarryMaps(const std::vector<bpf::PinLayout>& older, const bpf::DatapathObject& object);
+
+// The maps by which the programs of `older` quarantine.
+StatusOr<std::vector<Fd>> OpenQuarantines(const std::vector<bpf::PinLayout>& older);
+
+// Numbers of the workloads that `older` enforces on, by ifindex.
+StatusOr<std::map<std::uint32_t, std::uint32_t>> ReadEndpoints(const std::vector<bpf::PinLayout>& older);
 
 // What of any version is attached and has no pin of our layout: by the pins of older layouts, and by what the kernel
 // says of who uses their maps, or ours.

@@ -22,9 +22,27 @@ Status QuarantineMaps::Bind(const bpf::DatapathObject& object) {
   return OkStatus();
 }
 
+Status QuarantineMaps::BindOlder(Fd quarantine) {
+  const std::lock_guard lock(mutex_);
+  SL_ASSIGN_OR_RETURN(const auto map, decltype(quarantine_)::Bind(quarantine.get(), "quarantine of an older version"));
+  older_.emplace_back(std::move(quarantine), map);
+  return OkStatus();
+}
+
+void QuarantineMaps::ReleaseOlder() {
+  const std::lock_guard lock(mutex_);
+  older_.clear();
+}
+
+Status QuarantineMaps::Put(std::uint32_t endpoint, __u32 word) const {
+  Status put = quarantine_.Put(endpoint, word);
+  for (const auto& [fd, map] : older_) put.Update(map.Put(endpoint, word));
+  return put;
+}
+
 Status QuarantineMaps::Set(std::uint32_t endpoint, bool on) {
   const std::lock_guard lock(mutex_);
-  SL_RETURN_IF_ERROR(quarantine_.Put(endpoint, on ? SL_QUARANTINE_AGENT : SL_QUARANTINE_NONE));
+  SL_RETURN_IF_ERROR(Put(endpoint, on ? SL_QUARANTINE_AGENT : SL_QUARANTINE_NONE));
   if (on) {
     cut_off_.insert(endpoint);
   } else {
@@ -79,7 +97,7 @@ StatusOr<int> QuarantineMaps::Repair() {
   int repaired = 0;
   for (const std::uint32_t endpoint : cut_off_) {
     if (now.endpoints.contains(endpoint)) continue;
-    SL_RETURN_IF_ERROR(quarantine_.Put(endpoint, SL_QUARANTINE_AGENT));
+    SL_RETURN_IF_ERROR(Put(endpoint, SL_QUARANTINE_AGENT));
     ++repaired;
   }
   if (allow_set_) {

@@ -4,9 +4,11 @@
 
 #include <mutex>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "bpf/abi/quarantine.h"
+#include "ctrl/base/fd.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/object.h"
 #include "ctrl/datapath/datapath.h"
@@ -17,6 +19,10 @@ class QuarantineMaps {
  public:
   // `object` has the maps and outlives this.
   Status Bind(const bpf::DatapathObject& object);
+  // The maps of an older layout, by whose words its programs still judge: Set writes there too, until they are
+  // released.
+  Status BindOlder(Fd quarantine);
+  void ReleaseOlder();
 
   Status Set(std::uint32_t endpoint, bool on);
   Status SetAllow(const std::vector<policy::Prefix>& peers);
@@ -27,10 +33,12 @@ class QuarantineMaps {
   StatusOr<int> Repair();
 
  private:
+  Status Put(std::uint32_t endpoint, __u32 word) const;
   StatusOr<int> MakeAllow(const std::vector<policy::Prefix>& peers);
 
   std::mutex mutex_;
   bpf::Map<__u32, __u32> quarantine_;
+  std::vector<std::pair<Fd, bpf::Map<__u32, __u32>>> older_;
   bpf::Map<sl_quarantine_peer, __u32> allow_;
   std::set<std::uint32_t> cut_off_;      // by the agent
   std::vector<policy::Prefix> allowed_;  // likewise

@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <filesystem>
 #include <random>
@@ -65,6 +66,17 @@ std::map<std::string, std::string> Names(const TestNode& node) {
   return names;
 }
 
+std::string Everything(const TestNode& node) {
+  std::string yaml = kPolicies;
+  for (const TestPod& pod : node.pods()) {
+    yaml += fmt::format(
+        "---\napiVersion: sluice.dev/v1alpha1\nkind: Workload\n"
+        "metadata: {{name: {}, namespace: shop, labels: {{app: {}}}}}\nspec: {{netns: {}}}\n",
+        pod.name, pod.name, pod.netns_path);
+  }
+  return yaml;
+}
+
 StatusOr<std::unique_ptr<TestNode>> MakeNode() { return TestNode::Create({.pods = kPods, .outside = true}); }
 
 // Not a test: what scripts/make-layout runs, with an older version's programs in $SLUICE_BIN_DIR.
@@ -75,14 +87,7 @@ TEST(LayoutFixture, DISABLED_Record) {
   ASSERT_TRUE(node.ok()) << node.status();
   auto agent = AgentProcess::Start({.netns_fd = (*node)->fd(), .args = {"--uplink", "uplink"}});
   ASSERT_TRUE(agent.ok()) << agent.status();
-  std::string yaml = kPolicies;
-  for (const TestPod& pod : (*node)->pods()) {
-    yaml += fmt::format(
-        "---\napiVersion: sluice.dev/v1alpha1\nkind: Workload\n"
-        "metadata: {{name: {}, namespace: shop, labels: {{app: {}}}}}\nspec: {{netns: {}}}\n",
-        pod.name, pod.name, pod.netns_path);
-  }
-  const Status applied = (*agent)->Apply(yaml);
+  const Status applied = (*agent)->Apply(Everything(**node));
   ASSERT_TRUE(applied.ok()) << applied;
   const auto quarantined = (*agent)->Sluice({"quarantine", "shop/jail"});
   ASSERT_TRUE(quarantined.ok() && quarantined->exit_code == 0);
@@ -112,6 +117,16 @@ class HandOver : public testing::TestWithParam<int> {
                                                        return before ? before() : OkStatus();
                                                      }}));
     return OkStatus();
+  }
+  // Likewise, for a start that the test makes.
+  Status Prepare() {
+    SL_ASSIGN_OR_RETURN(agent_, AgentProcess::Start({.netns_fd = node_->fd()}));
+    SL_RETURN_IF_ERROR(agent_->Stop());
+    root_ = agent_->bpf_root();
+    state_ = agent_->state_dir();
+    fs::remove_all(root_);
+    fs::remove_all(state_);
+    return Restore();
   }
   Status Restore() const {
     return node_->Run([&] { return RestoreLayout(KeptLayouts().at(GetParam()), root_, state_, Names(*node_)); });
@@ -336,6 +351,97 @@ TEST_P(HandOver, KilledInTheMiddleItGoesOnWhereItWas) {
   ExpectOnlyOursPinned();
   ExpectNothingLostOrLetThrough();
   ExpectDenyAllAndQuarantineHold();
+}
+
+// One pin cannot be made at first.
+TEST_P(HandOver, WhatCannotBeTakenOverYetKeepsTheOlderPins) {
+  const std::uint32_t ifindex = node_->pod("server").host_ifindex;
+  std::thread watch;
+  const Status started = Start([&] {
+    SL_RETURN_IF_ERROR(StartTraffic());
+    const bpf::PinLayout older(root_, GetParam()), ours(root_);
+    const std::string in_the_way = ours.link("tc_to_pod", ifindex) + "-new";
+    fs::create_directories(in_the_way);
+    watch = std::thread([older, ours, in_the_way, ifindex] {
+      EXPECT_TRUE(Eventually([&] { return fs::exists(ours.link("tc_from_pod", ifindex)); }, 60s));
+      // The others are taken over; it has several turns at going on.
+      std::this_thread::sleep_for(4s);
+      EXPECT_TRUE(fs::exists(older.link("tc_to_pod", ifindex)));
+      EXPECT_FALSE(fs::exists(ours.link("tc_to_pod", ifindex)));
+      fs::remove(in_the_way);
+    });
+    return OkStatus();
+  });
+  if (watch.joinable()) watch.join();
+  ASSERT_TRUE(started.ok()) << started;
+  EXPECT_THAT(agent_->Log(), HasSubstr("take over tc_to_pod"));
+  EXPECT_TRUE(Eventually([&] { return !fs::exists(bpf::PinLayout(root_, GetParam()).version_dir()); }))
+      << agent_->Log();
+  EXPECT_TRUE(AwaitTraffic(30));
+  ExpectOnlyOursAttached();
+  ExpectOnlyOursPinned();
+  ExpectNothingLostOrLetThrough();
+  ASSERT_TRUE(agent_->Kill().ok());
+  ExpectOnlyOursAttached();
+}
+
+// A policy of the state file cannot be read, so the older programs stay.
+TEST_P(HandOver, WhileItHoldsQuarantineCutsOffAndWhatIsDetachedComesBack) {
+  ASSERT_TRUE(Prepare().ok());
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open((state_ + "/state.db").c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, "UPDATE resource SET yaml = 'kind: Nothing' WHERE name = 'server' AND kind <> 'Workload'",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(db);
+  ASSERT_TRUE(StartTraffic().ok());
+  const Status holds = agent_->RestartHolding({"--uplink", "uplink"});
+  ASSERT_TRUE(holds.ok()) << holds;
+  EXPECT_TRUE(AwaitTraffic(30)) << agent_->Log();
+  ExpectNothingLostOrLetThrough();
+
+  const bpf::PinLayout older(root_, GetParam());
+  fs::remove_all(older.version_dir());
+  EXPECT_TRUE(Eventually([&] {
+    return fs::exists(older.map("quarantine")) && fs::exists(older.link("tc_to_pod", node_->pod("tool").host_ifindex));
+  })) << agent_->Log();
+  EXPECT_TRUE(Reaches("client", policy::kUdp, true));
+  const auto quarantined = agent_->Sluice({"quarantine", "shop/client"});
+  ASSERT_TRUE(quarantined.ok() && quarantined->exit_code == 0);
+  EXPECT_FALSE(Reaches("client", policy::kUdp, false));
+  ASSERT_TRUE(agent_->Sluice({"quarantine", "--release", "shop/client"}).ok());
+  EXPECT_TRUE(Reaches("client", policy::kUdp, true));
+  EXPECT_FALSE(Reaches("jail", policy::kUdp, false));
+
+  const std::uint32_t ifindex = node_->pod("tool").host_ifindex;
+  for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
+    const auto link = bpf::OpenPinned(older.link(program, ifindex));
+    ASSERT_TRUE(link.ok()) << link.status();
+    EXPECT_EQ(bpf_link_detach(link->get()), 0);
+  }
+  EXPECT_TRUE(Eventually([&] { return TcPrograms(*node_, ifindex) == 2; })) << agent_->Log();
+  EXPECT_FALSE(Reaches("tool", policy::kUdp, false)) << "ours, which know of no policy yet";
+  const Status applied = agent_->Apply(kPolicies);
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_TRUE(Reaches("tool", policy::kUdp, true));
+  EXPECT_TRUE(Eventually([&] { return !fs::exists(older.version_dir()); })) << agent_->Log();
+  ExpectOnlyOursAttached();
+  EXPECT_FALSE(Reaches("jail", policy::kUdp, false));
+  ExpectDenyAllAndQuarantineHold();
+}
+
+// As after a boot that lost it: the kernel alone knows who has which number.
+TEST_P(HandOver, WithoutAStateQuarantineGoesOn) {
+  ASSERT_TRUE(Prepare().ok());
+  fs::remove_all(state_);
+  const Status holds = agent_->RestartHolding({"--uplink", "uplink"});
+  ASSERT_TRUE(holds.ok()) << holds;
+  const Status applied = agent_->Apply(Everything(*node_));
+  ASSERT_TRUE(applied.ok()) << applied;
+  auto echo = EchoServer::Start(fd("server"), {kEcho});
+  ASSERT_TRUE(echo.ok());
+  EXPECT_FALSE(Reaches("jail", policy::kUdp, false));
+  EXPECT_TRUE(Reaches("client", policy::kUdp, true));
 }
 
 TEST_P(HandOver, UninstallRemovesAnOlderVersionToo) {
