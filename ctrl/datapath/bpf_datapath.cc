@@ -65,6 +65,11 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Wrap(std::unique_ptr<bpf::Da
   SL_RETURN_IF_ERROR(datapath->slots_.Open(*datapath->object_, options, seeds.hash_seeds, &datapath->process_classes_));
   // What is there has its places by seeds that are lost, if it is not empty.
   if (datapath->settings_.drew_seeds()) datapath->slots_.Distrust();
+  // Somebody may have lowered the number while no agent ran.
+  std::uint64_t decided = 0;
+  SL_RETURN_IF_ERROR(datapath->flows_.ForEach(
+      [&decided](const FlowRecord& flow) { decided = std::max<std::uint64_t>(decided, flow.entry.generation); }));
+  datapath->slots_.Pass(decided);
   return datapath;
 }
 

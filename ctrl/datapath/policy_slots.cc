@@ -254,6 +254,7 @@ void PolicySlots::Switch(std::uint64_t generation) {
 
 Status PolicySlots::Commit(const Tables& tables) {
   const std::lock_guard lock(mutex_);
+  FollowStored();
   const std::uint64_t next = generation() + 1;
   SL_RETURN_IF_ERROR(Make(next % SL_SLOTS, tables));
   Switch(next);
@@ -264,6 +265,7 @@ Status PolicySlots::Commit(const Tables& tables) {
 Status PolicySlots::Settle() {
   const std::lock_guard lock(mutex_);
   if (!committed_) return OkStatus();
+  FollowStored();
   const std::uint32_t other = (in_force() + 1) % SL_SLOTS;
   if (slot_known_[other] && policy::Diff(slots_[other], slots_[in_force()]).empty()) return OkStatus();
   SL_RETURN_IF_ERROR(Make(other, slots_[in_force()]));
@@ -273,15 +275,34 @@ Status PolicySlots::Settle() {
 
 StatusOr<bool> PolicySlots::RepairGeneration() {
   const std::lock_guard lock(mutex_);
+  FollowStored();
+  return std::exchange(was_moved_, false);
+}
+
+// Before anything is done that goes by the number: somebody may have moved it since it was last looked at.
+void PolicySlots::FollowStored() {
   const std::uint64_t found = std::atomic_ref<std::uint64_t>(*stored_).load(std::memory_order_acquire);
-  if (found == generation()) return false;
-  // Above the highest, or flows that were decided under that one would not be decided again; and of the same slot.
-  std::uint64_t next = std::max(found, generation()) + 1;
+  if (found == generation()) return;
+  LogError("the generation in the kernel was {}, not {}: the same policy is put in force again under a higher one",
+           found, generation());
+  was_moved_ = true;
+  PutAbove(found);
+}
+
+void PolicySlots::Pass(std::uint64_t decided) {
+  const std::lock_guard lock(mutex_);
+  if (decided <= generation()) return;
+  LogError("the generation in the kernel is {}, but flows were decided under {}: a higher one is put in force",
+           generation(), decided);
+  PutAbove(decided);
+}
+
+// In force is the same policy, under a number above `other` too, or flows that were decided under that one would not be
+// decided again.
+void PolicySlots::PutAbove(std::uint64_t other) {
+  std::uint64_t next = std::max(other, generation()) + 1;
   if (next % SL_SLOTS != in_force()) ++next;
-  LogError("the generation in the kernel was {}, not {}: the same policy is in force again as {}", found, generation(),
-           next);
   Switch(next);
-  return true;
 }
 
 StatusOr<bool> PolicySlots::Holds(std::uint32_t slot) const {
@@ -339,6 +360,7 @@ StatusOr<bool> PolicySlots::HoldsChoices(std::uint32_t slot) const {
 StatusOr<bool> PolicySlots::RepairTables() {
   const std::lock_guard lock(mutex_);
   if (!committed_) return false;
+  FollowStored();
   const std::uint32_t current = in_force(), other = (current + 1) % SL_SLOTS;
   const Tables tables = slots_[current];
   SL_ASSIGN_OR_RETURN(const bool other_holds, Holds(other));

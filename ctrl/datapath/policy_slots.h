@@ -29,6 +29,9 @@ class PolicySlots {
   Status Open(const bpf::DatapathObject& object, const bpf::ObjectOptions& options, HashSeeds seeds,
               ProcessClasses* classes);
 
+  // Flows were decided under that number, which must not be above the one in force: they would not be decided again.
+  void Pass(std::uint64_t decided);
+
   // What the slots hold is not to be relied on: the next commits make them anew.
   void Distrust();
 
@@ -69,6 +72,8 @@ class PolicySlots {
   StatusOr<bool> HoldsPorts(std::uint32_t slot) const;
   StatusOr<bool> HoldsChoices(std::uint32_t slot) const;
   void Switch(std::uint64_t generation);
+  void FollowStored();
+  void PutAbove(std::uint64_t other);
   void NoteUsage();
 
   mutable std::mutex mutex_;
@@ -85,6 +90,7 @@ class PolicySlots {
   policy::Tables slots_[SL_SLOTS];  // what the kernel holds
   bool slot_known_[SL_SLOTS] = {};  // false: an edit was cut short
   bool committed_ = false;          // by this process
+  bool was_moved_ = false;          // the number, by somebody else; since RepairGeneration said so last
   mutable std::mutex usage_mutex_;  // readers must not wait for a commit
   Usage usage_;                     // by usage_mutex_
 };

@@ -8,9 +8,11 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
+#include "ctrl/bpf/map.h"
 #include "ctrl/bpf/system.h"
 #include "tests/support/environment.h"
 #include "tests/support/test_bed.h"
@@ -74,6 +76,26 @@ TEST(Commit, InForceIsNotRefused) {
     const std::uint64_t before = datapath.generation();
     return datapath.Commit({}).ok() && datapath.generation() == before + 1;
   });
+}
+
+// Somebody moves the number in the kernel, and a change comes before anybody looks.
+TEST(Commit, GoesAboveANumberThatWasMoved) {
+  SL_REQUIRE_BPF();
+  auto bed = TestBed::Create();
+  ASSERT_TRUE(bed.ok()) << bed.status();
+  datapath::BpfDatapath& datapath = (*bed)->datapath();
+  const auto stored = bpf::Map<__u32, __u64>::Bind(datapath.object().map_fd("generation"), "generation");
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  for (const std::uint64_t moved_to : {1'000'000ULL, 1'000'033ULL, 7ULL}) {
+    SCOPED_TRACE(moved_to);
+    ASSERT_TRUE(datapath.Commit({}).ok());
+    const std::uint64_t before = datapath.generation();
+    ASSERT_TRUE(stored->Put(0, moved_to).ok());
+    ASSERT_TRUE(datapath.Commit({}).ok());
+    EXPECT_GT(datapath.generation(), std::max(before, moved_to) + 1) << "the same policy once more, and the new one";
+    EXPECT_NE(datapath.generation() % SL_SLOTS, before % SL_SLOTS) << "the slot that packets read is not edited";
+    EXPECT_EQ(**stored->Get(0), datapath.generation());
+  }
 }
 
 }  // namespace

@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <thread>
 
+#include "ctrl/bpf/map.h"
+#include "ctrl/bpf/object.h"
+#include "ctrl/bpf/pin_layout.h"
 #include "ctrl/datapath/root.h"
 #include "tests/netns/datapath/rig.h"
 
@@ -108,6 +111,23 @@ TEST_F(Pins, TheNextProcessTakesOverWithoutAGap) {
   ExpectAll("other", "db", ProbeOutcome::kTimeout);
   Enforce();
   ExpectAll("other", "db", ProbeOutcome::kAllowed);
+}
+
+TEST_F(Pins, ANumberThatWasLoweredMeanwhileIsPassedBy) {
+  for (int i = 0; i < 4; ++i) Enforce(DbPolicy());
+  ExpectAll("web", "db", ProbeOutcome::kAllowed);
+  const auto generation = datapath_->generation();
+  Close();
+  {
+    const auto fd = bpf::OpenPinnedMap(bpf::PinLayout(root()).map("generation"));
+    ASSERT_TRUE(fd.ok()) << fd.status();
+    const auto stored = bpf::Map<__u32, __u64>::Bind(fd->get(), "generation");
+    ASSERT_TRUE(stored.ok() && stored->Put(0, generation - 2).ok());
+  }
+  Open();
+  EXPECT_GT(datapath_->generation(), generation) << "flows of that one would never be decided again";
+  ExpectAll("web", "db", ProbeOutcome::kAllowed);
+  ExpectAll("other", "db", ProbeOutcome::kTimeout);
 }
 
 TEST_F(Pins, ASecondProcessIsRefusedAndChangesNothing) {
