@@ -14,12 +14,13 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr std::size_t kMaxPrograms = 64;  // at one hook (BPF_MPROG_MAX)
+constexpr std::size_t kMaxProgramsAtHook = 64;  // BPF_MPROG_MAX
+constexpr std::size_t kMaxMapsOfProgram = 64;   // MAX_USED_MAPS
 // enum bpf_link_type; newer than Debian 12's headers.
 constexpr std::uint32_t kLinkTypeTcx = 11;
 
 StatusOr<std::vector<std::uint32_t>> TcxPrograms(std::uint32_t ifindex, int type) {
-  std::vector<std::uint32_t> ids(kMaxPrograms);
+  std::vector<std::uint32_t> ids(kMaxProgramsAtHook);
   auto count = static_cast<__u32>(ids.size());
   if (bpf_prog_query(static_cast<int>(ifindex), static_cast<bpf_attach_type>(type), 0, nullptr, ids.data(), &count) !=
       0) {
@@ -34,12 +35,15 @@ StatusOr<std::vector<std::uint32_t>> TcxPrograms(std::uint32_t ifindex, int type
 
 StatusOr<bpf_prog_info> ReadProgramInfo(int fd, std::vector<std::uint32_t>* map_ids) {
   bpf_prog_info info{};
-  map_ids->resize(kMaxPrograms);
+  map_ids->resize(kMaxMapsOfProgram);
   info.nr_map_ids = static_cast<__u32>(map_ids->size());
   info.map_ids = reinterpret_cast<std::uintptr_t>(map_ids->data());
   __u32 length = sizeof(info);
   if (bpf_obj_get_info_by_fd(fd, &info, &length) != 0) return ErrnoError(errno, "read a program's info");
-  map_ids->resize(std::min<std::size_t>(info.nr_map_ids, kMaxPrograms));
+  if (info.nr_map_ids > kMaxMapsOfProgram)
+    return MakeError(absl::StatusCode::kOutOfRange, "the BPF program {} uses {} maps, more than the kernel allowed",
+                     info.id, info.nr_map_ids);
+  map_ids->resize(info.nr_map_ids);
   return info;
 }
 
@@ -122,7 +126,11 @@ StatusOr<bool> ProgramUses(std::uint32_t program_id, const std::set<std::uint32_
 
 StatusOr<std::vector<InterfaceLink>> LinksThatUse(const std::set<std::uint32_t>& map_ids) {
   std::vector<InterfaceLink> links;
-  for (__u32 id = 0; bpf_link_get_next_id(id, &id) == 0;) {
+  for (__u32 id = 0;;) {
+    if (bpf_link_get_next_id(id, &id) != 0) {
+      if (errno == ENOENT) return links;
+      return ErrnoError(errno, "list the BPF links behind {}", id);
+    }
     Fd fd(bpf_link_get_fd_by_id(id));
     if (!fd.valid() && errno == ENOENT) continue;
     if (!fd.valid()) return ErrnoError(errno, "open the BPF link {}", id);
@@ -137,7 +145,6 @@ StatusOr<std::vector<InterfaceLink>> LinksThatUse(const std::set<std::uint32_t>&
     link.program = info.name;
     links.push_back(std::move(link));
   }
-  return links;
 }
 
 }  // namespace sluice::bpf

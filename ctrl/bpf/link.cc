@@ -4,7 +4,6 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 #include <unistd.h>
-#include <xdp/libxdp.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -61,13 +60,16 @@ Status AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction
 
 // Whose program has the card, for an error.
 std::string XdpProgramAt(std::uint32_t ifindex) {
-  xdp_multiprog* const programs = xdp_multiprog__get_from_ifindex(static_cast<int>(ifindex));
-  if (libxdp_get_error(programs) != 0) return "unknown";
-  const char* const name = xdp_program__name(xdp_multiprog__main_prog(programs));
-  std::string who = xdp_multiprog__is_legacy(programs) ? name != nullptr ? name : "without a name"
-                                                       : "libxdp's dispatcher, of several programs";
-  xdp_multiprog__close(programs);
-  return who;
+  const auto ids = ProgramsAt(ifindex, Hook::kXdp);
+  if (!ids.ok() || ids->empty()) return "unknown";
+  const Fd program(bpf_prog_get_fd_by_id(ids->front()));
+  bpf_prog_info info{};
+  __u32 length = sizeof(info);
+  if (!program.valid() || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0)
+    return fmt::format("program {}", ids->front());
+  const std::string name = info.name;
+  if (name == "xdp_dispatcher") return "libxdp's dispatcher, of several programs";
+  return name.empty() ? "without a name" : name;
 }
 
 }  // namespace
@@ -132,7 +134,6 @@ StatusOr<std::vector<std::uint32_t>> ClsactPrograms(std::uint32_t ifindex, TcDir
   return ErrnoError(rc, "ask for the clsact filter of ifindex {}", ifindex);
 }
 
-// Not by libxdp's multiprog, which keeps a descriptor of the program for as long as the process runs.
 std::string XdpModeAt(std::uint32_t ifindex) {
   LIBBPF_OPTS(bpf_xdp_query_opts, query);
   const bool generic =

@@ -1,4 +1,10 @@
 // The node's card: native XDP and its short cut to pods that take frames, generic XDP where the driver has none.
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+
+#include <filesystem>
+#include <iterator>
+
 #include "tests/netns/datapath/conversation.h"
 #include "tests/netns/datapath/rig.h"
 
@@ -114,6 +120,33 @@ TEST_F(Uplink, GenericWhereTheDriverHasNoXdp) {
   ASSERT_TRUE(mode.ok()) << mode.status();
   EXPECT_EQ(*mode, datapath::XdpMode::kGeneric);
   EXPECT_EQ(ModeOf("plain0"), "xdp generic");
+}
+
+// The agent tries again for as long as that is so.
+TEST_F(Uplink, ACardThatAnotherProgramHasCostsNoDescriptor) {
+  const bpf_insn passes[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_PASS},
+                             {.code = BPF_JMP | BPF_EXIT}};
+  const Fd other(bpf_prog_load(BPF_PROG_TYPE_XDP, "pass_all", "GPL", passes, std::size(passes), nullptr));
+  ASSERT_TRUE(other.valid());
+  Fd link;
+  ASSERT_TRUE(node_
+                  ->Run([&] {
+                    link = Fd(
+                        bpf_link_create(other.get(), static_cast<int>(Pod("outside").host_ifindex), BPF_XDP, nullptr));
+                    return OkStatus();
+                  })
+                  .ok());
+  ASSERT_TRUE(link.valid());
+  const auto descriptors = [] {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return std::distance(begin(all), end(all));
+  };
+  StatusOr<datapath::XdpMode> mode = Attach("uplink");
+  const auto before = descriptors();
+  for (int i = 0; i < 20; ++i) mode = Attach("uplink");
+  EXPECT_EQ(descriptors(), before);
+  EXPECT_EQ(mode.status().code(), absl::StatusCode::kFailedPrecondition) << mode.status();
+  EXPECT_NE(mode.status().message().find("(pass_all)"), std::string::npos) << mode.status();
 }
 
 TEST_F(Uplink, NamesAnInterfaceThatIsNotThere) {
