@@ -114,6 +114,16 @@ TEST_P(ShareTest, ClassesLikewise) {
   Reap(child);
 }
 
+// One that ends while the agent counts is taken off twice.
+TEST_P(ShareTest, BelowNothingIsRoom) {
+  const std::uint32_t half = programs_.capacity() / 2;
+  ASSERT_FALSE(Run(Sleep(), false).program.empty());
+  Has(SL_SHARED_PROGRAMS, half, kShare, 5);
+  ASSERT_TRUE(freed_.Put(kShare, {.freed = {7, 0, 0}, .parts = 0}).ok());
+  EXPECT_FALSE(RunNew(true).program.empty());
+  EXPECT_EQ(Refused(SL_SHARED_PROGRAMS, kShare), 0U);
+}
+
 TEST_P(ShareTest, ProcessesLikewise) {
   const std::uint32_t half = processes_.capacity() / 2;
   const auto fork_in_share = [&](bool is_known) {
