@@ -125,9 +125,15 @@ Status BpfDatapath::EndHandOver() {
   return OkStatus();
 }
 
-// What `facts` are to be where the interface is known already.
+// What `facts` are to be where the interface is known already: as it was described, or, after a start, as the kernel
+// has it. What somebody changed there since is not to be believed.
 StatusOr<sl_interface> BpfDatapath::KeepAddresses(std::uint32_t ifindex, sl_interface facts) const {
-  SL_ASSIGN_OR_RETURN(const auto before, maps_->interfaces.Get(ifindex));
+  std::optional<sl_interface> before;
+  if (const auto described = pods_.find(ifindex); described != pods_.end()) {
+    before = described->second.facts;
+  } else {
+    SL_ASSIGN_OR_RETURN(before, maps_->interfaces.Get(ifindex));
+  }
   const auto is_known = [](const __u8(&mac)[6]) {
     return std::any_of(std::begin(mac), std::end(mac), [](__u8 byte) { return byte != 0; });
   };
@@ -144,10 +150,24 @@ StatusOr<sl_interface> BpfDatapath::KeepAddresses(std::uint32_t ifindex, sl_inte
   return facts;
 }
 
+// A workload that came back on another interface has two for a moment: the MAC is that of the one attached last.
+bool BpfDatapath::OwnsMac(std::uint32_t ifindex, std::uint32_t endpoint) const {
+  const auto owner = mac_owners_.find(endpoint);
+  return endpoint != 0 && (owner == mac_owners_.end() || owner->second == ifindex);
+}
+
+StatusOr<bool> BpfDatapath::HasFacts(std::uint32_t ifindex, const sl_interface& facts) const {
+  SL_ASSIGN_OR_RETURN(const auto found, maps_->interfaces.Get(ifindex));
+  if (!found || std::memcmp(&*found, &facts, sizeof(facts)) != 0) return false;
+  if (!OwnsMac(ifindex, facts.endpoint)) return true;
+  SL_ASSIGN_OR_RETURN(const auto mac, maps_->endpoint_macs.Get(facts.endpoint));
+  return mac && std::memcmp(mac->mac, facts.pod_mac, sizeof(mac->mac)) == 0;
+}
+
 Status BpfDatapath::PutFacts(std::uint32_t ifindex, const sl_interface& facts) {
   sl_endpoint_mac mac{};
   std::copy(std::begin(facts.pod_mac), std::end(facts.pod_mac), mac.mac);
-  if (facts.endpoint != 0) SL_RETURN_IF_ERROR(maps_->endpoint_macs.Put(facts.endpoint, mac));
+  if (OwnsMac(ifindex, facts.endpoint)) SL_RETURN_IF_ERROR(maps_->endpoint_macs.Put(facts.endpoint, mac));
   return maps_->interfaces.Put(ifindex, facts);
 }
 
@@ -180,9 +200,8 @@ Status BpfDatapath::Describe(PodInterface& pod) {
     LogWarn("{}: no redirect from XDP: {}", pod.name, Message(status));
   }
   SL_ASSIGN_OR_RETURN(pod.facts, KeepAddresses(pod.ifindex, pod.facts));
-  SL_ASSIGN_OR_RETURN(const auto before, maps_->interfaces.Get(pod.ifindex));
-  if (before && std::memcmp(&*before, &pod.facts, sizeof(pod.facts)) == 0) return OkStatus();
-  return PutFacts(pod.ifindex, pod.facts);
+  SL_ASSIGN_OR_RETURN(const bool has_facts, HasFacts(pod.ifindex, pod.facts));
+  return has_facts ? OkStatus() : PutFacts(pod.ifindex, pod.facts);
 }
 
 Status BpfDatapath::LookForOthers() {
@@ -203,6 +222,7 @@ Status BpfDatapath::AttachPod(const PodInterface& given) {
   PodInterface pod = WithOthers(given);
   {
     const std::lock_guard lock(pods_mutex_);
+    mac_owners_[pod.facts.endpoint] = pod.ifindex;
     SL_RETURN_IF_ERROR(Describe(pod));
     pods_[pod.ifindex] = pod;
     given_pods_[pod.ifindex] = given;
@@ -221,6 +241,7 @@ Status BpfDatapath::DetachPod(std::uint32_t ifindex) {
     const std::lock_guard lock(pods_mutex_);
     pods_.erase(ifindex);
     given_pods_.erase(ifindex);
+    std::erase_if(mac_owners_, [ifindex](const auto& one) { return one.second == ifindex; });
   }
   SL_RETURN_IF_ERROR(maps_->pod_devices.Delete(ifindex));
   return maps_->interfaces.Delete(ifindex);
@@ -308,10 +329,8 @@ StatusOr<int> BpfDatapath::RepairInterfaces() {
   const std::lock_guard lock(pods_mutex_);
   int repaired = 0;
   for (const auto& [ifindex, pod] : pods_) {
-    SL_ASSIGN_OR_RETURN(const auto facts, maps_->interfaces.Get(ifindex));
-    SL_ASSIGN_OR_RETURN(const auto mac, maps_->endpoint_macs.Get(pod.facts.endpoint));
-    const bool has_mac = mac && std::memcmp(mac->mac, pod.facts.pod_mac, sizeof(mac->mac)) == 0;
-    if (!facts || std::memcmp(&*facts, &pod.facts, sizeof(pod.facts)) != 0 || (pod.facts.endpoint != 0 && !has_mac)) {
+    SL_ASSIGN_OR_RETURN(const bool has_facts, HasFacts(ifindex, pod.facts));
+    if (!has_facts) {
       SL_RETURN_IF_ERROR(PutFacts(ifindex, pod.facts));
       ++repaired;
     }

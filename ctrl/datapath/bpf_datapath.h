@@ -100,6 +100,8 @@ class BpfDatapath : public Datapath {
   BpfDatapath();
   Status BindMaps();
   StatusOr<sl_interface> KeepAddresses(std::uint32_t ifindex, sl_interface facts) const;
+  bool OwnsMac(std::uint32_t ifindex, std::uint32_t endpoint) const;
+  StatusOr<bool> HasFacts(std::uint32_t ifindex, const sl_interface& facts) const;
   Status PutFacts(std::uint32_t ifindex, const sl_interface& facts);
   StatusOr<int> RepairPins();
   StatusOr<int> RepairInterfaces();
@@ -122,6 +124,7 @@ class BpfDatapath : public Datapath {
   // By pods_mutex_, by ifindex: what the maps of interfaces should hold, and the same as it was given to AttachPod.
   std::map<std::uint32_t, PodInterface> pods_;
   std::map<std::uint32_t, PodInterface> given_pods_;
+  std::map<std::uint32_t, std::uint32_t> mac_owners_;  // likewise: ifindex by endpoint, the one attached last
   std::mutex held_mutex_;
   HeldPins held_;  // by held_mutex_: maps and probes
   std::unique_ptr<bpf::RingReader> ring_;

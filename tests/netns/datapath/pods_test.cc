@@ -1,8 +1,11 @@
 // Local pods with real sockets: verdicts at both ends, the short cut and its absence, and the ICMP errors that pods
 // need.
-#include "tests/netns/datapath/rig.h"
-
 #include <gmock/gmock.h>
+
+#include <cstring>
+
+#include "ctrl/bpf/map.h"
+#include "tests/netns/datapath/rig.h"
 
 namespace sluice::test {
 namespace {
@@ -18,6 +21,57 @@ class Pods : public DatapathRig, public testing::WithParamInterface<TestNode::Wi
     if (!HasFatalFailure()) Open();
   }
 };
+
+// What is known of an interface is what it was first described with.
+TEST_P(Pods, AMacThatSomebodyChangedInTheKernelIsNotAdopted) {
+  Enforce();
+  ASSERT_FALSE(HasFatalFailure());
+  const auto interfaces = bpf::Map<__u32, sl_interface>::Bind(datapath_->object().map_fd("interfaces"), "interfaces");
+  ASSERT_TRUE(interfaces.ok()) << interfaces.status();
+  const TestPod& web = Pod("web");
+  const sl_interface facts = interfaces->Get(web.host_ifindex)->value();
+  sl_interface changed = facts;
+  changed.pod_mac[5] ^= 1;
+  ASSERT_TRUE(interfaces->Put(web.host_ifindex, changed).ok());
+  const Status attached = node_->Run([&] { return datapath_->AttachPod({web.host_ifindex, "web", facts, false}); });
+  ASSERT_TRUE(attached.ok()) << attached;
+  const sl_interface now = interfaces->Get(web.host_ifindex)->value();
+  EXPECT_EQ(std::memcmp(now.pod_mac, facts.pod_mac, sizeof(facts.pod_mac)), 0);
+}
+
+// As when it comes back on another one, and the first is still there.
+TEST_P(Pods, OfTwoInterfacesOfAWorkloadTheOneAttachedLastHasItsMac) {
+  Enforce();
+  ASSERT_FALSE(HasFatalFailure());
+  const auto interfaces = bpf::Map<__u32, sl_interface>::Bind(datapath_->object().map_fd("interfaces"), "interfaces");
+  const auto macs =
+      bpf::Map<__u32, sl_endpoint_mac>::Bind(datapath_->object().map_fd("endpoint_macs"), "endpoint_macs");
+  ASSERT_TRUE(interfaces.ok() && macs.ok());
+  const sl_interface web = interfaces->Get(Pod("web").host_ifindex)->value();
+  for (const char* const pod : {"other", "web"}) {
+    sl_interface facts = interfaces->Get(Pod(pod).host_ifindex)->value();
+    facts.endpoint = web.endpoint;
+    const Status attached = node_->Run([&] {
+      return datapath_->AttachPod({Pod(pod).host_ifindex, pod, facts, false});
+    });
+    ASSERT_TRUE(attached.ok()) << attached;
+  }
+  const auto expect_mac_of_web = [&] {
+    const sl_endpoint_mac mac = macs->Get(web.endpoint)->value();
+    EXPECT_EQ(std::memcmp(mac.mac, web.pod_mac, sizeof(mac.mac)), 0);
+  };
+  expect_mac_of_web();
+  ASSERT_TRUE(node_->Run([&] { return datapath_->Keep(); }).ok());
+  const auto repairs = [&] {
+    return datapath_->integrity().repairs[static_cast<std::size_t>(datapath::Repaired::kInterface)];
+  };
+  for (std::uint64_t damages = 1; damages <= 3; ++damages) {
+    ASSERT_TRUE(interfaces->Delete(Pod("db").host_ifindex).ok());
+    for (int i = 0; i < 1000 && repairs() < damages; ++i) usleep(10000);
+    EXPECT_EQ(repairs(), damages) << "nothing else had to be put back";
+    expect_mac_of_web();
+  }
+}
 
 TEST_P(Pods, AllowedPassesAndDeniedMeetsSilenceWithAndWithoutTheShortCut) {
   Enforce(DbPolicy());
