@@ -34,6 +34,8 @@ Status Settings::Change(const std::function<Status(sl_settings&)>& change) {
   const std::lock_guard lock(mutex_);
   sl_settings settings = settings_;
   SL_RETURN_IF_ERROR(change(settings));
+  // Else what somebody changed in the kernel would be put back, and nobody hear of it.
+  if (std::memcmp(&settings, &settings_, sizeof(settings)) == 0) return OkStatus();
   SL_RETURN_IF_ERROR(map_.Put(0, settings));
   settings_ = settings;
   return OkStatus();
