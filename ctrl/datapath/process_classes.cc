@@ -57,6 +57,7 @@ Status ProcessClasses::Bind(const bpf::DatapathObject& object) {
   SL_RETURN_IF_ERROR(bind(freed_, "process_shares_freed"));
   SL_ASSIGN_OR_RETURN(const auto total, shares_.Get(SL_SHARE_TOTAL));
   if (total) std::copy(std::begin(total->refused), std::end(total->refused), warned_of_);
+  SL_RETURN_IF_ERROR(FindLastShare());
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
     ProgramPatterns::Entries known;
     for (std::uint32_t bit = 0; bit < SL_MAX_PROGRAM_PATTERNS; ++bit) {
@@ -64,6 +65,21 @@ Status ProcessClasses::Bind(const bpf::DatapathObject& object) {
       if (pattern && pattern->length != 0) known.emplace_back(bit, *pattern);
     }
     known_[slot] = ProgramPatterns(std::move(known));
+  }
+  return OkStatus();
+}
+
+// Behind all that an earlier agent gave, as far as they have entries.
+Status ProcessClasses::FindLastShare() {
+  const auto note = [this](std::uint32_t share) { last_share_ = std::max(last_share_, share); };
+  SL_ASSIGN_OR_RETURN(const auto given, Read(share_of_));
+  for (const auto& [inode, share] : given) note(share);
+  SL_ASSIGN_OR_RETURN(const auto shares, Read(shares_));
+  SL_ASSIGN_OR_RETURN(const auto freed, Read(freed_));
+  for (std::size_t i = 0; i < std::min(shares.size(), freed.size()); ++i) {
+    if (!std::equal(std::begin(shares[i].second.added), std::end(shares[i].second.added),
+                    std::begin(freed[i].second.freed)))
+      note(shares[i].first);
   }
   return OkStatus();
 }
@@ -202,7 +218,8 @@ Status ProcessClasses::SetShares(const std::set<std::uint32_t>& netns) {
   return freed_.Put(SL_SHARE_TOTAL, now);
 }
 
-// What was added since `before` is counted twice until the next time: too much, never too little.
+// Until the next time, what was added since `before` is counted twice, and a process that ended since is taken off
+// twice: a share may then have less than nothing.
 Status ProcessClasses::CountShares(const Shares& before) {
   std::unordered_map<std::uint32_t, std::array<std::uint32_t, SL_SHARED_TABLE_COUNT>> counts;
   const auto count = [&counts](std::uint32_t table, std::uint32_t share) {

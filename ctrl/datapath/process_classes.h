@@ -62,6 +62,7 @@ class ProcessClasses {
   using Shares = std::vector<std::pair<std::uint32_t, sl_process_share>>;
   // Sets what each share has by what is in the tables, of which nothing but `before` was read earlier.
   Status CountShares(const Shares& before);
+  Status FindLastShare();
   void WarnOfRefused(const Shares& shares);
 
   mutable std::mutex mutex_;

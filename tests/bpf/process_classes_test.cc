@@ -195,6 +195,19 @@ TEST_F(ProcessClassesTest, EachNetworkNamespaceHasAShare) {
   EXPECT_NE(share_of_.Get(13).value(), first) << "of the first there may be entries yet";
 }
 
+TEST_F(ProcessClassesTest, TheNextAgentGivesNoShareThatSomebodyWhoLeftHasEntriesOf) {
+  ASSERT_TRUE(tended_.SetShares({11, 12, 13}).ok());
+  const auto last = share_of_.Get(13).value();
+  ASSERT_TRUE(last);
+  ASSERT_TRUE(tended_.SetShares({11, 12}).ok());
+  ASSERT_TRUE(shares_.Put(*last, {.added = {1, 0, 0}, .refused = {}}).ok());
+  datapath::ProcessClasses next;
+  ASSERT_TRUE(next.Bind(*object_).ok());
+  ASSERT_TRUE(next.SetShares({11, 12, 14}).ok());
+  EXPECT_GT(share_of_.Get(14).value(), last);
+  ASSERT_TRUE(shares_.Put(*last, {}).ok());
+}
+
 TEST_F(ProcessClassesTest, WhatWasRefusedIsSaid) {
   sl_process_share all{};
   all.refused[SL_SHARED_PROGRAMS] = 5;
