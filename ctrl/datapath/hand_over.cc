@@ -56,16 +56,17 @@ Status CarryNumbers(const bpf::PinLayout& layout, const bpf::DatapathObject& obj
   return OkStatus();
 }
 
-// Numbers first: what was carried over and what is new never have one in common, also when this is cut short. Then what
-// the numbers stand for before who has them.
+// What the numbers stand for before who has them. The ids of processes come last: they say that all is carried over.
+// Before that no sensor of ours runs, so what is carried over and what is new never have a number in common.
 Status CarryProcesses(const bpf::PinLayout& layout, const bpf::DatapathObject& object) {
-  SL_RETURN_IF_ERROR(CarryNumbers<__u64>(layout, object, "process_ids", 1));
-  SL_RETURN_IF_ERROR(CarryNumbers<__u32>(layout, object, "process_class_counters", 2));
+  Status carried = OkStatus();
   for (const char* const name : {"programs", "process_classes", "process_class_numbers", "processes"}) {
     SL_ASSIGN_OR_RETURN(const auto from, OpenMap(layout, name));
-    if (from) SL_RETURN_IF_ERROR(bpf::CopyEntries(from->get(), object.map_fd(name), name).status());
+    if (from) carried.Update(bpf::CopyEntries(from->get(), object.map_fd(name), name).status());
   }
-  return OkStatus();
+  SL_RETURN_IF_ERROR(CarryNumbers<__u32>(layout, object, "process_class_counters", 2));
+  SL_RETURN_IF_ERROR(CarryNumbers<__u64>(layout, object, "process_ids", 1));
+  return carried;
 }
 
 StatusOr<bool> HasProcessNumbers(const bpf::DatapathObject& object) {
