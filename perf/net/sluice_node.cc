@@ -18,7 +18,8 @@ StatusOr<std::unique_ptr<SluiceNode>> SluiceNode::Start(const test::TestNode& no
 }
 
 Status SluiceNode::Open(const Options& options) {
-  SL_ASSIGN_OR_RETURN(datapath_, datapath::BpfDatapath::Open({.bpf_root = root_, .object = {.event_rate = 0}}));
+  SL_ASSIGN_OR_RETURN(datapath_,
+                      datapath::BpfDatapath::Open({.bpf_root = root_, .object = {.event_rate = SL_SECOND_NS}}));
   SL_ASSIGN_OR_RETURN(auto parsed, policy::ParseResources("benchmark", options.resources));
   policy::ResourceMap resources;
   std::map<policy::ObjectName, policy::Binding> bindings;

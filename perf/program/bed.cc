@@ -37,7 +37,7 @@ std::uint32_t ReturnCode(bool xdp, bool forwarded) {
 // The agent's sizes, and more where the bed needs it: the agent has an option for each.
 bpf::ObjectOptions TablesFor(const BedSize& size) {
   bpf::ObjectOptions options;
-  options.event_rate = 0;  // all packets are of one workload
+  options.event_rate = SL_SECOND_NS;  // all packets are of one workload: each event pays its share, and none is refused
   const auto make_room = [](std::uint32_t* table, std::uint32_t entries) {
     *table = std::max(*table, entries + entries / 8);
   };

@@ -144,7 +144,9 @@ StatusOr<Passage> RateRunner::SendCounted() {
   SL_ASSIGN_OR_RETURN(const Passage passage, SendChecked(load, what_.passes));
   SL_ASSIGN_OR_RETURN(const auto after, sluice_->datapath().ReadCounters());
   SL_RETURN_IF_ERROR(CheckCounters(before, after, passage.entered));
-  events_lost_ = after.events[SL_COUNTER_EVENT_LOST_RING_FULL] - before.events[SL_COUNTER_EVENT_LOST_RING_FULL];
+  events_lost_ = 0;
+  for (const int cause : {SL_COUNTER_EVENT_LOST_RING_FULL, SL_COUNTER_EVENT_LOST_SHARE})
+    events_lost_ += after.events[cause] - before.events[cause];
   return passage;
 }
 
