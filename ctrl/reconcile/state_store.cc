@@ -79,6 +79,12 @@ StatusOr<policy::Resource> ParseRow(const std::string& path, const ResourceId& i
   return std::move(parsed.front());
 }
 
+// What cannot be looked at is there.
+bool MayExist(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path, error) || error;
+}
+
 // SQLite's own would be for everybody to read.
 void MakePrivate(const std::string& path) {
   const Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
@@ -182,76 +188,115 @@ StatusOr<std::unique_ptr<StateStore>> StateStore::Open(const std::string& direct
 
 Status StateStore::OpenFile() {
   std::error_code error;
-  const bool is_there = fs::exists(path_, error) && fs::file_size(path_, error) > 0;
-  if (!is_there && fs::exists(copy_path_, error)) {
+  const bool is_there = MayExist(path_) && fs::file_size(path_, error) != 0;
+  if (!is_there && MayExist(copy_path_)) {
     return GoOnWithCopy(MakeError(absl::StatusCode::kNotFound, "{}: missing or empty", path_));
   }
-  MakePrivate(path_);
-  const int code = sqlite3_open_v2(path_.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
-  Status opened = code == SQLITE_OK ? Prepare() : SqlError(db_, code, path_);
+  Status opened = OpenToWrite();
   if (opened.ok() || absl::IsAlreadyExists(opened)) return opened;
-  CloseFile();
   if (absl::IsDataLoss(opened)) {
+    CloseFile();
     const std::string damaged = path_.substr(0, path_.size() - std::string(kFile).size()) + kDamaged;
     for (const char* suffix : kSuffixes) {
       fs::rename(path_ + suffix, damaged + suffix, error);
-      if (error && fs::exists(path_ + suffix)) return Annotate(opened, "and cannot be moved away");
+      if (error && MayExist(path_ + suffix)) return ReadCopy(Annotate(opened, "and cannot be moved away"));
     }
     return GoOnWithCopy(opened);
   }
-  if (absl::IsFailedPrecondition(opened)) {  // a newer version's
-    read_only_ = opened;
-    doubt_ = Message(opened);
-    if (fs::exists(copy_path_, error) && OpenReadOnly(copy_path_).ok()) return OkStatus();
-    unknown_ = true;
-    return OpenReadOnly("");
-  }
+  if (absl::IsFailedPrecondition(opened)) return ReadCopy(opened);  // a newer version's
   if (!is_there) return opened;
-  SL_RETURN_IF_ERROR(OpenReadOnly(path_));
+  const Status read = OpenReadOnly(path_);
+  if (!read.ok()) return ReadCopy(Annotate(read, Message(opened)));
   read_only_ = opened;
   return OkStatus();
 }
 
-// A copy of the file in memory-backed storage of our own, with what its log has beyond it: SQLite cannot read a log
-// where it cannot write. Empty path: nothing.
+Status StateStore::OpenToWrite() {
+  MakePrivate(path_);
+  const int code = sqlite3_open_v2(path_.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  return code == SQLITE_OK ? Prepare() : SqlError(db_, code, path_);
+}
+
+// A copy of the file in storage of our own, in memory where there is such, with what its log has beyond it: SQLite
+// cannot read a log where it cannot write. Empty path: nothing.
 Status StateStore::OpenReadOnly(const std::string& path) {
   CloseFile();
-  std::string directory = "/tmp/sluice-state-XXXXXX";
-  if (mkdtemp(directory.data()) == nullptr) return ErrnoError(errno, "mkdtemp {}", directory);
-  const std::string own = directory + "/" + kFile;
+  std::string own = ":memory:";
+  std::string directory;
+  if (!path.empty()) {
+    for (const char* const parent : {"/dev/shm", "/run", "/tmp"}) {
+      directory = std::string(parent) + "/sluice-state-XXXXXX";
+      if (mkdtemp(directory.data()) != nullptr) break;
+      directory.clear();
+    }
+    if (directory.empty())
+      return ErrnoError(errno, "{}: no place to read it from: mkdtemp in /dev/shm, /run, /tmp", path);
+    own = directory + "/" + kFile;
+  }
+  Status prepared;
   std::error_code error;
   for (const char* suffix : {"", "-wal"}) {
-    if (path.empty() || !fs::exists(path + suffix, error)) continue;
+    if (path.empty() || !MayExist(path + suffix) || !prepared.ok()) continue;
     fs::copy_file(path + suffix, own + suffix, error);
-    if (error) return ErrnoError(error.value(), "copy {} to {}", path + suffix, own + suffix);
+    if (error) prepared = ErrnoError(error.value(), "copy {} to {}", path + suffix, own + suffix);
   }
-  const int code = sqlite3_open_v2(own.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
-  Status prepared = code == SQLITE_OK ? Prepare() : SqlError(db_, code, path);
-  fs::remove_all(directory, error);  // it stays for as long as it is open
+  if (prepared.ok()) {
+    const int code = sqlite3_open_v2(own.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+    prepared = code == SQLITE_OK ? Prepare() : SqlError(db_, code, path);
+  }
+  if (!directory.empty()) fs::remove_all(directory, error);  // it stays for as long as it is open
   return prepared;
 }
 
-Status StateStore::GoOnWithCopy(Status why) {
-  std::error_code error;
-  if (fs::exists(copy_path_, error)) {
-    for (const char* suffix : kSuffixes) fs::remove(path_ + suffix, error);
-    fs::copy_file(copy_path_, path_, error);
-    const int code = sqlite3_open_v2(path_.c_str(), &db_, SQLITE_OPEN_READWRITE, nullptr);
-    const Status prepared = code == SQLITE_OK ? Prepare() : SqlError(db_, code, copy_path_);
-    if (prepared.ok()) {
-      doubt_ = fmt::format("{}; the last good copy, {}, goes on", Message(why), copy_path_);
-      return SaveDoubt();
-    }
-    CloseFile();
-    why = Annotate(prepared, Message(why) + "; its copy too");
-    for (const char* suffix : kSuffixes) fs::remove(path_ + suffix, error);
-  }
-  MakePrivate(path_);
-  const int code = sqlite3_open_v2(path_.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
-  SL_RETURN_IF_ERROR(code == SQLITE_OK ? Prepare() : SqlError(db_, code, path_));
-  doubt_ = Message(why) + "; there is no copy of it";
+// Nothing is written: the copy is all that is known or, without one, nothing is.
+Status StateStore::ReadCopy(Status why) {
+  doubt_ = Message(why);
+  read_only_ = std::move(why);
+  if (MayExist(copy_path_) && OpenReadOnly(copy_path_).ok()) return OkStatus();
   unknown_ = true;
-  return SaveDoubt();
+  return OpenReadOnly("");
+}
+
+// What goes on is made whole aside, doubt and all, before it gets the file's name: a full disk or a kill in between
+// leaves what was there, and the next start comes here again.
+Status StateStore::GoOnWithCopy(const Status& why) {
+  const Status copied =
+      MayExist(copy_path_) ? OpenReadOnly(copy_path_) : Status(absl::StatusCode::kNotFound, "there is no copy of it");
+  if (!copied.ok() && !absl::IsNotFound(copied) && !absl::IsDataLoss(copied)) {
+    return ReadCopy(Annotate(copied, Message(why) + "; its copy"));  // another start may be able to read it
+  }
+  unknown_ = !copied.ok();
+  if (unknown_) SL_RETURN_IF_ERROR(OpenReadOnly(""));
+  doubt_ = copied.ok()                ? fmt::format("{}; the last good copy, {}, goes on", Message(why), copy_path_)
+           : absl::IsNotFound(copied) ? fmt::format("{}; {}", Message(why), Message(copied))
+                                      : fmt::format("{}; its copy, {}, is damaged too", Message(why), copy_path_);
+  SL_RETURN_IF_ERROR(SaveDoubt());
+  std::error_code error;
+  for (const char* suffix : {"-wal", "-shm", "-journal"}) fs::remove(path_ + suffix, error);
+  Status written = WriteAnew(path_);
+  if (written.ok()) {
+    CloseFile();
+    written = OpenToWrite();
+    if (!written.ok()) SL_RETURN_IF_ERROR(OpenReadOnly(path_));
+  }
+  read_only_ = written;
+  return OkStatus();
+}
+
+// The open database as a file of its own: whole, or not at all.
+Status StateStore::WriteAnew(const std::string& to) const {
+  const std::string fresh = to + ".new";
+  std::error_code error;
+  fs::remove(fresh, error);
+  MakePrivate(fresh);
+  Status written = OkStatus();
+  {
+    SL_ASSIGN_OR_RETURN(auto copy, Statement::Prepare(db_, path_, "VACUUM INTO ?"));
+    written = Annotate(copy.Bind(1, fresh).Run(), "copy");
+  }
+  if (written.ok()) written = MakeFinal(fresh, to, fs::path(to).parent_path());
+  if (!written.ok()) fs::remove(fresh, error);
+  return written;
 }
 
 // Over restarts too, until somebody says what is wanted.
@@ -331,11 +376,11 @@ Status StateStore::LoadResources(State& state, std::vector<policy::Resource>& re
                       Statement::Prepare(db_, path_, "SELECT api_version, kind, namespace, name, yaml FROM resource"));
   for (;;) {
     SL_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) return OkStatus();
+    if (!more) break;
     const auto kind = FindKind(rows.Text(0), rows.Text(1));
     if (!kind) {
-      return MakeError(absl::StatusCode::kDataLoss, "{}: a row of unknown kind ({} {})", path_, rows.Text(0),
-                       rows.Text(1));
+      unknown_kinds_.emplace(rows.Text(0), rows.Text(1));
+      continue;
     }
     const ResourceId id{*kind, {rows.Text(2), rows.Text(3)}};
     auto resource = ParseRow(path_, id, rows.Text(4));
@@ -353,20 +398,33 @@ Status StateStore::LoadResources(State& state, std::vector<policy::Resource>& re
     }
     state.resources[id] = *std::move(resource);
   }
+  if (unknown_kinds_.empty()) return OkStatus();
+  // Another version's, which may have meant anything.
+  const auto& [api_version, name] = *unknown_kinds_.begin();
+  state.problems.push_back(fmt::format(
+      "{}: it has rows of a kind that this version does not know ({} {}): run the version that saved them; applying "
+      "resources with this one removes them",
+      path_, api_version, name));
+  if (state.doubt.empty()) state.doubt = state.problems.back();
+  state.unknown = unknown_ = true;
+  return OkStatus();
 }
 
+// A copy that was made of nothing is nothing too, whatever the reason to go on with it.
 Status StateStore::LoadDoubt(State& state) const {
   SL_ASSIGN_OR_RETURN(auto doubt, Statement::Prepare(db_, path_, "SELECT text, unknown FROM doubt"));
-  SL_ASSIGN_OR_RETURN(const bool is_there, doubt.Step());
-  if (!is_there || !state.doubt.empty()) return OkStatus();
-  state.doubt = doubt.Text(0);
-  state.unknown = doubt.Number(1) != 0;
-  return OkStatus();
+  for (;;) {
+    SL_ASSIGN_OR_RETURN(const bool more, doubt.Step());
+    if (!more) return OkStatus();
+    if (state.doubt.empty()) state.doubt = doubt.Text(0);
+    state.unknown |= doubt.Number(1) != 0;
+  }
 }
 
 StatusOr<StateStore::State> StateStore::Load() {
   State state{.doubt = doubt_, .unknown = unknown_};
   SL_RETURN_IF_ERROR(LoadDoubt(state));
+  unknown_ = state.unknown;
   if (!state.doubt.empty()) state.problems.push_back(state.doubt);
   if (!read_only_.ok()) state.problems.push_back("nothing can be saved: " + Message(read_only_));
   SL_ASSIGN_OR_RETURN(auto revision, Statement::Prepare(db_, path_, "SELECT number FROM revision"));
@@ -398,14 +456,8 @@ StatusOr<StateStore::State> StateStore::Load() {
 }
 
 Status StateStore::KeepCopy() {
-  if (!copy_is_old_ || !is_loaded_ || !bad_rows_.empty() || !read_only_.ok()) return OkStatus();
-  const std::string fresh = copy_path_ + ".new";
-  std::error_code error;
-  fs::remove(fresh, error);
-  SL_ASSIGN_OR_RETURN(auto copy, Statement::Prepare(db_, path_, "VACUUM INTO ?"));
-  SL_RETURN_IF_ERROR(Annotate(copy.Bind(1, fresh).Run(), "copy"));
-  if (chmod(fresh.c_str(), S_IRUSR | S_IWUSR) != 0) return ErrnoError(errno, "chmod {}", fresh);
-  SL_RETURN_IF_ERROR(MakeFinal(fresh, copy_path_, fs::path(path_).parent_path()));
+  if (!copy_is_old_ || !is_loaded_ || unknown_ || !bad_rows_.empty() || !read_only_.ok()) return OkStatus();
+  SL_RETURN_IF_ERROR(WriteAnew(copy_path_));
   copy_is_old_ = false;
   return OkStatus();
 }
@@ -437,7 +489,7 @@ Status StateStore::Write(const StateChange& change) {
   }
   SL_RETURN_IF_ERROR(WriteQuarantine(change));
   SL_RETURN_IF_ERROR(Execute("DELETE FROM released; DELETE FROM revision"));
-  if (change.ends_doubt) SL_RETURN_IF_ERROR(Execute("DELETE FROM doubt"));
+  if (change.ends_doubt) SL_RETURN_IF_ERROR(EndDoubt());
   SL_ASSIGN_OR_RETURN(auto release_interface,
                       Statement::Prepare(db_, path_, "INSERT OR REPLACE INTO released VALUES(?)"));
   for (const std::uint32_t ifindex : change.released_interfaces) {
@@ -445,6 +497,14 @@ Status StateStore::Write(const StateChange& change) {
   }
   SL_ASSIGN_OR_RETURN(auto revise, Statement::Prepare(db_, path_, "INSERT INTO revision VALUES(?)"));
   return revise.Bind(1, change.revision).Run();
+}
+
+Status StateStore::EndDoubt() const {
+  SL_ASSIGN_OR_RETURN(auto remove,
+                      Statement::Prepare(db_, path_, "DELETE FROM resource WHERE api_version = ? AND kind = ?"));
+  for (const auto& [api_version, kind] : unknown_kinds_)
+    SL_RETURN_IF_ERROR(remove.Bind(1, api_version).Bind(2, kind).Run());
+  return Execute("DELETE FROM doubt");
 }
 
 Status StateStore::WriteQuarantine(const StateChange& change) {
@@ -470,6 +530,10 @@ Status StateStore::Save(const StateChange& change, const std::function<Status()>
   if (!status.ok() && sqlite3_get_autocommit(db_) == 0) status.Update(Execute("ROLLBACK"));
   if (!status.ok()) return status;
   copy_is_old_ = true;
+  if (change.ends_doubt) {
+    unknown_ = false;
+    unknown_kinds_.clear();
+  }
   for (const policy::Resource& resource : change.puts) bad_rows_.erase(resource.id);
   for (const ResourceId& id : change.deletes) bad_rows_.erase(id);
   return OkStatus();

@@ -8,7 +8,8 @@
 //   missing, or empty          the copy goes on, when there is one
 //   written by a newer version left alone; the copy is read, and nothing can be saved
 //   a row cannot be read       the copy's row goes on, else the state says which one
-//   cannot be written          it is read, and Save fails until a restart
+//   a row of unknown kind      the state is unknown (below), until a change ends the doubt and removes the row
+//   cannot be written          it is read, or else the copy is, and Save fails until a restart
 #pragma once
 
 #include <functional>
@@ -71,7 +72,8 @@ class StateStore {
   // all is written but not yet final: its error is returned and nothing is kept.
   Status Save(const StateChange& change, const std::function<Status()>& enforce);
 
-  // Replaces the copy by what is saved now, when that is another and all of it could be read.
+  // Replaces the copy by what is saved now, when that is another and all of it could be read. Never while the state is
+  // `unknown`: the copy may be all that is left.
   Status KeepCopy();
 
   // Deletes what Open and Save left in `directory`, and the directory when nothing else is in it. AlreadyExists when an
@@ -81,8 +83,11 @@ class StateStore {
  private:
   explicit StateStore(const std::string& directory);
   Status OpenFile();
+  Status OpenToWrite();
   Status OpenReadOnly(const std::string& path);
-  Status GoOnWithCopy(Status why);
+  Status ReadCopy(Status why);
+  Status GoOnWithCopy(const Status& why);
+  Status WriteAnew(const std::string& to) const;
   Status SaveDoubt() const;
   void CloseFile();
   Status Prepare();
@@ -92,6 +97,7 @@ class StateStore {
   Status LoadResources(State& state, std::vector<policy::Resource>& recovered);
   StatusOr<policy::Resource> ReadFromCopy(const policy::ResourceId& id) const;
   Status Write(const StateChange& change);
+  Status EndDoubt() const;
   Status WriteQuarantine(const StateChange& change);
   Status Execute(const char* sql) const;
 
@@ -104,7 +110,8 @@ class StateStore {
   bool unknown_ = false;
   bool copy_is_old_ = true;
   bool is_loaded_ = false;
-  std::set<policy::ResourceId> bad_rows_;  // that could not be read and have not been replaced
+  std::set<std::pair<std::string, std::string>> unknown_kinds_;  // apiVersion and kind of rows, until a doubt ends
+  std::set<policy::ResourceId> bad_rows_;                        // that could not be read and have not been replaced
 };
 
 }  // namespace sluice::reconcile

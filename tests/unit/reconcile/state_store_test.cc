@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/mount.h>
@@ -331,6 +332,95 @@ TEST_F(StateStoreTest, AFullDiskRefusesTheChangeAndLosesNothing) {
   EXPECT_EQ(state.revision, 3U);
   EXPECT_EQ(state.resources.size(), 1U);
   EXPECT_EQ(umount(directory_.c_str()), 0);
+}
+
+// Half a copy must not be taken for a damaged one, and then for nothing.
+TEST_F(StateStoreTest, AFullDiskLosesNoCopyOfADamagedFile) {
+  if (!test::MissingNetNsRight().empty()) GTEST_SKIP() << "mounts";
+  ASSERT_EQ(mount("none", directory_.c_str(), "tmpfs", 0, "size=256k"), 0);
+  SaveShopAndCopy();
+  std::ofstream(directory_ + "/state.db") << std::string(8192, 'x');
+  std::ofstream(directory_ + "/filler") << std::string(1 << 20, 'x');
+  for (const bool is_full : {true, true, false, false}) {
+    if (!is_full) fs::remove(directory_ + "/filler");
+    const auto store = Open();
+    ASSERT_NE(store, nullptr);
+    const auto state = store->Load();
+    ASSERT_TRUE(state.ok()) << state.status();
+    EXPECT_TRUE(state->resources.contains(Namespace("shop", "blue").id));
+    EXPECT_NE(state->doubt, "");
+    EXPECT_FALSE(state->unknown);
+    EXPECT_EQ(store->Save({.revision = 41}, Enforced).ok(), !is_full);
+    EXPECT_TRUE(store->KeepCopy().ok());
+    EXPECT_FALSE(fs::exists(directory_ + "/state.db.new"));
+  }
+  EXPECT_EQ(umount(directory_.c_str()), 0);
+}
+
+TEST_F(StateStoreTest, WhatIsUnknownReplacesNoCopy) {
+  SaveShopAndCopy();
+  for (const char* file : {"/state.db", "/state.db.good"}) std::ofstream(directory_ + file) << std::string(8192, 'x');
+  for (int start = 0; start < 2; start++) {
+    const auto store = Open();
+    const auto state = store->Load();
+    ASSERT_TRUE(state.ok() && state->unknown);
+    ASSERT_TRUE(store->Save({.quarantines = {{"shop", "web"}}}, Enforced).ok());
+    ASSERT_TRUE(store->KeepCopy().ok());
+    EXPECT_EQ(fs::file_size(directory_ + "/state.db.good"), 8192U) << "it may still be mended";
+  }
+  const auto store = Open();
+  ASSERT_TRUE(store->Load().ok());
+  ASSERT_TRUE(store->Save({.puts = {Namespace("shop", "blue")}, .revision = 1, .ends_doubt = true}, Enforced).ok());
+  ASSERT_TRUE(store->KeepCopy().ok());
+  EXPECT_NE(fs::file_size(directory_ + "/state.db.good"), 8192U);
+}
+
+TEST_F(StateStoreTest, ACopyOfNothingIsNothing) {
+  std::ofstream(directory_ + "/state.db") << std::string(8192, 'x');
+  EXPECT_TRUE(LoadAnew().unknown);
+  fs::copy_file(directory_ + "/state.db", directory_ + "/state.db.good");  // as older versions kept it
+  std::ofstream(directory_ + "/state.db") << std::string(8192, 'x');
+  EXPECT_TRUE(LoadAnew().unknown);
+}
+
+TEST_F(StateStoreTest, ARowOfUnknownKindIsUnknownUntilSomebodySaysWhatIsWanted) {
+  SaveShopAndCopy();
+  Execute("INSERT INTO resource VALUES('sluice.dev/v2', 'Fence', '', 'x', '{}')");
+  const auto copied = fs::last_write_time(directory_ + "/state.db.good");
+  {
+    const auto store = Open();
+    const auto state = store->Load();
+    ASSERT_TRUE(state.ok()) << state.status();
+    EXPECT_TRUE(state->unknown);
+    EXPECT_THAT(state->doubt, HasSubstr("sluice.dev/v2 Fence"));
+    EXPECT_TRUE(state->resources.contains(Namespace("shop", "blue").id));
+    ASSERT_TRUE(store->KeepCopy().ok());
+    EXPECT_EQ(fs::last_write_time(directory_ + "/state.db.good"), copied);
+    ASSERT_TRUE(store->Save({.revision = 42, .ends_doubt = true}, Enforced).ok());
+  }
+  const auto state = LoadAnew();
+  EXPECT_EQ(state.doubt, "");
+  EXPECT_FALSE(state.unknown);
+  EXPECT_TRUE(state.resources.contains(Namespace("shop", "blue").id));
+}
+
+TEST_F(StateStoreTest, ReadsWhereNothingCanBeWrittenBesideMemory) {
+  if (!test::MissingNetNsRight().empty()) GTEST_SKIP() << "mounts";
+  SaveShopAndCopy();
+  const pid_t child = fork();
+  if (child == 0) {
+    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) _exit(2);
+    if (mount("none", "/dev/shm", "tmpfs", 0, nullptr) != 0 || mount("/tmp", "/tmp", nullptr, MS_BIND, nullptr) != 0 ||
+        mount(nullptr, "/tmp", nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr) != 0)
+      _exit(2);
+    const auto store = StateStore::Open(directory_);
+    const auto state = store.ok() ? (*store)->Load() : StateStore::State();
+    const bool is_read = state.ok() && state->resources.contains(Namespace("shop", "blue").id);
+    _exit(is_read && fs::is_empty("/dev/shm") ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(StateStoreTest, ChangesNoRightsOfADirectoryThatWasThere) {
