@@ -398,6 +398,9 @@ StatusOr<std::vector<workload::BoundWorkload>> Controller::LookUp(const std::set
   std::vector<workload::BoundWorkload> found;
   for (const auto& [id, resource] : places.resources.of(policy::Kind::kWorkload)) {
     auto bound = node_.bind(*resource.workload);
+    if (const auto refuses = unattachable_.find(id.name); refuses != unattachable_.end() && bound.ok()) {
+      if (!asked_for.contains(id.name)) bound = Status(absl::StatusCode::kFailedPrecondition, refuses->second);
+    }
     if (!bound.ok() && asked_for.contains(id.name)) return bound.status();
     if (!bound.ok() && !workload::IsAnswer(bound.status())) {
       places.failed[id.name] = Message(bound.status());
@@ -508,6 +511,7 @@ Status Controller::MakePlan(const Desired& desired, const StateChange& change, L
 
 // After the node, or a start: nobody asked for it, so nobody can be refused.
 Status Controller::Follow(Desired desired, StateChange change) {
+  unattachable_.clear();  // tried again
   if (holding_.empty()) return Enforce(std::move(desired), std::move(change), Look::kAgain, Saving::kIfPossible);
   Plan plan;
   Status planned = MakePlan(desired, change, Look::kAgain, &plan);
@@ -588,7 +592,8 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
       change.released_interfaces.push_back(attached.ifindex);
   }
   std::optional<Status> carried;
-  const auto enforce = [&] { return *(carried = Carry(plan)); };
+  const std::size_t unattachable = unattachable_.size();
+  const auto enforce = [&] { return *(carried = Carry(plan, saving)); };
   change.ends_doubt = doubted_;
   const bool to_save = !IsEmpty(change) || change.revision != saved_revision_ || doubted_;
   Status saved = to_save ? save_(change, enforce) : enforce();
@@ -596,6 +601,10 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   if (!saved.ok() && !must_save && (!carried || carried->ok())) {
     // The disk's problem, not the node's.
     status = carried ? *carried : enforce();
+  }
+  // The others do not wait for those that no program can be attached to.
+  if (!status.ok() && unattachable_.size() > unattachable) {
+    return Enforce(std::move(desired), {.revision = change.revision}, Look::kAgain, saving);
   }
   if (!status.ok()) {
     // What was closed for this change stays so (CloseRefused).
@@ -633,7 +642,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
 }
 
 // Interfaces are closed before they are opened by the generation that knows them.
-Status Controller::Carry(const Plan& plan) {
+Status Controller::Carry(const Plan& plan, Saving saving) {
   for (const auto& [name, number] : plan.places->ids.all()) {
     if (ids_.Find(name) == number) continue;
     const auto binding = plan.places->bindings.find(name);
@@ -650,7 +659,15 @@ Status Controller::Carry(const Plan& plan) {
     AttachClosed(plan.places->closed);
     if (const Status shares = datapath_->SetShares(plan.places->netns); !shares.ok())
       LogWarn("shares of the tables of processes: {}", Message(shares));
-    for (const auto& interface : plan.places->interfaces) SL_RETURN_IF_ERROR(datapath_->AttachPod(interface));
+    Status attached = OkStatus();
+    for (const auto& interface : plan.places->interfaces) {
+      const Status status = datapath_->AttachPod(interface);
+      if (status.ok()) continue;
+      if (saving == Saving::kMust) return status;
+      unattachable_[plan.places->owners.at(interface.ifindex)] = Message(status);
+      attached.Update(status);
+    }
+    SL_RETURN_IF_ERROR(attached);
   }
   const policy::Tables& tables = plan.view->compiled.tables;
   // A generation that changes nothing would only make every flow be decided again.

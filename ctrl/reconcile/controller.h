@@ -162,7 +162,7 @@ class Controller {
   Status Hold(Desired desired, Plan plan, const std::string& why);
   void CloseAll();
   Status CheckUnreadable(const StateChange& change) const;
-  Status Carry(const Plan& plan);
+  Status Carry(const Plan& plan, Saving saving);
   void AttachClosed(const std::vector<datapath::PodInterface>& interfaces) const;
   void CloseRefused(const std::vector<policy::Resource>& resources, const Status& why);
   void ForgetRefused(const StateChange& change);
@@ -186,6 +186,7 @@ class Controller {
   std::shared_ptr<const Places> places_;  // of the generation in force; null before the first
   Owners owners_;                         // of their interfaces, and of those that stay closed
   std::map<policy::ObjectName, Refused> refused_;
+  std::map<policy::ObjectName, std::string> unattachable_;  // found, but no program can be attached there, and why
   std::map<std::uint32_t, std::uint32_t> in_force_before_;  // EndpointsInForce at the start, until a generation of ours
   std::set<std::uint32_t> released_before_;                 // interfaces that an earlier agent was letting go
   std::string holding_;                                     // as View

@@ -262,7 +262,8 @@ void Agent::Refresh() {
   const std::string problem = status.ok() ? "" : Message(status);
   if (problem != refresh_problem_ && !status.ok()) LogError("following the node's interfaces: {}", problem);
   refresh_problem_ = problem;
-  if (!status.ok() || !monitor_->hears_pods() || !controller_->view()->unbound.empty()) {
+  const auto view = controller_->view();
+  if (!status.ok() || !monitor_->hears_pods() || !view->unbound.empty() || !view->holding.empty()) {
     refresh_at_ = Clock::now() + kLookAgain;
   }
 }

@@ -245,6 +245,23 @@ TEST_F(ClosedFirst, AStartDoesNotWaitForTheDisk) {
   for (const std::uint32_t ifindex : {11U, 12U, 13U}) EXPECT_TRUE(IsEnforced(ifindex)) << ifindex;
 }
 
+TEST_F(ClosedFirst, OnePodThatNothingCanBeAttachedToHoldsUpNobodyElse) {
+  ApplyWebAndDb();
+  Plug("web", 21);
+  Plug("db", 22);
+  for (const std::uint32_t ifindex : {11U, 12U}) ASSERT_TRUE(datapath_.DetachPod(ifindex).ok());
+  datapath_.Reset();
+  datapath_.FailNext("AttachPod", InvalidError("no memory"));
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_EQ(controller_->view()->holding, "");
+  EXPECT_FALSE(IsEnforced(22));
+  EXPECT_THAT(Problem("db"), HasSubstr("no memory"));
+  EXPECT_TRUE(IsEnforced(21));
+  ASSERT_TRUE(controller_->Refresh().ok());
+  EXPECT_TRUE(IsEnforced(22)) << "tried again";
+  EXPECT_EQ(Problem("db"), "");
+}
+
 TEST_F(ClosedFirst, AnInterfaceThatCannotBeClosedKeepsNobodyFromBeingEnforcedOn) {
   ApplyWebAndDb();
   bind_errors_["web"] = kNoAddress;
