@@ -51,6 +51,13 @@ bool HasInterface(std::uint32_t ifindex) {
   return if_indextoname(ifindex, name) != nullptr || (errno != ENXIO && errno != ENODEV);
 }
 
+// What is said of an interface whose workload is not enforced on.
+datapath::PodInterface Closed(const workload::HostEnd& end) {
+  datapath::PodInterface pod{end.ifindex, end.name, {}, false};
+  pod.facts.netns = -1;  // not known
+  return pod;
+}
+
 std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable) {
   std::string names;
   for (const auto& [id, problem] : unreadable) names += (names.empty() ? "" : ", ") + id.ToString();
@@ -61,6 +68,16 @@ bool Names(const StateChange& change, const ObjectName& workload) {
   const ResourceId id{policy::Kind::kWorkload, workload};
   return std::find(change.deletes.begin(), change.deletes.end(), id) != change.deletes.end() ||
          std::any_of(change.puts.begin(), change.puts.end(), [&](const auto& resource) { return resource.id == id; });
+}
+
+// Null: there is none of this name.
+std::shared_ptr<const policy::Workload> FindWorkload(const ResourceMap& resources, const ObjectName& name) {
+  const auto found = resources.find({policy::Kind::kWorkload, name});
+  return found == resources.end() ? nullptr : (*found).second.workload;
+}
+
+bool IsAtSamePlace(const policy::Workload& a, const policy::Workload& b) {
+  return a.netns == b.netns && a.interface == b.interface && a.host_interface == b.host_interface;
 }
 
 }  // namespace
@@ -346,7 +363,7 @@ void Controller::CloseNewcomers() {
   if (!missing.empty() && node_.host_ends) {
     for (const auto& [name, ends] : node_.host_ends(missing)) {
       for (const workload::HostEnd& end : ends) {
-        if (owners_.try_emplace(end.ifindex, name).second) AttachClosed({{end.ifindex, end.name, {}, false}});
+        if (owners_.try_emplace(end.ifindex, name).second) AttachClosed({Closed(end)});
       }
     }
   }
@@ -441,8 +458,7 @@ void Controller::AddClosed(Places& places) const {
   if (unbound.empty()) return;
   for (const auto& [name, ends] : node_.host_ends(unbound)) {
     for (const workload::HostEnd& end : ends) {
-      if (places.owners.try_emplace(end.ifindex, name).second)
-        places.closed.push_back({end.ifindex, end.name, {}, false});
+      if (places.owners.try_emplace(end.ifindex, name).second) places.closed.push_back(Closed(end));
     }
   }
 }
@@ -526,7 +542,7 @@ Status Controller::Hold(Desired desired, Plan plan, const std::string& why) {
     SL_ASSIGN_OR_RETURN(auto nobody, policy::Snapshot::Build({}, {}, {}));
     SL_ASSIGN_OR_RETURN(plan.view->compiled, compiler_.Compile(std::move(nobody), datapath_->limits()));
   }
-  AttachClosed(plan.places->interfaces);
+  Attach(plan.places->interfaces);
   AttachClosed(plan.places->closed);
   Owners owners = plan.places->owners;
   for (const auto& [ifindex, owner] : owners_) owners.try_emplace(ifindex, owner);
@@ -548,7 +564,7 @@ void Controller::CloseAll() {
   if (!ends.ok()) return LogError("close all pods: {}", Message(ends.status()));
   for (const workload::HostEnd& end : *ends) {
     if (!owners_.try_emplace(end.ifindex, ObjectName()).second) continue;
-    AttachClosed({{end.ifindex, end.name, {}, false}});
+    AttachClosed({Closed(end)});
     closed_all_.insert(end.ifindex);
   }
 }
@@ -626,7 +642,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
     doubted_ = false;
   }
   unsaved_ = std::move(saved);
-  ForgetRefused(change);
+  ForgetRefused(change, desired.all);
   DetachAllBut(owners);
   owners_ = std::move(owners);
   holding_.clear();
@@ -664,6 +680,10 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
       const Status status = datapath_->AttachPod(interface);
       if (status.ok()) continue;
       if (saving == Saving::kMust) return status;
+      if (EnforcedInterfaces().contains(interface.ifindex)) {  // and stays, with what the kernel knows of it
+        LogWarn("{}: {}", interface.name, Message(status));
+        continue;
+      }
       unattachable_[plan.places->owners.at(interface.ifindex)] = Message(status);
       attached.Update(status);
     }
@@ -672,11 +692,32 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
   const policy::Tables& tables = plan.view->compiled.tables;
   // A generation that changes nothing would only make every flow be decided again.
   if (restored_ && policy::Diff(view()->compiled.tables, tables).empty()) return OkStatus();
-  return datapath_->Commit(tables);
+  SL_RETURN_IF_ERROR(datapath_->Commit(tables));
+  AttachClosed(plan.places->closed);  // what the generation before enforced on
+  return OkStatus();
+}
+
+std::set<std::uint32_t> Controller::EnforcedInterfaces() const {
+  std::map<std::uint32_t, int> programs;
+  for (const auto& one : datapath_->Attached()) programs[one.ifindex] += one.program != "xdp_uplink";
+  std::set<std::uint32_t> enforced;
+  for (const auto& [ifindex, number] : datapath_->EndpointsInForce()) {
+    if (const auto there = programs.find(ifindex); there != programs.end() && there->second == 2)
+      enforced.insert(ifindex);
+  }
+  return enforced;
+}
+
+// Where the kernel enforces, what it knows of the interface is more than what is known here, and stays.
+void Controller::AttachClosed(std::vector<datapath::PodInterface> interfaces) const {
+  if (interfaces.empty()) return;
+  const auto enforced = EnforcedInterfaces();
+  std::erase_if(interfaces, [&](const datapath::PodInterface& one) { return enforced.contains(one.ifindex); });
+  Attach(interfaces);
 }
 
 // One that cannot be closed must not keep the others open.
-void Controller::AttachClosed(const std::vector<datapath::PodInterface>& interfaces) const {
+void Controller::Attach(const std::vector<datapath::PodInterface>& interfaces) const {
   for (const datapath::PodInterface& interface : interfaces) {
     if (Status status = datapath_->AttachPod(interface); !status.ok()) {
       LogError("{} is a workload's and cannot be closed: {}", interface.name, Message(status));
@@ -690,21 +731,24 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
   std::vector<const policy::Workload*> wanted;
   for (const policy::Resource& resource : resources) {
     if (resource.workload == nullptr) continue;
-    const auto bound = places_ ? places_->found.contains(resource.id.name) : false;
-    if (!bound) wanted.push_back(resource.workload.get());
+    const bool is_bound = places_ && places_->found.contains(resource.id.name);
+    if (is_bound && IsAtSamePlace(*FindWorkload(places_->resources, resource.id.name), *resource.workload)) continue;
+    wanted.push_back(resource.workload.get());
   }
   if (wanted.empty()) return;
   bool is_new = false;
   for (auto& [name, ends] : node_.host_ends(wanted)) {
     std::vector<workload::HostEnd> own;
     for (const workload::HostEnd& end : ends) {
+      if (places_ && places_->owners.contains(end.ifindex)) continue;
       const ObjectName& owner = owners_.try_emplace(end.ifindex, name).first->second;
       if (owner == name || owner == ObjectName()) own.push_back(end);
     }
-    for (const workload::HostEnd& end : own) AttachClosed({{end.ifindex, end.name, {}, false}});
-    if (!own.empty() && !desired_.all.contains({policy::Kind::kWorkload, name})) {
+    for (const workload::HostEnd& end : own) AttachClosed({Closed(end)});
+    auto instead = FindWorkload(desired_.all, name);
+    if (!own.empty() && (instead == nullptr || places_->found.contains(name))) {
       LogWarn("closed, and not enforced on: Workload {}: {}", name.ToString(), Message(why));
-      refused_[name] = {std::move(own), Message(why)};
+      refused_[name] = {std::move(own), Message(why), std::move(instead)};
       is_new = true;
     }
   }
@@ -715,8 +759,14 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
   view_ = std::move(view);
 }
 
-void Controller::ForgetRefused(const StateChange& change) {
-  std::erase_if(refused_, [&](const auto& refused) { return Names(change, refused.first); });
+// Whether it still is after `change`, which makes `resources` what is wanted.
+bool Controller::IsRefused(const ObjectName& name, const StateChange& change, const ResourceMap& resources) const {
+  const auto refused = refused_.find(name);
+  return refused != refused_.end() && !Names(change, name) && FindWorkload(resources, name) == refused->second.instead;
+}
+
+void Controller::ForgetRefused(const StateChange& change, const ResourceMap& resources) {
+  std::erase_if(refused_, [&](const auto& refused) { return !IsRefused(refused.first, change, resources); });
 }
 
 void Controller::AddRefused(View& view) const {
@@ -741,7 +791,7 @@ Controller::Owners Controller::StillOwned(const Plan& plan, const StateChange& c
     if (node_.has_interface && !node_.has_interface(attached.ifindex)) continue;
     const auto owner = owners_.find(attached.ifindex);
     const ObjectName name = owner == owners_.end() ? ObjectName() : owner->second;
-    const bool is_refused = refused_.contains(name) && !Names(change, name);
+    const bool is_refused = IsRefused(name, change, plan.view->resources);
     const bool is_let_go = released_before_.contains(attached.ifindex) || closed_all_.contains(attached.ifindex);
     if (name == ObjectName() ? !is_let_go && !last_missing_is_deleted : is_refused || unbound.contains(name))
       owned[attached.ifindex] = name;

@@ -134,10 +134,11 @@ class Controller {
   // Whether a change of no workload looks at the node too.
   enum class Look { kAgain, kForNewWorkloads };
   struct Edit;
-  // A workload that was asked for and refused: closed.
+  // A workload that was asked for and refused: closed. One that is enforced on elsewhere goes on there.
   struct Refused {
     std::vector<workload::HostEnd> ends;
     std::string problem;
+    std::shared_ptr<const policy::Workload> instead;  // what is wanted of this name; null: nothing
   };
   // What of a change may not be lost with the store: a change that somebody asked for is refused then; following the
   // node is not.
@@ -163,9 +164,13 @@ class Controller {
   void CloseAll();
   Status CheckUnreadable(const StateChange& change) const;
   Status Carry(const Plan& plan, Saving saving);
-  void AttachClosed(const std::vector<datapath::PodInterface>& interfaces) const;
+  // Both programs are attached, and the generation knows who is there.
+  std::set<std::uint32_t> EnforcedInterfaces() const;
+  void Attach(const std::vector<datapath::PodInterface>& interfaces) const;
+  void AttachClosed(std::vector<datapath::PodInterface> interfaces) const;
   void CloseRefused(const std::vector<policy::Resource>& resources, const Status& why);
-  void ForgetRefused(const StateChange& change);
+  bool IsRefused(const policy::ObjectName& name, const StateChange& change, const policy::ResourceMap& resources) const;
+  void ForgetRefused(const StateChange& change, const policy::ResourceMap& resources);
   void AddRefused(View& view) const;
   const workload::EndpointIds& numbers() const { return places_ ? places_->ids : ids_; }
   Status CutOffAtOnce(const policy::ObjectName& name);

@@ -115,6 +115,43 @@ TEST_F(ClosedFirst, WhatWasRefusedIsLetGoByADelete) {
   EXPECT_TRUE(absl::IsNotFound(controller_->Delete({WorkloadId("web")}).status()));
 }
 
+TEST_F(ClosedFirst, WhatWasRefusedIsForgottenOnceItIsEnforced) {
+  Plug("web", 11);
+  disk_ = kDiskFull;
+  directory_ = Map(Workload("web", "10.0.0.1"));
+  ASSERT_FALSE(controller_->SetDirectory(directory_).ok());
+  ASSERT_NE(Problem("web"), "");
+  disk_ = OkStatus();
+  ASSERT_TRUE(controller_->SetDirectory(directory_).ok());
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_EQ(Problem("web"), "");
+  EXPECT_TRUE(absl::IsFailedPrecondition(controller_->Delete({WorkloadId("web")}).status())) << "the directory has it";
+  EXPECT_TRUE(IsEnforced(11));
+}
+
+TEST_F(ClosedFirst, ARefusedMoveClosesTheOtherInterface) {
+  ApplyWebAndDb();
+  Plug("new", 13);
+  const std::string moved =
+      "{apiVersion: sluice.dev/v1alpha1, kind: Workload, metadata: {name: web, namespace: shop}, "
+      "spec: {hostInterface: veth-new, ips: [10.0.0.1]}}";
+  disk_ = kDiskFull;
+  for (int i = 0; i < 2; i++) {
+    EXPECT_FALSE(Apply(moved).ok());
+    EXPECT_TRUE(IsClosed(13));
+    EXPECT_TRUE(IsEnforced(11)) << "as before";
+    static_cast<void>(controller_->Refresh());
+    EXPECT_TRUE(IsClosed(13)) << "it stays so";
+  }
+  disk_ = OkStatus();
+  ASSERT_TRUE(Apply(Policy("other")).ok());
+  EXPECT_TRUE(IsClosed(13));
+  ASSERT_TRUE(Apply(moved).ok());
+  EXPECT_TRUE(IsEnforced(13));
+  EXPECT_EQ(Problem("web"), "");
+  EXPECT_FALSE(datapath_.pods().contains(11));
+}
+
 TEST_F(ClosedFirst, WhatWasRefusedIsForgottenWithItsInterface) {
   Plug("web", 11);
   bind_errors_["web"] = kNoAddress;
@@ -265,9 +302,19 @@ TEST_F(ClosedFirst, OnePodThatNothingCanBeAttachedToHoldsUpNobodyElse) {
 TEST_F(ClosedFirst, AnInterfaceThatCannotBeClosedKeepsNobodyFromBeingEnforcedOn) {
   ApplyWebAndDb();
   bind_errors_["web"] = kNoAddress;
+  datapath_.FailNext("AttachPod", OkStatus());  // db's
   datapath_.FailNext("AttachPod", InvalidError("no such device"));
   ASSERT_TRUE(controller_->Refresh().ok());
   EXPECT_TRUE(IsEnforced(12));
+}
+
+TEST_F(ClosedFirst, APodThatIsEnforcedOnStaysSoWhenItCannotBeAttachedAgain) {
+  ApplyWebAndDb();
+  datapath_.FailNext("AttachPod", InvalidError("no memory"));
+  ASSERT_TRUE(controller_->Refresh().ok());
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_TRUE(IsEnforced(12));
+  EXPECT_EQ(Problem("db"), "");
 }
 
 }  // namespace

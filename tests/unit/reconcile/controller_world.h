@@ -94,8 +94,12 @@ class ControllerTest : public ::testing::Test {
   bool IsClosed(std::uint32_t ifindex) const {
     return datapath_.pods().contains(ifindex) && !datapath_.EndpointsInForce().contains(ifindex);
   }
+  // The kernel also knows what Bind said of the interface.
   bool IsEnforced(std::uint32_t ifindex) const {
-    return datapath_.pods().contains(ifindex) && datapath_.EndpointsInForce().contains(ifindex);
+    const auto pods = datapath_.pods();
+    const auto pod = pods.find(ifindex);
+    return pod != pods.end() && pod->second.facts.netns == static_cast<std::int32_t>(ifindex) &&
+           datapath_.EndpointsInForce().contains(ifindex);
   }
 
   test::FakeDatapath datapath_;
@@ -114,10 +118,14 @@ class ControllerTest : public ::testing::Test {
   std::unique_ptr<Controller> controller_;
 
  private:
+  std::map<std::string, std::uint32_t>::const_iterator Find(const policy::Workload& workload) const {
+    return interfaces_.find(workload.host_interface.substr(std::string("veth-").size()));
+  }
+
   StatusOr<workload::BoundWorkload> Bind(const policy::Workload& workload) const {
     if (!look_up_error_.ok()) return look_up_error_;
     if (const auto error = bind_errors_.find(workload.name.name); error != bind_errors_.end()) return error->second;
-    const auto interface = interfaces_.find(workload.name.name);
+    const auto interface = Find(workload);
     if (interface == interfaces_.end()) {
       return MakeError(absl::StatusCode::kNotFound, "Workload {}: spec.hostInterface: there is no {}",
                        workload.name.ToString(), workload.host_interface);
@@ -125,6 +133,7 @@ class ControllerTest : public ::testing::Test {
     workload::BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = workload.host_interface};
     bound.binding.ifindex = interface->second;
     bound.binding.ips = workload.ips;
+    bound.facts.netns = static_cast<std::int32_t>(interface->second);
     return bound;
   }
 
@@ -132,9 +141,8 @@ class ControllerTest : public ::testing::Test {
       const std::vector<const policy::Workload*>& workloads) const {
     std::map<policy::ObjectName, std::vector<workload::HostEnd>> ends;
     for (const policy::Workload* const workload : workloads) {
-      const auto interface = interfaces_.find(workload->name.name);
-      if (look_up_error_.ok() && interface != interfaces_.end())
-        ends[workload->name] = {{interface->second, workload->host_interface}};
+      const auto interface = Find(*workload);
+      if (interface != interfaces_.end()) ends[workload->name] = {{interface->second, workload->host_interface}};
     }
     return ends;
   }

@@ -81,6 +81,16 @@ TEST_F(Holding, TheDirectoryAloneDoesNotOpenWhatApiPoliciesClosed) {
   EXPECT_TRUE(IsClosed(12));
 }
 
+// As before means with all that the kernel knows of the interfaces.
+TEST_F(Holding, ARefusedChangeLeavesWhatTheKernelKnows) {
+  saved_ = {};
+  ASSERT_TRUE(Restart().ok());
+  disk_ = MakeError(absl::StatusCode::kResourceExhausted, "the disk is full");
+  EXPECT_FALSE(Apply(Workload("web", "10.0.0.1") + Workload("db", "10.0.0.2")).ok());
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_TRUE(IsEnforced(12));
+}
+
 TEST_F(Holding, AFirstStartHoldsNothing) {
   saved_ = {};
   datapath_.Reset();
