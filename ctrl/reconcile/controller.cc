@@ -21,6 +21,9 @@ using policy::ResourceMap;
 // Decisions of earlier generations kept for the flows that still name them.
 constexpr std::size_t kMaxKeptDecisions = 1U << 18U;
 
+// After the reason to hold: what ends it.
+constexpr const char* kUntilAsked = "; it ends when resources are applied or deleted, or with SIGHUP";
+
 StatusOr<std::vector<policy::Address>> NodeAddresses() {
   SL_ASSIGN_OR_RETURN(const auto infos, net::DumpAddresses());
   std::vector<policy::Address> addresses;
@@ -113,8 +116,9 @@ struct Controller::Edit {
 Controller::Controller(datapath::Datapath* datapath, Node node, Save save)
     : datapath_(datapath), node_(std::move(node)), save_(std::move(save)), view_(std::make_shared<View>()) {}
 
-Status Controller::Restore(ResourceMap directory, StateStore::State state) {
+Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State state) {
   const std::lock_guard lock(mutex_);
+  if (!directory.ok()) unread_directory_ = Message(directory.status());
   const bool knows_nobody = state.resources.empty() && state.endpoints.all().empty();
   ids_ = std::move(state.endpoints);
   saved_ids_ = ids_;
@@ -137,30 +141,41 @@ Status Controller::Restore(ResourceMap directory, StateStore::State state) {
     quarantined_ = std::move(state.quarantined);
   }
   const bool pinned = datapath_->generation() > 0 || state.pinned;
-  if (!unreadable_.empty()) {
+  if (!unread_directory_.empty()) {
+    holding_ = "the resources directory cannot be read: " + unread_directory_ + "; mend it and send SIGHUP";
+  } else if (!unreadable_.empty()) {
     const auto& [id, problem] = *unreadable_.begin();
-    holding_ = fmt::format("{} of what was saved cannot be read, the first is {}: {}", unreadable_.size(),
-                           id.ToString(), problem);
+    holding_ = fmt::format(
+        "{} of what was saved cannot be read, the first is {}: {}; it ends when all of it is applied or deleted in one "
+        "step: {}",
+        unreadable_.size(), id.ToString(), problem, UnreadableNames(unreadable_));
   } else if (state.unknown || (pinned && !state.doubt.empty())) {
-    holding_ = state.doubt;
+    holding_ = state.doubt + (state.can_save ? kUntilAsked : "");
   } else if (knows_nobody && !in_force_before_.empty()) {
-    holding_ = fmt::format("nothing is saved, but the kernel enforces on {} workloads", in_force_before_.size());
+    holding_ = fmt::format("nothing is saved, but the kernel enforces on {} workloads{}", in_force_before_.size(),
+                           kUntilAsked);
   } else if (knows_nobody && state.pinned && state.revision == 0 && !datapath_->Attached().empty()) {
-    holding_ = "nothing is saved, but an older version is attached";
+    holding_ = fmt::format("nothing is saved, but an older version is attached{}", kUntilAsked);
   }
-  close_all_ = state.unknown && !pinned;
-  return Follow({std::move(directory), std::move(state.resources)}, {.revision = state.revision});
+  const bool knows_workloads = !state.unknown && unread_directory_.empty() &&
+                               std::none_of(unreadable_.begin(), unreadable_.end(),
+                                            [](const auto& row) { return row.first.kind == policy::Kind::kWorkload; });
+  close_all_ = !knows_workloads && !pinned;
+  return Follow({directory.ok() ? *std::move(directory) : ResourceMap(), std::move(state.resources)},
+                {.revision = state.revision});
 }
 
 Status Controller::SetDirectory(ResourceMap resources) {
   const std::lock_guard lock(mutex_);
-  return EnforceOrClose({std::move(resources), desired_.api}, {.revision = view()->revision + 1});
-}
-
-Status Controller::EnforceOrClose(Desired desired, const StateChange& change) {
   std::vector<policy::Resource> workloads;
-  for (const auto& [id, resource] : desired.all.of(policy::Kind::kWorkload)) workloads.push_back(resource);
-  Status status = Enforce(std::move(desired), change, Look::kAgain, Saving::kMust);
+  for (const auto& [id, resource] : resources.of(policy::Kind::kWorkload)) workloads.push_back(resource);
+  Desired desired(std::move(resources), desired_.api);
+  if (!unread_directory_.empty()) {  // a start would have had it, whatever becomes of this change
+    unread_directory_.clear();
+    desired_ = desired;
+    holding_ = fmt::format("the resources directory could not be read at the start{}", kUntilAsked);
+  }
+  Status status = Enforce(std::move(desired), {.revision = view()->revision + 1}, Look::kAgain, Saving::kMust);
   if (!status.ok()) CloseRefused(workloads, status);
   return status;
 }
@@ -570,6 +585,7 @@ void Controller::CloseAll() {
 }
 
 Status Controller::CheckUnreadable(const StateChange& change) const {
+  if (!unread_directory_.empty()) return MakeError(absl::StatusCode::kFailedPrecondition, "holding: {}", holding_);
   for (const auto& [id, problem] : unreadable_) {
     const bool is_replaced = std::any_of(change.puts.begin(), change.puts.end(),
                                          [&id = id](const auto& resource) { return resource.id == id; }) ||

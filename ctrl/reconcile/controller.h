@@ -55,9 +55,9 @@ class Controller {
   // `datapath` outlives the controller.
   Controller(datapath::Datapath* datapath, Node node, Save save);
 
-  // What is known after a start, as one step. Holds where `state` says so, or where it knows nothing of what the kernel
-  // enforces.
-  Status Restore(policy::ResourceMap directory, StateStore::State state);
+  // What is known after a start, as one step. Holds where `state` says so, where it knows nothing of what the kernel
+  // enforces, and where `directory` could not be read: then until SetDirectory.
+  Status Restore(StatusOr<policy::ResourceMap> directory, StateStore::State state);
 
   // What the resources directory says now, in place of what it said before.
   Status SetDirectory(policy::ResourceMap resources);
@@ -158,7 +158,6 @@ class Controller {
                                                        const Places& places) const;
   Owners StillOwned(const Plan& plan, const StateChange& change) const;
   Status Enforce(Desired desired, StateChange change, Look look, Saving saving);
-  Status EnforceOrClose(Desired desired, const StateChange& change);
   Status Follow(Desired desired, StateChange change);
   Status Hold(Desired desired, Plan plan, const std::string& why);
   void CloseAll();
@@ -195,6 +194,7 @@ class Controller {
   std::map<std::uint32_t, std::uint32_t> in_force_before_;  // EndpointsInForce at the start, until a generation of ours
   std::set<std::uint32_t> released_before_;                 // interfaces that an earlier agent was letting go
   std::string holding_;                                     // as View
+  std::string unread_directory_;                            // while holding: why
   bool doubted_ = false;                                    // the store has a doubt that no change has ended
   bool close_all_ = false;                                  // while holding: who the workloads are is not known
   std::set<std::uint32_t> closed_all_;                      // because of that

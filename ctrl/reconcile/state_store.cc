@@ -37,6 +37,8 @@ constexpr const char* kLaterSchema =
     "CREATE TABLE IF NOT EXISTS released(ifindex INTEGER PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS doubt(text TEXT, unknown INTEGER);";
 
+constexpr const char* kStartAgain = ": mend that, and start the agent again";
+
 Status InUse(const std::string& what) {
   return MakeError(absl::StatusCode::kAlreadyExists,
                    "{}: in use by another agent; stop it, or give this one a --state-dir of its own", what);
@@ -251,6 +253,7 @@ Status StateStore::OpenReadOnly(const std::string& path) {
 // Nothing is written: the copy is all that is known or, without one, nothing is.
 Status StateStore::ReadCopy(Status why) {
   doubt_ = Message(why);
+  if (!absl::IsFailedPrecondition(why)) doubt_ += kStartAgain;  // which says what to do
   read_only_ = std::move(why);
   if (MayExist(copy_path_) && OpenReadOnly(copy_path_).ok()) return OkStatus();
   unknown_ = true;
@@ -279,6 +282,7 @@ Status StateStore::GoOnWithCopy(const Status& why) {
     written = OpenToWrite();
     if (!written.ok()) SL_RETURN_IF_ERROR(OpenReadOnly(path_));
   }
+  if (!written.ok()) doubt_ += fmt::format("; nothing can be saved ({}){}", Message(written), kStartAgain);
   read_only_ = written;
   return OkStatus();
 }
@@ -426,6 +430,7 @@ StatusOr<StateStore::State> StateStore::Load() {
   SL_RETURN_IF_ERROR(LoadDoubt(state));
   unknown_ = state.unknown;
   if (!state.doubt.empty()) state.problems.push_back(state.doubt);
+  state.can_save = read_only_.ok();
   if (!read_only_.ok()) state.problems.push_back("nothing can be saved: " + Message(read_only_));
   SL_ASSIGN_OR_RETURN(auto revision, Statement::Prepare(db_, path_, "SELECT number FROM revision"));
   SL_ASSIGN_OR_RETURN(const bool has_revision, revision.Step());

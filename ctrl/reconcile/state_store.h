@@ -55,9 +55,16 @@ class StateStore {
     // Not empty: this may not be what was saved last, and why. It is the last good copy, or, when `unknown`, nothing.
     std::string doubt;
     bool unknown = false;
+    bool can_save = true;
     bool pinned = false;  // set by who knows: an older version's pins enforce until the first generation
     // Rows that can be read neither here nor in the copy, and why.
     std::map<policy::ResourceId, std::string> unreadable;
+
+    // As at a first start.
+    bool empty() const {
+      return resources.empty() && endpoints.all().empty() && quarantined.empty() && revision == 0 && doubt.empty() &&
+             unreadable.empty();
+    }
   };
 
   // Errors name the file and what to do: AlreadyExists as above; others where the directory itself cannot be used.

@@ -78,8 +78,7 @@ std::string FeaturesText(const v1::AgentStatus& status) {
 }
 
 std::string HoldingText(const v1::AgentStatus& status) {
-  return "holding: what the kernel had stays in force and the rest is closed until resources are applied: " +
-         Printable(status.holding());
+  return "holding: what the kernel had stays in force and the rest is closed: " + Printable(status.holding());
 }
 
 std::string RightsText(const v1::AgentStatus& status) {

@@ -65,10 +65,11 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   SL_ASSIGN_OR_RETURN(auto state, agent->store_->Load());
   for (const std::string& problem : state.problems) LogError("{}", problem);
   state.pinned = agent->datapath_->is_handing_over();
-  policy::ResourceMap directory;
-  if (!options.resources.empty()) {
-    SL_ASSIGN_OR_RETURN(directory, workload::ReadResourceDirectory(options.resources));
-  }
+  StatusOr<policy::ResourceMap> directory = policy::ResourceMap();
+  if (!options.resources.empty()) directory = workload::ReadResourceDirectory(options.resources);
+  // Where this node has been enforced on before, ending would leave it open after a boot: the controller holds.
+  const bool is_first = state.empty() && !state.pinned && agent->datapath_->generation() == 0;
+  if (!directory.ok() && is_first) return directory.status();
   agent->MakeController();
   agent->MakeTelemetry();
   // What another agent may have taken is asked for before anything is attached: an agent that cannot stay touches no
@@ -283,6 +284,15 @@ int Agent::MillisecondsToRefresh() const {
   return static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), most).count());
 }
 
+// What a service manager shows, and the log, each time that it becomes another.
+void Agent::TellHolding() {
+  const std::string holding = controller_->view()->holding;
+  if (holding == told_holding_) return;
+  if (holding.empty()) LogInfo("no longer holding: what is wanted is in force");
+  told_holding_ = holding;
+  NotifyStatus(holding);
+}
+
 Status Agent::Run() {
   const sigset_t signals = AgentSignals();
   const Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -290,6 +300,7 @@ Status Agent::Run() {
   Refresh();  // what changed since the first look
   while (true) {
     NotifyAlive();
+    TellHolding();
     pollfd polled[] = {{signal_fd.get(), POLLIN, 0}, {monitor_->fd(), POLLIN, 0}};
     const int heard = poll(polled, std::size(polled), MillisecondsToRefresh());
     if (heard < 0 && errno != EINTR) return ErrnoError(errno, "poll");
@@ -317,8 +328,10 @@ Status Agent::Run() {
     if (changed && (!refresh_at_ || *refresh_at_ > Clock::now() + kSettle)) refresh_at_ = Clock::now() + kSettle;
     if (refresh_at_ && Clock::now() >= *refresh_at_) Refresh();
     if (Clock::now() >= look_at_host_at_) {
-      if (const Status looked = LookAtHost(); !looked.ok())
-        LogWarn("what others have on the pods' interfaces: {}", Message(looked));
+      const Status looked = LookAtHost();
+      const std::string problem = looked.ok() ? "" : Message(looked);
+      if (problem != host_problem_ && !looked.ok()) LogWarn("what others have on the pods' interfaces: {}", problem);
+      host_problem_ = problem;
     }
     if (Clock::now() >= tend_at_) {
       tend_at_ = Clock::now() + kTend;

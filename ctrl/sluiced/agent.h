@@ -24,7 +24,8 @@ sigset_t AgentSignals();
 class Agent {
  public:
   // AgentSignals must be blocked before: telemetry and gRPC start threads. Errors say what could not be
-  // started; InvalidArgument: the resources directory or an option is wrong.
+  // started; InvalidArgument: an option is wrong or, at a first start, the resources directory. At a later one the
+  // agent holds until SIGHUP finds that mended.
   static StatusOr<std::unique_ptr<Agent>> Start(const AgentOptions& options);
   ~Agent();
 
@@ -49,6 +50,7 @@ class Agent {
   void ReadDirectoryAgain();
   void Refresh();
   void KeepCopy();
+  void TellHolding();
   int MillisecondsToRefresh() const;
 
   using Clock = std::chrono::steady_clock;
@@ -73,6 +75,8 @@ class Agent {
   bool host_tracks_tcp_ = false;
   std::string refresh_problem_;  // logged already
   std::string copy_problem_;     // likewise
+  std::string host_problem_;     // likewise
+  std::string told_holding_;     // likewise
 };
 
 // `--uninstall`: detaches and unpins everything and removes the state. FailedPrecondition while an agent runs.

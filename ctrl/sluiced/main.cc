@@ -24,9 +24,11 @@ void RaiseFileLimit() {
 }
 
 // Nothing enforced depends on how the agent ends, and what was applied is on disk: when threads, memory or a peer keep
-// it from ending by itself, it ends all the same, before the service manager loses its patience.
-void EndWithin(unsigned int seconds) {
-  std::signal(SIGALRM, [](int) { _exit(0); });
+// it from ending by itself, it ends all the same, before the service manager loses its patience. After a failure with
+// that failure's code, so that it is started again.
+void EndWithin(unsigned int seconds, bool ok) {
+  std::signal(
+      SIGALRM, ok ? [](int) { _exit(0); } : [](int) { _exit(1); });
   alarm(seconds);
 }
 constexpr unsigned int kEndSeconds = 8;
@@ -58,10 +60,10 @@ int main(int argc, char** argv) {
   const std::string holding = (*agent)->holding();
   sluice::LogInfo("{}; API at {}, metrics at {}", holding.empty() ? "enforcing" : "holding", options.api.address,
                   options.metrics);
-  sluice::NotifyReady(holding.empty() ? "enforcing" : "holding: " + holding);
+  sluice::NotifyReady(holding);
   const sluice::Status status = (*agent)->Run();
   sluice::NotifyStopping();
-  EndWithin(kEndSeconds);
+  EndWithin(kEndSeconds, status.ok());
   agent->reset();
   return status.ok() ? 0 : Fail(status);
 }

@@ -5,9 +5,12 @@
 
 namespace sluice {
 
-void NotifyReady(const std::string& status);
+// Also of an agent that holds (not empty: why): all that can be enforced is in place, and a service manager must
+// neither kill it for not being ready nor keep from starting what waits for it.
+void NotifyReady(const std::string& holding);
+void NotifyStatus(const std::string& holding);
 void NotifyStopping();
-// The main loop goes round: at least each 5 seconds, but for what one change takes (WatchdogSec= in the unit file).
+// The main loop goes round: at least each 2 seconds, but for what one change takes (WatchdogSec= in the unit file).
 void NotifyAlive();
 
 }  // namespace sluice

@@ -54,7 +54,7 @@ TEST_F(ClosedFirst, AfterABootToo) {
 
 TEST_F(ClosedFirst, WhatComesIsClosedBeforeAnythingIsCompiled) {
   directory_ = Map(Workload("web", "10.0.0.1"));
-  ASSERT_TRUE(controller_->SetDirectory(directory_).ok());
+  ASSERT_TRUE(controller_->SetDirectory(directory_.value()).ok());
   Plug("web", 11);
   bind_errors_["web"] = kNoAddress;
   datapath_.ClearCalls();
@@ -119,10 +119,10 @@ TEST_F(ClosedFirst, WhatWasRefusedIsForgottenOnceItIsEnforced) {
   Plug("web", 11);
   disk_ = kDiskFull;
   directory_ = Map(Workload("web", "10.0.0.1"));
-  ASSERT_FALSE(controller_->SetDirectory(directory_).ok());
+  ASSERT_FALSE(controller_->SetDirectory(directory_.value()).ok());
   ASSERT_NE(Problem("web"), "");
   disk_ = OkStatus();
-  ASSERT_TRUE(controller_->SetDirectory(directory_).ok());
+  ASSERT_TRUE(controller_->SetDirectory(directory_.value()).ok());
   EXPECT_TRUE(IsEnforced(11));
   EXPECT_EQ(Problem("web"), "");
   EXPECT_TRUE(absl::IsFailedPrecondition(controller_->Delete({WorkloadId("web")}).status())) << "the directory has it";

@@ -108,7 +108,7 @@ class ControllerTest : public ::testing::Test {
   std::map<std::string, std::uint32_t> interfaces_;
   std::vector<policy::Address> node_addresses_ = {policy::Address::Parse("10.0.0.254").value()};
   Status addresses_error_;
-  policy::ResourceMap directory_;
+  StatusOr<policy::ResourceMap> directory_ = policy::ResourceMap();
   StateStore::State saved_;
   int saves_ = 0;
   std::function<void()> while_saving_;

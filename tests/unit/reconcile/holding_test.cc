@@ -76,7 +76,7 @@ TEST_F(Holding, TheDirectoryAloneDoesNotOpenWhatApiPoliciesClosed) {
   ASSERT_TRUE(Restart().ok());
   ExpectHolds("nothing is saved");
   EXPECT_TRUE(IsClosed(13));
-  ASSERT_TRUE(controller_->SetDirectory(directory_).ok());  // SIGHUP: somebody asks for it
+  ASSERT_TRUE(controller_->SetDirectory(directory_.value()).ok());  // SIGHUP: somebody asks for it
   EXPECT_TRUE(IsEnforced(13));
   EXPECT_TRUE(IsClosed(12));
 }
@@ -158,6 +158,50 @@ TEST_F(Holding, ARowThatCannotBeReadMayBeDeleted) {
   EXPECT_TRUE(IsClosed(22));
   ASSERT_TRUE(controller_->Delete({PolicyId("closed")}).ok());
   EXPECT_TRUE(IsEnforced(21));
+}
+
+TEST_F(Holding, AWorkloadThatCannotBeReadClosesEveryPodAfterABoot) {
+  saved_.resources.erase(WorkloadId("db"));
+  saved_.unreadable[WorkloadId("db")] = "state.db:1: no such field";
+  Boot();
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_TRUE(IsClosed(21));
+  EXPECT_TRUE(IsClosed(22)) << "it may be this one's";
+}
+
+TEST_F(Holding, ADirectoryThatCannotBeReadHoldsUntilItCan) {
+  ASSERT_TRUE(controller_->SetDirectory(Map(Workload("cache", "10.0.0.3"))).ok());
+  Plug("cache", 13);
+  ASSERT_TRUE(controller_->Refresh().ok());
+  ASSERT_TRUE(IsEnforced(13));
+  tables_ = datapath_.tables();
+  datapath_.ClearCalls();
+  directory_ = InvalidError("b.yaml:3: nam: no such field");
+  ASSERT_TRUE(Restart().ok());
+  ExpectHolds("b.yaml:3");
+  EXPECT_TRUE(IsEnforced(13));
+  const auto refused = Apply(Policy("other"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+  EXPECT_THAT(Message(refused.status()), HasSubstr("send SIGHUP"));
+  ASSERT_TRUE(controller_->Refresh().ok());
+  ExpectHolds("b.yaml:3");
+  ASSERT_TRUE(controller_->SetDirectory(Map(Workload("cache", "10.0.0.3"))).ok());
+  EXPECT_EQ(controller_->view()->holding, "");
+  EXPECT_TRUE(IsEnforced(13));
+}
+
+TEST_F(Holding, ADirectoryAndARowThatCannotBeReadAreMendedOneAfterTheOther) {
+  saved_.resources.erase(PolicyId("closed"));
+  saved_.unreadable[PolicyId("closed")] = "state.db:1: no such kind";
+  directory_ = InvalidError("b.yaml:3: nam: no such field");
+  Boot();
+  Plug("cache", 23);
+  ASSERT_TRUE(Restart().ok());
+  for (const std::uint32_t ifindex : {21U, 22U, 23U}) EXPECT_TRUE(IsClosed(ifindex)) << ifindex;
+  EXPECT_FALSE(controller_->SetDirectory(Map(Workload("cache", "10.0.0.3"))).ok()) << "the row";
+  ASSERT_TRUE(Apply(Policy("closed")).ok());
+  EXPECT_EQ(controller_->view()->holding, "");
+  for (const std::uint32_t ifindex : {21U, 22U, 23U}) EXPECT_TRUE(IsEnforced(ifindex)) << ifindex;
 }
 
 TEST_F(Holding, QuarantineWorksMeanwhile) {

@@ -163,7 +163,7 @@ TEST_F(ControllerQuarantine, AnAbsentWorkloadCanBeReleased) {
 
 TEST_F(ControllerQuarantine, AWorkloadThatIsNotThereYetIsCutOffWhenItComes) {
   directory_ = Map(Workload("cache", "10.0.0.3"));
-  ASSERT_TRUE(controller_->SetDirectory(directory_).ok());
+  ASSERT_TRUE(controller_->SetDirectory(directory_.value()).ok());
   ASSERT_TRUE(controller_->Quarantine({"shop", "cache"}).ok());
   EXPECT_THAT(CutInKernel(), IsEmpty());
   Plug("cache", 13);
