@@ -377,7 +377,8 @@ void Controller::CloseNewcomers() {
   }
   if (!missing.empty() && node_.host_ends) {
     for (const auto& [name, ends] : node_.host_ends(missing)) {
-      for (const workload::HostEnd& end : ends) {
+      if (!ends.ok()) continue;  // said and tried again by Refresh
+      for (const workload::HostEnd& end : *ends) {
         if (owners_.try_emplace(end.ifindex, name).second) AttachClosed({Closed(end)});
       }
     }
@@ -472,7 +473,12 @@ void Controller::AddClosed(Places& places) const {
   }
   if (unbound.empty()) return;
   for (const auto& [name, ends] : node_.host_ends(unbound)) {
-    for (const workload::HostEnd& end : ends) {
+    if (!ends.ok()) {
+      places.open.insert(name);
+      places.unbound[name] += "; NOT closed, for its interface cannot be found: " + Message(ends.status());
+      continue;
+    }
+    for (const workload::HostEnd& end : *ends) {
       if (places.owners.try_emplace(end.ifindex, name).second) places.closed.push_back(Closed(end));
     }
   }
@@ -753,9 +759,13 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
   }
   if (wanted.empty()) return;
   bool is_new = false;
-  for (auto& [name, ends] : node_.host_ends(wanted)) {
+  for (const auto& [name, ends] : node_.host_ends(wanted)) {
+    if (!ends.ok()) {
+      LogError("NOT closed, and not enforced on: Workload {}: {}", name.ToString(), Message(ends.status()));
+      continue;
+    }
     std::vector<workload::HostEnd> own;
-    for (const workload::HostEnd& end : ends) {
+    for (const workload::HostEnd& end : *ends) {
       if (places_ && places_->owners.contains(end.ifindex)) continue;
       const ObjectName& owner = owners_.try_emplace(end.ifindex, name).first->second;
       if (owner == name || owner == ObjectName()) own.push_back(end);
@@ -839,7 +849,13 @@ void Controller::DetachAllBut(const Owners& owners) {
 void Controller::Remember(Desired desired, Plan plan) {
   AddRefused(*plan.view);
   for (const auto& [name, problem] : plan.view->unbound) {
-    if (!view()->unbound.contains(name)) LogWarn("closed, and not enforced on: {}", problem);
+    const bool is_open = plan.places->open.contains(name);
+    if (view()->unbound.contains(name) && is_open == (places_ && places_->open.contains(name))) continue;
+    if (is_open) {
+      LogError("not enforced on: {}", problem);
+    } else {
+      LogWarn("closed, and not enforced on: {}", problem);
+    }
   }
   desired_ = std::move(desired);
   places_ = std::move(plan.places);

@@ -40,9 +40,7 @@ struct Node {
   std::function<StatusOr<std::vector<policy::Address>>()> addresses;  // its own, sorted
   std::function<bool(std::uint32_t ifindex)> has_interface;           // absent: it has every one
   // As workload::FindHostEnds and AllHostEnds; absent: none are found.
-  std::function<std::map<policy::ObjectName, std::vector<workload::HostEnd>>(
-      const std::vector<const policy::Workload*>& workloads)>
-      host_ends;
+  std::function<workload::HostEndsByWorkload(const std::vector<const policy::Workload*>& workloads)> host_ends;
   std::function<StatusOr<std::vector<workload::HostEnd>>()> all_host_ends;
   static Node Real();
 };
@@ -123,6 +121,7 @@ class Controller {
     std::map<policy::ObjectName, workload::BoundWorkload> found;  // who `bindings` are of, as they were found
     std::map<policy::ObjectName, std::string> failed;  // could not be looked up, and why; some are in `found` of before
     std::map<policy::ObjectName, std::string> unbound;  // as View
+    std::set<policy::ObjectName> open;                  // of those, that cannot be closed
     workload::ProcessOwners process_owners;
     std::set<std::uint64_t> netns;  // inode numbers of those of the workloads; 0: one is not known
     std::vector<policy::Address> node_addresses;

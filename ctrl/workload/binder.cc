@@ -112,13 +112,17 @@ StatusOr<std::uint32_t> PlainBridge(const LinkInfo& host) {
 }
 
 // Who else has a say at the host end (enum sl_interface_others), but for TCX programs.
-StatusOr<std::uint8_t> OthersAt(const LinkInfo& host) {
+std::uint8_t OthersAt(const LinkInfo& host) {
   std::uint8_t others = 0;
   if (!host.qdisc.empty() && host.qdisc != "noqueue" && host.qdisc != "noop") others |= SL_OTHERS_RECEIVED;
   for (const auto& [side, bit] :
        {std::pair(net::TcSide::kIngress, SL_OTHERS_SENT), std::pair(net::TcSide::kEgress, SL_OTHERS_RECEIVED)}) {
-    SL_ASSIGN_OR_RETURN(const std::vector<net::TcFilter> filters, net::DumpTcFilters(host.ifindex, side));
-    for (const net::TcFilter& filter : filters) {
+    const auto filters = net::DumpTcFilters(host.ifindex, side);
+    if (!filters.ok()) {  // the host's path is the safe one
+      others |= bit;
+      continue;
+    }
+    for (const net::TcFilter& filter : *filters) {
       if (filter.kind != "bpf" || filter.handle != bpf::kTcHandle || filter.priority != bpf::kTcPriority) others |= bit;
     }
   }
@@ -137,7 +141,7 @@ StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInf
   SL_ASSIGN_OR_RETURN(bound.facts.bridge, PlainBridge(host));
   bound.takes_frames = pod.takes_frames;
   bound.facts.netns = host.link_netnsid;
-  SL_ASSIGN_OR_RETURN(bound.facts.others, OthersAt(host));
+  bound.facts.others = OthersAt(host);
   bound.facts.address = pod.ips.front().abi();
   bound.facts.master = host.master;
   if (pod.link.mac == net::MacAddress{}) return bound;
@@ -215,13 +219,13 @@ bool IsAnswer(const Status& status) {
   return absl::IsNotFound(status) || absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status);
 }
 
-std::map<policy::ObjectName, std::vector<HostEnd>> FindHostEnds(const std::vector<const policy::Workload*>& workloads) {
-  std::map<policy::ObjectName, std::vector<HostEnd>> found;
+HostEndsByWorkload FindHostEnds(const std::vector<const policy::Workload*>& workloads) {
+  HostEndsByWorkload found;
   std::optional<std::vector<LinkInfo>> links;
   for (const policy::Workload* const workload : workloads) {
-    if (auto ends = HostEndsOf(*workload, links); ends.ok() && !ends->empty()) {
-      found.emplace(workload->name, *std::move(ends));
-    }
+    auto ends = HostEndsOf(*workload, links);
+    const bool is_there = ends.ok() ? !ends->empty() : !IsAnswer(ends.status());
+    if (is_there) found.emplace(workload->name, std::move(ends));
   }
   return found;
 }

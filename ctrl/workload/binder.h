@@ -43,8 +43,9 @@ struct HostEnd {
 };
 // Where workloads that Bind refuses can be reached all the same, so that they can be closed. Asks for less than Bind:
 // the pod needs no address, and where its namespace cannot be entered, all veths that lead there are given. Workloads
-// that are not found are left out.
-std::map<policy::ObjectName, std::vector<HostEnd>> FindHostEnds(const std::vector<const policy::Workload*>& workloads);
+// that are not there are left out; an error says that the look-up failed, so that one may be there, and open.
+using HostEndsByWorkload = std::map<policy::ObjectName, StatusOr<std::vector<HostEnd>>>;
+HostEndsByWorkload FindHostEnds(const std::vector<const policy::Workload*>& workloads);
 
 // All veths of this namespace whose other end is in another one.
 StatusOr<std::vector<HostEnd>> AllHostEnds();

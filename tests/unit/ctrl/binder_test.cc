@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "ctrl/net/netlink.h"
 #include "tests/support/environment.h"
 #include "tests/support/netns.h"
@@ -106,22 +108,44 @@ class HostEnds : public Binder {
     std::vector<std::uint32_t> found;
     const Status ran = node_->netns().Run([&] {
       before();
-      for (const auto& [name, ends] : FindHostEnds({&workload}))
-        for (const HostEnd& end : ends) found.push_back(end.ifindex);
-      return OkStatus();
+      Status all = OkStatus();
+      for (const auto& [name, ends] : FindHostEnds({&workload})) {
+        all.Update(ends.status());
+        if (!ends.ok()) continue;
+        for (const HostEnd& end : *ends) found.push_back(end.ifindex);
+      }
+      return all;
     });
     EXPECT_TRUE(ran.ok()) << ran;
     return found;
   }
   // The calling thread's.
-  static void GiveUpSysAdmin() {
+  static void GiveUpSysAdmin() { GiveUp({CAP_SYS_ADMIN}); }
+  static void GiveUp(const std::vector<unsigned int>& capabilities) {
     __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     __user_cap_data_struct data[2] = {};
     ASSERT_EQ(syscall(SYS_capget, &header, data), 0);
-    data[0].effective &= ~(1U << CAP_SYS_ADMIN);
+    for (const unsigned int capability : capabilities) data[0].effective &= ~(1U << capability);
     ASSERT_EQ(syscall(SYS_capset, &header, data), 0);
   }
 };
+
+TEST_F(HostEnds, ANamespaceThatCannotBeOpenedIsAnErrorAndOneThatIsNotThereIsNone) {
+  std::string directory = "/tmp/sluice-binder-XXXXXX";
+  ASSERT_NE(mkdtemp(directory.data()), nullptr);
+  ASSERT_EQ(symlink(a_.netns_path.c_str(), (directory + "/ns").c_str()), 0);
+  ASSERT_EQ(chown(directory.c_str(), 1000, 1000), 0);  // and nobody else looks in
+  const policy::Workload workload = ByNetNs(directory + "/ns"), gone = ByNetNs(directory + "/gone");
+  EXPECT_THAT(Find(workload), ElementsAre(a_.host_ifindex));
+  EXPECT_THAT(Find(gone), ElementsAre());
+  const Status ran = node_->netns().Run([&] {
+    GiveUp({CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH});
+    const auto ends = FindHostEnds({&workload});
+    return ends.empty() ? OkStatus() : ends.begin()->second.status();
+  });
+  EXPECT_TRUE(absl::IsPermissionDenied(ran)) << ran;
+  std::filesystem::remove_all(directory);
+}
 
 TEST_F(HostEnds, OfAPodWithoutAddressAndOfOneWithout) {
   IpIn(a_, "addr flush dev eth0\n");

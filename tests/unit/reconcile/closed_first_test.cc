@@ -41,6 +41,21 @@ TEST_F(ClosedFirst, AWorkloadOfTheDirectoryWithoutAddressIsClosedUntilItHasOne) 
   }
 }
 
+TEST_F(ClosedFirst, WhatCannotBeClosedIsNotCalledClosed) {
+  ApplyWebAndDb();
+  bind_errors_["cache"] = kNoRight;
+  host_ends_error_ = kNoDescriptors;
+  Plug("cache", 13);
+  ASSERT_TRUE(controller_->SetDirectory(Map(Workload("cache", "10.0.0.3"))).ok());
+  EXPECT_FALSE(datapath_.pods().contains(13));
+  EXPECT_THAT(Problem("cache"), AllOf(HasSubstr("setns"), HasSubstr("NOT closed"), HasSubstr("Too many open files")));
+  host_ends_error_ = OkStatus();
+  controller_->CloseNewcomers();
+  EXPECT_TRUE(IsClosed(13));
+  EXPECT_FALSE(controller_->Refresh().ok());
+  EXPECT_EQ(Problem("cache"), Message(kNoRight));
+}
+
 TEST_F(ClosedFirst, AfterABootToo) {
   ApplyWebAndDb();
   bind_errors_["web"] = kNoAddress;

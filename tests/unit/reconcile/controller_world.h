@@ -105,6 +105,7 @@ class ControllerTest : public ::testing::Test {
   test::FakeDatapath datapath_;
   std::map<std::string, Status> bind_errors_;  // by name, though its interface is there
   Status look_up_error_;                       // of every workload
+  Status host_ends_error_;                     // likewise
   std::map<std::string, std::uint32_t> interfaces_;
   std::vector<policy::Address> node_addresses_ = {policy::Address::Parse("10.0.0.254").value()};
   Status addresses_error_;
@@ -137,12 +138,14 @@ class ControllerTest : public ::testing::Test {
     return bound;
   }
 
-  std::map<policy::ObjectName, std::vector<workload::HostEnd>> HostEnds(
-      const std::vector<const policy::Workload*>& workloads) const {
-    std::map<policy::ObjectName, std::vector<workload::HostEnd>> ends;
+  workload::HostEndsByWorkload HostEnds(const std::vector<const policy::Workload*>& workloads) const {
+    workload::HostEndsByWorkload ends;
     for (const policy::Workload* const workload : workloads) {
       const auto interface = Find(*workload);
-      if (interface != interfaces_.end()) ends[workload->name] = {{interface->second, workload->host_interface}};
+      if (interface == interfaces_.end()) continue;
+      std::vector<workload::HostEnd> own{{interface->second, workload->host_interface}};
+      ends.emplace(workload->name,
+                   host_ends_error_.ok() ? StatusOr<std::vector<workload::HostEnd>>(own) : host_ends_error_);
     }
     return ends;
   }
