@@ -21,6 +21,8 @@ TEST(Printable, WhatATerminalObeysOrHidesIsEscaped) {
   EXPECT_EQ(Printable(std::string("a") + kOverride + "b" + kIsolate), "a\\u202eb\\u2066");
   EXPECT_EQ(Printable(kLineSeparator), "\\u2028");
   EXPECT_EQ(Printable(kTag), "\\U000e0020");
+  EXPECT_EQ(Printable("a\xef\xb8\x80\xef\xb8\x8f"), "a\\ufe00\\ufe0f");
+  EXPECT_EQ(Printable("a\xf0\x9b\xb2\xa0"), "a\\U0001bca0");
   EXPECT_EQ(Printable("\xff\xc0\x80"), "\\xff\\xc0\\x80");
 }
 
