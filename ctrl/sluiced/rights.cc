@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -164,8 +165,15 @@ std::vector<Right> HeldRights() {
   std::vector<Right> held;
   const auto data = ReadCapabilities();
   if (!data.ok()) return held;
-  for (const Needed& needed : kNeeded) {
-    if ((Effective(*data) & Bit(needed.number)) != 0) held.push_back({needed.name, needed.use});
+  for (int capability = 0; capability < 64; capability++) {
+    if ((Effective(*data) & Bit(capability)) == 0) continue;
+    const auto* const needed = std::find_if(std::begin(kNeeded), std::end(kNeeded),
+                                            [&](const Needed& one) { return one.number == capability; });
+    if (needed != std::end(kNeeded)) {
+      held.push_back({needed->name, needed->use});
+    } else {
+      held.push_back({fmt::format("capability {}", capability), "nothing: it could not be given up"});
+    }
   }
   return held;
 }

@@ -30,7 +30,7 @@ Status GiveUpOtherRights();
 // families. CLONE_NEWNET by setns stays (the workloads' namespaces).
 Status RefuseSystemCalls();
 
-// Of NeededRights, those that this process has.
+// All that this process has: those of NeededRights, and any that could not be given up.
 std::vector<Right> HeldRights();
 // "no new privileges", "system call filter": those that are on.
 std::vector<std::string> Confinement();
