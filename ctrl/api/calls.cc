@@ -8,7 +8,8 @@
 namespace sluice::api {
 namespace {
 
-constexpr std::array<const char*, kCallKinds> kKindNames{"changes", "listings", "followers", "questions"};
+constexpr std::array<const char*, kCallKinds> kKindNames{"changes", "listings", "followers", "questions",
+                                                         "quarantines"};
 
 std::vector<std::string> Properties(const grpc::AuthContext& auth, const char* name) {
   std::vector<std::string> values;
@@ -33,8 +34,9 @@ void Calls::ReadCertificate(const grpc::AuthContext& auth, const std::string& pe
   caller->name = fmt::format("certificate {} from {}", PrintableWord(names.empty() ? "" : names.front()), peer);
 }
 
-StatusOr<Call> Calls::Begin(grpc::ServerContext* context, CallKind kind) {
+StatusOr<Call> Calls::Begin(grpc::ServerContext* context, CallKind kind, std::size_t bytes) {
   auto state = std::make_unique<Call::State>();
+  state->bytes = bytes;
   state->context = context;
   state->kind = kind;
   if (auto begun = connections_->BeginCall(context->peer())) {
@@ -60,22 +62,29 @@ StatusOr<Call> Calls::Begin(grpc::ServerContext* context, CallKind kind) {
 Status Calls::Admit(const Call::State& state) {
   const Caller& caller = state.caller;
   const auto kind = static_cast<std::size_t>(state.kind);
-  if (caller.right < (state.kind == CallKind::kChange ? Right::kChange : Right::kRead)) {
+  const bool changes = state.kind == CallKind::kChange || state.kind == CallKind::kQuarantine;
+  if (caller.right < (changes ? Right::kChange : Right::kRead)) {
     Count(Refusal::kCallRight);
     return MakeError(absl::StatusCode::kPermissionDenied, "{} may not change anything here, only read", caller.name);
   }
   const std::lock_guard lock(mutex_);
-  std::size_t& own = of_one_[{state.kind, caller.share}];
-  const bool full = total_[kind] >= limits_.total[kind];
-  if (full || (!caller.root && own >= limits_.of_one[kind])) {
-    if (own == 0) of_one_.erase({state.kind, caller.share});
+  Load& own = of_one_[{state.kind, caller.share}];
+  const std::size_t places = limits_.total[kind] - (caller.root ? 0 : limits_.of_root[kind]);
+  const bool full = total_[kind] >= places || (bytes_ != 0 && bytes_ + state.bytes > limits_.change_bytes);
+  const bool own_full =
+      own.calls >= limits_.of_one[kind] || (own.bytes != 0 && own.bytes + state.bytes > limits_.change_bytes / 2);
+  if (full || (!caller.root && own_full)) {
+    const std::size_t under_way = full ? total_[kind] : own.calls;
+    if (own.calls == 0) of_one_.erase({state.kind, caller.share});
     Count(Refusal::kCallLimit);
-    return MakeError(
-        absl::StatusCode::kResourceExhausted, "{} {} are under way already{}: end one of them, or try again",
-        full ? limits_.total[kind] : limits_.of_one[kind], kKindNames[kind], full ? "" : ", all of " + caller.share);
+    return MakeError(absl::StatusCode::kResourceExhausted,
+                     "{} {} are under way already{}: end one of them, or try again", under_way, kKindNames[kind],
+                     full ? "" : ", all of " + caller.share);
   }
-  own++;
+  own.calls++;
+  own.bytes += state.bytes;
   total_[kind]++;
+  bytes_ += state.bytes;
   return OkStatus();
 }
 
@@ -84,8 +93,10 @@ void Calls::End(Call::State* state) {
     const std::lock_guard lock(mutex_);
     under_way_.erase(state);
     total_[static_cast<std::size_t>(state->kind)]--;
+    bytes_ -= state->bytes;
     const auto own = of_one_.find({state->kind, state->caller.share});
-    if (--own->second == 0) of_one_.erase(own);
+    own->second.bytes -= state->bytes;
+    if (--own->second.calls == 0) of_one_.erase(own);
   }
   if (state->connection) connections_->EndCall(*state->connection);
 }
@@ -107,12 +118,6 @@ void Calls::EndSlow(Connections::Clock::time_point now) {
 std::vector<std::pair<std::string, std::uint64_t>> Calls::RefusedByCause() const {
   std::vector<std::pair<std::string, std::uint64_t>> counts;
   for (std::size_t i = 0; i < kRefusalNames.size(); ++i) counts.emplace_back(kRefusalNames[i], refused_[i]);
-  return counts;
-}
-
-RefusalCounts Calls::refused() const {
-  RefusalCounts counts{};
-  for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = refused_[i];
   return counts;
 }
 

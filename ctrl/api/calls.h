@@ -15,13 +15,18 @@
 
 namespace sluice::api {
 
-enum class CallKind { kChange, kRead, kFollow, kAnswer };  // kAnswer: one message of bounded size
-inline constexpr std::size_t kCallKinds = 4;
+// kAnswer: one message of bounded size. A quarantine does not wait for the changes' places.
+enum class CallKind { kChange, kRead, kFollow, kAnswer, kQuarantine };
+inline constexpr std::size_t kCallKinds = 5;
 
 struct CallLimits {
-  // By kind, at once: of all callers, and of one user or host. Root may have all.
-  std::array<std::size_t, kCallKinds> total{16, 16, 60, 32};
-  std::array<std::size_t, kCallKinds> of_one{8, 8, 30, 16};
+  // By kind, at once: of all callers, and of one user or host. Root may have all, and what is kept for it. Changes that
+  // wait for the one that is being made are made together after it, so there may be many.
+  std::array<std::size_t, kCallKinds> total{48, 16, 60, 32, 32};
+  std::array<std::size_t, kCallKinds> of_one{24, 8, 30, 16, 16};
+  std::array<std::size_t, kCallKinds> of_root{8, 4, 8, 8, 8};
+  // Of all changes' requests together, and half of it of one user or host; one change is let in whatever its size.
+  std::size_t change_bytes = 256U << 20;
   std::chrono::milliseconds slow_reader{60000};  // how long a reader may let the agent wait
   std::chrono::milliseconds listing{300000};     // how long one kRead may take
 };
@@ -30,7 +35,6 @@ struct CallLimits {
 enum class Refusal { kConnectionRight, kConnectionLimit, kCallRight, kCallLimit, kSlowReader };
 inline constexpr std::array kRefusalNames{"CONNECTION_RIGHT", "CONNECTION_LIMIT", "CALL_RIGHT", "CALL_LIMIT",
                                           "SLOW_READER"};
-using RefusalCounts = std::array<std::uint64_t, kRefusalNames.size()>;
 
 class Calls;
 
@@ -58,6 +62,7 @@ class Call {
     grpc::ServerContext* context = nullptr;
     Caller caller;
     CallKind kind = CallKind::kAnswer;
+    std::size_t bytes = 0;
     std::optional<std::uint64_t> connection;
     const std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
     std::atomic<std::int64_t> waits_since_ns = 0;  // 0: not for the reader
@@ -75,11 +80,11 @@ class Calls {
       : limits_(limits), connections_(connections), change_names_(std::move(change_names)) {}
 
   // PermissionDenied: the caller may not. ResourceExhausted: too many are under way. `context` outlives the call.
-  StatusOr<Call> Begin(grpc::ServerContext* context, CallKind kind);
+  // `bytes`: of a change's request.
+  StatusOr<Call> Begin(grpc::ServerContext* context, CallKind kind, std::size_t bytes = 0);
   void EndSlow(Connections::Clock::time_point now);
 
   void Count(Refusal refusal) { refused_[static_cast<std::size_t>(refusal)]++; }
-  RefusalCounts refused() const;
   std::vector<std::pair<std::string, std::uint64_t>> RefusedByCause() const;
   Connections& connections() { return *connections_; }
 
@@ -95,7 +100,12 @@ class Calls {
   std::mutex mutex_;
   std::set<Call::State*> under_way_;
   std::array<std::size_t, kCallKinds> total_{};
-  std::map<std::pair<CallKind, std::string>, std::size_t> of_one_;
+  struct Load {
+    std::size_t calls = 0;
+    std::size_t bytes = 0;
+  };
+  std::map<std::pair<CallKind, std::string>, Load> of_one_;
+  std::size_t bytes_ = 0;
   std::array<std::atomic<std::uint64_t>, kRefusalNames.size()> refused_{};
 };
 

@@ -2,38 +2,28 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
+#include "ctrl/base/file_limit.h"
+
 namespace sluice::api {
 namespace {
 
 // Above what the agent opens otherwise, so that most numbers are free.
 constexpr int kFirstNumber = 1024;
-constexpr rlim_t kNumbers = 65536;
-
-// Descriptors' numbers end where the limit of open files is: it is raised as far as it may be.
-int RaiseFileLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return kFirstNumber;
-  const rlim_t wanted = std::min<rlim_t>(limit.rlim_max, kNumbers);
-  if (limit.rlim_cur < wanted) {
-    limit.rlim_cur = wanted;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) getrlimit(RLIMIT_NOFILE, &limit);
-  }
-  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, kNumbers));
-}
+constexpr std::uint64_t kNumbers = 65536;
 
 }  // namespace
 
 StatusOr<std::unique_ptr<Connections>> Connections::Make(ConnectionLimits limits) {
   Fd ended(epoll_create1(EPOLL_CLOEXEC));
   if (!ended.valid()) return ErrnoError(errno, "epoll_create1");
-  const int end = RaiseFileLimit();
+  // Descriptors' numbers end where the limit of open files is.
+  const int end = static_cast<int>(std::min(RaiseFileLimit().value_or(kFirstNumber), kNumbers));
   return std::unique_ptr<Connections>(new Connections(limits, std::move(ended), end));
 }
 

@@ -56,7 +56,7 @@ std::string SocketPath(const std::string& address) {
 
 Status Listener::CheckFree(const std::string& address) {
   const std::string path = SocketPath(address);
-  return path.empty() ? OkStatus() : CheckNobodyAnswers(path);
+  return path.empty() ? Open(address, {}).status() : CheckNobodyAnswers(path);
 }
 
 Status Listener::RemoveStale(const std::string& address) {

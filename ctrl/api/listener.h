@@ -13,7 +13,7 @@ std::string SocketPath(const std::string& address);
 
 class Listener {
  public:
-  // AlreadyExists: somebody answers there.
+  // AlreadyExists: somebody answers there; of TCP as Open.
   static Status CheckFree(const std::string& address);
   // Removes the socket's file that an agent left which was killed. What somebody listens on stays, as do other files.
   static Status RemoveStale(const std::string& address);

@@ -38,6 +38,15 @@ Status Server::Check(const ServerOptions& options) {
   if (unix_socket && !options.tls.empty()) {
     return InvalidError("--api {}: --api-tls-cert, --api-tls-key and --api-tls-ca are for TCP", options.address);
   }
+  if (unix_socket && !options.tls_change_names.empty()) {
+    return InvalidError("--api {}: --api-tls-change-name is for TCP: by unix socket give --api-change-group",
+                        options.address);
+  }
+  if (!unix_socket && !(options.change_group.empty() && options.read_group.empty())) {
+    return InvalidError(
+        "--api {}: --api-change-group and --api-read-group are for unix sockets: by TCP give --api-tls-change-name",
+        options.address);
+  }
   if (unix_socket) return Listener::CheckFree(options.address);
   if (!options.tls.complete()) {
     return InvalidError(
@@ -45,7 +54,8 @@ Status Server::Check(const ServerOptions& options) {
         "address unix:///PATH",
         options.address);
   }
-  return Annotate(CheckTls(options.tls), "--api-tls-cert, --api-tls-key, --api-tls-ca");
+  SL_RETURN_IF_ERROR(Annotate(CheckTls(options.tls), "--api-tls-cert, --api-tls-key, --api-tls-ca"));
+  return Listener::CheckFree(options.address);
 }
 
 StatusOr<std::unique_ptr<grpc::Server>> Server::Build(int max_request_bytes,

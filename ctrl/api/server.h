@@ -30,7 +30,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  // InvalidArgument: an address without TLS that is no unix socket's, TLS files that are not right, no such group.
+  // InvalidArgument: an address without TLS that is no unix socket's, TLS files that are not right, no such group, an
+  // option that is for the other kind of address. AlreadyExists, Unavailable: as Start, before anything is made.
   static Status Check(const ServerOptions& options);
   // AlreadyExists: somebody answers there; Unavailable: nobody can listen there. `service` outlives the server, and
   // must be told of no calls but the server's.

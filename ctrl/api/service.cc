@@ -57,8 +57,8 @@ void LogChange(const Caller& caller, const char* verb, const StatusOr<std::uint6
 }  // namespace
 
 // Returns from a method whose caller may not call it, or not now.
-#define SL_BEGIN_CALL(call, context, kind)                            \
-  const StatusOr<Call> call = calls_->Begin(context, CallKind::kind); \
+#define SL_BEGIN_CALL(call, context, ...)                                    \
+  const StatusOr<Call> call = calls_->Begin(context, CallKind::__VA_ARGS__); \
   if (!call.ok()) return ToGrpc(call.status())
 
 StatusOr<std::uint64_t> Service::Timed(const Change& change) {
@@ -69,7 +69,7 @@ StatusOr<std::uint64_t> Service::Timed(const Change& change) {
 }
 
 grpc::Status Service::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request, v1::ApplyReply* reply) {
-  SL_BEGIN_CALL(call, context, kChange);
+  SL_BEGIN_CALL(call, context, kChange, request->ByteSizeLong());
   const auto before = sources_.controller->view();
   std::vector<policy::Resource> resources;
   const auto revision = Timed([&]() -> StatusOr<std::uint64_t> {
@@ -86,7 +86,7 @@ grpc::Status Service::Apply(grpc::ServerContext* context, const v1::ApplyRequest
 }
 
 grpc::Status Service::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request, v1::DeleteReply* reply) {
-  SL_BEGIN_CALL(call, context, kChange);
+  SL_BEGIN_CALL(call, context, kChange, request->ByteSizeLong());
   const auto before = sources_.controller->view();
   std::vector<policy::ResourceId> ids;
   const auto revision = Timed([&]() -> StatusOr<std::uint64_t> {
@@ -180,7 +180,7 @@ grpc::Status Service::Explain(grpc::ServerContext* context, const v1::ExplainReq
 
 grpc::Status Service::Quarantine(grpc::ServerContext* context, const v1::QuarantineRequest* request,
                                  v1::QuarantineReply* reply) {
-  SL_BEGIN_CALL(call, context, kChange);
+  SL_BEGIN_CALL(call, context, kQuarantine);
   const policy::ObjectName name{request->namespace_(), request->name()};
   const auto revision = request->release() ? sources_.controller->Release(name)
                                            : sources_.controller->Quarantine(name, reply->mutable_unsaved());

@@ -1,8 +1,8 @@
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
 
+#include "ctrl/base/file_limit.h"
 #include "ctrl/base/log.h"
 #include "ctrl/sluiced/agent.h"
 #include "ctrl/sluiced/notify.h"
@@ -13,14 +13,6 @@ namespace {
 int Fail(const sluice::Status& status) {
   sluice::LogError("{}", sluice::Message(status));
   return absl::IsInvalidArgument(status) ? 2 : 1;
-}
-
-// Each link that is attached is held by a descriptor: as many as are allowed.
-void RaiseFileLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // Nothing enforced depends on how the agent ends, and what was applied is on disk: when threads, memory or a peer keep
@@ -50,7 +42,7 @@ int main(int argc, char** argv) {
     const sluice::Status status = sluice::UninstallAgent(options);
     return status.ok() ? 0 : Fail(status);
   }
-  RaiseFileLimit();
+  sluice::RaiseFileLimit();  // each link that is attached is held by a descriptor
   // Before any thread starts: only Agent::Run takes them.
   const sigset_t signals = sluice::AgentSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include "tests/support/environment.h"
+
 #include "tests/unit/api_server/server_world.h"
 
 namespace sluice::api {
@@ -122,7 +125,7 @@ TEST_F(Access, EachChangeIsLoggedWithWhoMadeIt) {
 }
 
 // A caller that has gone must not lend its number, and with it its name, to the next.
-TEST_F(Access, NumbersOfConnectionsRest) {
+void CheckThatNumbersRest() {
   auto connections = Connections::Make({});
   ASSERT_TRUE(connections.ok()) << connections.status();
   const auto take_in = [&](const std::string& name, Fd* peer) {
@@ -143,23 +146,44 @@ TEST_F(Access, NumbersOfConnectionsRest) {
   const auto now = Connections::Clock::now();
   (*connections)->Tend(now);
   EXPECT_EQ((*connections)->open(), 0U);
-  for (int i = 0; i < 100; ++i) {
+  int highest = 0, wraps = 0;
+  for (int i = 0; i < 400; ++i) {
     const auto next = take_in("second", &second_peer);
     ASSERT_TRUE(next.ok()) << next.status();
     EXPECT_NE(*next, *first);
+    highest = std::max(highest, *next);
+    wraps += *next < highest;
     close(*next);
+    second_peer = Fd();
+    (*connections)->Tend(Connections::Clock::now());
+    (*connections)->Tend(now + (2 + 2 * i) * Connections::kNumberRest);
   }
+  EXPECT_GT(wraps, 0) << "all others came again";
   const auto late = (*connections)->BeginCall(name);
   ASSERT_TRUE(late) << "a call that gRPC hands over late";
   EXPECT_EQ(late->caller.name, "first");
   (*connections)->EndCall(late->connection);
   // Still under way: the number stays taken, however long it is.
-  (*connections)->Tend(now + 2 * Connections::kNumberRest);
+  (*connections)->Tend(now + 1000 * Connections::kNumberRest);
   EXPECT_TRUE((*connections)->BeginCall(name));
   (*connections)->EndCall(begun->connection);
   (*connections)->EndCall(begun->connection);
-  (*connections)->Tend(now + 4 * Connections::kNumberRest);
+  (*connections)->Tend(now + 2000 * Connections::kNumberRest);
   EXPECT_FALSE((*connections)->BeginCall(name));
+}
+
+// In a process that may have few numbers, so that each comes again and again.
+TEST_F(Access, NumbersOfConnectionsRest) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit few{.rlim_cur = 256, .rlim_max = 256};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    CheckThatNumbersRest();
+    _exit(HasFailure() ? 1 : 0);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(Access, SocketFileThatIsRemovedComesBack) {

@@ -1,4 +1,6 @@
 // Many who ask, and some who do not read: bounded, counted, and everybody else is answered.
+#include <future>
+
 #include "tests/unit/api_server/server_world.h"
 
 namespace sluice::api {
@@ -23,7 +25,9 @@ class Limits : public ServerWorld {
   void SetUp() override {
     if (geteuid() != 0) GTEST_SKIP() << "needs root to be somebody else";
   }
-  std::uint64_t Refused(Refusal refusal) const { return server_->calls().refused()[static_cast<std::size_t>(refusal)]; }
+  std::uint64_t Refused(Refusal refusal) const {
+    return server_->calls().RefusedByCause()[static_cast<std::size_t>(refusal)].second;
+  }
   template <typename Holds>
   static bool Eventually(const Holds& holds) {
     const auto deadline = std::chrono::steady_clock::now() + 30s;
@@ -55,12 +59,17 @@ class Limits : public ServerWorld {
     }
     return followers;
   }
-  static void Settle(grpc::CompletionQueue* queue, std::chrono::milliseconds quiet) {
+  // Until so many have ended; a minute at most.
+  static void WaitForEnds(grpc::CompletionQueue* queue, std::size_t count) {
+    const auto deadline = std::chrono::system_clock::now() + 60s;
     void* tag = nullptr;
     bool ok = false;
-    while (queue->AsyncNext(&tag, &ok, std::chrono::system_clock::now() + quiet) == grpc::CompletionQueue::GOT_EVENT) {
-      if (tag != nullptr) *static_cast<bool*>(tag) = true;
+    while (count > 0 && queue->AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) {
+      if (tag == nullptr) continue;  // a call that has begun
+      *static_cast<bool*>(tag) = true;
+      count--;
     }
+    EXPECT_EQ(count, 0U) << "have not ended";
   }
 
   std::vector<std::unique_ptr<v1::Sluice::Stub>> stubs_;
@@ -71,19 +80,19 @@ TEST_F(Limits, StreamsThatNobodyReadsTakeFewThreadsAndLeaveRoomForQuestions) {
   const std::size_t before = Threads();
   grpc::CompletionQueue queue;
   auto followers = Follow(2000, kRoot, 40, &queue);
-  Settle(&queue, 1s);
+  WaitForEnds(&queue, 2000 - 60);
   const auto refused = std::count_if(followers.begin(), followers.end(), [](const auto& follower) {
     return follower->ended && follower->status.error_code() == Code::RESOURCE_EXHAUSTED;
   });
-  EXPECT_GE(refused, 1900);
-  EXPECT_EQ(telemetry_.hub().subscribers(), 60U);
+  EXPECT_EQ(refused, 2000 - 60);
+  EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 60; }));
   EXPECT_LT(Threads(), before + 220) << "and those of the clients";
   const grpc::Status asked = Ask(*As(kRoot));
   EXPECT_TRUE(asked.ok()) << asked.error_message();
   EXPECT_TRUE(Apply(*As(kRoot), kPolicy).ok());
   EXPECT_TRUE(Get(*As(kRoot)).ok());
   for (const auto& follower : followers) follower->context->TryCancel();
-  Settle(&queue, 200ms);
+  WaitForEnds(&queue, 60);
   EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 0; })) << "who goes makes room";
   queue.Shutdown();
 }
@@ -94,17 +103,76 @@ TEST_F(Limits, OneUserLeavesRoomForTheOthers) {
   ASSERT_TRUE(Start(options).ok());
   grpc::CompletionQueue queue;
   auto followers = Follow(200, {.uid = 1000, .gid = 54322, .groups = {}}, 10, &queue);
-  Settle(&queue, 1s);
-  EXPECT_EQ(telemetry_.hub().subscribers(), 30U);
+  WaitForEnds(&queue, 200 - 30);
+  EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 30; }));
   EXPECT_GT(Refused(Refusal::kCallLimit), 0U);
   stubs_.clear();
-  auto others = Follow(10, {.uid = 1001, .gid = 54322, .groups = {}}, 1, &queue);
-  EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 40; }));
-  for (auto* all : {&followers, &others}) {
+  auto others = Follow(200, {.uid = 1001, .gid = 54322, .groups = {}}, 10, &queue);
+  WaitForEnds(&queue, 200 - 22);
+  EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 52; }));
+  stubs_.clear();
+  auto of_root = Follow(8, kRoot, 1, &queue);
+  EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 60; })) << "these are kept for root";
+  for (auto* all : {&followers, &others, &of_root}) {
     for (const auto& follower : *all) follower->context->TryCancel();
   }
-  Settle(&queue, 200ms);
+  WaitForEnds(&queue, 60);
   queue.Shutdown();
+}
+
+// Changes that wait are made together, so they may be many; and a quarantine does not wait for their places.
+TEST_F(Limits, AChangeThatTakesLongLeavesPlacesForOthersAndForAQuarantine) {
+  ASSERT_TRUE(Start({}).ok());
+  constexpr std::size_t kPlaces = 48, kQuarantines = 32, kTooMany = 10;
+  std::promise<void> end;
+  std::thread change([&] {
+    EXPECT_TRUE(controller_
+                    .WhileNothingIsSaved([&] {
+                      end.get_future().wait();
+                      return OkStatus();
+                    })
+                    .ok());
+  });
+  std::vector<std::thread> callers;
+  std::atomic<std::size_t> made = 0;
+  for (std::size_t i = 0; i < kPlaces + kTooMany; ++i) {
+    callers.emplace_back([&] { made += Apply(*As(kRoot), kPolicy).ok(); });
+  }
+  EXPECT_TRUE(Eventually([&] { return Refused(Refusal::kCallLimit) == kTooMany; }));
+  std::atomic<std::size_t> looked_up = 0;
+  for (std::size_t i = 0; i < kQuarantines + kTooMany; ++i) {
+    callers.emplace_back([&] { looked_up += Quarantine(*As(kRoot)).error_code() == Code::NOT_FOUND; });
+  }
+  EXPECT_TRUE(Eventually([&] { return Refused(Refusal::kCallLimit) == 2 * kTooMany; }));
+  end.set_value();
+  change.join();
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(made, kPlaces);
+  EXPECT_EQ(looked_up, kQuarantines);
+}
+
+TEST_F(Limits, LargeChangesTogetherAreBounded) {
+  ServerOptions options;
+  options.calls.change_bytes = 100000;
+  ASSERT_TRUE(Start(options).ok());
+  const std::string large = std::string(kPolicy) + "\n#" + std::string(120000, 'x');
+  std::promise<void> end;
+  std::thread change([&] {
+    EXPECT_TRUE(controller_
+                    .WhileNothingIsSaved([&] {
+                      end.get_future().wait();
+                      return OkStatus();
+                    })
+                    .ok());
+  });
+  std::vector<std::thread> callers;
+  std::atomic<int> made = 0;
+  for (int i = 0; i < 3; ++i) callers.emplace_back([&] { made += Apply(*As(kRoot), large).ok(); });
+  EXPECT_TRUE(Eventually([&] { return Refused(Refusal::kCallLimit) == 2; }));
+  end.set_value();
+  change.join();
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(made, 1);
 }
 
 // Connections that say nothing are let go for those that do.

@@ -9,7 +9,7 @@
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <sstream>
+#include <mutex>
 #include <thread>
 
 #include "ctrl/api/server.h"
@@ -31,6 +31,25 @@ struct User {
   std::vector<gid_t> groups;  // beside `gid`
 };
 
+// What is logged, by any thread.
+class LogText : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  std::string text() {
+    const std::lock_guard lock(mutex_);
+    return text_;
+  }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    text_.append(line.data(), line.size());
+  }
+  void flush_() override {}
+
+  std::string text_;
+};
+
 class ServerWorld : public ::testing::Test {
  protected:
   ServerWorld() : controller_(&datapath_, Node(), Save), telemetry_(TelemetryOptions(), TelemetrySources()) {
@@ -38,7 +57,7 @@ class ServerWorld : public ::testing::Test {
     if (mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << name;
     std::filesystem::permissions(name, std::filesystem::perms(0755));
     directory_ = name;
-    logged_ = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_));
+    logged_ = std::make_shared<spdlog::logger>("test", log_);
     logged_->set_pattern("%l %v");
     logged_->flush_on(spdlog::level::trace);
     before_ = spdlog::default_logger();
@@ -53,7 +72,7 @@ class ServerWorld : public ::testing::Test {
 
   // By unix socket unless the options have an address.
   Status Start(ServerOptions options) {
-    EXPECT_TRUE(controller_.Restore({}, {}).ok());
+    EXPECT_TRUE(controller_.Restore(policy::ResourceMap(), {}).ok());
     if (options.address.empty()) options.address = "unix://" + socket();
     service_ = std::make_unique<Service>(
         ServiceSources{.controller = &controller_, .telemetry = &telemetry_, .datapath = &datapath_, .constants = {}});
@@ -62,7 +81,7 @@ class ServerWorld : public ::testing::Test {
   }
 
   std::string socket() const { return directory_ + "/api.sock"; }
-  std::string log() const { return log_.str(); }
+  std::string log() const { return log_->text(); }
 
   // A connected socket of this user; invalid: errno says why. The thread's rights are changed, not the process's.
   Fd Connect(const User& user = {}) const {
@@ -187,7 +206,7 @@ class ServerWorld : public ::testing::Test {
             .send_flow_events = [](bool) {}};
   }
 
-  std::ostringstream log_;
+  const std::shared_ptr<LogText> log_ = std::make_shared<LogText>();
   std::shared_ptr<spdlog::logger> logged_;
   std::shared_ptr<spdlog::logger> before_;
 };

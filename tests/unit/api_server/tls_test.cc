@@ -103,6 +103,28 @@ TEST_F(Tls, TcpWithoutFilesIsRefused) {
   EXPECT_EQ(Server::Check(part).code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(Tls, OptionsForTheOtherKindOfAddressAreRefused) {
+  const auto problem = [&](const std::function<void(ServerOptions&)>& set, ServerOptions options) {
+    set(options);
+    const Status status = Server::Check(options);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return Message(status);
+  };
+  EXPECT_TRUE(Server::Check(Options()).ok());
+  EXPECT_THAT(problem([](ServerOptions& to) { to.change_group = "54321"; }, Options()),
+              HasSubstr("--api-change-group"));
+  EXPECT_THAT(problem([](ServerOptions& to) { to.read_group = "54321"; }, Options()), HasSubstr("--api-read-group"));
+  EXPECT_THAT(problem([](ServerOptions& to) { to.tls_change_names = {"ops"}; }, {.address = "unix://" + socket()}),
+              HasSubstr("--api-tls-change-name"));
+}
+
+TEST_F(Tls, APortThatIsTakenIsFoundBeforeAnythingIsMade) {
+  const ServerOptions options = Options();
+  EXPECT_TRUE(Server::Check(options).ok());
+  ASSERT_TRUE(Start(options).ok());
+  EXPECT_EQ(Server::Check(options).code(), absl::StatusCode::kUnavailable);
+}
+
 TEST_F(Tls, FilesThatAreNotRightAreNamed) {
   const auto problem = [&](TlsFiles files) {
     ServerOptions options = Options();
@@ -171,7 +193,14 @@ TEST_F(Tls, FilesAreReadAgainWhenTheyChange) {
 TEST_F(Tls, IPv6CallersAreKnown) {
   ServerOptions options = Options();
   options.address = "[::1]" + address_.substr(address_.rfind(':'));
-  if (const Status started = Start(options); !started.ok()) GTEST_SKIP() << "no IPv6 here: " << started;
+  sockaddr_in6 loopback{};
+  loopback.sin6_family = AF_INET6;
+  loopback.sin6_addr = in6addr_loopback;
+  const Fd probe(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (bind(probe.get(), reinterpret_cast<const sockaddr*>(&loopback), sizeof(loopback)) != 0)
+    GTEST_SKIP() << "no IPv6 here: " << std::generic_category().message(errno);
+  const Status started = Start(options);
+  ASSERT_TRUE(started.ok()) << started;
   address_ = options.address;
   grpc::ChannelArguments arguments;
   arguments.SetSslTargetNameOverride("agent.example");
