@@ -1,7 +1,6 @@
 #include "telemetry/event_reader.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <optional>
 #include <string_view>
@@ -15,8 +14,6 @@ namespace {
 using datapath::FlowRecord;
 using datapath::FlowState;
 
-// So many may hold a record of every flow at once.
-constexpr int kLargeReads = 2;
 // More than these are as many as all.
 constexpr std::size_t kLargeAnswer = 65536;
 
@@ -96,32 +93,15 @@ StatusOr<std::vector<FlowRecord>> NewestFlows(datapath::Datapath* datapath, cons
   return newest;
 }
 
-class LargeRead {
- public:
-  static StatusOr<std::unique_ptr<LargeRead>> Begin(bool large) {
-    std::unique_ptr<LargeRead> read(new LargeRead(large));
-    if (!large || under_way_ <= kLargeReads) return read;
-    return MakeError(absl::StatusCode::kResourceExhausted,
-                     "{} that ask for all flows are at it already: try again, or ask for the last ones (--last)",
-                     kLargeReads);
-  }
-  ~LargeRead() { under_way_ -= large_ ? 1 : 0; }
-  LargeRead(const LargeRead&) = delete;
-  LargeRead& operator=(const LargeRead&) = delete;
-
- private:
-  explicit LargeRead(bool large) : large_(large) { under_way_ += large ? 1 : 0; }
-  static inline std::atomic<int> under_way_ = 0;
-  const bool large_;
-};
-
 }  // namespace
+
+bool IsLargeRead(const v1::ObserveRequest& request) {
+  return AsksForFlows(request.filter()) && (request.last() == 0 || request.last() > kLargeAnswer);
+}
 
 Status ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler, const History& history,
                   const v1::ObserveRequest& request, const std::function<bool(const v1::Event&)>& consume) {
   const bool flows_wanted = AsksForFlows(request.filter());
-  const bool large = flows_wanted && (request.last() == 0 || request.last() > kLargeAnswer);
-  SL_ASSIGN_OR_RETURN(const auto read, LargeRead::Begin(large));
   // Live flows first: one that ends meanwhile is then in both rather than in none.
   const FlowContext context = assembler->Capture();
   std::vector<FlowRecord> flows;

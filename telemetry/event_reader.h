@@ -7,8 +7,11 @@
 
 namespace sluice::telemetry {
 
+// Whether it keeps a record of about every live flow while it runs: as long as the consumer lets it wait.
+bool IsLargeRead(const v1::ObserveRequest& request);
+
 // Those that match, at most `last` (0: all), newest last. While it runs it keeps a record of each live flow that it
-// may have to hand over; ResourceExhausted: two that ask for all of them are at it already.
+// may have to hand over.
 Status ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler, const History& history,
                   const v1::ObserveRequest& request, const std::function<bool(const v1::Event&)>& consume);
 

@@ -9,7 +9,7 @@ namespace sluice::api {
 namespace {
 
 constexpr std::array<const char*, kCallKinds> kKindNames{"changes", "listings", "followers", "questions",
-                                                         "quarantines"};
+                                                         "quarantines", "listings of all flows"};
 
 std::vector<std::string> Properties(const grpc::AuthContext& auth, const char* name) {
   std::vector<std::string> values;
@@ -106,7 +106,8 @@ void Calls::EndSlow(Connections::Clock::time_point now) {
   for (Call::State* state : under_way_) {
     const std::int64_t since = state->waits_since_ns;
     const bool stuck = since != 0 && now.time_since_epoch() - std::chrono::nanoseconds(since) >= limits_.slow_reader;
-    const bool endless = state->kind == CallKind::kRead && now - state->begun >= limits_.listing;
+    const bool lists = state->kind == CallKind::kRead || state->kind == CallKind::kLarge;
+    const bool endless = lists && now - state->begun >= limits_.listing;
     if (state->cut || (!stuck && !endless)) continue;
     state->cut = true;
     Count(Refusal::kSlowReader);

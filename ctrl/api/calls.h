@@ -15,20 +15,21 @@
 
 namespace sluice::api {
 
-// kAnswer: one message of bounded size. A quarantine does not wait for the changes' places.
-enum class CallKind { kChange, kRead, kFollow, kAnswer, kQuarantine };
-inline constexpr std::size_t kCallKinds = 5;
+// kAnswer: one message of bounded size. A quarantine does not wait for the changes' places. kLarge: beside kRead or
+// kFollow, while a record of every flow is held for it.
+enum class CallKind { kChange, kRead, kFollow, kAnswer, kQuarantine, kLarge };
+inline constexpr std::size_t kCallKinds = 6;
 
 struct CallLimits {
   // By kind, at once: of all callers, and of one user or host. Root may have all, and what is kept for it. Changes that
   // wait for the one that is being made are made together after it, so there may be many.
-  std::array<std::size_t, kCallKinds> total{48, 16, 60, 32, 32};
-  std::array<std::size_t, kCallKinds> of_one{24, 8, 30, 16, 16};
-  std::array<std::size_t, kCallKinds> of_root{8, 4, 8, 8, 8};
+  std::array<std::size_t, kCallKinds> total{48, 16, 60, 32, 32, 4};
+  std::array<std::size_t, kCallKinds> of_one{24, 8, 30, 16, 16, 1};
+  std::array<std::size_t, kCallKinds> of_root{8, 4, 8, 8, 8, 1};
   // Of all changes' requests together, and half of it of one user or host; one change is let in whatever its size.
   std::size_t change_bytes = 256U << 20;
   std::chrono::milliseconds slow_reader{60000};  // how long a reader may let the agent wait
-  std::chrono::milliseconds listing{300000};     // how long one kRead may take
+  std::chrono::milliseconds listing{300000};     // how long one kRead or kLarge may take
 };
 
 // Why something was refused, for the metrics.

@@ -202,6 +202,11 @@ grpc::Status Service::Observe(grpc::ServerContext* context, const v1::ObserveReq
     writer->SendInitialMetadata();
   }
   if (!following || request->last() != 0) {
+    std::optional<StatusOr<Call>> large;  // its end is that of the reading, the follower goes on
+    if (telemetry::IsLargeRead(*request)) {
+      large.emplace(calls_->Begin(context, CallKind::kLarge));
+      if (!large->ok()) return ToGrpc(large->status());
+    }
     const sluice::Status read =
         telemetry::ReadEvents(sources_.datapath, &telemetry.assembler(), telemetry.history(), *request,
                               [&](const v1::Event& event) { return call->Write(writer, event); });

@@ -175,6 +175,51 @@ TEST_F(Limits, LargeChangesTogetherAreBounded) {
   EXPECT_EQ(made, 1);
 }
 
+// Each holds a record of every flow while its reader lets it wait.
+TEST_F(Limits, OneUserCannotKeepOthersFromAllFlows) {
+  ServerOptions options;
+  options.read_group = "54322";
+  ASSERT_TRUE(Start(options).ok());
+  for (int i = 0; i < 4000; ++i) {
+    auto event = std::make_shared<v1::Event>();
+    event->mutable_flow()->set_interface(std::string(5000, 'x'));
+    telemetry_.history().Push(event);
+  }
+  const auto begin = [](v1::Sluice::Stub& stub, grpc::ClientContext* context, bool follow) {
+    v1::ObserveRequest request;
+    request.set_follow(follow);
+    request.set_last(follow ? UINT32_MAX : 0);
+    return stub.Observe(context, request);
+  };
+  const User one{.uid = 1000, .gid = 54322, .groups = {}}, other{.uid = 1001, .gid = 54322, .groups = {}};
+  const auto of_one = As(one), of_other = As(other), of_root = As(kRoot);
+  v1::Event event;
+  grpc::ClientContext contexts[4];
+  const auto unread = begin(*of_one, &contexts[0], false);
+  EXPECT_TRUE(unread->Read(&event));
+  for (int i = 1; i <= 2; ++i) {
+    const auto second = begin(*of_one, &contexts[i], i == 2);
+    EXPECT_FALSE(second->Read(&event));
+    EXPECT_EQ(second->Finish().error_code(), Code::RESOURCE_EXHAUSTED);
+  }
+  const auto others = begin(*of_other, &contexts[3], true);
+  EXPECT_TRUE(others->Read(&event));
+  grpc::ClientContext by_root;
+  const auto all = begin(*of_root, &by_root, false);
+  int read = 0;
+  while (all->Read(&event)) ++read;
+  EXPECT_EQ(read, 4000);
+  EXPECT_TRUE(all->Finish().ok());
+  contexts[0].TryCancel();
+  EXPECT_TRUE(Eventually([&] {
+    grpc::ClientContext again;
+    const bool answered = begin(*of_one, &again, false)->Read(&event);
+    again.TryCancel();
+    return answered;
+  })) << "who goes makes room";
+  contexts[3].TryCancel();
+}
+
 // Connections that say nothing are let go for those that do.
 TEST_F(Limits, IdleConnectionsGiveWay) {
   ServerOptions options;
