@@ -7,7 +7,7 @@ namespace sluice::telemetry {
 namespace {
 
 constexpr char kQueueFull[] = "SUBSCRIBER_QUEUE_FULL";
-// More of them that wait to be read tell no follower anything.
+// At most so many loss events wait in a queue.
 constexpr std::size_t kMaxLossesInQueue = 1024;
 
 }  // namespace
@@ -35,7 +35,8 @@ StatusOr<std::unique_ptr<Subscription>> EventHub::Subscribe(v1::ObserveRequest::
       return MakeError(absl::StatusCode::kResourceExhausted, "{} observers follow already: end one of them",
                        options_.max_subscribers);
     }
-    subscription.reset(new Subscription(this, std::move(filter), options_.queue_capacity));
+    subscription.reset(new Subscription(this, std::move(filter),
+                                        {.max_events = options_.queue_capacity, .max_bytes = options_.queue_bytes}));
     first = subscriptions_.empty();
     subscriptions_.insert(subscription.get());
   }

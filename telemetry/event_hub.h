@@ -31,8 +31,8 @@ class Subscription {
 
  private:
   friend class EventHub;
-  Subscription(EventHub* hub, v1::ObserveRequest::Filter filter, std::size_t capacity)
-      : hub_(hub), filter_(std::move(filter)), queue_({.max_events = capacity}, FairQueue::GivesUp::kNewest) {}
+  Subscription(EventHub* hub, v1::ObserveRequest::Filter filter, FairQueue::Limits limits)
+      : hub_(hub), filter_(std::move(filter)), queue_(limits, FairQueue::GivesUp::kNewest) {}
 
   EventHub* const hub_;
   const v1::ObserveRequest::Filter filter_;
@@ -45,6 +45,7 @@ class EventHub {
   struct Options {
     std::string node;
     std::size_t queue_capacity = 8192;
+    std::size_t queue_bytes = 32U << 20;
     std::size_t max_subscribers = 64;
     Clock clock = ReadClocks;
   };

@@ -40,6 +40,7 @@ std::vector<EventPtr> FairQueue::Push(EventPtr event) {
     const std::deque<std::uint64_t>& places = Largest(counted_ <= limits_.max_events)->second.places;
     gone.push_back(Remove(items_.find(gives_up_ == GivesUp::kOldest ? places.front() : places.back())));
   }
+  gave_up_ = gave_up_ || !gone.empty();
   return gone;
 }
 
@@ -47,7 +48,10 @@ void FairQueue::PushUnbounded(EventPtr event) {
   items_.emplace(next_place_++, Item{std::move(event), shares_.end(), 0});
 }
 
-EventPtr FairQueue::Pop() { return items_.empty() ? nullptr : Remove(items_.begin()); }
+EventPtr FairQueue::Pop() {
+  gave_up_ = false;
+  return items_.empty() ? nullptr : Remove(items_.begin());
+}
 
 std::vector<EventPtr> FairQueue::Read() const {
   std::vector<EventPtr> events;

@@ -26,6 +26,8 @@ class FairQueue {
   enum class GivesUp { kOldest, kNewest };
 
   FairQueue(Limits limits, GivesUp gives_up) : limits_(limits), gives_up_(gives_up) {}
+  FairQueue(const FairQueue&) = delete;
+  FairQueue& operator=(const FairQueue&) = delete;
 
   // Returns what had to go, which may be `event` itself.
   std::vector<EventPtr> Push(EventPtr event);
@@ -36,7 +38,8 @@ class FairQueue {
 
   bool empty() const { return items_.empty(); }
   std::size_t size() const { return items_.size(); }
-  bool full() const { return counted_ >= limits_.max_events; }
+  // Has no place, or had too few bytes for what came last.
+  bool full() const { return counted_ >= limits_.max_events || gave_up_; }
 
  private:
   struct Share {
@@ -59,6 +62,7 @@ class FairQueue {
   std::uint64_t next_place_ = 0;
   std::size_t counted_ = 0;  // but for those beside the limits
   std::size_t bytes_ = 0;
+  bool gave_up_ = false;  // since the last Pop
 };
 
 }  // namespace sluice::telemetry

@@ -11,6 +11,9 @@ constexpr std::uint32_t kNoLogin = ~0U;
 constexpr std::uint32_t kAnyCpu = ~0U;
 constexpr std::uint32_t kCoreDumped = 0x80;
 constexpr std::size_t kMaxAncestors = 32;
+// Bytes of arguments in memory.
+constexpr std::size_t kAllArguments = SIZE_MAX;
+constexpr std::size_t kArgumentsOfAPeer = 16384;
 
 struct FlagName {
   std::uint32_t mask;
@@ -51,12 +54,22 @@ void AddNamespaces(const sl_process_namespaces& from, v1::Process::Namespaces* o
   if (from.cgroup != 0) out->set_cgroup(from.cgroup);
 }
 
+// False: there are more arguments.
+bool AddArguments(const ProcessImage& image, std::size_t max_bytes, v1::Process* out) {
+  std::size_t bytes = 0;
+  for (const std::string& argument : image.arguments) {
+    bytes += sizeof(argument) + argument.size();
+    if (bytes > max_bytes) return false;
+    out->add_arguments(ToUtf8(argument));
+  }
+  return true;
+}
+
 void AddImage(const ProcessImage& image, v1::Process* out) {
   out->set_binary(ToUtf8(image.binary));
   out->set_script(ToUtf8(image.script));
   out->set_argument0(ToUtf8(image.argument0));
   out->set_working_directory(ToUtf8(image.working_directory));
-  for (const std::string& argument : image.arguments) out->add_arguments(ToUtf8(argument));
 }
 
 // What the record of the life's beginning told.
@@ -81,7 +94,9 @@ const char* ProcessLossName(std::uint32_t cause) {
   return cause < std::size(kCauses) ? kCauses[cause] : "PROCESS_OTHER";
 }
 
-void ProcessEvents::ToProto(const ProcessLife& life, v1::Process* out) const {
+void ProcessEvents::ToProto(const ProcessLife& life, v1::Process* out) const { ToProto(life, kAllArguments, out); }
+
+void ProcessEvents::ToProto(const ProcessLife& life, std::size_t max_arguments, v1::Process* out) const {
   out->set_pid(life.pid);
   if (life.start_ns != 0) {
     out->set_exec_id(ExecId(node_, life));
@@ -95,9 +110,13 @@ void ProcessEvents::ToProto(const ProcessLife& life, v1::Process* out) const {
   }
   const bool begun = life.tid != 0;
   if (begun) AddBeginning(life, out);
-  if (life.image != nullptr) AddImage(*life.image, out);
+  std::uint32_t flags = life.flags;
+  if (life.image != nullptr) {
+    AddImage(*life.image, out);
+    if (!AddArguments(*life.image, max_arguments, out)) flags |= SL_PROCESS_ARGUMENTS_TRUNCATED;
+  }
   for (const FlagName& name : kFlags) {
-    if ((life.flags & name.mask) != 0) out->add_flags(name.flag);
+    if ((flags & name.mask) != 0) out->add_flags(name.flag);
   }
   if (life.incomplete) out->add_flags(v1::Process::INCOMPLETE);
   if (ancestors_cut) out->add_flags(v1::Process::ANCESTORS_INCOMPLETE);
@@ -108,9 +127,9 @@ void ProcessEvents::ToProto(const ProcessLife& life, v1::Process* out) const {
   }
 }
 
-bool ProcessEvents::ToProto(sl_process_id id, v1::Process* out) const {
+bool ProcessEvents::ToPeer(sl_process_id id, v1::Process* out) const {
   const auto life = tree_->Find(id);
-  if (life) ToProto(*life, out);
+  if (life) ToProto(*life, kArgumentsOfAPeer, out);
   return life.has_value();
 }
 

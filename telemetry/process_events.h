@@ -37,10 +37,12 @@ class ProcessEvents {
     return workload_ ? workload_(life) : std::nullopt;
   }
   void ToProto(const ProcessLife& life, v1::Process* out) const;
+  // As an end of a flow has it: of the arguments only the first few KiB, as each of the process's flows repeats them.
   // False, and nothing in `out`: the id is not known, or not any more.
-  bool ToProto(sl_process_id id, v1::Process* out) const;
+  bool ToPeer(sl_process_id id, v1::Process* out) const;
 
  private:
+  void ToProto(const ProcessLife& life, std::size_t max_arguments, v1::Process* out) const;
   template <typename Message>
   void Begin(const ProcessLife& life, std::uint64_t time_ns, const char* type, Message* out) const;
 

@@ -67,8 +67,7 @@ Status Telemetry::Serve() {
 
 Status Telemetry::StartProcesses(ProcessSensor::Options options) {
   SL_ASSIGN_OR_RETURN(processes_, ProcessSensor::Start(std::move(options), &hub_, &history_));
-  assembler_.NameProcesses(
-      [this](sl_process_id id, v1::Process* out) { return processes_->events().ToProto(id, out); });
+  assembler_.NameProcesses([this](sl_process_id id, v1::Process* out) { return processes_->events().ToPeer(id, out); });
   traffic_ = std::make_unique<ProcessTraffic>(options_.max_process_series, [this](sl_process_id id) {
     const auto life = processes_->tree().Find(id);
     return life && life->image ? Printable(life->image->binary) : std::string();

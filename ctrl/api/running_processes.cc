@@ -14,15 +14,13 @@ bool IsWanted(const v1::RunningProcess& process, const v1::GetRequest& request) 
 
 }  // namespace
 
-std::vector<v1::RunningProcess> ToRunningProcesses(const telemetry::ProcessTree& tree,
-                                                   const telemetry::ProcessEvents& events,
-                                                   const v1::GetRequest& request) {
+void ListRunningProcesses(const telemetry::ProcessTree& tree, const telemetry::ProcessEvents& events,
+                          const v1::GetRequest& request, const std::function<bool(v1::RunningProcess)>& consume) {
   std::vector<ProcessLife> living = tree.Living();
   std::erase_if(living, [](const ProcessLife& life) { return (life.flags & SL_PROCESS_KERNEL_THREAD) != 0; });
   std::sort(living.begin(), living.end(), [](const ProcessLife& a, const ProcessLife& b) {
     return std::pair(a.birth_ns, a.pid) < std::pair(b.birth_ns, b.pid);
   });
-  std::vector<v1::RunningProcess> running;
   for (const ProcessLife& life : living) {
     v1::RunningProcess process;
     if (const auto workload = events.WorkloadOf(life)) {
@@ -32,9 +30,8 @@ std::vector<v1::RunningProcess> ToRunningProcesses(const telemetry::ProcessTree&
     if (!IsWanted(process, request)) continue;
     events.ToProto(life, process.mutable_process());
     if (const auto parent = tree.LivingParent(life.id)) process.set_parent_pid(*parent);
-    running.push_back(std::move(process));
+    if (!consume(std::move(process))) return;
   }
-  return running;
 }
 
 }  // namespace sluice::api

@@ -118,9 +118,9 @@ sluice::Status Service::ListProcesses(const v1::GetRequest& request, const Emit&
                      "this agent sees no processes: `sluice status` and its log say why");
   }
   sensor->Refresh();
-  for (auto& process : ToRunningProcesses(sensor->tree(), sensor->events(), request)) {
-    if (!emit(ToObject(std::move(process), &v1::Object::mutable_process))) break;
-  }
+  ListRunningProcesses(sensor->tree(), sensor->events(), request, [&](v1::RunningProcess process) {
+    return emit(ToObject(std::move(process), &v1::Object::mutable_process));
+  });
   return OkStatus();
 }
 

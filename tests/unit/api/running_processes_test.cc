@@ -32,14 +32,16 @@ class RunningProcesses : public testing::Test {
     request.set_namespace_(ns);
     request.set_name(name);
     std::vector<std::string> out;
-    for (const v1::RunningProcess& one : ToRunningProcesses(tree_, events_, request)) {
+    ListRunningProcesses(tree_, events_, request, [&](const v1::RunningProcess& one) {
       const std::string workload = one.workload().empty() ? "-" : one.namespace_() + "/" + one.workload();
       const std::string parent = one.has_parent_pid() ? fmt::format(" <{}", one.parent_pid()) : "";
       out.push_back(fmt::format("{} {} {}{}", workload, one.process().pid(), one.process().binary(), parent));
-    }
+      return out.size() < enough_;
+    });
     return out;
   }
 
+  std::size_t enough_ = 1000;
   telemetry::ProcessTree tree_;
   // The cgroup is the workload's number: 1 is nobody's.
   telemetry::ProcessEvents events_{"node-1", &tree_,
@@ -51,6 +53,12 @@ class RunningProcesses : public testing::Test {
                                    },
                                    [] { return telemetry::ClockReading{}; }};
 };
+
+TEST_F(RunningProcesses, WhoHasEnoughGetsNoMore) {
+  for (std::uint32_t pid : {1, 2, 3}) Exec({.id = pid, .pid = pid, .start_ns = pid, .birth_ns = pid}, "/bin/sh");
+  enough_ = 2;
+  EXPECT_EQ(List().size(), 2U);
+}
 
 TEST_F(RunningProcesses, NoneAreNone) { EXPECT_THAT(List(), ElementsAre()); }
 

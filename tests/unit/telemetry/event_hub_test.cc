@@ -111,6 +111,32 @@ TEST_F(EventHubTest, AFloodOfOneWorkloadsIsItsOwnLoss) {
   EXPECT_EQ(following->Next(0ms), nullptr);
 }
 
+TEST_F(EventHubTest, BytesThatWaitAreBounded) {
+  EventHub hub({.node = "n", .queue_bytes = 1 << 20, .clock = clock_.reader()}, [](bool) {});
+  const auto following = Follow(hub);
+  const auto publish = [&](const char* workload, std::size_t bytes) {
+    auto event = std::make_shared<v1::Event>();
+    event->mutable_flow()->mutable_source()->set_workload(workload);
+    event->mutable_flow()->mutable_source()->mutable_process()->add_arguments(std::string(bytes, 'x'));
+    hub.Publish(event);
+  };
+  publish("quiet", 1);
+  for (int i = 0; i < 1000; i++) publish("large", 10000);
+  publish("quiet", 1);
+  std::size_t bytes = 0, quiet = 0, losses = 0;
+  while (const EventPtr event = following->Next(0ms)) {
+    bytes += event->SpaceUsedLong();
+    quiet += event->flow().source().workload() == "quiet";
+    if (!event->has_lost()) continue;
+    losses++;
+    EXPECT_EQ(event->lost().workload(), "large");
+    EXPECT_GT(event->lost().count(), 890U);
+  }
+  EXPECT_LE(bytes, (1U << 20) + 10000);
+  EXPECT_EQ(quiet, 2U);
+  EXPECT_EQ(losses, 1U);
+}
+
 TEST_F(EventHubTest, LossAtTheEndIsToldWhenTheQueueIsEmpty) {
   EventHub hub = Make(1);
   const auto following = Follow(hub);
