@@ -117,6 +117,7 @@ Status Collector::TellShares() {
   for (const auto& [endpoint, count] : refused) {
     std::uint64_t& known = known_refused_of_[endpoint];
     const auto name = names.find(endpoint);
+    if (count < known) known = 0;  // the number is another workload's now
     if (known_refused_ && count > known)
       hub_->PublishLoss("WORKLOAD_SHARE", name == names.end() ? policy::ObjectName() : name->second, "flow",
                         count - known);

@@ -143,6 +143,27 @@ TEST_F(CollectorTest, TellsWhoLostEventsBeyondItsShare) {
   EXPECT_EQ(event->lost().event(), "flow");
 }
 
+// The number that a workload had is another one's later, and counts from 0.
+TEST_F(CollectorTest, TellsWhatANewWorkloadLost) {
+  const auto following = Follow();
+  const auto refuse = [&](std::uint64_t of_it, std::uint64_t all) {
+    datapath::Counters counters;
+    counters.events[SL_COUNTER_EVENT_LOST_SHARE] = all;
+    scene_.datapath.SetLostEvents({{1, of_it}});
+    scene_.datapath.SetCounters(counters);
+  };
+  refuse(100, 100);
+  Send("80/TCP");
+  collector_.Start();
+  ASSERT_TRUE(following->Next(1min)->has_flow());
+  Send("81/TCP");
+  ASSERT_TRUE(following->Next(1min)->has_flow());
+  refuse(3, 103);
+  const EventPtr event = following->Next(1min);
+  ASSERT_TRUE(event && event->has_lost());
+  EXPECT_EQ(event->lost().count(), 3U);
+}
+
 TEST_F(CollectorTest, EndsIdleFlows) {
   FlowRecord record = scene_.Record("shop/web", "shop/db", "53/UDP");
   record.entry.last_seen_ns -= SL_CT_TIMEOUT_SINGLE + 1;
