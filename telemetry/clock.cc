@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <utility>
 
 namespace sluice::telemetry {
 namespace {
@@ -44,21 +45,33 @@ ClockReading ReadClocks() { return ReadTogether(CLOCK_MONOTONIC); }
 
 ClockReading ReadBootClock() { return ReadTogether(CLOCK_BOOTTIME); }
 
-WallClock::WallClock(Clock clock) : clock_(std::move(clock)), settings_{{0, OffsetOf(clock_())}} {}
+WallClock::WallClock(Clock clock) : clock_(std::move(clock)) {
+  const ClockReading now = clock_();
+  read_ns_ = now.monotonic_ns;
+  settings_.push_back({0, OffsetOf(now)});
+}
 
+// A clock that was set holds from the last reading on: nobody was told of anything later.
 void WallClock::Follow() {
   const ClockReading now = clock_();
+  const std::uint64_t before_ns = std::exchange(read_ns_, now.monotonic_ns);
   const std::int64_t offset = OffsetOf(now);
   if (std::abs(offset - settings_.back().offset_ns) < kSettingNs) return;
-  settings_.push_back({now.monotonic_ns, offset});
+  settings_.push_back({before_ns, offset});
   if (settings_.size() > kMaxSettings) settings_.erase(settings_.begin());
+}
+
+std::uint64_t WallClock::Now() {
+  const std::lock_guard lock(mutex_);
+  Follow();
+  return read_ns_;
 }
 
 google::protobuf::Timestamp WallClock::At(std::uint64_t kernel_ns) {
   const std::lock_guard lock(mutex_);
   Follow();
   auto setting = settings_.rbegin();
-  while (setting->since_ns > kernel_ns && setting + 1 != settings_.rend()) ++setting;
+  while (setting->since_ns >= kernel_ns && setting + 1 != settings_.rend()) ++setting;
   const std::int64_t wall = static_cast<std::int64_t>(kernel_ns) + setting->offset_ns;
   google::protobuf::Timestamp time;
   time.set_seconds(wall / kSecondNs);

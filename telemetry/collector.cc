@@ -52,23 +52,23 @@ void Collector::Wake() {
 void Collector::Run() {
   auto next_harvest = std::chrono::steady_clock::now();
   while (true) {
+    assembler_->FollowClock();
     Poll();
     LookForLosses();
     if (std::chrono::steady_clock::now() >= next_harvest) {
       const auto pause = Harvest();
       next_harvest = std::chrono::steady_clock::now() + pause;
     }
-    const auto next_poll = std::chrono::steady_clock::now() + options_.poll_interval;
-    const bool watched = hub_->watched();
+    const auto pause = hub_->watched() ? options_.poll_interval : options_.idle_interval;
+    const auto next_poll = std::chrono::steady_clock::now() + pause;
     std::unique_lock lock(mutex_);
-    wake_.wait_until(lock, watched ? std::min(next_poll, next_harvest) : next_harvest,
-                     [this] { return stopping_ || woken_; });
+    wake_.wait_until(lock, std::min(next_poll, next_harvest), [this] { return stopping_ || woken_; });
     woken_ = false;
     if (stopping_) return;
   }
 }
 
-// What waits while nobody follows is from before the last follower left: but for the ends, it goes to nobody.
+// Except ENDs, drop what was sent before the first follower came.
 void Collector::Poll() {
   const auto polled = datapath_->PollEvents([this](const sl_flow_event& event) {
     if (event.type == SL_FLOW_END) harvester_->Note(FromEvent(event));

@@ -17,7 +17,8 @@ namespace sluice::telemetry {
 class Collector {
  public:
   struct Options {
-    std::chrono::milliseconds poll_interval{50};  // while somebody follows: events and losses
+    std::chrono::milliseconds poll_interval{50};   // while somebody follows: events and losses
+    std::chrono::milliseconds idle_interval{250};  // likewise, while nobody does: ends come all the time
     std::chrono::milliseconds harvest_interval{2000};
     std::chrono::milliseconds max_harvest_interval{30000};
     std::chrono::milliseconds hold{

@@ -73,6 +73,8 @@ class FlowAssembler {
   void NameProcesses(ProcessSource source);
 
   FlowContext Capture();
+  // Several times a second, so that times are right when the wall clock is set.
+  void FollowClock() { clock_.Now(); }
   const std::string& node() const { return node_; }
 
  private:

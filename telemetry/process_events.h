@@ -27,6 +27,8 @@ class ProcessEvents {
         workload_(std::move(workload)),
         clock_(std::make_unique<WallClock>(std::move(clock))) {}
 
+  // Of CLOCK_BOOTTIME. Several times a second, so that times are right when the wall clock is set.
+  std::uint64_t Now() const { return clock_->Now(); }
   v1::Event MakeExec(const ProcessLife& life) const;
   v1::Event MakeFork(const ProcessLife& life) const;
   v1::Event MakeExit(const ProcessLife& life) const;

@@ -47,7 +47,7 @@ void ProcessSensor::Run() {
     AnnounceLosses();
     if (damaged_) Heal();
     RefreshIfWanted();
-    tree_.Expire(options_.boot_clock().monotonic_ns);
+    tree_.Expire(events_.Now());
   }
 }
 

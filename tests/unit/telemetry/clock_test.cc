@@ -39,6 +39,28 @@ TEST_F(WallClockTest, SettingTheClockMovesNothingThatWas) {
   EXPECT_EQ(At(1010 * kSecond), 1'000'010 * kSecond + 3600 * kSecond) << "between the two";
 }
 
+TEST_F(WallClockTest, ASettingHoldsFromTheLastReadingBeforeItOn) {
+  now_ = {.monotonic_ns = 1010 * kSecond, .realtime_ns = 1'000'010 * kSecond};
+  EXPECT_EQ(clock_.Now(), 1010 * kSecond);
+  now_ = {.monotonic_ns = 1020 * kSecond, .realtime_ns = 5'000'020 * kSecond};  // set in between, noticed now
+  EXPECT_EQ(clock_.Now(), 1020 * kSecond);
+  now_ = {.monotonic_ns = 1030 * kSecond, .realtime_ns = 5'000'030 * kSecond};
+  EXPECT_EQ(At(1010 * kSecond), 1'000'010 * kSecond) << "told before";
+  EXPECT_EQ(At(1015 * kSecond), 5'000'015 * kSecond) << "before it was noticed";
+}
+
+TEST_F(WallClockTest, WhatIsToldOfTheMomentOfTheNoticingHasTheNewTime) {
+  now_.realtime_ns += 3600 * kSecond;
+  WallClock ticking{[this] {
+    now_.monotonic_ns += 1000;  // no two readings are at one moment
+    now_.realtime_ns += 1000;
+    return now_;
+  }};
+  now_.realtime_ns += 3600 * kSecond;
+  const std::int64_t told = TimeUtil::TimestampToNanoseconds(ticking.AtNow());
+  EXPECT_LE(std::abs(told - static_cast<std::int64_t>(now_.realtime_ns)), 10'000);
+}
+
 TEST_F(WallClockTest, BoundedHoweverOftenTheClockIsSet) {
   for (int i = 0; i < 10000; i++) {
     now_.monotonic_ns += kSecond;

@@ -69,8 +69,9 @@ TEST_F(CollectorTest, EventsThatNobodyFollowsAreDrained) {
 }
 
 TEST_F(CollectorTest, WakingEndsTheSleepOfAnUnwatchedAgent) {
-  Collector sleepy({.poll_interval = 1ms, .harvest_interval = 10min, .max_harvest_interval = 10min}, &scene_.datapath,
-                   &assembler_, &history_, &hub_, &harvester_);
+  Collector sleepy(
+      {.poll_interval = 1ms, .idle_interval = 10min, .harvest_interval = 10min, .max_harvest_interval = 10min},
+      &scene_.datapath, &assembler_, &history_, &hub_, &harvester_);
   sleepy.Start();
   auto subscription = hub_.Subscribe({});
   sleepy.Wake();
@@ -87,6 +88,42 @@ TEST_F(CollectorTest, EndsAreRememberedAlsoWhileNobodyFollows) {
   ASSERT_TRUE(Eventually([&] { return !history_.Read().empty(); }));
   ASSERT_EQ(history_.Read().size(), 1U);
   EXPECT_EQ(history_.Read()[0]->flow().event(), v1::Flow::END);
+}
+
+TEST_F(CollectorTest, EndsAreReadBetweenHarvests) {
+  Collector rare({.idle_interval = 1ms, .harvest_interval = 10min, .max_harvest_interval = 10min}, &scene_.datapath,
+                 &assembler_, &history_, &hub_, &harvester_);
+  rare.Start();
+  const FlowRecord record = scene_.Record("shop/web", "shop/db", "80/TCP");
+  for (std::size_t i = 1; i <= 3; i++) {
+    scene_.datapath.AddEvent(scene_.Event(record, SL_FLOW_END));
+    ASSERT_TRUE(Eventually([&] { return history_.Read().size() == i; })) << "the ring does not fill up";
+  }
+}
+
+TEST_F(CollectorTest, TimesAreRightWhenTheClockWasSetWhileNobodyAsked) {
+  std::atomic<std::uint64_t> ahead = 0, readings = 0;
+  FlowAssembler assembler("node-1", &scene_.datapath, scene_.policy(), [&] {
+    ClockReading reading = scene_.clock.reader()();
+    reading.realtime_ns += ahead;
+    readings++;
+    return reading;
+  });
+  Collector collector({.idle_interval = 1ms, .harvest_interval = 10min, .max_harvest_interval = 10min},
+                      &scene_.datapath, &assembler, &history_, &hub_, &harvester_);
+  collector.Start();
+  const auto is_read_again = [&] {
+    return Eventually([&, before = readings.load()] { return readings > before + 1; });
+  };
+  ASSERT_TRUE(is_read_again());
+  ahead = 3600 * FakeClock::kSecond;
+  ASSERT_TRUE(is_read_again());
+  scene_.clock.Advance(FakeClock::kSecond);
+  const FlowRecord record = scene_.Record("shop/web", "shop/db", "80/TCP");
+  scene_.clock.Advance(FakeClock::kSecond);
+  const v1::Flow flow = assembler.Capture().Assemble(FromRecord(record));
+  EXPECT_EQ(flow.time().seconds(),
+            static_cast<std::int64_t>((FakeClock::kBoot + record.entry.last_seen_ns) / FakeClock::kSecond + 3600));
 }
 
 TEST_F(CollectorTest, ABeginningWaitsUntilItsProcessesAreKnown) {
