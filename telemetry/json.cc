@@ -5,13 +5,56 @@
 #include "ctrl/base/printable.h"
 
 namespace sluice::telemetry {
+namespace {
 
-StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
+// What stands before the numbers that protobuf has as text. No text of an event contains these: quotes in it are
+// escaped.
+constexpr std::string_view kTraffics[] = {",\"forward\":{", ",\"backward\":{"};
+constexpr std::string_view kCount = ",\"count\":";
+
+// Takes the quotes off the values in `members`, which are all numbers.
+std::string WithNumbers(std::string_view members) {
+  std::string out;
+  for (std::size_t i = 0; i < members.size(); i++) {
+    const bool opens = i > 0 && members[i - 1] == ':';
+    const bool closes = i + 1 == members.size() || members[i + 1] == ',';
+    if (members[i] != '"' || !(opens || closes)) out += members[i];
+  }
+  return out;
+}
+
+// Those that begin with the last character of `before` and end before one of `ends`.
+void MakeNumbers(std::string_view before, const char* ends, std::string* json) {
+  const std::size_t found = json->find(before);
+  if (found == std::string::npos) return;
+  const std::size_t begin = found + before.size() - 1;
+  const std::size_t end = json->find_first_of(ends, begin);
+  json->replace(begin, end - begin, WithNumbers(std::string_view(*json).substr(begin, end - begin)));
+}
+
+StatusOr<std::string> ToText(const google::protobuf::Message& message) {
   std::string out;
   const auto status = google::protobuf::util::MessageToJsonString(message, &out);
-  if (!status.ok()) {
-    return MakeError(absl::StatusCode::kInternal, "{} as JSON: {}", message.GetTypeName(), status.ToString());
-  }
+  if (status.ok()) return out;
+  return MakeError(absl::StatusCode::kInternal, "{} as JSON: {}", message.GetTypeName(), status.ToString());
+}
+
+StatusOr<std::string> ToJson(const v1::Lost& lost) {
+  SL_ASSIGN_OR_RETURN(std::string out, ToText(lost));
+  MakeNumbers(kCount, ",}", &out);
+  return PrintableJson(out);
+}
+
+}  // namespace
+
+StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
+  SL_ASSIGN_OR_RETURN(const std::string out, ToText(message));
+  return PrintableJson(out);
+}
+
+StatusOr<std::string> ToJson(const v1::Flow& flow) {
+  SL_ASSIGN_OR_RETURN(std::string out, ToText(flow));
+  for (const std::string_view traffic : kTraffics) MakeNumbers(traffic, "}", &out);
   return PrintableJson(out);
 }
 

@@ -10,6 +10,8 @@ namespace sluice::telemetry {
 
 // Without a line end. Internal when a string in `message` is not UTF-8.
 StatusOr<std::string> ToJson(const google::protobuf::Message& message);
+// The counters of a flow are numbers, not text as protobuf has 64 bits.
+StatusOr<std::string> ToJson(const v1::Flow& flow);
 // The event itself: {"time":...,"type":"flow",...}.
 StatusOr<std::string> EventToJson(const v1::Event& event);
 

@@ -300,7 +300,7 @@ TEST_F(ObserveProgram, PastEventsAsTextAndAsJson) {
   EXPECT_EQ(Run({"observe", "-o", "json"}).output,
             R"({"time":"2026-03-04T05:06:07.000000008Z","type":"flow","event":"NEW","verdict":"FORWARDED"})"
             "\n"
-            R"({"time":"2026-03-04T05:06:08Z","type":"lost","cause":"RING_FULL","count":"3"})"
+            R"({"time":"2026-03-04T05:06:08Z","type":"lost","cause":"RING_FULL","count":3})"
             "\n");
 }
 

@@ -149,8 +149,8 @@ TEST_F(ReportTest, JsonIsAFlowALine) {
                                  {"name", "db"},
                                  {"effect", "DEFAULT_DENY"},
                                  {"direction", "INGRESS"}}})},
-      {"forward", {{"packets", "1"}, {"bytes", "40"}}},
-      {"backward", {{"packets", "0"}, {"bytes", "0"}}},
+      {"forward", {{"packets", 1}, {"bytes", 40}}},
+      {"backward", {{"packets", 0}, {"bytes", 0}}},
   };
   EXPECT_EQ(flows[0], expected) << json::diff(expected, flows[0]).dump(1);
   EXPECT_EQ(flows[1]["source"], (json{{"entity", "world"}}));

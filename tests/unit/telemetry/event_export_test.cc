@@ -80,7 +80,7 @@ TEST_F(Export, WhatExceedsTheRateIsCountedAndTold) {
   const json lost = json::parse(lines[2]);
   EXPECT_EQ(lost["type"], "lost");
   EXPECT_EQ(lost["cause"], "EXPORT_RATE");
-  EXPECT_EQ(lost["count"], "3");
+  EXPECT_EQ(lost["count"], 3);
 }
 
 TEST_F(Export, AFloodOfOneWorkloadsLeavesRoomForOthers) {
@@ -112,7 +112,7 @@ TEST_F(Export, AFloodOfOneWorkloadsLeavesRoomForOthers) {
       if (event["type"] != "lost") continue;
       EXPECT_EQ(event["cause"], "EXPORT_SHARE");
       EXPECT_EQ(event["workload"], "flood");
-      told += std::stoull(event["count"].get<std::string>());
+      told += event["count"].get<std::uint64_t>();
     }
   }
   EXPECT_EQ(quiet, 1U);

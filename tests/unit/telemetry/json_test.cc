@@ -59,8 +59,8 @@ TEST(Json, FlowIsAsTheContractSays) {
                                  {"rule", "ingress[0]"},
                                  {"effect", "ALLOW"},
                                  {"direction", "INGRESS"}}})},
-      {"forward", {{"packets", "12"}, {"bytes", "1152921504606846977"}}},
-      {"backward", {{"packets", "1"}, {"bytes", "44"}}},
+      {"forward", {{"packets", 12}, {"bytes", (1ULL << 60U) + 1}}},
+      {"backward", {{"packets", 1}, {"bytes", 44}}},
   };
   EXPECT_EQ(flow, expected) << json::diff(expected, flow).dump(1);
 }
@@ -81,10 +81,31 @@ TEST(Json, ZeroThatIsKnownIsThereAndWhatIsUnknownIsAbsent) {
   const json ping =
       FlowJson(scene.Assembler().Capture().Assemble(FromRecord(scene.Record("shop/web", "shop/db", "1"))));
   EXPECT_EQ(ping["l4"], (json{{"protocol", "ICMP"}, {"icmpType", 0}, {"icmpCode", 0}}));
-  EXPECT_EQ(ping["backward"], (json{{"packets", "0"}, {"bytes", "0"}}));
+  EXPECT_EQ(ping["backward"], (json{{"packets", 0}, {"bytes", 0}}));
   EXPECT_FALSE(ping.contains("dropReason"));
   EXPECT_FALSE(ping.contains("policies"));
   EXPECT_FALSE(ping["source"].contains("process"));
+}
+
+TEST(Json, TextStaysText) {
+  const std::string like = R"(,"forward":{"packets":"1"},"count":"2")";
+  v1::Flow flow;
+  (*flow.mutable_source()->mutable_labels())["packets"] = "3";
+  (*flow.mutable_source()->mutable_labels())["count"] = "4";
+  (*flow.mutable_source()->mutable_labels())[like] = like;
+  flow.mutable_source()->mutable_process()->add_arguments(like);
+  flow.mutable_source()->mutable_process()->set_cgroup_id(5);
+  flow.mutable_forward()->set_bytes(6);
+  const json read = FlowJson(flow);
+  EXPECT_EQ(read["source"]["labels"], (json{{"packets", "3"}, {"count", "4"}, {like, like}}));
+  EXPECT_EQ(read["source"]["process"], (json{{"arguments", {like}}, {"cgroupId", "5"}}));
+  EXPECT_EQ(read["forward"], (json{{"bytes", 6}}));
+  v1::Event event;
+  event.mutable_lost()->set_cause(like);
+  event.mutable_lost()->set_count(7);
+  event.mutable_lost()->set_cgroup_id(8);
+  const json lost = json::parse(*EventToJson(event));
+  EXPECT_EQ(lost, (json{{"cause", like}, {"count", 7}, {"cgroupId", "8"}}));
 }
 
 TEST(Json, Loss) {
@@ -92,7 +113,7 @@ TEST(Json, Loss) {
   event.mutable_lost()->set_type("lost");
   event.mutable_lost()->set_cause("RING_FULL");
   event.mutable_lost()->set_count(7);
-  EXPECT_EQ(json::parse(*EventToJson(event)), (json{{"type", "lost"}, {"cause", "RING_FULL"}, {"count", "7"}}));
+  EXPECT_EQ(json::parse(*EventToJson(event)), (json{{"type", "lost"}, {"cause", "RING_FULL"}, {"count", 7}}));
 }
 
 TEST(Json, EventOfANewerAgentIsAnError) {
