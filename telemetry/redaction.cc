@@ -13,33 +13,48 @@ struct Span {
 };
 
 // What programs and people call secrets, as an option's or a variable's value, in a header, or in a URL.
-// Here a line end stands between two arguments, so that "the rest of this argument" can be said.
 #define SL_SECRET                                                                                     \
   "(?:passwords?|passwd|passphrase|secrets?|tokens?|api[-_]?keys?|access[-_]?keys?|secret[-_]?keys?|" \
   "private[-_]?keys?|credentials?)"
+// A NUL stands between two arguments here, so that "the rest of this argument" can be said.
+#define SL_SPACE R"([\s\x00])"
+#define SL_WORD R"([^\s\x00])"
+#define SL_REST R"([^\x00])"
+#define SL_OPTION "(?i)(?:^|" SL_SPACE ")--?[a-z0-9_.-]*" SL_SECRET
+// What is in quotes, to their end.
+#define SL_QUOTED R"((?:\\["']([^"'\\\x00]+)|"((?:[^"\\\x00]|\\[^\x00])+)|'([^'\x00]+)))"
+#define SL_PRIVATE_KEY "[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
+#define SL_MYSQL R"(\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump|mariadb-admin))"
 
 constexpr const char* kBuiltIn[] = {
-    // --password=x, PGPASSWORD=x, "token": "x", ?access_token=x
-    R"((?i)(?:^|[\s"'&?;,{-])[a-z0-9_.-]*)" SL_SECRET R"(["']?\s*[=:]\s*["']?([^\s"'&;,]+))",
-    // --password="x y", --password x
-    R"((?i)(?:^|\n)--?[a-z0-9_.-]*)" SL_SECRET R"(=([^\n]+))",
-    R"((?i)(?:^|\s)--?[a-z0-9_.-]*)" SL_SECRET R"(\n([^\n-][^\n]*))",
+    // In the middle of an argument: PGPASSWORD=x, "token": "x", ?access_token=x
+    R"((?i)(?:^|[\s\x00"'&?;,{-])[a-z0-9_.-]*)" SL_SECRET R"(\\?["']?\s*[=:])" SL_SPACE "*(?:" SL_QUOTED
+    R"(|([^\s\x00"'&;,]+(?:,[^\s\x00"'&;,]+)*)))",
+    // --password x
+    SL_OPTION R"(\x00([^\x00-])" SL_REST "*)",
     // The same inside one argument: sh -c "x --password y"
-    R"((?i)(?:^|\s)--?[a-z0-9_.-]*)" SL_SECRET R"( +([^\s-]\S*))",
+    SL_OPTION " +(?:" SL_QUOTED R"(|([^\s\x00"'-])" SL_WORD "*))",
     // Authorization: Basic x
-    R"((?i)\b(?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:(?:basic|bearer|digest|negotiate|token)\s+)?([^\s"']+))",
-    R"((?i)\bx-[a-z-]*(?:token|key)["']?\s*[:=]\s*["']?([^\s"']+))",
-    R"((?i)\bbearer\s+([a-z0-9+/_.=-]{16,}))",
+    R"((?i)\b(?:proxy-)?authorization["']?\s*[:=])" SL_SPACE
+    R"(*["']?(?:(?:basic|bearer|digest|negotiate|token))" SL_SPACE R"(+)?([^\x00\r\n"']+))",
+    R"((?i)\bx-[a-z-]*(?:token|key)["']?\s*[:=])" SL_SPACE R"(*["']?([^\s\x00"']+))",
+    R"((?i)\bbearer)" SL_SPACE "+([a-z0-9+/_.=-]{16,})",
     // scheme://user:x@host
-    R"((?i)\b[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@)",
+    R"((?i)\b[a-z][a-z0-9+.-]*://[^\s\x00/:@]*:([^\s\x00/@]+)@)",
     // curl -u user:x, but no numbers of a user and a group
-    R"((?:^|\s)(?:-u|--user|--proxy-user)[\s=]?[^\s:]+:(\S*[^\s0-9]\S*))",
-    R"(\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump|mariadb-admin)\s(?:\S+\s)*?-p(\S+))",
-    R"(\bsshpass\s(?:\S+\s)*?-p\s?(\S+))",
-    // What is a token by its looks: JSON web tokens, and those of large providers.
+    R"((?:^|\x00)(?:-u|--user|--proxy-user)[\x00=]?[^\s\x00:]+:([^\x00]*[^\x000-9][^\x00]*))",
+    "(?:^|" SL_SPACE R"()(?:-u|--user|--proxy-user)[\s\x00=]?[^\s\x00:]+:([^\s\x00]*[^\s\x000-9][^\s\x00]*))",
+    SL_MYSQL R"(\x00(?:[^\x00]*\x00)*?-p([^\x00]+))",
+    SL_MYSQL SL_SPACE "(?:" SL_WORD "+" SL_SPACE ")*?-p(" SL_WORD "+)",
+    R"(\bsshpass\x00(?:[^\x00]*\x00)*?-p\x00?([^\x00]+))",
+    R"(\bsshpass)" SL_SPACE "(?:" SL_WORD "+" SL_SPACE ")*?-p" SL_SPACE "?(" SL_WORD "+)",
+    // What is a token by its looks: private keys, JSON web tokens, and those of large providers.
+    "-----BEGIN " SL_PRIVATE_KEY R"(([^\x00]*?)(?:-----END|\x00|$))",
     R"(\b(eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)\b)",
     R"(\b((?:AKIA|ASIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{20,}|glpat-[A-Za-z0-9_-]{16,}|xox[abprs]-[A-Za-z0-9-]{10,})\b)",
 };
+// A whole argument NAME=VALUE or --name=VALUE begins so.
+constexpr const char* kAssignment = "(?i)[a-z0-9_.-]*" SL_SECRET "=";
 
 constexpr std::int64_t kPatternMemory = 4 << 20;
 
@@ -62,6 +77,26 @@ void AddSpans(const re2::RE2& pattern, const std::string& line, std::vector<Span
       next = std::min(end, offset(found.back()) + found.back().size());
     }
     from = std::max(next, from + 1);
+  }
+}
+
+// sh -c, bash -lc: what follows is a script, whose first assignment ends before the argument does.
+bool TakesAScript(const std::string& argument) {
+  return argument.size() >= 2 && argument.front() == '-' && argument.back() == 'c' && argument[1] != '-';
+}
+
+// The values of arguments that begin as `pattern` says.
+void AddValues(const re2::RE2& pattern, const std::string& argument0, const std::vector<std::string>& arguments,
+               std::vector<Span>& spans) {
+  std::size_t at = argument0.size() + 1;
+  const std::string* previous = &argument0;
+  for (const std::string& argument : arguments) {
+    re2::StringPiece name;
+    if (!TakesAScript(*previous) && pattern.Match(argument, 0, argument.size(), re2::RE2::ANCHOR_START, &name, 1)) {
+      spans.push_back({at + name.size(), at + argument.size()});
+    }
+    at += argument.size() + 1;
+    previous = &argument;
   }
 }
 
@@ -99,15 +134,18 @@ StatusOr<std::vector<std::unique_ptr<re2::RE2>>> Compile(const std::vector<std::
 
 }  // namespace
 
-Redaction::Redaction(Patterns own, Patterns built_in) : own_(std::move(own)), built_in_(std::move(built_in)) {}
+Redaction::Redaction(Patterns own, Patterns built_in, Patterns assignments)
+    : own_(std::move(own)), built_in_(std::move(built_in)), assignments_(std::move(assignments)) {}
 Redaction::~Redaction() = default;
 
 StatusOr<std::shared_ptr<const Redaction>> Redaction::Make(const Options& options) {
   SL_ASSIGN_OR_RETURN(Patterns own, Compile(options.patterns));
-  SL_ASSIGN_OR_RETURN(Patterns built_in,
-                      Compile(options.built_in ? std::vector<std::string>(std::begin(kBuiltIn), std::end(kBuiltIn))
-                                               : std::vector<std::string>()));
-  return std::shared_ptr<const Redaction>(new Redaction(std::move(own), std::move(built_in)));
+  Patterns built_in, assignments;
+  if (options.built_in) {
+    SL_ASSIGN_OR_RETURN(built_in, Compile({std::begin(kBuiltIn), std::end(kBuiltIn)}));
+    SL_ASSIGN_OR_RETURN(assignments, Compile({kAssignment}));
+  }
+  return std::shared_ptr<const Redaction>(new Redaction(std::move(own), std::move(built_in), std::move(assignments)));
 }
 
 void Redaction::Apply(std::string* argument0, std::vector<std::string>* arguments) const {
@@ -118,7 +156,8 @@ void Redaction::Apply(std::string* argument0, std::vector<std::string>* argument
     for (const auto& pattern : patterns) AddSpans(*pattern, line, spans);
   };
   find(own_, ' ');
-  find(built_in_, '\n');
+  find(built_in_, '\0');
+  for (const auto& pattern : assignments_) AddValues(*pattern, *argument0, *arguments, spans);
   if (spans.empty()) return;
   std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) { return a.begin < b.begin; });
   std::size_t at = 0;

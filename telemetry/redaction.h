@@ -1,5 +1,5 @@
 // Secrets in arguments: what a pattern finds in a process's command line is taken out before anything is stored, sent
-// or written. Immutable; thread-safe.
+// or written. Patterns know what secrets usually look like, no more. Immutable; thread-safe.
 //   SL_ASSIGN_OR_RETURN(auto redaction, Redaction::Make({.patterns = {"--pin[= ](\\d+)"}}));
 //   redaction->Apply(&record.argument0, &record.arguments);
 #pragma once
@@ -34,9 +34,10 @@ class Redaction {
 
  private:
   using Patterns = std::vector<std::unique_ptr<re2::RE2>>;
-  Redaction(Patterns own, Patterns built_in);
+  Redaction(Patterns own, Patterns built_in, Patterns assignments);
   const Patterns own_;
   const Patterns built_in_;
+  const Patterns assignments_;  // how arguments begin whose rest is a secret
 };
 
 }  // namespace sluice::telemetry

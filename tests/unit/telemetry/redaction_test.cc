@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 namespace sluice::telemetry {
 namespace {
@@ -43,6 +43,25 @@ TEST(Redaction, WhatCommonlyIsASecretIsTakenOut) {
       {{"sshpass", "-p", "secret", "ssh", "h"}, {"sshpass", "-p", "*****", "ssh", "h"}},
       {{"x", "eyJhbGciOi.eyJzdWIi.c2lnbmF0"}, {"x", "*****"}},
       {{"x", "AKIAIOSFODNN7EXAMPLE"}, {"x", "*****"}},
+      {{"x", "--private-key=-----BEGIN PRIVATE KEY-----\nMIIE\nabc=\n-----END PRIVATE KEY-----\n"},
+       {"x", "--private-key=*****"}},
+      {{"x", "--private-key", "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc=\n-----END RSA PRIVATE KEY-----\n", "y"},
+       {"x", "--private-key", "-----BEGIN RSA PRIVATE KEY-----*****-----END RSA PRIVATE KEY-----\n", "y"}},
+      {{"x", "-----BEGIN PRIVATE KEY-----\nMIIE", "y"}, {"x", "-----BEGIN PRIVATE KEY-----*****", "y"}},
+      {{"x", "--password", "one\ntwo", "y"}, {"x", "--password", "*****", "y"}},
+      {{"env", "DB_PASSWORD=ab,cd", "A_TOKEN=two words", "B_TOKEN=it's; \"so\"", "psql"},
+       {"env", "DB_PASSWORD=*****", "A_TOKEN=*****", "B_TOKEN=*****", "psql"}},
+      {{"sh", "-c", "DB_PASSWORD=ab,cd psql"}, {"sh", "-c", "DB_PASSWORD=***** psql"}},
+      {{"bash", "-lc", R"(x --password="a b" --token 'c d' --secret "e \" f" g)"},
+       {"bash", "-lc", R"(x --password="*****" --token '*****' --secret "*****" g)"}},
+      {{"curl", "-d", R"({"password": "a, \"b\" c", "user": "joe"})"},
+       {"curl", "-d", R"({"password": "*****", "user": "joe"})"}},
+      {{"sh", "-c", R"(curl -d "{\"token\": \"a,b c\", \"user\": 1}")"},
+       {"sh", "-c", R"(curl -d "{\"token\": \"*****\", \"user\": 1}")"}},
+      {{"curl", "-H", "Authorization: ApiKey abc def"}, {"curl", "-H", "Authorization: *****"}},
+      {{"curl", "-u", "joe:two words"}, {"curl", "-u", "joe:*****"}},
+      {{"mysql", "-e", "select 1", "-ptwo words"}, {"mysql", "-e", "select 1", "-p*****"}},
+      {{"sshpass", "-p", "two words", "ssh"}, {"sshpass", "-p", "*****", "ssh"}},
       {{"/opt/x --token=abc"}, {"/opt/x --token=*****"}},  // a title that a process wrote over its arguments
   };
   for (const auto& one : cases) EXPECT_EQ(Redact(one.words), one.expected);
@@ -86,9 +105,9 @@ TEST(Redaction, PatternsThatAreNoneAreNamed) {
 
 TEST(Redaction, LongCommandLinesTakeLittleTime) {
   const std::string long_text(100000, '-');
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
   Redact({"x", long_text, "password" + long_text, "--a" + long_text + "=b"});
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 2) << "seconds of CPU time";
 }
 
 }  // namespace
