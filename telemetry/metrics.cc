@@ -19,7 +19,11 @@ const prometheus::Histogram::BucketBoundaries kApplySeconds = {0.001, 0.0025, 0.
 void AddPolicyFamilies(const MetricsSources& sources, Families* out) {
   FamilyBuilder builder(out);
   const datapath::Integrity integrity = sources.datapath->integrity();
-  builder.Gauge("ready", "1: enforcement is in place.").Add(sources.ready() && integrity.problem.empty() ? 1 : 0);
+  const bool holding = sources.holding && !sources.holding().empty();
+  builder.Gauge("ready", "1: enforcement is in place, and what is in force is what was asked for.")
+      .Add(sources.ready() && !holding && integrity.problem.empty() ? 1 : 0);
+  builder.Gauge("holding", "1: what was saved cannot be trusted, and what is in the kernel stays as it is.")
+      .Add(holding ? 1 : 0);
   builder.Counter("repairs_total", "What somebody else had changed in the kernel and the agent put back.");
   for (std::size_t i = 0; i < integrity.repairs.size(); ++i)
     builder.Add(static_cast<double>(integrity.repairs[i]), {{"what", datapath::kRepairedNames[i]}});

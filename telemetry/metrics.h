@@ -38,6 +38,7 @@ struct MetricsSources {
   std::function<std::size_t()> unbound_workloads;
   std::function<StatusOr<std::size_t>()> quarantined_workloads;
   std::function<bool()> ready;
+  std::function<std::string()> holding;                      // absent or empty: it does not hold
   std::function<std::optional<ProcessNumbers>()> processes;  // absent or nothing: none are seen
   std::function<const ProcessTraffic*()> traffic;            // absent or null: no program is known
   std::function<const EventExport*()> exported;              // absent or null: there is no export

@@ -29,6 +29,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .unbound_workloads = sources_.unbound_workloads,
                 .quarantined_workloads = sources_.quarantined_workloads,
                 .ready = sources_.ready,
+                .holding = [this] { return Holding(); },
                 .processes = [this] { return ReadProcessNumbers(); },
                 .traffic = [this] { return traffic_.get(); },
                 .exported = [this] { return export_.get(); },
@@ -41,6 +42,8 @@ std::optional<ProcessNumbers> Telemetry::ReadProcessNumbers() const {
   if (processes_ == nullptr) return std::nullopt;
   return ProcessNumbers{.counters = processes_->counters(), .tree = processes_->tree().stats()};
 }
+
+std::string Telemetry::Holding() const { return sources_.holding ? sources_.holding() : std::string(); }
 
 Status Telemetry::Serve() {
   if (!options_.metrics_address.empty()) {
@@ -55,6 +58,8 @@ Status Telemetry::Serve() {
         {"/readyz",
          [this, not_yet] {
            if (!sources_.ready()) return not_yet;
+           const std::string holding = Holding();
+           if (!holding.empty()) return HttpReply{.code = 503, .body = "holding: " + holding + "\n"};
            const std::string problem = sources_.datapath->integrity().problem;
            if (!problem.empty()) return HttpReply{.code = 503, .body = "enforcement is damaged: " + problem + "\n"};
            return HttpReply{.body = "ready\n"};

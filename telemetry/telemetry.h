@@ -29,8 +29,9 @@ struct TelemetrySources {
   std::function<std::uint64_t()> revision;
   std::function<std::size_t()> unbound_workloads;
   std::function<StatusOr<std::size_t>()> quarantined_workloads;
-  std::function<bool()> ready;
-  Refusals api_refused;                           // may be absent
+  std::function<bool()> ready;           // what was found at the start is enforced
+  std::function<std::string()> holding;  // why the kernel's policy is not replaced; empty: it is; may be absent
+  Refusals api_refused;                  // may be absent
   std::function<void(bool on)> send_flow_events;  // SL_SETTING_EVENTS; must not call back
 };
 
@@ -39,7 +40,8 @@ class Telemetry {
   Telemetry(TelemetryOptions options, TelemetrySources sources);
   ~Telemetry() { Stop(); }
 
-  // Serves HTTP; until `ready`, /readyz and /metrics say 503. Error: the metrics address, as HttpServer::Start.
+  // Serves HTTP; until `ready`, /readyz and /metrics say 503, and /readyz also while something is not as it should be.
+  // Error: the metrics address, as HttpServer::Start.
   Status Serve();
   // Sees processes from now on. Before `ready`. Error: none are seen, as ProcessSensor::Start; all else works.
   Status StartProcesses(ProcessSensor::Options options);
@@ -61,6 +63,7 @@ class Telemetry {
 
  private:
   std::optional<ProcessNumbers> ReadProcessNumbers() const;
+  std::string Holding() const;
 
   const TelemetryOptions options_;
   const TelemetrySources sources_;

@@ -185,7 +185,8 @@ void Agent::MakeTelemetry() {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();
   };
-  sources.ready = [this, controller] { return ready_.load() && controller->view()->holding.empty(); };
+  sources.ready = [this] { return ready_.load(); };
+  sources.holding = [controller] { return controller->view()->holding; };
   sources.send_flow_events = [this](bool on) {
     const Status status = datapath_->Configure(setting_flags_ | (on ? SL_SETTING_EVENTS : 0));
     if (!status.ok()) LogError("switch flow events {}: {}", on ? "on" : "off", Message(status));

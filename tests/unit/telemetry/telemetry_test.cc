@@ -26,11 +26,13 @@ class TelemetryTest : public ::testing::Test {
             .unbound_workloads = [] { return std::size_t{0}; },
             .quarantined_workloads = [] { return std::size_t{0}; },
             .ready = [this] { return ready_.load(); },
+            .holding = [this] { return holding_; },
             .send_flow_events = [this](bool on) { switched_.push_back(on); }};
   }
 
   Scene scene_;
   std::atomic<bool> ready_ = false;
+  std::string holding_;
   std::vector<bool> switched_;
 };
 
@@ -46,6 +48,20 @@ TEST_F(TelemetryTest, ServesMetricsAndHealth) {
   EXPECT_EQ(metrics.code, 200);
   EXPECT_THAT(metrics.headers, HasSubstr("text/plain; version=0.0.4"));
   EXPECT_THAT(metrics.body, HasSubstr("sluice_policy_revision 1\n"));
+}
+
+TEST_F(TelemetryTest, WhileItHoldsItSaysWhyAndCounts) {
+  Telemetry telemetry(Options(), Sources());
+  ready_ = true;
+  holding_ = "the saved state is damaged";
+  ASSERT_TRUE(telemetry.Start().ok());
+  const HttpAnswer ready = HttpGet(telemetry.metrics_port(), "/readyz");
+  EXPECT_EQ(ready.code, 503);
+  EXPECT_EQ(ready.body, "holding: the saved state is damaged\n");
+  const HttpAnswer metrics = HttpGet(telemetry.metrics_port(), "/metrics");
+  EXPECT_EQ(metrics.code, 200);
+  EXPECT_THAT(metrics.body, HasSubstr("sluice_ready 0\n"));
+  EXPECT_THAT(metrics.body, HasSubstr("sluice_holding 1\n"));
 }
 
 TEST_F(TelemetryTest, WhatOthersChangedIsCountedAndWhatCannotBePutBackIsNotReady) {
