@@ -34,7 +34,11 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .traffic = [this] { return traffic_.get(); },
                 .exported = [this] { return export_.get(); },
                 .api_refused = sources_.api_refused,
-                .http_dropped = [this] { return http_ ? http_->dropped() : 0; }},
+                .http_dropped =
+                    [this] {
+                      const HttpServer* const http = serving_;
+                      return http != nullptr ? http->dropped() : 0;
+                    }},
                {.max_workloads = options_.max_workload_series, .version = options_.version}),
       collector_(options_.collector, sources_.datapath, &assembler_, &history_, &hub_, &harvester_) {}
 
@@ -66,6 +70,7 @@ Status Telemetry::Serve() {
          }},
     };
     SL_ASSIGN_OR_RETURN(http_, HttpServer::Start(options_.metrics_address, handlers));
+    serving_ = http_.get();
   }
   return OkStatus();
 }
@@ -96,6 +101,7 @@ Status Telemetry::Start() {
 void Telemetry::Stop() {
   hub_.Close();
   collector_.Stop();
+  serving_ = nullptr;
   http_.reset();
 }
 

@@ -77,6 +77,7 @@ class Telemetry {
   std::unique_ptr<ProcessTraffic> traffic_;  // uses processes_; null as that is
   std::unique_ptr<EventExport> export_;
   std::unique_ptr<HttpServer> http_;
+  std::atomic<const HttpServer*> serving_ = nullptr;  // http_, for its own threads
 };
 
 }  // namespace sluice::telemetry
