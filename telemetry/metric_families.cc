@@ -206,7 +206,7 @@ void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out) 
   for (const datapath::MapUsage& map : maps) builder.Add(static_cast<double>(map.capacity), {{"map", map.name}});
   builder.Counter("map_refused_total", "Entries that a BPF map had no room for, or not in the share of a workload.");
   for (const datapath::MapUsage& map : maps) {
-    if (map.name == "programs" || map.name == "process_classes")
+    if (map.name == "processes" || map.name == "programs" || map.name == "process_classes")
       builder.Add(static_cast<double>(map.refused), {{"map", map.name}});
   }
 }

@@ -159,7 +159,11 @@ std::string Metrics::Render() {
     NoteFailedRead(counters.status());
   }
   if (maps.ok()) {
-    AddMapFamilies(*maps, &families);
+    std::vector<datapath::MapUsage> all = *maps;
+    if (processes && processes->fill) {
+      all.push_back({"processes", processes->fill->entries, processes->fill->capacity, processes->fill->refused});
+    }
+    AddMapFamilies(all, &families);
   } else {
     NoteFailedRead(maps.status());
   }

@@ -26,6 +26,7 @@ using Refusals = std::function<std::vector<std::pair<std::string, std::uint64_t>
 struct ProcessNumbers {
   ProcessSensor::Counters counters;
   ProcessTree::Stats tree;
+  std::optional<bpf::MapFill> fill;  // of the kernel's table
 };
 
 // What is read. All outlive the metrics.

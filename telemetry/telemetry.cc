@@ -1,5 +1,6 @@
 #include "telemetry/telemetry.h"
 
+#include "ctrl/base/log.h"
 #include "ctrl/base/printable.h"
 
 namespace sluice::telemetry {
@@ -44,7 +45,11 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
 
 std::optional<ProcessNumbers> Telemetry::ReadProcessNumbers() const {
   if (processes_ == nullptr) return std::nullopt;
-  return ProcessNumbers{.counters = processes_->counters(), .tree = processes_->tree().stats()};
+  const auto fill = processes_->ReadFill();
+  if (!fill.ok()) LogWarn("metrics: {}", Message(fill.status()));
+  return ProcessNumbers{.counters = processes_->counters(),
+                        .tree = processes_->tree().stats(),
+                        .fill = fill.ok() ? std::optional(*fill) : std::nullopt};
 }
 
 std::string Telemetry::Holding() const { return sources_.holding ? sources_.holding() : std::string(); }

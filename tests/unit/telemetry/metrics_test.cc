@@ -46,6 +46,7 @@ class MetricsTest : public ::testing::Test {
                                                     .unbound_workloads = [] { return std::size_t{3}; },
                                                     .quarantined_workloads = [this] { return quarantined_; },
                                                     .ready = [this] { return ready_; },
+                                                    .processes = [this] { return processes_; },
                                                     .traffic = [this] { return traffic_.get(); }},
                                      std::move(options));
   }
@@ -88,6 +89,7 @@ class MetricsTest : public ::testing::Test {
   }
 
   Scene scene_;
+  std::optional<ProcessNumbers> processes_;
   FlowAssembler assembler_ = scene_.Assembler();
   History history_;
   EventHub hub_{{.node = "node-1", .queue_capacity = 1}, [](bool) {}};
@@ -221,6 +223,13 @@ TEST_F(MetricsTest, Maps) {
                              {R"(sluice_map_capacity{map="addresses"})", 1000},
                              {R"(sluice_map_entries{map="fragments"})", 0},
                              {R"(sluice_map_capacity{map="fragments"})", 8192}}));
+}
+
+TEST_F(MetricsTest, TheTableOfProcessesIsOneOfTheMaps) {
+  processes_ = ProcessNumbers{.counters = {}, .tree = {}, .fill = bpf::MapFill{5, 65536, 7}};
+  EXPECT_THAT(Render(), Has({{R"(sluice_map_entries{map="processes"})", 5},
+                             {R"(sluice_map_capacity{map="processes"})", 65536},
+                             {R"(sluice_map_refused_total{map="processes"})", 7}}));
 }
 
 TEST_F(MetricsTest, Policy) {
