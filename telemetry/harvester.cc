@@ -43,6 +43,7 @@ bool IsOver(const FlowRecord& record, std::uint64_t monotonic_now_ns) {
 }
 
 void Harvester::Note(const FlowReport& ended) {
+  expired_++;
   if (traffic_ == nullptr) return;
   const bool denied = ended.entry.reason != SL_DROP_NONE && !(ended.entry.flags & SL_CT_CUT);
   traffic_->Note({denied ? FlowState::kDenied : FlowState::kEstablished, ended.key, ended.entry, 0});

@@ -35,7 +35,7 @@ constexpr const char* kCounterHelp[] = {
     "Live flows that were decided again under a newer policy.",
     "Answered flows that may still be evicted, as their bucket holds as many that may not as it can.",
     "Flows that could not be tracked, and were dropped.",
-    "Flows that nobody had answered, and records of denied ones, that made room for others.",
+    "Flows that are not assured yet, and records of denied ones, that made room for others.",
     "Flows that had no room because their workload has more than its share of the table.",
     "Flow events for which the ring buffer had no room.",
     "Flow events beyond a workload's share of the ring buffer.",

@@ -54,7 +54,8 @@ void AddFlowFamilies(const Harvester& harvester, Families* out) {
   for (const auto& [table, name] : kTables) {
     builder.Add(static_cast<double>(harvester.active(table)), {{"table", name}});
   }
-  builder.Counter("flows_expired_total", "Flows that ended.").Add(static_cast<double>(harvester.expired()));
+  builder.Counter("flows_expired_total", "Flows that ended: idle for too long, closed, or followed by another record.")
+      .Add(static_cast<double>(harvester.expired()));
 }
 
 void AddProcessFamilies(const ProcessNumbers& numbers, Families* out) {

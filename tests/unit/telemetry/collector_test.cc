@@ -88,6 +88,7 @@ TEST_F(CollectorTest, EndsAreRememberedAlsoWhileNobodyFollows) {
   ASSERT_TRUE(Eventually([&] { return !history_.Read().empty(); }));
   ASSERT_EQ(history_.Read().size(), 1U);
   EXPECT_EQ(history_.Read()[0]->flow().event(), v1::Flow::END);
+  EXPECT_EQ(harvester_.expired(), 1U) << "also what the packet path ended";
 }
 
 TEST_F(CollectorTest, EndsAreReadBetweenHarvests) {
