@@ -126,13 +126,17 @@ LocalWorkloads FlowContext::LocalNames() const {
   return names;
 }
 
-std::map<std::uint32_t, policy::ObjectName> FlowContext::EndpointNames() const {
+std::map<std::uint32_t, policy::ObjectName> EndpointNames(const policy::CompiledPolicy* policy) {
   std::map<std::uint32_t, policy::ObjectName> names;
-  if (index_->compiled() == nullptr) return names;
-  for (const policy::Endpoint& endpoint : index_->compiled()->snapshot->endpoints) {
+  if (policy == nullptr) return names;
+  for (const policy::Endpoint& endpoint : policy->snapshot->endpoints) {
     if (endpoint.endpoint != 0) names.emplace(endpoint.endpoint, endpoint.name);
   }
   return names;
+}
+
+std::map<std::uint32_t, policy::ObjectName> FlowContext::EndpointNames() const {
+  return telemetry::EndpointNames(index_->compiled());
 }
 
 void FlowContext::NameProcess(sl_process_id id, v1::Peer* peer) const {

@@ -41,6 +41,9 @@ FlowReport FromEvent(const sl_flow_event& event);
 FlowReport FromRecord(const datapath::FlowRecord& record);       // a live flow: NEW or UPDATE
 FlowReport FromEndedRecord(const datapath::FlowRecord& record);  // END
 
+// The local workloads of a policy (null: there are none), by endpoint number.
+std::map<std::uint32_t, policy::ObjectName> EndpointNames(const policy::CompiledPolicy* policy);
+
 class FlowContext {
  public:
   v1::Flow Assemble(const FlowReport& report) const;

@@ -76,16 +76,6 @@ void AddProcessFamilies(const ProcessNumbers& numbers, Families* out) {
       .Add(static_cast<double>(numbers.tree.refused));
 }
 
-std::map<std::uint32_t, policy::ObjectName> LocalNames(const PolicySource& policy) {
-  std::map<std::uint32_t, policy::ObjectName> names;
-  if (const auto compiled = policy.compiled()) {
-    for (const policy::Endpoint& endpoint : compiled->snapshot->endpoints) {
-      if (endpoint.endpoint != 0) names.emplace(endpoint.endpoint, endpoint.name);
-    }
-  }
-  return names;
-}
-
 }  // namespace
 
 Metrics::Metrics(MetricsSources sources, MetricsOptions options)
@@ -148,7 +138,7 @@ std::string Metrics::Render() {
     builder.Add(static_cast<double>(counters->events[SL_COUNTER_EVENT_LOST_SHARE]), {{"cause", "WORKLOAD_SHARE"}});
     AddPacketFamilies(*counters, &families);
     AddEventFamilies(*counters, &families);
-    const auto names = LocalNames(sources_.policy);
+    const auto names = EndpointNames(sources_.policy.compiled().get());
     const auto rows = workloads_->Update(counters->endpoints, names);
     AddWorkloadFamilies(rows, &families);
     if (const auto lost = sources_.datapath->ReadLostEvents(); lost.ok()) {
