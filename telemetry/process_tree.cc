@@ -284,8 +284,10 @@ const ProcessLife* ProcessTree::FindParent(const ProcessLife& life, bool* known)
   const ProcessLife* parent = FindLife(life.parent);
   *known = parent != nullptr || (life.parent == 0 ? life.parent_pid == 0 : life.parent == first_);
   if (parent != nullptr || life.parent_pid == 0) return parent;
-  const auto reaper = by_pid_.find(life.parent_pid);
-  return reaper == by_pid_.end() || reaper->second == life.id ? nullptr : FindLife(reaper->second);
+  const auto found = by_pid_.find(life.parent_pid);
+  const ProcessLife* reaper = found == by_pid_.end() || found->second == life.id ? nullptr : FindLife(found->second);
+  // Who was born later only has the pid of the one that went.
+  return reaper != nullptr && reaper->birth_ns < life.birth_ns ? reaper : nullptr;
 }
 
 std::vector<ProcessLife> ProcessTree::Ancestors(sl_process_id id, std::size_t max, bool* cut) const {

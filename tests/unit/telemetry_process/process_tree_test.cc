@@ -65,6 +65,22 @@ TEST_F(ProcessTreeTest, APidThatComesAgainAfterALostExit) {
   EXPECT_TRUE(tree_.FindByPid(10)->incomplete);
 }
 
+// The one that forked has been evicted, and its pid is another process's.
+TEST_F(ProcessTreeTest, WhoWasBornLaterIsNobodysParent) {
+  Apply(ForkBytes({.id = 3, .parent = 2, .pid = 10, .start_ns = 5, .birth_ns = 5}));
+  Header later{.id = 8, .pid = 20, .start_ns = 50, .birth_ns = 40};
+  auto start = DecodeProcessRecord(ForkBytes({.id = 3, .parent = 2, .pid = 10, .start_ns = 5, .birth_ns = 5}));
+  start->start.header.parent_pid = 20;
+  tree_.Apply(*start);
+  Exec(later, "/bin/later");
+  bool cut = false;
+  EXPECT_TRUE(tree_.Ancestors(3, 32, &cut).empty());
+  EXPECT_TRUE(cut);
+  EXPECT_FALSE(tree_.LivingParent(3));
+  Exec({.id = 9, .pid = 20, .start_ns = 60, .birth_ns = 4, .previous = 8}, "/bin/reaper");
+  EXPECT_EQ(tree_.LivingParent(3), 20U) << "who was there before may have taken it over";
+}
+
 TEST_F(ProcessTreeTest, AnExitIsToldOnce) {
   Apply(ForkBytes({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 5}));
   EXPECT_TRUE(Apply(ExitBytes({.id = 1, .pid = 10, .birth_ns = 5, .time_ns = 9}, 0)));
