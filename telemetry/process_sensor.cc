@@ -3,6 +3,12 @@
 #include "ctrl/base/log.h"
 
 namespace sluice::telemetry {
+namespace {
+
+// Events wait while all processes are read.
+constexpr int kPausePerReading = 9;
+
+}  // namespace
 
 ProcessSensor::ProcessSensor(Options options, EventHub* hub, History* history)
     : options_(std::move(options)),
@@ -34,7 +40,12 @@ StatusOr<std::unique_ptr<ProcessSensor>> ProcessSensor::Start(Options options, E
 }
 
 ProcessSensor::~ProcessSensor() {
-  stopping_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  caught_up_.notify_all();
+  refreshed_.notify_all();
   if (!thread_.joinable()) return;
   probes_->Wake();
   thread_.join();
@@ -126,11 +137,15 @@ std::uint64_t ProcessSensor::AnnounceLosses() {
 
 Status ProcessSensor::Seed() {
   damaged_ = false;
+  const auto begin = std::chrono::steady_clock::now();
   tree_.BeginSeed(options_.boot_clock().monotonic_ns);
   Status seeded = probes_->Seed();
+  damaged_ = !seeded.ok();
   const bool complete = seeded.ok() && AnnounceLosses() == 0;
   tree_.EndSeed(options_.boot_clock().monotonic_ns, complete);
   if (const auto first = probes_->Find(1); first.ok() && *first) tree_.SetFirst((*first)->id);
+  const auto end = std::chrono::steady_clock::now();
+  next_refresh_ = end + kPausePerReading * (end - begin);
   return seeded;
 }
 
@@ -140,7 +155,6 @@ void ProcessSensor::Heal() {
   last_healing_ = now;
   if (const Status status = Seed(); !status.ok()) {
     LogWarn("healing the process tree: {}", Message(status));
-    damaged_ = true;
     return;
   }
   const std::lock_guard lock(mutex_);
@@ -151,13 +165,13 @@ void ProcessSensor::Refresh() {
   std::unique_lock lock(mutex_);
   const std::uint64_t mine = ++refreshes_wanted_;
   probes_->Wake();
-  refreshed_.wait_for(lock, std::chrono::seconds(2), [&] { return refreshes_done_ >= mine; });
+  refreshed_.wait_for(lock, std::chrono::seconds(2), [&] { return refreshes_done_ >= mine || stopping_; });
 }
 
 void ProcessSensor::RefreshIfWanted() {
   std::unique_lock lock(mutex_);
   const std::uint64_t wanted = refreshes_wanted_;
-  if (wanted == refreshes_done_) return;
+  if (wanted == refreshes_done_ || std::chrono::steady_clock::now() < next_refresh_) return;
   lock.unlock();
   if (const Status status = Seed(); !status.ok()) LogWarn("reading the processes: {}", Message(status));
   lock.lock();

@@ -50,8 +50,9 @@ class ProcessSensor {
   ProcessSensor(const ProcessSensor&) = delete;
   ProcessSensor& operator=(const ProcessSensor&) = delete;
 
-  // Has every living process told of again, for what changes without an event: credentials, namespaces, cgroup. Calls
-  // at one time share one reading. Returns when it is done, or after two seconds without.
+  // Has every living process told of again, for what changes without an event: credentials, namespaces, cgroup. The
+  // readings take a tenth of the time at most: those who call while it pauses share the next one. Returns when it is
+  // done, or after two seconds without.
   void Refresh();
 
   const ProcessTree& tree() const { return tree_; }
@@ -94,7 +95,8 @@ class ProcessSensor {
   std::condition_variable refreshed_;
   std::uint64_t refreshes_wanted_ = 0;  // calls of Refresh, and how many of them are answered:
   std::uint64_t refreshes_done_ = 0;
-  bool damaged_ = false;  // of the reading thread, as is:
+  bool damaged_ = false;                                // of the reading thread, as are:
+  std::chrono::steady_clock::time_point next_refresh_;  // at the earliest
   std::chrono::steady_clock::time_point last_healing_;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
