@@ -291,6 +291,23 @@ class HttpServer::Loop {
     return false;
   }
 
+  // Half of the places is all that one path's askers have, so that the others can be asked. The oldest goes that does
+  // not take its answer. False: all wait for it.
+  bool MakeRoomAt(const std::string& path) {
+    const auto is_of_it = [&](const Connection& connection) {
+      return connection.path == path && connection.state != State::kDraining;
+    };
+    const auto all = std::count_if(connections_.begin(), connections_.end(), is_of_it);
+    if (static_cast<std::size_t>(all) < std::max<std::size_t>(1, limits_.connections / 2)) return true;
+    const auto found = std::find_if(connections_.begin(), connections_.end(), [&](const Connection& connection) {
+      return is_of_it(connection) && connection.state == State::kSending;
+    });
+    if (found == connections_.end()) return false;
+    dropped_++;
+    connections_.erase(found);
+    return true;
+  }
+
   static void Enter(Connection& connection, State state, std::chrono::milliseconds time) {
     connection.state = state;
     connection.since = Clock::now();
@@ -346,6 +363,7 @@ class HttpServer::Loop {
       for (const auto& [path, unused] : answerers_) paths += " " + path;
       return Reply(connection, {.code = 404, .body = "nothing here; served are" + paths + "\n"});
     }
+    if (!MakeRoomAt(request->path)) return Reply(connection, {.code = 503, .body = "too many ask for this\n"});
     connection.path = request->path;
     Enter(connection, State::kWaiting, limits_.answer_time);
     connection.round = answerer->second->Ask();

@@ -141,6 +141,23 @@ TEST(HttpServer, SlowClientsDelayNobody) {
   EXPECT_GT(server->dropped(), 400U);
 }
 
+// Nor do those who ask and do not take their answer.
+TEST(HttpServer, WhoDoesNotReadAtOnePathDelaysNobodyAtAnother) {
+  auto server =
+      HttpServer::Start("127.0.0.1:0", {{"/large", [] { return HttpReply{.body = std::string(16U << 20, 'x')}; }},
+                                        {"/small", [] { return HttpReply{.body = "y"}; }}});
+  ASSERT_TRUE(server.ok()) << server.status();
+  std::vector<Fd> slow;
+  for (int i = 0; i < 64; ++i) {
+    slow.push_back(ConnectTo((*server)->port()));
+    Say(slow.back(), "GET /large HTTP/1.1\r\n\r\n");
+    char byte = 0;
+    EXPECT_EQ(recv(slow.back().get(), &byte, 1, 0), 1) << i << ": the beginning of its answer";
+    EXPECT_EQ(HttpGet((*server)->port(), "/small").body, "y") << i;
+  }
+  EXPECT_GE((*server)->dropped(), 31U);
+}
+
 TEST(HttpServer, ARequestHasItsTimeHoweverItDrips) {
   auto server = HttpServer::Start("127.0.0.1:0", {}, {.request_time = std::chrono::milliseconds(300)});
   ASSERT_TRUE(server.ok()) << server.status();
@@ -158,7 +175,7 @@ TEST(HttpServer, AnAnswerThatIsNotTakenIsDropped) {
   auto server = HttpServer::Start("127.0.0.1:0",
                                   {{"/large", [] { return HttpReply{.body = std::string(64U << 20, 'x')}; }},
                                    {"/small", [] { return HttpReply{.body = "y"}; }}},
-                                  {.connections = 4, .answer_time = std::chrono::milliseconds(300)});
+                                  {.connections = 8, .answer_time = std::chrono::milliseconds(300)});
   ASSERT_TRUE(server.ok()) << server.status();
   std::vector<Fd> slow;
   for (int i = 0; i < 4; ++i) {
