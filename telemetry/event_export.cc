@@ -13,6 +13,10 @@ using namespace std::chrono_literals;
 
 // How often losses are told and the end is noticed when nothing happens.
 constexpr auto kLook = 200ms;
+constexpr std::uint64_t kSecondNs = 1'000'000'000;
+constexpr char kRate[] = "EXPORT_RATE";
+constexpr char kShare[] = "EXPORT_SHARE";
+constexpr char kWrite[] = "EXPORT_WRITE";
 
 v1::Event MakeLost(const std::string& node, const google::protobuf::Timestamp& now, const char* cause,
                    const policy::ObjectName& workload, std::uint64_t count) {
@@ -30,13 +34,21 @@ v1::Event MakeLost(const std::string& node, const google::protobuf::Timestamp& n
 
 }  // namespace
 
-bool RateLimit::Take(std::uint64_t monotonic_ns) {
+bool RateLimit::Take(const policy::ObjectName& owner, std::uint64_t monotonic_ns) {
   if (per_second_ == 0) return true;
   if (last_ns_ != 0 && monotonic_ns > last_ns_) {
-    room_ = std::min(per_second_, room_ + static_cast<double>(monotonic_ns - last_ns_) / 1e9 * per_second_);
+    const double seconds = static_cast<double>(monotonic_ns - last_ns_) / kSecondNs;
+    room_ = std::min(per_second_ + reserve_, room_ + seconds * per_second_);
   }
   last_ns_ = std::max(last_ns_, monotonic_ns);
+  if (const std::uint64_t second = last_ns_ / kSecondNs; second != second_) {
+    second_ = second;
+    taken_.clear();
+  }
   if (room_ < 1) return false;
+  std::uint32_t& taken = taken_[owner];
+  if (room_ - 1 < reserve_ && taken >= per_second_ / 16) return false;
+  taken++;
   room_ -= 1;
   return true;
 }
@@ -68,8 +80,9 @@ void EventExport::Run() {
   while (true) {
     const EventPtr event = following_->Next(kLook);
     if (event != nullptr) Export(*event);
-    if (event == nullptr) TellLosses();
-    if (event == nullptr && (stopping_ || hub_->closed())) break;
+    const bool ends = event == nullptr && (stopping_ || hub_->closed());
+    if (event == nullptr) TellLosses(ends);
+    if (ends) break;
   }
   following_.reset();
 }
@@ -77,34 +90,37 @@ void EventExport::Run() {
 void EventExport::Export(const v1::Event& event) {
   // A loss is told in any case: there are few of them.
   const std::uint64_t now_ns = clock_.Now();
-  if (!event.has_lost() && !rate_.Take(now_ns)) {
+  const policy::ObjectName owner = OwnerOf(event);
+  if (!event.has_lost() && !rate_.Take(owner, now_ns)) {
     lost_by_rate_++;
+    untold_[{kRate, owner}]++;
     return;
   }
   const auto json = EventToJson(event);
-  const policy::ObjectName owner = OwnerOf(event);
   if (!event.has_lost() && json.ok() && !shares_.Take(owner, json->size() + 1, now_ns)) {
     lost_by_share_++;
-    untold_by_share_[owner]++;
+    untold_[{kShare, owner}]++;
     return;
   }
-  TellLosses();
+  TellLosses(false);
   if (Write(json)) {
     written_++;
-  } else {
-    lost_by_errors_ += event.has_lost() ? event.lost().count() : 1;
+    return;
   }
+  const std::uint64_t count = event.has_lost() ? event.lost().count() : 1;
+  lost_by_errors_ += count;
+  untold_[{kWrite, {}}] += count;
 }
 
-// Before the next event that is written, in the place of those that were not.
-void EventExport::TellLosses() {
-  const auto tell = [&](const char* cause, std::uint64_t now, std::uint64_t& told) {
-    if (now != told && Write(MakeLost(options_.node, clock_.AtNow(), cause, {}, now - told))) told = now;
-  };
-  tell("EXPORT_RATE", lost_by_rate_, told_by_rate_);
-  tell("EXPORT_WRITE", lost_by_errors_, told_by_errors_);
-  std::erase_if(untold_by_share_, [&](const auto& one) {
-    return Write(MakeLost(options_.node, clock_.AtNow(), "EXPORT_SHARE", one.first, one.second));
+// Before the next event that is written, in the place of those that were not; once a second, as each line takes room in
+// the file, too.
+void EventExport::TellLosses(bool now) {
+  const std::uint64_t now_ns = clock_.Now();
+  if (!now && now_ns < next_telling_ns_) return;
+  next_telling_ns_ = now_ns + kSecondNs;
+  std::erase_if(untold_, [&](const auto& one) {
+    const auto& [cause, workload] = one.first;
+    return Write(MakeLost(options_.node, clock_.AtNow(), cause, workload, one.second));
   });
 }
 

@@ -11,16 +11,22 @@
 
 namespace sluice::telemetry {
 
-// How many events a second may pass: up to a second's worth at once. 0: any number. Not thread-safe.
+// How many events a second may pass: up to a second's worth at once, and beside it half of that for those who took less
+// than a sixteenth in this second, so that a flood of one workload's leaves others their places. 0: any number. Not
+// thread-safe.
 class RateLimit {
  public:
-  explicit RateLimit(std::uint32_t per_second) : per_second_(per_second), room_(per_second) {}
-  bool Take(std::uint64_t monotonic_ns);
+  explicit RateLimit(std::uint32_t per_second)
+      : per_second_(per_second), reserve_(per_second_ / 2), room_(per_second_ + reserve_) {}
+  bool Take(const policy::ObjectName& owner, std::uint64_t monotonic_ns);
 
  private:
   const double per_second_;
+  const double reserve_;  // of room_
   double room_;
   std::uint64_t last_ns_ = 0;
+  std::uint64_t second_ = 0;
+  std::map<policy::ObjectName, std::uint32_t> taken_;  // in that second
 };
 
 class EventExport {
@@ -28,7 +34,7 @@ class EventExport {
   struct Options {
     std::string node;
     RotatingFile::Options file;
-    std::uint32_t rate = 0;          // events a second; 0: no limit
+    std::uint32_t rate = 0;          // events a second; 0: no limit; see RateLimit
     std::chrono::seconds span{600};  // for which the files reach back whatever one workload does: see ExportShares
     Clock clock = ReadClocks;
   };
@@ -53,17 +59,16 @@ class EventExport {
   void Export(const v1::Event& event);
   bool Write(const v1::Event& event);
   bool Write(const StatusOr<std::string>& json);
-  void TellLosses();
+  void TellLosses(bool now);
 
   const Options options_;
   EventHub* const hub_;
   WallClock clock_;
-  RotatingFile file_;  // of the thread, as are the next six
+  RotatingFile file_;  // of the thread, as are the next seven
   RateLimit rate_;
   ExportShares shares_;
-  std::map<policy::ObjectName, std::uint64_t> untold_by_share_;
-  std::uint64_t told_by_rate_ = 0;
-  std::uint64_t told_by_errors_ = 0;
+  std::map<std::pair<const char*, policy::ObjectName>, std::uint64_t> untold_;  // by cause and workload
+  std::uint64_t next_telling_ns_ = 0;
   bool failing_ = false;  // logged already
   std::unique_ptr<Subscription> following_;
   std::atomic<std::uint64_t> written_ = 0;

@@ -120,6 +120,44 @@ TEST_F(Export, AFloodOfOneWorkloadsLeavesRoomForOthers) {
   EXPECT_LT(bytes, 17000U) << "half of the files, and what is told of losses";
 }
 
+TEST_F(Export, LossesAreToldOnceASecond) {
+  const auto exec = [](const std::string& workload) {
+    auto event = std::make_shared<v1::Event>();
+    event->mutable_exec()->set_type("exec");
+    event->mutable_exec()->set_namespace_("shop");
+    event->mutable_exec()->set_workload(workload);
+    return event;
+  };
+  auto started =
+      EventExport::Start({.node = "node-1", .file = {.path = path()}, .rate = 16, .clock = clock_.reader()}, &hub_);
+  ASSERT_TRUE(started.ok()) << started.status();
+  std::uint64_t published = 0;
+  for (int i = 0; i < 20; i++) {  // each of the quiet ones comes after losses of all floods
+    for (int j = 0; j < 5; j++) {
+      for (const char* flood : {"flood-1", "flood-2"}) hub_.Publish(exec(flood)), published++;
+    }
+    hub_.Publish(exec("quiet-" + std::to_string(i))), published++;
+  }
+  while ((*started)->written() + (*started)->lost_by_rate() < published) std::this_thread::yield();
+  Finish(*std::move(started));
+  std::map<std::string, std::pair<int, int>> told;  // lines and events
+  int quiet = 0;
+  for (const std::string& line : Lines(path())) {
+    const json event = json::parse(line);
+    quiet += event["workload"].get<std::string>().starts_with("quiet");
+    if (event["type"] != "lost") continue;
+    EXPECT_EQ(event["cause"], "EXPORT_RATE");
+    auto& [lines, events] = told[event["workload"]];
+    lines++;
+    events += event["count"].get<int>();
+  }
+  EXPECT_GE(quiet, 6);
+  for (const char* flood : {"flood-1", "flood-2"}) {
+    EXPECT_GT(told[flood].second, 80) << flood;
+    EXPECT_LE(told[flood].first, 2) << flood;
+  }
+}
+
 TEST_F(Export, FileMustBeWritable) {
   const auto started = EventExport::Start({.node = "n", .file = {.path = directory_ + "/no/such"}}, &hub_);
   EXPECT_NE(Message(started.status()).find(directory_ + "/no/such"), std::string::npos);
@@ -130,14 +168,28 @@ TEST(RateLimit, ASecondsWorthAtOnceThenAsTimeGoes) {
   constexpr std::uint64_t kSecond = 1'000'000'000;
   RateLimit limit(10);
   int taken = 0;
-  for (int i = 0; i < 50; i++) taken += limit.Take(kSecond) ? 1 : 0;
+  for (int i = 0; i < 50; i++) taken += limit.Take({}, kSecond) ? 1 : 0;
   EXPECT_EQ(taken, 10);
-  EXPECT_TRUE(limit.Take(kSecond + kSecond / 10));
-  EXPECT_FALSE(limit.Take(kSecond + kSecond / 10));
-  for (int i = 0; i < 50; i++) taken += limit.Take(100 * kSecond) ? 1 : 0;
+  EXPECT_TRUE(limit.Take({}, kSecond + kSecond / 10));
+  EXPECT_FALSE(limit.Take({}, kSecond + kSecond / 10));
+  for (int i = 0; i < 50; i++) taken += limit.Take({}, 100 * kSecond) ? 1 : 0;
   EXPECT_EQ(taken, 20) << "no more than a second's worth is saved";
   RateLimit none(0);
-  EXPECT_TRUE(none.Take(1));
+  EXPECT_TRUE(none.Take({}, 1));
+}
+
+TEST(RateLimit, AFloodOfOneWorkloadsLeavesOthersTheirPlaces) {
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  RateLimit limit(100);
+  int of_flood = 0, of_quiet = 0;
+  for (std::uint64_t ms = 1; ms <= 10000; ms++) {
+    const std::uint64_t now = kSecond + ms * kSecond / 1000;
+    for (int i = 0; i < 10; i++) of_flood += limit.Take({"shop", "flood"}, now) ? 1 : 0;
+    if (ms % 250 == 0) of_quiet += limit.Take({"shop", "quiet"}, now) ? 1 : 0;
+  }
+  EXPECT_EQ(of_quiet, 40);
+  EXPECT_GT(of_flood, 900) << "what others leave is anybody's";
+  EXPECT_LE(of_flood + of_quiet, 1150);
 }
 
 TEST_F(Export, FullFilesAreRenamedAndTheOldestGoes) {
