@@ -48,6 +48,18 @@ bool MatchesProcess(const Filter& filter, const Message& event) {
 
 constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit"};
 
+// Whether some of those that were lost may have matched, as far as it is known what they were. Flows are of two
+// workloads and a loss names one, so those of any may be of the one that is asked for.
+bool MatchesLost(const Filter& filter, const v1::Lost& lost) {
+  const std::string& type = lost.event();
+  if (std::ranges::find(kTypes, type) == std::end(kTypes)) return true;
+  if (filter.type().empty() ? filter.without_forks() && type == "fork" : filter.type() != type) return false;
+  if (type == "flow") return true;
+  return filter.verdict() == v1::Flow::VERDICT_UNSPECIFIED && filter.port() == 0 &&
+         (filter.workload().empty() || lost.workload().empty() ||
+          (lost.namespace_() == filter.namespace_() && lost.workload() == filter.workload()));
+}
+
 }  // namespace
 
 Status CheckFilter(const Filter& filter) {
@@ -61,6 +73,11 @@ Status CheckFilter(const Filter& filter) {
   return OkStatus();
 }
 
+bool MatchesEveryFlow(const Filter& filter) {
+  return (filter.type().empty() || filter.type() == "flow") && filter.verdict() == v1::Flow::VERDICT_UNSPECIFIED &&
+         filter.workload().empty() && filter.process().empty() && filter.port() == 0;
+}
+
 bool Matches(const Filter& filter, const v1::Event& event) {
   switch (event.event_case()) {
     case v1::Event::kFlow:
@@ -72,6 +89,7 @@ bool Matches(const Filter& filter, const v1::Event& event) {
     case v1::Event::kExit:
       return MatchesProcess(filter, event.exit());
     case v1::Event::kLost:
+      return MatchesLost(filter, event.lost());
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -55,12 +55,6 @@ class Twins {
 
 bool AsksForFlows(const v1::ObserveRequest::Filter& filter) { return filter.type().empty() || filter.type() == "flow"; }
 
-// Whether every flow matches, so that none has to be looked at.
-bool MatchesEveryFlow(const v1::ObserveRequest::Filter& filter) {
-  return AsksForFlows(filter) && filter.verdict() == v1::Flow::VERDICT_UNSPECIFIED && filter.namespace_().empty() &&
-         filter.workload().empty() && filter.process().empty() && filter.port() == 0;
-}
-
 v1::Event Assemble(const FlowContext& context, const FlowRecord& record) {
   v1::Event event;
   *event.mutable_flow() = context.Assemble(FromRecord(record));

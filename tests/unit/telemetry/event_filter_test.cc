@@ -75,7 +75,34 @@ TEST(EventFilter, FlowWithoutPortsHasNoPort) {
   EXPECT_FALSE(Matches(filter, ping));
 }
 
-TEST(EventFilter, LossesAreForEverybody) {
+TEST(EventFilter, LossesAreForWhoMayHaveHadThem) {
+  const auto passes = [](const char* type, const char* workload, void (*set)(Filter&)) {
+    v1::Event event;
+    event.mutable_lost()->set_event(type);
+    event.mutable_lost()->set_namespace_("shop");
+    event.mutable_lost()->set_workload(workload);
+    Filter filter;
+    set(filter);
+    return Matches(filter, event);
+  };
+  const auto of_web = [](Filter& f) { f.set_namespace_("shop"), f.set_workload("web"); };
+  const auto execs = [](Filter& f) { f.set_type("exec"); };
+  const auto dropped = [](Filter& f) { f.set_verdict(v1::Flow::DROPPED); };
+  EXPECT_TRUE(passes("exec", "web", execs));
+  EXPECT_FALSE(passes("flow", "web", execs));
+  EXPECT_TRUE(passes("", "web", execs)) << "of any type";
+  EXPECT_TRUE(passes("seed", "web", execs)) << "of no type that can be asked for";
+  EXPECT_TRUE(passes("exec", "web", of_web));
+  EXPECT_FALSE(passes("exec", "db", of_web));
+  EXPECT_TRUE(passes("exec", "", of_web)) << "of anybody";
+  EXPECT_TRUE(passes("flow", "db", of_web)) << "some may have gone to web";
+  EXPECT_TRUE(passes("flow", "web", dropped));
+  EXPECT_FALSE(passes("exec", "web", dropped));
+  EXPECT_FALSE(passes("exec", "web", [](Filter& f) { f.set_port(80); }));
+  EXPECT_FALSE(passes("fork", "web", [](Filter& f) { f.set_without_forks(true); }));
+}
+
+TEST(EventFilter, LossesOfWhatIsNotKnownAreForEverybody) {
   v1::Event event;
   event.mutable_lost()->set_count(1);
   Filter filter;
