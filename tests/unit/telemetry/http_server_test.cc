@@ -137,7 +137,7 @@ TEST(HttpServer, SlowClientsDelayNobody) {
     EXPECT_EQ(HttpGet(server->port(), "/readyz").code, 503);
     EXPECT_EQ(HttpGet(server->port(), "/metrics").code, 200);
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
   EXPECT_GT(server->dropped(), 400U);
 }
 
