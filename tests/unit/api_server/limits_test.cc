@@ -247,6 +247,38 @@ TEST_F(Limits, IdleConnectionsGiveWay) {
   context.TryCancel();
 }
 
+// gRPC's own service asks nobody before it takes a thread for a stream.
+TEST_F(Limits, ReflectionStreamsAreFew) {
+  ASSERT_TRUE(Start({}).ok());
+  const auto channel = ChannelOf(kRoot);
+  const grpc::internal::RpcMethod method("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                                         grpc::internal::RpcMethod::BIDI_STREAMING);
+  using Stream = grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
+  const grpc::Slice text(std::string("\x3a\x01*", 3));  // ServerReflectionRequest{list_services: "*"}
+  const auto ask = [&](grpc::ClientContext* context, std::unique_ptr<Stream>* stream) {
+    stream->reset(grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
+        channel.get(), method, context));
+    grpc::ByteBuffer reply;
+    (*stream)->Write(grpc::ByteBuffer(&text, 1));
+    return (*stream)->Read(&reply);
+  };
+  grpc::ClientContext contexts[20];
+  std::unique_ptr<Stream> streams[20];
+  int answered = 0;
+  for (int i = 0; i < 20; ++i) answered += ask(&contexts[i], &streams[i]) ? 1 : 0;
+  EXPECT_EQ(answered, 8);
+  for (grpc::ClientContext& context : contexts) context.TryCancel();
+  for (auto& stream : streams) stream->Finish();
+  EXPECT_TRUE(Eventually([&] {
+    grpc::ClientContext context;
+    std::unique_ptr<Stream> stream;
+    const bool again = ask(&context, &stream);
+    context.TryCancel();
+    stream->Finish();
+    return again;
+  })) << "who goes makes room";
+}
+
 TEST_F(Limits, AReaderThatDoesNotReadIsEnded) {
   ServerOptions options;
   options.calls.slow_reader = 500ms;

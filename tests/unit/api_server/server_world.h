@@ -103,12 +103,13 @@ class ServerWorld : public ::testing::Test {
     return connected;
   }
 
-  std::unique_ptr<v1::Sluice::Stub> As(const User& user) const {
+  std::unique_ptr<v1::Sluice::Stub> As(const User& user) const { return v1::Sluice::NewStub(ChannelOf(user)); }
+  std::shared_ptr<grpc::Channel> ChannelOf(const User& user) const {
     const Fd fd = Connect(user);
     EXPECT_TRUE(fd.valid()) << "uid " << user.uid << ": " << std::generic_category().message(errno);
     const int given = fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);  // gRPC closes it
     fcntl(given, F_SETFL, O_NONBLOCK);
-    return v1::Sluice::NewStub(grpc::CreateInsecureChannelFromFd("agent", given));
+    return grpc::CreateInsecureChannelFromFd("agent", given);
   }
 
   static grpc::Status Ask(v1::Sluice::Stub& stub) {
