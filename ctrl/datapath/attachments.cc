@@ -173,6 +173,13 @@ Status Attachments::TakeOverAt(const std::string& pin, Attachment* one) {
 Status Attachments::TakeOver() {
   const std::lock_guard lock(mutex_);
   taken_over_ = true;
+  // Their programs first, which takes microseconds: while a packet meets ours at one hook and an older one at the next,
+  // that one knows no flow of it, and who its sender's process is is not known there.
+  for (auto& [pin, one] : attached_) {
+    std::error_code error;
+    if (one.left.size() != 1 || !one.left.front().fd.valid() || std::filesystem::exists(pin, error)) continue;
+    bpf::UpdateLink(one.left.front().fd.get(), object_->program_fd(one.what.program)).IgnoreError();  // AttachNow does
+  }
   Status failed = OkStatus();
   for (auto& [pin, one] : attached_)
     if (!one.left.empty())

@@ -186,9 +186,10 @@ class HandOver : public testing::TestWithParam<int> {
   }
 
   void ExpectNothingLostOrLetThrough() {
-    for (const auto& pinger : allowed_) {
+    for (std::size_t i = 0; i < allowed_.size(); ++i) {
+      const auto& pinger = allowed_[i];
       pinger->Stop();
-      EXPECT_EQ(pinger->counts().lost, 0U);
+      EXPECT_EQ(pinger->counts().lost, 0U) << "of " << (i < 2 ? "client" : "tool") << (i % 2 ? ", new flows" : "");
       EXPECT_GT(pinger->counts().answered, 0U);
     }
     for (const auto& stream : streams_) {
