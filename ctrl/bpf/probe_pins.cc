@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <set>
 
 #include "bpf/abi/process.h"
 #include "ctrl/base/fd.h"
+#include "ctrl/bpf/link.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/object.h"
 #include "ctrl/bpf/system.h"
@@ -58,10 +58,8 @@ Status PinProbes(const PinLayout& layout, const std::string& set, const std::vec
   if (error) return ErrnoError(error.value(), "create {} (is a BPF file system mounted there?)", directory);
   std::set<std::string> current;
   for (const AttachedProbe& probe : probes) {
-    const std::string pin = directory + "/" + probe.name, fresh = pin + "-new";
-    unlink(fresh.c_str());  // of an agent that was killed here
-    if (const int rc = bpf_link__pin(probe.link, fresh.c_str()); rc != 0) return ErrnoError(-rc, "pin {}", fresh);
-    if (rename(fresh.c_str(), pin.c_str()) != 0) return ErrnoError(errno, "put {} in place of {}", fresh, pin);
+    const std::string pin = directory + "/" + probe.name;
+    SL_RETURN_IF_ERROR(PinAt(bpf_link__fd(probe.link), pin));
     current.insert(pin);
   }
   std::vector<std::string> others;

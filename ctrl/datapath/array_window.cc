@@ -14,6 +14,12 @@ std::size_t UpToPage(std::size_t bytes) { return (bytes + bpf::PageSize() - 1) /
 
 }  // namespace
 
+StatusOr<void*> MapArray(int fd, const char* name, std::size_t bytes) {
+  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) return ErrnoError(errno, "map {} bytes of {} into memory", bytes, name);
+  return memory;
+}
+
 Status ArrayWindow::MapFrom(std::size_t offset, std::size_t size) {
   Unmap();
   const bool all = window_ >= end_ - begin_;

@@ -11,6 +11,9 @@
 
 namespace sluice::datapath {
 
+// The first `bytes` of such an array, to be unmapped by munmap. The kernel rounds them up to whole pages.
+StatusOr<void*> MapArray(int fd, const char* name, std::size_t bytes);
+
 class ArrayWindow {
  public:
   // Bytes from `begin` to `end` of the array, about `window` of them at a time. `name` outlives this.

@@ -82,7 +82,8 @@ Status Attachments::Open(const bpf::DatapathObject* object, const bpf::PinLayout
   return OkStatus();
 }
 
-Status Attachments::Attach(const std::string& program, std::uint32_t ifindex, const std::string& interface) {
+StatusOr<std::string> Attachments::Attach(const std::string& program, std::uint32_t ifindex,
+                                          const std::string& interface) {
   const std::lock_guard lock(mutex_);
   const std::string pin = pins_.link(program, ifindex);
   const auto found = attached_.find(pin);
@@ -95,16 +96,18 @@ Status Attachments::Attach(const std::string& program, std::uint32_t ifindex, co
       AttachedProgram& what = found->second.what;
       what.interface = interface;
       if (what.mode.empty() && what.program == "xdp_uplink") what.mode = bpf::XdpModeAt(ifindex);
-      return OkStatus();
+      return what.mode;
     }
   }
   Attachment one;
   if (is_known) one = std::move(found->second);
   one.what = {.program = program, .interface = interface, .ifindex = ifindex, .mode = ""};
-  Status status = AttachNow(pin, &one);
+  const Status status = AttachNow(pin, &one);
+  std::string mode = one.what.mode;
   if (status.ok() && stays) NoteRepair(one.what);
   if (status.ok() || is_known) attached_[pin] = std::move(one);
-  return status;
+  SL_RETURN_IF_ERROR(status);
+  return mode;
 }
 
 // A link that is left goes on with our program; all others that are left are detached then.

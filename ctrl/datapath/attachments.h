@@ -31,8 +31,8 @@ class Attachments {
   // `object` outlives this. Holds what an earlier process has pinned; `left` is what stands besides. Once.
   Status Open(const bpf::DatapathObject* object, const bpf::PinLayout& pins, std::vector<LeftLink> left);
 
-  // Attaching what is attached already is fine. Errors as AttachTc and AttachXdp.
-  Status Attach(const std::string& program, std::uint32_t ifindex, const std::string& interface);
+  // Attaching what is attached already is fine. Returns its mode. Errors as AttachTc and AttachXdp.
+  StatusOr<std::string> Attach(const std::string& program, std::uint32_t ifindex, const std::string& interface);
   Status Detach(const std::string& program, std::uint32_t ifindex);
   std::vector<AttachedProgram> all() const;
 

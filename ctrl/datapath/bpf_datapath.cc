@@ -15,6 +15,7 @@
 #include "ctrl/bpf/hook.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"
+#include "ctrl/datapath/bind_map.h"
 #include "ctrl/datapath/hand_over.h"
 #include "ctrl/datapath/root.h"
 
@@ -74,15 +75,10 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Wrap(std::unique_ptr<bpf::Da
 }
 
 Status BpfDatapath::BindMaps() {
-  const auto bind = [this](auto& map, const char* name) -> Status {
-    using M = std::remove_reference_t<decltype(map)>;
-    SL_ASSIGN_OR_RETURN(map, M::Bind(object_->map_fd(name), name));
-    return OkStatus();
-  };
-  SL_RETURN_IF_ERROR(bind(maps_->interfaces, "interfaces"));
-  SL_RETURN_IF_ERROR(bind(maps_->endpoint_macs, "endpoint_macs"));
-  SL_RETURN_IF_ERROR(bind(maps_->pod_devices, "pod_devices"));
-  SL_RETURN_IF_ERROR(bind(maps_->event_shares, "event_shares"));
+  SL_RETURN_IF_ERROR(BindMap(*object_, "interfaces", &maps_->interfaces));
+  SL_RETURN_IF_ERROR(BindMap(*object_, "endpoint_macs", &maps_->endpoint_macs));
+  SL_RETURN_IF_ERROR(BindMap(*object_, "pod_devices", &maps_->pod_devices));
+  SL_RETURN_IF_ERROR(BindMap(*object_, "event_shares", &maps_->event_shares));
   SL_RETURN_IF_ERROR(quarantine_.Bind(*object_));
   SL_RETURN_IF_ERROR(settings_.Bind(*object_));
   SL_RETURN_IF_ERROR(process_classes_.Bind(*object_));
@@ -228,7 +224,7 @@ Status BpfDatapath::AttachPod(const PodInterface& given) {
     given_pods_[pod.ifindex] = given;
   }
   for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
-    SL_RETURN_IF_ERROR(Annotate(attachments_.Attach(program, pod.ifindex, pod.name),
+    SL_RETURN_IF_ERROR(Annotate(attachments_.Attach(program, pod.ifindex, pod.name).status(),
                                 fmt::format("attach {} to {}", program, pod.name)));
   }
   return OkStatus();
@@ -253,11 +249,12 @@ StatusOr<XdpMode> BpfDatapath::AttachUplink(const std::string& interface) {
   const std::string what = fmt::format("uplink {}", interface);
   SL_ASSIGN_OR_RETURN(const sl_uplink uplink, DescribedUplink(interface, ifindex));
   SL_RETURN_IF_ERROR(Annotate(settings_.PutUplink(uplink), what));
-  if (const Status status = attachments_.Attach("xdp_uplink", ifindex, interface); !status.ok()) {
+  const auto mode = attachments_.Attach("xdp_uplink", ifindex, interface);
+  if (!mode.ok()) {
     settings_.DeleteUplink(ifindex).IgnoreError();
-    return Annotate(status, what);
+    return Annotate(mode.status(), what);
   }
-  return bpf::XdpModeAt(ifindex) == "xdp native" ? XdpMode::kNative : XdpMode::kGeneric;
+  return *mode == "xdp native" ? XdpMode::kNative : XdpMode::kGeneric;
 }
 
 Status BpfDatapath::ReleaseOtherUplinks(const std::vector<std::string>& interfaces) {

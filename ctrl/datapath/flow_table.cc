@@ -44,12 +44,6 @@ std::atomic_ref<std::uint32_t> TagAt(sl_flow_bucket* buckets, std::uint32_t plac
   return std::atomic_ref<std::uint32_t>(buckets[place / SL_FLOW_WAYS].tags[place % SL_FLOW_WAYS]);
 }
 
-StatusOr<void*> MapArray(int fd, const char* name, std::size_t bytes) {
-  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED) return ErrnoError(errno, "map {} bytes of {} into memory", bytes, name);
-  return memory;
-}
-
 }  // namespace
 
 FlowTable::~FlowTable() {

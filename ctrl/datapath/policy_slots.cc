@@ -10,7 +10,8 @@
 #include <thread>
 
 #include "ctrl/base/log.h"
-#include "ctrl/bpf/system.h"
+#include "ctrl/datapath/array_window.h"
+#include "ctrl/datapath/bind_map.h"
 #include "ctrl/datapath/mapped_prefix.h"
 #include "policy/diff.h"
 
@@ -34,24 +35,13 @@ bool Same(const T& a, const T& b) {
   return std::memcmp(&a, &b, sizeof(T)) == 0;
 }
 
-std::size_t PageAligned(std::size_t bytes) {
-  const std::size_t page = bpf::PageSize();
-  return (bytes + page - 1) / page * page;
-}
-
-StatusOr<void*> MapArray(int fd, std::size_t bytes, const char* name) {
-  void* memory = mmap(nullptr, PageAligned(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED) return ErrnoError(errno, "map {} into memory", name);
-  return memory;
-}
-
 // The map `ports`, for as long as it is read or edited: there is no faster way, and it need not count as the agent's
 // memory for longer.
 class PortMemory {
  public:
   static StatusOr<PortMemory> Map(int fd, std::uint32_t entries) {
-    const std::size_t bytes = PageAligned(entries * kStride);
-    SL_ASSIGN_OR_RETURN(void* const memory, MapArray(fd, bytes, "ports"));
+    const std::size_t bytes = entries * kStride;
+    SL_ASSIGN_OR_RETURN(void* const memory, MapArray(fd, "ports", bytes));
     return PortMemory(static_cast<char*>(memory), bytes);
   }
   PortMemory(PortMemory&& other) noexcept : memory_(std::exchange(other.memory_, nullptr)), bytes_(other.bytes_) {}
@@ -76,7 +66,7 @@ bool IsUsed(const sl_port_entry& entry) { return entry.decision != 0 || entry.fl
 }  // namespace
 
 PolicySlots::~PolicySlots() {
-  if (stored_ != nullptr) munmap(stored_, PageAligned(sizeof(*stored_)));
+  if (stored_ != nullptr) munmap(stored_, sizeof(*stored_));
 }
 
 Status PolicySlots::Open(const bpf::DatapathObject& object, const bpf::ObjectOptions& options, HashSeeds seeds,
@@ -84,17 +74,12 @@ Status PolicySlots::Open(const bpf::DatapathObject& object, const bpf::ObjectOpt
   const std::lock_guard lock(mutex_);
   options_ = options;
   classes_ = classes;
-  const auto bind = [&object](auto& map, const char* name) -> Status {
-    using M = std::remove_reference_t<decltype(map)>;
-    SL_ASSIGN_OR_RETURN(map, M::Bind(object.map_fd(name), name));
-    return OkStatus();
-  };
-  SL_RETURN_IF_ERROR(bind(prefixes_, "prefixes"));
-  SL_RETURN_IF_ERROR(bind(ports_, "ports"));
-  SL_RETURN_IF_ERROR(bind(choices_, "process_choices"));
+  SL_RETURN_IF_ERROR(BindMap(object, "prefixes", &prefixes_));
+  SL_RETURN_IF_ERROR(BindMap(object, "ports", &ports_));
+  SL_RETURN_IF_ERROR(BindMap(object, "process_choices", &choices_));
   addresses_ = AddressTable(object.map_fd("addresses"), options.slot_addresses, seeds);
   peers_ = PeerTable(object.map_fd("peers"), options.slot_peers, seeds);
-  SL_ASSIGN_OR_RETURN(void* const stored, MapArray(object.map_fd("generation"), sizeof(*stored_), "generation"));
+  SL_ASSIGN_OR_RETURN(void* const stored, MapArray(object.map_fd("generation"), "generation", sizeof(*stored_)));
   stored_ = static_cast<std::uint64_t*>(stored);
   generation_ = std::atomic_ref<std::uint64_t>(*stored_).load(std::memory_order_acquire);
   return Read();

@@ -7,6 +7,7 @@
 
 #include "ctrl/base/log.h"
 #include "ctrl/bpf/system.h"
+#include "ctrl/datapath/bind_map.h"
 #include "policy/glob.h"
 
 namespace sluice::datapath {
@@ -42,19 +43,14 @@ StatusOr<std::vector<std::pair<K, V>>> Read(const bpf::Map<K, V>& map) {
 }  // namespace
 
 Status ProcessClasses::Bind(const bpf::DatapathObject& object) {
-  const auto bind = [&object](auto& map, const char* name) -> Status {
-    using M = std::remove_reference_t<decltype(map)>;
-    SL_ASSIGN_OR_RETURN(map, M::Bind(object.map_fd(name), name));
-    return OkStatus();
-  };
-  SL_RETURN_IF_ERROR(bind(patterns_, "program_patterns"));
-  SL_RETURN_IF_ERROR(bind(programs_, "programs"));
-  SL_RETURN_IF_ERROR(bind(classes_, "process_classes"));
-  SL_RETURN_IF_ERROR(bind(numbers_, "process_class_numbers"));
-  SL_RETURN_IF_ERROR(bind(processes_, "processes"));
-  SL_RETURN_IF_ERROR(bind(share_of_, "process_share_of"));
-  SL_RETURN_IF_ERROR(bind(shares_, "process_shares"));
-  SL_RETURN_IF_ERROR(bind(freed_, "process_shares_freed"));
+  SL_RETURN_IF_ERROR(BindMap(object, "program_patterns", &patterns_));
+  SL_RETURN_IF_ERROR(BindMap(object, "programs", &programs_));
+  SL_RETURN_IF_ERROR(BindMap(object, "process_classes", &classes_));
+  SL_RETURN_IF_ERROR(BindMap(object, "process_class_numbers", &numbers_));
+  SL_RETURN_IF_ERROR(BindMap(object, "processes", &processes_));
+  SL_RETURN_IF_ERROR(BindMap(object, "process_share_of", &share_of_));
+  SL_RETURN_IF_ERROR(BindMap(object, "process_shares", &shares_));
+  SL_RETURN_IF_ERROR(BindMap(object, "process_shares_freed", &freed_));
   SL_ASSIGN_OR_RETURN(const auto total, shares_.Get(SL_SHARE_TOTAL));
   if (total) std::copy(std::begin(total->refused), std::end(total->refused), warned_of_);
   SL_RETURN_IF_ERROR(FindLastShare());
@@ -173,19 +169,22 @@ Status ProcessClasses::MatchClassesOnce(std::uint32_t slot, const Programs& prog
 // Idle classes go where programs are scarce, too: what only they have is in use else.
 Status ProcessClasses::Tend(std::uint64_t now_ns, const AddFlows& add_flows) {
   const std::lock_guard lock(mutex_);
-  SL_ASSIGN_OR_RETURN(const Shares shares, Read(shares_));
-  SL_ASSIGN_OR_RETURN(const Programs programs, Read(programs_));
+  SL_ASSIGN_OR_RETURN(Shares shares, Read(shares_));
+  SL_ASSIGN_OR_RETURN(Programs programs, Read(programs_));
   SL_ASSIGN_OR_RETURN(Classes classes, Read(classes_));
   bool changed = false;
   for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot)
     if (matched_[slot]) SL_RETURN_IF_ERROR(MatchClassesOnce(slot, programs, &classes, &changed));
   const bool few_programs = programs.size() > programs_.capacity() / 8 * 3;
-  if (few_programs || classes.size() > classes_.capacity() / 8 * 3)
+  if (few_programs || classes.size() > classes_.capacity() / 8 * 3) {
     SL_RETURN_IF_ERROR(ForgetClasses(now_ns, add_flows));
-  if (few_programs) SL_RETURN_IF_ERROR(ForgetPrograms());
+    if (few_programs) SL_RETURN_IF_ERROR(ForgetPrograms());
+    SL_ASSIGN_OR_RETURN(shares, Read(shares_));
+    SL_ASSIGN_OR_RETURN(programs, Read(programs_));
+    SL_ASSIGN_OR_RETURN(classes, Read(classes_));
+  }
   WarnOfRefused(shares);
-  SL_ASSIGN_OR_RETURN(const Shares before, Read(shares_));
-  return CountShares(before);
+  return CountShares(shares, programs, classes);
 }
 
 Status ProcessClasses::SetShares(const std::set<std::uint32_t>& netns) {
@@ -220,16 +219,14 @@ Status ProcessClasses::SetShares(const std::set<std::uint32_t>& netns) {
 
 // Until the next time, what was added since `before` is counted twice, and a process that ended since is taken off
 // twice: a share may then have less than nothing.
-Status ProcessClasses::CountShares(const Shares& before) {
+Status ProcessClasses::CountShares(const Shares& before, const Programs& programs, const Classes& classes) {
   std::unordered_map<std::uint32_t, std::array<std::uint32_t, SL_SHARED_TABLE_COUNT>> counts;
   const auto count = [&counts](std::uint32_t table, std::uint32_t share) {
     counts[share != SL_SHARE_TOTAL && share < SL_SHARES ? share : SL_SHARE_OTHERS][table]++;
     counts[SL_SHARE_TOTAL][table]++;
   };
-  SL_RETURN_IF_ERROR(
-      programs_.ForEachBatch([&](const auto&, const sl_program& one) { count(SL_SHARED_PROGRAMS, one.share); }));
-  SL_RETURN_IF_ERROR(
-      classes_.ForEachBatch([&](const auto&, const sl_process_class& one) { count(SL_SHARED_CLASSES, one.share); }));
+  for (const auto& [path, one] : programs) count(SL_SHARED_PROGRAMS, one.share);
+  for (const auto& [number, one] : classes) count(SL_SHARED_CLASSES, one.share);
   SL_RETURN_IF_ERROR(
       processes_.ForEachBatch([&](const auto&, const sl_process& one) { count(SL_SHARED_PROCESSES, one.share); }));
   SL_ASSIGN_OR_RETURN(const auto freed, Read(freed_));

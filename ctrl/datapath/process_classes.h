@@ -60,8 +60,8 @@ class ProcessClasses {
   Status ForgetClasses(std::uint64_t now_ns, const AddFlows& add_flows);
   Status ForgetPrograms();
   using Shares = std::vector<std::pair<std::uint32_t, sl_process_share>>;
-  // Sets what each share has by what is in the tables, of which nothing but `before` was read earlier.
-  Status CountShares(const Shares& before);
+  // Sets what each share has by what is in the tables, which were read after `before`.
+  Status CountShares(const Shares& before, const Programs& programs, const Classes& classes);
   Status FindLastShare();
   void WarnOfRefused(const Shares& shares);
 

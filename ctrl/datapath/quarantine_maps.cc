@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ctrl/base/log.h"
+#include "ctrl/datapath/bind_map.h"
 #include "ctrl/datapath/mapped_prefix.h"
 
 namespace sluice::datapath {
@@ -17,9 +18,8 @@ sl_quarantine_peer PeerOf(const Prefix& prefix) {
 }  // namespace
 
 Status QuarantineMaps::Bind(const bpf::DatapathObject& object) {
-  SL_ASSIGN_OR_RETURN(quarantine_, decltype(quarantine_)::Bind(object.map_fd("quarantine"), "quarantine"));
-  SL_ASSIGN_OR_RETURN(allow_, decltype(allow_)::Bind(object.map_fd("quarantine_allow"), "quarantine_allow"));
-  return OkStatus();
+  SL_RETURN_IF_ERROR(BindMap(object, "quarantine", &quarantine_));
+  return BindMap(object, "quarantine_allow", &allow_);
 }
 
 Status QuarantineMaps::BindOlder(Fd quarantine) {
