@@ -61,8 +61,9 @@ SL_ABI_ASSERT(sizeof(struct sl_process_class) == 192, "sl_process_class");
  * then on only who has less than a fair part: half of the table, divided by the number of shares. So one workload can
  * take half of a table, and never another's part.
  *
- * Index of `process_shares` (ARRAY; written by the sensors, counts only go up) and of `process_shares_freed` (ARRAY;
- * written by the agent): what a share has is the difference.
+ * Index of `process_shares` (ARRAY; written by the sensors) and of `process_shares_freed` (ARRAY; written by the
+ * agent): what a share has is the difference, for a while perhaps below 0. `added` goes down only for `processes`,
+ * whose sensors remove what ends; what else goes is `freed`.
  */
 #define SL_SHARE_TOTAL 0  /* of the whole tables */
 #define SL_SHARE_OTHERS 1 /* whoever runs in no network namespace that the agent knows */
