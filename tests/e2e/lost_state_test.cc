@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -143,6 +144,24 @@ TEST_F(LostState, ABadRowComesFromTheCopyAndWithoutOneHoldsUntilItIsReplaced) {
   ExpectAllClosed();
   const Status applied = rig_->agent().Apply(std::string(kDbFromWeb) + kNobodyToWeb);
   ASSERT_TRUE(applied.ok()) << applied;
+  ExpectEnforced();
+}
+
+TEST_F(LostState, ABadFileOfTheDirectoryHoldsUntilItIsMended) {
+  ASSERT_TRUE(rig_->agent().Stop().ok());
+  const std::string directory = rig_->agent().directory() + "/resources";
+  fs::create_directories(directory);
+  std::ofstream(directory + "/bad.yaml") << "apiVersion: v1\nkind: Nothing\n";
+  Boot();
+  const Status booted = rig_->agent().RestartHolding({"--resources", directory});
+  ASSERT_TRUE(booted.ok()) << booted;
+  ExpectHolds(directory + "/bad.yaml");
+  ExpectAllClosed();
+  EXPECT_FALSE(rig_->agent().Apply(kNobodyToWeb).ok());
+  fs::remove(directory + "/bad.yaml");
+  ASSERT_TRUE(rig_->agent().Signal(SIGHUP).ok());
+  EXPECT_TRUE(Eventually([&] { return rig_->agent().Sluice({"status"})->exit_code == 0; }));
+  EXPECT_TRUE(Eventually([&] { return rig_->agent().Log().find("no longer holding") != std::string::npos; }));
   ExpectEnforced();
 }
 
