@@ -666,6 +666,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   unsaved_ = std::move(saved);
   ForgetRefused(change, desired.all);
   DetachAllBut(owners);
+  if (!restored_) TellNobodys(owners);
   owners_ = std::move(owners);
   holding_.clear();
   close_all_ = false;
@@ -767,8 +768,9 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
     std::vector<workload::HostEnd> own;
     for (const workload::HostEnd& end : *ends) {
       if (places_ && places_->owners.contains(end.ifindex)) continue;
-      const ObjectName& owner = owners_.try_emplace(end.ifindex, name).first->second;
-      if (owner == name || owner == ObjectName()) own.push_back(end);
+      ObjectName& owner = owners_.try_emplace(end.ifindex, name).first->second;
+      if (owner == ObjectName()) owner = name;
+      if (owner == name) own.push_back(end);
     }
     for (const workload::HostEnd& end : own) AttachClosed({Closed(end)});
     auto instead = FindWorkload(desired_.all, name);
@@ -823,6 +825,16 @@ Controller::Owners Controller::StillOwned(const Plan& plan, const StateChange& c
       owned[attached.ifindex] = name;
   }
   return owned;
+}
+
+void Controller::TellNobodys(const Owners& owners) {
+  for (const auto& [ifindex, name] : owners) {
+    if (name != ObjectName()) continue;
+    LogWarn(
+        "interface {} was closed by an earlier agent and stays so; for which Workload is not known: apply that one, or "
+        "apply and delete it",
+        ifindex);
+  }
 }
 
 // After a refused change: the interfaces as they were.

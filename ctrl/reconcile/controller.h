@@ -173,6 +173,7 @@ class Controller {
   const workload::EndpointIds& numbers() const { return places_ ? places_->ids : ids_; }
   Status CutOffAtOnce(const policy::ObjectName& name);
   Status NotFound(const policy::ObjectName& name) const;
+  static void TellNobodys(const Owners& owners);
   void PutBack();
   void DetachAllBut(const Owners& owners);
   void Remember(Desired desired, Plan plan);

@@ -185,6 +185,13 @@ TEST_F(ClosedFirst, WhatWasRefusedStaysClosedOverARestart) {
   ASSERT_TRUE(Restart().ok());
   EXPECT_TRUE(IsClosed(13));
   EXPECT_TRUE(IsEnforced(11));
+  // Whose it is is said again, and then that it is not wanted.
+  EXPECT_FALSE(Apply(Workload("cache", "10.0.0.3")).ok());
+  EXPECT_TRUE(IsClosed(13));
+  EXPECT_NE(Problem("cache"), "");
+  disk_ = OkStatus();
+  ASSERT_TRUE(controller_->Delete({WorkloadId("cache")}).ok());
+  EXPECT_FALSE(datapath_.pods().contains(13));
 }
 
 TEST_F(ClosedFirst, ARefusedChangeOfAnEnforcedWorkloadLeavesItEnforced) {
