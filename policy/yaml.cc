@@ -282,8 +282,10 @@ Status CheckFlowIndicators(std::string_view origin, std::string_view text, int l
     if (c == '\n') ++line;
     if (c != '{' && c != '}' && c != '[' && c != ']' && c != ',') continue;
     if (++count > kMaxYamlFlowIndicators) {
-      return InvalidError("{}:{}: too large: more than {} brackets, braces and commas in one document", origin, line,
-                          kMaxYamlFlowIndicators);
+      return InvalidError(
+          "{}:{}: too large: more than {} brackets, braces and commas in one document: split it, or write it in "
+          "block style (`kubectl get -o yaml`)",
+          origin, line, kMaxYamlFlowIndicators);
     }
   }
   return OkStatus();
