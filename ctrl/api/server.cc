@@ -20,6 +20,9 @@ using namespace std::chrono_literals;
 constexpr auto kStopTimeout = 2s;
 // More than all calls that may be under way (CallLimits), so that a question finds a thread.
 constexpr int kMaxThreads = 192;
+// Of what all connections have sent and no call has yet, for a message is whole before its caller's right is asked.
+// Beyond it gRPC takes in less, and then ends calls.
+constexpr std::size_t kMaxBufferedBytes = 160U << 20;
 constexpr int kMaxStreamsOfOneConnection = 64;
 constexpr int kHandshakeMilliseconds = 10000;
 // A connection without a call; then it is closed, and the client makes another one when it has one.
@@ -64,7 +67,7 @@ StatusOr<std::unique_ptr<grpc::Server>> Server::Build(int max_request_bytes,
   builder.RegisterService(service_);
   builder.SetMaxReceiveMessageSize(max_request_bytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
-  builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
+  builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads).Resize(kMaxBufferedBytes));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsOfOneConnection);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMilliseconds);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleMilliseconds);

@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "tests/support/agent_process.h"
 #include "tests/support/command.h"
 #include "tests/support/environment.h"
 #include "tests/unit/api_server/server_world.h"
@@ -209,6 +210,59 @@ TEST_F(Tls, IPv6CallersAreKnown) {
   const auto stub = v1::Sluice::NewStub(grpc::CreateCustomChannel(address_, *credentials, arguments));
   EXPECT_TRUE(Apply(*stub, kPolicy).ok());
   EXPECT_THAT(log(), HasSubstr("from ipv6:%5B::1%5D:"));
+}
+
+// A large message is read before its caller is known by a certificate.
+TEST_F(Tls, WhoMayOnlyReadCannotFillTheMemory) {
+  ServerOptions options = Options();
+  options.tls_change_names = {"ops"};
+  ASSERT_TRUE(Start(options).ok());
+  ASSERT_TRUE(Apply(*By(FilesOf("ops")), kPolicy).ok());
+  {
+    std::ofstream large(File("large.yaml"));
+    for (int i = 0; i < 30; ++i) large << "#" << std::string((1 << 20) - 2, 'x') << "\n";
+  }
+  const auto memory = [] {
+    std::ifstream in("/proc/self/status");
+    for (std::string line; std::getline(in, line);) {
+      if (line.starts_with("VmRSS:")) return std::stoull(line.substr(6)) >> 10U;
+    }
+    return 0ULL;
+  };
+  const auto before = memory();
+  const TlsFiles viewer = FilesOf("viewer");
+  std::vector<test::ChildProcess> clients;
+  for (int i = 0; i < 16; ++i) {
+    auto client = test::ChildProcess::Start({test::BinDirectory() + "/sluice", "--server", address_, "--tls-cert",
+                                             viewer.certificate, "--tls-key", viewer.key, "--tls-ca", viewer.ca,
+                                             "apply", "-f", File("large.yaml"), "-f", File("large.yaml")});
+    ASSERT_TRUE(client.ok()) << client.status();
+    clients.push_back(*std::move(client));
+  }
+  std::atomic<bool> done = false;
+  std::atomic<unsigned long long> most = 0;
+  std::thread watch([&] {
+    while (!done) {
+      most = std::max(most.load(), memory());
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  });
+  EXPECT_TRUE(Ask(*By(FilesOf("ops"))).ok()) << "meanwhile";
+  for (test::ChildProcess& client : clients) {
+    const auto ended = client.Wait(60);
+    EXPECT_TRUE(ended.ok() && ended->exit_code == 1) << (ended.ok() ? ended->output : "");
+  }
+  done = true;
+  watch.join();
+  // One as large as it may be goes through.
+  std::ofstream(File("policy.yaml")) << kPolicy;
+  const TlsFiles ops = FilesOf("ops");
+  const Status applied = RunChecked({test::BinDirectory() + "/sluice", "--server", address_, "--tls-cert",
+                                     ops.certificate, "--tls-key", ops.key, "--tls-ca", ops.ca, "apply", "-f",
+                                     File("large.yaml"), "-f", File("large.yaml"), "-f", File("policy.yaml")});
+  EXPECT_TRUE(applied.ok()) << applied;
+  RecordProperty("more_mib", static_cast<int>(most - before));
+  EXPECT_LT(most - before, 700U) << "MiB; all of it is 960";
 }
 
 }  // namespace
