@@ -194,8 +194,9 @@ TEST_P(SeedTest, TheAncestorsOfWhatIsOlderAreThoseThatLive) {
   ASSERT_EQ(pipe(pids), 0);
   ASSERT_EQ(pipe(input), 0);
   Reap(Fork([&] {
+    const pid_t parent = getpid();
     Fork([&] {
-      const pid_t self = getpid(), parent = getppid();
+      const pid_t self = getpid();
       close(input[1]);
       dup2(input[0], STDIN_FILENO);
       while (getppid() == parent) sched_yield();
