@@ -68,12 +68,19 @@ class LostState : public testing::Test {
     EXPECT_EQ(rig_->Tcp("db", "web", kPort, false), ProbeOutcome::kTimeout);
     for (const TestPod& pod : rig_->node().pods()) EXPECT_EQ(TcPrograms(rig_->node(), pod.host_ifindex), 2);
   }
+  std::string Http(const std::string& path) const {
+    const auto answer =
+        rig_->Run({"curl", "--silent", "--noproxy", "*", "http://" + rig_->agent().metrics_address() + path});
+    return answer.ok() ? answer->output : Message(answer.status());
+  }
   void ExpectHolds(const std::string& why) const {
     const auto status = rig_->agent().Sluice({"status"});
     ASSERT_TRUE(status.ok()) << status.status();
     EXPECT_NE(status->exit_code, 0);
     EXPECT_THAT(status->out, AllOf(HasSubstr("not ready"), HasSubstr("holding"), HasSubstr(why)));
     EXPECT_THAT(rig_->agent().Log(), HasSubstr(why));
+    EXPECT_THAT(Http("/readyz"), AllOf(HasSubstr("holding: "), HasSubstr(why)));
+    EXPECT_THAT(Http("/metrics"), AllOf(HasSubstr("\nsluice_ready 0\n"), HasSubstr("\nsluice_holding 1\n")));
   }
 
   std::unique_ptr<NodeRig> rig_;
