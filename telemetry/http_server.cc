@@ -171,7 +171,7 @@ class HttpServer::Loop {
       : listener_(std::move(listener)), wake_(std::move(wake)), handlers_(std::move(handlers)), limits_(limits) {
     for (const auto& [path, handler] : handlers_) {
       answerers_[path] =
-          std::make_unique<Answerer>(handler, [this, &path](Bytes head, Bytes body, std::uint64_t round) {
+          std::make_unique<Answerer>(handler, [this, &path = path](Bytes head, Bytes body, std::uint64_t round) {
             const std::lock_guard lock(mutex_);
             answers_.push_back({path, std::move(head), std::move(body), round});
             static_cast<void>(eventfd_write(wake_.get(), 1));

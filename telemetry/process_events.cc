@@ -58,7 +58,7 @@ void AddNamespaces(const sl_process_namespaces& from, v1::Process::Namespaces* o
 bool AddArguments(const ProcessImage& image, std::size_t max_bytes, v1::Process* out) {
   std::size_t bytes = 0;
   for (const std::string& argument : image.arguments) {
-    bytes += sizeof(argument) + argument.size();
+    bytes += sizeof(std::string) + argument.size();
     if (bytes > max_bytes) return false;
     out->add_arguments(ToUtf8(argument));
   }

@@ -31,7 +31,8 @@ class SensorBed {
   StatusOr<std::vector<v1::Event>> Settle();
 
  private:
-  telemetry::EventHub hub_{{.node = "node-1", .queue_capacity = 1 << 20, .queue_bytes = SIZE_MAX, .max_subscribers = 4}, [](bool) {}};
+  telemetry::EventHub hub_{{.node = "node-1", .queue_capacity = 1 << 20, .queue_bytes = SIZE_MAX, .max_subscribers = 4},
+                           [](bool) {}};
   std::unique_ptr<telemetry::Subscription> follower_;
   std::vector<v1::Event> waiting_;
   std::unique_ptr<telemetry::ProcessSensor> sensor_;
