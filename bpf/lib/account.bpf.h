@@ -5,6 +5,7 @@
 
 #include "bpf/lib/clock.bpf.h"
 #include "bpf/lib/maps.bpf.h"
+#include "bpf/lib/once.h"
 
 static __always_inline void sl_count_event(__u32 id) {
   __u64* count = bpf_map_lookup_elem(&event_counts, &id);
@@ -69,7 +70,7 @@ static __always_inline int sl_take_share(__u32 index) {
   struct sl_event_share* share = bpf_map_lookup_elem(&event_shares, &index);
   if (!share) return 0;
   const __u64 now = sl_now();
-  const __s64 debt = *(volatile __u64*)&share->paid_until_ns - now;
+  const __s64 debt = SL_READ_ONCE(share->paid_until_ns) - now;
   if (debt >= (__s64)SL_SECOND_NS ||
       (debt >= (__s64)(SL_EVENT_RESERVE * price) &&
        bpf_ringbuf_query(&flow_events, BPF_RB_AVAIL_DATA) >= bpf_ringbuf_query(&flow_events, BPF_RB_RING_SIZE) / 2)) {
@@ -80,7 +81,7 @@ static __always_inline int sl_take_share(__u32 index) {
   if (debt >= 0)
     __sync_fetch_and_add(&share->paid_until_ns, price);
   else
-    *(volatile __u64*)&share->paid_until_ns = now + price;
+    SL_WRITE_ONCE(share->paid_until_ns, now + price);
   return 1;
 }
 

@@ -56,8 +56,8 @@ struct sl_receiver {
 
 static __always_inline __u32 sl_socket_changes(void) {
   __u32 zero = 0;
-  volatile __u32* value = bpf_map_lookup_elem(&socket_changes, &zero);
-  return value ? *value : 0;
+  const __u32* value = bpf_map_lookup_elem(&socket_changes, &zero);
+  return value ? SL_READ_ONCE(*value) : 0;
 }
 
 static __always_inline __u32 sl_ask_bit(int reply) { return reply ? SL_CT_ASK_RESPONDER : SL_CT_ASK_INITIATOR; }
@@ -92,12 +92,12 @@ static __always_inline int sl_hangs_on_receiver(__u32 flags, int reply, __u8 pro
 /* Whether this packet has to say who sent it. */
 static __always_inline int sl_must_ask(struct sl_sender* sender, struct sl_flow_entry* entry, int reply, int other) {
   __u32 changes = sl_socket_changes();
-  if (entry->socket_changes != changes) {
+  if (SL_READ_ONCE(entry->socket_changes) != changes) {
     __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
-    entry->socket_changes = changes;
+    SL_WRITE_ONCE(entry->socket_changes, changes);
   }
-  if (!(other || entry->flags & sl_ask_bit(reply)) || !sender->has_socket || sender->asked) return 0;
-  sender->known_before = *sl_process_of(entry, reply);
+  if (!(other || SL_READ_ONCE(entry->flags) & sl_ask_bit(reply)) || !sender->has_socket || sender->asked) return 0;
+  sender->known_before = SL_READ_ONCE(*sl_process_of(entry, reply));
   return 1;
 }
 
@@ -145,15 +145,15 @@ static __noinline void sl_begin_record(const struct sl_flow_key* key, struct sl_
     event->entry.reply_bytes = reply_bytes;
     sl_submit_event(event, event->entry.last_seen_ns, 0, SL_FLOW_END, 0);
   }
-  entry->id = sl_next_flow_id();
-  entry->created_ns = now;
+  SL_WRITE_ONCE(entry->id, sl_next_flow_id());
+  SL_WRITE_ONCE(entry->created_ns, now);
 }
 
 /* Who sent it, into the flow. A listener's process is not another one than who accepted from it. */
 static __always_inline void sl_put_sender(struct sl_sender* sender, const struct sl_flow_key* key,
                                           struct sl_flow_entry* entry, int reply, __u64 now) {
   const sl_process_id was = __sync_lock_test_and_set(sl_process_of(entry, reply), sender->process);
-  const __u32 listener = entry->flags & sl_listener_bit(reply);
+  const __u32 listener = SL_READ_ONCE(entry->flags) & sl_listener_bit(reply);
   if (listener) __sync_fetch_and_and(&entry->flags, ~listener);
   if (listener || !was || was == sender->process) return;
   sl_begin_record(key, entry, reply, was, now);
@@ -195,9 +195,9 @@ static __always_inline int sl_note_sender(struct sl_sender* sender, const struct
     __sync_fetch_and_or(&entry->flags, sl_listener_bit(reply));
   else
     return 0;
-  if (entry->flags & sl_by_bit(reply)) return sl_is_another_sender(sender, entry, reply);
-  *class = sender->process_class;
-  *sl_socket_of(entry, reply) = sender->socket;
+  if (SL_READ_ONCE(entry->flags) & sl_by_bit(reply)) return sl_is_another_sender(sender, entry, reply);
+  SL_WRITE_ONCE(*class, sender->process_class);
+  SL_WRITE_ONCE(*sl_socket_of(entry, reply), sender->socket);
   return 0;
 }
 

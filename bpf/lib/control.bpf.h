@@ -51,13 +51,13 @@ static __always_inline int sl_stays_on_link(const struct sl_judgement* j, const 
 /* Two CPUs at once may let a frame more pass. */
 static __always_inline int sl_is_link_budget_spent(const struct sl_judgement* j, __u32 endpoint) {
   const __u64 rate = sl_in_quarantine(endpoint) ? SL_LINK_CONTROL_RATE_CUT_OFF : SL_LINK_CONTROL_RATE;
-  volatile __u64* paid = bpf_map_lookup_elem(&link_budgets, &endpoint);
+  __u64* paid = bpf_map_lookup_elem(&link_budgets, &endpoint);
   if (!paid) return 1;
-  __u64 since = *paid;
+  __u64 since = SL_READ_ONCE(*paid);
   if (j->now > SL_SECOND_NS && since < j->now - SL_SECOND_NS) since = j->now - SL_SECOND_NS;
   const __u64 until = since + j->size.bytes * (SL_SECOND_NS / rate);
   if (until > j->now) return 1;
-  *paid = until;
+  SL_WRITE_ONCE(*paid, until);
   return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "bpf/lib/clock.bpf.h"
 #include "bpf/lib/hash.h"
+#include "bpf/lib/once.h"
 #include "bpf/lib/policy.bpf.h"
 
 #define SL_NO_FRAGMENT SL_FRAGMENTS /* as an index */
@@ -43,8 +44,8 @@ __noinline __u32 sl_find_fragment(__u32 owner, __u64 hash) {
   struct sl_fragments* table = bpf_map_lookup_elem(&fragments, &owner);
   if (!table) return SL_NO_FRAGMENT;
   for (__u32 i = 0; i < SL_FRAGMENTS; i++) {
-    const __u64 value = *(volatile __u64*)&table->last[i].value;
-    if (value && (*(volatile __u64*)&table->last[i].check ^ value) == hash) return i;
+    const __u64 value = SL_READ_ONCE(table->last[i].value);
+    if (value && (SL_READ_ONCE(table->last[i].check) ^ value) == hash) return i;
   }
   return SL_NO_FRAGMENT;
 }
@@ -59,8 +60,8 @@ static __always_inline void sl_put_fragment(__u32 owner, __u64 hash, const struc
   if (index >= SL_FRAGMENTS) return;
   __u64 value;
   __builtin_memcpy(&value, ports, sizeof(value));
-  *(volatile __u64*)&table->last[index].value = value;
-  *(volatile __u64*)&table->last[index].check = hash ^ value;
+  SL_WRITE_ONCE(table->last[index].value, value);
+  SL_WRITE_ONCE(table->last[index].check, hash ^ value);
 }
 
 /* 0: it is not known. */
@@ -69,8 +70,8 @@ static __always_inline int sl_get_fragment(__u32 owner, __u64 hash, __u64 now, s
   __u32 index = owner && table ? sl_find_fragment(owner, hash) : SL_NO_FRAGMENT;
   barrier_var(index);
   if (!table || index >= SL_FRAGMENTS) return 0;
-  const __u64 value = *(const volatile __u64*)&table->last[index].value;
-  if ((*(const volatile __u64*)&table->last[index].check ^ value) != hash) return 0; /* another one's meanwhile */
+  const __u64 value = SL_READ_ONCE(table->last[index].value);
+  if ((SL_READ_ONCE(table->last[index].check) ^ value) != hash) return 0; /* another one's meanwhile */
   __builtin_memcpy(ports, &value, sizeof(value));
   return !sl_is_fragment_old(ports, now);
 }

@@ -22,14 +22,14 @@ static __always_inline __u32* sl_counted_of(struct sl_flow_entry* entry, int rep
 static __always_inline __u32 sl_counted_now(__u64 now) { return sl_ticks(now) ?: 1; }
 
 static __always_inline int sl_is_counted_within(struct sl_flow_entry* entry, int reply, __u64 now, __u32 ticks) {
-  const __u32 counted = *(volatile __u32*)sl_counted_of(entry, reply);
+  const __u32 counted = SL_READ_ONCE(*sl_counted_of(entry, reply));
   return counted && sl_ticks(now) - counted < ticks;
 }
 
 /* At the sender's hook. */
 static __always_inline void sl_note_counted(struct sl_flow_entry* entry, int reply, __u64 now) {
   __sync_fetch_and_and(&entry->flags, ~sl_path_bit(reply));
-  *(volatile __u32*)sl_counted_of(entry, reply) = sl_counted_now(now);
+  SL_WRITE_ONCE(*sl_counted_of(entry, reply), sl_counted_now(now));
 }
 
 /*

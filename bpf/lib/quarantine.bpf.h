@@ -4,12 +4,13 @@
 #define SLUICE_QUARANTINE_BPF_H
 
 #include "bpf/lib/maps.bpf.h"
+#include "bpf/lib/once.h"
 #include "bpf/lib/parse.bpf.h"
 
 static __always_inline int sl_in_quarantine(__u32 endpoint) {
   if (!endpoint) return 0;
-  const volatile __u32* value = bpf_map_lookup_elem(&quarantine, &endpoint);
-  return value && *value != SL_QUARANTINE_NONE;
+  const __u32* value = bpf_map_lookup_elem(&quarantine, &endpoint);
+  return value && SL_READ_ONCE(*value) != SL_QUARANTINE_NONE;
 }
 
 /* Not inlined: hardly ever asked, and asked in many places. */

@@ -59,7 +59,7 @@ static __always_inline int sl_is_route_fresh(__u32 checked, __u64 now) {
 }
 
 static __always_inline __u16 sl_route_mtu(const struct sl_flow_entry* entry, int reply) {
-  return *(const volatile __u16*)(reply ? &entry->reply_mtu : &entry->forward_mtu);
+  return reply ? SL_READ_ONCE(entry->reply_mtu) : SL_READ_ONCE(entry->forward_mtu);
 }
 
 static __always_inline int sl_is_of_answer(__u64 word, __u32 checked) {
@@ -70,16 +70,16 @@ static __always_inline int sl_is_of_answer(__u64 word, __u32 checked) {
 static __always_inline int sl_read_route(const struct sl_flow_entry* entry, int reply, __u64 now,
                                          struct sl_flow_route* way) {
   const struct sl_flow_route* route = reply ? &entry->reply_route : &entry->forward_route;
-  const __u32 checked = *(const volatile __u32*)&entry->route_checked;
-  way->destination = *(const volatile __u64*)&route->destination;
-  way->source = *(const volatile __u64*)&route->source;
+  const __u32 checked = SL_READ_ONCE(entry->route_checked);
+  way->destination = SL_READ_ONCE(route->destination);
+  way->source = SL_READ_ONCE(route->source);
   return sl_is_route_fresh(checked, now) && sl_is_of_answer(way->destination, checked) &&
          sl_is_of_answer(way->source, checked);
 }
 
 /* The answer's time: the one that the flow has, or a new one. */
 static __always_inline __u32 sl_route_time(struct sl_flow_entry* entry, __u64 now) {
-  const __u32 checked = *(volatile __u32*)&entry->route_checked;
+  const __u32 checked = SL_READ_ONCE(entry->route_checked);
   if (sl_is_route_fresh(checked, now)) return checked;
   const __u32 found = __sync_val_compare_and_swap(&entry->route_checked, checked, sl_ticks(now));
   return found == checked ? sl_ticks(now) : found;
@@ -91,13 +91,13 @@ static __noinline int sl_write_route(const struct sl_judgement* j, __u32 place, 
   if (!entry) return 0;
   struct sl_flow_route* route = j->reply ? &entry->reply_route : &entry->forward_route;
   const __u32 time = sl_route_time(entry, j->now);
-  const __u64 before = *(volatile __u64*)&route->source;
+  const __u64 before = SL_READ_ONCE(route->source);
   if (sl_is_of_answer(before, time) || sl_is_of_answer(before, time ^ SL_ROUTE_CLAIMED)) return 0;
   if (__sync_val_compare_and_swap(&route->source, before, sl_route_tag(time ^ SL_ROUTE_CLAIMED)) != before) return 0;
   if (!sl_flow_stands(&j->key, place)) return 0; /* evicted meanwhile */
-  *(volatile __u16*)(j->reply ? &entry->reply_mtu : &entry->forward_mtu) = mtu;
-  *(volatile __u64*)&route->destination = j->way.destination | sl_route_tag(time);
-  *(volatile __u64*)&route->source = j->way.source | sl_route_tag(time);
+  SL_WRITE_ONCE(*(j->reply ? &entry->reply_mtu : &entry->forward_mtu), mtu);
+  SL_WRITE_ONCE(route->destination, j->way.destination | sl_route_tag(time));
+  SL_WRITE_ONCE(route->source, j->way.source | sl_route_tag(time));
   return 0;
 }
 
@@ -121,7 +121,7 @@ static __always_inline void sl_note_way(struct sl_judgement* j, int found) {
   }
   if (!j->is_known || !j->route_length || j->packet.fragment) return;
   if (protocol != SL_IPPROTO_TCP && protocol != SL_IPPROTO_UDP) return;
-  sl_write_route(j, sl_flow_search(&j->key, SL_FLOW_ALLOWED), found ? fib->mtu_result : 0xffff);
+  sl_write_route(j, j->place, found ? fib->mtu_result : 0xffff);
 }
 
 /* Routed: as a router does it. Returns 1 when the packet is ready for the receiver. */
@@ -145,15 +145,13 @@ static __always_inline int sl_route_skb(struct __sk_buff* skb, struct sl_judgeme
 /* Bridged: both are plain ports of one bridge and the frame is addressed to that pod. */
 static __noinline int sl_bridges_to(struct __sk_buff* skb, __u32 to_ifindex) {
   __u32 from_ifindex = skb->ifindex;
-  __u8 destination[6];
+  __u8 destination[6] __attribute__((aligned(4)));
   const struct sl_interface* from = bpf_map_lookup_elem(&interfaces, &from_ifindex);
   const struct sl_interface* to = bpf_map_lookup_elem(&interfaces, &to_ifindex);
   if (!from || !to || !from->bridge || from->bridge != to->bridge) return 0;
   if ((from->others & SL_OTHERS_SENT) || (to->others & SL_OTHERS_RECEIVED)) return 0;
   if (bpf_skb_load_bytes(skb, 0, destination, 6)) return 0;
-  for (int i = 0; i < 6; i++)
-    if (destination[i] != to->pod_mac[i]) return 0;
-  return 1;
+  return sl_is_same_mac(destination, to->pod_mac);
 }
 
 /* tc_from_pod: bridged, 1 when the packet may go straight into the receiver's namespace. */
@@ -170,7 +168,7 @@ static __always_inline int sl_is_for_router_skb(const struct __sk_buff* skb, con
 static __always_inline int sl_is_for_router_xdp(const __u8* data, const __u8* data_end, const struct sl_judgement* j) {
   if (!(j->setting_flags & SL_SETTING_REDIRECT) || data + SL_ETH_LEN > data_end) return 0;
   const struct sl_uplink* card = sl_find_uplink(j->ifindex);
-  return card && sl_load_be32(data) == sl_load_be32(card->mac) && sl_load_be16(data + 4) == sl_load_be16(card->mac + 4);
+  return card && sl_is_same_mac(data, card->mac);
 }
 
 /* xdp_uplink: as sl_route_skb, towards a veth whose peer takes frames. */

@@ -77,8 +77,8 @@ struct {
 
 static __always_inline __u64 sl_generation(void) {
   __u32 zero = 0;
-  volatile __u64* value = bpf_map_lookup_elem(&generation, &zero);
-  return value ? *value : 0;
+  const __u64* value = bpf_map_lookup_elem(&generation, &zero);
+  return value ? SL_READ_ONCE(*value) : 0;
 }
 
 static __always_inline void sl_end_of(struct sl_flow_end* end, const struct sl_address_value* who) {
@@ -175,7 +175,7 @@ static __always_inline void sl_record(struct sl_judgement* j, const struct sl_fl
     sl_renew_end(&entry->responder, &q->destination);
     if (!keep) {
       if (entry->reason != reason) {
-        entry->last_event = 0; /* say so with this packet */
+        SL_WRITE_ONCE(entry->last_event, 0); /* say so with this packet */
         if (reason) sl_count_event(SL_COUNTER_FLOW_CUT);
       }
       /* Of neither socket while the verdict is written: who compares then is judged by himself. */
@@ -329,7 +329,7 @@ static __noinline int sl_verdict_for(struct sl_judgement* j, struct sl_flow_entr
 }
 
 static __always_inline int sl_is_event_due(const struct sl_judgement* j, const struct sl_flow_entry* entry) {
-  const __u32 last = entry->last_event;
+  const __u32 last = SL_READ_ONCE(entry->last_event);
   return (j->setting_flags & SL_SETTING_EVENTS) && (!last || sl_ticks(j->now) - last >= SL_FLOW_EVENT_INTERVAL);
 }
 
@@ -352,7 +352,7 @@ static __always_inline __u32 sl_share_for(const struct sl_judgement* j, const st
 static __always_inline void sl_report(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
   const int begins = j->sender.begins && (j->setting_flags & SL_SETTING_EVENTS);
   if (!begins && !sl_is_event_due(j, entry)) return;
-  entry->last_event = sl_ticks(j->now);
+  SL_WRITE_ONCE(entry->last_event, sl_ticks(j->now));
   sl_send_event(&j->key, entry, sl_share_for(j, entry), j->ifindex,
                 (begins ? SL_FLOW_NEW : SL_FLOW_UPDATE) | (reply ? SL_EVENT_OF_REPLY : 0));
 }
@@ -404,12 +404,12 @@ static __always_inline int sl_is_cut_off(const struct sl_judgement* j) {
 
 /* Notes in the flow whether quarantine stops it, and says so with this packet when that is new. */
 static __always_inline void sl_note_quarantine(struct sl_flow_entry* entry, int cut_off) {
-  if (cut_off == !!(entry->flags & SL_CT_QUARANTINED)) return;
+  if (cut_off == !!(SL_READ_ONCE(entry->flags) & SL_CT_QUARANTINED)) return;
   if (cut_off)
     __sync_fetch_and_or(&entry->flags, SL_CT_QUARANTINED);
   else
     __sync_fetch_and_and(&entry->flags, ~(__u32)SL_CT_QUARANTINED);
-  entry->last_event = 0;
+  SL_WRITE_ONCE(entry->last_event, 0);
 }
 
 /* tc_to_pod: the sender's hook has counted the packet in this flow. It said so at most `path_fresh` before the packet,
@@ -429,7 +429,7 @@ static __always_inline int sl_is_path_news(const struct sl_judgement* j, struct 
 /* Only what might take a short cut itself vouches for the host's path: the host's rules look at the ports of a first
  * fragment alone, and at tags. */
 static __always_inline void sl_note_path(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
-  if (!sl_is_path_news(j, entry, entry->flags, reply)) return;
+  if (!sl_is_path_news(j, entry, SL_READ_ONCE(entry->flags), reply)) return;
   if (j->hook != SL_HOOK_TC_TO_POD)
     sl_note_counted(entry, reply, j->now);
   else if (!j->packet.fragment && !j->packet.has_vlan)
@@ -460,19 +460,19 @@ static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow
   j->from_endpoint = sender->endpoint;
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
-  j->audit = !!(entry->flags & SL_CT_AUDIT);
-  if (reply && !(entry->flags & SL_CT_SEEN_REPLY) && sl_is_sender_here(j)) sl_count_sender(&j->sender);
+  j->audit = !!(SL_READ_ONCE(entry->flags) & SL_CT_AUDIT);
+  if (reply && !(SL_READ_ONCE(entry->flags) & SL_CT_SEEN_REPLY) && sl_is_sender_here(j)) sl_count_sender(&j->sender);
   int cut_off = sl_is_cut_off(j);
   sl_note_quarantine(entry, cut_off);
   int reason = cut_off ? SL_DROP_QUARANTINED : verdict;
   if (reason) {
-    entry->last_seen_ns = j->now;
+    SL_WRITE_ONCE(entry->last_seen_ns, j->now);
     sl_report(j, entry, reply);
     return reason;
   }
   sl_note_path(j, entry, reply);
-  j->may_pass_host = !j->packet.fragment &&
-                     sl_may_pass_host(j, entry, entry->flags, j->packet.tuple.protocol, j->packet.tcp_flags, reply);
+  j->may_pass_host = !j->packet.fragment && sl_may_pass_host(j, entry, SL_READ_ONCE(entry->flags),
+                                                             j->packet.tuple.protocol, j->packet.tcp_flags, reply);
   /* The state moves at each hook: on its way the packet may have become another flow's, by translation. */
   if (!sl_is_counted(j, entry, reply)) sl_flow_add(entry, &j->size, j->packet.l3_offset, reply, j->now);
   const __u32 flags = sl_flow_move(entry, &j->packet, reply);
