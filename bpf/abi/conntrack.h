@@ -2,9 +2,9 @@
 /*
  * Flows. One entry holds both directions, its verdict, and the generation it was decided under.
  *
- * A flow is pending until it is answered, then established. A denied one may have a record, which counts its packets
- * and repeats what policy said of it under the same generation; without a record policy is asked. All stand in the flow
- * table (flow_table.h).
+ * A flow is pending until its initiator goes on after an answer, then established. A denied one may have a record,
+ * which counts its packets and repeats what policy said of it under the same generation; without a record policy is
+ * asked. All stand in the flow table (flow_table.h).
  */
 #ifndef SLUICE_ABI_CONNTRACK_H
 #define SLUICE_ABI_CONNTRACK_H
@@ -20,7 +20,7 @@ struct sl_flow_key {
   __be16 hi_port;
   __u8 protocol;   /* IANA protocol number */
   __u8 icmp_asker; /* enum sl_icmp_asker: each end's own requests are another flow */
-  __u8 pad[2];
+  __u16 receiver;  /* of multicast and broadcast at tc_to_pod: the receiver's endpoint, as each has a flow; else 0 */
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_key) == 40, "sl_flow_key");
 

@@ -10,7 +10,7 @@
 #define SL_DROP_REASONS(X)                                                           \
   X(NONE, "not dropped")                                                             \
   X(POLICY_DENIED, "denied by policy: a deny rule, or no rule allows it")            \
-  X(SPOOFED_SOURCE, "the source address does not belong to the sending interface")   \
+  X(SPOOFED_SOURCE, "a source address, MAC address or ARP/ND target of others")      \
   X(UNKNOWN_ENDPOINT, "the interface belongs to no known workload yet")              \
   X(MALFORMED_ETHERNET, "frame too short for its Ethernet or VLAN headers")          \
   X(MALFORMED_IPV4, "truncated or inconsistent IPv4 header")                         \

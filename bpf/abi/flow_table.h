@@ -19,10 +19,10 @@
  *
  * Nobody waits. Whoever takes a place does it by compare-and-swap of the tag, from 0 (free) to the flow's in state
  * BUSY, writes the flow, and then sets the state. Whoever reads looks at the tag, the flow, and the tag again: if it is
- * still the same, and so is the incarnation, all of the flow was read. Whoever takes a flow away, or writes several
- * fields of it that belong together, sets HELD in its tag, by which nobody else does; then he looks whether it is the
- * flow he means. Two CPUs that see a flow's first packets at the same moment may both put it down; the one that is
- * found first is the flow, the other becomes idle.
+ * still the same, and so is the incarnation, all of the flow was read. Whoever takes a flow away that he means, or
+ * writes several fields of it that belong together, sets HELD in its tag, by which nobody else does; then he looks
+ * whether it is that flow. Whoever needs room, whichever flow goes, sets BUSY instead. Two CPUs that see a flow's first
+ * packets at the same moment may both put it down; the one that is found first is the flow, the other becomes idle.
  */
 #ifndef SLUICE_ABI_FLOW_TABLE_H
 #define SLUICE_ABI_FLOW_TABLE_H
@@ -34,7 +34,7 @@
 
 /* A place's tag: what the flow's hash says, and the state. */
 enum sl_flow_state {
-  SL_FLOW_BUSY = 0,        /* somebody is writing it */
+  SL_FLOW_BUSY = 0,        /* somebody is writing it, or takes it away */
   SL_FLOW_PENDING = 1,     /* allowed: the lowest bit */
   SL_FLOW_DENIED = 2,      /* the record of a denied flow */
   SL_FLOW_ESTABLISHED = 3, /* allowed, and not evicted */

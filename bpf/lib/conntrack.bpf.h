@@ -53,8 +53,8 @@ static __always_inline __u32 sl_flow_state_of(__u32 flags) {
   return flags & SL_CT_ESTABLISHED ? SL_FLOW_ESTABLISHED : SL_FLOW_PENDING;
 }
 
-/* Likewise for the packet that opens the flow, which nobody else has yet: a locked addition would wait for all that was
- * written before. */
+/* Counts the packet that opens the flow, and moves the state on. Nobody else has the entry yet: a locked addition would
+ * wait for all that was written before. */
 static __always_inline void sl_flow_begin(struct sl_flow_entry* fresh, const struct sl_packet* packet,
                                           const struct sl_size* size, int reply) {
   *(reply ? &fresh->reply_packets : &fresh->forward_packets) = size->packets;

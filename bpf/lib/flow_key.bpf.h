@@ -29,7 +29,7 @@ SL_INLINE int sl_flow_key_of(const struct sl_tuple* tuple, struct sl_flow_key* k
   if (!order) order = bpf_ntohs(tuple->src_port) > bpf_ntohs(tuple->dst_port) ? 1 : -1;
   key->protocol = tuple->protocol;
   key->icmp_asker = sl_icmp_asker(tuple, order > 0);
-  key->pad[0] = key->pad[1] = 0;
+  key->receiver = 0;
   if (order > 0) {
     sl_copy_addr(&key->lo, &tuple->dst);
     sl_copy_addr(&key->hi, &tuple->src);
@@ -42,12 +42,6 @@ SL_INLINE int sl_flow_key_of(const struct sl_tuple* tuple, struct sl_flow_key* k
   key->lo_port = tuple->src_port;
   key->hi_port = tuple->dst_port;
   return 0;
-}
-
-/* The flow is that of one receiver of a group. */
-SL_INLINE void sl_set_receiver(struct sl_flow_key* key, __u32 endpoint) {
-  key->pad[0] = endpoint >> 8;
-  key->pad[1] = endpoint;
 }
 
 #endif

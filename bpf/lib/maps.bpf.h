@@ -135,8 +135,8 @@ struct {
   __type(value, __u32);
 } quarantine_allow SEC(".maps");
 
-/* Writers: packet path; the agent, which only sets free what is over. Mapped into the agent. Full: see flow_table.h; no
- * room at all: CONNTRACK_FULL, and records of denied flows are not made. */
+/* Writers: packet path; the agent, which only sets free what is over, and counts its guests out. Mapped into the agent.
+ * Full: see flow_table.h; no room at all: CONNTRACK_FULL, and records of denied flows are not made. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);

@@ -82,7 +82,7 @@ SL_INLINE int sl_parse_plain(const __u8* data, const __u8* end, struct sl_flow_k
     return 0;
   }
   p->protocol = protocol;
-  sl_store_be32(&key->protocol, bpf_htonl((__u32)protocol << 24)); /* with its padding */
+  sl_store_be32(&key->protocol, bpf_htonl((__u32)protocol << 24)); /* with what follows, 0 */
   return 1;
 }
 

@@ -820,7 +820,7 @@ static __noinline int sl_name_receiver(struct sl_judgement* j) {
   struct sl_address_value* who = &j->question.destination; /* is not asked yet, or will be anew */
   if (!is_group && !j->packet.to_group) return 0;
   if (sl_resolve(to, j->gen & 1, who) || sl_resolve_owner(j, who)) return 0;
-  sl_set_receiver(&j->key, who->endpoint);
+  j->key.receiver = who->endpoint;
   j->known_absent = 0; /* that was asked of another key */
   return 0;
 }

@@ -80,7 +80,7 @@ std::vector<Layout> CppLayouts() {
       {"sl_flow_key",
        sizeof(sl_flow_key),
        {SL_M(sl_flow_key, lo), SL_M(sl_flow_key, hi), SL_M(sl_flow_key, lo_port), SL_M(sl_flow_key, hi_port),
-        SL_M(sl_flow_key, protocol), SL_M(sl_flow_key, icmp_asker), SL_M(sl_flow_key, pad)}},
+        SL_M(sl_flow_key, protocol), SL_M(sl_flow_key, icmp_asker), SL_M(sl_flow_key, receiver)}},
       {"sl_flow_end",
        sizeof(sl_flow_end),
        {SL_M(sl_flow_end, identity), SL_M(sl_flow_end, workload), SL_M(sl_flow_end, endpoint),
