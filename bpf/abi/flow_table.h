@@ -14,8 +14,8 @@
  * SL_FLOW_ESTABLISHED_WAYS of them, so that there is always room for a new flow.
  *
  * A flow belongs to the local workload that opened it, else to the one that it was opened to; what the node itself
- * opens is nobody's. A workload may have as many flows as places are free. One that has more makes room itself for each
- * new one, by a flow of its own in these two buckets that is not established, or gets none.
+ * opens is nobody's while a quarter is free. A workload may have as many flows as places are free. One that has more
+ * makes room itself for each new one, by a flow of its own in these two buckets that is not established, or gets none.
  *
  * Nobody waits. Whoever takes a place does it by compare-and-swap of the tag, from 0 (free) to the flow's in state
  * BUSY, writes the flow, and then sets the state. Whoever reads looks at the tag, the flow, and the tag again: if it is

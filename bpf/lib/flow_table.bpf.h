@@ -199,7 +199,7 @@ __noinline __u32 sl_flow_hold(const struct sl_flow_key* key, __u32 place) {
   return 0;
 }
 
-/* Ends that. `tag`: what sl_flow_hold said, or with another state. */
+/* Ends that. `tag_value`: what sl_flow_hold said, or with another state. */
 static __always_inline void sl_flow_release(__u32 place, __u32 tag_value) {
   __u32* tag = sl_tag_at(place);
   if (tag) sl_publish_tag(tag, tag_value);
@@ -225,6 +225,10 @@ static __always_inline __s64 sl_flows_of(__u32 owner) { return owner ? sl_share_
 static __always_inline int sl_is_over_share(__u32 owner) {
   return owner && sl_share_of_flows(0) + sl_flows_of(owner) >= (__s64)flow_share_places;
 }
+
+/* From here on also what the node opens counts for somebody: whoever can make it connect to pods could fill the table.
+ */
+static __always_inline int sl_is_mostly_full(void) { return sl_share_of_flows(0) >= (__s64)flow_share_places / 4 * 3; }
 
 /* A flow leaves its place in bucket `index`, which nobody else writes meanwhile. */
 static __always_inline void sl_count_out(const struct sl_flow* flow, __u32 index, __u32 state) {

@@ -706,7 +706,7 @@ static __always_inline void sl_fill_fresh(struct sl_judgement* j, int src_hi, in
   sl_end_of(&fresh->responder, &q->destination);
   fresh->egress_decision = q->egress_decision;
   fresh->ingress_decision = q->ingress_decision;
-  fresh->owner = q->from_node ? 0 : q->source.endpoint ?: q->destination.endpoint;
+  fresh->owner = q->from_node && !sl_is_mostly_full() ? 0 : q->source.endpoint ?: q->destination.endpoint;
   fresh->flags = (src_hi != !!q->turned ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) |
                  (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
   sl_note_initiator(&j->sender, fresh);

@@ -197,6 +197,24 @@ TEST_F(FlowShares, WhatTheNodeOpensIsNobodys) {
   ExpectShares();
 }
 
+// A proxy in the node's network, which anybody can make connect to pods, does not fill the table.
+TEST_F(FlowShares, WhatTheNodeOpensLeavesRoom) {
+  ExpectOtherConnects(0, 20);
+  const auto node = [&](int number, std::uint8_t flags) {
+    const auto sent = bed_->ToPod(ifindex(kDb), 0, Tcp4(kNodeIp, kDbIp, 8080, flags, Port(number)).ToFrame());
+    EXPECT_TRUE(sent.ok()) << sent.status();
+    return sent.ok() && sent->forwarded;
+  };
+  for (int i = 0; i < kMany; ++i) {
+    if (node(i, kSyn) && Sent(kDb, Tcp4(kDbIp, kNodeIp, Port(i), kSyn | kAck, 8080))) node(i, kAck);
+  }
+  EXPECT_GE(Share(0), std::uint64_t{kPlaces * 3 / 4});
+  EXPECT_LE(Share(0), std::uint64_t{kPlaces * 7 / 8 + 2});
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(Talks(kOther, kOtherIp, i)) << i;
+  for (int i = 20; i < 50; ++i) EXPECT_TRUE(Connect(kOther, kOtherIp, i) && Talks(kOther, kOtherIp, i)) << i;
+  ExpectShares();
+}
+
 // As an agent leaves them that dies between a flow and its counts.
 TEST_F(FlowShares, WrongCountsAreCountedAnew) {
   using Shares = bpf::Map<std::uint32_t, std::uint64_t>;
