@@ -129,6 +129,18 @@ std::uint8_t OthersAt(const LinkInfo& host) {
   return others;
 }
 
+// The device that shows as where it came in when the host routes on what the workload sends: the bridge or VRF that the
+// host end is in, or the VRF that the bridge is in. 0: none.
+StatusOr<std::uint32_t> RoutingMaster(const LinkInfo& host) {
+  std::uint32_t master = host.master;
+  for (int levels = 0; master != 0 && levels < 8; ++levels) {
+    SL_ASSIGN_OR_RETURN(const LinkInfo upper, net::GetLink(master));
+    if (upper.master == 0) break;
+    master = upper.master;
+  }
+  return master;
+}
+
 StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInfo& host, const PodEnd& pod) {
   BoundWorkload bound{.name = workload.name,
                       .binding = {},
@@ -143,7 +155,7 @@ StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInf
   bound.facts.netns = host.link_netnsid;
   bound.facts.others = OthersAt(host);
   bound.facts.address = pod.ips.front().abi();
-  bound.facts.master = host.master;
+  SL_ASSIGN_OR_RETURN(bound.facts.master, RoutingMaster(host));
   if (pod.link.mac == net::MacAddress{}) return bound;
   std::copy(pod.link.mac.begin(), pod.link.mac.end(), bound.facts.pod_mac);
   bound.facts.link_local = pod.link_local.value_or(LinkLocalOf(pod.link.mac)).abi();

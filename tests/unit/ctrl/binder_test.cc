@@ -261,6 +261,22 @@ TEST_F(Binder, KnowsPlainBridgePorts) {
   }
 }
 
+// What is routed out of a bridge in a VRF shows the VRF as where it came in.
+TEST_F(Binder, TheMasterIsTheOneThatRoutes) {
+  MakeNode(TestNode::Wiring::kBridged);
+  const Status made = node_->netns().Ip("link add red type vrf table 10\nlink set red up\nlink set br0 master red\n");
+  if (!made.ok()) GTEST_SKIP() << "missing in this kernel: VRF: " << made;
+  std::uint32_t red = 0;
+  ASSERT_TRUE(node_->netns()
+                  .Run([&] {
+                    const auto link = net::GetLink("red");
+                    if (link.ok()) red = link->ifindex;
+                    return link.status();
+                  })
+                  .ok());
+  EXPECT_EQ(BindHere(ByNetNs(a_.netns_path))->facts.master, red);
+}
+
 TEST_F(Binder, TakesNoShortCutThroughAVlanFilteringBridge) {
   MakeNode(TestNode::Wiring::kBridged);
   const Status on = node_->netns().Ip("link set br0 type bridge vlan_filtering 1\n");
