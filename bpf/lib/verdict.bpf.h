@@ -675,8 +675,6 @@ __noinline int sl_ask_policy(void) {
   if (j->hook == SL_HOOK_TC_TO_POD && q->destination.workload && q->destination.ifindex != j->ifindex)
     return SL_DROP_WRONG_RECEIVER;
   sl_resolve(&tuple->src, q->slot, &q->source);
-  /* The node puts together fragments of a bridge's, and cuts them anew, with the socket of the pod that sent them. */
-  if (q->source.ifindex) q->from_node = j->from_node = 0;
   int reason = sl_check_source(j, &q->source);
   if (j->refused) reason = j->refused;
   /* The receiver is who is behind the interface, also of broadcast and multicast. */

@@ -216,15 +216,6 @@ TEST_F(DropReasons, ALocalSourceComesByItsOwnInterface) {
   EXPECT_TRUE(ToPod(kDb, kElsewhere, Tcp4(kWebIp, kDbIp, 5432, kSyn, 40001)).forwarded);
 }
 
-// What the node makes of a pod's packets may carry that pod's socket, and has no interface.
-TEST_F(DropReasons, TheNodeDoesNotSendInAPodsName) {
-  ExpectDenied(ToPod(kDb, kNode, Tcp4(kOtherIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE, 0, 0);
-  ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
-  EXPECT_TRUE(ToPod(kDb, kNode, ToDb(kSyn)).forwarded) << "of a flow that the pod's own hook let pass";
-  EXPECT_TRUE(ToPod(kDb, kNode, Tcp4(kNodeIp, kDbIp, 22)).forwarded);
-  EXPECT_TRUE(ToPod(kDb, kNode, Tcp4("192.0.2.7", kDbIp, 22)).forwarded) << "a proxy that keeps its client's address";
-}
-
 TEST_F(DropReasons, RulesetMissing) {
   policy::Tables tables = bed_->compiled().tables;
   tables.peers = {};
