@@ -19,9 +19,10 @@ namespace sluice::policy {
 
 inline constexpr std::size_t kMaxYamlDepth = 40;
 inline constexpr std::size_t kMaxYamlKeyBytes = 500;
-// Brackets, braces and commas of one document, in strings and comments too. yaml-cpp holds all of a collection in flow
-// style as tokens, 230 bytes each and two a brace, before it tells of the first.
-inline constexpr std::size_t kMaxYamlFlowIndicators = 300'000;
+// Brackets, braces and commas of one document, in strings and comments too: some 6,000 pods of `kubectl get -o json`.
+// yaml-cpp holds all of a collection in flow style as tokens, 230 bytes each and two a brace, before it tells of the
+// first.
+inline constexpr std::size_t kMaxYamlFlowIndicators = 2'000'000;
 // Of all documents of one text together, after the expansion of aliases.
 inline constexpr std::size_t kMaxYamlNodes = 4'000'000;
 inline constexpr std::size_t kMaxYamlScalarBytes = 128U << 20U;

@@ -397,7 +397,7 @@ TEST(ParserErrorTest, ManyBracketsAreRefusedAtOnce) {
     EXPECT_THAT(ErrorOf(text), HasSubstr(expected));
     return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;  // of this process's CPU time
   };
-  constexpr std::size_t kBytes = 6'000'000;
+  constexpr std::size_t kBytes = 9'000'000;
   const std::string too_large = "brackets, braces and commas in one document";
   for (const std::string part : {"{", "[", "{a: ", "1,", "{\"a\":1},"}) {
     std::string text = part == "1," || part.ends_with("},") ? "[" : "";
@@ -411,16 +411,14 @@ TEST(ParserErrorTest, ManyBracketsAreRefusedAtOnce) {
   EXPECT_THAT(ErrorOf("a: [\n---\nb]\n"), StartsWith("f.yaml:"));
 }
 
-TEST(ParserTest, ManySmallFlowDocumentsAreNotOneLargeOne) {
+TEST(ParserTest, ManyFlowDocumentsAreNotOneLargeOne) {
+  constexpr std::size_t kDocuments = 25, kOfEach = kMaxYamlFlowIndicators / 20;  // in comments they count too
   std::string text;
-  for (int i = 0; i < 40000; ++i) {
-    text +=
-        fmt::format("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: n{}, labels: {{a: b, c: d}}}}}}\n", i);
+  for (std::size_t i = 0; i < kDocuments; ++i) {
+    text += fmt::format("---\n# {}\n{{apiVersion: v1, kind: Namespace, metadata: {{name: n{}}}}}\n",
+                        std::string(kOfEach, ','), i);
   }
-  EXPECT_GT(std::count(text.begin(), text.end(), ','), 100000);
-  EXPECT_GT(std::count_if(text.begin(), text.end(), [](char c) { return c == '{' || c == '}' || c == ','; }),
-            static_cast<std::ptrdiff_t>(kMaxYamlFlowIndicators));
-  EXPECT_EQ(Parse(text).size(), 40000U);
+  EXPECT_EQ(Parse(text).size(), kDocuments);
 }
 
 TEST(ParserTest, LinesAreCountedOverDocuments) {
