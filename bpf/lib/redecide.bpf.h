@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The verdict of a known flow, and its decision anew: under a later generation, or for another process or socket than
+ * it was decided for.
+ */
+#ifndef SLUICE_REDECIDE_BPF_H
+#define SLUICE_REDECIDE_BPF_H
+
+#include "bpf/lib/ends.bpf.h"
+#include "bpf/lib/quarantine.bpf.h"
+
+#define SL_FLOW_OVER (-3) /* as a drop reason: an end belongs to somebody else now, start clean */
+
+/* Writes a known flow's new verdict down, where it still stands; one CPU at a time. A packet whose CPU comes second has
+ * its own verdict, and lets a later one write. */
+static __always_inline void sl_record(struct sl_judgement* j, const struct sl_flow_key* key,
+                                      struct sl_flow_entry* entry, int reason, int keep) {
+  const struct sl_policy_question* q = &j->question;
+  const __u32 held = sl_flow_hold(key, j->place);
+  __u32 state = held & SL_FLOW_STATE_MASK;
+  if (!held) {
+    if (sl_flow_stands(key, j->place)) __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
+    return;
+  }
+  if (SL_READ_ONCE(entry->generation) <= j->gen) {
+    sl_renew_end(&entry->initiator, &q->source);
+    sl_renew_end(&entry->responder, &q->destination);
+    if (!keep) {
+      if (entry->reason != reason) {
+        SL_WRITE_ONCE(entry->last_event, 0); /* say so with this packet */
+        if (reason) sl_count_event(SL_COUNTER_FLOW_CUT);
+      }
+      /* Of neither socket while the verdict is written: who compares then is judged by himself. */
+      if (entry->initiator_socket != q->source_socket) SL_WRITE_ONCE(entry->initiator_socket, SL_SOCKET_CHANGES);
+      if (entry->responder_socket != q->destination_socket) SL_WRITE_ONCE(entry->responder_socket, SL_SOCKET_CHANGES);
+      sl_memory_barrier(&entry->flags);
+      SL_WRITE_ONCE(entry->initiator_class, q->source_class);
+      SL_WRITE_ONCE(entry->responder_class, q->destination_class);
+      entry->egress_decision = q->egress_decision;
+      entry->ingress_decision = q->ingress_decision;
+      SL_WRITE_ONCE(entry->reason, reason);
+      if (reason) state = SL_FLOW_CLOSING;
+      __u32 flags = (reason ? SL_CT_CUT : 0) | (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
+      __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_CUT | SL_CT_AUDIT | SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER));
+      if (flags) __sync_fetch_and_or(&entry->flags, flags);
+      sl_memory_barrier(&entry->flags);
+      SL_WRITE_ONCE(entry->initiator_socket, q->source_socket);
+      SL_WRITE_ONCE(entry->responder_socket, q->destination_socket);
+    }
+    sl_memory_barrier(&entry->flags);
+    SL_WRITE_ONCE(entry->generation, j->gen); /* last: who sees it sees the verdict too */
+  }
+  sl_flow_release(j->place, (held & ~(__u32)SL_FLOW_STATE_MASK) | state);
+}
+
+/* A flow's verdict, after the generation that it was decided under: who reads them the other way round may take an old
+ * verdict for a new one. */
+static __always_inline int sl_verdict_of(struct sl_flow_entry* entry, __u64* generation) {
+  *generation = SL_READ_ONCE(entry->generation);
+  sl_memory_barrier(&entry->flags);
+  return SL_READ_ONCE(entry->reason);
+}
+
+/*
+ * Decides a known flow again: under this generation, or for another process. The question says for which processes.
+ * Returns the drop reason for this packet, SL_ASK_RECEIVER or SL_FLOW_OVER.
+ */
+static __noinline int sl_redecide(struct sl_judgement* j, const struct sl_flow_key* key, struct sl_flow_entry* entry,
+                                  int other_process) {
+  struct sl_policy_question* q = &j->question;
+  int hi = entry->flags & SL_CT_INITIATOR_HI;
+  q->slot = j->gen & 1;
+  sl_resolve_end(hi ? &key->hi : &key->lo, &entry->initiator, q->slot, &q->source);
+  sl_resolve_end(hi ? &key->lo : &key->hi, &entry->responder, q->slot, &q->destination);
+  if (!sl_is_same_end(&entry->initiator, &q->source) || !sl_is_same_end(&entry->responder, &q->destination))
+    return SL_FLOW_OVER;
+  q->service = sl_service(key->protocol, hi ? key->lo_port : key->hi_port);
+  q->from_node = entry->flags & SL_CT_FROM_NODE;
+  j->to_ifindex = q->destination.ifindex;
+  int reason = sl_decide(q);
+  if (reason == SL_ASK_RECEIVER) return reason;
+  sl_count_event(SL_COUNTER_FLOW_REDECIDED);
+  int keep = reason && !other_process && (j->setting_flags & SL_SETTING_KEEP_ESTABLISHED) &&
+             !(entry->flags & SL_CT_CUT) && (entry->flags & SL_CT_SEEN_REPLY);
+  if (keep) reason = entry->reason;
+  sl_record(j, key, entry, reason, keep);
+  return reason;
+}
+
+/* The processes that the flow was decided for. */
+static __always_inline void sl_ask_as_before(struct sl_policy_question* q, const struct sl_flow_entry* entry) {
+  q->source_class = entry->initiator_class;
+  q->source_socket = entry->initiator_socket;
+  q->destination_class = entry->responder_class;
+  q->destination_socket = entry->responder_socket;
+  q->may_ask_receiver = 0;
+}
+
+/* The process at one end is this one. */
+static __always_inline void sl_ask_for(struct sl_policy_question* q, int responder, sl_process_class_number class,
+                                       __u64 socket) {
+  if (responder) {
+    q->destination_class = class;
+    q->destination_socket = socket;
+  } else {
+    q->source_class = class;
+    q->source_socket = socket;
+  }
+}
+
+/* sl_redecide for a packet of the flow itself. The receiver's socket is asked only by packets that go there. */
+static __always_inline int sl_redecide_for(struct sl_judgement* j, struct sl_flow_entry* entry, int reply,
+                                           int other_process) {
+  struct sl_policy_question* q = &j->question;
+  const struct sl_receiver* receiver = &j->receiver;
+  sl_ask_as_before(q, entry);
+  if (sl_knows(&j->sender)) sl_ask_for(q, reply, j->sender.process_class, j->sender.socket);
+  if (!reply && !q->destination_class) sl_note_receiver(receiver, entry);
+  if (receiver->found &&
+      (sl_hangs_on_receiver(entry->flags, reply, j->key.protocol) || (!reply && !q->destination_class)))
+    sl_ask_for(q, !reply, receiver->process_class, receiver->socket);
+  q->may_ask_receiver = !reply && !q->destination_class && !receiver->asked;
+  return sl_redecide(j, &j->key, entry, other_process);
+}
+
+/* At the hook where a pod's sockets come along. */
+static __always_inline int sl_is_of_other_socket(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  if (j->hook != SL_HOOK_TC_FROM_POD || !(entry->flags & sl_by_bit(reply))) return 0;
+  return sl_is_other_socket(entry, reply, j->key.protocol, j->sender.socket);
+}
+
+/* The last hook on the packet's way to the pod; XDP cannot ask sockets. */
+static __always_inline int sl_asks_receiver_here(const struct sl_judgement* j) {
+  return j->hook == SL_HOOK_TC_TO_POD || (j->hook == SL_HOOK_TC_FROM_POD && j->setting_flags & SL_SETTING_REDIRECT);
+}
+
+/* An earlier hook takes an allowed flow for allowed, and leaves the way to the last one; a denied one is asked for
+ * where that can be, as it may be another's by now. */
+static __always_inline int sl_must_ask_receiver(struct sl_judgement* j, const struct sl_flow_end* receiver,
+                                                const struct sl_flow_entry* entry, int reply) {
+  if (!sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) return 0;
+  j->to_ifindex = receiver->ifindex;
+  if (!sl_asks_receiver_here(j)) {
+    j->may_route = 0;
+    if (entry->reason == SL_DROP_NONE) return 0;
+  }
+  return j->receiver.asked != receiver->ifindex;
+}
+
+/* What is known now of the processes behind this packet, into its flow. 1: the flow has to be decided for them. */
+static __always_inline int sl_note_processes(struct sl_judgement* j, struct sl_flow_entry* entry, int reply,
+                                             int other_socket) {
+  if (other_socket) sl_note_stranger(&j->sender, j->key.protocol);
+  const int sender = sl_note_sender(&j->sender, &j->key, entry, reply, j->now);
+  if (!sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) return sender;
+  return sl_note_other_receiver(&j->receiver, &j->key, entry, reply, j->now) | sender;
+}
+
+/* Whether the flow is still decided for who is behind this packet. */
+static __always_inline int sl_is_decided_for(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  const __u32 flags = SL_READ_ONCE(entry->flags);
+  if (sl_is_of_other_socket(j, entry, reply)) return 0;
+  if ((flags & sl_by_bit(reply)) && sl_knows(&j->sender) && !j->sender.inherited &&
+      sl_is_another_sender(&j->sender, entry, reply))
+    return 0;
+  return !sl_hangs_on_receiver(flags, reply, j->key.protocol) || !sl_is_another_receiver(&j->receiver, entry, reply);
+}
+
+/*
+ * The verdict for who is behind this packet, who was just found to be the one that the flow was decided for. Another
+ * CPU may write another one's since: so it counts only when it was read between two such looks. Not inlined, for the
+ * stack.
+ */
+static __noinline int sl_verdict_for(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  __u64 generation;
+  sl_memory_barrier(&entry->flags);
+  const int verdict = sl_verdict_of(entry, &generation);
+  sl_memory_barrier(&entry->flags);
+  if (generation >= j->gen && sl_is_decided_for(j, entry, reply)) return verdict;
+  return sl_redecide_for(j, entry, reply, 1);
+}
+
+#endif
