@@ -8,8 +8,8 @@
 namespace sluice::api {
 namespace {
 
-constexpr std::array<const char*, kCallKinds> kKindNames{"changes", "listings", "followers", "questions",
-                                                         "quarantines", "listings of all flows"};
+constexpr std::array<const char*, kCallKinds> kKindNames{"changes",   "listings",    "followers",
+                                                         "questions", "quarantines", "listings of all flows"};
 
 std::vector<std::string> Properties(const grpc::AuthContext& auth, const char* name) {
   std::vector<std::string> values;

@@ -54,33 +54,10 @@ bool HasInterface(std::uint32_t ifindex) {
   return if_indextoname(ifindex, name) != nullptr || (errno != ENXIO && errno != ENODEV);
 }
 
-// What is said of an interface whose workload is not enforced on.
-datapath::PodInterface Closed(const workload::HostEnd& end) {
-  datapath::PodInterface pod{end.ifindex, end.name, {}, false};
-  pod.facts.netns = -1;  // not known
-  return pod;
-}
-
 std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable) {
   std::string names;
   for (const auto& [id, problem] : unreadable) names += (names.empty() ? "" : ", ") + id.ToString();
   return names;
-}
-
-bool Names(const StateChange& change, const ObjectName& workload) {
-  const ResourceId id{policy::Kind::kWorkload, workload};
-  return std::find(change.deletes.begin(), change.deletes.end(), id) != change.deletes.end() ||
-         std::any_of(change.puts.begin(), change.puts.end(), [&](const auto& resource) { return resource.id == id; });
-}
-
-// Null: there is none of this name.
-std::shared_ptr<const policy::Workload> FindWorkload(const ResourceMap& resources, const ObjectName& name) {
-  const auto found = resources.find({policy::Kind::kWorkload, name});
-  return found == resources.end() ? nullptr : (*found).second.workload;
-}
-
-bool IsAtSamePlace(const policy::Workload& a, const policy::Workload& b) {
-  return a.netns == b.netns && a.interface == b.interface && a.host_interface == b.host_interface;
 }
 
 }  // namespace
@@ -270,83 +247,6 @@ Status Controller::NotFound(const ObjectName& name) const {
                    "Workload {}: there is none on this node; `sluice get workloads` lists them", name.ToString());
 }
 
-// Under view_mutex_, so that the number is still the workload's: it gets another owner two views later at the earliest,
-// and starts free then.
-Status Controller::CutOffAtOnce(const ObjectName& name) {
-  const std::lock_guard lock(view_mutex_);
-  const policy::Endpoint* endpoint = view_->compiled.snapshot ? view_->compiled.snapshot->FindByName(name) : nullptr;
-  if (endpoint == nullptr || endpoint->endpoint == 0) return OkStatus();
-  return datapath_->SetQuarantine(endpoint->endpoint, true);
-}
-
-// The kernel's part is never taken back for what the disk says.
-StatusOr<std::uint64_t> Controller::Quarantine(const ObjectName& name, std::string* unsaved) {
-  SL_RETURN_IF_ERROR(CutOffAtOnce(name));
-  const std::lock_guard lock(mutex_);
-  const std::uint64_t revision = view()->revision;
-  if (!view()->resources.contains({policy::Kind::kWorkload, name}) && !refused_.contains(name)) return NotFound(name);
-  if (quarantined_.contains(name) && !unsaved_quarantines_.contains(name)) return revision;
-  const std::uint32_t number = numbers().Find(name);  // 0: not found on the node yet
-  if (number != 0) SL_RETURN_IF_ERROR(datapath_->SetQuarantine(number, true));
-  {
-    const std::lock_guard view_lock(view_mutex_);
-    quarantined_.insert(name);
-  }
-  LogInfo("Workload {} is in quarantine", name.ToString());
-  Status saved = save_({.quarantines = {name}, .revision = revision}, OkStatus);
-  if (saved.ok()) {
-    unsaved_quarantines_.erase(name);
-    return revision;
-  }
-  LogError("Workload {} is in quarantine, but that is not saved and would not outlive a boot: {}", name.ToString(),
-           Message(saved));
-  unsaved_quarantines_.insert(name);
-  if (unsaved != nullptr) *unsaved = Message(saved);
-  unsaved_ = std::move(saved);
-  return revision;
-}
-
-StatusOr<std::uint64_t> Controller::Release(const ObjectName& name) {
-  const std::lock_guard lock(mutex_);
-  const std::uint64_t revision = view()->revision;
-  const bool is_known = quarantined_.contains(name);
-  if (!is_known && !view()->resources.contains({policy::Kind::kWorkload, name}) && !refused_.contains(name)) {
-    return NotFound(name);
-  }
-  const bool to_save = is_known && !unsaved_quarantines_.contains(name);
-  const std::uint32_t number = numbers().Find(name);
-  const auto release = [&] { return number == 0 ? OkStatus() : datapath_->SetQuarantine(number, false); };
-  if (Status status = to_save ? save_({.releases = {name}, .revision = revision}, release) : release(); !status.ok()) {
-    if (to_save && number != 0) {
-      if (Status undone = datapath_->SetQuarantine(number, true); !undone.ok()) {
-        LogError("Workload {} may be free though its release was refused: {}", name.ToString(), Message(undone));
-      }
-    }
-    return status;
-  }
-  LogInfo("Workload {} is released from quarantine", name.ToString());
-  unsaved_quarantines_.erase(name);
-  const std::lock_guard view_lock(view_mutex_);
-  quarantined_.erase(name);
-  return revision;
-}
-
-StatusOr<policy::Quarantine> Controller::quarantine() const {
-  SL_ASSIGN_OR_RETURN(datapath::QuarantineState kernel, datapath_->ReadQuarantine());
-  policy::Quarantine all{.workloads = {}, .allow = std::move(kernel.allow)};
-  std::shared_ptr<const View> view;
-  {
-    const std::lock_guard lock(view_mutex_);
-    all.workloads = quarantined_;
-    view = view_;
-  }
-  if (!view->compiled.snapshot) return all;
-  for (const policy::Endpoint& endpoint : view->compiled.snapshot->endpoints) {
-    if (endpoint.endpoint != 0 && kernel.endpoints.contains(endpoint.endpoint)) all.workloads.insert(endpoint.name);
-  }
-  return all;
-}
-
 Status Controller::Refresh() {
   const std::lock_guard lock(mutex_);
   std::erase_if(refused_, [this](const auto& refused) {
@@ -363,27 +263,6 @@ Status Controller::Refresh() {
                      places_->failed.size(), name.ToString(), problem);
   }
   return unsaved_;
-}
-
-void Controller::CloseNewcomers() {
-  const std::lock_guard lock(mutex_);
-  if (!places_) return;
-  std::vector<const policy::Workload*> missing;
-  for (const auto& [id, resource] : desired_.all.of(policy::Kind::kWorkload)) {
-    const auto binding = places_->bindings.find(id.name);
-    const bool is_there = binding != places_->bindings.end() && binding->second.ifindex != 0 &&
-                          (!node_.has_interface || node_.has_interface(binding->second.ifindex));
-    if (!is_there) missing.push_back(resource.workload.get());
-  }
-  if (!missing.empty() && node_.host_ends) {
-    for (const auto& [name, ends] : node_.host_ends(missing)) {
-      if (!ends.ok()) continue;  // said and tried again by Refresh
-      for (const workload::HostEnd& end : *ends) {
-        if (owners_.try_emplace(end.ifindex, name).second) AttachClosed({Closed(end)});
-      }
-    }
-  }
-  if (close_all_) CloseAll();
 }
 
 // Whoever has an address keeps it: a pod that takes another one's is not enforced for it, and changes nothing for
@@ -462,26 +341,6 @@ Status Controller::Number(const workload::BoundWorkload& bound, Places& places) 
     if (places.ids.Adopt(bound.name, before->second).ok()) return OkStatus();
   }
   return places.ids.Assign(bound.name).status();
-}
-
-// The interfaces of those who are not enforced on, as far as they can be found.
-void Controller::AddClosed(Places& places) const {
-  if (!node_.host_ends) return;
-  std::vector<const policy::Workload*> unbound;
-  for (const auto& [name, problem] : places.unbound) {
-    unbound.push_back(places.resources.at({policy::Kind::kWorkload, name}).workload.get());
-  }
-  if (unbound.empty()) return;
-  for (const auto& [name, ends] : node_.host_ends(unbound)) {
-    if (!ends.ok()) {
-      places.open.insert(name);
-      places.unbound[name] += "; NOT closed, for its interface cannot be found: " + Message(ends.status());
-      continue;
-    }
-    for (const workload::HostEnd& end : *ends) {
-      if (places.owners.try_emplace(end.ifindex, name).second) places.closed.push_back(Closed(end));
-    }
-  }
 }
 
 // Workloads whose namespace or interface is not there (yet) stay known and are not enforced on: no traffic can pass an
@@ -576,18 +435,6 @@ Status Controller::Hold(Desired desired, Plan plan, const std::string& why) {
   plan.view->holding = why;
   Remember(std::move(desired), std::move(plan));
   return OkStatus();
-}
-
-// Who the workloads are is not known, so each interface may be one's.
-void Controller::CloseAll() {
-  if (!node_.all_host_ends) return;
-  const auto ends = node_.all_host_ends();
-  if (!ends.ok()) return LogError("close all pods: {}", Message(ends.status()));
-  for (const workload::HostEnd& end : *ends) {
-    if (!owners_.try_emplace(end.ifindex, ObjectName()).second) continue;
-    AttachClosed({Closed(end)});
-    closed_all_.insert(end.ifindex);
-  }
 }
 
 Status Controller::CheckUnreadable(const StateChange& change) const {
@@ -718,144 +565,6 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
   SL_RETURN_IF_ERROR(datapath_->Commit(tables));
   AttachClosed(plan.places->closed);  // what the generation before enforced on
   return OkStatus();
-}
-
-std::set<std::uint32_t> Controller::EnforcedInterfaces() const {
-  std::map<std::uint32_t, int> programs;
-  for (const auto& one : datapath_->Attached()) programs[one.ifindex] += one.program != "xdp_uplink";
-  std::set<std::uint32_t> enforced;
-  for (const auto& [ifindex, number] : datapath_->EndpointsInForce()) {
-    if (const auto there = programs.find(ifindex); there != programs.end() && there->second == 2)
-      enforced.insert(ifindex);
-  }
-  return enforced;
-}
-
-// Where the kernel enforces, what it knows of the interface is more than what is known here, and stays.
-void Controller::AttachClosed(std::vector<datapath::PodInterface> interfaces) const {
-  if (interfaces.empty()) return;
-  const auto enforced = EnforcedInterfaces();
-  std::erase_if(interfaces, [&](const datapath::PodInterface& one) { return enforced.contains(one.ifindex); });
-  Attach(interfaces);
-}
-
-// One that cannot be closed must not keep the others open.
-void Controller::Attach(const std::vector<datapath::PodInterface>& interfaces) const {
-  for (const datapath::PodInterface& interface : interfaces) {
-    if (Status status = datapath_->AttachPod(interface); !status.ok()) {
-      LogError("{} is a workload's and cannot be closed: {}", interface.name, Message(status));
-    }
-  }
-}
-
-// What was asked for and is not enforced on is not open because of that.
-void Controller::CloseRefused(const std::vector<policy::Resource>& resources, const Status& why) {
-  if (!node_.host_ends) return;
-  std::vector<const policy::Workload*> wanted;
-  for (const policy::Resource& resource : resources) {
-    if (resource.workload == nullptr) continue;
-    const bool is_bound = places_ && places_->found.contains(resource.id.name);
-    if (is_bound && IsAtSamePlace(*FindWorkload(places_->resources, resource.id.name), *resource.workload)) continue;
-    wanted.push_back(resource.workload.get());
-  }
-  if (wanted.empty()) return;
-  bool is_new = false;
-  for (const auto& [name, ends] : node_.host_ends(wanted)) {
-    if (!ends.ok()) {
-      LogError("NOT closed, and not enforced on: Workload {}: {}", name.ToString(), Message(ends.status()));
-      continue;
-    }
-    std::vector<workload::HostEnd> own;
-    for (const workload::HostEnd& end : *ends) {
-      if (places_ && places_->owners.contains(end.ifindex)) continue;
-      ObjectName& owner = owners_.try_emplace(end.ifindex, name).first->second;
-      if (owner == ObjectName()) owner = name;
-      if (owner == name) own.push_back(end);
-    }
-    for (const workload::HostEnd& end : own) AttachClosed({Closed(end)});
-    auto instead = FindWorkload(desired_.all, name);
-    if (!own.empty() && (instead == nullptr || places_->found.contains(name))) {
-      LogWarn("closed, and not enforced on: Workload {}: {}", name.ToString(), Message(why));
-      refused_[name] = {std::move(own), Message(why), std::move(instead)};
-      is_new = true;
-    }
-  }
-  if (!is_new) return;
-  auto view = std::make_shared<View>(*this->view());
-  AddRefused(*view);
-  const std::lock_guard lock(view_mutex_);
-  view_ = std::move(view);
-}
-
-// Whether it still is after `change`, which makes `resources` what is wanted.
-bool Controller::IsRefused(const ObjectName& name, const StateChange& change, const ResourceMap& resources) const {
-  const auto refused = refused_.find(name);
-  return refused != refused_.end() && !Names(change, name) && FindWorkload(resources, name) == refused->second.instead;
-}
-
-void Controller::ForgetRefused(const StateChange& change, const ResourceMap& resources) {
-  std::erase_if(refused_, [&](const auto& refused) { return !IsRefused(refused.first, change, resources); });
-}
-
-void Controller::AddRefused(View& view) const {
-  for (const auto& [name, refused] : refused_) view.unbound.try_emplace(name, "refused: " + refused.problem);
-}
-
-// Interfaces of workloads that are wanted but cannot be found right now. They stay attached, and closed, because no
-// generation knows their addresses: whoever is behind one must not get free by giving up its address. Likewise where
-// nobody knows whose one is (the state was lost, or an agent ended in the middle of a change), until the last workload
-// that it may be of is taken away.
-Controller::Owners Controller::StillOwned(const Plan& plan, const StateChange& change) const {
-  const auto& unbound = plan.view->unbound;
-  const auto before = view();
-  const bool last_missing_is_deleted =
-      unbound.empty() && std::any_of(before->unbound.begin(), before->unbound.end(), [&](const auto& one) {
-        return before->resources.contains({policy::Kind::kWorkload, one.first}) &&
-               !plan.view->resources.contains({policy::Kind::kWorkload, one.first});
-      });
-  Owners owned;
-  for (const auto& attached : datapath_->Attached()) {
-    if (attached.program == "xdp_uplink" || plan.places->owners.contains(attached.ifindex)) continue;
-    if (node_.has_interface && !node_.has_interface(attached.ifindex)) continue;
-    const auto owner = owners_.find(attached.ifindex);
-    const ObjectName name = owner == owners_.end() ? ObjectName() : owner->second;
-    const bool is_refused = IsRefused(name, change, plan.view->resources);
-    const bool is_let_go = released_before_.contains(attached.ifindex) || closed_all_.contains(attached.ifindex);
-    if (name == ObjectName() ? !is_let_go && !last_missing_is_deleted : is_refused || unbound.contains(name))
-      owned[attached.ifindex] = name;
-  }
-  return owned;
-}
-
-void Controller::TellNobodys(const Owners& owners) {
-  for (const auto& [ifindex, name] : owners) {
-    if (name != ObjectName()) continue;
-    LogWarn(
-        "interface {} was closed by an earlier agent and stays so; for which Workload is not known: apply that one, or "
-        "apply and delete it",
-        ifindex);
-  }
-}
-
-// After a refused change: the interfaces as they were.
-void Controller::PutBack() {
-  DetachAllBut(owners_);
-  for (const datapath::PodInterface& interface : places_->interfaces) {
-    if (Status status = datapath_->AttachPod(interface); !status.ok()) {
-      LogWarn("{} after a refused change: {}", interface.name, Message(status));
-    }
-  }
-}
-
-void Controller::DetachAllBut(const Owners& owners) {
-  std::set<std::uint32_t> detached;
-  for (const auto& attached : datapath_->Attached()) {
-    if (attached.program == "xdp_uplink" || owners.contains(attached.ifindex)) continue;
-    if (!detached.insert(attached.ifindex).second) continue;
-    if (Status status = datapath_->DetachPod(attached.ifindex); !status.ok()) {
-      LogWarn("release {}: {}", attached.interface, Message(status));
-    }
-  }
 }
 
 void Controller::Remember(Desired desired, Plan plan) {
