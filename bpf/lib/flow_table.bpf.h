@@ -375,8 +375,10 @@ static __always_inline void sl_write_words(void* to, const void* from, __u32 siz
   for (__u32 i = 0; i < size / 8; i++) SL_WRITE_ONCE(p[i], q[i]);
 }
 
-/* Puts a flow that has no place into a free one of the bucket. 0: none is to be had. */
-__noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, struct sl_flow_entry* entry, __u32 hash,
+/* Puts a flow that has no place into a free one of the bucket. 0: none is to be had. Nothing here waits for the memory
+ * of the flow, which is hardly ever in the cache: it is only written, and what is locked, which waits for all writes
+ * before it, comes first. */
+__noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, const struct sl_flow_entry* entry, __u32 hash,
                               __u32 state) {
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   if (!key || !entry || !bucket) return 0;
@@ -384,10 +386,9 @@ __noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, struct
   if (way >= SL_FLOW_WAYS || !sl_take(bucket, way, 0, sl_flow_tag_of(hash))) return 0;
   struct sl_flow* flow = sl_flow_at(index * SL_FLOW_WAYS + way);
   if (!flow) return 0;
-  entry->incarnation = (flow->entry.incarnation + 1) ?: 1;
+  if ((state & SL_FLOW_STATE_MASK) != SL_FLOW_DENIED) sl_share_add(entry->owner, 1);
   sl_write_words(&flow->key, key, sizeof(*key));
   sl_write_words(&flow->entry, entry, sizeof(*entry));
-  if ((state & SL_FLOW_STATE_MASK) != SL_FLOW_DENIED) sl_share_add(entry->owner, 1);
   sl_publish_tag(&bucket->tags[way], sl_flow_tag_of(hash) | (state & SL_FLOW_STATE_MASK));
   return 1;
 }
@@ -403,7 +404,7 @@ static __always_inline int sl_flow_put_as_guest(const struct sl_flow_key* key, s
   return 0;
 }
 
-/* Puts a flow that has no place into the table. 0: there is no room. Sets its incarnation. */
+/* Puts a flow that has no place into the table. 0: there is no room. */
 static __always_inline int sl_flow_put(const struct sl_flow_key* key, struct sl_flow_entry* entry, __u32 state) {
   const __u32 hash = sl_hash_of(key), home = sl_home_of(hash);
   if (state != SL_FLOW_DENIED && sl_is_over_share(entry->owner) && !sl_flow_evict_own(home, entry->owner) &&

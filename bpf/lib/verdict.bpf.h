@@ -333,6 +333,7 @@ static __always_inline void sl_fill_fresh(struct sl_judgement* j, int src_hi, in
   __builtin_memset(fresh, 0, sizeof(*fresh));
   fresh->created_ns = fresh->last_seen_ns = j->now;
   fresh->id = sl_next_flow_id();
+  fresh->incarnation = (__u32)(fresh->id ^ fresh->id >> 32) ?: 1;
   fresh->last_event = sl_ticks(j->now);
   fresh->generation = j->gen;
   sl_end_of(&fresh->initiator, &q->source);
