@@ -24,21 +24,23 @@ struct sl_judgement {
   __u64 fragment_hash; /* of sl_know_fragment */
   struct sl_fragment_key fragment_key;
   /* in */
-  __u32 hook;          /* enum sl_hook */
-  __u32 ifindex;       /* the hook's interface */
-  __u32 setting_flags; /* SL_SETTING_* */
-  __u32 path_fresh;    /* as in sl_settings */
-  __u8 from_node;      /* tc_to_pod: a socket of the node's own sent it */
-  __u8 known_absent;   /* not in the flow table, by sl_judge_plain */
-  __u8 syn_allowed;    /* against a live connection, by sl_judge_syn_against */
-  __u8 asks_receiver;  /* sl_judge_plain found that it has to be asked who is behind to_ifindex */
-  __u8 may_route;      /* the packet may take the short cut as a router sends it on: sl_is_for_router */
-  __u32 way_seen;      /* of sl_flow_see */
-  __u32 place;         /* in the flow table, of the flow that is looked at */
-  __u32 route_length;  /* what has to fit the route's MTU; 0: a GSO packet, which is cut to fit */
-  __u32 from_ifindex;  /* tc_to_pod: where it came in; 0: elsewhere, or the node made it (perhaps of others' packets) */
-  __u32 refused;       /* link control: why it is dropped, before policy is asked */
-  __u8 source_mac[8];  /* tc_from_pod: of the frame, and two bytes more */
+  __u32 hook;             /* enum sl_hook */
+  __u32 ifindex;          /* the hook's interface */
+  __u32 setting_flags;    /* SL_SETTING_* */
+  __u32 path_fresh;       /* as in sl_settings */
+  __u8 from_node;         /* tc_to_pod: a socket of the node's own sent it */
+  __u8 known_absent;      /* not in the flow table, by sl_judge_plain */
+  __u8 syn_allowed;       /* against a live connection, by sl_judge_syn_against */
+  __u8 asks_receiver;     /* sl_judge_plain found that it has to be asked who is behind to_ifindex */
+  __u8 may_route;         /* the packet may take the short cut as a router sends it on: sl_is_for_router */
+  __u32 way_seen;         /* of sl_flow_see */
+  __u32 place;            /* in the flow table, of the flow that is looked at */
+  __u32 over_place;       /* of the known flow, from where it is taken should it be over */
+  __u32 over_incarnation; /* there */
+  __u32 route_length;     /* what has to fit the route's MTU; 0: a GSO packet, which is cut to fit */
+  __u32 from_ifindex; /* tc_to_pod: where it came in; 0: elsewhere, or the node made it (perhaps of others' packets) */
+  __u32 refused;      /* link control: why it is dropped, before policy is asked */
+  __u8 source_mac[8]; /* tc_from_pod: of the frame, and two bytes more */
   struct sl_size size;
   struct sl_sender sender;
   struct sl_receiver receiver;

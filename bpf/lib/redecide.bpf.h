@@ -9,7 +9,9 @@
 #include "bpf/lib/ends.bpf.h"
 #include "bpf/lib/quarantine.bpf.h"
 
-#define SL_FLOW_OVER (-3) /* as a drop reason: an end belongs to somebody else now, start clean */
+/* As drop reasons. */
+#define SL_FLOW_OVER (-3)  /* an end belongs to somebody else now, start clean */
+#define SL_FLOW_STALE (-4) /* has to be decided anew */
 
 /* Writes a known flow's new verdict down, where it still stands; one CPU at a time. A packet whose CPU comes second has
  * its own verdict, and lets a later one write. */
@@ -168,16 +170,15 @@ static __always_inline int sl_is_decided_for(const struct sl_judgement* j, struc
 
 /*
  * The verdict for who is behind this packet, who was just found to be the one that the flow was decided for. Another
- * CPU may write another one's since: so it counts only when it was read between two such looks. Not inlined, for the
- * stack.
+ * CPU may write another one's since: so it counts only when it was read between two such looks. SL_FLOW_STALE: it does
+ * not. Not inlined, for the stack.
  */
 static __noinline int sl_verdict_for(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
   __u64 generation;
   sl_memory_barrier(&entry->flags);
   const int verdict = sl_verdict_of(entry, &generation);
   sl_memory_barrier(&entry->flags);
-  if (generation >= j->gen && sl_is_decided_for(j, entry, reply)) return verdict;
-  return sl_redecide_for(j, entry, reply, 1);
+  return generation >= j->gen && sl_is_decided_for(j, entry, reply) ? verdict : SL_FLOW_STALE;
 }
 
 #endif

@@ -134,8 +134,8 @@ static __always_inline int sl_may_pass_host(const struct sl_judgement* j, const 
 }
 
 /* A packet of a known flow, with the flow's verdict. One that quarantine stops changes nothing of the flow's state: it
- * goes on after a release. */
-static __always_inline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entry* entry, int verdict, int reply) {
+ * goes on after a release. Not inlined, for the stack: 6.1 has 512 bytes for all functions on a way. */
+static __noinline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entry* entry, int verdict, int reply) {
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   j->reply = reply;
@@ -477,10 +477,9 @@ __noinline int sl_judge_known_flow(void) {
   int src_hi = sl_flow_key_of(&packet->tuple, key);
   if (j->hook == SL_HOOK_TC_TO_POD) sl_name_receiver(j);
   if (j->refused) goto new_flow;
-  const __u32 place = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
-  j->place = place;
+  j->place = j->over_place = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
   struct sl_flow_entry* entry = sl_entry_at(j->place);
-  const __u32 incarnation = entry ? SL_READ_ONCE(entry->incarnation) : 0;
+  j->over_incarnation = entry ? SL_READ_ONCE(entry->incarnation) : 0;
   if (entry) sl_memory_barrier(&entry->flags);
   int over = entry && sl_flow_expired(entry, key->protocol, j->now);
   if (entry && !over) {
@@ -500,9 +499,10 @@ __noinline int sl_judge_known_flow(void) {
         if (sl_must_ask(&j->sender, entry, reply, other_socket)) return SL_ASK_SENDER;
         if (sl_must_ask_receiver(j, receiver, entry, reply)) return SL_ASK_RECEIVER;
         if (sl_note_processes(j, entry, reply, other_socket))
-          verdict = sl_redecide_for(j, entry, reply, 1);
+          verdict = SL_FLOW_STALE;
         else if (entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER))
           verdict = sl_verdict_for(j, entry, reply);
+        if (verdict == SL_FLOW_STALE) verdict = sl_redecide_for(j, entry, reply, 1);
         if (!verdict && reply && !j->syn_allowed && sl_is_syn(packet)) goto syn_against;
         if (verdict >= 0) return sl_judge_known(j, entry, verdict, reply);
       }
@@ -515,7 +515,7 @@ __noinline int sl_judge_known_flow(void) {
   if (sl_is_related(j) && !sl_is_cut_off(j)) return SL_DROP_NONE;
   if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
   /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
-  if (over) sl_flow_forget_at(key, place, SL_FLOW_ALLOWED, incarnation);
+  if (over) sl_flow_forget_at(key, j->over_place, SL_FLOW_ALLOWED, j->over_incarnation);
 new_flow:
   return src_hi ? SL_NEW_FLOW - 1 : SL_NEW_FLOW;
 syn_against:
