@@ -132,7 +132,8 @@ StatusOr<std::vector<InterfaceLink>> LinksThatUse(const std::set<std::uint32_t>&
       return ErrnoError(errno, "list the BPF links behind {}", id);
     }
     Fd fd(bpf_link_get_fd_by_id(id));
-    if (!fd.valid() && errno == ENOENT) continue;
+    // It is gone; or somebody is making it this moment, and it is not attached yet (bpf_link_by_id in the kernel).
+    if (!fd.valid() && (errno == ENOENT || errno == EAGAIN)) continue;
     if (!fd.valid()) return ErrnoError(errno, "open the BPF link {}", id);
     SL_ASSIGN_OR_RETURN(InterfaceLink link, ReadLink(std::move(fd)));
     if (link.ifindex == 0) continue;
