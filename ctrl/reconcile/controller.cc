@@ -547,7 +547,7 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
       LogWarn("shares of the tables of processes: {}", Message(shares));
     Status attached = OkStatus();
     for (const auto& interface : plan.places->interfaces) {
-      const Status status = datapath_->AttachPod(interface);
+      Status status = datapath_->AttachPod(interface);
       if (status.ok()) continue;
       if (saving == Saving::kMust) return status;
       if (EnforcedInterfaces().contains(interface.ifindex)) {  // and stays, with what the kernel knows of it
