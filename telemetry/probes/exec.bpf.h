@@ -40,7 +40,7 @@ static __always_inline bool is_env(struct sl_scratch* scratch, const char* inter
 }
 
 /* The program of the current task: its path, and what policy knows of it. Returns the class that it is known to make of
- * the class `before`; 0: it has to be found. */
+ * the class `before`; 0: it has to be found, by the path in `program` and its length. */
 __noinline sl_process_class_number append_program(__u32 index, sl_process_class_number before, bool script) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   struct task_struct* task = bpf_get_current_task_btf();
@@ -50,7 +50,7 @@ __noinline sl_process_class_number append_program(__u32 index, sl_process_class_
   make_whole(scratch, task, &text);
   sl_process_class_number number = known_step(scratch, &text, before);
   if (number && !script) return number;
-  find_program(index, take_path(scratch, &text, scratch->home), false);
+  scratch->program_length = take_path(scratch, &text, scratch->home);
   return 0;
 }
 
@@ -123,6 +123,7 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
   const char* interpreter = SL_READ(known, bprm, interp);
   const bool script = file != interpreter, by_env = !script && process.flags & SL_PROCESS_SCRIPT_BY_ENV;
   sl_process_class_number number = append_program(index, process.process_class, script || by_env);
+  if (!number) find_program(index, scratch->program_length, false); /* not from there, for the stack */
   if (script) {
     append_script(scratch, file);
     process.flags &= ~SL_PROCESS_SCRIPT_BY_ENV;

@@ -26,6 +26,7 @@ struct sl_scratch {
   __u32 share;    /* of the tables */
   char name[256]; /* of a cgroup: its length is found by reading it */
   char path[SL_PATH_BUFFER];
+  __u32 program_length;           /* of the path in `program`, where append_program leaves it to be found */
   struct sl_program_path program; /* a key under construction, likewise: */
   struct sl_class_step step;
   struct sl_program binary; /* what was found: all 0 if nothing was; likewise: */

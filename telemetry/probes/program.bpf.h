@@ -109,6 +109,21 @@ static long walk_component(__u32 at, void* context) {
   return walk->odd ? 1 : 0;
 }
 
+/* The path of the current task's working directory, and a '/' behind it, becomes the path in `program`. Returns its
+ * length; 0: not known. Of its own, for the stack. */
+__noinline __u32 take_directory(__u32 index) {
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct fs_struct* fs = task->fs;
+  struct path_text text = {.scratch = index};
+  if (!scratch || !fs) return 0;
+  scratch->mounts = mounts_of(scratch, fs->pwd.mnt);
+  write_file_path(task, fs->pwd.dentry, fs->pwd.mnt, &text, false);
+  __u32 length = take_path(scratch, &text, scratch->home);
+  if (length > 1) scratch->program.text[length++ & SL_PROGRAM_PATH_MAX] = '/'; /* 1: the root, which is one */
+  return length;
+}
+
 /*
  * The script of the current task's record, by the name that it was called by, made absolute. False: none, or a name
  * that leads through "." or "..", which could pass for another one.
@@ -127,20 +142,18 @@ __noinline bool find_script(__u32 index) {
   if (scratch->data[place] == '/') {
     __builtin_memset(&scratch->program, 0, sizeof(scratch->program));
   } else {
-    struct path_text text = {.scratch = index};
     if (scratch->data[place] == '.' && scratch->data[place + 1] == '/' && length > 2) {
       place += 2;
       length -= 2;
     }
-    scratch->mounts = mounts_of(scratch, fs->pwd.mnt);
-    write_file_path(task, fs->pwd.dentry, fs->pwd.mnt, &text, false);
-    before = take_path(scratch, &text, scratch->home);
+    before = take_directory(index);
     if (!before) return false;
-    if (before > 1) scratch->program.text[before++ & SL_PROGRAM_PATH_MAX] = '/'; /* 1: the root, which is one */
   }
   barrier_var(before);
   barrier_var(length);
   if (before + length > SL_PROGRAM_PATH_MAX || before > SL_PROGRAM_PATH_MAX) return false;
+  barrier_var(before);
+  before &= SL_PROGRAM_PATH_MAX; /* which the compiler knows too */
   length &= SL_PROGRAM_PATH_MAX;
   if (before + length > SL_PROGRAM_PATH_MAX) return false;
   bpf_probe_read_kernel(&scratch->program.text[before], length, &scratch->data[place]);

@@ -36,8 +36,9 @@ static __noinline bool find_task(struct task_struct* task, struct sl_process* pr
   return true;
 }
 
+const volatile __u64 seed_tick = 1; /* a read() of 8 bytes ends after each process; not on the stack, which is full */
+
 static __always_inline int on_task(struct seq_file* seq, struct task_struct* task) {
-  const __u64 tick = 0;
   const __u32 index = iterator_scratch;
   struct sl_process process;
   if (!stands_for_process(task)) return 0;
@@ -60,7 +61,7 @@ static __always_inline int on_task(struct seq_file* seq, struct task_struct* tas
   append_cgroup(scratch, index, task);
   append_arguments(scratch, index, task, true);
   send_scratch(scratch);
-  bpf_seq_write(seq, &tick, sizeof(tick)); /* a read() of 8 bytes ends after each process */
+  bpf_seq_write(seq, (const void*)&seed_tick, sizeof(seed_tick));
   return 0;
 }
 

@@ -29,22 +29,20 @@ static __always_inline void note_refused(enum sl_shared_table table, __u32 share
   if (one) __sync_fetch_and_add(&one->refused[table], 1);
 }
 
-/* What it has. The agent may have counted an entry as gone that is only then taken off `added`: then below 0 for a
- * while. */
-static __always_inline __s32 share_of_table(const struct sl_process_share* share,
-                                            const struct sl_process_share_freed* freed, enum sl_shared_table table) {
-  return (__s32)(share->added[table] - freed->freed[table]);
+/* What a share has; nothing, where it is not known. The agent may have counted an entry as gone that is only then taken
+ * off `added`: then below 0 for a while. */
+static __always_inline __s32 entries_of(__u32 share, enum sl_shared_table table) {
+  const struct sl_process_share* one = share_at(share);
+  const struct sl_process_share_freed* freed = bpf_map_lookup_elem(&process_shares_freed, &share);
+  return one && freed ? (__s32)(one->added[table] - freed->freed[table]) : 0;
 }
 
 static __always_inline bool may_add(enum sl_shared_table table, __u32 share) {
-  const __u32 total = SL_SHARE_TOTAL;
-  const __s32 half = (__s32)(shared_capacity[table] / 2);
-  const struct sl_process_share *all = share_at(total), *one = share_at(share);
-  const struct sl_process_share_freed* all_freed = bpf_map_lookup_elem(&process_shares_freed, &total);
-  const struct sl_process_share_freed* freed = bpf_map_lookup_elem(&process_shares_freed, &share);
-  if (!all || !one || !all_freed || !freed || share_of_table(all, all_freed, table) < half) return true;
-  const __u32 parts = all_freed->parts > SL_SHARE_FIRST ? all_freed->parts : SL_SHARE_FIRST;
-  if (share_of_table(one, freed, table) < (__s32)((__u32)half / parts)) return true;
+  const __u32 total = SL_SHARE_TOTAL, half = shared_capacity[table] / 2;
+  if (entries_of(total, table) < (__s32)half) return true;
+  const struct sl_process_share_freed* freed = bpf_map_lookup_elem(&process_shares_freed, &total);
+  const __u32 parts = freed && freed->parts > SL_SHARE_FIRST ? freed->parts : SL_SHARE_FIRST;
+  if (entries_of(share, table) < (__s32)(half / parts)) return true;
   note_refused(table, share);
   return false;
 }
