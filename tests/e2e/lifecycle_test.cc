@@ -168,7 +168,7 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
   for (const bool b : {true, false}) ASSERT_TRUE(timed.Apply(states.Yaml(b)).ok());
   const std::chrono::microseconds change =
       std::chrono::ceil<std::chrono::microseconds>((std::chrono::steady_clock::now() - begin) / 2);
-  std::uniform_int_distribution<std::int64_t> delay_us(0, change.count() * 2);
+  double span_us = static_cast<double>(change.count()) * 2;  // follows the machine: half of them before, half after
   bool in_b = false;
   int kept = 0;
   int unanswered_but_done = 0;
@@ -179,7 +179,8 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
     ASSERT_TRUE(api.ReadStatus().ok());  // connected
     std::thread applier([&] { answered = api.Apply(states.Yaml(to_b)).ok(); });
 
-    std::this_thread::sleep_for(std::chrono::microseconds(delay_us(random)));
+    std::this_thread::sleep_for(
+        std::chrono::duration<double, std::micro>(std::uniform_real_distribution<>(0, span_us)(random)));
     const Status killed = agent.Kill();
     applier.join();
     ASSERT_TRUE(killed.ok()) << killed;
@@ -209,6 +210,7 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
       EXPECT_EQ(*explained, allowed) << "iteration " << i << " port " << probes[p].port;
     }
     kept += now_b == in_b ? 1 : 0;
+    span_us = now_b == in_b ? span_us * 1.2 : span_us / 1.2;
     unanswered_but_done += now_b == to_b && !answered ? 1 : 0;
     in_b = now_b;
   }
