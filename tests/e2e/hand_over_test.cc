@@ -238,6 +238,15 @@ class HandOver : public testing::TestWithParam<int> {
     EXPECT_THAT(pinned, testing::ElementsAre(fs::path(bpf::PinLayout(root_).version_dir()).filename().string()));
   }
 
+  void ExpectQuarantineCuts() {
+    EXPECT_TRUE(Reaches("client", policy::kUdp, true));
+    const auto quarantined = agent_->Sluice({"quarantine", "shop/client"});
+    ASSERT_TRUE(quarantined.ok() && quarantined->exit_code == 0);
+    EXPECT_FALSE(Reaches("client", policy::kUdp, false));
+    ASSERT_TRUE(agent_->Sluice({"quarantine", "--release", "shop/client"}).ok());
+    EXPECT_TRUE(Reaches("client", policy::kUdp, true));
+  }
+
   // The new agent is the only one that decides.
   void ExpectDenyAllAndQuarantineHold() {
     auto echo = std::move(echo_);
@@ -246,12 +255,7 @@ class HandOver : public testing::TestWithParam<int> {
       ASSERT_TRUE(started.ok());
       echo = *std::move(started);
     }
-    EXPECT_TRUE(Reaches("client", policy::kUdp, true));
-    const auto quarantined = agent_->Sluice({"quarantine", "shop/client"});
-    ASSERT_TRUE(quarantined.ok() && quarantined->exit_code == 0);
-    EXPECT_FALSE(Reaches("client", policy::kUdp, false));
-    ASSERT_TRUE(agent_->Sluice({"quarantine", "--release", "shop/client"}).ok());
-    EXPECT_TRUE(Reaches("client", policy::kUdp, true));
+    ExpectQuarantineCuts();
     const Status applied = agent_->Apply(kDenyAll);
     ASSERT_TRUE(applied.ok()) << applied;
     for (const char* const from : {"client", "tool"}) EXPECT_FALSE(Reaches(from, policy::kUdp, false)) << from;
@@ -406,12 +410,7 @@ TEST_P(HandOver, WhileItHoldsQuarantineCutsOffAndWhatIsDetachedComesBack) {
   EXPECT_TRUE(Eventually([&] {
     return fs::exists(older.map("quarantine")) && fs::exists(older.link("tc_to_pod", node_->pod("tool").host_ifindex));
   })) << agent_->Log();
-  EXPECT_TRUE(Reaches("client", policy::kUdp, true));
-  const auto quarantined = agent_->Sluice({"quarantine", "shop/client"});
-  ASSERT_TRUE(quarantined.ok() && quarantined->exit_code == 0);
-  EXPECT_FALSE(Reaches("client", policy::kUdp, false));
-  ASSERT_TRUE(agent_->Sluice({"quarantine", "--release", "shop/client"}).ok());
-  EXPECT_TRUE(Reaches("client", policy::kUdp, true));
+  ExpectQuarantineCuts();
   EXPECT_FALSE(Reaches("jail", policy::kUdp, false));
 
   const std::uint32_t ifindex = node_->pod("tool").host_ifindex;

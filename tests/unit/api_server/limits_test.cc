@@ -120,19 +120,33 @@ TEST_F(Limits, OneUserLeavesRoomForTheOthers) {
   queue.Shutdown();
 }
 
+// Keeps the controller busy until it ends.
+class LongChange {
+ public:
+  explicit LongChange(reconcile::Controller* controller)
+      : thread_([this, controller] {
+          EXPECT_TRUE(controller
+                          ->WhileNothingIsSaved([this] {
+                            end_.get_future().wait();
+                            return OkStatus();
+                          })
+                          .ok());
+        }) {}
+  void End() {
+    end_.set_value();
+    thread_.join();
+  }
+
+ private:
+  std::promise<void> end_;
+  std::thread thread_;
+};
+
 // Changes that wait are made together, so they may be many; and a quarantine does not wait for their places.
 TEST_F(Limits, AChangeThatTakesLongLeavesPlacesForOthersAndForAQuarantine) {
   ASSERT_TRUE(Start({}).ok());
   constexpr std::size_t kPlaces = 48, kQuarantines = 32, kTooMany = 10;
-  std::promise<void> end;
-  std::thread change([&] {
-    EXPECT_TRUE(controller_
-                    .WhileNothingIsSaved([&] {
-                      end.get_future().wait();
-                      return OkStatus();
-                    })
-                    .ok());
-  });
+  LongChange change(&controller_);
   std::vector<std::thread> callers;
   std::atomic<std::size_t> made = 0;
   for (std::size_t i = 0; i < kPlaces + kTooMany; ++i) {
@@ -144,8 +158,7 @@ TEST_F(Limits, AChangeThatTakesLongLeavesPlacesForOthersAndForAQuarantine) {
     callers.emplace_back([&] { looked_up += Quarantine(*As(kRoot)).error_code() == Code::NOT_FOUND; });
   }
   EXPECT_TRUE(Eventually([&] { return Refused(Refusal::kCallLimit) == 2 * kTooMany; }));
-  end.set_value();
-  change.join();
+  change.End();
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(made, kPlaces);
   EXPECT_EQ(looked_up, kQuarantines);
@@ -156,21 +169,12 @@ TEST_F(Limits, LargeChangesTogetherAreBounded) {
   options.calls.change_bytes = 100000;
   ASSERT_TRUE(Start(options).ok());
   const std::string large = std::string(kPolicy) + "\n#" + std::string(120000, 'x');
-  std::promise<void> end;
-  std::thread change([&] {
-    EXPECT_TRUE(controller_
-                    .WhileNothingIsSaved([&] {
-                      end.get_future().wait();
-                      return OkStatus();
-                    })
-                    .ok());
-  });
+  LongChange change(&controller_);
   std::vector<std::thread> callers;
   std::atomic<int> made = 0;
   for (int i = 0; i < 3; ++i) callers.emplace_back([&] { made += Apply(*As(kRoot), large).ok(); });
   EXPECT_TRUE(Eventually([&] { return Refused(Refusal::kCallLimit) == 2; }));
-  end.set_value();
-  change.join();
+  change.End();
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(made, 1);
 }

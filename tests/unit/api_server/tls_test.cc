@@ -199,7 +199,7 @@ TEST_F(Tls, IPv6CallersAreKnown) {
   loopback.sin6_addr = in6addr_loopback;
   const Fd probe(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (bind(probe.get(), reinterpret_cast<const sockaddr*>(&loopback), sizeof(loopback)) != 0)
-    GTEST_SKIP() << "no IPv6 here: " << std::generic_category().message(errno);
+    GTEST_SKIP() << "no ::1, as without CONFIG_IPV6: " << std::generic_category().message(errno);
   const Status started = Start(options);
   ASSERT_TRUE(started.ok()) << started;
   address_ = options.address;

@@ -265,7 +265,7 @@ TEST_F(Binder, KnowsPlainBridgePorts) {
 TEST_F(Binder, TheMasterIsTheOneThatRoutes) {
   MakeNode(TestNode::Wiring::kBridged);
   const Status made = node_->netns().Ip("link add red type vrf table 10\nlink set red up\nlink set br0 master red\n");
-  if (!made.ok()) GTEST_SKIP() << "missing in this kernel: VRF: " << made;
+  if (!made.ok()) GTEST_SKIP() << "this kernel has no VRF (CONFIG_NET_VRF): " << made;
   std::uint32_t red = 0;
   ASSERT_TRUE(node_->netns()
                   .Run([&] {

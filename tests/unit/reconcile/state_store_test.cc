@@ -289,7 +289,7 @@ TEST_F(StateStoreTest, ABadNumberIsGivenAnew) {
 
 // As after a kill: the last changes are in the log only, which SQLite itself cannot read there.
 TEST_F(StateStoreTest, WhereItCannotWriteItReads) {
-  if (!test::MissingNetNsRight().empty()) GTEST_SKIP() << "mounts";
+  SL_REQUIRE_NETNS();
   const pid_t child = fork();
   if (child == 0) {
     const auto store = StateStore::Open(directory_);
@@ -317,7 +317,7 @@ TEST_F(StateStoreTest, WhereItCannotWriteItReads) {
 }
 
 TEST_F(StateStoreTest, AFullDiskRefusesTheChangeAndLosesNothing) {
-  if (!test::MissingNetNsRight().empty()) GTEST_SKIP() << "mounts";
+  SL_REQUIRE_NETNS();
   ASSERT_EQ(mount("none", directory_.c_str(), "tmpfs", 0, "size=256k"), 0);
   {
     const auto store = Open();
@@ -336,7 +336,7 @@ TEST_F(StateStoreTest, AFullDiskRefusesTheChangeAndLosesNothing) {
 
 // Half a copy must not be taken for a damaged one, and then for nothing.
 TEST_F(StateStoreTest, AFullDiskLosesNoCopyOfADamagedFile) {
-  if (!test::MissingNetNsRight().empty()) GTEST_SKIP() << "mounts";
+  SL_REQUIRE_NETNS();
   ASSERT_EQ(mount("none", directory_.c_str(), "tmpfs", 0, "size=256k"), 0);
   SaveShopAndCopy();
   std::ofstream(directory_ + "/state.db") << std::string(8192, 'x');
@@ -405,7 +405,7 @@ TEST_F(StateStoreTest, ARowOfUnknownKindIsUnknownUntilSomebodySaysWhatIsWanted) 
 }
 
 TEST_F(StateStoreTest, ReadsWhereNothingCanBeWrittenBesideMemory) {
-  if (!test::MissingNetNsRight().empty()) GTEST_SKIP() << "mounts";
+  SL_REQUIRE_NETNS();
   SaveShopAndCopy();
   const pid_t child = fork();
   if (child == 0) {
