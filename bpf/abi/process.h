@@ -66,21 +66,11 @@ struct sl_socket_owner {
   __u32 tgid;            /* 0: not known who, as when several processes held it before the probes were there */
   __u32 execs;
   __u32 sender; /* tgid of the first process that sent datagrams by it; 0: none did */
-  __u32 shared; /* 1: others did too. The owner stays the first; `datagram_senders` knows each flow's */
+  __u32 shared; /* 1: others did too. The owner stays the first; who sent where: bpf/lib/datagram_senders.bpf.h */
   sl_process_class_number process_class; /* of the life `process` */
   __u32 pad;
 };
 SL_ABI_ASSERT(sizeof(struct sl_socket_owner) == 56, "sl_socket_owner");
-
-/* `datagram_senders` (LRU_HASH; values as in `sockets`): who last sent to this destination by a shared socket. */
-struct sl_datagram_key {
-  __u64 cookie;
-  struct sl_addr to;
-  __be16 port; /* UDP; others: 0 */
-  __u8 protocol;
-  __u8 pad[5];
-};
-SL_ABI_ASSERT(sizeof(struct sl_datagram_key) == 32, "sl_datagram_key");
 
 /* `socket_holders` (HASH by socket cookie), while the socket probes start: who has it open. */
 struct sl_socket_holder {

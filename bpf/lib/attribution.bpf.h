@@ -39,7 +39,7 @@ struct sl_sender {
   __u8 inherited;  /* said of the listener, as nobody has acted on the accepted socket yet */
   __u8 begins;     /* another process than before: this packet begins another record of the flow */
   __u8 not_ip;     /* the socket is no IP socket: AF_PACKET */
-  __u8 stranger;   /* not the socket that the flow was decided for, and nobody knows whose it is */
+  __u8 stranger;   /* nobody knows who, of a socket that the flow was not decided for or that several processes have */
   __u64 socket;    /* its cookie; 0: none came along. Set by the entry point of packets that are not plain */
 };
 

@@ -25,12 +25,15 @@ static __always_inline sl_process_id sl_life_of(struct sl_socket_owner* owner) {
   return life;
 }
 
-static __always_inline struct sl_socket_owner* sl_sender_of_datagram(__u64 cookie, const struct sl_tuple* tuple) {
-  struct sl_datagram_key key = {.cookie = cookie,
-                                .to = tuple->dst,
-                                .port = tuple->protocol == SL_IPPROTO_UDP ? tuple->dst_port : 0,
-                                .protocol = tuple->protocol};
-  return bpf_map_lookup_elem(&datagram_senders, &key);
+/* By a socket that several processes send by. Who is not known is nobody that a flow was decided for. */
+static __always_inline int sl_ask_for_datagram(struct bpf_sock* sk, const struct sl_tuple* tuple,
+                                               struct sl_sender* sender) {
+  const struct sl_destination to = {
+      .to = tuple->dst, .port = tuple->protocol == SL_IPPROTO_UDP ? tuple->dst_port : 0, .protocol = tuple->protocol};
+  struct sl_datagram_senders* senders = bpf_sk_storage_get(&datagram_senders, sk, 0, 0);
+  if (senders) sl_find_datagram_sender(senders, &to, &sender->process, &sender->process_class);
+  sender->stranger = !sender->process;
+  return sender->process ? SL_COUNTER_SENDER_FOUND : SL_COUNTER_SENDER_GONE;
 }
 
 static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_tuple* tuple,
@@ -54,7 +57,7 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_
   if (owner->cookie != cookie) sender->inherited = 1;
   sender->final = !sender->inherited && !owner->shared;
   barrier(); /* the owner whose cookie this is was written before it */
-  if (owner->shared) owner = sl_sender_of_datagram(cookie, tuple) ?: owner;
+  if (owner->shared) return sl_ask_for_datagram(full, tuple, sender);
   sender->process = sl_life_of(owner);
   sender->process_class = owner->process_class;
   return sender->process ? SL_COUNTER_SENDER_FOUND : SL_COUNTER_SENDER_GONE;

@@ -3,6 +3,7 @@
 #ifndef SLUICE_SOCKET_MAPS_BPF_H
 #define SLUICE_SOCKET_MAPS_BPF_H
 
+#include "bpf/lib/datagram_senders.bpf.h"
 #include "bpf/lib/process_maps.bpf.h"
 
 /* Writer: socket probes; the packet path moves `process` on to the present life. Never full: memory is the socket's. */
@@ -12,16 +13,5 @@ struct {
   __type(key, int);
   __type(value, struct sl_socket_owner);
 } sockets SEC(".maps");
-
-/*
- * Writer: socket probes, as a datagram leaves a socket that several processes send by. The packet path reads it a
- * moment later. Full: the least recently used goes.
- */
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 16384);
-  __type(key, struct sl_datagram_key);
-  __type(value, struct sl_socket_owner);
-} datagram_senders SEC(".maps");
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Who sends datagrams. While one process does, the socket's owner says it. Where several do, as the workers of a DNS
  * server, the socket may have another owner by the time that the packet path sees a datagram; so from the second sender
- * on each destination has its sender, and every such packet asks.
+ * on each destination has its sender (bpf/lib/datagram_senders.bpf.h), and every such packet asks.
  */
 #ifndef SLUICE_DATAGRAM_BPF_H
 #define SLUICE_DATAGRAM_BPF_H
@@ -21,57 +21,62 @@ static __always_inline bool is_extension(__u8 protocol) {
   return protocol == 0 || protocol == 43 || protocol == 60; /* hop by hop, routing, destination; not yet a fragment */
 }
 
-/* From the IP header on. False: not to be told from another flow. */
-static __always_inline bool fill_datagram_key(struct __sk_buff* skb, struct sl_datagram_key* key) {
+/* From the IP header on. False: not to be told from another destination. */
+static __always_inline bool fill_destination(struct __sk_buff* skb, struct sl_destination* to) {
   __u32 at;
   if (skb->protocol == bpf_htons(0x0800)) {
     struct iphdr ip;
     if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) != 0) return false;
-    key->to.bytes[10] = key->to.bytes[11] = 0xff;
-    __builtin_memcpy(&key->to.bytes[12], &ip.daddr, 4);
-    key->protocol = ip.protocol;
+    to->to.bytes[10] = to->to.bytes[11] = 0xff;
+    __builtin_memcpy(&to->to.bytes[12], &ip.daddr, 4);
+    to->protocol = ip.protocol;
     at = ip.ihl * 4;
   } else {
     struct ipv6hdr ip;
     if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) != 0) return false;
-    __builtin_memcpy(&key->to, &ip.daddr, 16);
-    key->protocol = ip.nexthdr;
+    __builtin_memcpy(&to->to, &ip.daddr, 16);
+    to->protocol = ip.nexthdr;
     at = sizeof(ip);
-    for (int i = 0; i < SL_EXTENSION_HEADERS_MAX && is_extension(key->protocol); i++) {
+    for (int i = 0; i < SL_EXTENSION_HEADERS_MAX && is_extension(to->protocol); i++) {
       __u8 header[2];
       if (bpf_skb_load_bytes(skb, at, header, sizeof(header)) != 0) return false;
-      key->protocol = header[0];
+      to->protocol = header[0];
       at += (header[1] + 1) * 8;
     }
   }
-  if (key->protocol != SL_IPPROTO_UDP) return true;
-  return bpf_skb_load_bytes(skb, at + 2, &key->port, sizeof(key->port)) == 0;
+  if (to->protocol != SL_IPPROTO_UDP) return true;
+  return bpf_skb_load_bytes(skb, at + 2, &to->port, sizeof(to->port)) == 0;
 }
 
-static __always_inline void note_sender(struct __sk_buff* skb, __u64 cookie) {
-  struct sl_datagram_key key = {.cookie = cookie};
-  if (!fill_datagram_key(skb, &key)) return;
-  struct sl_socket_owner* sender = bpf_map_lookup_elem(&datagram_senders, &key);
-  if (!sender) {
-    const struct sl_socket_owner nobody = {};
-    bpf_map_update_elem(&datagram_senders, &key, &nobody, BPF_NOEXIST);
-    sender = bpf_map_lookup_elem(&datagram_senders, &key);
+static __always_inline struct sl_datagram_senders* senders_of(struct bpf_sock* sk) {
+  struct sl_datagram_senders* senders = bpf_sk_storage_get(&datagram_senders, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+  return senders ?: bpf_sk_storage_get(&datagram_senders, sk, 0, 0); /* another CPU's was first */
+}
+
+static __always_inline void note_sender(struct __sk_buff* skb, struct bpf_sock* sk, const struct sl_socket_owner* owner,
+                                        struct task_struct* task) {
+  struct sl_datagram_sender now = {};
+  struct sl_datagram_senders* senders = senders_of(sk);
+  if (!senders || !fill_destination(skb, &now.destination)) return;
+  const struct sl_process* process = present_process(task->tgid, task->group_leader->start_boottime);
+  if (process) {
+    now.process = process->id;
+    now.process_class = process->process_class;
   }
-  claim(sender, cookie, CLAIM_QUIETLY);
+  sl_note_datagram_sender(senders, &now, owner->process_class);
 }
 
-static __always_inline void on_datagram(struct __sk_buff* skb, struct sl_socket_owner* owner) {
+static __always_inline void on_datagram(struct __sk_buff* skb, struct bpf_sock* sk, struct sl_socket_owner* owner) {
   struct task_struct* task = bpf_get_current_task_btf();
-  const __u64 cookie = bpf_get_socket_cookie(skb);
   const __u32 tgid = task->tgid;
   if (!owner->shared) {
     const __u32 first = __sync_val_compare_and_swap(&owner->sender, 0, tgid);
     const bool other_life = owner->tgid == tgid && owner->birth_ns != task->group_leader->start_boottime;
-    if (!first || (first == tgid && !other_life)) return claim(owner, cookie, CLAIM_ALWAYS);
+    if (!first || (first == tgid && !other_life)) return claim(owner, bpf_get_socket_cookie(skb), CLAIM_ALWAYS);
     owner->shared = 1;
     sl_note_socket_change();
   }
-  note_sender(skb, cookie);
+  note_sender(skb, sk, owner, task);
 }
 
 #endif

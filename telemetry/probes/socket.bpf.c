@@ -68,7 +68,7 @@ int cg_send(struct __sk_buff* skb) {
   if (!sk || sk->protocol == SL_IPPROTO_TCP) return PASS;
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, sk, 0, 0);
   if (!owner || bpf_get_current_task_btf()->flags & SL_PF_KTHREAD) return PASS;
-  on_datagram(skb, owner);
+  on_datagram(skb, sk, owner);
   return PASS;
 }
 

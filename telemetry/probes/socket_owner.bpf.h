@@ -21,10 +21,15 @@ enum claim {
   CLAIM_INHERITED, /* only where nobody has acted on it: it was accepted, and its owner is the listener's */
 };
 
+/* Null: not in the table. */
+static __always_inline struct sl_process* present_process(__u32 tgid, __u64 birth_ns) {
+  struct sl_process* process = bpf_map_lookup_elem(&processes, &tgid);
+  return process && process->birth_ns == birth_ns ? process : 0;
+}
+
 static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cookie, __u64 birth_ns, __u32 tgid,
                                       __u32 execs, bool quietly) {
-  struct sl_process* process = bpf_map_lookup_elem(&processes, &tgid);
-  if (process && process->birth_ns != birth_ns) process = 0;
+  struct sl_process* process = present_process(tgid, birth_ns);
   if (process && !(process->flags & SL_PROCESS_OWNS_SOCKETS))
     __sync_fetch_and_or(&process->flags, SL_PROCESS_OWNS_SOCKETS);
   const sl_process_id life = process ? process->id : 0;

@@ -39,12 +39,6 @@ static __always_inline int on_holder(struct task_struct* task, struct file* file
   return 0;
 }
 
-static __always_inline bool lives(const struct sl_socket_owner* owner) {
-  const __u32 tgid = owner->tgid;
-  const struct sl_process* process = bpf_map_lookup_elem(&processes, &tgid);
-  return process && process->birth_ns == owner->birth_ns;
-}
-
 static __always_inline int on_held(struct file* file) {
   struct sock* sk = inet_socket_of(file);
   if (!sk) return 0;
@@ -55,7 +49,7 @@ static __always_inline int on_held(struct file* file) {
   if (holder && !holder->several) {
     if (owner->tgid != holder->tgid || owner->birth_ns != holder->birth_ns || owner->cookie != cookie)
       set_owner(owner, cookie, holder->birth_ns, holder->tgid, 0, false);
-  } else if (owner->tgid && !lives(owner)) {
+  } else if (owner->tgid && !present_process(owner->tgid, owner->birth_ns)) {
     owner->tgid = 0;
   }
   owner->session = session;

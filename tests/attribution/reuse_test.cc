@@ -267,6 +267,148 @@ TEST_F(PortReuse, WorkersOfOneSocketGoOn) {
   Reap(server);
 }
 
+// One socket by which two programs send: it is known who sends where, whatever others send, and however long a queue
+// holds the datagrams between the socket and the pod's end.
+class SharedSocket : public PortReuse {
+ protected:
+  void SetUp() override {
+    PortReuse::SetUp();
+    setenv("PRELUDE", kPrelude, 1);
+  }
+  static std::string Shared(const std::string& script) {
+    return R"($^F = 99; # sockets stay open across an exec
+sub as { my ($program, $s, $code) = @_; my $pid = fork; return $pid if $pid; exec($program, '-e', $ENV{PRELUDE} .
+  'open(my $s, "+<&=", ' . fileno($s) . ') or exit 7;' . $code); exit 8 }
+sub done { waitpid(shift, 0); exit($? >> 8) if $? } )" +
+           script;
+  }
+  // To this port of db, as Perl.
+  std::string To(const std::string& pod, int port) const { return fmt::format("to('{}', {})", Pod(pod).ip4, port); }
+  std::string As(const std::string& program, const std::string& code) const {
+    return fmt::format("as('{}', $s, q[{}])", Program(program), code);
+  }
+  // From now on what web sends waits in its own queue.
+  void Hold() {
+    Run("web",
+        {"tc", "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", "8kbit", "burst", "2000", "limit", "1mb"});
+  }
+  std::string Fill() const { return "send($s, 'x' x 1400, 0, " + To("db", 9) + ") or exit 4 for 1 .. 3;"; }
+  void Release() const {
+    const auto changed = node_->RunCommandIn(Pod("web"), {"tc", "qdisc", "change", "dev", "eth0", "root", "tbf", "rate",
+                                                          "10gbit", "burst", "1mb", "limit", "1mb"});
+    ASSERT_TRUE(changed.ok()) << changed.status();
+    RunProgram("web", "other", "my $s = udp(0); send($s, 'x', 0, " + To("db", 9) + ") or exit 4;");  // it looks again
+  }
+  // As many destinations as any table of all pods' sockets ever had, by such a socket of another pod.
+  void FloodFromAnotherPod() const {
+    RunProgram(
+        "other", "other",
+        Shared("my $s = udp(0); send($s, 'x', 0, " + To("db", 9) + ") or exit 4; my $pid = fork; unless ($pid) { " +
+               "send($s, 'x', 0, " + fmt::format("to('{}', $_ % 60000 + 1000)", Pod("db").ip4) +
+               ") for 1 .. 50000; exit 0 } done($pid);"));
+  }
+};
+
+TEST_F(SharedSocket, WhatAnotherPodSendsTakesNobodysName) {
+  BeginWith("web", "Egress", "resolver");
+  const Fd server = Open("db", SOCK_DGRAM, kServer);
+  const auto send_by = [&](const std::string& program, const std::string& text) {
+    return As(program, "send($s, '" + text + "', 0, " + To("db", kServer) + ") or exit 4");
+  };
+  const std::string open = fmt::format("my $s = udp({}); ", kClient);
+  Hold();
+  RunProgram("web", "other", Shared(open + Fill() + "done(" + send_by("resolver", "of resolver") + ")"));
+  FloodFromAnotherPod();
+  Release();
+  EXPECT_EQ(Receive(server, 10s), "of resolver");
+
+  Hold();
+  RunProgram("web", "resolver", Shared(open + Fill() + "done(" + send_by("other", "of other") + ")"));
+  FloodFromAnotherPod();
+  RunProgram("web", "resolver", "my $s = udp(0); send($s, 'after', 0, " + To("db", kServer) + ") or exit 4");
+  Release();
+  EXPECT_EQ(Receive(server, 10s), "after") << "nor is who sent first taken for who did";
+}
+
+// What does not fit the socket's table costs those who share it: not even then is one taken for the other.
+TEST_F(SharedSocket, ItsOwnFloodIsOfNobody) {
+  BeginWith("web", "Egress", "resolver");
+  const Fd server = Open("db", SOCK_DGRAM, kServer);
+  Hold();
+  RunProgram("web", "resolver",
+             Shared(fmt::format("my $s = udp({}); ", kClient) + Fill() + "done(" +
+                    As("other", "send($s, 'from other', 0, " + To("db", kServer) + ") or exit 4; " +
+                                    fmt::format("send($s, 'x', 0, to(qq{{10.1.9.$_}}, {})) for 1 .. 250", kServer)) +
+                    ")"));
+  RunProgram("web", "resolver", "my $s = udp(0); send($s, 'after', 0, " + To("db", kServer) + ") or exit 4");
+  Release();
+  EXPECT_EQ(Receive(server, 10s), "after");
+}
+
+// Of workers of one program the class is known, however many answers wait.
+TEST_F(SharedSocket, WorkersOfOneProgramMayHaveAnyNumberOfAnswersWaiting) {
+  constexpr int kEach = 200;
+  Begin(bpf::SocketBackEnd::kAuto,
+        fmt::format("apiVersion: sluice.dev/v1alpha1\nkind: NetworkPolicy\nmetadata: {{name: p, namespace: shop}}\n"
+                    "spec: {{podSelector: {{matchLabels: {{app: web}}}}, policyTypes: [Egress], egress: [{{processes: "
+                    "{{binaries: [{}]}}}}]}}\n",
+                    Program("resolver")));
+  Hold();
+  RunProgram("web", "resolver",
+             Shared(fmt::format("my $s = udp({}); my @workers; for my $first (1, 1001) {{ my $pid = fork; if ($pid) {{ "
+                                "push @workers, $pid; next }} send($s, 'x', 0, to('{}', $_)) or exit 4 for $first .. "
+                                "$first + {} - 1; exit 0 }} done($_) for @workers;",
+                                kClient, Pod("db").ip4, kEach)));
+  const std::uint64_t before = Denied();
+  Release();
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (Packets(SL_HOOK_TC_FROM_POD, SL_DROP_NONE) < 2 * kEach && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  EXPECT_GE(Packets(SL_HOOK_TC_FROM_POD, SL_DROP_NONE), 2U * kEach);
+  EXPECT_LE(Denied() - before, 1U) << "what Release sends";
+}
+
+// Both send all the time, on two CPUs, while the packet path looks who did.
+TEST_F(SharedSocket, TwoThatSendAtOnceNeverHaveEachOthersName) {
+  BeginWith("web", "Egress", "resolver");
+  const Fd server = Open("db", SOCK_DGRAM, kServer), nobody = Open("other", SOCK_DGRAM, kServer);
+  constexpr int kEach = 30000;
+  const auto sends = [&](const std::string& to, int count) {
+    return fmt::format("send($s, 'x', 0, {}) or exit 4 for 1 .. {};", to, count);
+  };
+  const std::string by_other = sends(To("other", kServer), 1);
+  const std::uint64_t denied = Denied(), passed = Packets(SL_HOOK_TC_FROM_POD, SL_DROP_NONE);
+  RunProgram("web", "resolver",
+             Shared(fmt::format("my $s = udp({}); ", kClient) + sends(To("db", kServer), 1) + "done(" +
+                    As("other", by_other) + "); my $pid = " + As("other", sends(To("other", kServer), kEach)) + "; " +
+                    sends(To("db", kServer), kEach) + " done($pid);"));
+  EXPECT_EQ(Denied() - denied, 1U + kEach);
+  EXPECT_EQ(Packets(SL_HOOK_TC_FROM_POD, SL_DROP_NONE) - passed, 1U + kEach);
+  EXPECT_EQ(Receive(nobody, 50ms), std::nullopt);
+  EXPECT_EQ(Receive(server), "x");
+}
+
+// A process can use up the memory that the kernel lets a socket have for such things.
+TEST_F(SharedSocket, WithoutRoomForATableNobodyIsKnown) {
+  BeginWith("web", "Egress", "resolver");
+  const Fd server = Open("db", SOCK_DGRAM, kServer);
+  const std::string send = "send($s, $$, 0, pack_sockaddr_in6(" + std::to_string(kServer) +
+                           ", inet_pton(AF_INET6, \"::ffff:" + Pod("db").ip4 + "\"))) or exit 4; ";
+  const std::uint64_t before = Denied();
+  RunProgram(
+      "web", "resolver",
+      Shared("socket(my $s, AF_INET6, SOCK_DGRAM, 0) or exit 2; " + send + "done(" +
+             As("other",
+                "my ($index) = `ip -o link show dev eth0` =~ /^(\\d+)/; my $groups = 0; "
+                "$groups++ while setsockopt($s, 41, 20, pack(q{a16I}, inet_pton(AF_INET6, sprintf(q{ff02::1:%x}, "
+                "$groups)), $index)); $groups > 100 or exit 5; " +
+                    send) +
+             ")"));
+  EXPECT_TRUE(Receive(server)) << "of the only sender";
+  ExpectDenied(before);
+  EXPECT_EQ(Receive(server, 50ms), std::nullopt);
+}
+
 // What a verdict that hangs on a process costs each later datagram: mean time of a program's run, by the kernel's own
 // count. Prints, and holds nothing to a number: a benchmark, to be asked for.
 TEST_F(PortReuse, DISABLED_WhatItCosts) {
