@@ -1,8 +1,13 @@
 // The tables of programs, classes and processes have a share for each workload: one that runs ever new programs leaves
 // the others their part.
 #include <sched.h>
+#include <spawn.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
 
 #include "tests/probes/class_test.h"
 
@@ -62,7 +67,7 @@ class ShareTest : public ProcessClassTest {
   Facts RunNew(bool in_share) {
     static int programs = 0;
     const std::string file = dir_.Copy(Sleep(), "program-" + std::to_string(programs++));
-    const Facts facts = Run(file, in_share);
+    Facts facts = Run(file, in_share);
     EXPECT_TRUE(facts.program.empty() || facts.program == file);
     return facts;
   }
@@ -112,6 +117,52 @@ TEST_P(ShareTest, ClassesLikewise) {
   EXPECT_EQ(Refused(SL_SHARED_CLASSES, kShare), 1U);
   kill(child, SIGKILL);
   Reap(child);
+}
+
+// By real paths, as a CI node gets there by age: each is a hard link of one file, and runs once. As if the pod had run
+// enough others before, so that half of these are over its part; with more than half of the table, all are real.
+TEST_P(ShareTest, APodThatRunsEverNewPathsLeavesTheOthersTheirPart) {
+  const char* const asked = std::getenv("SLUICE_PROGRAM_PATHS");
+  const std::uint32_t paths = asked != nullptr ? static_cast<std::uint32_t>(std::atoi(asked)) : 200;
+  const std::uint32_t half = programs_.capacity() / 2, before = paths < half ? half - paths / 2 : 0;
+  ASSERT_FALSE(Run(Sleep(), false).program.empty());
+  Has(SL_SHARED_PROGRAMS, before, kShare, before);
+  ASSERT_TRUE(shares_.Put(SL_SHARE_OTHERS, {}).ok());
+  const std::string program = dir_.Copy(Sleep(), "sleep");
+  const auto begin = std::chrono::steady_clock::now();
+  const pid_t pod = Fork([&] {
+    EnterShare();
+    for (std::uint32_t i = 0; i < paths; ++i) {
+      const std::string path = dir_.path() + "/link-" + std::to_string(i);
+      char* argv[] = {const_cast<char*>("sleep"), const_cast<char*>("0"), nullptr};
+      pid_t pid = -1;
+      if (link(program.c_str(), path.c_str()) != 0 ||
+          posix_spawn(&pid, path.c_str(), nullptr, nullptr, argv, environ) != 0)
+        _exit(1);
+      Reap(pid);
+    }
+  });
+  ASSERT_EQ(Reap(pod), 0);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const sl_process_share of_pod = shares_.Get(kShare)->value_or(sl_process_share{});
+  const std::uint32_t added = of_pod.added[SL_SHARED_PROGRAMS] - before, refused = of_pod.refused[SL_SHARED_PROGRAMS];
+  std::cout << paths << " programs in " << took.count() << " s: " << added << " known, " << refused << " refused\n";
+  EXPECT_EQ(added + refused, paths);
+  EXPECT_LE(before + added, half);
+  EXPECT_GT(before + added, half - half / 8) << "others may have added meanwhile";
+  EXPECT_GT(refused, 0U);
+  ASSERT_TRUE(bed().Settle().ok()) << "their pids come again";
+  EXPECT_TRUE(RunNew(true).program.empty());
+  EXPECT_FALSE(RunNew(false).program.empty()) << "another pod's new program";
+  EXPECT_FALSE(Run(dir_.path() + "/link-0", true).program.empty()) << "what is known stays so";
+  std::vector<sl_program_path> links;
+  ASSERT_TRUE(programs_
+                  .ForEachBatch([&](const sl_program_path& path, const sl_program&) {
+                    if (std::string_view(path.text).starts_with(dir_.path())) links.push_back(path);
+                  })
+                  .ok());
+  EXPECT_GE(links.size(), added);
+  EXPECT_TRUE(programs_.DeleteAll(links).ok()) << "as the agent does, when nobody uses them";
 }
 
 // One that ends while the agent counts is taken off twice.
