@@ -1,12 +1,15 @@
 #include "telemetry/process_sensor.h"
 
+#include <algorithm>
+
 #include "ctrl/base/log.h"
 
 namespace sluice::telemetry {
 namespace {
 
-// Events wait while all processes are read.
-constexpr int kPausePerReading = 9;
+// Events wait while all processes are read: so that it takes a tenth of the time at most, or a hundredth.
+constexpr int kPauses = 9, kPausesOfShare = 99;
+constexpr int kHealIntervalsOfShare = 10;
 
 }  // namespace
 
@@ -34,7 +37,6 @@ StatusOr<std::unique_ptr<ProcessSensor>> ProcessSensor::Start(Options options, E
       LogWarn("flows are without processes: {}", Message(sockets.status()));
     }
   }
-  sensor->last_healing_ = std::chrono::steady_clock::now();
   sensor->thread_ = std::thread(&ProcessSensor::Run, self);
   return sensor;
 }
@@ -56,7 +58,7 @@ void ProcessSensor::Run() {
     probes_->Wait(options_.poll_interval);
     Drain();
     AnnounceLosses();
-    if (damaged_) Heal();
+    if (damage_ != Damage::kNone) Heal();
     RefreshIfWanted();
     tree_.Expire(events_.Now());
   }
@@ -126,7 +128,8 @@ std::uint64_t ProcessSensor::AnnounceLosses() {
   }
   std::uint64_t seeds = 0;
   for (const bpf::ProcessLoss& loss : *losses) {
-    if (loss.key.cause != SL_PROCESS_LOSS_TABLE_FULL) damaged_ = true;  // of that only the kernel's table suffers
+    if (loss.key.cause != SL_PROCESS_LOSS_TABLE_FULL)  // of that only the kernel's table suffers
+      damage_ = std::max(damage_, loss.key.cause == SL_PROCESS_LOSS_SHARE ? Damage::kOfShare : Damage::kAny);
     if (loss.key.event == SL_PROCESS_EVENT_SEED) seeds += loss.count;
     if (hub_->watched()) hub_->Publish(std::make_shared<const v1::Event>(events_.MakeLost(loss.key, loss.count)));
     const std::lock_guard lock(mutex_);
@@ -136,23 +139,28 @@ std::uint64_t ProcessSensor::AnnounceLosses() {
 }
 
 Status ProcessSensor::Seed() {
-  damaged_ = false;
+  damage_ = Damage::kNone;
   const auto begin = std::chrono::steady_clock::now();
   tree_.BeginSeed(options_.boot_clock().monotonic_ns);
   Status seeded = probes_->Seed();
-  damaged_ = !seeded.ok();
+  if (!seeded.ok()) damage_ = Damage::kAny;
   const bool complete = seeded.ok() && AnnounceLosses() == 0;
   tree_.EndSeed(options_.boot_clock().monotonic_ns, complete);
   if (const auto first = probes_->Find(1); first.ok() && *first) tree_.SetFirst((*first)->id);
-  const auto end = std::chrono::steady_clock::now();
-  next_refresh_ = end + kPausePerReading * (end - begin);
+  seeded_ = std::chrono::steady_clock::now();
+  seeding_ = seeded_ - begin;
   return seeded;
 }
 
+bool ProcessSensor::HasPaused(int pauses) const {
+  return std::chrono::steady_clock::now() - seeded_ >= pauses * seeding_;
+}
+
 void ProcessSensor::Heal() {
-  const auto now = std::chrono::steady_clock::now();
-  if (now - last_healing_ < options_.heal_interval) return;
-  last_healing_ = now;
+  const bool of_share = damage_ == Damage::kOfShare;
+  if (std::chrono::steady_clock::now() - seeded_ < (of_share ? kHealIntervalsOfShare : 1) * options_.heal_interval ||
+      !HasPaused(of_share ? kPausesOfShare : kPauses))
+    return;
   if (const Status status = Seed(); !status.ok()) {
     LogWarn("healing the process tree: {}", Message(status));
     return;
@@ -171,7 +179,7 @@ void ProcessSensor::Refresh() {
 void ProcessSensor::RefreshIfWanted() {
   std::unique_lock lock(mutex_);
   const std::uint64_t wanted = refreshes_wanted_;
-  if (wanted == refreshes_done_ || std::chrono::steady_clock::now() < next_refresh_) return;
+  if (wanted == refreshes_done_ || !HasPaused(kPauses)) return;
   lock.unlock();
   if (const Status status = Seed(); !status.ok()) LogWarn("reading the processes: {}", Message(status));
   lock.lock();

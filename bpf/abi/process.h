@@ -179,7 +179,8 @@ SL_ABI_ASSERT(sizeof(struct sl_process_start) == 176, "sl_process_start");
 #define SL_PROCESS_LOSSES(X)                                                           \
   X(RING_FULL, "PROCESS_RING_FULL")                                                    \
   X(TABLE_FULL, "PROCESS_TABLE_FULL") /* the event was sent, the entry was not made */ \
-  X(NESTED, "PROCESS_BUFFER_BUSY")    /* the CPU was writing another event */
+  X(NESTED, "PROCESS_BUFFER_BUSY")    /* the CPU was writing another event */          \
+  X(SHARE, "PROCESS_WORKLOAD_SHARE")  /* the ring is half full, and the share has its part */
 
 enum sl_process_loss_cause {
 #define SL_X(name, label) SL_PROCESS_LOSS_##name,

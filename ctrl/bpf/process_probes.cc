@@ -100,6 +100,7 @@ Status ProcessProbes::Load(const ProcessProbeOptions& options) {
   skeleton_->rodata->shared_capacity[SL_SHARED_CLASSES] = size(skeleton_->maps.process_classes);
   skeleton_->rodata->shared_capacity[SL_SHARED_PROCESSES] = options.max_processes;
   skeleton_->rodata->iterator_scratch = static_cast<std::uint32_t>(cpus);
+  skeleton_->rodata->ring_half = options.ring_bytes / 2;
   skeleton_->rodata->wake_bytes = options.ring_bytes / 4;
   skeleton_->bss->seeding = 1;
   if (!options.pin_root.empty())

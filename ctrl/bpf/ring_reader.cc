@@ -42,9 +42,10 @@ void RingReader::Release(std::uint64_t position) { __atomic_store_n(consumer_, p
 
 int RingReader::Drain() {
   const std::uint64_t at_once = bytes_ / 64;
-  std::uint64_t position = __atomic_load_n(consumer_, __ATOMIC_ACQUIRE), released = position;
+  const std::uint64_t begin = __atomic_load_n(consumer_, __ATOMIC_ACQUIRE);
+  std::uint64_t position = begin, released = begin;
   int count = 0;
-  while (position < __atomic_load_n(producer_, __ATOMIC_ACQUIRE)) {
+  while (position - begin < bytes_ && position < __atomic_load_n(producer_, __ATOMIC_ACQUIRE)) {
     const char* const record = data_ + (position & (bytes_ - 1));
     const std::uint32_t header = __atomic_load_n(reinterpret_cast<const std::uint32_t*>(record), __ATOMIC_ACQUIRE);
     if ((header & BPF_RINGBUF_BUSY_BIT) != 0) break;  // somebody is writing it

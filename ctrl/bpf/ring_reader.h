@@ -24,7 +24,8 @@ class RingReader {
   RingReader(const RingReader&) = delete;
   RingReader& operator=(const RingReader&) = delete;
 
-  // Hands over all that waits; returns how many.
+  // Hands over all that waits, and what comes meanwhile until it was a ring full: who fills it must not keep the
+  // reader. Returns how many.
   int Drain();
 
  private:

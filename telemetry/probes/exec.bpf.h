@@ -139,7 +139,7 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
   }
   put_in_force(tgid, &process, is_new);
   append_rest(index);
-  send_scratch(scratch);
+  send_scratch(scratch, SL_PROCESS_EVENT_EXEC);
   return 0;
 }
 

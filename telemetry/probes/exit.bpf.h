@@ -16,11 +16,9 @@ static __always_inline int on_exit(struct task_struct* task) {
   /* Two last threads may both find the group dead: the deletion tells who is the one. Without an entry, as when the
    * table was full, user space does. */
   if (entry && !remove_process(tgid, process.share)) return 0;
-  struct sl_process_exit* exit = bpf_ringbuf_reserve(&process_events, sizeof(*exit), 0);
-  if (!exit) {
-    count_loss(SL_PROCESS_LOSS_RING_FULL, SL_PROCESS_EVENT_EXIT, process.cgroup);
-    return 0;
-  }
+  const __u32 share = entry ? process.share : task_share(task, true);
+  struct sl_process_exit* exit = reserve_event(sizeof(*exit), SL_PROCESS_EVENT_EXIT, share, process.cgroup);
+  if (!exit) return 0;
   fill_header(&exit->header, task, true, SL_PROCESS_EVENT_EXIT, &process);
   exit->header.time_ns = bpf_ktime_get_boot_ns();
   exit->status = task_wait_status(task, true);

@@ -20,11 +20,8 @@ static __always_inline int on_fork(struct task_struct* child, bool known) {
   }
   give_id(tgid, &process);
   store_process(tgid, &process, SL_PROCESS_EVENT_FORK, true);
-  struct sl_process_start* start = bpf_ringbuf_reserve(&process_events, sizeof(*start), 0);
-  if (!start) {
-    count_loss(SL_PROCESS_LOSS_RING_FULL, SL_PROCESS_EVENT_FORK, process.cgroup);
-    return 0;
-  }
+  struct sl_process_start* start = reserve_event(sizeof(*start), SL_PROCESS_EVENT_FORK, process.share, process.cgroup);
+  if (!start) return 0;
   fill_start(start, child, known, SL_PROCESS_EVENT_FORK, &process);
   start->header.time_ns = process.start_ns;
   bpf_ringbuf_submit(start, wake_up());

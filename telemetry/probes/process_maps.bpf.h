@@ -58,7 +58,7 @@ struct {
   __type(value, sl_process_class_number);
 } process_class_steps SEC(".maps");
 
-/* Writer: sensors. Full: the event is lost and counted. */
+/* Writer: sensors, each workload within its share (event_share.bpf.h). Full: the event is lost and counted. */
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 16 << 20);
@@ -83,6 +83,7 @@ struct {
 
 const volatile __u32 shared_capacity[SL_SHARED_TABLE_COUNT] = {16384, 65536, 65536};
 const volatile __u32 iterator_scratch = 1; /* index in process_scratch */
+const volatile __u32 ring_half = 8 << 20;  /* bytes in the ring: from here on there are shares */
 const volatile __u32 wake_bytes = 4 << 20; /* in the ring: wakes the reader, which otherwise comes by the clock */
 
 /* Before 6.7 the verifier walks through the body of bpf_loop once, and takes what it cannot reach then for dead. So

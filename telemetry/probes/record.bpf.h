@@ -3,6 +3,7 @@
 #ifndef SLUICE_RECORD_BPF_H
 #define SLUICE_RECORD_BPF_H
 
+#include "telemetry/probes/event_share.bpf.h"
 #include "telemetry/probes/process_class.bpf.h"
 #include "telemetry/probes/process_table.bpf.h"
 
@@ -11,6 +12,17 @@
 /* A wake-up costs more than all the rest of an event: the reader comes by the clock, or when the ring fills up. */
 static __always_inline __u64 wake_up(void) {
   return bpf_ringbuf_query(&process_events, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* Room for an event of a fixed length. Null: lost and counted. */
+static __always_inline void* reserve_event(__u32 size, __u8 event, __u32 share, __u64 cgroup) {
+  if (!may_send(share, size)) {
+    count_loss(SL_PROCESS_LOSS_SHARE, event, cgroup);
+    return NULL;
+  }
+  void* room = bpf_ringbuf_reserve(&process_events, size, 0);
+  if (!room) count_loss(SL_PROCESS_LOSS_RING_FULL, event, cgroup);
+  return room;
 }
 
 static __always_inline void fill_header(struct sl_process_header* header, struct task_struct* task, bool known,
@@ -140,11 +152,14 @@ static __always_inline void append_arguments(struct sl_scratch* scratch, __u32 i
 }
 
 /* Sends what is in `scratch`, and gives it back. */
-static __always_inline void send_scratch(struct sl_scratch* scratch) {
+static __always_inline void send_scratch(struct sl_scratch* scratch, __u8 event) {
   __u32 length = scratch->length;
   if (length > SL_PROCESS_DATA_MAX) length = SL_PROCESS_DATA_MAX;
-  if (bpf_ringbuf_output(&process_events, &scratch->start, sizeof(scratch->start) + length, wake_up()) != 0)
-    count_loss(SL_PROCESS_LOSS_RING_FULL, scratch->start.header.event, scratch->start.header.cgroup);
+  const __u32 size = sizeof(scratch->start) + length;
+  if (event != SL_PROCESS_EVENT_SEED && !may_send(scratch->share, size))
+    count_loss(SL_PROCESS_LOSS_SHARE, event, scratch->start.header.cgroup);
+  else if (bpf_ringbuf_output(&process_events, &scratch->start, size, wake_up()) != 0)
+    count_loss(SL_PROCESS_LOSS_RING_FULL, event, scratch->start.header.cgroup);
   __sync_lock_test_and_set(&scratch->busy, 0);
 }
 

@@ -60,7 +60,7 @@ static __always_inline int on_task(struct seq_file* seq, struct task_struct* tas
   append_cwd(scratch, index, task);
   append_cgroup(scratch, index, task);
   append_arguments(scratch, index, task, true);
-  send_scratch(scratch);
+  send_scratch(scratch, SL_PROCESS_EVENT_SEED);
   bpf_seq_write(seq, (const void*)&seed_tick, sizeof(seed_tick));
   return 0;
 }

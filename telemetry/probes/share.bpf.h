@@ -37,12 +37,17 @@ static __always_inline __s32 entries_of(__u32 share, enum sl_shared_table table)
   return one && freed ? (__s32)(one->added[table] - freed->freed[table]) : 0;
 }
 
-static __always_inline bool may_add(enum sl_shared_table table, __u32 share) {
-  const __u32 total = SL_SHARE_TOTAL, half = shared_capacity[table] / 2;
-  if (entries_of(total, table) < (__s32)half) return true;
+/* How many shares there are. */
+static __always_inline __u32 share_parts(void) {
+  const __u32 total = SL_SHARE_TOTAL;
   const struct sl_process_share_freed* freed = bpf_map_lookup_elem(&process_shares_freed, &total);
-  const __u32 parts = freed && freed->parts > SL_SHARE_FIRST ? freed->parts : SL_SHARE_FIRST;
-  if (entries_of(share, table) < (__s32)(half / parts)) return true;
+  return freed && freed->parts > SL_SHARE_FIRST ? freed->parts : SL_SHARE_FIRST;
+}
+
+static __always_inline bool may_add(enum sl_shared_table table, __u32 share) {
+  const __u32 half = shared_capacity[table] / 2;
+  if (entries_of(SL_SHARE_TOTAL, table) < (__s32)half) return true;
+  if (entries_of(share, table) < (__s32)(half / share_parts())) return true;
   note_refused(table, share);
   return false;
 }
