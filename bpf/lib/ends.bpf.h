@@ -21,10 +21,11 @@ static __always_inline int sl_has_own_mac(const struct sl_judgement* j, __u32 en
 }
 
 /* Not inlined: asked where a packet came neither by the interface of the workload that has its source, nor from the
- * node. Through a bridge or a VRF it came as a router sends it on: its own hook has seen it at the port. */
-static __noinline int sl_is_in(__u32 ifindex, __u32 master) {
+ * node. By the device that routes for it, or by its bridge, it came as a router sends it on: its own hook has seen it
+ * at the port. By both, where both answer for one gateway address (ARP). */
+static __noinline int sl_is_in(__u32 ifindex, __u32 by) {
   const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &ifindex);
-  return interface && interface->master == master;
+  return interface && (interface->master == by || interface->bridge == by);
 }
 
 /* tc_to_pod: whether what has a local workload's source address came by that workload's interface. */

@@ -1,6 +1,7 @@
 #include "ctrl/net/netlink.h"
 
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
@@ -256,6 +257,23 @@ std::int32_t ParseNetNsId(const nlmsghdr* message) {
   return id;
 }
 
+std::uint32_t ParseRoute(const nlmsghdr* message) {
+  std::uint32_t ifindex = 0;
+  ForEachAttribute(message, sizeof(rtmsg), [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == RTA_OIF) ifindex = Scalar<std::uint32_t>(attribute);
+  });
+  return ifindex;
+}
+
+// Whether it is the rule that the kernel makes for the first VRF.
+bool ParseIsVrfRule(const nlmsghdr* message) {
+  bool is_one = false;
+  ForEachAttribute(message, sizeof(fib_rule_hdr), [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == FRA_L3MDEV) is_one = Scalar<std::uint8_t>(attribute) != 0;
+  });
+  return is_one;
+}
+
 // A request and its family's header, zeroed.
 class Request {
  public:
@@ -344,6 +362,45 @@ StatusOr<LinkInfo> GetPeer(const LinkInfo& veth) {
   if (veth.link_netnsid >= 0)
     mnl_attr_put_u32(request.get(), IFLA_TARGET_NETNSID, static_cast<std::uint32_t>(veth.link_netnsid));
   return GetOneLink(request, what);
+}
+
+StatusOr<std::uint32_t> RouteTo(const policy::Address& address, std::uint32_t vrf) {
+  Request request(RTM_GETROUTE, NLM_F_ACK);
+  const std::size_t length = address.is_v4() ? 4 : 16;
+  auto* header = request.PutHeader<rtmsg>();
+  header->rtm_family = address.is_v4() ? AF_INET : AF_INET6;
+  header->rtm_dst_len = static_cast<unsigned char>(length * 8);
+  mnl_attr_put(request.get(), RTA_DST, length, address.bytes().data() + 16 - length);
+  if (vrf != 0) mnl_attr_put_u32(request.get(), RTA_OIF, vrf);
+  StatusOr<std::vector<std::uint32_t>> routes = Ask<std::uint32_t>(request.get(), ParseRoute);
+  // No route, one that says so itself (unreachable, throw, prohibit, blackhole), a kernel without IPv6.
+  const Status& status = routes.status();
+  if (absl::IsUnavailable(status) || absl::IsPermissionDenied(status) || absl::IsInvalidArgument(status) ||
+      absl::IsUnimplemented(status)) {
+    return 0U;
+  }
+  if (!routes.ok()) return Annotate(status, "look up the route to " + address.ToString());
+  return routes->empty() ? 0U : routes->front();
+}
+
+StatusOr<std::vector<LinkInfo>> DumpVrfs() {
+  Request rules(RTM_GETRULE, NLM_F_DUMP);
+  rules.PutHeader<fib_rule_hdr>()->family = AF_INET;
+  StatusOr<std::vector<bool>> are_for_vrfs = Ask<bool>(rules.get(), ParseIsVrfRule);
+  if (!are_for_vrfs.ok()) return Annotate(are_for_vrfs.status(), "list the routing rules");
+  if (std::find(are_for_vrfs->begin(), are_for_vrfs->end(), true) == are_for_vrfs->end()) {
+    return std::vector<LinkInfo>();
+  }
+  Request request(RTM_GETLINK, NLM_F_DUMP);
+  request.PutHeader<ifinfomsg>()->ifi_family = AF_UNSPEC;
+  mnl_attr_put_u32(request.get(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  nlattr* const info = mnl_attr_nest_start(request.get(), IFLA_LINKINFO);
+  mnl_attr_put_strz(request.get(), IFLA_INFO_KIND, "vrf");
+  mnl_attr_nest_end(request.get(), info);
+  StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(request.get(), ParseLink);
+  if (!links.ok()) return Annotate(links.status(), "list the VRFs");
+  std::erase_if(*links, [](const LinkInfo& link) { return link.kind != "vrf"; });
+  return links;
 }
 
 StatusOr<std::vector<TcFilter>> DumpTcFilters(std::uint32_t ifindex, TcSide side) {

@@ -129,16 +129,70 @@ std::uint8_t OthersAt(const LinkInfo& host) {
   return others;
 }
 
-// The device that shows as where it came in when the host routes on what the workload sends: the bridge or VRF that the
-// host end is in, or the VRF that the bridge is in. 0: none.
-StatusOr<std::uint32_t> RoutingMaster(const LinkInfo& host) {
-  std::uint32_t master = host.master;
-  for (int levels = 0; master != 0 && levels < 8; ++levels) {
-    SL_ASSIGN_OR_RETURN(const LinkInfo upper, net::GetLink(master));
-    if (upper.master == 0) break;
-    master = upper.master;
+constexpr int kMaxLevels = 8;  // of devices on each other; the kernel has no more
+
+// The link, the bridge that it is in, and so on, up to a VRF.
+StatusOr<std::vector<LinkInfo>> WithMasters(const LinkInfo& link) {
+  std::vector<LinkInfo> links{link};
+  while (links.back().master != 0 && links.size() < kMaxLevels) {
+    SL_ASSIGN_OR_RETURN(LinkInfo master, net::GetLink(links.back().master));
+    links.push_back(std::move(master));
   }
-  return master;
+  return links;
+}
+
+// Whether what `device` takes in comes from one of `links`: it is one, or a VLAN or the like on one. What the host
+// sends out by a veth whose other end is a port of a bridge comes from that port, whoever sent it, so that such a one
+// tells nothing.
+StatusOr<bool> StandsOn(const std::vector<LinkInfo>& links, LinkInfo device) {
+  static constexpr std::array kOnOthers = {"vlan", "macvlan", "ipvlan", "macsec"};
+  for (int levels = 0; levels < kMaxLevels; ++levels) {
+    if (std::ranges::find(links, device.ifindex, &LinkInfo::ifindex) != links.end()) return true;
+    const bool is_on_other =
+        device.peer != 0 && device.link_netnsid < 0 && std::ranges::find(kOnOthers, device.kind) != kOnOthers.end();
+    if (!is_on_other) return false;
+    SL_ASSIGN_OR_RETURN(device, net::GetLink(device.peer));
+  }
+  return false;
+}
+
+// The device by which the host sends to `ip`, or the VRF that it is in, where it stands on `links`; else 0.
+StatusOr<std::uint32_t> RoutedBy(const std::vector<LinkInfo>& links, const Address& ip, std::uint32_t vrf) {
+  SL_ASSIGN_OR_RETURN(const std::uint32_t ifindex, net::RouteTo(ip, vrf));
+  if (ifindex == 0) return 0U;
+  SL_ASSIGN_OR_RETURN(const LinkInfo device, net::GetLink(ifindex));
+  SL_ASSIGN_OR_RETURN(const bool stands_on, StandsOn(links, device));
+  if (!stands_on) return 0U;
+  SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> masters, WithMasters(device));
+  return masters.back().ifindex;
+}
+
+// Likewise, for the first of `ips` where there is one.
+StatusOr<std::uint32_t> RoutedBy(const std::vector<LinkInfo>& links, const std::vector<Address>& ips,
+                                 std::uint32_t vrf) {
+  for (const Address& ip : ips) {
+    const StatusOr<std::uint32_t> device = RoutedBy(links, ip, vrf);
+    if (absl::IsNotFound(device.status())) continue;  // it went meanwhile
+    if (!device.ok() || *device != 0) return device;
+  }
+  return 0U;
+}
+
+// The device that shows as where it came in when the host routes on what the workload sends: the one by which the host
+// sends to it. Where no route tells, the bridge or VRF that the host end is in, or the VRF that the bridge is in. 0:
+// none but the host end.
+StatusOr<std::uint32_t> RoutingMaster(const LinkInfo& host, const std::vector<Address>& ips) {
+  SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> links, WithMasters(host));
+  SL_ASSIGN_OR_RETURN(std::uint32_t master, RoutedBy(links, ips, 0));
+  if (master == 0 && links.back().kind != "vrf") {
+    SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> vrfs, net::DumpVrfs());
+    for (const LinkInfo& vrf : vrfs) {
+      SL_ASSIGN_OR_RETURN(master, RoutedBy(links, ips, vrf.ifindex));
+      if (master != 0) break;
+    }
+  }
+  if (master == 0) master = links.back().ifindex;
+  return master == host.ifindex ? 0U : master;
 }
 
 StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInfo& host, const PodEnd& pod) {
@@ -155,7 +209,7 @@ StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInf
   bound.facts.netns = host.link_netnsid;
   bound.facts.others = OthersAt(host);
   bound.facts.address = pod.ips.front().abi();
-  SL_ASSIGN_OR_RETURN(bound.facts.master, RoutingMaster(host));
+  SL_ASSIGN_OR_RETURN(bound.facts.master, RoutingMaster(host, pod.ips));
   if (pod.link.mac == net::MacAddress{}) return bound;
   std::copy(pod.link.mac.begin(), pod.link.mac.end(), bound.facts.pod_mac);
   bound.facts.link_local = pod.link_local.value_or(LinkLocalOf(pod.link.mac)).abi();

@@ -261,6 +261,39 @@ TEST_F(Binder, KnowsPlainBridgePorts) {
   }
 }
 
+// A gateway that stands on the bridge shows as where it came in what the host routes, where it sends to the pod by it.
+TEST_F(Binder, TheMasterIsWhereTheHostSendsToThePod) {
+  MakeNode(TestNode::Wiring::kBridged);
+  const auto index = [&](const std::string& name) {
+    std::uint32_t ifindex = 0;
+    EXPECT_TRUE(node_->netns()
+                    .Run([&] {
+                      const auto link = net::GetLink(name);
+                      if (link.ok()) ifindex = link->ifindex;
+                      return link.status();
+                    })
+                    .ok());
+    return ifindex;
+  };
+  const auto master = [&] { return BindHere(ByNetNs(a_.netns_path))->facts.master; };
+  IpInNode(
+      "link add mv0 link br0 type macvlan mode bridge\nlink set mv0 up\n"
+      "link add gw0 type veth peer name gw0p\nlink set gw0p master br0 up\nlink set gw0 up\n"
+      "link add far0 type veth peer name far0p\nlink set far0 up\nlink set far0p up\n");
+  EXPECT_EQ(master(), index("br0")) << "no gateway";
+  IpInNode(fmt::format("route add {}/32 dev mv0\n", a_.ip4));
+  EXPECT_EQ(master(), index("mv0"));
+  // One that has nothing of the bridge is not believed, nor one that tells nothing; another pod's says nothing of this.
+  for (const char* other : {"far0", "gw0"}) {
+    IpInNode(fmt::format("route replace {}/32 dev {}\n", a_.ip4, other));
+    EXPECT_EQ(master(), index("br0")) << other;
+  }
+  IpInNode(fmt::format("route del {}/32\nroute add {}/32 dev mv0\n", a_.ip4, b_.ip4));
+  EXPECT_EQ(master(), index("br0")) << "another pod's";
+  IpInNode(fmt::format("route add unreachable {}/32\n", a_.ip4));
+  EXPECT_EQ(master(), index("br0")) << "no route";
+}
+
 // What is routed out of a bridge in a VRF shows the VRF as where it came in.
 TEST_F(Binder, TheMasterIsTheOneThatRoutes) {
   MakeNode(TestNode::Wiring::kBridged);

@@ -78,6 +78,23 @@ class Netlink : public ::testing::Test {
   TestPod b_;
 };
 
+TEST_F(Netlink, KnowsByWhichInterfaceItSends) {
+  Ip("route add 198.51.100.0/24 dev veth0\nroute add 2001:db8:9::/64 dev veth1\nroute add prohibit 203.0.113.1\n");
+  InNode([&] {
+    const auto to = [](const char* address) {
+      const auto ifindex = RouteTo(*policy::Address::Parse(address));
+      EXPECT_TRUE(ifindex.ok()) << ifindex.status();
+      return ifindex.value_or(0);
+    };
+    EXPECT_EQ(to("198.51.100.7"), a_.host_ifindex);
+    EXPECT_EQ(to("2001:db8:9::7"), b_.host_ifindex);
+    for (const char* address : {"203.0.113.1", "203.0.113.2", "2001:db8:8::1"}) EXPECT_EQ(to(address), 0U) << address;
+    const auto vrfs = DumpVrfs();
+    ASSERT_TRUE(vrfs.ok()) << vrfs.status();
+    EXPECT_TRUE(vrfs->empty());
+  });
+}
+
 TEST_F(Netlink, ListsLinksWithWhatTheyAre) {
   Ip("link set veth0 mtu 1400\nlink set veth1 down\n");
   InNode([&] {
