@@ -97,7 +97,9 @@ policy::Limits BpfDatapath::limits() const {
 }
 
 std::map<std::uint32_t, std::uint32_t> BpfDatapath::EndpointsInForce() const {
-  if (older_.empty() || slots_.generation() != 0) return slots_.endpoints_in_force();
+  if (slots_.generation() != 0) return slots_.endpoints_in_force();
+  const std::lock_guard lock(held_mutex_);
+  if (older_.empty()) return {};
   auto endpoints = ReadEndpoints(older_);
   if (endpoints.ok()) return *std::move(endpoints);
   LogWarn("whom the older version enforces on is not known: {}", Message(endpoints.status()));

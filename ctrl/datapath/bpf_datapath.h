@@ -43,7 +43,7 @@ class BpfDatapath : public Datapath {
   Status Commit(const policy::Tables& tables) override;
   std::uint64_t generation() const override { return slots_.generation(); }
   policy::Limits limits() const override;
-  // Of an older version's, before the first Commit of a hand-over. Not from another thread.
+  // Of an older version's, before the first Commit of a hand-over.
   std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
   Status AttachPod(const PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
@@ -125,8 +125,8 @@ class BpfDatapath : public Datapath {
   std::map<std::uint32_t, PodInterface> pods_;
   std::map<std::uint32_t, PodInterface> given_pods_;
   std::map<std::uint32_t, std::uint32_t> mac_owners_;  // likewise: ifindex by endpoint, the one attached last
-  std::mutex held_mutex_;
-  HeldPins held_;  // by held_mutex_: maps and probes
+  mutable std::mutex held_mutex_;                      // also of older_, once Keep was called
+  HeldPins held_;                                      // by held_mutex_: maps and probes
   std::unique_ptr<bpf::RingReader> ring_;
   const std::function<void(const sl_flow_event&)>* consume_ = nullptr;  // during PollEvents
   std::unique_ptr<Keeper> keeper_;                                      // last: its thread uses the rest

@@ -1,8 +1,8 @@
 // What the agent asks of the packet path. BpfDatapath is the real one; tests of other layers use a fake.
 //
-// Called from one thread (the agent's control loop) but for reads (flows, counters, maps, programs), PollEvents and
-// SetQuarantine, which may be called from others at the same time. Errors name the kernel object; a failed call leaves
-// enforcement as it was.
+// Called from one thread (the agent's control loop) but for reads (flows, counters, maps, programs, whom the generation
+// knows), PollEvents, SetQuarantine and AttachPod, which may be called from others at the same time. Errors name the
+// kernel object; a failed call leaves enforcement as it was.
 #pragma once
 
 #include <array>

@@ -135,12 +135,17 @@ void PolicySlots::NoteUsage() {
     usage.choices += slot.choices.size();
   }
   std::vector<std::uint32_t>& endpoints = usage.endpoints;
-  for (const auto& [address, value] : slots_[in_force()].addresses)
-    if (value.endpoint != 0) endpoints.push_back(value.endpoint);
+  std::map<std::uint32_t, std::uint32_t> in_force_at;
+  for (const auto& [address, value] : slots_[in_force()].addresses) {
+    if (value.endpoint == 0) continue;
+    endpoints.push_back(value.endpoint);
+    if (value.ifindex != 0 && generation() != 0) in_force_at[value.ifindex] = value.endpoint;
+  }
   std::ranges::sort(endpoints);
   endpoints.erase(std::unique(endpoints.begin(), endpoints.end()), endpoints.end());
   const std::lock_guard lock(usage_mutex_);
   usage_ = std::move(usage);
+  endpoints_in_force_ = std::move(in_force_at);
 }
 
 PolicySlots::Usage PolicySlots::usage() const {
@@ -149,12 +154,8 @@ PolicySlots::Usage PolicySlots::usage() const {
 }
 
 std::map<std::uint32_t, std::uint32_t> PolicySlots::endpoints_in_force() const {
-  const std::lock_guard lock(mutex_);
-  std::map<std::uint32_t, std::uint32_t> endpoints;
-  if (generation() == 0) return endpoints;
-  for (const auto& [address, value] : slots_[in_force()].addresses)
-    if (value.endpoint != 0 && value.ifindex != 0) endpoints[value.ifindex] = value.endpoint;
-  return endpoints;
+  const std::lock_guard lock(usage_mutex_);
+  return endpoints_in_force_;
 }
 
 std::uint64_t PolicySlots::generation() const { return generation_; }

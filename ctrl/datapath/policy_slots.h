@@ -92,7 +92,8 @@ class PolicySlots {
   bool committed_ = false;          // by this process
   bool was_moved_ = false;          // the number, by somebody else; since RepairGeneration said so last
   mutable std::mutex usage_mutex_;  // readers must not wait for a commit
-  Usage usage_;                     // by usage_mutex_
+  Usage usage_;                     // by usage_mutex_, as the following
+  std::map<std::uint32_t, std::uint32_t> endpoints_in_force_;
 };
 
 }  // namespace sluice::datapath

@@ -82,6 +82,22 @@ void Controller::Desired::Remove(const ResourceId& id) {
   if (const auto found = directory.find(id); found != directory.end()) all.insert_or_assign(id, found->second);
 }
 
+// While a plan's interfaces are attached and until they are owned, CloseNewcomers says nothing of them to the kernel.
+class Controller::Attaching {
+ public:
+  Attaching(Controller* controller, const Plan& plan) : controller_(controller) { Set(&plan.places->owners); }
+  ~Attaching() { Set(nullptr); }
+  Attaching(const Attaching&) = delete;
+  Attaching& operator=(const Attaching&) = delete;
+
+ private:
+  void Set(const Owners* owners) {
+    const std::lock_guard lock(controller_->closing_mutex_);
+    controller_->attaching_ = owners;
+  }
+  Controller* const controller_;
+};
+
 // One call of Apply or Delete.
 struct Controller::Edit {
   std::vector<policy::Resource> puts;
@@ -106,6 +122,7 @@ Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State st
   in_force_before_ = datapath_->EndpointsInForce();
   std::map<std::uint32_t, ObjectName> names;
   for (const auto& [name, number] : ids_.all()) names[number] = name;
+  std::unique_lock closing_lock(closing_mutex_);
   for (const auto& [ifindex, number] : in_force_before_) {
     if (const auto name = names.find(number); name != names.end()) {
       owners_[ifindex] = name->second;
@@ -113,6 +130,7 @@ Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State st
       ids_.Reserve(number);
     }
   }
+  closing_lock.unlock();
   {
     const std::lock_guard view_lock(view_mutex_);
     quarantined_ = std::move(state.quarantined);
@@ -152,7 +170,9 @@ Status Controller::SetDirectory(ResourceMap resources) {
     desired_ = desired;
     holding_ = fmt::format("the resources directory could not be read at the start{}", kUntilAsked);
   }
+  Await(desired.all, desired_.all);
   Status status = Enforce(std::move(desired), {.revision = view()->revision + 1}, Look::kAgain, Saving::kMust);
+  if (!status.ok()) Await(desired_.all);
   if (!status.ok()) CloseRefused(workloads, status);
   return status;
 }
@@ -353,6 +373,10 @@ StatusOr<std::shared_ptr<const Controller::Places>> Controller::FindPlaces(
     if (resource.workload != nullptr) asked_for.insert(resource.id.name);
   }
   auto places = std::make_shared<Places>();
+  {
+    const std::lock_guard lock(closing_mutex_);
+    places->looked_at = newcomers_so_far_;
+  }
   places->resources = resources;
   places->ids = numbers();
   SL_ASSIGN_OR_RETURN(std::vector<workload::BoundWorkload> found, LookUp(asked_for, *places));
@@ -422,14 +446,20 @@ Status Controller::Hold(Desired desired, Plan plan, const std::string& why) {
     SL_ASSIGN_OR_RETURN(auto nobody, policy::Snapshot::Build({}, {}, {}));
     SL_ASSIGN_OR_RETURN(plan.view->compiled, compiler_.Compile(std::move(nobody), datapath_->limits()));
   }
-  Attach(plan.places->interfaces);
-  AttachClosed(plan.places->closed);
+  {
+    const Attaching attaching(this, plan);
+    Attach(plan.places->interfaces);
+    AttachClosed(plan.places->closed);
+  }
   Owners owners = plan.places->owners;
-  for (const auto& [ifindex, owner] : owners_) owners.try_emplace(ifindex, owner);
+  {
+    const std::lock_guard lock(closing_mutex_);
+    for (const auto& [ifindex, owner] : owners_) owners.try_emplace(ifindex, owner);
+  }
   for (const auto& attached : datapath_->Attached()) {
     if (attached.program != "xdp_uplink") owners.try_emplace(attached.ifindex, ObjectName());
   }
-  owners_ = std::move(owners);
+  Own(std::move(owners), plan);
   if (close_all_) CloseAll();
   if (view()->holding != why) LogError("holding: what the kernel has stays in force, the rest is closed: {}", why);
   plan.view->holding = why;
@@ -468,17 +498,22 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
     if (must_save) return MakeError(absl::StatusCode::kUnavailable, "holding: {}", why);
     return Hold(std::move(desired), std::move(plan), why);
   }
+  const auto all_attached = datapath_->Attached();
   Owners owners = plan.places->owners;
   owners.merge(StillOwned(plan, change));
   AddEndpointChanges(saved_ids_, plan.places->ids, &change);
   change.quarantines.assign(unsaved_quarantines_.begin(), unsaved_quarantines_.end());
-  for (const auto& attached : datapath_->Attached()) {
+  for (const auto& attached : all_attached) {
     if (attached.program != "xdp_uplink" && !owners.contains(attached.ifindex))
       change.released_interfaces.push_back(attached.ifindex);
   }
   std::optional<Status> carried;
   const std::size_t unattachable = unattachable_.size();
-  const auto enforce = [&] { return *(carried = Carry(plan, saving)); };
+  std::optional<Attaching> attaching;
+  const auto enforce = [&] {
+    attaching.emplace(this, plan);
+    return *(carried = Carry(plan, saving));
+  };
   change.ends_doubt = doubted_;
   const bool to_save = !IsEmpty(change) || change.revision != saved_revision_ || doubted_;
   Status saved = to_save ? save_(change, enforce) : enforce();
@@ -492,8 +527,10 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
     return Enforce(std::move(desired), {.revision = change.revision}, Look::kAgain, saving);
   }
   if (!status.ok()) {
-    // What was closed for this change stays so (CloseRefused).
-    if (must_save) owners_.insert(plan.places->owners.begin(), plan.places->owners.end());
+    {  // what was closed for this change stays so (CloseRefused)
+      const std::lock_guard lock(closing_mutex_);
+      owners_.insert(plan.places->owners.begin(), plan.places->owners.end());
+    }
     if (carried && carried->ok() && restored_) {
       // Not on disk: back to what is.
       if (Status undone = datapath_->Commit(view()->compiled.tables); !undone.ok()) {
@@ -512,13 +549,12 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   }
   unsaved_ = std::move(saved);
   ForgetRefused(change, desired.all);
-  DetachAllBut(owners);
   if (!restored_) TellNobodys(owners);
-  owners_ = std::move(owners);
-  holding_.clear();
   close_all_ = false;
+  Own(std::move(owners), plan);
+  DetachAllButOwned();
+  holding_.clear();
   unreadable_.clear();
-  closed_all_.clear();
   in_force_before_.clear();
   released_before_.clear();
   ids_ = plan.places->ids;

@@ -1,7 +1,8 @@
 // The agent's heart: desired resources x what the node has -> tables in the kernel, one step at a time.
 //
 // Each change is compiled and put in force as one generation, or refused as a whole with what was valid before still in
-// force. Thread-safe: one mutex orders all changes; readers take a shared view that never changes.
+// force. Thread-safe: one mutex orders all changes; readers take a shared view that never changes, and closing what has
+// come waits for no change.
 //
 // Closed first: a workload that is found but cannot be enforced on (no address, another one's address, a change that
 // could not be saved) has its interface attached and in no generation, so that everything there drops.
@@ -10,6 +11,7 @@
 // replaces it, until somebody changes resources. After a boot there is none, so everything that is attached is closed.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -34,7 +36,8 @@ struct View {
   workload::ProcessOwners process_owners;
 };
 
-// What the controller asks of the node it runs on. Called with the controller's mutex held.
+// What the controller asks of the node it runs on. Called with the controller's mutex held, but for `has_interface` and
+// those that find host ends: CloseNewcomers calls them at the same time.
 struct Node {
   std::function<StatusOr<workload::BoundWorkload>(const policy::Workload&)> bind;
   std::function<StatusOr<std::vector<policy::Address>>()> addresses;  // its own, sorted
@@ -80,8 +83,9 @@ class Controller {
   // The node's links or addresses may have changed: looks again, and changes what is in force where they did. A
   // workload whose look-up fails keeps its last answer; the error then names one, and the rest is done.
   Status Refresh();
-  // Cheaper, for at once: closes what has come of workloads that are not enforced on.
-  void CloseNewcomers();
+  // Cheaper, for at once: closes what has come of workloads that are not enforced on, also while a change is being
+  // made. Returns how many it has closed; Refresh enforces on them.
+  int CloseNewcomers();
 
   // For who uses the store too: no change is being saved meanwhile.
   Status WhileNothingIsSaved(const std::function<Status()>& run) {
@@ -125,14 +129,26 @@ class Controller {
     workload::ProcessOwners process_owners;
     std::set<std::uint64_t> netns;  // inode numbers of those of the workloads; 0: one is not known
     std::vector<policy::Address> node_addresses;
+    std::uint64_t looked_at = 0;  // the number of the last newcomer before
   };
   struct Plan {
     std::shared_ptr<View> view;
     std::shared_ptr<const Places> places;  // those in force, where the workloads are as before
   };
+  // What CloseNewcomers goes by.
+  struct Awaited {
+    policy::ResourceMap wanted;
+    std::shared_ptr<const Places> places;  // null before the first
+    bool all = false;                      // close_all_
+  };
+  struct Newcomer {
+    policy::ObjectName name;
+    std::uint64_t number = 0;
+  };
   // Whether a change of no workload looks at the node too.
   enum class Look { kAgain, kForNewWorkloads };
   struct Edit;
+  class Attaching;
   // A workload that was asked for and refused: closed. One that is enforced on elsewhere goes on there.
   struct Refused {
     std::vector<workload::HostEnd> ends;
@@ -156,10 +172,15 @@ class Controller {
   std::map<policy::ObjectName, Intruder> FindIntruders(const std::vector<workload::BoundWorkload>& bound,
                                                        const Places& places) const;
   Owners StillOwned(const Plan& plan, const StateChange& change) const;
+  void Await(const policy::ResourceMap& wanted, const policy::ResourceMap& more = {});
+  bool CloseNewcomer(const workload::HostEnd& end, const policy::ObjectName& name);
+  void AddNewcomers(const Places& places, Owners* owners) const;
+  void Own(Owners owners, const Plan& plan);
+  std::unique_lock<std::mutex> LockClosing();
   Status Enforce(Desired desired, StateChange change, Look look, Saving saving);
   Status Follow(Desired desired, StateChange change);
   Status Hold(Desired desired, Plan plan, const std::string& why);
-  void CloseAll();
+  int CloseAll();
   Status CheckUnreadable(const StateChange& change) const;
   Status Carry(const Plan& plan, Saving saving);
   // Both programs are attached, and the generation knows who is there.
@@ -175,7 +196,7 @@ class Controller {
   Status NotFound(const policy::ObjectName& name) const;
   static void TellNobodys(const Owners& owners);
   void PutBack();
-  void DetachAllBut(const Owners& owners);
+  void DetachAllButOwned();
   void Remember(Desired desired, Plan plan);
 
   datapath::Datapath* const datapath_;
@@ -188,7 +209,6 @@ class Controller {
   std::uint64_t saved_revision_ = 0;      // likewise
   Status unsaved_;                        // why something is not there that could be done without
   std::shared_ptr<const Places> places_;  // of the generation in force; null before the first
-  Owners owners_;                         // of their interfaces, and of those that stay closed
   std::map<policy::ObjectName, Refused> refused_;
   std::map<policy::ObjectName, std::string> unattachable_;  // found, but no program can be attached there, and why
   std::map<std::uint32_t, std::uint32_t> in_force_before_;  // EndpointsInForce at the start, until a generation of ours
@@ -197,10 +217,19 @@ class Controller {
   std::string unread_directory_;                            // while holding: why
   bool doubted_ = false;                                    // the store has a doubt that no change has ended
   bool close_all_ = false;                                  // while holding: who the workloads are is not known
-  std::set<std::uint32_t> closed_all_;                      // because of that
   std::map<policy::ResourceId, std::string> unreadable_;    // while holding
   policy::Compiler compiler_;
   bool restored_ = false;
+  // Held for as long as one interface is attached or detached, never for longer; taken after mutex_.
+  mutable std::mutex closing_mutex_;
+  std::atomic<int> closing_waits_{0};  // CloseNewcomers, for that
+  // By closing_mutex_, to the end of these: of the interfaces of places_, and of those that stay closed.
+  Owners owners_;
+  const Owners* attaching_ = nullptr;   // whose interfaces a change attaches now, with all that is known of them
+  std::set<std::uint32_t> closed_all_;  // because of close_all_
+  std::map<std::uint32_t, Newcomer> newcomers_;  // closed since the look at the node that led to places_
+  std::uint64_t newcomers_so_far_ = 0;
+  Awaited awaited_;
   std::mutex edits_mutex_;
   std::condition_variable edits_made_;
   std::vector<Edit*> edits_;   // by edits_mutex_: calls that wait for their turn

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <thread>
 
 #include "ctrl/base/log.h"
 
@@ -39,25 +40,72 @@ bool IsAtSamePlace(const policy::Workload& a, const policy::Workload& b) {
 
 }  // namespace
 
-void Controller::CloseNewcomers() {
-  const std::lock_guard lock(mutex_);
-  if (!places_) return;
+// DetachAllButOwned, which may have many turns, lets who waits here go first.
+std::unique_lock<std::mutex> Controller::LockClosing() {
+  closing_waits_++;
+  std::unique_lock lock(closing_mutex_);
+  closing_waits_--;
+  return lock;
+}
+
+int Controller::CloseNewcomers() {
+  Awaited awaited;
+  {
+    const auto lock = LockClosing();
+    awaited = awaited_;
+  }
+  if (!awaited.places) return 0;
   std::vector<const policy::Workload*> missing;
-  for (const auto& [id, resource] : desired_.all.of(policy::Kind::kWorkload)) {
-    const auto binding = places_->bindings.find(id.name);
-    const bool is_there = binding != places_->bindings.end() && binding->second.ifindex != 0 &&
+  for (const auto& [id, resource] : awaited.wanted.of(policy::Kind::kWorkload)) {
+    const auto binding = awaited.places->bindings.find(id.name);
+    const bool is_there = binding != awaited.places->bindings.end() && binding->second.ifindex != 0 &&
                           (!node_.has_interface || node_.has_interface(binding->second.ifindex));
     if (!is_there) missing.push_back(resource.workload.get());
   }
+  int closed = 0;
   if (!missing.empty() && node_.host_ends) {
     for (const auto& [name, ends] : node_.host_ends(missing)) {
       if (!ends.ok()) continue;  // said and tried again by Refresh
-      for (const workload::HostEnd& end : *ends) {
-        if (owners_.try_emplace(end.ifindex, name).second) AttachClosed({Closed(end)});
-      }
+      for (const workload::HostEnd& end : *ends) closed += CloseNewcomer(end, name) ? 1 : 0;
     }
   }
-  if (close_all_) CloseAll();
+  return awaited.all ? closed + CloseAll() : closed;
+}
+
+// A change that is being made may have come to know it meanwhile, or the workload may not be wanted any more.
+bool Controller::CloseNewcomer(const workload::HostEnd& end, const ObjectName& name) {
+  const auto lock = LockClosing();
+  if (FindWorkload(awaited_.wanted, name) == nullptr) return false;
+  if (!owners_.try_emplace(end.ifindex, name).second) return false;
+  newcomers_[end.ifindex] = {name, ++newcomers_so_far_};
+  if (attaching_ == nullptr || !attaching_->contains(end.ifindex)) AttachClosed({Closed(end)});
+  return true;
+}
+
+void Controller::Await(const ResourceMap& wanted, const ResourceMap& more) {
+  const std::lock_guard lock(closing_mutex_);
+  awaited_.wanted = wanted;
+  awaited_.wanted.Merge(more);
+}
+
+// Those that `places` do not know, because they came after the look at the node. Under closing_mutex_.
+void Controller::AddNewcomers(const Places& places, Owners* owners) const {
+  for (const auto& [ifindex, newcomer] : newcomers_) {
+    if (newcomer.number > places.looked_at && FindWorkload(places.resources, newcomer.name) != nullptr)
+      owners->try_emplace(ifindex, newcomer.name);
+  }
+}
+
+// What a plan has come to, with what came meanwhile.
+void Controller::Own(Owners owners, const Plan& plan) {
+  const std::lock_guard lock(closing_mutex_);
+  AddNewcomers(*plan.places, &owners);
+  owners_ = std::move(owners);
+  std::erase_if(newcomers_, [&](const auto& one) {
+    return one.second.number <= plan.places->looked_at || !owners_.contains(one.first);
+  });
+  awaited_ = {plan.view->resources, plan.places, close_all_};
+  if (!close_all_) closed_all_.clear();
 }
 
 // The interfaces of those who are not enforced on, as far as they can be found.
@@ -81,15 +129,23 @@ void Controller::AddClosed(Places& places) const {
 }
 
 // Who the workloads are is not known, so each interface may be one's.
-void Controller::CloseAll() {
-  if (!node_.all_host_ends) return;
+int Controller::CloseAll() {
+  if (!node_.all_host_ends) return 0;
   const auto ends = node_.all_host_ends();
-  if (!ends.ok()) return LogError("close all pods: {}", Message(ends.status()));
+  if (!ends.ok()) {
+    LogError("close all pods: {}", Message(ends.status()));
+    return 0;
+  }
+  int closed = 0;
   for (const workload::HostEnd& end : *ends) {
+    const auto lock = LockClosing();
+    if (!awaited_.all) break;  // a change has ended it
     if (!owners_.try_emplace(end.ifindex, ObjectName()).second) continue;
     AttachClosed({Closed(end)});
     closed_all_.insert(end.ifindex);
+    ++closed;
   }
+  return closed;
 }
 
 std::set<std::uint32_t> Controller::EnforcedInterfaces() const {
@@ -138,6 +194,7 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
       continue;
     }
     std::vector<workload::HostEnd> own;
+    const std::lock_guard closing_lock(closing_mutex_);
     for (const workload::HostEnd& end : *ends) {
       if (places_ && places_->owners.contains(end.ifindex)) continue;
       ObjectName& owner = owners_.try_emplace(end.ifindex, name).first->second;
@@ -186,6 +243,8 @@ Controller::Owners Controller::StillOwned(const Plan& plan, const StateChange& c
                !plan.view->resources.contains({policy::Kind::kWorkload, one.first});
       });
   Owners owned;
+  const std::lock_guard lock(closing_mutex_);
+  AddNewcomers(*plan.places, &owned);
   for (const auto& attached : datapath_->Attached()) {
     if (attached.program == "xdp_uplink" || plan.places->owners.contains(attached.ifindex)) continue;
     if (node_.has_interface && !node_.has_interface(attached.ifindex)) continue;
@@ -211,7 +270,7 @@ void Controller::TellNobodys(const Owners& owners) {
 
 // After a refused change: the interfaces as they were.
 void Controller::PutBack() {
-  DetachAllBut(owners_);
+  DetachAllButOwned();
   for (const datapath::PodInterface& interface : places_->interfaces) {
     if (Status status = datapath_->AttachPod(interface); !status.ok()) {
       LogWarn("{} after a refused change: {}", interface.name, Message(status));
@@ -219,11 +278,14 @@ void Controller::PutBack() {
   }
 }
 
-void Controller::DetachAllBut(const Owners& owners) {
-  std::set<std::uint32_t> detached;
+// One after the other, which takes tens of milliseconds each: what is to be closed does not wait for all of them.
+void Controller::DetachAllButOwned() {
+  std::set<std::uint32_t> seen;
   for (const auto& attached : datapath_->Attached()) {
-    if (attached.program == "xdp_uplink" || owners.contains(attached.ifindex)) continue;
-    if (!detached.insert(attached.ifindex).second) continue;
+    if (attached.program == "xdp_uplink" || !seen.insert(attached.ifindex).second) continue;
+    while (closing_waits_ > 0) std::this_thread::yield();
+    const std::lock_guard lock(closing_mutex_);
+    if (owners_.contains(attached.ifindex)) continue;
     if (Status status = datapath_->DetachPod(attached.ifindex); !status.ok()) {
       LogWarn("release {}: {}", attached.interface, Message(status));
     }

@@ -27,8 +27,6 @@ using namespace std::chrono_literals;
 constexpr auto kSettle = 20ms;
 // Where changes inside pods are not heard, or something is still missing.
 constexpr auto kLookAgain = 5s;
-// While workloads are missing: a namespace's name may come without any link that changes.
-constexpr auto kLookForMissing = 500ms;
 // Between two looks at the classes of processes.
 constexpr auto kTend = 10s;
 // Between two copies of what is saved.
@@ -62,6 +60,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   // Before the first look, so that no change is missed after it.
   SL_ASSIGN_OR_RETURN(auto monitor, net::NetlinkMonitor::Open());
   agent->monitor_ = std::make_unique<net::NetlinkMonitor>(std::move(monitor));
+  SL_ASSIGN_OR_RETURN(auto closers_monitor, net::NetlinkMonitor::Open());
   SL_ASSIGN_OR_RETURN(auto state, agent->store_->Load());
   for (const std::string& problem : state.problems) LogError("{}", problem);
   state.pinned = agent->datapath_->is_handing_over();
@@ -79,6 +78,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   // Before the first packet is judged by our tables, or rules by process would meet nobody.
   if (agent->datapath_->is_handing_over()) SeedProcesses(options);
   SL_RETURN_IF_ERROR(agent->controller_->Restore(std::move(directory), std::move(state)));
+  SL_ASSIGN_OR_RETURN(agent->closer_, Closer::Start(agent->controller_.get(), std::move(closers_monitor)));
   // After the workloads are known, so that no event is without its workload.
   StartProcessSensors(options, agent->node_name_, agent->controller_.get(), agent->telemetry_.get());
   SL_RETURN_IF_ERROR(agent->datapath_->EndHandOver());
@@ -280,7 +280,7 @@ void Agent::KeepCopy() {
 }
 
 int Agent::MillisecondsToRefresh() const {
-  const auto most = controller_->view()->unbound.empty() ? std::chrono::milliseconds(kLookAtHost) : kLookForMissing;
+  constexpr std::chrono::milliseconds most = kLookAtHost;
   const auto left = refresh_at_ ? std::chrono::ceil<std::chrono::milliseconds>(*refresh_at_ - Clock::now()) : most;
   return static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), most).count());
 }
@@ -302,17 +302,11 @@ Status Agent::Run() {
   while (true) {
     NotifyAlive();
     TellHolding();
-    pollfd polled[] = {{signal_fd.get(), POLLIN, 0}, {monitor_->fd(), POLLIN, 0}};
+    pollfd polled[] = {{signal_fd.get(), POLLIN, 0}, {monitor_->fd(), POLLIN, 0}, {closer_->fd(), POLLIN, 0}};
     const int heard = poll(polled, std::size(polled), MillisecondsToRefresh());
     if (heard < 0 && errno != EINTR) return ErrnoError(errno, "poll");
-    if (heard == 0 && !controller_->view()->unbound.empty()) {
-      const std::size_t attached = datapath_->Attached().size();
-      controller_->CloseNewcomers();
-      const bool has_come = datapath_->Attached().size() != attached;
-      // A change of the resources may have brought workloads that are not there yet.
-      if (has_come || !refresh_at_)
-        refresh_at_ = Clock::now() + (has_come ? std::chrono::milliseconds(kSettle) : kLookAgain);
-    }
+    // A change of the resources may have brought workloads that are not there yet.
+    if (!refresh_at_ && !controller_->view()->unbound.empty()) refresh_at_ = Clock::now() + kLookAgain;
     signalfd_siginfo signal{};
     while (read(signal_fd.get(), &signal, sizeof(signal)) == sizeof(signal)) {
       LogInfo("signal {} from uid {}, pid {}", signal.ssi_signo, signal.ssi_uid, signal.ssi_pid);
@@ -324,8 +318,8 @@ Status Agent::Run() {
       }
       ReadDirectoryAgain();
     }
-    SL_ASSIGN_OR_RETURN(const bool changed, monitor_->Drain());
-    if (changed) controller_->CloseNewcomers();
+    SL_ASSIGN_OR_RETURN(bool changed, monitor_->Drain());
+    changed = closer_->HasClosed() || changed;
     if (changed && (!refresh_at_ || *refresh_at_ > Clock::now() + kSettle)) refresh_at_ = Clock::now() + kSettle;
     if (refresh_at_ && Clock::now() >= *refresh_at_) Refresh();
     if (Clock::now() >= look_at_host_at_) {

@@ -14,6 +14,7 @@
 #include "ctrl/bpf/features.h"
 #include "ctrl/datapath/bpf_datapath.h"
 #include "ctrl/net/netlink.h"
+#include "ctrl/sluiced/closer.h"
 #include "ctrl/sluiced/options.h"
 
 namespace sluice {
@@ -62,6 +63,7 @@ class Agent {
   std::unique_ptr<datapath::BpfDatapath> datapath_;
   std::unique_ptr<net::NetlinkMonitor> monitor_;
   std::unique_ptr<reconcile::Controller> controller_;
+  std::unique_ptr<Closer> closer_;
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;

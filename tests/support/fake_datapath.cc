@@ -101,7 +101,18 @@ void FakeDatapath::SetProgramRuns(std::vector<datapath::ProgramRuns> runs) {
   runs_ = std::move(runs);
 }
 
+void FakeDatapath::WhileCommitting(std::function<void()> run) {
+  const std::lock_guard lock(mutex_);
+  while_committing_ = std::move(run);
+}
+
 Status FakeDatapath::Commit(const policy::Tables& tables) {
+  std::function<void()> run;
+  {
+    const std::lock_guard lock(mutex_);
+    run = while_committing_;
+  }
+  if (run) run();
   const std::lock_guard lock(mutex_);
   calls_.emplace_back("Commit");
   SL_RETURN_IF_ERROR(Fail("Commit"));

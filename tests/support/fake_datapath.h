@@ -25,6 +25,9 @@ class FakeDatapath : public datapath::Datapath {
   std::vector<std::string> calls() const;
   void ClearCalls();
 
+  // Called by each Commit before it does anything, without a lock: what a test does meanwhile, or waits for.
+  void WhileCommitting(std::function<void()> run);
+
   policy::Tables tables() const;  // in force
   std::uint32_t setting_flags() const;
   std::map<std::uint32_t, datapath::PodInterface> pods() const;  // attached, by ifindex
@@ -79,6 +82,7 @@ class FakeDatapath : public datapath::Datapath {
   mutable std::mutex mutex_;
   std::map<std::string, std::deque<Status>> failures_;
   std::vector<std::string> calls_;
+  std::function<void()> while_committing_;
   policy::Tables tables_;
   policy::Limits limits_;
   std::uint64_t generation_ = 0;

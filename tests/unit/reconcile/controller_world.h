@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <mutex>
+
 #include "ctrl/reconcile/controller.h"
 #include "policy/parser.h"
 #include "tests/support/fake_datapath.h"
@@ -32,20 +34,29 @@ class ControllerTest : public ::testing::Test {
                return node_addresses_;
              },
              [this](std::uint32_t ifindex) {
+               const std::lock_guard lock(interfaces_mutex_);
                return std::any_of(interfaces_.begin(), interfaces_.end(),
                                   [&](const auto& one) { return one.second == ifindex; });
              },
              [this](const std::vector<const policy::Workload*>& workloads) { return HostEnds(workloads); },
              [this]() -> StatusOr<std::vector<workload::HostEnd>> {
                std::vector<workload::HostEnd> ends;
+               const std::lock_guard lock(interfaces_mutex_);
                for (const auto& [name, ifindex] : interfaces_) ends.push_back({ifindex, "veth-" + name});
                return ends;
              }},
         [this](const StateChange& change, const std::function<Status()>& enforce) { return Save(change, enforce); });
   }
 
-  void Plug(const std::string& name, std::uint32_t ifindex) { interfaces_[name] = ifindex; }
-  void Unplug(const std::string& name) { interfaces_.erase(name); }
+  // From any thread.
+  void Plug(const std::string& name, std::uint32_t ifindex) {
+    const std::lock_guard lock(interfaces_mutex_);
+    interfaces_[name] = ifindex;
+  }
+  void Unplug(const std::string& name) {
+    const std::lock_guard lock(interfaces_mutex_);
+    interfaces_.erase(name);
+  }
 
   static std::string Workload(const std::string& name, const std::string& ip, const std::string& labels = "") {
     return fmt::format(
@@ -106,7 +117,8 @@ class ControllerTest : public ::testing::Test {
   std::map<std::string, Status> bind_errors_;  // by name, though its interface is there
   Status look_up_error_;                       // of every workload
   Status host_ends_error_;                     // likewise
-  std::map<std::string, std::uint32_t> interfaces_;
+  std::mutex interfaces_mutex_;
+  std::map<std::string, std::uint32_t> interfaces_;  // by interfaces_mutex_
   std::vector<policy::Address> node_addresses_ = {policy::Address::Parse("10.0.0.254").value()};
   Status addresses_error_;
   StatusOr<policy::ResourceMap> directory_ = policy::ResourceMap();
@@ -119,31 +131,34 @@ class ControllerTest : public ::testing::Test {
   std::unique_ptr<Controller> controller_;
 
  private:
-  std::map<std::string, std::uint32_t>::const_iterator Find(const policy::Workload& workload) const {
-    return interfaces_.find(workload.host_interface.substr(std::string("veth-").size()));
+  // 0: there is none.
+  std::uint32_t Find(const policy::Workload& workload) {
+    const std::lock_guard lock(interfaces_mutex_);
+    const auto found = interfaces_.find(workload.host_interface.substr(std::string("veth-").size()));
+    return found == interfaces_.end() ? 0 : found->second;
   }
 
-  StatusOr<workload::BoundWorkload> Bind(const policy::Workload& workload) const {
+  StatusOr<workload::BoundWorkload> Bind(const policy::Workload& workload) {
     if (!look_up_error_.ok()) return look_up_error_;
     if (const auto error = bind_errors_.find(workload.name.name); error != bind_errors_.end()) return error->second;
-    const auto interface = Find(workload);
-    if (interface == interfaces_.end()) {
+    const std::uint32_t interface = Find(workload);
+    if (interface == 0) {
       return MakeError(absl::StatusCode::kNotFound, "Workload {}: spec.hostInterface: there is no {}",
                        workload.name.ToString(), workload.host_interface);
     }
     workload::BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = workload.host_interface};
-    bound.binding.ifindex = interface->second;
+    bound.binding.ifindex = interface;
     bound.binding.ips = workload.ips;
-    bound.facts.netns = static_cast<std::int32_t>(interface->second);
+    bound.facts.netns = static_cast<std::int32_t>(interface);
     return bound;
   }
 
-  workload::HostEndsByWorkload HostEnds(const std::vector<const policy::Workload*>& workloads) const {
+  workload::HostEndsByWorkload HostEnds(const std::vector<const policy::Workload*>& workloads) {
     workload::HostEndsByWorkload ends;
     for (const policy::Workload* const workload : workloads) {
-      const auto interface = Find(*workload);
-      if (interface == interfaces_.end()) continue;
-      std::vector<workload::HostEnd> own{{interface->second, workload->host_interface}};
+      const std::uint32_t interface = Find(*workload);
+      if (interface == 0) continue;
+      std::vector<workload::HostEnd> own{{interface, workload->host_interface}};
       ends.emplace(workload->name,
                    host_ends_error_.ok() ? StatusOr<std::vector<workload::HostEnd>>(own) : host_ends_error_);
     }

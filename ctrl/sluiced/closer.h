@@ -1,0 +1,38 @@
+// Closes what comes of workloads as soon as its interface is there, whatever the agent's loop is at: a thread of its
+// own, which hears of links by itself. The agent then enforces on it.
+//   Closer closer(controller, std::move(monitor));
+//   poll(closer.fd()); if (closer.HasClosed()) controller->Refresh();
+#pragma once
+
+#include <memory>
+#include <thread>
+
+#include "ctrl/base/fd.h"
+#include "ctrl/net/netlink.h"
+#include "ctrl/reconcile/controller.h"
+
+namespace sluice {
+
+class Closer {
+ public:
+  // What `monitor` has heard since it was opened counts too. `controller` outlives this.
+  static StatusOr<std::unique_ptr<Closer>> Start(reconcile::Controller* controller, net::NetlinkMonitor monitor);
+  ~Closer();
+  Closer(const Closer&) = delete;
+  Closer& operator=(const Closer&) = delete;
+
+  int fd() const { return closed_.get(); }  // readable once it has closed something
+  bool HasClosed();                         // since it was asked last
+
+ private:
+  Closer(reconcile::Controller* controller, net::NetlinkMonitor monitor, Fd closed, Fd stop)
+      : controller_(controller), monitor_(std::move(monitor)), closed_(std::move(closed)), stop_(std::move(stop)) {}
+  void Run();
+
+  reconcile::Controller* const controller_;
+  net::NetlinkMonitor monitor_;
+  Fd closed_, stop_;
+  std::thread thread_;
+};
+
+}  // namespace sluice
