@@ -115,33 +115,32 @@ StatusOr<InterfaceLink> ReadLink(Fd fd) {
   return link;
 }
 
-StatusOr<bool> ProgramUses(std::uint32_t program_id, const std::set<std::uint32_t>& map_ids) {
-  const Fd program(bpf_prog_get_fd_by_id(program_id));
-  if (!program.valid() && errno == ENOENT) return false;  // it is gone
-  if (!program.valid()) return ErrnoError(errno, "open the BPF program {}", program_id);
+StatusOr<bool> ProgramUses(const AdminCalls& calls, std::uint32_t program_id, const std::set<std::uint32_t>& map_ids) {
+  const auto program = calls.OpenProgram(program_id);
+  if (absl::IsNotFound(program.status())) return false;  // it is gone
+  SL_RETURN_IF_ERROR(program.status());
   std::vector<std::uint32_t> used;
-  SL_RETURN_IF_ERROR(ReadProgramInfo(program.get(), &used).status());
+  SL_RETURN_IF_ERROR(ReadProgramInfo(program->get(), &used).status());
   return Meet(used, map_ids);
 }
 
-StatusOr<std::vector<InterfaceLink>> LinksThatUse(const std::set<std::uint32_t>& map_ids) {
+StatusOr<std::vector<InterfaceLink>> LinksThatUse(const AdminCalls& calls, const std::set<std::uint32_t>& map_ids) {
   std::vector<InterfaceLink> links;
-  for (__u32 id = 0;;) {
-    if (bpf_link_get_next_id(id, &id) != 0) {
-      if (errno == ENOENT) return links;
-      return ErrnoError(errno, "list the BPF links behind {}", id);
-    }
-    Fd fd(bpf_link_get_fd_by_id(id));
-    // It is gone; or somebody is making it this moment, and it is not attached yet (bpf_link_by_id in the kernel).
-    if (!fd.valid() && (errno == ENOENT || errno == EAGAIN)) continue;
-    if (!fd.valid()) return ErrnoError(errno, "open the BPF link {}", id);
-    SL_ASSIGN_OR_RETURN(InterfaceLink link, ReadLink(std::move(fd)));
+  for (std::uint32_t id = 0;;) {
+    const auto next = calls.NextLink(id);
+    if (absl::IsNotFound(next.status())) return links;
+    SL_RETURN_IF_ERROR(next.status());
+    id = *next;
+    auto fd = calls.OpenLink(id);
+    if (absl::IsNotFound(fd.status()) || absl::IsUnavailable(fd.status())) continue;
+    SL_RETURN_IF_ERROR(fd.status());
+    SL_ASSIGN_OR_RETURN(InterfaceLink link, ReadLink(*std::move(fd)));
     if (link.ifindex == 0) continue;
-    const Fd program(bpf_prog_get_fd_by_id(link.program_id));
-    if (!program.valid() && errno == ENOENT) continue;
-    if (!program.valid()) return ErrnoError(errno, "open the BPF program {}", link.program_id);
+    const auto program = calls.OpenProgram(link.program_id);
+    if (absl::IsNotFound(program.status())) continue;
+    SL_RETURN_IF_ERROR(program.status());
     std::vector<std::uint32_t> used;
-    SL_ASSIGN_OR_RETURN(const bpf_prog_info info, ReadProgramInfo(program.get(), &used));
+    SL_ASSIGN_OR_RETURN(const bpf_prog_info info, ReadProgramInfo(program->get(), &used));
     if (!Meet(used, map_ids)) continue;
     link.program = info.name;
     links.push_back(std::move(link));

@@ -9,6 +9,7 @@
 
 #include "ctrl/base/fd.h"
 #include "ctrl/base/status.h"
+#include "ctrl/bpf/admin_calls.h"
 
 namespace sluice::bpf {
 
@@ -42,10 +43,10 @@ struct InterfaceLink {
 
 StatusOr<InterfaceLink> ReadLink(Fd fd);
 
-// All whose programs use one of these maps. Needs CAP_SYS_ADMIN, as reading anything by its id does.
-StatusOr<std::vector<InterfaceLink>> LinksThatUse(const std::set<std::uint32_t>& map_ids);
+// All whose programs use one of these maps.
+StatusOr<std::vector<InterfaceLink>> LinksThatUse(const AdminCalls& calls, const std::set<std::uint32_t>& map_ids);
 
-// Whether the program uses one of these maps; likewise.
-StatusOr<bool> ProgramUses(std::uint32_t program_id, const std::set<std::uint32_t>& map_ids);
+// Whether the program uses one of these maps.
+StatusOr<bool> ProgramUses(const AdminCalls& calls, std::uint32_t program_id, const std::set<std::uint32_t>& map_ids);
 
 }  // namespace sluice::bpf

@@ -59,13 +59,13 @@ Status AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction
 }
 
 // Whose program has the card, for an error.
-std::string XdpProgramAt(std::uint32_t ifindex) {
+std::string XdpProgramAt(const AdminCalls& calls, std::uint32_t ifindex) {
   const auto ids = ProgramsAt(ifindex, Hook::kXdp);
   if (!ids.ok() || ids->empty()) return "unknown";
-  const Fd program(bpf_prog_get_fd_by_id(ids->front()));
+  const auto program = calls.OpenProgram(ids->front());
   bpf_prog_info info{};
   __u32 length = sizeof(info);
-  if (!program.valid() || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0)
+  if (!program.ok() || bpf_obj_get_info_by_fd(program->get(), &info, &length) != 0)
     return fmt::format("program {}", ids->front());
   const std::string name = info.name;
   if (name == "xdp_dispatcher") return "libxdp's dispatcher, of several programs";
@@ -141,7 +141,8 @@ std::string XdpModeAt(std::uint32_t ifindex) {
   return generic ? "xdp generic" : "xdp native";
 }
 
-StatusOr<AttachedLink> AttachXdp(int program_fd, std::uint32_t ifindex, const std::string& pin) {
+StatusOr<AttachedLink> AttachXdp(const AdminCalls& calls, int program_fd, std::uint32_t ifindex,
+                                 const std::string& pin) {
   SL_ASSIGN_OR_RETURN(Fd taken_over, TakeOver(program_fd, pin));
   if (taken_over.valid()) return AttachedLink{XdpModeAt(ifindex), std::move(taken_over)};
   LIBBPF_OPTS(bpf_link_create_opts, native, .flags = XDP_FLAGS_DRV_MODE);
@@ -155,7 +156,7 @@ StatusOr<AttachedLink> AttachXdp(int program_fd, std::uint32_t ifindex, const st
   if (!link.valid() && (errno == EBUSY || errno == EEXIST))
     return MakeError(absl::StatusCode::kFailedPrecondition,
                      "attach XDP to ifindex {}: another program is attached there ({}); detach it first", ifindex,
-                     XdpProgramAt(ifindex));
+                     XdpProgramAt(calls, ifindex));
   if (!link.valid()) return ErrnoError(errno, "attach XDP to ifindex {}", ifindex);
   SL_RETURN_IF_ERROR(PinAt(link.get(), pin));
   return AttachedLink{mode, std::move(link)};

@@ -8,6 +8,7 @@
 
 #include "ctrl/base/fd.h"
 #include "ctrl/base/status.h"
+#include "ctrl/bpf/admin_calls.h"
 
 namespace sluice::bpf {
 
@@ -27,8 +28,9 @@ struct AttachedLink {
 StatusOr<AttachedLink> AttachTc(int program_fd, std::uint32_t ifindex, TcDirection direction, const std::string& pin);
 Status DetachTc(std::uint32_t ifindex, TcDirection direction, const std::string& pin);
 
-// Native XDP, else generic. FailedPrecondition names a foreign program there.
-StatusOr<AttachedLink> AttachXdp(int program_fd, std::uint32_t ifindex, const std::string& pin);
+// Native XDP, else generic. FailedPrecondition names a foreign program there, as far as `calls` can tell.
+StatusOr<AttachedLink> AttachXdp(const AdminCalls& calls, int program_fd, std::uint32_t ifindex,
+                                 const std::string& pin);
 // Any pinned link; fine when there is none.
 Status DetachLink(const std::string& pin);
 

@@ -93,7 +93,8 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   const LoadLog log;
   datapath_bpf* skeleton = datapath_bpf__open();
   if (skeleton == nullptr) return ErrnoError(errno, "open the packet path's BPF object: {}", log.LastLines(3));
-  std::unique_ptr<DatapathObject> object(new DatapathObject(skeleton));
+  std::unique_ptr<DatapathObject> object(
+      new DatapathObject(skeleton, options.admin_calls != nullptr ? *options.admin_calls : OwnAdminCalls()));
   skeleton->rodata->slot_addresses = options.slot_addresses;
   skeleton->rodata->slot_ports = options.slot_ports;
   skeleton->rodata->slot_peers = options.slot_peers;

@@ -10,6 +10,7 @@
 #include "bpf/abi/events.h"
 #include "ctrl/base/fd.h"
 #include "ctrl/base/status.h"
+#include "ctrl/bpf/admin_calls.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/pin_layout.h"
 
@@ -29,6 +30,7 @@ struct ObjectOptions {
   std::uint32_t event_rate = SL_EVENT_RATE;  // flow events a second in each workload's shares; 0: any number
   bool uplinks = true;                       // xdp_uplink is loaded: half of the verifier's work
   bool test_clock = false;                   // the programs read SetTestClock's time
+  const AdminCalls* admin_calls = nullptr;   // outlives the object; null: its process's own
 };
 
 class DatapathObject {
@@ -42,6 +44,7 @@ class DatapathObject {
   int program_fd(const std::string& name) const;  // -1: no such program
   int map_fd(const std::string& name) const;      // -1: no such map
   std::vector<std::string> map_names() const;
+  const AdminCalls& admin_calls() const { return admin_calls_; }
   // To the budget for records of denied flows: so many were taken away.
   void PayBackDenied(std::uint32_t records);
   void SetTestClock(std::uint64_t ns);
@@ -51,8 +54,10 @@ class DatapathObject {
   void SetTestSockets(std::uint64_t sender, std::uint64_t receiver);
 
  private:
-  explicit DatapathObject(datapath_bpf* skeleton) : skeleton_(skeleton) {}
+  DatapathObject(datapath_bpf* skeleton, const AdminCalls& admin_calls)
+      : skeleton_(skeleton), admin_calls_(admin_calls) {}
   datapath_bpf* skeleton_;
+  const AdminCalls& admin_calls_;
 };
 
 // A map that an earlier process pinned.

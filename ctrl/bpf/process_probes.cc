@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 
 #include "ctrl/bpf/load_log.h"
 #include "ctrl/bpf/pin_layout.h"
@@ -34,6 +36,17 @@ std::array<bpf_program*, 3> Programs(const process_bpf* skeleton, ProcessBackEnd
   const auto& programs = skeleton->progs;
   if (back_end == ProcessBackEnd::kKprobe) return {programs.kp_exit, programs.kp_exec, programs.kp_fork};
   return {programs.tp_exit, programs.tp_exec, programs.tp_fork};
+}
+
+// Null: errno says why not.
+StatusOr<bpf_link*> AttachKprobe(bpf_program* program, const AdminCalls& calls) {
+  const std::string_view section = bpf_program__section_name(program);
+  SL_ASSIGN_OR_RETURN(const Fd event, calls.OpenKprobe(section.substr(section.find('/') + 1)));
+  const int links_own = fcntl(event.get(), F_DUPFD_CLOEXEC, 0);
+  if (links_own < 0) return nullptr;
+  bpf_link* const link = bpf_program__attach_perf_event(program, links_own);
+  if (link == nullptr) close(links_own);
+  return link;
 }
 
 Status SetSize(bpf_map* map, std::uint32_t entries) {
@@ -75,13 +88,14 @@ StatusOr<std::unique_ptr<ProcessProbes>> ProcessProbes::Start(const ProcessProbe
 StatusOr<std::unique_ptr<ProcessProbes>> ProcessProbes::StartWith(ProcessBackEnd back_end,
                                                                   const ProcessProbeOptions& options,
                                                                   const RingReader::Consume& consume) {
-  process_bpf* skeleton = process_bpf__open();
+  LIBBPF_OPTS(bpf_object_open_opts, options_of_libbpf, .btf_custom_path = kKernelTypes);
+  process_bpf* skeleton = process_bpf__open_opts(&options_of_libbpf);
   if (skeleton == nullptr) return ErrnoError(errno, "open the process sensors' BPF object");
   std::unique_ptr<ProcessProbes> probes(new ProcessProbes(skeleton, back_end));
   SL_RETURN_IF_ERROR(probes->Load(options));
   SL_RETURN_IF_ERROR(probes->OpenReaders(consume));
   SL_RETURN_IF_ERROR(probes->ForgetTheDead());
-  SL_RETURN_IF_ERROR(probes->Attach());
+  SL_RETURN_IF_ERROR(probes->Attach(options.admin_calls != nullptr ? *options.admin_calls : OwnAdminCalls()));
   if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(probes->Pin(PinLayout(options.pin_root)));
   return probes;
 }
@@ -145,10 +159,15 @@ Status ProcessProbes::ForgetTheDead() {
   return OkStatus();
 }
 
-Status ProcessProbes::Attach() {
+Status ProcessProbes::Attach(const AdminCalls& calls) {
   const LoadLog log;
   for (bpf_program* program : Programs(skeleton_, back_end_)) {
-    bpf_link* link = bpf_program__attach(program);
+    bpf_link* link = nullptr;
+    if (back_end_ == ProcessBackEnd::kKprobe) {
+      SL_ASSIGN_OR_RETURN(link, AttachKprobe(program, calls));
+    } else {
+      link = bpf_program__attach(program);
+    }
     if (link == nullptr) {
       return MakeError(absl::StatusCode::kFailedPrecondition, "attach the process sensor {} to {}: {}: {}",
                        bpf_program__name(program), bpf_program__section_name(program), strerror(errno),

@@ -15,6 +15,7 @@
 
 #include "bpf/abi/process.h"
 #include "ctrl/base/fd.h"
+#include "ctrl/bpf/admin_calls.h"
 #include "ctrl/bpf/features.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/pin_layout.h"
@@ -34,8 +35,9 @@ const char* ToString(ProcessBackEnd back_end);
 struct ProcessProbeOptions {
   std::string pin_root;  // empty: nothing is pinned (tests)
   ProcessBackEnd back_end = ProcessBackEnd::kAuto;
-  std::uint32_t ring_bytes = 4U << 20;  // a power of two, at least a page; mapped twice, so it counts double
-  std::uint32_t max_processes = 65536;  // that live at one time
+  std::uint32_t ring_bytes = 4U << 20;      // a power of two, at least a page; mapped twice, so it counts double
+  std::uint32_t max_processes = 65536;      // that live at one time
+  const AdminCalls* admin_calls = nullptr;  // null: the process's own
 };
 
 struct ProcessLoss {
@@ -88,7 +90,7 @@ class ProcessProbes {
   Status Load(const ProcessProbeOptions& options);
   Status OpenReaders(const RingReader::Consume& consume);
   Status ForgetTheDead();
-  Status Attach();
+  Status Attach(const AdminCalls& calls);
   Status Pin(const PinLayout& layout);
   Status Iterate();
   Status EndSeeding();

@@ -16,6 +16,7 @@
 #include "ctrl/bpf/load_log.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/pin_layout.h"
+#include "ctrl/bpf/system.h"
 #include "skel/socket_bpf.skel.h"
 
 namespace sluice::bpf {
@@ -100,7 +101,8 @@ StatusOr<std::unique_ptr<SocketProbes>> SocketProbes::Start(const SocketProbeOpt
 
 StatusOr<std::unique_ptr<SocketProbes>> SocketProbes::StartWith(SocketBackEnd back_end,
                                                                 const SocketProbeOptions& options) {
-  socket_bpf* skeleton = socket_bpf__open();
+  LIBBPF_OPTS(bpf_object_open_opts, options_of_libbpf, .btf_custom_path = kKernelTypes);
+  socket_bpf* skeleton = socket_bpf__open_opts(&options_of_libbpf);
   if (skeleton == nullptr) return ErrnoError(errno, "open the socket probes' BPF object");
   std::unique_ptr<SocketProbes> probes(new SocketProbes(skeleton, back_end));
   SL_RETURN_IF_ERROR(probes->Load(options));

@@ -24,11 +24,27 @@ struct Side {
   Btf types;
 };
 
-StatusOr<Side> ReadSide(int fd, const std::string& map) {
+// Null: they cannot be read.
+Btf ReadTypes(const AdminCalls& calls, std::uint32_t id) {
+  const auto fd = calls.OpenTypes(id);
+  if (!fd.ok()) return nullptr;
+  bpf_btf_info info{};
+  __u32 length = sizeof(info);
+  if (bpf_obj_get_info_by_fd(fd->get(), &info, &length) != 0) return nullptr;
+  std::vector<char> bytes(info.btf_size);
+  info = {};
+  info.btf = reinterpret_cast<std::uintptr_t>(bytes.data());
+  info.btf_size = static_cast<__u32>(bytes.size());
+  length = sizeof(info);
+  if (bpf_obj_get_info_by_fd(fd->get(), &info, &length) != 0) return nullptr;
+  return Btf(btf__new(bytes.data(), info.btf_size));
+}
+
+StatusOr<Side> ReadSide(const AdminCalls& calls, int fd, const std::string& map) {
   Side side;
   __u32 length = sizeof(side.info);
   if (bpf_obj_get_info_by_fd(fd, &side.info, &length) != 0) return ErrnoError(errno, "map {}: read its info", map);
-  if (side.info.btf_id != 0) side.types.reset(btf__load_from_kernel_by_id(side.info.btf_id));
+  if (side.info.btf_id != 0) side.types = ReadTypes(calls, side.info.btf_id);
   if (!side.types) return MakeError(absl::StatusCode::kFailedPrecondition, "map {}: its types are not known", map);
   return side;
 }
@@ -141,9 +157,9 @@ Status ForEachEntry(int fd, const bpf_map_info& info, const Visit& visit) {
 
 }  // namespace
 
-StatusOr<int> CopyEntries(int from_fd, int to_fd, const std::string& map) {
-  SL_ASSIGN_OR_RETURN(const Side from, ReadSide(from_fd, map));
-  SL_ASSIGN_OR_RETURN(const Side to, ReadSide(to_fd, map));
+StatusOr<int> CopyEntries(const AdminCalls& calls, int from_fd, int to_fd, const std::string& map) {
+  SL_ASSIGN_OR_RETURN(const Side from, ReadSide(calls, from_fd, map));
+  SL_ASSIGN_OR_RETURN(const Side to, ReadSide(calls, to_fd, map));
   Plan keys(from.types.get(), to.types.get()), values(from.types.get(), to.types.get());
   if (!keys.Add(from.info.btf_key_type_id, 0, to.info.btf_key_type_id, 0) ||
       !values.Add(from.info.btf_value_type_id, 0, to.info.btf_value_type_id, 0))
@@ -163,9 +179,9 @@ StatusOr<int> CopyEntries(int from_fd, int to_fd, const std::string& map) {
   return copied;
 }
 
-Status ReadMembers(int fd, const std::string& map, const std::vector<std::string>& names,
+Status ReadMembers(const AdminCalls& calls, int fd, const std::string& map, const std::vector<std::string>& names,
                    const std::function<void(const std::vector<std::uint32_t>&)>& visit) {
-  SL_ASSIGN_OR_RETURN(const Side side, ReadSide(fd, map));
+  SL_ASSIGN_OR_RETURN(const Side side, ReadSide(calls, fd, map));
   std::vector<__u32> offsets;
   for (const std::string& name : names) {
     const auto offset = FindMember(side.types.get(), side.info.btf_value_type_id, name);

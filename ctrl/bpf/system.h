@@ -8,6 +8,10 @@
 
 namespace sluice::bpf {
 
+// The kernel's own types, for an object's relocations. Where no file is named, libbpf looks for a type that this kernel
+// does not have in its modules too; that needs CAP_SYS_ADMIN, and what is refused there fails the whole object.
+inline constexpr const char* kKernelTypes = "/sys/kernel/btf/vmlinux";
+
 // CPUs that the kernel may ever use: the number of values in a per-CPU entry.
 StatusOr<int> PossibleCpus();
 

@@ -29,8 +29,9 @@ bpf::TcDirection DirectionOf(bpf::Hook hook) {
   return hook == bpf::Hook::kTcIngress ? bpf::TcDirection::kIngress : bpf::TcDirection::kEgress;
 }
 
-StatusOr<bpf::AttachedLink> AttachAt(bpf::Hook hook, int program_fd, std::uint32_t ifindex, const std::string& pin) {
-  if (hook == bpf::Hook::kXdp) return bpf::AttachXdp(program_fd, ifindex, pin);
+StatusOr<bpf::AttachedLink> AttachAt(const bpf::AdminCalls& calls, bpf::Hook hook, int program_fd,
+                                     std::uint32_t ifindex, const std::string& pin) {
+  if (hook == bpf::Hook::kXdp) return bpf::AttachXdp(calls, program_fd, ifindex, pin);
   return bpf::AttachTc(program_fd, ifindex, DirectionOf(hook), pin);
 }
 
@@ -128,7 +129,7 @@ Status Attachments::AttachNow(const std::string& pin, Attachment* one) {
   }
   const bool took_over = link.fd.valid();
   if (!took_over) {
-    SL_ASSIGN_OR_RETURN(link, AttachAt(hook, program_fd, ifindex, pin));
+    SL_ASSIGN_OR_RETURN(link, AttachAt(object_->admin_calls(), hook, program_fd, ifindex, pin));
   }
   // A clsact filter was replaced, if ours is one.
   for (const LeftLink& left : one->left) {

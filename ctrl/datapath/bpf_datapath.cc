@@ -100,7 +100,7 @@ std::map<std::uint32_t, std::uint32_t> BpfDatapath::EndpointsInForce() const {
   if (slots_.generation() != 0) return slots_.endpoints_in_force();
   const std::lock_guard lock(held_mutex_);
   if (older_.empty()) return {};
-  auto endpoints = ReadEndpoints(older_);
+  auto endpoints = ReadEndpoints(older_, object_->admin_calls());
   if (endpoints.ok()) return *std::move(endpoints);
   LogWarn("whom the older version enforces on is not known: {}", Message(endpoints.status()));
   return {};

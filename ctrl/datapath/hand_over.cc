@@ -62,7 +62,7 @@ Status CarryProcesses(const bpf::PinLayout& layout, const bpf::DatapathObject& o
   Status carried = OkStatus();
   for (const char* const name : {"programs", "process_classes", "process_class_numbers", "processes"}) {
     SL_ASSIGN_OR_RETURN(const auto from, OpenMap(layout, name));
-    if (from) carried.Update(bpf::CopyEntries(from->get(), object.map_fd(name), name).status());
+    if (from) carried.Update(bpf::CopyEntries(object.admin_calls(), from->get(), object.map_fd(name), name).status());
   }
   SL_RETURN_IF_ERROR(CarryNumbers<__u32>(layout, object, "process_class_counters", 2));
   SL_RETURN_IF_ERROR(CarryNumbers<__u64>(layout, object, "process_ids", 1));
@@ -107,8 +107,8 @@ StatusOr<std::vector<PinnedLink>> PinnedLinks(const bpf::PinLayout& layout) {
 }
 
 // Filters have no pin; the older layouts' maps of interfaces say where they may be.
-Status AddClsactFilters(const std::vector<bpf::PinLayout>& older, const std::set<std::uint32_t>& map_ids,
-                        std::vector<LeftLink>* links) {
+Status AddClsactFilters(const std::vector<bpf::PinLayout>& older, const bpf::AdminCalls& calls,
+                        const std::set<std::uint32_t>& map_ids, std::vector<LeftLink>* links) {
   std::set<std::uint32_t> interfaces;
   for (const bpf::PinLayout& layout : older) {
     SL_ASSIGN_OR_RETURN(const auto fd, OpenMap(layout, "interfaces"));
@@ -123,7 +123,7 @@ Status AddClsactFilters(const std::vector<bpf::PinLayout>& older, const std::set
                           bpf::ClsactPrograms(ifindex, hook == bpf::Hook::kTcIngress ? bpf::TcDirection::kIngress
                                                                                      : bpf::TcDirection::kEgress));
       for (const std::uint32_t id : ids) {
-        SL_ASSIGN_OR_RETURN(const bool is_older, bpf::ProgramUses(id, map_ids));
+        SL_ASSIGN_OR_RETURN(const bool is_older, bpf::ProgramUses(calls, id, map_ids));
         if (is_older) links->push_back({program, ifindex, Fd(), "", id});
       }
     }
@@ -159,12 +159,13 @@ StatusOr<std::vector<Fd>> OpenQuarantines(const std::vector<bpf::PinLayout>& old
   return maps;
 }
 
-StatusOr<std::map<std::uint32_t, std::uint32_t>> ReadEndpoints(const std::vector<bpf::PinLayout>& older) {
+StatusOr<std::map<std::uint32_t, std::uint32_t>> ReadEndpoints(const std::vector<bpf::PinLayout>& older,
+                                                               const bpf::AdminCalls& calls) {
   std::map<std::uint32_t, std::uint32_t> endpoints;
   for (const bpf::PinLayout& layout : older) {
     SL_ASSIGN_OR_RETURN(const auto fd, OpenMap(layout, "addresses"));
     if (!fd) continue;
-    SL_RETURN_IF_ERROR(bpf::ReadMembers(fd->get(), "addresses", {"ifindex", "endpoint"},
+    SL_RETURN_IF_ERROR(bpf::ReadMembers(calls, fd->get(), "addresses", {"ifindex", "endpoint"},
                                         [&endpoints](const std::vector<std::uint32_t>& entry) {
                                           if (entry[0] != 0 && entry[1] != 0) endpoints[entry[0]] = entry[1];
                                         }));
@@ -187,7 +188,7 @@ StatusOr<std::vector<LeftLink>> FindLeftLinks(const bpf::PinLayout& ours, const 
   std::set<std::uint32_t> ids = older_ids;
   SL_ASSIGN_OR_RETURN(const std::uint32_t our_id, bpf::MapId(object.map_fd("generation")));
   ids.insert(our_id);
-  auto using_them = bpf::LinksThatUse(ids);
+  auto using_them = bpf::LinksThatUse(object.admin_calls(), ids);
   if (absl::IsPermissionDenied(using_them.status())) {
     LogWarn("what is attached without a pin is not looked for: {}", Message(using_them.status()));
     return links;
@@ -197,7 +198,7 @@ StatusOr<std::vector<LeftLink>> FindLeftLinks(const bpf::PinLayout& ours, const 
     if (known.insert(link.id).second && bpf::HookOf(link.program).ok())
       links.push_back({link.program, link.ifindex, std::move(link.fd), "", link.program_id});
   }
-  SL_RETURN_IF_ERROR(AddClsactFilters(older, older_ids, &links));
+  SL_RETURN_IF_ERROR(AddClsactFilters(older, object.admin_calls(), older_ids, &links));
   return links;
 }
 

@@ -29,7 +29,8 @@ Status CarryMaps(const std::vector<bpf::PinLayout>& older, const bpf::DatapathOb
 StatusOr<std::vector<Fd>> OpenQuarantines(const std::vector<bpf::PinLayout>& older);
 
 // Numbers of the workloads that `older` enforces on, by ifindex.
-StatusOr<std::map<std::uint32_t, std::uint32_t>> ReadEndpoints(const std::vector<bpf::PinLayout>& older);
+StatusOr<std::map<std::uint32_t, std::uint32_t>> ReadEndpoints(const std::vector<bpf::PinLayout>& older,
+                                                               const bpf::AdminCalls& calls);
 
 // What of any version is attached and has no pin of our layout: by the pins of older layouts, and by what the kernel
 // says of who uses their maps, or ours.

@@ -4,23 +4,18 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include <cerrno>
 
-#include "ctrl/base/fd.h"
-
 namespace sluice::net {
 
-StatusOr<bool> IsGroOn(const std::string& interface) {
+StatusOr<bool> IsGroOn(const Netlink& netlink, const std::string& interface) {
   ethtool_value gro{.cmd = ETHTOOL_GGRO, .data = 0};
   ifreq request{};
   if (interface.size() >= sizeof(request.ifr_name)) return InvalidError("interface name {}: too long", interface);
   interface.copy(request.ifr_name, sizeof(request.ifr_name) - 1);
   request.ifr_data = reinterpret_cast<char*>(&gro);
-  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return ErrnoError(errno, "open a socket to ask for the settings of {}", interface);
-  if (::ioctl(socket.get(), SIOCETHTOOL, &request) < 0)
+  if (::ioctl(netlink.fd(), SIOCETHTOOL, &request) < 0)
     return ErrnoError(errno, "ask {} for its GRO setting", interface);
   return gro.data != 0;
 }

@@ -1,13 +1,15 @@
-// Driver settings of an interface in the calling thread's network namespace. Thread-safe.
+// Driver settings of an interface.
 #pragma once
 
 #include <string>
 
 #include "ctrl/base/status.h"
+#include "ctrl/net/netlink.h"
 
 namespace sluice::net {
 
-// Generic receive offload: a veth end that has it on takes frames that XDP redirects to its other end.
-StatusOr<bool> IsGroOn(const std::string& interface);
+// Generic receive offload: a veth end that has it on takes frames that XDP redirects to its other end. Asked in the
+// namespace of `netlink`, by its socket: the kernel hands on what a netlink socket is asked for and has no answer to.
+StatusOr<bool> IsGroOn(const Netlink& netlink, const std::string& interface);
 
 }  // namespace sluice::net

@@ -21,18 +21,6 @@ constexpr std::size_t kBufferBytes = 64U << 10U;  // the kernel's largest dump p
 constexpr int kMonitorReceiveBytes = 4 << 20;
 constexpr int kDumpTries = 16;
 
-struct SocketCloser {
-  void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
-};
-using Socket = std::unique_ptr<mnl_socket, SocketCloser>;
-
-StatusOr<Socket> OpenSocket() {
-  Socket socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
-  if (!socket) return ErrnoError(errno, "open a netlink socket");
-  if (mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return ErrnoError(errno, "bind a netlink socket");
-  return socket;
-}
-
 template <typename T>
 T Scalar(const nlattr* attribute) {
   T value{};
@@ -77,30 +65,57 @@ struct Collector {
   }
 };
 
+// The next message or messages of the kernel. What a process sends us is no answer.
+StatusOr<std::size_t> Receive(const Fd& socket, std::vector<char>& buffer) {
+  while (true) {
+    sockaddr_nl sender{};
+    socklen_t length = sizeof(sender);
+    const ssize_t received = ::recvfrom(socket.get(), buffer.data(), buffer.size(), MSG_TRUNC,
+                                        reinterpret_cast<sockaddr*>(&sender), &length);
+    if (received < 0 && errno == EINTR) continue;
+    if (received < 0) return ErrnoError(errno, "receive");
+    if (static_cast<std::size_t>(received) > buffer.size()) return ErrnoError(ENOSPC, "receive");
+    if (sender.nl_pid == 0) return static_cast<std::size_t>(received);
+  }
+}
+
+// Whether a change came between the parts of a dump. Its rest has to be read all the same, or it would be taken for the
+// next answer; so libmnl, which would stop there, does not see the mark.
+bool TakeInterruptedMark(std::vector<char>& buffer, std::size_t length) {
+  bool interrupted = false;
+  int left = static_cast<int>(length);
+  for (auto* message = reinterpret_cast<nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
+       message = mnl_nlmsg_next(message, &left)) {
+    interrupted = interrupted || (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+    message->nlmsg_flags &= static_cast<std::uint16_t>(~NLM_F_DUMP_INTR);
+  }
+  return interrupted;
+}
+
 // Sends `request` and parses every answer. The returned status says only what the kernel said.
 template <typename T>
-StatusOr<std::vector<T>> AskOnce(const nlmsghdr* request, Parse<T> parse) {
-  SL_ASSIGN_OR_RETURN(Socket socket, OpenSocket());
-  if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0) return ErrnoError(errno, "send");
+StatusOr<std::vector<T>> AskOnce(Netlink::Channel& channel, nlmsghdr* request, Parse<T> parse) {
+  request->nlmsg_seq = ++channel.sequence;
+  if (::send(channel.socket.get(), request, request->nlmsg_len, 0) < 0) return ErrnoError(errno, "send");
   Collector<T> collector{.parse = parse, .found = {}};
   std::vector<char> buffer(kBufferBytes);
+  bool interrupted = false;
   int more = MNL_CB_OK;
   while (more > MNL_CB_STOP) {
-    const ssize_t length = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
-    if (length < 0) return ErrnoError(errno, "receive");
-    more = mnl_cb_run(buffer.data(), static_cast<std::size_t>(length), request->nlmsg_seq,
-                      mnl_socket_get_portid(socket.get()), Collector<T>::Take, &collector);
+    SL_ASSIGN_OR_RETURN(const std::size_t length, Receive(channel.socket, buffer));
+    interrupted = TakeInterruptedMark(buffer, length) || interrupted;
+    more = mnl_cb_run(buffer.data(), length, request->nlmsg_seq, channel.port, Collector<T>::Take, &collector);
   }
-  if (more < 0 && errno == EINTR) return Status(absl::StatusCode::kAborted, "interrupted by changes");
   if (more < 0) return ErrnoError(errno, "answer");
+  if (interrupted) return Status(absl::StatusCode::kAborted, "interrupted by changes");
   return std::move(collector.found);
 }
 
 // A dump that a change interrupted is asked again.
 template <typename T>
-StatusOr<std::vector<T>> Ask(const nlmsghdr* request, Parse<T> parse) {
-  StatusOr<std::vector<T>> answer = AskOnce<T>(request, parse);
-  for (int i = 1; i < kDumpTries && absl::IsAborted(answer.status()); i++) answer = AskOnce<T>(request, parse);
+StatusOr<std::vector<T>> Ask(Netlink::Channel& channel, nlmsghdr* request, Parse<T> parse) {
+  StatusOr<std::vector<T>> answer = AskOnce<T>(channel, request, parse);
+  for (int i = 1; i < kDumpTries && absl::IsAborted(answer.status()); i++) answer = AskOnce<T>(channel, request, parse);
   return answer;
 }
 
@@ -280,7 +295,6 @@ class Request {
   Request(std::uint16_t type, std::uint16_t flags) : message_(mnl_nlmsg_put_header(buffer_)) {
     message_->nlmsg_type = type;
     message_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-    message_->nlmsg_seq = 1;
   }
   template <typename T>
   T* PutHeader() {
@@ -293,9 +307,9 @@ class Request {
   nlmsghdr* message_;
 };
 
-StatusOr<LinkInfo> GetOneLink(Request& request, const std::string& what) {
+StatusOr<LinkInfo> GetOneLink(Netlink::Channel& channel, Request& request, const std::string& what) {
   mnl_attr_put_u32(request.get(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-  StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(request.get(), ParseLink);
+  StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(channel, request.get(), ParseLink);
   if (absl::IsNotFound(links.status()) || (links.ok() && links->empty())) {
     return MakeError(absl::StatusCode::kNotFound, "{} does not exist", what);
   }
@@ -321,50 +335,67 @@ bool IsChange(const nlmsghdr* message) {
 
 }  // namespace
 
-StatusOr<std::vector<LinkInfo>> DumpLinks() {
+StatusOr<Netlink> Netlink::Open() {
+  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!socket.valid()) return ErrnoError(errno, "open a netlink socket");
+  return Use(std::move(socket));
+}
+
+StatusOr<Netlink> Netlink::Use(Fd socket) {
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  socklen_t length = sizeof(address);
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) < 0 ||
+      ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) < 0) {
+    return ErrnoError(errno, "bind a netlink socket");
+  }
+  return Netlink({.socket = std::move(socket), .port = address.nl_pid, .sequence = 0});
+}
+
+StatusOr<std::vector<LinkInfo>> Netlink::DumpLinks() {
   Request request(RTM_GETLINK, NLM_F_DUMP);
   request.PutHeader<ifinfomsg>()->ifi_family = AF_UNSPEC;
   mnl_attr_put_u32(request.get(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-  StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(request.get(), ParseLink);
+  StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(channel_, request.get(), ParseLink);
   if (!links.ok()) return Annotate(links.status(), "list the network interfaces");
   return links;
 }
 
-StatusOr<std::vector<AddressInfo>> DumpAddresses() {
+StatusOr<std::vector<AddressInfo>> Netlink::DumpAddresses() {
   Request request(RTM_GETADDR, NLM_F_DUMP);
   request.PutHeader<ifaddrmsg>()->ifa_family = AF_UNSPEC;
-  StatusOr<std::vector<AddressInfo>> addresses = Ask<AddressInfo>(request.get(), ParseAddress);
+  StatusOr<std::vector<AddressInfo>> addresses = Ask<AddressInfo>(channel_, request.get(), ParseAddress);
   if (!addresses.ok()) return Annotate(addresses.status(), "list the network addresses");
   return addresses;
 }
 
-StatusOr<LinkInfo> GetLink(std::uint32_t ifindex) {
+StatusOr<LinkInfo> Netlink::GetLink(std::uint32_t ifindex) {
   Request request(RTM_GETLINK, NLM_F_ACK);
   request.PutHeader<ifinfomsg>()->ifi_index = static_cast<int>(ifindex);
-  return GetOneLink(request, fmt::format("interface with ifindex {}", ifindex));
+  return GetOneLink(channel_, request, fmt::format("interface with ifindex {}", ifindex));
 }
 
-StatusOr<LinkInfo> GetLink(const std::string& name) {
+StatusOr<LinkInfo> Netlink::GetLink(const std::string& name) {
   if (name.empty() || name.size() >= IFNAMSIZ) {
     return InvalidError("interface name \"{}\": must have 1 to {} characters", name, IFNAMSIZ - 1);
   }
   Request request(RTM_GETLINK, NLM_F_ACK);
   request.PutHeader<ifinfomsg>();
   mnl_attr_put_strz(request.get(), IFLA_IFNAME, name.c_str());
-  return GetOneLink(request, "interface " + name);
+  return GetOneLink(channel_, request, "interface " + name);
 }
 
-StatusOr<LinkInfo> GetPeer(const LinkInfo& veth) {
+StatusOr<LinkInfo> Netlink::GetPeer(const LinkInfo& veth) {
   const std::string what = "the other end of interface " + veth.name;
   if (veth.peer == 0) return MakeError(absl::StatusCode::kNotFound, "{} is not known", what);
   Request request(RTM_GETLINK, NLM_F_ACK);
   request.PutHeader<ifinfomsg>()->ifi_index = static_cast<int>(veth.peer);
   if (veth.link_netnsid >= 0)
     mnl_attr_put_u32(request.get(), IFLA_TARGET_NETNSID, static_cast<std::uint32_t>(veth.link_netnsid));
-  return GetOneLink(request, what);
+  return GetOneLink(channel_, request, what);
 }
 
-StatusOr<std::uint32_t> RouteTo(const policy::Address& address, std::uint32_t vrf) {
+StatusOr<std::uint32_t> Netlink::RouteTo(const policy::Address& address, std::uint32_t vrf) {
   Request request(RTM_GETROUTE, NLM_F_ACK);
   const std::size_t length = address.is_v4() ? 4 : 16;
   auto* header = request.PutHeader<rtmsg>();
@@ -372,7 +403,7 @@ StatusOr<std::uint32_t> RouteTo(const policy::Address& address, std::uint32_t vr
   header->rtm_dst_len = static_cast<unsigned char>(length * 8);
   mnl_attr_put(request.get(), RTA_DST, length, address.bytes().data() + 16 - length);
   if (vrf != 0) mnl_attr_put_u32(request.get(), RTA_OIF, vrf);
-  StatusOr<std::vector<std::uint32_t>> routes = Ask<std::uint32_t>(request.get(), ParseRoute);
+  StatusOr<std::vector<std::uint32_t>> routes = Ask<std::uint32_t>(channel_, request.get(), ParseRoute);
   // No route, one that says so itself (unreachable, throw, prohibit, blackhole), a kernel without IPv6.
   const Status& status = routes.status();
   if (absl::IsUnavailable(status) || absl::IsPermissionDenied(status) || absl::IsInvalidArgument(status) ||
@@ -383,10 +414,10 @@ StatusOr<std::uint32_t> RouteTo(const policy::Address& address, std::uint32_t vr
   return routes->empty() ? 0U : routes->front();
 }
 
-StatusOr<std::vector<LinkInfo>> DumpVrfs() {
+StatusOr<std::vector<LinkInfo>> Netlink::DumpVrfs() {
   Request rules(RTM_GETRULE, NLM_F_DUMP);
   rules.PutHeader<fib_rule_hdr>()->family = AF_INET;
-  StatusOr<std::vector<bool>> are_for_vrfs = Ask<bool>(rules.get(), ParseIsVrfRule);
+  StatusOr<std::vector<bool>> are_for_vrfs = Ask<bool>(channel_, rules.get(), ParseIsVrfRule);
   if (!are_for_vrfs.ok()) return Annotate(are_for_vrfs.status(), "list the routing rules");
   if (std::find(are_for_vrfs->begin(), are_for_vrfs->end(), true) == are_for_vrfs->end()) {
     return std::vector<LinkInfo>();
@@ -397,30 +428,30 @@ StatusOr<std::vector<LinkInfo>> DumpVrfs() {
   nlattr* const info = mnl_attr_nest_start(request.get(), IFLA_LINKINFO);
   mnl_attr_put_strz(request.get(), IFLA_INFO_KIND, "vrf");
   mnl_attr_nest_end(request.get(), info);
-  StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(request.get(), ParseLink);
+  StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(channel_, request.get(), ParseLink);
   if (!links.ok()) return Annotate(links.status(), "list the VRFs");
   std::erase_if(*links, [](const LinkInfo& link) { return link.kind != "vrf"; });
   return links;
 }
 
-StatusOr<std::vector<TcFilter>> DumpTcFilters(std::uint32_t ifindex, TcSide side) {
+StatusOr<std::vector<TcFilter>> Netlink::DumpTcFilters(std::uint32_t ifindex, TcSide side) {
   Request request(RTM_GETTFILTER, NLM_F_DUMP);
   auto* header = request.PutHeader<tcmsg>();
   header->tcm_family = AF_UNSPEC;
   header->tcm_ifindex = static_cast<int>(ifindex);
   header->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == TcSide::kIngress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
-  StatusOr<std::vector<TcFilter>> filters = Ask<TcFilter>(request.get(), ParseTcFilter);
+  StatusOr<std::vector<TcFilter>> filters = Ask<TcFilter>(channel_, request.get(), ParseTcFilter);
   if (!filters.ok()) return Annotate(filters.status(), fmt::format("list the tc filters of ifindex {}", ifindex));
   // The kernel says of each chain's priority that it is there, without a handle, before it lists its filters.
   std::erase_if(*filters, [](const TcFilter& filter) { return filter.handle == 0; });
   return filters;
 }
 
-StatusOr<std::int32_t> NetNsId(int netns_fd) {
+StatusOr<std::int32_t> Netlink::NetNsId(int netns_fd) {
   Request request(RTM_GETNSID, NLM_F_ACK);
   request.PutHeader<rtgenmsg>();
   mnl_attr_put_u32(request.get(), NETNSA_FD, static_cast<std::uint32_t>(netns_fd));
-  StatusOr<std::vector<std::int32_t>> ids = Ask<std::int32_t>(request.get(), ParseNetNsId);
+  StatusOr<std::vector<std::int32_t>> ids = Ask<std::int32_t>(channel_, request.get(), ParseNetNsId);
   if (!ids.ok()) return Annotate(ids.status(), "look up the number of a network namespace");
   return ids->empty() ? NETNSA_NSID_NOT_ASSIGNED : ids->front();
 }

@@ -1,8 +1,11 @@
 // Links and addresses by rtnetlink. netlink.cc is the only user of libmnl.
 //
-// Everything is asked in the network namespace of the calling thread (see RunIn in netns.h). The functions keep no
-// state and may be called from any thread; a NetlinkMonitor belongs to one thread.
-//   for (const LinkInfo& link : *DumpLinks()) ...
+// A socket belongs to the network namespace that it was made in, and everything that is asked by it is about that one,
+// whoever asks and wherever:
+//   SL_ASSIGN_OR_RETURN(Netlink here, Netlink::Open());                            // the calling thread's namespace
+//   SL_ASSIGN_OR_RETURN(Netlink pod, Netlink::Use(*socket_in(netns.fd())));        // another one (netns.h)
+//   for (const LinkInfo& link : *pod.DumpLinks()) ...
+// A Netlink and a NetlinkMonitor are for one thread at a time.
 #pragma once
 
 #include <array>
@@ -12,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/base/fd.h"
 #include "ctrl/base/status.h"
 #include "policy/address.h"
 
@@ -58,26 +62,49 @@ struct TcFilter {
   std::uint16_t priority = 0;
 };
 
-StatusOr<std::vector<LinkInfo>> DumpLinks();
-StatusOr<std::vector<AddressInfo>> DumpAddresses();
-
-// NotFound when there is none.
-StatusOr<LinkInfo> GetLink(std::uint32_t ifindex);
-StatusOr<LinkInfo> GetLink(const std::string& name);
-
-// The other end of a veth, also in another namespace. NotFound where the kernel does not say which that is.
-StatusOr<LinkInfo> GetPeer(const LinkInfo& veth);
-
-// By which interface this namespace sends to `address`: by its own routes, or by those of a VRF. 0: there is no route.
-StatusOr<std::uint32_t> RouteTo(const policy::Address& address, std::uint32_t vrf = 0);
-StatusOr<std::vector<LinkInfo>> DumpVrfs();  // cheap where there are none
-
 enum class TcSide { kIngress, kEgress };
-// Empty where there is no such qdisc.
-StatusOr<std::vector<TcFilter>> DumpTcFilters(std::uint32_t ifindex, TcSide side);
 
-// How the calling thread's namespace numbers the one behind `netns_fd`; -1: it has no number for it.
-StatusOr<std::int32_t> NetNsId(int netns_fd);
+class Netlink {
+ public:
+  // Of the calling thread's namespace.
+  static StatusOr<Netlink> Open();
+  // Of the namespace that `socket` was made in, one of NETLINK_ROUTE.
+  static StatusOr<Netlink> Use(Fd socket);
+
+  StatusOr<std::vector<LinkInfo>> DumpLinks();
+  StatusOr<std::vector<AddressInfo>> DumpAddresses();
+
+  // NotFound when there is none.
+  StatusOr<LinkInfo> GetLink(std::uint32_t ifindex);
+  StatusOr<LinkInfo> GetLink(const std::string& name);
+
+  // The other end of a veth, also in another namespace. NotFound where the kernel does not say which that is.
+  StatusOr<LinkInfo> GetPeer(const LinkInfo& veth);
+
+  // By which interface this namespace sends to `address`: by its own routes, or by those of a VRF. 0: there is no route.
+  StatusOr<std::uint32_t> RouteTo(const policy::Address& address, std::uint32_t vrf = 0);
+  StatusOr<std::vector<LinkInfo>> DumpVrfs();  // cheap where there are none
+
+  // Empty where there is no such qdisc.
+  StatusOr<std::vector<TcFilter>> DumpTcFilters(std::uint32_t ifindex, TcSide side);
+
+  // How this namespace numbers the one behind `netns_fd`; -1: it has no number for it.
+  StatusOr<std::int32_t> NetNsId(int netns_fd);
+
+  int fd() const { return channel_.socket.get(); }
+
+  // The socket, and which answers are its own.
+  struct Channel {
+    Fd socket;
+    std::uint32_t port = 0;
+    std::uint32_t sequence = 0;  // of the last request
+  };
+
+ private:
+  explicit Netlink(Channel channel) : channel_(std::move(channel)) {}
+
+  Channel channel_;
+};
 
 // Hears of changed links, addresses, queueing disciplines and tc filters, in the namespace that the creating thread was
 // in, and (with CAP_NET_BROADCAST) in every namespace that it has a number for, which the peers of its veths get by

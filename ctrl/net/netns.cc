@@ -7,8 +7,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <system_error>
-#include <thread>
 
 namespace sluice::net {
 
@@ -25,22 +23,5 @@ StatusOr<NetNs> NetNs::Open(const std::string& path) {
 }
 
 StatusOr<NetNs> NetNs::OfThisThread() { return Open("/proc/thread-self/ns/net"); }
-
-Status RunIn(int netns_fd, const std::function<Status()>& run) {
-  Status result;
-  try {
-    std::thread thread([&] {
-      if (::setns(netns_fd, CLONE_NEWNET) < 0) {
-        result = ErrnoError(errno, "enter a network namespace (needs CAP_SYS_ADMIN)");
-      } else {
-        result = run();
-      }
-    });
-    thread.join();
-  } catch (const std::system_error& error) {
-    return ErrnoError(error.code().value(), "start a thread to enter a network namespace");
-  }
-  return result;
-}
 
 }  // namespace sluice::net

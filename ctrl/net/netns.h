@@ -1,7 +1,7 @@
-// Network namespaces: opening one by its file, and running code inside it.
+// Network namespaces: opening one by its file, and asking in it. Nobody here enters one: a socket that was made inside
+// is enough (netlink.h).
 //   SL_ASSIGN_OR_RETURN(NetNs pod, NetNs::Open("/run/netns/web-0"));
-//   SL_RETURN_IF_ERROR(RunIn(pod.fd(), [&] { return LookAround(); }));
-// The caller's own namespace never changes. Thread-safe.
+//   SL_ASSIGN_OR_RETURN(Fd socket, socket_in(pod.fd()));
 #pragma once
 
 #include <sys/types.h>
@@ -39,7 +39,8 @@ class NetNs {
   Identity identity_;
 };
 
-// Runs `run` on a thread of its own inside the namespace and returns what it returns. `run` must not throw.
-Status RunIn(int netns_fd, const std::function<Status()>& run);
+// Makes a socket for Netlink::Use in the namespace behind `netns_fd`. That needs CAP_SYS_ADMIN, which the agent has
+// not: it has its helper make them (ctrl/rights/helper.h). Must be thread-safe.
+using SocketIn = std::function<StatusOr<Fd>(int netns_fd)>;
 
 }  // namespace sluice::net

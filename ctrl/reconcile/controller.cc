@@ -25,7 +25,8 @@ constexpr std::size_t kMaxKeptDecisions = 1U << 18U;
 constexpr const char* kUntilAsked = "; it ends when resources are applied or deleted, or with SIGHUP";
 
 StatusOr<std::vector<policy::Address>> NodeAddresses() {
-  SL_ASSIGN_OR_RETURN(const auto infos, net::DumpAddresses());
+  SL_ASSIGN_OR_RETURN(net::Netlink here, net::Netlink::Open());
+  SL_ASSIGN_OR_RETURN(const auto infos, here.DumpAddresses());
   std::vector<policy::Address> addresses;
   for (const auto& info : infos) addresses.push_back(info.address);
   std::sort(addresses.begin(), addresses.end());
@@ -62,8 +63,13 @@ std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable)
 
 }  // namespace
 
-Node Node::Real() {
-  return {workload::Bind, NodeAddresses, HasInterface, workload::FindHostEnds, workload::AllHostEnds};
+Node Node::Real(const net::SocketIn& socket_in) {
+  return {[socket_in](const policy::Workload& workload) { return workload::Bind(socket_in, workload); }, NodeAddresses,
+          HasInterface,
+          [socket_in](const std::vector<const policy::Workload*>& workloads) {
+            return workload::FindHostEnds(socket_in, workloads);
+          },
+          workload::AllHostEnds};
 }
 
 Controller::Desired::Desired(ResourceMap of_directory, ResourceMap of_api)

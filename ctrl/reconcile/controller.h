@@ -45,7 +45,7 @@ struct Node {
   // As workload::FindHostEnds and AllHostEnds; absent: none are found.
   std::function<workload::HostEndsByWorkload(const std::vector<const policy::Workload*>& workloads)> host_ends;
   std::function<StatusOr<std::vector<workload::HostEnd>>()> all_host_ends;
-  static Node Real();
+  static Node Real(const net::SocketIn& socket_in);
 };
 
 class Controller {

@@ -81,13 +81,14 @@ std::string HoldingText(const v1::AgentStatus& status) {
   return "holding: what the kernel had stays in force and the rest is closed: " + Printable(status.holding());
 }
 
-std::string RightsText(const v1::AgentStatus& status) {
-  Table table({{"RIGHT"}, {"FOR"}});
-  for (const auto& right : status.rights()) table.Add({right.name(), right.use()});
+template <typename Rights, typename Confinement>
+std::string RightsText(const char* title, const Rights& rights, const Confinement& confinement) {
+  Table table({{title}, {"FOR"}});
+  for (const auto& right : rights) table.Add({right.name(), right.use()});
   if (table.empty()) return "";
-  std::string confinement;
-  for (const std::string& by : status.confinement()) confinement += (confinement.empty() ? "" : ", ") + Printable(by);
-  return Section(table) + (confinement.empty() ? "" : "confined by: " + confinement + "\n");
+  std::string all;
+  for (const std::string& by : confinement) all += (all.empty() ? "" : ", ") + Printable(by);
+  return Section(table) + (all.empty() ? "" : "confined by: " + all + "\n");
 }
 
 }  // namespace
@@ -103,7 +104,9 @@ std::string StatusText(const v1::AgentStatus& status) {
   if (!status.process_sensors().empty())
     text += fmt::format("processes are seen by {}s\n", Printable(status.process_sensors()));
   return text + UnboundText(status) + IntegrityText(status) + QuarantineText(status) + ProgramsText(status) +
-         MapsText(status) + LostText(status) + FeaturesText(status) + RightsText(status);
+         MapsText(status) + LostText(status) + FeaturesText(status) +
+         RightsText("RIGHT", status.rights(), status.confinement()) +
+         RightsText("RIGHT OF THE HELPER", status.helper_rights(), status.helper_confinement());
 }
 
 std::string NotReadyText(const v1::AgentStatus& status) {

@@ -13,9 +13,9 @@
 #include "ctrl/base/log.h"
 #include "ctrl/datapath/root.h"
 #include "ctrl/net/conntrack.h"
+#include "ctrl/rights/rights.h"
 #include "ctrl/sluiced/notify.h"
 #include "ctrl/sluiced/process_sensors.h"
-#include "ctrl/sluiced/rights.h"
 #include "ctrl/workload/resource_directory.h"
 
 namespace sluice {
@@ -48,10 +48,10 @@ sigset_t AgentSignals() {
   return signals;
 }
 
-StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
+StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options, const rights::Helper* helper) {
   // Before anything is touched, the state file too.
   SL_RETURN_IF_ERROR(bpf::RefuseNewerLayouts(options.bpf_root));
-  std::unique_ptr<Agent> agent(new Agent(options));
+  std::unique_ptr<Agent> agent(new Agent(options, helper));
   agent->node_name_ = options.node_name.empty() ? HostName() : options.node_name;
   SL_RETURN_IF_ERROR(agent->CheckExport());
   SL_RETURN_IF_ERROR(api::Server::Check(options.api));
@@ -76,11 +76,11 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options) {
   SL_RETURN_IF_ERROR(Annotate(agent->telemetry_->Serve(), "--metrics"));
   SL_RETURN_IF_ERROR(agent->FollowUplinks());
   // Before the first packet is judged by our tables, or rules by process would meet nobody.
-  if (agent->datapath_->is_handing_over()) SeedProcesses(options);
+  if (agent->datapath_->is_handing_over()) SeedProcesses(options, helper);
   SL_RETURN_IF_ERROR(agent->controller_->Restore(std::move(directory), std::move(state)));
   SL_ASSIGN_OR_RETURN(agent->closer_, Closer::Start(agent->controller_.get(), std::move(closers_monitor)));
   // After the workloads are known, so that no event is without its workload.
-  StartProcessSensors(options, agent->node_name_, agent->controller_.get(), agent->telemetry_.get());
+  StartProcessSensors(options, agent->node_name_, helper, agent->controller_.get(), agent->telemetry_.get());
   SL_RETURN_IF_ERROR(agent->datapath_->EndHandOver());
   SL_RETURN_IF_ERROR(agent->datapath_->Keep());
   SL_RETURN_IF_ERROR(agent->StartExport());
@@ -105,6 +105,7 @@ Status Agent::OpenDatapath() {
   options.object.flows_denied = options_.max_denied_flows;
   options.object.event_rate = options_.event_rate;
   options.object.uplinks = !options_.uplinks.empty();
+  options.object.admin_calls = helper_;
   SL_ASSIGN_OR_RETURN(datapath_, datapath::BpfDatapath::Open(options));
   SL_RETURN_IF_ERROR(Annotate(datapath_->SetQuarantineAllow(options_.quarantine_allow), "--quarantine-allow"));
   SL_RETURN_IF_ERROR(datapath_->SetRedirectRecheck(std::chrono::seconds(options_.redirect_recheck)));
@@ -135,7 +136,7 @@ Status Agent::LookAtHost() {
 
 void Agent::MakeController() {
   controller_ = std::make_unique<reconcile::Controller>(
-      datapath_.get(), reconcile::Node::Real(),
+      datapath_.get(), reconcile::Node::Real([this](int netns_fd) { return helper_->SocketIn(netns_fd); }),
       [this](const reconcile::StateChange& change, const std::function<Status()>& enforce) {
         return store_->Save(change, enforce);
       });
@@ -226,15 +227,27 @@ Status Agent::StartApi() {
     out.set_present(feature.present);
     if (!feature.present) out.set_cost(feature.cost);
   }
-  for (const Right& right : HeldRights()) {
-    v1::AgentStatus::Right& out = *sources.constants.add_rights();
-    out.set_name(right.name);
-    out.set_use(right.use);
-  }
-  for (const std::string& by : Confinement()) sources.constants.add_confinement(by);
+  SL_RETURN_IF_ERROR(TellRights(sources.constants));
   service_ = std::make_unique<api::Service>(std::move(sources));
   SL_ASSIGN_OR_RETURN(server_, api::Server::Start(options_.api, service_.get()));
   calls_ = &server_->calls();
+  return OkStatus();
+}
+
+Status Agent::TellRights(v1::AgentStatus& status) const {
+  const auto add = [](const std::vector<rights::Right>& rights, auto* out) {
+    for (const rights::Right& right : rights) {
+      v1::AgentStatus::Right& one = *out->Add();
+      one.set_name(right.name);
+      one.set_use(right.use);
+    }
+  };
+  SL_ASSIGN_OR_RETURN(const rights::Held own, rights::ReadHeld(getpid(), rights::Whose::kAgent));
+  SL_ASSIGN_OR_RETURN(const rights::Held helpers, rights::ReadHeld(helper_->pid(), rights::Whose::kHelper));
+  add(own.rights, status.mutable_rights());
+  add(helpers.rights, status.mutable_helper_rights());
+  for (const std::string& by : own.confinement) status.add_confinement(by);
+  for (const std::string& by : helpers.confinement) status.add_helper_confinement(by);
   return OkStatus();
 }
 
@@ -302,7 +315,10 @@ Status Agent::Run() {
   while (true) {
     NotifyAlive();
     TellHolding();
-    pollfd polled[] = {{signal_fd.get(), POLLIN, 0}, {monitor_->fd(), POLLIN, 0}, {closer_->fd(), POLLIN, 0}};
+    pollfd polled[] = {{signal_fd.get(), POLLIN, 0},
+                       {monitor_->fd(), POLLIN, 0},
+                       {closer_->fd(), POLLIN, 0},
+                       {helper_->fd(), 0, 0}};
     const int heard = poll(polled, std::size(polled), MillisecondsToRefresh());
     if (heard < 0 && errno != EINTR) return ErrnoError(errno, "poll");
     // A change of the resources may have brought workloads that are not there yet.
@@ -317,6 +333,10 @@ Status Agent::Run() {
         return OkStatus();
       }
       ReadDirectoryAgain();
+    }
+    if (polled[3].revents != 0) {
+      ready_ = false;
+      return Annotate(helper_->WhyGone(), "what is attached goes on enforcing, but no change of pods can be followed");
     }
     SL_ASSIGN_OR_RETURN(bool changed, monitor_->Drain());
     changed = closer_->HasClosed() || changed;

@@ -14,6 +14,7 @@
 #include "ctrl/bpf/features.h"
 #include "ctrl/datapath/bpf_datapath.h"
 #include "ctrl/net/netlink.h"
+#include "ctrl/rights/helper.h"
 #include "ctrl/sluiced/closer.h"
 #include "ctrl/sluiced/options.h"
 
@@ -26,18 +27,19 @@ class Agent {
  public:
   // AgentSignals must be blocked before: telemetry and gRPC start threads. Errors say what could not be
   // started; InvalidArgument: an option is wrong or, at a first start, the resources directory. At a later one the
-  // agent holds until SIGHUP finds that mended.
-  static StatusOr<std::unique_ptr<Agent>> Start(const AgentOptions& options);
+  // agent holds until SIGHUP finds that mended. `helper` outlives the agent.
+  static StatusOr<std::unique_ptr<Agent>> Start(const AgentOptions& options, const rights::Helper* helper);
   ~Agent();
 
   // Why what was applied is not in force; empty: it is.
   std::string holding() const { return controller_->view()->holding; }
 
-  // Until SIGTERM or SIGINT. SIGHUP reads the resources directory again.
+  // Until SIGTERM or SIGINT. SIGHUP reads the resources directory again. An error too when the helper has ended: the
+  // next agent has one again.
   Status Run();
 
  private:
-  explicit Agent(AgentOptions options) : options_(std::move(options)) {}
+  Agent(AgentOptions options, const rights::Helper* helper) : options_(std::move(options)), helper_(helper) {}
   Status OpenDatapath();
   Status LookAtHost();
   void MakeController();
@@ -47,6 +49,7 @@ class Agent {
   Status CheckExport() const;  // InvalidArgument: the file cannot be written
   Status StartExport();
   Status StartApi();
+  Status TellRights(v1::AgentStatus& status) const;
   std::vector<bpf::Feature> Features() const;
   void ReadDirectoryAgain();
   void Refresh();
@@ -57,6 +60,7 @@ class Agent {
   using Clock = std::chrono::steady_clock;
 
   const AgentOptions options_;
+  const rights::Helper* const helper_;
   std::string node_name_;
   std::uint32_t setting_flags_ = 0;
   std::unique_ptr<reconcile::StateStore> store_;

@@ -4,9 +4,10 @@
 
 #include "ctrl/base/file_limit.h"
 #include "ctrl/base/log.h"
+#include "ctrl/rights/rights.h"
+#include "ctrl/rights/system_calls.h"
 #include "ctrl/sluiced/agent.h"
 #include "ctrl/sluiced/notify.h"
-#include "ctrl/sluiced/rights.h"
 
 namespace {
 
@@ -27,8 +28,8 @@ constexpr unsigned int kEndSeconds = 8;
 
 // A failure leaves rights that nobody uses: no reason not to enforce.
 void GiveUpRights() {
-  sluice::Status status = sluice::GiveUpOtherRights();
-  status.Update(sluice::RefuseSystemCalls());
+  sluice::Status status = sluice::rights::GiveUpOtherRights(sluice::rights::Whose::kAgent);
+  status.Update(sluice::rights::RefuseSystemCalls());
   if (!status.ok()) sluice::LogWarn("not all rights that are not needed are given up: {}", sluice::Message(status));
 }
 
@@ -46,8 +47,10 @@ int main(int argc, char** argv) {
   // Before any thread starts: only Agent::Run takes them.
   const sigset_t signals = sluice::AgentSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const auto helper = sluice::rights::Helper::Start();
+  if (!helper.ok()) return Fail(sluice::Annotate(helper.status(), "start the helper"));
   GiveUpRights();
-  auto agent = sluice::Agent::Start(options);
+  auto agent = sluice::Agent::Start(options, helper->get());
   if (!agent.ok()) return Fail(agent.status());
   const std::string holding = (*agent)->holding();
   sluice::LogInfo("{}; API at {}, metrics at {}", holding.empty() ? "enforcing" : "holding", options.api.address,

@@ -21,10 +21,11 @@ telemetry::WorkloadResolver MakeResolver(const reconcile::Controller* controller
 
 }  // namespace
 
-void SeedProcesses(const AgentOptions& options) {
+void SeedProcesses(const AgentOptions& options, const bpf::AdminCalls* calls) {
   if (options.process_sensors == kOff) return;
   const auto seed = [&]() -> Status {
-    bpf::ProcessProbeOptions probes{.pin_root = options.bpf_root, .ring_bytes = options.process_ring_bytes};
+    bpf::ProcessProbeOptions probes{
+        .pin_root = options.bpf_root, .ring_bytes = options.process_ring_bytes, .admin_calls = calls};
     SL_ASSIGN_OR_RETURN(probes.back_end, bpf::ParseProcessBackEnd(options.process_sensors));
     SL_ASSIGN_OR_RETURN(const auto processes, bpf::ProcessProbes::Start(probes, [](const void*, std::size_t) {}));
     SL_RETURN_IF_ERROR(processes->Seed());
@@ -33,8 +34,8 @@ void SeedProcesses(const AgentOptions& options) {
   if (const Status status = seed(); !status.ok()) LogWarn("rules by process know nobody yet: {}", Message(status));
 }
 
-void StartProcessSensors(const AgentOptions& options, const std::string& node, const reconcile::Controller* controller,
-                         telemetry::Telemetry* telemetry) {
+void StartProcessSensors(const AgentOptions& options, const std::string& node, const bpf::AdminCalls* calls,
+                         const reconcile::Controller* controller, telemetry::Telemetry* telemetry) {
   if (options.process_sensors == kOff) {
     const Status released = bpf::ReleaseProbes(bpf::PinLayout(options.bpf_root));
     if (!released.ok()) LogWarn("--process-sensors {}: {}", kOff, Message(released));
@@ -46,6 +47,7 @@ void StartProcessSensors(const AgentOptions& options, const std::string& node, c
     SL_ASSIGN_OR_RETURN(sensor.probes.back_end, bpf::ParseProcessBackEnd(options.process_sensors));
     sensor.probes.pin_root = options.bpf_root;
     sensor.probes.ring_bytes = options.process_ring_bytes;
+    sensor.probes.admin_calls = calls;
     sensor.workload = MakeResolver(controller);
     SL_ASSIGN_OR_RETURN(sensor.redaction, telemetry::Redaction::Make(options.redaction));
     return telemetry->StartProcesses(std::move(sensor));

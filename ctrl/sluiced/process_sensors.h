@@ -10,11 +10,12 @@ namespace sluice {
 
 // During a hand-over from an older version, before our programs take over: who runs and who has which socket is known
 // to our maps from then on. The probes go on until StartProcessSensors.
-void SeedProcesses(const AgentOptions& options);
+void SeedProcesses(const AgentOptions& options, const bpf::AdminCalls* calls);
 
-// Enforcement needs no sensors: without them there is one warning. `controller` outlives `telemetry`.
-void StartProcessSensors(const AgentOptions& options, const std::string& node, const reconcile::Controller* controller,
-                         telemetry::Telemetry* telemetry);
+// Enforcement needs no sensors: without them there is one warning. `calls` and `controller` outlive
+// `telemetry`.
+void StartProcessSensors(const AgentOptions& options, const std::string& node, const bpf::AdminCalls* calls,
+                         const reconcile::Controller* controller, telemetry::Telemetry* telemetry);
 
 // `sensor` null: there are none.
 std::vector<bpf::Feature> ProcessFeatures(const AgentOptions& options, const telemetry::ProcessSensor* sensor);

@@ -17,6 +17,7 @@ namespace sluice::workload {
 namespace {
 
 using net::LinkInfo;
+using net::Netlink;
 using policy::Address;
 
 template <typename... Args>
@@ -44,8 +45,8 @@ Address LinkLocalOf(const net::MacAddress& mac) {
 }
 
 // The interface's addresses: `ips`, and one link-local one of each family, where there is one.
-Status FindAddresses(PodEnd* pod) {
-  SL_ASSIGN_OR_RETURN(const std::vector<net::AddressInfo> addresses, net::DumpAddresses());
+Status FindAddresses(Netlink& inside, PodEnd* pod) {
+  SL_ASSIGN_OR_RETURN(const std::vector<net::AddressInfo> addresses, inside.DumpAddresses());
   const Address usual = LinkLocalOf(pod->link.mac);
   for (const net::AddressInfo& info : addresses) {
     if (info.ifindex != pod->link.ifindex || (info.flags & IFA_F_DADFAILED) != 0) continue;
@@ -61,39 +62,35 @@ Status FindAddresses(PodEnd* pod) {
   return OkStatus();
 }
 
-// Runs inside the workload's namespace.
-StatusOr<PodEnd> LookAround(const policy::Workload& workload) {
+StatusOr<Netlink> OpenIn(const net::NetNs& netns, const net::SocketIn& socket_in) {
+  SL_ASSIGN_OR_RETURN(Fd socket, socket_in(netns.fd()));
+  return Netlink::Use(std::move(socket));
+}
+
+StatusOr<PodEnd> LookInside(const net::NetNs& netns, const net::SocketIn& socket_in, const policy::Workload& workload) {
+  SL_ASSIGN_OR_RETURN(Netlink inside, OpenIn(netns, socket_in));
   PodEnd pod;
-  SL_ASSIGN_OR_RETURN(pod.link, net::GetLink(workload.interface));
+  SL_ASSIGN_OR_RETURN(pod.link, inside.GetLink(workload.interface));
   if (pod.link.kind != "veth") {
     return Unusable("interface {} is not a veth but {}", workload.interface,
                     pod.link.kind.empty() ? "a device of another kind" : pod.link.kind);
   }
-  SL_RETURN_IF_ERROR(FindAddresses(&pod));
+  SL_RETURN_IF_ERROR(FindAddresses(inside, &pod));
   if (!workload.ips.empty()) pod.ips = workload.ips;
   if (pod.ips.empty()) {
     return Unusable("interface {} has no global address; give it one, or set spec.ips", workload.interface);
   }
-  SL_ASSIGN_OR_RETURN(const bool gro, net::IsGroOn(workload.interface));
+  SL_ASSIGN_OR_RETURN(const bool gro, net::IsGroOn(inside, workload.interface));
   pod.takes_frames = gro || pod.link.native_xdp;
-  return pod;
-}
-
-StatusOr<PodEnd> LookInside(const net::NetNs& netns, const policy::Workload& workload) {
-  StatusOr<PodEnd> pod = Status(absl::StatusCode::kInternal, "not looked at");
-  SL_RETURN_IF_ERROR(net::RunIn(netns.fd(), [&] {
-    pod = LookAround(workload);
-    return pod.status();
-  }));
   return pod;
 }
 
 // The other end of `pod`'s veth, which must be in this namespace. Interface numbers alone do not tell: every
 // namespace counts its own.
-StatusOr<LinkInfo> FindHostEnd(const net::NetNs& netns, const LinkInfo& pod) {
-  StatusOr<LinkInfo> host = net::GetLink(pod.peer);
+StatusOr<LinkInfo> FindHostEnd(Netlink& here, const net::NetNs& netns, const LinkInfo& pod) {
+  StatusOr<LinkInfo> host = here.GetLink(pod.peer);
   if (!host.ok() && !absl::IsNotFound(host.status())) return host.status();
-  SL_ASSIGN_OR_RETURN(const std::int32_t id, net::NetNsId(netns.fd()));
+  SL_ASSIGN_OR_RETURN(const std::int32_t id, here.NetNsId(netns.fd()));
   const bool is_ours =
       host.ok() && host->kind == "veth" && host->peer == pod.ifindex && id >= 0 && host->link_netnsid == id;
   if (!is_ours) {
@@ -104,20 +101,20 @@ StatusOr<LinkInfo> FindHostEnd(const net::NetNs& netns, const LinkInfo& pod) {
 }
 
 // The bridge that `host` is a plain port of; 0: none.
-StatusOr<std::uint32_t> PlainBridge(const LinkInfo& host) {
+StatusOr<std::uint32_t> PlainBridge(Netlink& here, const LinkInfo& host) {
   if (!host.bridge_port || !host.bridge_port->forwarding) return 0U;
   if (host.bridge_port->isolated || host.bridge_port->locked) return 0U;
-  SL_ASSIGN_OR_RETURN(const LinkInfo bridge, net::GetLink(host.master));
+  SL_ASSIGN_OR_RETURN(const LinkInfo bridge, here.GetLink(host.master));
   return bridge.up && !bridge.vlan_filtering ? bridge.ifindex : 0U;
 }
 
 // Who else has a say at the host end (enum sl_interface_others), but for TCX programs.
-std::uint8_t OthersAt(const LinkInfo& host) {
+std::uint8_t OthersAt(Netlink& here, const LinkInfo& host) {
   std::uint8_t others = 0;
   if (!host.qdisc.empty() && host.qdisc != "noqueue" && host.qdisc != "noop") others |= SL_OTHERS_RECEIVED;
   for (const auto& [side, bit] :
        {std::pair(net::TcSide::kIngress, SL_OTHERS_SENT), std::pair(net::TcSide::kEgress, SL_OTHERS_RECEIVED)}) {
-    const auto filters = net::DumpTcFilters(host.ifindex, side);
+    const auto filters = here.DumpTcFilters(host.ifindex, side);
     if (!filters.ok()) {  // the host's path is the safe one
       others |= bit;
       continue;
@@ -132,10 +129,10 @@ std::uint8_t OthersAt(const LinkInfo& host) {
 constexpr int kMaxLevels = 8;  // of devices on each other; the kernel has no more
 
 // The link, the bridge that it is in, and so on, up to a VRF.
-StatusOr<std::vector<LinkInfo>> WithMasters(const LinkInfo& link) {
+StatusOr<std::vector<LinkInfo>> WithMasters(Netlink& here, const LinkInfo& link) {
   std::vector<LinkInfo> links{link};
   while (links.back().master != 0 && links.size() < kMaxLevels) {
-    SL_ASSIGN_OR_RETURN(LinkInfo master, net::GetLink(links.back().master));
+    SL_ASSIGN_OR_RETURN(LinkInfo master, here.GetLink(links.back().master));
     links.push_back(std::move(master));
   }
   return links;
@@ -144,34 +141,34 @@ StatusOr<std::vector<LinkInfo>> WithMasters(const LinkInfo& link) {
 // Whether what `device` takes in comes from one of `links`: it is one, or a VLAN or the like on one. What the host
 // sends out by a veth whose other end is a port of a bridge comes from that port, whoever sent it, so that such a one
 // tells nothing.
-StatusOr<bool> StandsOn(const std::vector<LinkInfo>& links, LinkInfo device) {
+StatusOr<bool> StandsOn(Netlink& here, const std::vector<LinkInfo>& links, LinkInfo device) {
   static constexpr std::array kOnOthers = {"vlan", "macvlan", "ipvlan", "macsec"};
   for (int levels = 0; levels < kMaxLevels; ++levels) {
     if (std::ranges::find(links, device.ifindex, &LinkInfo::ifindex) != links.end()) return true;
     const bool is_on_other =
         device.peer != 0 && device.link_netnsid < 0 && std::ranges::find(kOnOthers, device.kind) != kOnOthers.end();
     if (!is_on_other) return false;
-    SL_ASSIGN_OR_RETURN(device, net::GetLink(device.peer));
+    SL_ASSIGN_OR_RETURN(device, here.GetLink(device.peer));
   }
   return false;
 }
 
 // The device by which the host sends to `ip`, or the VRF that it is in, where it stands on `links`; else 0.
-StatusOr<std::uint32_t> RoutedBy(const std::vector<LinkInfo>& links, const Address& ip, std::uint32_t vrf) {
-  SL_ASSIGN_OR_RETURN(const std::uint32_t ifindex, net::RouteTo(ip, vrf));
+StatusOr<std::uint32_t> RoutedBy(Netlink& here, const std::vector<LinkInfo>& links, const Address& ip, std::uint32_t vrf) {
+  SL_ASSIGN_OR_RETURN(const std::uint32_t ifindex, here.RouteTo(ip, vrf));
   if (ifindex == 0) return 0U;
-  SL_ASSIGN_OR_RETURN(const LinkInfo device, net::GetLink(ifindex));
-  SL_ASSIGN_OR_RETURN(const bool stands_on, StandsOn(links, device));
+  SL_ASSIGN_OR_RETURN(const LinkInfo device, here.GetLink(ifindex));
+  SL_ASSIGN_OR_RETURN(const bool stands_on, StandsOn(here, links, device));
   if (!stands_on) return 0U;
-  SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> masters, WithMasters(device));
+  SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> masters, WithMasters(here, device));
   return masters.back().ifindex;
 }
 
 // Likewise, for the first of `ips` where there is one.
-StatusOr<std::uint32_t> RoutedBy(const std::vector<LinkInfo>& links, const std::vector<Address>& ips,
+StatusOr<std::uint32_t> RoutedBy(Netlink& here, const std::vector<LinkInfo>& links, const std::vector<Address>& ips,
                                  std::uint32_t vrf) {
   for (const Address& ip : ips) {
-    const StatusOr<std::uint32_t> device = RoutedBy(links, ip, vrf);
+    const StatusOr<std::uint32_t> device = RoutedBy(here, links, ip, vrf);
     if (absl::IsNotFound(device.status())) continue;  // it went meanwhile
     if (!device.ok() || *device != 0) return device;
   }
@@ -181,13 +178,13 @@ StatusOr<std::uint32_t> RoutedBy(const std::vector<LinkInfo>& links, const std::
 // The device that shows as where it came in when the host routes on what the workload sends: the one by which the host
 // sends to it. Where no route tells, the bridge or VRF that the host end is in, or the VRF that the bridge is in. 0:
 // none but the host end.
-StatusOr<std::uint32_t> RoutingMaster(const LinkInfo& host, const std::vector<Address>& ips) {
-  SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> links, WithMasters(host));
-  SL_ASSIGN_OR_RETURN(std::uint32_t master, RoutedBy(links, ips, 0));
+StatusOr<std::uint32_t> RoutingMaster(Netlink& here, const LinkInfo& host, const std::vector<Address>& ips) {
+  SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> links, WithMasters(here, host));
+  SL_ASSIGN_OR_RETURN(std::uint32_t master, RoutedBy(here, links, ips, 0));
   if (master == 0 && links.back().kind != "vrf") {
-    SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> vrfs, net::DumpVrfs());
+    SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> vrfs, here.DumpVrfs());
     for (const LinkInfo& vrf : vrfs) {
-      SL_ASSIGN_OR_RETURN(master, RoutedBy(links, ips, vrf.ifindex));
+      SL_ASSIGN_OR_RETURN(master, RoutedBy(here, links, ips, vrf.ifindex));
       if (master != 0) break;
     }
   }
@@ -195,7 +192,8 @@ StatusOr<std::uint32_t> RoutingMaster(const LinkInfo& host, const std::vector<Ad
   return master == host.ifindex ? 0U : master;
 }
 
-StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInfo& host, const PodEnd& pod) {
+StatusOr<BoundWorkload> Describe(Netlink& here, const policy::Workload& workload, const LinkInfo& host,
+                                 const PodEnd& pod) {
   BoundWorkload bound{.name = workload.name,
                       .binding = {},
                       .host_interface = host.name,
@@ -204,12 +202,12 @@ StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInf
                       .takes_frames = false};
   bound.binding.ifindex = host.ifindex;
   bound.binding.ips = pod.ips;
-  SL_ASSIGN_OR_RETURN(bound.facts.bridge, PlainBridge(host));
+  SL_ASSIGN_OR_RETURN(bound.facts.bridge, PlainBridge(here, host));
   bound.takes_frames = pod.takes_frames;
   bound.facts.netns = host.link_netnsid;
-  bound.facts.others = OthersAt(host);
+  bound.facts.others = OthersAt(here, host);
   bound.facts.address = pod.ips.front().abi();
-  SL_ASSIGN_OR_RETURN(bound.facts.master, RoutingMaster(host, pod.ips));
+  SL_ASSIGN_OR_RETURN(bound.facts.master, RoutingMaster(here, host, pod.ips));
   if (pod.link.mac == net::MacAddress{}) return bound;
   std::copy(pod.link.mac.begin(), pod.link.mac.end(), bound.facts.pod_mac);
   bound.facts.link_local = pod.link_local.value_or(LinkLocalOf(pod.link.mac)).abi();
@@ -217,21 +215,23 @@ StatusOr<BoundWorkload> Describe(const policy::Workload& workload, const LinkInf
   return bound;
 }
 
-StatusOr<BoundWorkload> BindNetNs(const policy::Workload& workload) {
+StatusOr<BoundWorkload> BindNetNs(const net::SocketIn& socket_in, const policy::Workload& workload) {
   SL_ASSIGN_OR_RETURN(const net::NetNs netns, net::NetNs::Open(workload.netns));
   SL_ASSIGN_OR_RETURN(const net::NetNs own, net::NetNs::OfThisThread());
   if (netns.identity() == own.identity()) return Unusable("{} is the agent's own network namespace", workload.netns);
-  const StatusOr<PodEnd> pod = LookInside(netns, workload);
+  const StatusOr<PodEnd> pod = LookInside(netns, socket_in, workload);
   if (!pod.ok()) return Annotate(pod.status(), workload.netns);
-  const StatusOr<LinkInfo> host = FindHostEnd(netns, pod->link);
+  SL_ASSIGN_OR_RETURN(Netlink here, Netlink::Open());
+  const StatusOr<LinkInfo> host = FindHostEnd(here, netns, pod->link);
   if (!host.ok()) return Annotate(host.status(), workload.netns);
-  SL_ASSIGN_OR_RETURN(BoundWorkload bound, Describe(workload, *host, *pod));
+  SL_ASSIGN_OR_RETURN(BoundWorkload bound, Describe(here, workload, *host, *pod));
   bound.netns = netns.identity().inode;
   return bound;
 }
 
 StatusOr<BoundWorkload> BindHostInterface(const policy::Workload& workload) {
-  SL_ASSIGN_OR_RETURN(const LinkInfo host, net::GetLink(workload.host_interface));
+  SL_ASSIGN_OR_RETURN(Netlink here, Netlink::Open());
+  SL_ASSIGN_OR_RETURN(const LinkInfo host, here.GetLink(workload.host_interface));
   if (host.kind != "veth") {
     return Unusable("interface {} is not a veth but {}", host.name,
                     host.kind.empty() ? "a device of another kind" : host.kind);
@@ -241,36 +241,34 @@ StatusOr<BoundWorkload> BindHostInterface(const policy::Workload& workload) {
   }
   PodEnd pod;
   pod.ips = workload.ips;
-  if (auto link = net::GetPeer(host); link.ok()) pod.link = *std::move(link);
-  return Describe(workload, host, pod);
+  if (auto link = here.GetPeer(host); link.ok()) pod.link = *std::move(link);
+  return Describe(here, workload, host, pod);
 }
 
 bool LeadsElsewhere(const LinkInfo& link) { return link.kind == "veth" && link.link_netnsid >= 0; }
 
 // `links`: all of this namespace, read when somebody needs them.
-StatusOr<std::vector<HostEnd>> HostEndsOf(const policy::Workload& workload,
+StatusOr<std::vector<HostEnd>> HostEndsOf(const net::SocketIn& socket_in, const policy::Workload& workload,
                                           std::optional<std::vector<LinkInfo>>& links) {
+  SL_ASSIGN_OR_RETURN(Netlink here, Netlink::Open());
   if (workload.netns.empty()) {
-    SL_ASSIGN_OR_RETURN(const LinkInfo host, net::GetLink(workload.host_interface));
+    SL_ASSIGN_OR_RETURN(const LinkInfo host, here.GetLink(workload.host_interface));
     if (host.kind != "veth") return std::vector<HostEnd>();
     return std::vector<HostEnd>{{host.ifindex, host.name}};
   }
   SL_ASSIGN_OR_RETURN(const net::NetNs netns, net::NetNs::Open(workload.netns));
   SL_ASSIGN_OR_RETURN(const net::NetNs own, net::NetNs::OfThisThread());
   if (netns.identity() == own.identity()) return std::vector<HostEnd>();
-  StatusOr<LinkInfo> pod = Status(absl::StatusCode::kInternal, "not looked at");
-  const Status entered = net::RunIn(netns.fd(), [&] {
-    pod = net::GetLink(workload.interface);
-    return OkStatus();
-  });
-  if (entered.ok() && pod.ok()) {
-    SL_ASSIGN_OR_RETURN(const LinkInfo host, FindHostEnd(netns, *pod));
+  StatusOr<Netlink> inside = OpenIn(netns, socket_in);
+  const StatusOr<LinkInfo> pod = inside.ok() ? inside->GetLink(workload.interface) : inside.status();
+  if (pod.ok()) {
+    SL_ASSIGN_OR_RETURN(const LinkInfo host, FindHostEnd(here, netns, *pod));
     return std::vector<HostEnd>{{host.ifindex, host.name}};
   }
-  if (entered.ok() && absl::IsNotFound(pod.status())) return std::vector<HostEnd>();
-  SL_ASSIGN_OR_RETURN(const std::int32_t id, net::NetNsId(netns.fd()));
+  if (inside.ok() && absl::IsNotFound(pod.status())) return std::vector<HostEnd>();
+  SL_ASSIGN_OR_RETURN(const std::int32_t id, here.NetNsId(netns.fd()));
   if (!links) {
-    SL_ASSIGN_OR_RETURN(links, net::DumpLinks());
+    SL_ASSIGN_OR_RETURN(links, here.DumpLinks());
   }
   std::vector<HostEnd> ends;
   for (const LinkInfo& link : *links) {
@@ -285,11 +283,11 @@ bool IsAnswer(const Status& status) {
   return absl::IsNotFound(status) || absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status);
 }
 
-HostEndsByWorkload FindHostEnds(const std::vector<const policy::Workload*>& workloads) {
+HostEndsByWorkload FindHostEnds(const net::SocketIn& socket_in, const std::vector<const policy::Workload*>& workloads) {
   HostEndsByWorkload found;
   std::optional<std::vector<LinkInfo>> links;
   for (const policy::Workload* const workload : workloads) {
-    auto ends = HostEndsOf(*workload, links);
+    auto ends = HostEndsOf(socket_in, *workload, links);
     const bool is_there = ends.ok() ? !ends->empty() : !IsAnswer(ends.status());
     if (is_there) found.emplace(workload->name, std::move(ends));
   }
@@ -297,7 +295,8 @@ HostEndsByWorkload FindHostEnds(const std::vector<const policy::Workload*>& work
 }
 
 StatusOr<std::vector<HostEnd>> AllHostEnds() {
-  SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> links, net::DumpLinks());
+  SL_ASSIGN_OR_RETURN(Netlink here, Netlink::Open());
+  SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> links, here.DumpLinks());
   std::vector<HostEnd> ends;
   for (const LinkInfo& link : links) {
     if (LeadsElsewhere(link)) ends.push_back({link.ifindex, link.name});
@@ -305,9 +304,9 @@ StatusOr<std::vector<HostEnd>> AllHostEnds() {
   return ends;
 }
 
-StatusOr<BoundWorkload> Bind(const policy::Workload& workload) {
+StatusOr<BoundWorkload> Bind(const net::SocketIn& socket_in, const policy::Workload& workload) {
   const bool by_netns = !workload.netns.empty();
-  StatusOr<BoundWorkload> bound = by_netns ? BindNetNs(workload) : BindHostInterface(workload);
+  StatusOr<BoundWorkload> bound = by_netns ? BindNetNs(socket_in, workload) : BindHostInterface(workload);
   if (!bound.ok()) {
     return Annotate(bound.status(), fmt::format("Workload {}: {}", workload.name.ToString(),
                                                 by_netns ? "spec.netns" : "spec.hostInterface"));

@@ -1,10 +1,11 @@
 // Where a workload is attached: its netns or host interface, looked up on this node.
 //
 // Bind must run in the network namespace that the host ends of the veths are in (the agent's). It keeps no state and
-// changes nothing; thread-safe. Errors name the workload, the field and what is there instead:
+// changes nothing; thread-safe. What is inside the workload's namespace is asked by a socket of `socket_in`. Errors
+// name the workload, the field and what is there instead:
 //   NotFound             the namespace or the interface does not exist (yet)
 //   FailedPrecondition   it is there but cannot be used: not a veth, no address, its host end is elsewhere
-// Any other code says that the look-up itself failed (no file descriptors, no thread, a missing right), which tells
+// Any other code says that the look-up itself failed (no file descriptors, no helper, a missing right), which tells
 // nothing of the workload.
 #pragma once
 
@@ -14,6 +15,7 @@
 
 #include "bpf/abi/events.h"
 #include "ctrl/base/status.h"
+#include "ctrl/net/netns.h"
 #include "policy/snapshot.h"
 
 namespace sluice::workload {
@@ -31,7 +33,7 @@ struct BoundWorkload {
   bool takes_frames = false;  // the pod's end has GRO, or XDP
 };
 
-StatusOr<BoundWorkload> Bind(const policy::Workload& workload);
+StatusOr<BoundWorkload> Bind(const net::SocketIn& socket_in, const policy::Workload& workload);
 
 // Whether `status`, an error of Bind, says what the workload is like; otherwise it is only not known.
 bool IsAnswer(const Status& status);
@@ -42,10 +44,10 @@ struct HostEnd {
   std::string name;
 };
 // Where workloads that Bind refuses can be reached all the same, so that they can be closed. Asks for less than Bind:
-// the pod needs no address, and where its namespace cannot be entered, all veths that lead there are given. Workloads
+// the pod needs no address, and where nobody can ask inside, all veths that lead there are given. Workloads
 // that are not there are left out; an error says that the look-up failed, so that one may be there, and open.
 using HostEndsByWorkload = std::map<policy::ObjectName, StatusOr<std::vector<HostEnd>>>;
-HostEndsByWorkload FindHostEnds(const std::vector<const policy::Workload*>& workloads);
+HostEndsByWorkload FindHostEnds(const net::SocketIn& socket_in, const std::vector<const policy::Workload*>& workloads);
 
 // All veths of this namespace whose other end is in another one.
 StatusOr<std::vector<HostEnd>> AllHostEnds();

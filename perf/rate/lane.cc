@@ -127,7 +127,8 @@ Status Lane::AttachXdp(const std::string& program, Place place) {
   const Interface at = At(place);
   const std::string pin = NewPin(program, place);
   return at.netns->Run([&]() -> Status {
-    SL_ASSIGN_OR_RETURN(const auto link, bpf::AttachXdp(programs_->program_fd(program), at.ifindex, pin));
+    SL_ASSIGN_OR_RETURN(const auto link,
+                        bpf::AttachXdp(bpf::OwnAdminCalls(), programs_->program_fd(program), at.ifindex, pin));
     return link.mode == "xdp native" ? OkStatus() : InvalidError("{} at {} is {}", program, at.name, link.mode);
   });
 }

@@ -14,6 +14,7 @@
 #include "ctrl/base/fd.h"
 #include "ctrl/net/netns.h"
 #include "perf/cpu.h"
+#include "tests/support/netns.h"
 
 namespace sluice::perf {
 namespace {
@@ -65,7 +66,7 @@ StatusOr<NapiThread> NapiThread::Start(const std::string& interface, int cpu) {
   const std::string name = fmt::format("napi/{}-", interface);
   const std::vector<pid_t> before = Tasks(name);
   SL_ASSIGN_OR_RETURN(const net::NetNs netns, net::NetNs::OfThisThread());
-  SL_RETURN_IF_ERROR(net::RunIn(netns.fd(), [&] { return SetThreaded(interface); }));
+  SL_RETURN_IF_ERROR(test::RunIn(netns.fd(), [&] { return SetThreaded(interface); }));
   std::vector<pid_t> fresh;
   const std::vector<pid_t> after = Tasks(name);
   std::set_difference(after.begin(), after.end(), before.begin(), before.end(), std::back_inserter(fresh));

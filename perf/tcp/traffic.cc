@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "ctrl/base/fd.h"
-#include "ctrl/net/netns.h"
 #include "perf/cpu.h"
+#include "tests/support/netns.h"
 
 namespace sluice::perf {
 namespace {
@@ -121,7 +121,7 @@ void Echo(int fd) {
 // socket, which is shut down when `ask` has returned.
 Status RunBoth(const TcpEnds& ends, const std::function<Status(int)>& serve, const std::function<Status()>& ask) {
   Fd listener;
-  SL_RETURN_IF_ERROR(net::RunIn(ends.server_netns, [&]() -> Status {
+  SL_RETURN_IF_ERROR(test::RunIn(ends.server_netns, [&]() -> Status {
     SL_ASSIGN_OR_RETURN(listener, Listen(ends));
     return OkStatus();
   }));
@@ -131,7 +131,7 @@ Status RunBoth(const TcpEnds& ends, const std::function<Status(int)>& serve, con
     served = StayOn(ends.server_cpu);
     if (served.ok()) served = serve(listener.get());
   });
-  const Status asked = net::RunIn(ends.client_netns, [&]() -> Status {
+  const Status asked = test::RunIn(ends.client_netns, [&]() -> Status {
     GoFirst();
     SL_RETURN_IF_ERROR(StayOn(ends.client_cpu));
     return ask();

@@ -2,6 +2,7 @@
 
 #include "perf/elapsed.h"
 #include "policy/parser.h"
+#include "tests/support/netns.h"
 
 namespace sluice::perf {
 StatusOr<std::unique_ptr<Node>> Node::Create() {
@@ -23,7 +24,8 @@ StatusOr<std::unique_ptr<Node>> Node::Create() {
     self->phases_.save = Milliseconds(start, Clock::now()) - self->phases_.enforce;
     return saved;
   };
-  node->controller_ = std::make_unique<reconcile::Controller>(node->datapath_.get(), reconcile::Node::Real(), save);
+  node->controller_ = std::make_unique<reconcile::Controller>(node->datapath_.get(),
+                                                              reconcile::Node::Real(test::EnterForSockets()), save);
   SL_ASSIGN_OR_RETURN(auto state, node->store_->Load());
   SL_RETURN_IF_ERROR(node->controller_->Restore(policy::ResourceMap(), std::move(state)));
   return node;

@@ -16,6 +16,7 @@
 #include "perf/update/world.h"
 #include "policy/diff.h"
 #include "policy/parser.h"
+#include "tests/support/netns.h"
 
 namespace sluice::perf {
 namespace {
@@ -170,7 +171,8 @@ class Changes {
       if (endpoint.endpoint != 0) bindings[endpoint.name] = {endpoint.ifindex, endpoint.endpoint, endpoint.ips};
     Clock::time_point start = Clock::now();
     for (const auto& [id, resource] : view->resources)
-      if (resource.workload != nullptr) SL_RETURN_IF_ERROR(workload::Bind(*resource.workload).status());
+      if (resource.workload != nullptr)
+        SL_RETURN_IF_ERROR(workload::Bind(test::EnterForSockets(), *resource.workload).status());
     rows->Add("compute/bind", "", Milliseconds(start, Clock::now()));
     start = Clock::now();
     SL_ASSIGN_OR_RETURN(auto snapshot, policy::Snapshot::Build(view->resources, bindings, {}));

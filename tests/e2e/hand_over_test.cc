@@ -225,7 +225,7 @@ class HandOver : public testing::TestWithParam<int> {
                       })
                       .ok());
       ASSERT_EQ(programs->size(), 1U) << "ifindex " << ifindex << " hook " << static_cast<int>(hook);
-      const auto uses = bpf::ProgramUses(programs->front(), {*id});
+      const auto uses = bpf::ProgramUses(bpf::OwnAdminCalls(), programs->front(), {*id});
       EXPECT_TRUE(uses.ok() && *uses) << "ifindex " << ifindex << " hook " << static_cast<int>(hook);
     };
     for (const TestPod& pod : node_->pods())

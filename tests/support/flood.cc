@@ -10,7 +10,7 @@
 #include <ctime>
 #include <vector>
 
-#include "ctrl/net/netns.h"
+#include "tests/support/netns.h"
 
 namespace sluice::test {
 namespace {
@@ -77,11 +77,11 @@ Flood::Time Flood::Now() {
 StatusOr<std::unique_ptr<Flood>> Flood::Open(const Options& options) {
   const int type = options.tcp ? SOCK_STREAM : SOCK_DGRAM;
   Fd server, client;
-  SL_RETURN_IF_ERROR(net::RunIn(options.server_netns_fd, [&]() -> Status {
+  SL_RETURN_IF_ERROR(RunIn(options.server_netns_fd, [&]() -> Status {
     SL_ASSIGN_OR_RETURN(server, OpenServer(type, options.port));
     return OkStatus();
   }));
-  SL_RETURN_IF_ERROR(net::RunIn(options.client_netns_fd, [&]() -> Status {
+  SL_RETURN_IF_ERROR(RunIn(options.client_netns_fd, [&]() -> Status {
     SL_ASSIGN_OR_RETURN(client, OpenClient(type, options.server, options.port));
     return OkStatus();
   }));

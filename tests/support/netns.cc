@@ -1,6 +1,9 @@
 #include "tests/support/netns.h"
 
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +11,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
+#include <thread>
 
 #include "ctrl/net/netlink.h"
 
@@ -30,7 +35,40 @@ StatusOr<T> RunForValue(const TestNetNs& netns, const std::function<StatusOr<T>(
   return result;
 }
 
+StatusOr<net::LinkInfo> FindLink(const std::string& name) {
+  SL_ASSIGN_OR_RETURN(net::Netlink here, net::Netlink::Open());
+  return here.GetLink(name);
+}
+
 }  // namespace
+
+Status RunIn(int netns_fd, const std::function<Status()>& run) {
+  Status result;
+  try {
+    std::thread thread([&] {
+      if (::setns(netns_fd, CLONE_NEWNET) < 0) {
+        result = ErrnoError(errno, "enter a network namespace (needs CAP_SYS_ADMIN)");
+      } else {
+        result = run();
+      }
+    });
+    thread.join();
+  } catch (const std::system_error& error) {
+    return ErrnoError(error.code().value(), "start a thread to enter a network namespace");
+  }
+  return result;
+}
+
+net::SocketIn EnterForSockets() {
+  return [](int netns_fd) -> StatusOr<Fd> {
+    Fd socket;
+    SL_RETURN_IF_ERROR(RunIn(netns_fd, [&socket]() -> Status {
+      socket = Fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+      return socket.valid() ? OkStatus() : ErrnoError(errno, "open a netlink socket");
+    }));
+    return socket;
+  };
+}
 
 StatusOr<TestNetNs> TestNetNs::Create(const std::string& label) {
   const std::string name = UniqueName(label);
@@ -182,9 +220,9 @@ Status TestNode::Wire(TestPod& pod, const TestNetNs& netns) {
 
 Status TestNode::FindInterfaces(TestPod& pod, const TestNetNs& netns) {
   SL_ASSIGN_OR_RETURN(const net::LinkInfo host,
-                      RunForValue<net::LinkInfo>(node_, [&] { return net::GetLink(pod.host_interface); }));
+                      RunForValue<net::LinkInfo>(node_, [&] { return FindLink(pod.host_interface); }));
   pod.host_ifindex = host.ifindex;
-  SL_ASSIGN_OR_RETURN(const net::LinkInfo eth0, RunForValue<net::LinkInfo>(netns, [] { return net::GetLink("eth0"); }));
+  SL_ASSIGN_OR_RETURN(const net::LinkInfo eth0, RunForValue<net::LinkInfo>(netns, [] { return FindLink("eth0"); }));
   pod.pod_ifindex = eth0.ifindex;
   return OkStatus();
 }

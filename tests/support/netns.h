@@ -31,6 +31,12 @@
 
 namespace sluice::test {
 
+// Runs `run` on a thread of its own inside the namespace and returns what it returns. `run` must not throw. The
+// caller's own namespace never changes.
+Status RunIn(int netns_fd, const std::function<Status()>& run);
+// For workload::Bind and its like, by a test's own right to enter namespaces.
+net::SocketIn EnterForSockets();
+
 // Owner of one named namespace ("ip netns add"), with lo up. Move-only.
 class TestNetNs {
  public:
@@ -46,7 +52,7 @@ class TestNetNs {
   int fd() const { return handle_.fd(); }  // for setns(2)
 
   // On a thread of its own, inside.
-  Status Run(const std::function<Status()>& run) const { return net::RunIn(handle_.fd(), run); }
+  Status Run(const std::function<Status()>& run) const { return test::RunIn(handle_.fd(), run); }
   // Lines for "ip -batch", inside: "link add br0 type bridge\n...".
   Status Ip(const std::string& lines) const;
   // "net/ipv4/ip_forward", "1"

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "ctrl/net/netns.h"
+#include "tests/support/netns.h"
 
 namespace sluice::test {
 namespace {
@@ -24,7 +24,7 @@ bool Has(const Frame& frame, const std::string& bytes) {
 
 StatusOr<RawLink> RawLink::Open(int netns_fd, const std::string& interface) {
   Fd socket;
-  SL_RETURN_IF_ERROR(net::RunIn(netns_fd, [&]() -> Status {
+  SL_RETURN_IF_ERROR(RunIn(netns_fd, [&]() -> Status {
     socket = Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
     if (!socket.valid()) return ErrnoError(errno, "open a packet socket");
     sockaddr_ll address{};

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <functional>
 
-#include "ctrl/net/netns.h"
+#include "tests/support/netns.h"
 
 namespace sluice::test {
 namespace {
@@ -81,7 +81,7 @@ StatusOr<std::unique_ptr<EchoServer>> EchoServer::Start(int netns_fd, const std:
   server->ports_ = ports;
   server->stop_ = Fd(eventfd(0, EFD_CLOEXEC));
   if (!server->stop_.valid()) return ErrnoError(errno, "eventfd");
-  SL_RETURN_IF_ERROR(net::RunIn(netns_fd, [&]() -> Status {
+  SL_RETURN_IF_ERROR(RunIn(netns_fd, [&]() -> Status {
     for (const std::uint16_t port : ports) {
       SL_ASSIGN_OR_RETURN(Fd fd, OpenBound(SOCK_DGRAM | SOCK_NONBLOCK, port));
       const int buffer = 4 << 20;  // a busy machine must not lose what the packet path let through
@@ -143,7 +143,7 @@ StatusOr<std::unique_ptr<Pinger>> Pinger::Start(const Options& options) {
   std::unique_ptr<Pinger> pinger(new Pinger(options));
   pinger->thread_ = std::thread([raw = pinger.get()] {
     // An error of setns shows as datagrams that are lost.
-    net::RunIn(raw->options_.netns_fd, [raw] {
+    RunIn(raw->options_.netns_fd, [raw] {
       raw->Run();
       return OkStatus();
     }).IgnoreError();
@@ -188,12 +188,12 @@ void Pinger::Run() {
 
 StatusOr<std::unique_ptr<Stream>> Stream::Open(const Options& options) {
   Fd listener;
-  SL_RETURN_IF_ERROR(net::RunIn(options.server_netns_fd, [&]() -> Status {
+  SL_RETURN_IF_ERROR(RunIn(options.server_netns_fd, [&]() -> Status {
     SL_ASSIGN_OR_RETURN(listener, OpenBound(SOCK_STREAM, options.port));
     return listen(listener.get(), 1) == 0 ? OkStatus() : ErrnoError(errno, "listen on port {}", options.port);
   }));
   Fd client;
-  SL_RETURN_IF_ERROR(net::RunIn(options.client_netns_fd, [&]() -> Status {
+  SL_RETURN_IF_ERROR(RunIn(options.client_netns_fd, [&]() -> Status {
     client = Fd(socket(options.server.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const timeval limit{kConnectSeconds, 0};
     setsockopt(client.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));

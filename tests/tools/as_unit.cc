@@ -177,6 +177,7 @@ void LoadRestrictions(const std::map<std::string, std::string>& settings) {
 std::uint64_t MaskOf(const std::string& capabilities) {
   const std::map<std::string, int> known = {{"CAP_BPF", CAP_BPF},
                                             {"CAP_PERFMON", CAP_PERFMON},
+                                            {"CAP_SETPCAP", CAP_SETPCAP},
                                             {"CAP_NET_ADMIN", CAP_NET_ADMIN},
                                             {"CAP_NET_BROADCAST", CAP_NET_BROADCAST},
                                             {"CAP_SYS_ADMIN", CAP_SYS_ADMIN},

@@ -58,7 +58,7 @@ class Binder : public ::testing::Test {
   StatusOr<BoundWorkload> BindIn(const TestNetNs& agent, const policy::Workload& workload) {
     StatusOr<BoundWorkload> bound = Status(absl::StatusCode::kInternal, "did not run");
     SL_RETURN_IF_ERROR(agent.Run([&] {
-      bound = Bind(workload);
+      bound = Bind(socket_in_, workload);
       return OkStatus();
     }));
     return bound;
@@ -79,6 +79,7 @@ class Binder : public ::testing::Test {
     ASSERT_TRUE(status.ok()) << status;
   }
 
+  const net::SocketIn socket_in_ = test::EnterForSockets();
   std::unique_ptr<TestNode> node_;
   TestPod a_;
   TestPod b_;
@@ -109,7 +110,7 @@ class HostEnds : public Binder {
     const Status ran = node_->netns().Run([&] {
       before();
       Status all = OkStatus();
-      for (const auto& [name, ends] : FindHostEnds({&workload})) {
+      for (const auto& [name, ends] : FindHostEnds(socket_in_, {&workload})) {
         all.Update(ends.status());
         if (!ends.ok()) continue;
         for (const HostEnd& end : *ends) found.push_back(end.ifindex);
@@ -140,7 +141,7 @@ TEST_F(HostEnds, ANamespaceThatCannotBeOpenedIsAnErrorAndOneThatIsNotThereIsNone
   EXPECT_THAT(Find(gone), ElementsAre());
   const Status ran = node_->netns().Run([&] {
     GiveUp({CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH});
-    const auto ends = FindHostEnds({&workload});
+    const auto ends = FindHostEnds(socket_in_, {&workload});
     return ends.empty() ? OkStatus() : ends.begin()->second.status();
   });
   EXPECT_TRUE(absl::IsPermissionDenied(ran)) << ran;
@@ -161,7 +162,7 @@ TEST_F(HostEnds, OfAPodThatCannotBeEnteredAreAllThatLeadThere) {
   StatusOr<BoundWorkload> bound = Status(absl::StatusCode::kInternal, "did not run");
   const auto ends = Find(ByNetNs(a_.netns_path), [&] {
     GiveUpSysAdmin();
-    bound = Bind(ByNetNs(a_.netns_path));
+    bound = Bind(socket_in_, ByNetNs(a_.netns_path));
   });
   EXPECT_TRUE(absl::IsPermissionDenied(bound.status())) << bound.status();
   EXPECT_FALSE(IsAnswer(bound.status()));
@@ -187,7 +188,7 @@ TEST_F(HostEnds, WithoutFileDescriptorsThereIsNoAnswer) {
   const Status ran = node_->netns().Run([&] {
     const rlimit none{3, before.rlim_max};
     setrlimit(RLIMIT_NOFILE, &none);
-    bound = Bind(ByNetNs(a_.netns_path));
+    bound = Bind(socket_in_, ByNetNs(a_.netns_path));
     setrlimit(RLIMIT_NOFILE, &before);
     return OkStatus();
   });
@@ -238,7 +239,7 @@ TEST_F(Binder, KnowsPlainBridgePorts) {
   std::uint32_t br0 = 0;
   ASSERT_TRUE(node_
                   ->Run([&]() -> Status {
-                    SL_ASSIGN_OR_RETURN(const net::LinkInfo link, net::GetLink("br0"));
+                    SL_ASSIGN_OR_RETURN(const net::LinkInfo link, net::Netlink::Open()->GetLink("br0"));
                     br0 = link.ifindex;
                     return OkStatus();
                   })
@@ -302,7 +303,7 @@ TEST_F(Binder, TheMasterIsTheOneThatRoutes) {
   std::uint32_t red = 0;
   ASSERT_TRUE(node_->netns()
                   .Run([&] {
-                    const auto link = net::GetLink("red");
+                    const auto link = net::Netlink::Open()->GetLink("red");
                     if (link.ok()) red = link->ifindex;
                     return link.status();
                   })

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
 #include "ctrl/net/ethtool.h"
 #include "ctrl/net/netns.h"
@@ -49,6 +51,13 @@ bool HearsAChange(NetlinkMonitor& monitor) {
   return false;
 }
 
+// Of the thread that asks.
+sluice::net::Netlink Here() {
+  auto here = sluice::net::Netlink::Open();
+  EXPECT_TRUE(here.ok()) << here.status();
+  return *std::move(here);
+}
+
 class Netlink : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -82,14 +91,14 @@ TEST_F(Netlink, KnowsByWhichInterfaceItSends) {
   Ip("route add 198.51.100.0/24 dev veth0\nroute add 2001:db8:9::/64 dev veth1\nroute add prohibit 203.0.113.1\n");
   InNode([&] {
     const auto to = [](const char* address) {
-      const auto ifindex = RouteTo(*policy::Address::Parse(address));
+      const auto ifindex = Here().RouteTo(*policy::Address::Parse(address));
       EXPECT_TRUE(ifindex.ok()) << ifindex.status();
       return ifindex.value_or(0);
     };
     EXPECT_EQ(to("198.51.100.7"), a_.host_ifindex);
     EXPECT_EQ(to("2001:db8:9::7"), b_.host_ifindex);
     for (const char* address : {"203.0.113.1", "203.0.113.2", "2001:db8:8::1"}) EXPECT_EQ(to(address), 0U) << address;
-    const auto vrfs = DumpVrfs();
+    const auto vrfs = Here().DumpVrfs();
     ASSERT_TRUE(vrfs.ok()) << vrfs.status();
     EXPECT_TRUE(vrfs->empty());
   });
@@ -98,7 +107,7 @@ TEST_F(Netlink, KnowsByWhichInterfaceItSends) {
 TEST_F(Netlink, ListsLinksWithWhatTheyAre) {
   Ip("link set veth0 mtu 1400\nlink set veth1 down\n");
   InNode([&] {
-    const auto links = DumpLinks();
+    const auto links = Here().DumpLinks();
     ASSERT_TRUE(links.ok()) << links.status();
     EXPECT_EQ(links->size(), 4U);  // lo, br0, veth0, veth1
     const LinkInfo* bridge = Find(*links, "br0");
@@ -126,7 +135,7 @@ TEST_F(Netlink, ListsThousandsOfLinks) {
   for (int i = 0; i < 500; i++) lines += fmt::format("link add x{} type veth peer name y{}\n", i, i);
   Ip(lines);
   InNode([] {
-    const auto links = DumpLinks();
+    const auto links = Here().DumpLinks();
     ASSERT_TRUE(links.ok()) << links.status();
     EXPECT_EQ(links->size(), 1004U);
     EXPECT_NE(Find(*links, "y499"), nullptr);
@@ -136,40 +145,40 @@ TEST_F(Netlink, ListsThousandsOfLinks) {
 TEST_F(Netlink, TellsBridgePortsApart) {
   Ip("link set veth1 type bridge_slave isolated on\n");
   InNode([] {
-    const auto plain = GetLink("veth0");
+    const auto plain = Here().GetLink("veth0");
     ASSERT_TRUE(plain.ok() && plain->bridge_port) << plain.status();
     EXPECT_TRUE(plain->bridge_port->forwarding);
     EXPECT_FALSE(plain->bridge_port->isolated);
     EXPECT_FALSE(plain->bridge_port->locked);
-    EXPECT_TRUE(GetLink("veth1")->bridge_port->isolated);
-    EXPECT_FALSE(GetLink("br0")->vlan_filtering);
+    EXPECT_TRUE(Here().GetLink("veth1")->bridge_port->isolated);
+    EXPECT_FALSE(Here().GetLink("br0")->vlan_filtering);
   });
   Ip("link set veth1 type bridge_slave locked on\nlink set veth0 type bridge_slave state 1\n");
   InNode([] {
-    EXPECT_TRUE(GetLink("veth1")->bridge_port->locked);
-    EXPECT_FALSE(GetLink("veth0")->bridge_port->forwarding);
+    EXPECT_TRUE(Here().GetLink("veth1")->bridge_port->locked);
+    EXPECT_FALSE(Here().GetLink("veth0")->bridge_port->forwarding);
   });
 }
 
 TEST_F(Netlink, KnowsVlanFilteringBridges) {
   const Status on = node_->netns().Ip("link set br0 type bridge vlan_filtering 1\n");
   if (!on.ok()) GTEST_SKIP() << "missing in this kernel: VLAN filtering of bridges: " << on;
-  InNode([] { EXPECT_TRUE(GetLink("br0")->vlan_filtering); });
+  InNode([] { EXPECT_TRUE(Here().GetLink("br0")->vlan_filtering); });
 }
 
 TEST_F(Netlink, LooksUpOneLink) {
   InNode([&] {
-    const auto by_name = GetLink("veth1");
-    const auto by_index = GetLink(b_.host_ifindex);
+    const auto by_name = Here().GetLink("veth1");
+    const auto by_index = Here().GetLink(b_.host_ifindex);
     ASSERT_TRUE(by_name.ok() && by_index.ok()) << by_name.status() << by_index.status();
     EXPECT_EQ(by_name->ifindex, b_.host_ifindex);
     EXPECT_EQ(by_index->name, "veth1");
-    const auto nobody = GetLink("nobody");
+    const auto nobody = Here().GetLink("nobody");
     EXPECT_TRUE(absl::IsNotFound(nobody.status()));
     EXPECT_EQ(Message(nobody.status()), "interface nobody does not exist");
-    EXPECT_EQ(Message(GetLink(99999U).status()), "interface with ifindex 99999 does not exist");
-    EXPECT_TRUE(absl::IsInvalidArgument(GetLink("a-name-of-more-than-15").status()));
-    EXPECT_TRUE(absl::IsInvalidArgument(GetLink("").status()));
+    EXPECT_EQ(Message(Here().GetLink(99999U).status()), "interface with ifindex 99999 does not exist");
+    EXPECT_TRUE(absl::IsInvalidArgument(Here().GetLink("a-name-of-more-than-15").status()));
+    EXPECT_TRUE(absl::IsInvalidArgument(Here().GetLink("").status()));
   });
 }
 
@@ -177,11 +186,11 @@ TEST_F(Netlink, ListsAddressesOfBothFamilies) {
   Ip("addr add 192.168.7.1 peer 192.168.7.2/32 dev veth0\naddr add 169.254.9.9/16 dev veth0 scope link\n"
      "addr add fd77::1/96 dev veth0 nodad\n");
   InNode([&] {
-    const auto addresses = DumpAddresses();
+    const auto addresses = Here().DumpAddresses();
     ASSERT_TRUE(addresses.ok()) << addresses.status();
     const AddressInfo* bridge = Find(*addresses, node_->ip4());
     ASSERT_NE(bridge, nullptr);
-    EXPECT_EQ(bridge->ifindex, GetLink("br0")->ifindex);
+    EXPECT_EQ(bridge->ifindex, Here().GetLink("br0")->ifindex);
     EXPECT_EQ(bridge->prefix_length, 24);
     EXPECT_EQ(bridge->scope, RT_SCOPE_UNIVERSE);
     EXPECT_TRUE(bridge->flags & IFA_F_PERMANENT);
@@ -197,15 +206,15 @@ TEST_F(Netlink, NumbersTheNamespacesOfPeers) {
   const auto stranger = TestNetNs::Create("stranger");
   ASSERT_TRUE(stranger.ok()) << stranger.status();
   InNode([&] {
-    const auto links = DumpLinks();
-    const auto a = NetNsId(node_->netns(a_).fd());
-    const auto b = NetNsId(node_->netns(b_).fd());
+    const auto links = Here().DumpLinks();
+    const auto a = Here().NetNsId(node_->netns(a_).fd());
+    const auto b = Here().NetNsId(node_->netns(b_).fd());
     ASSERT_TRUE(a.ok() && b.ok()) << a.status() << b.status();
     EXPECT_EQ(*a, Find(*links, "veth0")->link_netnsid);
     EXPECT_EQ(*b, Find(*links, "veth1")->link_netnsid);
     EXPECT_NE(*a, *b);
-    EXPECT_EQ(*NetNsId(stranger->fd()), -1);
-    EXPECT_FALSE(NetNsId(-1).ok());
+    EXPECT_EQ(*Here().NetNsId(stranger->fd()), -1);
+    EXPECT_FALSE(Here().NetNsId(-1).ok());
   });
 }
 
@@ -213,7 +222,7 @@ TEST_F(Netlink, KnowsWhetherGroIsOn) {
   const auto gro = [&] {
     bool on = false;
     const Status asked = node_->RunIn(a_, [&]() -> Status {
-      SL_ASSIGN_OR_RETURN(on, IsGroOn("eth0"));
+      SL_ASSIGN_OR_RETURN(on, IsGroOn(Here(), "eth0"));
       return OkStatus();
     });
     EXPECT_TRUE(asked.ok()) << asked;
@@ -223,8 +232,69 @@ TEST_F(Netlink, KnowsWhetherGroIsOn) {
   EXPECT_FALSE(gro());
   ASSERT_EQ(node_->RunCommandIn(a_, {"ethtool", "-K", "eth0", "gro", "on"})->exit_code, 0);
   EXPECT_TRUE(gro());
-  EXPECT_THAT(Message(IsGroOn("nobody").status()), HasSubstr("nobody"));
-  EXPECT_FALSE(IsGroOn("a-name-of-more-than-15").ok());
+  EXPECT_THAT(Message(IsGroOn(Here(), "nobody").status()), HasSubstr("nobody"));
+  EXPECT_FALSE(IsGroOn(Here(), "a-name-of-more-than-15").ok());
+}
+
+// A socket is of where it was made, whoever asks by it.
+TEST_F(Netlink, AsksWhereItsSocketWasMade) {
+  auto socket = test::EnterForSockets()(node_->netns(a_).fd());
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  auto inside = sluice::net::Netlink::Use(*std::move(socket));
+  ASSERT_TRUE(inside.ok()) << inside.status();
+  EXPECT_EQ(inside->DumpLinks()->size(), 2U);  // lo, eth0
+  EXPECT_EQ(inside->GetLink("eth0")->peer, a_.host_ifindex);
+  EXPECT_TRUE(absl::IsNotFound(inside->GetLink("br0").status()));
+  EXPECT_NE(Find(*inside->DumpAddresses(), a_.ip4), nullptr);
+  for (const char* gro : {"off", "on"}) {
+    ASSERT_EQ(node_->RunCommandIn(a_, {"ethtool", "-K", "eth0", "gro", gro})->exit_code, 0);
+    const auto on = IsGroOn(*inside, "eth0");
+    ASSERT_TRUE(on.ok()) << on.status();
+    EXPECT_EQ(*on, std::string(gro) == "on");
+  }
+}
+
+// Who has the right to send by netlink in a pod could otherwise tell what is there.
+TEST_F(Netlink, TakesNoAnswerOfAProcess) {
+  InNode([] {
+    auto here = Here();
+    sockaddr_nl to{};
+    socklen_t length = sizeof(to);
+    ASSERT_EQ(getsockname(here.fd(), reinterpret_cast<sockaddr*>(&to), &length), 0);
+    const Fd liar(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    const nlmsghdr nothing_more{
+        .nlmsg_len = sizeof(nothing_more), .nlmsg_type = NLMSG_DONE, .nlmsg_seq = 1, .nlmsg_pid = to.nl_pid};
+    ASSERT_EQ(sendto(liar.get(), &nothing_more, sizeof(nothing_more), 0, reinterpret_cast<sockaddr*>(&to), length),
+              static_cast<ssize_t>(sizeof(nothing_more)));
+    EXPECT_EQ(here.DumpLinks()->size(), 4U);
+  });
+}
+
+// What a change leaves of a dump is not taken for the next answer.
+TEST_F(Netlink, AsksOnWhileThingsChange) {
+  std::string lines;
+  for (int i = 0; i < 400; i++) lines += fmt::format("link add x{} type veth peer name y{}\n", i, i);
+  Ip(lines);
+  std::atomic<bool> stop = false;
+  std::thread changing([&] {
+    while (!stop) {
+      const Status changed = node_->netns().Ip("link add d0 type bridge\nlink del d0\n");
+      EXPECT_TRUE(changed.ok()) << changed;
+    }
+  });
+  InNode([] {
+    auto here = Here();
+    for (int i = 0; i < 100; i++) {
+      const auto links = here.DumpLinks();
+      if (!absl::IsAborted(links.status())) {
+        ASSERT_TRUE(links.ok()) << links.status();
+        EXPECT_GE(links->size(), 804U);
+      }
+      ASSERT_TRUE(here.GetLink("veth0").ok());
+    }
+  });
+  stop = true;
+  changing.join();
 }
 
 class Monitor : public Netlink {

@@ -38,13 +38,13 @@ TEST(NetNs, IsTheSameByEveryPathAndAnotherThanItsNeighbour) {
   EXPECT_EQ(NetNs::OfThisThread()->identity(), NetNs::Open("/proc/self/ns/net")->identity());
 }
 
-TEST(RunIn, RunsInsideAndLeavesTheCallerWhereItIs) {
+TEST(TestRunIn, RunsInsideAndLeavesTheCallerWhereItIs) {
   SL_REQUIRE_NETNS();
   auto netns = TestNetNs::Create("inside");
   ASSERT_TRUE(netns.ok()) << netns.status();
   const auto target = NetNs::Open(netns->path());
   const auto before = NetNs::OfThisThread();
-  ASSERT_TRUE(RunIn(target->fd(), [&] {
+  ASSERT_TRUE(test::RunIn(target->fd(), [&] {
                 EXPECT_EQ(NetNs::OfThisThread()->identity(), target->identity());
                 return OkStatus();
               }).ok());
@@ -52,16 +52,16 @@ TEST(RunIn, RunsInsideAndLeavesTheCallerWhereItIs) {
   EXPECT_NE(before->identity(), target->identity());
 }
 
-TEST(RunIn, ReturnsWhatTheFunctionReturns) {
+TEST(TestRunIn, ReturnsWhatTheFunctionReturns) {
   const auto here = NetNs::OfThisThread();
   ASSERT_TRUE(here.ok()) << here.status();
-  if (!RunIn(here->fd(), [] { return OkStatus(); }).ok()) SL_REQUIRE_NETNS();
-  EXPECT_EQ(RunIn(here->fd(), [] { return InvalidError("as is"); }), InvalidError("as is"));
+  if (!test::RunIn(here->fd(), [] { return OkStatus(); }).ok()) SL_REQUIRE_NETNS();
+  EXPECT_EQ(test::RunIn(here->fd(), [] { return InvalidError("as is"); }), InvalidError("as is"));
 }
 
-TEST(RunIn, RefusesWhatIsNoNamespace) {
+TEST(TestRunIn, RefusesWhatIsNoNamespace) {
   bool ran = false;
-  const Status status = RunIn(-1, [&] {
+  const Status status = test::RunIn(-1, [&] {
     ran = true;
     return OkStatus();
   });
@@ -96,7 +96,9 @@ TEST_P(TestNodeWiring, AddsAndRemovesPods) {
   ASSERT_TRUE(node.ok()) << node.status();
   ASSERT_TRUE((*node)->AddPod("b").ok());
   const test::TestPod b = (*node)->pod("b");
-  const auto knows = [&](const std::string& name) { return (*node)->Run([&] { return GetLink(name).status(); }).ok(); };
+  const auto knows = [&](const std::string& name) {
+    return (*node)->Run([&] { return Netlink::Open()->GetLink(name).status(); }).ok();
+  };
   EXPECT_TRUE(knows(b.host_interface));
   ASSERT_TRUE((*node)->RemovePod("b").ok());
   EXPECT_FALSE(knows(b.host_interface));

@@ -1,0 +1,51 @@
+// The agent's side of its helper, which does what needs CAP_SYS_ADMIN, so that the agent can be without it. The helper
+// (helper_process.h) is asked for one thing at a time and answers with one descriptor or number.
+//
+//   SL_ASSIGN_OR_RETURN(auto helper, Helper::Start());  // in main, before any thread, and before rights are given up
+//   SL_ASSIGN_OR_RETURN(Fd socket, helper->SocketIn(netns.fd()));
+//   SL_ASSIGN_OR_RETURN(Fd program, helper->OpenProgram(id));
+//
+// When it has ended, or gives no answer, all that is asked fails with Internal, which tells nothing of what was asked
+// for; there is no second one. Thread-safe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+
+#include "ctrl/bpf/admin_calls.h"
+#include "ctrl/rights/helper_process.h"
+
+namespace sluice::rights {
+
+class Helper final : public bpf::AdminCalls {
+ public:
+  // Returns when it has given up its rights, too. What it is asked for takes microseconds: one that is silent for
+  // longer than `patience` does not come back.
+  static StatusOr<std::unique_ptr<Helper>> Start(std::chrono::milliseconds patience = std::chrono::seconds(30));
+  ~Helper() override;  // ends it
+  Helper(const Helper&) = delete;
+  Helper& operator=(const Helper&) = delete;
+
+  // net::SocketIn. InvalidArgument: `netns_fd` is no network namespace.
+  StatusOr<Fd> SocketIn(int netns_fd) const;
+
+  pid_t pid() const { return process_.pid; }
+  int fd() const { return process_.socket.get(); }  // poll says POLLHUP when there is no helper any more
+  // How it came to that, as an error; for after POLLHUP, and for one thread.
+  Status WhyGone() const;
+
+ private:
+  explicit Helper(HelperProcess process) : process_(std::move(process)) {}
+  StatusOr<bpf::AdminAnswer> Make(bpf::AdminCall call, std::uint32_t argument) const override;
+  StatusOr<bpf::AdminAnswer> Ask(const HelperQuestion& question, int fd) const;
+  StatusOr<bpf::AdminAnswer> Await() const;
+  Status GiveUp() const;
+
+  const HelperProcess process_;
+  mutable std::mutex mutex_;  // one question at a time
+};
+
+}  // namespace sluice::rights
