@@ -20,9 +20,11 @@ Collector::Collector(Options options, datapath::Datapath* datapath, FlowAssemble
       history_(history),
       hub_(hub),
       harvester_(harvester),
-      held_(kMaxHeld, [datapath](const sl_flow_key& key, std::uint64_t id) {
-        const auto found = datapath->FindFlow(key, id);
-        return found.ok() && *found ? std::optional((*found)->entry) : std::nullopt;
+      held_(kMaxHeld, [this](const sl_flow_key& key, std::uint64_t id) -> std::optional<sl_flow_entry> {
+        const auto found = datapath_->FindFlow(key, id);
+        if (found.ok() && *found) return (*found)->entry;
+        ReadEvents();  // the record's end may have come since
+        return std::nullopt;
       }) {}
 
 std::chrono::milliseconds Collector::HarvestPause(const Options& options, std::chrono::nanoseconds took) {
@@ -69,12 +71,16 @@ void Collector::Run() {
 }
 
 // Except ENDs, drop what was sent before the first follower came.
-void Collector::Poll() {
+void Collector::ReadEvents() {
   const auto polled = datapath_->PollEvents([this](const sl_flow_event& event) {
     if (event.type == SL_FLOW_END) harvester_->Note(FromEvent(event));
     if (event.type == SL_FLOW_END || hub_->watched()) held_.Push(event);
   });
   if (!polled.ok()) LogWarn("reading flow events: {}", Message(polled.status()));
+}
+
+void Collector::Poll() {
+  ReadEvents();
   if (held_.empty()) return;
   const FlowContext context = assembler_->Capture();
   const std::uint64_t hold_ns = catch_up_ ? std::chrono::nanoseconds(options_.hold).count() : 0;

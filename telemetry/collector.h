@@ -46,6 +46,7 @@ class Collector {
  private:
   void Run();
   void Poll();
+  void ReadEvents();
   void Tell(const sl_flow_event& event, const FlowContext& context);
   std::chrono::milliseconds Harvest();
   void LookForLosses();

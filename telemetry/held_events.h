@@ -16,7 +16,7 @@ namespace sluice::telemetry {
 
 class HeldEvents {
  public:
-  // The flow's entry as it is now, while its record is the one with this id.
+  // The flow's entry as it is now, while its record is the one with this id. May push what came meanwhile.
   using Look = std::function<std::optional<sl_flow_entry>(const sl_flow_key& key, std::uint64_t id)>;
 
   // `max_events`: more are not held back.

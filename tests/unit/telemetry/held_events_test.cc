@@ -21,9 +21,11 @@ sl_flow_event Event(sl_flow_event_type type, std::uint64_t id, std::uint64_t tim
 class HeldEventsTest : public ::testing::Test {
  protected:
   HeldEvents held_{4, [this](const sl_flow_key&, std::uint64_t id) -> std::optional<sl_flow_entry> {
+                     if (late_.entry.id == id) held_.Push(late_);
                      return now_.id == id ? std::optional(now_) : std::nullopt;
                    }};
-  sl_flow_entry now_{};  // the flow's entry; id 0: it is gone
+  sl_flow_entry now_{};   // the flow's entry; id 0: it is gone
+  sl_flow_event late_{};  // comes while the flow is looked for; id 0: none does
 };
 
 TEST_F(HeldEventsTest, WhatIsCompleteIsNotHeld) {
@@ -88,6 +90,14 @@ TEST_F(HeldEventsTest, ARecordThatIsOverTellsOfItsBeginning) {
   held_.Push(end);
   EXPECT_EQ(held_.Pop(1001, kHold)->entry.responder_process, 22U);
   EXPECT_EQ(held_.Pop(1001, kHold)->type, SL_FLOW_END);
+}
+
+TEST_F(HeldEventsTest, LikewiseOneThatEndsMeanwhile) {
+  held_.Push(Event(SL_FLOW_NEW, 1));
+  late_ = Event(SL_FLOW_END, 1);
+  late_.entry.responder_process = 22;
+  EXPECT_EQ(held_.Pop(1200, kHold)->entry.responder_process, 22U) << "though it was held for long enough";
+  EXPECT_EQ(held_.Pop(1200, kHold)->type, SL_FLOW_END);
 }
 
 TEST_F(HeldEventsTest, AnotherRecordOfTheFlowTellsNothing) {
