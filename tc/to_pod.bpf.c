@@ -33,6 +33,6 @@ int tc_to_pod(struct __sk_buff* skb) {
   if (skb->vlan_present) return sl_to_pod_any(skb);
   if (!sl_parse_plain((__u8*)(long)skb->data, (__u8*)(long)skb->data_end, &j->key, &plain)) return sl_to_pod_any(skb);
   sl_measure_plain(skb, j, plain.header);
-  int reason = sl_judge_plain(j, 0, &plain, &seen);
+  int reason = sl_judge_plain(j, skb, &plain, &seen);
   return reason == SL_NOT_PLAIN ? sl_to_pod_any(skb) : sl_end_to_pod(j, reason);
 }

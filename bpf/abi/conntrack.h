@@ -101,7 +101,9 @@ struct sl_flow_entry {
   __u32
       counted_forward; /* since when the initiator's own hook counts its packets (host_path.bpf.h), in ticks; 0: not */
   __u32 counted_reply; /* likewise of the responder's */
-  __u32 pad2;
+  /* `sockets_closed` for the two sockets below, when they were last known to be open. */
+  __u16 initiator_closed;
+  __u16 responder_closed;
   __u64 forward_packets; /* initiator to responder */
   __u64 forward_bytes;   /* at layer 3 */
   __u64 reply_packets;

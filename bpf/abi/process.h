@@ -68,9 +68,13 @@ struct sl_socket_owner {
   __u32 sender; /* tgid of the first process that sent datagrams by it; 0: none did */
   __u32 shared; /* 1: others did too. The owner stays the first; who sent where: bpf/lib/datagram_senders.bpf.h */
   sl_process_class_number process_class; /* of the life `process` */
-  __u32 pad;
+  __u32 closed;                          /* 1: nobody has it open any more */
 };
 SL_ABI_ASSERT(sizeof(struct sl_socket_owner) == 56, "sl_socket_owner");
+
+/* Size of `sockets_closed` (ARRAY of __u32, by a UDP socket's cookie modulo it): how many of those with such a cookie
+ * were closed. While it stays, each of them that was open then is. A power of two. */
+#define SL_SOCKETS_CLOSED 16384
 
 /* `socket_holders` (HASH by socket cookie), while the socket probes start: who has it open. */
 struct sl_socket_holder {

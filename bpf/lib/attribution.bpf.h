@@ -7,6 +7,9 @@
  * Where a verdict hangs on an end's process, it hangs on the socket too: a packet that another socket sends, or that
  * another one would receive, is judged anew. So whoever gets a port that an allowed program used gets none of its
  * rights.
+ *
+ * Where only the record does, a datagram that another socket sends is asked likewise. Who receives it is asked once the
+ * socket that the flow knows there was closed.
  */
 #ifndef SLUICE_ATTRIBUTION_BPF_H
 #define SLUICE_ATTRIBUTION_BPF_H
@@ -37,9 +40,10 @@ struct sl_sender {
   __u8 has_socket; /* set by the entry point */
   __u8 unowned;    /* nobody has acted on the socket: should somebody yet, that counts as a socket change */
   __u8 inherited;  /* said of the listener, as nobody has acted on the accepted socket yet */
-  __u8 begins;     /* another process than before: this packet begins another record of the flow */
+  __u8 begins;     /* another process than before at an end: this packet begins another record of the flow */
   __u8 not_ip;     /* the socket is no IP socket: AF_PACKET */
   __u8 stranger;   /* nobody knows who, of a socket that the flow was not decided for or that several processes have */
+  __u16 closed;    /* `sockets_closed` for it while it was open */
   __u64 socket;    /* its cookie; 0: none came along. Set by the entry point of packets that are not plain */
 };
 
@@ -52,6 +56,7 @@ struct sl_receiver {
   __u32 found;        /* there is a socket */
   __u32 shared;       /* several processes send by it; this says one of them */
   __u32 is_connected; /* its socket is, to the packet's sender */
+  __u16 closed;       /* as in sl_sender */
 };
 
 static __always_inline __u32 sl_socket_changes(void) {
@@ -70,23 +75,52 @@ static __always_inline __u64* sl_socket_of(struct sl_flow_entry* entry, int repl
   return reply ? &entry->responder_socket : &entry->initiator_socket;
 }
 
+static __always_inline __u16* sl_closed_of(struct sl_flow_entry* entry, int reply) {
+  return reply ? &entry->responder_closed : &entry->initiator_closed;
+}
+
+static __always_inline __u16 sl_sockets_closed(__u64 cookie) {
+  const __u32* closed = sl_closed_like(cookie);
+  return closed ? SL_READ_ONCE(*closed) : 0;
+}
+
+/* For a flow that learns of this socket; one that was closed already is not taken for open. */
+static __always_inline __u16 sl_closed_while_open(struct sl_socket_owner* owner, __u64 cookie) {
+  const __u16 closed = sl_sockets_closed(cookie);
+  sl_memory_barrier(&owner->closed);
+  return closed - (__u16)SL_READ_ONCE(owner->closed);
+}
+
 static __always_inline __u32 sl_by_bit(int reply) { return reply ? SL_CT_BY_RESPONDER : SL_CT_BY_INITIATOR; }
 
 static __always_inline __u64 sl_sending_socket(struct __sk_buff* skb, int has_socket) {
-  if (use_test_clock) return test_sender_socket;
-  return has_socket ? bpf_get_socket_cookie(skb) : 0;
+  if (!has_socket) return 0;
+  return use_test_clock ? test_sender_socket : bpf_get_socket_cookie(skb);
 }
 
-/* At tc_from_pod, of a flow whose verdict hangs on the sender's process: this packet is not of the socket that it was
- * decided for. A TCP packet without one is the kernel's answer for a connection that is over. */
-static __always_inline int sl_is_other_socket(struct sl_flow_entry* entry, int reply, __u8 protocol, __u64 socket) {
-  return SL_READ_ONCE(*sl_socket_of(entry, reply)) != socket && (socket || protocol != SL_IPPROTO_TCP);
+/*
+ * This packet is not of the socket that its flow has for the sender. Where the verdict hangs on that, one without a
+ * socket is not either, but for TCP the kernel's answer for a connection that is over. Else it says nothing, and a TCP
+ * connection stays with its socket.
+ */
+static __always_inline int sl_is_other_socket(struct sl_flow_entry* entry, int hangs, int reply, __u8 protocol,
+                                              __u64 socket) {
+  if (!(hangs ? socket || protocol != SL_IPPROTO_TCP : socket && protocol != SL_IPPROTO_TCP)) return 0;
+  return SL_READ_ONCE(*sl_socket_of(entry, reply)) != socket;
 }
 
 /* Who receives it is looked up for each datagram that goes to an end whose process the verdict hangs on. A TCP
  * connection stays with its socket. */
 static __always_inline int sl_hangs_on_receiver(__u32 flags, int reply, __u8 protocol) {
   return (flags & sl_by_bit(!reply)) && protocol == SL_IPPROTO_UDP;
+}
+
+/* Likewise of each that goes to a local end whose socket was closed, until another one is found there. */
+static __always_inline int sl_has_lost_receiver(struct sl_flow_entry* entry, int reply, __u8 protocol) {
+  const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
+  if (protocol != SL_IPPROTO_UDP || !receiver->ifindex) return 0;
+  const __u64 socket = SL_READ_ONCE(*sl_socket_of(entry, !reply));
+  return socket && SL_READ_ONCE(*sl_closed_of(entry, !reply)) != sl_sockets_closed(socket);
 }
 
 /* Whether this packet has to say who sent it. */
@@ -197,6 +231,7 @@ static __always_inline int sl_note_sender(struct sl_sender* sender, const struct
     return 0;
   if (SL_READ_ONCE(entry->flags) & sl_by_bit(reply)) return sl_is_another_sender(sender, entry, reply);
   SL_WRITE_ONCE(*class, sender->process_class);
+  SL_WRITE_ONCE(*sl_closed_of(entry, reply), sender->closed);
   SL_WRITE_ONCE(*sl_socket_of(entry, reply), sender->socket);
   return 0;
 }
@@ -207,17 +242,8 @@ static __always_inline void sl_note_receiver(const struct sl_receiver* receiver,
   entry->responder_process = receiver->process;
   entry->responder_class = receiver->process_class;
   entry->responder_socket = receiver->socket;
+  entry->responder_closed = receiver->closed;
   __sync_fetch_and_or(&entry->flags, SL_CT_LISTENER_RESPONDER);
-}
-
-/* Whose socket a datagram of a known flow would get, into the flow. Returns 1 when the verdict hangs on it and it is
- * not the one, or its process is no longer of the class, that it was decided for. */
-static __always_inline int sl_note_other_receiver(const struct sl_receiver* receiver, const struct sl_flow_key* key,
-                                                  struct sl_flow_entry* entry, int reply, __u64 now) {
-  if (!sl_is_another_receiver(receiver, entry, reply)) return 0;
-  const sl_process_id was = __sync_lock_test_and_set(sl_process_of(entry, !reply), receiver->process);
-  if (was && was != receiver->process) sl_begin_record(key, entry, !reply, was, now);
-  return 1;
 }
 
 /* The same for a flow's first packet, whose entry nobody else has yet. */
@@ -225,6 +251,7 @@ static __always_inline void sl_note_initiator(const struct sl_sender* sender, st
   fresh->initiator_process = sender->process;
   fresh->initiator_class = sender->process_class;
   fresh->initiator_socket = sender->socket;
+  fresh->initiator_closed = sender->closed;
   fresh->socket_changes = sender->asked ? sender->changes : sl_socket_changes();
   fresh->flags |= SL_CT_ASK_RESPONDER | (sender->inherited ? SL_CT_LISTENER_INITIATOR : 0);
   if (!sender->final && !sender->unowned) fresh->flags |= SL_CT_ASK_INITIATOR;
@@ -242,6 +269,9 @@ static __always_inline void sl_turn_processes(struct sl_flow_entry* fresh) {
   const __u64 socket = fresh->initiator_socket;
   fresh->initiator_socket = fresh->responder_socket;
   fresh->responder_socket = socket;
+  const __u16 closed = fresh->initiator_closed;
+  fresh->initiator_closed = fresh->responder_closed;
+  fresh->responder_closed = closed;
   const __u32 listens = fresh->flags & (SL_CT_LISTENER_INITIATOR | SL_CT_LISTENER_RESPONDER);
   fresh->flags = (fresh->flags & ~listens) | SL_CT_ASK_INITIATOR;
   if (is_settled) fresh->flags &= ~(__u32)SL_CT_ASK_RESPONDER;

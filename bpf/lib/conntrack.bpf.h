@@ -38,6 +38,13 @@ static __always_inline void sl_flow_add(struct sl_flow_entry* entry, const struc
   SL_WRITE_ONCE(entry->last_seen_ns, now);
 }
 
+/* A packet that was counted is not the record's. */
+static __always_inline void sl_flow_take(struct sl_flow_entry* entry, const struct sl_size* size, __u32 l3_offset,
+                                         int reply) {
+  __sync_fetch_and_sub(reply ? &entry->reply_packets : &entry->forward_packets, size->packets);
+  __sync_fetch_and_sub(reply ? &entry->reply_bytes : &entry->forward_bytes, sl_l3_bytes(size, l3_offset));
+}
+
 /* Moves the flow's state on. Returns its flags. */
 static __always_inline __u32 sl_flow_move(struct sl_flow_entry* entry, const struct sl_packet* packet, int reply) {
   const __u32 before = SL_READ_ONCE(entry->flags);

@@ -43,6 +43,13 @@ static __always_inline int sl_at_its_interface(const struct sl_judgement* j, con
   return receiver->ifindex && !sender->ifindex && sender->identity >> SL_IDENTITY_KIND_SHIFT != SL_KIND_NODE;
 }
 
+/* tc_to_pod: the sender's hook has counted the packet in this flow. It said so at most `path_fresh` before the packet,
+ * which may have waited since, in a queue of the host. */
+static __always_inline int sl_is_counted(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  return j->hook == SL_HOOK_TC_TO_POD && j->from_ifindex &&
+         sl_is_counted_within(entry, reply, j->now, 2 * j->path_fresh);
+}
+
 /* Whether `to_ifindex` is the host end of another local pod's veth. */
 static __always_inline int sl_is_other_pod(const struct sl_judgement* j, __u32 to_ifindex) {
   return to_ifindex && to_ifindex != j->ifindex;

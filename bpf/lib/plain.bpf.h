@@ -35,12 +35,12 @@ static __always_inline int sl_stays_pending(__u32 state, __u32 flags, int reply)
   return reply == !!(flags & SL_CT_SEEN_REPLY);
 }
 
-/* A verdict that hangs on a process holds for the socket that it was decided for. `skb` null: the sender's socket is
- * not here. */
+/* A verdict that hangs on a process holds for the socket that it was decided for, and a record of datagrams is of the
+ * sockets that the flow has. `skb` null: the sender's socket is not here. */
 static __always_inline int sl_is_socket_settled(struct sl_judgement* j, struct __sk_buff* skb,
                                                 struct sl_flow_entry* entry, __u32 flags, int reply, __u8 protocol) {
-  if (!(flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER))) return 1;
-  if (sl_hangs_on_receiver(flags, reply, protocol)) {
+  if (!(flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) && protocol != SL_IPPROTO_UDP) return 1;
+  if (sl_hangs_on_receiver(flags, reply, protocol) || sl_has_lost_receiver(entry, reply, protocol)) {
     if (sl_asks_receiver_here(j)) {
       j->asks_receiver = 1;
       j->to_ifindex = reply ? entry->initiator.ifindex : entry->responder.ifindex;
@@ -48,9 +48,10 @@ static __always_inline int sl_is_socket_settled(struct sl_judgement* j, struct _
     }
     j->may_route = 0;
   }
-  if (!skb || !(flags & sl_by_bit(reply))) return 1;
+  const int hangs = sl_hangs_on_sender(j, flags, reply);
+  if (!skb || !(hangs || protocol == SL_IPPROTO_UDP)) return 1;
   j->sender.socket = sl_sending_socket(skb, j->sender.has_socket);
-  return !sl_is_other_socket(entry, reply, protocol, j->sender.socket);
+  return !sl_is_other_socket(entry, hangs, reply, protocol, j->sender.socket);
 }
 
 static __always_inline int sl_judge_plain_known(struct sl_judgement* j, struct __sk_buff* skb, const struct sl_plain* p,
@@ -77,7 +78,7 @@ static __always_inline int sl_judge_plain_known(struct sl_judgement* j, struct _
       sl_is_other_pod(j, receiver->ifindex) && sl_may_pass_host(j, entry, flags, p->protocol, p->tcp_flags, reply);
   if (!sl_is_route_settled(j, entry, reply)) return SL_NOT_PLAIN;
   if (!sl_still_stands(seen)) return SL_NOT_PLAIN;
-  if (skb && (flags & sl_by_bit(reply)) && sl_is_other_socket(entry, reply, p->protocol, j->sender.socket))
+  if (skb && sl_hangs_on_sender(j, flags, reply) && sl_is_other_socket(entry, 1, reply, p->protocol, j->sender.socket))
     return SL_NOT_PLAIN;
   j->reply = reply;
   j->from_endpoint = sender->endpoint;
@@ -96,10 +97,12 @@ static __always_inline enum sl_orientation sl_plain_orientation(const struct sl_
                             p->from_hi ? key->lo_port : key->hi_port);
 }
 
-static __always_inline int sl_judge_plain_denied(struct sl_judgement* j, const struct sl_plain* p,
-                                                 const struct sl_sighting* seen) {
+static __always_inline int sl_judge_plain_denied(struct sl_judgement* j, struct __sk_buff* skb,
+                                                 const struct sl_plain* p, const struct sl_sighting* seen) {
   struct sl_flow_entry* entry = &seen->flow->entry;
   if (j->from_node || !sl_is_denied_still(j, entry, p->from_hi, sl_plain_orientation(&j->key, p))) return SL_NOT_PLAIN;
+  if (skb) j->sender.socket = sl_sending_socket(skb, j->sender.has_socket);
+  if (sl_is_denied_to_another(entry, j->sender.socket)) return SL_NOT_PLAIN;
   if (!sl_is_settled(j, entry, entry->flags, &entry->initiator, &entry->responder, 0)) return SL_NOT_PLAIN;
   if (!sl_still_stands(seen)) return SL_NOT_PLAIN;
   j->from_endpoint = entry->initiator.endpoint;
@@ -108,8 +111,8 @@ static __always_inline int sl_judge_plain_denied(struct sl_judgement* j, const s
   return SL_DROP_POLICY_DENIED;
 }
 
-/* SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow, which is `seen`. `skb`: of a pod that sends;
- * else null. */
+/* SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow, which is `seen`. `skb`: null where no
+ * sender's socket comes along. */
 static __always_inline int sl_judge_plain(struct sl_judgement* j, struct __sk_buff* skb, const struct sl_plain* p,
                                           struct sl_sighting* seen) {
   j->now = sl_now();
@@ -117,7 +120,7 @@ static __always_inline int sl_judge_plain(struct sl_judgement* j, struct __sk_bu
   const int found = sl_flow_see(&j->key, &j->way_seen, seen);
   j->known_absent = !found;
   if (found <= 0) return SL_NOT_PLAIN;
-  if (sl_seen_state(seen) == SL_FLOW_DENIED) return sl_judge_plain_denied(j, p, seen);
+  if (sl_seen_state(seen) == SL_FLOW_DENIED) return sl_judge_plain_denied(j, skb, p, seen);
   return sl_judge_plain_known(j, skb, p, seen);
 }
 

@@ -125,10 +125,14 @@ static __always_inline int sl_redecide_for(struct sl_judgement* j, struct sl_flo
   return sl_redecide(j, &j->key, entry, other_process);
 }
 
-/* At the hook where a pod's sockets come along. */
+/* Verdicts hang on processes of pods, whose sockets come along at this hook. */
+static __always_inline int sl_hangs_on_sender(const struct sl_judgement* j, __u32 flags, int reply) {
+  return j->hook == SL_HOOK_TC_FROM_POD && (flags & sl_by_bit(reply));
+}
+
 static __always_inline int sl_is_of_other_socket(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
-  if (j->hook != SL_HOOK_TC_FROM_POD || !(entry->flags & sl_by_bit(reply))) return 0;
-  return sl_is_other_socket(entry, reply, j->key.protocol, j->sender.socket);
+  const int hangs = sl_hangs_on_sender(j, entry->flags, reply);
+  return sl_is_other_socket(entry, hangs, reply, j->key.protocol, j->sender.socket);
 }
 
 /* The last hook on the packet's way to the pod; XDP cannot ask sockets. */
@@ -139,8 +143,9 @@ static __always_inline int sl_asks_receiver_here(const struct sl_judgement* j) {
 /* An earlier hook takes an allowed flow for allowed, and leaves the way to the last one; a denied one is asked for
  * where that can be, as it may be another's by now. */
 static __always_inline int sl_must_ask_receiver(struct sl_judgement* j, const struct sl_flow_end* receiver,
-                                                const struct sl_flow_entry* entry, int reply) {
-  if (!sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) return 0;
+                                                struct sl_flow_entry* entry, int reply) {
+  const int hangs = sl_hangs_on_receiver(entry->flags, reply, j->key.protocol);
+  if (!hangs && (entry->reason || !sl_has_lost_receiver(entry, reply, j->key.protocol))) return 0;
   j->to_ifindex = receiver->ifindex;
   if (!sl_asks_receiver_here(j)) {
     j->may_route = 0;
@@ -149,13 +154,49 @@ static __always_inline int sl_must_ask_receiver(struct sl_judgement* j, const st
   return j->receiver.asked != receiver->ifindex;
 }
 
+/* Who receives it, into the flow. Of the record that ends, the packet is not a part, whoever counted it. */
+static __always_inline void sl_put_receiver(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  const sl_process_id is = j->receiver.process;
+  const sl_process_id was = __sync_lock_test_and_set(sl_process_of(entry, !reply), is);
+  if (!was || was == is) return;
+  const int is_counted = sl_is_counted(j, entry, reply);
+  if (is_counted) sl_flow_take(entry, &j->size, j->packet.l3_offset, reply);
+  sl_begin_record(&j->key, entry, !reply, was, j->now);
+  if (is_counted) sl_flow_add(entry, &j->size, j->packet.l3_offset, reply, j->now);
+  j->sender.begins = 1;
+}
+
+/* Whose socket gets the flow's datagrams now that the one that it knew was closed. Nobody's, or still that one: it is
+ * asked again. */
+static __always_inline void sl_follow_receiver(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  const struct sl_receiver* receiver = &j->receiver;
+  if (!receiver->found) return;
+  SL_WRITE_ONCE(*sl_closed_of(entry, !reply), receiver->closed);
+  if (SL_READ_ONCE(*sl_socket_of(entry, !reply)) == receiver->socket) return;
+  SL_WRITE_ONCE(*(reply ? &entry->initiator_class : &entry->responder_class), receiver->process_class);
+  SL_WRITE_ONCE(*sl_socket_of(entry, !reply), receiver->socket);
+  __sync_fetch_and_or(&entry->flags, sl_ask_bit(!reply) | sl_listener_bit(!reply));
+  sl_put_receiver(j, entry, reply);
+}
+
+/* Whose socket a datagram of a known flow would get, into the flow. Returns 1 when the verdict hangs on it and it is
+ * not the one, or its process is no longer of the class, that it was decided for. Not inlined, for the stack. */
+static __noinline int sl_note_other_receiver(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+  if (sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) {
+    if (!sl_is_another_receiver(&j->receiver, entry, reply)) return 0;
+    sl_put_receiver(j, entry, reply);
+    return 1;
+  }
+  if (sl_has_lost_receiver(entry, reply, j->key.protocol)) sl_follow_receiver(j, entry, reply);
+  return 0;
+}
+
 /* What is known now of the processes behind this packet, into its flow. 1: the flow has to be decided for them. */
 static __always_inline int sl_note_processes(struct sl_judgement* j, struct sl_flow_entry* entry, int reply,
                                              int other_socket) {
   if (other_socket) sl_note_stranger(&j->sender, j->key.protocol);
   const int sender = sl_note_sender(&j->sender, &j->key, entry, reply, j->now);
-  if (!sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) return sender;
-  return sl_note_other_receiver(&j->receiver, &j->key, entry, reply, j->now) | sender;
+  return sl_note_other_receiver(j, entry, reply) | sender;
 }
 
 /* Whether the flow is still decided for who is behind this packet. */

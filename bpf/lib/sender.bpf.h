@@ -46,6 +46,7 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_
     sender->inherited = 1;
   }
   if (!full) return SL_COUNTER_SENDER_NO_SOCKET;
+  sender->closed = sl_sockets_closed(sender->socket);
   sender->not_ip = full->family != SL_AF_INET && full->family != SL_AF_INET6;
   if (full->state == SL_TCP_STATE_LISTEN) sender->inherited = 1;
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, full, 0, 0);
@@ -56,6 +57,7 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_
   const __u64 cookie = sender->socket;
   if (owner->cookie != cookie) sender->inherited = 1;
   sender->final = !sender->inherited && !owner->shared;
+  sender->closed = sl_closed_while_open(owner, cookie);
   barrier(); /* the owner whose cookie this is was written before it */
   if (owner->shared) return sl_ask_for_datagram(full, tuple, sender);
   sender->process = sl_life_of(owner);
@@ -133,6 +135,7 @@ static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct
     j->receiver.process_class = owner->process_class;
     j->receiver.socket = owner->cookie;
     j->receiver.shared = owner->shared;
+    j->receiver.closed = sl_closed_while_open(owner, owner->cookie);
   }
   bpf_sk_release(sk);
   return 1;

@@ -14,4 +14,17 @@ struct {
   __type(value, struct sl_socket_owner);
 } sockets SEC(".maps");
 
+/* Writer: socket probes, before a UDP socket's port is free for others. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SL_SOCKETS_CLOSED);
+  __type(key, __u32);
+  __type(value, __u32);
+} sockets_closed SEC(".maps");
+
+static __always_inline __u32* sl_closed_like(__u64 cookie) {
+  const __u32 index = (__u32)cookie & (SL_SOCKETS_CLOSED - 1);
+  return bpf_map_lookup_elem(&sockets_closed, &index);
+}
+
 #endif

@@ -95,13 +95,6 @@ static __always_inline void sl_note_quarantine(struct sl_flow_entry* entry, int 
   SL_WRITE_ONCE(entry->last_event, 0);
 }
 
-/* tc_to_pod: the sender's hook has counted the packet in this flow. It said so at most `path_fresh` before the packet,
- * which may have waited since, in a queue of the host. */
-static __always_inline int sl_is_counted(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
-  return j->hook == SL_HOOK_TC_TO_POD && j->from_ifindex &&
-         sl_is_counted_within(entry, reply, j->now, 2 * j->path_fresh);
-}
-
 /* Whether the flow has to be told what this hook saw of the host's path. */
 static __always_inline int sl_is_path_news(const struct sl_judgement* j, struct sl_flow_entry* entry, __u32 flags,
                                            int reply) {
@@ -164,6 +157,11 @@ static __noinline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entr
   return SL_DROP_NONE;
 }
 
+/* The record of a denied flow is of the socket that it has, also TCP's: nothing was opened. */
+static __always_inline int sl_is_denied_to_another(const struct sl_flow_entry* entry, __u64 socket) {
+  return socket && SL_READ_ONCE(entry->initiator_socket) != socket;
+}
+
 /* A record says that policy denied the flow, under this generation and for any process. What answers belongs to the
  * other end's flow, whatever its sender was denied to open. */
 static __always_inline int sl_is_denied_still(const struct sl_judgement* j, struct sl_flow_entry* entry, int src_hi,
@@ -184,7 +182,9 @@ static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
   if (!entry || !sl_is_denied_still(j, entry, src_hi, sl_orientation_of(&j->packet))) return SL_DROP_NONE;
   if (!sl_at_its_interface(j, &entry->initiator, &entry->responder)) return SL_DROP_NONE;
   if (sl_cut_off(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
-  if (sl_must_ask(&j->sender, entry, 0, 0)) return SL_ASK_SENDER;
+  const int other_socket = sl_is_denied_to_another(entry, j->sender.socket);
+  if (sl_must_ask(&j->sender, entry, 0, other_socket)) return SL_ASK_SENDER;
+  if (other_socket && !sl_knows(&j->sender)) j->sender.stranger = 1;
   j->from_endpoint = entry->initiator.endpoint;
   j->to_endpoint = entry->responder.endpoint;
   sl_account_denied_again(j, entry, 0);

@@ -24,15 +24,16 @@ namespace {
 
 using Programs = std::vector<bpf_program*>;
 
-constexpr const char* kPinned[] = {"processes", "process_ids", "socket_changes", "sockets", "datagram_senders"};
+constexpr const char* kPinned[] = {"processes", "process_ids",    "socket_changes",
+                                   "sockets",   "sockets_closed", "datagram_senders"};
 
 Programs OfCgroup(const socket_bpf* skeleton, SocketBackEnd back_end) {
   const auto& programs = skeleton->progs;
   if (back_end == SocketBackEnd::kTracepoint)
     return {programs.cg_getpeername4, programs.cg_getpeername6, programs.cg_release};
   if (back_end == SocketBackEnd::kFunction) return {};
-  return {programs.cg_create,   programs.cg_bind4,    programs.cg_bind6,
-          programs.cg_connect4, programs.cg_connect6, programs.cg_send};
+  return {programs.cg_create,   programs.cg_bind4, programs.cg_bind6, programs.cg_connect4,
+          programs.cg_connect6, programs.cg_send,  programs.cg_close};
 }
 
 Programs OfTracing(const socket_bpf* skeleton, SocketBackEnd back_end) {

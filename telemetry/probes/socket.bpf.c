@@ -6,6 +6,7 @@
  *                          shared                  functions             tracepoints
  *   create, bind, connect  cgroup/...
  *   send, but TCP          cgroup_skb/egress
+ *   close, UDP             cgroup/sock_release
  *   send, TCP                                      tcp_sendmsg_locked    tcp_sendmsg_locked
  *   accept                                         inet_accept           getpeername (accept(2) with an address), else
  *                                                                        first send, receive or close
@@ -69,6 +70,18 @@ int cg_send(struct __sk_buff* skb) {
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, sk, 0, 0);
   if (!owner || bpf_get_current_task_btf()->flags & SL_PF_KTHREAD) return PASS;
   on_datagram(skb, sk, owner);
+  return PASS;
+}
+
+/* The last who had it open closes it; its port is still taken. */
+SEC("cgroup/sock_release")
+int cg_close(struct bpf_sock* sk) {
+  if (sk->protocol != SL_IPPROTO_UDP) return PASS;
+  struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, sk, 0, 0);
+  __u32* closed = sl_closed_like(bpf_get_socket_cookie(sk));
+  if (!owner || !closed) return PASS;
+  __sync_lock_test_and_set(&owner->closed, 1); /* before the count, as the packet path reads them the other way round */
+  __sync_fetch_and_add(closed, 1);
   return PASS;
 }
 
