@@ -1,5 +1,7 @@
 #include "telemetry/held_events.h"
 
+#include <algorithm>
+
 namespace sluice::telemetry {
 namespace {
 
@@ -26,26 +28,52 @@ void Learn(const sl_flow_entry& from, sl_flow_entry* to) {
 }  // namespace
 
 void HeldEvents::Push(const sl_flow_event& event) {
-  events_.push_back(event);
+  const std::uint32_t opener = event.entry.initiator.endpoint;
+  const auto queue = queues_.try_emplace(opener != 0 ? opener : event.entry.responder.endpoint).first;
+  if (queue->second.empty()) firsts_.emplace(next_place_, queue);
+  queue->second.push_back({.event = event, .place = next_place_++});
+  size_++;
   if (IsIncomplete(event)) {
-    beginnings_[event.entry.id] = &events_.back();
+    beginnings_[event.entry.id] = &queue->second.back().event;
   } else if (const auto beginning = beginnings_.find(event.entry.id);
              beginning != beginnings_.end() && event.type != SL_FLOW_NEW) {
     Learn(event.entry, &beginning->second->entry);
   }
 }
 
-std::optional<sl_flow_event> HeldEvents::Pop(std::uint64_t now_ns, std::uint64_t hold_ns) {
-  if (events_.empty()) return std::nullopt;
-  sl_flow_event& first = events_.front();
-  if (IsIncomplete(first)) {
-    if (const auto now = look_(first.key, first.entry.id)) Learn(*now, &first.entry);
-    const bool held = now_ns < first.time_ns + hold_ns && events_.size() <= max_events_;
-    if (held && IsIncomplete(first)) return std::nullopt;
+bool HeldEvents::MayGo(Held& held, std::uint64_t now_ns, std::uint64_t hold_ns) {
+  if (!IsIncomplete(held.event)) return true;
+  if (held.looked != pass_) {
+    held.looked = pass_;
+    if (const auto now = look_(held.event.key, held.event.entry.id)) Learn(*now, &held.event.entry);
   }
-  if (first.type == SL_FLOW_NEW) beginnings_.erase(first.entry.id);
-  const sl_flow_event event = first;
-  events_.pop_front();
+  return now_ns >= held.event.time_ns + hold_ns || !IsIncomplete(held.event);
+}
+
+std::optional<sl_flow_event> HeldEvents::Pop(std::uint64_t now_ns, std::uint64_t hold_ns) {
+  for (const auto& [place, queue] : firsts_) {
+    if (MayGo(queue->second.front(), now_ns, hold_ns)) return Take(queue);
+  }
+  if (size_ <= max_events_) {
+    pass_++;
+    return std::nullopt;
+  }
+  return Take(std::max_element(queues_.begin(), queues_.end(),
+                               [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); }));
+}
+
+sl_flow_event HeldEvents::Take(Queues::iterator queue) {
+  const Held& first = queue->second.front();
+  const sl_flow_event event = first.event;
+  firsts_.erase(first.place);
+  if (event.type == SL_FLOW_NEW) beginnings_.erase(event.entry.id);
+  queue->second.pop_front();
+  size_--;
+  if (queue->second.empty()) {
+    queues_.erase(queue);
+  } else {
+    firsts_.emplace(queue->second.front().place, queue);
+  }
   return event;
 }
 

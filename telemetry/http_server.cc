@@ -95,6 +95,18 @@ StatusOr<Fd> Listen(const std::string& address) {
   return fd;
 }
 
+// Whose share of the places it takes: the bytes of its address, of IPv6 the half that a host does not choose.
+std::string ClientOf(const sockaddr_storage& peer) {
+  const auto bytes = [](const void* data, std::size_t size) {
+    return std::string(static_cast<const char*>(data), size);
+  };
+  if (peer.ss_family == AF_INET) return bytes(&reinterpret_cast<const sockaddr_in&>(peer).sin_addr, 4);
+  const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+  return IN6_IS_ADDR_V4MAPPED(&address) ? bytes(&address.s6_addr[12], 4) : bytes(&address, 8);
+}
+
+std::size_t ThreeQuartersOf(std::size_t places) { return std::max<std::size_t>(1, places * 3 / 4); }
+
 // One path: its thread makes an answer for all that have asked when it begins.
 class Answerer {
  public:
@@ -151,6 +163,7 @@ struct Connection {
   enum class State { kAsking, kWaiting, kSending, kDraining };
 
   Fd fd;
+  std::string client;
   State state = State::kAsking;
   Clock::time_point since;     // of the state
   Clock::time_point deadline;  // of the state, then it is closed
@@ -256,33 +269,59 @@ class HttpServer::Loop {
 
   void AcceptAll() {
     while (true) {
-      Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      sockaddr_storage peer{};
+      socklen_t size = sizeof(peer);
+      Fd fd(accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!fd.valid()) {
         if (errno == EINTR || errno == ECONNABORTED) continue;
         if (errno != EAGAIN) accept_from_ = Clock::now() + kAcceptAgain;
         return;
       }
-      if (connections_.size() >= limits_.connections && !GiveWay()) {
+      std::string client = ClientOf(peer);
+      if (!MakeRoomFor(client)) {
         dropped_++;
         continue;
       }
       Connection& connection = connections_.emplace_back();
       connection.fd = std::move(fd);
+      connection.client = std::move(client);
       Enter(connection, State::kAsking, limits_.request_time);
       if (!Move(connection)) connections_.pop_back();
     }
   }
 
-  // The oldest that has not asked; else the oldest that does not take its answer.
-  bool GiveWay() {
+  // By client, of those that `counts`.
+  template <typename Counts>
+  std::map<std::string, std::size_t> CountByClient(const Counts& counts) const {
+    std::map<std::string, std::size_t> clients;
+    for (const Connection& connection : connections_) {
+      if (counts(connection)) clients[connection.client]++;
+    }
+    return clients;
+  }
+  static const std::string& Most(const std::map<std::string, std::size_t>& clients) {
+    return std::max_element(clients.begin(), clients.end(),
+                            [](const auto& a, const auto& b) { return a.second < b.second; })
+        ->first;
+  }
+
+  bool MakeRoomFor(const std::string& client) {
+    auto clients = CountByClient([](const Connection&) { return true; });
+    if (clients[client] >= ThreeQuartersOf(limits_.connections)) return GiveWay(client);
+    return connections_.size() < limits_.connections || GiveWay(Most(clients)) || GiveWay("");
+  }
+
+  // The oldest that has not asked; else the oldest that does not take its answer. `client` empty: of anybody.
+  bool GiveWay(const std::string& client) {
     const auto now = Clock::now();
     for (const auto gives : {+[](const Connection&c, Clock::time_point) { return c.state == State::kDraining; },
                              +[](const Connection&c, Clock::time_point) { return c.state == State::kAsking; },
                              +[](const Connection&c, Clock::time_point at) {
                                return c.state == State::kSending && at - c.since > kPatience;
                              }}) {
-      const auto found = std::find_if(connections_.begin(), connections_.end(),
-                                      [&](const Connection& connection) { return gives(connection, now); });
+      const auto found = std::find_if(connections_.begin(), connections_.end(), [&](const Connection& connection) {
+        return (client.empty() || connection.client == client) && gives(connection, now);
+      });
       if (found == connections_.end()) continue;
       if (found->state != State::kDraining) dropped_++;
       connections_.erase(found);
@@ -291,16 +330,25 @@ class HttpServer::Loop {
     return false;
   }
 
-  // Half of the places is all that one path's askers have, so that the others can be asked. The oldest goes that does
-  // not take its answer. False: all wait for it.
-  bool MakeRoomAt(const std::string& path) {
-    const auto is_of_it = [&](const Connection& connection) {
-      return connection.path == path && connection.state != State::kDraining;
-    };
-    const auto all = std::count_if(connections_.begin(), connections_.end(), is_of_it);
-    if (static_cast<std::size_t>(all) < std::max<std::size_t>(1, limits_.connections / 2)) return true;
+  // Half of the places is all that one path's askers have, so that the others can be asked. False: all wait for it.
+  bool MakeRoomAt(const std::string& path, const std::string& client) {
+    auto clients = CountByClient([&](const Connection& connection) { return IsAt(path, connection); });
+    const std::size_t places = std::max<std::size_t>(1, limits_.connections / 2);
+    if (clients[client] >= ThreeQuartersOf(places)) return GiveWayAt(path, client);
+    std::size_t all = 0;
+    for (const auto& [one, count] : clients) all += count;
+    return all < places || GiveWayAt(path, Most(clients)) || GiveWayAt(path, "");
+  }
+
+  static bool IsAt(const std::string& path, const Connection& connection) {
+    return connection.path == path && connection.state != State::kDraining;
+  }
+
+  // The oldest that does not take its answer.
+  bool GiveWayAt(const std::string& path, const std::string& client) {
     const auto found = std::find_if(connections_.begin(), connections_.end(), [&](const Connection& connection) {
-      return is_of_it(connection) && connection.state == State::kSending;
+      return (client.empty() || connection.client == client) && IsAt(path, connection) &&
+             connection.state == State::kSending;
     });
     if (found == connections_.end()) return false;
     dropped_++;
@@ -363,7 +411,8 @@ class HttpServer::Loop {
       for (const auto& [path, unused] : answerers_) paths += " " + path;
       return Reply(connection, {.code = 404, .body = "nothing here; served are" + paths + "\n"});
     }
-    if (!MakeRoomAt(request->path)) return Reply(connection, {.code = 503, .body = "too many ask for this\n"});
+    if (!MakeRoomAt(request->path, connection.client))
+      return Reply(connection, {.code = 503, .body = "too many ask for this\n"});
     connection.path = request->path;
     Enter(connection, State::kWaiting, limits_.answer_time);
     connection.round = answerer->second->Ask();

@@ -1,7 +1,9 @@
 // A small HTTP/1.1 server for GET requests on fixed paths, which strangers may reach: one thread moves all bytes, each
 // path is answered by a thread of its own, so that none waits for another, and requests for one path that come at
-// the same time share one answer. A request has to be there within seconds, and an answer to be taken; where there are
-// too many connections, the oldest that has not asked yet gives way, and one path's askers have half of the places.
+// the same time share one answer. A request has to be there within seconds, and an answer to be taken. One path's
+// askers have half of the places, and one client (an IPv4 address, an IPv6 prefix of 64 bits) three quarters of all and
+// of a path's. Where there are too many, the oldest that has not asked yet gives way: the client's own where it has its
+// share, else of who has most.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,7 @@
 #include "telemetry/process_sensor.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "ctrl/base/log.h"
@@ -11,13 +13,24 @@ namespace {
 constexpr int kPauses = 9, kPausesOfShare = 99;
 constexpr int kHealIntervalsOfShare = 10;
 
+// A share for each workload, one for the node, and one for whoever is in a network namespace of nobody's.
+ProcessTree::Options WithOwner(ProcessTree::Options tree, const WorkloadResolver& workload) {
+  struct stat own {};
+  const bool known = stat("/proc/self/ns/net", &own) == 0;
+  tree.owner = [workload, node = known ? own.st_ino : 0](const ProcessLife& life) {
+    if (const auto name = workload ? workload(life) : std::nullopt) return *name;
+    return policy::ObjectName{.ns = "", .name = life.namespaces.net == node ? "node" : ""};
+  };
+  return tree;
+}
+
 }  // namespace
 
 ProcessSensor::ProcessSensor(Options options, EventHub* hub, History* history)
     : options_(std::move(options)),
       hub_(hub),
       history_(history),
-      tree_(options_.tree),
+      tree_(WithOwner(options_.tree, options_.workload)),
       events_(options_.node, &tree_, options_.workload, options_.boot_clock) {}
 
 StatusOr<std::unique_ptr<ProcessSensor>> ProcessSensor::Start(Options options, EventHub* hub, History* history) {

@@ -43,13 +43,15 @@ std::optional<ProcessLife> ProcessTree::Apply(const ProcessRecord& record) {
   if (record.event() == SL_PROCESS_EVENT_EXIT) return ApplyExit(record);
   const sl_process_header& header = record.header();
   Entry* entry = FindEntry(header.id);
-  if (entry == nullptr) {
+  const bool is_new = entry == nullptr;
+  if (is_new) {
     EndPrevious(record);
-    entry = Add(Identify(header));
+    entry = Add(Identify(header), OwnerOf(record));
   }
   if (entry == nullptr) {  // no room: the event can be told, not kept
     ProcessLife passing = Identify(header);
     Fill(passing, record);
+    FillImage(passing, record, nullptr);
     passing.parent = header.parent;
     passing.previous = record.start.previous;
     return passing;
@@ -61,8 +63,10 @@ std::optional<ProcessLife> ProcessTree::Apply(const ProcessRecord& record) {
     FillChangeable(entry->life, record);
   } else {
     Fill(entry->life, record);
+    FillImage(entry->life, record, &entry->share->second);
     SetAncestors(*entry, header.parent, record.start.previous);
   }
+  if (!is_new) MoveToItsOwner(*entry);
   ProcessLife told = entry->life;
   if (record.event() == SL_PROCESS_EVENT_EXEC) EndPrevious(record);  // may make room, also by this entry
   return told;
@@ -75,7 +79,9 @@ std::optional<ProcessLife> ProcessTree::ApplyExit(const ProcessRecord& record) {
   if (entry == nullptr && header.id == 0) return std::nullopt;
   if (entry == nullptr) {
     EndOlder(header);
-    entry = Add(Identify(header));
+    ProcessLife over = Identify(header);
+    over.end_ns = header.time_ns;
+    entry = Add(std::move(over), OwnerOf(record));
     if (entry != nullptr) SetAncestors(*entry, header.parent, 0);
   }
   if (entry == nullptr) {  // no room: the event can be told, not kept
@@ -111,8 +117,10 @@ void ProcessTree::EndPrevious(const ProcessRecord& record) {
     ProcessLife stub = Identify(header);  // so that a late record of the iterator finds it ended
     stub.id = previous;
     stub.start_ns = header.birth_ns;
+    stub.end_ns = header.start_ns;
     stub.flags = 0;
-    if (Entry* entry = Add(std::move(stub)); entry != nullptr) SetAncestors(*entry, header.parent, 0);
+    Entry* entry = Add(std::move(stub), OwnerOf(record));
+    if (entry != nullptr) SetAncestors(*entry, header.parent, 0);
   }
   if (Entry* entry = FindEntry(previous); entry != nullptr && entry->life.end_ns == 0) {
     End(*entry, header.start_ns, std::nullopt);
@@ -120,8 +128,26 @@ void ProcessTree::EndPrevious(const ProcessRecord& record) {
   EndOlder(header);
 }
 
-ProcessTree::Entry* ProcessTree::Add(ProcessLife life) {
-  if (lives_.size() >= options_.max_lives && !MakeRoom()) {
+policy::ObjectName ProcessTree::OwnerOf(const ProcessLife& life) const {
+  return options_.owner ? options_.owner(life) : policy::ObjectName{};
+}
+
+// An exit does not tell it: as that of the life before, or of who forked the process.
+policy::ObjectName ProcessTree::OwnerOf(const ProcessRecord& record) {
+  const sl_process_header& header = record.header();
+  const Entry* near = FindEntry(record.start.previous);
+  if (near == nullptr) near = FindEntry(header.parent);
+  if (record.event() == SL_PROCESS_EVENT_EXIT) return near == nullptr ? policy::ObjectName{} : near->share->first;
+  ProcessLife life = Identify(header);
+  FillChangeable(life, record);
+  if (life.cgroup_path == nullptr && near != nullptr && near->life.cgroup == life.cgroup) {
+    life.cgroup_path = near->life.cgroup_path;
+  }
+  return OwnerOf(life);
+}
+
+ProcessTree::Entry* ProcessTree::Add(ProcessLife life, const policy::ObjectName& owner) {
+  if (lives_.size() >= options_.max_lives && !MakeRoom(owner, life.end_ns == 0)) {
     stats_.refused++;
     return nullptr;
   }
@@ -129,7 +155,38 @@ ProcessTree::Entry* ProcessTree::Add(ProcessLife life) {
   // A later life of the pid may be known already: then this one is over.
   const auto [newest, added] = by_pid_.try_emplace(life.pid, id);
   if (!added && newest->second < id) newest->second = id;
-  return &lives_.emplace(id, Entry{.life = std::move(life), .seen = seeding_}).first->second;
+  Entry& entry = lives_.emplace(id, Entry{.life = std::move(life), .share = {}, .seen = seeding_}).first->second;
+  EnterShare(entry, owner);
+  return &entry;
+}
+
+void ProcessTree::EnterShare(Entry& entry, const policy::ObjectName& owner) {
+  entry.share = shares_.try_emplace(owner).first;
+  Share& share = entry.share->second;
+  const ProcessLife& life = entry.life;
+  if (life.end_ns == 0) {
+    share.living.insert(life.id);
+  } else {
+    (references_.contains(life.id) ? share.referenced : share.unreferenced).insert({life.end_ns, life.id});
+  }
+}
+
+void ProcessTree::LeaveShare(Entry& entry) {
+  Share& share = entry.share->second;
+  const ProcessLife& life = entry.life;
+  share.living.erase(life.id);
+  share.unreferenced.erase({life.end_ns, life.id});
+  share.referenced.erase({life.end_ns, life.id});
+}
+
+// Workloads become known after their processes, and a process may go elsewhere. False: it was there.
+bool ProcessTree::MoveToItsOwner(Entry& entry) {
+  if (entry.life.incomplete) return false;
+  const policy::ObjectName owner = OwnerOf(entry.life);
+  if (owner == entry.share->first) return false;
+  LeaveShare(entry);
+  EnterShare(entry, owner);
+  return true;
 }
 
 ProcessTree::Entry* ProcessTree::FindEntry(sl_process_id id) {
@@ -150,11 +207,12 @@ void ProcessTree::Refer(sl_process_id id, int by) {
   found->second += by;
   const bool is = found->second != 0;
   if (!is) references_.erase(found);
-  const ProcessLife* life = FindLife(id);
-  if (life == nullptr || life->end_ns == 0 || was == is) return;
-  const auto key = std::make_pair(life->end_ns, id);
-  (was ? referenced_ : unreferenced_).erase(key);
-  (is ? referenced_ : unreferenced_).insert(key);
+  const Entry* entry = FindEntry(id);
+  if (entry == nullptr || entry->life.end_ns == 0 || was == is) return;
+  const auto key = std::make_pair(entry->life.end_ns, id);
+  Share& share = entry->share->second;
+  (was ? share.referenced : share.unreferenced).erase(key);
+  (is ? share.referenced : share.unreferenced).insert(key);
 }
 
 void ProcessTree::SetAncestors(Entry& entry, sl_process_id parent, sl_process_id previous) {
@@ -170,7 +228,9 @@ void ProcessTree::SetAncestors(Entry& entry, sl_process_id parent, sl_process_id
 
 void ProcessTree::End(Entry& entry, std::uint64_t end_ns, std::optional<std::uint32_t> wait_status) {
   ProcessLife& life = entry.life;
-  Ended& ended = references_.contains(life.id) ? referenced_ : unreferenced_;
+  Share& share = entry.share->second;
+  Ended& ended = references_.contains(life.id) ? share.referenced : share.unreferenced;
+  share.living.erase(life.id);
   ended.erase({life.end_ns, life.id});
   life.end_ns = std::max<std::uint64_t>(end_ns, 1);
   life.wait_status = wait_status;
@@ -188,7 +248,6 @@ void ProcessTree::Fill(ProcessLife& life, const ProcessRecord& record) {
   life.flags = start.header.flags;
   life.incomplete = false;
   FillChangeable(life, record);
-  FillImage(life, record);
 }
 
 // What a process may have otherwise than at its life's beginning.
@@ -208,7 +267,8 @@ void ProcessTree::FillChangeable(ProcessLife& life, const ProcessRecord& record)
     life.cgroup_path = std::make_shared<const std::string>(record.cgroup_path);
 }
 
-void ProcessTree::FillImage(ProcessLife& life, const ProcessRecord& record) {
+// `share` null: of a life that is told, not kept.
+void ProcessTree::FillImage(ProcessLife& life, const ProcessRecord& record, const Share* share) {
   if (record.event() == SL_PROCESS_EVENT_FORK) {
     const ProcessLife* parent = FindLife(record.header().parent);
     if (parent == nullptr || parent->incomplete) {
@@ -230,39 +290,64 @@ void ProcessTree::FillImage(ProcessLife& life, const ProcessRecord& record) {
     const ProcessLife* env = FindLife(record.start.previous);
     if (env != nullptr && env->image != nullptr) image->script = env->image->script;
   }
-  if (*image_bytes_ + BytesOf(*image) > options_.max_image_bytes && !image->arguments.empty()) {
+  if (!HasRoom(share, BytesOf(*image), options_.max_image_bytes / 4 * 3) && !image->arguments.empty()) {
     image->arguments.clear();
     image->arguments.shrink_to_fit();
     life.flags |= SL_PROCESS_ARGUMENTS_TRUNCATED;
     stats_.arguments_left++;
   }
   const std::size_t bytes = BytesOf(*image);
+  if (!HasRoom(share, bytes, options_.max_image_bytes)) return;
+  if (share == nullptr) {
+    life.image = std::move(image);
+    return;
+  }
   *image_bytes_ += bytes;
-  life.image = {image.release(), [total = image_bytes_, bytes](const ProcessImage* held) {
+  *share->image_bytes += bytes;
+  life.image = {image.release(), [total = image_bytes_, own = share->image_bytes, bytes](const ProcessImage* held) {
                   *total -= bytes;
+                  *own -= bytes;
                   delete held;
                 }};
+}
+
+bool ProcessTree::HasRoom(const Share* share, std::size_t bytes, std::size_t of) const {
+  if (share == nullptr) return true;
+  const std::size_t all = *image_bytes_ + bytes;
+  return all <= of / 2 || (all <= of && *share->image_bytes + bytes <= of / 2 / shares_.size());
 }
 
 void ProcessTree::Remove(sl_process_id id) {
   const auto found = lives_.find(id);
   if (found == lives_.end()) return;
   const ProcessLife& life = found->second.life;
-  unreferenced_.erase({life.end_ns, id});
-  referenced_.erase({life.end_ns, id});
+  if (const auto now = by_pid_.find(life.pid); now != by_pid_.end() && now->second == id) by_pid_.erase(now);
+  LeaveShare(found->second);
   const sl_process_id parent = life.parent, previous = life.previous;
   lives_.erase(found);
   Refer(parent, -1);
   Refer(previous, -1);
 }
 
-// By the oldest end. One that others descend from leaves a gap in their ancestry.
-bool ProcessTree::MakeRoom() {
-  const Ended& ended = unreferenced_.empty() ? referenced_ : unreferenced_;
-  if (ended.empty()) return false;
-  Remove(ended.begin()->second);
-  stats_.evicted++;
-  return true;
+// By whoever has most: his oldest end, and last one that others descend from, which leaves a gap in their ancestry.
+// Where all of his live, the newest is not kept; false: that is the one that comes, or what comes has ended.
+bool ProcessTree::MakeRoom(const policy::ObjectName& owner, bool living) {
+  while (true) {
+    auto most = std::max_element(shares_.begin(), shares_.end(),
+                                 [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
+    if (const auto own = shares_.find(owner); own != shares_.end() && own->second.size() == most->second.size()) {
+      most = own;
+    }
+    const Share& share = most->second;
+    const Ended& ended = share.unreferenced.empty() ? share.referenced : share.unreferenced;
+    const bool lives = ended.empty();
+    if (lives && (!living || most->first == owner)) return false;
+    Entry& gives = *FindEntry(lives ? *share.living.rbegin() : ended.begin()->second);
+    if (MoveToItsOwner(gives)) continue;
+    Remove(gives.life.id);
+    (lives ? stats_.refused : stats_.evicted)++;
+    return true;
+  }
 }
 
 std::optional<ProcessLife> ProcessTree::Find(sl_process_id id) const {
@@ -362,8 +447,12 @@ void ProcessTree::SetFirst(sl_process_id id) {
 
 void ProcessTree::Expire(std::uint64_t now_ns) {
   const std::lock_guard lock(mutex_);
-  while (!unreferenced_.empty() && unreferenced_.begin()->first + options_.grace_ns <= now_ns) {
-    Remove(unreferenced_.begin()->second);  // may make its parent the next
+  for (auto it = shares_.begin(); it != shares_.end();) {
+    Share& share = it->second;
+    while (!share.unreferenced.empty() && share.unreferenced.begin()->first + options_.grace_ns <= now_ns) {
+      Remove(share.unreferenced.begin()->second);  // may make its parent the next
+    }
+    it = share.size() == 0 && *share.image_bytes == 0 ? shares_.erase(it) : std::next(it);
   }
 }
 

@@ -7,12 +7,12 @@ namespace {
 
 constexpr std::uint64_t kHold = 100;
 
-sl_flow_event Event(sl_flow_event_type type, std::uint64_t id, std::uint64_t time_ns = 1000) {
+sl_flow_event Event(sl_flow_event_type type, std::uint64_t id, std::uint64_t time_ns = 1000, std::uint32_t opener = 1) {
   sl_flow_event event{};
   event.type = static_cast<std::uint8_t>(type);
   event.time_ns = time_ns;
   event.entry.id = id;
-  event.entry.initiator.endpoint = 1;
+  event.entry.initiator.endpoint = opener;
   event.entry.responder.endpoint = 2;
   event.entry.initiator_process = 11;
   return event;
@@ -108,6 +108,32 @@ TEST_F(HeldEventsTest, AnotherRecordOfTheFlowTellsNothing) {
   now_ = end.entry;
   EXPECT_FALSE(held_.Pop(1001, kHold));
   EXPECT_EQ(held_.Pop(1200, kHold)->entry.responder_process, 0U);
+}
+
+TEST_F(HeldEventsTest, AFloodOfOneWorkloadsTakesNoOthersProcesses) {
+  held_.Push(Event(SL_FLOW_NEW, 100, 1000, 7));
+  for (std::uint64_t id = 1; id <= 50; id++) held_.Push(Event(SL_FLOW_NEW, id, 1000, 8));
+  for (std::uint64_t id = 1; id <= 47; id++) {
+    const auto event = held_.Pop(1001, kHold);
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->entry.id, id) << "the flood's own, in their order";
+  }
+  EXPECT_FALSE(held_.Pop(1001, kHold)) << "the others are held";
+  now_ = Event(SL_FLOW_NEW, 100, 1000, 7).entry;
+  now_.responder_process = 22;
+  const auto event = held_.Pop(1002, kHold);
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->entry.id, 100U);
+  EXPECT_EQ(event->entry.responder_process, 22U);
+}
+
+TEST_F(HeldEventsTest, OneWorkloadDoesNotWaitForAnother) {
+  held_.Push(Event(SL_FLOW_NEW, 1, 1000, 7));
+  held_.Push(Event(SL_FLOW_UPDATE, 2, 1000, 8));
+  const auto event = held_.Pop(1001, kHold);
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->entry.id, 2U);
+  EXPECT_FALSE(held_.Pop(1001, kHold));
 }
 
 TEST_F(HeldEventsTest, MoreThanThereMayBeAreNotHeld) {

@@ -101,8 +101,13 @@ TEST(HttpServer, RefusesWhatIsNoAddress) {
   }
 }
 
-Fd ConnectTo(int port) {
+// `from`: 127.0.0.x.
+Fd ConnectTo(int port, std::uint8_t from = 1) {
   Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  own.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + from);
+  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&own), sizeof own), 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(static_cast<std::uint16_t>(port));
@@ -178,15 +183,15 @@ TEST(HttpServer, AnAnswerThatIsNotTakenIsDropped) {
                                   {.connections = 8, .answer_time = std::chrono::milliseconds(300)});
   ASSERT_TRUE(server.ok()) << server.status();
   std::vector<Fd> slow;
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 3; ++i) {
     slow.push_back(ConnectTo((*server)->port()));
     Say(slow.back(), "GET /large HTTP/1.1\r\n\r\n");
   }
   const auto begin = std::chrono::steady_clock::now();
-  while ((*server)->dropped() < 4 && std::chrono::steady_clock::now() - begin < std::chrono::seconds(20)) {
+  while ((*server)->dropped() < 3 && std::chrono::steady_clock::now() - begin < std::chrono::seconds(20)) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  EXPECT_EQ((*server)->dropped(), 4U);
+  EXPECT_EQ((*server)->dropped(), 3U);
   EXPECT_EQ(HttpGet((*server)->port(), "/small").body, "y");
 }
 
@@ -212,6 +217,66 @@ TEST(HttpServer, APathThatTakesLongDelaysNoOther) {
   go = true;
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(good, 20);
+}
+
+// Two paths whose answers are not made before they may.
+class HttpShares : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto slow = [this] {
+      asked_++;
+      while (!go_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return HttpReply{.body = "slow"};
+    };
+    auto server = HttpServer::Start(
+        "127.0.0.1:0", {{"/a", slow}, {"/b", slow}, {"/quick", [] { return HttpReply{.body = "quick"}; }}});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  void TearDown() override { go_ = true; }
+  // 64 requests of 127.0.0.`from`, which wait for their answers as far as they are let in.
+  void Flood(std::uint8_t from, const std::vector<std::string>& paths) {
+    for (std::size_t i = 0; i < 64; ++i) {
+      flood_.push_back(ConnectTo(server_->port(), from));
+      Say(flood_.back(), "GET " + paths[i % paths.size()] + " HTTP/1.1\r\n\r\n");
+    }
+    while (asked_ < static_cast<int>(paths.size())) std::this_thread::yield();
+    HttpGet(server_->port(), "/none");  // when that is answered all before were looked at
+  }
+
+  std::atomic<int> asked_ = 0;
+  std::atomic<bool> go_ = false;
+  std::unique_ptr<HttpServer> server_;
+  std::vector<Fd> flood_;
+};
+
+TEST_F(HttpShares, OneClientLeavesOthersTheirPlaces) {
+  Flood(2, {"/a", "/b"});
+  EXPECT_EQ(HttpGet(server_->port(), "/quick").body, "quick");
+  EXPECT_GE(server_->dropped(), 15U);
+}
+
+TEST_F(HttpShares, OneClientLeavesOthersTheirPlacesAtAPath) {
+  Flood(2, {"/a"});
+  std::string answer;
+  std::thread other([&] { answer = HttpGet(server_->port(), "/a").body; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  go_ = true;
+  other.join();
+  EXPECT_EQ(answer, "slow");
+}
+
+// Whoever has most gives way, not who came first.
+TEST_F(HttpShares, TwoClientsLeaveAThirdItsPlaces) {
+  Flood(2, {"/a"});
+  for (int i = 0; i < 64; ++i) flood_.push_back(ConnectTo(server_->port(), 3));
+  const Fd third = ConnectTo(server_->port(), 4);
+  for (int i = 0; i < 64; ++i) flood_.push_back(ConnectTo(server_->port(), 3));
+  EXPECT_EQ(HttpGet(server_->port(), "/quick").body, "quick");
+  Say(third, "GET /quick HTTP/1.1\r\n\r\n");
+  char answer[16] = "";
+  EXPECT_EQ(recv(third.get(), answer, 12, MSG_WAITALL), 12);
+  EXPECT_EQ(std::string(answer), "HTTP/1.1 200");
 }
 
 TEST(HttpServer, RefusesWhatIsNoRequest) {

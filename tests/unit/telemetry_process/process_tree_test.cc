@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "tests/unit/telemetry_process/process_records.h"
 
 namespace sluice::telemetry {
@@ -205,6 +207,130 @@ TEST_F(ProcessTreeTest, ASeedTellsWhatHasChanged) {
   EXPECT_EQ(life->namespaces.net, 4711U);
   EXPECT_EQ(life->cgroup, 7U);
   EXPECT_EQ(life->image->binary, "/bin/a") << "that does not change without an event";
+}
+
+// Two workloads, each in a cgroup of its own.
+class ProcessTreeShares : public testing::Test {
+ protected:
+  static constexpr std::uint64_t kFlood = 1, kOther = 2, kNobodys = 3;
+
+  ProcessTreeShares() {
+    options_.max_lives = 16;
+    options_.max_image_bytes = 16384;
+    options_.owner = [this](const ProcessLife& life) {
+      const bool known = life.cgroup == kFlood || (life.cgroup == kOther && known_);
+      return policy::ObjectName{.ns = "", .name = known ? std::to_string(life.cgroup) : ""};
+    };
+  }
+  void Apply(const std::string& bytes) { tree_->Apply(*DecodeProcessRecord(bytes)); }
+  void Fork(sl_process_id id, sl_process_id parent, std::uint64_t cgroup) {
+    const auto pid = static_cast<std::uint32_t>(id);
+    Apply(ForkBytes({.id = id, .parent = parent, .pid = pid, .start_ns = id, .birth_ns = id, .cgroup = cgroup}));
+  }
+  template <std::size_t N = 2>
+  void Exec(sl_process_id id, std::uint64_t cgroup, const std::string& binary, const char (&arguments)[N] = "x") {
+    Apply(ExecBytes({.id = id,
+                     .pid = static_cast<std::uint32_t>(id),
+                     .start_ns = id,
+                     .birth_ns = id,
+                     .flags = SL_PROCESS_EXECED,
+                     .cgroup = cgroup},
+                    binary, arguments, ""));
+  }
+  void Exit(sl_process_id id, std::uint64_t cgroup) {
+    const auto pid = static_cast<std::uint32_t>(id);
+    Apply(ExitBytes({.id = id, .pid = pid, .birth_ns = id, .time_ns = id + 1, .cgroup = cgroup}, 0));
+  }
+  // /bin/shell (ended) started /bin/job (ended), which started a worker, and a process that has ended since.
+  void StartOther() {
+    Exec(1, kOther, "/bin/shell");
+    Fork(2, 1, kOther);
+    Exit(1, kOther);
+    Fork(3, 2, kOther);
+    Exit(2, kOther);
+    Exec(4, kOther, "/bin/ended");
+    Exit(4, kOther);
+  }
+  void ExpectOtherIsWhole() {
+    EXPECT_TRUE(tree_->FindByPid(3));
+    EXPECT_EQ(tree_->Ancestors(3).size(), 2U);
+    EXPECT_TRUE(tree_->Find(4)) << "its flows are still in the table";
+    EXPECT_LE(tree_->stats().lives, 16U);
+  }
+
+  ProcessTree::Options options_;
+  bool known_ = true;  // whose kOther's are
+  std::optional<ProcessTree> tree_;
+};
+
+TEST_F(ProcessTreeShares, AFloodOfShortOnesIsNotOthersLoss) {
+  tree_.emplace(options_);
+  StartOther();
+  for (sl_process_id id = 100; id < 1100; ++id) {
+    Exec(id, kFlood, "/bin/true");
+    Exit(id, kFlood);
+  }
+  ExpectOtherIsWhole();
+  EXPECT_TRUE(tree_->Find(1099)) << "the flood's own oldest goes";
+}
+
+TEST_F(ProcessTreeShares, AFloodOfLivingOnesIsNotOthersLoss) {
+  tree_.emplace(options_);
+  StartOther();
+  for (sl_process_id id = 100; id < 200; ++id) Fork(id, id == 100 ? 0 : 100, kFlood);
+  ExpectOtherIsWhole();
+  EXPECT_TRUE(tree_->FindByPid(100)) << "the flood's own newest are not kept";
+  EXPECT_FALSE(tree_->FindByPid(199));
+  EXPECT_NE(tree_->stats().refused, 0U);
+}
+
+// Who came first has no more right to the room.
+TEST_F(ProcessTreeShares, WhoComesAfterAFloodFindsRoom) {
+  tree_.emplace(options_);
+  for (sl_process_id id = 100; id < 200; ++id) Fork(id, 0, kFlood);
+  for (sl_process_id id = 1000; id < 1007; ++id) Fork(id, 0, kOther);
+  for (std::uint32_t pid = 1000; pid < 1007; ++pid) EXPECT_TRUE(tree_->FindByPid(pid)) << pid;
+  EXPECT_FALSE(tree_->FindByPid(115)) << "the flood's newest gave way";
+  EXPECT_EQ(tree_->stats().lives, 16U);
+  Exit(115, kFlood);
+  EXPECT_FALSE(tree_->FindByPid(115)) << "nor does its end bring it back";
+  Exit(100, kFlood);
+  Fork(1007, 0, kOther);
+  EXPECT_TRUE(tree_->FindByPid(1007)) << "in an ended one's place";
+}
+
+// A workload is often applied after its first process.
+TEST_F(ProcessTreeShares, WhoseWorkloadBecomesKnownHasItsShare) {
+  known_ = false;
+  tree_.emplace(options_);
+  for (sl_process_id id = 1; id <= 6; ++id) {
+    Exec(id, kOther, "/bin/job");
+    Exit(id, kOther);
+  }
+  known_ = true;
+  for (sl_process_id id = 100; id < 200; ++id) {
+    Exec(id, kNobodys, "/bin/true");
+    Exit(id, kNobodys);
+  }
+  for (sl_process_id id = 1; id <= 6; ++id) EXPECT_TRUE(tree_->Find(id)) << id;
+}
+
+TEST_F(ProcessTreeShares, TextOfAFloodIsNotOthersLoss) {
+  options_.max_lives = 1000;
+  tree_.emplace(options_);
+  for (sl_process_id id = 100; id < 400; ++id)
+    Exec(id, kFlood, "/bin/" + std::string(500, 'x'), "x\0--some=argument\0");
+  EXPECT_NE(tree_->stats().arguments_left, 0U);
+  EXPECT_LE(tree_->stats().image_bytes, 16384U) << "long paths too";
+  Exec(1, kOther, "/bin/other", "o\0--of=the other\0");
+  const auto other = tree_->FindByPid(1);
+  ASSERT_TRUE(other && other->image);
+  EXPECT_EQ(other->image->binary, "/bin/other");
+  EXPECT_EQ(other->image->arguments.size(), 1U);
+  EXPECT_EQ(other->flags & SL_PROCESS_ARGUMENTS_TRUNCATED, 0U);
+  const auto newest = tree_->FindByPid(399);
+  ASSERT_TRUE(newest);
+  EXPECT_EQ(newest->image, nullptr) << "what does not fit is absent";
 }
 
 class LargeProcessTreeTest : public ProcessTreeTest {
