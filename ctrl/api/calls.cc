@@ -8,8 +8,8 @@
 namespace sluice::api {
 namespace {
 
-constexpr std::array<const char*, kCallKinds> kKindNames{"changes",   "listings",    "followers",
-                                                         "questions", "quarantines", "listings of all flows"};
+constexpr std::array<const char*, kCallKinds> kKindNames{
+    "changes", "listings", "followers", "questions", "quarantines", "listings of all flows", "streams of reflection"};
 
 std::vector<std::string> Properties(const grpc::AuthContext& auth, const char* name) {
   std::vector<std::string> values;
@@ -34,7 +34,7 @@ void Calls::ReadCertificate(const grpc::AuthContext& auth, const std::string& pe
   caller->name = fmt::format("certificate {} from {}", PrintableWord(names.empty() ? "" : names.front()), peer);
 }
 
-StatusOr<Call> Calls::Begin(grpc::ServerContext* context, CallKind kind, std::size_t bytes) {
+StatusOr<Call> Calls::Begin(grpc::ServerContextBase* context, CallKind kind, std::size_t bytes) {
   auto state = std::make_unique<Call::State>();
   state->bytes = bytes;
   state->context = context;

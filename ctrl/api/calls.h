@@ -16,16 +16,16 @@
 namespace sluice::api {
 
 // kAnswer: one message of bounded size. A quarantine does not wait for the changes' places. kLarge: beside kRead or
-// kFollow, while a record of every flow is held for it.
-enum class CallKind { kChange, kRead, kFollow, kAnswer, kQuarantine, kLarge };
-inline constexpr std::size_t kCallKinds = 6;
+// kFollow, while a record of every flow is held for it. kReflection: a stream of gRPC's own reflection service.
+enum class CallKind { kChange, kRead, kFollow, kAnswer, kQuarantine, kLarge, kReflection };
+inline constexpr std::size_t kCallKinds = 7;
 
 struct CallLimits {
   // By kind, at once: of all callers, and of one user or host. Root may have all, and what is kept for it. Changes that
   // wait for the one that is being made are made together after it, so there may be many.
-  std::array<std::size_t, kCallKinds> total{48, 16, 60, 32, 32, 4};
-  std::array<std::size_t, kCallKinds> of_one{24, 8, 30, 16, 16, 1};
-  std::array<std::size_t, kCallKinds> of_root{8, 4, 8, 8, 8, 1};
+  std::array<std::size_t, kCallKinds> total{48, 16, 60, 32, 32, 4, 8};
+  std::array<std::size_t, kCallKinds> of_one{24, 8, 30, 16, 16, 1, 4};
+  std::array<std::size_t, kCallKinds> of_root{8, 4, 8, 8, 8, 1, 2};
   // Of all changes' requests together, and half of it of one user or host; one change is let in whatever its size.
   std::size_t change_bytes = 256U << 20;
   std::chrono::milliseconds slow_reader{60000};  // how long a reader may let the agent wait
@@ -60,7 +60,7 @@ class Call {
   friend class Calls;
   struct State {
     Calls* calls = nullptr;
-    grpc::ServerContext* context = nullptr;
+    grpc::ServerContextBase* context = nullptr;
     Caller caller;
     CallKind kind = CallKind::kAnswer;
     std::size_t bytes = 0;
@@ -82,7 +82,7 @@ class Calls {
 
   // PermissionDenied: the caller may not. ResourceExhausted: too many are under way. `context` outlives the call.
   // `bytes`: of a change's request.
-  StatusOr<Call> Begin(grpc::ServerContext* context, CallKind kind, std::size_t bytes = 0);
+  StatusOr<Call> Begin(grpc::ServerContextBase* context, CallKind kind, std::size_t bytes = 0);
   void EndSlow(Connections::Clock::time_point now);
 
   void Count(Refusal refusal) { refused_[static_cast<std::size_t>(refusal)]++; }

@@ -1,19 +1,21 @@
-// Bounds the streams of gRPC's own reflection service, each of which takes a thread for as long as its client likes.
+// Lets in the streams of gRPC's own reflection service as it does calls, for each takes a thread for as long as its
+// client likes.
 #pragma once
 
 #include <grpcpp/support/server_interceptor.h>
 
-#include <atomic>
+#include "ctrl/api/calls.h"
 
 namespace sluice::api {
 
 class ReflectionLimit final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  static constexpr int kStreams = 8;
+  // `calls` outlives the server.
+  explicit ReflectionLimit(Calls* calls) : calls_(calls) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) override;
 
  private:
-  std::shared_ptr<std::atomic<int>> open_ = std::make_shared<std::atomic<int>>(0);
+  Calls* const calls_;
 };
 
 }  // namespace sluice::api

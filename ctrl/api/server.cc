@@ -73,7 +73,7 @@ StatusOr<std::unique_ptr<grpc::Server>> Server::Build(int max_request_bytes,
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleMilliseconds);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMilliseconds);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
-  interceptors.push_back(std::make_unique<ReflectionLimit>());
+  interceptors.push_back(std::make_unique<ReflectionLimit>(calls_.get()));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   if (tls) {
     acceptor_ = builder.experimental().AddExternalConnectionAcceptor(

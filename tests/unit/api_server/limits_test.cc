@@ -1,6 +1,7 @@
 // Many who ask, and some who do not read: bounded, counted, and everybody else is answered.
 #include <future>
 
+#include "tests/unit/api_server/half_request.h"
 #include "tests/unit/api_server/server_world.h"
 
 namespace sluice::api {
@@ -252,35 +253,106 @@ TEST_F(Limits, IdleConnectionsGiveWay) {
 }
 
 // gRPC's own service asks nobody before it takes a thread for a stream.
-TEST_F(Limits, ReflectionStreamsAreFew) {
-  ASSERT_TRUE(Start({}).ok());
-  const auto channel = ChannelOf(kRoot);
-  const grpc::internal::RpcMethod method("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                                         grpc::internal::RpcMethod::BIDI_STREAMING);
-  using Stream = grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
-  const grpc::Slice text(std::string("\x3a\x01*", 3));  // ServerReflectionRequest{list_services: "*"}
-  const auto ask = [&](grpc::ClientContext* context, std::unique_ptr<Stream>* stream) {
-    stream->reset(grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
-        channel.get(), method, context));
-    grpc::ByteBuffer reply;
-    (*stream)->Write(grpc::ByteBuffer(&text, 1));
-    return (*stream)->Read(&reply);
-  };
-  grpc::ClientContext contexts[20];
-  std::unique_ptr<Stream> streams[20];
-  int answered = 0;
-  for (int i = 0; i < 20; ++i) answered += ask(&contexts[i], &streams[i]) ? 1 : 0;
-  EXPECT_EQ(answered, 8);
-  for (grpc::ClientContext& context : contexts) context.TryCancel();
-  for (auto& stream : streams) stream->Finish();
-  EXPECT_TRUE(Eventually([&] {
+class Reflection : public Limits {
+ protected:
+  struct Asked {
+    std::shared_ptr<grpc::Channel> channel;
     grpc::ClientContext context;
-    std::unique_ptr<Stream> stream;
-    const bool again = ask(&context, &stream);
-    context.TryCancel();
-    stream->Finish();
-    return again;
+    std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream;
+    bool answered = false;
+  };
+  std::unique_ptr<Asked> AskReflection(const std::shared_ptr<grpc::Channel>& channel) {
+    auto asked = std::make_unique<Asked>();
+    asked->channel = channel;
+    asked->stream.reset(grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
+        channel.get(), method_, &asked->context));
+    const grpc::Slice text(std::string("\x3a\x01*", 3));  // ServerReflectionRequest{list_services: "*"}
+    grpc::ByteBuffer reply;
+    asked->stream->Write(grpc::ByteBuffer(&text, 1));
+    asked->answered = asked->stream->Read(&reply);
+    return asked;
+  }
+  // How many of 20 are answered, and stay.
+  int AskMany(const User& user) {
+    const auto channel = ChannelOf(user);
+    int answered = 0;
+    for (int i = 0; i < 20; ++i) answered += asked_.emplace_back(AskReflection(channel))->answered ? 1 : 0;
+    return answered;
+  }
+  static void End(Asked& asked) {
+    asked.context.TryCancel();
+    asked.stream->Finish();
+  }
+  void EndAll() {
+    for (const auto& asked : asked_) End(*asked);
+    asked_.clear();
+  }
+
+  const grpc::internal::RpcMethod method_{"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                                          grpc::internal::RpcMethod::BIDI_STREAMING};
+  std::vector<std::unique_ptr<Asked>> asked_;
+};
+
+TEST_F(Reflection, StreamsAreFew) {
+  ASSERT_TRUE(Start({}).ok());
+  EXPECT_EQ(AskMany(kRoot), 8);
+  EXPECT_GE(Refused(Refusal::kCallLimit), 12U);
+  EndAll();
+  const auto channel = ChannelOf(kRoot);
+  EXPECT_TRUE(Eventually([&] {
+    const auto asked = AskReflection(channel);
+    End(*asked);
+    return asked->answered;
   })) << "who goes makes room";
+}
+
+TEST_F(Reflection, OneUserLeavesRoomForTheOthers) {
+  ServerOptions options;
+  options.read_group = "54322";
+  ASSERT_TRUE(Start(options).ok());
+  EXPECT_EQ(AskMany({.uid = 1000, .gid = 54322, .groups = {}}), 4);
+  EXPECT_EQ(AskMany({.uid = 1001, .gid = 54322, .groups = {}}), 2);
+  EXPECT_EQ(AskMany(kRoot), 2) << "kept for root";
+  EndAll();
+}
+
+// They are in memory before anybody has asked whose they are.
+TEST_F(Limits, RequestsThatNeverEndKeepNobodyElsesOut) {
+  ServerOptions options;
+  options.change_group = "54321";
+  ASSERT_TRUE(Start(options).ok());
+  std::vector<std::unique_ptr<HalfRequest>> halves;
+  for (int i = 0; i < 8; ++i) {
+    halves.push_back(
+        std::make_unique<HalfRequest>(Connect({.uid = 1000, .gid = 54321, .groups = {}}), std::size_t{60} << 20U));
+  }
+  const auto sent = [&] {
+    std::size_t all = 0;
+    for (const auto& half : halves) all += half->sent();
+    return all;
+  };
+  EXPECT_TRUE(Eventually([&] { return sent() > std::size_t{150} << 20U; })) << sent();
+  for (std::size_t before = 0; before != sent();) {  // as far as they come
+    before = sent();
+    std::this_thread::sleep_for(1s);
+  }
+  const auto apply = [](v1::Sluice::Stub& stub) {
+    grpc::ClientContext context;
+    v1::ApplyRequest request;
+    v1::ApplyReply reply;
+    for (int i = 0; i < 2; ++i)
+      request.add_documents()->set_yaml("#" + std::string(std::size_t{25} << 20U, 'x') + "\n");
+    request.add_documents()->set_yaml(kPolicy);
+    return stub.Apply(&context, request, &reply);
+  };
+  for (const User& user : {kRoot, User{.uid = 1001, .gid = 54321, .groups = {}}}) {
+    EXPECT_TRUE(Ask(*As(user)).ok());
+    const grpc::Status applied = apply(*As(user));
+    EXPECT_TRUE(applied.ok()) << user.uid << ": " << applied.error_message();
+  }
+  RecordProperty("sent_mib", static_cast<int>(sent() >> 20U));
+  RecordProperty("ended", static_cast<int>(std::count_if(halves.begin(), halves.end(),
+                                                         [](const auto& half) { return half->ended(); })));
 }
 
 TEST_F(Limits, AReaderThatDoesNotReadIsEnded) {
