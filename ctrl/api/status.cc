@@ -1,6 +1,7 @@
 #include "ctrl/api/status.h"
 
 #include <algorithm>
+#include <map>
 
 namespace sluice::api {
 namespace {
@@ -11,6 +12,17 @@ void AddUnbound(const reconcile::View& view, v1::AgentStatus* status) {
     unbound.set_namespace_(name.ns);
     unbound.set_name(name.name);
     unbound.set_problem(problem);
+  }
+}
+
+void AddClosed(const reconcile::View& view, const datapath::Datapath& datapath, v1::AgentStatus* status) {
+  std::map<std::uint32_t, std::string> names;
+  for (const datapath::AttachedProgram& attached : datapath.Attached()) names[attached.ifindex] = attached.interface;
+  for (const auto& [ifindex, problem] : view.closed) {
+    v1::AgentStatus::Closed& closed = *status->add_closed();
+    closed.set_interface(names[ifindex]);
+    closed.set_ifindex(ifindex);
+    closed.set_problem(problem);
   }
 }
 
@@ -75,6 +87,7 @@ Status AddNumbers(const reconcile::View& view, datapath::Datapath& datapath, tel
   status->set_workloads(static_cast<std::uint64_t>(
       std::count_if(endpoints.begin(), endpoints.end(), [](const auto& endpoint) { return endpoint.ifindex != 0; })));
   AddUnbound(view, status);
+  AddClosed(view, datapath, status);
   AddPrograms(datapath, status);
   SL_ASSIGN_OR_RETURN(const auto maps, datapath.Maps());
   for (const datapath::MapUsage& usage : maps) AddMap(usage.name, usage.entries, usage.capacity, usage.refused, status);

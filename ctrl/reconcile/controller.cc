@@ -46,7 +46,7 @@ void AddEndpointChanges(const workload::EndpointIds& from, const workload::Endpo
 
 bool IsEmpty(const StateChange& change) {
   return change.puts.empty() && change.deletes.empty() && change.new_endpoints.empty() &&
-         change.gone_endpoints.empty() && change.quarantines.empty();
+         change.gone_endpoints.empty() && change.quarantines.empty() && !change.refusals;
 }
 
 // Only the kernel's own "there is none" counts: without a file descriptor, say, nothing is known.
@@ -141,6 +141,7 @@ Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State st
     const std::lock_guard view_lock(view_mutex_);
     quarantined_ = std::move(state.quarantined);
   }
+  saved_refusals_ = std::move(state.refusals);
   const bool pinned = datapath_->generation() > 0 || state.pinned;
   if (!unread_directory_.empty()) {
     holding_ = "the resources directory cannot be read: " + unread_directory_ + "; mend it and send SIGHUP";
@@ -162,8 +163,9 @@ Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State st
                                std::none_of(unreadable_.begin(), unreadable_.end(),
                                             [](const auto& row) { return row.first.kind == policy::Kind::kWorkload; });
   close_all_ = !knows_workloads && !pinned;
-  return Follow({directory.ok() ? *std::move(directory) : ResourceMap(), std::move(state.resources)},
-                {.revision = state.revision});
+  Desired desired(directory.ok() ? *std::move(directory) : ResourceMap(), std::move(state.resources));
+  RestoreRefused(saved_refusals_, desired.all);
+  return Follow(std::move(desired), {.revision = state.revision});
 }
 
 Status Controller::SetDirectory(ResourceMap resources) {
@@ -509,6 +511,8 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   owners.merge(StillOwned(plan, change));
   AddEndpointChanges(saved_ids_, plan.places->ids, &change);
   change.quarantines.assign(unsaved_quarantines_.begin(), unsaved_quarantines_.end());
+  Refusals refusals = RefusalsAfter(change, *plan.places);
+  if (refusals != saved_refusals_) change.refusals = refusals;
   for (const auto& attached : all_attached) {
     if (attached.program != "xdp_uplink" && !owners.contains(attached.ifindex))
       change.released_interfaces.push_back(attached.ifindex);
@@ -550,11 +554,12 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   if (saved.ok()) {
     saved_ids_ = plan.places->ids;
     saved_revision_ = change.revision;
+    saved_refusals_ = std::move(refusals);
     unsaved_quarantines_.clear();
     doubted_ = false;
   }
   unsaved_ = std::move(saved);
-  ForgetRefused(change, desired.all);
+  ForgetRefused(change, *plan.places);
   if (!restored_) TellNobodys(owners);
   close_all_ = false;
   Own(std::move(owners), plan);
@@ -611,6 +616,7 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
 
 void Controller::Remember(Desired desired, Plan plan) {
   AddRefused(*plan.view);
+  AddNobodys(*plan.view);
   for (const auto& [name, problem] : plan.view->unbound) {
     const bool is_open = plan.places->open.contains(name);
     if (view()->unbound.contains(name) && is_open == (places_ && places_->open.contains(name))) continue;

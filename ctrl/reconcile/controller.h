@@ -32,6 +32,7 @@ struct View {
   policy::ResourceMap resources;
   policy::CompiledPolicy compiled;
   std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
+  std::map<std::uint32_t, std::string> closed;  // interfaces that are closed for a workload that is not known, and why
   std::string holding;  // not empty: `resources` are not in force, what the kernel had is; and why
   workload::ProcessOwners process_owners;
 };
@@ -66,7 +67,7 @@ class Controller {
   // generation and one revision; one that is refused holds up no other. A workload among `resources` whose interface or
   // addresses cannot be found refuses the change (NotFound, FailedPrecondition as workload::Bind); so does one to
   // remove that does not exist. Returns the revision. What a refused change wanted to enforce on and was not before is
-  // closed, and listed as unbound, until it is applied again or deleted.
+  // closed, and listed as unbound, until it is applied again or deleted, also after a restart.
   StatusOr<std::uint64_t> Apply(const std::vector<policy::Resource>& resources);
   StatusOr<std::uint64_t> Delete(const std::vector<policy::ResourceId>& ids);
 
@@ -189,8 +190,13 @@ class Controller {
   void AttachClosed(std::vector<datapath::PodInterface> interfaces) const;
   void CloseRefused(const std::vector<policy::Resource>& resources, const Status& why);
   bool IsRefused(const policy::ObjectName& name, const StateChange& change, const policy::ResourceMap& resources) const;
-  void ForgetRefused(const StateChange& change, const policy::ResourceMap& resources);
+  void ForgetRefused(const StateChange& change, const Places& places);
   void AddRefused(View& view) const;
+  void RestoreRefused(const Refusals& refusals, const policy::ResourceMap& resources);
+  bool IsRefusedAfter(const policy::ObjectName& name, const StateChange& change, const Places& places) const;
+  Refusals RefusalsAfter(const StateChange& change, const Places& places) const;
+  void SaveRefused();
+  void AddNobodys(View& view) const;
   const workload::EndpointIds& numbers() const { return places_ ? places_->ids : ids_; }
   Status CutOffAtOnce(const policy::ObjectName& name);
   Status NotFound(const policy::ObjectName& name) const;
@@ -207,6 +213,7 @@ class Controller {
   workload::EndpointIds ids_;             // as the kernel has been told
   workload::EndpointIds saved_ids_;       // as the store has them
   std::uint64_t saved_revision_ = 0;      // likewise
+  Refusals saved_refusals_;               // likewise
   Status unsaved_;                        // why something is not there that could be done without
   std::shared_ptr<const Places> places_;  // of the generation in force; null before the first
   std::map<policy::ObjectName, Refused> refused_;

@@ -210,8 +210,10 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
     }
   }
   if (!is_new) return;
+  SaveRefused();
   auto view = std::make_shared<View>(*this->view());
   AddRefused(*view);
+  AddNobodys(*view);
   const std::lock_guard lock(view_mutex_);
   view_ = std::move(view);
 }
@@ -222,12 +224,69 @@ bool Controller::IsRefused(const ObjectName& name, const StateChange& change, co
   return refused != refused_.end() && !Names(change, name) && FindWorkload(resources, name) == refused->second.instead;
 }
 
-void Controller::ForgetRefused(const StateChange& change, const ResourceMap& resources) {
-  std::erase_if(refused_, [&](const auto& refused) { return !IsRefused(refused.first, change, resources); });
+// Likewise, and not enforced on at the same place by then.
+bool Controller::IsRefusedAfter(const ObjectName& name, const StateChange& change, const Places& places) const {
+  if (!IsRefused(name, change, places.resources)) return false;
+  const auto& ends = refused_.at(name).ends;
+  return std::any_of(ends.begin(), ends.end(),
+                     [&](const workload::HostEnd& end) { return !places.owners.contains(end.ifindex); });
+}
+
+void Controller::ForgetRefused(const StateChange& change, const Places& places) {
+  std::erase_if(refused_, [&](const auto& refused) { return !IsRefusedAfter(refused.first, change, places); });
 }
 
 void Controller::AddRefused(View& view) const {
   for (const auto& [name, refused] : refused_) view.unbound.try_emplace(name, "refused: " + refused.problem);
+}
+
+// What an earlier agent refused, as far as it is still closed in the kernel.
+void Controller::RestoreRefused(const Refusals& refusals, const ResourceMap& resources) {
+  for (const auto& attached : datapath_->Attached()) {
+    for (const auto& [name, refusal] : refusals) {
+      if (attached.program == "xdp_uplink" || !refusal.interfaces.contains(attached.ifindex)) continue;
+      if (!owners_.try_emplace(attached.ifindex, name).second) continue;
+      Refused& refused = refused_[name];
+      refused.ends.push_back({attached.ifindex, attached.interface});
+      refused.problem = refusal.problem;
+      refused.instead = FindWorkload(resources, name);
+    }
+  }
+}
+
+Refusals Controller::RefusalsAfter(const StateChange& change, const Places& places) const {
+  Refusals refusals;
+  for (const auto& [name, refused] : refused_) {
+    if (!IsRefusedAfter(name, change, places)) continue;
+    Refusal& refusal = refusals[name];
+    refusal.problem = refused.problem;
+    for (const workload::HostEnd& end : refused.ends) refusal.interfaces.insert(end.ifindex);
+  }
+  return refusals;
+}
+
+// What cannot be saved is closed after a restart too, and then nobody's.
+void Controller::SaveRefused() {
+  StateChange change{.revision = saved_revision_};
+  change.released_interfaces.assign(released_before_.begin(), released_before_.end());
+  Places places = places_ ? *places_ : Places();
+  places.resources = desired_.all;
+  change.refusals = RefusalsAfter({}, places);
+  const Status saved = save_(change, OkStatus);
+  if (saved.ok()) saved_refusals_ = *std::move(change.refusals);
+  if (!saved.ok()) LogWarn("after a restart it will not be known who is closed: {}", Message(saved));
+}
+
+void Controller::AddNobodys(View& view) const {
+  view.closed.clear();
+  const auto in_force = datapath_->EndpointsInForce();
+  for (const auto& [ifindex, name] : owners_) {
+    if (name != ObjectName() || in_force.contains(ifindex)) continue;
+    view.closed[ifindex] = closed_all_.contains(ifindex)
+                               ? "who the workloads are is not known"
+                               : "closed by an earlier agent, for which Workload is not known: apply that one, or "
+                                 "apply and delete it";
+  }
 }
 
 // Interfaces of workloads that are wanted but cannot be found right now. They stay attached, and closed, because no

@@ -34,6 +34,8 @@ constexpr const char* kSchema =
 // Came later. A version that does not know it may go on with the rest, so the format's number stays.
 constexpr const char* kLaterSchema =
     "CREATE TABLE IF NOT EXISTS quarantine(namespace TEXT, name TEXT, PRIMARY KEY(namespace, name)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS refused(namespace TEXT, name TEXT, ifindex INTEGER, problem TEXT,"
+    "  PRIMARY KEY(namespace, name, ifindex)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS released(ifindex INTEGER PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS doubt(text TEXT, unknown INTEGER);";
 
@@ -449,6 +451,7 @@ StatusOr<StateStore::State> StateStore::Load() {
     if (!more) break;
     state.released_interfaces.insert(static_cast<std::uint32_t>(released.Number(0)));
   }
+  SL_RETURN_IF_ERROR(LoadRefusals(state));
   std::vector<policy::Resource> recovered;
   SL_RETURN_IF_ERROR(LoadResources(state, recovered));
   is_loaded_ = true;
@@ -458,6 +461,22 @@ StatusOr<StateStore::State> StateStore::Load() {
     if (Status saved = Save(change, OkStatus); !saved.ok()) state.problems.push_back(Message(saved));
   }
   return state;
+}
+
+// A file that can only be read may be an older version's, without this table.
+Status StateStore::LoadRefusals(State& state) const {
+  SL_ASSIGN_OR_RETURN(auto table, Statement::Prepare(db_, path_, "SELECT 1 FROM sqlite_master WHERE name = 'refused'"));
+  SL_ASSIGN_OR_RETURN(const bool has_table, table.Step());
+  if (!has_table) return OkStatus();
+  SL_ASSIGN_OR_RETURN(auto refused,
+                      Statement::Prepare(db_, path_, "SELECT namespace, name, ifindex, problem FROM refused"));
+  for (;;) {
+    SL_ASSIGN_OR_RETURN(const bool more, refused.Step());
+    if (!more) return OkStatus();
+    Refusal& refusal = state.refusals[{refused.Text(0), refused.Text(1)}];
+    refusal.interfaces.insert(static_cast<std::uint32_t>(refused.Number(2)));
+    refusal.problem = refused.Text(3);
+  }
 }
 
 Status StateStore::KeepCopy() {
@@ -493,6 +512,7 @@ Status StateStore::Write(const StateChange& change) {
     SL_RETURN_IF_ERROR(assign.Bind(1, name.ns).Bind(2, name.name).Bind(3, std::uint64_t{number}).Run());
   }
   SL_RETURN_IF_ERROR(WriteQuarantine(change));
+  if (change.refusals) SL_RETURN_IF_ERROR(WriteRefusals(*change.refusals));
   SL_RETURN_IF_ERROR(Execute("DELETE FROM released; DELETE FROM revision"));
   if (change.ends_doubt) SL_RETURN_IF_ERROR(EndDoubt());
   SL_ASSIGN_OR_RETURN(auto release_interface,
@@ -521,6 +541,18 @@ Status StateStore::WriteQuarantine(const StateChange& change) {
                       Statement::Prepare(db_, path_, "DELETE FROM quarantine WHERE namespace = ? AND name = ?"));
   for (const ObjectName& name : change.releases) {
     SL_RETURN_IF_ERROR(remove.Bind(1, name.ns).Bind(2, name.name).Run());
+  }
+  return OkStatus();
+}
+
+Status StateStore::WriteRefusals(const Refusals& refusals) {
+  SL_RETURN_IF_ERROR(Execute("DELETE FROM refused"));
+  SL_ASSIGN_OR_RETURN(auto put, Statement::Prepare(db_, path_, "INSERT INTO refused VALUES(?, ?, ?, ?)"));
+  for (const auto& [name, refusal] : refusals) {
+    for (const std::uint32_t ifindex : refusal.interfaces) {
+      put.Bind(1, name.ns).Bind(2, name.name).Bind(3, std::uint64_t{ifindex});
+      SL_RETURN_IF_ERROR(put.Bind(4, refusal.problem).Run());
+    }
   }
   return OkStatus();
 }

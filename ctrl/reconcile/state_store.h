@@ -1,6 +1,6 @@
 // What must survive a restart, in an SQLite database in the state directory: the resources applied through the API, the
-// endpoint numbers, who is in quarantine, the revision. The only user of SQLite. Not thread-safe: the controller orders
-// its calls.
+// endpoint numbers, who is in quarantine, who was refused, the revision. The only user of SQLite. Not thread-safe: the
+// controller orders its calls.
 //
 // Open takes the directory for itself (AlreadyExists: another agent has it). What is there is never given up for what
 // cannot be read: beside state.db a last good copy is kept (KeepCopy), and State says what was wrong.
@@ -13,7 +13,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -27,6 +29,14 @@ struct sqlite3;
 
 namespace sluice::reconcile {
 
+// Of a workload that was asked for and could not be enforced on: it is closed.
+struct Refusal {
+  std::string problem;
+  std::set<std::uint32_t> interfaces;
+  bool operator==(const Refusal&) const = default;
+};
+using Refusals = std::map<policy::ObjectName, Refusal>;
+
 // One step from what was saved before.
 struct StateChange {
   std::vector<policy::Resource> puts;
@@ -36,6 +46,7 @@ struct StateChange {
   std::vector<policy::ObjectName> quarantines;
   std::vector<policy::ObjectName> releases;
   std::vector<std::uint32_t> released_interfaces;  // that are let go once this is saved; those before have been
+  std::optional<Refusals> refusals;                // all that there are; absent: as before
   std::uint64_t revision = 0;
   bool ends_doubt = false;  // State::doubt is over
 };
@@ -49,6 +60,7 @@ class StateStore {
     workload::EndpointIds endpoints;
     std::set<policy::ObjectName> quarantined;  // also workloads that do not exist now
     std::set<std::uint32_t> released_interfaces;
+    Refusals refusals;  // their interfaces are those of when it was saved
     std::uint64_t revision = 0;
 
     std::vector<std::string> problems;  // what was wrong, for people; not fatal
@@ -101,11 +113,13 @@ class StateStore {
   Status CheckFormat() const;
   Status LoadEndpoints(State& state) const;
   Status LoadDoubt(State& state) const;
+  Status LoadRefusals(State& state) const;
   Status LoadResources(State& state, std::vector<policy::Resource>& recovered);
   StatusOr<policy::Resource> ReadFromCopy(const policy::ResourceId& id) const;
   Status Write(const StateChange& change);
   Status EndDoubt() const;
   Status WriteQuarantine(const StateChange& change);
+  Status WriteRefusals(const Refusals& refusals);
   Status Execute(const char* sql) const;
 
   const std::string path_;

@@ -42,6 +42,9 @@ std::string UnboundText(const v1::AgentStatus& status) {
   for (const auto& unbound : status.unbound()) {
     table.Add({unbound.namespace_() + "/" + unbound.name(), unbound.problem()});
   }
+  for (const auto& closed : status.closed()) {
+    table.Add({fmt::format("interface {} ({})", closed.interface(), closed.ifindex()), closed.problem()});
+  }
   return Section(table);
 }
 

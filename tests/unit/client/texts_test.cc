@@ -80,6 +80,7 @@ TEST(StatusText, EverySection) {
     "ready": true, "version": "0.1.0", "node": "n1", "startTime": "2026-03-04T05:06:07Z", "revision": "7",
     "generation": "9", "workloads": "2", "followers": "1",
     "unbound": [{"namespace": "shop", "name": "db-0", "problem": "no netns"}],
+    "closed": [{"interface": "veth1", "ifindex": 7, "problem": "by an earlier agent"}],
     "quarantine": {"workloads": ["shop/bad", "shop/worse"], "allow": ["10.0.0.0/8", "fd00::1/128"]},
     "programs": [{"program": "tc_from_pod", "interface": "v-web", "ifindex": 4, "mode": "tcx"}],
     "maps": [{"name": "flows", "entries": "50", "capacity": "200"}, {"name": "empty"}],
@@ -88,7 +89,7 @@ TEST(StatusText, EverySection) {
     })")),
             "enforcing: policy revision 7, generation 9, workloads 2\n"
             "sluiced 0.1.0 on n1 since 2026-03-04T05:06:07Z, followers 1\n"
-            "\nNOT ENFORCED ON  BECAUSE\nshop/db-0        no netns\n"
+            "\nNOT ENFORCED ON      BECAUSE\nshop/db-0            no netns\ninterface veth1 (7)  by an earlier agent\n"
             "\nIN QUARANTINE\nshop/bad\nshop/worse\nallowed peers: 10.0.0.0/8, fd00::1/128\n"
             "\nPROGRAM      INTERFACE  IFINDEX  MODE\ntc_from_pod  v-web      4        tcx\n"
             "\nMAP    ENTRIES  CAPACITY   FILL  REFUSED\nflows       50       200  25.0%        0\n"

@@ -101,7 +101,7 @@ TEST_F(ClosedFirst, ANewWorkloadIsClosedAndListedWhenTheDiskIsFull) {
   EXPECT_THAT(Problem("cache"), HasSubstr("the disk is full"));
   ASSERT_TRUE(controller_->Quarantine({"shop", "cache"}).ok());
   ASSERT_TRUE(controller_->Release({"shop", "cache"}).ok());
-  ASSERT_TRUE(controller_->Refresh().ok());
+  EXPECT_EQ(controller_->Refresh(), kDiskFull) << "that it was refused is not saved yet";
   EXPECT_TRUE(IsClosed(13)) << "it stays so";
   EXPECT_TRUE(IsEnforced(11));
 
@@ -185,13 +185,75 @@ TEST_F(ClosedFirst, WhatWasRefusedStaysClosedOverARestart) {
   ASSERT_TRUE(Restart().ok());
   EXPECT_TRUE(IsClosed(13));
   EXPECT_TRUE(IsEnforced(11));
+  ASSERT_EQ(controller_->view()->closed.size(), 1U) << "though nobody could save whose it is";
+  EXPECT_THAT(controller_->view()->closed.at(13), HasSubstr("earlier agent"));
   // Whose it is is said again, and then that it is not wanted.
   EXPECT_FALSE(Apply(Workload("cache", "10.0.0.3")).ok());
   EXPECT_TRUE(IsClosed(13));
   EXPECT_NE(Problem("cache"), "");
+  EXPECT_TRUE(controller_->view()->closed.empty());
   disk_ = OkStatus();
   ASSERT_TRUE(controller_->Delete({WorkloadId("cache")}).ok());
   EXPECT_FALSE(datapath_.pods().contains(13));
+}
+
+TEST_F(ClosedFirst, WhatWasRefusedIsListedWithItsReasonAfterARestart) {
+  ApplyWebAndDb();
+  Plug("cache", 13);
+  bind_errors_["cache"] = kNoAddress;
+  EXPECT_EQ(Apply(Workload("cache", "10.0.0.3")).status(), kNoAddress);
+  const std::string problem = Problem("cache");
+  ASSERT_THAT(problem, HasSubstr("it has no address"));
+  for (int i = 0; i < 2; i++) {
+    ASSERT_TRUE(Restart().ok());
+    EXPECT_TRUE(IsClosed(13));
+    EXPECT_EQ(Problem("cache"), problem);
+    EXPECT_TRUE(controller_->view()->closed.empty());
+    ASSERT_TRUE(Apply(Policy("other" + std::to_string(i))).ok()) << "a change of another is no reason to forget it";
+    EXPECT_TRUE(IsClosed(13));
+    EXPECT_EQ(Problem("cache"), problem);
+  }
+  ASSERT_TRUE(controller_->Delete({WorkloadId("cache")}).ok());
+  EXPECT_FALSE(datapath_.pods().contains(13));
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_EQ(Problem("cache"), "");
+}
+
+TEST_F(ClosedFirst, WhatWasRefusedIsEnforcedOnceItIsAppliedAfterARestart) {
+  Plug("web", 11);
+  bind_errors_["web"] = kNoAddress;
+  EXPECT_FALSE(Apply(Workload("web", "10.0.0.1")).ok());
+  ASSERT_TRUE(Restart().ok());
+  bind_errors_.clear();
+  ASSERT_TRUE(Apply(Workload("web", "10.0.0.1")).ok());
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_EQ(Problem("web"), "");
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_EQ(Problem("web"), "");
+}
+
+TEST_F(ClosedFirst, WhatWasRefusedIsForgottenOnceTheDirectoryHasIt) {
+  Plug("web", 11);
+  bind_errors_["web"] = kNoAddress;
+  EXPECT_FALSE(Apply(Workload("web", "10.0.0.1")).ok());
+  bind_errors_.clear();
+  directory_ = Map(Workload("web", "10.0.0.1"));
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_EQ(Problem("web"), "");
+  EXPECT_TRUE(saved_.refusals.empty());
+}
+
+// After a boot the number is another interface's, and nothing is closed.
+TEST_F(ClosedFirst, WhatWasRefusedIsForgottenWhereNothingIsAttached) {
+  Plug("web", 11);
+  bind_errors_["web"] = kNoAddress;
+  EXPECT_FALSE(Apply(Workload("web", "10.0.0.1")).ok());
+  ASSERT_TRUE(datapath_.DetachPod(11).ok());
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_EQ(Problem("web"), "");
+  EXPECT_FALSE(datapath_.pods().contains(11));
 }
 
 TEST_F(ClosedFirst, ARefusedChangeOfAnEnforcedWorkloadLeavesItEnforced) {

@@ -183,6 +183,7 @@ class ControllerTest : public ::testing::Test {
     for (const policy::ObjectName& name : change.releases) saved_.quarantined.erase(name);
     saved_.revision = change.revision;
     saved_.released_interfaces = {change.released_interfaces.begin(), change.released_interfaces.end()};
+    if (change.refusals) saved_.refusals = *change.refusals;
     if (change.ends_doubt) saved_.doubt.clear();
     if (change.ends_doubt) saved_.unknown = false;
     for (const policy::Resource& resource : change.puts) saved_.unreadable.erase(resource.id);

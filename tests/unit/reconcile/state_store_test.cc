@@ -120,6 +120,32 @@ TEST_F(StateStoreTest, KeepsWhoIsInQuarantine) {
   EXPECT_EQ(LoadAnew().quarantined, (std::set<policy::ObjectName>{{"shop", "web"}}));
 }
 
+TEST_F(StateStoreTest, KeepsWhoWasRefused) {
+  const Refusals refusals{{{"shop", "web"}, {.problem = "it has no address", .interfaces = {11, 12}}},
+                          {{"shop", "db"}, {.problem = "the disk is full", .interfaces = {13}}}};
+  ASSERT_TRUE(Open()->Save({.refusals = refusals, .revision = 1}, Enforced).ok());
+  EXPECT_EQ(LoadAnew().refusals, refusals);
+  ASSERT_TRUE(Open()->Save({.revision = 2}, Enforced).ok());
+  EXPECT_EQ(LoadAnew().refusals, refusals) << "a change that says nothing of them";
+  ASSERT_TRUE(Open()->Save({.refusals = Refusals(), .revision = 3}, Enforced).ok());
+  EXPECT_TRUE(LoadAnew().refusals.empty());
+}
+
+TEST_F(StateStoreTest, ReadsWhatAVersionWithoutRefusalsWroteAlsoWhereNothingCanBeWritten) {
+  ASSERT_TRUE(Open()->Save({.puts = {Namespace("shop", "blue")}, .revision = 3}, Enforced).ok());
+  Execute("DROP TABLE refused; PRAGMA user_version = 99");
+  std::filesystem::copy(directory_ + "/state.db", directory_ + "/state.db.good");
+  std::string sql = "PRAGMA user_version = 1";
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open((directory_ + "/state.db.good").c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+  const auto state = LoadAnew();
+  EXPECT_EQ(state.resources.size(), 1U);
+  EXPECT_FALSE(state.can_save);
+  EXPECT_TRUE(state.refusals.empty());
+}
+
 TEST_F(StateStoreTest, ReadsWhatAVersionWithoutQuarantineWrote) {
   ASSERT_TRUE(Open()->Save({.puts = {Namespace("shop", "blue")}, .revision = 3}, Enforced).ok());
   Execute("DROP TABLE quarantine");
