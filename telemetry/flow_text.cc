@@ -95,6 +95,16 @@ std::string PolicyText(const v1::PolicyRef& ref) {
   return Printable(text);
 }
 
+std::string LinkText(const v1::ProgramLink& link) {
+  const std::string where =
+      fmt::format("in {} {} is a symbolic link or below one", Printable(link.workload()), PrintableWord(link.path()));
+  const std::string target = PrintableWord(link.target());
+  if (!link.has_policy()) return fmt::format("{}: answered for {}", where, target);
+  const v1::PolicyRef& policy = link.policy();
+  return fmt::format("{}/{} {}: {}: no program has that path; name {}", Printable(policy.namespace_()),
+                     Printable(policy.name()), Printable(policy.rule()), where, target);
+}
+
 std::string PoliciesText(const v1::Flow& flow) {
   std::string text;
   for (const v1::PolicyRef& ref : flow.policies()) text += (text.empty() ? "" : ", ") + PolicyText(ref);

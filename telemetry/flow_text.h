@@ -13,6 +13,9 @@ std::string TimeText(const google::protobuf::Timestamp& time);
 
 // "shop/db ingress[0] ALLOW", "shop/default-deny egress DEFAULT_DENY", "shop/trial egress[0] AUDIT (would DENY)".
 std::string PolicyText(const v1::PolicyRef& ref);
+// "shop/web egress[0]: in shop/web-0 /usr/bin/python3 is a symbolic link or below one: no program has that path; name
+// /usr/bin/python3.11".
+std::string LinkText(const v1::ProgramLink& link);
 // All of the flow's policies, by commas. "no policy isolates" for what passed without any.
 std::string PoliciesText(const v1::Flow& flow);
 

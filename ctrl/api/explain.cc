@@ -6,6 +6,7 @@
 #include "bpf/abi/policy.h"
 #include "policy/evaluate.h"
 #include "telemetry/policy_refs.h"
+#include "telemetry/text.h"
 
 namespace sluice::api {
 namespace {
@@ -90,19 +91,54 @@ StatusOr<std::string> ParsePath(const char* what, const std::string& text) {
   return InvalidError("{} {}: expected an absolute path of at most {} bytes", what, text, SL_PROGRAM_PATH_MAX);
 }
 
+// Programs as the kernel will know them: where a path is a link, what it leads to. Says so in `links`.
+class Programs {
+ public:
+  Programs(const policy::Snapshot& snapshot, const FindProgram& find, ProgramLinks* links)
+      : snapshot_(snapshot), find_(find), links_(links) {}
+
+  std::string Resolve(const Address& end, std::string path) const {
+    const policy::Endpoint* endpoint = snapshot_.Find(end);
+    if (!find_ || endpoint == nullptr) return path;
+    const auto files = find_(endpoint->name, path);
+    const bool counts =
+        std::any_of(files.begin(), files.end(), [&](const auto& file) { return file.is_script || file.path == path; });
+    if (files.empty() || counts) return path;
+    AddLink(endpoint->name, path, files.front().path, links_);
+    return files.front().path;
+  }
+
+  // Of all policies that select the end.
+  void AddLinksOfPolicies(const Address& end, policy::Direction direction) const {
+    const policy::Endpoint* endpoint = snapshot_.Find(end);
+    if (!find_ || endpoint == nullptr) return;
+    for (const auto& policy : snapshot_.policies) {
+      if (policy->name.ns != endpoint->name.ns || !policy->pod_selector.Matches(endpoint->labels)) continue;
+      AddLinks(*policy, direction, endpoint->name, find_, links_);
+    }
+  }
+
+ private:
+  const policy::Snapshot& snapshot_;
+  const FindProgram& find_;
+  ProgramLinks* const links_;
+};
+
 // Sets both ends' processes, as far as the request names them.
-Status ReadProcesses(const v1::ExplainRequest& request, policy::Flow& flow) {
+Status ReadProcesses(const v1::ExplainRequest& request, const Programs& programs, policy::Flow& flow) {
   if (!request.process().empty()) {
-    SL_ASSIGN_OR_RETURN(flow.source_process.emplace().binary, ParsePath("process", request.process()));
+    SL_ASSIGN_OR_RETURN(std::string binary, ParsePath("process", request.process()));
+    flow.source_process.emplace().binary = programs.Resolve(flow.source, std::move(binary));
     for (const std::string& ancestor : request.ancestors()) {
       SL_ASSIGN_OR_RETURN(std::string path, ParsePath("ancestor", ancestor));
-      flow.source_process->ancestors.push_back(std::move(path));
+      flow.source_process->ancestors.push_back(programs.Resolve(flow.source, std::move(path)));
     }
   } else if (request.ancestors_size() != 0) {
     return InvalidError("ancestor {}: name the process that has it, too", request.ancestors(0));
   }
   if (!request.listener().empty()) {
-    SL_ASSIGN_OR_RETURN(flow.destination_process.emplace().binary, ParsePath("listener", request.listener()));
+    SL_ASSIGN_OR_RETURN(std::string binary, ParsePath("listener", request.listener()));
+    flow.destination_process.emplace().binary = programs.Resolve(flow.destination, std::move(binary));
   }
   return OkStatus();
 }
@@ -120,7 +156,7 @@ v1::Explanation::Direction ToDirection(const std::optional<policy::Decision>& de
 }  // namespace
 
 StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
-                                  const v1::ExplainRequest& request) {
+                                  const v1::ExplainRequest& request, const FindProgram& find) {
   SL_ASSIGN_OR_RETURN(const std::uint8_t protocol, ParseProtocol(request.protocol()));
   if (request.port() > UINT16_MAX) return InvalidError("port {}: ports end at {}", request.port(), UINT16_MAX);
   if (request.port() != 0 && !HasPorts(protocol)) {
@@ -135,9 +171,10 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
                     .protocol = protocol,
                     .port = static_cast<std::uint16_t>(request.port()),
                     .from_node = snapshot.IsNode(ends.first)};
-  SL_RETURN_IF_ERROR(ReadProcesses(request, flow));
-  const policy::Evaluation answer = policy::Evaluate(snapshot, flow, policy::Scope::kEverywhere, quarantine);
   v1::Explanation out;
+  const Programs programs(snapshot, find, out.mutable_links());
+  SL_RETURN_IF_ERROR(ReadProcesses(request, programs, flow));
+  const policy::Evaluation answer = policy::Evaluate(snapshot, flow, policy::Scope::kEverywhere, quarantine);
   out.set_allowed(answer.allowed);
   out.set_audit_denied(answer.audit_denied);
   *out.mutable_from() = ToEnd(snapshot, ends.first);
@@ -148,11 +185,14 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
   *out.mutable_ingress() = ToDirection(answer.ingress, policy::Direction::kIngress);
   if (answer.egress_by_process) {
     out.mutable_egress()->set_by_process(true);
-    out.mutable_egress()->set_process(request.process());
+    if (flow.source_process) out.mutable_egress()->set_process(telemetry::ToUtf8(flow.source_process->binary));
+    programs.AddLinksOfPolicies(ends.first, policy::Direction::kEgress);
   }
   if (answer.ingress_by_process) {
     out.mutable_ingress()->set_by_process(true);
-    out.mutable_ingress()->set_process(request.listener());
+    if (flow.destination_process)
+      out.mutable_ingress()->set_process(telemetry::ToUtf8(flow.destination_process->binary));
+    programs.AddLinksOfPolicies(ends.second, policy::Direction::kIngress);
   }
   if (answer.quarantined) {
     out.set_quarantined(true);

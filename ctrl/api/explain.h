@@ -1,8 +1,8 @@
 // `explain`: would this flow be allowed, and which policies say so? The reference evaluator's answer over what the
-// agent knows; workloads of other nodes are judged too. Pure.
+// agent knows; workloads of other nodes are judged too. Pure, but for what `find` looks at.
 #pragma once
 
-#include "ctrl/api/sluice.pb.h"
+#include "ctrl/api/program_links.h"
 #include "ctrl/base/status.h"
 #include "policy/quarantine.h"
 #include "policy/snapshot.h"
@@ -11,8 +11,9 @@ namespace sluice::api {
 
 // NotFound: a workload that is not known; InvalidArgument: an end that is neither a name nor an address, a protocol or
 // port that does not exist, ends of different IP families, a process that is no path; FailedPrecondition: a workload
-// without addresses. An end with addresses of both families is taken with the other's family, IPv4 first.
+// without addresses. An end with addresses of both families is taken with the other's family, IPv4 first. `find` empty:
+// paths are taken as they are.
 StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
-                                  const v1::ExplainRequest& request);
+                                  const v1::ExplainRequest& request, const FindProgram& find = {});
 
 }  // namespace sluice::api

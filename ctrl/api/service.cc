@@ -6,8 +6,10 @@
 #include "ctrl/api/resource_ids.h"
 #include "ctrl/api/running_processes.h"
 #include "ctrl/api/status.h"
+#include "ctrl/api/workload_programs.h"
 #include "ctrl/base/log.h"
 #include "telemetry/event_reader.h"
+#include "telemetry/flow_text.h"
 
 namespace sluice::api {
 namespace {
@@ -80,9 +82,28 @@ grpc::Status Service::Apply(grpc::ServerContext* context, const v1::ApplyRequest
     reply->set_revision(*revision);
     for (v1::ResourceChange& change : ToChanges(before->resources, resources))
       *reply->add_changes() = std::move(change);
+    TellLinks(resources, reply->mutable_links());
   }
   LogChange(call->caller(), "apply", revision, ChangeSummary(reply->changes()));
   return ToGrpc(revision.status());
+}
+
+// After the change is in force: what it needs is known then, and nobody waits for it.
+void Service::TellLinks(const std::vector<policy::Resource>& changed, ProgramLinks* links) const {
+  WorkloadPrograms programs(sources_.telemetry->processes());
+  AddLinksOfChange(
+      *sources_.controller->view(), changed,
+      [&](const policy::ObjectName& workload, const std::string& path) { return programs.Find(workload, path); },
+      links);
+  for (const v1::ProgramLink& link : *links) LogWarn("{}", telemetry::LinkText(link));
+}
+
+void Service::LogLinks() const {
+  const auto view = sources_.controller->view();
+  std::vector<policy::Resource> workloads;
+  for (const auto& [id, resource] : view->resources.of(policy::Kind::kWorkload)) workloads.push_back(resource);
+  ProgramLinks links;
+  TellLinks(workloads, &links);
 }
 
 grpc::Status Service::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request, v1::DeleteReply* reply) {
@@ -171,7 +192,10 @@ grpc::Status Service::Explain(grpc::ServerContext* context, const v1::ExplainReq
   const auto view = sources_.controller->view();
   const auto quarantine = sources_.controller->quarantine();
   if (!quarantine.ok()) return ToGrpc(quarantine.status());
-  auto explanation = api::Explain(*view->compiled.snapshot, *quarantine, *request);
+  WorkloadPrograms programs(sources_.telemetry->processes());
+  auto explanation = api::Explain(
+      *view->compiled.snapshot, *quarantine, *request,
+      [&](const policy::ObjectName& workload, const std::string& path) { return programs.Find(workload, path); });
   if (!explanation.ok()) return ToGrpc(explanation.status());
   *reply = *std::move(explanation);
   reply->set_revision(view->revision);

@@ -6,6 +6,7 @@
 
 #include "ctrl/api/calls.h"
 #include "ctrl/api/kinds.h"
+#include "ctrl/api/program_links.h"
 #include "ctrl/api/sluice.grpc.pb.h"
 #include "ctrl/reconcile/controller.h"
 #include "telemetry/telemetry.h"
@@ -26,6 +27,8 @@ class Service final : public v1::Sluice::Service {
 
   // Whom the server asks about calls. Before the first one; what it points to outlives the last one.
   void Serve(Calls* calls) { calls_ = calls; }
+  // Says in the log which rules name symbolic links, of all that there are.
+  void LogLinks() const;
 
   grpc::Status Apply(grpc::ServerContext*, const v1::ApplyRequest*, v1::ApplyReply*) override;
   grpc::Status Delete(grpc::ServerContext*, const v1::DeleteRequest*, v1::DeleteReply*) override;
@@ -38,6 +41,7 @@ class Service final : public v1::Sluice::Service {
  private:
   using Change = std::function<StatusOr<std::uint64_t>()>;
   StatusOr<std::uint64_t> Timed(const Change& change);
+  void TellLinks(const std::vector<policy::Resource>& changed, ProgramLinks* links) const;
   using Emit = std::function<bool(const v1::Object&)>;  // false: no more
   sluice::Status List(const v1::GetRequest& request, const Emit& emit) const;
   sluice::Status ListFlows(const Emit& emit) const;

@@ -1,12 +1,15 @@
 // `apply` and `delete`: changes of the resources, each call one step.
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "ctrl/base/output.h"
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/verb.h"
 #include "ctrl/workload/resource_directory.h"
 #include "policy/yaml.h"
+#include "telemetry/flow_text.h"
 
 namespace sluice::client {
 namespace {
@@ -55,6 +58,9 @@ StatusOr<ExitCode> Apply(const AgentAddress& server, const std::vector<std::stri
   SL_RETURN_IF_ERROR(InFiles(AppendAll(paths, request.mutable_documents())));
   const auto reply = Client(server).Apply(request);
   if (!reply.ok()) return InFiles(reply.status());
+  for (const v1::ProgramLink& link : reply->links()) {
+    std::fputs(("sluice: warning: " + telemetry::LinkText(link) + "\n").c_str(), stderr);
+  }
   SL_RETURN_IF_ERROR(WriteOut(ChangesText(reply->changes(), reply->revision())));
   return ExitCode::kDone;
 }

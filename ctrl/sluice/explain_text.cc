@@ -64,6 +64,7 @@ std::string ExplanationText(const v1::Explanation& explanation) {
   const bool quarantined = explanation.quarantined();
   text += DirectionText("egress", "--process", explanation.from(), explanation.egress(), quarantined);
   text += DirectionText("ingress", "--listener", explanation.to(), explanation.ingress(), quarantined);
+  for (const v1::ProgramLink& link : explanation.links()) text += "note: " + telemetry::LinkText(link) + "\n";
   return text;
 }
 

@@ -229,6 +229,7 @@ Status Agent::StartApi() {
   }
   SL_RETURN_IF_ERROR(TellRights(sources.constants));
   service_ = std::make_unique<api::Service>(std::move(sources));
+  service_->LogLinks();
   SL_ASSIGN_OR_RETURN(server_, api::Server::Start(options_.api, service_.get()));
   calls_ = &server_->calls();
   return OkStatus();
@@ -265,8 +266,10 @@ void Agent::ReadDirectoryAgain() {
   if (options_.resources.empty()) return LogInfo("SIGHUP: no --resources directory to read");
   auto directory = workload::ReadResourceDirectory(options_.resources);
   const Status status = directory.ok() ? controller_->SetDirectory(*std::move(directory)) : directory.status();
-  if (status.ok())
-    return LogInfo("SIGHUP: {} is in force, revision {}", options_.resources, controller_->view()->revision);
+  if (status.ok()) {
+    LogInfo("SIGHUP: {} is in force, revision {}", options_.resources, controller_->view()->revision);
+    return service_->LogLinks();
+  }
   LogError("SIGHUP: what was in force stays in force: {}", Message(status));
 }
 

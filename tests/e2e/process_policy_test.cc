@@ -263,5 +263,82 @@ TEST_F(ProcessPolicy, WithoutSensorsNobodyIsKnown) {
   EXPECT_EQ(Connect(Program("psql"), 5432), 0);
 }
 
+// In a container, which has a file system of its own, a client is a symbolic link.
+class ProgramLinks : public ProcessPolicy {
+ protected:
+  void SetUp() override {
+    ProcessPolicy::SetUp();
+    if (HasFatalFailure() || IsSkipped()) return;
+    files_ = programs_ + "/container";
+    std::filesystem::create_directory(files_);
+    const std::string script = fmt::format(
+        "mount -t tmpfs none {0} && cp /bin/bash {0}/client-3.11 && ln -s client-3.11 {0}/client && echo ready && "
+        "exec sleep 1000",
+        files_);
+    const Status started = rig_->node().netns(rig_->node().pod("web")).Run([&]() -> Status {
+      SL_ASSIGN_OR_RETURN(auto container, ChildProcess::Start({"/usr/bin/unshare", "-m", "/bin/sh", "-c", script}));
+      SL_RETURN_IF_ERROR(container.WaitForOutput("ready").status());
+      container_ = std::to_string(container.pid());
+      servers_.push_back(std::move(container));
+      return OkStatus();
+    });
+    ASSERT_TRUE(started.ok()) << started;
+  }
+  // What `apply` warns of, for one Deny rule beside one that allows everything.
+  std::string ApplyDeny(const std::string& binary) {
+    const auto applied = rig_->agent().Sluice(
+        {"apply", "-f", "-"},
+        rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") + "---\n" +
+            Policy("web", "Egress", fmt::format("[{{}}, {{action: Deny, processes: {{binaries: [{}]}}}}]", binary)));
+    EXPECT_TRUE(applied.ok() && applied->exit_code == 0) << (applied.ok() ? applied->err : "");
+    return applied.ok() ? applied->err : "";
+  }
+  json Explain(const std::string& process) {
+    const auto explained = rig_->agent().Sluice(
+        {"explain", "--from", "shop/web", "--to", "shop/db", "--port", "5432", "--process", process, "-o", "json"});
+    EXPECT_TRUE(explained.ok());
+    return json::parse(explained.ok() ? explained->out : "{}");
+  }
+  int ConnectInContainer(const std::string& program) {
+    return RunIn("web", {"/usr/bin/timeout", "1.5", "/usr/bin/nsenter", "-m", "-t", container_, program, "-c",
+                         fmt::format(": <>/dev/tcp/{}/5432", db_)});
+  }
+
+  std::string files_;
+  std::string container_;  // its pid
+};
+
+TEST_F(ProgramLinks, ARuleThatNamesOneIsNotSilent) {
+  Serve(Program("postgres"), 5432);
+  const std::string link = files_ + "/client", target = files_ + "/client-3.11";
+  const std::string warning = ApplyDeny(link);
+  EXPECT_NE(warning.find(fmt::format("warning: shop/web egress[1]: in shop/web {} is a symbolic link", link)),
+            std::string::npos)
+      << warning;
+  EXPECT_NE(warning.find("name " + target), std::string::npos) << warning;
+  EXPECT_NE(rig_->agent().Log().find(fmt::format("in shop/web {} is a symbolic link", link)), std::string::npos);
+  EXPECT_EQ(ConnectInContainer(link), 0) << "it denies nobody";
+  const json explained = Explain(link);
+  EXPECT_EQ(explained["allowed"], true) << explained << ": and nothing says that it does";
+  EXPECT_EQ(explained["egress"]["process"], target);
+  ASSERT_EQ(explained["links"].size(), 2U) << explained;
+  EXPECT_EQ(explained["links"][1]["policy"]["rule"], "egress[1]");
+  EXPECT_EQ(explained["links"][1]["path"], link);
+  EXPECT_EQ(explained["links"][1]["target"], target);
+}
+
+TEST_F(ProgramLinks, ARuleThatNamesTheProgramIsNotWarnedOf) {
+  Serve(Program("postgres"), 5432);
+  const std::string link = files_ + "/client", target = files_ + "/client-3.11";
+  EXPECT_EQ(ApplyDeny(target), "");
+  EXPECT_EQ(ConnectInContainer(link), kTimedOut);
+  const json explained = Explain(target);
+  EXPECT_EQ(explained["allowed"], false) << explained;
+  EXPECT_FALSE(explained.contains("links")) << explained;
+  const json by_link = Explain(link);
+  EXPECT_EQ(by_link["allowed"], false) << by_link << ": whoever starts it by the link is that program";
+  EXPECT_EQ(by_link["links"].size(), 1U);
+}
+
 }  // namespace
 }  // namespace sluice::test

@@ -40,7 +40,8 @@ TEST(Explain, QuarantineDecidesAlone) {
 }
 
 StatusOr<v1::Explanation> AskFor(const std::string& process, const std::vector<std::string>& ancestors = {},
-                                 const std::string& listener = "", std::uint32_t port = 80) {
+                                 const std::string& listener = "", std::uint32_t port = 80,
+                                 const FindProgram& find = {}) {
   static const auto snapshot = [] {
     policy::ResourceMap resources;
     const auto parsed = policy::ParseResources("world.yaml", std::string(kWorld) + R"(
@@ -70,7 +71,69 @@ spec:
   request.set_process(process);
   request.set_listener(listener);
   request.mutable_ancestors()->Assign(ancestors.begin(), ancestors.end());
-  return Explain(*snapshot, {}, request);
+  return Explain(*snapshot, {}, request, find);
+}
+
+// In both workloads /usr/bin/nginx is a link to nginx-full, and /bin one to /usr/bin.
+std::vector<workload::ProcessRoot::File> FindLinks(const policy::ObjectName&, const std::string& path) {
+  if (path.ends_with("/nginx")) return {{.path = "/usr/bin/nginx-full"}};
+  if (path.starts_with("/bin/")) return {{.path = "/usr" + path}};
+  if (path.starts_with("/usr/sbin/")) return {};  // nobody knows
+  return {{.path = path}};
+}
+
+TEST(Explain, ALinkIsNoProgram) {
+  const auto denied = AskFor("/bin/curl", {"/usr/sbin/sshd"}, "/usr/bin/nginx", 80, FindLinks);
+  ASSERT_TRUE(denied.ok()) << denied.status();
+  EXPECT_EQ(denied->egress().verdict(), "ALLOWED") << "as /usr/bin/curl, which it is";
+  EXPECT_EQ(denied->egress().process(), "/usr/bin/curl");
+  EXPECT_EQ(denied->ingress().verdict(), "DENIED") << "no listener has the path that the rule names";
+  EXPECT_EQ(denied->ingress().process(), "/usr/bin/nginx-full");
+  ASSERT_EQ(denied->links_size(), 3);
+  EXPECT_FALSE(denied->links(0).has_policy());
+  EXPECT_EQ(denied->links(0).path(), "/bin/curl");
+  EXPECT_EQ(denied->links(0).workload(), "shop/web-0");
+  EXPECT_EQ(denied->links(0).target(), "/usr/bin/curl");
+  EXPECT_EQ(denied->links(1).path(), "/usr/bin/nginx");
+  EXPECT_EQ(denied->links(2).policy().name(), "programs");
+  EXPECT_EQ(denied->links(2).policy().rule(), "ingress[0]");
+  EXPECT_EQ(denied->links(2).workload(), "shop/db-0");
+  EXPECT_EQ(denied->links(2).target(), "/usr/bin/nginx-full");
+  const auto open = AskFor("/usr/bin/nginx", {}, "", 53, FindLinks);
+  ASSERT_TRUE(open.ok()) << open.status();
+  EXPECT_EQ(open->links_size(), 1) << "the rules by process have no say there";
+}
+
+TEST(Explain, WhatIsNoLinkIsNotNoted) {
+  const auto find = [](const policy::ObjectName&, const std::string& path) -> std::vector<workload::ProcessRoot::File> {
+    return {{.path = path}};
+  };
+  const auto allowed = AskFor("/usr/bin/curl", {"/usr/sbin/sshd"}, "/usr/bin/nginx", 80, find);
+  ASSERT_TRUE(allowed.ok()) << allowed.status();
+  EXPECT_TRUE(allowed->allowed());
+  EXPECT_EQ(allowed->links_size(), 0);
+}
+
+std::optional<std::string> TargetOf(const std::string& pattern, std::vector<workload::ProcessRoot::File> files) {
+  return FindTarget({"shop", "web-0"}, pattern, [&](const policy::ObjectName&, const std::string&) { return files; });
+}
+
+TEST(ProgramLinks, TheTargetIsToBeNamed) {
+  EXPECT_EQ(TargetOf("/usr/bin/python3", {{.path = "/usr/bin/python3.11"}}), "/usr/bin/python3.11");
+  EXPECT_EQ(TargetOf("/opt/current/**", {{.path = "/opt/v1"}}), "/opt/v1/**") << "its directory is a link";
+  EXPECT_EQ(TargetOf("/opt/current/b?n/*", {{.path = "/opt/v1"}}), "/opt/v1/b?n/*");
+}
+
+TEST(ProgramLinks, WhatMatchesOrIsNotKnownIsLeftAlone) {
+  EXPECT_EQ(TargetOf("/usr/bin/python3", {{.path = "/usr/bin/python3"}}), std::nullopt);
+  EXPECT_EQ(TargetOf("/usr/bin/python3", {}), std::nullopt) << "it is not there";
+  EXPECT_EQ(TargetOf("/bin/curl", {{.path = "/usr/bin/curl"}}), std::nullopt) << "the pattern says that too";
+  EXPECT_EQ(TargetOf("/usr/bin/pip", {{.path = "/usr/bin/pip3", .is_script = true}}), std::nullopt)
+      << "a script's name counts as it is called by";
+  EXPECT_EQ(TargetOf("/usr/bin/python3", {{.path = "/usr/bin/python3.11"}, {.path = "/usr/bin/python3"}}), std::nullopt)
+      << "in another container it is none";
+  EXPECT_EQ(TargetOf("**/python3", {{.path = "/elsewhere"}}), std::nullopt);
+  EXPECT_EQ(TargetOf("/*/python3", {{.path = "/elsewhere"}}), std::nullopt);
 }
 
 TEST(Explain, AnswersForTheProcessesThatAreNamed) {

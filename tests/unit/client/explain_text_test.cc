@@ -34,6 +34,22 @@ TEST(ExplanationText, QuarantineAsksNoPolicy) {
             "ingress: no policy of shop/db-0 is asked: quarantine decides\n");
 }
 
+TEST(ExplanationText, LinksAreNoted) {
+  const std::string text = ExplanationText(FromJson<v1::Explanation>(R"({
+    "allowed": true, "protocol": "TCP", "port": 80, "revision": "7",
+    "from": {"address": "192.0.2.1", "entity": "world"}, "to": {"address": "192.0.2.2", "entity": "world"},
+    "egress": {}, "ingress": {}, "links": [
+      {"workload": "shop/web-0", "path": "/usr/bin/python3", "target": "/usr/bin/python3.11"},
+      {"policy": {"namespace": "shop", "name": "web", "rule": "egress[1]"}, "workload": "shop/web-0",
+       "path": "/opt/current/**", "target": "/opt/a b/**"}]})"));
+  EXPECT_NE(text.find("\nnote: in shop/web-0 /usr/bin/python3 is a symbolic link or below one: answered for "
+                      "/usr/bin/python3.11\n"
+                      "note: shop/web egress[1]: in shop/web-0 /opt/current/** is a symbolic link or below one: no "
+                      "program has that path; name \"/opt/a b/**\"\n"),
+            std::string::npos)
+      << text;
+}
+
 TEST(ExplanationText, DefaultDenyNamesThePoliciesThatIsolate) {
   EXPECT_EQ(ExplanationText(FromJson<v1::Explanation>(R"({
     "allowed": false, "protocol": "ICMP", "revision": "8",

@@ -1,0 +1,34 @@
+// Programs by their paths in the file systems of workloads, by way of a process that runs there. Looks at the processes
+// once, when it is first asked. Not thread-safe.
+#pragma once
+
+#include <map>
+
+#include "ctrl/api/program_links.h"
+#include "telemetry/process_sensor.h"
+
+namespace sluice::api {
+
+class WorkloadPrograms {
+ public:
+  // `sensor` null: no processes are known. It outlives this.
+  explicit WorkloadPrograms(const telemetry::ProcessSensor* sensor) : sensor_(sensor) {}
+
+  // As FindProgram.
+  std::vector<workload::ProcessRoot::File> Find(const policy::ObjectName& workload, const std::string& path);
+
+ private:
+  struct MountNamespace {
+    std::uint64_t number = 0;
+    std::vector<std::uint32_t> pids;  // oldest first
+  };
+  void LookAtProcesses();
+  std::vector<workload::ProcessRoot>& RootsOf(const policy::ObjectName& workload);
+
+  const telemetry::ProcessSensor* const sensor_;
+  bool has_looked_ = false;
+  std::map<policy::ObjectName, std::vector<MountNamespace>> namespaces_;
+  std::map<policy::ObjectName, std::vector<workload::ProcessRoot>> roots_;
+};
+
+}  // namespace sluice::api

@@ -1,0 +1,44 @@
+// The file system of a process, as that one sees it: where a path leads to there, its symbolic links followed.
+//
+// Who is in it may be hostile. Nothing there leads out of its root; what is opened is opened as a name only, but for
+// the beginning of plain files; no mount is entered that another program serves (FUSE, networks), so that nothing there
+// lets the caller wait; and each path takes a bounded number of steps.
+//   SL_ASSIGN_OR_RETURN(const auto root, ProcessRoot::Open(pid, mount_namespace));
+//   root.Find("/usr/bin/python3")->path;  // "/usr/bin/python3.11"
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctrl/base/fd.h"
+#include "ctrl/base/status.h"
+
+namespace sluice::workload {
+
+class ProcessRoot {
+ public:
+  struct File {
+    std::string path;        // without links
+    bool is_script = false;  // its first line names who runs it ("#!")
+  };
+
+  // `mount_namespace`: its inode number. NotFound: the process has gone, or is in another one.
+  static StatusOr<ProcessRoot> Open(pid_t pid, std::uint64_t mount_namespace);
+
+  // `path`: absolute. Nothing: there is no such file, or it cannot be known.
+  std::optional<File> Find(const std::string& path) const;
+
+ private:
+  ProcessRoot(Fd root, std::vector<std::string> avoided) : root_(std::move(root)), avoided_(std::move(avoided)) {}
+  Fd OpenName(const std::string& path) const;
+  bool IsAvoided(const std::string& path) const;
+
+  Fd root_;
+  std::vector<std::string> avoided_;  // mount points
+};
+
+}  // namespace sluice::workload
