@@ -242,6 +242,7 @@ void Controller::AddRefused(View& view) const {
 
 // What an earlier agent refused, as far as it is still closed in the kernel.
 void Controller::RestoreRefused(const Refusals& refusals, const ResourceMap& resources) {
+  const std::lock_guard lock(closing_mutex_);
   for (const auto& attached : datapath_->Attached()) {
     for (const auto& [name, refusal] : refusals) {
       if (attached.program == "xdp_uplink" || !refusal.interfaces.contains(attached.ifindex)) continue;
@@ -280,6 +281,7 @@ void Controller::SaveRefused() {
 void Controller::AddNobodys(View& view) const {
   view.closed.clear();
   const auto in_force = datapath_->EndpointsInForce();
+  const std::lock_guard lock(closing_mutex_);
   for (const auto& [ifindex, name] : owners_) {
     if (name != ObjectName() || in_force.contains(ifindex)) continue;
     view.closed[ifindex] = closed_all_.contains(ifindex)
