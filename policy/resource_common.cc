@@ -8,19 +8,14 @@
 namespace sluice::policy {
 namespace {
 
-Status CheckAnnotations(const Field& annotations) {
-  return annotations.ForEachEntry(
-      [](const std::string&, const Field& value) -> Status { return value.String().status(); });
+// A value of null is the empty one, as the API server takes it.
+StatusOr<std::string> ParseMapValue(const Field& value) {
+  return value.node().type == YamlNode::Type::kNull ? std::string() : value.String();
 }
 
-StatusOr<Labels> ParseLabels(const Field& field) {
-  Labels labels;
-  SL_RETURN_IF_ERROR(field.ForEachEntry([&](const std::string& key, const Field& value) -> Status {
-    if (const std::string wrong = CheckLabelKey(key); !wrong.empty()) return value.Error("the key " + wrong);
-    SL_ASSIGN_OR_RETURN(labels[key], ParseChecked(value, CheckLabelValue));
-    return OkStatus();
-  }));
-  return labels;
+Status CheckAnnotations(const Field& annotations) {
+  return annotations.ForEachEntry(
+      [](const std::string&, const Field& value) -> Status { return ParseMapValue(value).status(); });
 }
 
 StatusOr<Selector::Operator> ParseOperator(const Field& field) {
@@ -56,12 +51,23 @@ StatusOr<std::string> ParseNamespaceOf(const Field& metadata, Kind kind) {
   const auto ns = metadata.Get("namespace");
   std::string text;
   SL_RETURN_IF_ERROR(metadata.Read("namespace", text, ParseString));
-  if (kind == Kind::kNamespace && !text.empty()) return ns->Error("a Namespace is in no namespace: remove the field");
+  if (kind == Kind::kNamespace) return std::string();  // the API server takes one, and drops it
   if (!text.empty()) return ParseChecked(*ns, CheckDnsLabel);
-  return std::string(kind == Kind::kNamespace ? "" : "default");
+  return metadata.document().default_namespace;
 }
 
 }  // namespace
+
+StatusOr<Labels> ParseLabels(const Field& field) {
+  Labels labels;
+  SL_RETURN_IF_ERROR(field.ForEachEntry([&](const std::string& key, const Field& value) -> Status {
+    if (const std::string wrong = CheckLabelKey(key); !wrong.empty()) return value.Error("the key " + wrong);
+    SL_ASSIGN_OR_RETURN(labels[key], ParseMapValue(value));
+    if (const std::string wrong = CheckLabelValue(labels[key]); !wrong.empty()) return value.Error(wrong);
+    return OkStatus();
+  }));
+  return labels;
+}
 
 StatusOr<Metadata> ParseMetadata(const Field& root, Kind kind) {
   const auto field = root.Get("metadata");

@@ -15,8 +15,11 @@ struct Metadata {
   Labels labels;
 };
 
-// metav1.ObjectMeta. A namespaced kind without a namespace is in "default".
+// metav1.ObjectMeta. A namespaced kind without a namespace is in the document's default one.
 StatusOr<Metadata> ParseMetadata(const Field& root, Kind kind);
+
+// The labels of an object, or a selector's matchLabels.
+StatusOr<Labels> ParseLabels(const Field& field);
 
 // metav1.LabelSelector.
 StatusOr<Selector> ParseSelector(const Field& field);

@@ -28,15 +28,26 @@ std::string Cut(std::string text, std::size_t bytes) {
 
 }  // namespace
 
+std::string Problem::ToString(std::string_view origin) const {
+  std::string text(origin);
+  if (place.line != 0) text += fmt::format(":{}", place.line);
+  text += ": ";
+  if (!subject.empty()) text += subject + ": ";
+  return text + what;
+}
+
 Status Field::Error(std::string_view what) const {
-  std::string message = fmt::format("{}: ", document_->subject);
-  if (!path_.empty()) message += path_ + ": ";
-  message += what;
-  return InvalidError("{}:{}: {}", document_->origin, line_, Cut(Printable(message), kMaxMessageBytes));
+  std::string text = path_.empty() ? std::string(what) : fmt::format("{}: {}", path_, what);
+  const Problem& problem =
+      document_->problems.emplace_back(Problem{.place = place_,
+                                               .subject = Cut(Printable(document_->subject), kMaxMessageBytes),
+                                               .object = Cut(Printable(document_->object), kMaxMessageBytes),
+                                               .what = Cut(Printable(text), kMaxMessageBytes)});
+  return InvalidError("{}", problem.ToString(document_->origin));
 }
 
 Status Field::Missing(std::string_view key) const {
-  return Field(*document_, *node_, PathOf(key), line_).Error("missing");
+  return Field(*document_, *node_, PathOf(key), place_).Error("missing");
 }
 
 Status Field::AllowOnly(std::initializer_list<std::string_view> known,
@@ -95,7 +106,7 @@ Status Field::CheckSequence() const {
 }
 
 Field Field::Child(const YamlNode::Entry& entry) const {
-  return Field(*document_, *entry.value, PathOf(entry.key), entry.line);
+  return Field(*document_, *entry.value, PathOf(entry.key), entry.place);
 }
 
 std::string Field::PathOf(std::string_view key) const {

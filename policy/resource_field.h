@@ -9,26 +9,41 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "policy/yaml.h"
 
 namespace sluice::policy {
 
-// What the errors of one document say about it.
+// What is wrong at one place.
+struct Problem {
+  Place place;          // line 0: of the text as a whole
+  std::string subject;  // "NetworkPolicy shop/db", or "document 2" while that is not known; empty: of the text itself
+  std::string object;   // "NetworkPolicy/db"; empty: not known
+  std::string what;     // printable: "spec.ingress[0].ports[0].endPort: 79 is below port 80"
+
+  std::string ToString(std::string_view origin) const;  // "origin:LINE: subject: what"
+};
+
+// One document, and what its fields found wrong so far.
 struct Document {
   std::string_view origin;
-  std::string subject;  // "NetworkPolicy shop/db", or "document 2" while that is not known
+  std::string subject = {};  // these two as in Problem
+  std::string object = {};
+  std::string default_namespace = "default";
+  mutable std::vector<Problem> problems = {};
 };
 
 class Field {
  public:
-  Field(const Document& document, const YamlNode& root) : Field(document, root, "", root.line) {}
+  Field(const Document& document, const YamlNode& root) : Field(document, root, "", root.place) {}
 
   const YamlNode& node() const { return *node_; }
-  int line() const { return line_; }
+  const Document& document() const { return *document_; }
+  const Place& place() const { return place_; }
   bool IsMap() const { return node_->type == YamlNode::Type::kMap; }
 
-  // "origin:LINE: subject: path: what", printable and of bounded length.
+  // Adds to the document's problems, and returns it as "origin:LINE: subject: path: what", of bounded length.
   Status Error(std::string_view what) const;
   Status Missing(std::string_view key) const;  // of a field of this map
 
@@ -66,28 +81,29 @@ class Field {
   Status CheckMap() const;
   Status CheckSequence() const;
 
-  // `visit`: Status(const Field& item).
+  // `visit`: Status(const Field& item), of every item: who writes a file wants to know all that is wrong. The first
+  // error is returned.
   template <typename Visit>
   Status ForEachItem(Visit visit) const {
-    SL_RETURN_IF_ERROR(CheckSequence());
+    Status first = CheckSequence();
     for (std::size_t i = 0; i < node_->items.size(); ++i) {
       const YamlNode& item = *node_->items[i];
-      SL_RETURN_IF_ERROR(visit(Field(*document_, item, fmt::format("{}[{}]", path_, i), item.line)));
+      first.Update(visit(Field(*document_, item, fmt::format("{}[{}]", path_, i), item.place)));
     }
-    return OkStatus();
+    return first;
   }
 
-  // `visit`: Status(const std::string& key, const Field& value).
+  // Likewise; `visit`: Status(const std::string& key, const Field& value).
   template <typename Visit>
   Status ForEachEntry(Visit visit) const {
-    SL_RETURN_IF_ERROR(CheckMap());
-    for (const YamlNode::Entry& entry : node_->entries) SL_RETURN_IF_ERROR(visit(entry.key, Child(entry)));
-    return OkStatus();
+    Status first = CheckMap();
+    for (const YamlNode::Entry& entry : node_->entries) first.Update(visit(entry.key, Child(entry)));
+    return first;
   }
 
  private:
-  Field(const Document& document, const YamlNode& node, std::string path, int line)
-      : document_(&document), node_(&node), path_(std::move(path)), line_(line) {}
+  Field(const Document& document, const YamlNode& node, std::string path, const Place& place)
+      : document_(&document), node_(&node), path_(std::move(path)), place_(place) {}
 
   Field Child(const YamlNode::Entry& entry) const;
   std::string PathOf(std::string_view key) const;
@@ -96,7 +112,7 @@ class Field {
   const Document* document_;
   const YamlNode* node_;
   std::string path_;
-  int line_;
+  Place place_;
 };
 
 }  // namespace sluice::policy

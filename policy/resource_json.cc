@@ -52,18 +52,15 @@ StatusOr<std::string> YamlToJson(std::string_view yaml) {
   if (yaml.size() > kMaxResourceBytes) {
     return InvalidError("YAML of {} bytes: at most {} are read", yaml.size(), kMaxResourceBytes);
   }
-  std::optional<std::string> text;
-  SL_RETURN_IF_ERROR(ParseYaml("yaml", yaml, [&](const YamlNode& root, int number) -> Status {
-    if (text) return InvalidError("yaml:{}: document {}: expected one document", root.line, number);
-    try {
-      text = ToJson(root).dump();
-    } catch (const json::exception& e) {
-      return InvalidError("yaml:{}: cannot be written as JSON: {}", root.line, e.what());
-    }
-    return OkStatus();
-  }));
-  if (!text) return InvalidError("yaml: no document");
-  return *text;
+  std::vector<json> documents;
+  const auto error = ParseYaml(yaml, [&](const YamlNode& root, int) { documents.push_back(ToJson(root)); });
+  if (error) return InvalidError("yaml:{}: {}", error->place.line, error->what);
+  if (documents.size() != 1) return InvalidError("yaml: {} documents: expected one", documents.size());
+  try {
+    return documents.front().dump();
+  } catch (const json::exception& e) {
+    return InvalidError("yaml: cannot be written as JSON: {}", e.what());
+  }
 }
 
 }  // namespace sluice::policy

@@ -137,6 +137,18 @@ StatusOr<std::shared_ptr<const Pod>> ParsePod(const Field& root, const Metadata&
   return pod;
 }
 
+StatusOr<std::shared_ptr<const Pod>> ParsePodTemplate(const Field& pod_template, const ObjectName& name) {
+  SL_RETURN_IF_ERROR(pod_template.CheckMap());
+  auto pod = std::make_shared<Pod>();
+  pod->name = name;
+  if (const auto metadata = pod_template.Get("metadata")) {
+    SL_RETURN_IF_ERROR(metadata->CheckMap());
+    SL_RETURN_IF_ERROR(metadata->Read("labels", pod->labels, ParseLabels));
+  }
+  if (const auto spec = pod_template.Get("spec")) SL_RETURN_IF_ERROR(ParsePodSpec(*spec, *pod));
+  return pod;
+}
+
 StatusOr<std::shared_ptr<const Workload>> ParseWorkload(const Field& root, const Metadata& metadata) {
   SL_RETURN_IF_ERROR(root.AllowOnly({"apiVersion", "kind", "metadata", "spec"}));
   const auto spec = root.Get("spec");

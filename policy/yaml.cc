@@ -6,99 +6,63 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
-#include <optional>
-#include <set>
 #include <sstream>
-#include <unordered_map>
 
 #include "ctrl/base/printable.h"
+#include "policy/json.h"
+#include "policy/tree_builder.h"
 
 namespace sluice::policy {
 namespace {
 
-using NodePtr = std::shared_ptr<const YamlNode>;
-
-[[noreturn]] void Fail(const YAML::Mark& mark, const std::string& what) { throw YAML::ParserException(mark, what); }
-
-// Builds the tree of one document after the other from yaml-cpp's events. Throws YAML::ParserException.
-class TreeBuilder : public YAML::EventHandler {
+// yaml-cpp's events as the tree builder's, of one part of the text after the other: what is before the first "---", or
+// from one to the next.
+class Events : public YAML::EventHandler {
  public:
-  // What comes is a part of the text, which begins on this line: before the first "---", or from one to the next.
+  explicit Events(TreeBuilder& builder) : builder_(builder) {}
+
   void BeginPart(std::string_view text, int line) {
     text_ = text;
     first_line_ = line;
-    part_documents_ = 0;
+    documents_ = 0;
     line_ = 0;
     line_start_ = 0;
   }
-  int Line(const YAML::Mark& mark) const { return first_line_ + mark.line; }
-
-  NodePtr TakeDocument() { return std::move(root_); }
-  int documents() const { return documents_; }
+  Place At(const YAML::Mark& mark) const { return {.line = first_line_ + mark.line, .column = mark.column + 1}; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     // yaml-cpp starts a new document wherever it can make nothing of what is left of the previous one.
-    ++documents_;
-    if (++part_documents_ > 1 && !LineAt(mark.line).starts_with("---")) {
-      Fail(mark, "unexpected text after the end of the document: a new one starts with \"---\"");
+    if (++documents_ > 1 && !LineAt(mark.line).starts_with("---")) {
+      throw TreeError(At(mark), "unexpected text after the end of the document: a new one starts with \"---\"");
     }
-    frames_.clear();
-    anchors_.clear();
-    root_.reset();
+    builder_.BeginDocument();
   }
   void OnDocumentEnd() override {}
-
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    Complete(NewNode(YamlNode::Type::kNull, mark), anchor, mark);
-  }
-
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    const auto target = anchors_.find(anchor);
-    if (target == anchors_.end()) Fail(mark, "an alias inside the value that it stands for");
-    Charge(target->second->expanded_nodes, target->second->expanded_bytes, mark);
-    Attach(target->second, mark);
-  }
-
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { builder_.Null(At(mark), anchor); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override { builder_.Alias(At(mark), anchor); }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    auto node = NewNode(YamlNode::Type::kScalar, mark);
-    node->quoted = tag != "?";
-    if (node->quoted && tag != "!" && tag != "tag:yaml.org,2002:str") Fail(mark, "unsupported tag " + tag);
-    node->scalar = value;
-    node->expanded_bytes = value.size();
-    Charge(0, value.size(), mark);
-    Complete(std::move(node), anchor, mark);
+    const bool quoted = tag != "?";
+    if (quoted) CheckTag(mark, tag, "tag:yaml.org,2002:str");
+    builder_.Scalar(At(mark), value, quoted, anchor);
   }
-
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    Open(YamlNode::Type::kSequence, "tag:yaml.org,2002:seq", mark, tag, anchor);
+    CheckTag(mark, tag, "tag:yaml.org,2002:seq");
+    builder_.OpenSequence(At(mark), anchor);
   }
-  void OnSequenceEnd() override { Close(); }
-
+  void OnSequenceEnd() override { builder_.CloseSequence(); }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    Open(YamlNode::Type::kMap, "tag:yaml.org,2002:map", mark, tag, anchor);
+    CheckTag(mark, tag, "tag:yaml.org,2002:map");
+    builder_.OpenMap(At(mark), anchor);
   }
-  void OnMapEnd() override {
-    CheckUniqueKeys(*frames_.back().node);
-    Merge(frames_.back());
-    Close();
-  }
+  void OnMapEnd() override { builder_.CloseMap(); }
 
  private:
-  struct Key {
-    std::string text;
-    int line = 0;
-    bool merge = false;
-  };
-  struct Frame {
-    std::shared_ptr<YamlNode> node;
-    YAML::anchor_t anchor = 0;
-    YAML::Mark mark;
-    std::optional<Key> key;       // of a map: read, and its value is not
-    std::vector<NodePtr> merges;  // of a map: what its "<<" name
-  };
+  void CheckTag(const YAML::Mark& mark, const std::string& tag, std::string_view own) const {
+    if (tag != "?" && tag != "!" && !tag.empty() && tag != own) throw TreeError(At(mark), "unsupported tag " + tag);
+  }
 
   // Documents come in order, so that the text is walked once.
   std::string_view LineAt(int line) {
@@ -110,133 +74,12 @@ class TreeBuilder : public YAML::EventHandler {
     return text_.substr(line_start_, 3);
   }
 
-  void Charge(std::size_t nodes, std::size_t bytes, const YAML::Mark& mark) {
-    nodes_ += nodes;
-    bytes_ += bytes;
-    if (nodes_ > kMaxYamlNodes || bytes_ > kMaxYamlScalarBytes) {
-      Fail(mark, fmt::format("too large: more than {} values or {} bytes of text after the expansion of aliases",
-                             kMaxYamlNodes, kMaxYamlScalarBytes));
-    }
-  }
-
-  std::shared_ptr<YamlNode> NewNode(YamlNode::Type type, const YAML::Mark& mark) {
-    Charge(1, 0, mark);
-    auto node = std::make_shared<YamlNode>();
-    node->type = type;
-    node->line = Line(mark);
-    return node;
-  }
-
-  void Open(YamlNode::Type type, const char* own_tag, const YAML::Mark& mark, const std::string& tag,
-            YAML::anchor_t anchor) {
-    if (tag != "?" && tag != "!" && !tag.empty() && tag != own_tag) Fail(mark, "unsupported tag " + tag);
-    if (frames_.size() >= kMaxYamlDepth) Fail(mark, fmt::format("nested more than {} deep", kMaxYamlDepth));
-    frames_.push_back({.node = NewNode(type, mark), .anchor = anchor, .mark = mark, .key = {}, .merges = {}});
-  }
-
-  void Close() {
-    Frame frame = std::move(frames_.back());
-    frames_.pop_back();
-    Complete(std::move(frame.node), frame.anchor, frame.mark);
-  }
-
-  void Complete(NodePtr node, YAML::anchor_t anchor, const YAML::Mark& mark) {
-    if (anchor != YAML::NullAnchor) anchors_[anchor] = node;
-    Attach(std::move(node), mark);
-  }
-
-  void Attach(NodePtr node, const YAML::Mark& mark) {
-    if (frames_.empty()) {
-      root_ = std::move(node);
-      return;
-    }
-    Frame& frame = frames_.back();
-    if (frame.node->type == YamlNode::Type::kMap && !frame.key) {
-      frame.key = ReadKey(*node, mark);
-      return;
-    }
-    frame.node->expanded_nodes += node->expanded_nodes;
-    frame.node->expanded_bytes += node->expanded_bytes;
-    if (frame.node->type == YamlNode::Type::kSequence) {
-      frame.node->items.push_back(std::move(node));
-    } else if (frame.key->merge) {
-      CollectMerge(frame, node, mark);
-      frame.key.reset();
-    } else {
-      frame.node->entries.push_back(
-          {.key = std::move(frame.key->text), .line = frame.key->line, .value = std::move(node)});
-      frame.key.reset();
-    }
-  }
-
-  YAML::Mark AtLine(int line) const {
-    YAML::Mark mark;
-    mark.line = line - first_line_;
-    return mark;
-  }
-
-  Key ReadKey(const YamlNode& node, const YAML::Mark& mark) const {
-    if (node.type != YamlNode::Type::kScalar) Fail(mark, "a key must be a string");
-    if (node.scalar.size() > kMaxYamlKeyBytes) {
-      Fail(mark, fmt::format("a key of {} bytes: at most {} are allowed", node.scalar.size(), kMaxYamlKeyBytes));
-    }
-    if (std::any_of(node.scalar.begin(), node.scalar.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; })) {
-      Fail(mark, "a key with a control character");
-    }
-    return {.text = node.scalar, .line = Line(mark), .merge = !node.quoted && node.scalar == "<<"};
-  }
-
-  static void CollectMerge(Frame& frame, const NodePtr& value, const YAML::Mark& mark) {
-    if (value->type == YamlNode::Type::kMap) {
-      frame.merges.push_back(value);
-      return;
-    }
-    const bool maps = value->type == YamlNode::Type::kSequence &&
-                      std::all_of(value->items.begin(), value->items.end(),
-                                  [](const NodePtr& item) { return item->type == YamlNode::Type::kMap; });
-    if (!maps) Fail(mark, "\"<<\" merges a map or a list of maps, nothing else");
-    frame.merges.insert(frame.merges.end(), value->items.begin(), value->items.end());
-  }
-
-  void CheckUniqueKeys(const YamlNode& map) const {
-    std::vector<const YamlNode::Entry*> sorted;
-    sorted.reserve(map.entries.size());
-    for (const YamlNode::Entry& entry : map.entries) sorted.push_back(&entry);
-    std::stable_sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->key < b->key; });
-    const auto twice =
-        std::adjacent_find(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->key == b->key; });
-    if (twice == sorted.end()) return;
-    const YamlNode::Entry& second = **std::next(twice);
-    Fail(AtLine(second.line), fmt::format("key \"{}\" again: it is already on line {}", second.key, (*twice)->line));
-  }
-
-  // Own keys win over merged ones, earlier sources over later ones.
-  void Merge(Frame& frame) {
-    if (frame.merges.empty()) return;
-    YamlNode& map = *frame.node;
-    std::set<std::string> keys;
-    for (const YamlNode::Entry& entry : map.entries) keys.insert(entry.key);
-    for (const NodePtr& source : frame.merges) {
-      Charge(source->expanded_nodes, source->expanded_bytes, frame.mark);
-      map.expanded_nodes += source->expanded_nodes;
-      map.expanded_bytes += source->expanded_bytes;
-      for (const YamlNode::Entry& entry : source->entries) {
-        if (keys.insert(entry.key).second) map.entries.push_back(entry);
-      }
-    }
-  }
-
+  TreeBuilder& builder_;
   std::string_view text_;  // of the part, as are the next four
   int first_line_ = 1;
-  int part_documents_ = 0;
+  int documents_ = 0;
   int line_ = 0;
   std::size_t line_start_ = 0;
-  int documents_ = 0;
-  std::size_t nodes_ = 0;
-  std::size_t bytes_ = 0;
-  std::vector<Frame> frames_;
-  std::unordered_map<YAML::anchor_t, NodePtr> anchors_;
-  NodePtr root_;
 };
 
 }  // namespace
@@ -247,20 +90,26 @@ const YamlNode* YamlNode::Find(std::string_view key) const {
 }
 
 // yaml-cpp takes 0x04 for the end of the text and guesses other encodings: neither may hide a part of the file.
-Status CheckCharacters(std::string_view origin, std::string_view text) {
-  int line = 1;
+std::optional<TextError> FindBadCharacter(std::string_view text) {
+  Place place{.line = 1, .column = 1};
   for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
     const std::size_t length = Utf8Length(text.substr(i));
-    if (length == 0) return InvalidError("{}:{}: byte 0x{:02x} is not UTF-8", origin, line, c);
+    if (length == 0) return TextError{place, fmt::format("byte 0x{:02x} is not UTF-8", c)};
     const bool line_end = c == '\n' || (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n');
     if ((c < 0x20 && c != '\t' && !line_end) || c == 0x7f) {
-      return InvalidError("{}:{}: control character 0x{:02x}: write it as an escape in double quotes", origin, line, c);
+      return TextError{place, fmt::format("control character 0x{:02x}: write it as an escape in double quotes", c)};
     }
-    if (c == '\n') ++line;
+    place = c == '\n' ? Place{.line = place.line + 1, .column = 1}
+                      : Place{.line = place.line, .column = place.column + static_cast<int>(length)};
     i += length;
   }
-  return OkStatus();
+  return std::nullopt;
+}
+
+Status CheckCharacters(std::string_view origin, std::string_view text) {
+  const auto error = FindBadCharacter(text);
+  return error ? InvalidError("{}:{}: {}", origin, error->place.line, error->what) : OkStatus();
 }
 
 namespace {
@@ -276,53 +125,77 @@ std::size_t NextStart(std::string_view text) {
   return text.size();
 }
 
-Status CheckFlowIndicators(std::string_view origin, std::string_view text, int line) {
+void CheckFlowIndicators(std::string_view text, int line) {
   std::size_t count = 0;
   for (const char c : text) {
     if (c == '\n') ++line;
     if (c != '{' && c != '}' && c != '[' && c != ']' && c != ',') continue;
     if (++count > kMaxYamlFlowIndicators) {
-      return InvalidError(
-          "{}:{}: too large: more than {} brackets, braces and commas in one document: split it, or write it in "
-          "block style (`kubectl get -o yaml`)",
-          origin, line, kMaxYamlFlowIndicators);
+      throw TreeError({.line = line, .column = 1},
+                      fmt::format("too large: more than {} brackets, braces and commas in one document: split it, or "
+                                  "write it in block style (`kubectl get -o yaml`)",
+                                  kMaxYamlFlowIndicators));
     }
   }
-  return OkStatus();
 }
 
-// One document, or what is before the first one's start.
-Status ParsePart(std::string_view text, TreeBuilder& builder, const YamlVisitor& visit) {
-  std::istringstream stream{std::string(text)};
-  YAML::Parser parser(stream);
-  while (parser.HandleNextDocument(builder)) {
-    const NodePtr root = builder.TakeDocument();
-    if (!root || root->type == YamlNode::Type::kNull) continue;
-    SL_RETURN_IF_ERROR(visit(*root, builder.documents()));
-  }
-  return OkStatus();
+// Without the "---" that it may begin with.
+std::string_view WithoutStart(std::string_view part) {
+  if (part.starts_with("---")) part.remove_prefix(3);
+  return part;
 }
+
+class Reader {
+ public:
+  explicit Reader(const YamlVisitor& visit) : visit_(visit), events_(builder_) {}
+
+  Place At(const YAML::Mark& mark) const { return events_.At(mark); }
+
+  // One document, or what is before the first one's start; JSON may hold several.
+  void ReadPart(std::string_view part, int line) {
+    std::vector<TreeBuilder::Node> values;
+    if (ReadJson(WithoutStart(part), line, builder_, values)) {
+      for (const TreeBuilder::Node& value : values) visit_(*value, ++documents_);
+      return;
+    }
+    CheckFlowIndicators(part, line);
+    events_.BeginPart(part, line);
+    std::istringstream stream{std::string(part)};
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(events_)) {
+      ++documents_;
+      const TreeBuilder::Node root = builder_.TakeDocument();
+      if (root && root->type != YamlNode::Type::kNull) visit_(*root, documents_);
+    }
+  }
+
+ private:
+  const YamlVisitor& visit_;
+  TreeBuilder builder_;
+  Events events_;
+  int documents_ = 0;
+};
 
 }  // namespace
 
-Status ParseYaml(std::string_view origin, std::string_view text, const YamlVisitor& visit) {
-  SL_RETURN_IF_ERROR(CheckCharacters(origin, text));
-  TreeBuilder builder;
+std::optional<TextError> ParseYaml(std::string_view text, const YamlVisitor& visit) {
+  if (auto bad = FindBadCharacter(text)) return bad;
+  Reader reader(visit);
   try {
     // Each document has a parser of its own: it keeps all of an unfinished one, over the starts of others too.
     for (int line = 1; !text.empty();) {
       const std::string_view part = text.substr(0, NextStart(text));
-      SL_RETURN_IF_ERROR(CheckFlowIndicators(origin, part, line));
-      builder.BeginPart(part, line);
-      SL_RETURN_IF_ERROR(ParsePart(part, builder, visit));
+      reader.ReadPart(part, line);
       line += static_cast<int>(std::count(part.begin(), part.end(), '\n'));
       text.remove_prefix(part.size());
     }
-    return OkStatus();
+    return std::nullopt;
+  } catch (const TreeError& e) {
+    return TextError{e.place, e.what()};
   } catch (const YAML::Exception& e) {
-    return InvalidError("{}:{}: {}", origin, builder.Line(e.mark), e.msg);
+    return TextError{reader.At(e.mark), e.msg};
   } catch (const std::exception& e) {
-    return InvalidError("{}: cannot be read as YAML: {}", origin, e.what());
+    return TextError{{}, fmt::format("cannot be read as YAML: {}", e.what())};
   }
 }
 

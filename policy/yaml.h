@@ -1,4 +1,5 @@
-// YAML text -> plain trees: the adapter of yaml-cpp, and its only user.
+// YAML and JSON text -> plain trees: the adapter of yaml-cpp, and its only user. What is JSON is read by JSON's rules
+// (policy/json.h): several values in a row are several documents, and "\ud83d\ude00" is one character.
 //
 // Stricter than yaml-cpp: duplicate keys, keys that are no strings, aliases to themselves, tags other than those of
 // strings and collections, and text that is not printable UTF-8 are errors. Aliases and merge keys ("<<") are
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,17 +29,22 @@ inline constexpr std::size_t kMaxYamlFlowIndicators = 2'000'000;
 inline constexpr std::size_t kMaxYamlNodes = 4'000'000;
 inline constexpr std::size_t kMaxYamlScalarBytes = 128U << 20U;
 
+struct Place {
+  int line = 0;    // counted from 1, as columns
+  int column = 0;  // in bytes
+};
+
 struct YamlNode {
   enum class Type { kNull, kScalar, kSequence, kMap };
   struct Entry {
     std::string key;
-    int line = 0;
+    Place place;
     std::shared_ptr<const YamlNode> value;
   };
 
   Type type = Type::kNull;
   bool quoted = false;  // a scalar that is a string whatever it looks like
-  int line = 0;         // counted from 1
+  Place place;
   std::string scalar;
   std::vector<std::shared_ptr<const YamlNode>> items;
   std::vector<Entry> entries;  // in the order of the text; keys are unique
@@ -47,15 +54,20 @@ struct YamlNode {
   const YamlNode* Find(std::string_view key) const;  // null: absent, or this is not a map
 };
 
+struct TextError {
+  Place place;  // line 0: of the text as a whole
+  std::string what;
+};
+
 // `number` counts the documents of the text from 1.
-using YamlVisitor = std::function<Status(const YamlNode& root, int number)>;
+using YamlVisitor = std::function<void(const YamlNode& root, int number)>;
 
-// Calls `visit` for every document that is not empty; stops at the first error. An error in the text itself reads
-// "origin:LINE: what"; an error of `visit` is returned as it is.
-Status ParseYaml(std::string_view origin, std::string_view text, const YamlVisitor& visit);
+// Calls `visit` for every document that is not empty, until there is an error in the text.
+std::optional<TextError> ParseYaml(std::string_view text, const YamlVisitor& visit);
 
-// The first thing that ParseYaml does: OK when all of `text` is printable UTF-8. Others ask before they put the text
-// where it has to be.
+// The first thing that ParseYaml does: nothing when all of `text` is printable UTF-8.
+std::optional<TextError> FindBadCharacter(std::string_view text);
+// Others ask before they put the text where it has to be: "origin:LINE: what".
 Status CheckCharacters(std::string_view origin, std::string_view text);
 
 }  // namespace sluice::policy

@@ -29,32 +29,46 @@ StatusOr<ResourceId> FindTarget(const v1::DeleteRequest::Target& target, const p
                       wanted);
 }
 
-}  // namespace
-
-StatusOr<std::vector<policy::Resource>> ParseDocuments(const Documents& documents) {
-  std::vector<policy::Resource> resources;
-  std::map<ResourceId, std::string> origins;
-  for (const v1::Document& document : documents) {
-    SL_ASSIGN_OR_RETURN(auto parsed, policy::ParseResources(document.origin(), document.yaml()));
-    for (policy::Resource& resource : parsed) {
-      const auto [first, added] = origins.emplace(resource.id, document.origin());
-      if (!added) {
-        return InvalidError("{}: {}: defined twice: {} has it too", document.origin(), resource.id.ToString(),
-                            first->second);
-      }
-      resources.push_back(std::move(resource));
-    }
+void AppendNotices(const std::string& origin, const policy::ParsedText& parsed, const v1::ReadOptions& options,
+                   std::vector<std::string>& notices) {
+  for (const policy::Problem& skipped : parsed.skipped) notices.push_back(policy::SkippedText(origin, skipped));
+  if (parsed.without_namespace != 0 && options.default_namespace().empty()) {
+    notices.push_back(policy::DefaultNamespaceText(origin, parsed.without_namespace));
   }
-  if (resources.empty()) return InvalidError("there is no resource in what was given");
-  return resources;
 }
 
-StatusOr<std::vector<ResourceId>> ParseTargets(const v1::DeleteRequest& request, const policy::ResourceMap& existing,
-                                               const std::map<policy::ObjectName, std::string>& unbound) {
-  std::vector<ResourceId> ids;
+}  // namespace
+
+StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::ReadOptions& options) {
+  policy::ParseOptions parse{.skip_unknown = options.skip_unknown()};
+  if (!options.default_namespace().empty()) parse.default_namespace = options.default_namespace();
+  ReadDocuments read;
+  std::map<ResourceId, std::string> origins;
+  for (const v1::Document& document : documents) {
+    policy::ParsedText parsed = policy::ParseText(document.origin(), document.yaml(), parse);
+    if (!parsed.problems.empty()) return policy::ToStatus(document.origin(), parsed.problems);
+    AppendNotices(document.origin(), parsed, options, read.notices);
+    for (policy::Resource& resource : parsed.resources) {
+      const auto [first, added] = origins.emplace(resource.id, document.origin());
+      if (!added) {
+        return InvalidError("{}: {}: defined twice: {} has it too. Kubernetes would keep the last: remove one",
+                            document.origin(), resource.id.ToString(), first->second);
+      }
+      read.resources.push_back(std::move(resource));
+    }
+  }
+  if (read.resources.empty()) return InvalidError("there is no resource in what was given");
+  return read;
+}
+
+StatusOr<Targets> ParseTargets(const v1::DeleteRequest& request, const policy::ResourceMap& existing,
+                               const std::map<policy::ObjectName, std::string>& unbound) {
+  Targets targets;
+  std::vector<ResourceId>& ids = targets.ids;
   if (request.documents_size() != 0) {
-    SL_ASSIGN_OR_RETURN(const auto resources, ParseDocuments(request.documents()));
-    for (const policy::Resource& resource : resources) ids.push_back(resource.id);
+    SL_ASSIGN_OR_RETURN(ReadDocuments read, ParseDocuments(request.documents(), request.read()));
+    for (const policy::Resource& resource : read.resources) ids.push_back(resource.id);
+    targets.notices = std::move(read.notices);
   }
   for (const v1::DeleteRequest::Target& target : request.targets()) {
     SL_ASSIGN_OR_RETURN(ids.emplace_back(), FindTarget(target, existing, unbound));
@@ -62,7 +76,7 @@ StatusOr<std::vector<ResourceId>> ParseTargets(const v1::DeleteRequest& request,
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   if (ids.empty()) return InvalidError("nothing to delete was named");
-  return ids;
+  return targets;
 }
 
 }  // namespace sluice::api

@@ -13,14 +13,23 @@ namespace sluice::api {
 
 using Documents = google::protobuf::RepeatedPtrField<v1::Document>;
 
+struct ReadDocuments {
+  std::vector<policy::Resource> resources;
+  std::vector<std::string> notices;  // a line each: what was left out, and what is in "default" for want of a namespace
+};
+
 // All resources of the documents; InvalidArgument when there is none, or one twice.
-StatusOr<std::vector<policy::Resource>> ParseDocuments(const Documents& documents);
+StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::ReadOptions& options = {});
+
+struct Targets {
+  std::vector<policy::ResourceId> ids;
+  std::vector<std::string> notices;  // as above
+};
 
 // What to delete: the documents' resources and the named targets, each once. A target without a namespace is in
 // "default". NotFound when a target does not exist, InvalidArgument when its kind cannot be deleted or its name means
 // several. `unbound`: workloads that may be deleted though no resource says them, as they were refused and are closed.
-StatusOr<std::vector<policy::ResourceId>> ParseTargets(const v1::DeleteRequest& request,
-                                                       const policy::ResourceMap& existing,
-                                                       const std::map<policy::ObjectName, std::string>& unbound = {});
+StatusOr<Targets> ParseTargets(const v1::DeleteRequest& request, const policy::ResourceMap& existing,
+                               const std::map<policy::ObjectName, std::string>& unbound = {});
 
 }  // namespace sluice::api

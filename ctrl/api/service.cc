@@ -73,16 +73,17 @@ StatusOr<std::uint64_t> Service::Timed(const Change& change) {
 grpc::Status Service::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request, v1::ApplyReply* reply) {
   SL_BEGIN_CALL(call, context, kChange, request->ByteSizeLong());
   const auto before = sources_.controller->view();
-  std::vector<policy::Resource> resources;
+  ReadDocuments read;
   const auto revision = Timed([&]() -> StatusOr<std::uint64_t> {
-    SL_ASSIGN_OR_RETURN(resources, ParseDocuments(request->documents()));
-    return sources_.controller->Apply(resources);
+    SL_ASSIGN_OR_RETURN(read, ParseDocuments(request->documents(), request->read()));
+    return sources_.controller->Apply(read.resources);
   });
   if (revision.ok()) {
     reply->set_revision(*revision);
-    for (v1::ResourceChange& change : ToChanges(before->resources, resources))
+    for (v1::ResourceChange& change : ToChanges(before->resources, read.resources))
       *reply->add_changes() = std::move(change);
-    TellLinks(resources, reply->mutable_links());
+    TellLinks(read.resources, reply->mutable_links());
+    reply->mutable_notices()->Assign(read.notices.begin(), read.notices.end());
   }
   LogChange(call->caller(), "apply", revision, ChangeSummary(reply->changes()));
   return ToGrpc(revision.status());
@@ -109,14 +110,15 @@ void Service::LogLinks() const {
 grpc::Status Service::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request, v1::DeleteReply* reply) {
   SL_BEGIN_CALL(call, context, kChange, request->ByteSizeLong());
   const auto before = sources_.controller->view();
-  std::vector<policy::ResourceId> ids;
+  Targets targets;
   const auto revision = Timed([&]() -> StatusOr<std::uint64_t> {
-    SL_ASSIGN_OR_RETURN(ids, ParseTargets(*request, before->resources, before->unbound));
-    return sources_.controller->Delete(ids);
+    SL_ASSIGN_OR_RETURN(targets, ParseTargets(*request, before->resources, before->unbound));
+    return sources_.controller->Delete(targets.ids);
   });
   if (revision.ok()) {
     reply->set_revision(*revision);
-    for (const policy::ResourceId& id : ids) {
+    reply->mutable_notices()->Assign(targets.notices.begin(), targets.notices.end());
+    for (const policy::ResourceId& id : targets.ids) {
       v1::ResourceChange& change = *reply->add_changes();
       *change.mutable_resource() = ToRef(id);
       change.set_change(v1::ResourceChange::REMOVED);

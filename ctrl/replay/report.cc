@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "ctrl/base/output.h"
+#include "ctrl/workload/offline_snapshot.h"
 #include "ctrl/workload/resource_directory.h"
 #include "telemetry/drop_reason.h"
 #include "telemetry/flow_text.h"
@@ -37,17 +38,6 @@ v1::Traffic ToTraffic(std::uint64_t packets, std::uint64_t bytes) {
 v1::Flow::Verdict ToVerdict(const policy::Evaluation& evaluation) {
   if (!evaluation.allowed) return v1::Flow::DROPPED;
   return evaluation.audit_denied ? v1::Flow::AUDIT : v1::Flow::FORWARDED;
-}
-
-// What is judged: where pods on the host's network are, the node is.
-StatusOr<std::shared_ptr<const policy::Snapshot>> ReadSnapshot(const std::string& resources_dir) {
-  SL_ASSIGN_OR_RETURN(const auto resources, workload::ReadResourceDirectory(resources_dir));
-  std::vector<policy::Address> node;
-  for (const auto& [id, resource] : resources) {
-    if (resource.pod == nullptr || !resource.pod->host_network || resource.pod->finished) continue;
-    node.insert(node.end(), resource.pod->ips.begin(), resource.pod->ips.end());
-  }
-  return policy::Snapshot::Build(resources, {}, std::move(node));
 }
 
 // Flows that are reported with a reservation.
@@ -120,7 +110,8 @@ v1::Flow ToMessage(const policy::Snapshot& snapshot, const ReplayedFlow& replaye
 }
 
 Status RunReplay(const std::string& capture, const std::string& resources_dir, const std::string& output) {
-  SL_ASSIGN_OR_RETURN(const auto snapshot, ReadSnapshot(resources_dir));
+  SL_ASSIGN_OR_RETURN(const auto resources, workload::ReadResourceDirectory(resources_dir));
+  SL_ASSIGN_OR_RETURN(const auto snapshot, workload::SnapshotOf(resources));
   Replay replay(snapshot);
   SL_RETURN_IF_ERROR(ReadCapture(capture, [&replay](const CapturedFrame& frame) { replay.Add(frame); }));
   std::vector<v1::Flow> flows;

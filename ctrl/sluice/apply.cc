@@ -1,13 +1,12 @@
 // `apply` and `delete`: changes of the resources, each call one step.
-#include <unistd.h>
-
 #include <cstdio>
 
 #include "ctrl/base/output.h"
+#include "ctrl/base/printable.h"
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/client.h"
+#include "ctrl/sluice/resource_args.h"
 #include "ctrl/sluice/verb.h"
-#include "ctrl/workload/resource_directory.h"
 #include "policy/yaml.h"
 #include "telemetry/flow_text.h"
 
@@ -16,27 +15,14 @@ namespace {
 
 using Documents = google::protobuf::RepeatedPtrField<v1::Document>;
 
-constexpr const char* kFilesHelp =
-    "file, directory of *.yaml, *.yml and *.json files, or - for standard input; several may be given";
-
 struct DeleteOptions {
-  std::vector<std::string> files;
+  ResourceArgs files;
   std::string kind;
   std::vector<std::string> names;
-  std::string ns;
 };
 
-Status AppendDocuments(const std::string& path, Documents* documents) {
-  std::vector<workload::ResourceFile> files;
-  if (path == "-") {
-    SL_ASSIGN_OR_RETURN(std::string text, workload::ReadResourceText(STDIN_FILENO, "stdin"));
-    files.push_back({"stdin", std::move(text)});
-  } else {
-    SL_ASSIGN_OR_RETURN(files, workload::ReadResourceFiles(path));
-    if (files.empty()) {
-      return MakeError(absl::StatusCode::kNotFound, "{}: no *.yaml, *.yml or *.json file in this directory", path);
-    }
-  }
+Status FillDocuments(const ResourceArgs& args, Documents* documents, v1::ReadOptions* read) {
+  SL_ASSIGN_OR_RETURN(auto files, ReadAll(args));
   for (workload::ResourceFile& file : files) {
     // A message holds nothing else.
     SL_RETURN_IF_ERROR(policy::CheckCharacters("file name", file.path));
@@ -45,19 +31,22 @@ Status AppendDocuments(const std::string& path, Documents* documents) {
     document.set_origin(std::move(file.path));
     document.set_yaml(std::move(file.text));
   }
+  read->set_default_namespace(args.default_namespace);
+  read->set_skip_unknown(args.skip_unknown);
   return OkStatus();
 }
 
-Status AppendAll(const std::vector<std::string>& paths, Documents* documents) {
-  for (const std::string& path : paths) SL_RETURN_IF_ERROR(AppendDocuments(path, documents));
-  return OkStatus();
+// Beside the answer, which scripts read.
+void Tell(const google::protobuf::RepeatedPtrField<std::string>& notices) {
+  for (const std::string& notice : notices) std::fputs((Printable(notice) + "\n").c_str(), stderr);
 }
 
-StatusOr<ExitCode> Apply(const AgentAddress& server, const std::vector<std::string>& paths) {
+StatusOr<ExitCode> Apply(const AgentAddress& server, const ResourceArgs& args) {
   v1::ApplyRequest request;
-  SL_RETURN_IF_ERROR(InFiles(AppendAll(paths, request.mutable_documents())));
+  SL_RETURN_IF_ERROR(InFiles(FillDocuments(args, request.mutable_documents(), request.mutable_read())));
   const auto reply = Client(server).Apply(request);
   if (!reply.ok()) return InFiles(reply.status());
+  Tell(reply->notices());
   for (const v1::ProgramLink& link : reply->links()) {
     std::fputs(("sluice: warning: " + telemetry::LinkText(link) + "\n").c_str(), stderr);
   }
@@ -66,23 +55,26 @@ StatusOr<ExitCode> Apply(const AgentAddress& server, const std::vector<std::stri
 }
 
 StatusOr<ExitCode> Delete(const AgentAddress& server, const DeleteOptions& options) {
-  if (options.files.empty() == options.kind.empty()) return InvalidError("delete: give either -f FILE or KIND NAME");
+  if (options.files.paths.empty() == options.kind.empty()) {
+    return InvalidError("delete: give either -f FILE or KIND NAME");
+  }
   if (options.names.empty() && !options.kind.empty()) {
     return InvalidError("delete {}: the name is missing: delete KIND NAME", options.kind);
   }
   v1::DeleteRequest request;
   if (options.kind.empty()) {
-    SL_RETURN_IF_ERROR(InFiles(AppendAll(options.files, request.mutable_documents())));
+    SL_RETURN_IF_ERROR(InFiles(FillDocuments(options.files, request.mutable_documents(), request.mutable_read())));
   } else {
     for (const std::string& name : options.names) {
       v1::DeleteRequest::Target& target = *request.add_targets();
       target.set_kind(options.kind);
-      target.set_namespace_(options.ns);
+      target.set_namespace_(options.files.default_namespace);
       target.set_name(name);
     }
   }
   const auto reply = Client(server).Delete(request);
   if (!reply.ok()) return options.kind.empty() ? InFiles(reply.status()) : reply.status();
+  Tell(reply->notices());
   SL_RETURN_IF_ERROR(WriteOut(ChangesText(reply->changes(), reply->revision())));
   return ExitCode::kDone;
 }
@@ -90,22 +82,21 @@ StatusOr<ExitCode> Delete(const AgentAddress& server, const DeleteOptions& optio
 }  // namespace
 
 void AddApply(CLI::App& app, CommandLine& line) {
-  const auto paths = std::make_shared<std::vector<std::string>>();
+  const auto args = std::make_shared<ResourceArgs>();
   CLI::App* verb = app.add_subcommand("apply", "create or replace resources; all of one call take effect as one step");
-  verb->add_option("-f,--filename", *paths, kFilesHelp)->required();
+  AddResourceArgs(*verb, *args)->required();
   const auto wait = std::make_shared<bool>(true);
   verb->add_flag("--wait,!--no-wait", *wait,
                  "without effect: the agent answers when the kernel enforces the change, never before");
-  verb->callback([&line, paths, wait] { line.run = [&line, paths] { return Apply(line.server, *paths); }; });
+  verb->callback([&line, args, wait] { line.run = [&line, args] { return Apply(line.server, *args); }; });
 }
 
 void AddDelete(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<DeleteOptions>();
   CLI::App* verb = app.add_subcommand("delete", "remove resources, by files or by name; one call is one step");
-  verb->add_option("-f,--filename", options->files, std::string(kFilesHelp) + "; removes what they contain");
+  AddResourceArgs(*verb, options->files, "; removes what they contain");
   verb->add_option("kind", options->kind, "workload, pod, namespace or networkpolicy");
   verb->add_option("name", options->names, "one or more names");
-  verb->add_option("-n,--namespace", options->ns, "namespace of the names; default: \"default\"");
   verb->callback([&line, options] { line.run = [&line, options] { return Delete(line.server, *options); }; });
 }
 

@@ -1,9 +1,15 @@
 // `explain`: would this flow be allowed, and which policies say so?
+#include <cstdio>
+
+#include "ctrl/api/explain.h"
 #include "ctrl/base/output.h"
+#include "ctrl/base/printable.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/explain_text.h"
+#include "ctrl/sluice/offline.h"
 #include "ctrl/sluice/port.h"
 #include "ctrl/sluice/verb.h"
+#include "ctrl/workload/offline_snapshot.h"
 #include "telemetry/json.h"
 
 namespace sluice::client {
@@ -17,7 +23,46 @@ struct ExplainOptions {
   std::string listener;
   std::vector<std::string> ancestors;
   std::string output = "table";
+  ResourceArgs resources;
 };
+
+// One that makes pods may be called by its own name where no pod has it.
+std::string PodsOf(const policy::Snapshot& snapshot, const std::string& end) {
+  const std::size_t slash = end.find('/');
+  if (slash == std::string::npos || snapshot.FindByName({end.substr(0, slash), end.substr(slash + 1)}) != nullptr) {
+    return end;
+  }
+  std::vector<std::string> found;
+  for (const policy::Endpoint& endpoint : snapshot.endpoints) {
+    const std::string& name = endpoint.name.name;
+    if (endpoint.name.ns == end.substr(0, slash) && name.ends_with(end.substr(slash))) {
+      found.push_back(endpoint.name.ToString());
+    }
+  }
+  return found.size() == 1 ? found.front() : end;
+}
+
+StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, v1::ExplainRequest request) {
+  SL_ASSIGN_OR_RETURN(const auto files, InFiles(ReadAll(args)));
+  OfflineResources read = ReadOffline(files, args);
+  if (!read.problems.empty()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "{}", fmt::join(read.problems, "\n"));
+  }
+  for (const std::string& notice : read.notices) std::fputs((Printable(notice) + "\n").c_str(), stderr);
+  const auto assumed = workload::AssumeAddresses(read.resources);
+  SL_ASSIGN_OR_RETURN(const auto snapshot, InFiles(workload::SnapshotOf(read.resources)));
+  request.set_from(PodsOf(*snapshot, request.from()));
+  request.set_to(PodsOf(*snapshot, request.to()));
+  for (const workload::AssumedAddress& one : assumed) {
+    const std::string name = one.name.ToString();
+    if (name != request.from() && name != request.to()) continue;
+    std::fputs(fmt::format("{}: the files name no address: {} is assumed, which no ipBlock means but 0.0.0.0/0\n",
+                           Printable(name), one.address.ToString())
+                   .c_str(),
+               stderr);
+  }
+  return api::Explain(*snapshot, {}, request);
+}
 
 StatusOr<ExitCode> Explain(const AgentAddress& server, const ExplainOptions& options) {
   SL_ASSIGN_OR_RETURN(const ProtocolPort port, ParseProtocolPort(options.port));
@@ -29,7 +74,9 @@ StatusOr<ExitCode> Explain(const AgentAddress& server, const ExplainOptions& opt
   request.set_process(options.process);
   request.set_listener(options.listener);
   request.mutable_ancestors()->Assign(options.ancestors.begin(), options.ancestors.end());
-  SL_ASSIGN_OR_RETURN(const v1::Explanation explanation, Client(server).Explain(request));
+  SL_ASSIGN_OR_RETURN(const v1::Explanation explanation, options.resources.paths.empty()
+                                                             ? Client(server).Explain(request)
+                                                             : ExplainOffline(options.resources, request));
   if (options.output == "json") {
     SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToJson(explanation));
     SL_RETURN_IF_ERROR(WriteOut(json + "\n"));
@@ -55,6 +102,10 @@ void AddExplain(CLI::App& app, CommandLine& line) {
       ->needs(process)
       ->allow_extra_args(false);
   verb->add_option("--listener", options->listener, "path of the program, or of the script, that listens");
+  AddResourceOptions(*verb, options->resources);
+  verb->add_option(
+      "--resources", options->resources.paths,
+      "offline: file, directory or - of resources to judge by, instead of the agent's; several may be given");
   verb->add_option("-o,--output", options->output, "table (text) or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();

@@ -58,8 +58,10 @@ std::string DirectionText(const char* name, const char* option, const End& end,
 std::string ExplanationText(const v1::Explanation& explanation) {
   std::string text = explanation.allowed() ? "allowed\n" : "denied\n";
   const std::string port = explanation.port() == 0 ? "" : fmt::format("{}/", explanation.port());
-  text += fmt::format("{} -> {} {}{}, by policy revision {}\n", EndText(explanation.from()), EndText(explanation.to()),
-                      port, Printable(explanation.protocol()), explanation.revision());
+  const std::string by = explanation.revision() == 0 ? std::string("by the given resources")
+                                                     : fmt::format("by policy revision {}", explanation.revision());
+  text += fmt::format("{} -> {} {}{}, {}\n", EndText(explanation.from()), EndText(explanation.to()), port,
+                      Printable(explanation.protocol()), by);
   if (explanation.audit_denied()) text += "policies in audit would deny it\n";
   const bool quarantined = explanation.quarantined();
   text += DirectionText("egress", "--process", explanation.from(), explanation.egress(), quarantined);

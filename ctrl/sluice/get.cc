@@ -1,9 +1,13 @@
 // `get`: what the agent has.
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
+
 #include "ctrl/base/output.h"
 #include "ctrl/base/printable.h"
 #include "ctrl/sluice/client.h"
+#include "ctrl/sluice/label_selector.h"
 #include "ctrl/sluice/object_table.h"
 #include "ctrl/sluice/verb.h"
 #include "telemetry/json.h"
@@ -13,19 +17,33 @@ namespace {
 
 struct GetOptions {
   std::string kind;
-  std::string name;
+  std::vector<std::string> names;  // also "namespace/name"
   std::string ns;
+  bool all_namespaces = false;
+  std::string selector;
   std::string output = "table";
 };
 
-v1::GetRequest MakeRequest(const GetOptions& options) {
-  v1::GetRequest request;
-  request.set_kind(options.kind);
-  request.set_namespace_(options.ns);
-  request.set_name(options.name);
-  request.set_with_yaml(options.output == "yaml");
-  request.set_with_json(options.output == "json");
-  return request;
+// One for each name, or one for all.
+StatusOr<std::vector<v1::GetRequest>> MakeRequests(const GetOptions& options) {
+  if (options.all_namespaces && !options.ns.empty()) return InvalidError("get: give either -n or -A");
+  v1::GetRequest base;
+  base.set_kind(options.kind);
+  base.set_namespace_(options.ns);
+  base.set_with_yaml(options.output == "yaml");
+  base.set_with_json(options.output == "json");
+  if (options.names.empty()) return std::vector<v1::GetRequest>{base};
+  std::vector<v1::GetRequest> requests;
+  for (const std::string& name : options.names) {
+    v1::GetRequest& request = requests.emplace_back(base);
+    const std::size_t slash = name.find('/');
+    if (slash != std::string::npos && !options.ns.empty() && name.substr(0, slash) != options.ns) {
+      return InvalidError("get {} -n {}: two namespaces", name, options.ns);
+    }
+    if (slash != std::string::npos) request.set_namespace_(name.substr(0, slash));
+    request.set_name(slash == std::string::npos ? name : name.substr(slash + 1));
+  }
+  return requests;
 }
 
 StatusOr<std::string> ToJsonLine(const v1::Object& object) {
@@ -58,33 +76,67 @@ Status WriteYaml(const v1::Object& object, bool first) {
   return WriteOut((first ? "" : "---\n") + yaml + (yaml.ends_with('\n') ? "" : "\n"));
 }
 
-StatusOr<ExitCode> Get(const AgentAddress& server, const GetOptions& options) {
-  SL_ASSIGN_OR_RETURN(const api::KindSelection selection, api::ParseKind(options.kind));
+Status WriteName(const v1::Object& object) {
+  const v1::ResourceRef& ref = object.resource().ref();
+  std::string kind = ref.kind();
+  std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::tolower(c); });
+  return WriteOut(fmt::format("{}/{}\n", kind, Printable(ref.name())));
+}
+
+bool IsSelected(const policy::Selector& selector, const v1::Object& object) {
+  if (selector.requirements.empty()) return true;
+  const auto& labels = object.resource().labels();
+  return selector.Matches(policy::Labels(labels.begin(), labels.end()));
+}
+
+Status CheckChoice(const GetOptions& options, const api::KindSelection& selection) {
   const bool resources = selection.listing == api::Listing::kResources;
-  if (!resources && options.output == "yaml") {
-    return InvalidError("get {} -o yaml: only resources are YAML documents; use -o json", options.kind);
+  if (!resources && (options.output == "yaml" || options.output == "name")) {
+    return InvalidError("get {} -o {}: only resources have documents and names of their own; use -o json", options.kind,
+                        options.output);
+  }
+  if (!resources && !options.selector.empty()) {
+    return InvalidError("get {} -l: only resources have labels of their own", options.kind);
   }
   const bool chooses = resources || selection.listing == api::Listing::kProcesses;
-  if (!chooses && !(options.name.empty() && options.ns.empty())) {
+  if (!chooses && !(options.names.empty() && options.ns.empty())) {
     return InvalidError("get {}: a name and -n choose among resources and processes; here all are listed",
                         options.kind);
   }
-  const bool as_table = options.output == "table";
+  return OkStatus();
+}
+
+StatusOr<ExitCode> Get(const AgentAddress& server, const GetOptions& options) {
+  SL_ASSIGN_OR_RETURN(const api::KindSelection selection, api::ParseKind(options.kind));
+  SL_RETURN_IF_ERROR(CheckChoice(options, selection));
+  SL_ASSIGN_OR_RETURN(const policy::Selector selector, ParseLabelSelector(options.selector));
+  SL_ASSIGN_OR_RETURN(const std::vector<v1::GetRequest> requests, MakeRequests(options));
   std::size_t count = 0;
   std::vector<v1::Object> rows;
-  SL_RETURN_IF_ERROR(Client(server).Get(MakeRequest(options), [&](const v1::Object& object) {
-    count++;
-    if (options.output == "json") return WriteJson(object);
-    if (options.output == "yaml") return WriteYaml(object, count == 1);
-    rows.push_back(object);
-    return OkStatus();
-  }));
-  if (count == 0 && !options.name.empty()) {
-    return MakeError(absl::StatusCode::kNotFound, "{} {}{}{}: there is none", options.kind, options.ns,
-                     options.ns.empty() ? "" : "/", options.name);
+  std::string missing;
+  Client client(server);
+  for (const v1::GetRequest& request : requests) {
+    bool found = false;
+    SL_RETURN_IF_ERROR(client.Get(request, [&](const v1::Object& object) {
+      found = true;
+      if (!IsSelected(selector, object)) return OkStatus();
+      count++;
+      if (options.output == "json") return WriteJson(object);
+      if (options.output == "yaml") return WriteYaml(object, count == 1);
+      if (options.output == "name") return WriteName(object);
+      rows.push_back(object);
+      return OkStatus();
+    }));
+    if (found || request.name().empty()) continue;
+    missing += fmt::format("{}{} {}{}{}: there is none", missing.empty() ? "" : "\n", options.kind,
+                           request.namespace_(), request.namespace_().empty() ? "" : "/", request.name());
   }
-  if (!as_table) return ExitCode::kDone;
-  SL_RETURN_IF_ERROR(WriteOut(ToTable(selection, rows).ToString()));
+  if (!rows.empty()) SL_RETURN_IF_ERROR(WriteOut(ToTable(selection, rows).ToString()));
+  if (!missing.empty()) return MakeError(absl::StatusCode::kNotFound, "{}", missing);
+  if (count == 0 && options.output == "table") {
+    const std::string where = options.ns.empty() ? "" : fmt::format(" in namespace {}", Printable(options.ns));
+    std::fputs(fmt::format("no {} found{}\n", Printable(options.kind), where).c_str(), stderr);
+  }
   return ExitCode::kDone;
 }
 
@@ -96,10 +148,14 @@ void AddGet(CLI::App& app, CommandLine& line) {
   verb->add_option("kind", options->kind,
                    "workloads, pods, namespaces, networkpolicies, identities, rulesets, processes or flows")
       ->required();
-  verb->add_option("name", options->name, "only what has this name; of processes: those of the workload");
+  verb->add_option("name", options->names,
+                   "only what has these names, also as namespace/name; of processes: those of the workload");
   verb->add_option("-n,--namespace", options->ns, "only this namespace; default: all");
-  verb->add_option("-o,--output", options->output, "table, json (one object a line) or yaml (resources only)")
-      ->check(CLI::IsMember({"table", "json", "yaml"}))
+  verb->add_flag("-A,--all-namespaces", options->all_namespaces, "all namespaces, as without -n");
+  verb->add_option("-l,--selector", options->selector,
+                   "only resources with these labels: app=web,tier!=db,zone in (a,b),canary,!old");
+  verb->add_option("-o,--output", options->output, "table, json (one object a line), yaml or name (resources only)")
+      ->check(CLI::IsMember({"table", "json", "yaml", "name"}))
       ->capture_default_str();
   verb->callback([&line, options] { line.run = [&line, options] { return Get(line.server, *options); }; });
 }

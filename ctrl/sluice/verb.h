@@ -22,6 +22,7 @@ struct CommandLine {
 void AddApply(CLI::App& app, CommandLine& line);
 void AddDelete(CLI::App& app, CommandLine& line);
 void AddGet(CLI::App& app, CommandLine& line);
+void AddCheck(CLI::App& app, CommandLine& line);
 void AddExplain(CLI::App& app, CommandLine& line);
 void AddQuarantine(CLI::App& app, CommandLine& line);
 void AddObserve(CLI::App& app, CommandLine& line);
@@ -29,6 +30,9 @@ void AddStatus(CLI::App& app, CommandLine& line);
 void AddReplay(CLI::App& app, CommandLine& line);
 void AddUninstall(CLI::App& app, CommandLine& line);
 void AddTop(CLI::App& app, CommandLine& line);
+void AddVersion(CLI::App& app, CommandLine& line);
+void AddCompletion(CLI::App& app, CommandLine& line);
+void AddHelp(CLI::App& app, CommandLine& line);
 
 // What the process exits with; an error is printed to stderr. InvalidArgument is an error of usage: what was typed is
 // wrong. Cancelled (the reader of the output has gone) is none.
@@ -36,5 +40,9 @@ int Finish(const StatusOr<ExitCode>& result);
 
 // An error that is not about what was typed but about the files that it names.
 Status InFiles(const Status& status);
+template <typename T>
+StatusOr<T> InFiles(StatusOr<T> result) {
+  return result.ok() ? std::move(result) : InFiles(result.status());
+}
 
 }  // namespace sluice::client

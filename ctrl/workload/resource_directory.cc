@@ -33,6 +33,20 @@ bool IsResourceFile(const fs::directory_entry& entry) {
   return type == fs::file_type::regular || type == fs::file_type::not_found || type == fs::file_type::none;
 }
 
+bool IsHidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
+
+StatusOr<std::vector<std::string>> ListResourceFiles(const std::string& directory, Depth depth) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    if (IsResourceFile(*entry)) paths.push_back(entry->path());
+    if (depth == Depth::kThisDirectory || IsHidden(entry->path())) entry.disable_recursion_pending();
+  }
+  if (error) return ErrnoError(error.value(), "list {}", directory);
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
 }  // namespace
 
 // Of a regular file the size is known before it is read; a pipe is read until it has given too much.
@@ -56,17 +70,11 @@ StatusOr<std::string> ReadResourceText(int fd, const std::string& name) {
   }
 }
 
-StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path) {
-  std::vector<std::string> paths;
+StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path, Depth depth) {
+  std::vector<std::string> paths{path};
   std::error_code error;
   if (fs::is_directory(path, error)) {
-    for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
-      if (IsResourceFile(*entry)) paths.push_back(entry->path());
-    }
-    if (error) return ErrnoError(error.value(), "list {}", path);
-    std::sort(paths.begin(), paths.end());
-  } else {
-    paths.push_back(path);
+    SL_ASSIGN_OR_RETURN(paths, ListResourceFiles(path, depth));
   }
   std::vector<ResourceFile> files;
   for (const std::string& file : paths) {
@@ -85,7 +93,8 @@ StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory
     for (policy::Resource& resource : parsed) {
       const auto [first, added] = origins.emplace(resource.id, file.path);
       if (!added) {
-        return InvalidError("{}: {}: defined twice: {} has it too", file.path, resource.id.ToString(), first->second);
+        return InvalidError("{}: {}: defined twice: {} has it too. Kubernetes would keep the last: remove one",
+                            file.path, resource.id.ToString(), first->second);
       }
       resources[resource.id] = std::move(resource);
     }

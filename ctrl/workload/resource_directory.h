@@ -14,9 +14,12 @@ struct ResourceFile {
   std::string text;
 };
 
-// A file, or the *.yaml, *.yml and *.json files right in a directory, by name; hidden files are left out. Errors name
-// the path: it cannot be read, or is larger than policy::kMaxResourceBytes (no more than that is read).
-StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path);
+enum class Depth { kThisDirectory, kRecursive };
+
+// A file, or the *.yaml, *.yml and *.json files right in a directory or also in those below it, by name; hidden files
+// and directories are left out, and links to directories are not followed. Errors name the path: it cannot be read, or
+// is larger than policy::kMaxResourceBytes (no more than that is read).
+StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path, Depth depth = Depth::kThisDirectory);
 
 // What an open file still holds; `name` starts its errors. `fd` stays open.
 StatusOr<std::string> ReadResourceText(int fd, const std::string& name);

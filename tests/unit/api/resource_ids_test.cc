@@ -33,7 +33,8 @@ TEST(ParseDocuments, TakesAllOfThem) {
   Add("b.yaml", kWorld, &documents);
   const auto resources = ParseDocuments(documents);
   ASSERT_TRUE(resources.ok()) << resources.status();
-  EXPECT_EQ(resources->size(), 6U);
+  EXPECT_EQ(resources->resources.size(), 6U);
+  EXPECT_TRUE(resources->notices.empty());
 }
 
 TEST(ParseDocuments, RefusesNothingAndTwice) {
@@ -42,7 +43,8 @@ TEST(ParseDocuments, RefusesNothingAndTwice) {
   EXPECT_THAT(Message(ParseDocuments(documents).status()), HasSubstr("no resource"));
   Add("a.yaml", kNamespace, &documents);
   Add("b.yaml", kNamespace, &documents);
-  EXPECT_EQ(Message(ParseDocuments(documents).status()), "b.yaml: Namespace shop: defined twice: a.yaml has it too");
+  EXPECT_EQ(Message(ParseDocuments(documents).status()),
+            "b.yaml: Namespace shop: defined twice: a.yaml has it too. Kubernetes would keep the last: remove one");
 }
 
 TEST(ParseTargets, FindsByKindNameAndDocument) {
@@ -51,7 +53,7 @@ TEST(ParseTargets, FindsByKindNameAndDocument) {
   Add("world.yaml", kWorld, request.mutable_documents());
   const auto ids = ParseTargets(request, existing);
   ASSERT_TRUE(ids.ok()) << ids.status();
-  EXPECT_EQ(ids->size(), 5U) << "each once";
+  EXPECT_EQ(ids->ids.size(), 5U) << "each once";
 }
 
 TEST(ParseTargets, MeansDefaultWithoutANamespace) {
@@ -63,7 +65,7 @@ TEST(ParseTargets, FindsARefusedWorkload) {
   const policy::ObjectName name{"shop", "late"};
   const auto ids = ParseTargets(Target("workload", "shop", "late"), MakeView().resources, {{name, "no address"}});
   ASSERT_TRUE(ids.ok()) << ids.status();
-  EXPECT_THAT(*ids, testing::ElementsAre(policy::ResourceId{policy::Kind::kWorkload, name}));
+  EXPECT_THAT(ids->ids, testing::ElementsAre(policy::ResourceId{policy::Kind::kWorkload, name}));
 }
 
 TEST(ParseTargets, RefusesWhatIsNoResourceOrAmbiguous) {
@@ -78,7 +80,7 @@ TEST(ParseTargets, RefusesWhatIsNoResourceOrAmbiguous) {
   EXPECT_THAT(Message(ParseTargets(Target("netpol", "shop", "db"), existing).status()), HasSubstr("is two resources"));
   const auto one = ParseTargets(Target("networkpolicies.sluice.dev", "shop", "db"), existing);
   ASSERT_TRUE(one.ok()) << one.status();
-  EXPECT_EQ(one->front().kind, policy::Kind::kSluiceNetworkPolicy);
+  EXPECT_EQ(one->ids.front().kind, policy::Kind::kSluiceNetworkPolicy);
 }
 
 TEST(ParseKind, KnowsSingularPluralAndShortNamesInAnyCase) {

@@ -475,5 +475,115 @@ TEST_F(ClientProgram, UninstallRemovesTheStateAndNothingElse) {
   EXPECT_TRUE(std::filesystem::exists(files_ / "state/mine.txt"));
 }
 
+// ---- what `get` chooses ----
+
+v1::Object Labelled(const std::string& name, const std::string& app) {
+  return FromJson<v1::Object>(R"({"resource": {"ref": {"kind": "Pod", "namespace": "shop", "name": ")" + name +
+                              R"("}, "labels": {"app": ")" + app + R"("}, "pod": {}}})");
+}
+
+TEST_F(ClientProgram, GetTakesSeveralNamesAndNamespaces) {
+  agent_.objects = {Labelled("a", "web")};
+  agent_.Start();
+  EXPECT_EQ(Run({"get", "pods", "shop/a", "b", "-o", "name"}).output, "pod/a\npod/a\n") << "one call for each";
+  const auto last = agent_.Asked<v1::GetRequest>();
+  EXPECT_EQ(last.name(), "b");
+  EXPECT_EQ(last.namespace_(), "");
+  EXPECT_EQ(Run({"get", "pods", "shop/a"}).exit_code, 0);
+  EXPECT_EQ(agent_.Asked<v1::GetRequest>().namespace_(), "shop");
+  EXPECT_EQ(agent_.Asked<v1::GetRequest>().name(), "a");
+  EXPECT_EQ(Run({"get", "pods", "-A"}).exit_code, 0);
+  EXPECT_EQ(Run({"get", "pods", "-A", "-n", "shop"}).exit_code, 2);
+  EXPECT_EQ(Run({"get", "pods", "shop/a", "-n", "ops"}).exit_code, 2);
+}
+
+TEST_F(ClientProgram, GetSelectsByLabels) {
+  agent_.objects = {Labelled("a", "web"), Labelled("b", "db"), Labelled("c", "web")};
+  agent_.Start();
+  const auto names = [&](const std::string& selector) {
+    return Run({"get", "pods", "-o", "name", "-l", selector}).output;
+  };
+  EXPECT_EQ(names("app=web"), "pod/a\npod/c\n");
+  EXPECT_EQ(names("app==web,app"), "pod/a\npod/c\n");
+  EXPECT_EQ(names("app!=web"), "pod/b\n");
+  EXPECT_EQ(names("app in (db, cache)"), "pod/b\n");
+  EXPECT_EQ(names("app notin (db),!old"), "pod/a\npod/c\n");
+  EXPECT_EQ(names("old"), "");
+  EXPECT_EQ(Run({"get", "pods", "-l", "=x"}).exit_code, 2);
+  EXPECT_EQ(Run({"get", "flows", "-l", "a=b"}).exit_code, 2);
+}
+
+TEST_F(ClientProgram, GetOfNothingSaysSo) {
+  agent_.Start();
+  const auto result = Run({"get", "pods", "-n", "shop"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output, "no pods found in namespace shop\n");
+  EXPECT_EQ(Run({"get", "pods", "-o", "json"}).output, "");
+  EXPECT_EQ(Run({"get", "pods", "x"}).exit_code, 1);
+}
+
+// ---- the command line itself ----
+
+TEST_F(ClientProgram, TheServerMayComeFromTheEnvironmentAndBeAPath) {
+  agent_.state.set_version("0.9");
+  agent_.Start();
+  const std::string path = agent_.address().substr(std::string("unix://").size());
+  const auto by_path = RunAt(path, {"version"});
+  EXPECT_EQ(by_path.exit_code, 0) << by_path.output;
+  EXPECT_THAT(by_path.output, HasSubstr("sluiced 0.9\n"));
+  const auto by_environment = RunCommand({"env", "SLUICE_SERVER=" + path, Program(), "version"});
+  ASSERT_TRUE(by_environment.ok());
+  EXPECT_THAT(by_environment->output, HasSubstr("sluiced 0.9\n"));
+  // What is typed wins.
+  const auto typed = RunCommand({"env", "SLUICE_SERVER=/nowhere", Program(), "--server", agent_.address(), "version"});
+  EXPECT_EQ(typed->exit_code, 0) << typed->output;
+}
+
+TEST_F(ClientProgram, VersionOfTheClientNeedsNoAgent) {
+  for (const Arguments& arguments : {Arguments{"--version"}, Arguments{"version", "--client"}}) {
+    const auto result = RunAt("unix:///nowhere", arguments);
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_THAT(result.output, StartsWith("sluice 0."));
+  }
+  EXPECT_EQ(RunAt("unix:///nowhere", {"version"}).exit_code, 1);
+}
+
+TEST_F(ClientProgram, HelpIsAVerbToo) {
+  EXPECT_THAT(RunAt("unix:///nowhere", {"help"}).output, HasSubstr("quarantine"));
+  const auto observe = RunAt("unix:///nowhere", {"help", "observe"});
+  EXPECT_EQ(observe.exit_code, 0);
+  EXPECT_THAT(observe.output, HasSubstr("--follow"));
+  EXPECT_EQ(RunAt("unix:///nowhere", {"help", "nothing"}).exit_code, 2);
+}
+
+TEST_F(ClientProgram, AWrongVerbIsToldTheNearest) {
+  const auto run = [](const std::string& verb) { return RunAt("unix:///nowhere", {verb, "-f", "x"}); };
+  EXPECT_EQ(run("aply").exit_code, 2);
+  EXPECT_EQ(run("aply").output, "sluice: aply: there is no such verb; did you mean apply?\n");
+  EXPECT_THAT(run("obs").output, HasSubstr("did you mean observe?"));
+  EXPECT_THAT(run("frobnicate").output, HasSubstr("`sluice help` lists them"));
+  EXPECT_THAT(RunAt("unix:///nowhere", {}).output, HasSubstr("subcommand is required"));
+}
+
+TEST_F(ClientProgram, CompletionCompletesVerbsAndOptions) {
+  const auto complete = [](const std::string& words) {
+    const auto result = RunCommand(
+        {"bash", "-c",
+         "source <(\"$0\" completion bash); read -ra COMP_WORDS <<<\"$1\"; COMP_CWORD=$((${#COMP_WORDS[@]}-1)); "
+         "_sluice; echo \"${COMPREPLY[*]}\"",
+         Program(), words});
+    EXPECT_TRUE(result.ok());
+    return result.ok() ? result->output : "";
+  };
+  EXPECT_EQ(complete("sluice ob"), "observe\n");
+  EXPECT_THAT(complete("sluice --server x get --out"), HasSubstr("--output"));
+  EXPECT_EQ(complete("sluice explain --fr"), "--from\n");
+  EXPECT_EQ(complete("sluice apply fi"), "\n") << "the shell's own";
+  EXPECT_THAT(RunAt("unix:///nowhere", {"completion", "fish"}).output,
+              HasSubstr("complete -c sluice -n __fish_use_subcommand -f -a apply -d "));
+  EXPECT_THAT(RunAt("unix:///nowhere", {"completion", "zsh"}).output, StartsWith("#compdef sluice\n"));
+  EXPECT_EQ(RunAt("unix:///nowhere", {"completion", "tcsh"}).exit_code, 2);
+}
+
 }  // namespace
 }  // namespace sluice::test

@@ -399,10 +399,15 @@ TEST(ParserErrorTest, ManyBracketsAreRefusedAtOnce) {
   };
   constexpr std::size_t kBytes = 9'000'000;
   const std::string too_large = "brackets, braces and commas in one document";
-  for (const std::string part : {"{", "[", "{a: ", "1,", "{\"a\":1},"}) {
+  const std::pair<std::string, std::string> kCases[] = {{"{", too_large},
+                                                        {"[", "nested more than 40 deep"},
+                                                        {"{a: ", too_large},
+                                                        {"1,", "more than 4000000 values"},
+                                                        {"{\"a\":1},", too_large}};
+  for (const auto& [part, expected] : kCases) {
     std::string text = part == "1," || part.ends_with("},") ? "[" : "";
     while (text.size() < kBytes) text += part;
-    EXPECT_LT(seconds(text, too_large), 2) << part;
+    EXPECT_LT(seconds(text, expected), 2) << part;
   }
   // Starts of documents inside of what is open do not begin anew.
   std::string text;
@@ -483,8 +488,6 @@ const ErrorCase kMetadataCases[] = {
      At(4, "Pod default/Web_1: metadata.name: \"Web_1\" is not a DNS-1123 subdomain")},
     {"NamespaceWithDot", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a.b}\n",
      At(3, "Namespace a.b: metadata.name: \"a.b\" is not a DNS-1123 label")},
-    {"NamespacedNamespace", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, namespace: b}\n",
-     At(3, "Namespace a: metadata.namespace: a Namespace is in no namespace")},
     {"BadNamespace", "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: -b}\n",
      At(3, "Pod -b/a: metadata.namespace: \"-b\" is not a DNS-1123 label")},
     {"NumericName", "apiVersion: v1\nkind: Pod\nmetadata: {name: 12}\n",
@@ -499,7 +502,6 @@ const ErrorCase kMetadataCases[] = {
     {"LabelExponent", Labelled("v: 1e10"),
      At(6, "Pod default/p: metadata.labels.v: must be a string: quote it (\"1e10\")")},
     {"LabelHex", Labelled("v: 0x1F"), At(6, "Pod default/p: metadata.labels.v: must be a string: quote it (\"0x1F\")")},
-    {"LabelNull", Labelled("v: ~"), At(6, "Pod default/p: metadata.labels.v: must be a string, got null")},
     {"LabelKey", Labelled("a b: c"),
      At(6, "Pod default/p: metadata.labels[\"a b\"]: the key \"a b\" is not a label key")},
     {"LabelKeyPrefix", Labelled("A/b: c"),

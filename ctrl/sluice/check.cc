@@ -1,0 +1,38 @@
+// `check`: what `apply` would refuse, offline and all at once.
+#include <cstdio>
+
+#include "ctrl/base/output.h"
+#include "ctrl/base/printable.h"
+#include "ctrl/sluice/offline.h"
+#include "ctrl/sluice/verb.h"
+#include "ctrl/workload/offline_snapshot.h"
+
+namespace sluice::client {
+namespace {
+
+StatusOr<ExitCode> Check(const ResourceArgs& args) {
+  SL_ASSIGN_OR_RETURN(const auto files, InFiles(ReadAll(args)));
+  OfflineResources read = ReadOffline(files, args);
+  for (const std::string& notice : read.notices) std::fputs((Printable(notice) + "\n").c_str(), stderr);
+  if (const auto snapshot = workload::SnapshotOf(read.resources); !snapshot.ok()) {
+    read.problems.push_back(Printable(Message(snapshot.status())));
+  }
+  std::string text;
+  for (const std::string& problem : read.problems) text += problem + "\n";
+  if (text.empty()) text = fmt::format("{} objects in {} files: all right\n", read.resources.size(), files.size());
+  SL_RETURN_IF_ERROR(WriteOut(text));
+  return read.problems.empty() ? ExitCode::kDone : ExitCode::kFailed;
+}
+
+}  // namespace
+
+void AddCheck(CLI::App& app, CommandLine& line) {
+  const auto args = std::make_shared<ResourceArgs>();
+  CLI::App* verb = app.add_subcommand(
+      "check",
+      "what would apply refuse? Offline; all errors at once, a line each. Exit 0: all right, 1: something is not");
+  AddResourceArgs(*verb, *args)->required();
+  verb->callback([&line, args] { line.run = [args] { return Check(*args); }; });
+}
+
+}  // namespace sluice::client

@@ -1,0 +1,94 @@
+#include "ctrl/sluice/command_line.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "ctrl/base/printable.h"
+
+namespace sluice::client {
+namespace {
+
+constexpr std::size_t kFarthest = 2;  // typing errors in a word that is still taken for another
+
+std::size_t EditDistance(std::string_view from, std::string_view to) {
+  std::vector<std::size_t> row(to.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t k = 0; k < to.size(); ++k) {
+      const std::size_t replaced = diagonal + (from[i] == to[k] ? 0 : 1);
+      diagonal = row[k + 1];
+      row[k + 1] = std::min({replaced, row[k] + 1, row[k + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+std::vector<std::string> Verbs(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) names.push_back(verb->get_name());
+  return names;
+}
+
+std::string Nearest(const std::vector<std::string>& names, const std::string& word) {
+  const auto distance = [&](const std::string& name) {
+    return name.starts_with(word) ? std::size_t{0} : EditDistance(word, name);
+  };
+  const auto nearest = std::min_element(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
+    return distance(a) < distance(b);
+  });
+  return nearest == names.end() || distance(*nearest) > kFarthest ? "" : *nearest;
+}
+
+// The first word that is no option and no option's value.
+std::string FirstWord(const CLI::App& app, int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (!word.starts_with('-')) return word;
+    const CLI::Option* option = word.find('=') == std::string::npos ? app.get_option_no_throw(word) : nullptr;
+    if (option != nullptr && option->get_expected_min() > 0) ++i;
+  }
+  return "";
+}
+
+}  // namespace
+
+void FillCommandLine(CLI::App& app, CommandLine& line) {
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 the answer is \"denied\".\n`sluice help VERB` says more. SLUICE_SERVER "
+      "and SLUICE_TLS_CERT, _KEY, _CA and _NAME stand for the options.");
+  app.add_option("--server", line.server.address,
+                 "the agent's address: unix:///PATH, or IP:PORT with the TLS files; a path is that of a unix socket")
+      ->envname("SLUICE_SERVER")
+      ->capture_default_str();
+  app.add_option("--tls-cert", line.server.tls.certificate, "by TCP: PEM file of your certificate")
+      ->envname("SLUICE_TLS_CERT");
+  app.add_option("--tls-key", line.server.tls.key, "its key")->envname("SLUICE_TLS_KEY");
+  app.add_option("--tls-ca", line.server.tls.ca, "CAs of the agent's certificate")->envname("SLUICE_TLS_CA");
+  app.add_option("--tls-name", line.server.tls_name, "name in the agent's certificate; default: the address's host")
+      ->envname("SLUICE_TLS_NAME");
+  app.set_version_flag("--version", "sluice " SLUICE_VERSION, "what this client is, and exit");
+  app.require_subcommand(1);
+  app.fallthrough();
+  for (const auto add : {AddApply, AddCheck, AddDelete, AddGet, AddExplain, AddObserve, AddQuarantine, AddStatus,
+                         AddReplay, AddTop, AddUninstall, AddVersion, AddCompletion, AddHelp}) {
+    add(app, line);
+  }
+  app.parse_complete_callback([&line] {
+    if (line.server.address.starts_with('/')) line.server.address.insert(0, "unix://");
+  });
+}
+
+std::string WrongVerb(const CLI::App& app, int argc, const char* const* argv) {
+  const std::vector<std::string> verbs = Verbs(app);
+  const std::string word = FirstWord(app, argc, argv);
+  if (word.empty() || std::find(verbs.begin(), verbs.end(), word) != verbs.end()) return "";
+  const std::string nearest = Nearest(verbs, word);
+  return fmt::format("{}: there is no such verb; {}", Printable(word),
+                     nearest.empty() ? "`sluice help` lists them" : "did you mean " + nearest + "?");
+}
+
+}  // namespace sluice::client

@@ -1,0 +1,117 @@
+// `completion`: the verbs and options of this command line, for shells that complete words.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ctrl/base/output.h"
+#include "ctrl/sluice/verb.h"
+
+namespace sluice::client {
+namespace {
+
+struct Word {
+  std::string text;
+  std::string help;  // its first line
+};
+
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+std::vector<Word> Options(const CLI::App& app) {
+  std::vector<Word> options;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      options.push_back({"--" + name, FirstLine(option->get_description())});
+    }
+    for (const std::string& name : option->get_snames()) {
+      options.push_back({"-" + name, FirstLine(option->get_description())});
+    }
+  }
+  return options;
+}
+
+std::vector<Word> Verbs(const CLI::App& app) {
+  std::vector<Word> verbs;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) {
+    verbs.push_back({verb->get_name(), FirstLine(verb->get_description())});
+  }
+  return verbs;
+}
+
+std::string Join(const std::vector<Word>& words) {
+  std::string text;
+  for (const Word& word : words) text += (text.empty() ? "" : " ") + word.text;
+  return text;
+}
+
+// In single quotes of a shell.
+std::string Quote(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+// What is not known, as names of files, is left to the shell's own completion.
+std::string Bash(const CLI::App& app) {
+  std::string cases;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) {
+    cases += fmt::format("    {}) words='{}' ;;\n", verb->get_name(), Join(Options(*verb)));
+  }
+  return fmt::format(R"(# bash completion of sluice; use: source <(sluice completion bash)
+_sluice() {{
+  local word verb='' words
+  for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+    case " {0} " in *" $word "*) verb=$word; break ;; esac
+  done
+  case $verb in
+    '') words='{0} {1}' ;;
+{2}  esac
+  if [[ ${{COMP_WORDS[COMP_CWORD]}} == -* || -z $verb ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}")
+  fi
+}}
+complete -o default -F _sluice sluice
+)",
+                     Join(Verbs(app)), Join(Options(app)), cases);
+}
+
+std::string Zsh(const CLI::App& app) {
+  return "#compdef sluice\n# zsh completion of sluice; use: source <(sluice completion zsh)\n"
+         "autoload -U +X bashcompinit && bashcompinit\n" +
+         Bash(app);
+}
+
+std::string Fish(const CLI::App& app) {
+  std::string text = "# fish completion of sluice; use: sluice completion fish | source\n";
+  for (const Word& verb : Verbs(app)) {
+    text += fmt::format("complete -c sluice -n __fish_use_subcommand -f -a {} -d {}\n", verb.text, Quote(verb.help));
+  }
+  const auto add_options = [&text](const CLI::App& of, const std::string& condition) {
+    for (const Word& option : Options(of)) {
+      const bool is_long = option.text.starts_with("--");
+      text += fmt::format("complete -c sluice{} {} {} -d {}\n", condition, is_long ? "-l" : "-s",
+                          option.text.substr(is_long ? 2 : 1), Quote(option.help));
+    }
+  };
+  add_options(app, "");
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) {
+    add_options(*verb, fmt::format(" -n '__fish_seen_subcommand_from {}'", verb->get_name()));
+  }
+  return text;
+}
+
+}  // namespace
+
+void AddCompletion(CLI::App& app, CommandLine& line) {
+  const auto shell = std::make_shared<std::string>();
+  CLI::App* verb =
+      app.add_subcommand("completion", "a script that completes these words: source <(sluice completion bash)");
+  verb->add_option("shell", *shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  verb->callback([&app, &line, shell] {
+    line.run = [&app, shell]() -> StatusOr<ExitCode> {
+      SL_RETURN_IF_ERROR(WriteOut(*shell == "bash" ? Bash(app) : *shell == "zsh" ? Zsh(app) : Fish(app)));
+      return ExitCode::kDone;
+    };
+  });
+}
+
+}  // namespace sluice::client

@@ -1,0 +1,22 @@
+// Resource files read without an agent, as `check` and `explain --resources` do. What makes pods (Deployment, CronJob,
+// ...) stands for them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ctrl/sluice/resource_args.h"
+#include "policy/resource_map.h"
+
+namespace sluice::client {
+
+struct OfflineResources {
+  policy::ResourceMap resources;      // what is right
+  std::vector<std::string> problems;  // all of them: "FILE:LINE:COLUMN: KIND/NAME: what"
+  std::vector<std::string> notices;   // what was left out, and what is in "default" for want of a namespace
+};
+
+// Pure.
+OfflineResources ReadOffline(const std::vector<workload::ResourceFile>& files, const ResourceArgs& args);
+
+}  // namespace sluice::client

@@ -1,0 +1,52 @@
+#include "ctrl/sluice/resource_args.h"
+
+#include <unistd.h>
+
+#include <iterator>
+
+namespace sluice::client {
+namespace {
+
+constexpr const char* kFilesHelp =
+    "file, directory of *.yaml, *.yml and *.json files, or - for standard input; several may be given";
+
+StatusOr<std::vector<workload::ResourceFile>> Read(const std::string& path, workload::Depth depth) {
+  if (path == "-") {
+    SL_ASSIGN_OR_RETURN(std::string text, workload::ReadResourceText(STDIN_FILENO, "stdin"));
+    return std::vector<workload::ResourceFile>{{"stdin", std::move(text)}};
+  }
+  SL_ASSIGN_OR_RETURN(auto files, workload::ReadResourceFiles(path, depth));
+  if (files.empty()) {
+    return MakeError(absl::StatusCode::kNotFound, "{}: no *.yaml, *.yml or *.json file in this directory{}", path,
+                     depth == workload::Depth::kRecursive ? "" : " (-R also looks below it)");
+  }
+  return files;
+}
+
+}  // namespace
+
+void AddResourceOptions(CLI::App& verb, ResourceArgs& args) {
+  verb.add_option("-n,--namespace", args.default_namespace,
+                  "of objects that name none, and of names; default: \"default\"");
+  verb.add_flag("-R,--recursive", args.recursive, "also the directories below a directory");
+  verb.add_flag("--skip-unknown", args.skip_unknown,
+                "leave out what can never be policy or workload (Deployment, Service, values files, ...), and say so; "
+                "policies of unknown kinds stay errors");
+}
+
+CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::string& what) {
+  AddResourceOptions(verb, args);
+  return verb.add_option("-f,--filename", args.paths, kFilesHelp + what);
+}
+
+StatusOr<std::vector<workload::ResourceFile>> ReadAll(const ResourceArgs& args) {
+  const auto depth = args.recursive ? workload::Depth::kRecursive : workload::Depth::kThisDirectory;
+  std::vector<workload::ResourceFile> all;
+  for (const std::string& path : args.paths) {
+    SL_ASSIGN_OR_RETURN(auto files, Read(path, depth));
+    all.insert(all.end(), std::make_move_iterator(files.begin()), std::make_move_iterator(files.end()));
+  }
+  return all;
+}
+
+}  // namespace sluice::client

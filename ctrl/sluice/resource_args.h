@@ -1,0 +1,29 @@
+// The files of `apply`, `delete`, `check` and `explain`, and how they are read.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "ctrl/base/status.h"
+#include "ctrl/workload/resource_directory.h"
+
+namespace sluice::client {
+
+struct ResourceArgs {
+  std::vector<std::string> paths;
+  std::string default_namespace;  // empty: "default", and said so
+  bool recursive = false;
+  bool skip_unknown = false;
+};
+
+// -n, -R and --skip-unknown; `args` outlives the parsed command.
+void AddResourceOptions(CLI::App& verb, ResourceArgs& args);
+// Also -f. `what` ends its help.
+CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::string& what = "");
+
+// All files that `args` names, "-" as "stdin". Errors name the file: it cannot be read, is too large, or holds what is
+// no printable UTF-8; a directory has no file of resources.
+StatusOr<std::vector<workload::ResourceFile>> ReadAll(const ResourceArgs& args);
+
+}  // namespace sluice::client

@@ -1,0 +1,44 @@
+// `version` and `help`.
+#include "ctrl/base/output.h"
+#include "ctrl/base/printable.h"
+#include "ctrl/sluice/client.h"
+#include "ctrl/sluice/verb.h"
+
+namespace sluice::client {
+namespace {
+
+StatusOr<ExitCode> Version(const AgentAddress& server, bool client_only) {
+  SL_RETURN_IF_ERROR(WriteOut("sluice " SLUICE_VERSION "\n"));
+  if (client_only) return ExitCode::kDone;
+  SL_ASSIGN_OR_RETURN(const v1::AgentStatus status, Client(server).ReadStatus());
+  SL_RETURN_IF_ERROR(WriteOut(fmt::format("sluiced {}\n", Printable(status.version()))));
+  return ExitCode::kDone;
+}
+
+StatusOr<ExitCode> Help(const CLI::App& app, const std::string& name) {
+  const auto verbs = app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; });
+  if (verbs.empty() && !name.empty()) {
+    return InvalidError("help {}: there is no such verb; `sluice help` lists them", name);
+  }
+  SL_RETURN_IF_ERROR(WriteOut(name.empty() ? app.help() : verbs.front()->help("sluice " + name)));
+  return ExitCode::kDone;
+}
+
+}  // namespace
+
+void AddVersion(CLI::App& app, CommandLine& line) {
+  const auto client_only = std::make_shared<bool>(false);
+  CLI::App* verb = app.add_subcommand("version", "what this client and the agent are");
+  verb->add_flag("--client", *client_only, "ask no agent");
+  verb->callback(
+      [&line, client_only] { line.run = [&line, client_only] { return Version(line.server, *client_only); }; });
+}
+
+void AddHelp(CLI::App& app, CommandLine& line) {
+  const auto name = std::make_shared<std::string>();
+  CLI::App* verb = app.add_subcommand("help", "this text, or a verb's: help VERB");
+  verb->add_option("verb", *name, "one of the verbs");
+  verb->callback([&app, &line, name] { line.run = [&app, name] { return Help(app, *name); }; });
+}
+
+}  // namespace sluice::client
