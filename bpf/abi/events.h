@@ -108,7 +108,7 @@ struct sl_interface {
   struct sl_addr address;    /* one of the workload's: names it for broadcast and multicast */
   struct sl_addr link_local; /* the pod's own IPv6 one; all 0: not known, and it may use none */
   __be32 link_local4;        /* likewise in 169.254.0.0/16 */
-  __u32 master;              /* ifindex of the bridge or VRF that it is in, plain port or not; 0: none */
+  __u32 master;              /* ifindex of what routes for it: its bridge or VRF, or a device on them; 0: none */
   __u32 endpoint;            /* the workload's, for `endpoint_macs` */
 };
 SL_ABI_ASSERT(sizeof(struct sl_interface) == 60, "sl_interface");

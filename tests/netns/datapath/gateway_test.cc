@@ -1,7 +1,9 @@
 // Pods on one bridge that reach each other by a gateway of the node's that stands on the bridge: what one sends to the
 // other comes in there by another device than the bridge. Beside it strangers with a pod's address.
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
+#include "ctrl/net/netlink.h"
 #include "tests/netns/datapath/rig.h"
 #include "tests/support/command.h"
 #include "tests/support/raw_link.h"
@@ -72,8 +74,8 @@ class GatewayRig : public DatapathRig {
   std::string MacOf(const std::string& device) {
     std::string mac;
     const Status read = node_->Run([&]() -> Status {
-      SL_ASSIGN_OR_RETURN(const CommandResult result, RunCommand({"cat", "/sys/class/net/" + device + "/address"}));
-      mac = result.output.substr(0, 17);
+      SL_ASSIGN_OR_RETURN(const net::LinkInfo link, net::GetLink(device));
+      mac = fmt::format("{:02x}", fmt::join(link.mac, ":"));
       return OkStatus();
     });
     EXPECT_TRUE(read.ok()) << read;
