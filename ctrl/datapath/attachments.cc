@@ -106,6 +106,8 @@ StatusOr<std::string> Attachments::Attach(const std::string& program, std::uint3
   const Status status = AttachNow(pin, &one);
   std::string mode = one.what.mode;
   if (status.ok() && stays) NoteRepair(one.what);
+  std::error_code error;
+  if (!status.ok() && !std::filesystem::exists(pin, error)) held_.Release(pin);  // with the interface, which has gone
   if (status.ok() || is_known) attached_[pin] = std::move(one);
   SL_RETURN_IF_ERROR(status);
   return mode;

@@ -5,9 +5,13 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
+#include "ctrl/net/netlink.h"
+#include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"
 #include "tests/support/traffic.h"
@@ -86,6 +90,25 @@ class ClosedFirst : public testing::Test {
     EXPECT_EQ(open_echo_->Received(kPort), before);
     EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod(from).host_ifindex), 2);
   }
+  // On another veth.
+  void ComeBack(const TestPod& pod) const {
+    const std::string netns = fs::path(pod.netns_path).filename();
+    ASSERT_TRUE(rig_->node().netns().Ip("link del " + pod.host_interface + "\n").ok());
+    ASSERT_TRUE(rig_->node()
+                    .netns()
+                    .Ip(fmt::format("link add {0} address {1} type veth peer name eth0 address {2} netns {3}\n"
+                                    "link set {0} up\nroute add {4}/32 dev {0} src {5}\n"
+                                    "neigh add {4} lladdr {2} dev {0} nud permanent\n",
+                                    pod.host_interface, pod.host_mac, pod.pod_mac, netns, pod.ip4, rig_->node().ip4()))
+                    .ok());
+    ASSERT_TRUE(rig_->node()
+                    .netns(pod)
+                    .Ip(fmt::format("link set eth0 up\naddr add {}/32 dev eth0\n"
+                                    "neigh add 169.254.1.1 lladdr {} dev eth0 nud permanent\n"
+                                    "route add default via 169.254.1.1 dev eth0 onlink\n",
+                                    pod.ip4, pod.host_mac))
+                    .ok());
+  }
   bool Reaches(const std::string& from) const { return rig_->Udp(from, "db", kPort, true) == ProbeOutcome::kAllowed; }
   std::string StatusText() const {
     const auto status = rig_->agent().Sluice({"status"});
@@ -144,26 +167,11 @@ TEST_F(ClosedFirst, APodThatComesBackIsClosedWithItsFirstPackets) {
   ASSERT_EQ(rig_->Udp("other", "open", kPort, true), ProbeOutcome::kAllowed) << "while it is no workload";
   ASSERT_TRUE(rig_->agent().Apply(Yaml("other") + kOtherToNobody).ok());
   const TestPod pod = rig_->node().pod("other");
-  const std::string netns = fs::path(pod.netns_path).filename();
   const std::uint64_t before = open_echo_->ReceivedFrom(rig_->ip4("other"));
   const auto pinger = Talk("other", "open");
   ASSERT_NE(pinger, nullptr);
   for (int round = 0; round < 7; round++) {
-    ASSERT_TRUE(rig_->node().netns().Ip("link del " + pod.host_interface + "\n").ok());
-    ASSERT_TRUE(rig_->node()
-                    .netns()
-                    .Ip(fmt::format("link add {0} address {1} type veth peer name eth0 address {2} netns {3}\n"
-                                    "link set {0} up\nroute add {4}/32 dev {0} src {5}\n"
-                                    "neigh add {4} lladdr {2} dev {0} nud permanent\n",
-                                    pod.host_interface, pod.host_mac, pod.pod_mac, netns, pod.ip4, rig_->node().ip4()))
-                    .ok());
-    ASSERT_TRUE(rig_->node()
-                    .netns(pod)
-                    .Ip(fmt::format("link set eth0 up\naddr add {}/32 dev eth0\n"
-                                    "neigh add 169.254.1.1 lladdr {} dev eth0 nud permanent\n"
-                                    "route add default via 169.254.1.1 dev eth0 onlink\n",
-                                    pod.ip4, pod.host_mac))
-                    .ok());
+    ComeBack(pod);
     const std::uint64_t sent = pinger->counts().sent;
     ASSERT_TRUE(Eventually([&] { return pinger->counts().sent > sent + 100; }));
     ASSERT_TRUE(Eventually([&] { return StatusText().find("shop/other") == std::string::npos; }));
@@ -173,6 +181,60 @@ TEST_F(ClosedFirst, APodThatComesBackIsClosedWithItsFirstPackets) {
   std::printf("%lu packets of seven times\n", arrived);
   EXPECT_LT(arrived, 7U * 250) << "at one each millisecond";
   EXPECT_TRUE(Reaches("web"));
+}
+
+// Closing does not wait for what a change computes.
+TEST_F(ClosedFirst, APodThatComesBackWhileALongChangeIsMadeDoesNotWaitForIt) {
+  Start();
+  ApplyWebAndDb();
+  ASSERT_TRUE(rig_->agent().Apply(Yaml("other") + kOtherToNobody).ok());
+  std::string change;
+  for (int i = 0; i < 10000; ++i)
+    change += fmt::format(
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: f{0}, namespace: n{1}, labels: {{app: f{0}}}}}\n"
+        "status: {{podIPs: [{{ip: 10.{2}.{3}.{4}}}]}}\n",
+        i, i % 100, 64 + (i >> 16), i >> 8 & 255, i & 255);
+  for (int i = 0; i < 600; ++i)
+    change += fmt::format(
+        "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: p{0}, namespace: shop}}\n"
+        "spec: {{podSelector: {{matchLabels: {{app: db}}}}, ingress: [{{from: [{{namespaceSelector: {{}}, podSelector: "
+        "{{matchLabels: {{app: f{0}}}}}}}], ports: [{{port: {0}, endPort: 9000}}]}}]}}\n",
+        i + 1);
+  using Clock = std::chrono::steady_clock;
+  const TestPod pod = rig_->node().pod("other");
+  std::atomic<bool> done = false;
+  Status applied = OkStatus();
+  const auto begin = Clock::now();
+  std::thread applier([&] {
+    applied = ApiClient(rig_->agent().api_address()).Apply(change);
+    done = true;
+  });
+  Clock::duration longest{};
+  int times = 0;
+  for (; !done && !HasFatalFailure(); ++times) {
+    ComeBack(pod);
+    const auto back = Clock::now();
+    std::uint32_t ifindex = 0;
+    const Status found = rig_->node().Run([&]() -> Status {
+      SL_ASSIGN_OR_RETURN(const net::LinkInfo link, net::GetLink(pod.host_interface));
+      ifindex = link.ifindex;
+      return OkStatus();
+    });
+    EXPECT_TRUE(found.ok()) << found;
+    EXPECT_TRUE(Eventually([&] { return TcPrograms(rig_->node(), ifindex) == 2; }, 60s));
+    longest = std::max(longest, Clock::now() - back);
+  }
+  applier.join();
+  const auto took = Clock::now() - begin;
+  EXPECT_TRUE(applied.ok()) << applied;
+  EXPECT_GT(times, 3);
+  EXPECT_LT(longest, took / 10);
+  const auto ms = [](Clock::duration time) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+  };
+  std::printf("a change of %ld ms; a pod came back %d times meanwhile and was closed after %ld ms at most\n",
+              static_cast<long>(ms(took)), times, static_cast<long>(ms(longest)));
+  EXPECT_TRUE(Eventually([&] { return StatusText().find("shop/other") == std::string::npos; })) << StatusText();
 }
 
 TEST_F(ClosedFirst, WithAFullDiskANewWorkloadIsClosedAndQuarantineCuts) {
