@@ -45,9 +45,12 @@ function(sluice_test name label dir)
 endfunction()
 
 # sluice_test_part(NAME PART FILTER): the cases of a sluice_test that the filter selects are a test of their own, PART,
-# which may run beside the others.
+# which may run beside the others. VM as above.
 function(sluice_test_part name part filter)
   get_test_property(${name} LABELS labels)
+  if("VM" IN_LIST ARGN)
+    list(APPEND labels vm)
+  endif()
   get_test_property(${name} ENVIRONMENT environment)
   list(FILTER environment EXCLUDE REGEX "^GTEST_FILTER=")
   add_test(NAME ${part} COMMAND ${name})

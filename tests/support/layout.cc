@@ -16,6 +16,8 @@
 #include <sstream>
 
 #include "ctrl/base/fd.h"
+#include "ctrl/bpf/hook.h"
+#include "ctrl/bpf/link.h"
 #include "tests/support/command.h"
 
 namespace sluice::test {
@@ -210,14 +212,25 @@ Status FillMaps(const Layout& layout, const std::string& maps_dir) {
   return OkStatus();
 }
 
-// enum bpf_attach_type of kernel 6.6.
-constexpr int kTcxIngress = 46, kTcxEgress = 47;
+// As an agent does on a kernel without TCX: a filter, and nothing to pin.
+Status AttachClsact(const bpf_program* program, int ifindex, bpf_tc_attach_point where) {
+  LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = where);
+  if (const int rc = bpf_tc_hook_create(&hook); rc != 0 && rc != -EEXIST)
+    return ErrnoError(rc, "create clsact on ifindex {}", ifindex);
+  LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(program), .handle = bpf::kTcHandle,
+              .priority = bpf::kTcPriority);
+  const int rc = bpf_tc_attach(&hook, &options);
+  return rc == 0 ? OkStatus() : ErrnoError(rc, "attach a filter to ifindex {}", ifindex);
+}
 
 Status AttachLink(bpf_object* object, const std::string& program, int ifindex, const std::string& pin) {
   const bpf_program* const found = bpf_object__find_program_by_name(object, program.c_str());
   if (found == nullptr) return InvalidError("no program {}", program);
-  const int type = program == "xdp_uplink" ? BPF_XDP : program == "tc_from_pod" ? kTcxIngress : kTcxEgress;
+  const bool is_xdp = program == "xdp_uplink", is_ingress = program == "tc_from_pod";
+  const int type = is_xdp ? BPF_XDP : is_ingress ? bpf::kTcxIngress : bpf::kTcxEgress;
   const Fd link(bpf_link_create(bpf_program__fd(found), ifindex, static_cast<bpf_attach_type>(type), nullptr));
+  if (!link.valid() && errno == EINVAL && !is_xdp)
+    return AttachClsact(found, ifindex, is_ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
   if (!link.valid()) return ErrnoError(errno, "attach {} to ifindex {}", program, ifindex);
   return bpf_obj_pin(link.get(), pin.c_str()) == 0 ? OkStatus() : ErrnoError(errno, "pin {}", pin);
 }
@@ -274,6 +287,15 @@ Status RestoreState(const std::string& directory, const std::string& state_dir,
   return rc == SQLITE_OK ? OkStatus() : InvalidError("{}{}: {}", directory, kState, problem);
 }
 
+// Where this kernel lacks the tracepoint that the socket probes were recorded with, an older agent took functions, too.
+void UseBackEndOfThisKernel(Layout* layout) {
+  if (libbpf_find_vmlinux_btf_id("tcp_sendmsg_locked", BPF_TRACE_RAW_TP) > 0) return;
+  static const std::set<std::string> kOfTracepoints = {"tp_tcp_send", "tp_receive", "cg_getpeername4",
+                                                       "cg_getpeername6", "cg_release"};
+  std::erase_if(layout->probes, [](const auto& probe) { return kOfTracepoints.contains(probe.second); });
+  for (const char* const program : {"fn_tcp_send", "fn_accept"}) layout->probes.emplace_back("sockets", program);
+}
+
 }  // namespace
 
 Status RecordLayout(const std::string& bpf_root, const std::string& state_dir,
@@ -322,7 +344,8 @@ Status RecordLayout(const std::string& bpf_root, const std::string& state_dir,
 
 Status RestoreLayout(const std::string& directory, const std::string& bpf_root, const std::string& state_dir,
                      const std::map<std::string, std::string>& names) {
-  SL_ASSIGN_OR_RETURN(const Layout layout, ReadLayout(directory));
+  SL_ASSIGN_OR_RETURN(Layout layout, ReadLayout(directory));
+  UseBackEndOfThisKernel(&layout);
   const std::string root = bpf_root + "/" + layout.version, maps_dir = root + "/maps", links_dir = root + "/links";
   for (const std::string& one : {maps_dir, links_dir, root + "/probes/processes", root + "/probes/sockets"})
     fs::create_directories(one);

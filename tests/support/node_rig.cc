@@ -100,17 +100,16 @@ StatusOr<CommandResult> NodeRig::Sluiced(const Arguments& arguments, int seconds
 
 int TcPrograms(const TestNode& node, std::uint32_t ifindex) {
   int programs = 0;
+  const auto printer = libbpf_set_print(nullptr);  // that there is no filter is no error here
   node.Run([&] {
-        for (const int type : {bpf::kTcxIngress, bpf::kTcxEgress}) {
-          __u32 ids[16];
-          __u32 count = std::size(ids);
-          const int rc =
-              bpf_prog_query(static_cast<int>(ifindex), static_cast<bpf_attach_type>(type), 0, nullptr, ids, &count);
-          if (rc == 0) programs += static_cast<int>(count);
+        for (const bpf::Hook hook : {bpf::Hook::kTcIngress, bpf::Hook::kTcEgress}) {
+          const auto there = bpf::ProgramsAt(ifindex, hook);
+          if (there.ok()) programs += static_cast<int>(there->size());
         }
         return OkStatus();
       })
       .IgnoreError();
+  libbpf_set_print(printer);
   return programs;
 }
 
