@@ -186,11 +186,20 @@ class HandOver : public testing::TestWithParam<int> {
         20s);
   }
 
+  // Else the kernel has no TCX, and filters stand there.
+  bool HasTcLinks() const {
+    return std::ranges::any_of(fs::directory_iterator(bpf::PinLayout(root_).links_dir()),
+                               [](const auto& entry) { return entry.path().filename().string().starts_with("tc_"); });
+  }
+
+  // Filters are replaced hook by hook, and not all in a moment: a datagram may meet both versions.
   void ExpectNothingLostOrLetThrough() {
+    const std::uint64_t may_be_lost = HasTcLinks() ? 0 : 2;
     for (std::size_t i = 0; i < allowed_.size(); ++i) {
       const auto& pinger = allowed_[i];
       pinger->Stop();
-      EXPECT_EQ(pinger->counts().lost, 0U) << "of " << (i < 2 ? "client" : "tool") << (i % 2 ? ", new flows" : "");
+      EXPECT_LE(pinger->counts().lost, may_be_lost)
+          << "of " << (i < 2 ? "client" : "tool") << (i % 2 ? ", new flows" : "");
       EXPECT_GT(pinger->counts().answered, 0U);
     }
     for (const auto& stream : streams_) {
@@ -459,11 +468,7 @@ TEST_P(HandOver, UninstallRemovesAnOlderVersionToo) {
   const Status restored = Restore();
   ASSERT_TRUE(restored.ok()) << restored;
   // A filter of the older one's is in place of ours.
-  const std::string pins = bpf::PinLayout(root_).links_dir();
-  const bool has_links = std::ranges::any_of(fs::directory_iterator(pins), [](const auto& entry) {
-    return entry.path().filename().string().starts_with("tc_");
-  });
-  EXPECT_EQ(TcPrograms(*node_, node_->pod("client").host_ifindex), has_links ? 4 : 2);
+  EXPECT_EQ(TcPrograms(*node_, node_->pod("client").host_ifindex), HasTcLinks() ? 4 : 2);
   const auto result = agent_->Sluice({"uninstall", "--bpf-root", root_, "--state-dir", state_});
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->exit_code, 0) << result->err;
