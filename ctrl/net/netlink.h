@@ -81,7 +81,8 @@ class Netlink {
   // The other end of a veth, also in another namespace. NotFound where the kernel does not say which that is.
   StatusOr<LinkInfo> GetPeer(const LinkInfo& veth);
 
-  // By which interface this namespace sends to `address`: by its own routes, or by those of a VRF. 0: there is no route.
+  // By which interface this namespace sends to `address`: by its own routes, or by those of a VRF. 0: there is no
+  // route.
   StatusOr<std::uint32_t> RouteTo(const policy::Address& address, std::uint32_t vrf = 0);
   StatusOr<std::vector<LinkInfo>> DumpVrfs();  // cheap where there are none
 

@@ -318,10 +318,8 @@ Status Agent::Run() {
   while (true) {
     NotifyAlive();
     TellHolding();
-    pollfd polled[] = {{signal_fd.get(), POLLIN, 0},
-                       {monitor_->fd(), POLLIN, 0},
-                       {closer_->fd(), POLLIN, 0},
-                       {helper_->fd(), 0, 0}};
+    pollfd polled[] = {
+        {signal_fd.get(), POLLIN, 0}, {monitor_->fd(), POLLIN, 0}, {closer_->fd(), POLLIN, 0}, {helper_->fd(), 0, 0}};
     const int heard = poll(polled, std::size(polled), MillisecondsToRefresh());
     if (heard < 0 && errno != EINTR) return ErrnoError(errno, "poll");
     // A change of the resources may have brought workloads that are not there yet.

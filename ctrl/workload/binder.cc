@@ -154,7 +154,8 @@ StatusOr<bool> StandsOn(Netlink& here, const std::vector<LinkInfo>& links, LinkI
 }
 
 // The device by which the host sends to `ip`, or the VRF that it is in, where it stands on `links`; else 0.
-StatusOr<std::uint32_t> RoutedBy(Netlink& here, const std::vector<LinkInfo>& links, const Address& ip, std::uint32_t vrf) {
+StatusOr<std::uint32_t> RoutedBy(Netlink& here, const std::vector<LinkInfo>& links, const Address& ip,
+                                 std::uint32_t vrf) {
   SL_ASSIGN_OR_RETURN(const std::uint32_t ifindex, here.RouteTo(ip, vrf));
   if (ifindex == 0) return 0U;
   SL_ASSIGN_OR_RETURN(const LinkInfo device, here.GetLink(ifindex));

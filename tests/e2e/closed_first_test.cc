@@ -216,7 +216,7 @@ TEST_F(ClosedFirst, APodThatComesBackWhileALongChangeIsMadeDoesNotWaitForIt) {
     const auto back = Clock::now();
     std::uint32_t ifindex = 0;
     const Status found = rig_->node().Run([&]() -> Status {
-      SL_ASSIGN_OR_RETURN(const net::LinkInfo link, net::GetLink(pod.host_interface));
+      SL_ASSIGN_OR_RETURN(const net::LinkInfo link, net::Netlink::Open()->GetLink(pod.host_interface));
       ifindex = link.ifindex;
       return OkStatus();
     });

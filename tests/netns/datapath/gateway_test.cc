@@ -74,7 +74,7 @@ class GatewayRig : public DatapathRig {
   std::string MacOf(const std::string& device) {
     std::string mac;
     const Status read = node_->Run([&]() -> Status {
-      SL_ASSIGN_OR_RETURN(const net::LinkInfo link, net::GetLink(device));
+      SL_ASSIGN_OR_RETURN(const net::LinkInfo link, net::Netlink::Open()->GetLink(device));
       mac = fmt::format("{:02x}", fmt::join(link.mac, ":"));
       return OkStatus();
     });

@@ -269,7 +269,7 @@ TEST_F(Binder, TheMasterIsWhereTheHostSendsToThePod) {
     std::uint32_t ifindex = 0;
     EXPECT_TRUE(node_->netns()
                     .Run([&] {
-                      const auto link = net::GetLink(name);
+                      const auto link = net::Netlink::Open()->GetLink(name);
                       if (link.ok()) ifindex = link->ifindex;
                       return link.status();
                     })
