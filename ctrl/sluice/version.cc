@@ -20,7 +20,10 @@ StatusOr<ExitCode> Help(const CLI::App& app, const std::string& name) {
   if (verbs.empty() && !name.empty()) {
     return InvalidError("help {}: there is no such verb; `sluice help` lists them", name);
   }
-  SL_RETURN_IF_ERROR(WriteOut(name.empty() ? app.help() : verbs.front()->help("sluice " + name)));
+  // `help` of an app is that of the verb that was typed.
+  const CLI::App* const about = name.empty() ? &app : verbs.front();
+  const std::string called = name.empty() ? "sluice" : "sluice " + name;
+  SL_RETURN_IF_ERROR(WriteOut(app.get_formatter()->make_help(about, called, CLI::AppFormatMode::Normal)));
   return ExitCode::kDone;
 }
 
