@@ -89,6 +89,18 @@ Ruling Decide(const Snapshot& snapshot, const Endpoint& subject, Direction direc
 
 }  // namespace
 
+const char* ExemptionName(Exemption exemption) {
+  switch (exemption) {
+    case Exemption::kNone:
+      return "";
+    case Exemption::kFromNode:
+      return "FROM_NODE";
+    case Exemption::kToItself:
+      return "TO_ITSELF";
+  }
+  return "";
+}
+
 Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, const Quarantine& quarantine) {
   const auto judged = [&](const Endpoint* end) { return end && (scope == Scope::kEverywhere || end->ifindex != 0); };
   const Endpoint* source = snapshot.Find(flow.source);
@@ -104,14 +116,16 @@ Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, con
     answer.quarantined = true;
     return answer;
   }
+  if (to_itself && judged(source)) answer.exemption = Exemption::kToItself;            // 14, 22
+  if (flow.from_node && judged(destination)) answer.exemption = Exemption::kFromNode;  // 14
+  const bool is_exempt = answer.exemption != Exemption::kNone;
   if (judged(source) && !flow.from_node) {
-    Ruling ruling = to_itself ? Ruling{} : Decide(snapshot, *source, Direction::kEgress, flow);
+    Ruling ruling = is_exempt ? Ruling{} : Decide(snapshot, *source, Direction::kEgress, flow);
     answer.egress = std::move(ruling.decision);
     answer.egress_by_process = ruling.by_process;
   }
   if (judged(destination)) {
-    Ruling ruling =
-        to_itself || flow.from_node ? Ruling{} : Decide(snapshot, *destination, Direction::kIngress, flow);  // 14
+    Ruling ruling = is_exempt ? Ruling{} : Decide(snapshot, *destination, Direction::kIngress, flow);
     answer.ingress = std::move(ruling.decision);
     answer.ingress_by_process = ruling.by_process;
   }

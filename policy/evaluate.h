@@ -24,10 +24,15 @@ struct Flow {
   std::optional<Process> destination_process = {};
 };
 
+// Why policies are not asked (14, 22).
+enum class Exemption { kNone, kFromNode, kToItself };
+const char* ExemptionName(Exemption exemption);  // "FROM_NODE", "TO_ITSELF"; "" of none
+
 struct Evaluation {
   bool allowed = true;
-  bool audit_denied = false;  // allowed, but policies in audit would have denied it
-  bool quarantined = false;   // stopped by quarantine; no policy is asked
+  bool audit_denied = false;               // allowed, but policies in audit would have denied it
+  bool quarantined = false;                // stopped by quarantine; no policy is asked
+  Exemption exemption = Exemption::kNone;  // for which an end that policies isolate lets the flow pass
   // Absent: the source (destination) is not a local workload, or quarantine at the other end decides alone. Of an end
   // in quarantine: a denial that nothing contributes to.
   std::optional<Decision> egress;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include "policy/evaluate.h"
 #include "telemetry/drop_reason.h"
 #include "telemetry/layer4.h"
 #include "telemetry/policy_refs.h"
@@ -178,6 +179,17 @@ void FlowContext::AddPolicies(const FlowReport& report, v1::Flow* flow) const {
   if (decides(ingress)) AppendPolicyRefs(*ingress, policy::Direction::kIngress, flow->mutable_policies());
 }
 
+// What passed without a decision of policy: its ends say why.
+policy::Exemption ExemptionOf(const sl_flow_entry& entry) {
+  if (DropReason(entry) != SL_DROP_NONE || entry.egress_decision != 0 || entry.ingress_decision != 0) {
+    return policy::Exemption::kNone;
+  }
+  const bool is_local = entry.responder.endpoint != 0;
+  if (is_local && entry.initiator.workload == entry.responder.workload) return policy::Exemption::kToItself;
+  const bool from_node = entry.initiator.identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE;
+  return is_local && from_node ? policy::Exemption::kFromNode : policy::Exemption::kNone;
+}
+
 v1::Flow FlowContext::Assemble(const FlowReport& report) const {
   const sl_flow_entry& entry = report.entry;
   v1::Flow flow;
@@ -200,6 +212,7 @@ v1::Flow FlowContext::Assemble(const FlowReport& report) const {
                                : AssemblePeer(entry.initiator, entry.initiator_process);
   *flow.mutable_destination() = AssemblePeer(entry.responder, entry.responder_process);
   AddPolicies(report, &flow);
+  flow.set_exempt(policy::ExemptionName(ExemptionOf(entry)));
   *flow.mutable_forward() = AssembleTraffic(entry.forward_packets, entry.forward_bytes);
   *flow.mutable_backward() = AssembleTraffic(entry.reply_packets, entry.reply_bytes);
   *flow.mutable_start_time() = clock_->At(entry.created_ns);

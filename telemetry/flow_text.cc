@@ -108,6 +108,8 @@ std::string LinkText(const v1::ProgramLink& link) {
 std::string PoliciesText(const v1::Flow& flow) {
   std::string text;
   for (const v1::PolicyRef& ref : flow.policies()) text += (text.empty() ? "" : ", ") + PolicyText(ref);
+  if (flow.exempt() == "FROM_NODE") return "the node is always let in";
+  if (flow.exempt() == "TO_ITSELF") return "always reaches itself";
   return text.empty() && flow.verdict() == v1::Flow::FORWARDED ? "no policy isolates" : text;
 }
 

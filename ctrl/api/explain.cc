@@ -177,6 +177,7 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
   const policy::Evaluation answer = policy::Evaluate(snapshot, flow, policy::Scope::kEverywhere, quarantine);
   out.set_allowed(answer.allowed);
   out.set_audit_denied(answer.audit_denied);
+  out.set_exempt(policy::ExemptionName(answer.exemption));
   *out.mutable_from() = ToEnd(snapshot, ends.first);
   *out.mutable_to() = ToEnd(snapshot, ends.second);
   out.set_protocol(request.protocol());

@@ -82,6 +82,7 @@ v1::Flow ToMessage(const policy::Snapshot& snapshot, const ReplayedFlow& replaye
   message.set_type("flow");
   message.set_event(v1::Flow::END);
   message.set_verdict(ToVerdict(replayed.evaluation));
+  message.set_exempt(policy::ExemptionName(replayed.evaluation.exemption));
   if (!replayed.evaluation.allowed) message.set_drop_reason(telemetry::DropReasonName(SL_DROP_POLICY_DENIED));
   message.mutable_ip()->set_version(flow.source.is_v4() ? 4 : 6);
   message.mutable_ip()->set_source(flow.source.ToString());

@@ -46,7 +46,7 @@ std::string Nearest(const std::vector<std::string>& names, const std::string& wo
 // The first word that is no option and no option's value.
 std::string FirstWord(const CLI::App& app, int argc, const char* const* argv) {
   for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
+    std::string word = argv[i];
     if (!word.starts_with('-')) return word;
     const CLI::Option* option = word.find('=') == std::string::npos ? app.get_option_no_throw(word) : nullptr;
     if (option != nullptr && option->get_expected_min() > 0) ++i;

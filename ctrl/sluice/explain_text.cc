@@ -33,21 +33,27 @@ std::string ProcessText(const v1::Explanation::Direction& direction, const char*
   return fmt::format("  for a process that is not known: name it with {}\n", option);
 }
 
-// `quarantined`: one of the ends stops the flow for that.
+const char* WhyText(const std::string& exempt, const v1::Explanation::Direction& direction) {
+  if (exempt == "FROM_NODE") return ": no policy is asked, as the node itself is always let in";
+  if (exempt == "TO_ITSELF") return ": no policy is asked, as a workload always reaches itself";
+  if (HasDefaultDeny(direction)) return ": these policies isolate it, and no rule allows the flow";
+  return direction.isolated() ? "" : ": no policy isolates it";
+}
+
 std::string DirectionText(const char* name, const char* option, const End& end,
-                          const v1::Explanation::Direction& direction, bool quarantined) {
+                          const v1::Explanation::Direction& direction, const v1::Explanation& explanation) {
   if (direction.quarantined()) {
     return fmt::format("{} of {}: DENIED: it is in quarantine, and the other end is not on the allow list\n", name,
                        NameText(end));
   }
-  if (quarantined) return fmt::format("{}: no policy of {} is asked: quarantine decides\n", name, NameText(end));
+  // One of the ends stops the flow for that.
+  if (explanation.quarantined())
+    return fmt::format("{}: no policy of {} is asked: quarantine decides\n", name, NameText(end));
   if (direction.verdict().empty()) {
     return fmt::format("{}: nothing is decided at {}: it is no workload\n", name, NameText(end));
   }
-  const char* why = HasDefaultDeny(direction) ? ": these policies isolate it, and no rule allows the flow"
-                    : direction.isolated()    ? ""
-                                              : ": no policy isolates it";
-  std::string text = fmt::format("{} of {}: {}{}\n", name, NameText(end), Printable(direction.verdict()), why);
+  std::string text = fmt::format("{} of {}: {}{}\n", name, NameText(end), Printable(direction.verdict()),
+                                 WhyText(explanation.exempt(), direction));
   text += ProcessText(direction, option);
   for (const v1::PolicyRef& ref : direction.policies()) text += "  " + telemetry::PolicyText(ref) + "\n";
   return text;
@@ -63,9 +69,8 @@ std::string ExplanationText(const v1::Explanation& explanation) {
   text += fmt::format("{} -> {} {}{}, {}\n", EndText(explanation.from()), EndText(explanation.to()), port,
                       Printable(explanation.protocol()), by);
   if (explanation.audit_denied()) text += "policies in audit would deny it\n";
-  const bool quarantined = explanation.quarantined();
-  text += DirectionText("egress", "--process", explanation.from(), explanation.egress(), quarantined);
-  text += DirectionText("ingress", "--listener", explanation.to(), explanation.ingress(), quarantined);
+  text += DirectionText("egress", "--process", explanation.from(), explanation.egress(), explanation);
+  text += DirectionText("ingress", "--listener", explanation.to(), explanation.ingress(), explanation);
   for (const v1::ProgramLink& link : explanation.links()) text += "note: " + telemetry::LinkText(link) + "\n";
   return text;
 }

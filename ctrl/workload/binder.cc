@@ -169,7 +169,7 @@ StatusOr<std::uint32_t> RoutedBy(Netlink& here, const std::vector<LinkInfo>& lin
 StatusOr<std::uint32_t> RoutedBy(Netlink& here, const std::vector<LinkInfo>& links, const std::vector<Address>& ips,
                                  std::uint32_t vrf) {
   for (const Address& ip : ips) {
-    const StatusOr<std::uint32_t> device = RoutedBy(here, links, ip, vrf);
+    StatusOr<std::uint32_t> device = RoutedBy(here, links, ip, vrf);
     if (absl::IsNotFound(device.status())) continue;  // it went meanwhile
     if (!device.ok() || *device != 0) return device;
   }

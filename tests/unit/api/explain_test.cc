@@ -39,6 +39,20 @@ TEST(Explain, QuarantineDecidesAlone) {
   EXPECT_FALSE(spared->quarantined());
 }
 
+// A policy isolates db-0, and is not asked.
+TEST(Explain, SaysWhyNoPolicyIsAsked) {
+  const auto probe = Ask("10.1.0.1", "shop/db-0", "tcp", 80);
+  ASSERT_TRUE(probe.ok()) << probe.status();
+  EXPECT_TRUE(probe->allowed());
+  EXPECT_EQ(probe->exempt(), "FROM_NODE");
+  const auto itself = Ask("shop/db-0", "shop/db-0", "tcp", 80);
+  ASSERT_TRUE(itself.ok()) << itself.status();
+  EXPECT_TRUE(itself->allowed());
+  EXPECT_EQ(itself->exempt(), "TO_ITSELF");
+  EXPECT_EQ(Ask("shop/web-0", "shop/db-0", "tcp", 80)->exempt(), "");
+  EXPECT_EQ(Ask("10.1.0.1", "192.0.2.1", "tcp", 80)->exempt(), "") << "nothing is decided";
+}
+
 StatusOr<v1::Explanation> AskFor(const std::string& process, const std::vector<std::string>& ancestors = {},
                                  const std::string& listener = "", std::uint32_t port = 80,
                                  const FindProgram& find = {}) {

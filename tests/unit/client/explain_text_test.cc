@@ -34,6 +34,18 @@ TEST(ExplanationText, QuarantineAsksNoPolicy) {
             "ingress: no policy of shop/db-0 is asked: quarantine decides\n");
 }
 
+TEST(ExplanationText, SaysWhyNoPolicyIsAsked) {
+  const auto text = [](const std::string& exempt) {
+    return ExplanationText(FromJson<v1::Explanation>(R"({"allowed": true, "protocol": "TCP", "port": 80, "exempt": ")" +
+                                                     exempt + R"(", "egress": {}, "ingress": {"verdict": "ALLOWED"},
+      "from": {"address": "10.1.0.1", "entity": "node"}, "to": {"namespace": "shop", "workload": "db-0"}})"));
+  };
+  EXPECT_NE(text("FROM_NODE").find("ALLOWED: no policy is asked, as the node itself is always let in\n"),
+            std::string::npos);
+  EXPECT_NE(text("TO_ITSELF").find("ALLOWED: no policy is asked, as a workload always reaches itself\n"),
+            std::string::npos);
+}
+
 TEST(ExplanationText, LinksAreNoted) {
   const std::string text = ExplanationText(FromJson<v1::Explanation>(R"({
     "allowed": true, "protocol": "TCP", "port": 80, "revision": "7",

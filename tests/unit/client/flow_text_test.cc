@@ -49,6 +49,14 @@ TEST(EventText, AddressesOfWhatIsNoWorkload) {
             "(reply) [no policy isolates]");
 }
 
+TEST(EventText, SaysWhyNoPolicyIsAsked) {
+  const auto text = [](const std::string& exempt) {
+    return EventText(FromJson<v1::Event>(R"({"flow": {"verdict": "FORWARDED", "exempt": ")" + exempt + R"("}})"));
+  };
+  EXPECT_NE(text("FROM_NODE").find("[the node is always let in]"), std::string::npos);
+  EXPECT_NE(text("TO_ITSELF").find("[always reaches itself]"), std::string::npos);
+}
+
 TEST(EventText, IcmpHasNoPorts) {
   const auto event = FromJson<v1::Event>(R"({"flow": {
     "time": "2026-03-04T05:06:07Z", "event": "END", "verdict": "DROPPED", "dropReason": "UNKNOWN_ENDPOINT",

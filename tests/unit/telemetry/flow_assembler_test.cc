@@ -200,7 +200,14 @@ TEST_F(FlowAssemblerTest, ProcessesOfBothEndsWhereTheyAreKnown) {
 }
 
 TEST_F(FlowAssemblerTest, NodeAndWorldAreEntities) {
-  const v1::Flow probe = Live(scene_.Record(policy::kNode4, "shop/db", "5432/TCP"));
+  FlowRecord from_node = scene_.Record(policy::kNode4, "shop/db", "5432/TCP");
+  from_node.entry.ingress_decision = 0;  // as the packet path lets it in
+  from_node.entry.reason = SL_DROP_NONE;
+  const v1::Flow probe = Live(from_node);
+  EXPECT_EQ(probe.exempt(), "FROM_NODE");
+  EXPECT_EQ(Live(scene_.Record("shop/db", "shop/db", "5432/TCP")).exempt(), "TO_ITSELF");
+  EXPECT_EQ(Live(scene_.Record("shop/web", "shop/db", "5432/TCP")).exempt(), "") << "no policy isolates";
+  EXPECT_EQ(Live(scene_.Record("198.51.100.7", "shop/db", "5432/TCP")).exempt(), "");
   EXPECT_EQ(probe.source().entity(), "node");
   EXPECT_EQ(probe.source().workload(), "");
   EXPECT_TRUE(probe.source().has_identity());
