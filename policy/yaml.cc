@@ -21,18 +21,16 @@ class Events : public YAML::EventHandler {
  public:
   explicit Events(TreeBuilder& builder) : builder_(builder) {}
 
-  void BeginPart(std::string_view text, int line) {
-    text_ = text;
+  void BeginPart(int line) {
     first_line_ = line;
     documents_ = 0;
-    line_ = 0;
-    line_start_ = 0;
   }
   Place At(const YAML::Mark& mark) const { return {.line = first_line_ + mark.line, .column = mark.column + 1}; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    // yaml-cpp starts a new document wherever it can make nothing of what is left of the previous one.
-    if (++documents_ > 1 && !LineAt(mark.line).starts_with("---")) {
+    // yaml-cpp starts a new document wherever it can make nothing of what is left of the previous one, and again where
+    // it stands for ever.
+    if (++documents_ > 1) {
       throw TreeError(At(mark), "unexpected text after the end of the document: a new one starts with \"---\"");
     }
     builder_.BeginDocument();
@@ -64,22 +62,9 @@ class Events : public YAML::EventHandler {
     if (tag != "?" && tag != "!" && !tag.empty() && tag != own) throw TreeError(At(mark), "unsupported tag " + tag);
   }
 
-  // Documents come in order, so that the text is walked once.
-  std::string_view LineAt(int line) {
-    for (; line_ < line; ++line_) {
-      const std::size_t end = text_.find('\n', line_start_);
-      if (end == std::string_view::npos) return {};
-      line_start_ = end + 1;
-    }
-    return text_.substr(line_start_, 3);
-  }
-
   TreeBuilder& builder_;
-  std::string_view text_;  // of the part, as are the next four
-  int first_line_ = 1;
-  int documents_ = 0;
-  int line_ = 0;
-  std::size_t line_start_ = 0;
+  int first_line_ = 1;  // of the part
+  int documents_ = 0;   // likewise
 };
 
 }  // namespace
@@ -159,7 +144,7 @@ class Reader {
       return;
     }
     CheckFlowIndicators(part, line);
-    events_.BeginPart(part, line);
+    events_.BeginPart(line);
     std::istringstream stream{std::string(part)};
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(events_)) {

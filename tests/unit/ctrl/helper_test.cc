@@ -210,7 +210,9 @@ class Questions : public ::testing::Test {
     EXPECT_TRUE(Happens(process.get(), POLLIN)) << "it ends with the socket";
     int how = -1;
     EXPECT_EQ(waitpid(process_.pid, &how, 0), process_.pid);
+#ifndef __SANITIZE_ADDRESS__  // it looks for leaks at the end, by what the helper may not call
     EXPECT_EQ(how, 0);
+#endif
   }
   int Answer(bool* with_fd = nullptr) {
     HelperAnswer answer;
