@@ -268,20 +268,24 @@ class Collector {
   std::map<ResourceId, int> lines_;
 };
 
-std::string_view LineOf(std::string_view text, int number) {
-  for (int line = 1; line < number; ++line) {
-    const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) return {};
-    text.remove_prefix(end + 1);
+// The hint for each line that a problem is on. The text is walked once.
+std::map<int, std::string> HintsByLine(std::string_view text, const std::vector<Problem>& problems) {
+  std::map<int, std::string> hints;
+  for (const Problem& problem : problems) hints[problem.place.line];
+  int at = 1;
+  for (auto& [line, hint] : hints) {
+    for (; at < line && !text.empty(); ++at) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    if (at == line) hint = HintForTemplate(text.substr(0, text.find('\n')));
   }
-  return text.substr(0, text.find('\n'));
+  return hints;
 }
 
 // A template's braces are a map to YAML, and its loops stop it far behind where they are.
 void HintAtTemplates(std::string_view text, std::vector<Problem>& problems) {
+  const std::map<int, std::string> hints = HintsByLine(text, problems);
   for (Problem& problem : problems) {
     const bool of_syntax = problem.subject.empty();
-    std::string hint = HintForTemplate(LineOf(text, problem.place.line));
+    std::string hint = hints.at(problem.place.line);
     if (hint.empty() && of_syntax) hint = HintForTemplate(text);
     if (!hint.empty()) problem.what += ". " + hint;
   }

@@ -1,8 +1,5 @@
 // `apply` and `delete`: changes of the resources, each call one step.
-#include <cstdio>
-
 #include "ctrl/base/output.h"
-#include "ctrl/base/printable.h"
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/resource_args.h"
@@ -36,19 +33,14 @@ Status FillDocuments(const ResourceArgs& args, Documents* documents, v1::ReadOpt
   return OkStatus();
 }
 
-// Beside the answer, which scripts read.
-void Tell(const google::protobuf::RepeatedPtrField<std::string>& notices) {
-  for (const std::string& notice : notices) std::fputs((Printable(notice) + "\n").c_str(), stderr);
-}
-
 StatusOr<ExitCode> Apply(const AgentAddress& server, const ResourceArgs& args) {
   v1::ApplyRequest request;
   SL_RETURN_IF_ERROR(InFiles(FillDocuments(args, request.mutable_documents(), request.mutable_read())));
   const auto reply = Client(server).Apply(request);
   if (!reply.ok()) return InFiles(reply.status());
-  Tell(reply->notices());
+  for (const std::string& notice : reply->notices()) Tell(notice);
   for (const v1::ProgramLink& link : reply->links()) {
-    std::fputs(("sluice: warning: " + telemetry::LinkText(link) + "\n").c_str(), stderr);
+    Tell("sluice: warning: " + telemetry::LinkText(link));
   }
   SL_RETURN_IF_ERROR(WriteOut(ChangesText(reply->changes(), reply->revision())));
   return ExitCode::kDone;
@@ -74,7 +66,7 @@ StatusOr<ExitCode> Delete(const AgentAddress& server, const DeleteOptions& optio
   }
   const auto reply = Client(server).Delete(request);
   if (!reply.ok()) return options.kind.empty() ? InFiles(reply.status()) : reply.status();
-  Tell(reply->notices());
+  for (const std::string& notice : reply->notices()) Tell(notice);
   SL_RETURN_IF_ERROR(WriteOut(ChangesText(reply->changes(), reply->revision())));
   return ExitCode::kDone;
 }

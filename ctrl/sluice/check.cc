@@ -1,6 +1,4 @@
 // `check`: what `apply` would refuse, offline and all at once.
-#include <cstdio>
-
 #include "ctrl/base/output.h"
 #include "ctrl/base/printable.h"
 #include "ctrl/sluice/offline.h"
@@ -13,7 +11,7 @@ namespace {
 StatusOr<ExitCode> Check(const ResourceArgs& args) {
   SL_ASSIGN_OR_RETURN(const auto files, InFiles(ReadAll(args)));
   OfflineResources read = ReadOffline(files, args);
-  for (const std::string& notice : read.notices) std::fputs((Printable(notice) + "\n").c_str(), stderr);
+  for (const std::string& notice : read.notices) Tell(notice);
   if (const auto snapshot = workload::SnapshotOf(read.resources); !snapshot.ok()) {
     read.problems.push_back(Printable(Message(snapshot.status())));
   }

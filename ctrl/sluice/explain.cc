@@ -1,9 +1,6 @@
 // `explain`: would this flow be allowed, and which policies say so?
-#include <cstdio>
-
 #include "ctrl/api/explain.h"
 #include "ctrl/base/output.h"
-#include "ctrl/base/printable.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/explain_text.h"
 #include "ctrl/sluice/offline.h"
@@ -48,7 +45,7 @@ StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, v1::ExplainRe
   if (!read.problems.empty()) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "{}", fmt::join(read.problems, "\n"));
   }
-  for (const std::string& notice : read.notices) std::fputs((Printable(notice) + "\n").c_str(), stderr);
+  for (const std::string& notice : read.notices) Tell(notice);
   const auto assumed = workload::AssumeAddresses(read.resources);
   SL_ASSIGN_OR_RETURN(const auto snapshot, InFiles(workload::SnapshotOf(read.resources)));
   request.set_from(PodsOf(*snapshot, request.from()));
@@ -56,10 +53,8 @@ StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, v1::ExplainRe
   for (const workload::AssumedAddress& one : assumed) {
     const std::string name = one.name.ToString();
     if (name != request.from() && name != request.to()) continue;
-    std::fputs(fmt::format("{}: the files name no address: {} is assumed, which no ipBlock means but 0.0.0.0/0\n",
-                           Printable(name), one.address.ToString())
-                   .c_str(),
-               stderr);
+    Tell(fmt::format("{}: the files name no address: {} is assumed, which no ipBlock means but 0.0.0.0/0", name,
+                     one.address.ToString()));
   }
   return api::Explain(*snapshot, {}, request);
 }

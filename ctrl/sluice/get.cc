@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "ctrl/base/output.h"
 #include "ctrl/base/printable.h"
@@ -134,8 +133,7 @@ StatusOr<ExitCode> Get(const AgentAddress& server, const GetOptions& options) {
   if (!rows.empty()) SL_RETURN_IF_ERROR(WriteOut(ToTable(selection, rows).ToString()));
   if (!missing.empty()) return MakeError(absl::StatusCode::kNotFound, "{}", missing);
   if (count == 0 && options.output == "table") {
-    const std::string where = options.ns.empty() ? "" : fmt::format(" in namespace {}", Printable(options.ns));
-    std::fputs(fmt::format("no {} found{}\n", Printable(options.kind), where).c_str(), stderr);
+    Tell(fmt::format("no {} found{}", options.kind, options.ns.empty() ? "" : " in namespace " + options.ns));
   }
   return ExitCode::kDone;
 }

@@ -14,6 +14,8 @@ int Finish(const StatusOr<ExitCode>& result) {
   return static_cast<int>(status.code() == absl::StatusCode::kInvalidArgument ? ExitCode::kUsage : ExitCode::kFailed);
 }
 
+void Tell(const std::string& line) { std::fputs((Printable(line) + "\n").c_str(), stderr); }
+
 Status InFiles(const Status& status) {
   if (status.code() != absl::StatusCode::kInvalidArgument) return status;
   return Status(absl::StatusCode::kFailedPrecondition, status.message());

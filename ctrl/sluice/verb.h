@@ -38,6 +38,9 @@ void AddHelp(CLI::App& app, CommandLine& line);
 // wrong. Cancelled (the reader of the output has gone) is none.
 int Finish(const StatusOr<ExitCode>& result);
 
+// A line for people on standard error, beside the answer, which scripts read. Made printable.
+void Tell(const std::string& line);
+
 // An error that is not about what was typed but about the files that it names.
 Status InFiles(const Status& status);
 template <typename T>

@@ -138,7 +138,7 @@ TEST_F(GatewayRig, AStrangerInAnotherVlanIsNobody) {
   const Status filtered = node_->netns().Ip(
       "link set br0 type bridge vlan_filtering 1\nlink add gw10 link br0 type vlan id 10\n"
       "link add gw20 link br0 type vlan id 20\n");
-  if (!filtered.ok()) GTEST_SKIP() << "this kernel has no VLANs: " << filtered;
+  if (!filtered.ok()) GTEST_SKIP() << "this kernel has no CONFIG_BRIDGE_VLAN_FILTERING: " << filtered;
   ASSERT_TRUE(node_->netns()
                   .Ip(fmt::format("addr flush dev br0\naddr flush dev uplink\nlink set uplink master br0\n"
                                   "link set gw10 up\nlink set gw20 up\naddr add {0}/32 dev gw10\naddr add {0}/32 dev "
@@ -176,7 +176,7 @@ TEST_F(GatewayRig, AStrangerInAnotherVlanIsNobody) {
 TEST_F(GatewayRig, PodsThatTagReachEachOtherThroughAVlanOnTheBridge) {
   Build({.wiring = Wiring::kBridged, .pods = {}, .outside = false});
   const Status made = node_->netns().Ip("link add gw0 link br0 type vlan id 10\n");
-  if (!made.ok()) GTEST_SKIP() << "this kernel has no VLANs: " << made;
+  if (!made.ok()) GTEST_SKIP() << "this kernel has no CONFIG_VLAN_8021Q: " << made;
   ASSERT_TRUE(node_->netns()
                   .Ip(fmt::format("addr flush dev br0\nlink set gw0 up\naddr add {}/24 dev gw0\n", node_->ip4()))
                   .ok());
