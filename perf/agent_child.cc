@@ -15,7 +15,7 @@
 #include <ctime>
 #include <fstream>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "perf/orderly_end.h"
 #include "perf/own_directory.h"
 

@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::perf {
 

@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <string>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 
 namespace sluice::perf {
 

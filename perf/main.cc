@@ -5,7 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "perf/goal_report.h"
 #include "perf/orderly_end.h"
 #include "perf/report.h"

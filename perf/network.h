@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::perf {
 

@@ -7,7 +7,7 @@
 #include <csignal>
 #include <iterator>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::perf {
 

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/bpf/system.h"
 #include "ctrl/datapath/root.h"
 

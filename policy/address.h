@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/status.h"
 #include "bpf/abi/types.h"
-#include "ctrl/base/status.h"
 
 namespace sluice::policy {
 

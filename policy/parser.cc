@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 #include "policy/resource_emit.h"
 #include "policy/resource_kinds.h"
 #include "policy/resource_scalar.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 #include "policy/resource_scalar.h"
 
 namespace sluice::policy {

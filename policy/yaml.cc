@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 #include "policy/json.h"
 #include "policy/tree_builder.h"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 
 namespace sluice::telemetry {
 namespace {

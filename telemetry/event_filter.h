@@ -1,8 +1,8 @@
 // Which events an observer asked for. Pure.
 #pragma once
 
+#include "base/status.h"
 #include "ctrl/api/sluice.pb.h"
-#include "ctrl/base/status.h"
 
 namespace sluice::telemetry {
 

@@ -12,7 +12,7 @@
 #include <functional>
 #include <set>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "telemetry/clock.h"
 #include "telemetry/history.h"
 

@@ -4,7 +4,7 @@
 
 #include <ctime>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 #include "telemetry/process_text.h"
 
 namespace sluice::telemetry {

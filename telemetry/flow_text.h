@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "base/table.h"
 #include "ctrl/api/sluice.pb.h"
-#include "ctrl/base/table.h"
 
 namespace sluice::telemetry {
 

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "telemetry/http_request.h"
 
 namespace sluice::telemetry {

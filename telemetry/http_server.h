@@ -13,7 +13,7 @@
 #include <memory>
 #include <string>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::telemetry {
 

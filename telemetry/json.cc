@@ -2,7 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 
 namespace sluice::telemetry {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "base/status.h"
 #include "ctrl/api/sluice.pb.h"
-#include "ctrl/base/status.h"
 
 namespace sluice::telemetry {
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "telemetry/metric_families.h"
 
 namespace sluice::telemetry {

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/status.h"
 #include "bpf/abi/process.h"
-#include "ctrl/base/status.h"
 
 namespace sluice::telemetry {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 
 namespace sluice::telemetry {
 namespace {

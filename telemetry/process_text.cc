@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 
 namespace sluice::telemetry {
 namespace {

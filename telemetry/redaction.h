@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace re2 {
 class RE2;

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 
 namespace sluice::telemetry {
 

@@ -1,7 +1,7 @@
 #include "telemetry/telemetry.h"
 
-#include "ctrl/base/log.h"
-#include "ctrl/base/printable.h"
+#include "base/log.h"
+#include "base/printable.h"
 
 namespace sluice::telemetry {
 namespace {

@@ -6,7 +6,7 @@
 #include <csignal>
 #include <cstring>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 
 namespace sluice::telemetry {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "ctrl/base/log.h"
-#include "ctrl/base/printable.h"
+#include "base/log.h"
+#include "base/printable.h"
 
 namespace sluice::api {
 namespace {

@@ -8,7 +8,7 @@
 #include <array>
 #include <cerrno>
 
-#include "ctrl/base/file_limit.h"
+#include "base/file_limit.h"
 
 namespace sluice::api {
 namespace {

@@ -12,8 +12,8 @@
 #include <mutex>
 #include <string>
 
+#include "base/fd.h"
 #include "ctrl/api/caller.h"
-#include "ctrl/base/fd.h"
 
 namespace sluice::api {
 

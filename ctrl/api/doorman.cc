@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 
 namespace sluice::api {
 namespace {

@@ -2,8 +2,8 @@
 // agent knows; workloads of other nodes are judged too. Pure, but for what `find` looks at.
 #pragma once
 
+#include "base/status.h"
 #include "ctrl/api/program_links.h"
-#include "ctrl/base/status.h"
 #include "policy/quarantine.h"
 #include "policy/snapshot.h"
 

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "policy/model.h"
 
 namespace sluice::api {

@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "base/fd.h"
 #include "ctrl/api/caller.h"
-#include "ctrl/base/fd.h"
 
 namespace sluice::api {
 

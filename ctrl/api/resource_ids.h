@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "ctrl/api/sluice.pb.h"
-#include "ctrl/base/status.h"
 #include "policy/resource_map.h"
 
 namespace sluice::api {

@@ -9,8 +9,8 @@
 
 #include <chrono>
 
+#include "base/log.h"
 #include "ctrl/api/reflection_limit.h"
-#include "ctrl/base/log.h"
 
 namespace sluice::api {
 namespace {

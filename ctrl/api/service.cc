@@ -1,5 +1,6 @@
 #include "ctrl/api/service.h"
 
+#include "base/log.h"
 #include "ctrl/api/convert.h"
 #include "ctrl/api/explain.h"
 #include "ctrl/api/kinds.h"
@@ -7,7 +8,6 @@
 #include "ctrl/api/running_processes.h"
 #include "ctrl/api/status.h"
 #include "ctrl/api/workload_programs.h"
-#include "ctrl/base/log.h"
 #include "telemetry/event_reader.h"
 #include "telemetry/flow_text.h"
 

@@ -10,7 +10,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 
 namespace sluice::api {
 namespace {

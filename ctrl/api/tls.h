@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::api {
 

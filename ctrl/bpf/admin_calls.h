@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 
 namespace sluice::bpf {
 

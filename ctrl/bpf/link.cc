@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "ctrl/bpf/hook.h"
 
 namespace sluice::bpf {

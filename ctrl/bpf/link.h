@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 #include "ctrl/bpf/admin_calls.h"
 
 namespace sluice::bpf {

@@ -13,7 +13,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::bpf {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
+#include "base/status.h"
 #include "bpf/abi/events.h"
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
 #include "ctrl/bpf/admin_calls.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/pin_layout.h"

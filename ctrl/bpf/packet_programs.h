@@ -16,7 +16,7 @@
 #include <mutex>
 #include <thread>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::bpf {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "bpf/abi/types.h"
-#include "ctrl/base/status.h"
 
 namespace sluice::bpf {
 

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <set>
 
+#include "base/fd.h"
 #include "bpf/abi/process.h"
-#include "ctrl/base/fd.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/object.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "ctrl/bpf/pin_layout.h"
 
 struct bpf_link;

@@ -13,8 +13,8 @@
 #include <map>
 #include <tuple>
 
+#include "base/fd.h"
 #include "bpf/abi/process.h"
-#include "ctrl/base/fd.h"
 #include "ctrl/bpf/admin_calls.h"
 #include "ctrl/bpf/features.h"
 #include "ctrl/bpf/map.h"

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 
 struct bpf_object;
 

@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::bpf {
 

@@ -11,8 +11,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/fd.h"
 #include "bpf/abi/process.h"
-#include "ctrl/base/fd.h"
 #include "ctrl/bpf/load_log.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/pin_layout.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "ctrl/bpf/admin_calls.h"
 
 namespace sluice::bpf {

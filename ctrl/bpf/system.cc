@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <fstream>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 
 namespace sluice::bpf {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::bpf {
 

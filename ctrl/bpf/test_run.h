@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::bpf {
 

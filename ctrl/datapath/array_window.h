@@ -7,7 +7,7 @@
 
 #include <cstddef>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::datapath {
 

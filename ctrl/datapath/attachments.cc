@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/bpf/hook.h"
 #include "ctrl/bpf/link.h"
 

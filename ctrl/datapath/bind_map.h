@@ -2,7 +2,7 @@
 //   SL_RETURN_IF_ERROR(BindMap(object, "prefixes", &prefixes_));
 #pragma once
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "ctrl/bpf/object.h"
 
 namespace sluice::datapath {

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/bpf/hook.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"

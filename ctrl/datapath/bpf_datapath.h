@@ -10,7 +10,7 @@
 #include <memory>
 #include <mutex>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "ctrl/bpf/object.h"
 #include "ctrl/bpf/ring_reader.h"
 #include "ctrl/datapath/attachments.h"

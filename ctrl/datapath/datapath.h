@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "bpf/abi/conntrack.h"
 #include "bpf/abi/events.h"
-#include "ctrl/base/status.h"
 #include "ctrl/datapath/integrity.h"
 #include "policy/tables.h"
 

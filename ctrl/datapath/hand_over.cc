@@ -3,10 +3,10 @@
 #include <filesystem>
 #include <set>
 
+#include "base/log.h"
 #include "bpf/abi/policy.h"
 #include "bpf/abi/process.h"
 #include "bpf/abi/quarantine.h"
-#include "ctrl/base/log.h"
 #include "ctrl/bpf/hook.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/map.h"

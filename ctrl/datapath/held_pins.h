@@ -8,8 +8,8 @@
 #include <map>
 #include <string>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 
 namespace sluice::datapath {
 

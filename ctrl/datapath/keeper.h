@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "ctrl/datapath/integrity.h"
 
 namespace sluice::datapath {

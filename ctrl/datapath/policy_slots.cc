@@ -9,7 +9,7 @@
 #include <cstring>
 #include <thread>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/datapath/array_window.h"
 #include "ctrl/datapath/bind_map.h"
 #include "ctrl/datapath/mapped_prefix.h"

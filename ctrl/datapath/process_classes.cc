@@ -5,7 +5,7 @@
 #include <cstring>
 #include <unordered_map>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/bpf/system.h"
 #include "ctrl/datapath/bind_map.h"
 #include "policy/glob.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/datapath/bind_map.h"
 #include "ctrl/datapath/mapped_prefix.h"
 

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/fd.h"
 #include "bpf/abi/quarantine.h"
-#include "ctrl/base/fd.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/object.h"
 #include "ctrl/datapath/datapath.h"

@@ -9,8 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/log.h"
+#include "base/fd.h"
+#include "base/log.h"
 
 namespace sluice::datapath {
 

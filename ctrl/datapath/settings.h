@@ -8,8 +8,8 @@
 #include <span>
 #include <string>
 
+#include "base/status.h"
 #include "bpf/abi/events.h"
-#include "ctrl/base/status.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/object.h"
 

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <optional>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 
 namespace sluice::net {
 namespace {

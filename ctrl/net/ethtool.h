@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "ctrl/net/netlink.h"
 
 namespace sluice::net {

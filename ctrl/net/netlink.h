@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 #include "policy/address.h"
 
 struct mnl_socket;

@@ -10,8 +10,8 @@
 #include <functional>
 #include <string>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 
 namespace sluice::net {
 

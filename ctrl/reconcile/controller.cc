@@ -7,7 +7,7 @@
 #include <optional>
 #include <set>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/net/netlink.h"
 #include "policy/diff.h"
 

@@ -5,7 +5,7 @@
 #include <set>
 #include <thread>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 
 namespace sluice::reconcile {
 

@@ -1,7 +1,7 @@
 // Quarantine: the kernel first, then the disk.
 #include "ctrl/reconcile/controller.h"
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 
 namespace sluice::reconcile {
 

@@ -20,8 +20,8 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 #include "ctrl/workload/endpoint_ids.h"
 #include "policy/resource_map.h"
 

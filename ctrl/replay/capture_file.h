@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::replay {
 

@@ -2,7 +2,7 @@
 
 #include <google/protobuf/util/time_util.h>
 
-#include "ctrl/base/output.h"
+#include "base/output.h"
 #include "ctrl/workload/offline_snapshot.h"
 #include "ctrl/workload/resource_directory.h"
 #include "telemetry/drop_reason.h"

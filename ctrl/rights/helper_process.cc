@@ -14,7 +14,7 @@
 #include <csignal>
 #include <cstring>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/bpf/admin_calls.h"
 #include "ctrl/rights/rights.h"
 #include "ctrl/rights/system_calls.h"

@@ -10,8 +10,8 @@
 
 #include <cstdint>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 
 namespace sluice::rights {
 

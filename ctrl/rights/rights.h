@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::rights {
 

@@ -1,7 +1,7 @@
 // Which system calls the agent and its helper may make. The only user of libseccomp.
 #pragma once
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::rights {
 

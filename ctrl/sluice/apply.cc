@@ -1,5 +1,5 @@
 // `apply` and `delete`: changes of the resources, each call one step.
-#include "ctrl/base/output.h"
+#include "base/output.h"
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/resource_args.h"

@@ -1,6 +1,6 @@
 // `check`: what `apply` would refuse, offline and all at once.
-#include "ctrl/base/output.h"
-#include "ctrl/base/printable.h"
+#include "base/output.h"
+#include "base/printable.h"
 #include "ctrl/sluice/offline.h"
 #include "ctrl/sluice/verb.h"
 #include "ctrl/workload/offline_snapshot.h"

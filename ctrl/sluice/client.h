@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "base/status.h"
 #include "ctrl/api/sluice.grpc.pb.h"
 #include "ctrl/api/tls.h"
-#include "ctrl/base/status.h"
 
 namespace sluice::client {
 

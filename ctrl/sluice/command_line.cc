@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 
 namespace sluice::client {
 namespace {

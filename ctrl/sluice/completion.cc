@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "ctrl/base/output.h"
+#include "base/output.h"
 #include "ctrl/sluice/verb.h"
 
 namespace sluice::client {

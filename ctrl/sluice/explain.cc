@@ -1,6 +1,6 @@
 // `explain`: would this flow be allowed, and which policies say so?
 #include "ctrl/api/explain.h"
-#include "ctrl/base/output.h"
+#include "base/output.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/explain_text.h"
 #include "ctrl/sluice/offline.h"

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 
 #include "telemetry/flow_text.h"
 

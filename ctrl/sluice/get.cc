@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "ctrl/base/output.h"
-#include "ctrl/base/printable.h"
+#include "base/output.h"
+#include "base/printable.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/label_selector.h"
 #include "ctrl/sluice/object_table.h"

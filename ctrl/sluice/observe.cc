@@ -3,7 +3,7 @@
 
 #include <csignal>
 
-#include "ctrl/base/output.h"
+#include "base/output.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/observe_request.h"
 #include "ctrl/sluice/verb.h"

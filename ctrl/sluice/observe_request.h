@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "base/status.h"
 #include "ctrl/api/sluice.pb.h"
-#include "ctrl/base/status.h"
 
 namespace sluice::client {
 

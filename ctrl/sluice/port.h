@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::client {
 

@@ -3,8 +3,8 @@
 
 #include <vector>
 
+#include "base/table.h"
 #include "ctrl/api/sluice.pb.h"
-#include "ctrl/base/table.h"
 
 namespace sluice::client {
 

@@ -1,6 +1,6 @@
 // `quarantine`: cuts a workload off, at once, in the kernel; or releases it.
-#include "ctrl/base/output.h"
-#include "ctrl/base/printable.h"
+#include "base/output.h"
+#include "base/printable.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/verb.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "ctrl/workload/resource_directory.h"
 
 namespace sluice::client {

@@ -1,5 +1,5 @@
 // `status`: is enforcement in place, and how does the agent fare?
-#include "ctrl/base/output.h"
+#include "base/output.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/status_text.h"
 #include "ctrl/sluice/verb.h"

@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 #include <google/protobuf/util/time_util.h>
 
-#include "ctrl/base/printable.h"
-#include "ctrl/base/table.h"
+#include "base/printable.h"
+#include "base/table.h"
 
 namespace sluice::client {
 namespace {

@@ -1,7 +1,7 @@
 // `top`: who sends and is sent how much right now.
 #include <thread>
 
-#include "ctrl/base/output.h"
+#include "base/output.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/traffic_rates.h"
 #include "ctrl/sluice/verb.h"

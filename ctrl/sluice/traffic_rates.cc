@@ -7,7 +7,7 @@
 #include <set>
 #include <utility>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 
 namespace sluice::client {
 namespace {

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/table.h"
 #include "ctrl/api/sluice.pb.h"
-#include "ctrl/base/table.h"
 
 namespace sluice::client {
 

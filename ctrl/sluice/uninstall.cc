@@ -1,6 +1,6 @@
 // `uninstall`: nothing of Sluice is left in the kernel and on disk.
+#include "base/output.h"
 #include "ctrl/api/listener.h"
-#include "ctrl/base/output.h"
 #include "ctrl/datapath/bpf_datapath.h"
 #include "ctrl/datapath/root.h"
 #include "ctrl/reconcile/state_store.h"

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 
 namespace sluice::client {
 

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "ctrl/sluice/client.h"
 
 namespace sluice::client {

@@ -1,6 +1,6 @@
 // `version` and `help`.
-#include "ctrl/base/output.h"
-#include "ctrl/base/printable.h"
+#include "base/output.h"
+#include "base/printable.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/verb.h"
 

@@ -10,7 +10,7 @@
 #include <climits>
 #include <csignal>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/datapath/root.h"
 #include "ctrl/net/conntrack.h"
 #include "ctrl/rights/rights.h"

@@ -8,7 +8,7 @@
 #include <iterator>
 #include <system_error>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 
 namespace sluice {
 namespace {

@@ -7,7 +7,7 @@
 #include <memory>
 #include <thread>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "ctrl/net/netlink.h"
 #include "ctrl/reconcile/controller.h"
 

@@ -2,8 +2,8 @@
 
 #include <csignal>
 
-#include "ctrl/base/file_limit.h"
-#include "ctrl/base/log.h"
+#include "base/file_limit.h"
+#include "base/log.h"
 #include "ctrl/rights/rights.h"
 #include "ctrl/rights/system_calls.h"
 #include "ctrl/sluiced/agent.h"

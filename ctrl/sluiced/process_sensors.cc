@@ -1,6 +1,6 @@
 #include "ctrl/sluiced/process_sensors.h"
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/bpf/probe_pins.h"
 #include "ctrl/bpf/process_probes.h"
 #include "ctrl/bpf/socket_probes.h"

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "bpf/abi/events.h"
-#include "ctrl/base/status.h"
 #include "ctrl/net/netns.h"
 #include "policy/snapshot.h"
 

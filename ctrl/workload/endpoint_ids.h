@@ -8,7 +8,7 @@
 #include <map>
 #include <set>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "policy/model.h"
 
 namespace sluice::workload {

@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 
 namespace sluice::workload {
 

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "policy/parser.h"
 
 namespace sluice::workload {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "policy/resource_map.h"
 
 namespace sluice::workload {

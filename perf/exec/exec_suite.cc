@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "perf/cpu.h"
 #include "perf/exec/control_cost.h"
 #include "perf/exec/kernel_time.h"

@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "perf/exec/spawner.h"
 
 namespace sluice::perf {

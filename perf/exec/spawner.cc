@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "perf/cpu.h"
 #include "perf/own_directory.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "perf/orderly_end.h"
 
 namespace sluice::perf {

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/datapath/root.h"
 #include "ctrl/workload/binder.h"
 #include "policy/compiler.h"

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "perf/orderly_end.h"
 
 namespace sluice::perf {

@@ -1,7 +1,7 @@
 // The template from which the generator makes its packets: Ethernet, IPv4 or IPv6, UDP.
 #pragma once
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "perf/bpf/load.h"
 #include "policy/address.h"
 

@@ -11,7 +11,7 @@
 #include <sstream>
 #include <thread>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/bpf/link.h"
 #include "ctrl/bpf/system.h"
 #include "perf/cpu.h"

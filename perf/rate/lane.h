@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "ctrl/bpf/map.h"
 #include "ctrl/bpf/program_set.h"
 #include "perf/bpf/load.h"

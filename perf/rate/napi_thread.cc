@@ -11,7 +11,7 @@
 #include <fstream>
 #include <vector>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "ctrl/net/netns.h"
 #include "perf/cpu.h"
 #include "tests/support/netns.h"

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 
 namespace sluice::perf {
 

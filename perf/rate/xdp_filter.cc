@@ -6,7 +6,7 @@
 
 #include <cerrno>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "perf/net/allow.h"
 
 namespace sluice::perf {

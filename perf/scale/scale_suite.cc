@@ -4,7 +4,7 @@
 #include <chrono>
 #include <thread>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "perf/cpu.h"
 #include "perf/elapsed.h"
 #include "perf/machine.h"

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "perf/cpu.h"
 #include "tests/support/netns.h"
 

@@ -2,7 +2,7 @@
 
 #include <linux/pkt_cls.h>
 
-#include "ctrl/base/log.h"
+#include "base/log.h"
 #include "ctrl/bpf/packet_programs.h"
 #include "ctrl/bpf/system.h"
 #include "ctrl/workload/binder.h"

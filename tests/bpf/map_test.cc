@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "tests/support/environment.h"
 
 namespace sluice::test {

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <thread>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "ctrl/bpf/test_run.h"
 #include "tests/support/environment.h"
 

@@ -8,7 +8,7 @@
 #include <map>
 #include <random>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "tests/support/environment.h"
 
 namespace sluice::test {

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "policy/model.h"
 
 namespace sluice::test {

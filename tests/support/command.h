@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 
 namespace sluice::test {
 

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <thread>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 #include "tests/support/command.h"
 
 namespace sluice::test {

@@ -10,7 +10,7 @@
 #include <memory>
 #include <thread>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "policy/model.h"
 
 namespace sluice::test {

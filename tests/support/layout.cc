@@ -15,7 +15,7 @@
 #include <set>
 #include <sstream>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "ctrl/bpf/hook.h"
 #include "ctrl/bpf/link.h"
 #include "tests/support/command.h"

@@ -25,7 +25,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/status.h"
+#include "base/status.h"
 #include "ctrl/net/netns.h"
 #include "tests/support/command.h"
 

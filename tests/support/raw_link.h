@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/base/fd.h"
-#include "ctrl/base/status.h"
+#include "base/fd.h"
+#include "base/status.h"
 #include "tests/support/packet.h"
 
 namespace sluice::test {

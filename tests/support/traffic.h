@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "policy/model.h"
 
 namespace sluice::test {

@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "tests/netns/datapath/rig.h"
 
 namespace sluice::test {

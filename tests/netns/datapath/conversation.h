@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "policy/address.h"
 #include "policy/model.h"
 #include "tests/support/netns.h"

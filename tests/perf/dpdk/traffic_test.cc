@@ -10,7 +10,7 @@
 #include <optional>
 #include <set>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "perf/rate/frame.h"
 #include "tests/support/environment.h"
 #include "tests/support/netns.h"

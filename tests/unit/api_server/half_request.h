@@ -13,7 +13,7 @@
 #include <string>
 #include <thread>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 
 namespace sluice::api {
 

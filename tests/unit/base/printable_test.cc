@@ -1,4 +1,4 @@
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/explain_text.h"
 #include "ctrl/sluice/object_table.h"

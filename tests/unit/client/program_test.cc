@@ -7,7 +7,7 @@
 #include <csignal>
 #include <fstream>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 #include "tests/support/command.h"
 #include "tests/unit/client/fake_agent.h"
 #include "tests/unit/client/messages.h"

@@ -1,4 +1,4 @@
-#include "ctrl/base/table.h"
+#include "base/table.h"
 
 #include <gtest/gtest.h>
 

@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "ctrl/base/fd.h"
+#include "base/fd.h"
 
 namespace sluice::telemetry {
 

@@ -1,9 +1,9 @@
-#include "ctrl/base/log.h"
+#include "base/log.h"
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 
 namespace sluice {
 namespace {

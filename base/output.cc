@@ -1,4 +1,4 @@
-#include "ctrl/base/output.h"
+#include "base/output.h"
 
 #include <cerrno>
 #include <cstdio>

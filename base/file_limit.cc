@@ -1,4 +1,4 @@
-#include "ctrl/base/file_limit.h"
+#include "base/file_limit.h"
 
 #include <sys/resource.h>
 

@@ -1,8 +1,8 @@
-#include "ctrl/base/table.h"
+#include "base/table.h"
 
 #include <algorithm>
 
-#include "ctrl/base/printable.h"
+#include "base/printable.h"
 
 namespace sluice {
 namespace {
