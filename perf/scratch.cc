@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/log.h"
-#include "ctrl/bpf/system.h"
-#include "ctrl/datapath/root.h"
+#include "kernel/bpf/system.h"
+#include "kernel/datapath/root.h"
 
 namespace sluice::perf {
 namespace {

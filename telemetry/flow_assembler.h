@@ -11,7 +11,7 @@
 #include <string>
 
 #include "ctrl/api/sluice.pb.h"
-#include "ctrl/datapath/datapath.h"
+#include "kernel/datapath/datapath.h"
 #include "telemetry/clock.h"
 #include "telemetry/process_series.h"
 #include "telemetry/workload_index.h"

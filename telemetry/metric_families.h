@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "ctrl/datapath/datapath.h"
+#include "kernel/datapath/datapath.h"
 #include "telemetry/process_series.h"
 #include "telemetry/workload_series.h"
 

@@ -15,8 +15,8 @@
 #include <mutex>
 #include <thread>
 
-#include "ctrl/bpf/process_probes.h"
-#include "ctrl/bpf/socket_probes.h"
+#include "kernel/bpf/process_probes.h"
+#include "kernel/bpf/socket_probes.h"
 #include "telemetry/event_hub.h"
 #include "telemetry/process_events.h"
 #include "telemetry/redaction.h"

@@ -13,7 +13,7 @@
 #include <functional>
 #include <unordered_map>
 
-#include "ctrl/datapath/datapath.h"
+#include "kernel/datapath/datapath.h"
 #include "telemetry/process_series.h"
 
 namespace sluice::telemetry {

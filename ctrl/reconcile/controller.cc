@@ -8,7 +8,7 @@
 #include <set>
 
 #include "base/log.h"
-#include "ctrl/net/netlink.h"
+#include "kernel/net/netlink.h"
 #include "policy/diff.h"
 
 namespace sluice::reconcile {

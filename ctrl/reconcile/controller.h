@@ -17,10 +17,10 @@
 #include <memory>
 #include <mutex>
 
-#include "ctrl/datapath/datapath.h"
 #include "ctrl/reconcile/state_store.h"
 #include "ctrl/workload/binder.h"
 #include "ctrl/workload/process_owners.h"
+#include "kernel/datapath/datapath.h"
 #include "policy/compiler.h"
 #include "policy/quarantine.h"
 

@@ -15,8 +15,8 @@
 #include <memory>
 #include <mutex>
 
-#include "ctrl/bpf/admin_calls.h"
 #include "ctrl/rights/helper_process.h"
+#include "kernel/bpf/admin_calls.h"
 
 namespace sluice::rights {
 

@@ -15,9 +15,9 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "ctrl/bpf/admin_calls.h"
 #include "ctrl/rights/rights.h"
 #include "ctrl/rights/system_calls.h"
+#include "kernel/bpf/admin_calls.h"
 
 namespace sluice::rights {
 namespace {

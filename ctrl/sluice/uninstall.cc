@@ -1,10 +1,10 @@
 // `uninstall`: nothing of Sluice is left in the kernel and on disk.
 #include "base/output.h"
 #include "ctrl/api/listener.h"
-#include "ctrl/datapath/bpf_datapath.h"
-#include "ctrl/datapath/root.h"
 #include "ctrl/reconcile/state_store.h"
 #include "ctrl/sluice/verb.h"
+#include "kernel/datapath/bpf_datapath.h"
+#include "kernel/datapath/root.h"
 
 namespace sluice::client {
 namespace {

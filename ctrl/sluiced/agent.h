@@ -11,12 +11,12 @@
 #include <string>
 
 #include "ctrl/api/server.h"
-#include "ctrl/bpf/features.h"
-#include "ctrl/datapath/bpf_datapath.h"
-#include "ctrl/net/netlink.h"
 #include "ctrl/rights/helper.h"
 #include "ctrl/sluiced/closer.h"
 #include "ctrl/sluiced/options.h"
+#include "kernel/bpf/features.h"
+#include "kernel/datapath/bpf_datapath.h"
+#include "kernel/net/netlink.h"
 
 namespace sluice {
 

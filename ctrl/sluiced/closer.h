@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "base/fd.h"
-#include "ctrl/net/netlink.h"
 #include "ctrl/reconcile/controller.h"
+#include "kernel/net/netlink.h"
 
 namespace sluice {
 

@@ -1,9 +1,9 @@
 #include "ctrl/sluiced/process_sensors.h"
 
 #include "base/log.h"
-#include "ctrl/bpf/probe_pins.h"
-#include "ctrl/bpf/process_probes.h"
-#include "ctrl/bpf/socket_probes.h"
+#include "kernel/bpf/probe_pins.h"
+#include "kernel/bpf/process_probes.h"
+#include "kernel/bpf/socket_probes.h"
 
 namespace sluice {
 namespace {

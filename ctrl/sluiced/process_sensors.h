@@ -1,9 +1,9 @@
 // The agent's process sensors: started where they can be; what it costs where they cannot.
 #pragma once
 
-#include "ctrl/bpf/features.h"
 #include "ctrl/reconcile/controller.h"
 #include "ctrl/sluiced/options.h"
+#include "kernel/bpf/features.h"
 #include "telemetry/telemetry.h"
 
 namespace sluice {

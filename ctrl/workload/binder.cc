@@ -8,10 +8,10 @@
 #include <cstring>
 #include <optional>
 
-#include "ctrl/bpf/link.h"
-#include "ctrl/net/ethtool.h"
-#include "ctrl/net/netlink.h"
-#include "ctrl/net/netns.h"
+#include "kernel/bpf/link.h"
+#include "kernel/net/ethtool.h"
+#include "kernel/net/netlink.h"
+#include "kernel/net/netns.h"
 
 namespace sluice::workload {
 namespace {

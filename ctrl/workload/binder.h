@@ -15,7 +15,7 @@
 
 #include "base/status.h"
 #include "bpf/abi/events.h"
-#include "ctrl/net/netns.h"
+#include "kernel/net/netns.h"
 #include "policy/snapshot.h"
 
 namespace sluice::workload {

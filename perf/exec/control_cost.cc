@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "ctrl/bpf/object.h"
-#include "ctrl/bpf/program_set.h"
+#include "kernel/bpf/object.h"
+#include "kernel/bpf/program_set.h"
 #include "perf/cpu.h"
 #include "perf/embedded_object.h"
 #include "perf/exec/kernel_time.h"

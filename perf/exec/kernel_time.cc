@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <thread>
 
-#include "ctrl/bpf/object.h"
-#include "ctrl/bpf/process_probes.h"
+#include "kernel/bpf/object.h"
+#include "kernel/bpf/process_probes.h"
 #include "perf/cpu.h"
 
 namespace sluice::perf {

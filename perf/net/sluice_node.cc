@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "ctrl/datapath/root.h"
 #include "ctrl/workload/binder.h"
+#include "kernel/datapath/root.h"
 #include "policy/compiler.h"
 #include "policy/parser.h"
 

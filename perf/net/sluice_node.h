@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/datapath/bpf_datapath.h"
+#include "kernel/datapath/bpf_datapath.h"
 #include "tests/support/netns.h"
 
 namespace sluice::perf {

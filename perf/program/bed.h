@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "ctrl/datapath/bpf_datapath.h"
+#include "kernel/datapath/bpf_datapath.h"
 #include "perf/program/case.h"
 #include "perf/program/runner.h"
 #include "perf/program/world.h"

@@ -8,8 +8,8 @@
 #include <map>
 #include <memory>
 
-#include "ctrl/bpf/map.h"
-#include "ctrl/bpf/program_set.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/program_set.h"
 #include "perf/program/floors.h"
 #include "perf/program/frame.h"
 

@@ -2,9 +2,9 @@
 // tail-calls the program. Also home of the floors. For one thread.
 #pragma once
 
-#include "ctrl/bpf/map.h"
-#include "ctrl/bpf/program_set.h"
-#include "ctrl/bpf/test_run.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/program_set.h"
+#include "kernel/bpf/test_run.h"
 #include "perf/bpf/rotation.h"
 #include "perf/event_counter.h"
 #include "perf/program/cost.h"

@@ -7,9 +7,9 @@
 #include <fstream>
 #include <memory>
 
-#include "ctrl/bpf/map.h"
-#include "ctrl/bpf/program_set.h"
-#include "ctrl/bpf/system.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/program_set.h"
+#include "kernel/bpf/system.h"
 #include "perf/net/allow.h"
 #include "perf/program/floors.h"
 #include "perf/program/frame.h"

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "ctrl/datapath/datapath.h"
+#include "kernel/datapath/datapath.h"
 
 namespace sluice::perf {
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "ctrl/bpf/program_set.h"
+#include "kernel/bpf/program_set.h"
 #include "perf/bpf/load.h"
 
 namespace sluice::perf {

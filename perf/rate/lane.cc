@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "base/log.h"
-#include "ctrl/bpf/link.h"
-#include "ctrl/bpf/system.h"
+#include "kernel/bpf/link.h"
+#include "kernel/bpf/system.h"
 #include "perf/cpu.h"
 #include "perf/net/allow.h"
 #include "perf/rate/frame.h"

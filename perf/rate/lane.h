@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "ctrl/bpf/map.h"
-#include "ctrl/bpf/program_set.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/program_set.h"
 #include "perf/bpf/load.h"
 #include "perf/rate/generator.h"
 #include "perf/rate/napi_thread.h"

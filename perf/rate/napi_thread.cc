@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "ctrl/net/netns.h"
+#include "kernel/net/netns.h"
 #include "perf/cpu.h"
 #include "tests/support/netns.h"
 

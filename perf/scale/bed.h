@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "ctrl/datapath/bpf_datapath.h"
+#include "kernel/datapath/bpf_datapath.h"
 #include "perf/program/bed.h"
 #include "perf/rows.h"
 #include "perf/scale/world.h"

@@ -4,8 +4,8 @@
 
 #include <chrono>
 
-#include "ctrl/datapath/bpf_datapath.h"
 #include "ctrl/reconcile/controller.h"
+#include "kernel/datapath/bpf_datapath.h"
 #include "perf/scratch.h"
 
 namespace sluice::perf {

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "ctrl/bpf/test_run.h"
+#include "kernel/bpf/test_run.h"
 
 namespace sluice::perf {
 

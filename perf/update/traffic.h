@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "ctrl/datapath/bpf_datapath.h"
+#include "kernel/datapath/bpf_datapath.h"
 #include "perf/rows.h"
 #include "perf/update/probe.h"
 

@@ -3,9 +3,9 @@
 #include <linux/pkt_cls.h>
 
 #include "base/log.h"
-#include "ctrl/bpf/packet_programs.h"
-#include "ctrl/bpf/system.h"
 #include "ctrl/workload/binder.h"
+#include "kernel/bpf/packet_programs.h"
+#include "kernel/bpf/system.h"
 #include "perf/cpu.h"
 #include "perf/elapsed.h"
 #include "perf/network.h"

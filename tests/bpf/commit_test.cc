@@ -12,8 +12,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "ctrl/bpf/map.h"
-#include "ctrl/bpf/system.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/system.h"
 #include "tests/support/environment.h"
 #include "tests/support/test_bed.h"
 

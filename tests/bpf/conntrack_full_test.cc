@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "ctrl/bpf/map.h"
+#include "kernel/bpf/map.h"
 #include "tests/support/shop.h"
 
 namespace sluice::test {

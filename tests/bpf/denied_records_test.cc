@@ -1,7 +1,7 @@
 // Records of denied flows stand beside flows in one table, and must never stand in the way of one that is allowed.
 #include <gtest/gtest.h>
 
-#include "ctrl/bpf/map.h"
+#include "kernel/bpf/map.h"
 #include "tests/support/shop.h"
 
 namespace sluice::test {

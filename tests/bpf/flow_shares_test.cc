@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "ctrl/bpf/map.h"
+#include "kernel/bpf/map.h"
 #include "tests/support/shop.h"
 
 namespace sluice::test {

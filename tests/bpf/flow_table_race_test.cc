@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "bpf/lib/flow_hash.h"
-#include "ctrl/bpf/map.h"
-#include "ctrl/bpf/test_run.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/test_run.h"
 #include "tests/support/shop.h"
 
 namespace sluice::test {

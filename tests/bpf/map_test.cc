@@ -1,5 +1,5 @@
 // bpf::Map over maps of its own: what comes in batches, and what cannot.
-#include "ctrl/bpf/map.h"
+#include "kernel/bpf/map.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // bpf::PacketPrograms: which programs have ended when it has waited.
-#include "ctrl/bpf/packet_programs.h"
+#include "kernel/bpf/packet_programs.h"
 
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "base/fd.h"
-#include "ctrl/bpf/test_run.h"
+#include "kernel/bpf/test_run.h"
 #include "tests/support/environment.h"
 
 namespace sluice::test {

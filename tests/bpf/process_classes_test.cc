@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "ctrl/datapath/process_classes.h"
+#include "kernel/datapath/process_classes.h"
 #include "tests/support/environment.h"
 
 namespace sluice::test {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "bpf/abi/quarantine.h"
-#include "ctrl/bpf/system.h"
+#include "kernel/bpf/system.h"
 #include "tests/support/environment.h"
 #include "tests/support/test_bed.h"
 

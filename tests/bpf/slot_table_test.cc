@@ -1,5 +1,5 @@
 // datapath::SlotTable over a map of its own: edits of all kinds, what is found again, and how full a slot may be.
-#include "ctrl/datapath/slot_table.h"
+#include "kernel/datapath/slot_table.h"
 
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>

@@ -7,9 +7,9 @@
 #include <fstream>
 
 #include "bpf/abi/events.h"
-#include "ctrl/bpf/map.h"
-#include "ctrl/bpf/object.h"
-#include "ctrl/bpf/pin_layout.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/object.h"
+#include "kernel/bpf/pin_layout.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"

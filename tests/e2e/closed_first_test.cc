@@ -10,7 +10,7 @@
 #include <fstream>
 #include <thread>
 
-#include "ctrl/net/netlink.h"
+#include "kernel/net/netlink.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"

@@ -9,11 +9,11 @@
 #include <set>
 #include <thread>
 
-#include "ctrl/bpf/hook.h"
-#include "ctrl/bpf/link.h"
-#include "ctrl/bpf/map.h"
-#include "ctrl/bpf/object.h"
-#include "ctrl/bpf/pin_layout.h"
+#include "kernel/bpf/hook.h"
+#include "kernel/bpf/link.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/object.h"
+#include "kernel/bpf/pin_layout.h"
 #include "tests/support/environment.h"
 #include "tests/support/layout.h"
 #include "tests/support/node_rig.h"

@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "bpf/abi/policy.h"
-#include "ctrl/bpf/map.h"
-#include "ctrl/bpf/object.h"
-#include "ctrl/bpf/pin_layout.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/object.h"
+#include "kernel/bpf/pin_layout.h"
 #include "tests/e2e/api_client.h"
 #include "tests/e2e/two_states.h"
 #include "tests/support/environment.h"

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/datapath/bpf_datapath.h"
+#include "kernel/datapath/bpf_datapath.h"
 
 namespace sluice::test {
 

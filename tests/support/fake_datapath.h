@@ -9,7 +9,7 @@
 #include <deque>
 #include <mutex>
 
-#include "ctrl/datapath/datapath.h"
+#include "kernel/datapath/datapath.h"
 
 namespace sluice::test {
 

@@ -16,8 +16,8 @@
 #include <sstream>
 
 #include "base/fd.h"
-#include "ctrl/bpf/hook.h"
-#include "ctrl/bpf/link.h"
+#include "kernel/bpf/hook.h"
+#include "kernel/bpf/link.h"
 #include "tests/support/command.h"
 
 namespace sluice::test {

@@ -14,7 +14,7 @@
 #include <system_error>
 #include <thread>
 
-#include "ctrl/net/netlink.h"
+#include "kernel/net/netlink.h"
 
 namespace sluice::test {
 namespace {

@@ -26,7 +26,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "ctrl/net/netns.h"
+#include "kernel/net/netns.h"
 #include "tests/support/command.h"
 
 namespace sluice::test {

@@ -6,7 +6,7 @@
 
 #include <thread>
 
-#include "ctrl/bpf/hook.h"
+#include "kernel/bpf/hook.h"
 
 namespace sluice::test {
 namespace {

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/bpf/test_run.h"
-#include "ctrl/datapath/bpf_datapath.h"
+#include "kernel/bpf/test_run.h"
+#include "kernel/datapath/bpf_datapath.h"
 #include "policy/compiler.h"
 #include "policy/evaluate.h"
 #include "tests/support/packet.h"

@@ -3,7 +3,7 @@
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
-#include "ctrl/net/netlink.h"
+#include "kernel/net/netlink.h"
 #include "tests/netns/datapath/rig.h"
 #include "tests/support/command.h"
 #include "tests/support/raw_link.h"

@@ -6,8 +6,8 @@
 
 #include <filesystem>
 
-#include "ctrl/bpf/hook.h"
-#include "ctrl/net/conntrack.h"
+#include "kernel/bpf/hook.h"
+#include "kernel/net/conntrack.h"
 #include "tests/netns/datapath/conversation.h"
 #include "tests/netns/datapath/rig.h"
 

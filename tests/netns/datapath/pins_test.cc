@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <thread>
 
-#include "ctrl/bpf/map.h"
-#include "ctrl/bpf/object.h"
-#include "ctrl/bpf/pin_layout.h"
-#include "ctrl/datapath/root.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/object.h"
+#include "kernel/bpf/pin_layout.h"
+#include "kernel/datapath/root.h"
 #include "tests/netns/datapath/rig.h"
 
 namespace sluice::test {

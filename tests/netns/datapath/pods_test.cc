@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "ctrl/bpf/map.h"
+#include "kernel/bpf/map.h"
 #include "tests/netns/datapath/rig.h"
 
 namespace sluice::test {

@@ -4,8 +4,8 @@
 
 #include <atomic>
 
-#include "ctrl/datapath/root.h"
 #include "ctrl/workload/binder.h"
+#include "kernel/datapath/root.h"
 #include "policy/compiler.h"
 #include "policy/parser.h"
 #include "tests/support/command.h"

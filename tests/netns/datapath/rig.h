@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/datapath/bpf_datapath.h"
+#include "kernel/datapath/bpf_datapath.h"
 #include "tests/support/environment.h"
 #include "tests/support/netns.h"
 #include "tests/support/tcp_udp_probe.h"

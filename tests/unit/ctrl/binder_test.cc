@@ -10,7 +10,7 @@
 
 #include <filesystem>
 
-#include "ctrl/net/netlink.h"
+#include "kernel/net/netlink.h"
 #include "tests/support/environment.h"
 #include "tests/support/netns.h"
 

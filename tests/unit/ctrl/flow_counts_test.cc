@@ -1,5 +1,5 @@
 // The flow table's counts of itself are put right when they are wrong, and left alone when flows come and go meanwhile.
-#include "ctrl/datapath/flow_counts.h"
+#include "kernel/datapath/flow_counts.h"
 
 #include <gtest/gtest.h>
 

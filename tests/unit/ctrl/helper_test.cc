@@ -17,9 +17,9 @@
 #include <fstream>
 #include <vector>
 
-#include "ctrl/bpf/hook.h"
-#include "ctrl/net/netlink.h"
 #include "ctrl/rights/rights.h"
+#include "kernel/bpf/hook.h"
+#include "kernel/net/netlink.h"
 #include "tests/support/environment.h"
 #include "tests/support/netns.h"
 

@@ -1,4 +1,4 @@
-#include "ctrl/net/netlink.h"
+#include "kernel/net/netlink.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,8 +11,8 @@
 #include <atomic>
 #include <thread>
 
-#include "ctrl/net/ethtool.h"
-#include "ctrl/net/netns.h"
+#include "kernel/net/ethtool.h"
+#include "kernel/net/netns.h"
 #include "tests/support/environment.h"
 #include "tests/support/netns.h"
 

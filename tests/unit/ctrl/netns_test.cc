@@ -1,9 +1,9 @@
-#include "ctrl/net/netns.h"
+#include "kernel/net/netns.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "ctrl/net/netlink.h"
+#include "kernel/net/netlink.h"
 #include "tests/support/environment.h"
 #include "tests/support/netns.h"
 

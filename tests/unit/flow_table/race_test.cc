@@ -189,7 +189,7 @@ class Worker {
     Put(number, SL_FLOW_DENIED);
   }
 
-  // As ctrl/datapath/flow_table.cc: whole, or not at all.
+  // As kernel/datapath/flow_table.cc: whole, or not at all.
   std::optional<sl_flow> Look(__u32 place) {
     __u32* const tag = sl_tag_at(place);
     const __u32 before = __atomic_load_n(tag, __ATOMIC_ACQUIRE);

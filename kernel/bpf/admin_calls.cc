@@ -1,0 +1,119 @@
+#include "kernel/bpf/admin_calls.h"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <iterator>
+
+namespace sluice::bpf {
+namespace {
+
+// The section names of telemetry/probes/process.bpf.c say the same.
+constexpr const char* kWatchedFunctions[] = {"finalize_exec", "wake_up_new_task", "acct_process"};
+
+// The kind of event that kprobes are; 0: this kernel has none.
+std::uint32_t ReadKprobeType() {
+  const int fd = open("/sys/bus/event_source/devices/kprobe/type", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  char text[16] = "";
+  const ssize_t length = read(fd, text, sizeof(text) - 1);
+  close(fd);
+  return length > 0 ? static_cast<std::uint32_t>(std::strtoul(text, nullptr, 10)) : 0;
+}
+
+std::uint32_t KprobeType() {
+  static const std::uint32_t type = ReadKprobeType();
+  return type;
+}
+
+int OpenKprobeEvent(std::uint32_t function) {
+  if (function >= std::size(kWatchedFunctions)) {
+    errno = EINVAL;
+    return -1;
+  }
+  perf_event_attr event{};
+  event.type = KprobeType();
+  event.size = sizeof(event);
+  event.config1 = reinterpret_cast<std::uintptr_t>(kWatchedFunctions[function]);
+  if (event.type == 0) {
+    errno = ENOENT;
+    return -1;
+  }
+  // Of every process; which CPU does not matter to a kprobe.
+  return static_cast<int>(syscall(SYS_perf_event_open, &event, -1, 0, -1, PERF_FLAG_FD_CLOEXEC));
+}
+
+int OpenObject(AdminCall call, std::uint32_t argument) {
+  switch (call) {
+    case AdminCall::kOpenLink:
+      return bpf_link_get_fd_by_id(argument);
+    case AdminCall::kOpenProgram:
+      return bpf_prog_get_fd_by_id(argument);
+    case AdminCall::kOpenTypes:
+      return bpf_btf_get_fd_by_id(argument);
+    case AdminCall::kOpenKprobe:
+      return OpenKprobeEvent(argument);
+    default:
+      errno = EINVAL;
+      return -1;
+  }
+}
+
+class OwnCalls final : public AdminCalls {
+  StatusOr<AdminAnswer> Make(AdminCall call, std::uint32_t argument) const override {
+    return MakeAdminCall(call, argument);
+  }
+};
+
+}  // namespace
+
+AdminAnswer MakeAdminCall(AdminCall call, std::uint32_t argument) {
+  AdminAnswer answer;
+  if (call == AdminCall::kNextLink) {
+    if (bpf_link_get_next_id(argument, &answer.number) != 0) answer.error = errno;
+    return answer;
+  }
+  answer.fd = OpenObject(call, argument);
+  if (answer.fd < 0) answer.error = errno;
+  return answer;
+}
+
+void PrepareAdminCalls() { KprobeType(); }
+
+StatusOr<std::uint32_t> AdminCalls::NextLink(std::uint32_t id) const {
+  SL_ASSIGN_OR_RETURN(const AdminAnswer answer, Make(AdminCall::kNextLink, id));
+  if (answer.error != 0) return ErrnoError(answer.error, "list the BPF links behind {}", id);
+  return answer.number;
+}
+
+StatusOr<Fd> AdminCalls::Open(AdminCall call, std::uint32_t argument, const char* what) const {
+  SL_ASSIGN_OR_RETURN(const AdminAnswer answer, Make(call, argument));
+  Fd fd(answer.fd);
+  if (answer.error != 0) return ErrnoError(answer.error, "open {} {}", what, argument);
+  return fd;
+}
+
+StatusOr<Fd> AdminCalls::OpenLink(std::uint32_t id) const { return Open(AdminCall::kOpenLink, id, "the BPF link"); }
+StatusOr<Fd> AdminCalls::OpenProgram(std::uint32_t id) const {
+  return Open(AdminCall::kOpenProgram, id, "the BPF program");
+}
+StatusOr<Fd> AdminCalls::OpenTypes(std::uint32_t id) const { return Open(AdminCall::kOpenTypes, id, "the BTF types"); }
+
+StatusOr<Fd> AdminCalls::OpenKprobe(std::string_view function) const {
+  for (std::uint32_t i = 0; i < std::size(kWatchedFunctions); ++i) {
+    if (function == kWatchedFunctions[i]) return Open(AdminCall::kOpenKprobe, i, "the kprobe");
+  }
+  return InvalidError("no sensor watches {}", function);
+}
+
+const AdminCalls& OwnAdminCalls() {
+  static const OwnCalls calls;
+  return calls;
+}
+
+}  // namespace sluice::bpf

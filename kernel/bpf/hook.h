@@ -1,0 +1,52 @@
+// What the kernel says is attached at an interface, whoever attached it. Pins only lead there; this is the truth.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/status.h"
+#include "kernel/bpf/admin_calls.h"
+
+namespace sluice::bpf {
+
+// enum bpf_attach_type of kernel 6.6; Debian 12's headers and libbpf 1.1 do not name them.
+inline constexpr int kTcxIngress = 46;
+inline constexpr int kTcxEgress = 47;
+
+enum class Hook { kTcIngress, kTcEgress, kXdp };
+
+// Where the packet path's programs belong. InvalidArgument: no program of ours.
+StatusOr<Hook> HookOf(const std::string& program);
+
+// Ids of the programs there, in the order in which they run: TCX, then the clsact filter under our handle; or XDP's.
+// None: also where there is no such interface.
+StatusOr<std::vector<std::uint32_t>> ProgramsAt(std::uint32_t ifindex, Hook hook);
+
+StatusOr<std::uint32_t> ProgramId(int program_fd);
+StatusOr<std::uint32_t> MapId(int map_fd);
+
+// The keys of a hash map of numbers, whatever its values are.
+StatusOr<std::vector<std::uint32_t>> NumberKeys(int map_fd);
+
+// A link by which a program is attached to an interface; of any network namespace, pinned or not.
+struct InterfaceLink {
+  Fd fd;
+  std::uint32_t id = 0;
+  std::uint32_t ifindex = 0;  // 0: it is defunct, the interface is gone or it was detached
+  std::uint32_t program_id = 0;
+  std::string program;  // its name
+};
+
+StatusOr<InterfaceLink> ReadLink(Fd fd);
+
+// All whose programs use one of these maps.
+StatusOr<std::vector<InterfaceLink>> LinksThatUse(const AdminCalls& calls, const std::set<std::uint32_t>& map_ids);
+
+// Whether the program uses one of these maps.
+StatusOr<bool> ProgramUses(const AdminCalls& calls, std::uint32_t program_id, const std::set<std::uint32_t>& map_ids);
+
+}  // namespace sluice::bpf

@@ -1,0 +1,256 @@
+#include "kernel/datapath/attachments.h"
+
+#include <net/if.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "base/log.h"
+#include "kernel/bpf/hook.h"
+#include "kernel/bpf/link.h"
+
+namespace sluice::datapath {
+namespace {
+
+std::string InterfaceName(std::uint32_t ifindex) {
+  char name[IF_NAMESIZE] = "";
+  return if_indextoname(ifindex, name) == nullptr ? "" : name;
+}
+
+// Only "there is none" is an answer.
+bool IsGone(std::uint32_t ifindex) {
+  char name[IF_NAMESIZE];
+  return if_indextoname(ifindex, name) == nullptr && (errno == ENXIO || errno == ENODEV);
+}
+
+bpf::TcDirection DirectionOf(bpf::Hook hook) {
+  return hook == bpf::Hook::kTcIngress ? bpf::TcDirection::kIngress : bpf::TcDirection::kEgress;
+}
+
+StatusOr<bpf::AttachedLink> AttachAt(const bpf::AdminCalls& calls, bpf::Hook hook, int program_fd,
+                                     std::uint32_t ifindex, const std::string& pin) {
+  if (hook == bpf::Hook::kXdp) return bpf::AttachXdp(calls, program_fd, ifindex, pin);
+  return bpf::AttachTc(program_fd, ifindex, DirectionOf(hook), pin);
+}
+
+std::string NameOf(const AttachedProgram& what) {
+  return fmt::format("{} at {} (ifindex {})", what.program, what.interface, what.ifindex);
+}
+
+std::string ModeOfLink(bpf::Hook hook, std::uint32_t ifindex) {
+  return hook == bpf::Hook::kXdp ? bpf::XdpModeAt(ifindex) : "tcx";
+}
+
+Status Unpin(const std::string& pin) {
+  if (pin.empty() || unlink(pin.c_str()) == 0 || errno == ENOENT) return OkStatus();
+  return ErrnoError(errno, "unpin {}", pin);
+}
+
+Status DetachLeft(const LeftLink& left) {
+  SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(left.program));
+  if (left.fd.valid()) {
+    SL_RETURN_IF_ERROR(bpf::DetachLink(left.fd.get()));
+  } else if (hook != bpf::Hook::kXdp) {
+    SL_RETURN_IF_ERROR(bpf::DetachTc(left.ifindex, DirectionOf(hook), left.pin));
+  }
+  return Unpin(left.pin);
+}
+
+}  // namespace
+
+Status Attachments::Open(const bpf::DatapathObject* object, const bpf::PinLayout& pins, std::vector<LeftLink> left) {
+  const std::lock_guard lock(mutex_);
+  object_ = object;
+  pins_ = pins;
+  const auto note = [this](const std::string& program, std::uint32_t ifindex) -> Attachment& {
+    Attachment& one = attached_[pins_.link(program, ifindex)];
+    one.what = {.program = program, .interface = InterfaceName(ifindex), .ifindex = ifindex, .mode = ""};
+    return one;
+  };
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(pins_.links_dir(), error)) {
+    const auto name = bpf::ParseLinkName(entry.path().filename());
+    if (!name) continue;
+    SL_ASSIGN_OR_RETURN(Fd fd, bpf::OpenPinned(entry.path()));
+    SL_ASSIGN_OR_RETURN(bpf::InterfaceLink link, bpf::ReadLink(std::move(fd)));
+    note(name->program, name->ifindex).program_id = link.program_id;
+    held_.Hold(entry.path(), std::move(link.fd));
+  }
+  if (error) return ErrnoError(error.value(), "list {}", pins_.links_dir());
+  for (LeftLink& one : left) note(one.program, one.ifindex).left.push_back(std::move(one));
+  return OkStatus();
+}
+
+StatusOr<std::string> Attachments::Attach(const std::string& program, std::uint32_t ifindex,
+                                          const std::string& interface) {
+  const std::lock_guard lock(mutex_);
+  const std::string pin = pins_.link(program, ifindex);
+  const auto found = attached_.find(pin);
+  const bool is_known = found != attached_.end();
+  const bool stays = is_known && (found->second.current || (!found->second.left.empty() && !taken_over_));
+  if (stays) {
+    // Its number may be another interface's by now.
+    SL_ASSIGN_OR_RETURN(const bool there, IsThere(found->second));
+    if (there) {
+      AttachedProgram& what = found->second.what;
+      what.interface = interface;
+      if (what.mode.empty() && what.program == "xdp_uplink") what.mode = bpf::XdpModeAt(ifindex);
+      return what.mode;
+    }
+  }
+  Attachment one;
+  if (is_known) one = std::move(found->second);
+  one.what = {.program = program, .interface = interface, .ifindex = ifindex, .mode = ""};
+  const Status status = AttachNow(pin, &one);
+  std::string mode = one.what.mode;
+  if (status.ok() && stays) NoteRepair(one.what);
+  std::error_code error;
+  if (!status.ok() && !std::filesystem::exists(pin, error)) held_.Release(pin);  // with the interface, which has gone
+  if (status.ok() || is_known) attached_[pin] = std::move(one);
+  SL_RETURN_IF_ERROR(status);
+  return mode;
+}
+
+// A link that is left goes on with our program; all others that are left are detached then.
+Status Attachments::AttachNow(const std::string& pin, Attachment* one) {
+  SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(one->what.program));
+  const int program_fd = object_->program_fd(one->what.program);
+  SL_ASSIGN_OR_RETURN(const std::uint32_t program_id, bpf::ProgramId(program_fd));
+  const std::uint32_t ifindex = one->what.ifindex;
+  bpf::AttachedLink link;
+  std::error_code error;
+  for (LeftLink& left : one->left) {
+    if (link.fd.valid() || !left.fd.valid() || std::filesystem::exists(pin, error)) continue;
+    SL_ASSIGN_OR_RETURN(const bool updated, bpf::UpdateLink(left.fd.get(), program_fd));
+    if (!updated) continue;
+    SL_RETURN_IF_ERROR(bpf::PinAt(left.fd.get(), pin));
+    SL_RETURN_IF_ERROR(Unpin(left.pin));
+    link = {ModeOfLink(hook, ifindex), std::move(left.fd)};
+  }
+  const bool took_over = link.fd.valid();
+  if (!took_over) {
+    SL_ASSIGN_OR_RETURN(link, AttachAt(object_->admin_calls(), hook, program_fd, ifindex, pin));
+  }
+  // A clsact filter was replaced, if ours is one.
+  for (const LeftLink& left : one->left) {
+    if (left.fd.valid() || (!took_over && link.mode != "clsact")) SL_RETURN_IF_ERROR(DetachLeft(left));
+  }
+  one->left.clear();
+  one->what.mode = link.mode;
+  one->program_id = program_id;
+  one->current = true;
+  if (link.fd.valid()) held_.Hold(pin, std::move(link.fd));
+  return OkStatus();
+}
+
+Status Attachments::Detach(const std::string& program, std::uint32_t ifindex) {
+  const std::lock_guard lock(mutex_);
+  const std::string pin = pins_.link(program, ifindex);
+  const auto found = attached_.find(pin);
+  SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(program));
+  if (found != attached_.end()) {
+    for (const LeftLink& left : found->second.left) SL_RETURN_IF_ERROR(DetachLeft(left));
+  }
+  if (const int held = held_.fd(pin); held >= 0) SL_RETURN_IF_ERROR(bpf::DetachLink(held));  // also without its pin
+  held_.Release(pin);
+  SL_RETURN_IF_ERROR(hook == bpf::Hook::kXdp ? bpf::DetachLink(pin) : bpf::DetachTc(ifindex, DirectionOf(hook), pin));
+  attached_.erase(pin);
+  return OkStatus();
+}
+
+std::vector<AttachedProgram> Attachments::all() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<AttachedProgram> programs;
+  for (const auto& [pin, one] : attached_) programs.push_back(one.what);
+  return programs;
+}
+
+Status Attachments::TakeOverAt(const std::string& pin, Attachment* one) {
+  if (IsGone(one->what.ifindex)) {  // nothing is left to be taken over
+    for (const LeftLink& left : one->left) SL_RETURN_IF_ERROR(Unpin(left.pin));
+    one->left.clear();
+    return OkStatus();
+  }
+  return AttachNow(pin, one);
+}
+
+Status Attachments::TakeOver() {
+  const std::lock_guard lock(mutex_);
+  taken_over_ = true;
+  // Their programs first, which takes microseconds: while a packet meets ours at one hook and an older one at the next,
+  // that one knows no flow of it, and who its sender's process is is not known there.
+  for (auto& [pin, one] : attached_) {
+    std::error_code error;
+    if (one.left.size() != 1 || !one.left.front().fd.valid() || std::filesystem::exists(pin, error)) continue;
+    bpf::UpdateLink(one.left.front().fd.get(), object_->program_fd(one.what.program)).IgnoreError();  // AttachNow does
+  }
+  Status failed = OkStatus();
+  for (auto& [pin, one] : attached_)
+    if (!one.left.empty())
+      failed.Update(Annotate(TakeOverAt(pin, &one), fmt::format("take over {}", NameOf(one.what))));
+  return failed;
+}
+
+bool Attachments::has_taken_over() const {
+  const std::lock_guard lock(mutex_);
+  return taken_over_ && std::ranges::all_of(attached_, [](const auto& one) { return one.second.left.empty(); });
+}
+
+StatusOr<bool> Attachments::IsThere(const Attachment& one) const {
+  SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(one.what.program));
+  SL_ASSIGN_OR_RETURN(const auto programs, bpf::ProgramsAt(one.what.ifindex, hook));
+  const auto runs = [&](std::uint32_t id) { return std::ranges::find(programs, id) != programs.end(); };
+  return runs(one.program_id) || std::ranges::any_of(one.left, runs, &LeftLink::program_id);
+}
+
+// The link that is held may only have another program; else it is made anew.
+Status Attachments::AttachAgain(const std::string& pin, Attachment* one) {
+  if (!one->current) return AttachNow(pin, one);
+  if (const int held = held_.fd(pin); held >= 0) {
+    SL_ASSIGN_OR_RETURN(const bool updated, bpf::UpdateLink(held, object_->program_fd(one->what.program)));
+    if (updated) return OkStatus();
+  }
+  SL_RETURN_IF_ERROR(Unpin(pin));
+  return AttachNow(pin, one);
+}
+
+void Attachments::NoteRepair(const AttachedProgram& what) {
+  LogError("{} was not there any more: attached again", NameOf(what));
+  ++repaired_;
+}
+
+Status Attachments::RepairAt(const std::string& pin, Attachment* one) {
+  SL_ASSIGN_OR_RETURN(const bool there, IsThere(*one));
+  if (taken_over_ && !one->left.empty()) return TakeOverAt(pin, one);
+  if (there || IsGone(one->what.ifindex)) return OkStatus();
+  SL_RETURN_IF_ERROR(AttachAgain(pin, one));
+  NoteRepair(one->what);
+  return OkStatus();
+}
+
+StatusOr<int> Attachments::Repair() {
+  const std::lock_guard lock(mutex_);
+  Status failed = OkStatus();
+  for (auto& [pin, one] : attached_) failed.Update(Annotate(RepairAt(pin, &one), NameOf(one.what)));
+  if (!failed.ok()) return failed;
+  return std::exchange(repaired_, 0);
+}
+
+StatusOr<int> Attachments::RepairPins() {
+  const std::lock_guard lock(mutex_);
+  SL_ASSIGN_OR_RETURN(int pins, held_.PutBack());
+  for (const auto& [pin, one] : attached_) {
+    for (const LeftLink& left : one.left) {
+      std::error_code error;
+      if (!left.fd.valid() || left.pin.empty() || std::filesystem::exists(left.pin, error)) continue;
+      std::filesystem::create_directories(std::filesystem::path(left.pin).parent_path(), error);
+      SL_RETURN_IF_ERROR(bpf::PinAt(left.fd.get(), left.pin));
+      ++pins;
+    }
+  }
+  return pins;
+}
+
+}  // namespace sluice::datapath

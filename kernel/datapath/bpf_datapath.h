@@ -1,0 +1,135 @@
+// The packet path in the kernel, behind the Datapath interface. The only user of the BPF object.
+//
+// Everything is pinned below `bpf_root`; opening takes over what an earlier process left there, so that a restart
+// neither pauses nor changes enforcement, and an upgrade over a layout neither (hand_over.h). One process at a time:
+// the root is locked.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "base/fd.h"
+#include "kernel/bpf/object.h"
+#include "kernel/bpf/ring_reader.h"
+#include "kernel/datapath/attachments.h"
+#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/flow_table.h"
+#include "kernel/datapath/held_pins.h"
+#include "kernel/datapath/keeper.h"
+#include "kernel/datapath/policy_slots.h"
+#include "kernel/datapath/process_classes.h"
+#include "kernel/datapath/quarantine_maps.h"
+#include "kernel/datapath/settings.h"
+
+namespace sluice::datapath {
+
+struct BpfDatapathOptions {
+  std::string bpf_root = "/sys/fs/bpf/sluice";
+  bpf::ObjectOptions object;  // pin_root is set from bpf_root
+};
+
+class BpfDatapath : public Datapath {
+ public:
+  // AlreadyExists when another agent uses the root, FailedPrecondition when a newer version has pinned something there;
+  // other errors as DatapathObject::Load.
+  static StatusOr<std::unique_ptr<BpfDatapath>> Open(const BpfDatapathOptions& options);
+  // Over a loaded object that is not pinned: tests drive the same code by test runs.
+  static StatusOr<std::unique_ptr<BpfDatapath>> Wrap(std::unique_ptr<bpf::DatapathObject> object,
+                                                     const bpf::ObjectOptions& options);
+  ~BpfDatapath() override;
+
+  Status Commit(const policy::Tables& tables) override;
+  std::uint64_t generation() const override { return slots_.generation(); }
+  policy::Limits limits() const override;
+  // Of an older version's, before the first Commit of a hand-over.
+  std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
+  Status AttachPod(const PodInterface& pod) override;
+  Status DetachPod(std::uint32_t ifindex) override;
+  StatusOr<XdpMode> AttachUplink(const std::string& interface) override;
+  Status Configure(std::uint32_t setting_flags) override { return settings_.SetFlags(setting_flags); }
+  Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) override { return flows_.ForEach(visit); }
+  StatusOr<std::vector<FlowRecord>> ForgetFlows(const std::vector<FlowRecord>& flows) override;
+  StatusOr<std::optional<FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) override {
+    return flows_.Find(key, id);
+  }
+  Status SetShares(const std::set<std::uint64_t>& netns) override;
+  Status TendProcessClasses() override;
+  Status ResetEndpoint(std::uint32_t endpoint) override;
+  Status SetQuarantine(std::uint32_t endpoint, bool on) override { return quarantine_.Set(endpoint, on); }
+  Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) override { return quarantine_.SetAllow(peers); }
+  StatusOr<QuarantineState> ReadQuarantine() override { return quarantine_.Read(); }
+  StatusOr<Counters> ReadCounters() override;
+  StatusOr<EventCounters> ReadEventCounters() override;
+  StatusOr<std::map<std::uint32_t, std::uint64_t>> ReadLostEvents() override;
+  StatusOr<std::vector<MapUsage>> Maps() override;
+  StatusOr<std::vector<ProgramRuns>> ReadProgramRuns() override;
+  std::vector<AttachedProgram> Attached() const override { return attachments_.all(); }
+  Integrity integrity() const override { return keeper_ ? keeper_->integrity() : Integrity{}; }
+  StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
+
+  // Releases uplinks that are not, or not any more, one of `interfaces`: another name, or a card that went away, also
+  // if one of its name has come since.
+  Status ReleaseOtherUplinks(const std::vector<std::string>& interfaces);
+
+  // An older version's programs, or its probes, are still there. Its programs go with the first Commit, or as soon
+  // after it as they can be replaced; what it has pinned goes with EndHandOver after that, when our probes have taken
+  // over too.
+  bool is_handing_over() const { return !older_.empty(); }
+  Status EndHandOver();
+
+  // From here on what somebody else changes in the kernel is put back (keeper.h). Once, when all is pinned.
+  Status Keep();
+
+  bpf::DatapathObject& object() { return *object_; }
+  // Tells the packet path about an interface without attaching there; test runs need no more.
+  // The MAC and link-local addresses that it was first described with stay until DetachPod: whoever is behind it must
+  // not take another's by changing its own.
+  Status DescribeInterface(std::uint32_t ifindex, const sl_interface& facts);
+  // How long a flow may go past the host's path until a packet takes it again.
+  Status SetRedirectRecheck(std::chrono::nanoseconds interval) { return settings_.SetPathFresh(interval); }
+  // SL_SETTING_HOST_TRACKS_TCP, which Configure leaves as it is.
+  Status SetHostTracksTcp(bool on) { return settings_.SetHostTracksTcp(on); }
+  // Now and then: programs of others that came to the pods' interfaces by TCX, or went, of which nothing tells.
+  Status LookForOthers();
+  Status DescribeUplink(const sl_uplink& uplink) { return settings_.PutUplink(uplink); }  // likewise
+
+ private:
+  struct BoundMaps;
+  BpfDatapath();
+  Status BindMaps();
+  StatusOr<sl_interface> KeepAddresses(std::uint32_t ifindex, sl_interface facts) const;
+  bool OwnsMac(std::uint32_t ifindex, std::uint32_t endpoint) const;
+  StatusOr<bool> HasFacts(std::uint32_t ifindex, const sl_interface& facts) const;
+  Status PutFacts(std::uint32_t ifindex, const sl_interface& facts);
+  StatusOr<int> RepairPins();
+  StatusOr<int> RepairInterfaces();
+  PodInterface WithOthers(PodInterface pod) const;
+  Status Describe(PodInterface& pod);  // with the addresses that the kernel has been told of
+
+  Fd root_lock_;
+  bpf::PinLayout pins_{""};
+  bpf::ObjectOptions options_;
+  std::vector<bpf::PinLayout> older_;  // layouts that are being handed over
+  std::unique_ptr<bpf::DatapathObject> object_;
+  std::unique_ptr<BoundMaps> maps_;
+  Settings settings_;
+  FlowTable flows_;
+  ProcessClasses process_classes_;
+  PolicySlots slots_;
+  QuarantineMaps quarantine_;
+  Attachments attachments_;
+  std::mutex pods_mutex_;
+  // By pods_mutex_, by ifindex: what the maps of interfaces should hold, and the same as it was given to AttachPod.
+  std::map<std::uint32_t, PodInterface> pods_;
+  std::map<std::uint32_t, PodInterface> given_pods_;
+  std::map<std::uint32_t, std::uint32_t> mac_owners_;  // likewise: ifindex by endpoint, the one attached last
+  mutable std::mutex held_mutex_;                      // also of older_, once Keep was called
+  HeldPins held_;                                      // by held_mutex_: maps and probes
+  std::unique_ptr<bpf::RingReader> ring_;
+  const std::function<void(const sl_flow_event&)>* consume_ = nullptr;  // during PollEvents
+  std::unique_ptr<Keeper> keeper_;                                      // last: its thread uses the rest
+};
+
+}  // namespace sluice::datapath

@@ -1,0 +1,61 @@
+// The flow table as the agent reads it and takes away what is over (bpf/abi/flow_table.h).
+//   SL_RETURN_IF_ERROR(flows.ForEach([](const FlowRecord& flow) { ... }));
+// Does not own the maps' descriptors; has the tags mapped, and flows while it reads them. Thread-safe.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+
+#include "bpf/abi/flow_table.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/object.h"
+#include "kernel/datapath/array_window.h"
+#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/flow_counts.h"
+#include "kernel/datapath/settings.h"
+
+namespace sluice::datapath {
+
+class FlowTable {
+ public:
+  FlowTable() = default;
+  ~FlowTable();
+  FlowTable(const FlowTable&) = delete;
+  FlowTable& operator=(const FlowTable&) = delete;
+
+  // `object` has the maps and outlives this; `seeds` are those of its settings. Once.
+  Status Bind(const bpf::DatapathObject& object, HashSeeds seeds);
+
+  // Every flow that stands still meanwhile is seen once.
+  Status ForEach(const std::function<void(const FlowRecord&)>& visit);
+  // Nothing: it is not there, or another record of it is.
+  StatusOr<std::optional<FlowRecord>> Find(const sl_flow_key& key, std::uint64_t id) const;
+  // False: it is gone, or had a packet since it was read.
+  StatusOr<bool> Forget(const FlowRecord& flow);
+
+  std::uint64_t entries() const { return entries_; }  // at the last ForEach
+  std::uint64_t capacity() const { return flows_.capacity(); }
+
+ private:
+  std::uint32_t Tag(std::uint32_t place) const;
+  StatusOr<sl_flow> Read(std::uint32_t place, ArrayWindow* memory) const;
+  std::uint32_t HashOf(const sl_flow_key& key) const;
+  StatusOr<std::optional<FlowRecord>> ReadWhole(std::uint32_t place, ArrayWindow* memory) const;
+  void CountOut(const sl_flow& flow, std::uint32_t place, FlowState state);
+  void FreeWhatIsHeld();
+
+  bpf::Map<__u32, sl_flow> flows_;
+  sl_flow_bucket* buckets_ = nullptr;  // mapped, as the next
+  std::uint64_t* shares_ = nullptr;    // by endpoint; [0]: all
+  std::uint32_t bucket_count_ = 0;
+  std::array<__u64, SL_HASH_SEEDS> seeds_{};
+  std::atomic<std::uint64_t> entries_{0};
+  std::mutex counts_mutex_;
+  FlowCounts counts_;
+};
+
+}  // namespace sluice::datapath

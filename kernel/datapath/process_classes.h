@@ -1,0 +1,84 @@
+// The agent's part in policy by process (bpf/abi/process_class.h): the patterns of each slot, what the programs and
+// classes that are known already match of them, and room for new ones. What is new meanwhile the sensors match
+// themselves. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "bpf/abi/process.h"
+#include "bpf/abi/process_class.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/object.h"
+#include "policy/flat_map.h"
+
+namespace sluice::datapath {
+
+using ProgramPatterns = policy::FlatMap<std::uint32_t, sl_program_pattern>;  // by bit
+
+class ProcessClasses {
+ public:
+  // `object` has the maps and outlives this.
+  Status Bind(const bpf::DatapathObject& object);
+
+  const ProgramPatterns& patterns(std::uint32_t slot) const { return known_[slot]; }  // what the kernel holds
+  // Makes `patterns` those of a slot that is not in force. When it returns, every program and class matches by them.
+  Status SetPatterns(std::uint32_t slot, const ProgramPatterns& patterns);
+
+  // Whether the kernel holds what SetPatterns said last.
+  StatusOr<bool> HoldsPatterns(std::uint32_t slot) const;
+  void Distrust(std::uint32_t slot);  // the next SetPatterns writes all
+
+  // The network namespaces (inode numbers) that have a share each.
+  Status SetShares(const std::set<std::uint32_t>& netns);
+
+  // Matches once more what the iterator of processes, which no grace period waits for, may have made from old patterns;
+  // and removes what is out of use where room gets scarce. `now_ns` is CLOCK_MONOTONIC; `add_flows` adds the classes
+  // that flows have.
+  using AddFlows = std::function<Status(std::set<sl_process_class_number>& in_use)>;
+  Status Tend(std::uint64_t now_ns, const AddFlows& add_flows);
+
+  struct Fill {
+    const char* map;
+    std::uint64_t entries = 0;
+    std::uint64_t capacity = 0;
+    std::uint64_t refused = 0;  // since the maps were made
+  };
+  StatusOr<std::vector<Fill>> ReadFill() const;
+
+ private:
+  using Numbers = std::set<std::uint32_t>;
+  using Programs = std::vector<std::pair<sl_program_path, sl_program>>;
+  using Classes = std::vector<std::pair<sl_process_class_number, sl_process_class>>;
+  Status MatchPrograms(std::uint32_t slot);
+  Status MatchClasses(std::uint32_t slot);
+  // In the kernel and in `classes`; `changed` is set when there was anything to do.
+  Status MatchClassesOnce(std::uint32_t slot, const Programs& programs, Classes* classes, bool* changed);
+  Status ForgetClasses(std::uint64_t now_ns, const AddFlows& add_flows);
+  Status ForgetPrograms();
+  using Shares = std::vector<std::pair<std::uint32_t, sl_process_share>>;
+  // Sets what each share has by what is in the tables, which were read after `before`.
+  Status CountShares(const Shares& before, const Programs& programs, const Classes& classes);
+  Status FindLastShare();
+  void WarnOfRefused(const Shares& shares);
+
+  mutable std::mutex mutex_;
+  bpf::Map<__u32, sl_program_pattern> patterns_;
+  bpf::Map<sl_program_path, sl_program> programs_;
+  bpf::Map<sl_process_class_number, sl_process_class> classes_;
+  bpf::Map<sl_process_facts, sl_process_class_number> numbers_;
+  bpf::Map<__u32, sl_process> processes_;
+  bpf::Map<__u32, __u32> share_of_;
+  bpf::Map<__u32, sl_process_share> shares_;
+  bpf::Map<__u32, sl_process_share_freed> freed_;
+  ProgramPatterns known_[SL_SLOTS];
+  bool matched_[SL_SLOTS] = {};  // everything in the kernel is by known_
+  Numbers unused_programs_;      // when they were last looked at
+  std::uint32_t last_share_ = SL_SHARE_FIRST;
+  std::uint32_t warned_of_[SL_SHARED_TABLE_COUNT] = {};  // so many entries that were refused
+};
+
+}  // namespace sluice::datapath

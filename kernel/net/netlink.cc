@@ -1,0 +1,502 @@
+#include "kernel/net/netlink.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/net_namespace.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace sluice::net {
+namespace {
+
+constexpr std::size_t kBufferBytes = 64U << 10U;  // the kernel's largest dump part is 32 KiB
+constexpr int kMonitorReceiveBytes = 4 << 20;
+constexpr int kDumpTries = 16;
+
+template <typename T>
+T Scalar(const nlattr* attribute) {
+  T value{};
+  std::memcpy(&value, mnl_attr_get_payload(attribute),
+              std::min<std::size_t>(sizeof(T), mnl_attr_get_payload_len(attribute)));
+  return value;
+}
+
+std::string Text(const nlattr* attribute) {
+  const char* text = static_cast<const char*>(mnl_attr_get_payload(attribute));
+  return std::string(text, strnlen(text, mnl_attr_get_payload_len(attribute)));
+}
+
+// Calls `visit` for every attribute; libmnl's loop macros are C only.
+template <typename Visit>
+int VisitAttribute(const nlattr* attribute, void* visit) {
+  (*static_cast<Visit*>(visit))(attribute);
+  return MNL_CB_OK;
+}
+template <typename Visit>
+void ForEachAttribute(const nlmsghdr* message, std::size_t header_bytes, Visit visit) {
+  mnl_attr_parse(message, static_cast<unsigned int>(header_bytes), VisitAttribute<Visit>, &visit);
+}
+template <typename Visit>
+void ForEachNested(const nlattr* parent, Visit visit) {
+  mnl_attr_parse_nested(parent, VisitAttribute<Visit>, &visit);
+}
+
+// A family's message body and its attributes, turned into T.
+template <typename T>
+using Parse = T (*)(const nlmsghdr* message);
+
+template <typename T>
+struct Collector {
+  Parse<T> parse;
+  std::vector<T> found;
+
+  static int Take(const nlmsghdr* message, void* self) {
+    auto* collector = static_cast<Collector*>(self);
+    collector->found.push_back(collector->parse(message));
+    return MNL_CB_OK;
+  }
+};
+
+// The next message or messages of the kernel. What a process sends us is no answer.
+StatusOr<std::size_t> Receive(const Fd& socket, std::vector<char>& buffer) {
+  while (true) {
+    sockaddr_nl sender{};
+    socklen_t length = sizeof(sender);
+    const ssize_t received = ::recvfrom(socket.get(), buffer.data(), buffer.size(), MSG_TRUNC,
+                                        reinterpret_cast<sockaddr*>(&sender), &length);
+    if (received < 0 && errno == EINTR) continue;
+    if (received < 0) return ErrnoError(errno, "receive");
+    if (static_cast<std::size_t>(received) > buffer.size()) return ErrnoError(ENOSPC, "receive");
+    if (sender.nl_pid == 0) return static_cast<std::size_t>(received);
+  }
+}
+
+// Whether a change came between the parts of a dump. Its rest has to be read all the same, or it would be taken for the
+// next answer; so libmnl, which would stop there, does not see the mark.
+bool TakeInterruptedMark(std::vector<char>& buffer, std::size_t length) {
+  bool interrupted = false;
+  int left = static_cast<int>(length);
+  for (auto* message = reinterpret_cast<nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
+       message = mnl_nlmsg_next(message, &left)) {
+    interrupted = interrupted || (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+    message->nlmsg_flags &= static_cast<std::uint16_t>(~NLM_F_DUMP_INTR);
+  }
+  return interrupted;
+}
+
+// Sends `request` and parses every answer. The returned status says only what the kernel said.
+template <typename T>
+StatusOr<std::vector<T>> AskOnce(Netlink::Channel& channel, nlmsghdr* request, Parse<T> parse) {
+  request->nlmsg_seq = ++channel.sequence;
+  if (::send(channel.socket.get(), request, request->nlmsg_len, 0) < 0) return ErrnoError(errno, "send");
+  Collector<T> collector{.parse = parse, .found = {}};
+  std::vector<char> buffer(kBufferBytes);
+  bool interrupted = false;
+  int more = MNL_CB_OK;
+  while (more > MNL_CB_STOP) {
+    SL_ASSIGN_OR_RETURN(const std::size_t length, Receive(channel.socket, buffer));
+    interrupted = TakeInterruptedMark(buffer, length) || interrupted;
+    more = mnl_cb_run(buffer.data(), length, request->nlmsg_seq, channel.port, Collector<T>::Take, &collector);
+  }
+  if (more < 0) return ErrnoError(errno, "answer");
+  if (interrupted) return Status(absl::StatusCode::kAborted, "interrupted by changes");
+  return std::move(collector.found);
+}
+
+// A dump that a change interrupted is asked again.
+template <typename T>
+StatusOr<std::vector<T>> Ask(Netlink::Channel& channel, nlmsghdr* request, Parse<T> parse) {
+  StatusOr<std::vector<T>> answer = AskOnce<T>(channel, request, parse);
+  for (int i = 1; i < kDumpTries && absl::IsAborted(answer.status()); i++) answer = AskOnce<T>(channel, request, parse);
+  return answer;
+}
+
+void ParseBridgePort(const nlattr* data, BridgePort& port) {
+  ForEachNested(data, [&](const nlattr* attribute) {
+    switch (mnl_attr_get_type(attribute)) {
+      case IFLA_BRPORT_STATE:
+        port.forwarding = Scalar<std::uint8_t>(attribute) == BR_STATE_FORWARDING;
+        break;
+      case IFLA_BRPORT_ISOLATED:
+        port.isolated = Scalar<std::uint8_t>(attribute) != 0;
+        break;
+      case IFLA_BRPORT_LOCKED:
+        port.locked = Scalar<std::uint8_t>(attribute) != 0;
+        break;
+      default:
+        break;
+    }
+  });
+}
+
+bool HasVlanFiltering(const nlattr* bridge_data) {
+  bool on = false;
+  ForEachNested(bridge_data, [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == IFLA_BR_VLAN_FILTERING) on = Scalar<std::uint8_t>(attribute) != 0;
+  });
+  return on;
+}
+
+void ParseLinkKind(const nlattr* info, LinkInfo& link) {
+  const nlattr* data = nullptr;
+  const nlattr* port_data = nullptr;
+  std::string port_kind;
+  ForEachNested(info, [&](const nlattr* attribute) {
+    switch (mnl_attr_get_type(attribute)) {
+      case IFLA_INFO_KIND:
+        link.kind = Text(attribute);
+        break;
+      case IFLA_INFO_DATA:
+        data = attribute;
+        break;
+      case IFLA_INFO_SLAVE_KIND:
+        port_kind = Text(attribute);
+        break;
+      case IFLA_INFO_SLAVE_DATA:
+        port_data = attribute;
+        break;
+      default:
+        break;
+    }
+  });
+  if (data && link.kind == "bridge") link.vlan_filtering = HasVlanFiltering(data);
+  if (port_data && port_kind == "bridge") ParseBridgePort(port_data, link.bridge_port.emplace());
+}
+
+bool HasNativeXdp(const nlattr* xdp) {
+  std::uint8_t mode = XDP_ATTACHED_NONE;
+  ForEachNested(xdp, [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == IFLA_XDP_ATTACHED) mode = Scalar<std::uint8_t>(attribute);
+  });
+  return mode == XDP_ATTACHED_DRV || mode == XDP_ATTACHED_MULTI;
+}
+
+LinkInfo ParseLink(const nlmsghdr* message) {
+  const auto* header = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
+  LinkInfo link{.ifindex = static_cast<std::uint32_t>(header->ifi_index), .up = (header->ifi_flags & IFF_UP) != 0};
+  ForEachAttribute(message, sizeof(*header), [&](const nlattr* attribute) {
+    switch (mnl_attr_get_type(attribute)) {
+      case IFLA_IFNAME:
+        link.name = Text(attribute);
+        break;
+      case IFLA_MASTER:
+        link.master = Scalar<std::uint32_t>(attribute);
+        break;
+      case IFLA_LINK:
+        link.peer = Scalar<std::uint32_t>(attribute);
+        break;
+      case IFLA_LINK_NETNSID:
+        link.link_netnsid = Scalar<std::int32_t>(attribute);
+        break;
+      case IFLA_ADDRESS:
+        link.mac = Scalar<MacAddress>(attribute);
+        break;
+      case IFLA_QDISC:
+        link.qdisc = Text(attribute);
+        break;
+      case IFLA_MTU:
+        link.mtu = Scalar<std::uint32_t>(attribute);
+        break;
+      case IFLA_LINKINFO:
+        ParseLinkKind(attribute, link);
+        break;
+      case IFLA_XDP:
+        link.native_xdp = HasNativeXdp(attribute);
+        break;
+      default:
+        break;
+    }
+  });
+  return link;
+}
+
+policy::Address ParseAddressBytes(const nlattr* attribute) {
+  const auto length = mnl_attr_get_payload_len(attribute);
+  std::array<std::uint8_t, 16> bytes{};
+  if (length == 4) bytes[10] = bytes[11] = 0xff;
+  if (length == 4 || length == 16) std::memcpy(bytes.data() + 16 - length, mnl_attr_get_payload(attribute), length);
+  return policy::Address(bytes);
+}
+
+AddressInfo ParseAddress(const nlmsghdr* message) {
+  const auto* header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
+  AddressInfo info{.ifindex = header->ifa_index,
+                   .address = {},
+                   .prefix_length = header->ifa_prefixlen,
+                   .scope = header->ifa_scope,
+                   .flags = header->ifa_flags};
+  bool has_local = false;
+  ForEachAttribute(message, sizeof(*header), [&](const nlattr* attribute) {
+    switch (mnl_attr_get_type(attribute)) {
+      case IFA_LOCAL:
+        info.address = ParseAddressBytes(attribute);
+        has_local = true;
+        break;
+      case IFA_ADDRESS:  // the far end where IFA_LOCAL is there too
+        if (!has_local) info.address = ParseAddressBytes(attribute);
+        break;
+      case IFA_FLAGS:
+        info.flags = Scalar<std::uint32_t>(attribute);
+        break;
+      default:
+        break;
+    }
+  });
+  return info;
+}
+
+TcFilter ParseTcFilter(const nlmsghdr* message) {
+  const auto* header = static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message));
+  TcFilter filter{.kind = {},
+                  .handle = header->tcm_handle,
+                  .priority = static_cast<std::uint16_t>(TC_H_MAJ(header->tcm_info) >> 16U)};
+  ForEachAttribute(message, sizeof(*header), [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == TCA_KIND) filter.kind = Text(attribute);
+  });
+  return filter;
+}
+
+std::int32_t ParseNetNsId(const nlmsghdr* message) {
+  std::int32_t id = NETNSA_NSID_NOT_ASSIGNED;
+  ForEachAttribute(message, sizeof(rtgenmsg), [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == NETNSA_NSID) id = Scalar<std::int32_t>(attribute);
+  });
+  return id;
+}
+
+std::uint32_t ParseRoute(const nlmsghdr* message) {
+  std::uint32_t ifindex = 0;
+  ForEachAttribute(message, sizeof(rtmsg), [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == RTA_OIF) ifindex = Scalar<std::uint32_t>(attribute);
+  });
+  return ifindex;
+}
+
+// Whether it is the rule that the kernel makes for the first VRF.
+bool ParseIsVrfRule(const nlmsghdr* message) {
+  bool is_one = false;
+  ForEachAttribute(message, sizeof(fib_rule_hdr), [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == FRA_L3MDEV) is_one = Scalar<std::uint8_t>(attribute) != 0;
+  });
+  return is_one;
+}
+
+// A request and its family's header, zeroed.
+class Request {
+ public:
+  Request(std::uint16_t type, std::uint16_t flags) : message_(mnl_nlmsg_put_header(buffer_)) {
+    message_->nlmsg_type = type;
+    message_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+  }
+  template <typename T>
+  T* PutHeader() {
+    return static_cast<T*>(mnl_nlmsg_put_extra_header(message_, sizeof(T)));
+  }
+  nlmsghdr* get() { return message_; }
+
+ private:
+  alignas(nlmsghdr) char buffer_[512] = {};
+  nlmsghdr* message_;
+};
+
+StatusOr<LinkInfo> GetOneLink(Netlink::Channel& channel, Request& request, const std::string& what) {
+  mnl_attr_put_u32(request.get(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(channel, request.get(), ParseLink);
+  if (absl::IsNotFound(links.status()) || (links.ok() && links->empty())) {
+    return MakeError(absl::StatusCode::kNotFound, "{} does not exist", what);
+  }
+  if (!links.ok()) return Annotate(links.status(), "look up " + what);
+  return std::move(links->front());
+}
+
+bool IsChange(const nlmsghdr* message) {
+  switch (message->nlmsg_type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK:
+    case RTM_NEWADDR:
+    case RTM_DELADDR:
+    case RTM_NEWQDISC:
+    case RTM_DELQDISC:
+    case RTM_NEWTFILTER:
+    case RTM_DELTFILTER:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+StatusOr<Netlink> Netlink::Open() {
+  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!socket.valid()) return ErrnoError(errno, "open a netlink socket");
+  return Use(std::move(socket));
+}
+
+StatusOr<Netlink> Netlink::Use(Fd socket) {
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  socklen_t length = sizeof(address);
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) < 0 ||
+      ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) < 0) {
+    return ErrnoError(errno, "bind a netlink socket");
+  }
+  return Netlink({.socket = std::move(socket), .port = address.nl_pid, .sequence = 0});
+}
+
+StatusOr<std::vector<LinkInfo>> Netlink::DumpLinks() {
+  Request request(RTM_GETLINK, NLM_F_DUMP);
+  request.PutHeader<ifinfomsg>()->ifi_family = AF_UNSPEC;
+  mnl_attr_put_u32(request.get(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(channel_, request.get(), ParseLink);
+  if (!links.ok()) return Annotate(links.status(), "list the network interfaces");
+  return links;
+}
+
+StatusOr<std::vector<AddressInfo>> Netlink::DumpAddresses() {
+  Request request(RTM_GETADDR, NLM_F_DUMP);
+  request.PutHeader<ifaddrmsg>()->ifa_family = AF_UNSPEC;
+  StatusOr<std::vector<AddressInfo>> addresses = Ask<AddressInfo>(channel_, request.get(), ParseAddress);
+  if (!addresses.ok()) return Annotate(addresses.status(), "list the network addresses");
+  return addresses;
+}
+
+StatusOr<LinkInfo> Netlink::GetLink(std::uint32_t ifindex) {
+  Request request(RTM_GETLINK, NLM_F_ACK);
+  request.PutHeader<ifinfomsg>()->ifi_index = static_cast<int>(ifindex);
+  return GetOneLink(channel_, request, fmt::format("interface with ifindex {}", ifindex));
+}
+
+StatusOr<LinkInfo> Netlink::GetLink(const std::string& name) {
+  if (name.empty() || name.size() >= IFNAMSIZ) {
+    return InvalidError("interface name \"{}\": must have 1 to {} characters", name, IFNAMSIZ - 1);
+  }
+  Request request(RTM_GETLINK, NLM_F_ACK);
+  request.PutHeader<ifinfomsg>();
+  mnl_attr_put_strz(request.get(), IFLA_IFNAME, name.c_str());
+  return GetOneLink(channel_, request, "interface " + name);
+}
+
+StatusOr<LinkInfo> Netlink::GetPeer(const LinkInfo& veth) {
+  const std::string what = "the other end of interface " + veth.name;
+  if (veth.peer == 0) return MakeError(absl::StatusCode::kNotFound, "{} is not known", what);
+  Request request(RTM_GETLINK, NLM_F_ACK);
+  request.PutHeader<ifinfomsg>()->ifi_index = static_cast<int>(veth.peer);
+  if (veth.link_netnsid >= 0)
+    mnl_attr_put_u32(request.get(), IFLA_TARGET_NETNSID, static_cast<std::uint32_t>(veth.link_netnsid));
+  return GetOneLink(channel_, request, what);
+}
+
+StatusOr<std::uint32_t> Netlink::RouteTo(const policy::Address& address, std::uint32_t vrf) {
+  Request request(RTM_GETROUTE, NLM_F_ACK);
+  const std::size_t length = address.is_v4() ? 4 : 16;
+  auto* header = request.PutHeader<rtmsg>();
+  header->rtm_family = address.is_v4() ? AF_INET : AF_INET6;
+  header->rtm_dst_len = static_cast<unsigned char>(length * 8);
+  mnl_attr_put(request.get(), RTA_DST, length, address.bytes().data() + 16 - length);
+  if (vrf != 0) mnl_attr_put_u32(request.get(), RTA_OIF, vrf);
+  StatusOr<std::vector<std::uint32_t>> routes = Ask<std::uint32_t>(channel_, request.get(), ParseRoute);
+  // No route, one that says so itself (unreachable, throw, prohibit, blackhole), a kernel without IPv6.
+  const Status& status = routes.status();
+  if (absl::IsUnavailable(status) || absl::IsPermissionDenied(status) || absl::IsInvalidArgument(status) ||
+      absl::IsUnimplemented(status)) {
+    return 0U;
+  }
+  if (!routes.ok()) return Annotate(status, "look up the route to " + address.ToString());
+  return routes->empty() ? 0U : routes->front();
+}
+
+StatusOr<std::vector<LinkInfo>> Netlink::DumpVrfs() {
+  Request rules(RTM_GETRULE, NLM_F_DUMP);
+  rules.PutHeader<fib_rule_hdr>()->family = AF_INET;
+  StatusOr<std::vector<bool>> are_for_vrfs = Ask<bool>(channel_, rules.get(), ParseIsVrfRule);
+  if (!are_for_vrfs.ok()) return Annotate(are_for_vrfs.status(), "list the routing rules");
+  if (std::find(are_for_vrfs->begin(), are_for_vrfs->end(), true) == are_for_vrfs->end()) {
+    return std::vector<LinkInfo>();
+  }
+  Request request(RTM_GETLINK, NLM_F_DUMP);
+  request.PutHeader<ifinfomsg>()->ifi_family = AF_UNSPEC;
+  mnl_attr_put_u32(request.get(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  nlattr* const info = mnl_attr_nest_start(request.get(), IFLA_LINKINFO);
+  mnl_attr_put_strz(request.get(), IFLA_INFO_KIND, "vrf");
+  mnl_attr_nest_end(request.get(), info);
+  StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(channel_, request.get(), ParseLink);
+  if (!links.ok()) return Annotate(links.status(), "list the VRFs");
+  std::erase_if(*links, [](const LinkInfo& link) { return link.kind != "vrf"; });
+  return links;
+}
+
+StatusOr<std::vector<TcFilter>> Netlink::DumpTcFilters(std::uint32_t ifindex, TcSide side) {
+  Request request(RTM_GETTFILTER, NLM_F_DUMP);
+  auto* header = request.PutHeader<tcmsg>();
+  header->tcm_family = AF_UNSPEC;
+  header->tcm_ifindex = static_cast<int>(ifindex);
+  header->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == TcSide::kIngress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+  StatusOr<std::vector<TcFilter>> filters = Ask<TcFilter>(channel_, request.get(), ParseTcFilter);
+  if (!filters.ok()) return Annotate(filters.status(), fmt::format("list the tc filters of ifindex {}", ifindex));
+  // The kernel says of each chain's priority that it is there, without a handle, before it lists its filters.
+  std::erase_if(*filters, [](const TcFilter& filter) { return filter.handle == 0; });
+  return filters;
+}
+
+StatusOr<std::int32_t> Netlink::NetNsId(int netns_fd) {
+  Request request(RTM_GETNSID, NLM_F_ACK);
+  request.PutHeader<rtgenmsg>();
+  mnl_attr_put_u32(request.get(), NETNSA_FD, static_cast<std::uint32_t>(netns_fd));
+  StatusOr<std::vector<std::int32_t>> ids = Ask<std::int32_t>(channel_, request.get(), ParseNetNsId);
+  if (!ids.ok()) return Annotate(ids.status(), "look up the number of a network namespace");
+  return ids->empty() ? NETNSA_NSID_NOT_ASSIGNED : ids->front();
+}
+
+void NetlinkMonitor::Closer::operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+
+StatusOr<NetlinkMonitor> NetlinkMonitor::Open() {
+  Socket socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket) return ErrnoError(errno, "open a netlink socket for changes");
+  const int fd = mnl_socket_get_fd(socket.get());
+  // Best effort: a smaller buffer only loses messages sooner, and lost messages count as a change.
+  const int bytes = kMonitorReceiveBytes;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0) {
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+  }
+  int on = 1;
+  const bool hears_pods = mnl_socket_setsockopt(socket.get(), NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) == 0;
+  if (mnl_socket_bind(socket.get(), RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_TC,
+                      MNL_SOCKET_AUTOPID) < 0) {
+    return ErrnoError(errno, "subscribe to changes of links, addresses and queueing disciplines");
+  }
+  return NetlinkMonitor(std::move(socket), hears_pods);
+}
+
+int NetlinkMonitor::fd() const { return mnl_socket_get_fd(socket_.get()); }
+
+StatusOr<bool> NetlinkMonitor::Drain() {
+  std::vector<char> buffer(kBufferBytes);
+  bool changed = false;
+  while (true) {
+    const ssize_t received = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
+    if (received < 0) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return changed;
+      if (errno != ENOBUFS && errno != ENOSPC && errno != EINTR) {
+        return ErrnoError(errno, "read changes of links and addresses");
+      }
+      changed = changed || errno != EINTR;  // ENOBUFS: messages were lost; ENOSPC: one was cut short
+      continue;
+    }
+    int left = static_cast<int>(received);
+    for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
+         message = mnl_nlmsg_next(message, &left)) {
+      changed = changed || IsChange(message);
+    }
+  }
+}
+
+}  // namespace sluice::net

@@ -1,0 +1,27 @@
+#include "kernel/net/netns.h"
+
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+namespace sluice::net {
+
+StatusOr<NetNs> NetNs::Open(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid() && errno == ENOENT) {
+    return MakeError(absl::StatusCode::kNotFound, "network namespace {} does not exist", path);
+  }
+  if (!fd.valid()) return ErrnoError(errno, "open network namespace {}", path);
+  if (::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) return InvalidError("{} is not a network namespace", path);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) < 0) return ErrnoError(errno, "stat network namespace {}", path);
+  return NetNs(std::move(fd), {.device = status.st_dev, .inode = status.st_ino});
+}
+
+StatusOr<NetNs> NetNs::OfThisThread() { return Open("/proc/thread-self/ns/net"); }
+
+}  // namespace sluice::net
