@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Processes: the kernel's table of them, and the records that the sensors of telemetry/probes send.
+ * Processes: the kernel's table of them, and the records that the sensors of bpf/sensors send.
  *
  * A process life is what runs between two of: fork, exec, exit. Each has a sl_process_id of its own, given by the
  * kernel side, unique until reboot and never used again. Numbers are in host byte order, times in ns of CLOCK_BOOTTIME.

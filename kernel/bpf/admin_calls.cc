@@ -13,7 +13,7 @@
 namespace sluice::bpf {
 namespace {
 
-// The section names of telemetry/probes/process.bpf.c say the same.
+// The section names of bpf/sensors/process.bpf.c say the same.
 constexpr const char* kWatchedFunctions[] = {"finalize_exec", "wake_up_new_task", "acct_process"};
 
 // The kind of event that kprobes are; 0: this kernel has none.

@@ -1,4 +1,4 @@
-// The sensors of telemetry/probes: loaded, attached, read. With a pin root, the maps of processes and their classes are
+// The sensors of bpf/sensors: loaded, attached, read. With a pin root, the maps of processes and their classes are
 // pinned, so that a process keeps its id when the agent starts again, and so are the probes: they keep these maps until
 // the next agent's take over. What they tell meanwhile nobody reads.
 //

@@ -1,10 +1,10 @@
-// The socket probes of telemetry/probes: they write into each socket which process acts on it, for the packet path to
+// The socket probes of bpf/sensors: they write into each socket which process acts on it, for the packet path to
 // read. Their maps are shared with it and with the process sensors by pins. The probes go with this object; what they
 // wrote stays with the sockets.
 //
 //   auto probes = SocketProbes::Start({.pin_root = root});   // after the process sensors were seeded
 //
-// Sockets that are open already get their owner during Start (telemetry/probes/socket_seed.bpf.h). No threads.
+// Sockets that are open already get their owner during Start (bpf/sensors/socket_seed.bpf.h). No threads.
 #pragma once
 
 #include <memory>

@@ -3,7 +3,7 @@
 #ifndef SLUICE_EXEC_BPF_H
 #define SLUICE_EXEC_BPF_H
 
-#include "telemetry/probes/record.bpf.h"
+#include "bpf/sensors/record.bpf.h"
 
 /* per_clear is set where set-ID bits or file capabilities were honoured. */
 static __always_inline __u32 privilege_flags(struct task_struct* task, struct linux_binprm* bprm, bool known) {

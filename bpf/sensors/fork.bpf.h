@@ -3,7 +3,7 @@
 #ifndef SLUICE_FORK_BPF_H
 #define SLUICE_FORK_BPF_H
 
-#include "telemetry/probes/record.bpf.h"
+#include "bpf/sensors/record.bpf.h"
 
 static __always_inline int on_fork(struct task_struct* child, bool known) {
   const __u32 tgid = SL_READ(known, child, tgid);

@@ -3,7 +3,7 @@
 #ifndef SLUICE_PROCESS_CLASS_BPF_H
 #define SLUICE_PROCESS_CLASS_BPF_H
 
-#include "telemetry/probes/program.bpf.h"
+#include "bpf/sensors/program.bpf.h"
 
 #define SL_LIVING_ANCESTORS_MAX 32
 

@@ -14,7 +14,7 @@
 #ifndef SLUICE_HOME_BPF_H
 #define SLUICE_HOME_BPF_H
 
-#include "telemetry/probes/task.bpf.h"
+#include "bpf/sensors/task.bpf.h"
 
 /* Of a mount namespace, never given twice until reboot; 0: it is none that has paths (of a file system that the kernel
  * keeps to itself, or of mounts that nobody has mounted yet). Functions that are not static are verified once;

@@ -19,9 +19,9 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "telemetry/probes/datagram.bpf.h"
-#include "telemetry/probes/socket_owner.bpf.h"
-#include "telemetry/probes/socket_seed.bpf.h"
+#include "bpf/sensors/datagram.bpf.h"
+#include "bpf/sensors/socket_owner.bpf.h"
+#include "bpf/sensors/socket_seed.bpf.h"
 
 #define PASS 1
 

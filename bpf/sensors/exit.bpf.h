@@ -3,7 +3,7 @@
 #ifndef SLUICE_EXIT_BPF_H
 #define SLUICE_EXIT_BPF_H
 
-#include "telemetry/probes/record.bpf.h"
+#include "bpf/sensors/record.bpf.h"
 
 static __always_inline int on_exit(struct task_struct* task) {
   if (!task_group_dead(task, true)) return 0;

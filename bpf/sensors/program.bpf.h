@@ -6,9 +6,9 @@
 #ifndef SLUICE_PROGRAM_BPF_H
 #define SLUICE_PROGRAM_BPF_H
 
-#include "telemetry/probes/glob.bpf.h"
-#include "telemetry/probes/path.bpf.h"
-#include "telemetry/probes/share.bpf.h"
+#include "bpf/sensors/glob.bpf.h"
+#include "bpf/sensors/path.bpf.h"
+#include "bpf/sensors/share.bpf.h"
 
 #define SL_ROOT_MOUNTS_MAX 4
 #define SL_E2BIG 7

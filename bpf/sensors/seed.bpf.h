@@ -12,7 +12,7 @@ static __always_inline void give_class(struct task_struct* task, sl_process_id l
 #ifndef SLUICE_SEED_BPF_H
 #define SLUICE_SEED_BPF_H
 
-#include "telemetry/probes/record.bpf.h"
+#include "bpf/sensors/record.bpf.h"
 
 /* The first thread; where that has ended, which leaves it without program and namespaces, any other. Several records of
  * one life are one for who reads them. */

@@ -7,7 +7,7 @@
 #ifndef SLUICE_SOCKET_SEED_BPF_H
 #define SLUICE_SOCKET_SEED_BPF_H
 
-#include "telemetry/probes/socket_owner.bpf.h"
+#include "bpf/sensors/socket_owner.bpf.h"
 
 /* Writer: the first iterator; emptied by the agent after the second. Full: such a socket has no owner for now. */
 struct {

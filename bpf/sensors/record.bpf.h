@@ -3,9 +3,9 @@
 #ifndef SLUICE_RECORD_BPF_H
 #define SLUICE_RECORD_BPF_H
 
-#include "telemetry/probes/event_share.bpf.h"
-#include "telemetry/probes/process_class.bpf.h"
-#include "telemetry/probes/process_table.bpf.h"
+#include "bpf/sensors/event_share.bpf.h"
+#include "bpf/sensors/process_class.bpf.h"
+#include "bpf/sensors/process_table.bpf.h"
 
 #define SL_APPEND_MAX (SL_PAGE - 1)
 

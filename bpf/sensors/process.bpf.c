@@ -16,10 +16,10 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "telemetry/probes/exec.bpf.h"
-#include "telemetry/probes/exit.bpf.h"
-#include "telemetry/probes/fork.bpf.h"
-#include "telemetry/probes/seed.bpf.h"
+#include "bpf/sensors/exec.bpf.h"
+#include "bpf/sensors/exit.bpf.h"
+#include "bpf/sensors/fork.bpf.h"
+#include "bpf/sensors/seed.bpf.h"
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(tp_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {

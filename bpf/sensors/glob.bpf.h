@@ -8,7 +8,7 @@
 #ifndef SLUICE_GLOB_BPF_H
 #define SLUICE_GLOB_BPF_H
 
-#include "telemetry/probes/process_maps.bpf.h"
+#include "bpf/sensors/process_maps.bpf.h"
 
 #define SL_GLOB_STEPS_MAX (1 << 17)
 #define SL_PATTERN_COUNT (SL_SLOTS * SL_MAX_PROGRAM_PATTERNS)

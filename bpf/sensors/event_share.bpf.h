@@ -11,7 +11,7 @@
 #define SLUICE_EVENT_SHARE_BPF_H
 
 #include "bpf/lib/once.h"
-#include "telemetry/probes/share.bpf.h"
+#include "bpf/sensors/share.bpf.h"
 
 #define SL_RING_HEADER 8
 

@@ -12,7 +12,7 @@
 
 #include <bpf/bpf_endian.h>
 
-#include "telemetry/probes/socket_owner.bpf.h"
+#include "bpf/sensors/socket_owner.bpf.h"
 
 #define SL_IPPROTO_UDP 17
 #define SL_EXTENSION_HEADERS_MAX 8

@@ -8,8 +8,8 @@
 #ifndef SLUICE_PROCESS_TABLE_BPF_H
 #define SLUICE_PROCESS_TABLE_BPF_H
 
-#include "telemetry/probes/home.bpf.h"
-#include "telemetry/probes/share.bpf.h"
+#include "bpf/sensors/home.bpf.h"
+#include "bpf/sensors/share.bpf.h"
 
 static __always_inline void count_loss(__u8 cause, __u8 event, __u64 cgroup) {
   struct sl_process_loss_key key = {

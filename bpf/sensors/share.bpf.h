@@ -3,8 +3,8 @@
 #ifndef SLUICE_SHARE_BPF_H
 #define SLUICE_SHARE_BPF_H
 
-#include "telemetry/probes/process_maps.bpf.h"
-#include "telemetry/probes/task.bpf.h"
+#include "bpf/sensors/process_maps.bpf.h"
+#include "bpf/sensors/task.bpf.h"
 
 /* By its network namespace. */
 static __always_inline __u32 task_share(struct task_struct* task, bool known) {

@@ -6,8 +6,8 @@
 #ifndef SLUICE_PATH_BPF_H
 #define SLUICE_PATH_BPF_H
 
-#include "telemetry/probes/home.bpf.h"
-#include "telemetry/probes/process_maps.bpf.h"
+#include "bpf/sensors/home.bpf.h"
+#include "bpf/sensors/process_maps.bpf.h"
 
 #define SL_PATH_END SL_PROCESS_PATH_MAX /* where the text ends in the buffer */
 #define SL_PATH_COMPONENTS_MAX 2048     /* PATH_MAX / 2 */
