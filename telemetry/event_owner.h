@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ctrl/api/sluice.pb.h"
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::telemetry {
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <map>
 
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::telemetry {
 

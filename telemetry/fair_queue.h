@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "ctrl/api/sluice.pb.h"
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::telemetry {
 

@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
-#include "policy/evaluate.h"
+#include "policy/network/evaluate.h"
 #include "telemetry/drop_reason.h"
 #include "telemetry/layer4.h"
 #include "telemetry/policy_refs.h"

@@ -1,6 +1,6 @@
 #include "telemetry/layer4.h"
 
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::telemetry {
 namespace {

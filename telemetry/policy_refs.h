@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ctrl/api/sluice.pb.h"
-#include "policy/decision.h"
+#include "policy/network/decision.h"
 
 namespace sluice::telemetry {
 

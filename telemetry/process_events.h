@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "ctrl/api/sluice.pb.h"
-#include "policy/model.h"
+#include "policy/resource/model.h"
 #include "telemetry/clock.h"
 #include "telemetry/process_tree.h"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "bpf/abi/drop_reasons.h"
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::telemetry {
 

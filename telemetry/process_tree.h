@@ -13,7 +13,7 @@
 #include <set>
 #include <unordered_map>
 
-#include "policy/model.h"
+#include "policy/resource/model.h"
 #include "telemetry/process_life.h"
 #include "telemetry/process_record.h"
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <unordered_map>
 
-#include "policy/tables.h"
+#include "policy/network/tables.h"
 
 namespace sluice::telemetry {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "bpf/abi/events.h"
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::telemetry {
 

@@ -108,7 +108,7 @@ enum sl_port_flags {
 /* Value of `ports` (ARRAY): from (protocol, port) `start` on, up to the next entry's start, this is the answer. */
 struct sl_port_entry {
   __u32 start;    /* protocol << 16 | destination port, host order; port 0 for protocols without ports */
-  __u32 decision; /* names the policies and rules in user space; see policy/decision.h */
+  __u32 decision; /* names the policies and rules in user space; see policy/network/decision.h */
   __u8 verdict;   /* enum sl_verdict */
   __u8 flags;     /* enum sl_port_flags */
   __u8 pad[2];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The compiled policy's answer for one new flow. policy/lookup.cc is its twin in C++; tests hold them together. */
+/* The compiled policy's answer for one new flow. policy/network/lookup.cc is its twin in C++; tests hold them together.
+ */
 #ifndef SLUICE_POLICY_BPF_H
 #define SLUICE_POLICY_BPF_H
 

@@ -3,7 +3,7 @@
  * Which patterns a path matches: all of both slots in one walk, a step each for a byte, a star or a retry. Where a byte
  * does not match, the last `*` takes one more, or else the last `**`; earlier ones need no retry, since what they could
  * take more of, the later one can. A pattern of a directory that is a link on a merged /usr is tried once more on what
- * the path says below /usr. policy/glob.cc is the specification; tests hold the two together.
+ * the path says below /usr. policy/network/glob.cc is the specification; tests hold the two together.
  */
 #ifndef SLUICE_GLOB_BPF_H
 #define SLUICE_GLOB_BPF_H

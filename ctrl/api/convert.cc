@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ctrl/api/resource_facts.h"
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::api {
 

@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "bpf/abi/policy.h"
-#include "policy/evaluate.h"
+#include "policy/network/evaluate.h"
 #include "telemetry/policy_refs.h"
 #include "telemetry/text.h"
 

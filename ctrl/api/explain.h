@@ -4,8 +4,8 @@
 
 #include "base/status.h"
 #include "ctrl/api/program_links.h"
-#include "policy/quarantine.h"
-#include "policy/snapshot.h"
+#include "policy/network/quarantine.h"
+#include "policy/network/snapshot.h"
 
 namespace sluice::api {
 

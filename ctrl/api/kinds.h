@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::api {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "policy/glob.h"
+#include "policy/network/glob.h"
 #include "telemetry/text.h"
 
 namespace sluice::api {

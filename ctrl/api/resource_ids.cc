@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ctrl/api/kinds.h"
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::api {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 #include "ctrl/api/sluice.pb.h"
-#include "policy/resource_map.h"
+#include "policy/resource/resource_map.h"
 
 namespace sluice::api {
 

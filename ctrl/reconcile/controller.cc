@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "kernel/net/netlink.h"
-#include "policy/diff.h"
+#include "policy/network/diff.h"
 
 namespace sluice::reconcile {
 namespace {

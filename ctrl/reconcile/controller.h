@@ -21,8 +21,8 @@
 #include "ctrl/workload/binder.h"
 #include "ctrl/workload/process_owners.h"
 #include "kernel/datapath/datapath.h"
-#include "policy/compiler.h"
-#include "policy/quarantine.h"
+#include "policy/network/compiler.h"
+#include "policy/network/quarantine.h"
 
 namespace sluice::reconcile {
 

@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::reconcile {
 namespace {
@@ -68,7 +68,7 @@ Status SqlError(sqlite3* db, int code, const std::string& doing) {
   }
 }
 
-// All kinds are in this list (policy/model.h).
+// All kinds are in this list (policy/resource/model.h).
 std::optional<policy::Kind> FindKind(const std::string& api_version, const std::string& kind) {
   for (const policy::Kind one : {policy::Kind::kNamespace, policy::Kind::kPod, policy::Kind::kWorkload,
                                  policy::Kind::kNetworkPolicy, policy::Kind::kSluiceNetworkPolicy}) {

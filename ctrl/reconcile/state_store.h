@@ -23,7 +23,7 @@
 #include "base/fd.h"
 #include "base/status.h"
 #include "ctrl/workload/endpoint_ids.h"
-#include "policy/resource_map.h"
+#include "policy/resource/resource_map.h"
 
 struct sqlite3;
 

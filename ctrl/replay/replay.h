@@ -16,7 +16,7 @@
 #include "bpf/abi/conntrack.h"
 #include "bpf/lib/parse.bpf.h"
 #include "ctrl/replay/capture_file.h"
-#include "policy/evaluate.h"
+#include "policy/network/evaluate.h"
 
 namespace sluice::replay {
 

@@ -4,7 +4,7 @@
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/resource_args.h"
 #include "ctrl/sluice/verb.h"
-#include "policy/yaml.h"
+#include "policy/resource/yaml.h"
 #include "telemetry/flow_text.h"
 
 namespace sluice::client {

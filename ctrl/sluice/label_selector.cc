@@ -1,6 +1,6 @@
 #include "ctrl/sluice/label_selector.h"
 
-#include "policy/resource_syntax.h"
+#include "policy/resource/resource_syntax.h"
 
 namespace sluice::client {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::client {
 

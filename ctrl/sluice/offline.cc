@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/printable.h"
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::client {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "ctrl/sluice/resource_args.h"
-#include "policy/resource_map.h"
+#include "policy/resource/resource_map.h"
 
 namespace sluice::client {
 

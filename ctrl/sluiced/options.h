@@ -8,7 +8,7 @@
 #include "bpf/abi/events.h"
 #include "ctrl/api/server.h"
 #include "ctrl/reconcile/state_store.h"
-#include "policy/address.h"
+#include "policy/resource/address.h"
 #include "telemetry/redaction.h"
 
 namespace sluice {

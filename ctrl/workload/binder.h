@@ -16,7 +16,7 @@
 #include "base/status.h"
 #include "bpf/abi/events.h"
 #include "kernel/net/netns.h"
-#include "policy/snapshot.h"
+#include "policy/network/snapshot.h"
 
 namespace sluice::workload {
 

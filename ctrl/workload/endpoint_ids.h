@@ -9,7 +9,7 @@
 #include <set>
 
 #include "base/status.h"
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::workload {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/snapshot.h"
+#include "policy/network/snapshot.h"
 
 namespace sluice::workload {
 

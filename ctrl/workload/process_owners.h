@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::workload {
 

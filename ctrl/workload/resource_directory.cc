@@ -10,7 +10,7 @@
 #include <filesystem>
 
 #include "base/fd.h"
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::workload {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "policy/resource_map.h"
+#include "policy/resource/resource_map.h"
 
 namespace sluice::workload {
 

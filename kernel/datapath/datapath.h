@@ -17,7 +17,7 @@
 #include "bpf/abi/conntrack.h"
 #include "bpf/abi/events.h"
 #include "kernel/datapath/integrity.h"
-#include "policy/tables.h"
+#include "policy/network/tables.h"
 
 namespace sluice::datapath {
 

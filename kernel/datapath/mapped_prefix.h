@@ -1,7 +1,7 @@
 // Prefixes as tries keep them: IPv4 is v4-mapped.
 #pragma once
 
-#include "policy/address.h"
+#include "policy/resource/address.h"
 
 namespace sluice::datapath {
 

@@ -13,7 +13,7 @@
 #include "kernel/datapath/array_window.h"
 #include "kernel/datapath/bind_map.h"
 #include "kernel/datapath/mapped_prefix.h"
-#include "policy/diff.h"
+#include "policy/network/diff.h"
 
 namespace sluice::datapath {
 namespace {

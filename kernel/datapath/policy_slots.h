@@ -16,7 +16,7 @@
 #include "kernel/bpf/packet_programs.h"
 #include "kernel/datapath/process_classes.h"
 #include "kernel/datapath/slot_table.h"
-#include "policy/tables.h"
+#include "policy/network/tables.h"
 
 namespace sluice::datapath {
 

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "kernel/bpf/system.h"
 #include "kernel/datapath/bind_map.h"
-#include "policy/glob.h"
+#include "policy/network/glob.h"
 
 namespace sluice::datapath {
 namespace {

@@ -13,7 +13,7 @@
 #include "bpf/abi/process_class.h"
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/object.h"
-#include "policy/flat_map.h"
+#include "policy/network/flat_map.h"
 
 namespace sluice::datapath {
 

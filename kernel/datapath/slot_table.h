@@ -9,7 +9,7 @@
 #include <string>
 
 #include "kernel/datapath/settings.h"
-#include "policy/diff.h"
+#include "policy/network/diff.h"
 
 namespace sluice::datapath {
 

@@ -17,7 +17,7 @@
 
 #include "base/fd.h"
 #include "base/status.h"
-#include "policy/address.h"
+#include "policy/resource/address.h"
 
 struct mnl_socket;
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "perf/dpdk/eal.h"
-#include "policy/address.h"
+#include "policy/resource/address.h"
 
 struct rte_acl_ctx;
 

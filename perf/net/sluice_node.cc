@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "ctrl/workload/binder.h"
 #include "kernel/datapath/root.h"
-#include "policy/compiler.h"
-#include "policy/parser.h"
+#include "policy/network/compiler.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::perf {
 

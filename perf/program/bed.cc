@@ -7,7 +7,7 @@
 
 #include "perf/network.h"
 #include "perf/program/frame.h"
-#include "policy/compiler.h"
+#include "policy/network/compiler.h"
 
 namespace sluice::perf {
 namespace {

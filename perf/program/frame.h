@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "policy/address.h"
+#include "policy/resource/address.h"
 
 namespace sluice::perf {
 

@@ -1,7 +1,7 @@
 #include "perf/program/world.h"
 
 #include "perf/bpf/rotation.h"
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::perf {
 namespace {

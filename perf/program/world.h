@@ -3,7 +3,7 @@
 #pragma once
 
 #include "perf/program/case.h"
-#include "policy/snapshot.h"
+#include "policy/network/snapshot.h"
 
 namespace sluice::perf {
 

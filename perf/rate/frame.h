@@ -3,7 +3,7 @@
 
 #include "base/status.h"
 #include "perf/bpf/load.h"
-#include "policy/address.h"
+#include "policy/resource/address.h"
 
 namespace sluice::perf {
 

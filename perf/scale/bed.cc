@@ -9,7 +9,7 @@
 
 #include "perf/elapsed.h"
 #include "perf/program/frame.h"
-#include "policy/compiler.h"
+#include "policy/network/compiler.h"
 
 namespace sluice::perf {
 namespace {

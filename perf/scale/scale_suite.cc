@@ -14,8 +14,8 @@
 #include "perf/scale/agent.h"
 #include "perf/scale/bed.h"
 #include "perf/scale/nft.h"
-#include "policy/compiler.h"
-#include "policy/diff.h"
+#include "policy/network/compiler.h"
+#include "policy/network/diff.h"
 
 namespace sluice::perf {
 namespace {

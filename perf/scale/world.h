@@ -4,7 +4,7 @@
 #pragma once
 
 #include "perf/program/runner.h"
-#include "policy/snapshot.h"
+#include "policy/network/snapshot.h"
 
 namespace sluice::perf {
 

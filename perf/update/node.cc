@@ -1,7 +1,7 @@
 #include "perf/update/node.h"
 
 #include "perf/elapsed.h"
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 #include "tests/support/netns.h"
 
 namespace sluice::perf {

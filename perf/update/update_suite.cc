@@ -14,8 +14,8 @@
 #include "perf/update/node.h"
 #include "perf/update/traffic.h"
 #include "perf/update/world.h"
-#include "policy/diff.h"
-#include "policy/parser.h"
+#include "policy/network/diff.h"
+#include "policy/resource/parser.h"
 #include "tests/support/netns.h"
 
 namespace sluice::perf {

@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <set>
 
-#include "policy/parser.h"
-#include "policy/snapshot.h"
+#include "policy/network/snapshot.h"
+#include "policy/resource/parser.h"
 #include "tests/support/environment.h"
 #include "tests/support/netpol_case.h"
 #include "tests/support/test_bed.h"

@@ -1,7 +1,7 @@
 // The programs as pure functions: one frame in, a verdict, one counter, and the flow it left.
 #include <gtest/gtest.h>
 
-#include "policy/snapshot.h"
+#include "policy/network/snapshot.h"
 #include "tests/support/test_bed.h"
 
 namespace sluice::test {

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <fstream>
 
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"

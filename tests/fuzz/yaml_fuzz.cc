@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using sluice::policy::ParseResources;

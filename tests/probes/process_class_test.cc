@@ -10,7 +10,7 @@
 #include <fstream>
 #include <random>
 
-#include "policy/glob.h"
+#include "policy/network/glob.h"
 #include "tests/probes/class_test.h"
 
 namespace sluice::test {

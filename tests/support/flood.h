@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "base/fd.h"
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::test {
 

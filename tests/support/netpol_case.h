@@ -11,7 +11,7 @@
 #include <tuple>
 #include <vector>
 
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::test {
 

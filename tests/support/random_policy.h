@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "policy/evaluate.h"
-#include "policy/snapshot.h"
+#include "policy/network/evaluate.h"
+#include "policy/network/snapshot.h"
 
 namespace sluice::test {
 

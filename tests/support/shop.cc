@@ -1,7 +1,7 @@
 #include "tests/support/shop.h"
 
-#include "policy/parser.h"
-#include "policy/snapshot.h"
+#include "policy/network/snapshot.h"
+#include "policy/resource/parser.h"
 #include "tests/support/environment.h"
 
 namespace sluice::test {

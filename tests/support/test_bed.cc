@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include "policy/glob.h"
+#include "policy/network/glob.h"
 
 namespace sluice::test {
 namespace {

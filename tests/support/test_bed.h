@@ -12,8 +12,8 @@
 
 #include "kernel/bpf/test_run.h"
 #include "kernel/datapath/bpf_datapath.h"
-#include "policy/compiler.h"
-#include "policy/evaluate.h"
+#include "policy/network/compiler.h"
+#include "policy/network/evaluate.h"
 #include "tests/support/packet.h"
 
 namespace sluice::test {

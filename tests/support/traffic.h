@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::test {
 

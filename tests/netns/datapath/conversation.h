@@ -10,8 +10,8 @@
 #include <string>
 
 #include "base/fd.h"
-#include "policy/address.h"
-#include "policy/model.h"
+#include "policy/resource/address.h"
+#include "policy/resource/model.h"
 #include "tests/support/netns.h"
 
 namespace sluice::test {

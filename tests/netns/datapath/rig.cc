@@ -6,8 +6,8 @@
 
 #include "ctrl/workload/binder.h"
 #include "kernel/datapath/root.h"
-#include "policy/compiler.h"
-#include "policy/parser.h"
+#include "policy/network/compiler.h"
+#include "policy/resource/parser.h"
 #include "tests/support/command.h"
 
 namespace sluice::test {

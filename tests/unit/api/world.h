@@ -3,7 +3,7 @@
 #pragma once
 
 #include "ctrl/reconcile/controller.h"
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::api {
 

@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "policy/address.h"
+#include "policy/resource/address.h"
 
 namespace sluice {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <memory>
 
-#include "policy/address.h"
+#include "policy/resource/address.h"
 #include "tests/support/packet.h"
 
 namespace sluice::test {

@@ -13,7 +13,7 @@
 #include <fstream>
 #include <thread>
 
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::workload {
 namespace {

@@ -1,4 +1,4 @@
-#include "policy/address.h"
+#include "policy/resource/address.h"
 
 #include <gtest/gtest.h>
 

@@ -1,13 +1,13 @@
 // The shape of the compiled tables; that they answer rightly is differential_test.cc's matter.
-#include "policy/compiler.h"
+#include "policy/network/compiler.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "policy/port_table.h"
-#include "policy/stable_id.h"
+#include "policy/network/port_table.h"
+#include "policy/network/stable_id.h"
 #include "tests/support/random_policy.h"
 #include "tests/unit/policy/world.h"
 

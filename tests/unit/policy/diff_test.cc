@@ -1,8 +1,8 @@
-#include "policy/diff.h"
+#include "policy/network/diff.h"
 
 #include <gtest/gtest.h>
 
-#include "policy/compiler.h"
+#include "policy/network/compiler.h"
 #include "tests/support/random_policy.h"
 #include "tests/unit/policy/world.h"
 

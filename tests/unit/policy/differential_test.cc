@@ -2,8 +2,8 @@
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
-#include "policy/compiler.h"
-#include "policy/lookup.h"
+#include "policy/network/compiler.h"
+#include "policy/network/lookup.h"
 #include "tests/support/random_policy.h"
 
 namespace sluice::policy {

@@ -1,5 +1,5 @@
 // The parts of a decision on their own; the meaning of policies is in rules_test.cc.
-#include "policy/evaluate.h"
+#include "policy/network/evaluate.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "policy/glob.h"
+#include "policy/network/glob.h"
 
 #include <gtest/gtest.h>
 

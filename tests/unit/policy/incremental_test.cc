@@ -1,8 +1,8 @@
 // A Compiler that goes from change to change, against compilations from scratch.
 #include <gtest/gtest.h>
 
-#include "policy/compiler.h"
-#include "policy/diff.h"
+#include "policy/network/compiler.h"
+#include "policy/network/diff.h"
 #include "tests/support/random_policy.h"
 
 namespace sluice::policy {

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <set>
 
-#include "policy/evaluate.h"
-#include "policy/parser.h"
+#include "policy/network/evaluate.h"
+#include "policy/resource/parser.h"
 #include "tests/support/netpol_case.h"
 
 namespace sluice::test {

@@ -1,4 +1,4 @@
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <ctime>
 
-#include "policy/yaml.h"
+#include "policy/resource/yaml.h"
 
 namespace sluice::policy {
 namespace {

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::policy {
 namespace {

@@ -1,10 +1,10 @@
 // What the kernel is given for rules by process; that it leads to the right answers is differential_test.cc's matter.
-#include "policy/process_choice.h"
+#include "policy/network/process_choice.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "policy/diff.h"
+#include "policy/network/diff.h"
 #include "tests/unit/policy/world.h"
 
 namespace sluice::policy {

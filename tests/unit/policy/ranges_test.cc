@@ -1,4 +1,4 @@
-#include "policy/ranges.h"
+#include "policy/network/ranges.h"
 
 #include <gtest/gtest.h>
 

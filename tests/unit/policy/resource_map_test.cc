@@ -1,4 +1,4 @@
-#include "policy/resource_map.h"
+#include "policy/resource/resource_map.h"
 
 #include <gtest/gtest.h>
 

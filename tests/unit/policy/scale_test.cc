@@ -4,9 +4,9 @@
 
 #include <chrono>
 
-#include "policy/compiler.h"
-#include "policy/diff.h"
-#include "policy/lookup.h"
+#include "policy/network/compiler.h"
+#include "policy/network/diff.h"
+#include "policy/network/lookup.h"
 
 namespace sluice::policy {
 namespace {

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "policy/model.h"
+#include "policy/resource/model.h"
 
 namespace sluice::policy {
 namespace {

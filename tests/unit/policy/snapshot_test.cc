@@ -1,9 +1,9 @@
-#include "policy/snapshot.h"
+#include "policy/network/snapshot.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::policy {
 namespace {

@@ -8,9 +8,9 @@
 
 #include <gtest/gtest.h>
 
-#include "policy/compiler.h"
-#include "policy/lookup.h"
-#include "policy/parser.h"
+#include "policy/network/compiler.h"
+#include "policy/network/lookup.h"
+#include "policy/resource/parser.h"
 
 namespace sluice::policy {
 

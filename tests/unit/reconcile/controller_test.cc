@@ -3,7 +3,7 @@
 #include <atomic>
 #include <thread>
 
-#include "policy/diff.h"
+#include "policy/network/diff.h"
 #include "tests/unit/reconcile/controller_world.h"
 
 namespace sluice::reconcile {

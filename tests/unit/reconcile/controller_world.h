@@ -11,7 +11,7 @@
 #include <mutex>
 
 #include "ctrl/reconcile/controller.h"
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 #include "tests/support/fake_datapath.h"
 
 namespace sluice::reconcile {

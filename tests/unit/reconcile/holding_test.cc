@@ -1,5 +1,5 @@
 // What was saved is lost or cannot be read: what the kernel has stays until somebody changes something.
-#include "policy/diff.h"
+#include "policy/network/diff.h"
 #include "tests/unit/reconcile/controller_world.h"
 
 namespace sluice::reconcile {

@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "policy/parser.h"
+#include "policy/resource/parser.h"
 #include "tests/support/environment.h"
 
 namespace sluice::reconcile {

@@ -1,0 +1,247 @@
+#include "policy/network/compiler.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <tuple>
+
+#include "policy/network/ruleset_compiler.h"
+
+namespace sluice::policy {
+namespace {
+
+Status CheckLimit(const char* table, std::size_t need, std::size_t limit, const char* advice) {
+  if (need <= limit) return OkStatus();
+  return MakeError(absl::StatusCode::kResourceExhausted,
+                   "the policies need {} entries of the table \"{}\", which holds {}: {}", need, table, limit, advice);
+}
+
+using AddressMap = FlatMap<Address, sl_address_value>;
+
+// Without rulesets.
+AddressMap AddressTable(const Population& population, const IdentityTable& identities) {
+  AddressMap::Entries table;
+  table.reserve(population.by_address.size() + population.node_addresses.size());
+  for (const auto& [ip, index] : population.by_address) {
+    const Endpoint& endpoint = population.endpoints[index];
+    sl_address_value value = {};
+    value.identity = identities.OfAddress(ip).id;
+    value.workload = endpoint.workload_id;
+    value.ifindex = endpoint.ifindex;
+    value.endpoint = endpoint.endpoint;
+    table.emplace_back(ip, value);
+  }
+  for (const Address& ip : population.node_addresses) {
+    if (population.Find(ip) != nullptr) continue;
+    sl_address_value value = {};
+    value.identity = identities.OfAddress(ip).id;
+    table.emplace_back(ip, value);
+  }
+  return AddressMap(std::move(table));
+}
+
+FlatMap<Prefix, sl_prefix_value> PrefixTable(const IdentityTable& identities) {
+  FlatMap<Prefix, sl_prefix_value>::Entries table;
+  for (const sl_identity_kind kind : {SL_KIND_WORLD4, SL_KIND_WORLD6}) {
+    const Range range = identities.OfKind(kind);
+    for (std::uint32_t i = range.begin; i < range.end; i++) {
+      const Identity& identity = identities.all()[i];
+      if (identity.prefix) table.emplace_back(*identity.prefix, sl_prefix_value{identity.id});
+    }
+  }
+  // The kernel's trie holds IPv4 v4-mapped, where a short IPv6 prefix such as ::/0 is around it too: this entry stands
+  // between them and says what no entry would.
+  if (identities.OfKind(SL_KIND_WORLD6).size() > 1) {
+    const std::uint32_t plain = identities.all()[identities.OfKind(SL_KIND_WORLD4).begin].id;
+    const std::array<std::uint8_t, 16> first_ipv4 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    const Prefix all_ipv4(Address(first_ipv4), 0);
+    const bool known = std::any_of(table.begin(), table.end(), [&](const auto& e) { return e.first == all_ipv4; });
+    if (!known) table.emplace_back(all_ipv4, sl_prefix_value{plain});
+  }
+  return FlatMap<Prefix, sl_prefix_value>(std::move(table));
+}
+
+// What hangs on a population and on what policies look at in it, and on nothing else of them.
+struct KnownPeers {
+  KnownPeers(std::shared_ptr<const Population> everybody, Interest looked_at)
+      : population(std::move(everybody)), interest(std::move(looked_at)) {}
+
+  std::shared_ptr<const Population> population;
+  Interest interest;
+  IdentityTable identities = IdentityTable::Build(*population, interest);
+  PeerMatcher matcher{*population, identities};
+  FlatMap<std::uint32_t, IdentityInfo> infos = identities.Describe();
+  AddressMap addresses = AddressTable(*population, identities);
+  FlatMap<Prefix, sl_prefix_value> prefixes = PrefixTable(identities);
+};
+
+// What the rulesets give, together: each decision, port table and choice once.
+struct Pools {
+  DecisionPool decisions;
+  PortTablePool tables;
+  ChoicePool choices;
+
+  // Where the ruleset's port tables are, by its indices.
+  std::vector<std::uint32_t> Add(const CompiledRuleset& ruleset) {
+    std::vector<std::uint32_t> decision_at, choice_at, table_at;
+    for (const auto& decision : ruleset.decisions) decision_at.push_back(decisions.Intern(decision));
+    const auto add_table = [&](std::uint32_t index) {
+      PortTable table = ruleset.tables[index];
+      for (PortStep& step : table) step.decision = (step.by_process ? choice_at : decision_at)[step.decision];
+      return tables.Intern(std::move(table));
+    };
+    // Their outcomes are decisions and never choices.
+    for (const Choice& choice : ruleset.choices) {
+      choice_at.push_back(choices.Intern({choice.conditions, add_table(choice.outcomes)}));
+    }
+    for (std::uint32_t i = 0; i < ruleset.tables.size(); i++) table_at.push_back(add_table(i));
+    return table_at;
+  }
+};
+
+// Entries of `peers` whose port tables have no place yet.
+class PeerRows {
+ public:
+  explicit PeerRows(std::size_t limit) : limit_(limit) {}
+
+  // Counts on beyond the limit, so that the error can say what would be needed.
+  void Add(std::uint32_t ruleset, std::uint32_t identity, std::uint32_t table) {
+    if (++count_ <= limit_) rows_.push_back({{ruleset, identity}, {table, 0}});
+  }
+  Status Check() const {
+    return CheckLimit("peers", count_, limit_, "let rules match fewer distinct peers, or isolate fewer workloads");
+  }
+  FlatMap<Tables::PeerKey, sl_peer_value> Place(const std::vector<sl_peer_value>& places) && {
+    for (auto& [key, value] : rows_) value = places[value.first];
+    return FlatMap<Tables::PeerKey, sl_peer_value>(std::move(rows_));
+  }
+
+ private:
+  std::size_t limit_;
+  std::size_t count_ = 0;
+  FlatMap<Tables::PeerKey, sl_peer_value>::Entries rows_;  // the value's `first`: the table's index until Place
+};
+
+void AddRows(std::uint32_t ruleset, const CompiledRuleset& compiled, const std::vector<std::uint32_t>& table_at,
+             const IdentityTable& identities, PeerRows& rows) {
+  for (std::uint32_t kind = 0; kind < SL_KIND_COUNT; kind++) {
+    rows.Add(ruleset, SL_IDENTITY_ANY_OF_KIND(kind), table_at[compiled.by_kind[kind].usual]);
+    for (const auto& [range, table] : compiled.by_kind[kind].others) {
+      for (std::uint32_t i = range.begin; i < range.end; i++) {
+        const Identity& identity = identities.all()[i];
+        if (!identity.IsPlaceholder()) rows.Add(ruleset, identity.id, table_at[table]);
+      }
+    }
+  }
+}
+
+RulesetInfo Describe(const Ruleset& ruleset) {
+  RulesetInfo info{.id = ruleset.id, .direction = ruleset.direction, .workloads = ruleset.workloads};
+  for (const NetworkPolicy* policy : ruleset.policies) info.policies.push_back(policy->name);
+  return info;
+}
+
+// What a CompiledRuleset is made from, beside identities and patterns. Policies by where they are: they never change.
+using RulesetKey = std::tuple<Direction, std::vector<const NetworkPolicy*>, std::vector<NamedPort>>;
+
+}  // namespace
+
+struct Compiler::Memory {
+  std::shared_ptr<const Snapshot> snapshot;  // keeps alive what the rest points to
+  std::shared_ptr<KnownPeers> peers;
+  Selections selections;
+  PatternTable patterns{{}};
+  std::map<RulesetKey, std::shared_ptr<const CompiledRuleset>> rulesets;
+  AddressMap addresses;
+};
+
+namespace {
+
+// With the rulesets of the local workloads; `last` where it is the same.
+AddressMap WithRulesets(const KnownPeers& peers, const RulesetTable& rulesets, const AddressMap& last) {
+  AddressMap::Entries table = peers.addresses.entries();
+  for (const Endpoint& endpoint : peers.population->endpoints) {
+    if (endpoint.ifindex == 0) continue;
+    for (const Address& ip : endpoint.ips) {
+      sl_address_value& value = table[peers.addresses.find(ip) - peers.addresses.begin()].second;
+      value.egress_ruleset = rulesets.Of(endpoint, Direction::kEgress);
+      value.ingress_ruleset = rulesets.Of(endpoint, Direction::kIngress);
+    }
+  }
+  const bool same = std::equal(table.begin(), table.end(), last.begin(), last.end(), [](const auto& a, const auto& b) {
+    return a.first == b.first && std::memcmp(&a.second, &b.second, sizeof a.second) == 0;
+  });
+  return same ? last : AddressMap(std::move(table));
+}
+
+}  // namespace
+
+Compiler::Compiler() : last_(std::make_shared<Memory>()) {}
+
+StatusOr<CompiledPolicy> Compiler::Compile(std::shared_ptr<const Snapshot> snapshot, const Limits& limits) {
+  auto now = std::make_shared<Memory>();
+  now->snapshot = snapshot;
+  Interest interest(snapshot->policies);
+  const bool same_population = last_->snapshot && last_->snapshot->population == snapshot->population;
+  const bool same_peers = same_population && last_->peers->interest == interest;
+  now->peers = same_peers ? last_->peers : std::make_shared<KnownPeers>(snapshot->population, std::move(interest));
+  now->selections = Select(*snapshot, same_population ? last_->selections : Selections());
+  KnownPeers& peers = *now->peers;
+  peers.matcher.Forget();
+  const RulesetTable rulesets(*snapshot, now->selections);
+
+  CompiledPolicy compiled;
+  compiled.tables.addresses = now->addresses = WithRulesets(peers, rulesets, last_->addresses);
+  SL_RETURN_IF_ERROR(CheckLimit("addresses", compiled.tables.addresses.size(), limits.addresses,
+                                "remove Pod resources that no policy needs as peers"));
+  compiled.tables.prefixes = peers.prefixes;
+  SL_RETURN_IF_ERROR(CheckLimit("prefixes", compiled.tables.prefixes.size(), limits.prefixes,
+                                "use fewer or shorter prefixes in ipBlock"));
+
+  now->patterns = PatternTable(rulesets.all());
+  SL_RETURN_IF_ERROR(CheckLimit("program_patterns", now->patterns.size(), limits.patterns,
+                                "use fewer distinct patterns in processes"));
+  compiled.tables.patterns = now->patterns.Table();
+
+  Shared shared{.identities = peers.identities, .peers = peers.matcher, .patterns = now->patterns};
+  Pools pools;
+  PeerRows rows(limits.peers);
+  FlatMap<std::uint32_t, RulesetInfo>::Entries infos;
+  const bool same_rulesets = same_peers && last_->patterns == now->patterns;
+  for (const Ruleset& ruleset : rulesets.all()) {
+    RulesetKey key{ruleset.direction, ruleset.policies, ruleset.ports};
+    const auto before = last_->rulesets.find(key);
+    std::shared_ptr<const CompiledRuleset> part;
+    if (same_rulesets && before != last_->rulesets.end()) {
+      part = before->second;
+    } else {
+      SL_ASSIGN_OR_RETURN(CompiledRuleset fresh, RulesetCompiler(ruleset, shared).Compile());
+      part = std::make_shared<const CompiledRuleset>(std::move(fresh));
+    }
+    AddRows(ruleset.id, *part, pools.Add(*part), peers.identities, rows);
+    infos.emplace_back(ruleset.id, Describe(ruleset));
+    now->rulesets.emplace(std::move(key), std::move(part));
+  }
+  SL_RETURN_IF_ERROR(rows.Check());
+  SL_RETURN_IF_ERROR(CheckLimit("process_choices", pools.choices.all().size(), limits.choices,
+                                "let fewer rules that name processes meet at different peers and ports"));
+  const std::vector<std::uint32_t> numbers = pools.decisions.Numbers();
+  const std::vector<std::uint32_t> choices = pools.choices.Places(now->patterns, pools.tables, numbers, limits.choices);
+  SL_ASSIGN_OR_RETURN(PortTablePool::Layout layout,
+                      pools.tables.LayOut(pools.decisions, numbers, choices, limits.ports));
+  compiled.tables.peers = std::move(rows).Place(layout.places);
+  compiled.tables.choices = pools.choices.Table(choices, layout.places);
+  compiled.tables.ports = std::move(layout.entries);
+  compiled.identities = peers.infos;
+  compiled.rulesets = FlatMap<std::uint32_t, RulesetInfo>(std::move(infos));
+  compiled.decisions = pools.decisions.ByNumber(numbers);
+  compiled.snapshot = std::move(snapshot);
+  last_ = std::move(now);
+  return compiled;
+}
+
+StatusOr<CompiledPolicy> Compile(std::shared_ptr<const Snapshot> snapshot, const Limits& limits) {
+  return Compiler().Compile(std::move(snapshot), limits);
+}
+
+}  // namespace sluice::policy

@@ -1,0 +1,127 @@
+#include "policy/network/decision.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "policy/network/stable_id.h"
+
+namespace sluice::policy {
+namespace {
+
+// What one policy's matching rules say.
+struct Said {
+  std::vector<Contribution> allows, denies, notes;
+};
+
+Contribution Part(const NetworkPolicy& policy, std::string rule, Effect effect, Effect would = Effect::kAllow) {
+  return {policy.api, policy.name, std::move(rule), effect, would};
+}
+
+Said Listen(Direction direction, const PolicyMatch& match) {
+  const NetworkPolicy& policy = *match.policy;
+  Said said;
+  for (const std::size_t i : match.rules) {
+    std::string name = fmt::format("{}[{}]", direction == Direction::kIngress ? "ingress" : "egress", i);
+    switch (policy.rules(direction)[i].action) {
+      case RuleAction::kAllow:
+        said.allows.push_back(Part(policy, std::move(name), Effect::kAllow));
+        break;
+      case RuleAction::kDeny:
+        said.denies.push_back(Part(policy, std::move(name), Effect::kDeny));
+        break;
+      case RuleAction::kAudit:  // 33
+        said.notes.push_back(Part(policy, std::move(name), Effect::kAudit, Effect::kDeny));
+        break;
+    }
+  }
+  return said;
+}
+
+// The parts of a policy in audit, as notes of what they would have done.
+std::vector<Contribution> AsNotes(std::vector<Contribution> parts) {
+  for (Contribution& part : parts) {
+    part.would = part.effect;
+    part.effect = Effect::kAudit;
+  }
+  return parts;
+}
+
+// In order by policy, then rule, whatever order the policies came in.
+void AppendSorted(std::vector<Contribution>& to, std::vector<Contribution> from) {
+  std::sort(from.begin(), from.end());
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+void Append(std::vector<Contribution>& to, std::vector<Contribution> from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+}  // namespace
+
+const char* EffectName(Effect effect) {
+  switch (effect) {
+    case Effect::kAllow:
+      return "ALLOW";
+    case Effect::kDeny:
+      return "DENY";
+    case Effect::kDefaultDeny:
+      return "DEFAULT_DENY";
+    case Effect::kAudit:
+      return "AUDIT";
+  }
+  return "UNKNOWN";
+}
+
+Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches) {
+  std::vector<Contribution> allows, denies, isolating, notes;
+  for (const PolicyMatch& match : matches) {
+    if (match.policy->mode != PolicyMode::kEnforce) continue;
+    Said said = Listen(direction, match);
+    isolating.push_back(Part(*match.policy, "", Effect::kDefaultDeny));  // 1, 31
+    Append(allows, std::move(said.allows));
+    Append(denies, std::move(said.denies));
+    Append(notes, std::move(said.notes));
+  }
+  for (const PolicyMatch& match : matches) {  // 34: each on its own beside what is enforced
+    if (match.policy->mode != PolicyMode::kAudit) continue;
+    Said said = Listen(direction, match);
+    Append(notes, std::move(said.notes));
+    if (!said.denies.empty()) {
+      Append(notes, AsNotes(std::move(said.denies)));
+    } else if (!said.allows.empty()) {
+      Append(notes, AsNotes(std::move(said.allows)));
+    } else if (allows.empty()) {
+      notes.push_back(Part(*match.policy, "", Effect::kAudit, Effect::kDefaultDeny));
+    }
+  }
+
+  Decision decision;
+  decision.allowed = denies.empty() && (isolating.empty() || !allows.empty());  // 1, 3, 32
+  if (!denies.empty()) {
+    AppendSorted(decision.contributions, std::move(denies));
+  } else if (!decision.allowed) {
+    AppendSorted(decision.contributions, std::move(isolating));
+  } else {
+    AppendSorted(decision.contributions, std::move(allows));
+  }
+  decision.audit_denied = decision.allowed && std::any_of(notes.begin(), notes.end(), [](const Contribution& note) {
+                            return note.would != Effect::kAllow;
+                          });
+  AppendSorted(decision.contributions, std::move(notes));
+  return decision;
+}
+
+std::string DecisionKey(const Decision& decision) {
+  CanonicalKey key;
+  key.Add(decision.allowed).Add(decision.audit_denied);
+  for (const Contribution& part : decision.contributions) {
+    key.Add(static_cast<std::uint64_t>(part.api)).Add(part.policy.ns).Add(part.policy.name).Add(part.rule);
+    key.Add(static_cast<std::uint64_t>(part.effect)).Add(static_cast<std::uint64_t>(part.would));
+  }
+  return key.bytes();
+}
+
+std::uint32_t DecisionHash(const Decision& decision) { return IdRange{}.At(StableHash(DecisionKey(decision))); }
+
+}  // namespace sluice::policy

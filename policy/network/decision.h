@@ -1,0 +1,50 @@
+// What decided a flow in one direction, and the number that stands for it in the kernel.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "policy/resource/model.h"
+
+namespace sluice::policy {
+
+enum class Effect { kAllow, kDeny, kDefaultDeny, kAudit };
+const char* EffectName(Effect effect);  // "ALLOW", "DENY", "DEFAULT_DENY", "AUDIT"
+
+// One policy's part in a decision.
+struct Contribution {
+  NetworkPolicy::Api api = NetworkPolicy::Api::kKubernetes;
+  ObjectName policy;
+  std::string rule;  // "ingress[0]"; empty for a default deny
+  Effect effect = Effect::kAllow;
+  // Effect kAudit only: what the policy (or the audit rule) would have done.
+  Effect would = Effect::kAllow;
+  auto operator<=>(const Contribution&) const = default;
+};
+
+// The answer for one direction at one workload.
+struct Decision {
+  bool allowed = true;
+  bool audit_denied = false;  // allowed, but a policy in audit would have denied it
+  // The rules that allow, or the rules that deny, or the isolating policies (default deny); then the audit notes.
+  // Empty: the workload is not isolated in this direction.
+  std::vector<Contribution> contributions;
+  auto operator<=>(const Decision&) const = default;
+};
+
+// What one policy that selects and isolates the subject says of a flow: which of its rules for `direction` match.
+struct PolicyMatch {
+  const NetworkPolicy* policy = nullptr;
+  std::vector<std::size_t> rules;  // ascending
+};
+
+// The answer of all policies that select and isolate one subject in `direction`, enforced and in audit together.
+Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches);
+
+// Number for `decision`: a hash of its content, so that a restart finds the same; never 0.
+std::uint32_t DecisionHash(const Decision& decision);
+// The bytes that are hashed: different for different decisions.
+std::string DecisionKey(const Decision& decision);
+
+}  // namespace sluice::policy

@@ -1,0 +1,51 @@
+// The reference evaluator: the specification of who may talk to whom. It is written to be read beside the
+// Kubernetes documentation, not to be fast; the compiled tables and the BPF programs are tested against it.
+// Numbers in comments are those of docs/policy.md, "Rules".
+#pragma once
+
+#include <optional>
+
+#include "policy/network/decision.h"
+#include "policy/network/process.h"
+#include "policy/network/quarantine.h"
+#include "policy/network/snapshot.h"
+
+namespace sluice::policy {
+
+// A new flow: the first packet's source, destination and service.
+struct Flow {
+  Address source;
+  Address destination;
+  std::uint8_t protocol = kTcp;
+  std::uint16_t port = 0;  // destination port; 0 for protocols without ports
+  bool from_node = false;  // sent by the node itself (not merely from one of its addresses)
+  // Who sends, and who listens (after an accept, who is behind the socket). Absent: not known.
+  std::optional<Process> source_process = {};
+  std::optional<Process> destination_process = {};
+};
+
+// Why policies are not asked (14, 22).
+enum class Exemption { kNone, kFromNode, kToItself };
+const char* ExemptionName(Exemption exemption);  // "FROM_NODE", "TO_ITSELF"; "" of none
+
+struct Evaluation {
+  bool allowed = true;
+  bool audit_denied = false;               // allowed, but policies in audit would have denied it
+  bool quarantined = false;                // stopped by quarantine; no policy is asked
+  Exemption exemption = Exemption::kNone;  // for which an end that policies isolate lets the flow pass
+  // Absent: the source (destination) is not a local workload, or quarantine at the other end decides alone. Of an end
+  // in quarantine: a denial that nothing contributes to.
+  std::optional<Decision> egress;
+  std::optional<Decision> ingress;
+  // Whether rules that match by peer and port ask for the process, so that another one may get another answer.
+  bool egress_by_process = false;
+  bool ingress_by_process = false;
+};
+
+// Whether which ends are decided: only those enforced on this node (Endpoint.ifindex != 0), or all known pods
+// (explain and replay, which know no interfaces).
+enum class Scope { kLocal, kEverywhere };
+
+Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, const Quarantine& quarantine = {});
+
+}  // namespace sluice::policy

@@ -1,0 +1,75 @@
+// Identities: what a peer is, as far as any policy can tell. Everything that is the same for every policy gets one
+// number, so that the kernel keeps one entry for it and a new pod of a known kind changes no ruleset.
+//
+// Every identity has an index here, in the order: outside IPv4, outside IPv6, node, pods; each kind begins with its
+// plain identity. Outside ones go on by prefix, pods by namespace and labels: so what a rule matches is a few ranges of
+// indices. Immutable after Build; points into the population and must not outlive it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "policy/network/ranges.h"
+#include "policy/network/snapshot.h"
+#include "policy/network/tables.h"
+
+namespace sluice::policy {
+
+struct Identity {
+  sl_identity_kind kind = SL_KIND_WORKLOAD;
+  std::uint32_t id = 0;
+  bool plain = false;              // the kind's identity for what no policy prefix holds
+  const Endpoint* pod = nullptr;   // any one of the pods with this identity
+  std::optional<Prefix> prefix;    // the longest policy prefix around its addresses
+  std::uint32_t prefix_index = 0;  // index of the outside identity of `prefix`; without one: of a plain identity
+  std::uint32_t ports = 0;         // equal numbers: equal lists of named ports; 0: none
+  // The plain identity of pods, which no address has: every kind has one so that none is empty.
+  bool IsPlaceholder() const { return kind == SL_KIND_WORKLOAD && plain; }
+};
+
+// What the policies look at.
+struct Interest {
+  explicit Interest(const std::vector<std::shared_ptr<const NetworkPolicy>>& policies);
+  std::vector<Prefix> prefixes4, prefixes6;  // sorted
+  std::set<std::string> label_keys;
+  bool operator==(const Interest&) const = default;
+};
+
+class IdentityTable {
+ public:
+  static IdentityTable Build(const Population& population, const Interest& interest);
+
+  const std::vector<Identity>& all() const { return identities_; }
+  Range OfKind(sl_identity_kind kind) const { return kinds_[kind]; }
+  // Indices of the outside identities whose prefix lies in `cidr`, which must be a prefix of some policy.
+  Range Within(const Prefix& cidr) const;
+
+  // The identity of a pod's or a node's address.
+  const Identity& OfAddress(const Address& address) const { return identities_[by_address_.at(address)]; }
+
+  // The identities that addresses or prefixes have, by number. Labels are those that count.
+  FlatMap<std::uint32_t, IdentityInfo> Describe() const;
+
+  // Label keys that tell pods of one workload apart and nothing else; they count only where a selector names them.
+  static bool IsChurn(const std::string& key);
+
+ private:
+  Labels Relevant(const Labels& labels) const;
+  void AddPlain(sl_identity_kind kind);
+  void AddOutside(sl_identity_kind kind, const std::vector<Prefix>& prefixes);
+  void AddNode(const Population& population);
+  void AddPods(const Population& population);
+  std::uint32_t LongestAround(const Address& address) const;
+  std::string PrefixText(std::uint32_t outside_index) const;
+
+  std::vector<Identity> identities_;
+  Range kinds_[SL_KIND_COUNT];
+  std::vector<std::uint32_t> parents_;  // by outside index: the next shorter prefix around it, or the plain identity
+  std::map<Address, std::uint32_t> by_address_;
+  std::set<std::string> selected_keys_;  // label keys that some selector names
+};
+
+}  // namespace sluice::policy

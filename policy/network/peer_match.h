@@ -1,0 +1,39 @@
+// Which identities a rule's peers match, as ranges of identity indices. Not thread-safe: remembers what it computed.
+#pragma once
+
+#include <map>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <vector>
+
+#include "policy/network/identity.h"
+
+namespace sluice::policy {
+
+class PeerMatcher {
+ public:
+  // Both must outlive the matcher.
+  PeerMatcher(const Population& population, const IdentityTable& identities);
+
+  RangeSet Match(const NetworkPolicy& policy, const Rule& rule) const;
+  void Forget() { known_.clear(); }  // what was computed; it would grow with every policy that ever was
+
+ private:
+  // The policy's namespace where only that counts, else empty; the two selectors.
+  using SelectorKey = std::tuple<std::string, std::optional<Selector>, std::optional<Selector>>;
+
+  RangeSet MatchBlock(const IpBlock& block) const;
+  const RangeSet& MatchSelectors(const NetworkPolicy& policy, const Peer& peer) const;
+  RangeSet NamespaceScope(const SelectorKey& key) const;
+  std::vector<std::uint32_t> Candidates(const Selector& selector, const RangeSet& scope) const;
+
+  const Population& population_;
+  const IdentityTable& identities_;
+  std::unordered_map<std::string, Range> by_namespace_;
+  std::unordered_map<std::string, std::vector<std::uint32_t>> by_label_;  // "key" and "key=value", ascending
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> by_prefix_;        // (prefix index, index) of pods and node
+  mutable std::map<SelectorKey, RangeSet> known_;
+};
+
+}  // namespace sluice::policy

@@ -1,0 +1,66 @@
+// Choices by process: where rules that name processes match a peer and port, the kernel is given what each set of
+// conditions that a process may meet leads to. Here are the patterns' numbers, and the choices, each kept once.
+// Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "policy/network/port_table.h"
+#include "policy/network/ruleset.h"
+
+namespace sluice::policy {
+
+// As sl_process_condition. Sets of patterns by their bits; 0: any.
+struct Condition {
+  std::uint64_t binaries = 0;
+  std::uint64_t ancestors = 0;
+  bool if_unknown = false;
+  auto operator<=>(const Condition&) const = default;
+};
+
+// The patterns of all rules that are compiled, in order; the bit of a pattern is its place in that order.
+class PatternTable {
+ public:
+  explicit PatternTable(const std::vector<Ruleset>& rulesets);
+
+  std::size_t size() const { return patterns_.size(); }
+  bool operator==(const PatternTable&) const = default;
+  // These two: only where no more than SL_MAX_PROGRAM_PATTERNS are there, and `rule` is one that has processes.
+  Condition ConditionOf(const NetworkPolicy& policy, const Rule& rule) const;
+  std::vector<std::string> PatternsOf(std::uint64_t bits) const;
+  FlatMap<std::uint32_t, sl_program_pattern> Table() const;
+
+ private:
+  std::uint64_t BitsOf(const std::vector<std::string>& patterns) const;
+
+  std::vector<std::string> patterns_;
+};
+
+struct Choice {
+  std::vector<Condition> conditions;  // distinct and in order, at most SL_MAX_PROCESS_CONDITIONS
+  std::uint32_t outcomes = 0;         // a table of the PortTablePool whose starts are all 0
+  auto operator<=>(const Choice&) const = default;
+};
+
+class ChoicePool {
+ public:
+  std::uint32_t Intern(Choice choice);  // its index
+  const std::vector<Choice>& all() const { return choices_; }
+
+  // Where each choice stands in an array of `limit`, which must be enough, by index: where the hash of its patterns and
+  // decisions says, or at the next free place, so that a change moves little.
+  std::vector<std::uint32_t> Places(const PatternTable& patterns, const PortTablePool& tables,
+                                    const std::vector<std::uint32_t>& decision_numbers, std::size_t limit) const;
+  // `outcomes`: PortTablePool::Layout::places.
+  FlatMap<std::uint32_t, sl_process_choice> Table(const std::vector<std::uint32_t>& places,
+                                                  const std::vector<sl_peer_value>& outcomes) const;
+
+ private:
+  std::vector<Choice> choices_;
+  std::map<Choice, std::uint32_t> by_content_;
+};
+
+}  // namespace sluice::policy

@@ -1,0 +1,89 @@
+// One ruleset -> which port table each identity gets. Identities that the same rules match get one table, computed
+// once, so the work grows with the ranges that rules match, not with rules x identities x ports. Not thread-safe.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "policy/network/peer_match.h"
+#include "policy/network/process_choice.h"
+
+namespace sluice::policy {
+
+// What the rulesets of one compilation share.
+struct Shared {
+  const IdentityTable& identities;
+  const PeerMatcher& peers;
+  const PatternTable& patterns;
+  std::unordered_map<const Rule*, RangeSet> matched = {};  // identity indices by rule
+
+  const RangeSet& Matched(const NetworkPolicy& policy, const Rule& rule);
+};
+
+// The identities of one kind: the port table that most of them have, and those that have another.
+struct KindRows {
+  std::uint32_t usual = 0;
+  std::vector<std::pair<Range, std::uint32_t>> others;  // identity indices, port table
+};
+
+// A ruleset compiled. Hangs on nothing but its policies, its workloads' named ports, the identities and the patterns;
+// all indices are its own.
+struct CompiledRuleset {
+  std::array<KindRows, SL_KIND_COUNT> by_kind;
+  std::vector<std::shared_ptr<const KeyedDecision>> decisions;
+  std::vector<PortTable> tables;
+  std::vector<Choice> choices;
+};
+
+class RulesetCompiler {
+ public:
+  RulesetCompiler(const Ruleset& ruleset, Shared& shared);
+
+  // Once. ResourceExhausted: more conditions on processes meet than a choice can hold.
+  StatusOr<CompiledRuleset> Compile();
+
+ private:
+  using Pieces = std::vector<std::pair<Range, std::uint32_t>>;  // identity indices, port table; all indices, in order
+
+  struct RuleState {
+    std::size_t policy;  // index in the ruleset
+    std::size_t number;  // index in the policy
+    const Rule* rule;
+    bool by_peer;                        // its services depend on the peer's named ports
+    RangeSet services;                   // otherwise
+    std::optional<Condition> condition;  // on the process
+  };
+
+  // The rules that match some peers, and the port tables that they give by those peers' lists of named ports.
+  struct PeerClass {
+    bool by_port_list = false;
+    std::unordered_map<std::uint32_t, std::uint32_t> tables;
+  };
+
+  void AddPieces(Range segment, const std::vector<std::uint32_t>& rules, Pieces& pieces);
+  std::uint32_t MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer);
+  // Where these rules match by peer and port; its `start` means nothing.
+  PortStep AnswerOf(const std::vector<std::uint32_t>& rules);
+  PortStep ChoiceOf(const std::vector<std::uint32_t>& rules, const std::vector<Condition>& conditions);
+  std::uint32_t DecisionOf(const std::vector<std::uint32_t>& rules);
+  // Those of `rules` that match a process that meets `met` of the conditions (bits).
+  std::vector<std::uint32_t> MatchingOf(const std::vector<std::uint32_t>& rules,
+                                        const std::vector<Condition>& conditions, std::uint32_t met) const;
+  Status TooManyConditions(const std::vector<std::uint32_t>& rules, std::size_t count) const;
+
+  const Ruleset& ruleset_;
+  Shared& shared_;
+  DecisionPool decisions_;
+  PortTablePool tables_;
+  ChoicePool choices_;
+  std::vector<RuleState> rules_;
+  std::map<std::vector<std::uint32_t>, PeerClass> classes_;
+  std::map<std::vector<std::uint32_t>, PortStep> answers_;
+  Status status_ = OkStatus();
+};
+
+}  // namespace sluice::policy

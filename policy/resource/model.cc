@@ -1,0 +1,70 @@
+#include "policy/resource/model.h"
+
+#include <algorithm>
+
+namespace sluice::policy {
+namespace {
+
+bool Holds(const Selector::Requirement& requirement, const Labels& labels) {
+  const auto label = labels.find(requirement.key);
+  const bool present = label != labels.end();
+  const auto listed = [&] {
+    return std::find(requirement.values.begin(), requirement.values.end(), label->second) != requirement.values.end();
+  };
+  switch (requirement.op) {
+    case Selector::Operator::kIn:
+      return present && listed();
+    case Selector::Operator::kNotIn:
+      return !present || !listed();
+    case Selector::Operator::kExists:
+      return present;
+    case Selector::Operator::kDoesNotExist:
+      return !present;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool Selector::Matches(const Labels& labels) const {
+  return std::all_of(requirements.begin(), requirements.end(),
+                     [&](const Requirement& requirement) { return Holds(requirement, labels); });
+}
+
+bool IpBlock::Matches(const Address& address) const {
+  return cidr.Contains(address) &&
+         std::none_of(except.begin(), except.end(), [&](const Prefix& hole) { return hole.Contains(address); });
+}
+
+const char* KindName(Kind kind) {
+  switch (kind) {
+    case Kind::kNamespace:
+      return "Namespace";
+    case Kind::kPod:
+      return "Pod";
+    case Kind::kWorkload:
+      return "Workload";
+    case Kind::kNetworkPolicy:
+    case Kind::kSluiceNetworkPolicy:
+      return "NetworkPolicy";
+  }
+  return "";
+}
+
+const char* KindApiVersion(Kind kind) {
+  switch (kind) {
+    case Kind::kNamespace:
+    case Kind::kPod:
+      return "v1";
+    case Kind::kNetworkPolicy:
+      return "networking.k8s.io/v1";
+    case Kind::kWorkload:
+    case Kind::kSluiceNetworkPolicy:
+      return "sluice.dev/v1alpha1";
+  }
+  return "";
+}
+
+std::string ResourceId::ToString() const { return fmt::format("{} {}", KindName(kind), name.ToString()); }
+
+}  // namespace sluice::policy

@@ -1,0 +1,161 @@
+// The resource model: what people's files say, after parsing and validation, before any meaning is computed.
+// Plain values, immutable once built; safe to share between threads.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/resource/address.h"
+
+namespace sluice::policy {
+
+using Labels = std::map<std::string, std::string>;
+
+enum class Direction { kIngress, kEgress };
+
+// IANA protocol numbers: kTcp 6, kUdp 17, kSctp 132; others occur in flows only.
+inline constexpr std::uint8_t kTcp = 6;
+inline constexpr std::uint8_t kUdp = 17;
+inline constexpr std::uint8_t kSctp = 132;
+inline constexpr std::uint8_t kIcmp = 1;
+inline constexpr std::uint8_t kIcmpv6 = 58;
+
+struct ObjectName {
+  std::string ns;  // empty for cluster-scoped kinds
+  std::string name;
+  auto operator<=>(const ObjectName&) const = default;
+  std::string ToString() const { return ns.empty() ? name : ns + "/" + name; }
+};
+
+// metav1.LabelSelector. Requirements are ANDed; no requirement selects everything.
+struct Selector {
+  enum class Operator { kIn, kNotIn, kExists, kDoesNotExist };
+  struct Requirement {
+    std::string key;
+    Operator op = Operator::kIn;
+    std::vector<std::string> values;
+    auto operator<=>(const Requirement&) const = default;
+  };
+  std::vector<Requirement> requirements;  // matchLabels become In with one value
+  auto operator<=>(const Selector&) const = default;
+
+  bool Matches(const Labels& labels) const;  // NotIn and DoesNotExist match absent keys (rule 10)
+};
+
+struct IpBlock {
+  Prefix cidr;
+  std::vector<Prefix> except;  // each strictly inside cidr
+  bool Matches(const Address& address) const;
+};
+
+// networking.k8s.io/v1 NetworkPolicyPeer: either ip_block, or one or both selectors.
+struct Peer {
+  std::optional<Selector> pod_selector;
+  std::optional<Selector> namespace_selector;
+  std::optional<IpBlock> ip_block;
+};
+
+// networking.k8s.io/v1 NetworkPolicyPort.
+struct PortRule {
+  std::uint8_t protocol = kTcp;
+  std::optional<std::uint16_t> port;      // numeric; absent with absent name: all ports of the protocol
+  std::optional<std::uint16_t> end_port;  // inclusive, >= port
+  std::string port_name;                  // named port of the destination pod; empty: none
+};
+
+// What a rule asks of the process at the workload's end. Patterns of paths, see policy/network/glob.h.
+struct ProcessMatch {
+  std::vector<std::string> binaries;   // empty: any
+  std::vector<std::string> ancestors;  // empty: any
+};
+
+enum class RuleAction { kAllow, kDeny, kAudit };
+enum class PolicyMode { kEnforce, kAudit };
+enum class UnknownProcesses { kDeny, kAllow };
+
+struct Rule {
+  std::vector<Peer> peers;      // empty: everybody
+  std::vector<PortRule> ports;  // empty: every port of every protocol
+  RuleAction action = RuleAction::kAllow;
+  std::optional<ProcessMatch> processes = {};  // absent: whatever process it is; at least one list is not empty
+};
+
+// Both kinds: networking.k8s.io/v1 and sluice.dev/v1alpha1 NetworkPolicy.
+struct NetworkPolicy {
+  enum class Api { kKubernetes, kSluice };
+  Api api = Api::kKubernetes;
+  ObjectName name;
+  Selector pod_selector;
+  bool isolates_ingress = false;  // policyTypes, defaults applied (rule 2)
+  bool isolates_egress = false;
+  std::vector<Rule> ingress;
+  std::vector<Rule> egress;
+  PolicyMode mode = PolicyMode::kEnforce;
+  UnknownProcesses unknown_processes = UnknownProcesses::kDeny;
+
+  bool Isolates(Direction d) const { return d == Direction::kIngress ? isolates_ingress : isolates_egress; }
+  const std::vector<Rule>& rules(Direction d) const { return d == Direction::kIngress ? ingress : egress; }
+};
+
+struct NamedPort {
+  std::string name;
+  std::uint16_t port = 0;
+  std::uint8_t protocol = kTcp;
+  auto operator<=>(const NamedPort&) const = default;
+};
+
+struct Namespace {
+  std::string name;
+  Labels labels;  // with kubernetes.io/metadata.name
+};
+
+// A v1 Pod: a peer that is known by its addresses.
+struct Pod {
+  ObjectName name;
+  std::string uid;
+  Labels labels;
+  std::vector<NamedPort> ports;
+  std::vector<Address> ips;
+  bool host_network = false;
+  bool finished = false;  // phase Succeeded or Failed: owns no address any more (rule 18)
+};
+
+// A sluice.dev/v1alpha1 Workload: a local pod to enforce on.
+struct Workload {
+  ObjectName name;
+  Labels labels;
+  std::vector<NamedPort> ports;
+  std::vector<Address> ips;  // as the file says; empty: what the interface has
+  std::string netns;         // exactly one of netns and host_interface
+  std::string host_interface;
+  std::string interface = "eth0";
+  std::string cgroup;
+};
+
+enum class Kind { kNamespace, kPod, kWorkload, kNetworkPolicy, kSluiceNetworkPolicy };
+const char* KindName(Kind kind);  // "NetworkPolicy" for both policies
+const char* KindApiVersion(Kind kind);
+
+// What names a resource: a later document with the same id replaces it.
+struct ResourceId {
+  Kind kind = Kind::kNamespace;
+  ObjectName name;
+  auto operator<=>(const ResourceId&) const = default;
+  std::string ToString() const;  // "NetworkPolicy shop/db"
+};
+
+// One parsed document. Exactly the member of `kind` is set.
+struct Resource {
+  ResourceId id;
+  std::string yaml;  // the document, normalised; for the state directory and `get -o yaml`
+  std::shared_ptr<const Namespace> ns;
+  std::shared_ptr<const Pod> pod;
+  std::shared_ptr<const Workload> workload;
+  std::shared_ptr<const NetworkPolicy> policy;
+};
+
+}  // namespace sluice::policy

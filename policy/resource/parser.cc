@@ -1,0 +1,340 @@
+#include "policy/resource/parser.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/printable.h"
+#include "policy/resource/resource_emit.h"
+#include "policy/resource/resource_kinds.h"
+#include "policy/resource/resource_scalar.h"
+#include "policy/resource/unknown_kind.h"
+#include "policy/resource/yaml.h"
+
+namespace sluice::policy {
+namespace {
+
+constexpr std::array kKinds = {Kind::kNamespace, Kind::kPod, Kind::kNetworkPolicy, Kind::kWorkload,
+                               Kind::kSluiceNetworkPolicy};
+
+constexpr std::size_t kMaxErrorBytes = 4000;  // a call's status travels in a header of at most 8 KiB
+constexpr std::size_t kMaxProblems = 1000;    // of one text
+
+struct TypeMeta {
+  std::string api_version;
+  std::string kind;
+};
+
+// What makes pods, and where it has their template.
+struct PodMaker {
+  const char* api_version;
+  const char* kind;
+  const char* pods;  // first part of their names
+  bool by_jobs;      // the template is in that of its jobs
+};
+constexpr PodMaker kPodMakers[] = {
+    {"apps/v1", "Deployment", "deployment", false},
+    {"apps/v1", "StatefulSet", "statefulset", false},
+    {"apps/v1", "DaemonSet", "daemonset", false},
+    {"apps/v1", "ReplicaSet", "replicaset", false},
+    {"v1", "ReplicationController", "replicationcontroller", false},
+    {"batch/v1", "Job", "job", false},
+    {"batch/v1", "CronJob", "cronjob", true},
+};
+
+std::string SupportedKinds() {
+  std::string text = "v1 List";
+  for (const Kind kind : kKinds) text += fmt::format(", {} {}", KindApiVersion(kind), KindName(kind));
+  return text;
+}
+
+std::optional<Kind> FindKind(const TypeMeta& type) {
+  const auto kind = std::find_if(kKinds.begin(), kKinds.end(), [&](Kind candidate) {
+    return type.api_version == KindApiVersion(candidate) && type.kind == KindName(candidate);
+  });
+  return kind == kKinds.end() ? std::nullopt : std::optional(*kind);
+}
+
+const PodMaker* FindPodMaker(const TypeMeta& type) {
+  const auto* const maker = std::find_if(std::begin(kPodMakers), std::end(kPodMakers), [&](const PodMaker& candidate) {
+    return type.api_version == candidate.api_version && type.kind == candidate.kind;
+  });
+  return maker == std::end(kPodMakers) ? nullptr : maker;
+}
+
+// What the items of this list are; an empty kind: anything. Absent: it is no list.
+std::optional<TypeMeta> ItemsOfList(const TypeMeta& list) {
+  if (list.api_version == "v1" && list.kind == "List") return TypeMeta();
+  if (!list.kind.ends_with("List")) return std::nullopt;
+  TypeMeta item{.api_version = list.api_version, .kind = list.kind.substr(0, list.kind.size() - 4)};
+  return FindKind(item) ? std::optional(item) : std::nullopt;
+}
+
+// `implied`: what an item is that does not say it, as those of a PodList.
+StatusOr<TypeMeta> ParseTypeMeta(const Field& root, const TypeMeta& implied) {
+  SL_RETURN_IF_ERROR(root.CheckMap());
+  TypeMeta type = implied;
+  SL_RETURN_IF_ERROR(root.Read("apiVersion", type.api_version, ParseString));
+  SL_RETURN_IF_ERROR(root.Read("kind", type.kind, ParseString));
+  if (type.api_version.empty()) return root.Missing("apiVersion");
+  if (type.kind.empty()) return root.Missing("kind");
+  if (implied.kind.empty() || (type.api_version == implied.api_version && type.kind == implied.kind)) return type;
+  return root.Error(
+      fmt::format("{} {} in a list of {} {}", type.api_version, type.kind, implied.api_version, implied.kind));
+}
+
+std::string ScalarAt(const YamlNode* map, std::string_view key) {
+  const YamlNode* value = map == nullptr ? nullptr : map->Find(key);
+  return value == nullptr ? "" : value->scalar;
+}
+
+// The object's names for errors, as far as they can be read before anything is checked.
+void NameObject(const YamlNode& root, const std::string& kind, bool in_namespace, Document& document) {
+  const YamlNode* metadata = root.Find("metadata");
+  const std::string name = ScalarAt(metadata, "name");
+  if (name.empty()) {
+    document.subject = fmt::format("{} ({})", kind, document.subject);
+    document.object = kind;
+    return;
+  }
+  const std::string ns = ScalarAt(metadata, "namespace");
+  const ObjectName full{.ns = !in_namespace ? "" : ns.empty() ? document.default_namespace : ns, .name = name};
+  document.subject = fmt::format("{} {}", kind, full.ToString());
+  document.object = fmt::format("{}/{}", kind, name);
+}
+
+Status ParseBody(const Field& root, const Metadata& metadata, Resource& resource) {
+  switch (resource.id.kind) {
+    case Kind::kNamespace: {
+      SL_ASSIGN_OR_RETURN(resource.ns, ParseNamespace(root, metadata));
+      break;
+    }
+    case Kind::kPod: {
+      SL_ASSIGN_OR_RETURN(resource.pod, ParsePod(root, metadata));
+      break;
+    }
+    case Kind::kWorkload: {
+      SL_ASSIGN_OR_RETURN(resource.workload, ParseWorkload(root, metadata));
+      break;
+    }
+    case Kind::kNetworkPolicy: {
+      SL_ASSIGN_OR_RETURN(resource.policy, ParseNetworkPolicy(root, metadata, NetworkPolicy::Api::kKubernetes));
+      break;
+    }
+    case Kind::kSluiceNetworkPolicy: {
+      SL_ASSIGN_OR_RETURN(resource.policy, ParseNetworkPolicy(root, metadata, NetworkPolicy::Api::kSluice));
+      break;
+    }
+  }
+  return OkStatus();
+}
+
+StatusOr<std::shared_ptr<const Pod>> ParsePodOf(const PodMaker& maker, const Field& root, const ObjectName& name) {
+  auto spec = root.Get("spec");
+  for (const char* key : {"jobTemplate", "spec"}) {
+    if (!maker.by_jobs || !spec) continue;
+    SL_RETURN_IF_ERROR(spec->CheckMap());
+    spec = spec->Get(key);
+  }
+  if (!spec) return root.Missing(maker.by_jobs ? "spec.jobTemplate.spec" : "spec");
+  SL_RETURN_IF_ERROR(spec->CheckMap());
+  const auto pod_template = spec->Get("template");
+  if (!pod_template) return spec->Missing("template");
+  return ParsePodTemplate(*pod_template, name);
+}
+
+// Puts `text` first in `map` where the key is absent or null.
+void SetDefault(YamlNode& map, const std::string& key, const std::string& text) {
+  const YamlNode* present = map.Find(key);
+  if (present != nullptr && present->type != YamlNode::Type::kNull) return;
+  std::erase_if(map.entries, [&](const YamlNode::Entry& entry) { return entry.key == key; });
+  auto value = std::make_shared<YamlNode>();
+  value->type = YamlNode::Type::kScalar;
+  value->quoted = true;
+  value->scalar = text;
+  map.entries.insert(map.entries.begin(), {.key = key, .place = map.place, .value = std::move(value)});
+}
+
+// The document with what it does not say itself: what is kept is read again without list and options.
+std::string EmitWhole(const YamlNode& root, const TypeMeta& type, const std::string& ns) {
+  YamlNode whole = root;
+  SetDefault(whole, "kind", type.kind);
+  SetDefault(whole, "apiVersion", type.api_version);
+  for (YamlNode::Entry& entry : whole.entries) {
+    if (entry.key != "metadata" || ns.empty()) continue;
+    auto metadata = std::make_shared<YamlNode>(*entry.value);
+    SetDefault(*metadata, "namespace", ns);
+    entry.value = std::move(metadata);
+  }
+  return EmitYaml(whole);
+}
+
+class Collector {
+ public:
+  Collector(std::string_view origin, const ParseOptions& options) : origin_(origin), options_(options) {}
+
+  // `where`: "document 2", or with the index in a list.
+  void Add(const YamlNode& node, const std::string& where, const TypeMeta& implied) {
+    Document document{.origin = origin_, .subject = where, .default_namespace = options_.default_namespace};
+    if (IsNoObject(node)) {
+      Skip(node, document, "no Kubernetes object: it has no apiVersion and no kind");
+      return;
+    }
+    const std::size_t before = parsed_.problems.size();
+    // What is wrong is in the document's problems.
+    AddObject(Field(document, node), where, implied, document).IgnoreError();
+    const std::size_t room = kMaxProblems - std::min(kMaxProblems, before);
+    for (std::size_t i = 0; i < std::min(room, document.problems.size()); ++i) {
+      parsed_.problems.push_back(std::move(document.problems[i]));
+    }
+  }
+
+  ParsedText Take() { return std::move(parsed_); }
+
+ private:
+  bool IsNoObject(const YamlNode& node) const {
+    if (!options_.skip_unknown) return false;
+    return node.type != YamlNode::Type::kMap || (node.Find("apiVersion") == nullptr && node.Find("kind") == nullptr);
+  }
+
+  void Skip(const YamlNode& node, const Document& document, std::string_view what) {
+    if (parsed_.skipped.size() >= kMaxProblems) return;
+    parsed_.skipped.push_back(
+        {.place = node.place, .subject = document.subject, .object = document.object, .what = std::string(what)});
+  }
+
+  Status AddObject(const Field& root, const std::string& where, const TypeMeta& implied, Document& document) {
+    const YamlNode& node = root.node();
+    SL_ASSIGN_OR_RETURN(const TypeMeta type, ParseTypeMeta(root, implied));
+    if (const auto items = ItemsOfList(type)) return AddList(root, where, *items);
+    const std::optional<Kind> kind = FindKind(type);
+    const PodMaker* maker = options_.pod_templates ? FindPodMaker(type) : nullptr;
+    if (!kind && maker == nullptr) return AddUnknown(root, type, document);
+    NameObject(node, type.kind, kind != Kind::kNamespace, document);
+
+    Resource resource{.id = {.kind = kind.value_or(Kind::kPod), .name = {}}};
+    SL_ASSIGN_OR_RETURN(const Metadata metadata, ParseMetadata(root, resource.id.kind));
+    resource.id.name = metadata.name;
+    if (maker != nullptr) {
+      resource.id.name.name = fmt::format("{}/{}", maker->pods, metadata.name.name);
+      SL_ASSIGN_OR_RETURN(resource.pod, ParsePodOf(*maker, root, resource.id.name));
+    } else {
+      SL_RETURN_IF_ERROR(ParseBody(root, metadata, resource));
+    }
+    const auto [first, added] = lines_.emplace(resource.id, root.place().line);
+    if (!added) {
+      return root.Error(
+          fmt::format("defined twice: the first definition is on line {}. Kubernetes would keep the last: remove one",
+                      first->second));
+    }
+    const bool in_default = kind != Kind::kNamespace && ScalarAt(node.Find("metadata"), "namespace").empty();
+    parsed_.without_namespace += in_default ? 1 : 0;
+    const bool is_implied = in_default && options_.default_namespace != ParseOptions().default_namespace;
+    resource.yaml = EmitWhole(node, type, is_implied ? options_.default_namespace : "");
+    parsed_.resources.push_back(std::move(resource));
+    parsed_.places.push_back(root.place());
+    return OkStatus();
+  }
+
+  Status AddUnknown(const Field& root, const TypeMeta& type, Document& document) {
+    if (options_.skip_unknown && !MayBePolicy(type.api_version, type.kind)) {
+      document.object = type.kind;
+      if (const std::string name = ScalarAt(root.node().Find("metadata"), "name"); !name.empty()) {
+        document.object += "/" + name;
+      }
+      Skip(root.node(), document, "neither policy nor workload");
+      return OkStatus();
+    }
+    const std::string hint = HintForKind(type.api_version, type.kind);
+    const Field named = root.Get("kind").value_or(root);
+    if (!hint.empty()) return named.Error(fmt::format("{} {}: {}", type.api_version, type.kind, hint));
+    return named.Error(fmt::format("apiVersion {} has no kind {} here; known are {}", Quoted(type.api_version),
+                                   Quoted(type.kind), SupportedKinds()));
+  }
+
+  Status AddList(const Field& list, const std::string& where, const TypeMeta& implied) {
+    SL_RETURN_IF_ERROR(list.AllowOnly({"apiVersion", "kind", "metadata", "items"}));
+    const auto items = list.Get("items");
+    if (!items) return OkStatus();
+    SL_RETURN_IF_ERROR(items->CheckSequence());
+    for (std::size_t i = 0; i < items->node().items.size(); ++i) {
+      Add(*items->node().items[i], fmt::format("{} items[{}]", where, i), implied);
+    }
+    return OkStatus();
+  }
+
+  std::string_view origin_;
+  const ParseOptions& options_;
+  ParsedText parsed_;
+  std::map<ResourceId, int> lines_;
+};
+
+// The hint for each line that a problem is on. The text is walked once.
+std::map<int, std::string> HintsByLine(std::string_view text, const std::vector<Problem>& problems) {
+  std::map<int, std::string> hints;
+  for (const Problem& problem : problems) hints[problem.place.line];
+  int at = 1;
+  for (auto& [line, hint] : hints) {
+    for (; at < line && !text.empty(); ++at) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    if (at == line) hint = HintForTemplate(text.substr(0, text.find('\n')));
+  }
+  return hints;
+}
+
+// A template's braces are a map to YAML, and its loops stop it far behind where they are.
+void HintAtTemplates(std::string_view text, std::vector<Problem>& problems) {
+  const std::map<int, std::string> hints = HintsByLine(text, problems);
+  for (Problem& problem : problems) {
+    const bool of_syntax = problem.subject.empty();
+    std::string hint = hints.at(problem.place.line);
+    if (hint.empty() && of_syntax) hint = HintForTemplate(text);
+    if (!hint.empty()) problem.what += ". " + hint;
+  }
+}
+
+}  // namespace
+
+ParsedText ParseText(std::string_view origin, std::string_view text, const ParseOptions& options) {
+  if (text.size() > kMaxResourceBytes) {
+    ParsedText refused;
+    refused.problems.push_back(
+        {.what = fmt::format("{} bytes: at most {} are read, split the file", text.size(), kMaxResourceBytes)});
+    return refused;
+  }
+  Collector collector(origin, options);
+  const auto error = ParseYaml(
+      text, [&](const YamlNode& root, int number) { collector.Add(root, fmt::format("document {}", number), {}); });
+  ParsedText parsed = collector.Take();
+  if (error) parsed.problems.push_back({.place = error->place, .what = Printable(error->what)});
+  HintAtTemplates(text, parsed.problems);
+  return parsed;
+}
+
+Status ToStatus(std::string_view origin, const std::vector<Problem>& problems) {
+  std::string text;
+  std::size_t told = 0;
+  for (const Problem& problem : problems) {
+    const std::string line = problem.ToString(origin);
+    if (told != 0 && text.size() + line.size() > kMaxErrorBytes) break;
+    text += (told++ == 0 ? "" : "\n") + line;
+  }
+  if (told < problems.size()) text += fmt::format("\n{} more", problems.size() - told);
+  return InvalidError("{}", text);
+}
+
+std::string SkippedText(std::string_view origin, const Problem& skipped) {
+  const std::string& subject = skipped.object.empty() ? skipped.subject : skipped.object;
+  return fmt::format("{}:{}: {}: left out: {}", origin, skipped.place.line, Printable(subject), skipped.what);
+}
+
+std::string DefaultNamespaceText(std::string_view origin, std::size_t count) {
+  return fmt::format("{}: {} {} no namespace: \"default\" is taken, -n NAMESPACE says another", origin, count,
+                     count == 1 ? "object has" : "objects have");
+}
+
+StatusOr<std::vector<Resource>> ParseResources(std::string_view origin, std::string_view text) {
+  ParsedText parsed = ParseText(origin, text);
+  if (!parsed.problems.empty()) return ToStatus(origin, parsed.problems);
+  return std::move(parsed.resources);
+}
+
+}  // namespace sluice::policy

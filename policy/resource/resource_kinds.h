@@ -1,0 +1,18 @@
+// One parser a kind. `root` is the whole document, `metadata` what ParseMetadata read of it.
+#pragma once
+
+#include <memory>
+
+#include "policy/resource/resource_common.h"
+
+namespace sluice::policy {
+
+StatusOr<std::shared_ptr<const Namespace>> ParseNamespace(const Field& root, const Metadata& metadata);
+StatusOr<std::shared_ptr<const Pod>> ParsePod(const Field& root, const Metadata& metadata);
+// Of the pods that `template` (a PodTemplateSpec) makes: labels and ports. `name` is theirs.
+StatusOr<std::shared_ptr<const Pod>> ParsePodTemplate(const Field& pod_template, const ObjectName& name);
+StatusOr<std::shared_ptr<const Workload>> ParseWorkload(const Field& root, const Metadata& metadata);
+StatusOr<std::shared_ptr<const NetworkPolicy>> ParseNetworkPolicy(const Field& root, const Metadata& metadata,
+                                                                  NetworkPolicy::Api api);
+
+}  // namespace sluice::policy

@@ -1,0 +1,98 @@
+// Resources by what names them, in order: by kind, then by name. Read and written as a std::map is; but a copy shares
+// with its original all kinds that neither has written to since, so copying is cheap, and it is known without a look
+// that a kind is still the same. Not thread-safe for writers, as a std::map.
+#pragma once
+
+#include <array>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "policy/resource/model.h"
+
+namespace sluice::policy {
+
+class ResourceMap {
+ public:
+  using Part = std::map<ResourceId, Resource>;  // of one kind
+  using value_type = Part::value_type;
+
+  class const_iterator {
+   public:
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = ResourceMap::value_type;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const value_type*;
+    using reference = const value_type&;
+
+    const_iterator() = default;
+    reference operator*() const { return *at_; }
+    pointer operator->() const { return &*at_; }
+    const_iterator& operator++() {
+      ++at_;
+      SkipEnds();
+      return *this;
+    }
+    const_iterator operator++(int) {
+      const const_iterator before = *this;
+      ++*this;
+      return before;
+    }
+    bool operator==(const const_iterator& other) const { return kind_ == other.kind_ && at_ == other.at_; }
+
+   private:
+    friend class ResourceMap;
+    const_iterator(const ResourceMap* map, std::size_t kind, Part::const_iterator at)
+        : map_(map), kind_(kind), at_(at) {
+      SkipEnds();
+    }
+    void SkipEnds();
+
+    const ResourceMap* map_ = nullptr;
+    std::size_t kind_ = 0;
+    Part::const_iterator at_;
+  };
+
+  ResourceMap() = default;
+  ResourceMap(const ResourceMap&) = default;
+  ResourceMap& operator=(const ResourceMap&) = default;
+  ResourceMap(ResourceMap&& other) noexcept : parts_(std::exchange(other.parts_, NoParts())) {}  // leaves none there
+  ResourceMap& operator=(ResourceMap&& other) noexcept {
+    parts_ = std::exchange(other.parts_, NoParts());
+    return *this;
+  }
+
+  const_iterator begin() const { return {this, 0, parts_[0]->begin()}; }
+  const_iterator end() const { return {this, kKinds - 1, parts_[kKinds - 1]->end()}; }
+  std::size_t size() const;
+  bool empty() const { return size() == 0; }
+  const_iterator find(const ResourceId& id) const;
+  bool contains(const ResourceId& id) const { return of(id.kind).contains(id); }
+  const Resource& at(const ResourceId& id) const { return of(id.kind).at(id); }
+
+  Resource& operator[](const ResourceId& id) { return Edit(id.kind)[id]; }
+  template <typename R>
+  void insert_or_assign(const ResourceId& id, R&& resource) {
+    (*this)[id] = std::forward<R>(resource);
+  }
+  std::size_t erase(const ResourceId& id) { return contains(id) ? Edit(id.kind).erase(id) : 0; }
+  void clear() { *this = ResourceMap(); }
+  void Clear(Kind kind);
+  // Adds those of `other` whose ids are not here.
+  void Merge(const ResourceMap& other);
+
+  const Part& of(Kind kind) const { return *parts_[Index(kind)]; }
+  // Nobody has written to these since one was copied from the other. False says nothing.
+  bool Shares(Kind kind, const ResourceMap& other) const { return parts_[Index(kind)] == other.parts_[Index(kind)]; }
+
+ private:
+  static constexpr std::size_t kKinds = 5;
+  static std::size_t Index(Kind kind) { return static_cast<std::size_t>(kind); }
+  static std::array<std::shared_ptr<Part>, kKinds> NoParts();
+  Part& Edit(Kind kind);
+
+  std::array<std::shared_ptr<Part>, kKinds> parts_ = NoParts();  // written to only while nobody shares it
+};
+
+}  // namespace sluice::policy

@@ -1,0 +1,54 @@
+#include "policy/resource/unknown_kind.h"
+
+#include <algorithm>
+#include <array>
+
+namespace sluice::policy {
+namespace {
+
+// Their kinds are of an operator's admission and pods' lifes, whatever they are called.
+constexpr std::array<std::string_view, 4> kGroupsWithoutNetwork = {"admissionregistration.k8s.io", "kyverno.io",
+                                                                   "policies.kyverno.io", "policy"};
+
+std::string_view GroupOf(std::string_view api_version) {
+  const std::size_t slash = api_version.find('/');
+  return slash == std::string_view::npos ? std::string_view() : api_version.substr(0, slash);
+}
+
+bool HasVariable(std::string_view line) {
+  const std::size_t at = line.find("${");
+  return at != std::string_view::npos && line.find('}', at) != std::string_view::npos;
+}
+
+}  // namespace
+
+bool MayBePolicy(std::string_view api_version, std::string_view kind) {
+  const std::string_view group = GroupOf(api_version);
+  if (group == "sluice.dev" || group == "policy.networking.k8s.io") return true;
+  if (std::find(kGroupsWithoutNetwork.begin(), kGroupsWithoutNetwork.end(), group) != kGroupsWithoutNetwork.end()) {
+    return false;
+  }
+  // Known kinds under an apiVersion that has none of that name.
+  if (kind == "Namespace" || kind == "Pod" || kind == "Workload") return true;
+  return kind.find("Policy") != std::string_view::npos || kind.find("Policies") != std::string_view::npos;
+}
+
+std::string HintForKind(std::string_view api_version, std::string_view kind) {
+  if (kind == "NetworkPolicy" && api_version == "extensions/v1beta1") {
+    return "Kubernetes 1.16 ended it: write apiVersion networking.k8s.io/v1, with the same fields";
+  }
+  if (kind == "NetworkPolicy" && GroupOf(api_version).ends_with("projectcalico.org")) {
+    return "Calico's own policies are not read: those of apiVersion networking.k8s.io/v1 are";
+  }
+  return "";
+}
+
+std::string HintForTemplate(std::string_view line) {
+  if (line.find("{{") != std::string_view::npos) {
+    return "this is a Helm or Go template: render it first, as by `helm template`";
+  }
+  if (HasVariable(line)) return "this has a variable for another tool: fill it in first, as by `envsubst`";
+  return "";
+}
+
+}  // namespace sluice::policy
