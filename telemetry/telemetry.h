@@ -3,11 +3,11 @@
 // StartExport.
 #pragma once
 
-#include "telemetry/collector.h"
-#include "telemetry/event_export.h"
-#include "telemetry/http_server.h"
-#include "telemetry/metrics.h"
-#include "telemetry/process_sensor.h"
+#include "telemetry/event/event_export.h"
+#include "telemetry/flow/collector.h"
+#include "telemetry/metrics/http_server.h"
+#include "telemetry/metrics/metrics.h"
+#include "telemetry/process/process_sensor.h"
 
 namespace sluice::telemetry {
 

@@ -5,8 +5,8 @@
 
 #include "bpf/abi/policy.h"
 #include "policy/network/evaluate.h"
-#include "telemetry/policy_refs.h"
-#include "telemetry/text.h"
+#include "telemetry/event/policy_refs.h"
+#include "telemetry/event/text.h"
 
 namespace sluice::api {
 namespace {

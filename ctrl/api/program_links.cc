@@ -4,7 +4,7 @@
 #include <set>
 
 #include "policy/network/glob.h"
-#include "telemetry/text.h"
+#include "telemetry/event/text.h"
 
 namespace sluice::api {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "telemetry/json.h"
+#include "telemetry/event/json.h"
 
 namespace sluice::api {
 namespace {

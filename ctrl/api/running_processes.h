@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "ctrl/api/sluice.pb.h"
-#include "telemetry/process_sensor.h"
+#include "telemetry/process/process_sensor.h"
 
 namespace sluice::api {
 

@@ -8,8 +8,8 @@
 #include "ctrl/api/running_processes.h"
 #include "ctrl/api/status.h"
 #include "ctrl/api/workload_programs.h"
-#include "telemetry/event_reader.h"
-#include "telemetry/flow_text.h"
+#include "telemetry/event/flow_text.h"
+#include "telemetry/flow/event_reader.h"
 
 namespace sluice::api {
 namespace {

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "ctrl/api/program_links.h"
-#include "telemetry/process_sensor.h"
+#include "telemetry/process/process_sensor.h"
 
 namespace sluice::api {
 

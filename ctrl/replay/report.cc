@@ -5,11 +5,11 @@
 #include "base/output.h"
 #include "ctrl/workload/offline_snapshot.h"
 #include "ctrl/workload/resource_directory.h"
-#include "telemetry/drop_reason.h"
-#include "telemetry/flow_text.h"
-#include "telemetry/json.h"
-#include "telemetry/layer4.h"
-#include "telemetry/policy_refs.h"
+#include "telemetry/event/drop_reason.h"
+#include "telemetry/event/flow_text.h"
+#include "telemetry/event/json.h"
+#include "telemetry/event/layer4.h"
+#include "telemetry/event/policy_refs.h"
 
 namespace sluice::replay {
 namespace {

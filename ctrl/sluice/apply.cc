@@ -5,7 +5,7 @@
 #include "ctrl/sluice/resource_args.h"
 #include "ctrl/sluice/verb.h"
 #include "policy/resource/yaml.h"
-#include "telemetry/flow_text.h"
+#include "telemetry/event/flow_text.h"
 
 namespace sluice::client {
 namespace {

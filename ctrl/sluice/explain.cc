@@ -7,7 +7,7 @@
 #include "ctrl/sluice/port.h"
 #include "ctrl/sluice/verb.h"
 #include "ctrl/workload/offline_snapshot.h"
-#include "telemetry/json.h"
+#include "telemetry/event/json.h"
 
 namespace sluice::client {
 namespace {

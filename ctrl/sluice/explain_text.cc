@@ -4,7 +4,7 @@
 
 #include "base/printable.h"
 
-#include "telemetry/flow_text.h"
+#include "telemetry/event/flow_text.h"
 
 namespace sluice::client {
 namespace {

@@ -9,7 +9,7 @@
 #include "ctrl/sluice/label_selector.h"
 #include "ctrl/sluice/object_table.h"
 #include "ctrl/sluice/verb.h"
-#include "telemetry/json.h"
+#include "telemetry/event/json.h"
 
 namespace sluice::client {
 namespace {

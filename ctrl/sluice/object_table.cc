@@ -6,7 +6,7 @@
 #include <map>
 
 #include "ctrl/sluice/process_table.h"
-#include "telemetry/flow_text.h"
+#include "telemetry/event/flow_text.h"
 
 namespace sluice::client {
 namespace {

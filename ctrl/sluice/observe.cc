@@ -7,8 +7,8 @@
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/observe_request.h"
 #include "ctrl/sluice/verb.h"
-#include "telemetry/flow_text.h"
-#include "telemetry/json.h"
+#include "telemetry/event/flow_text.h"
+#include "telemetry/event/json.h"
 
 namespace sluice::client {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "telemetry/event_filter.h"
+#include "telemetry/event/event_filter.h"
 
 namespace sluice::client {
 namespace {

@@ -3,8 +3,8 @@
 #include <map>
 #include <set>
 
-#include "telemetry/flow_text.h"
-#include "telemetry/process_text.h"
+#include "telemetry/event/flow_text.h"
+#include "telemetry/event/process_text.h"
 
 namespace sluice::client {
 namespace {

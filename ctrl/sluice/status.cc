@@ -3,7 +3,7 @@
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/status_text.h"
 #include "ctrl/sluice/verb.h"
-#include "telemetry/json.h"
+#include "telemetry/event/json.h"
 
 namespace sluice::client {
 namespace {

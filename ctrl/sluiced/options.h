@@ -9,7 +9,7 @@
 #include "ctrl/api/server.h"
 #include "ctrl/reconcile/state_store.h"
 #include "policy/resource/address.h"
-#include "telemetry/redaction.h"
+#include "telemetry/process/redaction.h"
 
 namespace sluice {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <thread>
 
-#include "telemetry/process_sensor.h"
+#include "telemetry/process/process_sensor.h"
 
 namespace sluice::perf {
 

@@ -10,7 +10,7 @@ namespace sluice::perf {
 namespace {
 
 constexpr std::uint32_t kFitsQueue = 128;             // of the veth
-constexpr std::chrono::milliseconds kAgentPause{50};  // as telemetry/collector.h
+constexpr std::chrono::milliseconds kAgentPause{50};  // as telemetry/flow/collector.h
 
 template <typename... Args>
 Status Wrong(fmt::format_string<Args...> format, Args&&... args) {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "telemetry/process_sensor.h"
+#include "telemetry/process/process_sensor.h"
 
 namespace sluice::test {
 

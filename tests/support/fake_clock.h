@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-#include "telemetry/clock.h"
+#include "telemetry/event/clock.h"
 
 namespace sluice::test {
 

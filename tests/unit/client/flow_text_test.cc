@@ -1,4 +1,4 @@
-#include "telemetry/flow_text.h"
+#include "telemetry/event/flow_text.h"
 
 #include "tests/unit/client/messages.h"
 

@@ -10,9 +10,9 @@
 #include "ctrl/sluice/object_table.h"
 #include "ctrl/sluice/status_text.h"
 #include "ctrl/sluice/traffic_rates.h"
-#include "telemetry/flow_text.h"
-#include "telemetry/json.h"
-#include "telemetry/process_text.h"
+#include "telemetry/event/flow_text.h"
+#include "telemetry/event/json.h"
+#include "telemetry/event/process_text.h"
 
 namespace sluice::client {
 namespace {

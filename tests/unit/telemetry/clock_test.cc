@@ -1,4 +1,4 @@
-#include "telemetry/clock.h"
+#include "telemetry/event/clock.h"
 
 #include <google/protobuf/util/time_util.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "telemetry/collector.h"
+#include "telemetry/flow/collector.h"
 
 #include "tests/unit/telemetry/scene.h"
 

@@ -1,4 +1,4 @@
-#include "telemetry/event_export.h"
+#include "telemetry/event/event_export.h"
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>

@@ -1,4 +1,4 @@
-#include "telemetry/event_filter.h"
+#include "telemetry/event/event_filter.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "telemetry/event_hub.h"
+#include "telemetry/event/event_hub.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

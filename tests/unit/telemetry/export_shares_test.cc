@@ -1,4 +1,4 @@
-#include "telemetry/export_shares.h"
+#include "telemetry/event/export_shares.h"
 
 #include <gtest/gtest.h>
 

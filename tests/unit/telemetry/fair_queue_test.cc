@@ -1,8 +1,8 @@
-#include "telemetry/fair_queue.h"
+#include "telemetry/event/fair_queue.h"
 
 #include <gmock/gmock.h>
 
-#include "telemetry/event_owner.h"
+#include "telemetry/event/event_owner.h"
 
 namespace sluice::telemetry {
 namespace {

@@ -1,4 +1,4 @@
-#include "telemetry/flow_assembler.h"
+#include "telemetry/flow/flow_assembler.h"
 
 #include <google/protobuf/util/time_util.h>
 

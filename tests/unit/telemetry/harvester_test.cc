@@ -1,6 +1,6 @@
-#include "telemetry/harvester.h"
+#include "telemetry/flow/harvester.h"
 
-#include "telemetry/event_reader.h"
+#include "telemetry/flow/event_reader.h"
 #include "tests/unit/telemetry/scene.h"
 
 namespace sluice::telemetry {

@@ -1,4 +1,4 @@
-#include "telemetry/held_events.h"
+#include "telemetry/event/held_events.h"
 
 #include <gtest/gtest.h>
 

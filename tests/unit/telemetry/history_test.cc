@@ -1,4 +1,4 @@
-#include "telemetry/history.h"
+#include "telemetry/event/history.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "telemetry/http_server.h"
+#include "telemetry/metrics/http_server.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "telemetry/json.h"
+#include "telemetry/event/json.h"
 
 #include <nlohmann/json.hpp>
 

@@ -1,4 +1,4 @@
-#include "telemetry/metrics.h"
+#include "telemetry/metrics/metrics.h"
 
 #include <sstream>
 

@@ -1,4 +1,4 @@
-#include "telemetry/process_series.h"
+#include "telemetry/flow/process_series.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

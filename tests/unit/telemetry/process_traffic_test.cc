@@ -1,4 +1,4 @@
-#include "telemetry/process_traffic.h"
+#include "telemetry/flow/process_traffic.h"
 
 #include "tests/unit/telemetry/scene.h"
 

@@ -1,4 +1,4 @@
-#include "telemetry/redaction.h"
+#include "telemetry/process/redaction.h"
 
 #include <gtest/gtest.h>
 

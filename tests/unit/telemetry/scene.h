@@ -8,7 +8,7 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 
-#include "telemetry/flow_assembler.h"
+#include "telemetry/flow/flow_assembler.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_datapath.h"
 #include "tests/unit/policy/world.h"

@@ -1,4 +1,4 @@
-#include "telemetry/workload_index.h"
+#include "telemetry/flow/workload_index.h"
 
 #include "tests/unit/policy/world.h"
 

@@ -1,4 +1,4 @@
-#include "telemetry/workload_series.h"
+#include "telemetry/metrics/workload_series.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

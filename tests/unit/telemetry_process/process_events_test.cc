@@ -1,4 +1,4 @@
-#include "telemetry/process_events.h"
+#include "telemetry/process/process_events.h"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-#include "telemetry/process_record.h"
+#include "telemetry/process/process_record.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "telemetry/text.h"
+#include "telemetry/event/text.h"
 #include "tests/unit/telemetry_process/process_records.h"
 
 namespace sluice::telemetry {

@@ -1,4 +1,4 @@
-#include "telemetry/process_tree.h"
+#include "telemetry/process/process_tree.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

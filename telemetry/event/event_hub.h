@@ -1,0 +1,91 @@
+// Events from their sources to everybody who follows them. Each follower has a bounded queue; what does not fit is
+// counted and told to that follower as a `lost` event in its place. A slow follower delays nobody. In a queue that is
+// full the workload that has the most in it loses.
+//
+// Thread-safe. The hub outlives its subscriptions.
+//   auto following = hub.Subscribe(filter);
+//   while (EventPtr event = (*following)->Next(200ms)) ...
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <set>
+
+#include "base/status.h"
+#include "telemetry/event/clock.h"
+#include "telemetry/event/history.h"
+
+namespace sluice::telemetry {
+
+class EventHub;
+
+class Subscription {
+ public:
+  ~Subscription();
+  Subscription(const Subscription&) = delete;
+  Subscription& operator=(const Subscription&) = delete;
+
+  // The next event; null when none came in time or the hub is closed.
+  EventPtr Next(std::chrono::milliseconds timeout);
+
+ private:
+  friend class EventHub;
+  Subscription(EventHub* hub, v1::ObserveRequest::Filter filter, FairQueue::Limits limits)
+      : hub_(hub), filter_(std::move(filter)), queue_(limits, FairQueue::GivesUp::kNewest) {}
+
+  EventHub* const hub_;
+  const v1::ObserveRequest::Filter filter_;
+  FairQueue queue_;                                   // by the hub's mutex, as is lost_
+  std::map<policy::ObjectName, std::uint64_t> lost_;  // that was not told yet, by whose they were
+};
+
+class EventHub {
+ public:
+  struct Options {
+    std::string node;
+    std::size_t queue_capacity = 8192;
+    std::size_t queue_bytes = 32U << 20;
+    std::size_t max_subscribers = 64;
+    Clock clock = ReadClocks;
+  };
+  // Told when the first follower comes and when the last one has gone, in that order, one call at a time. Must not
+  // call the hub.
+  using WatchSwitch = std::function<void(bool watched)>;
+
+  EventHub(Options options, WatchSwitch on_watch);
+
+  // ResourceExhausted when there are too many already, Unavailable when closed. When it returns, the switch was told.
+  StatusOr<std::unique_ptr<Subscription>> Subscribe(v1::ObserveRequest::Filter filter);
+  void Publish(const EventPtr& event);
+  // For everybody: a source lost `count` events before they reached the hub.
+  void PublishLoss(const char* cause, std::uint64_t count) { PublishLoss(cause, {}, "", count); }
+  // Likewise; those of a workload, and of one type.
+  void PublishLoss(const char* cause, const policy::ObjectName& workload, const char* type, std::uint64_t count);
+  // Ends every Next; no subscriptions any more.
+  void Close();
+
+  std::size_t subscribers() const;
+  bool watched() const { return subscribers() != 0; }
+  bool closed() const;
+  std::uint64_t lost() const;  // by full queues, since the start
+
+ private:
+  friend class Subscription;
+  void Unsubscribe(Subscription* subscription);
+  EventPtr MakeLoss(const char* cause, const policy::ObjectName& workload, std::uint64_t count, const char* type = "");
+  EventPtr TakeLoss(Subscription* subscription);  // one of lost_
+  void Enqueue(Subscription* subscription, const EventPtr& event);
+
+  const Options options_;
+  const WatchSwitch on_watch_;
+  WallClock clock_;
+  std::mutex switch_mutex_;  // orders comings and goings; before mutex_
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::set<Subscription*> subscriptions_;
+  std::uint64_t lost_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace sluice::telemetry

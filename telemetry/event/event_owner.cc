@@ -1,0 +1,24 @@
+#include "telemetry/event/event_owner.h"
+
+namespace sluice::telemetry {
+
+policy::ObjectName OwnerOf(const v1::Event& event) {
+  const auto name_of = [](const auto& message) { return policy::ObjectName{message.namespace_(), message.workload()}; };
+  switch (event.event_case()) {
+    case v1::Event::kFlow:
+      return name_of(event.flow().source().workload().empty() ? event.flow().destination() : event.flow().source());
+    case v1::Event::kLost:
+      return name_of(event.lost());
+    case v1::Event::kExec:
+      return name_of(event.exec());
+    case v1::Event::kFork:
+      return name_of(event.fork());
+    case v1::Event::kExit:
+      return name_of(event.exit());
+    case v1::Event::EVENT_NOT_SET:
+      break;
+  }
+  return {};
+}
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,223 @@
+#include "telemetry/flow/flow_assembler.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include "policy/network/evaluate.h"
+#include "telemetry/event/drop_reason.h"
+#include "telemetry/event/layer4.h"
+#include "telemetry/event/policy_refs.h"
+
+namespace sluice::telemetry {
+namespace {
+
+bool InitiatorIsHi(const FlowReport& report) { return (report.entry.flags & SL_CT_INITIATOR_HI) != 0; }
+
+v1::Ip AssembleIp(const FlowReport& report) {
+  const policy::Address lo(report.key.lo), hi(report.key.hi);
+  v1::Ip ip;
+  ip.set_version(lo.is_v4() ? 4 : 6);
+  ip.set_source((InitiatorIsHi(report) ? hi : lo).ToString());
+  ip.set_destination((InitiatorIsHi(report) ? lo : hi).ToString());
+  return ip;
+}
+
+v1::Layer4 AssembleLayer4(const FlowReport& report) {
+  const std::uint16_t lo = ntohs(report.key.lo_port), hi = ntohs(report.key.hi_port);
+  return MakeLayer4({.protocol = report.key.protocol,
+                     .source_port = InitiatorIsHi(report) ? hi : lo,
+                     .destination_port = InitiatorIsHi(report) ? lo : hi,
+                     .tcp_flags = report.entry.tcp_flags,
+                     .icmp_type = report.entry.icmp_type,
+                     .icmp_code = report.entry.icmp_code});
+}
+
+v1::Traffic AssembleTraffic(std::uint64_t packets, std::uint64_t bytes) {
+  v1::Traffic traffic;
+  traffic.set_packets(packets);
+  traffic.set_bytes(bytes);
+  return traffic;
+}
+
+// With the start, as numbers begin anew when the node boots. Empty: the entry is of an older version's making.
+std::string FlowId(const sl_flow_entry& entry) {
+  return entry.id == 0 ? "" : fmt::format("{:x}-{:x}", entry.created_ns >> SL_TICK_SHIFT, entry.id);
+}
+
+// Quarantine stops a flow whatever policy says of it.
+std::uint32_t DropReason(const sl_flow_entry& entry) {
+  return (entry.flags & SL_CT_QUARANTINED) ? static_cast<std::uint32_t>(SL_DROP_QUARANTINED) : entry.reason;
+}
+
+v1::Flow::Verdict ToVerdict(const sl_flow_entry& entry) {
+  if (DropReason(entry) != SL_DROP_NONE) return v1::Flow::DROPPED;
+  return (entry.flags & SL_CT_AUDIT) ? v1::Flow::AUDIT : v1::Flow::FORWARDED;
+}
+
+// The interface of the hook that decided; 0 where the entry does not say.
+std::uint32_t DecidingInterface(const sl_flow_entry& entry) {
+  if (entry.reason == SL_DROP_SPOOFED_SOURCE) return 0;
+  if (entry.hook == SL_HOOK_TC_FROM_POD) return entry.initiator.ifindex;
+  if (entry.hook == SL_HOOK_TC_TO_POD) return entry.responder.ifindex;
+  return 0;
+}
+
+void NameWorkload(const WorkloadName& workload, v1::Peer* peer) {
+  peer->set_namespace_(workload.name.ns);
+  peer->set_workload(workload.name.name);
+  peer->mutable_labels()->insert(workload.labels.begin(), workload.labels.end());
+}
+
+FlowReport AtLastPacket(const datapath::FlowRecord& record, v1::Flow::Kind kind) {
+  return {.key = record.key,
+          .entry = record.entry,
+          .kind = kind,
+          .time_ns = record.entry.last_seen_ns,
+          .ifindex = DecidingInterface(record.entry)};
+}
+
+}  // namespace
+
+FlowReport FromEvent(const sl_flow_event& event) {
+  return {
+      .key = event.key,
+      .entry = event.entry,
+      .kind = v1::Flow::Kind_IsValid(event.type) ? static_cast<v1::Flow::Kind>(event.type) : v1::Flow::KIND_UNSPECIFIED,
+      .time_ns = event.time_ns,
+      .ifindex = event.ifindex,
+      .reply = event.reply != 0};
+}
+
+FlowReport FromRecord(const datapath::FlowRecord& record) {
+  const bool untouched = record.entry.last_seen_ns == record.entry.created_ns;
+  return AtLastPacket(record, untouched ? v1::Flow::NEW : v1::Flow::UPDATE);
+}
+
+FlowReport FromEndedRecord(const datapath::FlowRecord& record) { return AtLastPacket(record, v1::Flow::END); }
+
+FlowAssembler::FlowAssembler(std::string node, const datapath::Datapath* datapath, PolicySource policy, Clock clock)
+    : node_(std::move(node)), datapath_(datapath), policy_(std::move(policy)), clock_(std::move(clock)) {}
+
+FlowContext FlowAssembler::Capture() {
+  FlowContext context;
+  context.node_ = node_;
+  context.now_ns_ = clock_.Now();
+  context.clock_ = &clock_;
+  context.decision_ = policy_.decision;
+  for (const datapath::AttachedProgram& program : datapath_->Attached()) {
+    context.interfaces_.emplace(program.ifindex, program.interface);
+  }
+  const std::lock_guard lock(mutex_);
+  context.process_ = process_;
+  context.index_ = indexer_.Update(policy_.compiled());
+  return context;
+}
+
+void FlowAssembler::NameProcesses(ProcessSource source) {
+  const std::lock_guard lock(mutex_);
+  process_ = std::move(source);
+}
+
+LocalWorkloads FlowContext::LocalNames() const {
+  LocalWorkloads names;
+  if (index_->compiled() == nullptr) return names;
+  for (const policy::Endpoint& endpoint : index_->compiled()->snapshot->endpoints) {
+    if (endpoint.endpoint != 0) names.emplace(endpoint.workload_id, endpoint.name);
+  }
+  return names;
+}
+
+std::map<std::uint32_t, policy::ObjectName> EndpointNames(const policy::CompiledPolicy* policy) {
+  std::map<std::uint32_t, policy::ObjectName> names;
+  if (policy == nullptr) return names;
+  for (const policy::Endpoint& endpoint : policy->snapshot->endpoints) {
+    if (endpoint.endpoint != 0) names.emplace(endpoint.endpoint, endpoint.name);
+  }
+  return names;
+}
+
+std::map<std::uint32_t, policy::ObjectName> FlowContext::EndpointNames() const {
+  return telemetry::EndpointNames(index_->compiled());
+}
+
+void FlowContext::NameProcess(sl_process_id id, v1::Peer* peer) const {
+  v1::Process process;
+  if (id != 0 && process_ && process_(id, &process)) *peer->mutable_process() = std::move(process);
+}
+
+v1::Peer FlowContext::AssemblePeer(const sl_flow_end& end, sl_process_id process) const {
+  v1::Peer peer;
+  NameProcess(process, &peer);
+  if (end.identity == SL_IDENTITY_UNKNOWN) return peer;
+  peer.set_identity(end.identity);
+  const std::uint32_t kind = end.identity >> SL_IDENTITY_KIND_SHIFT;
+  if (kind == SL_KIND_NODE) peer.set_entity("node");
+  if (kind == SL_KIND_WORLD4 || kind == SL_KIND_WORLD6) peer.set_entity("world");
+  if (const WorkloadName* known = index_->Find(end.workload)) NameWorkload(*known, &peer);
+  return peer;
+}
+
+// The source address is a lie: what is known of the sender is the interface that the packet came from, and its socket.
+v1::Peer FlowContext::AssembleSpoofer(const FlowReport& report) const {
+  v1::Peer peer;
+  if (report.entry.hook != SL_HOOK_TC_FROM_POD) return peer;
+  NameProcess(report.entry.initiator_process, &peer);
+  if (const WorkloadName* known = index_->FindByInterface(report.ifindex)) NameWorkload(*known, &peer);
+  return peer;
+}
+
+void FlowContext::AddPolicies(const FlowReport& report, v1::Flow* flow) const {
+  if (DropReason(report.entry) == SL_DROP_QUARANTINED) return;  // no policy did that
+  const auto find = [this](std::uint32_t number) { return number ? decision_(number) : nullptr; };
+  const auto egress = find(report.entry.egress_decision);
+  const auto ingress = find(report.entry.ingress_decision);
+  // Of a denied flow, only the end that denies decided anything.
+  const auto decides = [&](const std::shared_ptr<const policy::Decision>& decision) {
+    return decision && (report.entry.reason == SL_DROP_NONE || !decision->allowed);
+  };
+  if (decides(egress)) AppendPolicyRefs(*egress, policy::Direction::kEgress, flow->mutable_policies());
+  if (decides(ingress)) AppendPolicyRefs(*ingress, policy::Direction::kIngress, flow->mutable_policies());
+}
+
+// What passed without a decision of policy: its ends say why.
+policy::Exemption ExemptionOf(const sl_flow_entry& entry) {
+  if (DropReason(entry) != SL_DROP_NONE || entry.egress_decision != 0 || entry.ingress_decision != 0) {
+    return policy::Exemption::kNone;
+  }
+  const bool is_local = entry.responder.endpoint != 0;
+  if (is_local && entry.initiator.workload == entry.responder.workload) return policy::Exemption::kToItself;
+  const bool from_node = entry.initiator.identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE;
+  return is_local && from_node ? policy::Exemption::kFromNode : policy::Exemption::kNone;
+}
+
+v1::Flow FlowContext::Assemble(const FlowReport& report) const {
+  const sl_flow_entry& entry = report.entry;
+  v1::Flow flow;
+  *flow.mutable_time() = clock_->At(report.time_ns);
+  flow.set_node(node_);
+  flow.set_type("flow");
+  flow.set_event(report.kind);
+  flow.set_verdict(ToVerdict(entry));
+  if (const auto reason = DropReason(entry); reason != SL_DROP_NONE) flow.set_drop_reason(DropReasonName(reason));
+  flow.set_direction(entry.hook == SL_HOOK_TC_FROM_POD ? v1::Flow::EGRESS : v1::Flow::INGRESS);
+  flow.set_hook(entry.hook == SL_HOOK_XDP_UPLINK ? v1::Flow::XDP : v1::Flow::TC);
+  if (const auto interface = interfaces_.find(report.ifindex); interface != interfaces_.end()) {
+    flow.set_interface(interface->second);
+  }
+  flow.set_reply(report.reply);
+  *flow.mutable_ip() = AssembleIp(report);
+  *flow.mutable_l4() = AssembleLayer4(report);
+  *flow.mutable_source() = entry.reason == SL_DROP_SPOOFED_SOURCE
+                               ? AssembleSpoofer(report)
+                               : AssemblePeer(entry.initiator, entry.initiator_process);
+  *flow.mutable_destination() = AssemblePeer(entry.responder, entry.responder_process);
+  AddPolicies(report, &flow);
+  flow.set_exempt(policy::ExemptionName(ExemptionOf(entry)));
+  *flow.mutable_forward() = AssembleTraffic(entry.forward_packets, entry.forward_bytes);
+  *flow.mutable_backward() = AssembleTraffic(entry.reply_packets, entry.reply_bytes);
+  *flow.mutable_start_time() = clock_->At(entry.created_ns);
+  flow.set_flow_id(FlowId(entry));
+  return flow;
+}
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,93 @@
+// Flows as the kernel knows them -> sluice.v1.Flow with names. What is unknown is left out, never invented.
+//
+// FlowAssembler is thread-safe and outlives its contexts; Capture gives the moment's view for a batch of flows, which
+// never changes:
+//   const FlowContext context = assembler.Capture();
+//   for (const auto& record : records) Use(context.Assemble(FromRecord(record)));
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "ctrl/api/sluice.pb.h"
+#include "kernel/datapath/datapath.h"
+#include "telemetry/event/clock.h"
+#include "telemetry/flow/process_series.h"
+#include "telemetry/flow/workload_index.h"
+
+namespace sluice::telemetry {
+
+// What telemetry asks of the policy side. Both may be called from any thread; both may give null.
+struct PolicySource {
+  std::function<std::shared_ptr<const policy::CompiledPolicy>()> compiled;
+  std::function<std::shared_ptr<const policy::Decision>(std::uint32_t number)> decision;
+};
+
+// A process life by its id; false, and nothing in `out`: not known, or not any more. From any thread.
+using ProcessSource = std::function<bool(sl_process_id id, v1::Process* out)>;
+
+// One flow at one moment.
+struct FlowReport {
+  sl_flow_key key{};
+  sl_flow_entry entry{};
+  v1::Flow::Kind kind = v1::Flow::KIND_UNSPECIFIED;
+  std::uint64_t time_ns = 0;  // CLOCK_MONOTONIC
+  std::uint32_t ifindex = 0;  // 0: unknown
+  bool reply = false;         // what is reported is a packet from responder to initiator
+};
+
+FlowReport FromEvent(const sl_flow_event& event);
+FlowReport FromRecord(const datapath::FlowRecord& record);       // a live flow: NEW or UPDATE
+FlowReport FromEndedRecord(const datapath::FlowRecord& record);  // END
+
+// The local workloads of a policy (null: there are none), by endpoint number.
+std::map<std::uint32_t, policy::ObjectName> EndpointNames(const policy::CompiledPolicy* policy);
+
+class FlowContext {
+ public:
+  v1::Flow Assemble(const FlowReport& report) const;
+  std::uint64_t now_ns() const { return now_ns_; }                    // CLOCK_MONOTONIC, when it was captured
+  LocalWorkloads LocalNames() const;                                  // those that exist now
+  std::map<std::uint32_t, policy::ObjectName> EndpointNames() const;  // likewise, by endpoint number
+
+ private:
+  friend class FlowAssembler;
+  v1::Peer AssemblePeer(const sl_flow_end& end, sl_process_id process) const;
+  v1::Peer AssembleSpoofer(const FlowReport& report) const;
+  void NameProcess(sl_process_id id, v1::Peer* peer) const;
+  void AddPolicies(const FlowReport& report, v1::Flow* flow) const;
+
+  std::string node_;
+  std::uint64_t now_ns_ = 0;
+  WallClock* clock_ = nullptr;
+  std::map<std::uint32_t, std::string> interfaces_;
+  std::shared_ptr<const WorkloadIndex> index_;
+  std::function<std::shared_ptr<const policy::Decision>(std::uint32_t)> decision_;
+  ProcessSource process_;
+};
+
+class FlowAssembler {
+ public:
+  // `datapath` outlives the assembler.
+  FlowAssembler(std::string node, const datapath::Datapath* datapath, PolicySource policy, Clock clock = ReadClocks);
+
+  // Peers have a process from now on, where the kernel knows it. What `source` uses outlives the assembler.
+  void NameProcesses(ProcessSource source);
+
+  FlowContext Capture();
+  // Several times a second, so that times are right when the wall clock is set.
+  void FollowClock() { clock_.Now(); }
+  const std::string& node() const { return node_; }
+
+ private:
+  const std::string node_;
+  const datapath::Datapath* const datapath_;
+  const PolicySource policy_;
+  WallClock clock_;
+  std::mutex mutex_;
+  WorkloadIndexer indexer_;  // by mutex_
+  ProcessSource process_;    // by mutex_; empty: no process is known
+};
+
+}  // namespace sluice::telemetry

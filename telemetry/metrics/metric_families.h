@@ -1,0 +1,42 @@
+// Numbers as Prometheus families. Pure; used by Metrics only.
+#pragma once
+
+#include <prometheus/metric_family.h>
+
+#include <vector>
+
+#include "kernel/datapath/datapath.h"
+#include "telemetry/flow/process_series.h"
+#include "telemetry/metrics/workload_series.h"
+
+namespace sluice::telemetry {
+
+using Families = std::vector<prometheus::MetricFamily>;
+using MetricLabels = std::vector<prometheus::ClientMetric::Label>;
+
+// `name` without the prefix. A family is begun with its first sample.
+class FamilyBuilder {
+ public:
+  explicit FamilyBuilder(Families* out) : out_(out) {}
+  FamilyBuilder& Counter(const std::string& name, const std::string& help);
+  FamilyBuilder& Gauge(const std::string& name, const std::string& help);
+  FamilyBuilder& Add(double value, MetricLabels labels = {});  // to the last family
+
+ private:
+  Families* out_;
+};
+
+void AddPacketFamilies(const datapath::Counters& counters, Families* out);
+void AddWorkloadFamilies(const std::vector<WorkloadSeries::Row>& rows, Families* out);
+// Beyond the workloads' shares, by endpoint number; of the workloads that have rows.
+void AddLostEventFamily(const std::map<std::uint32_t, std::uint64_t>& lost,
+                        const std::map<std::uint32_t, policy::ObjectName>& names,
+                        const std::vector<WorkloadSeries::Row>& rows, Families* out);
+void AddTrafficFamilies(const std::vector<ProcessSeries::Row>& rows, Families* out);  // of programs
+// Every counter of SL_COUNTERS but lost events.
+void AddEventFamilies(const datapath::Counters& counters, Families* out);
+void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& attached,
+                        const std::vector<datapath::ProgramRuns>& runs, Families* out);
+void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out);
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,212 @@
+#include "telemetry/process/process_events.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include "telemetry/event/text.h"
+
+namespace sluice::telemetry {
+namespace {
+
+constexpr std::uint32_t kNoLogin = ~0U;
+constexpr std::uint32_t kAnyCpu = ~0U;
+constexpr std::uint32_t kCoreDumped = 0x80;
+constexpr std::size_t kMaxAncestors = 32;
+// Bytes of arguments in memory.
+constexpr std::size_t kAllArguments = SIZE_MAX;
+constexpr std::size_t kArgumentsOfAPeer = 16384;
+
+struct FlagName {
+  std::uint32_t mask;
+  v1::Process::Flag flag;
+};
+constexpr FlagName kFlags[] = {
+    {SL_PROCESS_KERNEL_THREAD, v1::Process::KERNEL_THREAD},
+    {SL_PROCESS_SETUID, v1::Process::SETUID},
+    {SL_PROCESS_SETGID, v1::Process::SETGID},
+    {SL_PROCESS_PRIVILEGED, v1::Process::PRIVILEGES_GAINED},
+    {SL_PROCESS_UNLINKED, v1::Process::UNLINKED},
+    {SL_PROCESS_FROM_MEMORY, v1::Process::FROM_MEMORY},
+    {SL_PROCESS_ARGUMENTS_TRUNCATED, v1::Process::ARGUMENTS_TRUNCATED},
+    {SL_PROCESS_BINARY_TRUNCATED | SL_PROCESS_CWD_TRUNCATED | SL_PROCESS_CGROUP_TRUNCATED | SL_PROCESS_SCRIPT_TRUNCATED,
+     v1::Process::PATH_TRUNCATED},
+    {SL_PROCESS_SEEDED, v1::Process::STARTED_BEFORE_AGENT},
+    {SL_PROCESS_OTHER_MOUNTS, v1::Process::OTHER_MOUNT_NAMESPACE},
+};
+
+constexpr const char* kCauses[] = {
+#define SL_X(name, label) label,
+    SL_PROCESS_LOSSES(SL_X)
+#undef SL_X
+};
+constexpr const char* kEvents[] = {
+#define SL_X(name, label) label,
+    SL_PROCESS_EVENTS(SL_X)
+#undef SL_X
+};
+
+void AddNamespaces(const sl_process_namespaces& from, v1::Process::Namespaces* out) {
+  if (from.net != 0) out->set_net(from.net);
+  if (from.mnt != 0) out->set_mnt(from.mnt);
+  if (from.pid != 0) out->set_pid(from.pid);
+  if (from.user != 0) out->set_user(from.user);
+  if (from.uts != 0) out->set_uts(from.uts);
+  if (from.ipc != 0) out->set_ipc(from.ipc);
+  if (from.cgroup != 0) out->set_cgroup(from.cgroup);
+}
+
+// False: there are more arguments.
+bool AddArguments(const ProcessImage& image, std::size_t max_bytes, v1::Process* out) {
+  std::size_t bytes = 0;
+  for (const std::string& argument : image.arguments) {
+    bytes += sizeof(std::string) + argument.size();
+    if (bytes > max_bytes) return false;
+    out->add_arguments(ToUtf8(argument));
+  }
+  return true;
+}
+
+void AddImage(const ProcessImage& image, v1::Process* out) {
+  out->set_binary(ToUtf8(image.binary));
+  out->set_script(ToUtf8(image.script));
+  out->set_argument0(ToUtf8(image.argument0));
+  out->set_working_directory(ToUtf8(image.working_directory));
+}
+
+// What the record of the life's beginning told.
+void AddBeginning(const ProcessLife& life, v1::Process* out) {
+  out->set_tid(life.tid);
+  out->set_namespace_pid(life.namespace_pid);
+  out->set_namespace_tid(life.namespace_tid);
+  out->set_name(ToUtf8(life.name));
+  out->set_uid(life.uid);
+  out->set_gid(life.gid);
+  out->set_effective_uid(life.effective_uid);
+  if (life.login_uid != kNoLogin) out->set_login_uid(life.login_uid);
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    if ((life.capabilities >> bit & 1) != 0) out->add_capabilities(CapabilityName(bit));
+  }
+  AddNamespaces(life.namespaces, out->mutable_namespaces());
+}
+
+}  // namespace
+
+const char* ProcessLossName(std::uint32_t cause) {
+  return cause < std::size(kCauses) ? kCauses[cause] : "PROCESS_OTHER";
+}
+
+void ProcessEvents::ToProto(const ProcessLife& life, v1::Process* out) const { ToProto(life, kAllArguments, out); }
+
+void ProcessEvents::ToProto(const ProcessLife& life, std::size_t max_arguments, v1::Process* out) const {
+  out->set_pid(life.pid);
+  if (life.start_ns != 0) {
+    out->set_exec_id(ExecId(node_, life));
+    *out->mutable_start_time() = clock_->At(life.start_ns);
+  }
+  if (const auto parent = tree_->Find(life.parent)) out->set_parent_exec_id(ExecId(node_, *parent));
+  if (const auto previous = tree_->Find(life.previous)) out->set_previous_exec_id(ExecId(node_, *previous));
+  bool ancestors_cut = false;
+  for (const ProcessLife& ancestor : tree_->Ancestors(life.id, kMaxAncestors, &ancestors_cut)) {
+    if (ancestor.image != nullptr) out->add_ancestors(ToUtf8(ancestor.image->binary));
+  }
+  const bool begun = life.tid != 0;
+  if (begun) AddBeginning(life, out);
+  std::uint32_t flags = life.flags;
+  if (life.image != nullptr) {
+    AddImage(*life.image, out);
+    if (!AddArguments(*life.image, max_arguments, out)) flags |= SL_PROCESS_ARGUMENTS_TRUNCATED;
+  }
+  for (const FlagName& name : kFlags) {
+    if ((flags & name.mask) != 0) out->add_flags(name.flag);
+  }
+  if (life.incomplete) out->add_flags(v1::Process::INCOMPLETE);
+  if (ancestors_cut) out->add_flags(v1::Process::ANCESTORS_INCOMPLETE);
+  if (life.cgroup != 0) out->set_cgroup_id(life.cgroup);
+  if (life.cgroup_path != nullptr) {
+    out->set_cgroup_path(ToUtf8(*life.cgroup_path));
+    out->set_container_id(ContainerId(*life.cgroup_path));
+  }
+}
+
+bool ProcessEvents::ToPeer(sl_process_id id, v1::Process* out) const {
+  const auto life = tree_->Find(id);
+  if (life) ToProto(*life, kArgumentsOfAPeer, out);
+  return life.has_value();
+}
+
+template <typename Message>
+void ProcessEvents::Begin(const ProcessLife& life, std::uint64_t time_ns, const char* type, Message* out) const {
+  *out->mutable_time() = clock_->At(time_ns);
+  out->set_node(node_);
+  out->set_type(type);
+  if (const auto workload = WorkloadOf(life)) {
+    out->set_namespace_(workload->ns);
+    out->set_workload(workload->name);
+  }
+  ToProto(life, out->mutable_process());
+}
+
+v1::Event ProcessEvents::MakeExec(const ProcessLife& life) const {
+  v1::Event event;
+  Begin(life, life.start_ns, "exec", event.mutable_exec());
+  return event;
+}
+
+v1::Event ProcessEvents::MakeFork(const ProcessLife& life) const {
+  v1::Event event;
+  Begin(life, life.start_ns, "fork", event.mutable_fork());
+  return event;
+}
+
+v1::Event ProcessEvents::MakeExit(const ProcessLife& life) const {
+  v1::Event event;
+  v1::Exit& exit = *event.mutable_exit();
+  Begin(life, life.end_ns, "exit", &exit);
+  *exit.mutable_duration() =
+      google::protobuf::util::TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(life.end_ns - life.birth_ns));
+  if (!life.wait_status) return event;
+  const std::uint32_t status = *life.wait_status;
+  if (const int signal = static_cast<int>(status & 0x7f); signal != 0) {
+    exit.set_signal(SignalName(signal));
+    exit.set_core_dumped((status & kCoreDumped) != 0);
+  } else {
+    exit.set_exit_code(status >> 8 & 0xff);
+  }
+  return event;
+}
+
+v1::Event ProcessEvents::MakeLost(const sl_process_loss_key& key, std::uint64_t count) const {
+  v1::Event event;
+  v1::Lost& lost = *event.mutable_lost();
+  *lost.mutable_time() = clock_->AtNow();
+  lost.set_node(node_);
+  lost.set_type("lost");
+  lost.set_count(count);
+  if (key.cpu == kAnyCpu) {
+    lost.set_cause("PROCESS_OTHER");
+    return event;
+  }
+  lost.set_cause(ProcessLossName(key.cause));
+  lost.set_event(key.event < std::size(kEvents) ? kEvents[key.event] : "");
+  lost.set_cpu(key.cpu);
+  if (key.cgroup != 0) lost.set_cgroup_id(key.cgroup);
+  if (const auto workload = WorkloadOfCgroup(key.cgroup)) {
+    lost.set_namespace_(workload->ns);
+    lost.set_workload(workload->name);
+  }
+  return event;
+}
+
+// Only where all of its processes agree: without version 2 cgroups, one id is that of many workloads.
+std::optional<policy::ObjectName> ProcessEvents::WorkloadOfCgroup(std::uint64_t cgroup) const {
+  std::optional<policy::ObjectName> found;
+  if (!workload_ || cgroup == 0) return found;
+  for (const ProcessLife& life : tree_->Living()) {
+    if (life.cgroup != cgroup) continue;
+    const auto workload = workload_(life);
+    if (!workload || (found && *found != *workload)) return std::nullopt;
+    found = workload;
+  }
+  return found;
+}
+
+}  // namespace sluice::telemetry

@@ -1,0 +1,59 @@
+// Process lives as messages of sluice.v1.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "ctrl/api/sluice.pb.h"
+#include "policy/resource/model.h"
+#include "telemetry/event/clock.h"
+#include "telemetry/process/process_tree.h"
+
+namespace sluice::telemetry {
+
+// "PROCESS_RING_FULL", by sl_process_loss_cause.
+const char* ProcessLossName(std::uint32_t cause);
+
+// Whose process it is, told from its network namespace or its cgroup; nothing: no workload's. From any thread.
+using WorkloadResolver = std::function<std::optional<policy::ObjectName>(const ProcessLife&)>;
+
+// Thread-safe.
+class ProcessEvents {
+ public:
+  // `tree` outlives this; `clock` is of CLOCK_BOOTTIME. An empty resolver: no workloads are known.
+  ProcessEvents(std::string node, const ProcessTree* tree, WorkloadResolver workload, Clock clock)
+      : node_(std::move(node)),
+        tree_(tree),
+        workload_(std::move(workload)),
+        clock_(std::make_unique<WallClock>(std::move(clock))) {}
+
+  // Of CLOCK_BOOTTIME. Several times a second, so that times are right when the wall clock is set.
+  std::uint64_t Now() const { return clock_->Now(); }
+  v1::Event MakeExec(const ProcessLife& life) const;
+  v1::Event MakeFork(const ProcessLife& life) const;
+  v1::Event MakeExit(const ProcessLife& life) const;
+  // `count` events that the sensors could not send.
+  v1::Event MakeLost(const sl_process_loss_key& key, std::uint64_t count) const;
+
+  std::optional<policy::ObjectName> WorkloadOf(const ProcessLife& life) const {
+    return workload_ ? workload_(life) : std::nullopt;
+  }
+  void ToProto(const ProcessLife& life, v1::Process* out) const;
+  // As an end of a flow has it: of the arguments only the first few KiB, as each of the process's flows repeats them.
+  // False, and nothing in `out`: the id is not known, or not any more.
+  bool ToPeer(sl_process_id id, v1::Process* out) const;
+
+ private:
+  void ToProto(const ProcessLife& life, std::size_t max_arguments, v1::Process* out) const;
+  template <typename Message>
+  void Begin(const ProcessLife& life, std::uint64_t time_ns, const char* type, Message* out) const;
+
+  std::optional<policy::ObjectName> WorkloadOfCgroup(std::uint64_t cgroup) const;
+
+  const std::string node_;
+  const ProcessTree* const tree_;
+  const WorkloadResolver workload_;
+  const std::unique_ptr<WallClock> clock_;
+};
+
+}  // namespace sluice::telemetry
