@@ -5,8 +5,8 @@
 #include <functional>
 
 #include "ctrl/api/sluice.pb.h"
+#include "ctrl/node/process_root.h"
 #include "ctrl/reconcile/controller.h"
-#include "ctrl/workload/process_root.h"
 
 namespace sluice::api {
 

@@ -17,9 +17,9 @@
 #include <memory>
 #include <mutex>
 
+#include "ctrl/node/binder.h"
+#include "ctrl/node/process_owners.h"
 #include "ctrl/reconcile/state_store.h"
-#include "ctrl/workload/binder.h"
-#include "ctrl/workload/process_owners.h"
 #include "kernel/datapath/datapath.h"
 #include "policy/network/compiler.h"
 #include "policy/network/quarantine.h"

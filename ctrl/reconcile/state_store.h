@@ -22,7 +22,7 @@
 
 #include "base/fd.h"
 #include "base/status.h"
-#include "ctrl/workload/endpoint_ids.h"
+#include "ctrl/node/endpoint_ids.h"
 #include "policy/resource/resource_map.h"
 
 struct sqlite3;

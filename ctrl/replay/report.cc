@@ -3,8 +3,8 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "base/output.h"
-#include "ctrl/workload/offline_snapshot.h"
-#include "ctrl/workload/resource_directory.h"
+#include "ctrl/resources/offline_snapshot.h"
+#include "ctrl/resources/resource_directory.h"
 #include "telemetry/event/drop_reason.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/event/json.h"

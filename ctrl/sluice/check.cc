@@ -1,9 +1,9 @@
 // `check`: what `apply` would refuse, offline and all at once.
 #include "base/output.h"
 #include "base/printable.h"
+#include "ctrl/resources/offline_snapshot.h"
 #include "ctrl/sluice/offline.h"
 #include "ctrl/sluice/verb.h"
-#include "ctrl/workload/offline_snapshot.h"
 
 namespace sluice::client {
 namespace {

@@ -1,12 +1,12 @@
 // `explain`: would this flow be allowed, and which policies say so?
 #include "ctrl/api/explain.h"
 #include "base/output.h"
+#include "ctrl/resources/offline_snapshot.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/explain_text.h"
 #include "ctrl/sluice/offline.h"
 #include "ctrl/sluice/port.h"
 #include "ctrl/sluice/verb.h"
-#include "ctrl/workload/offline_snapshot.h"
 #include "telemetry/event/json.h"
 
 namespace sluice::client {

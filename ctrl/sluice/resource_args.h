@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "ctrl/workload/resource_directory.h"
+#include "ctrl/resources/resource_directory.h"
 
 namespace sluice::client {
 

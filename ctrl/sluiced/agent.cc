@@ -11,10 +11,10 @@
 #include <csignal>
 
 #include "base/log.h"
+#include "ctrl/resources/resource_directory.h"
 #include "ctrl/rights/rights.h"
 #include "ctrl/sluiced/notify.h"
 #include "ctrl/sluiced/process_sensors.h"
-#include "ctrl/workload/resource_directory.h"
 #include "kernel/datapath/root.h"
 #include "kernel/net/conntrack.h"
 

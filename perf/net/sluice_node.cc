@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "ctrl/workload/binder.h"
+#include "ctrl/node/binder.h"
 #include "kernel/datapath/root.h"
 #include "policy/network/compiler.h"
 #include "policy/resource/parser.h"

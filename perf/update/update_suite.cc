@@ -3,7 +3,7 @@
 #include <linux/pkt_cls.h>
 
 #include "base/log.h"
-#include "ctrl/workload/binder.h"
+#include "ctrl/node/binder.h"
 #include "kernel/bpf/packet_programs.h"
 #include "kernel/bpf/system.h"
 #include "perf/cpu.h"

@@ -11,7 +11,7 @@
 
 namespace sluice::policy {
 
-// What the node found for a local workload: where it is attached. Made by ctrl/workload.
+// What the node found for a local workload: where it is attached. Made by ctrl/node.
 struct Binding {
   std::uint32_t ifindex = 0;   // host end of its veth; > 0
   std::uint32_t endpoint = 0;  // dense number, 1..SL_MAX_ENDPOINTS-1

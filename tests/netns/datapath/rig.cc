@@ -4,7 +4,7 @@
 
 #include <atomic>
 
-#include "ctrl/workload/binder.h"
+#include "ctrl/node/binder.h"
 #include "kernel/datapath/root.h"
 #include "policy/network/compiler.h"
 #include "policy/resource/parser.h"

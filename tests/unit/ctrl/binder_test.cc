@@ -1,4 +1,4 @@
-#include "ctrl/workload/binder.h"
+#include "ctrl/node/binder.h"
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-#include "ctrl/workload/binder.h"
+#include "ctrl/node/binder.h"
 
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>

@@ -1,4 +1,4 @@
-#include "ctrl/workload/process_owners.h"
+#include "ctrl/node/process_owners.h"
 
 namespace sluice::workload {
 namespace {

@@ -1,4 +1,4 @@
-#include "ctrl/workload/offline_snapshot.h"
+#include "ctrl/resources/offline_snapshot.h"
 
 #include <fmt/format.h>
 

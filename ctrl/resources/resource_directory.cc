@@ -1,4 +1,4 @@
-#include "ctrl/workload/resource_directory.h"
+#include "ctrl/resources/resource_directory.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

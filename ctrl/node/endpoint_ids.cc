@@ -1,4 +1,4 @@
-#include "ctrl/workload/endpoint_ids.h"
+#include "ctrl/node/endpoint_ids.h"
 
 #include "bpf/abi/policy.h"
 

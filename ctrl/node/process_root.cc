@@ -1,4 +1,4 @@
-#include "ctrl/workload/process_root.h"
+#include "ctrl/node/process_root.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
