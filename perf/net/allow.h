@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 namespace sluice::perf {
 

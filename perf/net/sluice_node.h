@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernel/datapath/bpf_datapath.h"
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 namespace sluice::perf {
 

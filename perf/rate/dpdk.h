@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "tests/support/command.h"
+#include "testbed/command.h"
 
 namespace sluice::perf {
 

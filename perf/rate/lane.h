@@ -19,7 +19,7 @@
 #include "perf/bpf/load.h"
 #include "perf/rate/generator.h"
 #include "perf/rate/napi_thread.h"
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 namespace sluice::perf {
 

@@ -3,7 +3,7 @@
 #include "perf/bpf/rotation.h"
 #include "perf/cpu.h"
 #include "perf/net/allow.h"
-#include "tests/support/tcp_udp_probe.h"
+#include "testbed/tcp_udp_probe.h"
 
 namespace sluice::perf {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "base/fd.h"
 #include "perf/cpu.h"
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 namespace sluice::perf {
 namespace {

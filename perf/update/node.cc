@@ -2,7 +2,7 @@
 
 #include "perf/elapsed.h"
 #include "policy/resource/parser.h"
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 namespace sluice::perf {
 StatusOr<std::unique_ptr<Node>> Node::Create() {

@@ -16,7 +16,7 @@
 #include "perf/update/world.h"
 #include "policy/network/diff.h"
 #include "policy/resource/parser.h"
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 namespace sluice::perf {
 namespace {

@@ -2,7 +2,7 @@
 // (or a bridge) would have made it.
 #include <gtest/gtest.h>
 
-#include "tests/support/command.h"
+#include "testbed/command.h"
 #include "tests/support/shop.h"
 
 namespace sluice::test {

@@ -10,10 +10,10 @@
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/object.h"
 #include "kernel/bpf/pin_layout.h"
+#include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"
-#include "tests/support/traffic.h"
 
 namespace sluice::test {
 namespace {

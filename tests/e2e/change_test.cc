@@ -4,10 +4,10 @@
 
 #include <thread>
 
+#include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
 #include "tests/e2e/two_states.h"
 #include "tests/support/environment.h"
-#include "tests/support/traffic.h"
 
 namespace sluice::test {
 namespace {

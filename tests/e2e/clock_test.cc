@@ -9,9 +9,9 @@
 #include <sstream>
 #include <string_view>
 
+#include "testbed/traffic.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"
-#include "tests/support/traffic.h"
 
 namespace sluice::test {
 namespace {

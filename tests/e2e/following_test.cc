@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"
-#include "tests/support/traffic.h"
 
 namespace sluice::test {
 namespace {

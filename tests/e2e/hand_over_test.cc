@@ -14,10 +14,10 @@
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/object.h"
 #include "kernel/bpf/pin_layout.h"
+#include "testbed/traffic.h"
 #include "tests/support/environment.h"
 #include "tests/support/layout.h"
 #include "tests/support/node_rig.h"
-#include "tests/support/traffic.h"
 
 namespace sluice::test {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
+#include "testbed/flood.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
-#include "tests/support/flood.h"
 #include "tests/support/node_rig.h"
 
 namespace sluice::test {

@@ -4,10 +4,10 @@
 
 #include <chrono>
 
+#include "testbed/netns.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/agent_process.h"
 #include "tests/support/environment.h"
-#include "tests/support/netns.h"
 
 namespace sluice::test {
 namespace {

@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <thread>
 
+#include "testbed/traffic.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"
-#include "tests/support/traffic.h"
 
 namespace sluice::test {
 namespace {

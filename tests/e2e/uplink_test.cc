@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 
-#include "tests/support/command.h"
+#include "testbed/command.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"
 

@@ -9,10 +9,10 @@
 #include <optional>
 
 #include "ctrl/api/sluice.grpc.pb.h"
-#include "tests/support/command.h"
+#include "testbed/command.h"
+#include "testbed/traffic.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"
-#include "tests/support/traffic.h"
 
 namespace sluice::test {
 namespace {

@@ -11,11 +11,11 @@
 #include <tuple>
 #include <vector>
 
+#include "testbed/netns.h"
+#include "testbed/tcp_udp_probe.h"
 #include "tests/support/agent_process.h"
 #include "tests/support/environment.h"
-#include "tests/support/netns.h"
 #include "tests/support/netpol_case.h"
-#include "tests/support/tcp_udp_probe.h"
 
 namespace sluice::test {
 namespace {

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/support/command.h"
+#include "testbed/command.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_rig.h"
 

@@ -12,8 +12,8 @@
 #include <map>
 #include <thread>
 
+#include "testbed/netns.h"
 #include "tests/probes/sensor_test.h"
-#include "tests/support/netns.h"
 
 namespace sluice::test {
 namespace {

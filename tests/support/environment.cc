@@ -12,7 +12,7 @@
 
 #include "base/fd.h"
 #include "base/status.h"
-#include "tests/support/command.h"
+#include "testbed/command.h"
 
 namespace sluice::test {
 

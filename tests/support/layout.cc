@@ -18,7 +18,7 @@
 #include "base/fd.h"
 #include "kernel/bpf/hook.h"
 #include "kernel/bpf/link.h"
-#include "tests/support/command.h"
+#include "testbed/command.h"
 
 namespace sluice::test {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "testbed/netns.h"
+#include "testbed/tcp_udp_probe.h"
 #include "tests/support/agent_process.h"
-#include "tests/support/netns.h"
-#include "tests/support/tcp_udp_probe.h"
 
 namespace sluice::test {
 

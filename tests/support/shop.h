@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "testbed/packet.h"
 #include "tests/support/bed_state.h"
-#include "tests/support/packet.h"
 #include "tests/support/test_bed.h"
 
 namespace sluice::test {

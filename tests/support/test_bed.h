@@ -14,7 +14,7 @@
 #include "kernel/datapath/bpf_datapath.h"
 #include "policy/network/compiler.h"
 #include "policy/network/evaluate.h"
-#include "tests/support/packet.h"
+#include "testbed/packet.h"
 
 namespace sluice::test {
 

@@ -12,7 +12,7 @@
 #include "base/fd.h"
 #include "policy/resource/address.h"
 #include "policy/resource/model.h"
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 namespace sluice::test {
 

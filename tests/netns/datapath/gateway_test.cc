@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 
 #include "kernel/net/netlink.h"
+#include "testbed/command.h"
+#include "testbed/raw_link.h"
 #include "tests/netns/datapath/rig.h"
-#include "tests/support/command.h"
-#include "tests/support/raw_link.h"
 
 namespace sluice::test {
 namespace {

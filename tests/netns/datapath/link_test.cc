@@ -2,9 +2,9 @@
 // addresses, and what leaves a pod as link control. Each beside the twin that must pass.
 #include <gmock/gmock.h>
 
+#include "testbed/command.h"
+#include "testbed/raw_link.h"
 #include "tests/netns/datapath/rig.h"
-#include "tests/support/command.h"
-#include "tests/support/raw_link.h"
 
 namespace sluice::test {
 namespace {

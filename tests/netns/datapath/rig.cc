@@ -8,7 +8,7 @@
 #include "kernel/datapath/root.h"
 #include "policy/network/compiler.h"
 #include "policy/resource/parser.h"
-#include "tests/support/command.h"
+#include "testbed/command.h"
 
 namespace sluice::test {
 

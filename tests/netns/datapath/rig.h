@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "kernel/datapath/bpf_datapath.h"
+#include "testbed/netns.h"
+#include "testbed/tcp_udp_probe.h"
 #include "tests/support/environment.h"
-#include "tests/support/netns.h"
-#include "tests/support/tcp_udp_probe.h"
 #include "tests/support/test_bed.h"
 
 namespace sluice::test {

@@ -12,8 +12,8 @@
 
 #include "base/fd.h"
 #include "perf/rate/frame.h"
+#include "testbed/netns.h"
 #include "tests/support/environment.h"
-#include "tests/support/netns.h"
 
 namespace sluice::test {
 namespace {

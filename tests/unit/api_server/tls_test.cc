@@ -3,8 +3,8 @@
 
 #include <fstream>
 
+#include "testbed/command.h"
 #include "tests/support/agent_process.h"
-#include "tests/support/command.h"
 #include "tests/support/environment.h"
 #include "tests/unit/api_server/server_world.h"
 

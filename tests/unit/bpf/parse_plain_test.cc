@@ -8,7 +8,7 @@
 #include <memory>
 #include <random>
 
-#include "tests/support/packet.h"
+#include "testbed/packet.h"
 
 namespace sluice::test {
 namespace {

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "policy/resource/address.h"
-#include "tests/support/packet.h"
+#include "testbed/packet.h"
 
 namespace sluice::test {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "tests/support/command.h"
+#include "testbed/command.h"
 #include "tests/unit/client/fake_agent.h"
 #include "tests/unit/client/messages.h"
 

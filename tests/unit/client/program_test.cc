@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "base/fd.h"
-#include "tests/support/command.h"
+#include "testbed/command.h"
 #include "tests/unit/client/fake_agent.h"
 #include "tests/unit/client/messages.h"
 

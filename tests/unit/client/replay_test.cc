@@ -5,8 +5,8 @@
 #include <cstring>
 #include <fstream>
 
-#include "tests/support/command.h"
-#include "tests/support/packet.h"
+#include "testbed/command.h"
+#include "testbed/packet.h"
 #include "tests/unit/client/fake_agent.h"
 
 namespace sluice::test {

@@ -11,8 +11,8 @@
 #include <filesystem>
 
 #include "kernel/net/netlink.h"
+#include "testbed/netns.h"
 #include "tests/support/environment.h"
-#include "tests/support/netns.h"
 
 namespace sluice::workload {
 namespace {

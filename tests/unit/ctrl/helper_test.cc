@@ -20,8 +20,8 @@
 #include "ctrl/rights/rights.h"
 #include "kernel/bpf/hook.h"
 #include "kernel/net/netlink.h"
+#include "testbed/netns.h"
 #include "tests/support/environment.h"
-#include "tests/support/netns.h"
 
 namespace sluice::rights {
 namespace {

@@ -13,8 +13,8 @@
 
 #include "kernel/net/ethtool.h"
 #include "kernel/net/netns.h"
+#include "testbed/netns.h"
 #include "tests/support/environment.h"
-#include "tests/support/netns.h"
 
 namespace sluice::net {
 namespace {

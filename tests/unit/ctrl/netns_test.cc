@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "kernel/net/netlink.h"
+#include "testbed/netns.h"
 #include "tests/support/environment.h"
-#include "tests/support/netns.h"
 
 namespace sluice::net {
 namespace {

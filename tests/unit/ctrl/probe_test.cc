@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include "testbed/tcp_udp_probe.h"
 #include "tests/support/environment.h"
-#include "tests/support/tcp_udp_probe.h"
 
 namespace sluice::test {
 namespace {

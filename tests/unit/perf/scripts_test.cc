@@ -7,7 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "tests/support/command.h"
+#include "testbed/command.h"
 
 namespace sluice::test {
 namespace {

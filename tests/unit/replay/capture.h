@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/support/packet.h"
+#include "testbed/packet.h"
 
 namespace sluice::replay {
 

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/support/packet.h"
+#include "testbed/packet.h"
 #include "tests/unit/policy/world.h"
 
 namespace sluice::replay {

@@ -2,7 +2,7 @@
 
 #include <sstream>
 
-#include "tests/support/command.h"
+#include "testbed/command.h"
 #include "tests/support/environment.h"
 #include "tests/unit/telemetry/scene.h"
 

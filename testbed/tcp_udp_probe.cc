@@ -1,4 +1,4 @@
-#include "tests/support/tcp_udp_probe.h"
+#include "testbed/tcp_udp_probe.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "tests/support/command.h"
+#include "testbed/command.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 #include <fcntl.h>
 #include <linux/netlink.h>

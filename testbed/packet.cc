@@ -1,4 +1,4 @@
-#include "tests/support/packet.h"
+#include "testbed/packet.h"
 
 #include <arpa/inet.h>
 

@@ -1,4 +1,4 @@
-#include "tests/support/raw_link.h"
+#include "testbed/raw_link.h"
 
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 namespace sluice::test {
 namespace {

@@ -27,7 +27,7 @@
 
 #include "base/status.h"
 #include "kernel/net/netns.h"
-#include "tests/support/command.h"
+#include "testbed/command.h"
 
 namespace sluice::test {
 

@@ -11,7 +11,7 @@
 
 #include "base/fd.h"
 #include "base/status.h"
-#include "tests/support/packet.h"
+#include "testbed/packet.h"
 
 namespace sluice::test {
 

@@ -1,4 +1,4 @@
-#include "tests/support/flood.h"
+#include "testbed/flood.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@
 #include <ctime>
 #include <vector>
 
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 namespace sluice::test {
 namespace {

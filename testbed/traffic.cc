@@ -1,4 +1,4 @@
-#include "tests/support/traffic.h"
+#include "testbed/traffic.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -12,7 +12,7 @@
 #include <cstring>
 #include <functional>
 
-#include "tests/support/netns.h"
+#include "testbed/netns.h"
 
 namespace sluice::test {
 namespace {
