@@ -34,7 +34,7 @@ namespace sluice::test {
 // Runs `run` on a thread of its own inside the namespace and returns what it returns. `run` must not throw. The
 // caller's own namespace never changes.
 Status RunIn(int netns_fd, const std::function<Status()>& run);
-// For workload::Bind and its like, by a test's own right to enter namespaces.
+// For node::Bind and its like, by a test's own right to enter namespaces.
 net::SocketIn EnterForSockets();
 
 // Owner of one named namespace ("ip netns add"), with lo up. Move-only.

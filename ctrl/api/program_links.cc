@@ -9,8 +9,8 @@
 namespace sluice::api {
 namespace {
 
+using node::ProcessRoot;
 using policy::Direction;
-using workload::ProcessRoot;
 
 constexpr int kMaxLookUps = 4096;  // of one change
 

@@ -13,8 +13,8 @@ namespace sluice::api {
 using ProgramLinks = google::protobuf::RepeatedPtrField<v1::ProgramLink>;
 
 // What `path` leads to in each file system that the workload's processes have. Empty: nobody knows, or nothing.
-using FindProgram = std::function<std::vector<workload::ProcessRoot::File>(const policy::ObjectName& workload,
-                                                                           const std::string& path)>;
+using FindProgram =
+    std::function<std::vector<node::ProcessRoot::File>(const policy::ObjectName& workload, const std::string& path)>;
 
 // The path to name instead; nothing: `pattern` may match in one of the workload's file systems, or nobody knows. Of a
 // pattern with wildcards the directories before the first one count. A link to a script has a name that counts.

@@ -33,13 +33,13 @@ void WorkloadPrograms::LookAtProcesses() {
   }
 }
 
-std::vector<workload::ProcessRoot>& WorkloadPrograms::RootsOf(const policy::ObjectName& workload) {
+std::vector<node::ProcessRoot>& WorkloadPrograms::RootsOf(const policy::ObjectName& workload) {
   if (!has_looked_) LookAtProcesses();
   const auto [roots, is_new] = roots_.try_emplace(workload);
   if (!is_new) return roots->second;
   for (const MountNamespace& one : namespaces_[workload]) {
     for (const std::uint32_t pid : one.pids) {
-      auto root = workload::ProcessRoot::Open(static_cast<pid_t>(pid), one.number);
+      auto root = node::ProcessRoot::Open(static_cast<pid_t>(pid), one.number);
       if (!root.ok()) continue;
       roots->second.push_back(*std::move(root));
       break;
@@ -48,10 +48,10 @@ std::vector<workload::ProcessRoot>& WorkloadPrograms::RootsOf(const policy::Obje
   return roots->second;
 }
 
-std::vector<workload::ProcessRoot::File> WorkloadPrograms::Find(const policy::ObjectName& workload,
-                                                                const std::string& path) {
-  std::vector<workload::ProcessRoot::File> files;
-  for (const workload::ProcessRoot& root : RootsOf(workload)) {
+std::vector<node::ProcessRoot::File> WorkloadPrograms::Find(const policy::ObjectName& workload,
+                                                            const std::string& path) {
+  std::vector<node::ProcessRoot::File> files;
+  for (const node::ProcessRoot& root : RootsOf(workload)) {
     if (auto file = root.Find(path)) files.push_back(*std::move(file));
   }
   return files;

@@ -15,7 +15,7 @@ class WorkloadPrograms {
   explicit WorkloadPrograms(const telemetry::ProcessSensor* sensor) : sensor_(sensor) {}
 
   // As FindProgram.
-  std::vector<workload::ProcessRoot::File> Find(const policy::ObjectName& workload, const std::string& path);
+  std::vector<node::ProcessRoot::File> Find(const policy::ObjectName& workload, const std::string& path);
 
  private:
   struct MountNamespace {
@@ -23,12 +23,12 @@ class WorkloadPrograms {
     std::vector<std::uint32_t> pids;  // oldest first
   };
   void LookAtProcesses();
-  std::vector<workload::ProcessRoot>& RootsOf(const policy::ObjectName& workload);
+  std::vector<node::ProcessRoot>& RootsOf(const policy::ObjectName& workload);
 
   const telemetry::ProcessSensor* const sensor_;
   bool has_looked_ = false;
   std::map<policy::ObjectName, std::vector<MountNamespace>> namespaces_;
-  std::map<policy::ObjectName, std::vector<workload::ProcessRoot>> roots_;
+  std::map<policy::ObjectName, std::vector<node::ProcessRoot>> roots_;
 };
 
 }  // namespace sluice::api

@@ -13,7 +13,7 @@
 #include "kernel/net/netlink.h"
 #include "kernel/net/netns.h"
 
-namespace sluice::workload {
+namespace sluice::node {
 namespace {
 
 using net::LinkInfo;
@@ -315,4 +315,4 @@ StatusOr<BoundWorkload> Bind(const net::SocketIn& socket_in, const policy::Workl
   return bound;
 }
 
-}  // namespace sluice::workload
+}  // namespace sluice::node

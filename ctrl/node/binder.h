@@ -18,7 +18,7 @@
 #include "kernel/net/netns.h"
 #include "policy/network/snapshot.h"
 
-namespace sluice::workload {
+namespace sluice::node {
 
 struct BoundWorkload {
   policy::ObjectName name;
@@ -52,4 +52,4 @@ HostEndsByWorkload FindHostEnds(const net::SocketIn& socket_in, const std::vecto
 // All veths of this namespace whose other end is in another one.
 StatusOr<std::vector<HostEnd>> AllHostEnds();
 
-}  // namespace sluice::workload
+}  // namespace sluice::node

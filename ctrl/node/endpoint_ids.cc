@@ -2,7 +2,7 @@
 
 #include "bpf/abi/policy.h"
 
-namespace sluice::workload {
+namespace sluice::node {
 
 using policy::ObjectName;
 
@@ -56,4 +56,4 @@ std::uint32_t EndpointIds::Find(const ObjectName& name) const {
   return found == ids_.end() ? 0 : found->second;
 }
 
-}  // namespace sluice::workload
+}  // namespace sluice::node

@@ -11,7 +11,7 @@
 #include "base/status.h"
 #include "policy/resource/model.h"
 
-namespace sluice::workload {
+namespace sluice::node {
 
 class EndpointIds {
  public:
@@ -36,4 +36,4 @@ class EndpointIds {
   std::set<std::uint32_t> taken_;
 };
 
-}  // namespace sluice::workload
+}  // namespace sluice::node

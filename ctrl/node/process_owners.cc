@@ -1,6 +1,6 @@
 #include "ctrl/node/process_owners.h"
 
-namespace sluice::workload {
+namespace sluice::node {
 namespace {
 
 template <typename Key>
@@ -34,4 +34,4 @@ std::optional<policy::ObjectName> ProcessOwners::Find(std::uint64_t netns, const
   return found == by_netns_.end() ? std::nullopt : found->second;
 }
 
-}  // namespace sluice::workload
+}  // namespace sluice::node

@@ -10,7 +10,7 @@
 
 #include "policy/resource/model.h"
 
-namespace sluice::workload {
+namespace sluice::node {
 
 class ProcessOwners {
  public:
@@ -26,4 +26,4 @@ class ProcessOwners {
   std::map<std::string, Owner> by_cgroup_;
 };
 
-}  // namespace sluice::workload
+}  // namespace sluice::node

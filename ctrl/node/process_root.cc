@@ -13,7 +13,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace sluice::workload {
+namespace sluice::node {
 namespace {
 
 constexpr int kMaxLinks = 40;  // as the kernel's
@@ -121,4 +121,4 @@ std::optional<ProcessRoot::File> ProcessRoot::Find(const std::string& path) cons
   return file;
 }
 
-}  // namespace sluice::workload
+}  // namespace sluice::node

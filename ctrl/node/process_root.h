@@ -17,7 +17,7 @@
 #include "base/fd.h"
 #include "base/status.h"
 
-namespace sluice::workload {
+namespace sluice::node {
 
 class ProcessRoot {
  public:
@@ -41,4 +41,4 @@ class ProcessRoot {
   std::vector<std::string> avoided_;  // mount points
 };
 
-}  // namespace sluice::workload
+}  // namespace sluice::node

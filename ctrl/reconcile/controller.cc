@@ -35,7 +35,7 @@ StatusOr<std::vector<policy::Address>> NodeAddresses() {
 }
 
 // The numbers that `to` has and `from` has not, or has otherwise; and the names that have none any more.
-void AddEndpointChanges(const workload::EndpointIds& from, const workload::EndpointIds& to, StateChange* change) {
+void AddEndpointChanges(const node::EndpointIds& from, const node::EndpointIds& to, StateChange* change) {
   for (const auto& [name, id] : to.all()) {
     if (from.Find(name) != id) change->new_endpoints.emplace_back(name, id);
   }
@@ -64,12 +64,12 @@ std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable)
 }  // namespace
 
 Node Node::Real(const net::SocketIn& socket_in) {
-  return {[socket_in](const policy::Workload& workload) { return workload::Bind(socket_in, workload); }, NodeAddresses,
+  return {[socket_in](const policy::Workload& workload) { return node::Bind(socket_in, workload); }, NodeAddresses,
           HasInterface,
           [socket_in](const std::vector<const policy::Workload*>& workloads) {
-            return workload::FindHostEnds(socket_in, workloads);
+            return node::FindHostEnds(socket_in, workloads);
           },
-          workload::AllHostEnds};
+          node::AllHostEnds};
 }
 
 Controller::Desired::Desired(ResourceMap of_directory, ResourceMap of_api)
@@ -279,7 +279,7 @@ Status Controller::Refresh() {
   const std::lock_guard lock(mutex_);
   std::erase_if(refused_, [this](const auto& refused) {
     const auto& ends = refused.second.ends;
-    return node_.has_interface && std::none_of(ends.begin(), ends.end(), [this](const workload::HostEnd& end) {
+    return node_.has_interface && std::none_of(ends.begin(), ends.end(), [this](const node::HostEnd& end) {
              return node_.has_interface(end.ifindex);
            });
   });
@@ -296,12 +296,12 @@ Status Controller::Refresh() {
 // Whoever has an address keeps it: a pod that takes another one's is not enforced for it, and changes nothing for
 // others. Those that are on the node come before those that only say in their spec what they will have. Who has the
 // problem, and which.
-std::map<ObjectName, Controller::Intruder> Controller::FindIntruders(const std::vector<workload::BoundWorkload>& bound,
+std::map<ObjectName, Controller::Intruder> Controller::FindIntruders(const std::vector<node::BoundWorkload>& bound,
                                                                      const Places& places) const {
   std::vector<std::pair<ObjectName, const std::vector<policy::Address>*>> claims;
   const auto before = view();
   for (const bool had_it : {true, false}) {
-    for (const workload::BoundWorkload& one : bound) {
+    for (const node::BoundWorkload& one : bound) {
       const policy::Endpoint* was =
           before->compiled.snapshot ? before->compiled.snapshot->FindByName(one.name) : nullptr;
       const bool has_it = was != nullptr && was->ifindex != 0;
@@ -333,16 +333,16 @@ std::map<ObjectName, Controller::Intruder> Controller::FindIntruders(const std::
 }
 
 // All workloads, as they are on the node, or as they were when they cannot be looked up; `places` gets the others.
-StatusOr<std::vector<workload::BoundWorkload>> Controller::LookUp(const std::set<ObjectName>& asked_for,
-                                                                  Places& places) const {
-  std::vector<workload::BoundWorkload> found;
+StatusOr<std::vector<node::BoundWorkload>> Controller::LookUp(const std::set<ObjectName>& asked_for,
+                                                              Places& places) const {
+  std::vector<node::BoundWorkload> found;
   for (const auto& [id, resource] : places.resources.of(policy::Kind::kWorkload)) {
     auto bound = node_.bind(*resource.workload);
     if (const auto refuses = unattachable_.find(id.name); refuses != unattachable_.end() && bound.ok()) {
       if (!asked_for.contains(id.name)) bound = Status(absl::StatusCode::kFailedPrecondition, refuses->second);
     }
     if (!bound.ok() && asked_for.contains(id.name)) return bound.status();
-    if (!bound.ok() && !workload::IsAnswer(bound.status())) {
+    if (!bound.ok() && !node::IsAnswer(bound.status())) {
       places.failed[id.name] = Message(bound.status());
       const auto last = places_ ? places_->found.find(id.name) : decltype(places_->found)::const_iterator();
       const auto spec = places_ ? places_->resources.find(id) : ResourceMap::const_iterator();
@@ -363,7 +363,7 @@ StatusOr<std::vector<workload::BoundWorkload>> Controller::LookUp(const std::set
 }
 
 // A number that the kernel has for its interface already stays, with what is kept under it.
-Status Controller::Number(const workload::BoundWorkload& bound, Places& places) const {
+Status Controller::Number(const node::BoundWorkload& bound, Places& places) const {
   if (const auto before = in_force_before_.find(bound.binding.ifindex);
       before != in_force_before_.end() && places.ids.Find(bound.name) == 0) {
     if (places.ids.Adopt(bound.name, before->second).ok()) return OkStatus();
@@ -387,8 +387,8 @@ StatusOr<std::shared_ptr<const Controller::Places>> Controller::FindPlaces(
   }
   places->resources = resources;
   places->ids = numbers();
-  SL_ASSIGN_OR_RETURN(std::vector<workload::BoundWorkload> found, LookUp(asked_for, *places));
-  for (const workload::BoundWorkload& bound : found) places->netns.insert(bound.netns);
+  SL_ASSIGN_OR_RETURN(std::vector<node::BoundWorkload> found, LookUp(asked_for, *places));
+  for (const node::BoundWorkload& bound : found) places->netns.insert(bound.netns);
   const auto intruders = FindIntruders(found, *places);
   for (const auto& [name, intruder] : intruders) {
     if (asked_for.contains(name) || asked_for.contains(intruder.holder)) {
@@ -397,7 +397,7 @@ StatusOr<std::shared_ptr<const Controller::Places>> Controller::FindPlaces(
     places->unbound[name] = intruder.problem;
     places->bindings[name] = {};  // without the addresses of its spec
   }
-  for (workload::BoundWorkload& bound : found) {
+  for (node::BoundWorkload& bound : found) {
     if (intruders.contains(bound.name)) continue;
     SL_RETURN_IF_ERROR(Number(bound, *places));
     bound.binding.endpoint = places->ids.Find(bound.name);

@@ -34,18 +34,18 @@ struct View {
   std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
   std::map<std::uint32_t, std::string> closed;  // interfaces that are closed for a workload that is not known, and why
   std::string holding;  // not empty: `resources` are not in force, what the kernel had is; and why
-  workload::ProcessOwners process_owners;
+  node::ProcessOwners process_owners;
 };
 
 // What the controller asks of the node it runs on. Called with the controller's mutex held, but for `has_interface` and
 // those that find host ends: CloseNewcomers calls them at the same time.
 struct Node {
-  std::function<StatusOr<workload::BoundWorkload>(const policy::Workload&)> bind;
+  std::function<StatusOr<node::BoundWorkload>(const policy::Workload&)> bind;
   std::function<StatusOr<std::vector<policy::Address>>()> addresses;  // its own, sorted
   std::function<bool(std::uint32_t ifindex)> has_interface;           // absent: it has every one
-  // As workload::FindHostEnds and AllHostEnds; absent: none are found.
-  std::function<workload::HostEndsByWorkload(const std::vector<const policy::Workload*>& workloads)> host_ends;
-  std::function<StatusOr<std::vector<workload::HostEnd>>()> all_host_ends;
+  // As node::FindHostEnds and AllHostEnds; absent: none are found.
+  std::function<node::HostEndsByWorkload(const std::vector<const policy::Workload*>& workloads)> host_ends;
+  std::function<StatusOr<std::vector<node::HostEnd>>()> all_host_ends;
   static Node Real(const net::SocketIn& socket_in);
 };
 
@@ -65,7 +65,7 @@ class Controller {
   Status SetDirectory(policy::ResourceMap resources);
   // API: create or replace, and remove. Calls that wait while another change is being made are made together, as one
   // generation and one revision; one that is refused holds up no other. A workload among `resources` whose interface or
-  // addresses cannot be found refuses the change (NotFound, FailedPrecondition as workload::Bind); so does one to
+  // addresses cannot be found refuses the change (NotFound, FailedPrecondition as node::Bind); so does one to
   // remove that does not exist. Returns the revision. What a refused change wanted to enforce on and was not before is
   // closed, and listed as unbound, until it is applied again or deleted, also after a restart.
   StatusOr<std::uint64_t> Apply(const std::vector<policy::Resource>& resources);
@@ -118,16 +118,16 @@ class Controller {
   // What the node has for the workloads; immutable.
   struct Places {
     policy::ResourceMap resources;  // that the workloads are among
-    workload::EndpointIds ids;
+    node::EndpointIds ids;
     std::map<policy::ObjectName, policy::Binding> bindings;
     std::vector<datapath::PodInterface> interfaces;
-    std::vector<datapath::PodInterface> closed;                   // of workloads in `unbound`
-    Owners owners;                                                // of `interfaces` and `closed`
-    std::map<policy::ObjectName, workload::BoundWorkload> found;  // who `bindings` are of, as they were found
+    std::vector<datapath::PodInterface> closed;               // of workloads in `unbound`
+    Owners owners;                                            // of `interfaces` and `closed`
+    std::map<policy::ObjectName, node::BoundWorkload> found;  // who `bindings` are of, as they were found
     std::map<policy::ObjectName, std::string> failed;  // could not be looked up, and why; some are in `found` of before
     std::map<policy::ObjectName, std::string> unbound;  // as View
     std::set<policy::ObjectName> open;                  // of those, that cannot be closed
-    workload::ProcessOwners process_owners;
+    node::ProcessOwners process_owners;
     std::set<std::uint64_t> netns;  // inode numbers of those of the workloads; 0: one is not known
     std::vector<policy::Address> node_addresses;
     std::uint64_t looked_at = 0;  // the number of the last newcomer before
@@ -152,7 +152,7 @@ class Controller {
   class Attaching;
   // A workload that was asked for and refused: closed. One that is enforced on elsewhere goes on there.
   struct Refused {
-    std::vector<workload::HostEnd> ends;
+    std::vector<node::HostEnd> ends;
     std::string problem;
     std::shared_ptr<const policy::Workload> instead;  // what is wanted of this name; null: nothing
   };
@@ -165,16 +165,16 @@ class Controller {
   Status AddTo(Desired& desired, const Edit& edit) const;
   StatusOr<std::shared_ptr<const Places>> FindPlaces(const policy::ResourceMap& resources,
                                                      const std::vector<policy::Resource>& requested) const;
-  StatusOr<std::vector<workload::BoundWorkload>> LookUp(const std::set<policy::ObjectName>& asked_for,
-                                                        Places& places) const;
-  Status Number(const workload::BoundWorkload& bound, Places& places) const;
+  StatusOr<std::vector<node::BoundWorkload>> LookUp(const std::set<policy::ObjectName>& asked_for,
+                                                    Places& places) const;
+  Status Number(const node::BoundWorkload& bound, Places& places) const;
   void AddClosed(Places& places) const;
   Status MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan);
-  std::map<policy::ObjectName, Intruder> FindIntruders(const std::vector<workload::BoundWorkload>& bound,
+  std::map<policy::ObjectName, Intruder> FindIntruders(const std::vector<node::BoundWorkload>& bound,
                                                        const Places& places) const;
   Owners StillOwned(const Plan& plan, const StateChange& change) const;
   void Await(const policy::ResourceMap& wanted, const policy::ResourceMap& more = {});
-  bool CloseNewcomer(const workload::HostEnd& end, const policy::ObjectName& name);
+  bool CloseNewcomer(const node::HostEnd& end, const policy::ObjectName& name);
   void AddNewcomers(const Places& places, Owners* owners) const;
   void Own(Owners owners, const Plan& plan);
   std::unique_lock<std::mutex> LockClosing();
@@ -197,7 +197,7 @@ class Controller {
   Refusals RefusalsAfter(const StateChange& change, const Places& places) const;
   void SaveRefused();
   void AddNobodys(View& view) const;
-  const workload::EndpointIds& numbers() const { return places_ ? places_->ids : ids_; }
+  const node::EndpointIds& numbers() const { return places_ ? places_->ids : ids_; }
   Status CutOffAtOnce(const policy::ObjectName& name);
   Status NotFound(const policy::ObjectName& name) const;
   static void TellNobodys(const Owners& owners);
@@ -210,8 +210,8 @@ class Controller {
   const Save save_;
   mutable std::mutex mutex_;
   Desired desired_;
-  workload::EndpointIds ids_;             // as the kernel has been told
-  workload::EndpointIds saved_ids_;       // as the store has them
+  node::EndpointIds ids_;                 // as the kernel has been told
+  node::EndpointIds saved_ids_;           // as the store has them
   std::uint64_t saved_revision_ = 0;      // likewise
   Refusals saved_refusals_;               // likewise
   Status unsaved_;                        // why something is not there that could be done without

@@ -16,7 +16,7 @@ using policy::ResourceMap;
 namespace {
 
 // What is said of an interface whose workload is not enforced on.
-datapath::PodInterface Closed(const workload::HostEnd& end) {
+datapath::PodInterface Closed(const node::HostEnd& end) {
   datapath::PodInterface pod{end.ifindex, end.name, {}, false};
   pod.facts.netns = -1;  // not known
   return pod;
@@ -66,14 +66,14 @@ int Controller::CloseNewcomers() {
   if (!missing.empty() && node_.host_ends) {
     for (const auto& [name, ends] : node_.host_ends(missing)) {
       if (!ends.ok()) continue;  // said and tried again by Refresh
-      for (const workload::HostEnd& end : *ends) closed += CloseNewcomer(end, name) ? 1 : 0;
+      for (const node::HostEnd& end : *ends) closed += CloseNewcomer(end, name) ? 1 : 0;
     }
   }
   return awaited.all ? closed + CloseAll() : closed;
 }
 
 // A change that is being made may have come to know it meanwhile, or the workload may not be wanted any more.
-bool Controller::CloseNewcomer(const workload::HostEnd& end, const ObjectName& name) {
+bool Controller::CloseNewcomer(const node::HostEnd& end, const ObjectName& name) {
   const auto lock = LockClosing();
   if (FindWorkload(awaited_.wanted, name) == nullptr) return false;
   if (!owners_.try_emplace(end.ifindex, name).second) return false;
@@ -122,7 +122,7 @@ void Controller::AddClosed(Places& places) const {
       places.unbound[name] += "; NOT closed, for its interface cannot be found: " + Message(ends.status());
       continue;
     }
-    for (const workload::HostEnd& end : *ends) {
+    for (const node::HostEnd& end : *ends) {
       if (places.owners.try_emplace(end.ifindex, name).second) places.closed.push_back(Closed(end));
     }
   }
@@ -137,7 +137,7 @@ int Controller::CloseAll() {
     return 0;
   }
   int closed = 0;
-  for (const workload::HostEnd& end : *ends) {
+  for (const node::HostEnd& end : *ends) {
     const auto lock = LockClosing();
     if (!awaited_.all) break;  // a change has ended it
     if (!owners_.try_emplace(end.ifindex, ObjectName()).second) continue;
@@ -193,15 +193,15 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
       LogError("NOT closed, and not enforced on: Workload {}: {}", name.ToString(), Message(ends.status()));
       continue;
     }
-    std::vector<workload::HostEnd> own;
+    std::vector<node::HostEnd> own;
     const std::lock_guard closing_lock(closing_mutex_);
-    for (const workload::HostEnd& end : *ends) {
+    for (const node::HostEnd& end : *ends) {
       if (places_ && places_->owners.contains(end.ifindex)) continue;
       ObjectName& owner = owners_.try_emplace(end.ifindex, name).first->second;
       if (owner == ObjectName()) owner = name;
       if (owner == name) own.push_back(end);
     }
-    for (const workload::HostEnd& end : own) AttachClosed({Closed(end)});
+    for (const node::HostEnd& end : own) AttachClosed({Closed(end)});
     auto instead = FindWorkload(desired_.all, name);
     if (!own.empty() && (instead == nullptr || places_->found.contains(name))) {
       LogWarn("closed, and not enforced on: Workload {}: {}", name.ToString(), Message(why));
@@ -229,7 +229,7 @@ bool Controller::IsRefusedAfter(const ObjectName& name, const StateChange& chang
   if (!IsRefused(name, change, places.resources)) return false;
   const auto& ends = refused_.at(name).ends;
   return std::any_of(ends.begin(), ends.end(),
-                     [&](const workload::HostEnd& end) { return !places.owners.contains(end.ifindex); });
+                     [&](const node::HostEnd& end) { return !places.owners.contains(end.ifindex); });
 }
 
 void Controller::ForgetRefused(const StateChange& change, const Places& places) {
@@ -261,7 +261,7 @@ Refusals Controller::RefusalsAfter(const StateChange& change, const Places& plac
     if (!IsRefusedAfter(name, change, places)) continue;
     Refusal& refusal = refusals[name];
     refusal.problem = refused.problem;
-    for (const workload::HostEnd& end : refused.ends) refusal.interfaces.insert(end.ifindex);
+    for (const node::HostEnd& end : refused.ends) refusal.interfaces.insert(end.ifindex);
   }
   return refusals;
 }

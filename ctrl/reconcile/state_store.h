@@ -57,7 +57,7 @@ class StateStore {
 
   struct State {
     policy::ResourceMap resources;
-    workload::EndpointIds endpoints;
+    node::EndpointIds endpoints;
     std::set<policy::ObjectName> quarantined;  // also workloads that do not exist now
     std::set<std::uint32_t> released_interfaces;
     Refusals refusals;  // their interfaces are those of when it was saved

@@ -111,8 +111,8 @@ v1::Flow ToMessage(const policy::Snapshot& snapshot, const ReplayedFlow& replaye
 }
 
 Status RunReplay(const std::string& capture, const std::string& resources_dir, const std::string& output) {
-  SL_ASSIGN_OR_RETURN(const auto resources, workload::ReadResourceDirectory(resources_dir));
-  SL_ASSIGN_OR_RETURN(const auto snapshot, workload::SnapshotOf(resources));
+  SL_ASSIGN_OR_RETURN(const auto resources, resources::ReadResourceDirectory(resources_dir));
+  SL_ASSIGN_OR_RETURN(const auto snapshot, resources::SnapshotOf(resources));
   Replay replay(snapshot);
   SL_RETURN_IF_ERROR(ReadCapture(capture, [&replay](const CapturedFrame& frame) { replay.Add(frame); }));
   std::vector<v1::Flow> flows;

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace sluice::workload {
+namespace sluice::resources {
 namespace {
 
 constexpr std::uint32_t kFirst = (198U << 24U | 18U << 16U) + 1;
@@ -52,4 +52,4 @@ std::vector<AssumedAddress> AssumeAddresses(policy::ResourceMap& resources) {
   return assumed;
 }
 
-}  // namespace sluice::workload
+}  // namespace sluice::resources

@@ -7,7 +7,7 @@
 
 #include "policy/network/snapshot.h"
 
-namespace sluice::workload {
+namespace sluice::resources {
 
 // Where pods on the host's network are, the node is. Error: two endpoints have one address.
 StatusOr<std::shared_ptr<const policy::Snapshot>> SnapshotOf(const policy::ResourceMap& resources);
@@ -21,4 +21,4 @@ struct AssumedAddress {
 // those for everybody. Names them in order.
 std::vector<AssumedAddress> AssumeAddresses(policy::ResourceMap& resources);
 
-}  // namespace sluice::workload
+}  // namespace sluice::resources

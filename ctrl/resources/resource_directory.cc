@@ -12,7 +12,7 @@
 #include "base/fd.h"
 #include "policy/resource/parser.h"
 
-namespace sluice::workload {
+namespace sluice::resources {
 namespace {
 
 namespace fs = std::filesystem;
@@ -102,4 +102,4 @@ StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory
   return resources;
 }
 
-}  // namespace sluice::workload
+}  // namespace sluice::resources

@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "policy/resource/resource_map.h"
 
-namespace sluice::workload {
+namespace sluice::resources {
 
 struct ResourceFile {
   std::string path;
@@ -27,4 +27,4 @@ StatusOr<std::string> ReadResourceText(int fd, const std::string& name);
 // All resources of a directory, or the first error. One id in two files is an error that names both.
 StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory);
 
-}  // namespace sluice::workload
+}  // namespace sluice::resources

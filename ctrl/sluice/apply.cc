@@ -20,7 +20,7 @@ struct DeleteOptions {
 
 Status FillDocuments(const ResourceArgs& args, Documents* documents, v1::ReadOptions* read) {
   SL_ASSIGN_OR_RETURN(auto files, ReadAll(args));
-  for (workload::ResourceFile& file : files) {
+  for (resources::ResourceFile& file : files) {
     // A message holds nothing else.
     SL_RETURN_IF_ERROR(policy::CheckCharacters("file name", file.path));
     SL_RETURN_IF_ERROR(policy::CheckCharacters(file.path, file.text));

@@ -12,7 +12,7 @@ StatusOr<ExitCode> Check(const ResourceArgs& args) {
   SL_ASSIGN_OR_RETURN(const auto files, InFiles(ReadAll(args)));
   OfflineResources read = ReadOffline(files, args);
   for (const std::string& notice : read.notices) Tell(notice);
-  if (const auto snapshot = workload::SnapshotOf(read.resources); !snapshot.ok()) {
+  if (const auto snapshot = resources::SnapshotOf(read.resources); !snapshot.ok()) {
     read.problems.push_back(Printable(Message(snapshot.status())));
   }
   std::string text;

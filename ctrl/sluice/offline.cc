@@ -18,12 +18,12 @@ std::string CheckLine(const std::string& file, const policy::Problem& problem) {
 
 }  // namespace
 
-OfflineResources ReadOffline(const std::vector<workload::ResourceFile>& files, const ResourceArgs& args) {
+OfflineResources ReadOffline(const std::vector<resources::ResourceFile>& files, const ResourceArgs& args) {
   policy::ParseOptions options{.skip_unknown = args.skip_unknown, .pod_templates = true};
   if (!args.default_namespace.empty()) options.default_namespace = args.default_namespace;
   OfflineResources read;
   std::map<policy::ResourceId, std::string> origins;
-  for (const workload::ResourceFile& file : files) {
+  for (const resources::ResourceFile& file : files) {
     policy::ParsedText parsed = policy::ParseText(file.path, file.text, options);
     for (const policy::Problem& problem : parsed.problems) read.problems.push_back(CheckLine(file.path, problem));
     for (const policy::Problem& skipped : parsed.skipped) {

@@ -17,6 +17,6 @@ struct OfflineResources {
 };
 
 // Pure.
-OfflineResources ReadOffline(const std::vector<workload::ResourceFile>& files, const ResourceArgs& args);
+OfflineResources ReadOffline(const std::vector<resources::ResourceFile>& files, const ResourceArgs& args);
 
 }  // namespace sluice::client

@@ -10,15 +10,15 @@ namespace {
 constexpr const char* kFilesHelp =
     "file, directory of *.yaml, *.yml and *.json files, or - for standard input; several may be given";
 
-StatusOr<std::vector<workload::ResourceFile>> Read(const std::string& path, workload::Depth depth) {
+StatusOr<std::vector<resources::ResourceFile>> Read(const std::string& path, resources::Depth depth) {
   if (path == "-") {
-    SL_ASSIGN_OR_RETURN(std::string text, workload::ReadResourceText(STDIN_FILENO, "stdin"));
-    return std::vector<workload::ResourceFile>{{"stdin", std::move(text)}};
+    SL_ASSIGN_OR_RETURN(std::string text, resources::ReadResourceText(STDIN_FILENO, "stdin"));
+    return std::vector<resources::ResourceFile>{{"stdin", std::move(text)}};
   }
-  SL_ASSIGN_OR_RETURN(auto files, workload::ReadResourceFiles(path, depth));
+  SL_ASSIGN_OR_RETURN(auto files, resources::ReadResourceFiles(path, depth));
   if (files.empty()) {
     return MakeError(absl::StatusCode::kNotFound, "{}: no *.yaml, *.yml or *.json file in this directory{}", path,
-                     depth == workload::Depth::kRecursive ? "" : " (-R also looks below it)");
+                     depth == resources::Depth::kRecursive ? "" : " (-R also looks below it)");
   }
   return files;
 }
@@ -39,9 +39,9 @@ CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::stri
   return verb.add_option("-f,--filename", args.paths, kFilesHelp + what);
 }
 
-StatusOr<std::vector<workload::ResourceFile>> ReadAll(const ResourceArgs& args) {
-  const auto depth = args.recursive ? workload::Depth::kRecursive : workload::Depth::kThisDirectory;
-  std::vector<workload::ResourceFile> all;
+StatusOr<std::vector<resources::ResourceFile>> ReadAll(const ResourceArgs& args) {
+  const auto depth = args.recursive ? resources::Depth::kRecursive : resources::Depth::kThisDirectory;
+  std::vector<resources::ResourceFile> all;
   for (const std::string& path : args.paths) {
     SL_ASSIGN_OR_RETURN(auto files, Read(path, depth));
     all.insert(all.end(), std::make_move_iterator(files.begin()), std::make_move_iterator(files.end()));

@@ -24,6 +24,6 @@ CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::stri
 
 // All files that `args` names, "-" as "stdin". Errors name the file: it cannot be read, is too large, or holds what is
 // no printable UTF-8; a directory has no file of resources.
-StatusOr<std::vector<workload::ResourceFile>> ReadAll(const ResourceArgs& args);
+StatusOr<std::vector<resources::ResourceFile>> ReadAll(const ResourceArgs& args);
 
 }  // namespace sluice::client

@@ -65,7 +65,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options, const
   for (const std::string& problem : state.problems) LogError("{}", problem);
   state.pinned = agent->datapath_->is_handing_over();
   StatusOr<policy::ResourceMap> directory = policy::ResourceMap();
-  if (!options.resources.empty()) directory = workload::ReadResourceDirectory(options.resources);
+  if (!options.resources.empty()) directory = resources::ReadResourceDirectory(options.resources);
   // Where this node has been enforced on before, ending would leave it open after a boot: the controller holds.
   const bool is_first = state.empty() && !state.pinned && agent->datapath_->generation() == 0;
   if (!directory.ok() && is_first) return directory.status();
@@ -264,7 +264,7 @@ std::vector<bpf::Feature> Agent::Features() const {
 
 void Agent::ReadDirectoryAgain() {
   if (options_.resources.empty()) return LogInfo("SIGHUP: no --resources directory to read");
-  auto directory = workload::ReadResourceDirectory(options_.resources);
+  auto directory = resources::ReadResourceDirectory(options_.resources);
   const Status status = directory.ok() ? controller_->SetDirectory(*std::move(directory)) : directory.status();
   if (status.ok()) {
     LogInfo("SIGHUP: {} is in force, revision {}", options_.resources, controller_->view()->revision);

@@ -26,7 +26,7 @@ Status SluiceNode::Open(const Options& options) {
   std::uint32_t endpoint = 0;
   for (policy::Resource& resource : parsed) {
     if (resource.workload != nullptr) {
-      SL_ASSIGN_OR_RETURN(workload::BoundWorkload bound, workload::Bind(test::EnterForSockets(), *resource.workload));
+      SL_ASSIGN_OR_RETURN(node::BoundWorkload bound, node::Bind(test::EnterForSockets(), *resource.workload));
       bound.binding.endpoint = ++endpoint;
       bound.facts.endpoint = endpoint;
       bindings[bound.name] = bound.binding;

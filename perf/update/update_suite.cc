@@ -172,7 +172,7 @@ class Changes {
     Clock::time_point start = Clock::now();
     for (const auto& [id, resource] : view->resources)
       if (resource.workload != nullptr)
-        SL_RETURN_IF_ERROR(workload::Bind(test::EnterForSockets(), *resource.workload).status());
+        SL_RETURN_IF_ERROR(node::Bind(test::EnterForSockets(), *resource.workload).status());
     rows->Add("compute/bind", "", Milliseconds(start, Clock::now()));
     start = Clock::now();
     SL_ASSIGN_OR_RETURN(auto snapshot, policy::Snapshot::Build(view->resources, bindings, {}));

@@ -64,7 +64,7 @@ void DatapathRig::Enforce(const std::string& policies) {
     for (const policy::Resource& resource : parsed) {
       resources[resource.id] = resource;
       if (resource.workload == nullptr) continue;
-      SL_ASSIGN_OR_RETURN(workload::BoundWorkload bound, workload::Bind(EnterForSockets(), *resource.workload));
+      SL_ASSIGN_OR_RETURN(node::BoundWorkload bound, node::Bind(EnterForSockets(), *resource.workload));
       bound.binding.endpoint = ++endpoint;
       bound.facts.endpoint = endpoint;
       bindings[bound.name] = bound.binding;

@@ -184,7 +184,7 @@ class ServerWorld : public ::testing::Test {
 
  private:
   static reconcile::Node Node() {
-    return {[](const policy::Workload&) -> StatusOr<workload::BoundWorkload> {
+    return {[](const policy::Workload&) -> StatusOr<node::BoundWorkload> {
               return MakeError(absl::StatusCode::kNotFound, "no such interface");
             },
             []() -> StatusOr<std::vector<policy::Address>> { return std::vector<policy::Address>(); },

@@ -14,7 +14,7 @@
 #include "testbed/netns.h"
 #include "tests/support/environment.h"
 
-namespace sluice::workload {
+namespace sluice::node {
 namespace {
 
 using policy::Address;
@@ -393,4 +393,4 @@ TEST_F(Binder, SaysWhatAHostInterfaceLacks) {
 }
 
 }  // namespace
-}  // namespace sluice::workload
+}  // namespace sluice::node

@@ -5,7 +5,7 @@
 
 #include "bpf/abi/policy.h"
 
-namespace sluice::workload {
+namespace sluice::node {
 namespace {
 
 using policy::ObjectName;
@@ -61,4 +61,4 @@ TEST(EndpointIds, RestoreTakesOnlyFreeNumbersInRange) {
 }
 
 }  // namespace
-}  // namespace sluice::workload
+}  // namespace sluice::node

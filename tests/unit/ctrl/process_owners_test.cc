@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::workload {
+namespace sluice::node {
 namespace {
 
 using policy::ObjectName;
@@ -58,4 +58,4 @@ TEST(ProcessOwners, WhatSeveralClaimIsNobodys) {
 }
 
 }  // namespace
-}  // namespace sluice::workload
+}  // namespace sluice::node

@@ -13,7 +13,7 @@
 
 #include <fstream>
 
-namespace sluice::workload {
+namespace sluice::node {
 namespace {
 
 // A process like a container's first: a mount namespace of its own, and in it another root, which `build` fills (its
@@ -146,4 +146,4 @@ TEST_F(ProcessRootTest, AnotherProcessUnderTheNumberIsNotTaken) {
 }
 
 }  // namespace
-}  // namespace sluice::workload
+}  // namespace sluice::node

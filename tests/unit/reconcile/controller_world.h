@@ -39,8 +39,8 @@ class ControllerTest : public ::testing::Test {
                                   [&](const auto& one) { return one.second == ifindex; });
              },
              [this](const std::vector<const policy::Workload*>& workloads) { return HostEnds(workloads); },
-             [this]() -> StatusOr<std::vector<workload::HostEnd>> {
-               std::vector<workload::HostEnd> ends;
+             [this]() -> StatusOr<std::vector<node::HostEnd>> {
+               std::vector<node::HostEnd> ends;
                const std::lock_guard lock(interfaces_mutex_);
                for (const auto& [name, ifindex] : interfaces_) ends.push_back({ifindex, "veth-" + name});
                return ends;
@@ -138,7 +138,7 @@ class ControllerTest : public ::testing::Test {
     return found == interfaces_.end() ? 0 : found->second;
   }
 
-  StatusOr<workload::BoundWorkload> Bind(const policy::Workload& workload) {
+  StatusOr<node::BoundWorkload> Bind(const policy::Workload& workload) {
     if (!look_up_error_.ok()) return look_up_error_;
     if (const auto error = bind_errors_.find(workload.name.name); error != bind_errors_.end()) return error->second;
     const std::uint32_t interface = Find(workload);
@@ -146,21 +146,21 @@ class ControllerTest : public ::testing::Test {
       return MakeError(absl::StatusCode::kNotFound, "Workload {}: spec.hostInterface: there is no {}",
                        workload.name.ToString(), workload.host_interface);
     }
-    workload::BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = workload.host_interface};
+    node::BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = workload.host_interface};
     bound.binding.ifindex = interface;
     bound.binding.ips = workload.ips;
     bound.facts.netns = static_cast<std::int32_t>(interface);
     return bound;
   }
 
-  workload::HostEndsByWorkload HostEnds(const std::vector<const policy::Workload*>& workloads) {
-    workload::HostEndsByWorkload ends;
+  node::HostEndsByWorkload HostEnds(const std::vector<const policy::Workload*>& workloads) {
+    node::HostEndsByWorkload ends;
     for (const policy::Workload* const workload : workloads) {
       const std::uint32_t interface = Find(*workload);
       if (interface == 0) continue;
-      std::vector<workload::HostEnd> own{{interface, workload->host_interface}};
+      std::vector<node::HostEnd> own{{interface, workload->host_interface}};
       ends.emplace(workload->name,
-                   host_ends_error_.ok() ? StatusOr<std::vector<workload::HostEnd>>(own) : host_ends_error_);
+                   host_ends_error_.ok() ? StatusOr<std::vector<node::HostEnd>>(own) : host_ends_error_);
     }
     return ends;
   }

@@ -177,8 +177,8 @@ TEST_F(ControllerQuarantine, DoesNotWaitForAChangeThatIsUnderWay) {
   std::thread quarantine;
   controller_ = std::make_unique<Controller>(
       &datapath_,
-      Node{[](const policy::Workload& workload) -> StatusOr<workload::BoundWorkload> {
-             workload::BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = "veth-web"};
+      Node{[](const policy::Workload& workload) -> StatusOr<node::BoundWorkload> {
+             node::BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = "veth-web"};
              bound.binding.ifindex = 11;
              bound.binding.ips = workload.ips;
              return bound;
