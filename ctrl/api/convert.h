@@ -3,7 +3,7 @@
 
 #include <grpcpp/support/status.h>
 
-#include "ctrl/api/sluice.grpc.pb.h"
+#include "api/sluice.grpc.pb.h"
 #include "ctrl/reconcile/controller.h"
 
 namespace sluice::api {

@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 #include "ctrl/node/process_root.h"
 #include "ctrl/reconcile/controller.h"
 

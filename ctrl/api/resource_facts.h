@@ -1,7 +1,7 @@
 // What the agent found out about a resource beyond what its document says. Pure.
 #pragma once
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 #include "ctrl/reconcile/controller.h"
 
 namespace sluice::api {

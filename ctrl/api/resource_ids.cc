@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ctrl/api/kinds.h"
+#include "api/kinds.h"
 #include "policy/resource/parser.h"
 
 namespace sluice::api {

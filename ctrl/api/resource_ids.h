@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "api/sluice.pb.h"
 #include "base/status.h"
-#include "ctrl/api/sluice.pb.h"
 #include "policy/resource/resource_map.h"
 
 namespace sluice::api {

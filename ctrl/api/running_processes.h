@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 #include "telemetry/process/process_sensor.h"
 
 namespace sluice::api {

@@ -7,9 +7,9 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include "api/tls.h"
 #include "ctrl/api/doorman.h"
 #include "ctrl/api/service.h"
-#include "ctrl/api/tls.h"
 
 namespace sluice::api {
 

@@ -1,9 +1,9 @@
 #include "ctrl/api/service.h"
 
+#include "api/kinds.h"
 #include "base/log.h"
 #include "ctrl/api/convert.h"
 #include "ctrl/api/explain.h"
-#include "ctrl/api/kinds.h"
 #include "ctrl/api/resource_ids.h"
 #include "ctrl/api/running_processes.h"
 #include "ctrl/api/status.h"

@@ -4,10 +4,10 @@
 
 #include <chrono>
 
+#include "api/kinds.h"
+#include "api/sluice.grpc.pb.h"
 #include "ctrl/api/calls.h"
-#include "ctrl/api/kinds.h"
 #include "ctrl/api/program_links.h"
-#include "ctrl/api/sluice.grpc.pb.h"
 #include "ctrl/reconcile/controller.h"
 #include "telemetry/telemetry.h"
 

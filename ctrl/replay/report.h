@@ -1,7 +1,7 @@
 // Replayed flows for people and as sluice.v1.Flow messages.
 #pragma once
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 #include "ctrl/replay/replay.h"
 
 namespace sluice::replay {

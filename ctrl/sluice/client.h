@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "api/sluice.grpc.pb.h"
+#include "api/tls.h"
 #include "base/status.h"
-#include "ctrl/api/sluice.grpc.pb.h"
-#include "ctrl/api/tls.h"
 
 namespace sluice::client {
 

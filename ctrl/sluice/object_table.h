@@ -1,9 +1,9 @@
 // What `get` lists, as a table: the columns of each kind and the cells of each object. Pure.
 #pragma once
 
+#include "api/kinds.h"
+#include "api/sluice.pb.h"
 #include "base/table.h"
-#include "ctrl/api/kinds.h"
-#include "ctrl/api/sluice.pb.h"
 
 namespace sluice::client {
 

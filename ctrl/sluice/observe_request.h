@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "api/sluice.pb.h"
 #include "base/status.h"
-#include "ctrl/api/sluice.pb.h"
 
 namespace sluice::client {
 

@@ -3,8 +3,8 @@
 
 #include <vector>
 
+#include "api/sluice.pb.h"
 #include "base/table.h"
-#include "ctrl/api/sluice.pb.h"
 
 namespace sluice::client {
 

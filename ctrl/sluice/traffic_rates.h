@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "api/sluice.pb.h"
 #include "base/table.h"
-#include "ctrl/api/sluice.pb.h"
 
 namespace sluice::client {
 

@@ -1,8 +1,8 @@
 // Which events an observer asked for. Pure.
 #pragma once
 
+#include "api/sluice.pb.h"
 #include "base/status.h"
-#include "ctrl/api/sluice.pb.h"
 
 namespace sluice::telemetry {
 

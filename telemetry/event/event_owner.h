@@ -1,7 +1,7 @@
 // Whose an event is: which workload's share it takes of what all events share.
 #pragma once
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 #include "policy/resource/model.h"
 
 namespace sluice::telemetry {

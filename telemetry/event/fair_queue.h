@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 #include "policy/resource/model.h"
 
 namespace sluice::telemetry {

@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "api/sluice.pb.h"
 #include "base/status.h"
-#include "ctrl/api/sluice.pb.h"
 
 namespace sluice::telemetry {
 

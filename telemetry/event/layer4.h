@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 
 namespace sluice::telemetry {
 

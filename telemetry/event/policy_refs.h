@@ -1,7 +1,7 @@
 // Decisions as messages: the policies and rules that a verdict rests on. Pure.
 #pragma once
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 #include "policy/network/decision.h"
 
 namespace sluice::telemetry {

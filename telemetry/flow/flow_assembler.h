@@ -10,7 +10,7 @@
 #include <mutex>
 #include <string>
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 #include "kernel/datapath/datapath.h"
 #include "telemetry/event/clock.h"
 #include "telemetry/flow/process_series.h"

@@ -4,7 +4,7 @@
 #include <functional>
 #include <memory>
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 #include "policy/resource/model.h"
 #include "telemetry/event/clock.h"
 #include "telemetry/process/process_tree.h"

@@ -9,8 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "api/sluice.grpc.pb.h"
 #include "ctrl/api/convert.h"
-#include "ctrl/api/sluice.grpc.pb.h"
 
 namespace sluice::test {
 

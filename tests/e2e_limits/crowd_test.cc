@@ -8,7 +8,7 @@
 #include <fstream>
 #include <optional>
 
-#include "ctrl/api/sluice.grpc.pb.h"
+#include "api/sluice.grpc.pb.h"
 #include "testbed/command.h"
 #include "testbed/traffic.h"
 #include "tests/support/environment.h"

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "ctrl/api/kinds.h"
+#include "api/kinds.h"
 #include "tests/unit/api/world.h"
 
 namespace sluice::api {

@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <mutex>
 
-#include "ctrl/api/sluice.grpc.pb.h"
+#include "api/sluice.grpc.pb.h"
 
 namespace sluice::test {
 

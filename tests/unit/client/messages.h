@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "ctrl/api/sluice.pb.h"
+#include "api/sluice.pb.h"
 
 namespace sluice::test {
 

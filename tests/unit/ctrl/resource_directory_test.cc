@@ -15,7 +15,7 @@
 
 #include "policy/resource/parser.h"
 
-namespace sluice::node {
+namespace sluice::resources {
 namespace {
 
 namespace fs = std::filesystem;
@@ -202,4 +202,4 @@ TEST_F(PipeTest, ThatGivesTooMuchIsRefusedSoon) {
 }
 
 }  // namespace
-}  // namespace sluice::node
+}  // namespace sluice::resources

@@ -1,4 +1,4 @@
-#include "ctrl/api/kinds.h"
+#include "api/kinds.h"
 
 #include <algorithm>
 #include <cctype>

@@ -1,4 +1,4 @@
-#include "ctrl/api/tls.h"
+#include "api/tls.h"
 
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
