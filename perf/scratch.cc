@@ -39,7 +39,7 @@ Scratch::~Scratch() {
 }
 
 Status Scratch::Clear() const {
-  SL_RETURN_IF_ERROR(datapath::Uninstall(bpf_root_));
+  SL_RETURN_IF_ERROR(datapath::Uninstall(bpf_root_).status());
   std::error_code error;
   std::filesystem::remove_all(state_dir(), error);
   return error ? ErrnoError(error.value(), "remove {}", state_dir()) : OkStatus();

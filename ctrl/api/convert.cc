@@ -7,16 +7,6 @@
 
 namespace sluice::api {
 
-grpc::Status ToGrpc(const Status& status) {
-  if (status.ok()) return grpc::Status::OK;
-  return {static_cast<grpc::StatusCode>(status.code()), Message(status)};
-}
-
-Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return OkStatus();
-  return Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
-
 v1::ResourceRef ToRef(const policy::ResourceId& id) {
   v1::ResourceRef ref;
   ref.set_api_version(policy::KindApiVersion(id.kind));

@@ -1,15 +1,10 @@
 // Between the agent's values and the API's messages. Pure; decides nothing.
 #pragma once
 
-#include <grpcpp/support/status.h>
-
 #include "api/sluice.grpc.pb.h"
 #include "ctrl/reconcile/controller.h"
 
 namespace sluice::api {
-
-grpc::Status ToGrpc(const Status& status);
-Status FromGrpc(const grpc::Status& status);
 
 v1::ResourceRef ToRef(const policy::ResourceId& id);
 

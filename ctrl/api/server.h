@@ -7,14 +7,13 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include "api/message_limit.h"
 #include "api/tls.h"
 #include "ctrl/api/doorman.h"
 #include "ctrl/api/service.h"
 
 namespace sluice::api {
 
-// Of one message in either direction: a large `apply` is one message.
-inline constexpr int kMaxMessageBytes = 64 << 20;
 // Of one request of a caller that may only read.
 inline constexpr int kMaxQuestionBytes = 64 << 10;
 

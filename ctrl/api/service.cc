@@ -1,13 +1,15 @@
 #include "ctrl/api/service.h"
 
+#include "api/grpc_status.h"
 #include "api/kinds.h"
 #include "base/log.h"
 #include "ctrl/api/convert.h"
-#include "ctrl/api/explain.h"
+#include "ctrl/api/links_of_change.h"
 #include "ctrl/api/resource_ids.h"
 #include "ctrl/api/running_processes.h"
 #include "ctrl/api/status.h"
 #include "ctrl/api/workload_programs.h"
+#include "ctrl/explain/explain.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/flow/event_reader.h"
 
@@ -90,7 +92,7 @@ grpc::Status Service::Apply(grpc::ServerContext* context, const v1::ApplyRequest
 }
 
 // After the change is in force: what it needs is known then, and nobody waits for it.
-void Service::TellLinks(const std::vector<policy::Resource>& changed, ProgramLinks* links) const {
+void Service::TellLinks(const std::vector<policy::Resource>& changed, explain::ProgramLinks* links) const {
   WorkloadPrograms programs(sources_.telemetry->processes());
   AddLinksOfChange(
       *sources_.controller->view(), changed,
@@ -103,7 +105,7 @@ void Service::LogLinks() const {
   const auto view = sources_.controller->view();
   std::vector<policy::Resource> workloads;
   for (const auto& [id, resource] : view->resources.of(policy::Kind::kWorkload)) workloads.push_back(resource);
-  ProgramLinks links;
+  explain::ProgramLinks links;
   TellLinks(workloads, &links);
 }
 
@@ -195,7 +197,7 @@ grpc::Status Service::Explain(grpc::ServerContext* context, const v1::ExplainReq
   const auto quarantine = sources_.controller->quarantine();
   if (!quarantine.ok()) return ToGrpc(quarantine.status());
   WorkloadPrograms programs(sources_.telemetry->processes());
-  auto explanation = api::Explain(
+  auto explanation = explain::Explain(
       *view->compiled.snapshot, *quarantine, *request,
       [&](const policy::ObjectName& workload, const std::string& path) { return programs.Find(workload, path); });
   if (!explanation.ok()) return ToGrpc(explanation.status());

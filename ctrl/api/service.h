@@ -7,7 +7,7 @@
 #include "api/kinds.h"
 #include "api/sluice.grpc.pb.h"
 #include "ctrl/api/calls.h"
-#include "ctrl/api/program_links.h"
+#include "ctrl/explain/program_links.h"
 #include "ctrl/reconcile/controller.h"
 #include "telemetry/telemetry.h"
 
@@ -18,7 +18,7 @@ struct ServiceSources {
   reconcile::Controller* controller = nullptr;
   telemetry::Telemetry* telemetry = nullptr;
   datapath::Datapath* datapath = nullptr;
-  v1::AgentStatus constants;  // version, node, start_time, features
+  v1::AgentStatus constants;  // what does not change while the agent runs
 };
 
 class Service final : public v1::Sluice::Service {
@@ -41,7 +41,7 @@ class Service final : public v1::Sluice::Service {
  private:
   using Change = std::function<StatusOr<std::uint64_t>()>;
   StatusOr<std::uint64_t> Timed(const Change& change);
-  void TellLinks(const std::vector<policy::Resource>& changed, ProgramLinks* links) const;
+  void TellLinks(const std::vector<policy::Resource>& changed, explain::ProgramLinks* links) const;
   using Emit = std::function<bool(const v1::Object&)>;  // false: no more
   sluice::Status List(const v1::GetRequest& request, const Emit& emit) const;
   sluice::Status ListFlows(const Emit& emit) const;

@@ -48,11 +48,10 @@ std::vector<node::ProcessRoot>& WorkloadPrograms::RootsOf(const policy::ObjectNa
   return roots->second;
 }
 
-std::vector<node::ProcessRoot::File> WorkloadPrograms::Find(const policy::ObjectName& workload,
-                                                            const std::string& path) {
-  std::vector<node::ProcessRoot::File> files;
+std::vector<explain::ProgramFile> WorkloadPrograms::Find(const policy::ObjectName& workload, const std::string& path) {
+  std::vector<explain::ProgramFile> files;
   for (const node::ProcessRoot& root : RootsOf(workload)) {
-    if (auto file = root.Find(path)) files.push_back(*std::move(file));
+    if (auto file = root.Find(path)) files.push_back({.path = std::move(file->path), .is_script = file->is_script});
   }
   return files;
 }

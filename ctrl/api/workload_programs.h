@@ -4,7 +4,8 @@
 
 #include <map>
 
-#include "ctrl/api/program_links.h"
+#include "ctrl/explain/program_links.h"
+#include "ctrl/node/process_root.h"
 #include "telemetry/process/process_sensor.h"
 
 namespace sluice::api {
@@ -15,7 +16,7 @@ class WorkloadPrograms {
   explicit WorkloadPrograms(const telemetry::ProcessSensor* sensor) : sensor_(sensor) {}
 
   // As FindProgram.
-  std::vector<node::ProcessRoot::File> Find(const policy::ObjectName& workload, const std::string& path);
+  std::vector<explain::ProgramFile> Find(const policy::ObjectName& workload, const std::string& path);
 
  private:
   struct MountNamespace {

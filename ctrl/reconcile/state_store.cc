@@ -576,21 +576,22 @@ Status StateStore::Save(const StateChange& change, const std::function<Status()>
   return OkStatus();
 }
 
-Status StateStore::Remove(const std::string& directory) {
+StatusOr<bool> StateStore::Remove(const std::string& directory) {
   std::error_code error;
-  if (!fs::exists(directory, error)) return OkStatus();
+  if (!fs::exists(directory, error)) return false;
   const std::string path = directory + "/" + kFile;
   const Fd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (lock.valid() && flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return InUse(path);
+  bool existed = false;
   for (const char* file : {kFile, kCopy, kDamaged}) {
     for (const char* suffix : {"", "-wal", "-shm", "-journal", ".new"}) {
       const std::string one = directory + "/" + file + suffix;
-      fs::remove(one, error);
+      existed = fs::remove(one, error) || existed;
       if (error) return ErrnoError(error.value(), "remove {}", one);
     }
   }
   if (fs::is_empty(directory, error) && !error) fs::remove(directory, error);
-  return OkStatus();
+  return existed;
 }
 
 }  // namespace sluice::reconcile

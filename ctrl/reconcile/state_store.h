@@ -95,9 +95,9 @@ class StateStore {
   // `unknown`: the copy may be all that is left.
   Status KeepCopy();
 
-  // Deletes what Open and Save left in `directory`, and the directory when nothing else is in it. AlreadyExists when an
-  // agent uses it.
-  static Status Remove(const std::string& directory);
+  // Deletes what Open and Save left in `directory`, and the directory when nothing else is in it. False: there
+  // was nothing of them. AlreadyExists when an agent uses it.
+  static StatusOr<bool> Remove(const std::string& directory);
 
  private:
   explicit StateStore(const std::string& directory);

@@ -5,8 +5,8 @@
 
 #include <chrono>
 
-#include "ctrl/api/convert.h"
-#include "ctrl/api/server.h"
+#include "api/grpc_status.h"
+#include "api/message_limit.h"
 
 namespace sluice::client {
 namespace {

@@ -1,5 +1,5 @@
 // `explain`: would this flow be allowed, and which policies say so?
-#include "ctrl/api/explain.h"
+#include "ctrl/explain/explain.h"
 #include "base/output.h"
 #include "ctrl/resources/offline_snapshot.h"
 #include "ctrl/sluice/client.h"
@@ -56,7 +56,7 @@ StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, v1::ExplainRe
     Tell(fmt::format("{}: the files name no address: {} is assumed, which no ipBlock means but 0.0.0.0/0", name,
                      one.address.ToString()));
   }
-  return api::Explain(*snapshot, {}, request);
+  return explain::Explain(*snapshot, {}, request);
 }
 
 StatusOr<ExitCode> Explain(const AgentAddress& server, const ExplainOptions& options) {

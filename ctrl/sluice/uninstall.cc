@@ -1,26 +1,56 @@
-// `uninstall`: nothing of Sluice is left in the kernel and on disk.
-#include "base/output.h"
-#include "ctrl/api/listener.h"
-#include "ctrl/reconcile/state_store.h"
+// `uninstall`: nothing of Sluice is left in the kernel and on disk. `sluiced --uninstall` does it; this finds out
+// where.
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
 #include "ctrl/sluice/verb.h"
-#include "kernel/datapath/bpf_datapath.h"
-#include "kernel/datapath/root.h"
 
 namespace sluice::client {
 namespace {
 
 struct UninstallOptions {
-  std::string bpf_root = datapath::BpfDatapathOptions().bpf_root;
-  std::string state_dir = reconcile::StateStore::kDefaultDirectory;
+  std::string bpf_root;
+  std::string state_dir;
 };
 
-StatusOr<ExitCode> UninstallAll(const AgentAddress& server, const UninstallOptions& options) {
-  SL_RETURN_IF_ERROR(datapath::Uninstall(options.bpf_root));
-  SL_RETURN_IF_ERROR(reconcile::StateStore::Remove(options.state_dir));
-  SL_RETURN_IF_ERROR(api::Listener::RemoveStale(server.address));
-  SL_RETURN_IF_ERROR(WriteOut(fmt::format("{}: detached and unpinned everything\n{}: removed what was applied\n",
-                                          options.bpf_root, options.state_dir)));
-  return ExitCode::kDone;
+// The agent's program stands beside this one; else PATH says where.
+std::string AgentProgram() {
+  std::error_code error;
+  const std::filesystem::path beside = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "sluiced";
+  return !error && std::filesystem::exists(beside, error) ? beside.string() : "sluiced";
+}
+
+// Where both directories are named the agent's own program looks whether they are in use. Else they must be known.
+Status CheckDirectories(const AgentAddress& server, const UninstallOptions& options) {
+  if (!options.bpf_root.empty() && !options.state_dir.empty()) return OkStatus();
+  const auto status = Client(server).ReadStatus();
+  if (status.ok()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "an agent runs at {}; stop it (systemctl stop sluice), and then say: sluice uninstall --bpf-root "
+                     "{} --state-dir {}",
+                     server.address, status->bpf_root(), status->state_dir());
+  }
+  if (!absl::IsUnavailable(status.status())) return status.status();
+  if (server.address == AgentAddress().address) return OkStatus();  // the default directories are its own
+  return InvalidError(
+      "no agent answers at {} to say which directories it uses: name them by --bpf-root and --state-dir",
+      server.address);
+}
+
+StatusOr<ExitCode> Uninstall(const AgentAddress& server, const UninstallOptions& options) {
+  SL_RETURN_IF_ERROR(CheckDirectories(server, options));
+  std::vector<std::string> arguments{AgentProgram(), "--uninstall", "--api", server.address};
+  for (const auto& [name, value] : {std::pair{"--bpf-root", options.bpf_root}, {"--state-dir", options.state_dir}}) {
+    if (!value.empty()) arguments.insert(arguments.end(), {name, value});
+  }
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  execvp(argv.front(), argv.data());
+  return ErrnoError(errno, "start {} --uninstall; is it installed beside sluice, or in a directory of PATH?",
+                    arguments.front());
 }
 
 }  // namespace
@@ -29,9 +59,9 @@ void AddUninstall(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<UninstallOptions>();
   CLI::App* verb = app.add_subcommand(
       "uninstall", "detach and unpin everything and remove the state; the agent must have been stopped");
-  verb->add_option("--bpf-root", options->bpf_root, "where the agent pinned maps and links")->capture_default_str();
-  verb->add_option("--state-dir", options->state_dir, "where the agent kept what was applied")->capture_default_str();
-  verb->callback([&line, options] { line.run = [&line, options] { return UninstallAll(line.server, *options); }; });
+  verb->add_option("--bpf-root", options->bpf_root, "where the agent pinned maps and links [/sys/fs/bpf/sluice]");
+  verb->add_option("--state-dir", options->state_dir, "where the agent kept what was applied [/var/lib/sluice]");
+  verb->callback([&line, options] { line.run = [&line, options] { return Uninstall(line.server, *options); }; });
 }
 
 }  // namespace sluice::client

@@ -11,6 +11,7 @@
 #include <csignal>
 
 #include "base/log.h"
+#include "base/output.h"
 #include "ctrl/resources/resource_directory.h"
 #include "ctrl/rights/rights.h"
 #include "ctrl/sluiced/notify.h"
@@ -220,6 +221,8 @@ Status Agent::StartApi() {
       .controller = controller_.get(), .telemetry = telemetry_.get(), .datapath = datapath_.get()};
   sources.constants.set_version(SLUICE_VERSION);
   sources.constants.set_node(node_name_);
+  sources.constants.set_bpf_root(options_.bpf_root);
+  sources.constants.set_state_dir(options_.state_dir);
   *sources.constants.mutable_start_time() = google::protobuf::util::TimeUtil::GetCurrentTime();
   for (const bpf::Feature& feature : Features()) {
     v1::AgentStatus::Feature& out = *sources.constants.add_features();
@@ -359,9 +362,14 @@ Status Agent::Run() {
 }
 
 Status UninstallAgent(const AgentOptions& options) {
-  SL_RETURN_IF_ERROR(datapath::Uninstall(options.bpf_root));
-  SL_RETURN_IF_ERROR(reconcile::StateStore::Remove(options.state_dir));
-  return api::Listener::RemoveStale(options.api.address);
+  SL_ASSIGN_OR_RETURN(const datapath::Uninstalled pinned, datapath::Uninstall(options.bpf_root));
+  SL_ASSIGN_OR_RETURN(const bool had_state, reconcile::StateStore::Remove(options.state_dir));
+  SL_RETURN_IF_ERROR(api::Listener::RemoveStale(options.api.address));
+  return WriteOut(fmt::format(
+      "{}: {}\n{}: {}\n", options.bpf_root,
+      pinned.existed ? fmt::format("unpinned everything, detached from the interfaces of {} pods", pinned.pods)
+                     : "not there",
+      options.state_dir, had_state ? "removed what was applied" : "nothing was applied"));
 }
 
 }  // namespace sluice

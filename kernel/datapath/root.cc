@@ -16,21 +16,23 @@
 namespace sluice::datapath {
 namespace {
 
-// Of any version.
-Status DetachAll(const bpf::PinLayout& pins) {
+// Of any version. Returns from how many pods' interfaces.
+StatusOr<int> DetachAll(const bpf::PinLayout& pins) {
+  int pods = 0;
   // clsact filters hold no pin: the pinned map of interfaces says where they are.
   if (const auto fd = bpf::OpenPinnedMap(pins.map("interfaces")); fd.ok()) {
     SL_ASSIGN_OR_RETURN(const auto interfaces, bpf::NumberKeys(fd->get()));
     for (const std::uint32_t ifindex : interfaces) {
       SL_RETURN_IF_ERROR(bpf::DetachTc(ifindex, bpf::TcDirection::kIngress, pins.link("tc_from_pod", ifindex)));
       SL_RETURN_IF_ERROR(bpf::DetachTc(ifindex, bpf::TcDirection::kEgress, pins.link("tc_to_pod", ifindex)));
+      ++pods;
     }
   }
   std::error_code error;
   std::vector<std::string> links;
   for (const auto& entry : std::filesystem::directory_iterator(pins.links_dir(), error)) links.push_back(entry.path());
   for (const std::string& link : links) SL_RETURN_IF_ERROR(bpf::DetachLink(link));
-  return OkStatus();
+  return pods;
 }
 
 }  // namespace
@@ -48,19 +50,23 @@ StatusOr<Fd> LockRoot(const std::string& bpf_root) {
   return ErrnoError(errno, "lock {}", bpf_root);
 }
 
-Status Uninstall(const std::string& bpf_root) {
+StatusOr<Uninstalled> Uninstall(const std::string& bpf_root) {
   std::error_code error;
-  if (!std::filesystem::exists(bpf_root, error)) return OkStatus();
+  if (!std::filesystem::exists(bpf_root, error)) return Uninstalled{};
   // Everything below it is going to be removed.
   if (!bpf::IsOnBpfFs(bpf_root)) {
     return InvalidError("--bpf-root {}: not on a BPF file system, so no agent has pinned anything there", bpf_root);
   }
   SL_ASSIGN_OR_RETURN(const Fd lock, LockRoot(bpf_root));
   SL_ASSIGN_OR_RETURN(const auto layouts, bpf::FindLayouts(bpf_root));
-  for (const bpf::PinLayout& pins : layouts) SL_RETURN_IF_ERROR(DetachAll(pins));
+  Uninstalled done{.existed = true};
+  for (const bpf::PinLayout& pins : layouts) {
+    SL_ASSIGN_OR_RETURN(const int pods, DetachAll(pins));
+    done.pods += pods;
+  }
   std::filesystem::remove_all(bpf_root, error);
   if (error) return ErrnoError(error.value(), "remove {}", bpf_root);
-  return OkStatus();
+  return done;
 }
 
 }  // namespace sluice::datapath

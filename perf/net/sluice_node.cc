@@ -51,7 +51,7 @@ Status SluiceNode::Open(const Options& options) {
 
 SluiceNode::~SluiceNode() {
   datapath_.reset();
-  const Status gone = node_.Run([&] { return datapath::Uninstall(root_); });
+  const Status gone = node_.Run([&] { return datapath::Uninstall(root_).status(); });
   if (!gone.ok()) LogWarn("{}: {}", root_, Message(gone));
 }
 

@@ -9,8 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "api/grpc_status.h"
 #include "api/sluice.grpc.pb.h"
-#include "ctrl/api/convert.h"
 
 namespace sluice::test {
 

@@ -75,6 +75,7 @@ TEST_P(Uninstall, IsRefusedWhileAnAgentRunsAndThenLeavesNothing) {
 
   const CommandResult done = Perform();
   EXPECT_EQ(done.exit_code, 0) << done.output;
+  EXPECT_THAT(done.output, HasSubstr("detached from the interfaces of 2 pods"));
   EXPECT_EQ(AttachedPrograms(), 0);
   EXPECT_FALSE(fs::exists(rig_->agent().bpf_root()));
   EXPECT_FALSE(fs::exists(rig_->agent().state_dir()));
@@ -115,6 +116,21 @@ TEST(UninstallPath, WhereNoAgentPinnedAnythingNothingIsRemoved) {
   EXPECT_EQ(result->exit_code, 2);
   EXPECT_THAT(result->output, HasSubstr(directory + ": not on a BPF file system"));
   EXPECT_TRUE(fs::exists(directory + "/precious"));
+  fs::remove_all(directory);
+}
+
+TEST(UninstallPath, WhatIsNotTheSluicesStays) {
+  SL_REQUIRE_BPF();
+  const std::string directory = testing::TempDir() + "/sluice-state-with-more";
+  fs::create_directories(directory);
+  std::ofstream(directory + "/mine.txt") << "keep";
+  const auto result = RunCommand(
+      {BinDirectory() + "/sluice", "uninstall", "--bpf-root", directory + "/none", "--state-dir", directory});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0) << result->output;
+  EXPECT_THAT(result->output, HasSubstr(directory + "/none: not there"));
+  EXPECT_THAT(result->output, HasSubstr(directory + ": nothing was applied"));
+  EXPECT_TRUE(fs::exists(directory + "/mine.txt"));
   fs::remove_all(directory);
 }
 

@@ -135,7 +135,7 @@ TEST_F(Pins, ASecondProcessIsRefusedAndChangesNothing) {
   const auto second = datapath::BpfDatapath::Open(options);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists) << second.status();
   EXPECT_NE(second.status().message().find(root()), std::string::npos);
-  const Status uninstalled = node_->Run([&] { return datapath::Uninstall(root()); });
+  const Status uninstalled = node_->Run([&] { return datapath::Uninstall(root()).status(); });
   EXPECT_FALSE(uninstalled.ok()) << "an agent is running there";
   ExpectAll("web", "db", ProbeOutcome::kAllowed);
   ExpectAll("other", "db", ProbeOutcome::kTimeout);
@@ -147,7 +147,7 @@ TEST_F(Pins, UninstallLeavesNothing) {
   for (const char* name : {"tc_from_pod", "tc_to_pod", "xdp_uplink"}) programs.push_back(ProgramId(name));
   for (const std::string& name : datapath_->object().map_names()) maps.push_back(MapId(name));
   Close();
-  const Status uninstalled = node_->Run([&] { return datapath::Uninstall(root()); });
+  const Status uninstalled = node_->Run([&] { return datapath::Uninstall(root()).status(); });
   ASSERT_TRUE(uninstalled.ok()) << uninstalled;
   EXPECT_FALSE(std::filesystem::exists(root()));
   for (const TestPod& pod : node_->pods()) {
@@ -157,7 +157,7 @@ TEST_F(Pins, UninstallLeavesNothing) {
   for (const __u32 id : programs) EXPECT_TRUE(Vanishes([&] { return bpf_prog_get_fd_by_id(id); })) << "program " << id;
   for (const __u32 id : maps) EXPECT_TRUE(Vanishes([&] { return bpf_map_get_fd_by_id(id); })) << "map " << id;
   ExpectAll("other", "db", ProbeOutcome::kAllowed);
-  const Status again = node_->Run([&] { return datapath::Uninstall(root()); });
+  const Status again = node_->Run([&] { return datapath::Uninstall(root()).status(); });
   EXPECT_TRUE(again.ok()) << again;
 }
 

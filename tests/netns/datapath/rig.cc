@@ -16,7 +16,7 @@ void DatapathRig::TearDown() {
   servers_.reset();
   datapath_.reset();
   if (!root_.empty() && node_ != nullptr) {
-    const Status gone = node_->Run([&] { return datapath::Uninstall(root_); });
+    const Status gone = node_->Run([&] { return datapath::Uninstall(root_).status(); });
     EXPECT_TRUE(gone.ok()) << gone;
   }
   node_.reset();

@@ -1,4 +1,5 @@
 #include "ctrl/api/convert.h"
+#include "api/grpc_status.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

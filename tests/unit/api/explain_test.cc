@@ -1,11 +1,11 @@
-#include "ctrl/api/explain.h"
+#include "ctrl/explain/explain.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/unit/api/world.h"
 
-namespace sluice::api {
+namespace sluice::explain {
 namespace {
 
 using ::testing::HasSubstr;
@@ -89,7 +89,7 @@ spec:
 }
 
 // In both workloads /usr/bin/nginx is a link to nginx-full, and /bin one to /usr/bin.
-std::vector<node::ProcessRoot::File> FindLinks(const policy::ObjectName&, const std::string& path) {
+std::vector<ProgramFile> FindLinks(const policy::ObjectName&, const std::string& path) {
   if (path.ends_with("/nginx")) return {{.path = "/usr/bin/nginx-full"}};
   if (path.starts_with("/bin/")) return {{.path = "/usr" + path}};
   if (path.starts_with("/usr/sbin/")) return {};  // nobody knows
@@ -119,7 +119,7 @@ TEST(Explain, ALinkIsNoProgram) {
 }
 
 TEST(Explain, WhatIsNoLinkIsNotNoted) {
-  const auto find = [](const policy::ObjectName&, const std::string& path) -> std::vector<node::ProcessRoot::File> {
+  const auto find = [](const policy::ObjectName&, const std::string& path) -> std::vector<ProgramFile> {
     return {{.path = path}};
   };
   const auto allowed = AskFor("/usr/bin/curl", {"/usr/sbin/sshd"}, "/usr/bin/nginx", 80, find);
@@ -128,7 +128,7 @@ TEST(Explain, WhatIsNoLinkIsNotNoted) {
   EXPECT_EQ(allowed->links_size(), 0);
 }
 
-std::optional<std::string> TargetOf(const std::string& pattern, std::vector<node::ProcessRoot::File> files) {
+std::optional<std::string> TargetOf(const std::string& pattern, std::vector<ProgramFile> files) {
   return FindTarget({"shop", "web-0"}, pattern, [&](const policy::ObjectName&, const std::string&) { return files; });
 }
 
@@ -252,4 +252,4 @@ TEST(Explain, RefusesWhatDoesNotExist) {
 }
 
 }  // namespace
-}  // namespace sluice::api
+}  // namespace sluice::explain

@@ -467,12 +467,21 @@ TEST_F(ClientProgram, ServerIsAlsoTakenAfterTheVerb) {
   EXPECT_EQ(result->exit_code, 0) << result->output;
 }
 
-TEST_F(ClientProgram, UninstallRemovesTheStateAndNothingElse) {
-  std::filesystem::create_directory(files_ / "state");
-  Write("state/mine.txt", "keep");
-  const auto result = Run({"uninstall", "--bpf-root", files_ / "no-pins", "--state-dir", files_ / "state"});
-  EXPECT_EQ(result.exit_code, 0) << result.output;
-  EXPECT_TRUE(std::filesystem::exists(files_ / "state/mine.txt"));
+TEST_F(ClientProgram, UninstallWhereAnAgentAnswersNamesItsDirectories) {
+  agent_.state.set_bpf_root("/sys/fs/bpf/mine");
+  agent_.state.set_state_dir("/var/lib/mine");
+  agent_.Start();
+  for (const Arguments& arguments : {Arguments{"uninstall"}, {"uninstall", "--bpf-root", "/sys/fs/bpf/other"}}) {
+    const auto result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.output, testing::HasSubstr("--bpf-root /sys/fs/bpf/mine --state-dir /var/lib/mine"));
+  }
+}
+
+TEST_F(ClientProgram, UninstallOfAnAgentThatDoesNotAnswerTakesNoDirectoriesOfAnother) {
+  const auto result = Run({"uninstall"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, testing::HasSubstr("name them by --bpf-root and --state-dir"));
 }
 
 // ---- what `get` chooses ----

@@ -1,4 +1,4 @@
-#include "ctrl/api/explain.h"
+#include "ctrl/explain/explain.h"
 
 #include <algorithm>
 #include <charconv>
@@ -8,7 +8,7 @@
 #include "telemetry/event/policy_refs.h"
 #include "telemetry/event/text.h"
 
-namespace sluice::api {
+namespace sluice::explain {
 namespace {
 
 using policy::Address;
@@ -203,4 +203,4 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
   return out;
 }
 
-}  // namespace sluice::api
+}  // namespace sluice::explain

@@ -3,18 +3,24 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "api/sluice.pb.h"
-#include "ctrl/node/process_root.h"
-#include "ctrl/reconcile/controller.h"
 
-namespace sluice::api {
+namespace sluice::explain {
 
 using ProgramLinks = google::protobuf::RepeatedPtrField<v1::ProgramLink>;
 
+struct ProgramFile {
+  std::string path;        // without links
+  bool is_script = false;  // its first line names who runs it ("#!")
+};
+
 // What `path` leads to in each file system that the workload's processes have. Empty: nobody knows, or nothing.
 using FindProgram =
-    std::function<std::vector<node::ProcessRoot::File>(const policy::ObjectName& workload, const std::string& path)>;
+    std::function<std::vector<ProgramFile>(const policy::ObjectName& workload, const std::string& path)>;
 
 // The path to name instead; nothing: `pattern` may match in one of the workload's file systems, or nobody knows. Of a
 // pattern with wildcards the directories before the first one count. A link to a script has a name that counts.
@@ -27,8 +33,4 @@ v1::ProgramLink& AddLink(const policy::ObjectName& workload, const std::string& 
 void AddLinks(const policy::NetworkPolicy& policy, policy::Direction direction, const policy::ObjectName& workload,
               const FindProgram& find, ProgramLinks* links);
 
-// Where `changed` has the policy or the workload that it selects; a bounded number of paths is looked for.
-void AddLinksOfChange(const reconcile::View& view, const std::vector<policy::Resource>& changed,
-                      const FindProgram& find, ProgramLinks* links);
-
-}  // namespace sluice::api
+}  // namespace sluice::explain

@@ -1,26 +1,11 @@
-#include "ctrl/api/program_links.h"
-
-#include <algorithm>
-#include <set>
+#include "ctrl/explain/program_links.h"
 
 #include "policy/network/glob.h"
 #include "telemetry/event/text.h"
 
-namespace sluice::api {
-namespace {
+namespace sluice::explain {
 
-using node::ProcessRoot;
 using policy::Direction;
-
-constexpr int kMaxLookUps = 4096;  // of one change
-
-bool HasProcesses(const policy::NetworkPolicy& policy) {
-  const auto has = [](const policy::Rule& rule) { return rule.processes.has_value(); };
-  return std::any_of(policy.ingress.begin(), policy.ingress.end(), has) ||
-         std::any_of(policy.egress.begin(), policy.egress.end(), has);
-}
-
-}  // namespace
 
 std::optional<std::string> FindTarget(const policy::ObjectName& workload, const std::string& pattern,
                                       const FindProgram& find) {
@@ -28,7 +13,7 @@ std::optional<std::string> FindTarget(const policy::ObjectName& workload, const 
   const std::size_t fixed = wildcard == std::string::npos ? pattern.size() : pattern.rfind('/', wildcard);
   if (!pattern.starts_with('/') || fixed == 0 || fixed == std::string::npos) return std::nullopt;
   std::optional<std::string> target;
-  for (const ProcessRoot::File& file : find(workload, pattern.substr(0, fixed))) {
+  for (const ProgramFile& file : find(workload, pattern.substr(0, fixed))) {
     const std::string named = file.path + pattern.substr(fixed);
     if (file.is_script || policy::GlobMatches(pattern, named)) return std::nullopt;
     if (!target) target = named;
@@ -66,26 +51,4 @@ void AddLinks(const policy::NetworkPolicy& policy, Direction direction, const po
   }
 }
 
-void AddLinksOfChange(const reconcile::View& view, const std::vector<policy::Resource>& changed,
-                      const FindProgram& find, ProgramLinks* links) {
-  std::set<policy::ResourceId> ids;
-  for (const policy::Resource& resource : changed) ids.insert(resource.id);
-  int look_ups = 0;
-  const FindProgram bounded = [&](const policy::ObjectName& workload, const std::string& path) {
-    return ++look_ups > kMaxLookUps ? std::vector<ProcessRoot::File>() : find(workload, path);
-  };
-  for (const auto& [id, resource] : view.resources.of(policy::Kind::kSluiceNetworkPolicy)) {
-    if (!HasProcesses(*resource.policy)) continue;
-    const bool is_changed = ids.contains(id);
-    for (const policy::Endpoint& endpoint : view.compiled.snapshot->endpoints) {
-      if (endpoint.ifindex == 0 || endpoint.name.ns != id.name.ns) continue;
-      if (!is_changed && !ids.contains({policy::Kind::kWorkload, endpoint.name})) continue;
-      if (!resource.policy->pod_selector.Matches(endpoint.labels)) continue;
-      for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
-        AddLinks(*resource.policy, direction, endpoint.name, bounded, links);
-      }
-    }
-  }
-}
-
-}  // namespace sluice::api
+}  // namespace sluice::explain

@@ -3,11 +3,11 @@
 #pragma once
 
 #include "base/status.h"
-#include "ctrl/api/program_links.h"
+#include "ctrl/explain/program_links.h"
 #include "policy/network/quarantine.h"
 #include "policy/network/snapshot.h"
 
-namespace sluice::api {
+namespace sluice::explain {
 
 // NotFound: a workload that is not known; InvalidArgument: an end that is neither a name nor an address, a protocol or
 // port that does not exist, ends of different IP families, a process that is no path; FailedPrecondition: a workload
@@ -16,4 +16,4 @@ namespace sluice::api {
 StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
                                   const v1::ExplainRequest& request, const FindProgram& find = {});
 
-}  // namespace sluice::api
+}  // namespace sluice::explain
