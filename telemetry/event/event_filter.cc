@@ -90,6 +90,8 @@ bool Matches(const Filter& filter, const v1::Event& event) {
       return MatchesProcess(filter, event.exit());
     case v1::Event::kLost:
       return MatchesLost(filter, event.lost());
+    case v1::Event::kChange:
+      return filter.type().empty() || filter.type() == "change";
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -54,6 +54,15 @@ std::string LostText(const v1::Lost& lost) {
   return text;
 }
 
+// "... CHANGE apply by uid 0, pid 42: revision 7, 2 created"; what was refused says why instead.
+std::string ChangeText(const v1::Change& change) {
+  std::string text = fmt::format("{} CHANGE {}", TimeText(change.time()), change.action());
+  if (!change.caller().empty()) text += " by " + change.caller();
+  if (!change.problem().empty()) return text + ", refused: " + change.problem();
+  return text + fmt::format(": revision {}, {} resources", change.revision(),
+                            static_cast<std::size_t>(change.changes_size()) + change.more_changes());
+}
+
 std::string LineText(const v1::Event& event) {
   switch (event.event_case()) {
     case v1::Event::kFlow:
@@ -66,6 +75,8 @@ std::string LineText(const v1::Event& event) {
       return TimeText(event.fork().time()) + " " + ForkText(event.fork());
     case v1::Event::kExit:
       return TimeText(event.exit().time()) + " " + ExitText(event.exit());
+    case v1::Event::kChange:
+      return ChangeText(event.change());
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -70,6 +70,8 @@ StatusOr<std::string> EventToJson(const v1::Event& event) {
       return ToJson(event.fork());
     case v1::Event::kExit:
       return ToJson(event.exit());
+    case v1::Event::kChange:
+      return ToJson(event.change());
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -33,6 +33,8 @@ std::pair<std::int64_t, std::int32_t> TimeOf(const v1::Event& event) {
       return Order(event.fork().time());
     case v1::Event::kExit:
       return Order(event.exit().time());
+    case v1::Event::kChange:
+      return Order(event.change().time());
     case v1::Event::EVENT_NOT_SET:
       break;
   }
