@@ -40,7 +40,8 @@ function(sluice_test name label dir)
   target_compile_options(${name} PRIVATE -O0)  # what is tested is optimised; the tests themselves are built fast
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 1800
-    ENVIRONMENT "SLUICE_SOURCE_DIR=${CMAKE_SOURCE_DIR};SLUICE_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+    # Brief: what passed is not printed, so that what failed can be found.
+    ENVIRONMENT "SLUICE_SOURCE_DIR=${CMAKE_SOURCE_DIR};SLUICE_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};GTEST_BRIEF=1")
   set_tests_properties(${name} PROPERTIES RUN_SERIAL ${test_ALONE})
 endfunction()
 

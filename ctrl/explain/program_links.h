@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/sluice.pb.h"
+#include "policy/resource/model.h"
 
 namespace sluice::explain {
 

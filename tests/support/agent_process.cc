@@ -29,7 +29,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
 constexpr std::chrono::milliseconds kReadyInterval{10};
-constexpr std::chrono::seconds kStopTimeout{20};
+// Where others make and take away thousands of interfaces, the kernel has been seen to need 20 s to end a process.
+constexpr std::chrono::seconds kStopTimeout{60};
 constexpr std::chrono::seconds kRunTimeout{30};
 constexpr std::size_t kLogTail = 4000;
 constexpr int kExecFailed = 127;
