@@ -46,11 +46,11 @@ StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, v1::ExplainRe
     return MakeError(absl::StatusCode::kFailedPrecondition, "{}", fmt::join(read.problems, "\n"));
   }
   for (const std::string& notice : read.notices) Tell(notice);
-  const auto assumed = node::AssumeAddresses(read.resources);
+  const auto assumed = resources::AssumeAddresses(read.resources);
   SL_ASSIGN_OR_RETURN(const auto snapshot, InFiles(resources::SnapshotOf(read.resources)));
   request.set_from(PodsOf(*snapshot, request.from()));
   request.set_to(PodsOf(*snapshot, request.to()));
-  for (const node::AssumedAddress& one : assumed) {
+  for (const resources::AssumedAddress& one : assumed) {
     const std::string name = one.name.ToString();
     if (name != request.from() && name != request.to()) continue;
     Tell(fmt::format("{}: the files name no address: {} is assumed, which no ipBlock means but 0.0.0.0/0", name,

@@ -39,7 +39,7 @@ Status CheckDirectories(const AgentAddress& server, const UninstallOptions& opti
       server.address);
 }
 
-StatusOr<ExitCode> Uninstall(const AgentAddress& server, const UninstallOptions& options) {
+StatusOr<ExitCode> UninstallAll(const AgentAddress& server, const UninstallOptions& options) {
   SL_RETURN_IF_ERROR(CheckDirectories(server, options));
   std::vector<std::string> arguments{AgentProgram(), "--uninstall", "--api", server.address};
   for (const auto& [name, value] : {std::pair{"--bpf-root", options.bpf_root}, {"--state-dir", options.state_dir}}) {
@@ -61,7 +61,7 @@ void AddUninstall(CLI::App& app, CommandLine& line) {
       "uninstall", "detach and unpin everything and remove the state; the agent must have been stopped");
   verb->add_option("--bpf-root", options->bpf_root, "where the agent pinned maps and links [/sys/fs/bpf/sluice]");
   verb->add_option("--state-dir", options->state_dir, "where the agent kept what was applied [/var/lib/sluice]");
-  verb->callback([&line, options] { line.run = [&line, options] { return Uninstall(line.server, *options); }; });
+  verb->callback([&line, options] { line.run = [&line, options] { return UninstallAll(line.server, *options); }; });
 }
 
 }  // namespace sluice::client
