@@ -8,6 +8,8 @@
 namespace sluice::explain {
 namespace {
 
+using api::kWorld;
+using api::MakeView;
 using ::testing::HasSubstr;
 
 StatusOr<v1::Explanation> Ask(const std::string& from, const std::string& to, const std::string& protocol,
