@@ -1,4 +1,5 @@
 // Links between pages lead to a file and a heading that exist, and tests that pages name exist.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <re2/re2.h>
 
@@ -86,7 +87,7 @@ TEST(DocsTests, Exist) {
     const std::string text = Read(file);
     re2::StringPiece rest(text);
     for (std::string suite, name; RE2::FindAndConsume(&rest, R"(\nTEST(?:_F|_P)?\((\w+), (\w+)\))", &suite, &name);) {
-      tests.insert(suite + "." + name);
+      tests.insert(fmt::format("{}.{}", suite, name));
       suites.insert(suite);
     }
   }
@@ -100,7 +101,7 @@ TEST(DocsTests, Exist) {
          RE2::FindAndConsume(&rest, R"([` *'=:]([A-Z]\w+)\.([A-Z]\w+)?(\*?))", &suite, &name, &star);) {
       if (name.empty() && star.empty()) continue;
       ++found;
-      const std::string full = suite + "." + name;
+      const std::string full = fmt::format("{}.{}", suite, name);
       const auto first = tests.lower_bound(full);
       const bool exists = name.empty()   ? suites.contains(suite)
                           : star.empty() ? tests.contains(full)
