@@ -112,7 +112,7 @@ struct Controller::Edit {
   bool made = false;                                    // by edits_mutex_
 };
 
-Controller::Controller(datapath::Datapath* datapath, Node node, Save save)
+Controller::Controller(datapath::Enforcer* datapath, Node node, Save save)
     : datapath_(datapath), node_(std::move(node)), save_(std::move(save)), view_(std::make_shared<View>()) {}
 
 Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State state) {

@@ -20,7 +20,7 @@
 #include "ctrl/node/binder.h"
 #include "ctrl/node/process_owners.h"
 #include "ctrl/reconcile/state_store.h"
-#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/enforcer.h"
 #include "policy/network/compiler.h"
 #include "policy/network/quarantine.h"
 
@@ -55,7 +55,7 @@ class Controller {
   using Save = std::function<Status(const StateChange& change, const std::function<Status()>& enforce)>;
 
   // `datapath` outlives the controller.
-  Controller(datapath::Datapath* datapath, Node node, Save save);
+  Controller(datapath::Enforcer* datapath, Node node, Save save);
 
   // What is known after a start, as one step. Holds where `state` says so, where it knows nothing of what the kernel
   // enforces, and where `directory` could not be read: then until SetDirectory.
@@ -205,7 +205,7 @@ class Controller {
   void DetachAllButOwned();
   void Remember(Desired desired, Plan plan);
 
-  datapath::Datapath* const datapath_;
+  datapath::Enforcer* const datapath_;
   const Node node_;
   const Save save_;
   mutable std::mutex mutex_;

@@ -1,4 +1,5 @@
-// The packet path in the kernel, behind the Datapath interface. The only user of the BPF object.
+// The packet path in the kernel: what the reconciler asks of it, what telemetry reads of it, and what the agent sets up
+// at its start. The only user of the BPF object.
 //
 // Everything is pinned below `bpf_root`; opening takes over what an earlier process left there, so that a restart
 // neither pauses nor changes enforcement, and an upgrade over a layout neither (hand_over.h). One process at a time:
@@ -14,10 +15,11 @@
 #include "kernel/bpf/object.h"
 #include "kernel/bpf/ring_reader.h"
 #include "kernel/datapath/attachments.h"
-#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/enforcer.h"
 #include "kernel/datapath/flow_table.h"
 #include "kernel/datapath/held_pins.h"
 #include "kernel/datapath/keeper.h"
+#include "kernel/datapath/path_reader.h"
 #include "kernel/datapath/policy_slots.h"
 #include "kernel/datapath/process_classes.h"
 #include "kernel/datapath/quarantine_maps.h"
@@ -30,7 +32,9 @@ struct BpfDatapathOptions {
   bpf::ObjectOptions object;  // pin_root is set from bpf_root
 };
 
-class BpfDatapath : public Datapath {
+enum class XdpMode { kNative, kGeneric };
+
+class BpfDatapath : public Enforcer, public PathReader {
  public:
   // AlreadyExists when another agent uses the root, FailedPrecondition when a newer version has pinned something there;
   // other errors as DatapathObject::Load.
@@ -40,6 +44,7 @@ class BpfDatapath : public Datapath {
                                                      const bpf::ObjectOptions& options);
   ~BpfDatapath() override;
 
+  // ---- Enforcer ----
   Status Commit(const policy::Tables& tables) override;
   std::uint64_t generation() const override { return slots_.generation(); }
   policy::Limits limits() const override;
@@ -47,27 +52,34 @@ class BpfDatapath : public Datapath {
   std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
   Status AttachPod(const PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
-  StatusOr<XdpMode> AttachUplink(const std::string& interface) override;
-  Status Configure(std::uint32_t setting_flags) override { return settings_.SetFlags(setting_flags); }
+  std::vector<AttachedProgram> Attached() const override { return attachments_.all(); }
+  Status SetShares(const std::set<std::uint64_t>& netns) override;
+  Status ResetEndpoint(std::uint32_t endpoint) override;
+  Status SetQuarantine(std::uint32_t endpoint, bool on) override { return quarantine_.Set(endpoint, on); }
+  StatusOr<QuarantineState> ReadQuarantine() override { return quarantine_.Read(); }
+
+  // ---- PathReader ----
   Status ForEachFlow(const std::function<void(const FlowRecord&)>& visit) override { return flows_.ForEach(visit); }
   StatusOr<std::vector<FlowRecord>> ForgetFlows(const std::vector<FlowRecord>& flows) override;
   StatusOr<std::optional<FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) override {
     return flows_.Find(key, id);
   }
-  Status SetShares(const std::set<std::uint64_t>& netns) override;
-  Status TendProcessClasses() override;
-  Status ResetEndpoint(std::uint32_t endpoint) override;
-  Status SetQuarantine(std::uint32_t endpoint, bool on) override { return quarantine_.Set(endpoint, on); }
-  Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) override { return quarantine_.SetAllow(peers); }
-  StatusOr<QuarantineState> ReadQuarantine() override { return quarantine_.Read(); }
   StatusOr<Counters> ReadCounters() override;
   StatusOr<EventCounters> ReadEventCounters() override;
   StatusOr<std::map<std::uint32_t, std::uint64_t>> ReadLostEvents() override;
   StatusOr<std::vector<MapUsage>> Maps() override;
   StatusOr<std::vector<ProgramRuns>> ReadProgramRuns() override;
-  std::vector<AttachedProgram> Attached() const override { return attachments_.all(); }
   Integrity integrity() const override { return keeper_ ? keeper_->integrity() : Integrity{}; }
   StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
+
+  // ---- for the agent ----
+  Status Configure(std::uint32_t setting_flags) { return settings_.SetFlags(setting_flags); }  // SL_SETTING_*
+  // Attaching what is attached already is fine. NotFound: there is no such interface.
+  StatusOr<XdpMode> AttachUplink(const std::string& interface);
+  // Replaces the list of the peers that may still talk with endpoints in quarantine.
+  Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) { return quarantine_.SetAllow(peers); }
+  // Now and then, from any one thread: looks after the classes of processes, and makes room for new ones.
+  Status TendProcessClasses();
 
   // Releases uplinks that are not, or not any more, one of `interfaces`: another name, or a card that went away, also
   // if one of its name has come since.
