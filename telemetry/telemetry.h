@@ -24,7 +24,7 @@ struct TelemetryOptions {
 
 // What telemetry asks of the rest of the agent; everything outlives it and may be called from any thread.
 struct TelemetrySources {
-  datapath::Datapath* datapath = nullptr;
+  datapath::PathReader* datapath = nullptr;
   PolicySource policy;
   std::function<std::uint64_t()> revision;
   std::function<std::size_t()> unbound_workloads;

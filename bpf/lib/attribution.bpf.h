@@ -17,9 +17,9 @@
 #include "bpf/lib/account.bpf.h"
 #include "bpf/lib/flow_table.bpf.h"
 #include "bpf/lib/parse.bpf.h"
+#include "bpf/lib/result.bpf.h"
 #include "bpf/lib/socket_maps.bpf.h"
 
-#define SL_ASK_SENDER (-1) /* as the result of sl_judge: not decided yet */
 #define SL_TCP_STATE_LISTEN 10
 #define SL_AF_INET 2
 #define SL_AF_INET6 10

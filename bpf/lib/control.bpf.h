@@ -14,8 +14,6 @@
 
 #include "bpf/lib/verdict.bpf.h"
 
-#define SL_LINK_CONTROL (-5) /* as a drop reason: passes, counted */
-
 /* Longest frame that is filled up to Ethernet's shortest one, with tags. */
 #define SL_SHORTEST_FRAME 68
 

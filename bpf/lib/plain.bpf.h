@@ -11,8 +11,6 @@
 #include "bpf/lib/parse_plain.bpf.h"
 #include "bpf/lib/redirect.bpf.h"
 
-#define SL_NOT_PLAIN (-4) /* as the result of sl_judge_plain: ask sl_judge */
-
 /* What the flow's entry has to say for the packet to be plain, whatever its verdict. */
 static __always_inline int sl_is_settled(const struct sl_judgement* j, const struct sl_flow_entry* entry, __u32 flags,
                                          const struct sl_flow_end* sender, const struct sl_flow_end* receiver,

@@ -7,6 +7,7 @@
 #include "bpf/lib/maps.bpf.h"
 #include "bpf/lib/parse.bpf.h"
 #include "bpf/lib/process_class_maps.bpf.h"
+#include "bpf/lib/result.bpf.h"
 #include "bpf/lib/slot_home.h"
 
 /* Entries of one slot; the maps hold two. Set by the loader. */
@@ -34,8 +35,6 @@ struct sl_policy_question {
   __u32 audit;      /* allowed, but a policy in audit would have denied it */
   __u32 by_process; /* SL_CT_BY_*: the answer hangs on that end's process */
 };
-
-#define SL_ASK_RECEIVER (-2) /* as a drop reason: not decided yet */
 
 static __always_inline int sl_is_mapped_ipv4(const struct sl_addr* addr) {
   const __u32* words = (const __u32*)addr->bytes;

@@ -9,10 +9,6 @@
 #include "bpf/lib/ends.bpf.h"
 #include "bpf/lib/quarantine.bpf.h"
 
-/* As drop reasons. */
-#define SL_FLOW_OVER (-3)  /* an end belongs to somebody else now, start clean */
-#define SL_FLOW_STALE (-4) /* has to be decided anew */
-
 /* Writes a known flow's new verdict down, where it still stands; one CPU at a time. A packet whose CPU comes second has
  * its own verdict, and lets a later one write. */
 static __always_inline void sl_record(struct sl_judgement* j, const struct sl_flow_key* key,

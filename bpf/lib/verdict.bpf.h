@@ -459,11 +459,6 @@ static __noinline int sl_name_receiver(struct sl_judgement* j) {
   return 0;
 }
 
-/* As drop reasons of sl_judge_known_flow: ask sl_judge_syn_against, or sl_judge_new. One less where the sender is the
- * key's `hi` end. */
-#define SL_SYN_AGAINST (-6)
-#define SL_NEW_FLOW (-8)
-
 __noinline int sl_judge_known_flow(void) {
   __u32 zero = 0;
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
@@ -517,10 +512,10 @@ __noinline int sl_judge_known_flow(void) {
   /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
   if (over) sl_flow_forget_at(key, j->over_place, SL_FLOW_ALLOWED, j->over_incarnation);
 new_flow:
-  return src_hi ? SL_NEW_FLOW - 1 : SL_NEW_FLOW;
+  return src_hi ? SL_NEW_FLOW_FROM_HI : SL_NEW_FLOW;
 syn_against:
   if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
-  return src_hi ? SL_SYN_AGAINST - 1 : SL_SYN_AGAINST;
+  return src_hi ? SL_SYN_AGAINST_FROM_HI : SL_SYN_AGAINST;
 }
 
 /*
@@ -544,9 +539,9 @@ __noinline int sl_judge(void) {
   struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   int reason = sl_judge_known_flow();
-  if (reason == SL_SYN_AGAINST || reason == SL_SYN_AGAINST - 1)
-    reason = sl_judge_syn_against(j, reason < SL_SYN_AGAINST);
-  if (reason <= SL_NEW_FLOW) reason = sl_judge_new(reason < SL_NEW_FLOW);
+  if (reason == SL_SYN_AGAINST || reason == SL_SYN_AGAINST_FROM_HI)
+    reason = sl_judge_syn_against(j, reason == SL_SYN_AGAINST_FROM_HI);
+  if (reason <= SL_NEW_FLOW) reason = sl_judge_new(reason == SL_NEW_FLOW_FROM_HI);
   if (reason != SL_ASK_SENDER) sl_remember_fragment(j, reason);
   return reason;
 }

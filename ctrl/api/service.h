@@ -17,7 +17,7 @@ namespace sluice::api {
 struct ServiceSources {
   reconcile::Controller* controller = nullptr;
   telemetry::Telemetry* telemetry = nullptr;
-  datapath::Datapath* datapath = nullptr;
+  datapath::PathReader* datapath = nullptr;
   v1::AgentStatus constants;  // what does not change while the agent runs
 };
 

@@ -15,7 +15,7 @@ void AddUnbound(const reconcile::View& view, v1::AgentStatus* status) {
   }
 }
 
-void AddClosed(const reconcile::View& view, const datapath::Datapath& datapath, v1::AgentStatus* status) {
+void AddClosed(const reconcile::View& view, const datapath::PathReader& datapath, v1::AgentStatus* status) {
   std::map<std::uint32_t, std::string> names;
   for (const datapath::AttachedProgram& attached : datapath.Attached()) names[attached.ifindex] = attached.interface;
   for (const auto& [ifindex, problem] : view.closed) {
@@ -26,7 +26,7 @@ void AddClosed(const reconcile::View& view, const datapath::Datapath& datapath, 
   }
 }
 
-void AddPrograms(const datapath::Datapath& datapath, v1::AgentStatus* status) {
+void AddPrograms(const datapath::PathReader& datapath, v1::AgentStatus* status) {
   for (const datapath::AttachedProgram& attached : datapath.Attached()) {
     v1::AgentStatus::Program& program = *status->add_programs();
     program.set_program(attached.program);
@@ -74,7 +74,7 @@ Status AddProcesses(const telemetry::ProcessSensor& sensor, v1::AgentStatus* sta
 
 }  // namespace
 
-Status AddNumbers(const reconcile::View& view, datapath::Datapath& datapath, telemetry::Telemetry& telemetry,
+Status AddNumbers(const reconcile::View& view, datapath::PathReader& datapath, telemetry::Telemetry& telemetry,
                   v1::AgentStatus* status) {
   const datapath::Integrity integrity = datapath.integrity();
   status->set_ready(integrity.problem.empty() &&

@@ -7,7 +7,7 @@
 namespace sluice::api {
 
 // Error: the kernel's maps could not be read.
-Status AddNumbers(const reconcile::View& view, datapath::Datapath& datapath, telemetry::Telemetry& telemetry,
+Status AddNumbers(const reconcile::View& view, datapath::PathReader& datapath, telemetry::Telemetry& telemetry,
                   v1::AgentStatus* status);
 
 }  // namespace sluice::api

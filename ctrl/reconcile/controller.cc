@@ -1,14 +1,10 @@
 #include "ctrl/reconcile/controller.h"
 
-#include <net/if.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 #include <set>
 
 #include "base/log.h"
-#include "kernel/net/netlink.h"
 #include "policy/network/diff.h"
 
 namespace sluice::reconcile {
@@ -18,21 +14,8 @@ using policy::ObjectName;
 using policy::ResourceId;
 using policy::ResourceMap;
 
-// Decisions of earlier generations kept for the flows that still name them.
-constexpr std::size_t kMaxKeptDecisions = 1U << 18U;
-
 // After the reason to hold: what ends it.
 constexpr const char* kUntilAsked = "; it ends when resources are applied or deleted, or with SIGHUP";
-
-StatusOr<std::vector<policy::Address>> NodeAddresses() {
-  SL_ASSIGN_OR_RETURN(net::Netlink here, net::Netlink::Open());
-  SL_ASSIGN_OR_RETURN(const auto infos, here.DumpAddresses());
-  std::vector<policy::Address> addresses;
-  for (const auto& info : infos) addresses.push_back(info.address);
-  std::sort(addresses.begin(), addresses.end());
-  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
-  return addresses;
-}
 
 // The numbers that `to` has and `from` has not, or has otherwise; and the names that have none any more.
 void AddEndpointChanges(const node::EndpointIds& from, const node::EndpointIds& to, StateChange* change) {
@@ -49,12 +32,6 @@ bool IsEmpty(const StateChange& change) {
          change.gone_endpoints.empty() && change.quarantines.empty() && !change.refusals;
 }
 
-// Only the kernel's own "there is none" counts: without a file descriptor, say, nothing is known.
-bool HasInterface(std::uint32_t ifindex) {
-  char name[IF_NAMESIZE];
-  return if_indextoname(ifindex, name) != nullptr || (errno != ENXIO && errno != ENODEV);
-}
-
 std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable) {
   std::string names;
   for (const auto& [id, problem] : unreadable) names += (names.empty() ? "" : ", ") + id.ToString();
@@ -62,31 +39,6 @@ std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable)
 }
 
 }  // namespace
-
-Node Node::Real(const net::SocketIn& socket_in) {
-  return {[socket_in](const policy::Workload& workload) { return node::Bind(socket_in, workload); }, NodeAddresses,
-          HasInterface,
-          [socket_in](const std::vector<const policy::Workload*>& workloads) {
-            return node::FindHostEnds(socket_in, workloads);
-          },
-          node::AllHostEnds};
-}
-
-Controller::Desired::Desired(ResourceMap of_directory, ResourceMap of_api)
-    : directory(std::move(of_directory)), api(std::move(of_api)), all(api) {
-  all.Merge(directory);
-}
-
-void Controller::Desired::Put(const policy::Resource& resource) {
-  api.insert_or_assign(resource.id, resource);
-  all.insert_or_assign(resource.id, resource);
-}
-
-void Controller::Desired::Remove(const ResourceId& id) {
-  api.erase(id);
-  all.erase(id);
-  if (const auto found = directory.find(id); found != directory.end()) all.insert_or_assign(id, found->second);
-}
 
 // While a plan's interfaces are attached and until they are owned, CloseNewcomers says nothing of them to the kernel.
 class Controller::Attaching {
@@ -104,16 +56,13 @@ class Controller::Attaching {
   Controller* const controller_;
 };
 
-// One call of Apply or Delete.
-struct Controller::Edit {
-  std::vector<policy::Resource> puts;
-  std::vector<ResourceId> deletes;
-  StatusOr<std::uint64_t> revision = std::uint64_t{0};  // once it is made
-  bool made = false;                                    // by edits_mutex_
-};
-
-Controller::Controller(datapath::Datapath* datapath, Node node, Save save)
-    : datapath_(datapath), node_(std::move(node)), save_(std::move(save)), view_(std::make_shared<View>()) {}
+Controller::Controller(datapath::Enforcer* datapath, Node node, Save save)
+    : datapath_(datapath),
+      node_(std::move(node)),
+      save_(save),
+      planner_(datapath, &node_),
+      quarantines_(datapath, std::move(save)),
+      view_(std::make_shared<View>()) {}
 
 Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State state) {
   const std::lock_guard lock(mutex_);
@@ -137,10 +86,7 @@ Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State st
     }
   }
   closing_lock.unlock();
-  {
-    const std::lock_guard view_lock(view_mutex_);
-    quarantined_ = std::move(state.quarantined);
-  }
+  quarantines_.Restore(std::move(state.quarantined));
   saved_refusals_ = std::move(state.refusals);
   const bool pinned = datapath_->generation() > 0 || state.pinned;
   if (!unread_directory_.empty()) {
@@ -186,33 +132,18 @@ Status Controller::SetDirectory(ResourceMap resources) {
 }
 
 StatusOr<std::uint64_t> Controller::Apply(const std::vector<policy::Resource>& resources) {
-  return Join({.puts = resources, .deletes = {}});
+  return Make({.puts = resources, .deletes = {}});
 }
 
 StatusOr<std::uint64_t> Controller::Delete(const std::vector<ResourceId>& ids) {
-  return Join({.puts = {}, .deletes = ids});
+  return Make({.puts = {}, .deletes = ids});
 }
 
-// One of those that wait makes the edits of all of them, so that they share a compilation and the wait for running
-// programs; who comes meanwhile waits for the next turn.
-StatusOr<std::uint64_t> Controller::Join(Edit edit) {
-  std::unique_lock lock(edits_mutex_);
-  edits_.push_back(&edit);
-  edits_made_.wait(lock, [&] { return edit.made || !making_edits_; });
-  if (!edit.made) {
-    const std::vector<Edit*> all = std::exchange(edits_, {});
-    making_edits_ = true;
-    lock.unlock();
-    {
-      const std::lock_guard change_lock(mutex_);
-      EnforceEdits(all);
-    }
-    lock.lock();
-    making_edits_ = false;
-    for (Edit* const one : all) one->made = true;
-    edits_made_.notify_all();
-  }
-  return edit.revision;
+StatusOr<std::uint64_t> Controller::Make(Edit edit) {
+  return edits_.Join(std::move(edit), [this](const std::vector<Edit*>& all) {
+    const std::lock_guard lock(mutex_);
+    EnforceEdits(all);
+  });
 }
 
 // Together; where that is refused, one after the other, so that each gets the answer that it would have got alone.
@@ -293,148 +224,13 @@ Status Controller::Refresh() {
   return unsaved_;
 }
 
-// Whoever has an address keeps it: a pod that takes another one's is not enforced for it, and changes nothing for
-// others. Those that are on the node come before those that only say in their spec what they will have. Who has the
-// problem, and which.
-std::map<ObjectName, Controller::Intruder> Controller::FindIntruders(const std::vector<node::BoundWorkload>& bound,
-                                                                     const Places& places) const {
-  std::vector<std::pair<ObjectName, const std::vector<policy::Address>*>> claims;
-  const auto before = view();
-  for (const bool had_it : {true, false}) {
-    for (const node::BoundWorkload& one : bound) {
-      const policy::Endpoint* was =
-          before->compiled.snapshot ? before->compiled.snapshot->FindByName(one.name) : nullptr;
-      const bool has_it = was != nullptr && was->ifindex != 0;
-      if (has_it == had_it) claims.emplace_back(one.name, &one.binding.ips);
-    }
-  }
-  for (const auto& [name, problem] : places.unbound) {
-    claims.emplace_back(name, &places.resources.at({policy::Kind::kWorkload, name}).workload->ips);
-  }
-  std::map<policy::Address, ObjectName> holders;
-  // An address that somebody had before is that one's, also where it has others now.
-  for (const auto& [name, ips] : claims) {
-    if (places.unbound.contains(name)) continue;
-    for (const policy::Address& ip : *ips) {
-      const policy::Endpoint* was = before->compiled.snapshot ? before->compiled.snapshot->Find(ip) : nullptr;
-      if (was != nullptr && was->ifindex != 0 && was->name == name) holders.try_emplace(ip, name);
-    }
-  }
-  std::map<ObjectName, Intruder> intruders;
-  for (const auto& [name, ips] : claims) {
-    for (const policy::Address& ip : *ips) {
-      const ObjectName& holder = holders.try_emplace(ip, name).first->second;
-      if (holder == name) continue;
-      intruders[name] = {holder, fmt::format("Workload {}: it has the address {} of Workload {}: give each its own",
-                                             name.ToString(), ip.ToString(), holder.ToString())};
-    }
-  }
-  return intruders;
-}
-
-// All workloads, as they are on the node, or as they were when they cannot be looked up; `places` gets the others.
-StatusOr<std::vector<node::BoundWorkload>> Controller::LookUp(const std::set<ObjectName>& asked_for,
-                                                              Places& places) const {
-  std::vector<node::BoundWorkload> found;
-  for (const auto& [id, resource] : places.resources.of(policy::Kind::kWorkload)) {
-    auto bound = node_.bind(*resource.workload);
-    if (const auto refuses = unattachable_.find(id.name); refuses != unattachable_.end() && bound.ok()) {
-      if (!asked_for.contains(id.name)) bound = Status(absl::StatusCode::kFailedPrecondition, refuses->second);
-    }
-    if (!bound.ok() && asked_for.contains(id.name)) return bound.status();
-    if (!bound.ok() && !node::IsAnswer(bound.status())) {
-      places.failed[id.name] = Message(bound.status());
-      const auto last = places_ ? places_->found.find(id.name) : decltype(places_->found)::const_iterator();
-      const auto spec = places_ ? places_->resources.find(id) : ResourceMap::const_iterator();
-      if (places_ && last != places_->found.end() && spec != places_->resources.end() &&
-          (*spec).second.workload == resource.workload &&
-          (!node_.has_interface || node_.has_interface(last->second.binding.ifindex))) {
-        bound = last->second;
-      }
-    }
-    places.process_owners.Add(*resource.workload, bound.ok() ? bound->netns : 0);
-    if (bound.ok()) {
-      found.push_back(*std::move(bound));
-    } else {
-      places.unbound[id.name] = Message(bound.status());
-    }
-  }
-  return found;
-}
-
-// A number that the kernel has for its interface already stays, with what is kept under it.
-Status Controller::Number(const node::BoundWorkload& bound, Places& places) const {
-  if (const auto before = in_force_before_.find(bound.binding.ifindex);
-      before != in_force_before_.end() && places.ids.Find(bound.name) == 0) {
-    if (places.ids.Adopt(bound.name, before->second).ok()) return OkStatus();
-  }
-  return places.ids.Assign(bound.name).status();
-}
-
-// Workloads whose namespace or interface is not there (yet) stay known and are not enforced on: no traffic can pass an
-// interface that does not exist, and one that does is closed (AddClosed, StillOwned). Only who asks for such a workload
-// right now is told so.
-StatusOr<std::shared_ptr<const Controller::Places>> Controller::FindPlaces(
-    const ResourceMap& resources, const std::vector<policy::Resource>& requested) const {
-  std::set<ObjectName> asked_for;
-  for (const policy::Resource& resource : requested) {
-    if (resource.workload != nullptr) asked_for.insert(resource.id.name);
-  }
-  auto places = std::make_shared<Places>();
+Status Controller::MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan) {
+  Planner::Before before{view(), places_, numbers(), unattachable_, in_force_before_};
   {
     const std::lock_guard lock(closing_mutex_);
-    places->looked_at = newcomers_so_far_;
+    before.newcomers = newcomers_so_far_;
   }
-  places->resources = resources;
-  places->ids = numbers();
-  SL_ASSIGN_OR_RETURN(std::vector<node::BoundWorkload> found, LookUp(asked_for, *places));
-  for (const node::BoundWorkload& bound : found) places->netns.insert(bound.netns);
-  const auto intruders = FindIntruders(found, *places);
-  for (const auto& [name, intruder] : intruders) {
-    if (asked_for.contains(name) || asked_for.contains(intruder.holder)) {
-      return MakeError(absl::StatusCode::kFailedPrecondition, "{}", intruder.problem);
-    }
-    places->unbound[name] = intruder.problem;
-    places->bindings[name] = {};  // without the addresses of its spec
-  }
-  for (node::BoundWorkload& bound : found) {
-    if (intruders.contains(bound.name)) continue;
-    SL_RETURN_IF_ERROR(Number(bound, *places));
-    bound.binding.endpoint = places->ids.Find(bound.name);
-    bound.facts.endpoint = bound.binding.endpoint;
-    places->interfaces.push_back({bound.binding.ifindex, bound.host_interface, bound.facts, bound.takes_frames});
-    places->owners[bound.binding.ifindex] = bound.name;
-    places->bindings[bound.name] = bound.binding;
-    places->found[bound.name] = std::move(bound);
-  }
-  AddClosed(*places);
-  std::vector<ObjectName> gone;
-  for (const auto& [name, number] : places->ids.all()) {
-    if (!resources.contains({policy::Kind::kWorkload, name})) gone.push_back(name);
-  }
-  for (const ObjectName& name : gone) places->ids.Release(name);
-  SL_ASSIGN_OR_RETURN(places->node_addresses, node_.addresses());
-  return places;
-}
-
-// What is on the node is looked at when it may have changed (Refresh) or other workloads are asked for. With an error,
-// the plan has the places if those were found.
-Status Controller::MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan) {
-  *plan = {.view = std::make_shared<View>(), .places = places_};
-  const bool same_workloads = places_ && places_->resources.Shares(policy::Kind::kWorkload, desired.all);
-  if (look == Look::kAgain || !same_workloads) {
-    SL_ASSIGN_OR_RETURN(plan->places, FindPlaces(desired.all, change.puts));
-  }
-  View& view = *plan->view;
-  view.revision = change.revision;
-  view.resources = desired.all;
-  view.unbound = plan->places->unbound;
-  view.process_owners = plan->places->process_owners;
-  SL_ASSIGN_OR_RETURN(auto snapshot,
-                      policy::Snapshot::Build(view.resources, plan->places->bindings, plan->places->node_addresses,
-                                              this->view()->compiled.snapshot.get()));
-  SL_ASSIGN_OR_RETURN(view.compiled, compiler_.Compile(std::move(snapshot), datapath_->limits()));
-  return OkStatus();
+  return planner_.Make(desired, change, look, before, plan);
 }
 
 // After the node, or a start: nobody asked for it, so nobody can be refused.
@@ -451,8 +247,7 @@ Status Controller::Follow(Desired desired, StateChange change) {
 // stays.
 Status Controller::Hold(Desired desired, Plan plan, const std::string& why) {
   if (!plan.view->compiled.snapshot) {  // it could not be compiled
-    SL_ASSIGN_OR_RETURN(auto nobody, policy::Snapshot::Build({}, {}, {}));
-    SL_ASSIGN_OR_RETURN(plan.view->compiled, compiler_.Compile(std::move(nobody), datapath_->limits()));
+    SL_ASSIGN_OR_RETURN(plan.view->compiled, planner_.CompileNothing());
   }
   {
     const Attaching attaching(this, plan);
@@ -510,7 +305,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   Owners owners = plan.places->owners;
   owners.merge(StillOwned(plan, change));
   AddEndpointChanges(saved_ids_, plan.places->ids, &change);
-  change.quarantines.assign(unsaved_quarantines_.begin(), unsaved_quarantines_.end());
+  change.quarantines = quarantines_.unsaved();
   Refusals refusals = RefusalsAfter(change, *plan.places);
   if (refusals != saved_refusals_) change.refusals = refusals;
   for (const auto& attached : all_attached) {
@@ -555,7 +350,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
     saved_ids_ = plan.places->ids;
     saved_revision_ = change.revision;
     saved_refusals_ = std::move(refusals);
-    unsaved_quarantines_.clear();
+    quarantines_.NoteSaved();
     doubted_ = false;
   }
   unsaved_ = std::move(saved);
@@ -584,10 +379,7 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
     if (before != in_force_before_.end() && before->second == number) continue;  // it goes on
     SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(number));
   }
-  for (const ObjectName& name : quarantined_) {
-    const std::uint32_t number = plan.places->ids.Find(name);
-    if (number != 0) SL_RETURN_IF_ERROR(datapath_->SetQuarantine(number, true));
-  }
+  SL_RETURN_IF_ERROR(quarantines_.Enforce(plan.places->ids));
   if (plan.places != places_ || !restored_) {
     AttachClosed(plan.places->closed);
     if (const Status shares = datapath_->SetShares(plan.places->netns); !shares.ok())
@@ -628,21 +420,52 @@ void Controller::Remember(Desired desired, Plan plan) {
   }
   desired_ = std::move(desired);
   places_ = std::move(plan.places);
+  decisions_.Add(plan.view->compiled);
   const std::lock_guard lock(view_mutex_);
-  if (decisions_.size() > kMaxKeptDecisions) decisions_.clear();
-  decisions_.insert(plan.view->compiled.decisions.begin(), plan.view->compiled.decisions.end());
   view_ = std::move(plan.view);
+}
+
+// Under view_mutex_, so that the number is still the workload's: it gets another owner two views later at the earliest,
+// and starts free then.
+Status Controller::CutOffAtOnce(const ObjectName& name) {
+  const std::lock_guard lock(view_mutex_);
+  const policy::Endpoint* endpoint = view_->compiled.snapshot ? view_->compiled.snapshot->FindByName(name) : nullptr;
+  if (endpoint == nullptr || endpoint->endpoint == 0) return OkStatus();
+  return datapath_->SetQuarantine(endpoint->endpoint, true);
+}
+
+StatusOr<std::uint64_t> Controller::Quarantine(const ObjectName& name, std::string* unsaved) {
+  SL_RETURN_IF_ERROR(CutOffAtOnce(name));
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t revision = view()->revision;
+  if (!view()->resources.contains({policy::Kind::kWorkload, name}) && !refused_.contains(name)) return NotFound(name);
+  Status saved = OkStatus();
+  SL_RETURN_IF_ERROR(quarantines_.Begin(name, numbers().Find(name), revision, &saved));
+  if (saved.ok()) return revision;
+  if (unsaved != nullptr) *unsaved = Message(saved);
+  unsaved_ = std::move(saved);
+  return revision;
+}
+
+StatusOr<std::uint64_t> Controller::Release(const ObjectName& name) {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t revision = view()->revision;
+  if (!quarantines_.Contains(name) && !view()->resources.contains({policy::Kind::kWorkload, name}) &&
+      !refused_.contains(name)) {
+    return NotFound(name);
+  }
+  SL_RETURN_IF_ERROR(quarantines_.End(name, numbers().Find(name), revision));
+  return revision;
+}
+
+StatusOr<policy::Quarantine> Controller::quarantine() const {
+  SL_ASSIGN_OR_RETURN(datapath::QuarantineState kernel, datapath_->ReadQuarantine());
+  return quarantines_.In(*view(), std::move(kernel));
 }
 
 std::shared_ptr<const View> Controller::view() const {
   const std::lock_guard lock(view_mutex_);
   return view_;
-}
-
-std::shared_ptr<const policy::Decision> Controller::FindDecision(std::uint32_t number) const {
-  const std::lock_guard lock(view_mutex_);
-  const auto found = decisions_.find(number);
-  return found == decisions_.end() ? nullptr : found->second;
 }
 
 }  // namespace sluice::reconcile

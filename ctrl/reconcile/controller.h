@@ -12,50 +12,28 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
+#include <vector>
 
-#include "ctrl/node/binder.h"
-#include "ctrl/node/process_owners.h"
-#include "ctrl/reconcile/state_store.h"
-#include "kernel/datapath/datapath.h"
-#include "policy/network/compiler.h"
-#include "policy/network/quarantine.h"
+#include "ctrl/reconcile/decision_memory.h"
+#include "ctrl/reconcile/edit_queue.h"
+#include "ctrl/reconcile/planner.h"
+#include "ctrl/reconcile/quarantines.h"
 
 namespace sluice::reconcile {
 
-// A moment of the agent's state; immutable.
-struct View {
-  std::uint64_t revision = 0;  // counts the changes of the resources
-  policy::ResourceMap resources;
-  policy::CompiledPolicy compiled;
-  std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
-  std::map<std::uint32_t, std::string> closed;  // interfaces that are closed for a workload that is not known, and why
-  std::string holding;  // not empty: `resources` are not in force, what the kernel had is; and why
-  node::ProcessOwners process_owners;
-};
-
-// What the controller asks of the node it runs on. Called with the controller's mutex held, but for `has_interface` and
-// those that find host ends: CloseNewcomers calls them at the same time.
-struct Node {
-  std::function<StatusOr<node::BoundWorkload>(const policy::Workload&)> bind;
-  std::function<StatusOr<std::vector<policy::Address>>()> addresses;  // its own, sorted
-  std::function<bool(std::uint32_t ifindex)> has_interface;           // absent: it has every one
-  // As node::FindHostEnds and AllHostEnds; absent: none are found.
-  std::function<node::HostEndsByWorkload(const std::vector<const policy::Workload*>& workloads)> host_ends;
-  std::function<StatusOr<std::vector<node::HostEnd>>()> all_host_ends;
-  static Node Real(const net::SocketIn& socket_in);
-};
-
 class Controller {
  public:
-  // Saves a change; StateStore::Save.
-  using Save = std::function<Status(const StateChange& change, const std::function<Status()>& enforce)>;
+  using Save = SaveChange;
 
   // `datapath` outlives the controller.
-  Controller(datapath::Datapath* datapath, Node node, Save save);
+  Controller(datapath::Enforcer* datapath, Node node, Save save);
 
   // What is known after a start, as one step. Holds where `state` says so, where it knows nothing of what the kernel
   // enforces, and where `directory` could not be read: then until SetDirectory.
@@ -96,46 +74,9 @@ class Controller {
 
   std::shared_ptr<const View> view() const;
   // Decisions of earlier generations that flows may still name; null: unknown.
-  std::shared_ptr<const policy::Decision> FindDecision(std::uint32_t number) const;
+  std::shared_ptr<const policy::Decision> FindDecision(std::uint32_t number) const { return decisions_.Find(number); }
 
  private:
-  // One resource of an id: what the API holds wins over the directory.
-  struct Desired {
-    policy::ResourceMap directory;
-    policy::ResourceMap api;
-    policy::ResourceMap all;
-    Desired() = default;
-    Desired(policy::ResourceMap of_directory, policy::ResourceMap of_api);
-    void Put(const policy::Resource& resource);
-    void Remove(const policy::ResourceId& id);  // from `api`
-  };
-  struct Intruder {
-    policy::ObjectName holder;
-    std::string problem;
-  };
-  // Workloads by the interface that is theirs. An empty name: an earlier agent attached there, for whom is unknown.
-  using Owners = std::map<std::uint32_t, policy::ObjectName>;
-  // What the node has for the workloads; immutable.
-  struct Places {
-    policy::ResourceMap resources;  // that the workloads are among
-    node::EndpointIds ids;
-    std::map<policy::ObjectName, policy::Binding> bindings;
-    std::vector<datapath::PodInterface> interfaces;
-    std::vector<datapath::PodInterface> closed;               // of workloads in `unbound`
-    Owners owners;                                            // of `interfaces` and `closed`
-    std::map<policy::ObjectName, node::BoundWorkload> found;  // who `bindings` are of, as they were found
-    std::map<policy::ObjectName, std::string> failed;  // could not be looked up, and why; some are in `found` of before
-    std::map<policy::ObjectName, std::string> unbound;  // as View
-    std::set<policy::ObjectName> open;                  // of those, that cannot be closed
-    node::ProcessOwners process_owners;
-    std::set<std::uint64_t> netns;  // inode numbers of those of the workloads; 0: one is not known
-    std::vector<policy::Address> node_addresses;
-    std::uint64_t looked_at = 0;  // the number of the last newcomer before
-  };
-  struct Plan {
-    std::shared_ptr<View> view;
-    std::shared_ptr<const Places> places;  // those in force, where the workloads are as before
-  };
   // What CloseNewcomers goes by.
   struct Awaited {
     policy::ResourceMap wanted;
@@ -146,9 +87,6 @@ class Controller {
     policy::ObjectName name;
     std::uint64_t number = 0;
   };
-  // Whether a change of no workload looks at the node too.
-  enum class Look { kAgain, kForNewWorkloads };
-  struct Edit;
   class Attaching;
   // A workload that was asked for and refused: closed. One that is enforced on elsewhere goes on there.
   struct Refused {
@@ -160,18 +98,10 @@ class Controller {
   // node is not.
   enum class Saving { kMust, kIfPossible };
 
-  StatusOr<std::uint64_t> Join(Edit edit);
+  StatusOr<std::uint64_t> Make(Edit edit);
   void EnforceEdits(const std::vector<Edit*>& edits);
   Status AddTo(Desired& desired, const Edit& edit) const;
-  StatusOr<std::shared_ptr<const Places>> FindPlaces(const policy::ResourceMap& resources,
-                                                     const std::vector<policy::Resource>& requested) const;
-  StatusOr<std::vector<node::BoundWorkload>> LookUp(const std::set<policy::ObjectName>& asked_for,
-                                                    Places& places) const;
-  Status Number(const node::BoundWorkload& bound, Places& places) const;
-  void AddClosed(Places& places) const;
   Status MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan);
-  std::map<policy::ObjectName, Intruder> FindIntruders(const std::vector<node::BoundWorkload>& bound,
-                                                       const Places& places) const;
   Owners StillOwned(const Plan& plan, const StateChange& change) const;
   void Await(const policy::ResourceMap& wanted, const policy::ResourceMap& more = {});
   bool CloseNewcomer(const node::HostEnd& end, const policy::ObjectName& name);
@@ -205,7 +135,7 @@ class Controller {
   void DetachAllButOwned();
   void Remember(Desired desired, Plan plan);
 
-  datapath::Datapath* const datapath_;
+  datapath::Enforcer* const datapath_;
   const Node node_;
   const Save save_;
   mutable std::mutex mutex_;
@@ -225,7 +155,8 @@ class Controller {
   bool doubted_ = false;                                    // the store has a doubt that no change has ended
   bool close_all_ = false;                                  // while holding: who the workloads are is not known
   std::map<policy::ResourceId, std::string> unreadable_;    // while holding
-  policy::Compiler compiler_;
+  Planner planner_;
+  Quarantines quarantines_;
   bool restored_ = false;
   // Held for as long as one interface is attached or detached, never for longer; taken after mutex_.
   mutable std::mutex closing_mutex_;
@@ -237,16 +168,11 @@ class Controller {
   std::map<std::uint32_t, Newcomer> newcomers_;  // closed since the look at the node that led to places_
   std::uint64_t newcomers_so_far_ = 0;
   Awaited awaited_;
-  std::mutex edits_mutex_;
-  std::condition_variable edits_made_;
-  std::vector<Edit*> edits_;   // by edits_mutex_: calls that wait for their turn
-  bool making_edits_ = false;  // likewise: one of them is at it
+  EditQueue edits_;
+  DecisionMemory decisions_;
   // By view_mutex_, and written under both.
   std::shared_ptr<const View> view_;
-  std::set<policy::ObjectName> quarantined_;          // that this agent was told of; also such that do not exist now
-  std::set<policy::ObjectName> unsaved_quarantines_;  // by mutex_; among `quarantined_`
   mutable std::mutex view_mutex_;
-  std::map<std::uint32_t, std::shared_ptr<const policy::Decision>> decisions_;  // by view_mutex_
 };
 
 }  // namespace sluice::reconcile

@@ -15,13 +15,6 @@ using policy::ResourceMap;
 
 namespace {
 
-// What is said of an interface whose workload is not enforced on.
-datapath::PodInterface Closed(const node::HostEnd& end) {
-  datapath::PodInterface pod{end.ifindex, end.name, {}, false};
-  pod.facts.netns = -1;  // not known
-  return pod;
-}
-
 bool Names(const StateChange& change, const ObjectName& workload) {
   const ResourceId id{policy::Kind::kWorkload, workload};
   return std::find(change.deletes.begin(), change.deletes.end(), id) != change.deletes.end() ||
@@ -78,7 +71,7 @@ bool Controller::CloseNewcomer(const node::HostEnd& end, const ObjectName& name)
   if (FindWorkload(awaited_.wanted, name) == nullptr) return false;
   if (!owners_.try_emplace(end.ifindex, name).second) return false;
   newcomers_[end.ifindex] = {name, ++newcomers_so_far_};
-  if (attaching_ == nullptr || !attaching_->contains(end.ifindex)) AttachClosed({Closed(end)});
+  if (attaching_ == nullptr || !attaching_->contains(end.ifindex)) AttachClosed({ClosedInterface(end)});
   return true;
 }
 
@@ -108,26 +101,6 @@ void Controller::Own(Owners owners, const Plan& plan) {
   if (!close_all_) closed_all_.clear();
 }
 
-// The interfaces of those who are not enforced on, as far as they can be found.
-void Controller::AddClosed(Places& places) const {
-  if (!node_.host_ends) return;
-  std::vector<const policy::Workload*> unbound;
-  for (const auto& [name, problem] : places.unbound) {
-    unbound.push_back(places.resources.at({policy::Kind::kWorkload, name}).workload.get());
-  }
-  if (unbound.empty()) return;
-  for (const auto& [name, ends] : node_.host_ends(unbound)) {
-    if (!ends.ok()) {
-      places.open.insert(name);
-      places.unbound[name] += "; NOT closed, for its interface cannot be found: " + Message(ends.status());
-      continue;
-    }
-    for (const node::HostEnd& end : *ends) {
-      if (places.owners.try_emplace(end.ifindex, name).second) places.closed.push_back(Closed(end));
-    }
-  }
-}
-
 // Who the workloads are is not known, so each interface may be one's.
 int Controller::CloseAll() {
   if (!node_.all_host_ends) return 0;
@@ -141,7 +114,7 @@ int Controller::CloseAll() {
     const auto lock = LockClosing();
     if (!awaited_.all) break;  // a change has ended it
     if (!owners_.try_emplace(end.ifindex, ObjectName()).second) continue;
-    AttachClosed({Closed(end)});
+    AttachClosed({ClosedInterface(end)});
     closed_all_.insert(end.ifindex);
     ++closed;
   }
@@ -201,7 +174,7 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
       if (owner == ObjectName()) owner = name;
       if (owner == name) own.push_back(end);
     }
-    for (const node::HostEnd& end : own) AttachClosed({Closed(end)});
+    for (const node::HostEnd& end : own) AttachClosed({ClosedInterface(end)});
     auto instead = FindWorkload(desired_.all, name);
     if (!own.empty() && (instead == nullptr || places_->found.contains(name))) {
       LogWarn("closed, and not enforced on: Workload {}: {}", name.ToString(), Message(why));
@@ -295,7 +268,7 @@ void Controller::AddNobodys(View& view) const {
 // generation knows their addresses: whoever is behind one must not get free by giving up its address. Likewise where
 // nobody knows whose one is (the state was lost, or an agent ended in the middle of a change), until the last workload
 // that it may be of is taken away.
-Controller::Owners Controller::StillOwned(const Plan& plan, const StateChange& change) const {
+Owners Controller::StillOwned(const Plan& plan, const StateChange& change) const {
   const auto& unbound = plan.view->unbound;
   const auto before = view();
   const bool last_missing_is_deleted =

@@ -51,6 +51,9 @@ struct StateChange {
   bool ends_doubt = false;  // State::doubt is over
 };
 
+// As StateStore::Save.
+using SaveChange = std::function<Status(const StateChange& change, const std::function<Status()>& enforce)>;
+
 class StateStore {
  public:
   static constexpr const char* kDefaultDirectory = "/var/lib/sluice";

@@ -12,7 +12,7 @@
 
 #include "kernel/bpf/object.h"
 #include "kernel/bpf/pin_layout.h"
-#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/attached_program.h"
 #include "kernel/datapath/held_pins.h"
 
 namespace sluice::datapath {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "bpf/abi/flow_table.h"
-#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/flow_record.h"
 
 namespace sluice::datapath {
 

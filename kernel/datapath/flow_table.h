@@ -14,8 +14,8 @@
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/object.h"
 #include "kernel/datapath/array_window.h"
-#include "kernel/datapath/datapath.h"
 #include "kernel/datapath/flow_counts.h"
+#include "kernel/datapath/flow_record.h"
 #include "kernel/datapath/settings.h"
 
 namespace sluice::datapath {

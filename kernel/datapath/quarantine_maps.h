@@ -11,7 +11,7 @@
 #include "bpf/abi/quarantine.h"
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/object.h"
-#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/enforcer.h"
 
 namespace sluice::datapath {
 

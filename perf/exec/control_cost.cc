@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kernel/bpf/object.h"
-#include "kernel/bpf/program_set.h"
+#include "kernel/bpf/testing/program_set.h"
 #include "perf/cpu.h"
 #include "perf/embedded_object.h"
 #include "perf/exec/kernel_time.h"

@@ -9,7 +9,7 @@
 #include <memory>
 
 #include "kernel/bpf/map.h"
-#include "kernel/bpf/program_set.h"
+#include "kernel/bpf/testing/program_set.h"
 #include "perf/program/floors.h"
 #include "perf/program/frame.h"
 

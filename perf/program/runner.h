@@ -3,8 +3,8 @@
 #pragma once
 
 #include "kernel/bpf/map.h"
-#include "kernel/bpf/program_set.h"
-#include "kernel/bpf/test_run.h"
+#include "kernel/bpf/testing/program_set.h"
+#include "kernel/bpf/testing/test_run.h"
 #include "perf/bpf/rotation.h"
 #include "perf/event_counter.h"
 #include "perf/program/cost.h"

@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "kernel/bpf/map.h"
-#include "kernel/bpf/program_set.h"
 #include "kernel/bpf/system.h"
+#include "kernel/bpf/testing/program_set.h"
 #include "perf/net/allow.h"
 #include "perf/program/floors.h"
 #include "perf/program/frame.h"

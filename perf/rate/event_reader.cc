@@ -4,7 +4,7 @@
 
 namespace sluice::perf {
 
-EventReader::EventReader(datapath::Datapath* datapath, std::chrono::milliseconds pause) : datapath_(datapath) {
+EventReader::EventReader(datapath::PathReader* datapath, std::chrono::milliseconds pause) : datapath_(datapath) {
   thread_ = std::thread([this, pause] {
     const StatusOr<int> other = OtherCpu();
     status_ = other.ok() ? StayOn(*other) : other.status();

@@ -5,14 +5,14 @@
 #include <chrono>
 #include <thread>
 
-#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/path_reader.h"
 
 namespace sluice::perf {
 
 class EventReader {
  public:
   // `pause` between two reads.
-  EventReader(datapath::Datapath* datapath, std::chrono::milliseconds pause);
+  EventReader(datapath::PathReader* datapath, std::chrono::milliseconds pause);
   ~EventReader();
   EventReader(const EventReader&) = delete;
   EventReader& operator=(const EventReader&) = delete;
@@ -23,7 +23,7 @@ class EventReader {
  private:
   void Read(std::chrono::milliseconds pause);
 
-  datapath::Datapath* const datapath_;
+  datapath::PathReader* const datapath_;
   std::atomic<bool> stop_{false};
   std::uint64_t events_ = 0;
   Status status_;

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "kernel/bpf/program_set.h"
+#include "kernel/bpf/testing/program_set.h"
 #include "perf/bpf/load.h"
 
 namespace sluice::perf {

@@ -15,7 +15,7 @@
 
 #include "base/fd.h"
 #include "kernel/bpf/map.h"
-#include "kernel/bpf/program_set.h"
+#include "kernel/bpf/testing/program_set.h"
 #include "perf/bpf/load.h"
 #include "perf/rate/generator.h"
 #include "perf/rate/napi_thread.h"

@@ -1,5 +1,5 @@
 #include "kernel/bpf/map.h"
-#include "kernel/bpf/test_run.h"
+#include "kernel/bpf/testing/test_run.h"
 #include "perf/rate/frame.h"
 #include "perf/rate/generator.h"
 

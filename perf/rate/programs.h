@@ -1,7 +1,7 @@
 // The object of perf/bpf/rate.bpf.c.
 #pragma once
 
-#include "kernel/bpf/program_set.h"
+#include "kernel/bpf/testing/program_set.h"
 
 namespace sluice::perf {
 

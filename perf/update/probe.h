@@ -5,7 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "kernel/bpf/test_run.h"
+#include "kernel/bpf/testing/test_run.h"
 
 namespace sluice::perf {
 

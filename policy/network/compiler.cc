@@ -77,24 +77,29 @@ struct KnownPeers {
 
 // What the rulesets give, together: each decision, port table and choice once.
 struct Pools {
-  DecisionPool decisions;
-  PortTablePool tables;
-  ChoicePool choices;
+  Decisions decisions;
+  PortTablePool<PoolIndex> tables;
+  ChoicePool<PoolIndex> choices;
 
-  // Where the ruleset's port tables are, by its indices.
-  std::vector<std::uint32_t> Add(const CompiledRuleset& ruleset) {
-    std::vector<std::uint32_t> decision_at, choice_at, table_at;
+  using IndexMap = IndexedBy<LocalIndex, PoolIndex>;
+
+  // Where the ruleset's port tables are.
+  IndexMap Add(const CompiledRuleset& ruleset) {
+    IndexMap decision_at, choice_at, table_at;
     for (const auto& decision : ruleset.decisions) decision_at.push_back(decisions.Intern(decision));
-    const auto add_table = [&](std::uint32_t index) {
-      PortTable table = ruleset.tables[index];
-      for (PortStep& step : table) step.decision = (step.by_process ? choice_at : decision_at)[step.decision];
+    const auto add_table = [&](const PortTable<LocalIndex>& local) {
+      PortTable<PoolIndex> table;
+      table.reserve(local.size());
+      for (const auto& step : local) {
+        table.push_back({step.start, (step.by_process ? choice_at : decision_at)[step.answer], step.by_process});
+      }
       return tables.Intern(std::move(table));
     };
     // Their outcomes are decisions and never choices.
-    for (const Choice& choice : ruleset.choices) {
-      choice_at.push_back(choices.Intern({choice.conditions, add_table(choice.outcomes)}));
+    for (const auto& choice : ruleset.choices) {
+      choice_at.push_back(choices.Intern({choice.conditions, add_table(ruleset.tables[choice.outcomes])}));
     }
-    for (std::uint32_t i = 0; i < ruleset.tables.size(); i++) table_at.push_back(add_table(i));
+    for (const auto& table : ruleset.tables) table_at.push_back(add_table(table));
     return table_at;
   }
 };
@@ -105,14 +110,14 @@ class PeerRows {
   explicit PeerRows(std::size_t limit) : limit_(limit) {}
 
   // Counts on beyond the limit, so that the error can say what would be needed.
-  void Add(std::uint32_t ruleset, std::uint32_t identity, std::uint32_t table) {
-    if (++count_ <= limit_) rows_.push_back({{ruleset, identity}, {table, 0}});
+  void Add(std::uint32_t ruleset, std::uint32_t identity, PoolIndex table) {
+    if (++count_ <= limit_) rows_.push_back({{ruleset, identity}, {Raw(table), 0}});
   }
   Status Check() const {
     return CheckLimit("peers", count_, limit_, "let rules match fewer distinct peers, or isolate fewer workloads");
   }
-  FlatMap<Tables::PeerKey, sl_peer_value> Place(const std::vector<sl_peer_value>& places) && {
-    for (auto& [key, value] : rows_) value = places[value.first];
+  FlatMap<Tables::PeerKey, sl_peer_value> Place(const IndexedBy<PoolIndex, sl_peer_value>& places) && {
+    for (auto& [key, value] : rows_) value = places[PoolIndex{value.first}];
     return FlatMap<Tables::PeerKey, sl_peer_value>(std::move(rows_));
   }
 
@@ -122,7 +127,7 @@ class PeerRows {
   FlatMap<Tables::PeerKey, sl_peer_value>::Entries rows_;  // the value's `first`: the table's index until Place
 };
 
-void AddRows(std::uint32_t ruleset, const CompiledRuleset& compiled, const std::vector<std::uint32_t>& table_at,
+void AddRows(std::uint32_t ruleset, const CompiledRuleset& compiled, const Pools::IndexMap& table_at,
              const IdentityTable& identities, PeerRows& rows) {
   for (std::uint32_t kind = 0; kind < SL_KIND_COUNT; kind++) {
     rows.Add(ruleset, SL_IDENTITY_ANY_OF_KIND(kind), table_at[compiled.by_kind[kind].usual]);
@@ -225,16 +230,15 @@ StatusOr<CompiledPolicy> Compiler::Compile(std::shared_ptr<const Snapshot> snaps
   SL_RETURN_IF_ERROR(rows.Check());
   SL_RETURN_IF_ERROR(CheckLimit("process_choices", pools.choices.all().size(), limits.choices,
                                 "let fewer rules that name processes meet at different peers and ports"));
-  const std::vector<std::uint32_t> numbers = pools.decisions.Numbers();
-  const std::vector<std::uint32_t> choices = pools.choices.Places(now->patterns, pools.tables, numbers, limits.choices);
-  SL_ASSIGN_OR_RETURN(PortTablePool::Layout layout,
-                      pools.tables.LayOut(pools.decisions, numbers, choices, limits.ports));
+  const DecisionNumbers numbers = NumberDecisions(pools.decisions);
+  const auto choices = PlaceChoices(pools.choices, now->patterns, pools.tables, numbers, limits.choices);
+  SL_ASSIGN_OR_RETURN(PortLayout layout, LayOut(pools.tables, pools.decisions, numbers, choices, limits.ports));
   compiled.tables.peers = std::move(rows).Place(layout.places);
-  compiled.tables.choices = pools.choices.Table(choices, layout.places);
+  compiled.tables.choices = ChoiceTable(pools.choices, choices, layout.places);
   compiled.tables.ports = std::move(layout.entries);
   compiled.identities = peers.infos;
   compiled.rulesets = FlatMap<std::uint32_t, RulesetInfo>(std::move(infos));
-  compiled.decisions = pools.decisions.ByNumber(numbers);
+  compiled.decisions = ByNumber(pools.decisions, numbers);
   compiled.snapshot = std::move(snapshot);
   last_ = std::move(now);
   return compiled;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <tuple>
@@ -62,19 +61,19 @@ class FreeSpace {
   std::vector<std::uint64_t> taken_;
 };
 
-sl_port_entry ByDecision(std::uint32_t start, const Decision& decision, std::uint32_t number) {
+sl_port_entry ByDecision(std::uint32_t start, const Decision& decision, DecisionNumber number) {
   sl_port_entry entry = {};
   entry.start = start;
-  entry.decision = number;
+  entry.decision = Raw(number);
   entry.verdict = decision.allowed ? SL_VERDICT_ALLOW : SL_VERDICT_DENY;
   entry.flags = decision.audit_denied ? SL_PORT_AUDIT : 0;
   return entry;
 }
 
-sl_port_entry ByProcess(std::uint32_t start, std::uint32_t choice) {
+sl_port_entry ByProcess(std::uint32_t start, SlotIndex choice) {
   sl_port_entry entry = {};
   entry.start = start;
-  entry.decision = choice;
+  entry.decision = Raw(choice);
   entry.verdict = SL_VERDICT_DENY;
   entry.flags = SL_PORT_BY_PROCESS;
   return entry;
@@ -106,60 +105,47 @@ bool UsesPortNames(const Rule& rule) {
   return std::any_of(rule.ports.begin(), rule.ports.end(), [](const PortRule& p) { return !p.port_name.empty(); });
 }
 
-std::uint32_t DecisionPool::Intern(Decision decision) {
+std::shared_ptr<const KeyedDecision> MakeKeyed(Decision decision) {
   std::string key = DecisionKey(decision);
   const std::uint64_t hash = StableHash(key);
-  return Intern(std::make_shared<const KeyedDecision>(KeyedDecision{std::move(decision), std::move(key), hash}));
+  return std::make_shared<const KeyedDecision>(KeyedDecision{std::move(decision), std::move(key), hash});
 }
 
-std::uint32_t DecisionPool::Intern(std::shared_ptr<const KeyedDecision> decision) {
-  const auto fresh = static_cast<std::uint32_t>(decisions_.size());
-  const auto [at, added] = by_key_.try_emplace(decision->key, fresh);
-  if (added) decisions_.push_back(std::move(decision));
-  return at->second;
-}
-
-std::vector<std::uint32_t> DecisionPool::Numbers() const {
-  std::vector<std::uint32_t> order(decisions_.size());
-  std::iota(order.begin(), order.end(), 0U);
-  std::sort(order.begin(), order.end(), [this](std::uint32_t a, std::uint32_t b) {
-    return std::tie(decisions_[a]->hash, decisions_[a]->key) < std::tie(decisions_[b]->hash, decisions_[b]->key);
+DecisionNumbers NumberDecisions(const Decisions& decisions) {
+  const auto& all = decisions.all();
+  std::vector<PoolIndex> order;
+  for (std::uint32_t i = 0; i < all.size(); i++) order.push_back(PoolIndex{i});
+  std::sort(order.begin(), order.end(), [&all](PoolIndex a, PoolIndex b) {
+    return std::tie(all[a]->hash, all[a]->key) < std::tie(all[b]->hash, all[b]->key);
   });
   std::vector<std::uint64_t> hashes;
-  for (const std::uint32_t index : order) hashes.push_back(decisions_[index]->hash);
+  for (const PoolIndex index : order) hashes.push_back(all[index]->hash);
   const std::vector<std::uint32_t> numbers = AssignStableIds(hashes, {});
-  std::vector<std::uint32_t> by_index(numbers.size());
-  for (std::size_t i = 0; i < numbers.size(); i++) by_index[order[i]] = numbers[i];
+  DecisionNumbers by_index(numbers.size());
+  for (std::size_t i = 0; i < numbers.size(); i++) by_index[order[i]] = DecisionNumber{numbers[i]};
   return by_index;
 }
 
-FlatMap<std::uint32_t, std::shared_ptr<const Decision>> DecisionPool::ByNumber(
-    const std::vector<std::uint32_t>& numbers) const {
-  std::vector<std::pair<std::uint32_t, std::shared_ptr<const Decision>>> decisions;
-  for (std::size_t i = 0; i < numbers.size(); i++) {
-    decisions.emplace_back(numbers[i], std::shared_ptr<const Decision>(decisions_[i], &decisions_[i]->decision));
+FlatMap<std::uint32_t, std::shared_ptr<const Decision>> ByNumber(const Decisions& decisions,
+                                                                 const DecisionNumbers& numbers) {
+  std::vector<std::pair<std::uint32_t, std::shared_ptr<const Decision>>> by_number;
+  for (std::uint32_t i = 0; i < numbers.size(); i++) {
+    const auto& keyed = decisions.all()[PoolIndex{i}];
+    by_number.emplace_back(Raw(numbers[PoolIndex{i}]), std::shared_ptr<const Decision>(keyed, &keyed->decision));
   }
-  return FlatMap<std::uint32_t, std::shared_ptr<const Decision>>(std::move(decisions));
+  return FlatMap<std::uint32_t, std::shared_ptr<const Decision>>(std::move(by_number));
 }
 
-std::uint32_t PortTablePool::Intern(PortTable table) {
-  const auto fresh = static_cast<std::uint32_t>(tables_.size());
-  const auto [at, added] = by_content_.try_emplace(std::move(table), fresh);
-  if (added) tables_.push_back(at->first);
-  return at->second;
-}
-
-StatusOr<PortTablePool::Layout> PortTablePool::LayOut(const DecisionPool& decisions,
-                                                      const std::vector<std::uint32_t>& numbers,
-                                                      const std::vector<std::uint32_t>& choices,
-                                                      std::size_t limit) const {
+StatusOr<PortLayout> LayOut(const PortTablePool<PoolIndex>& tables, const Decisions& decisions,
+                            const DecisionNumbers& numbers, const IndexedBy<PoolIndex, SlotIndex>& choices,
+                            std::size_t limit) {
   struct Item {
     std::uint64_t hash = 0;
-    std::uint32_t table = 0;
+    PoolIndex table{};
     Entries entries;
   };
   std::size_t total = 0;
-  for (const PortTable& table : tables_) total += table.size();
+  for (const auto& table : tables.all()) total += table.size();
   if (total > limit) {
     return MakeError(absl::StatusCode::kResourceExhausted,
                      "the policies need {} entries of the table \"ports\", which holds {}: use fewer distinct sets of "
@@ -169,36 +155,36 @@ StatusOr<PortTablePool::Layout> PortTablePool::LayOut(const DecisionPool& decisi
   std::vector<sl_port_entry> all;  // of all tables: one array, not a hundred thousand
   all.reserve(total);
   std::vector<Item> items;
-  items.reserve(tables_.size());
-  for (std::uint32_t i = 0; i < tables_.size(); i++) {
+  items.reserve(tables.all().size());
+  for (std::uint32_t i = 0; i < tables.all().size(); i++) {
     const std::size_t first = all.size();
-    for (const PortStep& step : tables_[i]) {
+    for (const auto& step : tables.all()[PoolIndex{i}]) {
       all.push_back(step.by_process
-                        ? ByProcess(step.start, choices[step.decision])
-                        : ByDecision(step.start, decisions.all()[step.decision]->decision, numbers[step.decision]));
+                        ? ByProcess(step.start, choices[step.answer])
+                        : ByDecision(step.start, decisions.all()[step.answer]->decision, numbers[step.answer]));
     }
     const Entries entries(all.data() + first, all.size() - first);
-    items.push_back({StableHash(BytesOf(entries)), i, entries});
+    items.push_back({StableHash(BytesOf(entries)), PoolIndex{i}, entries});
   }
   std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
     return a.hash != b.hash ? a.hash < b.hash : BytesOf(a.entries) < BytesOf(b.entries);
   });
 
   const auto place_all = [&](bool by_hash) {
-    std::vector<sl_peer_value> places(tables_.size());
+    IndexedBy<PoolIndex, sl_peer_value> places(tables.all().size());
     FreeSpace space(static_cast<std::uint32_t>(limit));
     std::uint32_t next = 0;
     for (const Item& item : items) {
       const auto count = static_cast<std::uint32_t>(item.entries.size());
       const auto wish = by_hash ? static_cast<std::uint32_t>(item.hash % limit) : next;
       const std::optional<std::uint32_t> place = space.Take(wish, count);
-      if (!place) return std::vector<sl_peer_value>();
+      if (!place) return IndexedBy<PoolIndex, sl_peer_value>();
       next = *place + count;
       places[item.table] = {*place, count};
     }
     return places;
   };
-  Layout layout{.entries = {}, .places = place_all(true)};
+  PortLayout layout{.entries = {}, .places = place_all(true)};
   if (layout.places.empty()) layout.places = place_all(false);
   std::sort(items.begin(), items.end(),
             [&](const Item& a, const Item& b) { return layout.places[a.table].first < layout.places[b.table].first; });

@@ -3,16 +3,17 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "bpf/abi/policy.h"
 #include "policy/network/decision.h"
 #include "policy/network/flat_map.h"
+#include "policy/network/index.h"
 #include "policy/network/ranges.h"
 
 namespace sluice::policy {
@@ -32,49 +33,53 @@ struct KeyedDecision {
   std::string key;         // DecisionKey
   std::uint64_t hash = 0;  // of the key
 };
+std::shared_ptr<const KeyedDecision> MakeKeyed(Decision decision);
 
 // Every decision that occurs, once.
+template <typename Index>
 class DecisionPool {
  public:
-  std::uint32_t Intern(Decision decision);  // its index
-  std::uint32_t Intern(std::shared_ptr<const KeyedDecision> decision);
-  const std::vector<std::shared_ptr<const KeyedDecision>>& all() const { return decisions_; }
-  std::vector<std::uint32_t> Numbers() const;  // by index: DecisionHash, or the next free number
-  FlatMap<std::uint32_t, std::shared_ptr<const Decision>> ByNumber(const std::vector<std::uint32_t>& numbers) const;
+  Index Intern(Decision decision) { return Intern(MakeKeyed(std::move(decision))); }
+  Index Intern(std::shared_ptr<const KeyedDecision> decision) {
+    const auto [at, added] = by_key_.try_emplace(decision->key, Index{all_.size()});
+    if (added) all_.push_back(std::move(decision));
+    return at->second;
+  }
+  const IndexedBy<Index, std::shared_ptr<const KeyedDecision>>& all() const { return all_; }
 
  private:
-  std::vector<std::shared_ptr<const KeyedDecision>> decisions_;
-  std::unordered_map<std::string_view, std::uint32_t> by_key_;
+  IndexedBy<Index, std::shared_ptr<const KeyedDecision>> all_;
+  std::unordered_map<std::string_view, Index> by_key_;
 };
 
-// One table: from `start` on, `decision` (an index of the DecisionPool) or, where the answer is by process, the choice
-// with that index of the ChoicePool. The first start is 0.
+using Decisions = DecisionPool<PoolIndex>;
+using DecisionNumbers = IndexedBy<PoolIndex, DecisionNumber>;
+DecisionNumbers NumberDecisions(const Decisions& decisions);  // DecisionHash, or the next free number
+FlatMap<std::uint32_t, std::shared_ptr<const Decision>> ByNumber(const Decisions& decisions,
+                                                                 const DecisionNumbers& numbers);
+
+// One table: from `start` on, `answer` is a decision or, where it is by process, a choice. The first start is 0.
+template <typename Index>
 struct PortStep {
   std::uint32_t start = 0;
-  std::uint32_t decision = 0;
+  Index answer{};
   bool by_process = false;
   auto operator<=>(const PortStep&) const = default;
 };
-using PortTable = std::vector<PortStep>;
+template <typename Index>
+using PortTable = std::vector<PortStep<Index>>;
+template <typename Index>
+using PortTablePool = Pool<Index, PortTable<Index>>;
 
-class PortTablePool {
- public:
-  std::uint32_t Intern(PortTable table);  // its index
-  const std::vector<PortTable>& all() const { return tables_; }
-
-  struct Layout {
-    FlatMap<std::uint32_t, sl_port_entry> entries;
-    std::vector<sl_peer_value> places;  // by table index
-  };
-  // Each table stands where its content's hash says, or in the next free span, so that a change moves little; where
-  // that no longer fits, all of them one after the other. ResourceExhausted when there are more than `limit` entries.
-  // `numbers` of the decisions and places of the `choices`, by index.
-  StatusOr<Layout> LayOut(const DecisionPool& decisions, const std::vector<std::uint32_t>& numbers,
-                          const std::vector<std::uint32_t>& choices, std::size_t limit) const;
-
- private:
-  std::vector<PortTable> tables_;
-  std::map<PortTable, std::uint32_t> by_content_;
+struct PortLayout {
+  FlatMap<std::uint32_t, sl_port_entry> entries;  // by SlotIndex
+  IndexedBy<PoolIndex, sl_peer_value> places;     // of the tables
 };
+// Each table stands where its content's hash says, or in the next free span, so that a change moves little; where that
+// no longer fits, all of them one after the other. ResourceExhausted when there are more than `limit` entries.
+// `choices`: their places.
+StatusOr<PortLayout> LayOut(const PortTablePool<PoolIndex>& tables, const Decisions& decisions,
+                            const DecisionNumbers& numbers, const IndexedBy<PoolIndex, SlotIndex>& choices,
+                            std::size_t limit);
 
 }  // namespace sluice::policy

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "policy/network/process.h"
 #include "policy/network/stable_id.h"
@@ -54,21 +55,15 @@ FlatMap<std::uint32_t, sl_program_pattern> PatternTable::Table() const {
   return FlatMap<std::uint32_t, sl_program_pattern>(std::move(table));
 }
 
-std::uint32_t ChoicePool::Intern(Choice choice) {
-  const auto fresh = static_cast<std::uint32_t>(choices_.size());
-  const auto [at, added] = by_content_.try_emplace(std::move(choice), fresh);
-  if (added) choices_.push_back(at->first);
-  return at->second;
-}
-
-std::vector<std::uint32_t> ChoicePool::Places(const PatternTable& patterns, const PortTablePool& tables,
-                                              const std::vector<std::uint32_t>& decision_numbers,
-                                              std::size_t limit) const {
+IndexedBy<PoolIndex, SlotIndex> PlaceChoices(const ChoicePool<PoolIndex>& choices, const PatternTable& patterns,
+                                             const PortTablePool<PoolIndex>& tables, const DecisionNumbers& numbers,
+                                             std::size_t limit) {
   // By the patterns' text, not by their bits, which move when another pattern comes or goes.
-  std::map<std::string, std::size_t> by_key;
-  for (std::size_t i = 0; i < choices_.size(); i++) {
+  std::map<std::string, PoolIndex> by_key;
+  for (std::uint32_t i = 0; i < choices.all().size(); i++) {
+    const Choice<PoolIndex>& choice = choices.all()[PoolIndex{i}];
     CanonicalKey key;
-    for (const Condition& condition : choices_[i].conditions) {
+    for (const Condition& condition : choice.conditions) {
       for (const std::uint64_t bits : {condition.binaries, condition.ancestors}) {
         const std::vector<std::string> names = patterns.PatternsOf(bits);
         key.Add(names.size());
@@ -76,31 +71,33 @@ std::vector<std::uint32_t> ChoicePool::Places(const PatternTable& patterns, cons
       }
       key.Add(condition.if_unknown);
     }
-    for (const PortStep& outcome : tables.all()[choices_[i].outcomes]) key.Add(decision_numbers[outcome.decision]);
-    by_key.emplace(key.bytes(), i);
+    for (const auto& outcome : tables.all()[choice.outcomes]) key.Add(Raw(numbers[outcome.answer]));
+    by_key.emplace(key.bytes(), PoolIndex{i});
   }
   std::vector<std::string> keys;
   for (const auto& [key, index] : by_key) keys.push_back(key);
   const std::vector<std::uint32_t> ids =
       AssignStableIds(keys, {.first = 0, .count = static_cast<std::uint32_t>(limit)});
-  std::vector<std::uint32_t> places(ids.size());
+  IndexedBy<PoolIndex, SlotIndex> places(ids.size());
   std::size_t next = 0;
-  for (const auto& [key, index] : by_key) places[index] = ids[next++];
+  for (const auto& [key, index] : by_key) places[index] = SlotIndex{ids[next++]};
   return places;
 }
 
-FlatMap<std::uint32_t, sl_process_choice> ChoicePool::Table(const std::vector<std::uint32_t>& places,
-                                                            const std::vector<sl_peer_value>& outcomes) const {
+FlatMap<std::uint32_t, sl_process_choice> ChoiceTable(const ChoicePool<PoolIndex>& choices,
+                                                      const IndexedBy<PoolIndex, SlotIndex>& places,
+                                                      const IndexedBy<PoolIndex, sl_peer_value>& outcomes) {
   std::vector<std::pair<std::uint32_t, sl_process_choice>> table;
-  for (std::size_t i = 0; i < choices_.size(); i++) {
+  for (std::uint32_t i = 0; i < choices.all().size(); i++) {
+    const Choice<PoolIndex>& from = choices.all()[PoolIndex{i}];
     sl_process_choice choice = {};
-    choice.count = static_cast<std::uint32_t>(choices_[i].conditions.size());
-    choice.outcomes = outcomes[choices_[i].outcomes].first;
-    for (std::size_t c = 0; c < choices_[i].conditions.size(); c++) {
-      const Condition& condition = choices_[i].conditions[c];
+    choice.count = static_cast<std::uint32_t>(from.conditions.size());
+    choice.outcomes = outcomes[from.outcomes].first;
+    for (std::size_t c = 0; c < from.conditions.size(); c++) {
+      const Condition& condition = from.conditions[c];
       choice.conditions[c] = {condition.binaries, condition.ancestors, condition.if_unknown, 0};
     }
-    table.emplace_back(places[i], choice);
+    table.emplace_back(Raw(places[PoolIndex{i}]), choice);
   }
   return FlatMap<std::uint32_t, sl_process_choice>(std::move(table));
 }

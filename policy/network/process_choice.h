@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -39,28 +38,23 @@ class PatternTable {
   std::vector<std::string> patterns_;
 };
 
+template <typename Index>
 struct Choice {
   std::vector<Condition> conditions;  // distinct and in order, at most SL_MAX_PROCESS_CONDITIONS
-  std::uint32_t outcomes = 0;         // a table of the PortTablePool whose starts are all 0
+  Index outcomes{};                   // a port table whose starts are all 0
   auto operator<=>(const Choice&) const = default;
 };
+template <typename Index>
+using ChoicePool = Pool<Index, Choice<Index>>;
 
-class ChoicePool {
- public:
-  std::uint32_t Intern(Choice choice);  // its index
-  const std::vector<Choice>& all() const { return choices_; }
-
-  // Where each choice stands in an array of `limit`, which must be enough, by index: where the hash of its patterns and
-  // decisions says, or at the next free place, so that a change moves little.
-  std::vector<std::uint32_t> Places(const PatternTable& patterns, const PortTablePool& tables,
-                                    const std::vector<std::uint32_t>& decision_numbers, std::size_t limit) const;
-  // `outcomes`: PortTablePool::Layout::places.
-  FlatMap<std::uint32_t, sl_process_choice> Table(const std::vector<std::uint32_t>& places,
-                                                  const std::vector<sl_peer_value>& outcomes) const;
-
- private:
-  std::vector<Choice> choices_;
-  std::map<Choice, std::uint32_t> by_content_;
-};
+// Where each choice stands in an array of `limit`, which must be enough: where the hash of its patterns and decisions
+// says, or at the next free place, so that a change moves little.
+IndexedBy<PoolIndex, SlotIndex> PlaceChoices(const ChoicePool<PoolIndex>& choices, const PatternTable& patterns,
+                                             const PortTablePool<PoolIndex>& tables, const DecisionNumbers& numbers,
+                                             std::size_t limit);
+// `outcomes`: PortLayout::places.
+FlatMap<std::uint32_t, sl_process_choice> ChoiceTable(const ChoicePool<PoolIndex>& choices,
+                                                      const IndexedBy<PoolIndex, SlotIndex>& places,
+                                                      const IndexedBy<PoolIndex, sl_peer_value>& outcomes);
 
 }  // namespace sluice::policy

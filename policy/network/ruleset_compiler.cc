@@ -10,9 +10,9 @@
 namespace sluice::policy {
 namespace {
 
-KindRows RowsOf(Range kind, const std::vector<std::pair<Range, std::uint32_t>>& pieces) {
-  std::vector<std::pair<Range, std::uint32_t>> mine;
-  std::unordered_map<std::uint32_t, std::uint32_t> sizes;
+KindRows RowsOf(Range kind, const std::vector<std::pair<Range, LocalIndex>>& pieces) {
+  std::vector<std::pair<Range, LocalIndex>> mine;
+  std::unordered_map<LocalIndex, std::uint32_t> sizes;
   std::uint32_t most = 0;
   auto piece =
       std::partition_point(pieces.begin(), pieces.end(), [&](const auto& p) { return p.first.end <= kind.begin; });
@@ -81,7 +81,7 @@ void RulesetCompiler::AddPieces(Range segment, const std::vector<std::uint32_t>&
     return;
   }
   for (std::uint32_t i = segment.begin; i < segment.end; i++) {
-    const std::uint32_t table = table_of(all[i]);
+    const LocalIndex table = table_of(all[i]);
     if (i > segment.begin && pieces.back().second == table) {
       pieces.back().first.end = i + 1;
     } else {
@@ -90,7 +90,7 @@ void RulesetCompiler::AddPieces(Range segment, const std::vector<std::uint32_t>&
   }
 }
 
-std::uint32_t RulesetCompiler::MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer) {
+LocalIndex RulesetCompiler::MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer) {
   static const std::vector<NamedPort> kNone;
   std::vector<RangeSet> resolved;  // of the rules whose services depend on the peer; never grows beyond its capacity
   resolved.reserve(rules.size());
@@ -103,20 +103,20 @@ std::uint32_t RulesetCompiler::MakeTable(const std::vector<std::uint32_t>& rules
       sets.push_back(&rules_[r].services);
     }
   }
-  PortTable table;
+  PortTable<LocalIndex> table;
   std::vector<std::uint32_t> matching;
   ForEachSegment(kServiceEnd, sets, [&](Range segment, const std::vector<std::uint32_t>& holders) {
     matching.clear();
     for (const std::uint32_t h : holders) matching.push_back(rules[h]);
-    const PortStep answer = AnswerOf(matching);
+    const Step answer = AnswerOf(matching);
     const bool same =
-        !table.empty() && table.back().decision == answer.decision && table.back().by_process == answer.by_process;
-    if (!same) table.push_back({segment.begin, answer.decision, answer.by_process});
+        !table.empty() && table.back().answer == answer.answer && table.back().by_process == answer.by_process;
+    if (!same) table.push_back({segment.begin, answer.answer, answer.by_process});
   });
   return tables_.Intern(std::move(table));
 }
 
-PortStep RulesetCompiler::AnswerOf(const std::vector<std::uint32_t>& rules) {
+RulesetCompiler::Step RulesetCompiler::AnswerOf(const std::vector<std::uint32_t>& rules) {
   const auto [found, fresh] = answers_.try_emplace(rules);
   if (!fresh) return found->second;
   std::set<Condition> conditions;
@@ -126,23 +126,24 @@ PortStep RulesetCompiler::AnswerOf(const std::vector<std::uint32_t>& rules) {
   if (conditions.size() > SL_MAX_PROCESS_CONDITIONS) {
     status_ = TooManyConditions(rules, conditions.size());
   } else if (conditions.empty()) {
-    found->second.decision = DecisionOf(rules);
+    found->second.answer = DecisionOf(rules);
   } else {
     found->second = ChoiceOf(rules, {conditions.begin(), conditions.end()});
   }
   return found->second;
 }
 
-PortStep RulesetCompiler::ChoiceOf(const std::vector<std::uint32_t>& rules, const std::vector<Condition>& conditions) {
-  PortTable outcomes;
+RulesetCompiler::Step RulesetCompiler::ChoiceOf(const std::vector<std::uint32_t>& rules,
+                                                const std::vector<Condition>& conditions) {
+  PortTable<LocalIndex> outcomes;
   for (std::uint32_t met = 0; met < 1U << conditions.size(); met++) {
-    outcomes.push_back({.decision = DecisionOf(MatchingOf(rules, conditions, met))});
+    outcomes.push_back({.answer = DecisionOf(MatchingOf(rules, conditions, met))});
   }
-  const PortStep first = outcomes.front();
-  if (std::all_of(outcomes.begin(), outcomes.end(), [&](const PortStep& outcome) { return outcome == first; })) {
+  const Step first = outcomes.front();
+  if (std::all_of(outcomes.begin(), outcomes.end(), [&](const Step& outcome) { return outcome == first; })) {
     return first;  // no process gets another answer
   }
-  return {.decision = choices_.Intern({conditions, tables_.Intern(std::move(outcomes))}), .by_process = true};
+  return {.answer = choices_.Intern({conditions, tables_.Intern(std::move(outcomes))}), .by_process = true};
 }
 
 std::vector<std::uint32_t> RulesetCompiler::MatchingOf(const std::vector<std::uint32_t>& rules,
@@ -158,7 +159,7 @@ std::vector<std::uint32_t> RulesetCompiler::MatchingOf(const std::vector<std::ui
   return matching;
 }
 
-std::uint32_t RulesetCompiler::DecisionOf(const std::vector<std::uint32_t>& rules) {
+LocalIndex RulesetCompiler::DecisionOf(const std::vector<std::uint32_t>& rules) {
   std::vector<PolicyMatch> matches;
   for (const NetworkPolicy* policy : ruleset_.policies) matches.push_back({policy, {}});
   for (const std::uint32_t r : rules) matches[rules_[r].policy].rules.push_back(rules_[r].number);

@@ -26,17 +26,16 @@ struct Shared {
 
 // The identities of one kind: the port table that most of them have, and those that have another.
 struct KindRows {
-  std::uint32_t usual = 0;
-  std::vector<std::pair<Range, std::uint32_t>> others;  // identity indices, port table
+  LocalIndex usual{};
+  std::vector<std::pair<Range, LocalIndex>> others;  // identity indices, port table
 };
 
-// A ruleset compiled. Hangs on nothing but its policies, its workloads' named ports, the identities and the patterns;
-// all indices are its own.
+// A ruleset compiled. Hangs on nothing but its policies, its workloads' named ports, the identities and the patterns.
 struct CompiledRuleset {
   std::array<KindRows, SL_KIND_COUNT> by_kind;
-  std::vector<std::shared_ptr<const KeyedDecision>> decisions;
-  std::vector<PortTable> tables;
-  std::vector<Choice> choices;
+  IndexedBy<LocalIndex, std::shared_ptr<const KeyedDecision>> decisions;
+  IndexedBy<LocalIndex, PortTable<LocalIndex>> tables;
+  IndexedBy<LocalIndex, Choice<LocalIndex>> choices;
 };
 
 class RulesetCompiler {
@@ -47,7 +46,8 @@ class RulesetCompiler {
   StatusOr<CompiledRuleset> Compile();
 
  private:
-  using Pieces = std::vector<std::pair<Range, std::uint32_t>>;  // identity indices, port table; all indices, in order
+  using Step = PortStep<LocalIndex>;
+  using Pieces = std::vector<std::pair<Range, LocalIndex>>;  // identity indices, port table; all indices, in order
 
   struct RuleState {
     std::size_t policy;  // index in the ruleset
@@ -61,15 +61,15 @@ class RulesetCompiler {
   // The rules that match some peers, and the port tables that they give by those peers' lists of named ports.
   struct PeerClass {
     bool by_port_list = false;
-    std::unordered_map<std::uint32_t, std::uint32_t> tables;
+    std::unordered_map<std::uint32_t, LocalIndex> tables;
   };
 
   void AddPieces(Range segment, const std::vector<std::uint32_t>& rules, Pieces& pieces);
-  std::uint32_t MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer);
+  LocalIndex MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer);
   // Where these rules match by peer and port; its `start` means nothing.
-  PortStep AnswerOf(const std::vector<std::uint32_t>& rules);
-  PortStep ChoiceOf(const std::vector<std::uint32_t>& rules, const std::vector<Condition>& conditions);
-  std::uint32_t DecisionOf(const std::vector<std::uint32_t>& rules);
+  Step AnswerOf(const std::vector<std::uint32_t>& rules);
+  Step ChoiceOf(const std::vector<std::uint32_t>& rules, const std::vector<Condition>& conditions);
+  LocalIndex DecisionOf(const std::vector<std::uint32_t>& rules);
   // Those of `rules` that match a process that meets `met` of the conditions (bits).
   std::vector<std::uint32_t> MatchingOf(const std::vector<std::uint32_t>& rules,
                                         const std::vector<Condition>& conditions, std::uint32_t met) const;
@@ -77,12 +77,12 @@ class RulesetCompiler {
 
   const Ruleset& ruleset_;
   Shared& shared_;
-  DecisionPool decisions_;
-  PortTablePool tables_;
-  ChoicePool choices_;
+  DecisionPool<LocalIndex> decisions_;
+  PortTablePool<LocalIndex> tables_;
+  ChoicePool<LocalIndex> choices_;
   std::vector<RuleState> rules_;
   std::map<std::vector<std::uint32_t>, PeerClass> classes_;
-  std::map<std::vector<std::uint32_t>, PortStep> answers_;
+  std::map<std::vector<std::uint32_t>, Step> answers_;
   Status status_ = OkStatus();
 };
 

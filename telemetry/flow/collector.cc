@@ -12,7 +12,7 @@ constexpr std::size_t kMaxHeld = 32768;
 
 }  // namespace
 
-Collector::Collector(Options options, datapath::Datapath* datapath, FlowAssembler* assembler, History* history,
+Collector::Collector(Options options, datapath::PathReader* datapath, FlowAssembler* assembler, History* history,
                      EventHub* hub, Harvester* harvester)
     : options_(options),
       datapath_(datapath),

@@ -32,7 +32,7 @@ class Collector {
   static std::chrono::milliseconds HarvestPause(const Options& options, std::chrono::nanoseconds took);
 
   // All outlive the collector.
-  Collector(Options options, datapath::Datapath* datapath, FlowAssembler* assembler, History* history, EventHub* hub,
+  Collector(Options options, datapath::PathReader* datapath, FlowAssembler* assembler, History* history, EventHub* hub,
             Harvester* harvester);
   ~Collector() { Stop(); }
 
@@ -53,7 +53,7 @@ class Collector {
   Status TellShares();
 
   const Options options_;
-  datapath::Datapath* const datapath_;
+  datapath::PathReader* const datapath_;
   FlowAssembler* const assembler_;
   History* const history_;
   EventHub* const hub_;

@@ -67,7 +67,7 @@ bool IsOlder(const FlowRecord& a, const FlowRecord& b) { return a.entry.last_see
 bool IsNewer(const FlowRecord& a, const FlowRecord& b) { return IsOlder(b, a); }
 
 // The newest `last` flows that match (0: all), oldest first.
-StatusOr<std::vector<FlowRecord>> NewestFlows(datapath::Datapath* datapath, const FlowContext& context,
+StatusOr<std::vector<FlowRecord>> NewestFlows(datapath::PathReader* datapath, const FlowContext& context,
                                               const v1::ObserveRequest& request) {
   std::vector<FlowRecord> newest;  // a heap, its top the oldest, once it is full
   Twins twins;
@@ -95,7 +95,7 @@ bool IsLargeRead(const v1::ObserveRequest& request) {
   return AsksForFlows(request.filter()) && (request.last() == 0 || request.last() > kLargeAnswer);
 }
 
-Status ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler, const History& history,
+Status ReadEvents(datapath::PathReader* datapath, FlowAssembler* assembler, const History& history,
                   const v1::ObserveRequest& request, const std::function<bool(const v1::Event&)>& consume) {
   const bool flows_wanted = AsksForFlows(request.filter());
   // Live flows first: one that ends meanwhile is then in both rather than in none.
@@ -129,7 +129,7 @@ Status ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler, const 
   return OkStatus();
 }
 
-Status ReadFlows(datapath::Datapath* datapath, FlowAssembler* assembler,
+Status ReadFlows(datapath::PathReader* datapath, FlowAssembler* assembler,
                  const std::function<bool(v1::Flow flow)>& consume) {
   const FlowContext context = assembler->Capture();
   Twins twins;

@@ -12,11 +12,11 @@ bool IsLargeRead(const v1::ObserveRequest& request);
 
 // Those that match, at most `last` (0: all), newest last. While it runs it keeps a record of each live flow that it
 // may have to hand over.
-Status ReadEvents(datapath::Datapath* datapath, FlowAssembler* assembler, const History& history,
+Status ReadEvents(datapath::PathReader* datapath, FlowAssembler* assembler, const History& history,
                   const v1::ObserveRequest& request, const std::function<bool(const v1::Event&)>& consume);
 
 // Live flows, in no order.
-Status ReadFlows(datapath::Datapath* datapath, FlowAssembler* assembler,
+Status ReadFlows(datapath::PathReader* datapath, FlowAssembler* assembler,
                  const std::function<bool(v1::Flow flow)>& consume);
 
 }  // namespace sluice::telemetry

@@ -95,7 +95,7 @@ FlowReport FromRecord(const datapath::FlowRecord& record) {
 
 FlowReport FromEndedRecord(const datapath::FlowRecord& record) { return AtLastPacket(record, v1::Flow::END); }
 
-FlowAssembler::FlowAssembler(std::string node, const datapath::Datapath* datapath, PolicySource policy, Clock clock)
+FlowAssembler::FlowAssembler(std::string node, const datapath::PathReader* datapath, PolicySource policy, Clock clock)
     : node_(std::move(node)), datapath_(datapath), policy_(std::move(policy)), clock_(std::move(clock)) {}
 
 FlowContext FlowAssembler::Capture() {

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "api/sluice.pb.h"
-#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/path_reader.h"
 #include "telemetry/event/clock.h"
 #include "telemetry/flow/process_series.h"
 #include "telemetry/flow/workload_index.h"
@@ -70,7 +70,7 @@ class FlowContext {
 class FlowAssembler {
  public:
   // `datapath` outlives the assembler.
-  FlowAssembler(std::string node, const datapath::Datapath* datapath, PolicySource policy, Clock clock = ReadClocks);
+  FlowAssembler(std::string node, const datapath::PathReader* datapath, PolicySource policy, Clock clock = ReadClocks);
 
   // Peers have a process from now on, where the kernel knows it. What `source` uses outlives the assembler.
   void NameProcesses(ProcessSource source);
@@ -82,7 +82,7 @@ class FlowAssembler {
 
  private:
   const std::string node_;
-  const datapath::Datapath* const datapath_;
+  const datapath::PathReader* const datapath_;
   const PolicySource policy_;
   WallClock clock_;
   std::mutex mutex_;

@@ -18,7 +18,7 @@ bool IsOver(const datapath::FlowRecord& record, std::uint64_t monotonic_now_ns);
 class Harvester {
  public:
   // All outlive the harvester.
-  Harvester(datapath::Datapath* datapath, FlowAssembler* assembler, History* history, EventHub* hub)
+  Harvester(datapath::PathReader* datapath, FlowAssembler* assembler, History* history, EventHub* hub)
       : datapath_(datapath), assembler_(assembler), history_(history), hub_(hub) {}
 
   // Before the first Harvest; `traffic` outlives the harvester.
@@ -35,7 +35,7 @@ class Harvester {
   std::uint64_t expired() const { return expired_; }  // since the start
 
  private:
-  datapath::Datapath* const datapath_;
+  datapath::PathReader* const datapath_;
   FlowAssembler* const assembler_;
   History* const history_;
   EventHub* const hub_;

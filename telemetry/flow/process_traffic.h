@@ -13,7 +13,7 @@
 #include <functional>
 #include <unordered_map>
 
-#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/flow_record.h"
 #include "telemetry/flow/process_series.h"
 
 namespace sluice::telemetry {

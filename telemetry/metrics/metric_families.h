@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/path_reader.h"
 #include "telemetry/flow/process_series.h"
 #include "telemetry/metrics/workload_series.h"
 

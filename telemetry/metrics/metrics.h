@@ -31,7 +31,7 @@ struct ProcessNumbers {
 
 // What is read. All outlive the metrics.
 struct MetricsSources {
-  datapath::Datapath* datapath = nullptr;
+  datapath::PathReader* datapath = nullptr;
   const Harvester* harvester = nullptr;
   const EventHub* hub = nullptr;
   PolicySource policy;

@@ -1,7 +1,7 @@
 // More new denied flows than their table keeps up with: all are denied and counted, and what has a record keeps it.
 #include <gtest/gtest.h>
 
-#include "kernel/bpf/test_run.h"
+#include "kernel/bpf/testing/test_run.h"
 #include "tests/support/shop.h"
 
 namespace sluice::test {

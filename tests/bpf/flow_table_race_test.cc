@@ -13,7 +13,7 @@
 
 #include "bpf/lib/flow_hash.h"
 #include "kernel/bpf/map.h"
-#include "kernel/bpf/test_run.h"
+#include "kernel/bpf/testing/test_run.h"
 #include "tests/support/shop.h"
 
 namespace sluice::test {

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "base/fd.h"
-#include "kernel/bpf/test_run.h"
+#include "kernel/bpf/testing/test_run.h"
 #include "tests/support/environment.h"
 
 namespace sluice::test {

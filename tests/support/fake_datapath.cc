@@ -36,11 +36,6 @@ policy::Tables FakeDatapath::tables() const {
   return tables_;
 }
 
-std::uint32_t FakeDatapath::setting_flags() const {
-  const std::lock_guard lock(mutex_);
-  return setting_flags_;
-}
-
 std::map<std::uint32_t, datapath::PodInterface> FakeDatapath::pods() const {
   const std::lock_guard lock(mutex_);
   return pods_;
@@ -49,11 +44,6 @@ std::map<std::uint32_t, datapath::PodInterface> FakeDatapath::pods() const {
 void FakeDatapath::SetLimits(const policy::Limits& limits) {
   const std::lock_guard lock(mutex_);
   limits_ = limits;
-}
-
-void FakeDatapath::SetUplinkMode(datapath::XdpMode mode) {
-  const std::lock_guard lock(mutex_);
-  uplink_mode_ = mode;
 }
 
 void FakeDatapath::AddAttached(const AttachedProgram& program) {
@@ -89,6 +79,11 @@ void FakeDatapath::SetMaps(std::vector<datapath::MapUsage> maps) {
 void FakeDatapath::SetIntegrity(const datapath::Integrity& integrity) {
   const std::lock_guard lock(mutex_);
   integrity_ = integrity;
+}
+
+void FakeDatapath::SetQuarantineAllow(const std::vector<policy::Prefix>& peers) {
+  const std::lock_guard lock(mutex_);
+  quarantine_.allow = peers;
 }
 
 datapath::Integrity FakeDatapath::integrity() const {
@@ -169,23 +164,6 @@ Status FakeDatapath::DetachPod(std::uint32_t ifindex) {
   return OkStatus();
 }
 
-StatusOr<datapath::XdpMode> FakeDatapath::AttachUplink(const std::string& interface) {
-  const std::lock_guard lock(mutex_);
-  calls_.push_back("AttachUplink " + interface);
-  SL_RETURN_IF_ERROR(Fail("AttachUplink"));
-  const bool native = uplink_mode_ == datapath::XdpMode::kNative;
-  attached_.push_back({"xdp_uplink", interface, next_uplink_ifindex_++, native ? "xdp native" : "xdp generic"});
-  return uplink_mode_;
-}
-
-Status FakeDatapath::Configure(std::uint32_t setting_flags) {
-  const std::lock_guard lock(mutex_);
-  calls_.push_back(fmt::format("Configure {}", setting_flags));
-  SL_RETURN_IF_ERROR(Fail("Configure"));
-  setting_flags_ = setting_flags;
-  return OkStatus();
-}
-
 Status FakeDatapath::ForEachFlow(const std::function<void(const FlowRecord&)>& visit) {
   const std::lock_guard lock(mutex_);
   SL_RETURN_IF_ERROR(Fail("ForEachFlow"));
@@ -245,14 +223,6 @@ Status FakeDatapath::SetQuarantine(std::uint32_t endpoint, bool on) {
   } else {
     quarantine_.endpoints.erase(endpoint);
   }
-  return OkStatus();
-}
-
-Status FakeDatapath::SetQuarantineAllow(const std::vector<policy::Prefix>& peers) {
-  const std::lock_guard lock(mutex_);
-  calls_.emplace_back("SetQuarantineAllow");
-  SL_RETURN_IF_ERROR(Fail("SetQuarantineAllow"));
-  quarantine_.allow = peers;
   return OkStatus();
 }
 

@@ -9,32 +9,30 @@
 #include <deque>
 #include <mutex>
 
-#include "kernel/datapath/datapath.h"
+#include "kernel/datapath/enforcer.h"
+#include "kernel/datapath/path_reader.h"
 
 namespace sluice::test {
 
-class FakeDatapath : public datapath::Datapath {
+class FakeDatapath : public datapath::Enforcer, public datapath::PathReader {
  public:
   // ---- for tests ----
 
-  // The next call of `method` (its name in Datapath) returns `error` and changes nothing.
+  // The next call of `method` (its name in Enforcer or PathReader) returns `error` and changes nothing.
   void FailNext(const std::string& method, Status error);
   // Changes that were asked for, refused ones too, oldest first: "Commit", "AttachPod NAME", "DetachPod IFINDEX",
-  // "AttachUplink NAME", "Configure FLAGS", "ResetEndpoint NUMBER", "Quarantine NUMBER", "Release NUMBER",
-  // "SetQuarantineAllow"
+  // "ResetEndpoint NUMBER", "Quarantine NUMBER", "Release NUMBER"
   std::vector<std::string> calls() const;
   void ClearCalls();
 
   // Called by each Commit before it does anything, without a lock: what a test does meanwhile, or waits for.
   void WhileCommitting(std::function<void()> run);
 
-  policy::Tables tables() const;  // in force
-  std::uint32_t setting_flags() const;
+  policy::Tables tables() const;                                 // in force
   std::map<std::uint32_t, datapath::PodInterface> pods() const;  // attached, by ifindex
   void SetLimits(const policy::Limits& limits);
-  void SetUplinkMode(datapath::XdpMode mode);
   void Reset();  // as after a boot: nothing is in force or attached
-  // As an earlier process left it.
+  // As an earlier process left it, or the agent did at its start.
   void AddAttached(const datapath::AttachedProgram& program);
 
   void AddFlow(const datapath::FlowRecord& flow);
@@ -45,34 +43,33 @@ class FakeDatapath : public datapath::Datapath {
   void SetMaps(std::vector<datapath::MapUsage> maps);
   void SetProgramRuns(std::vector<datapath::ProgramRuns> runs);
   void SetIntegrity(const datapath::Integrity& integrity);
+  void SetQuarantineAllow(const std::vector<policy::Prefix>& peers);  // as the agent's configuration says
 
-  // ---- Datapath ----
+  // ---- Enforcer ----
   Status Commit(const policy::Tables& tables) override;
   std::uint64_t generation() const override;
   policy::Limits limits() const override;
   std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
   Status AttachPod(const datapath::PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
-  StatusOr<datapath::XdpMode> AttachUplink(const std::string& interface) override;
-  Status Configure(std::uint32_t setting_flags) override;
-  Status ForEachFlow(const std::function<void(const datapath::FlowRecord&)>& visit) override;
-  StatusOr<std::vector<datapath::FlowRecord>> ForgetFlows(const std::vector<datapath::FlowRecord>& flows) override;
-  StatusOr<std::optional<datapath::FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) override;
+  std::vector<datapath::AttachedProgram> Attached() const override;
   Status SetShares(const std::set<std::uint64_t>& netns) override {
     (void)netns;
     return OkStatus();
   }
-  Status TendProcessClasses() override { return OkStatus(); }
   Status ResetEndpoint(std::uint32_t endpoint) override;
   Status SetQuarantine(std::uint32_t endpoint, bool on) override;
-  Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) override;
   StatusOr<datapath::QuarantineState> ReadQuarantine() override;
+
+  // ---- PathReader ----
+  Status ForEachFlow(const std::function<void(const datapath::FlowRecord&)>& visit) override;
+  StatusOr<std::vector<datapath::FlowRecord>> ForgetFlows(const std::vector<datapath::FlowRecord>& flows) override;
+  StatusOr<std::optional<datapath::FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) override;
   StatusOr<datapath::Counters> ReadCounters() override;
   StatusOr<datapath::EventCounters> ReadEventCounters() override;
   StatusOr<std::map<std::uint32_t, std::uint64_t>> ReadLostEvents() override;
   StatusOr<std::vector<datapath::MapUsage>> Maps() override;
   StatusOr<std::vector<datapath::ProgramRuns>> ReadProgramRuns() override;
-  std::vector<datapath::AttachedProgram> Attached() const override;
   datapath::Integrity integrity() const override;
   StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
 
@@ -86,11 +83,8 @@ class FakeDatapath : public datapath::Datapath {
   policy::Tables tables_;
   policy::Limits limits_;
   std::uint64_t generation_ = 0;
-  std::uint32_t setting_flags_ = 0;
-  datapath::XdpMode uplink_mode_ = datapath::XdpMode::kNative;
   std::map<std::uint32_t, datapath::PodInterface> pods_;
   std::vector<datapath::AttachedProgram> attached_;
-  std::uint32_t next_uplink_ifindex_ = 1000;
   std::vector<datapath::FlowRecord> flows_;
   std::deque<sl_flow_event> events_;
   datapath::Counters counters_;

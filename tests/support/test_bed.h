@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "kernel/bpf/test_run.h"
+#include "kernel/bpf/testing/test_run.h"
 #include "kernel/datapath/bpf_datapath.h"
 #include "policy/network/compiler.h"
 #include "policy/network/evaluate.h"

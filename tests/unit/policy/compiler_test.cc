@@ -242,22 +242,23 @@ TEST(Compiler, LimitsNameTheTableTheNeedAndTheLimit) {
 }
 
 TEST(PortTables, AFullArrayIsPackedRatherThanRefused) {
-  DecisionPool decisions;
-  std::vector<std::uint32_t> index;
+  Decisions decisions;
+  std::vector<PoolIndex> index;
   for (int i = 0; i < 40; i++) index.push_back(decisions.Intern({.contributions = {{.rule = std::to_string(i)}}}));
-  PortTablePool tables;
+  PortTablePool<PoolIndex> tables;
   std::size_t total = 0;
   for (std::uint32_t i = 0; i < 40; i++) {
-    PortTable table;
+    PortTable<PoolIndex> table;
     for (std::uint32_t step = 0; step <= i; step++) table.push_back({step, index[(i + step) % 40]});
     total += table.size();
     tables.Intern(std::move(table));
   }
-  const auto layout = tables.LayOut(decisions, decisions.Numbers(), {}, total);
+  const DecisionNumbers numbers = NumberDecisions(decisions);
+  const auto layout = LayOut(tables, decisions, numbers, {}, total);
   ASSERT_TRUE(layout.ok()) << layout.status();
   EXPECT_EQ(layout->entries.size(), total);
   EXPECT_EQ(layout->entries.entries().back().first, total - 1);
-  EXPECT_FALSE(tables.LayOut(decisions, decisions.Numbers(), {}, total - 1).ok());
+  EXPECT_FALSE(LayOut(tables, decisions, numbers, {}, total - 1).ok());
 }
 
 TEST(StableIds, CollisionsTakeTheNextFreeNumber) {

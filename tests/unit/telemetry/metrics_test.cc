@@ -265,8 +265,7 @@ TEST_F(MetricsTest, ApplyLatencyIsAHistogramByResult) {
 }
 
 TEST_F(MetricsTest, AttachedProgramsByMode) {
-  scene_.datapath.SetUplinkMode(datapath::XdpMode::kGeneric);
-  ASSERT_TRUE(scene_.datapath.AttachUplink("eth0").ok());
+  scene_.datapath.AddAttached({"xdp_uplink", "eth0", 1000, "xdp generic"});
   scene_.datapath.AddAttached({"tc_to_pod", "v-old", 77, ""});
   EXPECT_THAT(Render(), Has({{R"(sluice_attached_programs{program="tc_from_pod",mode="tcx"})", 4},
                              {R"(sluice_attached_programs{program="tc_to_pod",mode="tcx"})", 4},

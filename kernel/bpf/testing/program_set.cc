@@ -1,4 +1,4 @@
-#include "kernel/bpf/program_set.h"
+#include "kernel/bpf/testing/program_set.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -1,4 +1,4 @@
-#include "kernel/bpf/test_run.h"
+#include "kernel/bpf/testing/test_run.h"
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>

@@ -1,4 +1,4 @@
-// Frames out by an AF_XDP socket: for benchmarks, and nothing of the product.
+// Frames out by an AF_XDP socket.
 #pragma once
 
 #include <cstdint>

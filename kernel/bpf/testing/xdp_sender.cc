@@ -1,4 +1,4 @@
-#include "kernel/bpf/xdp_sender.h"
+#include "kernel/bpf/testing/xdp_sender.h"
 
 #include <sys/mman.h>
 #include <sys/socket.h>

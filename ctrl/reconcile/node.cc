@@ -1,0 +1,40 @@
+#include "ctrl/reconcile/node.h"
+
+#include <net/if.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "kernel/net/netlink.h"
+
+namespace sluice::reconcile {
+namespace {
+
+StatusOr<std::vector<policy::Address>> NodeAddresses() {
+  SL_ASSIGN_OR_RETURN(net::Netlink here, net::Netlink::Open());
+  SL_ASSIGN_OR_RETURN(const auto infos, here.DumpAddresses());
+  std::vector<policy::Address> addresses;
+  for (const auto& info : infos) addresses.push_back(info.address);
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  return addresses;
+}
+
+// Only the kernel's own "there is none" counts: without a file descriptor, say, nothing is known.
+bool HasInterface(std::uint32_t ifindex) {
+  char name[IF_NAMESIZE];
+  return if_indextoname(ifindex, name) != nullptr || (errno != ENXIO && errno != ENODEV);
+}
+
+}  // namespace
+
+Node Node::Real(const net::SocketIn& socket_in) {
+  return {[socket_in](const policy::Workload& workload) { return node::Bind(socket_in, workload); }, NodeAddresses,
+          HasInterface,
+          [socket_in](const std::vector<const policy::Workload*>& workloads) {
+            return node::FindHostEnds(socket_in, workloads);
+          },
+          node::AllHostEnds};
+}
+
+}  // namespace sluice::reconcile

@@ -1,0 +1,24 @@
+// What the controller asks of the node it runs on; tests put their own in.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "ctrl/node/binder.h"
+
+namespace sluice::reconcile {
+
+// Called with the controller's mutex held, but for `has_interface` and those that find host ends: CloseNewcomers calls
+// them at the same time.
+struct Node {
+  std::function<StatusOr<node::BoundWorkload>(const policy::Workload&)> bind;
+  std::function<StatusOr<std::vector<policy::Address>>()> addresses;  // its own, sorted
+  std::function<bool(std::uint32_t ifindex)> has_interface;           // absent: it has every one
+  // As node::FindHostEnds and AllHostEnds; absent: none are found.
+  std::function<node::HostEndsByWorkload(const std::vector<const policy::Workload*>& workloads)> host_ends;
+  std::function<StatusOr<std::vector<node::HostEnd>>()> all_host_ends;
+  static Node Real(const net::SocketIn& socket_in);
+};
+
+}  // namespace sluice::reconcile

@@ -1,0 +1,203 @@
+#include "telemetry/process/process_store.h"
+
+#include <algorithm>
+
+namespace sluice::telemetry {
+namespace {
+
+std::size_t BytesOf(const ProcessImage& image) {
+  std::size_t bytes = sizeof(image) + image.binary.size() + image.script.size() + image.argument0.size() +
+                      image.working_directory.size();
+  for (const std::string& argument : image.arguments) bytes += sizeof(std::string) + argument.size();
+  return bytes;
+}
+
+}  // namespace
+
+policy::ObjectName ProcessStore::OwnerOf(const ProcessLife& life) const {
+  return options_.owner ? options_.owner(life) : policy::ObjectName{};
+}
+
+ProcessStore::Entry* ProcessStore::Add(ProcessLife life, const policy::ObjectName& owner) {
+  if (lives_.size() >= options_.max_lives && !MakeRoom(owner, life.end_ns == 0)) {
+    stats_.refused++;
+    return nullptr;
+  }
+  const sl_process_id id = life.id;
+  // A later life of the pid may be known already: then this one is over.
+  const auto [newest, added] = by_pid_.try_emplace(life.pid, id);
+  if (!added && newest->second < id) newest->second = id;
+  Entry& entry = lives_.emplace(id, Entry{.life = std::move(life), .share = {}}).first->second;
+  EnterShare(entry, owner);
+  return &entry;
+}
+
+void ProcessStore::EnterShare(Entry& entry, const policy::ObjectName& owner) {
+  entry.share = shares_.try_emplace(owner).first;
+  Share& share = entry.share->second;
+  const ProcessLife& life = entry.life;
+  if (life.end_ns == 0) {
+    share.living.insert(life.id);
+  } else {
+    (references_.contains(life.id) ? share.referenced : share.unreferenced).insert({life.end_ns, life.id});
+  }
+}
+
+void ProcessStore::LeaveShare(Entry& entry) {
+  Share& share = entry.share->second;
+  const ProcessLife& life = entry.life;
+  share.living.erase(life.id);
+  share.unreferenced.erase({life.end_ns, life.id});
+  share.referenced.erase({life.end_ns, life.id});
+}
+
+bool ProcessStore::MoveToItsOwner(Entry& entry) {
+  if (entry.life.incomplete) return false;
+  const policy::ObjectName owner = OwnerOf(entry.life);
+  if (owner == entry.share->first) return false;
+  LeaveShare(entry);
+  EnterShare(entry, owner);
+  return true;
+}
+
+ProcessStore::Entry* ProcessStore::Find(sl_process_id id) {
+  const auto found = lives_.find(id);
+  return found == lives_.end() ? nullptr : &found->second;
+}
+
+const ProcessLife* ProcessStore::FindLife(sl_process_id id) const {
+  const auto found = lives_.find(id);
+  return found == lives_.end() ? nullptr : &found->second.life;
+}
+
+ProcessStore::Entry* ProcessStore::FindByPid(std::uint32_t pid) {
+  const auto found = by_pid_.find(pid);
+  return found == by_pid_.end() ? nullptr : Find(found->second);
+}
+
+const ProcessLife* ProcessStore::FindLifeByPid(std::uint32_t pid) const {
+  const auto found = by_pid_.find(pid);
+  return found == by_pid_.end() ? nullptr : FindLife(found->second);
+}
+
+// Of a life that may come later, or has been evicted.
+void ProcessStore::Refer(sl_process_id id, int by) {
+  if (id == 0) return;
+  const auto found = references_.try_emplace(id, 0).first;
+  const bool was = found->second != 0;
+  found->second += by;
+  const bool is = found->second != 0;
+  if (!is) references_.erase(found);
+  const Entry* entry = Find(id);
+  if (entry == nullptr || entry->life.end_ns == 0 || was == is) return;
+  const auto key = std::make_pair(entry->life.end_ns, id);
+  Share& share = entry->share->second;
+  (was ? share.referenced : share.unreferenced).erase(key);
+  (is ? share.referenced : share.unreferenced).insert(key);
+}
+
+void ProcessStore::SetAncestors(Entry& entry, sl_process_id parent, sl_process_id previous) {
+  const auto set = [&](sl_process_id& field, sl_process_id id) {
+    if (id == 0 || id == field || id == entry.life.id) return;
+    Refer(field, -1);
+    field = id;
+    Refer(field, +1);
+  };
+  set(entry.life.parent, parent);
+  set(entry.life.previous, previous);
+}
+
+void ProcessStore::End(Entry& entry, std::uint64_t end_ns, std::optional<std::uint32_t> wait_status) {
+  ProcessLife& life = entry.life;
+  Share& share = entry.share->second;
+  Ended& ended = references_.contains(life.id) ? share.referenced : share.unreferenced;
+  share.living.erase(life.id);
+  ended.erase({life.end_ns, life.id});
+  life.end_ns = std::max<std::uint64_t>(end_ns, 1);
+  life.wait_status = wait_status;
+  ended.insert({life.end_ns, life.id});
+  const auto found = by_pid_.find(life.pid);
+  if (found != by_pid_.end() && found->second == life.id) by_pid_.erase(found);
+}
+
+void ProcessStore::EndIf(const std::function<bool(const Entry&)>& is_over, std::uint64_t end_ns) {
+  for (auto& [id, entry] : lives_) {
+    if (entry.life.end_ns == 0 && is_over(entry)) End(entry, end_ns, std::nullopt);
+  }
+}
+
+std::shared_ptr<const ProcessImage> ProcessStore::KeepImage(std::unique_ptr<ProcessImage> image, const Share& share,
+                                                            bool* has_lost_arguments) {
+  *has_lost_arguments = !HasRoom(share, BytesOf(*image), options_.max_image_bytes / 4 * 3) && !image->arguments.empty();
+  if (*has_lost_arguments) {
+    image->arguments.clear();
+    image->arguments.shrink_to_fit();
+    stats_.arguments_left++;
+  }
+  const std::size_t bytes = BytesOf(*image);
+  if (!HasRoom(share, bytes, options_.max_image_bytes)) return nullptr;
+  *image_bytes_ += bytes;
+  *share.image_bytes += bytes;
+  return {image.release(), [total = image_bytes_, own = share.image_bytes, bytes](const ProcessImage* held) {
+            *total -= bytes;
+            *own -= bytes;
+            delete held;
+          }};
+}
+
+bool ProcessStore::HasRoom(const Share& share, std::size_t bytes, std::size_t of) const {
+  const std::size_t all = *image_bytes_ + bytes;
+  return all <= of / 2 || (all <= of && *share.image_bytes + bytes <= of / 2 / shares_.size());
+}
+
+void ProcessStore::Remove(sl_process_id id) {
+  const auto found = lives_.find(id);
+  if (found == lives_.end()) return;
+  const ProcessLife& life = found->second.life;
+  if (const auto now = by_pid_.find(life.pid); now != by_pid_.end() && now->second == id) by_pid_.erase(now);
+  LeaveShare(found->second);
+  const sl_process_id parent = life.parent, previous = life.previous;
+  lives_.erase(found);
+  Refer(parent, -1);
+  Refer(previous, -1);
+}
+
+// By whoever has most: his oldest end, and last one that others descend from, which leaves a gap in their ancestry.
+// Where all of his live, the newest is not kept; false: that is the one that comes, or what comes has ended.
+bool ProcessStore::MakeRoom(const policy::ObjectName& owner, bool living) {
+  while (true) {
+    auto most = std::max_element(shares_.begin(), shares_.end(),
+                                 [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
+    if (const auto own = shares_.find(owner); own != shares_.end() && own->second.size() == most->second.size()) {
+      most = own;
+    }
+    const Share& share = most->second;
+    const Ended& ended = share.unreferenced.empty() ? share.referenced : share.unreferenced;
+    const bool lives = ended.empty();
+    if (lives && (!living || most->first == owner)) return false;
+    Entry& gives = *Find(lives ? *share.living.rbegin() : ended.begin()->second);
+    if (MoveToItsOwner(gives)) continue;
+    Remove(gives.life.id);
+    (lives ? stats_.refused : stats_.evicted)++;
+    return true;
+  }
+}
+
+void ProcessStore::Expire(std::uint64_t now_ns) {
+  for (auto it = shares_.begin(); it != shares_.end();) {
+    Share& share = it->second;
+    while (!share.unreferenced.empty() && share.unreferenced.begin()->first + options_.grace_ns <= now_ns) {
+      Remove(share.unreferenced.begin()->second);  // may make its parent the next
+    }
+    it = share.size() == 0 && *share.image_bytes == 0 ? shares_.erase(it) : std::next(it);
+  }
+}
+
+ProcessStore::Stats ProcessStore::stats() const {
+  Stats stats = stats_;
+  stats.lives = lives_.size();
+  stats.image_bytes = *image_bytes_;
+  return stats;
+}
+
+}  // namespace sluice::telemetry
