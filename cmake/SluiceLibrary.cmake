@@ -9,12 +9,19 @@ if(SLUICE_SANITIZE)
   target_link_options(sluice_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
 endif()
 
+# sluice_compile_together(NAME): several files of the target are compiled as one, as most of the time goes into what they
+# include. So no two files of a directory may define the same name, in an unnamed namespace neither.
+function(sluice_compile_together name)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${SLUICE_UNITY} UNITY_BUILD_BATCH_SIZE 9)
+endfunction()
+
 # sluice_library(NAME DEPS...): every .cc of the current directory.
 function(sluice_library name)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   if(sources)
     add_library(${name} STATIC ${sources})
     target_link_libraries(${name} PUBLIC sluice_flags ${ARGN})
+    sluice_compile_together(${name})
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE sluice_flags ${ARGN})
@@ -37,6 +44,11 @@ function(sluice_test name label dir)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE sluice_flags ${test_UNPARSED_ARGUMENTS}
                                         GTest::gtest GTest::gmock GTest::gmock_main)
+  list(LENGTH sources count)
+  if(SLUICE_UNITY AND count GREATER 8)
+    target_precompile_headers(${name} PRIVATE <gmock/gmock.h> <gtest/gtest.h> <fmt/format.h> <algorithm> <chrono>
+      <filesystem> <fstream> <functional> <map> <optional> <string> <thread> <vector>)
+  endif()
   target_compile_options(${name} PRIVATE -O0)  # what is tested is optimised; the tests themselves are built fast
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 1800

@@ -17,9 +17,9 @@ namespace {
 
 constexpr std::size_t kTcpChunk = 65536;
 constexpr std::size_t kUdpChunk = 1400;
-constexpr int kConnectSeconds = 5;
+constexpr int kFloodConnectSeconds = 5;
 
-sockaddr_in ToSocketAddress(const policy::Address& address, std::uint16_t port) {
+sockaddr_in ToIpv4SocketAddress(const policy::Address& address, std::uint16_t port) {
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
@@ -41,9 +41,9 @@ StatusOr<Fd> OpenServer(int type, std::uint16_t port) {
 
 StatusOr<Fd> OpenClient(int type, const policy::Address& server, std::uint16_t port) {
   Fd fd(socket(AF_INET, type | SOCK_CLOEXEC, 0));
-  const timeval limit{kConnectSeconds, 0};
+  const timeval limit{kFloodConnectSeconds, 0};
   setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-  const sockaddr_in to = ToSocketAddress(server, port);
+  const sockaddr_in to = ToIpv4SocketAddress(server, port);
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) return fd;
   return ErrnoError(errno, "connect to {} port {}", server.ToString(), port);
 }

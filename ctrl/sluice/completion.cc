@@ -29,7 +29,7 @@ std::vector<Word> Options(const CLI::App& app) {
   return options;
 }
 
-std::vector<Word> Verbs(const CLI::App& app) {
+std::vector<Word> VerbWords(const CLI::App& app) {
   std::vector<Word> verbs;
   for (const CLI::App* verb : app.get_subcommands(nullptr)) {
     verbs.push_back({verb->get_name(), FirstLine(verb->get_description())});
@@ -71,7 +71,7 @@ _sluice() {{
 }}
 complete -o default -F _sluice sluice
 )",
-                     Join(Verbs(app)), Join(Options(app)), cases);
+                     Join(VerbWords(app)), Join(Options(app)), cases);
 }
 
 std::string Zsh(const CLI::App& app) {
@@ -82,7 +82,7 @@ std::string Zsh(const CLI::App& app) {
 
 std::string Fish(const CLI::App& app) {
   std::string text = "# fish completion of sluice; use: sluice completion fish | source\n";
-  for (const Word& verb : Verbs(app)) {
+  for (const Word& verb : VerbWords(app)) {
     text += fmt::format("complete -c sluice -n __fish_use_subcommand -f -a {} -d {}\n", verb.text, Quote(verb.help));
   }
   const auto add_options = [&text](const CLI::App& of, const std::string& condition) {

@@ -23,7 +23,7 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr const char* kPinned[] = {
+constexpr const char* kProcessPins[] = {
     "processes",        "process_ids",     "socket_changes",        "program_patterns",
     "programs",         "process_classes", "process_class_numbers", "process_class_counters",
     "process_share_of", "process_shares",  "process_shares_freed"};
@@ -32,7 +32,7 @@ constexpr sl_process_loss_key kOtherLosses{.cgroup = 0, .cpu = ~0U, .cause = 0, 
 bool HasKprobes() { return std::filesystem::exists("/sys/bus/event_source/devices/kprobe/type"); }
 
 // In the order in which they are attached: a process whose beginning is seen has an end that is seen.
-std::array<bpf_program*, 3> Programs(const process_bpf* skeleton, ProcessBackEnd back_end) {
+std::array<bpf_program*, 3> BackEndPrograms(const process_bpf* skeleton, ProcessBackEnd back_end) {
   const auto& programs = skeleton->progs;
   if (back_end == ProcessBackEnd::kKprobe) return {programs.kp_exit, programs.kp_exec, programs.kp_fork};
   return {programs.tp_exit, programs.tp_exec, programs.tp_fork};
@@ -49,7 +49,7 @@ StatusOr<bpf_link*> AttachKprobe(bpf_program* program, const AdminCalls& calls) 
   return link;
 }
 
-Status SetSize(bpf_map* map, std::uint32_t entries) {
+Status SetEntries(bpf_map* map, std::uint32_t entries) {
   const int rc = bpf_map__set_max_entries(map, entries);
   return rc == 0 ? OkStatus() : ErrnoError(rc, "map {}: set its size to {}", bpf_map__name(map), entries);
 }
@@ -103,12 +103,13 @@ StatusOr<std::unique_ptr<ProcessProbes>> ProcessProbes::StartWith(ProcessBackEnd
 Status ProcessProbes::Load(const ProcessProbeOptions& options) {
   const LoadLog log;
   for (const auto other : {ProcessBackEnd::kTracepoint, ProcessBackEnd::kKprobe}) {
-    for (bpf_program* program : Programs(skeleton_, other)) bpf_program__set_autoload(program, other == back_end_);
+    for (bpf_program* program : BackEndPrograms(skeleton_, other))
+      bpf_program__set_autoload(program, other == back_end_);
   }
   SL_ASSIGN_OR_RETURN(const int cpus, PossibleCpus());
-  SL_RETURN_IF_ERROR(SetSize(skeleton_->maps.process_scratch, static_cast<std::uint32_t>(cpus) + 1));
-  SL_RETURN_IF_ERROR(SetSize(skeleton_->maps.processes, options.max_processes));
-  SL_RETURN_IF_ERROR(SetSize(skeleton_->maps.process_events, options.ring_bytes));
+  SL_RETURN_IF_ERROR(SetEntries(skeleton_->maps.process_scratch, static_cast<std::uint32_t>(cpus) + 1));
+  SL_RETURN_IF_ERROR(SetEntries(skeleton_->maps.processes, options.max_processes));
+  SL_RETURN_IF_ERROR(SetEntries(skeleton_->maps.process_events, options.ring_bytes));
   const auto size = [](const bpf_map* map) { return bpf_map__max_entries(map); };
   skeleton_->rodata->shared_capacity[SL_SHARED_PROGRAMS] = size(skeleton_->maps.programs);
   skeleton_->rodata->shared_capacity[SL_SHARED_CLASSES] = size(skeleton_->maps.process_classes);
@@ -118,7 +119,7 @@ Status ProcessProbes::Load(const ProcessProbeOptions& options) {
   skeleton_->rodata->wake_bytes = options.ring_bytes / 4;
   skeleton_->bss->seeding = 1;
   if (!options.pin_root.empty())
-    SL_RETURN_IF_ERROR(PlanPins(skeleton_->obj, kPinned, PinLayout(options.pin_root), PinnedSize::kAsAskedFor));
+    SL_RETURN_IF_ERROR(PlanPins(skeleton_->obj, kProcessPins, PinLayout(options.pin_root), PinnedSize::kAsAskedFor));
   const int rc = process_bpf__load(skeleton_);
   if (rc == 0) return OkStatus();
   const auto code = rc == -EPERM || rc == -EACCES ? absl::StatusCode::kPermissionDenied  // verifier refusals too
@@ -161,7 +162,7 @@ Status ProcessProbes::ForgetTheDead() {
 
 Status ProcessProbes::Attach(const AdminCalls& calls) {
   const LoadLog log;
-  for (bpf_program* program : Programs(skeleton_, back_end_)) {
+  for (bpf_program* program : BackEndPrograms(skeleton_, back_end_)) {
     bpf_link* link = nullptr;
     if (back_end_ == ProcessBackEnd::kKprobe) {
       SL_ASSIGN_OR_RETURN(link, AttachKprobe(program, calls));
@@ -182,7 +183,7 @@ Status ProcessProbes::Attach(const AdminCalls& calls) {
 
 Status ProcessProbes::Pin(const PinLayout& layout) {
   std::vector<AttachedProbe> attached;
-  const auto programs = Programs(skeleton_, back_end_);
+  const auto programs = BackEndPrograms(skeleton_, back_end_);
   for (std::size_t i = 0; i < programs.size(); ++i) attached.push_back({bpf_program__name(programs[i]), links_[i]});
   return PinProbes(layout, "processes", attached);
 }

@@ -2,17 +2,12 @@
 
 #include <bpf/bpf.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cerrno>
 
+#include "kernel/bpf/system.h"
+
 namespace sluice::bpf {
-namespace {
-
-std::size_t PageSize() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
-
-}  // namespace
-
 // The layout is that of the kernel's documentation, Documentation/bpf/ringbuf.rst: the consumer's page, the producer's,
 // and the ring.
 StatusOr<std::unique_ptr<RingReader>> RingReader::Open(int map_fd, Consume consume, std::string name) {

@@ -93,9 +93,9 @@ class Character {
 };
 
 // The names are nlohmann::json_sax's.
-class Events {
+class JsonEvents {
  public:
-  Events(Reading& reading, TreeBuilder& builder) : reading_(reading), builder_(builder) {}
+  JsonEvents(Reading& reading, TreeBuilder& builder) : reading_(reading), builder_(builder) {}
 
   bool null() { return Word("null", true); }
   bool boolean(bool value) { return Word(value ? "true" : "false", false); }
@@ -151,7 +151,7 @@ class Events {
 bool ReadJson(std::string_view text, int line, TreeBuilder& builder, std::vector<TreeBuilder::Node>& documents) {
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   Reading reading(text, line);
-  Events events(reading, builder);
+  JsonEvents events(reading, builder);
   const TreeBuilder::Cost before = builder.cost();
   for (reading.SkipSpace(); !reading.AtEnd(); reading.SkipSpace()) {
     const bool is_collection = reading.Peek() == '{' || reading.Peek() == '[';

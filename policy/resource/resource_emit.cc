@@ -1,5 +1,7 @@
 #include "policy/resource/resource_emit.h"
 
+#include <absl/strings/ascii.h>
+
 #include <algorithm>
 
 #include "policy/resource/resource_scalar.h"
@@ -7,13 +9,12 @@
 namespace sluice::policy {
 namespace {
 
-bool IsAlphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
 // Text that YAML can take for nothing but a plain scalar, wherever it stands.
 bool IsPlainSafe(std::string_view text) {
   if (text.empty() || (text.front() == '-' && (text.size() < 2 || text[1] == '-'))) return false;
   return std::all_of(text.begin(), text.end(), [](char c) {
-    return IsAlphanumeric(c) || std::string_view("_./+-").find(c) != std::string_view::npos;
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           std::string_view("_./+-").find(c) != std::string_view::npos;
   });
 }
 

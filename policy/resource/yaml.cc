@@ -17,9 +17,9 @@ namespace {
 
 // yaml-cpp's events as the tree builder's, of one part of the text after the other: what is before the first "---", or
 // from one to the next.
-class Events : public YAML::EventHandler {
+class YamlEvents : public YAML::EventHandler {
  public:
-  explicit Events(TreeBuilder& builder) : builder_(builder) {}
+  explicit YamlEvents(TreeBuilder& builder) : builder_(builder) {}
 
   void BeginPart(int line) {
     first_line_ = line;
@@ -157,7 +157,7 @@ class Reader {
  private:
   const YamlVisitor& visit_;
   TreeBuilder builder_;
-  Events events_;
+  YamlEvents events_;
   int documents_ = 0;
 };
 

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 // How often losses are told and the end is noticed when nothing happens.
 constexpr auto kLook = 200ms;
-constexpr std::uint64_t kSecondNs = 1'000'000'000;
+constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr char kRate[] = "EXPORT_RATE";
 constexpr char kShare[] = "EXPORT_SHARE";
 constexpr char kWrite[] = "EXPORT_WRITE";
@@ -37,11 +37,11 @@ v1::Event MakeLost(const std::string& node, const google::protobuf::Timestamp& n
 bool RateLimit::Take(const policy::ObjectName& owner, std::uint64_t monotonic_ns) {
   if (per_second_ == 0) return true;
   if (last_ns_ != 0 && monotonic_ns > last_ns_) {
-    const double seconds = static_cast<double>(monotonic_ns - last_ns_) / kSecondNs;
+    const double seconds = static_cast<double>(monotonic_ns - last_ns_) / kNanosecondsPerSecond;
     room_ = std::min(per_second_ + reserve_, room_ + seconds * per_second_);
   }
   last_ns_ = std::max(last_ns_, monotonic_ns);
-  if (const std::uint64_t second = last_ns_ / kSecondNs; second != second_) {
+  if (const std::uint64_t second = last_ns_ / kNanosecondsPerSecond; second != second_) {
     second_ = second;
     taken_.clear();
   }
@@ -117,7 +117,7 @@ void EventExport::Export(const v1::Event& event) {
 void EventExport::TellLosses(bool now) {
   const std::uint64_t now_ns = clock_.Now();
   if (!now && now_ns < next_telling_ns_) return;
-  next_telling_ns_ = now_ns + kSecondNs;
+  next_telling_ns_ = now_ns + kNanosecondsPerSecond;
   std::erase_if(untold_, [&](const auto& one) {
     const auto& [cause, workload] = one.first;
     return Write(MakeLost(options_.node, clock_.AtNow(), cause, workload, one.second));

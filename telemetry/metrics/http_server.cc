@@ -21,7 +21,7 @@
 namespace sluice::telemetry {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 using Bytes = std::shared_ptr<const std::string>;
 
@@ -165,8 +165,8 @@ struct Connection {
   Fd fd;
   std::string client;
   State state = State::kAsking;
-  Clock::time_point since;     // of the state
-  Clock::time_point deadline;  // of the state, then it is closed
+  SteadyClock::time_point since;     // of the state
+  SteadyClock::time_point deadline;  // of the state, then it is closed
   std::string request;
   bool head_only = false;
   std::string path;
@@ -214,13 +214,13 @@ class HttpServer::Loop {
   };
 
   void Run() {
-    std::optional<Clock::time_point> stop_at;
+    std::optional<SteadyClock::time_point> stop_at;
     while (true) {
-      if (stopping_ && !stop_at) stop_at = Clock::now() + kStopTime;
-      if (stop_at && (Clock::now() >= *stop_at || !Answering())) return;
+      if (stopping_ && !stop_at) stop_at = SteadyClock::now() + kStopTime;
+      if (stop_at && (SteadyClock::now() >= *stop_at || !Answering())) return;
       WaitForSomething(stop_at);
       TakeAnswers();
-      const auto now = Clock::now();
+      const auto now = SteadyClock::now();
       for (auto it = connections_.begin(); it != connections_.end();) {
         if (now >= it->deadline && it->state != State::kDraining) dropped_++;
         it = now >= it->deadline || !Move(*it) ? connections_.erase(it) : std::next(it);
@@ -234,8 +234,8 @@ class HttpServer::Loop {
                        [](const auto& c) { return c.state == State::kWaiting || c.state == State::kSending; });
   }
 
-  void WaitForSomething(const std::optional<Clock::time_point>& stop_at) {
-    const auto now = Clock::now();
+  void WaitForSomething(const std::optional<SteadyClock::time_point>& stop_at) {
+    const auto now = SteadyClock::now();
     const bool accepting = !stop_at && now >= accept_from_;
     std::vector<pollfd> polled{{wake_.get(), POLLIN, 0}, {accepting ? listener_.get() : -1, POLLIN, 0}};
     auto until = stop_at ? *stop_at : now + 10s;
@@ -274,7 +274,7 @@ class HttpServer::Loop {
       Fd fd(accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!fd.valid()) {
         if (errno == EINTR || errno == ECONNABORTED) continue;
-        if (errno != EAGAIN) accept_from_ = Clock::now() + kAcceptAgain;
+        if (errno != EAGAIN) accept_from_ = SteadyClock::now() + kAcceptAgain;
         return;
       }
       std::string client = ClientOf(peer);
@@ -313,10 +313,10 @@ class HttpServer::Loop {
 
   // The oldest that has not asked; else the oldest that does not take its answer. `client` empty: of anybody.
   bool GiveWay(const std::string& client) {
-    const auto now = Clock::now();
-    for (const auto gives : {+[](const Connection&c, Clock::time_point) { return c.state == State::kDraining; },
-                             +[](const Connection&c, Clock::time_point) { return c.state == State::kAsking; },
-                             +[](const Connection&c, Clock::time_point at) {
+    const auto now = SteadyClock::now();
+    for (const auto gives : {+[](const Connection&c, SteadyClock::time_point) { return c.state == State::kDraining; },
+                             +[](const Connection&c, SteadyClock::time_point) { return c.state == State::kAsking; },
+                             +[](const Connection&c, SteadyClock::time_point at) {
                                return c.state == State::kSending && at - c.since > kPatience;
                              }}) {
       const auto found = std::find_if(connections_.begin(), connections_.end(), [&](const Connection& connection) {
@@ -358,7 +358,7 @@ class HttpServer::Loop {
 
   static void Enter(Connection& connection, State state, std::chrono::milliseconds time) {
     connection.state = state;
-    connection.since = Clock::now();
+    connection.since = SteadyClock::now();
     connection.deadline = connection.since + time;
   }
 
@@ -453,7 +453,7 @@ class HttpServer::Loop {
   std::vector<Answer> answers_;        // by mutex_
   std::list<Connection> connections_;  // of the thread, oldest first, as are:
   std::map<std::string, std::unique_ptr<Answerer>> answerers_;
-  Clock::time_point accept_from_{};
+  SteadyClock::time_point accept_from_{};
   std::thread thread_;
 };
 
