@@ -45,7 +45,7 @@ std::string Range(const Row& row) {
   return fmt::format("{:.{}f} to {:.{}f}", figures.min, decimals, figures.max, decimals);
 }
 
-Reached Judge(const Goal& goal, const Reports& reports) {
+Reached Evaluate(const Goal& goal, const Reports& reports) {
   const Row* const row = Find(reports, goal.figure);
   const Row* const unit = Find(reports, goal.unit);
   if (row != nullptr && unit == nullptr && goal.unit_needs != nullptr)
@@ -74,7 +74,7 @@ void PrintGoals(const Reports& reports, std::ostream& out) {
   for (const Goal& goal : Goals()) width = std::max(width, std::string_view(goal.what).size());
   out << fmt::format("goals\n{:<{}} {:>10} {:>10}\n", "name", width, "figure", "goal");
   for (const Goal& goal : Goals()) {
-    const Reached reached = Judge(goal, reports);
+    const Reached reached = Evaluate(goal, reports);
     const std::string figure = reached.figure ? fmt::format("{:.2f}", *reached.figure) : "-";
     const std::string result = reached.figure ? (reached.met ? "met" : "MISSED") : "not measured: " + reached.missing;
     out << fmt::format("{:<{}} {:>10} {:>10}  {}\n", goal.what, width, figure, GoalText(goal), result);
@@ -85,7 +85,7 @@ void PrintGoals(const Reports& reports, std::ostream& out) {
 nlohmann::json GoalsToJson(const Reports& reports) {
   nlohmann::json json = nlohmann::json::array();
   for (const Goal& goal : Goals()) {
-    const Reached reached = Judge(goal, reports);
+    const Reached reached = Evaluate(goal, reports);
     nlohmann::json one = {{"name", goal.what}, {"goal", GoalText(goal)}};
     if (reached.figure) {
       one["figure"] = *reached.figure;

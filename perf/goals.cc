@@ -20,7 +20,7 @@ constexpr char kOneLookUp[] = "one look-up in a hash finds the packet's flow; th
 constexpr char kColdFlow[] =
     "a packet needs its bucket's cache line and two or three of its flow's, anywhere in a table of 83 MB";
 constexpr char kFirstPacket[] =
-    "a first packet is looked for in vain, judged by policy and written into the flow table, which is not in the "
+    "a first packet is looked for in vain, evaluated by policy and written into the flow table, which is not in the "
     "cache; "
     "an established one is looked up once, in the cache";
 constexpr char kDenied[] =
@@ -200,7 +200,7 @@ constexpr Goal kGoals[] = {
      {},
      kAtLeast,
      2000,
-     {"every packet is of a new flow: with or without an event, the flow table has not got it and policy judges it",
+     {"every packet is of a new flow: with or without an event, the flow table has not got it and policy evaluates it",
       "these packets come to {:.0f} without events",
       {kRate, "sluice/uplink/denied/all-new"}}},
     {"drop events, every packet: lost",

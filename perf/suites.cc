@@ -25,7 +25,8 @@ std::span<const Suite> Suites() {
       {"rate", "packets a second over real interfaces, beside peers", RateRows, RunRateSuite},
       {"tcp", "TCP from pod to pod, beside peers: stream, request/response, connect/close", TcpRows, RunTcpSuite},
       {"exec", "starts and ends of programs with the process sensors off and on", ExecRows, RunExecSuite},
-      {"update", "from a change to the first packet judged by it, and traffic meanwhile", UpdateRows, RunUpdateSuite},
+      {"update", "from a change to the first packet evaluated by it, and traffic meanwhile", UpdateRows,
+       RunUpdateSuite},
       {"scale", "memory, look-ups, loading and starts as what is known grows", ScaleRows, RunScaleSuite},
   };
   return kSuites;

@@ -2,12 +2,12 @@
 /* tc ingress of the host end of a pod's veth: what the pod sends. */
 #include "bpf/lib/hook.bpf.h"
 
-static __always_inline void sl_count_from_pod(const struct sl_judgement* j, __u32 outcome) {
+static __always_inline void sl_count_from_pod(const struct sl_evaluation* j, __u32 outcome) {
   sl_count_packet(SL_HOOK_TC_FROM_POD, outcome, &j->size);
   sl_count_endpoint(j->from_endpoint, 0, outcome, &j->size);
 }
 
-static __always_inline int sl_redirect_to_pod(const struct sl_judgement* j, __u32 outcome) {
+static __always_inline int sl_redirect_to_pod(const struct sl_evaluation* j, __u32 outcome) {
   sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* it will not pass tc_to_pod */
   sl_count_event(SL_COUNTER_REDIRECT_PEER);
   return bpf_redirect_peer(j->to_ifindex, 0);
@@ -16,10 +16,10 @@ static __always_inline int sl_redirect_to_pod(const struct sl_judgement* j, __u3
 /* What is not plain. Global, so that the verifier checks it once. */
 __noinline int sl_from_pod_any(struct __sk_buff* skb) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return TC_ACT_SHOT;
   j->sender.socket = sl_sending_socket(skb, j->sender.has_socket);
-  int reason = sl_judge_any_skb(skb, j);
+  int reason = sl_evaluate_any_skb(skb, j);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);
   if (reason == SL_LINK_CONTROL) return TC_ACT_UNSPEC;
@@ -31,23 +31,23 @@ __noinline int sl_from_pod_any(struct __sk_buff* skb) {
 
 SEC("tc")
 int tc_from_pod(struct __sk_buff* skb) {
-  struct sl_judgement* j = sl_begin(SL_HOOK_TC_FROM_POD, skb->ifindex);
+  struct sl_evaluation* j = sl_begin(SL_HOOK_TC_FROM_POD, skb->ifindex);
   if (!j) return TC_ACT_SHOT;
   __u8* data = (__u8*)(long)skb->data;
   const __u8* data_end = (__u8*)(long)skb->data_end;
-  struct sl_plain plain;
+  struct sl_fast_packet plain;
   struct sl_sighting seen;
   j->sender.has_socket = skb->sk != 0;
   if (data + SL_ETH_LEN <= data_end) sl_store_u64(j->source_mac, sl_load_u64(data + 6));
   j->may_route = sl_is_for_router_skb(skb, j);
-  if (!sl_parse_plain(data, data_end, &j->key, &plain)) return sl_from_pod_any(skb);
-  sl_measure_plain(skb, j, plain.header);
-  int reason = sl_judge_plain(j, skb, &plain, &seen);
+  if (!sl_parse_fast(data, data_end, &j->key, &plain)) return sl_from_pod_any(skb);
+  sl_measure_fast(skb, j, plain.header);
+  int reason = sl_evaluate_fast(j, skb, &plain, &seen);
   if (reason == SL_NOT_PLAIN) return sl_from_pod_any(skb);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);
   if (reason) return TC_ACT_SHOT;
-  if (sl_take_short_cut(j, &plain, data, data_end)) return sl_redirect_to_pod(j, outcome);
+  if (sl_try_redirect(j, &plain, data, data_end)) return sl_redirect_to_pod(j, outcome);
   if (sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
   return TC_ACT_UNSPEC;
 }

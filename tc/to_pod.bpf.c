@@ -2,7 +2,7 @@
 /* tc egress of the host end of a pod's veth: what the pod receives through the host's stack. */
 #include "bpf/lib/hook.bpf.h"
 
-static __always_inline int sl_end_to_pod(const struct sl_judgement* j, int reason) {
+static __always_inline int sl_end_to_pod(const struct sl_evaluation* j, int reason) {
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_TC_TO_POD, outcome, &j->size);
   sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size);
@@ -12,18 +12,18 @@ static __always_inline int sl_end_to_pod(const struct sl_judgement* j, int reaso
 /* What is not plain. Global, so that the verifier checks it once. */
 __noinline int sl_to_pod_any(struct __sk_buff* skb) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return TC_ACT_SHOT;
   j->sender.socket = sl_sending_socket(skb, j->sender.has_socket);
-  return sl_end_to_pod(j, sl_judge_any_skb(skb, j));
+  return sl_end_to_pod(j, sl_evaluate_any_skb(skb, j));
 }
 
 SEC("tc")
 int tc_to_pod(struct __sk_buff* skb) {
   __u32 from = skb->ingress_ifindex;
-  struct sl_judgement* j = sl_begin(SL_HOOK_TC_TO_POD, skb->ifindex);
+  struct sl_evaluation* j = sl_begin(SL_HOOK_TC_TO_POD, skb->ifindex);
   if (!j) return TC_ACT_SHOT;
-  struct sl_plain plain;
+  struct sl_fast_packet plain;
   struct sl_sighting seen;
   /* Not from elsewhere, and a socket of this namespace sends it. What the node makes of others' packets (fragments of
    * what it put together, answers of its firewall) has no interface either, and no socket. */
@@ -31,8 +31,8 @@ int tc_to_pod(struct __sk_buff* skb) {
   j->from_ifindex = from;
   j->sender.has_socket = j->from_node; /* on its way through the node a packet may keep a pod's socket */
   if (skb->vlan_present) return sl_to_pod_any(skb);
-  if (!sl_parse_plain((__u8*)(long)skb->data, (__u8*)(long)skb->data_end, &j->key, &plain)) return sl_to_pod_any(skb);
-  sl_measure_plain(skb, j, plain.header);
-  int reason = sl_judge_plain(j, skb, &plain, &seen);
+  if (!sl_parse_fast((__u8*)(long)skb->data, (__u8*)(long)skb->data_end, &j->key, &plain)) return sl_to_pod_any(skb);
+  sl_measure_fast(skb, j, plain.header);
+  int reason = sl_evaluate_fast(j, skb, &plain, &seen);
   return reason == SL_NOT_PLAIN ? sl_to_pod_any(skb) : sl_end_to_pod(j, reason);
 }

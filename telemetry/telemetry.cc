@@ -21,9 +21,9 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
              sources_.send_flow_events(watched);
              if (watched) collector_.Wake();
            }),
-      harvester_(sources_.datapath, &assembler_, &history_, &hub_),
+      sweeper_(sources_.datapath, &assembler_, &history_, &hub_),
       metrics_({.datapath = sources_.datapath,
-                .harvester = &harvester_,
+                .sweeper = &sweeper_,
                 .hub = &hub_,
                 .policy = sources_.policy,
                 .revision = sources_.revision,
@@ -41,7 +41,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                       return http != nullptr ? http->dropped() : 0;
                     }},
                {.max_workloads = options_.max_workload_series, .version = options_.version}),
-      collector_(options_.collector, sources_.datapath, &assembler_, &history_, &hub_, &harvester_) {}
+      collector_(options_.collector, sources_.datapath, &assembler_, &history_, &hub_, &sweeper_) {}
 
 std::optional<ProcessNumbers> Telemetry::ReadProcessNumbers() const {
   if (processes_ == nullptr) return std::nullopt;
@@ -87,7 +87,7 @@ Status Telemetry::StartProcesses(ProcessSensor::Options options) {
     const auto life = processes_->tree().Find(id);
     return life && life->image ? Printable(life->image->binary) : std::string();
   });
-  harvester_.CountPrograms(traffic_.get());
+  sweeper_.CountPrograms(traffic_.get());
   collector_.NameProcesses([this] { processes_->CatchUp(kCatchUp); });
   return OkStatus();
 }

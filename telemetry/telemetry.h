@@ -55,7 +55,7 @@ class Telemetry {
   FlowAssembler& assembler() { return assembler_; }
   History& history() { return history_; }
   EventHub& hub() { return hub_; }
-  Harvester& harvester() { return harvester_; }
+  FlowSweeper& sweeper() { return sweeper_; }
   Metrics& metrics() { return metrics_; }
   ProcessSensor* processes() const { return processes_.get(); }      // null: none are seen
   const EventExport* event_export() const { return export_.get(); }  // null: there is none
@@ -70,7 +70,7 @@ class Telemetry {
   FlowAssembler assembler_;
   History history_;
   EventHub hub_;
-  Harvester harvester_;
+  FlowSweeper sweeper_;
   Metrics metrics_;
   Collector collector_;
   std::unique_ptr<ProcessSensor> processes_;

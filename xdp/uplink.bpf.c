@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* XDP on the node's network card: what comes in from the wire. Judges only what is for a local workload. */
+/* XDP on the node's network card: what comes in from the wire. Evaluates only what is for a local workload. */
 #include "bpf/lib/hook.bpf.h"
 
-static __always_inline int sl_uplink_redirect(const struct sl_judgement* j, __u32 outcome) {
+static __always_inline int sl_uplink_redirect(const struct sl_evaluation* j, __u32 outcome) {
   sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* it will not pass tc_to_pod */
   sl_count_event(SL_COUNTER_REDIRECT_DEVMAP);
   return bpf_redirect_map(&pod_devices, j->to_ifindex, XDP_DROP);
 }
 
-static __always_inline int sl_uplink_drop(const struct sl_judgement* j, __u32 reason) {
+static __always_inline int sl_uplink_drop(const struct sl_evaluation* j, __u32 reason) {
   sl_count_packet(SL_HOOK_XDP_UPLINK, reason, &j->size);
   sl_count_endpoint(j->to_endpoint, 1, reason, &j->size);
   return XDP_DROP;
 }
 
-/* Whether it is for a local workload: what cannot be judged is dropped then. All else passes as it is, also what nobody
- * can read: the card is not ours alone, and no pod gets it without its own hook. */
-static __noinline int sl_is_for_pod(const struct sl_judgement* j) {
+/* Whether it is for a local workload: what cannot be evaluated is dropped then. All else passes as it is, also what
+ * nobody can read: the card is not ours alone, and no pod gets it without its own hook. */
+static __noinline int sl_is_for_pod(const struct sl_evaluation* j) {
   struct sl_address_value who;
   if (!j->packet.has_addresses) return 0;
   sl_resolve(&j->packet.tuple.dst, sl_generation() & 1, &who);
   return who.ifindex != 0;
 }
 
-static __always_inline int sl_uplink_pass(const struct sl_judgement* j) {
+static __always_inline int sl_uplink_pass(const struct sl_evaluation* j) {
   sl_count_packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, &j->size);
   return XDP_PASS;
 }
@@ -31,16 +31,16 @@ static __always_inline int sl_uplink_pass(const struct sl_judgement* j) {
 /* What is not plain. Global, so that the verifier checks it once. */
 __noinline int sl_uplink_any(struct xdp_md* ctx) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return XDP_DROP;
   int reason = sl_parse_xdp(ctx);
   if (!reason && j->packet.kind == SL_PACKET_CONTROL) return sl_uplink_pass(j);
   /* Generic XDP comes after GRO, whose packets above 64 KiB have none (BIG TCP). */
   if (!reason && j->packet.no_length && j->size.bytes <= 65535u + j->packet.l3_offset) reason = SL_DROP_MALFORMED_IPV4;
-  const int is_judged = !reason;
-  if (is_judged) reason = sl_judge();
+  const int is_evaluated = !reason;
+  if (is_evaluated) reason = sl_evaluate();
   if (reason == SL_ASK_RECEIVER) return sl_uplink_pass(j); /* sockets can be asked at tc/to_pod, which decides then */
-  if (reason && (!is_judged || reason == SL_DROP_FRAGMENT_NOT_FOUND) && !sl_is_for_pod(j)) return sl_uplink_pass(j);
+  if (reason && (!is_evaluated || reason == SL_DROP_FRAGMENT_NOT_FOUND) && !sl_is_for_pod(j)) return sl_uplink_pass(j);
   if (reason) return sl_uplink_drop(j, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);
@@ -50,21 +50,21 @@ __noinline int sl_uplink_any(struct xdp_md* ctx) {
 
 SEC("xdp")
 int xdp_uplink(struct xdp_md* ctx) {
-  struct sl_judgement* j = sl_begin(SL_HOOK_XDP_UPLINK, ctx->ingress_ifindex);
+  struct sl_evaluation* j = sl_begin(SL_HOOK_XDP_UPLINK, ctx->ingress_ifindex);
   if (!j) return XDP_DROP;
   __u8* data = (__u8*)(long)ctx->data;
   const __u8* data_end = (__u8*)(long)ctx->data_end;
-  struct sl_plain* plain = &j->plain; /* not on the stack, of which Linux 6.1 counts 32 bytes at a time */
+  struct sl_fast_packet* plain = &j->plain; /* not on the stack, of which Linux 6.1 counts 32 bytes at a time */
   struct sl_sighting seen;
   j->size.packets = 1;
   j->size.bytes = data_end - data;
   j->route_length = data_end - data - SL_ETH_LEN;
   j->may_route = j->route_length <= 65535 && sl_is_for_router_xdp(data, data_end, j); /* else longer than any route's */
-  if (!sl_parse_plain(data, data_end, &j->key, plain)) return sl_uplink_any(ctx);
-  int reason = sl_judge_plain(j, 0, plain, &seen);
+  if (!sl_parse_fast(data, data_end, &j->key, plain)) return sl_uplink_any(ctx);
+  int reason = sl_evaluate_fast(j, 0, plain, &seen);
   if (reason == SL_NOT_PLAIN) return sl_uplink_any(ctx);
   if (reason) return sl_uplink_drop(j, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);
-  return sl_take_short_cut(j, plain, data, data_end) ? sl_uplink_redirect(j, outcome) : XDP_PASS;
+  return sl_try_redirect(j, plain, data, data_end) ? sl_uplink_redirect(j, outcome) : XDP_PASS;
 }

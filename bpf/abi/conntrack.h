@@ -69,7 +69,7 @@ struct sl_flow_end {
 SL_ABI_ASSERT(sizeof(struct sl_flow_end) == 16, "sl_flow_end");
 
 /*
- * The Ethernet addresses of the short cut to a local receiver: each in the first six bytes, as they stand in a frame.
+ * The Ethernet addresses of the redirect to a local receiver: each in the first six bytes, as they stand in a frame.
  * All 0: there is none. The upper 16 bits say when it was asked for: the words are those of one answer, and valid,
  * while in both they are the lowest 16 of route_checked, which is not SL_ROUTE_FRESH ago. Plus SL_ROUTE_CLAIMED, in
  * `source`: a CPU is writing that answer.
@@ -126,7 +126,7 @@ struct sl_flow_entry {
    * Host byte order; 0: not seen. */
   __u32 awaited[2];
   __u32 owner;       /* endpoint in whose share it is (flow_table.h); 0: nobody's */
-  __u32 incarnation; /* of its place: another one with each flow that is put there */
+  __u32 incarnation; /* of its slot: another one with each flow that is put there */
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 232, "sl_flow_entry");
 
@@ -185,10 +185,10 @@ SL_ABI_ASSERT(sizeof(struct sl_fragments) == 1032, "sl_fragments");
 #define SL_CT_TIMEOUT_SINGLE (30 * SL_SECOND_NS)   /* one question, answered or not */
 /* Of the record of a denied flow. */
 #define SL_CT_TIMEOUT_DENIED (30 * SL_SECOND_NS)
-/* What a record costs in a table of so many places, in ns, and how much of that there is to spend: seven eighths of the
+/* What a record costs in a table of so many slots, in ns, and how much of that there is to spend: seven eighths of the
  * table (bpf/lib/denied_budget.bpf.h). */
-#define SL_DENIED_PRICE(places) (8 * SL_CT_TIMEOUT_DENIED / (places))
-#define SL_DENIED_PURSE (7 * SL_CT_TIMEOUT_DENIED)
+#define SL_DENIED_COST(slots) (8 * SL_CT_TIMEOUT_DENIED / (slots))
+#define SL_DENIED_BUDGET (7 * SL_CT_TIMEOUT_DENIED)
 /* Longer than the kernel retransmits (tcp_retries2 = 15: 924 s), so that a cut connection stays cut. */
 #define SL_CT_TIMEOUT_CUT (1200 * SL_SECOND_NS)
 

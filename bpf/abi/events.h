@@ -41,7 +41,7 @@ struct sl_endpoint_counters {
 /* X(NAME, metric suffix): single per-CPU counters in `event_counts` (PERCPU_ARRAY). */
 #define SL_COUNTERS(X)                                                                            \
   X(FLOW_NEW, "flows_new")                                                                        \
-  X(FLOW_CUT, "flows_cut")                                                                        \
+  X(FLOW_REVOKED, "flows_cut")                                                                    \
   X(FLOW_REDECIDED, "flows_redecided")                                                            \
   X(CT_PROMOTE_FAILED, "conntrack_promote_failed")                                                \
   X(CT_INSERT_FAILED, "conntrack_insert_failed")                                                  \
@@ -67,10 +67,10 @@ enum sl_counter_id {
 
 enum sl_setting_flags {
   SL_SETTING_EVENTS = 1 << 0,           /* somebody watches: send flow events */
-  SL_SETTING_REDIRECT = 1 << 1,         /* short cuts by bpf_redirect_peer and devmap are on */
+  SL_SETTING_REDIRECT = 1 << 1,         /* redirects by bpf_redirect_peer and devmap are on */
   SL_SETTING_KEEP_ESTABLISHED = 1 << 2, /* a newer generation does not cut live flows */
   SL_SETTING_REDIRECT_ALWAYS = 1 << 3,  /* with REDIRECT: also where nobody has seen that the host lets the flow pass */
-  SL_SETTING_HOST_TRACKS_TCP = 1 << 4   /* the host's connection tracking follows TCP's windows: no short cut for TCP */
+  SL_SETTING_HOST_TRACKS_TCP = 1 << 4   /* the host's connection tracking follows TCP's windows: no redirect for TCP */
 };
 
 /* A network card where xdp/uplink is attached. */

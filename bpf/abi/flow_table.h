@@ -2,22 +2,23 @@
 /*
  * The flow table: one hash table for all flows, in two arrays.
  *
- * `flow_buckets` (ARRAY of struct sl_flow_bucket): a tag for each place of a bucket, in one cache line.
- * `flows` (ARRAY of struct sl_flow): the places; those of bucket b begin at b * SL_FLOW_WAYS.
+ * `flow_buckets` (ARRAY of struct sl_flow_bucket): a tag for each slot of a bucket, in one cache line.
+ * `flows` (ARRAY of struct sl_flow): the slots; those of bucket b begin at b * SL_FLOW_WAYS.
  *
  * `flow_shares` (ARRAY of __u64, by endpoint): how many allowed flows a workload has; number 0: all of them.
  *
- * A flow's key says its home, a bucket, and another one where it is a guest when all places at home but the last are
- * taken (bpf/lib/flow_hash.h). Records of denied flows are nobody's guests. Where there is no room at either, somebody
- * at home makes room: a flow that is closing or revoked, else a record, else of two pending flows the one whose owner
- * has more, or that was silent for longer. Established flows stay until they are over. A bucket has at most
- * SL_FLOW_ESTABLISHED_WAYS of them, so that there is always room for a new flow.
+ * The hash of a flow's key names its primary bucket and a secondary one (bpf/lib/flow_hash.h). When only the last slot
+ * of the primary bucket is free, an allowed flow becomes an overflow entry in the secondary bucket; a denied-flow entry
+ * does not. Where neither has room, the primary bucket evicts one entry: a closing or revoked flow, else a denied-flow
+ * entry, else one of two pending flows: that of the owner with more flows, or the one that was idle for longer.
+ * Established flows are never evicted. A bucket holds at most SL_FLOW_ESTABLISHED_WAYS of them, so a new flow always
+ * finds room.
  *
  * A flow belongs to the local workload that opened it, else to the one that it was opened to; what the node itself
- * opens is nobody's while a quarter is free. A workload may have as many flows as places are free. One that has more
+ * opens is nobody's while a quarter is free. A workload may have as many flows as slots are free. One that has more
  * makes room itself for each new one, by a flow of its own in these two buckets that is not established, or gets none.
  *
- * Nobody waits. Whoever takes a place does it by compare-and-swap of the tag, from 0 (free) to the flow's in state
+ * Nobody waits. Whoever takes a slot does it by compare-and-swap of the tag, from 0 (free) to the flow's in state
  * BUSY, writes the flow, and then sets the state. Whoever reads looks at the tag, the flow, and the tag again: if it is
  * still the same, and so is the incarnation, all of the flow was read. Whoever takes a flow away that he means, or
  * writes several fields of it that belong together, sets HELD in its tag, by which nobody else does; then he looks
@@ -32,7 +33,7 @@
 #define SL_FLOW_WAYS 15
 #define SL_FLOW_ESTABLISHED_WAYS 14
 
-/* A place's tag: what the flow's hash says, and the state. */
+/* A slot's tag: what the flow's hash says, and the state. */
 enum sl_flow_state {
   SL_FLOW_BUSY = 0,        /* somebody is writing it, or takes it away */
   SL_FLOW_PENDING = 1,     /* allowed: the lowest bit */
@@ -46,7 +47,7 @@ enum sl_flow_state {
 
 struct sl_flow_bucket {
   __u32 tags[SL_FLOW_WAYS]; /* 0: free */
-  __u32 guests;             /* flows that have their home here and are elsewhere */
+  __u32 overflow;           /* entries whose primary bucket this is and that are in their secondary one */
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_bucket) == 64, "sl_flow_bucket");
 

@@ -2,24 +2,24 @@
 /*
  * What the policy compiler writes and the packet path reads.
  *
- * Two copies ("slots") of every policy table live in the same maps, told apart by `slot` in the key, or in the two
+ * Two copies ("epochs") of every policy table live in the same maps, told apart by `epoch` in the key, or in the two
  * halves of an array. The
- * packet path reads the generation number once per packet; generation & 1 is the slot it judges by. User space
- * edits only the other slot and then stores generation + 1: no packet sees half of a change.
+ * packet path reads the generation number once per packet; generation & 1 is the epoch it evaluates by. User space
+ * edits only the other epoch and then stores generation + 1: no packet sees half of a change.
  *
  * A decision for one direction of one workload (see bpf/lib/policy.bpf.h):
  *   1. the entry of `peers` for {ruleset, identity of the peer}, else the one for {ruleset, the identity's kind},
  *      gives a range of the `ports` array;
  *   2. binary search there for the last entry whose `start` is not above protocol << 16 | port;
- *   3. where that entry is SL_PORT_BY_PROCESS: which conditions of its choice the process at the workload's end meets
- *      says which of the choice's outcomes, which are entries of `ports` too, is the answer.
+ *   3. where that entry is SL_PORT_BY_PROCESS: which conditions of its process_verdict the process at the workload's
+ * end meets says which of the process_verdict's outcomes, which are entries of `ports` too, is the answer.
  */
 #ifndef SLUICE_ABI_POLICY_H
 #define SLUICE_ABI_POLICY_H
 
 #include "types.h"
 
-#define SL_SLOTS 2
+#define SL_EPOCHS 2
 
 /* Ruleset 0: the workload is not isolated in that direction, everything is allowed. */
 #define SL_RULESET_NONE 0
@@ -41,16 +41,16 @@ enum sl_identity_kind {
 #define SL_IDENTITY_PLAIN 255
 
 /*
- * `addresses` and `peers` are hash tables in an ARRAY of SL_SLOTS * SL_SLOT_PLACES(entries): a table in each half. An
- * entry stands at its home (bpf/lib/slot_home.h) or after it, with no free place in between.
+ * `addresses` and `peers` are hash tables in an ARRAY of SL_EPOCHS * SL_EPOCH_SLOTS(entries): a table in each half. An
+ * entry stands at its home (bpf/lib/probe_start.h) or after it, with no free slot in between.
  */
-#define SL_SLOT_HOMES(entries) ((entries) + (entries) / 2) /* of up to `entries`: a third stays free */
-#define SL_SLOT_PLACES(entries) (SL_SLOT_HOMES(entries) + SL_MAX_SLOT_PROBES)
-/* An entry is among so many places from its home on. Twice what chance makes of a million entries. */
-#define SL_MAX_SLOT_PROBES 384
+#define SL_EPOCH_STARTS(entries) ((entries) + (entries) / 2) /* of up to `entries`: a third stays free */
+#define SL_EPOCH_SLOTS(entries) (SL_EPOCH_STARTS(entries) + SL_MAX_PROBES)
+/* An entry is among so many slots from its home on. Twice what chance makes of a million entries. */
+#define SL_MAX_PROBES 384
 
 struct sl_address_value {
-  __u32 identity;        /* SL_IDENTITY_UNKNOWN: the place is free */
+  __u32 identity;        /* SL_IDENTITY_UNKNOWN: the slot is free */
   __u32 workload;        /* hash of namespace/name/uid; 0: none (a node address) */
   __u32 ifindex;         /* host end of the local workload's veth; 0: not local */
   __u32 endpoint;        /* dense number of a local workload, 1..SL_MAX_ENDPOINTS-1; 0: not local */
@@ -66,11 +66,11 @@ struct sl_address_entry {
 };
 SL_ABI_ASSERT(sizeof(struct sl_address_entry) == 40, "sl_address_entry");
 
-/* Key of `prefixes` (LPM_TRIE): the distinct prefixes of all ipBlocks. prefixlen counts the slot's 32 bits too;
- * for IPv4 it is 32 + 96 + length. The slot is in network byte order so that tries of both slots part at the top. */
+/* Key of `prefixes` (LPM_TRIE): the distinct prefixes of all ipBlocks. prefixlen counts the epoch's 32 bits too;
+ * for IPv4 it is 32 + 96 + length. The epoch is in network byte order so that tries of both epochs part at the top. */
 struct sl_prefix_key {
   __u32 prefixlen;
-  __be32 slot;
+  __be32 epoch;
   struct sl_addr addr;
 };
 SL_ABI_ASSERT(sizeof(struct sl_prefix_key) == 24, "sl_prefix_key");
@@ -80,7 +80,7 @@ struct sl_prefix_value {
 };
 SL_ABI_ASSERT(sizeof(struct sl_prefix_value) == 4, "sl_prefix_value");
 
-/* A range of the `ports` array, relative to the slot's half of it. count >= 1 and the first start is 0. */
+/* A range of the `ports` array, relative to the epoch's half of it. count >= 1 and the first start is 0. */
 struct sl_peer_value {
   __u32 first;
   __u32 count;
@@ -91,7 +91,7 @@ SL_ABI_ASSERT(sizeof(struct sl_peer_value) == 8, "sl_peer_value");
 struct sl_peer_entry {
   __u32 ruleset;
   __u32 identity;             /* or SL_IDENTITY_ANY_OF_KIND(kind) */
-  struct sl_peer_value range; /* count 0: the place is free */
+  struct sl_peer_value range; /* count 0: the slot is free */
 };
 SL_ABI_ASSERT(sizeof(struct sl_peer_entry) == 16, "sl_peer_entry");
 
@@ -102,7 +102,7 @@ enum sl_verdict {
 
 enum sl_port_flags {
   SL_PORT_AUDIT = 1,      /* a policy in audit would have denied what is allowed here */
-  SL_PORT_BY_PROCESS = 2, /* `decision` is an index of `process_choices`, relative to the slot's half; no verdict */
+  SL_PORT_BY_PROCESS = 2, /* `decision` is an index of `process_verdicts`, relative to the epoch's half; no verdict */
 };
 
 /* Value of `ports` (ARRAY): from (protocol, port) `start` on, up to the next entry's start, this is the answer. */
@@ -116,8 +116,9 @@ struct sl_port_entry {
 SL_ABI_ASSERT(sizeof(struct sl_port_entry) == 12, "sl_port_entry");
 
 /*
- * Patterns of programs, of all rules of a slot together: the bit of a mask is the index in `program_patterns` (ARRAY of
- * SL_SLOTS * SL_MAX_PROGRAM_PATTERNS), relative to the slot's half. Bytes; `*`: any but '/', `**`: any, `?`: one but
+ * Patterns of programs, of all rules of an epoch together: the bit of a mask is the index in `program_patterns` (ARRAY
+ * of SL_EPOCHS * SL_MAX_PROGRAM_PATTERNS), relative to the epoch's half. Bytes; `*`: any but '/', `**`: any, `?`: one
+ * but
  * '/'.
  */
 #define SL_MAX_PROGRAM_PATTERNS 64
@@ -138,16 +139,16 @@ struct sl_process_condition {
 };
 SL_ABI_ASSERT(sizeof(struct sl_process_condition) == 24, "sl_process_condition");
 
-/* Value of `process_choices` (ARRAY of SL_SLOTS * SL_MAX_PROCESS_CHOICES). */
+/* Value of `process_verdicts` (ARRAY of SL_EPOCHS * SL_MAX_PROCESS_VERDICTS). */
 #define SL_MAX_PROCESS_CONDITIONS 8
-#define SL_MAX_PROCESS_CHOICES 4096
-struct sl_process_choice {
+#define SL_MAX_PROCESS_VERDICTS 4096
+struct sl_process_verdict {
   __u32 count;    /* of conditions, 1.. */
-  __u32 outcomes; /* 2^count entries of `ports` from here on, relative to the slot's half, by the conditions that are
+  __u32 outcomes; /* 2^count entries of `ports` from here on, relative to the epoch's half, by the conditions that are
                      met (bit i: conditions[i]); their `start` means nothing */
   struct sl_process_condition conditions[SL_MAX_PROCESS_CONDITIONS];
 };
-SL_ABI_ASSERT(sizeof(struct sl_process_choice) == 200, "sl_process_choice");
+SL_ABI_ASSERT(sizeof(struct sl_process_verdict) == 200, "sl_process_verdict");
 
 /* Longest binary search in one range: 2^18 entries. */
 #define SL_MAX_SEARCH_STEPS 18

@@ -2,7 +2,7 @@
 /*
  * Processes: the kernel's table of them, and the records that the sensors of bpf/sensors send.
  *
- * A process life is what runs between two of: fork, exec, exit. Each has a sl_process_id of its own, given by the
+ * A process instance is what runs between two of: fork, exec, exit. Each has a sl_process_id of its own, given by the
  * kernel side, unique until reboot and never used again. Numbers are in host byte order, times in ns of CLOCK_BOOTTIME.
  */
 #ifndef SLUICE_ABI_PROCESS_H
@@ -14,7 +14,7 @@
 typedef __u64 sl_process_id; /* 0: none, or not known */
 
 enum sl_process_flags {
-  SL_PROCESS_EXECED = 1 << 0, /* this life began with an exec; else with a fork */
+  SL_PROCESS_EXECED = 1 << 0, /* this instance began with an exec; else with a fork */
   SL_PROCESS_SEEDED = 1 << 1, /* was there before the sensors: its parent is who reaps it now */
   SL_PROCESS_KERNEL_THREAD = 1 << 2,
   SL_PROCESS_SETUID = 1 << 3, /* the binary's set-user-ID bit was honoured; likewise: */
@@ -33,19 +33,19 @@ enum sl_process_flags {
                                         one by which policy knows programs */
   SL_PROCESS_MAY_MOUNT = 1 << 15,    /* in `processes`: could mount in its home when it last executed a program */
   SL_PROCESS_IS_ENV = 1 << 16, /* in `processes`: env(1) of a script's first line, about to execute what runs it */
-  SL_PROCESS_SCRIPT_BY_ENV = 1 << 17, /* runs the script of the life before, which was its env(1) */
+  SL_PROCESS_SCRIPT_BY_ENV = 1 << 17, /* runs the script of the instance before, which was its env(1) */
 };
 
 /*
- * `processes` (HASH, key __u32 tgid): every process that lives, in its present life. Written by the sensors before the
- * process runs its first instruction in that life; deleted when its last thread exits.
+ * `processes` (HASH, key __u32 tgid): every process that lives, in its present instance. Written by the sensors before
+ * the process runs its first instruction in that instance; deleted when its last thread exits.
  */
 struct sl_process {
   sl_process_id id;
-  sl_process_id parent; /* the life that forked this process */
-  __u64 start_ns;       /* of this life */
+  sl_process_id parent; /* the instance that forked this process */
+  __u64 start_ns;       /* of this instance */
   __u64 birth_ns;       /* of the process: with the tgid, tells it from another that had the number before */
-  __u64 cgroup;         /* id of its cgroup in the default hierarchy, when the life began */
+  __u64 cgroup;         /* id of its cgroup in the default hierarchy, when the instance began */
   __u32 execs;          /* the kernel's count (task_struct.self_exec_id): tells that an exec was missed */
   __u32 flags;          /* enum sl_process_flags */
   sl_process_class_number process_class;
@@ -60,14 +60,14 @@ SL_ABI_ASSERT(sizeof(struct sl_process) == 64, "sl_process");
  */
 struct sl_socket_owner {
   __u64 cookie;          /* of the socket that this was written for; another one: inherited from the listener */
-  __u64 birth_ns;        /* as in sl_process; while it is the one in `processes`, its present life is the owner */
-  sl_process_id process; /* the life that acted; 0: had no entry in `processes` */
+  __u64 birth_ns;        /* as in sl_process; while it is the one in `processes`, its present instance is the owner */
+  sl_process_id process; /* the instance that acted; 0: had no entry in `processes` */
   __u64 session;         /* of the probes that wrote it */
   __u32 tgid;            /* 0: not known who, as when several processes held it before the probes were there */
   __u32 execs;
   __u32 sender; /* tgid of the first process that sent datagrams by it; 0: none did */
   __u32 shared; /* 1: others did too. The owner stays the first; who sent where: bpf/lib/datagram_senders.bpf.h */
-  sl_process_class_number process_class; /* of the life `process` */
+  sl_process_class_number process_class; /* of the instance `process` */
   __u32 closed;                          /* 1: nobody has it open any more */
 };
 SL_ABI_ASSERT(sizeof(struct sl_socket_owner) == 56, "sl_socket_owner");
@@ -84,7 +84,7 @@ struct sl_socket_holder {
 };
 SL_ABI_ASSERT(sizeof(struct sl_socket_holder) == 16, "sl_socket_holder");
 
-/* `process_claims` (HASH): a life, told without an id. While seeding, who inserts it first gives the id. */
+/* `process_claims` (HASH): an instance, told without an id. While seeding, who inserts it first gives the id. */
 struct sl_process_claim_key {
   __u64 birth_ns;
   __u32 tgid;
@@ -153,7 +153,7 @@ SL_ABI_ASSERT(sizeof(struct sl_process_namespaces) == 32, "sl_process_namespaces
  */
 struct sl_process_start {
   struct sl_process_header header;
-  sl_process_id previous; /* exec: the life of this process that it ends */
+  sl_process_id previous; /* exec: the instance of this process that it ends */
   __u64 capabilities;     /* effective, a bit each */
   struct sl_process_namespaces namespaces;
   __u32 tid;    /* of the thread that runs; after an exec the kernel gives it the pid */

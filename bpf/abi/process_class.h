@@ -2,11 +2,11 @@
 /*
  * What policy can tell of a process: its program, the script that the program runs, and the programs and scripts that
  * led to it. Processes that are alike in this are of one class. The sensors give a process its class before the first
- * instruction of its life; the packet path asks the class what patterns it matches.
+ * instruction of its instance; the packet path asks the class what patterns it matches.
  *
  * Numbers of programs and classes are given by the kernel side and not used again before they wrap at 2^32. Masks are
- * of the patterns of one slot (bpf/abi/policy.h): by the sensors when the program or class is new, by the agent when
- * the patterns of a slot change, before that slot comes in force.
+ * of the patterns of one epoch (bpf/abi/policy.h): by the sensors when the program or class is new, by the agent when
+ * the patterns of an epoch change, before that epoch comes in force.
  */
 #ifndef SLUICE_ABI_PROCESS_CLASS_H
 #define SLUICE_ABI_PROCESS_CLASS_H
@@ -22,7 +22,7 @@ SL_ABI_ASSERT(sizeof(struct sl_program_path) == 512, "sl_program_path");
 struct sl_program {
   __u32 number;
   __u32 share; /* index in `process_shares` of who ran it first */
-  __u64 matches[SL_SLOTS];
+  __u64 matches[SL_EPOCHS];
 };
 SL_ABI_ASSERT(sizeof(struct sl_program) == 24, "sl_program");
 
@@ -47,9 +47,9 @@ typedef __u32 sl_process_class_number; /* 0: not known */
 /* Value of `process_classes` (HASH by sl_process_class_number). */
 struct sl_process_class {
   struct sl_process_facts facts;
-  __u64 binaries[SL_SLOTS];       /* patterns that the program or the script matches */
-  __u64 scripts[SL_SLOTS];        /* those of them that the script matches */
-  __u64 ancestors[SL_SLOTS];      /* patterns that one of the ancestors matches */
+  __u64 binaries[SL_EPOCHS];      /* patterns that the program or the script matches */
+  __u64 scripts[SL_EPOCHS];       /* those of them that the script matches */
+  __u64 ancestors[SL_EPOCHS];     /* patterns that one of the ancestors matches */
   __u64 used_ns;                  /* CLOCK_MONOTONIC: when a process was last given this class */
   sl_process_class_number forked; /* the class of its forked children; 0: not looked up yet */
   __u32 share;                    /* index in `process_shares` of who had it first */

@@ -113,7 +113,7 @@ static __always_inline void sl_submit_event(struct sl_flow_event* event, __u64 t
   bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
-/* Not inline: a call is little beside an event, and there are many places that send one. `kind`: enum
+/* Not inline: a call is little beside an event, and there are many slots that send one. `kind`: enum
  * sl_flow_event_type, and SL_EVENT_OF_REPLY. */
 #define SL_EVENT_OF_REPLY (1 << 8)
 static __noinline int sl_send_event(const struct sl_flow_key* key, const struct sl_flow_entry* entry, __u32 share,

@@ -5,7 +5,7 @@
  * packet of a flow that is known costs one comparison and one bit.
  *
  * Where a verdict hangs on an end's process, it hangs on the socket too: a packet that another socket sends, or that
- * another one would receive, is judged anew. So whoever gets a port that an allowed program used gets none of its
+ * another one would receive, is evaluated anew. So whoever gets a port that an allowed program used gets none of its
  * rights.
  *
  * Where only the record does, a datagram that another socket sends is asked likewise. Who receives it is asked once the

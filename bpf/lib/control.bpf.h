@@ -26,7 +26,7 @@ static __always_inline int sl_is_same_64(const struct sl_addr* a, const struct s
 }
 
 /* Whether the workload behind the interface has this address. */
-static __always_inline int sl_is_its(const struct sl_judgement* j, const struct sl_interface* interface,
+static __always_inline int sl_is_its(const struct sl_evaluation* j, const struct sl_interface* interface,
                                      const struct sl_addr* addr) {
   struct sl_address_value who;
   if (sl_is_on_link_address(interface, addr)) return 1;
@@ -36,7 +36,7 @@ static __always_inline int sl_is_its(const struct sl_judgement* j, const struct 
 
 /* Whether an ICMPv6 message to this unicast address stays on the link, or is for the node or a workload of it, whose
  * hook sees it. On a bridge others may be there too: those with the /64 of `own`. */
-static __always_inline int sl_stays_on_link(const struct sl_judgement* j, const struct sl_interface* interface,
+static __always_inline int sl_stays_on_link(const struct sl_evaluation* j, const struct sl_interface* interface,
                                             const struct sl_addr* own) {
   const struct sl_addr* to = &j->packet.tuple.dst;
   if (sl_is_multicast6(to) || sl_is_link_local(to)) return 1;
@@ -47,7 +47,7 @@ static __always_inline int sl_stays_on_link(const struct sl_judgement* j, const 
 }
 
 /* Two CPUs at once may let a frame more pass. */
-static __always_inline int sl_is_link_budget_spent(const struct sl_judgement* j, __u32 endpoint) {
+static __always_inline int sl_is_link_budget_spent(const struct sl_evaluation* j, __u32 endpoint) {
   const __u64 rate = sl_in_quarantine(endpoint) ? SL_LINK_CONTROL_RATE_CUT_OFF : SL_LINK_CONTROL_RATE;
   __u64* paid = bpf_map_lookup_elem(&link_budgets, &endpoint);
   if (!paid) return 1;
@@ -60,12 +60,12 @@ static __always_inline int sl_is_link_budget_spent(const struct sl_judgement* j,
 }
 
 /* More than its headers say would be room for anything. */
-static __always_inline int sl_is_overlong(const struct sl_judgement* j) {
+static __always_inline int sl_is_overlong(const struct sl_evaluation* j) {
   const __u32 bytes = j->size.bytes;
   return bytes > SL_SHORTEST_FRAME && bytes > (__u32)j->packet.l3.l4_offset + j->packet.l3.l4_bytes;
 }
 
-static __always_inline int sl_check_control_from_pod(struct sl_judgement* j) {
+static __always_inline int sl_check_control_from_pod(struct sl_evaluation* j) {
   const struct sl_packet* packet = &j->packet;
   const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &j->ifindex);
   struct sl_address_value owner;
@@ -90,7 +90,7 @@ static __always_inline int sl_check_control_from_pod(struct sl_judgement* j) {
   return sl_is_link_budget_spent(j, owner.endpoint) ? SL_DROP_LINK_CONTROL : SL_DROP_NONE;
 }
 
-static __always_inline int sl_check_control_to_pod(struct sl_judgement* j) {
+static __always_inline int sl_check_control_to_pod(struct sl_evaluation* j) {
   const struct sl_packet* packet = &j->packet;
   struct sl_address_value who;
   const int unknown = sl_resolve_owner(j, &who);
@@ -103,11 +103,11 @@ static __always_inline int sl_check_control_to_pod(struct sl_judgement* j) {
   return !who.ifindex || sl_came_by(j, who.ifindex) ? SL_DROP_NONE : SL_DROP_SPOOFED_SOURCE;
 }
 
-/* SL_LINK_CONTROL, or why it is dropped. SL_DROP_NONE: it passes as far as it is link control, and is to be judged.
- * Into this CPU's judgement; global for the same reason as sl_judge. */
+/* SL_LINK_CONTROL, or why it is dropped. SL_DROP_NONE: it passes as far as it is link control, and is to be evaluated.
+ * Into this CPU's evaluation; global for the same reason as sl_evaluate. */
 __noinline int sl_check_control(void) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   j->gen = sl_generation();
   j->now = sl_now();

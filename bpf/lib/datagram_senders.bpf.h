@@ -3,7 +3,7 @@
  * Who sends datagrams by a socket that several processes send by: for each destination who sent there last. A datagram
  * is noted as it leaves the socket, in its sender's context, and looked up a moment later by the packet path.
  *
- * The table is in the socket: no other socket's datagrams take its places, and what does not fit is the loss of those
+ * The table is in the socket: no other socket's datagrams take its slots, and what does not fit is the loss of those
  * who share it. It is smaller than what a socket costs its workload anyway. Where all who sent by the socket are of one
  * class, as the workers of a server, that class is known whatever has gone.
  *

@@ -3,7 +3,7 @@
 #ifndef SLUICE_ENDS_BPF_H
 #define SLUICE_ENDS_BPF_H
 
-#include "bpf/lib/judgement.bpf.h"
+#include "bpf/lib/evaluation.bpf.h"
 
 static __always_inline void sl_end_of(struct sl_flow_end* end, const struct sl_address_value* who) {
   end->identity = who->identity;
@@ -14,7 +14,7 @@ static __always_inline void sl_end_of(struct sl_flow_end* end, const struct sl_a
 
 /* Whether the frame has the workload's MAC address. Without this a pod's frames would teach a bridge that others'
  * addresses are behind its port. */
-static __always_inline int sl_has_own_mac(const struct sl_judgement* j, __u32 endpoint) {
+static __always_inline int sl_has_own_mac(const struct sl_evaluation* j, __u32 endpoint) {
   const struct sl_endpoint_mac* own = bpf_map_lookup_elem(&endpoint_macs, &endpoint);
   if (!own) return 0;
   return sl_is_same_mac(own->mac, j->source_mac) || (!sl_load_be32(own->mac) && !sl_load_be16(own->mac + 4));
@@ -29,13 +29,13 @@ static __noinline int sl_is_in(__u32 ifindex, __u32 by) {
 }
 
 /* tc_to_pod: whether what has a local workload's source address came by that workload's interface. */
-static __always_inline int sl_came_by(const struct sl_judgement* j, __u32 ifindex) {
+static __always_inline int sl_came_by(const struct sl_evaluation* j, __u32 ifindex) {
   return j->from_ifindex == ifindex || (j->from_ifindex && sl_is_in(ifindex, j->from_ifindex));
 }
 
 /* The packet must have come from, or go to, the interface its flow belongs to. Of a known flow, what the node made (a
  * fragment of what it put together) passes: it does not say where that came in. */
-static __always_inline int sl_at_its_interface(const struct sl_judgement* j, const struct sl_flow_end* sender,
+static __always_inline int sl_at_its_interface(const struct sl_evaluation* j, const struct sl_flow_end* sender,
                                                const struct sl_flow_end* receiver) {
   if (j->hook == SL_HOOK_TC_FROM_POD) return sender->ifindex == j->ifindex && sl_has_own_mac(j, sender->endpoint);
   if (j->hook == SL_HOOK_TC_TO_POD)
@@ -45,13 +45,13 @@ static __always_inline int sl_at_its_interface(const struct sl_judgement* j, con
 
 /* tc_to_pod: the sender's hook has counted the packet in this flow. It said so at most `path_fresh` before the packet,
  * which may have waited since, in a queue of the host. */
-static __always_inline int sl_is_counted(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+static __always_inline int sl_is_counted(const struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   return j->hook == SL_HOOK_TC_TO_POD && j->from_ifindex &&
          sl_is_counted_within(entry, reply, j->now, 2 * j->path_fresh);
 }
 
 /* Whether `to_ifindex` is the host end of another local pod's veth. */
-static __always_inline int sl_is_other_pod(const struct sl_judgement* j, __u32 to_ifindex) {
+static __always_inline int sl_is_other_pod(const struct sl_evaluation* j, __u32 to_ifindex) {
   return to_ifindex && to_ifindex != j->ifindex;
 }
 
@@ -65,13 +65,13 @@ static __always_inline const struct sl_addr* sl_owner_of(__u32 ifindex) {
  * Who is at an end of a known flow now. A workload that took part in it by an address that nobody has (a virtual one,
  * multicast) is still who is behind its interface.
  */
-static __always_inline void sl_resolve_end(const struct sl_addr* addr, const struct sl_flow_end* end, __u32 slot,
+static __always_inline void sl_resolve_end(const struct sl_addr* addr, const struct sl_flow_end* end, __u32 epoch,
                                            struct sl_address_value* who) {
-  sl_resolve(addr, slot, who);
+  sl_resolve(addr, epoch, who);
   if (who->workload || !end->ifindex || who->identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE) return;
   const struct sl_addr* owner = sl_owner_of(end->ifindex);
   struct sl_address_value owner_is;
-  if (!owner || !sl_resolve(owner, slot, &owner_is)) return;
+  if (!owner || !sl_resolve(owner, epoch, &owner_is)) return;
   if (owner_is.ifindex == end->ifindex && owner_is.workload == end->workload) *who = owner_is;
 }
 
@@ -90,7 +90,7 @@ static __always_inline void sl_renew_end(struct sl_flow_end* end, const struct s
 }
 
 /* Who is behind the hook's interface by this generation; UNKNOWN_ENDPOINT until somebody is. */
-static __always_inline int sl_resolve_owner(const struct sl_judgement* j, struct sl_address_value* who) {
+static __always_inline int sl_resolve_owner(const struct sl_evaluation* j, struct sl_address_value* who) {
   const struct sl_addr* owner = sl_owner_of(j->ifindex);
   if (!owner) return SL_DROP_UNKNOWN_ENDPOINT;
   sl_resolve(owner, j->gen & 1, who);
@@ -113,7 +113,8 @@ static __always_inline int sl_is_on_link_address(const struct sl_interface* inte
 
 /* Who sent it, where the source is such an address. Not inlined: hardly any packet has one. Returns whether `source` is
  * that workload now. */
-static __noinline int sl_resolve_on_link(const struct sl_judgement* j, __u32 ifindex, struct sl_address_value* source) {
+static __noinline int sl_resolve_on_link(const struct sl_evaluation* j, __u32 ifindex,
+                                         struct sl_address_value* source) {
   const struct sl_tuple* tuple = &j->packet.tuple;
   const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &ifindex);
   if (!interface || !source) return 0;
@@ -127,7 +128,7 @@ static __noinline int sl_resolve_on_link(const struct sl_judgement* j, __u32 ifi
 }
 
 /* Who sent it may send it, from there. May find out who that is. */
-static __always_inline int sl_check_source(const struct sl_judgement* j, struct sl_address_value* source) {
+static __always_inline int sl_check_source(const struct sl_evaluation* j, struct sl_address_value* source) {
   if (j->hook == SL_HOOK_TC_FROM_POD) {
     if (source->ifindex != j->ifindex && !sl_resolve_on_link(j, j->ifindex, source)) {
       struct sl_address_value owner;

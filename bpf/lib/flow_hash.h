@@ -22,7 +22,7 @@ static inline __u32 sl_flow_other_bucket_of(__u32 hash, __u32 buckets) {
 /* In the state BUSY. Never 0. */
 static inline __u32 sl_flow_tag_of(__u32 hash) { return hash << 5 | 1 << 4; }
 
-/* The place of its bucket where a flow is put when that is free, and looked for first. */
+/* The slot of its bucket where a flow is put when that is free, and looked for first. */
 static inline __u32 sl_flow_way_of(__u32 hash) { return (hash & 0xffff) * SL_FLOW_WAYS >> 16; }
 
 #endif

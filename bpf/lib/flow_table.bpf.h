@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The flow table (bpf/abi/flow_table.h). A place has one number here, from 0; in results SL_NO_PLACE says that there is
+ * The flow table (bpf/abi/flow_table.h). A slot has one number here, from 0; in results SL_NO_SLOT says that there is
  * none. Helper-free but for where the table lies: a test that compiles it natively says that before it includes this.
  */
 #ifndef SLUICE_FLOW_TABLE_BPF_H
@@ -12,27 +12,27 @@
 #include "bpf/lib/flow_hash.h"
 #include "bpf/lib/once.h"
 
-#define SL_NO_PLACE (~(__u32)0)
+#define SL_NO_SLOT (~(__u32)0)
 #ifdef __bpf__
 #define SL_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define SL_UNROLL
 #endif
 
-static __always_inline struct sl_flow_entry* sl_entry_at(__u32 place) {
-  struct sl_flow* flow = place == SL_NO_PLACE ? 0 : sl_flow_at(place);
+static __always_inline struct sl_flow_entry* sl_entry_at(__u32 slot) {
+  struct sl_flow* flow = slot == SL_NO_SLOT ? 0 : sl_flow_at(slot);
   if (!flow) return 0;
   barrier_var(flow); /* the compiler would add before the check, which the verifier refuses */
   return &flow->entry;
 }
 
 /* By SL_FLOW_WAYS: BPF's division is the processor's. */
-static __always_inline __u32 sl_bucket_of_place(__u32 place) { return (__u64)place * 0x88888889 >> 35; }
+static __always_inline __u32 sl_bucket_of_slot(__u32 slot) { return (__u64)slot * 0x88888889 >> 35; }
 
-/* Null: there is no such place. */
-static __always_inline __u32* sl_tag_at(__u32 place) {
-  const __u32 index = sl_bucket_of_place(place);
-  const __u32 way = place - index * SL_FLOW_WAYS;
+/* Null: there is no such slot. */
+static __always_inline __u32* sl_tag_at(__u32 slot) {
+  const __u32 index = sl_bucket_of_slot(slot);
+  const __u32 way = slot - index * SL_FLOW_WAYS;
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   if (!bucket || way >= SL_FLOW_WAYS) return 0;
   barrier_var(bucket); /* likewise */
@@ -79,40 +79,42 @@ static __always_inline int sl_is_tag_in(__u32 tag, __u32 busy, __u32 state) {
   return (tag & ~(__u32)SL_FLOW_HELD) == (busy | state);
 }
 
-static __always_inline __u32 sl_home_of(__u32 hash) { return sl_flow_bucket_of(hash, flow_bucket_count); }
-static __always_inline __u32 sl_other_home_of(__u32 hash) { return sl_flow_other_bucket_of(hash, flow_bucket_count); }
+static __always_inline __u32 sl_primary_bucket_of(__u32 hash) { return sl_flow_bucket_of(hash, flow_bucket_count); }
+static __always_inline __u32 sl_secondary_bucket_of(__u32 hash) {
+  return sl_flow_other_bucket_of(hash, flow_bucket_count);
+}
 
-/* The place of a flow in one bucket. Global, so that the verifier checks it once and not on every path to it. */
+/* The slot of a flow in one bucket. Global, so that the verifier checks it once and not on every path to it. */
 __noinline __u32 sl_flow_search_in(__u32 index, const struct sl_flow_key* key, __u32 hash, __u32 state) {
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
-  if (!key || !bucket) return SL_NO_PLACE;
+  if (!key || !bucket) return SL_NO_SLOT;
   for (__u32 i = 0; i <= SL_FLOW_WAYS; i++) {
     const __u32 way = i ? i - 1 : sl_flow_way_of(hash);
     if (way >= SL_FLOW_WAYS) continue;
     if (!sl_is_tag_in(SL_READ_ONCE(bucket->tags[way]), sl_flow_tag_of(hash), state)) continue;
     sl_memory_barrier(&bucket->tags[way]);
-    const __u32 place = index * SL_FLOW_WAYS + way;
-    const struct sl_flow* flow = sl_flow_at(place);
-    if (flow && sl_is_key(&flow->key, key)) return place;
+    const __u32 slot = index * SL_FLOW_WAYS + way;
+    const struct sl_flow* flow = sl_flow_at(slot);
+    if (flow && sl_is_key(&flow->key, key)) return slot;
   }
-  return SL_NO_PLACE;
+  return SL_NO_SLOT;
 }
 
-static __always_inline int sl_has_guests(const struct sl_flow_bucket* bucket) {
-  return SL_READ_ONCE(bucket->guests) != 0;
+static __always_inline int sl_has_overflow(const struct sl_flow_bucket* bucket) {
+  return SL_READ_ONCE(bucket->overflow) != 0;
 }
 
-/* The place of a flow. */
+/* The slot of a flow. */
 __noinline __u32 sl_flow_search(const struct sl_flow_key* key, __u32 state) {
-  if (!key) return SL_NO_PLACE;
+  if (!key) return SL_NO_SLOT;
   const __u32 hash = sl_hash_of(key);
-  const __u32 place = sl_flow_search_in(sl_home_of(hash), key, hash, state);
-  const struct sl_flow_bucket* home = sl_bucket_at(sl_home_of(hash));
-  if (place != SL_NO_PLACE || state == SL_FLOW_DENIED || !home || !sl_has_guests(home)) return place;
-  return sl_flow_search_in(sl_other_home_of(hash), key, hash, state);
+  const __u32 slot = sl_flow_search_in(sl_primary_bucket_of(hash), key, hash, state);
+  const struct sl_flow_bucket* primary = sl_bucket_at(sl_primary_bucket_of(hash));
+  if (slot != SL_NO_SLOT || state == SL_FLOW_DENIED || !primary || !sl_has_overflow(primary)) return slot;
+  return sl_flow_search_in(sl_secondary_bucket_of(hash), key, hash, state);
 }
 
-/* A flow in its place, and what the tag said before it was looked at. */
+/* A flow in its slot, and what the tag said before it was looked at. */
 struct sl_sighting {
   struct sl_flow* flow;
   __u32* tag;
@@ -147,7 +149,7 @@ static __always_inline int sl_has_allowed(const struct sl_flow_bucket* bucket, _
  */
 static __always_inline int sl_flow_see(const struct sl_flow_key* key, volatile __u32* way_seen,
                                        struct sl_sighting* seen) {
-  const __u32 hash = sl_hash_of(key), index = sl_home_of(hash), busy = sl_flow_tag_of(hash);
+  const __u32 hash = sl_hash_of(key), index = sl_primary_bucket_of(hash), busy = sl_flow_tag_of(hash);
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   __u32 way = sl_flow_way_of(hash);
   if (!bucket || way >= SL_FLOW_WAYS) return -1;
@@ -155,7 +157,7 @@ static __always_inline int sl_flow_see(const struct sl_flow_key* key, volatile _
     SL_UNROLL
     for (way = 0; way < SL_FLOW_WAYS; way++)
       if (sl_is_tag(SL_READ_ONCE(bucket->tags[way]), busy)) break;
-    if (way == SL_FLOW_WAYS) return sl_has_guests(bucket) ? -1 : 0;
+    if (way == SL_FLOW_WAYS) return sl_has_overflow(bucket) ? -1 : 0;
     *way_seen = way;
     way = *way_seen;
     if (way >= SL_FLOW_WAYS) return -1;
@@ -166,14 +168,14 @@ static __always_inline int sl_flow_see(const struct sl_flow_key* key, volatile _
   seen->flow = sl_flow_at(index * SL_FLOW_WAYS + way);
   if (!seen->flow || !sl_is_tag(seen->tag_seen, busy) || !sl_is_key(&seen->flow->key, key)) return -1;
   if (sl_seen_state(seen) != SL_FLOW_DENIED) return 1;
-  return sl_has_guests(bucket) || sl_has_allowed(bucket, busy) ? -1 : 1;
+  return sl_has_overflow(bucket) || sl_has_allowed(bucket, busy) ? -1 : 1;
 }
 
-/* Whether the flow still stands in the place where it was found. */
-__noinline int sl_flow_stands(const struct sl_flow_key* key, __u32 place) {
+/* Whether the flow still stands in the slot where it was found. */
+__noinline int sl_flow_stands(const struct sl_flow_key* key, __u32 slot) {
   if (!key) return 0;
-  __u32* tag = sl_tag_at(place);
-  const struct sl_flow* flow = sl_flow_at(place);
+  __u32* tag = sl_tag_at(slot);
+  const struct sl_flow* flow = sl_flow_at(slot);
   if (!tag || !flow) return 0;
   sl_memory_barrier(tag);
   return (SL_READ_ONCE(*tag) & SL_FLOW_STATE_MASK) != SL_FLOW_BUSY && sl_is_key(&flow->key, key);
@@ -184,12 +186,12 @@ static __always_inline int sl_take(struct sl_flow_bucket* bucket, __u32 way, __u
 }
 
 /*
- * Sets HELD where the flow stands in its place: then it stays there, and who holds it alone may change what belongs
+ * Sets HELD where the flow stands in its slot: then it stays there, and who holds it alone may change what belongs
  * together. Returns the tag as it was; 0: somebody else holds it, or it stands there no more.
  */
-__noinline __u32 sl_flow_hold(const struct sl_flow_key* key, __u32 place) {
-  __u32* tag = sl_tag_at(place);
-  const struct sl_flow* flow = sl_flow_at(place);
+__noinline __u32 sl_flow_hold(const struct sl_flow_key* key, __u32 slot) {
+  __u32* tag = sl_tag_at(slot);
+  const struct sl_flow* flow = sl_flow_at(slot);
   if (!key || !tag || !flow) return 0;
   const __u32 was = SL_READ_ONCE(*tag);
   if ((was & SL_FLOW_STATE_MASK) == SL_FLOW_BUSY || (was & SL_FLOW_HELD)) return 0;
@@ -200,8 +202,8 @@ __noinline __u32 sl_flow_hold(const struct sl_flow_key* key, __u32 place) {
 }
 
 /* Ends that. `tag_value`: what sl_flow_hold said, or with another state. */
-static __always_inline void sl_flow_release(__u32 place, __u32 tag_value) {
-  __u32* tag = sl_tag_at(place);
+static __always_inline void sl_flow_release(__u32 slot, __u32 tag_value) {
+  __u32* tag = sl_tag_at(slot);
   if (tag) sl_publish_tag(tag, tag_value);
 }
 
@@ -223,18 +225,18 @@ static __always_inline __s64 sl_share_of_flows(__u32 number) {
 static __always_inline __s64 sl_flows_of(__u32 owner) { return owner ? sl_share_of_flows(owner) : 0; }
 
 static __always_inline int sl_is_over_share(__u32 owner) {
-  return owner && sl_share_of_flows(0) + sl_flows_of(owner) >= (__s64)flow_share_places;
+  return owner && sl_share_of_flows(0) + sl_flows_of(owner) >= (__s64)flow_share_slots;
 }
 
 /* From here on also what the node opens counts for somebody: whoever can make it connect to pods could fill the table.
  */
-static __always_inline int sl_is_mostly_full(void) { return sl_share_of_flows(0) >= (__s64)flow_share_places / 4 * 3; }
+static __always_inline int sl_is_mostly_full(void) { return sl_share_of_flows(0) >= (__s64)flow_share_slots / 4 * 3; }
 
-/* A flow leaves its place in bucket `index`, which nobody else writes meanwhile. */
+/* A flow leaves its slot in bucket `index`, which nobody else writes meanwhile. */
 static __always_inline void sl_count_out(const struct sl_flow* flow, __u32 index, __u32 state) {
-  const __u32 home = sl_home_of(sl_hash_of(&flow->key));
-  struct sl_flow_bucket* bucket = home == index ? 0 : sl_bucket_at(home);
-  if (bucket) __sync_fetch_and_sub(&bucket->guests, 1);
+  const __u32 primary = sl_primary_bucket_of(sl_hash_of(&flow->key));
+  struct sl_flow_bucket* bucket = primary == index ? 0 : sl_bucket_at(primary);
+  if (bucket) __sync_fetch_and_sub(&bucket->overflow, 1);
   if (state != SL_FLOW_DENIED) sl_share_add(flow->entry.owner, -1);
 }
 
@@ -244,16 +246,16 @@ static __always_inline void sl_flow_leaves(const struct sl_flow* flow, __u32 ind
   sl_count_out(flow, index, state);
 }
 
-/* Takes the flow away that was found in this place and state, when it is still there and that incarnation of it; 0:
+/* Takes the flow away that was found in this slot and state, when it is still there and that incarnation of it; 0:
  * any. Returns whether it was. */
-__noinline int sl_flow_forget_at(const struct sl_flow_key* key, __u32 place, __u32 state, __u32 incarnation) {
+__noinline int sl_flow_forget_at(const struct sl_flow_key* key, __u32 slot, __u32 state, __u32 incarnation) {
   if (!key) return 0;
-  const __u32 was = place == SL_NO_PLACE ? 0 : sl_flow_hold(key, place);
-  const struct sl_flow* flow = sl_flow_at(place);
+  const __u32 was = slot == SL_NO_SLOT ? 0 : sl_flow_hold(key, slot);
+  const struct sl_flow* flow = sl_flow_at(slot);
   if (!was || !flow) return 0;
   const int is_it = (!incarnation || flow->entry.incarnation == incarnation) && (was & 1) == (state != SL_FLOW_DENIED);
-  if (is_it) sl_flow_leaves(flow, sl_bucket_of_place(place), was & SL_FLOW_STATE_MASK);
-  sl_flow_release(place, is_it ? 0 : was);
+  if (is_it) sl_flow_leaves(flow, sl_bucket_of_slot(slot), was & SL_FLOW_STATE_MASK);
+  sl_flow_release(slot, is_it ? 0 : was);
   return is_it;
 }
 
@@ -302,7 +304,7 @@ __noinline int sl_flow_evict_way(__u32 index, __u32 way, __u32 state) {
 
 #define SL_VICTIM(way, state) ((way) | (state) << 8)
 
-/* Who makes room in a bucket for a flow of this state, as SL_VICTIM. SL_NO_PLACE: nobody has to. */
+/* Who makes room in a bucket for a flow of this state, as SL_VICTIM. SL_NO_SLOT: nobody has to. */
 __noinline __u32 sl_flow_victim(__u32 index, __u32 hash, __u32 state) {
   const __u32 first = sl_flow_way_of(hash);
   __u32 goes = SL_FLOW_DENIED, way = SL_FLOW_WAYS;
@@ -318,7 +320,7 @@ __noinline __u32 sl_flow_victim(__u32 index, __u32 hash, __u32 state) {
     goes = SL_FLOW_PENDING;
     way = sl_find_victim(index, first, goes);
   }
-  return way >= SL_FLOW_WAYS ? SL_NO_PLACE : SL_VICTIM(way, goes);
+  return way >= SL_FLOW_WAYS ? SL_NO_SLOT : SL_VICTIM(way, goes);
 }
 
 /* Likewise of the owner's own flows: one that is closing, or the pending one that was silent for longest. */
@@ -326,7 +328,7 @@ __noinline __u32 sl_flow_own_victim(__u32 index, __u32 owner) {
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   __u32 found = SL_FLOW_WAYS, goes = SL_FLOW_PENDING;
   __u64 oldest = ~0ULL;
-  if (!bucket) return SL_NO_PLACE;
+  if (!bucket) return SL_NO_SLOT;
   for (__u32 way = 0; way < SL_FLOW_WAYS; way++) {
     const __u32 state = SL_READ_ONCE(bucket->tags[way]) & SL_FLOW_MARKS_MASK;
     if (state != SL_FLOW_PENDING && state != SL_FLOW_CLOSING) continue;
@@ -338,12 +340,12 @@ __noinline __u32 sl_flow_own_victim(__u32 index, __u32 owner) {
     found = way;
     goes = state;
   }
-  return found >= SL_FLOW_WAYS ? SL_NO_PLACE : SL_VICTIM(found, goes);
+  return found >= SL_FLOW_WAYS ? SL_NO_SLOT : SL_VICTIM(found, goes);
 }
 
 /* 0: it is not there any more, or there was none. */
 static __always_inline int sl_flow_evict(__u32 index, __u32 victim) {
-  if (victim == SL_NO_PLACE || !sl_flow_evict_way(index, victim & 0xff, victim >> 8)) return 0;
+  if (victim == SL_NO_SLOT || !sl_flow_evict_way(index, victim & 0xff, victim >> 8)) return 0;
   sl_count_event(SL_COUNTER_FLOW_EVICTED);
   return 1;
 }
@@ -352,7 +354,7 @@ static __always_inline int sl_flow_evict_own(__u32 index, __u32 owner) {
   return sl_flow_evict(index, sl_flow_own_victim(index, owner));
 }
 
-#define SL_TAKE_LAST (SL_FLOW_ALLOWED << 1) /* beside a state: also the bucket's last free place */
+#define SL_TAKE_LAST (SL_FLOW_ALLOWED << 1) /* beside a state: also the bucket's last free slot */
 
 /* A free way of the bucket, and not its last one unless that may be had too; SL_FLOW_WAYS: there is none. */
 static __always_inline __u32 sl_free_way(const struct sl_flow_bucket* bucket, __u32 hash, int last_too) {
@@ -367,7 +369,7 @@ static __always_inline __u32 sl_free_way(const struct sl_flow_bucket* bucket, __
   return SL_FLOW_WAYS;
 }
 
-/* Word by word, as others may look at the place meanwhile. */
+/* Word by word, as others may look at the slot meanwhile. */
 static __always_inline void sl_write_words(void* to, const void* from, __u32 size) {
   sl_any_word* p = (sl_any_word*)to;
   const sl_any_word* q = (const sl_any_word*)from;
@@ -375,7 +377,7 @@ static __always_inline void sl_write_words(void* to, const void* from, __u32 siz
   for (__u32 i = 0; i < size / 8; i++) SL_WRITE_ONCE(p[i], q[i]);
 }
 
-/* Puts a flow that has no place into a free one of the bucket. 0: none is to be had. Nothing here waits for the memory
+/* Puts a flow that has no slot into a free one of the bucket. 0: none is to be had. Nothing here waits for the memory
  * of the flow, which is hardly ever in the cache: it is only written, and what is locked, which waits for all writes
  * before it, comes first. */
 __noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, const struct sl_flow_entry* entry, __u32 hash,
@@ -394,30 +396,30 @@ __noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, const 
 }
 
 /* Counted before it can be found, so that nobody misses it. */
-static __always_inline int sl_flow_put_as_guest(const struct sl_flow_key* key, struct sl_flow_entry* entry, __u32 hash,
-                                                __u32 state) {
-  struct sl_flow_bucket* home = sl_bucket_at(sl_home_of(hash));
-  if (!home || sl_other_home_of(hash) == sl_home_of(hash)) return 0;
-  __sync_fetch_and_add(&home->guests, 1);
-  if (sl_flow_put_in(sl_other_home_of(hash), key, entry, hash, state)) return 1;
-  __sync_fetch_and_sub(&home->guests, 1);
+static __always_inline int sl_flow_put_in_overflow(const struct sl_flow_key* key, struct sl_flow_entry* entry,
+                                                   __u32 hash, __u32 state) {
+  struct sl_flow_bucket* primary = sl_bucket_at(sl_primary_bucket_of(hash));
+  if (!primary || sl_secondary_bucket_of(hash) == sl_primary_bucket_of(hash)) return 0;
+  __sync_fetch_and_add(&primary->overflow, 1);
+  if (sl_flow_put_in(sl_secondary_bucket_of(hash), key, entry, hash, state)) return 1;
+  __sync_fetch_and_sub(&primary->overflow, 1);
   return 0;
 }
 
-/* Puts a flow that has no place into the table. 0: there is no room. */
+/* Puts a flow that has no slot into the table. 0: there is no room. */
 static __always_inline int sl_flow_put(const struct sl_flow_key* key, struct sl_flow_entry* entry, __u32 state) {
-  const __u32 hash = sl_hash_of(key), home = sl_home_of(hash);
-  if (state != SL_FLOW_DENIED && sl_is_over_share(entry->owner) && !sl_flow_evict_own(home, entry->owner) &&
-      !sl_flow_evict_own(sl_other_home_of(hash), entry->owner)) {
+  const __u32 hash = sl_hash_of(key), primary = sl_primary_bucket_of(hash);
+  if (state != SL_FLOW_DENIED && sl_is_over_share(entry->owner) && !sl_flow_evict_own(primary, entry->owner) &&
+      !sl_flow_evict_own(sl_secondary_bucket_of(hash), entry->owner)) {
     sl_count_event(SL_COUNTER_FLOW_OVER_SHARE);
     return 0;
   }
-  if (sl_flow_put_in(home, key, entry, hash, state)) return 1;
-  if (state != SL_FLOW_DENIED && sl_flow_put_as_guest(key, entry, hash, state)) return 1;
-  if (sl_flow_put_in(home, key, entry, hash, state | SL_TAKE_LAST)) return 1;
-  const __u32 victim = sl_flow_victim(home, hash, state);
-  sl_flow_evict(home, victim);
-  return victim != SL_NO_PLACE && sl_flow_put_in(home, key, entry, hash, state | SL_TAKE_LAST);
+  if (sl_flow_put_in(primary, key, entry, hash, state)) return 1;
+  if (state != SL_FLOW_DENIED && sl_flow_put_in_overflow(key, entry, hash, state)) return 1;
+  if (sl_flow_put_in(primary, key, entry, hash, state | SL_TAKE_LAST)) return 1;
+  const __u32 victim = sl_flow_victim(primary, hash, state);
+  sl_flow_evict(primary, victim);
+  return victim != SL_NO_SLOT && sl_flow_put_in(primary, key, entry, hash, state | SL_TAKE_LAST);
 }
 
 /* Whether the bucket may have one established flow more. */
@@ -428,17 +430,17 @@ static __always_inline int sl_may_establish(const struct sl_flow_bucket* bucket)
   return established < SL_FLOW_ESTABLISHED_WAYS;
 }
 
-/* The state of an allowed flow changes, where it is still in its place. 0: the bucket has as many established flows as
+/* The state of an allowed flow changes, where it is still in its slot. 0: the bucket has as many established flows as
  * it may. Somebody who holds the flow keeps the state as it is, until its next packet. */
-__noinline int sl_flow_settle(const struct sl_flow_key* key, __u32 place, __u32 state) {
-  __u32* tag = sl_tag_at(place);
-  struct sl_flow_bucket* bucket = sl_bucket_at(sl_bucket_of_place(place));
+__noinline int sl_flow_settle(const struct sl_flow_key* key, __u32 slot, __u32 state) {
+  __u32* tag = sl_tag_at(slot);
+  struct sl_flow_bucket* bucket = sl_bucket_at(sl_bucket_of_slot(slot));
   if (!tag || !bucket) return 0;
   const __u32 was = SL_READ_ONCE(*tag);
   if ((was & SL_FLOW_STATE_MASK) == state || !(was & SL_FLOW_PENDING) || (was & SL_FLOW_HELD)) return 1;
   if (state == SL_FLOW_ESTABLISHED && !sl_may_establish(bucket)) return 0;
-  const __u32 held = sl_flow_hold(key, place);
-  if (held) sl_flow_release(place, held & SL_FLOW_PENDING ? (held & ~(__u32)SL_FLOW_STATE_MASK) | state : held);
+  const __u32 held = sl_flow_hold(key, slot);
+  if (held) sl_flow_release(slot, held & SL_FLOW_PENDING ? (held & ~(__u32)SL_FLOW_STATE_MASK) | state : held);
   return 1;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Where the flow table lies in the packet path: in maps. Null: there is no such place. */
+/* Where the flow table lies in the packet path: in maps. Null: there is no such slot. */
 #ifndef SLUICE_FLOW_TABLE_MAPS_BPF_H
 #define SLUICE_FLOW_TABLE_MAPS_BPF_H
 
@@ -8,8 +8,8 @@
 
 /* Set by the loader. */
 const volatile __u32 flow_bucket_count = 1;
-/* Of which each workload has a share: all places, unless a test says otherwise. */
-const volatile __u32 flow_share_places = SL_FLOW_WAYS;
+/* Of which each workload has a share: all slots, unless a test says otherwise. */
+const volatile __u32 flow_share_slots = SL_FLOW_WAYS;
 
 static __always_inline __u32 sl_hash_of(const struct sl_flow_key* key) {
   const struct sl_settings* agent = sl_settings_in_force();
@@ -20,7 +20,7 @@ static __always_inline struct sl_flow_bucket* sl_bucket_at(__u32 index) {
   return bpf_map_lookup_elem(&flow_buckets, &index);
 }
 
-static __always_inline struct sl_flow* sl_flow_at(__u32 place) { return bpf_map_lookup_elem(&flows, &place); }
+static __always_inline struct sl_flow* sl_flow_at(__u32 slot) { return bpf_map_lookup_elem(&flows, &slot); }
 
 static __always_inline __u64* sl_share_at(__u32 endpoint) { return bpf_map_lookup_elem(&flow_shares, &endpoint); }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* How long a flow may be idle. Helper-free: the packet path and the agent's harvest share it. */
+/* How long a flow may be idle. Helper-free: the packet path and the agent's sweep share it. */
 #ifndef SLUICE_FLOW_TIMEOUT_H
 #define SLUICE_FLOW_TIMEOUT_H
 

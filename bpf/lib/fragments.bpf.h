@@ -20,10 +20,10 @@ static __always_inline int sl_is_fragment_old(const struct sl_fragment_value* va
 }
 
 /* Whose table a fragment belongs to: the local sender's, else the local receiver's. 0: neither is local. */
-static __always_inline __u32 sl_fragment_owner(const struct sl_tuple* tuple, __u32 slot) {
-  const struct sl_address_value* who = sl_find_address(slot, &tuple->src);
+static __always_inline __u32 sl_fragment_owner(const struct sl_tuple* tuple, __u32 epoch) {
+  const struct sl_address_value* who = sl_find_address(epoch, &tuple->src);
   if (who && who->endpoint) return who->endpoint;
-  who = sl_find_address(slot, &tuple->dst);
+  who = sl_find_address(epoch, &tuple->dst);
   return who ? who->endpoint : 0;
 }
 

@@ -6,16 +6,16 @@
 #include <linux/pkt_cls.h>
 
 #include "bpf/lib/control.bpf.h"
-#include "bpf/lib/plain.bpf.h"
+#include "bpf/lib/fast_path.bpf.h"
 #include "bpf/lib/sender.bpf.h"
 
 /* Longest part of a packet whose headers are looked at when they are not in the linear part. */
 #define SL_MAX_HEADERS 512
 
-/* Into this CPU's judgement. Global for the same reason as sl_judge. Returns a drop reason. */
+/* Into this CPU's evaluation. Global for the same reason as sl_evaluate. Returns a drop reason. */
 __noinline int sl_parse_skb(struct __sk_buff* skb) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   sl_reset_packet(&j->packet);
   return sl_parse((void*)(long)skb->data, (void*)(long)skb->data_end, &j->packet);
@@ -23,14 +23,14 @@ __noinline int sl_parse_skb(struct __sk_buff* skb) {
 
 __noinline int sl_parse_xdp(struct xdp_md* ctx) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   sl_reset_packet(&j->packet);
   return sl_parse((void*)(long)ctx->data, (void*)(long)ctx->data_end, &j->packet);
 }
 
 /* Parses the linear part; where the headers reach beyond it, pulls them in and parses once more. */
-static __always_inline int sl_parse_pulling(struct __sk_buff* skb, struct sl_judgement* j) {
+static __always_inline int sl_parse_pulling(struct __sk_buff* skb, struct sl_evaluation* j) {
   int reason = sl_parse_skb(skb);
   if (!j->packet.truncated) return reason;
   __u32 linear = skb->data_end - skb->data, wanted = skb->len < SL_MAX_HEADERS ? skb->len : SL_MAX_HEADERS;
@@ -39,7 +39,7 @@ static __always_inline int sl_parse_pulling(struct __sk_buff* skb, struct sl_jud
 }
 
 /* As the packet is on a wire: each segment of a GSO packet has the `headers` bytes of headers of its own. */
-static __always_inline void sl_measure_plain(const struct __sk_buff* skb, struct sl_judgement* j, __u32 headers) {
+static __always_inline void sl_measure_fast(const struct __sk_buff* skb, struct sl_evaluation* j, __u32 headers) {
   const __u32 gso = skb->gso_segs, segments = gso ?: 1;
   j->size.packets = segments;
   j->size.bytes = skb->len + (segments - 1) * headers;
@@ -47,12 +47,12 @@ static __always_inline void sl_measure_plain(const struct __sk_buff* skb, struct
 }
 
 /* After parsing. */
-static __always_inline void sl_measure(const struct __sk_buff* skb, struct sl_judgement* j) {
-  sl_measure_plain(skb, j, (__u32)j->packet.l3.l4_offset + j->packet.l4_length);
+static __always_inline void sl_measure(const struct __sk_buff* skb, struct sl_evaluation* j) {
+  sl_measure_fast(skb, j, (__u32)j->packet.l3.l4_offset + j->packet.l4_length);
 }
 
 /* A packet that is not plain: its drop reason, or SL_LINK_CONTROL. */
-static __always_inline int sl_judge_any_skb(struct __sk_buff* skb, struct sl_judgement* j) {
+static __always_inline int sl_evaluate_any_skb(struct __sk_buff* skb, struct sl_evaluation* j) {
   int reason = sl_parse_pulling(skb, j);
   if (skb->vlan_present) j->packet.has_vlan = 1; /* beside the frame */
   sl_measure(skb, j);
@@ -63,10 +63,10 @@ static __always_inline int sl_judge_any_skb(struct __sk_buff* skb, struct sl_jud
     if (reason < 0 || (reason && !j->packet.ip_version)) return reason; /* ARP is no flow, and leaves no record */
     j->refused = reason;
   }
-  return sl_judge_skb(skb, j);
+  return sl_evaluate_skb(skb, j);
 }
 
-static __always_inline __u32 sl_outcome(int reason, const struct sl_judgement* j) {
+static __always_inline __u32 sl_outcome(int reason, const struct sl_evaluation* j) {
   if (reason > 0) return reason;
   return j->audit ? SL_OUTCOME_AUDITED : SL_DROP_NONE;
 }

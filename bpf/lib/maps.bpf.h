@@ -39,7 +39,7 @@ static __always_inline const struct sl_settings* sl_settings_in_force(void) {
   return bpf_map_lookup_elem(&settings, &zero);
 }
 
-/* Writer: agent, which has it mapped and edits the slot that is not in force. A hash table of our own (policy.h): the
+/* Writer: agent, which has it mapped and edits the epoch that is not in force. A hash table of our own (policy.h): the
  * agent fills it as fast as memory goes, a map of type HASH takes a microsecond an entry; and a look-up calls nobody
  * and touches a cache line or two. Full: the new generation is refused, the old one stays in force. So for all policy
  * maps.
@@ -47,7 +47,7 @@ static __always_inline const struct sl_settings* sl_settings_in_force(void) {
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, SL_SLOTS* SL_SLOT_PLACES(131072));
+  __uint(max_entries, SL_EPOCHS* SL_EPOCH_SLOTS(131072));
   __type(key, __u32);
   __type(value, struct sl_address_entry);
 } addresses SEC(".maps");
@@ -64,7 +64,7 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, SL_SLOTS* SL_SLOT_PLACES(1048576));
+  __uint(max_entries, SL_EPOCHS* SL_EPOCH_SLOTS(1048576));
   __type(key, __u32);
   __type(value, struct sl_peer_entry);
 } peers SEC(".maps");
@@ -81,10 +81,10 @@ struct {
 /* Edited likewise, but by the call. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, SL_SLOTS* SL_MAX_PROCESS_CHOICES);
+  __uint(max_entries, SL_EPOCHS* SL_MAX_PROCESS_VERDICTS);
   __type(key, __u32);
-  __type(value, struct sl_process_choice);
-} process_choices SEC(".maps");
+  __type(value, struct sl_process_verdict);
+} process_verdicts SEC(".maps");
 
 /* Writer: agent, when it attaches to an interface. */
 struct {
@@ -135,8 +135,8 @@ struct {
   __type(value, __u32);
 } quarantine_allow SEC(".maps");
 
-/* Writers: packet path; the agent, which only sets free what is over, and counts its guests out. Mapped into the agent.
- * Full: see flow_table.h; no room at all: CONNTRACK_FULL, and records of denied flows are not made. */
+/* Writers: packet path; the agent, which only sets free what is over, and counts its overflow out. Mapped into the
+ * agent. Full: see flow_table.h; no room at all: CONNTRACK_FULL, and records of denied flows are not made. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);

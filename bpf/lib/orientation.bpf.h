@@ -25,7 +25,7 @@ SL_INLINE int sl_is_to_client(__be16 src_port, __be16 dst_port) {
 }
 
 /* A SYN opens, and a SYN-ACK answers; in midstream the end with the client's port opened it. Nobody gets in by that:
- * without a handshake, of which the SYN is judged, no socket takes the packet. */
+ * without a handshake, of which the SYN is evaluated, no socket takes the packet. */
 SL_INLINE enum sl_orientation sl_tcp_orientation(__u8 tcp_flags, __be16 src_port, __be16 dst_port) {
   if (tcp_flags & SL_TCP_SYN) return tcp_flags & SL_TCP_ACK ? SL_ANSWERS : SL_OPENS;
   if (sl_is_to_client(src_port, dst_port)) return SL_ANSWERS;

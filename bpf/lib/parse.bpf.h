@@ -17,8 +17,8 @@
 #endif
 
 enum sl_packet_kind {
-  SL_PACKET_IP = 0,      /* to be judged by policy */
-  SL_PACKET_CONTROL = 1, /* ARP, neighbour discovery, multicast membership: judged by bpf/lib/control.bpf.h */
+  SL_PACKET_IP = 0,      /* to be evaluated by policy */
+  SL_PACKET_CONTROL = 1, /* ARP, neighbour discovery, multicast membership: evaluated by bpf/lib/control.bpf.h */
 };
 
 /* Link control by what it claims. */
@@ -527,7 +527,7 @@ SL_INLINE void sl_reset_packet(struct sl_packet* packet) {
   __builtin_memset(&packet->fragment_id, 0, sizeof(*packet) - __builtin_offsetof(struct sl_packet, fragment_id));
 }
 
-/* From the Ethernet header on. `packet` must be reset. Returns SL_DROP_NONE or why the frame cannot be judged. */
+/* From the Ethernet header on. `packet` must be reset. Returns SL_DROP_NONE or why the frame cannot be evaluated. */
 SL_INLINE int sl_parse(const void* data, const void* data_end, struct sl_packet* packet) {
   const __u8* eth = sl_bytes_at(data, data_end, 0, SL_ETH_LEN);
   if (!eth) {

@@ -6,21 +6,21 @@
 
 #include "bpf/lib/maps.bpf.h"
 #include "bpf/lib/parse.bpf.h"
+#include "bpf/lib/probe_start.h"
 #include "bpf/lib/process_class_maps.bpf.h"
 #include "bpf/lib/result.bpf.h"
-#include "bpf/lib/slot_home.h"
 
-/* Entries of one slot; the maps hold two. Set by the loader. */
-const volatile __u32 slot_addresses = 131072;
-const volatile __u32 slot_ports = 262144;
-const volatile __u32 slot_peers = 1048576;
+/* Entries of one epoch; the maps hold two. Set by the loader. */
+const volatile __u32 epoch_addresses = 131072;
+const volatile __u32 epoch_ports = 262144;
+const volatile __u32 epoch_peers = 1048576;
 
 /* A flow's first packet, and what the policy says of it. */
 struct sl_policy_question {
   /* in */
   struct sl_address_value source;
   struct sl_address_value destination;
-  __u32 slot;
+  __u32 epoch;
   __u32 service; /* protocol << 16 | destination port */
   __u32 from_node;
   sl_process_class_number source_class; /* of the process at that end; 0: not known */
@@ -41,13 +41,13 @@ static __always_inline int sl_is_mapped_ipv4(const struct sl_addr* addr) {
   return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
 }
 
-/* Null: the slot has no such entry. */
-static __always_inline const struct sl_address_value* sl_find_address(__u32 slot, const struct sl_addr* addr) {
-  const __u32 entries = slot_addresses;
+/* Null: the epoch has no such entry. */
+static __always_inline const struct sl_address_value* sl_find_address(__u32 epoch, const struct sl_addr* addr) {
+  const __u32 entries = epoch_addresses;
   const struct sl_settings* agent = sl_settings_in_force();
   if (!agent) return 0;
-  __u32 index = slot * SL_SLOT_PLACES(entries) + sl_address_home(agent->hash_seeds, addr, SL_SLOT_HOMES(entries));
-  for (int i = 0; i < SL_MAX_SLOT_PROBES; i++, index++) {
+  __u32 index = epoch * SL_EPOCH_SLOTS(entries) + sl_address_start(agent->hash_seeds, addr, SL_EPOCH_STARTS(entries));
+  for (int i = 0; i < SL_MAX_PROBES; i++, index++) {
     const struct sl_address_entry* entry = bpf_map_lookup_elem(&addresses, &index);
     if (!entry || entry->value.identity == SL_IDENTITY_UNKNOWN) return 0;
     if (sl_is_same_addr(&entry->addr, addr)) return &entry->value;
@@ -58,15 +58,15 @@ static __always_inline const struct sl_address_value* sl_find_address(__u32 slot
 /* Who has this address: one hash look-up for pods and the node, one more in the trie for everybody else. Returns
  * whether it is a pod's or the node's. Global, so that the verifier checks it once and not on every path that leads
  * here. */
-__noinline int sl_resolve(const struct sl_addr* addr, __u32 slot, struct sl_address_value* out) {
+__noinline int sl_resolve(const struct sl_addr* addr, __u32 epoch, struct sl_address_value* out) {
   if (!addr || !out) return 0;
-  const struct sl_address_value* known = sl_find_address(slot, addr);
+  const struct sl_address_value* known = sl_find_address(epoch, addr);
   if (known) {
     *out = *known;
     return 1;
   }
   __builtin_memset(out, 0, sizeof(*out));
-  struct sl_prefix_key prefix = {.prefixlen = 32 + 128, .slot = bpf_htonl(slot), .addr = *addr};
+  struct sl_prefix_key prefix = {.prefixlen = 32 + 128, .epoch = bpf_htonl(epoch), .addr = *addr};
   const struct sl_prefix_value* value = bpf_map_lookup_elem(&prefixes, &prefix);
   if (value)
     out->identity = value->identity;
@@ -77,17 +77,17 @@ __noinline int sl_resolve(const struct sl_addr* addr, __u32 slot, struct sl_addr
   return 0;
 }
 
-/* Which outcome of `choice` is the answer for a process of this class. */
-static __always_inline __u32 sl_choose(const struct sl_process_choice* choice, sl_process_class_number number,
-                                       __u32 slot) {
+/* The outcome of `process_verdict` for a process of this class. */
+static __always_inline __u32 sl_choose(const struct sl_process_verdict* process_verdict, sl_process_class_number number,
+                                       __u32 epoch) {
   const struct sl_process_class* class = number ? bpf_map_lookup_elem(&process_classes, &number) : 0;
-  const __u64 binaries = class ? class->binaries[slot & 1] : 0, ancestors = class ? class->ancestors[slot & 1] : 0;
+  const __u64 binaries = class ? class->binaries[epoch & 1] : 0, ancestors = class ? class->ancestors[epoch & 1] : 0;
   const int knows_binary = class && class->facts.program != SL_PROGRAM_UNKNOWN;
   const int knows_ancestors = class && !(class->facts.flags & SL_CLASS_MORE_ANCESTORS);
   __u32 met = 0;
   for (__u32 i = 0; i < SL_MAX_PROCESS_CONDITIONS; i++) {
-    if (i >= choice->count) break;
-    const struct sl_process_condition* condition = &choice->conditions[i];
+    if (i >= process_verdict->count) break;
+    const struct sl_process_condition* condition = &process_verdict->conditions[i];
     const int by_binary = !condition->binaries || (condition->binaries & binaries);
     const int by_ancestor = !condition->ancestors || (condition->ancestors & ancestors);
     const int is_not = (!by_binary && knows_binary) || (!by_ancestor && knows_ancestors);
@@ -98,22 +98,22 @@ static __always_inline __u32 sl_choose(const struct sl_process_choice* choice, s
 
 /* The entry that answers where `entry` leaves it to the process; null: the tables have none. */
 static __always_inline const struct sl_port_entry* sl_outcome_of(const struct sl_port_entry* entry,
-                                                                 sl_process_class_number class, __u32 slot) {
-  __u32 index = slot * SL_MAX_PROCESS_CHOICES + entry->decision;
-  const struct sl_process_choice* choice = bpf_map_lookup_elem(&process_choices, &index);
-  if (!choice) return 0;
-  index = slot * slot_ports + choice->outcomes + sl_choose(choice, class, slot);
+                                                                 sl_process_class_number class, __u32 epoch) {
+  __u32 index = epoch * SL_MAX_PROCESS_VERDICTS + entry->decision;
+  const struct sl_process_verdict* process_verdict = bpf_map_lookup_elem(&process_verdicts, &index);
+  if (!process_verdict) return 0;
+  index = epoch * epoch_ports + process_verdict->outcomes + sl_choose(process_verdict, class, epoch);
   return bpf_map_lookup_elem(&ports, &index);
 }
 
-/* Null: the slot has no such entry. */
-static __always_inline const struct sl_peer_value* sl_find_peer(__u32 slot, __u32 ruleset, __u32 identity) {
-  const __u32 entries = slot_peers;
+/* Null: the epoch has no such entry. */
+static __always_inline const struct sl_peer_value* sl_find_peer(__u32 epoch, __u32 ruleset, __u32 identity) {
+  const __u32 entries = epoch_peers;
   const struct sl_settings* agent = sl_settings_in_force();
   if (!agent) return 0;
   __u32 index =
-      slot * SL_SLOT_PLACES(entries) + sl_peer_home(agent->hash_seeds, ruleset, identity, SL_SLOT_HOMES(entries));
-  for (int i = 0; i < SL_MAX_SLOT_PROBES; i++, index++) {
+      epoch * SL_EPOCH_SLOTS(entries) + sl_peer_start(agent->hash_seeds, ruleset, identity, SL_EPOCH_STARTS(entries));
+  for (int i = 0; i < SL_MAX_PROBES; i++, index++) {
     const struct sl_peer_entry* entry = bpf_map_lookup_elem(&peers, &index);
     if (!entry || !entry->range.count) return 0;
     if (entry->ruleset == ruleset && entry->identity == identity) return &entry->range;
@@ -125,11 +125,11 @@ static __always_inline const struct sl_peer_value* sl_find_peer(__u32 slot, __u3
  * SL_ASK_RECEIVER. Global, so that the verifier checks it once and not on every path that leads here. */
 __noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 ruleset, __u32 identity, int ingress) {
   if (!question) return SL_DROP_RULESET_MISSING;
-  __u32 slot = question->slot & 1, service = question->service;
-  const struct sl_peer_value* range = sl_find_peer(slot, ruleset, identity);
-  if (!range) range = sl_find_peer(slot, ruleset, SL_IDENTITY_ANY_OF_KIND(identity >> SL_IDENTITY_KIND_SHIFT));
+  __u32 epoch = question->epoch & 1, service = question->service;
+  const struct sl_peer_value* range = sl_find_peer(epoch, ruleset, identity);
+  if (!range) range = sl_find_peer(epoch, ruleset, SL_IDENTITY_ANY_OF_KIND(identity >> SL_IDENTITY_KIND_SHIFT));
   if (!range) return SL_DROP_RULESET_MISSING;
-  __u32 low = range->first + slot * slot_ports, count = range->count;
+  __u32 low = range->first + epoch * epoch_ports, count = range->count;
   for (int i = 0; i < SL_MAX_SEARCH_STEPS; i++) {
     if (count <= 1) break;
     __u32 half = count / 2, middle = low + half;
@@ -147,7 +147,7 @@ __noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 rules
   if (entry->flags & SL_PORT_BY_PROCESS) {
     if (ingress && question->may_ask_receiver) return SL_ASK_RECEIVER;
     question->by_process |= ingress ? SL_CT_BY_RESPONDER : SL_CT_BY_INITIATOR;
-    entry = sl_outcome_of(entry, ingress ? question->destination_class : question->source_class, slot);
+    entry = sl_outcome_of(entry, ingress ? question->destination_class : question->source_class, epoch);
     if (!entry) return SL_DROP_RULESET_MISSING;
   }
   if (ingress)

@@ -10,10 +10,10 @@
 
 #include "bpf/abi/process_class.h"
 
-/* Writer: agent. Patterns of programs, by slot. */
+/* Writer: agent. Patterns of programs, by epoch. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, SL_SLOTS* SL_MAX_PROGRAM_PATTERNS);
+  __uint(max_entries, SL_EPOCHS* SL_MAX_PROGRAM_PATTERNS);
   __type(key, __u32);
   __type(value, struct sl_program_pattern);
 } program_patterns SEC(".maps");

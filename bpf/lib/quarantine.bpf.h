@@ -13,7 +13,7 @@ static __always_inline int sl_in_quarantine(__u32 endpoint) {
   return value && SL_READ_ONCE(*value) != SL_QUARANTINE_NONE;
 }
 
-/* Not inlined: hardly ever asked, and asked in many places. */
+/* Not inlined: hardly ever asked, and asked in many slots. */
 static __noinline int sl_on_allow_list(const struct sl_addr* peer, __u8 ip_version) {
   struct sl_quarantine_peer key = {.prefixlen = 128, .addr = *peer};
   const __u32* version = bpf_map_lookup_elem(&quarantine_allow, &key);
@@ -21,7 +21,8 @@ static __noinline int sl_on_allow_list(const struct sl_addr* peer, __u8 ip_versi
 }
 
 /* 1 when quarantine stops this packet. The endpoints are the local sender's and the local receiver's; 0: not local. */
-static __always_inline int sl_cut_off(const struct sl_packet* packet, __u32 from_endpoint, __u32 to_endpoint) {
+static __always_inline int sl_either_quarantined(const struct sl_packet* packet, __u32 from_endpoint,
+                                                 __u32 to_endpoint) {
   if (sl_in_quarantine(from_endpoint) && !sl_on_allow_list(&packet->tuple.dst, packet->ip_version)) return 1;
   return sl_in_quarantine(to_endpoint) && !sl_on_allow_list(&packet->tuple.src, packet->ip_version);
 }

@@ -11,13 +11,13 @@
 
 /* Writes a known flow's new verdict down, where it still stands; one CPU at a time. A packet whose CPU comes second has
  * its own verdict, and lets a later one write. */
-static __always_inline void sl_record(struct sl_judgement* j, const struct sl_flow_key* key,
+static __always_inline void sl_record(struct sl_evaluation* j, const struct sl_flow_key* key,
                                       struct sl_flow_entry* entry, int reason, int keep) {
   const struct sl_policy_question* q = &j->question;
-  const __u32 held = sl_flow_hold(key, j->place);
+  const __u32 held = sl_flow_hold(key, j->slot);
   __u32 state = held & SL_FLOW_STATE_MASK;
   if (!held) {
-    if (sl_flow_stands(key, j->place)) __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
+    if (sl_flow_stands(key, j->slot)) __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
     return;
   }
   if (SL_READ_ONCE(entry->generation) <= j->gen) {
@@ -26,9 +26,9 @@ static __always_inline void sl_record(struct sl_judgement* j, const struct sl_fl
     if (!keep) {
       if (entry->reason != reason) {
         SL_WRITE_ONCE(entry->last_event, 0); /* say so with this packet */
-        if (reason) sl_count_event(SL_COUNTER_FLOW_CUT);
+        if (reason) sl_count_event(SL_COUNTER_FLOW_REVOKED);
       }
-      /* Of neither socket while the verdict is written: who compares then is judged by himself. */
+      /* Of neither socket while the verdict is written: who compares then is evaluated by himself. */
       if (entry->initiator_socket != q->source_socket) SL_WRITE_ONCE(entry->initiator_socket, SL_SOCKET_CHANGES);
       if (entry->responder_socket != q->destination_socket) SL_WRITE_ONCE(entry->responder_socket, SL_SOCKET_CHANGES);
       sl_memory_barrier(&entry->flags);
@@ -48,7 +48,7 @@ static __always_inline void sl_record(struct sl_judgement* j, const struct sl_fl
     sl_memory_barrier(&entry->flags);
     SL_WRITE_ONCE(entry->generation, j->gen); /* last: who sees it sees the verdict too */
   }
-  sl_flow_release(j->place, (held & ~(__u32)SL_FLOW_STATE_MASK) | state);
+  sl_flow_release(j->slot, (held & ~(__u32)SL_FLOW_STATE_MASK) | state);
 }
 
 /* A flow's verdict, after the generation that it was decided under: who reads them the other way round may take an old
@@ -63,13 +63,13 @@ static __always_inline int sl_verdict_of(struct sl_flow_entry* entry, __u64* gen
  * Decides a known flow again: under this generation, or for another process. The question says for which processes.
  * Returns the drop reason for this packet, SL_ASK_RECEIVER or SL_FLOW_OVER.
  */
-static __noinline int sl_redecide(struct sl_judgement* j, const struct sl_flow_key* key, struct sl_flow_entry* entry,
+static __noinline int sl_redecide(struct sl_evaluation* j, const struct sl_flow_key* key, struct sl_flow_entry* entry,
                                   int other_process) {
   struct sl_policy_question* q = &j->question;
   int hi = entry->flags & SL_CT_INITIATOR_HI;
-  q->slot = j->gen & 1;
-  sl_resolve_end(hi ? &key->hi : &key->lo, &entry->initiator, q->slot, &q->source);
-  sl_resolve_end(hi ? &key->lo : &key->hi, &entry->responder, q->slot, &q->destination);
+  q->epoch = j->gen & 1;
+  sl_resolve_end(hi ? &key->hi : &key->lo, &entry->initiator, q->epoch, &q->source);
+  sl_resolve_end(hi ? &key->lo : &key->hi, &entry->responder, q->epoch, &q->destination);
   if (!sl_is_same_end(&entry->initiator, &q->source) || !sl_is_same_end(&entry->responder, &q->destination))
     return SL_FLOW_OVER;
   q->service = sl_service(key->protocol, hi ? key->lo_port : key->hi_port);
@@ -107,7 +107,7 @@ static __always_inline void sl_ask_for(struct sl_policy_question* q, int respond
 }
 
 /* sl_redecide for a packet of the flow itself. The receiver's socket is asked only by packets that go there. */
-static __always_inline int sl_redecide_for(struct sl_judgement* j, struct sl_flow_entry* entry, int reply,
+static __always_inline int sl_redecide_for(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply,
                                            int other_process) {
   struct sl_policy_question* q = &j->question;
   const struct sl_receiver* receiver = &j->receiver;
@@ -122,23 +122,24 @@ static __always_inline int sl_redecide_for(struct sl_judgement* j, struct sl_flo
 }
 
 /* Verdicts hang on processes of pods, whose sockets come along at this hook. */
-static __always_inline int sl_hangs_on_sender(const struct sl_judgement* j, __u32 flags, int reply) {
+static __always_inline int sl_hangs_on_sender(const struct sl_evaluation* j, __u32 flags, int reply) {
   return j->hook == SL_HOOK_TC_FROM_POD && (flags & sl_by_bit(reply));
 }
 
-static __always_inline int sl_is_of_other_socket(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+static __always_inline int sl_is_of_other_socket(const struct sl_evaluation* j, struct sl_flow_entry* entry,
+                                                 int reply) {
   const int hangs = sl_hangs_on_sender(j, entry->flags, reply);
   return sl_is_other_socket(entry, hangs, reply, j->key.protocol, j->sender.socket);
 }
 
 /* The last hook on the packet's way to the pod; XDP cannot ask sockets. */
-static __always_inline int sl_asks_receiver_here(const struct sl_judgement* j) {
+static __always_inline int sl_asks_receiver_here(const struct sl_evaluation* j) {
   return j->hook == SL_HOOK_TC_TO_POD || (j->hook == SL_HOOK_TC_FROM_POD && j->setting_flags & SL_SETTING_REDIRECT);
 }
 
 /* An earlier hook takes an allowed flow for allowed, and leaves the way to the last one; a denied one is asked for
  * where that can be, as it may be another's by now. */
-static __always_inline int sl_must_ask_receiver(struct sl_judgement* j, const struct sl_flow_end* receiver,
+static __always_inline int sl_must_ask_receiver(struct sl_evaluation* j, const struct sl_flow_end* receiver,
                                                 struct sl_flow_entry* entry, int reply) {
   const int hangs = sl_hangs_on_receiver(entry->flags, reply, j->key.protocol);
   if (!hangs && (entry->reason || !sl_has_lost_receiver(entry, reply, j->key.protocol))) return 0;
@@ -151,7 +152,7 @@ static __always_inline int sl_must_ask_receiver(struct sl_judgement* j, const st
 }
 
 /* Who receives it, into the flow. Of the record that ends, the packet is not a part, whoever counted it. */
-static __always_inline void sl_put_receiver(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+static __always_inline void sl_put_receiver(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   const sl_process_id is = j->receiver.process;
   const sl_process_id was = __sync_lock_test_and_set(sl_process_of(entry, !reply), is);
   if (!was || was == is) return;
@@ -164,7 +165,7 @@ static __always_inline void sl_put_receiver(struct sl_judgement* j, struct sl_fl
 
 /* Whose socket gets the flow's datagrams now that the one that it knew was closed. Nobody's, or still that one: it is
  * asked again. */
-static __always_inline void sl_follow_receiver(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+static __always_inline void sl_follow_receiver(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   const struct sl_receiver* receiver = &j->receiver;
   if (!receiver->found) return;
   SL_WRITE_ONCE(*sl_closed_of(entry, !reply), receiver->closed);
@@ -177,7 +178,7 @@ static __always_inline void sl_follow_receiver(struct sl_judgement* j, struct sl
 
 /* Whose socket a datagram of a known flow would get, into the flow. Returns 1 when the verdict hangs on it and it is
  * not the one, or its process is no longer of the class, that it was decided for. Not inlined, for the stack. */
-static __noinline int sl_note_other_receiver(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+static __noinline int sl_note_other_receiver(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   if (sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) {
     if (!sl_is_another_receiver(&j->receiver, entry, reply)) return 0;
     sl_put_receiver(j, entry, reply);
@@ -188,7 +189,7 @@ static __noinline int sl_note_other_receiver(struct sl_judgement* j, struct sl_f
 }
 
 /* What is known now of the processes behind this packet, into its flow. 1: the flow has to be decided for them. */
-static __always_inline int sl_note_processes(struct sl_judgement* j, struct sl_flow_entry* entry, int reply,
+static __always_inline int sl_note_processes(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply,
                                              int other_socket) {
   if (other_socket) sl_note_stranger(&j->sender, j->key.protocol);
   const int sender = sl_note_sender(&j->sender, &j->key, entry, reply, j->now);
@@ -196,7 +197,7 @@ static __always_inline int sl_note_processes(struct sl_judgement* j, struct sl_f
 }
 
 /* Whether the flow is still decided for who is behind this packet. */
-static __always_inline int sl_is_decided_for(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+static __always_inline int sl_is_decided_for(const struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   const __u32 flags = SL_READ_ONCE(entry->flags);
   if (sl_is_of_other_socket(j, entry, reply)) return 0;
   if ((flags & sl_by_bit(reply)) && sl_knows(&j->sender) && !j->sender.inherited &&
@@ -210,7 +211,7 @@ static __always_inline int sl_is_decided_for(const struct sl_judgement* j, struc
  * CPU may write another one's since: so it counts only when it was read between two such looks. SL_FLOW_STALE: it does
  * not. Not inlined, for the stack.
  */
-static __noinline int sl_verdict_for(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+static __noinline int sl_verdict_for(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   __u64 generation;
   sl_memory_barrier(&entry->flags);
   const int verdict = sl_verdict_of(entry, &generation);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The short way to a local pod, taken only where the host's own forwarding would have led to the same veth, by packets
+/* The fast path to a local pod, taken only where the host's own forwarding would have led to the same veth, by packets
  * that may go past it (host_path.bpf.h). */
 #ifndef SLUICE_REDIRECT_BPF_H
 #define SLUICE_REDIRECT_BPF_H
@@ -66,7 +66,7 @@ static __always_inline int sl_is_of_answer(__u64 word, __u32 checked) {
   return !((word ^ sl_route_tag(checked)) >> SL_ROUTE_TAG_SHIFT);
 }
 
-/* The flow's short cut in this direction. 0: it has to be asked for. */
+/* The flow's redirect in this direction. 0: it has to be asked for. */
 static __always_inline int sl_read_route(const struct sl_flow_entry* entry, int reply, __u64 now,
                                          struct sl_flow_route* way) {
   const struct sl_flow_route* route = reply ? &entry->reply_route : &entry->forward_route;
@@ -86,15 +86,15 @@ static __always_inline __u32 sl_route_time(struct sl_flow_entry* entry, __u64 no
 }
 
 /* Writes the answer down, once a time: whoever comes second leaves it. */
-static __noinline int sl_write_route(const struct sl_judgement* j, __u32 place, __u32 mtu) {
-  struct sl_flow_entry* entry = sl_entry_at(place);
+static __noinline int sl_write_route(const struct sl_evaluation* j, __u32 slot, __u32 mtu) {
+  struct sl_flow_entry* entry = sl_entry_at(slot);
   if (!entry) return 0;
   struct sl_flow_route* route = j->reply ? &entry->reply_route : &entry->forward_route;
   const __u32 time = sl_route_time(entry, j->now);
   const __u64 before = SL_READ_ONCE(route->source);
   if (sl_is_of_answer(before, time) || sl_is_of_answer(before, time ^ SL_ROUTE_CLAIMED)) return 0;
   if (__sync_val_compare_and_swap(&route->source, before, sl_route_tag(time ^ SL_ROUTE_CLAIMED)) != before) return 0;
-  if (!sl_flow_stands(&j->key, place)) return 0; /* evicted meanwhile */
+  if (!sl_flow_stands(&j->key, slot)) return 0; /* evicted meanwhile */
   SL_WRITE_ONCE(*(j->reply ? &entry->reply_mtu : &entry->forward_mtu), mtu);
   SL_WRITE_ONCE(route->destination, j->way.destination | sl_route_tag(time));
   SL_WRITE_ONCE(route->source, j->way.source | sl_route_tag(time));
@@ -108,9 +108,9 @@ static __noinline int sl_has_others(__u32 ifindex, __u32 what) {
   return !interface || (interface->others & what);
 }
 
-/* The way by the FIB's answer, into the judgement (all 0: there is no short cut) and, where the flow's next packets may
+/* The way by the FIB's answer, into the evaluation (all 0: there is no redirect) and, where the flow's next packets may
  * be plain ones, into the flow. */
-static __always_inline void sl_note_way(struct sl_judgement* j, int found) {
+static __always_inline void sl_note_way(struct sl_evaluation* j, int found) {
   const __u8 protocol = j->packet.tuple.protocol;
   const struct bpf_fib_lookup* fib = &j->fib;
   struct sl_flow_route* way = &j->way;
@@ -121,11 +121,11 @@ static __always_inline void sl_note_way(struct sl_judgement* j, int found) {
   }
   if (!j->is_known || !j->route_length || j->packet.fragment) return;
   if (protocol != SL_IPPROTO_TCP && protocol != SL_IPPROTO_UDP) return;
-  sl_write_route(j, j->place, found ? fib->mtu_result : 0xffff);
+  sl_write_route(j, j->slot, found ? fib->mtu_result : 0xffff);
 }
 
 /* Routed: as a router does it. Returns 1 when the packet is ready for the receiver. */
-static __always_inline int sl_route_skb(struct __sk_buff* skb, struct sl_judgement* j) {
+static __always_inline int sl_route_skb(struct __sk_buff* skb, struct sl_evaluation* j) {
   struct bpf_fib_lookup* fib = &j->fib;
   if (sl_has_others(skb->ifindex, SL_OTHERS_SENT) || sl_has_others(j->to_ifindex, SL_OTHERS_RECEIVED)) {
     sl_note_way(j, 0);
@@ -155,24 +155,24 @@ static __noinline int sl_bridges_to(struct __sk_buff* skb, __u32 to_ifindex) {
 }
 
 /* tc_from_pod: bridged, 1 when the packet may go straight into the receiver's namespace. */
-static __always_inline int sl_can_bridge(struct __sk_buff* skb, const struct sl_judgement* j) {
+static __always_inline int sl_can_bridge(struct __sk_buff* skb, const struct sl_evaluation* j) {
   return j->may_pass_host && skb->pkt_type == PACKET_OTHERHOST && !skb->vlan_present &&
          sl_bridges_to(skb, j->to_ifindex);
 }
 
 /* Whether the frame was sent to the host as its router. */
-static __always_inline int sl_is_for_router_skb(const struct __sk_buff* skb, const struct sl_judgement* j) {
+static __always_inline int sl_is_for_router_skb(const struct __sk_buff* skb, const struct sl_evaluation* j) {
   return (j->setting_flags & SL_SETTING_REDIRECT) && skb->pkt_type == PACKET_HOST && !skb->vlan_present;
 }
 
-static __always_inline int sl_is_for_router_xdp(const __u8* data, const __u8* data_end, const struct sl_judgement* j) {
+static __always_inline int sl_is_for_router_xdp(const __u8* data, const __u8* data_end, const struct sl_evaluation* j) {
   if (!(j->setting_flags & SL_SETTING_REDIRECT) || data + SL_ETH_LEN > data_end) return 0;
   const struct sl_uplink* card = sl_find_uplink(j->ifindex);
   return card && sl_is_same_mac(data, card->mac);
 }
 
 /* xdp_uplink: as sl_route_skb, towards a veth whose peer takes frames. */
-static __always_inline int sl_route_xdp(struct xdp_md* ctx, struct sl_judgement* j) {
+static __always_inline int sl_route_xdp(struct xdp_md* ctx, struct sl_evaluation* j) {
   struct bpf_fib_lookup* fib = &j->fib;
   __u32 to_ifindex = j->to_ifindex;
   long answer = -1;

@@ -12,10 +12,10 @@ enum sl_result {
   SL_FLOW_OVER = -3,           /* an end belongs to somebody else now, start clean */
   SL_FLOW_STALE = -4,          /* the flow has to be decided anew */
   SL_LINK_CONTROL = -5,        /* passes, counted */
-  SL_SYN_AGAINST = -6,         /* ask sl_judge_syn_against; the sender is the key's `lo` end */
+  SL_SYN_AGAINST = -6,         /* ask sl_evaluate_syn_against; the sender is the key's `lo` end */
   SL_SYN_AGAINST_FROM_HI = -7, /* likewise, its `hi` end */
-  SL_NOT_PLAIN = -8,           /* of sl_judge_plain: ask sl_judge */
-  SL_NEW_FLOW = -9,            /* ask sl_judge_new; the sender is the key's `lo` end */
+  SL_NOT_PLAIN = -8,           /* of sl_evaluate_fast: ask sl_evaluate */
+  SL_NEW_FLOW = -9,            /* ask sl_evaluate_new; the sender is the key's `lo` end */
   SL_NEW_FLOW_FROM_HI = -10,   /* likewise, its `hi` end; nothing is below */
 };
 

@@ -15,7 +15,7 @@ volatile __u64 test_receiver_socket = 0;
  * The life that acts for the owner now, or the last that did when the process is no more. 0: it was never in the table.
  * Moving the owner on keeps the last life known after the process's end.
  */
-static __always_inline sl_process_id sl_life_of(struct sl_socket_owner* owner) {
+static __always_inline sl_process_id sl_instance_of(struct sl_socket_owner* owner) {
   __u32 tgid = owner->tgid;
   const struct sl_process* process = bpf_map_lookup_elem(&processes, &tgid);
   if (!process || process->birth_ns != owner->birth_ns) return owner->process;
@@ -60,15 +60,15 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_
   sender->closed = sl_closed_while_open(owner, cookie);
   barrier(); /* the owner whose cookie this is was written before it */
   if (owner->shared) return sl_ask_for_datagram(full, tuple, sender);
-  sender->process = sl_life_of(owner);
+  sender->process = sl_instance_of(owner);
   sender->process_class = owner->process_class;
   return sender->process ? SL_COUNTER_SENDER_FOUND : SL_COUNTER_SENDER_GONE;
 }
 
-/* Into this CPU's judgement. Global for the same reason as sl_judge. */
+/* Into this CPU's evaluation. Global for the same reason as sl_evaluate. */
 __noinline int sl_find_sender(struct __sk_buff* skb) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return 0;
   struct sl_sender* sender = &j->sender;
   sender->asked = 1;
@@ -118,7 +118,7 @@ static __always_inline int sl_is_connected_to(const struct bpf_sock* sk, const s
   return !(differs | (ip6_3 ^ sl_load_be32(src + 12)));
 }
 
-static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct sl_judgement* j, __u32 netns,
+static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct sl_evaluation* j, __u32 netns,
                                                    int with_source) {
   const __u8 protocol = j->packet.tuple.protocol;
   struct bpf_sock_tuple tuple;
@@ -131,7 +131,7 @@ static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, sk, 0, 0);
   j->receiver.found = 1;
   if (owner && owner->tgid) {
-    j->receiver.process = sl_life_of(owner);
+    j->receiver.process = sl_instance_of(owner);
     j->receiver.process_class = owner->process_class;
     j->receiver.socket = owner->cookie;
     j->receiver.shared = owner->shared;
@@ -141,10 +141,10 @@ static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct
   return 1;
 }
 
-/* Into this CPU's judgement. Without the source where the connection before is still dying: who listens. */
+/* Into this CPU's evaluation. Without the source where the connection before is still dying: who listens. */
 __noinline int sl_find_receiver(struct __sk_buff* skb) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return 0;
   __u32 ifindex = j->to_ifindex;
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
@@ -163,15 +163,15 @@ __noinline int sl_find_receiver(struct __sk_buff* skb) {
 }
 
 /* The decision, after sender and receiver were asked for where they have to be known. */
-static __always_inline int sl_judge_skb(struct __sk_buff* skb, const struct sl_judgement* j) {
+static __always_inline int sl_evaluate_skb(struct __sk_buff* skb, const struct sl_evaluation* j) {
   if (j->asks_receiver) sl_find_receiver(skb);
-  int reason = sl_judge();
+  int reason = sl_evaluate();
   for (int i = 0; i < 3 && reason < 0; i++) { /* the receiver twice where an address has moved to another pod */
     if (reason == SL_ASK_SENDER)
       sl_find_sender(skb);
     else
       sl_find_receiver(skb);
-    reason = sl_judge();
+    reason = sl_evaluate();
   }
   return reason < 0 ? SL_DROP_RULESET_MISSING : reason;
 }

@@ -19,20 +19,20 @@
 #include "bpf/lib/orientation.bpf.h"
 #include "bpf/lib/redecide.bpf.h"
 
-static __always_inline int sl_is_event_due(const struct sl_judgement* j, const struct sl_flow_entry* entry) {
+static __always_inline int sl_is_event_due(const struct sl_evaluation* j, const struct sl_flow_entry* entry) {
   const __u32 last = SL_READ_ONCE(entry->last_event);
   return (j->setting_flags & SL_SETTING_EVENTS) && (!last || sl_ticks(j->now) - last >= SL_FLOW_EVENT_INTERVAL);
 }
 
 /* As sl_share_of; who sends under a false address pays too. */
-static __always_inline __u32 sl_share_for(const struct sl_judgement* j, const struct sl_flow_entry* entry) {
+static __always_inline __u32 sl_share_for(const struct sl_evaluation* j, const struct sl_flow_entry* entry) {
   struct sl_address_value owner;
   if (entry->reason == SL_DROP_SPOOFED_SOURCE && j->hook == SL_HOOK_TC_FROM_POD && !sl_resolve_owner(j, &owner))
     return SL_EVENT_SHARE(owner.endpoint, 0);
   return sl_share_of(entry);
 }
 
-static __always_inline void sl_report(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+static __always_inline void sl_report(const struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   const int begins = j->sender.begins && (j->setting_flags & SL_SETTING_EVENTS);
   if (!begins && !sl_is_event_due(j, entry)) return;
   SL_WRITE_ONCE(entry->last_event, sl_ticks(j->now));
@@ -41,32 +41,32 @@ static __always_inline void sl_report(const struct sl_judgement* j, struct sl_fl
 }
 
 /* At this hook a sender's socket may come along. */
-static __always_inline int sl_is_sender_here(const struct sl_judgement* j) {
+static __always_inline int sl_is_sender_here(const struct sl_evaluation* j) {
   return j->hook == SL_HOOK_TC_FROM_POD || j->from_node;
 }
 
-static __always_inline __u32 sl_search_unless_absent(const struct sl_judgement* j, __u32 state) {
-  return j->known_absent ? SL_NO_PLACE : sl_flow_search(&j->key, state);
+static __always_inline __u32 sl_search_unless_absent(const struct sl_evaluation* j, __u32 state) {
+  return j->known_absent ? SL_NO_SLOT : sl_flow_search(&j->key, state);
 }
 
 /* One packet more of a denied flow that has a record. */
-static __always_inline void sl_account_denied_again(struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+static __always_inline void sl_account_denied_again(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   sl_note_sender(&j->sender, &j->key, entry, reply, j->now);
   sl_flow_add(entry, &j->size, j->packet.l3_offset, reply, j->now);
   sl_report(j, entry, reply);
 }
 
 /* The record of a denied flow, where there is room for it or it takes the place of an older one. */
-static __always_inline void sl_record_denied(struct sl_judgement* j) {
+static __always_inline void sl_record_denied(struct sl_evaluation* j) {
   const int is_paid = !j->known_absent && sl_flow_forget(&j->key, SL_FLOW_DENIED);
   if ((!is_paid && sl_is_denied_budget_spent(j->now)) || !sl_flow_put(&j->key, &j->fresh, SL_FLOW_DENIED))
     sl_count_event(SL_COUNTER_DENIED_UNRECORDED);
   else if (!is_paid)
-    sl_pay_denied_record(j->now);
+    sl_take_denied_token(j->now);
 }
 
 /* A new denied flow, or a packet more of one that policy was asked about again. */
-static __always_inline void sl_account_denied(struct sl_judgement* j) {
+static __always_inline void sl_account_denied(struct sl_evaluation* j) {
   struct sl_flow_entry* entry = sl_entry_at(sl_search_unless_absent(j, SL_FLOW_DENIED));
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
       !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
@@ -81,14 +81,14 @@ static __always_inline void sl_account_denied(struct sl_judgement* j) {
                   SL_FLOW_NEW | (j->question.turned ? SL_EVENT_OF_REPLY : 0));
 }
 
-static __always_inline int sl_is_cut_off(const struct sl_judgement* j) {
-  return sl_cut_off(&j->packet, j->from_endpoint, j->to_endpoint);
+static __always_inline int sl_is_quarantined(const struct sl_evaluation* j) {
+  return sl_either_quarantined(&j->packet, j->from_endpoint, j->to_endpoint);
 }
 
 /* Notes in the flow whether quarantine stops it, and says so with this packet when that is new. */
-static __always_inline void sl_note_quarantine(struct sl_flow_entry* entry, int cut_off) {
-  if (cut_off == !!(SL_READ_ONCE(entry->flags) & SL_CT_QUARANTINED)) return;
-  if (cut_off)
+static __always_inline void sl_note_quarantine(struct sl_flow_entry* entry, int quarantined) {
+  if (quarantined == !!(SL_READ_ONCE(entry->flags) & SL_CT_QUARANTINED)) return;
+  if (quarantined)
     __sync_fetch_and_or(&entry->flags, SL_CT_QUARANTINED);
   else
     __sync_fetch_and_and(&entry->flags, ~(__u32)SL_CT_QUARANTINED);
@@ -96,15 +96,15 @@ static __always_inline void sl_note_quarantine(struct sl_flow_entry* entry, int 
 }
 
 /* Whether the flow has to be told what this hook saw of the host's path. */
-static __always_inline int sl_is_path_news(const struct sl_judgement* j, struct sl_flow_entry* entry, __u32 flags,
+static __always_inline int sl_is_path_news(const struct sl_evaluation* j, struct sl_flow_entry* entry, __u32 flags,
                                            int reply) {
   if (j->hook != SL_HOOK_TC_TO_POD) return !sl_is_counted_within(entry, reply, j->now, j->path_fresh);
   return !(flags & sl_path_bit(reply)) && sl_is_counted(j, entry, reply);
 }
 
-/* Only what might take a short cut itself vouches for the host's path: the host's rules look at the ports of a first
+/* Only what might take a redirect itself vouches for the host's path: the host's rules look at the ports of a first
  * fragment alone, and at tags. */
-static __always_inline void sl_note_path(const struct sl_judgement* j, struct sl_flow_entry* entry, int reply) {
+static __always_inline void sl_note_path(const struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   if (!sl_is_path_news(j, entry, SL_READ_ONCE(entry->flags), reply)) return;
   if (j->hook != SL_HOOK_TC_TO_POD)
     sl_note_counted(entry, reply, j->now);
@@ -112,13 +112,13 @@ static __always_inline void sl_note_path(const struct sl_judgement* j, struct sl
     __sync_fetch_and_or(&entry->flags, sl_path_bit(reply));
 }
 
-static __always_inline int sl_is_redirect_always(const struct sl_judgement* j) {
+static __always_inline int sl_is_redirect_always(const struct sl_evaluation* j) {
   const __u32 both = SL_SETTING_REDIRECT | SL_SETTING_REDIRECT_ALWAYS;
   return (j->setting_flags & both) == both && j->hook != SL_HOOK_TC_TO_POD;
 }
 
 /* By what the flow says before this packet; `tcp_flags` are the packet's. */
-static __always_inline int sl_may_pass_host(const struct sl_judgement* j, const struct sl_flow_entry* entry,
+static __always_inline int sl_may_pass_host(const struct sl_evaluation* j, const struct sl_flow_entry* entry,
                                             __u32 flags, __u8 protocol, __u8 tcp_flags, int reply) {
   if (!(j->setting_flags & SL_SETTING_REDIRECT) || j->hook == SL_HOOK_TC_TO_POD) return 0;
   /* A flow that began at tc_to_pod was translated before. */
@@ -128,7 +128,7 @@ static __always_inline int sl_may_pass_host(const struct sl_judgement* j, const 
 
 /* A packet of a known flow, with the flow's verdict. One that quarantine stops changes nothing of the flow's state: it
  * goes on after a release. Not inlined, for the stack: 6.1 has 512 bytes for all functions on a way. */
-static __noinline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entry* entry, int verdict, int reply) {
+static __noinline int sl_evaluate_known(struct sl_evaluation* j, struct sl_flow_entry* entry, int verdict, int reply) {
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   j->reply = reply;
@@ -138,9 +138,9 @@ static __noinline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entr
   j->to_ifindex = receiver->ifindex;
   j->audit = !!(SL_READ_ONCE(entry->flags) & SL_CT_AUDIT);
   if (reply && !(SL_READ_ONCE(entry->flags) & SL_CT_SEEN_REPLY) && sl_is_sender_here(j)) sl_count_sender(&j->sender);
-  int cut_off = sl_is_cut_off(j);
-  sl_note_quarantine(entry, cut_off);
-  int reason = cut_off ? SL_DROP_QUARANTINED : verdict;
+  int quarantined = sl_is_quarantined(j);
+  sl_note_quarantine(entry, quarantined);
+  int reason = quarantined ? SL_DROP_QUARANTINED : verdict;
   if (reason) {
     SL_WRITE_ONCE(entry->last_seen_ns, j->now);
     sl_report(j, entry, reply);
@@ -153,7 +153,7 @@ static __noinline int sl_judge_known(struct sl_judgement* j, struct sl_flow_entr
   if (!sl_is_counted(j, entry, reply)) sl_flow_add(entry, &j->size, j->packet.l3_offset, reply, j->now);
   const __u32 flags = sl_flow_move(entry, &j->packet, reply);
   sl_report(j, entry, reply);
-  if (!sl_flow_settle(&j->key, j->place, sl_flow_state_of(flags))) sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
+  if (!sl_flow_settle(&j->key, j->slot, sl_flow_state_of(flags))) sl_count_event(SL_COUNTER_CT_PROMOTE_FAILED);
   return SL_DROP_NONE;
 }
 
@@ -164,7 +164,7 @@ static __always_inline int sl_is_denied_to_another(const struct sl_flow_entry* e
 
 /* A record says that policy denied the flow, under this generation and for any process. What answers belongs to the
  * other end's flow, whatever its sender was denied to open. */
-static __always_inline int sl_is_denied_still(const struct sl_judgement* j, struct sl_flow_entry* entry, int src_hi,
+static __always_inline int sl_is_denied_still(const struct sl_evaluation* j, struct sl_flow_entry* entry, int src_hi,
                                               enum sl_orientation orientation) {
   __u64 generation;
   const int reason = sl_verdict_of(entry, &generation);
@@ -176,12 +176,12 @@ static __always_inline int sl_is_denied_still(const struct sl_judgement* j, stru
  * A flow whose record says that it is denied: again, without asking policy. Returns SL_DROP_NONE where that cannot be
  * said.
  */
-static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
+static __always_inline int sl_evaluate_denied(struct sl_evaluation* j, int src_hi) {
   if (j->known_absent || j->from_node || j->packet.is_icmp_error) return SL_DROP_NONE;
   struct sl_flow_entry* entry = sl_entry_at(sl_flow_search(&j->key, SL_FLOW_DENIED));
   if (!entry || !sl_is_denied_still(j, entry, src_hi, sl_orientation_of(&j->packet))) return SL_DROP_NONE;
   if (!sl_at_its_interface(j, &entry->initiator, &entry->responder)) return SL_DROP_NONE;
-  if (sl_cut_off(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
+  if (sl_either_quarantined(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
   const int other_socket = sl_is_denied_to_another(entry, j->sender.socket);
   if (sl_must_ask(&j->sender, entry, 0, other_socket)) return SL_ASK_SENDER;
   if (other_socket && !sl_knows(&j->sender)) j->sender.stranger = 1;
@@ -193,8 +193,8 @@ static __always_inline int sl_judge_denied(struct sl_judgement* j, int src_hi) {
 
 /*
  * A SYN begins a new connection where the old one is over; the responder's only when policy allows it
- * (sl_judge_syn_against). Where it is cut, only the responder may: the initiator's SYN would be denied again, and with
- * the cut gone the responder's data would open the old connection anew.
+ * (sl_evaluate_syn_against). Where it is cut, only the responder may: the initiator's SYN would be denied again, and
+ * with the cut gone the responder's data would open the old connection anew.
  */
 static __always_inline int sl_reopens(const struct sl_flow_entry* entry, const struct sl_packet* packet, int reply) {
   if (!sl_is_syn(packet)) return 0;
@@ -203,12 +203,12 @@ static __always_inline int sl_reopens(const struct sl_flow_entry* entry, const s
 }
 
 /* An ICMP error goes where the packet that it quotes came from; it passes when that packet's flow may. */
-static __always_inline int sl_is_related(struct sl_judgement* j) {
+static __always_inline int sl_is_related(struct sl_evaluation* j) {
   const struct sl_packet* packet = &j->packet;
   if (!packet->is_icmp_error) return 0;
   int src_hi = sl_flow_key_of(&packet->inner, &j->inner_key);
-  j->place = sl_flow_search(&j->inner_key, SL_FLOW_ALLOWED);
-  struct sl_flow_entry* entry = sl_entry_at(j->place);
+  j->slot = sl_flow_search(&j->inner_key, SL_FLOW_ALLOWED);
+  struct sl_flow_entry* entry = sl_entry_at(j->slot);
   if (!entry || sl_flow_expired(entry, j->inner_key.protocol, j->now)) return 0;
   __u64 generation;
   int reason = sl_verdict_of(entry, &generation);
@@ -238,7 +238,7 @@ static __always_inline int sl_is_related(struct sl_judgement* j) {
 }
 
 /* Asks for the flow as its other end would have opened it. The processes are those that are known. */
-static __always_inline void sl_turn(struct sl_judgement* j) {
+static __always_inline void sl_turn(struct sl_evaluation* j) {
   struct sl_policy_question* q = &j->question;
   const struct sl_tuple* tuple = &j->packet.tuple;
   const struct sl_address_value source = q->source;
@@ -253,7 +253,7 @@ static __always_inline void sl_turn(struct sl_judgement* j) {
 }
 
 /* As opened by the packet's receiver, whose process its socket tells where the verdict hangs on it. */
-static __always_inline int sl_decide_turned(struct sl_judgement* j) {
+static __always_inline int sl_decide_turned(struct sl_evaluation* j) {
   sl_turn(j);
   int reason = sl_decide(&j->question);
   if (reason && (j->question.by_process & SL_CT_BY_INITIATOR) && j->to_ifindex && !j->receiver.asked)
@@ -263,7 +263,7 @@ static __always_inline int sl_decide_turned(struct sl_judgement* j) {
 
 /* A datagram that policy denies passes where it answers what its receiver may ask, and that has connected its socket to
  * the sender. */
-static __always_inline int sl_decide_as_answer(struct sl_judgement* j) {
+static __always_inline int sl_decide_as_answer(struct sl_evaluation* j) {
   if (j->to_ifindex && (!j->receiver.asked || j->receiver.is_connected)) {
     int reason = sl_decide_turned(j);
     if (!reason && !j->receiver.asked) return SL_ASK_RECEIVER;
@@ -275,7 +275,7 @@ static __always_inline int sl_decide_as_answer(struct sl_judgement* j) {
 }
 
 /* Policy's answer, with the question as the flow was opened. A drop reason, or SL_ASK_RECEIVER. */
-static __always_inline int sl_decide_new(struct sl_judgement* j) {
+static __always_inline int sl_decide_new(struct sl_evaluation* j) {
   enum sl_orientation orientation = sl_orientation_of(&j->packet);
   if (orientation == SL_UNSURE && j->from_node) orientation = SL_OPENS;
   if (orientation == SL_ANSWERS) return sl_decide_turned(j);
@@ -292,24 +292,24 @@ static __always_inline int sl_decide_new(struct sl_judgement* j) {
  * SL_ASK_RECEIVER. Global, so that the verifier checks it once; so is sl_deny_new. */
 __noinline int sl_ask_policy(void) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   struct sl_policy_question* q = &j->question;
   const struct sl_tuple* tuple = &j->packet.tuple;
   __builtin_memset(q, 0, sizeof(*q));
-  q->slot = j->gen & 1;
+  q->epoch = j->gen & 1;
   q->service = sl_service(tuple->protocol, tuple->dst_port);
   q->from_node = j->from_node;
   q->source_class = j->sender.process_class;
-  sl_resolve(&tuple->dst, q->slot, &q->destination);
+  sl_resolve(&tuple->dst, q->epoch, &q->destination);
   if (j->hook == SL_HOOK_XDP_UPLINK && !q->destination.ifindex) {
     j->not_ours = 1;
     return SL_DROP_NONE;
   }
-  /* Flooded, or drawn to somebody else. It is judged where it belongs, and that is where its flow is told of. */
+  /* Flooded, or drawn to somebody else. It is evaluated where it belongs, and that is where its flow is told of. */
   if (j->hook == SL_HOOK_TC_TO_POD && q->destination.workload && q->destination.ifindex != j->ifindex)
     return SL_DROP_WRONG_RECEIVER;
-  sl_resolve(&tuple->src, q->slot, &q->source);
+  sl_resolve(&tuple->src, q->epoch, &q->source);
   int reason = sl_check_source(j, &q->source);
   if (j->refused) reason = j->refused;
   /* The receiver is who is behind the interface, also of broadcast and multicast. */
@@ -322,11 +322,11 @@ __noinline int sl_ask_policy(void) {
   if (j->receiver.asked != q->destination.ifindex) __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   q->destination_class = j->receiver.process_class;
   q->may_ask_receiver = !j->receiver.asked;
-  return sl_is_cut_off(j) ? SL_DROP_QUARANTINED : sl_decide_new(j);
+  return sl_is_quarantined(j) ? SL_DROP_QUARANTINED : sl_decide_new(j);
 }
 
 /* The entry of a flow that begins with this packet, as policy answered. */
-static __always_inline void sl_fill_fresh(struct sl_judgement* j, int src_hi, int reason) {
+static __always_inline void sl_fill_fresh(struct sl_evaluation* j, int src_hi, int reason) {
   const struct sl_packet* packet = &j->packet;
   const struct sl_policy_question* q = &j->question;
   struct sl_flow_entry* fresh = &j->fresh;
@@ -359,17 +359,17 @@ static __always_inline int sl_is_told_here(int reason) { return reason > 0 && re
 
 __noinline int sl_deny_new(int src_hi, int reason) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   sl_fill_fresh(j, src_hi, reason);
   sl_account_denied(j);
   return reason;
 }
 
-/* A part of sl_judge, as the next: global, so that each has a stack of its own and is checked once. */
-__noinline int sl_judge_new(int src_hi) {
+/* A part of sl_evaluate, as the next: global, so that each has a stack of its own and is checked once. */
+__noinline int sl_evaluate_new(int src_hi) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   struct sl_flow_entry* fresh = &j->fresh;
   int reason = sl_ask_policy();
@@ -399,7 +399,7 @@ __noinline int sl_judge_new(int src_hi) {
  * hash of what its fragments have in common. Global, so that it is there once. */
 __noinline __u32 sl_know_fragment(void) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return 0;
   struct sl_address_value* who = &j->question.destination; /* is not asked yet, or was answered */
   j->fragment_hash = sl_fragment_hash(&j->packet, &j->fragment_key);
@@ -412,7 +412,7 @@ __noinline __u32 sl_know_fragment(void) {
  * A first fragment leaves its ports for the later ones. Also when policy denies it, so that they are denied for the
  * same reason; but not in the name of somebody else. Not inline, for the stack; so is the next.
  */
-static __noinline int sl_remember_fragment(const struct sl_judgement* j, int reason) {
+static __noinline int sl_remember_fragment(const struct sl_evaluation* j, int reason) {
   const struct sl_packet* packet = &j->packet;
   if (packet->fragment != SL_FRAGMENT_FIRST || j->not_ours) return 0;
   if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT || reason == SL_DROP_WRONG_RECEIVER)
@@ -429,7 +429,7 @@ static __noinline int sl_remember_fragment(const struct sl_judgement* j, int rea
 }
 
 /* A later fragment takes its ports from the first one. */
-static __noinline int sl_follow_fragment(struct sl_judgement* j) {
+static __noinline int sl_follow_fragment(struct sl_evaluation* j) {
   struct sl_packet* packet = &j->packet;
   if (packet->fragment != SL_FRAGMENT_LATER) return SL_DROP_NONE;
   const __u32 owner = sl_know_fragment();
@@ -448,7 +448,7 @@ static __noinline int sl_follow_fragment(struct sl_judgement* j) {
  * At tc_to_pod, a packet for a group or a broadcast address is a flow of this receiver, beside those of the others and
  * that of its sender with the group: each is decided for its own ends.
  */
-static __noinline int sl_name_receiver(struct sl_judgement* j) {
+static __noinline int sl_name_receiver(struct sl_evaluation* j) {
   const struct sl_addr* to = &j->packet.tuple.dst;
   const int is_group = sl_is_mapped_ipv4(to) ? to->bytes[12] >= 224 : sl_is_multicast6(to);
   struct sl_address_value* who = &j->question.destination; /* is not asked yet, or will be anew */
@@ -459,9 +459,9 @@ static __noinline int sl_name_receiver(struct sl_judgement* j) {
   return 0;
 }
 
-__noinline int sl_judge_known_flow(void) {
+__noinline int sl_evaluate_known_flow(void) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   struct sl_packet* packet = &j->packet;
   struct sl_flow_key* key = &j->key;
@@ -472,8 +472,8 @@ __noinline int sl_judge_known_flow(void) {
   int src_hi = sl_flow_key_of(&packet->tuple, key);
   if (j->hook == SL_HOOK_TC_TO_POD) sl_name_receiver(j);
   if (j->refused) goto new_flow;
-  j->place = j->over_place = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
-  struct sl_flow_entry* entry = sl_entry_at(j->place);
+  j->slot = j->over_slot = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
+  struct sl_flow_entry* entry = sl_entry_at(j->slot);
   j->over_incarnation = entry ? SL_READ_ONCE(entry->incarnation) : 0;
   if (entry) sl_memory_barrier(&entry->flags);
   int over = entry && sl_flow_expired(entry, key->protocol, j->now);
@@ -488,7 +488,7 @@ __noinline int sl_judge_known_flow(void) {
       __u64 generation;
       int verdict = sl_verdict_of(entry, &generation);
       if (generation < j->gen) verdict = sl_redecide_for(j, entry, reply, 0);
-      if (!sl_flow_stands(key, j->place)) verdict = SL_FLOW_OVER; /* evicted, and perhaps another's meanwhile */
+      if (!sl_flow_stands(key, j->slot)) verdict = SL_FLOW_OVER; /* evicted, and perhaps another's meanwhile */
       if (verdict >= 0 && sl_at_its_interface(j, sender, receiver)) {
         const int other_socket = sl_is_of_other_socket(j, entry, reply);
         if (sl_must_ask(&j->sender, entry, reply, other_socket)) return SL_ASK_SENDER;
@@ -499,18 +499,18 @@ __noinline int sl_judge_known_flow(void) {
           verdict = sl_verdict_for(j, entry, reply);
         if (verdict == SL_FLOW_STALE) verdict = sl_redecide_for(j, entry, reply, 1);
         if (!verdict && reply && !j->syn_allowed && sl_is_syn(packet)) goto syn_against;
-        if (verdict >= 0) return sl_judge_known(j, entry, verdict, reply);
+        if (verdict >= 0) return sl_evaluate_known(j, entry, verdict, reply);
       }
       if (verdict == SL_ASK_RECEIVER) return verdict;
       over = verdict == SL_FLOW_OVER;
     }
   }
-  if (!entry && (reason = sl_judge_denied(j, src_hi))) return reason;
+  if (!entry && (reason = sl_evaluate_denied(j, src_hi))) return reason;
   /* Where quarantine stops it, it is a new flow's packet, with a record of its own. */
-  if (sl_is_related(j) && !sl_is_cut_off(j)) return SL_DROP_NONE;
+  if (sl_is_related(j) && !sl_is_quarantined(j)) return SL_DROP_NONE;
   if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
   /* A stranger's packet must not end somebody's flow: only one that is over makes room. */
-  if (over) sl_flow_forget_at(key, j->over_place, SL_FLOW_ALLOWED, j->over_incarnation);
+  if (over) sl_flow_forget_at(key, j->over_slot, SL_FLOW_ALLOWED, j->over_incarnation);
 new_flow:
   return src_hi ? SL_NEW_FLOW_FROM_HI : SL_NEW_FLOW;
 syn_against:
@@ -523,33 +523,33 @@ syn_against:
  * of the known one, which may be alive whatever its flags say: a RST or a FIN may be spoofed as well as the SYN.
  * Allowed, it begins a new flow where the old one is over; else it belongs to the live one, as in a simultaneous open.
  */
-static __always_inline int sl_judge_syn_against(struct sl_judgement* j, int src_hi) {
+static __always_inline int sl_evaluate_syn_against(struct sl_evaluation* j, int src_hi) {
   int reason = sl_ask_policy();
   if (reason) return sl_is_told_here(reason) ? sl_deny_new(src_hi, reason) : reason;
   j->syn_allowed = 1;
-  return sl_judge_known_flow();
+  return sl_evaluate_known_flow();
 }
 
 /*
- * The one decision, on this CPU's judgement. Returns SL_DROP_NONE (forward), the one reason to drop, or SL_ASK_*.
+ * The one decision, on this CPU's evaluation. Returns SL_DROP_NONE (forward), the one reason to drop, or SL_ASK_*.
  * Global, so that the verifier checks it once and not on every path that leads here.
  */
-__noinline int sl_judge(void) {
+__noinline int sl_evaluate(void) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
-  int reason = sl_judge_known_flow();
+  int reason = sl_evaluate_known_flow();
   if (reason == SL_SYN_AGAINST || reason == SL_SYN_AGAINST_FROM_HI)
-    reason = sl_judge_syn_against(j, reason == SL_SYN_AGAINST_FROM_HI);
-  if (reason <= SL_NEW_FLOW) reason = sl_judge_new(reason == SL_NEW_FLOW_FROM_HI);
+    reason = sl_evaluate_syn_against(j, reason == SL_SYN_AGAINST_FROM_HI);
+  if (reason <= SL_NEW_FLOW) reason = sl_evaluate_new(reason == SL_NEW_FLOW_FROM_HI);
   if (reason != SL_ASK_SENDER) sl_remember_fragment(j, reason);
   return reason;
 }
 
 /* The working memory, reset for one packet of `hook`; its `packet` is for who parses it. */
-static __always_inline struct sl_judgement* sl_begin(__u32 hook, __u32 ifindex) {
+static __always_inline struct sl_evaluation* sl_begin(__u32 hook, __u32 ifindex) {
   __u32 zero = 0;
-  struct sl_judgement* j = bpf_map_lookup_elem(&judgements, &zero);
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return 0;
   j->hook = hook;
   j->ifindex = ifindex;

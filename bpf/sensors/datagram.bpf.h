@@ -71,8 +71,8 @@ static __always_inline void on_datagram(struct __sk_buff* skb, struct bpf_sock* 
   const __u32 tgid = task->tgid;
   if (!owner->shared) {
     const __u32 first = __sync_val_compare_and_swap(&owner->sender, 0, tgid);
-    const bool other_life = owner->tgid == tgid && owner->birth_ns != task->group_leader->start_boottime;
-    if (!first || (first == tgid && !other_life)) return claim(owner, bpf_get_socket_cookie(skb), CLAIM_ALWAYS);
+    const bool other_instance = owner->tgid == tgid && owner->birth_ns != task->group_leader->start_boottime;
+    if (!first || (first == tgid && !other_instance)) return claim(owner, bpf_get_socket_cookie(skb), CLAIM_ALWAYS);
     owner->shared = 1;
     sl_note_socket_change();
   }

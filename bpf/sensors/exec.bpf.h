@@ -17,13 +17,13 @@ static __always_inline __u32 privilege_flags(struct task_struct* task, struct li
 
 /* Where the file asked for and the interpreter differ. As the caller wrote it: perhaps relative to the directory. */
 static __always_inline void append_script(struct sl_scratch* scratch, const char* file) {
-  const __u32 place = scratch->length;
-  if (place > SL_PROCESS_DATA_MAX - SL_PAGE) return;
-  const long size = bpf_probe_read_kernel_str(&scratch->data[place], SL_PAGE, file);
+  const __u32 offset = scratch->length;
+  if (offset > SL_PROCESS_DATA_MAX - SL_PAGE) return;
+  const long size = bpf_probe_read_kernel_str(&scratch->data[offset], SL_PAGE, file);
   if (size <= 1 || size > SL_PAGE) return;
   if (size == SL_PAGE) scratch->start.header.flags |= SL_PROCESS_SCRIPT_TRUNCATED;
   scratch->start.script_length = size - 1;
-  scratch->length = place + size - 1;
+  scratch->length = offset + size - 1;
 }
 
 /* An interpreter that does nothing but execute another program, which then runs the script: "#!/usr/bin/env python3".
@@ -65,10 +65,10 @@ __noinline int append_rest(__u32 index) {
   return 0;
 }
 
-/* Describes the new life, as one of the class of the life that it ends; returns that one's id. `told`: the life is
- * known already, from the iterator or from an earlier agent's probes that are about to end. */
-static __always_inline sl_process_id begin_life(struct task_struct* task, __u32 tgid, __u32 flags,
-                                                struct sl_process* process, bool* told, bool* is_new) {
+/* Describes the new instance, as one of the class of the instance that it ends; returns that one's id. `told`: the
+ * instance is known already, from the iterator or from an earlier agent's probes that are about to end. */
+static __always_inline sl_process_id begin_instance(struct task_struct* task, __u32 tgid, __u32 flags,
+                                                    struct sl_process* process, bool* told, bool* is_new) {
   sl_process_id previous = 0;
   describe_process(task, true, process);
   process->start_ns = bpf_ktime_get_boot_ns();
@@ -107,7 +107,7 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
   const __u32 privileges = privilege_flags(task, bprm, known);
   struct sl_process process;
   bool told = false, is_new = false;
-  const sl_process_id previous = begin_life(task, tgid, privileges, &process, &told, &is_new);
+  const sl_process_id previous = begin_instance(task, tgid, privileges, &process, &told, &is_new);
   struct sl_scratch* scratch = take_scratch(index, &process, task_share(task, true));
   if (!scratch) {
     if (!told) process.process_class = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Which patterns a path matches: all of both slots in one walk, a step each for a byte, a star or a retry. Where a byte
- * does not match, the last `*` takes one more, or else the last `**`; earlier ones need no retry, since what they could
- * take more of, the later one can. A pattern of a directory that is a link on a merged /usr is tried once more on what
- * the path says below /usr. policy/network/glob.cc is the specification; tests hold the two together.
+ * Which patterns a path matches: all of both epochs in one walk, a step each for a byte, a star or a retry. Where a
+ * byte does not match, the last `*` takes one more, or else the last `**`; earlier ones need no retry, since what they
+ * could take more of, the later one can. A pattern of a directory that is a link on a merged /usr is tried once more on
+ * what the path says below /usr. policy/network/glob.cc is the specification; tests hold the two together.
  */
 #ifndef SLUICE_GLOB_BPF_H
 #define SLUICE_GLOB_BPF_H
@@ -11,12 +11,12 @@
 #include "bpf/sensors/process_maps.bpf.h"
 
 #define SL_GLOB_STEPS_MAX (1 << 17)
-#define SL_PATTERN_COUNT (SL_SLOTS * SL_MAX_PROGRAM_PATTERNS)
+#define SL_PATTERN_COUNT (SL_EPOCHS * SL_MAX_PROGRAM_PATTERNS)
 #define SL_NO_STAR (~0u)
 #define SL_USR_LENGTH 4 /* of "/usr" */
 
 struct glob_walk {
-  __u64 matches[SL_SLOTS];
+  __u64 matches[SL_EPOCHS];
   __u32 scratch; /* index in process_scratch, whose `program` is the path */
   __u32 length;  /* of the path */
   __u32 pattern; /* index in program_patterns */
@@ -117,7 +117,7 @@ static __always_inline bool match_patterns(__u32 scratch, __u32 length, __u64* m
                            .is_below_usr = is_below_usr,
                            .tries_below_usr = zero};
   bpf_loop(SL_GLOB_STEPS_MAX, glob_step, &walk, 0);
-  for (int slot = 0; slot < SL_SLOTS; slot++) matches[slot] = walk.matches[slot];
+  for (int epoch = 0; epoch < SL_EPOCHS; epoch++) matches[epoch] = walk.matches[epoch];
   return walk.pattern >= SL_PATTERN_COUNT;
 }
 

@@ -52,8 +52,8 @@ __noinline __u64 describe_home(__u64 mounts_address, __u64 cred_address) {
   return facts;
 }
 
-/* Of a life that begins with a program, or that nobody saw begin. `before`: the life of the process until now; NULL: it
- * is not known. */
+/* Of an instance that begins with a program, or that nobody saw begin. `before`: the instance of the process until now;
+ * NULL: it is not known. */
 static __always_inline void settle_home(struct task_struct* task, const struct sl_process* before,
                                         struct sl_process* process) {
   const __u64 facts = describe_home((__u64)BPF_CORE_READ(task, nsproxy, mnt_ns), (__u64)BPF_CORE_READ(task, cred));

@@ -64,24 +64,24 @@ static __always_inline struct mount* real_mount(struct vfsmount* mount) {
   return (void*)mount - bpf_core_field_offset(struct mount, mnt);
 }
 
-struct mount_place {
+struct mount_point {
   struct mount* below; /* the mount that it is mounted on; itself: none */
   struct dentry* at;
   struct dentry* root;
 };
 
 /* By one read where the three lie side by side, which they do in all kernels so far. */
-static __always_inline void read_mount(struct mount* mount, struct mount_place* place) {
+static __always_inline void read_mount(struct mount* mount, struct mount_point* point) {
   const __u64 first = bpf_core_field_offset(struct mount, mnt_parent);
   const __u64 root = bpf_core_field_offset(struct mount, mnt) + bpf_core_field_offset(struct vfsmount, mnt_root);
   if (bpf_core_field_offset(struct mount, mnt_mountpoint) == first + 8 && root == first + 16) {
-    if (bpf_probe_read_kernel(place, sizeof(*place), (void*)mount + first) == 0) return;
-    __builtin_memset(place, 0, sizeof(*place));
+    if (bpf_probe_read_kernel(point, sizeof(*point), (void*)mount + first) == 0) return;
+    __builtin_memset(point, 0, sizeof(*point));
     return;
   }
-  place->below = BPF_CORE_READ(mount, mnt_parent);
-  place->at = BPF_CORE_READ(mount, mnt_mountpoint);
-  place->root = BPF_CORE_READ(mount, mnt.mnt_root);
+  point->below = BPF_CORE_READ(mount, mnt_parent);
+  point->at = BPF_CORE_READ(mount, mnt_mountpoint);
+  point->root = BPF_CORE_READ(mount, mnt.mnt_root);
 }
 
 /* One component of the path in the mount that holds the file, whose dentries the verifier knows as such. */
@@ -112,15 +112,15 @@ static long walk_file(__u32 index, void* context) {
   }
   if (at_root) {
     struct mount* mount = real_mount(on);
-    struct mount_place place;
-    read_mount(mount, &place);
-    struct mount* below = place.below; /* CO-RE would look for mount_place in the kernel */
+    struct mount_point point;
+    read_mount(mount, &point);
+    struct mount* below = point.below; /* CO-RE would look for mount_point in the kernel */
     if (below == mount) {
       const long namespace = (long)BPF_CORE_READ(mount, mnt_ns);
       if (namespace <= 0 && namespace > -4096) walk->text.detached = 1; /* NULL or MNT_NS_INTERNAL, an error pointer */
       return 1;
     }
-    walk->dentry = place.at;
+    walk->dentry = point.at;
     walk->mount = on = __builtin_preserve_access_index(&below->mnt);
     walk->mount_root = BPF_CORE_READ(on, mnt_root);
     return 0;

@@ -59,7 +59,7 @@ static __always_inline void inherit(struct sl_process_class* child, const struct
   else
     child->facts.flags |= SL_CLASS_MORE_ANCESTORS;
   if (parent->facts.script) add_ancestor(child, parent->facts.script);
-  for (int slot = 0; slot < SL_SLOTS; slot++) child->ancestors[slot] |= parent->binaries[slot];
+  for (int epoch = 0; epoch < SL_EPOCHS; epoch++) child->ancestors[epoch] |= parent->binaries[epoch];
 }
 
 /* The class of a forked child, which `share` may have to pay for. */
@@ -98,7 +98,7 @@ static __always_inline sl_process_class_number known_step(struct sl_scratch* scr
 }
 
 /* The class of who was of the class `before`, and has executed the scratch's `binary` and `script`. `by_env`: or what
- * runs the script of the life before. */
+ * runs the script of the instance before. */
 __noinline sl_process_class_number executed_class(__u32 index, sl_process_class_number before, bool by_env) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   if (!scratch) return 0;
@@ -114,10 +114,10 @@ __noinline sl_process_class_number executed_class(__u32 index, sl_process_class_
   want->facts.program = scratch->binary.number;
   if (!by_env || !old || scratch->start.script_length) {
     want->facts.script = scratch->script.number;
-    for (int slot = 0; slot < SL_SLOTS; slot++) want->scripts[slot] = scratch->script.matches[slot];
+    for (int epoch = 0; epoch < SL_EPOCHS; epoch++) want->scripts[epoch] = scratch->script.matches[epoch];
   } /* else as inherited */
-  for (int slot = 0; slot < SL_SLOTS; slot++)
-    want->binaries[slot] = scratch->binary.matches[slot] | want->scripts[slot];
+  for (int epoch = 0; epoch < SL_EPOCHS; epoch++)
+    want->binaries[epoch] = scratch->binary.matches[epoch] | want->scripts[epoch];
   const sl_process_class_number number = use_class(class_number(want));
   if (number && scratch->step.path[0] && !scratch->start.script_length && !by_env)
     bpf_map_update_elem(&process_class_steps, &scratch->step, &number, BPF_ANY);
@@ -152,7 +152,8 @@ static long walk_ancestor(__u32 ignored, void* context) {
   write_binary_path(parent, &text, !has_plain_root(scratch, parent));
   if (find_program(walk->scratch, take_path(scratch, &text, home_of(parent)), false)) {
     add_ancestor(&scratch->process_class, scratch->binary.number);
-    for (int slot = 0; slot < SL_SLOTS; slot++) scratch->process_class.ancestors[slot] |= scratch->binary.matches[slot];
+    for (int epoch = 0; epoch < SL_EPOCHS; epoch++)
+      scratch->process_class.ancestors[epoch] |= scratch->binary.matches[epoch];
   } else if (!(parent->flags & SL_PF_KTHREAD)) {
     scratch->process_class.facts.flags |= SL_CLASS_MORE_ANCESTORS;
   }
@@ -174,7 +175,7 @@ static __always_inline sl_process_class_number seeded_class(struct sl_scratch* s
   bpf_loop(SL_LIVING_ANCESTORS_MAX, walk_ancestor, &walk, 0);
   if (!walk.complete) want->facts.flags |= SL_CLASS_MORE_ANCESTORS;
   want->facts.program = binary.number;
-  for (int slot = 0; slot < SL_SLOTS; slot++) want->binaries[slot] = binary.matches[slot];
+  for (int epoch = 0; epoch < SL_EPOCHS; epoch++) want->binaries[epoch] = binary.matches[epoch];
   return use_class(class_number(want));
 }
 

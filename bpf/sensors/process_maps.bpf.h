@@ -64,7 +64,7 @@ struct {
   __uint(max_entries, 16 << 20);
 } process_events SEC(".maps");
 
-/* Writer: sensors, while seeding; emptied by the agent after that. Full: a life may be announced twice. */
+/* Writer: sensors, while seeding; emptied by the agent after that. Full: an instance may be announced twice. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);

@@ -2,8 +2,8 @@
 /*
  * Keeps `processes`: gives ids, and finds or makes the entry of a process.
  *
- * While seeding, the iterator and the sensors may see the same life at the same moment. Both then take the id from
- * process_claims, where the first of them puts it, so that a life has one id whoever comes first.
+ * While seeding, the iterator and the sensors may see the same instance at the same moment. Both then take the id from
+ * process_claims, where the first of them puts it, so that an instance has one id whoever comes first.
  */
 #ifndef SLUICE_PROCESS_TABLE_BPF_H
 #define SLUICE_PROCESS_TABLE_BPF_H
@@ -35,7 +35,7 @@ static __always_inline sl_process_id next_process_id(void) {
   return last ? __sync_fetch_and_add(last, 1) + 1 : 0;
 }
 
-/* The id and the start of the life that `process` describes. */
+/* The id and the start of the instance that `process` describes. */
 static __always_inline void give_id(__u32 tgid, struct sl_process* process) {
   const struct sl_process_claim_key key = {.birth_ns = process->birth_ns, .tgid = tgid, .execs = process->execs};
   struct sl_process_claim claim = {.id = next_process_id(), .start_ns = process->start_ns};
@@ -47,7 +47,7 @@ static __always_inline void give_id(__u32 tgid, struct sl_process* process) {
   process->start_ns = claim.start_ns;
 }
 
-/* Everything about the present life of `task`'s process but its id and its parent. */
+/* Everything about the present instance of `task`'s process but its id and its parent. */
 static __always_inline void describe_process(struct task_struct* task, bool known, struct sl_process* process) {
   struct task_struct* leader = SL_READ(known, task, group_leader);
   __builtin_memset(process, 0, sizeof(*process));
@@ -77,18 +77,20 @@ static __always_inline bool remove_process(__u32 tgid, __u32 share) {
   return true;
 }
 
-/* `entry` is of the life that `now` describes. Outside of seeding, an old count of execs means an exec under way. */
-static __always_inline bool is_present_life(const struct sl_process* entry, const struct sl_process* now) {
+/* `entry` is of the instance that `now` describes. Outside of seeding, an old count of execs means an exec under way.
+ */
+static __always_inline bool is_present_instance(const struct sl_process* entry, const struct sl_process* now) {
   return entry->birth_ns == now->birth_ns && (entry->execs == now->execs || !seeding);
 }
 
-/* The present life of a process that was there before: from the table, or given a place in it. False: it is dead. */
+/* The present instance of a process that was there before: from the table, or given a place in it. False: it is dead.
+ */
 static __always_inline bool find_or_add(struct task_struct* task, bool known, sl_process_id parent,
                                         struct sl_process* process) {
   const __u32 tgid = SL_READ(known, task, tgid);
   describe_process(task, known, process);
   const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
-  if (entry && is_present_life(entry, process)) {
+  if (entry && is_present_instance(entry, process)) {
     *process = *entry;
     return true;
   }

@@ -52,12 +52,12 @@ static __always_inline bool has_plain_root(struct sl_scratch* scratch, struct ta
   struct vfsmount* on = forget_type(scratch, fs->root.mnt);
   for (int i = 0; i < SL_ROOT_MOUNTS_MAX; i++) {
     struct mount* mount = real_mount(on);
-    struct mount_place place;
-    read_mount(mount, &place);
-    struct mount* below = place.below; /* CO-RE would look for mount_place in the kernel */
-    if (at != place.root) return false;
+    struct mount_point point;
+    read_mount(mount, &point);
+    struct mount* below = point.below; /* CO-RE would look for mount_point in the kernel */
+    if (at != point.root) return false;
     if (below == mount) return true;
-    at = place.at;
+    at = point.at;
     on = __builtin_preserve_access_index(&below->mnt);
   }
   return false;
@@ -132,18 +132,18 @@ __noinline bool find_script(__u32 index) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   struct task_struct* task = bpf_get_current_task_btf();
   if (!scratch) return false;
-  __u32 place = scratch->start.binary_length, length = scratch->start.script_length, before = 0;
+  __u32 offset = scratch->start.binary_length, length = scratch->start.script_length, before = 0;
   __builtin_memset(&scratch->script, 0, sizeof(scratch->script));
   if (!length || length > SL_PROGRAM_PATH_MAX) return false;
-  barrier_var(place);
-  place &= SL_PROCESS_PATH_MAX; /* which the compiler knows */
+  barrier_var(offset);
+  offset &= SL_PROCESS_PATH_MAX; /* which the compiler knows */
   struct fs_struct* fs = task->fs;
   if (!fs || !has_plain_root(scratch, task) || mounts_of(scratch, fs->root.mnt) != scratch->home) return false;
-  if (scratch->data[place] == '/') {
+  if (scratch->data[offset] == '/') {
     __builtin_memset(&scratch->program, 0, sizeof(scratch->program));
   } else {
-    if (scratch->data[place] == '.' && scratch->data[place + 1] == '/' && length > 2) {
-      place += 2;
+    if (scratch->data[offset] == '.' && scratch->data[offset + 1] == '/' && length > 2) {
+      offset += 2;
       length -= 2;
     }
     before = take_directory(index);
@@ -156,7 +156,7 @@ __noinline bool find_script(__u32 index) {
   before &= SL_PROGRAM_PATH_MAX; /* which the compiler knows too */
   length &= SL_PROGRAM_PATH_MAX;
   if (before + length > SL_PROGRAM_PATH_MAX) return false;
-  bpf_probe_read_kernel(&scratch->program.text[before], length, &scratch->data[place]);
+  bpf_probe_read_kernel(&scratch->program.text[before], length, &scratch->data[offset]);
   const __u32 zero = unknown_zero;
   struct component_walk walk = {.scratch = index, .length = before + length, .bytes = zero, .dots = zero, .odd = zero};
   bpf_loop(SL_PROGRAM_PATH_MAX + 1, walk_component, &walk, 0);

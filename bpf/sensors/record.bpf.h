@@ -64,13 +64,13 @@ static __always_inline struct sl_scratch* take_scratch(__u32 index, const struct
 /* Appends the text in the path buffer; returns its length. */
 static __always_inline __u16 append_path(struct sl_scratch* scratch, const struct path_text* text) {
   const __u32 begin = text->begin & SL_PATH_END;
-  __u32 length = SL_PATH_END - begin, place = scratch->length;
+  __u32 length = SL_PATH_END - begin, offset = scratch->length;
   barrier_var(length);
-  barrier_var(place);
+  barrier_var(offset);
   length &= SL_APPEND_MAX;
-  if (place > SL_PROCESS_DATA_MAX - SL_PAGE) return 0;
-  bpf_probe_read_kernel(&scratch->data[place], length, &scratch->path[begin]);
-  scratch->length = place + length;
+  if (offset > SL_PROCESS_DATA_MAX - SL_PAGE) return 0;
+  bpf_probe_read_kernel(&scratch->data[offset], length, &scratch->path[begin]);
+  scratch->length = offset + length;
   return length;
 }
 
@@ -105,7 +105,7 @@ static __always_inline void append_cgroup(struct sl_scratch* scratch, __u32 inde
 struct arguments_copy {
   __u64 from;
   __u32 left;
-  __u32 place; /* in the data */
+  __u32 offset; /* in the data */
   __u32 scratch;
 };
 
@@ -115,15 +115,15 @@ static long copy_arguments(__u32 page, void* context) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &copy->scratch);
   if (!scratch || !copy->left) return 1;
   __u32 chunk = SL_PAGE - (copy->from & (SL_PAGE - 1));
-  __u32 place = copy->place;
+  __u32 offset = copy->offset;
   if (chunk > copy->left) chunk = copy->left;
   barrier_var(chunk); /* the compiler knows the bounds, the verifier wants to see them compared */
-  barrier_var(place);
-  if (chunk > SL_PAGE || place > SL_PROCESS_DATA_MAX - SL_PAGE) return 1;
-  if (bpf_probe_read_user(&scratch->data[place], chunk, (void*)copy->from) != 0) return 1;
+  barrier_var(offset);
+  if (chunk > SL_PAGE || offset > SL_PROCESS_DATA_MAX - SL_PAGE) return 1;
+  if (bpf_probe_read_user(&scratch->data[offset], chunk, (void*)copy->from) != 0) return 1;
   copy->from += chunk;
   copy->left -= chunk;
-  copy->place = place + chunk;
+  copy->offset = offset + chunk;
   return 0;
 }
 
@@ -134,21 +134,21 @@ static __always_inline void append_arguments(struct sl_scratch* scratch, __u32 i
   if (!mm) return;
   const __u64 from = mm->arg_start, size = mm->arg_end - from;
   __u32 length = size > SL_PROCESS_ARGUMENTS_MAX ? SL_PROCESS_ARGUMENTS_MAX : size;
-  __u32 place = scratch->length;
+  __u32 offset = scratch->length;
   if (foreign) {
     barrier_var(length);
-    barrier_var(place);
-    if (length > SL_PROCESS_ARGUMENTS_MAX || place > SL_PROCESS_DATA_MAX - SL_PROCESS_ARGUMENTS_MAX) return;
-    if (bpf_copy_from_user_task(&scratch->data[place], length, (void*)from, task, 0) == 0) place += length;
+    barrier_var(offset);
+    if (length > SL_PROCESS_ARGUMENTS_MAX || offset > SL_PROCESS_DATA_MAX - SL_PROCESS_ARGUMENTS_MAX) return;
+    if (bpf_copy_from_user_task(&scratch->data[offset], length, (void*)from, task, 0) == 0) offset += length;
   } else {
-    struct arguments_copy copy = {.from = from, .left = length, .place = place, .scratch = index};
+    struct arguments_copy copy = {.from = from, .left = length, .offset = offset, .scratch = index};
     bpf_loop(SL_PROCESS_ARGUMENTS_MAX / SL_PAGE + 1, copy_arguments, &copy, 0);
-    place = copy.place;
+    offset = copy.offset;
   }
-  const __u32 read = place - scratch->length;
+  const __u32 read = offset - scratch->length;
   if (read < size) scratch->start.header.flags |= SL_PROCESS_ARGUMENTS_TRUNCATED;
   scratch->start.arguments_length = read;
-  scratch->length = place;
+  scratch->length = offset;
 }
 
 /* Sends what is in `scratch`, and gives it back. */

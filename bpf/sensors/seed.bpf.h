@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* To a life that has none. */
-static __always_inline void give_class(struct task_struct* task, sl_process_id life, sl_process_class_number number) {
+/* To an instance that has none. */
+static __always_inline void give_class(struct task_struct* task, sl_process_id instance,
+                                       sl_process_class_number number) {
   const __u32 tgid = task->tgid;
   struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
-  if (!entry || entry->id != life) return;
+  if (!entry || entry->id != instance) return;
   __sync_val_compare_and_swap(&entry->process_class, 0, number);
   if (entry->flags & SL_PROCESS_OWNS_SOCKETS) sl_note_socket_change();
 }
@@ -15,7 +16,7 @@ static __always_inline void give_class(struct task_struct* task, sl_process_id l
 #include "bpf/sensors/record.bpf.h"
 
 /* The first thread; where that has ended, which leaves it without program and namespaces, any other. Several records of
- * one life are one for who reads them. */
+ * one instance are one for who reads them. */
 static __always_inline bool stands_for_process(struct task_struct* task) {
   if (task->pid == task->tgid) return task->mm || task->flags & SL_PF_KTHREAD || !(task->flags & SL_PF_EXITING);
   return task->mm && !SL_LOAD(task, group_leader, mm) && !(task->flags & SL_PF_KTHREAD);

@@ -32,11 +32,11 @@ static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cooki
   struct sl_process* process = present_process(tgid, birth_ns);
   if (process && !(process->flags & SL_PROCESS_OWNS_SOCKETS))
     __sync_fetch_and_or(&process->flags, SL_PROCESS_OWNS_SOCKETS);
-  const sl_process_id life = process ? process->id : 0;
+  const sl_process_id instance = process ? process->id : 0;
   const bool inherited = owner->tgid && owner->cookie != cookie; /* its flows still ask */
-  const bool changed = !inherited && (owner->tgid != tgid || owner->birth_ns != birth_ns || owner->process != life);
+  const bool changed = !inherited && (owner->tgid != tgid || owner->birth_ns != birth_ns || owner->process != instance);
   owner->birth_ns = birth_ns;
-  owner->process = life;
+  owner->process = instance;
   owner->process_class = process ? process->process_class : 0;
   owner->session = session;
   owner->execs = execs;

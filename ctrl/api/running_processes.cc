@@ -5,7 +5,7 @@
 namespace sluice::api {
 namespace {
 
-using telemetry::ProcessLife;
+using telemetry::ProcessInstance;
 
 bool IsWanted(const v1::RunningProcess& process, const v1::GetRequest& request) {
   return (request.namespace_().empty() || request.namespace_() == process.namespace_()) &&
@@ -16,20 +16,21 @@ bool IsWanted(const v1::RunningProcess& process, const v1::GetRequest& request) 
 
 void ListRunningProcesses(const telemetry::ProcessTree& tree, const telemetry::ProcessEvents& events,
                           const v1::GetRequest& request, const std::function<bool(v1::RunningProcess)>& consume) {
-  std::vector<ProcessLife> living = tree.Living();
-  std::erase_if(living, [](const ProcessLife& life) { return (life.flags & SL_PROCESS_KERNEL_THREAD) != 0; });
-  std::sort(living.begin(), living.end(), [](const ProcessLife& a, const ProcessLife& b) {
+  std::vector<ProcessInstance> living = tree.Living();
+  std::erase_if(living,
+                [](const ProcessInstance& instance) { return (instance.flags & SL_PROCESS_KERNEL_THREAD) != 0; });
+  std::sort(living.begin(), living.end(), [](const ProcessInstance& a, const ProcessInstance& b) {
     return std::pair(a.birth_ns, a.pid) < std::pair(b.birth_ns, b.pid);
   });
-  for (const ProcessLife& life : living) {
+  for (const ProcessInstance& instance : living) {
     v1::RunningProcess process;
-    if (const auto workload = events.WorkloadOf(life)) {
+    if (const auto workload = events.WorkloadOf(instance)) {
       process.set_namespace_(workload->ns);
       process.set_workload(workload->name);
     }
     if (!IsWanted(process, request)) continue;
-    events.ToProto(life, process.mutable_process());
-    if (const auto parent = tree.LivingParent(life.id)) process.set_parent_pid(*parent);
+    events.ToProto(instance, process.mutable_process());
+    if (const auto parent = tree.LivingParent(instance.id)) process.set_parent_pid(*parent);
     if (!consume(std::move(process))) return;
   }
 }

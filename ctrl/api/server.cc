@@ -107,7 +107,7 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Se
     SL_ASSIGN_OR_RETURN(self->readers_, self->Build(kMaxQuestionBytes, nullptr));
   }
   Server* const server = self.get();
-  Doorman::Options doors{.access = access, .let_in_unix = {}, .let_in_tcp = {}, .each_second = {}};
+  Admission::Options doors{.access = access, .let_in_unix = {}, .let_in_tcp = {}, .each_second = {}};
   doors.let_in_unix = [server](int fd, Right right) {
     grpc::AddInsecureChannelFromFd((right == Right::kChange ? server->changers_ : server->readers_).get(), fd);
   };
@@ -118,12 +118,12 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Se
     server->acceptor_->HandleNewConnection(&connection);
   };
   if (self->tls_watch_) doors.each_second = [server] { server->tls_watch_->Look(); };
-  SL_ASSIGN_OR_RETURN(self->doorman_, Doorman::Start(std::move(listener), std::move(doors), self->calls_.get()));
+  SL_ASSIGN_OR_RETURN(self->admission_, Admission::Start(std::move(listener), std::move(doors), self->calls_.get()));
   return self;
 }
 
 Server::~Server() {
-  doorman_.reset();
+  admission_.reset();
   const auto deadline = std::chrono::system_clock::now() + kStopTimeout;
   if (changers_) changers_->Shutdown(deadline);
   if (readers_) readers_->Shutdown(deadline);

@@ -9,7 +9,7 @@
 
 #include "api/message_limit.h"
 #include "api/tls.h"
-#include "ctrl/api/doorman.h"
+#include "ctrl/api/admission.h"
 #include "ctrl/api/service.h"
 
 namespace sluice::api {
@@ -55,7 +55,7 @@ class Server {
   // Readers have a server of their own: they cannot take its threads away from those that may change.
   std::unique_ptr<grpc::Server> changers_;
   std::unique_ptr<grpc::Server> readers_;
-  std::unique_ptr<Doorman> doorman_;
+  std::unique_ptr<Admission> admission_;
 };
 
 }  // namespace sluice::api

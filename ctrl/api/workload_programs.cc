@@ -5,7 +5,7 @@
 namespace sluice::api {
 namespace {
 
-using telemetry::ProcessLife;
+using telemetry::ProcessInstance;
 
 // Containers of a workload, and processes of one that are tried.
 constexpr std::size_t kMaxNamespaces = 16;
@@ -17,19 +17,19 @@ constexpr std::size_t kMaxPids = 4;
 void WorkloadPrograms::LookAtProcesses() {
   has_looked_ = true;
   if (sensor_ == nullptr) return;
-  for (const ProcessLife& life : sensor_->tree().Living()) {
+  for (const ProcessInstance& instance : sensor_->tree().Living()) {
     constexpr std::uint32_t kOther = SL_PROCESS_KERNEL_THREAD | SL_PROCESS_OTHER_MOUNTS;
-    if ((life.flags & kOther) != 0 || life.incomplete || life.namespaces.mnt == 0) continue;
-    const auto workload = sensor_->events().WorkloadOf(life);
+    if ((instance.flags & kOther) != 0 || instance.incomplete || instance.namespaces.mnt == 0) continue;
+    const auto workload = sensor_->events().WorkloadOf(instance);
     if (!workload) continue;
     std::vector<MountNamespace>& own = namespaces_[*workload];
     auto found = std::find_if(own.begin(), own.end(),
-                              [&](const MountNamespace& one) { return one.number == life.namespaces.mnt; });
+                              [&](const MountNamespace& one) { return one.number == instance.namespaces.mnt; });
     if (found == own.end()) {
       if (own.size() == kMaxNamespaces) continue;
-      found = own.insert(own.end(), {.number = life.namespaces.mnt, .pids = {}});
+      found = own.insert(own.end(), {.number = instance.namespaces.mnt, .pids = {}});
     }
-    if (found->pids.size() < kMaxPids) found->pids.push_back(life.pid);
+    if (found->pids.size() < kMaxPids) found->pids.push_back(instance.pid);
   }
 }
 

@@ -1,5 +1,5 @@
 // `explain`: would this flow be allowed, and which policies say so? The reference evaluator's answer over what the
-// agent knows; workloads of other nodes are judged too. Pure, but for what `find` looks at.
+// agent knows; workloads of other nodes are evaluated too. Pure, but for what `find` looks at.
 #pragma once
 
 #include "base/status.h"

@@ -40,10 +40,11 @@ std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable)
 
 }  // namespace
 
-// While a plan's interfaces are attached and until they are owned, CloseNewcomers says nothing of them to the kernel.
+// While a plan's interfaces are attached and until they are owned, CloseNewInterfaces says nothing of them to the
+// kernel.
 class Controller::Attaching {
  public:
-  Attaching(Controller* controller, const Plan& plan) : controller_(controller) { Set(&plan.places->owners); }
+  Attaching(Controller* controller, const Plan& plan) : controller_(controller) { Set(&plan.node_view->owners); }
   ~Attaching() { Set(nullptr); }
   Attaching(const Attaching&) = delete;
   Attaching& operator=(const Attaching&) = delete;
@@ -215,20 +216,20 @@ Status Controller::Refresh() {
            });
   });
   SL_RETURN_IF_ERROR(Follow(desired_, {.revision = view()->revision}));
-  if (!places_->failed.empty()) {
-    const auto& [name, problem] = *places_->failed.begin();
+  if (!node_view_->failed.empty()) {
+    const auto& [name, problem] = *node_view_->failed.begin();
     return MakeError(absl::StatusCode::kUnavailable,
                      "{} workloads cannot be looked up, and are enforced on as before; the first is {}: {}",
-                     places_->failed.size(), name.ToString(), problem);
+                     node_view_->failed.size(), name.ToString(), problem);
   }
   return unsaved_;
 }
 
 Status Controller::MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan) {
-  Planner::Before before{view(), places_, numbers(), unattachable_, in_force_before_};
+  Planner::Before before{view(), node_view_, numbers(), unattachable_, in_force_before_};
   {
     const std::lock_guard lock(closing_mutex_);
-    before.newcomers = newcomers_so_far_;
+    before.new_interfaces = interfaces_closed_;
   }
   return planner_.Make(desired, change, look, before, plan);
 }
@@ -239,7 +240,7 @@ Status Controller::Follow(Desired desired, StateChange change) {
   if (holding_.empty()) return Enforce(std::move(desired), std::move(change), Look::kAgain, Saving::kIfPossible);
   Plan plan;
   Status planned = MakePlan(desired, change, Look::kAgain, &plan);
-  if (!planned.ok() && (!plan.places || plan.places == places_)) return planned;
+  if (!planned.ok() && (!plan.node_view || plan.node_view == node_view_)) return planned;
   return Hold(std::move(desired), std::move(plan), holding_);
 }
 
@@ -251,10 +252,10 @@ Status Controller::Hold(Desired desired, Plan plan, const std::string& why) {
   }
   {
     const Attaching attaching(this, plan);
-    Attach(plan.places->interfaces);
-    AttachClosed(plan.places->closed);
+    Attach(plan.node_view->interfaces);
+    AttachClosed(plan.node_view->closed);
   }
-  Owners owners = plan.places->owners;
+  Owners owners = plan.node_view->owners;
   {
     const std::lock_guard lock(closing_mutex_);
     for (const auto& [ifindex, owner] : owners_) owners.try_emplace(ifindex, owner);
@@ -292,21 +293,21 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   Plan plan;
   if (Status planned = MakePlan(desired, change, look, &plan); !planned.ok()) {
     // At a start there is nothing to go back to.
-    const bool is_start = !restored_ && !must_save && plan.places;
+    const bool is_start = !restored_ && !must_save && plan.node_view;
     return is_start ? Hold(std::move(desired), std::move(plan), Message(planned)) : planned;
   }
-  if (!restored_ && !plan.places->failed.empty() && datapath_->generation() > 0) {
-    const std::string why = fmt::format("{} workloads cannot be looked up, the first: {}", plan.places->failed.size(),
-                                        plan.places->failed.begin()->second);
+  if (!restored_ && !plan.node_view->failed.empty() && datapath_->generation() > 0) {
+    const std::string why = fmt::format("{} workloads cannot be looked up, the first: {}",
+                                        plan.node_view->failed.size(), plan.node_view->failed.begin()->second);
     if (must_save) return MakeError(absl::StatusCode::kUnavailable, "holding: {}", why);
     return Hold(std::move(desired), std::move(plan), why);
   }
   const auto all_attached = datapath_->Attached();
-  Owners owners = plan.places->owners;
+  Owners owners = plan.node_view->owners;
   owners.merge(StillOwned(plan, change));
-  AddEndpointChanges(saved_ids_, plan.places->ids, &change);
+  AddEndpointChanges(saved_ids_, plan.node_view->ids, &change);
   change.quarantines = quarantines_.unsaved();
-  Refusals refusals = RefusalsAfter(change, *plan.places);
+  Refusals refusals = RefusalsAfter(change, *plan.node_view);
   if (refusals != saved_refusals_) change.refusals = refusals;
   for (const auto& attached : all_attached) {
     if (attached.program != "xdp_uplink" && !owners.contains(attached.ifindex))
@@ -334,7 +335,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   if (!status.ok()) {
     {  // what was closed for this change stays so (CloseRefused)
       const std::lock_guard lock(closing_mutex_);
-      owners_.insert(plan.places->owners.begin(), plan.places->owners.end());
+      owners_.insert(plan.node_view->owners.begin(), plan.node_view->owners.end());
     }
     if (carried && carried->ok() && restored_) {
       // Not on disk: back to what is.
@@ -347,14 +348,14 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
     return restored_ || must_save ? status : Hold(std::move(desired), std::move(plan), Message(status));
   }
   if (saved.ok()) {
-    saved_ids_ = plan.places->ids;
+    saved_ids_ = plan.node_view->ids;
     saved_revision_ = change.revision;
     saved_refusals_ = std::move(refusals);
     quarantines_.NoteSaved();
     doubted_ = false;
   }
   unsaved_ = std::move(saved);
-  ForgetRefused(change, *plan.places);
+  ForgetRefused(change, *plan.node_view);
   if (!restored_) TellNobodys(owners);
   close_all_ = false;
   Own(std::move(owners), plan);
@@ -363,7 +364,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   unreadable_.clear();
   in_force_before_.clear();
   released_before_.clear();
-  ids_ = plan.places->ids;
+  ids_ = plan.node_view->ids;
   restored_ = true;
   Remember(std::move(desired), std::move(plan));
   return OkStatus();
@@ -371,21 +372,21 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
 
 // Interfaces are closed before they are opened by the generation that knows them.
 Status Controller::Carry(const Plan& plan, Saving saving) {
-  for (const auto& [name, number] : plan.places->ids.all()) {
+  for (const auto& [name, number] : plan.node_view->ids.all()) {
     if (ids_.Find(name) == number) continue;
-    const auto binding = plan.places->bindings.find(name);
-    const auto before = binding == plan.places->bindings.end() ? in_force_before_.end()
-                                                               : in_force_before_.find(binding->second.ifindex);
+    const auto binding = plan.node_view->bindings.find(name);
+    const auto before = binding == plan.node_view->bindings.end() ? in_force_before_.end()
+                                                                  : in_force_before_.find(binding->second.ifindex);
     if (before != in_force_before_.end() && before->second == number) continue;  // it goes on
     SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(number));
   }
-  SL_RETURN_IF_ERROR(quarantines_.Enforce(plan.places->ids));
-  if (plan.places != places_ || !restored_) {
-    AttachClosed(plan.places->closed);
-    if (const Status shares = datapath_->SetShares(plan.places->netns); !shares.ok())
+  SL_RETURN_IF_ERROR(quarantines_.Enforce(plan.node_view->ids));
+  if (plan.node_view != node_view_ || !restored_) {
+    AttachClosed(plan.node_view->closed);
+    if (const Status shares = datapath_->SetShares(plan.node_view->netns); !shares.ok())
       LogWarn("shares of the tables of processes: {}", Message(shares));
     Status attached = OkStatus();
-    for (const auto& interface : plan.places->interfaces) {
+    for (const auto& interface : plan.node_view->interfaces) {
       Status status = datapath_->AttachPod(interface);
       if (status.ok()) continue;
       if (saving == Saving::kMust) return status;
@@ -393,7 +394,7 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
         LogWarn("{}: {}", interface.name, Message(status));
         continue;
       }
-      unattachable_[plan.places->owners.at(interface.ifindex)] = Message(status);
+      unattachable_[plan.node_view->owners.at(interface.ifindex)] = Message(status);
       attached.Update(status);
     }
     SL_RETURN_IF_ERROR(attached);
@@ -402,7 +403,7 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
   // A generation that changes nothing would only make every flow be decided again.
   if (restored_ && policy::Diff(view()->compiled.tables, tables).empty()) return OkStatus();
   SL_RETURN_IF_ERROR(datapath_->Commit(tables));
-  AttachClosed(plan.places->closed);  // what the generation before enforced on
+  AttachClosed(plan.node_view->closed);  // what the generation before enforced on
   return OkStatus();
 }
 
@@ -410,8 +411,8 @@ void Controller::Remember(Desired desired, Plan plan) {
   AddRefused(*plan.view);
   AddNobodys(*plan.view);
   for (const auto& [name, problem] : plan.view->unbound) {
-    const bool is_open = plan.places->open.contains(name);
-    if (view()->unbound.contains(name) && is_open == (places_ && places_->open.contains(name))) continue;
+    const bool is_open = plan.node_view->open.contains(name);
+    if (view()->unbound.contains(name) && is_open == (node_view_ && node_view_->open.contains(name))) continue;
     if (is_open) {
       LogError("not enforced on: {}", problem);
     } else {
@@ -419,7 +420,7 @@ void Controller::Remember(Desired desired, Plan plan) {
     }
   }
   desired_ = std::move(desired);
-  places_ = std::move(plan.places);
+  node_view_ = std::move(plan.node_view);
   decisions_.Add(plan.view->compiled);
   const std::lock_guard lock(view_mutex_);
   view_ = std::move(plan.view);

@@ -64,7 +64,7 @@ class Controller {
   Status Refresh();
   // Cheaper, for at once: closes what has come of workloads that are not enforced on, also while a change is being
   // made. Returns how many it has closed; Refresh enforces on them.
-  int CloseNewcomers();
+  int CloseNewInterfaces();
 
   // For who uses the store too: no change is being saved meanwhile.
   Status WhileNothingIsSaved(const std::function<Status()>& run) {
@@ -77,13 +77,13 @@ class Controller {
   std::shared_ptr<const policy::Decision> FindDecision(std::uint32_t number) const { return decisions_.Find(number); }
 
  private:
-  // What CloseNewcomers goes by.
+  // What CloseNewInterfaces goes by.
   struct Awaited {
     policy::ResourceMap wanted;
-    std::shared_ptr<const Places> places;  // null before the first
-    bool all = false;                      // close_all_
+    std::shared_ptr<const NodeView> node_view;  // null before the first
+    bool all = false;                           // close_all_
   };
-  struct Newcomer {
+  struct NewInterface {
     policy::ObjectName name;
     std::uint64_t number = 0;
   };
@@ -104,8 +104,8 @@ class Controller {
   Status MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan);
   Owners StillOwned(const Plan& plan, const StateChange& change) const;
   void Await(const policy::ResourceMap& wanted, const policy::ResourceMap& more = {});
-  bool CloseNewcomer(const node::HostEnd& end, const policy::ObjectName& name);
-  void AddNewcomers(const Places& places, Owners* owners) const;
+  bool CloseNewInterface(const node::HostEnd& end, const policy::ObjectName& name);
+  void AddNewInterfaces(const NodeView& node_view, Owners* owners) const;
   void Own(Owners owners, const Plan& plan);
   std::unique_lock<std::mutex> LockClosing();
   Status Enforce(Desired desired, StateChange change, Look look, Saving saving);
@@ -120,14 +120,14 @@ class Controller {
   void AttachClosed(std::vector<datapath::PodInterface> interfaces) const;
   void CloseRefused(const std::vector<policy::Resource>& resources, const Status& why);
   bool IsRefused(const policy::ObjectName& name, const StateChange& change, const policy::ResourceMap& resources) const;
-  void ForgetRefused(const StateChange& change, const Places& places);
+  void ForgetRefused(const StateChange& change, const NodeView& node_view);
   void AddRefused(View& view) const;
   void RestoreRefused(const Refusals& refusals, const policy::ResourceMap& resources);
-  bool IsRefusedAfter(const policy::ObjectName& name, const StateChange& change, const Places& places) const;
-  Refusals RefusalsAfter(const StateChange& change, const Places& places) const;
+  bool IsRefusedAfter(const policy::ObjectName& name, const StateChange& change, const NodeView& node_view) const;
+  Refusals RefusalsAfter(const StateChange& change, const NodeView& node_view) const;
   void SaveRefused();
   void AddNobodys(View& view) const;
-  const node::EndpointIds& numbers() const { return places_ ? places_->ids : ids_; }
+  const node::EndpointIds& numbers() const { return node_view_ ? node_view_->ids : ids_; }
   Status CutOffAtOnce(const policy::ObjectName& name);
   Status NotFound(const policy::ObjectName& name) const;
   static void TellNobodys(const Owners& owners);
@@ -140,12 +140,12 @@ class Controller {
   const Save save_;
   mutable std::mutex mutex_;
   Desired desired_;
-  node::EndpointIds ids_;                 // as the kernel has been told
-  node::EndpointIds saved_ids_;           // as the store has them
-  std::uint64_t saved_revision_ = 0;      // likewise
-  Refusals saved_refusals_;               // likewise
-  Status unsaved_;                        // why something is not there that could be done without
-  std::shared_ptr<const Places> places_;  // of the generation in force; null before the first
+  node::EndpointIds ids_;                      // as the kernel has been told
+  node::EndpointIds saved_ids_;                // as the store has them
+  std::uint64_t saved_revision_ = 0;           // likewise
+  Refusals saved_refusals_;                    // likewise
+  Status unsaved_;                             // why something is not there that could be done without
+  std::shared_ptr<const NodeView> node_view_;  // of the generation in force; null before the first
   std::map<policy::ObjectName, Refused> refused_;
   std::map<policy::ObjectName, std::string> unattachable_;  // found, but no program can be attached there, and why
   std::map<std::uint32_t, std::uint32_t> in_force_before_;  // EndpointsInForce at the start, until a generation of ours
@@ -160,13 +160,13 @@ class Controller {
   bool restored_ = false;
   // Held for as long as one interface is attached or detached, never for longer; taken after mutex_.
   mutable std::mutex closing_mutex_;
-  std::atomic<int> closing_waits_{0};  // CloseNewcomers, for that
-  // By closing_mutex_, to the end of these: of the interfaces of places_, and of those that stay closed.
+  std::atomic<int> closing_waits_{0};  // CloseNewInterfaces, for that
+  // By closing_mutex_, to the end of these: of the interfaces of node_view_, and of those that stay closed.
   Owners owners_;
   const Owners* attaching_ = nullptr;   // whose interfaces a change attaches now, with all that is known of them
   std::set<std::uint32_t> closed_all_;  // because of close_all_
-  std::map<std::uint32_t, Newcomer> newcomers_;  // closed since the look at the node that led to places_
-  std::uint64_t newcomers_so_far_ = 0;
+  std::map<std::uint32_t, NewInterface> new_interfaces_;  // closed since the look at the node that led to node_view_
+  std::uint64_t interfaces_closed_ = 0;
   Awaited awaited_;
   EditQueue edits_;
   DecisionMemory decisions_;

@@ -41,17 +41,17 @@ std::unique_lock<std::mutex> Controller::LockClosing() {
   return lock;
 }
 
-int Controller::CloseNewcomers() {
+int Controller::CloseNewInterfaces() {
   Awaited awaited;
   {
     const auto lock = LockClosing();
     awaited = awaited_;
   }
-  if (!awaited.places) return 0;
+  if (!awaited.node_view) return 0;
   std::vector<const policy::Workload*> missing;
   for (const auto& [id, resource] : awaited.wanted.of(policy::Kind::kWorkload)) {
-    const auto binding = awaited.places->bindings.find(id.name);
-    const bool is_there = binding != awaited.places->bindings.end() && binding->second.ifindex != 0 &&
+    const auto binding = awaited.node_view->bindings.find(id.name);
+    const bool is_there = binding != awaited.node_view->bindings.end() && binding->second.ifindex != 0 &&
                           (!node_.has_interface || node_.has_interface(binding->second.ifindex));
     if (!is_there) missing.push_back(resource.workload.get());
   }
@@ -59,18 +59,18 @@ int Controller::CloseNewcomers() {
   if (!missing.empty() && node_.host_ends) {
     for (const auto& [name, ends] : node_.host_ends(missing)) {
       if (!ends.ok()) continue;  // said and tried again by Refresh
-      for (const node::HostEnd& end : *ends) closed += CloseNewcomer(end, name) ? 1 : 0;
+      for (const node::HostEnd& end : *ends) closed += CloseNewInterface(end, name) ? 1 : 0;
     }
   }
   return awaited.all ? closed + CloseAll() : closed;
 }
 
 // A change that is being made may have come to know it meanwhile, or the workload may not be wanted any more.
-bool Controller::CloseNewcomer(const node::HostEnd& end, const ObjectName& name) {
+bool Controller::CloseNewInterface(const node::HostEnd& end, const ObjectName& name) {
   const auto lock = LockClosing();
   if (FindWorkload(awaited_.wanted, name) == nullptr) return false;
   if (!owners_.try_emplace(end.ifindex, name).second) return false;
-  newcomers_[end.ifindex] = {name, ++newcomers_so_far_};
+  new_interfaces_[end.ifindex] = {name, ++interfaces_closed_};
   if (attaching_ == nullptr || !attaching_->contains(end.ifindex)) AttachClosed({ClosedInterface(end)});
   return true;
 }
@@ -81,23 +81,23 @@ void Controller::Await(const ResourceMap& wanted, const ResourceMap& more) {
   awaited_.wanted.Merge(more);
 }
 
-// Those that `places` do not know, because they came after the look at the node. Under closing_mutex_.
-void Controller::AddNewcomers(const Places& places, Owners* owners) const {
-  for (const auto& [ifindex, newcomer] : newcomers_) {
-    if (newcomer.number > places.looked_at && FindWorkload(places.resources, newcomer.name) != nullptr)
-      owners->try_emplace(ifindex, newcomer.name);
+// Those that `node_view` do not know, because they came after the look at the node. Under closing_mutex_.
+void Controller::AddNewInterfaces(const NodeView& node_view, Owners* owners) const {
+  for (const auto& [ifindex, new_interface] : new_interfaces_) {
+    if (new_interface.number > node_view.looked_at && FindWorkload(node_view.resources, new_interface.name) != nullptr)
+      owners->try_emplace(ifindex, new_interface.name);
   }
 }
 
 // What a plan has come to, with what came meanwhile.
 void Controller::Own(Owners owners, const Plan& plan) {
   const std::lock_guard lock(closing_mutex_);
-  AddNewcomers(*plan.places, &owners);
+  AddNewInterfaces(*plan.node_view, &owners);
   owners_ = std::move(owners);
-  std::erase_if(newcomers_, [&](const auto& one) {
-    return one.second.number <= plan.places->looked_at || !owners_.contains(one.first);
+  std::erase_if(new_interfaces_, [&](const auto& one) {
+    return one.second.number <= plan.node_view->looked_at || !owners_.contains(one.first);
   });
-  awaited_ = {plan.view->resources, plan.places, close_all_};
+  awaited_ = {plan.view->resources, plan.node_view, close_all_};
   if (!close_all_) closed_all_.clear();
 }
 
@@ -155,8 +155,8 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
   std::vector<const policy::Workload*> wanted;
   for (const policy::Resource& resource : resources) {
     if (resource.workload == nullptr) continue;
-    const bool is_bound = places_ && places_->found.contains(resource.id.name);
-    if (is_bound && IsAtSamePlace(*FindWorkload(places_->resources, resource.id.name), *resource.workload)) continue;
+    const bool is_bound = node_view_ && node_view_->found.contains(resource.id.name);
+    if (is_bound && IsAtSamePlace(*FindWorkload(node_view_->resources, resource.id.name), *resource.workload)) continue;
     wanted.push_back(resource.workload.get());
   }
   if (wanted.empty()) return;
@@ -169,14 +169,14 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
     std::vector<node::HostEnd> own;
     const std::lock_guard closing_lock(closing_mutex_);
     for (const node::HostEnd& end : *ends) {
-      if (places_ && places_->owners.contains(end.ifindex)) continue;
+      if (node_view_ && node_view_->owners.contains(end.ifindex)) continue;
       ObjectName& owner = owners_.try_emplace(end.ifindex, name).first->second;
       if (owner == ObjectName()) owner = name;
       if (owner == name) own.push_back(end);
     }
     for (const node::HostEnd& end : own) AttachClosed({ClosedInterface(end)});
     auto instead = FindWorkload(desired_.all, name);
-    if (!own.empty() && (instead == nullptr || places_->found.contains(name))) {
+    if (!own.empty() && (instead == nullptr || node_view_->found.contains(name))) {
       LogWarn("closed, and not enforced on: Workload {}: {}", name.ToString(), Message(why));
       refused_[name] = {std::move(own), Message(why), std::move(instead)};
       is_new = true;
@@ -198,15 +198,15 @@ bool Controller::IsRefused(const ObjectName& name, const StateChange& change, co
 }
 
 // Likewise, and not enforced on at the same place by then.
-bool Controller::IsRefusedAfter(const ObjectName& name, const StateChange& change, const Places& places) const {
-  if (!IsRefused(name, change, places.resources)) return false;
+bool Controller::IsRefusedAfter(const ObjectName& name, const StateChange& change, const NodeView& node_view) const {
+  if (!IsRefused(name, change, node_view.resources)) return false;
   const auto& ends = refused_.at(name).ends;
   return std::any_of(ends.begin(), ends.end(),
-                     [&](const node::HostEnd& end) { return !places.owners.contains(end.ifindex); });
+                     [&](const node::HostEnd& end) { return !node_view.owners.contains(end.ifindex); });
 }
 
-void Controller::ForgetRefused(const StateChange& change, const Places& places) {
-  std::erase_if(refused_, [&](const auto& refused) { return !IsRefusedAfter(refused.first, change, places); });
+void Controller::ForgetRefused(const StateChange& change, const NodeView& node_view) {
+  std::erase_if(refused_, [&](const auto& refused) { return !IsRefusedAfter(refused.first, change, node_view); });
 }
 
 void Controller::AddRefused(View& view) const {
@@ -228,10 +228,10 @@ void Controller::RestoreRefused(const Refusals& refusals, const ResourceMap& res
   }
 }
 
-Refusals Controller::RefusalsAfter(const StateChange& change, const Places& places) const {
+Refusals Controller::RefusalsAfter(const StateChange& change, const NodeView& node_view) const {
   Refusals refusals;
   for (const auto& [name, refused] : refused_) {
-    if (!IsRefusedAfter(name, change, places)) continue;
+    if (!IsRefusedAfter(name, change, node_view)) continue;
     Refusal& refusal = refusals[name];
     refusal.problem = refused.problem;
     for (const node::HostEnd& end : refused.ends) refusal.interfaces.insert(end.ifindex);
@@ -243,9 +243,9 @@ Refusals Controller::RefusalsAfter(const StateChange& change, const Places& plac
 void Controller::SaveRefused() {
   StateChange change{.revision = saved_revision_};
   change.released_interfaces.assign(released_before_.begin(), released_before_.end());
-  Places places = places_ ? *places_ : Places();
-  places.resources = desired_.all;
-  change.refusals = RefusalsAfter({}, places);
+  NodeView node_view = node_view_ ? *node_view_ : NodeView();
+  node_view.resources = desired_.all;
+  change.refusals = RefusalsAfter({}, node_view);
   const Status saved = save_(change, OkStatus);
   if (saved.ok()) saved_refusals_ = *std::move(change.refusals);
   if (!saved.ok()) LogWarn("after a restart it will not be known who is closed: {}", Message(saved));
@@ -278,9 +278,9 @@ Owners Controller::StillOwned(const Plan& plan, const StateChange& change) const
       });
   Owners owned;
   const std::lock_guard lock(closing_mutex_);
-  AddNewcomers(*plan.places, &owned);
+  AddNewInterfaces(*plan.node_view, &owned);
   for (const auto& attached : datapath_->Attached()) {
-    if (attached.program == "xdp_uplink" || plan.places->owners.contains(attached.ifindex)) continue;
+    if (attached.program == "xdp_uplink" || plan.node_view->owners.contains(attached.ifindex)) continue;
     if (node_.has_interface && !node_.has_interface(attached.ifindex)) continue;
     const auto owner = owners_.find(attached.ifindex);
     const ObjectName name = owner == owners_.end() ? ObjectName() : owner->second;
@@ -305,7 +305,7 @@ void Controller::TellNobodys(const Owners& owners) {
 // After a refused change: the interfaces as they were.
 void Controller::PutBack() {
   DetachAllButOwned();
-  for (const datapath::PodInterface& interface : places_->interfaces) {
+  for (const datapath::PodInterface& interface : node_view_->interfaces) {
     if (Status status = datapath_->AttachPod(interface); !status.ok()) {
       LogWarn("{} after a refused change: {}", interface.name, Message(status));
     }

@@ -9,8 +9,8 @@
 
 namespace sluice::reconcile {
 
-// Called with the controller's mutex held, but for `has_interface` and those that find host ends: CloseNewcomers calls
-// them at the same time.
+// Called with the controller's mutex held, but for `has_interface` and those that find host ends: CloseNewInterfaces
+// calls them at the same time.
 struct Node {
   std::function<StatusOr<node::BoundWorkload>(const policy::Workload&)> bind;
   std::function<StatusOr<std::vector<policy::Address>>()> addresses;  // its own, sorted

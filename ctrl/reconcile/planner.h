@@ -10,7 +10,7 @@
 
 #include "ctrl/reconcile/desired.h"
 #include "ctrl/reconcile/node.h"
-#include "ctrl/reconcile/places.h"
+#include "ctrl/reconcile/node_view.h"
 #include "ctrl/reconcile/state_store.h"
 #include "ctrl/reconcile/view.h"
 #include "policy/network/compiler.h"
@@ -19,7 +19,7 @@ namespace sluice::reconcile {
 
 struct Plan {
   std::shared_ptr<View> view;
-  std::shared_ptr<const Places> places;  // those in force, where the workloads are as before
+  std::shared_ptr<const NodeView> node_view;  // those in force, where the workloads are as before
 };
 
 // Whether a change of no workload looks at the node too.
@@ -30,19 +30,19 @@ class Planner {
   // What is known before a plan is made.
   struct Before {
     std::shared_ptr<const View> view;
-    std::shared_ptr<const Places> places;  // of the generation in force; null before the first
+    std::shared_ptr<const NodeView> node_view;  // of the generation in force; null before the first
     const node::EndpointIds& ids;
     const std::map<policy::ObjectName, std::string>& unattachable;  // no program can be attached there, and why
     const std::map<std::uint32_t, std::uint32_t>&
-        in_force;                 // EndpointsInForce at the start, until a generation of ours
-    std::uint64_t newcomers = 0;  // the number of the last one
+        in_force;                      // EndpointsInForce at the start, until a generation of ours
+    std::uint64_t new_interfaces = 0;  // the number of the last one
   };
 
   // `datapath` and `node` outlive the planner and its copies.
   Planner(const datapath::Enforcer* datapath, const Node* node) : datapath_(datapath), node_(node) {}
 
   // What is on the node is looked at when it may have changed (Refresh) or other workloads are asked for. With an
-  // error, the plan has the places if those were found.
+  // error, the plan has the node_view if those were found.
   Status Make(const Desired& desired, const StateChange& change, Look look, const Before& before, Plan* plan);
   // Of no resources at all.
   StatusOr<policy::CompiledPolicy> CompileNothing();

@@ -4,8 +4,9 @@
 //   ReadCapture(path, [&](const CapturedFrame& f) { replay.Add(f); });
 //   for (const ReplayedFlow& flow : replay.Finish()) ...
 //
-// Every pod of the resources is judged as if it were enforced on (policy::Scope::kEverywhere). Which node a pod was on
-// is not known: traffic from any address of the snapshot's node counts as from the pod's own node, which may always in.
+// Every pod of the resources is evaluated as if it were enforced on (policy::Scope::kEverywhere). Which node a pod was
+// on is not known: traffic from any address of the snapshot's node counts as from the pod's own node, which may always
+// in.
 #pragma once
 
 #include <array>

@@ -100,7 +100,7 @@ void AddExplain(CLI::App& app, CommandLine& line) {
   AddResourceOptions(*verb, options->resources);
   verb->add_option(
       "--resources", options->resources.paths,
-      "offline: file, directory or - of resources to judge by, instead of the agent's; several may be given");
+      "offline: file, directory or - of resources to evaluate by, instead of the agent's; several may be given");
   verb->add_option("-o,--output", options->output, "table (text) or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();

@@ -20,7 +20,7 @@ StatusOr<ExitCode> ReplayCapture(const ReplayOptions& options) {
 
 void AddReplay(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<ReplayOptions>();
-  CLI::App* verb = app.add_subcommand("replay", "judge a capture offline, without an agent and without rights");
+  CLI::App* verb = app.add_subcommand("replay", "evaluate a capture offline, without an agent and without rights");
   verb->add_option("--pcap", options->capture, "pcap or pcapng file")->required();
   verb->add_option("--resources", options->resources, "directory of resource files")->required();
   verb->add_option("-o,--output", options->output, "table or json (one flow event a line)")

@@ -76,7 +76,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options, const
   // pod.
   SL_RETURN_IF_ERROR(Annotate(agent->telemetry_->Serve(), "--metrics"));
   SL_RETURN_IF_ERROR(agent->FollowUplinks());
-  // Before the first packet is judged by our tables, or rules by process would meet nobody.
+  // Before the first packet is evaluated by our tables, or rules by process would meet nobody.
   if (agent->datapath_->is_handing_over()) SeedProcesses(options, helper);
   SL_RETURN_IF_ERROR(agent->controller_->Restore(std::move(directory), std::move(state)));
   SL_ASSIGN_OR_RETURN(agent->closer_, Closer::Start(agent->controller_.get(), std::move(closers_monitor)));
@@ -98,10 +98,10 @@ Agent::~Agent() {
 
 Status Agent::OpenDatapath() {
   datapath::BpfDatapathOptions options{.bpf_root = options_.bpf_root, .object = {}};
-  options.object.slot_addresses = options_.max_addresses;
-  options.object.slot_prefixes = options_.max_prefixes;
-  options.object.slot_peers = options_.max_peers;
-  options.object.slot_ports = options_.max_port_entries;
+  options.object.epoch_addresses = options_.max_addresses;
+  options.object.epoch_prefixes = options_.max_prefixes;
+  options.object.epoch_peers = options_.max_peers;
+  options.object.epoch_ports = options_.max_port_entries;
   options.object.flows = options_.max_flows;
   options.object.flows_denied = options_.max_denied_flows;
   options.object.event_rate = options_.event_rate;
@@ -117,7 +117,7 @@ Status Agent::OpenDatapath() {
   return datapath_->Configure(setting_flags_);
 }
 
-// What decides about short cuts and tells nobody when it changes.
+// What decides about redirects and tells nobody when it changes.
 Status Agent::LookAtHost() {
   look_at_host_at_ = Clock::now() + kLookAtHost;
   if (!options_.redirect) return OkStatus();
@@ -126,9 +126,9 @@ Status Agent::LookAtHost() {
     if (tracks)
       LogInfo(
           "TCP of local pods takes the host's path: its connection tracking follows TCP's windows; with "
-          "net.netfilter.nf_conntrack_tcp_be_liberal=1 TCP takes the short cut");
+          "net.netfilter.nf_conntrack_tcp_be_liberal=1 TCP takes the redirect");
     else
-      LogInfo("TCP of local pods takes the short cut");
+      LogInfo("TCP of local pods takes the redirect");
   }
   host_tracks_tcp_ = tracks;
   SL_RETURN_IF_ERROR(datapath_->SetHostTracksTcp(tracks));

@@ -59,7 +59,7 @@ void Closer::Run() {
     problem = now;
     if (!changed.ok()) poll(polled, 1, kLookForMissingMs);  // not at once again
     if (heard > 0 && changed.ok() && !*changed) continue;
-    if (controller_->CloseNewcomers() > 0) eventfd_write(closed_.get(), 1);
+    if (controller_->CloseNewInterfaces() > 0) eventfd_write(closed_.get(), 1);
   }
 }
 

@@ -80,7 +80,7 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_flag("--uninstall", options->uninstall, "detach and unpin everything, remove the state, and end");
   app.add_flag("--debug", options->debug, "log more");
   app.add_flag("--redirect,!--no-redirect", options->redirect,
-               "short cut to local pods past the host's stack, for flows that were seen to pass it unchanged");
+               "redirect to local pods past the host's stack, for flows that were seen to pass it unchanged");
   app.add_flag("--redirect-always", options->redirect_always,
                "from the first packet on: past the host's firewall, connection tracking and source translation");
   app.add_option("--redirect-recheck", options->redirect_recheck,

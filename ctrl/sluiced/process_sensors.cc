@@ -12,10 +12,10 @@ constexpr char kOff[] = "off";
 constexpr char kUnseen[] = "no exec and exit events, no processes in flows; enforcement is complete";
 
 telemetry::WorkloadResolver MakeResolver(const reconcile::Controller* controller) {
-  return [controller](const telemetry::ProcessLife& life) {
+  return [controller](const telemetry::ProcessInstance& instance) {
     static const std::string kUnknown;
-    const std::string& cgroup = life.cgroup_path == nullptr ? kUnknown : *life.cgroup_path;
-    return controller->view()->process_owners.Find(life.namespaces.net, cgroup);
+    const std::string& cgroup = instance.cgroup_path == nullptr ? kUnknown : *instance.cgroup_path;
+    return controller->view()->process_owners.Find(instance.namespaces.net, cgroup);
   };
 }
 

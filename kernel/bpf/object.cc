@@ -25,16 +25,16 @@ Status SetSize(bpf_map* map, std::uint32_t entries) {
 }
 
 Status SetSizes(datapath_bpf* skeleton, const ObjectOptions& options) {
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.addresses, SL_SLOTS * SL_SLOT_PLACES(options.slot_addresses)));
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.prefixes, options.slot_prefixes * SL_SLOTS));
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.peers, SL_SLOTS * SL_SLOT_PLACES(options.slot_peers)));
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.ports, options.slot_ports * SL_SLOTS));
+  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.addresses, SL_EPOCHS * SL_EPOCH_SLOTS(options.epoch_addresses)));
+  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.prefixes, options.epoch_prefixes * SL_EPOCHS));
+  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.peers, SL_EPOCHS * SL_EPOCH_SLOTS(options.epoch_peers)));
+  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.ports, options.epoch_ports * SL_EPOCHS));
   const std::uint32_t buckets = SL_FLOW_BUCKETS(options.flows);
   SL_RETURN_IF_ERROR(SetSize(skeleton->maps.flow_buckets, buckets));
   return SetSize(skeleton->maps.flows, buckets * SL_FLOW_WAYS);
 }
 
-// .rodata and .bss belong to one load of the programs; judgements is scratch.
+// .rodata and .bss belong to one load of the programs; evaluations is scratch.
 bool IsPinned(const bpf_map* map) { return !bpf_map__is_internal(map); }
 
 // The kernel sets this flag on device maps itself and refuses it from others: libbpf must expect it of a map that is
@@ -95,17 +95,17 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   if (skeleton == nullptr) return ErrnoError(errno, "open the packet path's BPF object: {}", log.LastLines(3));
   std::unique_ptr<DatapathObject> object(
       new DatapathObject(skeleton, options.admin_calls != nullptr ? *options.admin_calls : OwnAdminCalls()));
-  skeleton->rodata->slot_addresses = options.slot_addresses;
-  skeleton->rodata->slot_ports = options.slot_ports;
-  skeleton->rodata->slot_peers = options.slot_peers;
+  skeleton->rodata->epoch_addresses = options.epoch_addresses;
+  skeleton->rodata->epoch_ports = options.epoch_ports;
+  skeleton->rodata->epoch_peers = options.epoch_peers;
   skeleton->rodata->use_test_clock = options.test_clock ? 1 : 0;
   timespec jiffy{};  // the coarse clocks move with the jiffies
   if (clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy) != 0) return ErrnoError(errno, "ask for the length of a jiffy");
   skeleton->rodata->jiffy_ns = static_cast<std::uint64_t>(jiffy.tv_nsec);
   skeleton->rodata->flow_bucket_count = SL_FLOW_BUCKETS(options.flows);
-  skeleton->rodata->flow_share_places =
-      options.flow_share_places != 0 ? options.flow_share_places : SL_FLOW_BUCKETS(options.flows) * SL_FLOW_WAYS;
-  skeleton->rodata->denied_price_ns = SL_DENIED_PRICE(std::max(options.flows_denied, 1U));
+  skeleton->rodata->flow_share_slots =
+      options.flow_share_slots != 0 ? options.flow_share_slots : SL_FLOW_BUCKETS(options.flows) * SL_FLOW_WAYS;
+  skeleton->rodata->denied_cost_ns = SL_DENIED_COST(std::max(options.flows_denied, 1U));
   skeleton->rodata->event_price_ns = options.event_rate == 0 ? 0 : std::max(SL_SECOND_NS / options.event_rate, 1ULL);
   if (const int rc = bpf_program__set_autoload(skeleton->progs.xdp_uplink, options.uplinks); rc != 0)
     return ErrnoError(rc, "leave out xdp_uplink");
@@ -136,8 +136,8 @@ std::vector<std::string> DatapathObject::map_names() const {
   return names;
 }
 
-void DatapathObject::PayBackDenied(std::uint32_t records) {
-  __atomic_fetch_sub(&skeleton_->bss->denied_paid_until_ns, skeleton_->rodata->denied_price_ns * records,
+void DatapathObject::RefundDenied(std::uint32_t records) {
+  __atomic_fetch_sub(&skeleton_->bss->denied_paid_until_ns, skeleton_->rodata->denied_cost_ns * records,
                      __ATOMIC_RELAXED);
 }
 

@@ -20,12 +20,12 @@ namespace sluice::bpf {
 
 struct ObjectOptions {
   std::string pin_root;  // empty: nothing is pinned (tests)
-  std::uint32_t slot_addresses = 131072;
-  std::uint32_t slot_prefixes = 131072;
-  std::uint32_t slot_peers = 1048576;
-  std::uint32_t slot_ports = 262144;
+  std::uint32_t epoch_addresses = 131072;
+  std::uint32_t epoch_prefixes = 131072;
+  std::uint32_t epoch_peers = 1048576;
+  std::uint32_t epoch_ports = 262144;
   std::uint32_t flows = 393216;              // of all states; rounded up to whole buckets (bpf/abi/flow_table.h)
-  std::uint32_t flow_share_places = 0;       // of which workloads have shares; 0: of all. For tests
+  std::uint32_t flow_share_slots = 0;        // of which workloads have shares; 0: of all. For tests
   std::uint32_t flows_denied = 32768;        // the most of them that are records of denied ones
   std::uint32_t event_rate = SL_EVENT_RATE;  // flow events a second in each workload's shares; 0: any number
   bool uplinks = true;                       // xdp_uplink is loaded: half of the verifier's work
@@ -46,7 +46,7 @@ class DatapathObject {
   std::vector<std::string> map_names() const;
   const AdminCalls& admin_calls() const { return admin_calls_; }
   // To the budget for records of denied flows: so many were taken away.
-  void PayBackDenied(std::uint32_t records);
+  void RefundDenied(std::uint32_t records);
   void SetTestClock(std::uint64_t ns);
   // With a test clock: of what class the processes behind a packet are. 0: what the packet's socket says.
   void SetTestProcesses(std::uint32_t sender_class, std::uint32_t receiver_class);

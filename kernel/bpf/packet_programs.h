@@ -1,4 +1,4 @@
-// Knows when no packet is judged any more by a program that began earlier; much faster than a grace period of RCU.
+// Knows when no packet is evaluated any more by a program that began earlier; much faster than a grace period of RCU.
 //
 // tc and XDP programs run where the kernel cannot switch to another task (bottom halves disabled). So once a thread of
 // ours has run on a CPU, all that ran there before have ended. It goes to each CPU in turn, in some 20 us each; RCU

@@ -62,8 +62,8 @@ class ProcessProbes {
   ProcessProbes(const ProcessProbes&) = delete;
   ProcessProbes& operator=(const ProcessProbes&) = delete;
 
-  // Hands over all that waits in the ring and a record of every living process; each life has one id, however often it
-  // is told of. After Start, and again after a loss.
+  // Hands over all that waits in the ring and a record of every living process; each instance has one id, however often
+  // it is told of. After Start, and again after a loss.
   Status Seed();
   // Hands over all that waits; returns how many.
   StatusOr<int> Drain() { return ring_->Drain(); }
@@ -73,7 +73,7 @@ class ProcessProbes {
 
   // What was lost since the last call.
   StatusOr<std::vector<ProcessLoss>> TakeLosses();
-  // The present life of a process.
+  // The present instance of a process.
   StatusOr<std::optional<sl_process>> Find(std::uint32_t pid) const { return processes_.Get(pid); }
 
   StatusOr<MapFill> ReadFill() const;  // from any thread

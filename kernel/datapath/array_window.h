@@ -1,7 +1,7 @@
 // A BPF array with BPF_F_MMAPABLE, mapped a part at a time and for as long as it is needed: it need not count as the
 // agent's memory.
 //   ArrayWindow flows(fd, "flows", 0, bytes, 1 << 20);
-//   SL_ASSIGN_OR_RETURN(char* const flow, flows.At(place * sizeof(sl_flow), sizeof(sl_flow)));
+//   SL_ASSIGN_OR_RETURN(char* const flow, flows.At(slot * sizeof(sl_flow), sizeof(sl_flow)));
 // Does not own the descriptor. For one thread.
 #pragma once
 

@@ -1,8 +1,8 @@
 // Where the packet path's programs are attached, and that they stay there. A program is known by its name and the
 // interface; it is there by a link that is pinned and held, or by a clsact filter.
 //
-// What an older version attached goes on judging by its own tables until TakeOver: ours take its place, link by link
-// and without a packet between, once they have tables to judge by. Thread-safe.
+// What an older version attached goes on evaluating by its own tables until TakeOver: ours take its slot, link by link
+// and without a packet between, once they have tables to evaluate by. Thread-safe.
 #pragma once
 
 #include <map>

@@ -45,14 +45,15 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Wrap(std::unique_ptr<bpf::Da
   SL_RETURN_IF_ERROR(datapath->BindMaps());
   SL_ASSIGN_OR_RETURN(const sl_settings seeds, datapath->settings_.ReadWithSeeds());
   SL_RETURN_IF_ERROR(datapath->flows_.Bind(*datapath->object_, seeds.hash_seeds));
-  SL_RETURN_IF_ERROR(datapath->slots_.Open(*datapath->object_, options, seeds.hash_seeds, &datapath->process_classes_));
-  // What is there has its places by seeds that are lost, if it is not empty.
-  if (datapath->settings_.drew_seeds()) datapath->slots_.Distrust();
+  SL_RETURN_IF_ERROR(
+      datapath->epochs_.Open(*datapath->object_, options, seeds.hash_seeds, &datapath->process_classes_));
+  // What is there has its slots by seeds that are lost, if it is not empty.
+  if (datapath->settings_.drew_seeds()) datapath->epochs_.Distrust();
   // Somebody may have lowered the number while no agent ran.
   std::uint64_t decided = 0;
   SL_RETURN_IF_ERROR(datapath->flows_.ForEach(
       [&decided](const FlowRecord& flow) { decided = std::max<std::uint64_t>(decided, flow.entry.generation); }));
-  datapath->slots_.Pass(decided);
+  datapath->epochs_.Pass(decided);
   return datapath;
 }
 
@@ -69,11 +70,11 @@ Status BpfDatapath::BindMaps() {
 }
 
 policy::Limits BpfDatapath::limits() const {
-  return {options_.slot_addresses, options_.slot_prefixes, options_.slot_peers, options_.slot_ports};
+  return {options_.epoch_addresses, options_.epoch_prefixes, options_.epoch_peers, options_.epoch_ports};
 }
 
 std::map<std::uint32_t, std::uint32_t> BpfDatapath::EndpointsInForce() const {
-  if (slots_.generation() != 0) return slots_.endpoints_in_force();
+  if (epochs_.generation() != 0) return epochs_.endpoints_in_force();
   const std::lock_guard lock(held_mutex_);
   if (older_.empty()) return {};
   auto endpoints = ReadEndpoints(older_, object_->admin_calls());
@@ -83,8 +84,8 @@ std::map<std::uint32_t, std::uint32_t> BpfDatapath::EndpointsInForce() const {
 }
 
 Status BpfDatapath::Commit(const policy::Tables& tables) {
-  SL_RETURN_IF_ERROR(slots_.Commit(tables));
-  // They are in force: what an older version still judges by its own is the keeper's to take over.
+  SL_RETURN_IF_ERROR(epochs_.Commit(tables));
+  // They are in force: what an older version still evaluates by its own is the keeper's to take over.
   if (const Status taken = attachments_.TakeOver(); !taken.ok()) LogError("{}; it is tried again", Message(taken));
   return OkStatus();
 }
@@ -99,7 +100,7 @@ Status BpfDatapath::EndHandOver() {
   return OkStatus();
 }
 
-// The interface is described before anything judges by that.
+// The interface is described before anything evaluates by that.
 Status BpfDatapath::AttachPod(const PodInterface& pod) {
   SL_RETURN_IF_ERROR(pods_.Put(pod));
   for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
@@ -131,7 +132,7 @@ Status BpfDatapath::Keep() {
   };
   keeper_ = std::make_unique<Keeper>(std::vector<Keeper::Step>{
       {Repaired::kAttachment, [this] { return attachments_.Repair(); }},
-      {Repaired::kGeneration, [this, flag] { return flag(slots_.RepairGeneration()); }},
+      {Repaired::kGeneration, [this, flag] { return flag(epochs_.RepairGeneration()); }},
       {Repaired::kSettings, [this, flag] { return flag(settings_.Repair()); }},
       {Repaired::kQuarantine, [this] { return quarantine_.Repair(); }},
       {Repaired::kPin,
@@ -141,11 +142,11 @@ Status BpfDatapath::Keep() {
        }},
       {Repaired::kPolicyTable,
        [this]() -> StatusOr<int> {
-         SL_RETURN_IF_ERROR(slots_.Settle());
+         SL_RETURN_IF_ERROR(epochs_.Settle());
          return 0;
        }},
       {Repaired::kInterface, [this] { return pods_.Repair(); }},
-      {Repaired::kPolicyTable, [this, flag] { return flag(slots_.RepairTables()); }, true},
+      {Repaired::kPolicyTable, [this, flag] { return flag(epochs_.RepairTables()); }, true},
   });
   return OkStatus();
 }
@@ -173,7 +174,7 @@ StatusOr<std::vector<FlowRecord>> BpfDatapath::ForgetFlows(const std::vector<Flo
     gone.push_back(flow);
     denied += flow.state == FlowState::kDenied;
   }
-  object_->PayBackDenied(denied);
+  object_->RefundDenied(denied);
   return gone;
 }
 
@@ -205,14 +206,14 @@ Status BpfDatapath::ResetEndpoint(std::uint32_t endpoint) {
 
 // Arrays whose entries are always there are left out.
 StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
-  const PolicySlots::Usage slots = slots_.usage();
+  const PolicyEpochs::Usage epochs = epochs_.usage();
   std::vector<MapUsage> maps = {
-      {"addresses", slots.addresses, slots_.address_capacity()},
-      {"prefixes", slots.prefixes, slots_.prefix_capacity()},
-      {"peers", slots.peers, slots_.peer_capacity()},
-      {"ports", slots.ports, slots_.port_capacity()},
-      {"process_choices", slots.choices, slots_.choice_capacity()},
-      {"endpoint_counts", slots.endpoints.size(), SL_MAX_ENDPOINTS - 1},
+      {"addresses", epochs.addresses, epochs_.address_capacity()},
+      {"prefixes", epochs.prefixes, epochs_.prefix_capacity()},
+      {"peers", epochs.peers, epochs_.peer_capacity()},
+      {"ports", epochs.ports, epochs_.port_capacity()},
+      {"process_verdicts", epochs.process_verdicts, epochs_.process_verdict_capacity()},
+      {"endpoint_counts", epochs.endpoints.size(), SL_MAX_ENDPOINTS - 1},
   };
   SL_ASSIGN_OR_RETURN(const auto classes, process_classes_.ReadFill());
   for (const auto& one : classes) maps.push_back({one.map, one.entries, one.capacity, one.refused});

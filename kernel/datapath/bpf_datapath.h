@@ -22,7 +22,7 @@
 #include "kernel/datapath/keeper.h"
 #include "kernel/datapath/path_reader.h"
 #include "kernel/datapath/pod_interfaces.h"
-#include "kernel/datapath/policy_slots.h"
+#include "kernel/datapath/policy_epochs.h"
 #include "kernel/datapath/process_classes.h"
 #include "kernel/datapath/quarantine_maps.h"
 #include "kernel/datapath/settings.h"
@@ -46,7 +46,7 @@ class BpfDatapath : public Enforcer, public PathReader {
 
   // ---- Enforcer ----
   Status Commit(const policy::Tables& tables) override;
-  std::uint64_t generation() const override { return slots_.generation(); }
+  std::uint64_t generation() const override { return epochs_.generation(); }
   policy::Limits limits() const override;
   // Of an older version's, before the first Commit of a hand-over.
   std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
@@ -64,10 +64,10 @@ class BpfDatapath : public Enforcer, public PathReader {
   StatusOr<std::optional<FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) override {
     return flows_.Find(key, id);
   }
-  StatusOr<Counters> ReadCounters() override { return counters_.Read(slots_.usage().endpoints); }
+  StatusOr<Counters> ReadCounters() override { return counters_.Read(epochs_.usage().endpoints); }
   StatusOr<EventCounters> ReadEventCounters() override { return counters_.ReadEvents(); }
   StatusOr<std::map<std::uint32_t, std::uint64_t>> ReadLostEvents() override {
-    return counters_.ReadLostEvents(slots_.usage().endpoints);
+    return counters_.ReadLostEvents(epochs_.usage().endpoints);
   }
   StatusOr<std::vector<MapUsage>> Maps() override;
   StatusOr<std::vector<ProgramRuns>> ReadProgramRuns() override;
@@ -117,7 +117,7 @@ class BpfDatapath : public Enforcer, public PathReader {
   Settings settings_;
   FlowTable flows_;
   ProcessClasses process_classes_;
-  PolicySlots slots_;
+  PolicyEpochs epochs_;
   QuarantineMaps quarantine_;
   CounterMaps counters_;
   PodInterfaces pods_;

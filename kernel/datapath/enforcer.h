@@ -37,7 +37,7 @@ class Enforcer {
  public:
   virtual ~Enforcer() = default;
 
-  // Puts `tables` in force as one generation. Returns when no packet is judged by an older one any more.
+  // Puts `tables` in force as one generation. Returns when no packet is evaluated by an older one any more.
   virtual Status Commit(const policy::Tables& tables) = 0;
   virtual std::uint64_t generation() const = 0;
   virtual policy::Limits limits() const = 0;  // what one generation may need

@@ -7,21 +7,21 @@
 namespace sluice::datapath {
 
 void FlowCounts::Begin(std::uint32_t buckets) {
-  guests_.resize(buckets);
+  overflow_.resize(buckets);
   shares_.resize(SL_MAX_ENDPOINTS);
-  for (Drift& drift : guests_) drift.counted = drift.flows = 0;
+  for (Drift& drift : overflow_) drift.counted = drift.flows = 0;
   for (Drift& drift : shares_) drift.counted = drift.flows = 0;
 }
 
 void FlowCounts::CountIn(Drift& drift, const FlowRecord& flow) {
-  std::uint64_t name = std::uint64_t{flow.place} << 32 | flow.entry.incarnation;
+  std::uint64_t name = std::uint64_t{flow.slot} << 32 | flow.entry.incarnation;
   name = (name ^ name >> 29) * 0xbf58476d1ce4e5b9;
   drift.flows += name ^ name >> 32;
   ++drift.counted;
 }
 
-void FlowCounts::Add(const FlowRecord& flow, std::uint32_t home) {
-  if (home != flow.place / SL_FLOW_WAYS) CountIn(guests_[home], flow);
+void FlowCounts::Add(const FlowRecord& flow, std::uint32_t primary) {
+  if (primary != flow.slot / SL_FLOW_WAYS) CountIn(overflow_[primary], flow);
   if (flow.state == FlowState::kDenied) return;
   CountIn(shares_[0], flow);
   if (flow.entry.owner != 0 && flow.entry.owner < SL_MAX_ENDPOINTS) CountIn(shares_[flow.entry.owner], flow);
@@ -38,7 +38,7 @@ void FlowCounts::Correct(Drift& drift, Count* count) {
 }
 
 void FlowCounts::End(sl_flow_bucket* buckets, std::uint64_t* shares) {
-  for (std::size_t i = 0; i < guests_.size(); ++i) Correct(guests_[i], &buckets[i].guests);
+  for (std::size_t i = 0; i < overflow_.size(); ++i) Correct(overflow_[i], &buckets[i].overflow);
   for (std::size_t i = 0; i < shares_.size(); ++i) Correct(shares_[i], &shares[i]);
 }
 

@@ -1,6 +1,6 @@
-// What the flow table counts about itself (guests of buckets, shares of workloads), counted anew at each pass over it:
-// whoever died between a flow and its count left the count wrong.
-//   counts.Begin(); counts.Add(flow, home) for each flow; counts.End(buckets, shares);
+// What the flow table counts about itself (overflow of buckets, shares of workloads), counted anew at each pass over
+// it: whoever died between a flow and its count left the count wrong.
+//   counts.Begin(); counts.Add(flow, primary) for each flow; counts.End(buckets, shares);
 // A count is put right when it is off by the same in two passes that found the very same flows. A pass takes a while:
 // where flows come and go meanwhile, what it found and what is counted at its end differ by chance, and easily twice by
 // the same. Not thread-safe.
@@ -17,7 +17,7 @@ namespace sluice::datapath {
 class FlowCounts {
  public:
   void Begin(std::uint32_t buckets);
-  void Add(const FlowRecord& flow, std::uint32_t home);
+  void Add(const FlowRecord& flow, std::uint32_t primary);
   // Both mapped, and written by others at the same time; `shares` has SL_MAX_ENDPOINTS.
   void End(sl_flow_bucket* buckets, std::uint64_t* shares);
 
@@ -30,7 +30,7 @@ class FlowCounts {
   template <typename Count>
   static void Correct(Drift& drift, Count* count);
 
-  std::vector<Drift> guests_, shares_;
+  std::vector<Drift> overflow_, shares_;
 };
 
 }  // namespace sluice::datapath

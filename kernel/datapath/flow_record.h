@@ -13,7 +13,7 @@ struct FlowRecord {
   FlowState state = FlowState::kPending;
   sl_flow_key key{};
   sl_flow_entry entry{};
-  std::uint32_t place = 0;  // in the flow table
+  std::uint32_t slot = 0;  // in the flow table
 };
 
 }  // namespace sluice::datapath

@@ -40,8 +40,8 @@ bool IsSameFlow(std::uint32_t tag, std::uint32_t other) {
          (other & ~static_cast<std::uint32_t>(SL_FLOW_MARKS_MASK));
 }
 
-std::atomic_ref<std::uint32_t> TagAt(sl_flow_bucket* buckets, std::uint32_t place) {
-  return std::atomic_ref<std::uint32_t>(buckets[place / SL_FLOW_WAYS].tags[place % SL_FLOW_WAYS]);
+std::atomic_ref<std::uint32_t> TagAt(sl_flow_bucket* buckets, std::uint32_t slot) {
+  return std::atomic_ref<std::uint32_t>(buckets[slot / SL_FLOW_WAYS].tags[slot % SL_FLOW_WAYS]);
 }
 
 }  // namespace
@@ -70,40 +70,38 @@ Status FlowTable::Bind(const bpf::DatapathObject& object, HashSeeds seeds) {
 // The packet path holds a flow for microseconds; an agent that died in Forget left it so.
 void FlowTable::FreeWhatIsHeld() {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> held;
-  for (std::uint32_t place = 0; place < bucket_count_ * SL_FLOW_WAYS; ++place)
-    if (const std::uint32_t tag = Tag(place); tag & SL_FLOW_HELD) held.emplace_back(place, tag);
+  for (std::uint32_t slot = 0; slot < bucket_count_ * SL_FLOW_WAYS; ++slot)
+    if (const std::uint32_t tag = Tag(slot); tag & SL_FLOW_HELD) held.emplace_back(slot, tag);
   if (held.empty()) return;
   std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  for (auto [place, tag] : held)
-    TagAt(buckets_, place).compare_exchange_strong(tag, tag & ~static_cast<std::uint32_t>(SL_FLOW_HELD));
+  for (auto [slot, tag] : held)
+    TagAt(buckets_, slot).compare_exchange_strong(tag, tag & ~static_cast<std::uint32_t>(SL_FLOW_HELD));
 }
 
-std::uint32_t FlowTable::Tag(std::uint32_t place) const {
-  return TagAt(buckets_, place).load(std::memory_order_acquire);
-}
+std::uint32_t FlowTable::Tag(std::uint32_t slot) const { return TagAt(buckets_, slot).load(std::memory_order_acquire); }
 
 std::uint32_t FlowTable::HashOf(const sl_flow_key& key) const { return sl_flow_hash(seeds_.data(), &key); }
 
 // As one flow was, whole: its incarnation before and after are the same, and nobody wrote it in between. Empty: not so.
-StatusOr<std::optional<FlowRecord>> FlowTable::ReadWhole(std::uint32_t place, ArrayWindow* memory) const {
-  const std::uint32_t before = Tag(place);
+StatusOr<std::optional<FlowRecord>> FlowTable::ReadWhole(std::uint32_t slot, ArrayWindow* memory) const {
+  const std::uint32_t before = Tag(slot);
   if (!StateOf(before)) return std::nullopt;
-  SL_ASSIGN_OR_RETURN(const sl_flow first, Read(place, memory));
-  SL_ASSIGN_OR_RETURN(const sl_flow flow, Read(place, memory));
-  const std::uint32_t after = Tag(place);
-  SL_ASSIGN_OR_RETURN(const sl_flow last, Read(place, memory));
+  SL_ASSIGN_OR_RETURN(const sl_flow first, Read(slot, memory));
+  SL_ASSIGN_OR_RETURN(const sl_flow flow, Read(slot, memory));
+  const std::uint32_t after = Tag(slot);
+  SL_ASSIGN_OR_RETURN(const sl_flow last, Read(slot, memory));
   const auto state = StateOf(after);
   if (!state || !IsSameFlow(before, after) || first.entry.incarnation != last.entry.incarnation) return std::nullopt;
-  return FlowRecord{*state, flow.key, flow.entry, place};
+  return FlowRecord{*state, flow.key, flow.entry, slot};
 }
 
 // By a call where there is no memory.
-StatusOr<sl_flow> FlowTable::Read(std::uint32_t place, ArrayWindow* memory) const {
+StatusOr<sl_flow> FlowTable::Read(std::uint32_t slot, ArrayWindow* memory) const {
   if (memory == nullptr) {
-    SL_ASSIGN_OR_RETURN(const auto flow, flows_.Get(place));
-    return flow ? StatusOr<sl_flow>(*flow) : MakeError(absl::StatusCode::kInternal, "map flows has no place {}", place);
+    SL_ASSIGN_OR_RETURN(const auto flow, flows_.Get(slot));
+    return flow ? StatusOr<sl_flow>(*flow) : MakeError(absl::StatusCode::kInternal, "map flows has no slot {}", slot);
   }
-  SL_ASSIGN_OR_RETURN(const char* const bytes, memory->At(place * sizeof(sl_flow), sizeof(sl_flow)));
+  SL_ASSIGN_OR_RETURN(const char* const bytes, memory->At(slot * sizeof(sl_flow), sizeof(sl_flow)));
   sl_flow flow;
   std::memcpy(&flow, bytes, sizeof(flow));
   std::atomic_thread_fence(std::memory_order_acquire);  // the tag is read after it
@@ -111,17 +109,17 @@ StatusOr<sl_flow> FlowTable::Read(std::uint32_t place, ArrayWindow* memory) cons
 }
 
 Status FlowTable::ForEach(const std::function<void(const FlowRecord&)>& visit) {
-  const std::uint32_t places = bucket_count_ * SL_FLOW_WAYS;
-  ArrayWindow memory(flows_.fd(), "flows", 0, places * sizeof(sl_flow), kAtOnce * sizeof(sl_flow));
+  const std::uint32_t slots = bucket_count_ * SL_FLOW_WAYS;
+  ArrayWindow memory(flows_.fd(), "flows", 0, slots * sizeof(sl_flow), kAtOnce * sizeof(sl_flow));
   std::uint64_t entries = 0;
   const std::unique_lock counting(counts_mutex_, std::try_to_lock);  // one pass at a time is enough
   if (counting) counts_.Begin(bucket_count_);
-  for (std::uint32_t first = 0; first < places; first += kAtOnce) {
-    const std::uint32_t end = std::min(first + kAtOnce, places);
+  for (std::uint32_t first = 0; first < slots; first += kAtOnce) {
+    const std::uint32_t end = std::min(first + kAtOnce, slots);
     std::uint32_t taken = 0;
-    for (std::uint32_t place = first; place < end; ++place) taken += StateOf(Tag(place)).has_value();
-    for (std::uint32_t place = first; taken != 0 && place < end; ++place) {
-      SL_ASSIGN_OR_RETURN(const auto record, ReadWhole(place, taken >= kWorthMapping ? &memory : nullptr));
+    for (std::uint32_t slot = first; slot < end; ++slot) taken += StateOf(Tag(slot)).has_value();
+    for (std::uint32_t slot = first; taken != 0 && slot < end; ++slot) {
+      SL_ASSIGN_OR_RETURN(const auto record, ReadWhole(slot, taken >= kWorthMapping ? &memory : nullptr));
       if (!record) continue;  // another one's by now
       ++entries;
       if (counting) counts_.Add(*record, sl_flow_bucket_of(HashOf(record->key), bucket_count_));
@@ -137,9 +135,9 @@ StatusOr<std::optional<FlowRecord>> FlowTable::Find(const sl_flow_key& key, std:
   const std::uint32_t hash = HashOf(key);
   for (const std::uint32_t bucket :
        {sl_flow_bucket_of(hash, bucket_count_), sl_flow_other_bucket_of(hash, bucket_count_)}) {
-    for (std::uint32_t place = bucket * SL_FLOW_WAYS; place < (bucket + 1) * SL_FLOW_WAYS; ++place) {
-      if (!IsSameFlow(Tag(place), sl_flow_tag_of(hash))) continue;
-      SL_ASSIGN_OR_RETURN(auto record, ReadWhole(place, nullptr));
+    for (std::uint32_t slot = bucket * SL_FLOW_WAYS; slot < (bucket + 1) * SL_FLOW_WAYS; ++slot) {
+      if (!IsSameFlow(Tag(slot), sl_flow_tag_of(hash))) continue;
+      SL_ASSIGN_OR_RETURN(auto record, ReadWhole(slot, nullptr));
       if (record && record->entry.id == id && std::memcmp(&record->key, &key, sizeof(key)) == 0) return record;
     }
   }
@@ -147,26 +145,26 @@ StatusOr<std::optional<FlowRecord>> FlowTable::Find(const sl_flow_key& key, std:
 }
 
 StatusOr<bool> FlowTable::Forget(const FlowRecord& flow) {
-  if (flow.place >= bucket_count_ * SL_FLOW_WAYS) return false;
-  const auto tag = TagAt(buckets_, flow.place);
+  if (flow.slot >= bucket_count_ * SL_FLOW_WAYS) return false;
+  const auto tag = TagAt(buckets_, flow.slot);
   std::uint32_t was = tag.load();
   if ((was & SL_FLOW_HELD) || StateOf(was) != flow.state) return false;
   // While it is held nobody else takes it away, so that what is read here is what goes.
   if (!tag.compare_exchange_strong(was, was | SL_FLOW_HELD)) return false;
-  const auto now = Read(flow.place, nullptr);
+  const auto now = Read(flow.slot, nullptr);
   const bool is_it = now.ok() && now->entry.incarnation == flow.entry.incarnation &&
                      std::memcmp(&now->key, &flow.key, sizeof(now->key)) == 0 &&
                      now->entry.last_seen_ns == flow.entry.last_seen_ns;
-  if (is_it) CountOut(*now, flow.place, flow.state);
+  if (is_it) CountOut(*now, flow.slot, flow.state);
   tag.store(is_it ? 0 : was);
   SL_RETURN_IF_ERROR(now.status());
   return is_it;
 }
 
-void FlowTable::CountOut(const sl_flow& flow, std::uint32_t place, FlowState state) {
+void FlowTable::CountOut(const sl_flow& flow, std::uint32_t slot, FlowState state) {
   const auto subtract = [](auto* count) { std::atomic_ref(*count).fetch_sub(1); };
-  const std::uint32_t home = sl_flow_bucket_of(HashOf(flow.key), bucket_count_);
-  if (home != place / SL_FLOW_WAYS) subtract(&buckets_[home].guests);
+  const std::uint32_t primary = sl_flow_bucket_of(HashOf(flow.key), bucket_count_);
+  if (primary != slot / SL_FLOW_WAYS) subtract(&buckets_[primary].overflow);
   if (state == FlowState::kDenied) return;
   subtract(&shares_[0]);
   if (flow.entry.owner != 0 && flow.entry.owner < SL_MAX_ENDPOINTS) subtract(&shares_[flow.entry.owner]);

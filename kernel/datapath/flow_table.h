@@ -41,11 +41,11 @@ class FlowTable {
   std::uint64_t capacity() const { return flows_.capacity(); }
 
  private:
-  std::uint32_t Tag(std::uint32_t place) const;
-  StatusOr<sl_flow> Read(std::uint32_t place, ArrayWindow* memory) const;
+  std::uint32_t Tag(std::uint32_t slot) const;
+  StatusOr<sl_flow> Read(std::uint32_t slot, ArrayWindow* memory) const;
   std::uint32_t HashOf(const sl_flow_key& key) const;
-  StatusOr<std::optional<FlowRecord>> ReadWhole(std::uint32_t place, ArrayWindow* memory) const;
-  void CountOut(const sl_flow& flow, std::uint32_t place, FlowState state);
+  StatusOr<std::optional<FlowRecord>> ReadWhole(std::uint32_t slot, ArrayWindow* memory) const;
+  void CountOut(const sl_flow& flow, std::uint32_t slot, FlowState state);
   void FreeWhatIsHeld();
 
   bpf::Map<__u32, sl_flow> flows_;

@@ -2,7 +2,7 @@
 // allowed is cut off, meanwhile.
 //   1. RefuseNewerLayouts (kernel/bpf/pin_layout.h)
 //   2. our maps are made; CarryMaps: what is not in the state file and must not be lost
-//   3. the tables of the policy in force are made; the older programs go on judging by theirs
+//   3. the tables of the policy in force are made; the older programs go on evaluating by theirs
 //   4. Attachments::TakeOver: link by link, ours take the place of theirs
 //   5. RemoveLayouts: the older probes end with their pins
 // A start that is killed in between begins again with what is left.

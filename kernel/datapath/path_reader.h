@@ -36,7 +36,7 @@ struct MapUsage {
   std::uint64_t refused = 0;  // not taken in, for want of room or because a workload had its share; 0 where not counted
 };
 
-// What the kernel counted of one program's runs, in all places where it is attached.
+// What the kernel counted of one program's runs, in all slots where it is attached.
 struct ProgramRuns {
   std::string program;
   std::uint64_t count = 0;

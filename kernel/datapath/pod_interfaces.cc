@@ -110,7 +110,7 @@ Status PodInterfaces::Describe(PodInterface& pod) {
   if (!pod.takes_frames) {
     SL_RETURN_IF_ERROR(pod_devices_.Delete(pod.ifindex));
   } else if (const Status status = pod_devices_.Put(pod.ifindex, pod.ifindex); !status.ok()) {
-    // The redirect is a short cut, enforcement does not depend on it.
+    // The redirect is a redirect, enforcement does not depend on it.
     LogWarn("{}: no redirect from XDP: {}", pod.name, Message(status));
   }
   SL_ASSIGN_OR_RETURN(pod.facts, KeepAddresses(pod.ifindex, pod.facts));

@@ -54,13 +54,13 @@ Status ProcessClasses::Bind(const bpf::DatapathObject& object) {
   SL_ASSIGN_OR_RETURN(const auto total, shares_.Get(SL_SHARE_TOTAL));
   if (total) std::copy(std::begin(total->refused), std::end(total->refused), warned_of_);
   SL_RETURN_IF_ERROR(FindLastShare());
-  for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot) {
+  for (std::uint32_t epoch = 0; epoch < SL_EPOCHS; ++epoch) {
     ProgramPatterns::Entries known;
     for (std::uint32_t bit = 0; bit < SL_MAX_PROGRAM_PATTERNS; ++bit) {
-      SL_ASSIGN_OR_RETURN(const auto pattern, patterns_.Get(slot * SL_MAX_PROGRAM_PATTERNS + bit));
+      SL_ASSIGN_OR_RETURN(const auto pattern, patterns_.Get(epoch * SL_MAX_PROGRAM_PATTERNS + bit));
       if (pattern && pattern->length != 0) known.emplace_back(bit, *pattern);
     }
-    known_[slot] = ProgramPatterns(std::move(known));
+    known_[epoch] = ProgramPatterns(std::move(known));
   }
   return OkStatus();
 }
@@ -80,45 +80,45 @@ Status ProcessClasses::FindLastShare() {
   return OkStatus();
 }
 
-Status ProcessClasses::SetPatterns(std::uint32_t slot, const ProgramPatterns& patterns) {
+Status ProcessClasses::SetPatterns(std::uint32_t epoch, const ProgramPatterns& patterns) {
   const std::lock_guard lock(mutex_);
-  if (matched_[slot] && Same(known_[slot], patterns)) return OkStatus();
-  matched_[slot] = false;
+  if (matched_[epoch] && Same(known_[epoch], patterns)) return OkStatus();
+  matched_[epoch] = false;
   for (std::uint32_t bit = 0; bit < SL_MAX_PROGRAM_PATTERNS; ++bit) {
     const auto pattern = patterns.find(bit);
-    SL_RETURN_IF_ERROR(patterns_.Put(slot * SL_MAX_PROGRAM_PATTERNS + bit,
+    SL_RETURN_IF_ERROR(patterns_.Put(epoch * SL_MAX_PROGRAM_PATTERNS + bit,
                                      pattern == patterns.end() ? sl_program_pattern{} : pattern->second));
   }
-  known_[slot] = patterns;
+  known_[epoch] = patterns;
   SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());  // from here on the sensors match by these
-  SL_RETURN_IF_ERROR(MatchPrograms(slot));
-  SL_RETURN_IF_ERROR(MatchClasses(slot));
-  matched_[slot] = true;
+  SL_RETURN_IF_ERROR(MatchPrograms(epoch));
+  SL_RETURN_IF_ERROR(MatchClasses(epoch));
+  matched_[epoch] = true;
   return OkStatus();
 }
 
-StatusOr<bool> ProcessClasses::HoldsPatterns(std::uint32_t slot) const {
+StatusOr<bool> ProcessClasses::HoldsPatterns(std::uint32_t epoch) const {
   const std::lock_guard lock(mutex_);
   for (std::uint32_t bit = 0; bit < SL_MAX_PROGRAM_PATTERNS; ++bit) {
-    SL_ASSIGN_OR_RETURN(const auto pattern, patterns_.Get(slot * SL_MAX_PROGRAM_PATTERNS + bit));
-    const auto expected = known_[slot].find(bit);
+    SL_ASSIGN_OR_RETURN(const auto pattern, patterns_.Get(epoch * SL_MAX_PROGRAM_PATTERNS + bit));
+    const auto expected = known_[epoch].find(bit);
     const sl_program_pattern none{};
-    if (pattern && !Same(*pattern, expected == known_[slot].end() ? none : expected->second)) return false;
+    if (pattern && !Same(*pattern, expected == known_[epoch].end() ? none : expected->second)) return false;
   }
   return true;
 }
 
-void ProcessClasses::Distrust(std::uint32_t slot) {
+void ProcessClasses::Distrust(std::uint32_t epoch) {
   const std::lock_guard lock(mutex_);
-  matched_[slot] = false;
+  matched_[epoch] = false;
 }
 
-Status ProcessClasses::MatchPrograms(std::uint32_t slot) {
+Status ProcessClasses::MatchPrograms(std::uint32_t epoch) {
   SL_ASSIGN_OR_RETURN(auto programs, Read(programs_));
   for (auto& [path, program] : programs) {
-    const std::uint64_t matches = MatchesOf(Text(path), known_[slot]);
-    if (program.matches[slot] == matches) continue;
-    program.matches[slot] = matches;
+    const std::uint64_t matches = MatchesOf(Text(path), known_[epoch]);
+    if (program.matches[epoch] == matches) continue;
+    program.matches[epoch] = matches;
     SL_RETURN_IF_ERROR(programs_.Put(path, program));
   }
   return OkStatus();
@@ -126,36 +126,37 @@ Status ProcessClasses::MatchPrograms(std::uint32_t slot) {
 
 // A class that comes up meanwhile may have been derived from one that was not matched yet. Once a pass finds nothing to
 // do, all were right when it began, and what is derived from those is right too.
-Status ProcessClasses::MatchClasses(std::uint32_t slot) {
+Status ProcessClasses::MatchClasses(std::uint32_t epoch) {
   for (;;) {
     SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
     SL_ASSIGN_OR_RETURN(const Programs programs, Read(programs_));
     SL_ASSIGN_OR_RETURN(Classes classes, Read(classes_));
     bool changed = false;
-    SL_RETURN_IF_ERROR(MatchClassesOnce(slot, programs, &classes, &changed));
+    SL_RETURN_IF_ERROR(MatchClassesOnce(epoch, programs, &classes, &changed));
     if (!changed) return OkStatus();
   }
 }
 
-Status ProcessClasses::MatchClassesOnce(std::uint32_t slot, const Programs& programs, Classes* classes, bool* changed) {
+Status ProcessClasses::MatchClassesOnce(std::uint32_t epoch, const Programs& programs, Classes* classes,
+                                        bool* changed) {
   std::unordered_map<std::uint32_t, std::uint64_t> matches;  // by program
-  for (const auto& [path, program] : programs) matches.emplace(program.number, program.matches[slot]);
+  for (const auto& [path, program] : programs) matches.emplace(program.number, program.matches[epoch]);
   for (auto& [number, one] : *classes) {
     sl_process_class now = one;
-    now.binaries[slot] = now.scripts[slot] = now.ancestors[slot] = 0;
+    now.binaries[epoch] = now.scripts[epoch] = now.ancestors[epoch] = 0;
     const auto add = [&](std::uint32_t program, __u64& to) {
       const auto found = matches.find(program);
       if (found != matches.end()) to |= found->second;
       return found != matches.end();
     };
     // What has no path any more matches nothing for sure: it is not known.
-    if (now.facts.program != SL_PROGRAM_UNKNOWN && !add(now.facts.program, now.binaries[slot])) {
+    if (now.facts.program != SL_PROGRAM_UNKNOWN && !add(now.facts.program, now.binaries[epoch])) {
       now.facts.program = SL_PROGRAM_UNKNOWN;
     }
-    if (now.facts.script != 0) add(now.facts.script, now.scripts[slot]);
-    now.binaries[slot] |= now.scripts[slot];
+    if (now.facts.script != 0) add(now.facts.script, now.scripts[epoch]);
+    now.binaries[epoch] |= now.scripts[epoch];
     for (const std::uint32_t ancestor : now.facts.ancestors) {
-      if (ancestor != 0 && !add(ancestor, now.ancestors[slot])) now.facts.flags |= SL_CLASS_MORE_ANCESTORS;
+      if (ancestor != 0 && !add(ancestor, now.ancestors[epoch])) now.facts.flags |= SL_CLASS_MORE_ANCESTORS;
     }
     if (std::memcmp(&now, &one, sizeof(now)) == 0) continue;
     *changed = true;
@@ -173,8 +174,8 @@ Status ProcessClasses::Tend(std::uint64_t now_ns, const AddFlows& add_flows) {
   SL_ASSIGN_OR_RETURN(Programs programs, Read(programs_));
   SL_ASSIGN_OR_RETURN(Classes classes, Read(classes_));
   bool changed = false;
-  for (std::uint32_t slot = 0; slot < SL_SLOTS; ++slot)
-    if (matched_[slot]) SL_RETURN_IF_ERROR(MatchClassesOnce(slot, programs, &classes, &changed));
+  for (std::uint32_t epoch = 0; epoch < SL_EPOCHS; ++epoch)
+    if (matched_[epoch]) SL_RETURN_IF_ERROR(MatchClassesOnce(epoch, programs, &classes, &changed));
   const bool few_programs = programs.size() > programs_.capacity() / 8 * 3;
   if (few_programs || classes.size() > classes_.capacity() / 8 * 3) {
     SL_RETURN_IF_ERROR(ForgetClasses(now_ns, add_flows));

@@ -1,4 +1,4 @@
-// The agent's part in policy by process (bpf/abi/process_class.h): the patterns of each slot, what the programs and
+// The agent's part in policy by process (bpf/abi/process_class.h): the patterns of each epoch, what the programs and
 // classes that are known already match of them, and room for new ones. What is new meanwhile the sensors match
 // themselves. Thread-safe.
 #pragma once
@@ -24,13 +24,13 @@ class ProcessClasses {
   // `object` has the maps and outlives this.
   Status Bind(const bpf::DatapathObject& object);
 
-  const ProgramPatterns& patterns(std::uint32_t slot) const { return known_[slot]; }  // what the kernel holds
-  // Makes `patterns` those of a slot that is not in force. When it returns, every program and class matches by them.
-  Status SetPatterns(std::uint32_t slot, const ProgramPatterns& patterns);
+  const ProgramPatterns& patterns(std::uint32_t epoch) const { return known_[epoch]; }  // what the kernel holds
+  // Makes `patterns` those of an epoch that is not in force. When it returns, every program and class matches by them.
+  Status SetPatterns(std::uint32_t epoch, const ProgramPatterns& patterns);
 
   // Whether the kernel holds what SetPatterns said last.
-  StatusOr<bool> HoldsPatterns(std::uint32_t slot) const;
-  void Distrust(std::uint32_t slot);  // the next SetPatterns writes all
+  StatusOr<bool> HoldsPatterns(std::uint32_t epoch) const;
+  void Distrust(std::uint32_t epoch);  // the next SetPatterns writes all
 
   // The network namespaces (inode numbers) that have a share each.
   Status SetShares(const std::set<std::uint32_t>& netns);
@@ -53,10 +53,10 @@ class ProcessClasses {
   using Numbers = std::set<std::uint32_t>;
   using Programs = std::vector<std::pair<sl_program_path, sl_program>>;
   using Classes = std::vector<std::pair<sl_process_class_number, sl_process_class>>;
-  Status MatchPrograms(std::uint32_t slot);
-  Status MatchClasses(std::uint32_t slot);
+  Status MatchPrograms(std::uint32_t epoch);
+  Status MatchClasses(std::uint32_t epoch);
   // In the kernel and in `classes`; `changed` is set when there was anything to do.
-  Status MatchClassesOnce(std::uint32_t slot, const Programs& programs, Classes* classes, bool* changed);
+  Status MatchClassesOnce(std::uint32_t epoch, const Programs& programs, Classes* classes, bool* changed);
   Status ForgetClasses(std::uint64_t now_ns, const AddFlows& add_flows);
   Status ForgetPrograms();
   using Shares = std::vector<std::pair<std::uint32_t, sl_process_share>>;
@@ -74,9 +74,9 @@ class ProcessClasses {
   bpf::Map<__u32, __u32> share_of_;
   bpf::Map<__u32, sl_process_share> shares_;
   bpf::Map<__u32, sl_process_share_freed> freed_;
-  ProgramPatterns known_[SL_SLOTS];
-  bool matched_[SL_SLOTS] = {};  // everything in the kernel is by known_
-  Numbers unused_programs_;      // when they were last looked at
+  ProgramPatterns known_[SL_EPOCHS];
+  bool matched_[SL_EPOCHS] = {};  // everything in the kernel is by known_
+  Numbers unused_programs_;       // when they were last looked at
   std::uint32_t last_share_ = SL_SHARE_FIRST;
   std::uint32_t warned_of_[SL_SHARED_TABLE_COUNT] = {};  // so many entries that were refused
 };

@@ -44,9 +44,9 @@ Status QuarantineMaps::Set(std::uint32_t endpoint, bool on) {
   const std::lock_guard lock(mutex_);
   SL_RETURN_IF_ERROR(Put(endpoint, on ? SL_QUARANTINE_AGENT : SL_QUARANTINE_NONE));
   if (on) {
-    cut_off_.insert(endpoint);
+    quarantined_.insert(endpoint);
   } else {
-    cut_off_.erase(endpoint);
+    quarantined_.erase(endpoint);
   }
   return OkStatus();
 }
@@ -95,7 +95,7 @@ StatusOr<int> QuarantineMaps::Repair() {
   const std::lock_guard lock(mutex_);
   SL_ASSIGN_OR_RETURN(const QuarantineState now, Read());
   int repaired = 0;
-  for (const std::uint32_t endpoint : cut_off_) {
+  for (const std::uint32_t endpoint : quarantined_) {
     if (now.endpoints.contains(endpoint)) continue;
     SL_RETURN_IF_ERROR(Put(endpoint, SL_QUARANTINE_AGENT));
     ++repaired;

@@ -19,7 +19,7 @@ class QuarantineMaps {
  public:
   // `object` has the maps and outlives this.
   Status Bind(const bpf::DatapathObject& object);
-  // The maps of an older layout, by whose words its programs still judge: Set writes there too, until they are
+  // The maps of an older layout, by whose words its programs still evaluate: Set writes there too, until they are
   // released.
   Status BindOlder(Fd quarantine);
   void ReleaseOlder();
@@ -40,7 +40,7 @@ class QuarantineMaps {
   bpf::Map<__u32, __u32> quarantine_;
   std::vector<std::pair<Fd, bpf::Map<__u32, __u32>>> older_;
   bpf::Map<sl_quarantine_peer, __u32> allow_;
-  std::set<std::uint32_t> cut_off_;      // by the agent
+  std::set<std::uint32_t> quarantined_;  // by the agent
   std::vector<policy::Prefix> allowed_;  // likewise
   bool allow_set_ = false;
 };

@@ -93,12 +93,12 @@ Status Settings::PutUplink(const sl_uplink& uplink) {
       return std::find_if(std::begin(settings.uplinks), std::end(settings.uplinks),
                           [&](const sl_uplink& one) { return one.ifindex == ifindex; });
     };
-    auto* place = has(uplink.ifindex);
-    if (place == std::end(settings.uplinks)) place = has(0);
-    if (place == std::end(settings.uplinks))
+    auto* slot = has(uplink.ifindex);
+    if (slot == std::end(settings.uplinks)) slot = has(0);
+    if (slot == std::end(settings.uplinks))
       return MakeError(absl::StatusCode::kResourceExhausted, "there may be {} uplinks, and all are taken",
                        SL_MAX_UPLINKS);
-    *place = uplink;
+    *slot = uplink;
     return OkStatus();
   });
 }

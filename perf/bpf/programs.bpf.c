@@ -39,7 +39,7 @@ struct seen {
   __u64 words[4];
 };
 
-/* Its size is the loader's choice. */
+/* Its size is the loader's process_verdict. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 1);

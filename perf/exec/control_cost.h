@@ -11,10 +11,10 @@ enum class Control { kReading, kComputing };
 
 struct ControlCost {
   double own_ns = 0;   // of one run, by the kernel's own statistics
-  double more_ns = 0;  // CPU time that a life takes more with it, median of pairs
+  double more_ns = 0;  // CPU time that an instance takes more with it, median of pairs
 };
 
-// `pairs` of a block of `lives` with the program and one without.
-StatusOr<ControlCost> MeasureControlCost(Control control, const Spawner& spawner, int pairs, int lives);
+// `pairs` of a block of `instances` with the program and one without.
+StatusOr<ControlCost> MeasureControlCost(Control control, const Spawner& spawner, int pairs, int instances);
 
 }  // namespace sluice::perf

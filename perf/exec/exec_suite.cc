@@ -26,8 +26,8 @@ const Pairs kOrdinary = {"true/", {Sensing::kOff, Sensing::kOn}};
 
 struct Sizes {
   int rounds;
-  int lives;  // of one block
-  int kernel_lives;
+  int instances;  // of one block
+  int kernel_instances;
 };
 
 Sizes SizesOf(const RunOptions& options) {
@@ -59,7 +59,7 @@ std::vector<std::string> ControlRows(Control control) {
 }
 
 // One block; with sensors, `outcome` says what became of its events. Several threads: only `seconds`.
-StatusOr<Spawner::Spent> RunBlock(Sensing sensing, const Spawner& spawner, int lives, int threads,
+StatusOr<Spawner::Spent> RunBlock(Sensing sensing, const Spawner& spawner, int instances, int threads,
                                   Watch::Outcome* outcome) {
   SL_RETURN_IF_ERROR(OrderlyEnd::Check());
   SL_ASSIGN_OR_RETURN(const int measured, MeasuredCpu());
@@ -71,16 +71,16 @@ StatusOr<Spawner::Spent> RunBlock(Sensing sensing, const Spawner& spawner, int l
   }
   SL_RETURN_IF_ERROR(StayOn(measured));
   // Until the kernel has freed what the block before left, and everything is in the caches.
-  const int warm = lives;
+  const int warm = instances;
   SL_RETURN_IF_ERROR(spawner.Run(warm).status());
   Spawner::Spent spent;
   if (threads == 1) {
-    SL_ASSIGN_OR_RETURN(spent, spawner.Run(lives));
+    SL_ASSIGN_OR_RETURN(spent, spawner.Run(instances));
   } else {
-    SL_ASSIGN_OR_RETURN(spent.seconds, spawner.RunOnThreads(threads, lives));
+    SL_ASSIGN_OR_RETURN(spent.seconds, spawner.RunOnThreads(threads, instances));
   }
   if (watch == nullptr) return spent;
-  const auto expected = static_cast<std::uint64_t>(warm + threads * lives);
+  const auto expected = static_cast<std::uint64_t>(warm + threads * instances);
   *outcome = watch->Await(expected);
   if (outcome->delivered + outcome->lost < expected || outcome->delivered > expected)
     return MakeError(absl::StatusCode::kInternal, "sensors {}: {} exec events of {} execs, {} lost", ToString(sensing),
@@ -100,10 +100,11 @@ Status MeasurePairs(const Sizes& sizes, const Spawner& spawner, const Pairs& pai
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t mode = (i + round) % count;
       Watch::Outcome outcome;
-      SL_ASSIGN_OR_RETURN(const Spawner::Spent spent, RunBlock(pairs.modes[mode], spawner, sizes.lives, 1, &outcome));
-      rows->Add(name("rate", mode), "", sizes.lives / spent.seconds, {name("rate", 0)});
-      cpu[mode] = spent.cpu_seconds / sizes.lives * 1e6;
-      rows->Add(name("cpu", mode), "us a life", cpu[mode], {name("cpu", 0)});
+      SL_ASSIGN_OR_RETURN(const Spawner::Spent spent,
+                          RunBlock(pairs.modes[mode], spawner, sizes.instances, 1, &outcome));
+      rows->Add(name("rate", mode), "", sizes.instances / spent.seconds, {name("rate", 0)});
+      cpu[mode] = spent.cpu_seconds / sizes.instances * 1e6;
+      rows->Add(name("cpu", mode), "us an instance", cpu[mode], {name("cpu", 0)});
       if (mode == 0) continue;
       rows->Add(name("lost", mode), "events", static_cast<double>(outcome.lost));
       rows->Add(name("follower-dropped", mode), "events", static_cast<double>(outcome.dropped));
@@ -121,8 +122,8 @@ Status MeasureFlood(const Sizes& sizes, const Spawner& spawner, int runs, Rows* 
     for (const Sensing sensing : {Sensing::kOff, Sensing::kOn}) {
       Watch::Outcome outcome;
       SL_ASSIGN_OR_RETURN(const Spawner::Spent spent,
-                          RunBlock(sensing, spawner, sizes.kernel_lives, threads, &outcome));
-      rows->Add(fmt::format("flood/rate/{}", ToString(sensing)), "", threads * sizes.kernel_lives / spent.seconds,
+                          RunBlock(sensing, spawner, sizes.kernel_instances, threads, &outcome));
+      rows->Add(fmt::format("flood/rate/{}", ToString(sensing)), "", threads * sizes.kernel_instances / spent.seconds,
                 {"flood/rate/off"});
       if (sensing == Sensing::kOn) rows->Add("flood/lost/on", "events", static_cast<double>(outcome.lost));
     }
@@ -133,7 +134,7 @@ Status MeasureFlood(const Sizes& sizes, const Spawner& spawner, int runs, Rows* 
 Status MeasureKernel(const Sizes& sizes, const Spawner& spawner, int runs, Rows* rows) {
   for (int run = 0; run < runs; ++run) {
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
-    SL_ASSIGN_OR_RETURN(const KernelTime time, MeasureKernelTime(spawner, sizes.kernel_lives));
+    SL_ASSIGN_OR_RETURN(const KernelTime time, MeasureKernelTime(spawner, sizes.kernel_instances));
     for (const auto& [event, nanoseconds] : time.each) rows->Add("kernel-time/" + event, "ns an event", nanoseconds);
     rows->Add("kernel-time/all", "ns an event", time.mean);
   }
@@ -142,11 +143,11 @@ Status MeasureKernel(const Sizes& sizes, const Spawner& spawner, int runs, Rows*
 
 Status MeasureControl(Control control, const Sizes& sizes, const Spawner& spawner, int runs, Rows* rows) {
   for (int run = 0; run < runs; ++run) {
-    // Their cost is a hundredth of a life: many short pairs say more than few long ones.
+    // Their cost is a hundredth of an instance: many short pairs say more than few long ones.
     SL_ASSIGN_OR_RETURN(const ControlCost cost,
-                        MeasureControlCost(control, spawner, sizes.rounds / runs * 4, sizes.lives / 3));
+                        MeasureControlCost(control, spawner, sizes.rounds / runs * 4, sizes.instances / 3));
     rows->Add(ControlRow(control, "own-time"), "ns an exec", cost.own_ns);
-    rows->Add(ControlRow(control, "cost"), "ns a life", cost.more_ns);
+    rows->Add(ControlRow(control, "cost"), "ns an instance", cost.more_ns);
     rows->Add(ControlRow(control, "cost-of-own-time"), "x own time", cost.more_ns / cost.own_ns);
   }
   return OkStatus();
@@ -164,7 +165,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   for (const Control control : {Control::kReading, Control::kComputing})
     if (IsAnySelected(options, ControlRows(control)))
       SL_RETURN_IF_ERROR(MeasureControl(control, sizes, ordinary, options.runs, &rows));
-  return Report{.unit = "lives a second",
+  return Report{.unit = "instances a second",
                 .rows = std::move(rows).Take(options),
                 .left_out = {"Tetragon, Falco: not in Debian, and their BPF objects not here"}};
 }

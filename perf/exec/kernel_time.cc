@@ -52,7 +52,7 @@ StatusOr<Fd> CountRuns() {
   return counting;
 }
 
-StatusOr<KernelTime> MeasureKernelTime(const Spawner& spawner, int lives) {
+StatusOr<KernelTime> MeasureKernelTime(const Spawner& spawner, int instances) {
   SL_ASSIGN_OR_RETURN(const int measured, MeasuredCpu());
   SL_ASSIGN_OR_RETURN(const int other, OtherCpu());
   SL_RETURN_IF_ERROR(StayOn(other));
@@ -62,15 +62,16 @@ StatusOr<KernelTime> MeasureKernelTime(const Spawner& spawner, int lives) {
     const Reader reader(probes.get());
     SL_RETURN_IF_ERROR(StayOn(measured));
     SL_ASSIGN_OR_RETURN(const Fd counting, CountRuns());
-    SL_RETURN_IF_ERROR(spawner.Run(lives).status());
+    SL_RETURN_IF_ERROR(spawner.Run(instances).status());
   }
   KernelTime time;
   bpf::ProgramRuns all;
   const std::string prefix = probes->back_end() == bpf::ProcessBackEnd::kKprobe ? "kp_" : "tp_";
   for (const char* const event : {"exec", "fork", "exit"}) {
     SL_ASSIGN_OR_RETURN(const bpf::ProgramRuns runs, bpf::ReadProgramRuns(probes->program_fd(prefix + event)));
-    if (runs.count < static_cast<std::uint64_t>(lives))
-      return MakeError(absl::StatusCode::kInternal, "{}{} ran {} times in {} lives", prefix, event, runs.count, lives);
+    if (runs.count < static_cast<std::uint64_t>(instances))
+      return MakeError(absl::StatusCode::kInternal, "{}{} ran {} times in {} instances", prefix, event, runs.count,
+                       instances);
     time.each[event] = static_cast<double>(runs.nanoseconds) / static_cast<double>(runs.count);
     all.count += runs.count;
     all.nanoseconds += runs.nanoseconds;

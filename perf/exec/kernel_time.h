@@ -16,8 +16,8 @@ struct KernelTime {
   double mean = 0;                     // of all runs
 };
 
-// Of `lives` of the spawner's program, and of what else this machine starts meanwhile. The kernel counts only while
+// Of `instances` of the spawner's program, and of what else this machine starts meanwhile. The kernel counts only while
 // this runs.
-StatusOr<KernelTime> MeasureKernelTime(const Spawner& spawner, int lives);
+StatusOr<KernelTime> MeasureKernelTime(const Spawner& spawner, int instances);
 
 }  // namespace sluice::perf

@@ -69,15 +69,15 @@ Status Spawner::Live() const {
   return OkStatus();
 }
 
-StatusOr<Spawner::Spent> Spawner::RunHere(int lives) const {
+StatusOr<Spawner::Spent> Spawner::RunHere(int instances) const {
   const double cpu_before = CpuSeconds();
   const Clock::time_point start = Clock::now();
-  for (int i = 0; i < lives; ++i) SL_RETURN_IF_ERROR(Live());
+  for (int i = 0; i < instances; ++i) SL_RETURN_IF_ERROR(Live());
   const double seconds = SecondsSince(start);
   return Spent{.seconds = seconds, .cpu_seconds = CpuSeconds() - cpu_before};
 }
 
-StatusOr<Spawner::Spent> Spawner::Run(int lives) const {
+StatusOr<Spawner::Spent> Spawner::Run(int instances) const {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoError(errno, "make a pipe");
   const Fd result(ends[0]);
@@ -86,7 +86,7 @@ StatusOr<Spawner::Spent> Spawner::Run(int lives) const {
   if (child < 0) return ErrnoError(errno, "fork the process that starts {}", path_);
   if (child == 0) {
     Outcome outcome;
-    const StatusOr<Spent> spent = RunHere(lives);
+    const StatusOr<Spent> spent = RunHere(instances);
     if (spent.ok()) outcome.spent = *spent;
     if (!spent.ok()) Message(spent.status()).copy(outcome.error, sizeof(outcome.error) - 1);
     _exit(write(told.get(), &outcome, sizeof(outcome)) == sizeof(outcome) ? 0 : 1);
@@ -103,14 +103,14 @@ StatusOr<Spawner::Spent> Spawner::Run(int lives) const {
   return outcome.spent;
 }
 
-StatusOr<double> Spawner::RunOnThreads(int threads, int lives) const {
+StatusOr<double> Spawner::RunOnThreads(int threads, int instances) const {
   std::vector<Status> results(threads);
   std::vector<std::thread> running;
   const Clock::time_point start = Clock::now();
   for (Status& result : results) {
-    running.emplace_back([this, lives, &result] {
+    running.emplace_back([this, instances, &result] {
       result = RoamFreely();
-      for (int i = 0; i < lives && result.ok(); ++i) result = Live();
+      for (int i = 0; i < instances && result.ok(); ++i) result = Live();
     });
   }
   for (std::thread& thread : running) thread.join();

@@ -1,2 +1,2 @@
-/* What the suite `exec` starts beside /bin/true: the shortest life that a program can have. */
+/* What the suite `exec` starts beside /bin/true: the shortest instance that a program can have. */
 int main(void) { return 0; }

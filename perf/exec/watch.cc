@@ -75,9 +75,9 @@ std::uint64_t Watch::Lost() const {
   return lost;
 }
 
-Watch::Outcome Watch::Await(std::uint64_t lives) {
+Watch::Outcome Watch::Await(std::uint64_t instances) {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, kPatience, [&] { return delivered_ + Lost() >= lives; });
+  changed_.wait_for(lock, kPatience, [&] { return delivered_ + Lost() >= instances; });
   return {delivered_, Lost(), hub_.lost()};
 }
 

@@ -34,8 +34,8 @@ class Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  // Waits for the events of `lives` execs of the program, or until they are known to be lost.
-  Outcome Await(std::uint64_t lives);
+  // Waits for the events of `instances` execs of the program, or until they are known to be lost.
+  Outcome Await(std::uint64_t instances);
 
  private:
   Watch();

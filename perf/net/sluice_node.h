@@ -17,7 +17,7 @@ class SluiceNode {
   struct Options {
     std::string resources;  // YAML; workloads by their namespace
     bool uplink = false;    // also on the node's card
-    bool short_cuts = true;
+    bool redirects = true;
   };
   // `node` must live longer.
   static StatusOr<std::unique_ptr<SluiceNode>> Start(const test::TestNode& node, const Options& options);

@@ -24,7 +24,7 @@ const char* TrafficName(Traffic traffic) {
   return "?";
 }
 
-std::string WorldName(const WorldSize& world) {
+std::string ScenarioName(const ScenarioSize& world) {
   return world.cidrs > 0 ? fmt::format("cidrs:{}", world.cidrs) : fmt::format("rules:{}", world.rules);
 }
 
@@ -44,10 +44,10 @@ const char* ProgramName(Hook hook) {
 
 std::string Case::Name() const {
   return fmt::format("{}/{}/{}/flows:{}/{}", ProgramName(hook), v6 ? "v6" : "v4", TrafficName(traffic), flows,
-                     WorldName(world));
+                     ScenarioName(world));
 }
 
-BedSize Case::bed() const {
+TableSize Case::fixture() const {
   if (!is_answered() || flows < kManyFlows) return {.world = world};
   return {.world = world, .standing_flows = flows, .pod_opened = is_opened_by_pod()};
 }
@@ -55,9 +55,9 @@ BedSize Case::bed() const {
 std::vector<Case> AllCases() {
   std::vector<Case> cases;
   constexpr Traffic kRepeated[] = {Traffic::kDenied, Traffic::kEstablished, Traffic::kReply};
-  constexpr WorldSize kSmall = {.rules = 1};
-  constexpr WorldSize kOthers[] = {{.rules = 100}, {.rules = 10000}, {.cidrs = 1}, {.cidrs = 100}, {.cidrs = 10000}};
-  constexpr WorldSize kLargest[] = {{.rules = kLargeWorld}, {.cidrs = kLargeWorld}};
+  constexpr ScenarioSize kSmall = {.rules = 1};
+  constexpr ScenarioSize kOthers[] = {{.rules = 100}, {.rules = 10000}, {.cidrs = 1}, {.cidrs = 100}, {.cidrs = 10000}};
+  constexpr ScenarioSize kLargest[] = {{.rules = kLargeScenario}, {.cidrs = kLargeScenario}};
   for (const Hook hook : {Hook::kXdpUplink, Hook::kTcToPod, Hook::kTcFromPod}) {
     for (const bool v6 : {false, true}) {
       for (const Traffic traffic : kRepeated)
@@ -66,12 +66,12 @@ std::vector<Case> AllCases() {
         for (const Traffic traffic : kRepeated) cases.push_back({hook, v6, traffic, kManyFlows, kSmall});
       cases.push_back({hook, v6, Traffic::kNew, kNewFlows, kSmall});
       cases.push_back({hook, v6, Traffic::kNewIntoFull, kFlowsOverTheTable, kSmall});
-      for (const WorldSize& world : kOthers) {
+      for (const ScenarioSize& world : kOthers) {
         for (const Traffic traffic : kRepeated) cases.push_back({hook, v6, traffic, 1, world});
         cases.push_back({hook, v6, Traffic::kNew, kNewFlows, world});
       }
       if (hook == Hook::kTcFromPod) continue;  // what both directions cost is in the rows above; time is short
-      for (const WorldSize& world : kLargest) {
+      for (const ScenarioSize& world : kLargest) {
         for (const Traffic traffic : {Traffic::kDenied, Traffic::kEstablished})
           cases.push_back({hook, v6, traffic, 1, world});
         cases.push_back({hook, v6, Traffic::kNew, kNewFlows, world});

@@ -18,22 +18,22 @@ enum class Traffic {
 };
 
 // How much policy is in force. Exactly one is above 0.
-struct WorldSize {
+struct ScenarioSize {
   int rules = 0;  // in each direction, each for one pod
   int cidrs = 0;  // in each direction and family
-  auto operator<=>(const WorldSize&) const = default;
+  auto operator<=>(const ScenarioSize&) const = default;
 };
 
 inline constexpr std::uint32_t kManyFlows = 1000000;  // more than the agent's flow tables hold by default
-inline constexpr int kLargeWorld = 100000;            // of rules or prefixes; likewise
+inline constexpr int kLargeScenario = 100000;         // of rules or prefixes; likewise
 
-// Cases of one bed have the same tables.
-struct BedSize {
-  WorldSize world;
+// Cases of one fixture have the same tables.
+struct TableSize {
+  ScenarioSize world;
   // Answered flows that stay in the tables from sample to sample, and who opened them; 0: each sample has its own.
   std::uint32_t standing_flows = 0;
   bool pod_opened = false;
-  auto operator<=>(const BedSize&) const = default;
+  auto operator<=>(const TableSize&) const = default;
 };
 
 struct Case {
@@ -41,7 +41,7 @@ struct Case {
   bool v6 = false;
   Traffic traffic = Traffic::kDenied;
   std::uint32_t flows = 1;  // packets are of this many
-  WorldSize world;
+  ScenarioSize world;
 
   std::string Name() const;  // xdp_uplink/v4/established/flows:1000/rules:1
   bool is_xdp() const { return hook == Hook::kXdpUplink; }
@@ -49,8 +49,10 @@ struct Case {
   bool is_answered() const { return traffic == Traffic::kEstablished || traffic == Traffic::kReply; }
   // The pod is the initiator of the flows; else the peer.
   bool is_opened_by_pod() const { return (hook == Hook::kTcFromPod) != (traffic == Traffic::kReply); }
-  bool is_large() const { return flows >= kManyFlows || world.rules >= kLargeWorld || world.cidrs >= kLargeWorld; }
-  BedSize bed() const;
+  bool is_large() const {
+    return flows >= kManyFlows || world.rules >= kLargeScenario || world.cidrs >= kLargeScenario;
+  }
+  TableSize fixture() const;
 };
 
 const char* ProgramName(Hook hook);

@@ -7,8 +7,8 @@
 #include "perf/cpu.h"
 #include "perf/machine.h"
 #include "perf/orderly_end.h"
-#include "perf/program/bed.h"
 #include "perf/program/cilium.h"
+#include "perf/program/fixture.h"
 #include "perf/program/floors.h"
 #include "perf/program/generator_share.h"
 #include "perf/program/rte_acl.h"
@@ -63,7 +63,7 @@ bool HasManyFlows(const RunOptions& options, const std::vector<Case>& cases) {
   return !options.brief && IsAnySelected(options, {HashFloor(true, kManyFlows), HashFloor(false, kManyFlows)});
 }
 
-Measurement MeasurementOf(const Case& what, Bed* bed) {
+Measurement MeasurementOf(const Case& what, Fixture* fixture) {
   Measurement one;
   one.row.name = what.Name();
   one.row.against.push_back(BareFloor(what.is_xdp()));
@@ -80,8 +80,8 @@ Measurement MeasurementOf(const Case& what, Bed* bed) {
   if (IsWhatCiliumDoes(what))
     one.row.against.insert(one.row.against.end(), std::begin(kCiliumLikeToPod), std::end(kCiliumLikeToPod));
   for (const RteAclCase& peer : RteAclCasesLike(what)) one.row.against.push_back(peer.Name());
-  one.packets = Bed::Packets(what);
-  one.measure = [bed, what] { return bed->Measure(what); };
+  one.packets = Fixture::Packets(what);
+  one.measure = [fixture, what] { return fixture->Measure(what); };
   return one;
 }
 
@@ -168,16 +168,16 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
     for (Measurement& floor : HashFloors(*many_runner, kManyFlows)) all.push_back(std::move(floor));
   }
 
-  std::map<BedSize, std::unique_ptr<Bed>> beds;
+  std::map<TableSize, std::unique_ptr<Fixture>> beds;
   SL_RETURN_IF_ERROR(AddPeers(options, cases, runner, &all, &report.left_out));
   SL_RETURN_IF_ERROR(AddCilium(options, cases, runner, &all, &report.left_out));
   for (const Case& what : cases) {
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
-    std::unique_ptr<Bed>& bed = beds[what.bed()];
-    if (bed == nullptr) {
-      SL_ASSIGN_OR_RETURN(bed, Bed::Create(what.bed(), interfaces, runner));
+    std::unique_ptr<Fixture>& fixture = beds[what.fixture()];
+    if (fixture == nullptr) {
+      SL_ASSIGN_OR_RETURN(fixture, Fixture::Create(what.fixture(), interfaces, runner));
     }
-    all.push_back(MeasurementOf(what, bed.get()));
+    all.push_back(MeasurementOf(what, fixture.get()));
   }
   SL_RETURN_IF_ERROR(RunRounds(options.runs, &all));
   for (Measurement& one : all) report.rows.push_back(std::move(one.row));

@@ -83,7 +83,7 @@ StatusOr<Cost> Measure(const Acl& acl, Packets* packets, std::size_t batch) {
   return Cost{.nanoseconds = nanoseconds / kPackets};
 }
 
-// As MakeWorld() has them: one peer each, to the pod's service ports.
+// As MakeScenario() has them: one peer each, to the pod's service ports.
 StatusOr<std::unique_ptr<Acl>> BuildAcl(const Eal& eal, int count) {
   AclRule rule{.first_port = PERF_FIRST_SERVICE_PORT, .last_port = PERF_FIRST_SERVICE_PORT + PERF_SERVICE_PORTS - 1};
   SL_ASSIGN_OR_RETURN(rule.destination, policy::Address::Parse(kWorldPod));

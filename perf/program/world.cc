@@ -16,7 +16,7 @@ std::string PodYaml(const std::string& name, const std::string& v4, const std::s
 }
 
 // The rules of one direction; `side` is "from" or "to".
-std::string RulesYaml(const WorldSize& size, const char* side) {
+std::string RulesYaml(const ScenarioSize& size, const char* side) {
   const std::string ports = fmt::format("ports: [{{port: {}, endPort: {}}}]", PERF_FIRST_SERVICE_PORT,
                                         PERF_FIRST_SERVICE_PORT + PERF_SERVICE_PORTS - 1);
   std::string yaml;
@@ -42,7 +42,7 @@ std::string WorkloadYaml() {
       kWorldPod, kPod6);
 }
 
-std::string PolicyYaml(const WorldSize& size, bool ingress) {
+std::string PolicyYaml(const ScenarioSize& size, bool ingress) {
   return fmt::format(
              "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {0}, namespace: bench}}\n"
              "spec:\n  podSelector: {{matchLabels: {{app: pod}}}}\n  policyTypes: [{1}]\n  {0}:\n",
@@ -51,7 +51,7 @@ std::string PolicyYaml(const WorldSize& size, bool ingress) {
 }
 
 // As three files: the parser takes 32 MiB and four million values at once.
-StatusOr<policy::ResourceMap> Resources(const WorldSize& size) {
+StatusOr<policy::ResourceMap> Resources(const ScenarioSize& size) {
   const std::string pods = size.rules > 0 ? PodsYaml(size.rules) : "";
   policy::ResourceMap resources;
   for (const std::string& file : {WorkloadYaml() + pods, PolicyYaml(size, true), PolicyYaml(size, false)}) {
@@ -79,7 +79,7 @@ std::string AddressInBlock(int number, bool v6) {
             : fmt::format("100.{}.{}.{}", 64 + number / 4096, number / 16 % 256, number % 16 * 16 + 7);
 }
 
-StatusOr<World> MakeWorld(const WorldSize& size, std::uint32_t ifindex) {
+StatusOr<World> MakeScenario(const ScenarioSize& size, std::uint32_t ifindex) {
   World world;
   const bool by_address = size.cidrs > 0;
   const int middle = (by_address ? size.cidrs : size.rules) / 2;

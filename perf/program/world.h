@@ -23,6 +23,6 @@ std::string PeerBlock(int number, bool v6);
 std::string AddressInBlock(int number, bool v6);
 
 // `ifindex` is the host end of the workload's veth.
-StatusOr<World> MakeWorld(const WorldSize& size, std::uint32_t ifindex);
+StatusOr<World> MakeScenario(const ScenarioSize& size, std::uint32_t ifindex);
 
 }  // namespace sluice::perf

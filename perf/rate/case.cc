@@ -79,7 +79,7 @@ std::vector<RateCase> AllRateCases(bool brief) {
   const std::set<std::string> on_two_cores = chosen;
   chosen.insert({peers.nft_forward, peers.pods_nft_forward});
   AddAgain(
-      "v6/", chosen, [](RateCase* one) { one->lane.v6 = true; }, &cases);
+      "v6/", chosen, [](RateCase* one) { one->topology.v6 = true; }, &cases);
   AddAgain(
       "two-cores/", on_two_cores, [](RateCase* one) { one->two_cores = true; }, &cases);
   AddAgain(

@@ -1,11 +1,11 @@
-// What the suite `rate` measures: each row's lane, load and rules.
+// What the suite `rate` measures: each row's topology, load and rules.
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "perf/rate/lane.h"
+#include "perf/rate/topology.h"
 #include "perf/suite.h"
 
 namespace sluice::perf {
@@ -17,7 +17,7 @@ struct RateCase {
   std::string name;
   std::vector<std::string> against;
   bool floor = false;
-  Lane::Options lane;
+  Topology::Options topology;
   Load load;
   bool passes = false;     // every packet arrives; else none does
   bool new_flows = false;  // each packet is of a flow that was not seen before; the load goes in turn
@@ -27,12 +27,12 @@ struct RateCase {
   bool dpdk_sink = false;  // DPDK takes all packets at the node, on the other CPU; the rate is what it took
   // A few packets that must fare the other way, by the same rules; `packets` 0: there are no rules.
   Load opposite;
-  std::function<Status(Lane*)> setup;
+  std::function<Status(Topology*)> setup;
   std::string tool;  // must be installed
 
   // Sluice's rows.
-  std::function<std::string(const Lane&)> resources;  // YAML; none: not Sluice's
-  bool short_cuts = true;                             // else what passes goes on through the node's stack
+  std::function<std::string(const Topology&)> resources;  // YAML; none: not Sluice's
+  bool redirects = true;                                  // else what passes goes on through the node's stack
   Events events = Events::kNone;
 };
 

@@ -1,4 +1,4 @@
-// Who makes the packets of a lane and puts them onto its wire.
+// Who makes the packets of a topology and puts them onto its wire.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace sluice::perf {
 
 enum class GeneratorKind { kLiveFrames, kAfXdp, kDpdkAfPacket, kDpdkAfXdp };
 
-// One pod's. It lives as long as its lane, whose programs are attached before it is made.
+// One pod's. It lives as long as its topology, whose programs are attached before it is made.
 class Generator {
  public:
   virtual ~Generator() = default;

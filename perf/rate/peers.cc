@@ -8,31 +8,31 @@
 namespace sluice::perf {
 namespace {
 
-std::function<Status(Lane*)> Xdp(const std::string& program) {
-  return [program](Lane* lane) { return lane->AttachXdp(program, Place::kNode); };
+std::function<Status(Topology*)> Xdp(const std::string& program) {
+  return [program](Topology* topology) { return topology->AttachXdp(program, Place::kNode); };
 }
 
-Status XdpTx(Lane* lane) {
-  SL_RETURN_IF_ERROR(lane->AttachXdp("rate_xdp_tx", Place::kNode));
-  return lane->AttachXdp("rate_xdp_sink", Place::kSender);
+Status XdpTx(Topology* topology) {
+  SL_RETURN_IF_ERROR(topology->AttachXdp("rate_xdp_tx", Place::kNode));
+  return topology->AttachXdp("rate_xdp_sink", Place::kSender);
 }
 
-Status XdpRedirect(Lane* lane) {
-  SL_RETURN_IF_ERROR(lane->AimRedirects());
-  SL_RETURN_IF_ERROR(lane->AttachXdp("rate_xdp_redirect", Place::kNode));
-  return lane->AttachXdp("rate_xdp_sink", Place::kReceiver);
+Status XdpRedirect(Topology* topology) {
+  SL_RETURN_IF_ERROR(topology->AimRedirects());
+  SL_RETURN_IF_ERROR(topology->AttachXdp("rate_xdp_redirect", Place::kNode));
+  return topology->AttachXdp("rate_xdp_sink", Place::kReceiver);
 }
 
-Status RedirectPeer(Lane* lane) {
-  SL_RETURN_IF_ERROR(lane->AimRedirects());
-  return lane->AttachTc("rate_tc_redirect_peer", Place::kNode);
+Status RedirectPeer(Topology* topology) {
+  SL_RETURN_IF_ERROR(topology->AimRedirects());
+  return topology->AttachTc("rate_tc_redirect_peer", Place::kNode);
 }
 
 constexpr const char* kNftHooks[] = {"netdev", "prerouting", "input"};  // by NftHook
 
-Status Ipset(Lane* lane, int listed) {
-  SL_RETURN_IF_ERROR(lane->Command({"ipset", "restore"}, IpsetList(listed)));
-  return lane->Command(
+Status Ipset(Topology* topology, int listed) {
+  SL_RETURN_IF_ERROR(topology->Command({"ipset", "restore"}, IpsetList(listed)));
+  return topology->Command(
       {"iptables-legacy", "-t", "raw", "-A", "PREROUTING", "-m", "set", "--match-set", "blocked", "src", "-j", "DROP"});
 }
 
@@ -42,13 +42,13 @@ RateCase Blocking(const std::string& name, const Load& load, const std::string& 
 
 RateCase BlockingNft(std::uint32_t packets, int listed, const NftRules& rules) {
   RateCase one = Blocking(PeerNames::Nft(listed, rules), Listed(packets, listed, rules.cidrs), "nft");
-  one.setup = [listed, rules](Lane* lane) {
+  one.setup = [listed, rules](Topology* topology) {
     NftRules these = rules;
-    these.v6 = lane->v6();
-    return lane->Command({"nft", "-f", "-"}, NftBlock(listed, these));
+    these.v6 = topology->v6();
+    return topology->Command({"nft", "-f", "-"}, NftBlock(listed, these));
   };
   if (rules.hook == NftHook::kInput) {
-    one.lane.arrival = Arrival::kLocalStack;
+    one.topology.arrival = Arrival::kLocalStack;
     one.load.to_node = true;
   }
   return one;
@@ -57,7 +57,7 @@ RateCase BlockingNft(std::uint32_t packets, int listed, const NftRules& rules) {
 RateCase Forwarding(const std::string& name, const RateSizes& sizes, Wire wire, const char* floor) {
   return {.name = name,
           .against = {floor},
-          .lane = {.wire = wire},
+          .topology = {.wire = wire},
           .load = Flows(sizes.stack_packets, sizes.few()),
           .passes = true};
 }
@@ -69,10 +69,12 @@ RateCase ForwardingNft(const RateCase& plain, const std::string& name, int liste
   one.against.push_back(plain.name);
   one.answered = conntrack;
   one.opposite = FewFromStrangers();
-  one.setup = [listed, conntrack](Lane* lane) {
-    const ForwardSet set{
-        .listed = listed, .allowed = lane->AddressOf(lane->sender()), .v6 = lane->v6(), .conntrack = conntrack};
-    return lane->Command({"nft", "-f", "-"}, NftForwardSet(set));
+  one.setup = [listed, conntrack](Topology* topology) {
+    const ForwardSet set{.listed = listed,
+                         .allowed = topology->AddressOf(topology->sender()),
+                         .v6 = topology->v6(),
+                         .conntrack = conntrack};
+    return topology->Command({"nft", "-f", "-"}, NftForwardSet(set));
   };
   one.tool = "nft";
   return one;
@@ -108,12 +110,12 @@ void AddFloors(const RateSizes& sizes, std::vector<RateCase>* cases) {
                     .load = xdp,
                     .passes = true,
                     .setup = XdpRedirect});
-  cases->push_back({.name = kTcDrop, .against = {kBareDrop}, .load = skb, .setup = [](Lane* lane) {
-                      return lane->AttachTc("rate_tc_drop", Place::kNode);
+  cases->push_back({.name = kTcDrop, .against = {kBareDrop}, .load = skb, .setup = [](Topology* topology) {
+                      return topology->AttachTc("rate_tc_drop", Place::kNode);
                     }});
   cases->push_back({.name = kPodsRedirect,
                     .floor = true,
-                    .lane = {.wire = Wire::kPods},
+                    .topology = {.wire = Wire::kPods},
                     .load = skb,
                     .passes = true,
                     .setup = RedirectPeer});
@@ -125,7 +127,7 @@ void AddPeers(const RateSizes& sizes, std::vector<RateCase>* cases) {
   for (const int length : sizes.lists) lengths.insert(std::min(length, kXdpFilterAddresses));
   for (const int length : lengths) {
     cases->push_back(Blocking(PeerNames::XdpFilter(length), Listed(sizes.xdp_packets, length), "xdp-filter"));
-    cases->back().setup = [length](Lane* lane) { return XdpFilter(lane, length); };
+    cases->back().setup = [length](Topology* topology) { return XdpFilter(topology, length); };
   }
   constexpr NftRules kNft[] = {{},
                                {.cidrs = true},
@@ -137,7 +139,7 @@ void AddPeers(const RateSizes& sizes, std::vector<RateCase>* cases) {
     for (const int length : sizes.lists) cases->push_back(BlockingNft(sizes.stack_packets, length, rules));
   for (const int length : sizes.lists) {
     cases->push_back(Blocking(PeerNames::Ipset(length), Listed(sizes.stack_packets, length), "ipset"));
-    cases->back().setup = [length](Lane* lane) { return Ipset(lane, length); };
+    cases->back().setup = [length](Topology* topology) { return Ipset(topology, length); };
   }
 
   const RateCase forward = Forwarding(names.forward, sizes, Wire::kUplink, kBareRedirect);

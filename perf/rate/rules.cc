@@ -7,12 +7,12 @@ namespace sluice::perf {
 namespace {
 
 // The receiver's policy: all may come in but whom `deny` names.
-std::string BlockYaml(const Lane& lane, const std::string& deny) {
-  return WorkloadYaml(lane.receiver()) +
+std::string BlockYaml(const Topology& topology, const std::string& deny) {
+  return WorkloadYaml(topology.receiver()) +
          fmt::format(
              "---\napiVersion: sluice.dev/v1alpha1\nkind: NetworkPolicy\nmetadata: {{name: {0}, namespace: bench}}\n"
              "spec:\n  podSelector: {{matchLabels: {{app: {0}}}}}\n  policyTypes: [Ingress]\n  ingress:\n  - {{}}\n",
-             lane.receiver().name) +
+             topology.receiver().name) +
          deny;
 }
 
@@ -47,25 +47,25 @@ std::string IpsetList(int listed) {
   return text;
 }
 
-std::string SluiceBlock(const Lane& lane, SluiceList list, int listed) {
-  const bool v6 = lane.v6();
+std::string SluiceBlock(const Topology& topology, SluiceList list, int listed) {
+  const bool v6 = topology.v6();
   std::string pods, deny;
   if (list == SluiceList::kPods) {
     for (int i = 0; i < listed; ++i) {
       pods += ListedPodYaml(i, v6);
       deny += fmt::format("  - {{from: [{{podSelector: {{matchLabels: {{peer: p-{}}}}}}}], action: Deny}}\n", i);
     }
-    return BlockYaml(lane, deny) + pods;
+    return BlockYaml(topology, deny) + pods;
   }
   deny = "  - action: Deny\n    from:\n";
   for (int i = 0; i < listed; ++i)
     deny += fmt::format("    - {{ipBlock: {{cidr: {}}}}}\n",
                         list == SluiceList::kCidrs ? ListedBlock(i, v6) : ListedAddress(i, v6) + (v6 ? "/128" : "/32"));
-  return BlockYaml(lane, deny);
+  return BlockYaml(topology, deny);
 }
 
-std::string SluiceBlockRange(const Lane& lane) {
-  return BlockYaml(lane, fmt::format("  - {{from: [{{ipBlock: {{cidr: {}/8}}}}], action: Deny}}\n", kFirstListed));
+std::string SluiceBlockRange(const Topology& topology) {
+  return BlockYaml(topology, fmt::format("  - {{from: [{{ipBlock: {{cidr: {}/8}}}}], action: Deny}}\n", kFirstListed));
 }
 
 }  // namespace sluice::perf

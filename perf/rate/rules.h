@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "perf/rate/lane.h"
+#include "perf/rate/topology.h"
 
 namespace sluice::perf {
 
@@ -21,8 +21,8 @@ std::string IpsetList(int listed);  // "ipset restore": the set "blocked"
 
 enum class SluiceList { kPods, kAddresses, kCidrs };
 // The receiver may be reached by everybody but the list: a rule for each pod, or one rule with all prefixes.
-std::string SluiceBlock(const Lane& lane, SluiceList list, int listed);
+std::string SluiceBlock(const Topology& topology, SluiceList list, int listed);
 // The same with one prefix around the list, and more addresses behind it than samples have packets.
-std::string SluiceBlockRange(const Lane& lane);
+std::string SluiceBlockRange(const Topology& topology);
 
 }  // namespace sluice::perf

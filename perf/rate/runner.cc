@@ -30,23 +30,24 @@ StatusOr<std::unique_ptr<RateRunner>> RateRunner::Create(const RateCase& what) {
 }
 
 Status RateRunner::Build() {
-  SL_ASSIGN_OR_RETURN(lane_, Lane::Create(what_.lane));
-  if (what_.setup) SL_RETURN_IF_ERROR(what_.setup(lane_.get()));
+  SL_ASSIGN_OR_RETURN(topology_, Topology::Create(what_.topology));
+  if (what_.setup) SL_RETURN_IF_ERROR(what_.setup(topology_.get()));
   // Where the case has no sink of its own: what comes to the receiver, and answers that come to the sender.
-  if (!lane_->HasProgram(Place::kReceiver)) SL_RETURN_IF_ERROR(lane_->AttachTc("rate_tc_sink", Place::kReceiver));
-  if (!lane_->HasProgram(Place::kSender)) SL_RETURN_IF_ERROR(lane_->AttachTc("rate_tc_drop", Place::kSender));
+  if (!topology_->HasProgram(Place::kReceiver))
+    SL_RETURN_IF_ERROR(topology_->AttachTc("rate_tc_sink", Place::kReceiver));
+  if (!topology_->HasProgram(Place::kSender)) SL_RETURN_IF_ERROR(topology_->AttachTc("rate_tc_drop", Place::kSender));
   if (what_.resources) {
-    SL_ASSIGN_OR_RETURN(sluice_, SluiceNode::Start(lane_->node(), {.resources = what_.resources(*lane_),
-                                                                   .uplink = what_.lane.wire == Wire::kUplink,
-                                                                   .short_cuts = what_.short_cuts}));
+    SL_ASSIGN_OR_RETURN(sluice_, SluiceNode::Start(topology_->node(), {.resources = what_.resources(*topology_),
+                                                                       .uplink = what_.topology.wire == Wire::kUplink,
+                                                                       .redirects = what_.redirects}));
   }
   if (what_.two_cores) {
     SL_ASSIGN_OR_RETURN(const int other, OtherCpu());
-    SL_RETURN_IF_ERROR(lane_->ReceiveOn(other));
+    SL_RETURN_IF_ERROR(topology_->ReceiveOn(other));
   }
   if (what_.generator != GeneratorKind::kLiveFrames) {
     if (!what_.two_cores) return InvalidError("on one core, only live frames tell their time");
-    SL_RETURN_IF_ERROR(lane_->GenerateBy(what_.generator));
+    SL_RETURN_IF_ERROR(topology_->GenerateBy(what_.generator));
   }
   if (what_.opposite.packets == 0) return OkStatus();
   Load opposite = what_.opposite;
@@ -62,7 +63,7 @@ Status RateRunner::SendEachFlow(bool checked) {
   const std::uint32_t at_once = what_.two_cores ? kFitsQueue : load.flows;
   for (; load.first_flow < load.flows; load.first_flow += at_once) {
     load.packets = std::min(at_once, load.flows - static_cast<std::uint32_t>(load.first_flow));
-    const auto sent = checked ? SendChecked(load, what_.passes) : lane_->Send(load);
+    const auto sent = checked ? SendChecked(load, what_.passes) : topology_->Send(load);
     SL_RETURN_IF_ERROR(sent.status());
   }
   return OkStatus();
@@ -75,7 +76,7 @@ Status RateRunner::AnswerFlows() {
   answers.packets = answers.flows;
   answers.random = false;
   answers.answer = true;
-  SL_RETURN_IF_ERROR(lane_->Send(answers).status());
+  SL_RETURN_IF_ERROR(topology_->Send(answers).status());
   SL_RETURN_IF_ERROR(SendEachFlow(false));
   const Load& load = what_.load;
   if (sluice_ == nullptr) return OkStatus();
@@ -87,7 +88,7 @@ Status RateRunner::AnswerFlows() {
 }
 
 StatusOr<Passage> RateRunner::SendChecked(const Load& load, bool passes) {
-  SL_ASSIGN_OR_RETURN(const Passage passage, lane_->Send(load));
+  SL_ASSIGN_OR_RETURN(const Passage passage, topology_->Send(load));
   // What finds the queue to the node full is lost before the node, and not counted. On one core there is room.
   const std::uint64_t least = what_.two_cores ? 1 : load.packets - load.packets / 10;
   if (passage.entered > load.packets || passage.entered < least)
@@ -97,13 +98,13 @@ StatusOr<Passage> RateRunner::SendChecked(const Load& load, bool passes) {
   return Wrong("wrong verdict: {} packets of {} arrived, expected {}", passage.arrived, passage.entered, expected);
 }
 
-// Each packet once, at the one hook, under the one outcome. Without short cuts, what passes meets the pod's hook too.
+// Each packet once, at the one hook, under the one outcome. Without redirects, what passes meets the pod's hook too.
 Status RateRunner::CheckCounters(const datapath::Counters& before, const datapath::Counters& after,
                                  std::uint64_t packets) const {
-  const bool uplink = what_.lane.wire == Wire::kUplink;
+  const bool uplink = what_.topology.wire == Wire::kUplink;
   const int hook = uplink ? SL_HOOK_XDP_UPLINK : SL_HOOK_TC_FROM_POD;
   const int outcome = what_.passes ? SL_DROP_NONE : SL_DROP_POLICY_DENIED;
-  const bool goes_on = what_.passes && !what_.short_cuts;
+  const bool goes_on = what_.passes && !what_.redirects;
   for (int h = 0; h < SL_HOOK_COUNT; ++h) {
     for (int o = 0; o < SL_OUTCOME_COUNT; ++o) {
       const std::uint64_t counted = after.packets[h][o].packets - before.packets[h][o].packets;
@@ -114,10 +115,10 @@ Status RateRunner::CheckCounters(const datapath::Counters& before, const datapat
                      expected);
     }
   }
-  const int short_cut = uplink ? SL_COUNTER_REDIRECT_DEVMAP : SL_COUNTER_REDIRECT_PEER;
-  const std::uint64_t redirected = after.events[short_cut] - before.events[short_cut];
-  if (redirected != (what_.passes && what_.short_cuts ? packets : 0))
-    return Wrong("{} packets of {} took the short cut", redirected, packets);
+  const int redirect = uplink ? SL_COUNTER_REDIRECT_DEVMAP : SL_COUNTER_REDIRECT_PEER;
+  const std::uint64_t redirected = after.events[redirect] - before.events[redirect];
+  if (redirected != (what_.passes && what_.redirects ? packets : 0))
+    return Wrong("{} packets of {} took the redirect", redirected, packets);
   return OkStatus();
 }
 
@@ -169,8 +170,8 @@ Status RateRunner::MeasureWatched(std::vector<double>* samples) {
 // It polls all the time, so its CPU tells nothing, and by the clock the rate is what it takes when more comes.
 StatusOr<std::vector<double>> RateRunner::MeasureDpdkSink() {
   std::optional<DpdkSink> sink;
-  SL_RETURN_IF_ERROR(lane_->node().Run([&]() -> Status {
-    SL_ASSIGN_OR_RETURN(sink, DpdkSink::Start(lane_->sender().host_interface));
+  SL_RETURN_IF_ERROR(topology_->node().Run([&]() -> Status {
+    SL_ASSIGN_OR_RETURN(sink, DpdkSink::Start(topology_->sender().host_interface));
     return OkStatus();
   }));
   SL_ASSIGN_OR_RETURN(const Passage passage, SendChecked(what_.load, false));

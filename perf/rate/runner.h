@@ -11,7 +11,7 @@ namespace sluice::perf {
 
 class RateRunner {
  public:
-  // Makes the lane, loads the rules, and checks with a few packets that the rules do what the case says.
+  // Makes the topology, loads the rules, and checks with a few packets that the rules do what the case says.
   static StatusOr<std::unique_ptr<RateRunner>> Create(const RateCase& what);
 
   // Thousand packets a second, for each of the case's rows. An error when one packet went the wrong way or was counted
@@ -31,7 +31,7 @@ class RateRunner {
   Status CheckCounters(const datapath::Counters& before, const datapath::Counters& after, std::uint64_t packets) const;
 
   const RateCase what_;
-  std::unique_ptr<Lane> lane_;
+  std::unique_ptr<Topology> topology_;
   std::unique_ptr<SluiceNode> sluice_;
   std::uint64_t next_flow_ = 0;    // of those that were not seen before
   std::uint64_t events_lost_ = 0;  // during the last SendCounted

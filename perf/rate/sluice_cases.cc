@@ -18,18 +18,18 @@ RateCase Denying(const std::string& name, std::uint32_t packets, SluiceList list
           .against = std::move(against),
           .load = Listed(packets, listed, list == SluiceList::kCidrs),
           .opposite = FewFromSender(),
-          .resources = [list, listed](const Lane& lane) { return SluiceBlock(lane, list, listed); }};
+          .resources = [list, listed](const Topology& topology) { return SluiceBlock(topology, list, listed); }};
 }
 
 // The receiver's services from a number on, for the sender among as many listed pods.
-std::function<std::string(const Lane&)> Allowing(int listed, int first_service = 0) {
-  return [listed, first_service](const Lane& lane) {
-    return SluiceAllow({.sender = &lane.sender(),
-                        .local_sender = lane.sender().name != "outside",
-                        .receiver = &lane.receiver(),
+std::function<std::string(const Topology&)> Allowing(int listed, int first_service = 0) {
+  return [listed, first_service](const Topology& topology) {
+    return SluiceAllow({.sender = &topology.sender(),
+                        .local_sender = topology.sender().name != "outside",
+                        .receiver = &topology.receiver(),
                         .rules = listed,
                         .first_service = first_service,
-                        .v6 = lane.v6()});
+                        .v6 = topology.v6()});
   };
 }
 
@@ -81,11 +81,11 @@ void AddUplinkAllowed(const RateSizes& sizes, std::vector<RateCase>* cases) {
                .opposite = FewFromStrangers(),
                .resources = Allowing(sizes.listed)};
   RateCase pass = one;
-  one.setup = [](Lane* lane) { return lane->AttachXdp("rate_xdp_sink", Place::kReceiver); };
+  one.setup = [](Topology* topology) { return topology->AttachXdp("rate_xdp_sink", Place::kReceiver); };
   AddForFlows(std::move(one), sizes.flows, sizes.xdp_packets, SluiceRedirect, cases);
   pass.name = fmt::format("sluice/uplink/pass/flows:{}", sizes.few());
   pass.load = Flows(sizes.stack_packets, sizes.few());
-  pass.short_cuts = false;
+  pass.redirects = false;
   cases->push_back(std::move(pass));
 }
 
@@ -93,12 +93,12 @@ void AddPods(const RateSizes& sizes, std::vector<RateCase>* cases) {
   const PeerNames peers(sizes);
   cases->push_back({.name = fmt::format("pods/sluice/denied/flows:{}", sizes.few()),
                     .against = {kTcDrop},
-                    .lane = {.wire = Wire::kPods},
+                    .topology = {.wire = Wire::kPods},
                     .load = Flows(sizes.skb_packets, sizes.few()),
                     .opposite = FewToServicesFrom(kAllowedFrom),
                     .resources = Allowing(sizes.listed, kAllowedFrom)});
   RateCase one{.against = {kPodsRedirect, peers.pods_forward, peers.pods_nft_forward},
-               .lane = {.wire = Wire::kPods},
+               .topology = {.wire = Wire::kPods},
                .passes = true,
                .answered = true,
                .opposite = FewToServicesFrom(PERF_SERVICE_PORTS),
@@ -106,7 +106,7 @@ void AddPods(const RateSizes& sizes, std::vector<RateCase>* cases) {
   AddForFlows(one, sizes.flows, sizes.skb_packets, SluicePods, cases);
   one.name = fmt::format("pods/sluice/pass/flows:{}", sizes.few());
   one.load = Flows(sizes.stack_packets, sizes.few());
-  one.short_cuts = false;
+  one.redirects = false;
   cases->push_back(std::move(one));
 }
 

@@ -29,9 +29,9 @@ std::string Updates(int listed) {
 
 }  // namespace
 
-Status XdpFilter(Lane* lane, int listed) {
-  const std::string& uplink = lane->sender().host_interface;
-  return lane->node().Run([&]() -> Status {
+Status XdpFilter(Topology* topology, int listed) {
+  const std::string& uplink = topology->sender().host_interface;
+  return topology->node().Run([&]() -> Status {
     if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr) != 0)
       return ErrnoError(errno, "mount a BPF file system for xdp-filter");
@@ -39,7 +39,7 @@ Status XdpFilter(Lane* lane, int listed) {
     SL_RETURN_IF_ERROR(test::RunChecked({"bpftool", "batch", "file", "-"}, Updates(listed)));
     Fd mounts(open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC));
     if (!mounts.valid()) return ErrnoError(errno, "open the mount namespace of xdp-filter");
-    lane->Keep(std::move(mounts));  // what is pinned there is in use
+    topology->Keep(std::move(mounts));  // what is pinned there is in use
     return OkStatus();
   });
 }

@@ -12,7 +12,7 @@
 #include "perf/program/floors.h"
 #include "perf/report.h"
 #include "perf/scale/agent.h"
-#include "perf/scale/bed.h"
+#include "perf/scale/fixture.h"
 #include "perf/scale/nft.h"
 #include "policy/network/compiler.h"
 #include "policy/network/diff.h"
@@ -138,22 +138,23 @@ class Scale {
     if (!Fits(name, point.size * kBytesOfAnIdentity)) return OkStatus();
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     LogInfo("scale: {}", name);
-    SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(point.what, point.size, interfaces_.pod));
-    const auto created = ScaleBed::Create(world, RoomFor(point.what, point.size), interfaces_, runner_, name, &rows_);
+    SL_ASSIGN_OR_RETURN(const ScaleScenario world, MakeScaleScenario(point.what, point.size, interfaces_.pod));
+    const auto created =
+        ScaleFixture::Create(world, RoomFor(point.what, point.size), interfaces_, runner_, name, &rows_);
     if (absl::IsResourceExhausted(created.status())) {
       left_out_.push_back(fmt::format("{}: {}", name, Message(created.status())));
       return OkStatus();
     }
     SL_RETURN_IF_ERROR(created.status());
-    const auto& bed = *created;
-    SL_ASSIGN_OR_RETURN(const double bytes, bed->MapBytes());
+    const auto& fixture = *created;
+    SL_ASSIGN_OR_RETURN(const double bytes, fixture->MapBytes());
     rows_.Add(name + "/maps", "MB", bytes / kMega);
     for (int run = 0; run < options_.runs; ++run) {
       SL_RETURN_IF_ERROR(MeasureFloors());
-      SL_RETURN_IF_ERROR(Annotate(bed->Establish(kActiveFlows), name));
-      SL_ASSIGN_OR_RETURN(const double established, bed->MeasureEstablished());
+      SL_RETURN_IF_ERROR(Annotate(fixture->Establish(kActiveFlows), name));
+      SL_ASSIGN_OR_RETURN(const double established, fixture->MeasureEstablished());
       rows_.Add(name + "/established", "", established, {BareFloor(true), HashFloor(true, kActiveFlows)});
-      SL_ASSIGN_OR_RETURN(const double opened, bed->MeasureNew(sizes_.new_flows));
+      SL_ASSIGN_OR_RETURN(const double opened, fixture->MeasureNew(sizes_.new_flows));
       rows_.Add(name + "/new", "", opened, {BareFloor(true), HashFloor(true, 100000)});
     }
     return OkStatus();
@@ -164,18 +165,18 @@ class Scale {
     if (!IsAnySelected(options_, FlowRows(name))) return OkStatus();
     if (!Fits(name, flows * kBytesOfAFlow)) return OkStatus();
     LogInfo("scale: {}", name);
-    SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(Grows::kRules, 10, interfaces_.pod));
+    SL_ASSIGN_OR_RETURN(const ScaleScenario world, MakeScaleScenario(Grows::kRules, 10, interfaces_.pod));
     Rows unused;  // loading ten rules is not the point
-    SL_ASSIGN_OR_RETURN(const auto bed,
-                        ScaleBed::Create(world, RoomForFlows(flows), interfaces_, runner_, name, &unused));
-    SL_ASSIGN_OR_RETURN(const double bytes, bed->MapBytes());
+    SL_ASSIGN_OR_RETURN(const auto fixture,
+                        ScaleFixture::Create(world, RoomForFlows(flows), interfaces_, runner_, name, &unused));
+    SL_ASSIGN_OR_RETURN(const double bytes, fixture->MapBytes());
     rows_.Add(name + "/maps", "MB", bytes / kMega);
-    SL_RETURN_IF_ERROR(Annotate(bed->Establish(flows), name));
+    SL_RETURN_IF_ERROR(Annotate(fixture->Establish(flows), name));
     for (int run = 0; run < options_.runs; ++run) {
       SL_RETURN_IF_ERROR(MeasureFloors());
-      SL_ASSIGN_OR_RETURN(const double established, bed->MeasureEstablished());
+      SL_ASSIGN_OR_RETURN(const double established, fixture->MeasureEstablished());
       rows_.Add(name + "/established", "", established, {BareFloor(true), HashFloor(true, 100000)});
-      SL_ASSIGN_OR_RETURN(const double scan, bed->MeasureScan());
+      SL_ASSIGN_OR_RETURN(const double scan, fixture->MeasureScan());
       rows_.Add(name + "/scan", "ms", scan);
     }
     return OkStatus();
@@ -187,11 +188,11 @@ class Scale {
     if (!IsAnySelected(options_, LoadRows(sizes_.loaded))) return OkStatus();
     LogInfo("scale: {}", name);
     const std::string nft = fmt::format("load/nft-set:{}", sizes_.loaded);
-    SL_ASSIGN_OR_RETURN(const ScaleWorld world, MakeScaleWorld(Grows::kRules, sizes_.loaded, interfaces_.pod));
+    SL_ASSIGN_OR_RETURN(const ScaleScenario world, MakeScaleScenario(Grows::kRules, sizes_.loaded, interfaces_.pod));
     const bpf::ObjectOptions options = RoomFor(Grows::kRules, sizes_.loaded);
     Clock::time_point start = Clock::now();
     SL_ASSIGN_OR_RETURN(const policy::CompiledPolicy compiled,
-                        policy::Compile(world.snapshot, {.ports = options.slot_ports}));
+                        policy::Compile(world.snapshot, {.ports = options.epoch_ports}));
     const double compilation = MillisecondsSince(start);
     for (int run = 0; run < options_.runs; ++run) {
       SL_RETURN_IF_ERROR(OrderlyEnd::Check());
@@ -208,7 +209,7 @@ class Scale {
       const double commit = MillisecondsSince(start);
       rows_.Add(name, "ms", commit, {nft});
       rows_.Add(name + "/with-compilation", "ms", compilation + commit, {nft});
-      // The part of it that is no system call: finding the edits, and remembering what the slot holds.
+      // The part of it that is no system call: finding the edits, and remembering what the epoch holds.
       start = Clock::now();
       const std::size_t edits = policy::Diff({}, compiled.tables).size();
       const policy::Tables copy = compiled.tables;

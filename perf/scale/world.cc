@@ -72,8 +72,8 @@ class Builder {
     resources_[resource.id] = std::move(resource);
   }
 
-  StatusOr<ScaleWorld> Build(std::uint32_t friendly, const AddressRotation& new_flows) const {
-    ScaleWorld world{.pod = Ipv4(kLocalsBegin), .friend_ = Ipv4(friendly), .new_flows = new_flows};
+  StatusOr<ScaleScenario> Build(std::uint32_t friendly, const AddressRotation& new_flows) const {
+    ScaleScenario world{.pod = Ipv4(kLocalsBegin), .friend_ = Ipv4(friendly), .new_flows = new_flows};
     SL_ASSIGN_OR_RETURN(world.snapshot, policy::Snapshot::Build(resources_, bindings_, {}));
     return world;
   }
@@ -90,14 +90,14 @@ policy::Rule PodRule(const policy::Selector& selector, std::uint32_t extra_ports
   return {.peers = {std::move(peer)}, .ports = {ServicePorts(extra_ports)}};
 }
 
-StatusOr<ScaleWorld> Identities(std::uint32_t size, Builder builder) {
+StatusOr<ScaleScenario> Identities(std::uint32_t size, Builder builder) {
   builder.AddLocal(0);
   builder.AddPods(size);
   builder.AddPolicy(0, {PodRule(Select("half", "a"), 0)});
   return builder.Build(kPodsBegin, {.first = kPodsBegin, .step = 2, .count = std::max(1U, size / 2)});
 }
 
-StatusOr<ScaleWorld> Rulesets(std::uint32_t size, Builder builder) {
+StatusOr<ScaleScenario> Rulesets(std::uint32_t size, Builder builder) {
   builder.AddPods(1);
   for (std::uint32_t i = 0; i < size / 2; ++i) {
     builder.AddLocal(i);
@@ -107,7 +107,7 @@ StatusOr<ScaleWorld> Rulesets(std::uint32_t size, Builder builder) {
   return builder.Build(kPodsBegin, {.first = kLocalsBegin, .count = size / 2, .destination = true});
 }
 
-StatusOr<ScaleWorld> Cidrs(std::uint32_t size, Builder builder) {
+StatusOr<ScaleScenario> Cidrs(std::uint32_t size, Builder builder) {
   builder.AddLocal(0);
   policy::Rule rule{.ports = {ServicePorts(0)}};
   for (std::uint32_t i = 0; i < size; ++i) {
@@ -119,7 +119,7 @@ StatusOr<ScaleWorld> Cidrs(std::uint32_t size, Builder builder) {
   return builder.Build(kBlocksBegin + 7, {.first = kBlocksBegin + 7, .step = kBlockSize, .count = size});
 }
 
-StatusOr<ScaleWorld> Rules(std::uint32_t size, Builder builder) {
+StatusOr<ScaleScenario> Rules(std::uint32_t size, Builder builder) {
   const std::uint32_t peers = std::min(size, kPeersOfRules);
   builder.AddPods(peers);
   for (std::uint32_t local = 0; local * kPeersOfRules < size; ++local) {
@@ -148,7 +148,7 @@ const char* ToString(Grows what) {
   return "?";
 }
 
-StatusOr<ScaleWorld> MakeScaleWorld(Grows what, std::uint32_t size, std::uint32_t ifindex) {
+StatusOr<ScaleScenario> MakeScaleScenario(Grows what, std::uint32_t size, std::uint32_t ifindex) {
   Builder builder(ifindex);
   switch (what) {
     case Grows::kIdentities:

@@ -16,7 +16,7 @@ enum class Grows {
 };
 const char* ToString(Grows what);
 
-struct ScaleWorld {
+struct ScaleScenario {
   std::shared_ptr<const policy::Snapshot> snapshot;
   policy::Address pod;
   policy::Address friend_;
@@ -24,7 +24,7 @@ struct ScaleWorld {
 };
 
 // `ifindex` is that of the pod's interface.
-StatusOr<ScaleWorld> MakeScaleWorld(Grows what, std::uint32_t size, std::uint32_t ifindex);
+StatusOr<ScaleScenario> MakeScaleScenario(Grows what, std::uint32_t size, std::uint32_t ifindex);
 
 // The pods of kIdentities as files, for an agent to read. `interface` is the local workload's.
 std::string IdentitiesYaml(std::uint32_t size, const std::string& interface);

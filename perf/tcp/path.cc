@@ -102,8 +102,8 @@ Status TcpPair::CheckCounters(const datapath::Counters& before, const datapath::
     for (int outcome = 0; outcome < SL_OUTCOME_COUNT; ++outcome)
       if ((hook == SL_HOOK_XDP_UPLINK || outcome != SL_DROP_NONE) && counted(hook, outcome) > 0)
         return Wrong("{} packets with outcome {} at hook {}", counted(hook, outcome), outcome, hook);
-  const std::uint64_t short_cuts = after.events[SL_COUNTER_REDIRECT_PEER] - before.events[SL_COUNTER_REDIRECT_PEER];
-  return short_cuts > 0 ? OkStatus() : Wrong("no packet took the short cut");
+  const std::uint64_t redirects = after.events[SL_COUNTER_REDIRECT_PEER] - before.events[SL_COUNTER_REDIRECT_PEER];
+  return redirects > 0 ? OkStatus() : Wrong("no packet took the redirect");
 }
 
 StatusOr<TcpFigures> TcpPair::Measure() {

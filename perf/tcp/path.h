@@ -39,7 +39,7 @@ class TcpPair {
   // Makes node and pods, and checks that a port that no rule allows is closed where there are rules.
   static StatusOr<std::unique_ptr<TcpPair>> Create(const TcpPath& path);
 
-  // An error when something did not come through, or did not take Sluice's short cut.
+  // An error when something did not come through, or did not take Sluice's redirect.
   StatusOr<TcpFigures> Measure();
 
  private:

@@ -14,7 +14,7 @@ namespace sluice::perf {
 struct ChangePhases {
   double parse = 0;
   double plan = 0;     // looking at the node, snapshot, compilation
-  double enforce = 0;  // attachments, edits of the idle slot, the switch, the wait for running programs
+  double enforce = 0;  // attachments, edits of the idle epoch, the switch, the wait for running programs
   double save = 0;     // SQLite
 };
 

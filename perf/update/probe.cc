@@ -27,7 +27,7 @@ StatusOr<Clock::time_point> Probe::Changed() {
   return changed_;
 }
 
-StatusOr<std::uint32_t> Probe::Judge() const {
+StatusOr<std::uint32_t> Probe::Evaluate() const {
   SL_ASSIGN_OR_RETURN(const bpf::TestRunOutput output, bpf::TestRunTc(packet_.program_fd, packet_.input));
   return output.verdict;
 }
@@ -37,14 +37,14 @@ void Probe::Run() {
   const auto run = [&]() -> Status {
     SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
     SL_RETURN_IF_ERROR(StayOn(cpu));
-    SL_ASSIGN_OR_RETURN(std::uint32_t verdict, Judge());
+    SL_ASSIGN_OR_RETURN(std::uint32_t verdict, Evaluate());
     if (verdict != before_)
       return MakeError(absl::StatusCode::kInternal, "the packet met {} before the change, expected {}", verdict,
                        before_);
     started_ = true;
     started_.notify_all();
     while (!stopping_) {
-      SL_ASSIGN_OR_RETURN(verdict, Judge());
+      SL_ASSIGN_OR_RETURN(verdict, Evaluate());
       const Clock::time_point now = Clock::now();  // after it: the thread may have waited for its CPU in between
       if (verdict == after_) {
         changed_ = now;

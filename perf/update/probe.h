@@ -28,7 +28,7 @@ class Probe {
 
  private:
   void Run();
-  StatusOr<std::uint32_t> Judge() const;
+  StatusOr<std::uint32_t> Evaluate() const;
 
   const ProbePacket packet_;
   const std::uint32_t before_, after_;

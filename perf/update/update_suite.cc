@@ -126,7 +126,7 @@ class Changes {
       tables[port % 2] = node_.view()->compiled.tables;
     }
     datapath::BpfDatapath* const datapath = &node_.datapath();
-    for (const policy::Tables& table : tables) SL_RETURN_IF_ERROR(datapath->Commit(table));  // into both slots
+    for (const policy::Tables& table : tables) SL_RETURN_IF_ERROR(datapath->Commit(table));  // into both epochs
     for (int i = 0; i < 4; ++i) {
       const Clock::time_point start = Clock::now();
       SL_RETURN_IF_ERROR(datapath->Commit(tables[i % 2]));

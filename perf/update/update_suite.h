@@ -1,4 +1,4 @@
-// The suite `update`: from a change to the first packet that is judged by it, and what changes cost the packets.
+// The suite `update`: from a change to the first packet that is evaluated by it, and what changes cost the packets.
 #pragma once
 
 #include "perf/suite.h"

@@ -75,29 +75,31 @@ struct KnownPeers {
   FlatMap<Prefix, sl_prefix_value> prefixes = PrefixTable(identities);
 };
 
-// What the rulesets give, together: each decision, port table and choice once.
+// What the rulesets give, together: each decision, port table and process-dependent verdict once.
 struct Pools {
   Decisions decisions;
   PortTablePool<PoolIndex> tables;
-  ChoicePool<PoolIndex> choices;
+  ProcessVerdictPool<PoolIndex> process_verdicts;
 
   using IndexMap = IndexedBy<LocalIndex, PoolIndex>;
 
   // Where the ruleset's port tables are.
   IndexMap Add(const CompiledRuleset& ruleset) {
-    IndexMap decision_at, choice_at, table_at;
+    IndexMap decision_at, process_verdict_at, table_at;
     for (const auto& decision : ruleset.decisions) decision_at.push_back(decisions.Intern(decision));
     const auto add_table = [&](const PortTable<LocalIndex>& local) {
       PortTable<PoolIndex> table;
       table.reserve(local.size());
       for (const auto& step : local) {
-        table.push_back({step.start, (step.by_process ? choice_at : decision_at)[step.answer], step.by_process});
+        table.push_back(
+            {step.start, (step.by_process ? process_verdict_at : decision_at)[step.answer], step.by_process});
       }
       return tables.Intern(std::move(table));
     };
-    // Their outcomes are decisions and never choices.
-    for (const auto& choice : ruleset.choices) {
-      choice_at.push_back(choices.Intern({choice.conditions, add_table(ruleset.tables[choice.outcomes])}));
+    // Their outcomes are decisions, never process-dependent verdicts.
+    for (const auto& process_verdict : ruleset.process_verdicts) {
+      process_verdict_at.push_back(
+          process_verdicts.Intern({process_verdict.conditions, add_table(ruleset.tables[process_verdict.outcomes])}));
     }
     for (const auto& table : ruleset.tables) table_at.push_back(add_table(table));
     return table_at;
@@ -228,13 +230,15 @@ StatusOr<CompiledPolicy> Compiler::Compile(std::shared_ptr<const Snapshot> snaps
     now->rulesets.emplace(std::move(key), std::move(part));
   }
   SL_RETURN_IF_ERROR(rows.Check());
-  SL_RETURN_IF_ERROR(CheckLimit("process_choices", pools.choices.all().size(), limits.choices,
+  SL_RETURN_IF_ERROR(CheckLimit("process_verdicts", pools.process_verdicts.all().size(), limits.process_verdicts,
                                 "let fewer rules that name processes meet at different peers and ports"));
   const DecisionNumbers numbers = NumberDecisions(pools.decisions);
-  const auto choices = PlaceChoices(pools.choices, now->patterns, pools.tables, numbers, limits.choices);
-  SL_ASSIGN_OR_RETURN(PortLayout layout, LayOut(pools.tables, pools.decisions, numbers, choices, limits.ports));
+  const auto process_verdicts =
+      PlaceChoices(pools.process_verdicts, now->patterns, pools.tables, numbers, limits.process_verdicts);
+  SL_ASSIGN_OR_RETURN(PortLayout layout,
+                      LayOut(pools.tables, pools.decisions, numbers, process_verdicts, limits.ports));
   compiled.tables.peers = std::move(rows).Place(layout.places);
-  compiled.tables.choices = ChoiceTable(pools.choices, choices, layout.places);
+  compiled.tables.process_verdicts = ChoiceTable(pools.process_verdicts, process_verdicts, layout.places);
   compiled.tables.ports = std::move(layout.entries);
   compiled.identities = peers.infos;
   compiled.rulesets = FlatMap<std::uint32_t, RulesetInfo>(std::move(infos));

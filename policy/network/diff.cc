@@ -26,7 +26,7 @@ TableEdits<K, V> DiffTable(const FlatMap<K, V>& from, const FlatMap<K, V>& to) {
 
 std::size_t Plan::size() const {
   const auto count = [](const auto& edits) { return edits.puts.size() + edits.deletes.size(); };
-  return count(addresses) + count(prefixes) + count(peers) + count(ports) + count(patterns) + count(choices);
+  return count(addresses) + count(prefixes) + count(peers) + count(ports) + count(patterns) + count(process_verdicts);
 }
 
 bool Plan::empty() const { return size() == 0; }
@@ -34,7 +34,7 @@ bool Plan::empty() const { return size() == 0; }
 Plan Diff(const Tables& from, const Tables& to) {
   return {DiffTable(from.addresses, to.addresses), DiffTable(from.prefixes, to.prefixes),
           DiffTable(from.peers, to.peers),         DiffTable(from.ports, to.ports),
-          DiffTable(from.patterns, to.patterns),   DiffTable(from.choices, to.choices)};
+          DiffTable(from.patterns, to.patterns),   DiffTable(from.process_verdicts, to.process_verdicts)};
 }
 
 }  // namespace sluice::policy

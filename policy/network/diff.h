@@ -17,7 +17,7 @@ struct Plan {
   TableEdits<Tables::PeerKey, sl_peer_value> peers;
   TableEdits<std::uint32_t, sl_port_entry> ports;
   TableEdits<std::uint32_t, sl_program_pattern> patterns;
-  TableEdits<std::uint32_t, sl_process_choice> choices;
+  TableEdits<std::uint32_t, sl_process_verdict> process_verdicts;
   bool empty() const;
   std::size_t size() const;  // edits in all
 };

@@ -102,29 +102,29 @@ const char* ExemptionName(Exemption exemption) {
 }
 
 Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, const Quarantine& quarantine) {
-  const auto judged = [&](const Endpoint* end) { return end && (scope == Scope::kEverywhere || end->ifindex != 0); };
+  const auto evaluated = [&](const Endpoint* end) { return end && (scope == Scope::kEverywhere || end->ifindex != 0); };
   const Endpoint* source = snapshot.Find(flow.source);
   const Endpoint* destination = snapshot.Find(flow.destination);
   const bool to_itself = source && source == destination;  // 14, 22
 
   Evaluation answer;
   const Decision stopped{.allowed = false};
-  if (judged(source) && quarantine.Stops(source->name, flow.destination)) answer.egress = stopped;        // 38, 39
-  if (judged(destination) && quarantine.Stops(destination->name, flow.source)) answer.ingress = stopped;  // 38, 39
+  if (evaluated(source) && quarantine.Stops(source->name, flow.destination)) answer.egress = stopped;        // 38, 39
+  if (evaluated(destination) && quarantine.Stops(destination->name, flow.source)) answer.ingress = stopped;  // 38, 39
   if (answer.egress || answer.ingress) {
     answer.allowed = false;
     answer.quarantined = true;
     return answer;
   }
-  if (to_itself && judged(source)) answer.exemption = Exemption::kToItself;            // 14, 22
-  if (flow.from_node && judged(destination)) answer.exemption = Exemption::kFromNode;  // 14
+  if (to_itself && evaluated(source)) answer.exemption = Exemption::kToItself;            // 14, 22
+  if (flow.from_node && evaluated(destination)) answer.exemption = Exemption::kFromNode;  // 14
   const bool is_exempt = answer.exemption != Exemption::kNone;
-  if (judged(source) && !flow.from_node) {
+  if (evaluated(source) && !flow.from_node) {
     Ruling ruling = is_exempt ? Ruling{} : Decide(snapshot, *source, Direction::kEgress, flow);
     answer.egress = std::move(ruling.decision);
     answer.egress_by_process = ruling.by_process;
   }
-  if (judged(destination)) {
+  if (evaluated(destination)) {
     Ruling ruling = is_exempt ? Ruling{} : Decide(snapshot, *destination, Direction::kIngress, flow);
     answer.ingress = std::move(ruling.decision);
     answer.ingress_by_process = ruling.by_process;

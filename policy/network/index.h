@@ -9,10 +9,10 @@
 
 namespace sluice::policy {
 
-enum class LocalIndex : std::uint32_t {};      // among one ruleset's decisions, port tables or choices
-enum class PoolIndex : std::uint32_t {};       // among those of all rulesets together
+enum class LocalIndex : std::uint32_t {};  // among one ruleset's decisions, port tables or process-dependent verdicts
+enum class PoolIndex : std::uint32_t {};   // among those of all rulesets together
 enum class DecisionNumber : std::uint32_t {};  // by which the kernel and flows name a decision
-enum class SlotIndex : std::uint32_t {};       // in an array of one slot of the kernel's tables
+enum class SlotIndex : std::uint32_t {};       // in an array of one epoch of the kernel's tables
 
 template <typename Index>
 constexpr std::uint32_t Raw(Index index) {

@@ -77,13 +77,13 @@ std::uint64_t PatternsOf(const Tables& tables, const std::string& path) {
   return bits;
 }
 
-// Which of the choice's outcomes is the process's.
-std::uint32_t OutcomeOf(const Tables& tables, const sl_process_choice& choice, const Process& process) {
+// The outcome for the process.
+std::uint32_t OutcomeOf(const Tables& tables, const sl_process_verdict& process_verdict, const Process& process) {
   std::uint64_t binaries = PatternsOf(tables, process.binary) | PatternsOf(tables, process.script), ancestors = 0;
   for (const std::string& path : process.ancestors) ancestors |= PatternsOf(tables, path);
   std::uint32_t met = 0;
-  for (std::uint32_t i = 0; i < choice.count; i++) {
-    const sl_process_condition& condition = choice.conditions[i];
+  for (std::uint32_t i = 0; i < process_verdict.count; i++) {
+    const sl_process_condition& condition = process_verdict.conditions[i];
     const bool by_binary = condition.binaries == 0 || (condition.binaries & binaries) != 0;
     const bool by_ancestor = condition.ancestors == 0 || (condition.ancestors & ancestors) != 0;
     const bool is_not = (!by_binary && !process.binary.empty()) || (!by_ancestor && !process.more_ancestors);
@@ -95,10 +95,11 @@ std::uint32_t OutcomeOf(const Tables& tables, const sl_process_choice& choice, c
 // The entry that the process leads to, where `entry` is by process; null as above.
 const sl_port_entry* Choose(const Tables& tables, const sl_port_entry* entry, const std::optional<Process>& process) {
   if (!entry || (entry->flags & SL_PORT_BY_PROCESS) == 0) return entry;
-  const auto choice = tables.choices.find(entry->decision);
-  if (choice == tables.choices.end()) return nullptr;
-  const auto outcome = tables.ports.find(choice->second.outcomes +
-                                         OutcomeOf(tables, choice->second, process ? *process : kUnknownProcess));
+  const auto process_verdict = tables.process_verdicts.find(entry->decision);
+  if (process_verdict == tables.process_verdicts.end()) return nullptr;
+  const auto outcome =
+      tables.ports.find(process_verdict->second.outcomes +
+                        OutcomeOf(tables, process_verdict->second, process ? *process : kUnknownProcess));
   return outcome == tables.ports.end() ? nullptr : &outcome->second;
 }
 

@@ -70,10 +70,10 @@ sl_port_entry ByDecision(std::uint32_t start, const Decision& decision, Decision
   return entry;
 }
 
-sl_port_entry ByProcess(std::uint32_t start, SlotIndex choice) {
+sl_port_entry ByProcess(std::uint32_t start, SlotIndex process_verdict) {
   sl_port_entry entry = {};
   entry.start = start;
-  entry.decision = Raw(choice);
+  entry.decision = Raw(process_verdict);
   entry.verdict = SL_VERDICT_DENY;
   entry.flags = SL_PORT_BY_PROCESS;
   return entry;
@@ -137,7 +137,7 @@ FlatMap<std::uint32_t, std::shared_ptr<const Decision>> ByNumber(const Decisions
 }
 
 StatusOr<PortLayout> LayOut(const PortTablePool<PoolIndex>& tables, const Decisions& decisions,
-                            const DecisionNumbers& numbers, const IndexedBy<PoolIndex, SlotIndex>& choices,
+                            const DecisionNumbers& numbers, const IndexedBy<PoolIndex, SlotIndex>& process_verdicts,
                             std::size_t limit) {
   struct Item {
     std::uint64_t hash = 0;
@@ -160,7 +160,7 @@ StatusOr<PortLayout> LayOut(const PortTablePool<PoolIndex>& tables, const Decisi
     const std::size_t first = all.size();
     for (const auto& step : tables.all()[PoolIndex{i}]) {
       all.push_back(step.by_process
-                        ? ByProcess(step.start, choices[step.answer])
+                        ? ByProcess(step.start, process_verdicts[step.answer])
                         : ByDecision(step.start, decisions.all()[step.answer]->decision, numbers[step.answer]));
     }
     const Entries entries(all.data() + first, all.size() - first);

@@ -58,7 +58,8 @@ DecisionNumbers NumberDecisions(const Decisions& decisions);  // DecisionHash, o
 FlatMap<std::uint32_t, std::shared_ptr<const Decision>> ByNumber(const Decisions& decisions,
                                                                  const DecisionNumbers& numbers);
 
-// One table: from `start` on, `answer` is a decision or, where it is by process, a choice. The first start is 0.
+// One table: from `start` on, `answer` is a decision or, where it is by process, a process-dependent verdict. The first
+// start is 0.
 template <typename Index>
 struct PortStep {
   std::uint32_t start = 0;
@@ -77,9 +78,9 @@ struct PortLayout {
 };
 // Each table stands where its content's hash says, or in the next free span, so that a change moves little; where that
 // no longer fits, all of them one after the other. ResourceExhausted when there are more than `limit` entries.
-// `choices`: their places.
+// `process_verdicts`: their places.
 StatusOr<PortLayout> LayOut(const PortTablePool<PoolIndex>& tables, const Decisions& decisions,
-                            const DecisionNumbers& numbers, const IndexedBy<PoolIndex, SlotIndex>& choices,
+                            const DecisionNumbers& numbers, const IndexedBy<PoolIndex, SlotIndex>& process_verdicts,
                             std::size_t limit);
 
 }  // namespace sluice::policy

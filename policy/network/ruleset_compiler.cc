@@ -55,8 +55,10 @@ StatusOr<CompiledRuleset> RulesetCompiler::Compile() {
   ForEachSegment(static_cast<std::uint32_t>(shared_.identities.all().size()), sets,
                  [&](Range segment, const std::vector<std::uint32_t>& rules) { AddPieces(segment, rules, pieces); });
   SL_RETURN_IF_ERROR(status_);
-  CompiledRuleset compiled{
-      .by_kind = {}, .decisions = decisions_.all(), .tables = tables_.all(), .choices = choices_.all()};
+  CompiledRuleset compiled{.by_kind = {},
+                           .decisions = decisions_.all(),
+                           .tables = tables_.all(),
+                           .process_verdicts = process_verdicts_.all()};
   for (int kind = 0; kind < SL_KIND_COUNT; kind++) {
     compiled.by_kind[kind] = RowsOf(shared_.identities.OfKind(static_cast<sl_identity_kind>(kind)), pieces);
   }
@@ -128,13 +130,13 @@ RulesetCompiler::Step RulesetCompiler::AnswerOf(const std::vector<std::uint32_t>
   } else if (conditions.empty()) {
     found->second.answer = DecisionOf(rules);
   } else {
-    found->second = ChoiceOf(rules, {conditions.begin(), conditions.end()});
+    found->second = ProcessVerdictOf(rules, {conditions.begin(), conditions.end()});
   }
   return found->second;
 }
 
-RulesetCompiler::Step RulesetCompiler::ChoiceOf(const std::vector<std::uint32_t>& rules,
-                                                const std::vector<Condition>& conditions) {
+RulesetCompiler::Step RulesetCompiler::ProcessVerdictOf(const std::vector<std::uint32_t>& rules,
+                                                        const std::vector<Condition>& conditions) {
   PortTable<LocalIndex> outcomes;
   for (std::uint32_t met = 0; met < 1U << conditions.size(); met++) {
     outcomes.push_back({.answer = DecisionOf(MatchingOf(rules, conditions, met))});
@@ -143,7 +145,7 @@ RulesetCompiler::Step RulesetCompiler::ChoiceOf(const std::vector<std::uint32_t>
   if (std::all_of(outcomes.begin(), outcomes.end(), [&](const Step& outcome) { return outcome == first; })) {
     return first;  // no process gets another answer
   }
-  return {.answer = choices_.Intern({conditions, tables_.Intern(std::move(outcomes))}), .by_process = true};
+  return {.answer = process_verdicts_.Intern({conditions, tables_.Intern(std::move(outcomes))}), .by_process = true};
 }
 
 std::vector<std::uint32_t> RulesetCompiler::MatchingOf(const std::vector<std::uint32_t>& rules,

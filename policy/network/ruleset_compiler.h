@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "policy/network/peer_match.h"
-#include "policy/network/process_choice.h"
+#include "policy/network/process_verdict.h"
 
 namespace sluice::policy {
 
@@ -35,14 +35,14 @@ struct CompiledRuleset {
   std::array<KindRows, SL_KIND_COUNT> by_kind;
   IndexedBy<LocalIndex, std::shared_ptr<const KeyedDecision>> decisions;
   IndexedBy<LocalIndex, PortTable<LocalIndex>> tables;
-  IndexedBy<LocalIndex, Choice<LocalIndex>> choices;
+  IndexedBy<LocalIndex, ProcessVerdict<LocalIndex>> process_verdicts;
 };
 
 class RulesetCompiler {
  public:
   RulesetCompiler(const Ruleset& ruleset, Shared& shared);
 
-  // Once. ResourceExhausted: more conditions on processes meet than a choice can hold.
+  // Once. ResourceExhausted: more conditions on processes meet than a process-dependent verdict can hold.
   StatusOr<CompiledRuleset> Compile();
 
  private:
@@ -68,7 +68,7 @@ class RulesetCompiler {
   LocalIndex MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer);
   // Where these rules match by peer and port; its `start` means nothing.
   Step AnswerOf(const std::vector<std::uint32_t>& rules);
-  Step ChoiceOf(const std::vector<std::uint32_t>& rules, const std::vector<Condition>& conditions);
+  Step ProcessVerdictOf(const std::vector<std::uint32_t>& rules, const std::vector<Condition>& conditions);
   LocalIndex DecisionOf(const std::vector<std::uint32_t>& rules);
   // Those of `rules` that match a process that meets `met` of the conditions (bits).
   std::vector<std::uint32_t> MatchingOf(const std::vector<std::uint32_t>& rules,
@@ -79,7 +79,7 @@ class RulesetCompiler {
   Shared& shared_;
   DecisionPool<LocalIndex> decisions_;
   PortTablePool<LocalIndex> tables_;
-  ChoicePool<LocalIndex> choices_;
+  ProcessVerdictPool<LocalIndex> process_verdicts_;
   std::vector<RuleState> rules_;
   std::map<std::vector<std::uint32_t>, PeerClass> classes_;
   std::map<std::vector<std::uint32_t>, Step> answers_;

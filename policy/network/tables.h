@@ -1,4 +1,4 @@
-// The compiled policy: exactly what stands in one slot of the BPF maps, and what its numbers mean.
+// The compiled policy: exactly what stands in one epoch of the BPF maps, and what its numbers mean.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace sluice::policy {
 
-// Map contents without the slot.
+// Map contents without the epoch.
 struct Tables {
   struct PeerKey {
     std::uint32_t ruleset;
@@ -23,9 +23,9 @@ struct Tables {
   FlatMap<Address, sl_address_value> addresses;
   FlatMap<Prefix, sl_prefix_value> prefixes;
   FlatMap<PeerKey, sl_peer_value> peers;
-  FlatMap<std::uint32_t, sl_port_entry> ports;          // by index within the slot
-  FlatMap<std::uint32_t, sl_program_pattern> patterns;  // likewise: the bit in the masks
-  FlatMap<std::uint32_t, sl_process_choice> choices;    // likewise
+  FlatMap<std::uint32_t, sl_port_entry> ports;                  // by index within the epoch
+  FlatMap<std::uint32_t, sl_program_pattern> patterns;          // likewise: the bit in the masks
+  FlatMap<std::uint32_t, sl_process_verdict> process_verdicts;  // likewise
 };
 
 struct IdentityInfo {
@@ -48,18 +48,18 @@ struct CompiledPolicy {
   FlatMap<std::uint32_t, IdentityInfo> identities;
   FlatMap<std::uint32_t, RulesetInfo> rulesets;
   FlatMap<std::uint32_t, std::shared_ptr<const Decision>>
-      decisions;  // by the number in sl_port_entry.decision, where that is no choice
+      decisions;  // by the number in sl_port_entry.decision, unless that is a process-dependent verdict
   std::shared_ptr<const Snapshot> snapshot;
 };
 
-// Upper bounds of one slot; a compilation that exceeds one is an error that names it.
+// Upper bounds of one epoch; a compilation that exceeds one is an error that names it.
 struct Limits {
   std::size_t addresses = 131072;
   std::size_t prefixes = 131072;
   std::size_t peers = 1048576;
   std::size_t ports = 262144;
   std::size_t patterns = SL_MAX_PROGRAM_PATTERNS;
-  std::size_t choices = SL_MAX_PROCESS_CHOICES;
+  std::size_t process_verdicts = SL_MAX_PROCESS_VERDICTS;
 };
 
 }  // namespace sluice::policy

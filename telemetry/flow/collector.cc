@@ -7,19 +7,19 @@
 namespace sluice::telemetry {
 namespace {
 
-constexpr int kPausePerHarvest = 200;
+constexpr int kPausePerSweep = 200;
 constexpr std::size_t kMaxHeld = 32768;
 
 }  // namespace
 
 Collector::Collector(Options options, datapath::PathReader* datapath, FlowAssembler* assembler, History* history,
-                     EventHub* hub, Harvester* harvester)
+                     EventHub* hub, FlowSweeper* sweeper)
     : options_(options),
       datapath_(datapath),
       assembler_(assembler),
       history_(history),
       hub_(hub),
-      harvester_(harvester),
+      sweeper_(sweeper),
       held_(kMaxHeld, [this](const sl_flow_key& key, std::uint64_t id) -> std::optional<sl_flow_entry> {
         const auto found = datapath_->FindFlow(key, id);
         if (found.ok() && *found) return (*found)->entry;
@@ -27,9 +27,9 @@ Collector::Collector(Options options, datapath::PathReader* datapath, FlowAssemb
         return std::nullopt;
       }) {}
 
-std::chrono::milliseconds Collector::HarvestPause(const Options& options, std::chrono::nanoseconds took) {
-  const auto wanted = std::chrono::duration_cast<std::chrono::milliseconds>(took * kPausePerHarvest);
-  return std::clamp(wanted, options.harvest_interval, std::max(options.harvest_interval, options.max_harvest_interval));
+std::chrono::milliseconds Collector::SweepPause(const Options& options, std::chrono::nanoseconds took) {
+  const auto wanted = std::chrono::duration_cast<std::chrono::milliseconds>(took * kPausePerSweep);
+  return std::clamp(wanted, options.sweep_interval, std::max(options.sweep_interval, options.max_sweep_interval));
 }
 
 void Collector::Start() { thread_ = std::thread(&Collector::Run, this); }
@@ -52,19 +52,19 @@ void Collector::Wake() {
 }
 
 void Collector::Run() {
-  auto next_harvest = std::chrono::steady_clock::now();
+  auto next_sweep = std::chrono::steady_clock::now();
   while (true) {
     assembler_->FollowClock();
     Poll();
     LookForLosses();
-    if (std::chrono::steady_clock::now() >= next_harvest) {
-      const auto pause = Harvest();
-      next_harvest = std::chrono::steady_clock::now() + pause;
+    if (std::chrono::steady_clock::now() >= next_sweep) {
+      const auto pause = Sweep();
+      next_sweep = std::chrono::steady_clock::now() + pause;
     }
     const auto pause = hub_->watched() ? options_.poll_interval : options_.idle_interval;
     const auto next_poll = std::chrono::steady_clock::now() + pause;
     std::unique_lock lock(mutex_);
-    wake_.wait_until(lock, std::min(next_poll, next_harvest), [this] { return stopping_ || woken_; });
+    wake_.wait_until(lock, std::min(next_poll, next_sweep), [this] { return stopping_ || woken_; });
     woken_ = false;
     if (stopping_) return;
   }
@@ -73,7 +73,7 @@ void Collector::Run() {
 // Except ENDs, drop what was sent before the first follower came.
 void Collector::ReadEvents() {
   const auto polled = datapath_->PollEvents([this](const sl_flow_event& event) {
-    if (event.type == SL_FLOW_END) harvester_->Note(FromEvent(event));
+    if (event.type == SL_FLOW_END) sweeper_->Note(FromEvent(event));
     if (event.type == SL_FLOW_END || hub_->watched()) held_.Push(event);
   });
   if (!polled.ok()) LogWarn("reading flow events: {}", Message(polled.status()));
@@ -98,10 +98,10 @@ void Collector::Tell(const sl_flow_event& event, const FlowContext& context) {
 }
 
 // Returns how long to wait for the next.
-std::chrono::milliseconds Collector::Harvest() {
+std::chrono::milliseconds Collector::Sweep() {
   const auto begin = std::chrono::steady_clock::now();
-  if (const Status status = harvester_->Harvest(); !status.ok()) LogWarn("ending idle flows: {}", Message(status));
-  return HarvestPause(options_, std::chrono::steady_clock::now() - begin);
+  if (const Status status = sweeper_->Sweep(); !status.ok()) LogWarn("ending idle flows: {}", Message(status));
+  return SweepPause(options_, std::chrono::steady_clock::now() - begin);
 }
 
 void Collector::LookForLosses() {

@@ -1,5 +1,5 @@
 // The thread that reads the packet path for telemetry: hands its events to the followers while there are any, and the
-// ends among them to the history; harvests ended flows every few seconds, and more seldom when the tables are so full
+// ends among them to the history; sweeps ended flows every few seconds, and more seldom when the tables are so full
 // that a pass is expensive. Start once; Stop (or the destructor) joins.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "telemetry/event/held_events.h"
-#include "telemetry/flow/harvester.h"
+#include "telemetry/flow/flow_sweeper.h"
 
 namespace sluice::telemetry {
 
@@ -19,21 +19,21 @@ class Collector {
   struct Options {
     std::chrono::milliseconds poll_interval{50};   // while somebody follows: events and losses
     std::chrono::milliseconds idle_interval{250};  // likewise, while nobody does: ends come all the time
-    std::chrono::milliseconds harvest_interval{2000};
-    std::chrono::milliseconds max_harvest_interval{30000};
+    std::chrono::milliseconds sweep_interval{2000};
+    std::chrono::milliseconds max_sweep_interval{30000};
     std::chrono::milliseconds hold{
         200};  // of a flow's first event, at most, until it is known whose processes it is of
   };
   // Returns when what the sensors told before the call is known; may be empty.
   using CatchUp = std::function<void()>;
 
-  // Until the next harvest, when the last one took `took`: long enough that harvests stay below half a percent of one
-  // CPU, within the two bounds. The packet path itself heeds time-outs, so a late harvest lets nothing pass.
-  static std::chrono::milliseconds HarvestPause(const Options& options, std::chrono::nanoseconds took);
+  // Until the next sweep, when the last one took `took`: long enough that sweeps stay below half a percent of one
+  // CPU, within the two bounds. The packet path itself heeds time-outs, so a late sweep lets nothing pass.
+  static std::chrono::milliseconds SweepPause(const Options& options, std::chrono::nanoseconds took);
 
   // All outlive the collector.
   Collector(Options options, datapath::PathReader* datapath, FlowAssembler* assembler, History* history, EventHub* hub,
-            Harvester* harvester);
+            FlowSweeper* sweeper);
   ~Collector() { Stop(); }
 
   // Before Start.
@@ -48,7 +48,7 @@ class Collector {
   void Poll();
   void ReadEvents();
   void Tell(const sl_flow_event& event, const FlowContext& context);
-  std::chrono::milliseconds Harvest();
+  std::chrono::milliseconds Sweep();
   void LookForLosses();
   Status TellShares();
 
@@ -57,7 +57,7 @@ class Collector {
   FlowAssembler* const assembler_;
   History* const history_;
   EventHub* const hub_;
-  Harvester* const harvester_;
+  FlowSweeper* const sweeper_;
   CatchUp catch_up_;
   HeldEvents held_;
   std::optional<std::uint64_t> known_lost_;  // absent: what the counter says is from before this process; likewise:

@@ -24,7 +24,7 @@ struct PolicySource {
   std::function<std::shared_ptr<const policy::Decision>(std::uint32_t number)> decision;
 };
 
-// A process life by its id; false, and nothing in `out`: not known, or not any more. From any thread.
+// A process instance by its id; false, and nothing in `out`: not known, or not any more. From any thread.
 using ProcessSource = std::function<bool(sl_process_id id, v1::Process* out)>;
 
 // One flow at one moment.

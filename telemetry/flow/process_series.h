@@ -1,6 +1,6 @@
 // Which programs of workloads have counters of their own in the metrics: as many as allowed, for as long as their
-// workload lives; all others are summed up as one. No workload has more than an eighth of the places, so that one that
-// runs ever new programs leaves the others theirs. No series ever goes down but with its workload. Thread-safe.
+// workload instances; all others are summed up as one. No workload has more than an eighth of the places, so that one
+// that runs ever new programs leaves the others theirs. No series ever goes down but with its workload. Thread-safe.
 #pragma once
 
 #include <array>

@@ -18,7 +18,7 @@
 
 namespace sluice::telemetry {
 
-// The binary of a process life; empty: not known, or not any more. From any thread.
+// The binary of a process instance; empty: not known, or not any more. From any thread.
 using BinarySource = std::function<std::string(sl_process_id)>;
 
 class ProcessTraffic {

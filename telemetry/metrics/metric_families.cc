@@ -104,7 +104,7 @@ void AddPacketFamilies(const datapath::Counters& counters, Families* out) {
   FamilyBuilder builder(out);
   for (const bool bytes : {false, true}) {
     builder.Counter(bytes ? "bytes_total" : "packets_total",
-                    bytes ? "Bytes at layer 2 of the packets that were judged." : "Packets that were judged.");
+                    bytes ? "Bytes at layer 2 of the packets that were evaluated." : "Packets that were evaluated.");
     for (std::uint32_t hook = 0; hook < SL_HOOK_COUNT; hook++) {
       for (std::uint32_t outcome = 0; outcome < SL_OUTCOME_COUNT; outcome++) {
         MetricLabels labels = {{"hook", kHooks[hook].hook}, {"direction", kHooks[hook].direction}};

@@ -44,18 +44,18 @@ void AddPolicyFamilies(const MetricsSources& sources, Families* out) {
   builder.Gauge("identities", "Distinct identities of peers.").Add(static_cast<double>(compiled->identities.size()));
 }
 
-void AddFlowFamilies(const Harvester& harvester, Families* out) {
+void AddFlowFamilies(const FlowSweeper& sweeper, Families* out) {
   FamilyBuilder builder(out);
-  builder.Gauge("flows_active", "Flows that were not idle too long at the last harvest.");
+  builder.Gauge("flows_active", "Flows that were not idle too long at the last sweep.");
   constexpr std::pair<datapath::FlowState, const char*> kTables[] = {{datapath::FlowState::kEstablished, "established"},
                                                                      {datapath::FlowState::kPending, "pending"},
                                                                      {datapath::FlowState::kClosing, "closing"},
                                                                      {datapath::FlowState::kDenied, "denied"}};
   for (const auto& [table, name] : kTables) {
-    builder.Add(static_cast<double>(harvester.active(table)), {{"table", name}});
+    builder.Add(static_cast<double>(sweeper.active(table)), {{"table", name}});
   }
   builder.Counter("flows_expired_total", "Flows that ended: idle for too long, closed, or followed by another record.")
-      .Add(static_cast<double>(harvester.expired()));
+      .Add(static_cast<double>(sweeper.expired()));
 }
 
 void AddProcessFamilies(const ProcessNumbers& numbers, Families* out) {
@@ -68,8 +68,8 @@ void AddProcessFamilies(const ProcessNumbers& numbers, Families* out) {
       .Add(static_cast<double>(numbers.counters.malformed));
   builder.Counter("process_healings_total", "Times that all processes were told of again after a loss.")
       .Add(static_cast<double>(numbers.counters.healings));
-  builder.Gauge("process_lives", "Process lives that are known: living, or ended a short while ago.")
-      .Add(static_cast<double>(numbers.tree.lives));
+  builder.Gauge("process_instances", "Process instances that are known: living, or ended a short while ago.")
+      .Add(static_cast<double>(numbers.tree.instances));
   builder.Gauge("process_image_bytes", "Memory for binaries, arguments and directories of known processes.")
       .Add(static_cast<double>(numbers.tree.image_bytes));
   builder.Counter("process_lives_refused_total", "Lives that were not kept, for want of room.")
@@ -111,7 +111,7 @@ void Metrics::NoteFailedRead(const Status& status) {
 std::string Metrics::Render() {
   Families families = registry_->Collect();
   AddPolicyFamilies(sources_, &families);
-  AddFlowFamilies(*sources_.harvester, &families);
+  AddFlowFamilies(*sources_.sweeper, &families);
   const auto counters = sources_.datapath->ReadCounters();
   const auto maps = sources_.datapath->Maps();
   const auto runs = sources_.datapath->ReadProgramRuns();

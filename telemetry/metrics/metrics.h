@@ -8,7 +8,7 @@
 #include <string>
 
 #include "telemetry/event/event_export.h"
-#include "telemetry/flow/harvester.h"
+#include "telemetry/flow/flow_sweeper.h"
 #include "telemetry/process/process_sensor.h"
 
 namespace prometheus {
@@ -32,7 +32,7 @@ struct ProcessNumbers {
 // What is read. All outlive the metrics.
 struct MetricsSources {
   datapath::PathReader* datapath = nullptr;
-  const Harvester* harvester = nullptr;
+  const FlowSweeper* sweeper = nullptr;
   const EventHub* hub = nullptr;
   PolicySource policy;
   std::function<std::uint64_t()> revision;

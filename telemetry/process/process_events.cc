@@ -72,20 +72,20 @@ void AddImage(const ProcessImage& image, v1::Process* out) {
   out->set_working_directory(ToUtf8(image.working_directory));
 }
 
-// What the record of the life's beginning told.
-void AddBeginning(const ProcessLife& life, v1::Process* out) {
-  out->set_tid(life.tid);
-  out->set_namespace_pid(life.namespace_pid);
-  out->set_namespace_tid(life.namespace_tid);
-  out->set_name(ToUtf8(life.name));
-  out->set_uid(life.uid);
-  out->set_gid(life.gid);
-  out->set_effective_uid(life.effective_uid);
-  if (life.login_uid != kNoLogin) out->set_login_uid(life.login_uid);
+// What the record of the instance's beginning told.
+void AddBeginning(const ProcessInstance& instance, v1::Process* out) {
+  out->set_tid(instance.tid);
+  out->set_namespace_pid(instance.namespace_pid);
+  out->set_namespace_tid(instance.namespace_tid);
+  out->set_name(ToUtf8(instance.name));
+  out->set_uid(instance.uid);
+  out->set_gid(instance.gid);
+  out->set_effective_uid(instance.effective_uid);
+  if (instance.login_uid != kNoLogin) out->set_login_uid(instance.login_uid);
   for (unsigned bit = 0; bit < 64; ++bit) {
-    if ((life.capabilities >> bit & 1) != 0) out->add_capabilities(CapabilityName(bit));
+    if ((instance.capabilities >> bit & 1) != 0) out->add_capabilities(CapabilityName(bit));
   }
-  AddNamespaces(life.namespaces, out->mutable_namespaces());
+  AddNamespaces(instance.namespaces, out->mutable_namespaces());
 }
 
 }  // namespace
@@ -94,77 +94,80 @@ const char* ProcessLossName(std::uint32_t cause) {
   return cause < std::size(kCauses) ? kCauses[cause] : "PROCESS_OTHER";
 }
 
-void ProcessEvents::ToProto(const ProcessLife& life, v1::Process* out) const { ToProto(life, kAllArguments, out); }
+void ProcessEvents::ToProto(const ProcessInstance& instance, v1::Process* out) const {
+  ToProto(instance, kAllArguments, out);
+}
 
-void ProcessEvents::ToProto(const ProcessLife& life, std::size_t max_arguments, v1::Process* out) const {
-  out->set_pid(life.pid);
-  if (life.start_ns != 0) {
-    out->set_exec_id(ExecId(node_, life));
-    *out->mutable_start_time() = clock_->At(life.start_ns);
+void ProcessEvents::ToProto(const ProcessInstance& instance, std::size_t max_arguments, v1::Process* out) const {
+  out->set_pid(instance.pid);
+  if (instance.start_ns != 0) {
+    out->set_exec_id(ExecId(node_, instance));
+    *out->mutable_start_time() = clock_->At(instance.start_ns);
   }
-  if (const auto parent = tree_->Find(life.parent)) out->set_parent_exec_id(ExecId(node_, *parent));
-  if (const auto previous = tree_->Find(life.previous)) out->set_previous_exec_id(ExecId(node_, *previous));
+  if (const auto parent = tree_->Find(instance.parent)) out->set_parent_exec_id(ExecId(node_, *parent));
+  if (const auto previous = tree_->Find(instance.previous)) out->set_previous_exec_id(ExecId(node_, *previous));
   bool ancestors_cut = false;
-  for (const ProcessLife& ancestor : tree_->Ancestors(life.id, kMaxAncestors, &ancestors_cut)) {
+  for (const ProcessInstance& ancestor : tree_->Ancestors(instance.id, kMaxAncestors, &ancestors_cut)) {
     if (ancestor.image != nullptr) out->add_ancestors(ToUtf8(ancestor.image->binary));
   }
-  const bool begun = life.tid != 0;
-  if (begun) AddBeginning(life, out);
-  std::uint32_t flags = life.flags;
-  if (life.image != nullptr) {
-    AddImage(*life.image, out);
-    if (!AddArguments(*life.image, max_arguments, out)) flags |= SL_PROCESS_ARGUMENTS_TRUNCATED;
+  const bool begun = instance.tid != 0;
+  if (begun) AddBeginning(instance, out);
+  std::uint32_t flags = instance.flags;
+  if (instance.image != nullptr) {
+    AddImage(*instance.image, out);
+    if (!AddArguments(*instance.image, max_arguments, out)) flags |= SL_PROCESS_ARGUMENTS_TRUNCATED;
   }
   for (const FlagName& name : kFlags) {
     if ((flags & name.mask) != 0) out->add_flags(name.flag);
   }
-  if (life.incomplete) out->add_flags(v1::Process::INCOMPLETE);
+  if (instance.incomplete) out->add_flags(v1::Process::INCOMPLETE);
   if (ancestors_cut) out->add_flags(v1::Process::ANCESTORS_INCOMPLETE);
-  if (life.cgroup != 0) out->set_cgroup_id(life.cgroup);
-  if (life.cgroup_path != nullptr) {
-    out->set_cgroup_path(ToUtf8(*life.cgroup_path));
-    out->set_container_id(ContainerId(*life.cgroup_path));
+  if (instance.cgroup != 0) out->set_cgroup_id(instance.cgroup);
+  if (instance.cgroup_path != nullptr) {
+    out->set_cgroup_path(ToUtf8(*instance.cgroup_path));
+    out->set_container_id(ContainerId(*instance.cgroup_path));
   }
 }
 
 bool ProcessEvents::ToPeer(sl_process_id id, v1::Process* out) const {
-  const auto life = tree_->Find(id);
-  if (life) ToProto(*life, kArgumentsOfAPeer, out);
-  return life.has_value();
+  const auto instance = tree_->Find(id);
+  if (instance) ToProto(*instance, kArgumentsOfAPeer, out);
+  return instance.has_value();
 }
 
 template <typename Message>
-void ProcessEvents::Begin(const ProcessLife& life, std::uint64_t time_ns, const char* type, Message* out) const {
+void ProcessEvents::Begin(const ProcessInstance& instance, std::uint64_t time_ns, const char* type,
+                          Message* out) const {
   *out->mutable_time() = clock_->At(time_ns);
   out->set_node(node_);
   out->set_type(type);
-  if (const auto workload = WorkloadOf(life)) {
+  if (const auto workload = WorkloadOf(instance)) {
     out->set_namespace_(workload->ns);
     out->set_workload(workload->name);
   }
-  ToProto(life, out->mutable_process());
+  ToProto(instance, out->mutable_process());
 }
 
-v1::Event ProcessEvents::MakeExec(const ProcessLife& life) const {
+v1::Event ProcessEvents::MakeExec(const ProcessInstance& instance) const {
   v1::Event event;
-  Begin(life, life.start_ns, "exec", event.mutable_exec());
+  Begin(instance, instance.start_ns, "exec", event.mutable_exec());
   return event;
 }
 
-v1::Event ProcessEvents::MakeFork(const ProcessLife& life) const {
+v1::Event ProcessEvents::MakeFork(const ProcessInstance& instance) const {
   v1::Event event;
-  Begin(life, life.start_ns, "fork", event.mutable_fork());
+  Begin(instance, instance.start_ns, "fork", event.mutable_fork());
   return event;
 }
 
-v1::Event ProcessEvents::MakeExit(const ProcessLife& life) const {
+v1::Event ProcessEvents::MakeExit(const ProcessInstance& instance) const {
   v1::Event event;
   v1::Exit& exit = *event.mutable_exit();
-  Begin(life, life.end_ns, "exit", &exit);
-  *exit.mutable_duration() =
-      google::protobuf::util::TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(life.end_ns - life.birth_ns));
-  if (!life.wait_status) return event;
-  const std::uint32_t status = *life.wait_status;
+  Begin(instance, instance.end_ns, "exit", &exit);
+  *exit.mutable_duration() = google::protobuf::util::TimeUtil::NanosecondsToDuration(
+      static_cast<std::int64_t>(instance.end_ns - instance.birth_ns));
+  if (!instance.wait_status) return event;
+  const std::uint32_t status = *instance.wait_status;
   if (const int signal = static_cast<int>(status & 0x7f); signal != 0) {
     exit.set_signal(SignalName(signal));
     exit.set_core_dumped((status & kCoreDumped) != 0);
@@ -200,9 +203,9 @@ v1::Event ProcessEvents::MakeLost(const sl_process_loss_key& key, std::uint64_t 
 std::optional<policy::ObjectName> ProcessEvents::WorkloadOfCgroup(std::uint64_t cgroup) const {
   std::optional<policy::ObjectName> found;
   if (!workload_ || cgroup == 0) return found;
-  for (const ProcessLife& life : tree_->Living()) {
-    if (life.cgroup != cgroup) continue;
-    const auto workload = workload_(life);
+  for (const ProcessInstance& instance : tree_->Living()) {
+    if (instance.cgroup != cgroup) continue;
+    const auto workload = workload_(instance);
     if (!workload || (found && *found != *workload)) return std::nullopt;
     found = workload;
   }

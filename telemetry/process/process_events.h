@@ -15,7 +15,7 @@ namespace sluice::telemetry {
 const char* ProcessLossName(std::uint32_t cause);
 
 // Whose process it is, told from its network namespace or its cgroup; nothing: no workload's. From any thread.
-using WorkloadResolver = std::function<std::optional<policy::ObjectName>(const ProcessLife&)>;
+using WorkloadResolver = std::function<std::optional<policy::ObjectName>(const ProcessInstance&)>;
 
 // Thread-safe.
 class ProcessEvents {
@@ -29,24 +29,24 @@ class ProcessEvents {
 
   // Of CLOCK_BOOTTIME. Several times a second, so that times are right when the wall clock is set.
   std::uint64_t Now() const { return clock_->Now(); }
-  v1::Event MakeExec(const ProcessLife& life) const;
-  v1::Event MakeFork(const ProcessLife& life) const;
-  v1::Event MakeExit(const ProcessLife& life) const;
+  v1::Event MakeExec(const ProcessInstance& instance) const;
+  v1::Event MakeFork(const ProcessInstance& instance) const;
+  v1::Event MakeExit(const ProcessInstance& instance) const;
   // `count` events that the sensors could not send.
   v1::Event MakeLost(const sl_process_loss_key& key, std::uint64_t count) const;
 
-  std::optional<policy::ObjectName> WorkloadOf(const ProcessLife& life) const {
-    return workload_ ? workload_(life) : std::nullopt;
+  std::optional<policy::ObjectName> WorkloadOf(const ProcessInstance& instance) const {
+    return workload_ ? workload_(instance) : std::nullopt;
   }
-  void ToProto(const ProcessLife& life, v1::Process* out) const;
+  void ToProto(const ProcessInstance& instance, v1::Process* out) const;
   // As an end of a flow has it: of the arguments only the first few KiB, as each of the process's flows repeats them.
   // False, and nothing in `out`: the id is not known, or not any more.
   bool ToPeer(sl_process_id id, v1::Process* out) const;
 
  private:
-  void ToProto(const ProcessLife& life, std::size_t max_arguments, v1::Process* out) const;
+  void ToProto(const ProcessInstance& instance, std::size_t max_arguments, v1::Process* out) const;
   template <typename Message>
-  void Begin(const ProcessLife& life, std::uint64_t time_ns, const char* type, Message* out) const;
+  void Begin(const ProcessInstance& instance, std::uint64_t time_ns, const char* type, Message* out) const;
 
   std::optional<policy::ObjectName> WorkloadOfCgroup(std::uint64_t cgroup) const;
 

@@ -17,9 +17,9 @@ constexpr int kHealIntervalsOfShare = 10;
 ProcessTree::Options WithOwner(ProcessTree::Options tree, const WorkloadResolver& workload) {
   struct stat own {};
   const bool known = stat("/proc/self/ns/net", &own) == 0;
-  tree.owner = [workload, node = known ? own.st_ino : 0](const ProcessLife& life) {
-    if (const auto name = workload ? workload(life) : std::nullopt) return *name;
-    return policy::ObjectName{.ns = "", .name = life.namespaces.net == node ? "node" : ""};
+  tree.owner = [workload, node = known ? own.st_ino : 0](const ProcessInstance& instance) {
+    if (const auto name = workload ? workload(instance) : std::nullopt) return *name;
+    return policy::ObjectName{.ns = "", .name = instance.namespaces.net == node ? "node" : ""};
   };
   return tree;
 }
@@ -106,27 +106,27 @@ void ProcessSensor::Consume(std::string_view bytes) {
     return;
   }
   if (options_.redaction != nullptr) options_.redaction->Apply(&record->argument0, &record->arguments);
-  const auto life = tree_.Apply(*record);
-  if (!life) return;
+  const auto instance = tree_.Apply(*record);
+  if (!instance) return;
   {
     const std::lock_guard lock(mutex_);
     if (record->event() == SL_PROCESS_EVENT_EXEC) counters_.execs++;
     if (record->event() == SL_PROCESS_EVENT_FORK) counters_.forks++;
     if (record->event() == SL_PROCESS_EVENT_EXIT) counters_.exits++;
   }
-  Publish(*life, record->event());
+  Publish(*instance, record->event());
 }
 
 // Exec and exit are remembered; forks are told only while somebody may want to know.
-void ProcessSensor::Publish(const ProcessLife& life, sl_process_event event) {
+void ProcessSensor::Publish(const ProcessInstance& instance, sl_process_event event) {
   const bool watched = hub_->watched();
   EventPtr made;
   if (event == SL_PROCESS_EVENT_EXEC && (watched || history_ != nullptr)) {
-    made = std::make_shared<const v1::Event>(events_.MakeExec(life));
+    made = std::make_shared<const v1::Event>(events_.MakeExec(instance));
   } else if (event == SL_PROCESS_EVENT_EXIT && (watched || history_ != nullptr)) {
-    made = std::make_shared<const v1::Event>(events_.MakeExit(life));
+    made = std::make_shared<const v1::Event>(events_.MakeExit(instance));
   } else if (event == SL_PROCESS_EVENT_FORK && watched) {
-    made = std::make_shared<const v1::Event>(events_.MakeFork(life));
+    made = std::make_shared<const v1::Event>(events_.MakeFork(instance));
   }
   if (made == nullptr) return;
   if (history_ != nullptr && event != SL_PROCESS_EVENT_FORK) history_->Push(made);

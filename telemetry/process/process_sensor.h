@@ -72,7 +72,7 @@ class ProcessSensor {
   ProcessSensor(Options options, EventHub* hub, History* history);
   void Run();
   void Consume(std::string_view bytes);
-  void Publish(const ProcessLife& life, sl_process_event event);
+  void Publish(const ProcessInstance& instance, sl_process_event event);
   // Tells of losses; returns how many records of the iterator were among them, or a guess of 1 when it cannot be known.
   std::uint64_t AnnounceLosses();
   Status Seed();

@@ -14,20 +14,20 @@ std::size_t BytesOf(const ProcessImage& image) {
 
 }  // namespace
 
-policy::ObjectName ProcessStore::OwnerOf(const ProcessLife& life) const {
-  return options_.owner ? options_.owner(life) : policy::ObjectName{};
+policy::ObjectName ProcessStore::OwnerOf(const ProcessInstance& instance) const {
+  return options_.owner ? options_.owner(instance) : policy::ObjectName{};
 }
 
-ProcessStore::Entry* ProcessStore::Add(ProcessLife life, const policy::ObjectName& owner) {
-  if (lives_.size() >= options_.max_lives && !MakeRoom(owner, life.end_ns == 0)) {
+ProcessStore::Entry* ProcessStore::Add(ProcessInstance instance, const policy::ObjectName& owner) {
+  if (instances_.size() >= options_.max_instances && !MakeRoom(owner, instance.end_ns == 0)) {
     stats_.refused++;
     return nullptr;
   }
-  const sl_process_id id = life.id;
-  // A later life of the pid may be known already: then this one is over.
-  const auto [newest, added] = by_pid_.try_emplace(life.pid, id);
+  const sl_process_id id = instance.id;
+  // A later instance of the pid may be known already: then this one is over.
+  const auto [newest, added] = by_pid_.try_emplace(instance.pid, id);
   if (!added && newest->second < id) newest->second = id;
-  Entry& entry = lives_.emplace(id, Entry{.life = std::move(life), .share = {}}).first->second;
+  Entry& entry = instances_.emplace(id, Entry{.instance = std::move(instance), .share = {}}).first->second;
   EnterShare(entry, owner);
   return &entry;
 }
@@ -35,25 +35,25 @@ ProcessStore::Entry* ProcessStore::Add(ProcessLife life, const policy::ObjectNam
 void ProcessStore::EnterShare(Entry& entry, const policy::ObjectName& owner) {
   entry.share = shares_.try_emplace(owner).first;
   Share& share = entry.share->second;
-  const ProcessLife& life = entry.life;
-  if (life.end_ns == 0) {
-    share.living.insert(life.id);
+  const ProcessInstance& instance = entry.instance;
+  if (instance.end_ns == 0) {
+    share.living.insert(instance.id);
   } else {
-    (references_.contains(life.id) ? share.referenced : share.unreferenced).insert({life.end_ns, life.id});
+    (references_.contains(instance.id) ? share.referenced : share.unreferenced).insert({instance.end_ns, instance.id});
   }
 }
 
 void ProcessStore::LeaveShare(Entry& entry) {
   Share& share = entry.share->second;
-  const ProcessLife& life = entry.life;
-  share.living.erase(life.id);
-  share.unreferenced.erase({life.end_ns, life.id});
-  share.referenced.erase({life.end_ns, life.id});
+  const ProcessInstance& instance = entry.instance;
+  share.living.erase(instance.id);
+  share.unreferenced.erase({instance.end_ns, instance.id});
+  share.referenced.erase({instance.end_ns, instance.id});
 }
 
 bool ProcessStore::MoveToItsOwner(Entry& entry) {
-  if (entry.life.incomplete) return false;
-  const policy::ObjectName owner = OwnerOf(entry.life);
+  if (entry.instance.incomplete) return false;
+  const policy::ObjectName owner = OwnerOf(entry.instance);
   if (owner == entry.share->first) return false;
   LeaveShare(entry);
   EnterShare(entry, owner);
@@ -61,13 +61,13 @@ bool ProcessStore::MoveToItsOwner(Entry& entry) {
 }
 
 ProcessStore::Entry* ProcessStore::Find(sl_process_id id) {
-  const auto found = lives_.find(id);
-  return found == lives_.end() ? nullptr : &found->second;
+  const auto found = instances_.find(id);
+  return found == instances_.end() ? nullptr : &found->second;
 }
 
-const ProcessLife* ProcessStore::FindLife(sl_process_id id) const {
-  const auto found = lives_.find(id);
-  return found == lives_.end() ? nullptr : &found->second.life;
+const ProcessInstance* ProcessStore::FindInstance(sl_process_id id) const {
+  const auto found = instances_.find(id);
+  return found == instances_.end() ? nullptr : &found->second.instance;
 }
 
 ProcessStore::Entry* ProcessStore::FindByPid(std::uint32_t pid) {
@@ -75,12 +75,12 @@ ProcessStore::Entry* ProcessStore::FindByPid(std::uint32_t pid) {
   return found == by_pid_.end() ? nullptr : Find(found->second);
 }
 
-const ProcessLife* ProcessStore::FindLifeByPid(std::uint32_t pid) const {
+const ProcessInstance* ProcessStore::FindLifeByPid(std::uint32_t pid) const {
   const auto found = by_pid_.find(pid);
-  return found == by_pid_.end() ? nullptr : FindLife(found->second);
+  return found == by_pid_.end() ? nullptr : FindInstance(found->second);
 }
 
-// Of a life that may come later, or has been evicted.
+// Of an instance that may come later, or has been evicted.
 void ProcessStore::Refer(sl_process_id id, int by) {
   if (id == 0) return;
   const auto found = references_.try_emplace(id, 0).first;
@@ -89,8 +89,8 @@ void ProcessStore::Refer(sl_process_id id, int by) {
   const bool is = found->second != 0;
   if (!is) references_.erase(found);
   const Entry* entry = Find(id);
-  if (entry == nullptr || entry->life.end_ns == 0 || was == is) return;
-  const auto key = std::make_pair(entry->life.end_ns, id);
+  if (entry == nullptr || entry->instance.end_ns == 0 || was == is) return;
+  const auto key = std::make_pair(entry->instance.end_ns, id);
   Share& share = entry->share->second;
   (was ? share.referenced : share.unreferenced).erase(key);
   (is ? share.referenced : share.unreferenced).insert(key);
@@ -98,31 +98,31 @@ void ProcessStore::Refer(sl_process_id id, int by) {
 
 void ProcessStore::SetAncestors(Entry& entry, sl_process_id parent, sl_process_id previous) {
   const auto set = [&](sl_process_id& field, sl_process_id id) {
-    if (id == 0 || id == field || id == entry.life.id) return;
+    if (id == 0 || id == field || id == entry.instance.id) return;
     Refer(field, -1);
     field = id;
     Refer(field, +1);
   };
-  set(entry.life.parent, parent);
-  set(entry.life.previous, previous);
+  set(entry.instance.parent, parent);
+  set(entry.instance.previous, previous);
 }
 
 void ProcessStore::End(Entry& entry, std::uint64_t end_ns, std::optional<std::uint32_t> wait_status) {
-  ProcessLife& life = entry.life;
+  ProcessInstance& instance = entry.instance;
   Share& share = entry.share->second;
-  Ended& ended = references_.contains(life.id) ? share.referenced : share.unreferenced;
-  share.living.erase(life.id);
-  ended.erase({life.end_ns, life.id});
-  life.end_ns = std::max<std::uint64_t>(end_ns, 1);
-  life.wait_status = wait_status;
-  ended.insert({life.end_ns, life.id});
-  const auto found = by_pid_.find(life.pid);
-  if (found != by_pid_.end() && found->second == life.id) by_pid_.erase(found);
+  Ended& ended = references_.contains(instance.id) ? share.referenced : share.unreferenced;
+  share.living.erase(instance.id);
+  ended.erase({instance.end_ns, instance.id});
+  instance.end_ns = std::max<std::uint64_t>(end_ns, 1);
+  instance.wait_status = wait_status;
+  ended.insert({instance.end_ns, instance.id});
+  const auto found = by_pid_.find(instance.pid);
+  if (found != by_pid_.end() && found->second == instance.id) by_pid_.erase(found);
 }
 
 void ProcessStore::EndIf(const std::function<bool(const Entry&)>& is_over, std::uint64_t end_ns) {
-  for (auto& [id, entry] : lives_) {
-    if (entry.life.end_ns == 0 && is_over(entry)) End(entry, end_ns, std::nullopt);
+  for (auto& [id, entry] : instances_) {
+    if (entry.instance.end_ns == 0 && is_over(entry)) End(entry, end_ns, std::nullopt);
   }
 }
 
@@ -151,13 +151,13 @@ bool ProcessStore::HasRoom(const Share& share, std::size_t bytes, std::size_t of
 }
 
 void ProcessStore::Remove(sl_process_id id) {
-  const auto found = lives_.find(id);
-  if (found == lives_.end()) return;
-  const ProcessLife& life = found->second.life;
-  if (const auto now = by_pid_.find(life.pid); now != by_pid_.end() && now->second == id) by_pid_.erase(now);
+  const auto found = instances_.find(id);
+  if (found == instances_.end()) return;
+  const ProcessInstance& instance = found->second.instance;
+  if (const auto now = by_pid_.find(instance.pid); now != by_pid_.end() && now->second == id) by_pid_.erase(now);
   LeaveShare(found->second);
-  const sl_process_id parent = life.parent, previous = life.previous;
-  lives_.erase(found);
+  const sl_process_id parent = instance.parent, previous = instance.previous;
+  instances_.erase(found);
   Refer(parent, -1);
   Refer(previous, -1);
 }
@@ -173,12 +173,12 @@ bool ProcessStore::MakeRoom(const policy::ObjectName& owner, bool living) {
     }
     const Share& share = most->second;
     const Ended& ended = share.unreferenced.empty() ? share.referenced : share.unreferenced;
-    const bool lives = ended.empty();
-    if (lives && (!living || most->first == owner)) return false;
-    Entry& gives = *Find(lives ? *share.living.rbegin() : ended.begin()->second);
+    const bool instances = ended.empty();
+    if (instances && (!living || most->first == owner)) return false;
+    Entry& gives = *Find(instances ? *share.living.rbegin() : ended.begin()->second);
     if (MoveToItsOwner(gives)) continue;
-    Remove(gives.life.id);
-    (lives ? stats_.refused : stats_.evicted)++;
+    Remove(gives.instance.id);
+    (instances ? stats_.refused : stats_.evicted)++;
     return true;
   }
 }
@@ -195,7 +195,7 @@ void ProcessStore::Expire(std::uint64_t now_ns) {
 
 ProcessStore::Stats ProcessStore::stats() const {
   Stats stats = stats_;
-  stats.lives = lives_.size();
+  stats.instances = instances_.size();
   stats.image_bytes = *image_bytes_;
   return stats;
 }

@@ -14,26 +14,26 @@
 #include <utility>
 
 #include "policy/resource/model.h"
-#include "telemetry/process/process_life.h"
+#include "telemetry/process/process_instance.h"
 
 namespace sluice::telemetry {
 
 class ProcessStore {
  public:
   struct Options {
-    std::size_t max_lives = 65536;  // about half a KiB each, beside:
+    std::size_t max_instances = 65536;  // about half a KiB each, beside:
     // Binaries, arguments, directories. While half of it is free, anybody's; then of whoever has less than half of it
     // divided by those who have processes. Arguments leave a quarter of each.
     std::size_t max_image_bytes = 64U << 20;
-    // Whose share a life takes; must not call the tree. Empty: one share for all.
-    std::function<policy::ObjectName(const ProcessLife&)> owner;
-    // How long an ended life is kept that nobody descends from: longer than its flows are in conntrack.
+    // Whose share an instance takes; must not call the tree. Empty: one share for all.
+    std::function<policy::ObjectName(const ProcessInstance&)> owner;
+    // How long an ended instance is kept that nobody descends from: longer than its flows are in conntrack.
     std::uint64_t grace_ns = 240'000'000'000;
   };
   struct Stats {
-    std::size_t lives = 0;
+    std::size_t instances = 0;
     std::size_t image_bytes = 0;
-    std::uint64_t evicted = 0;         // ended lives that went before their time, for want of room
+    std::uint64_t evicted = 0;         // ended instances that went before their time, for want of room
     std::uint64_t refused = 0;         // not kept, or not any more: whose share is full of those that live
     std::uint64_t arguments_left = 0;  // execs whose arguments were left out, for want of room
   };
@@ -50,7 +50,7 @@ class ProcessStore {
   };
   using Shares = std::map<policy::ObjectName, Share>;
   struct Entry {
-    ProcessLife life;
+    ProcessInstance instance;
     Shares::iterator share;
     std::uint64_t seen = 0;  // ProcessTree's: the last seeding that it was told of in
   };
@@ -58,15 +58,15 @@ class ProcessStore {
 
   explicit ProcessStore(Options options) : options_(std::move(options)) {}
 
-  policy::ObjectName OwnerOf(const ProcessLife& life) const;
+  policy::ObjectName OwnerOf(const ProcessInstance& instance) const;
 
   // Null: there is no room for it.
-  Entry* Add(ProcessLife life, const policy::ObjectName& owner);
+  Entry* Add(ProcessInstance instance, const policy::ObjectName& owner);
   Entry* Find(sl_process_id id);
   Entry* FindByPid(std::uint32_t pid);  // the one that lives now
-  const ProcessLife* FindLife(sl_process_id id) const;
-  const ProcessLife* FindLifeByPid(std::uint32_t pid) const;  // likewise
-  const Entries& entries() const { return lives_; }
+  const ProcessInstance* FindInstance(sl_process_id id) const;
+  const ProcessInstance* FindLifeByPid(std::uint32_t pid) const;  // likewise
+  const Entries& entries() const { return instances_; }
 
   void SetAncestors(Entry& entry, sl_process_id parent, sl_process_id previous);
   void End(Entry& entry, std::uint64_t end_ns, std::optional<std::uint32_t> wait_status);
@@ -74,7 +74,7 @@ class ProcessStore {
   // Workloads become known after their processes, and a process may go elsewhere. False: it was there.
   bool MoveToItsOwner(Entry& entry);
 
-  // The image as the life of `share` may have it: where room is scarce without arguments (`has_lost_arguments`), or
+  // The image as the instance of `share` may have it: where room is scarce without arguments (`has_lost_arguments`), or
   // null.
   std::shared_ptr<const ProcessImage> KeepImage(std::unique_ptr<ProcessImage> image, const Share& share,
                                                 bool* has_lost_arguments);
@@ -91,9 +91,9 @@ class ProcessStore {
   bool MakeRoom(const policy::ObjectName& owner, bool living);
 
   const Options options_;
-  Entries lives_;
+  Entries instances_;
   std::unordered_map<std::uint32_t, sl_process_id> by_pid_;    // those that live
-  std::unordered_map<sl_process_id, std::size_t> references_;  // by lives that have it as parent or previous
+  std::unordered_map<sl_process_id, std::size_t> references_;  // by instances that have it as parent or previous
   Shares shares_;                                              // empty ones go with the next Expire
   std::shared_ptr<std::atomic<std::size_t>> image_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
   Stats stats_;

@@ -57,7 +57,7 @@ std::vector<Layout> CppLayouts() {
       {"sl_address_entry", sizeof(sl_address_entry), {SL_M(sl_address_entry, addr), SL_M(sl_address_entry, value)}},
       {"sl_prefix_key",
        sizeof(sl_prefix_key),
-       {SL_M(sl_prefix_key, prefixlen), SL_M(sl_prefix_key, slot), SL_M(sl_prefix_key, addr)}},
+       {SL_M(sl_prefix_key, prefixlen), SL_M(sl_prefix_key, epoch), SL_M(sl_prefix_key, addr)}},
       {"sl_prefix_value", sizeof(sl_prefix_value), {SL_M(sl_prefix_value, identity)}},
       {"sl_peer_value", sizeof(sl_peer_value), {SL_M(sl_peer_value, first), SL_M(sl_peer_value, count)}},
       {"sl_peer_entry",
@@ -74,9 +74,9 @@ std::vector<Layout> CppLayouts() {
        sizeof(sl_process_condition),
        {SL_M(sl_process_condition, binaries), SL_M(sl_process_condition, ancestors),
         SL_M(sl_process_condition, if_unknown), SL_M(sl_process_condition, pad)}},
-      {"sl_process_choice",
-       sizeof(sl_process_choice),
-       {SL_M(sl_process_choice, count), SL_M(sl_process_choice, outcomes), SL_M(sl_process_choice, conditions)}},
+      {"sl_process_verdict",
+       sizeof(sl_process_verdict),
+       {SL_M(sl_process_verdict, count), SL_M(sl_process_verdict, outcomes), SL_M(sl_process_verdict, conditions)}},
       {"sl_flow_key",
        sizeof(sl_flow_key),
        {SL_M(sl_flow_key, lo), SL_M(sl_flow_key, hi), SL_M(sl_flow_key, lo_port), SL_M(sl_flow_key, hi_port),
@@ -160,7 +160,7 @@ std::vector<Layout> CppLayouts() {
       {"sl_quarantine_peer",
        sizeof(sl_quarantine_peer),
        {SL_M(sl_quarantine_peer, prefixlen), SL_M(sl_quarantine_peer, addr)}},
-      {"sl_flow_bucket", sizeof(sl_flow_bucket), {SL_M(sl_flow_bucket, tags), SL_M(sl_flow_bucket, guests)}},
+      {"sl_flow_bucket", sizeof(sl_flow_bucket), {SL_M(sl_flow_bucket, tags), SL_M(sl_flow_bucket, overflow)}},
       {"sl_flow", sizeof(sl_flow), {SL_M(sl_flow, key), SL_M(sl_flow, entry)}},
       {"sl_event_share", sizeof(sl_event_share), {SL_M(sl_event_share, paid_until_ns), SL_M(sl_event_share, lost)}},
       {"sl_flow_event",
@@ -171,7 +171,7 @@ std::vector<Layout> CppLayouts() {
        sizeof(sl_process),
        {SL_M(sl_process, id), SL_M(sl_process, parent), SL_M(sl_process, start_ns), SL_M(sl_process, birth_ns),
         SL_M(sl_process, cgroup), SL_M(sl_process, execs), SL_M(sl_process, flags), SL_M(sl_process, process_class),
-        SL_M(sl_process, share), SL_M(sl_process, home)}},
+        SL_M(sl_process, share), SL_M(sl_process, primary)}},
       {"sl_program_path", sizeof(sl_program_path), {SL_M(sl_program_path, text)}},
       {"sl_program",
        sizeof(sl_program),
@@ -276,7 +276,7 @@ class AbiLayout : public ::testing::Test {
     for (int i = 0; i < btf_vlen(maps); ++i) {
       const btf_type* variable = btf__type_by_id(object, btf_var_secinfos(maps)[i].type);
       const std::string name = btf__name_by_offset(object, variable->name_off);
-      static const std::set<std::string> kOwn = {"judgements", "process_scratch", "process_class_steps",
+      static const std::set<std::string> kOwn = {"evaluations", "process_scratch", "process_class_steps",
                                                  "datagram_senders"};
       if (kOwn.contains(name)) continue;
       const btf_type* map = btf__type_by_id(object, variable->type);

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/attribution/rig.h"
+#include "tests/attribution/fixture.h"
 #include "tests/attribution/uring.h"
 
 namespace sluice::test {
@@ -12,10 +12,10 @@ namespace {
 
 constexpr std::uint16_t kTcp = 1000, kUdp = 1001;
 
-class Attribution : public AttributionRig, public ::testing::WithParamInterface<bpf::SocketBackEnd> {
+class Attribution : public AttributionFixture, public ::testing::WithParamInterface<bpf::SocketBackEnd> {
  protected:
   void SetUp() override {
-    AttributionRig::SetUp();
+    AttributionFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     // On every kernel one of them must be there.
     if (const std::string missing = MissingForBackEnd(GetParam()); !missing.empty()) {
@@ -192,7 +192,7 @@ TEST_P(Attribution, AnExecWithTheSocketOpenIsANewLife) {
     Require(dup2(Connected(Address("db", kTcp)), 9) == 9);
     Exec("/bin/sh", {"sh", "-c", "read -r x <&9; exit 0"});  // it only receives; what acknowledges that is its packet
   });
-  ASSERT_TRUE(bed().WaitForExec(client).ok());
+  ASSERT_TRUE(fixture().WaitForExec(client).ok());
   executed.Open();
   ExpectDone(client);
   ExpectDone(server);
@@ -356,7 +356,7 @@ INSTANTIATE_TEST_SUITE_P(BackEnds, Attribution,
                          testing::Values(bpf::SocketBackEnd::kTracepoint, bpf::SocketBackEnd::kFunction),
                          [](const auto& info) { return std::string(bpf::ToString(info.param)); });
 
-class AttributionLater : public AttributionRig {};
+class AttributionLater : public AttributionFixture {};
 
 // The sensors come while connections are open.
 TEST_F(AttributionLater, FlowsFromBeforeTheSensors) {

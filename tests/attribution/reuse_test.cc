@@ -1,5 +1,5 @@
 // Who gets a port that an allowed program used gets none of its rights: by the same five-tuple as the flow that was
-// allowed, each packet is judged by the socket that sends it, and each datagram by the one that is to receive it.
+// allowed, each packet is evaluated by the socket that sends it, and each datagram by the one that is to receive it.
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <iostream>
 
-#include "tests/attribution/rig.h"
+#include "tests/attribution/fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -32,10 +32,10 @@ sub udp_packet { my ($from, $sport, $ip, $dport, $text) = @_;
   substr($head, 10, 2) = pack('n', ~$sum & 0xffff); return $head . $udp }
 )";
 
-class PortReuse : public AttributionRig {
+class PortReuse : public AttributionFixture {
  protected:
   void SetUp() override {
-    AttributionRig::SetUp();
+    AttributionFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     for (const char* name : {"resolver", "other", "named"}) dir_.Copy("/usr/bin/perl", name);
   }
@@ -92,7 +92,7 @@ TEST_F(PortReuse, AnotherProgramBindsThePortOfTheAllowedOne) {
     ExpectDenied(before);
     EXPECT_EQ(Receive(server, 50ms), std::nullopt) << round;
   }
-  // The allowed one under another life of the same program, and again by a socket that is connected.
+  // The allowed one under another instance of the same program, and again by a socket that is connected.
   RunProgram("web", "resolver", Question("again"));
   EXPECT_EQ(Receive(server), "again");
   RunProgram(
@@ -240,7 +240,7 @@ TEST_F(PortReuse, AnotherProgramListensWhereTheAllowedOneDid) {
   }
 }
 
-// Workers that share the server's socket are judged by the socket: a datagram for one of them is for all.
+// Workers that share the server's socket are evaluated by the socket: a datagram for one of them is for all.
 TEST_F(PortReuse, WorkersOfOneSocketGoOn) {
   BeginWith("db", "Ingress", "named");
   const Fd client = Open("web", SOCK_DGRAM, kClient);

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <set>
 
-#include "tests/attribution/rig.h"
+#include "tests/attribution/fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -66,14 +66,14 @@ struct Socket {
 };
 
 // Loading the programs takes seconds, so a test is many scenarios, each by ports of its own.
-class PortTakeover : public AttributionRig {
+class PortTakeover : public AttributionFixture {
  protected:
   using Scenario = void (PortTakeover::*)();
 
   void Begin(const TestNode::Options& options, const std::string& policies = {}) {
     Build(options);
     if (HasFatalFailure()) return;
-    DatapathRig::Open();
+    DatapathFixture::Open();
     if (HasFatalFailure()) return;
     Enforce(policies);
     BeginSensors(bpf::SocketBackEnd::kAuto);
@@ -181,7 +181,7 @@ class PortTakeover : public AttributionRig {
     return records;
   }
   void ExpectRecords(const std::vector<Record>& expected) {
-    const auto settled = bed().Settle();
+    const auto settled = fixture().Settle();
     EXPECT_TRUE(settled.ok()) << settled.status();
     EXPECT_EQ(Records(), expected) << "the test itself is " << getpid();
     EXPECT_EQ(begun_.size(), expected.size()) << "each has begun once, by an id of its own";
@@ -221,8 +221,8 @@ class PortTakeover : public AttributionRig {
   }
   Record Told(const sl_flow_entry& entry) {
     const auto pid = [&](sl_process_id id) {
-      const auto life = bed().tree().Find(id);
-      return life ? static_cast<pid_t>(life->pid) : 0;
+      const auto instance = fixture().tree().Find(id);
+      return instance ? static_cast<pid_t>(instance->pid) : 0;
     };
     if (protocol_ == IPPROTO_UDP) {
       const std::uint64_t bytes = (ipv6_ ? 40 : 20) + 8 + 1;
@@ -548,8 +548,8 @@ TEST_F(PortTakeover, OfDeniedFlows) {
 
 TEST_F(PortTakeover, FromTheCard) {
   Begin({.outside = true});
-  DatapathRig::Run("outside", {"ethtool", "-K", "eth0", "tx", "off"});  // as a card gives them, with checksums
-  DatapathRig::Run("db", {"ethtool", "-K", "eth0", "gro", "on"});
+  DatapathFixture::Run("outside", {"ethtool", "-K", "eth0", "tx", "off"});  // as a card gives them, with checksums
+  DatapathFixture::Run("db", {"ethtool", "-K", "eth0", "gro", "on"});
   Enforce();  // notices that it takes frames now
   const Status attached = node_->Run([&] { return datapath_->AttachUplink("uplink").status(); });
   ASSERT_TRUE(attached.ok()) << attached;

@@ -14,7 +14,7 @@
 #include <iostream>
 #include <sstream>
 
-#include "tests/attribution/rig.h"
+#include "tests/attribution/fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -71,7 +71,7 @@ struct Message {
   std::uint32_t number;
 };
 
-class TruthTable : public AttributionRig {
+class TruthTable : public AttributionFixture {
  protected:
   // Connection `number` has a tuple of its own: two pods, eight ports, then the next local port.
   void Converse(std::uint32_t number, int type, const char* pod, Log& log, std::uint64_t ticks) const {
@@ -155,21 +155,21 @@ class TruthTable : public AttributionRig {
       tally->absent++;
       return;
     }
-    const auto life = bed().tree().Find(id);
+    const auto instance = fixture().tree().Find(id);
     const std::uint64_t tick_ns = 1'000'000'000 / static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
     const bool right =
-        life && static_cast<pid_t>(life->pid) == deed.pid && life->birth_ns / tick_ns == deed.start_ticks;
+        instance && static_cast<pid_t>(instance->pid) == deed.pid && instance->birth_ns / tick_ns == deed.start_ticks;
     right ? tally->right++ : tally->wrong++;
     if (!right)
       std::cout << "connection " << deed.number << " of process " << deed.pid << " is said to be of "
-                << (life ? std::to_string(life->pid) : "nobody") << ", this test is " << getpid() << "\n";
+                << (instance ? std::to_string(instance->pid) : "nobody") << ", this test is " << getpid() << "\n";
   }
 };
 
 TEST_F(TruthTable, EveryConnectionHasItsProcessAtBothEnds) {
   const char* const wanted = std::getenv("SLUICE_TRUTH_CONNECTIONS");
   const auto connections = static_cast<std::uint32_t>(wanted != nullptr ? std::atoi(wanted) : 10000) / 2;
-  bpf::ObjectOptions tables = BedOptions::SmallTables();
+  bpf::ObjectOptions tables = FixtureOptions::SmallTables();
   tables.flows = 8 * connections + 8192;
   BeginPackets({}, tables);
   ASSERT_FALSE(HasFatalFailure());
@@ -197,7 +197,7 @@ TEST_F(TruthTable, EveryConnectionHasItsProcessAtBothEnds) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   for (const pid_t worker : workers) kill(worker, SIGTERM);
   for (const pid_t worker : workers) EXPECT_EQ(Reap(worker), SIGTERM);
-  ASSERT_TRUE(bed().Settle().ok());
+  ASSERT_TRUE(fixture().Settle().ok());
 
   using Tuple = std::tuple<int, std::uint32_t, std::uint16_t, std::uint16_t>;  // protocol, address, ports
   std::map<Tuple, sl_flow_entry> flows;
@@ -220,7 +220,7 @@ TEST_F(TruthTable, EveryConnectionHasItsProcessAtBothEnds) {
   }
   EXPECT_EQ(tuples.size(), 2UL * connections);
   std::map<std::pair<int, int>, Tally> tallies;  // by protocol and role
-  const auto judge = [&](const Deed& deed) {
+  const auto evaluate = [&](const Deed& deed) {
     Tally& tally = tallies[{deed.protocol, deed.role}];
     const auto flow = flows.find(tuples[{deed.protocol, deed.number}]);
     if (flow == flows.end()) {
@@ -230,8 +230,8 @@ TEST_F(TruthTable, EveryConnectionHasItsProcessAtBothEnds) {
     Compare(deed, deed.role == kClient ? flow->second.initiator_process : flow->second.responder_process, &tally);
   };
   for (const Deed& deed : log)
-    if (deed.role == kClient) judge(deed);
-  for (const auto& [key, deed] : served) judge(*deed);
+    if (deed.role == kClient) evaluate(deed);
+  for (const auto& [key, deed] : served) evaluate(*deed);
 
   std::cout << 2 * connections << " connections of " << clients.size() << " clients with " << workers.size()
             << " workers in " << took.count() << " s\n";

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <string>
 
-#include "tests/attribution/rig.h"
+#include "tests/attribution/fixture.h"
 
 namespace sluice::test {
 

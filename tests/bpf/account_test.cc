@@ -1,12 +1,12 @@
 // What a forwarded packet moves: hook, workload and flow counters, by packets and by bytes.
 #include <gtest/gtest.h>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
-class Account : public Shop {};
+class Account : public SampleCluster {};
 
 // A mode: Audit policy that would deny all ingress of db.
 std::string AuditDb() {
@@ -15,7 +15,7 @@ std::string AuditDb() {
 }
 
 TEST_F(Account, FirstPacketAtEachHook) {
-  const Judged sent = FromPod(kWeb, ToDb(kSyn));
+  const Evaluated sent = FromPod(kWeb, ToDb(kSyn));
   EXPECT_TRUE(sent.forwarded);
   EXPECT_EQ(sent.moves, Moves()
                             .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, sent.bytes)
@@ -23,7 +23,7 @@ TEST_F(Account, FirstPacketAtEachHook) {
                             .Count(SL_COUNTER_FLOW_NEW)
                             .Added("pending"));
   // The same packet at the other end counts there, and not again in the flow, which notes that it came unchanged.
-  const Judged received = ToPod(kDb, kWeb, ToDb(kSyn));
+  const Evaluated received = ToPod(kDb, kWeb, ToDb(kSyn));
   EXPECT_TRUE(received.forwarded);
   EXPECT_EQ(received.moves, Moves()
                                 .Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, received.bytes)
@@ -32,7 +32,7 @@ TEST_F(Account, FirstPacketAtEachHook) {
 }
 
 TEST_F(Account, FirstPacketFromTheWire) {
-  const Judged passed = FromWire(Tcp6(kRemoteIp6, kWebIp6, 80));
+  const Evaluated passed = FromWire(Tcp6(kRemoteIp6, kWebIp6, 80));
   EXPECT_TRUE(passed.forwarded);
   // The workload's counter waits for tc_to_pod, which the packet still meets.
   EXPECT_EQ(passed.moves,
@@ -40,7 +40,7 @@ TEST_F(Account, FirstPacketFromTheWire) {
 }
 
 TEST_F(Account, StrangersOnTheWireLeaveNothing) {
-  const Judged passed = FromWire(Tcp4(kRemoteIp, "10.5.5.5", 80));
+  const Evaluated passed = FromWire(Tcp4(kRemoteIp, "10.5.5.5", 80));
   EXPECT_TRUE(passed.forwarded);
   EXPECT_EQ(passed.moves, Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, passed.bytes));
 }
@@ -62,7 +62,7 @@ TEST_F(Account, LinkControlLeavesNoFlow) {
 
 TEST_F(Account, AuditedPacketPassesAndSaysSo) {
   Enforce(AuditDb());
-  const Judged sent = FromPod(kOther, Tcp4(kOtherIp, kDbIp, 80));
+  const Evaluated sent = FromPod(kOther, Tcp4(kOtherIp, kDbIp, 80));
   EXPECT_TRUE(sent.forwarded);
   EXPECT_TRUE(sent.audited);
   EXPECT_EQ(sent.moves, Moves()
@@ -70,7 +70,7 @@ TEST_F(Account, AuditedPacketPassesAndSaysSo) {
                             .Egress(3, SL_OUTCOME_AUDITED, sent.bytes)
                             .Count(SL_COUNTER_FLOW_NEW)
                             .Added("pending"));
-  const Judged reply = FromPod(kDb, Tcp4(kDbIp, kOtherIp, 40000, kSyn | kAck, 80));
+  const Evaluated reply = FromPod(kDb, Tcp4(kDbIp, kOtherIp, 40000, kSyn | kAck, 80));
   EXPECT_TRUE(reply.audited) << "the whole flow is under audit";
   const auto flows = Flows();
   ASSERT_EQ(flows.size(), 1u);
@@ -79,14 +79,14 @@ TEST_F(Account, AuditedPacketPassesAndSaysSo) {
 
 TEST_F(Account, EnforcedDenialBesideAnAuditIsNoAudit) {
   Enforce(AuditDb() + DbPolicy());
-  const Judged sent = FromPod(kOther, Tcp4(kOtherIp, kDbIp, 80));
+  const Evaluated sent = FromPod(kOther, Tcp4(kOtherIp, kDbIp, 80));
   EXPECT_EQ(sent.reason, SL_DROP_POLICY_DENIED);
   EXPECT_FALSE(sent.audited);
 }
 
 TEST_F(Account, AGsoPacketCountsAsItsSegmentsDoOnTheWire) {
   const Packet data = ToDb(kAck) / Payload{3000};
-  const Judged sent = FromPod(kWeb, data.ToFrame(), 3);
+  const Evaluated sent = FromPod(kWeb, data.ToFrame(), 3);
   constexpr std::uint64_t kHeaders = 14 + 20 + 20;
   const std::uint64_t wire = 3 * kHeaders + 3000;
   EXPECT_EQ(sent.moves, Moves()
@@ -101,7 +101,7 @@ TEST_F(Account, AGsoPacketCountsAsItsSegmentsDoOnTheWire) {
 }
 
 TEST_F(Account, TheNodeReachesAnIsolatedPod) {
-  const Judged probe = ToPod(kDb, kNode, Tcp4(kNodeIp, kDbIp, 9999));
+  const Evaluated probe = ToPod(kDb, kNode, Tcp4(kNodeIp, kDbIp, 9999));
   EXPECT_TRUE(probe.forwarded);
   EXPECT_EQ(probe.moves, Moves()
                              .Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, probe.bytes)
@@ -122,21 +122,21 @@ TEST_F(Account, MulticastAndBroadcastAreForWhoIsBehindTheInterface) {
            Payload{8};
   };
   for (const char* group : {"224.0.0.251", "255.255.255.255"}) {
-    const Judged sent = FromPod(kOther, query(kOtherIp, group));
+    const Evaluated sent = FromPod(kOther, query(kOtherIp, group));
     EXPECT_TRUE(sent.forwarded);
     EXPECT_EQ(sent.moves, Moves()
                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, sent.bytes)
                               .Egress(3, SL_DROP_NONE, sent.bytes)
                               .Count(SL_COUNTER_FLOW_NEW)
                               .Added("pending"));
-    const Judged open = ToPod(kWeb, kOther, query(kOtherIp, group));
+    const Evaluated open = ToPod(kWeb, kOther, query(kOtherIp, group));
     EXPECT_TRUE(open.forwarded) << "web is not isolated";
     EXPECT_EQ(open.moves, Moves()
                               .Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, open.bytes)
                               .Ingress(1, SL_DROP_NONE, open.bytes)
                               .Count(SL_COUNTER_FLOW_NEW)
                               .Added("pending"));
-    const Judged closed = ToPod(kDb, kOther, query(kOtherIp, group));
+    const Evaluated closed = ToPod(kDb, kOther, query(kOtherIp, group));
     EXPECT_EQ(closed.reason, SL_DROP_POLICY_DENIED) << "db is isolated";
     EXPECT_EQ(closed.moves, Moves()
                                 .Packet(SL_HOOK_TC_TO_POD, SL_DROP_POLICY_DENIED, closed.bytes)

@@ -5,14 +5,14 @@
 #include <fstream>
 #include <iostream>
 
-#include "tests/support/test_bed.h"
+#include "tests/support/program_fixture.h"
 
 namespace sluice::test {
 namespace {
 
 TEST(Budget, ProgramsStayBelowTheirCeilings) {
-  auto bed = TestBed::Create({.interfaces = 1});
-  ASSERT_TRUE(bed.ok()) << bed.status();
+  auto fixture = ProgramFixture::Create({.interfaces = 1});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
   const char* source = std::getenv("SLUICE_SOURCE_DIR");
   ASSERT_NE(source, nullptr) << "run by ctest, or set SLUICE_SOURCE_DIR";
   std::ifstream budget(std::string(source) + "/tests/bpf/budget.txt");
@@ -25,7 +25,7 @@ TEST(Budget, ProgramsStayBelowTheirCeilings) {
       continue;
     }
     ASSERT_TRUE(budget >> instructions >> verified) << program;
-    const auto size = bpf::ReadProgramSize((*bed)->datapath().object().program_fd(program));
+    const auto size = bpf::ReadProgramSize((*fixture)->datapath().object().program_fd(program));
     ASSERT_TRUE(size.ok()) << size.status();
     std::cout << program << ": " << size->instructions << " instructions (ceiling " << instructions << "), "
               << size->verified << " verified (ceiling " << verified << ")\n";

@@ -15,7 +15,7 @@
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/system.h"
 #include "tests/support/environment.h"
-#include "tests/support/test_bed.h"
+#include "tests/support/program_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -64,11 +64,11 @@ TEST(WaitForRunning, SaysWhenItCannot) {
 TEST(Commit, InForceIsNotRefused) {
   SL_REQUIRE_BPF();
   InChild([] {
-    auto bed = TestBed::Create();
-    if (!bed.ok()) return false;
-    datapath::BpfDatapath& datapath = (*bed)->datapath();
-    for (int slot = 0; slot < SL_SLOTS; ++slot)
-      if (!datapath.Commit({}).ok()) return false;  // the first one of each slot waits for the sensors, and may fail
+    auto fixture = ProgramFixture::Create();
+    if (!fixture.ok()) return false;
+    datapath::BpfDatapath& datapath = (*fixture)->datapath();
+    for (int epoch = 0; epoch < SL_EPOCHS; ++epoch)
+      if (!datapath.Commit({}).ok()) return false;  // the first one of each epoch waits for the sensors, and may fail
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(sched_getcpu()), &one);
@@ -81,9 +81,9 @@ TEST(Commit, InForceIsNotRefused) {
 // Somebody moves the number in the kernel, and a change comes before anybody looks.
 TEST(Commit, GoesAboveANumberThatWasMoved) {
   SL_REQUIRE_BPF();
-  auto bed = TestBed::Create();
-  ASSERT_TRUE(bed.ok()) << bed.status();
-  datapath::BpfDatapath& datapath = (*bed)->datapath();
+  auto fixture = ProgramFixture::Create();
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  datapath::BpfDatapath& datapath = (*fixture)->datapath();
   const auto stored = bpf::Map<__u32, __u64>::Bind(datapath.object().map_fd("generation"), "generation");
   ASSERT_TRUE(stored.ok()) << stored.status();
   for (const std::uint64_t moved_to : {1'000'000ULL, 1'000'033ULL, 7ULL}) {
@@ -93,7 +93,7 @@ TEST(Commit, GoesAboveANumberThatWasMoved) {
     ASSERT_TRUE(stored->Put(0, moved_to).ok());
     ASSERT_TRUE(datapath.Commit({}).ok());
     EXPECT_GT(datapath.generation(), std::max(before, moved_to) + 1) << "the same policy once more, and the new one";
-    EXPECT_NE(datapath.generation() % SL_SLOTS, before % SL_SLOTS) << "the slot that packets read is not edited";
+    EXPECT_NE(datapath.generation() % SL_EPOCHS, before % SL_EPOCHS) << "the epoch that packets read is not edited";
     EXPECT_EQ(**stored->Get(0), datapath.generation());
   }
 }

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "kernel/bpf/map.h"
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
@@ -14,17 +14,17 @@ namespace {
 using datapath::FlowRecord;
 using datapath::FlowState;
 
-class ConntrackFull : public Shop {
+class ConntrackFull : public SampleCluster {
  protected:
   static constexpr int kEvictable = SL_FLOW_WAYS - SL_FLOW_ESTABLISHED_WAYS;
 
   static void SetUpTestSuite() {
     options_.object.flows = 1;
-    options_.object.flow_share_places = 1 << 20;  // shares are another suite's
-    Shop::SetUpTestSuite();
+    options_.object.flow_share_slots = 1 << 20;  // shares are another suite's
+    SampleCluster::SetUpTestSuite();
   }
   void SetUp() override {
-    Shop::SetUp();
+    SampleCluster::SetUp();
     Enforce(DbPolicy());
   }
 
@@ -35,9 +35,9 @@ class ConntrackFull : public Shop {
 
   // Clock: one second for each.
   void Open(int number) {
-    bed_->SetClock(1000 + number);
-    const Judged judged = FromPod(kWeb, ToDb(number, kSyn));
-    ASSERT_TRUE(judged.forwarded) << "flow " << number << ": " << judged.reason;
+    fixture_->SetClock(1000 + number);
+    const Evaluated evaluated = FromPod(kWeb, ToDb(number, kSyn));
+    ASSERT_TRUE(evaluated.forwarded) << "flow " << number << ": " << evaluated.reason;
   }
   void Answer(int number) { ASSERT_TRUE(FromPod(kDb, ToWeb(number, kSyn | kAck)).forwarded) << "flow " << number; }
   void Shake(int number) {
@@ -55,7 +55,7 @@ class ConntrackFull : public Shop {
     return static_cast<int>(std::count_if(flows.begin(), flows.end(), [&](const auto& f) { return f.state == state; }));
   }
   static std::uint64_t Events(int counter) {
-    const auto events = bed_->datapath().ReadEventCounters();
+    const auto events = fixture_->datapath().ReadEventCounters();
     EXPECT_TRUE(events.ok()) << events.status();
     return events.ok() ? (*events)[counter] : 0;
   }
@@ -76,7 +76,7 @@ TEST_F(ConntrackFull, AOneWayFlowMakesRoom) {
 TEST_F(ConntrackFull, WhoHadTheLastPacketStays) {
   for (int i = 0; i < SL_FLOW_WAYS; ++i) Open(i);
   for (int i = SL_FLOW_WAYS; i < 200; ++i) {
-    bed_->SetClock(1000 + i);
+    fixture_->SetClock(1000 + i);
     ASSERT_TRUE(FromPod(kWeb, ToDb(0, kSyn)).forwarded);
     Open(i);
   }
@@ -115,7 +115,7 @@ TEST_F(ConntrackFull, AnAnswerAloneKeepsNoPlace) {
 TEST_F(ConntrackFull, WhatIsClosingOrRevokedGoesFirst) {
   for (const char* how : {"closed", "reset", "revoked"}) {
     SCOPED_TRACE(how);
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
     Enforce(DbPolicy());
     for (int i = 0; i < SL_FLOW_WAYS - 4; ++i) Open(i);
     ASSERT_FALSE(FromPod(kOther, Denied(0)).forwarded);
@@ -161,7 +161,7 @@ TEST_F(ConntrackFull, WhatWasAnsweredStaysInAFlood) {
 TEST_F(ConntrackFull, WhoIsEstablishedAlreadyIsNotCountedAgain) {
   Establish(SL_FLOW_ESTABLISHED_WAYS);
   Enforce(DbPolicy());  // so that the next packets are looked at closely
-  const Judged answer = FromPod(kDb, ToWeb(0, kAck));
+  const Evaluated answer = FromPod(kDb, ToWeb(0, kAck));
   EXPECT_EQ(answer.moves, Moves()
                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, answer.bytes)
                               .Egress(2, SL_DROP_NONE, answer.bytes)
@@ -174,7 +174,7 @@ TEST_F(ConntrackFull, OneAnsweredMoreStaysPendingAndWorks) {
   Open(100);
   Answer(100);
   for (int i = 0; i < 2; ++i) {
-    const Judged third = FromPod(kWeb, ToDb(100, kAck));
+    const Evaluated third = FromPod(kWeb, ToDb(100, kAck));
     EXPECT_EQ(third.moves, Moves()
                                .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, third.bytes)
                                .Egress(1, SL_DROP_NONE, third.bytes)
@@ -204,18 +204,18 @@ TEST_F(ConntrackFull, ARecordThrowsOnlyRecordsOut) {
   EXPECT_EQ(Count(FlowState::kPending), SL_FLOW_WAYS - 1);
   EXPECT_EQ(Count(FlowState::kDenied), 1);
   Open(100);
-  const Judged judged = FromPod(kOther, Denied(5));
-  EXPECT_EQ(judged.moves, Moves()
-                              .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, judged.bytes)
-                              .Egress(3, SL_DROP_POLICY_DENIED, judged.bytes)
-                              .Count(SL_COUNTER_DENIED_UNRECORDED));
+  const Evaluated evaluated = FromPod(kOther, Denied(5));
+  EXPECT_EQ(evaluated.moves, Moves()
+                                 .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, evaluated.bytes)
+                                 .Egress(3, SL_DROP_POLICY_DENIED, evaluated.bytes)
+                                 .Count(SL_COUNTER_DENIED_UNRECORDED));
 }
 
-// As while other CPUs write to all other places of the bucket.
+// As while other CPUs write to all other slots of the bucket.
 TEST_F(ConntrackFull, AnAllowedFlowThatCannotBeTrackedIsDroppedForThat) {
   Open(0);
   using Buckets = bpf::Map<std::uint32_t, sl_flow_bucket>;
-  const auto buckets = Buckets::Bind(bed_->datapath().object().map_fd("flow_buckets"), "flow_buckets");
+  const auto buckets = Buckets::Bind(fixture_->datapath().object().map_fd("flow_buckets"), "flow_buckets");
   ASSERT_TRUE(buckets.ok()) << buckets.status();
   const sl_flow_bucket before = **buckets->Get(0);
   sl_flow_bucket busy = before;
@@ -223,7 +223,7 @@ TEST_F(ConntrackFull, AnAllowedFlowThatCannotBeTrackedIsDroppedForThat) {
     if (tag == 0) tag = 1 << 4 | SL_FLOW_BUSY;
   ASSERT_TRUE(buckets->Put(0, busy).ok());
   Shake(0);
-  const Judged refused = FromPod(kWeb, ToDb(1, kSyn));
+  const Evaluated refused = FromPod(kWeb, ToDb(1, kSyn));
   EXPECT_EQ(refused.reason, SL_DROP_CONNTRACK_FULL);
   EXPECT_EQ(refused.moves, Moves()
                                .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_CONNTRACK_FULL, refused.bytes)
@@ -238,16 +238,16 @@ TEST_F(ConntrackFull, AnAllowedFlowThatCannotBeTrackedIsDroppedForThat) {
   Open(1);
 }
 
-// A table of some buckets: who finds his own full is a guest elsewhere.
-class Guests : public Shop {
+// A table of some buckets: a flow whose primary bucket is full is an overflow entry of another one.
+class Overflow : public SampleCluster {
  protected:
   static constexpr std::uint32_t kBuckets = 64;
   static constexpr int kFlows = kBuckets * SL_FLOW_WAYS * 6 / 10;
 
   static void SetUpTestSuite() {
     options_.object.flows = kBuckets * SL_FLOW_WAYS;
-    options_.object.flow_share_places = 1 << 20;
-    Shop::SetUpTestSuite();
+    options_.object.flow_share_slots = 1 << 20;
+    SampleCluster::SetUpTestSuite();
   }
   static Packet There(int number, std::uint8_t flags) {
     return Tcp4(kWebIp, kDbIp, 5432, flags, static_cast<std::uint16_t>(20000 + number));
@@ -257,16 +257,16 @@ class Guests : public Shop {
   }
   static std::uint32_t Count() {
     using Buckets = bpf::Map<std::uint32_t, sl_flow_bucket>;
-    const auto buckets = Buckets::Bind(bed_->datapath().object().map_fd("flow_buckets"), "flow_buckets");
+    const auto buckets = Buckets::Bind(fixture_->datapath().object().map_fd("flow_buckets"), "flow_buckets");
     EXPECT_TRUE(buckets.ok()) << buckets.status();
-    std::uint32_t guests = 0;
-    for (std::uint32_t index = 0; index < kBuckets; ++index) guests += (*buckets->Get(index))->guests;
-    return guests;
+    std::uint32_t overflow = 0;
+    for (std::uint32_t index = 0; index < kBuckets; ++index) overflow += (*buckets->Get(index))->overflow;
+    return overflow;
   }
 };
 
 // Seeds are drawn by chance: that one flow in hundreds finds no room, or may not be established, is a matter of luck.
-TEST_F(Guests, ATableThatIsSixTenthsFullKeepsItsFlows) {
+TEST_F(Overflow, ATableThatIsSixTenthsFullKeepsItsFlows) {
   Enforce(DbPolicy());
   std::uint32_t seen = 0;
   for (int draw = 0; draw < 4; ++draw) {  // other ports, other buckets
@@ -287,15 +287,16 @@ TEST_F(Guests, ATableThatIsSixTenthsFullKeepsItsFlows) {
           flow.state == FlowState::kEstablished && flow.entry.forward_packets == 2 && flow.entry.reply_packets == 2;
     EXPECT_GE(whole, kFlows * 98 / 100);
     EXPECT_LE(flows.size(), static_cast<std::size_t>(kFlows));
-    ASSERT_TRUE(bed_->datapath().ForgetFlows(flows).ok());
+    ASSERT_TRUE(fixture_->datapath().ForgetFlows(flows).ok());
     EXPECT_TRUE(Flows().empty());
     EXPECT_EQ(Count(), 0u);
   }
-  EXPECT_GT(seen, 0u) << "nobody was a guest";
+  EXPECT_GT(seen, 0u) << "there was no overflow entry";
 }
 
-// What takes a guest away takes him off his home's account: here connections that are opened anew, and evictions.
-TEST_F(Guests, WhoLeavesIsCountedOut) {
+// The primary bucket's count goes down with each overflow entry that is removed: here by connections that are opened
+// anew, and by evictions.
+TEST_F(Overflow, WhoLeavesIsCountedOut) {
   Enforce(DbPolicy());
   constexpr int kMany = kBuckets * SL_FLOW_WAYS * 8 / 10;
   for (int i = 0; i < kMany; ++i) ASSERT_TRUE(FromPod(kWeb, There(i, kSyn)).forwarded);
@@ -304,7 +305,7 @@ TEST_F(Guests, WhoLeavesIsCountedOut) {
   for (int i = 0; i < kMany; ++i) ASSERT_TRUE(FromPod(kWeb, There(i, kSyn)).forwarded) << "flow " << i;
   for (int i = kMany; i < 5 * kMany; ++i) ASSERT_TRUE(FromPod(kWeb, There(i, kSyn)).forwarded) << "evicts";
   const auto flows = Flows();
-  ASSERT_TRUE(bed_->datapath().ForgetFlows(flows).ok());
+  ASSERT_TRUE(fixture_->datapath().ForgetFlows(flows).ok());
   EXPECT_EQ(Count(), 0u);
 }
 

@@ -1,14 +1,14 @@
 // The life of a flow: promotion, closing and reopening, cutting, strangers, reused addresses, fragments.
 #include <gtest/gtest.h>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
 using datapath::FlowState;
 
-class Conntrack : public Shop {
+class Conntrack : public SampleCluster {
  protected:
   void Establish() {
     ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
@@ -26,13 +26,13 @@ class Conntrack : public Shop {
 TEST_F(Conntrack, TheHandshakePromotes) {
   FromPod(kWeb, ToDb(kSyn));
   EXPECT_EQ(TheFlow().state, FlowState::kPending);
-  const Judged answer = FromPod(kDb, ToWeb(kSyn | kAck));
+  const Evaluated answer = FromPod(kDb, ToWeb(kSyn | kAck));
   EXPECT_EQ(answer.moves, Moves()
                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, answer.bytes)
                               .Egress(2, SL_DROP_NONE, answer.bytes)
                               .Changed("pending"));
   EXPECT_FALSE(TheFlow().entry.flags & SL_CT_ESTABLISHED);
-  const Judged third = FromPod(kWeb, ToDb(kAck));
+  const Evaluated third = FromPod(kWeb, ToDb(kAck));
   EXPECT_EQ(third.moves, Moves()
                              .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, third.bytes)
                              .Egress(1, SL_DROP_NONE, third.bytes)
@@ -48,13 +48,13 @@ TEST_F(Conntrack, TheHandshakePromotes) {
 TEST_F(Conntrack, TimeOutsFollowTheState) {
   Establish();
   const auto is_over_after = [this](std::uint64_t seconds) {
-    bed_->SetClock(clock_ += seconds);
-    const Judged judged = FromPod(kDb, ToWeb(kAck));
-    EXPECT_TRUE(judged.forwarded);
-    return judged.moves != Moves()
-                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, judged.bytes)
-                               .Egress(2, SL_DROP_NONE, judged.bytes)
-                               .Changed("established") &&
+    fixture_->SetClock(clock_ += seconds);
+    const Evaluated evaluated = FromPod(kDb, ToWeb(kAck));
+    EXPECT_TRUE(evaluated.forwarded);
+    return evaluated.moves != Moves()
+                                  .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, evaluated.bytes)
+                                  .Egress(2, SL_DROP_NONE, evaluated.bytes)
+                                  .Changed("established") &&
            TheFlow().entry.reply_packets == 1;
   };
   EXPECT_FALSE(is_over_after(7200)) << "the moment of the first keepalive";
@@ -81,9 +81,9 @@ class Ends : public Conntrack {
     ASSERT_EQ(TheFlow().state, FlowState::kEstablished);
   }
   // Idle so long, it is the same flow.
-  bool LivesAfter(std::uint64_t seconds) {
+  bool InstancesAfter(std::uint64_t seconds) {
     const auto before = TheFlow().entry;
-    bed_->SetClock(clock_ += seconds);
+    fixture_->SetClock(clock_ += seconds);
     EXPECT_TRUE(FromPod(kDb, Db(kAck, kDbSeq + 1, kWebSeq + 1)).forwarded);
     return TheFlow().entry.created_ns == before.created_ns;
   }
@@ -104,18 +104,18 @@ TEST_F(Ends, AResetThatBothIgnoreEndsNothing) {
   Connect();
   ASSERT_TRUE(FromPod(kDb, Db(kRst, 1, 0)).forwarded) << "out of window";
   EXPECT_EQ(TheFlow().state, FlowState::kClosing) << "goes first, should there be no room";
-  EXPECT_TRUE(LivesAfter(240)) << "RFC 5382, REQ-5";
+  EXPECT_TRUE(InstancesAfter(240)) << "RFC 5382, REQ-5";
   EXPECT_EQ(TheFlow().state, FlowState::kEstablished) << "it goes on";
-  EXPECT_TRUE(LivesAfter(7440));
+  EXPECT_TRUE(InstancesAfter(7440));
   ASSERT_TRUE(FromPod(kWeb, Web(kRst | kAck, kWebSeq + 1, kDbSeq + 1)).forwarded);
-  EXPECT_FALSE(LivesAfter(241)) << "nobody went on";
+  EXPECT_FALSE(InstancesAfter(241)) << "nobody went on";
 }
 
 TEST_F(Ends, ARefusedConnectionIsOverSoon) {
   ASSERT_TRUE(FromPod(kWeb, Web(kSyn, kWebSeq, 0)).forwarded);
   ASSERT_TRUE(FromPod(kDb, Db(kRst | kAck, 0, kWebSeq + 1)).forwarded);
   EXPECT_EQ(TheFlow().state, FlowState::kClosing);
-  EXPECT_FALSE(LivesAfter(11));
+  EXPECT_FALSE(InstancesAfter(11));
 }
 
 TEST_F(Ends, FinsThatAreNotDeliveredEndNothing) {
@@ -123,7 +123,7 @@ TEST_F(Ends, FinsThatAreNotDeliveredEndNothing) {
   ASSERT_TRUE(FromPod(kWeb, Web(kFin | kAck, kWebSeq + 1, kDbSeq + 1, 100)).forwarded);
   ASSERT_TRUE(FromPod(kDb, Db(kFin | kAck, kDbSeq + 1, kWebSeq + 1, 50)).forwarded) << "crosses it, and both are lost";
   EXPECT_EQ(TheFlow().state, FlowState::kEstablished);
-  EXPECT_TRUE(LivesAfter(240));
+  EXPECT_TRUE(InstancesAfter(240));
   // Half of it is acknowledged: the data, and no FIN.
   ASSERT_TRUE(FromPod(kDb, Db(kAck, kDbSeq + 1, kWebSeq + 1 + 100)).forwarded);
   EXPECT_EQ(TheFlow().entry.flags & (SL_CT_FIN_FORWARD_AGREED | SL_CT_FIN_REPLY_AGREED), 0u);
@@ -131,15 +131,15 @@ TEST_F(Ends, FinsThatAreNotDeliveredEndNothing) {
   EXPECT_EQ(TheFlow().state, FlowState::kEstablished) << "half closed";
   ASSERT_TRUE(FromPod(kWeb, Web(kAck, kWebSeq + 102, kDbSeq + 1 + 51)).forwarded);
   EXPECT_EQ(TheFlow().state, FlowState::kClosing);
-  EXPECT_TRUE(LivesAfter(10));
-  EXPECT_FALSE(LivesAfter(11));
+  EXPECT_TRUE(InstancesAfter(10));
+  EXPECT_FALSE(InstancesAfter(11));
 }
 
 TEST_F(Ends, AHalfClosedConnectionMayBeIdle) {
   Connect();
   ASSERT_TRUE(FromPod(kWeb, Web(kFin | kAck, kWebSeq + 1, kDbSeq + 1)).forwarded);
   ASSERT_TRUE(FromPod(kDb, Db(kAck, kDbSeq + 1, kWebSeq + 2)).forwarded);
-  EXPECT_TRUE(LivesAfter(7200));
+  EXPECT_TRUE(InstancesAfter(7200));
 }
 
 // As behind a translation, where the packet is another flow's at the sender's hook: the state moves at each hook.
@@ -162,29 +162,29 @@ TEST_F(Ends, SingleQuestionsAreOverSoonerThanTalks) {
            Payload{};
   };
   Enforce();
-  const auto lives_after = [&](std::uint64_t seconds) {
+  const auto instances_after = [&](std::uint64_t seconds) {
     const auto before = TheFlow().entry;
-    bed_->SetClock(clock_ += seconds);
+    fixture_->SetClock(clock_ += seconds);
     EXPECT_TRUE(FromPod(kWeb, datagram(false)).forwarded);
     return TheFlow().entry.created_ns == before.created_ns;
   };
   ASSERT_TRUE(FromPod(kWeb, datagram(false)).forwarded);
   ASSERT_TRUE(FromPod(kDb, datagram(true)).forwarded);
   EXPECT_EQ(TheFlow().state, FlowState::kPending) << "one question";
-  EXPECT_FALSE(lives_after(31));
+  EXPECT_FALSE(instances_after(31));
   ASSERT_TRUE(FromPod(kDb, datagram(true)).forwarded);
   ASSERT_TRUE(FromPod(kDb, datagram(true)).forwarded);
   EXPECT_EQ(TheFlow().state, FlowState::kPending) << "still one";
-  EXPECT_TRUE(lives_after(30));
+  EXPECT_TRUE(instances_after(30));
   EXPECT_EQ(TheFlow().state, FlowState::kEstablished) << "the second";
-  EXPECT_TRUE(lives_after(180));
-  EXPECT_FALSE(lives_after(181));
+  EXPECT_TRUE(instances_after(180));
+  EXPECT_FALSE(instances_after(181));
 }
 
 TEST_F(Conntrack, ASynReopensWhatIsOver) {
   for (const bool reset : {false, true}) {
     SCOPED_TRACE(reset);
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
     Establish();
     if (reset) {
       ASSERT_TRUE(FromPod(kDb, ToWeb(kRst)).forwarded);
@@ -194,7 +194,7 @@ TEST_F(Conntrack, ASynReopensWhatIsOver) {
       EXPECT_EQ(TheFlow().state, FlowState::kEstablished) << "a SYN into a half-closed connection reopens nothing";
       ASSERT_TRUE(FromPod(kDb, ToWeb(kFin | kAck)).forwarded);
     }
-    const Judged again = FromPod(kWeb, ToDb(kSyn));
+    const Evaluated again = FromPod(kWeb, ToDb(kSyn));
     EXPECT_EQ(again.moves, Moves()
                                .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, again.bytes)
                                .Egress(1, SL_DROP_NONE, again.bytes)
@@ -211,7 +211,7 @@ TEST_F(Conntrack, ARevokedFlowIsCutAndASynDoesNotLiftTheCut) {
   Enforce(Isolate("db"));
   EXPECT_EQ(FromPod(kWeb, ToDb(kAck)).reason, SL_DROP_POLICY_DENIED);
   EXPECT_EQ(FromPod(kDb, ToWeb(kAck)).reason, SL_DROP_POLICY_DENIED);
-  const Judged syn = FromPod(kWeb, ToDb(kSyn));
+  const Evaluated syn = FromPod(kWeb, ToDb(kSyn));
   EXPECT_EQ(syn.reason, SL_DROP_POLICY_DENIED);
   EXPECT_EQ(FromPod(kDb, ToWeb(kAck | kPsh)).reason, SL_DROP_POLICY_DENIED) << "db's data would open it anew";
   EXPECT_TRUE(TheFlow().entry.flags & SL_CT_CUT);
@@ -241,7 +241,7 @@ TEST_F(Conntrack, KeepEstablishedSparesAnsweredFlowsOnly) {
   const Packet lone = Tcp4(kWebIp, kDbIp, 5432, kSyn, 41000);
   ASSERT_TRUE(FromPod(kWeb, lone).forwarded);
   Enforce(Isolate("db"));
-  const Judged kept = FromPod(kWeb, ToDb(kAck));
+  const Evaluated kept = FromPod(kWeb, ToDb(kAck));
   EXPECT_EQ(kept.moves, Moves()
                             .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, kept.bytes)
                             .Egress(1, SL_DROP_NONE, kept.bytes)
@@ -255,7 +255,7 @@ TEST_F(Conntrack, AReusedAddressStartsClean) {
   Establish();
   Replace(kWeb, "web-2");
   Enforce(DbPolicy());
-  const Judged first = FromPod(kWeb, ToDb(kAck));
+  const Evaluated first = FromPod(kWeb, ToDb(kAck));
   EXPECT_TRUE(first.forwarded) << "the new one may, too";
   EXPECT_EQ(first.moves, Moves()
                              .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, first.bytes)
@@ -305,14 +305,14 @@ TEST_F(Conntrack, FragmentsFollowTheFirstInBothFamilies) {
   for (const bool ipv6 : {false, true}) {
     SCOPED_TRACE(ipv6);
     const auto fragment = [&](std::uint16_t offset, bool more) { return ipv6 ? v6(offset, more) : v4(offset, more); };
-    const Judged first = FromPod(kWeb, fragment(0, true) / Tcp{.dport = 5432} / Payload{60});
+    const Evaluated first = FromPod(kWeb, fragment(0, true) / Tcp{.dport = 5432} / Payload{60});
     EXPECT_EQ(first.moves, Moves()
                                .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, first.bytes)
                                .Egress(1, SL_DROP_NONE, first.bytes)
                                .Count(SL_COUNTER_FLOW_NEW)
                                .Added("fragments")
                                .Added("pending"));
-    const Judged later = FromPod(kWeb, fragment(10, false) / Payload{64});
+    const Evaluated later = FromPod(kWeb, fragment(10, false) / Payload{64});
     EXPECT_EQ(later.moves, Moves()
                                .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, later.bytes)
                                .Egress(1, SL_DROP_NONE, later.bytes)
@@ -327,7 +327,7 @@ TEST_F(Conntrack, ASpoofedFirstFragmentLeavesNoPorts) {
   later.fragment_offset = 10;
   later.more_fragments = false;
   ASSERT_TRUE(FromPod(kWeb, Eth{} / first / Tcp{.dport = 5432} / Payload{60}).forwarded);
-  const Judged spoofed = FromPod(kOther, Eth{} / first / Tcp{.dport = 1} / Payload{60});
+  const Evaluated spoofed = FromPod(kOther, Eth{} / first / Tcp{.dport = 1} / Payload{60});
   EXPECT_EQ(spoofed.moves, Moves().Packet(SL_HOOK_TC_FROM_POD, SL_DROP_SPOOFED_SOURCE, spoofed.bytes).Added("denied"));
   EXPECT_TRUE(FromPod(kWeb, Eth{} / later / Payload{64}).forwarded);
 }

@@ -2,24 +2,24 @@
 #include <gtest/gtest.h>
 
 #include "kernel/bpf/testing/test_run.h"
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
-class DeniedBudget : public Shop {
+class DeniedBudget : public SampleCluster {
  protected:
   // The eighth that stays free is what the kernel keeps aside on two CPUs.
-  static constexpr std::uint32_t kPlaces = 2048, kAtOnce = kPlaces / 8 * 7;
+  static constexpr std::uint32_t kSlots = 2048, kAtOnce = kSlots / 8 * 7;
 
   static void SetUpTestSuite() {
-    options_.object.flows_denied = kPlaces;
+    options_.object.flows_denied = kSlots;
     options_.object.event_rate = 0;  // the ring is what is tested here
-    Shop::SetUpTestSuite();
+    SampleCluster::SetUpTestSuite();
   }
 
   void SetUp() override {
-    Shop::SetUp();
+    SampleCluster::SetUp();
     Enforce(DbPolicy());
   }
 
@@ -34,7 +34,7 @@ class DeniedBudget : public Shop {
   // The first packets of so many flows more.
   void SendFlood(std::uint32_t flows) {
     for (const std::uint32_t end = next_ + flows; next_ < end; ++next_) {
-      const auto verdict = bed_->FromPod(ifindex(kOther), Flood(next_).ToFrame());
+      const auto verdict = fixture_->FromPod(ifindex(kOther), Flood(next_).ToFrame());
       ASSERT_TRUE(verdict.ok()) << verdict.status();
       ASSERT_FALSE(verdict->forwarded) << "flow " << next_;
       ASSERT_EQ(verdict->reason, SL_DROP_POLICY_DENIED) << "flow " << next_;
@@ -46,14 +46,14 @@ class DeniedBudget : public Shop {
     return flows;
   }
   static std::uint64_t Unrecorded() {
-    const auto counters = bed_->datapath().ReadCounters();
+    const auto counters = fixture_->datapath().ReadCounters();
     EXPECT_TRUE(counters.ok()) << counters.status();
     return counters.ok() ? counters->events[SL_COUNTER_DENIED_UNRECORDED] : 0;
   }
-  static Moves Dropped(const Judged& judged) {
+  static Moves Dropped(const Evaluated& evaluated) {
     return Moves()
-        .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, judged.bytes)
-        .Egress(3, SL_DROP_POLICY_DENIED, judged.bytes);
+        .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, evaluated.bytes)
+        .Egress(3, SL_DROP_POLICY_DENIED, evaluated.bytes);
   }
 
   std::uint32_t next_ = 0;  // of the flood
@@ -64,19 +64,19 @@ TEST_F(DeniedBudget, SevenEighthsOfTheTableAtOnceAndTheRestIsCounted) {
   SendFlood(kAtOnce);
   EXPECT_EQ(Denied().size(), kAtOnce);
   EXPECT_EQ(Unrecorded(), before);
-  SendFlood(2 * kPlaces);
+  SendFlood(2 * kSlots);
   EXPECT_EQ(Denied().size(), kAtOnce);
-  EXPECT_EQ(Unrecorded(), before + 2 * kPlaces);
+  EXPECT_EQ(Unrecorded(), before + 2 * kSlots);
 }
 
 TEST_F(DeniedBudget, WithoutARecordAPacketMovesItsCountersOnly) {
   SendFlood(kAtOnce);
   for (int i = 0; i < 2; ++i) {  // nothing of the first is remembered
-    const Judged judged = FromPod(kOther, Flood(next_));
-    EXPECT_EQ(judged.reason, SL_DROP_POLICY_DENIED);
-    EXPECT_EQ(judged.moves, Dropped(judged).Count(SL_COUNTER_DENIED_UNRECORDED));
+    const Evaluated evaluated = FromPod(kOther, Flood(next_));
+    EXPECT_EQ(evaluated.reason, SL_DROP_POLICY_DENIED);
+    EXPECT_EQ(evaluated.moves, Dropped(evaluated).Count(SL_COUNTER_DENIED_UNRECORDED));
   }
-  const Judged wire = FromWire(Eth{} / Ipv4{.src = kRemoteIp, .dst = kDbIp} / Udp{.sport = 1, .dport = 7});
+  const Evaluated wire = FromWire(Eth{} / Ipv4{.src = kRemoteIp, .dst = kDbIp} / Udp{.sport = 1, .dport = 7});
   EXPECT_EQ(wire.reason, SL_DROP_POLICY_DENIED);
   EXPECT_EQ(wire.moves, Moves()
                             .Packet(SL_HOOK_XDP_UPLINK, SL_DROP_POLICY_DENIED, wire.bytes)
@@ -86,8 +86,8 @@ TEST_F(DeniedBudget, WithoutARecordAPacketMovesItsCountersOnly) {
 
 TEST_F(DeniedBudget, AFloodThrowsNobodysRecordOut) {
   ASSERT_FALSE(FromPod(kWeb, Other()).forwarded);
-  SendFlood(3 * kPlaces);
-  const Judged again = FromPod(kWeb, Other());
+  SendFlood(3 * kSlots);
+  const Evaluated again = FromPod(kWeb, Other());
   EXPECT_EQ(again.moves, Moves()
                              .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, again.bytes)
                              .Egress(1, SL_DROP_POLICY_DENIED, again.bytes)
@@ -99,20 +99,20 @@ TEST_F(DeniedBudget, AFloodThrowsNobodysRecordOut) {
 TEST_F(DeniedBudget, AllowedFlowsGoOn) {
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
   ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
-  SendFlood(kPlaces);
+  SendFlood(kSlots);
   EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).forwarded);
   EXPECT_TRUE(FromPod(kDb, ToWeb(kAck)).forwarded);
   EXPECT_TRUE(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 5432, kSyn, 40001)).forwarded) << "a new one too";
 }
 
 TEST_F(DeniedBudget, TimeFillsAnEighthOfTheTableInThirtySeconds) {
-  SendFlood(kPlaces);
-  bed_->SetClock(1000 + 15);
+  SendFlood(kSlots);
+  fixture_->SetClock(1000 + 15);
   std::uint64_t before = Unrecorded();
-  SendFlood(kPlaces);
-  EXPECT_EQ(Unrecorded(), before + kPlaces - kPlaces / 16);
+  SendFlood(kSlots);
+  EXPECT_EQ(Unrecorded(), before + kSlots - kSlots / 16);
   // For ever so long, it fills no more than there was.
-  bed_->SetClock(1000 + 7200);
+  fixture_->SetClock(1000 + 7200);
   before = Unrecorded();
   SendFlood(kAtOnce);
   EXPECT_EQ(Unrecorded(), before);
@@ -121,48 +121,48 @@ TEST_F(DeniedBudget, TimeFillsAnEighthOfTheTableInThirtySeconds) {
 }
 
 TEST_F(DeniedBudget, WhatTheAgentTakesAwayMakesRoom) {
-  SendFlood(kPlaces);
+  SendFlood(kSlots);
   auto records = Denied();
   ASSERT_EQ(records.size(), kAtOnce);
   records.resize(100);
-  ASSERT_TRUE(bed_->datapath().ForgetFlows(records).ok());
-  ASSERT_TRUE(bed_->datapath().ForgetFlows(records).ok()) << "they are gone, and paid back once";
+  ASSERT_TRUE(fixture_->datapath().ForgetFlows(records).ok());
+  ASSERT_TRUE(fixture_->datapath().ForgetFlows(records).ok()) << "they are gone, and paid back once";
   const std::uint64_t before = Unrecorded();
-  SendFlood(kPlaces);
-  EXPECT_EQ(Unrecorded(), before + kPlaces - 100);
+  SendFlood(kSlots);
+  EXPECT_EQ(Unrecorded(), before + kSlots - 100);
 }
 
 TEST_F(DeniedBudget, WhoHasAPlaceIsRecordedAnew) {
-  SendFlood(kPlaces);
+  SendFlood(kSlots);
   Enforce(DbPolicy() + Isolate("web"));
-  const Judged judged = FromPod(kOther, Flood(0));
-  EXPECT_EQ(judged.reason, SL_DROP_POLICY_DENIED);
-  EXPECT_EQ(judged.moves, Dropped(judged).Changed("denied").Event(SL_FLOW_END));
+  const Evaluated evaluated = FromPod(kOther, Flood(0));
+  EXPECT_EQ(evaluated.reason, SL_DROP_POLICY_DENIED);
+  EXPECT_EQ(evaluated.moves, Dropped(evaluated).Changed("denied").Event(SL_FLOW_END));
 }
 
 TEST_F(DeniedBudget, WhoWatchesSeesAnEventForEachPacket) {
-  SendFlood(kPlaces);
+  SendFlood(kSlots);
   Configure(SL_SETTING_EVENTS);
   for (int i = 0; i < 2; ++i) {
-    const Judged judged = FromPod(kOther, Flood(next_));
-    EXPECT_EQ(judged.moves, Dropped(judged).Count(SL_COUNTER_DENIED_UNRECORDED).Event(SL_FLOW_NEW));
-    ASSERT_EQ(judged.events.size(), 1u);
-    EXPECT_EQ(judged.events[0].entry.reason, SL_DROP_POLICY_DENIED);
-    EXPECT_EQ(judged.events[0].entry.forward_packets, 1u);
+    const Evaluated evaluated = FromPod(kOther, Flood(next_));
+    EXPECT_EQ(evaluated.moves, Dropped(evaluated).Count(SL_COUNTER_DENIED_UNRECORDED).Event(SL_FLOW_NEW));
+    ASSERT_EQ(evaluated.events.size(), 1u);
+    EXPECT_EQ(evaluated.events[0].entry.reason, SL_DROP_POLICY_DENIED);
+    EXPECT_EQ(evaluated.events[0].entry.forward_packets, 1u);
   }
 }
 
 // The ring of events begins anew several times; no event is lost, none is read twice, and each is whole.
 TEST_F(DeniedBudget, EventsGoRoundTheRing) {
   constexpr std::uint32_t kAtOnceInTheRing = 12000;  // of about 18,000
-  SendFlood(kPlaces);
+  SendFlood(kSlots);
   Configure(SL_SETTING_EVENTS);
   const bpf::TestRunInput run{.frame = Flood(next_).ToFrame(), .ifindex = ifindex(kOther), .repeat = kAtOnceInTheRing};
   for (int round = 0; round < 5; ++round) {
-    ASSERT_TRUE(bpf::TestRunTc(bed_->datapath().object().program_fd("tc_from_pod"), run).ok());
+    ASSERT_TRUE(bpf::TestRunTc(fixture_->datapath().object().program_fd("tc_from_pod"), run).ok());
     std::uint32_t whole = 0;
     std::uint64_t last_ns = 0;
-    const auto count = bed_->datapath().PollEvents([&](const sl_flow_event& event) {
+    const auto count = fixture_->datapath().PollEvents([&](const sl_flow_event& event) {
       whole += event.type == SL_FLOW_NEW && event.time_ns >= last_ns && event.entry.forward_packets == 1 &&
                event.entry.reason == SL_DROP_POLICY_DENIED && event.entry.initiator.endpoint == 3;
       last_ns = event.time_ns;
@@ -170,7 +170,7 @@ TEST_F(DeniedBudget, EventsGoRoundTheRing) {
     ASSERT_TRUE(count.ok()) << count.status();
     EXPECT_EQ(*count, static_cast<int>(kAtOnceInTheRing)) << "round " << round;
     EXPECT_EQ(whole, kAtOnceInTheRing) << "round " << round;
-    EXPECT_EQ(*bed_->datapath().PollEvents([](const sl_flow_event&) {}), 0);
+    EXPECT_EQ(*fixture_->datapath().PollEvents([](const sl_flow_event&) {}), 0);
   }
 }
 

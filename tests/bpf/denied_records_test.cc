@@ -2,17 +2,17 @@
 #include <gtest/gtest.h>
 
 #include "kernel/bpf/map.h"
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
-class DeniedRecords : public Shop {
+class DeniedRecords : public SampleCluster {
  protected:
   void SetUp() override {
-    Shop::SetUp();
+    SampleCluster::SetUp();
     Enforce(DbPolicy());
-    bed_->SetClock(1000);
+    fixture_->SetClock(1000);
   }
 
   // Of a flow that db may open, and web may not.
@@ -27,20 +27,20 @@ class DeniedRecords : public Shop {
     return denied;
   }
 
-  // Into a way of the bucket of `place`, with the tag of what stands there, but `state`.
-  static void PutBeside(std::uint32_t place, int way, const sl_flow& flow, sl_flow_state state) {
+  // Into a way of the bucket of `slot`, with the tag of what stands there, but `state`.
+  static void PutBeside(std::uint32_t slot, int way, const sl_flow& flow, sl_flow_state state) {
     using Buckets = bpf::Map<std::uint32_t, sl_flow_bucket>;
     using Places = bpf::Map<std::uint32_t, sl_flow>;
-    auto& object = bed_->datapath().object();
+    auto& object = fixture_->datapath().object();
     const auto buckets = Buckets::Bind(object.map_fd("flow_buckets"), "flow_buckets");
-    const auto places = Places::Bind(object.map_fd("flows"), "flows");
+    const auto slots = Places::Bind(object.map_fd("flows"), "flows");
     ASSERT_TRUE(buckets.ok()) << buckets.status();
-    ASSERT_TRUE(places.ok()) << places.status();
-    const std::uint32_t index = place / SL_FLOW_WAYS;
+    ASSERT_TRUE(slots.ok()) << slots.status();
+    const std::uint32_t index = slot / SL_FLOW_WAYS;
     sl_flow_bucket bucket = **buckets->Get(index);
-    const std::uint32_t tag = bucket.tags[place % SL_FLOW_WAYS];
+    const std::uint32_t tag = bucket.tags[slot % SL_FLOW_WAYS];
     bucket.tags[way] = (tag & ~static_cast<std::uint32_t>(SL_FLOW_STATE_MASK)) | state;
-    ASSERT_TRUE(places->Put(index * SL_FLOW_WAYS + way, flow).ok());
+    ASSERT_TRUE(slots->Put(index * SL_FLOW_WAYS + way, flow).ok());
     ASSERT_TRUE(buckets->Put(index, bucket).ok());
   }
 };
@@ -83,15 +83,15 @@ TEST_F(DeniedRecords, ARecordThatComesTooLateIsNotBelieved) {
   ASSERT_TRUE(FromPod(kWeb, FromWeb()).forwarded);
   ASSERT_TRUE(Denied().empty());
   ASSERT_EQ(Flows().size(), 1u);
-  const std::uint32_t place = Flows()[0].place;
+  const std::uint32_t slot = Flows()[0].slot;
   for (int way = 0; way < SL_FLOW_WAYS; ++way) {
-    if (static_cast<std::uint32_t>(way) == place % SL_FLOW_WAYS) continue;
-    PutBeside(place, way, {denied[0].key, denied[0].entry}, SL_FLOW_DENIED);
+    if (static_cast<std::uint32_t>(way) == slot % SL_FLOW_WAYS) continue;
+    PutBeside(slot, way, {denied[0].key, denied[0].entry}, SL_FLOW_DENIED);
     ASSERT_EQ(Denied().size(), 1u);
     EXPECT_TRUE(FromPod(kWeb, FromWeb()).forwarded);
     EXPECT_TRUE(FromPod(kDb, FromDb()).forwarded);
     EXPECT_EQ(Denied()[0].entry.forward_packets, 1u) << "nothing was counted there, way " << way;
-    ASSERT_TRUE(bed_->datapath().ForgetFlows(Denied()).ok());
+    ASSERT_TRUE(fixture_->datapath().ForgetFlows(Denied()).ok());
   }
 }
 
@@ -104,8 +104,8 @@ TEST_F(DeniedRecords, AFlowWithTheSameTagIsNotTakenForThisOne) {
   for (const auto& flow : Flows()) {
     if (flow.state == datapath::FlowState::kDenied) continue;
     for (int way = 0; way < SL_FLOW_WAYS; ++way)
-      if (static_cast<std::uint32_t>(way) != denied[0].place % SL_FLOW_WAYS)
-        PutBeside(denied[0].place, way, {flow.key, flow.entry}, SL_FLOW_ESTABLISHED);
+      if (static_cast<std::uint32_t>(way) != denied[0].slot % SL_FLOW_WAYS)
+        PutBeside(denied[0].slot, way, {flow.key, flow.entry}, SL_FLOW_ESTABLISHED);
   }
   for (int i = 0; i < 2; ++i) EXPECT_FALSE(FromPod(kWeb, FromWeb()).forwarded);
   EXPECT_EQ(Denied()[0].entry.forward_packets, 3u);

@@ -1,4 +1,4 @@
-// The BPF programs against the reference evaluator, on random worlds and first packets: verdict, audit, and the
+// The BPF programs against the reference evaluator, on random scenarios and first packets: verdict, audit, and the
 // decisions that the flow names. SLUICE_DIFFERENTIAL_WORLDS makes the run longer.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -9,8 +9,8 @@
 #include <set>
 
 #include "bpf/lib/orientation.bpf.h"
+#include "tests/support/program_fixture.h"
 #include "tests/support/random_policy.h"
-#include "tests/support/test_bed.h"
 
 namespace sluice::test {
 namespace {
@@ -21,12 +21,12 @@ using policy::Evaluation;
 using policy::Flow;
 
 constexpr std::uint64_t kSeed = 77001;
-constexpr int kDefaultWorlds = 200;
-constexpr int kFlowsPerWorld = 1400;
+constexpr int kDefaultScenarios = 200;
+constexpr int kFlowsPerScenario = 1400;
 
 int Worlds() {
-  const char* worlds = std::getenv("SLUICE_DIFFERENTIAL_WORLDS");
-  return worlds == nullptr ? kDefaultWorlds : std::atoi(worlds);
+  const char* scenarios = std::getenv("SLUICE_DIFFERENTIAL_WORLDS");
+  return scenarios == nullptr ? kDefaultScenarios : std::atoi(scenarios);
 }
 
 std::string Text(const Flow& flow) {
@@ -75,17 +75,17 @@ struct Tally {
 class Differential : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    auto bed = TestBed::Create({.interfaces = 8});
-    ASSERT_TRUE(bed.ok()) << bed.status();
-    bed_ = std::move(*bed).release();
+    auto fixture = ProgramFixture::Create({.interfaces = 8});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = std::move(*fixture).release();
   }
-  static void TearDownTestSuite() { delete bed_; }
+  static void TearDownTestSuite() { delete fixture_; }
 
   // The map as the agent would set it. Every other world has nobody in quarantine.
   static Status SetQuarantine(const RandomPolicy& random, const policy::Quarantine& quarantine) {
     for (const auto& [name, binding] : random.bindings())
-      SL_RETURN_IF_ERROR(bed_->datapath().SetQuarantine(binding.endpoint, quarantine.workloads.contains(name)));
-    return bed_->datapath().SetQuarantineAllow(quarantine.allow);
+      SL_RETURN_IF_ERROR(fixture_->datapath().SetQuarantine(binding.endpoint, quarantine.workloads.contains(name)));
+    return fixture_->datapath().SetQuarantineAllow(quarantine.allow);
   }
 
   // Hooks that see this flow's first packet where only they are attached.
@@ -104,7 +104,7 @@ class Differential : public ::testing::Test {
 
   // 1: forwarded, 0: dropped, -1: the run failed.
   static int Run(int hook, const policy::Snapshot& snapshot, const Flow& flow, const Frame& frame) {
-    auto& object = bed_->datapath().object();
+    auto& object = fixture_->datapath().object();
     if (hook == SL_HOOK_XDP_UPLINK) {
       const auto output = bpf::TestRunXdp(object.program_fd("xdp_uplink"), {.frame = frame});
       return !output.ok() ? -1 : output->verdict == 2 /* XDP_PASS */ ? 1 : output->verdict == 1 /* XDP_DROP */ ? 0 : -1;
@@ -112,7 +112,7 @@ class Differential : public ::testing::Test {
     const bool from_pod = hook == SL_HOOK_TC_FROM_POD;
     const std::uint32_t ifindex = snapshot.Find(from_pod ? flow.source : flow.destination)->ifindex;
     const policy::Endpoint* source = snapshot.Find(flow.source);
-    const std::uint32_t other = source && source->ifindex ? source->ifindex : BedOptions::kFirstIfindex + 7;
+    const std::uint32_t other = source && source->ifindex ? source->ifindex : FixtureOptions::kFirstIfindex + 7;
     const auto output =
         bpf::TestRunTc(object.program_fd(from_pod ? "tc_from_pod" : "tc_to_pod"),
                        {.frame = frame, .ifindex = ifindex, .ingress_ifindex = flow.from_node ? 0 : other});
@@ -123,13 +123,13 @@ class Differential : public ::testing::Test {
 
   static Decision Meaning(std::uint32_t number) {
     if (number == 0) return {};
-    const auto found = bed_->compiled().decisions.find(number);
-    return found == bed_->compiled().decisions.end() ? Decision{.allowed = false} : *found->second;
+    const auto found = fixture_->compiled().decisions.find(number);
+    return found == fixture_->compiled().decisions.end() ? Decision{.allowed = false} : *found->second;
   }
 
   // What the flows left behind says the same as the evaluator.
   static void CompareFlows(const std::map<std::uint16_t, Case>& cases) {
-    const auto flows = bed_->datapath().Flows();
+    const auto flows = fixture_->datapath().Flows();
     ASSERT_TRUE(flows.ok()) << flows.status();
     std::size_t compared = 0;
     const auto optional = static_cast<std::size_t>(
@@ -155,10 +155,10 @@ class Differential : public ::testing::Test {
     ASSERT_GE(compared + optional, cases.size()) << "flows without a record";
   }
 
-  static TestBed* bed_;
+  static ProgramFixture* fixture_;
 };
 
-TestBed* Differential::bed_ = nullptr;
+ProgramFixture* Differential::fixture_ = nullptr;
 
 TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
   Tally tally;
@@ -166,19 +166,19 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
     SCOPED_TRACE(fmt::format("seed {} + world {}", kSeed, world));
     RandomPolicy random(
         kSeed + world,
-        {.policies = 1 + world % 16, .first_ifindex = BedOptions::kFirstIfindex, .processes = world % 4 != 3});
+        {.policies = 1 + world % 16, .first_ifindex = FixtureOptions::kFirstIfindex, .processes = world % 4 != 3});
     const auto snapshot = random.NextSnapshot();
-    const Status enforced = bed_->Enforce(snapshot);
+    const Status enforced = fixture_->Enforce(snapshot);
     ASSERT_TRUE(enforced.ok()) << enforced;
     const policy::Quarantine quarantine = world % 2 == 0 ? policy::Quarantine() : random.NextQuarantine();
     const Status set = SetQuarantine(random, quarantine);
     ASSERT_TRUE(set.ok()) << set;
     for (const int hook : {SL_HOOK_TC_FROM_POD, SL_HOOK_TC_TO_POD, SL_HOOK_XDP_UPLINK}) {
-      ASSERT_TRUE(bed_->ForgetFlows().ok());
+      ASSERT_TRUE(fixture_->ForgetFlows().ok());
       std::map<std::uint16_t, Case> cases;
       std::set<std::tuple<Address, Address, int>> portless;
       std::uint16_t client = 20000;
-      for (int i = 0; i < kFlowsPerWorld; ++i) {
+      for (int i = 0; i < kFlowsPerScenario; ++i) {
         Flow flow = random.NextFlow(*snapshot);
         if (hook == SL_HOOK_TC_TO_POD) flow.source_process.reset();  // its socket is not at this hook
         if (flow.source.is_v4() != flow.destination.is_v4()) continue;
@@ -195,7 +195,7 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
           continue;
         const Evaluation expected = policy::Evaluate(*snapshot, flow, policy::Scope::kLocal, quarantine);
         ++client;
-        const Status processes = bed_->SetProcesses(flow.source_process, flow.destination_process);
+        const Status processes = fixture_->SetProcesses(flow.source_process, flow.destination_process);
         ASSERT_TRUE(processes.ok()) << processes;
         const int got = Run(hook, *snapshot, flow, FirstPacket(flow, client));
         // XDP asks no sockets: who listens, and whose question a datagram to a client's port may answer.

@@ -5,18 +5,18 @@
 
 #include <set>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
-class DropReasons : public Shop {
+class DropReasons : public SampleCluster {
  protected:
   enum Receiver { kForAPod, kForNobodyHere };
 
-  // A frame that cannot be judged moves its counter and nothing else, at each hook. On the card it passes where it is
-  // not for a pod, as far as can be told.
-  void ExpectUnjudged(int reason, const Packet& packet, Receiver receiver = kForAPod) {
+  // A frame that cannot be evaluated moves its counter and nothing else, at each hook. On the card it passes where it
+  // is not for a pod, as far as can be told.
+  void ExpectNotEvaluated(int reason, const Packet& packet, Receiver receiver = kForAPod) {
     SCOPED_TRACE(reason);
     const Frame frame = packet.ToFrame();
     EXPECT_EQ(FromPod(kWeb, frame).moves, Moves().Packet(SL_HOOK_TC_FROM_POD, reason, frame.size()));
@@ -25,28 +25,28 @@ class DropReasons : public Shop {
               Moves().Packet(SL_HOOK_XDP_UPLINK, receiver == kForAPod ? reason : SL_DROP_NONE, frame.size()));
   }
 
-  // A judged packet also leaves a record, and counts at the workload that is known to be meant.
-  void ExpectDenied(const Judged& judged, int hook, int reason, std::uint32_t egress, std::uint32_t ingress) {
+  // A evaluated packet also leaves a record, and counts at the workload that is known to be meant.
+  void ExpectDenied(const Evaluated& evaluated, int hook, int reason, std::uint32_t egress, std::uint32_t ingress) {
     SCOPED_TRACE(reason);
-    EXPECT_FALSE(judged.forwarded);
+    EXPECT_FALSE(evaluated.forwarded);
     Moves moves;
-    moves.Packet(hook, reason, judged.bytes).Added("denied");
-    if (egress != 0) moves.Egress(egress, reason, judged.bytes);
-    if (ingress != 0) moves.Ingress(ingress, reason, judged.bytes);
-    EXPECT_EQ(judged.moves, moves);
+    moves.Packet(hook, reason, evaluated.bytes).Added("denied");
+    if (egress != 0) moves.Egress(egress, reason, evaluated.bytes);
+    if (ingress != 0) moves.Ingress(ingress, reason, evaluated.bytes);
+    EXPECT_EQ(evaluated.moves, moves);
   }
 };
 
 TEST_F(DropReasons, PolicyDenied) {
   ExpectDenied(FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, 3, 0);
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   ExpectDenied(ToPod(kDb, kOther, Tcp4(kOtherIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_POLICY_DENIED, 0, 2);
   ExpectDenied(FromWire(Tcp4(kRemoteIp, kDbIp, 5432)), SL_HOOK_XDP_UPLINK, SL_DROP_POLICY_DENIED, 0, 2);
 }
 
 TEST_F(DropReasons, DeniedAgainCountsInTheSameRecord) {
   FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432));
-  const Judged again = FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432));
+  const Evaluated again = FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432));
   EXPECT_EQ(again.moves, Moves()
                              .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, again.bytes)
                              .Egress(3, SL_DROP_POLICY_DENIED, again.bytes)
@@ -93,15 +93,15 @@ TEST_F(DropReasons, UnknownEndpoint) {
 TEST_F(DropReasons, AnInterfaceWithoutItsWorkloadIsUnknownToo) {
   sl_interface facts{};
   facts.address = policy::Address::Parse("10.9.9.9")->abi();
-  ASSERT_TRUE(bed_->datapath().DescribeInterface(ifindex(4), facts).ok());
+  ASSERT_TRUE(fixture_->datapath().DescribeInterface(ifindex(4), facts).ok());
   EXPECT_EQ(FromPod(4, Tcp4("10.9.9.9", kDbIp, 5432)).reason, SL_DROP_UNKNOWN_ENDPOINT);
   EXPECT_EQ(ToPod(4, kElsewhere, Tcp4(kRemoteIp, "10.9.9.9", 80)).reason, SL_DROP_UNKNOWN_ENDPOINT);
 }
 
 TEST_F(DropReasons, MalformedEthernet) {
   const Eth tagged{.type = 0x8100};
-  ExpectUnjudged(SL_DROP_MALFORMED_ETHERNET, tagged / Raw{{0, 1}}, kForNobodyHere);
-  ExpectUnjudged(SL_DROP_MALFORMED_ETHERNET, Eth{.type = 0x88a8} / Raw{{0, 1, 0x81, 0, 0, 1}}, kForNobodyHere);
+  ExpectNotEvaluated(SL_DROP_MALFORMED_ETHERNET, tagged / Raw{{0, 1}}, kForNobodyHere);
+  ExpectNotEvaluated(SL_DROP_MALFORMED_ETHERNET, Eth{.type = 0x88a8} / Raw{{0, 1, 0x81, 0, 0, 1}}, kForNobodyHere);
 }
 
 TEST_F(DropReasons, MalformedIpv4) {
@@ -110,36 +110,36 @@ TEST_F(DropReasons, MalformedIpv4) {
     frame[offset] = value;
     return Packet(Raw{frame});
   };
-  ExpectUnjudged(SL_DROP_MALFORMED_IPV4, with(14, 0x55), kForNobodyHere);  // version 5
-  ExpectUnjudged(SL_DROP_MALFORMED_IPV4, with(14, 0x44));                  // a header of 16 bytes
-  ExpectUnjudged(SL_DROP_MALFORMED_IPV4, with(17, 19));                    // a total length below the header's
+  ExpectNotEvaluated(SL_DROP_MALFORMED_IPV4, with(14, 0x55), kForNobodyHere);  // version 5
+  ExpectNotEvaluated(SL_DROP_MALFORMED_IPV4, with(14, 0x44));                  // a header of 16 bytes
+  ExpectNotEvaluated(SL_DROP_MALFORMED_IPV4, with(17, 19));                    // a total length below the header's
 }
 
 TEST_F(DropReasons, MalformedIpv6) {
   Frame frame = Tcp6(kWebIp6, kDbIp6, 5432).ToFrame();
   frame[14] = 0x50;  // version 5
-  ExpectUnjudged(SL_DROP_MALFORMED_IPV6, Packet(Raw{frame}), kForNobodyHere);
+  ExpectNotEvaluated(SL_DROP_MALFORMED_IPV6, Packet(Raw{frame}), kForNobodyHere);
   const Packet cut = Eth{} / Ipv6{.src = kWebIp6, .dst = kDbIp6, .next = 60} / Raw{{6, 0, 1, 4}};
-  ExpectUnjudged(SL_DROP_MALFORMED_IPV6, cut);
+  ExpectNotEvaluated(SL_DROP_MALFORMED_IPV6, cut);
 }
 
 TEST_F(DropReasons, MalformedL4) {
   const Ipv4 ip{.src = kWebIp, .dst = kDbIp};
-  ExpectUnjudged(SL_DROP_MALFORMED_L4, Eth{} / ip / Tcp{.dport = 5432, .words = 4});
+  ExpectNotEvaluated(SL_DROP_MALFORMED_L4, Eth{} / ip / Tcp{.dport = 5432, .words = 4});
   for (const int protocol : {6, 17, 132, 1}) {
     Ipv4 cut = ip;
     cut.protocol = static_cast<std::uint8_t>(protocol);
-    ExpectUnjudged(SL_DROP_MALFORMED_L4, Eth{} / cut / Payload{7});
+    ExpectNotEvaluated(SL_DROP_MALFORMED_L4, Eth{} / cut / Payload{7});
   }
 }
 
 TEST_F(DropReasons, TooManyHeaders) {
-  ExpectUnjudged(SL_DROP_TOO_MANY_HEADERS,
-                 Eth{} / Vlan{} / Vlan{} / Vlan{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 5432},
-                 kForNobodyHere);
+  ExpectNotEvaluated(SL_DROP_TOO_MANY_HEADERS,
+                     Eth{} / Vlan{} / Vlan{} / Vlan{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 5432},
+                     kForNobodyHere);
   Packet chain = Eth{} / Ipv6{.src = kWebIp6, .dst = kDbIp6};
   for (int i = 0; i < 9; ++i) chain = chain / Ipv6Option{.header = 60};
-  ExpectUnjudged(SL_DROP_TOO_MANY_HEADERS, chain / Tcp{.dport = 5432});
+  ExpectNotEvaluated(SL_DROP_TOO_MANY_HEADERS, chain / Tcp{.dport = 5432});
 }
 
 TEST_F(DropReasons, UnsupportedL3AtAPodAndNotOnTheCard) {
@@ -151,11 +151,12 @@ TEST_F(DropReasons, UnsupportedL3AtAPodAndNotOnTheCard) {
 }
 
 TEST_F(DropReasons, FragmentNotFound) {
-  ExpectUnjudged(SL_DROP_FRAGMENT_NOT_FOUND,
-                 Eth{} / Ipv4{.src = kWebIp, .dst = kDbIp, .protocol = 6, .id = 9, .fragment_offset = 4} / Payload{64});
-  ExpectUnjudged(SL_DROP_FRAGMENT_NOT_FOUND, Eth{} / Ipv6{.src = kWebIp6, .dst = kDbIp6} /
-                                                 Ipv6Fragment{.id = 9, .offset = 4, .more = false, .next = 6} /
-                                                 Payload{64});
+  ExpectNotEvaluated(
+      SL_DROP_FRAGMENT_NOT_FOUND,
+      Eth{} / Ipv4{.src = kWebIp, .dst = kDbIp, .protocol = 6, .id = 9, .fragment_offset = 4} / Payload{64});
+  ExpectNotEvaluated(SL_DROP_FRAGMENT_NOT_FOUND, Eth{} / Ipv6{.src = kWebIp6, .dst = kDbIp6} /
+                                                     Ipv6Fragment{.id = 9, .offset = 4, .more = false, .next = 6} /
+                                                     Payload{64});
 }
 
 // The card is not ours alone.
@@ -169,9 +170,9 @@ TEST_F(DropReasons, WhatIsForNoLocalWorkloadPassesTheCardAsItIs) {
       Eth{} / Ipv6{.src = kRemoteIp6, .dst = "ff02::1", .next = 60} / Raw{{6, 0, 1, 4}},
   };
   for (const Packet& packet : all) {
-    const Judged judged = FromWire(packet);
-    EXPECT_TRUE(judged.forwarded);
-    EXPECT_EQ(judged.moves, Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, judged.bytes));
+    const Evaluated evaluated = FromWire(packet);
+    EXPECT_TRUE(evaluated.forwarded);
+    EXPECT_EQ(evaluated.moves, Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, evaluated.bytes));
   }
   fragment.dst = kDbIp;
   EXPECT_EQ(FromWire(Eth{} / fragment / Payload{64}).reason, SL_DROP_FRAGMENT_NOT_FOUND);
@@ -182,7 +183,7 @@ TEST_F(DropReasons, WhatIsForNoLocalWorkloadPassesTheCardAsItIs) {
 // Flooded, or drawn to a pod by its neighbour: it leaves the flow that it belongs to alone.
 TEST_F(DropReasons, WrongReceiver) {
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
-  const Judged flooded = ToPod(kOther, kWeb, ToDb(kSyn));
+  const Evaluated flooded = ToPod(kOther, kWeb, ToDb(kSyn));
   EXPECT_EQ(flooded.moves, Moves().Packet(SL_HOOK_TC_TO_POD, SL_DROP_WRONG_RECEIVER, flooded.bytes));
   EXPECT_TRUE(ToPod(kDb, kWeb, ToDb(kSyn)).forwarded);
   EXPECT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded) << "its answer";
@@ -199,7 +200,7 @@ TEST_F(DropReasons, ALocalSourceComesByItsOwnInterface) {
   EXPECT_TRUE(ToPod(kDb, kWeb, Tcp4(kWebIp, kDbIp, 5432)).forwarded);
   EXPECT_EQ(ToPod(kDb, kUplink, Tcp4(kWebIp, kDbIp, 5432, kAck)).reason, SL_DROP_SPOOFED_SOURCE) << "of a known flow";
   EXPECT_TRUE(ToPod(kDb, kWeb, Tcp4(kWebIp, kDbIp, 5432, kAck)).forwarded) << "which goes on";
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   ExpectDenied(ToPod(kDb, kUplink, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE, 0, 0);
   ExpectDenied(ToPod(kDb, kOther, Tcp6(kWebIp6, kDbIp6, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE, 0, 0);
   // As an ICMP error about one of its flows.
@@ -211,17 +212,17 @@ TEST_F(DropReasons, ALocalSourceComesByItsOwnInterface) {
   // A bridge sends on what it got from its port.
   sl_interface facts{.master = ifindex(kElsewhere)};
   facts.address = policy::Address::Parse(kWebIp)->abi();
-  ASSERT_TRUE(bed_->datapath().DescribeInterface(ifindex(kWeb), facts).ok());
+  ASSERT_TRUE(fixture_->datapath().DescribeInterface(ifindex(kWeb), facts).ok());
   EXPECT_TRUE(ToPod(kDb, kElsewhere, Tcp4(kWebIp, kDbIp, 5432, kAck)).forwarded);
   EXPECT_TRUE(ToPod(kDb, kElsewhere, Tcp4(kWebIp, kDbIp, 5432, kSyn, 40001)).forwarded);
 }
 
 TEST_F(DropReasons, RulesetMissing) {
-  policy::Tables tables = bed_->compiled().tables;
+  policy::Tables tables = fixture_->compiled().tables;
   tables.peers = {};
-  ASSERT_TRUE(bed_->datapath().Commit(tables).ok());
+  ASSERT_TRUE(fixture_->datapath().Commit(tables).ok());
   ExpectDenied(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_RULESET_MISSING, 1, 0);
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   ExpectDenied(ToPod(kDb, kWeb, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_RULESET_MISSING, 0, 2);
   ExpectDenied(FromWire(Tcp4(kRemoteIp, kDbIp, 5432)), SL_HOOK_XDP_UPLINK, SL_DROP_RULESET_MISSING, 0, 2);
   // Who is not isolated needs no ruleset.

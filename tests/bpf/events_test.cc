@@ -2,15 +2,15 @@
 // at most one each five seconds, and one at once when its verdict changes. Each workload has its share.
 #include <gtest/gtest.h>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
-class Events : public Shop {
+class Events : public SampleCluster {
  protected:
   void SetUp() override {
-    Shop::SetUp();
+    SampleCluster::SetUp();
     Configure(SL_SETTING_EVENTS);
   }
   static Moves Nothing() { return {}; }
@@ -20,14 +20,14 @@ TEST_F(Events, NoneWhileNobodyWatches) {
   Configure(0);
   EXPECT_TRUE(FromPod(kWeb, ToDb(kSyn)).events.empty());
   EXPECT_TRUE(FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432)).events.empty());
-  bed_->SetClock(1006);
+  fixture_->SetClock(1006);
   EXPECT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).events.empty());
   Enforce(Isolate("db"));
   EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).events.empty());
 }
 
 TEST_F(Events, ANewFlowIsToldWithItsFirstPacket) {
-  const Judged sent = FromPod(kWeb, ToDb(kSyn));
+  const Evaluated sent = FromPod(kWeb, ToDb(kSyn));
   EXPECT_EQ(sent.moves, Moves()
                             .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, sent.bytes)
                             .Egress(1, SL_DROP_NONE, sent.bytes)
@@ -49,15 +49,15 @@ TEST_F(Events, ANewFlowIsToldWithItsFirstPacket) {
 
 TEST_F(Events, ADeniedFlowIsToldOnceAndThenEachFiveSeconds) {
   const Packet syn = Tcp4(kOtherIp, kDbIp, 5432);
-  const Judged first = FromPod(kOther, syn);
+  const Evaluated first = FromPod(kOther, syn);
   ASSERT_EQ(first.events.size(), 1u);
   EXPECT_EQ(first.events[0].type, SL_FLOW_NEW);
   EXPECT_EQ(first.events[0].entry.reason, SL_DROP_POLICY_DENIED);
   EXPECT_NE(first.events[0].entry.ingress_decision, 0u);
-  bed_->SetClock(1004);
+  fixture_->SetClock(1004);
   EXPECT_TRUE(FromPod(kOther, syn).events.empty());
-  bed_->SetClock(1005);
-  const Judged later = FromPod(kOther, syn);
+  fixture_->SetClock(1005);
+  const Evaluated later = FromPod(kOther, syn);
   ASSERT_EQ(later.events.size(), 1u);
   EXPECT_EQ(later.events[0].type, SL_FLOW_UPDATE);
   EXPECT_EQ(later.events[0].entry.forward_packets, 3u);
@@ -66,10 +66,10 @@ TEST_F(Events, ADeniedFlowIsToldOnceAndThenEachFiveSeconds) {
 TEST_F(Events, AFlowThatGoesOnIsToldEachFiveSeconds) {
   FromPod(kWeb, ToDb(kSyn));
   EXPECT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).events.empty()) << "an answer alone is no news";
-  bed_->SetClock(1004);
+  fixture_->SetClock(1004);
   EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).events.empty());
-  bed_->SetClock(1005);
-  const Judged update = FromPod(kDb, ToWeb(kAck));
+  fixture_->SetClock(1005);
+  const Evaluated update = FromPod(kDb, ToWeb(kAck));
   EXPECT_EQ(update.moves, Moves()
                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, update.bytes)
                               .Egress(2, SL_DROP_NONE, update.bytes)
@@ -78,9 +78,9 @@ TEST_F(Events, AFlowThatGoesOnIsToldEachFiveSeconds) {
   ASSERT_EQ(update.events.size(), 1u);
   EXPECT_EQ(update.events[0].reply, 1);
   EXPECT_EQ(update.events[0].entry.reply_packets, 2u);
-  bed_->SetClock(1009);
+  fixture_->SetClock(1009);
   EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).events.empty());
-  bed_->SetClock(1010);
+  fixture_->SetClock(1010);
   EXPECT_EQ(FromPod(kWeb, ToDb(kAck)).events.size(), 1u);
 }
 
@@ -88,12 +88,12 @@ TEST_F(Events, AChangedVerdictIsToldAtOnce) {
   FromPod(kWeb, ToDb(kSyn));
   FromPod(kDb, ToWeb(kSyn | kAck));
   Enforce(Isolate("db"));
-  const Judged cut = FromPod(kWeb, ToDb(kAck));
+  const Evaluated cut = FromPod(kWeb, ToDb(kAck));
   EXPECT_EQ(cut.moves, Moves()
                            .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_POLICY_DENIED, cut.bytes)
                            .Egress(1, SL_DROP_POLICY_DENIED, cut.bytes)
                            .Count(SL_COUNTER_FLOW_REDECIDED)
-                           .Count(SL_COUNTER_FLOW_CUT)
+                           .Count(SL_COUNTER_FLOW_REVOKED)
                            .Removed("pending")
                            .Added("closing")
                            .Event(SL_FLOW_UPDATE));
@@ -102,7 +102,7 @@ TEST_F(Events, AChangedVerdictIsToldAtOnce) {
   EXPECT_TRUE(cut.events[0].entry.flags & SL_CT_CUT);
   EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).events.empty());
   Enforce(DbPolicy());
-  const Judged healed = FromPod(kWeb, ToDb(kAck));
+  const Evaluated healed = FromPod(kWeb, ToDb(kAck));
   ASSERT_EQ(healed.events.size(), 1u);
   EXPECT_EQ(healed.events[0].entry.reason, SL_DROP_NONE);
 }
@@ -110,7 +110,7 @@ TEST_F(Events, AChangedVerdictIsToldAtOnce) {
 TEST_F(Events, AnUnrelatedGenerationIsNoNews) {
   FromPod(kWeb, ToDb(kSyn));
   Enforce(DbPolicy() + Isolate("other"));
-  const Judged sent = FromPod(kWeb, ToDb(kSyn));
+  const Evaluated sent = FromPod(kWeb, ToDb(kSyn));
   EXPECT_EQ(sent.moves, Moves()
                             .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, sent.bytes)
                             .Egress(1, SL_DROP_NONE, sent.bytes)
@@ -122,13 +122,13 @@ TEST_F(Events, AnUnrelatedGenerationIsNoNews) {
 TEST_F(Events, AFlowThatASynReplacesEnds) {
   for (const std::uint32_t setting : {0U, static_cast<std::uint32_t>(SL_SETTING_EVENTS)}) {
     SCOPED_TRACE(setting);
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
     Configure(setting);
     FromPod(kWeb, ToDb(kSyn));
     FromPod(kDb, ToWeb(kSyn | kAck));
     FromPod(kDb, ToWeb(kRst));
     const sl_flow_entry before = Flows().at(0).entry;
-    const Judged again = FromPod(kWeb, ToDb(kSyn));
+    const Evaluated again = FromPod(kWeb, ToDb(kSyn));
     ASSERT_EQ(again.events.size(), setting != 0 ? 2u : 1u);
     const sl_flow_event& end = again.events[0];
     EXPECT_EQ(end.type, SL_FLOW_END);
@@ -148,7 +148,7 @@ TEST_F(Events, ARecordOfADeniedFlowThatIsAllowedNowEnds) {
   FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432));
   FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432));
   Enforce();
-  const Judged allowed = FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432));
+  const Evaluated allowed = FromPod(kOther, Tcp4(kOtherIp, kDbIp, 5432));
   ASSERT_EQ(allowed.events.size(), 2u);
   EXPECT_EQ(allowed.events[0].type, SL_FLOW_END);
   EXPECT_EQ(allowed.events[0].entry.reason, SL_DROP_POLICY_DENIED);
@@ -165,12 +165,12 @@ const policy::Process kWget{.binary = "/usr/bin/wget", .script = "", .ancestors 
 class EventsByProcess : public Events {
  protected:
   void TearDown() override {
-    if (bed_ != nullptr) Sends({});
+    if (fixture_ != nullptr) Sends({});
   }
   // From here on; 0 packets of others' are on their way.
   static void Sends(const std::optional<policy::Process>& process) {
-    ASSERT_TRUE(bed_->SetProcesses(process, {}).ok());
-    ASSERT_TRUE(bed_->ChangeSockets().ok());
+    ASSERT_TRUE(fixture_->SetProcesses(process, {}).ok());
+    ASSERT_TRUE(fixture_->ChangeSockets().ok());
   }
   static Packet Datagram() { return Eth{} / Ipv4{.src = kWebIp, .dst = kOtherIp} / Udp{.sport = 40000, .dport = 7}; }
 };
@@ -178,14 +178,14 @@ class EventsByProcess : public Events {
 TEST_F(EventsByProcess, AnotherProcessBeginsAnotherRecord) {
   for (const std::uint32_t setting : {static_cast<std::uint32_t>(SL_SETTING_EVENTS), 0U}) {
     SCOPED_TRACE(setting);
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
     Configure(setting);
     Sends(kCurl);
     for (int i = 0; i < 3; ++i) FromPod(kWeb, Datagram());
     const sl_flow_entry first = Flows().at(0).entry;
-    bed_->SetClock(1001);
+    fixture_->SetClock(1001);
     Sends(kWget);
-    const Judged changed = FromPod(kWeb, Datagram());
+    const Evaluated changed = FromPod(kWeb, Datagram());
     ASSERT_EQ(changed.events.size(), setting != 0 ? 2u : 1u);
     const sl_flow_event& end = changed.events[0];
     EXPECT_EQ(end.type, SL_FLOW_END);
@@ -206,7 +206,7 @@ TEST_F(EventsByProcess, AnotherProcessBeginsAnotherRecord) {
       EXPECT_EQ(changed.events[1].entry.initiator_process, second.initiator_process);
     }
     EXPECT_TRUE(FromPod(kWeb, Datagram()).events.empty()) << "it goes on";
-    bed_->SetClock(1000);
+    fixture_->SetClock(1000);
   }
 }
 
@@ -236,7 +236,7 @@ TEST_F(EventsByProcess, AnswersHaveARecordForEachProcessToo) {
   FromPod(kOther, answer);
   const std::uint64_t id = Flows().at(0).entry.id;
   Sends(kWget);
-  const Judged changed = FromPod(kOther, answer);
+  const Evaluated changed = FromPod(kOther, answer);
   ASSERT_EQ(changed.events.size(), 2u);
   EXPECT_EQ(changed.events[0].type, SL_FLOW_END);
   EXPECT_EQ(changed.events[0].entry.id, id);
@@ -256,7 +256,7 @@ TEST_F(EventsByProcess, ADeniedFlowHasARecordForEachProcessToo) {
   FromPod(kWeb, Datagram());
   FromPod(kWeb, Datagram());
   Sends(kWget);
-  const Judged changed = FromPod(kWeb, Datagram());
+  const Evaluated changed = FromPod(kWeb, Datagram());
   ASSERT_EQ(changed.events.size(), 2u);
   EXPECT_EQ(changed.events[0].type, SL_FLOW_END);
   EXPECT_EQ(changed.events[0].entry.forward_packets, 2u);
@@ -271,19 +271,19 @@ class EventShares : public Events {
  protected:
   // Denied, and all of one clock tick.
   static void Flood(int interface, const std::string& from, int flows, int first_port = 1) {
-    const int fd = bed_->datapath().object().program_fd("tc_from_pod");
+    const int fd = fixture_->datapath().object().program_fd("tc_from_pod");
     for (int i = 0; i < flows; ++i) {
       const Frame frame = Tcp4(from, kDbIp, static_cast<std::uint16_t>(first_port + i)).ToFrame();
-      ASSERT_TRUE(bpf::TestRunTc(fd, {.frame = frame, .ifindex = bed_->ifindex(interface)}).ok());
+      ASSERT_TRUE(bpf::TestRunTc(fd, {.frame = frame, .ifindex = fixture_->ifindex(interface)}).ok());
     }
   }
   static std::vector<sl_flow_event> Told() {
     std::vector<sl_flow_event> events;
-    EXPECT_TRUE(bed_->datapath().PollEvents([&](const sl_flow_event& event) { events.push_back(event); }).ok());
+    EXPECT_TRUE(fixture_->datapath().PollEvents([&](const sl_flow_event& event) { events.push_back(event); }).ok());
     return events;
   }
   static std::uint64_t Lost(std::uint32_t endpoint) {
-    const auto lost = bed_->datapath().ReadLostEvents();
+    const auto lost = fixture_->datapath().ReadLostEvents();
     EXPECT_TRUE(lost.ok()) << lost.status();
     const auto found = lost->find(endpoint);
     return found == lost->end() ? 0 : found->second;
@@ -304,7 +304,7 @@ TEST_F(EventShares, AFloodOfOneLosesNothingOfAnother) {
 TEST_F(EventShares, ARingThatIsHalfFullIsForThoseWhoSentLittle) {
   constexpr int kHalf = (2 << 20) / (sizeof(sl_flow_event) + 8);
   for (int second = 0; second * SL_EVENT_RATE < 2 * kHalf; ++second) {
-    bed_->SetClock(1000 + static_cast<std::uint64_t>(second));
+    fixture_->SetClock(1000 + static_cast<std::uint64_t>(second));
     Flood(kOther, kOtherIp, SL_EVENT_RATE);
   }
   EXPECT_GT(Lost(3), 0u);
@@ -322,13 +322,13 @@ TEST_F(EventShares, ARingThatIsHalfFullIsForThoseWhoSentLittle) {
 TEST_F(EventShares, TimeFillsAShare) {
   Flood(kOther, kOtherIp, 2 * SL_EVENT_RATE);
   EXPECT_EQ(Told().size(), static_cast<std::size_t>(SL_EVENT_RATE));
-  bed_->SetClock(1002);
+  fixture_->SetClock(1002);
   Flood(kOther, kOtherIp, 100, 30000);
   EXPECT_EQ(Told().size(), 100u);
 }
 
 TEST_F(EventShares, AStrangerThatFloodsOneWorkloadTakesItsShareOfCallsOnly) {
-  const int fd = bed_->datapath().object().program_fd("tc_to_pod");
+  const int fd = fixture_->datapath().object().program_fd("tc_to_pod");
   for (int i = 0; i < 2 * SL_EVENT_RATE; ++i) {
     const Frame frame = Tcp4(kRemoteIp, kDbIp, static_cast<std::uint16_t>(1 + i)).ToFrame();
     ASSERT_TRUE(
@@ -350,10 +350,10 @@ TEST_F(EventShares, WhoSendsUnderAnothersAddressPaysForIt) {
 
 TEST_F(EventShares, WhatIsLostIsCounted) {
   constexpr int kFlows = 2 * SL_EVENT_RATE;
-  const auto before = bed_->datapath().ReadEventCounters();
+  const auto before = fixture_->datapath().ReadEventCounters();
   ASSERT_TRUE(before.ok());
   Flood(kOther, kOtherIp, kFlows);
-  const auto after = bed_->datapath().ReadEventCounters();
+  const auto after = fixture_->datapath().ReadEventCounters();
   ASSERT_TRUE(after.ok());
   const auto grown = [&](int counter) { return (*after)[counter] - (*before)[counter]; };
   const std::uint64_t lost = grown(SL_COUNTER_EVENT_LOST_RING_FULL) + grown(SL_COUNTER_EVENT_LOST_SHARE);

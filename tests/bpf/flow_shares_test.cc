@@ -1,11 +1,11 @@
-// One against all: a workload has as many flows as places are free, whatever it opens or is sent, and the others keep
+// One against all: a workload has as many flows as slots are free, whatever it opens or is sent, and the others keep
 // theirs and open new ones.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "kernel/bpf/map.h"
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
@@ -13,42 +13,42 @@ namespace {
 using datapath::FlowRecord;
 using datapath::FlowState;
 
-class FlowShares : public Shop {
+class FlowShares : public SampleCluster {
  protected:
   static constexpr std::uint32_t kBuckets = 64;
-  static constexpr int kPlaces = kBuckets * SL_FLOW_WAYS;
-  static constexpr int kMany = 4 * kPlaces;
-  static constexpr std::uint64_t kHalf = kPlaces / 2;
+  static constexpr int kSlots = kBuckets * SL_FLOW_WAYS;
+  static constexpr int kMany = 4 * kSlots;
+  static constexpr std::uint64_t kHalf = kSlots / 2;
 
   static void SetUpTestSuite() {
-    options_.object.flows = kPlaces;
-    Shop::SetUpTestSuite();
+    options_.object.flows = kSlots;
+    SampleCluster::SetUpTestSuite();
   }
   void SetUp() override {
-    Shop::SetUp();
+    SampleCluster::SetUp();
     Enforce();
   }
 
   static std::uint64_t Share(std::uint32_t endpoint) {
     using Shares = bpf::Map<std::uint32_t, std::uint64_t>;
-    const auto shares = Shares::Bind(bed_->datapath().object().map_fd("flow_shares"), "flow_shares");
+    const auto shares = Shares::Bind(fixture_->datapath().object().map_fd("flow_shares"), "flow_shares");
     EXPECT_TRUE(shares.ok()) << shares.status();
     return **shares->Get(endpoint);
   }
   static std::uint64_t Events(int counter) {
-    const auto events = bed_->datapath().ReadEventCounters();
+    const auto events = fixture_->datapath().ReadEventCounters();
     EXPECT_TRUE(events.ok()) << events.status();
     return events.ok() ? (*events)[counter] : 0;
   }
   static std::uint16_t Port(int number) { return static_cast<std::uint16_t>(10000 + number); }
   // Without what it moved, which would take long.
   static bool Sent(int interface, const Packet& packet) {
-    const auto verdict = bed_->FromPod(bed_->ifindex(interface), packet.ToFrame());
+    const auto verdict = fixture_->FromPod(fixture_->ifindex(interface), packet.ToFrame());
     EXPECT_TRUE(verdict.ok()) << verdict.status();
     return verdict.ok() && verdict->forwarded;
   }
   static bool Came(const Packet& packet) {
-    const auto verdict = bed_->FromWire(packet.ToFrame());
+    const auto verdict = fixture_->FromWire(packet.ToFrame());
     EXPECT_TRUE(verdict.ok()) << verdict.status();
     return verdict.ok() && verdict->forwarded;
   }
@@ -93,9 +93,9 @@ TEST_F(FlowShares, AFloodOfEstablishedConnectionsTakesHalfAtMost) {
   const std::uint64_t refused = Events(SL_COUNTER_FLOW_OVER_SHARE);
   for (int i = 0; i < kMany; ++i) connected += Connect(kWeb, kWebIp, i);
   EXPECT_LE(Share(1), kHalf);
-  EXPECT_GT(Share(1), std::uint64_t{kPlaces / 3}) << "alone, a workload may have a lot";
+  EXPECT_GT(Share(1), std::uint64_t{kSlots / 3}) << "alone, a workload may have a lot";
   EXPECT_GT(Events(SL_COUNTER_FLOW_OVER_SHARE), refused);
-  EXPECT_GT(connected, kPlaces / 3);
+  EXPECT_GT(connected, kSlots / 3);
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(Talks(kOther, kOtherIp, i)) << i;
   ExpectOtherConnects(20, 100);
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(Talks(kWeb, kWebIp, i)) << "its own older ones go on: " << i;
@@ -106,16 +106,16 @@ TEST_F(FlowShares, WhoHasAllOfHisShareIsToldSo) {
   for (int i = 0; i < kMany; ++i) Connect(kWeb, kWebIp, i);
   int refused = 0;
   for (int i = 0; i < 20; ++i) {
-    const Judged judged = FromPod(kWeb, Tcp4(kWebIp, kDbIp, 80, kSyn, Port(i)));
-    if (judged.forwarded) continue;
+    const Evaluated evaluated = FromPod(kWeb, Tcp4(kWebIp, kDbIp, 80, kSyn, Port(i)));
+    if (evaluated.forwarded) continue;
     ++refused;
-    EXPECT_EQ(judged.reason, SL_DROP_CONNTRACK_FULL);
-    EXPECT_EQ(judged.moves, Moves()
-                                .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_CONNTRACK_FULL, judged.bytes)
-                                .Egress(1, SL_DROP_CONNTRACK_FULL, judged.bytes)
-                                .Ingress(2, SL_DROP_CONNTRACK_FULL, 0, 0)
-                                .Count(SL_COUNTER_FLOW_OVER_SHARE)
-                                .Count(SL_COUNTER_CT_INSERT_FAILED));
+    EXPECT_EQ(evaluated.reason, SL_DROP_CONNTRACK_FULL);
+    EXPECT_EQ(evaluated.moves, Moves()
+                                   .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_CONNTRACK_FULL, evaluated.bytes)
+                                   .Egress(1, SL_DROP_CONNTRACK_FULL, evaluated.bytes)
+                                   .Ingress(2, SL_DROP_CONNTRACK_FULL, 0, 0)
+                                   .Count(SL_COUNTER_FLOW_OVER_SHARE)
+                                   .Count(SL_COUNTER_CT_INSERT_FAILED));
   }
   EXPECT_GT(refused, 0);
 }
@@ -182,7 +182,7 @@ TEST_F(FlowShares, SeveralWhoFloodLeaveRoom) {
     Connect(kWeb, kWebIp, i);
     Sent(kDb, Tcp4(kDbIp, kRemoteIp, 80, kSyn, Port(i)));
   }
-  EXPECT_LE(Share(0), std::uint64_t{kPlaces * 2 / 3 + 2});
+  EXPECT_LE(Share(0), std::uint64_t{kSlots * 2 / 3 + 2});
   ExpectOtherConnects(0, 100);
   ExpectShares();
 }
@@ -190,7 +190,7 @@ TEST_F(FlowShares, SeveralWhoFloodLeaveRoom) {
 TEST_F(FlowShares, WhatTheNodeOpensIsNobodys) {
   for (int i = 0; i < kMany; ++i) Connect(kWeb, kWebIp, i);
   for (int i = 0; i < 50; ++i) {
-    const auto probe = bed_->ToPod(ifindex(kWeb), 0, Tcp4(kNodeIp, kWebIp, 8080, kSyn, Port(i)).ToFrame());
+    const auto probe = fixture_->ToPod(ifindex(kWeb), 0, Tcp4(kNodeIp, kWebIp, 8080, kSyn, Port(i)).ToFrame());
     ASSERT_TRUE(probe.ok()) << probe.status();
     EXPECT_TRUE(probe->forwarded) << i;
   }
@@ -201,15 +201,15 @@ TEST_F(FlowShares, WhatTheNodeOpensIsNobodys) {
 TEST_F(FlowShares, WhatTheNodeOpensLeavesRoom) {
   ExpectOtherConnects(0, 20);
   const auto node = [&](int number, std::uint8_t flags) {
-    const auto sent = bed_->ToPod(ifindex(kDb), 0, Tcp4(kNodeIp, kDbIp, 8080, flags, Port(number)).ToFrame());
+    const auto sent = fixture_->ToPod(ifindex(kDb), 0, Tcp4(kNodeIp, kDbIp, 8080, flags, Port(number)).ToFrame());
     EXPECT_TRUE(sent.ok()) << sent.status();
     return sent.ok() && sent->forwarded;
   };
   for (int i = 0; i < kMany; ++i) {
     if (node(i, kSyn) && Sent(kDb, Tcp4(kDbIp, kNodeIp, Port(i), kSyn | kAck, 8080))) node(i, kAck);
   }
-  EXPECT_GE(Share(0), std::uint64_t{kPlaces * 3 / 4});
-  EXPECT_LE(Share(0), std::uint64_t{kPlaces * 7 / 8 + 2});
+  EXPECT_GE(Share(0), std::uint64_t{kSlots * 3 / 4});
+  EXPECT_LE(Share(0), std::uint64_t{kSlots * 7 / 8 + 2});
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(Talks(kOther, kOtherIp, i)) << i;
   for (int i = 20; i < 50; ++i) EXPECT_TRUE(Connect(kOther, kOtherIp, i) && Talks(kOther, kOtherIp, i)) << i;
   ExpectShares();
@@ -219,7 +219,7 @@ TEST_F(FlowShares, WhatTheNodeOpensLeavesRoom) {
 TEST_F(FlowShares, WrongCountsAreCountedAnew) {
   using Shares = bpf::Map<std::uint32_t, std::uint64_t>;
   using Buckets = bpf::Map<std::uint32_t, sl_flow_bucket>;
-  auto& object = bed_->datapath().object();
+  auto& object = fixture_->datapath().object();
   const auto shares = Shares::Bind(object.map_fd("flow_shares"), "flow_shares");
   const auto buckets = Buckets::Bind(object.map_fd("flow_buckets"), "flow_buckets");
   ASSERT_TRUE(shares.ok() && buckets.ok());
@@ -228,21 +228,21 @@ TEST_F(FlowShares, WrongCountsAreCountedAnew) {
   ASSERT_TRUE(shares->Put(0, 0).ok());
   ASSERT_TRUE(shares->Put(3, -1UL).ok());
   sl_flow_bucket bucket = **buckets->Get(7);
-  const std::uint32_t guests = bucket.guests;
-  bucket.guests += 2;
+  const std::uint32_t overflow = bucket.overflow;
+  bucket.overflow += 2;
   ASSERT_TRUE(buckets->Put(7, bucket).ok());
   for (int i = 0; i < 2; ++i) Flows();
   EXPECT_EQ(Share(0), 30u);
   EXPECT_EQ(Share(1), 30u);
   EXPECT_EQ(Share(3), 0u);
-  EXPECT_EQ((**buckets->Get(7)).guests, guests);
+  EXPECT_EQ((**buckets->Get(7)).overflow, overflow);
 }
 
 TEST_F(FlowShares, WhatGoesIsCountedOut) {
   for (int i = 0; i < kMany; ++i) Sent(kWeb, Tcp4(kWebIp, kDbIp, 5432, kSyn, Port(i)));
   ASSERT_GT(Share(1), 0u);
   ExpectShares();
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   EXPECT_EQ(Share(0), 0u);
   EXPECT_EQ(Share(1), 0u);
 }

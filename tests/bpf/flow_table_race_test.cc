@@ -14,7 +14,7 @@
 #include "bpf/lib/flow_hash.h"
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/testing/test_run.h"
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
@@ -22,17 +22,17 @@ namespace {
 using datapath::FlowRecord;
 using datapath::FlowState;
 
-class FlowTableRace : public Shop {
+class FlowTableRace : public SampleCluster {
  protected:
   static constexpr int kFlows = 600, kPackets = 60000;
 
   static void SetUpTestSuite() {
     options_.object.flows = 4 * SL_FLOW_WAYS;
-    options_.object.flow_share_places = 1 << 20;  // shares would refuse most of web's
-    Shop::SetUpTestSuite();
+    options_.object.flow_share_slots = 1 << 20;  // shares would refuse most of web's
+    SampleCluster::SetUpTestSuite();
   }
   void SetUp() override {
-    Shop::SetUp();
+    SampleCluster::SetUp();
     Enforce(DbPolicy());
   }
 
@@ -56,7 +56,7 @@ class FlowTableRace : public Shop {
     CPU_SET(cpu, &set);
     sched_setaffinity(0, sizeof(set), &set);
     std::mt19937 random(cpu);
-    const int program = bed_->datapath().object().program_fd("tc_from_pod");
+    const int program = fixture_->datapath().object().program_fd("tc_from_pod");
     for (int i = 0; i < kPackets; ++i) {
       const int number = static_cast<int>(random() % kFlows);
       const bool back = IsAllowed(number) && random() % 4 == 0;
@@ -77,32 +77,32 @@ class FlowTableRace : public Shop {
     }
   }
 
-  // No place is lost for good, and the guests are those that are there.
+  // No slot is lost for good, and the overflow are those that are there.
   static void CheckBuckets() {
     using Buckets = bpf::Map<std::uint32_t, sl_flow_bucket>;
     using Settings = bpf::Map<std::uint32_t, sl_settings>;
     using Shares = bpf::Map<std::uint32_t, std::uint64_t>;
-    auto& object = bed_->datapath().object();
+    auto& object = fixture_->datapath().object();
     const auto buckets = Buckets::Bind(object.map_fd("flow_buckets"), "flow_buckets");
     const auto settings = Settings::Bind(object.map_fd("settings"), "settings");
-    const auto flows = bed_->datapath().Flows();
+    const auto flows = fixture_->datapath().Flows();
     ASSERT_TRUE(buckets.ok() && settings.ok() && flows.ok());
     const sl_settings seeds = **settings->Get(0);
     const auto shares = Shares::Bind(object.map_fd("flow_shares"), "flow_shares");
     ASSERT_TRUE(shares.ok()) << shares.status();
-    std::map<std::uint32_t, std::uint32_t> guests, owners;
+    std::map<std::uint32_t, std::uint32_t> overflow, owners;
     for (const FlowRecord& flow : *flows) {
       if (flow.state != FlowState::kDenied) {
         ++owners[0];
         ++owners[flow.entry.owner];
       }
-      const std::uint32_t home = sl_flow_bucket_of(sl_flow_hash(seeds.hash_seeds, &flow.key), buckets->capacity());
-      if (home != flow.place / SL_FLOW_WAYS) ++guests[home];
+      const std::uint32_t primary = sl_flow_bucket_of(sl_flow_hash(seeds.hash_seeds, &flow.key), buckets->capacity());
+      if (primary != flow.slot / SL_FLOW_WAYS) ++overflow[primary];
     }
     for (std::uint32_t owner = 0; owner < 4; ++owner) EXPECT_EQ(**shares->Get(owner), owners[owner]) << owner;
     for (std::uint32_t index = 0; index < buckets->capacity(); ++index) {
       const sl_flow_bucket bucket = **buckets->Get(index);
-      EXPECT_EQ(bucket.guests, guests[index]) << "bucket " << index;
+      EXPECT_EQ(bucket.overflow, overflow[index]) << "bucket " << index;
       for (const std::uint32_t tag : bucket.tags)
         EXPECT_TRUE(tag == 0 || ((tag & SL_FLOW_STATE_MASK) != SL_FLOW_BUSY && !(tag & SL_FLOW_HELD)))
             << "bucket " << index;
@@ -132,11 +132,11 @@ TEST_F(FlowTableRace, NobodyGetsAnothersVerdict) {
   int records = 0, mixed = 0, commits = 0;
   std::thread agent([&] {
     while (!over) {
-      auto flows = bed_->datapath().Flows();
+      auto flows = fixture_->datapath().Flows();
       if (!flows.ok()) continue;
       for (const FlowRecord& flow : *flows) mixed += !IsWhole(flow);
       records += static_cast<int>(flows->size());
-      if (records % 3 == 0) (void)bed_->datapath().ForgetFlows(*flows);
+      if (records % 3 == 0) (void)fixture_->datapath().ForgetFlows(*flows);
       if (records % 5 == 0) Enforce(++commits % 2 ? DbPolicy() + Isolate("other") : DbPolicy());
     }
   });
@@ -145,11 +145,11 @@ TEST_F(FlowTableRace, NobodyGetsAnothersVerdict) {
   agent.join();
   EXPECT_EQ(seen.errors, 0);
   EXPECT_EQ(seen.wrong, 0) << "denied packets that passed";
-  EXPECT_LT(seen.refused, kPackets * cpus / 100) << "two CPUs may want one place";
+  EXPECT_LT(seen.refused, kPackets * cpus / 100) << "two CPUs may want one slot";
   EXPECT_GT(records, 1000);
   EXPECT_GT(commits, 10);
   EXPECT_EQ(mixed, 0);
-  const auto events = bed_->datapath().ReadEventCounters();
+  const auto events = fixture_->datapath().ReadEventCounters();
   ASSERT_TRUE(events.ok()) << events.status();
   EXPECT_GT((*events)[SL_COUNTER_FLOW_EVICTED], 1000u) << "flows did push each other out";
   CheckBuckets();

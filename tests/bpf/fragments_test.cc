@@ -2,14 +2,14 @@
 // elsewhere. Nobody's push out another one's.
 #include <gtest/gtest.h>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
 constexpr int kFlood = 10000;
 
-class Fragments : public Shop {
+class Fragments : public SampleCluster {
  protected:
   static Packet First(const std::string& src, const std::string& dst, int id, std::uint16_t port = 5432) {
     return Eth{} /
@@ -26,14 +26,14 @@ class Fragments : public Shop {
            Payload{64};
   }
   bool LaterPasses(int id) {
-    const auto verdict = bed_->FromPod(ifindex(kWeb), Later(kWebIp, kDbIp, id).ToFrame());
+    const auto verdict = fixture_->FromPod(ifindex(kWeb), Later(kWebIp, kDbIp, id).ToFrame());
     EXPECT_TRUE(verdict.ok()) << verdict.status();
     if (!verdict.ok()) return false;
     EXPECT_TRUE(verdict->forwarded || verdict->reason == SL_DROP_FRAGMENT_NOT_FOUND) << verdict->reason;
     return verdict->forwarded;
   }
   void FirstPasses(int id) {
-    const auto verdict = bed_->FromPod(ifindex(kWeb), First(kWebIp, kDbIp, id).ToFrame());
+    const auto verdict = fixture_->FromPod(ifindex(kWeb), First(kWebIp, kDbIp, id).ToFrame());
     ASSERT_TRUE(verdict.ok() && verdict->forwarded);
   }
 };
@@ -41,21 +41,21 @@ class Fragments : public Shop {
 TEST_F(Fragments, AnotherPodsFloodPushesNothingOut) {
   FirstPasses(1);
   for (int i = 0; i < kFlood; ++i)
-    ASSERT_TRUE(bed_->FromPod(ifindex(kOther), First(kOtherIp, kRemoteIp, i).ToFrame()).ok());
+    ASSERT_TRUE(fixture_->FromPod(ifindex(kOther), First(kOtherIp, kRemoteIp, i).ToFrame()).ok());
   EXPECT_TRUE(LaterPasses(1));
 }
 
 TEST_F(Fragments, AFloodFromElsewhereIsItsReceiversAlone) {
   FirstPasses(1);
   for (int i = 0; i < kFlood / 2; ++i) {
-    ASSERT_TRUE(bed_->ToPod(ifindex(kOther), ifindex(kElsewhere), First("192.0.2.9", kOtherIp, i).ToFrame()).ok());
-    ASSERT_TRUE(bed_->FromWire(First("192.0.2.9", kOtherIp, kFlood + i).ToFrame()).ok());
+    ASSERT_TRUE(fixture_->ToPod(ifindex(kOther), ifindex(kElsewhere), First("192.0.2.9", kOtherIp, i).ToFrame()).ok());
+    ASSERT_TRUE(fixture_->FromWire(First("192.0.2.9", kOtherIp, kFlood + i).ToFrame()).ok());
   }
   EXPECT_TRUE(LaterPasses(1));
 }
 
 TEST_F(Fragments, WhatIsDroppedForItsSourceLeavesNothing) {
-  ASSERT_TRUE(bed_->FromPod(ifindex(kOther), First(kWebIp, kDbIp, 1).ToFrame()).ok());
+  ASSERT_TRUE(fixture_->FromPod(ifindex(kOther), First(kWebIp, kDbIp, 1).ToFrame()).ok());
   EXPECT_FALSE(LaterPasses(1));
 }
 
@@ -72,32 +72,32 @@ TEST_F(Fragments, WhatIsDroppedForItsReceiverLeavesNothing) {
 TEST_F(Fragments, AWorkloadHasItsNewestAlsoThroughBothHooks) {
   for (int i = 0; i < 2 * SL_FRAGMENTS; ++i) {
     FirstPasses(i);
-    ASSERT_TRUE(bed_->ToPod(ifindex(kDb), ifindex(kWeb), First(kWebIp, kDbIp, i).ToFrame()).ok());
+    ASSERT_TRUE(fixture_->ToPod(ifindex(kDb), ifindex(kWeb), First(kWebIp, kDbIp, i).ToFrame()).ok());
   }
   EXPECT_FALSE(LaterPasses(SL_FRAGMENTS - 1)) << "its own oldest go";
   for (int i = SL_FRAGMENTS; i < 2 * SL_FRAGMENTS; ++i) EXPECT_TRUE(LaterPasses(i)) << i;
 }
 
 TEST_F(Fragments, AreForgottenAfterAMinute) {
-  bed_->SetClock(1000);
+  fixture_->SetClock(1000);
   FirstPasses(1);
-  bed_->SetClock(1055);
+  fixture_->SetClock(1055);
   EXPECT_TRUE(LaterPasses(1));
-  bed_->SetClock(1070);
+  fixture_->SetClock(1070);
   EXPECT_FALSE(LaterPasses(1));
   FirstPasses(1);
   EXPECT_TRUE(LaterPasses(1));
 }
 
 TEST_F(Fragments, OfWhatIsForNoLocalWorkloadPassTheCard) {
-  const Judged later = FromWire(Later("192.0.2.9", "192.0.2.10", 1));
+  const Evaluated later = FromWire(Later("192.0.2.9", "192.0.2.10", 1));
   EXPECT_TRUE(later.forwarded) << "the card is not ours alone";
   EXPECT_EQ(FromWire(Later("192.0.2.9", kDbIp, 1)).reason, SL_DROP_FRAGMENT_NOT_FOUND);
 }
 
 TEST_F(Fragments, OfMulticastBelongToTheReceiver) {
   const sl_interface facts{.address = policy::Address::Parse(kWebIp)->abi()};
-  ASSERT_TRUE(bed_->datapath().DescribeInterface(ifindex(kWeb), facts).ok());
+  ASSERT_TRUE(fixture_->datapath().DescribeInterface(ifindex(kWeb), facts).ok());
   const std::string group = "224.0.1.1";
   EXPECT_TRUE(ToPod(kWeb, kElsewhere, First("192.0.2.9", group, 1)).forwarded);
   EXPECT_TRUE(ToPod(kWeb, kElsewhere, Later("192.0.2.9", group, 1)).forwarded);

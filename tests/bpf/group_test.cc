@@ -2,7 +2,7 @@
 // Each is decided for its own ends, whatever becomes of the others.
 #include <gtest/gtest.h>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
@@ -17,14 +17,14 @@ constexpr Group kGroups[] = {
     {"fd00::1", "ff02::fb", "33:33:00:00:00:fb"},
 };
 
-class Groups : public Shop, public ::testing::WithParamInterface<Group> {
+class Groups : public SampleCluster, public ::testing::WithParamInterface<Group> {
  protected:
   void SetUp() override {
-    Shop::SetUp();
+    SampleCluster::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     for (const auto& [interface, ip] : {std::pair{kWeb, kWebIp}, {kDb, kDbIp}, {kOther, kOtherIp}}) {
       const sl_interface facts{.address = policy::Address::Parse(ip)->abi()};
-      ASSERT_TRUE(bed_->datapath().DescribeInterface(ifindex(interface), facts).ok());
+      ASSERT_TRUE(fixture_->datapath().DescribeInterface(ifindex(interface), facts).ok());
     }
   }
   static Packet Said() {
@@ -45,8 +45,8 @@ class Groups : public Shop, public ::testing::WithParamInterface<Group> {
     }
     return Policy("web", "web", "  policyTypes: [Egress]\n  egress: [{to: [" + peers + "]}]\n");
   }
-  Judged Sent() { return FromPod(kWeb, Said()); }
-  Judged At(int interface) { return ToPod(interface, kWeb, Said()); }
+  Evaluated Sent() { return FromPod(kWeb, Said()); }
+  Evaluated At(int interface) { return ToPod(interface, kWeb, Said()); }
   void EverybodyHears() {
     Enforce(Web({"db", "other"}, true));
     ASSERT_TRUE(Sent().forwarded);
@@ -61,9 +61,9 @@ TEST_P(Groups, EachHasOneFlow) {
   EverybodyHears();
   EXPECT_EQ(Flows().size(), 3u);
   for (int round = 0; round < 3; ++round) {
-    const Judged sent = Sent(), at_db = At(kDb), at_other = At(kOther);
+    const Evaluated sent = Sent(), at_db = At(kDb), at_other = At(kOther);
     EXPECT_TRUE(sent.forwarded && at_db.forwarded && at_other.forwarded);
-    for (const Judged* judged : {&sent, &at_db, &at_other}) EXPECT_TRUE(judged->events.empty());
+    for (const Evaluated* evaluated : {&sent, &at_db, &at_other}) EXPECT_TRUE(evaluated->events.empty());
   }
   EXPECT_EQ(Flows().size(), 3u);
   for (const auto& flow : Flows()) EXPECT_EQ(flow.entry.forward_packets, 4u);
@@ -93,11 +93,11 @@ TEST_P(Groups, OneReceiverThatMayNotIsAlone) {
 
 TEST_P(Groups, OneReceiverInQuarantineIsAlone) {
   EverybodyHears();
-  ASSERT_TRUE(bed_->datapath().SetQuarantine(3, true).ok());
+  ASSERT_TRUE(fixture_->datapath().SetQuarantine(3, true).ok());
   EXPECT_TRUE(Sent().forwarded);
   EXPECT_EQ(At(kOther).reason, SL_DROP_QUARANTINED);
   EXPECT_TRUE(At(kDb).forwarded);
-  ASSERT_TRUE(bed_->datapath().SetQuarantine(3, false).ok());
+  ASSERT_TRUE(fixture_->datapath().SetQuarantine(3, false).ok());
   EXPECT_TRUE(At(kOther).forwarded);
 }
 

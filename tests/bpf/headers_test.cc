@@ -1,12 +1,12 @@
 // Headers around the same packet change nothing of its verdict; every truncation of every fixture has one.
 #include <gtest/gtest.h>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
-class Headers : public Shop {
+class Headers : public SampleCluster {
  protected:
   // The kernel refuses a tc test run on an empty packet or half an IP header (net/bpf/test_run.c); XDP gets these too.
   static std::size_t ShortestTcTestRun(const Frame& frame) {
@@ -24,7 +24,7 @@ TEST_F(Headers, TaggedTwinsAreJudgedAlike) {
         Eth{} / web4 / tcp, Eth{} / Vlan{} / web4 / tcp, Eth{} / Vlan{.tpid = 0x88a8} / Vlan{} / web4 / tcp,
         Eth{} / web6 / tcp, Eth{} / Vlan{} / web6 / tcp, Eth{} / Vlan{.tpid = 0x88a8} / Vlan{} / web6 / tcp};
     for (const Packet& twin : twins) {
-      ASSERT_TRUE(bed_->ForgetFlows().ok());
+      ASSERT_TRUE(fixture_->ForgetFlows().ok());
       EXPECT_EQ(FromPod(kWeb, twin).forwarded, port == 5432);
       const auto flows = Flows();
       ASSERT_EQ(flows.size(), 1u);
@@ -36,10 +36,10 @@ TEST_F(Headers, TaggedTwinsAreJudgedAlike) {
   // And from the wire, for a pod that is open.
   for (const Packet& twin : {Eth{} / Vlan{} / Ipv4{.src = kRemoteIp, .dst = kWebIp} / Udp{},
                              Eth{} / Vlan{.tpid = 0x88a8} / Vlan{} / Ipv6{.src = kRemoteIp6, .dst = kWebIp6} / Udp{}}) {
-    const Judged judged = FromWire(twin);
+    const Evaluated evaluated = FromWire(twin);
     EXPECT_EQ(
-        judged.moves,
-        Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, judged.bytes).Count(SL_COUNTER_FLOW_NEW).Added("pending"));
+        evaluated.moves,
+        Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, evaluated.bytes).Count(SL_COUNTER_FLOW_NEW).Added("pending"));
   }
 }
 
@@ -128,12 +128,12 @@ TEST_F(Headers, EveryTruncationOfEveryFixtureHasAVerdict) {
     const Frame whole = fixture.ToFrame();
     for (std::size_t length = 14; length <= whole.size(); ++length) {
       const Frame frame(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
-      const auto wire = bed_->FromWire(frame);
+      const auto wire = fixture_->FromWire(frame);
       ASSERT_TRUE(wire.ok()) << "length " << length << ": " << wire.status();
       if (length < ShortestTcTestRun(frame)) continue;
-      const auto from_pod = bed_->FromPod(ifindex(kWeb), frame);
+      const auto from_pod = fixture_->FromPod(ifindex(kWeb), frame);
       ASSERT_TRUE(from_pod.ok()) << "length " << length << ": " << from_pod.status();
-      const auto to_pod = bed_->ToPod(ifindex(kDb), ifindex(kElsewhere), frame);
+      const auto to_pod = fixture_->ToPod(ifindex(kDb), ifindex(kElsewhere), frame);
       ASSERT_TRUE(to_pod.ok()) << "length " << length << ": " << to_pod.status();
     }
   }
@@ -144,8 +144,8 @@ TEST_F(Headers, EveryTruncationOfEveryFixtureHasAVerdict) {
 TEST_F(Headers, FramesBelowAnEthernetHeader) {
   for (std::size_t length = 1; length < 14; ++length) {
     const Frame frame(length, 0);
-    for (const auto& verdict : {bed_->FromWire(frame), bed_->FromPod(ifindex(kWeb), frame),
-                                bed_->ToPod(ifindex(kDb), ifindex(kElsewhere), frame)}) {
+    for (const auto& verdict : {fixture_->FromWire(frame), fixture_->FromPod(ifindex(kWeb), frame),
+                                fixture_->ToPod(ifindex(kDb), ifindex(kElsewhere), frame)}) {
       if (verdict.ok())
         EXPECT_EQ(verdict->reason, SL_DROP_MALFORMED_ETHERNET) << length;
       else

@@ -1,15 +1,15 @@
 // ICMP errors pass by the packet that they quote: both families, and nobody gains a way in by them.
 #include <gtest/gtest.h>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
-class IcmpError : public Shop {
+class IcmpError : public SampleCluster {
  protected:
   void SetUp() override {
-    Shop::SetUp();
+    SampleCluster::SetUp();
     Enforce(DbPolicy() + Isolate("web") + Isolate("other"));
   }
   // A router's or an end's error to whoever sent `about`.
@@ -28,11 +28,11 @@ class IcmpError : public Shop {
 TEST_F(IcmpError, FromTheOtherEnd) {
   const Packet error = Error4(kDbIp, kWebIp, ToDb(kSyn));
   EXPECT_EQ(FromPod(kDb, error).reason, SL_DROP_POLICY_DENIED) << "no such flow yet";
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
-  const Judged sent = FromPod(kDb, error);
+  const Evaluated sent = FromPod(kDb, error);
   EXPECT_EQ(sent.moves, Passed(SL_HOOK_TC_FROM_POD, sent.bytes).Egress(2, SL_DROP_NONE, sent.bytes));
-  const Judged received = ToPod(kWeb, kDb, error);
+  const Evaluated received = ToPod(kWeb, kDb, error);
   EXPECT_EQ(received.moves, Passed(SL_HOOK_TC_TO_POD, received.bytes).Ingress(1, SL_DROP_NONE, received.bytes));
 }
 
@@ -42,9 +42,9 @@ TEST_F(IcmpError, FromARouterOnTheWay) {
   ASSERT_TRUE(FromPod(kWeb, out6).forwarded);
   for (const Packet& error : {Error4("192.0.2.77", kWebIp, out4, 11), Error6("2001:db8::77", kWebIp6, out6),
                               Error6("2001:db8::77", kWebIp6, out6, 3)}) {
-    const Judged passed = FromWire(error);
+    const Evaluated passed = FromWire(error);
     EXPECT_EQ(passed.moves, Passed(SL_HOOK_XDP_UPLINK, passed.bytes));
-    const Judged received = ToPod(kWeb, kUplink, error);
+    const Evaluated received = ToPod(kWeb, kUplink, error);
     EXPECT_EQ(received.moves, Passed(SL_HOOK_TC_TO_POD, received.bytes).Ingress(1, SL_DROP_NONE, received.bytes));
   }
 }

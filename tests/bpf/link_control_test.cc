@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
@@ -62,10 +62,10 @@ Packet Igmp(int type, const std::string& dst, const std::string& group, const st
          Raw{std::vector<std::uint8_t>{static_cast<std::uint8_t>(type), 0, 0, 0} + Bytes(group)};
 }
 
-class LinkControl : public Shop {
+class LinkControl : public SampleCluster {
  protected:
   void SetUp() override {
-    Shop::SetUp();
+    SampleCluster::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     Describe(kWeb, kWebMac, kWebLl, kWebIp);
     Describe(kDb, kDbMac, kDbLl, kDbIp);
@@ -75,7 +75,7 @@ class LinkControl : public Shop {
 
   void NextBudget() {
     static std::uint64_t seconds = 1000;
-    bed_->SetClock(seconds += 10);
+    fixture_->SetClock(seconds += 10);
   }
 
   void Describe(int interface, const char* mac, const char* link_local, const char* ip) {
@@ -85,7 +85,7 @@ class LinkControl : public Shop {
     facts.link_local = policy::Address::Parse(link_local)->abi();
     const auto link_local4 = Bytes(fmt::format("169.254.7.{}", interface + 1));
     std::memcpy(&facts.link_local4, link_local4.data(), 4);
-    const Status described = bed_->datapath().DescribeInterface(ifindex(interface), facts);
+    const Status described = fixture_->datapath().DescribeInterface(ifindex(interface), facts);
     ASSERT_TRUE(described.ok()) << described;
   }
 
@@ -125,9 +125,10 @@ TEST_F(LinkControl, WhatAHostSaysOfItselfPassesAndCountsAsItsOwn) {
   Describe(kWeb, kWebMac, kWebLl, kWebIp);
   for (std::size_t i = 0; i < all.size(); ++i) {
     SCOPED_TRACE(i);
-    const Judged judged = FromPod(kWeb, all[i]);
-    EXPECT_EQ(judged.moves,
-              Moves().Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, judged.bytes).Egress(1, SL_DROP_NONE, judged.bytes));
+    const Evaluated evaluated = FromPod(kWeb, all[i]);
+    EXPECT_EQ(
+        evaluated.moves,
+        Moves().Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, evaluated.bytes).Egress(1, SL_DROP_NONE, evaluated.bytes));
   }
   EXPECT_TRUE(Flows().empty());
 }
@@ -203,13 +204,13 @@ TEST_F(LinkControl, OnlyInItsForm) {
   };
   for (std::size_t i = 0; i < all.size(); ++i) {
     SCOPED_TRACE(i);
-    const Judged judged = FromPod(kWeb, all[i]);
-    EXPECT_EQ(judged.reason, SL_DROP_LINK_CONTROL);
-    EXPECT_EQ(judged.moves, Moves()
-                                .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_LINK_CONTROL, judged.bytes)
-                                .Egress(1, SL_DROP_LINK_CONTROL, judged.bytes)
-                                .Added("denied"));
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    const Evaluated evaluated = FromPod(kWeb, all[i]);
+    EXPECT_EQ(evaluated.reason, SL_DROP_LINK_CONTROL);
+    EXPECT_EQ(evaluated.moves, Moves()
+                                   .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_LINK_CONTROL, evaluated.bytes)
+                                   .Egress(1, SL_DROP_LINK_CONTROL, evaluated.bytes)
+                                   .Added("denied"));
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
   }
   // A frame that is longer than its packet: a bridge would take the rest along.
   Frame long_arp = Arp(1, kWebMac, kWebIp, "10.0.0.9").ToFrame();
@@ -233,7 +234,7 @@ TEST_F(LinkControl, ItDoesNotLeaveTheLink) {
   // Without a bridge there is nobody on the link but the node.
   sl_interface routed{.endpoint = 1};
   routed.address = policy::Address::Parse(kWebIp)->abi();
-  ASSERT_TRUE(bed_->datapath().DescribeInterface(ifindex(kWeb), routed).ok());
+  ASSERT_TRUE(fixture_->datapath().DescribeInterface(ifindex(kWeb), routed).ok());
   EXPECT_EQ(Web(Nd(136, kWebMac, kWebIp6, "fd00::77", Bytes(kWebIp6))), SL_DROP_LINK_CONTROL);
   EXPECT_TRUE(FromPod(kWeb, Nd(136, kWebMac, kWebIp6, "fd00::fe", Bytes(kWebIp6))).forwarded);
 }
@@ -314,7 +315,7 @@ TEST_F(LinkControl, ItHasABudgetASmallerOneInQuarantine) {
   const auto passed = [&](int tries) {
     int count = 0;
     for (int i = 0; i < tries; ++i) {
-      auto verdict = bed_->FromPod(ifindex(kWeb), frame);
+      auto verdict = fixture_->FromPod(ifindex(kWeb), frame);
       count += verdict.ok() && verdict->forwarded;
     }
     return count;
@@ -324,10 +325,10 @@ TEST_F(LinkControl, ItHasABudgetASmallerOneInQuarantine) {
   EXPECT_EQ(Web(arp), SL_DROP_LINK_CONTROL);
   EXPECT_TRUE(FromPod(kDb, Arp(1, kDbMac, kDbIp, "10.0.0.9")).forwarded) << "others have their own";
   NextBudget();
-  ASSERT_TRUE(bed_->datapath().SetQuarantine(1, true).ok());
+  ASSERT_TRUE(fixture_->datapath().SetQuarantine(1, true).ok());
   const int few = static_cast<int>(SL_LINK_CONTROL_RATE_CUT_OFF / frame.size());
   EXPECT_NEAR(passed(few + 100), few, 1);
-  ASSERT_TRUE(bed_->datapath().SetQuarantine(1, false).ok());
+  ASSERT_TRUE(fixture_->datapath().SetQuarantine(1, false).ok());
 }
 
 // Addresses that no policy knows, as a host uses them on its link.
@@ -348,12 +349,12 @@ TEST_F(LinkControl, ItsAddressesOnTheLinkAreItsOwnAndPolicyIsAsked) {
   };
   for (std::size_t i = 0; i < all.size(); ++i) {
     SCOPED_TRACE(i);
-    const Judged judged = FromPod(kWeb, all[i]);
-    EXPECT_TRUE(judged.forwarded) << judged.reason;
+    const Evaluated evaluated = FromPod(kWeb, all[i]);
+    EXPECT_TRUE(evaluated.forwarded) << evaluated.reason;
     const auto flows = Flows();
     ASSERT_EQ(flows.size(), 1u);
     EXPECT_EQ(flows[0].entry.initiator.endpoint, 1u) << "told of as web's";
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
   }
   // Of others, and for others' use.
   EXPECT_EQ(Web(Eth{.src = kWebMac} / Ipv6{.src = kDbLl, .dst = "ff02::fb"} / Udp{}), SL_DROP_SPOOFED_SOURCE);
@@ -365,14 +366,14 @@ TEST_F(LinkControl, ItsAddressesOnTheLinkAreItsOwnAndPolicyIsAsked) {
   EXPECT_EQ(Web(Eth{.src = kWebMac} / Ipv4{.src = "0.0.0.0", .dst = kDbIp} / Udp{.sport = 68, .dport = 67}),
             SL_DROP_SPOOFED_SOURCE);
   // What web says to all, another pod gets as web's.
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   ASSERT_TRUE(FromPod(kWeb, mdns6).forwarded);
   EXPECT_EQ(ToPod(kDb, kWeb, mdns6).reason, SL_DROP_POLICY_DENIED);
   EXPECT_TRUE(ToPod(kOther, kWeb, mdns6).forwarded);
   // Isolated, policy decides.
   Enforce(DbPolicy() + Policy("nothing", "web", "  policyTypes: [Egress]\n"));
   Describe(kWeb, kWebMac, kWebLl, kWebIp);
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   for (const Packet& packet : all) EXPECT_EQ(Web(packet), SL_DROP_POLICY_DENIED);
 }
 

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
-class Orientation : public Shop {
+class Orientation : public SampleCluster {
  protected:
   static Packet Udp4(const std::string& src, std::uint16_t sport, const std::string& dst, std::uint16_t dport) {
     return Eth{} / Ipv4{.src = src, .dst = dst} / Udp{.sport = sport, .dport = dport} / Payload{20};
@@ -33,8 +33,8 @@ TEST_F(Orientation, TheServerSpeaksFirstInAnAllowedConnection) {
   for (const std::uint8_t flags : {kAck, static_cast<std::uint8_t>(kAck | kPsh), static_cast<std::uint8_t>(kSyn | kAck),
                                    static_cast<std::uint8_t>(kFin | kAck)}) {
     SCOPED_TRACE(static_cast<int>(flags));
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
-    const Judged answer = FromPod(kDb, ToWeb(flags));
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
+    const Evaluated answer = FromPod(kDb, ToWeb(flags));
     EXPECT_TRUE(answer.forwarded);
     EXPECT_EQ(answer.moves, Moves()
                                 .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, answer.bytes)
@@ -79,14 +79,14 @@ TEST_F(Orientation, OnTheWireToo) {
 TEST_F(Orientation, PortsThatDoNotTellNeedBoth) {
   for (const auto& [client, server] : {std::pair<std::uint16_t, std::uint16_t>{40000, 50051}, {2000, 3000}}) {
     Enforce();
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
     EXPECT_TRUE(FromPod(kWeb, Tcp4(kWebIp, kDbIp, server, kAck, client)).forwarded);
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
     for (const char* isolated : {"web", "db"}) {
       Enforce(Isolate(isolated));
       EXPECT_EQ(FromPod(kWeb, Tcp4(kWebIp, kDbIp, server, kAck, client)).reason, SL_DROP_POLICY_DENIED) << isolated;
       EXPECT_EQ(FromPod(kDb, Tcp4(kDbIp, kWebIp, client, kAck, server)).reason, SL_DROP_POLICY_DENIED) << isolated;
-      ASSERT_TRUE(bed_->ForgetFlows().ok());
+      ASSERT_TRUE(fixture_->ForgetFlows().ok());
     }
     Enforce(Isolate("web"));
     EXPECT_TRUE(FromPod(kWeb, Tcp4(kWebIp, kDbIp, server, kSyn, client)).forwarded) << "a new one is a new one";
@@ -121,7 +121,7 @@ TEST_F(Orientation, ASpoofedEndAndASynStopNothing) {
       {{false, kRst}}, {{false, kRst | kAck}}, {{false, kFin | kAck}, {true, kFin | kAck}}};
   for (const auto& end : ends) {
     Enforce(DbPolicy() + Isolate("web"));
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
     ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
     ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
     ASSERT_TRUE(FromPod(kWeb, ToDb(kAck)).forwarded);
@@ -146,7 +146,7 @@ TEST_F(Orientation, ADeniedSynDeniesNoAnswer) {
   EXPECT_TRUE(FromPod(kDb, ToWeb(kAck | kPsh)).forwarded) << "of web's connection, which is older or was forgotten";
   EXPECT_EQ(Initiator(), 1u);
   // Likewise by the full path: IP options.
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   const auto with_options = [](std::uint8_t flags) {
     return Eth{} / Ipv4{.src = kDbIp, .dst = kWebIp, .option_words = 1} /
            Tcp{.sport = 5432, .dport = 40000, .flags = flags};
@@ -166,7 +166,7 @@ TEST_F(Orientation, TheNodesAnswerIsNotTheNodesFlow) {
   EXPECT_TRUE(ToPod(kWeb, kNode, Tcp4(kNodeIp, kWebIp, 40000, kAck, 6443)).forwarded) << "web may ask the node";
 }
 
-// The test bed has no sockets: nobody has asked.
+// The test fixture has no sockets: nobody has asked.
 TEST_F(Orientation, ADatagramThatNobodyAskedForIsNoAnswer) {
   Enforce(Isolate("web"));
   EXPECT_EQ(FromPod(kDb, Udp4(kDbIp, 53, kWebIp, 40000)).reason, SL_DROP_POLICY_DENIED);
@@ -243,7 +243,7 @@ TEST_F(Peers, AnAnswerFromAnAddressThatIsNobodys) {
   EXPECT_TRUE(ToPod(kDb, kElsewhere, question).forwarded);
   Enforce(Isolate("db"));
   EXPECT_FALSE(FromPod(kDb, answer).forwarded) << "not any more";
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   EXPECT_EQ(FromPod(kDb, answer).reason, SL_DROP_SPOOFED_SOURCE) << "in nobody's flow";
 }
 
@@ -259,7 +259,7 @@ TEST_F(Pings, ARequestOfTheResponderIsAFlowOfItsOwn) {
   const struct { int request, reply; } kinds[] = {{8, 0}, {13, 14}, {15, 16}, {17, 18}, {42, 43}};
   for (const auto& kind : kinds) {
     SCOPED_TRACE(kind.request);
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
     const auto request = static_cast<std::uint8_t>(kind.request), reply = static_cast<std::uint8_t>(kind.reply);
     ASSERT_TRUE(FromPod(kWeb, Icmp4(kWebIp, kDbIp, request)).forwarded);
     EXPECT_TRUE(FromPod(kDb, Icmp4(kDbIp, kWebIp, reply)).forwarded);

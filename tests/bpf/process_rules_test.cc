@@ -1,8 +1,8 @@
-// Rules by process in the packet path: who is judged anew, and when. That the first verdict is the evaluator's is the
-// differential test's matter; who is behind a socket, that of tests/attribution.
+// Rules by process in the packet path: who is evaluated anew, and when. That the first verdict is the evaluator's is
+// the differential test's matter; who is behind a socket, that of tests/attribution.
 #include <gtest/gtest.h>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
@@ -31,30 +31,30 @@ spec:
   ingress: [{ports: [{port: 5432}], processes: {binaries: [/usr/sbin/postgres]}}]
 )";
 
-class ProcessRules : public Shop {
+class ProcessRules : public SampleCluster {
  protected:
   void TearDown() override {
-    if (bed_ == nullptr) return;
+    if (fixture_ == nullptr) return;
     Behind({}, {});
-    bed_->datapath().object().SetTestSockets(0, 0);
+    fixture_->datapath().object().SetTestSockets(0, 0);
   }
   static Packet Udp4(const std::string& src, const std::string& dst, std::uint16_t port) {
     return Eth{} / Ipv4{.src = src, .dst = dst, .protocol = policy::kUdp} / Udp{.sport = 40000, .dport = port};
   }
   // Who sends, and who listens or answers, from here on.
   static void Behind(const std::optional<policy::Process>& sender, const std::optional<policy::Process>& receiver) {
-    const Status status = bed_->SetProcesses(sender, receiver);
+    const Status status = fixture_->SetProcesses(sender, receiver);
     ASSERT_TRUE(status.ok()) << status;
-    ASSERT_TRUE(bed_->ChangeSockets().ok());
+    ASSERT_TRUE(fixture_->ChangeSockets().ok());
   }
   // Likewise by other sockets than before, of which nobody was told.
   static void BehindOthers(const std::optional<policy::Process>& sender,
                            const std::optional<policy::Process>& receiver) {
     static std::uint64_t sockets = 0;
-    const Status status = bed_->SetProcesses(sender, receiver);
+    const Status status = fixture_->SetProcesses(sender, receiver);
     ASSERT_TRUE(status.ok()) << status;
     ++sockets;
-    bed_->datapath().object().SetTestSockets(sockets, sockets);
+    fixture_->datapath().object().SetTestSockets(sockets, sockets);
   }
   datapath::FlowRecord TheFlow() {
     const auto flows = Flows();
@@ -62,8 +62,8 @@ class ProcessRules : public Shop {
     return flows.empty() ? datapath::FlowRecord{} : flows[0];
   }
   static std::string RuleOf(std::uint32_t decision) {
-    const auto found = bed_->compiled().decisions.find(decision);
-    if (found == bed_->compiled().decisions.end() || found->second->contributions.empty()) return "none";
+    const auto found = fixture_->compiled().decisions.find(decision);
+    if (found == fixture_->compiled().decisions.end() || found->second->contributions.empty()) return "none";
     const policy::Contribution& part = found->second->contributions[0];
     return fmt::format("{} {} {}", part.policy.ToString(), part.rule, policy::EffectName(part.effect));
   }
@@ -81,7 +81,7 @@ TEST_F(ProcessRules, TheFirstPacketOfTheWrongProgramIsDropped) {
     Behind(kPsql, {});
     EXPECT_EQ(FromPod(kWeb, syn(81)).reason, SL_DROP_POLICY_DENIED);
     EXPECT_TRUE(FromPod(kWeb, syn(5432)).forwarded);
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
   }
 }
 
@@ -126,13 +126,13 @@ TEST_F(ProcessRules, EachDatagramIsItsSendersOwn) {
 
 TEST_F(ProcessRules, FlowsThatLiveAreKeptOnlyFromNewPolicies) {
   Enforce(kEgress);
-  ASSERT_TRUE(bed_->datapath().Configure(SL_SETTING_KEEP_ESTABLISHED).ok());
+  ASSERT_TRUE(fixture_->datapath().Configure(SL_SETTING_KEEP_ESTABLISHED).ok());
   Behind(kPsql, {});
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
   ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
   Behind(kCurl, {});
   EXPECT_FALSE(FromPod(kWeb, ToDb(kAck)).forwarded);
-  ASSERT_TRUE(bed_->datapath().Configure(0).ok());
+  ASSERT_TRUE(fixture_->datapath().Configure(0).ok());
 }
 
 TEST_F(ProcessRules, APolicyThatComesLaterJudgesByTheProcessThatIsKnown) {
@@ -218,7 +218,7 @@ TEST_F(ProcessRules, WhatAnotherSocketSendsIsJudgedAnew) {
     EXPECT_TRUE(FromPod(kWeb, packet).forwarded) << "its own again";
     BehindOthers(kPsql, {});
     EXPECT_TRUE(FromPod(kWeb, packet).forwarded) << "a socket of a process of the same class";
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
   }
 }
 
@@ -249,7 +249,7 @@ TEST_F(ProcessRules, TheAnswerToAnotherSocketIsJudgedAnew) {
   BehindOthers(kPsql, {});
   ASSERT_TRUE(FromPod(kWeb, question).forwarded);
   BehindOthers(kPostgres, kPsql);
-  bed_->datapath().object().SetTestSockets(1000, TheFlow().entry.initiator_socket);
+  fixture_->datapath().object().SetTestSockets(1000, TheFlow().entry.initiator_socket);
   EXPECT_TRUE(FromPod(kDb, answer).forwarded);
   EXPECT_TRUE(ToPod(kWeb, kDb, answer).forwarded);
   BehindOthers(kPostgres, kCurl);
@@ -263,7 +263,7 @@ TEST_F(ProcessRules, FlowsThatNoRuleByProcessDecidesAreNot) {
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
   EXPECT_EQ(TheFlow().entry.flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER),
             static_cast<unsigned>(SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER));
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   ASSERT_TRUE(FromPod(kOther, Tcp4(kOtherIp, kRemoteIp, 443)).forwarded);
   EXPECT_EQ(TheFlow().entry.flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER), 0U);
 }

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "policy/network/snapshot.h"
-#include "tests/support/test_bed.h"
+#include "tests/support/program_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -32,15 +32,15 @@ std::shared_ptr<policy::NetworkPolicy> AllowIngress(const std::string& name, pol
 class Programs : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    auto bed = TestBed::Create();
-    ASSERT_TRUE(bed.ok()) << bed.status();
-    bed_ = std::move(*bed).release();
+    auto fixture = ProgramFixture::Create();
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = std::move(*fixture).release();
   }
-  static void TearDownTestSuite() { delete bed_; }
+  static void TearDownTestSuite() { delete fixture_; }
 
   void SetUp() override {
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
-    bed_->SetClock(1000);
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
+    fixture_->SetClock(1000);
     Enforce({AllowIngress("db", {{"app", "db"}}, {{"app", "web"}}, 5432)});
   }
 
@@ -58,7 +58,8 @@ class Programs : public ::testing::Test {
       resource.workload = workload;
       resources[resource.id] = resource;
       if (interface >= 0)
-        bindings[workload->name] = {bed_->ifindex(interface), static_cast<std::uint32_t>(interface + 1), workload->ips};
+        bindings[workload->name] = {fixture_->ifindex(interface), static_cast<std::uint32_t>(interface + 1),
+                                    workload->ips};
     };
     add("web", "10.0.0.1", "fd00::1", 0);
     add("db", "10.0.0.2", "fd00::2", 1);
@@ -72,22 +73,23 @@ class Programs : public ::testing::Test {
     }
     auto snapshot = policy::Snapshot::Build(resources, bindings, {*Address::Parse("10.0.0.254")});
     ASSERT_TRUE(snapshot.ok()) << snapshot.status();
-    const Status status = bed_->Enforce(*snapshot);
+    const Status status = fixture_->Enforce(*snapshot);
     ASSERT_TRUE(status.ok()) << status;
   }
 
-  TestBed::Verdict FromPod(int interface, const Packet& packet) {
-    auto verdict = bed_->FromPod(bed_->ifindex(interface), packet.ToFrame());
+  ProgramFixture::Verdict FromPod(int interface, const Packet& packet) {
+    auto verdict = fixture_->FromPod(fixture_->ifindex(interface), packet.ToFrame());
     EXPECT_TRUE(verdict.ok()) << verdict.status();
-    return verdict.ok() ? *verdict : TestBed::Verdict{};
+    return verdict.ok() ? *verdict : ProgramFixture::Verdict{};
   }
-  TestBed::Verdict ToPod(int interface, int from, const Packet& packet) {
-    auto verdict = bed_->ToPod(bed_->ifindex(interface), from < 0 ? 0 : bed_->ifindex(from), packet.ToFrame());
+  ProgramFixture::Verdict ToPod(int interface, int from, const Packet& packet) {
+    auto verdict =
+        fixture_->ToPod(fixture_->ifindex(interface), from < 0 ? 0 : fixture_->ifindex(from), packet.ToFrame());
     EXPECT_TRUE(verdict.ok()) << verdict.status();
-    return verdict.ok() ? *verdict : TestBed::Verdict{};
+    return verdict.ok() ? *verdict : ProgramFixture::Verdict{};
   }
   std::vector<datapath::FlowRecord> Flows() {
-    auto flows = bed_->datapath().Flows();
+    auto flows = fixture_->datapath().Flows();
     EXPECT_TRUE(flows.ok()) << flows.status();
     return flows.ok() ? *flows : std::vector<datapath::FlowRecord>{};
   }
@@ -96,10 +98,10 @@ class Programs : public ::testing::Test {
     return Eth{} / Ipv4{.src = src, .dst = dst} / Tcp{.sport = sport, .dport = port};
   }
 
-  static TestBed* bed_;
+  static ProgramFixture* fixture_;
 };
 
-TestBed* Programs::bed_ = nullptr;
+ProgramFixture* Programs::fixture_ = nullptr;
 
 TEST_F(Programs, AllowedFlowIsForwardedAndTracked) {
   EXPECT_TRUE(FromPod(0, Syn("10.0.0.1", "10.0.0.2", 5432)).forwarded);
@@ -154,7 +156,7 @@ TEST_F(Programs, ReplyOfAnAllowedFlowPassesAnIsolatedPod) {
   const Packet syn =
       Eth{} / Ipv4{.src = "10.0.0.2", .dst = "10.0.0.1"} / Tcp{.sport = 5432, .dport = 40000, .flags = kSyn};
   EXPECT_FALSE(FromPod(1, syn).forwarded);
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   ASSERT_TRUE(FromPod(0, Syn("10.0.0.1", "10.0.0.2", 5432)).forwarded);
   EXPECT_TRUE(FromPod(1, reply).forwarded);
   const auto flows = Flows();
@@ -189,7 +191,7 @@ TEST_F(Programs, UnrelatedChangeLeavesTheFlow) {
 TEST_F(Programs, NodeReachesAnIsolatedPodAndForwardedTrafficDoesNot) {
   const Packet probe = Syn("10.0.0.254", "10.0.0.2", 9999);
   EXPECT_TRUE(ToPod(1, -1, probe).forwarded);
-  ASSERT_TRUE(bed_->ForgetFlows().ok());
+  ASSERT_TRUE(fixture_->ForgetFlows().ok());
   EXPECT_EQ(ToPod(1, 7, probe).reason, SL_DROP_POLICY_DENIED);
 }
 
@@ -226,16 +228,16 @@ TEST_F(Programs, IcmpErrorPassesByTheTupleItQuotes) {
 }
 
 TEST_F(Programs, WireIsJudgedForLocalPodsOnly) {
-  auto verdict = bed_->FromWire(Syn("10.0.1.1", "10.0.0.2", 5432).ToFrame());
+  auto verdict = fixture_->FromWire(Syn("10.0.1.1", "10.0.0.2", 5432).ToFrame());
   ASSERT_TRUE(verdict.ok()) << verdict.status();
   EXPECT_EQ(verdict->reason, SL_DROP_POLICY_DENIED);
-  verdict = bed_->FromWire(Syn("10.0.1.1", "10.0.0.1", 80).ToFrame());
+  verdict = fixture_->FromWire(Syn("10.0.1.1", "10.0.0.1", 80).ToFrame());
   ASSERT_TRUE(verdict.ok()) << verdict.status();
   EXPECT_TRUE(verdict->forwarded);
-  verdict = bed_->FromWire(Syn("10.0.1.1", "10.5.5.5", 80).ToFrame());
+  verdict = fixture_->FromWire(Syn("10.0.1.1", "10.5.5.5", 80).ToFrame());
   ASSERT_TRUE(verdict.ok()) << verdict.status();
   EXPECT_TRUE(verdict->forwarded);
-  verdict = bed_->FromWire(Syn("10.0.0.1", "10.0.0.2", 5432).ToFrame());
+  verdict = fixture_->FromWire(Syn("10.0.0.1", "10.0.0.2", 5432).ToFrame());
   ASSERT_TRUE(verdict.ok()) << verdict.status();
   EXPECT_EQ(verdict->reason, SL_DROP_SPOOFED_SOURCE);
 }
@@ -252,9 +254,9 @@ TEST_F(Programs, IdleFlowIsForgotten) {
   const Packet query = Eth{} / Ipv4{.src = "10.0.0.1", .dst = "10.0.0.3"} / Udp{.sport = 5000, .dport = 53};
   const Packet answer = Eth{} / Ipv4{.src = "10.0.0.3", .dst = "10.0.0.1"} / Udp{.sport = 53, .dport = 5000};
   ASSERT_TRUE(FromPod(0, query).forwarded);
-  bed_->SetClock(1029);
+  fixture_->SetClock(1029);
   EXPECT_TRUE(FromPod(2, answer).forwarded);
-  bed_->SetClock(1029 + 181);
+  fixture_->SetClock(1029 + 181);
   EXPECT_EQ(FromPod(2, answer).reason, SL_DROP_POLICY_DENIED);
 }
 

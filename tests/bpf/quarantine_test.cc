@@ -2,39 +2,39 @@
 #include <gtest/gtest.h>
 
 #include "bpf/abi/quarantine.h"
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
 
 using datapath::FlowState;
 
-class QuarantineTest : public Shop {
+class QuarantineTest : public SampleCluster {
  protected:
   static constexpr std::uint32_t kWebNumber = 1, kDbNumber = 2;
 
   void SetUp() override {
-    Shop::SetUp();
-    if (bed_ != nullptr) Clear();
+    SampleCluster::SetUp();
+    if (fixture_ != nullptr) Clear();
   }
   void TearDown() override {
-    if (bed_ != nullptr) Clear();
+    if (fixture_ != nullptr) Clear();
   }
   static void Clear() {
     for (const std::uint32_t number : {1U, 2U, 3U}) Set(number, false);
     Allow({});
   }
   static void Set(std::uint32_t number, bool on = true) {
-    ASSERT_TRUE(bed_->datapath().SetQuarantine(number, on).ok());
+    ASSERT_TRUE(fixture_->datapath().SetQuarantine(number, on).ok());
   }
   static void Allow(const std::vector<std::string>& prefixes) {
     std::vector<policy::Prefix> peers;
     for (const std::string& text : prefixes) peers.push_back(policy::Prefix::Parse(text).value());
-    const Status status = bed_->datapath().SetQuarantineAllow(peers);
+    const Status status = fixture_->datapath().SetQuarantineAllow(peers);
     ASSERT_TRUE(status.ok()) << status;
   }
   static bool IsIn(std::uint32_t number) {
-    const auto state = bed_->datapath().ReadQuarantine();
+    const auto state = fixture_->datapath().ReadQuarantine();
     EXPECT_TRUE(state.ok()) << state.status();
     return state.ok() && state->endpoints.contains(number);
   }
@@ -62,20 +62,20 @@ TEST_F(QuarantineTest, NewFlowsAtEachHookAndBothFamilies) {
     const auto tcp = [&](const char* src, const char* dst, std::uint16_t port) {
       return ipv6 ? Tcp6(src, dst, port) : Tcp4(src, dst, port);
     };
-    const Judged sent = FromPod(kDb, tcp(db, web, 80));
+    const Evaluated sent = FromPod(kDb, tcp(db, web, 80));
     EXPECT_EQ(
         sent.moves,
         Dropped(SL_HOOK_TC_FROM_POD, sent.bytes).Egress(kDbNumber, SL_DROP_QUARANTINED, sent.bytes).Added("denied"));
     // At the other end's hook, before it reaches db's.
-    const Judged towards = FromPod(kWeb, tcp(web, db, 81));
+    const Evaluated towards = FromPod(kWeb, tcp(web, db, 81));
     EXPECT_EQ(towards.moves, Dropped(SL_HOOK_TC_FROM_POD, towards.bytes)
                                  .Egress(kWebNumber, SL_DROP_QUARANTINED, towards.bytes)
                                  .Added("denied"));
-    const Judged received = ToPod(kDb, kElsewhere, tcp(remote, db, 82));
+    const Evaluated received = ToPod(kDb, kElsewhere, tcp(remote, db, 82));
     EXPECT_EQ(received.moves, Dropped(SL_HOOK_TC_TO_POD, received.bytes)
                                   .Ingress(kDbNumber, SL_DROP_QUARANTINED, received.bytes)
                                   .Added("denied"));
-    const Judged wire = FromWire(tcp(remote, db, 83));
+    const Evaluated wire = FromWire(tcp(remote, db, 83));
     EXPECT_EQ(
         wire.moves,
         Dropped(SL_HOOK_XDP_UPLINK, wire.bytes).Ingress(kDbNumber, SL_DROP_QUARANTINED, wire.bytes).Added("denied"));
@@ -95,18 +95,18 @@ TEST_F(QuarantineTest, AnEstablishedFlowIsCutBothWaysAndGoesOnAfterRelease) {
   Configure(SL_SETTING_EVENTS);
   for (const std::uint32_t number : {kWebNumber, kDbNumber}) {
     SCOPED_TRACE(number);
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
     ASSERT_NO_FATAL_FAILURE(Establish());
     const sl_flow_entry before = TheFlow().entry;
     Set(number);
-    const Judged forward = FromPod(kWeb, ToDb(kAck));
+    const Evaluated forward = FromPod(kWeb, ToDb(kAck));
     EXPECT_EQ(forward.moves, Dropped(SL_HOOK_TC_FROM_POD, forward.bytes)
                                  .Egress(kWebNumber, SL_DROP_QUARANTINED, forward.bytes)
                                  .Changed("established")
                                  .Event(SL_FLOW_UPDATE));
     ASSERT_EQ(forward.events.size(), 1u);
     EXPECT_TRUE(forward.events[0].entry.flags & SL_CT_QUARANTINED);
-    const Judged backward = FromPod(kDb, ToWeb(kAck));
+    const Evaluated backward = FromPod(kDb, ToWeb(kAck));
     EXPECT_EQ(backward.reason, SL_DROP_QUARANTINED);
     EXPECT_TRUE(backward.events.empty()) << "said already";
     EXPECT_EQ(ToPod(kDb, kWeb, ToDb(kAck)).reason, SL_DROP_QUARANTINED) << "on its way since before";
@@ -116,7 +116,7 @@ TEST_F(QuarantineTest, AnEstablishedFlowIsCutBothWaysAndGoesOnAfterRelease) {
     EXPECT_EQ(cut.entry.flags, before.flags | SL_CT_QUARANTINED);
 
     Set(number, false);
-    const Judged again = FromPod(kDb, ToWeb(kAck));
+    const Evaluated again = FromPod(kDb, ToWeb(kAck));
     EXPECT_TRUE(again.forwarded);
     EXPECT_EQ(again.events.size(), 1u) << "says so";
     EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).forwarded);
@@ -133,7 +133,7 @@ TEST_F(QuarantineTest, AnEstablishedFlowFromTheWireIsCut) {
   ASSERT_TRUE(FromPod(kWeb, out).forwarded);
   ASSERT_TRUE(FromWire(Tcp6(kRemoteIp6, kWebIp6, 80, kAck)).forwarded);
   Set(kWebNumber);
-  const Judged cut = FromWire(in);
+  const Evaluated cut = FromWire(in);
   EXPECT_EQ(cut.moves, Dropped(SL_HOOK_XDP_UPLINK, cut.bytes)
                            .Ingress(kWebNumber, SL_DROP_QUARANTINED, cut.bytes)
                            .Changed("established"));
@@ -174,7 +174,7 @@ TEST_F(QuarantineTest, TheAllowListLeavesThePeerToPolicy) {
   Allow({"10.0.0.254/32"});
   EXPECT_TRUE(ToPod(kDb, kNode, Tcp4(kNodeIp, kDbIp, 80)).forwarded) << "probes are allowed now";
   EXPECT_EQ(FromPod(kWeb, ToDb(kAck)).reason, SL_DROP_QUARANTINED) << "taken off the list";
-  const auto state = bed_->datapath().ReadQuarantine();
+  const auto state = fixture_->datapath().ReadQuarantine();
   ASSERT_TRUE(state.ok()) << state.status();
   EXPECT_EQ(state->allow, std::vector{policy::Prefix::Parse("10.0.0.254/32").value()});
 }
@@ -206,7 +206,7 @@ TEST_F(QuarantineTest, IcmpErrorsAreCutToo) {
   ASSERT_TRUE(FromPod(kWeb, out).forwarded);
   ASSERT_TRUE(FromWire(error).forwarded);
   Set(kWebNumber);
-  const Judged wire = FromWire(error);
+  const Evaluated wire = FromWire(error);
   EXPECT_EQ(
       wire.moves,
       Dropped(SL_HOOK_XDP_UPLINK, wire.bytes).Ingress(kWebNumber, SL_DROP_QUARANTINED, wire.bytes).Added("denied"));
@@ -259,7 +259,7 @@ TEST_F(QuarantineTest, BroadcastIsCutAndLinkControlPasses) {
 TEST_F(QuarantineTest, ANumberForAnotherWorkloadStartsFree) {
   Set(kDbNumber);
   Set(kWebNumber);
-  ASSERT_TRUE(bed_->datapath().ResetEndpoint(kDbNumber).ok());
+  ASSERT_TRUE(fixture_->datapath().ResetEndpoint(kDbNumber).ok());
   EXPECT_FALSE(IsIn(kDbNumber));
   EXPECT_TRUE(IsIn(kWebNumber));
   Set(kWebNumber, false);
@@ -269,7 +269,7 @@ TEST_F(QuarantineTest, ANumberForAnotherWorkloadStartsFree) {
 // As a kernel program does it: any value but 0, without the agent.
 TEST_F(QuarantineTest, AnyOtherValueInTheMapCuts) {
   using Quarantine = bpf::Map<__u32, __u32>;
-  const auto map = Quarantine::Bind(bed_->datapath().object().map_fd("quarantine"), "quarantine");
+  const auto map = Quarantine::Bind(fixture_->datapath().object().map_fd("quarantine"), "quarantine");
   ASSERT_TRUE(map.ok()) << map.status();
   ASSERT_TRUE(map->Put(kWebNumber, 0x80000000U).ok());
   EXPECT_TRUE(IsIn(kWebNumber));
@@ -282,7 +282,7 @@ TEST_F(QuarantineTest, AFullAllowListIsRefusedAndNamed) {
   std::vector<policy::Prefix> peers;
   for (std::uint32_t i = 0; i <= SL_MAX_QUARANTINE_PEERS; ++i)
     peers.push_back(policy::Prefix::Parse(fmt::format("10.{}.{}.0/24", i / 256, i % 256)).value());
-  const Status status = bed_->datapath().SetQuarantineAllow(peers);
+  const Status status = fixture_->datapath().SetQuarantineAllow(peers);
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
   EXPECT_NE(Message(status).find("quarantine_allow"), std::string::npos) << status;
 }

@@ -1,11 +1,11 @@
 // Random and mutated frames through all programs: each gives a verdict and one reason, never an abort, and a frame that
-// is not redirected comes out as it went in (TestBed::Judge holds every packet to that).
+// is not redirected comes out as it went in (ProgramFixture::Evaluate holds every packet to that).
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <random>
 
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
@@ -18,7 +18,7 @@ int Frames() {
   return frames == nullptr ? kDefaultFrames : std::atoi(frames);
 }
 
-class RandomFrames : public Shop {
+class RandomFrames : public SampleCluster {
  protected:
   static std::vector<Frame> Seeds() {
     const Ipv4 v4{.src = kWebIp, .dst = kDbIp};
@@ -68,7 +68,7 @@ class RandomFrames : public Shop {
 TEST_F(RandomFrames, EachHasAVerdictAtEveryHook) {
   const auto seeds = Seeds();
   const int frames = Frames();
-  int judged[SL_HOOK_COUNT] = {}, reasons[SL_DROP_REASON_COUNT] = {};
+  int evaluated[SL_HOOK_COUNT] = {}, reasons[SL_DROP_REASON_COUNT] = {};
   for (int i = 0; i < frames; ++i) {
     const Frame frame = Next(seeds);
     SCOPED_TRACE(fmt::format("seed {}, frame {}", kSeed, i));
@@ -78,17 +78,17 @@ TEST_F(RandomFrames, EachHasAVerdictAtEveryHook) {
         {.frame = frame, .ifindex = ifindex(kUplink)},
     };
     for (int hook = 0; hook < SL_HOOK_COUNT; ++hook) {
-      const auto verdict = bed_->Judge(hook, inputs[hook]);
+      const auto verdict = fixture_->Evaluate(hook, inputs[hook]);
       // The kernel's own refusal to run on half an IP header; XDP has none at this length.
       if (hook != SL_HOOK_XDP_UPLINK && verdict.status().code() == absl::StatusCode::kInvalidArgument) continue;
       ASSERT_TRUE(verdict.ok()) << verdict.status();
-      ++judged[hook];
+      ++evaluated[hook];
       ++reasons[verdict->reason];
     }
   }
-  EXPECT_EQ(judged[SL_HOOK_XDP_UPLINK], frames);
-  EXPECT_GE(judged[SL_HOOK_TC_FROM_POD], frames / 6 * 5);
-  EXPECT_GE(judged[SL_HOOK_TC_TO_POD], frames / 6 * 5);
+  EXPECT_EQ(evaluated[SL_HOOK_XDP_UPLINK], frames);
+  EXPECT_GE(evaluated[SL_HOOK_TC_FROM_POD], frames / 6 * 5);
+  EXPECT_GE(evaluated[SL_HOOK_TC_TO_POD], frames / 6 * 5);
   for (const int reason : {SL_DROP_NONE, SL_DROP_POLICY_DENIED, SL_DROP_SPOOFED_SOURCE, SL_DROP_MALFORMED_ETHERNET,
                            SL_DROP_MALFORMED_IPV4, SL_DROP_MALFORMED_IPV6, SL_DROP_MALFORMED_L4,
                            SL_DROP_TOO_MANY_HEADERS, SL_DROP_UNSUPPORTED_L3, SL_DROP_FRAGMENT_NOT_FOUND})

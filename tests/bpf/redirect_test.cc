@@ -1,9 +1,9 @@
-// The short cuts: taken only where the host's own forwarding leads to the same veth, and the frame then is as a router
+// The redirects: taken only where the host's own forwarding leads to the same veth, and the frame then is as a router
 // (or a bridge) would have made it.
 #include <gtest/gtest.h>
 
 #include "testbed/command.h"
-#include "tests/support/shop.h"
+#include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
 namespace {
@@ -17,14 +17,14 @@ sl_interface Facts(const std::string& mac, std::uint32_t bridge = 0) {
   return facts;
 }
 
-class Redirect : public Shop {
+class Redirect : public SampleCluster {
  protected:
   static constexpr std::uint32_t kFromTheFirstOn = SL_SETTING_REDIRECT | SL_SETTING_REDIRECT_ALWAYS;
 
-  // The bed's namespace becomes a router with host routes to web and db.
+  // The fixture's namespace becomes a router with host routes to web and db.
   static void SetUpTestSuite() {
-    Shop::SetUpTestSuite();
-    if (bed_ == nullptr) return;
+    SampleCluster::SetUpTestSuite();
+    if (fixture_ == nullptr) return;
     std::string lines;
     for (const auto& [interface, v4, v6] : {std::tuple{kWeb, kWebIp, kWebIp6}, std::tuple{kDb, kDbIp, kDbIp6}}) {
       lines += fmt::format("route add {} dev p{}\nroute add {} dev p{}\n", v4, int{interface}, v6, int{interface});
@@ -41,17 +41,17 @@ class Redirect : public Shop {
   }
 
   void SetUp() override {
-    Shop::SetUp();
+    SampleCluster::SetUp();
     Configure(kFromTheFirstOn);
     Bridge(0, 0);
     sl_uplink uplink{.ifindex = ifindex(kUplink)};
     std::copy_n(Facts(HostMac(kUplink)).pod_mac, 6, uplink.mac);
-    const Status described = bed_->datapath().DescribeUplink(uplink);
+    const Status described = fixture_->datapath().DescribeUplink(uplink);
     ASSERT_TRUE(described.ok()) << described;
   }
 
   void Describe(int interface, const sl_interface& facts) {
-    const Status status = bed_->datapath().DescribeInterface(ifindex(interface), facts);
+    const Status status = fixture_->datapath().DescribeInterface(ifindex(interface), facts);
     ASSERT_TRUE(status.ok()) << status;
   }
   void Bridge(std::uint32_t web_bridge, std::uint32_t db_bridge) {
@@ -81,13 +81,13 @@ class Redirect : public Shop {
 
 TEST_F(Redirect, RoutedToTheOtherPodAsARouterDoesIt) {
   for (const int options : {0, 10}) {
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
-    const Judged v4 = FromPod(kWeb, Ipv4Frame(ToRouter(), 64, kWebIp, options));
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
+    const Evaluated v4 = FromPod(kWeb, Ipv4Frame(ToRouter(), 64, kWebIp, options));
     EXPECT_TRUE(v4.redirected);
     EXPECT_EQ(v4.frame, Ipv4Frame(ToReceiver(), 63, kWebIp, options)) << "TTL, checksum and MACs";
     EXPECT_EQ(v4.moves, Peer(v4.bytes));
   }
-  const Judged v6 = FromPod(kWeb, Ipv6Frame(ToRouter()));
+  const Evaluated v6 = FromPod(kWeb, Ipv6Frame(ToRouter()));
   EXPECT_TRUE(v6.redirected);
   EXPECT_EQ(v6.frame, Ipv6Frame(ToReceiver(), 63));
   EXPECT_EQ(v6.moves, Peer(v6.bytes));
@@ -95,63 +95,63 @@ TEST_F(Redirect, RoutedToTheOtherPodAsARouterDoesIt) {
 
 TEST_F(Redirect, ChecksumCarriesAtEveryTtl) {
   for (int ttl = 2; ttl < 256; ++ttl) {
-    const auto judged = FromPod(kWeb, Ipv4Frame(ToRouter(), static_cast<std::uint8_t>(ttl)));
-    ASSERT_EQ(judged.frame, Ipv4Frame(ToReceiver(), static_cast<std::uint8_t>(ttl - 1))) << ttl;
+    const auto evaluated = FromPod(kWeb, Ipv4Frame(ToRouter(), static_cast<std::uint8_t>(ttl)));
+    ASSERT_EQ(evaluated.frame, Ipv4Frame(ToReceiver(), static_cast<std::uint8_t>(ttl - 1))) << ttl;
   }
 }
 
 TEST_F(Redirect, SwitchedOffTheFrameGoesToTheStackAsItCame) {
   Configure(0);
-  const Judged judged = FromPod(kWeb, Ipv4Frame(ToRouter()));
-  EXPECT_TRUE(judged.forwarded);
-  EXPECT_FALSE(judged.redirected);
-  EXPECT_EQ(judged.frame, Ipv4Frame(ToRouter()));
+  const Evaluated evaluated = FromPod(kWeb, Ipv4Frame(ToRouter()));
+  EXPECT_TRUE(evaluated.forwarded);
+  EXPECT_FALSE(evaluated.redirected);
+  EXPECT_EQ(evaluated.frame, Ipv4Frame(ToRouter()));
 }
 
 TEST_F(Redirect, ATtlThatEndsHereIsLeftToTheStack) {
   for (const std::uint8_t ttl : {0, 1}) {
-    const Judged v4 = FromPod(kWeb, Ipv4Frame(ToRouter(), ttl));
+    const Evaluated v4 = FromPod(kWeb, Ipv4Frame(ToRouter(), ttl));
     EXPECT_TRUE(v4.forwarded && !v4.redirected) << int{ttl};
-    const Judged v6 = FromPod(kWeb, Ipv6Frame(ToRouter(), ttl));
+    const Evaluated v6 = FromPod(kWeb, Ipv6Frame(ToRouter(), ttl));
     EXPECT_TRUE(v6.forwarded && !v6.redirected) << int{ttl};
   }
 }
 
 TEST_F(Redirect, NotWhereTheHostWouldSendItElsewhere) {
   ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p6"}).ok());
-  const Judged judged = FromPod(kWeb, Ipv4Frame(ToRouter()));
+  const Evaluated evaluated = FromPod(kWeb, Ipv4Frame(ToRouter()));
   ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1"}).ok());
-  EXPECT_TRUE(judged.forwarded && !judged.redirected);
+  EXPECT_TRUE(evaluated.forwarded && !evaluated.redirected);
 }
 
 TEST_F(Redirect, NotBeyondTheRoutesMtu) {
   ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1", "mtu", "lock", "600"}).ok());
   const Frame big = (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 5432} / Payload{800}).ToFrame();
-  const Judged judged = FromPod(kWeb, big);
-  const Judged segments = FromPod(kWeb, big, 2);
-  const Judged small = FromPod(kWeb, Ipv4Frame(ToRouter()));
+  const Evaluated evaluated = FromPod(kWeb, big);
+  const Evaluated segments = FromPod(kWeb, big, 2);
+  const Evaluated small = FromPod(kWeb, Ipv4Frame(ToRouter()));
   ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1"}).ok());
-  EXPECT_TRUE(judged.forwarded && !judged.redirected) << "the stack answers fragmentation needed";
+  EXPECT_TRUE(evaluated.forwarded && !evaluated.redirected) << "the stack answers fragmentation needed";
   EXPECT_TRUE(small.redirected);
   EXPECT_TRUE(segments.forwarded);
 }
 
 TEST_F(Redirect, NotATaggedFrameAndNotADeniedOne) {
-  const Judged tagged =
+  const Evaluated tagged =
       FromPod(kWeb, (ToRouter() / Vlan{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 5432}).ToFrame());
   EXPECT_TRUE(tagged.forwarded && !tagged.redirected);
-  const Judged denied = FromPod(kWeb, (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 1}).ToFrame());
+  const Evaluated denied = FromPod(kWeb, (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.dport = 1}).ToFrame());
   EXPECT_FALSE(denied.forwarded);
 }
 
 TEST_F(Redirect, BridgedToTheOtherPodUnchanged) {
   Bridge(99, 99);
   const Eth frame{.dst = PodMac(kDb), .src = PodMac(kWeb)};
-  const Judged v4 = FromPod(kWeb, Ipv4Frame(frame, 1));
+  const Evaluated v4 = FromPod(kWeb, Ipv4Frame(frame, 1));
   EXPECT_TRUE(v4.redirected) << "a bridge looks at no TTL";
   EXPECT_EQ(v4.frame, Ipv4Frame(frame, 1));
   EXPECT_EQ(v4.moves, Peer(v4.bytes));
-  const Judged v6 = FromPod(kWeb, Ipv6Frame(frame));
+  const Evaluated v6 = FromPod(kWeb, Ipv6Frame(frame));
   EXPECT_TRUE(v6.redirected);
   EXPECT_EQ(v6.frame, Ipv6Frame(frame));
 }
@@ -160,12 +160,12 @@ TEST_F(Redirect, NotAcrossBridgesNorToAnotherMac) {
   const Eth frame{.dst = PodMac(kDb), .src = PodMac(kWeb)};
   for (const auto& [web_bridge, db_bridge] : {std::pair{99u, 98u}, std::pair{0u, 0u}, std::pair{0u, 99u}}) {
     Bridge(web_bridge, db_bridge);
-    const Judged judged = FromPod(kWeb, Ipv4Frame(frame));
-    EXPECT_TRUE(judged.forwarded && !judged.redirected) << web_bridge << " " << db_bridge;
+    const Evaluated evaluated = FromPod(kWeb, Ipv4Frame(frame));
+    EXPECT_TRUE(evaluated.forwarded && !evaluated.redirected) << web_bridge << " " << db_bridge;
   }
   Bridge(99, 99);
-  const Judged judged = FromPod(kWeb, Ipv4Frame({.dst = PodMac(kOther), .src = PodMac(kWeb)}));
-  EXPECT_TRUE(judged.forwarded && !judged.redirected);
+  const Evaluated evaluated = FromPod(kWeb, Ipv4Frame({.dst = PodMac(kOther), .src = PodMac(kWeb)}));
+  EXPECT_TRUE(evaluated.forwarded && !evaluated.redirected);
 }
 
 // A flow's packets know the way from each other, in each direction; not for longer than a quarter of a second.
@@ -187,12 +187,12 @@ TEST_F(Redirect, AnAnsweredFlowFollowsTheHostsRoutesWithinAQuarterOfASecond) {
         .ToFrame();
   };
   const auto both_redirected = [&](const char* when) {
-    const Judged there = FromPod(kWeb, to_db(kAck)), back = FromPod(kDb, to_web(kAck));
+    const Evaluated there = FromPod(kWeb, to_db(kAck)), back = FromPod(kDb, to_web(kAck));
     EXPECT_TRUE(there.redirected && back.redirected) << when;
     EXPECT_EQ(there.frame, sent_on(kWeb, kDb, kAck)) << when;
     EXPECT_EQ(back.frame, sent_on(kDb, kWeb, kAck)) << when;
   };
-  bed_->SetClock(1000);
+  fixture_->SetClock(1000);
   ASSERT_TRUE(FromPod(kWeb, to_db(kSyn)).redirected);
   ASSERT_TRUE(FromPod(kDb, to_web(kSyn | kAck)).redirected);
   both_redirected("the ways are looked for");
@@ -200,30 +200,30 @@ TEST_F(Redirect, AnAnsweredFlowFollowsTheHostsRoutesWithinAQuarterOfASecond) {
 
   ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p6"}).ok());
   EXPECT_TRUE(FromPod(kWeb, to_db(kAck)).redirected) << "as was known a moment ago";
-  bed_->SetClock(1001);
-  const Judged elsewhere = FromPod(kWeb, to_db(kAck)), again = FromPod(kWeb, to_db(kAck));
-  const Judged back = FromPod(kDb, to_web(kAck));
+  fixture_->SetClock(1001);
+  const Evaluated elsewhere = FromPod(kWeb, to_db(kAck)), again = FromPod(kWeb, to_db(kAck));
+  const Evaluated back = FromPod(kDb, to_web(kAck));
   ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1"}).ok());
   EXPECT_TRUE(elsewhere.forwarded && !elsewhere.redirected);
   EXPECT_TRUE(again.forwarded && !again.redirected) << "that there is none is known too";
   EXPECT_EQ(again.frame, to_db(kAck)) << "to the stack as it came";
   EXPECT_TRUE(back.redirected) << "the other direction has its own";
-  bed_->SetClock(1002);
+  fixture_->SetClock(1002);
   both_redirected("the route is back");
 
   ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1", "mtu", "lock", "600"}).ok());
-  bed_->SetClock(1003);
+  fixture_->SetClock(1003);
   both_redirected("short ones fit");
-  const Judged big = FromPod(kWeb, (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} /
-                                    Tcp{.sport = 40000, .dport = 5432, .flags = kAck} / Payload{800})
-                                       .ToFrame());
+  const Evaluated big = FromPod(kWeb, (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} /
+                                       Tcp{.sport = 40000, .dport = 5432, .flags = kAck} / Payload{800})
+                                          .ToFrame());
   ASSERT_TRUE(RunChecked({"ip", "route", "replace", kDbIp, "dev", "p1"}).ok());
   EXPECT_TRUE(big.forwarded && !big.redirected) << "beyond the way's MTU";
 
   const Frame last =
       (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp, .ttl = 1} / Tcp{.sport = 40000, .dport = 5432, .flags = kAck})
           .ToFrame();
-  const Judged ends = FromPod(kWeb, last);
+  const Evaluated ends = FromPod(kWeb, last);
   EXPECT_TRUE(ends.forwarded && !ends.redirected) << "the TTL ends here";
   EXPECT_EQ(ends.frame, last);
 }
@@ -246,13 +246,13 @@ class SeenToPass : public Redirect {
   }
   // Through the host, which changes nothing.
   void PassThere(std::uint8_t flags) {
-    const Judged judged = FromPod(kWeb, There(flags));
-    EXPECT_TRUE(judged.forwarded && !judged.redirected);
+    const Evaluated evaluated = FromPod(kWeb, There(flags));
+    EXPECT_TRUE(evaluated.forwarded && !evaluated.redirected);
     EXPECT_TRUE(ToPod(kDb, kWeb, There(flags)).forwarded);
   }
   void PassBack(std::uint8_t flags) {
-    const Judged judged = FromPod(kDb, Back(flags));
-    EXPECT_TRUE(judged.forwarded && !judged.redirected);
+    const Evaluated evaluated = FromPod(kDb, Back(flags));
+    EXPECT_TRUE(evaluated.forwarded && !evaluated.redirected);
     EXPECT_TRUE(ToPod(kWeb, kDb, Back(flags)).forwarded);
   }
   void Connect() {
@@ -272,7 +272,7 @@ TEST_F(SeenToPass, AfterTheHandshakeAndNotForItsEnd) {
   EXPECT_TRUE(FromPod(kWeb, There(kAck)).redirected);
   EXPECT_TRUE(FromPod(kDb, Back(kAck)).redirected);
   for (const std::uint8_t flags : {kFin, kRst}) {
-    const Judged end = FromPod(kWeb, There(static_cast<std::uint8_t>(flags | kAck)));
+    const Evaluated end = FromPod(kWeb, There(static_cast<std::uint8_t>(flags | kAck)));
     EXPECT_TRUE(end.forwarded && !end.redirected) << "the host's connection tracking sees it";
   }
   EXPECT_EQ(Flow().forward_packets, 5u) << "each was counted once";
@@ -289,7 +289,7 @@ TEST_F(SeenToPass, NotWhereOneDirectionIsLostInTheHost) {
   EXPECT_TRUE(FromPod(kDb, Back(kSyn | kAck)).forwarded);  // translated, or dropped
   PassThere(kAck);
   PassThere(kAck);
-  const Judged back = FromPod(kDb, Back(kAck));
+  const Evaluated back = FromPod(kDb, Back(kAck));
   EXPECT_TRUE(back.forwarded && !back.redirected);
 }
 
@@ -297,7 +297,7 @@ TEST_F(SeenToPass, NotWhatTheSendersHookHasUnderAnotherKey) {
   // The client's packets come translated: they are counted at tc_to_pod, and their answers pass the host.
   for (const std::uint8_t flags : {kSyn, kAck, kAck}) EXPECT_TRUE(ToPod(kDb, kWeb, There(flags)).forwarded);
   for (int i = 0; i < 3; ++i) {
-    const Judged back = FromPod(kDb, Back(kAck));
+    const Evaluated back = FromPod(kDb, Back(kAck));
     EXPECT_TRUE(back.forwarded && !back.redirected);
   }
   EXPECT_EQ(Flow().forward_packets, 3u);
@@ -309,16 +309,16 @@ TEST_F(SeenToPass, NotWhatTheSendersHookHasUnderAnotherKey) {
 }
 
 TEST_F(SeenToPass, TheHostsPathAgainFromTimeToTime) {
-  bed_->SetClock(1000);
+  fixture_->SetClock(1000);
   Connect();
-  bed_->SetClock(1003);
+  fixture_->SetClock(1003);
   EXPECT_TRUE(FromPod(kWeb, There(kAck)).redirected);
-  bed_->SetClock(1006);
+  fixture_->SetClock(1006);
   for (int i = 0; i < 3; ++i) {
-    const Judged again = FromPod(kWeb, There(kAck));
+    const Evaluated again = FromPod(kWeb, There(kAck));
     EXPECT_TRUE(again.forwarded && !again.redirected) << "until one has come through";
   }
-  const Judged back = FromPod(kDb, Back(kAck));
+  const Evaluated back = FromPod(kDb, Back(kAck));
   EXPECT_TRUE(back.forwarded && !back.redirected);
   PassThere(kAck);
   EXPECT_FALSE(FromPod(kWeb, There(kAck)).redirected) << "the other direction has not passed yet";
@@ -329,12 +329,12 @@ TEST_F(SeenToPass, TheHostsPathAgainFromTimeToTime) {
 }
 
 TEST_F(SeenToPass, TcpNotWhereTheHostFollowsItsWindows) {
-  ASSERT_TRUE(bed_->datapath().SetHostTracksTcp(true).ok());
+  ASSERT_TRUE(fixture_->datapath().SetHostTracksTcp(true).ok());
   Configure(SL_SETTING_REDIRECT);  // changes nothing of it
   Connect();
   PassThere(kAck);
   PassBack(kAck);
-  ASSERT_TRUE(bed_->datapath().SetHostTracksTcp(false).ok());
+  ASSERT_TRUE(fixture_->datapath().SetHostTracksTcp(false).ok());
   EXPECT_TRUE(FromPod(kWeb, There(kAck)).redirected);
 }
 
@@ -355,7 +355,7 @@ TEST_F(SeenToPass, NotPastWhatOthersHaveAtTheInterfaces) {
       describe(kWeb, static_cast<std::uint8_t>(web), bridge);
       describe(kDb, static_cast<std::uint8_t>(db), bridge);
       static int second = 1000;
-      bed_->SetClock(++second > 1004 ? second = 1001 : second);  // the ways are asked for again
+      fixture_->SetClock(++second > 1004 ? second = 1001 : second);  // the ways are asked for again
       EXPECT_EQ(FromPod(kWeb, frame).redirected, passes) << bridge << " " << web << " " << db;
     }
   }
@@ -368,14 +368,14 @@ TEST_F(SeenToPass, HalfOfAnAnswerIsNotUsed) {
       (ToReceiver() / Ipv4{.src = kWebIp, .dst = kDbIp, .ttl = 63} / Tcp{.sport = 40000, .dport = 5432, .flags = kAck})
           .ToFrame();
   EXPECT_EQ(FromPod(kWeb, There(kAck)).frame, right);
-  auto table = bpf::Map<__u32, sl_flow>::Bind(bed_->datapath().object().map_fd("flows"), "flows");
+  auto table = bpf::Map<__u32, sl_flow>::Bind(fixture_->datapath().object().map_fd("flows"), "flows");
   ASSERT_TRUE(table.ok()) << table.status();
-  const std::uint32_t place = Flows().at(0).place;
+  const std::uint32_t slot = Flows().at(0).slot;
   const auto change = [&](const std::function<void(sl_flow_route&)>& edit) {
-    auto flow = table->Get(place);
+    auto flow = table->Get(slot);
     ASSERT_TRUE(flow.ok() && flow->has_value());
     edit((*flow)->entry.forward_route);
-    ASSERT_TRUE(table->Put(place, **flow).ok());
+    ASSERT_TRUE(table->Put(slot, **flow).ok());
   };
   constexpr __u64 kTagOne = 1ULL << SL_ROUTE_TAG_SHIFT;
   for (int word = 0; word < 2; ++word) {
@@ -386,7 +386,7 @@ TEST_F(SeenToPass, HalfOfAnAnswerIsNotUsed) {
         [&](sl_flow_route& route) { of(route) = of(route) ^ 0xff ^ (__u64{SL_ROUTE_CLAIMED} << SL_ROUTE_TAG_SHIFT); });
     EXPECT_EQ(FromPod(kWeb, There(kAck)).frame, right) << word;
     static int second = 1000;
-    bed_->SetClock(++second);  // the next answer
+    fixture_->SetClock(++second);  // the next answer
     EXPECT_EQ(FromPod(kWeb, There(kAck)).frame, right);
   }
 }
@@ -433,7 +433,7 @@ class UplinkRedirect : public Redirect {
     ASSERT_TRUE(PodDevices().Put(ifindex(kDb), ifindex(kDb)).ok());
   }
   static bpf::Map<__u32, __u32> PodDevices() {
-    auto map = bpf::Map<__u32, __u32>::Bind(bed_->datapath().object().map_fd("pod_devices"), "pod_devices");
+    auto map = bpf::Map<__u32, __u32>::Bind(fixture_->datapath().object().map_fd("pod_devices"), "pod_devices");
     EXPECT_TRUE(map.ok()) << map.status();
     return map.ok() ? *map : bpf::Map<__u32, __u32>();
   }
@@ -448,11 +448,11 @@ class UplinkRedirect : public Redirect {
 };
 
 TEST_F(UplinkRedirect, ToThePodAsARouterDoesIt) {
-  const Judged v4 = FromWire(Ipv4Frame(ToRouter(kUplink), 64, kRemoteIp));
+  const Evaluated v4 = FromWire(Ipv4Frame(ToRouter(kUplink), 64, kRemoteIp));
   EXPECT_TRUE(v4.redirected);
   EXPECT_EQ(v4.frame, Ipv4Frame(ToReceiver(), 63, kRemoteIp));
   EXPECT_EQ(v4.moves, Devmap(v4.bytes));
-  const Judged v6 = FromWire(Ipv6Frame(ToRouter(kUplink), 64, kRemoteIp6));
+  const Evaluated v6 = FromWire(Ipv6Frame(ToRouter(kUplink), 64, kRemoteIp6));
   EXPECT_TRUE(v6.redirected);
   EXPECT_EQ(v6.frame, Ipv6Frame(ToReceiver(), 63, kRemoteIp6));
   EXPECT_EQ(v6.moves, Devmap(v6.bytes));
@@ -460,19 +460,19 @@ TEST_F(UplinkRedirect, ToThePodAsARouterDoesIt) {
 
 TEST_F(UplinkRedirect, ChecksumCarriesAtEveryTtl) {
   for (int ttl = 2; ttl < 256; ++ttl) {
-    const auto judged = FromWire(Ipv4Frame(ToRouter(kUplink), static_cast<std::uint8_t>(ttl), kRemoteIp));
-    ASSERT_EQ(judged.frame, Ipv4Frame(ToReceiver(), static_cast<std::uint8_t>(ttl - 1), kRemoteIp)) << ttl;
+    const auto evaluated = FromWire(Ipv4Frame(ToRouter(kUplink), static_cast<std::uint8_t>(ttl), kRemoteIp));
+    ASSERT_EQ(evaluated.frame, Ipv4Frame(ToReceiver(), static_cast<std::uint8_t>(ttl - 1), kRemoteIp)) << ttl;
   }
 }
 
 TEST_F(UplinkRedirect, ElseThePacketPassesWithItsVerdictInTheFlow) {
   const Frame frame = Ipv4Frame(ToRouter(kUplink), 64, kRemoteIp);
   const auto expect_pass = [&](const Frame& sent, const char* why, bool vouches = true) {
-    ASSERT_TRUE(bed_->ForgetFlows().ok());
-    const Judged passed = FromWire(sent);
+    ASSERT_TRUE(fixture_->ForgetFlows().ok());
+    const Evaluated passed = FromWire(sent);
     EXPECT_TRUE(passed.forwarded && !passed.redirected) << why;
     // tc_to_pod finds the flow decided: it counts at the workload, and notes that the packet came unchanged.
-    const Judged received = ToPod(kDb, kUplink, sent);
+    const Evaluated received = ToPod(kDb, kUplink, sent);
     Moves moves;
     moves.Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, received.bytes).Ingress(2, SL_DROP_NONE, received.bytes);
     EXPECT_EQ(received.moves, vouches ? moves.Changed("pending") : moves) << why;
@@ -495,7 +495,7 @@ TEST_F(UplinkRedirect, AnAnsweredFlowKnowsTheWay) {
   const auto frame = [](const Eth& eth, std::uint8_t flags, std::uint8_t ttl = 64) {
     return (eth / Ipv4{.src = kRemoteIp, .dst = kDbIp, .ttl = ttl} / Tcp{.dport = 5432, .flags = flags}).ToFrame();
   };
-  bed_->SetClock(1000);
+  fixture_->SetClock(1000);
   ASSERT_TRUE(FromWire(frame(ToRouter(kUplink), kSyn)).redirected);
   ASSERT_TRUE(FromPod(kDb, (ToRouter(kDb) / Ipv4{.src = kDbIp, .dst = kRemoteIp} /
                             Tcp{.sport = 5432, .dport = Tcp{}.sport, .flags = kSyn | kAck})
@@ -503,24 +503,24 @@ TEST_F(UplinkRedirect, AnAnsweredFlowKnowsTheWay) {
                   .forwarded);
   ASSERT_TRUE(FromWire(frame(stranger, kAck)).forwarded) << "the end of the handshake";
   for (const char* when : {"the way is looked for", "the way is known"}) {
-    const Judged judged = FromWire(frame(ToRouter(kUplink), kAck));
-    EXPECT_TRUE(judged.redirected) << when;
-    EXPECT_EQ(judged.frame, frame(ToReceiver(), kAck, 63)) << when;
-    EXPECT_EQ(judged.moves, Moves()
-                                .Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, judged.bytes)
-                                .Ingress(2, SL_DROP_NONE, judged.bytes)
-                                .Count(SL_COUNTER_REDIRECT_DEVMAP)
-                                .Changed("established"))
+    const Evaluated evaluated = FromWire(frame(ToRouter(kUplink), kAck));
+    EXPECT_TRUE(evaluated.redirected) << when;
+    EXPECT_EQ(evaluated.frame, frame(ToReceiver(), kAck, 63)) << when;
+    EXPECT_EQ(evaluated.moves, Moves()
+                                   .Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, evaluated.bytes)
+                                   .Ingress(2, SL_DROP_NONE, evaluated.bytes)
+                                   .Count(SL_COUNTER_REDIRECT_DEVMAP)
+                                   .Changed("established"))
         << when;
   }
-  const Judged passed = FromWire(frame(stranger, kAck));
+  const Evaluated passed = FromWire(frame(stranger, kAck));
   EXPECT_TRUE(passed.forwarded && !passed.redirected) << "not the router's MAC";
   ASSERT_TRUE(PodDevices().Delete(ifindex(kDb)).ok());
-  bed_->SetClock(1001);
+  fixture_->SetClock(1001);
   for (const char* when : {"the way is looked for", "that there is none is known"}) {
-    const Judged judged = FromWire(frame(ToRouter(kUplink), kAck));
-    EXPECT_TRUE(judged.forwarded && !judged.redirected) << when;
-    EXPECT_EQ(judged.frame, frame(ToRouter(kUplink), kAck)) << when;
+    const Evaluated evaluated = FromWire(frame(ToRouter(kUplink), kAck));
+    EXPECT_TRUE(evaluated.forwarded && !evaluated.redirected) << when;
+    EXPECT_EQ(evaluated.frame, frame(ToRouter(kUplink), kAck)) << when;
   }
 }
 

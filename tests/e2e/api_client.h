@@ -1,5 +1,5 @@
 // The agent's API in process: changes without the start of a program each time.
-//   ApiClient api(rig->agent().api_address());
+//   ApiClient api(fixture->agent().api_address());
 //   SL_RETURN_IF_ERROR(api.Apply(yaml));
 // For one life of the agent: a call to the next one may still go out on the old connection, and fail. Thread-safe.
 #pragma once

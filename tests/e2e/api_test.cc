@@ -13,7 +13,7 @@
 #include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -30,7 +30,7 @@ class Api : public testing::Test {
   static void TearDownTestSuite() {
     echo_.reset();
     api_.reset();
-    rig_.reset();
+    fixture_.reset();
   }
 
   void SetUp() override {
@@ -46,22 +46,22 @@ class Api : public testing::Test {
   }
 
   static void StartAll() {
-    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    api_ = std::make_unique<ApiClient>(rig_->agent().api_address());
-    const Status applied =
-        api_->Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
+    auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    api_ = std::make_unique<ApiClient>(fixture_->agent().api_address());
+    const Status applied = api_->Apply(fixture_->WorkloadYaml("web", "{app: web}") +
+                                       fixture_->WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
     ASSERT_TRUE(applied.ok()) << applied;
-    auto echo = EchoServer::Start(rig_->netns_fd("db"), {kPort, kDenied});
+    auto echo = EchoServer::Start(fixture_->netns_fd("db"), {kPort, kDenied});
     ASSERT_TRUE(echo.ok()) << echo.status();
     echo_ = *std::move(echo);
   }
 
   // New flows, one after the other.
   void Send(std::uint16_t port, std::uint64_t count) const {
-    const auto pinger = Pinger::Start({.netns_fd = rig_->netns_fd("web"),
-                                       .destination = rig_->ip4("db"),
+    const auto pinger = Pinger::Start({.netns_fd = fixture_->netns_fd("web"),
+                                       .destination = fixture_->ip4("db"),
                                        .port = port,
                                        .interval = 20us,
                                        .new_flows = true,
@@ -106,12 +106,12 @@ class Api : public testing::Test {
   }
 
   std::string Http(const std::string& path) const {
-    const auto got = rig_->Run({"curl", "--silent", "--noproxy", "*", "--write-out", "\n%{http_code}",
-                                "http://" + rig_->agent().metrics_address() + path});
+    const auto got = fixture_->Run({"curl", "--silent", "--noproxy", "*", "--write-out", "\n%{http_code}",
+                                    "http://" + fixture_->agent().metrics_address() + path});
     return got.ok() ? got->output : got.status().ToString();
   }
 
-  static inline std::unique_ptr<NodeRig> rig_;
+  static inline std::unique_ptr<NodeFixture> fixture_;
   static inline std::unique_ptr<ApiClient> api_;
   static inline std::unique_ptr<EchoServer> echo_;
 };
@@ -164,13 +164,13 @@ TEST_F(Api, FollowersGetWhatHappensFromThenOnAndFilteredByTheAgent) {
 TEST_F(Api, LastGivesTheNewestPastEvents) {
   Send(kPort, 30);
   Send(kDenied, 30);
-  const auto newest = rig_->agent().Sluice({"observe", "--type", "flow", "--last", "3", "-o", "json"});
+  const auto newest = fixture_->agent().Sluice({"observe", "--type", "flow", "--last", "3", "-o", "json"});
   ASSERT_TRUE(newest.ok()) << newest.status();
   EXPECT_EQ(newest->exit_code, 0);
   EXPECT_EQ(std::count(newest->out.begin(), newest->out.end(), '\n'), 3);
   EXPECT_THAT(newest->out, HasSubstr("\"verdict\":\"DROPPED\""));
   EXPECT_THAT(newest->out, Not(HasSubstr("FORWARDED")));
-  const auto allowed = rig_->agent().Sluice({"observe", "--last", "2", "--port", "1000", "-o", "json"});
+  const auto allowed = fixture_->agent().Sluice({"observe", "--last", "2", "--port", "1000", "-o", "json"});
   ASSERT_TRUE(allowed.ok()) << allowed.status();
   EXPECT_EQ(std::count(allowed->out.begin(), allowed->out.end(), '\n'), 2);
   EXPECT_THAT(allowed->out, Not(HasSubstr("DROPPED")));
@@ -213,7 +213,7 @@ TEST_F(Api, ASlowReaderIsToldWhatItLostAndBlocksNobody) {
 }
 
 TEST_F(Api, NobodyWatchesNothingIsSent) {
-  const bpf::PinLayout pins(rig_->agent().bpf_root());
+  const bpf::PinLayout pins(fixture_->agent().bpf_root());
   const auto settings_fd = bpf::OpenPinnedMap(pins.map("settings"));
   ASSERT_TRUE(settings_fd.ok()) << settings_fd.status();
   const auto settings = bpf::Map<__u32, sl_settings>::Bind(settings_fd->get(), "settings");

@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -58,33 +58,34 @@ class AsShipped : public testing::Test {
     SL_REQUIRE_BPF();
   }
   void Start(const std::vector<std::string>& before) {
-    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false, .before = before});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .port = kPort},
-                                        {.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kPort}});
+    auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false, .before = before});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    auto servers =
+        ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kPort},
+                             {.netns_fd = fixture_->netns_fd("db"), .protocol = policy::kUdp, .port = kPort}});
     ASSERT_TRUE(servers.ok()) << servers.status();
     servers_ = *std::move(servers);
   }
   std::vector<std::string> Threads() const {
     std::vector<std::string> files;
-    for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", rig_->agent().pid())))
+    for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", fixture_->agent().pid())))
       files.push_back(task.path().string() + "/status");
     return files;
   }
   nlohmann::json ReadStatus() const {
-    const auto status = rig_->agent().Sluice({"status", "-o", "json"});
+    const auto status = fixture_->agent().Sluice({"status", "-o", "json"});
     return status.ok() ? nlohmann::json::parse(status->out, nullptr, false) : nlohmann::json();
   }
   void ExpectEnforces() const {
-    const Status applied = rig_->agent().Apply(rig_->WorkloadYaml("web", "{app: web}") +
-                                               rig_->WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
+    const Status applied = fixture_->agent().Apply(fixture_->WorkloadYaml("web", "{app: web}") +
+                                                   fixture_->WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
     ASSERT_TRUE(applied.ok()) << applied;
-    EXPECT_EQ(rig_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
-    EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+    EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+    EXPECT_EQ(fixture_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<ProbeServers> servers_;
 };
 
@@ -99,26 +100,26 @@ TEST_F(AsShipped, TheUnitFilesRightsAreEnoughForEverything) {
   EXPECT_THAT(present, testing::IsSupersetOf({"netlink_all_namespaces", "process_sensors"}))
       << status["features"].dump();
   EXPECT_EQ(std::stoull(ProcField(Threads().front(), "CapBnd"), nullptr, 16) >> CAP_SYS_ADMIN & 1, 0U);
-  const std::string limits = fmt::format("/proc/{}/limits", rig_->agent().pid());
+  const std::string limits = fmt::format("/proc/{}/limits", fixture_->agent().pid());
   std::ifstream file(limits);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   EXPECT_THAT(text, HasSubstr("Max core file size        0"));
   std::string score;
-  std::ifstream(fmt::format("/proc/{}/oom_score_adj", rig_->agent().pid())) >> score;
+  std::ifstream(fmt::format("/proc/{}/oom_score_adj", fixture_->agent().pid())) >> score;
   const std::uint64_t rights = std::stoull(ProcField("/proc/self/status", "CapEff"), nullptr, 16);
   if ((rights >> CAP_SYS_RESOURCE & 1) != 0) {  // without, nobody may lower it
     EXPECT_EQ(score, UnitSetting("OOMScoreAdjust"));
   }
   // Changes of pods, a restart, quarantine, events: nothing that the agent does is refused.
-  EXPECT_EQ(rig_->agent().Sluice({"quarantine", "shop/web"})->exit_code, 0);
-  EXPECT_EQ(rig_->agent().Sluice({"quarantine", "--release", "shop/web"})->exit_code, 0);
-  EXPECT_EQ(rig_->agent().Sluice({"get", "flows"})->exit_code, 0);
-  EXPECT_EQ(rig_->agent().Sluice({"get", "processes"})->exit_code, 0);
-  ASSERT_TRUE(rig_->agent().Stop().ok());
-  const Status restarted = rig_->agent().Restart();
+  EXPECT_EQ(fixture_->agent().Sluice({"quarantine", "shop/web"})->exit_code, 0);
+  EXPECT_EQ(fixture_->agent().Sluice({"quarantine", "--release", "shop/web"})->exit_code, 0);
+  EXPECT_EQ(fixture_->agent().Sluice({"get", "flows"})->exit_code, 0);
+  EXPECT_EQ(fixture_->agent().Sluice({"get", "processes"})->exit_code, 0);
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
+  const Status restarted = fixture_->agent().Restart();
   ASSERT_TRUE(restarted.ok()) << restarted;
-  EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
-  EXPECT_THAT(rig_->agent().Log(), testing::Not(HasSubstr("not permitted")));
+  EXPECT_EQ(fixture_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_THAT(fixture_->agent().Log(), testing::Not(HasSubstr("not permitted")));
 }
 
 TEST_F(AsShipped, TheAgentGivesUpByItselfWhatItDoesNotNeed) {
@@ -153,17 +154,17 @@ TEST_F(AsShipped, TheAgentGivesUpByItselfWhatItDoesNotNeed) {
 // A directory that was there keeps its mode; one that the agent makes is nobody else's.
 TEST_F(AsShipped, DirectoriesThatWereThereKeepTheirRights) {
   Start({});
-  const std::string state = rig_->agent().state_dir();
+  const std::string state = fixture_->agent().state_dir();
   struct stat facts {};
   ASSERT_EQ(stat(state.c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777, 0700U);
-  ASSERT_TRUE(rig_->agent().Stop().ok());
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
   ASSERT_EQ(chmod(state.c_str(), 0750), 0);
-  ASSERT_EQ(chmod(rig_->agent().directory().c_str(), 0755), 0);
-  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_EQ(chmod(fixture_->agent().directory().c_str(), 0755), 0);
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
   ASSERT_EQ(stat(state.c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777, 0750U);
-  ASSERT_EQ(stat(rig_->agent().directory().c_str(), &facts), 0);
+  ASSERT_EQ(stat(fixture_->agent().directory().c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777, 0755U);
   ASSERT_EQ(stat((state + "/state.db").c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 077, 0U);
@@ -185,19 +186,19 @@ TEST_F(AsShipped, EndsInItsTimeAlsoWithoutThreads) {
   if (group.empty()) GTEST_SKIP() << "no cgroup with the controller pids can be made (CONFIG_CGROUP_PIDS)";
   Start({});
   ExpectEnforces();
-  std::ofstream(group + "/cgroup.procs") << rig_->agent().pid();
+  std::ofstream(group + "/cgroup.procs") << fixture_->agent().pid();
   std::ofstream(group + "/pids.max") << 1;
-  ASSERT_TRUE(rig_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());  // it looks again
-  EXPECT_EQ(rig_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
-  EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
-  EXPECT_EQ(rig_->agent().Log().find("following the node's interfaces"), std::string::npos) << "it needs no thread";
+  ASSERT_TRUE(fixture_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());  // it looks again
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->agent().Log().find("following the node's interfaces"), std::string::npos) << "it needs no thread";
   const auto begin = std::chrono::steady_clock::now();
-  EXPECT_TRUE(rig_->agent().Stop().ok());
+  EXPECT_TRUE(fixture_->agent().Stop().ok());
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(12));
-  EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
   EXPECT_TRUE(Eventually([&] { return rmdir(group.c_str()) == 0; }));
-  ASSERT_TRUE(rig_->agent().Restart().ok());
-  EXPECT_EQ(rig_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
 }
 
 }  // namespace

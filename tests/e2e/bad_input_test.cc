@@ -10,7 +10,7 @@
 #include "policy/resource/parser.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -103,35 +103,35 @@ class BadInput : public testing::TestWithParam<BadCase> {
  protected:
   static void SetUpTestSuite() {
     if (!MissingNetNsRight().empty() || !MissingBpfRight().empty()) return;
-    auto rig = NodeRig::Create({.pods = {"web", "db", "cache", "bare"}, .args = {}, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    ASSERT_TRUE(rig_->node().netns(rig_->node().pod("bare")).Ip("addr flush dev eth0\n").ok());
-    auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .port = kPort}});
+    auto fixture = NodeFixture::Create({.pods = {"web", "db", "cache", "bare"}, .args = {}, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    ASSERT_TRUE(fixture_->node().netns(fixture_->node().pod("bare")).Ip("addr flush dev eth0\n").ok());
+    auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kPort}});
     ASSERT_TRUE(servers.ok()) << servers.status();
     servers_ = *std::move(servers);
-    const Status applied =
-        rig_->agent().Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") +
-                            rig_->WorkloadYaml("cache", "{app: cache}") + kDbFromWeb);
+    const Status applied = fixture_->agent().Apply(fixture_->WorkloadYaml("web", "{app: web}") +
+                                                   fixture_->WorkloadYaml("db", "{app: db}") +
+                                                   fixture_->WorkloadYaml("cache", "{app: cache}") + kDbFromWeb);
     ASSERT_TRUE(applied.ok()) << applied;
   }
   static void TearDownTestSuite() {
     servers_ = nullptr;
-    rig_ = nullptr;
+    fixture_ = nullptr;
   }
 
   void SetUp() override {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    ASSERT_NE(rig_, nullptr);
-    auto before = rig_->Everything();
+    ASSERT_NE(fixture_, nullptr);
+    auto before = fixture_->Everything();
     ASSERT_TRUE(before.ok()) << before.status();
     before_ = *std::move(before);
   }
 
   static std::string Fill(std::string text) {
-    for (const auto& [name, value] :
-         {std::pair{"%BARE%", rig_->node().pod("bare").netns_path}, std::pair{"%DB%", rig_->node().pod("db").ip4}}) {
+    for (const auto& [name, value] : {std::pair{"%BARE%", fixture_->node().pod("bare").netns_path},
+                                      std::pair{"%DB%", fixture_->node().pod("db").ip4}}) {
       for (std::size_t at; (at = text.find(name)) != std::string::npos;) text.replace(at, strlen(name), value);
     }
     return text;
@@ -147,28 +147,29 @@ class BadInput : public testing::TestWithParam<BadCase> {
   }
 
   void ExpectNothingChanged(bool bare_is_closed = false) const {
-    const auto after = rig_->Everything();
+    const auto after = fixture_->Everything();
     ASSERT_TRUE(after.ok()) << after.status();
     EXPECT_EQ(*after, before_);
-    EXPECT_EQ(rig_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
-    EXPECT_EQ(rig_->Tcp("cache", "db", kPort, false), ProbeOutcome::kTimeout);
-    EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("bare").host_ifindex), bare_is_closed ? 2 : 0);
+    EXPECT_EQ(fixture_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+    EXPECT_EQ(fixture_->Tcp("cache", "db", kPort, false), ProbeOutcome::kTimeout);
+    EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("bare").host_ifindex), bare_is_closed ? 2 : 0);
   }
 
-  static std::string File() { return rig_->agent().directory() + "/bad.yaml"; }
+  static std::string File() { return fixture_->agent().directory() + "/bad.yaml"; }
 
-  static inline std::unique_ptr<NodeRig> rig_;
+  static inline std::unique_ptr<NodeFixture> fixture_;
   static inline std::unique_ptr<ProbeServers> servers_;
   std::string before_;
 };
 
 TEST_P(BadInput, IsOneErrorAndChangesNothing) {
   std::ofstream(File()) << kWouldCut << Fill(GetParam().yaml);
-  ExpectOneError(rig_->agent().Sluice({"apply", "-f", File()}), GetParam().needles);
+  ExpectOneError(fixture_->agent().Sluice({"apply", "-f", File()}), GetParam().needles);
   ExpectNothingChanged(GetParam().closes_bare);
   if (!GetParam().closes_bare) return;
-  EXPECT_TRUE(rig_->agent().Delete({policy::Kind::kWorkload, {"shop", "bad"}}).ok()) << "nobody asks for it any more";
-  EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("bare").host_ifindex), 0);
+  EXPECT_TRUE(fixture_->agent().Delete({policy::Kind::kWorkload, {"shop", "bad"}}).ok())
+      << "nobody asks for it any more";
+  EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("bare").host_ifindex), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Resource, BadInput, testing::ValuesIn(BadCases()),
@@ -180,30 +181,31 @@ TEST_F(BadFile, OfHundredMegabytesIsNotRead) {
   constexpr off_t kSize = 100 << 20;
   std::ofstream(File()) << kWouldCut;
   ASSERT_EQ(truncate(File().c_str(), kSize), 0);
-  ExpectOneError(rig_->agent().Sluice({"apply", "-f", File()}), {"bad.yaml", "larger than 33554432 bytes"});
+  ExpectOneError(fixture_->agent().Sluice({"apply", "-f", File()}), {"bad.yaml", "larger than 33554432 bytes"});
   ExpectNothingChanged();
   // Nor does the agent take it from a client that does not look.
-  ApiClient api(rig_->agent().api_address());
+  ApiClient api(fixture_->agent().api_address());
   const Status refused = api.Apply(kWouldCut + std::string(policy::kMaxResourceBytes, '#'));
   EXPECT_THAT(std::string(refused.message()), HasSubstr("at most 33554432"));
   ExpectNothingChanged();
 }
 
 TEST_F(BadFile, ThatDoesNotExistIsNamed) {
-  ExpectOneError(rig_->agent().Sluice({"apply", "-f", "/tmp/no-such-file.yaml"}), {"/tmp/no-such-file.yaml"});
+  ExpectOneError(fixture_->agent().Sluice({"apply", "-f", "/tmp/no-such-file.yaml"}), {"/tmp/no-such-file.yaml"});
   ExpectNothingChanged();
 }
 
 TEST_F(BadFile, WithTheSecondOfTwoFilesWrongChangesNothing) {
-  const std::string good = rig_->agent().directory() + "/good.yaml";
+  const std::string good = fixture_->agent().directory() + "/good.yaml";
   std::ofstream(good) << kWouldCut;
   std::ofstream(File()) << Policy("{form: []}");
-  ExpectOneError(rig_->agent().Sluice({"apply", "-f", good, "-f", File()}), {"bad.yaml:7", "form"});
+  ExpectOneError(fixture_->agent().Sluice({"apply", "-f", good, "-f", File()}), {"bad.yaml:7", "form"});
   ExpectNothingChanged();
 }
 
 TEST_F(BadFile, NamesInDeleteThatDoNotExist) {
-  ExpectOneError(rig_->agent().Sluice({"delete", "networkpolicy", "db", "no-such", "-n", "shop"}), {"shop/no-such"});
+  ExpectOneError(fixture_->agent().Sluice({"delete", "networkpolicy", "db", "no-such", "-n", "shop"}),
+                 {"shop/no-such"});
   ExpectNothingChanged();
 }
 
@@ -211,12 +213,12 @@ TEST_F(BadFile, NamesInDeleteThatDoNotExist) {
 TEST(FullMap, RefusesTheChangeAndNamesTheMap) {
   SL_REQUIRE_NETNS();
   SL_REQUIRE_BPF();
-  const auto rig = NodeRig::Create(
+  const auto fixture = NodeFixture::Create(
       {.pods = {"web", "db"},
        .args = {"--max-addresses", "24", "--max-prefixes", "8", "--max-peers", "10", "--max-port-entries", "32"},
        .outside = false});
-  ASSERT_TRUE(rig.ok()) << rig.status();
-  NodeRig& node = **rig;
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  NodeFixture& node = **fixture;
   const auto servers = ProbeServers::Start({{.netns_fd = node.netns_fd("db"), .port = kPort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
   const Status applied =

@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -32,7 +32,7 @@ class BadStart : public testing::Test {
   // After a test that changed the first agent or its state: the next test has a new one.
   static void Discard() {
     servers_.reset();
-    rig_.reset();
+    fixture_.reset();
   }
 
   void TearDown() override {
@@ -42,22 +42,24 @@ class BadStart : public testing::Test {
   void SetUp() override {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    if (rig_ == nullptr) {
-      auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
-      ASSERT_TRUE(rig.ok()) << rig.status();
-      auto servers = ProbeServers::Start({{.netns_fd = (*rig)->netns_fd("db"), .port = kPort}});
+    if (fixture_ == nullptr) {
+      auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+      ASSERT_TRUE(fixture.ok()) << fixture.status();
+      auto servers = ProbeServers::Start({{.netns_fd = (*fixture)->netns_fd("db"), .port = kPort}});
       ASSERT_TRUE(servers.ok()) << servers.status();
-      ASSERT_TRUE(
-          (*rig)->agent().Apply((*rig)->WorkloadYaml("web", "{}") + (*rig)->WorkloadYaml("db", "{}") + kDenyAll).ok());
-      rig_ = *std::move(rig);
+      ASSERT_TRUE((*fixture)
+                      ->agent()
+                      .Apply((*fixture)->WorkloadYaml("web", "{}") + (*fixture)->WorkloadYaml("db", "{}") + kDenyAll)
+                      .ok());
+      fixture_ = *std::move(fixture);
       servers_ = *std::move(servers);
     }
-    other_ = rig_->agent().directory() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    other_ = fixture_->agent().directory() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
   }
 
   // Places of an agent of its own; what `shared` names is the first agent's.
   Arguments Places(const std::string& shared = "") const {
-    const AgentProcess& first = rig_->agent();
+    const AgentProcess& first = fixture_->agent();
     const auto place = [&](const std::string& option, const std::string& of_first, const std::string& own) {
       return option == shared ? of_first : own;
     };
@@ -70,7 +72,7 @@ class BadStart : public testing::Test {
   CommandResult Start(Arguments arguments, const Arguments& before = {}) const {
     arguments.insert(arguments.begin(), BinDirectory() + "/sluiced");
     arguments.insert(arguments.begin(), before.begin(), before.end());
-    const auto result = rig_->Run(arguments, 20);
+    const auto result = fixture_->Run(arguments, 20);
     EXPECT_TRUE(result.ok()) << result.status();
     return result.ok() ? *result : CommandResult{};
   }
@@ -94,21 +96,21 @@ class BadStart : public testing::Test {
   }
 
   void ExpectStillEnforced() const {
-    EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
-    for (const TestPod& pod : rig_->node().pods()) EXPECT_EQ(TcPrograms(rig_->node(), pod.host_ifindex), 2);
+    EXPECT_EQ(fixture_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+    for (const TestPod& pod : fixture_->node().pods()) EXPECT_EQ(TcPrograms(fixture_->node(), pod.host_ifindex), 2);
   }
 
   void CleanUpOther() const { Start(And(Places(), {"--uninstall"})); }
 
-  static inline std::unique_ptr<NodeRig> rig_;  // with the first agent, which no test may disturb
+  static inline std::unique_ptr<NodeFixture> fixture_;  // with the first agent, which no test may disturb
   static inline std::unique_ptr<ProbeServers> servers_;
   std::string other_;
 };
 
 TEST_F(BadStart, SecondAgentOfOnePlaceIsRefusedAndDisturbsNobody) {
-  const auto before = rig_->Everything();
+  const auto before = fixture_->Everything();
   ASSERT_TRUE(before.ok()) << before.status();
-  const AgentProcess& first = rig_->agent();
+  const AgentProcess& first = fixture_->agent();
   const std::pair<std::string, std::string> cases[] = {
       {"--state-dir", first.state_dir()},
       {"--bpf-root", first.bpf_root()},
@@ -117,7 +119,7 @@ TEST_F(BadStart, SecondAgentOfOnePlaceIsRefusedAndDisturbsNobody) {
   for (const auto& [option, place] : cases) {
     SCOPED_TRACE(option);
     ExpectOneError(Start(Places(option)), 1, {place, "another"});
-    const auto after = rig_->Everything();
+    const auto after = fixture_->Everything();
     ASSERT_TRUE(after.ok()) << after.status();
     EXPECT_EQ(*after, *before);
     ExpectStillEnforced();
@@ -128,7 +130,8 @@ TEST_F(BadStart, SecondAgentOfOnePlaceIsRefusedAndDisturbsNobody) {
 // A second agent that knows the same workloads must not attach to them before it finds that it cannot stay.
 TEST_F(BadStart, SecondAgentThatCannotStayLeavesThePodsAlone) {
   fs::create_directories(other_ + "/resources");
-  std::ofstream(other_ + "/resources/all.yaml") << rig_->WorkloadYaml("web", "{}") << rig_->WorkloadYaml("db", "{}");
+  std::ofstream(other_ + "/resources/all.yaml")
+      << fixture_->WorkloadYaml("web", "{}") << fixture_->WorkloadYaml("db", "{}");
   for (const char* option : {"--api", "--metrics"}) {
     SCOPED_TRACE(option);
     ExpectOneError(Start(And(Places(option), {"--resources", other_ + "/resources"})), 1, {"another"});
@@ -138,8 +141,8 @@ TEST_F(BadStart, SecondAgentThatCannotStayLeavesThePodsAlone) {
 }
 
 TEST_F(BadStart, StateOfANewerVersionIsLeftAloneAndWhatIsPinnedStays) {
-  ASSERT_TRUE(rig_->agent().Stop().ok());
-  const std::string path = rig_->agent().state_dir() + "/state.db";
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
+  const std::string path = fixture_->agent().state_dir() + "/state.db";
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version = 99", nullptr, nullptr, nullptr), SQLITE_OK);
@@ -149,13 +152,13 @@ TEST_F(BadStart, StateOfANewerVersionIsLeftAloneAndWhatIsPinnedStays) {
     return std::string(std::istreambuf_iterator<char>(file), {});
   };
   const std::string before = bytes();
-  const Status started = rig_->agent().RestartHolding();
+  const Status started = fixture_->agent().RestartHolding();
   ASSERT_TRUE(started.ok()) << started;
   ExpectStillEnforced();
-  const auto refused = rig_->agent().Sluice({"apply", "-f", "-"}, kDenyAll);
+  const auto refused = fixture_->agent().Sluice({"apply", "-f", "-"}, kDenyAll);
   EXPECT_NE(refused->exit_code, 0);
   EXPECT_THAT(refused->err, AllOf(HasSubstr(path), HasSubstr("newer version"), HasSubstr("99")));
-  ASSERT_TRUE(rig_->agent().Stop().ok());
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
   EXPECT_EQ(bytes(), before);
   ExpectStillEnforced();
   Discard();
@@ -169,7 +172,7 @@ TEST_F(BadStart, MissingRightIsNamed) {
 }
 
 TEST_F(BadStart, ConfigurationErrorsAreUsageErrors) {
-  const std::string config = rig_->agent().directory() + "/sluice.toml";
+  const std::string config = fixture_->agent().directory() + "/sluice.toml";
   const auto with_config = [&](const std::string& text) {
     std::ofstream(config) << text;
     return Start({"--config", config});
@@ -191,10 +194,10 @@ TEST_F(BadStart, ResourcesDirectoryThatIsWrongIsAUsageError) {
   ExpectError(Start(And(Places(), {"--resources", "/tmp/no-such-directory"})), 2, {"/tmp/no-such-directory"});
   const std::string directory = other_ + "/resources";
   fs::create_directories(directory);
-  std::ofstream(directory + "/a.yaml") << rig_->WorkloadYaml("web", "{}");
+  std::ofstream(directory + "/a.yaml") << fixture_->WorkloadYaml("web", "{}");
   std::ofstream(directory + "/b.yaml") << "apiVersion: v1\nkind: Namespace\nmetadata: {nam: x}\n";
   ExpectOneError(Start(And(Places(), {"--resources", directory})), 2, {"b.yaml:3", "metadata", "nam"});
-  std::ofstream(directory + "/b.yaml") << rig_->WorkloadYaml("web", "{}");
+  std::ofstream(directory + "/b.yaml") << fixture_->WorkloadYaml("web", "{}");
   ExpectOneError(Start(And(Places(), {"--resources", directory})), 2,
                  {"b.yaml", "a.yaml", "shop/web", "defined twice"});
   ExpectStillEnforced();
@@ -203,7 +206,8 @@ TEST_F(BadStart, ResourcesDirectoryThatIsWrongIsAUsageError) {
 
 TEST_F(BadStart, ExportFileThatCannotBeWrittenIsAUsageErrorAndTouchesNoPod) {
   fs::create_directories(other_ + "/resources");
-  std::ofstream(other_ + "/resources/all.yaml") << rig_->WorkloadYaml("web", "{}") << rig_->WorkloadYaml("db", "{}");
+  std::ofstream(other_ + "/resources/all.yaml")
+      << fixture_->WorkloadYaml("web", "{}") << fixture_->WorkloadYaml("db", "{}");
   const std::string pipe = other_ + "/pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   const std::pair<std::string, const char*> cases[] = {{other_ + "/no-such-directory/events", "No such file"},
@@ -227,12 +231,12 @@ TEST_F(BadStart, UplinkThatDoesNotExistIsNamed) {
 }
 
 TEST_F(BadStart, OtherTableSizesThanThePinnedOnesAreExplained) {
-  ASSERT_TRUE(rig_->agent().Stop().ok());
-  ExpectOneError(
-      Start({"--state-dir", rig_->agent().state_dir(), "--bpf-root", rig_->agent().bpf_root(), "--max-flows", "1024"}),
-      1, {"--max-", "--uninstall"});
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
+  ExpectOneError(Start({"--state-dir", fixture_->agent().state_dir(), "--bpf-root", fixture_->agent().bpf_root(),
+                        "--max-flows", "1024"}),
+                 1, {"--max-", "--uninstall"});
   ExpectStillEnforced();
-  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
 }
 
 TEST(Hangup, WithResourcesThatAreWrongLeavesTheOldOnesInForce) {
@@ -241,22 +245,22 @@ TEST(Hangup, WithResourcesThatAreWrongLeavesTheOldOnesInForce) {
   const std::string directory = testing::TempDir() + "/sluice-hangup";
   fs::create_directories(directory);
   std::ofstream(directory + "/a.yaml") << "apiVersion: v1\nkind: Namespace\nmetadata: {name: first}\n";
-  const auto rig = NodeRig::Create({.pods = {}, .args = {"--resources", directory}, .outside = false});
-  ASSERT_TRUE(rig.ok()) << rig.status();
-  const auto before = (*rig)->Everything();
+  const auto fixture = NodeFixture::Create({.pods = {}, .args = {"--resources", directory}, .outside = false});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  const auto before = (*fixture)->Everything();
   ASSERT_TRUE(before.ok()) << before.status();
   EXPECT_THAT(*before, HasSubstr("first"));
   std::ofstream(directory + "/a.yaml") << "apiVersion: v1\nkind: Namespace\nmetadata: {nam: second}\n";
-  ASSERT_TRUE((*rig)->agent().Signal(SIGHUP).ok());
-  ASSERT_TRUE(Eventually([&] { return (*rig)->agent().Log().find("SIGHUP") != std::string::npos; }));
-  EXPECT_THAT((*rig)->agent().Log(), AllOf(HasSubstr("stays in force"), HasSubstr("a.yaml:3"), HasSubstr("nam")));
-  const auto after = (*rig)->Everything();
+  ASSERT_TRUE((*fixture)->agent().Signal(SIGHUP).ok());
+  ASSERT_TRUE(Eventually([&] { return (*fixture)->agent().Log().find("SIGHUP") != std::string::npos; }));
+  EXPECT_THAT((*fixture)->agent().Log(), AllOf(HasSubstr("stays in force"), HasSubstr("a.yaml:3"), HasSubstr("nam")));
+  const auto after = (*fixture)->Everything();
   ASSERT_TRUE(after.ok()) << after.status();
   EXPECT_EQ(*after, *before);
   std::ofstream(directory + "/a.yaml") << "apiVersion: v1\nkind: Namespace\nmetadata: {name: second}\n";
-  ASSERT_TRUE((*rig)->agent().Signal(SIGHUP).ok());
+  ASSERT_TRUE((*fixture)->agent().Signal(SIGHUP).ok());
   EXPECT_TRUE(Eventually([&] {
-    const auto now = (*rig)->Everything();
+    const auto now = (*fixture)->Everything();
     return now.ok() && now->find("second") != std::string::npos && now->find("first") == std::string::npos;
   }));
   fs::remove_all(directory);

@@ -1,5 +1,5 @@
-// Change under load: no packet is judged by half of the old and half of the new policy, and live flows are cut or kept
-// as they should be.
+// Change under load: no packet is evaluated by half of the old and half of the new policy, and live flows are cut or
+// kept as they should be.
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -24,19 +24,19 @@ class Change : public testing::Test {
   }
 
   void Start(const std::vector<std::string>& args = {}) {
-    auto rig = NodeRig::Create({.pods = {"client", "server"}, .args = args, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    api_ = std::make_unique<ApiClient>(rig_->agent().api_address());
-    const Status applied =
-        api_->Apply(rig_->WorkloadYaml("client", "{app: client}") + rig_->WorkloadYaml("server", "{app: server}"));
+    auto fixture = NodeFixture::Create({.pods = {"client", "server"}, .args = args, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    api_ = std::make_unique<ApiClient>(fixture_->agent().api_address());
+    const Status applied = api_->Apply(fixture_->WorkloadYaml("client", "{app: client}") +
+                                       fixture_->WorkloadYaml("server", "{app: server}"));
     ASSERT_TRUE(applied.ok()) << applied;
   }
 
   std::unique_ptr<Stream> OpenStream() const {
-    auto stream = Stream::Open({.client_netns_fd = rig_->netns_fd("client"),
-                                .server_netns_fd = rig_->netns_fd("server"),
-                                .server = rig_->ip4("server"),
+    auto stream = Stream::Open({.client_netns_fd = fixture_->netns_fd("client"),
+                                .server_netns_fd = fixture_->netns_fd("server"),
+                                .server = fixture_->ip4("server"),
                                 .port = kStream});
     EXPECT_TRUE(stream.ok()) << stream.status();
     return stream.ok() ? *std::move(stream) : nullptr;
@@ -63,7 +63,7 @@ spec:
                        port);
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<ApiClient> api_;
 };
 
@@ -72,10 +72,10 @@ TEST_F(Change, NoProbeSeesAVerdictThatNeitherPolicyGives) {
   constexpr int kMinimalFlips = 500;  // on a very busy machine
   constexpr auto kAtMost = 30s;
   Start();
-  const TwoStates states(*rig_);
+  const TwoStates states(*fixture_);
   ASSERT_TRUE(api_->Apply(states.Yaml(false)).ok());
   const auto echo =
-      EchoServer::Start(rig_->netns_fd("server"), {std::begin(TwoStates::kPorts), std::end(TwoStates::kPorts)});
+      EchoServer::Start(fixture_->netns_fd("server"), {std::begin(TwoStates::kPorts), std::end(TwoStates::kPorts)});
   ASSERT_TRUE(echo.ok()) << echo.status();
 
   // Port 1000 is allowed by both: each datagram is answered. 1003 by none: none arrives.
@@ -83,8 +83,8 @@ TEST_F(Change, NoProbeSeesAVerdictThatNeitherPolicyGives) {
   std::vector<std::unique_ptr<Pinger>> denied;
   std::vector<std::unique_ptr<Pinger>> changing;
   const auto start = [&](std::uint16_t port, bool new_flows, std::chrono::milliseconds patience, auto& into) {
-    auto pinger = Pinger::Start({.netns_fd = rig_->netns_fd("client"),
-                                 .destination = rig_->ip4("server"),
+    auto pinger = Pinger::Start({.netns_fd = fixture_->netns_fd("client"),
+                                 .destination = fixture_->ip4("server"),
                                  .port = port,
                                  .interval = 100us,
                                  .new_flows = new_flows,
@@ -192,7 +192,7 @@ TEST_F(Change, KeepEstablishedKeepsWhatWasAllowedWhenItBegan) {
   ASSERT_TRUE(Flows(*stream));
   ASSERT_TRUE(api_->Apply(AllowPort(kStream + 1)).ok());
   EXPECT_TRUE(Flows(*stream));
-  EXPECT_EQ(rig_->Tcp("client", "server", kStream, false), ProbeOutcome::kTimeout) << "but nothing new";
+  EXPECT_EQ(fixture_->Tcp("client", "server", kStream, false), ProbeOutcome::kTimeout) << "but nothing new";
   const Stream::Report report = stream->Finish();
   EXPECT_EQ(report.problem, "");
   EXPECT_EQ(report.received[0], report.sent[0]);

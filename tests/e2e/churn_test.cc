@@ -10,7 +10,7 @@
 #include "kernel/bpf/pin_layout.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {

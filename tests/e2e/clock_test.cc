@@ -11,7 +11,7 @@
 
 #include "testbed/traffic.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -36,18 +36,22 @@ TEST(Clock, SetBackAndForthItMovesNothing) {
   if (!IsGuest()) GTEST_SKIP() << "sets the wall clock: only in the guest of scripts/test-vm";
   SL_REQUIRE_NETNS();
   SL_REQUIRE_BPF();
-  auto made = NodeRig::Create({.pods = {"web", "other", "db"}, .args = {}, .outside = false});
+  auto made = NodeFixture::Create({.pods = {"web", "other", "db"}, .args = {}, .outside = false});
   ASSERT_TRUE(made.ok()) << made.status();
-  NodeRig& rig = **made;
-  const Status applied = rig.agent().Apply(rig.WorkloadYaml("web", "{app: web}") + rig.WorkloadYaml("db", "{app: db}") +
-                                           rig.WorkloadYaml("other", "{app: other}") + kDbFromWeb);
+  NodeFixture& fixture = **made;
+  const Status applied =
+      fixture.agent().Apply(fixture.WorkloadYaml("web", "{app: web}") + fixture.WorkloadYaml("db", "{app: db}") +
+                            fixture.WorkloadYaml("other", "{app: other}") + kDbFromWeb);
   ASSERT_TRUE(applied.ok()) << applied;
-  auto echo = EchoServer::Start(rig.netns_fd("db"), {kEcho});
+  auto echo = EchoServer::Start(fixture.netns_fd("db"), {kEcho});
   ASSERT_TRUE(echo.ok()) << echo.status();
-  Pinger::Options ping{
-      .netns_fd = rig.netns_fd("web"), .destination = rig.ip4("db"), .port = kEcho, .interval = 10ms, .patience = 10s};
+  Pinger::Options ping{.netns_fd = fixture.netns_fd("web"),
+                       .destination = fixture.ip4("db"),
+                       .port = kEcho,
+                       .interval = 10ms,
+                       .patience = 10s};
   auto allowed = Pinger::Start(ping);
-  ping.netns_fd = rig.netns_fd("other");
+  ping.netns_fd = fixture.netns_fd("other");
   ping.patience = 0ms;
   auto denied = Pinger::Start(ping);
   ASSERT_TRUE(allowed.ok() && denied.ok());
@@ -57,12 +61,13 @@ TEST(Clock, SetBackAndForthItMovesNothing) {
   };
   // The flow of web to db, as it is told.
   const auto flow = [&]() -> nlohmann::json {
-    const auto flows = rig.agent().Sluice({"get", "flows", "-o", "json"});
+    const auto flows = fixture.agent().Sluice({"get", "flows", "-o", "json"});
     EXPECT_TRUE(flows.ok()) << flows.status();
     std::istringstream lines(flows.ok() ? flows->out : "");
     for (std::string line; std::getline(lines, line);) {
       auto one = nlohmann::json::parse(line);
-      if (one["ip"]["source"] == rig.ip4("web").ToString() && one["ip"]["destination"] == rig.ip4("db").ToString())
+      if (one["ip"]["source"] == fixture.ip4("web").ToString() &&
+          one["ip"]["destination"] == fixture.ip4("db").ToString())
         return one;
     }
     ADD_FAILURE() << "it is not told: " << (flows.ok() ? flows->out + flows->err : "");
@@ -73,22 +78,22 @@ TEST(Clock, SetBackAndForthItMovesNothing) {
   ASSERT_TRUE(first.contains("startTime")) << first.dump();
   for (const int seconds : {3600, -7200, 3600, -86400 * 400, 86400 * 400, 30, -30}) {
     ASSERT_TRUE(MoveClock(seconds).ok());
-    ASSERT_TRUE(await(20)) << rig.agent().Log();
+    ASSERT_TRUE(await(20)) << fixture.agent().Log();
     const auto now = flow();
     EXPECT_EQ(now.value("startTime", ""), first.value("startTime", "")) << "moved by " << seconds << " s";
     EXPECT_EQ(now.value("flowId", ""), first.value("flowId", "")) << "the same record";
   }
-  const auto quarantined = rig.agent().Sluice({"quarantine", "shop/web"});
+  const auto quarantined = fixture.agent().Sluice({"quarantine", "shop/web"});
   ASSERT_TRUE(quarantined.ok() && quarantined->exit_code == 0);
   const std::uint64_t cut_at = (*echo)->Received(kEcho);
-  EXPECT_EQ(rig.Udp("web", "db", kEcho, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture.Udp("web", "db", kEcho, false), ProbeOutcome::kTimeout);
   EXPECT_LE((*echo)->Received(kEcho), cut_at + 1);
-  const auto status = rig.agent().Sluice({"status"});
+  const auto status = fixture.agent().Sluice({"status"});
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(status->exit_code, 0) << status->out << status->err;
-  EXPECT_EQ((*echo)->ReceivedFrom(rig.ip4("other")), 0U);
+  EXPECT_EQ((*echo)->ReceivedFrom(fixture.ip4("other")), 0U);
   EXPECT_GT((*denied)->counts().sent, 0U);
-  const Status stopped = rig.agent().Stop();
+  const Status stopped = fixture.agent().Stop();
   EXPECT_TRUE(stopped.ok()) << "in its time: " << stopped;
 }
 

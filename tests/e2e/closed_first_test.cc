@@ -14,7 +14,7 @@
 #include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -44,35 +44,35 @@ class ClosedFirst : public testing::Test {
     echo_.reset();
     open_echo_.reset();
     if (!mounted_.empty()) umount2(mounted_.c_str(), MNT_DETACH);
-    rig_.reset();
+    fixture_.reset();
   }
 
   void Start(const std::vector<std::string>& args = {}) {
-    auto rig = NodeRig::Create({.pods = {"web", "db", "other", "open"}, .args = args, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
+    auto fixture = NodeFixture::Create({.pods = {"web", "db", "other", "open"}, .args = args, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
     for (auto* const of : {&echo_, &open_echo_}) {
-      auto echo = EchoServer::Start(rig_->netns_fd(of == &echo_ ? "db" : "open"), {kPort});
+      auto echo = EchoServer::Start(fixture_->netns_fd(of == &echo_ ? "db" : "open"), {kPort});
       ASSERT_TRUE(echo.ok()) << echo.status();
       *of = *std::move(echo);
     }
   }
-  std::string Yaml(const std::string& pod) const { return rig_->WorkloadYaml(pod, "{app: " + pod + "}"); }
+  std::string Yaml(const std::string& pod) const { return fixture_->WorkloadYaml(pod, "{app: " + pod + "}"); }
   void ApplyWebAndDb() const {
-    const Status applied = rig_->agent().Apply(Yaml("web") + Yaml("db") + kDbFromWeb);
+    const Status applied = fixture_->agent().Apply(Yaml("web") + Yaml("db") + kDbFromWeb);
     ASSERT_TRUE(applied.ok()) << applied;
   }
   // `other` has no address that the agent takes for one of its own, and talks all the same.
   void HideAddressOfOther() const {
-    ASSERT_TRUE(rig_->node()
-                    .netns(rig_->node().pod("other"))
+    ASSERT_TRUE(fixture_->node()
+                    .netns(fixture_->node().pod("other"))
                     .Ip("addr flush dev eth0\naddr add 169.254.7.7/32 dev eth0 scope link\n"
                         "route replace default via 169.254.1.1 dev eth0 onlink src 169.254.7.7\n")
                     .ok());
   }
   std::unique_ptr<Pinger> Talk(const std::string& from, const std::string& to) const {
-    auto pinger = Pinger::Start({.netns_fd = rig_->netns_fd(from),
-                                 .destination = rig_->ip4(to),
+    auto pinger = Pinger::Start({.netns_fd = fixture_->netns_fd(from),
+                                 .destination = fixture_->ip4(to),
                                  .port = kPort,
                                  .interval = 1ms,
                                  .new_flows = true,
@@ -88,20 +88,21 @@ class ClosedFirst : public testing::Test {
     ASSERT_TRUE(Eventually([&] { return pinger->counts().sent > 30; }));
     pinger->Stop();
     EXPECT_EQ(open_echo_->Received(kPort), before);
-    EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod(from).host_ifindex), 2);
+    EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod(from).host_ifindex), 2);
   }
   // On another veth.
   void ComeBack(const TestPod& pod) const {
     const std::string netns = fs::path(pod.netns_path).filename();
-    ASSERT_TRUE(rig_->node().netns().Ip("link del " + pod.host_interface + "\n").ok());
-    ASSERT_TRUE(rig_->node()
-                    .netns()
-                    .Ip(fmt::format("link add {0} address {1} type veth peer name eth0 address {2} netns {3}\n"
-                                    "link set {0} up\nroute add {4}/32 dev {0} src {5}\n"
-                                    "neigh add {4} lladdr {2} dev {0} nud permanent\n",
-                                    pod.host_interface, pod.host_mac, pod.pod_mac, netns, pod.ip4, rig_->node().ip4()))
-                    .ok());
-    ASSERT_TRUE(rig_->node()
+    ASSERT_TRUE(fixture_->node().netns().Ip("link del " + pod.host_interface + "\n").ok());
+    ASSERT_TRUE(
+        fixture_->node()
+            .netns()
+            .Ip(fmt::format("link add {0} address {1} type veth peer name eth0 address {2} netns {3}\n"
+                            "link set {0} up\nroute add {4}/32 dev {0} src {5}\n"
+                            "neigh add {4} lladdr {2} dev {0} nud permanent\n",
+                            pod.host_interface, pod.host_mac, pod.pod_mac, netns, pod.ip4, fixture_->node().ip4()))
+            .ok());
+    ASSERT_TRUE(fixture_->node()
                     .netns(pod)
                     .Ip(fmt::format("link set eth0 up\naddr add {}/32 dev eth0\n"
                                     "neigh add 169.254.1.1 lladdr {} dev eth0 nud permanent\n"
@@ -109,13 +110,15 @@ class ClosedFirst : public testing::Test {
                                     pod.ip4, pod.host_mac))
                     .ok());
   }
-  bool Reaches(const std::string& from) const { return rig_->Udp(from, "db", kPort, true) == ProbeOutcome::kAllowed; }
+  bool Reaches(const std::string& from) const {
+    return fixture_->Udp(from, "db", kPort, true) == ProbeOutcome::kAllowed;
+  }
   std::string StatusText() const {
-    const auto status = rig_->agent().Sluice({"status"});
+    const auto status = fixture_->agent().Sluice({"status"});
     return status.ok() ? status->out + status->err : Message(status.status());
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<EchoServer> echo_;
   std::unique_ptr<EchoServer> open_echo_;  // of a pod that is no workload
   std::string mounted_;
@@ -125,7 +128,7 @@ TEST_F(ClosedFirst, AWorkloadWithoutAddressIsClosedListedAndOpensWithIt) {
   Start();
   ApplyWebAndDb();
   HideAddressOfOther();
-  const auto refused = rig_->agent().Sluice({"apply", "-f", "-"}, Yaml("other"));
+  const auto refused = fixture_->agent().Sluice({"apply", "-f", "-"}, Yaml("other"));
   ASSERT_TRUE(refused.ok());
   EXPECT_NE(refused->exit_code, 0);
   EXPECT_THAT(refused->err, HasSubstr("no global address"));
@@ -133,29 +136,29 @@ TEST_F(ClosedFirst, AWorkloadWithoutAddressIsClosedListedAndOpensWithIt) {
   EXPECT_THAT(StatusText(), HasSubstr("shop/other"));
   EXPECT_TRUE(Reaches("web")) << "others go on";
   // Nobody asks for it any more: as free as any pod that is no workload.
-  const Status deleted = rig_->agent().Delete({policy::Kind::kWorkload, {"shop", "other"}});
+  const Status deleted = fixture_->agent().Delete({policy::Kind::kWorkload, {"shop", "other"}});
   ASSERT_TRUE(deleted.ok()) << deleted;
-  EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("other").host_ifindex), 0);
+  EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("other").host_ifindex), 0);
   EXPECT_THAT(StatusText(), Not(HasSubstr("shop/other")));
 }
 
 TEST_F(ClosedFirst, AtAStartTooAndTwoOfOneAddressDoNotKeepTheAgentFromIt) {
   Start();
-  const std::string directory = rig_->agent().directory() + "/resources";
+  const std::string directory = fixture_->agent().directory() + "/resources";
   fs::create_directories(directory);
   std::string twin = Yaml("other");  // with web's address
-  twin.replace(twin.find("spec: {"), 7, "spec: {ips: [" + rig_->node().pod("web").ip4 + "], ");
+  twin.replace(twin.find("spec: {"), 7, "spec: {ips: [" + fixture_->node().pod("web").ip4 + "], ");
   std::string web = Yaml("web");
-  web.replace(web.find("spec: {"), 7, "spec: {ips: [" + rig_->node().pod("web").ip4 + "], ");
+  web.replace(web.find("spec: {"), 7, "spec: {ips: [" + fixture_->node().pod("web").ip4 + "], ");
   std::ofstream(directory + "/all.yaml") << twin << web << Yaml("db") << kDbFromWeb;
-  ASSERT_TRUE(rig_->agent().Stop().ok());
-  const Status started = rig_->agent().Restart({"--resources", directory});
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
+  const Status started = fixture_->agent().Restart({"--resources", directory});
   ASSERT_TRUE(started.ok()) << started;
   // The first by name has it.
   const std::string status = StatusText();
   EXPECT_THAT(status, HasSubstr("shop/web"));
   EXPECT_THAT(status, HasSubstr("has the address"));
-  EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("web").host_ifindex), 2);
+  EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("web").host_ifindex), 2);
   ExpectClosed("web");
 }
 
@@ -164,10 +167,10 @@ TEST_F(ClosedFirst, AtAStartTooAndTwoOfOneAddressDoNotKeepTheAgentFromIt) {
 TEST_F(ClosedFirst, APodThatComesBackIsClosedWithItsFirstPackets) {
   Start();
   ApplyWebAndDb();
-  ASSERT_EQ(rig_->Udp("other", "open", kPort, true), ProbeOutcome::kAllowed) << "while it is no workload";
-  ASSERT_TRUE(rig_->agent().Apply(Yaml("other") + kOtherToNobody).ok());
-  const TestPod pod = rig_->node().pod("other");
-  const std::uint64_t before = open_echo_->ReceivedFrom(rig_->ip4("other"));
+  ASSERT_EQ(fixture_->Udp("other", "open", kPort, true), ProbeOutcome::kAllowed) << "while it is no workload";
+  ASSERT_TRUE(fixture_->agent().Apply(Yaml("other") + kOtherToNobody).ok());
+  const TestPod pod = fixture_->node().pod("other");
+  const std::uint64_t before = open_echo_->ReceivedFrom(fixture_->ip4("other"));
   const auto pinger = Talk("other", "open");
   ASSERT_NE(pinger, nullptr);
   for (int round = 0; round < 7; round++) {
@@ -177,7 +180,7 @@ TEST_F(ClosedFirst, APodThatComesBackIsClosedWithItsFirstPackets) {
     ASSERT_TRUE(Eventually([&] { return StatusText().find("shop/other") == std::string::npos; }));
   }
   pinger->Stop();
-  const std::uint64_t arrived = open_echo_->ReceivedFrom(rig_->ip4("other")) - before;
+  const std::uint64_t arrived = open_echo_->ReceivedFrom(fixture_->ip4("other")) - before;
   std::printf("%lu packets of seven times\n", arrived);
   EXPECT_LT(arrived, 7U * 250) << "at one each millisecond";
   EXPECT_TRUE(Reaches("web"));
@@ -187,7 +190,7 @@ TEST_F(ClosedFirst, APodThatComesBackIsClosedWithItsFirstPackets) {
 TEST_F(ClosedFirst, APodThatComesBackWhileALongChangeIsMadeDoesNotWaitForIt) {
   Start();
   ApplyWebAndDb();
-  ASSERT_TRUE(rig_->agent().Apply(Yaml("other") + kOtherToNobody).ok());
+  ASSERT_TRUE(fixture_->agent().Apply(Yaml("other") + kOtherToNobody).ok());
   std::string change;
   for (int i = 0; i < 10000; ++i)
     change += fmt::format(
@@ -201,12 +204,12 @@ TEST_F(ClosedFirst, APodThatComesBackWhileALongChangeIsMadeDoesNotWaitForIt) {
         "{{matchLabels: {{app: f{0}}}}}}}], ports: [{{port: {0}, endPort: 9000}}]}}]}}\n",
         i + 1);
   using Clock = std::chrono::steady_clock;
-  const TestPod pod = rig_->node().pod("other");
+  const TestPod pod = fixture_->node().pod("other");
   std::atomic<bool> done = false;
   Status applied = OkStatus();
   const auto begin = Clock::now();
   std::thread applier([&] {
-    applied = ApiClient(rig_->agent().api_address()).Apply(change);
+    applied = ApiClient(fixture_->agent().api_address()).Apply(change);
     done = true;
   });
   Clock::duration longest{};
@@ -215,13 +218,13 @@ TEST_F(ClosedFirst, APodThatComesBackWhileALongChangeIsMadeDoesNotWaitForIt) {
     ComeBack(pod);
     const auto back = Clock::now();
     std::uint32_t ifindex = 0;
-    const Status found = rig_->node().Run([&]() -> Status {
+    const Status found = fixture_->node().Run([&]() -> Status {
       SL_ASSIGN_OR_RETURN(const net::LinkInfo link, net::Netlink::Open()->GetLink(pod.host_interface));
       ifindex = link.ifindex;
       return OkStatus();
     });
     EXPECT_TRUE(found.ok()) << found;
-    EXPECT_TRUE(Eventually([&] { return TcPrograms(rig_->node(), ifindex) == 2; }, 60s));
+    EXPECT_TRUE(Eventually([&] { return TcPrograms(fixture_->node(), ifindex) == 2; }, 60s));
     longest = std::max(longest, Clock::now() - back);
   }
   applier.join();
@@ -239,40 +242,40 @@ TEST_F(ClosedFirst, APodThatComesBackWhileALongChangeIsMadeDoesNotWaitForIt) {
 
 TEST_F(ClosedFirst, WithAFullDiskANewWorkloadIsClosedAndQuarantineCuts) {
   Start();
-  ASSERT_TRUE(rig_->agent().Stop().ok());
-  const std::string state = rig_->agent().state_dir();
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
+  const std::string state = fixture_->agent().state_dir();
   ASSERT_EQ(mount("none", state.c_str(), "tmpfs", 0, "size=512k"), 0);
   mounted_ = state;
-  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
   ApplyWebAndDb();
   ASSERT_TRUE(Reaches("web"));
   std::ofstream(state + "/filler") << std::string(1 << 20, 'x');
 
-  const auto refused = rig_->agent().Sluice({"apply", "-f", "-"}, Yaml("other"));
+  const auto refused = fixture_->agent().Sluice({"apply", "-f", "-"}, Yaml("other"));
   ASSERT_TRUE(refused.ok());
   EXPECT_NE(refused->exit_code, 0);
   EXPECT_THAT(refused->err, HasSubstr("the disk is full"));
   ExpectClosed("other");
   EXPECT_THAT(StatusText(), HasSubstr("shop/other"));
 
-  const auto cut = rig_->agent().Sluice({"quarantine", "shop/web"});
+  const auto cut = fixture_->agent().Sluice({"quarantine", "shop/web"});
   ASSERT_TRUE(cut.ok());
   EXPECT_EQ(cut->exit_code, 0) << cut->err;
   EXPECT_THAT(cut->out, HasSubstr("would not outlive a boot"));
-  EXPECT_EQ(rig_->Udp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, false), ProbeOutcome::kTimeout);
 
   // A start does not need the disk; and what was refused is not open because of it.
-  ASSERT_TRUE(rig_->agent().Kill().ok());
-  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
   ExpectClosed("other");
-  EXPECT_EQ(rig_->Udp("web", "db", kPort, false), ProbeOutcome::kTimeout) << "the kernel has it";
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, false), ProbeOutcome::kTimeout) << "the kernel has it";
 
   fs::remove(state + "/filler");
-  const Status applied = rig_->agent().Apply(Yaml("other"));
+  const Status applied = fixture_->agent().Apply(Yaml("other"));
   EXPECT_TRUE(applied.ok()) << applied;
-  EXPECT_EQ(rig_->agent().Sluice({"quarantine", "--release", "shop/web"})->exit_code, 0);
+  EXPECT_EQ(fixture_->agent().Sluice({"quarantine", "--release", "shop/web"})->exit_code, 0);
   EXPECT_TRUE(Reaches("web"));
-  EXPECT_EQ(rig_->Udp("other", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Udp("other", "db", kPort, false), ProbeOutcome::kTimeout);
 }
 
 TEST_F(ClosedFirst, WithoutFileDescriptorsNobodyIsCutOff) {
@@ -280,18 +283,18 @@ TEST_F(ClosedFirst, WithoutFileDescriptorsNobodyIsCutOff) {
   ApplyWebAndDb();
   ASSERT_TRUE(Reaches("web"));
   const auto count = [&] {
-    const std::string fds = fmt::format("/proc/{}/fd", rig_->agent().pid());
+    const std::string fds = fmt::format("/proc/{}/fd", fixture_->agent().pid());
     return static_cast<rlim_t>(std::distance(fs::directory_iterator(fds), fs::directory_iterator()));
   };
   rlimit before{};
-  ASSERT_EQ(prlimit(rig_->agent().pid(), RLIMIT_NOFILE, nullptr, &before), 0);
+  ASSERT_EQ(prlimit(fixture_->agent().pid(), RLIMIT_NOFILE, nullptr, &before), 0);
   const rlimit none{count() / 2, before.rlim_max};
-  ASSERT_EQ(prlimit(rig_->agent().pid(), RLIMIT_NOFILE, &none, nullptr), 0);
-  ASSERT_TRUE(rig_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());  // it looks again
+  ASSERT_EQ(prlimit(fixture_->agent().pid(), RLIMIT_NOFILE, &none, nullptr), 0);
+  ASSERT_TRUE(fixture_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());  // it looks again
   EXPECT_TRUE(
-      Eventually([&] { return rig_->agent().Log().find("following the node's interfaces") != std::string::npos; }));
+      Eventually([&] { return fixture_->agent().Log().find("following the node's interfaces") != std::string::npos; }));
   for (int i = 0; i < 10; i++) EXPECT_TRUE(Reaches("web")) << i;
-  ASSERT_EQ(prlimit(rig_->agent().pid(), RLIMIT_NOFILE, &before, nullptr), 0);
+  ASSERT_EQ(prlimit(fixture_->agent().pid(), RLIMIT_NOFILE, &before, nullptr), 0);
   EXPECT_TRUE(Eventually([&] { return StatusText().find("NOT ENFORCED ON") == std::string::npos; }));
   EXPECT_TRUE(Reaches("web"));
 }

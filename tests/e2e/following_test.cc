@@ -8,7 +8,7 @@
 #include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -41,23 +41,24 @@ class Following : public testing::Test {
   }
 
   void Start(const std::vector<std::string>& args = {}) {
-    auto rig = NodeRig::Create({.pods = {"web", "db", "other"}, .args = args, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .port = kPort}});
+    auto fixture = NodeFixture::Create({.pods = {"web", "db", "other"}, .args = args, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kPort}});
     ASSERT_TRUE(servers.ok()) << servers.status();
     servers_ = *std::move(servers);
-    api_ = std::make_unique<ApiClient>(rig_->agent().api_address());
+    api_ = std::make_unique<ApiClient>(fixture_->agent().api_address());
   }
 
   void ApplyAll() {
-    const Status applied = api_->Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") +
-                                       rig_->WorkloadYaml("other", "{app: other}") + kOnlyWeb);
+    const Status applied =
+        api_->Apply(fixture_->WorkloadYaml("web", "{app: web}") + fixture_->WorkloadYaml("db", "{app: db}") +
+                    fixture_->WorkloadYaml("other", "{app: other}") + kOnlyWeb);
     ASSERT_TRUE(applied.ok()) << applied;
   }
 
   bool Reaches(const std::string& from, bool expected) const {
-    return (rig_->Tcp(from, "db", kPort, expected) == ProbeOutcome::kAllowed) == expected;
+    return (fixture_->Tcp(from, "db", kPort, expected) == ProbeOutcome::kAllowed) == expected;
   }
 
   // How many workloads are enforced on, and how many are not.
@@ -69,11 +70,11 @@ class Following : public testing::Test {
   }
 
   void ReplaceVeth(const std::string& name) {
-    const TestPod& pod = rig_->node().pod(name);
-    ASSERT_TRUE(rig_->node().netns().Ip(fmt::format("link del {}\n", pod.host_interface)).ok());
+    const TestPod& pod = fixture_->node().pod(name);
+    ASSERT_TRUE(fixture_->node().netns().Ip(fmt::format("link del {}\n", pod.host_interface)).ok());
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<ProbeServers> servers_;
   std::unique_ptr<ApiClient> api_;
 };
@@ -81,8 +82,8 @@ class Following : public testing::Test {
 TEST_F(Following, AVethThatGoesAwayAndComesBackIsEnforcedOnAgain) {
   Start();
   ApplyAll();
-  const TestPod pod = rig_->node().pod("other");
-  const TestNetNs& node = rig_->node().netns();
+  const TestPod pod = fixture_->node().pod("other");
+  const TestNetNs& node = fixture_->node().netns();
   ASSERT_TRUE(node.Ip("link del " + pod.host_interface + "\n").ok());
   ASSERT_TRUE(AwaitWorkloads(2, 1));
   const auto status = api_->ReadStatus();
@@ -91,14 +92,15 @@ TEST_F(Following, AVethThatGoesAwayAndComesBackIsEnforcedOnAgain) {
   EXPECT_THAT(status->unbound(0).problem(), HasSubstr("eth0"));
 
   const std::string netns = fs::path(pod.netns_path).filename();
-  ASSERT_TRUE(node.Ip(fmt::format("link add {0} address {1} type veth peer name eth0 address {2} netns {3}\n"
-                                  "link set {0} up\n"
-                                  "route add {4}/32 dev {0} src {5}\n"
-                                  "neigh add {4} lladdr {2} dev {0} nud permanent\n",
-                                  pod.host_interface, pod.host_mac, pod.pod_mac, netns, pod.ip4, rig_->node().ip4()))
-                  .ok());
-  ASSERT_TRUE(rig_->node()
-                  .netns(rig_->node().pod("other"))
+  ASSERT_TRUE(
+      node.Ip(fmt::format("link add {0} address {1} type veth peer name eth0 address {2} netns {3}\n"
+                          "link set {0} up\n"
+                          "route add {4}/32 dev {0} src {5}\n"
+                          "neigh add {4} lladdr {2} dev {0} nud permanent\n",
+                          pod.host_interface, pod.host_mac, pod.pod_mac, netns, pod.ip4, fixture_->node().ip4()))
+          .ok());
+  ASSERT_TRUE(fixture_->node()
+                  .netns(fixture_->node().pod("other"))
                   .Ip(fmt::format("link set eth0 up\naddr add {}/32 dev eth0\n"
                                   "neigh add 169.254.1.1 lladdr {} dev eth0 nud permanent\n"
                                   "route add default via 169.254.1.1 dev eth0 onlink\n",
@@ -107,20 +109,20 @@ TEST_F(Following, AVethThatGoesAwayAndComesBackIsEnforcedOnAgain) {
   ASSERT_TRUE(AwaitWorkloads(3, 0));
   EXPECT_TRUE(Reaches("other", false));
   EXPECT_TRUE(Reaches("web", true));
-  ASSERT_TRUE(api_->Apply(rig_->WorkloadYaml("other", "{app: web}")).ok());
+  ASSERT_TRUE(api_->Apply(fixture_->WorkloadYaml("other", "{app: web}")).ok());
   EXPECT_TRUE(Reaches("other", true));
 }
 
 TEST_F(Following, ANewAddressOfAPodCountsAndTheOldOneIsNoLongerIts) {
   Start();
   ApplyAll();
-  const std::string old = rig_->node().pod("web").ip4;
-  const TestNetNs& web = rig_->node().netns(rig_->node().pod("web"));
-  const std::string host = rig_->node().pod("web").host_interface;
-  ASSERT_TRUE(rig_->node()
+  const std::string old = fixture_->node().pod("web").ip4;
+  const TestNetNs& web = fixture_->node().netns(fixture_->node().pod("web"));
+  const std::string host = fixture_->node().pod("web").host_interface;
+  ASSERT_TRUE(fixture_->node()
                   .netns()
                   .Ip(fmt::format("route add 10.1.0.99/32 dev {0}\nneigh add 10.1.0.99 lladdr {1} dev {0}\n", host,
-                                  rig_->node().pod("web").pod_mac))
+                                  fixture_->node().pod("web").pod_mac))
                   .ok());
   ASSERT_TRUE(web.Ip(fmt::format("addr add 10.1.0.99/32 dev eth0\naddr del {}/32 dev eth0\n"
                                  "route replace default via 169.254.1.1 dev eth0 onlink\n",
@@ -128,7 +130,7 @@ TEST_F(Following, ANewAddressOfAPodCountsAndTheOldOneIsNoLongerIts) {
                   .ok());
   const auto knows = [&](const std::string& ip, bool expected) {
     return Eventually([&] {
-      const auto told = rig_->agent().Sluice({"explain", "--from", ip, "--to", "shop/db", "--port", "1000/TCP"});
+      const auto told = fixture_->agent().Sluice({"explain", "--from", ip, "--to", "shop/db", "--port", "1000/TCP"});
       return told.ok() && (told->out.find("shop/web") != std::string::npos) == expected;
     });
   };
@@ -140,52 +142,52 @@ TEST_F(Following, ANewAddressOfAPodCountsAndTheOldOneIsNoLongerIts) {
 TEST_F(Following, APodThatGivesUpItsAddressStaysClosed) {
   Start();
   ApplyAll();
-  const TestNetNs& other = rig_->node().netns(rig_->node().pod("other"));
+  const TestNetNs& other = fixture_->node().netns(fixture_->node().pod("other"));
   ASSERT_TRUE(other.Ip("addr flush dev eth0\n").ok());
   ASSERT_TRUE(AwaitWorkloads(2, 1));
-  EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("other").host_ifindex), 2);
+  EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("other").host_ifindex), 2);
   // Behind an address that nobody knows, through another agent's start too.
   ASSERT_TRUE(other
                   .Ip("addr add 169.254.7.7/32 dev eth0 scope link\n"
                       "route replace default via 169.254.1.1 dev eth0 onlink src 169.254.7.7\n")
                   .ok());
-  const auto echo = EchoServer::Start(rig_->netns_fd("db"), {kPort});
+  const auto echo = EchoServer::Start(fixture_->netns_fd("db"), {kPort});
   ASSERT_TRUE(echo.ok()) << echo.status();
-  const auto pinger = Pinger::Start({.netns_fd = rig_->netns_fd("other"),
-                                     .destination = rig_->ip4("db"),
+  const auto pinger = Pinger::Start({.netns_fd = fixture_->netns_fd("other"),
+                                     .destination = fixture_->ip4("db"),
                                      .port = kPort,
                                      .interval = 1ms,
                                      .new_flows = true,
                                      .patience = 0ms});
   ASSERT_TRUE(pinger.ok()) << pinger.status();
   ASSERT_TRUE(Eventually([&] { return (*pinger)->counts().sent > 20; }));
-  ASSERT_TRUE(rig_->agent().Kill().ok());
-  ASSERT_TRUE(rig_->agent().Restart().ok());
-  EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("other").host_ifindex), 2);
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
+  EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("other").host_ifindex), 2);
   (*pinger)->Stop();
   EXPECT_EQ((*echo)->Received(kPort), 0U);
-  ASSERT_TRUE(rig_->agent().Delete({policy::Kind::kWorkload, {"shop", "other"}}).ok());
-  EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("other").host_ifindex), 0);
+  ASSERT_TRUE(fixture_->agent().Delete({policy::Kind::kWorkload, {"shop", "other"}}).ok());
+  EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("other").host_ifindex), 0);
 }
 
 TEST_F(Following, APodThatTakesAnothersAddressHasNothingFromIt) {
   Start();
   ApplyAll();
-  ASSERT_TRUE(rig_->node()
-                  .netns(rig_->node().pod("db"))
-                  .Ip(fmt::format("addr add {}/32 dev eth0\n", rig_->node().pod("web").ip4))
+  ASSERT_TRUE(fixture_->node()
+                  .netns(fixture_->node().pod("db"))
+                  .Ip(fmt::format("addr add {}/32 dev eth0\n", fixture_->node().pod("web").ip4))
                   .ok());
   ASSERT_TRUE(AwaitWorkloads(2, 1));
   const auto status = api_->ReadStatus();
   ASSERT_TRUE(status.ok());
   EXPECT_EQ(status->unbound(0).name(), "db");
-  EXPECT_THAT(status->unbound(0).problem(), HasSubstr(rig_->node().pod("web").ip4));
+  EXPECT_THAT(status->unbound(0).problem(), HasSubstr(fixture_->node().pod("web").ip4));
   // Others' changes go on.
-  const Status other = api_->Apply(rig_->WorkloadYaml("other", "{app: web}"));
+  const Status other = api_->Apply(fixture_->WorkloadYaml("other", "{app: web}"));
   EXPECT_TRUE(other.ok()) << other;
-  ASSERT_TRUE(rig_->node()
-                  .netns(rig_->node().pod("db"))
-                  .Ip(fmt::format("addr del {}/32 dev eth0\n", rig_->node().pod("web").ip4))
+  ASSERT_TRUE(fixture_->node()
+                  .netns(fixture_->node().pod("db"))
+                  .Ip(fmt::format("addr del {}/32 dev eth0\n", fixture_->node().pod("web").ip4))
                   .ok());
   ASSERT_TRUE(AwaitWorkloads(3, 0));
   EXPECT_TRUE(Reaches("web", true));
@@ -194,11 +196,11 @@ TEST_F(Following, APodThatTakesAnothersAddressHasNothingFromIt) {
 TEST_F(Following, ANamespaceThatIsDeletedAndMadeAgain) {
   Start();
   ApplyAll();
-  ASSERT_TRUE(rig_->node().RemovePod("web").ok());
+  ASSERT_TRUE(fixture_->node().RemovePod("web").ok());
   ASSERT_TRUE(AwaitWorkloads(2, 1));
-  ASSERT_TRUE(rig_->node().AddPod("web").ok());
+  ASSERT_TRUE(fixture_->node().AddPod("web").ok());
   // TestNode gives a new name each time: the workload's file is elsewhere now.
-  ASSERT_TRUE(api_->Apply(rig_->WorkloadYaml("web", "{app: web}")).ok());
+  ASSERT_TRUE(api_->Apply(fixture_->WorkloadYaml("web", "{app: web}")).ok());
   ASSERT_TRUE(AwaitWorkloads(3, 0));
   EXPECT_TRUE(Reaches("web", true));
   EXPECT_TRUE(Reaches("other", false));
@@ -210,14 +212,14 @@ TEST_F(Following, ADirectoryMayNameWhatAppearsLaterAndIsReadAgainOnHangup) {
   const std::string file = directory + "/all.yaml";
   std::ofstream(file) << "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
   Start({"--resources", directory});
-  std::string yaml = rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") +
-                     rig_->WorkloadYaml("other", "{app: other}") + kOnlyWeb;
+  std::string yaml = fixture_->WorkloadYaml("web", "{app: web}") + fixture_->WorkloadYaml("db", "{app: db}") +
+                     fixture_->WorkloadYaml("other", "{app: other}") + kOnlyWeb;
   const std::string later =
-      "/run/netns/" + fs::path(rig_->node().pod("other").netns_path).filename().string() + "-late";
-  const std::string now = rig_->node().pod("other").netns_path;
+      "/run/netns/" + fs::path(fixture_->node().pod("other").netns_path).filename().string() + "-late";
+  const std::string now = fixture_->node().pod("other").netns_path;
   yaml.replace(yaml.find(now), now.size(), later);
   std::ofstream(file) << yaml;
-  ASSERT_TRUE(rig_->agent().Signal(SIGHUP).ok());
+  ASSERT_TRUE(fixture_->agent().Signal(SIGHUP).ok());
   ASSERT_TRUE(AwaitWorkloads(2, 1));
   EXPECT_TRUE(Reaches("web", true));
   // Its name appears, without any link that changes.
@@ -234,7 +236,8 @@ TEST_F(Following, LabelsCountFromTheirChangeOn) {
   EXPECT_TRUE(Reaches("web", true));
   EXPECT_TRUE(Reaches("other", false));
   ASSERT_TRUE(
-      api_->Apply(rig_->WorkloadYaml("web", "{app: was-web}") + rig_->WorkloadYaml("other", "{app: web}")).ok());
+      api_->Apply(fixture_->WorkloadYaml("web", "{app: was-web}") + fixture_->WorkloadYaml("other", "{app: web}"))
+          .ok());
   EXPECT_TRUE(Reaches("web", false));
   EXPECT_TRUE(Reaches("other", true));
   ASSERT_TRUE(api_->Apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {team: red}}\n").ok());
@@ -247,9 +250,9 @@ TEST_F(Following, AWorkloadThatIsDeletedIsReleased) {
   Start();
   ApplyAll();
   EXPECT_TRUE(Reaches("other", false));
-  ASSERT_TRUE(rig_->agent().Delete({policy::Kind::kWorkload, {"shop", "db"}}).ok());
-  EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("db").host_ifindex), 0);
-  EXPECT_EQ(TcPrograms(rig_->node(), rig_->node().pod("web").host_ifindex), 2);
+  ASSERT_TRUE(fixture_->agent().Delete({policy::Kind::kWorkload, {"shop", "db"}}).ok());
+  EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("db").host_ifindex), 0);
+  EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("web").host_ifindex), 2);
   EXPECT_TRUE(Reaches("other", true));
 }
 
@@ -257,9 +260,10 @@ TEST_F(Following, AWorkloadThatIsDeletedIsReleased) {
 TEST_F(Following, ANewAddressOfTheNodeIsTheNodes) {
   Start();
   ApplyAll();
-  ASSERT_TRUE(rig_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());
+  ASSERT_TRUE(fixture_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());
   EXPECT_TRUE(Eventually([&] {
-    const auto told = rig_->agent().Sluice({"explain", "--from", "10.1.0.77", "--to", "shop/db", "--port", "1000/TCP"});
+    const auto told =
+        fixture_->agent().Sluice({"explain", "--from", "10.1.0.77", "--to", "shop/db", "--port", "1000/TCP"});
     return told.ok() && told->exit_code == 0 && told->out.find("node") != std::string::npos;
   }));
 }

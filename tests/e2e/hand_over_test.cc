@@ -17,7 +17,7 @@
 #include "testbed/traffic.h"
 #include "tests/support/environment.h"
 #include "tests/support/layout.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -219,7 +219,7 @@ class HandOver : public testing::TestWithParam<int> {
     denied_.clear();
   }
 
-  // Each hook has one program of ours, which judges by maps of our layout.
+  // Each hook has one program of ours, which evaluates by maps of our layout.
   void ExpectOnlyOursAttached() const {
     const bpf::PinLayout pins(root_);
     const auto generation = bpf::OpenPinnedMap(pins.map("generation"));
@@ -498,22 +498,23 @@ TEST(HandOverLayouts, TheOldestIsKeptAndEachSince) {
 TEST(HandOverNewer, IsRefusedAndLeftUntouched) {
   SL_REQUIRE_NETNS();
   SL_REQUIRE_BPF();
-  auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
-  ASSERT_TRUE(rig.ok()) << rig.status();
-  AgentProcess& agent = (*rig)->agent();
-  ASSERT_TRUE(
-      agent.Apply((*rig)->WorkloadYaml("web", "{app: web}") + (*rig)->WorkloadYaml("db", "{app: server}") + kDenyAll)
-          .ok());
+  auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  AgentProcess& agent = (*fixture)->agent();
+  ASSERT_TRUE(agent
+                  .Apply((*fixture)->WorkloadYaml("web", "{app: web}") +
+                         (*fixture)->WorkloadYaml("db", "{app: server}") + kDenyAll)
+                  .ok());
   ASSERT_TRUE(agent.Stop().ok());
   const bpf::PinLayout ours(agent.bpf_root()), newer(agent.bpf_root(), SL_ABI_VERSION + 1);
   fs::rename(ours.version_dir(), newer.version_dir());
-  const auto refused = (*rig)->Sluiced({});
+  const auto refused = (*fixture)->Sluiced({});
   ASSERT_TRUE(refused.ok()) << refused.status();
   EXPECT_EQ(refused->exit_code, 1);
   EXPECT_THAT(refused->output, HasSubstr(newer.version_dir() + ": pinned by a newer version"));
   EXPECT_FALSE(fs::exists(ours.version_dir()));
-  EXPECT_EQ(TcPrograms((*rig)->node(), (*rig)->node().pod("db").host_ifindex), 2);
-  EXPECT_EQ((*rig)->Udp("web", "db", kEcho, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(TcPrograms((*fixture)->node(), (*fixture)->node().pod("db").host_ifindex), 2);
+  EXPECT_EQ((*fixture)->Udp("web", "db", kEcho, false), ProbeOutcome::kTimeout);
   fs::rename(newer.version_dir(), ours.version_dir());
   const Status started = agent.Restart();
   EXPECT_TRUE(started.ok()) << started;

@@ -14,7 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -35,22 +35,24 @@ class Helper : public testing::Test {
   void SetUp() override {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .port = kOpen},
-                                        {.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpen}});
+    auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    auto servers =
+        ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kOpen},
+                             {.netns_fd = fixture_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpen}});
     ASSERT_TRUE(servers.ok()) << servers.status();
     servers_ = *std::move(servers);
-    ExpectApplied(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
+    ExpectApplied(fixture_->WorkloadYaml("web", "{app: web}") + fixture_->WorkloadYaml("db", "{app: db}") +
+                  kDbAtUdp1000);
   }
   void ExpectApplied(const std::string& yaml) const {
-    const Status applied = rig_->agent().Apply(yaml);
+    const Status applied = fixture_->agent().Apply(yaml);
     ASSERT_TRUE(applied.ok()) << applied;
   }
   void ExpectEnforces() const {
-    EXPECT_EQ(rig_->Udp("web", "db", kOpen, true), ProbeOutcome::kAllowed);
-    EXPECT_EQ(rig_->Tcp("web", "db", kOpen, false), ProbeOutcome::kTimeout);
+    EXPECT_EQ(fixture_->Udp("web", "db", kOpen, true), ProbeOutcome::kAllowed);
+    EXPECT_EQ(fixture_->Tcp("web", "db", kOpen, false), ProbeOutcome::kTimeout);
   }
   // The agent's only child; -1: there is none.
   pid_t HelperPid() const {
@@ -63,7 +65,7 @@ class Helper : public testing::Test {
       std::istringstream rest(text.substr(name_ends + 1));
       std::string state;
       pid_t parent = -1;
-      if (rest >> state >> parent && parent == rig_->agent().pid()) return std::stoi(entry.path().filename());
+      if (rest >> state >> parent && parent == fixture_->agent().pid()) return std::stoi(entry.path().filename());
     }
     return -1;
   }
@@ -71,11 +73,11 @@ class Helper : public testing::Test {
   std::string StatusText(const std::vector<std::string>& more = {}) const {
     std::vector<std::string> args{"status"};
     args.insert(args.end(), more.begin(), more.end());
-    const auto status = rig_->agent().Sluice(args);
+    const auto status = fixture_->agent().Sluice(args);
     return status.ok() ? status->out : "";
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<ProbeServers> servers_;
 };
 
@@ -92,47 +94,48 @@ TEST_F(Helper, StatusTellsWhoHasWhichRight) {
 // Nothing of what the agent does later needs the right that it has not.
 TEST_F(Helper, TheAgentFollowsPodsWithoutTheRight) {
   ExpectEnforces();
-  ASSERT_TRUE(rig_->node().AddPod("late").ok());
-  ExpectApplied(rig_->WorkloadYaml("late", "{app: late}"));
-  EXPECT_EQ(rig_->Udp("late", "db", kOpen, true), ProbeOutcome::kAllowed);
-  EXPECT_EQ(rig_->Tcp("late", "db", kOpen, false), ProbeOutcome::kTimeout);
+  ASSERT_TRUE(fixture_->node().AddPod("late").ok());
+  ExpectApplied(fixture_->WorkloadYaml("late", "{app: late}"));
+  EXPECT_EQ(fixture_->Udp("late", "db", kOpen, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Tcp("late", "db", kOpen, false), ProbeOutcome::kTimeout);
   // An address that comes inside a pod becomes its own.
-  ASSERT_TRUE(rig_->node().netns(rig_->node().pod("late")).Ip("addr add 10.1.0.77/32 dev eth0\n").ok());
+  ASSERT_TRUE(fixture_->node().netns(fixture_->node().pod("late")).Ip("addr add 10.1.0.77/32 dev eth0\n").ok());
   EXPECT_TRUE(Eventually([&] {
-    const auto told = rig_->agent().Sluice({"explain", "--from", "10.1.0.77", "--to", "shop/db", "--port", "1000/UDP"});
+    const auto told =
+        fixture_->agent().Sluice({"explain", "--from", "10.1.0.77", "--to", "shop/db", "--port", "1000/UDP"});
     return told.ok() && told->out.find("shop/late") != std::string::npos;
-  })) << rig_->agent().Log();
+  })) << fixture_->agent().Log();
   ExpectEnforces();
-  EXPECT_THAT(rig_->agent().Log(), testing::Not(HasSubstr("not permitted")));
+  EXPECT_THAT(fixture_->agent().Log(), testing::Not(HasSubstr("not permitted")));
 }
 
 TEST_F(Helper, WhenItIsKilledTheAgentEndsAndSaysSoAndTheNextIsWhole) {
   const pid_t helper = HelperPid();
   ASSERT_GT(helper, 0);
-  const Fd agent(static_cast<int>(syscall(SYS_pidfd_open, rig_->agent().pid(), 0)));
+  const Fd agent(static_cast<int>(syscall(SYS_pidfd_open, fixture_->agent().pid(), 0)));
   ASSERT_EQ(kill(helper, SIGKILL), 0);
-  ASSERT_TRUE(Ends(agent)) << rig_->agent().Log();
+  ASSERT_TRUE(Ends(agent)) << fixture_->agent().Log();
   siginfo_t how{};
-  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(rig_->agent().pid()), &how, WEXITED | WNOWAIT), 0);
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(fixture_->agent().pid()), &how, WEXITED | WNOWAIT), 0);
   EXPECT_EQ(how.si_code, CLD_EXITED);
   EXPECT_EQ(how.si_status, 1) << "so that it is started again";
-  EXPECT_THAT(rig_->agent().Log(), HasSubstr("what is attached goes on enforcing"));
-  EXPECT_THAT(rig_->agent().Log(), HasSubstr("signal 9"));
+  EXPECT_THAT(fixture_->agent().Log(), HasSubstr("what is attached goes on enforcing"));
+  EXPECT_THAT(fixture_->agent().Log(), HasSubstr("signal 9"));
   ExpectEnforces();
-  rig_->agent().Kill().IgnoreError();  // reaps it
-  const auto restarted = rig_->agent().Restart();
+  fixture_->agent().Kill().IgnoreError();  // reaps it
+  const auto restarted = fixture_->agent().Restart();
   ASSERT_TRUE(restarted.ok()) << restarted;
   ExpectEnforces();
   EXPECT_NE(HelperPid(), helper);
-  ASSERT_TRUE(rig_->node().AddPod("late").ok());
-  ExpectApplied(rig_->WorkloadYaml("late", "{app: late}"));
-  EXPECT_EQ(rig_->Udp("late", "db", kOpen, true), ProbeOutcome::kAllowed);
+  ASSERT_TRUE(fixture_->node().AddPod("late").ok());
+  ExpectApplied(fixture_->WorkloadYaml("late", "{app: late}"));
+  EXPECT_EQ(fixture_->Udp("late", "db", kOpen, true), ProbeOutcome::kAllowed);
 }
 
 TEST_F(Helper, EndsWithAnAgentThatIsKilled) {
   const Fd helper = HelperFd();
   ASSERT_TRUE(helper.valid());
-  ASSERT_TRUE(rig_->agent().Kill().ok());
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
   EXPECT_TRUE(Ends(helper));
   ExpectEnforces();
 }
@@ -142,7 +145,7 @@ TEST_F(Helper, DoesNotEndBeforeAnAgentThatIsStopped) {
   const Fd helper = HelperFd();
   ASSERT_EQ(kill(HelperPid(), SIGTERM), 0);
   EXPECT_FALSE(Ends(helper, 200ms));
-  EXPECT_TRUE(rig_->agent().Stop().ok());
+  EXPECT_TRUE(fixture_->agent().Stop().ok());
   EXPECT_TRUE(Ends(helper));
 }
 

@@ -17,7 +17,7 @@
 #include "kernel/bpf/pin_layout.h"
 #include "testbed/traffic.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -53,27 +53,28 @@ class Integrity : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     if (!MissingNetNsRight().empty() || !MissingBpfRight().empty()) return;
-    auto rig = NodeRig::Create({.pods = {"web", "db", "jail"}, .args = {"--uplink", "uplink"}, .outside = true});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    const Status applied =
-        rig_->agent().Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") +
-                            rig_->WorkloadYaml("jail", "{app: jail}") + kDbAtUdp1000);
+    auto fixture =
+        NodeFixture::Create({.pods = {"web", "db", "jail"}, .args = {"--uplink", "uplink"}, .outside = true});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    const Status applied = fixture_->agent().Apply(fixture_->WorkloadYaml("web", "{app: web}") +
+                                                   fixture_->WorkloadYaml("db", "{app: db}") +
+                                                   fixture_->WorkloadYaml("jail", "{app: jail}") + kDbAtUdp1000);
     ASSERT_TRUE(applied.ok()) << applied;
-    auto echo = EchoServer::Start(rig_->netns_fd("db"), {kOpen, kClosed});
+    auto echo = EchoServer::Start(fixture_->netns_fd("db"), {kOpen, kClosed});
     ASSERT_TRUE(echo.ok()) << echo.status();
     echo_ = *std::move(echo);
   }
   static void TearDownTestSuite() {
     echo_.reset();
-    rig_.reset();
+    fixture_.reset();
   }
   void SetUp() override {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    ASSERT_NE(rig_, nullptr);
-    auto denied = Pinger::Start({.netns_fd = rig_->netns_fd("web"),
-                                 .destination = rig_->ip4("db"),
+    ASSERT_NE(fixture_, nullptr);
+    auto denied = Pinger::Start({.netns_fd = fixture_->netns_fd("web"),
+                                 .destination = fixture_->ip4("db"),
                                  .port = kClosed,
                                  .new_flows = true,
                                  .patience = 0ms});
@@ -83,14 +84,14 @@ class Integrity : public testing::Test {
   }
   void TearDown() override { denied_.reset(); }
 
-  static bpf::PinLayout pins() { return bpf::PinLayout(rig_->agent().bpf_root()); }
-  static std::uint32_t ifindex(const std::string& pod) { return rig_->node().pod(pod).host_ifindex; }
-  static std::uint32_t uplink() { return rig_->node().outside().host_ifindex; }
+  static bpf::PinLayout pins() { return bpf::PinLayout(fixture_->agent().bpf_root()); }
+  static std::uint32_t ifindex(const std::string& pod) { return fixture_->node().pod(pod).host_ifindex; }
+  static std::uint32_t uplink() { return fixture_->node().outside().host_ifindex; }
   static std::uint64_t Passed() { return echo_->Received(kClosed); }
 
   static std::string Http(const std::string& path) {
-    const auto result = rig_->Run({"curl", "--silent", "--noproxy", "*", "--write-out", "\n%{http_code}",
-                                   "http://" + rig_->agent().metrics_address() + path});
+    const auto result = fixture_->Run({"curl", "--silent", "--noproxy", "*", "--write-out", "\n%{http_code}",
+                                       "http://" + fixture_->agent().metrics_address() + path});
     return result.ok() ? result->output : "";
   }
   static int Repairs(const std::string& what) {
@@ -104,8 +105,8 @@ class Integrity : public testing::Test {
     const int before = Repairs(what);
     ASSERT_GE(before, 0);
     damage();
-    EXPECT_TRUE(Eventually([&] { return Repairs(what) > before; }, 30s)) << rig_->agent().Log();
-    const auto status = rig_->agent().Sluice({"status"});
+    EXPECT_TRUE(Eventually([&] { return Repairs(what) > before; }, 30s)) << fixture_->agent().Log();
+    const auto status = fixture_->agent().Sluice({"status"});
     ASSERT_TRUE(status.ok());
     EXPECT_EQ(status->exit_code, 0) << status->err;
     EXPECT_THAT(status->out, HasSubstr("CHANGED BY OTHERS AND PUT BACK"));
@@ -125,7 +126,7 @@ class Integrity : public testing::Test {
     ExpectNothingMorePasses();
     EXPECT_EQ(Passed(), before_);
   }
-  static void ExpectAllowedPasses() { EXPECT_EQ(rig_->Udp("web", "db", kOpen, true), ProbeOutcome::kAllowed); }
+  static void ExpectAllowedPasses() { EXPECT_EQ(fixture_->Udp("web", "db", kOpen, true), ProbeOutcome::kAllowed); }
 
   template <typename K, typename V>
   static bpf::Map<K, V> Bind(const std::string& name, Fd* fd) {
@@ -139,16 +140,16 @@ class Integrity : public testing::Test {
   }
 
   // As they are once nothing of the last policy is left.
-  static bool BothSlotsAgree() {
+  static bool BothEpochsAgree() {
     Fd fd;
     const auto ports = Bind<__u32, sl_port_entry>("ports", &fd);
     std::vector<sl_port_entry> entries(ports.capacity());
     const Status read = ports.ForEachBatch([&](const __u32& index, const sl_port_entry& one) { entries[index] = one; });
-    const std::size_t half = entries.size() / SL_SLOTS;
+    const std::size_t half = entries.size() / SL_EPOCHS;
     return read.ok() && std::memcmp(entries.data(), entries.data() + half, half * sizeof(sl_port_entry)) == 0;
   }
 
-  static inline std::unique_ptr<NodeRig> rig_;
+  static inline std::unique_ptr<NodeFixture> fixture_;
   static inline std::unique_ptr<EchoServer> echo_;
   std::unique_ptr<Pinger> denied_;
   std::uint64_t before_ = 0;
@@ -159,16 +160,16 @@ TEST_F(Integrity, DetachedProgramsAreAttachedAgain) {
     for (const char* const program : {"tc_from_pod", "tc_to_pod"})
       for (const char* const pod : {"web", "db"}) EXPECT_EQ(bpf_link_detach(OpenLink(program, ifindex(pod)).get()), 0);
   });
-  EXPECT_TRUE(Eventually([] { return TcPrograms(rig_->node(), ifindex("web")) == 2; }));
-  EXPECT_TRUE(Eventually([] { return TcPrograms(rig_->node(), ifindex("db")) == 2; }));
+  EXPECT_TRUE(Eventually([] { return TcPrograms(fixture_->node(), ifindex("web")) == 2; }));
+  EXPECT_TRUE(Eventually([] { return TcPrograms(fixture_->node(), ifindex("db")) == 2; }));
   ExpectNothingMorePasses();
   ExpectAllowedPasses();
-  EXPECT_THAT(rig_->agent().Log(), HasSubstr("was not there any more: attached again"));
+  EXPECT_THAT(fixture_->agent().Log(), HasSubstr("was not there any more: attached again"));
 }
 
 TEST_F(Integrity, ADetachedUplinkIsAttachedAgain) {
   ExpectRepaired("attachment", [&] { EXPECT_EQ(bpf_link_detach(OpenLink("xdp_uplink", uplink()).get()), 0); });
-  EXPECT_TRUE(HasXdp(rig_->node(), uplink()));
+  EXPECT_TRUE(HasXdp(fixture_->node(), uplink()));
 }
 
 TEST_F(Integrity, AnotherProgramInOurLinkIsReplaced) {
@@ -205,13 +206,13 @@ TEST_F(Integrity, ARemovedRootEndsNothingAndComesBackWhole) {
   }));
   ExpectNothingPassed();
   // What is pinned again is what holds, also when the agent ends; and nobody else may have the root.
-  const auto refused = rig_->Sluiced({"--uninstall"});
+  const auto refused = fixture_->Sluiced({"--uninstall"});
   ASSERT_TRUE(refused.ok());
   EXPECT_THAT(refused->output, HasSubstr("in use by another agent"));
-  ASSERT_TRUE(rig_->agent().Kill().ok());
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
   ExpectNothingPassed();
   ExpectAllowedPasses();
-  const Status started = rig_->agent().Restart();
+  const Status started = fixture_->agent().Restart();
   ASSERT_TRUE(started.ok()) << started;
   ExpectNothingPassed();
   ExpectAllowedPasses();
@@ -219,18 +220,18 @@ TEST_F(Integrity, ARemovedRootEndsNothingAndComesBackWhole) {
 
 TEST_F(Integrity, AGenerationThatWasMovedBringsNoPolicyBack) {
   // Under the generation before, everything was open.
-  ASSERT_TRUE(rig_->agent().Apply(kEverythingAtDb).ok());
+  ASSERT_TRUE(fixture_->agent().Apply(kEverythingAtDb).ok());
   ASSERT_TRUE(Eventually([&] { return Passed() > before_; }));
-  ASSERT_TRUE(rig_->agent().Apply(kDbAtUdp1000).ok());
-  ASSERT_TRUE(Eventually([] { return BothSlotsAgree(); })) << "the old policy goes from the kernel";
+  ASSERT_TRUE(fixture_->agent().Apply(kDbAtUdp1000).ok());
+  ASSERT_TRUE(Eventually([] { return BothEpochsAgree(); })) << "the old policy goes from the kernel";
   // Who had no flow while everything was open.
-  const auto jail = Pinger::Start({.netns_fd = rig_->netns_fd("jail"),
-                                   .destination = rig_->ip4("db"),
+  const auto jail = Pinger::Start({.netns_fd = fixture_->netns_fd("jail"),
+                                   .destination = fixture_->ip4("db"),
                                    .port = kClosed,
                                    .new_flows = true,
                                    .patience = 0ms});
   ASSERT_TRUE(jail.ok()) << jail.status();
-  const std::uint64_t from_jail = echo_->ReceivedFrom(rig_->ip4("jail"));
+  const std::uint64_t from_jail = echo_->ReceivedFrom(fixture_->ip4("jail"));
   Fd fd;
   const auto generation = Bind<__u32, __u64>("generation", &fd);
   const std::uint64_t passed = Passed();
@@ -244,12 +245,12 @@ TEST_F(Integrity, AGenerationThatWasMovedBringsNoPolicyBack) {
     ExpectAllowedPasses();
   }
   ExpectNothingMorePasses();
-  EXPECT_EQ(echo_->ReceivedFrom(rig_->ip4("jail")), from_jail);
+  EXPECT_EQ(echo_->ReceivedFrom(fixture_->ip4("jail")), from_jail);
   (*jail)->Stop();
   // And the next change takes effect.
-  ASSERT_TRUE(rig_->agent().Apply(kEverythingAtDb).ok());
+  ASSERT_TRUE(fixture_->agent().Apply(kEverythingAtDb).ok());
   EXPECT_TRUE(Eventually([&] { return Passed() > passed + 10; }));
-  ASSERT_TRUE(rig_->agent().Apply(kDbAtUdp1000).ok());
+  ASSERT_TRUE(fixture_->agent().Apply(kDbAtUdp1000).ok());
   ExpectNothingMorePasses();
 }
 
@@ -333,16 +334,16 @@ TEST_F(Integrity, LostAndChangedFactsOfInterfacesComeBack) {
 }
 
 TEST_F(Integrity, AQuarantineThatWasLiftedByHandHolds) {
-  ASSERT_EQ(rig_->agent().Sluice({"quarantine", "shop/jail"})->exit_code, 0);
-  EXPECT_EQ(rig_->Udp("jail", "db", kOpen, false), ProbeOutcome::kTimeout);
+  ASSERT_EQ(fixture_->agent().Sluice({"quarantine", "shop/jail"})->exit_code, 0);
+  EXPECT_EQ(fixture_->Udp("jail", "db", kOpen, false), ProbeOutcome::kTimeout);
   ExpectRepaired("quarantine", [] {
     Fd fd;
     const auto quarantine = Bind<__u32, __u32>("quarantine", &fd);
     for (__u32 endpoint = 0; endpoint < SL_MAX_ENDPOINTS; ++endpoint) EXPECT_TRUE(quarantine.Put(endpoint, 0).ok());
   });
-  EXPECT_EQ(rig_->Udp("jail", "db", kOpen, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Udp("jail", "db", kOpen, false), ProbeOutcome::kTimeout);
   // Its twin: who is released stays free.
-  ASSERT_EQ(rig_->agent().Sluice({"quarantine", "--release", "shop/jail"})->exit_code, 0);
+  ASSERT_EQ(fixture_->agent().Sluice({"quarantine", "--release", "shop/jail"})->exit_code, 0);
   // After a whole turn of who looks: the second repair is of one that began later.
   for (int turn = 0; turn < 2; ++turn) {
     ExpectRepaired("interface", [] {
@@ -350,14 +351,14 @@ TEST_F(Integrity, AQuarantineThatWasLiftedByHandHolds) {
       EXPECT_TRUE((Bind<__u32, sl_interface>("interfaces", &fd).Delete(ifindex("web")).ok()));
     });
   }
-  EXPECT_EQ(rig_->Udp("jail", "db", kOpen, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Udp("jail", "db", kOpen, true), ProbeOutcome::kAllowed);
 }
 
 TEST_F(Integrity, WhatCannotBePutBackIsSaidUntilItIs) {
   const auto other = LoadPassAll(BPF_PROG_TYPE_XDP, BPF_XDP);
   ASSERT_TRUE(other.ok()) << other.status();
   EXPECT_THAT(Http("/readyz"), HasSubstr("\n200"));
-  ASSERT_TRUE(rig_->node()
+  ASSERT_TRUE(fixture_->node()
                   .Run([&]() -> Status {
                     EXPECT_EQ(bpf_link_detach(OpenLink("xdp_uplink", uplink()).get()), 0);
                     const Fd link(bpf_link_create(other->get(), static_cast<int>(uplink()), BPF_XDP, nullptr));
@@ -365,7 +366,7 @@ TEST_F(Integrity, WhatCannotBePutBackIsSaidUntilItIs) {
                     EXPECT_TRUE(Eventually([] { return Http("/readyz").find("\n503") != std::string::npos; }));
                     EXPECT_THAT(Http("/readyz"), HasSubstr("another program is attached there"));
                     EXPECT_THAT(Http("/metrics"), HasSubstr("sluice_ready 0"));
-                    const auto status = rig_->agent().Sluice({"status"});
+                    const auto status = fixture_->agent().Sluice({"status"});
                     EXPECT_TRUE(status.ok());
                     EXPECT_NE(status->exit_code, 0);
                     EXPECT_THAT(status->out, HasSubstr("NOT PUT BACK YET"));
@@ -374,7 +375,7 @@ TEST_F(Integrity, WhatCannotBePutBackIsSaidUntilItIs) {
                   })
                   .ok());
   EXPECT_TRUE(Eventually([] { return Http("/readyz").find("\n200") != std::string::npos; }));
-  EXPECT_TRUE(HasXdp(rig_->node(), uplink()));
+  EXPECT_TRUE(HasXdp(fixture_->node(), uplink()));
   ExpectNothingPassed();
 }
 
@@ -382,26 +383,26 @@ TEST_F(Integrity, WhatCannotBePutBackIsSaidUntilItIs) {
 TEST(IntegrityWhileHolding, WhatAnEarlierAgentAttachedIsKeptToo) {
   SL_REQUIRE_NETNS();
   SL_REQUIRE_BPF();
-  auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
-  ASSERT_TRUE(rig.ok()) << rig.status();
-  AgentProcess& agent = (*rig)->agent();
-  const Status applied =
-      agent.Apply((*rig)->WorkloadYaml("web", "{app: web}") + (*rig)->WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
+  auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  AgentProcess& agent = (*fixture)->agent();
+  const Status applied = agent.Apply((*fixture)->WorkloadYaml("web", "{app: web}") +
+                                     (*fixture)->WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
   ASSERT_TRUE(applied.ok()) << applied;
-  auto echo = EchoServer::Start((*rig)->netns_fd("db"), {kOpen, kClosed});
+  auto echo = EchoServer::Start((*fixture)->netns_fd("db"), {kOpen, kClosed});
   ASSERT_TRUE(echo.ok()) << echo.status();
   ASSERT_TRUE(agent.Kill().ok());
   fs::remove_all(agent.state_dir());
   const Status holds = agent.RestartHolding();
   ASSERT_TRUE(holds.ok()) << holds;
   const bpf::PinLayout pins(agent.bpf_root());
-  const std::uint32_t db = (*rig)->node().pod("db").host_ifindex;
+  const std::uint32_t db = (*fixture)->node().pod("db").host_ifindex;
   const auto expect_enforced = [&] {
-    EXPECT_EQ((*rig)->Udp("web", "db", kOpen, true), ProbeOutcome::kAllowed);
-    EXPECT_EQ((*rig)->Udp("web", "db", kClosed, false), ProbeOutcome::kTimeout);
+    EXPECT_EQ((*fixture)->Udp("web", "db", kOpen, true), ProbeOutcome::kAllowed);
+    EXPECT_EQ((*fixture)->Udp("web", "db", kClosed, false), ProbeOutcome::kTimeout);
   };
   fs::remove_all(pins.links_dir());
-  EXPECT_EQ(TcPrograms((*rig)->node(), db), 2) << "held by descriptors";
+  EXPECT_EQ(TcPrograms((*fixture)->node(), db), 2) << "held by descriptors";
   EXPECT_TRUE(Eventually([&] { return fs::exists(pins.link("tc_to_pod", db)); })) << agent.Log();
   expect_enforced();
   for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
@@ -409,7 +410,7 @@ TEST(IntegrityWhileHolding, WhatAnEarlierAgentAttachedIsKeptToo) {
     ASSERT_TRUE(link.ok()) << link.status();
     EXPECT_EQ(bpf_link_detach(link->get()), 0);
   }
-  EXPECT_TRUE(Eventually([&] { return TcPrograms((*rig)->node(), db) == 2; })) << agent.Log();
+  EXPECT_TRUE(Eventually([&] { return TcPrograms((*fixture)->node(), db) == 2; })) << agent.Log();
   expect_enforced();
   ASSERT_TRUE(agent.Kill().ok());
   expect_enforced();

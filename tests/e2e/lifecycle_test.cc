@@ -12,7 +12,7 @@
 #include "tests/e2e/api_client.h"
 #include "tests/e2e/two_states.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -49,34 +49,35 @@ class Lifecycle : public testing::Test {
   void SetUp() override {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    auto rig = NodeRig::Create({.pods = {"client", "other", "server"}, .args = {}, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
+    auto fixture = NodeFixture::Create({.pods = {"client", "other", "server"}, .args = {}, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
   }
 
   std::string Workloads() const {
-    return rig_->WorkloadYaml("client", "{app: client}") + rig_->WorkloadYaml("other", "{app: other}") +
-           rig_->WorkloadYaml("server", "{app: server}");
+    return fixture_->WorkloadYaml("client", "{app: client}") + fixture_->WorkloadYaml("other", "{app: other}") +
+           fixture_->WorkloadYaml("server", "{app: server}");
   }
 
   void StartTraffic() {
-    auto echo = EchoServer::Start(rig_->netns_fd("server"), {kEcho});
+    auto echo = EchoServer::Start(fixture_->netns_fd("server"), {kEcho});
     ASSERT_TRUE(echo.ok()) << echo.status();
     echo_ = *std::move(echo);
-    Pinger::Options ping{.netns_fd = rig_->netns_fd("client"), .destination = rig_->ip4("server"), .port = kEcho};
+    Pinger::Options ping{
+        .netns_fd = fixture_->netns_fd("client"), .destination = fixture_->ip4("server"), .port = kEcho};
     auto one_flow = Pinger::Start(ping);
     ping.new_flows = true;
     auto new_flows = Pinger::Start(ping);
-    ping.netns_fd = rig_->netns_fd("other");
+    ping.netns_fd = fixture_->netns_fd("other");
     ping.patience = 0ms;
     auto denied = Pinger::Start(ping);
     ASSERT_TRUE(one_flow.ok() && new_flows.ok() && denied.ok());
     allowed_ = *std::move(one_flow);
     allowed_new_ = *std::move(new_flows);
     denied_ = *std::move(denied);
-    auto stream = Stream::Open({.client_netns_fd = rig_->netns_fd("client"),
-                                .server_netns_fd = rig_->netns_fd("server"),
-                                .server = rig_->ip4("server"),
+    auto stream = Stream::Open({.client_netns_fd = fixture_->netns_fd("client"),
+                                .server_netns_fd = fixture_->netns_fd("server"),
+                                .server = fixture_->ip4("server"),
                                 .port = kStream});
     ASSERT_TRUE(stream.ok()) << stream.status();
     stream_ = *std::move(stream);
@@ -94,7 +95,7 @@ class Lifecycle : public testing::Test {
     for (Pinger* pinger : {allowed_.get(), allowed_new_.get(), denied_.get()}) pinger->Stop();
     EXPECT_EQ(allowed_->counts().lost, 0U);
     EXPECT_EQ(allowed_new_->counts().lost, 0U);
-    EXPECT_EQ(echo_->ReceivedFrom(rig_->ip4("other")), 0U);
+    EXPECT_EQ(echo_->ReceivedFrom(fixture_->ip4("other")), 0U);
     const Stream::Report report = stream_->Finish();
     EXPECT_EQ(report.problem, "");
     EXPECT_EQ(report.received[0], report.sent[0]);
@@ -105,7 +106,7 @@ class Lifecycle : public testing::Test {
                 allowed_new_->counts().answered, denied_->counts().sent, report.received[0], report.received[1]);
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<EchoServer> echo_;
   std::unique_ptr<Pinger> allowed_;      // one flow
   std::unique_ptr<Pinger> allowed_new_;  // a flow each
@@ -114,20 +115,20 @@ class Lifecycle : public testing::Test {
 };
 
 TEST_F(Lifecycle, KillsAndStopsLoseNothingAndLetNothingThrough) {
-  AgentProcess& agent = rig_->agent();
+  AgentProcess& agent = fixture_->agent();
   ASSERT_TRUE(agent.Apply(Workloads() + kOnlyClient).ok()) << agent.Log();
   // Numbers in another order than the names: a restart must not just count again.
   for (const char* name : {"client", "other"}) {
     ASSERT_TRUE(agent.Delete({policy::Kind::kWorkload, {"shop", name}}).ok());
   }
-  ASSERT_TRUE(agent.Apply(rig_->WorkloadYaml("other", "{app: other}")).ok());
-  ASSERT_TRUE(agent.Apply(rig_->WorkloadYaml("client", "{app: client}")).ok());
-  const auto before = rig_->Everything();
+  ASSERT_TRUE(agent.Apply(fixture_->WorkloadYaml("other", "{app: other}")).ok());
+  ASSERT_TRUE(agent.Apply(fixture_->WorkloadYaml("client", "{app: client}")).ok());
+  const auto before = fixture_->Everything();
   ASSERT_TRUE(before.ok()) << before.status();
   const auto numbers = EndpointNumbers(agent);
   ASSERT_TRUE(numbers.ok()) << numbers.status();
   ASSERT_EQ(numbers->size(), 6U);
-  ASSERT_LT(numbers->at(rig_->ip4("other").ToString()), numbers->at(rig_->ip4("client").ToString()));
+  ASSERT_LT(numbers->at(fixture_->ip4("other").ToString()), numbers->at(fixture_->ip4("client").ToString()));
   StartTraffic();
 
   for (const bool kill : {true, false, true, false, true}) {
@@ -137,7 +138,7 @@ TEST_F(Lifecycle, KillsAndStopsLoseNothingAndLetNothingThrough) {
     AwaitTraffic(30);
     const Status started = agent.Restart();
     ASSERT_TRUE(started.ok()) << started;
-    const auto after = rig_->Everything();
+    const auto after = fixture_->Everything();
     ASSERT_TRUE(after.ok()) << after.status();
     EXPECT_EQ(*after, *before);
     const auto numbers_after = EndpointNumbers(agent);
@@ -151,12 +152,12 @@ TEST_F(Lifecycle, KillsAndStopsLoseNothingAndLetNothingThrough) {
 TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
   const char* const asked = std::getenv("SLUICE_KILLS");
   const int kills = asked == nullptr ? 12 : std::atoi(asked);
-  AgentProcess& agent = rig_->agent();
-  const TwoStates states(*rig_);
-  ASSERT_TRUE(agent.Apply(rig_->WorkloadYaml("server", "{app: server}") + states.Yaml(false)).ok()) << agent.Log();
+  AgentProcess& agent = fixture_->agent();
+  const TwoStates states(*fixture_);
+  ASSERT_TRUE(agent.Apply(fixture_->WorkloadYaml("server", "{app: server}") + states.Yaml(false)).ok()) << agent.Log();
   std::vector<ServerSpec> specs;
   for (const std::uint16_t port : TwoStates::kPorts) {
-    specs.push_back({.netns_fd = rig_->netns_fd("server"), .protocol = policy::kUdp, .port = port});
+    specs.push_back({.netns_fd = fixture_->netns_fd("server"), .protocol = policy::kUdp, .port = port});
   }
   const auto servers = ProbeServers::Start(specs);
   ASSERT_TRUE(servers.ok()) << servers.status();
@@ -193,8 +194,8 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
     EXPECT_TRUE(!answered || now_b == to_b) << "a change that was answered is lost";
     std::vector<Probe> probes;
     for (const std::uint16_t port : TwoStates::kPorts) {
-      probes.push_back({.netns_fd = rig_->netns_fd("client"),
-                        .destination = rig_->ip4("server"),
+      probes.push_back({.netns_fd = fixture_->netns_fd("client"),
+                        .destination = fixture_->ip4("server"),
                         .protocol = policy::kUdp,
                         .port = port,
                         .timeout = TwoStates::Allows(now_b, port) ? 5000ms : 100ms});
@@ -205,7 +206,7 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
       const bool allowed = TwoStates::Allows(now_b, probes[p].port);
       EXPECT_EQ((*results)[p].outcome, allowed ? ProbeOutcome::kAllowed : ProbeOutcome::kTimeout)
           << "iteration " << i << " port " << probes[p].port;
-      const auto explained = rig_->Explain("client", "server", fmt::format("{}/UDP", probes[p].port));
+      const auto explained = fixture_->Explain("client", "server", fmt::format("{}/UDP", probes[p].port));
       ASSERT_TRUE(explained.ok()) << explained.status();
       EXPECT_EQ(*explained, allowed) << "iteration " << i << " port " << probes[p].port;
     }

@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -22,14 +22,14 @@ class ProcessPolicy : public testing::Test {
   void SetUp() override {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    programs_ = rig_->agent().directory() + "/programs";
+    auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    programs_ = fixture_->agent().directory() + "/programs";
     std::filesystem::create_directory(programs_);
     for (const char* name : {"psql", "curl", "login"}) std::filesystem::copy_file("/bin/bash", Program(name));
     for (const char* name : {"postgres", "redis", "worker"}) std::filesystem::copy_file("/usr/bin/perl", Program(name));
-    db_ = rig_->ip4("db").ToString();
+    db_ = fixture_->ip4("db").ToString();
   }
   void TearDown() override {
     servers_.clear();
@@ -47,15 +47,15 @@ class ProcessPolicy : public testing::Test {
         app, direction, direction == "Egress" ? "egress" : "ingress", rules, more);
   }
   void Apply(const std::string& policies) {
-    const Status applied = rig_->agent().Apply(rig_->WorkloadYaml("web", "{app: web}") +
-                                               rig_->WorkloadYaml("db", "{app: db}") + "---\n" + policies);
+    const Status applied = fixture_->agent().Apply(fixture_->WorkloadYaml("web", "{app: web}") +
+                                                   fixture_->WorkloadYaml("db", "{app: db}") + "---\n" + policies);
     ASSERT_TRUE(applied.ok()) << applied;
   }
 
   // In a pod, to its end; its exit code.
   int RunIn(const std::string& pod, const Arguments& command) {
     int code = -1;
-    const Status ran = rig_->node().netns(rig_->node().pod(pod)).Run([&]() -> Status {
+    const Status ran = fixture_->node().netns(fixture_->node().pod(pod)).Run([&]() -> Status {
       SL_ASSIGN_OR_RETURN(const CommandResult result, RunCommand(command));
       code = result.exit_code;
       return OkStatus();
@@ -76,7 +76,7 @@ class ProcessPolicy : public testing::Test {
         "use IO::Socket::INET; $|=1; my $s=IO::Socket::INET->new(Proto=>'udp',LocalPort=>$ARGV[0]) or die;"
         "print qq(ready\\n); while ($s->recv(my $b,99)) { print $b }";
     StatusOr<ChildProcess> child = Status(absl::StatusCode::kInternal, "not started");
-    const Status started = rig_->node().netns(rig_->node().pod("db")).Run([&] {
+    const Status started = fixture_->node().netns(fixture_->node().pod("db")).Run([&] {
       child = ChildProcess::Start({program, "-e", protocol == "tcp" ? kTcp : kUdp, std::to_string(port)});
       return child.status();
     });
@@ -90,8 +90,8 @@ class ProcessPolicy : public testing::Test {
   json Flow(const std::string& binary, const std::string& verdict) {
     json found;
     Eventually([&] {
-      const auto result =
-          rig_->agent().Sluice({"observe", "--type", "flow", "--process", binary, "--verdict", verdict, "-o", "json"});
+      const auto result = fixture_->agent().Sluice(
+          {"observe", "--type", "flow", "--process", binary, "--verdict", verdict, "-o", "json"});
       std::istringstream lines(result.ok() ? result->out : "");
       for (std::string line; std::getline(lines, line);) found = json::parse(line);
       return !found.is_null();
@@ -99,7 +99,7 @@ class ProcessPolicy : public testing::Test {
     return found;
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<NodeFixture> fixture_;
   std::string programs_;
   std::string db_;
   std::vector<ChildProcess> servers_;
@@ -216,8 +216,8 @@ TEST_F(ProcessPolicy, APolicyForProgramsThatRunAlready) {
   const std::string script = fmt::format(
       "exec 3<>/dev/tcp/{0}/5432 4<>{1}; echo one >&3; echo connected; while read -u 4 word; do echo $word >&3; done",
       db_, pipe);  // the pipe stays open: no end of file between two words
-  ASSERT_TRUE(rig_->node()
-                  .netns(rig_->node().pod("web"))
+  ASSERT_TRUE(fixture_->node()
+                  .netns(fixture_->node().pod("web"))
                   .Run([&] {
                     client = ChildProcess::Start({Program("curl"), "-c", script});
                     return client.status();
@@ -240,12 +240,12 @@ TEST_F(ProcessPolicy, ItHoldsAcrossARestart) {
   Apply(Policy("web", "Egress",
                fmt::format("[{{ports: [{{port: 5432}}], processes: {{binaries: [{}]}}}}]", Program("psql"))));
   ASSERT_EQ(Connect(Program("psql"), 5432), 0);
-  ASSERT_TRUE(rig_->agent().Kill().ok());
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
   EXPECT_EQ(Connect(Program("curl"), 5432), kTimedOut) << "while no agent runs";
   EXPECT_EQ(Connect(Program("psql"), 5432), 0) << "while no agent runs";
   const std::string become = fmt::format("exec {} -c ': <>/dev/tcp/{}/5432'", Program("curl"), db_);
   EXPECT_EQ(RunIn("web", {"/usr/bin/timeout", "1.5", Program("psql"), "-c", become}), kTimedOut);
-  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
   EXPECT_EQ(Connect(Program("curl"), 5432), kTimedOut);
   EXPECT_EQ(Connect(Program("psql"), 5432), 0);
 }
@@ -255,11 +255,11 @@ TEST_F(ProcessPolicy, WithoutSensorsNobodyIsKnown) {
   Serve(Program("postgres"), 5432);
   Apply(Policy("web", "Egress", fmt::format("[{{processes: {{binaries: [{}]}}}}]", Program("psql"))));
   ASSERT_EQ(Connect(Program("psql"), 5432), 0);
-  ASSERT_TRUE(rig_->agent().Kill().ok());
-  ASSERT_TRUE(rig_->agent().Restart({"--process-sensors", "off"}).ok());
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
+  ASSERT_TRUE(fixture_->agent().Restart({"--process-sensors", "off"}).ok());
   EXPECT_EQ(Connect(Program("psql"), 5432), kTimedOut);
-  ASSERT_TRUE(rig_->agent().Kill().ok());
-  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
   EXPECT_EQ(Connect(Program("psql"), 5432), 0);
 }
 
@@ -275,7 +275,7 @@ class ProgramLinks : public ProcessPolicy {
         "mount -t tmpfs none {0} && cp /bin/bash {0}/client-3.11 && ln -s client-3.11 {0}/client && echo ready && "
         "exec sleep 1000",
         files_);
-    const Status started = rig_->node().netns(rig_->node().pod("web")).Run([&]() -> Status {
+    const Status started = fixture_->node().netns(fixture_->node().pod("web")).Run([&]() -> Status {
       SL_ASSIGN_OR_RETURN(auto container, ChildProcess::Start({"/usr/bin/unshare", "-m", "/bin/sh", "-c", script}));
       SL_RETURN_IF_ERROR(container.WaitForOutput("ready").status());
       container_ = std::to_string(container.pid());
@@ -286,15 +286,15 @@ class ProgramLinks : public ProcessPolicy {
   }
   // What `apply` warns of, for one Deny rule beside one that allows everything.
   std::string ApplyDeny(const std::string& binary) {
-    const auto applied = rig_->agent().Sluice(
+    const auto applied = fixture_->agent().Sluice(
         {"apply", "-f", "-"},
-        rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}") + "---\n" +
+        fixture_->WorkloadYaml("web", "{app: web}") + fixture_->WorkloadYaml("db", "{app: db}") + "---\n" +
             Policy("web", "Egress", fmt::format("[{{}}, {{action: Deny, processes: {{binaries: [{}]}}}}]", binary)));
     EXPECT_TRUE(applied.ok() && applied->exit_code == 0) << (applied.ok() ? applied->err : "");
     return applied.ok() ? applied->err : "";
   }
   json Explain(const std::string& process) {
-    const auto explained = rig_->agent().Sluice(
+    const auto explained = fixture_->agent().Sluice(
         {"explain", "--from", "shop/web", "--to", "shop/db", "--port", "5432", "--process", process, "-o", "json"});
     EXPECT_TRUE(explained.ok());
     return json::parse(explained.ok() ? explained->out : "{}");
@@ -316,7 +316,7 @@ TEST_F(ProgramLinks, ARuleThatNamesOneIsNotSilent) {
             std::string::npos)
       << warning;
   EXPECT_NE(warning.find("name " + target), std::string::npos) << warning;
-  EXPECT_NE(rig_->agent().Log().find(fmt::format("in shop/web {} is a symbolic link", link)), std::string::npos);
+  EXPECT_NE(fixture_->agent().Log().find(fmt::format("in shop/web {} is a symbolic link", link)), std::string::npos);
   EXPECT_EQ(ConnectInContainer(link), 0) << "it denies nobody";
   const json explained = Explain(link);
   EXPECT_EQ(explained["allowed"], true) << explained << ": and nothing says that it does";

@@ -11,7 +11,7 @@
 #include <sstream>
 
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -43,22 +43,22 @@ class Processes : public testing::Test {
   void Start(const Arguments& agent_arguments = {}) {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    std::unique_ptr<NodeRig>& place = agent_arguments.empty() ? shared_ : own_;
+    std::unique_ptr<NodeFixture>& place = agent_arguments.empty() ? shared_ : own_;
     if (place == nullptr) {
-      auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = agent_arguments, .outside = false});
-      ASSERT_TRUE(rig.ok()) << rig.status();
-      place = *std::move(rig);
+      auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = agent_arguments, .outside = false});
+      ASSERT_TRUE(fixture.ok()) << fixture.status();
+      place = *std::move(fixture);
       const Status applied =
           place->agent().Apply(place->WorkloadYaml("web", "{app: web}") + place->WorkloadYaml("db", "{app: db}"));
       ASSERT_TRUE(applied.ok()) << applied;
     }
-    rig_ = place.get();
+    fixture_ = place.get();
   }
 
   // `sluice ARGUMENTS -o json`, an object a line.
   std::vector<json> Ask(Arguments arguments) {
     arguments.insert(arguments.end(), {"-o", "json"});
-    const auto result = rig_->agent().Sluice(arguments);
+    const auto result = fixture_->agent().Sluice(arguments);
     EXPECT_TRUE(result.ok() && result->exit_code == 0) << (result.ok() ? result->err : result.status().ToString());
     std::vector<json> objects;
     std::istringstream lines(result.ok() ? result->out : "");
@@ -66,23 +66,23 @@ class Processes : public testing::Test {
     return objects;
   }
   std::string Table(const Arguments& arguments) {
-    const auto result = rig_->agent().Sluice(arguments);
+    const auto result = fixture_->agent().Sluice(arguments);
     EXPECT_TRUE(result.ok() && result->exit_code == 0) << (result.ok() ? result->err : result.status().ToString());
     return result.ok() ? result->out : "";
   }
 
   // /metrics as the agent serves it now.
   std::string Metrics() {
-    const auto got =
-        rig_->Run({"curl", "--silent", "--noproxy", "*", "http://" + rig_->agent().metrics_address() + "/metrics"});
+    const auto got = fixture_->Run(
+        {"curl", "--silent", "--noproxy", "*", "http://" + fixture_->agent().metrics_address() + "/metrics"});
     EXPECT_TRUE(got.ok() && got->exit_code == 0) << got.status();
     return got.ok() ? got->output : "";
   }
   // A shell in web that goes on sending datagrams to db, to a port that is open and to one that is not.
   StatusOr<ChildProcess> StartSender() {
-    const std::string to = "/dev/udp/" + rig_->ip4("db").ToString() + "/";
+    const std::string to = "/dev/udp/" + fixture_->ip4("db").ToString() + "/";
     StatusOr<ChildProcess> child = Status(absl::StatusCode::kInternal, "not started");
-    SL_RETURN_IF_ERROR(rig_->node().netns(rig_->node().pod("web")).Run([&] {
+    SL_RETURN_IF_ERROR(fixture_->node().netns(fixture_->node().pod("web")).Run([&] {
       child = ChildProcess::Start({"/bin/bash", "-c",
                                    fmt::format("exec 3<>{0}{1} 4<>{0}{2}; while :; do echo x >&3; echo x >&4; "
                                                "read -t 0.01 -u 3; done",
@@ -93,7 +93,7 @@ class Processes : public testing::Test {
   }
 
   Status RunIn(const std::string& pod, const Arguments& command) {
-    return rig_->node().netns(rig_->node().pod(pod)).Run([&] { return RunChecked(command); });
+    return fixture_->node().netns(fixture_->node().pod(pod)).Run([&] { return RunChecked(command); });
   }
   // The only event of `type` by a program called with `argument`.
   json Event(const std::string& type, const std::string& argument) {
@@ -108,16 +108,16 @@ class Processes : public testing::Test {
     return found;
   }
 
-  NodeRig* rig_ = nullptr;  // null: skipped, or failed
+  NodeFixture* fixture_ = nullptr;  // null: skipped, or failed
 
  private:
-  static inline std::unique_ptr<NodeRig> shared_;
-  std::unique_ptr<NodeRig> own_;
+  static inline std::unique_ptr<NodeFixture> shared_;
+  std::unique_ptr<NodeFixture> own_;
 };
 
 TEST_F(Processes, ProgramInAPodIsAnExecAndAnExit) {
   Start();
-  if (rig_ == nullptr) return;
+  if (fixture_ == nullptr) return;
   ASSERT_TRUE(RunIn("web", {"/bin/sh", "-c", "/bin/sleep 0.0173; exit 0"}).ok());
   const json exec = Event("exec", "0.0173");
   ASSERT_FALSE(exec.is_null());
@@ -138,7 +138,7 @@ TEST_F(Processes, ProgramInAPodIsAnExecAndAnExit) {
 
 TEST_F(Processes, FiltersHoldForThem) {
   Start();
-  if (rig_ == nullptr) return;
+  if (fixture_ == nullptr) return;
   ASSERT_TRUE(RunIn("web", {"/bin/date", "+0.0174"}).ok());
   ASSERT_TRUE(RunIn("db", {"/bin/cat", "/dev/null"}).ok());
   ASSERT_FALSE(Event("exit", "+0.0174").is_null());
@@ -157,10 +157,10 @@ TEST_F(Processes, FiltersHoldForThem) {
 
 TEST_F(Processes, LivingOnesAreListedAsATree) {
   Start();
-  if (rig_ == nullptr) return;
+  if (fixture_ == nullptr) return;
   StatusOr<ChildProcess> child = Status(absl::StatusCode::kInternal, "not started");
-  ASSERT_TRUE(rig_->node()
-                  .netns(rig_->node().pod("web"))
+  ASSERT_TRUE(fixture_->node()
+                  .netns(fixture_->node().pod("web"))
                   .Run([&] {
                     child = ChildProcess::Start({"/bin/sh", "-c", "sleep 1000 & echo started; wait"});
                     return child.status();
@@ -177,7 +177,7 @@ TEST_F(Processes, LivingOnesAreListedAsATree) {
   EXPECT_EQ(listed[0]["process"]["pid"], child->pid());
   EXPECT_EQ(listed[1]["parentPid"], child->pid());
   const std::string pid = listed[1]["process"]["pid"].dump();
-  const auto none = rig_->agent().Sluice({"get", "processes", "db", "-n", "shop"});
+  const auto none = fixture_->agent().Sluice({"get", "processes", "db", "-n", "shop"});
   ASSERT_TRUE(none.ok());
   EXPECT_EQ(none->exit_code, 1) << none->out;
   ASSERT_TRUE(RunChecked({"kill", pid}).ok());
@@ -187,14 +187,14 @@ TEST_F(Processes, LivingOnesAreListedAsATree) {
 // What a process does to itself without an event: it gives up its rights, moves to another workload, executes itself.
 TEST_F(Processes, TheListShowsThemAsTheyAreNow) {
   Start({});
-  if (rig_ == nullptr) return;
-  const std::string script = rig_->agent().directory() + "/worker.pl";
+  if (fixture_ == nullptr) return;
+  const std::string script = fixture_->agent().directory() + "/worker.pl";
   std::ofstream(script) << fmt::format(
       "use POSIX; my $n = shift; exec($^X, $0, $n - 1, @ARGV) if $n > 0; "
       "open(my $ns, '<', shift) or die; syscall({}, fileno($ns), {}) == 0 or die $!; "
       "POSIX::setgid(33); POSIX::setuid(33) or die; $| = 1; print \"ready\\n\"; sleep 60;",
       SYS_setns, CLONE_NEWNET);
-  auto child = ChildProcess::Start({"/usr/bin/perl", script, "40", rig_->node().pod("web").netns_path});
+  auto child = ChildProcess::Start({"/usr/bin/perl", script, "40", fixture_->node().pod("web").netns_path});
   ASSERT_TRUE(child.ok()) << child.status();
   ASSERT_TRUE(child->WaitForOutput("ready").ok());
   const auto listed = Ask({"get", "processes", "web", "-n", "shop"});
@@ -206,7 +206,7 @@ TEST_F(Processes, TheListShowsThemAsTheyAreNow) {
 
 TEST_F(Processes, AgentEnforcesWithoutSensorsAndSaysWhatThatCosts) {
   Start({"--process-sensors", "off"});
-  if (rig_ == nullptr) return;
+  if (fixture_ == nullptr) return;
   const auto status = Ask({"status"});
   ASSERT_EQ(status.size(), 1U);
   EXPECT_FALSE(status[0].contains("processSensors"));
@@ -216,7 +216,7 @@ TEST_F(Processes, AgentEnforcesWithoutSensorsAndSaysWhatThatCosts) {
   ASSERT_NE(feature, features.end());
   EXPECT_EQ((*feature)["present"], false);
   EXPECT_NE((*feature)["cost"].get<std::string>().find("--process-sensors"), std::string::npos);
-  const auto processes = rig_->agent().Sluice({"get", "processes"});
+  const auto processes = fixture_->agent().Sluice({"get", "processes"});
   ASSERT_TRUE(processes.ok());
   EXPECT_EQ(processes->exit_code, 1);
   EXPECT_NE(processes->err.find("sees no processes"), std::string::npos) << processes->err;
@@ -229,7 +229,7 @@ TEST_F(Processes, EventsAreExportedToFilesThatRotate) {
   const std::string path = directory + "/events.json";
   constexpr std::size_t kBytes = 100000;
   Start({"--export-file", path, "--export-max-bytes", std::to_string(kBytes), "--export-max-files", "2"});
-  if (rig_ != nullptr) {
+  if (fixture_ != nullptr) {
     // What others run on this machine is exported too and pushes web's events out: web goes on until they are seen.
     EXPECT_TRUE(Eventually([&] {
       for (int i = 0; i < 10; i++) EXPECT_TRUE(RunIn("web", {"/bin/sleep", "0.000" + std::to_string(i)}).ok());
@@ -241,7 +241,7 @@ TEST_F(Processes, EventsAreExportedToFilesThatRotate) {
       }
       return std::filesystem::exists(path + ".1") && types.contains("exec") && types.contains("exit");
     }));
-    ASSERT_TRUE(rig_->agent().Stop().ok());
+    ASSERT_TRUE(fixture_->agent().Stop().ok());
     EXPECT_FALSE(std::filesystem::exists(path + ".2"));
     for (const std::string& name : {path + ".1", path}) {
       EXPECT_FALSE(CompleteLines(name).empty()) << name;
@@ -253,7 +253,7 @@ TEST_F(Processes, EventsAreExportedToFilesThatRotate) {
 
 TEST_F(Processes, MetricsCountThem) {
   Start();
-  if (rig_ == nullptr) return;
+  if (fixture_ == nullptr) return;
   ASSERT_TRUE(RunIn("web", {"/bin/sleep", "0.0175"}).ok());
   ASSERT_FALSE(Event("exit", "0.0175").is_null());
   const std::string metrics = Metrics();
@@ -263,11 +263,11 @@ TEST_F(Processes, MetricsCountThem) {
 
 TEST_F(Processes, MetricsNameTheProgramThatSendsAndTheOneThatIsDropped) {
   Start({"--process-series", "64"});
-  if (rig_ == nullptr) return;
+  if (fixture_ == nullptr) return;
   const auto servers =
-      ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpenPort}});
+      ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpenPort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
-  ASSERT_TRUE(rig_->agent().Apply(kDbAtUdp1000).ok());
+  ASSERT_TRUE(fixture_->agent().Apply(kDbAtUdp1000).ok());
   const auto sender = StartSender();
   ASSERT_TRUE(sender.ok()) << sender.status();
   const std::string bash = std::filesystem::canonical("/bin/bash");
@@ -303,11 +303,11 @@ TEST_F(Processes, MetricsNameTheProgramThatSendsAndTheOneThatIsDropped) {
 
 TEST_F(Processes, TopNamesWorkloadsAndTheirPrograms) {
   Start();
-  if (rig_ == nullptr) return;
+  if (fixture_ == nullptr) return;
   const auto servers =
-      ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpenPort}});
+      ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .protocol = policy::kUdp, .port = kOpenPort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
-  ASSERT_TRUE(rig_->agent().Apply(kDbAtUdp1000).ok());
+  ASSERT_TRUE(fixture_->agent().Apply(kDbAtUdp1000).ok());
   const auto sender = StartSender();
   ASSERT_TRUE(sender.ok()) << sender.status();
   const std::string bash = std::filesystem::canonical("/bin/bash");
@@ -341,7 +341,7 @@ TEST_F(Processes, TopNamesWorkloadsAndTheirPrograms) {
 
 TEST_F(Processes, StatusNamesTheBackEndAndItsTable) {
   Start({"--process-sensors", "tracepoint"});
-  if (rig_ == nullptr) return;
+  if (fixture_ == nullptr) return;
   const json status = Ask({"status"}).at(0);
   EXPECT_EQ(status["processSensors"], "tracepoint");
   const auto named = [](const json& list, const char* key, const char* name) {

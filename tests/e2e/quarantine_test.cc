@@ -8,7 +8,7 @@
 #include "testbed/flood.h"
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -28,23 +28,23 @@ class QuarantineE2e : public testing::Test {
   void SetUp() override {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    auto rig = NodeRig::Create({.pods = {"client", "server", "forensics"},
-                                .args = {"--quarantine-allow", std::string(kForensics) + "/32"},
-                                .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    ASSERT_EQ(rig_->ip4("forensics").ToString(), kForensics);
+    auto fixture = NodeFixture::Create({.pods = {"client", "server", "forensics"},
+                                        .args = {"--quarantine-allow", std::string(kForensics) + "/32"},
+                                        .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    ASSERT_EQ(fixture_->ip4("forensics").ToString(), kForensics);
     std::string workloads;
-    for (const char* pod : {"client", "server", "forensics"}) workloads += rig_->WorkloadYaml(pod, "{}");
-    const Status applied = rig_->agent().Apply(workloads);
+    for (const char* pod : {"client", "server", "forensics"}) workloads += fixture_->WorkloadYaml(pod, "{}");
+    const Status applied = fixture_->agent().Apply(workloads);
     ASSERT_TRUE(applied.ok()) << applied;
   }
 
   std::unique_ptr<Flood> OpenFlood(bool tcp) const {
     auto flood = Flood::Open({.tcp = tcp,
-                              .client_netns_fd = rig_->netns_fd("client"),
-                              .server_netns_fd = rig_->netns_fd("server"),
-                              .server = rig_->ip4("server"),
+                              .client_netns_fd = fixture_->netns_fd("client"),
+                              .server_netns_fd = fixture_->netns_fd("server"),
+                              .server = fixture_->ip4("server"),
                               .port = tcp ? kTcpPort : kUdpPort});
     EXPECT_TRUE(flood.ok()) << flood.status();
     return flood.ok() ? *std::move(flood) : nullptr;
@@ -72,30 +72,30 @@ class QuarantineE2e : public testing::Test {
     return api::FromGrpc(api.stub().Quarantine(&context, request, &reply));
   }
   Status Quarantine(const std::string& workload, bool release = false) const {
-    ApiClient api(rig_->agent().api_address());
+    ApiClient api(fixture_->agent().api_address());
     return Quarantine(api, workload, release);
   }
   std::string Output(const std::vector<std::string>& arguments, int exit_code = 0) const {
-    const auto result = rig_->agent().Sluice(arguments);
+    const auto result = fixture_->agent().Sluice(arguments);
     EXPECT_TRUE(result.ok()) << result.status();
     if (!result.ok()) return "";
     EXPECT_EQ(result->exit_code, exit_code) << result->err;
     return result->out + result->err;
   }
   std::string MetricsPage() const {
-    const auto page = rig_->Run({"curl", "-sS", "http://" + rig_->agent().metrics_address() + "/metrics"});
+    const auto page = fixture_->Run({"curl", "-sS", "http://" + fixture_->agent().metrics_address() + "/metrics"});
     EXPECT_TRUE(page.ok()) << page.status();
     return page.ok() ? page->output : "";
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<NodeFixture> fixture_;
 };
 
 TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
   const auto tcp = OpenFlood(true);
   const auto udp = OpenFlood(false);
   ASSERT_TRUE(tcp && udp);
-  ApiClient api(rig_->agent().api_address());
+  ApiClient api(fixture_->agent().api_address());
   std::vector<double> took, last;
   // Often: at the very moment of a call, the senders may be waiting for a processor.
   for (int round = 0; round < kRounds; ++round) {
@@ -140,12 +140,12 @@ TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
 
   // Whatever happens to the agent.
   const std::uint64_t tcp_bytes = tcp->bytes(), udp_bytes = udp->bytes();
-  ASSERT_TRUE(rig_->agent().Kill().ok());
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
   ASSERT_TRUE(Sends(*udp, 200));
-  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
   ASSERT_TRUE(Sends(*udp, 200));
-  ASSERT_TRUE(rig_->agent().Stop().ok());
-  ASSERT_TRUE(rig_->agent().Restart().ok());
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
   ASSERT_TRUE(Sends(*udp, 200));
   EXPECT_EQ(tcp->bytes(), tcp_bytes);
   EXPECT_EQ(udp->bytes(), udp_bytes);
@@ -160,47 +160,47 @@ TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
 }
 
 TEST_F(QuarantineE2e, OnlyTheAllowListReachesIt) {
-  const auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("server"), .port = kServedPort},
-                                            {.netns_fd = rig_->netns_fd("client"), .port = kServedPort}});
+  const auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("server"), .port = kServedPort},
+                                            {.netns_fd = fixture_->netns_fd("client"), .port = kServedPort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
   const auto from_node = [&](bool expect_allowed) {
-    const auto results = RunProbes({{.netns_fd = rig_->node().fd(),
-                                     .destination = rig_->ip4("server"),
+    const auto results = RunProbes({{.netns_fd = fixture_->node().fd(),
+                                     .destination = fixture_->ip4("server"),
                                      .port = kServedPort,
                                      .timeout = expect_allowed ? 10000ms : 300ms}});
     return results.ok() ? results->front().outcome : ProbeOutcome::kError;
   };
   EXPECT_EQ(from_node(true), ProbeOutcome::kAllowed);
   ASSERT_TRUE(Quarantine("server").ok());
-  EXPECT_EQ(rig_->Tcp("client", "server", kServedPort, false), ProbeOutcome::kTimeout);
-  EXPECT_EQ(rig_->Tcp("server", "client", kServedPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Tcp("client", "server", kServedPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Tcp("server", "client", kServedPort, false), ProbeOutcome::kTimeout);
   EXPECT_EQ(from_node(false), ProbeOutcome::kTimeout) << "a health probe";
-  EXPECT_EQ(rig_->Tcp("forensics", "server", kServedPort, true), ProbeOutcome::kAllowed);
-  EXPECT_EQ(rig_->Tcp("forensics", "client", kServedPort, true), ProbeOutcome::kAllowed) << "client is free";
+  EXPECT_EQ(fixture_->Tcp("forensics", "server", kServedPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Tcp("forensics", "client", kServedPort, true), ProbeOutcome::kAllowed) << "client is free";
   // With a policy, the list does not open anything by itself.
-  ASSERT_TRUE(rig_->agent()
+  ASSERT_TRUE(fixture_->agent()
                   .Apply("{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: none, namespace: "
                          "shop}, spec: {podSelector: {}}}\n")
                   .ok());
-  EXPECT_EQ(rig_->Tcp("forensics", "server", kServedPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Tcp("forensics", "server", kServedPort, false), ProbeOutcome::kTimeout);
 }
 
 TEST_F(QuarantineE2e, ComesBackWithTheWorkload) {
-  const auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("server"), .port = kServedPort}});
+  const auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("server"), .port = kServedPort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
   ASSERT_TRUE(Quarantine("client").ok());
-  ASSERT_TRUE(rig_->agent().Delete({policy::Kind::kWorkload, {"shop", "client"}}).ok());
+  ASSERT_TRUE(fixture_->agent().Delete({policy::Kind::kWorkload, {"shop", "client"}}).ok());
   EXPECT_THAT(Output({"status"}), HasSubstr("IN QUARANTINE\nshop/client\n"));
-  ASSERT_TRUE(rig_->agent().Apply(rig_->WorkloadYaml("client", "{}")).ok());
-  EXPECT_EQ(rig_->Tcp("client", "server", kServedPort, false), ProbeOutcome::kTimeout);
+  ASSERT_TRUE(fixture_->agent().Apply(fixture_->WorkloadYaml("client", "{}")).ok());
+  EXPECT_EQ(fixture_->Tcp("client", "server", kServedPort, false), ProbeOutcome::kTimeout);
   ASSERT_TRUE(Quarantine("client", true).ok());
-  EXPECT_EQ(rig_->Tcp("client", "server", kServedPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Tcp("client", "server", kServedPort, true), ProbeOutcome::kAllowed);
 }
 
 TEST_F(QuarantineE2e, BadInputIsNamed) {
   EXPECT_THAT(Output({"quarantine", "shop/nobody"}, 1), HasSubstr("Workload shop/nobody: there is none on this node"));
   EXPECT_THAT(Output({"quarantine", "nobody"}, 2), HasSubstr("expected namespace/name"));
-  const auto refused = rig_->Sluiced({"--quarantine-allow", "10.1.0.400/32"});
+  const auto refused = fixture_->Sluiced({"--quarantine-allow", "10.1.0.400/32"});
   ASSERT_TRUE(refused.ok()) << refused.status();
   EXPECT_EQ(refused->exit_code, 2) << refused->output;
   EXPECT_THAT(refused->output, HasSubstr("10.1.0.400"));

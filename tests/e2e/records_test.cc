@@ -19,7 +19,7 @@
 
 #include "tests/e2e/api_client.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -76,16 +76,17 @@ class Records : public testing::Test {
   void SetUp() override {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    api_ = std::make_unique<ApiClient>(rig_->agent().api_address());
-    const Status applied = api_->Apply(rig_->WorkloadYaml("web", "{app: web}") + rig_->WorkloadYaml("db", "{app: db}"));
+    auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    api_ = std::make_unique<ApiClient>(fixture_->agent().api_address());
+    const Status applied =
+        api_->Apply(fixture_->WorkloadYaml("web", "{app: web}") + fixture_->WorkloadYaml("db", "{app: db}"));
     ASSERT_TRUE(applied.ok()) << applied;
     log_ = static_cast<Log*>(
         mmap(nullptr, sizeof(Log), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     ASSERT_NE(log_, MAP_FAILED);
-    server_ = ForkIn(rig_->netns_fd("db"), [] { Serve(); });
+    server_ = ForkIn(fixture_->netns_fd("db"), [] { Serve(); });
   }
   void TearDown() override {
     StopFollowing();
@@ -188,7 +189,7 @@ class Records : public testing::Test {
     }
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<ApiClient> api_;
   Log* log_ = nullptr;
   pid_t server_ = -1;
@@ -207,15 +208,16 @@ class Records : public testing::Test {
 };
 
 TEST_F(Records, EachProcessHasARecordOfItsOwnFromBeginningToEnd) {
-  if (rig_ == nullptr) return;
+  if (fixture_ == nullptr) return;
   const char* const wanted = std::getenv("SLUICE_RECORD_CONNECTIONS");
   const int rounds = (wanted != nullptr ? std::atoi(wanted) : 600) / kClients;
   server_address_.sin_family = AF_INET;
   server_address_.sin_port = htons(kPort);
-  inet_pton(AF_INET, rig_->node().pod("db").ip4.c_str(), &server_address_.sin_addr);
+  inet_pton(AF_INET, fixture_->node().pod("db").ip4.c_str(), &server_address_.sin_addr);
   Follow();
   std::vector<pid_t> clients;
-  for (int i = 0; i < kClients; ++i) clients.push_back(ForkIn(rig_->netns_fd("web"), [&] { RunClient(i, rounds); }));
+  for (int i = 0; i < kClients; ++i)
+    clients.push_back(ForkIn(fixture_->netns_fd("web"), [&] { RunClient(i, rounds); }));
   for (const pid_t client : clients) EXPECT_EQ(Reap(client), 0);
   ASSERT_EQ(log_->size, static_cast<std::uint32_t>(kClients * rounds));
 

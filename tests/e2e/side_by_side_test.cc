@@ -10,7 +10,7 @@
 
 #include "testbed/traffic.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -36,13 +36,13 @@ class SideBySide : public testing::Test {
 };
 
 TEST_F(SideBySide, TwoAgentsOfOneNodeEnforceEachItsOwn) {
-  const auto rig = NodeRig::Create({.pods = {"web", "db", "cache"}, .args = {}, .outside = false});
-  ASSERT_TRUE(rig.ok()) << rig.status();
-  NodeRig& node = **rig;
+  const auto fixture = NodeFixture::Create({.pods = {"web", "db", "cache"}, .args = {}, .outside = false});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  NodeFixture& node = **fixture;
   const auto servers = ProbeServers::Start(
       {{.netns_fd = node.netns_fd("db"), .port = kPort}, {.netns_fd = node.netns_fd("cache"), .port = kPort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
-  // The rig's agent has db; the other one, with another metrics port, has cache.
+  // The fixture's agent has db; the other one, with another metrics port, has cache.
   const std::string directory = node.agent().directory() + "/second";
   const std::string api = "unix://" + directory + "/api.sock";
   const std::string bpf_root = node.agent().bpf_root() + "-second";
@@ -87,16 +87,16 @@ TEST_F(SideBySide, TwoAgentsOfOneNodeEnforceEachItsOwn) {
 }
 
 TEST_F(SideBySide, TwoNodesWithTheSameAddressesDoNotMeet) {
-  const auto one = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
-  const auto two = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+  const auto one = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+  const auto two = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
   ASSERT_TRUE(one.ok()) << one.status();
   ASSERT_TRUE(two.ok()) << two.status();
   ASSERT_EQ((*one)->ip4("db"), (*two)->ip4("db"));
   const auto servers = ProbeServers::Start(
       {{.netns_fd = (*one)->netns_fd("db"), .port = kPort}, {.netns_fd = (*two)->netns_fd("db"), .port = kPort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
-  for (NodeRig* rig : {one->get(), two->get()}) {
-    ASSERT_TRUE(rig->agent().Apply(rig->WorkloadYaml("web", "{}") + rig->WorkloadYaml("db", "{}")).ok());
+  for (NodeFixture* fixture : {one->get(), two->get()}) {
+    ASSERT_TRUE(fixture->agent().Apply(fixture->WorkloadYaml("web", "{}") + fixture->WorkloadYaml("db", "{}")).ok());
   }
   ASSERT_TRUE((*one)->agent().Apply(kDenyAll).ok());
   EXPECT_EQ((*one)->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
@@ -129,9 +129,9 @@ class NotifySocket {
 };
 
 TEST_F(SideBySide, ReadyIsSaidWhenEnforcementIsInPlace) {
-  const auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
-  ASSERT_TRUE(rig.ok()) << rig.status();
-  NodeRig& node = **rig;
+  const auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  NodeFixture& node = **fixture;
   AgentProcess& agent = node.agent();
   ASSERT_TRUE(agent.Apply(node.WorkloadYaml("web", "{}") + node.WorkloadYaml("db", "{}") + kDenyAll).ok());
   ASSERT_TRUE(agent.Stop().ok());

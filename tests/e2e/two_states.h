@@ -1,9 +1,10 @@
-// Two states of a rig with the pods "client" and "server", and what single datagrams between them must meet in each.
+// Two states of a fixture with the pods "client" and "server", and what single datagrams between them must meet in
+// each.
 #pragma once
 
 #include <string>
 
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 
@@ -11,13 +12,13 @@ namespace sluice::test {
 // allow 1000, none allows 1003, but label of one and policy of the other would.
 class TwoStates {
  public:
-  explicit TwoStates(const NodeRig& rig) : rig_(rig) {}
+  explicit TwoStates(const NodeFixture& fixture) : fixture_(fixture) {}
   static constexpr std::uint16_t kPorts[] = {1000, 1001, 1002, 1003};
 
   static bool Allows(bool b, std::uint16_t port) { return port == 1000 || port == (b ? 1002 : 1001); }
 
   std::string Yaml(bool b) const {
-    return rig_.WorkloadYaml("client", b ? "{role: b}" : "{role: a}") + fmt::format(R"(---
+    return fixture_.WorkloadYaml("client", b ? "{role: b}" : "{role: a}") + fmt::format(R"(---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {{name: server, namespace: shop}}
@@ -30,12 +31,12 @@ spec:
     - from: [{{podSelector: {{matchLabels: {{role: {}}}}}}}]
       ports: [{{protocol: UDP, port: 1003}}]
 )",
-                                                                                    b ? "b" : "a", b ? 1002 : 1001,
-                                                                                    b ? "a" : "b");
+                                                                                        b ? "b" : "a", b ? 1002 : 1001,
+                                                                                        b ? "a" : "b");
   }
 
  private:
-  const NodeRig& rig_;
+  const NodeFixture& fixture_;
 };
 
 }  // namespace sluice::test

@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -28,35 +28,35 @@ class Uninstall : public testing::TestWithParam<const char*> {
   void SetUp() override {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
-    auto rig = NodeRig::Create({.pods = {"web", "db"}, .args = {"--uplink", "uplink"}, .outside = true});
-    ASSERT_TRUE(rig.ok()) << rig.status();
-    rig_ = *std::move(rig);
-    auto servers = ProbeServers::Start({{.netns_fd = rig_->netns_fd("db"), .port = kPort}});
+    auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .args = {"--uplink", "uplink"}, .outside = true});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kPort}});
     ASSERT_TRUE(servers.ok()) << servers.status();
     servers_ = *std::move(servers);
     const Status applied =
-        rig_->agent().Apply(rig_->WorkloadYaml("web", "{}") + rig_->WorkloadYaml("db", "{}") + kDenyAll);
+        fixture_->agent().Apply(fixture_->WorkloadYaml("web", "{}") + fixture_->WorkloadYaml("db", "{}") + kDenyAll);
     ASSERT_TRUE(applied.ok()) << applied;
   }
 
   // By the parameter: `sluice uninstall` or `sluiced --uninstall`.
   CommandResult Perform() const {
-    const AgentProcess& agent = rig_->agent();
+    const AgentProcess& agent = fixture_->agent();
     const auto result = std::string(GetParam()) == "sluice"
-                            ? rig_->Run({BinDirectory() + "/sluice", "--server", agent.api_address(), "uninstall",
-                                         "--bpf-root", agent.bpf_root(), "--state-dir", agent.state_dir()})
-                            : rig_->Sluiced({"--uninstall"});
+                            ? fixture_->Run({BinDirectory() + "/sluice", "--server", agent.api_address(), "uninstall",
+                                             "--bpf-root", agent.bpf_root(), "--state-dir", agent.state_dir()})
+                            : fixture_->Sluiced({"--uninstall"});
     EXPECT_TRUE(result.ok()) << result.status();
     return result.ok() ? *result : CommandResult{};
   }
 
   int AttachedPrograms() const {
-    int programs = HasXdp(rig_->node(), rig_->node().outside().host_ifindex) ? 1 : 0;
-    for (const TestPod& pod : rig_->node().pods()) programs += TcPrograms(rig_->node(), pod.host_ifindex);
+    int programs = HasXdp(fixture_->node(), fixture_->node().outside().host_ifindex) ? 1 : 0;
+    for (const TestPod& pod : fixture_->node().pods()) programs += TcPrograms(fixture_->node(), pod.host_ifindex);
     return programs;
   }
 
-  std::unique_ptr<NodeRig> rig_;
+  std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<ProbeServers> servers_;
 };
 
@@ -66,32 +66,32 @@ TEST_P(Uninstall, IsRefusedWhileAnAgentRunsAndThenLeavesNothing) {
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_THAT(refused.output, HasSubstr("in use by another agent"));
   EXPECT_EQ(AttachedPrograms(), 5);
-  EXPECT_TRUE(fs::exists(rig_->agent().state_dir() + "/state.db"));
-  EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_TRUE(fs::exists(fixture_->agent().state_dir() + "/state.db"));
+  EXPECT_EQ(fixture_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
 
-  ASSERT_TRUE(rig_->agent().Stop().ok());
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
   EXPECT_EQ(AttachedPrograms(), 5);
-  EXPECT_EQ(rig_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
 
   const CommandResult done = Perform();
   EXPECT_EQ(done.exit_code, 0) << done.output;
   EXPECT_THAT(done.output, HasSubstr("detached from the interfaces of 2 pods"));
   EXPECT_EQ(AttachedPrograms(), 0);
-  EXPECT_FALSE(fs::exists(rig_->agent().bpf_root()));
-  EXPECT_FALSE(fs::exists(rig_->agent().state_dir()));
-  EXPECT_EQ(rig_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_FALSE(fs::exists(fixture_->agent().bpf_root()));
+  EXPECT_FALSE(fs::exists(fixture_->agent().state_dir()));
+  EXPECT_EQ(fixture_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
   EXPECT_EQ(Perform().exit_code, 0) << "nothing to do is no error";
 
-  const Status again = rig_->agent().Restart();
+  const Status again = fixture_->agent().Restart();
   ASSERT_TRUE(again.ok()) << again;
-  const auto everything = rig_->Everything();
+  const auto everything = fixture_->Everything();
   ASSERT_TRUE(everything.ok()) << everything.status();
   EXPECT_THAT(*everything, Not(HasSubstr("web")));
 }
 
 TEST_P(Uninstall, RemovesTheSocketOfAnAgentThatWasKilled) {
-  const std::string socket = rig_->agent().api_address().substr(std::string("unix://").size());
-  ASSERT_TRUE(rig_->agent().Kill().ok());
+  const std::string socket = fixture_->agent().api_address().substr(std::string("unix://").size());
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
   ASSERT_TRUE(fs::is_socket(socket));
   const CommandResult done = Perform();
   EXPECT_EQ(done.exit_code, 0) << done.output;
@@ -137,32 +137,32 @@ TEST(UninstallPath, WhatIsNotTheSluicesStays) {
 TEST(UninstallPath, SocketThatAnotherAgentListensOnStays) {
   SL_REQUIRE_NETNS();
   SL_REQUIRE_BPF();
-  const auto rig = NodeRig::Create({.pods = {}, .args = {}, .outside = false});
-  ASSERT_TRUE(rig.ok()) << rig.status();
-  const std::string& api = (*rig)->agent().api_address();
+  const auto fixture = NodeFixture::Create({.pods = {}, .args = {}, .outside = false});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  const std::string& api = (*fixture)->agent().api_address();
   const Arguments places{"--bpf-root", "/sys/fs/bpf/sluice-no-such", "--state-dir", "/tmp/no-such-state"};
   for (Arguments arguments : {Arguments{BinDirectory() + "/sluice", "--server", api, "uninstall"},
                               Arguments{BinDirectory() + "/sluiced", "--api", api, "--uninstall"}}) {
     SCOPED_TRACE(arguments.front());
     arguments.insert(arguments.end(), places.begin(), places.end());
-    const auto result = (*rig)->Run(arguments);
+    const auto result = (*fixture)->Run(arguments);
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_EQ(result->exit_code, 0) << result->output;
-    EXPECT_TRUE((*rig)->Everything().ok());
+    EXPECT_TRUE((*fixture)->Everything().ok());
   }
 }
 
 TEST(UninstallPath, StateThatAnotherAgentUsesStays) {
   SL_REQUIRE_NETNS();
   SL_REQUIRE_BPF();
-  const auto rig = NodeRig::Create({.pods = {}, .args = {}, .outside = false});
-  ASSERT_TRUE(rig.ok()) << rig.status();
-  const auto result = (*rig)->Run({BinDirectory() + "/sluiced", "--uninstall", "--bpf-root",
-                                   "/sys/fs/bpf/sluice-no-such", "--state-dir", (*rig)->agent().state_dir()});
+  const auto fixture = NodeFixture::Create({.pods = {}, .args = {}, .outside = false});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  const auto result = (*fixture)->Run({BinDirectory() + "/sluiced", "--uninstall", "--bpf-root",
+                                       "/sys/fs/bpf/sluice-no-such", "--state-dir", (*fixture)->agent().state_dir()});
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->exit_code, 1);
   EXPECT_THAT(result->output, HasSubstr("in use by another agent"));
-  EXPECT_TRUE(fs::exists((*rig)->agent().state_dir() + "/state.db"));
+  EXPECT_TRUE(fs::exists((*fixture)->agent().state_dir() + "/state.db"));
 }
 
 }  // namespace

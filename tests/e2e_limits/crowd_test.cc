@@ -12,7 +12,7 @@
 #include "testbed/command.h"
 #include "testbed/traffic.h"
 #include "tests/support/environment.h"
-#include "tests/support/node_rig.h"
+#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -120,55 +120,56 @@ class Followers {
 TEST(Crowd, TenThousandStreamsAndSlowClientsStopNothing) {
   SL_REQUIRE_NETNS();
   SL_REQUIRE_BPF();
-  auto created = NodeRig::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
+  auto created = NodeFixture::Create({.pods = {"web", "db"}, .args = {}, .outside = false});
   ASSERT_TRUE(created.ok()) << created.status();
-  NodeRig& rig = **created;
-  const Status applied =
-      rig.agent().Apply(rig.WorkloadYaml("web", "{app: web}") + rig.WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
+  NodeFixture& fixture = **created;
+  const Status applied = fixture.agent().Apply(fixture.WorkloadYaml("web", "{app: web}") +
+                                               fixture.WorkloadYaml("db", "{app: db}") + kDbAtUdp1000);
   ASSERT_TRUE(applied.ok()) << applied;
-  const auto echo = EchoServer::Start(rig.netns_fd("db"), {kPort, kDenied});
+  const auto echo = EchoServer::Start(fixture.netns_fd("db"), {kPort, kDenied});
   ASSERT_TRUE(echo.ok()) << echo.status();
-  const auto pinger = Pinger::Start({.netns_fd = rig.netns_fd("web"), .destination = rig.ip4("db"), .port = kPort});
+  const auto pinger =
+      Pinger::Start({.netns_fd = fixture.netns_fd("web"), .destination = fixture.ip4("db"), .port = kPort});
   ASSERT_TRUE(pinger.ok()) << pinger.status();
-  const std::uint64_t memory = OfStatus(rig.agent().pid(), "VmRSS");
-  const std::uint64_t threads = OfStatus(rig.agent().pid(), "Threads");
+  const std::uint64_t memory = OfStatus(fixture.agent().pid(), "VmRSS");
+  const std::uint64_t threads = OfStatus(fixture.agent().pid(), "Threads");
 
   std::optional<ChildProcess> loris;
-  const Status begun = rig.node().Run([&]() -> Status {
-    auto started = ChildProcess::Start({"python3", "-c", kSlowLoris, rig.agent().metrics_address()});
+  const Status begun = fixture.node().Run([&]() -> Status {
+    auto started = ChildProcess::Start({"python3", "-c", kSlowLoris, fixture.agent().metrics_address()});
     if (!started.ok()) return started.status();
     loris = *std::move(started);
     return OkStatus();
   });
   ASSERT_TRUE(begun.ok()) << begun;
   ASSERT_TRUE(loris && loris->WaitForOutput("connected").ok());
-  const auto idle = IdleConnections(rig.agent().api_address());
-  Followers followers(rig.agent().api_address());
+  const auto idle = IdleConnections(fixture.agent().api_address());
+  Followers followers(fixture.agent().api_address());
   followers.WaitForEnds(kStreams - kFollowers);
   EXPECT_EQ(followers.ended(), kStreams - kFollowers) << "these are told that there are enough";
 
-  const std::uint64_t more_memory = OfStatus(rig.agent().pid(), "VmHWM") - memory;
-  const std::uint64_t more_threads = OfStatus(rig.agent().pid(), "Threads") - threads;
+  const std::uint64_t more_memory = OfStatus(fixture.agent().pid(), "VmHWM") - memory;
+  const std::uint64_t more_threads = OfStatus(fixture.agent().pid(), "Threads") - threads;
   RecordProperty("more_kib", static_cast<int>(more_memory));
   RecordProperty("more_threads", static_cast<int>(more_threads));
   std::printf("memory %lu KiB, at most %lu KiB more; %lu threads more\n", memory, more_memory, more_threads);
   EXPECT_LT(more_memory, kMoreKib);
   EXPECT_LT(more_threads, kMoreThreads);
   for (int i = 0; i < 5; ++i) {
-    const auto status = rig.agent().Sluice({"status"});
+    const auto status = fixture.agent().Sluice({"status"});
     ASSERT_TRUE(status.ok()) << status.status();
     EXPECT_EQ(status->exit_code, 0) << status->err;
-    const auto ready = rig.Run({"curl", "--silent", "--noproxy", "*", "--max-time", "5",
-                                "http://" + rig.agent().metrics_address() + "/readyz"});
+    const auto ready = fixture.Run({"curl", "--silent", "--noproxy", "*", "--max-time", "5",
+                                    "http://" + fixture.agent().metrics_address() + "/readyz"});
     ASSERT_TRUE(ready.ok()) << ready.status();
     EXPECT_EQ(ready->output, "ready\n");
   }
   // It enforces, and it changes what it enforces.
-  EXPECT_EQ(rig.Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
-  EXPECT_EQ(rig.Udp("web", "db", kDenied, false), ProbeOutcome::kTimeout);
-  const Status deleted = rig.agent().Delete({policy::Kind::kNetworkPolicy, {"shop", "db"}});
+  EXPECT_EQ(fixture.Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture.Udp("web", "db", kDenied, false), ProbeOutcome::kTimeout);
+  const Status deleted = fixture.agent().Delete({policy::Kind::kNetworkPolicy, {"shop", "db"}});
   EXPECT_TRUE(deleted.ok()) << deleted;
-  EXPECT_EQ(rig.Udp("web", "db", kDenied, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture.Udp("web", "db", kDenied, true), ProbeOutcome::kAllowed);
   EXPECT_EQ((*pinger)->counts().lost, 0U);
 }
 

@@ -1,12 +1,12 @@
 // Any bytes as a frame: the parser reads nothing beyond the end (AddressSanitizer's matter), its answer holds together,
 // and what it could not see for want of bytes it says, so that the caller can pull more of the packet in. What the
-// short way takes for plain, the parser understands alike.
+// fast path takes for plain, the parser understands alike.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 
-#include "bpf/lib/parse_plain.bpf.h"
+#include "bpf/lib/parse_fast.bpf.h"
 
 namespace {
 
@@ -14,7 +14,7 @@ struct Parsed {
   sl_packet packet;
   int reason;
   bool is_plain;
-  sl_plain plain;
+  sl_fast_packet plain;
   sl_flow_key plain_key;
 };
 
@@ -29,7 +29,7 @@ Parsed Parse(const std::uint8_t* data, std::size_t size) {
   Parsed parsed;
   std::memset(&parsed, 0, sizeof(parsed));
   parsed.reason = sl_parse(copy.get(), copy.get() + size, &parsed.packet);
-  parsed.is_plain = sl_parse_plain(copy.get(), copy.get() + size, &parsed.plain_key, &parsed.plain);
+  parsed.is_plain = sl_parse_fast(copy.get(), copy.get() + size, &parsed.plain_key, &parsed.plain);
   return parsed;
 }
 

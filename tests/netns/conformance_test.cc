@@ -1,6 +1,6 @@
 // The Kubernetes NetworkPolicy end-to-end cases with real sockets: nine pods in network namespaces on one node, a real
 // agent, policies through the real client. A denied connection must meet silence, never a refusal.
-// The three SCTP cases are judged by test run, because not every kernel has SCTP sockets.
+// The three SCTP cases are evaluated by test run, because not every kernel has SCTP sockets.
 // SLUICE_CONFORMANCE_EVERY=N: a sample, for slow machines.
 #include <gtest/gtest.h>
 
@@ -37,19 +37,19 @@ std::string DataDirectory() {
 const char* ProtocolName(std::uint8_t protocol) { return protocol == policy::kUdp ? "UDP" : "TCP"; }
 
 // The node, its pods with their servers, and the agent. Kept from case to case: each puts back what it changed.
-class Rig {
+class Fixture {
  public:
-  static StatusOr<std::unique_ptr<Rig>> Create(Wiring wiring) {
-    std::unique_ptr<Rig> rig(new Rig());
-    SL_ASSIGN_OR_RETURN(const NetpolWorld names, NetpolWorld::Load(DataDirectory()));
-    SL_RETURN_IF_ERROR(rig->MakePods(wiring, names));
-    SL_RETURN_IF_ERROR(rig->StartServers());
-    SL_ASSIGN_OR_RETURN(rig->agent_, AgentProcess::Start({.netns_fd = rig->node_netns_->fd(), .args = {}}));
-    SL_RETURN_IF_ERROR(rig->agent_->Apply(rig->world_.ToYaml()));
-    return rig;
+  static StatusOr<std::unique_ptr<Fixture>> Create(Wiring wiring) {
+    std::unique_ptr<Fixture> fixture(new Fixture());
+    SL_ASSIGN_OR_RETURN(const NetpolScenario names, NetpolScenario::Load(DataDirectory()));
+    SL_RETURN_IF_ERROR(fixture->MakePods(wiring, names));
+    SL_RETURN_IF_ERROR(fixture->StartServers());
+    SL_ASSIGN_OR_RETURN(fixture->agent_, AgentProcess::Start({.netns_fd = fixture->node_netns_->fd(), .args = {}}));
+    SL_RETURN_IF_ERROR(fixture->agent_->Apply(fixture->scenario_.ToYaml()));
+    return fixture;
   }
 
-  const NetpolWorld& world() const { return world_; }
+  const NetpolScenario& world() const { return scenario_; }
   const AgentProcess& agent() const { return *agent_; }
 
   Status Perform(const NetpolStep& step) const {
@@ -67,7 +67,7 @@ class Rig {
     std::vector<Probe> probes;
     for (const NetpolCell& cell : step.cells) {
       probes.push_back({.netns_fd = netns_.at(cell.from).fd(),
-                        .destination = world_.pods.at(cell.to).ip(family),
+                        .destination = scenario_.pods.at(cell.to).ip(family),
                         .protocol = step.protocol,
                         .port = step.port,
                         .timeout = cell.allowed ? kPatience : kSilence});
@@ -77,17 +77,17 @@ class Rig {
 
   // What the agent says about a cell; for the message of a failed test.
   std::string Explain(const NetpolStep& step, const NetpolCell& cell, Family family) const {
-    const auto told = agent_->Sluice({"explain", "--from", world_.pods.at(cell.from).ip(family).ToString(), "--to",
-                                      world_.pods.at(cell.to).ip(family).ToString(), "--port",
+    const auto told = agent_->Sluice({"explain", "--from", scenario_.pods.at(cell.from).ip(family).ToString(), "--to",
+                                      scenario_.pods.at(cell.to).ip(family).ToString(), "--port",
                                       fmt::format("{}/{}", step.port, ProtocolName(step.protocol))});
     return told.ok() ? told->out + told->err : told.status().ToString();
   }
 
  private:
-  Rig() = default;
+  Fixture() = default;
 
   // Two of three pods are named by their namespace, the third by its host interface.
-  Status MakePods(Wiring wiring, const NetpolWorld& names) {
+  Status MakePods(Wiring wiring, const NetpolScenario& names) {
     TestNode::Options options{.wiring = wiring, .pods = {}};
     for (const auto& [name, pod] : names.pods) options.pods.push_back(name.ns + "-" + name.name);
     SL_ASSIGN_OR_RETURN(node_, TestNode::Create(options));
@@ -103,14 +103,14 @@ class Rig {
       SL_ASSIGN_OR_RETURN(net::NetNs netns, net::NetNs::Open(made.netns_path));
       netns_.emplace(name, std::move(netns));
     }
-    SL_ASSIGN_OR_RETURN(world_, NetpolWorld::Load(DataDirectory(), places));
+    SL_ASSIGN_OR_RETURN(scenario_, NetpolScenario::Load(DataDirectory(), places));
     return OkStatus();
   }
 
   Status StartServers() {
     std::vector<ServerSpec> specs;
     for (const auto& [name, netns] : netns_) {
-      for (const NetpolWorld::Port& port : world_.ports) {
+      for (const NetpolScenario::Port& port : scenario_.ports) {
         if (port.protocol == "SCTP") continue;
         const std::uint8_t protocol = port.protocol == "UDP" ? policy::kUdp : policy::kTcp;
         specs.push_back({.netns_fd = netns.fd(), .protocol = protocol, .port = port.number});
@@ -122,7 +122,7 @@ class Rig {
 
   std::unique_ptr<TestNode> node_;
   std::optional<net::NetNs> node_netns_;
-  NetpolWorld world_;
+  NetpolScenario scenario_;
   std::map<ObjectName, net::NetNs> netns_;
   std::unique_ptr<ProbeServers> servers_;
   std::unique_ptr<AgentProcess> agent_;
@@ -138,33 +138,33 @@ class NetpolNamespaces : public testing::TestWithParam<Parameters> {
     const Wiring wiring = std::get<Wiring>(GetParam());
     if (wiring_ == wiring) {
       ASSERT_TRUE(rig_status_.ok()) << rig_status_;
-      if (rig_ != nullptr) return;
+      if (fixture_ != nullptr) return;
     }
-    rig_ = nullptr;
+    fixture_ = nullptr;
     wiring_ = wiring;
-    auto rig = Rig::Create(wiring);
-    rig_status_ = rig.status();
-    ASSERT_TRUE(rig.ok()) << rig_status_;
-    rig_ = *std::move(rig);
-    JudgeWithoutPolicies();
+    auto fixture = Fixture::Create(wiring);
+    rig_status_ = fixture.status();
+    ASSERT_TRUE(fixture.ok()) << rig_status_;
+    fixture_ = *std::move(fixture);
+    EvaluateWithoutPolicies();
     if (!HasFailure()) return;
-    rig_ = nullptr;
+    fixture_ = nullptr;
     rig_status_ = InvalidError("without policies, not every pod reaches every other: see the first failed case");
   }
   static void TearDownTestSuite() {
-    rig_ = nullptr;
+    fixture_ = nullptr;
     wiring_ = std::nullopt;
   }
 
   // A case that could not put back what it changed must not spoil the next ones.
   void TearDown() override {
-    if (HasFatalFailure()) rig_ = nullptr;
+    if (HasFatalFailure()) fixture_ = nullptr;
   }
 
-  static void JudgeWithoutPolicies() {
+  static void EvaluateWithoutPolicies() {
     NetpolStep step;
-    for (const auto& [from, from_pod] : rig_->world().pods) {
-      for (const auto& [to, to_pod] : rig_->world().pods) {
+    for (const auto& [from, from_pod] : fixture_->world().pods) {
+      for (const auto& [to, to_pod] : fixture_->world().pods) {
         if (from != to) step.cells.push_back({from, to, true});
       }
     }
@@ -172,13 +172,13 @@ class NetpolNamespaces : public testing::TestWithParam<Parameters> {
       for (const std::uint16_t port : {80, 81}) {
         step.protocol = protocol;
         step.port = port;
-        for (const Family family : {Family::kIpv4, Family::kIpv6}) Judge(step, family, "without policies");
+        for (const Family family : {Family::kIpv4, Family::kIpv6}) Evaluate(step, family, "without policies");
       }
     }
   }
 
-  static void Judge(const NetpolStep& step, Family family, const std::string& where) {
-    const auto results = rig_->ProbeAll(step, family);
+  static void Evaluate(const NetpolStep& step, Family family, const std::string& where) {
+    const auto results = fixture_->ProbeAll(step, family);
     ASSERT_TRUE(results.ok()) << results.status();
     ASSERT_EQ(results->size(), step.cells.size());
     for (std::size_t i = 0; i < step.cells.size(); ++i) {
@@ -189,18 +189,18 @@ class NetpolNamespaces : public testing::TestWithParam<Parameters> {
           << where << ": " << cell.from.ToString() << " -> " << cell.to.ToString() << " " << step.port << "/"
           << ProtocolName(step.protocol) << ": " << ProbeOutcomeName(result.outcome) << " " << result.detail
           << ", expected " << ProbeOutcomeName(expected) << "\nthe agent explains:\n"
-          << rig_->Explain(step, cell, family);
+          << fixture_->Explain(step, cell, family);
     }
   }
 
-  static inline std::unique_ptr<Rig> rig_;
-  static inline std::optional<Wiring> wiring_;  // that rig_ and rig_status_ speak of
+  static inline std::unique_ptr<Fixture> fixture_;
+  static inline std::optional<Wiring> wiring_;  // that fixture_ and rig_status_ speak of
   static inline Status rig_status_;
 };
 
 TEST_P(NetpolNamespaces, TrafficAgreesWithTruthTable) {
   const auto [wiring, number, family] = GetParam();
-  const auto cases = LoadNetpolCases(DataDirectory(), rig_->world(), family);
+  const auto cases = LoadNetpolCases(DataDirectory(), fixture_->world(), family);
   ASSERT_TRUE(cases.ok()) << cases.status();
   const auto found = std::ranges::find(*cases, number, &NetpolCase::number);
   ASSERT_NE(found, cases->end()) << "no case " << number;
@@ -208,13 +208,13 @@ TEST_P(NetpolNamespaces, TrafficAgreesWithTruthTable) {
   SCOPED_TRACE(fmt::format("case {}: {}", number, found->name));
 
   for (std::size_t i = 0; i < found->steps.size(); ++i) {
-    const Status performed = rig_->Perform(found->steps[i]);
-    ASSERT_TRUE(performed.ok()) << performed << "\n" << rig_->agent().Log();
-    Judge(found->steps[i], family, fmt::format("case {} step {}", number, i + 1));
+    const Status performed = fixture_->Perform(found->steps[i]);
+    ASSERT_TRUE(performed.ok()) << performed << "\n" << fixture_->agent().Log();
+    Evaluate(found->steps[i], family, fmt::format("case {} step {}", number, i + 1));
     if (HasFatalFailure()) return;
   }
-  const Status put_back = rig_->PutBack(*found);
-  ASSERT_TRUE(put_back.ok()) << put_back << "\n" << rig_->agent().Log();
+  const Status put_back = fixture_->PutBack(*found);
+  ASSERT_TRUE(put_back.ok()) << put_back << "\n" << fixture_->agent().Log();
 }
 
 std::string CaseName(const testing::TestParamInfo<Parameters>& info) {
@@ -236,7 +236,7 @@ INSTANTIATE_TEST_SUITE_P(Routed, NetpolNamespaces, testing::ValuesIn(Chosen(Wiri
 INSTANTIATE_TEST_SUITE_P(Bridged, NetpolNamespaces, testing::ValuesIn(Chosen(Wiring::kBridged)), CaseName);
 
 TEST(NetpolNamespacesCases, LeaveOutNothingButSctp) {
-  const auto world = NetpolWorld::Load(DataDirectory());
+  const auto world = NetpolScenario::Load(DataDirectory());
   ASSERT_TRUE(world.ok()) << world.status();
   const auto cases = LoadNetpolCases(DataDirectory(), *world, Family::kIpv4);
   ASSERT_TRUE(cases.ok()) << cases.status();

@@ -21,7 +21,7 @@ struct Facts {
   std::string script;
   std::vector<std::string> ancestors;
   bool more_ancestors = false;
-  std::uint64_t binaries = 0;  // patterns of slot 0
+  std::uint64_t binaries = 0;  // patterns of epoch 0
   std::uint64_t by_ancestor = 0;
 };
 
@@ -31,7 +31,7 @@ class ProcessClassTest : public SensorTest {
     SensorTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     const auto bind = [&](auto& map, const char* name) {
-      auto bound = std::remove_reference_t<decltype(map)>::Bind(bed().sensor().map_fd(name), name);
+      auto bound = std::remove_reference_t<decltype(map)>::Bind(fixture().sensor().map_fd(name), name);
       ASSERT_TRUE(bound.ok()) << bound.status();
       map = *bound;
     };
@@ -43,14 +43,14 @@ class ProcessClassTest : public SensorTest {
     SetPatterns({});
   }
 
-  void SetPatterns(const std::vector<std::string>& patterns, std::uint32_t slot = 0) {
+  void SetPatterns(const std::vector<std::string>& patterns, std::uint32_t epoch = 0) {
     for (std::uint32_t bit = 0; bit < SL_MAX_PROGRAM_PATTERNS; ++bit) {
       sl_program_pattern pattern{};
       if (bit < patterns.size()) {
         pattern.length = static_cast<std::uint32_t>(patterns[bit].size());
         patterns[bit].copy(pattern.text, sizeof(pattern.text));
       }
-      ASSERT_TRUE(patterns_.Put(slot * SL_MAX_PROGRAM_PATTERNS + bit, pattern).ok());
+      ASSERT_TRUE(patterns_.Put(epoch * SL_MAX_PROGRAM_PATTERNS + bit, pattern).ok());
     }
   }
 
@@ -86,7 +86,7 @@ class ProcessClassTest : public SensorTest {
       before();
       Exec(file, arguments);
     });
-    const auto exec = bed().WaitForExec(child);
+    const auto exec = fixture().WaitForExec(child);
     EXPECT_TRUE(exec.ok()) << exec.status();
     const Facts facts = Of(child);
     kill(child, SIGKILL);

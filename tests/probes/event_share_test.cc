@@ -159,16 +159,16 @@ TEST_P(EventShareTest, WhileOneFloodsAnotherIsToldWholeAndTheTreeIsSeldomReadAga
   constexpr auto kHealInterval = 100ms;
   constexpr int kFew = 50;
   const std::uint64_t slow = first_.cgroup();
-  auto made =
-      SensorBed::Create({.probes = {.back_end = GetParam(), .ring_bytes = 1 << 18},
-                         .workload = [slow](const telemetry::ProcessLife& life) -> std::optional<policy::ObjectName> {
-                           if (life.cgroup == slow) std::this_thread::sleep_for(20ms);
-                           return {};
-                         },
-                         .heal_interval = kHealInterval});
+  auto made = SensorFixture::Create(
+      {.probes = {.back_end = GetParam(), .ring_bytes = 1 << 18},
+       .workload = [slow](const telemetry::ProcessInstance& instance) -> std::optional<policy::ObjectName> {
+         if (instance.cgroup == slow) std::this_thread::sleep_for(20ms);
+         return {};
+       },
+       .heal_interval = kHealInterval});
   ASSERT_TRUE(made.ok()) << made.status();
-  SensorBed& bed = **made;
-  SetShares(bed.sensor(), 3, {&first_, &second_});
+  SensorFixture& fixture = **made;
+  SetShares(fixture.sensor(), 3, {&first_, &second_});
   const auto begin = std::chrono::steady_clock::now();
   std::vector<pid_t> flood;
   for (int i = 0; i < 3; ++i)
@@ -187,14 +187,14 @@ TEST_P(EventShareTest, WhileOneFloodsAnotherIsToldWholeAndTheTreeIsSeldomReadAga
   EXPECT_EQ(Reap(parent), 0);
   for (const pid_t pid : flood) kill(pid, SIGKILL);
   for (const pid_t pid : flood) Reap(pid);
-  const auto lost = bed.WaitFor([&](const v1::Event& event) {
+  const auto lost = fixture.WaitFor([&](const v1::Event& event) {
     return event.has_lost() && event.lost().cgroup_id() == first_.cgroup() &&
            event.lost().cause() == "PROCESS_WORKLOAD_SHARE";
   });
   EXPECT_TRUE(lost.ok()) << lost.status();
-  const auto events = bed.Settle();
+  const auto events = fixture.Settle();
   ASSERT_TRUE(events.ok()) << events.status();
-  const telemetry::ProcessSensor::Counters counters = bed.sensor().counters();
+  const telemetry::ProcessSensor::Counters counters = fixture.sensor().counters();
   const auto took = std::chrono::steady_clock::now() - begin;
   int execs = 0;
   for (const v1::Event& event : *events) {

@@ -37,7 +37,7 @@ class ExecTest : public SensorTest {
   void Run(const std::function<void()>& body) {
     const pid_t child = Fork(body);
     Reap(child);
-    const auto exec = bed().WaitForExec(child);
+    const auto exec = fixture().WaitForExec(child);
     ASSERT_TRUE(exec.ok()) << exec.status();
     process_ = exec->process();
   }
@@ -281,9 +281,9 @@ TEST_P(ExecTest, AFailedExecIsNone) {
     _exit(3);
   });
   EXPECT_EQ(WEXITSTATUS(Reap(child)), 3);
-  const auto exit = bed().WaitForExit(child);
+  const auto exit = fixture().WaitForExit(child);
   ASSERT_TRUE(exit.ok()) << exit.status();
-  const auto events = bed().Settle();
+  const auto events = fixture().Settle();
   ASSERT_TRUE(events.ok());
   for (const v1::Event& event : *events) {
     if (event.has_exec()) {

@@ -26,17 +26,17 @@ void Require(bool done, int status = 90) {
 class HomeTest : public ProcessClassTest {
  protected:
   // A child that may not mount, as a workload's process: it begins with an exec without rights. What it runs, it runs
-  // by a shell; the facts are those of its process when `lives` programs were executed.
+  // by a shell; the facts are those of its process when `instances` programs were executed.
   struct Seen {
     Facts facts;
     v1::Exec exec;
   };
-  Seen AfterLives(const std::function<void()>& begin, int lives) {
+  Seen AfterInstances(const std::function<void()>& begin, int instances) {
     const pid_t child = Fork(begin);
     Seen seen;
-    for (int life = 0; life < lives; ++life) {
-      const auto exec = bed().WaitForExec(child);
-      EXPECT_TRUE(exec.ok()) << exec.status() << " life " << life;
+    for (int instance = 0; instance < instances; ++instance) {
+      const auto exec = fixture().WaitForExec(child);
+      EXPECT_TRUE(exec.ok()) << exec.status() << " instance " << instance;
       if (exec.ok()) seen.exec = *exec;
     }
     seen.facts = Of(child);
@@ -56,7 +56,7 @@ class HomeTest : public ProcessClassTest {
 
 // open_tree(2) clones mounts into no namespace: below its descriptor each file has the path that it had.
 TEST_P(HomeTest, AFileOfAClonedTreeIsOnNoMountedFileSystem) {
-  const Seen seen = AfterLives(
+  const Seen seen = AfterInstances(
       [] {
         const int tree = static_cast<int>(
             syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | AT_RECURSIVE | static_cast<unsigned>(O_CLOEXEC)));
@@ -72,7 +72,7 @@ TEST_P(HomeTest, AFileOfAClonedTreeIsOnNoMountedFileSystem) {
 
 TEST_P(HomeTest, AFileOfAFileSystemThatIsNotMounted) {
   const std::string file = Sleep();
-  const Seen seen = AfterLives(
+  const Seen seen = AfterInstances(
       [&file] {
         const int fs = static_cast<int>(syscall(SYS_fsopen, "tmpfs", 0));
         Require(fs >= 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0, 91);
@@ -101,7 +101,7 @@ TEST_P(HomeTest, AScriptBelowAClonedTreeHasNoName) {
   const TempDir dir;
   ASSERT_EQ(mkfifo((dir.path() + "/never").c_str(), 0600), 0);
   const std::string script = dir.Write("wait", "#!/bin/sh\nread line < " + dir.path() + "/never\n", 0755);
-  const Seen seen = AfterLives(
+  const Seen seen = AfterInstances(
       [&script] {
         const int tree = static_cast<int>(
             syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | AT_RECURSIVE | static_cast<unsigned>(O_CLOEXEC)));
@@ -117,7 +117,7 @@ TEST_P(HomeTest, AScriptBelowAClonedTreeHasNoName) {
 TEST_P(HomeTest, AMountInAUserNamespaceOfOnesOwnIsNot) {
   const TempDir dir;
   const std::string evil = dir.Copy(Sleep(), "evil"), good = dir.Copy("/bin/true", "good");
-  const Seen seen = AfterLives(
+  const Seen seen = AfterInstances(
       [&] {
         Require(setgid(kNobody) == 0 && setuid(kNobody) == 0, 91);
         Exec("/usr/bin/unshare",
@@ -133,7 +133,7 @@ TEST_P(HomeTest, AMountInAUserNamespaceOfOnesOwnIsNot) {
 // Also not for a child that is put there when it is made, nor for who comes later.
 TEST_P(HomeTest, NorForItsChildren) {
   const TempDir dir;
-  const Seen seen = AfterLives(
+  const Seen seen = AfterInstances(
       [&] {
         Require(setgid(kNobody) == 0 && setuid(kNobody) == 0, 91);
         Exec("/usr/bin/unshare",
@@ -147,7 +147,7 @@ TEST_P(HomeTest, NorForItsChildren) {
 TEST_P(HomeTest, AContainersFirstProgramIsAtHome) {
   const TempDir dir;
   const std::string inside = dir.Copy(Sleep(), "app");
-  const Seen seen = AfterLives(
+  const Seen seen = AfterInstances(
       [&] {
         Require(unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, 91);
         Require(mount(inside.c_str(), inside.c_str(), nullptr, MS_BIND, nullptr) == 0, 92);
@@ -161,7 +161,7 @@ TEST_P(HomeTest, AContainersFirstProgramIsAtHome) {
 TEST_P(HomeTest, AlsoInAUserNamespaceThatTheRuntimeMade) {
   const TempDir dir;
   const std::string inside = dir.Copy(Sleep(), "app");
-  const Seen seen = AfterLives(
+  const Seen seen = AfterInstances(
       [&] {
         Require(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0, 91);
         MapRoot();
@@ -175,14 +175,14 @@ TEST_P(HomeTest, AlsoInAUserNamespaceThatTheRuntimeMade) {
 TEST_P(HomeTest, WhoIsInAContainerStaysAtHome) {
   const TempDir dir;
   const std::string shell = dir.Copy(Shell(), "entry"), app = dir.Copy(Sleep(), "app");
-  const auto container = [&](const std::string& command, int lives) {
-    return AfterLives(
+  const auto container = [&](const std::string& command, int instances) {
+    return AfterInstances(
         [&] {
           Require(unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, 91);
           Require(setgid(kNobody) == 0 && setuid(kNobody) == 0, 92);
           Exec(shell, {"entry", "-c", command});
         },
-        lives);
+        instances);
   };
   EXPECT_EQ(container("exec " + app + " 60", 2).facts.program, app);
   EXPECT_EQ(container("exec unshare -Urm " + app + " 60", 3).facts.program, "");
@@ -196,8 +196,8 @@ TEST_P(HomeTest, WhoEntersWithTheNodesRightsIsAtHomeThere) {
     Require(unshare(CLONE_NEWNS) == 0, 91);
     Exec(Sleep(), {"sleep", "60"});
   });
-  ASSERT_TRUE(bed().WaitForExec(container).ok());
-  const Seen seen = AfterLives(
+  ASSERT_TRUE(fixture().WaitForExec(container).ok());
+  const Seen seen = AfterInstances(
       [&] {
         const int mounts = open(("/proc/" + std::to_string(container) + "/ns/mnt").c_str(), O_RDONLY | O_CLOEXEC);
         Require(mounts >= 0 && setns(mounts, CLONE_NEWNS) == 0, 91);

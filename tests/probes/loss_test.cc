@@ -45,8 +45,8 @@ std::vector<pid_t> SpawnMany(int count) {
 }
 
 TEST_P(LossTest, TenThousandSpawnsAtFullSpeedAndNoneIsLost) {
-  auto bed = SensorBed::Create({.probes = {.back_end = GetParam()}});
-  ASSERT_TRUE(bed.ok()) << bed.status();
+  auto fixture = SensorFixture::Create({.probes = {.back_end = GetParam()}});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
   constexpr int kEach = 5000;
   std::vector<pid_t> first, second;
   const auto begin = std::chrono::steady_clock::now();
@@ -54,7 +54,7 @@ TEST_P(LossTest, TenThousandSpawnsAtFullSpeedAndNoneIsLost) {
   first = SpawnMany(kEach);
   other.join();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  const auto events = (*bed)->Settle();
+  const auto events = (*fixture)->Settle();
   ASSERT_TRUE(events.ok()) << events.status();
   std::map<std::uint32_t, std::string> stories;  // a pid may come again
   for (const v1::Event& event : *events) {
@@ -71,7 +71,7 @@ TEST_P(LossTest, TenThousandSpawnsAtFullSpeedAndNoneIsLost) {
   for (const auto& [pid, story] : expected) {
     ASSERT_NE(stories[pid].find(story), std::string::npos) << pid << ": " << stories[pid];
   }
-  for (const std::uint64_t lost : (*bed)->sensor().counters().lost) EXPECT_EQ(lost, 0U);
+  for (const std::uint64_t lost : (*fixture)->sensor().counters().lost) EXPECT_EQ(lost, 0U);
   std::cout << 2 * kEach << " spawns, " << static_cast<int>(2 * kEach / took.count()) << " a second, none lost\n";
 }
 
@@ -113,7 +113,7 @@ TEST_P(LossTest, EveryEventIsThereOrCounted) {
   }
   EXPECT_GT(lost, 0U);
   EXPECT_GT(delivered, 0U);
-  EXPECT_EQ(delivered + lost, 3 * kChildren);  // the parent's life began in another cgroup
+  EXPECT_EQ(delivered + lost, 3 * kChildren);  // the parent's instance began in another cgroup
   EXPECT_TRUE((*probes)->TakeLosses()->empty());
 }
 
@@ -125,7 +125,7 @@ TEST_P(LossTest, LossIsToldAndTheTreeHeals) {
   std::atomic<bool> hold = false;
   telemetry::ProcessSensor::Options options{
       .probes = {.back_end = GetParam(), .ring_bytes = 1 << 16},
-      .workload = [&](const telemetry::ProcessLife&) -> std::optional<policy::ObjectName> {
+      .workload = [&](const telemetry::ProcessInstance&) -> std::optional<policy::ObjectName> {
         std::unique_lock lock(mutex);
         held = held || hold;
         changed.notify_all();
@@ -133,12 +133,12 @@ TEST_P(LossTest, LossIsToldAndTheTreeHeals) {
         return policy::ObjectName{"shop", "web-0"};
       },
       .heal_interval = std::chrono::milliseconds(50)};
-  auto bed = SensorBed::Create(std::move(options));
-  ASSERT_TRUE(bed.ok()) << bed.status();
+  auto fixture = SensorFixture::Create(std::move(options));
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
   const pid_t ends = Fork([] {
     for (;;) pause();
   });
-  ASSERT_TRUE((*bed)->WaitForFork(ends).ok());
+  ASSERT_TRUE((*fixture)->WaitForFork(ends).ok());
   hold = true;
   Reap(Fork([] {}));
   {
@@ -167,7 +167,8 @@ TEST_P(LossTest, LossIsToldAndTheTreeHeals) {
     hold = false;
     changed.notify_all();
   }
-  const auto lost = (*bed)->WaitFor([](const v1::Event& event) { return event.has_lost() && event.lost().has_cpu(); });
+  const auto lost =
+      (*fixture)->WaitFor([](const v1::Event& event) { return event.has_lost() && event.lost().has_cpu(); });
   ASSERT_TRUE(lost.ok()) << lost.status();
   EXPECT_EQ(lost->lost().cause(), "PROCESS_WORKLOAD_SHARE");
   EXPECT_GT(lost->lost().count(), 0U);
@@ -175,17 +176,18 @@ TEST_P(LossTest, LossIsToldAndTheTreeHeals) {
   EXPECT_EQ(lost->lost().workload(), "web-0");
   const auto healed = [&] {
     for (const auto& [pid, name] : stay) {
-      const auto life = (*bed)->tree().FindByPid(static_cast<std::uint32_t>(pid));
-      if (!life || life->incomplete || !life->image || life->image->binary != Cat()) return false;
-      if (life->image->arguments.at(1) != name) return false;
+      const auto instance = (*fixture)->tree().FindByPid(static_cast<std::uint32_t>(pid));
+      if (!instance || instance->incomplete || !instance->image || instance->image->binary != Cat()) return false;
+      if (instance->image->arguments.at(1) != name) return false;
     }
     // The tree is whole a moment before the healing is counted.
-    return !(*bed)->tree().FindByPid(static_cast<std::uint32_t>(ends)) && (*bed)->sensor().counters().healings > 0;
+    return !(*fixture)->tree().FindByPid(static_cast<std::uint32_t>(ends)) &&
+           (*fixture)->sensor().counters().healings > 0;
   };
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(180);
   while (!healed() && std::chrono::steady_clock::now() < deadline) sched_yield();
   EXPECT_TRUE(healed());
-  EXPECT_GT((*bed)->sensor().counters().lost[SL_PROCESS_LOSS_SHARE], 0U);
+  EXPECT_GT((*fixture)->sensor().counters().lost[SL_PROCESS_LOSS_SHARE], 0U);
   for (const auto& [pid, name] : stay) {
     kill(pid, SIGKILL);
     Reap(pid);
@@ -195,15 +197,15 @@ TEST_P(LossTest, LossIsToldAndTheTreeHeals) {
 }
 
 TEST_P(LossTest, AFullTableLosesNoEvent) {
-  auto bed = SensorBed::Create({.probes = {.back_end = GetParam(), .max_processes = 4}});
-  ASSERT_TRUE(bed.ok()) << bed.status();
+  auto fixture = SensorFixture::Create({.probes = {.back_end = GetParam(), .max_processes = 4}});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
   const pid_t child = Spawn(True(), {"true"});
   Reap(child);
-  const auto exec = (*bed)->WaitForExec(child);
-  const auto exit = (*bed)->WaitForExit(child);
+  const auto exec = (*fixture)->WaitForExec(child);
+  const auto exit = (*fixture)->WaitForExit(child);
   ASSERT_TRUE(exec.ok() && exit.ok()) << exec.status() << exit.status();
   EXPECT_EQ(exit->process().exec_id(), exec->process().exec_id());
-  EXPECT_GT((*bed)->sensor().counters().lost[SL_PROCESS_LOSS_TABLE_FULL], 0U);
+  EXPECT_GT((*fixture)->sensor().counters().lost[SL_PROCESS_LOSS_TABLE_FULL], 0U);
 }
 
 SL_FOR_EACH_BACK_END(LossTest);

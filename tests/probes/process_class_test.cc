@@ -42,7 +42,7 @@ TEST_P(ProcessClassTest, EarlierProgramsOfTheProcessAreAncestors) {
   const TempDir dir;
   const std::string first = dir.Copy(Shell(), "first"), second = dir.Copy(Shell(), "second");
   const pid_t child = Spawn(first, {"first", "-c", "exec " + second + " -c 'exec " + Sleep() + " 60'"});
-  for (int lives = 0; lives < 3; ++lives) ASSERT_TRUE(bed().WaitForExec(child).ok());
+  for (int instances = 0; instances < 3; ++instances) ASSERT_TRUE(fixture().WaitForExec(child).ok());
   const Facts facts = Of(child);
   EXPECT_EQ(facts.program, Sleep());
   EXPECT_THAT(facts.ancestors, IsSupersetOf({first, second}));
@@ -60,7 +60,7 @@ TEST_P(ProcessClassTest, AncestorsThatHaveEndedCount) {
   pid_t orphan = 0;
   in >> orphan;
   ASSERT_GT(orphan, 0);
-  ASSERT_TRUE(bed().WaitForExec(orphan).ok());
+  ASSERT_TRUE(fixture().WaitForExec(orphan).ok());
   const Facts facts = Of(orphan);
   EXPECT_EQ(facts.program, Sleep());
   EXPECT_THAT(facts.ancestors, Contains(shell));
@@ -91,8 +91,8 @@ TEST_P(ProcessClassTest, AScriptThatEnvRunsHasItsName) {
       dir.Write("wait", "#!" + env + " " + shell + "\nread line < " + dir.path() + "/never\n", 0755);
   SetPatterns({waits, env, shell});
   const pid_t child = Spawn(waits, {"wait"});
-  ASSERT_TRUE(bed().WaitForExec(child).ok()) << "env";
-  const auto exec = bed().WaitForExec(child);
+  ASSERT_TRUE(fixture().WaitForExec(child).ok()) << "env";
+  const auto exec = fixture().WaitForExec(child);
   ASSERT_TRUE(exec.ok()) << exec.status();
   const Facts facts = Of(child);
   EXPECT_EQ(facts.program, shell);
@@ -108,7 +108,7 @@ TEST_P(ProcessClassTest, WhatTheScriptOfEnvExecutesIsNotTheScript) {
   const TempDir dir;
   const std::string job = dir.Write("job", "#!/usr/bin/env sh\nexec " + Sleep() + " 60\n", 0755);
   const pid_t child = Spawn(job, {"job"});
-  for (int lives = 0; lives < 3; ++lives) ASSERT_TRUE(bed().WaitForExec(child).ok());
+  for (int instances = 0; instances < 3; ++instances) ASSERT_TRUE(fixture().WaitForExec(child).ok());
   const Facts facts = Of(child);
   EXPECT_EQ(facts.program, Sleep());
   EXPECT_EQ(facts.script, "");
@@ -130,7 +130,7 @@ TEST_P(ProcessClassTest, TheScriptIsAnAncestorOfWhatItRuns) {
   pid_t sleeper = 0;
   in >> sleeper;
   ASSERT_GT(sleeper, 0);
-  ASSERT_TRUE(bed().WaitForExec(sleeper).ok());
+  ASSERT_TRUE(fixture().WaitForExec(sleeper).ok());
   EXPECT_THAT(Of(sleeper).ancestors, IsSupersetOf({script, Shell()}));
   kill(sleeper, SIGKILL);
 }
@@ -159,8 +159,8 @@ TEST_P(ProcessClassTest, APathThatIsTooLongIsNotKnown) {
 
 TEST_P(ProcessClassTest, ClassesAreSharedByProcessesThatAreAlike) {
   const pid_t a = Spawn(Sleep(), {"sleep", "60"}), b = Spawn(Sleep(), {"sleep", "61"});
-  ASSERT_TRUE(bed().WaitForExec(a).ok());
-  ASSERT_TRUE(bed().WaitForExec(b).ok());
+  ASSERT_TRUE(fixture().WaitForExec(a).ok());
+  ASSERT_TRUE(fixture().WaitForExec(b).ok());
   EXPECT_EQ((*processes_.Get(a))->process_class, (*processes_.Get(b))->process_class);
   for (const pid_t pid : {a, b}) {
     kill(pid, SIGKILL);
@@ -172,7 +172,7 @@ TEST_P(ProcessClassTest, ClassesAreSharedByProcessesThatAreAlike) {
 TEST_P(ProcessClassTest, AClassThatIsGoneIsNotGiven) {
   const auto class_of_one_more = [&] {
     const pid_t child = Spawn(Sleep(), {"sleep", "60"});
-    EXPECT_TRUE(bed().WaitForExec(child).ok());
+    EXPECT_TRUE(fixture().WaitForExec(child).ok());
     const sl_process_class_number number = (*processes_.Get(child))->process_class;
     kill(child, SIGKILL);
     Reap(child);
@@ -192,14 +192,14 @@ TEST_P(ProcessClassTest, AClassThatIsGoneIsNotGiven) {
 TEST_P(ProcessClassTest, AClassThatTheAgentRemovedIsMadeAnew) {
   AfterExec(Sleep(), {"sleep", "60"});
   const pid_t before = Spawn(Sleep(), {"sleep", "60"});
-  ASSERT_TRUE(bed().WaitForExec(before).ok());
+  ASSERT_TRUE(fixture().WaitForExec(before).ok());
   const sl_process_class_number removed = (*processes_.Get(before))->process_class;
   const auto known = classes_.Get(removed);
   ASSERT_TRUE(known.ok() && *known);
   ASSERT_TRUE(numbers_.Delete((*known)->facts).ok());
   ASSERT_TRUE(classes_.Delete(removed).ok());
   const pid_t after = Spawn(Sleep(), {"sleep", "60"});
-  ASSERT_TRUE(bed().WaitForExec(after).ok());
+  ASSERT_TRUE(fixture().WaitForExec(after).ok());
   EXPECT_NE((*processes_.Get(after))->process_class, removed);
   EXPECT_EQ(Of(after).program, Sleep());
   for (const pid_t pid : {before, after}) {
@@ -261,7 +261,7 @@ TEST_P(ProcessClassTest, PatternsOfMergedDirectoriesMatchBelowUsr) {
                                              "/binx/" + name,      "/lib64/**"};
   // As if nobody had run it yet: what is known was matched by other patterns.
   const pid_t known = Spawn("/bin/sleep", {"sleep", "60"});
-  ASSERT_TRUE(bed().WaitForExec(known).ok());
+  ASSERT_TRUE(fixture().WaitForExec(known).ok());
   const sl_process_class_number number = (*processes_.Get(known))->process_class;
   const auto of = classes_.Get(number);
   ASSERT_TRUE(of.ok() && *of);
@@ -287,7 +287,7 @@ TEST_P(ProcessClassTest, AncestorsMatchPatternsToo) {
   std::ifstream in(dir.path() + "/pid");
   pid_t child = 0;
   in >> child;
-  ASSERT_TRUE(bed().WaitForExec(child).ok());
+  ASSERT_TRUE(fixture().WaitForExec(child).ok());
   EXPECT_EQ(Of(child).by_ancestor & 1, 1U);
   kill(child, SIGKILL);
 }

@@ -87,10 +87,10 @@ class SeedTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
     SL_REQUIRE_BPF();
     if (const std::string missing = MissingForBackEnd(GetParam()); !missing.empty()) GTEST_SKIP() << missing;
   }
-  std::unique_ptr<SensorBed> Start(const std::string& pin_root = "") {
-    auto bed = SensorBed::Create({.probes = {.pin_root = pin_root, .back_end = GetParam()}});
-    EXPECT_TRUE(bed.ok()) << bed.status();
-    return bed.ok() ? std::move(*bed) : nullptr;
+  std::unique_ptr<SensorFixture> Start(const std::string& pin_root = "") {
+    auto fixture = SensorFixture::Create({.probes = {.pin_root = pin_root, .back_end = GetParam()}});
+    EXPECT_TRUE(fixture.ok()) << fixture.status();
+    return fixture.ok() ? std::move(*fixture) : nullptr;
   }
 };
 
@@ -99,25 +99,25 @@ TEST_P(SeedTest, EveryProcessIsKnownAtOnce) {
   const pid_t waiter = waiters.Add("one");
   while (std::filesystem::read_symlink("/proc/" + std::to_string(waiter) + "/exe") != Cat()) sched_yield();
   const std::vector<pid_t> before = ListProcesses();
-  const auto bed = Start();
-  ASSERT_NE(bed, nullptr);
-  const auto life = bed->tree().FindByPid(static_cast<std::uint32_t>(waiter));
-  ASSERT_TRUE(life);
+  const auto fixture = Start();
+  ASSERT_NE(fixture, nullptr);
+  const auto instance = fixture->tree().FindByPid(static_cast<std::uint32_t>(waiter));
+  ASSERT_TRUE(instance);
   v1::Process process;
-  bed->sensor().events().ToProto(*life, &process);
+  fixture->sensor().events().ToProto(*instance, &process);
   EXPECT_EQ(process.binary(), Cat());
   EXPECT_EQ(process.argument0(), "cat");
   EXPECT_EQ(process.arguments(1), "one");
   EXPECT_EQ(process.working_directory(), std::filesystem::current_path());
   EXPECT_EQ(process.ancestors(0), std::filesystem::canonical("/proc/self/exe"));
   EXPECT_THAT(process.flags(), testing::ElementsAre(v1::Process::STARTED_BEFORE_AGENT));
-  ASSERT_TRUE(bed->Settle().ok());
+  ASSERT_TRUE(fixture->Settle().ok());
   for (const pid_t pid : before) {
     if (!Runs(pid)) continue;
     if (pid == 1) continue;  // some hosts (this project's test machine) keep init out of the kernel's task iterator
-    EXPECT_TRUE(bed->tree().FindByPid(static_cast<std::uint32_t>(pid)) || !Runs(pid)) << pid;
+    EXPECT_TRUE(fixture->tree().FindByPid(static_cast<std::uint32_t>(pid)) || !Runs(pid)) << pid;
   }
-  EXPECT_EQ(bed->sensor().counters().malformed, 0U);
+  EXPECT_EQ(fixture->sensor().counters().malformed, 0U);
 }
 
 // Its first thread is then without program and namespaces.
@@ -141,28 +141,28 @@ TEST_P(SeedTest, AProcessWhoseFirstThreadHasEnded) {
   });
   char byte;
   ASSERT_EQ(read(thread_alone[0], &byte, 1), 1);
-  const auto bed = Start();
-  ASSERT_NE(bed, nullptr);
-  const auto life = bed->tree().FindByPid(static_cast<std::uint32_t>(child));
-  ASSERT_TRUE(life && life->image);
-  EXPECT_EQ(life->image->binary, std::filesystem::canonical("/proc/self/exe"));
-  EXPECT_NE(life->namespaces.net, 0U);
-  EXPECT_EQ(life->namespace_pid, static_cast<std::uint32_t>(child));
-  const auto table = bpf::Map<std::uint32_t, sl_process>::Bind(bed->sensor().map_fd("processes"), "processes");
+  const auto fixture = Start();
+  ASSERT_NE(fixture, nullptr);
+  const auto instance = fixture->tree().FindByPid(static_cast<std::uint32_t>(child));
+  ASSERT_TRUE(instance && instance->image);
+  EXPECT_EQ(instance->image->binary, std::filesystem::canonical("/proc/self/exe"));
+  EXPECT_NE(instance->namespaces.net, 0U);
+  EXPECT_EQ(instance->namespace_pid, static_cast<std::uint32_t>(child));
+  const auto table = bpf::Map<std::uint32_t, sl_process>::Bind(fixture->sensor().map_fd("processes"), "processes");
   ASSERT_TRUE(table.ok());
   const auto entry = table->Get(static_cast<std::uint32_t>(child));
   ASSERT_TRUE(entry.ok() && *entry);
   EXPECT_NE((*entry)->process_class, 0U);
   gate.Open();
   EXPECT_EQ(Reap(child), 7 << 8);
-  EXPECT_TRUE(bed->WaitForExit(child).ok());
+  EXPECT_TRUE(fixture->WaitForExit(child).ok());
   close(thread_alone[0]);
   close(thread_alone[1]);
 }
 
 TEST_P(SeedTest, WhatChangesWithoutAnEventIsReadAgain) {
-  const auto bed = Start();
-  ASSERT_NE(bed, nullptr);
+  const auto fixture = Start();
+  ASSERT_NE(fixture, nullptr);
   int changed[2];
   ASSERT_EQ(pipe(changed), 0);
   Gate gate;
@@ -170,17 +170,17 @@ TEST_P(SeedTest, WhatChangesWithoutAnEventIsReadAgain) {
     if (unshare(CLONE_NEWNET) != 0 || setuid(65534) != 0 || write(changed[1], "x", 1) != 1) _exit(1);
     gate.Wait();
   });
-  ASSERT_TRUE(bed->WaitForFork(child).ok());
+  ASSERT_TRUE(fixture->WaitForFork(child).ok());
   char byte;
   ASSERT_EQ(read(changed[0], &byte, 1), 1);
-  bed->sensor().Refresh();
-  const auto life = bed->tree().FindByPid(static_cast<std::uint32_t>(child));
-  ASSERT_TRUE(life);
-  EXPECT_EQ(life->uid, 65534U);
-  EXPECT_EQ(life->capabilities, 0U);
+  fixture->sensor().Refresh();
+  const auto instance = fixture->tree().FindByPid(static_cast<std::uint32_t>(child));
+  ASSERT_TRUE(instance);
+  EXPECT_EQ(instance->uid, 65534U);
+  EXPECT_EQ(instance->capabilities, 0U);
   struct stat netns {};
   ASSERT_EQ(stat(("/proc/" + std::to_string(child) + "/ns/net").c_str(), &netns), 0);
-  EXPECT_EQ(life->namespaces.net, netns.st_ino);
+  EXPECT_EQ(instance->namespaces.net, netns.st_ino);
   gate.Open();
   Reap(child);
   close(changed[0]);
@@ -206,11 +206,11 @@ TEST_P(SeedTest, TheAncestorsOfWhatIsOlderAreThoseThatLive) {
   pid_t daemon = 0;
   ASSERT_EQ(read(pids[0], &daemon, sizeof(daemon)), static_cast<ssize_t>(sizeof(daemon)));
   while (std::filesystem::read_symlink("/proc/" + std::to_string(daemon) + "/exe") != Cat()) sched_yield();
-  const auto bed = Start();
-  ASSERT_NE(bed, nullptr);
-  const auto processes = bpf::Map<std::uint32_t, sl_process>::Bind(bed->sensor().map_fd("processes"), "processes");
+  const auto fixture = Start();
+  ASSERT_NE(fixture, nullptr);
+  const auto processes = bpf::Map<std::uint32_t, sl_process>::Bind(fixture->sensor().map_fd("processes"), "processes");
   const auto classes =
-      bpf::Map<std::uint32_t, sl_process_class>::Bind(bed->sensor().map_fd("process_classes"), "process_classes");
+      bpf::Map<std::uint32_t, sl_process_class>::Bind(fixture->sensor().map_fd("process_classes"), "process_classes");
   ASSERT_TRUE(processes.ok() && classes.ok());
   const auto process = processes->Get(static_cast<std::uint32_t>(daemon));
   ASSERT_TRUE(process.ok() && *process);
@@ -232,35 +232,35 @@ TEST_P(SeedTest, NoHoleAndNoDoubleWhileItStarts) {
       Reap(Fork([] {}));
     }
   });
-  const auto bed = Start();
+  const auto fixture = Start();
   stop = true;
   storm.join();
-  ASSERT_NE(bed, nullptr);
-  const auto events = bed->Settle();
+  ASSERT_NE(fixture, nullptr);
+  const auto events = fixture->Settle();
   ASSERT_TRUE(events.ok());
   EXPECT_GT(waiters.names().size(), 24U);
   std::map<std::uint32_t, int> living;
-  for (const auto& life : bed->tree().Living()) living[life.pid]++;
+  for (const auto& instance : fixture->tree().Living()) living[instance.pid]++;
   std::map<std::string, int> execs;
   for (const v1::Event& event : *events) {
     if (event.has_exec()) execs[event.exec().process().exec_id()]++;
   }
   for (const auto& [pid, name] : waiters.names()) {
     EXPECT_EQ(living[static_cast<std::uint32_t>(pid)], 1) << name;
-    const auto life = bed->tree().FindByPid(static_cast<std::uint32_t>(pid));
-    ASSERT_TRUE(life && life->image) << name;
-    EXPECT_EQ(life->image->binary, Cat());
-    EXPECT_THAT(life->image->arguments, testing::ElementsAre("-", name));
-    EXPECT_LE(execs[telemetry::ExecId("node-1", *life)], 1) << name;
+    const auto instance = fixture->tree().FindByPid(static_cast<std::uint32_t>(pid));
+    ASSERT_TRUE(instance && instance->image) << name;
+    EXPECT_EQ(instance->image->binary, Cat());
+    EXPECT_THAT(instance->image->arguments, testing::ElementsAre("-", name));
+    EXPECT_LE(execs[telemetry::ExecId("node-1", *instance)], 1) << name;
   }
-  const auto self = bed->tree().FindByPid(static_cast<std::uint32_t>(getpid()));
+  const auto self = fixture->tree().FindByPid(static_cast<std::uint32_t>(getpid()));
   ASSERT_TRUE(self);
   EXPECT_NE(self->parent, 0U) << "known also of who forks before the iterator comes to it";
   // All that ended has ended in the tree too.
   for (const auto& [pid, count] : living) {
     EXPECT_EQ(count, 1) << pid;
-    EXPECT_FALSE(kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH && bed->Settle().ok() &&
-                 bed->tree().FindByPid(pid))
+    EXPECT_FALSE(kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH && fixture->Settle().ok() &&
+                 fixture->tree().FindByPid(pid))
         << pid;
   }
 }
@@ -279,12 +279,12 @@ TEST_P(SeedTest, IdsOutliveTheAgent) {
     Exec("/bin/sleep", {"sleep", "1000"});
   });
   while (std::filesystem::read_symlink("/proc/" + std::to_string(stays) + "/exe") != Cat()) sched_yield();
-  std::map<pid_t, telemetry::ProcessLife> before;
+  std::map<pid_t, telemetry::ProcessInstance> before;
   {
-    const auto bed = Start(pins.path());
-    ASSERT_NE(bed, nullptr);
+    const auto fixture = Start(pins.path());
+    ASSERT_NE(fixture, nullptr);
     for (const pid_t pid : {stays, execs, ends}) {
-      before[pid] = bed->tree().FindByPid(static_cast<std::uint32_t>(pid)).value_or(telemetry::ProcessLife());
+      before[pid] = fixture->tree().FindByPid(static_cast<std::uint32_t>(pid)).value_or(telemetry::ProcessInstance());
       ASSERT_NE(before[pid].id, 0U);
     }
   }
@@ -292,18 +292,18 @@ TEST_P(SeedTest, IdsOutliveTheAgent) {
   while (std::filesystem::read_symlink("/proc/" + std::to_string(execs) + "/exe").filename() != "sleep") sched_yield();
   kill(ends, SIGKILL);
   Reap(ends);
-  const auto bed = Start(pins.path());
-  ASSERT_NE(bed, nullptr);
-  const auto same = bed->tree().FindByPid(static_cast<std::uint32_t>(stays));
+  const auto fixture = Start(pins.path());
+  ASSERT_NE(fixture, nullptr);
+  const auto same = fixture->tree().FindByPid(static_cast<std::uint32_t>(stays));
   ASSERT_TRUE(same);
   EXPECT_EQ(same->id, before[stays].id);
   EXPECT_EQ(telemetry::ExecId("n", *same), telemetry::ExecId("n", before[stays]));
-  const auto other = bed->tree().FindByPid(static_cast<std::uint32_t>(execs));
+  const auto other = fixture->tree().FindByPid(static_cast<std::uint32_t>(execs));
   ASSERT_TRUE(other && other->image);
   EXPECT_GT(other->id, before[execs].id);
   EXPECT_NE(telemetry::ExecId("n", *other), telemetry::ExecId("n", before[execs]));
   EXPECT_EQ(std::filesystem::path(other->image->binary).filename(), "sleep");
-  const auto table = bpf::Map<std::uint32_t, sl_process>::Bind(bed->sensor().map_fd("processes"), "processes");
+  const auto table = bpf::Map<std::uint32_t, sl_process>::Bind(fixture->sensor().map_fd("processes"), "processes");
   ASSERT_TRUE(table.ok()) << table.status();
   const auto entry = table->Get(static_cast<std::uint32_t>(ends));
   EXPECT_TRUE(entry.ok() && !entry->has_value()) << "an entry of a process that ended while nobody looked";
@@ -312,20 +312,20 @@ TEST_P(SeedTest, IdsOutliveTheAgent) {
 }
 
 TEST_P(SeedTest, TheTableHasEveryProcessOnceAndNoDeadOne) {
-  const auto bed = Start();
-  ASSERT_NE(bed, nullptr);
+  const auto fixture = Start();
+  ASSERT_NE(fixture, nullptr);
   for (int i = 0; i < 100; ++i) Reap(Fork([] {}));
   Waiters waiters;
   const pid_t waiter = waiters.Add("x");
-  ASSERT_TRUE(bed->WaitForExec(waiter).ok());
-  const auto table = bpf::Map<std::uint32_t, sl_process>::Bind(bed->sensor().map_fd("processes"), "processes");
+  ASSERT_TRUE(fixture->WaitForExec(waiter).ok());
+  const auto table = bpf::Map<std::uint32_t, sl_process>::Bind(fixture->sensor().map_fd("processes"), "processes");
   ASSERT_TRUE(table.ok()) << table.status();
   const auto entry = table->Get(static_cast<std::uint32_t>(waiter));
   ASSERT_TRUE(entry.ok() && entry->has_value());
-  const auto life = bed->tree().FindByPid(static_cast<std::uint32_t>(waiter));
-  ASSERT_TRUE(life);
-  EXPECT_EQ((*entry)->id, life->id);
-  EXPECT_EQ((*entry)->parent, bed->tree().FindByPid(static_cast<std::uint32_t>(getpid()))->id);
+  const auto instance = fixture->tree().FindByPid(static_cast<std::uint32_t>(waiter));
+  ASSERT_TRUE(instance);
+  EXPECT_EQ((*entry)->id, instance->id);
+  EXPECT_EQ((*entry)->parent, fixture->tree().FindByPid(static_cast<std::uint32_t>(getpid()))->id);
   EXPECT_EQ((*entry)->flags & ~SL_PROCESS_MAY_MOUNT, static_cast<unsigned>(SL_PROCESS_EXECED));
   std::vector<std::uint32_t> dead;
   ASSERT_TRUE(table

@@ -6,7 +6,7 @@
 
 #include <map>
 
-#include "tests/probes/sensor_bed.h"
+#include "tests/probes/sensor_fixture.h"
 #include "tests/support/environment.h"
 
 namespace sluice::test {
@@ -18,23 +18,23 @@ class SensorTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
     if (const std::string missing = MissingForBackEnd(GetParam()); !missing.empty()) GTEST_SKIP() << missing;
     auto& shared = Shared()[GetParam()];
     if (shared == nullptr) {
-      auto made = SensorBed::Create({.probes = {.back_end = GetParam()}});
+      auto made = SensorFixture::Create({.probes = {.back_end = GetParam()}});
       ASSERT_TRUE(made.ok()) << made.status();
       shared = std::move(*made);
     }
-    bed_ = shared.get();
-    ASSERT_TRUE(bed_->Settle().ok());
+    fixture_ = shared.get();
+    ASSERT_TRUE(fixture_->Settle().ok());
   }
   static void TearDownTestSuite() { Shared().clear(); }
 
-  SensorBed& bed() { return *bed_; }
+  SensorFixture& fixture() { return *fixture_; }
 
  private:
-  static std::map<bpf::ProcessBackEnd, std::unique_ptr<SensorBed>>& Shared() {
-    static std::map<bpf::ProcessBackEnd, std::unique_ptr<SensorBed>> shared;
+  static std::map<bpf::ProcessBackEnd, std::unique_ptr<SensorFixture>>& Shared() {
+    static std::map<bpf::ProcessBackEnd, std::unique_ptr<SensorFixture>> shared;
     return shared;
   }
-  SensorBed* bed_ = nullptr;
+  SensorFixture* fixture_ = nullptr;
 };
 
 #define SL_FOR_EACH_BACK_END(suite)                                                                         \

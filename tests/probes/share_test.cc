@@ -22,7 +22,7 @@ class ShareTest : public ProcessClassTest {
     ProcessClassTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     const auto bind = [&](auto& map, const char* name) {
-      auto bound = std::remove_reference_t<decltype(map)>::Bind(bed().sensor().map_fd(name), name);
+      auto bound = std::remove_reference_t<decltype(map)>::Bind(fixture().sensor().map_fd(name), name);
       ASSERT_TRUE(bound.ok()) << bound.status();
       map = *bound;
     };
@@ -112,7 +112,7 @@ TEST_P(ShareTest, ClassesLikewise) {
     EnterShare();
     Exec(file, {"sleep", "60"});
   });
-  ASSERT_TRUE(bed().WaitForExec(child).ok());
+  ASSERT_TRUE(fixture().WaitForExec(child).ok());
   EXPECT_EQ((*processes_.Get(child))->process_class, 0U);
   EXPECT_EQ(Refused(SL_SHARED_CLASSES, kShare), 1U);
   kill(child, SIGKILL);
@@ -151,7 +151,7 @@ TEST_P(ShareTest, APodThatRunsEverNewPathsLeavesTheOthersTheirPart) {
   EXPECT_LE(before + added, half);
   EXPECT_GT(before + added, half - half / 8) << "others may have added meanwhile";
   EXPECT_GT(refused, 0U);
-  ASSERT_TRUE(bed().Settle().ok()) << "their pids come again";
+  ASSERT_TRUE(fixture().Settle().ok()) << "their pids come again";
   EXPECT_TRUE(RunNew(true).program.empty());
   EXPECT_FALSE(RunNew(false).program.empty()) << "another pod's new program";
   EXPECT_FALSE(Run(dir_.path() + "/link-0", true).program.empty()) << "what is known stays so";

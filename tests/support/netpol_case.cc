@@ -70,7 +70,7 @@ void AppendDocument(std::string& stream, const std::string& document) {
 // One case while it is rendered: the world changes with each step, `original` stays.
 class CaseRenderer {
  public:
-  CaseRenderer(const NetpolWorld& world, Family family) : original_(world), world_(world), family_(family) {}
+  CaseRenderer(const NetpolScenario& world, Family family) : original_(world), scenario_(world), family_(family) {}
 
   NetpolCase Render(const YAML::Node& node, std::uint8_t context) {
     CheckKeys(node, {"number", "name", "steps"});
@@ -123,20 +123,20 @@ class CaseRenderer {
     };
     if (const YAML::Node ns = node["namespace"]) {
       const auto name = ns.as<std::string>();
-      if (!world_.namespaces.contains(name)) throw DataError(ns, "no namespace " + name + " in the world");
-      add_to(world_.namespaces.at(name));
+      if (!scenario_.namespaces.contains(name)) throw DataError(ns, "no namespace " + name + " in the world");
+      add_to(scenario_.namespaces.at(name));
       relabelled_namespaces_.insert(name);
-      return world_.NamespaceYaml(name);
+      return scenario_.NamespaceYaml(name);
     }
     const ObjectName name = PodName(Required(node, "pod"));
-    add_to(world_.pods.at(name).labels);
+    add_to(scenario_.pods.at(name).labels);
     relabelled_pods_.insert(name);
-    return world_.PodYaml(name);
+    return scenario_.PodYaml(name);
   }
 
   ObjectName PodName(const YAML::Node& node) const {
     ObjectName name = SplitName(node);
-    if (!world_.pods.contains(name)) throw DataError(node, "no pod " + name.ToString() + " in the world");
+    if (!scenario_.pods.contains(name)) throw DataError(node, "no pod " + name.ToString() + " in the world");
     return name;
   }
 
@@ -145,7 +145,7 @@ class CaseRenderer {
     std::set<ObjectName> side;
     const YAML::Node node = rule[key];
     const std::string text = node ? node.as<std::string>() : "";
-    for (const auto& [name, pod] : world_.pods) {
+    for (const auto& [name, pod] : scenario_.pods) {
       if (!node || name.ns == text || name.ToString() == text) side.insert(name);
     }
     if (side.empty()) throw DataError(rule, fmt::format("{}: {} is no pod or namespace", key, text));
@@ -154,8 +154,8 @@ class CaseRenderer {
 
   std::vector<NetpolCell> Table(const YAML::Node& rules) const {
     std::map<std::pair<ObjectName, ObjectName>, bool> table;
-    for (const auto& [from, from_pod] : world_.pods) {
-      for (const auto& [to, to_pod] : world_.pods) {
+    for (const auto& [from, from_pod] : scenario_.pods) {
+      for (const auto& [to, to_pod] : scenario_.pods) {
         if (from != to) table[{from, to}] = true;
       }
     }
@@ -190,7 +190,7 @@ class CaseRenderer {
 
   std::string Placeholder(const YAML::Node& node, const std::string& inside) const {
     constexpr int kBlockLength = 4;
-    for (const auto& [name, pod] : world_.pods) {
+    for (const auto& [name, pod] : scenario_.pods) {
       const policy::Address& ip = pod.ip(family_);
       if (inside == "ip " + name.ToString()) return ip.ToString();
       if (inside == "host " + name.ToString()) return policy::Prefix::Host(ip).ToString();
@@ -199,15 +199,15 @@ class CaseRenderer {
     throw DataError(node, "unknown placeholder ${" + inside + "}");
   }
 
-  const NetpolWorld& original_;
-  NetpolWorld world_;
+  const NetpolScenario& original_;
+  NetpolScenario scenario_;
   const Family family_;
   std::set<ResourceId> policies_;
   std::set<std::string> relabelled_namespaces_;
   std::set<ObjectName> relabelled_pods_;
 };
 
-std::vector<NetpolCase> RenderFile(const std::string& path, const NetpolWorld& world, Family family) {
+std::vector<NetpolCase> RenderFile(const std::string& path, const NetpolScenario& world, Family family) {
   const YAML::Node file = YAML::LoadFile(path);
   CheckKeys(file, {"context", "cases"});
   const std::uint8_t context = ProtocolNumber(Required(file, "context"));
@@ -227,12 +227,12 @@ StatusOr<PodPlace> DefaultPlace(std::size_t number) {
 
 }  // namespace
 
-StatusOr<NetpolWorld> NetpolWorld::Load(const std::string& directory, const PodPlaces& places) {
+StatusOr<NetpolScenario> NetpolScenario::Load(const std::string& directory, const PodPlaces& places) {
   const std::string path = directory + "/world.yaml";
   try {
     const YAML::Node file = YAML::LoadFile(path);
     CheckKeys(file, {"namespaces", "pods", "ports", "protocols"});
-    NetpolWorld world;
+    NetpolScenario world;
     for (const YAML::Node& protocol : Required(file, "protocols")) {
       ProtocolNumber(protocol);
       for (const YAML::Node& port : Required(file, "ports")) {
@@ -260,12 +260,12 @@ StatusOr<NetpolWorld> NetpolWorld::Load(const std::string& directory, const PodP
   }
 }
 
-std::string NetpolWorld::NamespaceYaml(const std::string& name) const {
+std::string NetpolScenario::NamespaceYaml(const std::string& name) const {
   return fmt::format("apiVersion: v1\nkind: Namespace\nmetadata: {{name: \"{}\", labels: {}}}\n", name,
                      LabelsYaml(namespaces.at(name)));
 }
 
-std::string NetpolWorld::PodYaml(const ObjectName& name) const {
+std::string NetpolScenario::PodYaml(const ObjectName& name) const {
   const Pod& pod = pods.at(name);
   const PodPlace& place = pod.place;
   const std::string metadata = fmt::format("metadata: {{name: \"{}\", namespace: \"{}\", labels: {}}}\n", name.name,
@@ -292,14 +292,14 @@ std::string NetpolWorld::PodYaml(const ObjectName& name) const {
       where, ipv4, ipv6, served);
 }
 
-std::string NetpolWorld::ToYaml() const {
+std::string NetpolScenario::ToYaml() const {
   std::string out;
   for (const auto& [name, labels] : namespaces) AppendDocument(out, NamespaceYaml(name));
   for (const auto& [name, pod] : pods) AppendDocument(out, PodYaml(name));
   return out;
 }
 
-StatusOr<std::vector<NetpolCase>> LoadNetpolCases(const std::string& directory, const NetpolWorld& world,
+StatusOr<std::vector<NetpolCase>> LoadNetpolCases(const std::string& directory, const NetpolScenario& world,
                                                   Family family) {
   std::string path = directory;
   try {

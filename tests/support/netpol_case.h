@@ -1,6 +1,6 @@
 // The Kubernetes NetworkPolicy end-to-end cases (tests/data/netpol, schema in its README.md), rendered for one world
 // and one address family: per step the resources to apply, what to delete, and the full truth table to hold it to.
-//   SL_ASSIGN_OR_RETURN(NetpolWorld world, NetpolWorld::Load(directory));
+//   SL_ASSIGN_OR_RETURN(NetpolScenario world, NetpolScenario::Load(directory));
 //   SL_ASSIGN_OR_RETURN(auto cases, LoadNetpolCases(directory, world, Family::kIpv6));
 // Plain values; safe to share once loaded. Errors: InvalidArgument with file, line and field.
 #pragma once
@@ -27,7 +27,7 @@ struct PodPlace {
 };
 using PodPlaces = std::map<policy::ObjectName, PodPlace>;
 
-struct NetpolWorld {
+struct NetpolScenario {
   struct Pod {
     policy::Labels labels;
     PodPlace place;
@@ -42,7 +42,7 @@ struct NetpolWorld {
   std::vector<Port> ports;  // each pod serves all of them
 
   // Reads world.yaml of `directory`. A pod that is not in `places` is a v1 Pod at 10.1.0.N and fd00:1::N.
-  static StatusOr<NetpolWorld> Load(const std::string& directory, const PodPlaces& places = {});
+  static StatusOr<NetpolScenario> Load(const std::string& directory, const PodPlaces& places = {});
 
   std::string NamespaceYaml(const std::string& name) const;
   std::string PodYaml(const policy::ObjectName& name) const;
@@ -73,7 +73,7 @@ struct NetpolCase {
 };
 
 // All cases of `directory`, sorted by number.
-StatusOr<std::vector<NetpolCase>> LoadNetpolCases(const std::string& directory, const NetpolWorld& world,
+StatusOr<std::vector<NetpolCase>> LoadNetpolCases(const std::string& directory, const NetpolScenario& world,
                                                   Family family);
 
 // Cases 1..last in both families, to instantiate tests with: all of them, or every Nth from the `offset`th on where the

@@ -1,5 +1,6 @@
-// Random but repeatable policy worlds: small enough that rules meet (few labels, ports and prefixes), and rich in what
-// goes wrong (holes in blocks, ::/0, named ports, reused addresses, host-network and finished pods, deny and audit).
+// Random but repeatable policy scenarios: small enough that rules meet (few labels, ports and prefixes), and rich in
+// what goes wrong (holes in blocks, ::/0, named ports, reused addresses, host-network and finished pods, deny and
+// audit).
 //   RandomPolicy random(seed);
 //   auto snapshot = random.NextSnapshot();
 //   Flow flow = random.NextFlow(*snapshot);

@@ -5,16 +5,16 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
-#include "tests/netns/datapath/rig.h"
+#include "tests/netns/datapath/fixture.h"
 
 namespace sluice::test {
 namespace {
 
 // Both families, at both wirings.
-class Answers : public DatapathRig, public testing::WithParamInterface<std::tuple<TestNode::Wiring, bool>> {
+class Answers : public DatapathFixture, public testing::WithParamInterface<std::tuple<TestNode::Wiring, bool>> {
  protected:
   void SetUp() override {
-    DatapathRig::SetUp();
+    DatapathFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     Build({.wiring = std::get<0>(GetParam()), .pods = {}});
     if (!HasFatalFailure()) Open();

@@ -1,4 +1,4 @@
-// What the host has in the packets' way, and the short cut that goes past it: translation, a firewall, connection
+// What the host has in the packets' way, and the redirect that goes past it: translation, a firewall, connection
 // tracking, queueing disciplines and programs of others.
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -9,7 +9,7 @@
 #include "kernel/bpf/hook.h"
 #include "kernel/net/conntrack.h"
 #include "tests/netns/datapath/conversation.h"
-#include "tests/netns/datapath/rig.h"
+#include "tests/netns/datapath/fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -32,10 +32,10 @@ std::string NameOf(const testing::TestParamInfo<Way>& info) {
          (info.param.protocol == policy::kTcp ? "Tcp" : "Udp") + (info.param.v6 ? "6" : "4");
 }
 
-class HostPath : public DatapathRig {
+class HostPath : public DatapathFixture {
  protected:
   void SetUp() override {
-    DatapathRig::SetUp();
+    DatapathFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     const bool bridged = way().wiring == Wiring::kBridged;
     Build({.wiring = way().wiring, .pods = {}, .outside = !bridged});
@@ -87,12 +87,12 @@ class HostPath : public DatapathRig {
     return talk.ok() ? *std::move(talk) : nullptr;
   }
 
-  std::uint64_t ShortCuts() const { return Count(SL_COUNTER_REDIRECT_PEER); }
-  // How many packets of `exchanges` take the short cut, all of which must arrive.
-  std::uint64_t ShortCutsOf(Conversation& talk, int exchanges = 8, std::size_t bytes = 100) {
-    const auto before = ShortCuts();
+  std::uint64_t Redirects() const { return Count(SL_COUNTER_REDIRECT_PEER); }
+  // How many packets of `exchanges` take the redirect, all of which must arrive.
+  std::uint64_t RedirectsOf(Conversation& talk, int exchanges = 8, std::size_t bytes = 100) {
+    const auto before = Redirects();
     for (int i = 0; i < exchanges; ++i) EXPECT_TRUE(talk.Exchange(bytes)) << i;
-    return ShortCuts() - before;
+    return Redirects() - before;
   }
   // Until `is` is true, for a while.
   template <typename Condition>
@@ -132,12 +132,12 @@ class EachWay : public HostPath, public testing::WithParamInterface<Way> {
 class EachRoutedWay : public EachWay {};
 class TwoWays : public EachWay {};  // one of each: the rest of the way makes no difference
 
-TEST_P(EachWay, APlainFlowTakesTheShortCutOnceTheHostHasLetItPassBothWays) {
+TEST_P(EachWay, APlainFlowTakesTheRedirectOnceTheHostHasLetItPassBothWays) {
   const auto talk = TalkDirectly();
   ASSERT_NE(talk, nullptr);
-  EXPECT_EQ(ShortCuts(), 0u) << "a handshake, or a question and its answer";
+  EXPECT_EQ(Redirects(), 0u) << "a handshake, or a question and its answer";
   EXPECT_TRUE(talk->Exchange());
-  EXPECT_GE(ShortCutsOf(*talk), 16u);
+  EXPECT_GE(RedirectsOf(*talk), 16u);
   const auto flows = FlowsAt(talk->client_port());
   ASSERT_EQ(flows.size(), 1u);
   EXPECT_TRUE(talk->Close());
@@ -153,7 +153,7 @@ TEST_P(EachWay, AServiceOnTheSameNodeIsTranslatedThereAndBack) {
   TranslateService();
   const auto talk = Talk(Service(), kServicePort);
   ASSERT_TRUE(talk.ok()) << talk.status();
-  EXPECT_EQ(ShortCutsOf(**talk, 20), 0u) << "translated packets must pass the host";
+  EXPECT_EQ(RedirectsOf(**talk, 20), 0u) << "translated packets must pass the host";
   const auto before = FlowsAt((*talk)->client_port());
   ASSERT_EQ(before.size(), 2u) << "as the client names it, and as the server sees it";
   for (const datapath::FlowRecord& flow : before) {
@@ -178,15 +178,15 @@ TEST_P(EachRoutedWay, ASourceThatTheHostTranslatesStaysTranslated) {
                   Family(), AddressOf(Pod("db")), Protocol(), kServerPort));
   const auto talk = TalkDirectly();
   ASSERT_NE(talk, nullptr);
-  EXPECT_EQ(ShortCutsOf(*talk, 20), 0u);
+  EXPECT_EQ(RedirectsOf(*talk, 20), 0u);
 }
 
-TEST_P(TwoWays, WhatTheHostsFirewallDropsNeverTakesTheShortCut) {
+TEST_P(TwoWays, WhatTheHostsFirewallDropsNeverTakesTheRedirect) {
   Nft(fmt::format(
       "table inet filter {{\n chain forward {{ type filter hook forward priority 0;\n  {} dport {} drop\n }}\n}}\n",
       Protocol(), kServerPort));
   EXPECT_FALSE(Talk(AddressOf(Pod("db"))).ok());
-  EXPECT_EQ(ShortCuts(), 0u);
+  EXPECT_EQ(Redirects(), 0u);
 }
 
 TEST_P(TwoWays, ARuleThatTheHostGetsLaterHoldsForFlowsThatGoOn) {
@@ -194,7 +194,7 @@ TEST_P(TwoWays, ARuleThatTheHostGetsLaterHoldsForFlowsThatGoOn) {
   const auto talk = TalkDirectly();
   ASSERT_NE(talk, nullptr);
   EXPECT_TRUE(talk->Exchange());
-  EXPECT_GT(ShortCutsOf(*talk), 0u);
+  EXPECT_GT(RedirectsOf(*talk), 0u);
   Nft(
       fmt::format("table inet filter {{\n chain forward {{ type filter hook forward priority 0;\n"
                   "  {} dport {} drop\n }}\n}}\n",
@@ -204,15 +204,15 @@ TEST_P(TwoWays, ARuleThatTheHostGetsLaterHoldsForFlowsThatGoOn) {
   }
   const auto went_on = steady_clock::now() - began - milliseconds(2000);  // the last exchange waits in vain
   EXPECT_LT(went_on, milliseconds(2000)) << "for half a second, and what the machine is late";
-  const auto before = ShortCuts();
+  const auto before = Redirects();
   EXPECT_FALSE(talk->Exchange());
-  EXPECT_EQ(ShortCuts(), before);
+  EXPECT_EQ(Redirects(), before);
   // And when it is taken away, all is as before.
   Nft("flush ruleset\n");
   const auto again = TalkDirectly();
   ASSERT_NE(again, nullptr);
   EXPECT_TRUE(again->Exchange());
-  EXPECT_GT(ShortCutsOf(*again), 0u);
+  EXPECT_GT(RedirectsOf(*again), 0u);
 }
 
 // From time to time a packet passes the host, which has not seen those between.
@@ -237,13 +237,13 @@ TEST_P(EachWay, ConnectionTrackingFindsNothingInvalid) {
     EXPECT_EQ(tracks(), !liberal) << "also before anything was";
     const auto talk = TalkDirectly();
     ASSERT_NE(talk, nullptr);
-    const std::uint64_t before = ShortCuts();
+    const std::uint64_t before = Redirects();
     for (const auto end = steady_clock::now() + std::chrono::seconds(2); steady_clock::now() < end;)
       ASSERT_TRUE(talk->Exchange(way().protocol == policy::kTcp ? 60000 : 1000));
     if (liberal || way().protocol == policy::kUdp) {
-      EXPECT_GT(ShortCuts(), before + 100);
+      EXPECT_GT(Redirects(), before + 100);
     } else {
-      EXPECT_EQ(ShortCuts(), before);
+      EXPECT_EQ(Redirects(), before);
     }
     EXPECT_TRUE(talk->Close());
     const auto counted = node_->Run([] {
@@ -275,13 +275,13 @@ TEST_P(TwoWays, AQueueingDisciplineAtTheReceiverIsNotPassedBy) {
   ASSERT_NE(talk, nullptr);
   EXPECT_TRUE(talk->Exchange());
   const auto limited = sent(interface);
-  const auto short_cuts = ShortCutsOf(*talk, 20);
+  const auto redirects = RedirectsOf(*talk, 20);
   EXPECT_GE(sent(interface), limited + 20) << "what db receives is limited";
-  EXPECT_GE(short_cuts, 20u) << "what it sends is not; with TCP, acknowledgements may come on top";
-  EXPECT_LT(short_cuts, 40u);
+  EXPECT_GE(redirects, 20u) << "what it sends is not; with TCP, acknowledgements may come on top";
+  EXPECT_LT(redirects, 40u);
   Tc({"qdisc", "del", "dev", interface, "root"});
   Enforce();
-  EXPECT_TRUE(Becomes([&] { return ShortCutsOf(*talk) >= 16; })) << "a flow that goes on takes it again";
+  EXPECT_TRUE(Becomes([&] { return RedirectsOf(*talk) >= 16; })) << "a flow that goes on takes it again";
 }
 
 TEST_P(TwoWays, AFilterOfSomebodyElseIsNotPassedBy) {
@@ -297,12 +297,12 @@ TEST_P(TwoWays, AFilterOfSomebodyElseIsNotPassedBy) {
     const auto talk = TalkDirectly();
     ASSERT_NE(talk, nullptr);
     EXPECT_TRUE(talk->Exchange());
-    const auto short_cuts = ShortCutsOf(*talk, 20);
-    EXPECT_GE(short_cuts, 20u) << "the answers meet no filter";
-    EXPECT_LT(short_cuts, 40u);
+    const auto redirects = RedirectsOf(*talk, 20);
+    EXPECT_GE(redirects, 20u) << "the answers meet no filter";
+    EXPECT_LT(redirects, 40u);
     Tc({"filter", "del", "dev", interface, hook, "protocol", "all", "prio", "5"});
     Enforce();
-    EXPECT_TRUE(Becomes([&] { return ShortCutsOf(*talk) >= 16; }));
+    EXPECT_TRUE(Becomes([&] { return RedirectsOf(*talk) >= 16; }));
   }
 }
 
@@ -329,11 +329,11 @@ TEST_P(TwoWays, AProgramOfSomebodyElseIsNotPassedBy) {
   const auto talk = TalkDirectly();
   ASSERT_NE(talk, nullptr);
   EXPECT_TRUE(talk->Exchange());
-  const auto short_cuts = ShortCutsOf(*talk, 20);
-  EXPECT_GE(short_cuts, 20u);
-  EXPECT_LT(short_cuts, 40u);
+  const auto redirects = RedirectsOf(*talk, 20);
+  EXPECT_GE(redirects, 20u);
+  EXPECT_LT(redirects, 40u);
   link = Fd();
-  EXPECT_TRUE(Becomes([&] { return look().ok() && ShortCutsOf(*talk) >= 16; }));
+  EXPECT_TRUE(Becomes([&] { return look().ok() && RedirectsOf(*talk) >= 16; }));
 }
 
 constexpr Way kRoutedTcp4, kRoutedUdp4{.protocol = policy::kUdp}, kRoutedTcp6{.v6 = true};
@@ -355,15 +355,15 @@ TEST_F(AlwaysPath, FromTheFirstPacketOnWhereItIsAskedForButNotForTranslatedFlows
   {
     const auto talk = TalkDirectly();
     ASSERT_NE(talk, nullptr);
-    EXPECT_GE(ShortCuts(), 2u) << "the handshake";
+    EXPECT_GE(Redirects(), 2u) << "the handshake";
     EXPECT_TRUE(talk->Close());
   }
   TranslateService();
-  const auto before = ShortCuts();
+  const auto before = Redirects();
   const auto talk = Talk(Service(), kServicePort);
   ASSERT_TRUE(talk.ok()) << talk.status();
   EXPECT_TRUE((*talk)->Exchange());
-  EXPECT_EQ(ShortCuts(), before);
+  EXPECT_EQ(Redirects(), before);
 }
 
 }  // namespace

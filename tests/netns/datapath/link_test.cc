@@ -4,7 +4,7 @@
 
 #include "testbed/command.h"
 #include "testbed/raw_link.h"
-#include "tests/netns/datapath/rig.h"
+#include "tests/netns/datapath/fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -30,7 +30,7 @@ Frame SynWithChecksum(const Eth& eth, const std::string& src, const std::string&
   return frame;
 }
 
-class Links : public DatapathRig {
+class Links : public DatapathFixture {
  protected:
   void Start(Wiring wiring, bool outside = false) {
     Build({.wiring = wiring, .pods = {}, .outside = outside});

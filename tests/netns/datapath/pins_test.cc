@@ -10,7 +10,7 @@
 #include "kernel/bpf/object.h"
 #include "kernel/bpf/pin_layout.h"
 #include "kernel/datapath/root.h"
-#include "tests/netns/datapath/rig.h"
+#include "tests/netns/datapath/fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -19,10 +19,10 @@ constexpr int kTcxIngress = 46, kTcxEgress = 47;
 
 constexpr char kNoTcx[] = "this kernel has no TCX (6.6): there are no pins of programs at pods";
 
-class Pins : public DatapathRig {
+class Pins : public DatapathFixture {
  protected:
   void SetUp() override {
-    DatapathRig::SetUp();
+    DatapathFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     Build({.wiring = Wiring::kRouted, .pods = {}, .outside = true});
     if (!HasFatalFailure()) Open();
@@ -169,7 +169,7 @@ TEST_F(Pins, DetachedPodIsOpenAndItsPinsAreGone) {
   EXPECT_EQ(Attached(Pod("other").host_ifindex, kTcxEgress), 0);
   EXPECT_EQ(datapath_->Attached().size(), 5u);
   ExpectAll("other", "web", ProbeOutcome::kAllowed);
-  ExpectAll("other", "db", ProbeOutcome::kTimeout);  // its receiver judges it
+  ExpectAll("other", "db", ProbeOutcome::kTimeout);  // its receiver evaluates it
 }
 
 TEST_F(Pins, AnInterfaceThatWentAwayIsTakenOverByItsSuccessor) {

@@ -1,21 +1,21 @@
-// Local pods with real sockets: verdicts at both ends, the short cut and its absence, and the ICMP errors that pods
+// Local pods with real sockets: verdicts at both ends, the redirect and its absence, and the ICMP errors that pods
 // need.
 #include <gmock/gmock.h>
 
 #include <cstring>
 
 #include "kernel/bpf/map.h"
-#include "tests/netns/datapath/rig.h"
+#include "tests/netns/datapath/fixture.h"
 
 namespace sluice::test {
 namespace {
 
 using testing::HasSubstr;
 
-class Pods : public DatapathRig, public testing::WithParamInterface<TestNode::Wiring> {
+class Pods : public DatapathFixture, public testing::WithParamInterface<TestNode::Wiring> {
  protected:
   void SetUp() override {
-    DatapathRig::SetUp();
+    DatapathFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     Build({.wiring = GetParam(), .pods = {}});
     if (!HasFatalFailure()) Open();
@@ -73,7 +73,7 @@ TEST_P(Pods, OfTwoInterfacesOfAWorkloadTheOneAttachedLastHasItsMac) {
   }
 }
 
-TEST_P(Pods, AllowedPassesAndDeniedMeetsSilenceWithAndWithoutTheShortCut) {
+TEST_P(Pods, AllowedPassesAndDeniedMeetsSilenceWithAndWithoutTheRedirect) {
   Enforce(DbPolicy());
   ASSERT_FALSE(HasFatalFailure());
   for (const bool redirect : {false, true}) {
@@ -134,10 +134,10 @@ INSTANTIATE_TEST_SUITE_P(Wirings, Pods, testing::Values(TestNode::Wiring::kRoute
                            return info.param == TestNode::Wiring::kRouted ? "Routed" : "Bridged";
                          });
 
-class RoutedPods : public DatapathRig {
+class RoutedPods : public DatapathFixture {
  protected:
   void SetUp() override {
-    DatapathRig::SetUp();
+    DatapathFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     Build({.wiring = Wiring::kRouted, .pods = {}, .outside = true});
     if (!HasFatalFailure()) Open();

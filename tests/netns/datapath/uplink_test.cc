@@ -1,4 +1,4 @@
-// The node's card: native XDP and its short cut to pods that take frames, generic XDP where the driver has none.
+// The node's card: native XDP and its redirect to pods that take frames, generic XDP where the driver has none.
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
@@ -6,15 +6,15 @@
 #include <iterator>
 
 #include "tests/netns/datapath/conversation.h"
-#include "tests/netns/datapath/rig.h"
+#include "tests/netns/datapath/fixture.h"
 
 namespace sluice::test {
 namespace {
 
-class Uplink : public DatapathRig {
+class Uplink : public DatapathFixture {
  protected:
   void SetUp() override {
-    DatapathRig::SetUp();
+    DatapathFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     Build({.wiring = Wiring::kRouted, .pods = {}, .outside = true});
     if (HasFatalFailure()) return;
@@ -39,7 +39,7 @@ class Uplink : public DatapathRig {
   }
 };
 
-TEST_F(Uplink, NativeWithTheShortCutToPodsThatTakeFrames) {
+TEST_F(Uplink, NativeWithTheRedirectToPodsThatTakeFrames) {
   Run("web", {"ethtool", "-K", "eth0", "gro", "on"});
   Run("db", {"ethtool", "-K", "eth0", "gro", "on"});
   Enforce(DbPolicy());
@@ -65,7 +65,7 @@ TEST_F(Uplink, NativeWithTheShortCutToPodsThatTakeFrames) {
   ExpectAll("db", "outside", ProbeOutcome::kAllowed);
 }
 
-TEST_F(Uplink, TheShortCutOnceTheHostHasLetTheFlowPass) {
+TEST_F(Uplink, TheRedirectOnceTheHostHasLetTheFlowPass) {
   Run("web", {"ethtool", "-K", "eth0", "gro", "on"});
   Enforce();
   ASSERT_TRUE(Attach("uplink").ok());

@@ -45,10 +45,10 @@ class RunningProcesses : public testing::Test {
   telemetry::ProcessTree tree_;
   // The cgroup is the workload's number: 1 is nobody's.
   telemetry::ProcessEvents events_{"node-1", &tree_,
-                                   [](const telemetry::ProcessLife& life) -> std::optional<policy::ObjectName> {
-                                     if (life.cgroup == 2) return policy::ObjectName{"shop", "web"};
-                                     if (life.cgroup == 3) return policy::ObjectName{"shop", "db"};
-                                     if (life.cgroup == 4) return policy::ObjectName{"bank", "web"};
+                                   [](const telemetry::ProcessInstance& instance) -> std::optional<policy::ObjectName> {
+                                     if (instance.cgroup == 2) return policy::ObjectName{"shop", "web"};
+                                     if (instance.cgroup == 3) return policy::ObjectName{"shop", "db"};
+                                     if (instance.cgroup == 4) return policy::ObjectName{"bank", "web"};
                                      return std::nullopt;
                                    },
                                    [] { return telemetry::ClockReading{}; }};

@@ -21,7 +21,7 @@ constexpr char kChangers[] = "54321";
 constexpr char kReaders[] = "54322";
 constexpr User kRoot{.uid = 0, .gid = 0, .groups = {}};
 
-class Access : public ServerWorld {
+class Access : public ServerFixture {
  protected:
   void SetUp() override {
     if (geteuid() != 0) GTEST_SKIP() << "needs root to be somebody else";

@@ -21,7 +21,7 @@ std::size_t Threads() {
   return count;
 }
 
-class Limits : public ServerWorld {
+class Limits : public ServerFixture {
  protected:
   void SetUp() override {
     if (geteuid() != 0) GTEST_SKIP() << "needs root to be somebody else";

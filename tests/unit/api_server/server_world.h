@@ -50,9 +50,9 @@ class LogText : public spdlog::sinks::base_sink<std::mutex> {
   std::string text_;
 };
 
-class ServerWorld : public ::testing::Test {
+class ServerFixture : public ::testing::Test {
  protected:
-  ServerWorld() : controller_(&datapath_, Node(), Save), telemetry_(TelemetryOptions(), TelemetrySources()) {
+  ServerFixture() : controller_(&datapath_, Node(), Save), telemetry_(TelemetryOptions(), TelemetrySources()) {
     std::string name = "/tmp/sluice-api-XXXXXX";
     if (mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << name;
     std::filesystem::permissions(name, std::filesystem::perms(0755));
@@ -63,7 +63,7 @@ class ServerWorld : public ::testing::Test {
     before_ = spdlog::default_logger();
     spdlog::set_default_logger(logged_);
   }
-  ~ServerWorld() override {
+  ~ServerFixture() override {
     telemetry_.Stop();
     server_.reset();
     spdlog::set_default_logger(before_);

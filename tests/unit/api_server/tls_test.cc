@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 using Code = grpc::StatusCode;
 using test::RunChecked;
 
-class Tls : public ServerWorld {
+class Tls : public ServerFixture {
  protected:
   void SetUp() override {
     for (const std::string ca : {"ca", "other"}) {

@@ -39,7 +39,7 @@ class FlowHash : public ::testing::Test {
     for (__u64& seed : seeds_) seed = random_();
   }
 
-  // The places that would be wanted beyond a bucket's, as a part of all, when flows of this kind half fill the table.
+  // The slots that would be wanted beyond a bucket's, as a part of all, when flows of this kind half fill the table.
   double Overflow(const std::function<sl_flow_key(std::uint32_t)>& make) {
     std::vector<int> load(kBuckets);
     for (std::uint32_t i = 0; i < kFlows; ++i) {
@@ -58,7 +58,7 @@ class FlowHash : public ::testing::Test {
   __u64 seeds_[SL_HASH_SEEDS];
 };
 
-// Eight flows a bucket on average, and 15 places: by Poisson's distribution 0.1 % find none.
+// Eight flows a bucket on average, and 15 slots: by Poisson's distribution 0.1 % find none.
 TEST_F(FlowHash, FlowsThatDifferInAnythingSpreadEvenly) {
   const std::vector<std::function<sl_flow_key(std::uint32_t)>> kinds = {
       [](std::uint32_t i) { return Key("10.0.0.1", static_cast<std::uint16_t>(i), "10.0.0.2", 443); },
@@ -113,7 +113,7 @@ TEST_F(FlowHash, TagsTellFlowsOfABucketApart) {
 
 // What the packet path does, by the numbers alone (sl_flow_put): a part of all flows each.
 struct Filled {
-  double guests = 0;
+  double overflow = 0;
   double without_room = 0;
 };
 
@@ -123,7 +123,7 @@ TEST_F(FlowHash, ATableTakesItsFlowsUntilItIsSixTenthsFull) {
   const auto fill = [this](double part) {
     std::vector<int> load(kTable);
     const auto flows = static_cast<std::uint32_t>(kTable * SL_FLOW_WAYS * part);
-    int guests = 0, without_room = 0;
+    int overflow = 0, without_room = 0;
     for (std::uint32_t i = 0; i < flows; ++i) {
       const std::uint32_t hash = Hash(Key("10.0.0.1", static_cast<std::uint16_t>(i), "10.0.0.2",  //
                                           static_cast<std::uint16_t>(i >> 16)));
@@ -133,19 +133,20 @@ TEST_F(FlowHash, ATableTakesItsFlowsUntilItIsSixTenthsFull) {
         ++home;
       } else if (other < SL_FLOW_WAYS - 1) {
         ++other;
-        ++guests;
+        ++overflow;
       } else if (home < SL_FLOW_WAYS) {
         ++home;
       } else {
         ++without_room;
       }
     }
-    std::cout << part << " full: " << guests << " guests and " << without_room << " without room, of " << flows << "\n";
-    return Filled{static_cast<double>(guests) / flows, static_cast<double>(without_room) / flows};
+    std::cout << part << " full: " << overflow << " overflow and " << without_room << " without room, of " << flows
+              << "\n";
+    return Filled{static_cast<double>(overflow) / flows, static_cast<double>(without_room) / flows};
   };
-  EXPECT_LT(fill(0.5).guests, 1.0 / 300);
+  EXPECT_LT(fill(0.5).overflow, 1.0 / 300);
   const Filled six = fill(0.6), seven = fill(0.7), all = fill(1);
-  EXPECT_LT(six.guests, 1.0 / 80);
+  EXPECT_LT(six.overflow, 1.0 / 80);
   EXPECT_LT(six.without_room, 5e-5);
   EXPECT_LT(seven.without_room, 6e-4);
   EXPECT_LT(all.without_room, 0.06);

@@ -1,6 +1,6 @@
-// The short way's parser against the whole one: what it takes for plain both understand alike, and it takes what it
+// The fast path's parser against the whole one: what it takes for plain both understand alike, and it takes what it
 // should. Frames are fixtures, and fixtures with random bytes.
-#include "bpf/lib/parse_plain.bpf.h"
+#include "bpf/lib/parse_fast.bpf.h"
 
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@ namespace {
 
 struct Plain {
   bool is_plain = false;
-  sl_plain facts{};
+  sl_fast_packet facts{};
   sl_flow_key key{};
 };
 
@@ -29,7 +29,7 @@ std::unique_ptr<std::uint8_t[]> Exact(const Frame& frame) {
 Plain ParsePlain(const Frame& frame) {
   const auto exact = Exact(frame);
   Plain plain;
-  plain.is_plain = sl_parse_plain(exact.get(), exact.get() + frame.size(), &plain.key, &plain.facts) != 0;
+  plain.is_plain = sl_parse_fast(exact.get(), exact.get() + frame.size(), &plain.key, &plain.facts) != 0;
   return plain;
 }
 

@@ -311,7 +311,7 @@ TEST_F(Binder, TheMasterIsTheOneThatRoutes) {
   EXPECT_EQ(BindHere(ByNetNs(a_.netns_path))->facts.master, red);
 }
 
-TEST_F(Binder, TakesNoShortCutThroughAVlanFilteringBridge) {
+TEST_F(Binder, TakesNoRedirectThroughAVlanFilteringBridge) {
   MakeNode(TestNode::Wiring::kBridged);
   const Status on = node_->netns().Ip("link set br0 type bridge vlan_filtering 1\n");
   if (!on.ok()) GTEST_SKIP() << "missing in this kernel: VLAN filtering of bridges: " << on;

@@ -14,26 +14,26 @@ constexpr std::uint32_t kOwner = 3;
 
 class FlowCountsTest : public ::testing::Test {
  protected:
-  static FlowRecord Flow(std::uint32_t place, std::uint32_t incarnation) {
+  static FlowRecord Flow(std::uint32_t slot, std::uint32_t incarnation) {
     FlowRecord flow{};
-    flow.place = place;
+    flow.slot = slot;
     flow.state = FlowState::kPending;
     flow.entry.owner = kOwner;
     flow.entry.incarnation = incarnation;
     return flow;
   }
-  // A pass that finds these flows, all guests of bucket 1, at whose end the counts say that.
+  // A pass that finds these flows, all overflow of bucket 1, at whose end the counts say that.
   void Pass(const std::vector<FlowRecord>& flows, std::uint64_t said) {
     counts_.Begin(2);
     for (const FlowRecord& flow : flows) counts_.Add(flow, 1);
     shares_[0] = shares_[kOwner] = said;
-    buckets_[1].guests = static_cast<std::uint32_t>(said);
+    buckets_[1].overflow = static_cast<std::uint32_t>(said);
     counts_.End(buckets_, shares_.data());
   }
   void ExpectCounts(std::uint64_t count) {
     EXPECT_EQ(shares_[0], count);
     EXPECT_EQ(shares_[kOwner], count);
-    EXPECT_EQ(buckets_[1].guests, count);
+    EXPECT_EQ(buckets_[1].overflow, count);
   }
 
   FlowCounts counts_;
@@ -50,7 +50,7 @@ TEST_F(FlowCountsTest, WhatIsWrongIsPutRight) {
   }
 }
 
-// A connection ends and another one begins in its place all the time; each pass misses one that it has passed by.
+// A connection ends and another one begins in its slot all the time; each pass misses one that it has passed by.
 TEST_F(FlowCountsTest, WhatMovesMeanwhileIsNotWrong) {
   for (std::uint32_t pass = 0; pass < 10; ++pass) {
     Pass({Flow(0, 1), Flow(4, pass)}, 3);

@@ -17,10 +17,10 @@
 
 namespace {
 
-constexpr __u32 kBuckets = 4, kPlaces = kBuckets * SL_FLOW_WAYS, kOwners = 8;
+constexpr __u32 kBuckets = 4, kSlots = kBuckets * SL_FLOW_WAYS, kOwners = 8;
 
 sl_flow_bucket g_buckets[kBuckets];
-sl_flow g_flows[kPlaces];
+sl_flow g_flows[kSlots];
 __u64 g_shares[kOwners];
 __u64 g_seeds[SL_HASH_SEEDS];
 
@@ -31,12 +31,12 @@ __u64 g_seeds[SL_HASH_SEEDS];
 #define __noinline [[maybe_unused]] static
 #define barrier() __asm__ volatile("" ::: "memory")
 #define barrier_var(x) __asm__ volatile("" : "+r"(x))
-constexpr __u32 flow_bucket_count = kBuckets, flow_share_places = 2 * kPlaces;
+constexpr __u32 flow_bucket_count = kBuckets, flow_share_slots = 2 * kSlots;
 void sl_count_event(__u32) {}
 void sl_send_end(const sl_flow_key*, const sl_flow_entry*) {}
 __u32 sl_hash_of(const sl_flow_key* key) { return sl_flow_hash(g_seeds, key); }
 sl_flow_bucket* sl_bucket_at(__u32 index) { return index < kBuckets ? &g_buckets[index] : nullptr; }
-sl_flow* sl_flow_at(__u32 place) { return place < kPlaces ? &g_flows[place] : nullptr; }
+sl_flow* sl_flow_at(__u32 slot) { return slot < kSlots ? &g_flows[slot] : nullptr; }
 __u64* sl_share_at(__u32 endpoint) { return endpoint < kOwners ? &g_shares[endpoint] : nullptr; }
 #include "bpf/lib/flow_table.bpf.h"
 
@@ -108,11 +108,11 @@ class Worker {
       else if (what < 80)
         Deny(number);
       else if (what < 95)
-        Expire(static_cast<__u32>(random_() % kPlaces));
+        Expire(static_cast<__u32>(random_() % kSlots));
       else if (what < 96)
         ++g_generation;
       else
-        Look(static_cast<__u32>(random_() % kPlaces));
+        Look(static_cast<__u32>(random_() % kSlots));
     }
   }
 
@@ -151,11 +151,11 @@ class Worker {
 
   // By the search, as the full path does; an older verdict is written anew.
   void Slowly(const sl_flow_key& key, __u32 number) {
-    const __u32 place = sl_flow_search(&key, SL_FLOW_ALLOWED);
-    if (place == SL_NO_PLACE) return Put(number, SL_FLOW_PENDING);
-    sl_flow_entry* const entry = sl_entry_at(place);
+    const __u32 slot = sl_flow_search(&key, SL_FLOW_ALLOWED);
+    if (slot == SL_NO_SLOT) return Put(number, SL_FLOW_PENDING);
+    sl_flow_entry* const entry = sl_entry_at(slot);
     const __u64 generation = g_generation;
-    const __u32 held = sl_flow_hold(&key, place);
+    const __u32 held = sl_flow_hold(&key, slot);
     if (held == 0) return;
     if (SL_READ_ONCE(entry->initiator.identity) != number) ++wrong;
     if (SL_READ_ONCE(entry->generation) <= generation) {
@@ -164,23 +164,23 @@ class Worker {
       SL_WRITE_ONCE(entry->generation, generation);
       ++recorded;
     }
-    sl_flow_release(place, held);
+    sl_flow_release(slot, held);
   }
 
   void Reopen(__u32 number) {
     const sl_flow_key key = KeyOf(number);
-    const __u32 place = sl_flow_search(&key, SL_FLOW_ALLOWED);
-    if (place == SL_NO_PLACE) return;
-    const __u32 incarnation = SL_READ_ONCE(sl_entry_at(place)->incarnation);
-    forgotten += sl_flow_forget_at(&key, place, SL_FLOW_ALLOWED, incarnation);
+    const __u32 slot = sl_flow_search(&key, SL_FLOW_ALLOWED);
+    if (slot == SL_NO_SLOT) return;
+    const __u32 incarnation = SL_READ_ONCE(sl_entry_at(slot)->incarnation);
+    forgotten += sl_flow_forget_at(&key, slot, SL_FLOW_ALLOWED, incarnation);
     Put(number, SL_FLOW_PENDING);
   }
 
   void Settle(__u32 number) {
     const sl_flow_key key = KeyOf(number);
-    const __u32 place = sl_flow_search(&key, SL_FLOW_ALLOWED);
+    const __u32 slot = sl_flow_search(&key, SL_FLOW_ALLOWED);
     constexpr __u32 kStates[] = {SL_FLOW_ESTABLISHED, SL_FLOW_CLOSING, SL_FLOW_PENDING};
-    if (place != SL_NO_PLACE) sl_flow_settle(&key, place, kStates[random_() % 3]);
+    if (slot != SL_NO_SLOT) sl_flow_settle(&key, slot, kStates[random_() % 3]);
   }
 
   void Deny(__u32 number) {
@@ -190,29 +190,29 @@ class Worker {
   }
 
   // As kernel/datapath/flow_table.cc: whole, or not at all.
-  std::optional<sl_flow> Look(__u32 place) {
-    __u32* const tag = sl_tag_at(place);
+  std::optional<sl_flow> Look(__u32 slot) {
+    __u32* const tag = sl_tag_at(slot);
     const __u32 before = __atomic_load_n(tag, __ATOMIC_ACQUIRE);
     if ((before & SL_FLOW_STATE_MASK) == SL_FLOW_BUSY) return {};
-    const sl_flow first = Copy(g_flows[place]), flow = Copy(g_flows[place]);
+    const sl_flow first = Copy(g_flows[slot]), flow = Copy(g_flows[slot]);
     const __u32 after = __atomic_load_n(tag, __ATOMIC_ACQUIRE);
-    const sl_flow last = Copy(g_flows[place]);
+    const sl_flow last = Copy(g_flows[slot]);
     if ((after & SL_FLOW_STATE_MASK) == SL_FLOW_BUSY || ((before ^ after) & ~__u32{SL_FLOW_MARKS_MASK}) != 0) return {};
     if (first.entry.incarnation != last.entry.incarnation) return {};
     mixed += !IsWhole(flow);
     return flow;
   }
 
-  void Expire(__u32 place) {
-    const auto flow = Look(place);
+  void Expire(__u32 slot) {
+    const auto flow = Look(slot);
     if (!flow) return;
-    __u32* const tag = sl_tag_at(place);
+    __u32* const tag = sl_tag_at(slot);
     __u32 was = __atomic_load_n(tag, __ATOMIC_ACQUIRE);
     if ((was & SL_FLOW_HELD) || (was & SL_FLOW_STATE_MASK) == SL_FLOW_BUSY) return;
     if (__sync_val_compare_and_swap(tag, was, was | SL_FLOW_HELD) != was) return;
-    const sl_flow now = Copy(g_flows[place]);
+    const sl_flow now = Copy(g_flows[slot]);
     const bool is_it = now.entry.incarnation == flow->entry.incarnation;
-    if (is_it) sl_count_out(&g_flows[place], sl_bucket_of_place(place), was & SL_FLOW_STATE_MASK);
+    if (is_it) sl_count_out(&g_flows[slot], sl_bucket_of_slot(slot), was & SL_FLOW_STATE_MASK);
     sl_publish_tag(tag, is_it ? 0 : was);
     expired += is_it;
   }
@@ -234,33 +234,33 @@ __u32 PutPending(const sl_flow_key& key, __u32 number) {
   return sl_flow_search(&key, SL_FLOW_PENDING);
 }
 
-// A CPU finds a flow that is over; another one takes it away and puts it at another place, by chance with the same
+// A CPU finds a flow that is over; another one takes it away and puts it at another slot, by chance with the same
 // incarnation.
 TEST(FlowTable, OnlyTheFlowThatWasFoundIsForgotten) {
   Clear();
   const sl_flow_key key = KeyOf(1);
-  const __u32 place = PutPending(key, 1), incarnation = g_flows[place].entry.incarnation;
+  const __u32 slot = PutPending(key, 1), incarnation = g_flows[slot].entry.incarnation;
   ASSERT_TRUE(sl_flow_forget(&key, SL_FLOW_PENDING));
-  *sl_tag_at(place) = sl_flow_tag_of(sl_hash_of(&key));  // somebody else is writing there
+  *sl_tag_at(slot) = sl_flow_tag_of(sl_hash_of(&key));  // somebody else is writing there
   const __u32 other = PutPending(key, 1);
-  ASSERT_NE(other, place);
+  ASSERT_NE(other, slot);
   g_flows[other].entry.incarnation = incarnation;
-  EXPECT_FALSE(sl_flow_forget_at(&key, place, SL_FLOW_ALLOWED, incarnation));
+  EXPECT_FALSE(sl_flow_forget_at(&key, slot, SL_FLOW_ALLOWED, incarnation));
   EXPECT_EQ(sl_flow_search(&key, SL_FLOW_PENDING), other);
   EXPECT_FALSE(sl_flow_forget_at(&key, other, SL_FLOW_ALLOWED, incarnation + 1));
   EXPECT_TRUE(sl_flow_forget_at(&key, other, SL_FLOW_ALLOWED, incarnation));
-  EXPECT_EQ(sl_flow_search(&key, SL_FLOW_PENDING), SL_NO_PLACE);
+  EXPECT_EQ(sl_flow_search(&key, SL_FLOW_PENDING), SL_NO_SLOT);
 }
 
 TEST(FlowTable, AStateIsThatFlowsOwn) {
   Clear();
   const sl_flow_key key = KeyOf(1), stranger = KeyOf(2);
-  const __u32 place = PutPending(key, 1);
-  EXPECT_TRUE(sl_flow_settle(&stranger, place, SL_FLOW_ESTABLISHED));
-  EXPECT_EQ(*sl_tag_at(place) & SL_FLOW_MARKS_MASK, __u32{SL_FLOW_PENDING}) << "evicted: another one's place by now";
+  const __u32 slot = PutPending(key, 1);
+  EXPECT_TRUE(sl_flow_settle(&stranger, slot, SL_FLOW_ESTABLISHED));
+  EXPECT_EQ(*sl_tag_at(slot) & SL_FLOW_MARKS_MASK, __u32{SL_FLOW_PENDING}) << "evicted: another one's slot by now";
   for (const __u32 state : {SL_FLOW_ESTABLISHED, SL_FLOW_CLOSING, SL_FLOW_PENDING}) {
-    EXPECT_TRUE(sl_flow_settle(&key, place, state));
-    EXPECT_EQ(*sl_tag_at(place) & SL_FLOW_MARKS_MASK, state);
+    EXPECT_TRUE(sl_flow_settle(&key, slot, state));
+    EXPECT_EQ(*sl_tag_at(slot) & SL_FLOW_MARKS_MASK, state);
   }
 }
 
@@ -271,7 +271,7 @@ TEST(FlowTable, ACountBelowZeroIsZero) {
   EXPECT_FALSE(sl_is_over_share(1));
   g_shares[0] = -3UL;
   EXPECT_FALSE(sl_is_over_share(1)) << "of all";
-  g_shares[1] = g_shares[0] = kPlaces;
+  g_shares[1] = g_shares[0] = kSlots;
   EXPECT_TRUE(sl_is_over_share(1));
 }
 
@@ -299,21 +299,21 @@ TEST(FlowTableRace, EightThreadsAtFourBuckets) {
   EXPECT_GT(sum.recorded, 100);
   EXPECT_GT(sum.expired, 1000);
   EXPECT_GT(sum.forgotten, 100);
-  // Nothing is lost: no place, no guest, no share.
-  std::map<__u32, __u32> guests, shares;
-  for (__u32 place = 0; place < kPlaces; ++place) {
-    const __u32 tag = *sl_tag_at(place);
-    EXPECT_FALSE(tag & SL_FLOW_HELD) << place;
+  // Nothing is lost: no slot, no overflow entry, no share.
+  std::map<__u32, __u32> overflow, shares;
+  for (__u32 slot = 0; slot < kSlots; ++slot) {
+    const __u32 tag = *sl_tag_at(slot);
+    EXPECT_FALSE(tag & SL_FLOW_HELD) << slot;
     if (tag == 0) continue;
-    ASSERT_NE(tag & SL_FLOW_STATE_MASK, __u32{SL_FLOW_BUSY}) << place;
-    EXPECT_TRUE(IsWhole(g_flows[place])) << place;
-    const __u32 home = sl_home_of(sl_hash_of(&g_flows[place].key));
-    guests[home] += home != place / SL_FLOW_WAYS;
+    ASSERT_NE(tag & SL_FLOW_STATE_MASK, __u32{SL_FLOW_BUSY}) << slot;
+    EXPECT_TRUE(IsWhole(g_flows[slot])) << slot;
+    const __u32 primary = sl_primary_bucket_of(sl_hash_of(&g_flows[slot].key));
+    overflow[primary] += primary != slot / SL_FLOW_WAYS;
     if ((tag & SL_FLOW_STATE_MASK) == SL_FLOW_DENIED) continue;
     ++shares[0];
-    ++shares[g_flows[place].entry.owner];
+    ++shares[g_flows[slot].entry.owner];
   }
-  for (__u32 bucket = 0; bucket < kBuckets; ++bucket) EXPECT_EQ(g_buckets[bucket].guests, guests[bucket]) << bucket;
+  for (__u32 bucket = 0; bucket < kBuckets; ++bucket) EXPECT_EQ(g_buckets[bucket].overflow, overflow[bucket]) << bucket;
   for (__u32 owner = 0; owner < kOwners; ++owner) EXPECT_EQ(g_shares[owner], shares[owner]) << owner;
 }
 

@@ -1,4 +1,4 @@
-// What the suite `program` goes through, and the addresses of its largest worlds.
+// What the suite `program` goes through, and the addresses of its largest scenarios.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -50,16 +50,16 @@ TEST(BenchProgramCases, LargeOnesAreThoseOfTheLargestSizes) {
   }
 }
 
-// One bed for each that opens them; nobody else's flow tables are larger than the agent's.
+// One fixture for each that opens them; nobody else's flow tables are larger than the agent's.
 TEST(BenchProgramCases, AMillionAnsweredFlowsHaveTwoBedsOfTheirOwn) {
-  std::set<BedSize> large;
+  std::set<TableSize> large;
   for (const Case& one : AllCases()) {
-    const BedSize bed = one.bed();
-    EXPECT_EQ(bed.world, one.world);
-    EXPECT_EQ(bed.standing_flows, one.is_answered() && one.flows == kManyFlows ? kManyFlows : 0) << one.Name();
-    if (bed.standing_flows == 0) continue;
-    EXPECT_EQ(bed.pod_opened, one.is_opened_by_pod()) << one.Name();
-    large.insert(bed);
+    const TableSize fixture = one.fixture();
+    EXPECT_EQ(fixture.world, one.world);
+    EXPECT_EQ(fixture.standing_flows, one.is_answered() && one.flows == kManyFlows ? kManyFlows : 0) << one.Name();
+    if (fixture.standing_flows == 0) continue;
+    EXPECT_EQ(fixture.pod_opened, one.is_opened_by_pod()) << one.Name();
+    large.insert(fixture);
   }
   EXPECT_EQ(large.size(), 2U);
 }

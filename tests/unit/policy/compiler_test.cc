@@ -83,23 +83,23 @@ void ExpectDecision(const CompiledPolicy& compiled, const sl_port_entry& entry) 
   ASSERT_FALSE(decision.contributions.empty());
 }
 
-void ExpectChoice(const CompiledPolicy& compiled, const sl_process_choice& choice) {
-  ASSERT_GE(choice.count, 1U);
-  ASSERT_LE(choice.count, static_cast<std::uint32_t>(SL_MAX_PROCESS_CONDITIONS));
+void ExpectProcessVerdict(const CompiledPolicy& compiled, const sl_process_verdict& process_verdict) {
+  ASSERT_GE(process_verdict.count, 1U);
+  ASSERT_LE(process_verdict.count, static_cast<std::uint32_t>(SL_MAX_PROCESS_CONDITIONS));
   const std::uint64_t known = (1ULL << compiled.tables.patterns.size()) - 1;
   for (std::uint32_t i = 0; i < SL_MAX_PROCESS_CONDITIONS; i++) {
-    const sl_process_condition& condition = choice.conditions[i];
-    ASSERT_EQ(i < choice.count, (condition.binaries | condition.ancestors) != 0) << i;
+    const sl_process_condition& condition = process_verdict.conditions[i];
+    ASSERT_EQ(i < process_verdict.count, (condition.binaries | condition.ancestors) != 0) << i;
     ASSERT_EQ((condition.binaries | condition.ancestors) & ~known, 0U) << "a pattern that is not there";
   }
   std::set<std::uint32_t> decisions;
-  for (std::uint32_t i = 0; i < 1U << choice.count; i++) {
-    const sl_port_entry& outcome = compiled.tables.ports.at(choice.outcomes + i);
+  for (std::uint32_t i = 0; i < 1U << process_verdict.count; i++) {
+    const sl_port_entry& outcome = compiled.tables.ports.at(process_verdict.outcomes + i);
     ASSERT_EQ(outcome.start, 0U);
     ASSERT_NO_FATAL_FAILURE(ExpectDecision(compiled, outcome));
     decisions.insert(outcome.decision);
   }
-  ASSERT_GT(decisions.size(), 1U) << "else it were no choice";
+  ASSERT_GT(decisions.size(), 1U) << "else it were no process_verdict";
 }
 
 TEST(Compiler, TablesKeepTheirPromisesOnRandomWorlds) {
@@ -147,17 +147,17 @@ TEST(Compiler, TablesKeepTheirPromisesOnRandomWorlds) {
         if ((entry.flags & SL_PORT_BY_PROCESS) != 0) {
           ASSERT_EQ(entry.flags, SL_PORT_BY_PROCESS);
           ASSERT_EQ(entry.verdict, SL_VERDICT_DENY);
-          ASSERT_TRUE(tables.choices.contains(entry.decision));
+          ASSERT_TRUE(tables.process_verdicts.contains(entry.decision));
           chosen.insert(entry.decision);
         } else {
           ASSERT_NO_FATAL_FAILURE(ExpectDecision(*compiled, entry));
         }
       }
     }
-    ASSERT_EQ(chosen.size(), tables.choices.size()) << "each choice is used";
-    for (const auto& [index, choice] : tables.choices) {
-      ASSERT_NO_FATAL_FAILURE(ExpectChoice(*compiled, choice));
-      spans.emplace(choice.outcomes, 1U << choice.count);
+    ASSERT_EQ(chosen.size(), tables.process_verdicts.size()) << "each process_verdict is used";
+    for (const auto& [index, process_verdict] : tables.process_verdicts) {
+      ASSERT_NO_FATAL_FAILURE(ExpectProcessVerdict(*compiled, process_verdict));
+      spans.emplace(process_verdict.outcomes, 1U << process_verdict.count);
     }
     std::size_t in_use = 0;
     std::uint32_t end = 0;

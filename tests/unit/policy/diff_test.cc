@@ -27,7 +27,7 @@ bool Same(const FlatMap<K, V>& a, const FlatMap<K, V>& b) {
 
 bool Same(const Tables& a, const Tables& b) {
   return Same(a.addresses, b.addresses) && Same(a.prefixes, b.prefixes) && Same(a.peers, b.peers) &&
-         Same(a.ports, b.ports) && Same(a.patterns, b.patterns) && Same(a.choices, b.choices);
+         Same(a.ports, b.ports) && Same(a.patterns, b.patterns) && Same(a.process_verdicts, b.process_verdicts);
 }
 
 TEST(Diff, OfEqualTablesIsEmpty) {
@@ -67,7 +67,7 @@ TEST(Diff, PlayedOnTheOldTablesGivesTheNew) {
     Play(plan.peers, tables.peers);
     Play(plan.ports, tables.ports);
     Play(plan.patterns, tables.patterns);
-    Play(plan.choices, tables.choices);
+    Play(plan.process_verdicts, tables.process_verdicts);
     ASSERT_TRUE(Same(tables, compiled->tables));
     snapshot = step % 50 == 49 ? random.NextSnapshot() : random.NextChange();
   }

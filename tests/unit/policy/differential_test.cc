@@ -1,4 +1,4 @@
-// The compiled tables against the reference evaluator, on random worlds.
+// The compiled tables against the reference evaluator, on random scenarios.
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@ namespace sluice::policy {
 namespace {
 
 constexpr std::uint64_t kSeed = 20240611;
-constexpr int kWorlds = 1000;
+constexpr int kScenarios = 1000;
 constexpr int kFlows = 250;
 
 std::string Text(const std::optional<Process>& process) {
@@ -78,7 +78,7 @@ void Compare(const Snapshot& snapshot, const CompiledPolicy& compiled, const Flo
 
 TEST(Differential, TablesAnswerAsTheEvaluatorDoes) {
   Tally tally;
-  for (int world = 0; world < kWorlds; world++) {
+  for (int world = 0; world < kScenarios; world++) {
     SCOPED_TRACE(fmt::format("seed {} + world {}", kSeed, world));
     test::RandomPolicy random(kSeed + world, {.policies = 1 + world % 16, .processes = world % 2 == 0});
     const auto snapshot = random.NextSnapshot();
@@ -88,20 +88,21 @@ TEST(Differential, TablesAnswerAsTheEvaluatorDoes) {
       ASSERT_NO_FATAL_FAILURE(Compare(*snapshot, *compiled, random.NextFlow(*snapshot), tally));
     }
   }
-  // The worlds are worth comparing: nothing is rare.
-  EXPECT_GT(tally.allowed, kWorlds * kFlows / 5);
-  EXPECT_GT(tally.denied, kWorlds * kFlows / 5);
-  EXPECT_GT(tally.audited, kWorlds * kFlows / 50);
-  EXPECT_GT(tally.decided, kWorlds * kFlows / 3);
-  EXPECT_GT(tally.by_process, kWorlds * kFlows / 50);
+  // The scenarios are worth comparing: nothing is rare.
+  EXPECT_GT(tally.allowed, kScenarios * kFlows / 5);
+  EXPECT_GT(tally.denied, kScenarios * kFlows / 5);
+  EXPECT_GT(tally.audited, kScenarios * kFlows / 50);
+  EXPECT_GT(tally.decided, kScenarios * kFlows / 3);
+  EXPECT_GT(tally.by_process, kScenarios * kFlows / 50);
 }
 
 // Where an interval of a port table ends is where an off-by-one would show: both sides of every step, all peers.
 TEST(Differential, EveryStepOfEveryPortTable) {
   Tally tally;
   for (int world = 0; world < 60; world++) {
-    SCOPED_TRACE(fmt::format("seed {} + world {}", kSeed + kWorlds, world));
-    test::RandomPolicy random(kSeed + kWorlds + world, {.workloads = 3, .pods = 4, .policies = 6, .processes = true});
+    SCOPED_TRACE(fmt::format("seed {} + world {}", kSeed + kScenarios, world));
+    test::RandomPolicy random(kSeed + kScenarios + world,
+                              {.workloads = 3, .pods = 4, .policies = 6, .processes = true});
     const auto snapshot = random.NextSnapshot();
     const auto compiled = Compile(snapshot);
     ASSERT_TRUE(compiled.ok()) << compiled.status();

@@ -75,11 +75,11 @@ TEST(DecisionHash, IsTheSameForever) {
 
 TEST(Evaluate, EndsThatAreNotWorkloadsHaveNoDecision) {
   const World world;
-  const Evaluation outside = world.Judge(kOutside4, kNode4, "80/TCP");
+  const Evaluation outside = world.Evaluate(kOutside4, kNode4, "80/TCP");
   EXPECT_TRUE(outside.allowed);
   EXPECT_FALSE(outside.egress.has_value());
   EXPECT_FALSE(outside.ingress.has_value());
-  const Evaluation out = world.Judge("shop/web", kOutside4, "80/TCP");
+  const Evaluation out = world.Evaluate("shop/web", kOutside4, "80/TCP");
   EXPECT_TRUE(out.egress.has_value());
   EXPECT_FALSE(out.ingress.has_value());
 }
@@ -94,9 +94,9 @@ TEST(Evaluate, ScopeEverywhereJudgesPodsWithoutAnInterface) {
 TEST(Evaluate, AuditDeniedIsOfTheFlowAsAWhole) {
   World world;
   world.Apply(SluicePolicyYaml("shop", "try", "podSelector: {}, mode: Audit"));
-  EXPECT_TRUE(world.Judge("bank/web", "shop/web", "80/TCP").audit_denied);
+  EXPECT_TRUE(world.Evaluate("bank/web", "shop/web", "80/TCP").audit_denied);
   world.Apply(PolicyYaml("bank", "out", "podSelector: {}, policyTypes: [Egress]"));
-  const Evaluation cut = world.Judge("bank/web", "shop/web", "80/TCP");
+  const Evaluation cut = world.Evaluate("bank/web", "shop/web", "80/TCP");
   EXPECT_TRUE(cut.ingress->audit_denied);
   EXPECT_FALSE(cut.audit_denied) << "it is denied in truth";
 }

@@ -25,7 +25,7 @@ std::string Text(const std::string& name) {
 bool Allows(const World& world, const std::string& binary) {
   Flow flow = world.FlowOf("shop/web-0", "shop/db-0", "5432/TCP");
   flow.source_process = Process{.binary = binary};
-  return world.Judge(flow).allowed;
+  return world.Evaluate(flow).allowed;
 }
 
 TEST(Examples, AreUnderstoodOneByOne) {

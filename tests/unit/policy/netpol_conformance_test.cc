@@ -1,4 +1,4 @@
-// The 48 Kubernetes NetworkPolicy end-to-end cases, judged by the reference evaluator, for IPv4 and IPv6.
+// The 48 Kubernetes NetworkPolicy end-to-end cases, evaluated by the reference evaluator, for IPv4 and IPv6.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,13 +22,13 @@ std::string DataDirectory() {
 }
 
 struct Suite {
-  NetpolWorld world;
+  NetpolScenario world;
   std::vector<NetpolCase> cases;
 };
 
 StatusOr<Suite> LoadSuite(Family family) {
   Suite suite;
-  SL_ASSIGN_OR_RETURN(suite.world, NetpolWorld::Load(DataDirectory()));
+  SL_ASSIGN_OR_RETURN(suite.world, NetpolScenario::Load(DataDirectory()));
   SL_ASSIGN_OR_RETURN(suite.cases, LoadNetpolCases(DataDirectory(), suite.world, family));
   return suite;
 }
@@ -132,7 +132,7 @@ TEST(NetpolCases, LocalPodsAreWorkloadsAndRelabelledOnesAreRestored) {
   PodPlaces places{{{"x", "a"}, place("10.9.0.1", "fd00:9::1")}, {{"x", "b"}, place("10.9.0.2", "fd00:9::2")}};
   places[{"x", "a"}].netns = "/run/netns/x-a";
   places[{"x", "b"}].host_interface = "vethxb";
-  const auto world = NetpolWorld::Load(DataDirectory(), places);
+  const auto world = NetpolScenario::Load(DataDirectory(), places);
   ASSERT_TRUE(world.ok()) << world.status();
   const auto parsed = policy::ParseResources("world", world->ToYaml());
   ASSERT_TRUE(parsed.ok()) << parsed.status();

@@ -81,15 +81,15 @@ TEST(RulesBeyond, Rule33_AuditRulesNeitherAllowNorDeny) {
       fmt::format("{}, ingress: [{{ports: [{{port: 1}}, {{port: 2}}]}}, {{action: Audit, ports: [{{port: "
                   "2}}, {{port: 3}}]}}]",
                   kSelectDb)));
-  EXPECT_FALSE(world.Judge("shop/web", "shop/db", "1/TCP").audit_denied);
-  const Evaluation allowed = world.Judge("shop/web", "shop/db", "2/TCP");
+  EXPECT_FALSE(world.Evaluate("shop/web", "shop/db", "1/TCP").audit_denied);
+  const Evaluation allowed = world.Evaluate("shop/web", "shop/db", "2/TCP");
   EXPECT_TRUE(allowed.allowed);
   EXPECT_TRUE(allowed.audit_denied);
   EXPECT_EQ(allowed.ingress->contributions,
             (std::vector<Contribution>{
                 {NetworkPolicy::Api::kSluice, {"shop", "p"}, "ingress[0]", Effect::kAllow, Effect::kAllow},
                 {NetworkPolicy::Api::kSluice, {"shop", "p"}, "ingress[1]", Effect::kAudit, Effect::kDeny}}));
-  const Evaluation denied = world.Judge("shop/web", "shop/db", "3/TCP");
+  const Evaluation denied = world.Evaluate("shop/web", "shop/db", "3/TCP");
   EXPECT_FALSE(denied.allowed);
   EXPECT_FALSE(denied.audit_denied);
 }
@@ -100,7 +100,7 @@ TEST(RulesBeyond, Rule34_PoliciesInAuditEnforceNothing) {
       fmt::format("{}, mode: Audit, ingress: [{{ports: [{{port: 1}}]}}, {{action: Deny, ports: [{{port: 2}}]}}]",
                   kSelectDb)));
   const auto would = [&](const char* service) {
-    const Evaluation answer = world.Judge("shop/web", "shop/db", service);
+    const Evaluation answer = world.Evaluate("shop/web", "shop/db", service);
     EXPECT_TRUE(answer.allowed);
     EXPECT_EQ(answer.ingress->contributions.size(), 1U);
     EXPECT_EQ(answer.ingress->contributions[0].effect, Effect::kAudit);
@@ -110,7 +110,7 @@ TEST(RulesBeyond, Rule34_PoliciesInAuditEnforceNothing) {
   EXPECT_EQ(would("1/TCP"), std::tuple(Effect::kAllow, "ingress[0]", false));
   EXPECT_EQ(would("2/TCP"), std::tuple(Effect::kDeny, "ingress[1]", true));
   EXPECT_EQ(would("3/TCP"), std::tuple(Effect::kDefaultDeny, "", true));
-  EXPECT_TRUE(world.Judge("shop/db", "shop/web", "1/TCP").egress->contributions.empty()) << "not its direction";
+  EXPECT_TRUE(world.Evaluate("shop/db", "shop/web", "1/TCP").egress->contributions.empty()) << "not its direction";
 }
 
 TEST(RulesBeyond, Rule34_AuditIsJudgedBesideWhatIsEnforced) {
@@ -118,10 +118,10 @@ TEST(RulesBeyond, Rule34_AuditIsJudgedBesideWhatIsEnforced) {
       PolicyYaml("shop", "real", fmt::format("{}, ingress: [{{ports: [{{port: 1}}]}}]", kSelectDb));
   const std::string audit = SluicePolicyYaml("shop", "try", fmt::format("{}, mode: Audit, ingress: []", kSelectDb));
   const World world = With(enforced + "---\n" + audit);
-  const Evaluation allowed = world.Judge("shop/web", "shop/db", "1/TCP");
+  const Evaluation allowed = world.Evaluate("shop/web", "shop/db", "1/TCP");
   EXPECT_TRUE(allowed.allowed);
   EXPECT_FALSE(allowed.audit_denied) << "an enforced rule would still allow it";
-  const Evaluation denied = world.Judge("shop/web", "shop/db", "2/TCP");
+  const Evaluation denied = world.Evaluate("shop/web", "shop/db", "2/TCP");
   EXPECT_FALSE(denied.allowed);
   EXPECT_FALSE(denied.audit_denied);
   EXPECT_EQ(denied.ingress->contributions,
@@ -139,7 +139,7 @@ TEST(RulesBeyond, Rule35_TheDecidingRulesAreNamed) {
   const World world = With(policies);
   const auto parts = [&](const char* service) {
     std::string text;
-    const Evaluation answer = world.Judge("shop/web", "shop/db", service);
+    const Evaluation answer = world.Evaluate("shop/web", "shop/db", service);
     for (const Contribution& part : answer.ingress->contributions) {
       text += fmt::format("{} {} {}; ", part.policy.name, part.rule, EffectName(part.effect));
     }
@@ -153,8 +153,8 @@ TEST(RulesBeyond, Rule35_TheDecidingRulesAreNamed) {
 TEST(RulesBeyond, Rule36_OnlyEnforcedEndsAreJudged) {
   const World world = With(PolicyYaml("bank", "p", "podSelector: {}, policyTypes: [Ingress, Egress]"));
   const Flow to_far = world.FlowOf("shop/web", "bank/far", "80/TCP");
-  EXPECT_TRUE(world.Judge(to_far).allowed) << "bank/far is judged on its own node";
-  EXPECT_FALSE(world.Judge(to_far).ingress.has_value());
+  EXPECT_TRUE(world.Evaluate(to_far).allowed) << "bank/far is evaluated on its own node";
+  EXPECT_FALSE(world.Evaluate(to_far).ingress.has_value());
   const Evaluation everywhere = Evaluate(world.snapshot(), to_far, Scope::kEverywhere);
   EXPECT_FALSE(everywhere.allowed);
   ASSERT_TRUE(everywhere.ingress.has_value());
@@ -212,7 +212,7 @@ TEST(RulesBeyond, Rule40_WhereQuarantineDecidesNoPolicyIsAsked) {
   EXPECT_TRUE(answer.quarantined);
   EXPECT_EQ(answer.egress, (Decision{.allowed = false}));
   EXPECT_FALSE(answer.ingress.has_value());
-  EXPECT_FALSE(world.Judge("shop/web", "shop/db", "80/TCP").ingress->contributions.empty()) << "after a release";
+  EXPECT_FALSE(world.Evaluate("shop/web", "shop/db", "80/TCP").ingress->contributions.empty()) << "after a release";
 }
 
 }  // namespace

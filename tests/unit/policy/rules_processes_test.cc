@@ -40,18 +40,18 @@ Known Script(const std::string& interpreter, const std::string& script) {
   return Process{.binary = interpreter, .script = script};
 }
 
-Evaluation JudgeFrom(const World& world, const Known& process, const std::string& service = "80/TCP") {
+Evaluation EvaluateFrom(const World& world, const Known& process, const std::string& service = "80/TCP") {
   Flow flow = world.FlowOf("shop/web", "shop/db", service);
   flow.source_process = process;
-  return world.Judge(flow);
+  return world.Evaluate(flow);
 }
 bool From(const World& world, const Known& process, const std::string& service = "80/TCP") {
-  return JudgeFrom(world, process, service).allowed;
+  return EvaluateFrom(world, process, service).allowed;
 }
 bool To(const World& world, const Known& process) {
   Flow flow = world.FlowOf("shop/web", "shop/db", "80/TCP");
   flow.destination_process = process;
-  return world.Judge(flow).allowed;
+  return world.Evaluate(flow).allowed;
 }
 
 TEST(RulesProcesses, Rule41_ARuleMatchesItsProcessesOnly) {
@@ -60,8 +60,8 @@ TEST(RulesProcesses, Rule41_ARuleMatchesItsProcessesOnly) {
   EXPECT_TRUE(From(world, Program("/usr/bin/pg_dump")));
   EXPECT_FALSE(From(world, Program(kCurl)));
   EXPECT_FALSE(From(world, Program(kPsql), "81/TCP")) << "peer and port count as ever";
-  EXPECT_EQ(JudgeFrom(world, Program(kCurl)).egress->contributions[0].effect, Effect::kDefaultDeny);
-  EXPECT_EQ(JudgeFrom(world, Program(kPsql)).egress->contributions[0].rule, "egress[0]");
+  EXPECT_EQ(EvaluateFrom(world, Program(kCurl)).egress->contributions[0].effect, Effect::kDefaultDeny);
+  EXPECT_EQ(EvaluateFrom(world, Program(kPsql)).egress->contributions[0].rule, "egress[0]");
 }
 
 TEST(RulesProcesses, Rule41_BothListsMustBeMet) {
@@ -80,19 +80,19 @@ TEST(RulesProcesses, Rule41_ActionsAndModesMeanWhatTheyAlwaysDo) {
   EXPECT_FALSE(From(deny, Program(kCurl)));
   EXPECT_TRUE(From(deny, Program(kPsql)));
   const World audit_rule = With(Egress("[{}, {action: Audit, processes: {binaries: [/usr/bin/curl]}}]"));
-  EXPECT_TRUE(JudgeFrom(audit_rule, Program(kCurl)).audit_denied);
-  EXPECT_FALSE(JudgeFrom(audit_rule, Program(kPsql)).audit_denied);
+  EXPECT_TRUE(EvaluateFrom(audit_rule, Program(kCurl)).audit_denied);
+  EXPECT_FALSE(EvaluateFrom(audit_rule, Program(kPsql)).audit_denied);
   const World trial = With(Egress("[{processes: {binaries: [/usr/bin/psql]}}]", ", mode: Audit"));
   EXPECT_TRUE(From(trial, Program(kCurl)));
-  EXPECT_TRUE(JudgeFrom(trial, Program(kCurl)).audit_denied);
-  EXPECT_FALSE(JudgeFrom(trial, Program(kPsql)).audit_denied);
+  EXPECT_TRUE(EvaluateFrom(trial, Program(kCurl)).audit_denied);
+  EXPECT_FALSE(EvaluateFrom(trial, Program(kPsql)).audit_denied);
 }
 
 TEST(RulesProcesses, Rule41_ItSaysWhetherTheAnswerHangsOnTheProcess) {
   const World world = With(Egress("[{ports: [{port: 81}]}, {ports: [{port: 80}], processes: {binaries: [/a]}}]"));
-  EXPECT_TRUE(JudgeFrom(world, Program(kPsql)).egress_by_process);
-  EXPECT_FALSE(JudgeFrom(world, Program(kPsql)).ingress_by_process);
-  EXPECT_FALSE(JudgeFrom(world, Program(kPsql), "81/TCP").egress_by_process);
+  EXPECT_TRUE(EvaluateFrom(world, Program(kPsql)).egress_by_process);
+  EXPECT_FALSE(EvaluateFrom(world, Program(kPsql)).ingress_by_process);
+  EXPECT_FALSE(EvaluateFrom(world, Program(kPsql), "81/TCP").egress_by_process);
 }
 
 // More of this: glob_test.cc; what is refused: parser_test.cc.
@@ -170,12 +170,12 @@ TEST(RulesProcesses, Rule47_ClosedUnlessThePolicySaysOtherwise) {
   for (const char* closed : {"", ", unknownProcesses: Deny"}) {
     EXPECT_FALSE(From(With(Egress(allow, closed)), std::nullopt));
     EXPECT_FALSE(From(With(Egress(deny, closed)), std::nullopt));
-    EXPECT_TRUE(JudgeFrom(With(Egress(audit, closed)), std::nullopt).audit_denied);
+    EXPECT_TRUE(EvaluateFrom(With(Egress(audit, closed)), std::nullopt).audit_denied);
   }
   const std::string open = ", unknownProcesses: Allow";
   EXPECT_TRUE(From(With(Egress(allow, open)), std::nullopt));
   EXPECT_TRUE(From(With(Egress(deny, open)), std::nullopt));
-  EXPECT_FALSE(JudgeFrom(With(Egress(audit, open)), std::nullopt).audit_denied);
+  EXPECT_FALSE(EvaluateFrom(With(Egress(audit, open)), std::nullopt).audit_denied);
   EXPECT_FALSE(From(With(Egress(allow, open)), Program(kCurl))) << "a process that is known";
 }
 
@@ -185,16 +185,16 @@ TEST(RulesProcesses, Rule47_EachPolicySpeaksForItsOwnRules) {
   EXPECT_TRUE(From(With(open), std::nullopt));
   const World both = With(open + closed);
   EXPECT_FALSE(From(both, std::nullopt));
-  EXPECT_EQ(JudgeFrom(both, std::nullopt).egress->contributions[0].policy.name, "closed");
+  EXPECT_EQ(EvaluateFrom(both, std::nullopt).egress->contributions[0].policy.name, "closed");
   EXPECT_TRUE(From(both, Program(kPsql)));
 }
 
 TEST(RulesProcesses, Rule47_RulesAboutTheNodeAndOneselfStand) {
   const World world = With(Ingress("[{processes: {binaries: [/usr/bin/psql]}}]"));
   Flow probe = world.FlowOf(kNode4, "shop/db", "80/TCP");
-  EXPECT_FALSE(world.Judge(probe).allowed);
+  EXPECT_FALSE(world.Evaluate(probe).allowed);
   probe.from_node = true;
-  EXPECT_TRUE(world.Judge(probe).allowed);  // 14
+  EXPECT_TRUE(world.Evaluate(probe).allowed);  // 14
   EXPECT_TRUE(world.Allows("shop/db", "shop/db"));
 }
 

@@ -32,7 +32,7 @@ std::string ParseError(const std::string& yaml) {
 TEST(Rules, Rule01_NotIsolatedMeansAllowed) {
   const World world;
   for (const char* from : {"shop/web", "bank/far", kOutside4, kNode4}) {
-    const Evaluation answer = world.Judge(from, "shop/db", "5432/TCP");
+    const Evaluation answer = world.Evaluate(from, "shop/db", "5432/TCP");
     EXPECT_TRUE(answer.allowed) << from;
     ASSERT_TRUE(answer.ingress.has_value());
     EXPECT_TRUE(answer.ingress->contributions.empty());
@@ -89,11 +89,11 @@ TEST(Rules, Rule03_BothEndsMustAllow) {
                  "podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 5432}]}]");
   const std::string in = PolicyYaml("shop", "in", fmt::format("{}, ingress: [{{ports: [{{port: 80}}]}}]", kSelectDb));
   const World world = With(out + "---\n" + in);
-  const Evaluation at_destination = world.Judge("shop/web", "shop/db", "5432/TCP");
+  const Evaluation at_destination = world.Evaluate("shop/web", "shop/db", "5432/TCP");
   EXPECT_FALSE(at_destination.allowed);
   EXPECT_TRUE(at_destination.egress->allowed);
   EXPECT_FALSE(at_destination.ingress->allowed);
-  const Evaluation at_source = world.Judge("shop/web", "shop/db", "80/TCP");
+  const Evaluation at_source = world.Evaluate("shop/web", "shop/db", "80/TCP");
   EXPECT_FALSE(at_source.allowed);
   EXPECT_FALSE(at_source.egress->allowed);
   EXPECT_TRUE(at_source.ingress->allowed);
@@ -348,9 +348,9 @@ TEST(Rules, Rule13_OtherProtocolsNeedARuleWithoutPorts) {
 TEST(Rules, Rule14_TheNodeReachesItsWorkloads) {
   const World world = WithDbIngress("[]");
   Flow probe = world.FlowOf(kNode4, "shop/db", "80/TCP");
-  EXPECT_FALSE(world.Judge(probe).allowed) << "an address of the node does not prove that the node sent it";
+  EXPECT_FALSE(world.Evaluate(probe).allowed) << "an address of the node does not prove that the node sent it";
   probe.from_node = true;
-  const Evaluation answer = world.Judge(probe);
+  const Evaluation answer = world.Evaluate(probe);
   EXPECT_TRUE(answer.allowed);
   EXPECT_FALSE(answer.egress.has_value());
   EXPECT_EQ(answer.ingress, Decision{});
@@ -358,7 +358,7 @@ TEST(Rules, Rule14_TheNodeReachesItsWorkloads) {
 
 TEST(Rules, Rule14_AWorkloadReachesItself) {
   const World world = With(PolicyYaml("shop", "p", fmt::format("{}, policyTypes: [Ingress, Egress]", kSelectDb)));
-  const Evaluation answer = world.Judge("shop/db", "shop/db", "5432/TCP");
+  const Evaluation answer = world.Evaluate("shop/db", "shop/db", "5432/TCP");
   EXPECT_TRUE(answer.allowed);
   EXPECT_EQ(answer.egress, Decision{});
   EXPECT_EQ(answer.ingress, Decision{});

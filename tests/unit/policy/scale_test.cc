@@ -203,7 +203,7 @@ TEST(Scale, NamedPortsOfManyPeersInManyRulesets) {
   const auto start = std::chrono::steady_clock::now();
   const auto compiled = Compile(big.Build());
   EXPECT_LT(std::chrono::steady_clock::now() - start, kTimeLimit);
-  // 500 rulesets x 4,000 peers that differ from most: more than a slot holds, and the error says so.
+  // 500 rulesets x 4,000 peers that differ from most: more than an epoch holds, and the error says so.
   ASSERT_EQ(compiled.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_NE(Message(compiled.status()).find("\"peers\""), std::string::npos) << compiled.status();
 }

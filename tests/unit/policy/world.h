@@ -15,7 +15,7 @@
 namespace sluice::policy {
 
 // shop/web and shop/db, bank/web and bank/vault are local; bank/far is a Pod elsewhere, known by its addresses.
-inline constexpr char kBaseWorld[] = R"(
+inline constexpr char kBaseScenario[] = R"(
 {apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {team: retail}}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: bank, labels: {team: money}}}
@@ -56,7 +56,7 @@ inline constexpr char kOutside6[] = "2001:db8::7";
 
 class World {
  public:
-  explicit World(const std::string& yaml = kBaseWorld) { Apply(yaml); }
+  explicit World(const std::string& yaml = kBaseScenario) { Apply(yaml); }
 
   // Creates or replaces; a wrong text fails the test.
   void Apply(const std::string& yaml) {
@@ -86,7 +86,7 @@ class World {
     return flow;
   }
 
-  Evaluation Judge(const Flow& flow) const {
+  Evaluation Evaluate(const Flow& flow) const {
     const Evaluation answer = Evaluate(*snapshot_, flow, Scope::kLocal);
     const TableVerdict table = LookUp(compiled_.tables, flow);
     EXPECT_EQ(table.allowed, answer.allowed);
@@ -95,11 +95,11 @@ class World {
     EXPECT_EQ(Meaning(table.ingress_decision), answer.ingress.value_or(Decision{}));
     return answer;
   }
-  Evaluation Judge(const std::string& from, const std::string& to, const std::string& service) const {
-    return Judge(FlowOf(from, to, service));
+  Evaluation Evaluate(const std::string& from, const std::string& to, const std::string& service) const {
+    return Evaluate(FlowOf(from, to, service));
   }
   bool Allows(const std::string& from, const std::string& to, const std::string& service = "80/TCP") const {
-    return Judge(from, to, service).allowed;
+    return Evaluate(from, to, service).allowed;
   }
 
   const Snapshot& snapshot() const { return *snapshot_; }

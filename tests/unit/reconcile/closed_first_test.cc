@@ -50,7 +50,7 @@ TEST_F(ClosedFirst, WhatCannotBeClosedIsNotCalledClosed) {
   EXPECT_FALSE(datapath_.pods().contains(13));
   EXPECT_THAT(Problem("cache"), AllOf(HasSubstr("setns"), HasSubstr("NOT closed"), HasSubstr("Too many open files")));
   host_ends_error_ = OkStatus();
-  controller_->CloseNewcomers();
+  controller_->CloseNewInterfaces();
   EXPECT_TRUE(IsClosed(13));
   EXPECT_FALSE(controller_->Refresh().ok());
   EXPECT_EQ(Problem("cache"), Message(kNoRight));
@@ -73,9 +73,9 @@ TEST_F(ClosedFirst, WhatComesIsClosedBeforeAnythingIsCompiled) {
   Plug("web", 11);
   bind_errors_["web"] = kNoAddress;
   datapath_.ClearCalls();
-  controller_->CloseNewcomers();
+  controller_->CloseNewInterfaces();
   EXPECT_THAT(datapath_.calls(), ::testing::ElementsAre("AttachPod veth-web"));
-  controller_->CloseNewcomers();
+  controller_->CloseNewInterfaces();
   EXPECT_EQ(datapath_.calls().size(), 1U) << "once";
   bind_errors_.clear();
   ASSERT_TRUE(controller_->Refresh().ok());
@@ -85,7 +85,7 @@ TEST_F(ClosedFirst, WhatComesIsClosedBeforeAnythingIsCompiled) {
 TEST_F(ClosedFirst, APodThatComesBackUnderAnotherInterfaceIsClosedAtOnce) {
   ApplyWebAndDb();
   Plug("web", 21);
-  controller_->CloseNewcomers();
+  controller_->CloseNewInterfaces();
   EXPECT_TRUE(IsClosed(21));
   EXPECT_TRUE(IsEnforced(12)) << "others go on";
   ASSERT_TRUE(controller_->Refresh().ok());

@@ -94,7 +94,7 @@ class ControllerTest : public ::testing::Test {
     EXPECT_TRUE(quarantine.ok()) << quarantine.status();
     return quarantine.ok() ? quarantine->workloads : std::set<policy::ObjectName>();
   }
-  std::set<std::uint32_t> CutInKernel() { return datapath_.ReadQuarantine()->endpoints; }
+  std::set<std::uint32_t> QuarantinedInKernel() { return datapath_.ReadQuarantine()->endpoints; }
 
   std::string Problem(const std::string& name) const {
     const auto view = controller_->view();

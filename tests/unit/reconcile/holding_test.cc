@@ -61,7 +61,7 @@ TEST_F(Holding, WhoAppliesAgainTakesOverWithNumbersAndAll) {
   ASSERT_TRUE(Apply(Policy("closed") + Workload("web", "10.0.0.1")).ok());
   EXPECT_EQ(controller_->view()->holding, "");
   EXPECT_EQ(NumberOf("10.0.0.1"), web);
-  EXPECT_THAT(CutInKernel(), ElementsAre(web)) << "whoever cut it off";
+  EXPECT_THAT(QuarantinedInKernel(), ElementsAre(web)) << "whoever cut it off";
   EXPECT_TRUE(IsEnforced(11));
   EXPECT_TRUE(IsClosed(12)) << "nobody has said whose it is";
   ASSERT_TRUE(Apply(Workload("db", "10.0.0.2")).ok());
@@ -128,7 +128,7 @@ TEST_F(Holding, AfterABootWithoutACopyEveryPodIsClosed) {
   EXPECT_TRUE(IsClosed(21));
   EXPECT_TRUE(IsClosed(22));
   Plug("late", 23);
-  controller_->CloseNewcomers();
+  controller_->CloseNewInterfaces();
   EXPECT_TRUE(IsClosed(23));
   ASSERT_TRUE(Apply(Workload("web", "10.0.0.1")).ok());
   EXPECT_TRUE(IsEnforced(21));
@@ -210,7 +210,7 @@ TEST_F(Holding, QuarantineWorksMeanwhile) {
   ASSERT_TRUE(Restart().ok());
   EXPECT_FALSE(Apply(Policy("other")).ok());
   ASSERT_TRUE(controller_->Quarantine({"shop", "db"}).ok());
-  EXPECT_THAT(CutInKernel(), ElementsAre(NumberOf("10.0.0.2")));
+  EXPECT_THAT(QuarantinedInKernel(), ElementsAre(NumberOf("10.0.0.2")));
 }
 
 TEST_F(Holding, WhatWasRemovedFromTheDirectoryWhileNoAgentRanIsLetGo) {

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Newcomers : public ControllerTest {
+class NewInterfaces : public ControllerTest {
  protected:
   void SetUp() override {
     ASSERT_TRUE(Restart().ok());
@@ -46,13 +46,13 @@ class Newcomers : public ControllerTest {
   }
 };
 
-TEST_F(Newcomers, OneIsClosedWhileAChangeIsCommitted) {
+TEST_F(NewInterfaces, OneIsClosedWhileAChangeIsCommitted) {
   WhileCommitting([this] { EXPECT_TRUE(Apply(Policy("closed")).ok()); },
                   [this] {
                     Plug("web", 21);
-                    EXPECT_EQ(controller_->CloseNewcomers(), 1);
+                    EXPECT_EQ(controller_->CloseNewInterfaces(), 1);
                     EXPECT_TRUE(IsClosed(21));
-                    EXPECT_EQ(controller_->CloseNewcomers(), 0) << "once";
+                    EXPECT_EQ(controller_->CloseNewInterfaces(), 0) << "once";
                   });
   EXPECT_TRUE(IsClosed(21)) << "the change that did not know it lets nothing go";
   ASSERT_TRUE(controller_->Refresh().ok());
@@ -60,23 +60,23 @@ TEST_F(Newcomers, OneIsClosedWhileAChangeIsCommitted) {
   EXPECT_FALSE(datapath_.pods().contains(11));
 }
 
-TEST_F(Newcomers, OneIsClosedWhileAChangeIsSaved) {
+TEST_F(NewInterfaces, OneIsClosedWhileAChangeIsSaved) {
   Meanwhile([this](std::function<void()> wait) { while_saving_ = std::move(wait); },
             [this] { EXPECT_TRUE(Apply(Policy("closed")).ok()); },
             [this] {
               Plug("web", 21);
-              EXPECT_EQ(controller_->CloseNewcomers(), 1);
+              EXPECT_EQ(controller_->CloseNewInterfaces(), 1);
               EXPECT_TRUE(IsClosed(21));
             });
   EXPECT_TRUE(IsClosed(21));
 }
 
-TEST_F(Newcomers, OneThatTheDirectoryIsJustBringingIsClosedToo) {
+TEST_F(NewInterfaces, OneThatTheDirectoryIsJustBringingIsClosedToo) {
   WhileCommitting(
       [this] { EXPECT_TRUE(controller_->SetDirectory(Map(Workload("cache", "10.0.0.3") + Policy("closed"))).ok()); },
       [this] {
         Plug("cache", 13);
-        EXPECT_EQ(controller_->CloseNewcomers(), 1);
+        EXPECT_EQ(controller_->CloseNewInterfaces(), 1);
         EXPECT_TRUE(IsClosed(13));
       });
   EXPECT_TRUE(IsClosed(13));
@@ -84,9 +84,9 @@ TEST_F(Newcomers, OneThatTheDirectoryIsJustBringingIsClosedToo) {
   EXPECT_TRUE(IsEnforced(13));
 }
 
-TEST_F(Newcomers, AChangeThatLooksAtNoInterfaceLetsNoneGo) {
+TEST_F(NewInterfaces, AChangeThatLooksAtNoInterfaceLetsNoneGo) {
   Plug("web", 21);
-  ASSERT_EQ(controller_->CloseNewcomers(), 1);
+  ASSERT_EQ(controller_->CloseNewInterfaces(), 1);
   ASSERT_TRUE(Apply(Policy("closed")).ok());
   EXPECT_TRUE(IsClosed(21));
   EXPECT_TRUE(saved_.released_interfaces.empty());
@@ -95,24 +95,24 @@ TEST_F(Newcomers, AChangeThatLooksAtNoInterfaceLetsNoneGo) {
 }
 
 // The change has found it itself, and has told the kernel all that is known of it.
-TEST_F(Newcomers, WhatTheChangeSaysOfItStays) {
+TEST_F(NewInterfaces, WhatTheChangeSaysOfItStays) {
   Plug("web", 21);
   WhileCommitting([this] { EXPECT_TRUE(controller_->Refresh().ok()); },
                   [this] {
                     EXPECT_TRUE(IsClosed(21));
-                    controller_->CloseNewcomers();
+                    controller_->CloseNewInterfaces();
                     EXPECT_TRUE(IsClosed(21));
                   });
   EXPECT_TRUE(IsEnforced(21)) << "with its facts";
   EXPECT_TRUE(IsEnforced(12));
 }
 
-TEST_F(Newcomers, OneStaysClosedWhenTheChangeThatFoundItFails) {
+TEST_F(NewInterfaces, OneStaysClosedWhenTheChangeThatFoundItFails) {
   for (const bool closed_before : {true, false}) {
     const std::uint32_t ifindex = closed_before ? 21 : 22;
     Plug("web", ifindex);
     if (closed_before) {
-      ASSERT_EQ(controller_->CloseNewcomers(), 1);
+      ASSERT_EQ(controller_->CloseNewInterfaces(), 1);
     }
     datapath_.FailNext("Commit", InvalidError("map peers is full"));
     ASSERT_FALSE(controller_->Refresh().ok());
@@ -123,19 +123,19 @@ TEST_F(Newcomers, OneStaysClosedWhenTheChangeThatFoundItFails) {
   EXPECT_FALSE(datapath_.pods().contains(21));
 }
 
-TEST_F(Newcomers, OneWhoseWorkloadIsDeletedMeanwhileIsLetGo) {
+TEST_F(NewInterfaces, OneWhoseWorkloadIsDeletedMeanwhileIsLetGo) {
   WhileCommitting([this] { EXPECT_TRUE(controller_->Delete({WorkloadId("web")}).ok()); },
                   [this] {
                     Plug("web", 21);
-                    EXPECT_EQ(controller_->CloseNewcomers(), 1);
+                    EXPECT_EQ(controller_->CloseNewInterfaces(), 1);
                   });
   EXPECT_FALSE(datapath_.pods().contains(21));
   EXPECT_FALSE(datapath_.pods().contains(11));
-  EXPECT_EQ(controller_->CloseNewcomers(), 0) << "nobody wants it";
+  EXPECT_EQ(controller_->CloseNewInterfaces(), 0) << "nobody wants it";
 }
 
-// Changes of all kinds, while pods come and go: from when CloseNewcomers has seen one, it is never open.
-TEST_F(Newcomers, NoneIsOpenHoweverTheyMeet) {
+// Changes of all kinds, while pods come and go: from when CloseNewInterfaces has seen one, it is never open.
+TEST_F(NewInterfaces, NoneIsOpenHoweverTheyMeet) {
   std::atomic<bool> stop = false;
   std::thread changer([&] {
     std::mt19937 random(1);
@@ -160,7 +160,7 @@ TEST_F(Newcomers, NoneIsOpenHoweverTheyMeet) {
   for (std::uint32_t i = 0; i < 400 && !HasFailure(); ++i) {
     const std::uint32_t ifindex = 100 + i;
     Plug(i % 2 == 0 ? "web" : "db", ifindex);
-    controller_->CloseNewcomers();
+    controller_->CloseNewInterfaces();
     for (int look = 0; look < 3; ++look) {
       EXPECT_TRUE(datapath_.pods().contains(ifindex)) << i;
       std::this_thread::yield();

@@ -34,11 +34,11 @@ TEST_F(ControllerQuarantine, CutsOffAndReleasesWithoutANewGeneration) {
   const auto revision = controller_->Quarantine(kWeb);
   ASSERT_TRUE(revision.ok()) << revision.status();
   EXPECT_EQ(*revision, 1U);
-  EXPECT_THAT(CutInKernel(), ElementsAre(web_));
+  EXPECT_THAT(QuarantinedInKernel(), ElementsAre(web_));
   EXPECT_THAT(Quarantined(), ElementsAre(kWeb));
   EXPECT_THAT(saved_.quarantined, ElementsAre(kWeb));
   ASSERT_TRUE(controller_->Release(kWeb).ok());
-  EXPECT_THAT(CutInKernel(), IsEmpty());
+  EXPECT_THAT(QuarantinedInKernel(), IsEmpty());
   EXPECT_THAT(Quarantined(), IsEmpty());
   EXPECT_THAT(saved_.quarantined, IsEmpty());
   EXPECT_EQ(datapath_.generation(), generation);
@@ -46,7 +46,7 @@ TEST_F(ControllerQuarantine, CutsOffAndReleasesWithoutANewGeneration) {
 }
 
 TEST_F(ControllerQuarantine, TheKernelIsToldBeforeAnythingIsSaved) {
-  while_saving_ = [this] { EXPECT_THAT(CutInKernel(), ElementsAre(web_)); };
+  while_saving_ = [this] { EXPECT_THAT(QuarantinedInKernel(), ElementsAre(web_)); };
   ASSERT_TRUE(controller_->Quarantine(kWeb).ok());
   while_saving_ = nullptr;
 }
@@ -56,10 +56,10 @@ TEST_F(ControllerQuarantine, CountsWithoutADiskAndIsSavedWhenThereIsOne) {
   std::string unsaved;
   ASSERT_TRUE(controller_->Quarantine(kWeb, &unsaved).ok());
   EXPECT_EQ(unsaved, "the disk is full");
-  EXPECT_THAT(CutInKernel(), ElementsAre(web_));
+  EXPECT_THAT(QuarantinedInKernel(), ElementsAre(web_));
   EXPECT_THAT(Quarantined(), ElementsAre(kWeb));
   EXPECT_EQ(Message(controller_->Refresh()), "the disk is full") << "so that the agent tries again";
-  EXPECT_THAT(CutInKernel(), ElementsAre(web_));
+  EXPECT_THAT(QuarantinedInKernel(), ElementsAre(web_));
   disk_ = OkStatus();
   ASSERT_TRUE(controller_->Refresh().ok());
   EXPECT_THAT(saved_.quarantined, ElementsAre(kWeb));
@@ -69,7 +69,7 @@ TEST_F(ControllerQuarantine, WithoutADiskItCanBeReleasedAgain) {
   disk_ = MakeError(absl::StatusCode::kResourceExhausted, "the disk is full");
   ASSERT_TRUE(controller_->Quarantine(kWeb).ok());
   ASSERT_TRUE(controller_->Release(kWeb).ok());
-  EXPECT_THAT(CutInKernel(), IsEmpty());
+  EXPECT_THAT(QuarantinedInKernel(), IsEmpty());
   EXPECT_THAT(Quarantined(), IsEmpty());
   disk_ = OkStatus();
   ASSERT_TRUE(controller_->Refresh().ok());
@@ -99,7 +99,7 @@ TEST_F(ControllerQuarantine, AnUnknownWorkloadIsNotFound) {
 TEST_F(ControllerQuarantine, RefusedByTheKernelOrAReleaseByTheStoreNothingChanges) {
   datapath_.FailNext("SetQuarantine", InvalidError("no map"));
   EXPECT_EQ(Message(controller_->Quarantine(kWeb).status()), "no map");
-  EXPECT_THAT(CutInKernel(), IsEmpty());
+  EXPECT_THAT(QuarantinedInKernel(), IsEmpty());
   EXPECT_THAT(Quarantined(), IsEmpty());
 
   ASSERT_TRUE(controller_->Quarantine(kWeb).ok());
@@ -107,7 +107,7 @@ TEST_F(ControllerQuarantine, RefusedByTheKernelOrAReleaseByTheStoreNothingChange
   EXPECT_EQ(Message(controller_->Release(kWeb).status()), "no map");
   fail_after_enforcing_ = InvalidError("the disk is full");
   EXPECT_EQ(Message(controller_->Release(kWeb).status()), "the disk is full");
-  EXPECT_THAT(CutInKernel(), ElementsAre(web_));
+  EXPECT_THAT(QuarantinedInKernel(), ElementsAre(web_));
   EXPECT_THAT(saved_.quarantined, ElementsAre(kWeb));
 }
 
@@ -116,9 +116,9 @@ TEST_F(ControllerQuarantine, WhatAKernelProgramCutIsShownAndKept) {
   EXPECT_THAT(Quarantined(), ElementsAre(kWeb));
   EXPECT_THAT(saved_.quarantined, IsEmpty());
   ASSERT_TRUE(controller_->Refresh().ok());
-  EXPECT_THAT(CutInKernel(), ElementsAre(web_)) << "nobody but a release ends it";
+  EXPECT_THAT(QuarantinedInKernel(), ElementsAre(web_)) << "nobody but a release ends it";
   ASSERT_TRUE(controller_->Release(kWeb).ok());
-  EXPECT_THAT(CutInKernel(), IsEmpty());
+  EXPECT_THAT(QuarantinedInKernel(), IsEmpty());
 }
 
 TEST_F(ControllerQuarantine, OutlivesARestartAndABoot) {
@@ -128,7 +128,7 @@ TEST_F(ControllerQuarantine, OutlivesARestartAndABoot) {
   ASSERT_TRUE(datapath_.SetQuarantine(web_, false).ok());  // a boot: the map is new
   datapath_.ClearCalls();
   ASSERT_TRUE(Restart().ok());
-  EXPECT_THAT(CutInKernel(), ElementsAre(web_));
+  EXPECT_THAT(QuarantinedInKernel(), ElementsAre(web_));
   EXPECT_EQ(datapath_.calls().front(), fmt::format("Quarantine {}", web_)) << "before anything is opened";
 }
 
@@ -139,13 +139,13 @@ TEST_F(ControllerQuarantine, ComesBackWithTheWorkloadAndNotWithItsNumber) {
   Plug("cache", 13);
   ASSERT_TRUE(Apply(Workload("cache", "10.0.0.3")).ok());
   ASSERT_EQ(NumberOf("10.0.0.3"), web_) << "the number is used again";
-  EXPECT_THAT(CutInKernel(), IsEmpty()) << "and starts free";
+  EXPECT_THAT(QuarantinedInKernel(), IsEmpty()) << "and starts free";
   EXPECT_THAT(Quarantined(), ElementsAre(kWeb));
 
   datapath_.ClearCalls();
   ASSERT_TRUE(Apply(Workload("web", "10.0.0.1")).ok());
   const std::uint32_t number = NumberOf("10.0.0.1");
-  EXPECT_THAT(CutInKernel(), ElementsAre(number));
+  EXPECT_THAT(QuarantinedInKernel(), ElementsAre(number));
   EXPECT_THAT(datapath_.calls(),
               ElementsAre(fmt::format("ResetEndpoint {}", number), fmt::format("Quarantine {}", number),
                           "AttachPod veth-cache", "AttachPod veth-db", "AttachPod veth-web", "Commit"));
@@ -158,17 +158,17 @@ TEST_F(ControllerQuarantine, AnAbsentWorkloadCanBeReleased) {
   ASSERT_TRUE(controller_->Release(kWeb).ok());
   EXPECT_THAT(Quarantined(), IsEmpty());
   ASSERT_TRUE(Apply(Workload("web", "10.0.0.1")).ok());
-  EXPECT_THAT(CutInKernel(), IsEmpty());
+  EXPECT_THAT(QuarantinedInKernel(), IsEmpty());
 }
 
 TEST_F(ControllerQuarantine, AWorkloadThatIsNotThereYetIsCutOffWhenItComes) {
   directory_ = Map(Workload("cache", "10.0.0.3"));
   ASSERT_TRUE(controller_->SetDirectory(directory_.value()).ok());
   ASSERT_TRUE(controller_->Quarantine({"shop", "cache"}).ok());
-  EXPECT_THAT(CutInKernel(), IsEmpty());
+  EXPECT_THAT(QuarantinedInKernel(), IsEmpty());
   Plug("cache", 13);
   ASSERT_TRUE(controller_->Refresh().ok());
-  EXPECT_THAT(CutInKernel(), ElementsAre(NumberOf("10.0.0.3")));
+  EXPECT_THAT(QuarantinedInKernel(), ElementsAre(NumberOf("10.0.0.3")));
 }
 
 TEST_F(ControllerQuarantine, DoesNotWaitForAChangeThatIsUnderWay) {
@@ -189,7 +189,8 @@ TEST_F(ControllerQuarantine, DoesNotWaitForAChangeThatIsUnderWay) {
         if (change.puts.empty()) return OkStatus();
         quarantine = std::thread([&] { EXPECT_TRUE(controller_->Quarantine(kWeb).ok()); });
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-        while (!cut_meanwhile && std::chrono::steady_clock::now() < deadline) cut_meanwhile = !CutInKernel().empty();
+        while (!cut_meanwhile && std::chrono::steady_clock::now() < deadline)
+          cut_meanwhile = !QuarantinedInKernel().empty();
         return OkStatus();
       });
   ASSERT_TRUE(controller_->Restore(Map(Workload("web", "10.0.0.1")), {}).ok());

@@ -39,7 +39,7 @@ class ReplayTest : public ::testing::Test {
 
   // Frames keep `snaplen` of their bytes.
   std::vector<ReplayedFlow> Run(std::size_t snaplen = SIZE_MAX) {
-    Replay replay(world_.compiled().snapshot);
+    Replay replay(scenario_.compiled().snapshot);
     for (const auto& [seconds, frame] : frames_) {
       CapturedFrame captured;
       captured.time_ns = static_cast<std::uint64_t>(seconds * 1e9) + 1'000'000'000;
@@ -67,14 +67,14 @@ class ReplayTest : public ::testing::Test {
     return out;
   }
 
-  policy::World world_;
+  policy::World scenario_;
   std::vector<std::pair<double, Frame>> frames_;
   Replay::Skipped skipped_;
 };
 
 TEST_F(ReplayTest, AllowedDeniedAndAudit) {
-  world_.Apply(PolicyYaml("shop", "db", kDbFromWeb));
-  world_.Apply(SluicePolicyYaml("bank", "trial", "podSelector: {matchLabels: {app: vault}}, mode: Audit"));
+  scenario_.Apply(PolicyYaml("shop", "db", kDbFromWeb));
+  scenario_.Apply(SluicePolicyYaml("bank", "trial", "podSelector: {matchLabels: {app: vault}}, mode: Audit"));
   AddTcp(0, kWeb, 40000, kDb, 5432, kSyn);
   AddTcp(1, kWeb, 40001, kDb, 22, kSyn);
   AddTcp(2, kVault, 40002, kDb, 5432, kSyn);
@@ -91,7 +91,7 @@ TEST_F(ReplayTest, AllowedDeniedAndAudit) {
 }
 
 TEST_F(ReplayTest, RepliesBelongToTheirFlow) {
-  world_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
+  scenario_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
   AddTcp(0, kWeb, 40000, kDb, 5432, kSyn);
   AddTcp(0.1, kDb, 5432, kWeb, 40000, kSyn | kAck);
   AddTcp(0.2, kWeb, 40000, kDb, 5432, kAck);
@@ -108,7 +108,7 @@ TEST_F(ReplayTest, RepliesBelongToTheirFlow) {
 }
 
 TEST_F(ReplayTest, SynAckWithoutItsSynIsAnAnswer) {
-  world_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
+  scenario_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
   AddTcp(0, kDb, 45432, kWeb, 40000, kSyn | kAck);
   const auto flows = Run();
   ASSERT_THAT(flows, SizeIs(1));
@@ -117,7 +117,7 @@ TEST_F(ReplayTest, SynAckWithoutItsSynIsAnAnswer) {
 }
 
 TEST_F(ReplayTest, FlowJoinedMidwayWasOpenedByTheClient) {
-  world_.Apply(PolicyYaml("shop", "db", kDbFromWeb));
+  scenario_.Apply(PolicyYaml("shop", "db", kDbFromWeb));
   AddTcp(0, kDb, 5432, kWeb, 40000, kAck);
   AddTcp(0.1, kWeb, 40000, kDb, 5432, kAck | kPsh);
   AddTcp(1, kWeb, 40001, kDb, 5432, kAck);
@@ -156,7 +156,7 @@ TEST_F(ReplayTest, TimeoutsSplitFlows) {
 }
 
 TEST_F(ReplayTest, AnAnswersSynAndEachEndsPingsAreFlowsOfTheirOwn) {
-  world_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
+  scenario_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
   AddTcp(0, kDb, 5432, kWeb, 40000, kAck);
   AddTcp(1, kDb, 5432, kWeb, 40000, kSyn);
   Add(2, Eth{} / Ipv4{.src = kWeb, .dst = kDb} / Icmp{.type = 8, .id = 7});
@@ -182,8 +182,8 @@ TEST_F(ReplayTest, FlowsAreInTheOrderOfTheirFirstPackets) {
 }
 
 TEST_F(ReplayTest, LaterFragmentsFollowTheFirst) {
-  world_.Apply(PolicyYaml("shop", "db",
-                          "podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 53, protocol: UDP}]}]"));
+  scenario_.Apply(PolicyYaml("shop", "db",
+                             "podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 53, protocol: UDP}]}]"));
   Add(0, Eth{} / Ipv4{.src = kWeb, .dst = kDb, .id = 7, .more_fragments = true} / Udp{.dport = 53} / Payload{16});
   Add(0.1, Eth{} / Ipv4{.src = kWeb, .dst = kDb, .protocol = 17, .id = 7, .fragment_offset = 3} / Payload{16});
   Add(0.2, Eth{} / Ipv4{.src = kWeb, .dst = kDb, .protocol = 17, .id = 8, .fragment_offset = 3} / Payload{16});
@@ -196,7 +196,7 @@ TEST_F(ReplayTest, LaterFragmentsFollowTheFirst) {
 }
 
 TEST_F(ReplayTest, IcmpErrorGoesWithItsFlow) {
-  world_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
+  scenario_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
   const Packet question = Eth{} / Ipv4{.src = kWeb, .dst = kDb} / Udp{.dport = 53} / Payload{};
   Add(0, question);
   Add(0.1, Eth{} / Ipv4{.src = "198.51.100.1", .dst = kWeb} / Icmp{.type = 3, .code = 3} / Raw{question.ToQuote(28)});
@@ -204,7 +204,7 @@ TEST_F(ReplayTest, IcmpErrorGoesWithItsFlow) {
 }
 
 TEST_F(ReplayTest, IcmpErrorAboutNothingRecordedIsAFlow) {
-  world_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
+  scenario_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]"));
   const Packet question = Eth{} / Ipv4{.src = kWeb, .dst = kDb} / Udp{.dport = 53} / Payload{};
   Add(0, Eth{} / Ipv4{.src = "198.51.100.1", .dst = kWeb} / Icmp{.type = 3, .code = 3} / Raw{question.ToQuote(28)});
   EXPECT_THAT(RunShort(), ElementsAre("198.51.100.1:0 10.0.0.1:0 denied 1+0"));
@@ -263,7 +263,7 @@ TEST_F(ReplayTest, WhatIsNoFlowIsCounted) {
 }
 
 TEST_F(ReplayTest, StrangersAreJudgedAtThePodsEnd) {
-  world_.Apply(PolicyYaml(
+  scenario_.Apply(PolicyYaml(
       "shop", "web", "podSelector: {matchLabels: {app: web}}, ingress: [{from: [{ipBlock: {cidr: 203.0.113.0/24}}]}]"));
   AddTcp(0, policy::kOutside4, 40000, kWeb, 80, kSyn);
   AddTcp(1, "198.51.100.1", 40000, kWeb, 80, kSyn);
@@ -277,7 +277,7 @@ TEST_F(ReplayTest, StrangersAreJudgedAtThePodsEnd) {
 }
 
 TEST_F(ReplayTest, NodeMayAlwaysInAndIsJudgedAsAPeerOtherwise) {
-  world_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress, Egress]"));
+  scenario_.Apply(PolicyYaml("shop", "web", "podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress, Egress]"));
   AddTcp(0, policy::kNode4, 40000, kWeb, 80, kSyn);
   AddTcp(1, kWeb, 40000, policy::kNode4, 80, kSyn);
   EXPECT_THAT(RunShort(),
@@ -285,7 +285,7 @@ TEST_F(ReplayTest, NodeMayAlwaysInAndIsJudgedAsAPeerOtherwise) {
 }
 
 TEST_F(ReplayTest, PodsElsewhereAreJudgedToo) {
-  world_.Apply(PolicyYaml("bank", "far", "podSelector: {matchLabels: {app: far}}"));
+  scenario_.Apply(PolicyYaml("bank", "far", "podSelector: {matchLabels: {app: far}}"));
   AddTcp(0, kWeb, 40000, "10.0.9.9", 81, kSyn);
   EXPECT_THAT(RunShort(), ElementsAre("10.0.0.1:40000 10.0.9.9:81 denied 1+0"));
 }

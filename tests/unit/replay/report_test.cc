@@ -27,7 +27,7 @@ class ReportTest : public ::testing::Test {
  protected:
   ReportTest() : resources_(dir_.File("resources")), capture_(dir_.File("a.pcap")) {
     std::filesystem::create_directory(resources_);
-    Resource("world.yaml", policy::kBaseWorld);
+    Resource("world.yaml", policy::kBaseScenario);
   }
   void Resource(const std::string& name, const std::string& yaml) { dir_.Write("resources/" + name, yaml); }
   void AddTcp(double seconds, const char* from, std::uint16_t sport, const char* to, std::uint16_t dport,

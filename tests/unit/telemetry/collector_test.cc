@@ -10,8 +10,8 @@ using namespace std::chrono_literals;
 class CollectorTest : public ::testing::Test {
  protected:
   CollectorTest()
-      : collector_({.poll_interval = 1ms, .harvest_interval = 1ms}, &scene_.datapath, &assembler_, &history_, &hub_,
-                   &harvester_) {}
+      : collector_({.poll_interval = 1ms, .sweep_interval = 1ms}, &scene_.datapath, &assembler_, &history_, &hub_,
+                   &sweeper_) {}
 
   std::unique_ptr<Subscription> Follow() {
     auto subscription = hub_.Subscribe({});
@@ -39,7 +39,7 @@ class CollectorTest : public ::testing::Test {
   FlowAssembler assembler_ = scene_.Assembler();
   History history_;
   EventHub hub_{{.node = "node-1", .clock = scene_.clock.reader()}, [](bool) {}};
-  Harvester harvester_{&scene_.datapath, &assembler_, &history_, &hub_};
+  FlowSweeper sweeper_{&scene_.datapath, &assembler_, &history_, &hub_};
   Collector collector_;
 };
 
@@ -69,9 +69,8 @@ TEST_F(CollectorTest, EventsThatNobodyFollowsAreDrained) {
 }
 
 TEST_F(CollectorTest, WakingEndsTheSleepOfAnUnwatchedAgent) {
-  Collector sleepy(
-      {.poll_interval = 1ms, .idle_interval = 10min, .harvest_interval = 10min, .max_harvest_interval = 10min},
-      &scene_.datapath, &assembler_, &history_, &hub_, &harvester_);
+  Collector sleepy({.poll_interval = 1ms, .idle_interval = 10min, .sweep_interval = 10min, .max_sweep_interval = 10min},
+                   &scene_.datapath, &assembler_, &history_, &hub_, &sweeper_);
   sleepy.Start();
   auto subscription = hub_.Subscribe({});
   sleepy.Wake();
@@ -88,12 +87,12 @@ TEST_F(CollectorTest, EndsAreRememberedAlsoWhileNobodyFollows) {
   ASSERT_TRUE(Eventually([&] { return !history_.Read().empty(); }));
   ASSERT_EQ(history_.Read().size(), 1U);
   EXPECT_EQ(history_.Read()[0]->flow().event(), v1::Flow::END);
-  EXPECT_EQ(harvester_.expired(), 1U) << "also what the packet path ended";
+  EXPECT_EQ(sweeper_.expired(), 1U) << "also what the packet path ended";
 }
 
 TEST_F(CollectorTest, EndsAreReadBetweenHarvests) {
-  Collector rare({.idle_interval = 1ms, .harvest_interval = 10min, .max_harvest_interval = 10min}, &scene_.datapath,
-                 &assembler_, &history_, &hub_, &harvester_);
+  Collector rare({.idle_interval = 1ms, .sweep_interval = 10min, .max_sweep_interval = 10min}, &scene_.datapath,
+                 &assembler_, &history_, &hub_, &sweeper_);
   rare.Start();
   const FlowRecord record = scene_.Record("shop/web", "shop/db", "80/TCP");
   for (std::size_t i = 1; i <= 3; i++) {
@@ -110,8 +109,8 @@ TEST_F(CollectorTest, TimesAreRightWhenTheClockWasSetWhileNobodyAsked) {
     readings++;
     return reading;
   });
-  Collector collector({.idle_interval = 1ms, .harvest_interval = 10min, .max_harvest_interval = 10min},
-                      &scene_.datapath, &assembler, &history_, &hub_, &harvester_);
+  Collector collector({.idle_interval = 1ms, .sweep_interval = 10min, .max_sweep_interval = 10min}, &scene_.datapath,
+                      &assembler, &history_, &hub_, &sweeper_);
   collector.Start();
   const auto is_read_again = [&] {
     return Eventually([&, before = readings.load()] { return readings > before + 1; });
@@ -207,7 +206,7 @@ TEST_F(CollectorTest, EndsIdleFlows) {
   record.entry.last_seen_ns -= SL_CT_TIMEOUT_SINGLE + 1;
   scene_.datapath.AddFlow(record);
   collector_.Start();
-  EXPECT_TRUE(Eventually([&] { return harvester_.expired() == 1; }));
+  EXPECT_TRUE(Eventually([&] { return sweeper_.expired() == 1; }));
 }
 
 TEST_F(CollectorTest, TellsWhatTheRingLost) {
@@ -238,25 +237,25 @@ TEST_F(CollectorTest, KernelErrorsAreSurvived) {
   FlowRecord record = scene_.Record("shop/web", "shop/db", "53/UDP");
   record.entry.last_seen_ns -= SL_CT_TIMEOUT_SINGLE + 1;
   scene_.datapath.AddFlow(record);
-  EXPECT_TRUE(Eventually([&] { return harvester_.expired() == 1; }));
+  EXPECT_TRUE(Eventually([&] { return sweeper_.expired() == 1; }));
 }
 
 TEST_F(CollectorTest, StopsTwiceAndUnstarted) {
   collector_.Stop();
-  Collector started({}, &scene_.datapath, &assembler_, &history_, &hub_, &harvester_);
+  Collector started({}, &scene_.datapath, &assembler_, &history_, &hub_, &sweeper_);
   started.Start();
   started.Stop();
   started.Stop();
 }
 
-TEST(HarvestPause, KeepsHarvestsBelowHalfAPercentWithinBounds) {
-  const Collector::Options options{.harvest_interval = 2s, .max_harvest_interval = 30s};
-  EXPECT_EQ(Collector::HarvestPause(options, 0ns), 2s);
-  EXPECT_EQ(Collector::HarvestPause(options, 200us), 2s);
-  EXPECT_EQ(Collector::HarvestPause(options, 10ms), 2s);
-  EXPECT_EQ(Collector::HarvestPause(options, 50ms), 10s);
-  EXPECT_EQ(Collector::HarvestPause(options, 1s), 30s);
-  EXPECT_EQ(Collector::HarvestPause({.harvest_interval = 60s, .max_harvest_interval = 30s}, 1s), 60s);
+TEST(SweepPause, KeepsHarvestsBelowHalfAPercentWithinBounds) {
+  const Collector::Options options{.sweep_interval = 2s, .max_sweep_interval = 30s};
+  EXPECT_EQ(Collector::SweepPause(options, 0ns), 2s);
+  EXPECT_EQ(Collector::SweepPause(options, 200us), 2s);
+  EXPECT_EQ(Collector::SweepPause(options, 10ms), 2s);
+  EXPECT_EQ(Collector::SweepPause(options, 50ms), 10s);
+  EXPECT_EQ(Collector::SweepPause(options, 1s), 30s);
+  EXPECT_EQ(Collector::SweepPause({.sweep_interval = 60s, .max_sweep_interval = 30s}, 1s), 60s);
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ class MetricsTest : public ::testing::Test {
  protected:
   std::unique_ptr<Metrics> Make(MetricsOptions options = {.version = "1.2.3"}) {
     return std::make_unique<Metrics>(MetricsSources{.datapath = &scene_.datapath,
-                                                    .harvester = &harvester_,
+                                                    .sweeper = &sweeper_,
                                                     .hub = &hub_,
                                                     .policy = scene_.policy(),
                                                     .revision = [] { return std::uint64_t{42}; },
@@ -73,8 +73,8 @@ class MetricsTest : public ::testing::Test {
   void RunPrograms(std::size_t max_programs, const std::vector<std::string>& binaries) {
     traffic_ =
         std::make_unique<ProcessTraffic>(max_programs, [binaries](sl_process_id id) { return binaries[id - 1]; });
-    harvester_.CountPrograms(traffic_.get());
-    ASSERT_TRUE(harvester_.Harvest().ok());
+    sweeper_.CountPrograms(traffic_.get());
+    ASSERT_TRUE(sweeper_.Sweep().ok());
     for (std::size_t i = 1; i <= binaries.size(); i++) {
       FlowRecord forwarded = scene_.Answered("shop/web", "shop/db", fmt::format("{}/TCP", i));
       FlowRecord denied = scene_.Record("shop/web", "shop/db", fmt::format("{}/UDP", i));
@@ -85,7 +85,7 @@ class MetricsTest : public ::testing::Test {
         scene_.datapath.AddFlow(*record);
       }
     }
-    ASSERT_TRUE(harvester_.Harvest().ok());
+    ASSERT_TRUE(sweeper_.Sweep().ok());
   }
 
   Scene scene_;
@@ -93,7 +93,7 @@ class MetricsTest : public ::testing::Test {
   FlowAssembler assembler_ = scene_.Assembler();
   History history_;
   EventHub hub_{{.node = "node-1", .queue_capacity = 1}, [](bool) {}};
-  Harvester harvester_{&scene_.datapath, &assembler_, &history_, &hub_};
+  FlowSweeper sweeper_{&scene_.datapath, &assembler_, &history_, &hub_};
   std::unique_ptr<ProcessTraffic> traffic_;
   bool ready_ = true;
   StatusOr<std::size_t> quarantined_ = std::size_t{2};
@@ -187,7 +187,7 @@ TEST_F(MetricsTest, Flows) {
   FlowRecord idle = scene_.Record("shop/web", "shop/db", "3/UDP");
   idle.entry.last_seen_ns -= SL_CT_TIMEOUT_SINGLE + 1;
   scene_.datapath.AddFlow(idle);
-  ASSERT_TRUE(harvester_.Harvest().ok());
+  ASSERT_TRUE(sweeper_.Sweep().ok());
   EXPECT_THAT(Render(), Has({{"sluice_flows_new_total", 100 + SL_COUNTER_FLOW_NEW},
                              {R"(sluice_flows_active{table="established"})", 1},
                              {R"(sluice_flows_active{table="pending"})", 1},
@@ -300,7 +300,7 @@ TEST_F(MetricsTest, WhatCannotBeReadIsAbsentAndCounted) {
 
 TEST_F(MetricsTest, BeforeThereIsAPolicy) {
   Metrics metrics({.datapath = &scene_.datapath,
-                   .harvester = &harvester_,
+                   .sweeper = &sweeper_,
                    .hub = &hub_,
                    .policy = {.compiled = [] { return nullptr; }, .decision = [](auto) { return nullptr; }},
                    .revision = [] { return std::uint64_t{0}; },

@@ -42,8 +42,8 @@ class Scene {
   }
   FlowAssembler Assembler() { return FlowAssembler("node-1", &datapath, policy(), clock.reader()); }
 
-  // A first packet that the hook at the source's interface judged; at the destination's when the source is not local.
-  // Ends and service as World::FlowOf takes them.
+  // A first packet that the hook at the source's interface evaluated; at the destination's when the source is not
+  // local. Ends and service as World::FlowOf takes them.
   FlowRecord Record(const std::string& from, const std::string& to, const std::string& service) const {
     const policy::Flow flow = world.FlowOf(from, to, service);
     const policy::TableVerdict verdict = policy::LookUp(world.compiled().tables, flow);

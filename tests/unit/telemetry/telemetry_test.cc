@@ -16,7 +16,7 @@ class TelemetryTest : public ::testing::Test {
     return {.node = "node-1",
             .version = "1",
             .metrics_address = address,
-            .collector = {.poll_interval = 1ms, .harvest_interval = 1ms},
+            .collector = {.poll_interval = 1ms, .sweep_interval = 1ms},
             .clock = scene_.clock.reader()};
   }
   TelemetrySources Sources() {

@@ -12,7 +12,7 @@ namespace {
 
 class ProcessTreeTest : public testing::Test {
  protected:
-  std::optional<ProcessLife> Apply(const std::string& bytes) {
+  std::optional<ProcessInstance> Apply(const std::string& bytes) {
     const auto record = DecodeProcessRecord(bytes);
     EXPECT_TRUE(record.ok()) << record.status();
     return tree_.Apply(*record);
@@ -23,11 +23,11 @@ class ProcessTreeTest : public testing::Test {
     Apply(ExecBytes(execed, binary, "x\0", ""));
   }
   std::string BinaryOf(std::uint32_t pid) {
-    const auto life = tree_.FindByPid(pid);
-    return life && life->image ? life->image->binary : "";
+    const auto instance = tree_.FindByPid(pid);
+    return instance && instance->image ? instance->image->binary : "";
   }
 
-  ProcessTree tree_{{.max_lives = 8, .max_image_bytes = 4096, .grace_ns = 100}};
+  ProcessTree tree_{{.max_instances = 8, .max_image_bytes = 4096, .grace_ns = 100}};
 };
 
 TEST_F(ProcessTreeTest, AForkedChildRunsItsParentsProgram) {
@@ -123,7 +123,7 @@ TEST_F(ProcessTreeTest, LateSeedsReviveNobody) {
   EXPECT_EQ(tree_.Living().size(), 1U);
 }
 
-// Under AddressSanitizer: the tree is full, and the only life that has ended is the one that is told of.
+// Under AddressSanitizer: the tree is full, and the only instance that has ended is the one that is told of.
 TEST_F(ProcessTreeTest, ALateExecIsToldAlsoWhereItMakesRoomForItsPredecessor) {
   for (std::uint32_t i = 0; i < 6; ++i) Apply(ForkBytes({.id = 11 + i, .pid = 21 + i, .start_ns = 2, .birth_ns = 2}));
   Exec({.id = 5, .pid = 10, .start_ns = 9, .birth_ns = 1, .previous = 4}, "/bin/newest");
@@ -154,7 +154,7 @@ TEST_F(ProcessTreeTest, AnEndedLifeIsKeptForItsDescendantsAndForTheGrace) {
 TEST_F(ProcessTreeTest, MemoryIsBounded) {
   for (std::uint32_t i = 1; i <= 8; ++i) Exec({.id = i, .pid = i, .start_ns = i, .birth_ns = i}, "/bin/a");
   Exec({.id = 9, .pid = 9, .start_ns = 9, .birth_ns = 9}, "/bin/a");  // all live
-  EXPECT_EQ(tree_.stats().lives, 8U);
+  EXPECT_EQ(tree_.stats().instances, 8U);
   EXPECT_EQ(tree_.stats().refused, 1U);
   Apply(ExitBytes({.id = 3, .pid = 3, .birth_ns = 3, .time_ns = 20}, 0));
   Exec({.id = 10, .pid = 10, .start_ns = 10, .birth_ns = 10}, "/bin/a");
@@ -168,9 +168,9 @@ TEST_F(ProcessTreeTest, AnEndlessChainOfForksIsBounded) {
     Apply(ForkBytes({.id = i, .parent = i - 1, .pid = i, .start_ns = i, .birth_ns = i}));
     if (i > 1) Apply(ExitBytes({.id = i - 1, .pid = i - 1, .birth_ns = i - 1, .time_ns = i}, 0));
   }
-  EXPECT_LE(tree_.stats().lives, 8U);
+  EXPECT_LE(tree_.stats().instances, 8U);
   EXPECT_TRUE(tree_.FindByPid(1000));
-  EXPECT_EQ(tree_.Ancestors(1000).size(), tree_.stats().lives - 1);
+  EXPECT_EQ(tree_.Ancestors(1000).size(), tree_.stats().instances - 1);
 }
 
 TEST_F(ProcessTreeTest, ASeedingEndsThoseThatItDidNotFind) {
@@ -199,14 +199,14 @@ TEST_F(ProcessTreeTest, ASeedTellsWhatHasChanged) {
   start.capabilities = 1;
   start.namespaces.net = 4711;
   Apply(bytes);
-  const auto life = tree_.FindByPid(10);
-  ASSERT_TRUE(life);
-  EXPECT_EQ(life->uid, 33U);
-  EXPECT_EQ(life->effective_uid, 33U);
-  EXPECT_EQ(life->capabilities, 1U);
-  EXPECT_EQ(life->namespaces.net, 4711U);
-  EXPECT_EQ(life->cgroup, 7U);
-  EXPECT_EQ(life->image->binary, "/bin/a") << "that does not change without an event";
+  const auto instance = tree_.FindByPid(10);
+  ASSERT_TRUE(instance);
+  EXPECT_EQ(instance->uid, 33U);
+  EXPECT_EQ(instance->effective_uid, 33U);
+  EXPECT_EQ(instance->capabilities, 1U);
+  EXPECT_EQ(instance->namespaces.net, 4711U);
+  EXPECT_EQ(instance->cgroup, 7U);
+  EXPECT_EQ(instance->image->binary, "/bin/a") << "that does not change without an event";
 }
 
 // Two workloads, each in a cgroup of its own.
@@ -215,11 +215,11 @@ class ProcessTreeShares : public testing::Test {
   static constexpr std::uint64_t kFlood = 1, kOther = 2, kNobodys = 3;
 
   ProcessTreeShares() {
-    options_.max_lives = 16;
+    options_.max_instances = 16;
     options_.max_image_bytes = 16384;
-    options_.owner = [this](const ProcessLife& life) {
-      const bool known = life.cgroup == kFlood || (life.cgroup == kOther && known_);
-      return policy::ObjectName{.ns = "", .name = known ? std::to_string(life.cgroup) : ""};
+    options_.owner = [this](const ProcessInstance& instance) {
+      const bool known = instance.cgroup == kFlood || (instance.cgroup == kOther && known_);
+      return policy::ObjectName{.ns = "", .name = known ? std::to_string(instance.cgroup) : ""};
     };
   }
   void Apply(const std::string& bytes) { tree_->Apply(*DecodeProcessRecord(bytes)); }
@@ -255,7 +255,7 @@ class ProcessTreeShares : public testing::Test {
     EXPECT_TRUE(tree_->FindByPid(3));
     EXPECT_EQ(tree_->Ancestors(3).size(), 2U);
     EXPECT_TRUE(tree_->Find(4)) << "its flows are still in the table";
-    EXPECT_LE(tree_->stats().lives, 16U);
+    EXPECT_LE(tree_->stats().instances, 16U);
   }
 
   ProcessTree::Options options_;
@@ -291,7 +291,7 @@ TEST_F(ProcessTreeShares, WhoComesAfterAFloodFindsRoom) {
   for (sl_process_id id = 1000; id < 1007; ++id) Fork(id, 0, kOther);
   for (std::uint32_t pid = 1000; pid < 1007; ++pid) EXPECT_TRUE(tree_->FindByPid(pid)) << pid;
   EXPECT_FALSE(tree_->FindByPid(115)) << "the flood's newest gave way";
-  EXPECT_EQ(tree_->stats().lives, 16U);
+  EXPECT_EQ(tree_->stats().instances, 16U);
   Exit(115, kFlood);
   EXPECT_FALSE(tree_->FindByPid(115)) << "nor does its end bring it back";
   Exit(100, kFlood);
@@ -316,7 +316,7 @@ TEST_F(ProcessTreeShares, WhoseWorkloadBecomesKnownHasItsShare) {
 }
 
 TEST_F(ProcessTreeShares, TextOfAFloodIsNotOthersLoss) {
-  options_.max_lives = 1000;
+  options_.max_instances = 1000;
   tree_.emplace(options_);
   for (sl_process_id id = 100; id < 400; ++id)
     Exec(id, kFlood, "/bin/" + std::string(500, 'x'), "x\0--some=argument\0");
@@ -395,7 +395,7 @@ TEST_F(LargeProcessTreeTest, TheScriptThatEnvRuns) {
   EXPECT_EQ(large_.Find(5)->image->script, "");
 }
 
-TEST(ProcessLife, ContainerId) {
+TEST(ProcessInstance, ContainerId) {
   const std::string id(64, 'a');
   EXPECT_EQ(ContainerId("/kubepods/pod1/" + id), id);
   EXPECT_EQ(ContainerId("/system.slice/docker-" + id + ".scope"), id);
@@ -406,11 +406,11 @@ TEST(ProcessLife, ContainerId) {
   EXPECT_EQ(ContainerId(""), "");
 }
 
-TEST(ProcessLife, ExecId) {
-  ProcessLife life;
-  life.pid = 42;
-  life.start_ns = 123456789;
-  EXPECT_EQ(ExecId("node-1", life), "node-1:42:123456789");
+TEST(ProcessInstance, ExecId) {
+  ProcessInstance instance;
+  instance.pid = 42;
+  instance.start_ns = 123456789;
+  EXPECT_EQ(ExecId("node-1", instance), "node-1:42:123456789");
 }
 
 }  // namespace

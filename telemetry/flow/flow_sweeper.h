@@ -1,0 +1,47 @@
+// Ends what is over: flows that were idle too long leave the kernel's tables and become END events. The same pass
+// counts what programs did. Sweep is called from one thread; the numbers may be read from any.
+#pragma once
+
+#include <array>
+#include <atomic>
+
+#include "telemetry/event/event_hub.h"
+#include "telemetry/flow/flow_assembler.h"
+#include "telemetry/flow/process_traffic.h"
+
+namespace sluice::telemetry {
+
+inline constexpr std::size_t kFlowStates = 4;
+
+bool IsOver(const datapath::FlowRecord& record, std::uint64_t monotonic_now_ns);
+
+class FlowSweeper {
+ public:
+  // All outlive the sweeper.
+  FlowSweeper(datapath::PathReader* datapath, FlowAssembler* assembler, History* history, EventHub* hub)
+      : datapath_(datapath), assembler_(assembler), history_(history), hub_(hub) {}
+
+  // Before the first Sweep; `traffic` outlives the sweeper.
+  void CountPrograms(ProcessTraffic* traffic) { traffic_ = traffic; }
+
+  // A record that the packet path ended. From the thread of Sweep.
+  void Note(const FlowReport& ended);
+
+  // One pass over all flows.
+  Status Sweep();
+
+  // Live ones at the last pass.
+  std::uint64_t active(datapath::FlowState state) const { return active_[static_cast<std::size_t>(state)]; }
+  std::uint64_t expired() const { return expired_; }  // since the start
+
+ private:
+  datapath::PathReader* const datapath_;
+  FlowAssembler* const assembler_;
+  History* const history_;
+  EventHub* const hub_;
+  ProcessTraffic* traffic_ = nullptr;  // null: no program is known
+  std::array<std::atomic<std::uint64_t>, kFlowStates> active_{};
+  std::atomic<std::uint64_t> expired_ = 0;
+};
+
+}  // namespace sluice::telemetry

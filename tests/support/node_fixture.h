@@ -1,0 +1,86 @@
+// A node with pods, a real agent on it, and the questions that end-to-end tests ask them.
+//   SL_ASSIGN_OR_RETURN(auto fixture, NodeFixture::Create({.pods = {"web", "db"}}));
+//   SL_RETURN_IF_ERROR(fixture->agent().Apply(fixture->WorkloadYaml("web", "{app: web}") + kPolicy));
+//   EXPECT_EQ(fixture->Udp("web", "db", 1000), ProbeOutcome::kAllowed);
+// All workloads are in the namespace "shop". One thread at a time, but for agent().Sluice.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "testbed/netns.h"
+#include "testbed/tcp_udp_probe.h"
+#include "tests/support/agent_process.h"
+
+namespace sluice::test {
+
+// A document: db may be reached at 1000/UDP, and nowhere else.
+inline constexpr const char* kDbAtUdp1000 = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{ports: [{protocol: UDP, port: 1000}]}]
+)";
+
+// A document: web may reach db, and nobody else may.
+inline constexpr const char* kDbFromWeb = R"(---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
+)";
+
+class NodeFixture {
+ public:
+  struct Options {
+    std::vector<std::string> pods;
+    std::vector<std::string> args;  // of the agent
+    bool outside = false;
+    std::vector<std::string> before;  // AgentProcess::Options
+  };
+  static StatusOr<std::unique_ptr<NodeFixture>> Create(const Options& options);
+
+  TestNode& node() { return *node_; }
+  AgentProcess& agent() { return *agent_; }
+  int netns_fd(const std::string& pod) const { return node_->netns(node_->pod(pod)).fd(); }
+  policy::Address ip4(const std::string& pod) const;
+
+  // A YAML document; `labels` as a flow mapping: "{app: web}".
+  std::string WorkloadYaml(const std::string& pod, const std::string& labels) const;
+
+  // Real packets; what is expected to pass may take its time, what is not must be silent for a while.
+  ProbeOutcome Udp(const std::string& from, const std::string& to, std::uint16_t port, bool expect_allowed) const;
+  ProbeOutcome Tcp(const std::string& from, const std::string& to, std::uint16_t port, bool expect_allowed) const;
+  // What `sluice explain` says: true for allowed.
+  StatusOr<bool> Explain(const std::string& from, const std::string& to, const std::string& port) const;
+
+  // All resources as YAML, and the revision: what a refused change must leave as it was.
+  StatusOr<std::string> Everything() const;
+
+  // A program in the node's namespace, to its end.
+  StatusOr<CommandResult> Run(const Arguments& arguments, int seconds = 30) const;
+  // `sluiced` with the agent's own directories, then `arguments`, to its end.
+  StatusOr<CommandResult> Sluiced(const Arguments& arguments, int seconds = 30) const;
+
+ private:
+  NodeFixture() = default;
+  ProbeOutcome ProbeOnce(std::uint8_t protocol, const std::string& from, const std::string& to, std::uint16_t port,
+                         bool expect_allowed) const;
+
+  std::unique_ptr<TestNode> node_;
+  std::unique_ptr<AgentProcess> agent_;
+};
+
+// How many programs the kernel has there; 0 too where there is no such interface.
+int TcPrograms(const TestNode& node, std::uint32_t ifindex);
+bool HasXdp(const TestNode& node, std::uint32_t ifindex);
+
+// True as soon as `condition` is; false when it still is not after `patience`.
+bool Eventually(const std::function<bool()>& condition, std::chrono::milliseconds patience = std::chrono::seconds(10));
+
+}  // namespace sluice::test
