@@ -44,4 +44,11 @@ StatusOr<KindSelection> ParseKind(std::string_view name) {
   return InvalidError("unknown kind {}; there are {}", name, all);
 }
 
+std::string_view KindArgument(Kind kind) {
+  for (const KnownKind& known : KnownKinds()) {
+    if (known.selection.kinds == std::vector<Kind>{kind}) return known.names[1];
+  }
+  return "";  // there is no such kind
+}
+
 }  // namespace sluice::api

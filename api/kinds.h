@@ -20,4 +20,7 @@ struct KindSelection {
 // InvalidArgument lists what there is.
 StatusOr<KindSelection> ParseKind(std::string_view name);
 
+// What ParseKind takes for this kind alone: "workload", "networkpolicy.sluice.dev".
+std::string_view KindArgument(policy::Kind kind);
+
 }  // namespace sluice::api

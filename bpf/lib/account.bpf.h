@@ -52,11 +52,13 @@ static __always_inline __u64 sl_next_flow_id(void) {
   return last ? ++*last << 16 | (bpf_get_smp_processor_id() & 0xffff) : 0;
 }
 
-/* Who pays for an event of the flow: who opened it, or who is called from elsewhere. Of a packet with a false source
- * only the hook knows the sender. */
+/* The share that pays for an event of the flow: of the workload that opened it, or that is called from elsewhere. A
+ * packet with a forged source names its sender only at the sender's own hook. */
 static __always_inline __u32 sl_share_of(const struct sl_flow_entry* entry) {
-  if (entry->reason == SL_DROP_SPOOFED_SOURCE || entry->reason == SL_DROP_UNKNOWN_ENDPOINT)
-    return entry->hook == SL_HOOK_TC_FROM_POD ? 0 : SL_EVENT_SHARE(entry->responder.endpoint, 1);
+  const int is_from_pod = entry->hook == SL_HOOK_TC_FROM_POD;
+  if (entry->reason == SL_DROP_UNKNOWN_ENDPOINT && is_from_pod) return 0;
+  if ((entry->reason == SL_DROP_SPOOFED_SOURCE || entry->reason == SL_DROP_UNKNOWN_ENDPOINT) && !is_from_pod)
+    return SL_EVENT_SHARE(entry->responder.endpoint, 1);
   if (entry->initiator.endpoint) return SL_EVENT_SHARE(entry->initiator.endpoint, 0);
   return SL_EVENT_SHARE(entry->responder.endpoint, 1);
 }

@@ -127,12 +127,15 @@ static __noinline int sl_resolve_on_link(const struct sl_evaluation* j, __u32 if
   return 1;
 }
 
-/* Who sent it may send it, from there. May find out who that is. */
+/* Whether the sender may use this source address there. `source` becomes the workload behind the interface where the
+ * address does not say so: also where the address is forged. */
 static __always_inline int sl_check_source(const struct sl_evaluation* j, struct sl_address_value* source) {
   if (j->hook == SL_HOOK_TC_FROM_POD) {
     if (source->ifindex != j->ifindex && !sl_resolve_on_link(j, j->ifindex, source)) {
       struct sl_address_value owner;
-      return sl_resolve_owner(j, &owner) ?: SL_DROP_SPOOFED_SOURCE;
+      if (sl_resolve_owner(j, &owner)) return SL_DROP_UNKNOWN_ENDPOINT;
+      *source = owner;
+      return SL_DROP_SPOOFED_SOURCE;
     }
     return sl_has_own_mac(j, source->endpoint) ? SL_DROP_NONE : SL_DROP_SPOOFED_SOURCE;
   }

@@ -24,19 +24,11 @@ static __always_inline int sl_is_event_due(const struct sl_evaluation* j, const 
   return (j->setting_flags & SL_SETTING_EVENTS) && (!last || sl_ticks(j->now) - last >= SL_FLOW_EVENT_INTERVAL);
 }
 
-/* As sl_share_of; who sends under a false address pays too. */
-static __always_inline __u32 sl_share_for(const struct sl_evaluation* j, const struct sl_flow_entry* entry) {
-  struct sl_address_value owner;
-  if (entry->reason == SL_DROP_SPOOFED_SOURCE && j->hook == SL_HOOK_TC_FROM_POD && !sl_resolve_owner(j, &owner))
-    return SL_EVENT_SHARE(owner.endpoint, 0);
-  return sl_share_of(entry);
-}
-
 static __always_inline void sl_report(const struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   const int begins = j->sender.begins && (j->setting_flags & SL_SETTING_EVENTS);
   if (!begins && !sl_is_event_due(j, entry)) return;
   SL_WRITE_ONCE(entry->last_event, sl_ticks(j->now));
-  sl_send_event(&j->key, entry, sl_share_for(j, entry), j->ifindex,
+  sl_send_event(&j->key, entry, sl_share_of(entry), j->ifindex,
                 (begins ? SL_FLOW_NEW : SL_FLOW_UPDATE) | (reply ? SL_EVENT_OF_REPLY : 0));
 }
 
@@ -69,6 +61,7 @@ static __always_inline void sl_record_denied(struct sl_evaluation* j) {
 static __always_inline void sl_account_denied(struct sl_evaluation* j) {
   struct sl_flow_entry* entry = sl_entry_at(sl_search_unless_absent(j, SL_FLOW_DENIED));
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
+      entry->initiator.endpoint == j->fresh.initiator.endpoint && /* of others who forge the same address, too */
       !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
     sl_account_denied_again(j, entry, j->question.turned);
     return;
@@ -77,7 +70,7 @@ static __always_inline void sl_account_denied(struct sl_evaluation* j) {
   sl_flow_begin(&j->fresh, &j->packet, &j->size, j->question.turned);
   sl_record_denied(j);
   if (j->setting_flags & SL_SETTING_EVENTS)
-    sl_send_event(&j->key, &j->fresh, sl_share_for(j, &j->fresh), j->ifindex,
+    sl_send_event(&j->key, &j->fresh, sl_share_of(&j->fresh), j->ifindex,
                   SL_FLOW_NEW | (j->question.turned ? SL_EVENT_OF_REPLY : 0));
 }
 
@@ -311,6 +304,7 @@ __noinline int sl_ask_policy(void) {
     return SL_DROP_WRONG_RECEIVER;
   sl_resolve(&tuple->src, q->epoch, &q->source);
   int reason = sl_check_source(j, &q->source);
+  if (reason == SL_DROP_SPOOFED_SOURCE && j->hook == SL_HOOK_TC_FROM_POD) j->from_endpoint = q->source.endpoint;
   if (j->refused) reason = j->refused;
   /* The receiver is who is behind the interface, also of broadcast and multicast. */
   if (!reason && j->hook == SL_HOOK_TC_TO_POD && q->destination.ifindex != j->ifindex)

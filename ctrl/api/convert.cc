@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ctrl/api/changes.h"
 #include "ctrl/api/resource_facts.h"
 #include "policy/resource/parser.h"
 
@@ -20,6 +21,8 @@ StatusOr<v1::Resource> ToResource(const policy::Resource& resource, const reconc
                                   const policy::Quarantine& quarantine, const v1::GetRequest& request) {
   v1::Resource out;
   *out.mutable_ref() = ToRef(resource.id);
+  out.set_origin(OriginOf(resource.id, view));
+  out.set_shadows(IsShadowing(resource.id, view));
   AddFacts(resource, view, quarantine, &out);
   if (request.with_yaml()) out.set_yaml(resource.yaml);
   if (request.with_json()) {
@@ -56,20 +59,6 @@ std::vector<v1::Identity> ToIdentities(const policy::CompiledPolicy& compiled) {
   std::vector<v1::Identity> out;
   for (auto& [id, identity] : identities) out.push_back(std::move(identity));
   return out;
-}
-
-std::vector<v1::ResourceChange> ToChanges(const policy::ResourceMap& before,
-                                          const std::vector<policy::Resource>& resources) {
-  std::vector<v1::ResourceChange> changes;
-  for (const policy::Resource& resource : resources) {
-    const auto old = before.find(resource.id);
-    v1::ResourceChange& change = changes.emplace_back();
-    *change.mutable_resource() = ToRef(resource.id);
-    change.set_change(old == before.end()                 ? v1::ResourceChange::CREATED
-                      : old->second.yaml == resource.yaml ? v1::ResourceChange::UNCHANGED
-                                                          : v1::ResourceChange::REPLACED);
-  }
-  return changes;
 }
 
 }  // namespace sluice::api

@@ -15,8 +15,4 @@ v1::Ruleset ToRuleset(const policy::RulesetInfo& info);
 // All of them, with their addresses.
 std::vector<v1::Identity> ToIdentities(const policy::CompiledPolicy& compiled);
 
-// What applying `resources` to `before` changes, one entry a resource.
-std::vector<v1::ResourceChange> ToChanges(const policy::ResourceMap& before,
-                                          const std::vector<policy::Resource>& resources);
-
 }  // namespace sluice::api

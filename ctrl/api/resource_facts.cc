@@ -1,6 +1,5 @@
 #include "ctrl/api/resource_facts.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "telemetry/event/json.h"
@@ -8,8 +7,23 @@
 namespace sluice::api {
 namespace {
 
+constexpr std::size_t kMaxSelected = 100;  // as PolicyFacts.workloads
+
 void AddAddresses(const std::vector<policy::Address>& addresses, google::protobuf::RepeatedPtrField<std::string>* out) {
   for (const policy::Address& address : addresses) *out->Add() = address.ToString();
+}
+
+// Of both kinds, in the order of their names.
+std::vector<const policy::NetworkPolicy*> PoliciesOf(const policy::Workload& workload, const reconcile::View& view) {
+  std::vector<const policy::NetworkPolicy*> selecting;
+  for (const policy::Kind kind : {policy::Kind::kNetworkPolicy, policy::Kind::kSluiceNetworkPolicy}) {
+    const auto& policies = view.resources.of(kind);
+    auto at = policies.lower_bound({kind, {workload.name.ns, ""}});
+    for (; at != policies.end() && at->first.name.ns == workload.name.ns; ++at) {
+      if (at->second.policy->pod_selector.Matches(workload.labels)) selecting.push_back(at->second.policy.get());
+    }
+  }
+  return selecting;
 }
 
 void AddWorkload(const policy::Workload& workload, const reconcile::View& view, v1::Resource* out) {
@@ -17,6 +31,11 @@ void AddWorkload(const policy::Workload& workload, const reconcile::View& view, 
   v1::WorkloadFacts& facts = *out->mutable_workload();
   if (const auto unbound = view.unbound.find(workload.name); unbound != view.unbound.end()) {
     facts.set_problem(unbound->second);
+  }
+  for (const policy::NetworkPolicy* const policy : PoliciesOf(workload, view)) {
+    const std::string name = "NetworkPolicy " + policy->name.ToString();
+    if (policy->isolates_ingress) facts.add_ingress_policies(name);
+    if (policy->isolates_egress) facts.add_egress_policies(name);
   }
   const policy::Endpoint* endpoint =
       view.compiled.snapshot ? view.compiled.snapshot->FindByName(workload.name) : nullptr;
@@ -44,11 +63,18 @@ void AddPolicy(const policy::NetworkPolicy& policy, const reconcile::View& view,
   if (policy.isolates_egress) facts.add_directions("EGRESS");
   facts.set_mode(policy.mode == policy::PolicyMode::kAudit ? "Audit" : "Enforce");
   if (!view.compiled.snapshot) return;
-  const auto& endpoints = view.compiled.snapshot->endpoints;
-  facts.set_selected(static_cast<std::uint32_t>(
-      std::count_if(endpoints.begin(), endpoints.end(), [&](const policy::Endpoint& endpoint) {
-        return endpoint.name.ns == policy.name.ns && policy.pod_selector.Matches(endpoint.labels);
-      })));
+  std::uint32_t selected = 0;
+  std::vector<std::string> local, others;
+  for (const policy::Endpoint& endpoint : view.compiled.snapshot->endpoints) {
+    if (endpoint.name.ns != policy.name.ns || !policy.pod_selector.Matches(endpoint.labels)) continue;
+    selected++;
+    std::vector<std::string>& names = endpoint.ifindex != 0 ? local : others;
+    if (names.size() < kMaxSelected) names.push_back(endpoint.name.ToString());
+  }
+  facts.set_selected(selected);
+  local.insert(local.end(), others.begin(), others.end());
+  if (local.size() > kMaxSelected) local.resize(kMaxSelected);
+  facts.mutable_workloads()->Assign(local.begin(), local.end());
 }
 
 StatusOr<std::string> FactsJson(const v1::Resource& facts) {
@@ -82,7 +108,9 @@ StatusOr<std::string> AddStatus(const std::string& document, const v1::Resource&
   if (status.empty()) return document;
   auto json = nlohmann::ordered_json::parse(document, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || json.contains("status")) return document;
-  json["status"] = nlohmann::ordered_json::parse(status, nullptr, /*allow_exceptions=*/false);
+  auto& out = json["status"] = nlohmann::ordered_json::parse(status, nullptr, /*allow_exceptions=*/false);
+  if (facts.origin() != v1::ORIGIN_UNSPECIFIED) out["origin"] = v1::Origin_Name(facts.origin());
+  if (facts.shadows()) out["shadows"] = true;
   return json.dump();
 }
 

@@ -10,10 +10,18 @@ namespace {
 
 using policy::ResourceId;
 
-StatusOr<ResourceId> FindTarget(const v1::DeleteRequest::Target& target, const policy::ResourceMap& existing,
-                                const std::map<policy::ObjectName, std::string>& unbound) {
-  SL_ASSIGN_OR_RETURN(const KindSelection selection, ParseKind(target.kind()));
-  if (selection.listing != Listing::kResources) return InvalidError("{}: cannot be deleted", target.kind());
+bool IsThere(const ResourceId& id, const reconcile::View& view) {
+  return view.resources.contains(id) || (id.kind == policy::Kind::kWorkload && view.unbound.contains(id.name));
+}
+
+StatusOr<KindSelection> ParseResourceKind(const std::string& kind) {
+  SL_ASSIGN_OR_RETURN(KindSelection selection, ParseKind(kind));
+  if (selection.listing != Listing::kResources) return InvalidError("{}: cannot be deleted", kind);
+  return selection;
+}
+
+StatusOr<ResourceId> FindTarget(const v1::DeleteRequest::Target& target, const reconcile::View& view) {
+  SL_ASSIGN_OR_RETURN(const KindSelection selection, ParseResourceKind(target.kind()));
   std::vector<ResourceId> found;
   std::string wanted;
   for (const policy::Kind kind : selection.kinds) {
@@ -21,12 +29,50 @@ StatusOr<ResourceId> FindTarget(const v1::DeleteRequest::Target& target, const p
     const std::string ns = !in_namespace ? "" : target.namespace_().empty() ? "default" : target.namespace_();
     const ResourceId id{.kind = kind, .name = {.ns = ns, .name = target.name()}};
     wanted = id.ToString();
-    if (existing.contains(id) || (kind == policy::Kind::kWorkload && unbound.contains(id.name))) found.push_back(id);
+    if (IsThere(id, view)) found.push_back(id);
   }
   if (found.empty()) return MakeError(absl::StatusCode::kNotFound, "{} does not exist", wanted);
   if (found.size() == 1) return found.front();
   return InvalidError("{} is two resources: say networkpolicies.networking.k8s.io or networkpolicies.sluice.dev",
                       wanted);
+}
+
+// What the API can remove.
+StatusOr<std::vector<ResourceId>> FindAll(const v1::DeleteRequest::Target& target, const reconcile::View& view) {
+  SL_ASSIGN_OR_RETURN(const KindSelection selection, ParseResourceKind(target.kind()));
+  std::vector<ResourceId> found;
+  const auto add = [&](const ResourceId& id) {
+    if (target.namespace_().empty() || id.name.ns.empty() || id.name.ns == target.namespace_()) found.push_back(id);
+  };
+  for (const policy::Kind kind : selection.kinds) {
+    for (const auto& [id, resource] : view.of_api.of(kind)) add(id);
+    if (kind != policy::Kind::kWorkload) continue;
+    for (const auto& [name, problem] : view.unbound) {
+      if (const ResourceId id{.kind = kind, .name = name}; !view.resources.contains(id)) add(id);
+    }
+  }
+  return found;
+}
+
+Status AddTarget(const v1::DeleteRequest::Target& target, const v1::DeleteRequest& request, const reconcile::View& view,
+                 Targets& targets) {
+  if (target.all()) {
+    SL_ASSIGN_OR_RETURN(const std::vector<ResourceId> all, FindAll(target, view));
+    if (all.empty()) {
+      targets.notices.push_back(fmt::format("no {} were applied{}", target.kind(),
+                                            target.namespace_().empty() ? "" : " in namespace " + target.namespace_()));
+    }
+    targets.ids.insert(targets.ids.end(), all.begin(), all.end());
+    return OkStatus();
+  }
+  const StatusOr<ResourceId> id = FindTarget(target, view);
+  if (request.ignore_not_found() && absl::IsNotFound(id.status())) {
+    targets.notices.push_back(Message(id.status()));
+    return OkStatus();
+  }
+  if (!id.ok()) return id.status();
+  targets.ids.push_back(*id);
+  return OkStatus();
 }
 
 void AppendNotices(const std::string& origin, const policy::ParsedText& parsed, const v1::ReadOptions& options,
@@ -61,21 +107,25 @@ StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::Rea
   return read;
 }
 
-StatusOr<Targets> ParseTargets(const v1::DeleteRequest& request, const policy::ResourceMap& existing,
-                               const std::map<policy::ObjectName, std::string>& unbound) {
+StatusOr<Targets> ParseTargets(const v1::DeleteRequest& request, const reconcile::View& view) {
   Targets targets;
   std::vector<ResourceId>& ids = targets.ids;
+  if (request.documents_size() == 0 && request.targets_size() == 0) return InvalidError("nothing to delete was named");
   if (request.documents_size() != 0) {
     SL_ASSIGN_OR_RETURN(ReadDocuments read, ParseDocuments(request.documents(), request.read()));
-    for (const policy::Resource& resource : read.resources) ids.push_back(resource.id);
     targets.notices = std::move(read.notices);
+    for (const policy::Resource& resource : read.resources) {
+      ids.push_back(resource.id);
+      if (request.ignore_not_found() && !IsThere(resource.id, view)) {
+        targets.notices.push_back(resource.id.ToString() + " does not exist");
+      }
+    }
   }
   for (const v1::DeleteRequest::Target& target : request.targets()) {
-    SL_ASSIGN_OR_RETURN(ids.emplace_back(), FindTarget(target, existing, unbound));
+    SL_RETURN_IF_ERROR(AddTarget(target, request, view, targets));
   }
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  if (ids.empty()) return InvalidError("nothing to delete was named");
   return targets;
 }
 

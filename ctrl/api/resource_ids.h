@@ -1,13 +1,12 @@
 // Which resources a request means. Pure.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
 #include "api/sluice.pb.h"
 #include "base/status.h"
-#include "policy/resource/resource_map.h"
+#include "ctrl/reconcile/controller.h"
 
 namespace sluice::api {
 
@@ -26,10 +25,10 @@ struct Targets {
   std::vector<std::string> notices;  // as above
 };
 
-// What to delete: the documents' resources and the named targets, each once. A target without a namespace is in
-// "default". NotFound when a target does not exist, InvalidArgument when its kind cannot be deleted or its name means
-// several. `unbound`: workloads that may be deleted though no resource says them, as they were refused and are closed.
-StatusOr<Targets> ParseTargets(const v1::DeleteRequest& request, const policy::ResourceMap& existing,
-                               const std::map<policy::ObjectName, std::string>& unbound = {});
+// What to delete: the documents' resources and the targets, each once. A named target without a namespace is in
+// "default". NotFound when a named target does not exist, unless that is to be ignored; InvalidArgument when its kind
+// cannot be deleted or its name means several. Workloads that were refused and are closed may be deleted though no
+// resource says them.
+StatusOr<Targets> ParseTargets(const v1::DeleteRequest& request, const reconcile::View& view);
 
 }  // namespace sluice::api

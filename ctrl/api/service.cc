@@ -3,6 +3,7 @@
 #include "api/grpc_status.h"
 #include "api/kinds.h"
 #include "base/log.h"
+#include "ctrl/api/changes.h"
 #include "ctrl/api/convert.h"
 #include "ctrl/api/links_of_change.h"
 #include "ctrl/api/resource_ids.h"
@@ -16,11 +17,6 @@
 namespace sluice::api {
 namespace {
 
-using namespace std::chrono_literals;
-
-// How often a follower's thread looks whether its client is still there.
-constexpr auto kCancelCheck = 200ms;
-
 template <typename Message>
 v1::Object ToObject(Message message, Message* (v1::Object::*member)()) {
   v1::Object object;
@@ -32,30 +28,6 @@ bool IsWanted(const policy::ResourceId& id, const v1::GetRequest& request, const
   return std::find(selection.kinds.begin(), selection.kinds.end(), id.kind) != selection.kinds.end() &&
          (request.name().empty() || request.name() == id.name.name) &&
          (request.namespace_().empty() || id.name.ns.empty() || request.namespace_() == id.name.ns);
-}
-
-// "created NetworkPolicy shop/db, removed Pod shop/x and 12 more".
-std::string ChangeSummary(const google::protobuf::RepeatedPtrField<v1::ResourceChange>& changes) {
-  constexpr int kNamed = 10;
-  std::string text;
-  for (int i = 0; i < std::min(changes.size(), kNamed); ++i) {
-    const v1::ResourceChange& change = changes[i];
-    std::string word = v1::ResourceChange::Change_Name(change.change());
-    std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return std::tolower(c); });
-    const v1::ResourceRef& ref = change.resource();
-    text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", word, ref.kind(),
-                        policy::ObjectName{ref.namespace_(), ref.name()}.ToString());
-  }
-  return changes.size() > kNamed ? fmt::format("{} and {} more", text, changes.size() - kNamed) : text;
-}
-
-void LogChange(const Caller& caller, const char* verb, const StatusOr<std::uint64_t>& revision,
-               const std::string& what) {
-  if (revision.ok()) {
-    LogInfo("{}: {}: {}; revision {}", caller.name, verb, what, *revision);
-  } else {
-    LogWarn("{}: {}: {}{}refused: {}", caller.name, verb, what, what.empty() ? "" : "; ", Message(revision.status()));
-  }
 }
 
 }  // namespace
@@ -76,18 +48,20 @@ grpc::Status Service::Apply(grpc::ServerContext* context, const v1::ApplyRequest
   SL_BEGIN_CALL(call, context, kChange, request->ByteSizeLong());
   const auto before = sources_.controller->view();
   ReadDocuments read;
-  const auto revision = Timed([&]() -> StatusOr<std::uint64_t> {
+  const auto change = [&]() -> StatusOr<std::uint64_t> {
     SL_ASSIGN_OR_RETURN(read, ParseDocuments(request->documents(), request->read()));
+    if (request->dry_run()) return sources_.controller->Try(read.resources, {});
     return sources_.controller->Apply(read.resources);
-  });
+  };
+  const auto revision = request->dry_run() ? change() : Timed(change);
+  const std::vector<v1::ResourceChange> changes = ToChanges(*before, read.resources);
   if (revision.ok()) {
     reply->set_revision(*revision);
-    for (v1::ResourceChange& change : ToChanges(before->resources, read.resources))
-      *reply->add_changes() = std::move(change);
-    TellLinks(read.resources, reply->mutable_links());
+    reply->mutable_changes()->Assign(changes.begin(), changes.end());
+    if (!request->dry_run()) TellLinks(read.resources, reply->mutable_links());
     reply->mutable_notices()->Assign(read.notices.begin(), read.notices.end());
   }
-  LogChange(call->caller(), "apply", revision, ChangeSummary(reply->changes()));
+  if (!request->dry_run()) teller_.Tell("apply", call->caller().name, revision, changes);
   return ToGrpc(revision.status());
 }
 
@@ -111,22 +85,25 @@ void Service::LogLinks() const {
 
 grpc::Status Service::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request, v1::DeleteReply* reply) {
   SL_BEGIN_CALL(call, context, kChange, request->ByteSizeLong());
+  using Missing = reconcile::Missing;
+  const Missing missing = request->ignore_not_found() ? Missing::kIgnored : Missing::kRefused;
   const auto before = sources_.controller->view();
   Targets targets;
-  const auto revision = Timed([&]() -> StatusOr<std::uint64_t> {
-    SL_ASSIGN_OR_RETURN(targets, ParseTargets(*request, before->resources, before->unbound));
-    return sources_.controller->Delete(targets.ids);
-  });
+  const auto change = [&]() -> StatusOr<std::uint64_t> {
+    SL_ASSIGN_OR_RETURN(targets, ParseTargets(*request, *before));
+    if (targets.ids.empty()) return before->revision;
+    if (request->dry_run()) return sources_.controller->Try({}, targets.ids, missing);
+    return sources_.controller->Delete(targets.ids, missing);
+  };
+  const auto revision = request->dry_run() ? change() : Timed(change);
+  const std::vector<v1::ResourceChange> changes = ToRemovals(*before, targets.ids, missing);
   if (revision.ok()) {
     reply->set_revision(*revision);
+    reply->mutable_changes()->Assign(changes.begin(), changes.end());
     reply->mutable_notices()->Assign(targets.notices.begin(), targets.notices.end());
-    for (const policy::ResourceId& id : targets.ids) {
-      v1::ResourceChange& change = *reply->add_changes();
-      *change.mutable_resource() = ToRef(id);
-      change.set_change(v1::ResourceChange::REMOVED);
-    }
   }
-  LogChange(call->caller(), "delete", revision, ChangeSummary(reply->changes()));
+  const bool is_about_nothing = revision.ok() && changes.empty();
+  if (!request->dry_run() && !is_about_nothing) teller_.Tell("delete", call->caller().name, revision, changes);
   return ToGrpc(revision.status());
 }
 
@@ -212,40 +189,11 @@ grpc::Status Service::Quarantine(grpc::ServerContext* context, const v1::Quarant
   const policy::ObjectName name{request->namespace_(), request->name()};
   const auto revision = request->release() ? sources_.controller->Release(name)
                                            : sources_.controller->Quarantine(name, reply->mutable_unsaved());
-  LogChange(call->caller(), request->release() ? "release from quarantine" : "quarantine", revision, name.ToString());
+  v1::ResourceChange about;
+  *about.mutable_resource() = ToRef({policy::Kind::kWorkload, name});
+  teller_.Tell(request->release() ? "release" : "quarantine", call->caller().name, revision, {about});
   if (revision.ok()) reply->set_revision(*revision);
   return ToGrpc(revision.status());
-}
-
-grpc::Status Service::Observe(grpc::ServerContext* context, const v1::ObserveRequest* request,
-                              grpc::ServerWriter<v1::Event>* writer) {
-  const StatusOr<Call> call = calls_->Begin(context, request->follow() ? CallKind::kFollow : CallKind::kRead);
-  if (!call.ok()) return ToGrpc(call.status());
-  telemetry::Telemetry& telemetry = *sources_.telemetry;
-  std::unique_ptr<telemetry::Subscription> following;
-  if (request->follow()) {
-    auto subscribed = telemetry.hub().Subscribe(request->filter());
-    if (!subscribed.ok()) return ToGrpc(subscribed.status());
-    following = *std::move(subscribed);
-    writer->SendInitialMetadata();
-  }
-  if (!following || request->last() != 0) {
-    std::optional<StatusOr<Call>> large;  // its end is that of the reading, the follower goes on
-    if (telemetry::IsLargeRead(*request)) {
-      large.emplace(calls_->Begin(context, CallKind::kLarge));
-      if (!large->ok()) return ToGrpc(large->status());
-    }
-    const sluice::Status read =
-        telemetry::ReadEvents(sources_.datapath, &telemetry.assembler(), telemetry.history(), *request,
-                              [&](const v1::Event& event) { return call->Write(writer, event); });
-    if (!read.ok()) return ToGrpc(read);
-  }
-  while (following && !context->IsCancelled()) {
-    const telemetry::EventPtr event = following->Next(kCancelCheck);
-    if (event && !call->Write(writer, *event)) break;
-    if (!event && telemetry.hub().closed()) return {grpc::StatusCode::UNAVAILABLE, "the agent stops"};
-  }
-  return grpc::Status::OK;
 }
 
 grpc::Status Service::Status(grpc::ServerContext* context, const v1::StatusRequest*, v1::AgentStatus* reply) {

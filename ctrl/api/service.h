@@ -1,5 +1,5 @@
 // sluice.v1.Sluice over the controller and telemetry: conversion only. Called from gRPC's threads, several at once.
-// Each call begins by asking `Calls` whether it may; each change is in the log with who made it.
+// Each call begins by asking `Calls` whether it may; each change is told with who made it.
 #pragma once
 
 #include <chrono>
@@ -7,6 +7,7 @@
 #include "api/kinds.h"
 #include "api/sluice.grpc.pb.h"
 #include "ctrl/api/calls.h"
+#include "ctrl/api/change_teller.h"
 #include "ctrl/explain/program_links.h"
 #include "ctrl/reconcile/controller.h"
 #include "telemetry/telemetry.h"
@@ -23,10 +24,13 @@ struct ServiceSources {
 
 class Service final : public v1::Sluice::Service {
  public:
-  explicit Service(ServiceSources sources) : sources_(std::move(sources)) {}
+  explicit Service(ServiceSources sources)
+      : sources_(std::move(sources)), teller_(sources_.telemetry, sources_.constants.node()) {}
 
   // Whom the server asks about calls. Before the first one; what it points to outlives the last one.
   void Serve(Calls* calls) { calls_ = calls; }
+  // What was asked of the agent by other ways than this service.
+  const ChangeTeller& teller() const { return teller_; }
   // Says in the log which rules name symbolic links, of all that there are.
   void LogLinks() const;
 
@@ -48,7 +52,12 @@ class Service final : public v1::Sluice::Service {
   sluice::Status ListProcesses(const v1::GetRequest& request, const Emit& emit) const;
   sluice::Status ListResources(const v1::GetRequest& request, const KindSelection& selection, const Emit& emit) const;
 
+  // What an observer asked for of the past.
+  sluice::Status ReadPast(grpc::ServerContext* context, const v1::ObserveRequest& request,
+                          const telemetry::EventFilter& filter, const std::function<bool(const v1::Event&)>& consume);
+
   const ServiceSources sources_;
+  const ChangeTeller teller_;
   Calls* calls_ = nullptr;
 };
 

@@ -4,7 +4,10 @@
 #include <charconv>
 
 #include "bpf/abi/policy.h"
+#include "ctrl/explain/reason.h"
+#include "ctrl/explain/world_address.h"
 #include "policy/network/evaluate.h"
+#include "policy/network/near_miss.h"
 #include "telemetry/event/policy_refs.h"
 #include "telemetry/event/text.h"
 
@@ -45,11 +48,21 @@ bool HasPorts(std::uint8_t protocol) {
                      [&](const Protocol& known) { return known.number == protocol && known.has_ports; });
 }
 
+StatusOr<std::vector<Address>> AddressesOfEntity(const policy::Snapshot& snapshot, const std::string& entity) {
+  const bool is_node = entity == "node";
+  std::vector<Address> addresses = is_node ? snapshot.node_addresses : WorldAddresses(snapshot);
+  if (!addresses.empty()) return addresses;
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, "{}; give an IP address instead",
+      is_node ? "node: no address of the node is known here" : "world: the policies' ipBlocks name every address");
+}
+
 StatusOr<std::vector<Address>> AddressesOf(const policy::Snapshot& snapshot, const std::string& end) {
   if (const auto address = Address::Parse(end); address.ok()) return std::vector<Address>{*address};
+  if (end == "node" || end == "world") return AddressesOfEntity(snapshot, end);
   const std::size_t slash = end.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == end.size()) {
-    return InvalidError("{}: expected namespace/name of a workload or pod, or an IP address", end);
+    return InvalidError("{}: expected namespace/name of a workload or pod, an IP address, node or world", end);
   }
   const policy::Endpoint* endpoint = snapshot.FindByName({end.substr(0, slash), end.substr(slash + 1)});
   if (!endpoint) {
@@ -89,6 +102,23 @@ v1::Explanation::End ToEnd(const policy::Snapshot& snapshot, const Address& addr
 StatusOr<std::string> ParsePath(const char* what, const std::string& text) {
   if (text.starts_with('/') && text.size() <= SL_PROGRAM_PATH_MAX) return text;
   return InvalidError("{} {}: expected an absolute path of at most {} bytes", what, text, SL_PROGRAM_PATH_MAX);
+}
+
+// Where no rule allows the flow at that end: the rules that come nearest.
+void AddNearMisses(const policy::Snapshot& snapshot, const policy::Flow& flow, policy::Direction direction,
+                   v1::Explanation::Direction& out) {
+  for (const policy::NearMiss& near : policy::NearMisses(snapshot, flow, direction)) {
+    v1::Explanation::NearMiss& miss = *out.add_near_misses();
+    telemetry::PolicyRefs refs;
+    telemetry::AppendPolicyRefs({.contributions = {near.rule}}, direction, &refs);
+    *miss.mutable_policy() = refs.Get(0);
+    for (const std::string& difference : near.differences) miss.add_differences(telemetry::ToUtf8(difference));
+  }
+}
+
+bool IsDefaultDeny(const std::optional<policy::Decision>& decision) {
+  return decision && std::any_of(decision->contributions.begin(), decision->contributions.end(),
+                                 [](const auto& part) { return part.effect == policy::Effect::kDefaultDeny; });
 }
 
 // Programs as the kernel will know them: where a path is a link, what it leads to. Says so in `links`.
@@ -184,6 +214,11 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
   out.set_port(request.port());
   *out.mutable_egress() = ToDirection(answer.egress, policy::Direction::kEgress);
   *out.mutable_ingress() = ToDirection(answer.ingress, policy::Direction::kIngress);
+  for (const auto& [decision, direction, end] :
+       {std::tuple{&answer.egress, policy::Direction::kEgress, out.mutable_egress()},
+        {&answer.ingress, policy::Direction::kIngress, out.mutable_ingress()}}) {
+    if (IsDefaultDeny(*decision)) AddNearMisses(snapshot, flow, direction, *end);
+  }
   if (answer.egress_by_process) {
     out.mutable_egress()->set_by_process(true);
     if (flow.source_process) out.mutable_egress()->set_process(telemetry::ToUtf8(flow.source_process->binary));
@@ -200,6 +235,7 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
     out.mutable_egress()->set_quarantined(answer.egress.has_value());
     out.mutable_ingress()->set_quarantined(answer.ingress.has_value());
   }
+  out.set_reason(ReasonText(out));
   return out;
 }
 

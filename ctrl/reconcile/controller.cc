@@ -136,8 +136,23 @@ StatusOr<std::uint64_t> Controller::Apply(const std::vector<policy::Resource>& r
   return Make({.puts = resources, .deletes = {}});
 }
 
-StatusOr<std::uint64_t> Controller::Delete(const std::vector<ResourceId>& ids) {
-  return Make({.puts = {}, .deletes = ids});
+StatusOr<std::uint64_t> Controller::Delete(const std::vector<ResourceId>& ids, Missing missing) {
+  return Make({.puts = {}, .deletes = ids, .missing = missing});
+}
+
+StatusOr<std::uint64_t> Controller::Try(const std::vector<policy::Resource>& resources,
+                                        const std::vector<ResourceId>& ids, Missing missing) {
+  const std::lock_guard lock(mutex_);
+  const StateChange change{.puts = resources, .deletes = ids, .revision = view()->revision};
+  SL_RETURN_IF_ERROR(CheckUnreadable(change));
+  Desired desired = desired_;
+  SL_RETURN_IF_ERROR(AddTo(desired, {.puts = resources, .deletes = ids, .missing = missing}));
+  const Planner before = planner_;
+  Plan plan;
+  Status planned = MakePlan(desired, change, Look::kForNewWorkloads, &plan);
+  planner_ = before;
+  if (!planned.ok()) return planned;
+  return change.revision;
 }
 
 StatusOr<std::uint64_t> Controller::Make(Edit edit) {
@@ -162,7 +177,7 @@ void Controller::EnforceEdits(const std::vector<Edit*>& edits) {
     accepted.push_back(edit);
   }
   if (accepted.empty()) return;
-  StateChange change{.revision = view()->revision + 1};
+  StateChange change{.revision = view()->revision};
   for (const auto& [id, resource] : last) {
     if (resource != nullptr) {
       change.puts.push_back(*resource);
@@ -170,6 +185,7 @@ void Controller::EnforceEdits(const std::vector<Edit*>& edits) {
       change.deletes.push_back(id);
     }
   }
+  if (Differs(change)) change.revision++;
   const Status status = Enforce(std::move(desired), std::move(change), Look::kForNewWorkloads, Saving::kMust);
   if (!status.ok() && accepted.size() == 1) CloseRefused(accepted.front()->puts, status);
   if (status.ok() || accepted.size() == 1) {
@@ -195,11 +211,26 @@ Status Controller::AddTo(Desired& desired, const Edit& edit) const {
                        "{} comes from the resources directory: remove it from its file there and send SIGHUP",
                        id.ToString());
     }
+    if (edit.missing == Missing::kIgnored) continue;
     return MakeError(absl::StatusCode::kNotFound, "{} does not exist", id.ToString());
   }
   for (const policy::Resource& resource : edit.puts) desired.Put(resource);
   for (const ResourceId& id : edit.deletes) desired.Remove(id);
   return OkStatus();
+}
+
+// From what the API was given before. Even one that does not may enforce on what has come to the node since.
+bool Controller::Differs(const StateChange& change) const {
+  const auto is_new = [this](const policy::Resource& resource) {
+    const auto old = desired_.api.find(resource.id);
+    return old == desired_.api.end() || old->second.yaml != resource.yaml;
+  };
+  const auto is_there = [this](const ResourceId& id) {
+    return desired_.api.contains(id) || unreadable_.contains(id) ||
+           (id.kind == policy::Kind::kWorkload && refused_.contains(id.name));
+  };
+  return !holding_.empty() || std::any_of(change.puts.begin(), change.puts.end(), is_new) ||
+         std::any_of(change.deletes.begin(), change.deletes.end(), is_there);
 }
 
 Status Controller::NotFound(const ObjectName& name) const {

@@ -44,10 +44,15 @@ class Controller {
   // API: create or replace, and remove. Calls that wait while another change is being made are made together, as one
   // generation and one revision; one that is refused holds up no other. A workload among `resources` whose interface or
   // addresses cannot be found refuses the change (NotFound, FailedPrecondition as node::Bind); so does one to
-  // remove that does not exist. Returns the revision. What a refused change wanted to enforce on and was not before is
-  // closed, and listed as unbound, until it is applied again or deleted, also after a restart.
+  // remove that does not exist. Returns the revision, which stays where the documents are those that the API was given
+  // before. What a refused change wanted to enforce on and was not before is closed, and listed as unbound, until it is
+  // applied again or deleted, also after a restart.
   StatusOr<std::uint64_t> Apply(const std::vector<policy::Resource>& resources);
-  StatusOr<std::uint64_t> Delete(const std::vector<policy::ResourceId>& ids);
+  StatusOr<std::uint64_t> Delete(const std::vector<policy::ResourceId>& ids, Missing missing = Missing::kRefused);
+  // Whether such a change would be refused, as far as it is known without touching the kernel or the store. Changes
+  // nothing. Returns the revision in force.
+  StatusOr<std::uint64_t> Try(const std::vector<policy::Resource>& resources,
+                              const std::vector<policy::ResourceId>& ids, Missing missing = Missing::kRefused);
 
   // Cuts a local workload off from the next packet on, without waiting for a change that is under way. It stays so over
   // restarts, and when the workload is deleted and comes again. NotFound: there is none of this name. One that cannot
@@ -101,6 +106,7 @@ class Controller {
   StatusOr<std::uint64_t> Make(Edit edit);
   void EnforceEdits(const std::vector<Edit*>& edits);
   Status AddTo(Desired& desired, const Edit& edit) const;
+  bool Differs(const StateChange& change) const;
   Status MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan);
   Owners StillOwned(const Plan& plan, const StateChange& change) const;
   void Await(const policy::ResourceMap& wanted, const policy::ResourceMap& more = {});

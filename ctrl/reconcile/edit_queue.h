@@ -13,10 +13,14 @@
 
 namespace sluice::reconcile {
 
+// What becomes of a delete of what does not exist.
+enum class Missing { kRefused, kIgnored };
+
 // One call of Apply or Delete.
 struct Edit {
   std::vector<policy::Resource> puts;
   std::vector<policy::ResourceId> deletes;
+  Missing missing = Missing::kRefused;
   StatusOr<std::uint64_t> revision = std::uint64_t{0};  // once it is made
   bool made = false;                                    // by the queue's mutex
 };

@@ -188,6 +188,8 @@ Status Planner::Make(const Desired& desired, const StateChange& change, Look loo
   View& view = *plan->view;
   view.revision = change.revision;
   view.resources = desired.all;
+  view.of_api = desired.api;
+  view.of_directory = desired.directory;
   view.unbound = plan->node_view->unbound;
   view.process_owners = plan->node_view->process_owners;
   SL_ASSIGN_OR_RETURN(

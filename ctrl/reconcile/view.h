@@ -14,6 +14,9 @@ namespace sluice::reconcile {
 struct View {
   std::uint64_t revision = 0;  // counts the changes of the resources
   policy::ResourceMap resources;
+  // What they are made of. What the API was given counts where both have a document of an id.
+  policy::ResourceMap of_api;
+  policy::ResourceMap of_directory;
   policy::CompiledPolicy compiled;
   std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
   std::map<std::uint32_t, std::string> closed;  // interfaces that are closed for a workload that is not known, and why

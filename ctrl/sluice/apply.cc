@@ -1,95 +1,50 @@
-// `apply` and `delete`: changes of the resources, each call one step.
+// `apply`: creates or replaces resources, each call one step.
 #include "base/output.h"
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/client.h"
-#include "ctrl/sluice/resource_args.h"
+#include "ctrl/sluice/documents.h"
 #include "ctrl/sluice/verb.h"
-#include "policy/resource/yaml.h"
 #include "telemetry/event/flow_text.h"
 
 namespace sluice::client {
 namespace {
 
-using Documents = google::protobuf::RepeatedPtrField<v1::Document>;
-
-struct DeleteOptions {
+struct ApplyOptions {
   ResourceArgs files;
-  std::string kind;
-  std::vector<std::string> names;
+  bool dry_run = false;
 };
 
-Status FillDocuments(const ResourceArgs& args, Documents* documents, v1::ReadOptions* read) {
-  SL_ASSIGN_OR_RETURN(auto files, ReadAll(args));
-  for (resources::ResourceFile& file : files) {
-    // A message holds nothing else.
-    SL_RETURN_IF_ERROR(policy::CheckCharacters("file name", file.path));
-    SL_RETURN_IF_ERROR(policy::CheckCharacters(file.path, file.text));
-    v1::Document& document = *documents->Add();
-    document.set_origin(std::move(file.path));
-    document.set_yaml(std::move(file.text));
-  }
-  read->set_default_namespace(args.default_namespace);
-  read->set_skip_unknown(args.skip_unknown);
-  return OkStatus();
-}
-
-StatusOr<ExitCode> Apply(const AgentAddress& server, const ResourceArgs& args) {
+StatusOr<ExitCode> Apply(const AgentAddress& server, const ApplyOptions& options) {
   v1::ApplyRequest request;
-  SL_RETURN_IF_ERROR(InFiles(FillDocuments(args, request.mutable_documents(), request.mutable_read())));
+  SL_RETURN_IF_ERROR(InFiles(FillDocuments(options.files, request.mutable_documents(), request.mutable_read())));
+  request.set_dry_run(options.dry_run);
   const auto reply = Client(server).Apply(request);
   if (!reply.ok()) return InFiles(reply.status());
   for (const std::string& notice : reply->notices()) Tell(notice);
   for (const v1::ProgramLink& link : reply->links()) {
     Tell("sluice: warning: " + telemetry::LinkText(link));
   }
-  SL_RETURN_IF_ERROR(WriteOut(ChangesText(reply->changes(), reply->revision())));
-  return ExitCode::kDone;
-}
-
-StatusOr<ExitCode> Delete(const AgentAddress& server, const DeleteOptions& options) {
-  if (options.files.paths.empty() == options.kind.empty()) {
-    return InvalidError("delete: give either -f FILE or KIND NAME");
-  }
-  if (options.names.empty() && !options.kind.empty()) {
-    return InvalidError("delete {}: the name is missing: delete KIND NAME", options.kind);
-  }
-  v1::DeleteRequest request;
-  if (options.kind.empty()) {
-    SL_RETURN_IF_ERROR(InFiles(FillDocuments(options.files, request.mutable_documents(), request.mutable_read())));
-  } else {
-    for (const std::string& name : options.names) {
-      v1::DeleteRequest::Target& target = *request.add_targets();
-      target.set_kind(options.kind);
-      target.set_namespace_(options.files.default_namespace);
-      target.set_name(name);
-    }
-  }
-  const auto reply = Client(server).Delete(request);
-  if (!reply.ok()) return options.kind.empty() ? InFiles(reply.status()) : reply.status();
-  for (const std::string& notice : reply->notices()) Tell(notice);
-  SL_RETURN_IF_ERROR(WriteOut(ChangesText(reply->changes(), reply->revision())));
+  SL_RETURN_IF_ERROR(WriteOut(ChangesText(reply->changes(), reply->revision(), options.dry_run)));
   return ExitCode::kDone;
 }
 
 }  // namespace
 
 void AddApply(CLI::App& app, CommandLine& line) {
-  const auto args = std::make_shared<ResourceArgs>();
+  const auto options = std::make_shared<ApplyOptions>();
   CLI::App* verb = app.add_subcommand("apply", "create or replace resources; all of one call take effect as one step");
-  AddResourceArgs(*verb, *args)->required();
+  AddResourceArgs(*verb, options->files)->required();
   const auto wait = std::make_shared<bool>(true);
   verb->add_flag("--wait,!--no-wait", *wait,
                  "without effect: the agent answers when the kernel enforces the change, never before");
-  verb->callback([&line, args, wait] { line.run = [&line, args] { return Apply(line.server, *args); }; });
-}
-
-void AddDelete(CLI::App& app, CommandLine& line) {
-  const auto options = std::make_shared<DeleteOptions>();
-  CLI::App* verb = app.add_subcommand("delete", "remove resources, by files or by name; one call is one step");
-  AddResourceArgs(*verb, options->files, "; removes what they contain");
-  verb->add_option("kind", options->kind, "workload, pod, namespace or networkpolicy");
-  verb->add_option("name", options->names, "one or more names");
-  verb->callback([&line, options] { line.run = [&line, options] { return Delete(line.server, *options); }; });
+  verb->add_flag("--dry-run", options->dry_run,
+                 "the agent compiles and checks everything, says what it would do, and changes nothing");
+  verb->callback([&line, options, wait] {
+    line.run = [&line, options] {
+      if (options->files.default_namespace.empty()) options->files.default_namespace = line.ns;
+      return Apply(line.server, *options);
+    };
+  });
 }
 
 }  // namespace sluice::client

@@ -22,16 +22,25 @@ const char* ChangeWord(v1::ResourceChange::Change change) {
   }
 }
 
+// Where the resources directory has a document of the same name.
+const char* DirectoryText(const v1::ResourceChange& change) {
+  if (change.shadows()) return "; it counts instead of the one in the resources directory";
+  const bool comes_back = change.change() == v1::ResourceChange::REMOVED && change.in_force() == v1::Origin::DIRECTORY;
+  return comes_back ? "; the one in the resources directory is in force now" : "";
+}
+
 }  // namespace
 
-std::string ChangesText(const ResourceChanges& changes, std::uint64_t revision) {
+std::string ChangesText(const ResourceChanges& changes, std::uint64_t revision, bool dry_run) {
   std::string text;
   for (const v1::ResourceChange& change : changes) {
     const v1::ResourceRef& ref = change.resource();
     const std::string name = ref.namespace_() + (ref.namespace_().empty() ? "" : "/") + ref.name();
-    text += Printable(fmt::format("{} {} {}", ref.kind(), name, ChangeWord(change.change()))) + "\n";
+    text += Printable(fmt::format("{} {} {}{}{}", ref.kind(), name, ChangeWord(change.change()),
+                                  dry_run ? " (dry run)" : "", DirectoryText(change))) +
+            "\n";
   }
-  return text + fmt::format("policy revision {}\n", revision);
+  return text + (dry_run ? "dry run: nothing was changed\n" : fmt::format("policy revision {}\n", revision));
 }
 
 }  // namespace sluice::client

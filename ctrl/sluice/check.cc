@@ -29,8 +29,14 @@ void AddCheck(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand(
       "check",
       "what would apply refuse? Offline; all errors at once, a line each. Exit 0: all right, 1: something is not");
+  verb->alias("validate");
   AddResourceArgs(*verb, *args)->required();
-  verb->callback([&line, args] { line.run = [args] { return Check(*args); }; });
+  verb->callback([&line, args] {
+    line.run = [&line, args] {
+      if (args->default_namespace.empty()) args->default_namespace = line.ns;
+      return Check(*args);
+    };
+  });
 }
 
 }  // namespace sluice::client

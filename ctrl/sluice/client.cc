@@ -7,6 +7,7 @@
 
 #include "api/grpc_status.h"
 #include "api/message_limit.h"
+#include "api/observe_metadata.h"
 
 namespace sluice::client {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr int kConnectMilliseconds = 2000;
+constexpr int kMaxBackoffMilliseconds = 5000;  // between attempts to connect anew
 constexpr seconds kAnswerTimeout{30};
 constexpr seconds kChangeTimeout{300};  // compiles and enforces everything
 
@@ -35,12 +37,24 @@ StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const AgentAddress& server)
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Despite its name also how long one attempt to connect may take.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMilliseconds);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kMaxBackoffMilliseconds / 20);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxBackoffMilliseconds);
   if (!server.tls_name.empty()) arguments.SetSslTargetNameOverride(server.tls_name);
   return grpc::CreateCustomChannel(server.address, credentials, arguments);
 }
 
 void SetTimeout(grpc::ClientContext* context, seconds timeout) {
   context->set_deadline(std::chrono::system_clock::now() + timeout);
+}
+
+// Empty: the stream has not begun.
+StreamStart ReadStart(const grpc::ClientContext& context) {
+  StreamStart start;
+  for (const auto& [key, value] : context.GetServerInitialMetadata()) {
+    if (key == api::kNodeKey) start.node.assign(value.data(), value.size());
+    if (key == api::kNoticeKey) start.notices.emplace_back(value.data(), value.size());
+  }
+  return start;
 }
 
 // Reads to the end, or until `consume` fails: then `consumed` is its error.
@@ -144,12 +158,16 @@ Status Client::Get(const v1::GetRequest& request, const std::function<Status(con
   return consumed.ok() ? Convert(ended) : consumed;
 }
 
-Status Client::Observe(const v1::ObserveRequest& request, const std::function<Status(const v1::Event&)>& consume) {
+Status Client::Observe(const v1::ObserveRequest& request, const std::function<Status(const v1::Event&)>& consume,
+                       const std::function<void(const StreamStart&)>& begun) {
   SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;
   if (!request.follow()) SetTimeout(&context, kChangeTimeout);
   Status consumed;
   const auto reader = stub_->Observe(&context, request);
+  reader->WaitForInitialMetadata();
+  const StreamStart start = ReadStart(context);
+  if (begun && !start.node.empty()) begun(start);
   const grpc::Status ended = ReadAll(&context, reader.get(), consume, &consumed);
   return consumed.ok() ? Convert(ended) : consumed;
 }

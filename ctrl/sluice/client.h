@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "api/sluice.grpc.pb.h"
 #include "api/tls.h"
@@ -16,6 +17,12 @@ struct AgentAddress {
   std::string address = "unix:///run/sluice/sluice.sock";
   api::TlsFiles tls;     // for an address that is no unix socket's
   std::string tls_name;  // that the agent's certificate has to have; empty: the address's host
+};
+
+// What the agent says before the first event of a stream.
+struct StreamStart {
+  std::string node;                  // the agent's
+  std::vector<std::string> notices;  // lines for people
 };
 
 class Client {
@@ -30,7 +37,9 @@ class Client {
 
   // Streams: each message goes to `consume`, whose error ends the stream and is returned.
   Status Get(const v1::GetRequest& request, const std::function<Status(const v1::Object&)>& consume);
-  Status Observe(const v1::ObserveRequest& request, const std::function<Status(const v1::Event&)>& consume);
+  // `begun`: called once the agent collects events for this stream.
+  Status Observe(const v1::ObserveRequest& request, const std::function<Status(const v1::Event&)>& consume,
+                 const std::function<void(const StreamStart&)>& begun = {});
 
  private:
   Status Convert(const grpc::Status& status) const;

@@ -3,44 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
+#include "base/nearest.h"
 #include "base/printable.h"
 
 namespace sluice::client {
 namespace {
 
-constexpr std::size_t kFarthest = 2;  // typing errors in a word that is still taken for another
-
-std::size_t EditDistance(std::string_view from, std::string_view to) {
-  std::vector<std::size_t> row(to.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (std::size_t i = 0; i < from.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t k = 0; k < to.size(); ++k) {
-      const std::size_t replaced = diagonal + (from[i] == to[k] ? 0 : 1);
-      diagonal = row[k + 1];
-      row[k + 1] = std::min({replaced, row[k] + 1, row[k + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 std::vector<std::string> Verbs(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::App* verb : app.get_subcommands(nullptr)) names.push_back(verb->get_name());
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) {
+    names.push_back(verb->get_name());
+    names.insert(names.end(), verb->get_aliases().begin(), verb->get_aliases().end());
+  }
   return names;
-}
-
-std::string Nearest(const std::vector<std::string>& names, const std::string& word) {
-  const auto distance = [&](const std::string& name) {
-    return name.starts_with(word) ? std::size_t{0} : EditDistance(word, name);
-  };
-  const auto nearest = std::min_element(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
-    return distance(a) < distance(b);
-  });
-  return nearest == names.end() || distance(*nearest) > kFarthest ? "" : *nearest;
 }
 
 // The first word that is no option and no option's value.
@@ -58,8 +34,12 @@ std::string FirstWord(const CLI::App& app, int argc, const char* const* argv) {
 
 void FillCommandLine(CLI::App& app, CommandLine& line) {
   app.footer(
-      "Exit codes: 0 done, 1 failed, 2 usage, 3 the answer is \"denied\".\n`sluice help VERB` says more. SLUICE_SERVER "
-      "and SLUICE_TLS_CERT, _KEY, _CA and _NAME stand for the options.");
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 the answer is \"denied\". What goes on until Ctrl-C ends with 0.\n"
+      "`sluice help VERB` says more. SLUICE_SERVER and SLUICE_TLS_CERT, _KEY, _CA and _NAME stand for the options.\n"
+      "Namespaces: -n says one, and so does namespace/name. Without them, `get` looks in all namespaces, and every "
+      "other verb means \"default\".\n"
+      "~/.config/sluice/config and /etc/sluice/client.conf may set server, output, namespace and the TLS files: "
+      "server = /run/sluice/sluice.sock. The command line counts most, then the environment, then these files.");
   app.add_option("--server", line.server.address,
                  "the agent's address: unix:///PATH, or IP:PORT with the TLS files; a path is that of a unix socket")
       ->envname("SLUICE_SERVER")
@@ -73,8 +53,9 @@ void FillCommandLine(CLI::App& app, CommandLine& line) {
   app.set_version_flag("--version", "sluice " SLUICE_VERSION, "what this client is, and exit");
   app.require_subcommand(1);
   app.fallthrough();
-  for (const auto add : {AddApply, AddCheck, AddDelete, AddGet, AddExplain, AddObserve, AddQuarantine, AddStatus,
-                         AddReplay, AddTop, AddUninstall, AddVersion, AddCompletion, AddHelp}) {
+  for (const auto add :
+       {AddApply, AddCheck, AddDelete, AddDescribe, AddDiff, AddEdit, AddGet, AddExplain, AddObserve, AddQuarantine,
+        AddStatus, AddReplay, AddSysdump, AddTop, AddUninstall, AddVersion, AddCompletion, AddHelp}) {
     add(app, line);
   }
   app.parse_complete_callback([&line] {

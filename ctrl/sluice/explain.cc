@@ -3,9 +3,10 @@
 #include "base/output.h"
 #include "ctrl/resources/offline_snapshot.h"
 #include "ctrl/sluice/client.h"
+#include "ctrl/sluice/explain_drop_reason.h"
 #include "ctrl/sluice/explain_text.h"
 #include "ctrl/sluice/offline.h"
-#include "ctrl/sluice/port.h"
+#include "ctrl/sluice/service_port.h"
 #include "ctrl/sluice/verb.h"
 #include "telemetry/event/json.h"
 
@@ -20,6 +21,8 @@ struct ExplainOptions {
   std::string listener;
   std::vector<std::string> ancestors;
   std::string output = "table";
+  std::string drop_reason;
+  bool all_drop_reasons = false;
   ResourceArgs resources;
 };
 
@@ -39,7 +42,15 @@ std::string PodsOf(const policy::Snapshot& snapshot, const std::string& end) {
   return found.size() == 1 ? found.front() : end;
 }
 
-StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, v1::ExplainRequest request) {
+Status SetPort(const std::string& text, const FindPorts& find, v1::ExplainRequest& request) {
+  SL_ASSIGN_OR_RETURN(const ProtocolPort port, ResolvePort(text, request.to(), find));
+  request.set_protocol(port.protocol);
+  request.set_port(port.port);
+  return OkStatus();
+}
+
+StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, const std::string& port,
+                                         v1::ExplainRequest request) {
   SL_ASSIGN_OR_RETURN(const auto files, InFiles(ReadAll(args)));
   OfflineResources read = ReadOffline(files, args);
   if (!read.problems.empty()) {
@@ -56,22 +67,45 @@ StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, v1::ExplainRe
     Tell(fmt::format("{}: the files name no address: {} is assumed, which no ipBlock means but 0.0.0.0/0", name,
                      one.address.ToString()));
   }
+  const auto find = [&snapshot = *snapshot](const std::string& end) -> StatusOr<std::vector<policy::NamedPort>> {
+    const std::size_t slash = end.find('/');
+    const policy::Endpoint* endpoint = snapshot.FindByName({end.substr(0, slash), end.substr(slash + 1)});
+    if (endpoint != nullptr) return endpoint->ports;
+    return MakeError(absl::StatusCode::kNotFound, "{}: the files have no such workload or pod", end);
+  };
+  SL_RETURN_IF_ERROR(SetPort(port, find, request));
   return explain::Explain(*snapshot, {}, request);
 }
 
+StatusOr<v1::Explanation> AskAgent(const AgentAddress& server, const std::string& port, v1::ExplainRequest request) {
+  Client client(server);
+  const auto find = [&client](const std::string& end) { return AskForPorts(client, end); };
+  SL_RETURN_IF_ERROR(SetPort(port, find, request));
+  return client.Explain(request);
+}
+
+StatusOr<ExitCode> ExplainDropReason(const ExplainOptions& options) {
+  SL_ASSIGN_OR_RETURN(const std::string text, options.output == "json" ? DropReasonJson(options.drop_reason)
+                                                                       : DropReasonText(options.drop_reason));
+  SL_RETURN_IF_ERROR(WriteOut(text));
+  return ExitCode::kDone;
+}
+
 StatusOr<ExitCode> Explain(const AgentAddress& server, const ExplainOptions& options) {
-  SL_ASSIGN_OR_RETURN(const ProtocolPort port, ParseProtocolPort(options.port));
+  if (options.all_drop_reasons || !options.drop_reason.empty()) return ExplainDropReason(options);
+  for (const auto& [name, value] :
+       {std::pair{"--from", options.from}, {"--to", options.to}, {"--port", options.port}}) {
+    if (value.empty()) return InvalidError("explain: {} is missing: give --from, --to and --port", name);
+  }
   v1::ExplainRequest request;
   request.set_from(options.from);
   request.set_to(options.to);
-  request.set_protocol(port.protocol);
-  request.set_port(port.port);
   request.set_process(options.process);
   request.set_listener(options.listener);
   request.mutable_ancestors()->Assign(options.ancestors.begin(), options.ancestors.end());
-  SL_ASSIGN_OR_RETURN(const v1::Explanation explanation, options.resources.paths.empty()
-                                                             ? Client(server).Explain(request)
-                                                             : ExplainOffline(options.resources, request));
+  SL_ASSIGN_OR_RETURN(const v1::Explanation explanation,
+                      options.resources.paths.empty() ? AskAgent(server, options.port, request)
+                                                      : ExplainOffline(options.resources, options.port, request));
   if (options.output == "json") {
     SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToJson(explanation));
     SL_RETURN_IF_ERROR(WriteOut(json + "\n"));
@@ -87,9 +121,13 @@ void AddExplain(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<ExplainOptions>();
   CLI::App* verb =
       app.add_subcommand("explain", "is a flow allowed, and by which policies? Exit 0: allowed, 3: denied");
-  verb->add_option("--from", options->from, "namespace/name of a workload or pod, or an IP address")->required();
-  verb->add_option("--to", options->to, "likewise")->required();
-  verb->add_option("--port", options->port, "of the server: 80/TCP, 53/UDP, 80 (TCP), ICMP or ICMPv6")->required();
+  verb->add_option("--from", options->from,
+                   "namespace/name of a workload or pod, an IP address, `node` (this node itself), or `world`: an "
+                   "address outside that no workload, node or ipBlock has, but 0.0.0.0/0 and ::/0");
+  verb->add_option("--to", options->to, "as --from");
+  verb->add_option(
+      "--port", options->port,
+      "of the server: 80/TCP, 53/UDP, 80 (TCP), ICMP, ICMPv6, or the name that --to gives it: http, dns/UDP");
   CLI::Option* process =
       verb->add_option("--process", options->process, "path of the program, or of the script, that sends");
   verb->add_option("--ancestor", options->ancestors,
@@ -104,6 +142,9 @@ void AddExplain(CLI::App& app, CommandLine& line) {
   verb->add_option("-o,--output", options->output, "table (text) or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
+  CLI::Option* reason = verb->add_option("--drop-reason", options->drop_reason,
+                                         "instead: what this drop reason of an event or metric means, and what to do");
+  verb->add_flag("--drop-reasons", options->all_drop_reasons, "instead: all drop reasons")->excludes(reason);
   verb->callback([&line, options] { line.run = [&line, options] { return Explain(line.server, *options); }; });
 }
 

@@ -40,6 +40,15 @@ const char* WhyText(const std::string& exempt, const v1::Explanation::Direction&
   return direction.isolated() ? "" : ": no policy isolates it";
 }
 
+std::string NearMissText(const v1::Explanation::NearMiss& miss) {
+  const v1::PolicyRef& policy = miss.policy();
+  std::string text =
+      Printable(fmt::format("  {}/{} {} would allow it, but for:", policy.namespace_(), policy.name(), policy.rule())) +
+      "\n";
+  for (const std::string& difference : miss.differences()) text += "    " + Printable(difference) + "\n";
+  return text;
+}
+
 std::string DirectionText(const char* name, const char* option, const End& end,
                           const v1::Explanation::Direction& direction, const v1::Explanation& explanation) {
   if (direction.quarantined()) {
@@ -56,6 +65,7 @@ std::string DirectionText(const char* name, const char* option, const End& end,
                                  WhyText(explanation.exempt(), direction));
   text += ProcessText(direction, option);
   for (const v1::PolicyRef& ref : direction.policies()) text += "  " + telemetry::PolicyText(ref) + "\n";
+  for (const v1::Explanation::NearMiss& miss : direction.near_misses()) text += NearMissText(miss);
   return text;
 }
 
@@ -68,7 +78,8 @@ std::string ExplanationText(const v1::Explanation& explanation) {
                                                      : fmt::format("by policy revision {}", explanation.revision());
   text += fmt::format("{} -> {} {}{}, {}\n", EndText(explanation.from()), EndText(explanation.to()), port,
                       Printable(explanation.protocol()), by);
-  if (explanation.audit_denied()) text += "policies in audit would deny it\n";
+  if (!explanation.reason().empty()) text += Printable(explanation.reason()) + "\n";
+  if (explanation.reason().empty() && explanation.audit_denied()) text += "policies in audit would deny it\n";
   text += DirectionText("egress", "--process", explanation.from(), explanation.egress(), explanation);
   text += DirectionText("ingress", "--listener", explanation.to(), explanation.ingress(), explanation);
   for (const v1::ProgramLink& link : explanation.links()) text += "note: " + telemetry::LinkText(link) + "\n";

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <iostream>
 
+#include "ctrl/sluice/client_config.h"
 #include "ctrl/sluice/command_line.h"
 
 int main(int argc, char** argv) {
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
   CommandLine line;
   CLI::App app{"sluice: asks and tells sluiced, the agent that enforces network policy on this node"};
   FillCommandLine(app, line);
+  if (const sluice::Status read = ReadClientConfig(app, line); !read.ok()) return Finish(read);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

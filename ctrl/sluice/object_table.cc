@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 
 #include "ctrl/sluice/process_table.h"
@@ -11,23 +12,9 @@
 namespace sluice::client {
 namespace {
 
-using Labels = google::protobuf::Map<std::string, std::string>;
 using Cells = std::vector<std::string>;
 
-// In order: a protobuf map has none.
-std::string LabelsText(const Labels& labels) {
-  const std::map<std::string, std::string> sorted(labels.begin(), labels.end());
-  std::string text;
-  for (const auto& [key, value] : sorted) text += fmt::format("{}{}={}", text.empty() ? "" : ",", key, value);
-  return text;
-}
-
 std::string NumberOrNone(std::uint32_t number) { return number == 0 ? "-" : std::to_string(number); }
-
-std::string StateText(const v1::WorkloadFacts& facts) {
-  if (!facts.quarantined()) return facts.problem().empty() ? "enforced" : facts.problem();
-  return facts.problem().empty() ? "quarantined" : "quarantined; " + facts.problem();
-}
 
 Cells WorkloadCells(const v1::Object& object) {
   const v1::Resource& resource = object.resource();
@@ -79,9 +66,20 @@ Cells RulesetCells(const v1::Object& object) {
           fmt::format("{}", fmt::join(ruleset.policies(), ", "))};
 }
 
+using ToCells = Cells (*)(const v1::Object& object);
+
+Cells PoliciesOfWorkload(const v1::Object& object) {
+  const v1::WorkloadFacts& facts = object.resource().workload();
+  return {ListText(facts.ingress_policies()), ListText(facts.egress_policies())};
+}
+
+Cells WorkloadsOfPolicy(const v1::Object& object) { return {ListText(object.resource().policy().workloads())}; }
+
 struct Layout {
   std::vector<Column> columns;
-  Cells (*cells)(const v1::Object& object) = nullptr;
+  ToCells cells = nullptr;
+  std::vector<Column> wide_columns = {};
+  ToCells wide_cells = nullptr;
 };
 
 Layout LayoutOf(const api::KindSelection& selection) {
@@ -94,7 +92,10 @@ Layout LayoutOf(const api::KindSelection& selection) {
   if (selection.listing != api::Listing::kResources) return {};  // nothing that this program knows
   switch (selection.kinds.front()) {
     case policy::Kind::kWorkload:
-      return {{{"NAMESPACE"}, {"NAME"}, {"IPS"}, {"IDENTITY"}, {"IFINDEX"}, {"LABELS"}, {"STATE"}}, WorkloadCells};
+      return {{{"NAMESPACE"}, {"NAME"}, {"IPS"}, {"IDENTITY"}, {"IFINDEX"}, {"LABELS"}, {"STATE"}},
+              WorkloadCells,
+              {{"INGRESS-POLICIES"}, {"EGRESS-POLICIES"}},
+              PoliciesOfWorkload};
     case policy::Kind::kPod:
       return {{{"NAMESPACE"}, {"NAME"}, {"IPS"}, {"HOST-NETWORK"}, {"PHASE"}, {"LABELS"}}, PodCells};
     case policy::Kind::kNamespace:
@@ -103,22 +104,74 @@ Layout LayoutOf(const api::KindSelection& selection) {
     case policy::Kind::kSluiceNetworkPolicy:
       break;
   }
-  return {{{"NAMESPACE"}, {"NAME"}, {"API"}, {"MODE"}, {"ISOLATES"}, {"SELECTED", Align::kRight}}, PolicyCells};
+  return {{{"NAMESPACE"}, {"NAME"}, {"API"}, {"MODE"}, {"ISOLATES"}, {"SELECTED", Align::kRight}},
+          PolicyCells,
+          {{"WORKLOADS"}},
+          WorkloadsOfPolicy};
+}
+
+bool ShowsOrigin(const std::vector<v1::Object>& objects) {
+  return std::any_of(objects.begin(), objects.end(), [](const v1::Object& object) {
+    return object.resource().origin() == v1::DIRECTORY || object.resource().shadows();
+  });
+}
+
+void Append(Cells more, Cells& cells) {
+  cells.insert(cells.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
 }  // namespace
 
-Table ToTable(const api::KindSelection& selection, const std::vector<v1::Object>& objects) {
+std::string ListText(const google::protobuf::RepeatedPtrField<std::string>& names, int most) {
+  if (names.empty()) return "-";
+  const int shown = std::min(names.size(), most);
+  std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + shown, ", "));
+  return names.size() == shown ? text : fmt::format("{} and {} more", text, names.size() - shown);
+}
+
+std::string OriginText(const v1::Resource& resource) {
+  switch (resource.origin()) {
+    case v1::API:
+      return resource.shadows() ? "api, shadows directory" : "api";
+    case v1::DIRECTORY:
+      return "directory";
+    default:
+      return "-";
+  }
+}
+
+std::string StateText(const v1::WorkloadFacts& facts) {
+  if (!facts.quarantined()) return facts.problem().empty() ? "enforced" : facts.problem();
+  return facts.problem().empty() ? "quarantined" : "quarantined; " + facts.problem();
+}
+
+// In order: a protobuf map has none.
+std::string LabelsText(const google::protobuf::Map<std::string, std::string>& labels) {
+  const std::map<std::string, std::string> sorted(labels.begin(), labels.end());
+  std::string text;
+  for (const auto& [key, value] : sorted) text += fmt::format("{}{}={}", text.empty() ? "" : ",", key, value);
+  return text;
+}
+
+Table ToTable(const api::KindSelection& selection, const std::vector<v1::Object>& objects, Width width) {
   if (selection.listing == api::Listing::kProcesses) return MakeProcessTable(objects);
   if (selection.listing == api::Listing::kFlows) {
     Table flows = telemetry::MakeFlowTable();
     for (const v1::Object& object : objects) telemetry::AddFlow(object.flow(), &flows);
     return flows;
   }
-  const Layout layout = LayoutOf(selection);
+  Layout layout = LayoutOf(selection);
+  const bool is_wide = width == Width::kWide;
+  const bool with_origin = selection.listing == api::Listing::kResources && (is_wide || ShowsOrigin(objects));
+  if (with_origin) layout.columns.push_back({"ORIGIN"});
+  if (is_wide) layout.columns.insert(layout.columns.end(), layout.wide_columns.begin(), layout.wide_columns.end());
   Table table(layout.columns);
   for (const v1::Object& object : objects) {
-    if (layout.cells != nullptr) table.Add(layout.cells(object));
+    if (layout.cells == nullptr) break;
+    Cells cells = layout.cells(object);
+    if (with_origin) cells.push_back(OriginText(object.resource()));
+    if (is_wide && layout.wide_cells != nullptr) Append(layout.wide_cells(object), cells);
+    table.Add(std::move(cells));
   }
   return table;
 }

@@ -1,39 +1,95 @@
 // `observe`: what happens, line by line.
-#include <unistd.h>
+#include <algorithm>
+#include <thread>
 
-#include <csignal>
-
-#include "base/output.h"
 #include "ctrl/sluice/client.h"
+#include "ctrl/sluice/event_writer.h"
+#include "ctrl/sluice/observe_filters.h"
 #include "ctrl/sluice/observe_request.h"
 #include "ctrl/sluice/verb.h"
-#include "telemetry/event/flow_text.h"
-#include "telemetry/event/json.h"
 
 namespace sluice::client {
 namespace {
 
-// Every line is flushed and the agent notices that the stream has ended: there is nothing left to do.
-void EndAtOnce(int /*signal*/) { _exit(static_cast<int>(ExitCode::kDone)); }
+using namespace std::chrono_literals;
 
-Status WriteEvent(const v1::Event& event, const std::string& output) {
-  const bool known = event.event_case() != v1::Event::EVENT_NOT_SET;
-  if (output == "table" || !known) {
-    const std::string text = telemetry::EventText(event) + "\n";
-    if (known) return WriteOut(text);
-    std::fputs(text.c_str(), stderr);
-    return OkStatus();
-  }
-  SL_ASSIGN_OR_RETURN(const std::string json, telemetry::EventToJson(event));
-  return WriteOut(json + "\n");
+// Between attempts to reach an agent that has gone: the first pause and the longest.
+constexpr auto kFirstPause = 250ms;
+constexpr auto kLongestPause = 5000ms;
+
+// It has gone, or ended the stream as it stops.
+bool IsOfTheAgent(const Status& ended) {
+  return ended.code() == absl::StatusCode::kUnavailable || ended.code() == absl::StatusCode::kAborted;
 }
 
+// Reads streams until one ends for another reason than that the agent has gone. Each but the first begins with what
+// happens from then on, so that no event comes twice.
+class Follower {
+ public:
+  Follower(const AgentAddress& server, v1::ObserveRequest request, EventWriter writer)
+      : client_(server), request_(std::move(request)), writer_(std::move(writer)) {}
+
+  Status Run() {
+    while (true) {
+      const Status ended = ReadStream();
+      if (!was_there_ || !request_.follow() || !IsOfTheAgent(ended)) return ended;
+      if (!std::exchange(gone_, true)) Tell(fmt::format("sluice: {}; trying again, until Ctrl-C", Message(ended)));
+      request_.set_last(0);
+      request_.clear_since();
+      std::this_thread::sleep_for(
+          std::exchange(pause_, std::min<std::chrono::milliseconds>(pause_ * 2, kLongestPause)));
+    }
+  }
+
+ private:
+  Status ReadStream() {
+    return client_.Observe(
+        request_, [this](const v1::Event& event) { return writer_.Write(event); },
+        [this](const StreamStart& start) {
+          if (gone_) {
+            Tell(fmt::format("sluice: the agent of {} is there again; what happened meanwhile is not shown",
+                             start.node));
+          } else {
+            for (const std::string& notice : start.notices) Tell("sluice: " + notice);
+          }
+          was_there_ = true;
+          gone_ = false;
+          pause_ = kFirstPause;
+        });
+  }
+
+  Client client_;
+  v1::ObserveRequest request_;
+  EventWriter writer_;
+  bool was_there_ = false;
+  bool gone_ = false;
+  std::chrono::milliseconds pause_ = kFirstPause;
+};
+
 StatusOr<ExitCode> Observe(const AgentAddress& server, const ObserveOptions& options) {
-  SL_ASSIGN_OR_RETURN(const v1::ObserveRequest request, ToRequest(options));
-  std::signal(SIGINT, EndAtOnce);
-  SL_RETURN_IF_ERROR(
-      Client(server).Observe(request, [&](const v1::Event& event) { return WriteEvent(event, options.output); }));
+  SL_ASSIGN_OR_RETURN(v1::ObserveRequest request, ToRequest(options, std::chrono::system_clock::now()));
+  SL_ASSIGN_OR_RETURN(EventWriter writer, EventWriter::Make(options.output, options.fields));
+  EndOnInterrupt();
+  SL_RETURN_IF_ERROR(Follower(server, std::move(request), std::move(writer)).Run());
   return ExitCode::kDone;
+}
+
+// Each flag as it is typed, so that --not is of the one that comes after it.
+void AddFilters(CLI::App* verb, const std::shared_ptr<ObserveOptions>& options) {
+  for (const FilterFlag& flag : FilterFlags()) {
+    verb->add_option_function<std::string>(
+            flag.names,
+            [options, name = LongName(flag)](const std::string& value) {
+              options->conditions.push_back({name, value, std::exchange(options->dangling_not, false)});
+            },
+            std::string("only ") + flag.help)
+        ->trigger_on_parse()
+        ->group("Filters");
+  }
+  verb->add_flag_callback(
+          "--not", [options] { options->dangling_not = true; }, "leave out what the filter after it is about")
+      ->trigger_on_parse()
+      ->group("Filters");
 }
 
 }  // namespace
@@ -41,18 +97,27 @@ StatusOr<ExitCode> Observe(const AgentAddress& server, const ObserveOptions& opt
 void AddObserve(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<ObserveOptions>();
   CLI::App* verb = app.add_subcommand("observe", "show events, newest last");
-  verb->add_flag("-f,--follow", options->follow, "go on with what happens from now on, until Ctrl-C");
-  verb->add_option("--last", options->last, "start with the newest N past events; default: all, with -f none");
-  verb->add_option("--verdict", options->verdict, "only flows that were FORWARDED, DROPPED, or AUDIT (on trial)");
-  verb->add_option("--workload", options->workload,
-                   "only flows with this end and what its processes do: namespace/name");
-  verb->add_option("--process", options->process, "only events of programs whose path fits this glob, and their flows");
-  verb->add_option("--type", options->type,
-                   "only events of this type: flow, exec, exit or fork; default: all but fork; all: fork too");
-  verb->add_option("--port", options->port, "only flows with this port at either end")->check(CLI::Range(1, 65535));
-  verb->add_option("-o,--output", options->output, "table (a line for people) or json (one object a line)")
-      ->check(CLI::IsMember({"table", "json"}))
+  verb->add_flag("-f,--follow", options->follow,
+                 "go on with what happens from now on, until Ctrl-C; waits for an agent that starts again");
+  verb->add_option(
+      "--last", options->last,
+      "start with the newest N past events, 0: all; default: 20, with -f none, with --since all since then");
+  verb->add_flag("--all", options->all, "start with all past events");
+  verb->add_option("--since", options->since, "start with past events since then: 2026-07-01T10:00:00Z, or 5m ago");
+  verb->add_option("--until", options->until, "no events after that time, given as --since; with -f the end");
+  verb->add_flag("--host", options->host, "also what processes do that belong to no workload");
+  verb->add_flag("-A,--all-namespaces", options->all_namespaces, "all namespaces, as without -n");
+  AddFilters(verb, options);
+  verb->add_option("-o,--output", options->output,
+                   "compact (a line), wide (a longer one), dict (a line for each field) or json (an object a line)")
       ->capture_default_str();
+  verb->add_option("--fields", options->fields,
+                   "with -o json or dict, only these: time,source.workload,l4.destinationPort");
+  verb->footer(
+      "A filter may be given several times, or with several values by commas: one of them is enough. Different filters "
+      "must all match. With -f the times in the first column never go back: an event that is told late has its own "
+      "time "
+      "at the end of its line.");
   verb->callback([&line, options] { line.run = [&line, options] { return Observe(line.server, *options); }; });
 }
 

@@ -15,6 +15,7 @@ enum class ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kDenied = 3 };
 
 struct CommandLine {
   AgentAddress server;
+  std::string ns;  // by the configuration file: of names and documents that say none, where -n does not
   std::function<StatusOr<ExitCode>()> run;
 };
 
@@ -22,12 +23,16 @@ struct CommandLine {
 void AddApply(CLI::App& app, CommandLine& line);
 void AddDelete(CLI::App& app, CommandLine& line);
 void AddGet(CLI::App& app, CommandLine& line);
+void AddDescribe(CLI::App& app, CommandLine& line);
+void AddDiff(CLI::App& app, CommandLine& line);
+void AddEdit(CLI::App& app, CommandLine& line);
 void AddCheck(CLI::App& app, CommandLine& line);
 void AddExplain(CLI::App& app, CommandLine& line);
 void AddQuarantine(CLI::App& app, CommandLine& line);
 void AddObserve(CLI::App& app, CommandLine& line);
 void AddStatus(CLI::App& app, CommandLine& line);
 void AddReplay(CLI::App& app, CommandLine& line);
+void AddSysdump(CLI::App& app, CommandLine& line);
 void AddUninstall(CLI::App& app, CommandLine& line);
 void AddTop(CLI::App& app, CommandLine& line);
 void AddVersion(CLI::App& app, CommandLine& line);
@@ -37,6 +42,9 @@ void AddHelp(CLI::App& app, CommandLine& line);
 // What the process exits with; an error is printed to stderr. InvalidArgument is an error of usage: what was typed is
 // wrong. Cancelled (the reader of the output has gone) is none.
 int Finish(const StatusOr<ExitCode>& result);
+
+// Ctrl-C ends a verb that goes on and on at once, with success: every line was flushed, and the agent notices.
+void EndOnInterrupt();
 
 // A line for people on standard error, beside the answer, which scripts read. Made printable.
 void Tell(const std::string& line);

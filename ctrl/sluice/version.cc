@@ -2,6 +2,7 @@
 #include "base/output.h"
 #include "base/printable.h"
 #include "ctrl/sluice/client.h"
+#include "ctrl/sluice/man_page.h"
 #include "ctrl/sluice/verb.h"
 
 namespace sluice::client {
@@ -15,7 +16,11 @@ StatusOr<ExitCode> Version(const AgentAddress& server, bool client_only) {
   return ExitCode::kDone;
 }
 
-StatusOr<ExitCode> Help(const CLI::App& app, const std::string& name) {
+StatusOr<ExitCode> Help(const CLI::App& app, const std::string& name, bool as_man_page) {
+  if (as_man_page) {
+    SL_RETURN_IF_ERROR(WriteOut(ManPage(app, "sluice", SLUICE_VERSION)));
+    return ExitCode::kDone;
+  }
   const auto verbs = app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; });
   if (verbs.empty() && !name.empty()) {
     return InvalidError("help {}: there is no such verb; `sluice help` lists them", name);
@@ -41,7 +46,9 @@ void AddHelp(CLI::App& app, CommandLine& line) {
   const auto name = std::make_shared<std::string>();
   CLI::App* verb = app.add_subcommand("help", "this text, or a verb's: help VERB");
   verb->add_option("verb", *name, "one of the verbs");
-  verb->callback([&app, &line, name] { line.run = [&app, name] { return Help(app, *name); }; });
+  const auto man = std::make_shared<bool>(false);
+  verb->add_flag("--man", *man, "as a manual page in roff; scripts/man makes them all")->group("");
+  verb->callback([&app, &line, name, man] { line.run = [&app, name, man] { return Help(app, *name, *man); }; });
 }
 
 }  // namespace sluice::client

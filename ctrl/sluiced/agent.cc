@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/output.h"
+#include "ctrl/api/changes.h"
 #include "ctrl/resources/resource_directory.h"
 #include "ctrl/rights/rights.h"
 #include "ctrl/sluiced/notify.h"
@@ -233,6 +234,7 @@ Status Agent::StartApi() {
   SL_RETURN_IF_ERROR(TellRights(sources.constants));
   service_ = std::make_unique<api::Service>(std::move(sources));
   service_->LogLinks();
+  WarnOfShadowed();
   SL_ASSIGN_OR_RETURN(server_, api::Server::Start(options_.api, service_.get()));
   calls_ = &server_->calls();
   return OkStatus();
@@ -265,15 +267,24 @@ std::vector<bpf::Feature> Agent::Features() const {
   return features;
 }
 
-void Agent::ReadDirectoryAgain() {
+void Agent::ReadDirectoryAgain(const std::string& caller) {
   if (options_.resources.empty()) return LogInfo("SIGHUP: no --resources directory to read");
+  const auto before = controller_->view();
   auto directory = resources::ReadResourceDirectory(options_.resources);
   const Status status = directory.ok() ? controller_->SetDirectory(*std::move(directory)) : directory.status();
+  const auto view = controller_->view();
+  const StatusOr<std::uint64_t> revision = status.ok() ? StatusOr<std::uint64_t>(view->revision) : status;
+  service_->teller().Tell("reload", caller, revision, api::DirectoryChanges(*before, *view));
   if (status.ok()) {
-    LogInfo("SIGHUP: {} is in force, revision {}", options_.resources, controller_->view()->revision);
+    LogInfo("SIGHUP: {} is in force, revision {}", options_.resources, view->revision);
+    WarnOfShadowed();
     return service_->LogLinks();
   }
   LogError("SIGHUP: what was in force stays in force: {}", Message(status));
+}
+
+void Agent::WarnOfShadowed() const {
+  for (const std::string& text : api::ShadowedTexts(*controller_->view(), options_.resources)) LogWarn("{}", text);
 }
 
 void Agent::Refresh() {
@@ -336,7 +347,7 @@ Status Agent::Run() {
         KeepCopy();
         return OkStatus();
       }
-      ReadDirectoryAgain();
+      ReadDirectoryAgain(fmt::format("uid {}, pid {}", signal.ssi_uid, signal.ssi_pid));
     }
     if (polled[3].revents != 0) {
       ready_ = false;

@@ -51,7 +51,8 @@ class Agent {
   Status StartApi();
   Status TellRights(v1::AgentStatus& status) const;
   std::vector<bpf::Feature> Features() const;
-  void ReadDirectoryAgain();
+  void ReadDirectoryAgain(const std::string& caller);
+  void WarnOfShadowed() const;
   void Refresh();
   void KeepCopy();
   void TellHolding();

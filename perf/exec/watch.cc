@@ -33,7 +33,8 @@ StatusOr<std::unique_ptr<Watch>> Watch::Start(Sensing sensing, const std::string
   v1::ObserveRequest::Filter execs;
   execs.set_type("exec");
   execs.set_process(program);
-  SL_ASSIGN_OR_RETURN(watch->counting_, watch->hub_.Subscribe(execs));
+  SL_ASSIGN_OR_RETURN(telemetry::EventFilter filter, telemetry::EventFilter::Make(execs));
+  SL_ASSIGN_OR_RETURN(watch->counting_, watch->hub_.Subscribe(std::move(filter)));
   if (sensing == Sensing::kSlowFollower) {
     SL_ASSIGN_OR_RETURN(watch->dawdling_, watch->hub_.Subscribe({}));
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 namespace sluice::policy {
-namespace {
 
 // 1, 2: a policy applies to the pods of its own namespace that its podSelector selects, in the directions that its
 // policyTypes name; its rules for other directions mean nothing.
@@ -11,7 +10,6 @@ bool Isolates(const NetworkPolicy& policy, const Endpoint& subject, Direction di
   return policy.Isolates(direction) && policy.name.ns == subject.name.ns && policy.pod_selector.Matches(subject.labels);
 }
 
-// `pod` is null when no pod has `address`.
 bool PeerMatches(const NetworkPolicy& policy, const Peer& peer, const Address& address, const Endpoint* pod) {
   if (peer.ip_block) return peer.ip_block->Matches(address);  // 8, 9: pods and node addresses too
   if (!pod) return false;                                     // 15: selectors match neither the node nor the outside
@@ -20,7 +18,6 @@ bool PeerMatches(const NetworkPolicy& policy, const Peer& peer, const Address& a
   return right_namespace && (!peer.pod_selector || peer.pod_selector->Matches(pod->labels));  // 7, 10
 }
 
-// `destination` is null when the flow does not go to a pod.
 bool PortMatches(const PortRule& rule, const Flow& flow, const Endpoint* destination) {
   if (rule.protocol != flow.protocol) return false;  // 13
   if (!rule.port_name.empty()) {                     // 11
@@ -31,6 +28,8 @@ bool PortMatches(const PortRule& rule, const Flow& flow, const Endpoint* destina
   if (!rule.port) return true;                                                        // 11
   return flow.port >= *rule.port && flow.port <= rule.end_port.value_or(*rule.port);  // 12
 }
+
+namespace {
 
 // The policies that isolate `subject`, each with its rules that match by peer and port.
 std::vector<PolicyMatch> MatchByPeerAndPort(const Snapshot& snapshot, const Endpoint& subject, Direction direction,

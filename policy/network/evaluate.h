@@ -48,4 +48,11 @@ enum class Scope { kLocal, kEverywhere };
 
 Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, const Quarantine& quarantine = {});
 
+// The questions that it puts to each policy, peer and port, for those who explain its answer.
+bool Isolates(const NetworkPolicy& policy, const Endpoint& subject, Direction direction);
+// `pod` is null when no pod has `address`.
+bool PeerMatches(const NetworkPolicy& policy, const Peer& peer, const Address& address, const Endpoint* pod);
+// `destination` is null when the flow does not go to a pod.
+bool PortMatches(const PortRule& rule, const Flow& flow, const Endpoint* destination);
+
 }  // namespace sluice::policy

@@ -64,9 +64,10 @@ EventExport::EventExport(Options options, EventHub* hub, RotatingFile file)
 StatusOr<std::unique_ptr<EventExport>> EventExport::Start(Options options, EventHub* hub) {
   SL_ASSIGN_OR_RETURN(RotatingFile file, RotatingFile::Open(options.file));
   std::unique_ptr<EventExport> self(new EventExport(std::move(options), hub, std::move(file)));
-  v1::ObserveRequest::Filter filter;
-  filter.set_without_forks(true);
-  SL_ASSIGN_OR_RETURN(self->following_, hub->Subscribe(filter));
+  v1::ObserveRequest::Filter wanted;
+  wanted.set_without_forks(true);
+  SL_ASSIGN_OR_RETURN(EventFilter filter, EventFilter::Make(wanted));
+  SL_ASSIGN_OR_RETURN(self->following_, hub->Subscribe(std::move(filter)));
   self->thread_ = std::thread(&EventExport::Run, self.get());
   return self;
 }

@@ -1,101 +1,48 @@
 #include "telemetry/event/event_filter.h"
 
-#include <fnmatch.h>
+#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 
 namespace sluice::telemetry {
-namespace {
 
-using Filter = v1::ObserveRequest::Filter;
-
-bool IsWorkload(const v1::Peer& peer, const Filter& filter) {
-  return peer.namespace_() == filter.namespace_() && peer.workload() == filter.workload();
+StatusOr<EventFilter> EventFilter::Make(const v1::ObserveRequest::Filter& filter) {
+  EventFilter made;
+  SL_ASSIGN_OR_RETURN(made.wanted_, EventConditions::Make(filter));
+  return made;
 }
 
-bool IsProcess(const v1::Process& process, const Filter& filter) {
-  return fnmatch(filter.process().c_str(), process.binary().c_str(), 0) == 0;
-}
-
-bool RunsProcess(const v1::Peer& peer, const Filter& filter) {
-  return peer.has_process() && IsProcess(peer.process(), filter);
-}
-
-bool HasPort(const v1::Layer4& l4, std::uint32_t port) {
-  return (l4.has_source_port() && l4.source_port() == port) ||
-         (l4.has_destination_port() && l4.destination_port() == port);
-}
-
-bool MatchesFlow(const Filter& filter, const v1::Flow& flow) {
-  const auto either = [&](bool (*holds)(const v1::Peer&, const Filter&)) {
-    return holds(flow.source(), filter) || holds(flow.destination(), filter);
-  };
-  return (filter.type().empty() || filter.type() == flow.type()) &&
-         (filter.verdict() == v1::Flow::VERDICT_UNSPECIFIED || filter.verdict() == flow.verdict()) &&
-         (filter.workload().empty() || either(IsWorkload)) && (filter.process().empty() || either(RunsProcess)) &&
-         (filter.port() == 0 || HasPort(flow.l4(), filter.port()));
-}
-
-// Exec, fork and exit. They have neither verdict nor port.
-template <typename Message>
-bool MatchesProcess(const Filter& filter, const Message& event) {
-  return (filter.type().empty() || filter.type() == event.type()) &&
-         filter.verdict() == v1::Flow::VERDICT_UNSPECIFIED && filter.port() == 0 &&
-         (filter.workload().empty() ||
-          (event.namespace_() == filter.namespace_() && event.workload() == filter.workload())) &&
-         (filter.process().empty() || IsProcess(event.process(), filter));
-}
-
-constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit"};
-
-// Whether some of those that were lost may have matched, as far as it is known what they were. Flows are of two
-// workloads and a loss names one, so those of any may be of the one that is asked for.
-bool MatchesLost(const Filter& filter, const v1::Lost& lost) {
-  const std::string& type = lost.event();
-  if (std::ranges::find(kTypes, type) == std::end(kTypes)) return true;
-  if (filter.type().empty() ? filter.without_forks() && type == "fork" : filter.type() != type) return false;
-  if (type == "flow") return true;
-  return filter.verdict() == v1::Flow::VERDICT_UNSPECIFIED && filter.port() == 0 &&
-         (filter.workload().empty() || lost.workload().empty() ||
-          (lost.namespace_() == filter.namespace_() && lost.workload() == filter.workload()));
-}
-
-}  // namespace
-
-Status CheckFilter(const Filter& filter) {
-  if (!filter.type().empty() && std::ranges::find(kTypes, filter.type()) == std::end(kTypes)) {
-    return InvalidError("no events of type {}: this agent reports {}", filter.type(), fmt::join(kTypes, ", "));
+StatusOr<EventFilter> EventFilter::Make(const v1::ObserveRequest& request) {
+  SL_ASSIGN_OR_RETURN(EventFilter made, Make(request.filter()));
+  for (const v1::ObserveRequest::Filter& filter : request.except()) {
+    SL_ASSIGN_OR_RETURN(EventConditions except, EventConditions::Make(filter));
+    made.except_.push_back(std::move(except));
   }
-  if (filter.workload().empty() && !filter.namespace_().empty()) {
-    return InvalidError("workload filter {}/: the workload's name is missing", filter.namespace_());
+  if (request.has_since()) made.since_ = request.since();
+  if (request.has_until()) made.until_ = request.until();
+  if (made.since_ && made.until_ && *made.until_ < *made.since_) {
+    return InvalidError("until is before since: nothing can match");
   }
-  if (filter.port() > UINT16_MAX) return InvalidError("port filter {}: ports end at {}", filter.port(), UINT16_MAX);
-  return OkStatus();
+  return made;
 }
 
-bool MatchesEveryFlow(const Filter& filter) {
-  return (filter.type().empty() || filter.type() == "flow") && filter.verdict() == v1::Flow::VERDICT_UNSPECIFIED &&
-         filter.workload().empty() && filter.process().empty() && filter.port() == 0;
+bool EventFilter::Matches(const v1::Event& event) const {
+  if (!wanted_.Matches(event)) return false;
+  if (event.has_lost()) return true;
+  return std::none_of(except_.begin(), except_.end(),
+                      [&](const EventConditions& except) { return except.Matches(event); });
 }
 
-bool Matches(const Filter& filter, const v1::Event& event) {
-  switch (event.event_case()) {
-    case v1::Event::kFlow:
-      return MatchesFlow(filter, event.flow());
-    case v1::Event::kExec:
-      return MatchesProcess(filter, event.exec());
-    case v1::Event::kFork:
-      return !(filter.without_forks() && filter.type().empty()) && MatchesProcess(filter, event.fork());
-    case v1::Event::kExit:
-      return MatchesProcess(filter, event.exit());
-    case v1::Event::kLost:
-      return MatchesLost(filter, event.lost());
-    case v1::Event::kChange:
-      return filter.type().empty() || filter.type() == "change";
-    case v1::Event::EVENT_NOT_SET:
-      break;
+bool EventFilter::IsInTime(const google::protobuf::Timestamp& time) const {
+  return !(since_ && time < *since_) && !(until_ && time > *until_);
+}
+
+std::vector<policy::ObjectName> EventFilter::Names() const {
+  std::vector<policy::ObjectName> names = wanted_.Names();
+  for (const EventConditions& except : except_) {
+    for (policy::ObjectName& name : except.Names()) names.push_back(std::move(name));
   }
-  return true;
+  return names;
 }
 
 }  // namespace sluice::telemetry

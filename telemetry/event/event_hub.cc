@@ -1,6 +1,5 @@
 #include "telemetry/event/event_hub.h"
 
-#include "telemetry/event/event_filter.h"
 #include "telemetry/event/event_owner.h"
 
 namespace sluice::telemetry {
@@ -24,7 +23,7 @@ EventPtr Subscription::Next(std::chrono::milliseconds timeout) {
 EventHub::EventHub(Options options, WatchSwitch on_watch)
     : options_(std::move(options)), on_watch_(std::move(on_watch)), clock_(options_.clock) {}
 
-StatusOr<std::unique_ptr<Subscription>> EventHub::Subscribe(v1::ObserveRequest::Filter filter) {
+StatusOr<std::unique_ptr<Subscription>> EventHub::Subscribe(EventFilter filter) {
   const std::lock_guard coming(switch_mutex_);
   std::unique_ptr<Subscription> subscription;
   bool first = false;
@@ -75,7 +74,7 @@ EventPtr EventHub::TakeLoss(Subscription* subscription) {
 }
 
 void EventHub::Enqueue(Subscription* subscription, const EventPtr& event) {
-  if (!Matches(subscription->filter_, *event)) return;
+  if (!subscription->filter_.Matches(*event)) return;
   FairQueue& queue = subscription->queue_;
   if (!queue.full() && queue.size() < options_.queue_capacity + kMaxLossesInQueue) {
     while (!subscription->lost_.empty()) queue.PushUnbounded(TakeLoss(subscription));

@@ -14,6 +14,7 @@
 
 #include "base/status.h"
 #include "telemetry/event/clock.h"
+#include "telemetry/event/event_filter.h"
 #include "telemetry/event/history.h"
 
 namespace sluice::telemetry {
@@ -31,11 +32,11 @@ class Subscription {
 
  private:
   friend class EventHub;
-  Subscription(EventHub* hub, v1::ObserveRequest::Filter filter, FairQueue::Limits limits)
+  Subscription(EventHub* hub, EventFilter filter, FairQueue::Limits limits)
       : hub_(hub), filter_(std::move(filter)), queue_(limits, FairQueue::GivesUp::kNewest) {}
 
   EventHub* const hub_;
-  const v1::ObserveRequest::Filter filter_;
+  const EventFilter filter_;
   FairQueue queue_;                                   // by the hub's mutex, as is lost_
   std::map<policy::ObjectName, std::uint64_t> lost_;  // that was not told yet, by whose they were
 };
@@ -56,7 +57,7 @@ class EventHub {
   EventHub(Options options, WatchSwitch on_watch);
 
   // ResourceExhausted when there are too many already, Unavailable when closed. When it returns, the switch was told.
-  StatusOr<std::unique_ptr<Subscription>> Subscribe(v1::ObserveRequest::Filter filter);
+  StatusOr<std::unique_ptr<Subscription>> Subscribe(EventFilter filter);
   void Publish(const EventPtr& event);
   // For everybody: a source lost `count` events before they reached the hub.
   void PublishLoss(const char* cause, std::uint64_t count) { PublishLoss(cause, {}, "", count); }

@@ -3,26 +3,46 @@
 #include <fmt/format.h>
 
 #include <ctime>
+#include <map>
+#include <optional>
+#include <vector>
 
 #include "base/printable.h"
+#include "telemetry/event/drop_reason.h"
+#include "telemetry/event/event_time.h"
 #include "telemetry/event/process_text.h"
 
 namespace sluice::telemetry {
 namespace {
 
-std::string EndText(const v1::Peer& peer, const std::string& address, bool has_port, std::uint32_t port) {
-  const bool named = !peer.workload().empty();
-  std::string text = named ? peer.namespace_() + "/" + peer.workload() : address;
-  if (has_port) {
-    const bool v6 = !named && address.find(':') != std::string::npos;
-    text = fmt::format("{}{}{}:{}", v6 ? "[" : "", text, v6 ? "]" : "", port);
-  }
-  return named || peer.entity().empty() ? text : fmt::format("{} ({})", text, peer.entity());
+using Port = std::optional<std::uint32_t>;
+
+Port SourcePort(const v1::Flow& flow) {
+  return flow.l4().has_source_port() ? Port(flow.l4().source_port()) : std::nullopt;
 }
 
-std::string VerdictText(const v1::Flow& flow) {
+Port DestinationPort(const v1::Flow& flow) {
+  return flow.l4().has_destination_port() ? Port(flow.l4().destination_port()) : std::nullopt;
+}
+
+// "shop/web-0:40112", "[fd00::9]:443".
+std::string NameText(const v1::Peer& peer, const std::string& address, Port port) {
+  const bool named = !peer.workload().empty();
+  const std::string name = named ? peer.namespace_() + "/" + peer.workload() : address;
+  if (!port) return name;
+  const bool v6 = !named && address.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", name, v6 ? "]" : "", *port);
+}
+
+std::string EndText(const v1::Peer& peer, const std::string& address, Port port) {
+  const std::string text = NameText(peer, address, port);
+  return !peer.workload().empty() || peer.entity().empty() ? text : fmt::format("{} ({})", text, peer.entity());
+}
+
+std::string VerdictText(const v1::Flow& flow, TextForm form = TextForm::kCompact) {
   const std::string verdict = v1::Flow::Verdict_Name(flow.verdict());
-  return flow.drop_reason().empty() ? verdict : verdict + "/" + flow.drop_reason();
+  if (flow.drop_reason().empty()) return verdict;
+  return verdict + "/" + (form == TextForm::kWide ? ReasonText(flow.drop_reason()) : flow.drop_reason());
 }
 
 std::string ProtocolText(const v1::Layer4& l4) {
@@ -30,57 +50,90 @@ std::string ProtocolText(const v1::Layer4& l4) {
   return fmt::format("{} type {} code {}", l4.protocol(), l4.icmp_type(), l4.icmp_code());
 }
 
-std::string ProgramBehind(const v1::Peer& peer) {
-  return peer.has_process() ? fmt::format(" ({})", ProgramText(peer.process())) : "";
+// "shop/web-0:40112 (10.1.0.2, /usr/bin/curl)": what the name and the port do not say.
+std::string FullEndText(const v1::Peer& peer, const std::string& end, const std::string& address, TextForm form) {
+  std::vector<std::string> facts;
+  if (!peer.workload().empty() && !address.empty()) facts.push_back(address);
+  if (peer.workload().empty() && !peer.entity().empty()) facts.push_back(peer.entity());
+  if (form == TextForm::kWide) {
+    if (peer.has_identity()) facts.push_back(fmt::format("identity {}", peer.identity()));
+    const std::map<std::string, std::string> labels(peer.labels().begin(), peer.labels().end());
+    for (const auto& [key, value] : labels) facts.push_back(key + "=" + value);
+  }
+  if (peer.has_process()) {
+    const v1::Process& process = peer.process();
+    facts.push_back(form == TextForm::kWide ? fmt::format("pid {}", process.pid()) : ProgramText(process));
+    if (form == TextForm::kWide) facts.push_back(CommandText(process));
+  }
+  return facts.empty() ? end : fmt::format("{} ({})", end, fmt::join(facts, ", "));
 }
 
-std::string FlowText(const v1::Flow& flow) {
+std::string WhereText(const v1::Flow& flow, TextForm form) {
+  if (flow.hook() == v1::Flow::HOOK_UNSPECIFIED) return "";
   std::string text =
-      fmt::format("{} {:<6} {}", TimeText(flow.time()), v1::Flow::Kind_Name(flow.event()), VerdictText(flow));
-  if (flow.hook() != v1::Flow::HOOK_UNSPECIFIED) {
-    text += fmt::format(" {}/{}", v1::Flow::Hook_Name(flow.hook()), v1::Flow::Direction_Name(flow.direction()));
-  }
-  text += fmt::format(" {}{} -> {}{} {}{}", SourceText(flow), ProgramBehind(flow.source()), DestinationText(flow),
-                      ProgramBehind(flow.destination()), ProtocolText(flow.l4()), flow.reply() ? " (reply)" : "");
-  const std::string policies = PoliciesText(flow);
-  return policies.empty() ? text : fmt::format("{} [{}]", text, policies);
+      fmt::format(" {}/{}", v1::Flow::Hook_Name(flow.hook()), v1::Flow::Direction_Name(flow.direction()));
+  return form == TextForm::kWide && !flow.interface().empty() ? text + " at " + flow.interface() : text;
+}
+
+std::string TrafficText(const v1::Flow& flow) {
+  return fmt::format("; sent {} packets {} bytes, answered {} packets {} bytes", flow.forward().packets(),
+                     flow.forward().bytes(), flow.backward().packets(), flow.backward().bytes());
+}
+
+std::string FlowText(const v1::Flow& flow, TextForm form) {
+  const bool wide = form == TextForm::kWide;
+  std::string text =
+      fmt::format("{:<6} {}{}", v1::Flow::Kind_Name(flow.event()), VerdictText(flow, form), WhereText(flow, form));
+  text += fmt::format(
+      " {} -> {} {}{}{}",
+      FullEndText(flow.source(), NameText(flow.source(), flow.ip().source(), SourcePort(flow)), flow.ip().source(),
+                  form),
+      FullEndText(flow.destination(), NameText(flow.destination(), flow.ip().destination(), DestinationPort(flow)),
+                  flow.ip().destination(), form),
+      ProtocolText(flow.l4()),
+      wide && flow.l4().tcp_flags_size() != 0 ? fmt::format(" {}", fmt::join(flow.l4().tcp_flags(), "+")) : "",
+      flow.reply() ? " (reply)" : "");
+  const bool is_said = wide && flow.policies_size() == 0 && !flow.drop_reason().empty();  // beside the verdict
+  const std::string policies = is_said ? "" : PoliciesText(flow);
+  if (!policies.empty()) text += " [" + policies + "]";
+  return wide ? text + TrafficText(flow) : text;
 }
 
 std::string LostText(const v1::Lost& lost) {
-  std::string text = fmt::format("{} LOST   {} {}events: {}", TimeText(lost.time()), lost.count(),
-                                 lost.event().empty() ? "" : lost.event() + " ", lost.cause());
+  std::string text =
+      fmt::format("LOST   {} {}events: {}", lost.count(), lost.event().empty() ? "" : lost.event() + " ", lost.cause());
   if (lost.has_cpu()) text += fmt::format(", CPU {}", lost.cpu());
   if (!lost.workload().empty()) text += fmt::format(", {}/{}", lost.namespace_(), lost.workload());
   return text;
 }
 
-// "... CHANGE apply by uid 0, pid 42: revision 7, 2 created"; what was refused says why instead.
+// "CHANGE apply by uid 0, pid 42: revision 7, 2 created"; what was refused says why instead.
 std::string ChangeText(const v1::Change& change) {
-  std::string text = fmt::format("{} CHANGE {}", TimeText(change.time()), change.action());
+  std::string text = "CHANGE " + change.action();
   if (!change.caller().empty()) text += " by " + change.caller();
   if (!change.problem().empty()) return text + ", refused: " + change.problem();
   return text + fmt::format(": revision {}, {} resources", change.revision(),
                             static_cast<std::size_t>(change.changes_size()) + change.more_changes());
 }
 
-std::string LineText(const v1::Event& event) {
+std::string WhatText(const v1::Event& event, TextForm form) {
   switch (event.event_case()) {
     case v1::Event::kFlow:
-      return FlowText(event.flow());
+      return FlowText(event.flow(), form);
     case v1::Event::kLost:
       return LostText(event.lost());
     case v1::Event::kExec:
-      return TimeText(event.exec().time()) + " " + ExecText(event.exec());
+      return ExecText(event.exec());
     case v1::Event::kFork:
-      return TimeText(event.fork().time()) + " " + ForkText(event.fork());
+      return ForkText(event.fork());
     case v1::Event::kExit:
-      return TimeText(event.exit().time()) + " " + ExitText(event.exit());
+      return ExitText(event.exit());
     case v1::Event::kChange:
       return ChangeText(event.change());
     case v1::Event::EVENT_NOT_SET:
       break;
   }
-  return "an event of a newer agent: upgrade this program to see it";
+  return "";
 }
 
 }  // namespace
@@ -121,19 +174,31 @@ std::string PoliciesText(const v1::Flow& flow) {
   for (const v1::PolicyRef& ref : flow.policies()) text += (text.empty() ? "" : ", ") + PolicyText(ref);
   if (flow.exempt() == "FROM_NODE") return "the node is always let in";
   if (flow.exempt() == "TO_ITSELF") return "always reaches itself";
+  if (const DropReasonInfo* reason = FindDropReason(flow.drop_reason()); reason != nullptr && text.empty()) {
+    return reason->meaning;
+  }
   return text.empty() && flow.verdict() == v1::Flow::FORWARDED ? "no policy isolates" : text;
 }
 
-std::string SourceText(const v1::Flow& flow) {
-  return EndText(flow.source(), flow.ip().source(), flow.l4().has_source_port(), flow.l4().source_port());
-}
+std::string SourceText(const v1::Flow& flow) { return EndText(flow.source(), flow.ip().source(), SourcePort(flow)); }
 
 std::string DestinationText(const v1::Flow& flow) {
-  return EndText(flow.destination(), flow.ip().destination(), flow.l4().has_destination_port(),
-                 flow.l4().destination_port());
+  return EndText(flow.destination(), flow.ip().destination(), DestinationPort(flow));
 }
 
-std::string EventText(const v1::Event& event) { return Printable(LineText(event)); }
+std::string ReasonText(const std::string& drop_reason) {
+  const DropReasonInfo* known = FindDropReason(drop_reason);
+  return known == nullptr ? drop_reason : fmt::format("{}: {}", drop_reason, known->meaning);
+}
+
+std::string EventText(const v1::Event& event, TextForm form, const google::protobuf::Timestamp* shown_time) {
+  if (event.event_case() == v1::Event::EVENT_NOT_SET) {
+    return "an event of a newer agent: upgrade this program to see it";
+  }
+  const std::string own = TimeText(TimeOf(event)), shown = shown_time == nullptr ? own : TimeText(*shown_time);
+  const std::string at = shown == own ? "" : fmt::format(" (of {})", own);
+  return Printable(fmt::format("{} {}{}", shown, WhatText(event, form), at));
+}
 
 Table MakeFlowTable() {
   return Table({{"VERDICT"},

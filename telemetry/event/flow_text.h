@@ -16,15 +16,24 @@ std::string PolicyText(const v1::PolicyRef& ref);
 // "shop/web egress[0]: in shop/web-0 /usr/bin/python3 is a symbolic link or below one: no program has that path; name
 // /usr/bin/python3.11".
 std::string LinkText(const v1::ProgramLink& link);
-// All of the flow's policies, by commas. "no policy isolates" for what passed without any.
+// All of the flow's policies, by commas. Without any: "no policy isolates" for what passed, the meaning of the drop
+// reason for what did not.
 std::string PoliciesText(const v1::Flow& flow);
 
 // "shop/web-0:40112"; what is no workload by its address: "[fd00::9]:443 (world)".
 std::string SourceText(const v1::Flow& flow);
 std::string DestinationText(const v1::Flow& flow);
 
-// One line, without its end, that no terminal obeys. An event of a newer agent is shown as such.
-std::string EventText(const v1::Event& event);
+// "POLICY_DENIED: Denied by policy: ...": a drop reason with its sentence.
+std::string ReasonText(const std::string& drop_reason);
+
+// How much a line has: kWide also a drop reason's sentence, interface, identities, labels, flags and traffic.
+enum class TextForm { kCompact, kWide };
+
+// One line, without its end, that no terminal obeys. An event of a newer agent is shown as such. `shown_time`: the time
+// in the first column, where it is not the event's own, which then is at the end.
+std::string EventText(const v1::Event& event, TextForm form = TextForm::kCompact,
+                      const google::protobuf::Timestamp* shown_time = nullptr);
 
 // Flows as rows: verdict, ends, traffic, policies.
 Table MakeFlowTable();

@@ -9,8 +9,8 @@ namespace {
 
 // What stands before the numbers that protobuf has as text. No text of an event contains these: quotes in it are
 // escaped.
-constexpr std::string_view kTraffics[] = {",\"forward\":{", ",\"backward\":{"};
-constexpr std::string_view kCount = ",\"count\":";
+constexpr std::string_view kTraffics[] = {"\"forward\":{", "\"backward\":{"};
+constexpr std::string_view kCount = "\"count\":";
 
 // Takes the quotes off the values in `members`, which are all numbers.
 std::string WithNumbers(std::string_view members) {

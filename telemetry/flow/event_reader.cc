@@ -1,12 +1,14 @@
 #include "telemetry/flow/event_reader.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string_view>
 #include <unordered_set>
 
-#include "telemetry/event/event_filter.h"
+#include "telemetry/event/event_time.h"
 
 namespace sluice::telemetry {
 namespace {
@@ -16,30 +18,6 @@ using datapath::FlowState;
 
 // More than these are as many as all.
 constexpr std::size_t kLargeAnswer = 65536;
-
-std::pair<std::int64_t, std::int32_t> Order(const google::protobuf::Timestamp& time) {
-  return {time.seconds(), time.nanos()};
-}
-
-std::pair<std::int64_t, std::int32_t> TimeOf(const v1::Event& event) {
-  switch (event.event_case()) {
-    case v1::Event::kFlow:
-      return Order(event.flow().time());
-    case v1::Event::kLost:
-      return Order(event.lost().time());
-    case v1::Event::kExec:
-      return Order(event.exec().time());
-    case v1::Event::kFork:
-      return Order(event.fork().time());
-    case v1::Event::kExit:
-      return Order(event.exit().time());
-    case v1::Event::kChange:
-      return Order(event.change().time());
-    case v1::Event::EVENT_NOT_SET:
-      break;
-  }
-  return {};
-}
 
 // Two CPUs that see a flow's first packets at the same moment may both put it down.
 class Twins {
@@ -55,8 +33,6 @@ class Twins {
   std::unordered_set<std::size_t> seen_;
 };
 
-bool AsksForFlows(const v1::ObserveRequest::Filter& filter) { return filter.type().empty() || filter.type() == "flow"; }
-
 v1::Event Assemble(const FlowContext& context, const FlowRecord& record) {
   v1::Event event;
   *event.mutable_flow() = context.Assemble(FromRecord(record));
@@ -66,16 +42,20 @@ v1::Event Assemble(const FlowContext& context, const FlowRecord& record) {
 bool IsOlder(const FlowRecord& a, const FlowRecord& b) { return a.entry.last_seen_ns < b.entry.last_seen_ns; }
 bool IsNewer(const FlowRecord& a, const FlowRecord& b) { return IsOlder(b, a); }
 
+bool IsWanted(const EventFilter& filter, const v1::Event& event) {
+  return filter.IsInTime(TimeOf(event)) && filter.Matches(event);
+}
+
 // The newest `last` flows that match (0: all), oldest first.
 StatusOr<std::vector<FlowRecord>> NewestFlows(datapath::PathReader* datapath, const FlowContext& context,
-                                              const v1::ObserveRequest& request) {
+                                              const EventFilter& filter, std::uint32_t last) {
   std::vector<FlowRecord> newest;  // a heap, its top the oldest, once it is full
   Twins twins;
-  const bool all = MatchesEveryFlow(request.filter());
+  const bool all = filter.TakesEveryFlow();
   SL_RETURN_IF_ERROR(datapath->ForEachFlow([&](const FlowRecord& record) {
-    const bool full = request.last() != 0 && newest.size() >= request.last();
+    const bool full = last != 0 && newest.size() >= last;
     if (full && !IsOlder(newest.front(), record)) return;
-    if (!all && !Matches(request.filter(), Assemble(context, record))) return;
+    if (!all && !IsWanted(filter, Assemble(context, record))) return;
     if (!twins.IsFirst(record)) return;
     if (full) {
       std::pop_heap(newest.begin(), newest.end(), IsNewer);
@@ -83,7 +63,7 @@ StatusOr<std::vector<FlowRecord>> NewestFlows(datapath::PathReader* datapath, co
     } else {
       newest.push_back(record);
     }
-    if (request.last() != 0) std::push_heap(newest.begin(), newest.end(), IsNewer);
+    if (last != 0) std::push_heap(newest.begin(), newest.end(), IsNewer);
   }));
   std::sort(newest.begin(), newest.end(), IsOlder);
   return newest;
@@ -91,26 +71,25 @@ StatusOr<std::vector<FlowRecord>> NewestFlows(datapath::PathReader* datapath, co
 
 }  // namespace
 
-bool IsLargeRead(const v1::ObserveRequest& request) {
-  return AsksForFlows(request.filter()) && (request.last() == 0 || request.last() > kLargeAnswer);
+bool IsLargeRead(const EventFilter& filter, std::uint32_t last) {
+  return filter.WantsFlows() && (last == 0 || last > kLargeAnswer);
 }
 
 Status ReadEvents(datapath::PathReader* datapath, FlowAssembler* assembler, const History& history,
-                  const v1::ObserveRequest& request, const std::function<bool(const v1::Event&)>& consume) {
-  const bool flows_wanted = AsksForFlows(request.filter());
+                  const EventFilter& filter, std::uint32_t last, const std::function<bool(const v1::Event&)>& consume) {
   // Live flows first: one that ends meanwhile is then in both rather than in none.
   const FlowContext context = assembler->Capture();
   std::vector<FlowRecord> flows;
-  if (flows_wanted) {
-    SL_ASSIGN_OR_RETURN(flows, NewestFlows(datapath, context, request));
+  if (filter.WantsFlows()) {
+    SL_ASSIGN_OR_RETURN(flows, NewestFlows(datapath, context, filter, last));
   }
   std::vector<EventPtr> past = history.Read();
-  std::erase_if(past, [&](const EventPtr& event) { return !Matches(request.filter(), *event); });
+  std::erase_if(past, [&](const EventPtr& event) { return !IsWanted(filter, *event); });
   std::stable_sort(past.begin(), past.end(),
                    [](const EventPtr& a, const EventPtr& b) { return TimeOf(*a) < TimeOf(*b); });
 
   const std::size_t all = flows.size() + past.size();
-  std::size_t skip = request.last() != 0 && all > request.last() ? all - request.last() : 0;
+  std::size_t skip = last != 0 && all > last ? all - last : 0;
   auto flow = flows.begin();
   auto event = past.begin();
   std::optional<v1::Event> next;  // of the flow

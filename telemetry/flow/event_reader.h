@@ -2,18 +2,19 @@
 // answer and not the tables. A consumer that returns false has enough.
 #pragma once
 
+#include "telemetry/event/event_filter.h"
 #include "telemetry/event/history.h"
 #include "telemetry/flow/flow_assembler.h"
 
 namespace sluice::telemetry {
 
 // Whether it keeps a record of about every live flow while it runs: as long as the consumer lets it wait.
-bool IsLargeRead(const v1::ObserveRequest& request);
+bool IsLargeRead(const EventFilter& filter, std::uint32_t last);
 
 // Those that match, at most `last` (0: all), newest last. While it runs it keeps a record of each live flow that it
 // may have to hand over.
 Status ReadEvents(datapath::PathReader* datapath, FlowAssembler* assembler, const History& history,
-                  const v1::ObserveRequest& request, const std::function<bool(const v1::Event&)>& consume);
+                  const EventFilter& filter, std::uint32_t last, const std::function<bool(const v1::Event&)>& consume);
 
 // Live flows, in no order.
 Status ReadFlows(datapath::PathReader* datapath, FlowAssembler* assembler,

@@ -45,18 +45,17 @@ std::string FlowId(const sl_flow_entry& entry) {
 }
 
 // Quarantine stops a flow whatever policy says of it.
-std::uint32_t DropReason(const sl_flow_entry& entry) {
+std::uint32_t ReasonOf(const sl_flow_entry& entry) {
   return (entry.flags & SL_CT_QUARANTINED) ? static_cast<std::uint32_t>(SL_DROP_QUARANTINED) : entry.reason;
 }
 
 v1::Flow::Verdict ToVerdict(const sl_flow_entry& entry) {
-  if (DropReason(entry) != SL_DROP_NONE) return v1::Flow::DROPPED;
+  if (ReasonOf(entry) != SL_DROP_NONE) return v1::Flow::DROPPED;
   return (entry.flags & SL_CT_AUDIT) ? v1::Flow::AUDIT : v1::Flow::FORWARDED;
 }
 
 // The interface of the hook that decided; 0 where the entry does not say.
 std::uint32_t DecidingInterface(const sl_flow_entry& entry) {
-  if (entry.reason == SL_DROP_SPOOFED_SOURCE) return 0;
   if (entry.hook == SL_HOOK_TC_FROM_POD) return entry.initiator.ifindex;
   if (entry.hook == SL_HOOK_TC_TO_POD) return entry.responder.ifindex;
   return 0;
@@ -157,17 +156,16 @@ v1::Peer FlowContext::AssemblePeer(const sl_flow_end& end, sl_process_id process
   return peer;
 }
 
-// The source address is a lie: what is known of the sender is the interface that the packet came from, and its socket.
-v1::Peer FlowContext::AssembleSpoofer(const FlowReport& report) const {
-  v1::Peer peer;
-  if (report.entry.hook != SL_HOOK_TC_FROM_POD) return peer;
-  NameProcess(report.entry.initiator_process, &peer);
-  if (const WorkloadName* known = index_->FindByInterface(report.ifindex)) NameWorkload(*known, &peer);
-  return peer;
+// A forged address says nothing. At its sender's own hook the entry has the workload behind the interface instead.
+v1::Peer FlowContext::AssembleSource(const sl_flow_entry& entry) const {
+  if (entry.reason != SL_DROP_SPOOFED_SOURCE || entry.hook == SL_HOOK_TC_FROM_POD) {
+    return AssemblePeer(entry.initiator, entry.initiator_process);
+  }
+  return {};
 }
 
 void FlowContext::AddPolicies(const FlowReport& report, v1::Flow* flow) const {
-  if (DropReason(report.entry) == SL_DROP_QUARANTINED) return;  // no policy did that
+  if (ReasonOf(report.entry) == SL_DROP_QUARANTINED) return;  // no policy did that
   const auto find = [this](std::uint32_t number) { return number ? decision_(number) : nullptr; };
   const auto egress = find(report.entry.egress_decision);
   const auto ingress = find(report.entry.ingress_decision);
@@ -181,7 +179,7 @@ void FlowContext::AddPolicies(const FlowReport& report, v1::Flow* flow) const {
 
 // What passed without a decision of policy: its ends say why.
 policy::Exemption ExemptionOf(const sl_flow_entry& entry) {
-  if (DropReason(entry) != SL_DROP_NONE || entry.egress_decision != 0 || entry.ingress_decision != 0) {
+  if (ReasonOf(entry) != SL_DROP_NONE || entry.egress_decision != 0 || entry.ingress_decision != 0) {
     return policy::Exemption::kNone;
   }
   const bool is_local = entry.responder.endpoint != 0;
@@ -198,7 +196,7 @@ v1::Flow FlowContext::Assemble(const FlowReport& report) const {
   flow.set_type("flow");
   flow.set_event(report.kind);
   flow.set_verdict(ToVerdict(entry));
-  if (const auto reason = DropReason(entry); reason != SL_DROP_NONE) flow.set_drop_reason(DropReasonName(reason));
+  if (const auto reason = ReasonOf(entry); reason != SL_DROP_NONE) flow.set_drop_reason(DropReasonName(reason));
   flow.set_direction(entry.hook == SL_HOOK_TC_FROM_POD ? v1::Flow::EGRESS : v1::Flow::INGRESS);
   flow.set_hook(entry.hook == SL_HOOK_XDP_UPLINK ? v1::Flow::XDP : v1::Flow::TC);
   if (const auto interface = interfaces_.find(report.ifindex); interface != interfaces_.end()) {
@@ -207,9 +205,7 @@ v1::Flow FlowContext::Assemble(const FlowReport& report) const {
   flow.set_reply(report.reply);
   *flow.mutable_ip() = AssembleIp(report);
   *flow.mutable_l4() = AssembleLayer4(report);
-  *flow.mutable_source() = entry.reason == SL_DROP_SPOOFED_SOURCE
-                               ? AssembleSpoofer(report)
-                               : AssemblePeer(entry.initiator, entry.initiator_process);
+  *flow.mutable_source() = AssembleSource(entry);
   *flow.mutable_destination() = AssemblePeer(entry.responder, entry.responder_process);
   AddPolicies(report, &flow);
   flow.set_exempt(policy::ExemptionName(ExemptionOf(entry)));

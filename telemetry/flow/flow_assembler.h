@@ -54,7 +54,7 @@ class FlowContext {
  private:
   friend class FlowAssembler;
   v1::Peer AssemblePeer(const sl_flow_end& end, sl_process_id process) const;
-  v1::Peer AssembleSpoofer(const FlowReport& report) const;
+  v1::Peer AssembleSource(const sl_flow_entry& entry) const;
   void NameProcess(sl_process_id id, v1::Peer* peer) const;
   void AddPolicies(const FlowReport& report, v1::Flow* flow) const;
 

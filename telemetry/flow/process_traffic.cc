@@ -103,8 +103,8 @@ void ProcessTraffic::Note(const FlowRecord& record) {
                   .pass = pass_};
     return;
   }
-  // Who forges a source address is not who is behind it.
-  if (entry.reason == SL_DROP_SPOOFED_SOURCE) return;
+  // Of a forged source only the sender's own hook knows the workload.
+  if (entry.reason == SL_DROP_SPOOFED_SOURCE && entry.hook != SL_HOOK_TC_FROM_POD) return;
   auto known = flows_.find(id);
   if (known == flows_.end()) {
     if (entry.initiator_process == 0 && entry.responder_process == 0) return;

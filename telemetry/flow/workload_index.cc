@@ -9,19 +9,13 @@ const WorkloadName* WorkloadIndex::Find(std::uint32_t workload) const {
   return found == by_number_.end() ? nullptr : found->second.get();
 }
 
-const WorkloadName* WorkloadIndex::FindByInterface(std::uint32_t ifindex) const {
-  const auto found = by_interface_.find(ifindex);
-  return found == by_interface_.end() ? nullptr : found->second;
-}
-
 std::shared_ptr<const WorkloadIndex> WorkloadIndexer::Update(std::shared_ptr<const policy::CompiledPolicy> compiled) {
   if (!compiled || compiled == index_->compiled_) return index_;
   auto next = std::make_shared<WorkloadIndex>();
   next->compiled_ = std::move(compiled);
   for (const policy::Endpoint& endpoint : next->compiled_->snapshot->endpoints) {
-    const auto name = std::make_shared<WorkloadName>(WorkloadName{endpoint.name, endpoint.labels});
-    next->by_number_.emplace(endpoint.workload_id, name);
-    if (endpoint.ifindex != 0) next->by_interface_.emplace(endpoint.ifindex, name.get());
+    next->by_number_.emplace(endpoint.workload_id,
+                             std::make_shared<WorkloadName>(WorkloadName{endpoint.name, endpoint.labels}));
   }
 
   std::erase_if(departed_, [&](std::uint32_t number) { return next->by_number_.contains(number); });

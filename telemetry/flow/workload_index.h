@@ -19,15 +19,12 @@ class WorkloadIndex {
  public:
   // Null: never heard of it, or forgotten. Valid as long as the index.
   const WorkloadName* Find(std::uint32_t workload) const;
-  // The local workload behind the host end `ifindex` of a veth.
-  const WorkloadName* FindByInterface(std::uint32_t ifindex) const;
   const policy::CompiledPolicy* compiled() const { return compiled_.get(); }  // null: no policy yet
 
  private:
   friend class WorkloadIndexer;
   std::shared_ptr<const policy::CompiledPolicy> compiled_;
   std::unordered_map<std::uint32_t, std::shared_ptr<const WorkloadName>> by_number_;
-  std::unordered_map<std::uint32_t, const WorkloadName*> by_interface_;
 };
 
 // Not thread-safe. Remembers the `max_departed` workloads that went last.

@@ -70,11 +70,26 @@ TEST_F(DropReasons, DeniedBothWaysNamesTheLastToOpenIt) {
 }
 
 TEST_F(DropReasons, SpoofedSource) {
-  ExpectDenied(FromPod(kOther, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_SPOOFED_SOURCE, 0, 0);
-  ExpectDenied(FromPod(kOther, Tcp4("8.8.8.8", kDbIp, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_SPOOFED_SOURCE, 0, 0);
-  ExpectDenied(FromPod(kOther, Tcp6("fe80::1", kDbIp6, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_SPOOFED_SOURCE, 0, 0);
+  ExpectDenied(FromPod(kOther, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_SPOOFED_SOURCE, 3, 0);
+  ExpectDenied(FromPod(kOther, Tcp4("8.8.8.8", kDbIp, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_SPOOFED_SOURCE, 3, 0);
+  ExpectDenied(FromPod(kOther, Tcp6("fe80::1", kDbIp6, 5432)), SL_HOOK_TC_FROM_POD, SL_DROP_SPOOFED_SOURCE, 3, 0);
   ExpectDenied(FromWire(Tcp4(kOtherIp, kWebIp, 80)), SL_HOOK_XDP_UPLINK, SL_DROP_SPOOFED_SOURCE, 0, 0);
   ExpectDenied(FromWire(Tcp4(kNodeIp, kWebIp, 80)), SL_HOOK_XDP_UPLINK, SL_DROP_SPOOFED_SOURCE, 0, 0);
+}
+
+// By its interface, whatever address it claims. The counters of a record are those of one sender.
+TEST_F(DropReasons, SpoofedSourceIsRecordedForTheWorkloadThatSent) {
+  FromPod(kOther, Tcp4("8.8.8.8", kDbIp, 5432));
+  auto flows = Flows();
+  ASSERT_EQ(flows.size(), 1u);
+  EXPECT_EQ(flows[0].entry.initiator.endpoint, 3u);
+  EXPECT_EQ(flows[0].entry.initiator.ifindex, ifindex(kOther));
+  EXPECT_EQ(flows[0].entry.owner, 3u) << "it pays for the record";
+  FromPod(kWeb, Tcp4("8.8.8.8", kDbIp, 5432));
+  flows = Flows();
+  ASSERT_EQ(flows.size(), 1u) << "the newer one takes the place";
+  EXPECT_EQ(flows[0].entry.initiator.endpoint, 1u);
+  EXPECT_EQ(flows[0].entry.forward_packets, 1u);
 }
 
 TEST_F(DropReasons, SpoofedPacketOfAFlowOfTheNode) {

@@ -91,7 +91,7 @@ class ProcessPolicy : public testing::Test {
     json found;
     Eventually([&] {
       const auto result = fixture_->agent().Sluice(
-          {"observe", "--type", "flow", "--process", binary, "--verdict", verdict, "-o", "json"});
+          {"observe", "--all", "--type", "flow", "--process", binary, "--verdict", verdict, "-o", "json"});
       std::istringstream lines(result.ok() ? result->out : "");
       for (std::string line; std::getline(lines, line);) found = json::parse(line);
       return !found.is_null();

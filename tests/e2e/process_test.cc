@@ -99,7 +99,7 @@ class Processes : public testing::Test {
   json Event(const std::string& type, const std::string& argument) {
     json found;
     Eventually([&] {
-      for (json& event : Ask({"observe", "--type", type})) {
+      for (json& event : Ask({"observe", "--all", "--type", type})) {
         const json arguments = event["process"].value("arguments", json::array());
         if (std::find(arguments.begin(), arguments.end(), argument) != arguments.end()) found = std::move(event);
       }
@@ -143,14 +143,14 @@ TEST_F(Processes, FiltersHoldForThem) {
   ASSERT_TRUE(RunIn("db", {"/bin/cat", "/dev/null"}).ok());
   ASSERT_FALSE(Event("exit", "+0.0174").is_null());
   ASSERT_FALSE(Event("exit", "/dev/null").is_null());
-  for (const json& event : Ask({"observe", "--workload", "shop/db", "--type", "exec"}))
+  for (const json& event : Ask({"observe", "--all", "--workload", "shop/db", "--type", "exec"}))
     EXPECT_EQ(event["workload"], "db") << event;
   // The agent sees the whole machine, where others may run it, too.
-  const auto dates = Ask({"observe", "--process", "*/date", "--workload", "shop/web"});
+  const auto dates = Ask({"observe", "--process", "**/date", "--workload", "shop/web"});
   EXPECT_EQ(dates.size(), 2U) << "an exec and an exit";
-  EXPECT_TRUE(Ask({"observe", "--process", "*/date", "--verdict", "DROPPED"}).empty());
-  EXPECT_TRUE(Ask({"observe", "--process", "*/date", "--port", "80"}).empty());
-  const std::string table = Table({"observe", "--process", "*/date", "--workload", "shop/web"});
+  EXPECT_TRUE(Ask({"observe", "--process", "**/date", "--verdict", "DROPPED"}).empty());
+  EXPECT_TRUE(Ask({"observe", "--process", "**/date", "--port", "80"}).empty());
+  const std::string table = Table({"observe", "--process", "**/date", "--workload", "shop/web"});
   EXPECT_NE(table.find(" EXEC   shop/web "), std::string::npos) << table;
   EXPECT_NE(table.find(" EXIT   shop/web "), std::string::npos) << table;
 }
@@ -220,7 +220,7 @@ TEST_F(Processes, AgentEnforcesWithoutSensorsAndSaysWhatThatCosts) {
   ASSERT_TRUE(processes.ok());
   EXPECT_EQ(processes->exit_code, 1);
   EXPECT_NE(processes->err.find("sees no processes"), std::string::npos) << processes->err;
-  EXPECT_TRUE(Ask({"observe", "--type", "exec"}).empty());
+  EXPECT_TRUE(Ask({"observe", "--all", "--host", "--type", "exec"}).empty());
 }
 
 TEST_F(Processes, EventsAreExportedToFilesThatRotate) {

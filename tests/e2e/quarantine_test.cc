@@ -128,7 +128,8 @@ TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
   EXPECT_THAT(Output({"explain", "--from", "shop/client", "--to", "shop/server", "--port", "80"}, 3),
               HasSubstr("it is in quarantine"));
   ASSERT_TRUE(Sends(*udp, 20));
-  const std::string flows = Output({"observe", "--verdict", "DROPPED", "--workload", "shop/server", "-o", "json"});
+  const std::string flows =
+      Output({"observe", "--all", "--verdict", "DROPPED", "--workload", "shop/server", "-o", "json"});
   EXPECT_THAT(flows, HasSubstr("\"dropReason\":\"QUARANTINED\""));
   EXPECT_THAT(flows, HasSubstr(fmt::format("\"destinationPort\":{},\"tcpFlags\"", kTcpPort)));
   const std::string metrics = MetricsPage();

@@ -11,6 +11,7 @@
 namespace sluice::api {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
@@ -56,9 +57,25 @@ TEST(Convert, WorkloadSaysWhyItIsNot) {
 TEST(Convert, PolicySaysWhomItSelects) {
   const auto db = Convert(policy::Kind::kNetworkPolicy, "shop", "db");
   EXPECT_EQ(db.policy().selected(), 1U);
+  EXPECT_THAT(db.policy().workloads(), ElementsAre("shop/db-0"));
   EXPECT_EQ(db.policy().mode(), "Enforce");
   EXPECT_THAT(db.policy().directions(), UnorderedElementsAre("INGRESS"));
   EXPECT_EQ(Convert(policy::Kind::kSluiceNetworkPolicy, "shop", "trial").policy().mode(), "Audit");
+}
+
+TEST(Convert, WorkloadSaysWhichPoliciesSelectIt) {
+  const auto db = Convert(policy::Kind::kWorkload, "shop", "db-0");
+  EXPECT_THAT(db.workload().ingress_policies(), ElementsAre("NetworkPolicy shop/db"));
+  EXPECT_TRUE(db.workload().egress_policies().empty());
+  const auto web = Convert(policy::Kind::kWorkload, "shop", "web-0");
+  EXPECT_THAT(web.workload().egress_policies(), ElementsAre("NetworkPolicy shop/trial")) << "also in audit";
+}
+
+TEST(Convert, OriginIsInTheMessageAndInTheJson) {
+  const auto db = Convert(policy::Kind::kNetworkPolicy, "shop", "db");
+  EXPECT_EQ(db.origin(), v1::API);
+  EXPECT_FALSE(db.shadows());
+  EXPECT_EQ(nlohmann::json::parse(db.json())["status"]["origin"], "API");
 }
 
 TEST(Convert, PodKeepsAStatusOfItsOwn) {
@@ -71,19 +88,6 @@ TEST(Convert, StatusKeepsCodeAndText) {
   EXPECT_EQ(ToGrpc(status).error_code(), grpc::StatusCode::ALREADY_EXISTS);
   EXPECT_EQ(FromGrpc(ToGrpc(status)), status);
   EXPECT_TRUE(ToGrpc(OkStatus()).ok());
-}
-
-TEST(Convert, ChangesAgainstWhatWasThere) {
-  const auto before = MakeView().resources;
-  auto resources = *policy::ParseResources("world.yaml", kWorld);
-  resources.resize(2);
-  resources[1].yaml += "# edited";
-  resources.push_back(policy::ParseResources("n", "{apiVersion: v1, kind: Namespace, metadata: {name: new}}")->front());
-  const auto changes = ToChanges(before, resources);
-  ASSERT_EQ(changes.size(), 3U);
-  EXPECT_EQ(changes[0].change(), v1::ResourceChange::UNCHANGED);
-  EXPECT_EQ(changes[1].change(), v1::ResourceChange::REPLACED);
-  EXPECT_EQ(changes[2].change(), v1::ResourceChange::CREATED);
 }
 
 TEST(Convert, IdentitiesKnowTheirAddresses) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "ctrl/explain/world_address.h"
 #include "tests/unit/api/world.h"
 
 namespace sluice::explain {
@@ -10,6 +11,7 @@ namespace {
 
 using api::kWorld;
 using api::MakeView;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 StatusOr<v1::Explanation> Ask(const std::string& from, const std::string& to, const std::string& protocol,
@@ -230,6 +232,81 @@ TEST(Explain, TakesAddressesAndSaysWhoseTheyAre) {
   ASSERT_TRUE(from_node.ok()) << from_node.status();
   EXPECT_EQ(from_node->from().entity(), "node");
   EXPECT_TRUE(from_node->allowed()) << "the node reaches its own pods";
+}
+
+TEST(Explain, NamesTheRuleThatComesNearest) {
+  const auto answer = Ask("ops/job", "shop/db-0", "TCP", 9000);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->egress().near_misses_size(), 0) << "nothing isolates it";
+  ASSERT_EQ(answer->ingress().near_misses_size(), 1);
+  const auto& miss = answer->ingress().near_misses(0);
+  EXPECT_EQ(miss.policy().name(), "db");
+  EXPECT_EQ(miss.policy().rule(), "ingress[0]");
+  EXPECT_EQ(miss.policy().kind(), "NetworkPolicy");
+  EXPECT_EQ(miss.policy().direction(), v1::Flow::INGRESS);
+  EXPECT_THAT(miss.differences(), ElementsAre("peer: ops/job is not in namespace shop",
+                                              "peer: ops/job has the label app=job, and the rule asks for app=web",
+                                              "port: 9000/TCP is not among 5432/TCP"));
+  EXPECT_EQ(Ask("shop/web-0", "shop/db-0", "TCP", 5432)->ingress().near_misses_size(), 0) << "it is allowed";
+}
+
+TEST(Explain, SaysTheReasonInASentence) {
+  const auto reason = [](const std::string& from, const std::string& to, std::uint32_t port) {
+    const auto answer = Ask(from, to, "TCP", port);
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return answer.ok() ? answer->reason() : "";
+  };
+  EXPECT_EQ(reason("ops/job", "shop/db-0", 5432), "shop/db isolates shop/db-0 for ingress, and no rule allows it.");
+  EXPECT_EQ(
+      reason("shop/web-0", "shop/db-0", 5432),
+      "No policy isolates shop/web-0 for egress; shop/db ingress[0] allows it at shop/db-0. Policies in audit would "
+      "deny it.");
+  EXPECT_EQ(reason("node", "shop/db-0", 80), "The node itself always reaches shop/db-0; no policy is asked.");
+  EXPECT_EQ(reason("shop/db-0", "shop/db-0", 80), "A workload always reaches itself; no policy is asked.");
+  EXPECT_EQ(reason("world", "192.0.2.9", 80), "No policy decides it, as neither end is a workload.");
+  const auto stopped =
+      Ask("shop/web-0", "shop/db-0", "TCP", 5432, policy::Quarantine{.workloads = {{"shop", "db-0"}}, .allow = {}});
+  EXPECT_EQ(stopped->reason(), "Quarantine stops it at shop/db-0; no policy is asked.");
+}
+
+TEST(Explain, TakesNodeAndWorld) {
+  const auto node = Ask("shop/web-0", "node", "TCP", 22);
+  ASSERT_TRUE(node.ok()) << node.status();
+  EXPECT_EQ(node->to().address(), "10.1.0.1");
+  EXPECT_EQ(node->to().entity(), "node");
+  const auto world = Ask("world", "shop/db-0", "TCP", 5432);
+  ASSERT_TRUE(world.ok()) << world.status();
+  EXPECT_EQ(world->from().entity(), "world");
+  EXPECT_FALSE(world->allowed());
+}
+
+// What is outside of all that policies and resources name.
+TEST(WorldAddresses, AreNamedByNobody) {
+  const auto of = [](const std::string& blocks) {
+    policy::ResourceMap resources;
+    const std::string policy = R"(
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: blocks, namespace: shop}
+spec: {podSelector: {}, ingress: [{from: [)" +
+                               blocks + "]}]}\n";
+    const auto parsed = policy::ParseResources("world.yaml", kWorld + policy);
+    EXPECT_TRUE(parsed.ok()) << parsed.status();
+    for (const policy::Resource& resource : *parsed) resources[resource.id] = resource;
+    std::vector<std::string> texts;
+    for (const auto& address : WorldAddresses(**policy::Snapshot::Build(resources, {}, {}))) {
+      texts.push_back(address.ToString());
+    }
+    return texts;
+  };
+  EXPECT_THAT(of(""), ElementsAre("192.0.2.1", "2001:db8::1"));
+  EXPECT_THAT(of("{ipBlock: {cidr: 0.0.0.0/0}}, {ipBlock: {cidr: '::/0'}}"), ElementsAre("192.0.2.1", "2001:db8::1"));
+  EXPECT_THAT(of("{ipBlock: {cidr: 0.0.0.0/0, except: [192.0.0.0/16, 192.1.0.0/31]}}, {ipBlock: {cidr: '2000::/4'}}"),
+              ElementsAre("192.1.0.2", "3000::"));
+  EXPECT_THAT(of("{ipBlock: {cidr: 128.0.0.0/1}}, {ipBlock: {cidr: '8000::/1'}}"),
+              ElementsAre("1.0.0.1", "2001:db8::1"));
+  EXPECT_THAT(of("{ipBlock: {cidr: 128.0.0.0/1}}, {ipBlock: {cidr: 0.0.0.0/1}}"), ElementsAre("2001:db8::1"));
 }
 
 TEST(Explain, TakesTheFamilyThatBothEndsHave) {

@@ -48,7 +48,7 @@ TEST(ParseDocuments, RefusesNothingAndTwice) {
 }
 
 TEST(ParseTargets, FindsByKindNameAndDocument) {
-  const auto existing = MakeView().resources;
+  const auto existing = MakeView();
   auto request = Target("NetworkPolicy", "shop", "db");
   Add("world.yaml", kWorld, request.mutable_documents());
   const auto ids = ParseTargets(request, existing);
@@ -57,30 +57,64 @@ TEST(ParseTargets, FindsByKindNameAndDocument) {
 }
 
 TEST(ParseTargets, MeansDefaultWithoutANamespace) {
-  EXPECT_THAT(Message(ParseTargets(Target("workload", "", "web-0"), MakeView().resources).status()),
+  EXPECT_THAT(Message(ParseTargets(Target("workload", "", "web-0"), MakeView()).status()),
               HasSubstr("Workload default/web-0 does not exist"));
 }
 
 TEST(ParseTargets, FindsARefusedWorkload) {
   const policy::ObjectName name{"shop", "late"};
-  const auto ids = ParseTargets(Target("workload", "shop", "late"), MakeView().resources, {{name, "no address"}});
+  auto view = MakeView();
+  view.unbound[name] = "no address";
+  const auto ids = ParseTargets(Target("workload", "shop", "late"), view);
   ASSERT_TRUE(ids.ok()) << ids.status();
   EXPECT_THAT(ids->ids, testing::ElementsAre(policy::ResourceId{policy::Kind::kWorkload, name}));
 }
 
 TEST(ParseTargets, RefusesWhatIsNoResourceOrAmbiguous) {
-  auto existing = MakeView().resources;
+  auto existing = MakeView();
   EXPECT_THAT(Message(ParseTargets(Target("flows", "", "x"), existing).status()),
               HasSubstr("flows: cannot be deleted"));
   EXPECT_THAT(Message(ParseTargets(Target("gadget", "", "x"), existing).status()), HasSubstr("unknown kind gadget"));
   EXPECT_FALSE(ParseTargets(v1::DeleteRequest(), existing).ok());
-  policy::Resource twin = existing.at({policy::Kind::kNetworkPolicy, {"shop", "db"}});
+  policy::Resource twin = existing.resources.at({policy::Kind::kNetworkPolicy, {"shop", "db"}});
   twin.id.kind = policy::Kind::kSluiceNetworkPolicy;
-  existing[twin.id] = twin;
+  existing.resources[twin.id] = twin;
   EXPECT_THAT(Message(ParseTargets(Target("netpol", "shop", "db"), existing).status()), HasSubstr("is two resources"));
   const auto one = ParseTargets(Target("networkpolicies.sluice.dev", "shop", "db"), existing);
   ASSERT_TRUE(one.ok()) << one.status();
   EXPECT_EQ(one->ids.front().kind, policy::Kind::kSluiceNetworkPolicy);
+}
+
+TEST(ParseTargets, MayBeToldToIgnoreWhatIsNotThere) {
+  auto request = Target("workload", "shop", "nobody");
+  EXPECT_TRUE(absl::IsNotFound(ParseTargets(request, MakeView()).status()));
+  request.set_ignore_not_found(true);
+  Add("x.yaml", kNamespace, request.mutable_documents());
+  const auto targets = ParseTargets(request, MakeView());
+  ASSERT_TRUE(targets.ok()) << targets.status();
+  EXPECT_THAT(targets->notices,
+              testing::ElementsAre("Namespace shop does not exist", "Workload shop/nobody does not exist"));
+  EXPECT_EQ(targets->ids.size(), 1U) << "the controller knows more of documents";
+}
+
+TEST(ParseTargets, AllAreThoseThatTheApiWasGiven) {
+  auto view = MakeView();
+  view.of_directory = view.of_api;
+  view.of_api.erase({policy::Kind::kWorkload, {"shop", "db-0"}});
+  view.unbound[{"shop", "late"}] = "refused";
+  const auto all = [&](const std::string& kind, const std::string& ns) {
+    auto request = Target(kind, ns, "");
+    request.mutable_targets(0)->set_all(true);
+    return ParseTargets(request, view);
+  };
+  EXPECT_THAT(all("workloads", "shop")->ids,
+              testing::ElementsAre(policy::ResourceId{policy::Kind::kWorkload, {"shop", "late"}},
+                                   policy::ResourceId{policy::Kind::kWorkload, {"shop", "web-0"}}));
+  EXPECT_EQ(all("networkpolicies", "")->ids.size(), 2U);
+  const auto none = all("pods", "shop");
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_TRUE(none->ids.empty());
+  EXPECT_THAT(none->notices, testing::ElementsAre("no pods were applied in namespace shop"));
 }
 
 TEST(ParseKind, KnowsSingularPluralAndShortNamesInAnyCase) {

@@ -106,6 +106,58 @@ TEST_F(Access, GroupThatIsNotThereIsNamed) {
   EXPECT_THAT(Message(status), AllOf(HasSubstr("--api-read-group"), HasSubstr("no-such-group")));
 }
 
+TEST_F(Access, EachChangeIsAnEventWithWhoMadeIt) {
+  ASSERT_TRUE(Start(Groups()).ok());
+  const std::string who = "uid 1000, pid " + std::to_string(getpid());
+  const auto stub = As({.uid = 1000, .gid = 54321, .groups = {}});
+  const auto following = telemetry_.hub().Subscribe({});
+  ASSERT_TRUE(following.ok()) << following.status();
+  const auto next = [&] {
+    const auto event = (*following)->Next(std::chrono::seconds(10));
+    return event ? event->change() : v1::Change();
+  };
+  ASSERT_TRUE(Apply(*stub, kPolicy).ok());
+  const v1::Change applied = next();
+  EXPECT_EQ(applied.type(), "change");
+  EXPECT_EQ(applied.action(), "apply");
+  EXPECT_EQ(applied.caller(), who);
+  EXPECT_EQ(applied.revision(), 1U);
+  ASSERT_EQ(applied.changes_size(), 1);
+  EXPECT_EQ(applied.changes(0).resource().name(), "p");
+  ASSERT_TRUE(Apply(*stub, kPolicy).ok()) << "changes nothing: no event";
+  EXPECT_FALSE(Quarantine(*stub).ok());
+  const v1::Change refused = next();
+  EXPECT_EQ(refused.action(), "quarantine");
+  EXPECT_THAT(refused.problem(), HasSubstr("shop/nobody"));
+  EXPECT_FALSE(refused.has_revision());
+  EXPECT_EQ(controller_.view()->revision, 1U);
+  EXPECT_EQ(telemetry_.history().Read().size(), 2U) << "also for those who ask later";
+}
+
+TEST_F(Access, ADryRunChangesNothingAndIsNoChange) {
+  ASSERT_TRUE(Start({}).ok());
+  const auto stub = As({});
+  const auto apply = [&](const std::string& yaml, v1::ApplyReply* reply) {
+    grpc::ClientContext context;
+    v1::ApplyRequest request;
+    request.add_documents()->set_yaml(yaml);
+    request.set_dry_run(true);
+    return stub->Apply(&context, request, reply);
+  };
+  v1::ApplyReply reply;
+  ASSERT_TRUE(apply(kPolicy, &reply).ok());
+  ASSERT_EQ(reply.changes_size(), 1);
+  EXPECT_EQ(reply.changes(0).change(), v1::ResourceChange::CREATED);
+  EXPECT_EQ(reply.revision(), 0U);
+  EXPECT_FALSE(apply("{kind: Nothing}", &reply).ok());
+  const auto refused =
+      apply("{apiVersion: sluice.dev/v1alpha1, kind: Workload, metadata: {name: w}, spec: {hostInterface: v}}", &reply);
+  EXPECT_EQ(refused.error_message(), "no such interface");
+  EXPECT_TRUE(controller_.view()->resources.empty());
+  EXPECT_TRUE(controller_.view()->unbound.empty());
+  EXPECT_EQ(log(), "");
+}
+
 TEST_F(Access, EachChangeIsLoggedWithWhoMadeIt) {
   ASSERT_TRUE(Start(Groups()).ok());
   const std::string who = "uid 1000, pid " + std::to_string(getpid());
@@ -115,7 +167,7 @@ TEST_F(Access, EachChangeIsLoggedWithWhoMadeIt) {
   ASSERT_TRUE(Delete(*stub, "p").ok());
   EXPECT_THAT(log(), HasSubstr("info " + who + ": delete: removed NetworkPolicy shop/p; revision "));
   EXPECT_FALSE(Quarantine(*stub).ok());
-  EXPECT_THAT(log(), HasSubstr("warning " + who + ": quarantine: shop/nobody; refused: "));
+  EXPECT_THAT(log(), HasSubstr("warning " + who + ": quarantine: Workload shop/nobody; refused: "));
   EXPECT_FALSE(Apply(*stub, "{kind: Nothing}").ok());
   EXPECT_THAT(log(), HasSubstr("warning " + who + ": apply: refused: "));
   EXPECT_TRUE(Ask(*stub).ok());

@@ -79,6 +79,26 @@ TEST(ExplanationText, DefaultDenyNamesThePoliciesThatIsolate) {
             "  shop/default-deny ingress DEFAULT_DENY\n");
 }
 
+TEST(ExplanationText, SaysTheReasonAndWhatComesNearest) {
+  EXPECT_EQ(ExplanationText(FromJson<v1::Explanation>(R"({
+    "allowed": false, "protocol": "TCP", "port": 9000, "revision": "8",
+    "from": {"address": "192.0.2.1", "entity": "world"},
+    "to": {"namespace": "shop", "workload": "db-0", "address": "10.1.0.3"},
+    "egress": {}, "reason": "shop/db isolates shop/db-0 for ingress, and no rule allows it.",
+    "ingress": {"verdict": "DENIED", "isolated": true, "policies": [
+      {"namespace": "shop", "name": "db", "effect": "DEFAULT_DENY", "direction": "INGRESS"}],
+      "nearMisses": [{"policy": {"namespace": "shop", "name": "db", "rule": "ingress[0]"},
+                      "differences": ["port: 9000/TCP is not among 5432/TCP"]}]}})")),
+            "denied\n"
+            "192.0.2.1 (world) -> shop/db-0 (10.1.0.3) 9000/TCP, by policy revision 8\n"
+            "shop/db isolates shop/db-0 for ingress, and no rule allows it.\n"
+            "egress: nothing is decided at 192.0.2.1: it is no workload\n"
+            "ingress of shop/db-0: DENIED: these policies isolate it, and no rule allows the flow\n"
+            "  shop/db ingress DEFAULT_DENY\n"
+            "  shop/db ingress[0] would allow it, but for:\n"
+            "    port: 9000/TCP is not among 5432/TCP\n");
+}
+
 TEST(ExplanationText, SaysForWhichProcessItIs) {
   EXPECT_EQ(ExplanationText(FromJson<v1::Explanation>(R"({
     "allowed": false, "protocol": "TCP", "port": 5432, "revision": "7",

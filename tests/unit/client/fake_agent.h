@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <mutex>
 
+#include "api/observe_metadata.h"
 #include "api/sluice.grpc.pb.h"
 
 namespace sluice::test {
@@ -48,6 +49,8 @@ class FakeAgent final : public v1::Sluice::Service {
   v1::Explanation explanation;
   v1::QuarantineReply quarantined;
   std::vector<v1::Event> events;
+  std::vector<std::string> notices;       // at the beginning of each stream of events
+  std::vector<grpc::Status> follows_end;  // how the next streams that follow end, each after all events
   v1::AgentStatus state;
 
   void Start() {
@@ -65,6 +68,12 @@ class FakeAgent final : public v1::Sluice::Service {
   void Refuse(grpc::StatusCode code, const std::string& message) {
     const std::lock_guard lock(mutex_);
     refusal_ = {code, message};
+  }
+
+  // From now on what `get` lists; may be called at any time.
+  void List(std::vector<v1::Object> now) {
+    const std::lock_guard lock(mutex_);
+    objects = std::move(now);
   }
 
   // The last request of its kind.
@@ -91,7 +100,10 @@ class FakeAgent final : public v1::Sluice::Service {
   grpc::Status Get(grpc::ServerContext*, const v1::GetRequest* request,
                    grpc::ServerWriter<v1::Object>* writer) override {
     const grpc::Status status = Remember(*request);
-    for (const v1::Object& object : objects) {
+    std::unique_lock lock(mutex_);
+    const std::vector<v1::Object> listed = objects;
+    lock.unlock();
+    for (const v1::Object& object : listed) {
       if (status.ok()) writer->Write(object);
     }
     return status;
@@ -109,11 +121,19 @@ class FakeAgent final : public v1::Sluice::Service {
   grpc::Status Observe(grpc::ServerContext* context, const v1::ObserveRequest* request,
                        grpc::ServerWriter<v1::Event>* writer) override {
     const grpc::Status status = Remember(*request);
+    if (!status.ok()) return status;
+    context->AddInitialMetadata(api::kNodeKey, "node-1");
+    for (const std::string& notice : notices) context->AddInitialMetadata(api::kNoticeKey, notice);
     do {
       for (const v1::Event& event : events) {
-        if (status.ok() && !writer->Write(event)) return status;
+        if (!writer->Write(event)) return status;
       }
-    } while (status.ok() && request->follow() && !context->IsCancelled());
+      const std::lock_guard lock(mutex_);
+      if (!request->follow() || follows_end.empty()) continue;
+      const grpc::Status end = follows_end.front();
+      follows_end.erase(follows_end.begin());
+      return end;
+    } while (request->follow() && !context->IsCancelled());
     return status;
   }
   grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest* request, v1::AgentStatus* reply) override {

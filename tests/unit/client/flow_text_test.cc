@@ -20,7 +20,8 @@ constexpr const char* kDropped = R"({"flow": {
 
 TEST(EventText, DroppedFlowBetweenWorkloads) {
   EXPECT_EQ(EventText(FromJson<v1::Event>(kDropped)),
-            "2026-03-04T05:06:07.089Z NEW    DROPPED/POLICY_DENIED TC/INGRESS shop/web-0:40112 -> shop/db-0:9000 TCP "
+            "2026-03-04T05:06:07.089Z NEW    DROPPED/POLICY_DENIED TC/INGRESS shop/web-0:40112 (10.1.0.2) -> "
+            "shop/db-0:9000 (10.1.0.3) TCP "
             "[shop/default-deny ingress DEFAULT_DENY, shop/trial ingress[1] AUDIT (would DENY)]");
 }
 
@@ -32,10 +33,9 @@ TEST(EventText, ProgramsBehindTheEnds) {
     "source": {"namespace": "shop", "workload": "web-0",
                "process": {"binary": "/usr/bin/bash", "script": "/opt/back up", "arguments": ["now"]}},
     "destination": {"entity": "node", "process": {"binary": "/usr/bin/postgres"}}}})");
-  EXPECT_EQ(
-      EventText(event),
-      "2026-03-04T05:06:07.000Z NEW    FORWARDED TC/EGRESS shop/web-0:40112 (\"/opt/back up\" by /usr/bin/bash) -> "
-      "10.1.0.1:5432 (node) (/usr/bin/postgres) TCP [no policy isolates]");
+  EXPECT_EQ(EventText(event),
+            "2026-03-04T05:06:07.000Z NEW    FORWARDED TC/EGRESS shop/web-0:40112 (10.1.0.2, \"/opt/back up\" by "
+            "/usr/bin/bash) -> 10.1.0.1:5432 (node, /usr/bin/postgres) TCP [no policy isolates]");
 }
 
 TEST(EventText, AddressesOfWhatIsNoWorkload) {
@@ -57,6 +57,35 @@ TEST(EventText, SaysWhyNoPolicyIsAsked) {
   EXPECT_NE(text("TO_ITSELF").find("[always reaches itself]"), std::string::npos);
 }
 
+TEST(EventText, WideHasTheDropReasonsSentenceAndTheRest) {
+  auto event = FromJson<v1::Event>(kDropped);
+  event.mutable_flow()->set_interface("veth12");
+  event.mutable_flow()->clear_policies();
+  v1::Peer& web = *event.mutable_flow()->mutable_source();
+  web.set_identity(259);
+  (*web.mutable_labels())["app"] = "web";
+  web.mutable_process()->set_pid(42);
+  web.mutable_process()->set_binary("/usr/bin/psql");
+  web.mutable_process()->add_arguments("-h");
+  event.mutable_flow()->mutable_forward()->set_packets(1);
+  event.mutable_flow()->mutable_forward()->set_bytes(60);
+  EXPECT_EQ(EventText(event, TextForm::kWide),
+            "2026-03-04T05:06:07.089Z NEW    DROPPED/" + ReasonText("POLICY_DENIED") +
+                " TC/INGRESS at veth12 shop/web-0:40112 (10.1.0.2, identity 259, app=web, pid 42, /usr/bin/psql -h) -> "
+                "shop/db-0:9000 (10.1.0.3) TCP SYN; sent 1 packets 60 bytes, answered 0 packets 0 bytes");
+  EXPECT_NE(ReasonText("POLICY_DENIED").find("enied by policy"), std::string::npos);
+  EXPECT_EQ(ReasonText("OF_A_NEWER_AGENT"), "OF_A_NEWER_AGENT");
+}
+
+TEST(EventText, AnotherTimeInTheFirstColumnLeavesTheOwnAtTheEnd) {
+  const auto event = FromJson<v1::Event>(R"({"exec": {"time": "2026-03-04T05:06:07Z"}})");
+  google::protobuf::Timestamp shown = event.exec().time();
+  EXPECT_EQ(EventText(event, TextForm::kCompact, &shown), EventText(event));
+  shown.set_seconds(shown.seconds() + 1);
+  EXPECT_EQ(EventText(event, TextForm::kCompact, &shown),
+            "2026-03-04T05:06:08.000Z EXEC   - 0 [] (of 2026-03-04T05:06:07.000Z)");
+}
+
 TEST(EventText, IcmpHasNoPorts) {
   const auto event = FromJson<v1::Event>(R"({"flow": {
     "time": "2026-03-04T05:06:07Z", "event": "END", "verdict": "DROPPED", "dropReason": "UNKNOWN_ENDPOINT",
@@ -64,7 +93,8 @@ TEST(EventText, IcmpHasNoPorts) {
     "l4": {"protocol": "ICMP", "icmpType": 8, "icmpCode": 0}}})");
   EXPECT_EQ(EventText(event),
             "2026-03-04T05:06:07.000Z END    DROPPED/UNKNOWN_ENDPOINT TC/EGRESS 10.0.0.1 -> 10.0.0.2 "
-            "ICMP type 8 code 0");
+            "ICMP type 8 code 0 [The interface belongs to no known workload yet.]")
+      << "no policy did that: the reason says what did";
 }
 
 TEST(EventText, LossAndWhatANewerAgentSends) {

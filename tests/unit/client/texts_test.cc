@@ -1,7 +1,6 @@
-// What the other verbs print, and the requests that observe makes.
+// What the other verbs print.
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/object_table.h"
-#include "ctrl/sluice/observe_request.h"
 #include "ctrl/sluice/status_text.h"
 #include "tests/unit/client/messages.h"
 
@@ -96,35 +95,6 @@ TEST(StatusText, EverySection) {
             "empty        0         0   0.0%        0\n"
             "\nLOST EVENTS  COUNT\nRING_FULL        3\n"
             "\nKERNEL FEATURE  PRESENT  WITHOUT IT\ntcx             yes\nlsm             no       no hooks\n");
-}
-
-TEST(ToRequest, EveryOption) {
-  const auto request = ToRequest({.follow = true,
-                                  .last = 5,
-                                  .verdict = "dropped",
-                                  .workload = "shop/web-0",
-                                  .process = "/usr/*",
-                                  .type = "flow",
-                                  .port = 80});
-  ASSERT_TRUE(request.ok()) << request.status();
-  EXPECT_TRUE(request->follow());
-  EXPECT_EQ(request->last(), 5U);
-  EXPECT_EQ(request->filter().verdict(), v1::Flow::DROPPED);
-  EXPECT_EQ(request->filter().namespace_(), "shop");
-  EXPECT_EQ(request->filter().workload(), "web-0");
-  EXPECT_EQ(request->filter().process(), "/usr/*");
-  EXPECT_EQ(request->filter().type(), "flow");
-  EXPECT_EQ(request->filter().port(), 80U);
-}
-
-TEST(ToRequest, RefusesWhatCanMatchNothing) {
-  for (const ObserveOptions& options :
-       {ObserveOptions{.verdict = "maybe"}, ObserveOptions{.verdict = "VERDICT_UNSPECIFIED"},
-        ObserveOptions{.workload = "web-0"}, ObserveOptions{.workload = "/web-0"}, ObserveOptions{.workload = "shop/"},
-        ObserveOptions{.type = "nothing"}, ObserveOptions{.port = 70000}}) {
-    EXPECT_EQ(ToRequest(options).status().code(), absl::StatusCode::kInvalidArgument)
-        << options.verdict << options.workload << options.type << options.port;
-  }
 }
 
 }  // namespace

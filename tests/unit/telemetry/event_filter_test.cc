@@ -17,12 +17,29 @@ v1::Event WebToDb() {
   flow.mutable_source()->set_namespace_("shop");
   flow.mutable_source()->set_workload("web");
   flow.mutable_source()->mutable_process()->set_binary("/usr/bin/curl");
+  flow.mutable_source()->mutable_process()->set_script("/opt/backup");
+  (*flow.mutable_source()->mutable_labels())["app"] = "web";
+  flow.mutable_ip()->set_source("10.1.0.2");
+  flow.mutable_ip()->set_destination("10.1.0.3");
+  flow.set_drop_reason("POLICY_DENIED");
+  flow.mutable_l4()->set_protocol("TCP");
+  v1::PolicyRef& policy = *flow.add_policies();
+  policy.set_namespace_("bank");
+  policy.set_name("closed");
   flow.mutable_destination()->set_namespace_("bank");
   flow.mutable_destination()->set_workload("db");
   flow.mutable_l4()->set_source_port(40000);
   flow.mutable_l4()->set_destination_port(5432);
   return event;
 }
+
+bool Matches(const Filter& filter, const v1::Event& event) {
+  const auto made = EventFilter::Make(filter);
+  EXPECT_TRUE(made.ok()) << made.status();
+  return made.ok() && made->Matches(event);
+}
+
+Status CheckFilter(const Filter& filter) { return EventFilter::Make(filter).status(); }
 
 bool Passes(void (*set)(Filter&)) {
   Filter filter;
@@ -59,7 +76,127 @@ TEST(EventFilter, ByPortOfEitherEnd) {
 
 TEST(EventFilter, ByProcessOfEitherEnd) {
   EXPECT_TRUE(Passes([](Filter& f) { f.set_process("/usr/bin/*"); }));
-  EXPECT_FALSE(Passes([](Filter& f) { f.set_process("/opt/*"); }));
+  EXPECT_FALSE(Passes([](Filter& f) { f.set_process("/srv/*"); }));
+}
+
+// One language with policies: "*" does not cross directories.
+TEST(EventFilter, ProcessesByThePatternsOfPolicies) {
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_processes("/bin/curl"); })) << "as /usr/bin/curl";
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_processes("**/curl"); }));
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_processes("/opt/*"); })) << "the script's own name";
+  EXPECT_FALSE(Passes([](Filter& f) { f.add_processes("/usr/*"); }));
+  EXPECT_FALSE(Passes([](Filter& f) { f.add_processes("/usr/bin/[c]url"); })) << "no classes";
+}
+
+TEST(EventFilter, OneOfSeveralValuesIsEnough) {
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_types("exec"), f.add_types("flow"); }));
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_verdicts(v1::Flow::AUDIT), f.add_verdicts(v1::Flow::DROPPED); }));
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_namespaces("ops"), f.add_namespaces("bank"); }));
+  EXPECT_FALSE(Passes([](Filter& f) { f.add_namespaces("ops"); }));
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_workloads("shop/x"), f.add_workloads("shop/web"); }));
+  EXPECT_FALSE(Passes([](Filter& f) { f.add_workloads("bank/web"); })) << "of one end, not of both";
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_drop_reasons("QUARANTINED"), f.add_drop_reasons("policy_denied"); }));
+  EXPECT_FALSE(Passes([](Filter& f) { f.add_drop_reasons("QUARANTINED"); }));
+}
+
+TEST(EventFilter, ByPortAndProtocol) {
+  const auto with_port = [](std::uint32_t port, const std::string& protocol) {
+    Filter filter;
+    filter.add_ports()->set_port(1);
+    v1::ObserveRequest::Port& wanted = *filter.add_ports();
+    wanted.set_port(port);
+    wanted.set_protocol(protocol);
+    return Matches(filter, WebToDb());
+  };
+  EXPECT_TRUE(with_port(5432, ""));
+  EXPECT_TRUE(with_port(5432, "tcp"));
+  EXPECT_FALSE(with_port(5432, "UDP"));
+  EXPECT_FALSE(with_port(5433, "TCP"));
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_protocols("udp"), f.add_protocols("6"); })) << "6 is TCP";
+  EXPECT_FALSE(Passes([](Filter& f) { f.add_protocols("icmpv6"); }));
+}
+
+TEST(EventFilter, ByAddressLabelsAndPolicy) {
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_ips("10.1.0.3"); }));
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_ips("fd00::/8"), f.add_ips("10.1.0.0/24"); }));
+  EXPECT_FALSE(Passes([](Filter& f) { f.add_ips("10.1.1.0/24"); }));
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_labels("app in (web, api),!old"); }));
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_labels("!app"); })) << "db has none";
+  EXPECT_FALSE(Passes([](Filter& f) { f.add_labels("app=db"); }));
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_policies("closed"); }));
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_policies("bank/closed"); }));
+  EXPECT_FALSE(Passes([](Filter& f) { f.add_policies("shop/closed"); }));
+}
+
+TEST(EventFilter, FromAndTo) {
+  for (const char* web : {"shop/web", "shop/", "10.1.0.2", "10.1.0.0/31", "app=web", "10.1.0.2/32"}) {
+    Filter from, to;
+    from.add_from(web);
+    to.add_to(web);
+    EXPECT_EQ(Matches(from, WebToDb()), std::string(web) != "10.1.0.0/31") << web;
+    EXPECT_FALSE(Matches(to, WebToDb())) << web;
+  }
+  EXPECT_TRUE(Passes([](Filter& f) { f.add_from("shop/"), f.add_to("bank/db"), f.add_to("world"); }));
+  EXPECT_FALSE(Passes([](Filter& f) { f.add_from("shop/"), f.add_to("shop/"); }));
+  v1::Event out = WebToDb();
+  out.mutable_flow()->clear_destination();
+  out.mutable_flow()->mutable_destination()->set_entity("world");
+  const auto to = [&](const char* peer) {
+    Filter filter;
+    filter.add_to(peer);
+    return Matches(filter, out);
+  };
+  EXPECT_TRUE(to("world"));
+  EXPECT_FALSE(to("node"));
+  EXPECT_FALSE(to("app!=x")) << "a selector is about workloads";
+}
+
+TEST(EventFilter, WhatIsLeftOut) {
+  v1::ObserveRequest request;
+  request.add_except()->add_ports()->set_port(5432);
+  request.add_except()->add_types("exec");
+  const auto filter = EventFilter::Make(request);
+  ASSERT_TRUE(filter.ok()) << filter.status();
+  EXPECT_FALSE(filter->Matches(WebToDb()));
+  v1::Event other = WebToDb();
+  other.mutable_flow()->mutable_l4()->set_destination_port(80);
+  EXPECT_TRUE(filter->Matches(other));
+  EXPECT_FALSE(filter->TakesEveryFlow());
+  v1::Event lost;
+  lost.mutable_lost()->set_event("exec");
+  EXPECT_TRUE(filter->Matches(lost)) << "nobody knows what they were";
+}
+
+TEST(EventFilter, SinceAndUntil) {
+  const auto at = [](std::int64_t seconds) {
+    google::protobuf::Timestamp time;
+    time.set_seconds(seconds);
+    return time;
+  };
+  v1::ObserveRequest request;
+  *request.mutable_since() = at(10);
+  *request.mutable_until() = at(20);
+  const auto filter = EventFilter::Make(request);
+  ASSERT_TRUE(filter.ok()) << filter.status();
+  EXPECT_FALSE(filter->IsInTime(at(9)));
+  EXPECT_TRUE(filter->IsInTime(at(10)));
+  EXPECT_TRUE(filter->IsInTime(at(20)));
+  EXPECT_FALSE(filter->IsInTime(at(21)));
+  EXPECT_FALSE(filter->TakesEveryFlow());
+  *request.mutable_until() = at(9);
+  EXPECT_FALSE(EventFilter::Make(request).ok());
+}
+
+TEST(EventFilter, NamesTheWorkloadsAndNamespacesThatItAsksFor) {
+  v1::ObserveRequest request;
+  request.mutable_filter()->add_workloads("shop/web");
+  request.mutable_filter()->add_namespaces("bank");
+  request.mutable_filter()->add_from("shop/");
+  request.mutable_filter()->add_to("10.0.0.1");
+  request.add_except()->add_to("ops/x");
+  std::vector<std::string> names;
+  for (const policy::ObjectName& name : EventFilter::Make(request)->Names()) names.push_back(name.ns + "/" + name.name);
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre("shop/web", "bank/", "shop/", "ops/x"));
 }
 
 TEST(EventFilter, AllConditionsHold) {
@@ -158,6 +295,56 @@ TEST(EventFilter, ForksCanBeLeftOut) {
   EXPECT_TRUE(Matches(filter, WebToDb()));
   filter.set_type("fork");
   EXPECT_TRUE(Matches(filter, ShellIn("fork"))) << "asked for by name";
+}
+
+TEST(EventFilter, ProcessesOfNoWorkloadCanBeLeftOut) {
+  Filter filter;
+  filter.set_without_host(true);
+  v1::Event host = ShellIn("exec");
+  host.mutable_exec()->clear_namespace_();
+  host.mutable_exec()->clear_workload();
+  EXPECT_FALSE(Matches(filter, host));
+  EXPECT_TRUE(Matches(filter, ShellIn("exec")));
+  EXPECT_TRUE(Matches(filter, WebToDb()));
+  filter.set_without_host(false);
+  EXPECT_TRUE(Matches(filter, host));
+}
+
+TEST(EventFilter, WhatOnlyFlowsHaveAsksForFlows) {
+  for (const char* type : {"exec", "fork", "exit"}) {
+    const auto passes = [&](void (*set)(Filter&)) {
+      Filter filter;
+      set(filter);
+      return Matches(filter, ShellIn(type));
+    };
+    EXPECT_TRUE(passes([](Filter& f) { f.add_namespaces("shop"); }));
+    EXPECT_FALSE(passes([](Filter& f) { f.add_namespaces("bank"); }));
+    EXPECT_FALSE(passes([](Filter& f) { f.add_ips("10.0.0.0/8"); }));
+    EXPECT_FALSE(passes([](Filter& f) { f.add_from("shop/web"); }));
+    EXPECT_FALSE(passes([](Filter& f) { f.add_policies("x"); }));
+    EXPECT_FALSE(passes([](Filter& f) { f.add_drop_reasons("POLICY_DENIED"); }));
+    EXPECT_FALSE(passes([](Filter& f) { f.add_protocols("TCP"); }));
+  }
+}
+
+TEST(EventFilter, RefusalsSayWhatIsAccepted) {
+  const auto refusal = [](void (*set)(Filter&)) {
+    Filter filter;
+    set(filter);
+    return Message(CheckFilter(filter));
+  };
+  EXPECT_THAT(refusal([](Filter& f) { f.add_drop_reasons("POLICY_DENYED"); }),
+              HasSubstr("did you mean POLICY_DENIED?"));
+  EXPECT_THAT(refusal([](Filter& f) { f.add_drop_reasons("x"); }), HasSubstr("QUARANTINED"));
+  EXPECT_THAT(refusal([](Filter& f) { f.add_types("exek"); }), HasSubstr("did you mean exec?"));
+  EXPECT_THAT(refusal([](Filter& f) { f.add_processes("*/curl"); }), HasSubstr("\"**\""));
+  EXPECT_THAT(refusal([](Filter& f) { f.add_protocols("GRE"); }), HasSubstr("SCTP"));
+  EXPECT_THAT(refusal([](Filter& f) { f.add_from("web"); }), HasSubstr("namespace/name"));
+  EXPECT_THAT(refusal([](Filter& f) { f.add_ips("10.0.0"); }), HasSubstr("10.0.0"));
+  EXPECT_THAT(refusal([](Filter& f) { f.add_labels("=x"); }), HasSubstr("=x"));
+  EXPECT_THAT(refusal([](Filter& f) { f.add_namespaces("Shop"); }), HasSubstr("Shop"));
+  EXPECT_THAT(refusal([](Filter& f) { f.add_workloads("web"); }), HasSubstr("namespace/name"));
+  EXPECT_THAT(refusal([](Filter& f) { f.add_policies("/x"); }), HasSubstr("/x"));
 }
 
 TEST(EventFilter, RefusesWhatCanMatchNothing) {

@@ -38,8 +38,8 @@ class EventHubTest : public ::testing::Test {
     return EventHub({.node = "n", .queue_capacity = capacity, .max_subscribers = subscribers, .clock = clock_.reader()},
                     [this](bool watched) { switched_.push_back(watched); });
   }
-  std::unique_ptr<Subscription> Follow(EventHub& hub, v1::ObserveRequest::Filter filter = {}) {
-    auto subscription = hub.Subscribe(std::move(filter));
+  std::unique_ptr<Subscription> Follow(EventHub& hub, const v1::ObserveRequest::Filter& filter = {}) {
+    auto subscription = hub.Subscribe(EventFilter::Make(filter).value());
     EXPECT_TRUE(subscription.ok()) << subscription.status();
     return std::move(*subscription);
   }

@@ -162,23 +162,21 @@ TEST_F(FlowAssemblerTest, DecisionThatNobodyRemembersIsLeftOut) {
 }
 
 TEST_F(FlowAssemblerTest, SpoofedSourceIsTheWorkloadBehindTheInterface) {
-  // web sends with bank/vault's address.
+  // web sends with bank/vault's address: the packet path has web's end in the entry.
   FlowRecord record = scene_.Record("bank/vault", "shop/db", "5432/TCP");
   record.entry.reason = SL_DROP_SPOOFED_SOURCE;
-  sl_flow_event event = scene_.Event(record, SL_FLOW_NEW);
-  event.ifindex = scene_.world.snapshot().FindByName({"shop", "web"})->ifindex;
-  const v1::Flow flow = Sent(event);
-  EXPECT_EQ(flow.drop_reason(), "SPOOFED_SOURCE");
-  EXPECT_EQ(flow.ip().source(), "10.0.1.2");
-  EXPECT_EQ(flow.source().namespace_(), "shop");
-  EXPECT_EQ(flow.source().workload(), "web");
-  EXPECT_FALSE(flow.source().has_identity()) << "the address says nothing";
-  EXPECT_EQ(flow.interface(), "v-shop-web");
-
-  // The record of it does not keep the interface.
-  const v1::Flow recorded = Live(record);
-  EXPECT_EQ(recorded.source().workload(), "");
-  EXPECT_EQ(recorded.interface(), "");
+  record.entry.initiator = scene_.Record("shop/web", "shop/db", "5432/TCP").entry.initiator;
+  for (const v1::Flow& flow : {Sent(scene_.Event(record, SL_FLOW_NEW)), Live(record),
+                               assembler_.Capture().Assemble(FromEndedRecord(record))}) {
+    EXPECT_EQ(flow.drop_reason(), "SPOOFED_SOURCE");
+    EXPECT_EQ(flow.ip().source(), "10.0.1.2");
+    EXPECT_EQ(flow.source().namespace_(), "shop");
+    EXPECT_EQ(flow.source().workload(), "web");
+    EXPECT_EQ(flow.source().labels().at("app"), "web");
+    EXPECT_EQ(flow.interface(), "v-shop-web");
+  }
+  record.entry.hook = SL_HOOK_TC_TO_POD;
+  EXPECT_EQ(Live(record).source().workload(), "") << "the address is all that says whose it is";
 }
 
 TEST_F(FlowAssemblerTest, ProcessesOfBothEndsWhereTheyAreKnown) {

@@ -39,10 +39,11 @@ class FlowSweeperTest : public ::testing::Test {
   std::size_t flows() { return scene_.datapath.Flows()->size(); }
   std::vector<EventPtr> Read(const v1::ObserveRequest& request = {}) {
     std::vector<EventPtr> events;
-    const Status status = ReadEvents(&scene_.datapath, &assembler_, history_, request, [&](const v1::Event& event) {
-      events.push_back(std::make_shared<v1::Event>(event));
-      return true;
-    });
+    const Status status = ReadEvents(&scene_.datapath, &assembler_, history_, EventFilter::Make(request).value(),
+                                     request.last(), [&](const v1::Event& event) {
+                                       events.push_back(std::make_shared<v1::Event>(event));
+                                       return true;
+                                     });
     EXPECT_TRUE(status.ok()) << status;
     return events;
   }

@@ -139,10 +139,22 @@ TEST_F(ProcessTrafficTest, WhatIsNotKnownIsNobodys) {
   EXPECT_THAT(Pass({Flow(kNobody, kForgotten)}), ElementsAre());
   FlowRecord spoofed = Denied(kCurl, 1);
   spoofed.entry.reason = SL_DROP_SPOOFED_SOURCE;
-  EXPECT_THAT(Pass({spoofed}), ElementsAre());
+  spoofed.entry.hook = SL_HOOK_TC_TO_POD;
+  EXPECT_THAT(Pass({spoofed}), ElementsAre()) << "the address is all that says whose it is";
   FlowRecord outside = Flow();
   outside.entry.responder = {};
   EXPECT_THAT(Pass({outside}), ElementsAre("web /bin/curl egress flows=1 bytes=60", "web /bin/curl ingress bytes=44"));
+}
+
+TEST_F(ProcessTrafficTest, AForgedSourceCountsForTheProgramThatSent) {
+  Pass({});
+  FlowRecord spoofed = Denied(kCurl, 3);
+  spoofed.entry.reason = SL_DROP_SPOOFED_SOURCE;
+  Pass({spoofed});
+  const auto rows = traffic_.Rows();
+  ASSERT_EQ(rows.size(), 2U) << "it, and all others";
+  EXPECT_EQ(rows[0].binary, "/bin/curl");
+  EXPECT_EQ(rows[0].counters.egress.dropped_packets[SL_DROP_SPOOFED_SOURCE], 3U);
 }
 
 TEST_F(ProcessTrafficTest, WhatFlowsCarriedBeforeTheAgentIsNotCounted) {

@@ -16,7 +16,7 @@ std::uint32_t NumberOf(const World& world, const policy::ObjectName& name) {
   return world.snapshot().FindByName(name)->workload_id;
 }
 
-TEST(WorkloadIndex, FindsByNumberAndInterface) {
+TEST(WorkloadIndex, FindsByNumber) {
   const World world;
   WorkloadIndexer indexer;
   const auto index = indexer.Update(Compiled(world));
@@ -24,9 +24,7 @@ TEST(WorkloadIndex, FindsByNumberAndInterface) {
   ASSERT_NE(index->Find(db.workload_id), nullptr);
   EXPECT_EQ(index->Find(db.workload_id)->name, db.name);
   EXPECT_EQ(index->Find(db.workload_id)->labels, db.labels);
-  EXPECT_EQ(index->FindByInterface(db.ifindex)->name, db.name);
   EXPECT_NE(index->Find(NumberOf(world, {"bank", "far"})), nullptr) << "pods elsewhere too";
-  EXPECT_EQ(index->FindByInterface(0), nullptr) << "those have no interface";
   EXPECT_EQ(index->Find(0), nullptr);
 }
 
@@ -43,7 +41,6 @@ TEST(WorkloadIndex, RemembersTheLastDeparted) {
   World world;
   WorkloadIndexer indexer(2);
   indexer.Update(Compiled(world));
-  const std::uint32_t web_ifindex = world.snapshot().FindByName({"shop", "web"})->ifindex;
   std::vector<std::uint32_t> gone;
   for (const policy::ObjectName& name : {policy::ObjectName{"shop", "web"}, {"shop", "db"}, {"bank", "vault"}}) {
     gone.push_back(NumberOf(world, name));
@@ -55,7 +52,6 @@ TEST(WorkloadIndex, RemembersTheLastDeparted) {
   ASSERT_NE(index->Find(gone[1]), nullptr);
   EXPECT_EQ(index->Find(gone[1])->name.name, "db");
   EXPECT_NE(index->Find(gone[2]), nullptr);
-  EXPECT_EQ(index->FindByInterface(web_ifindex), nullptr) << "its interface is somebody else's soon";
 }
 
 TEST(WorkloadIndex, ReturnOfADepartedOneGivesItsNewLabels) {

@@ -1,12 +1,12 @@
-#include "ctrl/sluice/label_selector.h"
+#include "policy/resource/label_selector.h"
 
 #include "policy/resource/resource_syntax.h"
 
-namespace sluice::client {
+namespace sluice::policy {
 namespace {
 
-using Requirement = policy::Selector::Requirement;
-using Operator = policy::Selector::Operator;
+using Requirement = Selector::Requirement;
+using Operator = Selector::Operator;
 
 std::string_view Trim(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t");
@@ -59,19 +59,19 @@ Requirement ReadPart(std::string_view part) {
 
 }  // namespace
 
-StatusOr<policy::Selector> ParseLabelSelector(std::string_view text) {
-  policy::Selector selector;
+StatusOr<Selector> ParseLabelSelector(std::string_view text) {
+  Selector selector;
   if (Trim(text).empty()) return selector;
   for (const std::string_view part : Parts(text)) {
     Requirement requirement = ReadPart(part);
-    std::string wrong = policy::CheckLabelKey(requirement.key);
+    std::string wrong = CheckLabelKey(requirement.key);
     for (const std::string& value : requirement.values) {
-      if (wrong.empty()) wrong = policy::CheckLabelValue(value);
+      if (wrong.empty()) wrong = CheckLabelValue(value);
     }
-    if (!wrong.empty()) return InvalidError("-l {}: {}", part, wrong);
+    if (!wrong.empty()) return InvalidError("label selector {}: {}", part, wrong);
     selector.requirements.push_back(std::move(requirement));
   }
   return selector;
 }
 
-}  // namespace sluice::client
+}  // namespace sluice::policy

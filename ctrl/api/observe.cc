@@ -1,0 +1,71 @@
+// Observe: past events, and what happens from now on.
+#include "api/grpc_status.h"
+#include "api/observe_metadata.h"
+#include "ctrl/api/service.h"
+#include "ctrl/api/unknown_names.h"
+#include "telemetry/flow/event_reader.h"
+
+namespace sluice::api {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How often a follower's thread looks whether its client is still there, and whether its time is over.
+constexpr auto kCancelCheck = 200ms;
+
+bool IsOver(const v1::ObserveRequest& request) {
+  if (!request.has_until()) return false;
+  const auto now =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch());
+  const auto until =
+      std::chrono::seconds(request.until().seconds()) + std::chrono::nanoseconds(request.until().nanos());
+  return now > until;
+}
+
+}  // namespace
+
+grpc::Status Service::Observe(grpc::ServerContext* context, const v1::ObserveRequest* request,
+                              grpc::ServerWriter<v1::Event>* writer) {
+  const StatusOr<Call> call = calls_->Begin(context, request->follow() ? CallKind::kFollow : CallKind::kRead);
+  if (!call.ok()) return ToGrpc(call.status());
+  const auto filter = telemetry::EventFilter::Make(*request);
+  if (!filter.ok()) return ToGrpc(filter.status());
+  telemetry::Telemetry& telemetry = *sources_.telemetry;
+  context->AddInitialMetadata(kNodeKey, telemetry.assembler().node());
+  for (const std::string& line : TellUnknownNames(*sources_.controller->view(), filter->Names())) {
+    context->AddInitialMetadata(kNoticeKey, line);
+  }
+  std::unique_ptr<telemetry::Subscription> following;
+  if (request->follow()) {
+    auto subscribed = telemetry.hub().Subscribe(*filter);
+    if (!subscribed.ok()) return ToGrpc(subscribed.status());
+    following = *std::move(subscribed);
+    writer->SendInitialMetadata();
+  }
+  if (!following || request->last() != 0 || request->has_since()) {
+    const sluice::Status read =
+        ReadPast(context, *request, *filter, [&](const v1::Event& event) { return call->Write(writer, event); });
+    if (!read.ok()) return ToGrpc(read);
+  }
+  while (following && !context->IsCancelled() && !IsOver(*request)) {
+    const telemetry::EventPtr event = following->Next(kCancelCheck);
+    if (event && !call->Write(writer, *event)) break;
+    if (!event && telemetry.hub().closed()) return {grpc::StatusCode::UNAVAILABLE, "the agent stops"};
+  }
+  return grpc::Status::OK;
+}
+
+sluice::Status Service::ReadPast(grpc::ServerContext* context, const v1::ObserveRequest& request,
+                                 const telemetry::EventFilter& filter,
+                                 const std::function<bool(const v1::Event&)>& consume) {
+  std::optional<StatusOr<Call>> large;  // its end is that of the reading, a follower goes on
+  if (telemetry::IsLargeRead(filter, request.last())) {
+    large.emplace(calls_->Begin(context, CallKind::kLarge));
+    if (!large->ok()) return large->status();
+  }
+  telemetry::Telemetry& telemetry = *sources_.telemetry;
+  return telemetry::ReadEvents(sources_.datapath, &telemetry.assembler(), telemetry.history(), filter, request.last(),
+                               consume);
+}
+
+}  // namespace sluice::api

@@ -1,0 +1,15 @@
+// What an observer asks for that the agent does not know: a name with a typing error matches nothing, in silence. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ctrl/reconcile/controller.h"
+
+namespace sluice::api {
+
+// A line for each of `names` that is no workload, no pod and, without a name, no namespace; a few of them, and how many
+// more there are.
+std::vector<std::string> TellUnknownNames(const reconcile::View& view, const std::vector<policy::ObjectName>& names);
+
+}  // namespace sluice::api

@@ -1,0 +1,101 @@
+#include "ctrl/sluice/describe_text.h"
+
+#include <fmt/ranges.h>
+
+#include "ctrl/sluice/find_resource.h"
+#include "ctrl/sluice/object_table.h"
+#include "ctrl/sluice/policy_text.h"
+#include "policy/resource/parser.h"
+#include "telemetry/event/flow_text.h"
+
+namespace sluice::client {
+namespace {
+
+using Names = google::protobuf::RepeatedPtrField<std::string>;
+
+std::string Line(const char* title, const std::string& value) {
+  return value.empty() ? "" : fmt::format("  {:<12}{}\n", std::string(title) + ":", value);
+}
+
+std::string Section(const std::string& title, const std::vector<std::string>& lines, const char* none) {
+  std::string text = title + ":\n";
+  for (const std::string& line : lines) text += "  " + line + "\n";
+  return lines.empty() ? fmt::format("{}  {}\n", text, none) : text;
+}
+
+std::vector<std::string> ToVector(const Names& names) { return {names.begin(), names.end()}; }
+
+std::string FlowsText(const char* title, const std::vector<v1::Event>& flows) {
+  std::vector<std::string> lines;
+  for (const v1::Event& event : flows) lines.push_back(telemetry::EventText(event));
+  return Section(title, lines, "none are known");
+}
+
+std::string WorkloadText(const v1::WorkloadFacts& facts, const std::vector<v1::Event>& flows) {
+  std::string text = Line("Addresses", fmt::format("{}", fmt::join(facts.ips(), ", ")));
+  if (facts.ifindex() != 0) text += Line("Interface", fmt::format("ifindex {} on the node", facts.ifindex()));
+  if (facts.identity() != 0) text += Line("Identity", std::to_string(facts.identity()));
+  text += Line("State", StateText(facts));
+  text += Line("Quarantine", facts.quarantined() ? "yes: no policy is asked" : "no");
+  text += Section("Policies for what it is sent", ToVector(facts.ingress_policies()),
+                  "none: it is not isolated, and all may talk to it");
+  text += Section("Policies for what it sends", ToVector(facts.egress_policies()),
+                  "none: it is not isolated, and may talk to all");
+  return text + FlowsText("Last flows", flows);
+}
+
+std::string PodText(const v1::PodFacts& facts) {
+  std::string text = Line("Addresses", fmt::format("{}", fmt::join(facts.ips(), ", ")));
+  text += Line("Network", facts.host_network() ? "the node's" : "its own");
+  return text + Line("Phase", facts.finished() ? "finished: it has no address any more" : "running");
+}
+
+std::string DirectionText(const policy::NetworkPolicy& policy, policy::Direction direction) {
+  const bool is_ingress = direction == policy::Direction::kIngress;
+  const char* const title = is_ingress ? "Ingress" : "Egress";
+  if (!policy.Isolates(direction)) return fmt::format("{}:\n  not isolated by this policy\n", title);
+  return Section(title, RuleTexts(policy, direction), "no rules: nothing is allowed by this policy");
+}
+
+StatusOr<std::string> PolicyText(const v1::Resource& resource, const std::vector<v1::Event>& flows) {
+  SL_ASSIGN_OR_RETURN(const auto parsed, policy::ParseResources(ResourceName(resource.ref()), resource.yaml()));
+  if (parsed.size() != 1 || parsed.front().policy == nullptr) {
+    return MakeError(absl::StatusCode::kInternal, "{}: the agent's document is no policy",
+                     ResourceName(resource.ref()));
+  }
+  const policy::NetworkPolicy& policy = *parsed.front().policy;
+  const v1::PolicyFacts& facts = resource.policy();
+  std::string text = Line("API", resource.ref().api_version());
+  text += Line("Mode", facts.mode());
+  text += Line("Selects", policy.pod_selector.requirements.empty() ? "all workloads and pods of its namespace"
+                                                                   : SelectorText(policy.pod_selector));
+  text += DirectionText(policy, policy::Direction::kIngress) + DirectionText(policy, policy::Direction::kEgress);
+  std::vector<std::string> workloads = ToVector(facts.workloads());
+  if (facts.selected() > workloads.size()) {
+    workloads.push_back(fmt::format("and {} more", facts.selected() - workloads.size()));
+  }
+  text += Section("Workloads and pods that it selects", workloads, "none");
+  return text + FlowsText("Flows that it decided last", flows);
+}
+
+}  // namespace
+
+StatusOr<std::string> DescribeText(const v1::Resource& resource, const std::vector<v1::Event>& flows) {
+  std::string text = ResourceName(resource.ref()) + "\n" + Line("Labels", LabelsText(resource.labels()));
+  if (resource.origin() != v1::ORIGIN_UNSPECIFIED) text += Line("Origin", OriginText(resource));
+  switch (resource.facts_case()) {
+    case v1::Resource::kWorkload:
+      return text + WorkloadText(resource.workload(), flows);
+    case v1::Resource::kPod:
+      return text + PodText(resource.pod());
+    case v1::Resource::kPolicy: {
+      SL_ASSIGN_OR_RETURN(const std::string policy, PolicyText(resource, flows));
+      return text + policy;
+    }
+    case v1::Resource::FACTS_NOT_SET:
+      break;
+  }
+  return text;
+}
+
+}  // namespace sluice::client

@@ -1,0 +1,62 @@
+#include "ctrl/sluice/event_writer.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <map>
+
+#include "base/output.h"
+#include "ctrl/sluice/verb.h"
+#include "telemetry/event/event_dict.h"
+#include "telemetry/event/event_time.h"
+#include "telemetry/event/flow_text.h"
+#include "telemetry/event/json.h"
+
+namespace sluice::client {
+
+StatusOr<EventWriter> EventWriter::Make(const std::string& output, const std::string& fields) {
+  static const std::map<std::string, Form> forms = {{"compact", Form::kCompact},
+                                                    {"table", Form::kCompact},
+                                                    {"wide", Form::kWide},
+                                                    {"dict", Form::kDict},
+                                                    {"json", Form::kJson}};
+  const auto form = forms.find(output);
+  if (form == forms.end()) return InvalidError("-o {}: there are compact, wide, dict and json", output);
+  EventWriter writer(form->second);
+  if (fields.empty()) return writer;
+  if (writer.form_ != Form::kJson && writer.form_ != Form::kDict) {
+    return InvalidError("--fields: give it with -o json or -o dict");
+  }
+  auto mask = telemetry::EventMask::Parse(fields);
+  if (!mask.ok()) return Annotate(mask.status(), "--fields");
+  writer.mask_ = *std::move(mask);
+  return writer;
+}
+
+// What is told late keeps its own time at the end of its line.
+std::string EventWriter::ToLine(const v1::Event& event) {
+  if (telemetry::TimeOf(event) > shown_) shown_ = telemetry::TimeOf(event);
+  const auto form = form_ == Form::kWide ? telemetry::TextForm::kWide : telemetry::TextForm::kCompact;
+  return telemetry::EventText(event, form, &shown_) + "\n";
+}
+
+StatusOr<std::string> EventWriter::ToText(v1::Event event) {
+  if (form_ == Form::kCompact || form_ == Form::kWide) return ToLine(event);
+  if (mask_ && !mask_->Trim(&event)) return std::string();
+  if (form_ == Form::kJson) {
+    SL_ASSIGN_OR_RETURN(const std::string json, telemetry::EventToJson(event));
+    return json + "\n";
+  }
+  SL_ASSIGN_OR_RETURN(const std::string lines, telemetry::EventDict(event));
+  return (std::exchange(first_, false) ? "" : "---\n") + lines;
+}
+
+Status EventWriter::Write(const v1::Event& event) {
+  if (event.event_case() == v1::Event::EVENT_NOT_SET) {
+    Tell(telemetry::EventText(event));
+    return OkStatus();
+  }
+  SL_ASSIGN_OR_RETURN(const std::string text, ToText(event));
+  return text.empty() ? OkStatus() : WriteOut(text);
+}
+
+}  // namespace sluice::client

@@ -1,0 +1,36 @@
+// Events on standard output, in the form that was asked for. Not thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "api/sluice.pb.h"
+#include "base/status.h"
+#include "telemetry/event/event_mask.h"
+
+namespace sluice::client {
+
+class EventWriter {
+ public:
+  // `output`: compact (or table), wide, dict or json. `fields`: for the last two; empty: all. InvalidArgument: a field
+  // that no event has, or another form.
+  static StatusOr<EventWriter> Make(const std::string& output, const std::string& fields);
+
+  // Error: as WriteOut.
+  Status Write(const v1::Event& event);
+
+  // The event's line or lines; times in the first column never go back. Empty: none of the fields is there.
+  StatusOr<std::string> ToText(v1::Event event);
+
+ private:
+  enum class Form { kCompact, kWide, kDict, kJson };
+  explicit EventWriter(Form form) : form_(form) {}
+  std::string ToLine(const v1::Event& event);
+
+  Form form_;
+  std::optional<telemetry::EventMask> mask_;
+  google::protobuf::Timestamp shown_;  // the time of the last line
+  bool first_ = true;
+};
+
+}  // namespace sluice::client

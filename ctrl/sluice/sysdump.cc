@@ -1,0 +1,53 @@
+// `sysdump`: one archive with what a report of a fault needs, and no secrets.
+#include <fmt/chrono.h>
+
+#include <ctime>
+
+#include "base/output.h"
+#include "base/printable.h"
+#include "ctrl/sluice/sysdump_agent.h"
+#include "ctrl/sluice/sysdump_node.h"
+#include "ctrl/sluice/verb.h"
+
+namespace sluice::client {
+namespace {
+
+struct SysdumpOptions {
+  std::string archive;
+  NodeFacts node;
+};
+
+StatusOr<ExitCode> Sysdump(const AgentAddress& server, const SysdumpOptions& options) {
+  const std::string name = fmt::format("sluice-sysdump-{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::time(nullptr)));
+  const std::string archive = options.archive.empty() ? name + ".tar.gz" : options.archive;
+  SL_ASSIGN_OR_RETURN(DumpDirectory dump, DumpDirectory::Create(name));
+  Client client(server);
+  const auto status = DumpAgent(client, dump);
+  NodeFacts node = options.node;
+  if (status.ok() && !status->bpf_root().empty()) node.bpf_root = status->bpf_root();
+  DumpNode(node, dump);
+  SL_RETURN_IF_ERROR(dump.Pack(archive));
+  if (!dump.errors().empty()) Tell("what could not be had is named in errors.txt of the archive");
+  SL_RETURN_IF_ERROR(WriteOut(
+      fmt::format("{}: {} files; look through them before you pass them on\n", Printable(archive), dump.files())));
+  return ExitCode::kDone;
+}
+
+}  // namespace
+
+void AddSysdump(CLI::App& app, CommandLine& line) {
+  const auto options = std::make_shared<SysdumpOptions>();
+  CLI::App* verb = app.add_subcommand(
+      "sysdump",
+      "one archive (.tar.gz) with what a report of a fault needs: versions, status, resources, rulesets, identities, "
+      "flows, events, metrics, the agent's log, kernel features, programs, maps, interfaces and routes. Without "
+      "arguments of processes, environments, annotations and keys. What cannot be had is named in its errors.txt, as "
+      "all that the agent knows where none answers");
+  verb->add_option("-o,--output", options->archive,
+                   "file to write; default: sluice-sysdump-TIME.tar.gz in this directory");
+  verb->add_option("--metrics", options->node.metrics, "where the agent serves /metrics")->capture_default_str();
+  verb->add_option("--unit", options->node.unit, "the agent's unit of systemd, for its log")->capture_default_str();
+  verb->callback([&line, options] { line.run = [&line, options] { return Sysdump(line.server, *options); }; });
+}
+
+}  // namespace sluice::client

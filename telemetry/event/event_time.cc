@@ -1,0 +1,25 @@
+#include "telemetry/event/event_time.h"
+
+namespace sluice::telemetry {
+
+const google::protobuf::Timestamp& TimeOf(const v1::Event& event) {
+  switch (event.event_case()) {
+    case v1::Event::kFlow:
+      return event.flow().time();
+    case v1::Event::kLost:
+      return event.lost().time();
+    case v1::Event::kExec:
+      return event.exec().time();
+    case v1::Event::kFork:
+      return event.fork().time();
+    case v1::Event::kExit:
+      return event.exit().time();
+    case v1::Event::kChange:
+      return event.change().time();
+    case v1::Event::EVENT_NOT_SET:
+      break;
+  }
+  return google::protobuf::Timestamp::default_instance();
+}
+
+}  // namespace sluice::telemetry

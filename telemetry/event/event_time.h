@@ -1,0 +1,11 @@
+// When an event happened. Pure.
+#pragma once
+
+#include "api/sluice.pb.h"
+
+namespace sluice::telemetry {
+
+// 1970 for an event that this program does not know.
+const google::protobuf::Timestamp& TimeOf(const v1::Event& event);
+
+}  // namespace sluice::telemetry

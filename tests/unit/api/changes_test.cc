@@ -1,0 +1,93 @@
+#include "ctrl/api/changes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/api/world.h"
+
+namespace sluice::api {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Change = v1::ResourceChange;
+
+const policy::ResourceId kWeb{policy::Kind::kWorkload, {"shop", "web-0"}};
+const policy::ResourceId kDb{policy::Kind::kWorkload, {"shop", "db-0"}};
+const policy::ResourceId kPolicy{policy::Kind::kNetworkPolicy, {"shop", "db"}};
+
+// web-0 is in the resources directory too, db-0 only there.
+reconcile::View MakeTwoOrigins() {
+  reconcile::View view = MakeView();
+  view.of_directory[kWeb] = view.resources.at(kWeb);
+  view.of_directory[kDb] = view.resources.at(kDb);
+  view.of_api.erase(kDb);
+  return view;
+}
+
+TEST(Changes, WhoseDocumentCounts) {
+  const auto view = MakeTwoOrigins();
+  EXPECT_EQ(OriginOf(kWeb, view), v1::API);
+  EXPECT_TRUE(IsShadowing(kWeb, view));
+  EXPECT_EQ(OriginOf(kDb, view), v1::DIRECTORY);
+  EXPECT_FALSE(IsShadowing(kDb, view));
+  EXPECT_EQ(OriginOf({policy::Kind::kPod, {"a", "b"}}, view), v1::ORIGIN_UNSPECIFIED);
+}
+
+TEST(Changes, AgainstWhatTheApiWasGiven) {
+  const auto before = MakeTwoOrigins();
+  auto resources = *policy::ParseResources("world.yaml", kWorld);  // web-0, db-0, job, db, trial
+  resources[3].yaml += "# edited";
+  resources.push_back(policy::ParseResources("n", "{apiVersion: v1, kind: Namespace, metadata: {name: new}}")->front());
+  std::vector<Change::Change> words;
+  std::vector<bool> shadows;
+  for (const Change& change : ToChanges(before, resources)) {
+    words.push_back(change.change());
+    shadows.push_back(change.shadows());
+    EXPECT_EQ(change.in_force(), v1::API);
+  }
+  EXPECT_THAT(words, ElementsAre(Change::UNCHANGED, Change::REPLACED, Change::UNCHANGED, Change::REPLACED,
+                                 Change::UNCHANGED, Change::CREATED));
+  EXPECT_THAT(shadows, ElementsAre(true, true, false, false, false, false));
+}
+
+TEST(Changes, WhatIsRemovedFromTheApiMayComeBackFromTheDirectory) {
+  using Missing = reconcile::Missing;
+  const policy::ResourceId nobody{policy::Kind::kPod, {"a", "b"}};
+  const auto changes = ToRemovals(MakeTwoOrigins(), {kWeb, kPolicy, nobody}, Missing::kIgnored);
+  ASSERT_EQ(changes.size(), 2U);
+  EXPECT_EQ(changes[0].in_force(), v1::DIRECTORY);
+  EXPECT_EQ(changes[1].in_force(), v1::ORIGIN_UNSPECIFIED);
+  EXPECT_EQ(changes[1].change(), Change::REMOVED);
+}
+
+TEST(Changes, OfTheDirectory) {
+  const auto before = MakeTwoOrigins();
+  auto after = before;
+  after.of_directory.erase(kDb);
+  after.of_directory[kPolicy] = after.resources.at(kPolicy);
+  after.of_directory[kWeb].yaml += "# edited";
+  std::vector<std::string> told;
+  for (const Change& change : DirectoryChanges(before, after)) {
+    told.push_back(Change::Change_Name(change.change()) + " " + change.resource().name());
+  }
+  EXPECT_THAT(told, ElementsAre("REPLACED web-0", "CREATED db", "REMOVED db-0"));
+}
+
+TEST(Changes, ShadowedDocumentsAreNamedWithTheWayBack) {
+  EXPECT_THAT(ShadowedTexts(MakeTwoOrigins(), "/etc/sluice/d"),
+              ElementsAre("Workload shop/web-0: what was applied counts, not what /etc/sluice/d has; `sluice delete "
+                          "workload web-0 -n shop` brings that back"));
+  auto many = MakeTwoOrigins();
+  for (int i = 0; i < 20; ++i) {
+    const policy::ResourceId id{policy::Kind::kPod, {"shop", fmt::format("p{}", i)}};
+    many.of_api[id] = {};
+    many.of_directory[id] = {};
+  }
+  const auto texts = ShadowedTexts(many, "d");
+  ASSERT_EQ(texts.size(), 10U);
+  EXPECT_THAT(texts.back(), HasSubstr("and 12 more"));
+}
+
+}  // namespace
+}  // namespace sluice::api

@@ -1,0 +1,81 @@
+// The forms in which `observe` prints events.
+#include "ctrl/sluice/event_writer.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/client/messages.h"
+
+namespace sluice::client {
+namespace {
+
+using test::FromJson;
+using testing::HasSubstr;
+
+constexpr const char* kFlow = R"({"flow": {
+  "time": "2026-03-04T05:06:07Z", "type": "flow", "event": "END", "verdict": "DROPPED", "dropReason": "POLICY_DENIED",
+  "l4": {"protocol": "TCP", "sourcePort": 40112, "destinationPort": 9000, "tcpFlags": ["SYN", "ECE"]},
+  "source": {"namespace": "shop", "workload": "web-0", "labels": {"app": "web"}},
+  "policies": [{"namespace": "shop", "name": "closed", "effect": "DEFAULT_DENY"}],
+  "forward": {"packets": "3", "bytes": "180"}}})";
+
+std::string Text(const std::string& output, const std::string& fields, const std::string& event = kFlow) {
+  auto writer = EventWriter::Make(output, fields);
+  EXPECT_TRUE(writer.ok()) << writer.status();
+  return writer->ToText(FromJson<v1::Event>(event)).value();
+}
+
+TEST(EventWriter, FieldsOfJson) {
+  EXPECT_EQ(Text("json", "time,source.workload,l4.destinationPort"),
+            R"({"time":"2026-03-04T05:06:07Z","l4":{"destinationPort":9000},"source":{"workload":"web-0"}})"
+            "\n");
+  EXPECT_EQ(Text("json", "forward"), "{\"forward\":{\"packets\":3,\"bytes\":180}}\n") << "numbers, also as the first";
+  EXPECT_EQ(Text("json", "source.labels,policies"),
+            R"({"source":{"labels":{"app":"web"}},"policies":[{"namespace":"shop","name":"closed",)"
+            R"("effect":"DEFAULT_DENY"}]})"
+            "\n");
+}
+
+TEST(EventWriter, EventsWithoutTheFieldsAreLeftOutButLossesAreWhole) {
+  EXPECT_EQ(Text("json", "l4", R"({"exec": {"type": "exec", "workload": "web-0"}})"), "");
+  EXPECT_EQ(Text("json", "workload", R"({"exec": {"type": "exec", "workload": "web-0"}})"),
+            "{\"workload\":\"web-0\"}\n");
+  EXPECT_EQ(Text("json", "l4", R"({"lost": {"type": "lost", "count": "3"}})"), "{\"type\":\"lost\",\"count\":3}\n");
+}
+
+TEST(EventWriter, DictHasALineForEachField) {
+  const std::string text = Text("dict", "");
+  EXPECT_THAT(text, HasSubstr("time: 2026-03-04T05:06:07Z\ntype: flow\nevent: END\nverdict: DROPPED\n"));
+  EXPECT_THAT(text, HasSubstr("\ndropReason: POLICY_DENIED: "));
+  EXPECT_THAT(text, HasSubstr("\nl4.tcpFlags: SYN, ECE\n"));
+  EXPECT_THAT(text, HasSubstr("\nsource.labels.app: web\n"));
+  EXPECT_THAT(text, HasSubstr("\npolicies[0].name: closed\n"));
+  EXPECT_THAT(text, HasSubstr("\nforward.packets: 3\n"));
+  EXPECT_EQ(Text("dict", "source.workload"), "source.workload: web-0\n");
+  auto writer = EventWriter::Make("dict", "verdict").value();
+  EXPECT_EQ(writer.ToText(FromJson<v1::Event>(kFlow)).value(), "verdict: DROPPED\n");
+  EXPECT_EQ(writer.ToText(FromJson<v1::Event>(kFlow)).value(), "---\nverdict: DROPPED\n");
+}
+
+TEST(EventWriter, TimesOfLinesNeverGoBack) {
+  auto writer = EventWriter::Make("compact", "").value();
+  const auto line = [&](const std::string& time) {
+    return writer.ToText(FromJson<v1::Event>(R"({"exec": {"time": ")" + time + R"("}})")).value();
+  };
+  EXPECT_EQ(line("2026-03-04T05:06:07Z"), "2026-03-04T05:06:07.000Z EXEC   - 0 []\n");
+  EXPECT_EQ(line("2026-03-04T05:06:37Z"), "2026-03-04T05:06:37.000Z EXEC   - 0 []\n");
+  EXPECT_EQ(line("2026-03-04T05:06:08Z"), "2026-03-04T05:06:37.000Z EXEC   - 0 [] (of 2026-03-04T05:06:08.000Z)\n");
+  EXPECT_EQ(line("2026-03-04T05:06:38Z"), "2026-03-04T05:06:38.000Z EXEC   - 0 []\n");
+}
+
+TEST(EventWriter, RefusesFieldsThatNoEventHas) {
+  for (const char* fields : {"sorce", "source.frob", "policies.name", "source.labels.app", "", "time,,type"}) {
+    const auto writer = EventWriter::Make("json", fields);
+    EXPECT_EQ(writer.ok(), std::string(fields).empty()) << fields;
+  }
+  EXPECT_THAT(Message(EventWriter::Make("json", "sorce").status()), HasSubstr("--fields: sorce: no event has"));
+  EXPECT_FALSE(EventWriter::Make("compact", "time").ok());
+  EXPECT_THAT(Message(EventWriter::Make("xml", "").status()), HasSubstr("compact, wide, dict and json"));
+}
+
+}  // namespace
+}  // namespace sluice::client
