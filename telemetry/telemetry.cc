@@ -1,5 +1,7 @@
 #include "telemetry/telemetry.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/printable.h"
 
@@ -8,6 +10,11 @@ namespace {
 
 // Longer than a healing of the process tree takes: a flow whose process is late is told without it.
 constexpr std::chrono::milliseconds kCatchUp{500};
+
+// What /readyz names of what is closed.
+constexpr std::size_t kClosedNamed = 20;
+
+HttpReply NotYet() { return {.code = 503, .body = "enforcement is not in place yet\n"}; }
 
 }  // namespace
 
@@ -21,6 +28,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
              sources_.send_flow_events(watched);
              if (watched) collector_.Wake();
            }),
+      verdicts_(options_.max_policy_series),
       sweeper_(sources_.datapath, &assembler_, &history_, &hub_),
       metrics_({.datapath = sources_.datapath,
                 .sweeper = &sweeper_,
@@ -33,6 +41,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .holding = [this] { return Holding(); },
                 .processes = [this] { return ReadProcessNumbers(); },
                 .traffic = [this] { return traffic_.get(); },
+                .verdicts = &verdicts_,
                 .exported = [this] { return export_.get(); },
                 .api_refused = sources_.api_refused,
                 .http_dropped =
@@ -41,7 +50,14 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                       return http != nullptr ? http->dropped() : 0;
                     }},
                {.max_workloads = options_.max_workload_series, .version = options_.version}),
-      collector_(options_.collector, sources_.datapath, &assembler_, &history_, &hub_, &sweeper_) {}
+      collector_(options_.collector, sources_.datapath, &assembler_, &history_, &hub_, &sweeper_) {
+  sweeper_.CountVerdicts(&verdicts_);
+  sweeper_.TellTop(&top_);
+}
+
+StatusOr<v1::TopReply> Telemetry::ReadTop(const v1::TopRequest& request) {
+  return top_.Read(sources_.datapath, assembler_.Capture(), request);
+}
 
 std::optional<ProcessNumbers> Telemetry::ReadProcessNumbers() const {
   if (processes_ == nullptr) return std::nullopt;
@@ -54,39 +70,46 @@ std::optional<ProcessNumbers> Telemetry::ReadProcessNumbers() const {
 
 std::string Telemetry::Holding() const { return sources_.holding ? sources_.holding() : std::string(); }
 
+// A workload whose interface is not found yet must not take the node out of service: nothing of it passes, and all
+// others are enforced on.
+HttpReply Telemetry::Ready() const {
+  if (!sources_.ready()) return NotYet();
+  if (const std::string holding = Holding(); !holding.empty())
+    return {.code = 503, .body = "holding: " + holding + "\n"};
+  if (const std::string problem = sources_.datapath->integrity().problem; !problem.empty())
+    return {.code = 503, .body = "enforcement is damaged: " + problem + "\n"};
+  std::string body = "ready\n";
+  const std::vector<std::string> closed = sources_.closed ? sources_.closed() : std::vector<std::string>();
+  for (std::size_t i = 0; i < std::min(closed.size(), kClosedNamed); ++i) body += "closed: " + closed[i] + "\n";
+  if (closed.size() > kClosedNamed) body += fmt::format("and {} more are closed\n", closed.size() - kClosedNamed);
+  return {.body = std::move(body)};
+}
+
 Status Telemetry::Serve() {
-  if (!options_.metrics_address.empty()) {
-    HttpReply not_yet{.code = 503, .body = "enforcement is not in place yet\n"};
-    const HttpServer::Handlers handlers = {
-        {"/metrics",
-         [this, not_yet] {
-           if (!sources_.ready()) return not_yet;
-           return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.Render()};
-         }},
-        {"/healthz", [] { return HttpReply{.body = "ok\n"}; }},
-        {"/readyz",
-         [this, not_yet] {
-           if (!sources_.ready()) return not_yet;
-           const std::string holding = Holding();
-           if (!holding.empty()) return HttpReply{.code = 503, .body = "holding: " + holding + "\n"};
-           const std::string problem = sources_.datapath->integrity().problem;
-           if (!problem.empty()) return HttpReply{.code = 503, .body = "enforcement is damaged: " + problem + "\n"};
-           return HttpReply{.body = "ready\n"};
-         }},
-    };
-    SL_ASSIGN_OR_RETURN(http_, HttpServer::Start(options_.metrics_address, handlers));
-    serving_ = http_.get();
-  }
+  if (options_.metrics_address.empty()) return OkStatus();
+  const HttpServer::Handlers handlers = {
+      {"/metrics",
+       [this] {
+         if (!sources_.ready()) return NotYet();
+         return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.Render()};
+       }},
+      {"/healthz", [] { return HttpReply{.body = "ok\n"}; }},
+      {"/readyz", [this] { return Ready(); }},
+  };
+  SL_ASSIGN_OR_RETURN(http_, HttpServer::Start(options_.metrics_address, handlers));
+  serving_ = http_.get();
   return OkStatus();
 }
 
 Status Telemetry::StartProcesses(ProcessSensor::Options options) {
   SL_ASSIGN_OR_RETURN(processes_, ProcessSensor::Start(std::move(options), &hub_, &history_));
   assembler_.NameProcesses([this](sl_process_id id, v1::Process* out) { return processes_->events().ToPeer(id, out); });
-  traffic_ = std::make_unique<ProcessTraffic>(options_.max_process_series, [this](sl_process_id id) {
+  const BinarySource binary = [this](sl_process_id id) {
     const auto life = processes_->tree().Find(id);
     return life && life->image ? Printable(life->image->binary) : std::string();
-  });
+  };
+  traffic_ = std::make_unique<ProcessTraffic>(options_.max_process_series, binary);
+  top_.NameProcesses(binary);
   sweeper_.CountPrograms(traffic_.get());
   collector_.NameProcesses([this] { processes_->CatchUp(kCatchUp); });
   return OkStatus();

@@ -18,6 +18,7 @@ struct TelemetryOptions {
   std::size_t history = 4096;                      // past events
   std::size_t max_workload_series = 256;
   std::size_t max_process_series = 512;
+  std::size_t max_policy_series = 512;
   Collector::Options collector;
   Clock clock = ReadClocks;
 };
@@ -28,6 +29,8 @@ struct TelemetrySources {
   PolicySource policy;
   std::function<std::uint64_t()> revision;
   std::function<std::size_t()> unbound_workloads;
+  // What is closed, though the agent enforces, and why: a line each. May be absent.
+  std::function<std::vector<std::string>()> closed;
   std::function<StatusOr<std::size_t>()> quarantined_workloads;
   std::function<bool()> ready;           // what was found at the start is enforced
   std::function<std::string()> holding;  // why the kernel's policy is not replaced; empty: it is; may be absent
@@ -41,6 +44,7 @@ class Telemetry {
   ~Telemetry() { Stop(); }
 
   // Serves HTTP; until `ready`, /readyz and /metrics say 503, and /readyz also while something is not as it should be.
+  // What is closed is no reason for a 503: the agent enforces, and the body says what is.
   // Error: the metrics address, as HttpServer::Start.
   Status Serve();
   // Sees processes from now on. Before `ready`. Error: none are seen, as ProcessSensor::Start; all else works.
@@ -51,6 +55,9 @@ class Telemetry {
   Status Start();
   // Ends all following, then the collector and the HTTP server. Idempotent.
   void Stop();
+
+  // What workloads and their programs or peers sent and were denied. Error: as TopTraffic::Read.
+  StatusOr<v1::TopReply> ReadTop(const v1::TopRequest& request);
 
   FlowAssembler& assembler() { return assembler_; }
   History& history() { return history_; }
@@ -64,12 +71,15 @@ class Telemetry {
  private:
   std::optional<ProcessNumbers> ReadProcessNumbers() const;
   std::string Holding() const;
+  HttpReply Ready() const;
 
   const TelemetryOptions options_;
   const TelemetrySources sources_;
   FlowAssembler assembler_;
   History history_;
   EventHub hub_;
+  PolicyVerdicts verdicts_;
+  TopTraffic top_{TopTraffic::Options()};
   FlowSweeper sweeper_;
   Metrics metrics_;
   Collector collector_;

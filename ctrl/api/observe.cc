@@ -1,6 +1,7 @@
 // Observe: past events, and what happens from now on.
 #include "api/grpc_status.h"
 #include "api/observe_metadata.h"
+#include "ctrl/api/freed_memory.h"
 #include "ctrl/api/service.h"
 #include "ctrl/api/unknown_names.h"
 #include "telemetry/flow/event_reader.h"
@@ -58,6 +59,7 @@ grpc::Status Service::Observe(grpc::ServerContext* context, const v1::ObserveReq
 sluice::Status Service::ReadPast(grpc::ServerContext* context, const v1::ObserveRequest& request,
                                  const telemetry::EventFilter& filter,
                                  const std::function<bool(const v1::Event&)>& consume) {
+  const FreedMemory freed;
   std::optional<StatusOr<Call>> large;  // its end is that of the reading, a follower goes on
   if (telemetry::IsLargeRead(filter, request.last())) {
     large.emplace(calls_->Begin(context, CallKind::kLarge));

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "ctrl/api/changes.h"
 #include "ctrl/api/convert.h"
+#include "ctrl/api/freed_memory.h"
 #include "ctrl/api/links_of_change.h"
 #include "ctrl/api/resource_ids.h"
 #include "ctrl/api/running_processes.h"
@@ -107,8 +108,9 @@ grpc::Status Service::Delete(grpc::ServerContext* context, const v1::DeleteReque
   return ToGrpc(revision.status());
 }
 
-sluice::Status Service::ListFlows(const Emit& emit) const {
-  return telemetry::ReadFlows(sources_.datapath, &sources_.telemetry->assembler(), [&](v1::Flow flow) {
+sluice::Status Service::ListFlows(const v1::GetRequest& request, const Emit& emit) const {
+  const FreedMemory freed;
+  return telemetry::ReadFlows(sources_.datapath, &sources_.telemetry->assembler(), request.limit(), [&](v1::Flow flow) {
     return emit(ToObject(std::move(flow), &v1::Object::mutable_flow));
   });
 }
@@ -143,7 +145,7 @@ sluice::Status Service::List(const v1::GetRequest& request, const Emit& emit) co
   const auto view = sources_.controller->view();
   switch (selection.listing) {
     case Listing::kFlows:
-      return ListFlows(emit);
+      return ListFlows(request, emit);
     case Listing::kProcesses:
       return ListProcesses(request, emit);
     case Listing::kIdentities:
@@ -194,6 +196,15 @@ grpc::Status Service::Quarantine(grpc::ServerContext* context, const v1::Quarant
   teller_.Tell(request->release() ? "release" : "quarantine", call->caller().name, revision, {about});
   if (revision.ok()) reply->set_revision(*revision);
   return ToGrpc(revision.status());
+}
+
+grpc::Status Service::Top(grpc::ServerContext* context, const v1::TopRequest* request, v1::TopReply* reply) {
+  SL_BEGIN_CALL(call, context, kRead);
+  const FreedMemory freed;
+  auto read = sources_.telemetry->ReadTop(*request);
+  if (!read.ok()) return ToGrpc(read.status());
+  *reply = *std::move(read);
+  return grpc::Status::OK;
 }
 
 grpc::Status Service::Status(grpc::ServerContext* context, const v1::StatusRequest*, v1::AgentStatus* reply) {

@@ -40,6 +40,7 @@ class Service final : public v1::Sluice::Service {
   grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest*, v1::Explanation*) override;
   grpc::Status Quarantine(grpc::ServerContext*, const v1::QuarantineRequest*, v1::QuarantineReply*) override;
   grpc::Status Observe(grpc::ServerContext*, const v1::ObserveRequest*, grpc::ServerWriter<v1::Event>*) override;
+  grpc::Status Top(grpc::ServerContext*, const v1::TopRequest*, v1::TopReply*) override;
   grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest*, v1::AgentStatus*) override;
 
  private:
@@ -48,7 +49,7 @@ class Service final : public v1::Sluice::Service {
   void TellLinks(const std::vector<policy::Resource>& changed, explain::ProgramLinks* links) const;
   using Emit = std::function<bool(const v1::Object&)>;  // false: no more
   sluice::Status List(const v1::GetRequest& request, const Emit& emit) const;
-  sluice::Status ListFlows(const Emit& emit) const;
+  sluice::Status ListFlows(const v1::GetRequest& request, const Emit& emit) const;
   sluice::Status ListProcesses(const v1::GetRequest& request, const Emit& emit) const;
   sluice::Status ListResources(const v1::GetRequest& request, const KindSelection& selection, const Emit& emit) const;
 

@@ -1,5 +1,7 @@
 #include "ctrl/api/status.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 
@@ -103,6 +105,14 @@ Status AddNumbers(const reconcile::View& view, datapath::PathReader& datapath, t
   }
   status->set_followers(telemetry.hub().subscribers());
   return OkStatus();
+}
+
+std::vector<std::string> ClosedLines(const reconcile::View& view) {
+  std::vector<std::string> lines;
+  for (const auto& [name, problem] : view.unbound) lines.push_back(fmt::format("{}: {}", name.ToString(), problem));
+  for (const auto& [ifindex, problem] : view.closed)
+    lines.push_back(fmt::format("interface number {}: {}", ifindex, problem));
+  return lines;
 }
 
 }  // namespace sluice::api

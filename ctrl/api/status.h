@@ -10,4 +10,7 @@ namespace sluice::api {
 Status AddNumbers(const reconcile::View& view, datapath::PathReader& datapath, telemetry::Telemetry& telemetry,
                   v1::AgentStatus* status);
 
+// What is closed, though the agent enforces, and why: "shop/db-0: no interface v-db".
+std::vector<std::string> ClosedLines(const reconcile::View& view);
+
 }  // namespace sluice::api

@@ -148,6 +148,15 @@ StatusOr<v1::AgentStatus> Client::ReadStatus() {
   return status;
 }
 
+StatusOr<v1::TopReply> Client::Top(const v1::TopRequest& request) {
+  SL_RETURN_IF_ERROR(usable_);
+  grpc::ClientContext context;
+  SetTimeout(&context, kAnswerTimeout);
+  v1::TopReply reply;
+  SL_RETURN_IF_ERROR(Convert(stub_->Top(&context, request, &reply)));
+  return reply;
+}
+
 Status Client::Get(const v1::GetRequest& request, const std::function<Status(const v1::Object&)>& consume) {
   SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;

@@ -34,6 +34,7 @@ class Client {
   StatusOr<v1::Explanation> Explain(const v1::ExplainRequest& request);
   StatusOr<v1::QuarantineReply> Quarantine(const v1::QuarantineRequest& request);
   StatusOr<v1::AgentStatus> ReadStatus();
+  StatusOr<v1::TopReply> Top(const v1::TopRequest& request);
 
   // Streams: each message goes to `consume`, whose error ends the stream and is returned.
   Status Get(const v1::GetRequest& request, const std::function<Status(const v1::Object&)>& consume);

@@ -34,7 +34,8 @@ std::string FirstWord(const CLI::App& app, int argc, const char* const* argv) {
 
 void FillCommandLine(CLI::App& app, CommandLine& line) {
   app.footer(
-      "Exit codes: 0 done, 1 failed, 2 usage, 3 the answer is \"denied\". What goes on until Ctrl-C ends with 0.\n"
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 the answer is \"denied\", 4 something is closed or not in place "
+      "(status). What goes on until Ctrl-C ends with 0.\n"
       "`sluice help VERB` says more. SLUICE_SERVER and SLUICE_TLS_CERT, _KEY, _CA and _NAME stand for the options.\n"
       "Namespaces: -n says one, and so does namespace/name. Without them, `get` looks in all namespaces, and every "
       "other verb means \"default\".\n"

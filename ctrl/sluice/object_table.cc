@@ -7,6 +7,7 @@
 #include <map>
 
 #include "ctrl/sluice/process_table.h"
+#include "ctrl/sluice/some_of.h"
 #include "telemetry/event/flow_text.h"
 
 namespace sluice::client {
@@ -21,7 +22,7 @@ Cells WorkloadCells(const v1::Object& object) {
   const v1::WorkloadFacts& facts = resource.workload();
   return {resource.ref().namespace_(),
           resource.ref().name(),
-          fmt::format("{}", fmt::join(facts.ips(), ",")),
+          SomeOf(facts.ips(), ","),
           NumberOrNone(facts.identity()),
           NumberOrNone(facts.ifindex()),
           LabelsText(resource.labels()),
@@ -33,7 +34,7 @@ Cells PodCells(const v1::Object& object) {
   const v1::PodFacts& facts = resource.pod();
   return {resource.ref().namespace_(),
           resource.ref().name(),
-          fmt::format("{}", fmt::join(facts.ips(), ",")),
+          SomeOf(facts.ips(), ","),
           facts.host_network() ? "yes" : "no",
           facts.finished() ? "finished" : "running",
           LabelsText(resource.labels())};
@@ -56,14 +57,13 @@ Cells PolicyCells(const v1::Object& object) {
 
 Cells IdentityCells(const v1::Object& object) {
   const v1::Identity& identity = object.identity();
-  return {std::to_string(identity.id()), identity.description(),
-          fmt::format("{}", fmt::join(identity.addresses(), ","))};
+  return {std::to_string(identity.id()), identity.description(), SomeOf(identity.addresses(), ",")};
 }
 
 Cells RulesetCells(const v1::Object& object) {
   const v1::Ruleset& ruleset = object.ruleset();
   return {std::to_string(ruleset.id()), ruleset.direction(), std::to_string(ruleset.workloads()),
-          fmt::format("{}", fmt::join(ruleset.policies(), ", "))};
+          SomeOf(ruleset.policies(), ", ")};
 }
 
 using ToCells = Cells (*)(const v1::Object& object);

@@ -23,7 +23,7 @@ std::string Find(const std::string& program) {
   std::string directories = std::string(path == nullptr ? "/usr/bin:/bin" : path) + ":/usr/sbin:/sbin";
   for (std::size_t begin = 0; begin <= directories.size();) {
     const std::size_t end = std::min(directories.find(':', begin), directories.size());
-    const std::string candidate = directories.substr(begin, end - begin) + "/" + program;
+    std::string candidate = directories.substr(begin, end - begin) + "/" + program;
     if (candidate.front() == '/' && access(candidate.c_str(), X_OK) == 0) return candidate;
     begin = end + 1;
   }

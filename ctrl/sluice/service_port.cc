@@ -29,7 +29,7 @@ std::string ListText(const std::vector<policy::NamedPort>& ports) {
 }  // namespace
 
 StatusOr<ProtocolPort> ResolvePort(const std::string& text, const std::string& end, const FindPorts& find) {
-  const auto number = ParseProtocolPort(text);
+  auto number = ParseProtocolPort(text);
   const std::size_t slash = text.find('/');
   const std::string name = text.substr(0, slash);
   if (number.ok() || !IsName(name)) return number;

@@ -1,4 +1,8 @@
 // `status`: is enforcement in place, and how does the agent fare?
+#include <chrono>
+#include <optional>
+#include <thread>
+
 #include "base/output.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/status_text.h"
@@ -8,27 +12,60 @@
 namespace sluice::client {
 namespace {
 
-StatusOr<ExitCode> ShowStatus(const AgentAddress& server, const std::string& output) {
-  SL_ASSIGN_OR_RETURN(const v1::AgentStatus status, Client(server).ReadStatus());
-  if (output == "json") {
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kAskAgain{500};
+
+struct StatusOptions {
+  std::string output = "table";
+  std::optional<double> wait;  // seconds; 0: without end
+};
+
+// Asks until everything is in place or the time is over, also while no agent answers: the last answer.
+StatusOr<v1::AgentStatus> Ask(const AgentAddress& server, const StatusOptions& options) {
+  Client client(server);
+  const double seconds = options.wait.value_or(0);
+  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  const bool for_ever = options.wait && seconds == 0;
+  while (true) {
+    StatusOr<v1::AgentStatus> status = client.ReadStatus();
+    const bool done = status.ok() ? IsInPlace(*status) : status.status().code() != absl::StatusCode::kUnavailable;
+    if (done || (!for_ever && Clock::now() + kAskAgain >= until)) return status;
+    std::this_thread::sleep_for(kAskAgain);
+  }
+}
+
+StatusOr<ExitCode> ShowStatus(const AgentAddress& server, const StatusOptions& options) {
+  SL_ASSIGN_OR_RETURN(const v1::AgentStatus status, Ask(server, options));
+  if (options.output == "json") {
     SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToJson(status));
     SL_RETURN_IF_ERROR(WriteOut(json + "\n"));
   } else {
     SL_RETURN_IF_ERROR(WriteOut(StatusText(status)));
   }
-  if (status.ready()) return ExitCode::kDone;
-  return Status(absl::StatusCode::kUnavailable, NotReadyText(status));
+  if (IsInPlace(status)) return ExitCode::kDone;
+  Tell("sluice: " + NotInPlaceText(status));
+  return ExitCode::kNotInPlace;
 }
 
 }  // namespace
 
 void AddStatus(CLI::App& app, CommandLine& line) {
-  const auto output = std::make_shared<std::string>("table");
-  CLI::App* verb = app.add_subcommand("status", "the agent's health; exit 0 only when enforcement is in place");
-  verb->add_option("-o,--output", *output, "table (text) or json")
+  const auto options = std::make_shared<StatusOptions>();
+  CLI::App* verb = app.add_subcommand("status",
+                                      "the agent's health; exit 0 only when enforcement is in place for every "
+                                      "workload, 4 when something is closed or not in place");
+  verb->add_option("-o,--output", options->output, "table (text) or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
-  verb->callback([&line, output] { line.run = [&line, output] { return ShowStatus(line.server, *output); }; });
+  verb->add_option_function<std::vector<double>>(
+          "--wait",
+          [options](const std::vector<double>& seconds) { options->wait = seconds.empty() ? 0 : seconds.front(); },
+          "wait until everything is in place, at most SECONDS; without a number as long as it takes")
+      ->expected(0, 1)
+      ->type_name("[SECONDS]")
+      ->check(CLI::Range(0.0, 1e6).description(""));
+  verb->callback([&line, options] { line.run = [&line, options] { return ShowStatus(line.server, *options); }; });
 }
 
 }  // namespace sluice::client

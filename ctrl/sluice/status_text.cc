@@ -4,8 +4,11 @@
 #include <fmt/ranges.h>
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
+
 #include "base/printable.h"
 #include "base/table.h"
+#include "ctrl/sluice/some_of.h"
 
 namespace sluice::client {
 namespace {
@@ -37,6 +40,38 @@ std::string MapsText(const v1::AgentStatus& status) {
   return Section(table);
 }
 
+std::string Count(int count, const char* what) { return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"); }
+
+// The agent says in these words where it could not close one.
+bool IsOpen(const v1::AgentStatus::Unbound& unbound) {
+  return unbound.problem().find("NOT closed") != std::string::npos;
+}
+
+// "2 workloads and 1 interface are closed: nothing passes there".
+std::string ClosedText(const v1::AgentStatus& status) {
+  const auto open = static_cast<int>(std::count_if(status.unbound().begin(), status.unbound().end(), IsOpen));
+  const int closed = status.unbound_size() - open;
+  std::vector<std::string> parts;
+  if (closed != 0) parts.push_back(Count(closed, "workload"));
+  if (status.closed_size() != 0) parts.push_back(Count(status.closed_size(), "interface"));
+  std::string text;
+  if (!parts.empty()) {
+    const bool one = closed + status.closed_size() == 1;
+    text = fmt::format("{} {} closed: nothing passes there", fmt::join(parts, " and "), one ? "is" : "are");
+  }
+  if (open == 0) return text;
+  return fmt::format("{}{}{} neither enforced on nor closed", text, text.empty() ? "" : "; ", Count(open, "workload"));
+}
+
+std::string FirstClosed(const v1::AgentStatus& status) {
+  if (status.unbound_size() == 0) {
+    const auto& first = status.closed(0);
+    return fmt::format("interface {} ({}): {}", first.interface(), first.ifindex(), first.problem());
+  }
+  const auto& first = status.unbound(0);
+  return fmt::format("{}/{}: {}", first.namespace_(), first.name(), first.problem());
+}
+
 std::string UnboundText(const v1::AgentStatus& status) {
   Table table({{"NOT ENFORCED ON"}, {"BECAUSE"}});
   for (const auto& unbound : status.unbound()) {
@@ -53,10 +88,7 @@ std::string QuarantineText(const v1::AgentStatus& status) {
   for (const std::string& workload : status.quarantine().workloads()) table.Add({workload});
   if (table.empty()) return "";
   const auto& allow = status.quarantine().allow();
-  return Section(table) +
-         (allow.empty()
-              ? ""
-              : Printable(fmt::format("allowed peers: {}", fmt::join(allow.begin(), allow.end(), ", "))) + "\n");
+  return Section(table) + (allow.empty() ? "" : Printable("allowed peers: " + SomeOf(allow, ", ")) + "\n");
 }
 
 std::string IntegrityText(const v1::AgentStatus& status) {
@@ -100,6 +132,7 @@ std::string StatusText(const v1::AgentStatus& status) {
   std::string text =
       fmt::format("{}: policy revision {}, generation {}, workloads {}\n", status.ready() ? "enforcing" : "not ready",
                   status.revision(), status.generation(), status.workloads());
+  if (const std::string closed = ClosedText(status); !closed.empty()) text += closed + "\n";
   if (!status.holding().empty()) text += HoldingText(status) + "\n";
   text += fmt::format("sluiced {} on {}", Printable(status.version()), Printable(status.node()));
   if (status.has_start_time()) text += " since " + TimeUtil::ToString(status.start_time());
@@ -112,19 +145,20 @@ std::string StatusText(const v1::AgentStatus& status) {
          RightsText("RIGHT OF THE HELPER", status.helper_rights(), status.helper_confinement());
 }
 
-std::string NotReadyText(const v1::AgentStatus& status) {
+bool IsInPlace(const v1::AgentStatus& status) {
+  return status.ready() && status.unbound_size() == 0 && status.closed_size() == 0;
+}
+
+std::string NotInPlaceText(const v1::AgentStatus& status) {
   if (!status.integrity_problem().empty()) {
     return "somebody else changed what the agent has in the kernel, and it cannot be put back: " +
            status.integrity_problem();
   }
   if (!status.holding().empty()) return HoldingText(status);
-  if (status.unbound_size() == 0) {
+  if (status.unbound_size() + status.closed_size() == 0) {
     return "the agent runs but does not enforce yet: wait, or see its log for what it waits for";
   }
-  const auto& first = status.unbound(0);
-  return fmt::format(
-      "the agent runs but does not enforce everything: {} workloads are not bound, the first is {}/{}: {}",
-      status.unbound_size(), first.namespace_(), first.name(), first.problem());
+  return fmt::format("{}; the first is {}", ClosedText(status), FirstClosed(status));
 }
 
 }  // namespace sluice::client

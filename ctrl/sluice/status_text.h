@@ -8,7 +8,9 @@
 namespace sluice::client {
 
 std::string StatusText(const v1::AgentStatus& status);
-// Why it is not ready, as far as the status tells, and what to do.
-std::string NotReadyText(const v1::AgentStatus& status);
+// Enforcement is in place, and nothing is closed that should be open.
+bool IsInPlace(const v1::AgentStatus& status);
+// What is not in place, as far as the status tells, and what to do.
+std::string NotInPlaceText(const v1::AgentStatus& status);
 
 }  // namespace sluice::client

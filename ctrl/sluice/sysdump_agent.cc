@@ -62,7 +62,7 @@ void DumpEvents(Client& client, DumpDirectory& dump) {
 
 StatusOr<v1::AgentStatus> DumpAgent(Client& client, DumpDirectory& dump) {
   std::string versions = "sluice " SLUICE_VERSION "\n";
-  const StatusOr<v1::AgentStatus> status = client.ReadStatus();
+  StatusOr<v1::AgentStatus> status = client.ReadStatus();
   if (status.ok()) versions += fmt::format("sluiced {}\n", Printable(status->version()));
   dump.Write("versions.txt", versions);
   dump.Note("status.json", status.status());

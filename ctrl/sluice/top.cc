@@ -1,8 +1,13 @@
-// `top`: who sends and is sent how much right now.
+// `top`: who sends and receives how much right now.
+#include <unistd.h>
+
+#include <csignal>
+#include <sstream>
 #include <thread>
 
 #include "base/output.h"
 #include "ctrl/sluice/client.h"
+#include "ctrl/sluice/terminal.h"
 #include "ctrl/sluice/traffic_rates.h"
 #include "ctrl/sluice/verb.h"
 
@@ -10,46 +15,68 @@ namespace sluice::client {
 namespace {
 
 constexpr char kClearScreen[] = "\x1b[H\x1b[2J";
+constexpr char kBold[] = "\x1b[1m", kRed[] = "\x1b[31m", kPlain[] = "\x1b[0m";
 
 struct TopOptions {
+  v1::TopRequest::By by = v1::TopRequest::PROGRAM;
+  TrafficSort sort = TrafficSort::kBytes;
+  std::string ns;
+  std::size_t limit = 0;         // rows; 0: all
   std::uint32_t iterations = 0;  // 0: without end
   bool once = false;
   double interval = 2;
   std::string output = "table";
 };
 
-StatusOr<std::vector<v1::Flow>> ReadFlows(Client& client) {
-  v1::GetRequest request;
-  request.set_kind("flows");
-  std::vector<v1::Flow> flows;
-  SL_RETURN_IF_ERROR(client.Get(request, [&](const v1::Object& object) {
-    flows.push_back(object.flow());
-    return OkStatus();
-  }));
-  return flows;
+// There is nothing to put in order: every listing was written at once.
+void EndAtOnce(int /*signal*/) { _exit(static_cast<int>(ExitCode::kDone)); }
+
+// The titles in bold, what was dropped in red.
+std::string WithColors(const std::string& table, const std::vector<TrafficRates::Row>& rows) {
+  std::istringstream lines(table);
+  std::string text, line;
+  for (std::size_t i = 0; std::getline(lines, line); ++i) {
+    const char* const color = i == 0 ? kBold : i <= rows.size() && rows[i - 1].drops > 0 ? kRed : nullptr;
+    text += color == nullptr ? line + "\n" : color + line + kPlain + "\n";
+  }
+  return text;
 }
 
-Status Show(const std::vector<TrafficRates::Row>& rows, const TopOptions& options) {
-  std::string text;
+Status Show(std::vector<TrafficRates::Row> rows, const TopOptions& options, bool first) {
+  SortRows(options.sort, &rows);
+  if (options.limit != 0 && rows.size() > options.limit) rows.resize(options.limit);
   if (options.output == "json") {
+    std::string text;
     for (const TrafficRates::Row& row : rows) text += TrafficJson(row) + "\n";
-  } else {
-    text = (options.iterations == 1 ? "" : kClearScreen) + MakeTrafficTable(rows).ToString();
+    return WriteOut(text);
   }
-  return WriteOut(text);
+  const bool screen = OutputIsTerminal() && options.iterations != 1;
+  const auto window = OutputIsTerminal() ? WindowOfOutput() : std::nullopt;
+  // The titles, and the line of the cursor.
+  if (screen && window && window->rows > 2 && rows.size() > window->rows - 2) rows.resize(window->rows - 2);
+  std::string text = MakeTrafficTable(rows, options.by, window ? window->columns : 0).ToString();
+  if (OutputTakesColor()) text = WithColors(text, rows);
+  return WriteOut((screen ? kClearScreen : first ? "" : "\n") + text);
 }
 
 StatusOr<ExitCode> Top(const AgentAddress& server, TopOptions options) {
   if (options.once) options.iterations = 1;
+  v1::TopRequest request;
+  request.set_by(options.by);
+  request.set_namespace_(options.ns);
   Client client(server);
   TrafficRates rates;
-  const std::chrono::duration<double> interval(options.interval);
-  SL_ASSIGN_OR_RETURN(const auto first, ReadFlows(client));
-  rates.Update(first, TrafficRates::Clock::now());
+  std::signal(SIGINT, EndAtOnce);
+  const auto interval =
+      std::chrono::duration_cast<TrafficRates::Clock::duration>(std::chrono::duration<double>(options.interval));
+  SL_ASSIGN_OR_RETURN(const v1::TopReply before, client.Top(request));
+  auto next = TrafficRates::Clock::now();
+  rates.Update(before, next);
   for (std::uint32_t shown = 0; options.iterations == 0 || shown < options.iterations; ++shown) {
-    std::this_thread::sleep_for(interval);
-    SL_ASSIGN_OR_RETURN(const auto flows, ReadFlows(client));
-    SL_RETURN_IF_ERROR(Show(rates.Update(flows, TrafficRates::Clock::now()), options));
+    next = std::max(next + interval, TrafficRates::Clock::now());
+    std::this_thread::sleep_until(next);
+    SL_ASSIGN_OR_RETURN(const v1::TopReply reply, client.Top(request));
+    SL_RETURN_IF_ERROR(Show(rates.Update(reply, TrafficRates::Clock::now()), options, shown == 0));
   }
   return ExitCode::kDone;
 }
@@ -57,12 +84,28 @@ StatusOr<ExitCode> Top(const AgentAddress& server, TopOptions options) {
 }  // namespace
 
 void AddTop(CLI::App& app, CommandLine& line) {
+  static const std::map<std::string, v1::TopRequest::By> kinds = {
+      {"workload", v1::TopRequest::WORKLOAD}, {"program", v1::TopRequest::PROGRAM}, {"peer", v1::TopRequest::PEER}};
+  static const std::map<std::string, TrafficSort> sorts = {{"packets", TrafficSort::kPackets},
+                                                           {"bytes", TrafficSort::kBytes},
+                                                           {"drops", TrafficSort::kDrops},
+                                                           {"flows", TrafficSort::kFlows}};
   const auto options = std::make_shared<TopOptions>();
-  CLI::App* verb = app.add_subcommand("top", "workloads, and programs where flows name them, by what they send now");
-  CLI::Option* count = verb->add_option("-n,--iterations", options->iterations, "end after so many; default: Ctrl-C");
-  verb->add_flag("--once", options->once, "the same as -n 1")->excludes(count);
+  CLI::App* verb = app.add_subcommand("top", "workloads, with their programs or peers, by what they send now");
+  verb->add_option("--by", options->by, "what is below each workload: program, peer, or nothing (workload)")
+      ->transform(CLI::CheckedTransformer(kinds).description(""))
+      ->type_name("workload|program|peer")
+      ->default_str("program");
+  verb->add_option("--sort", options->sort, "packets, bytes, drops or flows: the most comes first")
+      ->transform(CLI::CheckedTransformer(sorts).description(""))
+      ->type_name("packets|bytes|drops|flows")
+      ->default_str("bytes");
+  verb->add_option("-n,--namespace", options->ns, "only workloads of this namespace; default: all");
+  verb->add_option("--limit", options->limit, "show at most so many rows; default: all, on a terminal what fits");
+  CLI::Option* count = verb->add_option("--iterations", options->iterations, "end after so many; default: Ctrl-C");
+  verb->add_flag("--once", options->once, "the same as --iterations 1")->excludes(count);
   verb->add_option("--interval", options->interval, "seconds between two looks")
-      ->check(CLI::Range(0.1, 3600.0))
+      ->check(CLI::Range(0.1, 300.0))
       ->capture_default_str();
   verb->add_option("-o,--output", options->output, "table or json (one row a line)")
       ->check(CLI::IsMember({"table", "json"}))

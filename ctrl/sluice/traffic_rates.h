@@ -1,13 +1,15 @@
-// How fast workloads, and programs where flows name them, send and are sent: from the growth of flows between two
-// listings. A value; not thread-safe.
+// How fast workloads, and their programs or peers, send and receive: from the growth of the agent's sums between two of
+// its answers. A value; not thread-safe.
 //   TrafficRates rates;
-//   rates.Update(flows, now);           // the first listing only says where the flows stand
-//   rates.Update(flows_later, later);   // rates between the two, busiest first
+//   rates.Update(reply, now);                      // the first answer only says where the sums are
+//   auto rows = rates.Update(later_reply, later);  // rates between the two
+//   SortRows(TrafficSort::kBytes, &rows);
 #pragma once
 
 #include <chrono>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "api/sluice.pb.h"
@@ -19,30 +21,40 @@ class TrafficRates {
  public:
   struct Row {
     std::string workload;  // namespace/name
-    std::string binary;    // empty: the sum of the workload
-    double packets = 0;    // a second, both ways, as are:
+    std::string binary;    // these two empty: the sum of the workload
+    std::string peer;
+    double packets = 0;  // a second, both ways, as are:
     double bytes = 0;
-    double drops = 0;  // packets of denied flows
+    double drops = 0;         // packets of denied flows
+    std::uint64_t flows = 0;  // that live now
   };
   using Clock = std::chrono::steady_clock;
 
-  // A flow between two workloads counts for both.
-  std::vector<Row> Update(const std::vector<v1::Flow>& flows, Clock::time_point now);
+  // In no order.
+  std::vector<Row> Update(const v1::TopReply& reply, Clock::time_point now);
 
  private:
   struct Amount {
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
-    int missed = 0;  // listings that it was not in since
+    std::uint64_t drops = 0;
+    int lower = 0;  // answers in a row that were below
   };
+  using Key = std::tuple<std::string, std::string, std::string>;
 
   bool begun_ = false;
   Clock::time_point last_;
-  std::map<std::string, Amount> flows_;  // by flow id
+  std::map<Key, Amount> highest_;  // by row
 };
 
-Table MakeTrafficTable(const std::vector<TrafficRates::Row>& rows);
-// {"workload":"shop/web-0","packetsPerSecond":12,...}, without its end; "binary" only where it has one.
+enum class TrafficSort { kPackets, kBytes, kDrops, kFlows };
+
+// The busiest workload first, what it consists of below it, the busiest first again.
+void SortRows(TrafficSort by, std::vector<TrafficRates::Row>* rows);
+
+// In lines of at most `width` characters where that can be done by cutting names; 0: whole.
+Table MakeTrafficTable(const std::vector<TrafficRates::Row>& rows, v1::TopRequest::By by, std::size_t width = 0);
+// {"workload":"shop/web-0","packetsPerSecond":12,...}, without its end; "binary" and "peer" only where it has one.
 std::string TrafficJson(const TrafficRates::Row& row);
 
 }  // namespace sluice::client

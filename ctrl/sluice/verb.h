@@ -11,7 +11,7 @@
 
 namespace sluice::client {
 
-enum class ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kDenied = 3 };
+enum class ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kDenied = 3, kNotInPlace = 4 };
 
 struct CommandLine {
   AgentAddress server;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/output.h"
 #include "ctrl/api/changes.h"
+#include "ctrl/api/status.h"
 #include "ctrl/resources/resource_directory.h"
 #include "ctrl/rights/rights.h"
 #include "ctrl/sluiced/notify.h"
@@ -171,6 +172,7 @@ void Agent::MakeTelemetry() {
   options.history = options_.history;
   options.max_workload_series = options_.workload_series;
   options.max_process_series = options_.process_series;
+  options.max_policy_series = options_.policy_series;
   telemetry::TelemetrySources sources;
   sources.datapath = datapath_.get();
   sources.policy.compiled = [controller] {
@@ -180,6 +182,7 @@ void Agent::MakeTelemetry() {
   sources.policy.decision = [controller](std::uint32_t number) { return controller->FindDecision(number); };
   sources.revision = [controller] { return controller->view()->revision; };
   sources.unbound_workloads = [controller] { return controller->view()->unbound.size(); };
+  sources.closed = [controller] { return api::ClosedLines(*controller->view()); };
   sources.api_refused = [this] {
     const api::Calls* const calls = calls_;
     return calls == nullptr ? std::vector<std::pair<std::string, std::uint64_t>>() : calls->RefusedByCause();

@@ -114,6 +114,9 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
       "--process-series", options->process_series,
       "programs of workloads with metrics of their own, at most an eighth of them of one workload; the rest is "
       "`other`");
+  app.add_option("--policy-series", options->policy_series,
+                 "rules of policies with metrics of their own, at most an eighth of them of one namespace; the rest is "
+                 "`other`");
   app.add_option("--max-addresses", options->max_addresses, "pod and node addresses");
   app.add_option("--max-prefixes", options->max_prefixes, "distinct prefixes of all ipBlocks");
   app.add_option("--max-peers", options->max_peers, "(ruleset, identity) pairs");

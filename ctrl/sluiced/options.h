@@ -39,6 +39,7 @@ struct AgentOptions {
   std::uint32_t history = 4096;
   std::uint32_t workload_series = 256;
   std::uint32_t process_series = 512;
+  std::uint32_t policy_series = 512;
   std::uint32_t max_addresses = 131072;
   std::uint32_t max_prefixes = 131072;
   std::uint32_t max_peers = 1048576;

@@ -101,7 +101,7 @@ Differences PeersDifferences(const NetworkPolicy& policy, const Rule& rule, cons
 
 // A named port with the number that it has at `destination`, null when that is no pod.
 std::string PortText(const PortRule& port, const Endpoint* destination) {
-  const std::string protocol = ProtocolText(port.protocol);
+  std::string protocol = ProtocolText(port.protocol);
   if (port.port && port.end_port) return fmt::format("{}-{}/{}", *port.port, *port.end_port, protocol);
   if (port.port) return fmt::format("{}/{}", *port.port, protocol);
   if (port.port_name.empty()) return protocol;

@@ -1,12 +1,12 @@
 #include "telemetry/flow/event_reader.h"
 
+#include <absl/container/flat_hash_set.h>
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string_view>
-#include <unordered_set>
 
 #include "telemetry/event/event_time.h"
 
@@ -30,7 +30,7 @@ class Twins {
   }
 
  private:
-  std::unordered_set<std::size_t> seen_;
+  absl::flat_hash_set<std::size_t> seen_;  // a quarter of the memory of std's, for each flow of the table
 };
 
 v1::Event Assemble(const FlowContext& context, const FlowRecord& record) {
@@ -108,9 +108,15 @@ Status ReadEvents(datapath::PathReader* datapath, FlowAssembler* assembler, cons
   return OkStatus();
 }
 
-Status ReadFlows(datapath::PathReader* datapath, FlowAssembler* assembler,
+Status ReadFlows(datapath::PathReader* datapath, FlowAssembler* assembler, std::uint32_t limit,
                  const std::function<bool(v1::Flow flow)>& consume) {
   const FlowContext context = assembler->Capture();
+  if (limit != 0) {
+    SL_ASSIGN_OR_RETURN(const auto newest, NewestFlows(datapath, context, EventFilter(), limit));
+    for (const FlowRecord& record : newest)
+      if (!consume(context.Assemble(FromRecord(record)))) break;
+    return OkStatus();
+  }
   Twins twins;
   bool wanted = true;
   return datapath->ForEachFlow([&](const FlowRecord& record) {

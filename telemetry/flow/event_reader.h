@@ -16,8 +16,8 @@ bool IsLargeRead(const EventFilter& filter, std::uint32_t last);
 Status ReadEvents(datapath::PathReader* datapath, FlowAssembler* assembler, const History& history,
                   const EventFilter& filter, std::uint32_t last, const std::function<bool(const v1::Event&)>& consume);
 
-// Live flows, in no order.
-Status ReadFlows(datapath::PathReader* datapath, FlowAssembler* assembler,
+// Live flows: all in no order, or the newest `limit`, the newest last. It then keeps a record of so many.
+Status ReadFlows(datapath::PathReader* datapath, FlowAssembler* assembler, std::uint32_t limit,
                  const std::function<bool(v1::Flow flow)>& consume);
 
 }  // namespace sluice::telemetry

@@ -164,17 +164,30 @@ v1::Peer FlowContext::AssembleSource(const sl_flow_entry& entry) const {
   return {};
 }
 
-void FlowContext::AddPolicies(const FlowReport& report, v1::Flow* flow) const {
-  if (ReasonOf(report.entry) == SL_DROP_QUARANTINED) return;  // no policy did that
+void FlowContext::AddPolicies(const sl_flow_entry& entry, PolicyRefs* policies) const {
+  if (ReasonOf(entry) == SL_DROP_QUARANTINED) return;  // no policy did that
   const auto find = [this](std::uint32_t number) { return number ? decision_(number) : nullptr; };
-  const auto egress = find(report.entry.egress_decision);
-  const auto ingress = find(report.entry.ingress_decision);
+  const auto egress = find(entry.egress_decision);
+  const auto ingress = find(entry.ingress_decision);
   // Of a denied flow, only the end that denies decided anything.
   const auto decides = [&](const std::shared_ptr<const policy::Decision>& decision) {
-    return decision && (report.entry.reason == SL_DROP_NONE || !decision->allowed);
+    return decision && (entry.reason == SL_DROP_NONE || !decision->allowed);
   };
-  if (decides(egress)) AppendPolicyRefs(*egress, policy::Direction::kEgress, flow->mutable_policies());
-  if (decides(ingress)) AppendPolicyRefs(*ingress, policy::Direction::kIngress, flow->mutable_policies());
+  if (decides(egress)) AppendPolicyRefs(*egress, policy::Direction::kEgress, policies);
+  if (decides(ingress)) AppendPolicyRefs(*ingress, policy::Direction::kIngress, policies);
+}
+
+const policy::ObjectName* FlowContext::WorkloadAt(const sl_flow_end& end) const {
+  const WorkloadName* const known = end.identity == SL_IDENTITY_UNKNOWN ? nullptr : index_->Find(end.workload);
+  return known == nullptr ? nullptr : &known->name;
+}
+
+std::string FlowContext::NameOfEnd(const datapath::FlowRecord& record, bool initiator) const {
+  const sl_flow_end& end = initiator ? record.entry.initiator : record.entry.responder;
+  if (const policy::ObjectName* const workload = WorkloadAt(end)) return workload->ToString();
+  if (end.identity >> SL_IDENTITY_KIND_SHIFT == SL_KIND_NODE) return "node";
+  const bool hi = initiator == ((record.entry.flags & SL_CT_INITIATOR_HI) != 0);
+  return policy::Address(hi ? record.key.hi : record.key.lo).ToString();
 }
 
 // What passed without a decision of policy: its ends say why.
@@ -207,7 +220,7 @@ v1::Flow FlowContext::Assemble(const FlowReport& report) const {
   *flow.mutable_l4() = AssembleLayer4(report);
   *flow.mutable_source() = AssembleSource(entry);
   *flow.mutable_destination() = AssemblePeer(entry.responder, entry.responder_process);
-  AddPolicies(report, &flow);
+  AddPolicies(entry, flow.mutable_policies());
   flow.set_exempt(policy::ExemptionName(ExemptionOf(entry)));
   *flow.mutable_forward() = AssembleTraffic(entry.forward_packets, entry.forward_bytes);
   *flow.mutable_backward() = AssembleTraffic(entry.reply_packets, entry.reply_bytes);

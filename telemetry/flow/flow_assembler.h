@@ -47,16 +47,23 @@ std::map<std::uint32_t, policy::ObjectName> EndpointNames(const policy::Compiled
 class FlowContext {
  public:
   v1::Flow Assemble(const FlowReport& report) const;
-  std::uint64_t now_ns() const { return now_ns_; }                    // CLOCK_MONOTONIC, when it was captured
-  LocalWorkloads LocalNames() const;                                  // those that exist now
-  std::map<std::uint32_t, policy::ObjectName> EndpointNames() const;  // likewise, by endpoint number
+  std::uint64_t now_ns() const { return now_ns_; }                          // CLOCK_MONOTONIC, when it was captured
+  google::protobuf::Timestamp time() const { return clock_->At(now_ns_); }  // the same
+  LocalWorkloads LocalNames() const;                                        // those that exist now
+  std::map<std::uint32_t, policy::ObjectName> EndpointNames() const;        // likewise, by endpoint number
+  // For who only counts: who is at an end of a flow. Null: no workload that is known.
+  const policy::ObjectName* WorkloadAt(const sl_flow_end& end) const;
+  // "shop/db-0", "node", or the address.
+  std::string NameOfEnd(const datapath::FlowRecord& record, bool initiator) const;
+  // The policies and rules that a flow's verdict rests on.
+  void AddPolicies(const sl_flow_entry& entry, google::protobuf::RepeatedPtrField<v1::PolicyRef>* policies) const;
+  const policy::CompiledPolicy* compiled() const { return index_->compiled(); }  // null: no policy yet
 
  private:
   friend class FlowAssembler;
   v1::Peer AssemblePeer(const sl_flow_end& end, sl_process_id process) const;
   v1::Peer AssembleSource(const sl_flow_entry& entry) const;
   void NameProcess(sl_process_id id, v1::Peer* peer) const;
-  void AddPolicies(const FlowReport& report, v1::Flow* flow) const;
 
   std::string node_;
   std::uint64_t now_ns_ = 0;
@@ -78,6 +85,7 @@ class FlowAssembler {
   FlowContext Capture();
   // Several times a second, so that times are right when the wall clock is set.
   void FollowClock() { clock_.Now(); }
+  std::uint64_t Now() { return clock_.Now(); }  // CLOCK_MONOTONIC
   const std::string& node() const { return node_; }
 
  private:

@@ -42,20 +42,29 @@ bool IsOver(const FlowRecord& record, std::uint64_t monotonic_now_ns) {
   return idle > allowed;
 }
 
+const FlowContext& FlowSweeper::Recent() {
+  constexpr std::uint64_t kRecent = 1'000'000'000;
+  if (!recent_ || assembler_->Now() - recent_->now_ns() > kRecent) recent_ = assembler_->Capture();
+  return *recent_;
+}
+
 void FlowSweeper::Note(const FlowReport& ended) {
   expired_++;
-  if (traffic_ == nullptr) return;
   const bool denied = ended.entry.reason != SL_DROP_NONE && !(ended.entry.flags & SL_CT_CUT);
-  traffic_->Note({denied ? FlowState::kDenied : FlowState::kEstablished, ended.key, ended.entry, 0});
+  const FlowRecord record{denied ? FlowState::kDenied : FlowState::kEstablished, ended.key, ended.entry, 0};
+  if (traffic_ != nullptr) traffic_->Note(record);
+  if (top_ != nullptr && top_->IsAsked()) top_->NoteEnded(Recent(), record);
 }
 
 Status FlowSweeper::Sweep() {
   const FlowContext context = assembler_->Capture();
+  recent_.reset();  // it keeps a policy in memory that may not be in force any more
   std::array<std::uint64_t, kFlowStates> active{};
   std::vector<FlowRecord> over;
   if (traffic_ != nullptr) traffic_->BeginPass(context.LocalNames());
   SL_RETURN_IF_ERROR(datapath_->ForEachFlow([&](const FlowRecord& record) {
     if (traffic_ != nullptr) traffic_->Note(record);
+    if (verdicts_ != nullptr) verdicts_->Note(record);
     if (IsOver(record, context.now_ns())) {
       over.push_back(record);
     } else {
@@ -63,6 +72,7 @@ Status FlowSweeper::Sweep() {
     }
   }));
   if (traffic_ != nullptr) traffic_->EndPass();
+  if (verdicts_ != nullptr) verdicts_->EndPass(context);
   for (std::size_t i = 0; i < kFlowStates; i++) active_[i] = active[i];
   if (over.empty()) return OkStatus();
   SL_ASSIGN_OR_RETURN(over, datapath_->ForgetFlows(over));
@@ -72,6 +82,7 @@ Status FlowSweeper::Sweep() {
             [](const FlowRecord& a, const FlowRecord& b) { return a.entry.last_seen_ns < b.entry.last_seen_ns; });
   expired_ += over.size();
   for (const FlowRecord& record : over) {
+    if (top_ != nullptr) top_->NoteEnded(context, record);
     const EventPtr event = ToEvent(context.Assemble(FromEndedRecord(record)));
     history_->Push(event);
     hub_->Publish(event);

@@ -4,10 +4,13 @@
 
 #include <array>
 #include <atomic>
+#include <optional>
 
 #include "telemetry/event/event_hub.h"
 #include "telemetry/flow/flow_assembler.h"
+#include "telemetry/flow/policy_verdicts.h"
 #include "telemetry/flow/process_traffic.h"
+#include "telemetry/flow/top_traffic.h"
 
 namespace sluice::telemetry {
 
@@ -23,6 +26,9 @@ class FlowSweeper {
 
   // Before the first Sweep; `traffic` outlives the sweeper.
   void CountPrograms(ProcessTraffic* traffic) { traffic_ = traffic; }
+  // Likewise.
+  void CountVerdicts(PolicyVerdicts* verdicts) { verdicts_ = verdicts; }
+  void TellTop(TopTraffic* top) { top_ = top; }
 
   // A record that the packet path ended. From the thread of Sweep.
   void Note(const FlowReport& ended);
@@ -35,11 +41,16 @@ class FlowSweeper {
   std::uint64_t expired() const { return expired_; }  // since the start
 
  private:
+  const FlowContext& Recent();
+
   datapath::PathReader* const datapath_;
   FlowAssembler* const assembler_;
   History* const history_;
   EventHub* const hub_;
   ProcessTraffic* traffic_ = nullptr;  // null: no program is known
+  PolicyVerdicts* verdicts_ = nullptr;
+  TopTraffic* top_ = nullptr;
+  std::optional<FlowContext> recent_;  // for Note: no older than a second
   std::array<std::atomic<std::uint64_t>, kFlowStates> active_{};
   std::atomic<std::uint64_t> expired_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernel/datapath/path_reader.h"
+#include "telemetry/flow/policy_verdicts.h"
 #include "telemetry/flow/process_series.h"
 #include "telemetry/metrics/workload_series.h"
 
@@ -14,12 +15,11 @@ namespace sluice::telemetry {
 using Families = std::vector<prometheus::MetricFamily>;
 using MetricLabels = std::vector<prometheus::ClientMetric::Label>;
 
-// `name` without the prefix. A family is begun with its first sample.
+// A family is one of MetricList, which has its type and HELP.
 class FamilyBuilder {
  public:
   explicit FamilyBuilder(Families* out) : out_(out) {}
-  FamilyBuilder& Counter(const std::string& name, const std::string& help);
-  FamilyBuilder& Gauge(const std::string& name, const std::string& help);
+  FamilyBuilder& Begin(const std::string& name);
   FamilyBuilder& Add(double value, MetricLabels labels = {});  // to the last family
 
  private:
@@ -33,6 +33,7 @@ void AddLostEventFamily(const std::map<std::uint32_t, std::uint64_t>& lost,
                         const std::map<std::uint32_t, policy::ObjectName>& names,
                         const std::vector<WorkloadSeries::Row>& rows, Families* out);
 void AddTrafficFamilies(const std::vector<ProcessSeries::Row>& rows, Families* out);  // of programs
+void AddVerdictFamily(const std::vector<PolicyVerdicts::Row>& rows, Families* out);   // of policies
 // Every counter of SL_COUNTERS but lost events.
 void AddEventFamilies(const datapath::Counters& counters, Families* out);
 void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& attached,

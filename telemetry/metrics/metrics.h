@@ -1,6 +1,6 @@
 // The agent's metrics, in Prometheus' text format. Everything is read when asked for; labels come from closed sets but
-// for workloads and their programs, whose numbers are bounded. Thread-safe. With metric_families the only user of
-// prometheus-cpp.
+// for workloads, their programs and policies, whose numbers are bounded. Thread-safe. With metric_families the only
+// user of prometheus-cpp.
 #pragma once
 
 #include <chrono>
@@ -42,6 +42,7 @@ struct MetricsSources {
   std::function<std::string()> holding;                      // absent or empty: it does not hold
   std::function<std::optional<ProcessNumbers>()> processes;  // absent or nothing: none are seen
   std::function<const ProcessTraffic*()> traffic;            // absent or null: no program is known
+  const PolicyVerdicts* verdicts = nullptr;                  // null: not counted
   std::function<const EventExport*()> exported;              // absent or null: there is no export
   Refusals api_refused;                                      // absent: there is no API
   std::function<std::uint64_t()> http_dropped;               // absent: nothing is served

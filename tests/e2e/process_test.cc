@@ -10,7 +10,9 @@
 #include <set>
 #include <sstream>
 
+#include "telemetry/metrics/metric_list.h"
 #include "tests/support/environment.h"
+#include "tests/support/metrics_text.h"
 #include "tests/support/node_fixture.h"
 
 namespace sluice::test {
@@ -301,6 +303,34 @@ TEST_F(Processes, MetricsNameTheProgramThatSendsAndTheOneThatIsDropped) {
   EXPECT_EQ(checked->exit_code, 0) << checked->output;
 }
 
+TEST_F(Processes, MetricsAreThoseOfTheList) {
+  Start();
+  if (fixture_ == nullptr) return;
+  const auto families = FamiliesOf(Metrics());
+  for (const telemetry::MetricInfo& info : telemetry::MetricList()) {
+    const auto found = families.find(info.name);
+    if (found == families.end()) {
+      EXPECT_NE(info.when, "") << info.name << " is not there";
+      continue;
+    }
+    EXPECT_EQ(found->second.help, info.help) << info.name;
+    const std::set<std::string> labels(info.labels.begin(), info.labels.end());
+    if (!found->second.labels.empty() || labels.empty()) {
+      EXPECT_EQ(found->second.labels, labels) << info.name;
+    }
+  }
+  for (const auto& [name, family] : families) {
+    const telemetry::MetricInfo* const info = telemetry::FindMetric(name);
+    ASSERT_NE(info, nullptr) << name << " is not in the list";
+    EXPECT_EQ(family.type, info->kind == telemetry::MetricKind::kCounter ? "counter"
+                           : info->kind == telemetry::MetricKind::kGauge ? "gauge"
+                                                                         : "histogram")
+        << name;
+  }
+  EXPECT_TRUE(families.contains("process_resident_memory_bytes")) << "the agent may read /proc/self";
+  EXPECT_TRUE(families.contains("sluice_policy_flows_total"));
+}
+
 TEST_F(Processes, TopNamesWorkloadsAndTheirPrograms) {
   Start();
   if (fixture_ == nullptr) return;
@@ -331,7 +361,7 @@ TEST_F(Processes, TopNamesWorkloadsAndTheirPrograms) {
   }
   EXPECT_FALSE(row(rows, "shop/db", std::filesystem::read_symlink("/proc/self/exe")).is_null()) << json(rows);
 
-  const std::string table = Table({"top", "-n", "2", "--interval", "0.1"});
+  const std::string table = Table({"top", "--iterations", "2", "--interval", "0.1"});
   std::size_t headings = 0;
   for (std::size_t at = 0; (at = table.find("WORKLOAD", at)) != table.npos; ++at) headings++;
   EXPECT_EQ(headings, 2U) << table;

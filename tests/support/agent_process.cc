@@ -32,6 +32,7 @@ constexpr std::chrono::milliseconds kReadyInterval{10};
 // Where others make and take away thousands of interfaces, the kernel has been seen to need 20 s to end a process.
 constexpr std::chrono::seconds kStopTimeout{60};
 constexpr std::chrono::seconds kRunTimeout{30};
+constexpr int kNotInPlace = 4;  // of `sluice status`
 constexpr std::size_t kLogTail = 4000;
 constexpr int kExecFailed = 127;
 
@@ -219,7 +220,10 @@ Status AgentProcess::AwaitReady(bool holding) const {
     // Asking costs as much as a tenth of the start, so not before the agent says so itself.
     if (Log().find(holding ? "holding;" : "enforcing;", log_begin_) == std::string::npos) continue;
     SL_ASSIGN_OR_RETURN(const ClientResult status, Sluice({"status"}));
-    if (holding ? status.err.find("holding") != std::string::npos : status.exit_code == 0) return OkStatus();
+    // 4: it enforces, and a workload that is not there yet is closed; or it does not enforce.
+    const bool enforces =
+        status.exit_code == 0 || (status.exit_code == kNotInPlace && status.out.starts_with("enforcing: "));
+    if (holding ? status.err.find("holding") != std::string::npos : enforces) return OkStatus();
     last = status.err + status.out;
   }
   const std::string log = Log();

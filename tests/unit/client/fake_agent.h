@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <any>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
@@ -52,6 +53,7 @@ class FakeAgent final : public v1::Sluice::Service {
   std::vector<std::string> notices;       // at the beginning of each stream of events
   std::vector<grpc::Status> follows_end;  // how the next streams that follow end, each after all events
   v1::AgentStatus state;
+  std::vector<v1::TopReply> tops;  // one after the other, the last again and again
 
   void Start() {
     KeepGrpc();
@@ -137,8 +139,19 @@ class FakeAgent final : public v1::Sluice::Service {
     return status;
   }
   grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest* request, v1::AgentStatus* reply) override {
+    const std::lock_guard lock(mutex_);
     *reply = state;
+    asked_ = *request;
+    return refusal_;
+  }
+  grpc::Status Top(grpc::ServerContext*, const v1::TopRequest* request, v1::TopReply* reply) override {
+    if (!tops.empty()) *reply = tops[std::min(top_++, tops.size() - 1)];
     return Remember(*request);
+  }
+  // From now on; may be called at any time.
+  void SetState(const v1::AgentStatus& status) {
+    const std::lock_guard lock(mutex_);
+    state = status;
   }
 
  private:
@@ -159,6 +172,7 @@ class FakeAgent final : public v1::Sluice::Service {
   mutable std::mutex mutex_;
   std::any asked_;
   grpc::Status refusal_ = grpc::Status::OK;
+  std::atomic<std::size_t> top_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -128,7 +128,8 @@ TEST(OutsideText, Top) {
     row.workload = row.binary = text;
     return std::vector<TrafficRates::Row>{row};
   };
-  ExpectHarmless("top", [&](const std::string& text) { return MakeTrafficTable(rows(text)).ToString(); });
+  ExpectHarmless(
+      "top", [&](const std::string& text) { return MakeTrafficTable(rows(text), v1::TopRequest::PROGRAM).ToString(); });
   ExpectHarmless("json", [&](const std::string& text) { return TrafficJson(rows(text)[0]); });
 }
 

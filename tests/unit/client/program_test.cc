@@ -6,6 +6,8 @@
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <sstream>
+#include <thread>
 
 #include "base/fd.h"
 #include "testbed/command.h"
@@ -183,19 +185,106 @@ TEST_F(ClientProgram, GetProcessesSaysWhatTheAgentSays) {
   EXPECT_EQ(result.output, "sluice: this agent does not know processes\n");
 }
 
+// Three answers; with the first only the sums are known.
+std::vector<v1::TopReply> GrowingTraffic() {
+  std::vector<v1::TopReply> replies;
+  for (const int times : {1, 2, 3}) {
+    replies.push_back(FromJson<v1::TopReply>(fmt::format(
+        R"({{"rows": [{{"namespace": "shop", "workload": "web-0", "sent": {{"packets": "{0}", "bytes": "{0}"}},
+                        "droppedPackets": "{0}", "flows": "1"}},
+                      {{"namespace": "shop", "workload": "web-0", "binary": "/usr/bin/curl", "flows": "1",
+                        "sent": {{"packets": "{0}", "bytes": "{0}"}}}},
+                      {{"namespace": "ops", "workload": "a-job-with-a-name-that-is-long", "flows": "3"}}]}})",
+        times * 1000000)));
+  }
+  return replies;
+}
+
 TEST_F(ClientProgram, TopEndsByItself) {
-  agent_.objects.push_back(FromJson<v1::Object>(R"({"flow": {"verdict": "FORWARDED",
-      "source": {"namespace": "shop", "workload": "web-0"}, "forward": {"packets": "5", "bytes": "50"}}})"));
+  agent_.tops.push_back(FromJson<v1::TopReply>(R"({"rows": [{"namespace": "shop", "workload": "web-0",
+      "sent": {"packets": "5", "bytes": "50"}, "flows": "1"}]})"));
   agent_.Start();
-  const auto rows = Run({"top", "-n", "2", "--interval", "0.1", "-o", "json"});
+  const auto rows = Run({"top", "--iterations", "2", "--interval", "0.1", "-o", "json"});
   EXPECT_EQ(rows.exit_code, 0) << rows.output;
   const std::string row =
-      R"({"workload":"shop/web-0","packetsPerSecond":0.0,"bytesPerSecond":0.0,"dropsPerSecond":0.0})"
+      R"({"workload":"shop/web-0","packetsPerSecond":0.0,"bytesPerSecond":0.0,"dropsPerSecond":0.0,"flows":1})"
       "\n";
   EXPECT_EQ(rows.output, row + row);
-  const auto once = Run({"top", "--once", "--interval", "0.1"});
-  EXPECT_THAT(once.output, StartsWith("WORKLOAD    PACKETS/S"));
-  EXPECT_EQ(agent_.Asked<v1::GetRequest>().kind(), "flows");
+  const auto twice = Run({"top", "--iterations", "2", "--interval", "0.1"});
+  EXPECT_THAT(twice.output, StartsWith("WORKLOAD    PACKETS/S"));
+  EXPECT_THAT(twice.output, Not(HasSubstr("\x1b"))) << "no terminal reads it";
+}
+
+TEST_F(ClientProgram, TopAsksForWhatItShows) {
+  agent_.Start();
+  EXPECT_EQ(Run({"top", "--once", "--interval", "0.1", "--by", "peer", "-n", "shop"}).exit_code, 0);
+  EXPECT_EQ(agent_.Asked<v1::TopRequest>().by(), v1::TopRequest::PEER);
+  EXPECT_EQ(agent_.Asked<v1::TopRequest>().namespace_(), "shop");
+  EXPECT_EQ(Run({"top", "--once", "--interval", "0.1"}).exit_code, 0);
+  EXPECT_EQ(agent_.Asked<v1::TopRequest>().by(), v1::TopRequest::PROGRAM);
+  EXPECT_EQ(Run({"top", "--by", "color"}).exit_code, 2);
+  EXPECT_EQ(Run({"top", "--sort", "name"}).exit_code, 2);
+}
+
+TEST_F(ClientProgram, TopSortsAndLimits) {
+  agent_.tops = GrowingTraffic();
+  agent_.Start();
+  const auto workloads = [](const CommandResult& result) {
+    std::vector<std::string> names;
+    std::istringstream lines(result.output);
+    for (std::string line; std::getline(lines, line);) names.push_back(line.substr(13, line.find('"', 13) - 13));
+    return names;
+  };
+  EXPECT_THAT(workloads(Run({"top", "--once", "--interval", "0.1", "-o", "json", "--sort", "drops"})),
+              testing::ElementsAre("shop/web-0", "shop/web-0", "ops/a-job-with-a-name-that-is-long"));
+  EXPECT_THAT(workloads(Run({"top", "--once", "--interval", "0.1", "-o", "json", "--sort", "flows", "--limit", "2"})),
+              testing::ElementsAre("ops/a-job-with-a-name-that-is-long", "shop/web-0"));
+}
+
+// `script` gives the program a terminal.
+TEST_F(ClientProgram, TopFitsTheWindowAndHasColorsThere) {
+  agent_.tops = GrowingTraffic();
+  agent_.Start();
+  const auto show = [&](const std::string& environment) {
+    const auto result = RunCommand(
+        {"bash", "-c",
+         fmt::format("script -qec 'stty rows 3 cols 60; {} {} --server {} top --iterations 1 --interval 0.1' "
+                     "/dev/null < /dev/null",
+                     environment, Program(), agent_.address())});
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? result->output : "";
+  };
+  const std::string colored = show("TERM=xterm");
+  EXPECT_THAT(colored, HasSubstr("\x1b[1mWORKLOAD"));
+  EXPECT_THAT(colored, HasSubstr("\x1b[31mshop/web-0"));
+  const std::string plain = show("TERM=xterm NO_COLOR=1");
+  EXPECT_THAT(plain, Not(HasSubstr("\x1b[")));
+  EXPECT_THAT(plain, HasSubstr(".."));
+  std::istringstream lines(plain);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    EXPECT_LE(line.size(), 60U) << line;
+  }
+}
+
+TEST_F(ClientProgram, TopEndsAtOnceWhenInterrupted) {
+  agent_.tops = GrowingTraffic();
+  agent_.Start();
+  auto top = ChildProcess::Start({Program(), "--server", agent_.address(), "top", "--interval", "0.1"});
+  ASSERT_TRUE(top.ok()) << top.status();
+  ASSERT_TRUE(top->WaitForOutput("shop/web-0").ok());
+  ASSERT_TRUE(top->Signal(SIGINT).ok());
+  const auto result = top->Wait();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0);
+  EXPECT_THAT(result->output, Not(HasSubstr("sluice:")));
+}
+
+TEST_F(ClientProgram, GetOfFlowsIsLimitedByTheAgent) {
+  agent_.Start();
+  EXPECT_EQ(Run({"get", "flows", "--limit", "20"}).exit_code, 0);
+  EXPECT_EQ(agent_.Asked<v1::GetRequest>().limit(), 20U);
+  EXPECT_EQ(Run({"get", "pods", "--limit", "20"}).exit_code, 2);
 }
 
 TEST_F(ClientProgram, ExplainExitsWithTheAnswer) {
@@ -398,18 +487,51 @@ TEST_F(ClientProgram, StatusIsZeroOnlyWhenReady) {
   EXPECT_EQ(Run({"status", "-o", "json"}).output, "{\"ready\":true}\n");
 }
 
-TEST_F(ClientProgram, StatusSaysWhyItIsNotReady) {
-  agent_.state.set_ready(false);
-  auto& unbound = *agent_.state.add_unbound();
+v1::AgentStatus WithAClosedWorkload(bool ready) {
+  v1::AgentStatus status;
+  status.set_ready(ready);
+  auto& unbound = *status.add_unbound();
   unbound.set_namespace_("shop");
   unbound.set_name("db-0");
   unbound.set_problem("no netns");
+  return status;
+}
+
+TEST_F(ClientProgram, StatusSaysWhyItIsNotReady) {
+  agent_.state = WithAClosedWorkload(false);
   agent_.Start();
   const auto result = Run({"status"});
-  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.exit_code, 4);
   EXPECT_THAT(result.output, HasSubstr("not ready: "));
   EXPECT_THAT(result.output, HasSubstr("shop/db-0: no netns"));
-  EXPECT_EQ(Run({"status", "-o", "json"}).exit_code, 1);
+  EXPECT_EQ(Run({"status", "-o", "json"}).exit_code, 4);
+}
+
+TEST_F(ClientProgram, StatusOfAnAgentThatEnforcesSaysWhatIsClosed) {
+  agent_.state = WithAClosedWorkload(true);
+  agent_.Start();
+  const auto result = Run({"status"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.output, HasSubstr("enforcing: "));
+  EXPECT_THAT(result.output, HasSubstr("\n1 workload is closed: nothing passes there\n"));
+  EXPECT_THAT(result.output, HasSubstr("the first is shop/db-0: no netns\n"));
+}
+
+TEST_F(ClientProgram, StatusWaitsUntilEverythingIsInPlace) {
+  agent_.state = WithAClosedWorkload(true);
+  agent_.Start();
+  EXPECT_EQ(Run({"status", "--wait", "0.6"}).exit_code, 4);
+  std::thread soon([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    v1::AgentStatus ready;
+    ready.set_ready(true);
+    agent_.SetState(ready);
+  });
+  EXPECT_EQ(Run({"status", "--wait"}).exit_code, 0);
+  soon.join();
+  EXPECT_EQ(Run({"status", "--wait=1"}).exit_code, 0);
+  EXPECT_EQ(Run({"status", "--wait", "soon"}).exit_code, 2);
+  EXPECT_EQ(RunAt("unix://" + files_ / "nobody.sock", {"status", "--wait", "0.1"}).exit_code, 1);
 }
 
 TEST_F(ClientProgram, StatusSaysWhatOthersChanged) {
@@ -420,7 +542,7 @@ TEST_F(ClientProgram, StatusSaysWhatOthersChanged) {
   repair.set_count(2);
   agent_.Start();
   const auto result = Run({"status"});
-  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.exit_code, 4);
   EXPECT_THAT(result.output, HasSubstr("NOT PUT BACK YET: xdp_uplink at eth0: another program is attached there"));
   EXPECT_THAT(result.output, HasSubstr("settings"));
   EXPECT_THAT(result.output, HasSubstr("it cannot be put back: xdp_uplink at eth0"));

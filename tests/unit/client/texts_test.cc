@@ -1,6 +1,7 @@
 // What the other verbs print.
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/object_table.h"
+#include "ctrl/sluice/some_of.h"
 #include "ctrl/sluice/status_text.h"
 #include "tests/unit/client/messages.h"
 
@@ -74,6 +75,24 @@ TEST(ObjectTable, IdentitiesRulesetsAndFlows) {
             std::string::npos);
 }
 
+TEST(ObjectTable, LongListsAreCut) {
+  EXPECT_EQ(TableOf("rulesets", {R"({"ruleset": {"id": 5, "direction": "EGRESS", "workloads": "1", "policies": [
+                                     "a/1", "a/2", "a/3", "a/4", "a/5", "a/6", "a/7", "a/8", "a/9", "a/10"]}})"}),
+            "ID  DIRECTION  WORKLOADS  POLICIES\n"
+            "5   EGRESS             1  a/1, a/2, a/3, a/4, a/5, a/6, a/7, a/8 and 2 more\n");
+  EXPECT_EQ(SomeOf(std::vector<int>{1, 2, 3}, ",", 2), "1,2,3") << "as short as 'and 1 more'";
+  EXPECT_EQ(SomeOf(std::vector<int>{}, ","), "");
+}
+
+TEST(StatusText, SaysWhatIsNotClosed) {
+  const auto status = FromJson<v1::AgentStatus>(R"({"ready": true, "unbound": [
+      {"namespace": "a", "name": "b", "problem": "x; NOT closed, for its interface cannot be found: y"}]})");
+  EXPECT_FALSE(IsInPlace(status));
+  EXPECT_EQ(NotInPlaceText(status),
+            "1 workload neither enforced on nor closed; the first is a/b: x; NOT closed, for its "
+            "interface cannot be found: y");
+}
+
 TEST(StatusText, EverySection) {
   EXPECT_EQ(StatusText(FromJson<v1::AgentStatus>(R"({
     "ready": true, "version": "0.1.0", "node": "n1", "startTime": "2026-03-04T05:06:07Z", "revision": "7",
@@ -87,6 +106,7 @@ TEST(StatusText, EverySection) {
     "features": [{"name": "tcx", "present": true, "cost": "x"}, {"name": "lsm", "present": false, "cost": "no hooks"}]
     })")),
             "enforcing: policy revision 7, generation 9, workloads 2\n"
+            "1 workload and 1 interface are closed: nothing passes there\n"
             "sluiced 0.1.0 on n1 since 2026-03-04T05:06:07Z, followers 1\n"
             "\nNOT ENFORCED ON      BECAUSE\nshop/db-0            no netns\ninterface veth1 (7)  by an earlier agent\n"
             "\nIN QUARANTINE\nshop/bad\nshop/worse\nallowed peers: 10.0.0.0/8, fd00::1/128\n"

@@ -47,7 +47,8 @@ class MetricsTest : public ::testing::Test {
                                                     .quarantined_workloads = [this] { return quarantined_; },
                                                     .ready = [this] { return ready_; },
                                                     .processes = [this] { return processes_; },
-                                                    .traffic = [this] { return traffic_.get(); }},
+                                                    .traffic = [this] { return traffic_.get(); },
+                                                    .verdicts = &verdicts_},
                                      std::move(options));
   }
   std::map<std::string, double> Render() { return Samples(Make()->Render()); }
@@ -95,6 +96,7 @@ class MetricsTest : public ::testing::Test {
   EventHub hub_{{.node = "node-1", .queue_capacity = 1}, [](bool) {}};
   FlowSweeper sweeper_{&scene_.datapath, &assembler_, &history_, &hub_};
   std::unique_ptr<ProcessTraffic> traffic_;
+  PolicyVerdicts verdicts_{16};
   bool ready_ = true;
   StatusOr<std::size_t> quarantined_ = std::size_t{2};
 };
@@ -325,8 +327,36 @@ TEST_F(MetricsTest, EveryNameHasThePrefixAndHelp) {
       continue;
     }
     EXPECT_THAT(line, StartsWith(helped)) << "has no help of its own";
-    EXPECT_THAT(line, StartsWith("sluice_"));
+    EXPECT_THAT(line, ::testing::AnyOf(StartsWith("sluice_"), StartsWith("process_")));
   }
+}
+
+TEST_F(MetricsTest, FlowsByPolicyAndRule) {
+  scene_.world.Apply(policy::PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}"));
+  sweeper_.CountVerdicts(&verdicts_);
+  ASSERT_TRUE(sweeper_.Sweep().ok());
+  scene_.datapath.AddFlow(scene_.Record("shop/web", "shop/db", "80/TCP"));
+  ASSERT_TRUE(sweeper_.Sweep().ok());
+  EXPECT_THAT(
+      Render(),
+      Has({
+          {R"(sluice_policy_flows_total{namespace="shop",policy="db",api_version="networking.k8s.io/v1",rule="",direction="ingress",effect="DEFAULT_DENY"})",
+           1},
+          {R"(sluice_policy_flows_total{namespace="",policy="other",api_version="",rule="",direction="",effect=""})",
+           0},
+      }));
+}
+
+TEST_F(MetricsTest, TheAgentItself) {
+  const auto samples = Render();
+  EXPECT_GT(samples.at("process_resident_memory_bytes"), 1 << 20);
+  EXPECT_GE(samples.at("process_virtual_memory_bytes"), samples.at("process_resident_memory_bytes"));
+  EXPECT_GT(samples.at("process_cpu_seconds_total"), 0);
+  EXPECT_GE(samples.at("process_threads"), 1);
+  EXPECT_GE(samples.at("process_open_fds"), 3);
+  EXPECT_GE(samples.at("process_max_fds"), samples.at("process_open_fds"));
+  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  EXPECT_NEAR(samples.at("process_start_time_seconds"), now, 600) << "this test";
 }
 
 TEST_F(MetricsTest, PromtoolIsContent) {

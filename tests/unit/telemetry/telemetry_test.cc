@@ -24,6 +24,7 @@ class TelemetryTest : public ::testing::Test {
             .policy = scene_.policy(),
             .revision = [] { return std::uint64_t{1}; },
             .unbound_workloads = [] { return std::size_t{0}; },
+            .closed = [this] { return closed_; },
             .quarantined_workloads = [] { return std::size_t{0}; },
             .ready = [this] { return ready_.load(); },
             .holding = [this] { return holding_; },
@@ -33,6 +34,7 @@ class TelemetryTest : public ::testing::Test {
   Scene scene_;
   std::atomic<bool> ready_ = false;
   std::string holding_;
+  std::vector<std::string> closed_;
   std::vector<bool> switched_;
 };
 
@@ -48,6 +50,18 @@ TEST_F(TelemetryTest, ServesMetricsAndHealth) {
   EXPECT_EQ(metrics.code, 200);
   EXPECT_THAT(metrics.headers, HasSubstr("text/plain; version=0.0.4"));
   EXPECT_THAT(metrics.body, HasSubstr("sluice_policy_revision 1\n"));
+}
+
+TEST_F(TelemetryTest, WhatIsClosedIsSaidAndIsNoReasonToBeTakenOutOfService) {
+  Telemetry telemetry(Options(), Sources());
+  ready_ = true;
+  closed_ = {"shop/db-0: no interface v-db"};
+  ASSERT_TRUE(telemetry.Start().ok());
+  const HttpAnswer one = HttpGet(telemetry.metrics_port(), "/readyz");
+  EXPECT_EQ(one.code, 200);
+  EXPECT_EQ(one.body, "ready\nclosed: shop/db-0: no interface v-db\n");
+  closed_.assign(25, "a/b: x");
+  EXPECT_THAT(HttpGet(telemetry.metrics_port(), "/readyz").body, ::testing::EndsWith("\nand 5 more are closed\n"));
 }
 
 TEST_F(TelemetryTest, WhileItHoldsItSaysWhyAndCounts) {

@@ -1,0 +1,307 @@
+#include "telemetry/metrics/metric_list.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "bpf/abi/events.h"
+
+namespace sluice::telemetry {
+namespace {
+
+using enum MetricKind;
+
+// By sl_counter_id.
+constexpr const char* kCounterNames[] = {
+#define SL_X(name, label) "sluice_" label "_total",
+    SL_COUNTERS(SL_X)
+#undef SL_X
+};
+constexpr const char* kCounterHelp[] = {
+    "Flows that were allowed and are tracked.",
+    "Live flows that a newer policy denied.",
+    "Live flows that were decided again under a newer policy.",
+    "Answered flows that may still be evicted: their bucket holds as many protected flows as it can.",
+    "Flows that could not be tracked, and were dropped.",
+    "Unanswered flows and denied-flow entries that were evicted to make room for others.",
+    "Flows that got no entry because their workload has more than its share of the table.",
+    "Flow events for which the ring buffer had no room.",
+    "Flow events beyond a workload's share of the ring buffer.",
+    "Packets of denied flows that were dropped and counted, but got no denied-flow entry.",
+    "Packets that were redirected straight to a local pod.",
+    "Packets that were redirected from the network card straight to a local pod.",
+    "Local ends of flows whose first packet told the process behind it.",
+    "Local ends of flows whose first packet carried no socket: sent by the kernel, or forwarded.",
+    "Local ends of flows whose first packet carried a socket that no known process has used.",
+    "Local ends of flows whose first packet came from a process that the sensors do not know.",
+};
+static_assert(std::size(kCounterHelp) == SL_COUNTER_COUNT);
+
+const char* const kByHook = "hooks x verdicts x drop reasons; all are there from the start";
+const char* const kByWorkload =
+    "`--workload-series` workloads (256), the rest is workload `other`; a drop reason appears with its first packet";
+const char* const kByProgram =
+    "`--process-series` programs (512), one workload has at most an eighth; the rest is workload and binary `other`";
+const char* const kByRule =
+    "`--policy-series` rules (512), policies of one namespace have at most an eighth; the rest is policy `other`";
+const char* const kByMap = "BPF maps of the agent";
+const char* const kWithSensors = "while processes are seen (`--process-sensors`)";
+const char* const kWithStats = "while the kernel counts (`sysctl kernel.bpf_stats_enabled=1`)";
+const char* const kWithExport = "with `--export-file`";
+const char* const kWithProc = "while `/proc` can be read";
+
+void AddAgent(std::vector<MetricInfo>* out) {
+  *out = {
+      {"sluice_build_info", kGauge, "Always 1; the labels say what is running.", {"version", "abi"}, "", ""},
+      {"sluice_ready", kGauge, "1: enforcement is in place, and what is in force is what was asked for.", {}, "", ""},
+      {"sluice_holding",
+       kGauge,
+       "1: what was saved cannot be trusted, and what is in the kernel stays as it is.",
+       {},
+       "",
+       ""},
+      {"sluice_repairs_total",
+       kCounter,
+       "What somebody else had changed in the kernel and the agent put back.",
+       {"what"},
+       "kinds of repairs",
+       ""},
+      {"sluice_policy_revision", kGauge, "Changes of the resources so far.", {}, "", ""},
+      {"sluice_policy_generation", kGauge, "Policy generation that is in force in the kernel.", {}, "", ""},
+      {"sluice_policy_apply_duration_seconds",
+       kHistogram,
+       "Time from a change of the resources until the kernel enforces it or it is refused.",
+       {"result"},
+       "2 results x 15 buckets",
+       ""},
+      {"sluice_workloads", kGauge, "Local workloads that are enforced on.", {}, "", "with a policy"},
+      {"sluice_workloads_unbound",
+       kGauge,
+       "Local workloads that are not enforced on yet; what is known of them is closed.",
+       {},
+       "",
+       ""},
+      {"sluice_workloads_quarantined", kGauge, "Workloads in quarantine, also such that do not exist now.", {}, "", ""},
+      {"sluice_peers", kGauge, "Workloads and pods that are known, local or not.", {}, "", "with a policy"},
+      {"sluice_policies", kGauge, "Network policies.", {}, "", "with a policy"},
+      {"sluice_rulesets", kGauge, "Distinct rulesets that the policies compile to.", {}, "", "with a policy"},
+      {"sluice_identities", kGauge, "Distinct identities of peers.", {}, "", "with a policy"},
+      {"sluice_observers", kGauge, "Clients that follow events.", {}, "", ""},
+      {"sluice_api_refused_total",
+       kCounter,
+       "Connections and calls of the API that were refused or ended, by cause.",
+       {"cause"},
+       "causes",
+       ""},
+      {"sluice_http_connections_dropped_total",
+       kCounter,
+       "Connections to this server that were too slow or too many.",
+       {},
+       "",
+       ""},
+      {"sluice_metrics_read_failures_total",
+       kCounter,
+       "Times that counters or maps could not be read for the metrics.",
+       {},
+       "",
+       ""},
+  };
+}
+
+void AddTraffic(std::vector<MetricInfo>* out) {
+  const std::vector<MetricInfo> more = {
+      {"sluice_packets_total",
+       kCounter,
+       "Packets that were decided.",
+       {"hook", "direction", "verdict", "reason"},
+       kByHook,
+       ""},
+      {"sluice_bytes_total",
+       kCounter,
+       "Bytes at layer 2 of the packets that were decided.",
+       {"hook", "direction", "verdict", "reason"},
+       kByHook,
+       ""},
+      {"sluice_workload_packets_total",
+       kCounter,
+       "Packets that a workload sent (egress) or received (ingress), or that were dropped on the way.",
+       {"namespace", "workload", "direction", "verdict", "reason"},
+       kByWorkload,
+       ""},
+      {"sluice_workload_bytes_total",
+       kCounter,
+       "Bytes at layer 2 of the packets that a workload sent (egress) or received (ingress), or that were dropped.",
+       {"namespace", "workload", "direction", "verdict", "reason"},
+       kByWorkload,
+       ""},
+      {"sluice_policy_flows_total",
+       kCounter,
+       "Flows that a rule of a policy decided; without a rule, that the policy denies by isolating. Flows that are "
+       "gone "
+       "before the agent reads them are not counted.",
+       {"namespace", "policy", "api_version", "rule", "direction", "effect"},
+       kByRule,
+       ""},
+      {"sluice_process_flows_total",
+       kCounter,
+       "Flows that a program opened (egress) or answered (ingress).",
+       {"namespace", "workload", "binary", "direction", "verdict"},
+       kByProgram,
+       kWithSensors},
+      {"sluice_process_bytes_total",
+       kCounter,
+       "Bytes at layer 3 of allowed flows that a program sent (egress) or received (ingress).",
+       {"namespace", "workload", "binary", "direction"},
+       kByProgram,
+       kWithSensors},
+      {"sluice_process_dropped_packets_total",
+       kCounter,
+       "Packets of denied flows that a program sent (egress) or did not get (ingress).",
+       {"namespace", "workload", "binary", "direction", "reason"},
+       kByProgram,
+       kWithSensors},
+      {"sluice_flows_active",
+       kGauge,
+       "Live flows when the agent last read the flow table.",
+       {"table"},
+       "4 states of a flow",
+       ""},
+      {"sluice_flows_expired_total",
+       kCounter,
+       "Flows that ended: idle for too long, closed, or followed by another record.",
+       {},
+       "",
+       ""},
+  };
+  out->insert(out->end(), more.begin(), more.end());
+  for (std::size_t id = 0; id < SL_COUNTER_COUNT; id++) {
+    if (id == SL_COUNTER_EVENT_LOST_RING_FULL || id == SL_COUNTER_EVENT_LOST_SHARE) continue;
+    out->push_back({kCounterNames[id], kCounter, kCounterHelp[id], {}, "", ""});
+  }
+}
+
+void AddEvents(std::vector<MetricInfo>* out) {
+  const std::vector<MetricInfo> more = {
+      {"sluice_events_lost_total",
+       kCounter,
+       "Events that were lost before a client that follows them got them.",
+       {"cause"},
+       "causes",
+       ""},
+      {"sluice_workload_events_lost_total",
+       kCounter,
+       "Flow events of a workload beyond its share of the ring buffer.",
+       {"namespace", "workload"},
+       "`--workload-series` workloads (256)",
+       "once there are some"},
+      {"sluice_events_exported_total", kCounter, "Events that were written to the export file.", {}, "", kWithExport},
+      {"sluice_events_export_moved_total",
+       kCounter,
+       "Times that others moved, removed or truncated the export file.",
+       {},
+       "",
+       kWithExport},
+      {"sluice_process_events_total",
+       kCounter,
+       "Events of the process sensors, by type.",
+       {"type"},
+       "3 types",
+       kWithSensors},
+      {"sluice_process_records_malformed_total",
+       kCounter,
+       "Records that no sensor of this version sends.",
+       {},
+       "",
+       kWithSensors},
+      {"sluice_process_healings_total",
+       kCounter,
+       "Times that all processes were read again after a loss.",
+       {},
+       "",
+       kWithSensors},
+      {"sluice_process_lives",
+       kGauge,
+       "Process instances that are known: running, or ended a short while ago.",
+       {},
+       "",
+       kWithSensors},
+      {"sluice_process_image_bytes",
+       kGauge,
+       "Memory for binaries, arguments and directories of known processes.",
+       {},
+       "",
+       kWithSensors},
+      {"sluice_process_lives_refused_total",
+       kCounter,
+       "Process instances that were not kept because there was no room.",
+       {},
+       "",
+       kWithSensors},
+  };
+  out->insert(out->end(), more.begin(), more.end());
+}
+
+void AddKernel(std::vector<MetricInfo>* out) {
+  const std::vector<MetricInfo> more = {
+      {"sluice_map_entries", kGauge, "Entries of a BPF map.", {"map"}, kByMap, ""},
+      {"sluice_map_capacity", kGauge, "Entries that a BPF map has room for.", {"map"}, kByMap, ""},
+      {"sluice_map_refused_total",
+       kCounter,
+       "Entries that a BPF map did not take: no room, or the workload has its share.",
+       {"map"},
+       "maps that count this: processes, programs, process_classes",
+       kWithSensors},
+      {"sluice_attached_programs",
+       kGauge,
+       "Interfaces that a BPF program is attached to, by mode.",
+       {"program", "mode"},
+       "3 programs x 5 modes",
+       "once one is attached"},
+      {"sluice_program_runs_total", kCounter, "Times that a BPF program ran.", {"program"}, "3 programs", kWithStats},
+      {"sluice_program_run_seconds_total",
+       kCounter,
+       "Time for which a BPF program ran.",
+       {"program"},
+       "3 programs",
+       kWithStats},
+  };
+  out->insert(out->end(), more.begin(), more.end());
+}
+
+// Names and meaning as Prometheus' client libraries have them.
+void AddOwnProcess(std::vector<MetricInfo>* out) {
+  const std::vector<MetricInfo> more = {
+      {"process_cpu_seconds_total", kCounter, "CPU time of the agent, user and system.", {}, "", kWithProc},
+      {"process_resident_memory_bytes", kGauge, "Resident memory of the agent.", {}, "", kWithProc},
+      {"process_virtual_memory_bytes", kGauge, "Virtual memory of the agent.", {}, "", kWithProc},
+      {"process_open_fds", kGauge, "Open file descriptors of the agent.", {}, "", kWithProc},
+      {"process_max_fds", kGauge, "File descriptors that the agent may have open.", {}, "", kWithProc},
+      {"process_threads", kGauge, "Threads of the agent.", {}, "", kWithProc},
+      {"process_start_time_seconds", kGauge, "When the agent started, in seconds since the epoch.", {}, "", kWithProc},
+  };
+  out->insert(out->end(), more.begin(), more.end());
+}
+
+std::vector<MetricInfo> MakeList() {
+  std::vector<MetricInfo> list;
+  AddAgent(&list);
+  AddTraffic(&list);
+  AddEvents(&list);
+  AddKernel(&list);
+  AddOwnProcess(&list);
+  return list;
+}
+
+}  // namespace
+
+const std::vector<MetricInfo>& MetricList() {
+  static const std::vector<MetricInfo> list = MakeList();
+  return list;
+}
+
+const MetricInfo* FindMetric(std::string_view name) {
+  const auto& list = MetricList();
+  const auto found = std::find_if(list.begin(), list.end(), [&](const MetricInfo& info) { return info.name == name; });
+  return found == list.end() ? nullptr : &*found;
+}
+
+}  // namespace sluice::telemetry

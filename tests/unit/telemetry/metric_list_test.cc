@@ -1,0 +1,78 @@
+// docs/metrics.md is made from the list of metrics: SLUICE_UPDATE_DOCS=1 writes it anew.
+#include "telemetry/metrics/metric_list.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+namespace sluice::telemetry {
+namespace {
+
+constexpr const char* kHead = R"(# Metrics
+What `/metrics` says (`--metrics`, 127.0.0.1:9464 by default), in Prometheus' text format. This page is made from
+`telemetry/metrics/metric_list.cc`: change that, and run
+`SLUICE_UPDATE_DOCS=1 build/bin/unit_telemetry --gtest_filter=MetricList.*`. A test compares it, another one compares a
+real scrape with the list.
+
+A bound says how many series a metric may have. Labels come from fixed sets, but for names of workloads, programs and
+policies: of those as many have series of their own as the options allow, and the rest is summed up in one series,
+`other`. A series is never taken from one to be given to another: it goes when its workload or policy goes. A label
+without a value is absent, as Prometheus has it.
+
+- `verdict`: `FORWARDED`, `DROPPED`, or `AUDIT` (forwarded, and a policy in audit would have dropped it).
+- `reason`: why a packet was dropped; `NONE` otherwise.
+- `direction`: `egress` or `ingress`, seen from the workload.
+- `effect`: what the rule did: `ALLOW`, `DENY`, `DEFAULT_DENY` (the policy isolates and no rule allows), `AUDIT`.
+)";
+
+const char* NameOf(MetricKind kind) {
+  switch (kind) {
+    case MetricKind::kCounter:
+      return "counter";
+    case MetricKind::kGauge:
+      return "gauge";
+    case MetricKind::kHistogram:
+      return "histogram";
+  }
+  return "";
+}
+
+std::string Page() {
+  std::string page = kHead;
+  page += "\n| metric | type | meaning | labels | at most | there |\n| --- | --- | --- | --- | --- | --- |\n";
+  for (const MetricInfo& info : MetricList()) {
+    page += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", info.name, NameOf(info.kind), info.help,
+                        info.labels.empty() ? "" : fmt::format("`{}`", fmt::join(info.labels, "`, `")),
+                        info.bound.empty() ? "1" : info.bound, info.when.empty() ? "always" : info.when);
+  }
+  return page;
+}
+
+TEST(MetricList, ThePageIsMadeFromIt) {
+  const char* const source = std::getenv("SLUICE_SOURCE_DIR");
+  const std::string path = std::string(source == nullptr ? "." : source) + "/docs/metrics.md";
+  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(path) << Page();
+  std::ostringstream written;
+  written << std::ifstream(path).rdbuf();
+  EXPECT_EQ(written.str(), Page()) << "SLUICE_UPDATE_DOCS=1 writes it anew";
+}
+
+TEST(MetricList, NamesAreUniqueAndHaveAMeaning) {
+  std::set<std::string> names;
+  for (const MetricInfo& info : MetricList()) {
+    EXPECT_TRUE(names.insert(info.name).second) << info.name;
+    EXPECT_TRUE(info.help.ends_with('.')) << info.name;
+    EXPECT_EQ(info.name.ends_with("_total"), info.kind == MetricKind::kCounter) << info.name;
+    EXPECT_EQ(info.labels.size() > 0, !info.bound.empty() || info.name == "sluice_build_info") << info.name;
+  }
+  EXPECT_EQ(FindMetric("sluice_ready")->help.front(), '1');
+  EXPECT_EQ(FindMetric("ready"), nullptr);
+}
+
+}  // namespace
+}  // namespace sluice::telemetry
