@@ -11,7 +11,7 @@
 namespace sluice::client {
 namespace {
 
-using Names = google::protobuf::RepeatedPtrField<std::string>;
+using NameList = google::protobuf::RepeatedPtrField<std::string>;
 
 std::string Line(const char* title, const std::string& value) {
   return value.empty() ? "" : fmt::format("  {:<12}{}\n", std::string(title) + ":", value);
@@ -23,7 +23,7 @@ std::string Section(const std::string& title, const std::vector<std::string>& li
   return lines.empty() ? fmt::format("{}  {}\n", text, none) : text;
 }
 
-std::vector<std::string> ToVector(const Names& names) { return {names.begin(), names.end()}; }
+std::vector<std::string> ToVector(const NameList& names) { return {names.begin(), names.end()}; }
 
 std::string FlowsText(const char* title, const std::vector<v1::Event>& flows) {
   std::vector<std::string> lines;

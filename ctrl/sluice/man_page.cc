@@ -61,7 +61,7 @@ std::string OptionTexts(const CLI::App& app) {
   return text;
 }
 
-std::vector<const CLI::App*> Verbs(const CLI::App& app) {
+std::vector<const CLI::App*> VerbsOf(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App* verb) { return !verb->get_group().empty(); });
 }
 
@@ -74,7 +74,7 @@ std::string ManPage(const CLI::App& app, const std::string& name, const std::str
   text += ".SH SYNOPSIS\n" + Bold(name) + " [\\fIOPTIONS\\fR] \\fIVERB\\fR [\\fIARGUMENTS\\fR]\n";
   text += ".SH OPTIONS\nThey may stand before the verb or behind it.\n" + OptionTexts(app);
   text += ".SH VERBS\n";
-  for (const CLI::App* verb : Verbs(app)) {
+  for (const CLI::App* verb : VerbsOf(app)) {
     text += ".SS " + Escape(verb->get_name()) + "\n" + Escape(verb->get_description()) + "\n" + OptionTexts(*verb);
   }
   return text + ".SH NOTES\n" + Escape(app.get_footer()) + "\n.SH SEE ALSO\n.BR sluiced (8)\n";

@@ -18,7 +18,7 @@ namespace sluice::client {
 namespace {
 
 // With what a user's PATH may lack.
-std::string Find(const std::string& program) {
+std::string FindProgram(const std::string& program) {
   const char* path = std::getenv("PATH");
   std::string directories = std::string(path == nullptr ? "/usr/bin:/bin" : path) + ":/usr/sbin:/sbin";
   for (std::size_t begin = 0; begin <= directories.size();) {
@@ -46,7 +46,7 @@ StatusOr<pid_t> Start(const std::string& program, std::vector<std::string>& argu
   return pid;
 }
 
-std::string FirstLine(const std::string& file) {
+std::string FirstLineOf(const std::string& file) {
   std::ifstream in(file);
   std::string line;
   std::getline(in, line);
@@ -57,7 +57,7 @@ std::string FirstLine(const std::string& file) {
 
 Status RunProgram(std::vector<std::string> arguments, const std::string& file, std::chrono::seconds patience) {
   const std::string name = arguments.front();
-  const std::string program = Find(name);
+  const std::string program = FindProgram(name);
   if (program.empty()) return MakeError(absl::StatusCode::kNotFound, "{} is not installed", name);
   SL_ASSIGN_OR_RETURN(const pid_t pid, Start(program, arguments, file));
   const Fd handle(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
@@ -71,7 +71,7 @@ Status RunProgram(std::vector<std::string> arguments, const std::string& file, s
     return MakeError(absl::StatusCode::kDeadlineExceeded, "{} did not end within {} s", name, patience.count());
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return OkStatus();
-  return MakeError(absl::StatusCode::kUnknown, "{} failed: {}", name, FirstLine(file));
+  return MakeError(absl::StatusCode::kUnknown, "{} failed: {}", name, FirstLineOf(file));
 }
 
 }  // namespace sluice::client

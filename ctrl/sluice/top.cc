@@ -1,7 +1,4 @@
 // `top`: who sends and receives how much right now.
-#include <unistd.h>
-
-#include <csignal>
 #include <sstream>
 #include <thread>
 
@@ -27,9 +24,6 @@ struct TopOptions {
   double interval = 2;
   std::string output = "table";
 };
-
-// There is nothing to put in order: every listing was written at once.
-void EndAtOnce(int /*signal*/) { _exit(static_cast<int>(ExitCode::kDone)); }
 
 // The titles in bold, what was dropped in red.
 std::string WithColors(const std::string& table, const std::vector<TrafficRates::Row>& rows) {
@@ -66,7 +60,7 @@ StatusOr<ExitCode> Top(const AgentAddress& server, TopOptions options) {
   request.set_namespace_(options.ns);
   Client client(server);
   TrafficRates rates;
-  std::signal(SIGINT, EndAtOnce);
+  EndOnInterrupt();
   const auto interval =
       std::chrono::duration_cast<TrafficRates::Clock::duration>(std::chrono::duration<double>(options.interval));
   SL_ASSIGN_OR_RETURN(const v1::TopReply before, client.Top(request));

@@ -1,9 +1,6 @@
 #include "ctrl/sluice/watch.h"
 
-#include <unistd.h>
-
 #include <chrono>
-#include <csignal>
 #include <sstream>
 #include <thread>
 
@@ -11,9 +8,6 @@ namespace sluice::client {
 namespace {
 
 constexpr std::chrono::milliseconds kInterval{1000};
-
-// Every line has been flushed: there is nothing left to do.
-void EndAtOnce(int /*signal*/) { _exit(static_cast<int>(ExitCode::kDone)); }
 
 std::string CallOf(const v1::Object& object) {
   if (object.has_identity()) return fmt::format("identity {}", object.identity().id());
@@ -59,7 +53,7 @@ StatusOr<std::string> ObjectWatch::Next(std::vector<v1::Object> objects) {
 }
 
 StatusOr<ExitCode> WatchUntilInterrupted(const std::function<Status()>& look) {
-  std::signal(SIGINT, EndAtOnce);
+  EndOnInterrupt();
   SL_RETURN_IF_ERROR(look());
   bool answered = true;
   while (true) {

@@ -49,9 +49,9 @@ std::set<PolicyId> PoliciesOf(const policy::CompiledPolicy* compiled) {
 void PolicyVerdicts::Note(const FlowRecord& record) {
   const sl_flow_entry& entry = record.entry;
   if (entry.egress_decision == 0 && entry.ingress_decision == 0) return;
-  if (record.place >= counted_.size()) counted_.resize(record.place + 1);
+  if (record.slot >= counted_.size()) counted_.resize(record.slot + 1);
   const std::uint32_t mark = MarkOf(record);
-  if (std::exchange(counted_[record.place], mark) == mark || !begun_) return;
+  if (std::exchange(counted_[record.slot], mark) == mark || !begun_) return;
   Decided& decided = decided_[{entry.egress_decision, entry.ingress_decision, entry.reason != SL_DROP_NONE}];
   decided.example = entry;
   decided.flows++;

@@ -171,7 +171,7 @@ std::vector<Layout> CppLayouts() {
        sizeof(sl_process),
        {SL_M(sl_process, id), SL_M(sl_process, parent), SL_M(sl_process, start_ns), SL_M(sl_process, birth_ns),
         SL_M(sl_process, cgroup), SL_M(sl_process, execs), SL_M(sl_process, flags), SL_M(sl_process, process_class),
-        SL_M(sl_process, share), SL_M(sl_process, primary)}},
+        SL_M(sl_process, share), SL_M(sl_process, home)}},
       {"sl_program_path", sizeof(sl_program_path), {SL_M(sl_program_path, text)}},
       {"sl_program",
        sizeof(sl_program),

@@ -46,14 +46,14 @@ class NetpolPrograms : public testing::TestWithParam<std::tuple<int, Family>> {
     ASSERT_NE(fixture_, nullptr);
     auto names = NetpolScenario::Load(DataDirectory());
     ASSERT_TRUE(names.ok()) << names.status();
-    PodSlots slots;
+    PodPlaces places;
     for (const auto& [name, pod] : names->pods) {
-      const int number = static_cast<int>(slots.size());
+      const int number = static_cast<int>(places.size());
       numbers_[name] = number;
-      slots[name] = pod.slot;
-      slots[name].host_interface = fmt::format("p{}", number);
+      places[name] = pod.place;
+      places[name].host_interface = fmt::format("p{}", number);
     }
-    auto world = NetpolScenario::Load(DataDirectory(), slots);
+    auto world = NetpolScenario::Load(DataDirectory(), places);
     ASSERT_TRUE(world.ok()) << world.status();
     scenario_ = *std::move(world);
     ASSERT_EQ(scenario_.pods.size(), static_cast<std::size_t>(kPods));
@@ -72,7 +72,7 @@ class NetpolPrograms : public testing::TestWithParam<std::tuple<int, Family>> {
       if (remote.contains(name)) continue;
       const int number = numbers_.at(name);
       bindings[name] = {
-          fixture_->ifindex(number), static_cast<std::uint32_t>(number + 1), {pod.slot.ipv4, pod.slot.ipv6}};
+          fixture_->ifindex(number), static_cast<std::uint32_t>(number + 1), {pod.place.ipv4, pod.place.ipv6}};
     }
     SL_ASSIGN_OR_RETURN(const auto snapshot, policy::Snapshot::Build(resources_, bindings, {}));
     SL_RETURN_IF_ERROR(fixture_->Enforce(snapshot));

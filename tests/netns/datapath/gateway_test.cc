@@ -29,7 +29,7 @@ const Gateway kGateways[] = {
      true},
 };
 
-class Gateways : public DatapathFixture {
+class GatewayFixture : public DatapathFixture {
  protected:
   Status OnNode(const Arguments& command) {
     return node_->Run([&] { return RunChecked(command); });
@@ -86,7 +86,7 @@ class Gateways : public DatapathFixture {
   }
 };
 
-class Gateways : public Gateways, public testing::WithParamInterface<Gateway> {};
+class Gateways : public GatewayFixture, public testing::WithParamInterface<Gateway> {};
 
 TEST_P(Gateways, PodsReachEachOtherThroughIt) {
   Build({.wiring = Wiring::kBridged, .pods = {}, .outside = true});
@@ -117,7 +117,7 @@ TEST_P(Gateways, PodsReachEachOtherThroughIt) {
 INSTANTIATE_TEST_SUITE_P(On, Gateways, testing::ValuesIn(kGateways), [](const auto& info) { return info.param.name; });
 
 // As a card without our hook does that is a port of the bridge: what the bridge sends on shows the port.
-TEST_F(Gateways, WhatABridgeSendsOnShowsItsPort) {
+TEST_F(GatewayFixture, WhatABridgeSendsOnShowsItsPort) {
   Build({.wiring = Wiring::kBridged, .pods = {}, .outside = true});
   ASSERT_TRUE(node_->netns().Ip("addr flush dev uplink\nlink set uplink master br0\n").ok());
   Open();
@@ -133,7 +133,7 @@ TEST_F(Gateways, WhatABridgeSendsOnShowsItsPort) {
 }
 
 // VLANs 10 and 20 with a gateway each, of which the node routes from one to the other.
-TEST_F(Gateways, AStrangerInAnotherVlanIsNobody) {
+TEST_F(GatewayFixture, AStrangerInAnotherVlanIsNobody) {
   Build({.wiring = Wiring::kBridged, .pods = {}, .outside = true});
   const Status filtered = node_->netns().Ip(
       "link set br0 type bridge vlan_filtering 1\nlink add gw10 link br0 type vlan id 10\n"
@@ -173,7 +173,7 @@ TEST_F(Gateways, AStrangerInAnotherVlanIsNobody) {
 }
 
 // Without VLANs of the bridge's the pods themselves tag, and the node answers in a VLAN on the bridge.
-TEST_F(Gateways, PodsThatTagReachEachOtherThroughAVlanOnTheBridge) {
+TEST_F(GatewayFixture, PodsThatTagReachEachOtherThroughAVlanOnTheBridge) {
   Build({.wiring = Wiring::kBridged, .pods = {}, .outside = false});
   const Status made = node_->netns().Ip("link add gw0 link br0 type vlan id 10\n");
   if (!made.ok()) GTEST_SKIP() << "this kernel has no CONFIG_VLAN_8021Q: " << made;

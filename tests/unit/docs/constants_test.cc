@@ -41,7 +41,7 @@ const Stated kStated[] = {
     {"pins.md", R"(ABI version \(.*\) is (\d+))", SL_ABI_VERSION},
     {"pins.md", R"(`ROOT/v(\d+)`)", SL_ABI_VERSION},
     {"architecture.md", R"(ABI version, now (\d+))", SL_ABI_VERSION},
-    {"architecture.md", R"((\d+) epochs of a bucket)", SL_FLOW_WAYS},
+    {"architecture.md", R"((\d+) slots of a bucket)", SL_FLOW_WAYS},
     {"architecture.md", R"(At most (\d+) of a bucket's flows are established)", SL_FLOW_ESTABLISHED_WAYS},
     {"architecture.md", R"(A flow has (\d+) bytes)", sizeof(sl_flow)},
     {"architecture.md", R"(key of (\d+) bytes)", sizeof(sl_flow_key)},
@@ -50,7 +50,7 @@ const Stated kStated[] = {
     {"architecture.md", R"(up to (\d+) predicates)", SL_MAX_PROCESS_CONDITIONS},
     {"architecture.md", R"(by default (\d+) buckets)", SL_FLOW_BUCKETS(kSizes.flows)},
     {"glossary.md", R"(up to (\d+) predicates)", SL_MAX_PROCESS_CONDITIONS},
-    {"glossary.md", R"(bucket \| (\d+) epochs)", SL_FLOW_WAYS},
+    {"glossary.md", R"(bucket \| (\d+) slots)", SL_FLOW_WAYS},
     {"policy.md", R"(At most (\d+) distinct patterns)", SL_MAX_PROGRAM_PATTERNS},
     {"policy.md", R"(at most (\d+) bytes)", SL_PROGRAM_PATH_MAX},
     {"policy.md", R"(more than (\d+) programs)", SL_MAX_ANCESTORS},
@@ -67,7 +67,7 @@ const Stated kStated[] = {
     {"sizing.md", R"(of all rules \| (\d+))", SL_EPOCHS*((sizeof(sl_port_entry) + 7) / 8 * 8)},
     {"sizing.md", R"(in all states \| (\d+))", (kSlotBytes + SL_FLOW_WAYS - 1) / SL_FLOW_WAYS},
     {"sizing.md", R"(local workloads \| (\d+))", SL_MAX_ENDPOINTS - 1},
-    {"sizing.md", R"(`process_verdicts` \| (\d+))", SL_MAX_PROCESS_CHOICES},
+    {"sizing.md", R"(`process_verdicts` \| (\d+))", SL_MAX_PROCESS_VERDICTS},
     {"sizing.md", R"(TCP (\d+) s)", SL_CT_TIMEOUT_TCP_ESTABLISHED / SL_SECOND_NS},
     {"sizing.md", R"((\d+) s after both FINs)", SL_CT_TIMEOUT_TCP_CLOSED / SL_SECOND_NS},
     {"sizing.md", R"(other protocols (\d+) s)", SL_CT_TIMEOUT_TALKING / SL_SECOND_NS},
@@ -94,7 +94,7 @@ TEST(DocsConstants, PathsAreThoseOfTheCode) {
   }
 }
 
-// The packet of architecture.md: its flow has the epoch that the page says.
+// The packet of architecture.md: its flow has the slot that the page says.
 TEST(DocsConstants, TheWorkedPacketsSlot) {
   const __u64 seeds[SL_HASH_SEEDS] = {
       2870054482720718001U, 18368072975750837405U, 10836248384489533295U, 6988564060766174507U,  13860315059595677665U,

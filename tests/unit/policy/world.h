@@ -87,7 +87,7 @@ class World {
   }
 
   Evaluation Evaluate(const Flow& flow) const {
-    const Evaluation answer = Evaluate(*snapshot_, flow, Scope::kLocal);
+    const Evaluation answer = policy::Evaluate(*snapshot_, flow, Scope::kLocal);
     const TableVerdict table = LookUp(compiled_.tables, flow);
     EXPECT_EQ(table.allowed, answer.allowed);
     EXPECT_EQ(table.audit_denied, answer.audit_denied);

@@ -22,7 +22,7 @@ class PolicyVerdictsTest : public ::testing::Test {
   }
   void AddFlow(const std::string& service) {
     FlowRecord record = scene_.Record("shop/web", "shop/db", service);
-    record.place = place_++;
+    record.slot = place_++;
     record.entry.id = place_;
     scene_.datapath.AddFlow(record);
   }
