@@ -63,7 +63,7 @@ TEST_F(ManPage, OfTheClientHasEveryVerbAndOption) {
   int verbs = 0;
   while (std::getline(lines, line)) {
     if (!line.starts_with("  ") || line.starts_with("   ")) continue;
-    const std::string verb = line.substr(2, line.find(' ', 2) - 2);
+    const std::string verb = line.substr(2, line.find_first_of(" ,", 2) - 2);
     SCOPED_TRACE(verb);
     EXPECT_THAT(page, HasSubstr("\n.SS " + verb + "\n"));
     ExpectOptions(Output({Programs() + "/sluice", verb, "--help"}), page);
