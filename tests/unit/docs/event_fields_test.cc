@@ -17,7 +17,7 @@ using google::protobuf::Descriptor;
 
 // Field names as JSON shows them, of a message and of all that it holds; other files' messages are plain values.
 void CollectFields(const Descriptor& message, std::set<const Descriptor*>& seen, std::set<std::string>& names) {
-  if (message.options().map_entry() || message.file() != v1::Event::descriptor()->file() ||
+  if (message.map_key() != nullptr || message.file() != v1::Event::descriptor()->file() ||
       !seen.insert(&message).second)
     return;
   for (int i = 0; i < message.field_count(); ++i) {
