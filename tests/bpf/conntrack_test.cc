@@ -328,7 +328,10 @@ TEST_F(Conntrack, ASpoofedFirstFragmentLeavesNoPorts) {
   later.more_fragments = false;
   ASSERT_TRUE(FromPod(kWeb, Eth{} / first / Tcp{.dport = 5432} / Payload{60}).forwarded);
   const Evaluated spoofed = FromPod(kOther, Eth{} / first / Tcp{.dport = 1} / Payload{60});
-  EXPECT_EQ(spoofed.moves, Moves().Packet(SL_HOOK_TC_FROM_POD, SL_DROP_SPOOFED_SOURCE, spoofed.bytes).Added("denied"));
+  EXPECT_EQ(spoofed.moves, Moves()
+                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_SPOOFED_SOURCE, spoofed.bytes)
+                               .Egress(3, SL_DROP_SPOOFED_SOURCE, spoofed.bytes)
+                               .Added("denied"));
   EXPECT_TRUE(FromPod(kWeb, Eth{} / later / Payload{64}).forwarded);
 }
 
