@@ -29,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
 constexpr std::chrono::milliseconds kReadyInterval{10};
-// Where others make and take away thousands of interfaces, the kernel has been seen to need 20 s to end a process.
+// On a loaded machine a killed agent was once not gone after 20 s.
 constexpr std::chrono::seconds kStopTimeout{60};
 constexpr std::chrono::seconds kRunTimeout{30};
 constexpr int kNotInPlace = 4;  // of `sluice status`
