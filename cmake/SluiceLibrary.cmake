@@ -13,7 +13,9 @@ endif()
 # include. So no two files of a directory may define the same name, in an unnamed namespace neither.
 function(sluice_compile_together name)
   set_target_properties(${name} PROPERTIES UNITY_BUILD ${SLUICE_UNITY} UNITY_BUILD_BATCH_SIZE 9)
-  target_compile_options(${name} PRIVATE -Wno-subobject-linkage)  # it takes the files for headers
+  if(SLUICE_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${name} PRIVATE -Wno-subobject-linkage)  # it takes the files for headers
+  endif()
 endfunction()
 
 # sluice_library(NAME DEPS...): every .cc of the current directory.

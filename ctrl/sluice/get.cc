@@ -127,7 +127,7 @@ class Getting {
     for (const Kind& kind : kinds) {
       SL_ASSIGN_OR_RETURN(const auto requests, MakeRequests(options_, kind, form_));
       std::vector<v1::Object> rows;
-      const Status fetched = Fetch(client_, requests, selector_, [&](const v1::Object& object) {
+      Status fetched = Fetch(client_, requests, selector_, [&](const v1::Object& object) {
         const bool is_first = count++ == 0;
         if (!form_.IsStream()) {
           rows.push_back(object);
@@ -158,7 +158,7 @@ class Getting {
     ObjectWatch watch(kind.selection, form_);
     return WatchUntilInterrupted([&]() -> Status {
       std::vector<v1::Object> rows;
-      const Status fetched = Fetch(client_, requests, selector_, [&](const v1::Object& object) {
+      Status fetched = Fetch(client_, requests, selector_, [&](const v1::Object& object) {
         rows.push_back(object);
         return OkStatus();
       });

@@ -31,7 +31,7 @@ class Follower {
 
   Status Run() {
     while (true) {
-      const Status ended = ReadStream();
+      Status ended = ReadStream();
       if (!was_there_ || !request_.follow() || !IsOfTheAgent(ended)) return ended;
       if (!std::exchange(gone_, true)) Tell(fmt::format("sluice: {}; trying again, until Ctrl-C", Message(ended)));
       request_.set_last(0);

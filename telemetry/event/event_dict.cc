@@ -32,8 +32,10 @@ void AddLines(const std::string& path, const Json& value, std::string* lines) {
   }
   std::size_t place = 0;
   for (const auto& [key, member] : value.items()) {
-    const std::string dot = path.empty() ? "" : ".";
-    AddLines(value.is_array() ? fmt::format("{}[{}]", path, place++) : path + dot + key, member, lines);
+    const char* const dot = path.empty() ? "" : ".";
+    const std::string below =
+        value.is_array() ? fmt::format("{}[{}]", path, place++) : fmt::format("{}{}{}", path, dot, key);
+    AddLines(below, member, lines);
   }
 }
 

@@ -28,7 +28,7 @@ Port DestinationPort(const v1::Flow& flow) {
 // "shop/web-0:40112", "[fd00::9]:443".
 std::string NameText(const v1::Peer& peer, const std::string& address, Port port) {
   const bool named = !peer.workload().empty();
-  const std::string name = named ? peer.namespace_() + "/" + peer.workload() : address;
+  std::string name = named ? peer.namespace_() + "/" + peer.workload() : address;
   if (!port) return name;
   const bool v6 = !named && address.find(':') != std::string::npos;
   return fmt::format("{}{}{}:{}", v6 ? "[" : "", name, v6 ? "]" : "", *port);
@@ -40,7 +40,7 @@ std::string EndText(const v1::Peer& peer, const std::string& address, Port port)
 }
 
 std::string VerdictText(const v1::Flow& flow, TextForm form = TextForm::kCompact) {
-  const std::string verdict = v1::Flow::Verdict_Name(flow.verdict());
+  std::string verdict = v1::Flow::Verdict_Name(flow.verdict());
   if (flow.drop_reason().empty()) return verdict;
   return verdict + "/" + (form == TextForm::kWide ? ReasonText(flow.drop_reason()) : flow.drop_reason());
 }
@@ -58,7 +58,7 @@ std::string FullEndText(const v1::Peer& peer, const std::string& end, const std:
   if (form == TextForm::kWide) {
     if (peer.has_identity()) facts.push_back(fmt::format("identity {}", peer.identity()));
     const std::map<std::string, std::string> labels(peer.labels().begin(), peer.labels().end());
-    for (const auto& [key, value] : labels) facts.push_back(key + "=" + value);
+    for (const auto& [key, value] : labels) facts.push_back(fmt::format("{}={}", key, value));
   }
   if (peer.has_process()) {
     const v1::Process& process = peer.process();

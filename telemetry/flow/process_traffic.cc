@@ -5,6 +5,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "bpf/abi/events.h"
+
 namespace sluice::telemetry {
 namespace {
 
