@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "telemetry/event/layer4.h"
+
 namespace sluice::client {
 namespace {
 
@@ -43,21 +45,8 @@ std::string PeerText(const policy::Peer& peer) {
   return pods + " of " + ChosenText("namespaces", *peer.namespace_selector);
 }
 
-std::string ProtocolText(std::uint8_t protocol) {
-  switch (protocol) {
-    case policy::kTcp:
-      return "TCP";
-    case policy::kUdp:
-      return "UDP";
-    case policy::kSctp:
-      return "SCTP";
-    default:
-      return std::to_string(protocol);
-  }
-}
-
 std::string PortText(const policy::PortRule& rule) {
-  const std::string protocol = ProtocolText(rule.protocol);
+  const std::string protocol = telemetry::ProtocolName(rule.protocol);
   if (!rule.port_name.empty()) return fmt::format("{} port {}", protocol, rule.port_name);
   if (!rule.port) return fmt::format("all of {}", protocol);
   return rule.end_port ? fmt::format("{} {}-{}", protocol, *rule.port, *rule.end_port)

@@ -2,6 +2,7 @@
 
 #include "base/printable.h"
 #include "ctrl/sluice/dump_redaction.h"
+#include "ctrl/sluice/object_json.h"
 #include "ctrl/sluice/status_text.h"
 #include "telemetry/event/json.h"
 
@@ -13,21 +14,8 @@ constexpr std::uint32_t kMostEvents = 2000;
 
 // As `get` and `observe` print them, so that jq reads both.
 StatusOr<std::string> ToLine(const v1::Object& object) {
-  switch (object.object_case()) {
-    case v1::Object::kResource:
-      return RedactResource(object.resource().json());
-    case v1::Object::kIdentity:
-      return telemetry::ToJson(object.identity());
-    case v1::Object::kRuleset:
-      return telemetry::ToJson(object.ruleset());
-    case v1::Object::kFlow:
-      return telemetry::ToJson(object.flow());
-    case v1::Object::kProcess:
-      return telemetry::ToJson(object.process());
-    case v1::Object::OBJECT_NOT_SET:
-      break;
-  }
-  return telemetry::ToJson(object);
+  if (object.has_resource()) return RedactResource(object.resource().json());
+  return object.object_case() == v1::Object::OBJECT_NOT_SET ? telemetry::ToJson(object) : ToJsonLine(object);
 }
 
 std::string DumpKind(Client& client, const std::string& kind, const std::string& file, DumpDirectory& dump) {
