@@ -11,8 +11,8 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool IsOfNumber(char c) { return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'; }
 
-// How far the parser has read. It says no places, but reads no further than the end of what it tells of, and of numbers
-// one character.
+// The parser's position. nlohmann::json reports no places; but at each event it has read exactly up to the end of the
+// value, or one character more after a number.
 class Reading {
  public:
   Reading(std::string_view text, int line) : text_(text), line_(line) {}
@@ -26,7 +26,7 @@ class Reading {
 
   Place LastCharacter() { return PlaceOf(at_ - 1); }
   Place LastWord(std::size_t length) { return PlaceOf(at_ - length); }
-  // From its opening quote, the nearest before that no backslash escapes.
+  // The string starts at the nearest quote before that is not escaped.
   Place LastString() {
     std::size_t quote = at_ - 2;
     while (text_[quote] != '"' || IsEscaped(quote)) --quote;
@@ -47,7 +47,7 @@ class Reading {
     return backslashes % 2 != 0;
   }
 
-  // Places come in order, so that the text is walked once.
+  // Callers ask in text order, so the text is read only once.
   Place PlaceOf(std::size_t at) {
     for (; counted_ < at; ++counted_) {
       if (text_[counted_] != '\n') continue;
@@ -64,7 +64,7 @@ class Reading {
   int line_;
 };
 
-// What the parser reads by. Its copies read the same text on; one without is the end.
+// The parser's input iterator. Copies share one position; an iterator without a Reading is the end.
 class Character {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -92,7 +92,7 @@ class Character {
   Reading* reading_;
 };
 
-// The names are nlohmann::json_sax's.
+// Method names are those of nlohmann::json_sax.
 class JsonEvents {
  public:
   JsonEvents(Reading& reading, TreeBuilder& builder) : reading_(reading), builder_(builder) {}

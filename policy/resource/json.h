@@ -5,9 +5,9 @@
 
 namespace sluice::policy {
 
-// The values of `text` in order, objects and arrays one after the other with nothing but white space between them and
-// before; `line` is that of its first character. False: it is not JSON (YAML's flow style begins likewise), and nothing
-// is in `documents`. Throws TreeError where it is JSON that policy/resource/yaml.h refuses.
+// Reads the objects and arrays of `text` in order; only white space may separate them. `line` is the line of the first
+// character. False: the text is not JSON (YAML's flow style looks the same at first), and `documents` is empty. Throws
+// TreeError for JSON that policy/resource/yaml.h refuses.
 bool ReadJson(std::string_view text, int line, TreeBuilder& builder, std::vector<TreeBuilder::Node>& documents);
 
 }  // namespace sluice::policy

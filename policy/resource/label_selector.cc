@@ -14,7 +14,7 @@ std::string_view Trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
-// At commas, but not inside of parentheses.
+// Splits at commas, but not inside parentheses.
 std::vector<std::string_view> Parts(std::string_view text) {
   std::vector<std::string_view> parts;
   std::size_t begin = 0;

@@ -8,7 +8,7 @@
 namespace sluice::policy {
 
 // "app=web,tier!=db,zone in (a, b),env notin (dev),canary,!old"; empty selects everything. InvalidArgument names the
-// part that is none.
+// part that is wrong.
 StatusOr<Selector> ParseLabelSelector(std::string_view text);
 
 }  // namespace sluice::policy

@@ -67,7 +67,7 @@ struct PortRule {
   std::string port_name;                  // named port of the destination pod; empty: none
 };
 
-// What a rule asks of the process at the workload's end. Patterns of paths, see policy/network/glob.h.
+// What a rule requires of the process at the workload's end: patterns of paths, see policy/network/glob.h.
 struct ProcessMatch {
   std::vector<std::string> binaries;   // empty: any
   std::vector<std::string> ancestors;  // empty: any
@@ -78,10 +78,10 @@ enum class PolicyMode { kEnforce, kAudit };
 enum class UnknownProcesses { kDeny, kAllow };
 
 struct Rule {
-  std::vector<Peer> peers;      // empty: everybody
+  std::vector<Peer> peers;      // empty: every peer
   std::vector<PortRule> ports;  // empty: every port of every protocol
   RuleAction action = RuleAction::kAllow;
-  std::optional<ProcessMatch> processes = {};  // absent: whatever process it is; at least one list is not empty
+  std::optional<ProcessMatch> processes = {};  // absent: any process; at least one of its lists is not empty
 };
 
 // Both kinds: networking.k8s.io/v1 and sluice.dev/v1alpha1 NetworkPolicy.
@@ -129,7 +129,7 @@ struct Workload {
   ObjectName name;
   Labels labels;
   std::vector<NamedPort> ports;
-  std::vector<Address> ips;  // as the file says; empty: what the interface has
+  std::vector<Address> ips;  // from the file; empty: use the interface's addresses
   std::string netns;         // exactly one of netns and host_interface
   std::string host_interface;
   std::string interface = "eth0";

@@ -16,20 +16,20 @@ namespace {
 constexpr std::array kKinds = {Kind::kNamespace, Kind::kPod, Kind::kNetworkPolicy, Kind::kWorkload,
                                Kind::kSluiceNetworkPolicy};
 
-constexpr std::size_t kMaxErrorBytes = 4000;  // a call's status travels in a header of at most 8 KiB
-constexpr std::size_t kMaxProblems = 1000;    // of one text
+constexpr std::size_t kMaxErrorBytes = 4000;  // gRPC sends a status in headers, which have at most 8 KiB
+constexpr std::size_t kMaxProblems = 1000;    // for each text
 
 struct TypeMeta {
   std::string api_version;
   std::string kind;
 };
 
-// What makes pods, and where it has their template.
+// A kind that makes pods, and where its pod template is.
 struct PodMaker {
   const char* api_version;
   const char* kind;
-  const char* pods;  // first part of their names
-  bool by_jobs;      // the template is in that of its jobs
+  const char* pods;  // first part of the pods' names
+  bool by_jobs;      // the template is inside spec.jobTemplate
 };
 constexpr PodMaker kPodMakers[] = {
     {"apps/v1", "Deployment", "deployment", false},
@@ -61,7 +61,7 @@ const PodMaker* FindPodMaker(const TypeMeta& type) {
   return maker == std::end(kPodMakers) ? nullptr : maker;
 }
 
-// What the items of this list are; an empty kind: anything. Absent: it is no list.
+// The type of the list's items; an empty kind means any type. Absent: not a list.
 std::optional<TypeMeta> ItemsOfList(const TypeMeta& list) {
   if (list.api_version == "v1" && list.kind == "List") return TypeMeta();
   if (!list.kind.ends_with("List")) return std::nullopt;
@@ -69,7 +69,7 @@ std::optional<TypeMeta> ItemsOfList(const TypeMeta& list) {
   return FindKind(item) ? std::optional(item) : std::nullopt;
 }
 
-// `implied`: what an item is that does not say it, as those of a PodList.
+// `implied`: the type of items that do not name one, as in a PodList.
 StatusOr<TypeMeta> ParseTypeMeta(const Field& root, const TypeMeta& implied) {
   SL_RETURN_IF_ERROR(root.CheckMap());
   TypeMeta type = implied;
@@ -87,7 +87,7 @@ std::string ScalarAt(const YamlNode* map, std::string_view key) {
   return value == nullptr ? "" : value->scalar;
 }
 
-// The object's names for errors, as far as they can be read before anything is checked.
+// Sets the object's names for errors, as far as they can be read before validation.
 void NameObject(const YamlNode& root, const std::string& kind, bool in_namespace, Document& document) {
   const YamlNode* metadata = root.Find("metadata");
   const std::string name = ScalarAt(metadata, "name");
@@ -142,7 +142,7 @@ StatusOr<std::shared_ptr<const Pod>> ParsePodOf(const PodMaker& maker, const Fie
   return ParsePodTemplate(*pod_template, name);
 }
 
-// Puts `text` first in `map` where the key is absent or null.
+// Inserts `key: text` first in `map` if the key is absent or null.
 void SetDefault(YamlNode& map, const std::string& key, const std::string& text) {
   const YamlNode* present = map.Find(key);
   if (present != nullptr && present->type != YamlNode::Type::kNull) return;
@@ -154,7 +154,7 @@ void SetDefault(YamlNode& map, const std::string& key, const std::string& text) 
   map.entries.insert(map.entries.begin(), {.key = key, .place = map.place, .value = std::move(value)});
 }
 
-// The document with what it does not say itself: what is kept is read again without list and options.
+// The document with implied fields filled in: later it is parsed again without its list and the options.
 std::string EmitWhole(const YamlNode& root, const TypeMeta& type, const std::string& ns) {
   YamlNode whole = root;
   SetDefault(whole, "kind", type.kind);
@@ -172,15 +172,15 @@ class Collector {
  public:
   Collector(std::string_view origin, const ParseOptions& options) : origin_(origin), options_(options) {}
 
-  // `where`: "document 2", or with the index in a list.
+  // `where`: "document 2", or "document 2 items[3]".
   void Add(const YamlNode& node, const std::string& where, const TypeMeta& implied) {
     Document document{.origin = origin_, .subject = where, .default_namespace = options_.default_namespace};
     if (IsNoObject(node)) {
-      Skip(node, document, "no Kubernetes object: it has no apiVersion and no kind");
+      Skip(node, document, "not a Kubernetes object: it has no apiVersion and no kind");
       return;
     }
     const std::size_t before = parsed_.problems.size();
-    // What is wrong is in the document's problems.
+    // The document's problems already hold the error.
     AddObject(Field(document, node), where, implied, document).IgnoreError();
     const std::size_t room = kMaxProblems - std::min(kMaxProblems, before);
     for (std::size_t i = 0; i < std::min(room, document.problems.size()); ++i) {
@@ -268,7 +268,7 @@ class Collector {
   std::map<ResourceId, int> lines_;
 };
 
-// The hint for each line that a problem is on. The text is walked once.
+// A hint for each line that has a problem. Reads the text once.
 std::map<int, std::string> HintsByLine(std::string_view text, const std::vector<Problem>& problems) {
   std::map<int, std::string> hints;
   for (const Problem& problem : problems) hints[problem.place.line];
@@ -280,7 +280,7 @@ std::map<int, std::string> HintsByLine(std::string_view text, const std::vector<
   return hints;
 }
 
-// A template's braces are a map to YAML, and its loops stop it far behind where they are.
+// YAML reads a template's braces as a map, and reports its loops far from where they are.
 void HintAtTemplates(std::string_view text, std::vector<Problem>& problems) {
   const std::map<int, std::string> hints = HintsByLine(text, problems);
   for (Problem& problem : problems) {
@@ -327,7 +327,7 @@ std::string SkippedText(std::string_view origin, const Problem& skipped) {
 }
 
 std::string DefaultNamespaceText(std::string_view origin, std::size_t count) {
-  return fmt::format("{}: {} {} no namespace: \"default\" is taken, -n NAMESPACE says another", origin, count,
+  return fmt::format("{}: {} {} no namespace: using \"default\", choose another with -n NAMESPACE", origin, count,
                      count == 1 ? "object has" : "objects have");
 }
 

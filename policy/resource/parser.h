@@ -16,20 +16,21 @@ namespace sluice::policy {
 inline constexpr std::size_t kMaxResourceBytes = 32U << 20U;
 
 struct ParseOptions {
-  std::string default_namespace = "default";  // of documents that name none
-  // Documents that can never be policy or workload are no errors (policy/resource/unknown_kind.h).
+  std::string default_namespace = "default";  // for documents without a namespace
+  // Skip documents that can never be a policy or a workload (policy/resource/unknown_kind.h), instead of an error.
   bool skip_unknown = false;
-  // A Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or CronJob is a pod, by its template: "deployment/web".
+  // Read the pod template of a Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or CronJob as a pod that is named
+  // "deployment/web".
   bool pod_templates = false;
 };
 
-// What one text holds: with problems, what is right of it all the same.
+// The content of one text. When there are problems, `resources` still has the documents without one.
 struct ParsedText {
   std::vector<Resource> resources;
-  std::vector<Place> places;  // of each of them
+  std::vector<Place> places;  // one for each resource
   std::vector<Problem> problems;
-  std::vector<Problem> skipped;       // by `skip_unknown`: what each is
-  std::size_t without_namespace = 0;  // documents that are in `default_namespace` for want of one
+  std::vector<Problem> skipped;       // because of `skip_unknown`; says what each document is
+  std::size_t without_namespace = 0;  // documents that got `default_namespace`
 };
 
 // Every document of `text` in order; empty documents are skipped; lists (v1 List, PodList, ...) are unfolded.
@@ -37,14 +38,14 @@ struct ParsedText {
 //   web.yaml:12: NetworkPolicy shop/db: spec.ingress[0].ports[0].endPort: 79 is below port 80
 ParsedText ParseText(std::string_view origin, std::string_view text, const ParseOptions& options = {});
 
-// All documents, or one error with all that is wrong, a line each, as far as an error may be long.
+// All documents, or one error with one line for each problem. The length of an error is limited.
 StatusOr<std::vector<Resource>> ParseResources(std::string_view origin, std::string_view text);
 
-// One error that has all `problems`, of which there is one at least. For ParseResources and who calls ParseText.
+// One error that lists all `problems`; there must be at least one. For callers of ParseText.
 Status ToStatus(std::string_view origin, const std::vector<Problem>& problems);
 
-// What is said of a text that is no error: "web.yaml:12: Deployment/web: left out: neither policy nor workload", and
-// that `count` objects are in "default".
+// Notes about a text that are not errors: "web.yaml:12: Deployment/web: left out: neither policy nor workload", and
+// that `count` objects are put in "default".
 std::string SkippedText(std::string_view origin, const Problem& skipped);
 std::string DefaultNamespaceText(std::string_view origin, std::size_t count);
 

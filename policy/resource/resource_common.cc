@@ -8,7 +8,7 @@
 namespace sluice::policy {
 namespace {
 
-// A value of null is the empty one, as the API server takes it.
+// Null means an empty value, as for the API server.
 StatusOr<std::string> ParseMapValue(const Field& value) {
   return value.node().type == YamlNode::Type::kNull ? std::string() : value.String();
 }
@@ -51,7 +51,7 @@ StatusOr<std::string> ParseNamespaceOf(const Field& metadata, Kind kind) {
   const auto ns = metadata.Get("namespace");
   std::string text;
   SL_RETURN_IF_ERROR(metadata.Read("namespace", text, ParseString));
-  if (kind == Kind::kNamespace) return std::string();  // the API server takes one, and drops it
+  if (kind == Kind::kNamespace) return std::string();  // the API server accepts one and ignores it
   if (!text.empty()) return ParseChecked(*ns, CheckDnsLabel);
   return metadata.document().default_namespace;
 }
@@ -122,7 +122,7 @@ StatusOr<Address> ParseHostAddress(const Field& field) {
   const bool loopback = address->is_v4() ? *first == 127 : text == "::1";
   const bool wildcard = address->is_v4() ? *first == 0 : *address == Address();
   if (multicast || loopback || wildcard) {
-    return field.Error(fmt::format("{} is no address of one host that others can reach", Quoted(text)));
+    return field.Error(fmt::format("{} is not a host address that others can reach", Quoted(text)));
   }
   return *address;
 }

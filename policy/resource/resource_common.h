@@ -15,7 +15,7 @@ struct Metadata {
   Labels labels;
 };
 
-// metav1.ObjectMeta. A namespaced kind without a namespace is in the document's default one.
+// metav1.ObjectMeta. A namespaced kind without a namespace gets the document's default namespace.
 StatusOr<Metadata> ParseMetadata(const Field& root, Kind kind);
 
 // The labels of an object, or a selector's matchLabels.
@@ -30,7 +30,7 @@ StatusOr<std::uint16_t> ParsePortNumber(const Field& field);
 // A host's address: no wildcard, loopback or multicast.
 StatusOr<Address> ParseHostAddress(const Field& field);
 
-// `field` as a string; in the second form one in which `check` (policy/resource/resource_syntax.h) finds nothing wrong.
+// `field` as a string. The second form is an error if `check` (policy/resource/resource_syntax.h) finds a problem.
 StatusOr<std::string> ParseString(const Field& field);
 StatusOr<std::string> ParseChecked(const Field& field, std::string (*check)(std::string_view));
 

@@ -9,7 +9,7 @@
 namespace sluice::policy {
 namespace {
 
-// Text that YAML can take for nothing but a plain scalar, wherever it stands.
+// YAML reads this text as a plain scalar in every position.
 bool IsPlainSafe(std::string_view text) {
   if (text.empty() || (text.front() == '-' && (text.size() < 2 || text[1] == '-'))) return false;
   return std::all_of(text.begin(), text.end(), [](char c) {

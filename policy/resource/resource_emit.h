@@ -7,8 +7,8 @@
 
 namespace sluice::policy {
 
-// Block style, two spaces, aliases expanded, strings quoted where they would be read as something else.
-// ParseYaml reads the same tree from it.
+// Block style, two spaces, aliases expanded, strings quoted where they could be read as another type.
+// ParseYaml reads the same tree back.
 std::string EmitYaml(const YamlNode& map);
 
 }  // namespace sluice::policy

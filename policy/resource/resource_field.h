@@ -1,7 +1,8 @@
-// A value inside a resource together with where it stands, so that every error names file, line, object and path:
+// A value inside a resource, together with its place, so that every error names file, line, object and path:
 //   SL_RETURN_IF_ERROR(spec.AllowOnly({"netns", "ips"}));
 //   SL_RETURN_IF_ERROR(spec.Read("netns", workload.netns, [](const Field& f) { return f.String(); }));
-// As in the Kubernetes API, a field that is null counts as absent. Refers to its Document and tree: keep both alive.
+// As in the Kubernetes API, a field that is null counts as absent. Does not own its Document and tree: both must
+// outlive it.
 #pragma once
 
 #include <cstdint>
@@ -17,19 +18,19 @@ namespace sluice::policy {
 
 // What is wrong at one place.
 struct Problem {
-  Place place;          // line 0: of the text as a whole
-  std::string subject;  // "NetworkPolicy shop/db", or "document 2" while that is not known; empty: of the text itself
+  Place place;          // line 0: the text as a whole
+  std::string subject;  // "NetworkPolicy shop/db", or "document 2" while that is not known; empty: the text itself
   std::string object;   // "NetworkPolicy/db"; empty: not known
   std::string what;     // printable: "spec.ingress[0].ports[0].endPort: 79 is below port 80"
 
   std::string ToString(std::string_view origin) const;  // "origin:LINE: subject: what"
 };
 
-// One document, and what its fields found wrong so far.
+// One document, and the problems found in its fields so far.
 struct Document {
   std::string_view origin;
-  std::string subject = {};  // these two as in Problem
-  std::string object = {};
+  std::string subject = {};  // as in Problem
+  std::string object = {};   // as in Problem
   std::string default_namespace = "default";
   mutable std::vector<Problem> problems = {};
 };
@@ -45,16 +46,16 @@ class Field {
 
   // Adds to the document's problems, and returns it as "origin:LINE: subject: path: what", of bounded length.
   Status Error(std::string_view what) const;
-  Status Missing(std::string_view key) const;  // of a field of this map
+  Status Missing(std::string_view key) const;  // an Error: this map needs the field `key`
 
-  // Error: not a map, or a field that is not `known`. `elsewhere` are fields that only another kind has, said so.
+  // Error: not a map, or a field that is not `known`. For fields in `elsewhere`, the error says which kind has them.
   Status AllowOnly(std::initializer_list<std::string_view> known,
                    std::initializer_list<std::string_view> elsewhere = {}) const;
   std::optional<Field> Get(std::string_view key) const;
-  // For fields whose absence allows more: error where one of `keys` is there, but null.
+  // For fields that allow more when they are absent: an error when one of `keys` is present but null.
   Status RefuseNull(std::initializer_list<std::string_view> keys) const;
 
-  // The field `key`, if there is one, as `parse`, a StatusOr<T>(const Field&), reads it.
+  // Sets `out` from the field `key`, if present. `parse`: StatusOr<T>(const Field&).
   template <typename T, typename Parse>
   Status Read(std::string_view key, T& out, Parse parse) const {
     const auto field = Get(key);
@@ -62,7 +63,7 @@ class Field {
     SL_ASSIGN_OR_RETURN(out, parse(*field));
     return OkStatus();
   }
-  // Likewise for each item of a list.
+  // The same for each item of a list: appends to `out`.
   template <typename T, typename Parse>
   Status ReadItems(std::string_view key, std::vector<T>& out, Parse parse) const {
     const auto field = Get(key);
@@ -81,8 +82,8 @@ class Field {
   Status CheckMap() const;
   Status CheckSequence() const;
 
-  // `visit`: Status(const Field& item), of every item: who writes a file wants to know all that is wrong. The first
-  // error is returned.
+  // Calls `visit`, a Status(const Field& item), for every item, so that all problems of a file are found. Returns the
+  // first error.
   template <typename Visit>
   Status ForEachItem(Visit visit) const {
     Status first = CheckSequence();
@@ -93,7 +94,7 @@ class Field {
     return first;
   }
 
-  // Likewise; `visit`: Status(const std::string& key, const Field& value).
+  // The same for a map; `visit`: Status(const std::string& key, const Field& value).
   template <typename Visit>
   Status ForEachEntry(Visit visit) const {
     Status first = CheckMap();

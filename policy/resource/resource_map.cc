@@ -3,7 +3,7 @@
 namespace sluice::policy {
 
 std::array<std::shared_ptr<ResourceMap::Part>, ResourceMap::kKinds> ResourceMap::NoParts() {
-  static const auto kNone = std::make_shared<Part>();  // shared with this, so never written to
+  static const auto kNone = std::make_shared<Part>();  // always shared, so never written to
   return {kNone, kNone, kNone, kNone, kNone};
 }
 

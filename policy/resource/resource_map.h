@@ -1,6 +1,6 @@
-// Resources by what names them, in order: by kind, then by name. Read and written as a std::map is; but a copy shares
-// with its original all kinds that neither has written to since, so copying is cheap, and it is known without a look
-// that a kind is still the same. Not thread-safe for writers, as a std::map.
+// Resources by id, sorted by kind, then by name. Used like a std::map, but a copy shares each kind with its original
+// until one of them writes to it. So copying is cheap, and unchanged kinds are found by comparing pointers. Not
+// thread-safe for writers, like a std::map.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@ namespace sluice::policy {
 
 class ResourceMap {
  public:
-  using Part = std::map<ResourceId, Resource>;  // of one kind
+  using Part = std::map<ResourceId, Resource>;  // one kind
   using value_type = Part::value_type;
 
   class const_iterator {
@@ -57,7 +57,7 @@ class ResourceMap {
   ResourceMap() = default;
   ResourceMap(const ResourceMap&) = default;
   ResourceMap& operator=(const ResourceMap&) = default;
-  ResourceMap(ResourceMap&& other) noexcept : parts_(std::exchange(other.parts_, NoParts())) {}  // leaves none there
+  ResourceMap(ResourceMap&& other) noexcept : parts_(std::exchange(other.parts_, NoParts())) {}  // leaves it empty
   ResourceMap& operator=(ResourceMap&& other) noexcept {
     parts_ = std::exchange(other.parts_, NoParts());
     return *this;
@@ -79,11 +79,11 @@ class ResourceMap {
   std::size_t erase(const ResourceId& id) { return contains(id) ? Edit(id.kind).erase(id) : 0; }
   void clear() { *this = ResourceMap(); }
   void Clear(Kind kind);
-  // Adds those of `other` whose ids are not here.
+  // Adds the resources of `other` whose ids are not here yet.
   void Merge(const ResourceMap& other);
 
   const Part& of(Kind kind) const { return *parts_[Index(kind)]; }
-  // Nobody has written to these since one was copied from the other. False says nothing.
+  // True: the two are equal, because they are still one shared copy. False: they may be equal or not.
   bool Shares(Kind kind, const ResourceMap& other) const { return parts_[Index(kind)] == other.parts_[Index(kind)]; }
 
  private:
@@ -92,7 +92,7 @@ class ResourceMap {
   static std::array<std::shared_ptr<Part>, kKinds> NoParts();
   Part& Edit(Kind kind);
 
-  std::array<std::shared_ptr<Part>, kKinds> parts_ = NoParts();  // written to only while nobody shares it
+  std::array<std::shared_ptr<Part>, kKinds> parts_ = NoParts();  // a part is written to only while it is not shared
 };
 
 }  // namespace sluice::policy

@@ -1,4 +1,4 @@
-// What has addresses: Namespace, Pod and Workload.
+// Namespace, Pod and Workload.
 #include <algorithm>
 
 #include "policy/resource/resource_kinds.h"
@@ -30,7 +30,7 @@ Status AppendAddress(const Field& field, std::vector<Address>& addresses) {
   return OkStatus();
 }
 
-// Only named ports matter to policy: a port is open whether a container declares it or not.
+// Policy needs only named ports: a port is open even if no container declares it.
 Status AppendContainerPorts(const Field& container, std::vector<NamedPort>& named) {
   SL_RETURN_IF_ERROR(container.CheckMap());
   const auto ports = container.Get("ports");
@@ -43,7 +43,7 @@ Status AppendContainerPorts(const Field& container, std::vector<NamedPort>& name
   });
 }
 
-// An init container that restarts always is a sidecar: it serves as long as the pod lives.
+// An init container that always restarts is a sidecar: it runs as long as the pod.
 bool IsSidecar(const Field& container) {
   const YamlNode* policy = container.node().Find("restartPolicy");
   return policy != nullptr && policy->scalar == "Always";
@@ -91,7 +91,7 @@ Status ParseWorkloadPorts(const Field& field, std::vector<NamedPort>& ports) {
     const bool twice = std::any_of(ports.begin(), ports.end(), [&](const NamedPort& other) {
       return other.name == port.name && other.protocol == port.protocol;
     });
-    if (twice) return item.Error(fmt::format("the name {} is there twice for one protocol", Quoted(port.name)));
+    if (twice) return item.Error(fmt::format("the name {} is used twice for one protocol", Quoted(port.name)));
     ports.push_back(std::move(port));
     return OkStatus();
   });
@@ -100,7 +100,7 @@ Status ParseWorkloadPorts(const Field& field, std::vector<NamedPort>& ports) {
 Status ParseAttachment(const Field& spec, Workload& workload) {
   const auto netns = spec.Get("netns");
   const auto host_interface = spec.Get("hostInterface");
-  if (netns && host_interface) return host_interface->Error("cannot stand beside netns: give one of the two");
+  if (netns && host_interface) return host_interface->Error("cannot be combined with netns: give one of the two");
   if (!netns && !host_interface) return spec.Error("needs netns or hostInterface");
   SL_RETURN_IF_ERROR(spec.Read("netns", workload.netns, Checked(CheckAbsolutePath)));
   SL_RETURN_IF_ERROR(spec.Read("hostInterface", workload.host_interface, Checked(CheckInterfaceName)));

@@ -41,7 +41,7 @@ StatusOr<Peer> ParsePeer(const Field& field) {
   const bool selects = peer.pod_selector || peer.namespace_selector;
   if (peer.ip_block && selects) {
     return field.Get("ipBlock")->Error(
-        "cannot stand beside podSelector or namespaceSelector: make it a peer of its own");
+        "cannot be combined with podSelector or namespaceSelector: make it a separate peer");
   }
   if (!peer.ip_block && !selects) return field.Error("needs podSelector, namespaceSelector or ipBlock");
   return peer;
@@ -65,7 +65,7 @@ StatusOr<PortRule> ParsePortRule(const Field& field) {
   if (const auto port = field.Get("port")) SL_RETURN_IF_ERROR(ParsePort(*port, rule));
   if (const auto end = field.Get("endPort")) {
     if (!rule.port_name.empty()) return end->Error(fmt::format("needs a numeric port, not {}", Quoted(rule.port_name)));
-    if (!rule.port) return end->Error("needs port, where the range begins");
+    if (!rule.port) return end->Error("needs port, the first port of the range");
     SL_ASSIGN_OR_RETURN(rule.end_port, ParsePortNumber(*end));
     if (*rule.end_port < *rule.port) {
       return end->Error(fmt::format("{} is below port {}", *rule.end_port, *rule.port));
@@ -102,10 +102,10 @@ StatusOr<ProcessMatch> ParseProcesses(const Field& field) {
   ProcessMatch match;
   SL_RETURN_IF_ERROR(field.ReadItems("binaries", match.binaries, Checked(CheckProgramPattern)));
   SL_RETURN_IF_ERROR(field.ReadItems("ancestors", match.ancestors, Checked(CheckProgramPattern)));
-  // An empty list could be meant as "none" and would be taken for "any".
+  // An empty list may be meant as "none", but would act as "any".
   for (const auto& [key, patterns] : {std::pair{"binaries", &match.binaries}, {"ancestors", &match.ancestors}}) {
     if (const auto list = field.Get(key); list && patterns->empty()) {
-      return list->Error("needs at least one pattern: leave it out where any will do");
+      return list->Error("needs at least one pattern: leave the field out to match any");
     }
   }
   if (match.binaries.empty() && match.ancestors.empty()) return field.Error("needs binaries or ancestors");
@@ -117,7 +117,7 @@ StatusOr<Rule> ParseRule(const Field& field, std::string_view peers_key, Network
   Rule rule;
   if (api == NetworkPolicy::Api::kSluice) {
     SL_RETURN_IF_ERROR(field.AllowOnly({peers_key, "ports", "action", "processes"}));
-    SL_RETURN_IF_ERROR(field.RefuseNull({"processes"}));  // it would be a rule for every process
+    SL_RETURN_IF_ERROR(field.RefuseNull({"processes"}));  // null would match every process
     SL_RETURN_IF_ERROR(field.Read("processes", rule.processes, ParseProcesses));
     SL_RETURN_IF_ERROR(field.Read("action", rule.action, ParseAction));
   } else {

@@ -19,7 +19,7 @@ bool IsNullText(std::string_view text);
 std::optional<bool> ParseBool(std::string_view text);
 // Decimal, or with the prefixes 0x, 0o, 0b and 0 (octal); "_" between digits is skipped.
 std::optional<std::int64_t> ParseInteger(std::string_view text);
-// Decimal without needless zeros; absent otherwise, so that 010 is never taken for 10 or for 8.
+// Decimal without leading zeros; absent otherwise, so that 010 is never read as 10 or 8.
 std::optional<std::int64_t> ParsePlainDecimal(std::string_view text);
 std::optional<double> ParseFloat(std::string_view text);
 

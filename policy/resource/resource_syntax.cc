@@ -21,7 +21,7 @@ bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
 bool IsLowerOrDigit(char c) { return IsLower(c) || (c >= '0' && c <= '9'); }
 bool IsAlphanumeric(char c) { return IsLowerOrDigit(c) || (c >= 'A' && c <= 'Z'); }
 
-// `edge` characters at both ends, `edge` or one of `inner` between.
+// True: `edge` characters at both ends; `edge` or `inner` characters between them.
 bool IsFramed(std::string_view text, bool (*edge)(char), std::string_view inner) {
   return !text.empty() && edge(text.front()) && edge(text.back()) && std::all_of(text.begin(), text.end(), [&](char c) {
     return edge(c) || inner.find(c) != std::string_view::npos;
@@ -44,7 +44,7 @@ bool IsLabelPart(std::string_view text) {
   return text.size() <= kMaxLabelPart && IsFramed(text, IsAlphanumeric, "-_.");
 }
 
-// Between the slashes of an absolute path, or after the last.
+// No component of the path is empty, "." or "..".
 bool HasPlainComponents(std::string_view path) {
   if (path.starts_with('/')) path.remove_prefix(1);
   for (;;) {
@@ -97,7 +97,7 @@ std::string CheckPortName(std::string_view text) {
   const bool number =
       !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (number)
-    return fmt::format("{} is a string, thus a port's name, and needs a letter: write numbers without quotes",
+    return fmt::format("{} is a string, so it is a port's name and needs a letter: write numbers without quotes",
                        Quoted(text));
   return Unless(valid, text,
                 "is not a port name: at most 15 lower-case letters, digits and \"-\" (not at an end, not twice in a "

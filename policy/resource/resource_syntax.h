@@ -11,8 +11,8 @@ std::string CheckDnsSubdomain(std::string_view text);  // names of everything el
 std::string CheckLabelKey(std::string_view text);
 std::string CheckLabelValue(std::string_view text);
 std::string CheckPortName(std::string_view text);       // IANA_SVC_NAME
-std::string CheckInterfaceName(std::string_view text);  // of a network interface
+std::string CheckInterfaceName(std::string_view text);  // network interfaces
 std::string CheckAbsolutePath(std::string_view text);
-std::string CheckProgramPattern(std::string_view text);  // of policy/network/glob.h
+std::string CheckProgramPattern(std::string_view text);  // see policy/network/glob.h
 
 }  // namespace sluice::policy

@@ -18,7 +18,7 @@ void CheckUniqueKeys(const YamlNode& map) {
   if (twice == sorted.end()) return;
   const YamlNode::Entry& second = **std::next(twice);
   throw TreeError(second.place,
-                  fmt::format("key \"{}\" again: it is already on line {}", second.key, (*twice)->place.line));
+                  fmt::format("duplicate key \"{}\": it is already on line {}", second.key, (*twice)->place.line));
 }
 
 void CheckKey(const YamlNode& node, const Place& place) {
@@ -28,7 +28,7 @@ void CheckKey(const YamlNode& node, const Place& place) {
                     fmt::format("a key of {} bytes: at most {} are allowed", node.scalar.size(), kMaxYamlKeyBytes));
   }
   if (std::any_of(node.scalar.begin(), node.scalar.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; })) {
-    throw TreeError(place, "a key with a control character");
+    throw TreeError(place, "a key has a control character");
   }
 }
 
@@ -44,7 +44,7 @@ void TreeBuilder::Null(const Place& place, Anchor anchor) { Complete(NewNode(Yam
 
 void TreeBuilder::Alias(const Place& place, Anchor anchor) {
   const auto target = anchors_.find(anchor);
-  if (target == anchors_.end()) throw TreeError(place, "an alias inside the value that it stands for");
+  if (target == anchors_.end()) throw TreeError(place, "an alias inside its own value");
   Charge(target->second->expanded_nodes, target->second->expanded_bytes, place);
   Attach(target->second, place);
 }

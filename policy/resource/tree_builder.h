@@ -1,5 +1,5 @@
-// From the events of a parser to a YamlNode tree: the limits, unique keys, aliases and merge keys of
-// policy/resource/yaml.h. For one thread. Every call may throw TreeError.
+// Builds a YamlNode tree from a parser's events. Enforces the limits and unique keys of policy/resource/yaml.h, and
+// expands aliases and merge keys. For one thread. Every call may throw TreeError.
 #pragma once
 
 #include <optional>
@@ -20,7 +20,7 @@ class TreeBuilder {
   using Node = std::shared_ptr<const YamlNode>;
   using Anchor = std::size_t;  // 0: none
 
-  // Of all documents so far, for the limits.
+  // The sum over all documents so far, for the limits.
   struct Cost {
     std::size_t nodes = 0;
     std::size_t bytes = 0;
@@ -28,7 +28,7 @@ class TreeBuilder {
   const Cost& cost() const { return cost_; }
   void set_cost(const Cost& cost) { cost_ = cost; }
 
-  // Forgets an unfinished document and the anchors of the last one. What all of them cost stays.
+  // Drops an unfinished document and the last one's anchors. The cost stays.
   void BeginDocument();
   Node TakeDocument() { return std::move(root_); }
 
@@ -49,8 +49,8 @@ class TreeBuilder {
   struct Frame {
     std::shared_ptr<YamlNode> node;
     Anchor anchor = 0;
-    std::optional<Key> key;    // of a map: read, and its value is not
-    std::vector<Node> merges;  // of a map: what its "<<" name
+    std::optional<Key> key;    // maps: the key whose value is not read yet
+    std::vector<Node> merges;  // maps: the maps that "<<" names
   };
 
   void Charge(std::size_t nodes, std::size_t bytes, const Place& place);

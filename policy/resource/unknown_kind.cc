@@ -6,7 +6,7 @@
 namespace sluice::policy {
 namespace {
 
-// Their kinds are of an operator's admission and pods' lifes, whatever they are called.
+// These groups are about admission and pod lifecycles, even where a kind's name says "policy".
 constexpr std::array<std::string_view, 4> kGroupsWithoutNetwork = {"admissionregistration.k8s.io", "kyverno.io",
                                                                    "policies.kyverno.io", "policy"};
 
@@ -28,26 +28,26 @@ bool MayBePolicy(std::string_view api_version, std::string_view kind) {
   if (std::find(kGroupsWithoutNetwork.begin(), kGroupsWithoutNetwork.end(), group) != kGroupsWithoutNetwork.end()) {
     return false;
   }
-  // Known kinds under an apiVersion that has none of that name.
+  // Our kinds under a wrong apiVersion.
   if (kind == "Namespace" || kind == "Pod" || kind == "Workload") return true;
   return kind.find("Policy") != std::string_view::npos || kind.find("Policies") != std::string_view::npos;
 }
 
 std::string HintForKind(std::string_view api_version, std::string_view kind) {
   if (kind == "NetworkPolicy" && api_version == "extensions/v1beta1") {
-    return "Kubernetes 1.16 ended it: write apiVersion networking.k8s.io/v1, with the same fields";
+    return "removed in Kubernetes 1.16: write apiVersion networking.k8s.io/v1, with the same fields";
   }
   if (kind == "NetworkPolicy" && GroupOf(api_version).ends_with("projectcalico.org")) {
-    return "Calico's own policies are not read: those of apiVersion networking.k8s.io/v1 are";
+    return "Calico's own policies are not supported: write apiVersion networking.k8s.io/v1";
   }
   return "";
 }
 
 std::string HintForTemplate(std::string_view line) {
   if (line.find("{{") != std::string_view::npos) {
-    return "this is a Helm or Go template: render it first, as by `helm template`";
+    return "this is a Helm or Go template: render it first, for example with `helm template`";
   }
-  if (HasVariable(line)) return "this has a variable for another tool: fill it in first, as by `envsubst`";
+  if (HasVariable(line)) return "this has a variable for another tool: fill it in first, for example with `envsubst`";
   return "";
 }
 

@@ -1,5 +1,5 @@
-// What a document is that is none of ours: something that can never be policy or workload, or something that may be,
-// which nobody may pass over in silence. Pure.
+// Documents of unknown kinds: some can never be a policy or a workload; the others may be, and must not be skipped
+// silently. Pure.
 #pragma once
 
 #include <string>
@@ -7,14 +7,14 @@
 
 namespace sluice::policy {
 
-// False: what it says never matters to policy (Deployment, Service, RoleBinding, ConfigMap, Kustomization, ...). True:
-// it may be meant as policy, or to name workloads, also by a wrong apiVersion.
+// False: the kind never matters to policy (Deployment, Service, RoleBinding, ConfigMap, Kustomization, ...). True: it
+// may be meant as a policy or a workload, perhaps with a wrong apiVersion.
 bool MayBePolicy(std::string_view api_version, std::string_view kind);
 
-// What to write instead of a kind that Kubernetes had once, or that somebody else has; or "".
+// What to write instead of a kind of an old Kubernetes or of another product; or "".
 std::string HintForKind(std::string_view api_version, std::string_view kind);
 
-// What `line` of a file is, if it is no YAML yet but the source of some; or "".
+// A hint if `line` is from a template that is not rendered yet; or "".
 std::string HintForTemplate(std::string_view line);
 
 }  // namespace sluice::policy

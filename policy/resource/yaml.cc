@@ -15,8 +15,7 @@
 namespace sluice::policy {
 namespace {
 
-// yaml-cpp's events as the tree builder's, of one part of the text after the other: what is before the first "---", or
-// from one to the next.
+// Passes yaml-cpp's events to the tree builder, one part of the text at a time. A part ends before the next "---".
 class YamlEvents : public YAML::EventHandler {
  public:
   explicit YamlEvents(TreeBuilder& builder) : builder_(builder) {}
@@ -28,8 +27,7 @@ class YamlEvents : public YAML::EventHandler {
   Place At(const YAML::Mark& mark) const { return {.line = first_line_ + mark.line, .column = mark.column + 1}; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    // yaml-cpp starts a new document wherever it can make nothing of what is left of the previous one, and again where
-    // it stands for ever.
+    // When yaml-cpp cannot parse the rest of a document, it starts a new document there, again and again without end.
     if (++documents_ > 1) {
       throw TreeError(At(mark), "unexpected text after the end of the document: a new one starts with \"---\"");
     }
@@ -64,7 +62,7 @@ class YamlEvents : public YAML::EventHandler {
 
   TreeBuilder& builder_;
   int first_line_ = 1;  // of the part
-  int documents_ = 0;   // likewise
+  int documents_ = 0;   // in the part
 };
 
 }  // namespace
@@ -74,7 +72,7 @@ const YamlNode* YamlNode::Find(std::string_view key) const {
   return entry == entries.end() ? nullptr : entry->value.get();
 }
 
-// yaml-cpp takes 0x04 for the end of the text and guesses other encodings: neither may hide a part of the file.
+// yaml-cpp treats 0x04 as the end of the text and guesses encodings. Neither may hide a part of the file.
 std::optional<TextError> FindBadCharacter(std::string_view text) {
   Place place{.line = 1, .column = 1};
   for (std::size_t i = 0; i < text.size();) {
@@ -99,7 +97,7 @@ Status CheckCharacters(std::string_view origin, std::string_view text) {
 
 namespace {
 
-// Where the next line begins that is a document's start, from the second line on; or the end of the text.
+// Offset of the next line that starts a document, after the first line; or the end of the text.
 std::size_t NextStart(std::string_view text) {
   for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) {
     const std::string_view rest = text.substr(at + 1);
@@ -124,7 +122,7 @@ void CheckFlowIndicators(std::string_view text, int line) {
   }
 }
 
-// Without the "---" that it may begin with.
+// The part without a leading "---".
 std::string_view WithoutStart(std::string_view part) {
   if (part.starts_with("---")) part.remove_prefix(3);
   return part;
@@ -136,7 +134,7 @@ class Reader {
 
   Place At(const YAML::Mark& mark) const { return events_.At(mark); }
 
-  // One document, or what is before the first one's start; JSON may hold several.
+  // One document, or the text before the first "---". JSON text may hold several documents.
   void ReadPart(std::string_view part, int line) {
     std::vector<TreeBuilder::Node> values;
     if (ReadJson(WithoutStart(part), line, builder_, values)) {
@@ -167,7 +165,7 @@ std::optional<TextError> ParseYaml(std::string_view text, const YamlVisitor& vis
   if (auto bad = FindBadCharacter(text)) return bad;
   Reader reader(visit);
   try {
-    // Each document has a parser of its own: it keeps all of an unfinished one, over the starts of others too.
+    // A new parser for each document: yaml-cpp would keep an unfinished document in memory past the start of the next.
     for (int line = 1; !text.empty();) {
       const std::string_view part = text.substr(0, NextStart(text));
       reader.ReadPart(part, line);

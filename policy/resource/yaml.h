@@ -1,8 +1,8 @@
-// YAML and JSON text -> plain trees: the adapter of yaml-cpp, and its only user. What is JSON is read by JSON's rules
+// YAML and JSON text -> plain trees: the adapter of yaml-cpp, and its only user. JSON text is read by JSON's rules
 // (policy/resource/json.h): several values in a row are several documents, and "\ud83d\ude00" is one character.
 //
-// Stricter than yaml-cpp: duplicate keys, keys that are no strings, aliases to themselves, tags other than those of
-// strings and collections, and text that is not printable UTF-8 are errors. Aliases and merge keys ("<<") are
+// Stricter than yaml-cpp: duplicate keys, keys that are not strings, aliases inside their own value, tags that are not
+// of strings or collections, and text that is not printable UTF-8 are errors. Aliases and merge keys ("<<") are
 // expanded by sharing, and the size after expansion is bounded, so that a small text cannot become a large tree.
 // Trees are immutable and may be shared between threads.
 #pragma once
@@ -21,17 +21,17 @@ namespace sluice::policy {
 
 inline constexpr std::size_t kMaxYamlDepth = 40;
 inline constexpr std::size_t kMaxYamlKeyBytes = 500;
-// Brackets, braces and commas of one document, in strings and comments too: some 6,000 pods of `kubectl get -o json`.
-// yaml-cpp holds all of a collection in flow style as tokens, 230 bytes each and two a brace, before it tells of the
-// first.
+// Brackets, braces and commas of one document, including those in strings and comments: about 6,000 pods of
+// `kubectl get -o json`. yaml-cpp keeps a whole flow-style collection as tokens (230 bytes each, two for each brace)
+// before it reports the first one.
 inline constexpr std::size_t kMaxYamlFlowIndicators = 2'000'000;
-// Of all documents of one text together, after the expansion of aliases.
+// These two: sums over all documents of one text, after aliases are expanded.
 inline constexpr std::size_t kMaxYamlNodes = 4'000'000;
 inline constexpr std::size_t kMaxYamlScalarBytes = 128U << 20U;
 
 struct Place {
-  int line = 0;    // counted from 1, as columns
-  int column = 0;  // in bytes
+  int line = 0;    // from 1
+  int column = 0;  // from 1, in bytes
 };
 
 struct YamlNode {
@@ -43,7 +43,7 @@ struct YamlNode {
   };
 
   Type type = Type::kNull;
-  bool quoted = false;  // a scalar that is a string whatever it looks like
+  bool quoted = false;  // the scalar is a string even if it looks like a number
   Place place;
   std::string scalar;
   std::vector<std::shared_ptr<const YamlNode>> items;
@@ -55,19 +55,19 @@ struct YamlNode {
 };
 
 struct TextError {
-  Place place;  // line 0: of the text as a whole
+  Place place;  // line 0: the text as a whole
   std::string what;
 };
 
 // `number` counts the documents of the text from 1.
 using YamlVisitor = std::function<void(const YamlNode& root, int number)>;
 
-// Calls `visit` for every document that is not empty, until there is an error in the text.
+// Calls `visit` for every document that is not empty, up to the first error.
 std::optional<TextError> ParseYaml(std::string_view text, const YamlVisitor& visit);
 
-// The first thing that ParseYaml does: nothing when all of `text` is printable UTF-8.
+// The first check of ParseYaml. Empty when all of `text` is printable UTF-8.
 std::optional<TextError> FindBadCharacter(std::string_view text);
-// Others ask before they put the text where it has to be: "origin:LINE: what".
+// The same check as a status, "origin:LINE: what", for text that must be valid before it goes elsewhere.
 Status CheckCharacters(std::string_view origin, std::string_view text);
 
 }  // namespace sluice::policy

@@ -347,7 +347,7 @@ TEST(ParserErrorTest, BytesThatHideText) {
 
 TEST(ParserErrorTest, DuplicateKeys) {
   EXPECT_EQ(ErrorOf("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels: {}\n  name: b\n"),
-            "f.yaml:6: key \"name\" again: it is already on line 4");
+            "f.yaml:6: duplicate key \"name\": it is already on line 4");
   EXPECT_THAT(ErrorOf("{a: 1, \"a\": 2}"), HasSubstr("key \"a\" again"));
 }
 
@@ -443,8 +443,8 @@ TEST(ParserTest, LinesAreCountedOverDocuments) {
 }
 
 TEST(ParserErrorTest, AliasToItself) {
-  EXPECT_THAT(ErrorOf("a: &a [*a]\n"), HasSubstr("an alias inside the value that it stands for"));
-  EXPECT_THAT(ErrorOf("a: &a {<<: *a}\n"), HasSubstr("an alias inside the value that it stands for"));
+  EXPECT_THAT(ErrorOf("a: &a [*a]\n"), HasSubstr("an alias inside its own value"));
+  EXPECT_THAT(ErrorOf("a: &a {<<: *a}\n"), HasSubstr("an alias inside its own value"));
 }
 
 TEST(ParserErrorTest, DeepNesting) {
@@ -551,7 +551,7 @@ const ErrorCase kPolicyCases[] = {
     {"EmptyPeer", Policy("  ingress: [{from: [{}]}]\n"),
      At(5, std::string(kPolicy) + "spec.ingress[0].from[0]: needs podSelector, namespaceSelector or ipBlock")},
     {"MixedPeer", Policy("  egress: [{to: [{podSelector: {}, ipBlock: {cidr: 10.0.0.0/8}}]}]\n"),
-     At(5, std::string(kPolicy) + "spec.egress[0].to[0].ipBlock: cannot stand beside")},
+     At(5, std::string(kPolicy) + "spec.egress[0].to[0].ipBlock: cannot be combined with")},
     {"BadCidr", Policy("  egress: [{to: [{ipBlock: {cidr: 10.0.0/8}}]}]\n"),
      At(5, std::string(kPolicy) + "spec.egress[0].to[0].ipBlock.cidr: \"10.0.0/8\" is not a CIDR")},
     {"NoCidr", Policy("  egress: [{to: [{ipBlock: {}}]}]\n"),
@@ -588,7 +588,7 @@ const ErrorCase kPolicyCases[] = {
     {"PortHuge", Policy("  ingress: [{ports: [{port: 18446744073709551696}]}]\n"),
      At(5, std::string(kPolicy) + "spec.ingress[0].ports[0].port: must be a decimal number")},
     {"PortQuotedNumber", Policy("  ingress: [{ports: [{port: '80'}]}]\n"),
-     At(5, std::string(kPolicy) + "spec.ingress[0].ports[0].port: \"80\" is a string, thus a port's name")},
+     At(5, std::string(kPolicy) + "spec.ingress[0].ports[0].port: \"80\" is a string, so it is a port's name")},
     {"PortNameLong", Policy("  ingress: [{ports: [{port: a123456789012345}]}]\n"),
      At(5, std::string(kPolicy) + "spec.ingress[0].ports[0].port: \"a123456789012345\" is not a port name")},
     {"PortNameUpper", Policy("  ingress: [{ports: [{port: HTTP}]}]\n"),
@@ -645,7 +645,7 @@ const ErrorCase kPolicyCases[] = {
      At(6, std::string(kPolicy) + "spec.egress[0].processes: needs binaries or ancestors")},
     {"ProcessesEmptyBinaries", SluicePolicy("  egress:\n  - processes: {binaries: [], ancestors: [/a]}\n"),
      At(6, std::string(kPolicy) +
-               "spec.egress[0].processes.binaries: needs at least one pattern: leave it out where any will do")},
+               "spec.egress[0].processes.binaries: needs at least one pattern: leave the field out to match any")},
     {"ProcessesEmptyAncestors", SluicePolicy("  egress:\n  - processes: {ancestors: []}\n"),
      At(6, std::string(kPolicy) + "spec.egress[0].processes.ancestors: needs at least one pattern")},
     {"ProcessesNotList", SluicePolicy("  egress:\n  - processes: {binaries: /usr/bin/psql}\n"),
@@ -710,7 +710,7 @@ const ErrorCase kWorkloadCases[] = {
     {"UnknownTop", Workload("  netns: /n\nstatus: {}\n"), At(6, "Workload default/w: status: unknown field")},
     {"Neither", Workload("  interface: eth0\n"), At(4, "Workload default/w: spec: needs netns or hostInterface")},
     {"Both", Workload("  netns: /n\n  hostInterface: v\n"),
-     At(6, "Workload default/w: spec.hostInterface: cannot stand beside netns")},
+     At(6, "Workload default/w: spec.hostInterface: cannot be combined with netns")},
     {"RelativeNetns", Workload("  netns: web-0\n"),
      At(5, "Workload default/w: spec.netns: \"web-0\" is not an absolute path")},
     {"InterfaceName", Workload("  hostInterface: a/b\n"),
@@ -720,11 +720,11 @@ const ErrorCase kWorkloadCases[] = {
     {"BadIp", Workload("  netns: /n\n  ips: [10.1.0.2, 10.1.0]\n"),
      At(6, "Workload default/w: spec.ips[1]: \"10.1.0\" is not an IPv4 or IPv6 address")},
     {"MulticastIp", Workload("  netns: /n\n  ips: [224.0.0.1]\n"),
-     At(6, "Workload default/w: spec.ips[0]: \"224.0.0.1\" is no address of one host")},
+     At(6, "Workload default/w: spec.ips[0]: \"224.0.0.1\" is not a host address")},
     {"LoopbackIp", Workload("  netns: /n\n  ips: ['::1']\n"),
-     At(6, "Workload default/w: spec.ips[0]: \"::1\" is no address of one host")},
+     At(6, "Workload default/w: spec.ips[0]: \"::1\" is not a host address")},
     {"WildcardIp", Workload("  netns: /n\n  ips: [0.0.0.0]\n"),
-     At(6, "Workload default/w: spec.ips[0]: \"0.0.0.0\" is no address of one host")},
+     At(6, "Workload default/w: spec.ips[0]: \"0.0.0.0\" is not a host address")},
     {"DuplicateIp", Workload("  netns: /n\n  ips: ['fd00::2', 'fd00:0::2']\n"),
      At(6, "Workload default/w: spec.ips[1]: fd00::2 is listed twice")},
     {"PortName", Workload("  netns: /n\n  ports: [{name: Http, port: 80}]\n"),
@@ -732,7 +732,7 @@ const ErrorCase kWorkloadCases[] = {
     {"PortMissing", Workload("  netns: /n\n  ports: [{name: http}]\n"),
      At(6, "Workload default/w: spec.ports[0].port: missing")},
     {"PortTwice", Workload("  netns: /n\n  ports: [{name: a, port: 80}, {name: a, port: 81}]\n"),
-     At(6, "Workload default/w: spec.ports[1]: the name \"a\" is there twice")},
+     At(6, "Workload default/w: spec.ports[1]: the name \"a\" is used twice")},
     {"PortUnknown", Workload("  netns: /n\n  ports: [{name: a, containerPort: 80}]\n"),
      At(6, "Workload default/w: spec.ports[0].containerPort: unknown field")},
     {"Cgroup", Workload("  netns: /n\n  cgroup: kubepods\n"),

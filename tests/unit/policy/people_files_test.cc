@@ -49,9 +49,9 @@ TEST(SkipUnknown, LeavesOutWhatIsNeverPolicyAndSaysSo) {
   EXPECT_THAT(skipped, ElementsAre("f.yaml:1: Deployment/web: left out: neither policy nor workload",
                                    "f.yaml:5: RoleBinding/r: left out: neither policy nor workload",
                                    "f.yaml:9: PodDisruptionBudget/p: left out: neither policy nor workload",
-                                   "f.yaml:13: document 4: left out: no Kubernetes object: it has no apiVersion and "
+                                   "f.yaml:13: document 4: left out: not a Kubernetes object: it has no apiVersion and "
                                    "no kind",
-                                   "f.yaml:15: document 5: left out: no Kubernetes object: it has no apiVersion and "
+                                   "f.yaml:15: document 5: left out: not a Kubernetes object: it has no apiVersion and "
                                    "no kind"));
 }
 
@@ -135,7 +135,7 @@ TEST(Json, SaysWhere) {
   EXPECT_THAT(Lines(ParseText("f.json", text).problems).front(), HasSubstr("2:30 Pod/a"));
   const std::string twice = "{\"apiVersion\": \"v1\",\n\"kind\": \"Pod\", \"kind\": \"Pod\"}";
   EXPECT_THAT(Lines(ParseText("f.json", twice).problems),
-              ElementsAre("2:16 : key \"kind\" again: it is already on line 2"));
+              ElementsAre("2:16 : duplicate key \"kind\": it is already on line 2"));
 }
 
 TEST(Json, IsYamlWhereItIsNoJson) {
@@ -195,7 +195,7 @@ TEST(Hints, NameTemplatesAndWhatKubernetesEnded) {
   EXPECT_THAT(first("{{- if .Values.on }}\napiVersion: v1\nkind: Namespace\n{{- end }}\n"), HasSubstr("Helm"));
   EXPECT_THAT(first("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ${NAME}\n"), HasSubstr("envsubst"));
   EXPECT_THAT(first("apiVersion: extensions/v1beta1\nkind: NetworkPolicy\nmetadata: {name: a}\n"),
-              HasSubstr("Kubernetes 1.16 ended it: write apiVersion networking.k8s.io/v1"));
+              HasSubstr("removed in Kubernetes 1.16: write apiVersion networking.k8s.io/v1"));
   EXPECT_THAT(first("apiVersion: v1\nkind: Namespace\nmetadata: {name: A}\n"), Not(HasSubstr("Helm")));
   EXPECT_THAT(first(Policy("{name: a}") + "---\n" + Policy("{name: a}")),
               HasSubstr("defined twice: the first definition is on line 1. Kubernetes would keep the last"));
