@@ -18,7 +18,7 @@ Status CheckLimit(const char* table, std::size_t need, std::size_t limit, const 
 
 using AddressMap = FlatMap<Address, sl_address_value>;
 
-// Without rulesets.
+// The address table, without rulesets.
 AddressMap AddressTable(const Population& population, const IdentityTable& identities) {
   AddressMap::Entries table;
   table.reserve(population.by_address.size() + population.node_addresses.size());
@@ -49,8 +49,8 @@ FlatMap<Prefix, sl_prefix_value> PrefixTable(const IdentityTable& identities) {
       if (identity.prefix) table.emplace_back(*identity.prefix, sl_prefix_value{identity.id});
     }
   }
-  // The kernel's trie holds IPv4 v4-mapped, where a short IPv6 prefix such as ::/0 is around it too: this entry stands
-  // between them and says what no entry would.
+  // In the kernel's trie IPv4 is v4-mapped, so a short IPv6 prefix such as ::/0 would match IPv4 too. This entry covers
+  // all of IPv4 and gives the result that no match would give.
   if (identities.OfKind(SL_KIND_WORLD6).size() > 1) {
     const std::uint32_t plain = identities.all()[identities.OfKind(SL_KIND_WORLD4).begin].id;
     const std::array<std::uint8_t, 16> first_ipv4 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -61,7 +61,7 @@ FlatMap<Prefix, sl_prefix_value> PrefixTable(const IdentityTable& identities) {
   return FlatMap<Prefix, sl_prefix_value>(std::move(table));
 }
 
-// What hangs on a population and on what policies look at in it, and on nothing else of them.
+// Everything that depends only on a population and on what policies look at in it.
 struct KnownPeers {
   KnownPeers(std::shared_ptr<const Population> everybody, Interest looked_at)
       : population(std::move(everybody)), interest(std::move(looked_at)) {}
@@ -75,7 +75,7 @@ struct KnownPeers {
   FlatMap<Prefix, sl_prefix_value> prefixes = PrefixTable(identities);
 };
 
-// What the rulesets give, together: each decision, port table and process-dependent verdict once.
+// The results of all rulesets: each decision, port table and process-dependent verdict once.
 struct Pools {
   Decisions decisions;
   PortTablePool<PoolIndex> tables;
@@ -83,7 +83,7 @@ struct Pools {
 
   using IndexMap = IndexedBy<LocalIndex, PoolIndex>;
 
-  // Where the ruleset's port tables are.
+  // Returns the pool index of each of the ruleset's port tables.
   IndexMap Add(const CompiledRuleset& ruleset) {
     IndexMap decision_at, process_verdict_at, table_at;
     for (const auto& decision : ruleset.decisions) decision_at.push_back(decisions.Intern(decision));
@@ -96,7 +96,7 @@ struct Pools {
       }
       return tables.Intern(std::move(table));
     };
-    // Their outcomes are decisions, never process-dependent verdicts.
+    // Outcomes are decisions, never process-dependent verdicts again.
     for (const auto& process_verdict : ruleset.process_verdicts) {
       process_verdict_at.push_back(
           process_verdicts.Intern({process_verdict.conditions, add_table(ruleset.tables[process_verdict.outcomes])}));
@@ -106,12 +106,12 @@ struct Pools {
   }
 };
 
-// Entries of `peers` whose port tables have no place yet.
+// Entries of `peers` until their port tables have places.
 class PeerRows {
  public:
   explicit PeerRows(std::size_t limit) : limit_(limit) {}
 
-  // Counts on beyond the limit, so that the error can say what would be needed.
+  // Counts beyond the limit too, so that the error can name the need.
   void Add(std::uint32_t ruleset, std::uint32_t identity, PoolIndex table) {
     if (++count_ <= limit_) rows_.push_back({{ruleset, identity}, {Raw(table), 0}});
   }
@@ -148,7 +148,7 @@ RulesetInfo Describe(const Ruleset& ruleset) {
   return info;
 }
 
-// What a CompiledRuleset is made from, beside identities and patterns. Policies by where they are: they never change.
+// The inputs of a CompiledRuleset, except identities and patterns. Policies are immutable, so pointers identify them.
 using RulesetKey = std::tuple<Direction, std::vector<const NetworkPolicy*>, std::vector<NamedPort>>;
 
 }  // namespace
@@ -164,7 +164,7 @@ struct Compiler::Memory {
 
 namespace {
 
-// With the rulesets of the local workloads; `last` where it is the same.
+// Adds the rulesets of the local workloads. Returns `last` if the result is the same.
 AddressMap WithRulesets(const KnownPeers& peers, const RulesetTable& rulesets, const AddressMap& last) {
   AddressMap::Entries table = peers.addresses.entries();
   for (const Endpoint& endpoint : peers.population->endpoints) {
@@ -231,7 +231,7 @@ StatusOr<CompiledPolicy> Compiler::Compile(std::shared_ptr<const Snapshot> snaps
   }
   SL_RETURN_IF_ERROR(rows.Check());
   SL_RETURN_IF_ERROR(CheckLimit("process_verdicts", pools.process_verdicts.all().size(), limits.process_verdicts,
-                                "let fewer rules that name processes meet at different peers and ports"));
+                                "use fewer different combinations of rules with processes for a peer and port"));
   const DecisionNumbers numbers = NumberDecisions(pools.decisions);
   const auto process_verdicts =
       PlaceChoices(pools.process_verdicts, now->patterns, pools.tables, numbers, limits.process_verdicts);

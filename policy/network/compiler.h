@@ -8,12 +8,12 @@
 
 namespace sluice::policy {
 
-// ResourceExhausted when a table would be larger than its limit, naming table, need and limit.
+// ResourceExhausted when a table would exceed its limit; the message names table, need and limit.
 StatusOr<CompiledPolicy> Compile(std::shared_ptr<const Snapshot> snapshot, const Limits& limits = {});
 
-// Gives what Compile gives, and computes again only what a change since the last snapshot can have touched: rulesets
-// when their policies changed, and all of it when the population, or what policies look at in it, did.
-// Not thread-safe, nor are a compiler and its copies together.
+// Gives the same result as Compile, but computes only what can differ from the last snapshot: the rulesets whose
+// policies changed; or everything when the population changed, or what policies look at in it.
+// Not thread-safe; copies of a compiler share data and belong to the same thread.
 class Compiler {
  public:
   Compiler();

@@ -9,7 +9,7 @@
 namespace sluice::policy {
 namespace {
 
-// What one policy's matching rules say.
+// Results of one policy's matching rules.
 struct Said {
   std::vector<Contribution> allows, denies, notes;
 };
@@ -38,7 +38,7 @@ Said Listen(Direction direction, const PolicyMatch& match) {
   return said;
 }
 
-// The parts of a policy in audit, as notes of what they would have done.
+// Turns the parts of a policy in audit into notes of what they would have done.
 std::vector<Contribution> AsNotes(std::vector<Contribution> parts) {
   for (Contribution& part : parts) {
     part.would = part.effect;
@@ -47,7 +47,7 @@ std::vector<Contribution> AsNotes(std::vector<Contribution> parts) {
   return parts;
 }
 
-// In order by policy, then rule, whatever order the policies came in.
+// Sorts by policy, then rule, so that the order of the policies does not matter.
 void AppendSorted(std::vector<Contribution>& to, std::vector<Contribution> from) {
   std::sort(from.begin(), from.end());
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
@@ -83,7 +83,7 @@ Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches) {
     Append(denies, std::move(said.denies));
     Append(notes, std::move(said.notes));
   }
-  for (const PolicyMatch& match : matches) {  // 34: each on its own beside what is enforced
+  for (const PolicyMatch& match : matches) {  // 34: each audit policy on its own
     if (match.policy->mode != PolicyMode::kAudit) continue;
     Said said = Listen(direction, match);
     Append(notes, std::move(said.notes));

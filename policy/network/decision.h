@@ -1,4 +1,4 @@
-// What decided a flow in one direction, and the number that stands for it in the kernel.
+// The policies and rules that decided a flow in one direction, and their number in the kernel.
 #pragma once
 
 #include <cstdint>
@@ -33,16 +33,16 @@ struct Decision {
   auto operator<=>(const Decision&) const = default;
 };
 
-// What one policy that selects and isolates the subject says of a flow: which of its rules for `direction` match.
+// One policy that selects and isolates the subject, with its rules for `direction` that match a flow.
 struct PolicyMatch {
   const NetworkPolicy* policy = nullptr;
   std::vector<std::size_t> rules;  // ascending
 };
 
-// The answer of all policies that select and isolate one subject in `direction`, enforced and in audit together.
+// The decision of all policies that select and isolate one subject in `direction`, both enforced and in audit.
 Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches);
 
-// Number for `decision`: a hash of its content, so that a restart finds the same; never 0.
+// The number of `decision`: a hash of its content, so it survives a restart; never 0.
 std::uint32_t DecisionHash(const Decision& decision);
 // The bytes that are hashed: different for different decisions.
 std::string DecisionKey(const Decision& decision);

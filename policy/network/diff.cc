@@ -5,10 +5,10 @@
 namespace sluice::policy {
 namespace {
 
-// Both in key order, so one walk over the two finds everything.
+// Both tables are in key order, so one pass over both is enough.
 template <typename K, typename V>
 TableEdits<K, V> DiffTable(const FlatMap<K, V>& from, const FlatMap<K, V>& to) {
-  static_assert(std::has_unique_object_representations_v<V>, "values are compared as the kernel sees them: as bytes");
+  static_assert(std::has_unique_object_representations_v<V>, "values are compared as bytes, as the kernel sees them");
   TableEdits<K, V> edits;
   if (from.SharesWith(to)) return edits;
   auto old = from.begin();

@@ -5,7 +5,7 @@
 namespace sluice::policy {
 
 // 1, 2: a policy applies to the pods of its own namespace that its podSelector selects, in the directions that its
-// policyTypes name; its rules for other directions mean nothing.
+// policyTypes name; its rules for other directions are ignored.
 bool Isolates(const NetworkPolicy& policy, const Endpoint& subject, Direction direction) {
   return policy.Isolates(direction) && policy.name.ns == subject.name.ns && policy.pod_selector.Matches(subject.labels);
 }

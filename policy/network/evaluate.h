@@ -19,36 +19,36 @@ struct Flow {
   std::uint8_t protocol = kTcp;
   std::uint16_t port = 0;  // destination port; 0 for protocols without ports
   bool from_node = false;  // sent by the node itself (not merely from one of its addresses)
-  // Who sends, and who listens (after an accept, who is behind the socket). Absent: not known.
+  // The sending and the listening process (after an accept: the process behind the socket). Absent: not known.
   std::optional<Process> source_process = {};
   std::optional<Process> destination_process = {};
 };
 
-// Why policies are not asked (14, 22).
+// Why policies are not evaluated (14, 22).
 enum class Exemption { kNone, kFromNode, kToItself };
-const char* ExemptionName(Exemption exemption);  // "FROM_NODE", "TO_ITSELF"; "" of none
+const char* ExemptionName(Exemption exemption);  // "FROM_NODE", "TO_ITSELF"; "" for kNone
 
 struct Evaluation {
   bool allowed = true;
   bool audit_denied = false;               // allowed, but policies in audit would have denied it
-  bool quarantined = false;                // stopped by quarantine; no policy is asked
-  Exemption exemption = Exemption::kNone;  // for which an end that policies isolate lets the flow pass
-  // Absent: the source (destination) is not a local workload, or quarantine at the other end decides alone. Of an end
-  // in quarantine: a denial that nothing contributes to.
+  bool quarantined = false;                // stopped by quarantine; policies are not evaluated
+  Exemption exemption = Exemption::kNone;  // why the flow passes although policies isolate an end
+  // Absent: the source (destination) is not a local workload, or quarantine at the other end alone decides. For an end
+  // in quarantine: a denial without contributions.
   std::optional<Decision> egress;
   std::optional<Decision> ingress;
-  // Whether rules that match by peer and port ask for the process, so that another one may get another answer.
+  // Rules that match by peer and port also look at the process, so another process may get another verdict.
   bool egress_by_process = false;
   bool ingress_by_process = false;
 };
 
-// Whether which ends are decided: only those enforced on this node (Endpoint.ifindex != 0), or all known pods
-// (explain and replay, which know no interfaces).
+// Which ends are evaluated: only those enforced on this node (Endpoint.ifindex != 0), or all known pods (explain and
+// replay, which know no interfaces).
 enum class Scope { kLocal, kEverywhere };
 
 Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, const Quarantine& quarantine = {});
 
-// The questions that it puts to each policy, peer and port, for those who explain its answer.
+// The evaluator's checks of one policy, peer and port, for code that explains a verdict.
 bool Isolates(const NetworkPolicy& policy, const Endpoint& subject, Direction direction);
 // `pod` is null when no pod has `address`.
 bool PeerMatches(const NetworkPolicy& policy, const Peer& peer, const Address& address, const Endpoint* pod);

@@ -1,7 +1,7 @@
-// A sorted table that never changes and that copies share: as a const std::map to its readers, one array in memory.
+// An immutable sorted table: reads like a const std::map, one array in memory, and copies share it.
 //   FlatMap<std::uint32_t, V> table(std::move(entries));
 //   if (next.SharesWith(table)) ...  // nothing to compare
-// A moved-from or default-made one is empty. Thread-safe as any immutable value.
+// Empty when moved from or default-constructed. Thread-safe as any immutable value.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@ class FlatMap {
 
   FlatMap() = default;
   FlatMap(std::initializer_list<value_type> entries) : FlatMap(Entries(entries)) {}
-  // In any order; no key twice.
+  // Entries in any order; keys must be distinct.
   explicit FlatMap(Entries entries) {
     const auto by_key = [](const value_type& a, const value_type& b) { return a.first < b.first; };
     if (!std::is_sorted(entries.begin(), entries.end(), by_key)) std::sort(entries.begin(), entries.end(), by_key);
@@ -45,10 +45,10 @@ class FlatMap {
     return at != end() && at->first == key ? at : end();
   }
   bool contains(const K& key) const { return find(key) != end(); }
-  // std::out_of_range, as of a std::map.
+  // Throws std::out_of_range, as std::map does.
   const V& at(const K& key) const { return entries().at(find(key) - begin()).second; }
 
-  // The same array: equal without a look. False says nothing.
+  // True: the same array, so the tables are equal. False: they may be equal or not.
   bool SharesWith(const FlatMap& other) const { return entries_ == other.entries_; }
 
  private:

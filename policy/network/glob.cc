@@ -10,7 +10,7 @@ constexpr std::string_view kUsr = "/usr";
 constexpr std::string_view kMerged[] = {"/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/"};
 
 bool MatchesAsItStands(std::string_view pattern, std::string_view path) {
-  // reached[i]: what was read of the pattern matches the first i bytes of the path.
+  // reached[i]: the part of the pattern read so far matches the first i bytes of the path.
   std::vector<bool> reached(path.size() + 1);
   reached[0] = true;
   while (!pattern.empty()) {

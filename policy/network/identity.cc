@@ -103,7 +103,7 @@ void IdentityTable::AddOutside(sl_identity_kind kind, const std::vector<Prefix>&
   const std::vector<std::uint32_t> numbers = AssignStableIds(keys, kNumbers);
   for (std::size_t i = 0; i < prefixes.size(); i++) {
     const auto index = static_cast<std::uint32_t>(identities_.size());
-    // In sorted order the prefix before this one, or one around that, is the next shorter around this one.
+    // In sorted order, the next shorter prefix around this one is the previous prefix or one of that one's parents.
     std::uint32_t parent = index - 1;
     while (parent != plain && !identities_[parent].prefix->Contains(prefixes[i])) parent = parents_[parent];
     parents_.push_back(parent);
@@ -136,7 +136,7 @@ void IdentityTable::AddNode(const Population& population) {
   const std::uint32_t plain = kinds_[SL_KIND_NODE].begin;
   std::map<std::uint32_t, std::vector<Address>> by_prefix;  // by outside index
   for (const Address& ip : population.node_addresses) {
-    if (population.Find(ip)) continue;  // a workload was given it
+    if (population.Find(ip)) continue;  // a workload has this address
     const std::uint32_t around = LongestAround(ip);
     if (identities_[around].plain) {
       by_address_.emplace(ip, plain);

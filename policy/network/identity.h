@@ -1,8 +1,8 @@
-// Identities: what a peer is, as far as any policy can tell. Everything that is the same for every policy gets one
-// number, so that the kernel keeps one entry for it and a new pod of a known kind changes no ruleset.
+// Identities: all peers that no policy can tell apart share one number. So the kernel keeps one entry for them, and a
+// new pod with known labels changes no ruleset.
 //
-// Every identity has an index here, in the order: outside IPv4, outside IPv6, node, pods; each kind begins with its
-// plain identity. Outside ones go on by prefix, pods by namespace and labels: so what a rule matches is a few ranges of
+// Identities are sorted, and each has an index: outside IPv4, outside IPv6, node, pods. Each kind begins with its plain
+// identity; then come outside identities by prefix, and pods by namespace and labels. So a rule matches a few ranges of
 // indices. Immutable after Build; points into the population and must not outlive it.
 #pragma once
 
@@ -21,12 +21,12 @@ namespace sluice::policy {
 struct Identity {
   sl_identity_kind kind = SL_KIND_WORKLOAD;
   std::uint32_t id = 0;
-  bool plain = false;              // the kind's identity for what no policy prefix holds
+  bool plain = false;              // the kind's identity for addresses outside all policy prefixes
   const Endpoint* pod = nullptr;   // any one of the pods with this identity
   std::optional<Prefix> prefix;    // the longest policy prefix around its addresses
-  std::uint32_t prefix_index = 0;  // index of the outside identity of `prefix`; without one: of a plain identity
+  std::uint32_t prefix_index = 0;  // index of the outside identity of `prefix`; without `prefix`: of a plain identity
   std::uint32_t ports = 0;         // equal numbers: equal lists of named ports; 0: none
-  // The plain identity of pods, which no address has: every kind has one so that none is empty.
+  // The plain identity of pods. No address has it; it exists so that no kind is empty.
   bool IsPlaceholder() const { return kind == SL_KIND_WORKLOAD && plain; }
 };
 
@@ -50,10 +50,10 @@ class IdentityTable {
   // The identity of a pod's or a node's address.
   const Identity& OfAddress(const Address& address) const { return identities_[by_address_.at(address)]; }
 
-  // The identities that addresses or prefixes have, by number. Labels are those that count.
+  // All identities that an address or prefix has, by number. Only with the labels that policies can see.
   FlatMap<std::uint32_t, IdentityInfo> Describe() const;
 
-  // Label keys that tell pods of one workload apart and nothing else; they count only where a selector names them.
+  // Label keys that only tell pods of one workload apart. They are ignored unless a selector names them.
   static bool IsChurn(const std::string& key);
 
  private:

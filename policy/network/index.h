@@ -1,5 +1,5 @@
-// Indices of the compiler: a type for each array that they point into, so that none is taken for another's. Pools keep
-// each value once. Not thread-safe.
+// Indices of the compiler: a separate type for each array, so that they cannot be mixed up. Pools keep each value once.
+// Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 namespace sluice::policy {
 
 enum class LocalIndex : std::uint32_t {};  // among one ruleset's decisions, port tables or process-dependent verdicts
-enum class PoolIndex : std::uint32_t {};   // among those of all rulesets together
-enum class DecisionNumber : std::uint32_t {};  // by which the kernel and flows name a decision
+enum class PoolIndex : std::uint32_t {};   // the same for all rulesets together
+enum class DecisionNumber : std::uint32_t {};  // a decision's number in the kernel and in flows
 enum class SlotIndex : std::uint32_t {};       // in an array of one epoch of the kernel's tables
 
 template <typename Index>
@@ -19,7 +19,7 @@ constexpr std::uint32_t Raw(Index index) {
   return static_cast<std::uint32_t>(index);
 }
 
-// A vector that takes one kind of index.
+// A vector with one type of index.
 template <typename Index, typename Value>
 class IndexedBy {
  public:
@@ -28,7 +28,7 @@ class IndexedBy {
 
   const Value& operator[](Index index) const { return values_[Raw(index)]; }
   Value& operator[](Index index) { return values_[Raw(index)]; }
-  Index push_back(Value value) {  // where it stands
+  Index push_back(Value value) {  // returns its index
     values_.push_back(std::move(value));
     return Index{static_cast<std::uint32_t>(values_.size() - 1)};
   }
@@ -41,7 +41,7 @@ class IndexedBy {
   std::vector<Value> values_;
 };
 
-// Every value that occurs, once.
+// A set of values, each with an index.
 template <typename Index, typename Value>
 class Pool {
  public:

@@ -23,14 +23,14 @@ Prefix First(const Address& address, int length) {
   return Prefix(first, first.is_v4() ? length - 96 : length);
 }
 
-// The trie's answer: it compares 128 bits and knows no families.
+// As the kernel's trie: it compares 128 bits and does not distinguish address families.
 const sl_prefix_value* LongestMatch(const FlatMap<Prefix, sl_prefix_value>& prefixes, const Address& address) {
   auto after = prefixes.upper_bound(Prefix::Host(address));
   while (after != prefixes.begin()) {
     const auto& [prefix, value] = *std::prev(after);
     const int common = CommonBits(prefix.address(), address);
     if (common >= prefix.mapped_length()) return &value;
-    after = prefixes.upper_bound(First(address, common));  // nothing between these two is around the address
+    after = prefixes.upper_bound(First(address, common));  // no prefix between these two contains the address
   }
   return nullptr;
 }
@@ -44,7 +44,7 @@ sl_address_value Resolve(const Tables& tables, const Address& address) {
   return value;
 }
 
-// The entry that answers; null: the tables have none, and the packet path drops.
+// The entry for the flow; null: there is none, and the packet path drops.
 const sl_port_entry* Answer(const Tables& tables, std::uint32_t ruleset, std::uint32_t identity, const Flow& flow) {
   auto row = tables.peers.find({ruleset, identity});
   if (row == tables.peers.end()) {
@@ -77,7 +77,7 @@ std::uint64_t PatternsOf(const Tables& tables, const std::string& path) {
   return bits;
 }
 
-// The outcome for the process.
+// The index of the outcome: one bit for each condition that the process meets.
 std::uint32_t OutcomeOf(const Tables& tables, const sl_process_verdict& process_verdict, const Process& process) {
   std::uint64_t binaries = PatternsOf(tables, process.binary) | PatternsOf(tables, process.script), ancestors = 0;
   for (const std::string& path : process.ancestors) ancestors |= PatternsOf(tables, path);
@@ -92,7 +92,7 @@ std::uint32_t OutcomeOf(const Tables& tables, const sl_process_verdict& process_
   return met;
 }
 
-// The entry that the process leads to, where `entry` is by process; null as above.
+// The entry for the process if `entry` depends on it, else `entry`; null as above.
 const sl_port_entry* Choose(const Tables& tables, const sl_port_entry* entry, const std::optional<Process>& process) {
   if (!entry || (entry->flags & SL_PORT_BY_PROCESS) == 0) return entry;
   const auto process_verdict = tables.process_verdicts.find(entry->decision);

@@ -33,7 +33,7 @@ std::string ProtocolText(std::uint8_t protocol) {
   }
 }
 
-// As kubectl's -l writes it.
+// In the syntax of kubectl's -l.
 std::string RequirementText(const Selector::Requirement& requirement) {
   switch (requirement.op) {
     case Selector::Operator::kIn:
@@ -49,7 +49,7 @@ std::string RequirementText(const Selector::Requirement& requirement) {
   return "";
 }
 
-// `owner`: whose labels they are.
+// `owner`: the name of the labels' owner.
 void AddLabelDifferences(const Selector& selector, const Labels& labels, const std::string& owner, Differences& out) {
   for (const Selector::Requirement& requirement : selector.requirements) {
     if (Selector{{requirement}}.Matches(labels)) continue;
@@ -64,7 +64,7 @@ Differences BlockDifferences(const IpBlock& block, const Address& address) {
   if (block.Matches(address)) return {};
   for (const Prefix& hole : block.except) {
     if (!hole.Contains(address)) continue;
-    return {fmt::format("peer: {} is in {}, which the rule takes out of {}", address.ToString(), hole.ToString(),
+    return {fmt::format("peer: {} is in {}, which the rule excludes from {}", address.ToString(), hole.ToString(),
                         block.cidr.ToString())};
   }
   return {fmt::format("peer: {} is not in {}", address.ToString(), block.cidr.ToString())};
@@ -75,7 +75,7 @@ Differences PeerDifferences(const NetworkPolicy& policy, const Peer& peer, const
                             const Endpoint* pod) {
   if (peer.ip_block) return BlockDifferences(*peer.ip_block, address);
   if (pod == nullptr) {
-    return {fmt::format("peer: {} is no workload and no pod, and the rule asks for one", address.ToString())};
+    return {fmt::format("peer: {} is not a workload or pod, and the rule asks for one", address.ToString())};
   }
   Differences out;
   if (peer.namespace_selector) {
@@ -87,7 +87,7 @@ Differences PeerDifferences(const NetworkPolicy& policy, const Peer& peer, const
   return out;
 }
 
-// Of the peer that comes nearest.
+// The differences for the peer that comes nearest.
 Differences PeersDifferences(const NetworkPolicy& policy, const Rule& rule, const Address& address,
                              const Endpoint* pod) {
   Differences nearest;
@@ -99,7 +99,7 @@ Differences PeersDifferences(const NetworkPolicy& policy, const Rule& rule, cons
   return nearest;
 }
 
-// A named port with the number that it has at `destination`, null when that is no pod.
+// A named port is shown with its number at `destination`, which is null if it is not a pod.
 std::string PortText(const PortRule& port, const Endpoint* destination) {
   std::string protocol = ProtocolText(port.protocol);
   if (port.port && port.end_port) return fmt::format("{}-{}/{}", *port.port, *port.end_port, protocol);
@@ -110,7 +110,7 @@ std::string PortText(const PortRule& port, const Endpoint* destination) {
     const auto named = std::find_if(destination->ports.begin(), destination->ports.end(), has_name);
     if (named != destination->ports.end()) return fmt::format("{} ({}/{})", port.port_name, named->port, protocol);
   }
-  return fmt::format("{}/{} (a name that the destination has not)", port.port_name, protocol);
+  return fmt::format("{}/{} (the destination has no port of this name)", port.port_name, protocol);
 }
 
 Differences PortDifferences(const Rule& rule, const Flow& flow, const Endpoint* destination) {

@@ -1,5 +1,5 @@
-// Which rules come nearest to allowing a flow that no rule allows, and what would have to differ. The questions are the
-// reference evaluator's own. Pure.
+// The rules that come nearest to allowing a flow that no rule allows, and what would have to differ. Uses the reference
+// evaluator's checks. Pure.
 #pragma once
 
 #include <string>
@@ -14,8 +14,8 @@ struct NearMiss {
   std::vector<std::string> differences;  // "port: 9000/TCP is not among 5432/TCP"
 };
 
-// Of the enforced Allow rules that count at `direction`'s end: those with the fewest differences, at most `limit`, then
-// in the policies' order. Empty where that end is no pod, or a rule allows the flow.
+// The enforced Allow rules at `direction`'s end with the fewest differences: at most `limit`, ties in the policies'
+// order. Empty if that end is not a pod, or if a rule allows the flow.
 std::vector<NearMiss> NearMisses(const Snapshot& snapshot, const Flow& flow, Direction direction,
                                  std::size_t limit = 3);
 

@@ -50,8 +50,8 @@ RangeSet PeerMatcher::Match(const NetworkPolicy& policy, const Rule& rule) const
   return Normalised(std::move(ranges));
 }
 
-// A block and its holes are policy prefixes themselves, so whatever has the same longest policy prefix is inside or
-// outside of them together.
+// A block and its holes are policy prefixes themselves. So addresses with the same longest policy prefix are all inside
+// or all outside.
 RangeSet PeerMatcher::MatchBlock(const IpBlock& block) const {
   std::vector<Range> holes;
   for (const Prefix& hole : block.except) holes.push_back(identities_.Within(hole));
@@ -83,7 +83,7 @@ RangeSet PeerMatcher::NamespaceScope(const SelectorKey& key) const {
   return Normalised(std::move(scope));
 }
 
-// A superset of the pods in `scope` that `selector` matches: by its rarest label, or the whole scope.
+// A superset of the pods in `scope` that `selector` matches: those with its rarest label, or the whole scope.
 std::vector<std::uint32_t> PeerMatcher::Candidates(const Selector& selector, const RangeSet& scope) const {
   std::size_t smallest = Size(scope);
   std::vector<const std::vector<std::uint32_t>*> best;

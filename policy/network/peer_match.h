@@ -1,4 +1,4 @@
-// Which identities a rule's peers match, as ranges of identity indices. Not thread-safe: remembers what it computed.
+// The identities that a rule's peers match, as ranges of identity indices. Caches results, so not thread-safe.
 #pragma once
 
 #include <map>
@@ -17,10 +17,10 @@ class PeerMatcher {
   PeerMatcher(const Population& population, const IdentityTable& identities);
 
   RangeSet Match(const NetworkPolicy& policy, const Rule& rule) const;
-  void Forget() { known_.clear(); }  // what was computed; it would grow with every policy that ever was
+  void Forget() { known_.clear(); }  // empties the cache, which would otherwise grow with each new policy
 
  private:
-  // The policy's namespace where only that counts, else empty; the two selectors.
+  // The policy's namespace if peers must be in it, else empty; then the two selectors.
   using SelectorKey = std::tuple<std::string, std::optional<Selector>, std::optional<Selector>>;
 
   RangeSet MatchBlock(const IpBlock& block) const;

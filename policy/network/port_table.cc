@@ -13,19 +13,19 @@ namespace {
 
 using Entries = std::span<const sl_port_entry>;
 
-// What tells tables apart.
+// Equal bytes: equal tables.
 std::string_view BytesOf(Entries entries) {
   static_assert(std::has_unique_object_representations_v<sl_port_entry>);
   return {reinterpret_cast<const char*>(entries.data()), entries.size() * sizeof(sl_port_entry)};
 }
 
-// The free parts of an array, as bits: a full array of small tables has many free places too small to use, and a walk
-// over bits passes them by the dozen.
+// The free slots of an array, as bits. A nearly full array has many free spans that are too small, and a scan over bits
+// skips dozens of slots at once.
 class FreeSpace {
  public:
   explicit FreeSpace(std::uint32_t size) : size_(size), taken_(size / kBits + 1) {}
 
-  // The first free span of `count` at or after `wish`, going round once. Takes it.
+  // Takes the first free span of `count` at or after `wish`, wrapping around once.
   std::optional<std::uint32_t> Take(std::uint32_t wish, std::uint32_t count) {
     std::optional<std::uint32_t> place = Search(wish, count);
     if (!place && wish > 0) place = Search(0, count);
@@ -47,7 +47,7 @@ class FreeSpace {
     }
   }
 
-  // The first place at or after `at` that is taken or is not; `size_` when there is none.
+  // The first slot at or after `at` whose state is `taken`; `size_` when there is none.
   std::uint32_t Next(std::uint32_t at, bool taken) const {
     if (at >= size_) return size_;
     const std::uint64_t flip = taken ? 0 : ~0ULL;
@@ -149,10 +149,10 @@ StatusOr<PortLayout> LayOut(const PortTablePool<PoolIndex>& tables, const Decisi
   if (total > limit) {
     return MakeError(absl::StatusCode::kResourceExhausted,
                      "the policies need {} entries of the table \"ports\", which holds {}: use fewer distinct sets of "
-                     "ports in rules, or let fewer rules that name processes meet",
+                     "ports in rules, or let fewer rules with processes match one peer",
                      total, limit);
   }
-  std::vector<sl_port_entry> all;  // of all tables: one array, not a hundred thousand
+  std::vector<sl_port_entry> all;  // one array for all tables, not 100,000 small ones
   all.reserve(total);
   std::vector<Item> items;
   items.reserve(tables.all().size());

@@ -1,5 +1,5 @@
-// Port tables: for one kind of peer, what is decided for each service (protocol << 16 | port). Here they are made from
-// rules, kept once however many rulesets use them, and laid out in the kernel's array. Not thread-safe.
+// Port tables: the decision for each service (protocol << 16 | port) of one kind of peer. They are made from rules
+// here, shared between rulesets, and laid out in the kernel's array. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ inline constexpr std::uint32_t ServiceNumber(std::uint8_t protocol, std::uint16_
 RangeSet Services(const Rule& rule, const std::vector<NamedPort>& named);
 bool UsesPortNames(const Rule& rule);
 
-// A decision with what it is known by; immutable.
+// A decision with its key and hash; immutable.
 struct KeyedDecision {
   Decision decision;
   std::string key;         // DecisionKey
@@ -35,7 +35,7 @@ struct KeyedDecision {
 };
 std::shared_ptr<const KeyedDecision> MakeKeyed(Decision decision);
 
-// Every decision that occurs, once.
+// A set of decisions, each with an index.
 template <typename Index>
 class DecisionPool {
  public:
@@ -58,8 +58,8 @@ DecisionNumbers NumberDecisions(const Decisions& decisions);  // DecisionHash, o
 FlatMap<std::uint32_t, std::shared_ptr<const Decision>> ByNumber(const Decisions& decisions,
                                                                  const DecisionNumbers& numbers);
 
-// One table: from `start` on, `answer` is a decision or, where it is by process, a process-dependent verdict. The first
-// start is 0.
+// One step of a table: from `start` on, `answer` is a decision or, with `by_process`, a process-dependent verdict. A
+// table's first start is 0.
 template <typename Index>
 struct PortStep {
   std::uint32_t start = 0;
@@ -74,11 +74,11 @@ using PortTablePool = Pool<Index, PortTable<Index>>;
 
 struct PortLayout {
   FlatMap<std::uint32_t, sl_port_entry> entries;  // by SlotIndex
-  IndexedBy<PoolIndex, sl_peer_value> places;     // of the tables
+  IndexedBy<PoolIndex, sl_peer_value> places;     // where each table is
 };
-// Each table stands where its content's hash says, or in the next free span, so that a change moves little; where that
-// no longer fits, all of them one after the other. ResourceExhausted when there are more than `limit` entries.
-// `process_verdicts`: their places.
+// A table's place is the hash of its content, or the next free span, so that a change moves few tables. If they do not
+// fit that way, all are packed one after the other. ResourceExhausted when there are more than `limit` entries.
+// `process_verdicts`: the place of each.
 StatusOr<PortLayout> LayOut(const PortTablePool<PoolIndex>& tables, const Decisions& decisions,
                             const DecisionNumbers& numbers, const IndexedBy<PoolIndex, SlotIndex>& process_verdicts,
                             std::size_t limit);

@@ -58,7 +58,7 @@ FlatMap<std::uint32_t, sl_program_pattern> PatternTable::Table() const {
 IndexedBy<PoolIndex, SlotIndex> PlaceChoices(const ProcessVerdictPool<PoolIndex>& process_verdicts,
                                              const PatternTable& patterns, const PortTablePool<PoolIndex>& tables,
                                              const DecisionNumbers& numbers, std::size_t limit) {
-  // By the patterns' text, not by their bits, which move when another pattern comes or goes.
+  // Keyed by the patterns' text, because their bits change when other patterns come or go.
   std::map<std::string, PoolIndex> by_key;
   for (std::uint32_t i = 0; i < process_verdicts.all().size(); i++) {
     const ProcessVerdict<PoolIndex>& process_verdict = process_verdicts.all()[PoolIndex{i}];

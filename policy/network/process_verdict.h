@@ -1,6 +1,6 @@
-// Process-dependent verdicts: where rules that name processes match a peer and port, the kernel gets the outcome for
-// each set of conditions that a process may meet. Here are the numbers of the patterns, and the verdicts, each kept
-// once. Not thread-safe.
+// Process-dependent verdicts: if rules that name processes match a peer and port, the kernel gets one outcome for each
+// set of conditions that a process may meet. This file numbers the patterns and keeps each verdict once. Not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace sluice::policy {
 
-// As sl_process_condition. Sets of patterns by their bits; 0: any.
+// As sl_process_condition: sets of patterns as bits; 0: any.
 struct Condition {
   std::uint64_t binaries = 0;
   std::uint64_t ancestors = 0;
@@ -20,14 +20,14 @@ struct Condition {
   auto operator<=>(const Condition&) const = default;
 };
 
-// The patterns of all rules that are compiled, in order; the bit of a pattern is its place in that order.
+// The patterns of all compiled rules, sorted; a pattern's position is its bit.
 class PatternTable {
  public:
   explicit PatternTable(const std::vector<Ruleset>& rulesets);
 
   std::size_t size() const { return patterns_.size(); }
   bool operator==(const PatternTable&) const = default;
-  // These two: only where no more than SL_MAX_PROGRAM_PATTERNS are there, and `rule` is one that has processes.
+  // These two: call only when size() <= SL_MAX_PROGRAM_PATTERNS; `rule` must name processes.
   Condition ConditionOf(const NetworkPolicy& policy, const Rule& rule) const;
   std::vector<std::string> PatternsOf(std::uint64_t bits) const;
   FlatMap<std::uint32_t, sl_program_pattern> Table() const;
@@ -47,8 +47,8 @@ struct ProcessVerdict {
 template <typename Index>
 using ProcessVerdictPool = Pool<Index, ProcessVerdict<Index>>;
 
-// Where each verdict stands in an array of `limit`, which must be enough: where the hash of its patterns and
-// decisions says, or at the next free place, so that a change moves little.
+// The place of each verdict in an array of `limit` slots, which must be enough: the hash of its patterns and decisions,
+// or the next free slot, so that a change moves few verdicts.
 IndexedBy<PoolIndex, SlotIndex> PlaceChoices(const ProcessVerdictPool<PoolIndex>& process_verdicts,
                                              const PatternTable& patterns, const PortTablePool<PoolIndex>& tables,
                                              const DecisionNumbers& numbers, std::size_t limit);

@@ -1,5 +1,6 @@
-// Who is cut off, and who may still talk with him (rules 38 to 40 of docs/policy.md). Apart from the snapshot: it
-// changes at once and without a new generation, and kernel programs may change it too. A plain value.
+// The workloads in quarantine, and the peers that they may still exchange packets with (rules 38 to 40 of
+// docs/policy.md). Not part of the snapshot: it changes at once, without a new generation, and kernel programs may
+// change it too. A plain value.
 #pragma once
 
 #include <set>
@@ -13,7 +14,7 @@ struct Quarantine {
   std::set<ObjectName> workloads;
   std::vector<Prefix> allow;  // peers
 
-  // Whether what `workload` exchanges with `peer` is stopped.
+  // Whether packets between `workload` and `peer` are dropped.
   bool Stops(const ObjectName& workload, const Address& peer) const;
 };
 

@@ -1,5 +1,5 @@
-// Sets of numbers as sorted ranges, and the sweep over many of them at once. Identities and service numbers are both
-// handled this way: what is equal for a whole range is computed once. Pure.
+// Sets of numbers as sorted ranges, and a sweep over many of them at once. Used for identities and service numbers, so
+// that a result is computed once for a whole range. Pure.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,7 @@
 namespace sluice::policy {
 namespace {
 
-// Those of `ports` whose name some ingress rule uses, sorted.
+// The `ports` whose name an ingress rule uses, sorted.
 std::vector<NamedPort> NamedIn(const std::vector<const NetworkPolicy*>& policies, std::vector<NamedPort> ports) {
   std::vector<std::string> names;
   for (const NetworkPolicy* policy : policies) {
@@ -23,7 +23,8 @@ std::vector<NamedPort> NamedIn(const std::vector<const NetworkPolicy*>& policies
   return ports;
 }
 
-// By names, not by what the policies say: an edited policy keeps its rulesets' numbers, and only their entries change.
+// The key has policies' names, not their content: editing a policy keeps its rulesets' numbers and changes only their
+// entries.
 std::string KeyOf(const Ruleset& ruleset) {
   CanonicalKey key;
   key.Add(ruleset.direction == Direction::kIngress ? "ingress" : "egress").Add(ruleset.policies.size());

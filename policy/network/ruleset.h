@@ -15,20 +15,20 @@ struct Ruleset {
   std::uint32_t id = 0;
   Direction direction = Direction::kIngress;
   std::vector<const NetworkPolicy*> policies;  // enforced and in audit, in the snapshot's order
-  std::vector<NamedPort> ports;                // ingress: the workloads' named ports, as far as the rules name any
-  std::size_t workloads = 0;                   // that use it
+  std::vector<NamedPort> ports;                // ingress: the workloads' named ports that the rules use
+  std::size_t workloads = 0;                   // number of workloads that use it
 };
 
 // The local workloads that a policy's selector selects, as indices into the snapshot's endpoints, by policy.
 using Selections = std::unordered_map<const NetworkPolicy*, std::vector<std::uint32_t>>;
-// `known`: selections of policies among the same population, which need not be found again.
+// `known`: selections in the same population, which are reused.
 Selections Select(const Snapshot& snapshot, const Selections& known);
 
 class RulesetTable {
  public:
   RulesetTable(const Snapshot& snapshot, const Selections& selections);
 
-  const std::vector<Ruleset>& all() const { return rulesets_; }  // in an order that depends on their content alone
+  const std::vector<Ruleset>& all() const { return rulesets_; }  // the order depends only on their content
   // The ruleset of a local workload; SL_RULESET_NONE when nothing isolates it in that direction.
   std::uint32_t Of(const Endpoint& endpoint, Direction direction) const;
 

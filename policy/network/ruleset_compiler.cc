@@ -22,7 +22,7 @@ KindRows RowsOf(Range kind, const std::vector<std::pair<Range, LocalIndex>>& pie
     most = std::max(most, sizes[piece->second] += part.size());
   }
   KindRows rows;
-  // Of equals the first, so that other rulesets have no say in it.
+  // The first of equals, so that the result does not depend on other rulesets.
   rows.usual =
       std::find_if(mine.begin(), mine.end(), [&](const auto& part) { return sizes[part.second] == most; })->second;
   std::copy_if(mine.begin(), mine.end(), std::back_inserter(rows.others),
@@ -94,7 +94,7 @@ void RulesetCompiler::AddPieces(Range segment, const std::vector<std::uint32_t>&
 
 LocalIndex RulesetCompiler::MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer) {
   static const std::vector<NamedPort> kNone;
-  std::vector<RangeSet> resolved;  // of the rules whose services depend on the peer; never grows beyond its capacity
+  std::vector<RangeSet> resolved;  // services of the `by_peer` rules; never reallocates, because `sets` points into it
   resolved.reserve(rules.size());
   std::vector<const RangeSet*> sets;
   for (const std::uint32_t r : rules) {
@@ -143,7 +143,7 @@ RulesetCompiler::Step RulesetCompiler::ProcessVerdictOf(const std::vector<std::u
   }
   const Step first = outcomes.front();
   if (std::all_of(outcomes.begin(), outcomes.end(), [&](const Step& outcome) { return outcome == first; })) {
-    return first;  // no process gets another answer
+    return first;  // the answer does not depend on the process
   }
   return {.answer = process_verdicts_.Intern({conditions, tables_.Intern(std::move(outcomes))}), .by_process = true};
 }
@@ -175,8 +175,8 @@ Status RulesetCompiler::TooManyConditions(const std::vector<std::uint32_t>& rule
   }
   return MakeError(
       absl::StatusCode::kResourceExhausted,
-      "NetworkPolicy {}: {} different \"processes\" meet at one peer and port in {}, where {} may: join binaries "
-      "that are treated alike in one rule",
+      "NetworkPolicy {}: {} different \"processes\" match one peer and port in {}, at most {} can: put binaries that "
+      "are treated alike into one rule",
       fmt::join(names, ", "), count, ruleset_.direction == Direction::kIngress ? "ingress" : "egress",
       SL_MAX_PROCESS_CONDITIONS);
 }

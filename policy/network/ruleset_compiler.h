@@ -1,5 +1,6 @@
-// One ruleset -> which port table each identity gets. Identities that the same rules match get one table, computed
-// once, so the work grows with the ranges that rules match, not with rules x identities x ports. Not thread-safe.
+// One ruleset -> the port table of each identity. Identities that the same rules match share one table, which is
+// computed once. So the work grows with the ranges that rules match, not with rules x identities x ports. Not
+// thread-safe.
 #pragma once
 
 #include <array>
@@ -14,7 +15,7 @@
 
 namespace sluice::policy {
 
-// What the rulesets of one compilation share.
+// Shared by the rulesets of one compilation.
 struct Shared {
   const IdentityTable& identities;
   const PeerMatcher& peers;
@@ -30,7 +31,7 @@ struct KindRows {
   std::vector<std::pair<Range, LocalIndex>> others;  // identity indices, port table
 };
 
-// A ruleset compiled. Hangs on nothing but its policies, its workloads' named ports, the identities and the patterns.
+// A compiled ruleset. Depends only on its policies, its workloads' named ports, the identities and the patterns.
 struct CompiledRuleset {
   std::array<KindRows, SL_KIND_COUNT> by_kind;
   IndexedBy<LocalIndex, std::shared_ptr<const KeyedDecision>> decisions;
@@ -42,7 +43,8 @@ class RulesetCompiler {
  public:
   RulesetCompiler(const Ruleset& ruleset, Shared& shared);
 
-  // Once. ResourceExhausted: more conditions on processes meet than a process-dependent verdict can hold.
+  // Call once. ResourceExhausted: one peer and port has more conditions on processes than a process-dependent verdict
+  // can hold.
   StatusOr<CompiledRuleset> Compile();
 
  private:
@@ -54,11 +56,11 @@ class RulesetCompiler {
     std::size_t number;  // index in the policy
     const Rule* rule;
     bool by_peer;                        // its services depend on the peer's named ports
-    RangeSet services;                   // otherwise
+    RangeSet services;                   // if not `by_peer`
     std::optional<Condition> condition;  // on the process
   };
 
-  // The rules that match some peers, and the port tables that they give by those peers' lists of named ports.
+  // Peers that the same rules match: their port tables, one for each list of named ports.
   struct PeerClass {
     bool by_port_list = false;
     std::unordered_map<std::uint32_t, LocalIndex> tables;
@@ -66,11 +68,11 @@ class RulesetCompiler {
 
   void AddPieces(Range segment, const std::vector<std::uint32_t>& rules, Pieces& pieces);
   LocalIndex MakeTable(const std::vector<std::uint32_t>& rules, const Identity& peer);
-  // Where these rules match by peer and port; its `start` means nothing.
+  // The answer when these rules match by peer and port; its `start` is not set.
   Step AnswerOf(const std::vector<std::uint32_t>& rules);
   Step ProcessVerdictOf(const std::vector<std::uint32_t>& rules, const std::vector<Condition>& conditions);
   LocalIndex DecisionOf(const std::vector<std::uint32_t>& rules);
-  // Those of `rules` that match a process that meets `met` of the conditions (bits).
+  // The rules that match a process that meets the conditions `met` (bits).
   std::vector<std::uint32_t> MatchingOf(const std::vector<std::uint32_t>& rules,
                                         const std::vector<Condition>& conditions, std::uint32_t met) const;
   Status TooManyConditions(const std::vector<std::uint32_t>& rules, std::size_t count) const;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr char kNameLabel[] = "kubernetes.io/metadata.name";
 
-// Where an endpoint came from, while the snapshot is being built.
+// The resource behind an endpoint, while the snapshot is being built.
 struct Origin {
   bool workload = false;
   std::string uid;
@@ -42,14 +42,14 @@ Candidate FromPod(const Pod& pod) {
           {.workload = false, .uid = pod.uid}};
 }
 
-// Gives every address to one endpoint and takes it from the others.
+// Assigns each address to one endpoint and removes it from the others.
 Status ShareOutAddresses(const std::vector<Origin>& origins, Population& population) {
   for (const bool workloads : {true, false}) {
     for (std::size_t i = 0; i < origins.size(); i++) {
       if (origins[i].workload != workloads) continue;
       std::vector<Address> own;
       for (const Address& ip : population.endpoints[i].ips) {
-        if (!workloads && population.IsNode(ip)) continue;  // 15: nobody else has an address of this node
+        if (!workloads && population.IsNode(ip)) continue;  // 15: an address of this node belongs to no pod
         const auto [at, fresh] = population.by_address.emplace(ip, i);
         if (fresh) {
           own.push_back(ip);

@@ -1,4 +1,4 @@
-// Everything the policy engine knows at one moment, indexed: resources plus what the node found out about them.
+// Everything the policy engine knows at one moment, indexed: the resources, and where the node has attached to them.
 // Immutable after Build; safe to share.
 #pragma once
 
@@ -11,11 +11,11 @@
 
 namespace sluice::policy {
 
-// What the node found for a local workload: where it is attached. Made by ctrl/node.
+// Where a local workload is attached. Made by ctrl/node.
 struct Binding {
   std::uint32_t ifindex = 0;   // host end of its veth; > 0
   std::uint32_t endpoint = 0;  // dense number, 1..SL_MAX_ENDPOINTS-1
-  std::vector<Address> ips;    // the addresses in force: spec.ips or what the interface has
+  std::vector<Address> ips;    // the addresses in use: spec.ips, or those of the interface
   bool operator==(const Binding&) const = default;
 };
 
@@ -31,14 +31,14 @@ struct Endpoint {
   std::uint32_t endpoint = 0;  // 0: not local
 };
 
-// All but the policies.
+// Everything except the policies.
 struct Population {
-  std::map<std::string, Labels> namespaces;   // also those only implied by a pod in them
+  std::map<std::string, Labels> namespaces;   // including those that only a pod implies
   std::vector<Endpoint> endpoints;            // sorted by name; without host-network and finished pods (15, 18)
   std::map<Address, std::size_t> by_address;  // index into endpoints
   std::vector<Address> node_addresses;        // sorted
-  ResourceMap resources;                      // that it was made from: no policies
-  std::map<ObjectName, Binding> bindings;     // likewise
+  ResourceMap resources;                      // input of Build, without the policies
+  std::map<ObjectName, Binding> bindings;     // input of Build
 
   const Endpoint* Find(const Address& address) const;        // null: no pod has it
   const Endpoint* FindByName(const ObjectName& name) const;  // null: unknown
@@ -46,10 +46,10 @@ struct Population {
 };
 
 struct Snapshot {
-  // `bindings` by workload name; a Workload without one is a known peer by spec.ips but not enforced on.
-  // Error: two endpoints with one address (InvalidArgument naming both). Two *Pods* of one address: the local or
-  // the first by name wins, because a Pod's address may be reused before its deletion is seen.
-  // Where only policies differ from what `previous` was made from, the population is that of `previous`.
+  // `bindings` by workload name; a Workload without one is a peer with the addresses in spec.ips, but not enforced on.
+  // Error: two Workloads with one address (InvalidArgument naming both). An address of two Pods goes to the first by
+  // name, because a Pod's address may be reused before its deletion is seen; a Workload wins over Pods.
+  // If only policies differ from `previous`, its population is reused.
   static StatusOr<std::shared_ptr<const Snapshot>> Build(const ResourceMap& resources,
                                                          const std::map<ObjectName, Binding>& bindings,
                                                          std::vector<Address> node_addresses,
@@ -58,7 +58,7 @@ struct Snapshot {
 
   const std::shared_ptr<const Population> population;
   std::vector<std::shared_ptr<const NetworkPolicy>> policies;  // sorted by (namespace, name, api)
-  // Of `population`.
+  // Short names for `population`'s members.
   const std::map<std::string, Labels>& namespaces = population->namespaces;
   const std::vector<Endpoint>& endpoints = population->endpoints;
   const std::map<Address, std::size_t>& by_address = population->by_address;

@@ -20,7 +20,7 @@ CanonicalKey& CanonicalKey::Add(std::uint64_t number) {
 std::uint64_t StableHash(std::string_view bytes) {
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, 64 bits
   for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  // FNV spreads its last bytes poorly; this finish (MurmurHash3's) makes every bit depend on every byte.
+  // FNV mixes its last bytes poorly; this finalizer (MurmurHash3's) makes every bit depend on every byte.
   hash = (hash ^ (hash >> 33U)) * 0xff51afd7ed558ccd;
   hash = (hash ^ (hash >> 33U)) * 0xc4ceb9fe1a85ec53;
   return hash ^ (hash >> 33U);

@@ -1,4 +1,4 @@
-// Numbers that are hashes of what they name: the same on every node and after every restart, without asking anyone.
+// Numbers that are hashes of what they name: the same on every node and after every restart, without coordination.
 // Pure functions.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace sluice::policy {
 
-// Fields joined so that no two different lists of fields give the same bytes.
+// Joins fields so that two different lists of fields never give the same bytes.
 //   CanonicalKey().Add("shop").Add(80).bytes()
 class CanonicalKey {
  public:
@@ -31,10 +31,11 @@ struct IdRange {
   std::uint32_t At(std::uint64_t hash) const { return first + static_cast<std::uint32_t>(hash % count); }
 };
 
-// One number for each of `keys`, which are distinct and in an order that depends on them alone: At(hash of the key),
-// or the next free number when an earlier key has that one. There must be at least as many numbers as keys.
+// One number for each of `keys`: At(hash of the key), or the next free number if an earlier key has that one. Keys must
+// be distinct, in an order that depends only on them (sorted, for example). There must be at least as many numbers as
+// keys.
 std::vector<std::uint32_t> AssignStableIds(const std::vector<std::string>& keys, IdRange range);
-// The same by the keys' hashes.
+// The same, from the keys' hashes.
 std::vector<std::uint32_t> AssignStableIds(const std::vector<std::uint64_t>& hashes, IdRange range);
 
 }  // namespace sluice::policy

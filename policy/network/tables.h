@@ -1,4 +1,4 @@
-// The compiled policy: exactly what stands in one epoch of the BPF maps, and what its numbers mean.
+// The compiled policy: the exact content of one epoch of the BPF maps, and the meaning of its numbers.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace sluice::policy {
 
-// Map contents without the epoch.
+// Map contents; keys are without the epoch.
 struct Tables {
   struct PeerKey {
     std::uint32_t ruleset;
@@ -24,8 +24,8 @@ struct Tables {
   FlatMap<Prefix, sl_prefix_value> prefixes;
   FlatMap<PeerKey, sl_peer_value> peers;
   FlatMap<std::uint32_t, sl_port_entry> ports;                  // by index within the epoch
-  FlatMap<std::uint32_t, sl_program_pattern> patterns;          // likewise: the bit in the masks
-  FlatMap<std::uint32_t, sl_process_verdict> process_verdicts;  // likewise
+  FlatMap<std::uint32_t, sl_program_pattern> patterns;          // by the pattern's bit in the masks
+  FlatMap<std::uint32_t, sl_process_verdict> process_verdicts;  // by index within the epoch
 };
 
 struct IdentityInfo {
@@ -40,7 +40,7 @@ struct RulesetInfo {
   std::uint32_t id = 0;
   Direction direction = Direction::kIngress;
   std::vector<ObjectName> policies;
-  std::size_t workloads = 0;  // local ones that use it
+  std::size_t workloads = 0;  // number of local workloads that use it
 };
 
 struct CompiledPolicy {

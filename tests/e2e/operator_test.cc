@@ -48,7 +48,7 @@ TEST_F(Operator, ExplainTakesNamesOfPortsTheNodeAndTheWorld) {
   EXPECT_EQ(world.exit_code, 3) << world.err;
   EXPECT_THAT(world.out,
               AllOf(HasSubstr("192.0.2.1 (world) -> "), HasSubstr("  shop/db ingress[0] would allow it, but for:\n"),
-                    HasSubstr("    peer: 192.0.2.1 is no workload and no pod, and the rule asks for one\n")));
+                    HasSubstr("    peer: 192.0.2.1 is not a workload or pod, and the rule asks for one\n")));
   EXPECT_EQ(Explain("shop/web", "shop/db", "http").exit_code, 2);
 }
 

@@ -73,9 +73,9 @@ TEST(NearMiss, Peers) {
   EXPECT_THAT(of("{namespaceSelector: {matchLabels: {team: retail}}}", "bank/web"),
               ElementsAre("peer: namespace bank has the label team=money, and the rule asks for team=retail"));
   EXPECT_THAT(of("{podSelector: {matchLabels: {app: web}}}", kOutside4),
-              ElementsAre("peer: 203.0.113.7 is no workload and no pod, and the rule asks for one"));
+              ElementsAre("peer: 203.0.113.7 is not a workload or pod, and the rule asks for one"));
   EXPECT_THAT(of("{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.1.0/24]}}", "bank/web"),
-              ElementsAre("peer: 10.0.1.1 is in 10.0.1.0/24, which the rule takes out of 10.0.0.0/8"));
+              ElementsAre("peer: 10.0.1.1 is in 10.0.1.0/24, which the rule excludes from 10.0.0.0/8"));
   EXPECT_THAT(of("{ipBlock: {cidr: 192.0.2.0/24}}", kOutside4),
               ElementsAre("peer: 203.0.113.7 is not in 192.0.2.0/24"));
   EXPECT_THAT(of("{podSelector: {matchLabels: {a: b, c: d}}}, {podSelector: {matchExpressions: "
@@ -97,7 +97,7 @@ TEST(NearMiss, Ports) {
                      "shop/web", "9/TCP"),
               ElementsAre("port: 9/TCP is not among 5432/TCP, 80-90/TCP, UDP, sql (5432/TCP) and 1 more"));
   EXPECT_THAT(OfRule("{ports: [{port: http}]}", "shop/web", "80/TCP"),
-              ElementsAre("port: 80/TCP is not among http/TCP (a name that the destination has not)"));
+              ElementsAre("port: 80/TCP is not among http/TCP (the destination has no port of this name)"));
   EXPECT_THAT(OfRule("{ports: [{port: 53}]}", "shop/web", "53/UDP"), ElementsAre("port: 53/UDP is not among 53/TCP"));
   EXPECT_THAT(OfRule("{ports: [{port: 53}]}", "shop/web", "1"), ElementsAre("port: ICMP is not among 53/TCP"));
 }

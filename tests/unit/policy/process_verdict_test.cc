@@ -143,10 +143,9 @@ TEST(ProcessVerdict, LimitsNameTheTableTheNeedAndTheLimit) {
   EXPECT_THAT(error(CompileWith(Egress("[" + apart + "]"), {.process_verdicts = 4})),
               testing::HasSubstr("need 5 entries of the table \"process_verdicts\", which holds 4"));
   EXPECT_TRUE(CompileWith(Egress(Rules(8))).ok());
-  EXPECT_THAT(
-      error(CompileWith(Egress(Rules(9)))),
-      testing::StartsWith("NetworkPolicy shop/p: 9 different \"processes\" meet at one peer and port in egress, "
-                          "where 8 may: join binaries"));
+  EXPECT_THAT(error(CompileWith(Egress(Rules(9)))),
+              testing::StartsWith("NetworkPolicy shop/p: 9 different \"processes\" match one peer and port in egress, "
+                                  "at most 8 can: put binaries"));
 }
 
 // A full one: 2^8 outcomes.
