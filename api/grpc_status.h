@@ -1,4 +1,4 @@
-// An error as both ends of the API know it. Codes are the same numbers; the message is ours.
+// Converts errors between the agent's Status and gRPC's. Codes are the same numbers; the message is kept.
 #pragma once
 
 #include <grpcpp/support/status.h>

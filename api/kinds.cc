@@ -41,14 +41,14 @@ StatusOr<KindSelection> ParseKind(std::string_view name) {
     if (std::find(known.names.begin(), known.names.end(), lower) != known.names.end()) return known.selection;
     all += (all.empty() ? "" : ", ") + std::string(known.names.front());
   }
-  return InvalidError("unknown kind {}; there are {}", name, all);
+  return InvalidError("unknown kind {}; known kinds: {}", name, all);
 }
 
 std::string_view KindArgument(Kind kind) {
   for (const KnownKind& known : KnownKinds()) {
     if (known.selection.kinds == std::vector<Kind>{kind}) return known.names[1];
   }
-  return "";  // there is no such kind
+  return "";  // not reached: every kind is in the list
 }
 
 }  // namespace sluice::api

@@ -1,4 +1,4 @@
-// What people call the kinds of things that `get` lists and `delete` removes. Pure.
+// The names of the kinds that `get` lists and `delete` removes. Pure.
 #pragma once
 
 #include <string_view>
@@ -13,14 +13,14 @@ enum class Listing { kResources, kIdentities, kRulesets, kFlows, kProcesses };
 
 struct KindSelection {
   Listing listing = Listing::kResources;
-  std::vector<policy::Kind> kinds;  // of kResources
+  std::vector<policy::Kind> kinds;  // kResources only
 };
 
 // Singular, plural or short, any case; policies also with their API group: "networkpolicies.sluice.dev".
-// InvalidArgument lists what there is.
+// InvalidArgument lists the known names.
 StatusOr<KindSelection> ParseKind(std::string_view name);
 
-// What ParseKind takes for this kind alone: "workload", "networkpolicy.sluice.dev".
+// The name that ParseKind reads as this kind only: "workload", "networkpolicy.sluice.dev".
 std::string_view KindArgument(policy::Kind kind);
 
 }  // namespace sluice::api

@@ -2,7 +2,7 @@
 
 namespace sluice::api {
 
-// Of one message in either direction: a large `apply` is one message.
+// The limit for one message in either direction. An `apply` is one message, however large.
 inline constexpr int kMaxMessageBytes = 64 << 20;
 
 }  // namespace sluice::api

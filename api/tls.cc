@@ -48,7 +48,7 @@ StatusOr<Certificate> ReadCertificate(const std::string& path) {
   return certificate;
 }
 
-// A key with a password: nobody is there to type it.
+// Keys with a password are refused: nobody could type it.
 int NoPassword(char*, int, int, void*) { return -1; }
 
 StatusOr<Key> ReadKey(const std::string& path) {
@@ -72,7 +72,7 @@ Status CheckTls(const TlsFiles& files) {
 }
 
 std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(const TlsFiles& files) {
-  using namespace grpc::experimental;  // NOLINT(google-build-using-namespace): all of gRPC's TLS options are there
+  using namespace grpc::experimental;  // NOLINT(google-build-using-namespace): has all of gRPC's TLS options
   TlsServerCredentialsOptions options(
       std::make_shared<FileWatcherCertificateProvider>(files.key, files.certificate, files.ca, kRereadSeconds));
   options.watch_root_certs();
@@ -107,7 +107,7 @@ void TlsWatch::Look() {
   if (facts == seen_) return;
   seen_ = std::move(facts);
   if (const Status status = CheckTls(files_); status.ok()) {
-    LogInfo("the TLS files of the API have changed: new connections are made by them");
+    LogInfo("the TLS files of the API have changed: new connections use them");
   } else {
     LogError("the TLS files of the API have changed, and new connections may fail: {}", Message(status));
   }

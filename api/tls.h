@@ -1,4 +1,4 @@
-// Mutual TLS for the API by TCP: each end shows a certificate that the other's CA signed.
+// Mutual TLS for the API over TCP: each end presents a certificate that the other end's CA signed.
 #pragma once
 
 #include <grpcpp/security/credentials.h>
@@ -14,7 +14,7 @@ namespace sluice::api {
 
 // Names of PEM files; all empty: no TLS.
 struct TlsFiles {
-  std::string certificate;  // its own, then those between it and the CA
+  std::string certificate;  // the end's own, then the intermediate ones
   std::string key;
   std::string ca;
 
@@ -22,15 +22,15 @@ struct TlsFiles {
   bool complete() const { return !certificate.empty() && !key.empty() && !ca.empty(); }
 };
 
-// InvalidArgument names the file that cannot be read or has no certificate or key in it, or the pair that does not
-// belong together.
+// InvalidArgument names the file that cannot be read or has no certificate or key, or the certificate and key that do
+// not match.
 Status CheckTls(const TlsFiles& files);
 
-// Reads the files again, within a second or two, when they change.
+// Credentials that follow changes of the files within a second or two.
 std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(const TlsFiles& files);
 StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeClientCredentials(const TlsFiles& files);
 
-// Says in the log when the files have changed, and whether connections can be made by what is in them now.
+// Logs when the files have changed, and whether new connections are possible with them.
 class TlsWatch {
  public:
   explicit TlsWatch(TlsFiles files);
