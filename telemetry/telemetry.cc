@@ -8,10 +8,10 @@
 namespace sluice::telemetry {
 namespace {
 
-// Longer than a healing of the process tree takes: a flow whose process is late is told without it.
+// Longer than a resync of the process tree takes. A flow whose process is still unknown then is reported without it.
 constexpr std::chrono::milliseconds kCatchUp{500};
 
-// What /readyz names of what is closed.
+// The most closed items that /readyz lists.
 constexpr std::size_t kClosedNamed = 20;
 
 HttpReply NotYet() { return {.code = 503, .body = "enforcement is not in place yet\n"}; }
@@ -70,8 +70,8 @@ std::optional<ProcessNumbers> Telemetry::ReadProcessNumbers() const {
 
 std::string Telemetry::Holding() const { return sources_.holding ? sources_.holding() : std::string(); }
 
-// A workload whose interface is not found yet must not take the node out of service: nothing of it passes, and all
-// others are enforced on.
+// A workload whose interface is not found yet must not take the node out of service: none of its packets pass, and all
+// other workloads are enforced on.
 HttpReply Telemetry::Ready() const {
   if (!sources_.ready()) return NotYet();
   if (const std::string holding = Holding(); !holding.empty())

@@ -1,6 +1,5 @@
-// All of telemetry, put together for the agent: collector thread, followers, history, metrics and their HTTP server.
-// Thread-safe but for Start and Stop, which belong to main, as do Serve, StartProcesses and
-// StartExport.
+// All parts of telemetry for the agent: collector thread, followers, history, metrics and their HTTP server.
+// Thread-safe, except Start, Stop, Serve, StartProcesses and StartExport: only main calls those.
 #pragma once
 
 #include "telemetry/event/event_export.h"
@@ -23,18 +22,18 @@ struct TelemetryOptions {
   Clock clock = ReadClocks;
 };
 
-// What telemetry asks of the rest of the agent; everything outlives it and may be called from any thread.
+// What telemetry needs from the rest of the agent. All of it must outlive telemetry and be callable from any thread.
 struct TelemetrySources {
   datapath::PathReader* datapath = nullptr;
   PolicySource policy;
   std::function<std::uint64_t()> revision;
   std::function<std::size_t()> unbound_workloads;
-  // What is closed, though the agent enforces, and why: a line each. May be absent.
+  // Closed workloads and interfaces with the reasons, one line each. May be absent.
   std::function<std::vector<std::string>()> closed;
   std::function<StatusOr<std::size_t>()> quarantined_workloads;
-  std::function<bool()> ready;           // what was found at the start is enforced
-  std::function<std::string()> holding;  // why the kernel's policy is not replaced; empty: it is; may be absent
-  Refusals api_refused;                  // may be absent
+  std::function<bool()> ready;                    // everything found at the start is enforced
+  std::function<std::string()> holding;           // why the agent is holding; empty: it is not; may be absent
+  Refusals api_refused;                           // may be absent
   std::function<void(bool on)> send_flow_events;  // SL_SETTING_EVENTS; must not call back
 };
 
@@ -43,20 +42,21 @@ class Telemetry {
   Telemetry(TelemetryOptions options, TelemetrySources sources);
   ~Telemetry() { Stop(); }
 
-  // Serves HTTP; until `ready`, /readyz and /metrics say 503, and /readyz also while something is not as it should be.
-  // What is closed is no reason for a 503: the agent enforces, and the body says what is.
+  // Serves HTTP. Until `ready`, /readyz and /metrics answer 503; /readyz also while the agent is holding or enforcement
+  // is damaged. Closed workloads do not cause a 503: the agent enforces, and the body lists them.
   // Error: the metrics address, as HttpServer::Start.
   Status Serve();
-  // Sees processes from now on. Before `ready`. Error: none are seen, as ProcessSensor::Start; all else works.
+  // Starts the process sensors. Call before `ready`. Error: as ProcessSensor::Start; no processes are seen, but the
+  // rest works.
   Status StartProcesses(ProcessSensor::Options options);
-  // Exports events from now on. Before `ready`. Error: as EventExport::Start.
+  // Starts exporting events. Call before `ready`. Error: as EventExport::Start.
   Status StartExport(EventExport::Options options);
-  // Serves, unless Serve was called before, and starts the collector.
+  // Calls Serve unless it was called before, and starts the collector.
   Status Start();
-  // Ends all following, then the collector and the HTTP server. Idempotent.
+  // Ends all subscriptions, then the collector and the HTTP server. Idempotent.
   void Stop();
 
-  // What workloads and their programs or peers sent and were denied. Error: as TopTraffic::Read.
+  // Traffic and drops of workloads, and of their programs or peers. Error: as TopTraffic::Read.
   StatusOr<v1::TopReply> ReadTop(const v1::TopRequest& request);
 
   FlowAssembler& assembler() { return assembler_; }
@@ -64,8 +64,8 @@ class Telemetry {
   EventHub& hub() { return hub_; }
   FlowSweeper& sweeper() { return sweeper_; }
   Metrics& metrics() { return metrics_; }
-  ProcessSensor* processes() const { return processes_.get(); }      // null: none are seen
-  const EventExport* event_export() const { return export_.get(); }  // null: there is none
+  ProcessSensor* processes() const { return processes_.get(); }      // null: no process sensors
+  const EventExport* event_export() const { return export_.get(); }  // null: no export
   int metrics_port() const { return http_ ? http_->port() : 0; }
 
  private:
@@ -84,7 +84,7 @@ class Telemetry {
   Metrics metrics_;
   Collector collector_;
   std::unique_ptr<ProcessSensor> processes_;
-  std::unique_ptr<ProcessTraffic> traffic_;  // uses processes_; null as that is
+  std::unique_ptr<ProcessTraffic> traffic_;  // uses processes_; null without it
   std::unique_ptr<EventExport> export_;
   std::unique_ptr<HttpServer> http_;
   std::atomic<const HttpServer*> serving_ = nullptr;  // http_, for its own threads

@@ -1,4 +1,4 @@
-// What a change was about, for people. Pure.
+// A change as text for people. Pure.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace sluice::telemetry {
 
-// "created NetworkPolicy shop/db, removed Pod shop/x and 12 more". Of a quarantine: "Workload shop/web-0".
+// "created NetworkPolicy shop/db, removed Pod shop/x and 12 more". For a quarantine: "Workload shop/web-0".
 std::string ChangeSummary(const v1::Change& change);
 
 }  // namespace sluice::telemetry

@@ -8,12 +8,12 @@ namespace sluice::telemetry {
 namespace {
 
 constexpr std::int64_t kSecondNs = 1'000'000'000;
-// Two readings belong together when no more time than this passed between them; else they are read again, so often.
+// Two clocks count as read together if at most this time passed; else they are read again, up to kAttempts times.
 constexpr std::uint64_t kTogetherNs = 2'000;
 constexpr int kAttempts = 20;
-// Less than this is how the readings differ, and no setting of the clock.
+// A smaller difference is inexact reading, not a setting of the clock.
 constexpr std::int64_t kSettingNs = 10'000'000;
-// Beyond that the oldest are forgotten: only what is older than all others is then moved.
+// When there are more, the oldest is forgotten; that changes the wall time only of times before all others.
 constexpr std::size_t kMaxSettings = 256;
 
 std::uint64_t Read(clockid_t clock) {
@@ -22,7 +22,7 @@ std::uint64_t Read(clockid_t clock) {
   return static_cast<std::uint64_t>(time.tv_sec) * kSecondNs + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-// The best of a few attempts: between two readings the thread may have to wait for a CPU.
+// The best of a few attempts, because the thread may lose the CPU between two readings.
 ClockReading ReadTogether(clockid_t clock) {
   ClockReading best;
   std::uint64_t best_took = UINT64_MAX;
@@ -51,7 +51,7 @@ WallClock::WallClock(Clock clock) : clock_(std::move(clock)) {
   settings_.push_back({0, OffsetOf(now)});
 }
 
-// A clock that was set holds from the last reading on: nobody was told of anything later.
+// A new setting applies from the last reading on, because no later time has been converted yet.
 void WallClock::Follow() {
   const ClockReading now = clock_();
   const std::uint64_t before_ns = std::exchange(read_ns_, now.monotonic_ns);

@@ -21,9 +21,9 @@ ClockReading ReadClocks();
 // The same with CLOCK_BOOTTIME in place of CLOCK_MONOTONIC: the clock of processes.
 ClockReading ReadBootClock();
 
-// Each moment of the kernel's clock has one wall time, whenever it is asked for: reading two clocks takes a moment, and
-// when the wall clock is set, that counts for what happens from then on. When it was set can be told only as exactly as
-// the clocks were read before: somebody has to ask for Now every now and then. Thread-safe.
+// Gives each kernel time one wall time that never changes, although reading two clocks is inexact and the wall clock
+// may be set: a new setting applies only to later kernel times. The time of a setting is known only as exactly as the
+// clocks are read, so Now must be called regularly. Thread-safe.
 class WallClock {
  public:
   explicit WallClock(Clock clock);
@@ -33,7 +33,7 @@ class WallClock {
   google::protobuf::Timestamp AtNow() { return At(Now()); }
 
  private:
-  // After `since_ns` of the kernel's clock, the wall clock is ahead of it by `offset_ns`.
+  // After kernel time `since_ns`, the wall clock is ahead of it by `offset_ns`.
   struct Setting {
     std::uint64_t since_ns;
     std::int64_t offset_ns;
@@ -42,7 +42,7 @@ class WallClock {
 
   const Clock clock_;
   std::mutex mutex_;
-  std::uint64_t read_ns_ = 0;      // when the clocks were read last
+  std::uint64_t read_ns_ = 0;      // when the clocks were last read
   std::vector<Setting> settings_;  // never empty; oldest first
 };
 

@@ -37,7 +37,7 @@ const char* Advice(sl_drop_reason reason) {
     case SL_DROP_TOO_MANY_HEADERS:
       return "At most 2 VLAN tags and 8 IPv6 extension headers are examined. Send the traffic with fewer.";
     case SL_DROP_UNSUPPORTED_L3:
-      return "Workloads talk by IPv4 and IPv6 only, since no policy can name anything else. Stop the program that "
+      return "Workloads can use only IPv4 and IPv6, because policies name nothing else. Stop the program that "
              "sends it, or ignore the count: some hosts send such frames (LLDP, spanning tree) by themselves.";
     case SL_DROP_FRAGMENT_NOT_FOUND:
       return "Only the first fragment has ports, so the others wait for it. Look for loss or reordering before this "
@@ -81,7 +81,7 @@ const std::vector<DropReasonInfo>& DropReasons() {
 #define SL_X(name, description) all.push_back({#name, Sentence(description), Advice(SL_DROP_##name)});
     SL_DROP_REASONS(SL_X)
 #undef SL_X
-    all.erase(all.begin());  // NONE is no reason
+    all.erase(all.begin());  // NONE is not a reason
     return all;
   }();
   return reasons;

@@ -1,5 +1,5 @@
-// Why packets are dropped, in words: the names of bpf/abi/drop_reasons.h, for events and metric labels, what each means
-// and what to do about it. Pure.
+// The drop reasons of bpf/abi/drop_reasons.h in words: names for events and metric labels, the meaning of each, and
+// what to do about it. Pure.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,15 @@ namespace sluice::telemetry {
 
 struct DropReasonInfo {
   const char* name;     // "POLICY_DENIED"
-  std::string meaning;  // a sentence, as is the next
-  const char* advice;
+  std::string meaning;  // a sentence
+  const char* advice;   // sentences
 };
 
 const char* DropReasonName(std::uint32_t reason);  // "POLICY_DENIED"; empty: out of range
 
 // Every reason to drop, in the order of their numbers.
 const std::vector<DropReasonInfo>& DropReasons();
-// By name, in any case. Null: there is none.
+// By name, in upper or lower case. Null: unknown.
 const DropReasonInfo* FindDropReason(std::string_view name);
 
 }  // namespace sluice::telemetry

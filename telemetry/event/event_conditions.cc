@@ -38,7 +38,7 @@ Status NoSuch(const char* what, const std::string& text, const std::vector<std::
                       nearest.empty() ? "" : "; did you mean " + nearest + "?", fmt::join(known, ", "));
 }
 
-// In front of what is wrong with a value: which condition it is of.
+// Errors get the name of the condition in front.
 template <typename T>
 Status Append(const char* what, StatusOr<T> value, std::vector<T>* to) {
   if (!value.ok()) return Annotate(value.status(), what);
@@ -52,7 +52,7 @@ StatusOr<std::string> Checked(const std::string& text, std::string (*check)(std:
   return text;
 }
 
-// Of its name in any case or its number, as events have it.
+// Converts a name in upper or lower case, or a number, to the name that events have.
 StatusOr<std::string> ParseProtocol(const std::string& text) {
   std::vector<std::string> names;
   for (unsigned number = 0; number <= UINT8_MAX; number++) {
@@ -97,7 +97,7 @@ StatusOr<EventConditions> EventConditions::Make(const Filter& filter) {
   return conditions;
 }
 
-// What an older client fills in, and what is no text.
+// Reads the fields of older clients, and those that are not text.
 Status EventConditions::Read(const Filter& filter) {
   without_forks_ = filter.without_forks();
   without_host_ = filter.without_host();
@@ -123,7 +123,7 @@ Status EventConditions::Read(const Filter& filter) {
 
 Status EventConditions::AddVerdict(v1::Flow::Verdict verdict) {
   if (!v1::Flow::Verdict_IsValid(verdict) || verdict == v1::Flow::VERDICT_UNSPECIFIED) {
-    return InvalidError("verdict {}: there are FORWARDED, DROPPED and AUDIT", static_cast<int>(verdict));
+    return InvalidError("verdict {}: expected FORWARDED, DROPPED or AUDIT", static_cast<int>(verdict));
   }
   verdicts_.push_back(verdict);
   return OkStatus();
@@ -197,7 +197,7 @@ bool EventConditions::IsOf(const std::string& ns, const std::string& workload) c
   return Contains(namespaces_, ns) && Contains(workloads_, policy::ObjectName{ns, workload});
 }
 
-// A script counts by its own name too, as in rules.
+// A script also matches by its own name, as in rules.
 bool EventConditions::Runs(const v1::Process& process) const {
   return Any(processes_, [&](const std::string& pattern) {
     return policy::GlobMatches(pattern, process.binary()) ||
@@ -256,7 +256,7 @@ bool EventConditions::MatchesProcess(const Message& event) const {
          IsOf(event.namespace_(), event.workload()) && Runs(event.process());
 }
 
-// Flows are of two workloads and a loss names one, so those of any may be of the one that is asked for.
+// A flow has two workloads and a loss names only one, so any lost flow may have matched.
 bool EventConditions::MayHaveMatched(const v1::Lost& lost) const {
   const std::string& type = lost.event();
   if (!IsType(type)) return true;

@@ -1,4 +1,4 @@
-// One filter message, ready to be compared with many events. A value; Matches may be called from several threads.
+// One filter message, prepared for matching many events. A value; Matches may be called from several threads.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +11,17 @@ namespace sluice::telemetry {
 
 class EventConditions {
  public:
-  EventConditions() = default;  // everything matches
-  // InvalidArgument: a condition that can match nothing; says what is accepted.
+  EventConditions() = default;  // matches everything
+  // InvalidArgument: a condition that can match nothing; the message says what is accepted.
   static StatusOr<EventConditions> Make(const v1::ObserveRequest::Filter& filter);
 
   bool Matches(const v1::Event& event) const;
-  // Whether some of those that were lost may have matched, as far as it is known what they were.
+  // Whether some of the lost events may have matched.
   bool MayHaveMatched(const v1::Lost& lost) const;
   bool WantsFlows() const { return HasType("flow"); }
-  // No flow has to be looked at to know that it matches.
+  // Every flow matches, so flows need not be checked.
   bool TakesEveryFlow() const { return WantsFlows() && !NarrowsFlows() && !NarrowsAll(); }
-  // The workloads that it names and, without a name, the namespaces.
+  // The workloads that it names; an entry without a name is a whole namespace.
   std::vector<policy::ObjectName> Names() const;
 
  private:
@@ -47,7 +47,7 @@ class EventConditions {
 
   bool without_forks_ = false;
   bool without_host_ = false;
-  // Of each that is not empty, one is enough.
+  // An event must match one value of each list that is not empty.
   std::vector<std::string> types_;
   std::vector<std::string> namespaces_;
   std::vector<policy::ObjectName> workloads_;
@@ -58,7 +58,7 @@ class EventConditions {
   std::vector<policy::Prefix> ips_;
   std::vector<std::string> protocols_;
   std::vector<policy::Selector> labels_;
-  std::vector<policy::ObjectName> policies_;  // without a namespace: of any
+  std::vector<policy::ObjectName> policies_;  // empty namespace: any
   std::vector<std::string> drop_reasons_;
   std::vector<PeerPattern> from_;
   std::vector<PeerPattern> to_;

@@ -44,7 +44,7 @@ void AddLines(const std::string& path, const Json& value, std::string* lines) {
 StatusOr<std::string> EventDict(const v1::Event& event) {
   SL_ASSIGN_OR_RETURN(const std::string json, EventToJson(event));
   const Json fields = Json::parse(json, nullptr, false);
-  if (fields.is_discarded()) return MakeError(absl::StatusCode::kInternal, "an event is no JSON: {}", json);
+  if (fields.is_discarded()) return MakeError(absl::StatusCode::kInternal, "an event is not JSON: {}", json);
   std::string lines;
   AddLines("", fields, &lines);
   return lines;

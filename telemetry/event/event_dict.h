@@ -1,4 +1,4 @@
-// An event for people with every field on a line of its own. Pure.
+// An event for people, one line for each field. Pure.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace sluice::telemetry {
 
-// "source.workload: web-0": paths as in JSON, lists of texts by commas, a drop reason with its sentence. Each line with
-// its end; no terminal obeys it. Error: as EventToJson.
+// "source.workload: web-0": paths as in JSON, lists of texts with commas, a drop reason with its sentence. Each line
+// ends with a line feed; control characters are escaped. Error: as EventToJson.
 StatusOr<std::string> EventDict(const v1::Event& event);
 
 }  // namespace sluice::telemetry

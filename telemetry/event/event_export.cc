@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How often losses are told and the end is noticed when nothing happens.
+// Without events, losses and the end are checked this often.
 constexpr auto kLook = 200ms;
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr char kRate[] = "EXPORT_RATE";
@@ -89,7 +89,7 @@ void EventExport::Run() {
 }
 
 void EventExport::Export(const v1::Event& event) {
-  // A loss is told in any case: there are few of them.
+  // Loss events are never limited: there are few of them.
   const std::uint64_t now_ns = clock_.Now();
   const policy::ObjectName owner = OwnerOf(event);
   if (!event.has_lost() && !rate_.Take(owner, now_ns)) {
@@ -113,8 +113,8 @@ void EventExport::Export(const v1::Event& event) {
   untold_[{kWrite, {}}] += count;
 }
 
-// Before the next event that is written, in the place of those that were not; once a second, as each line takes room in
-// the file, too.
+// Reports losses before the next event that is written, in the place of the lost ones. At most once a second, because
+// these lines take space too.
 void EventExport::TellLosses(bool now) {
   const std::uint64_t now_ns = clock_.Now();
   if (!now && now_ns < next_telling_ns_) return;

@@ -1,5 +1,6 @@
-// Events into a file, one JSON object a line, by a follower of the hub with a thread of its own. What it cannot write,
-// what exceeds the rate, or its workload's share, is counted and told in the file as a `lost` event. Thread-safe.
+// Writes events into a file, one JSON object a line. Follows the hub in a thread of its own. Events that cannot be
+// written, or exceed the rate or their workload's share, are counted and reported in the file as `lost` events.
+// Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -11,8 +12,8 @@
 
 namespace sluice::telemetry {
 
-// How many events a second may pass: up to a second's worth at once, and beside it half of that for those who took less
-// than a sixteenth in this second, so that a flood of one workload's leaves others their places. 0: any number. Not
+// Limits events per second; bursts of one second's worth may pass. A reserve of half of that is only for workloads that
+// took less than 1/16 in this second, so that a flood of one workload leaves room for the others. 0: no limit. Not
 // thread-safe.
 class RateLimit {
  public:
@@ -35,12 +36,12 @@ class EventExport {
     std::string node;
     RotatingFile::Options file;
     std::uint32_t rate = 0;          // events a second; 0: no limit; see RateLimit
-    std::chrono::seconds span{600};  // for which the files reach back whatever one workload does: see ExportShares
+    std::chrono::seconds span{600};  // the files cover at least this time, whatever one workload does: ExportShares
     Clock clock = ReadClocks;
   };
 
-  // Forks are left out. Error: as RotatingFile::Open and EventHub::Subscribe. `hub` outlives the export; closing it
-  // ends the thread.
+  // Forks are not exported. Error: as RotatingFile::Open and EventHub::Subscribe. `hub` must outlive the export;
+  // closing it ends the thread.
   static StatusOr<std::unique_ptr<EventExport>> Start(Options options, EventHub* hub);
   ~EventExport();
   EventExport(const EventExport&) = delete;
@@ -50,7 +51,7 @@ class EventExport {
   std::uint64_t lost_by_rate() const { return lost_by_rate_; }
   std::uint64_t lost_by_share() const { return lost_by_share_; }
   std::uint64_t lost_by_errors() const { return lost_by_errors_; }
-  // How often others moved, removed or truncated the file.
+  // How often another program moved, removed or truncated the file.
   std::uint64_t moved() const { return moved_; }
 
  private:
@@ -64,12 +65,12 @@ class EventExport {
   const Options options_;
   EventHub* const hub_;
   WallClock clock_;
-  RotatingFile file_;  // of the thread, as are the next seven
+  RotatingFile file_;  // this and the next six: used by the thread only
   RateLimit rate_;
   ExportShares shares_;
   std::map<std::pair<const char*, policy::ObjectName>, std::uint64_t> untold_;  // by cause and workload
   std::uint64_t next_telling_ns_ = 0;
-  bool failing_ = false;  // logged already
+  bool failing_ = false;  // the failure is logged already
   std::unique_ptr<Subscription> following_;
   std::atomic<std::uint64_t> written_ = 0;
   std::atomic<std::uint64_t> lost_by_rate_ = 0;

@@ -1,4 +1,4 @@
-// Which events an observer asked for. A value; const calls may come from several threads. Pure.
+// The filter of an observer. A value; const calls may come from several threads. Pure.
 //   SL_ASSIGN_OR_RETURN(const EventFilter filter, EventFilter::Make(request));
 //   if (filter.Matches(event)) ...
 #pragma once
@@ -11,19 +11,19 @@ namespace sluice::telemetry {
 
 class EventFilter {
  public:
-  EventFilter() = default;  // everything
-  // InvalidArgument: a condition that can match nothing; says what is accepted.
+  EventFilter() = default;  // matches everything
+  // InvalidArgument: a condition that can match nothing; the message says what is accepted.
   static StatusOr<EventFilter> Make(const v1::ObserveRequest& request);
   static StatusOr<EventFilter> Make(const v1::ObserveRequest::Filter& filter);
 
-  // What was asked for and is not left out. Losses are for everybody whose events may be among them.
+  // True: wanted, and not excluded. A loss matches if one of the lost events may have matched.
   bool Matches(const v1::Event& event) const;
   // Between `since` and `until`: for past events.
   bool IsInTime(const google::protobuf::Timestamp& time) const;
   bool WantsFlows() const { return wanted_.WantsFlows(); }
-  // No flow has to be looked at to know that it matches, at any time.
+  // Every flow matches at any time, so flows need not be checked.
   bool TakesEveryFlow() const { return wanted_.TakesEveryFlow() && except_.empty() && !since_ && !until_; }
-  // The workloads that it names and, without a name, the namespaces.
+  // The workloads that it names; an entry without a name is a whole namespace.
   std::vector<policy::ObjectName> Names() const;
 
  private:

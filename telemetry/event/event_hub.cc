@@ -6,7 +6,7 @@ namespace sluice::telemetry {
 namespace {
 
 constexpr char kQueueFull[] = "SUBSCRIBER_QUEUE_FULL";
-// At most so many loss events wait in a queue.
+// The most loss events in one queue.
 constexpr std::size_t kMaxLossesInQueue = 1024;
 
 }  // namespace
@@ -31,7 +31,7 @@ StatusOr<std::unique_ptr<Subscription>> EventHub::Subscribe(EventFilter filter) 
     const std::lock_guard lock(mutex_);
     if (closed_) return MakeError(absl::StatusCode::kUnavailable, "the agent is stopping");
     if (subscriptions_.size() >= options_.max_subscribers) {
-      return MakeError(absl::StatusCode::kResourceExhausted, "{} observers follow already: end one of them",
+      return MakeError(absl::StatusCode::kResourceExhausted, "there are already {} observers: end one of them",
                        options_.max_subscribers);
     }
     subscription.reset(new Subscription(this, std::move(filter),
@@ -81,7 +81,7 @@ void EventHub::Enqueue(Subscription* subscription, const EventPtr& event) {
   }
   for (const EventPtr& gone : queue.Push(event)) {
     subscription->lost_[OwnerOf(*gone)] += gone->has_lost() ? gone->lost().count() : 1;
-    lost_ += gone->has_lost() ? 0 : 1;  // a source's losses are counted where they happened
+    lost_ += gone->has_lost() ? 0 : 1;  // a source counts its own losses
   }
 }
 

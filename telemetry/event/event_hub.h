@@ -1,8 +1,8 @@
-// Events from their sources to everybody who follows them. Each follower has a bounded queue; what does not fit is
-// counted and told to that follower as a `lost` event in its place. A slow follower delays nobody. In a queue that is
-// full the workload that has the most in it loses.
+// Passes events from their sources to all followers. Each follower has a bounded queue; events that do not fit are
+// counted and reported to that follower as a `lost` event in their place. A slow follower delays nothing else. In a
+// full queue, the workload with the most events loses one.
 //
-// Thread-safe. The hub outlives its subscriptions.
+// Thread-safe. The hub must outlive its subscriptions.
 //   auto following = hub.Subscribe(filter);
 //   while (EventPtr event = (*following)->Next(200ms)) ...
 #pragma once
@@ -37,8 +37,8 @@ class Subscription {
 
   EventHub* const hub_;
   const EventFilter filter_;
-  FairQueue queue_;                                   // by the hub's mutex, as is lost_
-  std::map<policy::ObjectName, std::uint64_t> lost_;  // that was not told yet, by whose they were
+  FairQueue queue_;                                   // by the hub's mutex
+  std::map<policy::ObjectName, std::uint64_t> lost_;  // by the hub's mutex; not reported yet, by OwnerOf the events
 };
 
 class EventHub {
@@ -50,20 +50,20 @@ class EventHub {
     std::size_t max_subscribers = 64;
     Clock clock = ReadClocks;
   };
-  // Told when the first follower comes and when the last one has gone, in that order, one call at a time. Must not
-  // call the hub.
+  // Called when the first follower comes and when the last one has gone, in order and one call at a time. Must not call
+  // the hub.
   using WatchSwitch = std::function<void(bool watched)>;
 
   EventHub(Options options, WatchSwitch on_watch);
 
-  // ResourceExhausted when there are too many already, Unavailable when closed. When it returns, the switch was told.
+  // ResourceExhausted: too many followers. Unavailable: the hub is closed. The switch is called before this returns.
   StatusOr<std::unique_ptr<Subscription>> Subscribe(EventFilter filter);
   void Publish(const EventPtr& event);
-  // For everybody: a source lost `count` events before they reached the hub.
+  // Reports to all followers that a source lost `count` events before they reached the hub.
   void PublishLoss(const char* cause, std::uint64_t count) { PublishLoss(cause, {}, "", count); }
-  // Likewise; those of a workload, and of one type.
+  // The same for events of one workload and one type.
   void PublishLoss(const char* cause, const policy::ObjectName& workload, const char* type, std::uint64_t count);
-  // Ends every Next; no subscriptions any more.
+  // Ends every Next. No new subscriptions afterwards.
   void Close();
 
   std::size_t subscribers() const;
@@ -81,7 +81,7 @@ class EventHub {
   const Options options_;
   const WatchSwitch on_watch_;
   WallClock clock_;
-  std::mutex switch_mutex_;  // orders comings and goings; before mutex_
+  std::mutex switch_mutex_;  // orders Subscribe and Unsubscribe; locked before mutex_
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::set<Subscription*> subscriptions_;

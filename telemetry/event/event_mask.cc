@@ -16,7 +16,7 @@ bool Trimmed(const std::vector<std::string>& paths, Message* message) {
   for (const std::string& path : paths) {
     if (FieldMaskUtil::IsValidPath<Message>(path)) mask.add_paths(path);
   }
-  if (mask.paths_size() == 0) return false;  // it would leave all
+  if (mask.paths_size() == 0) return false;  // an empty mask would keep all fields
   FieldMaskUtil::TrimMessage(mask, message);
   return message->ByteSizeLong() != 0;
 }
@@ -34,8 +34,8 @@ StatusOr<EventMask> EventMask::Parse(const std::string& text) {
   for (const std::string& name : std::vector<std::string>(absl::StrSplit(text, ','))) {
     google::protobuf::FieldMask one;
     if (!FieldMaskUtil::FromJsonString(name, &one) || one.paths_size() != 1 || !IsField(one.paths(0))) {
-      return InvalidError("{}: no event has this field; docs/events.md names them, as time,source.workload,l4.protocol",
-                          name);
+      return InvalidError(
+          "{}: no event has this field; docs/events.md lists them, e.g. time,source.workload,l4.protocol", name);
     }
     mask.paths_.push_back(one.paths(0));
   }

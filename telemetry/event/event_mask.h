@@ -1,4 +1,4 @@
-// Some fields of events: "time,source.workload,l4.destinationPort". A value.
+// A selection of event fields: "time,source.workload,l4.destinationPort". A value.
 #pragma once
 
 #include <string>
@@ -11,13 +11,14 @@ namespace sluice::telemetry {
 
 class EventMask {
  public:
-  // Paths by commas, as JSON names the fields. InvalidArgument: no event has such a field. Lists and maps are whole.
+  // Paths with commas between them, in JSON's field names. A list or map is selected as a whole. InvalidArgument: no
+  // event has such a field.
   static StatusOr<EventMask> Parse(const std::string& text);
-  // Takes away all other fields. Losses stay whole, as they are about events that are missing. False: nothing is left.
+  // Removes all other fields. Losses are not trimmed, because they stand for missing events. False: nothing is left.
   bool Trim(v1::Event* event) const;
 
  private:
-  std::vector<std::string> paths_;  // as protobuf names the fields
+  std::vector<std::string> paths_;  // in protobuf's field names
 };
 
 }  // namespace sluice::telemetry

@@ -1,4 +1,4 @@
-// Whose an event is: which workload's share it takes of what all events share.
+// The workload that an event belongs to: its share of queues and files is used up by the event.
 #pragma once
 
 #include "api/sluice.pb.h"
@@ -6,8 +6,8 @@
 
 namespace sluice::telemetry {
 
-// Of a flow who opened it, and where that is no workload, who is called; of what a process did, its workload; of a
-// loss, whose events were lost. Empty: nobody's. Pure.
+// Flow: the initiator's workload, or else the responder's. Process event: the process's workload. Loss: the workload
+// whose events were lost. Empty: no workload. Pure.
 policy::ObjectName OwnerOf(const v1::Event& event);
 
 }  // namespace sluice::telemetry

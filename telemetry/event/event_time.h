@@ -1,11 +1,11 @@
-// When an event happened. Pure.
+// The time of an event. Pure.
 #pragma once
 
 #include "api/sluice.pb.h"
 
 namespace sluice::telemetry {
 
-// 1970 for an event that this program does not know.
+// 1970 for a type of event that this program does not know.
 const google::protobuf::Timestamp& TimeOf(const v1::Event& event);
 
 }  // namespace sluice::telemetry

@@ -5,7 +5,7 @@
 namespace sluice::telemetry {
 namespace {
 
-// Workloads that are gone are forgotten when there are so many.
+// At this many owners, those with an empty bucket are forgotten.
 constexpr std::size_t kManyOwners = 4096;
 
 }  // namespace

@@ -1,5 +1,6 @@
-// How much each workload may write into the export files, so that a flood of one does not turn them over: while all
-// wrote less than half of their bytes in a span of time, anybody may; else those who wrote less than a sixteenth.
+// Limits what each workload may write into the export files, so that a flood of one does not rotate the others' events
+// away. While all together wrote less than half of the files' bytes within a span of time, every workload may write;
+// after that, only those that wrote less than 1/16.
 // Not thread-safe.
 #pragma once
 
@@ -13,13 +14,13 @@ namespace sluice::telemetry {
 
 class ExportShares {
  public:
-  // `bytes`: of all files together. A span of 0: there are no shares.
+  // `bytes`: the size of all files together. A span of 0: no limit.
   ExportShares(std::uint64_t bytes, std::chrono::seconds span);
   // Times do not go back.
   bool Take(const policy::ObjectName& owner, std::uint64_t bytes, std::uint64_t monotonic_ns);
 
  private:
-  // What was written and has not drained away yet; all that it holds drains in a span.
+  // A leaky bucket: what was written drains away; a full bucket drains in one span.
   struct Bucket {
     double bytes = 0;
     std::uint64_t last_ns = 0;

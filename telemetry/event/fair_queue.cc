@@ -12,7 +12,7 @@ FairQueue::Shares::iterator FairQueue::Largest(bool by_bytes) {
   });
 }
 
-// The oldest or the newest of its share.
+// `item` is the oldest or the newest of its share.
 EventPtr FairQueue::Remove(std::map<std::uint64_t, Item>::iterator item) {
   EventPtr event = std::move(item->second.event);
   if (const auto share = item->second.share; share != shares_.end()) {

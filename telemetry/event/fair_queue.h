@@ -1,5 +1,5 @@
-// A bounded number of events in their order. When there are too many, whoever has the most of them gives one up, so
-// that a flood of one workload's takes no other's. Not thread-safe.
+// A bounded queue of events in their order. When it is full, the workload with the most events loses one, so that a
+// flood of one workload does not push out the others' events. Not thread-safe.
 //   FairQueue queue({.max_events = 8192}, FairQueue::GivesUp::kNewest);
 //   for (const EventPtr& gone : queue.Push(event)) lost[OwnerOf(*gone)]++;
 #pragma once
@@ -29,16 +29,16 @@ class FairQueue {
   FairQueue(const FairQueue&) = delete;
   FairQueue& operator=(const FairQueue&) = delete;
 
-  // Returns what had to go, which may be `event` itself.
+  // Returns the events that were pushed out; `event` itself may be one of them.
   std::vector<EventPtr> Push(EventPtr event);
-  // Beside the limits, and nobody's.
+  // Does not count against the limits, and belongs to no workload.
   void PushUnbounded(EventPtr event);
-  EventPtr Pop();  // the oldest; null: there is none
+  EventPtr Pop();  // the oldest; null: empty
   std::vector<EventPtr> Read() const;
 
   bool empty() const { return items_.empty(); }
   std::size_t size() const { return items_.size(); }
-  // Has no place, or had too few bytes for what came last.
+  // The next event may not fit: all places are taken, or events were pushed out since the last Pop.
   bool full() const { return counted_ >= limits_.max_events || gave_up_; }
 
  private:
@@ -49,7 +49,7 @@ class FairQueue {
   using Shares = std::map<policy::ObjectName, Share>;
   struct Item {
     EventPtr event;
-    Shares::iterator share;  // end: nobody's
+    Shares::iterator share;  // end: pushed by PushUnbounded
     std::size_t bytes;
   };
   Shares::iterator Largest(bool by_bytes);
@@ -60,7 +60,7 @@ class FairQueue {
   std::map<std::uint64_t, Item> items_;  // by place
   Shares shares_;
   std::uint64_t next_place_ = 0;
-  std::size_t counted_ = 0;  // but for those beside the limits
+  std::size_t counted_ = 0;  // without those from PushUnbounded
   std::size_t bytes_ = 0;
   bool gave_up_ = false;  // since the last Pop
 };

@@ -50,7 +50,7 @@ std::string ProtocolText(const v1::Layer4& l4) {
   return fmt::format("{} type {} code {}", l4.protocol(), l4.icmp_type(), l4.icmp_code());
 }
 
-// "shop/web-0:40112 (10.1.0.2, /usr/bin/curl)": what the name and the port do not say.
+// "shop/web-0:40112 (10.1.0.2, /usr/bin/curl)": adds facts that name and port do not show.
 std::string FullEndText(const v1::Peer& peer, const std::string& end, const std::string& address, TextForm form) {
   std::vector<std::string> facts;
   if (!peer.workload().empty() && !address.empty()) facts.push_back(address);
@@ -93,7 +93,8 @@ std::string FlowText(const v1::Flow& flow, TextForm form) {
       ProtocolText(flow.l4()),
       wide && flow.l4().tcp_flags_size() != 0 ? fmt::format(" {}", fmt::join(flow.l4().tcp_flags(), "+")) : "",
       flow.reply() ? " (reply)" : "");
-  const bool is_said = wide && flow.policies_size() == 0 && !flow.drop_reason().empty();  // beside the verdict
+  const bool is_said =
+      wide && flow.policies_size() == 0 && !flow.drop_reason().empty();  // already shown beside the verdict
   const std::string policies = is_said ? "" : PoliciesText(flow);
   if (!policies.empty()) text += " [" + policies + "]";
   return wide ? text + TrafficText(flow) : text;
@@ -107,7 +108,7 @@ std::string LostText(const v1::Lost& lost) {
   return text;
 }
 
-// "CHANGE apply by uid 0, pid 42: revision 7, 2 created"; what was refused says why instead.
+// "CHANGE apply by uid 0, pid 42: revision 7, 2 created"; for a refused change the cause instead.
 std::string ChangeText(const v1::Change& change) {
   std::string text = "CHANGE " + change.action();
   if (!change.caller().empty()) text += " by " + change.caller();

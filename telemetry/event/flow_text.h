@@ -1,4 +1,4 @@
-// Flows and other events for people; telemetry/event/json.h has them for programs. Pure.
+// Flows and other events as text for people; telemetry/event/json.h is for programs. Pure.
 #pragma once
 
 #include <string>
@@ -16,22 +16,22 @@ std::string PolicyText(const v1::PolicyRef& ref);
 // "shop/web egress[0]: in shop/web-0 /usr/bin/python3 is a symbolic link or below one: no program has that path; name
 // /usr/bin/python3.11".
 std::string LinkText(const v1::ProgramLink& link);
-// All of the flow's policies, by commas. Without any: "no policy isolates" for what passed, the meaning of the drop
-// reason for what did not.
+// All of the flow's policies, with commas. Without policies: "no policy isolates" if it passed, else the meaning of the
+// drop reason.
 std::string PoliciesText(const v1::Flow& flow);
 
-// "shop/web-0:40112"; what is no workload by its address: "[fd00::9]:443 (world)".
+// "shop/web-0:40112", or the address if it is not a workload: "[fd00::9]:443 (world)".
 std::string SourceText(const v1::Flow& flow);
 std::string DestinationText(const v1::Flow& flow);
 
 // "POLICY_DENIED: Denied by policy: ...": a drop reason with its sentence.
 std::string ReasonText(const std::string& drop_reason);
 
-// How much a line has: kWide also a drop reason's sentence, interface, identities, labels, flags and traffic.
+// kWide also shows a drop reason's sentence, interface, identities, labels, flags and traffic.
 enum class TextForm { kCompact, kWide };
 
-// One line, without its end, that no terminal obeys. An event of a newer agent is shown as such. `shown_time`: the time
-// in the first column, where it is not the event's own, which then is at the end.
+// One line without a line feed; control characters are escaped. An unknown event says that the agent is newer.
+// `shown_time`: the time for the first column, if not the event's own; the event's own is then at the end.
 std::string EventText(const v1::Event& event, TextForm form = TextForm::kCompact,
                       const google::protobuf::Timestamp* shown_time = nullptr);
 

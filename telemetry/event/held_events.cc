@@ -11,7 +11,7 @@ bool IsMissing(const sl_flow_end& end, sl_process_id process, std::uint32_t list
   return end.endpoint != 0 && (process == 0 || listener != 0);
 }
 
-// Nobody answers what was denied.
+// A denied flow gets no answer, so its event need not wait.
 bool IsIncomplete(const sl_flow_event& event) {
   const sl_flow_entry& entry = event.entry;
   return event.type == SL_FLOW_NEW && entry.reason == SL_DROP_NONE &&

@@ -1,5 +1,5 @@
-// The newest past events, a bounded number of them: flows, and beside them what processes did, so that many of the one
-// do not crowd out the other; nor do many of one workload those of others. Thread-safe.
+// The newest past events, bounded in number. Flows and other events have separate queues, so that neither pushes out
+// the other; nor does a flood of one workload push out the others' events. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -12,14 +12,14 @@ namespace sluice::telemetry {
 
 class History {
  public:
-  // `capacity` and `max_bytes` hold for each of the two; an event of a process can be large.
+  // `capacity` and `max_bytes` apply to each of the two queues; a process event can be large.
   explicit History(std::size_t capacity = 4096, std::size_t max_bytes = 32U << 20)
       : flows_({capacity, max_bytes}, FairQueue::GivesUp::kOldest),
         others_({capacity, max_bytes}, FairQueue::GivesUp::kOldest) {}
 
-  // When there is no room, the oldest go of the workload that has the most.
+  // When full, the oldest events of the workload with the most are removed.
   void Push(EventPtr event);
-  std::vector<EventPtr> Read() const;  // of each kind newest last
+  std::vector<EventPtr> Read() const;  // flows, then others; each newest last
 
  private:
   mutable std::mutex mutex_;

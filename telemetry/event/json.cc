@@ -7,12 +7,12 @@
 namespace sluice::telemetry {
 namespace {
 
-// What stands before the numbers that protobuf has as text. No text of an event contains these: quotes in it are
+// These precede the numbers that protobuf writes as strings. They cannot occur inside a string, where quotes are
 // escaped.
 constexpr std::string_view kTraffics[] = {"\"forward\":{", "\"backward\":{"};
 constexpr std::string_view kCount = "\"count\":";
 
-// Takes the quotes off the values in `members`, which are all numbers.
+// Removes the quotes from the values in `members`, which are all numbers.
 std::string WithNumbers(std::string_view members) {
   std::string out;
   for (std::size_t i = 0; i < members.size(); i++) {
@@ -23,7 +23,7 @@ std::string WithNumbers(std::string_view members) {
   return out;
 }
 
-// Those that begin with the last character of `before` and end before one of `ends`.
+// Converts the text from the last character of `before` up to one of `ends`.
 void MakeNumbers(std::string_view before, const char* ends, std::string* json) {
   const std::size_t found = json->find(before);
   if (found == std::string::npos) return;

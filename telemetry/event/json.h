@@ -8,9 +8,9 @@
 
 namespace sluice::telemetry {
 
-// Without a line end. Internal when a string in `message` is not UTF-8.
+// No line feed at the end. Internal: a string in `message` is not UTF-8.
 StatusOr<std::string> ToJson(const google::protobuf::Message& message);
-// The counters of a flow are numbers, not text as protobuf has 64 bits.
+// A flow's counters are JSON numbers; protobuf alone would write 64-bit values as strings.
 StatusOr<std::string> ToJson(const v1::Flow& flow);
 // The event itself: {"time":...,"type":"flow",...}.
 StatusOr<std::string> EventToJson(const v1::Event& event);

@@ -8,7 +8,7 @@
 
 namespace sluice::telemetry {
 
-// Host byte order. Ports count for TCP, UDP and SCTP only, flags for TCP, type and code for ICMP and ICMPv6.
+// Host byte order. Ports are used for TCP, UDP and SCTP only, flags for TCP, type and code for ICMP and ICMPv6.
 struct Layer4Facts {
   std::uint8_t protocol = 0;
   std::uint16_t source_port = 0;

@@ -8,7 +8,7 @@ namespace {
 
 constexpr char kNode[] = "node";
 constexpr char kWorld[] = "world";
-constexpr char kOfSelectors[] = "=!(";  // no name and no address has one of these
+constexpr char kOfSelectors[] = "=!(";  // names and addresses never have these
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// One end of a flow, as people name it. Pure.
+// A pattern for one end of a flow. Pure.
 //   SL_ASSIGN_OR_RETURN(const PeerPattern web, PeerPattern::Parse("shop/web-0"));
 //   if (web.Matches(flow.source(), address)) ...
 #pragma once
@@ -19,9 +19,9 @@ class PeerPattern {
   // "world". InvalidArgument lists these.
   static StatusOr<PeerPattern> Parse(const std::string& text);
 
-  // `address`: of the peer; nothing: it is not known.
+  // `address`: the peer's; nothing: not known.
   bool Matches(const v1::Peer& peer, const std::optional<policy::Address>& address) const;
-  // The workload or, without a name, the namespace that it names; null: neither.
+  // The workload or (with an empty name) the namespace that the pattern names; null: neither.
   const policy::ObjectName* name() const { return std::get_if<policy::ObjectName>(&pattern_); }
 
  private:
@@ -33,7 +33,7 @@ class PeerPattern {
 
 // An address, or a CIDR.
 StatusOr<policy::Prefix> ParsePrefixOrAddress(const std::string& text);
-// "shop/web-0". Without `name_may_be_empty` both have to be there.
+// "shop/web-0". With `name_may_be_empty` also "shop/".
 StatusOr<policy::ObjectName> ParseWorkload(const std::string& text, bool name_may_be_empty = false);
 // Whether the peer is a workload with such labels.
 bool HasLabels(const v1::Peer& peer, const policy::Selector& selector);

@@ -1,4 +1,4 @@
-// Processes and their events for people, one line each, without its end. Pure.
+// Processes and their events for people, one line each, without a line feed. Pure.
 #pragma once
 
 #include <string>
@@ -7,9 +7,9 @@
 
 namespace sluice::telemetry {
 
-// "/usr/bin/psql"; a script before its interpreter; "[name]" where the binary is not known.
+// "/usr/bin/psql"; a script comes before its interpreter; "[name]" if the binary is not known.
 std::string ProgramText(const v1::Process& process);
-// "/usr/bin/psql -h db": the program and what it was called with.
+// "/usr/bin/psql -h db": the program and its arguments.
 std::string CommandText(const v1::Process& process);
 
 // "EXEC   shop/web-0 4242 /usr/bin/psql -h db", "EXIT   shop/web-0 4242 /usr/bin/psql -h db: exit code 1, after 0.020

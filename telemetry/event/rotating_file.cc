@@ -17,25 +17,25 @@ StatusOr<RotatingFile> RotatingFile::Open(Options options) {
 }
 
 Status RotatingFile::Reopen() {
-  // Not to wait for a reader, where it is a pipe.
+  // O_NONBLOCK: if the path is a pipe, do not wait for a reader.
   fd_ = Fd(open(options_.path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0600));
   if (!fd_.valid()) return ErrnoError(errno, "open {}", options_.path);
   struct stat facts {};
-  if (fstat(fd_.get(), &facts) != 0) return ErrnoError(errno, "look at {}", options_.path);
+  if (fstat(fd_.get(), &facts) != 0) return ErrnoError(errno, "stat {}", options_.path);
   if (!S_ISREG(facts.st_mode)) {
     fd_ = Fd();
-    return InvalidError("{}: not a plain file", options_.path);
+    return InvalidError("{}: not a regular file", options_.path);
   }
   device_ = facts.st_dev;
   inode_ = facts.st_ino;
   bytes_ = static_cast<std::uint64_t>(facts.st_size);
-  // An agent may have ended in the middle of a line.
+  // An agent may have stopped in the middle of a line.
   char last = '\n';
   broken_ = bytes_ != 0 && pread(fd_.get(), &last, 1, facts.st_size - 1) == 1 && last != '\n';
   return OkStatus();
 }
 
-// Into the file that has the name now, with the size that it has now.
+// Switches to the file that has the name now, and reads its size.
 Status RotatingFile::Follow() {
   if (!fd_.valid()) return Reopen();
   struct stat named {};
@@ -83,8 +83,8 @@ Status RotatingFile::Append(std::string_view text) {
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) {
       Status failed = ErrnoError(size == 0 ? ENOSPC : errno, "write {}", options_.path);
-      // The part is taken back, unless somebody truncated the file meanwhile: that would make it longer. What is left
-      // of a line then gets an end before the next one.
+      // Remove the partial line, unless another program truncated the file meanwhile: then ftruncate would make it
+      // longer. In that case the rest of the line gets a line feed before the next one.
       struct stat now {};
       const bool as_left = fstat(fd_.get(), &now) == 0 && static_cast<std::uint64_t>(now.st_size) == bytes_ + written;
       if (written != 0 && (!as_left || ftruncate(fd_.get(), static_cast<off_t>(bytes_)) != 0)) fd_ = Fd();

@@ -1,6 +1,6 @@
-// A file of lines that starts anew when it is full: PATH, then PATH.1 (the newest of the old), PATH.2, ...
-// Others may rename, remove or truncate it at any time, as logrotate does: each line goes into the file that has the
-// name then. Not thread-safe.
+// A file of lines that rotates when it is full: PATH, PATH.1 (the newest old one), PATH.2, ...
+// Other programs (logrotate) may rename, remove or truncate it at any time: each line goes into the file that has the
+// name at that moment. Not thread-safe.
 #pragma once
 
 #include <string>
@@ -15,17 +15,17 @@ class RotatingFile {
  public:
   struct Options {
     std::string path;
-    std::uint64_t max_bytes = 64U << 20;  // of one file; a longer line has a file of its own
-    std::uint32_t max_files = 5;          // with PATH itself; at least 1
+    std::uint64_t max_bytes = 64U << 20;  // of one file; a longer line gets its own file
+    std::uint32_t max_files = 5;          // including PATH; at least 1
   };
 
-  // Goes on at the end of what is there. Only its owner may read it: arguments hold secrets.
+  // Appends to an existing file. A new file is readable only by its owner, because arguments may hold secrets.
   static StatusOr<RotatingFile> Open(Options options);
 
-  // `line` without its end. All of it or, with an error, nothing that looks like a line is in the file.
+  // Writes `line` and a line feed. On error, no part of the line is left that looks like a whole line.
   Status Write(std::string_view line);
 
-  // How often somebody else moved, removed or truncated the file.
+  // How often another program moved, removed or truncated the file.
   std::uint64_t moved() const { return moved_; }
 
  private:
@@ -38,10 +38,10 @@ class RotatingFile {
 
   Options options_;
   Fd fd_;
-  std::uint64_t device_ = 0;  // of the open file, as is:
-  std::uint64_t inode_ = 0;
-  std::uint64_t bytes_ = 0;  // when last seen
-  bool broken_ = false;      // its last line has no end
+  std::uint64_t device_ = 0;  // of the open file
+  std::uint64_t inode_ = 0;   // of the open file
+  std::uint64_t bytes_ = 0;   // its size, when last seen
+  bool broken_ = false;       // its last line has no line feed
   std::uint64_t moved_ = 0;
 };
 

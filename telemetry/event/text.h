@@ -9,9 +9,9 @@ namespace sluice::telemetry {
 // Valid UTF-8: a byte that is not part of a character becomes \xNN.
 std::string ToUtf8(std::string_view bytes);
 
-// "CAP_NET_ADMIN"; a number that has no name here as "CAP_63".
+// "CAP_NET_ADMIN"; "CAP_63" if the name is not known.
 std::string CapabilityName(unsigned capability);
-// "SIGKILL"; "SIG40".
+// "SIGKILL"; "SIG40" if the signal has no name.
 std::string SignalName(int signal);
 
 }  // namespace sluice::telemetry

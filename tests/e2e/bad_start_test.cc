@@ -213,7 +213,7 @@ TEST_F(BadStart, ExportFileThatCannotBeWrittenIsAUsageErrorAndTouchesNoPod) {
   const std::pair<std::string, const char*> cases[] = {{other_ + "/no-such-directory/events", "No such file"},
                                                        {other_ + "/resources", "Is a directory"},
                                                        {other_ + "/resources/all.yaml/events", "Not a directory"},
-                                                       {"/dev/null", "not a plain file"},
+                                                       {"/dev/null", "not a regular file"},
                                                        {pipe, pipe.c_str()}};
   for (const auto& [path, why] : cases) {
     SCOPED_TRACE(path);
