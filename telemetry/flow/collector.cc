@@ -23,7 +23,7 @@ Collector::Collector(Options options, datapath::PathReader* datapath, FlowAssemb
       held_(kMaxHeld, [this](const sl_flow_key& key, std::uint64_t id) -> std::optional<sl_flow_entry> {
         const auto found = datapath_->FindFlow(key, id);
         if (found.ok() && *found) return (*found)->entry;
-        ReadEvents();  // the record's end may have come since
+        ReadEvents();  // the record's END event may have come meanwhile
         return std::nullopt;
       }) {}
 
@@ -70,7 +70,7 @@ void Collector::Run() {
   }
 }
 
-// Except ENDs, drop what was sent before the first follower came.
+// Drops events from before the first follower, except END events.
 void Collector::ReadEvents() {
   const auto polled = datapath_->PollEvents([this](const sl_flow_event& event) {
     if (event.type == SL_FLOW_END) sweeper_->Note(FromEvent(event));
@@ -86,7 +86,7 @@ void Collector::Poll() {
   const std::uint64_t hold_ns = catch_up_ ? std::chrono::nanoseconds(options_.hold).count() : 0;
   std::vector<sl_flow_event> events;
   while (const auto event = held_.Pop(context.now_ns(), hold_ns)) events.push_back(*event);
-  if (catch_up_ && !events.empty()) catch_up_();  // with the processes that are in them now
+  if (catch_up_ && !events.empty()) catch_up_();  // so that the processes in the events are known
   for (const sl_flow_event& event : events) Tell(event, context);
 }
 
@@ -97,10 +97,10 @@ void Collector::Tell(const sl_flow_event& event, const FlowContext& context) {
   if (hub_->watched()) hub_->Publish(told);
 }
 
-// Returns how long to wait for the next.
+// Returns how long to wait before the next sweep.
 std::chrono::milliseconds Collector::Sweep() {
   const auto begin = std::chrono::steady_clock::now();
-  if (const Status status = sweeper_->Sweep(); !status.ok()) LogWarn("ending idle flows: {}", Message(status));
+  if (const Status status = sweeper_->Sweep(); !status.ok()) LogWarn("sweeping the flow table: {}", Message(status));
   return SweepPause(options_, std::chrono::steady_clock::now() - begin);
 }
 
@@ -116,14 +116,14 @@ void Collector::LookForLosses() {
   known_refused_ = refused;
 }
 
-// By workload, as far as it still has the number that they were counted for.
+// Reports losses by workload, if the endpoint number still belongs to a workload.
 Status Collector::TellShares() {
   SL_ASSIGN_OR_RETURN(const auto refused, datapath_->ReadLostEvents());
   const auto names = assembler_->Capture().EndpointNames();
   for (const auto& [endpoint, count] : refused) {
     std::uint64_t& known = known_refused_of_[endpoint];
     const auto name = names.find(endpoint);
-    if (count < known) known = 0;  // the number is another workload's now
+    if (count < known) known = 0;  // the number belongs to another workload now
     if (known_refused_ && count > known)
       hub_->PublishLoss("WORKLOAD_SHARE", name == names.end() ? policy::ObjectName() : name->second, "flow",
                         count - known);

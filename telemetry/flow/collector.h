@@ -1,6 +1,6 @@
-// The thread that reads the packet path for telemetry: hands its events to the followers while there are any, and the
-// ends among them to the history; sweeps ended flows every few seconds, and more seldom when the tables are so full
-// that a pass is expensive. Start once; Stop (or the destructor) joins.
+// The thread that reads the packet path for telemetry. It passes events to the followers, and END events also to the
+// history. It sweeps ended flows every few seconds, less often when tables are so full that a pass is expensive. Start
+// once; Stop (or the destructor) joins.
 #pragma once
 
 #include <chrono>
@@ -17,31 +17,31 @@ namespace sluice::telemetry {
 class Collector {
  public:
   struct Options {
-    std::chrono::milliseconds poll_interval{50};   // while somebody follows: events and losses
-    std::chrono::milliseconds idle_interval{250};  // likewise, while nobody does: ends come all the time
+    std::chrono::milliseconds poll_interval{50};   // of events and losses, with followers
+    std::chrono::milliseconds idle_interval{250};  // the same without followers: END events come even then
     std::chrono::milliseconds sweep_interval{2000};
     std::chrono::milliseconds max_sweep_interval{30000};
-    std::chrono::milliseconds hold{
-        200};  // of a flow's first event, at most, until it is known whose processes it is of
+    std::chrono::milliseconds hold{200};  // the longest wait of a flow's first event for its processes
   };
-  // Returns when what the sensors told before the call is known; may be empty.
+  // Returns when everything that the sensors sent before the call is processed; may be empty.
   using CatchUp = std::function<void()>;
 
-  // Until the next sweep, when the last one took `took`: long enough that sweeps stay below half a percent of one
-  // CPU, within the two bounds. The packet path itself heeds time-outs, so a late sweep lets nothing pass.
+  // The pause before the next sweep when the last one took `took`: within the two intervals, and long enough that
+  // sweeps use less than half a percent of one CPU. The packet path checks time-outs itself, so a late sweep lets
+  // nothing pass.
   static std::chrono::milliseconds SweepPause(const Options& options, std::chrono::nanoseconds took);
 
-  // All outlive the collector.
+  // All must outlive the collector.
   Collector(Options options, datapath::PathReader* datapath, FlowAssembler* assembler, History* history, EventHub* hub,
             FlowSweeper* sweeper);
   ~Collector() { Stop(); }
 
-  // Before Start.
+  // Call before Start.
   void NameProcesses(CatchUp catch_up) { catch_up_ = std::move(catch_up); }
 
   void Start();
   void Stop();
-  void Wake();  // somebody has begun to follow
+  void Wake();  // call when a follower has come
 
  private:
   void Run();
@@ -60,8 +60,8 @@ class Collector {
   FlowSweeper* const sweeper_;
   CatchUp catch_up_;
   HeldEvents held_;
-  std::optional<std::uint64_t> known_lost_;  // absent: what the counter says is from before this process; likewise:
-  std::optional<std::uint64_t> known_refused_;
+  std::optional<std::uint64_t> known_lost_;     // absent: not read yet, and the count is from before this process
+  std::optional<std::uint64_t> known_refused_;  // absent: as known_lost_
   std::map<std::uint32_t, std::uint64_t> known_refused_of_;  // by endpoint number
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -16,10 +16,10 @@ namespace {
 using datapath::FlowRecord;
 using datapath::FlowState;
 
-// More than these are as many as all.
+// An answer with more events than this counts as large.
 constexpr std::size_t kLargeAnswer = 65536;
 
-// Two CPUs that see a flow's first packets at the same moment may both put it down.
+// Finds duplicates: two CPUs that see a flow's first packets at the same moment may both insert an entry.
 class Twins {
  public:
   // False: another record of the same flow was seen before.
@@ -30,7 +30,7 @@ class Twins {
   }
 
  private:
-  absl::flat_hash_set<std::size_t> seen_;  // a quarter of the memory of std's, for each flow of the table
+  absl::flat_hash_set<std::size_t> seen_;  // one hash for each flow; needs a quarter of the memory of std's set
 };
 
 v1::Event Assemble(const FlowContext& context, const FlowRecord& record) {
@@ -49,7 +49,7 @@ bool IsWanted(const EventFilter& filter, const v1::Event& event) {
 // The newest `last` flows that match (0: all), oldest first.
 StatusOr<std::vector<FlowRecord>> NewestFlows(datapath::PathReader* datapath, const FlowContext& context,
                                               const EventFilter& filter, std::uint32_t last) {
-  std::vector<FlowRecord> newest;  // a heap, its top the oldest, once it is full
+  std::vector<FlowRecord> newest;  // with `last`: a heap with the oldest on top
   Twins twins;
   const bool all = filter.TakesEveryFlow();
   SL_RETURN_IF_ERROR(datapath->ForEachFlow([&](const FlowRecord& record) {
@@ -77,7 +77,7 @@ bool IsLargeRead(const EventFilter& filter, std::uint32_t last) {
 
 Status ReadEvents(datapath::PathReader* datapath, FlowAssembler* assembler, const History& history,
                   const EventFilter& filter, std::uint32_t last, const std::function<bool(const v1::Event&)>& consume) {
-  // Live flows first: one that ends meanwhile is then in both rather than in none.
+  // Read live flows first: a flow that ends meanwhile is then in both lists, not in neither.
   const FlowContext context = assembler->Capture();
   std::vector<FlowRecord> flows;
   if (filter.WantsFlows()) {
@@ -92,7 +92,7 @@ Status ReadEvents(datapath::PathReader* datapath, FlowAssembler* assembler, cons
   std::size_t skip = last != 0 && all > last ? all - last : 0;
   auto flow = flows.begin();
   auto event = past.begin();
-  std::optional<v1::Event> next;  // of the flow
+  std::optional<v1::Event> next;  // made from *flow
   while (flow != flows.end() || event != past.end()) {
     if (flow != flows.end() && !next) next = Assemble(context, *flow);
     const bool take_flow = next && (event == past.end() || TimeOf(*next) < TimeOf(**event));

@@ -39,12 +39,12 @@ v1::Traffic AssembleTraffic(std::uint64_t packets, std::uint64_t bytes) {
   return traffic;
 }
 
-// With the start, as numbers begin anew when the node boots. Empty: the entry is of an older version's making.
+// Includes the start time, because ids begin again at each boot. Empty: an older version made the entry.
 std::string FlowId(const sl_flow_entry& entry) {
   return entry.id == 0 ? "" : fmt::format("{:x}-{:x}", entry.created_ns >> SL_TICK_SHIFT, entry.id);
 }
 
-// Quarantine stops a flow whatever policy says of it.
+// Quarantine stops a flow regardless of policy.
 std::uint32_t ReasonOf(const sl_flow_entry& entry) {
   return (entry.flags & SL_CT_QUARANTINED) ? static_cast<std::uint32_t>(SL_DROP_QUARANTINED) : entry.reason;
 }
@@ -54,7 +54,7 @@ v1::Flow::Verdict ToVerdict(const sl_flow_entry& entry) {
   return (entry.flags & SL_CT_AUDIT) ? v1::Flow::AUDIT : v1::Flow::FORWARDED;
 }
 
-// The interface of the hook that decided; 0 where the entry does not say.
+// The interface of the hook that decided; 0 if the entry does not tell.
 std::uint32_t DecidingInterface(const sl_flow_entry& entry) {
   if (entry.hook == SL_HOOK_TC_FROM_POD) return entry.initiator.ifindex;
   if (entry.hook == SL_HOOK_TC_TO_POD) return entry.responder.ifindex;
@@ -156,7 +156,8 @@ v1::Peer FlowContext::AssemblePeer(const sl_flow_end& end, sl_process_id process
   return peer;
 }
 
-// A forged address says nothing. At its sender's own hook the entry has the workload behind the interface instead.
+// A forged address identifies no workload. Only at the sender's own hook does the entry have the workload of the
+// interface.
 v1::Peer FlowContext::AssembleSource(const sl_flow_entry& entry) const {
   if (entry.reason != SL_DROP_SPOOFED_SOURCE || entry.hook == SL_HOOK_TC_FROM_POD) {
     return AssemblePeer(entry.initiator, entry.initiator_process);
@@ -165,11 +166,11 @@ v1::Peer FlowContext::AssembleSource(const sl_flow_entry& entry) const {
 }
 
 void FlowContext::AddPolicies(const sl_flow_entry& entry, PolicyRefs* policies) const {
-  if (ReasonOf(entry) == SL_DROP_QUARANTINED) return;  // no policy did that
+  if (ReasonOf(entry) == SL_DROP_QUARANTINED) return;  // no policy decided this
   const auto find = [this](std::uint32_t number) { return number ? decision_(number) : nullptr; };
   const auto egress = find(entry.egress_decision);
   const auto ingress = find(entry.ingress_decision);
-  // Of a denied flow, only the end that denies decided anything.
+  // In a denied flow, only the end that denied it made a decision.
   const auto decides = [&](const std::shared_ptr<const policy::Decision>& decision) {
     return decision && (entry.reason == SL_DROP_NONE || !decision->allowed);
   };
@@ -190,7 +191,7 @@ std::string FlowContext::NameOfEnd(const datapath::FlowRecord& record, bool init
   return policy::Address(hi ? record.key.hi : record.key.lo).ToString();
 }
 
-// What passed without a decision of policy: its ends say why.
+// For flows that passed without a policy decision, the ends show why.
 policy::Exemption ExemptionOf(const sl_flow_entry& entry) {
   if (ReasonOf(entry) != SL_DROP_NONE || entry.egress_decision != 0 || entry.ingress_decision != 0) {
     return policy::Exemption::kNone;

@@ -1,7 +1,7 @@
-// Flows as the kernel knows them -> sluice.v1.Flow with names. What is unknown is left out, never invented.
+// Flows as the kernel knows them -> sluice.v1.Flow with names. Unknown fields are left out, never invented.
 //
-// FlowAssembler is thread-safe and outlives its contexts; Capture gives the moment's view for a batch of flows, which
-// never changes:
+// FlowAssembler is thread-safe and must outlive its contexts. Capture gives an immutable view of the moment for a batch
+// of flows:
 //   const FlowContext context = assembler.Capture();
 //   for (const auto& record : records) Use(context.Assemble(FromRecord(record)));
 #pragma once
@@ -18,13 +18,13 @@
 
 namespace sluice::telemetry {
 
-// What telemetry asks of the policy side. Both may be called from any thread; both may give null.
+// What telemetry needs from the policy side. Both may be called from any thread; both may return null.
 struct PolicySource {
   std::function<std::shared_ptr<const policy::CompiledPolicy>()> compiled;
   std::function<std::shared_ptr<const policy::Decision>(std::uint32_t number)> decision;
 };
 
-// A process instance by its id; false, and nothing in `out`: not known, or not any more. From any thread.
+// Finds a process instance by its id. False: unknown or forgotten, and `out` is unchanged. From any thread.
 using ProcessSource = std::function<bool(sl_process_id id, v1::Process* out)>;
 
 // One flow at one moment.
@@ -34,28 +34,28 @@ struct FlowReport {
   v1::Flow::Kind kind = v1::Flow::KIND_UNSPECIFIED;
   std::uint64_t time_ns = 0;  // CLOCK_MONOTONIC
   std::uint32_t ifindex = 0;  // 0: unknown
-  bool reply = false;         // what is reported is a packet from responder to initiator
+  bool reply = false;         // the reported packet went from responder to initiator
 };
 
 FlowReport FromEvent(const sl_flow_event& event);
 FlowReport FromRecord(const datapath::FlowRecord& record);       // a live flow: NEW or UPDATE
 FlowReport FromEndedRecord(const datapath::FlowRecord& record);  // END
 
-// The local workloads of a policy (null: there are none), by endpoint number.
+// The local workloads of a policy, by endpoint number; none if it is null.
 std::map<std::uint32_t, policy::ObjectName> EndpointNames(const policy::CompiledPolicy* policy);
 
 class FlowContext {
  public:
   v1::Flow Assemble(const FlowReport& report) const;
   std::uint64_t now_ns() const { return now_ns_; }                          // CLOCK_MONOTONIC, when it was captured
-  google::protobuf::Timestamp time() const { return clock_->At(now_ns_); }  // the same
-  LocalWorkloads LocalNames() const;                                        // those that exist now
-  std::map<std::uint32_t, policy::ObjectName> EndpointNames() const;        // likewise, by endpoint number
-  // For who only counts: who is at an end of a flow. Null: no workload that is known.
+  google::protobuf::Timestamp time() const { return clock_->At(now_ns_); }  // the same as wall time
+  LocalWorkloads LocalNames() const;                                        // local workloads that exist now
+  std::map<std::uint32_t, policy::ObjectName> EndpointNames() const;        // the same by endpoint number
+  // The workload at an end of a flow, without building messages. Null: no known workload.
   const policy::ObjectName* WorkloadAt(const sl_flow_end& end) const;
   // "shop/db-0", "node", or the address.
   std::string NameOfEnd(const datapath::FlowRecord& record, bool initiator) const;
-  // The policies and rules that a flow's verdict rests on.
+  // The policies and rules behind a flow's verdict.
   void AddPolicies(const sl_flow_entry& entry, google::protobuf::RepeatedPtrField<v1::PolicyRef>* policies) const;
   const policy::CompiledPolicy* compiled() const { return index_->compiled(); }  // null: no policy yet
 
@@ -76,14 +76,14 @@ class FlowContext {
 
 class FlowAssembler {
  public:
-  // `datapath` outlives the assembler.
+  // `datapath` must outlive the assembler.
   FlowAssembler(std::string node, const datapath::PathReader* datapath, PolicySource policy, Clock clock = ReadClocks);
 
-  // Peers have a process from now on, where the kernel knows it. What `source` uses outlives the assembler.
+  // From now on, peers have a process if the kernel knows it. `source` must stay valid as long as the assembler.
   void NameProcesses(ProcessSource source);
 
   FlowContext Capture();
-  // Several times a second, so that times are right when the wall clock is set.
+  // Call several times a second, so that times are right after the wall clock is set.
   void FollowClock() { clock_.Now(); }
   std::uint64_t Now() { return clock_.Now(); }  // CLOCK_MONOTONIC
   const std::string& node() const { return node_; }

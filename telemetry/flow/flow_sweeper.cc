@@ -17,7 +17,7 @@ EventPtr ToEvent(v1::Flow flow) {
   return event;
 }
 
-// Two CPUs that see a flow's first packets at the same moment may both put it down.
+// Removes duplicates: two CPUs that see a flow's first packets at the same moment may both insert an entry.
 void DropTwins(std::vector<FlowRecord>& records) {
   const auto order = [](const FlowRecord& a, const FlowRecord& b) {
     const int keys = std::memcmp(&a.key, &b.key, sizeof a.key);
@@ -58,7 +58,7 @@ void FlowSweeper::Note(const FlowReport& ended) {
 
 Status FlowSweeper::Sweep() {
   const FlowContext context = assembler_->Capture();
-  recent_.reset();  // it keeps a policy in memory that may not be in force any more
+  recent_.reset();  // it may keep an old policy in memory
   std::array<std::uint64_t, kFlowStates> active{};
   std::vector<FlowRecord> over;
   if (traffic_ != nullptr) traffic_->BeginPass(context.LocalNames());

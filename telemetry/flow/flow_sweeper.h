@@ -1,5 +1,5 @@
-// Ends what is over: flows that were idle too long leave the kernel's tables and become END events. The same pass
-// counts what programs did. Sweep is called from one thread; the numbers may be read from any.
+// Removes flows that were idle too long from the kernel's tables and makes END events of them. The same pass counts
+// traffic by program. Call Sweep from one thread; the numbers may be read from any.
 #pragma once
 
 #include <array>
@@ -20,23 +20,22 @@ bool IsOver(const datapath::FlowRecord& record, std::uint64_t monotonic_now_ns);
 
 class FlowSweeper {
  public:
-  // All outlive the sweeper.
+  // All must outlive the sweeper.
   FlowSweeper(datapath::PathReader* datapath, FlowAssembler* assembler, History* history, EventHub* hub)
       : datapath_(datapath), assembler_(assembler), history_(history), hub_(hub) {}
 
-  // Before the first Sweep; `traffic` outlives the sweeper.
+  // Call these three before the first Sweep. The arguments must outlive the sweeper.
   void CountPrograms(ProcessTraffic* traffic) { traffic_ = traffic; }
-  // Likewise.
   void CountVerdicts(PolicyVerdicts* verdicts) { verdicts_ = verdicts; }
   void TellTop(TopTraffic* top) { top_ = top; }
 
-  // A record that the packet path ended. From the thread of Sweep.
+  // Counts a record that the packet path ended. Call from Sweep's thread.
   void Note(const FlowReport& ended);
 
   // One pass over all flows.
   Status Sweep();
 
-  // Live ones at the last pass.
+  // Live flows at the last pass.
   std::uint64_t active(datapath::FlowState state) const { return active_[static_cast<std::size_t>(state)]; }
   std::uint64_t expired() const { return expired_; }  // since the start
 
@@ -47,10 +46,10 @@ class FlowSweeper {
   FlowAssembler* const assembler_;
   History* const history_;
   EventHub* const hub_;
-  ProcessTraffic* traffic_ = nullptr;  // null: no program is known
+  ProcessTraffic* traffic_ = nullptr;  // null: programs are not known
   PolicyVerdicts* verdicts_ = nullptr;
   TopTraffic* top_ = nullptr;
-  std::optional<FlowContext> recent_;  // for Note: no older than a second
+  std::optional<FlowContext> recent_;  // for Note: at most a second old
   std::array<std::atomic<std::uint64_t>, kFlowStates> active_{};
   std::atomic<std::uint64_t> expired_ = 0;
 };

@@ -11,7 +11,7 @@ using datapath::FlowRecord;
 
 constexpr std::size_t kSharesOfRules = 8;
 
-// Never 0. Another record, or another decision about it, has another mark but for one of four thousand million.
+// A 32-bit hash of the record and its decisions, never 0. Two different ones collide once in 2^32.
 std::uint32_t MarkOf(const FlowRecord& record) {
   std::uint64_t mark = record.entry.created_ns ^ record.entry.id * 0x9e3779b97f4a7c15U;
   for (const std::uint64_t word : {std::uint64_t{record.entry.egress_decision} << 32 | record.entry.ingress_decision,
@@ -31,7 +31,7 @@ PolicyVerdicts::Rule ToRule(const v1::PolicyRef& ref) {
           .effect = ref.effect()};
 }
 
-using PolicyId = std::pair<std::string, policy::ObjectName>;  // with the API's version
+using PolicyId = std::pair<std::string, policy::ObjectName>;  // API version, name
 
 std::set<PolicyId> PoliciesOf(const policy::CompiledPolicy* compiled) {
   std::set<PolicyId> ids;

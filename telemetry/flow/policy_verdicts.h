@@ -1,13 +1,13 @@
-// How many flows each rule of each policy decided: counted once a flow, and again where a newer policy decides it anew,
-// in a pass over all flows. A flow that is gone before the next pass is not counted; nor is one that an earlier agent
-// counted.
+// Counts the flows that each policy rule decided, in a pass over all flows. A flow counts once, and again when a newer
+// policy decides it again. Not counted: flows that are gone before the next pass, and flows that the first pass finds,
+// because an earlier agent counted them.
 //
 //   for (const auto& record : records) verdicts.Note(record);
-//   verdicts.EndPass(context);          // unless the pass failed: it is then continued by the next one
+//   verdicts.EndPass(context);          // not after a failed pass: the next pass continues it
 //
-// Rules have counters of their own up to a bound, and policies of one namespace at most an eighth of it; the others are
-// summed up as one. No series ever goes down but with its policy. One thread, but for Rows. Holds four bytes for each
-// place of the flow table.
+// The number of rules with their own counter is bounded, and the policies of one namespace have at most an eighth of
+// them; all others are summed up in one. A counter never decreases; it disappears with its policy. For one thread,
+// except Rows. Holds four bytes for each slot of the flow table.
 #pragma once
 
 #include <map>
@@ -23,7 +23,7 @@ class PolicyVerdicts {
  public:
   static constexpr const char* kOther = "other";
 
-  // What decided, and how.
+  // A rule, or an isolating policy, with its effect.
   struct Rule {
     policy::ObjectName policy;
     std::string api_version;
@@ -33,7 +33,7 @@ class PolicyVerdicts {
     auto operator<=>(const Rule&) const = default;
   };
   struct Row {
-    Rule rule;  // policy "other" without a namespace: the sum of the rest
+    Rule rule;  // policy "other" without a namespace: the sum of all others
     std::uint64_t flows = 0;
   };
 
@@ -42,25 +42,25 @@ class PolicyVerdicts {
   void Note(const datapath::FlowRecord& record);
   void EndPass(const FlowContext& context);
 
-  // The sum of the rest is last. At most `max_rules` + 1.
+  // The sum of all others is last. At most `max_rules` + 1.
   std::vector<Row> Rows() const;
 
  private:
   using Decisions = std::tuple<std::uint32_t, std::uint32_t, bool>;  // egress, ingress, denied
   struct Decided {
-    sl_flow_entry example{};  // of the flows
+    sl_flow_entry example{};  // one of the flows
     std::uint64_t flows = 0;
   };
 
   std::uint64_t& CounterOf(const Rule& rule);
 
   const std::size_t max_rules_;
-  bool begun_ = false;                    // a pass was finished
-  std::vector<std::uint32_t> counted_;    // by place in the flow table: what was counted there last
-  std::map<Decisions, Decided> decided_;  // since the last pass that was finished
+  bool begun_ = false;                    // the first pass is finished
+  std::vector<std::uint32_t> counted_;    // by slot of the flow table: the mark of the flow that was counted last
+  std::map<Decisions, Decided> decided_;  // since the last finished pass
   mutable std::mutex mutex_;
-  std::map<Rule, std::uint64_t> shown_;  // by mutex_, as the next
-  std::uint64_t other_ = 0;
+  std::map<Rule, std::uint64_t> shown_;  // by mutex_
+  std::uint64_t other_ = 0;              // by mutex_
 };
 
 }  // namespace sluice::telemetry

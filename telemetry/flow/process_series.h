@@ -1,6 +1,7 @@
-// Which programs of workloads have counters of their own in the metrics: as many as allowed, for as long as their
-// workload instances; all others are summed up as one. No workload has more than an eighth of the places, so that one
-// that runs ever new programs leaves the others theirs. No series ever goes down but with its workload. Thread-safe.
+// Counters of programs for the metrics. A bounded number of programs have their own series, as long as their workload
+// exists; all others are summed up in one. No workload has more than an eighth of the series, so that one that runs
+// many different programs leaves room for others. A series never decreases; it disappears with its workload.
+// Thread-safe.
 #pragma once
 
 #include <array>
@@ -16,12 +17,12 @@
 
 namespace sluice::telemetry {
 
-// What one program did in one direction.
+// Totals of one program in one direction. Flows are those that it opened (egress) or answered (ingress).
 struct ProcessTotals {
-  std::uint64_t forwarded_flows = 0;  // that it opened (egress) or answered (ingress), as are:
+  std::uint64_t forwarded_flows = 0;
   std::uint64_t audited_flows = 0;
   std::uint64_t dropped_flows = 0;
-  std::uint64_t bytes = 0;                                            // sent or received, at layer 3, of allowed flows
+  std::uint64_t bytes = 0;                                            // sent or received at layer 3, allowed flows only
   std::array<std::uint64_t, SL_DROP_REASON_COUNT> dropped_packets{};  // of denied flows
 
   ProcessTotals& operator+=(const ProcessTotals& other);
@@ -36,7 +37,7 @@ using LocalWorkloads = std::unordered_map<std::uint32_t, policy::ObjectName>;  /
 
 class ProcessSeries {
  public:
-  // Of the sum of the rest. A binary is a path, and a workload has a namespace, so no program has these labels.
+  // Label of the sum of all others. Binaries are paths and workloads have namespaces, so no real program has it.
   static constexpr const char* kOther = "other";
 
   struct Program {
@@ -45,17 +46,17 @@ class ProcessSeries {
     auto operator<=>(const Program&) const = default;
   };
   struct Row {
-    policy::ObjectName workload;  // ns empty, name and binary "other": the sum of the rest
+    policy::ObjectName workload;  // ns empty, name and binary "other": the sum of all others
     std::string binary;
     ProcessCounters counters;
   };
 
   explicit ProcessSeries(std::size_t max_programs) : max_programs_(max_programs) {}
 
-  // `growth`: what was added since the last call; of workloads that are not in `workloads` it is left out.
+  // `growth`: the growth since the last call; workloads that are not in `workloads` are ignored.
   void Update(const std::map<Program, ProcessCounters>& growth, const LocalWorkloads& workloads);
 
-  // The sum of the rest is last. At most `max_programs` + 1.
+  // The sum of all others is last. At most `max_programs` + 1.
   std::vector<Row> Rows() const;
 
  private:

@@ -13,7 +13,7 @@ namespace {
 using datapath::FlowRecord;
 using datapath::FlowState;
 
-// What `record` says now, seen from one end.
+// The counts of `record`, seen from one end.
 struct Amount {
   std::uint64_t egress = 0;
   std::uint64_t ingress = 0;
@@ -21,14 +21,14 @@ struct Amount {
 
 Amount AmountFor(const FlowRecord& record, bool initiator) {
   const sl_flow_entry& entry = record.entry;
-  // Nothing of a denied flow arrived.
+  // No packet of a denied flow arrived.
   if (record.state == FlowState::kDenied)
     return initiator ? Amount{entry.forward_packets, entry.reply_packets}
                      : Amount{entry.reply_packets, entry.forward_packets};
   return initiator ? Amount{entry.forward_bytes, entry.reply_bytes} : Amount{entry.reply_bytes, entry.forward_bytes};
 }
 
-// Never down: while a flow moves to another table, its older copy may be read after the newer one.
+// Never negative: while a flow's entry moves, an older copy may be read after the newer one.
 std::uint64_t TakeGrowth(std::uint64_t* counted, std::uint64_t now) {
   return now > *counted ? now - std::exchange(*counted, now) : 0;
 }
@@ -74,7 +74,7 @@ const std::string& ProcessTraffic::BinaryOf(sl_process_id process) {
   return place->second;
 }
 
-// Null: the end is nobody's here, or it is not known whose.
+// Null: the end is not a local workload, or its process is not known.
 ProcessCounters* ProcessTraffic::CountersOf(const sl_flow_end& end, sl_process_id process) {
   if (end.endpoint == 0 || process == 0 || !workloads_.contains(end.workload)) return nullptr;
   const std::string& binary = BinaryOf(process);
@@ -105,7 +105,7 @@ void ProcessTraffic::Note(const FlowRecord& record) {
                   .pass = pass_};
     return;
   }
-  // Of a forged source only the sender's own hook knows the workload.
+  // With a forged source address, only the sender's own hook knows the workload.
   if (entry.reason == SL_DROP_SPOOFED_SOURCE && entry.hook != SL_HOOK_TC_FROM_POD) return;
   auto known = flows_.find(id);
   if (known == flows_.end()) {

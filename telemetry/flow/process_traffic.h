@@ -1,13 +1,12 @@
-// What programs of local workloads send, are sent, and have dropped: the growth of all flows between two passes over
-// them, each end for the process that is behind it at that moment. Growth of an end whose process is not known yet
-// waits until it is; it is never guessed. What flows carried before the first pass was counted before, by another
-// agent.
+// Traffic of the programs of local workloads: sent, received and dropped. Each pass over the flows adds their growth
+// since the last pass to the process behind each end at that moment. If that process is not known yet, the growth
+// waits; it is never guessed. Traffic from before the first pass was counted by an earlier agent.
 //
 //   traffic.BeginPass(workloads);
 //   for (const auto& record : records) traffic.Note(record);
-//   traffic.EndPass();                  // unless the pass failed: it is then continued by the next one
+//   traffic.EndPass();                  // not after a failed pass: the next pass continues it
 //
-// One thread, but for Rows. Holds about 150 bytes for each flow that has a known process.
+// For one thread, except Rows. Holds about 150 bytes for each flow that has a known process.
 #pragma once
 
 #include <functional>
@@ -18,7 +17,7 @@
 
 namespace sluice::telemetry {
 
-// The binary of a process instance; empty: not known, or not any more. From any thread.
+// The binary of a process instance; empty: unknown or forgotten. From any thread.
 using BinarySource = std::function<std::string(sl_process_id)>;
 
 class ProcessTraffic {
@@ -35,7 +34,7 @@ class ProcessTraffic {
   struct FlowId {
     sl_flow_key key;
     std::uint64_t record;
-    std::uint64_t denied;  // 0 or 1; a word, so that nothing of it is padding
+    std::uint64_t denied;  // 0 or 1; 64 bits, so that there is no padding
   };
   struct FlowIdHash {
     std::size_t operator()(const FlowId& id) const;
@@ -43,16 +42,16 @@ class ProcessTraffic {
   struct FlowIdEqual {
     bool operator()(const FlowId& a, const FlowId& b) const;
   };
-  // What was counted of a flow for one of its ends.
+  // The part of a flow that is already counted for one of its ends: bytes, or packets of a denied flow.
   struct Counted {
-    std::uint64_t egress = 0;  // from this end: bytes, of a denied flow packets; likewise:
+    std::uint64_t egress = 0;
     std::uint64_t ingress = 0;
     bool flow = false;
   };
   struct Flow {
     Counted initiator;
     Counted responder;
-    std::uint64_t pass = 0;  // the last that it was in
+    std::uint64_t pass = 0;  // the last pass that saw it
   };
 
   void NoteEnd(const datapath::FlowRecord& record, bool initiator, Flow* flow);
@@ -64,9 +63,9 @@ class ProcessTraffic {
   LocalWorkloads workloads_;
   std::unordered_map<FlowId, Flow, FlowIdHash, FlowIdEqual> flows_;
   std::map<ProcessSeries::Program, ProcessCounters> growth_;
-  std::unordered_map<sl_process_id, std::string> binaries_;  // of this pass
+  std::unordered_map<sl_process_id, std::string> binaries_;  // cache for this pass
   std::uint64_t pass_ = 0;
-  bool begun_ = false;  // a pass was finished
+  bool begun_ = false;  // the first pass is finished
 };
 
 }  // namespace sluice::telemetry

@@ -13,7 +13,7 @@ using v1::TopRequest;
 
 constexpr std::size_t kSharesOfRows = 8;
 constexpr const char* kOther = "other";
-// Ended flows that wait before they are added to the rows.
+// Parts of ended flows that are collected before they are added to the rows.
 constexpr std::size_t kEndedAtOnce = 1024;
 
 }  // namespace
@@ -32,12 +32,12 @@ TopTraffic::Sum& TopTraffic::Sum::operator+=(const Sum& other) {
   return *this;
 }
 
-// What one flow adds to which rows. `by`: of one kind beside the workloads; BY_UNSPECIFIED: of every kind.
+// The parts that one flow adds to rows: workloads, and the rows of kind `by`; BY_UNSPECIFIED: of every kind.
 std::vector<TopTraffic::Part> TopTraffic::PartsOf(const FlowContext& context, const FlowRecord& record, By by,
                                                   Binaries* binaries) const {
   std::vector<Part> parts;
   const sl_flow_entry& entry = record.entry;
-  // The address is not the sender's: the flow is nobody's.
+  // The source address is forged, so the sender is not known.
   if (entry.reason == SL_DROP_SPOOFED_SOURCE) return parts;
   const auto wants = [by](By kind) { return by == kind || by == TopRequest::BY_UNSPECIFIED; };
   const Amount forward{entry.forward_packets, entry.forward_bytes};
@@ -66,7 +66,7 @@ std::vector<TopTraffic::Part> TopTraffic::PartsOf(const FlowContext& context, co
   return parts;
 }
 
-// Its own, or the workload's "other" where there is no room.
+// The key's own row, or the workload's "other" if there is no room.
 TopTraffic::Row& TopTraffic::RowOf(const Key& key) {
   if (const auto known = rows_.find(key); known != rows_.end()) return known->second;
   if (key.by != TopRequest::WORKLOAD) {
@@ -95,7 +95,7 @@ void TopTraffic::NoteEnded(const FlowContext& context, const FlowRecord& record)
     std::move(parts.begin(), parts.end(), std::back_inserter(ended_));
     many = ended_.size() >= kEndedAtOnce;
   }
-  // Whoever reads now adds them, and the flows' reader does not wait for that.
+  // If Read holds the lock now, it adds them; this thread must not wait for it.
   if (!many) return;
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (lock) AddEnded();
@@ -115,7 +115,7 @@ void TopTraffic::AddEnded() {
   }
 }
 
-// Under mutex_. A row of before begins again at nothing when it comes back.
+// Under mutex_. A forgotten row that comes back begins at zero.
 void TopTraffic::Forget(Clock::time_point now) {
   std::erase_if(rows_, [&](const auto& entry) { return now - entry.second.seen > options_.forget; });
   share_of_.clear();
@@ -164,7 +164,7 @@ StatusOr<v1::TopReply> TopTraffic::Read(datapath::PathReader* datapath, const Fl
   }
   asked_at_ = now.time_since_epoch().count();
   Forget(now);
-  // Before the flows are read: one that ends meanwhile is in no sum until the next question, rather than in it twice.
+  // Before the flows are read: a flow that ends meanwhile is missing until the next request, and not counted twice.
   AddEnded();
   for (auto& [key, row] : rows_) row.live = Sum();
   Binaries binaries;

@@ -1,8 +1,8 @@
-// What local workloads, their programs and their peers sent, received and were denied: the answer to `top`. A sum
-// covers the flows that live and, while somebody asks, those that ended since: it only grows. Thread-safe.
+// The answer to `top`: traffic and drops of local workloads, their programs and their peers. A sum covers live flows
+// and, while clients ask regularly, flows that ended since: so it never decreases. Thread-safe.
 //
-// A row is a workload, or one of its programs or peers. Their number is bounded, and no workload has more than an
-// eighth of it; what has no row of its own is in the workload's row "other".
+// A row is a workload, or one of its programs or peers. The number of rows is bounded, and no workload has more than an
+// eighth of them; everything else is in the workload's row "other".
 #pragma once
 
 #include <atomic>
@@ -19,18 +19,18 @@ namespace sluice::telemetry {
 class TopTraffic {
  public:
   struct Options {
-    std::size_t max_rows = 8192;       // of programs, and as many of peers
-    std::chrono::seconds forget{600};  // a row without flows; and everything, when nobody asks for so long
+    std::size_t max_rows = 8192;       // for programs; the same for peers
+    std::chrono::seconds forget{600};  // a row without flows; after this time without a request, everything
   };
 
   explicit TopTraffic(Options options) : options_(options) {}
 
-  // Before the first call of the others; `binary` outlives this. Without it no program is known.
+  // Call before the others; `binary` must stay valid. Without it, programs are not known.
   void NameProcesses(BinarySource binary) { binary_ = std::move(binary); }
 
-  // Somebody did a short while ago: those that end count.
+  // There was a request a short while ago, so ended flows count.
   bool IsAsked() const;
-  // A flow has ended with this record.
+  // Adds a flow that ended with this record.
   void NoteEnded(const FlowContext& context, const datapath::FlowRecord& record);
 
   // One pass over all flows. Error: the flow table could not be read.
@@ -55,7 +55,7 @@ class TopTraffic {
   struct Key {
     policy::ObjectName workload;
     By by = v1::TopRequest::WORKLOAD;
-    std::string part;  // path of the program, or name of the peer; of the workload itself empty
+    std::string part;  // the program's path, or the peer's name; empty for the workload itself
     auto operator<=>(const Key&) const = default;
   };
   struct Row {
@@ -83,8 +83,8 @@ class TopTraffic {
   std::vector<Part> ended_;  // by ended_mutex_; not in rows_ yet
   std::mutex mutex_;
   std::map<Key, Row> rows_;                                            // by mutex_
-  std::map<std::pair<By, policy::ObjectName>, std::size_t> share_of_;  // by mutex_; rows but "other"
-  std::map<By, std::size_t> taken_;                                    // by mutex_; likewise
+  std::map<std::pair<By, policy::ObjectName>, std::size_t> share_of_;  // by mutex_; without "other"
+  std::map<By, std::size_t> taken_;                                    // by mutex_; without "other"
 };
 
 }  // namespace sluice::telemetry

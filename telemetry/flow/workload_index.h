@@ -1,5 +1,5 @@
-// Workload numbers of flows -> names, also of workloads that are gone, so that the last events of their flows still
-// name them. A WorkloadIndex never changes; WorkloadIndexer makes the next one from the one before.
+// Workload numbers of flows -> names, including workloads that are gone, so that the last events of their flows still
+// name them. A WorkloadIndex is immutable; WorkloadIndexer makes the next one from the previous one.
 #pragma once
 
 #include <deque>
@@ -17,7 +17,7 @@ struct WorkloadName {
 
 class WorkloadIndex {
  public:
-  // Null: never heard of it, or forgotten. Valid as long as the index.
+  // Null: unknown or forgotten. Valid as long as the index.
   const WorkloadName* Find(std::uint32_t workload) const;
   const policy::CompiledPolicy* compiled() const { return compiled_.get(); }  // null: no policy yet
 
@@ -27,7 +27,7 @@ class WorkloadIndex {
   std::unordered_map<std::uint32_t, std::shared_ptr<const WorkloadName>> by_number_;
 };
 
-// Not thread-safe. Remembers the `max_departed` workloads that went last.
+// Not thread-safe. Remembers the last `max_departed` workloads that are gone.
 class WorkloadIndexer {
  public:
   explicit WorkloadIndexer(std::size_t max_departed = 4096) : max_departed_(max_departed) {}
