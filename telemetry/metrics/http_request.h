@@ -1,4 +1,4 @@
-// The head of an HTTP/1.1 request (RFC 9112), as far as fixed paths need it. Pure.
+// The head of an HTTP/1.1 request (RFC 9112); only what a server of fixed paths needs. Pure.
 #pragma once
 
 #include <optional>
@@ -12,9 +12,9 @@ struct HttpRequest {
   std::string path;  // without the query
 };
 
-// Whether all of the head is in `bytes`.
+// Whether `bytes` has the whole head.
 bool IsWholeHead(std::string_view bytes);
-// Absent: it is no request.
+// Absent: not a valid request.
 std::optional<HttpRequest> ParseRequest(std::string_view head);
 
 }  // namespace sluice::telemetry

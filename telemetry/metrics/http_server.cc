@@ -28,9 +28,9 @@ using Bytes = std::shared_ptr<const std::string>;
 constexpr int kBacklog = 128;
 constexpr auto kDrainTime = 1s;
 constexpr auto kStopTime = 1s;
-// An answer that is being sent for longer than this gives way, too, when there are too many.
+// Beyond a limit, a connection that has been receiving its answer for longer than this may be closed too.
 constexpr auto kPatience = 1s;
-// After accept failed for want of descriptors or memory.
+// The pause after accept failed because of missing descriptors or memory.
 constexpr auto kAcceptAgain = 100ms;
 
 const char* Reason(int code) {
@@ -59,7 +59,7 @@ std::string Head(const HttpReply& reply) {
       reply.code, Reason(reply.code), reply.content_type, reply.body.size());
 }
 
-// Port numbers must be told from the colons of an IPv6 address.
+// IPv6 addresses need brackets, so that their colons are not mistaken for a port's.
 bool IsAddress(const std::string& address) {
   const std::size_t colon = address.rfind(':');
   if (colon == std::string::npos || colon + 1 == address.size() || address.size() - colon > 6) return false;
@@ -89,13 +89,14 @@ StatusOr<Fd> Listen(const std::string& address) {
   constexpr int kOn = 1;
   if (!fd.valid() || setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &kOn, sizeof kOn) != 0 ||
       bind(fd.get(), at, v6 ? sizeof(at6) : sizeof(at4)) != 0 || listen(fd.get(), kBacklog) != 0) {
-    return MakeError(absl::StatusCode::kUnavailable, "cannot listen on {} for metrics ({}): is another program there?",
-                     address, std::generic_category().message(errno));
+    return MakeError(absl::StatusCode::kUnavailable,
+                     "cannot listen on {} for metrics ({}): does another program use it?", address,
+                     std::generic_category().message(errno));
   }
   return fd;
 }
 
-// Whose share of the places it takes: the bytes of its address, of IPv6 the half that a host does not choose.
+// The key for a client's share of the connections: its IPv4 address, or its IPv6 /64 prefix (a host chooses the rest).
 std::string ClientOf(const sockaddr_storage& peer) {
   const auto bytes = [](const void* data, std::size_t size) {
     return std::string(static_cast<const char*>(data), size);
@@ -107,12 +108,12 @@ std::string ClientOf(const sockaddr_storage& peer) {
 
 std::size_t ThreeQuartersOf(std::size_t places) { return std::max<std::size_t>(1, places * 3 / 4); }
 
-// One path: its thread makes an answer for all that have asked when it begins.
+// One path. Its thread makes one answer for all requests that came before it began.
 class Answerer {
  public:
   using Done = std::function<void(Bytes head, Bytes body, std::uint64_t round)>;
 
-  // `done` is called from the thread.
+  // `done` is called from the path's thread.
   Answerer(const HttpServer::Handler& handler, Done done)
       : handler_(handler), done_(std::move(done)), thread_(&Answerer::Run, this) {}
   ~Answerer() {
@@ -126,7 +127,7 @@ class Answerer {
   Answerer(const Answerer&) = delete;
   Answerer& operator=(const Answerer&) = delete;
 
-  // Which answer is for who asks now: the next that begins.
+  // Returns the number of the answer for a request that comes now: the next one that begins.
   std::uint64_t Ask() {
     const std::lock_guard lock(mutex_);
     wanted_ = begun_ + 1;
@@ -165,12 +166,12 @@ struct Connection {
   Fd fd;
   std::string client;
   State state = State::kAsking;
-  SteadyClock::time_point since;     // of the state
-  SteadyClock::time_point deadline;  // of the state, then it is closed
+  SteadyClock::time_point since;     // when the state began
+  SteadyClock::time_point deadline;  // the connection is closed then, unless the state changes
   std::string request;
   bool head_only = false;
   std::string path;
-  std::uint64_t round = 0;  // of the path's answers
+  std::uint64_t round = 0;  // number of the answer that it waits for
   Bytes head;
   Bytes body;
   std::size_t sent = 0;
@@ -241,7 +242,7 @@ class HttpServer::Loop {
     auto until = stop_at ? *stop_at : now + 10s;
     if (!accepting && !stop_at) until = std::min(until, accept_from_);
     for (const Connection& connection : connections_) {
-      // One that waits for its answer is left alone, also where its client has gone.
+      // A connection that waits for its answer is not polled, even if its client has gone.
       const int fd = connection.state == State::kWaiting ? -1 : connection.fd.get();
       polled.push_back({fd, static_cast<short>(connection.state == State::kSending ? POLLOUT : POLLIN), 0});
       until = std::min(until, connection.deadline);
@@ -290,7 +291,7 @@ class HttpServer::Loop {
     }
   }
 
-  // By client, of those that `counts`.
+  // The number of connections for which `counts` is true, by client.
   template <typename Counts>
   std::map<std::string, std::size_t> CountByClient(const Counts& counts) const {
     std::map<std::string, std::size_t> clients;
@@ -311,7 +312,8 @@ class HttpServer::Loop {
     return connections_.size() < limits_.connections || GiveWay(Most(clients)) || GiveWay("");
   }
 
-  // The oldest that has not asked; else the oldest that does not take its answer. `client` empty: of anybody.
+  // Closes the oldest connection that has no request yet, or else the oldest that does not take its answer. `client`
+  // empty: of any client. False: there is none.
   bool GiveWay(const std::string& client) {
     const auto now = SteadyClock::now();
     for (const auto gives : {+[](const Connection&c, SteadyClock::time_point) { return c.state == State::kDraining; },
@@ -330,7 +332,7 @@ class HttpServer::Loop {
     return false;
   }
 
-  // Half of the places is all that one path's askers have, so that the others can be asked. False: all wait for it.
+  // One path may have half of the connections, so that the other paths stay usable. False: all of them wait for it.
   bool MakeRoomAt(const std::string& path, const std::string& client) {
     auto clients = CountByClient([&](const Connection& connection) { return IsAt(path, connection); });
     const std::size_t places = std::max<std::size_t>(1, limits_.connections / 2);
@@ -344,7 +346,7 @@ class HttpServer::Loop {
     return connection.path == path && connection.state != State::kDraining;
   }
 
-  // The oldest that does not take its answer.
+  // Closes the path's oldest connection that does not take its answer. False: there is none.
   bool GiveWayAt(const std::string& path, const std::string& client) {
     const auto found = std::find_if(connections_.begin(), connections_.end(), [&](const Connection& connection) {
       return (client.empty() || connection.client == client) && IsAt(path, connection) &&
@@ -365,7 +367,7 @@ class HttpServer::Loop {
   void Send(Connection& connection, Bytes head, Bytes body) const {
     connection.head = std::move(head);
     connection.body = std::move(body);
-    const auto deadline = connection.deadline;  // the answer's time began with the waiting
+    const auto deadline = connection.deadline;  // the answer's time includes the waiting
     const bool waited = connection.state == State::kWaiting;
     Enter(connection, State::kSending, limits_.answer_time);
     if (waited) connection.deadline = deadline;
@@ -375,7 +377,7 @@ class HttpServer::Loop {
     Send(connection, std::make_shared<const std::string>(Head(reply)), std::make_shared<const std::string>(reply.body));
   }
 
-  // As far as it goes without waiting. False: close it.
+  // Moves what can be moved without blocking. False: close the connection.
   bool Move(Connection& connection) {
     if (connection.state == State::kAsking && !ReadRequest(connection)) return false;
     if (connection.state == State::kSending && !WriteAnswer(connection)) return false;
@@ -403,16 +405,16 @@ class HttpServer::Loop {
     if (!request) return Reply(connection, {.code = 400, .body = "not an HTTP/1.1 request\n"});
     connection.head_only = request->method == "HEAD";
     if (request->method != "GET" && !connection.head_only) {
-      return Reply(connection, {.code = 405, .body = "only GET is served here\n"});
+      return Reply(connection, {.code = 405, .body = "only GET and HEAD are allowed\n"});
     }
     const auto answerer = answerers_.find(request->path);
     if (answerer == answerers_.end()) {
       std::string paths;
       for (const auto& [path, unused] : answerers_) paths += " " + path;
-      return Reply(connection, {.code = 404, .body = "nothing here; served are" + paths + "\n"});
+      return Reply(connection, {.code = 404, .body = "not found; this server has" + paths + "\n"});
     }
     if (!MakeRoomAt(request->path, connection.client))
-      return Reply(connection, {.code = 503, .body = "too many ask for this\n"});
+      return Reply(connection, {.code = 503, .body = "too many requests for this path\n"});
     connection.path = request->path;
     Enter(connection, State::kWaiting, limits_.answer_time);
     connection.round = answerer->second->Ask();
@@ -429,7 +431,7 @@ class HttpServer::Loop {
       if (sent < 0) return errno == EAGAIN || errno == EINTR;
       connection.sent += static_cast<std::size_t>(sent);
     }
-    // Closing with unread bytes would reset the connection, and the answer with it.
+    // Closing with unread bytes would reset the connection, and the client could lose the answer.
     shutdown(connection.fd.get(), SHUT_WR);
     Enter(connection, State::kDraining, kDrainTime);
     return true;
@@ -451,7 +453,7 @@ class HttpServer::Loop {
   std::atomic<std::uint64_t> dropped_ = 0;
   std::mutex mutex_;
   std::vector<Answer> answers_;        // by mutex_
-  std::list<Connection> connections_;  // of the thread, oldest first, as are:
+  std::list<Connection> connections_;  // oldest first; this and the next two: used by the thread only
   std::map<std::string, std::unique_ptr<Answerer>> answerers_;
   SteadyClock::time_point accept_from_{};
   std::thread thread_;

@@ -171,7 +171,7 @@ void AddEventFamilies(const datapath::Counters& counters, Families* out) {
   }
 }
 
-// The run families are absent while the kernel does not count.
+// The sluice_program_run* families are absent while the kernel does not count runs.
 void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& attached,
                         const std::vector<datapath::ProgramRuns>& runs, Families* out) {
   FamilyBuilder builder(out);

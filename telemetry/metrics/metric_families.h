@@ -15,7 +15,7 @@ namespace sluice::telemetry {
 using Families = std::vector<prometheus::MetricFamily>;
 using MetricLabels = std::vector<prometheus::ClientMetric::Label>;
 
-// A family is one of MetricList, which has its type and HELP.
+// Families must be in MetricList, which has their types and HELP texts.
 class FamilyBuilder {
  public:
   explicit FamilyBuilder(Families* out) : out_(out) {}
@@ -28,7 +28,7 @@ class FamilyBuilder {
 
 void AddPacketFamilies(const datapath::Counters& counters, Families* out);
 void AddWorkloadFamilies(const std::vector<WorkloadSeries::Row>& rows, Families* out);
-// Beyond the workloads' shares, by endpoint number; of the workloads that have rows.
+// `lost`: events beyond the workloads' shares, by endpoint number. Only workloads in `rows` get a series.
 void AddLostEventFamily(const std::map<std::uint32_t, std::uint64_t>& lost,
                         const std::map<std::uint32_t, policy::ObjectName>& names,
                         const std::vector<WorkloadSeries::Row>& rows, Families* out);

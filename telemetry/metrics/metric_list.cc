@@ -18,25 +18,25 @@ constexpr const char* kCounterNames[] = {
 };
 constexpr const char* kCounterHelp[] = {
     "Flows that were allowed and are tracked.",
-    "Live flows that a newer policy denied.",
-    "Live flows that were decided again under a newer policy.",
-    "Answered flows that may still be evicted: their bucket holds as many protected flows as it can.",
+    "Live flows that were revoked: a newer policy denies them.",
+    "Live flows that were evaluated again under a newer policy.",
+    "Answered flows that can still be evicted, because their bucket has the most protected flows that it may have.",
     "Flows that could not be tracked, and were dropped.",
     "Unanswered flows and denied-flow entries that were evicted to make room for others.",
     "Flows that got no entry because their workload has more than its share of the table.",
-    "Flow events for which the ring buffer had no room.",
-    "Flow events beyond a workload's share of the ring buffer.",
+    "Flow events that were lost because the ring buffer was full.",
+    "Flow events that were lost because their workload had used up its share of the ring buffer.",
     "Packets of denied flows that were dropped and counted, but got no denied-flow entry.",
     "Packets that were redirected straight to a local pod.",
     "Packets that were redirected from the network card straight to a local pod.",
-    "Local ends of flows whose first packet told the process behind it.",
+    "Local ends of flows whose first packet identified the process behind it.",
     "Local ends of flows whose first packet carried no socket: sent by the kernel, or forwarded.",
     "Local ends of flows whose first packet carried a socket that no known process has used.",
     "Local ends of flows whose first packet came from a process that the sensors do not know.",
 };
 static_assert(std::size(kCounterHelp) == SL_COUNTER_COUNT);
 
-const char* const kByHook = "hooks x verdicts x drop reasons; all are there from the start";
+const char* const kByHook = "hooks x verdicts x drop reasons; all present from the start";
 const char* const kByWorkload =
     "`--workload-series` workloads (256), the rest is workload `other`; a drop reason appears with its first packet";
 const char* const kByProgram =
@@ -44,7 +44,7 @@ const char* const kByProgram =
 const char* const kByRule =
     "`--policy-series` rules (512), policies of one namespace have at most an eighth; the rest is policy `other`";
 const char* const kByMap = "BPF maps of the agent";
-const char* const kWithSensors = "while processes are seen (`--process-sensors`)";
+const char* const kWithSensors = "while the process sensors run (`--process-sensors`)";
 const char* const kWithStats = "while the kernel counts (`sysctl kernel.bpf_stats_enabled=1`)";
 const char* const kWithExport = "with `--export-file`";
 const char* const kWithProc = "while `/proc` can be read";
@@ -52,16 +52,21 @@ const char* const kWithProc = "while `/proc` can be read";
 void AddAgent(std::vector<MetricInfo>* out) {
   *out = {
       {"sluice_build_info", kGauge, "Always 1; the labels say what is running.", {"version", "abi"}, "", ""},
-      {"sluice_ready", kGauge, "1: enforcement is in place, and what is in force is what was asked for.", {}, "", ""},
+      {"sluice_ready",
+       kGauge,
+       "1: enforcement is in place and intact, and the current resources are in force.",
+       {},
+       "",
+       ""},
       {"sluice_holding",
        kGauge,
-       "1: what was saved cannot be trusted, and what is in the kernel stays as it is.",
+       "1: the agent cannot trust its saved resources, and leaves what the kernel enforces as it is.",
        {},
        "",
        ""},
       {"sluice_repairs_total",
        kCounter,
-       "What somebody else had changed in the kernel and the agent put back.",
+       "Foreign changes in the kernel that the agent repaired.",
        {"what"},
        "kinds of repairs",
        ""},
@@ -80,7 +85,12 @@ void AddAgent(std::vector<MetricInfo>* out) {
        {},
        "",
        ""},
-      {"sluice_workloads_quarantined", kGauge, "Workloads in quarantine, also such that do not exist now.", {}, "", ""},
+      {"sluice_workloads_quarantined",
+       kGauge,
+       "Workloads in quarantine, including those that do not exist now.",
+       {},
+       "",
+       ""},
       {"sluice_peers", kGauge, "Workloads and pods that are known, local or not.", {}, "", "with a policy"},
       {"sluice_policies", kGauge, "Network policies.", {}, "", "with a policy"},
       {"sluice_rulesets", kGauge, "Distinct rulesets that the policies compile to.", {}, "", "with a policy"},
@@ -94,7 +104,7 @@ void AddAgent(std::vector<MetricInfo>* out) {
        ""},
       {"sluice_http_connections_dropped_total",
        kCounter,
-       "Connections to this server that were too slow or too many.",
+       "Connections to this server that were closed because they were too slow or too many.",
        {},
        "",
        ""},
@@ -111,13 +121,13 @@ void AddTraffic(std::vector<MetricInfo>* out) {
   const std::vector<MetricInfo> more = {
       {"sluice_packets_total",
        kCounter,
-       "Packets that were decided.",
+       "Packets that got a verdict.",
        {"hook", "direction", "verdict", "reason"},
        kByHook,
        ""},
       {"sluice_bytes_total",
        kCounter,
-       "Bytes at layer 2 of the packets that were decided.",
+       "Bytes at layer 2 of the packets that got a verdict.",
        {"hook", "direction", "verdict", "reason"},
        kByHook,
        ""},
@@ -135,9 +145,8 @@ void AddTraffic(std::vector<MetricInfo>* out) {
        ""},
       {"sluice_policy_flows_total",
        kCounter,
-       "Flows that a rule of a policy decided; without a rule, that the policy denies by isolating. Flows that are "
-       "gone "
-       "before the agent reads them are not counted.",
+       "Flows that a rule of a policy decided; without a rule: flows that are denied because the policy isolates. "
+       "Flows that are gone before the agent reads them are not counted.",
        {"namespace", "policy", "api_version", "rule", "direction", "effect"},
        kByRule,
        ""},
@@ -163,7 +172,7 @@ void AddTraffic(std::vector<MetricInfo>* out) {
        kGauge,
        "Live flows when the agent last read the flow table.",
        {"table"},
-       "4 states of a flow",
+       "4 flow states",
        ""},
       {"sluice_flows_expired_total",
        kCounter,
@@ -183,20 +192,20 @@ void AddEvents(std::vector<MetricInfo>* out) {
   const std::vector<MetricInfo> more = {
       {"sluice_events_lost_total",
        kCounter,
-       "Events that were lost before a client that follows them got them.",
+       "Events that were lost before they reached the clients that follow them.",
        {"cause"},
        "causes",
        ""},
       {"sluice_workload_events_lost_total",
        kCounter,
-       "Flow events of a workload beyond its share of the ring buffer.",
+       "Flow events that were lost because the workload had used up its share of the ring buffer.",
        {"namespace", "workload"},
        "`--workload-series` workloads (256)",
-       "once there are some"},
+       "once there are any"},
       {"sluice_events_exported_total", kCounter, "Events that were written to the export file.", {}, "", kWithExport},
       {"sluice_events_export_moved_total",
        kCounter,
-       "Times that others moved, removed or truncated the export file.",
+       "Times that another program moved, removed or truncated the export file.",
        {},
        "",
        kWithExport},
@@ -208,7 +217,7 @@ void AddEvents(std::vector<MetricInfo>* out) {
        kWithSensors},
       {"sluice_process_records_malformed_total",
        kCounter,
-       "Records that no sensor of this version sends.",
+       "Records of the process sensors that could not be decoded.",
        {},
        "",
        kWithSensors},
@@ -246,7 +255,7 @@ void AddKernel(std::vector<MetricInfo>* out) {
       {"sluice_map_capacity", kGauge, "Entries that a BPF map has room for.", {"map"}, kByMap, ""},
       {"sluice_map_refused_total",
        kCounter,
-       "Entries that a BPF map did not take: no room, or the workload has its share.",
+       "Entries that a BPF map refused: it was full, or the workload had used up its share.",
        {"map"},
        "maps that count this: processes, programs, process_classes",
        kWithSensors},
@@ -267,7 +276,7 @@ void AddKernel(std::vector<MetricInfo>* out) {
   out->insert(out->end(), more.begin(), more.end());
 }
 
-// Names and meaning as Prometheus' client libraries have them.
+// Names and meanings are those of Prometheus' client libraries.
 void AddOwnProcess(std::vector<MetricInfo>* out) {
   const std::vector<MetricInfo> more = {
       {"process_cpu_seconds_total", kCounter, "CPU time of the agent, user and system.", {}, "", kWithProc},

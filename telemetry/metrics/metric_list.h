@@ -1,5 +1,5 @@
-// Every metric that the agent has: name, type, meaning, labels and how many series there may be. The metrics take their
-// HELP from here, and docs/metrics.md is made from it. Pure.
+// All metrics of the agent: name, type, meaning, labels and the most series. HELP texts come from here, and
+// docs/metrics.md is made from it. Pure.
 #pragma once
 
 #include <string>
@@ -15,13 +15,13 @@ struct MetricInfo {
   MetricKind kind = MetricKind::kGauge;
   std::string help;
   std::vector<std::string> labels;
-  std::string bound;  // on the number of series; empty: there is one
-  std::string when;   // empty: always there
+  std::string bound;  // on the number of series; empty: one series
+  std::string when;   // when it is present; empty: always
 };
 
 // In the order of the page.
 const std::vector<MetricInfo>& MetricList();
-// Null: there is none.
+// Null: unknown.
 const MetricInfo* FindMetric(std::string_view name);
 
 }  // namespace sluice::telemetry

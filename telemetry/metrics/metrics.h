@@ -1,6 +1,6 @@
-// The agent's metrics, in Prometheus' text format. Everything is read when asked for; labels come from closed sets but
-// for workloads, their programs and policies, whose numbers are bounded. Thread-safe. With metric_families the only
-// user of prometheus-cpp.
+// The agent's metrics, in Prometheus' text format. Values are read at each scrape. Labels come from fixed sets, except
+// names of workloads, programs and policies, whose number is bounded. Thread-safe. This and metric_families are the
+// only users of prometheus-cpp.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@ namespace sluice::telemetry {
 
 class WorkloadSeries;
 
-// What the API did not let in, by cause.
+// Connections and calls that the API refused, by cause.
 using Refusals = std::function<std::vector<std::pair<std::string, std::uint64_t>>()>;
 
 struct ProcessNumbers {
@@ -29,7 +29,7 @@ struct ProcessNumbers {
   std::optional<bpf::MapFill> fill;  // of the kernel's table
 };
 
-// What is read. All outlive the metrics.
+// The sources of all values. They must outlive the metrics.
 struct MetricsSources {
   datapath::PathReader* datapath = nullptr;
   const FlowSweeper* sweeper = nullptr;
@@ -39,17 +39,17 @@ struct MetricsSources {
   std::function<std::size_t()> unbound_workloads;
   std::function<StatusOr<std::size_t>()> quarantined_workloads;
   std::function<bool()> ready;
-  std::function<std::string()> holding;                      // absent or empty: it does not hold
-  std::function<std::optional<ProcessNumbers>()> processes;  // absent or nothing: none are seen
-  std::function<const ProcessTraffic*()> traffic;            // absent or null: no program is known
+  std::function<std::string()> holding;                      // absent or empty: not holding
+  std::function<std::optional<ProcessNumbers>()> processes;  // absent or nothing: no process sensors
+  std::function<const ProcessTraffic*()> traffic;            // absent or null: programs are not known
   const PolicyVerdicts* verdicts = nullptr;                  // null: not counted
-  std::function<const EventExport*()> exported;              // absent or null: there is no export
-  Refusals api_refused;                                      // absent: there is no API
-  std::function<std::uint64_t()> http_dropped;               // absent: nothing is served
+  std::function<const EventExport*()> exported;              // absent or null: no export
+  Refusals api_refused;                                      // absent: no API
+  std::function<std::uint64_t()> http_dropped;               // absent: no HTTP server
 };
 
 struct MetricsOptions {
-  std::size_t max_workloads = 256;  // with series of their own
+  std::size_t max_workloads = 256;  // with their own series
   std::string version;
 };
 
@@ -58,7 +58,7 @@ class Metrics {
   Metrics(MetricsSources sources, MetricsOptions options);
   ~Metrics();
 
-  // A change of the resources took this long, and took effect or was refused.
+  // Records how long a change of the resources took, and whether it was applied or refused.
   void ObserveApply(std::chrono::duration<double> took, bool applied);
 
   std::string Render();

@@ -19,7 +19,7 @@ double Seconds(clockid_t clock) {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-// The fields of proc_pid_stat(5) from the third on: the name before them may have blanks and brackets in it.
+// The fields of proc_pid_stat(5) from the third on. The name before them may contain spaces and parentheses.
 std::vector<double> StatFields() {
   std::ifstream file("/proc/self/stat");
   std::string line;
@@ -53,7 +53,7 @@ std::optional<OwnProcess> ReadOwnProcess() {
   for (std::filesystem::directory_iterator fd("/proc/self/fd", error), end; !error && fd != end; fd.increment(error))
     own.open_fds++;
   if (error) return std::nullopt;
-  own.open_fds--;  // the one that reads the directory
+  own.open_fds--;  // the descriptor that reads the directory
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::nullopt;
   own.max_fds = static_cast<double>(limit.rlim_cur);

@@ -1,4 +1,4 @@
-// What the agent itself uses, from /proc/self.
+// The agent's own resource usage, from /proc/self.
 #pragma once
 
 #include <optional>

@@ -3,7 +3,7 @@
 namespace sluice::telemetry {
 namespace {
 
-// A counter below what was seen has started again.
+// A counter below its last value has restarted at zero.
 void AddGrowth(sl_counter& sum, const sl_counter& seen, const sl_counter& now) {
   const bool restarted = now.packets < seen.packets || now.bytes < seen.bytes;
   sum.packets += restarted ? now.packets : now.packets - seen.packets;

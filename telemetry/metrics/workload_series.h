@@ -1,5 +1,5 @@
-// Which workloads have counters of their own in the metrics: as many as allowed, for as long as they live; all others
-// are summed up as one. No series ever goes down but with its workload. Not thread-safe.
+// Counters of workloads for the metrics. A bounded number of workloads have their own series, as long as they exist;
+// all others are summed up in one. A series never decreases; it disappears with its workload. Not thread-safe.
 #pragma once
 
 #include <map>
@@ -13,13 +13,13 @@ namespace sluice::telemetry {
 class WorkloadSeries {
  public:
   struct Row {
-    policy::ObjectName workload;  // ns empty and name "other": the sum of the rest
+    policy::ObjectName workload;  // ns empty and name "other": the sum of all others
     sl_endpoint_counters counters{};
   };
 
   explicit WorkloadSeries(std::size_t max_workloads) : max_workloads_(max_workloads) {}
 
-  // Both by endpoint number; `names` has all that exist now.
+  // Both by endpoint number; `names` has all workloads that exist now.
   std::vector<Row> Update(const std::map<std::uint32_t, sl_endpoint_counters>& counters,
                           const std::map<std::uint32_t, policy::ObjectName>& names);
 

@@ -19,10 +19,10 @@ What `/metrics` says (`--metrics`, 127.0.0.1:9464 by default), in Prometheus' te
 `SLUICE_UPDATE_DOCS=1 build/bin/unit_telemetry --gtest_filter=MetricList.*`. A test compares it, another one compares a
 real scrape with the list.
 
-A bound says how many series a metric may have. Labels come from fixed sets, but for names of workloads, programs and
-policies: of those as many have series of their own as the options allow, and the rest is summed up in one series,
-`other`. A series is never taken from one to be given to another: it goes when its workload or policy goes. A label
-without a value is absent, as Prometheus has it.
+A bound says how many series a metric may have. Labels come from fixed sets, except names of workloads, programs and
+policies: as many of those as the options allow have their own series, and all others are summed up in one series,
+`other`. A series never changes its owner: it disappears with its workload or policy. A label without a value is absent,
+as usual in Prometheus.
 
 - `verdict`: `FORWARDED`, `DROPPED`, or `AUDIT` (forwarded, and a policy in audit would have dropped it).
 - `reason`: why a packet was dropped; `NONE` otherwise.
@@ -44,7 +44,7 @@ const char* NameOf(MetricKind kind) {
 
 std::string Page() {
   std::string page = kHead;
-  page += "\n| metric | type | meaning | labels | at most | there |\n| --- | --- | --- | --- | --- | --- |\n";
+  page += "\n| metric | type | meaning | labels | at most | present |\n| --- | --- | --- | --- | --- | --- |\n";
   for (const MetricInfo& info : MetricList()) {
     page += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", info.name, NameOf(info.kind), info.help,
                         info.labels.empty() ? "" : fmt::format("`{}`", fmt::join(info.labels, "`, `")),
