@@ -106,13 +106,14 @@ std::chrono::milliseconds Collector::Sweep() {
 
 void Collector::LookForLosses() {
   const auto counters = datapath_->ReadEventCounters();
-  if (!counters.ok()) return LogWarn("looking for lost events: {}", Message(counters.status()));
+  if (!counters.ok()) return LogWarn("reading counts of lost events: {}", Message(counters.status()));
   const std::uint64_t lost = (*counters)[SL_COUNTER_EVENT_LOST_RING_FULL];
   if (known_lost_ && lost > *known_lost_) hub_->PublishLoss("RING_FULL", lost - *known_lost_);
   known_lost_ = lost;
   const std::uint64_t refused = (*counters)[SL_COUNTER_EVENT_LOST_SHARE];
   if (known_refused_ == refused) return;
-  if (const Status status = TellShares(); !status.ok()) return LogWarn("looking for lost events: {}", Message(status));
+  if (const Status status = TellShares(); !status.ok())
+    return LogWarn("reading counts of lost events: {}", Message(status));
   known_refused_ = refused;
 }
 

@@ -11,7 +11,7 @@ constexpr std::uint32_t kNoLogin = ~0U;
 constexpr std::uint32_t kAnyCpu = ~0U;
 constexpr std::uint32_t kCoreDumped = 0x80;
 constexpr std::size_t kMaxAncestors = 32;
-// Bytes of arguments in memory.
+// Limits of the arguments in a message, in bytes.
 constexpr std::size_t kAllArguments = SIZE_MAX;
 constexpr std::size_t kArgumentsOfAPeer = 16384;
 
@@ -72,7 +72,7 @@ void AddImage(const ProcessImage& image, v1::Process* out) {
   out->set_working_directory(ToUtf8(image.working_directory));
 }
 
-// What the record of the instance's beginning told.
+// Adds the facts from the record of the instance's start.
 void AddBeginning(const ProcessInstance& instance, v1::Process* out) {
   out->set_tid(instance.tid);
   out->set_namespace_pid(instance.namespace_pid);
@@ -199,7 +199,7 @@ v1::Event ProcessEvents::MakeLost(const sl_process_loss_key& key, std::uint64_t 
   return event;
 }
 
-// Only where all of its processes agree: without version 2 cgroups, one id is that of many workloads.
+// Only if all of its processes have the same workload: without version 2 cgroups, many workloads share one id.
 std::optional<policy::ObjectName> ProcessEvents::WorkloadOfCgroup(std::uint64_t cgroup) const {
   std::optional<policy::ObjectName> found;
   if (!workload_ || cgroup == 0) return found;

@@ -1,4 +1,4 @@
-// Process lives as messages of sluice.v1.
+// Process instances as messages of sluice.v1.
 #pragma once
 
 #include <functional>
@@ -11,36 +11,36 @@
 
 namespace sluice::telemetry {
 
-// "PROCESS_RING_FULL", by sl_process_loss_cause.
+// The name of an sl_process_loss_cause: "PROCESS_RING_FULL".
 const char* ProcessLossName(std::uint32_t cause);
 
-// Whose process it is, told from its network namespace or its cgroup; nothing: no workload's. From any thread.
+// Finds a process's workload by its network namespace or its cgroup; nothing: no workload. From any thread.
 using WorkloadResolver = std::function<std::optional<policy::ObjectName>(const ProcessInstance&)>;
 
 // Thread-safe.
 class ProcessEvents {
  public:
-  // `tree` outlives this; `clock` is of CLOCK_BOOTTIME. An empty resolver: no workloads are known.
+  // `tree` must outlive this; `clock` reads CLOCK_BOOTTIME. An empty resolver: no workloads are known.
   ProcessEvents(std::string node, const ProcessTree* tree, WorkloadResolver workload, Clock clock)
       : node_(std::move(node)),
         tree_(tree),
         workload_(std::move(workload)),
         clock_(std::make_unique<WallClock>(std::move(clock))) {}
 
-  // Of CLOCK_BOOTTIME. Several times a second, so that times are right when the wall clock is set.
+  // CLOCK_BOOTTIME. Call several times a second, so that times are right after the wall clock is set.
   std::uint64_t Now() const { return clock_->Now(); }
   v1::Event MakeExec(const ProcessInstance& instance) const;
   v1::Event MakeFork(const ProcessInstance& instance) const;
   v1::Event MakeExit(const ProcessInstance& instance) const;
-  // `count` events that the sensors could not send.
+  // A loss of `count` events that the sensors could not send.
   v1::Event MakeLost(const sl_process_loss_key& key, std::uint64_t count) const;
 
   std::optional<policy::ObjectName> WorkloadOf(const ProcessInstance& instance) const {
     return workload_ ? workload_(instance) : std::nullopt;
   }
   void ToProto(const ProcessInstance& instance, v1::Process* out) const;
-  // As an end of a flow has it: of the arguments only the first few KiB, as each of the process's flows repeats them.
-  // False, and nothing in `out`: the id is not known, or not any more.
+  // For an end of a flow: only the first few KiB of arguments, because each of the process's flows repeats them. False:
+  // the id is unknown or forgotten, and `out` is unchanged.
   bool ToPeer(sl_process_id id, v1::Process* out) const;
 
  private:

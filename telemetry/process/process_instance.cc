@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kIdLength = 64;
 
-// A run of exactly 64 digits. Beside a container its monitor has a scope of its own, named after it.
+// A run of exactly 64 digits. A container's monitor (conmon) has its own scope with the container's id in its name.
 std::string IdIn(std::string_view part) {
   if (part.find("conmon") != std::string_view::npos) return {};
   std::size_t begin = 0;

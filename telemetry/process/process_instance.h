@@ -1,4 +1,4 @@
-// What is known of one process instance: between two of fork, exec and exit. Cheap to copy.
+// The known facts about one process instance: what runs between two of fork, exec and exit. Cheap to copy.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace sluice::telemetry {
 
-// What an exec loaded; forked children share it.
+// The program that an exec loaded; forked children share it.
 struct ProcessImage {
   std::string binary;
   std::string script;
@@ -21,16 +21,16 @@ struct ProcessImage {
 
 struct ProcessInstance {
   sl_process_id id = 0;
-  sl_process_id parent = 0;    // 0: not known, or none
-  sl_process_id previous = 0;  // of the same process, ended by this one's exec
+  sl_process_id parent = 0;    // 0: unknown, or none
+  sl_process_id previous = 0;  // the same process before this instance's exec
   std::uint32_t pid = 0;
   std::uint32_t parent_pid = 0;
   std::uint32_t tid = 0;
   std::uint32_t namespace_pid = 0;
   std::uint32_t namespace_tid = 0;
   std::uint64_t start_ns = 0;  // CLOCK_BOOTTIME, as all times here
-  std::uint64_t birth_ns = 0;  // of the process
-  std::uint64_t end_ns = 0;    // 0: it lives
+  std::uint64_t birth_ns = 0;  // start of the process
+  std::uint64_t end_ns = 0;    // 0: alive
   std::uint32_t flags = 0;     // enum sl_process_flags
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
@@ -39,14 +39,14 @@ struct ProcessInstance {
   std::uint64_t capabilities = 0;
   sl_process_namespaces namespaces{};
   std::uint64_t cgroup = 0;
-  bool incomplete = true;                          // its beginning was not seen: only the numbers above `flags` hold
-  std::string name;                                // the kernel's
+  bool incomplete = true;                          // its start was not seen: only the numbers above `flags` are valid
+  std::string name;                                // the kernel's name
   std::shared_ptr<const std::string> cgroup_path;  // null: not known
   std::shared_ptr<const ProcessImage> image;       // null: not known, or a kernel thread
-  std::optional<std::uint32_t> wait_status;        // of an exit that was seen
+  std::optional<std::uint32_t> wait_status;        // absent: its exit was not seen
 };
 
-// 64 hexadecimal digits in the innermost part of the path that has them, as all runtimes write it; empty: none.
+// The 64 hexadecimal digits in the innermost part of the path that has them, as all runtimes do; empty: none.
 std::string ContainerId(const std::string& cgroup_path);
 
 // "NODE:PID:NANOSECONDS": the pid on the host, and the start of the instance in nanoseconds since boot.

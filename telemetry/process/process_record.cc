@@ -11,7 +11,7 @@ std::string_view Take(std::string_view& bytes, std::size_t length) {
   return taken;
 }
 
-// One string for each NUL, and what follows the last one.
+// Splits at each NUL; text after the last NUL is one more string.
 std::vector<std::string> Split(std::string_view text) {
   std::vector<std::string> parts;
   while (!text.empty()) {
@@ -24,7 +24,7 @@ std::vector<std::string> Split(std::string_view text) {
 
 void SplitArguments(std::string_view text, ProcessRecord& record) {
   std::vector<std::string> all = Split(text);
-  // A process that wrote its title over its arguments leaves NULs behind it; an exec's list is as the caller gave it.
+  // A process that wrote a title over its arguments leaves NULs after it. After an exec, the list is the caller's.
   if (record.event() == SL_PROCESS_EVENT_SEED) {
     while (!all.empty() && all.back().empty()) all.pop_back();
   }
@@ -33,7 +33,7 @@ void SplitArguments(std::string_view text, ProcessRecord& record) {
   record.arguments.assign(std::make_move_iterator(all.begin() + 1), std::make_move_iterator(all.end()));
 }
 
-// The caller's spelling, made absolute where the directory is known.
+// The script's path as the caller wrote it, made absolute if the working directory is known.
 std::string ScriptPath(std::string_view script, const std::string& working_directory) {
   if (script.empty() || script.front() == '/' || working_directory.empty()) return std::string(script);
   while (script.starts_with("./")) script.remove_prefix(2);

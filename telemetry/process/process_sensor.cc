@@ -9,11 +9,11 @@
 namespace sluice::telemetry {
 namespace {
 
-// Events wait while all processes are read: so that it takes a tenth of the time at most, or a hundredth.
+// While all processes are read, events wait. So readings use at most a tenth (or a hundredth) of the time.
 constexpr int kPauses = 9, kPausesOfShare = 99;
 constexpr int kHealIntervalsOfShare = 10;
 
-// A share for each workload, one for the node, and one for whoever is in a network namespace of nobody's.
+// One share for each workload, one for the node, and one for processes in unknown network namespaces.
 ProcessTree::Options WithOwner(ProcessTree::Options tree, const WorkloadResolver& workload) {
   struct stat own {};
   const bool known = stat("/proc/self/ns/net", &own) == 0;
@@ -117,7 +117,7 @@ void ProcessSensor::Consume(std::string_view bytes) {
   Publish(*instance, record->event());
 }
 
-// Exec and exit are remembered; forks are told only while somebody may want to know.
+// Exec and exit events go to the history; forks only to followers.
 void ProcessSensor::Publish(const ProcessInstance& instance, sl_process_event event) {
   const bool watched = hub_->watched();
   EventPtr made;
@@ -136,12 +136,12 @@ void ProcessSensor::Publish(const ProcessInstance& instance, sl_process_event ev
 std::uint64_t ProcessSensor::AnnounceLosses() {
   const auto losses = probes_->TakeLosses();
   if (!losses.ok()) {
-    LogWarn("looking for lost process events: {}", Message(losses.status()));
+    LogWarn("reading counts of lost process events: {}", Message(losses.status()));
     return 1;
   }
   std::uint64_t seeds = 0;
   for (const bpf::ProcessLoss& loss : *losses) {
-    if (loss.key.cause != SL_PROCESS_LOSS_TABLE_FULL)  // of that only the kernel's table suffers
+    if (loss.key.cause != SL_PROCESS_LOSS_TABLE_FULL)  // that one affects only the kernel's table
       damage_ = std::max(damage_, loss.key.cause == SL_PROCESS_LOSS_SHARE ? Damage::kOfShare : Damage::kAny);
     if (loss.key.event == SL_PROCESS_EVENT_SEED) seeds += loss.count;
     if (hub_->watched()) hub_->Publish(std::make_shared<const v1::Event>(events_.MakeLost(loss.key, loss.count)));
@@ -175,7 +175,7 @@ void ProcessSensor::Heal() {
       !HasPaused(of_share ? kPausesOfShare : kPauses))
     return;
   if (const Status status = Seed(); !status.ok()) {
-    LogWarn("healing the process tree: {}", Message(status));
+    LogWarn("resync of the process tree: {}", Message(status));
     return;
   }
   const std::lock_guard lock(mutex_);

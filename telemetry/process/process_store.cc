@@ -24,7 +24,7 @@ ProcessStore::Entry* ProcessStore::Add(ProcessInstance instance, const policy::O
     return nullptr;
   }
   const sl_process_id id = instance.id;
-  // A later instance of the pid may be known already: then this one is over.
+  // A later instance with this pid may be known already: then this one has ended.
   const auto [newest, added] = by_pid_.try_emplace(instance.pid, id);
   if (!added && newest->second < id) newest->second = id;
   Entry& entry = instances_.emplace(id, Entry{.instance = std::move(instance), .share = {}}).first->second;
@@ -80,7 +80,7 @@ const ProcessInstance* ProcessStore::FindLifeByPid(std::uint32_t pid) const {
   return found == by_pid_.end() ? nullptr : FindInstance(found->second);
 }
 
-// Of an instance that may come later, or has been evicted.
+// Counts references to `id`, which may be of an instance that comes later or has been evicted.
 void ProcessStore::Refer(sl_process_id id, int by) {
   if (id == 0) return;
   const auto found = references_.try_emplace(id, 0).first;
@@ -162,8 +162,9 @@ void ProcessStore::Remove(sl_process_id id) {
   Refer(previous, -1);
 }
 
-// By whoever has most: his oldest end, and last one that others descend from, which leaves a gap in their ancestry.
-// Where all of his live, the newest is not kept; false: that is the one that comes, or what comes has ended.
+// Removes one instance of the largest share: the one that ended first, preferably one without descendants (else their
+// ancestry gets a gap). If all of them are alive, the newest is removed; false if that is the new instance, or if the
+// new instance has ended.
 bool ProcessStore::MakeRoom(const policy::ObjectName& owner, bool living) {
   while (true) {
     auto most = std::max_element(shares_.begin(), shares_.end(),
@@ -187,7 +188,7 @@ void ProcessStore::Expire(std::uint64_t now_ns) {
   for (auto it = shares_.begin(); it != shares_.end();) {
     Share& share = it->second;
     while (!share.unreferenced.empty() && share.unreferenced.begin()->first + options_.grace_ns <= now_ns) {
-      Remove(share.unreferenced.begin()->second);  // may make its parent the next
+      Remove(share.unreferenced.begin()->second);  // may add its parent to this set
     }
     it = share.size() == 0 && *share.image_bytes == 0 ? shares_.erase(it) : std::next(it);
   }

@@ -5,7 +5,7 @@
 namespace sluice::telemetry {
 namespace {
 
-// Of a walk along ancestors.
+// Limit for a walk along ancestors.
 constexpr std::size_t kMaxSteps = 4096;
 
 bool HasSameProgram(const ProcessInstance& a, const ProcessInstance& b) {
@@ -13,7 +13,7 @@ bool HasSameProgram(const ProcessInstance& a, const ProcessInstance& b) {
          a.image->script == b.image->script;
 }
 
-// An instance of its own program, not a child that still runs its parent's.
+// The instance executed its program itself; it is not a child that still runs its parent's.
 bool RanItsOwn(const ProcessInstance& instance) {
   return (instance.flags & (SL_PROCESS_EXECED | SL_PROCESS_SEEDED)) != 0;
 }
@@ -42,7 +42,7 @@ std::optional<ProcessInstance> ProcessTree::Apply(const ProcessRecord& record) {
     EndPrevious(record);
     entry = Add(Identify(header), OwnerOf(record));
   }
-  if (entry == nullptr) {  // no room: the event can be told, not kept
+  if (entry == nullptr) {  // no room: the event is reported, but the instance is not kept
     ProcessInstance passing = Identify(header);
     Fill(passing, record);
     FillImage(passing, record, nullptr);
@@ -51,7 +51,7 @@ std::optional<ProcessInstance> ProcessTree::Apply(const ProcessRecord& record) {
     return passing;
   }
   entry->seen = seeding_;
-  // Of the instance's beginning, the iterator knows no more than an event did, and less of the parent.
+  // About the instance's start, the iterator knows no more than an event, and less about the parent.
   const bool known = record.event() == SL_PROCESS_EVENT_SEED && !entry->instance.incomplete;
   if (known) {
     FillChangeable(entry->instance, record);
@@ -62,11 +62,11 @@ std::optional<ProcessInstance> ProcessTree::Apply(const ProcessRecord& record) {
   }
   if (!is_new) store_.MoveToItsOwner(*entry);
   ProcessInstance told = entry->instance;
-  if (record.event() == SL_PROCESS_EVENT_EXEC) EndPrevious(record);  // may make room, also by this entry
+  if (record.event() == SL_PROCESS_EVENT_EXEC) EndPrevious(record);  // may make room, even by removing this entry
   return told;
 }
 
-// The exit of an instance that was never told of is remembered, so that the iterator's late record does not revive it.
+// The exit of an unknown instance is kept too, so that the iterator's late record does not revive it.
 std::optional<ProcessInstance> ProcessTree::ApplyExit(const ProcessRecord& record) {
   const sl_process_header& header = record.header();
   Entry* entry = header.id != 0 ? store_.Find(header.id) : FindByBirth(header);
@@ -78,7 +78,7 @@ std::optional<ProcessInstance> ProcessTree::ApplyExit(const ProcessRecord& recor
     entry = Add(std::move(over), OwnerOf(record));
     if (entry != nullptr) store_.SetAncestors(*entry, header.parent, 0);
   }
-  if (entry == nullptr) {  // no room: the event can be told, not kept
+  if (entry == nullptr) {  // no room: the event is reported, but the instance is not kept
     ProcessInstance passing = Identify(header);
     passing.end_ns = header.time_ns;
     passing.wait_status = record.wait_status;
@@ -89,19 +89,19 @@ std::optional<ProcessInstance> ProcessTree::ApplyExit(const ProcessRecord& recor
   return entry->instance;
 }
 
-// The kernel's table was full and had no id for the process.
+// For a process without an id, because the kernel's table was full.
 ProcessTree::Entry* ProcessTree::FindByBirth(const sl_process_header& header) {
   Entry* entry = store_.FindByPid(header.pid);
   return entry != nullptr && entry->instance.birth_ns == header.birth_ns ? entry : nullptr;
 }
 
-// What the tree has under this pid began before: its end was lost.
+// Ends an older instance with this pid: its exit was lost.
 void ProcessTree::EndOlder(const sl_process_header& header) {
   Entry* entry = store_.FindByPid(header.pid);
   if (entry != nullptr && entry->instance.id < header.id) store_.End(*entry, header.start_ns, std::nullopt);
 }
 
-// What ran under this pid until now: the instance that an exec replaced, or one whose end was lost.
+// Ends the instance that ran under this pid until now: an exec replaced it, or its exit was lost.
 void ProcessTree::EndPrevious(const ProcessRecord& record) {
   const sl_process_header& header = record.header();
   const sl_process_id previous = record.start.previous;
@@ -126,7 +126,8 @@ ProcessTree::Entry* ProcessTree::Add(ProcessInstance instance, const policy::Obj
   return entry;
 }
 
-// An exit does not tell it: as that of the instance before, or of who forked the process.
+// The share of a record's process. An exit record does not name it: then that of the previous instance, or of the
+// parent.
 policy::ObjectName ProcessTree::OwnerOf(const ProcessRecord& record) {
   const sl_process_header& header = record.header();
   const Entry* near = store_.Find(record.start.previous);
@@ -151,7 +152,7 @@ void ProcessTree::Fill(ProcessInstance& instance, const ProcessRecord& record) {
   FillChangeable(instance, record);
 }
 
-// What a process may have otherwise than at its instance's beginning.
+// Sets facts that may have changed since the instance's start.
 void ProcessTree::FillChangeable(ProcessInstance& instance, const ProcessRecord& record) {
   const sl_process_start& start = record.start;
   instance.parent_pid = start.header.parent_pid;
@@ -168,7 +169,7 @@ void ProcessTree::FillChangeable(ProcessInstance& instance, const ProcessRecord&
     instance.cgroup_path = std::make_shared<const std::string>(record.cgroup_path);
 }
 
-// `share` null: of an instance that is told, not kept.
+// `share` null: the instance is reported, but not kept.
 void ProcessTree::FillImage(ProcessInstance& instance, const ProcessRecord& record, const ProcessStore::Share* share) {
   if (record.event() == SL_PROCESS_EVENT_FORK) {
     const ProcessInstance* parent = store_.FindInstance(record.header().parent);
@@ -214,14 +215,14 @@ std::optional<ProcessInstance> ProcessTree::FindByPid(std::uint32_t pid) const {
   return instance == nullptr ? std::nullopt : std::optional(*instance);
 }
 
-// Who forked the instance's process. Where that is not known, as of a daemon after a restart of the agent, who would
-// reap it now. `known` false: it is not the one that forked, or nobody although there was one.
+// The parent that forked the instance's process. If unknown (a daemon after the agent restarted): the process that
+// would reap it now. `known` false: the result is not the forking parent, or is null although there was one.
 const ProcessInstance* ProcessTree::FindParent(const ProcessInstance& instance, bool* known) const {
   const ProcessInstance* parent = store_.FindInstance(instance.parent);
   *known = parent != nullptr || (instance.parent == 0 ? instance.parent_pid == 0 : instance.parent == first_);
   if (parent != nullptr || instance.parent_pid == 0) return parent;
   const ProcessInstance* reaper = store_.FindLifeByPid(instance.parent_pid);
-  // Who was born later only has the pid of the one that went.
+  // A process that started later than the child only reuses the parent's pid.
   return reaper != nullptr && reaper->birth_ns < instance.birth_ns ? reaper : nullptr;
 }
 

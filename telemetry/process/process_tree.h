@@ -1,9 +1,8 @@
-// Process instances by id and by pid, made of the sensors' records: those that live, those that ended a short while
-// ago, and those that a known one descends from. Memory is bounded (ProcessStore); what does not fit is absent, never
-// wrong.
+// Process instances by id and by pid, made from the sensors' records: living ones, ones that ended a short while ago,
+// and ancestors of known ones. Memory is bounded (ProcessStore); what does not fit is absent, never wrong.
 //
-// Records of one process come in their order (one ring), but the iterator's may come late: an instance that has ended
-// stays so. Thread-safe. Results are copies.
+// Records of one process come in order (one ring), but the iterator's may come late: they do not revive an ended
+// instance. Thread-safe. Results are copies.
 #pragma once
 
 #include <mutex>
@@ -24,25 +23,25 @@ class ProcessTree {
   explicit ProcessTree(Options options) : store_(std::move(options)) {}
   ProcessTree() : ProcessTree(Options()) {}
 
-  // The instance as it is after the record; nothing when the record tells nothing: an end that was known.
+  // The instance after the record; nothing if the record has nothing new: a known end.
   std::optional<ProcessInstance> Apply(const ProcessRecord& record);
 
   std::optional<ProcessInstance> Find(sl_process_id id) const;
-  std::optional<ProcessInstance> FindByPid(std::uint32_t pid) const;  // the one that lives now
+  std::optional<ProcessInstance> FindByPid(std::uint32_t pid) const;  // the living one
   // Nearest first: the programs that this process ran before, then the instance that forked it, and so on. A program
-  // that executed itself is there once. `cut`: there are more, or some are not known.
+  // that executed itself is listed once. `cut` is set if there are more, or if some are not known.
   std::vector<ProcessInstance> Ancestors(sl_process_id id, std::size_t max = 32, bool* cut = nullptr) const;
-  // The nearest ancestor that lives: it, or what it has executed since.
+  // The pid of the nearest living ancestor, which may have executed another program since.
   std::optional<std::uint32_t> LivingParent(sl_process_id id) const;
   std::vector<ProcessInstance> Living() const;  // by id
 
-  // Between these two calls every living process is told of, by seed or by event; what has changed of it without an
-  // event (credentials, namespaces, cgroup) is known then. At the end, instances that began before
-  // and were not told of have ended unseen. `complete` false: some may have been lost, nothing is concluded.
+  // Between these two calls a seed or an event reports every living process, and with it changes that have no event
+  // (credentials, namespaces, cgroup). EndSeed marks older instances that were not reported as ended. `complete` false:
+  // reports may have been lost, so nothing is marked.
   void BeginSeed(std::uint64_t now_ns);
   void EndSeed(std::uint64_t now_ns, bool complete);
 
-  // The instance of the host's first process, which some hosts keep to themselves. It has no ancestors.
+  // Sets the instance of the host's first process, which some hosts hide. It has no ancestors.
   void SetFirst(sl_process_id id);
 
   void Expire(std::uint64_t now_ns);
@@ -65,7 +64,7 @@ class ProcessTree {
   mutable std::mutex mutex_;
   ProcessStore store_;
   sl_process_id first_ = 0;
-  std::uint64_t seeding_ = 0;  // number of the present seeding, or the last
+  std::uint64_t seeding_ = 0;  // number of the current or last seeding
   std::uint64_t seed_began_ns_ = 0;
 };
 

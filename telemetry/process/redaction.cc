@@ -7,21 +7,21 @@
 namespace sluice::telemetry {
 namespace {
 
-// Half a match may be an argument's end and half another's beginning.
+// A match may begin in one argument and end in the next.
 struct Span {
   std::size_t begin, end;
 };
 
-// What programs and people call secrets, as an option's or a variable's value, in a header, or in a URL.
+// Usual names of secrets in options, variables, headers and URLs.
 #define SL_SECRET                                                                                     \
   "(?:passwords?|passwd|passphrase|secrets?|tokens?|api[-_]?keys?|access[-_]?keys?|secret[-_]?keys?|" \
   "private[-_]?keys?|credentials?)"
-// A NUL stands between two arguments here, so that "the rest of this argument" can be said.
+// Two arguments are separated by NUL here, so that a pattern can match "the rest of this argument".
 #define SL_SPACE R"([\s\x00])"
 #define SL_WORD R"([^\s\x00])"
 #define SL_REST R"([^\x00])"
 #define SL_OPTION "(?i)(?:^|" SL_SPACE ")--?[a-z0-9_.-]*" SL_SECRET
-// What is in quotes, to their end.
+// Text in quotes, up to the closing quote.
 #define SL_QUOTED R"((?:\\["']([^"'\\\x00]+)|"((?:[^"\\\x00]|\\[^\x00])+)|'([^'\x00]+)))"
 #define SL_PRIVATE_KEY "[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
 #define SL_MYSQL R"(\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump|mariadb-admin))"
@@ -48,12 +48,12 @@ constexpr const char* kBuiltIn[] = {
     SL_MYSQL SL_SPACE "(?:" SL_WORD "+" SL_SPACE ")*?-p(" SL_WORD "+)",
     R"(\bsshpass\x00(?:[^\x00]*\x00)*?-p\x00?([^\x00]+))",
     R"(\bsshpass)" SL_SPACE "(?:" SL_WORD "+" SL_SPACE ")*?-p" SL_SPACE "?(" SL_WORD "+)",
-    // What is a token by its looks: private keys, JSON web tokens, and those of large providers.
+    // Tokens that are known by their form: private keys, JSON web tokens, and tokens of large providers.
     "-----BEGIN " SL_PRIVATE_KEY R"(([^\x00]*?)(?:-----END|\x00|$))",
     R"(\b(eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)\b)",
     R"(\b((?:AKIA|ASIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{20,}|glpat-[A-Za-z0-9_-]{16,}|xox[abprs]-[A-Za-z0-9-]{10,})\b)",
 };
-// A whole argument NAME=VALUE or --name=VALUE begins so.
+// The beginning of a whole argument NAME=VALUE or --name=VALUE.
 constexpr const char* kAssignment = "(?i)[a-z0-9_.-]*" SL_SECRET "=";
 
 constexpr std::int64_t kPatternMemory = 4 << 20;
@@ -71,7 +71,7 @@ void AddSpans(const re2::RE2& pattern, const std::string& line, std::vector<Span
       if (part.data() != nullptr && !part.empty()) spans.push_back({offset(part), offset(part) + part.size()});
     }
     const std::size_t end = offset(found[0]) + found[0].size();
-    // What was read for one match may begin the next: go on where the last group ended, at least one byte further.
+    // The end of one match may begin the next one: continue where the last group ended, at least one byte further.
     std::size_t next = end;
     if (groups > 1 && found.back().data() != nullptr && !found.back().empty()) {
       next = std::min(end, offset(found.back()) + found.back().size());
@@ -80,12 +80,12 @@ void AddSpans(const re2::RE2& pattern, const std::string& line, std::vector<Span
   }
 }
 
-// sh -c, bash -lc: what follows is a script, whose first assignment ends before the argument does.
+// sh -c, bash -lc: the next argument is a script, so an assignment's value does not extend to the argument's end.
 bool TakesAScript(const std::string& argument) {
   return argument.size() >= 2 && argument.front() == '-' && argument.back() == 'c' && argument[1] != '-';
 }
 
-// The values of arguments that begin as `pattern` says.
+// The values of arguments whose beginning matches `pattern`.
 void AddValues(const re2::RE2& pattern, const std::string& argument0, const std::vector<std::string>& arguments,
                std::vector<Span>& spans) {
   std::size_t at = argument0.size() + 1;
@@ -110,7 +110,7 @@ std::string Cut(const std::string& argument, std::size_t at, const std::vector<S
     const std::size_t stop = std::min(span.end, end);
     if (begin >= stop) continue;
     out += argument.substr(done - at, begin - done);
-    // Where the one before ended here it has left its mark.
+    // If the previous span ended here, its mark is already there.
     if (begin != done || done == at || !out.ends_with(Redaction::kMark)) out += Redaction::kMark;
     done = stop;
   }
