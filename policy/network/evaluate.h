@@ -1,4 +1,4 @@
-// The reference evaluator: the specification of who may talk to whom. It is written to be read beside the
+// The reference evaluator: the specification of which flows policies allow. It is written to be read beside the
 // Kubernetes documentation, not to be fast; the compiled tables and the BPF programs are tested against it.
 // Numbers in comments are those of docs/policy.md, "Rules".
 #pragma once

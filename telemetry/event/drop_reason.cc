@@ -50,7 +50,7 @@ const char* Advice(sl_drop_reason reason) {
              "rulesets again. If it comes back, report it with the archive that `sluice sysdump` makes.";
     case SL_DROP_QUARANTINED:
       return "`sluice status` lists the workloads in quarantine. `sluice quarantine NAMESPACE/NAME --release` ends it. "
-             "The agent's --quarantine-allow names peers that may always talk to such a workload.";
+             "The agent's --quarantine-allow names peers that may always reach such a workload.";
     case SL_DROP_LINK_CONTROL:
       return "A workload may send ARP, neighbour discovery and multicast membership as a host does, up to 128 KiB a "
              "second. Find the program that sends router advertisements, redirects or queries, or more than that.";

@@ -31,11 +31,11 @@ bool Contains(const std::vector<Value>& wanted, const Value& value) {
   return Any(wanted, [&](const Value& one) { return one == value; });
 }
 
-// "... there is none; did you mean X? There are A, B, C".
+// "unknown drop reason Y; did you mean X? Known are A, B, C".
 Status NoSuch(const char* what, const std::string& text, const std::vector<std::string>& known) {
   const std::string nearest = Nearest(known, text);
-  return InvalidError("{} {}: there is none{}; there are {}", what, text,
-                      nearest.empty() ? "" : "; did you mean " + nearest + "?", fmt::join(known, ", "));
+  return InvalidError("unknown {} {}{} Known are {}", what, text,
+                      nearest.empty() ? "." : "; did you mean " + nearest + "?", fmt::join(known, ", "));
 }
 
 // Errors get the name of the condition in front.

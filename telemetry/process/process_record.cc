@@ -60,7 +60,8 @@ StatusOr<ProcessRecord> DecodeProcessRecord(std::string_view bytes) {
   if (header.event == SL_PROCESS_EVENT_EXIT) return DecodeExit(bytes);
   if (header.event >= SL_PROCESS_EVENT_COUNT) return InvalidError("a process record of type {}", header.event);
   ProcessRecord record;
-  if (bytes.size() < sizeof(record.start)) return InvalidError("a process record of {} bytes is cut off", bytes.size());
+  if (bytes.size() < sizeof(record.start))
+    return InvalidError("a process record of {} bytes is truncated", bytes.size());
   std::memcpy(&record.start, Take(bytes, sizeof(record.start)).data(), sizeof(record.start));
   const sl_process_start& start = record.start;
   const std::uint64_t texts = std::uint64_t{start.binary_length} + start.script_length + start.cwd_length +
