@@ -14,10 +14,10 @@ using policy::ObjectName;
 using policy::ResourceId;
 using policy::ResourceMap;
 
-// After the reason to hold: what ends it.
+// Follows the reason for holding: what ends it.
 constexpr const char* kUntilAsked = "; it ends when resources are applied or deleted, or with SIGHUP";
 
-// The numbers that `to` has and `from` has not, or has otherwise; and the names that have none any more.
+// Adds the numbers that are new or different in `to`, and the names that no longer have one.
 void AddEndpointChanges(const node::EndpointIds& from, const node::EndpointIds& to, StateChange* change) {
   for (const auto& [name, id] : to.all()) {
     if (from.Find(name) != id) change->new_endpoints.emplace_back(name, id);
@@ -40,8 +40,7 @@ std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable)
 
 }  // namespace
 
-// While a plan's interfaces are attached and until they are owned, CloseNewInterfaces says nothing of them to the
-// kernel.
+// From attaching a plan's interfaces until Own: CloseNewInterfaces does not touch these interfaces in the kernel.
 class Controller::Attaching {
  public:
   Attaching(Controller* controller, const Plan& plan) : controller_(controller) { Set(&plan.node_view->owners); }
@@ -91,12 +90,12 @@ Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State st
   saved_refusals_ = std::move(state.refusals);
   const bool pinned = datapath_->generation() > 0 || state.pinned;
   if (!unread_directory_.empty()) {
-    holding_ = "the resources directory cannot be read: " + unread_directory_ + "; mend it and send SIGHUP";
+    holding_ = "the resources directory cannot be read: " + unread_directory_ + "; fix it and send SIGHUP";
   } else if (!unreadable_.empty()) {
     const auto& [id, problem] = *unreadable_.begin();
     holding_ = fmt::format(
-        "{} of what was saved cannot be read, the first is {}: {}; it ends when all of it is applied or deleted in one "
-        "step: {}",
+        "{} saved resources cannot be read, the first is {}: {}; it ends when all of them are applied or deleted in "
+        "one step: {}",
         unreadable_.size(), id.ToString(), problem, UnreadableNames(unreadable_));
   } else if (state.unknown || (pinned && !state.doubt.empty())) {
     holding_ = state.doubt + (state.can_save ? kUntilAsked : "");
@@ -120,7 +119,7 @@ Status Controller::SetDirectory(ResourceMap resources) {
   std::vector<policy::Resource> workloads;
   for (const auto& [id, resource] : resources.of(policy::Kind::kWorkload)) workloads.push_back(resource);
   Desired desired(std::move(resources), desired_.api);
-  if (!unread_directory_.empty()) {  // a start would have had it, whatever becomes of this change
+  if (!unread_directory_.empty()) {  // wanted even if this change is refused, as after a start
     unread_directory_.clear();
     desired_ = desired;
     holding_ = fmt::format("the resources directory could not be read at the start{}", kUntilAsked);
@@ -162,7 +161,7 @@ StatusOr<std::uint64_t> Controller::Make(Edit edit) {
   });
 }
 
-// Together; where that is refused, one after the other, so that each gets the answer that it would have got alone.
+// All together; if that is refused, one by one, so that each call gets the answer that it would get alone.
 void Controller::EnforceEdits(const std::vector<Edit*>& edits) {
   Desired desired = desired_;
   std::map<ResourceId, const policy::Resource*> last;  // null: deleted
@@ -201,7 +200,7 @@ void Controller::EnforceEdits(const std::vector<Edit*>& edits) {
   for (Edit* const edit : accepted) EnforceEdits({edit});
 }
 
-// All of the edit or, with an error, nothing of it.
+// Adds the whole edit or, with an error, nothing of it.
 Status Controller::AddTo(Desired& desired, const Edit& edit) const {
   for (const ResourceId& id : edit.deletes) {
     if (desired.api.contains(id) || unreadable_.contains(id)) continue;
@@ -219,7 +218,7 @@ Status Controller::AddTo(Desired& desired, const Edit& edit) const {
   return OkStatus();
 }
 
-// From what the API was given before. Even one that does not may enforce on what has come to the node since.
+// Whether the change differs from what the API has. Even an equal one may enforce on interfaces that came to the node.
 bool Controller::Differs(const StateChange& change) const {
   const auto is_new = [this](const policy::Resource& resource) {
     const auto old = desired_.api.find(resource.id);
@@ -265,7 +264,7 @@ Status Controller::MakePlan(const Desired& desired, const StateChange& change, L
   return planner_.Make(desired, change, look, before, plan);
 }
 
-// After the node, or a start: nobody asked for it, so nobody can be refused.
+// After a change of the node, or a start: there is no call that could be refused.
 Status Controller::Follow(Desired desired, StateChange change) {
   unattachable_.clear();  // tried again
   if (holding_.empty()) return Enforce(std::move(desired), std::move(change), Look::kAgain, Saving::kIfPossible);
@@ -275,8 +274,7 @@ Status Controller::Follow(Desired desired, StateChange change) {
   return Hold(std::move(desired), std::move(plan), holding_);
 }
 
-// Everything is attached that is a workload's, and nothing that is attached is let go. What the kernel decides by
-// stays.
+// Attaches to all interfaces of workloads, and releases none. The kernel's tables stay.
 Status Controller::Hold(Desired desired, Plan plan, const std::string& why) {
   if (!plan.view->compiled.snapshot) {  // it could not be compiled
     SL_ASSIGN_OR_RETURN(plan.view->compiled, planner_.CompileNothing());
@@ -310,14 +308,14 @@ Status Controller::CheckUnreadable(const StateChange& change) const {
                              std::find(change.deletes.begin(), change.deletes.end(), id) != change.deletes.end();
     if (is_replaced) continue;
     return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "holding: {} was saved and cannot be read ({}): apply or delete, in one step, all of it: {}",
+                     "holding: {} was saved and cannot be read ({}): apply or delete, in one step, all of: {}",
                      id.ToString(), problem, UnreadableNames(unreadable_));
   }
   return OkStatus();
 }
 
-// Plan first (pure but for looking at the node); then the kernel inside the transaction that saves the change, so that
-// either both have it or none; then memory.
+// Plan first (it only reads the node); then the kernel, inside the transaction that saves the change, so that both have
+// it or neither; then memory.
 Status Controller::Enforce(Desired desired, StateChange change, Look look, Saving saving) {
   const bool must_save = saving == Saving::kMust;
   if (must_save) SL_RETURN_IF_ERROR(CheckUnreadable(change));
@@ -356,10 +354,10 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   Status saved = to_save ? save_(change, enforce) : enforce();
   Status status = saved;
   if (!saved.ok() && !must_save && (!carried || carried->ok())) {
-    // The disk's problem, not the node's.
+    // Only the disk failed: enforce without saving.
     status = carried ? *carried : enforce();
   }
-  // The others do not wait for those that no program can be attached to.
+  // Workloads that no program can be attached to must not delay the others.
   if (!status.ok() && unattachable_.size() > unattachable) {
     return Enforce(std::move(desired), {.revision = change.revision}, Look::kAgain, saving);
   }
@@ -369,9 +367,9 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
       owners_.insert(plan.node_view->owners.begin(), plan.node_view->owners.end());
     }
     if (carried && carried->ok() && restored_) {
-      // Not on disk: back to what is.
+      // The change is not on disk: back to the generation that is.
       if (Status undone = datapath_->Commit(view()->compiled.tables); !undone.ok()) {
-        LogError("the kernel enforces a change that was refused, and the one before cannot be put back: {}",
+        LogError("the kernel enforces a refused change, and the generation before cannot be restored: {}",
                  Message(undone));
       }
     }
@@ -401,27 +399,27 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   return OkStatus();
 }
 
-// Interfaces are closed before they are opened by the generation that knows them.
+// Interfaces are closed first; the generation that knows them opens them.
 Status Controller::Carry(const Plan& plan, Saving saving) {
   for (const auto& [name, number] : plan.node_view->ids.all()) {
     if (ids_.Find(name) == number) continue;
     const auto binding = plan.node_view->bindings.find(name);
     const auto before = binding == plan.node_view->bindings.end() ? in_force_before_.end()
                                                                   : in_force_before_.find(binding->second.ifindex);
-    if (before != in_force_before_.end() && before->second == number) continue;  // it goes on
+    if (before != in_force_before_.end() && before->second == number) continue;  // the same endpoint continues
     SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(number));
   }
   SL_RETURN_IF_ERROR(quarantines_.Enforce(plan.node_view->ids));
   if (plan.node_view != node_view_ || !restored_) {
     AttachClosed(plan.node_view->closed);
     if (const Status shares = datapath_->SetShares(plan.node_view->netns); !shares.ok())
-      LogWarn("shares of the tables of processes: {}", Message(shares));
+      LogWarn("set the workloads' shares of the process tables: {}", Message(shares));
     Status attached = OkStatus();
     for (const auto& interface : plan.node_view->interfaces) {
       Status status = datapath_->AttachPod(interface);
       if (status.ok()) continue;
       if (saving == Saving::kMust) return status;
-      if (EnforcedInterfaces().contains(interface.ifindex)) {  // and stays, with what the kernel knows of it
+      if (EnforcedInterfaces().contains(interface.ifindex)) {  // it stays, with the facts that the kernel has
         LogWarn("{}: {}", interface.name, Message(status));
         continue;
       }
@@ -431,10 +429,10 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
     SL_RETURN_IF_ERROR(attached);
   }
   const policy::Tables& tables = plan.view->compiled.tables;
-  // A generation that changes nothing would only make every flow be decided again.
+  // A generation without changes would only make every flow be evaluated again.
   if (restored_ && policy::Diff(view()->compiled.tables, tables).empty()) return OkStatus();
   SL_RETURN_IF_ERROR(datapath_->Commit(tables));
-  AttachClosed(plan.node_view->closed);  // what the generation before enforced on
+  AttachClosed(plan.node_view->closed);  // also those that the generation before enforced on
   return OkStatus();
 }
 
@@ -457,8 +455,8 @@ void Controller::Remember(Desired desired, Plan plan) {
   view_ = std::move(plan.view);
 }
 
-// Under view_mutex_, so that the number is still the workload's: it gets another owner two views later at the earliest,
-// and starts free then.
+// Holding view_mutex_ guarantees that the number is still this workload's: it is reassigned two views later at the
+// earliest, and starts without quarantine then.
 Status Controller::CutOffAtOnce(const ObjectName& name) {
   const std::lock_guard lock(view_mutex_);
   const policy::Endpoint* endpoint = view_->compiled.snapshot ? view_->compiled.snapshot->FindByName(name) : nullptr;

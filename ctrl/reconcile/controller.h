@@ -1,14 +1,14 @@
-// The agent's heart: desired resources x what the node has -> tables in the kernel, one step at a time.
+// The agent's core: desired resources x the node's state -> tables in the kernel, one step at a time.
 //
-// Each change is compiled and put in force as one generation, or refused as a whole with what was valid before still in
-// force. Thread-safe: one mutex orders all changes; readers take a shared view that never changes, and closing what has
-// come waits for no change.
+// Each change is compiled and enforced as one generation, or refused as a whole; then the state before stays in force.
+// Thread-safe: one mutex orders all changes; readers share an immutable view; closing new interfaces waits for no
+// change.
 //
-// Closed first: a workload that is found but cannot be enforced on (no address, another one's address, a change that
-// could not be saved) has its interface attached and in no generation, so that everything there drops.
+// Closed first: a workload that is found but cannot be enforced on (no address, another workload's address, a change
+// that could not be saved) has its interface attached and in no generation, so that everything there drops.
 //
-// Holding: when what was saved cannot be trusted, the generation that the kernel has stays in force and no other
-// replaces it, until somebody changes resources. After a boot there is none, so everything that is attached is closed.
+// Holding: when the saved state cannot be trusted, the kernel's generation stays in force and is not replaced until the
+// resources are changed. After a boot the kernel has none, so everything that is attached is closed.
 #pragma once
 
 #include <atomic>
@@ -35,43 +35,44 @@ class Controller {
   // `datapath` outlives the controller.
   Controller(datapath::Enforcer* datapath, Node node, Save save);
 
-  // What is known after a start, as one step. Holds where `state` says so, where it knows nothing of what the kernel
-  // enforces, and where `directory` could not be read: then until SetDirectory.
+  // Enforces, in one step, what is known after a start. Holds if `state` says so, if it does not know what the kernel
+  // enforces, or if `directory` could not be read (then until SetDirectory).
   Status Restore(StatusOr<policy::ResourceMap> directory, StateStore::State state);
 
-  // What the resources directory says now, in place of what it said before.
+  // Replaces all resources that came from the resources directory.
   Status SetDirectory(policy::ResourceMap resources);
-  // API: create or replace, and remove. Calls that wait while another change is being made are made together, as one
-  // generation and one revision; one that is refused holds up no other. A workload among `resources` whose interface or
-  // addresses cannot be found refuses the change (NotFound, FailedPrecondition as node::Bind); so does one to
-  // remove that does not exist. Returns the revision, which stays where the documents are those that the API was given
-  // before. What a refused change wanted to enforce on and was not before is closed, and listed as unbound, until it is
-  // applied again or deleted, also after a restart.
+  // API: create or replace, and remove. Calls that wait for a running change are made together, as one generation and
+  // one revision; a refused call does not hold up the others. A change is refused when a workload's interface or
+  // addresses cannot be found (NotFound or FailedPrecondition, as node::Bind), or when a resource to remove does not
+  // exist. Returns the revision, which stays the same if the API already had these documents. After a refusal, those of
+  // its workloads that were not enforced on before are closed and listed as unbound, until they are applied again or
+  // deleted, also after a restart.
   StatusOr<std::uint64_t> Apply(const std::vector<policy::Resource>& resources);
   StatusOr<std::uint64_t> Delete(const std::vector<policy::ResourceId>& ids, Missing missing = Missing::kRefused);
-  // Whether such a change would be refused, as far as it is known without touching the kernel or the store. Changes
+  // Whether such a change would be refused, as far as can be known without touching the kernel or the store. Changes
   // nothing. Returns the revision in force.
   StatusOr<std::uint64_t> Try(const std::vector<policy::Resource>& resources,
                               const std::vector<policy::ResourceId>& ids, Missing missing = Missing::kRefused);
 
-  // Cuts a local workload off from the next packet on, without waiting for a change that is under way. It stays so over
-  // restarts, and when the workload is deleted and comes again. NotFound: there is none of this name. One that cannot
-  // be saved counts all the same, and is saved with the next change: `unsaved` says why it was not.
-  // Release ends it, whoever began it. NotFound: there is none of this name, and none that was is in quarantine.
-  // Both return the revision in force: a quarantine is no change of the resources.
+  // Cuts a local workload off from its next packet on, without waiting for a running change. It lasts over restarts,
+  // and when the workload is deleted and created again. NotFound: no workload has this name. A quarantine that cannot
+  // be saved is enforced all the same and is saved with the next change; `unsaved` gets the reason.
+  // Release ends a quarantine, also one that another client began. NotFound: neither a workload nor a quarantine has
+  // this name.
+  // Both return the revision in force: a quarantine does not change the resources.
   StatusOr<std::uint64_t> Quarantine(const policy::ObjectName& name, std::string* unsaved = nullptr);
   StatusOr<std::uint64_t> Release(const policy::ObjectName& name);
-  // Whom the kernel cuts off, whoever told it to; and whom it will when they come (again).
+  // All workloads that the kernel cuts off, also for another caller, and those that it will when they come (again).
   StatusOr<policy::Quarantine> quarantine() const;
 
-  // The node's links or addresses may have changed: looks again, and changes what is in force where they did. A
-  // workload whose look-up fails keeps its last answer; the error then names one, and the rest is done.
+  // Looks at the node's links and addresses again, and enforces what changed. A workload whose look-up fails keeps its
+  // last result; the error then names one such workload, and the rest is done.
   Status Refresh();
-  // Cheaper, for at once: closes what has come of workloads that are not enforced on, also while a change is being
-  // made. Returns how many it has closed; Refresh enforces on them.
+  // Cheap and immediate: closes new interfaces of workloads that are not enforced on, also during a change. Returns how
+  // many it has closed; Refresh enforces on them.
   int CloseNewInterfaces();
 
-  // For who uses the store too: no change is being saved meanwhile.
+  // Runs `run` while no change is being saved; for other users of the store.
   Status WhileNothingIsSaved(const std::function<Status()>& run) {
     const std::lock_guard lock(mutex_);
     return run();
@@ -82,7 +83,7 @@ class Controller {
   std::shared_ptr<const policy::Decision> FindDecision(std::uint32_t number) const { return decisions_.Find(number); }
 
  private:
-  // What CloseNewInterfaces goes by.
+  // What CloseNewInterfaces works from.
   struct Awaited {
     policy::ResourceMap wanted;
     std::shared_ptr<const NodeView> node_view;  // null before the first
@@ -93,14 +94,13 @@ class Controller {
     std::uint64_t number = 0;
   };
   class Attaching;
-  // A workload that was asked for and refused: closed. One that is enforced on elsewhere goes on there.
+  // A refused workload: closed. If it is enforced on elsewhere, it stays enforced there.
   struct Refused {
     std::vector<node::HostEnd> ends;
     std::string problem;
-    std::shared_ptr<const policy::Workload> instead;  // what is wanted of this name; null: nothing
+    std::shared_ptr<const policy::Workload> instead;  // the wanted workload of this name; null: none
   };
-  // What of a change may not be lost with the store: a change that somebody asked for is refused then; following the
-  // node is not.
+  // Whether a change is refused when it cannot be saved: a requested change is, following the node is not.
   enum class Saving { kMust, kIfPossible };
 
   StatusOr<std::uint64_t> Make(Edit edit);
@@ -120,7 +120,7 @@ class Controller {
   int CloseAll();
   Status CheckUnreadable(const StateChange& change) const;
   Status Carry(const Plan& plan, Saving saving);
-  // Both programs are attached, and the generation knows who is there.
+  // Those with both programs attached and an endpoint in the generation.
   std::set<std::uint32_t> EnforcedInterfaces() const;
   void Attach(const std::vector<datapath::PodInterface>& interfaces) const;
   void AttachClosed(std::vector<datapath::PodInterface> interfaces) const;
@@ -146,37 +146,37 @@ class Controller {
   const Save save_;
   mutable std::mutex mutex_;
   Desired desired_;
-  node::EndpointIds ids_;                      // as the kernel has been told
+  node::EndpointIds ids_;                      // as the kernel has them
   node::EndpointIds saved_ids_;                // as the store has them
-  std::uint64_t saved_revision_ = 0;           // likewise
-  Refusals saved_refusals_;                    // likewise
-  Status unsaved_;                             // why something is not there that could be done without
+  std::uint64_t saved_revision_ = 0;           // as the store has it
+  Refusals saved_refusals_;                    // as the store has them
+  Status unsaved_;                             // the result of the last save that was not required
   std::shared_ptr<const NodeView> node_view_;  // of the generation in force; null before the first
   std::map<policy::ObjectName, Refused> refused_;
-  std::map<policy::ObjectName, std::string> unattachable_;  // found, but no program can be attached there, and why
-  std::map<std::uint32_t, std::uint32_t> in_force_before_;  // EndpointsInForce at the start, until a generation of ours
-  std::set<std::uint32_t> released_before_;                 // interfaces that an earlier agent was letting go
+  std::map<policy::ObjectName, std::string> unattachable_;  // found, but no program can be attached, and why
+  std::map<std::uint32_t, std::uint32_t> in_force_before_;  // EndpointsInForce at the start, until our first generation
+  std::set<std::uint32_t> released_before_;                 // interfaces that an earlier agent was releasing
   std::string holding_;                                     // as View
-  std::string unread_directory_;                            // while holding: why
+  std::string unread_directory_;                            // while holding: why it cannot be read
   bool doubted_ = false;                                    // the store has a doubt that no change has ended
-  bool close_all_ = false;                                  // while holding: who the workloads are is not known
+  bool close_all_ = false;                                  // while holding: the workloads are not known
   std::map<policy::ResourceId, std::string> unreadable_;    // while holding
   Planner planner_;
   Quarantines quarantines_;
   bool restored_ = false;
-  // Held for as long as one interface is attached or detached, never for longer; taken after mutex_.
+  // Held while one interface is attached or detached, never longer; taken after mutex_.
   mutable std::mutex closing_mutex_;
-  std::atomic<int> closing_waits_{0};  // CloseNewInterfaces, for that
-  // By closing_mutex_, to the end of these: of the interfaces of node_view_, and of those that stay closed.
-  Owners owners_;
-  const Owners* attaching_ = nullptr;   // whose interfaces a change attaches now, with all that is known of them
+  std::atomic<int> closing_waits_{0};  // threads that wait in LockClosing
+  // Guarded by closing_mutex_, up to awaited_.
+  Owners owners_;                       // of the interfaces of node_view_, and of those that stay closed
+  const Owners* attaching_ = nullptr;   // of the interfaces that a change attaches now
   std::set<std::uint32_t> closed_all_;  // because of close_all_
-  std::map<std::uint32_t, NewInterface> new_interfaces_;  // closed since the look at the node that led to node_view_
+  std::map<std::uint32_t, NewInterface> new_interfaces_;  // closed since the look at the node that node_view_ is from
   std::uint64_t interfaces_closed_ = 0;
   Awaited awaited_;
   EditQueue edits_;
   DecisionMemory decisions_;
-  // By view_mutex_, and written under both.
+  // Guarded by view_mutex_; written with mutex_ held too.
   std::shared_ptr<const View> view_;
   mutable std::mutex view_mutex_;
 };

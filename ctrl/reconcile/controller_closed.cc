@@ -1,4 +1,4 @@
-// Interfaces whose workload is not enforced on: they have our programs, which know nobody there and let nothing pass.
+// Interfaces whose workload is not enforced on: our programs are attached, know no endpoint there and drop everything.
 #include "ctrl/reconcile/controller.h"
 
 #include <algorithm>
@@ -21,7 +21,7 @@ bool Names(const StateChange& change, const ObjectName& workload) {
          std::any_of(change.puts.begin(), change.puts.end(), [&](const auto& resource) { return resource.id == id; });
 }
 
-// Null: there is none of this name.
+// Null: no workload has this name.
 std::shared_ptr<const policy::Workload> FindWorkload(const ResourceMap& resources, const ObjectName& name) {
   const auto found = resources.find({policy::Kind::kWorkload, name});
   return found == resources.end() ? nullptr : (*found).second.workload;
@@ -33,7 +33,7 @@ bool IsAtSamePlace(const policy::Workload& a, const policy::Workload& b) {
 
 }  // namespace
 
-// DetachAllButOwned, which may have many turns, lets who waits here go first.
+// DetachAllButOwned, which may take the lock many times, lets threads that wait here go first.
 std::unique_lock<std::mutex> Controller::LockClosing() {
   closing_waits_++;
   std::unique_lock lock(closing_mutex_);
@@ -58,14 +58,14 @@ int Controller::CloseNewInterfaces() {
   int closed = 0;
   if (!missing.empty() && node_.host_ends) {
     for (const auto& [name, ends] : node_.host_ends(missing)) {
-      if (!ends.ok()) continue;  // said and tried again by Refresh
+      if (!ends.ok()) continue;  // Refresh reports it and tries again
       for (const node::HostEnd& end : *ends) closed += CloseNewInterface(end, name) ? 1 : 0;
     }
   }
   return awaited.all ? closed + CloseAll() : closed;
 }
 
-// A change that is being made may have come to know it meanwhile, or the workload may not be wanted any more.
+// Checks again, with the lock: a running change may know the interface by now, or the workload is no longer wanted.
 bool Controller::CloseNewInterface(const node::HostEnd& end, const ObjectName& name) {
   const auto lock = LockClosing();
   if (FindWorkload(awaited_.wanted, name) == nullptr) return false;
@@ -81,7 +81,7 @@ void Controller::Await(const ResourceMap& wanted, const ResourceMap& more) {
   awaited_.wanted.Merge(more);
 }
 
-// Those that `node_view` do not know, because they came after the look at the node. Under closing_mutex_.
+// Adds those that came after the look at the node that `node_view` is from. Needs closing_mutex_ held.
 void Controller::AddNewInterfaces(const NodeView& node_view, Owners* owners) const {
   for (const auto& [ifindex, new_interface] : new_interfaces_) {
     if (new_interface.number > node_view.looked_at && FindWorkload(node_view.resources, new_interface.name) != nullptr)
@@ -89,7 +89,7 @@ void Controller::AddNewInterfaces(const NodeView& node_view, Owners* owners) con
   }
 }
 
-// What a plan has come to, with what came meanwhile.
+// Takes over a plan's owners, with the interfaces that came meanwhile.
 void Controller::Own(Owners owners, const Plan& plan) {
   const std::lock_guard lock(closing_mutex_);
   AddNewInterfaces(*plan.node_view, &owners);
@@ -101,7 +101,7 @@ void Controller::Own(Owners owners, const Plan& plan) {
   if (!close_all_) closed_all_.clear();
 }
 
-// Who the workloads are is not known, so each interface may be one's.
+// The workloads are not known, so any interface may belong to one.
 int Controller::CloseAll() {
   if (!node_.all_host_ends) return 0;
   const auto ends = node_.all_host_ends();
@@ -132,7 +132,7 @@ std::set<std::uint32_t> Controller::EnforcedInterfaces() const {
   return enforced;
 }
 
-// Where the kernel enforces, what it knows of the interface is more than what is known here, and stays.
+// Skips interfaces that the kernel enforces on: it has more facts about them than are known here.
 void Controller::AttachClosed(std::vector<datapath::PodInterface> interfaces) const {
   if (interfaces.empty()) return;
   const auto enforced = EnforcedInterfaces();
@@ -144,12 +144,12 @@ void Controller::AttachClosed(std::vector<datapath::PodInterface> interfaces) co
 void Controller::Attach(const std::vector<datapath::PodInterface>& interfaces) const {
   for (const datapath::PodInterface& interface : interfaces) {
     if (Status status = datapath_->AttachPod(interface); !status.ok()) {
-      LogError("{} is a workload's and cannot be closed: {}", interface.name, Message(status));
+      LogError("{} belongs to a workload and cannot be closed: {}", interface.name, Message(status));
     }
   }
 }
 
-// What was asked for and is not enforced on is not open because of that.
+// A refused workload must not be left open.
 void Controller::CloseRefused(const std::vector<policy::Resource>& resources, const Status& why) {
   if (!node_.host_ends) return;
   std::vector<const policy::Workload*> wanted;
@@ -191,13 +191,13 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
   view_ = std::move(view);
 }
 
-// Whether it still is after `change`, which makes `resources` what is wanted.
+// Whether it is still refused after `change`; `resources` are those wanted then.
 bool Controller::IsRefused(const ObjectName& name, const StateChange& change, const ResourceMap& resources) const {
   const auto refused = refused_.find(name);
   return refused != refused_.end() && !Names(change, name) && FindWorkload(resources, name) == refused->second.instead;
 }
 
-// Likewise, and not enforced on at the same place by then.
+// Whether it is still refused, and one of its interfaces is not owned in `node_view`.
 bool Controller::IsRefusedAfter(const ObjectName& name, const StateChange& change, const NodeView& node_view) const {
   if (!IsRefused(name, change, node_view.resources)) return false;
   const auto& ends = refused_.at(name).ends;
@@ -213,7 +213,7 @@ void Controller::AddRefused(View& view) const {
   for (const auto& [name, refused] : refused_) view.unbound.try_emplace(name, "refused: " + refused.problem);
 }
 
-// What an earlier agent refused, as far as it is still closed in the kernel.
+// Takes over what an earlier agent refused, as far as our programs are still attached there.
 void Controller::RestoreRefused(const Refusals& refusals, const ResourceMap& resources) {
   const std::lock_guard lock(closing_mutex_);
   for (const auto& attached : datapath_->Attached()) {
@@ -239,7 +239,7 @@ Refusals Controller::RefusalsAfter(const StateChange& change, const NodeView& no
   return refusals;
 }
 
-// What cannot be saved is closed after a restart too, and then nobody's.
+// If this fails, the interfaces stay closed after a restart too, but their workloads are not known then.
 void Controller::SaveRefused() {
   StateChange change{.revision = saved_revision_};
   change.released_interfaces.assign(released_before_.begin(), released_before_.end());
@@ -248,7 +248,7 @@ void Controller::SaveRefused() {
   change.refusals = RefusalsAfter({}, node_view);
   const Status saved = save_(change, OkStatus);
   if (saved.ok()) saved_refusals_ = *std::move(change.refusals);
-  if (!saved.ok()) LogWarn("after a restart it will not be known who is closed: {}", Message(saved));
+  if (!saved.ok()) LogWarn("after a restart the names of closed workloads will not be known: {}", Message(saved));
 }
 
 void Controller::AddNobodys(View& view) const {
@@ -258,16 +258,16 @@ void Controller::AddNobodys(View& view) const {
   for (const auto& [ifindex, name] : owners_) {
     if (name != ObjectName() || in_force.contains(ifindex)) continue;
     view.closed[ifindex] = closed_all_.contains(ifindex)
-                               ? "who the workloads are is not known"
-                               : "closed by an earlier agent, for which Workload is not known: apply that one, or "
-                                 "apply and delete it";
+                               ? "the workloads of this node are not known"
+                               : "closed by an earlier agent for an unknown Workload: apply that Workload, or apply "
+                                 "and delete it";
   }
 }
 
-// Interfaces of workloads that are wanted but cannot be found right now. They stay attached, and closed, because no
-// generation knows their addresses: whoever is behind one must not get free by giving up its address. Likewise where
-// nobody knows whose one is (the state was lost, or an agent ended in the middle of a change), until the last workload
-// that it may be of is taken away.
+// Interfaces of wanted workloads that cannot be found right now. They stay attached, and closed because no generation
+// knows their addresses: a pod must not get free by giving up its address. So do interfaces whose workload is unknown
+// (the state was lost, or an agent ended in the middle of a change), until the last workload that they may belong to is
+// deleted.
 Owners Controller::StillOwned(const Plan& plan, const StateChange& change) const {
   const auto& unbound = plan.view->unbound;
   const auto before = view();
@@ -296,23 +296,23 @@ void Controller::TellNobodys(const Owners& owners) {
   for (const auto& [ifindex, name] : owners) {
     if (name != ObjectName()) continue;
     LogWarn(
-        "interface {} was closed by an earlier agent and stays so; for which Workload is not known: apply that one, or "
+        "interface {} was closed by an earlier agent for an unknown Workload and stays closed: apply that Workload, or "
         "apply and delete it",
         ifindex);
   }
 }
 
-// After a refused change: the interfaces as they were.
+// Restores the interfaces after a refused change.
 void Controller::PutBack() {
   DetachAllButOwned();
   for (const datapath::PodInterface& interface : node_view_->interfaces) {
     if (Status status = datapath_->AttachPod(interface); !status.ok()) {
-      LogWarn("{} after a refused change: {}", interface.name, Message(status));
+      LogWarn("restore {} after a refused change: {}", interface.name, Message(status));
     }
   }
 }
 
-// One after the other, which takes tens of milliseconds each: what is to be closed does not wait for all of them.
+// Locks for one interface at a time: each takes tens of milliseconds, and closing must not wait for all of them.
 void Controller::DetachAllButOwned() {
   std::set<std::uint32_t> seen;
   for (const auto& attached : datapath_->Attached()) {

@@ -1,4 +1,4 @@
-// The resources that are wanted. Of one id, what the API holds wins over the directory.
+// The wanted resources. For one id, the API's resource wins over the directory's.
 #pragma once
 
 #include "policy/resource/resource_map.h"

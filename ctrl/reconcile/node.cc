@@ -20,7 +20,7 @@ StatusOr<std::vector<policy::Address>> NodeAddresses() {
   return addresses;
 }
 
-// Only the kernel's own "there is none" counts: without a file descriptor, say, nothing is known.
+// Only the kernel's "no such device" means absent; other errors, such as no file descriptors, mean nothing.
 bool HasInterface(std::uint32_t ifindex) {
   char name[IF_NAMESIZE];
   return if_indextoname(ifindex, name) != nullptr || (errno != ENXIO && errno != ENODEV);

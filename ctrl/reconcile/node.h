@@ -1,4 +1,4 @@
-// What the controller asks of the node it runs on; tests put their own in.
+// What the controller reads from its node; tests substitute their own.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,12 @@
 
 namespace sluice::reconcile {
 
-// Called with the controller's mutex held, but for `has_interface` and those that find host ends: CloseNewInterfaces
-// calls them at the same time.
+// Called with the controller's mutex held, except `has_interface` and the two that find host ends: CloseNewInterfaces
+// may call these at the same time.
 struct Node {
   std::function<StatusOr<node::BoundWorkload>(const policy::Workload&)> bind;
   std::function<StatusOr<std::vector<policy::Address>>()> addresses;  // its own, sorted
-  std::function<bool(std::uint32_t ifindex)> has_interface;           // absent: it has every one
+  std::function<bool(std::uint32_t ifindex)> has_interface;           // absent: every one exists
   // As node::FindHostEnds and AllHostEnds; absent: none are found.
   std::function<node::HostEndsByWorkload(const std::vector<const policy::Workload*>& workloads)> host_ends;
   std::function<StatusOr<std::vector<node::HostEnd>>()> all_host_ends;

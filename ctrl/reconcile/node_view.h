@@ -1,4 +1,4 @@
-// What the node has for the workloads, as it was found at one look. Immutable once it is found.
+// What one look at the node found for the workloads. Immutable afterwards.
 #pragma once
 
 #include <cstdint>
@@ -16,27 +16,27 @@
 
 namespace sluice::reconcile {
 
-// Workloads by the interface that is theirs. An empty name: an earlier agent attached there, for whom is unknown.
+// Interface number -> its workload. An empty name: an earlier agent attached there for an unknown workload.
 using Owners = std::map<std::uint32_t, policy::ObjectName>;
 
 struct NodeView {
-  policy::ResourceMap resources;  // that the workloads are among
+  policy::ResourceMap resources;  // the workloads and all others
   node::EndpointIds ids;
   std::map<policy::ObjectName, policy::Binding> bindings;
   std::vector<datapath::PodInterface> interfaces;
   std::vector<datapath::PodInterface> closed;               // of workloads in `unbound`
   Owners owners;                                            // of `interfaces` and `closed`
-  std::map<policy::ObjectName, node::BoundWorkload> found;  // who `bindings` are of, as they were found
-  std::map<policy::ObjectName, std::string> failed;   // could not be looked up, and why; some are in `found` of before
-  std::map<policy::ObjectName, std::string> unbound;  // as View
-  std::set<policy::ObjectName> open;                  // of those, that cannot be closed
+  std::map<policy::ObjectName, node::BoundWorkload> found;  // the workloads that are bound, as found
+  std::map<policy::ObjectName, std::string> failed;         // look-up failed, and why; some are in `found` as before
+  std::map<policy::ObjectName, std::string> unbound;        // as View
+  std::set<policy::ObjectName> open;                        // those of `unbound` that cannot be closed
   node::ProcessOwners process_owners;
-  std::set<std::uint64_t> netns;  // inode numbers of those of the workloads; 0: one is not known
+  std::set<std::uint64_t> netns;  // inode numbers of the workloads' own; 0: one is not known
   std::vector<policy::Address> node_addresses;
-  std::uint64_t looked_at = 0;  // number of the last interface that CloseNewInterfaces had closed before
+  std::uint64_t looked_at = 0;  // number of the last interface that CloseNewInterfaces closed before it
 };
 
-// What the packet path is told of an interface whose workload is not enforced on.
+// How an interface whose workload is not enforced on is described to the packet path.
 datapath::PodInterface ClosedInterface(const node::HostEnd& end);
 
 }  // namespace sluice::reconcile

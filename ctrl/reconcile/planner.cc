@@ -34,9 +34,9 @@ class PlaceFinder {
   const Planner::Before& before_;
 };
 
-// Whoever has an address keeps it: a pod that takes another one's is not enforced for it, and changes nothing for
-// others. Those that are on the node come before those that only say in their spec what they will have. Who has the
-// problem, and which.
+// The first owner of an address keeps it: a pod that takes another workload's address is not enforced on, and changes
+// nothing for others. Workloads on the node come before those that only have addresses in their spec. Returns the
+// workloads with a conflict.
 std::map<ObjectName, AddressConflict> PlaceFinder::FindConflicts(const std::vector<node::BoundWorkload>& bound,
                                                                  const NodeView& node_view) const {
   std::vector<std::pair<ObjectName, const std::vector<policy::Address>*>> claims;
@@ -53,7 +53,7 @@ std::map<ObjectName, AddressConflict> PlaceFinder::FindConflicts(const std::vect
     claims.emplace_back(name, &node_view.resources.at({policy::Kind::kWorkload, name}).workload->ips);
   }
   std::map<policy::Address, ObjectName> holders;
-  // An address that somebody had before is that one's, also where it has others now.
+  // A workload keeps each address that it had before, also if it has others now.
   for (const auto& [name, ips] : claims) {
     if (node_view.unbound.contains(name)) continue;
     for (const policy::Address& ip : *ips) {
@@ -73,7 +73,7 @@ std::map<ObjectName, AddressConflict> PlaceFinder::FindConflicts(const std::vect
   return conflicts;
 }
 
-// All workloads, as they are on the node, or as they were when they cannot be looked up; `node_view` gets the others.
+// Returns the workloads as found on the node or, if a look-up fails, as found last time; `node_view` gets the others.
 StatusOr<std::vector<node::BoundWorkload>> PlaceFinder::LookUp(const std::set<ObjectName>& asked_for,
                                                                NodeView& node_view) const {
   std::vector<node::BoundWorkload> found;
@@ -104,7 +104,7 @@ StatusOr<std::vector<node::BoundWorkload>> PlaceFinder::LookUp(const std::set<Ob
   return found;
 }
 
-// A number that the kernel has for its interface already stays, with what is kept under it.
+// A number that the kernel already has for the interface stays, with all that is stored under it.
 Status PlaceFinder::Number(const node::BoundWorkload& bound, NodeView& node_view) const {
   if (const auto before = before_.in_force.find(bound.binding.ifindex);
       before != before_.in_force.end() && node_view.ids.Find(bound.name) == 0) {
@@ -113,9 +113,9 @@ Status PlaceFinder::Number(const node::BoundWorkload& bound, NodeView& node_view
   return node_view.ids.Assign(bound.name).status();
 }
 
-// Workloads whose namespace or interface is not there (yet) stay known and are not enforced on: no traffic can pass an
-// interface that does not exist, and one that does is closed (AddClosed, StillOwned). Only who asks for such a workload
-// right now is told so.
+// Workloads whose namespace or interface is missing stay known and are not enforced on: no traffic can pass an
+// interface that does not exist, and one that does is closed (AddClosed, StillOwned). Only a request that names such a
+// workload fails.
 StatusOr<std::shared_ptr<const NodeView>> PlaceFinder::Find(const ResourceMap& resources,
                                                             const std::vector<policy::Resource>& requested) const {
   std::set<ObjectName> asked_for;
@@ -156,7 +156,7 @@ StatusOr<std::shared_ptr<const NodeView>> PlaceFinder::Find(const ResourceMap& r
   return node_view;
 }
 
-// The interfaces of those who are not enforced on, as far as they can be found.
+// Adds the interfaces of workloads that are not enforced on, as far as they can be found.
 void PlaceFinder::AddClosed(NodeView& node_view) const {
   if (!node_.host_ends) return;
   std::vector<const policy::Workload*> unbound;
@@ -167,7 +167,7 @@ void PlaceFinder::AddClosed(NodeView& node_view) const {
   for (const auto& [name, ends] : node_.host_ends(unbound)) {
     if (!ends.ok()) {
       node_view.open.insert(name);
-      node_view.unbound[name] += "; NOT closed, for its interface cannot be found: " + Message(ends.status());
+      node_view.unbound[name] += "; NOT closed, because its interface cannot be found: " + Message(ends.status());
       continue;
     }
     for (const node::HostEnd& end : *ends) {

@@ -1,5 +1,5 @@
-// Resources x what the node has -> what is to be in force: whose interfaces are whose, and the compiled policy. Looks
-// at the node and changes nothing. Not thread-safe; a copy plans on from where this one is.
+// Resources x the node's state -> a plan: the owner of each interface, and the compiled policy. Reads the node and
+// changes nothing. Not thread-safe; a copy continues from this one's state.
 #pragma once
 
 #include <cstdint>
@@ -19,32 +19,32 @@ namespace sluice::reconcile {
 
 struct Plan {
   std::shared_ptr<View> view;
-  std::shared_ptr<const NodeView> node_view;  // those in force, where the workloads are as before
+  std::shared_ptr<const NodeView> node_view;  // the one in force, if the workloads are as before
 };
 
-// Whether a change of no workload looks at the node too.
+// Whether the node is looked at even if no workload changes.
 enum class Look { kAgain, kForNewWorkloads };
 
 class Planner {
  public:
-  // What is known before a plan is made.
+  // The state before the plan.
   struct Before {
     std::shared_ptr<const View> view;
     std::shared_ptr<const NodeView> node_view;  // of the generation in force; null before the first
     const node::EndpointIds& ids;
     const std::map<policy::ObjectName, std::string>& unattachable;  // no program can be attached there, and why
     const std::map<std::uint32_t, std::uint32_t>&
-        in_force;                      // EndpointsInForce at the start, until a generation of ours
+        in_force;                      // EndpointsInForce at the start, until our first generation
     std::uint64_t new_interfaces = 0;  // the number of the last one
   };
 
   // `datapath` and `node` outlive the planner and its copies.
   Planner(const datapath::Enforcer* datapath, const Node* node) : datapath_(datapath), node_(node) {}
 
-  // What is on the node is looked at when it may have changed (Refresh) or other workloads are asked for. With an
-  // error, the plan has the node_view if those were found.
+  // Looks at the node for Look::kAgain, or when the workloads differ. After an error the plan still has its node_view,
+  // if the look succeeded.
   Status Make(const Desired& desired, const StateChange& change, Look look, const Before& before, Plan* plan);
-  // Of no resources at all.
+  // The policy of no resources at all.
   StatusOr<policy::CompiledPolicy> CompileNothing();
 
  private:

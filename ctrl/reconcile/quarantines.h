@@ -1,5 +1,6 @@
-// Which workloads the agent was told to cut off, and what of that is not saved: the kernel first, then the disk, and
-// the kernel's part is never taken back for what the disk says. Changes come from one thread at a time; reads from any.
+// The workloads that the agent was told to cut off, and which of them are not saved yet. The kernel comes first, then
+// the disk; a quarantine stays in the kernel when it cannot be saved. Changes come from one thread at a time; reads
+// from any.
 #pragma once
 
 #include <cstdint>
@@ -24,19 +25,20 @@ class Quarantines {
 
   void Restore(std::set<policy::ObjectName> names);  // as it was saved
 
-  // `number`: of the workload's endpoint; 0: it is not found on the node yet. `saved`: why it is not on the disk.
+  // `number`: the workload's endpoint; 0: not found on the node yet. `saved` gets the result of saving.
   Status Begin(const policy::ObjectName& name, std::uint32_t number, std::uint64_t revision, Status* saved);
   Status End(const policy::ObjectName& name, std::uint32_t number, std::uint64_t revision);
 
-  // In the kernel, for a generation whose endpoints have these numbers.
+  // Sets all quarantines in the kernel, for a generation with these endpoint numbers.
   Status Enforce(const node::EndpointIds& ids) const;
 
-  // To be saved with the next change, which says so once it is.
+  // To be saved with the next change; NoteSaved follows.
   std::vector<policy::ObjectName> unsaved() const { return {unsaved_.begin(), unsaved_.end()}; }
   void NoteSaved() { unsaved_.clear(); }
 
   bool Contains(const policy::ObjectName& name) const;
-  // Whom of `view` the kernel cuts off, whoever told it to; and whom it will when they come (again).
+  // The workloads of `view` that the kernel cuts off, also for another caller, and those that it will when they come
+  // (again).
   policy::Quarantine In(const View& view, datapath::QuarantineState kernel) const;
 
  private:
@@ -45,7 +47,7 @@ class Quarantines {
   datapath::Enforcer* const datapath_;
   const SaveChange save_;
   mutable std::mutex mutex_;
-  std::set<policy::ObjectName> names_;    // by mutex_; also such that do not exist now
+  std::set<policy::ObjectName> names_;    // guarded by mutex_; also workloads that do not exist now
   std::set<policy::ObjectName> unsaved_;  // among `names_`
 };
 

@@ -31,7 +31,7 @@ constexpr const char* kSchema =
     "CREATE TABLE revision(number INTEGER NOT NULL);"
     "INSERT INTO revision VALUES(0);"
     "PRAGMA user_version = 1;";
-// Came later. A version that does not know it may go on with the rest, so the format's number stays.
+// Added later. A version that does not know these tables can use the rest, so the format's number stays.
 constexpr const char* kLaterSchema =
     "CREATE TABLE IF NOT EXISTS quarantine(namespace TEXT, name TEXT, PRIMARY KEY(namespace, name)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS refused(namespace TEXT, name TEXT, ifindex INTEGER, problem TEXT,"
@@ -39,7 +39,7 @@ constexpr const char* kLaterSchema =
     "CREATE TABLE IF NOT EXISTS released(ifindex INTEGER PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS doubt(text TEXT, unknown INTEGER);";
 
-constexpr const char* kStartAgain = ": mend that, and start the agent again";
+constexpr const char* kStartAgain = ": fix that, and start the agent again";
 
 Status InUse(const std::string& what) {
   return MakeError(absl::StatusCode::kAlreadyExists,
@@ -83,18 +83,18 @@ StatusOr<policy::Resource> ParseRow(const std::string& path, const ResourceId& i
   return std::move(parsed.front());
 }
 
-// What cannot be looked at is there.
+// Also true if that cannot be found out.
 bool MayExist(const std::string& path) {
   std::error_code error;
   return fs::exists(path, error) || error;
 }
 
-// SQLite's own would be for everybody to read.
+// SQLite would create the file readable by all users.
 void MakePrivate(const std::string& path) {
   const Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
 }
 
-// To disk too, in one step as far as others see it.
+// Syncs the file, renames it in one step, and syncs the directory.
 Status MakeFinal(const std::string& from, const std::string& to, const std::string& directory) {
   for (const std::string& path : {from, directory}) {
     const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -131,7 +131,7 @@ class Statement {
     return SqlError(db_, code, path_);
   }
 
-  // To its end, and ready for other values.
+  // Runs to the end, and resets for other values.
   Status Run() {
     const auto row = Step();
     sqlite3_reset(statement_.get());
@@ -177,7 +177,7 @@ StatusOr<std::unique_ptr<StateStore>> StateStore::Open(const std::string& direct
   if (!fs::exists(directory, error)) {
     fs::create_directories(directory, error);
     if (error) return ErrnoError(error.value(), "create the state directory {}", directory);
-    // Labels and addresses of everybody's workloads are nobody else's business.
+    // Private: it has the labels and addresses of all workloads.
     if (chmod(directory.c_str(), S_IRWXU) != 0) return ErrnoError(errno, "chmod the state directory {}", directory);
   }
   std::unique_ptr<StateStore> store(new StateStore(directory));
@@ -221,8 +221,8 @@ Status StateStore::OpenToWrite() {
   return code == SQLITE_OK ? Prepare() : SqlError(db_, code, path_);
 }
 
-// A copy of the file in storage of our own, in memory where there is such, with what its log has beyond it: SQLite
-// cannot read a log where it cannot write. Empty path: nothing.
+// Opens a private copy of the file and its log, in memory if possible: SQLite cannot read a log where it cannot write.
+// Empty path: an empty database.
 Status StateStore::OpenReadOnly(const std::string& path) {
   CloseFile();
   std::string own = ":memory:";
@@ -248,22 +248,22 @@ Status StateStore::OpenReadOnly(const std::string& path) {
     const int code = sqlite3_open_v2(own.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
     prepared = code == SQLITE_OK ? Prepare() : SqlError(db_, code, path);
   }
-  if (!directory.empty()) fs::remove_all(directory, error);  // it stays for as long as it is open
+  if (!directory.empty()) fs::remove_all(directory, error);  // the open file stays readable
   return prepared;
 }
 
-// Nothing is written: the copy is all that is known or, without one, nothing is.
+// Reads the copy and writes nothing. Without a copy the state is unknown.
 Status StateStore::ReadCopy(Status why) {
   doubt_ = Message(why);
-  if (!absl::IsFailedPrecondition(why)) doubt_ += kStartAgain;  // which says what to do
+  if (!absl::IsFailedPrecondition(why)) doubt_ += kStartAgain;  // that one says what to do
   read_only_ = std::move(why);
   if (MayExist(copy_path_) && OpenReadOnly(copy_path_).ok()) return OkStatus();
   unknown_ = true;
   return OpenReadOnly("");
 }
 
-// What goes on is made whole aside, doubt and all, before it gets the file's name: a full disk or a kill in between
-// leaves what was there, and the next start comes here again.
+// The new file is completed, with the doubt, before it gets its final name: a full disk or a kill leaves the old files,
+// and the next start comes here again.
 Status StateStore::GoOnWithCopy(const Status& why) {
   const Status copied =
       MayExist(copy_path_) ? OpenReadOnly(copy_path_) : Status(absl::StatusCode::kNotFound, "there is no copy of it");
@@ -272,7 +272,7 @@ Status StateStore::GoOnWithCopy(const Status& why) {
   }
   unknown_ = !copied.ok();
   if (unknown_) SL_RETURN_IF_ERROR(OpenReadOnly(""));
-  doubt_ = copied.ok()                ? fmt::format("{}; the last good copy, {}, goes on", Message(why), copy_path_)
+  doubt_ = copied.ok()                ? fmt::format("{}; the last good copy, {}, is used", Message(why), copy_path_)
            : absl::IsNotFound(copied) ? fmt::format("{}; {}", Message(why), Message(copied))
                                       : fmt::format("{}; its copy, {}, is damaged too", Message(why), copy_path_);
   SL_RETURN_IF_ERROR(SaveDoubt());
@@ -289,7 +289,7 @@ Status StateStore::GoOnWithCopy(const Status& why) {
   return OkStatus();
 }
 
-// The open database as a file of its own: whole, or not at all.
+// Writes the open database to a new file: completely, or not at all.
 Status StateStore::WriteAnew(const std::string& to) const {
   const std::string fresh = to + ".new";
   std::error_code error;
@@ -305,7 +305,7 @@ Status StateStore::WriteAnew(const std::string& to) const {
   return written;
 }
 
-// Over restarts too, until somebody says what is wanted.
+// The doubt lasts over restarts, until a change of the resources ends it.
 Status StateStore::SaveDoubt() const {
   SL_ASSIGN_OR_RETURN(auto doubt, Statement::Prepare(db_, path_, "INSERT INTO doubt VALUES(?, ?)"));
   return doubt.Bind(1, doubt_).Bind(2, std::uint64_t{unknown_}).Run();
@@ -349,7 +349,7 @@ Status StateStore::Prepare() {
   return Execute(kLaterSchema);
 }
 
-// A number that cannot be one is given anew: it is the index of counters, and no more.
+// An invalid number is dropped, and a new one is assigned later: it is only the index of counters.
 Status StateStore::LoadEndpoints(State& state) const {
   SL_ASSIGN_OR_RETURN(auto endpoints, Statement::Prepare(db_, path_, "SELECT namespace, name, number FROM endpoint"));
   for (;;) {
@@ -399,13 +399,13 @@ Status StateStore::LoadResources(State& state, std::vector<policy::Resource>& re
         continue;
       }
       state.problems.push_back(
-          fmt::format("{} cannot be read ({}); as {} has it, it goes on", id.ToString(), problem, copy_path_));
+          fmt::format("{} cannot be read ({}); its copy in {} is used", id.ToString(), problem, copy_path_));
       recovered.push_back(*resource);
     }
     state.resources[id] = *std::move(resource);
   }
   if (unknown_kinds_.empty()) return OkStatus();
-  // Another version's, which may have meant anything.
+  // Rows of another version may mean anything.
   const auto& [api_version, name] = *unknown_kinds_.begin();
   state.problems.push_back(fmt::format(
       "{}: it has rows of a kind that this version does not know ({} {}): run the version that saved them; applying "
@@ -416,7 +416,7 @@ Status StateStore::LoadResources(State& state, std::vector<policy::Resource>& re
   return OkStatus();
 }
 
-// A copy that was made of nothing is nothing too, whatever the reason to go on with it.
+// A copy of an unknown state is unknown too, whatever the doubt now.
 Status StateStore::LoadDoubt(State& state) const {
   SL_ASSIGN_OR_RETURN(auto doubt, Statement::Prepare(db_, path_, "SELECT text, unknown FROM doubt"));
   for (;;) {
@@ -463,7 +463,7 @@ StatusOr<StateStore::State> StateStore::Load() {
   return state;
 }
 
-// A file that can only be read may be an older version's, without this table.
+// A read-only file may be from an older version, without this table.
 Status StateStore::LoadRefusals(State& state) const {
   SL_ASSIGN_OR_RETURN(auto table, Statement::Prepare(db_, path_, "SELECT 1 FROM sqlite_master WHERE name = 'refused'"));
   SL_ASSIGN_OR_RETURN(const bool has_table, table.Step());

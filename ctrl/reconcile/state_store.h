@@ -1,13 +1,13 @@
 // What must survive a restart, in an SQLite database in the state directory: the resources applied through the API, the
-// endpoint numbers, who is in quarantine, who was refused, the revision. The only user of SQLite. Not thread-safe: the
-// controller orders its calls.
+// endpoint numbers, the quarantined and the refused workloads, the revision. The only user of SQLite. Not thread-safe:
+// the controller orders its calls.
 //
-// Open takes the directory for itself (AlreadyExists: another agent has it). What is there is never given up for what
-// cannot be read: beside state.db a last good copy is kept (KeepCopy), and State says what was wrong.
-//   state.db is damaged        it is renamed to state.db.damaged, and the copy goes on
-//   missing, or empty          the copy goes on, when there is one
+// Open locks the directory (AlreadyExists: another agent has it). What can be read is kept, even if other parts cannot:
+// a last good copy is beside state.db (KeepCopy), and State says what was wrong.
+//   state.db is damaged        it is renamed to state.db.damaged, and the copy is used
+//   missing, or empty          the copy is used, if there is one
 //   written by a newer version left alone; the copy is read, and nothing can be saved
-//   a row cannot be read       the copy's row goes on, else the state says which one
+//   a row cannot be read       the copy's row is used, else State names the row
 //   a row of unknown kind      the state is unknown (below), until a change ends the doubt and removes the row
 //   cannot be written          it is read, or else the copy is, and Save fails until a restart
 #pragma once
@@ -29,7 +29,7 @@ struct sqlite3;
 
 namespace sluice::reconcile {
 
-// Of a workload that was asked for and could not be enforced on: it is closed.
+// A workload that was requested and could not be enforced on: it is closed.
 struct Refusal {
   std::string problem;
   std::set<std::uint32_t> interfaces;
@@ -45,8 +45,8 @@ struct StateChange {
   std::vector<policy::ObjectName> gone_endpoints;
   std::vector<policy::ObjectName> quarantines;
   std::vector<policy::ObjectName> releases;
-  std::vector<std::uint32_t> released_interfaces;  // that are let go once this is saved; those before have been
-  std::optional<Refusals> refusals;                // all that there are; absent: as before
+  std::vector<std::uint32_t> released_interfaces;  // released once this is saved; earlier ones already are
+  std::optional<Refusals> refusals;                // all of them; absent: unchanged
   std::uint64_t revision = 0;
   bool ends_doubt = false;  // State::doubt is over
 };
@@ -63,15 +63,15 @@ class StateStore {
     node::EndpointIds endpoints;
     std::set<policy::ObjectName> quarantined;  // also workloads that do not exist now
     std::set<std::uint32_t> released_interfaces;
-    Refusals refusals;  // their interfaces are those of when it was saved
+    Refusals refusals;  // their interfaces are as of the time of saving
     std::uint64_t revision = 0;
 
     std::vector<std::string> problems;  // what was wrong, for people; not fatal
-    // Not empty: this may not be what was saved last, and why. It is the last good copy, or, when `unknown`, nothing.
+    // Not empty: why this may not be what was saved last. It is the last good copy or, if `unknown`, nothing.
     std::string doubt;
     bool unknown = false;
     bool can_save = true;
-    bool pinned = false;  // set by who knows: an older version's pins enforce until the first generation
+    bool pinned = false;  // set by the caller: an older version's pins enforce until the first generation
     // Rows that can be read neither here nor in the copy, and why.
     std::map<policy::ResourceId, std::string> unreadable;
 
@@ -82,7 +82,7 @@ class StateStore {
     }
   };
 
-  // Errors name the file and what to do: AlreadyExists as above; others where the directory itself cannot be used.
+  // Errors name the file and what to do: AlreadyExists as above; others if the directory itself cannot be used.
   static StatusOr<std::unique_ptr<StateStore>> Open(const std::string& directory);
   ~StateStore();
   StateStore(const StateStore&) = delete;
@@ -90,16 +90,16 @@ class StateStore {
 
   StatusOr<State> Load();
 
-  // The change is on disk, for good, when this returns OK, and not at all otherwise. `enforce` runs in between, when
-  // all is written but not yet final: its error is returned and nothing is kept.
+  // OK: the change is on disk for good; an error: nothing of it is. `enforce` runs after the writes and before the
+  // commit; its error undoes the writes and is returned.
   Status Save(const StateChange& change, const std::function<Status()>& enforce);
 
-  // Replaces the copy by what is saved now, when that is another and all of it could be read. Never while the state is
+  // Replaces the copy with the saved state, if that changed and could be read completely. Never while the state is
   // `unknown`: the copy may be all that is left.
   Status KeepCopy();
 
-  // Deletes what Open and Save left in `directory`, and the directory when nothing else is in it. False: there
-  // was nothing of them. AlreadyExists when an agent uses it.
+  // Deletes the files of Open and Save in `directory`, and the directory if nothing else is in it. False: there was
+  // nothing to delete. AlreadyExists: an agent uses it.
   static StatusOr<bool> Remove(const std::string& directory);
 
  private:
@@ -134,8 +134,8 @@ class StateStore {
   bool unknown_ = false;
   bool copy_is_old_ = true;
   bool is_loaded_ = false;
-  std::set<std::pair<std::string, std::string>> unknown_kinds_;  // apiVersion and kind of rows, until a doubt ends
-  std::set<policy::ResourceId> bad_rows_;                        // that could not be read and have not been replaced
+  std::set<std::pair<std::string, std::string>> unknown_kinds_;  // apiVersion and kind of rows, until the doubt ends
+  std::set<policy::ResourceId> bad_rows_;                        // unreadable and not replaced yet
 };
 
 }  // namespace sluice::reconcile

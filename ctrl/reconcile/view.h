@@ -1,4 +1,4 @@
-// A moment of the agent's state: what is wanted, what is in force, and what is not. Immutable, so readers share it.
+// A snapshot of the agent's state: what is wanted, what is in force, and what is not. Immutable, so readers share it.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,13 @@ namespace sluice::reconcile {
 struct View {
   std::uint64_t revision = 0;  // counts the changes of the resources
   policy::ResourceMap resources;
-  // What they are made of. What the API was given counts where both have a document of an id.
+  // The two sources of `resources`. For one id, the API's document wins.
   policy::ResourceMap of_api;
   policy::ResourceMap of_directory;
   policy::CompiledPolicy compiled;
   std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
-  std::map<std::uint32_t, std::string> closed;  // interfaces that are closed for a workload that is not known, and why
-  std::string holding;  // not empty: `resources` are not in force, what the kernel had is; and why
+  std::map<std::uint32_t, std::string> closed;        // interfaces that are closed for an unknown workload, and why
+  std::string holding;  // not empty: why the kernel's earlier state is in force, and not `resources`
   node::ProcessOwners process_owners;
 };
 

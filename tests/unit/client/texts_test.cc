@@ -86,10 +86,10 @@ TEST(ObjectTable, LongListsAreCut) {
 
 TEST(StatusText, SaysWhatIsNotClosed) {
   const auto status = FromJson<v1::AgentStatus>(R"({"ready": true, "unbound": [
-      {"namespace": "a", "name": "b", "problem": "x; NOT closed, for its interface cannot be found: y"}]})");
+      {"namespace": "a", "name": "b", "problem": "x; NOT closed, because its interface cannot be found: y"}]})");
   EXPECT_FALSE(IsInPlace(status));
   EXPECT_EQ(NotInPlaceText(status),
-            "1 workload neither enforced on nor closed; the first is a/b: x; NOT closed, for its "
+            "1 workload neither enforced on nor closed; the first is a/b: x; NOT closed, because its "
             "interface cannot be found: y");
 }
 
