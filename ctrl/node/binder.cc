@@ -38,13 +38,13 @@ bool IsLinkLocal(const Address& address) {
   return address.is_v4() ? bytes[12] == 169 && bytes[13] == 254 : bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
 }
 
-// RFC 4291, appendix A: what the kernel makes of the MAC unless it is told otherwise.
+// RFC 4291, appendix A: the address that the kernel derives from the MAC by default.
 Address LinkLocalOf(const net::MacAddress& mac) {
   return Address(std::array<std::uint8_t, 16>{0xfe, 0x80, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(mac[0] ^ 2),
                                               mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]});
 }
 
-// The interface's addresses: `ips`, and one link-local one of each family, where there is one.
+// Sets the interface's addresses: `ips`, and a link-local one of each family, if there is one.
 Status FindAddresses(Netlink& inside, PodEnd* pod) {
   SL_ASSIGN_OR_RETURN(const std::vector<net::AddressInfo> addresses, inside.DumpAddresses());
   const Address usual = LinkLocalOf(pod->link.mac);
@@ -85,8 +85,8 @@ StatusOr<PodEnd> LookInside(const net::NetNs& netns, const net::SocketIn& socket
   return pod;
 }
 
-// The other end of `pod`'s veth, which must be in this namespace. Interface numbers alone do not tell: every
-// namespace counts its own.
+// The other end of `pod`'s veth, which must be in this namespace. Interface numbers alone prove nothing: each namespace
+// has its own.
 StatusOr<LinkInfo> FindHostEnd(Netlink& here, const net::NetNs& netns, const LinkInfo& pod) {
   StatusOr<LinkInfo> host = here.GetLink(pod.peer);
   if (!host.ok() && !absl::IsNotFound(host.status())) return host.status();
@@ -108,14 +108,14 @@ StatusOr<std::uint32_t> PlainBridge(Netlink& here, const LinkInfo& host) {
   return bridge.up && !bridge.vlan_filtering ? bridge.ifindex : 0U;
 }
 
-// Who else has a say at the host end (enum sl_interface_others), but for TCX programs.
+// What else handles packets at the host end (enum sl_interface_others), except TCX programs.
 std::uint8_t OthersAt(Netlink& here, const LinkInfo& host) {
   std::uint8_t others = 0;
   if (!host.qdisc.empty() && host.qdisc != "noqueue" && host.qdisc != "noop") others |= SL_OTHERS_RECEIVED;
   for (const auto& [side, bit] :
        {std::pair(net::TcSide::kIngress, SL_OTHERS_SENT), std::pair(net::TcSide::kEgress, SL_OTHERS_RECEIVED)}) {
     const auto filters = here.DumpTcFilters(host.ifindex, side);
-    if (!filters.ok()) {  // the host's path is the safe one
+    if (!filters.ok()) {  // the host path is the safe one
       others |= bit;
       continue;
     }
@@ -126,7 +126,7 @@ std::uint8_t OthersAt(Netlink& here, const LinkInfo& host) {
   return others;
 }
 
-constexpr int kMaxLevels = 8;  // of devices on each other; the kernel has no more
+constexpr int kMaxLevels = 8;  // of stacked devices; the kernel allows no more
 
 // The link, the bridge that it is in, and so on, up to a VRF.
 StatusOr<std::vector<LinkInfo>> WithMasters(Netlink& here, const LinkInfo& link) {
@@ -138,9 +138,9 @@ StatusOr<std::vector<LinkInfo>> WithMasters(Netlink& here, const LinkInfo& link)
   return links;
 }
 
-// Whether what `device` takes in comes from one of `links`: it is one, or a VLAN or the like on one. What the host
-// sends out by a veth whose other end is a port of a bridge comes from that port, whoever sent it, so that such a one
-// tells nothing.
+// Whether what `device` receives comes from one of `links`: it is one of them, or a VLAN or similar device on one. A
+// veth whose other end is a port of a bridge is not followed: all that the host sends there comes from that port,
+// whatever its source.
 StatusOr<bool> StandsOn(Netlink& here, const std::vector<LinkInfo>& links, LinkInfo device) {
   static constexpr std::array kOnOthers = {"vlan", "macvlan", "ipvlan", "macsec"};
   for (int levels = 0; levels < kMaxLevels; ++levels) {
@@ -153,7 +153,7 @@ StatusOr<bool> StandsOn(Netlink& here, const std::vector<LinkInfo>& links, LinkI
   return false;
 }
 
-// The device by which the host sends to `ip`, or the VRF that it is in, where it stands on `links`; else 0.
+// The device through which the host sends to `ip`, or its VRF, if the device is one of `links` or on one; else 0.
 StatusOr<std::uint32_t> RoutedBy(Netlink& here, const std::vector<LinkInfo>& links, const Address& ip,
                                  std::uint32_t vrf) {
   SL_ASSIGN_OR_RETURN(const std::uint32_t ifindex, here.RouteTo(ip, vrf));
@@ -165,20 +165,19 @@ StatusOr<std::uint32_t> RoutedBy(Netlink& here, const std::vector<LinkInfo>& lin
   return masters.back().ifindex;
 }
 
-// Likewise, for the first of `ips` where there is one.
+// The same for the first of `ips` that has one.
 StatusOr<std::uint32_t> RoutedBy(Netlink& here, const std::vector<LinkInfo>& links, const std::vector<Address>& ips,
                                  std::uint32_t vrf) {
   for (const Address& ip : ips) {
     StatusOr<std::uint32_t> device = RoutedBy(here, links, ip, vrf);
-    if (absl::IsNotFound(device.status())) continue;  // it went meanwhile
+    if (absl::IsNotFound(device.status())) continue;  // deleted meanwhile
     if (!device.ok() || *device != 0) return device;
   }
   return 0U;
 }
 
-// The device that shows as where it came in when the host routes on what the workload sends: the one by which the host
-// sends to it. Where no route tells, the bridge or VRF that the host end is in, or the VRF that the bridge is in. 0:
-// none but the host end.
+// The input device that the host sees when it routes the workload's packets: the device through which the host sends to
+// it. Without such a route, the bridge or VRF that the host end is in, or the bridge's VRF. 0: the host end itself.
 StatusOr<std::uint32_t> RoutingMaster(Netlink& here, const LinkInfo& host, const std::vector<Address>& ips) {
   SL_ASSIGN_OR_RETURN(const std::vector<LinkInfo> links, WithMasters(here, host));
   SL_ASSIGN_OR_RETURN(std::uint32_t master, RoutedBy(here, links, ips, 0));
@@ -248,7 +247,7 @@ StatusOr<BoundWorkload> BindHostInterface(const policy::Workload& workload) {
 
 bool LeadsElsewhere(const LinkInfo& link) { return link.kind == "veth" && link.link_netnsid >= 0; }
 
-// `links`: all of this namespace, read when somebody needs them.
+// `links`: all of this namespace, read on first use.
 StatusOr<std::vector<HostEnd>> HostEndsOf(const net::SocketIn& socket_in, const policy::Workload& workload,
                                           std::optional<std::vector<LinkInfo>>& links) {
   SL_ASSIGN_OR_RETURN(Netlink here, Netlink::Open());

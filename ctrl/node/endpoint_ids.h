@@ -17,16 +17,16 @@ class EndpointIds {
  public:
   // The workload's number, or the lowest free one from now on. ResourceExhausted when all are taken.
   StatusOr<std::uint32_t> Assign(const policy::ObjectName& name);
-  // Takes a number that is known from earlier. InvalidArgument: out of range, or another one's.
+  // Takes a number from an earlier agent. InvalidArgument: out of range, or another workload's.
   Status Restore(const policy::ObjectName& name, std::uint32_t id);
   void Release(const policy::ObjectName& name);
-  // A number that the kernel still has for somebody whose name is not known: Assign does not give it away.
+  // A number that the kernel still uses for an unknown workload: Assign skips it.
   void Reserve(std::uint32_t id) { taken_.insert(id); }
-  // Gives a reserved number to who turned out to have it. InvalidArgument: it is another one's.
+  // Gives a reserved number to its workload, once that is known. InvalidArgument: it is another workload's.
   Status Adopt(const policy::ObjectName& name, std::uint32_t id);
 
   std::uint32_t Find(const policy::ObjectName& name) const;  // 0: it has none
-  policy::ObjectName NameOf(std::uint32_t id) const;         // empty: nobody's
+  policy::ObjectName NameOf(std::uint32_t id) const;         // empty: not assigned
   const std::map<policy::ObjectName, std::uint32_t>& all() const { return ids_; }
 
   bool operator==(const EndpointIds& other) const { return ids_ == other.ids_; }

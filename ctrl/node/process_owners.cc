@@ -23,7 +23,7 @@ void ProcessOwners::Add(const policy::Workload& workload, std::uint64_t netns) {
   }
 }
 
-// The innermost cgroup that somebody claims.
+// The innermost cgroup that a workload claims wins.
 std::optional<policy::ObjectName> ProcessOwners::Find(std::uint64_t netns, const std::string& cgroup) const {
   for (std::string path = by_cgroup_.empty() ? "" : WithoutTrailingSlash(cgroup); !path.empty();) {
     if (const auto found = by_cgroup_.find(path); found != by_cgroup_.end()) return found->second;

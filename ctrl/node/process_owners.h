@@ -1,4 +1,4 @@
-// Whose a process is: by its cgroup where a workload names one, else by its network namespace. A value.
+// Finds the workload of a process: by its cgroup if a workload names that, else by its network namespace. A value.
 //   ProcessOwners owners;
 //   owners.Add(workload, netns_inode);
 //   owners.Find(netns_inode, "/kubepods/web-0/scope");
@@ -17,7 +17,7 @@ class ProcessOwners {
   // `netns`: inode number of the workload's network namespace; 0: not known.
   void Add(const policy::Workload& workload, std::uint64_t netns);
 
-  // `cgroup` as a path in its hierarchy, `netns` 0: not known. Nothing: no workload's, or that of several.
+  // `cgroup`: a path in its hierarchy. `netns` 0: not known. Nothing: it belongs to no workload, or several claim it.
   std::optional<policy::ObjectName> Find(std::uint64_t netns, const std::string& cgroup) const;
 
  private:

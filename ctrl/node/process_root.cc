@@ -20,7 +20,7 @@ constexpr int kMaxLinks = 40;  // as the kernel's
 constexpr int kMaxSteps = 256;
 constexpr std::size_t kMaxMounts = 4096;
 
-// File systems that somebody answers for, beginnings of their names.
+// Prefixes of the types of file systems that another program or host serves.
 constexpr std::array kServed{"fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs", "autofs", "glusterfs", "lustre"};
 
 // "/a//b/" -> a, b
@@ -61,7 +61,7 @@ StatusOr<ProcessRoot> ProcessRoot::Open(pid_t pid, std::uint64_t mount_namespace
   if (!root.valid()) return ErrnoError(errno, "{}/root", proc);
   auto avoided = ServedMounts(proc);
   struct stat found {};
-  // After the others: who has the number now had it then.
+  // Read last: if the namespace is right now, the files above were that process's too.
   if (stat((proc + "/ns/mnt").c_str(), &found) != 0) return ErrnoError(errno, "{}/ns/mnt", proc);
   if (found.st_ino != mount_namespace || !avoided) {
     return MakeError(absl::StatusCode::kNotFound, "{}: it has another mount namespace by now", proc);
@@ -75,7 +75,7 @@ bool ProcessRoot::IsAvoided(const std::string& path) const {
   });
 }
 
-// Of a link itself, not of what it leads to.
+// Opens a link itself, not its target.
 Fd ProcessRoot::OpenName(const std::string& path) const {
   open_how how{};
   how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;

@@ -1,8 +1,8 @@
-// The file system of a process, as that one sees it: where a path leads to there, its symbolic links followed.
+// Resolves a path and its symbolic links in the file system that a process sees.
 //
-// Who is in it may be hostile. Nothing there leads out of its root; what is opened is opened as a name only, but for
-// the beginning of plain files; no mount is entered that another program serves (FUSE, networks), so that nothing there
-// lets the caller wait; and each path takes a bounded number of steps.
+// The process may be hostile. Nothing there leads out of its root; names are opened with O_PATH, and only regular files
+// are read, their first bytes; mounts that another program serves (FUSE, networks) are not entered, so that the caller
+// never waits; and each path takes a bounded number of steps.
 //   SL_ASSIGN_OR_RETURN(const auto root, ProcessRoot::Open(pid, mount_namespace));
 //   root.Find("/usr/bin/python3")->path;  // "/usr/bin/python3.11"
 #pragma once
@@ -23,7 +23,7 @@ class ProcessRoot {
  public:
   struct File {
     std::string path;        // without links
-    bool is_script = false;  // its first line names who runs it ("#!")
+    bool is_script = false;  // it begins with "#!"
   };
 
   // `mount_namespace`: its inode number. NotFound: the process has gone, or is in another one.
