@@ -19,9 +19,9 @@ using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr auto kTick = 1s;
-// After an error that would come back at once: no descriptors, no memory.
+// Pause after an error that would repeat at once: no descriptors, no memory.
 constexpr auto kAcceptAgain = 100ms;
-// Between two log lines about callers that are turned away; all are counted.
+// Between two log lines about refused connections; all are counted.
 constexpr auto kTellAgain = 10s;
 
 // As gRPC names the peer (grpc_sockaddr_to_uri): the brackets of an IPv6 address are percent-encoded.
@@ -82,14 +82,14 @@ void Admission::EachSecond() {
   calls_->connections().Tend(Clock::now());
   calls_->EndSlow(Clock::now());
   const auto restored = listener_.Restore();
-  if (restored.ok() && *restored) LogWarn("the socket's file of the API was gone, and is back");
+  if (restored.ok() && *restored) LogWarn("the API's socket file was gone and is restored");
   const std::string problem = restored.ok() ? "" : Message(restored.status());
-  if (problem != restore_problem_ && !restored.ok()) LogError("the socket's file of the API is gone: {}", problem);
+  if (problem != restore_problem_ && !restored.ok()) LogError("the API's socket file is gone: {}", problem);
   restore_problem_ = problem;
   if (options_.each_second) options_.each_second();
 }
 
-// False: there may be more, but not now.
+// False: there may be more, but accepting fails now.
 bool Admission::AcceptAll() {
   while (true) {
     Fd socket(accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -135,7 +135,7 @@ void Admission::Refuse(Refusal refusal, const std::string& what) {
   calls_->Count(refusal);
   if (Clock::now() - told_ < kTellAgain) return;
   told_ = Clock::now();
-  LogWarn("a caller of the API is turned away: {}", what);
+  LogWarn("a connection to the API is refused: {}", what);
 }
 
 }  // namespace sluice::api

@@ -1,5 +1,5 @@
-// The thread that lets callers in: accepts connections, finds out who is there, and hands them to a gRPC server, or
-// turns them away. It also ends calls whose reader is too slow, and puts the socket's file back.
+// The thread that admits connections: accepts them, identifies the caller, and hands them to a gRPC server or refuses
+// them. It also ends calls whose reader is too slow, and restores the socket file.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,4 @@
-// Who calls the API, and what they may do.
+// Callers of the API, and what they may do.
 #pragma once
 
 #include <sys/types.h>
@@ -11,18 +11,18 @@
 
 namespace sluice::api {
 
-enum class Right { kNone, kRead, kChange };  // each has those before it
+enum class Right { kNone, kRead, kChange };  // each includes those before it
 
 struct Caller {
   Right right = Right::kNone;
   std::string name =
       "an unknown caller";  // for the log: "uid 1000, pid 4242", "certificate \"ops\" from 192.0.2.7:40112"
   std::string share;        // whose share of connections and calls this takes: a user, or a host
-  bool root = false;        // takes as much as there is
+  bool root = false;        // may use everything
 };
 
 // What a unix socket's peer may do, by its credentials (SO_PEERCRED, SO_PEERGROUPS; unix(7)): root and the agent's own
-// user change, the groups as they are given.
+// user may change, groups as configured.
 struct UnixAccess {
   std::optional<gid_t> change;
   std::optional<gid_t> read;

@@ -9,7 +9,7 @@ namespace sluice::api {
 namespace {
 
 constexpr std::array<const char*, kCallKinds> kKindNames{
-    "changes", "listings", "followers", "questions", "quarantines", "listings of all flows", "streams of reflection"};
+    "changes", "listings", "followers", "short requests", "quarantines", "listings of all flows", "reflection streams"};
 
 std::vector<std::string> Properties(const grpc::AuthContext& auth, const char* name) {
   std::vector<std::string> values;
@@ -111,7 +111,7 @@ void Calls::EndSlow(Connections::Clock::time_point now) {
     if (state->cut || (!stuck && !endless)) continue;
     state->cut = true;
     Count(Refusal::kSlowReader);
-    LogWarn("{}: a stream that is not read is ended", state->caller.name);
+    LogWarn("{}: a stream is ended, because its client does not read it", state->caller.name);
     state->context->TryCancel();
   }
 }

@@ -1,5 +1,5 @@
-// The calls that are under way: each is let in by the right of its caller and by the number of its kind, and is ended
-// when its reader has stopped to read. Thread-safe.
+// The running calls: each is admitted by the right of its caller and the limits of its kind, and is ended when its
+// client stops reading. Thread-safe.
 //   SL_ASSIGN_OR_RETURN(const Call call, calls->Begin(context, CallKind::kRead));
 #pragma once
 
@@ -15,18 +15,19 @@
 
 namespace sluice::api {
 
-// kAnswer: one message of bounded size. A quarantine does not wait for the changes' places. kLarge: beside kRead or
-// kFollow, while a record of every flow is held for it. kReflection: a stream of gRPC's own reflection service.
+// kAnswer: one message of bounded size. kQuarantine: has its own limit, so that changes cannot use it up. kLarge:
+// beside kRead or kFollow, while a record of every flow is held for it. kReflection: a stream of gRPC's reflection
+// service.
 enum class CallKind { kChange, kRead, kFollow, kAnswer, kQuarantine, kLarge, kReflection };
 inline constexpr std::size_t kCallKinds = 7;
 
 struct CallLimits {
-  // By kind, at once: of all callers, and of one user or host. Root may have all, and what is kept for it. Changes that
-  // wait for the one that is being made are made together after it, so there may be many.
+  // Concurrent calls by kind: of all callers, of one user or host, and reserved for root, which may also use all
+  // others. Changes that wait are made together, so many may wait.
   std::array<std::size_t, kCallKinds> total{48, 16, 60, 32, 32, 4, 8};
   std::array<std::size_t, kCallKinds> of_one{24, 8, 30, 16, 16, 1, 4};
   std::array<std::size_t, kCallKinds> of_root{8, 4, 8, 8, 8, 1, 2};
-  // Of all changes' requests together, and half of it of one user or host; one change is let in whatever its size.
+  // Of all changes' requests together; one user or host may have half. A single change is admitted whatever its size.
   std::size_t change_bytes = 256U << 20;
   std::chrono::milliseconds slow_reader{60000};  // how long a reader may let the agent wait
   std::chrono::milliseconds listing{300000};     // how long one kRead or kLarge may take
@@ -66,7 +67,7 @@ class Call {
     std::size_t bytes = 0;
     std::optional<std::uint64_t> connection;
     const std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
-    std::atomic<std::int64_t> waits_since_ns = 0;  // 0: not for the reader
+    std::atomic<std::int64_t> waits_since_ns = 0;  // 0: it does not wait for the reader
     bool cut = false;
   };
   explicit Call(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -75,8 +76,8 @@ class Call {
 
 class Calls {
  public:
-  // By TCP a client's certificate says who calls: those that have one of `change_names` as common name or subject
-  // alternative name may change; all, where there are no names. The others may read.
+  // By TCP the certificate identifies the client: with one of `change_names` as common name or subject alternative name
+  // it may change, else read. Without any `change_names`, all may change.
   Calls(CallLimits limits, Connections* connections, std::vector<std::string> change_names)
       : limits_(limits), connections_(connections), change_names_(std::move(change_names)) {}
 

@@ -90,7 +90,7 @@ std::vector<std::string> ShadowedTexts(const View& view, const std::string& dire
       more++;
       continue;
     }
-    texts.push_back(fmt::format("{}: what was applied counts, not what {} has; `sluice delete {}` brings that back",
+    texts.push_back(fmt::format("{}: the applied document hides the one in {}; `sluice delete {}` restores that",
                                 id.ToString(), directory, DeleteArguments(id)));
   }
   if (more != 0) texts.push_back(fmt::format("and {} more; `sluice get KIND` shows the origin of each", more));

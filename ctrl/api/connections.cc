@@ -13,7 +13,7 @@
 namespace sluice::api {
 namespace {
 
-// Above what the agent opens otherwise, so that most numbers are free.
+// Above the agent's other descriptors, so that most numbers are free.
 constexpr int kFirstNumber = 1024;
 constexpr std::uint64_t kNumbers = 65536;
 
@@ -22,7 +22,7 @@ constexpr std::uint64_t kNumbers = 65536;
 StatusOr<std::unique_ptr<Connections>> Connections::Make(ConnectionLimits limits) {
   Fd ended(epoll_create1(EPOLL_CLOEXEC));
   if (!ended.valid()) return ErrnoError(errno, "epoll_create1");
-  // Descriptors' numbers end where the limit of open files is.
+  // The limit of open files also ends the descriptors' numbers.
   const int end = static_cast<int>(std::min(RaiseFileLimit().value_or(kFirstNumber), kNumbers));
   return std::unique_ptr<Connections>(new Connections(limits, std::move(ended), end));
 }
@@ -75,13 +75,13 @@ bool Connections::MakeRoom(const Caller& caller) {
   const auto own = open_.find(caller.share);
   if (!caller.root && own != open_.end() && own->second >= limits_.of_one) return EndOldest(caller.share);
   if (open_total_ < limits_.total) return true;
-  // Who has most gives way; where none of those is idle, anybody's idle connection.
+  // First of the caller with the most connections; if none of these is idle, of any caller.
   const auto most =
       std::max_element(open_.begin(), open_.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return EndOldest(most->first) || EndOldest("");
 }
 
-// `share` empty: of anybody.
+// `share` empty: of any caller.
 bool Connections::EndOldest(const std::string& share) {
   const auto idle = std::find_if(table_.begin(), table_.end(), [&](const auto& entry) {
     const Connection& connection = entry.second;

@@ -1,8 +1,8 @@
-// The API's open connections: who is behind each, how many there may be, and which goes when there are too many.
+// The API's open connections: the caller of each, their limits, and which one is closed when there are too many.
 //
-// gRPC does not say whose call it hands over, but it names a connection that it was given as a descriptor by that
-// descriptor's number ("fd:1234"). So each connection by unix socket gets a number of its own, and none gets that
-// number again before the calls of the one before must be over. Thread-safe.
+// gRPC does not identify the caller of a call, but it names a connection that it was given as a descriptor by that
+// descriptor's number ("fd:1234"). So each connection by unix socket gets a number of its own, which is not reused
+// before all calls of that connection must be over. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -25,21 +25,22 @@ struct ConnectionLimits {
 class Connections {
  public:
   using Clock = std::chrono::steady_clock;
-  // How long a number is not used again after its connection ended.
+  // How long a number is not reused after its connection ended.
   static constexpr std::chrono::seconds kNumberRest{10};
 
   static StatusOr<std::unique_ptr<Connections>> Make(ConnectionLimits limits);
 
-  // Takes in a connection that was accepted, and returns the descriptor to hand to gRPC, which then owns it. Where
-  // there is no room, the oldest connection without a call goes for it: of the same caller when that one has its share,
-  // else of who has most. ResourceExhausted: all have calls.
+  // Adds an accepted connection, and returns the descriptor for gRPC, which then owns it. If there is no room, the
+  // oldest connection without a call is closed: one of the same caller if its share is used up, else preferably one of
+  // the caller with the most connections. ResourceExhausted: all have calls.
   StatusOr<int> TakeInUnix(Fd socket, Caller caller) { return TakeIn(std::move(socket), std::move(caller), ""); }
   // `peer`: as gRPC will name it, "ipv4:192.0.2.7:40112".
   StatusOr<int> TakeInTcp(Fd socket, Caller caller, const std::string& peer) {
     return TakeIn(std::move(socket), std::move(caller), peer);
   }
 
-  // A call begins on the connection that gRPC names so: which one it is, and its caller. Absent: it is not known.
+  // Notes that a call begins on the connection with this name in gRPC; returns the connection and its caller. Absent:
+  // the name is not known.
   struct Begun {
     std::uint64_t connection;
     Caller caller;
@@ -47,7 +48,7 @@ class Connections {
   std::optional<Begun> BeginCall(const std::string& peer);
   void EndCall(std::uint64_t connection);
 
-  // Readable when a connection has ended; then, and now and then, Tend.
+  // Readable when a connection has ended. Call Tend then, and regularly.
   int poll_fd() const { return ended_.get(); }
   void Tend(Clock::time_point now);
 
@@ -77,7 +78,7 @@ class Connections {
   mutable std::mutex mutex_;
   Table table_;
   std::map<std::string, std::uint64_t> by_peer_;
-  std::deque<std::pair<Clock::time_point, std::uint64_t>> ended_ones_;  // their numbers rest
+  std::deque<std::pair<Clock::time_point, std::uint64_t>> ended_ones_;  // their numbers are not reused yet
   std::map<std::string, std::size_t> open_;                             // by share
   std::size_t open_total_ = 0;
   std::uint64_t arrived_ = 0;

@@ -8,7 +8,7 @@ namespace sluice::api {
 
 v1::ResourceRef ToRef(const policy::ResourceId& id);
 
-// What the requested document form, the view and the quarantine say of one resource.
+// One resource with its facts, and its document in the requested form.
 StatusOr<v1::Resource> ToResource(const policy::Resource& resource, const reconcile::View& view,
                                   const policy::Quarantine& quarantine, const v1::GetRequest& request);
 v1::Ruleset ToRuleset(const policy::RulesetInfo& info);

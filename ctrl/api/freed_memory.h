@@ -1,5 +1,5 @@
-// Gives memory back to the system when a large answer has been made: the allocator keeps what many small messages took,
-// in a pool for each thread, and threads answer by turns.
+// Returns memory to the system after a large answer: the allocator keeps the memory of many small messages in a pool
+// for each thread, and different threads answer in turn.
 //   const FreedMemory freed;
 //   ... make the answer ...
 #pragma once

@@ -1,4 +1,4 @@
-// Of a change: the paths in rules by process name that lead through a symbolic link (ctrl/explain/program_links.h).
+// The paths in process rules of a change that lead through a symbolic link (ctrl/explain/program_links.h).
 #pragma once
 
 #include <vector>
@@ -8,7 +8,7 @@
 
 namespace sluice::api {
 
-// Where `changed` has the policy or the workload that it selects; a bounded number of paths is looked for.
+// Checks each policy and selected workload of which at least one is in `changed`. The number of look-ups is bounded.
 void AddLinksOfChange(const reconcile::View& view, const std::vector<policy::Resource>& changed,
                       const explain::FindProgram& find, explain::ProgramLinks* links);
 

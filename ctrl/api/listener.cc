@@ -29,12 +29,12 @@ StatusOr<sockaddr_un> UnixAddress(const std::string& path) {
   return address;
 }
 
-// 0: somebody answers there; else the errno of the attempt.
+// 0: a process answers there; else the errno of the attempt.
 StatusOr<int> TryConnect(const std::string& path) {
   SL_ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddress(path));
   const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe.valid()) return ErrnoError(errno, "open a unix socket");
-  // EAGAIN: its queue is full, so somebody has it.
+  // EAGAIN: its queue is full, so a process listens.
   if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return 0;
   return errno == EAGAIN ? 0 : errno;
 }
@@ -84,7 +84,7 @@ Status Listener::OpenUnix() {
   SL_ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddress(path_));
   Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return ErrnoError(errno, "open a unix socket");
-  // The file must never be there with other rights than its owner's: the socket's mode becomes the file's.
+  // The file must never exist with rights for others: it gets the socket's mode.
   if (fchmod(fd.get(), S_IRUSR | S_IWUSR) != 0) return ErrnoError(errno, "set the mode of {}", path_);
   if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return MakeError(absl::StatusCode::kUnavailable, "--api unix://{}: cannot listen there: {}", path_,
@@ -94,8 +94,8 @@ Status Listener::OpenUnix() {
   if (stat(path_.c_str(), &facts) != 0) return ErrnoError(errno, "look at {}", path_);
   device_ = facts.st_dev;
   inode_ = facts.st_ino;
-  // With groups everybody may knock: a file has one group, and the agent may not have the right to give it away. Who
-  // connects is asked for credentials, and is sent away without a right.
+  // With groups all users may connect: a file has only one group, and the agent may lack the right to set it. Admission
+  // checks the credentials of each connection.
   constexpr mode_t kAll = S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
   if ((access_.change || access_.read) && chmod(path_.c_str(), kAll) != 0) {
     return ErrnoError(errno, "set the mode of {}", path_);

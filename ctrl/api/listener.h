@@ -1,4 +1,4 @@
-// The address that the API is served on, as a listening socket: a unix socket's file, or a TCP port.
+// The API's listening socket: a unix socket with its file, or a TCP port.
 #pragma once
 
 #include <string>
@@ -13,23 +13,22 @@ std::string SocketPath(const std::string& address);
 
 class Listener {
  public:
-  // AlreadyExists: somebody answers there; of TCP as Open.
+  // AlreadyExists: another process answers there. For TCP, errors are as Open's.
   static Status CheckFree(const std::string& address);
-  // Removes the socket's file that an agent left which was killed. What somebody listens on stays, as do other files.
+  // Removes the socket file that a killed agent left. A socket that a process listens on stays, as do other files.
   static Status RemoveStale(const std::string& address);
 
-  // `address`: "unix:///PATH" (its directory is made where it is missing), or IP:PORT, [IP]:PORT, HOST:PORT.
-  // Where `access` names groups everybody may open the socket's file, else only the agent's user; credentials are to be
-  // asked in any case. InvalidArgument: no such address; AlreadyExists: as CheckFree; Unavailable: it cannot be
-  // listened on.
+  // `address`: "unix:///PATH" (its directory is created if missing), or IP:PORT, [IP]:PORT, HOST:PORT.
+  // If `access` names groups, all users may open the socket file, else only the agent's user; check credentials in any
+  // case. InvalidArgument: no such address; AlreadyExists: as CheckFree; Unavailable: cannot listen there.
   static StatusOr<Listener> Open(const std::string& address, const UnixAccess& access);
-  ~Listener();  // removes the socket's file, where it is still this one's
+  ~Listener();  // removes the socket file, if it is still this one's
   Listener(Listener&&) noexcept = default;
   Listener& operator=(Listener&&) = delete;
 
   int fd() const { return socket_.get(); }
   bool unix_socket() const { return !path_.empty(); }
-  // Puts the socket's file back when it is gone. True: it was.
+  // Restores the socket file if it is gone. True: it was.
   StatusOr<bool> Restore();
 
  private:
@@ -41,8 +40,8 @@ class Listener {
   std::string path_;  // empty: TCP
   UnixAccess access_;
   Fd socket_;
-  std::uint64_t device_ = 0;  // of the socket's file, as is:
-  std::uint64_t inode_ = 0;
+  std::uint64_t device_ = 0;  // of the socket file
+  std::uint64_t inode_ = 0;   // of the socket file
 };
 
 }  // namespace sluice::api

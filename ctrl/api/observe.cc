@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How often a follower's thread looks whether its client is still there, and whether its time is over.
+// How often a follower's thread checks whether its client has gone or its time is over.
 constexpr auto kCancelCheck = 200ms;
 
 bool IsOver(const v1::ObserveRequest& request) {
@@ -60,7 +60,7 @@ sluice::Status Service::ReadPast(grpc::ServerContext* context, const v1::Observe
                                  const telemetry::EventFilter& filter,
                                  const std::function<bool(const v1::Event&)>& consume) {
   const FreedMemory freed;
-  std::optional<StatusOr<Call>> large;  // its end is that of the reading, a follower goes on
+  std::optional<StatusOr<Call>> large;  // ends with the read, also for a follower
   if (telemetry::IsLargeRead(filter, request.last())) {
     large.emplace(calls_->Begin(context, CallKind::kLarge));
     if (!large->ok()) return large->status();

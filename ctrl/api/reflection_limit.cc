@@ -11,7 +11,7 @@ class Counted final : public Interceptor {
  public:
   Counted(ServerRpcInfo* info, Calls* calls) : info_(info), calls_(calls) {}
 
-  // Not before is it known who calls.
+  // Only at this hook point is the caller known.
   void Intercept(InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA)) {
       auto call = calls_->Begin(info_->server_context(), CallKind::kReflection);

@@ -1,5 +1,5 @@
-// Lets in the streams of gRPC's own reflection service as it does calls, for each takes a thread for as long as its
-// client likes.
+// Applies the call limits to streams of gRPC's own reflection service: each occupies a thread for as long as its client
+// likes.
 #pragma once
 
 #include <grpcpp/support/server_interceptor.h>

@@ -1,4 +1,4 @@
-// What the agent found out about a resource beyond what its document says. Pure.
+// What the agent knows about a resource beyond its document. Pure.
 #pragma once
 
 #include "api/sluice.pb.h"
@@ -10,7 +10,7 @@ namespace sluice::api {
 void AddFacts(const policy::Resource& resource, const reconcile::View& view, const policy::Quarantine& quarantine,
               v1::Resource* out);
 
-// `document` (JSON) with the facts as its `status`, where the document has none of its own.
+// `document` (JSON) with the facts as its `status`, if it has no status of its own.
 StatusOr<std::string> AddStatus(const std::string& document, const v1::Resource& facts);
 
 }  // namespace sluice::api

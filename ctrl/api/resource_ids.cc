@@ -33,11 +33,11 @@ StatusOr<ResourceId> FindTarget(const v1::DeleteRequest::Target& target, const r
   }
   if (found.empty()) return MakeError(absl::StatusCode::kNotFound, "{} does not exist", wanted);
   if (found.size() == 1) return found.front();
-  return InvalidError("{} is two resources: say networkpolicies.networking.k8s.io or networkpolicies.sluice.dev",
+  return InvalidError("{} is two resources: use networkpolicies.networking.k8s.io or networkpolicies.sluice.dev",
                       wanted);
 }
 
-// What the API can remove.
+// All of the target's kind and namespace that the API can remove.
 StatusOr<std::vector<ResourceId>> FindAll(const v1::DeleteRequest::Target& target, const reconcile::View& view) {
   SL_ASSIGN_OR_RETURN(const KindSelection selection, ParseResourceKind(target.kind()));
   std::vector<ResourceId> found;
@@ -103,7 +103,7 @@ StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::Rea
       read.resources.push_back(std::move(resource));
     }
   }
-  if (read.resources.empty()) return InvalidError("there is no resource in what was given");
+  if (read.resources.empty()) return InvalidError("the documents have no resource");
   return read;
 }
 

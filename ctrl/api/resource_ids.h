@@ -14,7 +14,7 @@ using Documents = google::protobuf::RepeatedPtrField<v1::Document>;
 
 struct ReadDocuments {
   std::vector<policy::Resource> resources;
-  std::vector<std::string> notices;  // a line each: what was left out, and what is in "default" for want of a namespace
+  std::vector<std::string> notices;  // a line each: what was left out, and what is in "default" by default
 };
 
 // All resources of the documents; InvalidArgument when there is none, or one twice.
@@ -27,8 +27,8 @@ struct Targets {
 
 // What to delete: the documents' resources and the targets, each once. A named target without a namespace is in
 // "default". NotFound when a named target does not exist, unless that is to be ignored; InvalidArgument when its kind
-// cannot be deleted or its name means several. Workloads that were refused and are closed may be deleted though no
-// resource says them.
+// cannot be deleted or its name means several. Refused workloads that are closed may be deleted although they have no
+// resource.
 StatusOr<Targets> ParseTargets(const v1::DeleteRequest& request, const reconcile::View& view);
 
 }  // namespace sluice::api

@@ -1,4 +1,4 @@
-// The processes that live, as `get processes` lists them.
+// The running processes, as `get processes` lists them.
 #pragma once
 
 #include <functional>
@@ -8,8 +8,8 @@
 
 namespace sluice::api {
 
-// Of workloads in `request`'s namespace and of its name, where it names them; by start. No kernel threads. One by one:
-// with their arguments all together can be large. `consume` returns false when it has enough.
+// Those of the request's namespace and workload, if it names them; by start, without kernel threads. One by one,
+// because all of them with their arguments can be large. `consume` returns false to stop.
 void ListRunningProcesses(const telemetry::ProcessTree& tree, const telemetry::ProcessEvents& events,
                           const v1::GetRequest& request, const std::function<bool(v1::RunningProcess)>& consume);
 

@@ -18,19 +18,19 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kStopTimeout = 2s;
-// More than all calls that may be under way (CallLimits), so that a question finds a thread.
+// More than all concurrent calls (CallLimits), so that each short request finds a thread.
 constexpr int kMaxThreads = 192;
-// Of what all connections have sent and no call has yet, for a message is whole before its caller's right is asked.
-// Beyond it gRPC takes in less, and then ends calls.
+// For messages of all connections that no call has yet: a message is complete before its caller's right is checked.
+// Beyond this gRPC reads less, and then ends calls.
 constexpr std::size_t kMaxBufferedBytes = 160U << 20;
 constexpr int kMaxStreamsOfOneConnection = 64;
 constexpr int kHandshakeMilliseconds = 10000;
-// A connection without a call; then it is closed, and the client makes another one when it has one.
+// A connection without calls is closed after this time; a client reconnects for its next call.
 constexpr int kIdleMilliseconds = 300000;
-// A client whose machine has gone is noticed by that.
+// Detects clients whose machine has gone.
 constexpr int kKeepaliveMilliseconds = 60000;
 
-// gRPC's own lines, among them one for each stranger that knocks at the TLS port.
+// gRPC's own log lines, among them one for each unknown client at the TLS port.
 void LogOfGrpc(gpr_log_func_args* args) { LogDebug("gRPC: {}", args->message); }
 
 }  // namespace

@@ -14,13 +14,13 @@
 
 namespace sluice::api {
 
-// Of one request of a caller that may only read.
+// The largest request of a caller that may only read.
 inline constexpr int kMaxQuestionBytes = 64 << 10;
 
 struct ServerOptions {
   std::string address;       // "unix:///PATH", or IP:PORT with `tls`
   std::string change_group;  // by unix socket: its members may change, as root may; empty: none
-  std::string read_group;    // likewise: may read
+  std::string read_group;    // by unix socket: its members may read
   TlsFiles tls;
   std::vector<std::string> tls_change_names;  // as Calls
   ConnectionLimits connections;
@@ -29,13 +29,13 @@ struct ServerOptions {
 
 class Server {
  public:
-  // InvalidArgument: an address without TLS that is no unix socket's, TLS files that are not right, no such group, an
-  // option that is for the other kind of address. AlreadyExists, Unavailable: as Start, before anything is made.
+  // InvalidArgument: TCP without TLS, wrong TLS files, an unknown group, an option for the other kind of address.
+  // AlreadyExists, Unavailable: as Start, before anything is created.
   static Status Check(const ServerOptions& options);
-  // AlreadyExists: somebody answers there; Unavailable: nobody can listen there. `service` outlives the server, and
-  // must be told of no calls but the server's.
+  // AlreadyExists: another process answers there; Unavailable: cannot listen there. `service` outlives the server and
+  // gets no calls from elsewhere.
   static StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options, Service* service);
-  // Ends all calls; followers must have been told before (Telemetry::Stop). Removes the socket's file.
+  // Ends all calls; followers must have been stopped before (Telemetry::Stop). Removes the socket file.
   ~Server();
   Server(const Server&) = delete;
   const Calls& calls() const { return *calls_; }
@@ -52,7 +52,7 @@ class Server {
   Service* const service_;
   std::unique_ptr<TlsWatch> tls_watch_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
-  // Readers have a server of their own: they cannot take its threads away from those that may change.
+  // Readers have a server of their own, so that they cannot use up the threads of callers that may change.
   std::unique_ptr<grpc::Server> changers_;
   std::unique_ptr<grpc::Server> readers_;
   std::unique_ptr<Admission> admission_;

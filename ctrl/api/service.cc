@@ -66,7 +66,7 @@ grpc::Status Service::Apply(grpc::ServerContext* context, const v1::ApplyRequest
   return ToGrpc(revision.status());
 }
 
-// After the change is in force: what it needs is known then, and nobody waits for it.
+// After the change is in force: all that it needs is known then, and no other change waits for it.
 void Service::TellLinks(const std::vector<policy::Resource>& changed, explain::ProgramLinks* links) const {
   WorkloadPrograms programs(sources_.telemetry->processes());
   AddLinksOfChange(

@@ -1,5 +1,5 @@
 // sluice.v1.Sluice over the controller and telemetry: conversion only. Called from gRPC's threads, several at once.
-// Each call begins by asking `Calls` whether it may; each change is told with who made it.
+// `Calls` admits each call first; each change is reported with its caller.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,7 @@
 
 namespace sluice::api {
 
-// What the service speaks of. All outlive it.
+// What the service reads and changes. All outlive it.
 struct ServiceSources {
   reconcile::Controller* controller = nullptr;
   telemetry::Telemetry* telemetry = nullptr;
@@ -27,11 +27,11 @@ class Service final : public v1::Sluice::Service {
   explicit Service(ServiceSources sources)
       : sources_(std::move(sources)), teller_(sources_.telemetry, sources_.constants.node()) {}
 
-  // Whom the server asks about calls. Before the first one; what it points to outlives the last one.
+  // Sets what admits calls. Before the first call; `calls` outlives the last one.
   void Serve(Calls* calls) { calls_ = calls; }
-  // What was asked of the agent by other ways than this service.
+  // For changes that do not come through this service.
   const ChangeTeller& teller() const { return teller_; }
-  // Says in the log which rules name symbolic links, of all that there are.
+  // Logs which process rules, of all, name symbolic links.
   void LogLinks() const;
 
   grpc::Status Apply(grpc::ServerContext*, const v1::ApplyRequest*, v1::ApplyReply*) override;
@@ -53,7 +53,7 @@ class Service final : public v1::Sluice::Service {
   sluice::Status ListProcesses(const v1::GetRequest& request, const Emit& emit) const;
   sluice::Status ListResources(const v1::GetRequest& request, const KindSelection& selection, const Emit& emit) const;
 
-  // What an observer asked for of the past.
+  // Passes on the past events that an observer asked for.
   sluice::Status ReadPast(grpc::ServerContext* context, const v1::ObserveRequest& request,
                           const telemetry::EventFilter& filter, const std::function<bool(const v1::Event&)>& consume);
 

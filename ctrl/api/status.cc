@@ -80,7 +80,7 @@ Status AddNumbers(const reconcile::View& view, datapath::PathReader& datapath, t
                   v1::AgentStatus* status) {
   const datapath::Integrity integrity = datapath.integrity();
   status->set_ready(integrity.problem.empty() &&
-                    view.holding.empty());  // the API is served from when enforcement is in place
+                    view.holding.empty());  // the API is served only once enforcement is in place
   AddIntegrity(integrity, status);
   status->set_holding(view.holding);
   status->set_revision(view.revision);

@@ -1,4 +1,4 @@
-// How the agent fares, as `status` tells it: what changes from call to call.
+// The part of the agent's `status` that changes from call to call.
 #pragma once
 
 #include "ctrl/reconcile/controller.h"

@@ -1,4 +1,4 @@
-// What an observer asks for that the agent does not know: a name with a typing error matches nothing, in silence. Pure.
+// Names in an observer's filter that the agent does not know: a mistyped name would silently match nothing. Pure.
 #pragma once
 
 #include <string>

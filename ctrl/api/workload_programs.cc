@@ -7,13 +7,13 @@ namespace {
 
 using telemetry::ProcessInstance;
 
-// Containers of a workload, and processes of one that are tried.
+// Containers of a workload, and processes that are tried in each.
 constexpr std::size_t kMaxNamespaces = 16;
 constexpr std::size_t kMaxPids = 4;
 
 }  // namespace
 
-// Where a process made a mount namespace of its own, paths there are not those that rules name.
+// Skips processes that made a mount namespace of their own: paths there are not those that rules name.
 void WorkloadPrograms::LookAtProcesses() {
   has_looked_ = true;
   if (sensor_ == nullptr) return;

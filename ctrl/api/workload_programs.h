@@ -1,5 +1,5 @@
-// Programs by their paths in the file systems of workloads, by way of a process that runs there. Looks at the processes
-// once, when it is first asked. Not thread-safe.
+// Finds programs by their paths in the file systems of workloads, through a process that runs there. Looks at the
+// processes once, at the first call. Not thread-safe.
 #pragma once
 
 #include <map>

@@ -75,7 +75,7 @@ StatusOr<ExitCode> EditResource(const AgentAddress& server, const EditOptions& o
   SL_ASSIGN_OR_RETURN(const policy::ObjectName name, ParseObjectName(options.name, options.ns, options.configured));
   SL_ASSIGN_OR_RETURN(const auto found, FindResources(client, options.kind, name));
   if (found.size() != 1) {
-    return InvalidError("{} is two resources: say networkpolicies.networking.k8s.io or networkpolicies.sluice.dev",
+    return InvalidError("{} is two resources: use networkpolicies.networking.k8s.io or networkpolicies.sluice.dev",
                         ResourceName(found.front().ref()));
   }
   const v1::Resource& resource = found.front();

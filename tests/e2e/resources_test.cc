@@ -69,9 +69,9 @@ TEST_F(ResourcesE2e, WhoseDocumentCountsIsShownAndSaid) {
 
   ASSERT_TRUE(fixture_->agent().Signal(SIGHUP).ok());
   EXPECT_TRUE(Eventually([&] {
-    return fixture_->agent().Log().find("NetworkPolicy shop/db: what was applied counts, not what " + directory_ +
-                                        " has; `sluice delete networkpolicy.networking.k8s.io db -n shop` brings that "
-                                        "back") != std::string::npos;
+    return fixture_->agent().Log().find("NetworkPolicy shop/db: the applied document hides the one in " + directory_ +
+                                        "; `sluice delete networkpolicy.networking.k8s.io db -n shop` restores that") !=
+           std::string::npos;
   })) << fixture_->agent().Log();
 
   EXPECT_THAT(Sluice({"delete", "netpol", "shop/db"}).out,

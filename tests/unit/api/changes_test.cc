@@ -76,8 +76,8 @@ TEST(Changes, OfTheDirectory) {
 
 TEST(Changes, ShadowedDocumentsAreNamedWithTheWayBack) {
   EXPECT_THAT(ShadowedTexts(MakeTwoOrigins(), "/etc/sluice/d"),
-              ElementsAre("Workload shop/web-0: what was applied counts, not what /etc/sluice/d has; `sluice delete "
-                          "workload web-0 -n shop` brings that back"));
+              ElementsAre("Workload shop/web-0: the applied document hides the one in /etc/sluice/d; `sluice delete "
+                          "workload web-0 -n shop` restores that"));
   auto many = MakeTwoOrigins();
   for (int i = 0; i < 20; ++i) {
     const policy::ResourceId id{policy::Kind::kPod, {"shop", fmt::format("p{}", i)}};

@@ -67,7 +67,7 @@ TEST_F(Access, CredentialsDecideEachMethod) {
 TEST_F(Access, WhoIsInNoGroupIsSentAway) {
   ASSERT_TRUE(Start(Groups()).ok());
   EXPECT_EQ(Ask(*As({.uid = 1000, .gid = 1000, .groups = {5}})).error_code(), Code::UNAVAILABLE);
-  EXPECT_THAT(log(), HasSubstr("turned away: uid 1000"));
+  EXPECT_THAT(log(), HasSubstr("refused: uid 1000"));
   EXPECT_TRUE(Ask(*As(kRoot)).ok());
 }
 
