@@ -26,15 +26,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Links and addresses change in bursts: one look after each.
+// Links and addresses change in bursts: one look after each burst.
 constexpr auto kSettle = 20ms;
-// Where changes inside pods are not heard, or something is still missing.
+// If changes inside pods are not reported, or something is still missing.
 constexpr auto kLookAgain = 5s;
 // Between two looks at the classes of processes.
 constexpr auto kTend = 10s;
 // Between two copies of what is saved.
 constexpr auto kKeepCopy = 10s;
-// Between two looks at what else has a say in the packets' way.
+// Between two looks at what else handles the packets.
 constexpr auto kLookAtHost = 2s;
 
 std::string HostName() {
@@ -69,16 +69,15 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options, const
   state.pinned = agent->datapath_->is_handing_over();
   StatusOr<policy::ResourceMap> directory = policy::ResourceMap();
   if (!options.resources.empty()) directory = resources::ReadResourceDirectory(options.resources);
-  // Where this node has been enforced on before, ending would leave it open after a boot: the controller holds.
+  // If this node was enforced on before, ending here would leave it open after a boot: the controller holds instead.
   const bool is_first = state.empty() && !state.pinned && agent->datapath_->generation() == 0;
   if (!directory.ok() && is_first) return directory.status();
   agent->MakeController();
   agent->MakeTelemetry();
-  // What another agent may have taken is asked for before anything is attached: an agent that cannot stay touches no
-  // pod.
+  // Claim what another agent may have taken before anything is attached: an agent that cannot stay touches no pod.
   SL_RETURN_IF_ERROR(Annotate(agent->telemetry_->Serve(), "--metrics"));
   SL_RETURN_IF_ERROR(agent->FollowUplinks());
-  // Before the first packet is evaluated by our tables, or rules by process would meet nobody.
+  // Before our tables evaluate the first packet: otherwise process rules would not know any process.
   if (agent->datapath_->is_handing_over()) SeedProcesses(options, helper);
   SL_RETURN_IF_ERROR(agent->controller_->Restore(std::move(directory), std::move(state)));
   SL_ASSIGN_OR_RETURN(agent->closer_, Closer::Start(agent->controller_.get(), std::move(closers_monitor)));
@@ -94,7 +93,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options, const
 }
 
 Agent::~Agent() {
-  if (telemetry_) telemetry_->Stop();  // ends the followers' calls, and who asks for the metrics
+  if (telemetry_) telemetry_->Stop();  // ends the followers' calls and requests for metrics
   server_.reset();
 }
 
@@ -119,7 +118,7 @@ Status Agent::OpenDatapath() {
   return datapath_->Configure(setting_flags_);
 }
 
-// What decides about redirects and tells nobody when it changes.
+// Reads what redirects depend on and what sends no notification when it changes.
 Status Agent::LookAtHost() {
   look_at_host_at_ = Clock::now() + kLookAtHost;
   if (!options_.redirect) return OkStatus();
@@ -127,7 +126,7 @@ Status Agent::LookAtHost() {
   if (host_tracks_tcp_ != tracks && !options_.redirect_always) {
     if (tracks)
       LogInfo(
-          "TCP of local pods takes the host's path: its connection tracking follows TCP's windows; with "
+          "TCP of local pods takes the host path: the host's connection tracking follows TCP's windows; with "
           "net.netfilter.nf_conntrack_tcp_be_liberal=1 TCP takes the redirect");
     else
       LogInfo("TCP of local pods takes the redirect");
@@ -145,7 +144,7 @@ void Agent::MakeController() {
       });
 }
 
-// A card that comes back is another one to the kernel. The first that is not there does not keep the others waiting.
+// An uplink that comes back is a new interface to the kernel. A missing one does not delay the others.
 Status Agent::FollowUplinks() {
   Status followed = datapath_->ReleaseOtherUplinks(options_.uplinks);
   for (const std::string& uplink : options_.uplinks) {
@@ -156,7 +155,7 @@ Status Agent::FollowUplinks() {
     } else if (attached_uplinks_.insert(uplink).second) {
       LogInfo("uplink {}: attached", uplink);
       if (*mode == datapath::XdpMode::kGeneric)
-        LogWarn("uplink {}: its driver has no native XDP; the generic mode enforces the same, several times slower",
+        LogWarn("uplink {}: its driver has no native XDP; generic mode enforces the same, but is several times slower",
                 uplink);
     }
   }
@@ -208,7 +207,7 @@ Status Agent::CheckExport() const {
   if (options_.export_file.empty()) return OkStatus();
   const auto file = telemetry::RotatingFile::Open(ExportFile());
   if (file.ok()) return OkStatus();
-  return InvalidError("--export-file: {}; give a plain file in a directory that is there", Message(file.status()));
+  return InvalidError("--export-file: {}; give a regular file in an existing directory", Message(file.status()));
 }
 
 Status Agent::StartExport() {
@@ -283,7 +282,7 @@ void Agent::ReadDirectoryAgain(const std::string& caller) {
     WarnOfShadowed();
     return service_->LogLinks();
   }
-  LogError("SIGHUP: what was in force stays in force: {}", Message(status));
+  LogError("SIGHUP: refused, the earlier resources stay in force: {}", Message(status));
 }
 
 void Agent::WarnOfShadowed() const {
@@ -308,7 +307,7 @@ void Agent::KeepCopy() {
   keep_copy_at_ = Clock::now() + kKeepCopy;
   const Status kept = controller_->WhileNothingIsSaved([this] { return store_->KeepCopy(); });
   const std::string problem = kept.ok() ? "" : Message(kept);
-  if (problem != copy_problem_ && !kept.ok()) LogWarn("keep a copy of what is saved: {}", problem);
+  if (problem != copy_problem_ && !kept.ok()) LogWarn("keep a copy of the saved state: {}", problem);
   copy_problem_ = problem;
 }
 
@@ -318,11 +317,11 @@ int Agent::MillisecondsToRefresh() const {
   return static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), most).count());
 }
 
-// What a service manager shows, and the log, each time that it becomes another.
+// Reports each change of the holding state to the service manager and the log.
 void Agent::TellHolding() {
   const std::string holding = controller_->view()->holding;
   if (holding == told_holding_) return;
-  if (holding.empty()) LogInfo("no longer holding: what is wanted is in force");
+  if (holding.empty()) LogInfo("no longer holding: the wanted resources are in force");
   told_holding_ = holding;
   NotifyStatus(holding);
 }
@@ -339,13 +338,13 @@ Status Agent::Run() {
         {signal_fd.get(), POLLIN, 0}, {monitor_->fd(), POLLIN, 0}, {closer_->fd(), POLLIN, 0}, {helper_->fd(), 0, 0}};
     const int heard = poll(polled, std::size(polled), MillisecondsToRefresh());
     if (heard < 0 && errno != EINTR) return ErrnoError(errno, "poll");
-    // A change of the resources may have brought workloads that are not there yet.
+    // A change of the resources may have brought workloads that do not exist yet.
     if (!refresh_at_ && !controller_->view()->unbound.empty()) refresh_at_ = Clock::now() + kLookAgain;
     signalfd_siginfo signal{};
     while (read(signal_fd.get(), &signal, sizeof(signal)) == sizeof(signal)) {
       LogInfo("signal {} from uid {}, pid {}", signal.ssi_signo, signal.ssi_uid, signal.ssi_pid);
       if (signal.ssi_signo != SIGHUP) {
-        LogInfo("stopping; what is attached goes on enforcing");
+        LogInfo("stopping; the attached programs continue to enforce");
         keep_copy_at_ = {};
         KeepCopy();
         return OkStatus();
@@ -354,7 +353,8 @@ Status Agent::Run() {
     }
     if (polled[3].revents != 0) {
       ready_ = false;
-      return Annotate(helper_->WhyGone(), "what is attached goes on enforcing, but no change of pods can be followed");
+      return Annotate(helper_->WhyGone(),
+                      "the attached programs continue to enforce, but changes of pods cannot be followed");
     }
     SL_ASSIGN_OR_RETURN(bool changed, monitor_->Drain());
     changed = closer_->HasClosed() || changed;
@@ -363,13 +363,14 @@ Status Agent::Run() {
     if (Clock::now() >= look_at_host_at_) {
       const Status looked = LookAtHost();
       const std::string problem = looked.ok() ? "" : Message(looked);
-      if (problem != host_problem_ && !looked.ok()) LogWarn("what others have on the pods' interfaces: {}", problem);
+      if (problem != host_problem_ && !looked.ok())
+        LogWarn("look for other programs on the pods' interfaces: {}", problem);
       host_problem_ = problem;
     }
     if (Clock::now() >= tend_at_) {
       tend_at_ = Clock::now() + kTend;
       if (const Status tended = datapath_->TendProcessClasses(); !tended.ok())
-        LogError("tend the classes of processes: {}", Message(tended));
+        LogError("maintain the process classes: {}", Message(tended));
     }
     KeepCopy();
   }

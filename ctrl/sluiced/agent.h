@@ -1,5 +1,5 @@
-// The agent, put together: state, packet path, controller, telemetry, API. Start leaves everything in force; Run
-// follows the node and the signals until it is told to stop. What is pinned goes on enforcing after the agent.
+// The parts of the agent, connected: state, packet path, controller, telemetry, API. After Start everything is in
+// force; Run follows the node and the signals until it is told to stop. What is pinned continues to enforce afterwards.
 #pragma once
 
 #include <atomic>
@@ -26,16 +26,16 @@ sigset_t AgentSignals();
 class Agent {
  public:
   // AgentSignals must be blocked before: telemetry and gRPC start threads. Errors say what could not be
-  // started; InvalidArgument: an option is wrong or, at a first start, the resources directory. At a later one the
-  // agent holds until SIGHUP finds that mended. `helper` outlives the agent.
+  // started; InvalidArgument: an option is wrong or, at a first start, the resources directory. At a later start the
+  // agent holds until SIGHUP finds the directory fixed. `helper` outlives the agent.
   static StatusOr<std::unique_ptr<Agent>> Start(const AgentOptions& options, const rights::Helper* helper);
   ~Agent();
 
   // Why what was applied is not in force; empty: it is.
   std::string holding() const { return controller_->view()->holding; }
 
-  // Until SIGTERM or SIGINT. SIGHUP reads the resources directory again. An error too when the helper has ended: the
-  // next agent has one again.
+  // Until SIGTERM or SIGINT. SIGHUP reads the resources directory again. Also returns an error when the helper has
+  // ended: the next agent starts a new one.
   Status Run();
 
  private:
@@ -72,7 +72,7 @@ class Agent {
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
-  std::atomic<const api::Calls*> calls_{nullptr};  // the server's, from when it is there
+  std::atomic<const api::Calls*> calls_{nullptr};  // the server's, once it exists
   std::atomic<bool> ready_{false};                 // enforcement is in place
   std::set<std::string> attached_uplinks_;
   std::optional<Clock::time_point> refresh_at_;
@@ -81,9 +81,9 @@ class Agent {
   Clock::time_point look_at_host_at_{};
   bool host_tracks_tcp_ = false;
   std::string refresh_problem_;  // logged already
-  std::string copy_problem_;     // likewise
-  std::string host_problem_;     // likewise
-  std::string told_holding_;     // likewise
+  std::string copy_problem_;     // logged already
+  std::string host_problem_;     // logged already
+  std::string told_holding_;     // reported already
 };
 
 // `--uninstall`: detaches and unpins everything and removes the state. FailedPrecondition while an agent runs.

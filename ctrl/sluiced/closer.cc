@@ -13,7 +13,7 @@
 namespace sluice {
 namespace {
 
-// While workloads are missing: a namespace's name may come without any link that changes.
+// While workloads are missing: a namespace may get its name without any change of a link.
 constexpr int kLookForMissingMs = 500;
 
 StatusOr<Fd> MakeEvent() {
@@ -31,7 +31,7 @@ StatusOr<std::unique_ptr<Closer>> Closer::Start(reconcile::Controller* controlle
   try {
     closer->thread_ = std::thread(&Closer::Run, closer.get());
   } catch (const std::system_error& error) {
-    return ErrnoError(error.code().value(), "start the thread that closes what comes");
+    return ErrnoError(error.code().value(), "start the thread that closes new interfaces");
   }
   return closer;
 }
@@ -55,9 +55,9 @@ void Closer::Run() {
     if (heard <= 0 && controller_->view()->unbound.empty()) continue;
     const StatusOr<bool> changed = monitor_.Drain();
     const std::string now = changed.ok() ? "" : Message(changed.status());
-    if (now != problem && !changed.ok()) LogError("closing what comes: {}", now);
+    if (now != problem && !changed.ok()) LogError("closing new interfaces: {}", now);
     problem = now;
-    if (!changed.ok()) poll(polled, 1, kLookForMissingMs);  // not at once again
+    if (!changed.ok()) poll(polled, 1, kLookForMissingMs);  // wait before the next try
     if (heard > 0 && changed.ok() && !*changed) continue;
     if (controller_->CloseNewInterfaces() > 0) eventfd_write(closed_.get(), 1);
   }

@@ -1,5 +1,5 @@
-// Closes what comes of workloads as soon as its interface is there, whatever the agent's loop is at: a thread of its
-// own, which hears of links by itself. The agent then enforces on it.
+// Closes new interfaces of workloads at once, whatever the agent's main loop is busy with: it has its own thread and
+// its own netlink monitor. The agent enforces on them afterwards.
 //   Closer closer(controller, std::move(monitor));
 //   poll(closer.fd()); if (closer.HasClosed()) controller->Refresh();
 #pragma once
@@ -15,14 +15,14 @@ namespace sluice {
 
 class Closer {
  public:
-  // What `monitor` has heard since it was opened counts too. `controller` outlives this.
+  // Changes since `monitor` was opened count too. `controller` outlives this.
   static StatusOr<std::unique_ptr<Closer>> Start(reconcile::Controller* controller, net::NetlinkMonitor monitor);
   ~Closer();
   Closer(const Closer&) = delete;
   Closer& operator=(const Closer&) = delete;
 
   int fd() const { return closed_.get(); }  // readable once it has closed something
-  bool HasClosed();                         // since it was asked last
+  bool HasClosed();                         // since the last call
 
  private:
   Closer(reconcile::Controller* controller, net::NetlinkMonitor monitor, Fd closed, Fd stop)

@@ -16,9 +16,9 @@ int Fail(const sluice::Status& status) {
   return absl::IsInvalidArgument(status) ? 2 : 1;
 }
 
-// Nothing enforced depends on how the agent ends, and what was applied is on disk: when threads, memory or a peer keep
-// it from ending by itself, it ends all the same, before the service manager loses its patience. After a failure with
-// that failure's code, so that it is started again.
+// Enforcement does not depend on how the agent ends, and the applied resources are on disk. So if threads, memory or a
+// peer delay the end, this ends the process before the service manager's time-out; after a failure with exit code 1, so
+// that it is started again.
 void EndWithin(unsigned int seconds, bool ok) {
   std::signal(
       SIGALRM, ok ? [](int) { _exit(0); } : [](int) { _exit(1); });
@@ -26,11 +26,11 @@ void EndWithin(unsigned int seconds, bool ok) {
 }
 constexpr unsigned int kEndSeconds = 8;
 
-// A failure leaves rights that nobody uses: no reason not to enforce.
+// On failure the agent keeps rights that it does not use: no reason not to enforce.
 void GiveUpRights() {
   sluice::Status status = sluice::rights::GiveUpOtherRights(sluice::rights::Whose::kAgent);
   status.Update(sluice::rights::RefuseSystemCalls());
-  if (!status.ok()) sluice::LogWarn("not all rights that are not needed are given up: {}", sluice::Message(status));
+  if (!status.ok()) sluice::LogWarn("cannot give up all rights that are not needed: {}", sluice::Message(status));
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ int main(int argc, char** argv) {
     return status.ok() ? 0 : Fail(status);
   }
   sluice::RaiseFileLimit();  // each link that is attached is held by a descriptor
-  // Before any thread starts: only Agent::Run takes them.
+  // Before any thread starts: only Agent::Run reads them.
   const sigset_t signals = sluice::AgentSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   const auto helper = sluice::rights::Helper::Start();

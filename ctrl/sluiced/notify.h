@@ -5,12 +5,13 @@
 
 namespace sluice {
 
-// Also of an agent that holds (not empty: why): all that can be enforced is in place, and a service manager must
-// neither kill it for not being ready nor keep from starting what waits for it.
+// Also sent while holding (`holding` not empty: why): all that can be enforced is in place, and the service manager
+// must neither kill the agent as not ready nor delay the units that wait for it.
 void NotifyReady(const std::string& holding);
 void NotifyStatus(const std::string& holding);
 void NotifyStopping();
-// The main loop goes round: at least each 2 seconds, but for what one change takes (WatchdogSec= in the unit file).
+// The main loop runs: called at least every 2 seconds, plus the time that one change takes (WatchdogSec= in the unit
+// file).
 void NotifyAlive();
 
 }  // namespace sluice

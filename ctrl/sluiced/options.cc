@@ -9,8 +9,8 @@
 namespace sluice {
 namespace {
 
-// FILE:LINE of the configuration file's assignment that `problem` speaks of. Empty: of none, or the option was typed
-// too, which counts more.
+// FILE:LINE of the configuration file's assignment that `problem` is about. Empty: there is none, or the option was
+// typed too, which wins.
 std::string PlaceInFile(const std::string& file, const std::string& problem, const std::vector<std::string>& typed) {
   std::ifstream in(file);
   std::string line;
@@ -33,13 +33,13 @@ std::string PrefixProblem(const std::string& text) {
   return prefix.ok() ? "" : Message(prefix.status());
 }
 
-// Empty: it can be searched for.
+// Empty: it is a valid pattern.
 std::string PatternProblem(const std::string& text) {
   const auto redaction = telemetry::Redaction::Make({.patterns = {text}, .built_in = false});
   return redaction.ok() ? "" : Message(redaction.status());
 }
 
-// Empty: a ring buffer can have it.
+// Empty: it is a valid size of a ring buffer.
 std::string RingProblem(const std::string& text) {
   const std::uint64_t bytes = std::strtoull(text.c_str(), nullptr, 10);
   const bool ok = text.find_first_not_of("0123456789") == std::string::npos && std::has_single_bit(bytes) &&
@@ -54,19 +54,19 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.set_config("--config", "", "file with the same options, one `name = value` a line (TOML)");
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.option_defaults()->always_capture_default();
-  app.add_option("--state-dir", options->state_dir, "what was applied is kept here");
-  app.add_option("--bpf-root", options->bpf_root, "maps and links are pinned here");
+  app.add_option("--state-dir", options->state_dir, "directory for the applied resources");
+  app.add_option("--bpf-root", options->bpf_root, "directory where maps and links are pinned");
   app.add_option("--api", options->api.address, "gRPC address: unix:///PATH, or IP:PORT with the three TLS files");
   app.add_option("--api-change-group", options->api.change_group,
-                 "by unix socket: members may change, as root may; others are sent away");
-  app.add_option("--api-read-group", options->api.read_group, "by unix socket: members may read");
+                 "unix socket: members of this group may change, as root may; others are refused");
+  app.add_option("--api-read-group", options->api.read_group, "unix socket: members of this group may read");
   app.add_option("--api-tls-cert", options->api.tls.certificate,
-                 "by TCP: PEM file of the agent's certificate; the three files are read again when they change");
-  app.add_option("--api-tls-key", options->api.tls.key, "its key");
-  app.add_option("--api-tls-ca", options->api.tls.ca, "CAs of the clients' certificates");
+                 "TCP: PEM file of the agent's certificate; the three files are read again when they change");
+  app.add_option("--api-tls-key", options->api.tls.key, "TCP: PEM file of its key");
+  app.add_option("--api-tls-ca", options->api.tls.ca, "TCP: PEM file of the CAs of the clients' certificates");
   app.add_option("--api-tls-change-name", options->api.tls_change_names,
-                 "clients whose certificate has this name (common or alternative) may change, the others read; may be "
-                 "given several times; default: all may change");
+                 "TCP: clients whose certificate has this name (common or alternative) may change, the others may "
+                 "read; may be given several times; default: all may change");
   app.add_option("--metrics", options->metrics, "HTTP address of /metrics, /healthz and /readyz");
   app.add_option("--uplink", options->uplinks, "network card to attach XDP to; may be given several times");
   app.add_option("--resources", options->resources, "directory of resource files; SIGHUP reads it again")
@@ -80,34 +80,39 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_flag("--uninstall", options->uninstall, "detach and unpin everything, remove the state, and end");
   app.add_flag("--debug", options->debug, "log more");
   app.add_flag("--redirect,!--no-redirect", options->redirect,
-               "redirect to local pods past the host's stack, for flows that were seen to pass it unchanged");
+               "redirect packets to local pods past the host's stack, for flows that the stack was seen to pass "
+               "unchanged");
   app.add_flag("--redirect-always", options->redirect_always,
-               "from the first packet on: past the host's firewall, connection tracking and source translation");
+               "redirect from the first packet on: past the host's firewall, connection tracking and source "
+               "translation");
   app.add_option("--redirect-recheck", options->redirect_recheck,
-                 "seconds until a packet of such a flow passes the host's stack again")
+                 "seconds until a packet of a redirected flow passes the host's stack again")
       ->check(CLI::Range(1U, 20U));
-  app.add_flag("--keep-established", options->keep_established, "a policy change does not cut established flows");
+  app.add_flag("--keep-established", options->keep_established, "a policy change does not end established flows");
   app.add_option("--process-sensors", options->process_sensors,
-                 "what sees programs start and end: auto, tracepoint, kprobe, or off")
+                 "how starts and ends of programs are observed: auto, tracepoint, kprobe, or off")
       ->check(CLI::IsMember({"auto", "tracepoint", "kprobe", "off"}));
   app.add_option("--process-ring-bytes", options->process_ring_bytes,
-                 "of process events that wait to be read, a power of two; the agent's memory grows by twice as much")
+                 "size of the buffer for process events, a power of two; the agent's memory grows by twice as much")
       ->check(RingProblem, "BYTES");
   app.add_option("--redact", options->redaction.patterns,
-                 "what this pattern (RE2) finds in a command line, or what its groups find, is not kept; may be given "
+                 "hide what this pattern (RE2) matches in command lines, or only what its groups match; may be given "
                  "several times")
       ->check(PatternProblem, "RE2");
   app.add_flag("--redact-common,!--no-redact-common", options->redaction.built_in,
-               "what commonly is a secret is not kept either: passwords, tokens and keys in options and URLs");
-  app.add_option("--export-file", options->export_file, "events are written here, one JSON object a line");
-  app.add_option("--export-max-bytes", options->export_max_bytes, "of one file, then it is renamed to FILE.1")
+               "hide common secrets too: passwords, tokens and keys in options and URLs");
+  app.add_option("--export-file", options->export_file, "write events to this file, one JSON object a line");
+  app.add_option("--export-max-bytes", options->export_max_bytes,
+                 "size of one export file; then it is renamed to FILE.1")
       ->check(CLI::PositiveNumber);
-  app.add_option("--export-max-files", options->export_max_files, "how many are kept, with the present one")
+  app.add_option("--export-max-files", options->export_max_files,
+                 "export files that are kept, including the current one")
       ->check(CLI::PositiveNumber);
   app.add_option("--export-rate", options->export_rate, "events a second that are exported; 0: all");
   app.add_option("--export-span", options->export_span,
-                 "seconds for which the export files reach back whatever one workload does; 0: no workload is limited");
-  app.add_option("--history", options->history, "ended flows that are remembered; as many execs and exits beside them");
+                 "seconds that the export files reach back, even if one workload has very many events; 0: no workload "
+                 "is limited");
+  app.add_option("--history", options->history, "ended flows that are remembered, and as many execs and exits");
   app.add_option("--workload-series", options->workload_series,
                  "workloads with metrics of their own; the rest is `other`");
   app.add_option(
@@ -122,10 +127,10 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--max-peers", options->max_peers, "(ruleset, identity) pairs");
   app.add_option("--max-port-entries", options->max_port_entries, "port intervals");
   app.add_option("--max-flows", options->max_flows, "flows that are tracked");
-  app.add_option("--max-denied-flows", options->max_denied_flows, "denied flows that are accounted");
+  app.add_option("--max-denied-flows", options->max_denied_flows, "denied flows that are counted");
   app.add_option("--event-rate", options->event_rate,
-                 "flow events a second that followers get of each workload: of flows that it opens, and of those that "
-                 "come to it from elsewhere; 0: any number");
+                 "flow events a second for each workload, once for flows that it opens and once for those that come "
+                 "from elsewhere; 0: no limit");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -31,7 +31,8 @@ void SeedProcesses(const AgentOptions& options, const bpf::AdminCalls* calls) {
     SL_RETURN_IF_ERROR(processes->Seed());
     return bpf::SocketProbes::Start({.pin_root = options.bpf_root}).status();
   };
-  if (const Status status = seed(); !status.ok()) LogWarn("rules by process know nobody yet: {}", Message(status));
+  if (const Status status = seed(); !status.ok())
+    LogWarn("process rules do not know any process yet: {}", Message(status));
 }
 
 void StartProcessSensors(const AgentOptions& options, const std::string& node, const bpf::AdminCalls* calls,

@@ -1,4 +1,4 @@
-// The agent's process sensors: started where they can be; what it costs where they cannot.
+// The agent's process sensors: starts them if possible, and says what is missing without them.
 #pragma once
 
 #include "ctrl/reconcile/controller.h"
@@ -8,8 +8,8 @@
 
 namespace sluice {
 
-// During a hand-over from an older version, before our programs take over: who runs and who has which socket is known
-// to our maps from then on. The probes go on until StartProcessSensors.
+// During a hand-over from an older version, before our programs take over: from then on our maps know the running
+// processes and their sockets. The probes stay active until StartProcessSensors.
 void SeedProcesses(const AgentOptions& options, const bpf::AdminCalls* calls);
 
 // Enforcement needs no sensors: without them there is one warning. `calls` and `controller` outlive

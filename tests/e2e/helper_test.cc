@@ -119,7 +119,7 @@ TEST_F(Helper, WhenItIsKilledTheAgentEndsAndSaysSoAndTheNextIsWhole) {
   ASSERT_EQ(waitid(P_PID, static_cast<id_t>(fixture_->agent().pid()), &how, WEXITED | WNOWAIT), 0);
   EXPECT_EQ(how.si_code, CLD_EXITED);
   EXPECT_EQ(how.si_status, 1) << "so that it is started again";
-  EXPECT_THAT(fixture_->agent().Log(), HasSubstr("what is attached goes on enforcing"));
+  EXPECT_THAT(fixture_->agent().Log(), HasSubstr("the attached programs continue to enforce"));
   EXPECT_THAT(fixture_->agent().Log(), HasSubstr("signal 9"));
   ExpectEnforces();
   fixture_->agent().Kill().IgnoreError();  // reaps it
