@@ -121,7 +121,7 @@ bool IsDefaultDeny(const std::optional<policy::Decision>& decision) {
                                  [](const auto& part) { return part.effect == policy::Effect::kDefaultDeny; });
 }
 
-// Programs as the kernel will know them: where a path is a link, what it leads to. Says so in `links`.
+// Programs as the kernel will know them: a path that is a link is replaced by its target, and added to `links`.
 class Programs {
  public:
   Programs(const policy::Snapshot& snapshot, const FindProgram& find, ProgramLinks* links)
@@ -138,7 +138,7 @@ class Programs {
     return files.front().path;
   }
 
-  // Of all policies that select the end.
+  // Adds those of all policies that select the end.
   void AddLinksOfPolicies(const Address& end, policy::Direction direction) const {
     const policy::Endpoint* endpoint = snapshot_.Find(end);
     if (!find_ || endpoint == nullptr) return;
@@ -164,7 +164,7 @@ Status ReadProcesses(const v1::ExplainRequest& request, const Programs& programs
       flow.source_process->ancestors.push_back(programs.Resolve(flow.source, std::move(path)));
     }
   } else if (request.ancestors_size() != 0) {
-    return InvalidError("ancestor {}: name the process that has it, too", request.ancestors(0));
+    return InvalidError("ancestor {}: name its process too", request.ancestors(0));
   }
   if (!request.listener().empty()) {
     SL_ASSIGN_OR_RETURN(std::string binary, ParsePath("listener", request.listener()));

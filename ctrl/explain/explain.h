@@ -12,7 +12,7 @@ namespace sluice::explain {
 // An end is a workload's or pod's namespace/name, an address, `node` (the first address of this node) or `world`
 // (world_address.h). NotFound: a workload that is not known; InvalidArgument: an end that is none of these, a protocol
 // or port that does not exist, ends of different IP families, a process that is no path; FailedPrecondition: a workload
-// or a node without addresses. An end with addresses of both families is taken with the other's family, IPv4 first.
+// or a node without addresses. Of ends with addresses of both families, a common family is taken, IPv4 first.
 // `find` empty: paths are taken as they are.
 StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
                                   const v1::ExplainRequest& request, const FindProgram& find = {});

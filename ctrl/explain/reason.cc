@@ -71,7 +71,7 @@ std::string PolicyReason(const v1::Explanation& explanation) {
   std::vector<std::string> clauses;
   const bool denied = !explanation.allowed();
   const auto add = [&](const Direction& direction, const char* name, const v1::Explanation::End& end) {
-    // What allows a flow at one end is no reason why the other denies it.
+    // A rule that allows the flow at one end does not explain why the other end denies it.
     if (denied && direction.verdict() != "DENIED") return;
     if (std::string clause = Clause(direction, name, end); !clause.empty()) clauses.push_back(std::move(clause));
   };

@@ -19,7 +19,7 @@ void AddBlocks(const std::vector<policy::Rule>& rules, std::vector<Prefix>& out)
   }
 }
 
-// In order of their first addresses.
+// All prefixes and addresses in use, sorted by first address.
 std::vector<Prefix> Taken(const policy::Snapshot& snapshot) {
   std::vector<Prefix> taken;
   for (const auto& policy : snapshot.policies) {
@@ -32,7 +32,7 @@ std::vector<Prefix> Taken(const policy::Snapshot& snapshot) {
   return taken;
 }
 
-// The first one behind `prefix`; of the last prefix, the first address of all.
+// The first address after `prefix`; after the last prefix, address 0.
 Address Behind(const Prefix& prefix) {
   std::array<std::uint8_t, 16> bytes = prefix.address().bytes();
   for (int bit = prefix.mapped_length(); bit < 128; ++bit) {
@@ -58,7 +58,7 @@ std::optional<Address> FirstFree(const std::vector<Prefix>& taken, const Address
 std::vector<Address> WorldAddresses(const policy::Snapshot& snapshot) {
   const std::vector<Prefix> taken = Taken(snapshot);
   std::vector<Address> found;
-  // Those of RFC 5737 and 3849, which nobody has; else any.
+  // Documentation addresses (RFC 5737 and 3849), which no host has; else any.
   for (const auto& starts : {std::pair{"192.0.2.1", "1.0.0.1"}, {"2001:db8::1", "2000::1"}}) {
     auto address = FirstFree(taken, *Address::Parse(starts.first));
     if (!address) address = FirstFree(taken, *Address::Parse(starts.second));

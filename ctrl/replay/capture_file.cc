@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kEthernetHeader = 14;
 
-// Bytes before the network header, and where the ethertype stands among them (none: told by the IP version).
+// Bytes before the network header, and the offset of the ethertype in them (-1: none, the IP version tells).
 struct LinkLayer {
   std::size_t header = 0;
   int ethertype_at = -1;

@@ -16,7 +16,7 @@ struct CapturedFrame {
   std::uint32_t original_length = 0;    // on the wire
 };
 
-// Link types: Ethernet, raw IP, and Linux "cooked" (any interface); the last two get an Ethernet header made up.
+// Link types: Ethernet, raw IP, and Linux "cooked" (any interface); the last two get a synthetic Ethernet header.
 // Errors name the file: cannot be opened, not a capture, unsupported link type, damaged at frame N.
 Status ReadCapture(const std::string& path, const std::function<void(const CapturedFrame&)>& visit);
 

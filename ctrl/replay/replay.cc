@@ -25,8 +25,8 @@ bool IsSource(const ReplayedFlow& flow, const sl_tuple& tuple) {
          (flow.flow.source != flow.flow.destination || flow.source_port == ntohs(tuple.src_port));
 }
 
-// As the packet path's: a SYN begins anew where the old connection is over, and is the other end's own against a live
-// one.
+// As in the packet path: a SYN of the initiator opens a new flow if the old connection is over, one of the other end
+// always does.
 bool Reopens(const ReplayedFlow& flow, const sl_packet& packet) {
   if (!sl_is_syn(&packet)) return false;
   if (!IsSource(flow, packet.tuple)) return true;
@@ -115,7 +115,7 @@ void Replay::Add(const CapturedFrame& frame) {
     return;
   }
   const std::uint32_t bytes = frame.original_length - packet.l3_offset;
-  // An ICMP error about a recorded flow goes with that flow.
+  // An ICMP error about a recorded flow belongs to that flow.
   if (packet.is_icmp_error) {
     const auto about = live_.find(KeyOf(packet.inner));
     if (about != live_.end() && !Expired(about->second, frame.time_ns)) return;

@@ -5,8 +5,8 @@
 //   for (const ReplayedFlow& flow : replay.Finish()) ...
 //
 // Every pod of the resources is evaluated as if it were enforced on (policy::Scope::kEverywhere). Which node a pod was
-// on is not known: traffic from any address of the snapshot's node counts as from the pod's own node, which may always
-// in.
+// on is not known: traffic from any address of the snapshot's node counts as from the pod's own node, which is always
+// allowed.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ struct ReplayedFlow {
   std::uint8_t tcp_flags = 0, icmp_type = 0, icmp_code = 0;  // of the first packet
   std::uint32_t state = 0;                                   // SL_CT_*
   std::array<std::uint32_t, 2> awaited{};                    // as sl_flow_entry's
-  // TCP whose first recorded packet has no SYN. Who opened it is a guess: the end with a client's port, or with the
+  // TCP whose first recorded packet has no SYN. The initiator is a guess: the end with a client's port, or with the
   // higher one.
   bool joined_midway = false;
 };
@@ -43,7 +43,7 @@ class Replay {
   // All flows by the time of their first packet. Ends the replay.
   std::vector<ReplayedFlow> Finish();
 
-  // Frames that are no flow: counted by why.
+  // Frames that belong to no flow, counted by reason.
   struct Skipped {
     std::uint64_t control = 0;    // ARP, neighbour discovery
     std::uint64_t cut_short = 0;  // the capture has too few of their bytes (tcpdump -s)

@@ -56,11 +56,12 @@ std::string TableText(const std::vector<v1::Flow>& flows, const Replay::Skipped&
   std::string text = table.ToString();
   text += fmt::format("{} flows: {} would be allowed, {} dropped\n", flows.size(), flows.size() - dropped, dropped);
   if (doubts.joined_midway != 0) {
-    text += fmt::format("{} TCP flows began before the capture: who opened them is a guess\n", doubts.joined_midway);
+    text += fmt::format("{} TCP flows began before the capture: their initiator is a guess\n", doubts.joined_midway);
   }
   if (doubts.by_process != 0) {
-    text += fmt::format("{} flows meet rules that name processes: a capture has none, they count as not known\n",
-                        doubts.by_process);
+    text +=
+        fmt::format("{} flows meet rules that name processes: a capture has no processes, so they count as not known\n",
+                    doubts.by_process);
   }
   if (skipped.cut_short != 0) {
     text += fmt::format("{} frames left out: the capture has too few of their bytes\n", skipped.cut_short);
@@ -99,7 +100,7 @@ v1::Flow ToMessage(const policy::Snapshot& snapshot, const ReplayedFlow& replaye
   const auto& [egress, ingress] = std::tie(replayed.evaluation.egress, replayed.evaluation.ingress);
   const bool by_ingress = !egress || (ingress && egress->allowed && !ingress->allowed);
   if (egress || ingress) message.set_direction(by_ingress ? v1::Flow::INGRESS : v1::Flow::EGRESS);
-  // Of a denied flow, only the end that denies decided anything.
+  // For a denied flow, only the end that denies has decided.
   const auto decides = [&](const std::optional<policy::Decision>& decision) {
     return decision && (replayed.evaluation.allowed || !decision->allowed);
   };

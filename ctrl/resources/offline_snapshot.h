@@ -9,7 +9,7 @@
 
 namespace sluice::resources {
 
-// Where pods on the host's network are, the node is. Error: two endpoints have one address.
+// The addresses of pods on the host's network are the node's. Error: two endpoints have one address.
 StatusOr<std::shared_ptr<const policy::Snapshot>> SnapshotOf(const policy::ResourceMap& resources);
 
 struct AssumedAddress {
@@ -17,8 +17,8 @@ struct AssumedAddress {
   policy::Address address;
 };
 
-// Gives every pod and workload that names no address one of 198.18.0.0/15 (RFC 2544: nobody's), which no rule means but
-// those for everybody. Names them in order.
+// Gives every pod and workload that names no address one of 198.18.0.0/15 (RFC 2544: no host's), which no rule means
+// except those for all addresses. Returns them in order.
 std::vector<AssumedAddress> AssumeAddresses(policy::ResourceMap& resources);
 
 }  // namespace sluice::resources

@@ -23,7 +23,7 @@ StatusOr<std::string> ReadFile(const std::string& path) {
   return ReadResourceText(fd.get(), path);
 }
 
-// Not of directories, nor of pipes, which may block. A link to nowhere is one, for the error that opening it gives.
+// Not directories, nor pipes, which may block. A dangling link counts as one, so that opening it reports the error.
 bool IsResourceFile(const fs::directory_entry& entry) {
   const std::string extension = entry.path().extension();
   if (entry.path().filename().string().starts_with('.')) return false;
@@ -49,10 +49,10 @@ StatusOr<std::vector<std::string>> ListResourceFiles(const std::string& director
 
 }  // namespace
 
-// Of a regular file the size is known before it is read; a pipe is read until it has given too much.
+// The size of a regular file is checked before it is read; a pipe is read until it has given too much.
 StatusOr<std::string> ReadResourceText(int fd, const std::string& name) {
   const auto too_large = [&name] {
-    return InvalidError("{}: larger than {} bytes, which is the most that is read: split the file", name,
+    return InvalidError("{}: larger than {} bytes, which is the limit: split the file", name,
                         policy::kMaxResourceBytes);
   };
   struct stat info {};

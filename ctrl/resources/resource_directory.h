@@ -21,7 +21,7 @@ enum class Depth { kThisDirectory, kRecursive };
 // is larger than policy::kMaxResourceBytes (no more than that is read).
 StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path, Depth depth = Depth::kThisDirectory);
 
-// What an open file still holds; `name` starts its errors. `fd` stays open.
+// Reads the rest of an open file; errors begin with `name`. `fd` stays open.
 StatusOr<std::string> ReadResourceText(int fd, const std::string& name);
 
 // All resources of a directory, or the first error. One id in two files is an error that names both.

@@ -30,7 +30,7 @@ Helper::~Helper() {
 
 Status Helper::WhyGone() const {
   siginfo_t how{};
-  // The socket is closed a moment before there is a reason.
+  // The socket is closed a moment before the exit status is available.
   for (int i = 0; i < 100 && how.si_pid == 0; i++) {
     if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     if (waitid(P_PID, static_cast<id_t>(pid()), &how, WEXITED | WNOHANG | WNOWAIT) != 0) break;
@@ -40,7 +40,7 @@ Status Helper::WhyGone() const {
   return MakeError(absl::StatusCode::kInternal, "the helper (pid {}) has ended: {}", pid(), reason);
 }
 
-// One that is late gets no second question: its answer would be taken for the next one's.
+// A late helper gets no further question: its late answer would be taken for the answer to that one.
 Status Helper::GiveUp() const {
   shutdown(fd(), SHUT_RDWR);
   return MakeError(absl::StatusCode::kInternal, "the helper (pid {}) does not answer", pid());
@@ -51,7 +51,7 @@ StatusOr<bpf::AdminAnswer> Helper::Await() const {
   int fd = -1;
   if (ReceivePacket(this->fd(), &packet, sizeof(packet), &fd))
     return bpf::AdminAnswer{.error = packet.error, .number = packet.number, .fd = fd};
-  if (errno == EMFILE) return ErrnoError(EMFILE, "take what the helper gives");
+  if (errno == EMFILE) return ErrnoError(EMFILE, "receive the helper's descriptor");
   return GiveUp();
 }
 

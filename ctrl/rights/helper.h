@@ -1,12 +1,12 @@
-// The agent's side of its helper, which does what needs CAP_SYS_ADMIN, so that the agent can be without it. The helper
-// (helper_process.h) is asked for one thing at a time and answers with one descriptor or number.
+// The agent's side of its helper, which does what needs CAP_SYS_ADMIN, so that the agent does not need it. The helper
+// (helper_process.h) answers one question at a time, with one descriptor or number.
 //
 //   SL_ASSIGN_OR_RETURN(auto helper, Helper::Start());  // in main, before any thread, and before rights are given up
 //   SL_ASSIGN_OR_RETURN(Fd socket, helper->SocketIn(netns.fd()));
 //   SL_ASSIGN_OR_RETURN(Fd program, helper->OpenProgram(id));
 //
-// When it has ended, or gives no answer, all that is asked fails with Internal, which tells nothing of what was asked
-// for; there is no second one. Thread-safe.
+// When the helper has ended or gives no answer, all further questions fail with Internal, which says nothing about what
+// was asked for; no second helper is started. Thread-safe.
 #pragma once
 
 #include <sys/types.h>
@@ -22,8 +22,8 @@ namespace sluice::rights {
 
 class Helper final : public bpf::AdminCalls {
  public:
-  // Returns when it has given up its rights, too. What it is asked for takes microseconds: one that is silent for
-  // longer than `patience` does not come back.
+  // Returns when the helper has given up its other rights. Answers take microseconds: a helper that is silent for
+  // longer than `patience` is given up.
   static StatusOr<std::unique_ptr<Helper>> Start(std::chrono::milliseconds patience = std::chrono::seconds(30));
   ~Helper() override;  // ends it
   Helper(const Helper&) = delete;
@@ -33,8 +33,8 @@ class Helper final : public bpf::AdminCalls {
   StatusOr<Fd> SocketIn(int netns_fd) const;
 
   pid_t pid() const { return process_.pid; }
-  int fd() const { return process_.socket.get(); }  // poll says POLLHUP when there is no helper any more
-  // How it came to that, as an error; for after POLLHUP, and for one thread.
+  int fd() const { return process_.socket.get(); }  // poll says POLLHUP when the helper has ended
+  // Why the helper ended, as an error. Call it after POLLHUP, from one thread.
   Status WhyGone() const;
 
  private:

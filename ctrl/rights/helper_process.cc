@@ -28,7 +28,7 @@ constexpr int kHome = 4;  // its own network namespace
 
 constexpr int kLost = 3;  // exit code: it cannot answer any more
 
-// Nobody else is asked here whether it is one: setns of a network namespace takes a process's descriptor too.
+// setns does not check that: it takes the descriptor of a process too.
 bool IsNamespace(int fd) {
   struct statfs facts {};
   return fstatfs(fd, &facts) == 0 && facts.f_type == NSFS_MAGIC;
@@ -46,7 +46,7 @@ bpf::AdminAnswer MakeSocketIn(int netns) {
   }
   answer.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   if (answer.fd < 0) answer.error = errno;
-  // Whoever stays inside keeps a namespace alive that nobody else wants any more.
+  // Staying inside would keep a namespace alive that nothing else uses any more.
   if (setns(kHome, CLONE_NEWNET) != 0) _exit(kLost);
   return answer;
 }
@@ -80,9 +80,9 @@ bpf::AdminAnswer AnswerTo(const HelperQuestion& question, int fd) {
 
 bool PutAt(int place, int fd) { return fd >= 0 && (fd == place || dup2(fd, place) == place); }
 
-// Its files: nothing of the parent's but the socket and where it may complain.
+// Keeps no file of the parent's except the socket and standard error.
 bool TakeFiles(int socket) {
-  const int far = fcntl(socket, F_DUPFD, kHome + 1);  // out of the way of what comes now
+  const int far = fcntl(socket, F_DUPFD, kHome + 1);  // above the numbers that are assigned below
   const int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
   const int none = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (far < 0 || home < 0 || none < 0) return false;
@@ -91,9 +91,9 @@ bool TakeFiles(int socket) {
          close_range(kHome + 1, ~0U, 0) == 0;
 }
 
-// What it still has by a failure nobody uses: no reason not to enforce.
+// On failure the helper keeps rights that it does not use: no reason not to enforce.
 void WarnOf(const Status& status) {
-  if (!status.ok()) LogWarn("not all rights that the helper does not need are given up: {}", Message(status));
+  if (!status.ok()) LogWarn("the helper cannot give up all rights that it does not need: {}", Message(status));
 }
 
 [[noreturn]] void BeHelper(int socket, pid_t parent) {
@@ -102,7 +102,7 @@ void WarnOf(const Status& status) {
   if (!TakeFiles(socket)) _exit(kLost);
   bpf::PrepareAdminCalls();
   WarnOf(GiveUpOtherRights(Whose::kHelper));
-  // After that: to give up rights may clear it.
+  // After giving up rights, which may clear it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(0);
   WarnOf(AllowHelperCallsOnly());
@@ -150,7 +150,7 @@ bool ReceivePacket(int socket, void* bytes, std::size_t size, int* fd) {
   } while (received < 0 && errno == EINTR);
   if (received < 0) return false;
   const cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  // One that holds a descriptor at all; a part of a second one the kernel has cut off, and has said so.
+  // At least one whole descriptor. If there were more, the kernel has cut them off and has set MSG_CTRUNC.
   if (header != nullptr && header->cmsg_type == SCM_RIGHTS && header->cmsg_len >= CMSG_LEN(sizeof(int)))
     std::memcpy(fd, CMSG_DATA(header), sizeof(*fd));
   const bool has_all = received == static_cast<ssize_t>(size) && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;

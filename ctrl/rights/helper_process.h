@@ -1,9 +1,9 @@
-// The helper as a process: the only one with CAP_SYS_ADMIN, without any other right, and with nothing that it could do
-// but answer the questions below. Helper (helper.h) asks them.
+// The helper process: the only one with CAP_SYS_ADMIN. It has no other right, and can do nothing but answer the
+// questions below. Helper (helper.h) asks them.
 //
-// It is forked, so there must be no threads. It has the socket and the standard error output, and no other file of its
-// parent's. It ends with the socket's other end, or with its parent; signals to the whole process group (a stop in
-// order) it leaves to the parent.
+// It is forked, so there must be no threads. Of its parent's files it has only the socket and standard error. It ends
+// when the socket's other end is closed or its parent ends. It ignores signals to the whole process group (an orderly
+// stop), which are for the parent.
 #pragma once
 
 #include <sys/types.h>
@@ -22,7 +22,8 @@ struct HelperQuestion {
   std::uint32_t kind = 0;
   std::uint32_t argument = 0;  // of kSocketIn: 0
 };
-// With a descriptor, where that was asked for and `error` is 0. The first one comes unasked, when it is ready.
+// With a descriptor, if the question asks for one and `error` is 0. The first answer comes without a question, when the
+// helper is ready.
 struct HelperAnswer {
   std::int32_t error = 0;    // errno; EINVAL: no such question
   std::uint32_t number = 0;  // bpf::AdminAnswer
@@ -34,9 +35,8 @@ struct HelperProcess {
 };
 StatusOr<HelperProcess> StartHelperProcess();
 
-// Packets with at most one descriptor; for both ends. False: errno says why; 0: the other end is closed. What is
-// received may be of another size than was asked for: then nothing is in `bytes` and the descriptor, and errno is
-// EMSGSIZE. EMFILE: a descriptor came and there was no room for it.
+// Packets with at most one descriptor; for both ends. False: errno says why. 0: the other end is closed. EMSGSIZE: the
+// packet had another size than `size`, and there is no descriptor. EMFILE: there was no room for its descriptor.
 bool SendPacket(int socket, const void* bytes, std::size_t size, int fd);
 bool ReceivePacket(int socket, void* bytes, std::size_t size, int* fd);
 

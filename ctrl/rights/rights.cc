@@ -28,7 +28,7 @@ constexpr Needed kOfAgent[] = {
     {CAP_NET_ADMIN, "CAP_NET_ADMIN", "attaching programs to interfaces and cgroups"},
     {CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
      "network namespaces and file systems of workloads by /proc/PID/ns/net and /proc/PID/root"},
-    {CAP_SYS_NICE, "CAP_SYS_NICE", "a change that does not wait for who keeps a CPU busy"},
+    {CAP_SYS_NICE, "CAP_SYS_NICE", "changes that do not wait for busy CPUs"},
     {CAP_PERFMON, "CAP_PERFMON", "programs that see processes"},
     {CAP_BPF, "CAP_BPF", "maps and programs"},
 };

@@ -1,6 +1,6 @@
-// What the agent may do, and that it may do no more: the capabilities that it needs, each with what for, and no new
-// privileges; which system calls, is in system_calls.h. Not systemd's business alone: an agent that is started by hand
-// or in a container has no more rights.
+// Limits what the agent may do: to the capabilities that it needs, each with its use, and no new privileges. System
+// calls are in system_calls.h. systemd does not do this alone, so that an agent that is started by hand or in a
+// container has no more rights.
 //
 // What needs CAP_SYS_ADMIN is done by a helper, a process that can do nothing else (helper.h).
 //   GiveUpOtherRights(Whose::kAgent).IgnoreError();  // in main, before any thread starts: all then have the same
@@ -22,17 +22,17 @@ struct Right {
   std::string use;
 };
 
-// For good, for this process and what it starts: effective, permitted, inheritable, ambient and bounding set, and no
-// new privileges. What is missing is not asked for. An error says what could not be given up; the rest is.
+// For good, for this process and those that it starts: effective, permitted, inheritable, ambient and bounding set, and
+// no new privileges. Missing rights are no error. An error says what could not be given up; all the rest is.
 //
-// What both together need is in deploy/sluice.service too (tests hold them together).
+// deploy/sluice.service has the rights of both too (a test compares them).
 Status GiveUpOtherRights(Whose whose);
 
 struct Held {
-  std::vector<Right> rights;             // that it needs, in the order of their numbers; and any that could not go
+  std::vector<Right> rights;             // in the order of their numbers; also any that could not be given up
   std::vector<std::string> confinement;  // "no new privileges", "system call filter": those that are on
 };
-// As the kernel says it.
+// As the kernel reports it.
 StatusOr<Held> ReadHeld(pid_t pid, Whose whose);
 
 }  // namespace sluice::rights

@@ -13,7 +13,7 @@
 namespace sluice::rights {
 namespace {
 
-// The calls of a kind that no part of the agent makes. Names that this architecture does not have are left out.
+// Calls that no part of the agent makes. Names that this architecture does not have are left out.
 constexpr const char* kRefusedCalls[] = {
     // other programs, other processes
     "execve", "execveat", "ptrace", "perf_event_open", "process_vm_readv", "process_vm_writev", "process_madvise",
@@ -27,10 +27,10 @@ constexpr const char* kRefusedCalls[] = {
     "nfsservctl", "lookup_dcookie",
     // clocks
     "settimeofday", "clock_settime", "clock_settime64", "clock_adjtime", "clock_adjtime64", "adjtimex", "stime",
-    // who it is
+    // identity
     "setuid", "setuid32", "setgid", "setgid32", "setreuid", "setregid", "setresuid", "setresgid", "setgroups",
     "setfsuid", "setfsgid", "sethostname", "setdomainname",
-    // keys, raw I/O and what was a way out before
+    // keys, raw I/O, and calls known from past exploits
     "add_key", "request_key", "keyctl", "iopl", "ioperm", "personality", "modify_ldt", "userfaultfd", "io_uring_setup",
     "io_uring_enter", "io_uring_register", "vhangup", "mknod", "mknodat", "uselib", "ustat", "sysfs", "_sysctl",
     "create_module", "get_kernel_syms", "query_module", "vm86", "vm86old"};
@@ -55,7 +55,7 @@ int AddRefusals(scmp_filter_ctx filter) {
     if (number == __NR_SCMP_ERROR) continue;
     if (const int rc = seccomp_rule_add(filter, refuse, number, 0); rc != 0 && rc != -EDOM) return rc;
   }
-  // Flags of clone3 lie in memory, where a filter cannot look: libc takes clone instead.
+  // A filter cannot read the flags of clone3, which are in memory: libc then uses clone.
   if (const int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0); rc != 0) return rc;
   for (const int flag : kNamespaceFlags) {
     const auto bit = static_cast<scmp_datum_t>(static_cast<unsigned int>(flag));
@@ -72,7 +72,7 @@ int AddRefusals(scmp_filter_ctx filter) {
   return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, is_beyond);
 }
 
-// Without arguments that tell more.
+// Allowed with any arguments.
 constexpr const char* kHelperCalls[] = {"recvmsg", "sendmsg", "close",        "fstatfs", "perf_event_open",
                                         "munmap",  "brk",     "rt_sigreturn", "exit",    "exit_group"};
 
@@ -102,7 +102,7 @@ Status Load(std::uint32_t otherwise, int (*add_rules)(scmp_filter_ctx)) {
   const std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(seccomp_init(otherwise), seccomp_release);
   if (filter == nullptr) return MakeError(absl::StatusCode::kInternal, "system call filter: cannot be made");
   int rc = add_rules(filter.get());
-  // A tree instead of a list: a call costs a few comparisons and not a hundred.
+  // A tree instead of a list: a few comparisons for each call, not a hundred.
   if (rc == 0) rc = seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
   if (rc == 0) rc = seccomp_load(filter.get());
   return rc == 0 ? OkStatus() : ErrnoError(rc, "system call filter");

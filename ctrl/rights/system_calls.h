@@ -9,8 +9,8 @@ namespace sluice::rights {
 // programs, mounts, namespaces, modules, clocks, tracing, keys, raw I/O, other address families.
 Status RefuseSystemCalls();
 
-// Likewise every call but those that the helper makes when it is ready (helper_process.h), with the arguments that it
-// makes them with; and what it takes to have memory and to end.
+// From now on every call fails with EPERM, except those that a ready helper makes (helper_process.h), with its
+// arguments, and those for memory and for its end.
 Status AllowHelperCallsOnly();
 
 }  // namespace sluice::rights

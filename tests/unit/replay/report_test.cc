@@ -98,7 +98,7 @@ TEST_F(ReportTest, TableSaysWhatIsGuessedOrLeftOut) {
   AddTcp(0, kWeb, 40000, kDb, 5432, kAck);
   capture_.Add(1, Frame(13));
   const auto lines = RunTable();
-  EXPECT_THAT(lines, ::testing::Contains("1 TCP flows began before the capture: who opened them is a guess"));
+  EXPECT_THAT(lines, ::testing::Contains("1 TCP flows began before the capture: their initiator is a guess"));
   EXPECT_THAT(lines, ::testing::Contains("1 frames left out: MALFORMED_ETHERNET"));
 }
 
@@ -110,8 +110,9 @@ TEST_F(ReportTest, ProcessesAreNotKnown) {
   AddTcp(1, kWeb, 40001, kDb, 53);
   const auto lines = RunTable();
   EXPECT_THAT(lines, ::testing::Contains("2 flows: 1 would be allowed, 1 dropped"));
-  EXPECT_THAT(lines, ::testing::Contains(
-                         "1 flows meet rules that name processes: a capture has none, they count as not known"));
+  EXPECT_THAT(lines,
+              ::testing::Contains(
+                  "1 flows meet rules that name processes: a capture has no processes, so they count as not known"));
 }
 
 TEST_F(ReportTest, FramesThatTheCaptureCutShortAreSaidToBe) {
