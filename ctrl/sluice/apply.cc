@@ -36,7 +36,7 @@ void AddApply(CLI::App& app, CommandLine& line) {
   AddResourceArgs(*verb, options->files)->required();
   const auto wait = std::make_shared<bool>(true);
   verb->add_flag("--wait,!--no-wait", *wait,
-                 "without effect: the agent answers when the kernel enforces the change, never before");
+                 "no effect: the agent always answers only when the kernel enforces the change");
   verb->add_flag("--dry-run", options->dry_run,
                  "the agent compiles and checks everything, says what it would do, and changes nothing");
   verb->callback([&line, options, wait] {

@@ -22,7 +22,7 @@ const char* ChangeWord(v1::ResourceChange::Change change) {
   }
 }
 
-// Where the resources directory has a document of the same name.
+// A note if the resources directory has a document of the same name.
 const char* DirectoryText(const v1::ResourceChange& change) {
   if (change.shadows()) return "; it counts instead of the one in the resources directory";
   const bool comes_back = change.change() == v1::ResourceChange::REMOVED && change.in_force() == v1::Origin::DIRECTORY;

@@ -1,4 +1,4 @@
-// What `apply` and `delete` say. Pure.
+// What `apply` and `delete` print. Pure.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@ namespace sluice::client {
 
 using ResourceChanges = google::protobuf::RepeatedPtrField<v1::ResourceChange>;
 
-// "NetworkPolicy shop/db created", one line a resource, with what is in force instead where that is another document;
-// and then "policy revision 7". Of a dry run it is said that it was one.
+// "NetworkPolicy shop/db created", one line a resource, with a note if another document hides it or takes its place;
+// then "policy revision 7". A dry run is marked as one.
 std::string ChangesText(const ResourceChanges& changes, std::uint64_t revision, bool dry_run = false);
 
 }  // namespace sluice::client

@@ -1,4 +1,4 @@
-// `check`: what `apply` would refuse, offline and all at once.
+// `check`: finds all that `apply` would refuse, offline.
 #include "base/output.h"
 #include "base/printable.h"
 #include "ctrl/resources/offline_snapshot.h"
@@ -27,8 +27,7 @@ StatusOr<ExitCode> Check(const ResourceArgs& args) {
 void AddCheck(CLI::App& app, CommandLine& line) {
   const auto args = std::make_shared<ResourceArgs>();
   CLI::App* verb = app.add_subcommand(
-      "check",
-      "what would apply refuse? Offline; all errors at once, a line each. Exit 0: all right, 1: something is not");
+      "check", "find what apply would refuse: offline, all errors at once, a line each. Exit 0: no errors, 1: errors");
   verb->alias("validate");
   AddResourceArgs(*verb, *args)->required();
   verb->callback([&line, args] {

@@ -15,7 +15,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr int kConnectMilliseconds = 2000;
-constexpr int kMaxBackoffMilliseconds = 5000;  // between attempts to connect anew
+constexpr int kMaxBackoffMilliseconds = 5000;  // between attempts to reconnect
 constexpr seconds kAnswerTimeout{30};
 constexpr seconds kChangeTimeout{300};  // compiles and enforces everything
 
@@ -35,7 +35,7 @@ StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const AgentAddress& server)
   arguments.SetMaxReceiveMessageSize(api::kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(api::kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  // Despite its name also how long one attempt to connect may take.
+  // Despite its name, this also limits one attempt to connect.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMilliseconds);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kMaxBackoffMilliseconds / 20);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxBackoffMilliseconds);
@@ -87,11 +87,11 @@ Status Client::Convert(const grpc::Status& status) const {
                        server_.address, status.error_message());
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return MakeError(absl::StatusCode::kDeadlineExceeded,
-                       "the agent at {} did not answer in time: {}; what it is busy with is in its log",
-                       server_.address, status.error_message());
+                       "the agent at {} did not answer in time: {}; see its log for what it does", server_.address,
+                       status.error_message());
     case grpc::StatusCode::CANCELLED:
       return MakeError(absl::StatusCode::kAborted,
-                       "the agent at {} ended the call: {}; a stream that is not read is ended, too", server_.address,
+                       "the agent at {} ended the call: {}; it also ends streams that are not read", server_.address,
                        status.error_message());
     default:
       if (!status.ok() && status.error_message().empty()) {
@@ -129,7 +129,7 @@ StatusOr<v1::Explanation> Client::Explain(const v1::ExplainRequest& request) {
   return explanation;
 }
 
-// May wait for a change that is under way, but not to cut the workload off.
+// The reply may wait for a running change; cutting the workload off does not.
 StatusOr<v1::QuarantineReply> Client::Quarantine(const v1::QuarantineRequest& request) {
   SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;

@@ -1,5 +1,5 @@
-// The connection to the agent. The only place where gRPC's errors become this program's: each names the server and
-// what to do. Connects at the first call; not thread-safe.
+// The connection to the agent. The only place that converts gRPC's errors: each names the server and what to do.
+// Connects at the first call; not thread-safe.
 #pragma once
 
 #include <functional>
@@ -15,8 +15,8 @@ namespace sluice::client {
 
 struct AgentAddress {
   std::string address = "unix:///run/sluice/sluice.sock";
-  api::TlsFiles tls;     // for an address that is no unix socket's
-  std::string tls_name;  // that the agent's certificate has to have; empty: the address's host
+  api::TlsFiles tls;     // for TCP
+  std::string tls_name;  // required in the agent's certificate; empty: the address's host
 };
 
 // What the agent says before the first event of a stream.

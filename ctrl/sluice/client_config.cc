@@ -10,7 +10,7 @@ namespace sluice::client {
 namespace {
 
 constexpr const char* kMachinesFile = "/etc/sluice/client.conf";
-// Of the program as a whole.
+// Options of the whole program.
 constexpr std::array kConnection = {"server", "tls-cert", "tls-key", "tls-ca", "tls-name"};
 // Verbs whose -o is a form of output.
 constexpr std::array kPrinting = {"explain", "get", "observe", "status", "top"};
@@ -22,7 +22,7 @@ std::string UsersFile() {
   return home != nullptr && *home == '/' ? std::string(home) + "/.config/sluice/config" : "";
 }
 
-// False: this option does not take it.
+// False: the option does not accept the value.
 bool SetDefault(CLI::App& app, const std::string& option, const std::string& value) {
   CLI::Option* const found = app.get_option_no_throw("--" + option);
   if (found == nullptr) return false;
@@ -34,7 +34,7 @@ bool SetDefault(CLI::App& app, const std::string& option, const std::string& val
   return true;
 }
 
-// For those that have this form.
+// For the verbs that have this form. False: none has it.
 bool SetOutput(CLI::App& app, const std::string& form) {
   bool taken = false;
   for (const char* const verb : kPrinting) taken = SetDefault(*app.get_subcommand(verb), "output", form) || taken;
@@ -62,9 +62,8 @@ Status ReadClientConfigFile(const std::string& path, CLI::App& app, CommandLine&
     const bool is_known = IsConnection(item.name) || item.name == "output" || item.name == "namespace";
     if (!item.parents.empty() || !is_known) {
       return InvalidError(
-          "{}: {}: there is no such setting; there are server, output, namespace, tls-cert, tls-key, tls-ca and "
-          "tls-name",
-          path, item.fullname());
+          "{}: {}: unknown setting; known are server, output, namespace, tls-cert, tls-key, tls-ca and tls-name", path,
+          item.fullname());
     }
     const std::string value = item.inputs.size() == 1 ? item.inputs.front() : "";
     if (value.empty()) return InvalidError("{}: {}: expected one value", path, item.name);

@@ -35,23 +35,25 @@ std::string FirstWord(const CLI::App& app, int argc, const char* const* argv) {
 void FillCommandLine(CLI::App& app, CommandLine& line) {
   app.footer(
       "Exit codes: 0 done, 1 failed, 2 usage, 3 the answer is \"denied\", 4 something is closed or not in place "
-      "(status). What goes on until Ctrl-C ends with 0.\n"
-      "`sluice help VERB` says more. SLUICE_SERVER and SLUICE_TLS_CERT, _KEY, _CA and _NAME stand for the options.\n"
-      "Namespaces: -n says one, and so does namespace/name. Without them, `get` looks in all namespaces, and every "
-      "other verb means \"default\".\n"
+      "(status). Verbs that run until Ctrl-C end with 0.\n"
+      "`sluice help VERB` says more. SLUICE_SERVER and SLUICE_TLS_CERT, _KEY, _CA and _NAME set the same options.\n"
+      "Namespaces: give one by -n or as namespace/name. Without one, `get` looks in all namespaces, and every other "
+      "verb uses \"default\".\n"
       "~/.config/sluice/config and /etc/sluice/client.conf may set server, output, namespace and the TLS files: "
-      "server = /run/sluice/sluice.sock. The command line counts most, then the environment, then these files.");
+      "server = /run/sluice/sluice.sock. The command line takes precedence, then the environment, then these files.");
   app.add_option("--server", line.server.address,
-                 "the agent's address: unix:///PATH, or IP:PORT with the TLS files; a path is that of a unix socket")
+                 "the agent's address: unix:///PATH, the path of a unix socket, or IP:PORT with the TLS files")
       ->envname("SLUICE_SERVER")
       ->capture_default_str();
-  app.add_option("--tls-cert", line.server.tls.certificate, "by TCP: PEM file of your certificate")
+  app.add_option("--tls-cert", line.server.tls.certificate, "TCP: PEM file of your certificate")
       ->envname("SLUICE_TLS_CERT");
-  app.add_option("--tls-key", line.server.tls.key, "its key")->envname("SLUICE_TLS_KEY");
-  app.add_option("--tls-ca", line.server.tls.ca, "CAs of the agent's certificate")->envname("SLUICE_TLS_CA");
-  app.add_option("--tls-name", line.server.tls_name, "name in the agent's certificate; default: the address's host")
+  app.add_option("--tls-key", line.server.tls.key, "TCP: PEM file of its key")->envname("SLUICE_TLS_KEY");
+  app.add_option("--tls-ca", line.server.tls.ca, "TCP: PEM file of the CAs of the agent's certificate")
+      ->envname("SLUICE_TLS_CA");
+  app.add_option("--tls-name", line.server.tls_name,
+                 "TCP: name in the agent's certificate; default: the address's host")
       ->envname("SLUICE_TLS_NAME");
-  app.set_version_flag("--version", "sluice " SLUICE_VERSION, "what this client is, and exit");
+  app.set_version_flag("--version", "sluice " SLUICE_VERSION, "show the version of this client, and exit");
   app.require_subcommand(1);
   app.fallthrough();
   for (const auto add :

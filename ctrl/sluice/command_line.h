@@ -1,4 +1,4 @@
-// The command line as a whole: the verbs, what is common to them, and what helps to type it.
+// The whole command line: the verbs, their common options, and help with wrong verbs.
 #pragma once
 
 #include "ctrl/sluice/verb.h"
@@ -8,7 +8,7 @@ namespace sluice::client {
 // Adds options and verbs; `line` outlives `app`.
 void FillCommandLine(CLI::App& app, CommandLine& line);
 
-// What stands where a verb has to, if it is none: "aply: there is no such verb; did you mean apply?". Else "".
+// An error for a first word that is no verb: "aply: there is no such verb; did you mean apply?". Else "".
 std::string WrongVerb(const CLI::App& app, int argc, const char* const* argv);
 
 }  // namespace sluice::client

@@ -54,7 +54,7 @@ Status FillTargets(const DeleteOptions& options, const std::string& configured, 
   return OkStatus();
 }
 
-// `ns`: of names and documents that say none, where -n does not.
+// `ns`: for names and documents without a namespace, unless -n gives one.
 StatusOr<ExitCode> Delete(const AgentAddress& server, DeleteOptions options, const std::string& ns) {
   SL_RETURN_IF_ERROR(CheckUse(options));
   v1::DeleteRequest request;
@@ -83,7 +83,7 @@ void AddDelete(CLI::App& app, CommandLine& line) {
   verb->add_option("name", options->names, "one or more names, also as namespace/name");
   verb->add_flag("--all", options->all, "all of this kind that were applied in the namespace (-n; -A: in any)");
   verb->add_flag("-A,--all-namespaces", options->all_namespaces, "with --all: in every namespace");
-  verb->add_flag("--ignore-not-found", options->ignore_not_found, "what does not exist is no error");
+  verb->add_flag("--ignore-not-found", options->ignore_not_found, "a resource that does not exist is no error");
   verb->add_flag("--dry-run", options->dry_run, "the agent says what it would remove, and changes nothing");
   verb->callback([&line, options] { line.run = [&line, options] { return Delete(line.server, *options, line.ns); }; });
 }

@@ -7,7 +7,7 @@ namespace sluice::client {
 Status FillDocuments(const ResourceArgs& args, Documents* documents, v1::ReadOptions* read) {
   SL_ASSIGN_OR_RETURN(auto files, ReadAll(args));
   for (resources::ResourceFile& file : files) {
-    // A message holds nothing else.
+    // A protobuf string holds nothing else.
     SL_RETURN_IF_ERROR(policy::CheckCharacters("file name", file.path));
     SL_RETURN_IF_ERROR(policy::CheckCharacters(file.path, file.text));
     v1::Document& document = *documents->Add();

@@ -8,7 +8,8 @@ namespace sluice::client {
 
 using Documents = google::protobuf::RepeatedPtrField<v1::Document>;
 
-// What `args` names, and how it is to be read. Errors as ReadAll.
+// Fills in the files that `args` names, and how to read them. Errors as ReadAll, or a file has characters that no
+// document may have.
 Status FillDocuments(const ResourceArgs& args, Documents* documents, v1::ReadOptions* read);
 
 }  // namespace sluice::client

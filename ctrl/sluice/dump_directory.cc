@@ -62,7 +62,7 @@ void DumpDirectory::Note(const std::string& file, const Status& error) {
 
 Status DumpDirectory::Pack(const std::string& archive) const {
   if (!errors_.empty()) {
-    std::ofstream(PathOf("errors.txt"), std::ios::binary) << "# What could not be had.\n" << errors_;
+    std::ofstream(PathOf("errors.txt"), std::ios::binary) << "# What could not be collected.\n" << errors_;
   }
   const Fd file(open(archive.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file.valid()) return ErrnoError(errno, "open {}", archive);

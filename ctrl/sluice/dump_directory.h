@@ -1,5 +1,5 @@
-// The files of a dump, in a temporary directory that only its owner can read, until they are packed. What could not be
-// had is noted in errors.txt. One thread at a time; removes the directory in the destructor.
+// The files of a dump, in a temporary directory that only its owner can read, until they are packed. errors.txt lists
+// what could not be collected. One thread at a time; the destructor removes the directory.
 #pragma once
 
 #include <string>
@@ -17,16 +17,16 @@ class DumpDirectory {
   DumpDirectory& operator=(DumpDirectory&&) = delete;
   ~DumpDirectory();
 
-  // `file` without directories, e.g. "status.json". What is empty makes no file.
+  // `file` without directories, e.g. "status.json". An empty text makes no file.
   void Write(const std::string& file, const std::string& text);
-  // What a program prints, and whether it prints anything.
+  // Writes the output of a program. False: it printed nothing.
   bool Run(const std::string& file, const std::vector<std::string>& arguments);
-  void Note(const std::string& file, const Status& error);  // nothing where it is none
+  void Note(const std::string& file, const Status& error);  // nothing if OK
 
   std::size_t files() const { return files_; }
   const std::string& errors() const { return errors_; }  // a line each: "metrics.txt: why"
 
-  // As .tar.gz, which only its owner can read.
+  // Writes a .tar.gz that only its owner can read.
   Status Pack(const std::string& archive) const;
 
  private:

@@ -1,4 +1,4 @@
-// What a bug report must not have: command lines, and what resources say beside policy. Pure.
+// Removes what a bug report must not contain: command lines, and parts of resources that are not for policy. Pure.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -9,10 +9,10 @@
 
 namespace sluice::client {
 
-// The arguments of every process in `message`, at any depth, are replaced by how many there were.
+// Replaces the arguments of every process in `message`, at any depth, by their number.
 void RedactArguments(google::protobuf::Message& message);
 
-// A resource as JSON, without annotations and with no more of a container than its name, image and ports.
+// The resource as JSON, without annotations, and with only the name, image and ports of each container.
 StatusOr<std::string> RedactResource(const std::string& json);
 
 }  // namespace sluice::client

@@ -1,4 +1,4 @@
-// `edit`: a resource's document in an editor, applied when it was changed.
+// `edit`: opens a resource's document in an editor, and applies it if it was changed.
 #include <cstdlib>
 
 #include "base/output.h"
@@ -110,7 +110,8 @@ StatusOr<ExitCode> EditResource(const AgentAddress& server, const EditOptions& o
 void AddEdit(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<EditOptions>();
   CLI::App* verb = app.add_subcommand(
-      "edit", "a resource's document in $VISUAL, $EDITOR or vi; applied when it was changed, shown again when refused");
+      "edit",
+      "edit a resource's document in $VISUAL, $EDITOR or vi; it is applied if changed, and shown again if refused");
   verb->add_option("kind", options->kind, "workload, pod, namespace or networkpolicy")->required();
   verb->add_option("name", options->name, "its name, also as namespace/name")->required();
   verb->add_option("-n,--namespace", options->ns, "of a name without one; default: \"default\"");

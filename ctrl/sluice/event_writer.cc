@@ -32,7 +32,7 @@ StatusOr<EventWriter> EventWriter::Make(const std::string& output, const std::st
   return writer;
 }
 
-// What is told late keeps its own time at the end of its line.
+// A late event has its own time at the end of its line.
 std::string EventWriter::ToLine(const v1::Event& event) {
   if (telemetry::TimeOf(event) > shown_) shown_ = telemetry::TimeOf(event);
   const auto form = form_ == Form::kWide ? telemetry::TextForm::kWide : telemetry::TextForm::kCompact;

@@ -19,7 +19,7 @@ class EventWriter {
   // Error: as WriteOut.
   Status Write(const v1::Event& event);
 
-  // The event's line or lines; times in the first column never go back. Empty: none of the fields is there.
+  // The event's line or lines; times in the first column never go back. Empty: the event has none of the fields.
   StatusOr<std::string> ToText(v1::Event event);
 
  private:

@@ -26,7 +26,7 @@ struct ExplainOptions {
   ResourceArgs resources;
 };
 
-// One that makes pods may be called by its own name where no pod has it.
+// A controller of pods (Deployment, ...) may be given by its own name, if no pod has that name.
 std::string PodsOf(const policy::Snapshot& snapshot, const std::string& end) {
   const std::size_t slash = end.find('/');
   if (slash == std::string::npos || snapshot.FindByName({end.substr(0, slash), end.substr(slash + 1)}) != nullptr) {
@@ -64,7 +64,7 @@ StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, const std::st
   for (const resources::AssumedAddress& one : assumed) {
     const std::string name = one.name.ToString();
     if (name != request.from() && name != request.to()) continue;
-    Tell(fmt::format("{}: the files name no address: {} is assumed, which no ipBlock means but 0.0.0.0/0", name,
+    Tell(fmt::format("{}: the files name no address: {} is assumed, which is in no ipBlock except 0.0.0.0/0", name,
                      one.address.ToString()));
   }
   const auto find = [&snapshot = *snapshot](const std::string& end) -> StatusOr<std::vector<policy::NamedPort>> {
@@ -123,11 +123,11 @@ void AddExplain(CLI::App& app, CommandLine& line) {
       app.add_subcommand("explain", "is a flow allowed, and by which policies? Exit 0: allowed, 3: denied");
   verb->add_option("--from", options->from,
                    "namespace/name of a workload or pod, an IP address, `node` (this node itself), or `world`: an "
-                   "address outside that no workload, node or ipBlock has, but 0.0.0.0/0 and ::/0");
+                   "outside address that is in no ipBlock except 0.0.0.0/0 and ::/0");
   verb->add_option("--to", options->to, "as --from");
   verb->add_option(
       "--port", options->port,
-      "of the server: 80/TCP, 53/UDP, 80 (TCP), ICMP, ICMPv6, or the name that --to gives it: http, dns/UDP");
+      "the server's port: 80/TCP, 53/UDP, 80 (TCP), ICMP, ICMPv6, or the name that --to gives it: http, dns/UDP");
   CLI::Option* process =
       verb->add_option("--process", options->process, "path of the program, or of the script, that sends");
   verb->add_option("--ancestor", options->ancestors,
@@ -138,13 +138,14 @@ void AddExplain(CLI::App& app, CommandLine& line) {
   AddResourceOptions(*verb, options->resources);
   verb->add_option(
       "--resources", options->resources.paths,
-      "offline: file, directory or - of resources to evaluate by, instead of the agent's; several may be given");
+      "offline: evaluate the resources of this file, directory or - instead of the agent's; several may be given");
   verb->add_option("-o,--output", options->output, "table (text) or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   CLI::Option* reason = verb->add_option("--drop-reason", options->drop_reason,
-                                         "instead: what this drop reason of an event or metric means, and what to do");
-  verb->add_flag("--drop-reasons", options->all_drop_reasons, "instead: all drop reasons")->excludes(reason);
+                                         "instead of a flow: explain this drop reason of an event or metric");
+  verb->add_flag("--drop-reasons", options->all_drop_reasons, "instead of a flow: explain all drop reasons")
+      ->excludes(reason);
   verb->callback([&line, options] { line.run = [&line, options] { return Explain(line.server, *options); }; });
 }
 

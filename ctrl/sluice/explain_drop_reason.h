@@ -7,9 +7,9 @@
 
 namespace sluice::client {
 
-// `name` empty: all of them. InvalidArgument: there is none of that name; says the nearest.
+// `name` empty: all of them. InvalidArgument: there is no such reason; suggests the nearest.
 StatusOr<std::string> DropReasonText(const std::string& name);
-// Likewise as JSON, one a line: {"reason": ..., "meaning": ..., "advice": ...}.
+// The same as JSON, one a line: {"reason": ..., "meaning": ..., "advice": ...}.
 StatusOr<std::string> DropReasonJson(const std::string& name);
 
 }  // namespace sluice::client

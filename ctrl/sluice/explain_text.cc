@@ -26,7 +26,7 @@ bool HasDefaultDeny(const v1::Explanation::Direction& direction) {
   return false;
 }
 
-// Whom a decision that hangs on the process was made for; `option` names it.
+// The process that a process-dependent decision was made for; `option` is the one that sets it.
 std::string ProcessText(const v1::Explanation::Direction& direction, const char* option) {
   if (!direction.by_process()) return "";
   if (!direction.process().empty()) return fmt::format("  for {}\n", PrintableWord(direction.process()));
@@ -55,7 +55,7 @@ std::string DirectionText(const char* name, const char* option, const End& end,
     return fmt::format("{} of {}: DENIED: it is in quarantine, and the other end is not on the allow list\n", name,
                        NameText(end));
   }
-  // One of the ends stops the flow for that.
+  // The other end is in quarantine and stops the flow.
   if (explanation.quarantined())
     return fmt::format("{}: no policy of {} is asked: quarantine decides\n", name, NameText(end));
   if (direction.verdict().empty()) {

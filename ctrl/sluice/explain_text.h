@@ -7,8 +7,8 @@
 
 namespace sluice::client {
 
-// First line: "allowed" or "denied". Then the flow, the reason in a sentence, and for each end its verdict, what it
-// rests on, and which rules come nearest to allowing what is denied.
+// First line: "allowed" or "denied". Then the flow, the reason in a sentence, and for each end its verdict, the
+// policies behind it, and for a denial the rules that come nearest to allowing it.
 std::string ExplanationText(const v1::Explanation& explanation);
 
 }  // namespace sluice::client

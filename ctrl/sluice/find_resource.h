@@ -9,8 +9,8 @@
 
 namespace sluice::client {
 
-// All of this name: two where both kinds of policy have it. A name without a namespace is in "default". NotFound:
-// there is none; InvalidArgument: the kind is none of resources.
+// All resources of this name: two if both kinds of policy have it. A name without a namespace is in "default".
+// NotFound: there is none; InvalidArgument: not a kind of resources.
 StatusOr<std::vector<v1::Resource>> FindResources(Client& client, const std::string& kind,
                                                   const policy::ObjectName& name);
 

@@ -1,4 +1,4 @@
-// `get`: what the agent has.
+// `get`: lists what the agent has.
 #include <iterator>
 #include <utility>
 
@@ -43,12 +43,12 @@ StatusOr<std::vector<Kind>> ParseKinds(const std::string& text) {
   return kinds;
 }
 
-// Others are listed whole.
+// Whether names and -n select among the objects; of other kinds all are listed.
 bool Chooses(const Kind& kind) {
   return kind.selection.listing == api::Listing::kResources || kind.selection.listing == api::Listing::kProcesses;
 }
 
-// One for each name, or one for all.
+// One request for each name, or one for all.
 StatusOr<std::vector<v1::GetRequest>> MakeRequests(const GetOptions& options, const Kind& kind,
                                                    const OutputForm& form) {
   v1::GetRequest base;
@@ -74,7 +74,7 @@ bool IsSelected(const policy::Selector& selector, const v1::Object& object) {
   return selector.Matches(policy::Labels(labels.begin(), labels.end()));
 }
 
-// Some things are listed whole, and have neither documents nor names of their own.
+// Some kinds are always listed completely, and have neither documents nor names of their own.
 Status CheckChoice(const GetOptions& options, const Kind& kind, const OutputForm& form) {
   const api::Listing listing = kind.selection.listing;
   const bool resources = listing == api::Listing::kResources;
@@ -86,10 +86,10 @@ Status CheckChoice(const GetOptions& options, const Kind& kind, const OutputForm
     return InvalidError("get {} -l: only resources have labels of their own", kind.name);
   }
   if (options.limit != 0 && listing != api::Listing::kFlows) {
-    return InvalidError("get {} --limit: it limits flows, of which there may be very many", kind.name);
+    return InvalidError("get {} --limit: it is only for flows", kind.name);
   }
   if (!Chooses(kind) && !(options.names.empty() && options.ns.empty())) {
-    return InvalidError("get {}: a name and -n choose among resources and processes; here all are listed", kind.name);
+    return InvalidError("get {}: names and -n are only for resources and processes; here all are listed", kind.name);
   }
   const bool passes = listing == api::Listing::kFlows || listing == api::Listing::kProcesses;
   if (passes && options.watch) return InvalidError("get {} -w: use `sluice observe -f`", kind.name);
@@ -98,7 +98,7 @@ Status CheckChoice(const GetOptions& options, const Kind& kind, const OutputForm
 
 using Consume = std::function<Status(const v1::Object&)>;
 
-// Calls `consume` for what was chosen of one kind. NotFound names what was not there.
+// Calls `consume` for each selected object of one kind. NotFound lists the names that do not exist.
 Status Fetch(Client& client, const std::vector<v1::GetRequest>& requests, const policy::Selector& selector,
              const Consume& consume) {
   std::string missing;
@@ -212,17 +212,17 @@ void AddGet(CLI::App& app, CommandLine& line) {
                    "commas")
       ->required();
   verb->add_option("name", options->names,
-                   "only what has these names, also as namespace/name; of processes: those of the workload");
+                   "only objects with these names, also as namespace/name; for processes, the names of workloads");
   CLI::Option* ns = verb->add_option("-n,--namespace", options->ns, "only this namespace; default: all");
   verb->add_flag("-A,--all-namespaces", options->all_namespaces, "all namespaces, as without -n")->excludes(ns);
   verb->add_option("-l,--selector", options->selector,
                    "only resources with these labels: app=web,tier!=db,zone in (a,b),canary,!old");
-  verb->add_option("--limit", options->limit, "of flows only the newest N; default: all");
-  verb->add_flag("-w,--watch", options->watch, "go on, and print what changes again, until Ctrl-C");
+  verb->add_option("--limit", options->limit, "only the newest N flows; default: all");
+  verb->add_flag("-w,--watch", options->watch, "keep running, and print objects again when they change, until Ctrl-C");
   verb->add_option("-o,--output", options->output,
                    "table, wide, json (one object a line), yaml or name (resources only), "
-                   "jsonpath='{.items[*].metadata.name}' or custom-columns=NAME:.metadata.name,...; of JSONPath there "
-                   "are .name, ['name'], [N], [*] and text: {\"\\n\"}. A single named object is the root, else the "
+                   "jsonpath='{.items[*].metadata.name}' or custom-columns=NAME:.metadata.name,...; JSONPath may have "
+                   ".name, ['name'], [N], [*] and text: {\"\\n\"}. A single named object is the root, else the "
                    "objects are in .items")
       ->check([](const std::string& text) { return Message(OutputForm::Parse(text).status()); })
       ->capture_default_str();

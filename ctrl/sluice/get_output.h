@@ -23,16 +23,15 @@ class OutputForm {
   // Objects are printed one by one, as they come.
   bool IsStream() const { return kind_ == Kind::kJson || kind_ == Kind::kYaml || kind_ == Kind::kName; }
   bool IsTable() const { return kind_ == Kind::kTable || kind_ == Kind::kWide || kind_ == Kind::kColumns; }
-  // Only what has a document has it.
+  // The form is only for objects that have a document.
   bool NeedsDocument() const { return kind_ == Kind::kYaml || kind_ == Kind::kName; }
   void Ask(v1::GetRequest* request) const;
 
   // One object of a stream.
   StatusOr<std::string> ObjectText(const v1::Object& object, bool is_first) const;
-  // All of one kind, for IsTable: the titles, and a line for each object in its order.
+  // All objects of one kind, for IsTable: the titles, and a line for each object in order.
   StatusOr<Table> ToTable(const api::KindSelection& selection, const std::vector<v1::Object>& objects) const;
-  // All objects, for kJsonPath: the root is the object when it is a single one that was named, else a list with
-  // `items`.
+  // All objects, for kJsonPath. The root is the object if it is a single named one, else a list with `items`.
   StatusOr<std::string> TemplateText(const std::vector<v1::Object>& objects, bool is_single) const;
 
  private:

@@ -19,7 +19,7 @@ std::string TakeName(std::string_view& text) {
   return name;
 }
 
-// What stands in the brackets that `text` begins with; empty: they do not end.
+// The text in the brackets that `text` begins with; empty: they are not closed.
 std::string_view TakeBrackets(std::string_view& text) {
   const bool quoted = text.size() > 1 && (text[1] == '\'' || text[1] == '"');
   const std::size_t end = quoted ? text.find(std::string{text[1], ']'}, 2) : text.find(']');

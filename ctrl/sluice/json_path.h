@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 
 class JsonPath {
  public:
-  // With or without the first dot. InvalidArgument says what it does not know, and what it does.
+  // With or without the first dot. InvalidArgument says what is not supported, and what is.
   static StatusOr<JsonPath> Parse(std::string_view text);
 
   // The values that are there, in order. They live as long as `root`.
@@ -40,7 +40,7 @@ class JsonTemplate {
   std::vector<std::variant<std::string, JsonPath>> parts_;
 };
 
-// Strings as they are, everything else as JSON; several by `separator`.
+// Strings as they are, everything else as JSON; joined by `separator`.
 std::string ValuesText(const std::vector<const Json*>& values, std::string_view separator);
 
 }  // namespace sluice::client

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);   // WriteOut reports it
 
   CommandLine line;
-  CLI::App app{"sluice: asks and tells sluiced, the agent that enforces network policy on this node"};
+  CLI::App app{"sluice: client of sluiced, the agent that enforces network policy on this node"};
   FillCommandLine(app, line);
   if (const sluice::Status read = ReadClientConfig(app, line); !read.ok()) return Finish(read);
   try {

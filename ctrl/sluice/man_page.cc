@@ -7,7 +7,7 @@
 namespace sluice::client {
 namespace {
 
-// As text that roff takes for nothing else: a line that begins with a dot or an apostrophe would be a request.
+// Escapes text for roff: a line that begins with a dot or an apostrophe would be a request.
 std::string Escape(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -32,7 +32,7 @@ std::string Upper(std::string text) {
 
 bool IsHidden(const CLI::Option& option) { return option.get_group().empty(); }
 
-// "-f, --filename TEXT ...", or "NAME ..." of what has no dashes.
+// "-f, --filename TEXT ...", or "NAME ..." for a positional one.
 std::string OptionTerm(const CLI::Option& option) {
   const bool several = option.get_items_expected_max() > 1;
   if (option.get_positional()) return Italic(Upper(option.get_name(true))) + (several ? " ..." : "");
@@ -72,7 +72,7 @@ std::string ManPage(const CLI::App& app, const std::string& name, const std::str
   std::string text = fmt::format(".TH {} 1 \"\" \"{} {}\" \"User Commands\"\n", Upper(name), name, version);
   text += ".SH NAME\n" + Escape(name) + " \\- " + Escape(purpose.substr(purpose.find(": ") + 2)) + "\n";
   text += ".SH SYNOPSIS\n" + Bold(name) + " [\\fIOPTIONS\\fR] \\fIVERB\\fR [\\fIARGUMENTS\\fR]\n";
-  text += ".SH OPTIONS\nThey may stand before the verb or behind it.\n" + OptionTexts(app);
+  text += ".SH OPTIONS\nThey may be given before or after the verb.\n" + OptionTexts(app);
   text += ".SH VERBS\n";
   for (const CLI::App* verb : VerbsOf(app)) {
     text += ".SS " + Escape(verb->get_name()) + "\n" + Escape(verb->get_description()) + "\n" + OptionTexts(*verb);

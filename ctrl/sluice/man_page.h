@@ -1,4 +1,4 @@
-// The manual page of a command line, made from its help. Pure.
+// Makes the manual page of a command line from its help. Pure.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -6,7 +6,7 @@
 
 namespace sluice::client {
 
-// In roff, for section 1. A subsection for each verb; what has no group is hidden, as in the help.
+// In roff, for section 1. A subsection for each verb; options without a group are hidden, as in the help.
 std::string ManPage(const CLI::App& app, const std::string& name, const std::string& version);
 
 }  // namespace sluice::client

@@ -8,7 +8,7 @@
 
 namespace sluice::client {
 
-// One line: of a resource its document with what the agent found out as `status`, which GetRequest.with_json asks for.
+// One line. For a resource: its document with the agent's facts as `status`; needs GetRequest.with_json.
 StatusOr<std::string> ToJsonLine(const v1::Object& object);
 
 }  // namespace sluice::client

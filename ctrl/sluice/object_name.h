@@ -1,5 +1,5 @@
-// Names of objects on the command line. One rule for all verbs: a name without a namespace, here and by -n, is in
-// "default" (the agent fills that in). Pure.
+// Names of objects on the command line. One rule for all verbs: without a namespace here or by -n, it is "default" (the
+// agent fills that in). Pure.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace sluice::client {
 
-// "name" or "namespace/name"; `typed` is what -n says and `configured` the configuration file, each may be empty.
-// InvalidArgument: the name and -n say two namespaces.
+// "name" or "namespace/name"; `typed` is the namespace of -n, `configured` that of the configuration file; each may be
+// empty. InvalidArgument: the name and -n give different namespaces.
 StatusOr<policy::ObjectName> ParseObjectName(const std::string& text, const std::string& typed,
                                              const std::string& configured = "");
 

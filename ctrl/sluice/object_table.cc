@@ -89,7 +89,7 @@ Layout LayoutOf(const api::KindSelection& selection) {
   if (selection.listing == api::Listing::kRulesets) {
     return {{{"ID"}, {"DIRECTION"}, {"WORKLOADS", Align::kRight}, {"POLICIES"}}, RulesetCells};
   }
-  if (selection.listing != api::Listing::kResources) return {};  // nothing that this program knows
+  if (selection.listing != api::Listing::kResources) return {};  // unknown to this program
   switch (selection.kinds.front()) {
     case policy::Kind::kWorkload:
       return {{{"NAMESPACE"}, {"NAME"}, {"IPS"}, {"IDENTITY"}, {"IFINDEX"}, {"LABELS"}, {"STATE"}},
@@ -145,7 +145,7 @@ std::string StateText(const v1::WorkloadFacts& facts) {
   return facts.problem().empty() ? "quarantined" : "quarantined; " + facts.problem();
 }
 
-// In order: a protobuf map has none.
+// Sorted, because a protobuf map has no order.
 std::string LabelsText(const google::protobuf::Map<std::string, std::string>& labels) {
   const std::map<std::string, std::string> sorted(labels.begin(), labels.end());
   std::string text;

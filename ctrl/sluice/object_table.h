@@ -12,16 +12,16 @@ enum class Width { kNormal, kWide };
 // "a, b, c and 4 more".
 std::string ListText(const google::protobuf::RepeatedPtrField<std::string>& names, int most = 3);
 
-// "api", "directory", "api, shadows directory"; "-": an agent that does not say.
+// "api", "directory", "api, shadows directory"; "-": the agent does not say.
 std::string OriginText(const v1::Resource& resource);
 
-// Whether the kernel enforces for a workload, and if not why.
+// Whether a workload is enforced on, and if not, why.
 std::string StateText(const v1::WorkloadFacts& facts);
 
 std::string LabelsText(const google::protobuf::Map<std::string, std::string>& labels);
 
-// `objects` are of the selection. The origin of resources is shown in a wide table, and wherever some of them come from
-// the resources directory.
+// `objects` are of the selection. The origin of resources is shown in a wide table, and if some of them come from the
+// resources directory.
 Table ToTable(const api::KindSelection& selection, const std::vector<v1::Object>& objects,
               Width width = Width::kNormal);
 

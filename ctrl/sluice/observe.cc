@@ -1,4 +1,4 @@
-// `observe`: what happens, line by line.
+// `observe`: prints events, line by line.
 #include <algorithm>
 #include <thread>
 
@@ -17,13 +17,13 @@ using namespace std::chrono_literals;
 constexpr auto kFirstPause = 250ms;
 constexpr auto kLongestPause = 5000ms;
 
-// It has gone, or ended the stream as it stops.
+// The agent has gone, or has ended the stream because it stops.
 bool IsOfTheAgent(const Status& ended) {
   return ended.code() == absl::StatusCode::kUnavailable || ended.code() == absl::StatusCode::kAborted;
 }
 
-// Reads streams until one ends for another reason than that the agent has gone. Each but the first begins with what
-// happens from then on, so that no event comes twice.
+// Reads streams until one ends for another reason than that the agent has gone. Later streams have only new events, so
+// that no event comes twice.
 class Follower {
  public:
   Follower(const AgentAddress& server, v1::ObserveRequest request, EventWriter writer)
@@ -47,8 +47,8 @@ class Follower {
         request_, [this](const v1::Event& event) { return writer_.Write(event); },
         [this](const StreamStart& start) {
           if (gone_) {
-            Tell(fmt::format("sluice: the agent of {} is there again; what happened meanwhile is not shown",
-                             start.node));
+            Tell(
+                fmt::format("sluice: the agent of {} is back; events from the time between are not shown", start.node));
           } else {
             for (const std::string& notice : start.notices) Tell("sluice: " + notice);
           }
@@ -74,7 +74,7 @@ StatusOr<ExitCode> Observe(const AgentAddress& server, const ObserveOptions& opt
   return ExitCode::kDone;
 }
 
-// Each flag as it is typed, so that --not is of the one that comes after it.
+// Each flag is handled as it is typed, so that --not applies to the next one.
 void AddFilters(CLI::App* verb, const std::shared_ptr<ObserveOptions>& options) {
   for (const FilterFlag& flag : FilterFlags()) {
     verb->add_option_function<std::string>(
@@ -87,7 +87,7 @@ void AddFilters(CLI::App* verb, const std::shared_ptr<ObserveOptions>& options) 
         ->group("Filters");
   }
   verb->add_flag_callback(
-          "--not", [options] { options->dangling_not = true; }, "leave out what the filter after it is about")
+          "--not", [options] { options->dangling_not = true; }, "leave out the events that the next filter matches")
       ->trigger_on_parse()
       ->group("Filters");
 }
@@ -97,15 +97,15 @@ void AddFilters(CLI::App* verb, const std::shared_ptr<ObserveOptions>& options) 
 void AddObserve(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<ObserveOptions>();
   CLI::App* verb = app.add_subcommand("observe", "show events, newest last");
-  verb->add_flag("-f,--follow", options->follow,
-                 "go on with what happens from now on, until Ctrl-C; waits for an agent that starts again");
+  verb->add_flag("-f,--follow", options->follow, "show new events until Ctrl-C; waits for an agent that restarts");
   verb->add_option(
       "--last", options->last,
-      "start with the newest N past events, 0: all; default: 20, with -f none, with --since all since then");
+      "start with the newest N past events, 0: all; default: 20, with -f none, with --since all since that time");
   verb->add_flag("--all", options->all, "start with all past events");
-  verb->add_option("--since", options->since, "start with past events since then: 2026-07-01T10:00:00Z, or 5m ago");
-  verb->add_option("--until", options->until, "no events after that time, given as --since; with -f the end");
-  verb->add_flag("--host", options->host, "also what processes do that belong to no workload");
+  verb->add_option("--since", options->since,
+                   "start with past events since this time: 2026-07-01T10:00:00Z, or 5m ago");
+  verb->add_option("--until", options->until, "no events after this time, given as for --since; with -f, end then");
+  verb->add_flag("--host", options->host, "also events of processes that belong to no workload");
   verb->add_flag("-A,--all-namespaces", options->all_namespaces, "all namespaces, as without -n");
   AddFilters(verb, options);
   verb->add_option("-o,--output", options->output,
@@ -114,10 +114,9 @@ void AddObserve(CLI::App& app, CommandLine& line) {
   verb->add_option("--fields", options->fields,
                    "with -o json or dict, only these: time,source.workload,l4.destinationPort");
   verb->footer(
-      "A filter may be given several times, or with several values by commas: one of them is enough. Different filters "
-      "must all match. With -f the times in the first column never go back: an event that is told late has its own "
-      "time "
-      "at the end of its line.");
+      "A filter may be given several times, or with several values by commas: one match is enough. Different filters "
+      "must all match. With -f the times in the first column never go back: a late event has its own time at the end "
+      "of its line.");
   verb->callback([&line, options] { line.run = [&line, options] { return Observe(line.server, *options); }; });
 }
 

@@ -38,7 +38,7 @@ Status AddPort(const std::string& value, Filter* filter) {
   return OkStatus();
 }
 
-// What the agent's own rules evaluate (telemetry/event/event_conditions.h).
+// For values that the agent parses (telemetry/event/event_conditions.h).
 template <void (Filter::*kAdd)(const std::string&)>
 Status AddText(const std::string& value, Filter* filter) {
   (filter->*kAdd)(value);
@@ -52,14 +52,14 @@ const std::vector<FilterFlag>& FilterFlags() {
       {"--type", "events of this type: flow, exec, exit, fork, change; default: all but fork; all: fork too", true,
        AddText<&Filter::add_types>},
       {"--verdict", "flows that were FORWARDED, DROPPED, or AUDIT (on trial)", true, AddVerdict},
-      {"-n,--namespace", "flows with an end in this namespace, and what its processes do", true,
+      {"-n,--namespace", "flows with an end in this namespace, and events of its processes", true,
        AddText<&Filter::add_namespaces>},
-      {"--workload", "flows with this end, and what its processes do: namespace/name, or a name with -n", true,
+      {"--workload", "flows with this end, and events of its processes: namespace/name, or a name with -n", true,
        AddText<&Filter::add_workloads>},
       {"--from",
        "flows that this end opened: namespace/name, namespace/, an address, a CIDR, a label selector, node or world",
        false, AddText<&Filter::add_from>},
-      {"--to", "flows to this end, as --from", false, AddText<&Filter::add_to>},
+      {"--to", "flows that were opened to this end, given as for --from", false, AddText<&Filter::add_to>},
       {"--ip", "flows with this address or CIDR at either end", true, AddText<&Filter::add_ips>},
       {"--port", "flows with this port at either end: 5432 or 5432/TCP", true, AddPort},
       {"--protocol", "flows of this protocol: TCP, UDP, SCTP, ICMP, ICMPv6 or a number", true,

@@ -1,4 +1,4 @@
-// The filter flags of `observe`: one table for the command line, its help, and what each means in a request. Pure.
+// The filter flags of `observe`: one table for the command line, its help, and the conversion to a request. Pure.
 #pragma once
 
 #include <string>

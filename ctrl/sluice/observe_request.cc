@@ -14,7 +14,7 @@ constexpr char kType[] = "--type";
 constexpr char kNamespace[] = "--namespace";
 constexpr char kWorkload[] = "--workload";
 
-// The only namespace that is asked for; empty: there is none, or there are several.
+// The only namespace in the conditions; empty: there is none, or there are several.
 std::string OnlyNamespace(const std::vector<Condition>& conditions) {
   std::string only;
   for (const Condition& condition : conditions) {
@@ -40,7 +40,7 @@ Status AddCondition(const Condition& condition, const std::string& ns, v1::Obser
     const Status added = flag->add(FullValue(condition, value, ns), filter);
     if (!added.ok()) return Annotate(added, condition.flag);
   }
-  // Here, so that the error names the flag.
+  // Checked here, so that the error names the flag.
   return Annotate(telemetry::EventFilter::Make(*filter).status(), condition.flag);
 }
 
@@ -58,7 +58,7 @@ Status AddConditions(const ObserveOptions& options, v1::ObserveRequest* request)
     SL_RETURN_IF_ERROR(
         AddCondition(condition, ns, condition.negated ? request->add_except() : request->mutable_filter()));
   }
-  if (options.dangling_not) return InvalidError("--not: give it before the filter that it turns round");
+  if (options.dangling_not) return InvalidError("--not: give it before the filter that it inverts");
   request->mutable_filter()->set_without_forks(!forks);
   request->mutable_filter()->set_without_host(!options.host);
   return OkStatus();
@@ -77,7 +77,7 @@ Status AddTimes(const ObserveOptions& options, std::chrono::system_clock::time_p
   return OkStatus();
 }
 
-// 0 means none to a request that follows, and all to one that does not.
+// 0 means none in a request that follows, and all in one that does not.
 std::uint32_t Last(const ObserveOptions& options) {
   if (options.all) return options.follow ? UINT32_MAX : 0;
   if (options.last) return *options.last;

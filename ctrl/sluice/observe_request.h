@@ -33,7 +33,7 @@ struct ObserveOptions {
   std::string fields;
 };
 
-// InvalidArgument names the option that can match nothing. `now`: what --since 5m is before.
+// InvalidArgument names the option that can match nothing. `now`: --since 5m is relative to it.
 StatusOr<v1::ObserveRequest> ToRequest(const ObserveOptions& options, std::chrono::system_clock::time_point now);
 
 }  // namespace sluice::client

@@ -1,5 +1,5 @@
-// Resource files read without an agent, as `check` and `explain --resources` do. What makes pods (Deployment, CronJob,
-// ...) stands for them.
+// Resource files read without an agent, as `check` and `explain --resources` do. Controllers of pods (Deployment,
+// CronJob, ...) are read as their pods.
 #pragma once
 
 #include <string>
@@ -11,9 +11,9 @@
 namespace sluice::client {
 
 struct OfflineResources {
-  policy::ResourceMap resources;      // what is right
+  policy::ResourceMap resources;      // those without errors
   std::vector<std::string> problems;  // all of them: "FILE:LINE:COLUMN: KIND/NAME: what"
-  std::vector<std::string> notices;   // what was left out, and what is in "default" for want of a namespace
+  std::vector<std::string> notices;   // what was left out, and what is in "default" by default
 };
 
 // Pure.

@@ -40,7 +40,7 @@ class Tree {
  private:
   using Processes = std::vector<const v1::RunningProcess*>;
 
-  // A loop, not a recursion: a chain of forks may be as long as it likes.
+  // A loop, not recursion: a chain of forks may be of any length.
   void Add(const v1::RunningProcess& root) {
     std::vector<std::pair<const v1::RunningProcess*, std::size_t>> waiting{{&root, 0}};
     while (!waiting.empty()) {

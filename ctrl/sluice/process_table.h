@@ -1,4 +1,4 @@
-// Running processes as a tree, each below its parent where that is listed too. Pure.
+// Running processes as a tree, each below its parent, if that is listed too. Pure.
 #pragma once
 
 #include <vector>
@@ -8,7 +8,7 @@
 
 namespace sluice::client {
 
-// Siblings in the order in which they come.
+// Siblings keep their order.
 Table MakeProcessTable(const std::vector<v1::Object>& objects);
 
 }  // namespace sluice::client

@@ -1,4 +1,4 @@
-// `quarantine`: cuts a workload off, at once, in the kernel; or releases it.
+// `quarantine`: cuts a workload off in the kernel at once, or releases it.
 #include "base/output.h"
 #include "base/printable.h"
 #include "ctrl/sluice/client.h"
@@ -36,9 +36,9 @@ StatusOr<ExitCode> Quarantine(const AgentAddress& server, const QuarantineOption
 
 void AddQuarantine(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<QuarantineOptions>();
-  CLI::App* verb = app.add_subcommand(
-      "quarantine",
-      "cut a workload off in both directions, established flows too, but for sluiced's --quarantine-allow");
+  CLI::App* verb = app.add_subcommand("quarantine",
+                                      "cut a workload off in both directions, established flows too, except for the "
+                                      "peers of sluiced's --quarantine-allow");
   verb->add_option("workload", options->workload, "namespace/name")->required();
   verb->add_flag("--release", options->release, "end the quarantine, whoever began it");
   verb->callback([&line, options] { line.run = [&line, options] { return Quarantine(line.server, *options); }; });

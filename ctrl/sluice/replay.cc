@@ -1,4 +1,4 @@
-// `replay`: what these policies would have done to recorded traffic. Needs no agent and no rights.
+// `replay`: shows what policies would have done to recorded traffic. Needs no agent and no rights.
 #include "ctrl/replay/report.h"
 #include "ctrl/sluice/verb.h"
 

@@ -27,11 +27,11 @@ StatusOr<std::vector<resources::ResourceFile>> Read(const std::string& path, res
 
 void AddResourceOptions(CLI::App& verb, ResourceArgs& args) {
   verb.add_option("-n,--namespace", args.default_namespace,
-                  "of objects that name none, and of names; default: \"default\"");
-  verb.add_flag("-R,--recursive", args.recursive, "also the directories below a directory");
+                  "namespace of objects and names that give none; default: \"default\"");
+  verb.add_flag("-R,--recursive", args.recursive, "also read the directories below a directory");
   verb.add_flag("--skip-unknown", args.skip_unknown,
-                "leave out what can never be policy or workload (Deployment, Service, values files, ...), and say so; "
-                "policies of unknown kinds stay errors");
+                "leave out documents that can never be policy or workload (Deployment, Service, values files, ...), "
+                "with a notice; policies of unknown kinds are still errors");
 }
 
 CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::string& what) {

@@ -12,18 +12,18 @@ namespace sluice::client {
 
 struct ResourceArgs {
   std::vector<std::string> paths;
-  std::string default_namespace;  // empty: "default", and said so
+  std::string default_namespace;  // empty: "default", with a notice
   bool recursive = false;
   bool skip_unknown = false;
 };
 
 // -n, -R and --skip-unknown; `args` outlives the parsed command.
 void AddResourceOptions(CLI::App& verb, ResourceArgs& args);
-// Also -f. `what` ends its help.
+// Also -f. `what` is appended to its help.
 CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::string& what = "");
 
-// All files that `args` names, "-" as "stdin". Errors name the file: it cannot be read, is too large, or holds what is
-// no printable UTF-8; a directory has no file of resources.
+// All files that `args` names, "-" as "stdin". Errors name the file: it cannot be read or is too large, or a directory
+// has no resource files.
 StatusOr<std::vector<resources::ResourceFile>> ReadAll(const ResourceArgs& args);
 
 }  // namespace sluice::client

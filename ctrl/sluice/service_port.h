@@ -1,4 +1,4 @@
-// The port of a question, also by the name that the destination gives it: "80/TCP", "http", "dns/UDP".
+// A port on the command line, also by the name that the destination gives it: "80/TCP", "http", "dns/UDP".
 #pragma once
 
 #include <functional>
@@ -11,14 +11,14 @@
 
 namespace sluice::client {
 
-// The named ports of a workload or pod, namespace/name. NotFound: there is no such one.
+// The named ports of a workload or pod, namespace/name. NotFound: it does not exist.
 using FindPorts = std::function<StatusOr<std::vector<policy::NamedPort>>(const std::string& end)>;
 
-// `find` is asked only where `text` is a name. InvalidArgument: it is neither a port nor a name that `end` has, or one
-// of several ports.
+// Calls `find` only if `text` is a name. InvalidArgument: `text` is neither a port nor a port name of `end`, or it
+// names several ports.
 StatusOr<ProtocolPort> ResolvePort(const std::string& text, const std::string& end, const FindPorts& find);
 
-// A Workload's before a Pod's of the same name.
+// The ports of a Workload, or else of a Pod of the name.
 StatusOr<std::vector<policy::NamedPort>> AskForPorts(Client& client, const std::string& end);
 
 }  // namespace sluice::client

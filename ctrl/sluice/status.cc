@@ -1,4 +1,4 @@
-// `status`: is enforcement in place, and how does the agent fare?
+// `status`: is enforcement in place, and is the agent healthy?
 #include <chrono>
 #include <optional>
 #include <thread>
@@ -21,7 +21,7 @@ struct StatusOptions {
   std::optional<double> wait;  // seconds; 0: without end
 };
 
-// Asks until everything is in place or the time is over, also while no agent answers: the last answer.
+// Asks until everything is in place or the time is over, also while no agent answers. Returns the last answer.
 StatusOr<v1::AgentStatus> Ask(const AgentAddress& server, const StatusOptions& options) {
   Client client(server);
   const double seconds = options.wait.value_or(0);
@@ -61,7 +61,7 @@ void AddStatus(CLI::App& app, CommandLine& line) {
   verb->add_option_function<std::vector<double>>(
           "--wait",
           [options](const std::vector<double>& seconds) { options->wait = seconds.empty() ? 0 : seconds.front(); },
-          "wait until everything is in place, at most SECONDS; without a number as long as it takes")
+          "wait until everything is in place, at most SECONDS; without a number, as long as needed")
       ->expected(0, 1)
       ->type_name("[SECONDS]")
       ->check(CLI::Range(0.0, 1e6).description(""));

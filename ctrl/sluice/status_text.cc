@@ -42,7 +42,7 @@ std::string MapsText(const v1::AgentStatus& status) {
 
 std::string Count(int count, const char* what) { return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"); }
 
-// The agent says in these words where it could not close one.
+// The agent uses these words for a workload that it could not close.
 bool IsOpen(const v1::AgentStatus::Unbound& unbound) {
   return unbound.problem().find("NOT closed") != std::string::npos;
 }
@@ -151,12 +151,12 @@ bool IsInPlace(const v1::AgentStatus& status) {
 
 std::string NotInPlaceText(const v1::AgentStatus& status) {
   if (!status.integrity_problem().empty()) {
-    return "somebody else changed what the agent has in the kernel, and it cannot be put back: " +
+    return "another program changed what the agent has in the kernel, and it cannot be put back: " +
            status.integrity_problem();
   }
   if (!status.holding().empty()) return HoldingText(status);
   if (status.unbound_size() + status.closed_size() == 0) {
-    return "the agent runs but does not enforce yet: wait, or see its log for what it waits for";
+    return "the agent runs but does not enforce yet: wait, or see its log for the reason";
   }
   return fmt::format("{}; the first is {}", ClosedText(status), FirstClosed(status));
 }

@@ -8,9 +8,9 @@
 namespace sluice::client {
 
 std::string StatusText(const v1::AgentStatus& status);
-// Enforcement is in place, and nothing is closed that should be open.
+// Enforcement is in place, and no workload or interface is closed or unbound.
 bool IsInPlace(const v1::AgentStatus& status);
-// What is not in place, as far as the status tells, and what to do.
+// What is not in place, as far as the status says, and what to do.
 std::string NotInPlaceText(const v1::AgentStatus& status);
 
 }  // namespace sluice::client

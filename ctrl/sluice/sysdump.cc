@@ -1,4 +1,4 @@
-// `sysdump`: one archive with what a report of a fault needs, and no secrets.
+// `sysdump`: makes one archive with all that a bug report needs, and no secrets.
 #include <fmt/chrono.h>
 
 #include <ctime>
@@ -27,9 +27,9 @@ StatusOr<ExitCode> Sysdump(const AgentAddress& server, const SysdumpOptions& opt
   if (status.ok() && !status->bpf_root().empty()) node.bpf_root = status->bpf_root();
   DumpNode(node, dump);
   SL_RETURN_IF_ERROR(dump.Pack(archive));
-  if (!dump.errors().empty()) Tell("what could not be had is named in errors.txt of the archive");
-  SL_RETURN_IF_ERROR(WriteOut(
-      fmt::format("{}: {} files; look through them before you pass them on\n", Printable(archive), dump.files())));
+  if (!dump.errors().empty()) Tell("errors.txt in the archive lists what could not be collected");
+  SL_RETURN_IF_ERROR(
+      WriteOut(fmt::format("{}: {} files; check them before you pass them on\n", Printable(archive), dump.files())));
   return ExitCode::kDone;
 }
 
@@ -39,10 +39,10 @@ void AddSysdump(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<SysdumpOptions>();
   CLI::App* verb = app.add_subcommand(
       "sysdump",
-      "one archive (.tar.gz) with what a report of a fault needs: versions, status, resources, rulesets, identities, "
-      "flows, events, metrics, the agent's log, kernel features, programs, maps, interfaces and routes. Without "
-      "arguments of processes, environments, annotations and keys. What cannot be had is named in its errors.txt, as "
-      "all that the agent knows where none answers");
+      "make one archive (.tar.gz) for a bug report: versions, status, resources, rulesets, identities, flows, events, "
+      "metrics, the agent's log, kernel features, programs, maps, interfaces and routes. Without arguments of "
+      "processes, environments, annotations and keys. Its errors.txt lists what could not be collected, such as the "
+      "agent's part if no agent answers");
   verb->add_option("-o,--output", options->archive,
                    "file to write; default: sluice-sysdump-TIME.tar.gz in this directory");
   verb->add_option("--metrics", options->node.metrics, "where the agent serves /metrics")->capture_default_str();

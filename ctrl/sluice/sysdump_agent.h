@@ -1,4 +1,4 @@
-// A dump's part that the agent tells.
+// The part of a dump that comes from the agent.
 #pragma once
 
 #include "ctrl/sluice/client.h"
@@ -6,8 +6,8 @@
 
 namespace sluice::client {
 
-// Versions, status, resources, identities, rulesets, processes, flows and the last events. The agent's status; an
-// error: it does not answer, and is noted once.
+// Versions, status, resources, identities, rulesets, processes, flows and the last events. Returns the agent's status;
+// an error: the agent does not answer, which is noted once.
 StatusOr<v1::AgentStatus> DumpAgent(Client& client, DumpDirectory& dump);
 
 }  // namespace sluice::client

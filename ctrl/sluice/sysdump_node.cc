@@ -51,7 +51,7 @@ void DumpNode(const NodeFacts& facts, DumpDirectory& dump) {
                            "http://" + facts.metrics + "/metrics"});
   if (!dump.Run("agent.log", {"journalctl", "--quiet", "--no-pager", "--output=short-iso-precise", "--lines=5000",
                               "--unit=" + facts.unit})) {
-    dump.Note("agent.log", MakeError(absl::StatusCode::kNotFound, "the journal has nothing of {}", facts.unit));
+    dump.Note("agent.log", MakeError(absl::StatusCode::kNotFound, "the journal has no lines of {}", facts.unit));
   }
   for (const Command& command : Commands()) dump.Run(command.file, command.arguments);
   const std::string pins = Pins(facts.bpf_root);

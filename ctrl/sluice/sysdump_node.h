@@ -1,4 +1,5 @@
-// A dump's part that the node tells, with or without an agent: kernel, programs, maps, interfaces, routes, logs.
+// The part of a dump that comes from the node, with or without an agent: kernel, programs, maps, interfaces, routes,
+// logs.
 #pragma once
 
 #include <string>
@@ -9,7 +10,7 @@ namespace sluice::client {
 
 struct NodeFacts {
   std::string metrics = "127.0.0.1:9464";       // where the agent serves /metrics
-  std::string unit = "sluice.service";          // of systemd, for its log
+  std::string unit = "sluice.service";          // systemd unit, for the agent's log
   std::string bpf_root = "/sys/fs/bpf/sluice";  // the agent's
 };
 

@@ -1,4 +1,4 @@
-// A moment as people type it. Pure.
+// A time as people type it. Pure.
 #pragma once
 
 #include <google/protobuf/timestamp.pb.h>
@@ -10,7 +10,7 @@
 
 namespace sluice::client {
 
-// RFC 3339 ("2026-07-01T10:00:00Z"), or so long before `now`: "5m", "1h30m", "90s".
+// RFC 3339 ("2026-07-01T10:00:00Z"), or a duration before `now`: "5m", "1h30m", "90s".
 StatusOr<google::protobuf::Timestamp> ParseTimePoint(const std::string& text,
                                                      std::chrono::system_clock::time_point now);
 

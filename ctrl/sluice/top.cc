@@ -1,4 +1,4 @@
-// `top`: who sends and receives how much right now.
+// `top`: the current traffic of each workload.
 #include <sstream>
 #include <thread>
 
@@ -25,7 +25,7 @@ struct TopOptions {
   std::string output = "table";
 };
 
-// The titles in bold, what was dropped in red.
+// The titles in bold, rows with drops in red.
 std::string WithColors(const std::string& table, const std::vector<TrafficRates::Row>& rows) {
   std::istringstream lines(table);
   std::string text, line;
@@ -46,7 +46,7 @@ Status Show(std::vector<TrafficRates::Row> rows, const TopOptions& options, bool
   }
   const bool screen = OutputIsTerminal() && options.iterations != 1;
   const auto window = OutputIsTerminal() ? WindowOfOutput() : std::nullopt;
-  // The titles, and the line of the cursor.
+  // Two lines are for the titles and the cursor.
   if (screen && window && window->rows > 2 && rows.size() > window->rows - 2) rows.resize(window->rows - 2);
   std::string text = MakeTrafficTable(rows, options.by, window ? window->columns : 0).ToString();
   if (OutputTakesColor()) text = WithColors(text, rows);
@@ -85,20 +85,22 @@ void AddTop(CLI::App& app, CommandLine& line) {
                                                            {"drops", TrafficSort::kDrops},
                                                            {"flows", TrafficSort::kFlows}};
   const auto options = std::make_shared<TopOptions>();
-  CLI::App* verb = app.add_subcommand("top", "workloads, with their programs or peers, by what they send now");
-  verb->add_option("--by", options->by, "what is below each workload: program, peer, or nothing (workload)")
+  CLI::App* verb = app.add_subcommand("top", "show the current traffic of workloads and of their programs or peers");
+  verb->add_option("--by", options->by, "the rows below each workload: program, peer, or none (workload)")
       ->transform(CLI::CheckedTransformer(kinds).description(""))
       ->type_name("workload|program|peer")
       ->default_str("program");
-  verb->add_option("--sort", options->sort, "packets, bytes, drops or flows: the most comes first")
+  verb->add_option("--sort", options->sort, "packets, bytes, drops or flows: most first")
       ->transform(CLI::CheckedTransformer(sorts).description(""))
       ->type_name("packets|bytes|drops|flows")
       ->default_str("bytes");
   verb->add_option("-n,--namespace", options->ns, "only workloads of this namespace; default: all");
-  verb->add_option("--limit", options->limit, "show at most so many rows; default: all, on a terminal what fits");
-  CLI::Option* count = verb->add_option("--iterations", options->iterations, "end after so many; default: Ctrl-C");
+  verb->add_option("--limit", options->limit,
+                   "show at most this many rows; default: all, on a terminal those that fit");
+  CLI::Option* count =
+      verb->add_option("--iterations", options->iterations, "end after this many tables; default: Ctrl-C");
   verb->add_flag("--once", options->once, "the same as --iterations 1")->excludes(count);
-  verb->add_option("--interval", options->interval, "seconds between two looks")
+  verb->add_option("--interval", options->interval, "seconds between two tables")
       ->check(CLI::Range(0.1, 300.0))
       ->capture_default_str();
   verb->add_option("-o,--output", options->output, "table or json (one row a line)")

@@ -14,7 +14,7 @@ namespace {
 
 using Row = TrafficRates::Row;
 
-// After so many lower answers a sum has begun again: the agent is another one.
+// After this many lower answers the sum has begun again: the agent has restarted.
 constexpr int kBeganAgain = 3;
 
 double ValueOf(TrafficSort by, const Row& row) {
@@ -42,7 +42,7 @@ std::vector<std::string> NumberCells(const Row& row) {
           std::to_string(row.flows)};
 }
 
-// How wide the two names may be so that lines have `width` characters.
+// The largest widths of the two names in lines of a given width.
 struct NameWidths {
   std::size_t workload = std::string::npos;
   std::size_t part = std::string::npos;
@@ -62,7 +62,7 @@ NameWidths Fit(const std::vector<Row>& rows, bool parts, std::size_t width) {
   for (const std::size_t number : numbers) taken += number + kGap;
   const std::size_t left = width > taken ? width - taken : 0;
   if (workload + part <= left) return {};
-  // The workload keeps what it needs, up to half.
+  // The workload's name gets the width that it needs, up to half.
   const std::size_t first = parts ? std::min(workload, std::max(left / 2, kLeast)) : std::max(left, kLeast);
   return {first, std::max(left > first ? left - first : 0, kLeast)};
 }

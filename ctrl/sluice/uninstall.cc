@@ -1,5 +1,5 @@
-// `uninstall`: nothing of Sluice is left in the kernel and on disk. `sluiced --uninstall` does it; this finds out
-// where.
+// `uninstall`: leaves nothing of Sluice in the kernel and on disk. `sluiced --uninstall` does it; this finds the
+// directories.
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,20 +15,20 @@ struct UninstallOptions {
   std::string state_dir;
 };
 
-// The agent's program stands beside this one; else PATH says where.
+// The agent's program beside this one, or else in PATH.
 std::string AgentProgram() {
   std::error_code error;
   const std::filesystem::path beside = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "sluiced";
   return !error && std::filesystem::exists(beside, error) ? beside.string() : "sluiced";
 }
 
-// Where both directories are named the agent's own program looks whether they are in use. Else they must be known.
+// If both directories are given, the agent's program checks whether they are in use. Else they must be known.
 Status CheckDirectories(const AgentAddress& server, const UninstallOptions& options) {
   if (!options.bpf_root.empty() && !options.state_dir.empty()) return OkStatus();
   const auto status = Client(server).ReadStatus();
   if (status.ok()) {
     return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "an agent runs at {}; stop it (systemctl stop sluice), and then say: sluice uninstall --bpf-root "
+                     "an agent runs at {}; stop it (systemctl stop sluice), and then run: sluice uninstall --bpf-root "
                      "{} --state-dir {}",
                      server.address, status->bpf_root(), status->state_dir());
   }
@@ -60,7 +60,7 @@ void AddUninstall(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand(
       "uninstall", "detach and unpin everything and remove the state; the agent must have been stopped");
   verb->add_option("--bpf-root", options->bpf_root, "where the agent pinned maps and links [/sys/fs/bpf/sluice]");
-  verb->add_option("--state-dir", options->state_dir, "where the agent kept what was applied [/var/lib/sluice]");
+  verb->add_option("--state-dir", options->state_dir, "where the agent kept the applied resources [/var/lib/sluice]");
   verb->callback([&line, options] { line.run = [&line, options] { return UninstallAll(line.server, *options); }; });
 }
 

@@ -15,7 +15,7 @@ enum class ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kDenied = 3, kNotInPla
 
 struct CommandLine {
   AgentAddress server;
-  std::string ns;  // by the configuration file: of names and documents that say none, where -n does not
+  std::string ns;  // of the configuration file: for names and documents without one, unless -n gives one
   std::function<StatusOr<ExitCode>()> run;
 };
 
@@ -39,17 +39,17 @@ void AddVersion(CLI::App& app, CommandLine& line);
 void AddCompletion(CLI::App& app, CommandLine& line);
 void AddHelp(CLI::App& app, CommandLine& line);
 
-// What the process exits with; an error is printed to stderr. InvalidArgument is an error of usage: what was typed is
-// wrong. Cancelled (the reader of the output has gone) is none.
+// Returns the exit code, and prints an error to stderr. InvalidArgument is an error of usage: what was typed is wrong.
+// Cancelled (the reader of the output has gone) is no error.
 int Finish(const StatusOr<ExitCode>& result);
 
-// Ctrl-C ends a verb that goes on and on at once, with success: every line was flushed, and the agent notices.
+// From now on Ctrl-C ends the program at once, with success: every line is already flushed, and the agent notices.
 void EndOnInterrupt();
 
-// A line for people on standard error, beside the answer, which scripts read. Made printable.
+// Prints a line for people to standard error, apart from the answer, which scripts read. Makes it printable.
 void Tell(const std::string& line);
 
-// An error that is not about what was typed but about the files that it names.
+// Turns an error of usage into one about the contents of files.
 Status InFiles(const Status& status);
 template <typename T>
 StatusOr<T> InFiles(StatusOr<T> result) {

@@ -25,7 +25,7 @@ StatusOr<ExitCode> Help(const CLI::App& app, const std::string& name, bool as_ma
   if (verbs.empty() && !name.empty()) {
     return InvalidError("help {}: there is no such verb; `sluice help` lists them", name);
   }
-  // `help` of an app is that of the verb that was typed.
+  // app.help() would be that of the verb that was typed.
   const CLI::App* const about = name.empty() ? &app : verbs.front();
   const std::string called = name.empty() ? "sluice" : "sluice " + name;
   SL_RETURN_IF_ERROR(WriteOut(app.get_formatter()->make_help(about, called, CLI::AppFormatMode::Normal)));
@@ -36,8 +36,8 @@ StatusOr<ExitCode> Help(const CLI::App& app, const std::string& name, bool as_ma
 
 void AddVersion(CLI::App& app, CommandLine& line) {
   const auto client_only = std::make_shared<bool>(false);
-  CLI::App* verb = app.add_subcommand("version", "what this client and the agent are");
-  verb->add_flag("--client", *client_only, "ask no agent");
+  CLI::App* verb = app.add_subcommand("version", "show the versions of this client and of the agent");
+  verb->add_flag("--client", *client_only, "only of this client");
   verb->callback(
       [&line, client_only] { line.run = [&line, client_only] { return Version(line.server, *client_only); }; });
 }

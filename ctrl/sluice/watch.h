@@ -1,4 +1,4 @@
-// `get -w`: what has changed since the last look is printed again.
+// `get -w`: prints objects again that have changed since the last look.
 #pragma once
 
 #include <functional>
@@ -11,23 +11,23 @@
 
 namespace sluice::client {
 
-// Pure but for what it tells of objects that have gone.
+// Pure, but prints a line to standard error for each object that has gone.
 class ObjectWatch {
  public:
   ObjectWatch(api::KindSelection selection, const OutputForm& form) : selection_(std::move(selection)), form_(form) {}
 
-  // The lines of the objects that are new or otherwise than in the last call; the first time after the titles.
+  // The lines of the objects that are new or different since the last call; the first time with the titles.
   StatusOr<std::string> Next(std::vector<v1::Object> objects);
 
  private:
   const api::KindSelection selection_;
   const OutputForm& form_;
-  std::map<std::string, std::string> last_;  // objects, by what they are called
+  std::map<std::string, std::string> last_;  // objects, by CallOf
   bool began_ = false;
 };
 
-// Calls `look` about once a second, for ever: Ctrl-C ends the program with 0. An agent that does not answer is told
-// once and waited for, but for the first time.
+// Calls `look` about once a second; Ctrl-C ends the program with 0. The first look must succeed. Later, an agent that
+// does not answer is reported once and waited for.
 StatusOr<ExitCode> WatchUntilInterrupted(const std::function<Status()>& look);
 
 }  // namespace sluice::client

@@ -136,7 +136,7 @@ TEST_F(Observe, FollowsAnAgentThatStartsAgain) {
   ASSERT_TRUE(fixture_->agent().Stop().ok());
   ASSERT_TRUE(observer->WaitForOutput("trying again").ok());
   ASSERT_TRUE(fixture_->agent().Restart().ok());
-  const auto again = observer->WaitForOutput("is there again", 30);
+  const auto again = observer->WaitForOutput("is back", 30);
   ASSERT_TRUE(again.ok()) << again.status();
   ASSERT_TRUE(Eventually([&] { return IsFollowed(); }));
   Send(kClosed, 1);

@@ -429,7 +429,7 @@ TEST_F(ObserveProgram, FollowsAnAgentThatStartsAgain) {
   const auto result = Run({"observe", "-f", "--last", "5", "--since", "1h"});
   EXPECT_EQ(result.exit_code, 0) << result.output;
   const std::size_t gone = result.output.find("the agent stops");
-  const std::size_t again = result.output.find("the agent of node-1 is there again");
+  const std::size_t again = result.output.find("the agent of node-1 is back");
   ASSERT_NE(gone, std::string::npos) << result.output;
   ASSERT_NE(again, std::string::npos) << result.output;
   EXPECT_LT(gone, again);
