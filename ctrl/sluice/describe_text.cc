@@ -37,10 +37,10 @@ std::string WorkloadText(const v1::WorkloadFacts& facts, const std::vector<v1::E
   if (facts.identity() != 0) text += Line("Identity", std::to_string(facts.identity()));
   text += Line("State", StateText(facts));
   text += Line("Quarantine", facts.quarantined() ? "yes: no policy is asked" : "no");
-  text += Section("Policies for what it is sent", ToVector(facts.ingress_policies()),
+  text += Section("Ingress policies", ToVector(facts.ingress_policies()),
                   "none: it is not isolated, and all may talk to it");
-  text += Section("Policies for what it sends", ToVector(facts.egress_policies()),
-                  "none: it is not isolated, and may talk to all");
+  text +=
+      Section("Egress policies", ToVector(facts.egress_policies()), "none: it is not isolated, and may talk to all");
   return text + FlowsText("Last flows", flows);
 }
 

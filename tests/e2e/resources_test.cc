@@ -104,8 +104,8 @@ TEST_F(ResourcesE2e, DryRunsAndDifferencesChangeNothing) {
 TEST_F(ResourcesE2e, DescribeNamesPoliciesWorkloadsAndFlows) {
   EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
   EXPECT_THAT(Sluice({"describe", "workload", "shop/db"}).out,
-              AllOf(HasSubstr("State:      enforced\n"),
-                    HasSubstr("Policies for what it is sent:\n  NetworkPolicy shop/db\n"), HasSubstr("shop/web")));
+              AllOf(HasSubstr("State:      enforced\n"), HasSubstr("Ingress policies:\n  NetworkPolicy shop/db\n"),
+                    HasSubstr("shop/web")));
   EXPECT_THAT(Sluice({"describe", "netpol", "db", "-n", "shop"}).out,
               AllOf(HasSubstr("Origin:     directory\n"), HasSubstr("ingress[0]: allow UDP 1000 from everybody\n"),
                     HasSubstr("that it selects:\n  shop/db\n"), HasSubstr("shop/db ingress[0] ALLOW")));

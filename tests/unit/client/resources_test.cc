@@ -318,12 +318,11 @@ TEST_F(Resources, DescribeOfAWorkload) {
   agent_.Start();
   const auto result = Run({"describe", "workload", "shop/web-0", "--flows", "3"});
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_THAT(result.output,
-              AllOf(StartsWith("Workload shop/web-0\n  Origin:     api\n  Addresses:  10.1.0.2\n"),
-                    HasSubstr("  State:      enforced\n  Quarantine: no\n"),
-                    HasSubstr("Policies for what it is sent:\n  NetworkPolicy shop/a\n"),
-                    HasSubstr("Policies for what it sends:\n  none: it is not isolated, and may talk to all\n"),
-                    HasSubstr("Last flows:\n  2026-03-04T05:06:07.000Z NEW    DROPPED")));
+  EXPECT_THAT(result.output, AllOf(StartsWith("Workload shop/web-0\n  Origin:     api\n  Addresses:  10.1.0.2\n"),
+                                   HasSubstr("  State:      enforced\n  Quarantine: no\n"),
+                                   HasSubstr("Ingress policies:\n  NetworkPolicy shop/a\n"),
+                                   HasSubstr("Egress policies:\n  none: it is not isolated, and may talk to all\n"),
+                                   HasSubstr("Last flows:\n  2026-03-04T05:06:07.000Z NEW    DROPPED")));
   const auto asked = agent_.Asked<v1::ObserveRequest>();
   EXPECT_EQ(asked.last(), 3U);
   EXPECT_EQ(asked.filter().workload(), "web-0");
