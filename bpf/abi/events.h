@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Hooks, counters, run-time settings and the flow events that the packet path sends while somebody watches. */
+/* Hooks, counters, run-time settings, and the flow events that the packet path sends while a client follows them. */
 #ifndef SLUICE_ABI_EVENTS_H
 #define SLUICE_ABI_EVENTS_H
 
@@ -39,23 +39,23 @@ struct sl_endpoint_counters {
 };
 
 /* X(NAME, metric suffix): single per-CPU counters in `event_counts` (PERCPU_ARRAY). */
-#define SL_COUNTERS(X)                                                                            \
-  X(FLOW_NEW, "flows_new")                                                                        \
-  X(FLOW_REVOKED, "flows_cut")                                                                    \
-  X(FLOW_REDECIDED, "flows_redecided")                                                            \
-  X(CT_PROMOTE_FAILED, "conntrack_promote_failed")                                                \
-  X(CT_INSERT_FAILED, "conntrack_insert_failed")                                                  \
-  X(FLOW_EVICTED, "flows_evicted")                                                                \
-  X(FLOW_OVER_SHARE, "flows_refused_over_share")                                                  \
-  X(EVENT_LOST_RING_FULL, "events_lost_ring_full")                                                \
-  X(EVENT_LOST_SHARE, "events_lost_workload_share")                                               \
-  X(DENIED_UNRECORDED, "denied_packets_unrecorded")                                               \
-  X(REDIRECT_PEER, "redirect_peer")                                                               \
-  X(REDIRECT_DEVMAP, "redirect_devmap")                                                           \
-  /* Of a flow's end, by the first packet from there at a local pod's or from the node itself: */ \
-  X(SENDER_FOUND, "attribution_hits")                                                             \
-  X(SENDER_NO_SOCKET, "attribution_no_socket")                                                    \
-  X(SENDER_UNOWNED, "attribution_unowned_socket")                                                 \
+#define SL_COUNTERS(X)                                                                           \
+  X(FLOW_NEW, "flows_new")                                                                       \
+  X(FLOW_REVOKED, "flows_cut")                                                                   \
+  X(FLOW_REDECIDED, "flows_redecided")                                                           \
+  X(CT_PROMOTE_FAILED, "conntrack_promote_failed")                                               \
+  X(CT_INSERT_FAILED, "conntrack_insert_failed")                                                 \
+  X(FLOW_EVICTED, "flows_evicted")                                                               \
+  X(FLOW_OVER_SHARE, "flows_refused_over_share")                                                 \
+  X(EVENT_LOST_RING_FULL, "events_lost_ring_full")                                               \
+  X(EVENT_LOST_SHARE, "events_lost_workload_share")                                              \
+  X(DENIED_UNRECORDED, "denied_packets_unrecorded")                                              \
+  X(REDIRECT_PEER, "redirect_peer")                                                              \
+  X(REDIRECT_DEVMAP, "redirect_devmap")                                                          \
+  /* Attribution of a flow's end, by its first packet at a local pod's hook or from the node: */ \
+  X(SENDER_FOUND, "attribution_hits")                                                            \
+  X(SENDER_NO_SOCKET, "attribution_no_socket")                                                   \
+  X(SENDER_UNOWNED, "attribution_unowned_socket")                                                \
   X(SENDER_GONE, "attribution_process_gone")
 
 enum sl_counter_id {
@@ -66,16 +66,16 @@ enum sl_counter_id {
 };
 
 enum sl_setting_flags {
-  SL_SETTING_EVENTS = 1 << 0,           /* somebody watches: send flow events */
+  SL_SETTING_EVENTS = 1 << 0,           /* a client follows flow events: send them */
   SL_SETTING_REDIRECT = 1 << 1,         /* redirects by bpf_redirect_peer and devmap are on */
-  SL_SETTING_KEEP_ESTABLISHED = 1 << 2, /* a newer generation does not cut live flows */
-  SL_SETTING_REDIRECT_ALWAYS = 1 << 3,  /* with REDIRECT: also where nobody has seen that the host lets the flow pass */
-  SL_SETTING_HOST_TRACKS_TCP = 1 << 4   /* the host's connection tracking follows TCP's windows: no redirect for TCP */
+  SL_SETTING_KEEP_ESTABLISHED = 1 << 2, /* a newer generation does not revoke live flows */
+  SL_SETTING_REDIRECT_ALWAYS = 1 << 3,  /* with REDIRECT: also for flows that were not seen to pass the host path */
+  SL_SETTING_HOST_TRACKS_TCP = 1 << 4   /* the host's connection tracking checks TCP windows: no redirect for TCP */
 };
 
-/* A network card where xdp/uplink is attached. */
+/* An uplink: a network card that xdp/uplink is attached to. */
 struct sl_uplink {
-  __u32 ifindex; /* 0: none, in this place */
+  __u32 ifindex; /* 0: unused */
   __u8 mac[6];
   __u8 pad[2];
 };
@@ -87,41 +87,42 @@ SL_ABI_ASSERT(sizeof(struct sl_uplink) == 12, "sl_uplink");
 struct sl_settings {
   __u32 flags; /* SL_SETTING_* */
   struct sl_uplink uplinks[SL_MAX_UPLINKS];
-  __u32 path_fresh; /* how long a flow may go past the host's path until one packet takes it again, in ticks */
-  __u64 hash_seeds[SL_HASH_SEEDS]; /* of our own hash tables (bpf/lib/hash.h); drawn once, when the maps are made */
+  __u32 path_fresh; /* how long a flow may skip the host path before one packet must take it again, in ticks */
+  __u64 hash_seeds[SL_HASH_SEEDS]; /* for our own hash tables (bpf/lib/hash.h); random, chosen once, when the maps are
+                                      created */
 };
 SL_ABI_ASSERT(sizeof(struct sl_settings) == 184, "sl_settings");
 
-/* Who else has a say at an interface, and would be passed by: a program of somebody else, or a queueing discipline. */
+/* Foreign programs and queueing disciplines at an interface, which a redirect would skip. */
 enum sl_interface_others {
-  SL_OTHERS_SENT = 1,    /* over what the pod sends */
-  SL_OTHERS_RECEIVED = 2 /* over what it receives */
+  SL_OTHERS_SENT = 1,    /* for packets that the pod sends */
+  SL_OTHERS_RECEIVED = 2 /* for packets that it receives */
 };
 
 /* `interfaces` (HASH by ifindex of __u32): the host ends of local workloads' veths. */
 struct sl_interface {
-  __u32 bridge;    /* ifindex of the bridge it is a plain forwarding port of; 0: none */
-  __s32 netns;     /* the pod's, as the host's namespace numbers it; below 0: not known */
-  __u8 pod_mac[6]; /* of the pod's end; all 0: not known, and not checked */
+  __u32 bridge;    /* ifindex of the bridge that it is a plain forwarding port of; 0: none */
+  __s32 netns;     /* the pod's netns id, as the host's namespace numbers it; below 0: not known */
+  __u8 pod_mac[6]; /* of the pod's end of the veth; all 0: not known, and not checked */
   __u8 others;     /* enum sl_interface_others */
   __u8 pad;
-  struct sl_addr address;    /* one of the workload's: names it for broadcast and multicast */
-  struct sl_addr link_local; /* the pod's own IPv6 one; all 0: not known, and it may use none */
-  __be32 link_local4;        /* likewise in 169.254.0.0/16 */
-  __u32 master;              /* ifindex of what routes for it: its bridge or VRF, or a device on them; 0: none */
-  __u32 endpoint;            /* the workload's, for `endpoint_macs` */
+  struct sl_addr address;    /* one of the workload's: stands for it in broadcast and multicast */
+  struct sl_addr link_local; /* the pod's IPv6 link-local address; all 0: not known, and it may use none */
+  __be32 link_local4;        /* the same in 169.254.0.0/16; 0: not known */
+  __u32 master;   /* ifindex of the device that routes for it: its bridge or VRF, or a device on them; 0: none */
+  __u32 endpoint; /* the workload's, index in `endpoint_macs` */
 };
 SL_ABI_ASSERT(sizeof(struct sl_interface) == 60, "sl_interface");
 
-/* Value of `endpoint_macs` (ARRAY of SL_MAX_ENDPOINTS): sl_interface's pod_mac, where every packet finds it. */
+/* Value of `endpoint_macs` (ARRAY of SL_MAX_ENDPOINTS): copy of sl_interface.pod_mac, which an array look-up finds. */
 struct sl_endpoint_mac {
   __u8 mac[6];
   __u8 pad[2];
 };
 SL_ABI_ASSERT(sizeof(struct sl_endpoint_mac) == 8, "sl_endpoint_mac");
 
-/* Link control (ARP, neighbour discovery, multicast membership) that a workload may send, bytes a second at layer 2;
- * up to a second's worth at once. The second one: in quarantine. */
+/* Limit on the link control (ARP, neighbour discovery, multicast membership) that a workload sends, bytes per second at
+ * layer 2, with bursts of one second's worth. CUT_OFF: in quarantine. */
 #define SL_LINK_CONTROL_RATE 131072
 #define SL_LINK_CONTROL_RATE_CUT_OFF 8192
 
@@ -131,10 +132,10 @@ enum sl_flow_event_type {
   SL_FLOW_END = 3,
 };
 
-/* One record of the ring buffer `flow_events`. NEW and UPDATE are sent while somebody watches, END whenever the packet
- * path ends a record: it takes a flow away, or another process is behind one of its ends. */
+/* One record of the ring buffer `flow_events`. NEW and UPDATE are sent while a client follows flow events; END whenever
+ * the packet path ends a flow's record: it removes the flow, or an end has a new process. */
 struct sl_flow_event {
-  __u64 time_ns; /* CLOCK_MONOTONIC; of an END the record's last packet, as last_seen_ns */
+  __u64 time_ns; /* CLOCK_MONOTONIC; END: the record's last packet, as last_seen_ns */
   struct sl_flow_key key;
   struct sl_flow_entry entry; /* as it was after this packet */
   __u32 ifindex;
@@ -145,24 +146,24 @@ struct sl_flow_event {
 SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 288, "sl_flow_event");
 
 /*
- * `event_shares` (ARRAY of SL_EVENT_SHARES): what each workload has of `flow_events`, so that a flood of one leaves
- * room for the others. Two for each endpoint, by SL_EVENT_SHARE: of flows that it opens, and of those that come to it
- * from elsewhere. Share 0 is for packets whose sender is not known.
+ * `event_shares` (ARRAY of SL_EVENT_SHARES): each workload's share of `flow_events`, so that one workload's flood
+ * leaves room for the others. Each endpoint has two, by SL_EVENT_SHARE: for flows that it opens, and for flows that
+ * come to it from elsewhere. Share 0 is for packets whose sender is not known.
  *
- * A share is a token bucket of so many events a second, for one second. While the ring is half full or more, it
- * gives only its first SL_EVENT_RESERVE events.
+ * A share is a token bucket: SL_EVENT_RATE events per second, and at most one second's worth. While the ring is half
+ * full or more, a full bucket gives only SL_EVENT_RESERVE events.
  */
 struct sl_event_share {
-  __u64 paid_until_ns; /* CLOCK_MONOTONIC; in the past: the bucket is full */
+  __u64 paid_until_ns; /* CLOCK_MONOTONIC, moved on by each event; in the past: the bucket is full */
   __u64 lost;          /* events that it refused */
 };
 SL_ABI_ASSERT(sizeof(struct sl_event_share) == 16, "sl_event_share");
 #define SL_EVENT_SHARE(endpoint, from_elsewhere) (2 * (endpoint) + (from_elsewhere))
 #define SL_EVENT_SHARES SL_EVENT_SHARE(SL_MAX_ENDPOINTS, 0)
-#define SL_EVENT_RATE 5000 /* unless the loader sets another */
+#define SL_EVENT_RATE 5000 /* unless the loader sets another rate */
 #define SL_EVENT_RESERVE 256
 
-/* Time between two events of one flow that goes on, in ticks. */
+/* Time between two events of a flow that continues, in ticks. */
 #define SL_FLOW_EVENT_INTERVAL ((__u32)(5 * SL_SECOND_NS >> SL_TICK_SHIFT))
 
 #endif

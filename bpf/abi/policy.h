@@ -2,17 +2,16 @@
 /*
  * What the policy compiler writes and the packet path reads.
  *
- * Two copies ("epochs") of every policy table live in the same maps, told apart by `epoch` in the key, or in the two
- * halves of an array. The
- * packet path reads the generation number once per packet; generation & 1 is the epoch it evaluates by. User space
- * edits only the other epoch and then stores generation + 1: no packet sees half of a change.
+ * Each map holds two copies ("epochs") of its policy table: `epoch` is part of the key, or each epoch has one half of
+ * the array. The packet path reads the generation number once per packet; generation & 1 is the epoch that it uses.
+ * User space edits only the other epoch and then stores generation + 1, so no packet sees half of a change.
  *
  * A decision for one direction of one workload (see bpf/lib/policy.bpf.h):
  *   1. the entry of `peers` for {ruleset, identity of the peer}, else the one for {ruleset, the identity's kind},
  *      gives a range of the `ports` array;
  *   2. binary search there for the last entry whose `start` is not above protocol << 16 | port;
- *   3. where that entry is SL_PORT_BY_PROCESS: which conditions of its process_verdict the process at the workload's
- * end meets says which of the process_verdict's outcomes, which are entries of `ports` too, is the answer.
+ *   3. where that entry is SL_PORT_BY_PROCESS: the conditions that the process at the workload's end meets select one
+ *      outcome of the entry's process_verdict. The outcome is an entry of `ports` too.
  */
 #ifndef SLUICE_ABI_POLICY_H
 #define SLUICE_ABI_POLICY_H
@@ -29,33 +28,33 @@
 #define SL_IDENTITY_KIND_SHIFT 30
 #define SL_IDENTITY_FIRST 256
 enum sl_identity_kind {
-  SL_KIND_WORKLOAD = 0, /* a pod: namespace, labels, named ports, and the longest policy prefix around its address */
+  SL_KIND_WORKLOAD = 0, /* a pod, by namespace, labels, named ports, and longest policy prefix that contains it */
   SL_KIND_NODE = 1,     /* an address of this node */
-  SL_KIND_WORLD4 = 2,   /* any other IPv4 address, by the longest policy prefix around it */
+  SL_KIND_WORLD4 = 2,   /* any other IPv4 address, by the longest policy prefix that contains it */
   SL_KIND_WORLD6 = 3,   /* any other IPv6 address */
   SL_KIND_COUNT = 4
 };
-/* Key for a ruleset's entry for all identities of a kind that have no entry of their own: 1 + kind. */
+/* Key of the entry that a ruleset has for all identities of a kind without an entry of their own: 1 + kind. */
 #define SL_IDENTITY_ANY_OF_KIND(kind) (1 + (kind))
-/* An outside address that no policy prefix contains: the kind in the top bits, and this number below. */
+/* The lower bits of the identity of an outside address that no policy prefix contains; the top bits are the kind. */
 #define SL_IDENTITY_PLAIN 255
 
 /*
  * `addresses` and `peers` are hash tables in an ARRAY of SL_EPOCHS * SL_EPOCH_SLOTS(entries): a table in each half. An
- * entry stands at its home (bpf/lib/probe_start.h) or after it, with no free slot in between.
+ * entry is at its first slot (bpf/lib/probe_start.h) or after it, with no free slot in between (linear probing).
  */
-#define SL_EPOCH_STARTS(entries) ((entries) + (entries) / 2) /* of up to `entries`: a third stays free */
+#define SL_EPOCH_STARTS(entries) ((entries) + (entries) / 2) /* a third stays free */
 #define SL_EPOCH_SLOTS(entries) (SL_EPOCH_STARTS(entries) + SL_MAX_PROBES)
-/* An entry is among so many slots from its home on. Twice what chance makes of a million entries. */
+/* The most slots that a look-up reads. Twice the longest run that a million random entries make. */
 #define SL_MAX_PROBES 384
 
 struct sl_address_value {
   __u32 identity;        /* SL_IDENTITY_UNKNOWN: the slot is free */
   __u32 workload;        /* hash of namespace/name/uid; 0: none (a node address) */
   __u32 ifindex;         /* host end of the local workload's veth; 0: not local */
-  __u32 endpoint;        /* dense number of a local workload, 1..SL_MAX_ENDPOINTS-1; 0: not local */
+  __u32 endpoint;        /* small number of a local workload, 1..SL_MAX_ENDPOINTS-1; 0: not local */
   __u32 egress_ruleset;  /* local workloads only; SL_RULESET_NONE: not isolated */
-  __u32 ingress_ruleset; /* likewise */
+  __u32 ingress_ruleset; /* as egress_ruleset */
 };
 SL_ABI_ASSERT(sizeof(struct sl_address_value) == 24, "sl_address_value");
 
@@ -66,8 +65,9 @@ struct sl_address_entry {
 };
 SL_ABI_ASSERT(sizeof(struct sl_address_entry) == 40, "sl_address_entry");
 
-/* Key of `prefixes` (LPM_TRIE): the distinct prefixes of all ipBlocks. prefixlen counts the epoch's 32 bits too;
- * for IPv4 it is 32 + 96 + length. The epoch is in network byte order so that tries of both epochs part at the top. */
+/* Key of `prefixes` (LPM_TRIE): the distinct prefixes of all ipBlocks. prefixlen counts the epoch's 32 bits too; for
+ * IPv4 it is 32 + 96 + length. The epoch is in network byte order, so that the two epochs' tries separate at the
+ * root. */
 struct sl_prefix_key {
   __u32 prefixlen;
   __be32 epoch;
@@ -101,11 +101,11 @@ enum sl_verdict {
 };
 
 enum sl_port_flags {
-  SL_PORT_AUDIT = 1,      /* a policy in audit would have denied what is allowed here */
-  SL_PORT_BY_PROCESS = 2, /* `decision` is an index of `process_verdicts`, relative to the epoch's half; no verdict */
+  SL_PORT_AUDIT = 1,      /* a policy in audit would have denied this */
+  SL_PORT_BY_PROCESS = 2, /* no verdict; `decision` is an index of `process_verdicts`, relative to the epoch's half */
 };
 
-/* Value of `ports` (ARRAY): from (protocol, port) `start` on, up to the next entry's start, this is the answer. */
+/* Value of `ports` (ARRAY): the answer for (protocol, port) from `start` up to the next entry's `start`. */
 struct sl_port_entry {
   __u32 start;    /* protocol << 16 | destination port, host order; port 0 for protocols without ports */
   __u32 decision; /* names the policies and rules in user space; see policy/network/decision.h */
@@ -116,10 +116,9 @@ struct sl_port_entry {
 SL_ABI_ASSERT(sizeof(struct sl_port_entry) == 12, "sl_port_entry");
 
 /*
- * Patterns of programs, of all rules of an epoch together: the bit of a mask is the index in `program_patterns` (ARRAY
- * of SL_EPOCHS * SL_MAX_PROGRAM_PATTERNS), relative to the epoch's half. Bytes; `*`: any but '/', `**`: any, `?`: one
- * but
- * '/'.
+ * The program patterns of all rules of an epoch. A bit's number in a mask is the index in `program_patterns` (ARRAY of
+ * SL_EPOCHS * SL_MAX_PROGRAM_PATTERNS), relative to the epoch's half. Patterns match bytes; `*`: any number but no '/',
+ * `**`: any number, `?`: one that is not '/'.
  */
 #define SL_MAX_PROGRAM_PATTERNS 64
 #define SL_PROGRAM_PATH_MAX 511
@@ -129,12 +128,11 @@ struct sl_program_pattern {
 };
 SL_ABI_ASSERT(sizeof(struct sl_program_pattern) == 516, "sl_program_pattern");
 
-/* Met by a process whose program, or script, matches one of `binaries` and one of whose ancestors' one of `ancestors`.
- */
+/* Met by a process if its program or script matches one of `binaries`, and an ancestor's one of `ancestors`. */
 struct sl_process_condition {
   __u64 binaries;   /* 0: any */
   __u64 ancestors;  /* 0: any */
-  __u32 if_unknown; /* 1: also met where that is not known of the process */
+  __u32 if_unknown; /* 1: also met if these facts of the process are not known */
   __u32 pad;
 };
 SL_ABI_ASSERT(sizeof(struct sl_process_condition) == 24, "sl_process_condition");
@@ -143,9 +141,9 @@ SL_ABI_ASSERT(sizeof(struct sl_process_condition) == 24, "sl_process_condition")
 #define SL_MAX_PROCESS_CONDITIONS 8
 #define SL_MAX_PROCESS_VERDICTS 4096
 struct sl_process_verdict {
-  __u32 count;    /* of conditions, 1.. */
-  __u32 outcomes; /* 2^count entries of `ports` from here on, relative to the epoch's half, by the conditions that are
-                     met (bit i: conditions[i]); their `start` means nothing */
+  __u32 count;    /* of conditions, at least 1 */
+  __u32 outcomes; /* first of 2^count entries of `ports`, relative to the epoch's half; the mask of met conditions (bit
+                     i: conditions[i]) is added; `start` is unused there */
   struct sl_process_condition conditions[SL_MAX_PROCESS_CONDITIONS];
 };
 SL_ABI_ASSERT(sizeof(struct sl_process_verdict) == 200, "sl_process_verdict");

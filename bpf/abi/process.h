@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Processes: the kernel's table of them, and the records that the sensors of bpf/sensors send.
+ * Processes: the table of them in the kernel, and the records that the sensors (bpf/sensors) send.
  *
- * A process instance is what runs between two of: fork, exec, exit. Each has a sl_process_id of its own, given by the
- * kernel side, unique until reboot and never used again. Numbers are in host byte order, times in ns of CLOCK_BOOTTIME.
+ * A process instance is what runs between two of: fork, exec, exit. Each has its own sl_process_id, which the kernel
+ * side assigns; no id is used twice until reboot. Numbers are in host byte order, times in ns of CLOCK_BOOTTIME.
  */
 #ifndef SLUICE_ABI_PROCESS_H
 #define SLUICE_ABI_PROCESS_H
@@ -14,43 +14,42 @@
 typedef __u64 sl_process_id; /* 0: none, or not known */
 
 enum sl_process_flags {
-  SL_PROCESS_EXECED = 1 << 0, /* this instance began with an exec; else with a fork */
-  SL_PROCESS_SEEDED = 1 << 1, /* was there before the sensors: its parent is who reaps it now */
+  SL_PROCESS_EXECED = 1 << 0, /* this instance began with an exec, not with a fork */
+  SL_PROCESS_SEEDED = 1 << 1, /* existed before the sensors: its parent is the process that reaps it now */
   SL_PROCESS_KERNEL_THREAD = 1 << 2,
-  SL_PROCESS_SETUID = 1 << 3, /* the binary's set-user-ID bit was honoured; likewise: */
+  SL_PROCESS_SETUID = 1 << 3, /* the binary's set-user-ID bit took effect */
   SL_PROCESS_SETGID = 1 << 4,
   SL_PROCESS_PRIVILEGED = 1 << 5,          /* this exec gained privileges: set-ID bits or file capabilities */
-  SL_PROCESS_UNLINKED = 1 << 6,            /* no name leads to the binary any more */
+  SL_PROCESS_UNLINKED = 1 << 6,            /* the binary has no name any more */
   SL_PROCESS_FROM_MEMORY = 1 << 7,         /* the binary is on no mounted file system (memfd) */
   SL_PROCESS_ARGUMENTS_TRUNCATED = 1 << 8, /* longer than SL_PROCESS_ARGUMENTS_MAX, or partly unreadable */
-  SL_PROCESS_BINARY_TRUNCATED = 1 << 9,    /* longer than SL_PROCESS_PATH_MAX: its end is there; likewise: */
+  SL_PROCESS_BINARY_TRUNCATED = 1 << 9,    /* longer than SL_PROCESS_PATH_MAX: only its end is kept */
   SL_PROCESS_CWD_TRUNCATED = 1 << 10,
   SL_PROCESS_CGROUP_TRUNCATED = 1 << 11,
-  SL_PROCESS_SCRIPT_TRUNCATED = 1 << 12, /* its beginning is there */
+  SL_PROCESS_SCRIPT_TRUNCATED = 1 << 12, /* its beginning is kept */
   SL_PROCESS_OWNS_SOCKETS =
-      1 << 13, /* in `processes`: has acted on one, so that its exec changes who is behind flows */
-  SL_PROCESS_OTHER_MOUNTS = 1 << 14, /* the binary is in a mount namespace that this workload made: its path is not the
-                                        one by which policy knows programs */
+      1 << 13, /* in `processes`: it has acted on a socket, so its exec changes the process behind flows */
+  SL_PROCESS_OTHER_MOUNTS = 1 << 14, /* the binary is in a mount namespace that the workload made: no path for policy */
   SL_PROCESS_MAY_MOUNT = 1 << 15,    /* in `processes`: could mount in its home when it last executed a program */
-  SL_PROCESS_IS_ENV = 1 << 16, /* in `processes`: env(1) of a script's first line, about to execute what runs it */
-  SL_PROCESS_SCRIPT_BY_ENV = 1 << 17, /* runs the script of the instance before, which was its env(1) */
+  SL_PROCESS_IS_ENV = 1 << 16, /* in `processes`: env(1) of a script's first line, about to execute the interpreter */
+  SL_PROCESS_SCRIPT_BY_ENV = 1 << 17, /* runs the script of the previous instance, which was env(1) */
 };
 
 /*
- * `processes` (HASH, key __u32 tgid): every process that lives, in its present instance. Written by the sensors before
- * the process runs its first instruction in that instance; deleted when its last thread exits.
+ * `processes` (HASH, key __u32 tgid): every live process, in its current instance. The sensors write it before the
+ * instance runs its first instruction, and delete it when the last thread exits.
  */
 struct sl_process {
   sl_process_id id;
   sl_process_id parent; /* the instance that forked this process */
   __u64 start_ns;       /* of this instance */
-  __u64 birth_ns;       /* of the process: with the tgid, tells it from another that had the number before */
+  __u64 birth_ns;       /* of the process: tells it from an earlier process with the same tgid */
   __u64 cgroup;         /* id of its cgroup in the default hierarchy, when the instance began */
-  __u32 execs;          /* the kernel's count (task_struct.self_exec_id): tells that an exec was missed */
+  __u32 execs;          /* the kernel's count (task_struct.self_exec_id): reveals a missed exec */
   __u32 flags;          /* enum sl_process_flags */
   sl_process_class_number process_class;
   __u32 share; /* index in `process_shares` */
-  __u64 home;  /* number (not inode) of the mount namespace whose paths name its programs; 0: none does */
+  __u64 home;  /* number (not inode) of the mount namespace whose paths name its programs; 0: none */
 };
 SL_ABI_ASSERT(sizeof(struct sl_process) == 64, "sl_process");
 
@@ -59,32 +58,33 @@ SL_ABI_ASSERT(sizeof(struct sl_process) == 64, "sl_process");
  * Written by the socket probes in that process's context; lives as long as the socket, packets in flight included.
  */
 struct sl_socket_owner {
-  __u64 cookie;          /* of the socket that this was written for; another one: inherited from the listener */
-  __u64 birth_ns;        /* as in sl_process; while it is the one in `processes`, its present instance is the owner */
-  sl_process_id process; /* the instance that acted; 0: had no entry in `processes` */
+  __u64 cookie;          /* of the socket that this was written for; not this socket's: inherited from the listener */
+  __u64 birth_ns;        /* as in sl_process; while `processes` has the same, the current instance there is the owner */
+  sl_process_id process; /* the instance that acted; 0: it had no entry in `processes` */
   __u64 session;         /* of the probes that wrote it */
-  __u32 tgid;            /* 0: not known who, as when several processes held it before the probes were there */
+  __u32 tgid;            /* 0: not known, as when several processes had it open before the probes started */
   __u32 execs;
-  __u32 sender; /* tgid of the first process that sent datagrams by it; 0: none did */
-  __u32 shared; /* 1: others did too. The owner stays the first; who sent where: bpf/lib/datagram_senders.bpf.h */
+  __u32 sender; /* tgid of the first process that sent datagrams by it; 0: none */
+  __u32 shared; /* 1: others sent too. The owner stays the first; see bpf/lib/datagram_senders.bpf.h */
   sl_process_class_number process_class; /* of the instance `process` */
-  __u32 closed;                          /* 1: nobody has it open any more */
+  __u32 closed;                          /* 1: no process has it open any more */
 };
 SL_ABI_ASSERT(sizeof(struct sl_socket_owner) == 56, "sl_socket_owner");
 
-/* Size of `sockets_closed` (ARRAY of __u32, by a UDP socket's cookie modulo it): how many of those with such a cookie
- * were closed. While it stays, each of them that was open then is. A power of two. */
+/* Size of `sockets_closed` (ARRAY of __u32, by a UDP socket's cookie modulo it): how many sockets with that remainder
+ * were closed. While the number stays the same, none of them was closed. A power of two. */
 #define SL_SOCKETS_CLOSED 16384
 
-/* `socket_holders` (HASH by socket cookie), while the socket probes start: who has it open. */
+/* `socket_holders` (HASH by socket cookie), while the socket probes start: the process that has it open. */
 struct sl_socket_holder {
   __u64 birth_ns;
   __u32 tgid;
-  __u32 several; /* 1: others too */
+  __u32 several; /* 1: other processes too */
 };
 SL_ABI_ASSERT(sizeof(struct sl_socket_holder) == 16, "sl_socket_holder");
 
-/* `process_claims` (HASH): an instance, told without an id. While seeding, who inserts it first gives the id. */
+/* `process_claims` (HASH): an instance, identified without an id. While seeding, the first program that inserts it
+ * assigns the id. */
 struct sl_process_claim_key {
   __u64 birth_ns;
   __u32 tgid;
@@ -98,12 +98,12 @@ struct sl_process_claim {
 };
 SL_ABI_ASSERT(sizeof(struct sl_process_claim) == 16, "sl_process_claim");
 
-/* X(NAME, label): what a record of the ring buffer `process_events` says. */
+/* X(NAME, label): kinds of records in the ring buffer `process_events`. */
 #define SL_PROCESS_EVENTS(X) \
   X(EXEC, "exec")            \
   X(FORK, "fork")            \
   X(EXIT, "exit")            \
-  X(SEED, "seed") /* lives now; sent while the sensors start and after a loss */
+  X(SEED, "seed") /* an existing process; sent while the sensors start and after a loss */
 
 enum sl_process_event {
 #define SL_X(name, label) SL_PROCESS_EVENT_##name,
@@ -130,7 +130,7 @@ SL_ABI_ASSERT(sizeof(struct sl_process_header) == 64, "sl_process_header");
 
 struct sl_process_exit {
   struct sl_process_header header;
-  __u32 status; /* as of wait(2): exit code << 8, or signal and 0x80 for a core dump */
+  __u32 status; /* as in wait(2): exit code << 8, or the signal, plus 0x80 for a core dump */
   __u32 pad;
 };
 SL_ABI_ASSERT(sizeof(struct sl_process_exit) == 72, "sl_process_exit");
@@ -148,15 +148,15 @@ struct sl_process_namespaces { /* inode numbers, as in /proc/PID/ns; 0: not know
 SL_ABI_ASSERT(sizeof(struct sl_process_namespaces) == 32, "sl_process_namespaces");
 
 /*
- * Exec, fork and seed. Texts follow the fixed part. A fork has none: the child has its parent's binary, arguments and
- * directory.
+ * Exec, fork and seed. Texts follow the fixed part; a fork has none, as the child has its parent's binary, arguments
+ * and directory.
  */
 struct sl_process_start {
   struct sl_process_header header;
-  sl_process_id previous; /* exec: the instance of this process that it ends */
+  sl_process_id previous; /* exec: the instance of this process that the exec ended */
   __u64 capabilities;     /* effective, a bit each */
   struct sl_process_namespaces namespaces;
-  __u32 tid;    /* of the thread that runs; after an exec the kernel gives it the pid */
+  __u32 tid;    /* of the running thread; after an exec it is the pid */
   __u32 ns_pid; /* the pid in the process's own pid namespace */
   __u32 ns_tid;
   __u32 uid;
@@ -165,9 +165,9 @@ struct sl_process_start {
   __u32 auid; /* login uid; ~0: not set */
   __u32 argument_count;
   __u8 comm[16];
-  /* Lengths of the texts, in their order, without ends; arguments are ended by a NUL each. */
+  /* Lengths of the texts, in their order. Paths have no final NUL; each argument ends with a NUL. */
   __u16 binary_length;
-  __u16 script_length; /* the file whose #! line named the binary; 0: there is none */
+  __u16 script_length; /* the file whose #! line named the binary; 0: none */
   __u16 cwd_length;
   __u16 cgroup_length; /* path in its hierarchy */
   __u32 arguments_length;
@@ -177,14 +177,14 @@ SL_ABI_ASSERT(sizeof(struct sl_process_start) == 176, "sl_process_start");
 
 #define SL_PROCESS_PATH_MAX 4095       /* bytes of a path */
 #define SL_PROCESS_ARGUMENTS_MAX 40960 /* bytes of all arguments with their NULs, argv[0] included */
-#define SL_PROCESS_DATA_MAX 61440      /* room for the four paths, the arguments, and one page more to read into */
+#define SL_PROCESS_DATA_MAX 61440      /* room for the four paths, the arguments, and one extra page to read into */
 
-/* X(NAME, label): why an event or an entry is missing. */
-#define SL_PROCESS_LOSSES(X)                                                           \
-  X(RING_FULL, "PROCESS_RING_FULL")                                                    \
-  X(TABLE_FULL, "PROCESS_TABLE_FULL") /* the event was sent, the entry was not made */ \
-  X(NESTED, "PROCESS_BUFFER_BUSY")    /* the CPU was writing another event */          \
-  X(SHARE, "PROCESS_WORKLOAD_SHARE")  /* the ring is half full, and the share has its part */
+/* X(NAME, label): why an event or an entry was lost. */
+#define SL_PROCESS_LOSSES(X)                                                                  \
+  X(RING_FULL, "PROCESS_RING_FULL")                                                           \
+  X(TABLE_FULL, "PROCESS_TABLE_FULL") /* the event was sent, but the entry was not created */ \
+  X(NESTED, "PROCESS_BUFFER_BUSY")    /* the CPU was writing another event */                 \
+  X(SHARE, "PROCESS_WORKLOAD_SHARE")  /* the ring is half full, and the share has used its part */
 
 enum sl_process_loss_cause {
 #define SL_X(name, label) SL_PROCESS_LOSS_##name,
@@ -193,7 +193,8 @@ enum sl_process_loss_cause {
       SL_PROCESS_LOSS_COUNT
 };
 
-/* `process_losses` (HASH): how many (__u64). Its last place is for what came after it was full: cgroup 0, cpu ~0. */
+/* `process_losses` (HASH): the number of losses (__u64). One reserved entry, cgroup 0 and cpu ~0, counts losses once
+ * the map is full. */
 struct sl_process_loss_key {
   __u64 cgroup;
   __u32 cpu;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Quarantine: a workload that is cut off in both directions but for the peers of one allow list.
+ * Quarantine: a workload is cut off in both directions, except from the peers on one allow list.
  *
  * `quarantine` (ARRAY of SL_MAX_ENDPOINTS, __u32) by sl_address_value.endpoint: SL_QUARANTINE_NONE, or anything else
- * for "cut off". The agent writes SL_QUARANTINE_AGENT, when it is told to, and SL_QUARANTINE_NONE for a release and for
- * a number that gets a new owner. Kernel programs may store any other value at any time, to cut a workload off without
- * a round trip; they never clear one. The packet path only reads.
+ * for "cut off". The agent writes SL_QUARANTINE_AGENT on request, and SL_QUARANTINE_NONE for a release and when an
+ * endpoint number gets a new owner. Kernel programs may store any other value at any time, to cut a workload off at
+ * once; they never clear one. The packet path only reads.
  */
 #ifndef SLUICE_ABI_QUARANTINE_H
 #define SLUICE_ABI_QUARANTINE_H
@@ -17,9 +17,8 @@ enum sl_quarantine {
   SL_QUARANTINE_AGENT = 1,
 };
 
-/* Key of `quarantine_allow` (LPM_TRIE): peers that may still talk with who is in quarantine, as far as policy lets
- * them. The value is the IP version of the prefix: for the trie, a short IPv6 prefix is around every v4-mapped address.
- */
+/* Key of `quarantine_allow` (LPM_TRIE): peers that may still talk to a workload in quarantine, if policy allows it. The
+ * value is the IP version of the prefix, because in the trie a short IPv6 prefix contains every v4-mapped address. */
 struct sl_quarantine_peer {
   __u32 prefixlen; /* of the v4-mapped form: IPv4's length + 96 */
   struct sl_addr addr;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The ground of the contract between the BPF programs and user space: fixed-width types and asserts that
- * mean the same in BPF C and in C++20. Nothing in bpf/abi has logic, implicit padding, bitfields or bools.
+ * The base of the contract between the BPF programs and user space: fixed-width types, and asserts that mean the same
+ * in BPF C and in C++20. Nothing in bpf/abi has logic, implicit padding, bitfields or bools.
  */
 #ifndef SLUICE_ABI_TYPES_H
 #define SLUICE_ABI_TYPES_H
@@ -19,8 +19,8 @@
 /* Bumped with every change of a struct or of a number in bpf/abi; part of the pin root's path. */
 #define SL_ABI_VERSION 10
 
-/* An IP address, network byte order. IPv4 is stored v4-mapped: ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). Aligned so that BPF
- * C copies it by words: by bytes, copies are a fifth of a packet's cost. */
+/* An IP address, network byte order. IPv4 is stored v4-mapped: ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). Aligned, so that
+ * clang copies it by words; copies by bytes would be a fifth of a packet's cost. */
 struct sl_addr {
   __u8 bytes[16];
 } __attribute__((aligned(4)));
