@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Counters by hook and outcome, counters by endpoint, and flow events while somebody watches. */
+/* Counters by hook and outcome, counters by endpoint, and flow events while a client follows them. */
 #ifndef SLUICE_ACCOUNT_BPF_H
 #define SLUICE_ACCOUNT_BPF_H
 
@@ -21,7 +21,7 @@ static __always_inline const struct sl_uplink* sl_find_uplink(__u32 ifindex) {
   return 0;
 }
 
-/* What one packet adds. */
+/* What one packet adds to counters. */
 struct sl_size {
   __u32 packets; /* segments of a GSO packet */
   __u32 bytes;   /* layer 2 */
@@ -38,22 +38,22 @@ static __always_inline void sl_count_packet(__u32 hook, __u32 outcome, const str
 static __always_inline void sl_count_endpoint(__u32 endpoint, int ingress, __u32 outcome, const struct sl_size* size) {
   if (!endpoint) return;
   struct sl_endpoint_counters* counters = bpf_map_lookup_elem(&endpoint_counts, &endpoint);
-  barrier_var(outcome); /* or the bound is checked before the call, and old verifiers forget it meanwhile */
+  barrier_var(outcome); /* else the bound is checked before the call, and old verifiers forget it after the call */
   if (!counters || outcome >= SL_OUTCOME_COUNT) return;
   struct sl_counter* counter = ingress ? &counters->ingress[outcome] : &counters->egress[outcome];
   counter->packets += size->packets;
   counter->bytes += size->bytes;
 }
 
-/* For a new record of a flow. 0: none. */
+/* An id for a new record of a flow. 0: none. */
 static __always_inline __u64 sl_next_flow_id(void) {
   __u32 zero = 0;
   __u64* last = bpf_map_lookup_elem(&flow_ids, &zero);
   return last ? ++*last << 16 | (bpf_get_smp_processor_id() & 0xffff) : 0;
 }
 
-/* The share that pays for an event of the flow: of the workload that opened it, or that is called from elsewhere. A
- * packet with a forged source names its sender only at the sender's own hook. */
+/* The share that an event of the flow is charged to: that of the workload that opened it, else that of the receiving
+ * workload. The sender of a packet with a forged source is known only at the sender's own hook. */
 static __always_inline __u32 sl_share_of(const struct sl_flow_entry* entry) {
   const int is_from_pod = entry->hook == SL_HOOK_TC_FROM_POD;
   if (entry->reason == SL_DROP_UNKNOWN_ENDPOINT && is_from_pod) return 0;
@@ -63,7 +63,7 @@ static __always_inline __u32 sl_share_of(const struct sl_flow_entry* entry) {
   return SL_EVENT_SHARE(entry->responder.endpoint, 1);
 }
 
-/* Of one event in a share. Set by the loader; 0: there are no shares. */
+/* Cost of one event in a share. Set by the loader; 0: shares are off. */
 const volatile __u64 event_price_ns = SL_SECOND_NS / SL_EVENT_RATE;
 
 static __always_inline int sl_take_share(__u32 index) {
@@ -79,7 +79,7 @@ static __always_inline int sl_take_share(__u32 index) {
     __sync_fetch_and_add(&share->lost, 1);
     return 0;
   }
-  /* CPUs that come at the same moment may find it full together. */
+  /* CPUs that come at the same moment may all find the bucket full. */
   if (debt >= 0)
     __sync_fetch_and_add(&share->paid_until_ns, price);
   else
@@ -87,7 +87,7 @@ static __always_inline int sl_take_share(__u32 index) {
   return 1;
 }
 
-/* With key and entry in it, to be submitted. Null: lost and counted. */
+/* Reserves an event and fills in key and entry; the caller submits it. Null: lost and counted. */
 static __always_inline struct sl_flow_event* sl_begin_event(const struct sl_flow_key* key,
                                                             const struct sl_flow_entry* entry, __u32 share) {
   if (!sl_take_share(share)) {
@@ -115,8 +115,8 @@ static __always_inline void sl_submit_event(struct sl_flow_event* event, __u64 t
   bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
-/* Not inline: a call is little beside an event, and there are many slots that send one. `kind`: enum
- * sl_flow_event_type, and SL_EVENT_OF_REPLY. */
+/* Not inlined: a call costs little compared to an event, and events are sent from many places. `kind`: enum
+ * sl_flow_event_type, plus SL_EVENT_OF_REPLY. */
 #define SL_EVENT_OF_REPLY (1 << 8)
 static __noinline int sl_send_event(const struct sl_flow_key* key, const struct sl_flow_entry* entry, __u32 share,
                                     __u32 ifindex, __u32 kind) {
@@ -127,7 +127,7 @@ static __noinline int sl_send_event(const struct sl_flow_key* key, const struct 
   return 0;
 }
 
-/* The packet path takes the flow away: that ends its record. */
+/* The packet path removes the flow, which ends its record. */
 static __always_inline void sl_send_end(const struct sl_flow_key* key, const struct sl_flow_entry* entry) {
   sl_send_event(key, entry, sl_share_of(entry), 0, SL_FLOW_END);
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* How a packet moves its flow's state. Helper-free: the packet path and `sluice replay` share it. */
+/* How a packet changes its flow's state. Helper-free: the packet path and `sluice replay` share it. */
 #ifndef SLUICE_FLOW_STATE_H
 #define SLUICE_FLOW_STATE_H
 
 #include "bpf/abi/conntrack.h"
 #include "bpf/lib/parse.bpf.h"
 
-/* An acknowledgement of the SYN-ACK has at most so much more: what the server sent before it came. A stranger who does
- * not know the server's sequence number guesses it one time in 16384. */
+/* An ACK of the SYN-ACK may acknowledge at most this much more: data that the server sent before the ACK came. An
+ * attacker who does not know the server's sequence number hits the window with one guess in 16384. */
 #define SL_HANDSHAKE_WINDOW (1U << 18)
 
-/* Whether `ack` acknowledges what ends before `awaited`, and not more than `window` beyond. RFC 9293, 3.4. */
+/* Whether `ack` acknowledges everything before `awaited`, and less than `window` beyond it. RFC 9293, 3.4. */
 SL_INLINE int sl_acknowledges(__u32 ack, __u32 awaited, __u32 window) { return ack - awaited < window; }
 
 SL_INLINE __u32 sl_fin_bit(int reply) { return reply ? SL_CT_FIN_REPLY : SL_CT_FIN_FORWARD; }
@@ -23,7 +23,7 @@ SL_INLINE __u32 sl_fin_agreed_bit(int reply) { return reply ? SL_CT_FIN_REPLY_AG
 SL_INLINE int sl_has_both_fins(__u32 flags) { return (flags & SL_CT_BOTH_FINS) == SL_CT_BOTH_FINS; }
 SL_INLINE int sl_is_closed(__u32 flags) { return (flags & SL_CT_BOTH_AGREED) == SL_CT_BOTH_AGREED; }
 
-/* A FIN counts when the other end acknowledged it: until then it may be lost, or be nobody's. */
+/* A FIN counts once the other end has acknowledged it: until then it may be lost or forged. */
 SL_INLINE __u32 sl_flags_after_ack(__u32 flags, const __u32* awaited, const struct sl_packet* packet, int reply) {
   const __u32 fin = sl_fin_bit(!reply), agreed = sl_fin_agreed_bit(!reply), ack = packet->tcp_ack;
   const __u32 others = reply ? awaited[0] : awaited[1];
@@ -34,8 +34,8 @@ SL_INLINE __u32 sl_flags_after_ack(__u32 flags, const __u32* awaited, const stru
 }
 
 /*
- * A RST counts only as long as nothing follows it (RFC 6146, 3.5.2.2): its receiver believes no RST but one with the
- * very sequence number that it waits for (RFC 5961, 3.2), answers others or is silent, and goes on.
+ * A RST counts only until another packet follows it (RFC 6146, 3.5.2.2). Its receiver accepts only a RST with exactly
+ * the next sequence number (RFC 5961, 3.2); after any other RST the connection continues.
  */
 SL_INLINE __u32 sl_tcp_flags_after(__u32 flags, __u32* awaited, const struct sl_packet* packet, int reply) {
   const __u8 tcp = packet->tcp_flags;
@@ -51,7 +51,7 @@ SL_INLINE __u32 sl_tcp_flags_after(__u32 flags, __u32* awaited, const struct sl_
   return open ? flags | SL_CT_WATCH : flags;
 }
 
-/* The flags (SL_CT_*) of a flow after one of its packets; `awaited` is the flow's. `reply`: 0 or 1. */
+/* The flags (SL_CT_*) of a flow after one of its packets; updates the flow's `awaited`. `reply`: 0 or 1. */
 SL_INLINE __u32 sl_flags_after(__u32 flags, __u32* awaited, const struct sl_packet* packet, int reply) {
   const int has_header = packet->fragment != SL_FRAGMENT_LATER;
   if (reply) flags |= SL_CT_SEEN_REPLY;

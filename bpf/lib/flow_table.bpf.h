@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The flow table (bpf/abi/flow_table.h). A slot has one number here, from 0; in results SL_NO_SLOT says that there is
- * none. Helper-free but for where the table lies: a test that compiles it natively says that before it includes this.
+ * The flow table (bpf/abi/flow_table.h). Slots are numbered from 0 through all buckets; the result SL_NO_SLOT means
+ * none. Helper-free, except for the functions that find the table's memory: a test that compiles this file natively
+ * defines them before it includes it.
  */
 #ifndef SLUICE_FLOW_TABLE_BPF_H
 #define SLUICE_FLOW_TABLE_BPF_H
@@ -22,11 +23,11 @@
 static __always_inline struct sl_flow_entry* sl_entry_at(__u32 slot) {
   struct sl_flow* flow = slot == SL_NO_SLOT ? 0 : sl_flow_at(slot);
   if (!flow) return 0;
-  barrier_var(flow); /* the compiler would add before the check, which the verifier refuses */
+  barrier_var(flow); /* else the compiler adds the offset before the null check, which the verifier refuses */
   return &flow->entry;
 }
 
-/* By SL_FLOW_WAYS: BPF's division is the processor's. */
+/* slot / SL_FLOW_WAYS as a multiplication: BPF would use the slow division instruction. */
 static __always_inline __u32 sl_bucket_of_slot(__u32 slot) { return (__u64)slot * 0x88888889 >> 35; }
 
 /* Null: there is no such slot. */
@@ -35,12 +36,12 @@ static __always_inline __u32* sl_tag_at(__u32 slot) {
   const __u32 way = slot - index * SL_FLOW_WAYS;
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   if (!bucket || way >= SL_FLOW_WAYS) return 0;
-  barrier_var(bucket); /* likewise */
+  barrier_var(bucket); /* as above */
   return &bucket->tags[way];
 }
 
-/* Between reads of one word and another, or between writes. x86 keeps either in order; elsewhere it takes an atomic
- * operation that returns something, as BPF has no other barrier. `word` is left as it is. */
+/* Orders reads before it with reads after it, and writes with writes. x86 orders them anyway; elsewhere it takes an
+ * atomic operation that returns a value, as BPF has no other barrier. `word` is not changed. */
 static __always_inline void sl_memory_barrier(__u32* word) {
 #ifdef __TARGET_ARCH_x86
   (void)word;
@@ -50,8 +51,8 @@ static __always_inline void sl_memory_barrier(__u32* word) {
 #endif
 }
 
-/* Sets a word that is ours alone to set, after all that was written before. x86 keeps stores in order, and need not
- * wait for them. */
+/* Sets a word that only this CPU may set, after all earlier writes (a store-release). On x86 a plain store is
+ * enough. */
 static __always_inline void sl_publish_tag(__u32* tag, __u32 value) {
 #ifdef __TARGET_ARCH_x86
   barrier();
@@ -63,7 +64,7 @@ static __always_inline void sl_publish_tag(__u32* tag, __u32 value) {
 #endif
 }
 
-typedef __u64 __attribute__((may_alias)) sl_any_word; /* of whatever struct */
+typedef __u64 __attribute__((may_alias)) sl_any_word; /* of any struct */
 
 static __always_inline int sl_is_key(const struct sl_flow_key* a, const struct sl_flow_key* b) {
   const sl_any_word *p = (const sl_any_word*)a, *q = (const sl_any_word*)b;
@@ -71,9 +72,9 @@ static __always_inline int sl_is_key(const struct sl_flow_key* a, const struct s
          SL_READ_ONCE(p[0]) == q[0] && SL_READ_ONCE(p[2]) == q[2];
 }
 
-#define SL_FLOW_ALLOWED (SL_FLOW_MARKS_MASK + 1) /* as a state that is looked for: PENDING, ESTABLISHED or CLOSING */
+#define SL_FLOW_ALLOWED (SL_FLOW_MARKS_MASK + 1) /* as a state to search for: PENDING, ESTABLISHED or CLOSING */
 
-/* Whether a flow with this hash has this tag, in that state. */
+/* Whether the tag has this hash's bits (`busy`, from sl_flow_tag_of) and this state. */
 static __always_inline int sl_is_tag_in(__u32 tag, __u32 busy, __u32 state) {
   if (state == SL_FLOW_ALLOWED) return (tag & ~(__u32)(SL_FLOW_MARKS_MASK & ~SL_FLOW_PENDING)) == (busy | 1);
   return (tag & ~(__u32)SL_FLOW_HELD) == (busy | state);
@@ -114,19 +115,19 @@ __noinline __u32 sl_flow_search(const struct sl_flow_key* key, __u32 state) {
   return sl_flow_search_in(sl_secondary_bucket_of(hash), key, hash, state);
 }
 
-/* A flow in its slot, and what the tag said before it was looked at. */
+/* A flow in its slot, and its tag as it was before the flow was read. */
 struct sl_sighting {
   struct sl_flow* flow;
   __u32* tag;
   __u32 tag_seen;
 };
 
-/* With HELD, which is no state that anybody looks for. */
+/* Includes HELD, so a held flow matches no state. */
 static __always_inline __u32 sl_seen_state(const struct sl_sighting* seen) {
   return seen->tag_seen & SL_FLOW_MARKS_MASK;
 }
 
-/* Whether what was read of the flow since is all its own. */
+/* Whether everything that was read since belongs to this flow. */
 static __always_inline int sl_still_stands(const struct sl_sighting* seen) {
   sl_memory_barrier(seen->tag);
   return SL_READ_ONCE(*seen->tag) == seen->tag_seen;
@@ -143,9 +144,9 @@ static __always_inline int sl_has_allowed(const struct sl_flow_bucket* bucket, _
 }
 
 /*
- * As sl_flow_search, inline and for most cases: an allowed flow, or the record where there is none. 1: seen; 0: there
- * is neither; -1: ask sl_flow_search. Which way it is goes through memory (`way_seen`), or the verifier would follow
- * each by itself.
+ * As sl_flow_search, inline and for most cases: finds an allowed flow, else a denied-flow entry. 1: found; 0: there is
+ * neither; -1: use sl_flow_search. The way is spilled to memory (`way_seen`), so that the verifier does not explore one
+ * path for each way.
  */
 static __always_inline int sl_flow_see(const struct sl_flow_key* key, volatile __u32* way_seen,
                                        struct sl_sighting* seen) {
@@ -171,7 +172,7 @@ static __always_inline int sl_flow_see(const struct sl_flow_key* key, volatile _
   return sl_has_overflow(bucket) || sl_has_allowed(bucket, busy) ? -1 : 1;
 }
 
-/* Whether the flow still stands in the slot where it was found. */
+/* Whether the flow is still in the slot where it was found. */
 __noinline int sl_flow_stands(const struct sl_flow_key* key, __u32 slot) {
   if (!key) return 0;
   __u32* tag = sl_tag_at(slot);
@@ -186,8 +187,8 @@ static __always_inline int sl_take(struct sl_flow_bucket* bucket, __u32 way, __u
 }
 
 /*
- * Sets HELD where the flow stands in its slot: then it stays there, and who holds it alone may change what belongs
- * together. Returns the tag as it was; 0: somebody else holds it, or it stands there no more.
+ * Sets HELD in the flow's tag, if the flow is still in the slot: then it stays there, and only the holder may change
+ * fields that belong together. Returns the earlier tag; 0: another CPU or the agent holds it, or it is gone.
  */
 __noinline __u32 sl_flow_hold(const struct sl_flow_key* key, __u32 slot) {
   __u32* tag = sl_tag_at(slot);
@@ -201,13 +202,13 @@ __noinline __u32 sl_flow_hold(const struct sl_flow_key* key, __u32 slot) {
   return 0;
 }
 
-/* Ends that. `tag_value`: what sl_flow_hold said, or with another state. */
+/* Ends the hold. `tag_value`: the result of sl_flow_hold, perhaps with a new state. */
 static __always_inline void sl_flow_release(__u32 slot, __u32 tag_value) {
   __u32* tag = sl_tag_at(slot);
   if (tag) sl_publish_tag(tag, tag_value);
 }
 
-/* One flow more, or less, in the share of its owner. */
+/* Adds to the number of flows in the owner's share and in the total. */
 static __always_inline void sl_share_add(__u32 owner, __s64 more) {
   __u64* all = sl_share_at(0);
   __u64* own = owner ? sl_share_at(owner) : 0;
@@ -215,7 +216,7 @@ static __always_inline void sl_share_add(__u32 owner, __s64 more) {
   if (own) __sync_fetch_and_add(own, more);
 }
 
-/* A share that was counted too low falls below 0 as its flows end: that is none, not the most of all. */
+/* A share that was counted too low falls below 0 when its flows end: it then counts as 0. */
 static __always_inline __s64 sl_share_of_flows(__u32 number) {
   const __u64* share = sl_share_at(number);
   const __s64 flows = share ? (__s64)SL_READ_ONCE(*share) : 0;
@@ -228,11 +229,11 @@ static __always_inline int sl_is_over_share(__u32 owner) {
   return owner && sl_share_of_flows(0) + sl_flows_of(owner) >= (__s64)flow_share_slots;
 }
 
-/* From here on also what the node opens counts for somebody: whoever can make it connect to pods could fill the table.
- */
+/* From this fill on, flows that the node opens count in the receiver's share: a client could make the node connect to
+ * pods and so fill the table. */
 static __always_inline int sl_is_mostly_full(void) { return sl_share_of_flows(0) >= (__s64)flow_share_slots / 4 * 3; }
 
-/* A flow leaves its slot in bucket `index`, which nobody else writes meanwhile. */
+/* Counts a flow out that leaves its slot in bucket `index`. The caller holds the slot. */
 static __always_inline void sl_count_out(const struct sl_flow* flow, __u32 index, __u32 state) {
   const __u32 primary = sl_primary_bucket_of(sl_hash_of(&flow->key));
   struct sl_flow_bucket* bucket = primary == index ? 0 : sl_bucket_at(primary);
@@ -240,14 +241,14 @@ static __always_inline void sl_count_out(const struct sl_flow* flow, __u32 index
   if (state != SL_FLOW_DENIED) sl_share_add(flow->entry.owner, -1);
 }
 
-/* Likewise by the packet path itself, which tells the end of its record. */
+/* The same for a removal by the packet path, which also sends the END event. */
 static __always_inline void sl_flow_leaves(const struct sl_flow* flow, __u32 index, __u32 state) {
   sl_send_end(&flow->key, &flow->entry);
   sl_count_out(flow, index, state);
 }
 
-/* Takes the flow away that was found in this slot and state, when it is still there and that incarnation of it; 0:
- * any. Returns whether it was. */
+/* Removes a flow that was found in this slot and state, if it is still there with this incarnation (0: any). Returns
+ * whether it was. */
 __noinline int sl_flow_forget_at(const struct sl_flow_key* key, __u32 slot, __u32 state, __u32 incarnation) {
   if (!key) return 0;
   const __u32 was = slot == SL_NO_SLOT ? 0 : sl_flow_hold(key, slot);
@@ -263,7 +264,8 @@ static __always_inline int sl_flow_forget(const struct sl_flow_key* key, __u32 s
   return sl_flow_forget_at(key, sl_flow_search(key, state), state, 0);
 }
 
-/* The next way of the bucket whose flow is of that state, from `first` on and around. Global as sl_flow_search. */
+/* The next way of the bucket with a flow in that state, from `first` on, with wrap-around. Global, as
+ * sl_flow_search_in. */
 __noinline __u32 sl_next_way(__u32 index, __u32 first, __u32 state) {
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   if (!bucket) return SL_FLOW_WAYS;
@@ -275,14 +277,14 @@ __noinline __u32 sl_next_way(__u32 index, __u32 first, __u32 state) {
   return SL_FLOW_WAYS;
 }
 
-/* Whether `b` has to go rather than `a`: its owner has more flows, or it was silent for longer. */
+/* Whether to evict `b` rather than `a`: its owner has more flows, or it was idle for longer. */
 static __always_inline int sl_goes_first(const struct sl_flow* b, const struct sl_flow* a) {
   const __u32 of_a = SL_READ_ONCE(a->entry.owner), of_b = SL_READ_ONCE(b->entry.owner);
   if (of_a != of_b) return sl_flows_of(of_b) > sl_flows_of(of_a);
   return SL_READ_ONCE(b->entry.last_seen_ns) < SL_READ_ONCE(a->entry.last_seen_ns);
 }
 
-/* The way of a flow that has to go, of two. SL_FLOW_WAYS: none is of that state. */
+/* The way of the flow to evict, out of two candidates. SL_FLOW_WAYS: none is in that state. */
 static __always_inline __u32 sl_find_victim(__u32 index, __u32 first, __u32 state) {
   const __u32 one = sl_next_way(index, first, state), other = sl_next_way(index, one + 1, state);
   const struct sl_flow* a = sl_flow_at(index * SL_FLOW_WAYS + one);
@@ -290,7 +292,7 @@ static __always_inline __u32 sl_find_victim(__u32 index, __u32 first, __u32 stat
   return a && b && one != other && other < SL_FLOW_WAYS && sl_goes_first(b, a) ? other : one;
 }
 
-/* Takes away the flow at that way, when it is still in that state. */
+/* Removes the flow at that way, if it is still in that state. */
 __noinline int sl_flow_evict_way(__u32 index, __u32 way, __u32 state) {
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   const struct sl_flow* flow = sl_flow_at(index * SL_FLOW_WAYS + way);
@@ -304,7 +306,7 @@ __noinline int sl_flow_evict_way(__u32 index, __u32 way, __u32 state) {
 
 #define SL_VICTIM(way, state) ((way) | (state) << 8)
 
-/* Who makes room in a bucket for a flow of this state, as SL_VICTIM. SL_NO_SLOT: nobody has to. */
+/* The flow that a bucket evicts for a new flow of this state, as SL_VICTIM. SL_NO_SLOT: none may be evicted. */
 __noinline __u32 sl_flow_victim(__u32 index, __u32 hash, __u32 state) {
   const __u32 first = sl_flow_way_of(hash);
   __u32 goes = SL_FLOW_DENIED, way = SL_FLOW_WAYS;
@@ -323,7 +325,7 @@ __noinline __u32 sl_flow_victim(__u32 index, __u32 hash, __u32 state) {
   return way >= SL_FLOW_WAYS ? SL_NO_SLOT : SL_VICTIM(way, goes);
 }
 
-/* Likewise of the owner's own flows: one that is closing, or the pending one that was silent for longest. */
+/* The same among the owner's own flows: a closing one, else the pending one that was idle longest. */
 __noinline __u32 sl_flow_own_victim(__u32 index, __u32 owner) {
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
   __u32 found = SL_FLOW_WAYS, goes = SL_FLOW_PENDING;
@@ -343,7 +345,7 @@ __noinline __u32 sl_flow_own_victim(__u32 index, __u32 owner) {
   return found >= SL_FLOW_WAYS ? SL_NO_SLOT : SL_VICTIM(found, goes);
 }
 
-/* 0: it is not there any more, or there was none. */
+/* 0: it is gone already, or there was none. */
 static __always_inline int sl_flow_evict(__u32 index, __u32 victim) {
   if (victim == SL_NO_SLOT || !sl_flow_evict_way(index, victim & 0xff, victim >> 8)) return 0;
   sl_count_event(SL_COUNTER_FLOW_EVICTED);
@@ -356,7 +358,7 @@ static __always_inline int sl_flow_evict_own(__u32 index, __u32 owner) {
 
 #define SL_TAKE_LAST (SL_FLOW_ALLOWED << 1) /* beside a state: also the bucket's last free slot */
 
-/* A free way of the bucket, and not its last one unless that may be had too; SL_FLOW_WAYS: there is none. */
+/* A free way of the bucket, the last free one only if `last_too`; SL_FLOW_WAYS: there is none. */
 static __always_inline __u32 sl_free_way(const struct sl_flow_bucket* bucket, __u32 hash, int last_too) {
   __u32 found = SL_FLOW_WAYS;
   for (__u32 i = 0; i <= SL_FLOW_WAYS; i++) {
@@ -369,7 +371,7 @@ static __always_inline __u32 sl_free_way(const struct sl_flow_bucket* bucket, __
   return SL_FLOW_WAYS;
 }
 
-/* Word by word, as others may look at the slot meanwhile. */
+/* Word by word, as other CPUs may read the slot meanwhile. */
 static __always_inline void sl_write_words(void* to, const void* from, __u32 size) {
   sl_any_word* p = (sl_any_word*)to;
   const sl_any_word* q = (const sl_any_word*)from;
@@ -377,9 +379,9 @@ static __always_inline void sl_write_words(void* to, const void* from, __u32 siz
   for (__u32 i = 0; i < size / 8; i++) SL_WRITE_ONCE(p[i], q[i]);
 }
 
-/* Puts a flow that has no slot into a free one of the bucket. 0: none is to be had. Nothing here waits for the memory
- * of the flow, which is hardly ever in the cache: it is only written, and what is locked, which waits for all writes
- * before it, comes first. */
+/* Puts a flow that has no slot into a free slot of the bucket. 0: none is free. The flow's memory is hardly ever in the
+ * cache, and nothing here waits for it: it is only written, and the atomic operations, which wait for all earlier
+ * writes, come first. */
 __noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, const struct sl_flow_entry* entry, __u32 hash,
                               __u32 state) {
   struct sl_flow_bucket* bucket = sl_bucket_at(index);
@@ -395,7 +397,7 @@ __noinline int sl_flow_put_in(__u32 index, const struct sl_flow_key* key, const 
   return 1;
 }
 
-/* Counted before it can be found, so that nobody misses it. */
+/* The overflow is counted before the flow can be found, so that no search misses it. */
 static __always_inline int sl_flow_put_in_overflow(const struct sl_flow_key* key, struct sl_flow_entry* entry,
                                                    __u32 hash, __u32 state) {
   struct sl_flow_bucket* primary = sl_bucket_at(sl_primary_bucket_of(hash));
@@ -422,7 +424,7 @@ static __always_inline int sl_flow_put(const struct sl_flow_key* key, struct sl_
   return victim != SL_NO_SLOT && sl_flow_put_in(primary, key, entry, hash, state | SL_TAKE_LAST);
 }
 
-/* Whether the bucket may have one established flow more. */
+/* Whether the bucket may have one more established flow. */
 static __always_inline int sl_may_establish(const struct sl_flow_bucket* bucket) {
   __u32 established = 0;
   for (__u32 way = 0; way < SL_FLOW_WAYS; way++)
@@ -430,8 +432,8 @@ static __always_inline int sl_may_establish(const struct sl_flow_bucket* bucket)
   return established < SL_FLOW_ESTABLISHED_WAYS;
 }
 
-/* The state of an allowed flow changes, where it is still in its slot. 0: the bucket has as many established flows as
- * it may. Somebody who holds the flow keeps the state as it is, until its next packet. */
+/* Changes the state of an allowed flow, if it is still in its slot. 0: the bucket is full of established flows. While
+ * another CPU or the agent holds the flow, the state does not change until the next packet. */
 __noinline int sl_flow_settle(const struct sl_flow_key* key, __u32 slot, __u32 state) {
   __u32* tag = sl_tag_at(slot);
   struct sl_flow_bucket* bucket = sl_bucket_at(sl_bucket_of_slot(slot));

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The hash of all hash tables of our own. Helper-free: the packet path and the agent share it. */
+/* The hash for all hash tables of our own. Helper-free: the packet path and the agent share it. */
 #ifndef SLUICE_HASH_H
 #define SLUICE_HASH_H
 
 #include "bpf/abi/events.h"
 
 /*
- * Of an even number of words, at most SL_HASH_SEEDS. `seeds`: settings.hash_seeds, drawn at random, so that nobody can
- * choose keys that meet. The sum is from the multilinear family with half the multiplications (Lemire and Kaser,
- * "Strongly universal string hashing is fast", 2014): no two keys have the same one but by chance. What follows mixes
- * it, as keys that differ only in one word have sums at equal distances, which fill a table unevenly.
+ * Hashes an even number of words, at most SL_HASH_SEEDS. `seeds`: settings.hash_seeds, random, so that an attacker
+ * cannot choose keys that collide. The sum is from the multilinear family with half the multiplications (Lemire and
+ * Kaser, "Strongly universal string hashing is fast", 2014): two keys have the same sum only by chance. The last line
+ * mixes the bits: the sums of keys that differ in one word are equally spaced, and would fill a table unevenly.
  */
 static inline __u64 sl_hash_whole(const __u64* seeds, const __u32* words, unsigned count) {
   __u64 sum = 0;
@@ -21,7 +21,7 @@ static inline __u32 sl_hash(const __u64* seeds, const __u32* words, unsigned cou
   return (__u32)(sl_hash_whole(seeds, words, count) >> 32);
 }
 
-/* Of `count` numbers, evenly. */
+/* Maps a hash evenly to 0..count-1. */
 static inline __u32 sl_hash_below(__u32 hash, __u32 count) { return (__u32)((__u64)hash * count >> 32); }
 
 #endif

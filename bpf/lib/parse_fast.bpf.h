@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The flow of a plain packet: TCP or UDP, whole, without tags, options, extension headers or fragments. What it takes
- * for plain, sl_parse and sl_flow_key_of understand alike. Helper-free, as parse.bpf.h.
+ * The flow of a plain packet: whole TCP or UDP, without tags, IP options, extension headers or fragments. For plain
+ * packets, sl_parse and sl_flow_key_of give the same result. Helper-free, as parse.bpf.h.
  */
 #ifndef SLUICE_PARSE_FAST_BPF_H
 #define SLUICE_PARSE_FAST_BPF_H
 
 #include "bpf/lib/flow_key.bpf.h"
 
-/* In registers; the flow's key is in the evaluation. */
+/* Kept in registers; the flow's key is in the evaluation. */
 struct sl_fast_packet {
   __u32 from_hi; /* the sender is the key's `hi` end */
   __u32 header;  /* bytes up to the end of the transport header */
@@ -23,7 +23,7 @@ SL_INLINE int sl_plain_key_ipv4(const __u8* ip, const __u8* l4, struct sl_flow_k
   const __be32 ports = sl_load_be32(l4);
   const __u64 from = (__u64)bpf_ntohl(src) << 16 | sl_read16(l4);
   const __u64 to = (__u64)bpf_ntohl(dst) << 16 | sl_read16(l4 + 2);
-  const __u64 swap = (__s64)(to - from) >> 63; /* all ones where the sender is above: no branch to mispredict */
+  const __u64 swap = (__s64)(to - from) >> 63; /* all ones if the sender is above: no branch to mispredict */
   const __be32 other = (src ^ dst) & (__u32)swap;
   sl_set_ipv4(&key->lo, src ^ other);
   sl_set_ipv4(&key->hi, dst ^ other);
@@ -82,7 +82,7 @@ SL_INLINE int sl_parse_fast(const __u8* data, const __u8* end, struct sl_flow_ke
     return 0;
   }
   p->protocol = protocol;
-  sl_store_be32(&key->protocol, bpf_htonl((__u32)protocol << 24)); /* with what follows, 0 */
+  sl_store_be32(&key->protocol, bpf_htonl((__u32)protocol << 24)); /* sets the fields after it to 0 */
   return 1;
 }
 
