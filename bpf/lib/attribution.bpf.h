@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Flow -> process. A flow's entry knows for each end whether its sender still has to be asked for; the decision then
- * returns SL_ASK_SENDER, the entry point asks the packet's socket (bpf/lib/sender.bpf.h) and has it decided again. A
- * packet of a flow that is known costs one comparison and one bit.
+ * Flow -> process. A flow's entry has a bit for each end that is not attributed yet. Then the decision returns
+ * SL_ASK_SENDER, and the entry point looks up the packet's socket (bpf/lib/sender.bpf.h) and decides again. For a flow
+ * that is attributed, a packet costs one comparison and one bit test.
  *
- * Where a verdict hangs on an end's process, it hangs on the socket too: a packet that another socket sends, or that
- * another one would receive, is evaluated anew. So whoever gets a port that an allowed program used gets none of its
- * rights.
+ * A verdict that depends on an end's process also depends on its socket: a packet that another socket sends or would
+ * receive is evaluated again. So a process that takes over the port of an allowed program does not get its rights.
  *
- * Where only the record does, a datagram that another socket sends is asked likewise. Who receives it is asked once the
- * socket that the flow knows there was closed.
+ * If only the record depends on it, a datagram that another socket sends is attributed again too. Its receiver is
+ * looked up once the socket in the flow's entry was closed.
  */
 #ifndef SLUICE_ATTRIBUTION_BPF_H
 #define SLUICE_ATTRIBUTION_BPF_H
@@ -25,37 +24,37 @@
 #define SL_AF_INET6 10
 #define SL_SOCKET_CHANGES (~0ULL) /* in a flow's entry: no socket's cookie */
 
-/* Test runs make a socket for each packet: tests say what its cookie is. */
+/* Test runs make a socket for each packet: tests set its cookie here. */
 volatile __u64 test_sender_socket = 0;
 
-/* Who sent this packet. */
+/* The sender of this packet. */
 struct sl_sender {
   sl_process_id process;
-  sl_process_id known_before; /* what the flow said before the socket was asked */
+  sl_process_id known_before; /* the flow's process before the look-up */
   sl_process_class_number process_class;
-  __u32 changes; /* socket_changes before the socket was asked */
+  __u32 changes; /* socket_changes before the look-up */
   __u8 found;    /* enum sl_counter_id, less SL_COUNTER_SENDER_FOUND */
-  __u8 final;    /* found for good: another answer counts as a socket change */
+  __u8 final;    /* certain: a change would count in socket_changes */
   __u8 asked;
   __u8 has_socket; /* set by the entry point */
-  __u8 unowned;    /* nobody has acted on the socket: should somebody yet, that counts as a socket change */
-  __u8 inherited;  /* said of the listener, as nobody has acted on the accepted socket yet */
-  __u8 begins;     /* another process than before at an end: this packet begins another record of the flow */
+  __u8 unowned;    /* no process has acted on the socket: the first one will count in socket_changes */
+  __u8 inherited;  /* it is the listener's process, as none has acted on the accepted socket yet */
+  __u8 begins;     /* an end has a new process: this packet begins a new record of the flow */
   __u8 not_ip;     /* the socket is no IP socket: AF_PACKET */
-  __u8 stranger;   /* nobody knows who, of a socket that the flow was not decided for or that several processes have */
+  __u8 stranger;   /* not known, and not the sender that the flow was decided for: another socket, or a shared one */
   __u16 closed;    /* `sockets_closed` for it while it was open */
-  __u64 socket;    /* its cookie; 0: none came along. Set by the entry point of packets that are not plain */
+  __u64 socket;    /* its cookie; 0: the packet has none. Set by the entry point for packets that are not plain */
 };
 
-/* Whose socket is going to receive it, where policy looks at the receiver's process. */
+/* The receiver of this packet, if policy depends on its process. */
 struct sl_receiver {
   sl_process_id process;
-  __u64 socket; /* 0: nobody is known to have acted on it */
+  __u64 socket; /* 0: no process is known to have acted on it */
   sl_process_class_number process_class;
-  __u32 asked;        /* for the workload behind this interface */
-  __u32 found;        /* there is a socket */
-  __u32 shared;       /* several processes send by it; this says one of them */
-  __u32 is_connected; /* its socket is, to the packet's sender */
+  __u32 asked;        /* the look-up was for the workload behind this interface */
+  __u32 found;        /* a socket was found */
+  __u32 shared;       /* several processes send by it; `process` is one of them */
+  __u32 is_connected; /* the socket is connected to the packet's sender */
   __u16 closed;       /* as in sl_sender */
 };
 
@@ -84,7 +83,7 @@ static __always_inline __u16 sl_sockets_closed(__u64 cookie) {
   return closed ? SL_READ_ONCE(*closed) : 0;
 }
 
-/* For a flow that learns of this socket; one that was closed already is not taken for open. */
+/* For a flow that is attributed to this socket: a value that cannot match later if the socket is closed already. */
 static __always_inline __u16 sl_closed_while_open(struct sl_socket_owner* owner, __u64 cookie) {
   const __u16 closed = sl_sockets_closed(cookie);
   sl_memory_barrier(&owner->closed);
@@ -99,9 +98,10 @@ static __always_inline __u64 sl_sending_socket(struct __sk_buff* skb, int has_so
 }
 
 /*
- * This packet is not of the socket that its flow has for the sender. Where the verdict hangs on that, one without a
- * socket is not either, but for TCP the kernel's answer for a connection that is over. Else it says nothing, and a TCP
- * connection stays with its socket.
+ * Whether this packet is not from the sender's socket in the flow's entry. `hangs`: the verdict depends on that socket.
+ * Then a packet without a socket counts as another's too, except for TCP, where the kernel answers for closed
+ * connections without one. Otherwise a packet without a socket is no evidence, and a TCP connection always keeps its
+ * socket.
  */
 static __always_inline int sl_is_other_socket(struct sl_flow_entry* entry, int hangs, int reply, __u8 protocol,
                                               __u64 socket) {
@@ -109,13 +109,14 @@ static __always_inline int sl_is_other_socket(struct sl_flow_entry* entry, int h
   return SL_READ_ONCE(*sl_socket_of(entry, reply)) != socket;
 }
 
-/* Who receives it is looked up for each datagram that goes to an end whose process the verdict hangs on. A TCP
- * connection stays with its socket. */
+/* Whether the verdict depends on the receiver's process: then it is looked up for each datagram. A TCP connection keeps
+ * its socket. */
 static __always_inline int sl_hangs_on_receiver(__u32 flags, int reply, __u8 protocol) {
   return (flags & sl_by_bit(!reply)) && protocol == SL_IPPROTO_UDP;
 }
 
-/* Likewise of each that goes to a local end whose socket was closed, until another one is found there. */
+/* Whether the socket of the local receiver was closed: then it is looked up for each datagram, until another one is
+ * found. */
 static __always_inline int sl_has_lost_receiver(struct sl_flow_entry* entry, int reply, __u8 protocol) {
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   if (protocol != SL_IPPROTO_UDP || !receiver->ifindex) return 0;
@@ -123,7 +124,7 @@ static __always_inline int sl_has_lost_receiver(struct sl_flow_entry* entry, int
   return socket && SL_READ_ONCE(*sl_closed_of(entry, !reply)) != sl_sockets_closed(socket);
 }
 
-/* Whether this packet has to say who sent it. */
+/* Whether the sender of this packet must be looked up. */
 static __always_inline int sl_must_ask(struct sl_sender* sender, struct sl_flow_entry* entry, int reply, int other) {
   __u32 changes = sl_socket_changes();
   if (SL_READ_ONCE(entry->socket_changes) != changes) {
@@ -135,20 +136,20 @@ static __always_inline int sl_must_ask(struct sl_sender* sender, struct sl_flow_
   return 1;
 }
 
-/* The socket said who: a process, or for good that there is none. */
+/* Whether the look-up was conclusive: it found a process, or that there is certainly none. */
 static __always_inline int sl_knows(const struct sl_sender* sender) {
   return sender->stranger || (sender->asked && (sender->process || sender->final));
 }
 
-/* Of a packet from another socket than its flow's, whose socket was asked where there is one. What the kernel's own
- * sockets send for TCP (a reset, an acknowledgement after the end) belongs to the connection. */
+/* For a packet from another socket than its flow's, after the look-up: an unknown sender is a stranger. Packets from
+ * the kernel's own TCP sockets (a reset, an ACK after the end) belong to the connection. */
 static __always_inline void sl_note_stranger(struct sl_sender* sender, __u8 protocol) {
   if (!sl_knows(sender) && (protocol != SL_IPPROTO_TCP || sender->not_ip)) sender->stranger = 1;
 }
 
 /*
- * The socket need not be asked again until somebody acts on one. If somebody did since it was asked, another packet may
- * have noticed already, and said so with the bit that is cleared here.
+ * No further look-up is needed until a process acts on a socket. If one did since the look-up, another packet may
+ * already have set the bit that is cleared here, so it is set again.
  */
 static __always_inline void sl_settle_sender(const struct sl_sender* sender, struct sl_flow_entry* entry, __u32 bit) {
   __sync_fetch_and_and(&entry->flags, ~bit);
@@ -160,8 +161,8 @@ static __always_inline __u32 sl_listener_bit(int reply) {
 }
 
 /*
- * Another process is behind an end than `was`. What was counted until now is the end of its record; another one begins.
- * A packet that another CPU counts meanwhile is in one of the two.
+ * An end's process is no longer `was`: its record ends with the packets counted so far, and a new record begins. A
+ * packet that another CPU counts meanwhile is in one of the two.
  */
 static __noinline void sl_begin_record(const struct sl_flow_key* key, struct sl_flow_entry* entry, int reply,
                                        sl_process_id was, __u64 now) {
@@ -169,7 +170,7 @@ static __noinline void sl_begin_record(const struct sl_flow_key* key, struct sl_
   const __u64 forward_bytes = __sync_lock_test_and_set(&entry->forward_bytes, 0);
   const __u64 reply_packets = __sync_lock_test_and_set(&entry->reply_packets, 0);
   const __u64 reply_bytes = __sync_lock_test_and_set(&entry->reply_bytes, 0);
-  /* Nothing in between: Linux 6.1 does not know that what was checked once is not null the next time. */
+  /* Keep these together: the verifier of Linux 6.1 forgets that the pointer is not null. */
   struct sl_flow_event* event = sl_begin_event(key, entry, sl_share_of(entry));
   if (event) {
     *sl_process_of(&event->entry, reply) = was;
@@ -183,7 +184,7 @@ static __noinline void sl_begin_record(const struct sl_flow_key* key, struct sl_
   SL_WRITE_ONCE(entry->created_ns, now);
 }
 
-/* Who sent it, into the flow. A listener's process is not another one than who accepted from it. */
+/* Writes the sender into the flow. A change from the listener's process to the accepting one begins no new record. */
 static __always_inline void sl_put_sender(struct sl_sender* sender, const struct sl_flow_key* key,
                                           struct sl_flow_entry* entry, int reply, __u64 now) {
   const sl_process_id was = __sync_lock_test_and_set(sl_process_of(entry, reply), sender->process);
@@ -194,15 +195,15 @@ static __always_inline void sl_put_sender(struct sl_sender* sender, const struct
   sender->begins = 1;
 }
 
-/* Whether the flow was decided for another sender than this one, who is known. */
+/* Whether the flow was decided for another sender than this one, which is known. */
 static __always_inline int sl_is_another_sender(const struct sl_sender* sender, struct sl_flow_entry* entry,
                                                 int reply) {
   const sl_process_class_number* class = reply ? &entry->responder_class : &entry->initiator_class;
   return SL_READ_ONCE(*class) != sender->process_class || SL_READ_ONCE(*sl_socket_of(entry, reply)) != sender->socket;
 }
 
-/* Likewise of who receives it. Where several share the socket, who answers is of that class; a look-up does not tell.
- */
+/* The same for the receiver. If several processes share the socket, its class is not compared, as the look-up cannot
+ * tell which one will receive. */
 static __always_inline int sl_is_another_receiver(const struct sl_receiver* receiver, struct sl_flow_entry* entry,
                                                   int reply) {
   const sl_process_class_number* class = reply ? &entry->initiator_class : &entry->responder_class;
@@ -212,10 +213,10 @@ static __always_inline int sl_is_another_receiver(const struct sl_receiver* rece
 }
 
 /*
- * What the socket said, into the flow. A socket of the kernel says nothing and changes nothing. What a listener said
- * may be late, when the socket has been accepted meanwhile: it does not replace what another packet learned since this
- * one asked. Returns 1 when the flow's verdict hangs on that process and it is of another class, or sends by another
- * socket, than it was decided for: sl_record writes both then, with the verdict.
+ * Writes the result of the look-up into the flow. A kernel socket has no process and changes nothing. A listener's
+ * process may be outdated, if the socket was accepted meanwhile: it does not replace a result that another packet wrote
+ * since this look-up began. Returns 1 if the flow's verdict depends on the process, and was decided for another class
+ * or socket: sl_record then writes both, with the verdict.
  */
 static __always_inline int sl_note_sender(struct sl_sender* sender, const struct sl_flow_key* key,
                                           struct sl_flow_entry* entry, int reply, __u64 now) {
@@ -236,7 +237,7 @@ static __always_inline int sl_note_sender(struct sl_sender* sender, const struct
   return 0;
 }
 
-/* Who listens, into a flow of which nobody has answered yet. */
+/* Writes the listener into a flow that has no answer yet. */
 static __always_inline void sl_note_receiver(const struct sl_receiver* receiver, struct sl_flow_entry* entry) {
   if (!receiver->process) return;
   entry->responder_process = receiver->process;
@@ -246,7 +247,7 @@ static __always_inline void sl_note_receiver(const struct sl_receiver* receiver,
   __sync_fetch_and_or(&entry->flags, SL_CT_LISTENER_RESPONDER);
 }
 
-/* The same for a flow's first packet, whose entry nobody else has yet. */
+/* Writes the sender of a flow's first packet; the entry is not published yet. */
 static __always_inline void sl_note_initiator(const struct sl_sender* sender, struct sl_flow_entry* fresh) {
   fresh->initiator_process = sender->process;
   fresh->initiator_class = sender->process_class;
@@ -257,7 +258,7 @@ static __always_inline void sl_note_initiator(const struct sl_sender* sender, st
   if (!sender->final && !sender->unowned) fresh->flags |= SL_CT_ASK_INITIATOR;
 }
 
-/* The first packet is an answer: who sent it is the responder, and who is going to receive it asked. */
+/* The first packet is an answer: its sender is the responder, and its receiver the initiator. */
 static __always_inline void sl_turn_processes(struct sl_flow_entry* fresh) {
   const sl_process_id process = fresh->initiator_process;
   const sl_process_class_number class = fresh->initiator_class;
@@ -279,7 +280,7 @@ static __always_inline void sl_turn_processes(struct sl_flow_entry* fresh) {
   if (listens & SL_CT_LISTENER_RESPONDER) fresh->flags |= SL_CT_LISTENER_INITIATOR;
 }
 
-/* By the first packet of an end that is here. */
+/* Counts the result of the look-up for an end's first packet. */
 static __always_inline void sl_count_sender(const struct sl_sender* sender) {
   sl_count_event(SL_COUNTER_SENDER_FOUND + sender->found);
 }

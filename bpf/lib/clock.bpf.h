@@ -14,14 +14,14 @@ volatile __u64 test_clock_ns = 0;
 
 /* Length of a jiffy: what CLOCK_MONOTONIC_COARSE moves by. Set by the loader. */
 const volatile __u64 jiffy_ns = 4000000;
-/* CLOCK_MONOTONIC less the jiffies' time, and when that was looked at, in jiffies. */
+/* CLOCK_MONOTONIC minus the jiffies' time, and when that was measured, in jiffies. */
 volatile __u64 jiffies_offset_ns = 0;
 volatile __u64 jiffies_compared = 0;
 #define SL_COMPARE_JIFFIES 1024
 
 /*
- * CLOCK_MONOTONIC, ns, in steps of a jiffy. Reading the jiffies costs a load, the clock a call of a dozen ns; but the
- * clock is disciplined and they are not, so they are compared every few seconds.
+ * CLOCK_MONOTONIC, ns, in steps of a jiffy. Jiffies cost a load, the clock a call of a dozen ns. But only the clock is
+ * disciplined (NTP), so the two are compared every few seconds.
  */
 static __always_inline __u64 sl_now(void) {
   if (use_test_clock) return test_clock_ns;
@@ -35,7 +35,7 @@ static __always_inline __u64 sl_now(void) {
 
 static __always_inline __u32 sl_ticks(__u64 ns) { return ns >> SL_TICK_SHIFT; }
 
-/* As sl_now, to the nanosecond: for what people order by. */
+/* As sl_now, to the nanosecond, for events that people sort by time. */
 static __always_inline __u64 sl_now_precise(void) {
   if (use_test_clock) return test_clock_ns;
   return bpf_ktime_get_ns();

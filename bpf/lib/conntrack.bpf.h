@@ -38,14 +38,14 @@ static __always_inline void sl_flow_add(struct sl_flow_entry* entry, const struc
   SL_WRITE_ONCE(entry->last_seen_ns, now);
 }
 
-/* A packet that was counted is not the record's. */
+/* Subtracts a counted packet that does not belong to the record. */
 static __always_inline void sl_flow_take(struct sl_flow_entry* entry, const struct sl_size* size, __u32 l3_offset,
                                          int reply) {
   __sync_fetch_and_sub(reply ? &entry->reply_packets : &entry->forward_packets, size->packets);
   __sync_fetch_and_sub(reply ? &entry->reply_bytes : &entry->forward_bytes, sl_l3_bytes(size, l3_offset));
 }
 
-/* Moves the flow's state on. Returns its flags. */
+/* Updates the flow's state. Returns its flags. */
 static __always_inline __u32 sl_flow_move(struct sl_flow_entry* entry, const struct sl_packet* packet, int reply) {
   const __u32 before = SL_READ_ONCE(entry->flags);
   const __u32 after = sl_flags_after(before, entry->awaited, packet, reply);
@@ -54,14 +54,14 @@ static __always_inline __u32 sl_flow_move(struct sl_flow_entry* entry, const str
   return after;
 }
 
-/* By its flags: which of the flow table's states an allowed flow is in. */
+/* The flow table's state for an allowed flow, by its flags. */
 static __always_inline __u32 sl_flow_state_of(__u32 flags) {
   if ((flags & (SL_CT_CUT | SL_CT_RESET)) || sl_is_closed(flags)) return SL_FLOW_CLOSING;
   return flags & SL_CT_ESTABLISHED ? SL_FLOW_ESTABLISHED : SL_FLOW_PENDING;
 }
 
-/* Counts the packet that opens the flow, and moves the state on. Nobody else has the entry yet: a locked addition would
- * wait for all that was written before. */
+/* Counts the packet that opens the flow, and updates the state. The entry is not published yet, so plain stores are
+ * enough; an atomic add would wait for all earlier writes. */
 static __always_inline void sl_flow_begin(struct sl_flow_entry* fresh, const struct sl_packet* packet,
                                           const struct sl_size* size, int reply) {
   *(reply ? &fresh->reply_packets : &fresh->forward_packets) = size->packets;

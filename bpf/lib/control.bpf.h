@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Link control: ARP, neighbour discovery, multicast membership. It keeps a link going, policy is not asked about it,
- * and it passes in quarantine. So it has to be what it says:
+ * Link control: ARP, neighbour discovery, multicast membership. A link needs it, so policy is not evaluated for it, and
+ * it passes in quarantine. Therefore it must be genuine:
  *
- *   from a pod   in the form in which a host sends it (bpf/lib/parse.bpf.h), from its own MAC and its own addresses,
- *                about no addresses but its own, to somebody on the link; never what only routers send; and no more of
- *                it than its budget
- *   to a pod     not about another local workload's address, unless it came from there
- *   from a wire  passes; the pod's own hook sees it
+ *   from a pod   in the form that hosts send (bpf/lib/parse.bpf.h), from its own MAC and addresses, only about its own
+ *                addresses, to a receiver on the link, and within its budget; never a message that only routers send
+ *   to a pod     not about another local workload's address, unless it came from that workload
+ *   from uplinks passes; the pod's own hook sees it
  */
 #ifndef SLUICE_CONTROL_BPF_H
 #define SLUICE_CONTROL_BPF_H
 
 #include "bpf/lib/verdict.bpf.h"
 
-/* Longest frame that is filled up to Ethernet's shortest one, with tags. */
+/* Longest frame that may contain padding up to Ethernet's minimum, VLAN tags included. */
 #define SL_SHORTEST_FRAME 68
 
 static __always_inline int sl_is_link_local(const struct sl_addr* addr) {
@@ -34,8 +33,8 @@ static __always_inline int sl_is_its(const struct sl_evaluation* j, const struct
   return who.ifindex == j->ifindex;
 }
 
-/* Whether an ICMPv6 message to this unicast address stays on the link, or is for the node or a workload of it, whose
- * hook sees it. On a bridge others may be there too: those with the /64 of `own`. */
+/* Whether an ICMPv6 message stays on the link, or is for the node or a local workload, whose hook sees it. On a bridge
+ * there may be other hosts on the link: those in the /64 of `own`. */
 static __always_inline int sl_stays_on_link(const struct sl_evaluation* j, const struct sl_interface* interface,
                                             const struct sl_addr* own) {
   const struct sl_addr* to = &j->packet.tuple.dst;
@@ -46,7 +45,7 @@ static __always_inline int sl_stays_on_link(const struct sl_evaluation* j, const
   return interface->master && sl_is_same_64(own, to);
 }
 
-/* Two CPUs at once may let a frame more pass. */
+/* Two CPUs at the same time may pass one frame too many. */
 static __always_inline int sl_is_link_budget_spent(const struct sl_evaluation* j, __u32 endpoint) {
   const __u64 rate = sl_in_quarantine(endpoint) ? SL_LINK_CONTROL_RATE_CUT_OFF : SL_LINK_CONTROL_RATE;
   __u64* paid = bpf_map_lookup_elem(&link_budgets, &endpoint);
@@ -59,7 +58,7 @@ static __always_inline int sl_is_link_budget_spent(const struct sl_evaluation* j
   return 0;
 }
 
-/* More than its headers say would be room for anything. */
+/* Bytes beyond the length in the headers could carry any data. */
 static __always_inline int sl_is_overlong(const struct sl_evaluation* j) {
   const __u32 bytes = j->size.bytes;
   return bytes > SL_SHORTEST_FRAME && bytes > (__u32)j->packet.l3.l4_offset + j->packet.l3.l4_bytes;
@@ -79,7 +78,7 @@ static __always_inline int sl_check_control_from_pod(struct sl_evaluation* j) {
     const struct sl_addr* from = &packet->tuple.src;
     const int is_nobody = sl_is_mapped_ipv4(from) ? !sl_load_be32(from->bytes + 12) : sl_is_unspecified(from);
     if (!is_nobody && !sl_is_its(j, interface, from)) return SL_DROP_SPOOFED_SOURCE;
-    /* Somebody who tries an address (RFC 4862, 5.4) gives it up when another one does the same. */
+    /* A host that probes an address (RFC 4862, 5.4) gives it up if another host probes it too. */
     const int tries = packet->control == SL_CONTROL_SOLICIT && is_nobody;
     if ((tries || packet->control == SL_CONTROL_ADVERTISE) && !sl_is_its(j, interface, &packet->target))
       return SL_DROP_SPOOFED_SOURCE;
@@ -96,15 +95,15 @@ static __always_inline int sl_check_control_to_pod(struct sl_evaluation* j) {
   const int unknown = sl_resolve_owner(j, &who);
   if (unknown) return unknown;
   j->to_endpoint = who.endpoint;
-  if (!j->from_ifindex) return SL_DROP_NONE;                    /* also of the node as others' proxy */
-  if (packet->control == SL_CONTROL_PROBE) return SL_DROP_NONE; /* whoever has the address says so */
+  if (!j->from_ifindex) return SL_DROP_NONE;                    /* also from the node as a proxy for others */
+  if (packet->control == SL_CONTROL_PROBE) return SL_DROP_NONE; /* the address's owner answers it */
   const int claims_target = packet->control == SL_CONTROL_ARP || packet->control == SL_CONTROL_ADVERTISE;
   sl_resolve(claims_target ? &packet->target : &packet->tuple.src, j->gen & 1, &who);
   return !who.ifindex || sl_came_by(j, who.ifindex) ? SL_DROP_NONE : SL_DROP_SPOOFED_SOURCE;
 }
 
-/* SL_LINK_CONTROL, or why it is dropped. SL_DROP_NONE: it passes as far as it is link control, and is to be evaluated.
- * Into this CPU's evaluation; global for the same reason as sl_evaluate. */
+/* Returns SL_LINK_CONTROL or a drop reason; SL_DROP_NONE: no objection here, policy is still to be evaluated. Works
+ * on this CPU's evaluation; global for the same reason as sl_evaluate. */
 __noinline int sl_check_control(void) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Who sends datagrams by a socket that several processes send by: for each destination who sent there last. A datagram
- * is noted as it leaves the socket, in its sender's context, and looked up a moment later by the packet path.
+ * The senders of a datagram socket that several processes share: the last sender to each destination. A socket probe
+ * notes a datagram as it leaves the socket, in its sender's context; the packet path looks it up a moment later.
  *
- * The table is in the socket: no other socket's datagrams take its slots, and what does not fit is the loss of those
- * who share it. It is smaller than what a socket costs its workload anyway. Where all who sent by the socket are of one
- * class, as the workers of a server, that class is known whatever has gone.
+ * The table is in the socket, so other sockets cannot evict its entries. It is smaller than the rest of a socket's
+ * memory. If all senders have one class, as a server's workers do, the class stays known when entries are evicted.
  *
- * Senders on several CPUs and the packet path take turns by the kernel's lock, which orders memory on every machine and
- * is held with interrupts off: nobody sees one sender's destination with another's name, and nobody waits for who is
- * not running.
+ * A kernel spin lock orders the senders on several CPUs and the packet path. So an entry is always whole, and the lock
+ * is held with interrupts off, so no CPU waits for a task that is not running.
  */
 #ifndef SLUICE_DATAGRAM_SENDERS_BPF_H
 #define SLUICE_DATAGRAM_SENDERS_BPF_H
@@ -20,7 +18,7 @@
 
 #include "bpf/abi/process.h"
 
-/* Places: in sets by the destination, in each set the newest first. */
+/* Slots: in sets by destination, in each set the newest first. */
 #define SL_DATAGRAM_SET_BITS 3
 #define SL_DATAGRAM_WAYS 3
 
@@ -34,21 +32,21 @@ struct sl_destination {
 struct sl_datagram_sender {
   struct sl_destination destination;
   sl_process_class_number process_class;
-  sl_process_id process; /* the life that sent; 0: had no entry in `processes` */
+  sl_process_id process; /* the instance that sent; 0: it had no entry in `processes` */
 };
 
 /* Its layout is part of SL_ABI_VERSION. */
 struct sl_datagram_senders {
   struct bpf_spin_lock lock;
-  __u32 is_mixed;                        /* who sent by the socket is not of one class; else: */
+  __u32 is_mixed;                        /* the senders have several classes; else: */
   sl_process_class_number process_class; /* theirs; 0: not known */
   __u32 pad;
   struct sl_datagram_sender last[1 << SL_DATAGRAM_SET_BITS][SL_DATAGRAM_WAYS];
 };
 SL_ABI_ASSERT(sizeof(struct sl_datagram_senders) == 784, "sl_datagram_senders");
 
-/* Writer: socket probes, once a second process sends by the socket. Never full: the oldest of a set goes. Where the
- * kernel has no memory for it, nobody knows who sends. */
+/* Writer: socket probes, once a second process sends by the socket. Never full: a set evicts its oldest entry. If the
+ * kernel has no memory for it, the senders are not known. */
 struct {
   __uint(type, BPF_MAP_TYPE_SK_STORAGE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -68,7 +66,7 @@ static __always_inline struct sl_datagram_sender* sl_datagram_set(struct sl_data
   return senders->last[hash >> (32 - SL_DATAGRAM_SET_BITS)];
 }
 
-/* `before`: the class of who sent by the socket before it had several senders. */
+/* `before`: the class of the socket's sender before it had several. */
 static __always_inline void sl_note_datagram_sender(struct sl_datagram_senders* senders,
                                                     const struct sl_datagram_sender* now,
                                                     sl_process_class_number before) {
@@ -93,7 +91,7 @@ static __always_inline void sl_note_datagram_sender(struct sl_datagram_senders* 
   bpf_spin_unlock(&senders->lock);
 }
 
-/* Who sent to `to` last. Not known: no process, and the class that all have in common, or none. */
+/* The last sender to `to`. If it is not known: process 0, and the class that all senders share, else 0. */
 static __always_inline void sl_find_datagram_sender(struct sl_datagram_senders* senders,
                                                     const struct sl_destination* to, sl_process_id* process,
                                                     sl_process_class_number* process_class) {

@@ -18,7 +18,7 @@
 
 /* The cost of one entry, in ns of refill. Set by the loader from --max-denied-flows. */
 const volatile __u64 denied_cost_ns = SL_DENIED_COST(32768);
-/* Until when the refill is spent. In the past: the bucket is full. */
+/* The refill is spent up to this time. In the past: the bucket is full. */
 volatile __u64 denied_paid_until_ns = 0;
 
 static __always_inline int sl_is_denied_budget_spent(__u64 now) {

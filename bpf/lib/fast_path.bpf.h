@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The fast path through the decision, for what most packets are: TCP or UDP without tags, options, extension headers or
- * fragments, of a flow whose verdict stands and in which nothing is to be noted but the packet. What is out of the
- * ordinary it leaves, untouched and uncounted, to sl_evaluate, which knows all cases and learns from it only when no
- * table has the flow.
+ * The fast path through the decision, for most packets: plain TCP or UDP (parse_fast.bpf.h), of a flow whose verdict is
+ * valid and where the packet only has to be counted. Any other packet is left, unchanged and not counted, to
+ * sl_evaluate, which handles all cases. The only result that sl_evaluate takes over is that the flow table does not
+ * have the flow.
  */
 #ifndef SLUICE_FAST_PATH_BPF_H
 #define SLUICE_FAST_PATH_BPF_H
@@ -11,7 +11,7 @@
 #include "bpf/lib/parse_fast.bpf.h"
 #include "bpf/lib/redirect.bpf.h"
 
-/* What the flow's entry has to say for the packet to be plain, whatever its verdict. */
+/* Whether the flow's entry allows the fast path, apart from its verdict. */
 static __always_inline int sl_is_settled(const struct sl_evaluation* j, const struct sl_flow_entry* entry, __u32 flags,
                                          const struct sl_flow_end* sender, const struct sl_flow_end* receiver,
                                          int reply) {
@@ -21,20 +21,21 @@ static __always_inline int sl_is_settled(const struct sl_evaluation* j, const st
   return !sl_in_quarantine(sender->endpoint) && !sl_in_quarantine(receiver->endpoint);
 }
 
-/* Whether it is known where the redirect leads, where the packet may take one. */
+/* Whether the next hop is known, if the packet may be redirected. */
 static __always_inline int sl_is_route_settled(struct sl_evaluation* j, const struct sl_flow_entry* entry, int reply) {
   if (!j->may_route || !j->may_pass_host) return 1;
   return sl_read_route(entry, reply, j->now, &j->way) && j->route_length <= sl_route_mtu(entry, reply);
 }
 
-/* Of a flow that may still be evicted: whether the packet leaves its state as it is. */
+/* Whether the packet does not change the state of a pending flow. */
 static __always_inline int sl_stays_pending(__u32 state, __u32 flags, int reply) {
   if (state != SL_FLOW_PENDING || (flags & SL_CT_ESTABLISHED)) return 0;
   return reply == !!(flags & SL_CT_SEEN_REPLY);
 }
 
-/* A verdict that hangs on a process holds for the socket that it was decided for, and a record of datagrams is of the
- * sockets that the flow has. `skb` null: the sender's socket is not here. */
+/* Whether the flow still belongs to the same sockets: a verdict that depends on a process is valid only for the socket
+ * that it was decided for, and a record of datagrams belongs to the flow's sockets. `skb` null: the sender's socket is
+ * not available. */
 static __always_inline int sl_is_socket_settled(struct sl_evaluation* j, struct __sk_buff* skb,
                                                 struct sl_flow_entry* entry, __u32 flags, int reply, __u8 protocol) {
   if (!(flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) && protocol != SL_IPPROTO_UDP) return 1;
@@ -58,7 +59,7 @@ static __always_inline int sl_evaluate_fast_known(struct sl_evaluation* j, struc
   const __u32 by = SL_READ_ONCE(entry->flags);
   if (!sl_is_socket_settled(j, skb, entry, by, p->from_hi != !!(by & SL_CT_INITIATOR_HI), p->protocol))
     return SL_NOT_PLAIN;
-  sl_memory_barrier(&entry->flags); /* the verdict is read between two looks at the socket that it holds for */
+  sl_memory_barrier(&entry->flags); /* the verdict is read between two reads of the socket that it is valid for */
   __u64 generation;
   const int reason = sl_verdict_of(entry, &generation);
   const __u32 flags = SL_READ_ONCE(entry->flags), state = sl_seen_state(seen);
@@ -66,7 +67,7 @@ static __always_inline int sl_evaluate_fast_known(struct sl_evaluation* j, struc
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   if (reason || generation != j->gen || (flags & (SL_CT_CUT | SL_CT_QUARANTINED | SL_CT_WATCH))) return SL_NOT_PLAIN;
-  /* What moves the flow's state. */
+  /* Packets that change the flow's state. */
   if (state != SL_FLOW_ESTABLISHED && !sl_stays_pending(state, flags, reply)) return SL_NOT_PLAIN;
   if (p->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)) return SL_NOT_PLAIN;
   if (sl_flow_expired(entry, p->protocol, j->now) || !sl_is_settled(j, entry, flags, sender, receiver, reply))
@@ -109,8 +110,8 @@ static __always_inline int sl_evaluate_fast_denied(struct sl_evaluation* j, stru
   return SL_DROP_POLICY_DENIED;
 }
 
-/* SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow, which is `seen`. `skb`: null where no
- * sender's socket comes along. */
+/* SL_DROP_NONE or SL_DROP_POLICY_DENIED: decided, and counted in its flow, which is `seen`. `skb`: null where the
+ * sender's socket is not available. */
 static __always_inline int sl_evaluate_fast(struct sl_evaluation* j, struct __sk_buff* skb,
                                             const struct sl_fast_packet* p, struct sl_sighting* seen) {
   j->now = sl_now();
@@ -122,7 +123,7 @@ static __always_inline int sl_evaluate_fast(struct sl_evaluation* j, struct __sk
   return sl_evaluate_fast_known(j, skb, p, seen);
 }
 
-/* After sl_evaluate_fast let it go: 1 when the packet is ready for the receiver. */
+/* After sl_evaluate_fast let the packet pass. Returns 1 when it is ready for the receiver. */
 static __always_inline int sl_try_redirect(const struct sl_evaluation* j, const struct sl_fast_packet* p, __u8* data,
                                            const __u8* data_end) {
   if (!j->may_route || !j->may_pass_host) return 0;

@@ -17,7 +17,8 @@ SL_INLINE int sl_compare(const void* a, const void* b) {
   return 0;
 }
 
-/* Who asks, of a packet whose sender is the `hi` end: a request and the other end's own are two flows. */
+/* The end that sends the requests; `from_hi`: the packet's sender is the `hi` end. Requests of the two ends are two
+ * flows. */
 SL_INLINE __u8 sl_icmp_asker(const struct sl_tuple* tuple, int from_hi) {
   if (tuple->protocol != SL_IPPROTO_ICMP && tuple->protocol != SL_IPPROTO_ICMPV6) return SL_ICMP_ASKER_NONE;
   return from_hi != tuple->icmp_answer ? SL_ICMP_ASKER_HI : SL_ICMP_ASKER_LO;

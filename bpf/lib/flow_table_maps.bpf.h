@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Where the flow table lies in the packet path: in maps. Null: there is no such slot. */
+/* The flow table's memory in the packet path: maps. Null: there is no such slot. */
 #ifndef SLUICE_FLOW_TABLE_MAPS_BPF_H
 #define SLUICE_FLOW_TABLE_MAPS_BPF_H
 
@@ -8,7 +8,7 @@
 
 /* Set by the loader. */
 const volatile __u32 flow_bucket_count = 1;
-/* Of which each workload has a share: all slots, unless a test says otherwise. */
+/* Slots that are divided into shares: all, unless a test sets another number. */
 const volatile __u32 flow_share_slots = SL_FLOW_WAYS;
 
 static __always_inline __u32 sl_hash_of(const struct sl_flow_key* key) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The ports of first fragments, for the later ones (bpf/abi/conntrack.h). Each local workload has a table of its own:
- * of what it sent, and of what came to it from elsewhere. So nobody's fragments push out another workload's.
+ * The ports of first fragments, for the later ones (bpf/abi/conntrack.h). Each local workload has its own table, for
+ * fragments that it sent or that came to it from elsewhere, so it never evicts another workload's fragments.
  */
 #ifndef SLUICE_FRAGMENTS_BPF_H
 #define SLUICE_FRAGMENTS_BPF_H
@@ -19,7 +19,7 @@ static __always_inline int sl_is_fragment_old(const struct sl_fragment_value* va
   return (__u8)(sl_fragment_time(now) - value->time) > SL_FRAGMENT_TIMEOUT;
 }
 
-/* Whose table a fragment belongs to: the local sender's, else the local receiver's. 0: neither is local. */
+/* The endpoint whose table a fragment belongs to: the local sender, else the local receiver. 0: neither is local. */
 static __always_inline __u32 sl_fragment_owner(const struct sl_tuple* tuple, __u32 epoch) {
   const struct sl_address_value* who = sl_find_address(epoch, &tuple->src);
   if (who && who->endpoint) return who->endpoint;
@@ -27,7 +27,7 @@ static __always_inline __u32 sl_fragment_owner(const struct sl_tuple* tuple, __u
   return who ? who->endpoint : 0;
 }
 
-/* Addresses, id and protocol; `key` is where they are put together. */
+/* Hash of addresses, id and protocol; `key` is working memory. */
 static __always_inline __u64 sl_fragment_hash(const struct sl_packet* packet, struct sl_fragment_key* key) {
   const struct sl_settings* agent = sl_settings_in_force();
   sl_copy_addr(&key->src, &packet->tuple.src);
@@ -38,8 +38,8 @@ static __always_inline __u64 sl_fragment_hash(const struct sl_packet* packet, st
   return agent ? sl_hash_whole(agent->hash_seeds, (const __u32*)key, sizeof(*key) / sizeof(__u32)) : 0;
 }
 
-/* `check` and `value` are written one after the other, by anybody: they fit together only if they are of one fragment.
- * Global, so that the verifier checks it once. */
+/* `check` and `value` are written one after the other, by any CPU: they match only if they are of one fragment. Global,
+ * so that the verifier checks it once. */
 __noinline __u32 sl_find_fragment(__u32 owner, __u64 hash) {
   struct sl_fragments* table = bpf_map_lookup_elem(&fragments, &owner);
   if (!table) return SL_NO_FRAGMENT;
@@ -50,7 +50,7 @@ __noinline __u32 sl_find_fragment(__u32 owner, __u64 hash) {
   return SL_NO_FRAGMENT;
 }
 
-/* In place of the workload's oldest. */
+/* Replaces the workload's oldest fragment. */
 static __always_inline void sl_put_fragment(__u32 owner, __u64 hash, const struct sl_fragment_value* ports) {
   struct sl_fragments* table = bpf_map_lookup_elem(&fragments, &owner);
   if (!owner || !table) return;
@@ -71,7 +71,7 @@ static __always_inline int sl_get_fragment(__u32 owner, __u64 hash, __u64 now, s
   barrier_var(index);
   if (!table || index >= SL_FRAGMENTS) return 0;
   const __u64 value = SL_READ_ONCE(table->last[index].value);
-  if ((SL_READ_ONCE(table->last[index].check) ^ value) != hash) return 0; /* another one's meanwhile */
+  if ((SL_READ_ONCE(table->last[index].check) ^ value) != hash) return 0; /* replaced meanwhile */
   __builtin_memcpy(ports, &value, sizeof(value));
   return !sl_is_fragment_old(ports, now);
 }

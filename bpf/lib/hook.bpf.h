@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* What the entry points share: measuring and parsing an skb, and the outcome that is counted. */
+/* Code that the entry points share: measuring and parsing an skb, and the outcome to count. */
 #ifndef SLUICE_HOOK_BPF_H
 #define SLUICE_HOOK_BPF_H
 
@@ -9,10 +9,10 @@
 #include "bpf/lib/fast_path.bpf.h"
 #include "bpf/lib/sender.bpf.h"
 
-/* Longest part of a packet whose headers are looked at when they are not in the linear part. */
+/* Bytes of a packet that are pulled into the linear part to find its headers. */
 #define SL_MAX_HEADERS 512
 
-/* Into this CPU's evaluation. Global for the same reason as sl_evaluate. Returns a drop reason. */
+/* Writes into this CPU's evaluation. Global for the same reason as sl_evaluate. Returns a drop reason. */
 __noinline int sl_parse_skb(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
@@ -29,7 +29,7 @@ __noinline int sl_parse_xdp(struct xdp_md* ctx) {
   return sl_parse((void*)(long)ctx->data, (void*)(long)ctx->data_end, &j->packet);
 }
 
-/* Parses the linear part; where the headers reach beyond it, pulls them in and parses once more. */
+/* Parses the linear part; if the headers reach beyond it, pulls them in and parses again. */
 static __always_inline int sl_parse_pulling(struct __sk_buff* skb, struct sl_evaluation* j) {
   int reason = sl_parse_skb(skb);
   if (!j->packet.truncated) return reason;
@@ -38,7 +38,7 @@ static __always_inline int sl_parse_pulling(struct __sk_buff* skb, struct sl_eva
   return sl_parse_skb(skb);
 }
 
-/* As the packet is on a wire: each segment of a GSO packet has the `headers` bytes of headers of its own. */
+/* Size on the wire: each segment of a GSO packet has its own headers, `headers` bytes. */
 static __always_inline void sl_measure_fast(const struct __sk_buff* skb, struct sl_evaluation* j, __u32 headers) {
   const __u32 gso = skb->gso_segs, segments = gso ?: 1;
   j->size.packets = segments;
@@ -54,13 +54,13 @@ static __always_inline void sl_measure(const struct __sk_buff* skb, struct sl_ev
 /* A packet that is not plain: its drop reason, or SL_LINK_CONTROL. */
 static __always_inline int sl_evaluate_any_skb(struct __sk_buff* skb, struct sl_evaluation* j) {
   int reason = sl_parse_pulling(skb, j);
-  if (skb->vlan_present) j->packet.has_vlan = 1; /* beside the frame */
+  if (skb->vlan_present) j->packet.has_vlan = 1; /* the tag is not in the frame */
   sl_measure(skb, j);
   if (!reason && j->packet.no_length && !skb->gso_segs) reason = SL_DROP_MALFORMED_IPV4;
   if (reason) return reason;
   if (j->packet.control) {
     reason = sl_check_control();
-    if (reason < 0 || (reason && !j->packet.ip_version)) return reason; /* ARP is no flow, and leaves no record */
+    if (reason < 0 || (reason && !j->packet.ip_version)) return reason; /* ARP is no flow */
     j->refused = reason;
   }
   return sl_evaluate_skb(skb, j);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What a flow shows of the host's own path, between the sender's hook (tc_from_pod or xdp_uplink) and tc_to_pod.
+ * Whether the host path, from the sender's hook (tc_from_pod or xdp_uplink) to tc_to_pod, lets a flow pass unchanged.
  *
- * The sender's hook writes into the flow that it counts this direction's packets. A packet that tc_to_pod then finds in
- * the same flow has passed the host's path as it was: neither translated nor dropped by its firewall. Only such flows
- * may go past that path. Every `path_fresh` ticks the sender's hook forgets it again, so that the next packet takes the
- * host's path: a rule that was added since is met, and a key that means another connection by now is noticed.
+ * The sender's hook notes in the flow that it counts this direction's packets. If tc_to_pod then finds a packet in the
+ * same flow, the packet took the host path unchanged: it was neither translated nor dropped by the host's firewall.
+ * Only such flows may skip that path. Every `path_fresh` ticks the sender's hook clears the result, so that the next
+ * packet takes the host path again: it meets rules that were added since, and shows if the key belongs to another
+ * connection now.
  */
 #ifndef SLUICE_HOST_PATH_BPF_H
 #define SLUICE_HOST_PATH_BPF_H
@@ -18,7 +19,7 @@ static __always_inline __u32* sl_counted_of(struct sl_flow_entry* entry, int rep
   return reply ? &entry->counted_reply : &entry->counted_forward;
 }
 
-/* 0 is for never. */
+/* 0 means never. */
 static __always_inline __u32 sl_counted_now(__u64 now) { return sl_ticks(now) ?: 1; }
 
 static __always_inline int sl_is_counted_within(struct sl_flow_entry* entry, int reply, __u64 now, __u32 ticks) {
@@ -33,10 +34,10 @@ static __always_inline void sl_note_counted(struct sl_flow_entry* entry, int rep
 }
 
 /*
- * Whether a packet of a known flow may go past the host's path, by the flow's `flags` before it. Both directions must
- * have been seen to pass, where the other one is a local pod's too; else it must have been answered. Of TCP the host
- * saw the handshake, and it sees the end; in between its connection tracking would take what it sees now and then for
- * out of the window (SL_SETTING_HOST_TRACKS_TCP).
+ * Whether a packet of a known flow may skip the host path, by the flow's `flags` before it. If both ends are local
+ * pods, both directions must have passed unchanged; else the flow must have an answer. TCP's handshake and end always
+ * take the host path. In between the host sees only some of the packets, and its connection tracking could take those
+ * for out of window: no redirect then (SL_SETTING_HOST_TRACKS_TCP).
  */
 static __always_inline int sl_passes_host_unchanged(__u32 settings, __u32 flags, int from_pod, __u8 protocol,
                                                     __u8 tcp_flags, int reply) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Every map, once. Sizes are defaults; the loader sets those of the configuration. "Writer" is the only one who
- * creates entries. What happens when a map is full is said at each.
+ * Every map, once. Sizes are defaults; the loader sets the configured ones. Only the "Writer" creates entries. "Full"
+ * says what happens when the map is full.
  */
 #ifndef SLUICE_MAPS_BPF_H
 #define SLUICE_MAPS_BPF_H
@@ -17,7 +17,8 @@
 #include "bpf/abi/policy.h"
 #include "bpf/abi/quarantine.h"
 
-/* Writer: agent. The number of the policy generation in force; mapped into the agent, stored with release order. */
+/* Writer: agent. The number of the policy generation in force; memory-mapped by the agent, stored with release
+ * order. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -39,11 +40,10 @@ static __always_inline const struct sl_settings* sl_settings_in_force(void) {
   return bpf_map_lookup_elem(&settings, &zero);
 }
 
-/* Writer: agent, which has it mapped and edits the epoch that is not in force. A hash table of our own (policy.h): the
- * agent fills it as fast as memory goes, a map of type HASH takes a microsecond an entry; and a look-up calls nobody
- * and touches a cache line or two. Full: the new generation is refused, the old one stays in force. So for all policy
- * maps.
- */
+/* Writer: agent, which has it memory-mapped and edits the epoch that is not in force. A hash table of our own
+ * (policy.h): the agent fills it at memory speed, where a map of type HASH takes a microsecond for each entry; and a
+ * look-up calls no helper and touches one or two cache lines. Full: the new generation is refused, and the old one
+ * stays in force. The same is true of all policy maps. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -69,7 +69,7 @@ struct {
   __type(value, struct sl_peer_entry);
 } peers SEC(".maps");
 
-/* Mapped likewise. */
+/* Memory-mapped as `addresses`. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -78,7 +78,7 @@ struct {
   __type(value, struct sl_port_entry);
 } ports SEC(".maps");
 
-/* Edited likewise, but by the call. */
+/* Epochs as `addresses`, but written by system calls. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, SL_EPOCHS* SL_MAX_PROCESS_VERDICTS);
@@ -94,7 +94,7 @@ struct {
   __type(value, struct sl_interface);
 } interfaces SEC(".maps");
 
-/* Writer: agent, when it attaches to a workload's interface; before the workload is in force. */
+/* Writer: agent, when it attaches to a workload's interface, before the workload is in force. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, SL_MAX_ENDPOINTS);
@@ -102,7 +102,8 @@ struct {
   __type(value, struct sl_endpoint_mac);
 } endpoint_macs SEC(".maps");
 
-/* Writer: packet path. By endpoint: the time up to which the link control that it sent is paid for, CLOCK_MONOTONIC. */
+/* Writer: packet path. Token bucket of each endpoint's link control: the time up to which its tokens are used,
+ * CLOCK_MONOTONIC. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, SL_MAX_ENDPOINTS);
@@ -110,7 +111,7 @@ struct {
   __type(value, __u64);
 } link_budgets SEC(".maps");
 
-/* Writer: agent. Host ends of veths whose peers take frames. */
+/* Writer: agent. Host ends of veths whose peers accept XDP frames. */
 struct {
   __uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
   __uint(max_entries, 8192);
@@ -135,8 +136,9 @@ struct {
   __type(value, __u32);
 } quarantine_allow SEC(".maps");
 
-/* Writers: packet path; the agent, which only sets free what is over, and counts its overflow out. Mapped into the
- * agent. Full: see flow_table.h; no room at all: CONNTRACK_FULL, and records of denied flows are not made. */
+/* Writers: packet path; the agent, which only frees the slots of expired flows, and counts them out of `overflow`.
+ * Memory-mapped by the agent. Full: see flow_table.h; with no room at all, CONNTRACK_FULL, and no denied-flow
+ * entries. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -145,7 +147,7 @@ struct {
   __type(value, struct sl_flow_bucket);
 } flow_buckets SEC(".maps");
 
-/* Writer: packet path. Mapped likewise, to be read. */
+/* Writer: packet path. Memory-mapped by the agent, to read. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -154,7 +156,7 @@ struct {
   __type(value, struct sl_flow);
 } flows SEC(".maps");
 
-/* Writers: packet path, agent. Mapped likewise. Full: see flow_table.h. */
+/* Writers: packet path, agent. Memory-mapped by the agent. Full: see flow_table.h. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -163,8 +165,8 @@ struct {
   __type(value, __u64);
 } flow_shares SEC(".maps");
 
-/* Writer: packet path. By endpoint number. Full: the workload's own oldest goes, whose later fragments drop as
- * FRAGMENT_NOT_FOUND. */
+/* Writer: packet path. By endpoint number. Full: the workload's oldest fragment is evicted; later fragments of that
+ * datagram drop as FRAGMENT_NOT_FOUND. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, SL_MAX_ENDPOINTS);
@@ -194,7 +196,7 @@ struct {
   __type(value, __u64);
 } event_counts SEC(".maps");
 
-/* Writer: packet path. The last id that each CPU gave to a record of a flow, without the CPU. */
+/* Writer: packet path. The last flow record id that each CPU assigned, without the CPU's bits. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
@@ -210,7 +212,7 @@ struct {
   __type(value, struct sl_event_share);
 } event_shares SEC(".maps");
 
-/* Writer: packet path. Full, or a workload's share used up: the event is lost and counted. */
+/* Writer: packet path. Full, or the workload's share is used up: the event is lost and counted. */
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 4 << 20);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Words that other CPUs, or the agent, write at the same time: read and written once and as a whole, as the kernel's
- * READ_ONCE and WRITE_ONCE. Helper-free. */
+/* For words that other CPUs or the agent write at the same time: one whole read or write, as the kernel's READ_ONCE and
+ * WRITE_ONCE. Helper-free. */
 #ifndef SLUICE_ONCE_H
 #define SLUICE_ONCE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The compiled policy's answer for one new flow. policy/network/lookup.cc is its twin in C++; tests hold them together.
- */
+/* The compiled policy's answer for one new flow. policy/network/lookup.cc does the same in C++; tests compare the
+ * two. */
 #ifndef SLUICE_POLICY_BPF_H
 #define SLUICE_POLICY_BPF_H
 
@@ -15,7 +15,7 @@ const volatile __u32 epoch_addresses = 131072;
 const volatile __u32 epoch_ports = 262144;
 const volatile __u32 epoch_peers = 1048576;
 
-/* A flow's first packet, and what the policy says of it. */
+/* A flow's first packet, and the policy's answer. */
 struct sl_policy_question {
   /* in */
   struct sl_address_value source;
@@ -26,14 +26,14 @@ struct sl_policy_question {
   sl_process_class_number source_class; /* of the process at that end; 0: not known */
   sl_process_class_number destination_class;
   __u32 turned;           /* the packet is an answer: its sender is the destination */
-  __u32 may_ask_receiver; /* the class above is to be had for the asking: sl_decide returns SL_ASK_RECEIVER */
-  __u64 source_socket;    /* by which that process was found, for the flow's entry */
+  __u32 may_ask_receiver; /* the class above can be looked up: sl_decide may return SL_ASK_RECEIVER */
+  __u64 source_socket;    /* the socket that named that process, for the flow's entry */
   __u64 destination_socket;
   /* out */
   __u32 egress_decision;
   __u32 ingress_decision;
   __u32 audit;      /* allowed, but a policy in audit would have denied it */
-  __u32 by_process; /* SL_CT_BY_*: the answer hangs on that end's process */
+  __u32 by_process; /* SL_CT_BY_*: the answer depends on that end's process */
 };
 
 static __always_inline int sl_is_mapped_ipv4(const struct sl_addr* addr) {
@@ -55,9 +55,9 @@ static __always_inline const struct sl_address_value* sl_find_address(__u32 epoc
   return 0;
 }
 
-/* Who has this address: one hash look-up for pods and the node, one more in the trie for everybody else. Returns
- * whether it is a pod's or the node's. Global, so that the verifier checks it once and not on every path that leads
- * here. */
+/* The owner of an address: one hash look-up for pods and the node, and one more in the trie for all other addresses.
+ * Returns whether it is a pod's or the node's. Global, so that the verifier checks it once, and not on every path to
+ * it. */
 __noinline int sl_resolve(const struct sl_addr* addr, __u32 epoch, struct sl_address_value* out) {
   if (!addr || !out) return 0;
   const struct sl_address_value* known = sl_find_address(epoch, addr);
@@ -77,7 +77,7 @@ __noinline int sl_resolve(const struct sl_addr* addr, __u32 epoch, struct sl_add
   return 0;
 }
 
-/* The outcome of `process_verdict` for a process of this class. */
+/* The index of the outcome of `process_verdict` for a process of this class. */
 static __always_inline __u32 sl_choose(const struct sl_process_verdict* process_verdict, sl_process_class_number number,
                                        __u32 epoch) {
   const struct sl_process_class* class = number ? bpf_map_lookup_elem(&process_classes, &number) : 0;
@@ -96,7 +96,7 @@ static __always_inline __u32 sl_choose(const struct sl_process_verdict* process_
   return met;
 }
 
-/* The entry that answers where `entry` leaves it to the process; null: the tables have none. */
+/* The entry with the answer, where `entry` depends on the process; null: the tables have none. */
 static __always_inline const struct sl_port_entry* sl_outcome_of(const struct sl_port_entry* entry,
                                                                  sl_process_class_number class, __u32 epoch) {
   __u32 index = epoch * SL_MAX_PROCESS_VERDICTS + entry->decision;
@@ -122,7 +122,7 @@ static __always_inline const struct sl_peer_value* sl_find_peer(__u32 epoch, __u
 }
 
 /* One direction: may `identity` be the peer of a workload with `ruleset` for this service? Returns a drop reason, or
- * SL_ASK_RECEIVER. Global, so that the verifier checks it once and not on every path that leads here. */
+ * SL_ASK_RECEIVER. Global, as sl_resolve. */
 __noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 ruleset, __u32 identity, int ingress) {
   if (!question) return SL_DROP_RULESET_MISSING;
   __u32 epoch = question->epoch & 1, service = question->service;
@@ -158,7 +158,7 @@ __noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 rules
   return entry->verdict == SL_VERDICT_ALLOW ? SL_DROP_NONE : SL_DROP_POLICY_DENIED;
 }
 
-/* Both ends of a flow, each where it is a local workload. Returns a drop reason, or SL_ASK_RECEIVER. */
+/* Evaluates both ends of a flow, each if it is a local workload. Returns a drop reason, or SL_ASK_RECEIVER. */
 static __always_inline int sl_decide(struct sl_policy_question* q) {
   int reason = SL_DROP_NONE;
   q->egress_decision = q->ingress_decision = q->audit = q->by_process = 0;
@@ -166,7 +166,7 @@ static __always_inline int sl_decide(struct sl_policy_question* q) {
   if (q->source.endpoint && q->source.endpoint == q->destination.endpoint) return SL_DROP_NONE; /* rule 14: itself */
   if (q->source.ifindex && q->source.egress_ruleset != SL_RULESET_NONE)
     reason = sl_check_ruleset(q, q->source.egress_ruleset, q->destination.identity, 0);
-  /* Also after a denial at the source: the flow then names both ends' decisions. */
+  /* Also after a denial at the source, so that the flow has both ends' decisions. */
   if (q->destination.ifindex && q->destination.ingress_ruleset != SL_RULESET_NONE) {
     int ingress = sl_check_ruleset(q, q->destination.ingress_ruleset, q->source.identity, 1);
     if (!reason || ingress == SL_ASK_RECEIVER) reason = ingress;

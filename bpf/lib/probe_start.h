@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Where an entry of an epoch's hash table is looked for first, relative to the epoch's part. Helper-free, as hash.h. */
+/* The first slot to search in an epoch's hash table, relative to the epoch's part. Helper-free, as hash.h. */
 #ifndef SLUICE_PROBE_START_H
 #define SLUICE_PROBE_START_H
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The maps of programs and process classes (bpf/abi/process_class.h). Pinned: they outlive the agent, as processes do.
- */
+/* The maps of programs and process classes (bpf/abi/process_class.h). Pinned, as they outlive the agent. */
 #ifndef SLUICE_PROCESS_CLASS_MAPS_BPF_H
 #define SLUICE_PROCESS_CLASS_MAPS_BPF_H
 
@@ -18,7 +17,7 @@ struct {
   __type(value, struct sl_program_pattern);
 } program_patterns SEC(".maps");
 
-/* Writers: sensors; the agent sets masks, and removes what is out of use. Full: SL_PROGRAM_UNKNOWN. */
+/* Writers: sensors; the agent sets masks, and removes unused entries. Full: SL_PROGRAM_UNKNOWN. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -27,7 +26,7 @@ struct {
   __type(value, struct sl_program);
 } programs SEC(".maps");
 
-/* Likewise. Full: the process has no class, which is that of a process that is not known. */
+/* Writers as for `programs`. Full: class 0 (not known) is used. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -44,7 +43,7 @@ struct {
   __type(value, sl_process_class_number);
 } process_class_numbers SEC(".maps");
 
-/* Writer: agent. Network namespaces by inode number, and their share. Full: SL_SHARE_OTHERS. */
+/* Writer: agent. Network namespace (inode number) to share. Full: SL_SHARE_OTHERS. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, SL_SHARES);
@@ -68,7 +67,7 @@ struct {
   __type(value, struct sl_process_share_freed);
 } process_shares_freed SEC(".maps");
 
-/* Writer: sensors. The last number that was given: [0] to a program, [1] to a class. */
+/* Writer: sensors. The last number that was assigned: [0] to a program, [1] to a class. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 2);

@@ -9,7 +9,7 @@
 
 #include "bpf/abi/process.h"
 
-/* Writer: sensors. Full: the process has no entry (PROCESS_TABLE_FULL is counted), its events are sent all the same. */
+/* Writer: sensors. Full: the process has no entry (PROCESS_TABLE_FULL is counted), but its events are sent. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 65536);
@@ -17,7 +17,7 @@ struct {
   __type(value, struct sl_process);
 } processes SEC(".maps");
 
-/* Writer: sensors. The last sl_process_id that was given. */
+/* Writer: sensors. The last sl_process_id that was assigned. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);
@@ -26,8 +26,8 @@ struct {
 } process_ids SEC(".maps");
 
 /*
- * Writers: sensors and socket probes. Counts what can change the process behind a flow that is known: another process
- * acts on a socket, or one that has sockets executes a program. Flows are asked again when it moved on.
+ * Writers: sensors and socket probes. Counts events that can change the process behind a known flow: another process
+ * acts on a socket, or a process with sockets executes a program. Flows are attributed again after it changes.
  */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

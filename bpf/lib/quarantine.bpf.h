@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Who is cut off, and who may still talk with him. Asked for every packet: two array look-ups where nobody is. */
+/* Quarantine, checked for every packet: two array look-ups while neither end is in quarantine. */
 #ifndef SLUICE_QUARANTINE_BPF_H
 #define SLUICE_QUARANTINE_BPF_H
 
@@ -13,14 +13,14 @@ static __always_inline int sl_in_quarantine(__u32 endpoint) {
   return value && SL_READ_ONCE(*value) != SL_QUARANTINE_NONE;
 }
 
-/* Not inlined: hardly ever asked, and asked in many slots. */
+/* Not inlined: rarely called, and from many places. */
 static __noinline int sl_on_allow_list(const struct sl_addr* peer, __u8 ip_version) {
   struct sl_quarantine_peer key = {.prefixlen = 128, .addr = *peer};
   const __u32* version = bpf_map_lookup_elem(&quarantine_allow, &key);
   return version && *version == ip_version;
 }
 
-/* 1 when quarantine stops this packet. The endpoints are the local sender's and the local receiver's; 0: not local. */
+/* 1 if quarantine drops this packet. The endpoints are the local sender's and the local receiver's; 0: not local. */
 static __always_inline int sl_either_quarantined(const struct sl_packet* packet, __u32 from_endpoint,
                                                  __u32 to_endpoint) {
   if (sl_in_quarantine(from_endpoint) && !sl_on_allow_list(&packet->tuple.dst, packet->ip_version)) return 1;

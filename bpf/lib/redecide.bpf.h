@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The verdict of a known flow, and its decision anew: under a later generation, or for another process or socket than
- * it was decided for.
+ * The verdict of a known flow, and its new decision: under a later generation, or for another process or socket.
  */
 #ifndef SLUICE_REDECIDE_BPF_H
 #define SLUICE_REDECIDE_BPF_H
@@ -9,8 +8,8 @@
 #include "bpf/lib/ends.bpf.h"
 #include "bpf/lib/quarantine.bpf.h"
 
-/* Writes a known flow's new verdict down, where it still stands; one CPU at a time. A packet whose CPU comes second has
- * its own verdict, and lets a later one write. */
+/* Writes a known flow's new verdict, if the flow is still in its slot; one CPU at a time. If another CPU is already
+ * updating the entry, this packet uses its own verdict and does not write it. */
 static __always_inline void sl_record(struct sl_evaluation* j, const struct sl_flow_key* key,
                                       struct sl_flow_entry* entry, int reason, int keep) {
   const struct sl_policy_question* q = &j->question;
@@ -25,10 +24,10 @@ static __always_inline void sl_record(struct sl_evaluation* j, const struct sl_f
     sl_renew_end(&entry->responder, &q->destination);
     if (!keep) {
       if (entry->reason != reason) {
-        SL_WRITE_ONCE(entry->last_event, 0); /* say so with this packet */
+        SL_WRITE_ONCE(entry->last_event, 0); /* send an event with this packet */
         if (reason) sl_count_event(SL_COUNTER_FLOW_REVOKED);
       }
-      /* Of neither socket while the verdict is written: who compares then is evaluated by himself. */
+      /* No socket matches while the verdict is written, so a packet that compares then is evaluated by itself. */
       if (entry->initiator_socket != q->source_socket) SL_WRITE_ONCE(entry->initiator_socket, SL_SOCKET_CHANGES);
       if (entry->responder_socket != q->destination_socket) SL_WRITE_ONCE(entry->responder_socket, SL_SOCKET_CHANGES);
       sl_memory_barrier(&entry->flags);
@@ -46,13 +45,13 @@ static __always_inline void sl_record(struct sl_evaluation* j, const struct sl_f
       SL_WRITE_ONCE(entry->responder_socket, q->destination_socket);
     }
     sl_memory_barrier(&entry->flags);
-    SL_WRITE_ONCE(entry->generation, j->gen); /* last: who sees it sees the verdict too */
+    SL_WRITE_ONCE(entry->generation, j->gen); /* last: a reader that sees it also sees the verdict */
   }
   sl_flow_release(j->slot, (held & ~(__u32)SL_FLOW_STATE_MASK) | state);
 }
 
-/* A flow's verdict, after the generation that it was decided under: who reads them the other way round may take an old
- * verdict for a new one. */
+/* A flow's verdict, read after the generation that it was decided under: in the other order an old verdict could be
+ * taken for a new one. */
 static __always_inline int sl_verdict_of(struct sl_flow_entry* entry, __u64* generation) {
   *generation = SL_READ_ONCE(entry->generation);
   sl_memory_barrier(&entry->flags);
@@ -60,8 +59,8 @@ static __always_inline int sl_verdict_of(struct sl_flow_entry* entry, __u64* gen
 }
 
 /*
- * Decides a known flow again: under this generation, or for another process. The question says for which processes.
- * Returns the drop reason for this packet, SL_ASK_RECEIVER or SL_FLOW_OVER.
+ * Decides a known flow again, under this generation, for the processes in the question. Returns the drop reason for
+ * this packet, SL_ASK_RECEIVER or SL_FLOW_OVER.
  */
 static __noinline int sl_redecide(struct sl_evaluation* j, const struct sl_flow_key* key, struct sl_flow_entry* entry,
                                   int other_process) {
@@ -85,7 +84,7 @@ static __noinline int sl_redecide(struct sl_evaluation* j, const struct sl_flow_
   return reason;
 }
 
-/* The processes that the flow was decided for. */
+/* Fills in the processes that the flow was decided for. */
 static __always_inline void sl_ask_as_before(struct sl_policy_question* q, const struct sl_flow_entry* entry) {
   q->source_class = entry->initiator_class;
   q->source_socket = entry->initiator_socket;
@@ -94,7 +93,7 @@ static __always_inline void sl_ask_as_before(struct sl_policy_question* q, const
   q->may_ask_receiver = 0;
 }
 
-/* The process at one end is this one. */
+/* Fills in the process at one end. */
 static __always_inline void sl_ask_for(struct sl_policy_question* q, int responder, sl_process_class_number class,
                                        __u64 socket) {
   if (responder) {
@@ -106,7 +105,7 @@ static __always_inline void sl_ask_for(struct sl_policy_question* q, int respond
   }
 }
 
-/* sl_redecide for a packet of the flow itself. The receiver's socket is asked only by packets that go there. */
+/* sl_redecide for a packet of the flow. Only packets to the receiver look up its socket. */
 static __always_inline int sl_redecide_for(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply,
                                            int other_process) {
   struct sl_policy_question* q = &j->question;
@@ -121,7 +120,7 @@ static __always_inline int sl_redecide_for(struct sl_evaluation* j, struct sl_fl
   return sl_redecide(j, &j->key, entry, other_process);
 }
 
-/* Verdicts hang on processes of pods, whose sockets come along at this hook. */
+/* Verdicts depend only on processes of pods, and tc_from_pod is the hook where packets carry a pod's socket. */
 static __always_inline int sl_hangs_on_sender(const struct sl_evaluation* j, __u32 flags, int reply) {
   return j->hook == SL_HOOK_TC_FROM_POD && (flags & sl_by_bit(reply));
 }
@@ -132,13 +131,13 @@ static __always_inline int sl_is_of_other_socket(const struct sl_evaluation* j, 
   return sl_is_other_socket(entry, hangs, reply, j->key.protocol, j->sender.socket);
 }
 
-/* The last hook on the packet's way to the pod; XDP cannot ask sockets. */
+/* The last hook before the pod; XDP cannot look up sockets. */
 static __always_inline int sl_asks_receiver_here(const struct sl_evaluation* j) {
   return j->hook == SL_HOOK_TC_TO_POD || (j->hook == SL_HOOK_TC_FROM_POD && j->setting_flags & SL_SETTING_REDIRECT);
 }
 
-/* An earlier hook takes an allowed flow for allowed, and leaves the way to the last one; a denied one is asked for
- * where that can be, as it may be another's by now. */
+/* An earlier hook passes an allowed flow without a redirect, and so leaves the check to the last hook. A denied flow
+ * waits for the look-up at a later hook, as the port may belong to another process by now. */
 static __always_inline int sl_must_ask_receiver(struct sl_evaluation* j, const struct sl_flow_end* receiver,
                                                 struct sl_flow_entry* entry, int reply) {
   const int hangs = sl_hangs_on_receiver(entry->flags, reply, j->key.protocol);
@@ -151,7 +150,8 @@ static __always_inline int sl_must_ask_receiver(struct sl_evaluation* j, const s
   return j->receiver.asked != receiver->ifindex;
 }
 
-/* Who receives it, into the flow. Of the record that ends, the packet is not a part, whoever counted it. */
+/* Writes the receiver into the flow. If that ends a record, the packet belongs to the new one, even if the old one
+ * counted it. */
 static __always_inline void sl_put_receiver(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   const sl_process_id is = j->receiver.process;
   const sl_process_id was = __sync_lock_test_and_set(sl_process_of(entry, !reply), is);
@@ -163,8 +163,8 @@ static __always_inline void sl_put_receiver(struct sl_evaluation* j, struct sl_f
   j->sender.begins = 1;
 }
 
-/* Whose socket gets the flow's datagrams now that the one that it knew was closed. Nobody's, or still that one: it is
- * asked again. */
+/* After the receiver's socket was closed: writes the socket that gets the flow's datagrams now. If there is none, or
+ * still the old one, the next datagram looks again. */
 static __always_inline void sl_follow_receiver(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   const struct sl_receiver* receiver = &j->receiver;
   if (!receiver->found) return;
@@ -176,8 +176,8 @@ static __always_inline void sl_follow_receiver(struct sl_evaluation* j, struct s
   sl_put_receiver(j, entry, reply);
 }
 
-/* Whose socket a datagram of a known flow would get, into the flow. Returns 1 when the verdict hangs on it and it is
- * not the one, or its process is no longer of the class, that it was decided for. Not inlined, for the stack. */
+/* Writes the receiver of a known flow's datagram into the flow. Returns 1 if the verdict depends on it, and its socket
+ * or its process's class is not the one that the verdict was decided for. Not inlined, to save stack. */
 static __noinline int sl_note_other_receiver(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   if (sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) {
     if (!sl_is_another_receiver(&j->receiver, entry, reply)) return 0;
@@ -188,7 +188,7 @@ static __noinline int sl_note_other_receiver(struct sl_evaluation* j, struct sl_
   return 0;
 }
 
-/* What is known now of the processes behind this packet, into its flow. 1: the flow has to be decided for them. */
+/* Writes the processes behind this packet into its flow. Returns 1 if the flow must be decided again for them. */
 static __always_inline int sl_note_processes(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply,
                                              int other_socket) {
   if (other_socket) sl_note_stranger(&j->sender, j->key.protocol);
@@ -196,7 +196,7 @@ static __always_inline int sl_note_processes(struct sl_evaluation* j, struct sl_
   return sl_note_other_receiver(j, entry, reply) | sender;
 }
 
-/* Whether the flow is still decided for who is behind this packet. */
+/* Whether the flow's verdict was decided for the processes and sockets of this packet. */
 static __always_inline int sl_is_decided_for(const struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   const __u32 flags = SL_READ_ONCE(entry->flags);
   if (sl_is_of_other_socket(j, entry, reply)) return 0;
@@ -207,9 +207,9 @@ static __always_inline int sl_is_decided_for(const struct sl_evaluation* j, stru
 }
 
 /*
- * The verdict for who is behind this packet, who was just found to be the one that the flow was decided for. Another
- * CPU may write another one's since: so it counts only when it was read between two such looks. SL_FLOW_STALE: it does
- * not. Not inlined, for the stack.
+ * The flow's verdict for this packet. The caller has just checked that it was decided for the packet's processes and
+ * sockets, but another CPU may have written one for others since: so it is valid only if a second check, after the
+ * read, agrees. SL_FLOW_STALE: it does not. Not inlined, to save stack.
  */
 static __noinline int sl_verdict_for(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   __u64 generation;

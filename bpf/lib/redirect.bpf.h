@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The fast path to a local pod, taken only where the host's own forwarding would have led to the same veth, by packets
- * that may go past it (host_path.bpf.h). */
+/* The redirect to a local pod: only where the host's own forwarding would lead to the same veth, and only for packets
+ * that may skip the host path (host_path.bpf.h). */
 #ifndef SLUICE_REDIRECT_BPF_H
 #define SLUICE_REDIRECT_BPF_H
 
@@ -8,7 +8,7 @@
 
 #include "bpf/lib/verdict.bpf.h"
 
-/* The FIB's question for this packet. */
+/* The FIB look-up's input for this packet. */
 static __always_inline void sl_fill_fib(struct bpf_fib_lookup* fib, const struct sl_packet* packet, __u32 ifindex) {
   const struct sl_tuple* tuple = &packet->tuple;
   __builtin_memset(fib, 0, sizeof(*fib));
@@ -29,9 +29,9 @@ static __always_inline void sl_fill_fib(struct bpf_fib_lookup* fib, const struct
 
 #define SL_MAC_MASK ((1ULL << SL_ROUTE_TAG_SHIFT) - 1)
 
-/* As a router sends it on: with a hop limit that is lower by one, and other MAC addresses. The checksum by RFC 1624, as
- * the word that holds IPv4's TTL falls by 0x100. 0: there is no way, or the limit is used up, or the headers are not in
- * the linear part, and the stack goes on with it. */
+/* Forwards as a router does: lowers the hop limit by one and sets the MAC addresses. Checksum by RFC 1624, as the word
+ * with IPv4's TTL falls by 0x100. 0: no next hop, the hop limit is used up, or the headers are not in the linear part;
+ * then the stack gets the packet. */
 static __always_inline int sl_send_on(__u8* data, const __u8* data_end, __u8 ip_version,
                                       const struct sl_flow_route* way) {
   __u8* ip = data + SL_ETH_LEN;
@@ -66,7 +66,7 @@ static __always_inline int sl_is_of_answer(__u64 word, __u32 checked) {
   return !((word ^ sl_route_tag(checked)) >> SL_ROUTE_TAG_SHIFT);
 }
 
-/* The flow's redirect in this direction. 0: it has to be asked for. */
+/* The flow's cached next hop in this direction. 0: it must be looked up. */
 static __always_inline int sl_read_route(const struct sl_flow_entry* entry, int reply, __u64 now,
                                          struct sl_flow_route* way) {
   const struct sl_flow_route* route = reply ? &entry->reply_route : &entry->forward_route;
@@ -77,7 +77,7 @@ static __always_inline int sl_read_route(const struct sl_flow_entry* entry, int 
          sl_is_of_answer(way->source, checked);
 }
 
-/* The answer's time: the one that the flow has, or a new one. */
+/* The time of a look-up: the flow's if it is fresh, else a new one. */
 static __always_inline __u32 sl_route_time(struct sl_flow_entry* entry, __u64 now) {
   const __u32 checked = SL_READ_ONCE(entry->route_checked);
   if (sl_is_route_fresh(checked, now)) return checked;
@@ -85,7 +85,7 @@ static __always_inline __u32 sl_route_time(struct sl_flow_entry* entry, __u64 no
   return found == checked ? sl_ticks(now) : found;
 }
 
-/* Writes the answer down, once a time: whoever comes second leaves it. */
+/* Caches the next hop, once for each route_checked: if another CPU is first, does nothing. */
 static __noinline int sl_write_route(const struct sl_evaluation* j, __u32 slot, __u32 mtu) {
   struct sl_flow_entry* entry = sl_entry_at(slot);
   if (!entry) return 0;
@@ -101,15 +101,15 @@ static __noinline int sl_write_route(const struct sl_evaluation* j, __u32 slot, 
   return 0;
 }
 
-/* What others have at an interface, enum sl_interface_others; as if there were something where it is not known. Not
- * inline, for the stack. */
+/* Whether there are foreign programs at an interface (`what`: enum sl_interface_others); 1 if that is not known. Not
+ * inlined, to save stack. */
 static __noinline int sl_has_others(__u32 ifindex, __u32 what) {
   const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &ifindex);
   return !interface || (interface->others & what);
 }
 
-/* The way by the FIB's answer, into the evaluation (all 0: there is no redirect) and, where the flow's next packets may
- * be plain ones, into the flow. */
+/* Writes the next hop from the FIB look-up into the evaluation (all 0: no redirect) and, if the flow's next packets can
+ * take the fast path, into the flow. */
 static __always_inline void sl_note_way(struct sl_evaluation* j, int found) {
   const __u8 protocol = j->packet.tuple.protocol;
   const struct bpf_fib_lookup* fib = &j->fib;
@@ -124,7 +124,7 @@ static __always_inline void sl_note_way(struct sl_evaluation* j, int found) {
   sl_write_route(j, j->slot, found ? fib->mtu_result : 0xffff);
 }
 
-/* Routed: as a router does it. Returns 1 when the packet is ready for the receiver. */
+/* Forwards as a router does. Returns 1 when the packet is ready for the receiver. */
 static __always_inline int sl_route_skb(struct __sk_buff* skb, struct sl_evaluation* j) {
   struct bpf_fib_lookup* fib = &j->fib;
   if (sl_has_others(skb->ifindex, SL_OTHERS_SENT) || sl_has_others(j->to_ifindex, SL_OTHERS_RECEIVED)) {
@@ -132,17 +132,17 @@ static __always_inline int sl_route_skb(struct __sk_buff* skb, struct sl_evaluat
     return 0;
   }
   sl_fill_fib(fib, &j->packet, skb->ifindex);
-  /* With a length the kernel asks the route's MTU; without, it knows how to measure a GSO packet against the device. */
+  /* With a length, the kernel checks the route's MTU; with 0, it compares a GSO packet with the device's MTU. */
   fib->tot_len = j->route_length;
   long answer = bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
-  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED) return 0; /* shorter ones may go */
+  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED) return 0; /* shorter packets may still be redirected */
   sl_note_way(j, answer == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == j->to_ifindex);
   __u8* data = (__u8*)(long)skb->data;
   const __u8* data_end = (__u8*)(long)skb->data_end;
   return sl_send_on(data, data_end, j->packet.ip_version, &j->way);
 }
 
-/* Bridged: both are plain ports of one bridge and the frame is addressed to that pod. */
+/* Bridged: both are plain ports of one bridge, and the frame's destination is that pod. */
 static __noinline int sl_bridges_to(struct __sk_buff* skb, __u32 to_ifindex) {
   __u32 from_ifindex = skb->ifindex;
   __u8 destination[6] __attribute__((aligned(4)));
@@ -154,13 +154,13 @@ static __noinline int sl_bridges_to(struct __sk_buff* skb, __u32 to_ifindex) {
   return sl_is_same_mac(destination, to->pod_mac);
 }
 
-/* tc_from_pod: bridged, 1 when the packet may go straight into the receiver's namespace. */
+/* tc_from_pod, bridged: whether the packet may be redirected straight into the receiver's namespace. */
 static __always_inline int sl_can_bridge(struct __sk_buff* skb, const struct sl_evaluation* j) {
   return j->may_pass_host && skb->pkt_type == PACKET_OTHERHOST && !skb->vlan_present &&
          sl_bridges_to(skb, j->to_ifindex);
 }
 
-/* Whether the frame was sent to the host as its router. */
+/* Whether the frame is addressed to the host as a router. */
 static __always_inline int sl_is_for_router_skb(const struct __sk_buff* skb, const struct sl_evaluation* j) {
   return (j->setting_flags & SL_SETTING_REDIRECT) && skb->pkt_type == PACKET_HOST && !skb->vlan_present;
 }
@@ -171,7 +171,7 @@ static __always_inline int sl_is_for_router_xdp(const __u8* data, const __u8* da
   return card && sl_is_same_mac(data, card->mac);
 }
 
-/* xdp_uplink: as sl_route_skb, towards a veth whose peer takes frames. */
+/* xdp_uplink: as sl_route_skb, to a veth whose peer accepts XDP frames. */
 static __always_inline int sl_route_xdp(struct xdp_md* ctx, struct sl_evaluation* j) {
   struct bpf_fib_lookup* fib = &j->fib;
   __u32 to_ifindex = j->to_ifindex;

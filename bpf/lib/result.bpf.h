@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What a decision may return instead of SL_DROP_NONE (0) or a drop reason (above 0, bpf/abi/drop_reasons.h): it is not
- * made yet, or the packet needs none. None of these leaves the hooks.
+ * Results of a decision other than SL_DROP_NONE (0) and drop reasons (above 0, bpf/abi/drop_reasons.h): it is not made
+ * yet, or the packet needs none. They are used only inside the hooks.
  */
 #ifndef SLUICE_RESULT_BPF_H
 #define SLUICE_RESULT_BPF_H
 
 enum sl_result {
-  SL_ASK_SENDER = -1,          /* not decided yet: ask for the sender's process */
-  SL_ASK_RECEIVER = -2,        /* not decided yet: ask for the receiver's process */
-  SL_FLOW_OVER = -3,           /* an end belongs to somebody else now, start clean */
-  SL_FLOW_STALE = -4,          /* the flow has to be decided anew */
+  SL_ASK_SENDER = -1,          /* not decided yet: look up the sender's process */
+  SL_ASK_RECEIVER = -2,        /* not decided yet: look up the receiver's process */
+  SL_FLOW_OVER = -3,           /* an end belongs to another workload now: start a new flow */
+  SL_FLOW_STALE = -4,          /* the flow must be decided again */
   SL_LINK_CONTROL = -5,        /* passes, counted */
-  SL_SYN_AGAINST = -6,         /* ask sl_evaluate_syn_against; the sender is the key's `lo` end */
-  SL_SYN_AGAINST_FROM_HI = -7, /* likewise, its `hi` end */
-  SL_NOT_PLAIN = -8,           /* of sl_evaluate_fast: ask sl_evaluate */
-  SL_NEW_FLOW = -9,            /* ask sl_evaluate_new; the sender is the key's `lo` end */
-  SL_NEW_FLOW_FROM_HI = -10,   /* likewise, its `hi` end; nothing is below */
+  SL_SYN_AGAINST = -6,         /* call sl_evaluate_syn_against; the sender is the key's `lo` end */
+  SL_SYN_AGAINST_FROM_HI = -7, /* the same, its `hi` end */
+  SL_NOT_PLAIN = -8,           /* from sl_evaluate_fast: call sl_evaluate */
+  SL_NEW_FLOW = -9,            /* call sl_evaluate_new; the sender is the key's `lo` end */
+  SL_NEW_FLOW_FROM_HI = -10,   /* the same, its `hi` end; the lowest value */
 };
 
 #endif

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The process that sent a packet, from the socket that the packet still carries; and the one that is to receive it,
- * from the socket that the kernel will give it to. */
+/* The process that sent a packet, by the socket that the packet still carries; and the process that will receive it, by
+ * the socket that the kernel will choose. */
 #ifndef SLUICE_SENDER_BPF_H
 #define SLUICE_SENDER_BPF_H
 
 #include "bpf/lib/verdict.bpf.h"
 
-/* Test runs have no process's socket: tests may say of what classes sender and receiver are. */
+/* Packets of test runs have no socket of a process: tests may set the classes of sender and receiver. */
 volatile __u32 test_sender_class = 0;
 volatile __u32 test_receiver_class = 0;
 volatile __u64 test_receiver_socket = 0;
 
 /*
- * The life that acts for the owner now, or the last that did when the process is no more. 0: it was never in the table.
- * Moving the owner on keeps the last life known after the process's end.
+ * The owner's current process instance, or its last one if the process has ended. 0: it was never in the table. The
+ * owner is updated, so that the last instance stays known after the process ends.
  */
 static __always_inline sl_process_id sl_instance_of(struct sl_socket_owner* owner) {
   __u32 tgid = owner->tgid;
@@ -25,7 +25,7 @@ static __always_inline sl_process_id sl_instance_of(struct sl_socket_owner* owne
   return life;
 }
 
-/* By a socket that several processes send by. Who is not known is nobody that a flow was decided for. */
+/* For a socket that several processes send by. An unknown sender counts as one that no flow was decided for. */
 static __always_inline int sl_ask_for_datagram(struct bpf_sock* sk, const struct sl_tuple* tuple,
                                                struct sl_sender* sender) {
   const struct sl_destination to = {
@@ -41,7 +41,7 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_
   struct bpf_sock *sk = skb->sk, *full;
   if (!sk) return SL_COUNTER_SENDER_NO_SOCKET;
   full = bpf_sk_fullsock(sk);
-  if (!full) { /* a connection that is being opened has its listener behind it */
+  if (!full) { /* a connection request: use its listener */
     full = bpf_get_listener_sock(sk);
     sender->inherited = 1;
   }
@@ -58,14 +58,14 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_
   if (owner->cookie != cookie) sender->inherited = 1;
   sender->final = !sender->inherited && !owner->shared;
   sender->closed = sl_closed_while_open(owner, cookie);
-  barrier(); /* the owner whose cookie this is was written before it */
+  barrier(); /* the cookie is written after the rest of the owner */
   if (owner->shared) return sl_ask_for_datagram(full, tuple, sender);
   sender->process = sl_instance_of(owner);
   sender->process_class = owner->process_class;
   return sender->process ? SL_COUNTER_SENDER_FOUND : SL_COUNTER_SENDER_GONE;
 }
 
-/* Into this CPU's evaluation. Global for the same reason as sl_evaluate. */
+/* Writes into this CPU's evaluation. Global for the same reason as sl_evaluate. */
 __noinline int sl_find_sender(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
@@ -83,7 +83,7 @@ __noinline int sl_find_sender(struct __sk_buff* skb) {
   return 0;
 }
 
-/* The addresses of a packet, as socket look-ups want them. Returns their size. */
+/* The packet's addresses as input of a socket look-up. Returns their size. */
 static __always_inline __u32 sl_fill_socket_tuple(const struct sl_packet* packet, int with_source,
                                                   struct bpf_sock_tuple* to) {
   const struct sl_tuple* tuple = &packet->tuple;
@@ -106,7 +106,7 @@ static __always_inline __u32 sl_fill_socket_tuple(const struct sl_packet* packet
   return sizeof(to->ipv6);
 }
 
-/* One load for each member: the kernel refuses any other access to a socket. */
+/* One load for each member: the verifier refuses any other access to a socket. */
 static __always_inline int sl_is_connected_to(const struct bpf_sock* sk, const struct sl_packet* packet) {
   const volatile struct bpf_sock* to = sk;
   const __u8* src = packet->tuple.src.bytes;
@@ -141,7 +141,8 @@ static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct
   return 1;
 }
 
-/* Into this CPU's evaluation. Without the source where the connection before is still dying: who listens. */
+/* Writes into this CPU's evaluation. If a look-up with the source finds nothing, as while an old connection is closing,
+ * looks for the listener. */
 __noinline int sl_find_receiver(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
@@ -162,11 +163,11 @@ __noinline int sl_find_receiver(struct __sk_buff* skb) {
   return 0;
 }
 
-/* The decision, after sender and receiver were asked for where they have to be known. */
+/* The decision, with look-ups of sender and receiver where it needs them. */
 static __always_inline int sl_evaluate_skb(struct __sk_buff* skb, const struct sl_evaluation* j) {
   if (j->asks_receiver) sl_find_receiver(skb);
   int reason = sl_evaluate();
-  for (int i = 0; i < 3 && reason < 0; i++) { /* the receiver twice where an address has moved to another pod */
+  for (int i = 0; i < 3 && reason < 0; i++) { /* the receiver twice if an address has moved to another pod */
     if (reason == SL_ASK_SENDER)
       sl_find_sender(skb);
     else
