@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* tc ingress of the host end of a pod's veth: what the pod sends. */
+/* tc ingress of the host end of a pod's veth: packets that the pod sends. */
 #include "bpf/lib/hook.bpf.h"
 
 static __always_inline void sl_count_from_pod(const struct sl_evaluation* j, __u32 outcome) {
@@ -8,12 +8,12 @@ static __always_inline void sl_count_from_pod(const struct sl_evaluation* j, __u
 }
 
 static __always_inline int sl_redirect_to_pod(const struct sl_evaluation* j, __u32 outcome) {
-  sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* it will not pass tc_to_pod */
+  sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* the packet skips tc_to_pod */
   sl_count_event(SL_COUNTER_REDIRECT_PEER);
   return bpf_redirect_peer(j->to_ifindex, 0);
 }
 
-/* What is not plain. Global, so that the verifier checks it once. */
+/* For packets that are not plain. Global, so that the verifier checks it once. */
 __noinline int sl_from_pod_any(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* tc egress of the host end of a pod's veth: what the pod receives through the host's stack. */
+/* tc egress of the host end of a pod's veth: packets that the pod receives through the host's stack. */
 #include "bpf/lib/hook.bpf.h"
 
 static __always_inline int sl_end_to_pod(const struct sl_evaluation* j, int reason) {
@@ -9,7 +9,7 @@ static __always_inline int sl_end_to_pod(const struct sl_evaluation* j, int reas
   return reason > 0 ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
-/* What is not plain. Global, so that the verifier checks it once. */
+/* For packets that are not plain. Global, so that the verifier checks it once. */
 __noinline int sl_to_pod_any(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
@@ -25,11 +25,11 @@ int tc_to_pod(struct __sk_buff* skb) {
   if (!j) return TC_ACT_SHOT;
   struct sl_fast_packet plain;
   struct sl_sighting seen;
-  /* Not from elsewhere, and a socket of this namespace sends it. What the node makes of others' packets (fragments of
-   * what it put together, answers of its firewall) has no interface either, and no socket. */
+  /* From the node: no ingress interface, and a socket of this namespace. Packets that the node makes from received ones
+   * (fragments of a reassembled packet, answers of its firewall) have no interface either, but no socket. */
   j->from_node = from == 0 && skb->sk != 0;
   j->from_ifindex = from;
-  j->sender.has_socket = j->from_node; /* on its way through the node a packet may keep a pod's socket */
+  j->sender.has_socket = j->from_node; /* a forwarded packet may still have a pod's socket */
   if (skb->vlan_present) return sl_to_pod_any(skb);
   if (!sl_parse_fast((__u8*)(long)skb->data, (__u8*)(long)skb->data_end, &j->key, &plain)) return sl_to_pod_any(skb);
   sl_measure_fast(skb, j, plain.header);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* XDP on the node's network card: what comes in from the wire. Evaluates only what is for a local workload. */
+/* XDP on an uplink: packets that come in from the network. Evaluates only packets for local workloads. */
 #include "bpf/lib/hook.bpf.h"
 
 static __always_inline int sl_uplink_redirect(const struct sl_evaluation* j, __u32 outcome) {
-  sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* it will not pass tc_to_pod */
+  sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* the packet skips tc_to_pod */
   sl_count_event(SL_COUNTER_REDIRECT_DEVMAP);
   return bpf_redirect_map(&pod_devices, j->to_ifindex, XDP_DROP);
 }
@@ -14,8 +14,8 @@ static __always_inline int sl_uplink_drop(const struct sl_evaluation* j, __u32 r
   return XDP_DROP;
 }
 
-/* Whether it is for a local workload: what cannot be evaluated is dropped then. All else passes as it is, also what
- * nobody can read: the card is not ours alone, and no pod gets it without its own hook. */
+/* Whether a packet that cannot be evaluated is for a local workload: only then is it dropped. All other packets pass
+ * unchanged, even malformed ones: the card has other users too, and a pod's own hook sees all that the pod gets. */
 static __noinline int sl_is_for_pod(const struct sl_evaluation* j) {
   struct sl_address_value who;
   if (!j->packet.has_addresses) return 0;
@@ -28,18 +28,18 @@ static __always_inline int sl_uplink_pass(const struct sl_evaluation* j) {
   return XDP_PASS;
 }
 
-/* What is not plain. Global, so that the verifier checks it once. */
+/* For packets that are not plain. Global, so that the verifier checks it once. */
 __noinline int sl_uplink_any(struct xdp_md* ctx) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return XDP_DROP;
   int reason = sl_parse_xdp(ctx);
   if (!reason && j->packet.kind == SL_PACKET_CONTROL) return sl_uplink_pass(j);
-  /* Generic XDP comes after GRO, whose packets above 64 KiB have none (BIG TCP). */
+  /* Generic XDP runs after GRO, whose packets above 64 KiB have no length (BIG TCP). */
   if (!reason && j->packet.no_length && j->size.bytes <= 65535u + j->packet.l3_offset) reason = SL_DROP_MALFORMED_IPV4;
   const int is_evaluated = !reason;
   if (is_evaluated) reason = sl_evaluate();
-  if (reason == SL_ASK_RECEIVER) return sl_uplink_pass(j); /* sockets can be asked at tc/to_pod, which decides then */
+  if (reason == SL_ASK_RECEIVER) return sl_uplink_pass(j); /* tc/to_pod can look up sockets, and decides then */
   if (reason && (!is_evaluated || reason == SL_DROP_FRAGMENT_NOT_FOUND) && !sl_is_for_pod(j)) return sl_uplink_pass(j);
   if (reason) return sl_uplink_drop(j, reason);
   __u32 outcome = sl_outcome(reason, j);
@@ -54,12 +54,13 @@ int xdp_uplink(struct xdp_md* ctx) {
   if (!j) return XDP_DROP;
   __u8* data = (__u8*)(long)ctx->data;
   const __u8* data_end = (__u8*)(long)ctx->data_end;
-  struct sl_fast_packet* plain = &j->plain; /* not on the stack, of which Linux 6.1 counts 32 bytes at a time */
+  struct sl_fast_packet* plain = &j->plain; /* not on the stack, which Linux 6.1 counts in steps of 32 bytes */
   struct sl_sighting seen;
   j->size.packets = 1;
   j->size.bytes = data_end - data;
   j->route_length = data_end - data - SL_ETH_LEN;
-  j->may_route = j->route_length <= 65535 && sl_is_for_router_xdp(data, data_end, j); /* else longer than any route's */
+  j->may_route =
+      j->route_length <= 65535 && sl_is_for_router_xdp(data, data_end, j); /* else longer than any route's MTU */
   if (!sl_parse_fast(data, data_end, &j->key, plain)) return sl_uplink_any(ctx);
   int reason = sl_evaluate_fast(j, 0, plain, &seen);
   if (reason == SL_NOT_PLAIN) return sl_uplink_any(ctx);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Frame -> struct sl_packet. Helper-free: the same code is compiled natively for replay, unit tests and fuzzing.
- * Up to two VLAN tags, IPv4 with options, IPv6 with up to eight extension headers, TCP, UDP, SCTP, ICMP, ICMPv6,
- * fragments, and ICMP errors with the tuple they carry. Every length is checked; what does not fit has a drop reason.
+ * Frame -> struct sl_packet. Helper-free: the same code is compiled natively for replay, unit tests and fuzzing. Up to
+ * two VLAN tags, IPv4 with options, IPv6 with up to eight extension headers, TCP, UDP, SCTP, ICMP, ICMPv6, fragments,
+ * and ICMP errors with the tuple that they quote. Every length is checked; a frame that does not fit gets a drop
+ * reason.
  */
 #ifndef SLUICE_PARSE_BPF_H
 #define SLUICE_PARSE_BPF_H
@@ -21,44 +22,45 @@ enum sl_packet_kind {
   SL_PACKET_CONTROL = 1, /* ARP, neighbour discovery, multicast membership: evaluated by bpf/lib/control.bpf.h */
 };
 
-/* Link control by what it claims. */
+/* Kinds of link control, by their claims. */
 enum sl_control {
   SL_CONTROL_NONE = 0,
   SL_CONTROL_ARP,       /* the sender has `target` */
-  SL_CONTROL_PROBE,     /* ARP without a sender's address: the sender would like to have `target` */
-  SL_CONTROL_SOLICIT,   /* neighbour solicitation: nothing but its source; without one it would like to have `target` */
+  SL_CONTROL_PROBE,     /* ARP without a sender's address: the sender wants to use `target` */
+  SL_CONTROL_SOLICIT,   /* neighbour solicitation: claims its source only; without a source, the sender wants to use
+                           `target` */
   SL_CONTROL_ADVERTISE, /* neighbour advertisement: the sender has `target` */
-  SL_CONTROL_REPORT,    /* router solicitation, multicast membership report: nothing but its source */
+  SL_CONTROL_REPORT,    /* router solicitation, multicast membership report: claims its source only */
   SL_CONTROL_ROUTER,    /* the sender is a router: advertisement, redirect, multicast query */
 };
 
 enum sl_fragment { SL_FRAGMENT_NONE = 0, SL_FRAGMENT_FIRST = 1, SL_FRAGMENT_LATER = 2 };
 
-/* One direction's addresses and ports as they stand in a header. Network byte order. */
+/* One direction's addresses and ports as in a header. Network byte order. */
 struct sl_tuple {
   struct sl_addr src;
   struct sl_addr dst;
   __be16 src_port;
   __be16 dst_port;
   __u8 protocol;
-  __u8 icmp_answer; /* ICMP: a reply to what the other end asked */
+  __u8 icmp_answer; /* ICMP: a reply to a request of the other end */
   __u8 pad[2];
 };
 
-/* Where a network header led. */
+/* Result of parsing a network header. */
 struct sl_l3 {
   __u16 l4_offset; /* from the start of the frame */
   __u8 next;       /* protocol at l4_offset */
   __u8 fragment;   /* enum sl_fragment */
   __u8 hop_limit;
   __u8 pad;
-  __u16 l4_bytes; /* from l4_offset to the packet's end, as the network header says */
+  __u16 l4_bytes; /* from l4_offset to the packet's end, by the network header */
 };
 
 struct sl_packet {
   struct sl_tuple tuple;
-  struct sl_tuple inner; /* of the packet that an ICMP error is about, as that packet had it */
-  struct sl_addr target; /* of link control: what it is about; not set without */
+  struct sl_tuple inner; /* of the packet that an ICMP error quotes, in that packet's direction */
+  struct sl_addr target; /* the address that link control is about; else not set */
   struct sl_l3 l3;
   struct sl_l3 inner_l3;
   __be32 fragment_id;
@@ -73,13 +75,13 @@ struct sl_packet {
   __u8 icmp_code;
   __u8 is_icmp_error; /* inner is set */
   __u8 has_vlan;
-  __u8 truncated;         /* bytes were missing at the end of what could be read: hence the reason, or no inner */
+  __u8 truncated;         /* the readable bytes ended too early: the cause of the drop reason, or of no inner */
   __u8 l4_length;         /* of the TCP or UDP header; else 0 */
   __u8 control;           /* enum sl_control */
-  __u8 control_ok;        /* has the form in which a host sends it: lengths, code, options, destination */
-  __u8 has_addresses;     /* those of tuple are set, whatever is wrong with the rest */
-  __u8 no_length;         /* IPv4 total length 0: right for a GSO packet above 64 KiB only */
-  __u8 fragment_protocol; /* what all fragments of a packet have in common (sl_fragment_hash) */
+  __u8 control_ok;        /* has the form that hosts send: lengths, code, options, destination */
+  __u8 has_addresses;     /* the addresses in tuple are set, even if the rest is malformed */
+  __u8 no_length;         /* IPv4 total length 0: valid only for a GSO packet above 64 KiB */
+  __u8 fragment_protocol; /* the same in all fragments of a packet (sl_fragment_hash) */
   __u8 to_group;          /* a frame for several receivers */
 };
 
@@ -115,15 +117,15 @@ struct sl_packet {
 #define SL_NTOHS(x) ((__u16)(x))
 #endif
 
-/* The bytes at `offset`, or null when fewer than `size` can be read. */
+/* The bytes at `offset`, or null if fewer than `size` can be read. */
 SL_INLINE const __u8* sl_bytes_at(const void* data, const void* data_end, __u32 offset, __u32 size) {
   const __u8* p = (const __u8*)data + offset;
   if (p + size > (const __u8*)data_end) return 0;
   return p;
 }
 
-/* Words, wherever they begin. BPF C would move them byte by byte, did it not take them for aligned; and what is written
- * in pieces is slow to read as a whole a moment later. */
+/* Words at any address. In BPF they claim alignment, or clang would copy byte by byte; byte stores followed by a word
+ * load also defeat store forwarding. */
 #ifdef __bpf__
 #define SL_WORD_ACCESS(type, name)                                         \
   SL_INLINE type sl_load_##name(const void* p) { return *(const type*)p; } \
@@ -177,7 +179,7 @@ SL_INLINE int sl_parse_ipv4(const void* data, const void* data_end, __u32 offset
   sl_set_ipv4(&tuple->dst, sl_load_be32(ip + 16));
   tuple->protocol = ip[9];
   packet->has_addresses = 1;
-  if (!total && ip[9] == SL_IPPROTO_TCP) packet->no_length = 1; /* who has the packet says whether that is right */
+  if (!total && ip[9] == SL_IPPROTO_TCP) packet->no_length = 1; /* the caller knows whether that is valid */
   if (header < SL_IPV4_LEN || (total < header && !packet->no_length)) return SL_DROP_MALFORMED_IPV4;
   __u16 fragment_field = sl_read16(ip + 6);
   __u16 fragment_offset = fragment_field & 0x1fff;
@@ -197,12 +199,12 @@ SL_INLINE int sl_is_extension(__u8 next) {
   return next < 64 && (extensions >> next & 1);
 }
 
-/* Farthest that a transport header may be from the start of the frame. */
+/* Largest offset of a transport header from the start of the frame. */
 #define SL_MAX_L4_OFFSET 0x3fff
 
 /*
- * Steps over one extension header. What is known of the position is read from and written to memory, so that the
- * verifier sees the same state at each step and does not follow every combination of headers.
+ * Steps over one extension header. The position is kept in memory, so that the verifier sees the same state at each
+ * step and does not explore every combination of headers.
  */
 SL_INLINE int sl_step_extension(const void* data, const void* data_end, volatile struct sl_l3* l3,
                                 struct sl_packet* packet) {
@@ -256,14 +258,14 @@ SL_INLINE int sl_parse_ipv6(const void* data, const void* data_end, __u32 offset
   return SL_DROP_NONE;
 }
 
-/* RFC 792 and RFC 4443: errors quote the packet they are about. */
+/* RFC 792 and RFC 4443: errors quote the packet that caused them. */
 SL_INLINE int sl_is_icmp_error(__u8 protocol, __u8 type) {
   if (protocol == SL_IPPROTO_ICMP) return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
   return type < 128;
 }
 
 /* Requests and replies that carry an identifier: echo, timestamp, information, address mask, extended echo (RFC 792,
- * 950, 8335); of ICMPv6 echo, node information, extended echo (RFC 4443, 4620, 8335). */
+ * 950, 8335); ICMPv6: echo, node information, extended echo (RFC 4443, 4620, 8335). */
 SL_INLINE int sl_is_icmp_answer(__u8 protocol, __u8 type) {
   if (protocol == SL_IPPROTO_ICMP) return type == 0 || type == 14 || type == 16 || type == 18 || type == 43;
   return protocol == SL_IPPROTO_ICMPV6 && (type == 129 || type == 140 || type == 161);
@@ -274,7 +276,7 @@ SL_INLINE int sl_is_icmp_question(__u8 protocol, __u8 type) {
   return protocol == SL_IPPROTO_ICMPV6 && (type == 128 || type == 139 || type == 160);
 }
 
-/* The identifier stands for both ports. */
+/* Uses the identifier as both ports. */
 SL_INLINE void sl_parse_icmp_identifier(const __u8* icmp, struct sl_tuple* tuple) {
   tuple->icmp_answer = sl_is_icmp_answer(tuple->protocol, icmp[0]);
   if (tuple->icmp_answer || sl_is_icmp_question(tuple->protocol, icmp[0]))
@@ -287,7 +289,7 @@ SL_INLINE int sl_is_link_control(__u8 type, __u8 hop_limit) {
   return (type == 130 || type == 131 || type == 132 || type == 143) && hop_limit == 1;
 }
 
-/* ff02::WORD, what all nodes (1), all routers (2) and so on listen to. */
+/* The group ff02::WORD: all nodes (1), all routers (2) and so on. */
 SL_INLINE int sl_is_link_group(const struct sl_addr* addr, __u64 word) {
   return sl_load_u64(addr->bytes) == SL_HTONLL(0xff02ULL << 48) && sl_load_u64(addr->bytes + 8) == SL_HTONLL(word);
 }
@@ -308,15 +310,15 @@ SL_INLINE int sl_is_same_mac(const __u8* a, const __u8* b) {
   return sl_load_be32(a) == sl_load_be32(b) && sl_load_be16(a + 4) == sl_load_be16(b + 4);
 }
 
-/* An option of neighbour discovery with the link-layer address that the frame came from. */
+/* Whether a neighbour discovery option has the frame's source MAC address. */
 SL_INLINE int sl_is_own_link_option(const __u8* option, __u8 type, const __u8* eth) {
   return option[0] == type && option[1] == 1 && sl_is_same_mac(option + 2, eth + 6);
 }
 
-#define SL_ND_NEIGHBOUR 24 /* of a neighbour solicitation or advertisement without options */
-#define SL_ND_OPTION 8     /* of those that say a link-layer address, and of RFC 7527's nonce */
+#define SL_ND_NEIGHBOUR 24 /* length of a neighbour solicitation or advertisement without options */
+#define SL_ND_OPTION 8     /* length of a link-layer address option, and of RFC 7527's nonce */
 
-/* RFC 4861, 7.1 and 7.2, for what comes from a host. */
+/* RFC 4861, 7.1 and 7.2, for messages from a host. */
 SL_INLINE void sl_parse_neighbour(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
   const struct sl_tuple* tuple = &packet->tuple;
   const int is_solicit = packet->icmp_type == 135, from_nobody = sl_is_unspecified(&tuple->src);
@@ -380,8 +382,7 @@ SL_INLINE void sl_parse_mld(const void* data, const void* data_end, __u32 offset
   packet->control_ok = packet->icmp_type == 131 ? sl_is_same_addr(dst, &packet->target) : sl_is_link_group(dst, 2);
 }
 
-/* ICMPv6 that is link control. None of it may be fragmented (RFC 6980), and it has no extension headers but MLD's
- * router alert. */
+/* ICMPv6 link control. It may not be fragmented (RFC 6980), and has no extension headers except MLD's router alert. */
 SL_INLINE void sl_parse_control6(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
   const __u32 extensions = packet->l3.l4_offset - packet->l3_offset - SL_IPV6_LEN;
   const __u8 type = packet->icmp_type;
@@ -398,7 +399,7 @@ SL_INLINE void sl_parse_control6(const void* data, const void* data_end, __u32 o
     packet->control_ok = 0;
 }
 
-/* IGMP on the link (RFC 2236, 3376). Other IGMP is for policy. */
+/* IGMP on the link (RFC 2236, 3376). Policy is evaluated for other IGMP. */
 SL_INLINE void sl_parse_igmp(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
   const __be32 dst = sl_load_be32(packet->tuple.dst.bytes + 12);
   const __u8* igmp = sl_bytes_at(data, data_end, offset, 8);
@@ -434,7 +435,7 @@ SL_INLINE void sl_parse_arp(const void* data, const void* data_end, __u32 offset
                        sl_is_same_mac(arp + 8, eth + 6) && (operation == 1 || (operation == 2 && sender));
 }
 
-/* The quoted packet: its addresses and, where 8 bytes of its transport header came along, its ports. */
+/* The quoted packet: its addresses and, if 8 bytes of its transport header are present, its ports. */
 SL_INLINE void sl_parse_inner(const void* data, const void* data_end, __u32 offset, struct sl_packet* packet) {
   struct sl_tuple* inner = &packet->inner;
   struct sl_l3* l3 = &packet->inner_l3;
@@ -462,7 +463,7 @@ SL_INLINE void sl_parse_inner(const void* data, const void* data_end, __u32 offs
   packet->is_icmp_error = 1;
 }
 
-/* What a segment takes of the sequence numbers. RFC 9293, 3.4. Where there is no length, as if it had no payload. */
+/* How many sequence numbers a segment uses (RFC 9293, 3.4). Without a length, as if it had no payload. */
 SL_INLINE __u32 sl_tcp_space(const struct sl_packet* packet) {
   const __u32 bytes = packet->no_length ? 0 : packet->l3.l4_bytes, header = packet->l4_length;
   return (bytes > header ? bytes - header : 0) + !!(packet->tcp_flags & SL_TCP_SYN) +
@@ -496,7 +497,7 @@ SL_INLINE int sl_parse_l4(const void* data, const void* data_end, __u32 offset, 
   if (tuple->protocol == SL_IPPROTO_ICMP || tuple->protocol == SL_IPPROTO_ICMPV6) {
     const __u8* icmp = sl_bytes_at(data, data_end, offset, 8);
     if (!icmp) {
-      /* Some ICMPv6 messages have 4 bytes only; none of those that matter here has. */
+      /* Some ICMPv6 messages have only 4 bytes, but none that matters here. */
       packet->truncated = 1;
       return SL_DROP_MALFORMED_L4;
     }
@@ -518,7 +519,8 @@ SL_INLINE int sl_parse_l4(const void* data, const void* data_end, __u32 offset, 
   return SL_DROP_NONE;
 }
 
-/* Before each parse: what it sets only where the packet has it. The rest it sets before anybody reads it. */
+/* Before each parse: resets the fields that sl_parse sets only for some packets. All others are set before they are
+ * read. */
 SL_INLINE void sl_reset_packet(struct sl_packet* packet) {
   packet->tuple.src_port = packet->tuple.dst_port = 0;
   packet->tuple.icmp_answer = 0;
@@ -527,7 +529,8 @@ SL_INLINE void sl_reset_packet(struct sl_packet* packet) {
   __builtin_memset(&packet->fragment_id, 0, sizeof(*packet) - __builtin_offsetof(struct sl_packet, fragment_id));
 }
 
-/* From the Ethernet header on. `packet` must be reset. Returns SL_DROP_NONE or why the frame cannot be evaluated. */
+/* Parses a frame from its Ethernet header on. `packet` must be reset. Returns SL_DROP_NONE, or the reason why the frame
+ * cannot be evaluated. */
 SL_INLINE int sl_parse(const void* data, const void* data_end, struct sl_packet* packet) {
   const __u8* eth = sl_bytes_at(data, data_end, 0, SL_ETH_LEN);
   if (!eth) {
