@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Who sends datagrams. While one process does, the socket's owner says it. Where several do, as the workers of a DNS
- * server, the socket may have another owner by the time that the packet path sees a datagram; so from the second sender
- * on each destination has its sender (bpf/lib/datagram_senders.bpf.h), and every such packet asks.
+ * Senders of datagrams. While one process sends by a socket, it is the socket's owner. If several do, as the workers of
+ * a DNS server, the owner may change before the packet path sees a datagram. So from the second sender on, the socket
+ * has a sender for each destination (bpf/lib/datagram_senders.bpf.h), and every packet looks it up.
  */
 #ifndef SLUICE_DATAGRAM_BPF_H
 #define SLUICE_DATAGRAM_BPF_H
@@ -18,10 +18,11 @@
 #define SL_EXTENSION_HEADERS_MAX 8
 
 static __always_inline bool is_extension(__u8 protocol) {
-  return protocol == 0 || protocol == 43 || protocol == 60; /* hop by hop, routing, destination; not yet a fragment */
+  return protocol == 0 || protocol == 43 ||
+         protocol == 60; /* hop-by-hop, routing, destination; the packet is not fragmented yet */
 }
 
-/* From the IP header on. False: not to be told from another destination. */
+/* Reads the IP header and the headers after it. False: the destination cannot be read. */
 static __always_inline bool fill_destination(struct __sk_buff* skb, struct sl_destination* to) {
   __u32 at;
   if (skb->protocol == bpf_htons(0x0800)) {
@@ -50,7 +51,7 @@ static __always_inline bool fill_destination(struct __sk_buff* skb, struct sl_de
 
 static __always_inline struct sl_datagram_senders* senders_of(struct bpf_sock* sk) {
   struct sl_datagram_senders* senders = bpf_sk_storage_get(&datagram_senders, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-  return senders ?: bpf_sk_storage_get(&datagram_senders, sk, 0, 0); /* another CPU's was first */
+  return senders ?: bpf_sk_storage_get(&datagram_senders, sk, 0, 0); /* another CPU created it first */
 }
 
 static __always_inline void note_sender(struct __sk_buff* skb, struct bpf_sock* sk, const struct sl_socket_owner* owner,

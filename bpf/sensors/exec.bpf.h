@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* A program was executed: the new image stands, its first instruction is still to come. `task` is current. */
+/* A program was executed: the new image is in place, but has not run yet. `task` is current. */
 #ifndef SLUICE_EXEC_BPF_H
 #define SLUICE_EXEC_BPF_H
 
 #include "bpf/sensors/record.bpf.h"
 
-/* per_clear is set where set-ID bits or file capabilities were honoured. */
+/* per_clear is set if set-ID bits or file capabilities took effect. */
 static __always_inline __u32 privilege_flags(struct task_struct* task, struct linux_binprm* bprm, bool known) {
   if (SL_READ(known, bprm, per_clear) == 0) return 0;
   const __u16 mode = SL_LOAD(task, mm, exe_file, f_inode, i_mode);
@@ -15,7 +15,8 @@ static __always_inline __u32 privilege_flags(struct task_struct* task, struct li
   return flags;
 }
 
-/* Where the file asked for and the interpreter differ. As the caller wrote it: perhaps relative to the directory. */
+/* If the executed file and the interpreter differ. As the caller wrote it, perhaps relative to the working
+ * directory. */
 static __always_inline void append_script(struct sl_scratch* scratch, const char* file) {
   const __u32 offset = scratch->length;
   if (offset > SL_PROCESS_DATA_MAX - SL_PAGE) return;
@@ -26,8 +27,8 @@ static __always_inline void append_script(struct sl_scratch* scratch, const char
   scratch->length = offset + size - 1;
 }
 
-/* An interpreter that does nothing but execute another program, which then runs the script: "#!/usr/bin/env python3".
- * By its name in the script's first line, as it may be a link to something larger. */
+/* Whether the interpreter only executes another program, which then runs the script: "#!/usr/bin/env python3". By its
+ * name in the script's first line, as env may be a link to a multi-call binary. */
 static __always_inline bool is_env(struct sl_scratch* scratch, const char* interpreter) {
   const long size = bpf_probe_read_kernel_str(scratch->name, sizeof(scratch->name), interpreter);
   if (size < 5 || size > (long)sizeof(scratch->name)) return false;
@@ -39,8 +40,8 @@ static __always_inline bool is_env(struct sl_scratch* scratch, const char* inter
   return name[0] == '/' && name[1] == 'e' && name[2] == 'n' && name[3] == 'v';
 }
 
-/* The program of the current task: its path, and what policy knows of it. Returns the class that it is known to make of
- * the class `before`; 0: it has to be found, by the path in `program` and its length. */
+/* Appends the path of the current task's program. Returns the class after `before` and this program, if it is cached;
+ * 0: it must be looked up, by the path in `program` and its length. */
 __noinline sl_process_class_number append_program(__u32 index, sl_process_class_number before, bool script) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   struct task_struct* task = bpf_get_current_task_btf();
@@ -54,7 +55,7 @@ __noinline sl_process_class_number append_program(__u32 index, sl_process_class_
   return 0;
 }
 
-/* What a record has behind its programs. */
+/* Appends the texts after the programs. */
 __noinline int append_rest(__u32 index) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   struct task_struct* task = bpf_get_current_task_btf();
@@ -65,7 +66,7 @@ __noinline int append_rest(__u32 index) {
   return 0;
 }
 
-/* Describes the new instance, as one of the class of the instance that it ends; returns that one's id. `told`: the
+/* Describes the new instance, still with the previous instance's class; returns the previous instance's id. `told`: the
  * instance is known already, from the iterator or from an earlier agent's probes that are about to end. */
 static __always_inline sl_process_id begin_instance(struct task_struct* task, __u32 tgid, __u32 flags,
                                                     struct sl_process* process, bool* told, bool* is_new) {
@@ -123,7 +124,7 @@ static __always_inline int on_exec(struct task_struct* task, struct linux_binprm
   const char* interpreter = SL_READ(known, bprm, interp);
   const bool script = file != interpreter, by_env = !script && process.flags & SL_PROCESS_SCRIPT_BY_ENV;
   sl_process_class_number number = append_program(index, process.process_class, script || by_env);
-  if (!number) find_program(index, scratch->program_length, false); /* not from there, for the stack */
+  if (!number) find_program(index, scratch->program_length, false); /* called here, not there, to save stack */
   if (script) {
     append_script(scratch, file);
     process.flags &= ~SL_PROCESS_SCRIPT_BY_ENV;

@@ -13,8 +13,8 @@ static __always_inline int on_exit(struct task_struct* task) {
   process.start_ns = 0;
   const struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
   if (entry && entry->birth_ns == process.birth_ns) process = *entry;
-  /* Two last threads may both find the group dead: the deletion tells who is the one. Without an entry, as when the
-   * table was full, user space does. */
+  /* Two last threads may both find the group dead: only the one that deletes the entry reports the exit. Without an
+   * entry, as when the table was full, user space drops the duplicate. */
   if (entry && !remove_process(tgid, process.share)) return 0;
   const __u32 share = entry ? process.share : task_share(task, true);
   struct sl_process_exit* exit = reserve_event(sizeof(*exit), SL_PROCESS_EVENT_EXIT, share, process.cgroup);

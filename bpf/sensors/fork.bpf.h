@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* A process was forked, and has not run yet. Threads are no processes. */
+/* A process was forked, and has not run yet. Threads are not reported. */
 #ifndef SLUICE_FORK_BPF_H
 #define SLUICE_FORK_BPF_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Which patterns a path matches: all of both epochs in one walk, a step each for a byte, a star or a retry. Where a
- * byte does not match, the last `*` takes one more, or else the last `**`; earlier ones need no retry, since what they
- * could take more of, the later one can. A pattern of a directory that is a link on a merged /usr is tried once more on
- * what the path says below /usr. policy/network/glob.cc is the specification; tests hold the two together.
+ * Matches a path against all patterns of both epochs in one walk, with one step for each byte, star or retry. If a byte
+ * does not match, the last `*` takes one more byte, else the last `**`; earlier stars need no retry, because the later
+ * one can take those bytes too. A pattern for a directory that is a link on a merged /usr is also tried on the part of
+ * the path below /usr. policy/network/glob.cc is the specification; tests compare the two.
  */
 #ifndef SLUICE_GLOB_BPF_H
 #define SLUICE_GLOB_BPF_H
@@ -13,7 +13,7 @@
 #define SL_GLOB_STEPS_MAX (1 << 17)
 #define SL_PATTERN_COUNT (SL_EPOCHS * SL_MAX_PROGRAM_PATTERNS)
 #define SL_NO_STAR (~0u)
-#define SL_USR_LENGTH 4 /* of "/usr" */
+#define SL_USR_LENGTH 4 /* length of "/usr" */
 
 struct glob_walk {
   __u64 matches[SL_EPOCHS];
@@ -21,10 +21,11 @@ struct glob_walk {
   __u32 length;  /* of the path */
   __u32 pattern; /* index in program_patterns */
   __u32 in_pattern, in_path;
-  __u32 star, star_taken; /* behind the last `*` in the pattern, and what it took up to in the path */
-  __u32 any, any_taken;   /* likewise for `**` */
-  __u32 is_below_usr;     /* the path is */
-  __u32 tries_below_usr;  /* this is the pattern's second try */
+  __u32 star,
+      star_taken;       /* positions after the last `*`: in the pattern, and in the path after the bytes that it took */
+  __u32 any, any_taken; /* the same for `**` */
+  __u32 is_below_usr;   /* the path is below /usr */
+  __u32 tries_below_usr; /* this is the pattern's second try */
 };
 
 static __always_inline void begin_pattern(struct glob_walk* walk, __u32 in_path) {
@@ -39,7 +40,7 @@ static __always_inline void next_pattern(struct glob_walk* walk) {
   begin_pattern(walk, 0);
 }
 
-/* Begins with /bin/, /sbin/, /lib/, /lib32/ or /lib64/. */
+/* Whether it begins with /bin/, /sbin/, /lib/, /lib32/ or /lib64/. */
 static __always_inline bool is_merged(const char* text) {
   if (text[1] == 'b') return text[2] == 'i' && text[3] == 'n' && text[4] == '/';
   if (text[1] == 's') return text[2] == 'b' && text[3] == 'i' && text[4] == 'n' && text[5] == '/';
@@ -98,7 +99,7 @@ static long glob_step(__u32 step, void* context) {
   return 0;
 }
 
-/* Of the path in `program` of the scratch. False: that took more steps than there are. */
+/* The patterns that the path in the scratch's `program` matches. False: it took more than SL_GLOB_STEPS_MAX steps. */
 static __always_inline bool match_patterns(__u32 scratch, __u32 length, __u64* matches) {
   const __u32 zero = unknown_zero;
   const struct sl_scratch* of = bpf_map_lookup_elem(&process_scratch, &scratch);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The members of kernel structures that the sensors read, and no more. CO-RE finds their places in the running kernel
- * by name when the object is loaded, so order and size here mean nothing. Members that only some kernels have are in
- * structures with a ___ suffix, which CO-RE ignores, and are asked for with bpf_core_field_exists.
+ * The members of kernel structures that the sensors read, and no more. CO-RE finds their offsets in the running kernel
+ * by name when the object is loaded, so order and size here do not matter. Members that only some kernels have are in
+ * structures with a ___ suffix, which CO-RE ignores; bpf_core_field_exists tests for them.
  */
 #ifndef SLUICE_KERNEL_TYPES_BPF_H
 #define SLUICE_KERNEL_TYPES_BPF_H

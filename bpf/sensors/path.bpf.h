@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Paths as bpf_d_path would give them, which tracepoints and kprobes may not call: from the file up to the root of the
- * current task, through mount points, written from the end of a buffer to its beginning.
+ * Paths as from bpf_d_path, which tracepoints and kprobes may not call: from the file up to the root of the current
+ * task, across mount points. Written from the end of a buffer to its beginning.
  */
 #ifndef SLUICE_PATH_BPF_H
 #define SLUICE_PATH_BPF_H
@@ -37,7 +37,7 @@ static __always_inline bool prepend(struct path_text* text, const void* name, __
   }
   __u32 at = text->begin - length - 1;
   text->begin = at;
-  barrier_var(at); /* it is below already, which the verifier of 6.1 does not see: */
+  barrier_var(at); /* the bound holds already, but the verifier of 6.1 does not see it */
   barrier_var(length);
   at &= SL_PATH_END;
   scratch->path[at] = '/';
@@ -54,7 +54,7 @@ struct file_walk {
   struct vfsmount* root_mount;
 };
 
-/* The same pointer, of which the verifier does not know what it points to: one to before it would be refused. */
+/* The same pointer without its type: the verifier refuses a typed pointer to memory before the object. */
 static __always_inline void* forget_type(struct sl_scratch* scratch, const void* pointer) {
   *(const void* volatile*)&scratch->untyped = pointer;
   return (void*)*(const void* volatile*)&scratch->untyped;
@@ -70,7 +70,7 @@ struct mount_point {
   struct dentry* root;
 };
 
-/* By one read where the three lie side by side, which they do in all kernels so far. */
+/* With one read if the three members are adjacent, as in all kernels so far. */
 static __always_inline void read_mount(struct mount* mount, struct mount_point* point) {
   const __u64 first = bpf_core_field_offset(struct mount, mnt_parent);
   const __u64 root = bpf_core_field_offset(struct mount, mnt) + bpf_core_field_offset(struct vfsmount, mnt_root);
@@ -84,7 +84,7 @@ static __always_inline void read_mount(struct mount* mount, struct mount_point* 
   point->root = BPF_CORE_READ(mount, mnt.mnt_root);
 }
 
-/* One component of the path in the mount that holds the file, whose dentries the verifier knows as such. */
+/* One component of the path in the file's own mount, where the verifier knows the dentries' type. */
 static long walk_known(__u32 index, void* context) {
   struct file_walk* walk = context;
   struct dentry* dentry = walk->dentry; /* CO-RE would look for file_walk in the kernel */
@@ -105,7 +105,7 @@ static long walk_file(__u32 index, void* context) {
   if (dentry == walk->root_dentry && on == walk->root_mount) return 1;
   struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
   const bool at_root = dentry == walk->mount_root;
-  if (dentry == parent && !at_root) { /* a file without directory, as memfd's */
+  if (dentry == parent && !at_root) { /* a file without a directory, as from memfd */
     walk->text.detached = 1;
     prepend(&walk->text, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len));
     return 1;
@@ -130,7 +130,7 @@ static long walk_file(__u32 index, void* context) {
   return 0;
 }
 
-/* As the root of `task` shows it; `whole`: as the root of its mount namespace does. */
+/* The path from the root of `task`; `whole`: from the root of its mount namespace. */
 static __always_inline void write_file_path(struct task_struct* task, struct dentry* dentry, struct vfsmount* mount,
                                             struct path_text* text, bool whole) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &text->scratch);
@@ -160,7 +160,7 @@ static __always_inline __u64 mounts_of(struct sl_scratch* scratch, struct vfsmou
   return mounts_number((__u64)BPF_CORE_READ(real_mount(forget_type(scratch, mount)), mnt_ns));
 }
 
-/* Of what `task` runs. False: nothing, as a kernel thread. */
+/* The path of the program of `task`. False: it has none, as a kernel thread. */
 static __always_inline bool write_binary_path(struct task_struct* task, struct path_text* text, bool whole) {
   struct file* file = SL_LOAD(task, mm, exe_file);
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &text->scratch);
@@ -171,7 +171,7 @@ static __always_inline bool write_binary_path(struct task_struct* task, struct p
   return true;
 }
 
-/* The path names the file for whoever has this home. */
+/* Whether the path names the file in this home. */
 static __always_inline bool is_at_home(const struct sl_scratch* scratch, const struct path_text* text, __u64 home) {
   return !text->truncated && !text->detached && scratch->mounts == home;
 }
@@ -211,7 +211,8 @@ static __always_inline struct kernfs_node* subsystem_node(struct task_struct* ta
   return state ? SL_LOAD(state, cgroup, kn) : NULL;
 }
 
-/* In the default hierarchy; a task that is at its root is looked for where version 1 hierarchies keep containers. */
+/* The path in the default hierarchy. If the task is at its root, the path in a version 1 hierarchy that container
+ * runtimes use. */
 static __always_inline void write_cgroup_path(struct task_struct* task, struct path_text* text) {
   struct cgroup_walk walk = {
       .text = empty_text(text->scratch),

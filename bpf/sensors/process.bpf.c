@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The sensors' entry points: two back ends over one body. The loader takes those of one back end.
+ * The sensors' entry points, in two back ends with shared code. The loader loads those of one back end.
  *
  *            tracepoints              kprobes                runs
  *   exec     sched_process_exec       finalize_exec          after the point of no return, arguments in place
@@ -47,7 +47,7 @@ int iterate_tasks(struct bpf_iter__task* ctx) {
   return task ? on_task(ctx->meta->seq, task) : 0;
 }
 
-/* No map and no function has it in its type: for the BTF that tests compare with C++. */
+/* No map or function uses this type: this puts it into the BTF that tests compare with C++. */
 const struct sl_process_exit* exit_record_for_btf __attribute__((unused));
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Gives processes their class. A class under construction is the scratch's `process_class`. */
+/* Assigns classes to processes. A class under construction is in the scratch's `process_class`. */
 #ifndef SLUICE_PROCESS_CLASS_BPF_H
 #define SLUICE_PROCESS_CLASS_BPF_H
 
@@ -7,7 +7,7 @@
 
 #define SL_LIVING_ANCESTORS_MAX 32
 
-/* To what is known of somebody's ancestors. */
+/* Adds an ancestor to a class's facts. */
 static __always_inline void add_ancestor(struct sl_process_class* to, __u32 program) {
   for (int i = 0; i < SL_MAX_ANCESTORS; i++) {
     if (to->facts.ancestors[i] == program) return;
@@ -34,16 +34,16 @@ static __always_inline sl_process_class_number class_number(struct sl_process_cl
       note_added(SL_SHARED_CLASSES, want->share, 1);
       return fresh;
     }
-    bpf_map_delete_elem(&process_classes, &fresh); /* another CPU came first, or there is no room */
+    bpf_map_delete_elem(&process_classes, &fresh); /* another CPU was first, or there is no room */
     known = bpf_map_lookup_elem(&process_class_numbers, &want->facts);
   }
   return known ? *known : 0;
 }
 
-/* Tells the agent that the class is in use. */
+/* Marks the class as used, for the agent. */
 static __always_inline void note_use(struct sl_process_class* class) { class->used_ns = bpf_ktime_get_ns(); }
 
-/* A process is going to have it. 0: the agent has just forgotten the class. */
+/* Marks a class that a process will get. 0: the agent has just removed it. */
 static __always_inline sl_process_class_number use_class(sl_process_class_number number) {
   struct sl_process_class* class = bpf_map_lookup_elem(&process_classes, &number);
   if (!class) return 0;
@@ -51,7 +51,7 @@ static __always_inline sl_process_class_number use_class(sl_process_class_number
   return number;
 }
 
-/* What children of a class have behind them: its ancestors, its program and its script. */
+/* The ancestors of a class's children: its own ancestors, its program and its script. */
 static __always_inline void inherit(struct sl_process_class* child, const struct sl_process_class* parent) {
   __builtin_memcpy(child, parent, sizeof(*child));
   if (parent->facts.program)
@@ -62,7 +62,7 @@ static __always_inline void inherit(struct sl_process_class* child, const struct
   for (int epoch = 0; epoch < SL_EPOCHS; epoch++) child->ancestors[epoch] |= parent->binaries[epoch];
 }
 
-/* The class of a forked child, which `share` may have to pay for. */
+/* The class of a forked child; a new class counts in `share`. */
 static __always_inline sl_process_class_number forked_class(sl_process_class_number of, __u32 share) {
   struct sl_process_class* parent = bpf_map_lookup_elem(&process_classes, &of);
   if (!parent) return 0;
@@ -80,7 +80,7 @@ static __always_inline sl_process_class_number forked_class(sl_process_class_num
   return number;
 }
 
-/* The class that the program at `text` led to before, from this one. 0: not known. */
+/* The cached class after `before` and the program at `text`. 0: not cached. */
 static __always_inline sl_process_class_number known_step(struct sl_scratch* scratch, const struct path_text* text,
                                                           sl_process_class_number before) {
   __u32 begin = text->begin, length = SL_PATH_END - begin;
@@ -97,8 +97,8 @@ static __always_inline sl_process_class_number known_step(struct sl_scratch* scr
   return *number;
 }
 
-/* The class of who was of the class `before`, and has executed the scratch's `binary` and `script`. `by_env`: or what
- * runs the script of the instance before. */
+/* The class of a process of class `before` that has executed the scratch's `binary` and `script`. `by_env`: or that
+ * runs the script of its previous instance. */
 __noinline sl_process_class_number executed_class(__u32 index, sl_process_class_number before, bool by_env) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   if (!scratch) return 0;
@@ -115,7 +115,7 @@ __noinline sl_process_class_number executed_class(__u32 index, sl_process_class_
   if (!by_env || !old || scratch->start.script_length) {
     want->facts.script = scratch->script.number;
     for (int epoch = 0; epoch < SL_EPOCHS; epoch++) want->scripts[epoch] = scratch->script.matches[epoch];
-  } /* else as inherited */
+  } /* else inherited */
   for (int epoch = 0; epoch < SL_EPOCHS; epoch++)
     want->binaries[epoch] = scratch->binary.matches[epoch] | want->scripts[epoch];
   const sl_process_class_number number = use_class(class_number(want));
@@ -127,7 +127,7 @@ __noinline sl_process_class_number executed_class(__u32 index, sl_process_class_
 struct ancestor_walk {
   struct task_struct* task;
   __u32 scratch;
-  __u32 complete; /* up to the first process */
+  __u32 complete; /* reached the first process */
 };
 
 static __always_inline __u64 home_of(struct task_struct* task) {
@@ -161,9 +161,8 @@ static long walk_ancestor(__u32 ignored, void* context) {
   return 0;
 }
 
-/* The class of a process that was there before the sensors, and runs the scratch's `binary`. Of its ancestors those
- * count that live: had what ended before the sensors came to be reckoned with, every process would have unknown
- * ancestors, as each descends from the first. */
+/* The class of a process that existed before the sensors, and runs the scratch's `binary`. Only living ancestors count.
+ * Otherwise every process would have unknown ancestors, as some may always have ended before the sensors started. */
 static __always_inline sl_process_class_number seeded_class(struct sl_scratch* scratch, __u32 index,
                                                             struct task_struct* task) {
   const __u32 zero = unknown_zero;

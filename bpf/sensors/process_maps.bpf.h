@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The sensors' own maps, and the loader's settings. The maps that the packet path reads too: bpf/lib/process_maps.bpf.h
- */
+/* The sensors' own maps, and the loader's settings. bpf/lib/process_maps.bpf.h has the maps that the packet path also
+ * reads. */
 #ifndef SLUICE_SENSOR_MAPS_BPF_H
 #define SLUICE_SENSOR_MAPS_BPF_H
 
 #include "bpf/lib/process_class_maps.bpf.h"
 #include "bpf/lib/process_maps.bpf.h"
 
-/* A path is written from its end to its beginning; the last 256 bytes take what a look-up reads too much. */
+/* A path is written from its end to its beginning; reads beyond its end stay in the last 256 bytes. */
 #define SL_PATH_BUFFER (SL_PROCESS_PATH_MAX + 1 + 256)
 
 #define SL_STEP_PATH_MAX 123
 #define SL_STEP_PATH_MASK 127
 
-/* A process of the class `before` executes a program; the rest of the path is NUL. */
+/* A process of class `before` executes a program; the rest of the path is NUL. */
 struct sl_class_step {
   sl_process_class_number before;
   char path[SL_STEP_PATH_MAX + 1];
@@ -21,15 +21,15 @@ struct sl_class_step {
 
 struct sl_scratch {
   __u64 busy;
-  __u64 home;     /* of the process that it is about, likewise: */
+  __u64 home;     /* of the event's process */
   __u64 mounts;   /* number of the mount namespace that has the file in the path buffer; 0: none */
-  __u32 share;    /* of the tables */
-  char name[256]; /* of a cgroup: its length is found by reading it */
+  __u32 share;    /* of the event's process, in the tables */
+  char name[256]; /* of a cgroup: reading it gives its length */
   char path[SL_PATH_BUFFER];
-  __u32 program_length;           /* of the path in `program`, where append_program leaves it to be found */
-  struct sl_program_path program; /* a key under construction, likewise: */
+  __u32 program_length;           /* of the path in `program`, for find_program after append_program */
+  struct sl_program_path program; /* a key under construction */
   struct sl_class_step step;
-  struct sl_program binary; /* what was found: all 0 if nothing was; likewise: */
+  struct sl_program binary; /* result of the look-up; all 0: not found */
   struct sl_program script;
   struct sl_process_class process_class;
   __u32 length; /* of the data */
@@ -38,7 +38,7 @@ struct sl_scratch {
   __u8 data[SL_PROCESS_DATA_MAX];
 };
 
-/* One for each CPU, where a record is put together, and a last one for the iterator, which others may interrupt. */
+/* One for each CPU to build a record in, and a last one for the iterator, which other events may interrupt. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 2);
@@ -47,9 +47,8 @@ struct {
 } process_scratch SEC(".maps");
 
 /*
- * Writer: sensors. The class that such a step led to, as long as it lives: found again by one short key instead of the
- * program's and the class's own. Full: what was not used for long makes room. Not pinned, as it holds nothing of its
- * own.
+ * Writer: sensors. A cache of the class after such a step: one short key instead of look-ups of program and class.
+ * Full: least recently used entries are evicted. Not pinned, as it is only a cache.
  */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -64,7 +63,7 @@ struct {
   __uint(max_entries, 16 << 20);
 } process_events SEC(".maps");
 
-/* Writer: sensors, while seeding; emptied by the agent after that. Full: an instance may be announced twice. */
+/* Writer: sensors, while seeding; the agent empties it after that. Full: an instance may be reported twice. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -73,7 +72,7 @@ struct {
   __type(value, struct sl_process_claim);
 } process_claims SEC(".maps");
 
-/* Writer: sensors. Full: counted without CPU and cgroup, in the entry that the agent made for that. */
+/* Writer: sensors. Full: counted without CPU and cgroup, in an entry that the agent made for this. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 4096);
@@ -83,14 +82,14 @@ struct {
 
 const volatile __u32 shared_capacity[SL_SHARED_TABLE_COUNT] = {16384, 65536, 65536};
 const volatile __u32 iterator_scratch = 1; /* index in process_scratch */
-const volatile __u32 ring_half = 8 << 20;  /* bytes in the ring: from here on there are shares */
-const volatile __u32 wake_bytes = 4 << 20; /* in the ring: wakes the reader, which otherwise comes by the clock */
+const volatile __u32 ring_half = 8 << 20;  /* bytes in the ring from which on shares apply */
+const volatile __u32 wake_bytes = 4 << 20; /* bytes in the ring that wake the reader, which otherwise polls */
 
-/* Before 6.7 the verifier walks through the body of bpf_loop once, and takes what it cannot reach then for dead. So
- * what changes from round to round must not begin with a value that it knows. */
+/* Before 6.7 the verifier walks through the body of bpf_loop once, and treats code that this walk does not reach as
+ * dead. So variables that change between rounds must not begin with a constant that it knows. */
 volatile __u32 unknown_zero = 0;
 
-volatile __u32 seeding = 0;      /* the agent runs the iterator: ids are given through process_claims */
-volatile __u64 losses_total = 0; /* all that process_losses counts */
+volatile __u32 seeding = 0;      /* the agent runs the iterator: ids are assigned through process_claims */
+volatile __u64 losses_total = 0; /* the sum of process_losses */
 
 #endif

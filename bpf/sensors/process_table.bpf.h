@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Keeps `processes`: gives ids, and finds or makes the entry of a process.
+ * Maintains `processes`: assigns ids, and finds or creates the entry of a process.
  *
- * While seeding, the iterator and the sensors may see the same instance at the same moment. Both then take the id from
- * process_claims, where the first of them puts it, so that an instance has one id whoever comes first.
+ * While seeding, the iterator and the sensors may see the same instance at the same moment. The first of them puts the
+ * id into process_claims, and the other one takes it from there, so that an instance has one id.
  */
 #ifndef SLUICE_PROCESS_TABLE_BPF_H
 #define SLUICE_PROCESS_TABLE_BPF_H
@@ -19,7 +19,7 @@ static __always_inline void count_loss(__u8 cause, __u8 event, __u64 cgroup) {
   __u64* count = bpf_map_lookup_elem(&process_losses, &key);
   if (!count) {
     if (bpf_map_update_elem(&process_losses, &key, &one, BPF_NOEXIST) == 0) return;
-    count = bpf_map_lookup_elem(&process_losses, &key); /* another CPU's context came first */
+    count = bpf_map_lookup_elem(&process_losses, &key); /* another CPU was first */
   }
   if (!count) { /* full */
     key.cgroup = 0;
@@ -35,7 +35,7 @@ static __always_inline sl_process_id next_process_id(void) {
   return last ? __sync_fetch_and_add(last, 1) + 1 : 0;
 }
 
-/* The id and the start of the instance that `process` describes. */
+/* Sets the id and the start of the instance that `process` describes. */
 static __always_inline void give_id(__u32 tgid, struct sl_process* process) {
   const struct sl_process_claim_key key = {.birth_ns = process->birth_ns, .tgid = tgid, .execs = process->execs};
   struct sl_process_claim claim = {.id = next_process_id(), .start_ns = process->start_ns};
@@ -47,7 +47,7 @@ static __always_inline void give_id(__u32 tgid, struct sl_process* process) {
   process->start_ns = claim.start_ns;
 }
 
-/* Everything about the present instance of `task`'s process but its id and its parent. */
+/* Describes the current instance of `task`'s process, except its id and its parent. */
 static __always_inline void describe_process(struct task_struct* task, bool known, struct sl_process* process) {
   struct task_struct* leader = SL_READ(known, task, group_leader);
   __builtin_memset(process, 0, sizeof(*process));
@@ -70,21 +70,21 @@ static __always_inline void store_process(__u32 tgid, const struct sl_process* p
   note_refused(SL_SHARED_PROCESSES, process->share);
 }
 
-/* False: somebody else has. */
+/* False: another CPU has removed it. */
 static __always_inline bool remove_process(__u32 tgid, __u32 share) {
   if (bpf_map_delete_elem(&processes, &tgid) != 0) return false;
   note_added(SL_SHARED_PROCESSES, share, -1);
   return true;
 }
 
-/* `entry` is of the instance that `now` describes. Outside of seeding, an old count of execs means an exec under way.
- */
+/* Whether `entry` is of the instance that `now` describes. Except while seeding, a lower count of execs means that an
+ * exec is in progress. */
 static __always_inline bool is_present_instance(const struct sl_process* entry, const struct sl_process* now) {
   return entry->birth_ns == now->birth_ns && (entry->execs == now->execs || !seeding);
 }
 
-/* The present instance of a process that was there before: from the table, or given a place in it. False: it is dead.
- */
+/* Finds the current instance of a process in the table, or adds a process that existed before the sensors. False: it is
+ * dead. */
 static __always_inline bool find_or_add(struct task_struct* task, bool known, sl_process_id parent,
                                         struct sl_process* process) {
   const __u32 tgid = SL_READ(known, task, tgid);
@@ -100,7 +100,7 @@ static __always_inline bool find_or_add(struct task_struct* task, bool known, sl
   process->share = task_share(task, known);
   if (entry && entry->birth_ns != process->birth_ns) entry = NULL;
   settle_home(task, entry, process);
-  if (entry) { /* it executed a program unseen */
+  if (entry) { /* an exec was missed */
     process->parent = entry->parent;
     process->share = entry->share;
     process->start_ns = bpf_ktime_get_boot_ns();
@@ -108,7 +108,7 @@ static __always_inline bool find_or_add(struct task_struct* task, bool known, sl
   give_id(tgid, process);
   store_process(tgid, process, SL_PROCESS_EVENT_SEED, !entry);
   if (!task_group_dead(task, known)) return true;
-  remove_process(tgid, process->share); /* its exit may have come before the entry was there */
+  remove_process(tgid, process->share); /* it may have exited before the entry was there */
   return false;
 }
 
@@ -116,7 +116,7 @@ static __always_inline bool find_or_add(struct task_struct* task, bool known, sl
 static __always_inline sl_process_id parent_process(struct task_struct* task, bool known) {
   struct task_struct* parent = SL_READ(known, task, group_leader, real_parent);
   struct sl_process process;
-  if (!parent || SL_READ(known, parent, tgid) == 0) return 0; /* the idle task: parent of init and of kthreadd */
+  if (!parent || SL_READ(known, parent, tgid) == 0) return 0; /* the idle task is the parent of init and kthreadd */
   return find_or_add(parent, known, 0, &process) ? process.id : 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Programs and scripts, by the path that policy knows them by: a number each, and the patterns that match. The path is
- * put together in the scratch's `program`.
+ * Programs and scripts by their path in the process's home: each has a number, and the patterns that it matches. The
+ * path is built in the scratch's `program`.
  */
 #ifndef SLUICE_PROGRAM_BPF_H
 #define SLUICE_PROGRAM_BPF_H
@@ -19,8 +19,8 @@ static __always_inline __u32 next_number(__u32 counter) {
 }
 
 /*
- * Makes the program whose path is in the scratch its `binary` or `script`. False: not known. Functions that are not
- * static are verified by themselves, not again for each way that leads to them.
+ * Looks up or adds the program whose path is in the scratch, and copies it to `binary` or `script`. False: not known.
+ * The verifier checks functions that are not static once, and not on every path to them.
  */
 __noinline bool find_program(__u32 index, __u32 length, bool script) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
@@ -36,15 +36,15 @@ __noinline bool find_program(__u32 index, __u32 length, bool script) {
     const long failed = bpf_map_update_elem(&programs, &scratch->program, &fresh, BPF_NOEXIST);
     if (!failed) note_added(SL_SHARED_PROGRAMS, fresh.share, 1);
     if (failed == -SL_E2BIG) note_refused(SL_SHARED_PROGRAMS, fresh.share);
-    known = bpf_map_lookup_elem(&programs, &scratch->program); /* perhaps another CPU's */
+    known = bpf_map_lookup_elem(&programs, &scratch->program); /* another CPU may have added it */
   }
   if (!known) return false;
   *out = *known;
   return true;
 }
 
-/* Whether the root of the task is the root of its mount namespace: else paths from there are what the task made them.
- */
+/* Whether the root of the task is the root of its mount namespace: otherwise the task could choose what its paths
+ * mean. */
 static __always_inline bool has_plain_root(struct sl_scratch* scratch, struct task_struct* task) {
   struct fs_struct* fs = task->fs;
   if (!fs) return false;
@@ -63,8 +63,8 @@ static __always_inline bool has_plain_root(struct sl_scratch* scratch, struct ta
   return false;
 }
 
-/* The text in the path buffer, of the mount namespace `home`, becomes the scratch's `program`. Returns its length; 0:
- * too long, or of another one. */
+/* Copies the path buffer, if it is of the mount namespace `home`, to the scratch's `program`. Returns its length; 0:
+ * too long, or of another namespace. */
 static __always_inline __u32 take_path(struct sl_scratch* scratch, const struct path_text* text, __u64 home) {
   __u32 begin = text->begin, length = SL_PATH_END - begin;
   barrier_var(begin);
@@ -75,12 +75,13 @@ static __always_inline __u32 take_path(struct sl_scratch* scratch, const struct 
   return length;
 }
 
-/* From the path of what `task` runs, from its root, to that from the root of its mount namespace. */
+/* Changes the path of the program of `task` to start at the root of the mount namespace, not at the root of the
+ * task. */
 static __always_inline void make_whole(struct sl_scratch* scratch, struct task_struct* task, struct path_text* text) {
   if (!has_plain_root(scratch, task)) write_binary_path(task, text, true);
 }
 
-/* What `task` runs; `text` is its path from the root of the task. */
+/* Looks up the program of `task`; `text` is its path from the root of the task. */
 static __always_inline bool find_binary(struct sl_scratch* scratch, struct task_struct* task, struct path_text* text) {
   make_whole(scratch, task, text);
   return find_program(text->scratch, take_path(scratch, text, scratch->home), false);
@@ -91,7 +92,7 @@ struct component_walk {
   __u32 length; /* of the path in `program` */
   __u32 bytes;  /* of the component so far */
   __u32 dots;
-  __u32 odd; /* one is empty, "." or ".." */
+  __u32 odd; /* a component is empty, "." or ".." */
 };
 
 static long walk_component(__u32 at, void* context) {
@@ -109,8 +110,8 @@ static long walk_component(__u32 at, void* context) {
   return walk->odd ? 1 : 0;
 }
 
-/* The path of the current task's working directory, and a '/' behind it, becomes the path in `program`. Returns its
- * length; 0: not known. Of its own, for the stack. */
+/* Copies the path of the current task's working directory, with a '/' after it, to `program`. Returns its length; 0:
+ * not known. Not inlined, to save stack. */
 __noinline __u32 take_directory(__u32 index) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   struct task_struct* task = bpf_get_current_task_btf();
@@ -120,13 +121,13 @@ __noinline __u32 take_directory(__u32 index) {
   scratch->mounts = mounts_of(scratch, fs->pwd.mnt);
   write_file_path(task, fs->pwd.dentry, fs->pwd.mnt, &text, false);
   __u32 length = take_path(scratch, &text, scratch->home);
-  if (length > 1) scratch->program.text[length++ & SL_PROGRAM_PATH_MAX] = '/'; /* 1: the root, which is one */
+  if (length > 1) scratch->program.text[length++ & SL_PROGRAM_PATH_MAX] = '/'; /* length 1: the root, which is '/' */
   return length;
 }
 
 /*
- * The script of the current task's record, by the name that it was called by, made absolute. False: none, or a name
- * that leads through "." or "..", which could pass for another one.
+ * Looks up the script of the current task's record, by its name as in the exec, made absolute. False: none, or a name
+ * with the component "." or "..", which could look like another script.
  */
 __noinline bool find_script(__u32 index) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
@@ -136,7 +137,7 @@ __noinline bool find_script(__u32 index) {
   __builtin_memset(&scratch->script, 0, sizeof(scratch->script));
   if (!length || length > SL_PROGRAM_PATH_MAX) return false;
   barrier_var(offset);
-  offset &= SL_PROCESS_PATH_MAX; /* which the compiler knows */
+  offset &= SL_PROCESS_PATH_MAX; /* the compiler knows this already */
   struct fs_struct* fs = task->fs;
   if (!fs || !has_plain_root(scratch, task) || mounts_of(scratch, fs->root.mnt) != scratch->home) return false;
   if (scratch->data[offset] == '/') {
@@ -153,7 +154,7 @@ __noinline bool find_script(__u32 index) {
   barrier_var(length);
   if (before + length > SL_PROGRAM_PATH_MAX || before > SL_PROGRAM_PATH_MAX) return false;
   barrier_var(before);
-  before &= SL_PROGRAM_PATH_MAX; /* which the compiler knows too */
+  before &= SL_PROGRAM_PATH_MAX; /* the compiler knows this too */
   length &= SL_PROGRAM_PATH_MAX;
   if (before + length > SL_PROGRAM_PATH_MAX) return false;
   bpf_probe_read_kernel(&scratch->program.text[before], length, &scratch->data[offset]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Reads of kernel structures. Where the verifier knows what a pointer points to - an argument of a tracepoint, the
- * current task, the iterator's - a member is a load or a few; elsewhere it is a call of about 30 ns. Neither can fail
- * hard: what cannot be read is 0.
+ * Reads of kernel structures. Where the verifier knows a pointer's type (a tracepoint argument, the current task, the
+ * iterator's task), a read is one or a few loads; elsewhere it is a call of about 30 ns. Neither faults: an unreadable
+ * member is 0.
  */
 #ifndef SLUICE_READ_BPF_H
 #define SLUICE_READ_BPF_H
@@ -14,7 +14,7 @@
 /* BPF_CORE_READ(from, ...), of up to five members; `known`: the verifier knows the type of `from`. */
 #define SL_READ(known, from, ...) ((known) ? SL_LOAD(from, __VA_ARGS__) : BPF_CORE_READ(from, __VA_ARGS__))
 
-/* Each pointer on the way is looked at: of some members the verifier says that they may be NULL. */
+/* Each pointer on the way is checked, as the verifier treats some members as possibly NULL. */
 #define SL_LOAD(from, ...) ___apply(SL_LOAD_, ___narg(__VA_ARGS__))(from, __VA_ARGS__)
 #define SL_LOAD_1(from, a) ((from)->a)
 #define SL_LOAD_2(from, a, b)                   \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Puts a record together in scratch memory, as it is too long for the stack and of a length not known before. */
+/* Builds a record in scratch memory, as it is too long for the stack and its length is not known in advance. */
 #ifndef SLUICE_RECORD_BPF_H
 #define SLUICE_RECORD_BPF_H
 
@@ -9,7 +9,7 @@
 
 #define SL_APPEND_MAX (SL_PAGE - 1)
 
-/* A wake-up costs more than all the rest of an event: the reader comes by the clock, or when the ring fills up. */
+/* A wake-up costs more than the rest of an event: the reader polls, and is woken only when the ring fills up. */
 static __always_inline __u64 wake_up(void) {
   return bpf_ringbuf_query(&process_events, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
@@ -44,14 +44,14 @@ static __always_inline void fill_start(struct sl_process_start* start, struct ta
   __builtin_memset(start, 0, sizeof(*start));
   fill_header(&start->header, task, known, event, process);
   start->tid = SL_READ(known, task, pid);
-  start->ns_tid = start->ns_pid = task_ns_pid(task, known, &start->namespaces.pid); /* a leader's, in all events */
+  start->ns_tid = start->ns_pid = task_ns_pid(task, known, &start->namespaces.pid); /* the leader's, in all events */
   task_credentials(task, known, start);
   task_namespaces(task, known, start);
   task_name(task, known, start->comm);
 }
 
-/* For an event of `process`, on whose behalf programs and classes are added. Null: the CPU is at another event, which
- * this one interrupts. */
+/* Takes the scratch memory for an event of `process`; new programs and classes count in `share`. Null: this event
+ * interrupted another one on the same CPU. */
 static __always_inline struct sl_scratch* take_scratch(__u32 index, const struct sl_process* process, __u32 share) {
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
   if (!scratch || __sync_lock_test_and_set(&scratch->busy, 1) != 0) return NULL;
@@ -109,7 +109,7 @@ struct arguments_copy {
   __u32 scratch;
 };
 
-/* What is left of a page. Where one is not in memory, those before it are kept. */
+/* Copies the rest of one page. If a page is not in memory, the copy ends before it. */
 static long copy_arguments(__u32 page, void* context) {
   struct arguments_copy* copy = context;
   struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &copy->scratch);
@@ -117,7 +117,7 @@ static long copy_arguments(__u32 page, void* context) {
   __u32 chunk = SL_PAGE - (copy->from & (SL_PAGE - 1));
   __u32 offset = copy->offset;
   if (chunk > copy->left) chunk = copy->left;
-  barrier_var(chunk); /* the compiler knows the bounds, the verifier wants to see them compared */
+  barrier_var(chunk); /* the compiler knows the bounds, but the verifier needs the comparisons */
   barrier_var(offset);
   if (chunk > SL_PAGE || offset > SL_PROCESS_DATA_MAX - SL_PAGE) return 1;
   if (bpf_probe_read_user(&scratch->data[offset], chunk, (void*)copy->from) != 0) return 1;
@@ -151,7 +151,7 @@ static __always_inline void append_arguments(struct sl_scratch* scratch, __u32 i
   scratch->length = offset;
 }
 
-/* Sends what is in `scratch`, and gives it back. */
+/* Sends the record in `scratch`, and releases it. */
 static __always_inline void send_scratch(struct sl_scratch* scratch, __u8 event) {
   __u32 length = scratch->length;
   if (length > SL_PROCESS_DATA_MAX) length = SL_PROCESS_DATA_MAX;

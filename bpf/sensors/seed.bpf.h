@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* To an instance that has none. */
+/* Sets the class of an instance that has none. */
 static __always_inline void give_class(struct task_struct* task, sl_process_id instance,
                                        sl_process_class_number number) {
   const __u32 tgid = task->tgid;
@@ -9,27 +9,27 @@ static __always_inline void give_class(struct task_struct* task, sl_process_id i
   if (entry->flags & SL_PROCESS_OWNS_SOCKETS) sl_note_socket_change();
 }
 
-/* The iterator tells of every process that lives, as an exec would. The sensors run meanwhile. */
+/* The iterator reports every live process, as an exec would. The sensors run meanwhile. */
 #ifndef SLUICE_SEED_BPF_H
 #define SLUICE_SEED_BPF_H
 
 #include "bpf/sensors/record.bpf.h"
 
-/* The first thread; where that has ended, which leaves it without program and namespaces, any other. Several records of
- * one instance are one for who reads them. */
+/* True for the first thread; if that has ended, and so has no program and namespaces, for any other thread. Readers
+ * merge several records of one instance. */
 static __always_inline bool stands_for_process(struct task_struct* task) {
   if (task->pid == task->tgid) return task->mm || task->flags & SL_PF_KTHREAD || !(task->flags & SL_PF_EXITING);
   return task->mm && !SL_LOAD(task, group_leader, mm) && !(task->flags & SL_PF_KTHREAD);
 }
 
-/* To a process that got its place as it forked, before the iterator came to it. */
+/* Sets the parent of a process that a fork event added before the iterator came to it. */
 static __always_inline void give_parent(__u32 tgid, sl_process_id parent, struct sl_process* process) {
   struct sl_process* entry = bpf_map_lookup_elem(&processes, &tgid);
   process->parent = parent;
   if (entry && entry->id == process->id) entry->parent = parent;
 }
 
-/* With a stack of its own: it would not fit. */
+/* Not inlined, to save stack. */
 static __noinline bool find_task(struct task_struct* task, struct sl_process* process) {
   const sl_process_id parent = parent_process(task, true);
   if (!find_or_add(task, true, parent, process)) return false;
@@ -45,7 +45,7 @@ static __always_inline int on_task(struct seq_file* seq, struct task_struct* tas
   if (!stands_for_process(task)) return 0;
   if (!find_task(task, &process)) return 0;
   struct sl_scratch* scratch = take_scratch(index, &process, task_share(task, true));
-  if (!scratch) return 0; /* another iterator is at work: the agent runs one at a time */
+  if (!scratch) return 0; /* another iterator runs, though the agent starts only one */
   struct path_text binary = {.scratch = index};
   fill_start(&scratch->start, task, true, SL_PROCESS_EVENT_SEED, &process);
   scratch->start.header.time_ns = bpf_ktime_get_boot_ns();

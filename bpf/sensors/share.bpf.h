@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Who may add to the tables that all workloads share (bpf/abi/process_class.h). */
+/* Shares of the tables that all workloads share (bpf/abi/process_class.h). */
 #ifndef SLUICE_SHARE_BPF_H
 #define SLUICE_SHARE_BPF_H
 
 #include "bpf/sensors/process_maps.bpf.h"
 #include "bpf/sensors/task.bpf.h"
 
-/* By its network namespace. */
+/* A task's share, by its network namespace. */
 static __always_inline __u32 task_share(struct task_struct* task, bool known) {
   const __u32 netns = SL_READ(known, task, nsproxy, net_ns, ns.inum);
   const __u32* share = bpf_map_lookup_elem(&process_share_of, &netns);
@@ -29,15 +29,15 @@ static __always_inline void note_refused(enum sl_shared_table table, __u32 share
   if (one) __sync_fetch_and_add(&one->refused[table], 1);
 }
 
-/* What a share has; nothing, where it is not known. The agent may have counted an entry as gone that is only then taken
- * off `added`: then below 0 for a while. */
+/* A share's number of entries; 0 if it is not known. The agent may count an entry in `freed` just before a sensor
+ * subtracts it from `added`: then it is below 0 for a while. */
 static __always_inline __s32 entries_of(__u32 share, enum sl_shared_table table) {
   const struct sl_process_share* one = share_at(share);
   const struct sl_process_share_freed* freed = bpf_map_lookup_elem(&process_shares_freed, &share);
   return one && freed ? (__s32)(one->added[table] - freed->freed[table]) : 0;
 }
 
-/* How many shares there are. */
+/* The number of shares. */
 static __always_inline __u32 share_parts(void) {
   const __u32 total = SL_SHARE_TOTAL;
   const struct sl_process_share_freed* freed = bpf_map_lookup_elem(&process_shares_freed, &total);

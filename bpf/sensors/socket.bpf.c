@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Socket -> process: the one that last connected, bound, accepted or sent. All run in that process's context, threads
- * and io_uring's workers included, which share its tgid. The loader takes the shared ones and those of one back end.
+ * Socket -> process: the process that last connected, bound, accepted or sent. All programs run in its context; threads
+ * and io_uring workers share its tgid. The loader loads the shared programs and those of one back end.
  *
  *                          shared                  functions             tracepoints
  *   create, bind, connect  cgroup/...
@@ -56,10 +56,9 @@ SEC("cgroup/connect6")
 int cg_connect6(struct bpf_sock_addr* ctx) { return on_connect(ctx); }
 
 /*
- * Every packet that leaves a socket passes here, before the packet path sees it. Those of datagram and raw sockets are
- * sent by the process that runs, but for what the kernel holds back and sends later by a thread of its own (IPsec);
- * TCP's may be sent by whoever happens to run. Nothing is made here: sockets of the kernel have no owner, and keep
- * none.
+ * Every packet that leaves a socket passes here, before the packet path sees it. A packet of a datagram or raw socket
+ * is sent by the current process, except when the kernel delays it and sends it from its own thread (IPsec). TCP
+ * packets may be sent in any process's context. No owner is created here: kernel sockets have none, and stay without.
  */
 SEC("cgroup_skb/egress")
 int cg_send(struct __sk_buff* skb) {
@@ -73,14 +72,15 @@ int cg_send(struct __sk_buff* skb) {
   return PASS;
 }
 
-/* The last who had it open closes it; its port is still taken. */
+/* The last process that had the socket open closes it; its port is still taken. */
 SEC("cgroup/sock_release")
 int cg_close(struct bpf_sock* sk) {
   if (sk->protocol != SL_IPPROTO_UDP) return PASS;
   struct sl_socket_owner* owner = bpf_sk_storage_get(&sockets, sk, 0, 0);
   __u32* closed = sl_closed_like(bpf_get_socket_cookie(sk));
   if (!owner || !closed) return PASS;
-  __sync_lock_test_and_set(&owner->closed, 1); /* before the count, as the packet path reads them the other way round */
+  __sync_lock_test_and_set(&owner->closed,
+                           1); /* before the count, as the packet path reads them in the reverse order */
   __sync_fetch_and_add(closed, 1);
   return PASS;
 }
@@ -132,7 +132,7 @@ int cg_release(struct bpf_sock* sk) {
   return PASS;
 }
 
-/* Sockets from before, in two rounds. */
+/* Sockets that existed before the probes, in two rounds. */
 
 SEC("iter/task_file")
 int note_holders(struct bpf_iter__task_file* ctx) { return on_holder(ctx->task, ctx->file); }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Writes who acts on a socket into the socket. Only from programs that run in the context of that process. */
+/* Writes the process that acts on a socket into the socket. Only for programs that run in the context of that
+ * process. */
 #ifndef SLUICE_SOCKET_OWNER_BPF_H
 #define SLUICE_SOCKET_OWNER_BPF_H
 
@@ -12,13 +13,13 @@
 #define SL_AF_INET6 10
 #define SL_IPPROTO_TCP 6
 
-/* Of these probes since they were loaded: owners of another session were written by earlier ones. */
+/* Identifies these probes: owners with another session were written by earlier probes. */
 const volatile __u64 session = 0;
 
 enum claim {
-  CLAIM_ALWAYS,    /* who acts on it last owns it */
-  CLAIM_QUIETLY,   /* likewise, where every packet asks anyway, or none was sent yet */
-  CLAIM_INHERITED, /* only where nobody has acted on it: it was accepted, and its owner is the listener's */
+  CLAIM_ALWAYS,    /* the last process that acts on it is the owner */
+  CLAIM_QUIETLY,   /* the same, where every packet looks up the socket anyway, or none was sent yet */
+  CLAIM_INHERITED, /* only if no process has acted on it: it was accepted, and still has the listener's owner */
 };
 
 /* Null: not in the table. */
@@ -33,7 +34,7 @@ static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cooki
   if (process && !(process->flags & SL_PROCESS_OWNS_SOCKETS))
     __sync_fetch_and_or(&process->flags, SL_PROCESS_OWNS_SOCKETS);
   const sl_process_id instance = process ? process->id : 0;
-  const bool inherited = owner->tgid && owner->cookie != cookie; /* its flows still ask */
+  const bool inherited = owner->tgid && owner->cookie != cookie; /* its flows look it up anyway */
   const bool changed = !inherited && (owner->tgid != tgid || owner->birth_ns != birth_ns || owner->process != instance);
   owner->birth_ns = birth_ns;
   owner->process = instance;
@@ -43,7 +44,7 @@ static __always_inline void set_owner(struct sl_socket_owner* owner, __u64 cooki
   barrier();
   owner->tgid = tgid;
   barrier();
-  /* Last: who reads it reads the owner too, and does not take a listener's for the socket's own. */
+  /* Last: a reader that sees it also sees the owner, and does not take the listener's owner for the socket's own. */
   owner->cookie = cookie;
   if (changed && !quietly) sl_note_socket_change();
 }

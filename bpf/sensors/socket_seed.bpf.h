@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Sockets that are open when the probes start. A first iterator notes who holds each, a second one gives it to its only
- * holder. Of several holders nobody knows who acted last: such a socket keeps the owner that earlier probes wrote,
- * while that lives, and else has none until somebody acts on it. What these probes saw meanwhile is newer and stays.
+ * Sockets that are open when the probes start. A first iterator notes the processes that hold each socket; a second one
+ * makes a single holder its owner. If there are several holders, it is not known which acted last: the socket keeps the
+ * owner from earlier probes, if that is alive, else it has none until a process acts on it. Owners that these probes
+ * wrote meanwhile are newer and stay.
  */
 #ifndef SLUICE_SOCKET_SEED_BPF_H
 #define SLUICE_SOCKET_SEED_BPF_H
 
 #include "bpf/sensors/socket_owner.bpf.h"
 
-/* Writer: the first iterator; emptied by the agent after the second. Full: such a socket has no owner for now. */
+/* Writer: the first iterator; the agent empties it after the second. Full: the socket has no owner for now. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Facts about a task. `known`: the verifier knows that it is one (read.bpf.h). */
+/* Facts about a task. `known`: the verifier knows the pointer's type (read.bpf.h). */
 #ifndef SLUICE_TASK_BPF_H
 #define SLUICE_TASK_BPF_H
 
@@ -11,17 +11,17 @@ static __always_inline __u64 task_cgroup(struct task_struct* task, bool known) {
   return SL_READ(known, task, cgroups, dfl_cgrp, kn, id);
 }
 
-/* No thread of its process is left. */
+/* Whether no thread of its process is left. */
 static __always_inline bool task_group_dead(struct task_struct* task, bool known) {
   return SL_READ(known, task, signal, live.counter) <= 0;
 }
 
-/* The number in the innermost pid namespace, and that namespace. */
+/* The pid in the innermost pid namespace, and that namespace. */
 static __always_inline __u32 task_ns_pid(struct task_struct* task, bool known, __u32* namespace) {
   struct pid* pid = SL_READ(known, task, thread_pid);
   if (!pid) return 0;
   const __u64 level = SL_READ(known, pid, level);
-  if (known && level == 0) { /* of the array the verifier knows this place only */
+  if (known && level == 0) { /* the verifier knows only this element of the array */
     *namespace = SL_LOAD(pid, numbers[0].ns, ns.inum);
     return pid->numbers[0].nr;
   }
@@ -74,7 +74,7 @@ static __always_inline void task_namespaces(struct task_struct* task, bool known
   start->namespaces.cgroup = SL_READ(known, proxy, cgroup_ns, ns.inum);
 }
 
-/* What wait(2) will say of the process when its last thread is in do_exit. */
+/* The status that wait(2) will return for the process, when its last thread is in do_exit. */
 static __always_inline __u32 task_wait_status(struct task_struct* task, bool known) {
   struct signal_struct* signal = SL_READ(known, task, signal);
   if (!signal) return 0;
