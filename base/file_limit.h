@@ -1,4 +1,4 @@
-// How many files this process may have open.
+// The limit on this process's open files.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace sluice {
 
-// As many as it may allow itself. Returns the limit; nothing: it is not known.
+// Raises the limit as far as this process may. Returns the limit; nothing: it is not known.
 std::optional<std::uint64_t> RaiseFileLimit();
 
 }  // namespace sluice

@@ -8,7 +8,7 @@
 namespace sluice {
 namespace {
 
-// Messages may hold text from outside: no terminal obeys it, and a second line of a message is indented, so that none
+// Messages may contain text from outside: it is escaped, and further lines of a message are indented, so that none
 // looks like a message of its own.
 class PrintableMessage final : public spdlog::custom_flag_formatter {
  public:

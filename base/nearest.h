@@ -1,4 +1,4 @@
-// The known word that a mistyped one may stand for. Pure.
+// Finds the known word that a mistyped one probably means. Pure.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace sluice {
 
-// Of `words`: the one that begins with `typed`, or that is the fewest typing errors away, at most `farthest`; capitals
-// do not count. Empty: none is near.
+// The word of `words` that begins with `typed`, or that is the fewest typing errors away, at most `farthest`; ignores
+// case. Empty: none is near.
 std::string Nearest(const std::vector<std::string>& words, std::string_view typed, std::size_t farthest = 2);
 
 }  // namespace sluice

@@ -7,8 +7,8 @@
 
 namespace sluice {
 
-// Writes and flushes `text`. Cancelled when the reader has gone (with SIGPIPE ignored): the program should end, and has
-// nothing to complain about.
+// Writes and flushes `text`. Cancelled when the reader has gone (with SIGPIPE ignored): the program should end, without
+// an error message.
 Status WriteOut(std::string_view text);
 
 }  // namespace sluice

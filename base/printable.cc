@@ -11,8 +11,8 @@ struct Range {
   char32_t first, last;
 };
 
-// Unicode's Cc, the line and paragraph separators, and of Cf and the other default-ignorable characters those that
-// reorder or hide text (UAX #9, UTS #39).
+// Unicode's Cc, the line and paragraph separators, and the characters of Cf and of the other default-ignorable ones
+// that reorder or hide text (UAX #9, UTS #39).
 constexpr Range kHidden[] = {{0x00, 0x1f},       {0x7f, 0x9f},       {0xad, 0xad},      {0x34f, 0x34f},
                              {0x61c, 0x61c},     {0x115f, 0x1160},   {0x17b4, 0x17b5},  {0x180b, 0x180f},
                              {0x200b, 0x200f},   {0x2028, 0x202e},   {0x2060, 0x206f},  {0x3164, 0x3164},
@@ -35,7 +35,7 @@ std::string Escape(char32_t character, bool byte) {
   return code > 0xffff ? fmt::format("\\U{:08x}", code) : fmt::format("\\u{:04x}", code);
 }
 
-// Hands over each character, or a byte that is none with `valid` false.
+// Visits each character; a byte that is not part of one has `valid` false.
 template <typename Visit>
 void ForEachCharacter(std::string_view text, const Visit& visit) {
   while (!text.empty()) {

@@ -40,7 +40,7 @@ Status ErrnoError(int err, fmt::format_string<Args...> format, Args&&... args) {
   return absl::ErrnoToStatus(err < 0 ? -err : err, fmt::format(format, std::forward<Args>(args)...));
 }
 
-// The same error with what was being done in front of it.
+// The same error, with the operation in front of it.
 inline Status Annotate(const Status& status, const std::string& doing) {
   return status.ok() ? status : Status(status.code(), doing + ": " + Message(status));
 }

@@ -20,7 +20,7 @@ class Table {
  public:
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
-  // One cell a column; cells that are missing are empty, further ones are ignored.
+  // One cell for each column; missing cells are empty, extra ones are ignored.
   void Add(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
   // The titles and the rows, each with a line end and no trailing blanks.

@@ -13,10 +13,10 @@
 namespace sluice::bpf {
 namespace {
 
-// The section names of bpf/sensors/process.bpf.c say the same.
+// The same as the section names of bpf/sensors/process.bpf.c.
 constexpr const char* kWatchedFunctions[] = {"finalize_exec", "wake_up_new_task", "acct_process"};
 
-// The kind of event that kprobes are; 0: this kernel has none.
+// The type number of kprobe events; 0: this kernel has none.
 std::uint32_t ReadKprobeType() {
   const int fd = open("/sys/bus/event_source/devices/kprobe/type", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
@@ -44,7 +44,7 @@ int OpenKprobeEvent(std::uint32_t function) {
     errno = ENOENT;
     return -1;
   }
-  // Of every process; which CPU does not matter to a kprobe.
+  // For every process; the CPU does not matter for a kprobe.
   return static_cast<int>(syscall(SYS_perf_event_open, &event, -1, 0, -1, PERF_FLAG_FD_CLOEXEC));
 }
 

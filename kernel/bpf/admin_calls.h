@@ -1,6 +1,6 @@
-// The calls that the kernel keeps for CAP_SYS_ADMIN and that Sluice needs all the same: BPF objects by their numbers,
-// and the event of a kprobe, which the kernels of some distributions refuse to CAP_PERFMON (kernel.perf_event_paranoid
-// above 2). The agent has its helper make them (ctrl/rights/helper.h); who has the right makes them itself:
+// The calls that Sluice needs and that the kernel allows only with CAP_SYS_ADMIN: opening BPF objects by number, and
+// the event of a kprobe, which some distributions' kernels refuse to CAP_PERFMON (kernel.perf_event_paranoid above 2).
+// The agent's helper makes them (ctrl/rights/helper.h); a process with the right makes them itself:
 //   SL_ASSIGN_OR_RETURN(Fd program, OwnAdminCalls().OpenProgram(id));
 #pragma once
 
@@ -15,21 +15,21 @@ namespace sluice::bpf {
 enum class AdminCall : std::uint32_t {
   kNextLink,     // the number of a link -> the next one's
   kOpenLink,     // number -> descriptor
-  kOpenProgram,  // likewise
-  kOpenTypes,    // likewise, of BTF
-  kOpenKprobe,   // which one of the functions that the sensors watch -> descriptor of its event
+  kOpenProgram,  // the same
+  kOpenTypes,    // the same, for BTF
+  kOpenKprobe,   // index of a function that the sensors watch -> descriptor of its event
 };
 inline constexpr std::uint32_t kAdminCalls = 5;
 
 struct AdminAnswer {
-  int error = 0;             // errno; 0: it is done
-  std::uint32_t number = 0;  // of kNextLink
-  int fd = -1;               // of the others; the caller's to close
+  int error = 0;             // errno; 0: success
+  std::uint32_t number = 0;  // for kNextLink
+  int fd = -1;               // for the others; the caller closes it
 };
 
-// By the calling process's own right. Allocates nothing, so that it also works where nothing can be allocated.
+// With the calling process's own rights. Allocates no memory, so that it also works where that is impossible.
 AdminAnswer MakeAdminCall(AdminCall call, std::uint32_t argument);
-// What MakeAdminCall has to read from a file, once; where no file can be opened later.
+// Reads in advance the file that MakeAdminCall needs, for a process that cannot open files later.
 void PrepareAdminCalls();
 
 // Thread-safe.
@@ -37,17 +37,17 @@ class AdminCalls {
  public:
   virtual ~AdminCalls() = default;
 
-  // NotFound: there is none behind `id`.
+  // NotFound: there is none after `id`.
   StatusOr<std::uint32_t> NextLink(std::uint32_t id) const;
-  // NotFound: it is gone. Unavailable: somebody is making it this moment, and it is not attached yet.
+  // NotFound: it is gone. Unavailable: it is being created, and is not attached yet.
   StatusOr<Fd> OpenLink(std::uint32_t id) const;
   StatusOr<Fd> OpenProgram(std::uint32_t id) const;
   StatusOr<Fd> OpenTypes(std::uint32_t id) const;
-  // InvalidArgument: none of the functions that the sensors watch.
+  // InvalidArgument: the sensors do not watch this function.
   StatusOr<Fd> OpenKprobe(std::string_view function) const;
 
  private:
-  // An error of its own: the call could not be made.
+  // Its status is an error only if the call could not be made.
   virtual StatusOr<AdminAnswer> Make(AdminCall call, std::uint32_t argument) const = 0;
   StatusOr<Fd> Open(AdminCall call, std::uint32_t argument, const char* what) const;
 };

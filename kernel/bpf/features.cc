@@ -12,7 +12,7 @@ namespace sluice::bpf {
 namespace {
 
 bool HasTcx(int tc_program_fd) {
-  // No interface has the number 0: a kernel that knows TCX misses the interface, any other the attach type.
+  // No interface has the number 0: a kernel with TCX rejects the interface, any other kernel the attach type.
   const int link = bpf_link_create(tc_program_fd, 0, static_cast<bpf_attach_type>(kTcxIngress), nullptr);
   return link < 0 && errno == ENODEV;
 }

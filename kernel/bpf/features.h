@@ -1,5 +1,4 @@
-// What this kernel can do beyond what Sluice needs, found by trying it. Changes nothing; needs the rights to load
-// programs.
+// Optional features of this kernel, found by trying them. Changes nothing; needs the rights to load programs.
 #pragma once
 
 #include <string>
@@ -12,13 +11,13 @@ namespace sluice::bpf {
 struct Feature {
   std::string name;
   bool present = false;
-  std::string cost;  // of its absence
+  std::string cost;  // the effect of its absence
 };
 
 // `tc_program_fd`: any loaded tc program.
 std::vector<Feature> ProbeFeatures(int tc_program_fd);
 
-// What the packet path cannot do without, and this kernel has not; empty: all is there.
+// Features that the packet path requires and this kernel lacks; empty: none.
 std::vector<std::string> MissingRequirements();
 
 }  // namespace sluice::bpf

@@ -110,7 +110,7 @@ StatusOr<InterfaceLink> ReadLink(Fd fd) {
   __u32 length = sizeof(info);
   if (bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0) return ErrnoError(errno, "read a link's info");
   InterfaceLink link{.fd = std::move(fd), .id = info.id, .program_id = info.prog_id};
-  // The interface stands at the same place for both.
+  // The interface is at the same offset for both.
   if (info.type == kLinkTypeTcx || info.type == BPF_LINK_TYPE_XDP) link.ifindex = info.xdp.ifindex;
   return link;
 }

@@ -1,4 +1,5 @@
-// What the kernel says is attached at an interface, whoever attached it. Pins only lead there; this is the truth.
+// The programs that are attached to an interface according to the kernel, of any owner. Pins are only names; this is
+// the truth.
 #pragma once
 
 #include <cstdint>
@@ -19,31 +20,31 @@ inline constexpr int kTcxEgress = 47;
 
 enum class Hook { kTcIngress, kTcEgress, kXdp };
 
-// Where the packet path's programs belong. InvalidArgument: no program of ours.
+// The hook of one of the packet path's programs. InvalidArgument: not our program.
 StatusOr<Hook> HookOf(const std::string& program);
 
 // Ids of the programs there, in the order in which they run: TCX, then the clsact filter under our handle; or XDP's.
-// None: also where there is no such interface.
+// Empty also if there is no such interface.
 StatusOr<std::vector<std::uint32_t>> ProgramsAt(std::uint32_t ifindex, Hook hook);
 
 StatusOr<std::uint32_t> ProgramId(int program_fd);
 StatusOr<std::uint32_t> MapId(int map_fd);
 
-// The keys of a hash map of numbers, whatever its values are.
+// The keys of a hash map whose keys are 32-bit numbers.
 StatusOr<std::vector<std::uint32_t>> NumberKeys(int map_fd);
 
-// A link by which a program is attached to an interface; of any network namespace, pinned or not.
+// A link that attaches a program to an interface; in any network namespace, pinned or not.
 struct InterfaceLink {
   Fd fd;
   std::uint32_t id = 0;
-  std::uint32_t ifindex = 0;  // 0: it is defunct, the interface is gone or it was detached
+  std::uint32_t ifindex = 0;  // 0: defunct, as the interface is gone or the link was detached
   std::uint32_t program_id = 0;
   std::string program;  // its name
 };
 
 StatusOr<InterfaceLink> ReadLink(Fd fd);
 
-// All whose programs use one of these maps.
+// All links whose programs use one of these maps.
 StatusOr<std::vector<InterfaceLink>> LinksThatUse(const AdminCalls& calls, const std::set<std::uint32_t>& map_ids);
 
 // Whether the program uses one of these maps.

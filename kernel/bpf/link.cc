@@ -21,14 +21,14 @@ StatusOr<Fd> OpenPinnedLink(const std::string& pin) {
   return Fd();
 }
 
-// A pinned link goes on with the new program; an invalid descriptor: there is none that can.
+// Gives a pinned link the new program; an invalid descriptor: there is no usable link.
 StatusOr<Fd> TakeOver(int program_fd, const std::string& pin) {
   SL_ASSIGN_OR_RETURN(Fd link, OpenPinnedLink(pin));
   if (!link.valid()) return link;
   const auto updated = UpdateLink(link.get(), program_fd);
   if (!updated.ok()) return Annotate(updated.status(), pin);
   if (*updated) return link;
-  unlink(pin.c_str());  // the interface went away and its number came back
+  unlink(pin.c_str());  // the interface is gone, and another one has its number
   return Fd();
 }
 
@@ -58,7 +58,7 @@ Status AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction
   return OkStatus();
 }
 
-// Whose program has the card, for an error.
+// The name of the program that is attached, for an error.
 std::string XdpProgramAt(const AdminCalls& calls, std::uint32_t ifindex) {
   const auto ids = ProgramsAt(ifindex, Hook::kXdp);
   if (!ids.ok() || ids->empty()) return "unknown";
@@ -93,7 +93,7 @@ Status DetachLink(int link_fd) {
 
 Status PinAt(int fd, const std::string& pin) {
   const std::string fresh = pin + "-new";
-  unlink(fresh.c_str());  // of an agent that was killed here
+  unlink(fresh.c_str());  // left by an agent that was killed here
   if (bpf_obj_pin(fd, fresh.c_str()) != 0) return ErrnoError(errno, "pin {}", fresh);
   if (rename(fresh.c_str(), pin.c_str()) == 0) return OkStatus();
   const int error = errno;

@@ -1,4 +1,4 @@
-// What libbpf prints while an object is loaded, so that an error can carry its end. One at a time in a thread.
+// Collects libbpf's output while an object is loaded, so that an error can quote its end. One at a time in a thread.
 #pragma once
 
 #include <string>

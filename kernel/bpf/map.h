@@ -1,4 +1,4 @@
-// Typed access to one BPF map. Does not own the descriptor: the DatapathObject does, and outlives it.
+// Typed access to one BPF map. Does not own the descriptor: the DatapathObject does, and must outlive it.
 //   SL_RETURN_IF_ERROR(addresses.Put(key, value));
 // Errors name the map. Thread-safe as the bpf(2) calls are.
 #pragma once
@@ -27,7 +27,7 @@ class Map {
  public:
   Map() = default;
 
-  // InvalidArgument when the kernel's sizes are not those of K and V (per-CPU maps: V is one CPU's value).
+  // InvalidArgument if the sizes of K and V differ from the kernel's (per-CPU maps: V is one CPU's value).
   static StatusOr<Map> Bind(int fd, std::string name) {
     bpf_map_info info{};
     __u32 length = sizeof(info);
@@ -45,13 +45,13 @@ class Map {
     return ErrnoError(errno, "map {}: put", name_);
   }
 
-  // Deleting what is not there is fine.
+  // OK if there is no such key.
   Status Delete(const K& key) const {
     if (bpf_map_delete_elem(fd_, &key) == 0 || errno == ENOENT) return OkStatus();
     return ErrnoError(errno, "map {}: delete", name_);
   }
 
-  // All of them, in few calls where the kernel takes batches for maps of this type. After an error some are done.
+  // Puts all, in few calls if the kernel supports batches for this map type. After an error, some are done.
   Status PutAll(const std::vector<K>& keys, const std::vector<V>& values) const {
     std::size_t done = InBatches(keys.size(), [&](std::size_t first, __u32* count) {
       return bpf_map_update_batch(fd_, &keys[first], &values[first], count, nullptr);
@@ -74,7 +74,7 @@ class Map {
     return ErrnoError(errno, "map {}: get", name_);
   }
 
-  // Every entry that stands still meanwhile is seen once; others perhaps. LPM tries and small maps.
+  // Visits every entry that is not changed meanwhile once, and perhaps others. For LPM tries and small maps.
   Status ForEach(const std::function<void(const K&, const V&)>& visit) const {
     K key, next;
     const K* previous = nullptr;
@@ -118,16 +118,16 @@ class Map {
   std::uint32_t capacity() const { return capacity_; }
 
  private:
-  // Returns how many of `size` entries are done: all, or those before the first that failed or was not tried.
+  // Returns how many of `size` entries are done: all, or those before the first one that failed or was not tried.
   template <typename Call>
   static std::size_t InBatches(std::size_t size, const Call& call) {
-    constexpr std::size_t kAtOnce = 16384;  // a signal waits for the end of a call
+    constexpr std::size_t kAtOnce = 16384;  // a signal is handled only after the call
     std::size_t done = 0;
     while (done < size) {
       const auto wanted = static_cast<__u32>(std::min(size - done, kAtOnce));
       __u32 count = wanted;
       const bool ok = call(done, &count) == 0;
-      if (ok || count < wanted) done += count;  // of some errors `count` hears nothing
+      if (ok || count < wanted) done += count;  // some errors do not set `count`
       if (!ok) break;
     }
     return done;
@@ -156,7 +156,7 @@ class PerCpuMap {
     return values;
   }
 
-  // The same for each CPU.
+  // Puts the same value for each CPU.
   Status Put(const K& key, const V& value) const {
     const std::vector<V> values(cpus_, value);
     if (bpf_map_update_elem(fd_, &key, values.data(), BPF_ANY) != 0) return ErrnoError(errno, "map {}: put", name_);

@@ -37,8 +37,8 @@ Status SetSizes(datapath_bpf* skeleton, const ObjectOptions& options) {
 // .rodata and .bss belong to one load of the programs; evaluations is scratch.
 bool IsPinned(const bpf_map* map) { return !bpf_map__is_internal(map); }
 
-// The kernel sets this flag on device maps itself and refuses it from others: libbpf must expect it of a map that is
-// pinned already, and must not ask for it when it makes one.
+// The kernel sets this flag on device maps itself, and refuses it in requests: libbpf must expect it of a map that is
+// pinned already, and must not set it when it creates one.
 int ExpectKernelFlags(bpf_map* map, const std::string& pin) {
   const bool devices = bpf_map__type(map) == BPF_MAP_TYPE_DEVMAP || bpf_map__type(map) == BPF_MAP_TYPE_DEVMAP_HASH;
   std::error_code error;
@@ -142,7 +142,7 @@ void DatapathObject::RefundDenied(std::uint32_t records) {
 }
 
 void DatapathObject::SetTestClock(std::uint64_t ns) {
-  // Set back, it is another test's: what was paid for at a later time would be owed for that long.
+  // A clock that goes back belongs to another test: tokens that were taken at a later time must not count.
   if (ns < skeleton_->bss->test_clock_ns) skeleton_->bss->denied_paid_until_ns = 0;
   skeleton_->bss->test_clock_ns = ns;
 }

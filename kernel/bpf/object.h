@@ -1,5 +1,5 @@
-// The packet path's BPF object: opened, sized, loaded, and its maps pinned or taken over from pins.
-// Owns all descriptors. Move-only by unique_ptr.
+// The packet path's BPF object: opens, sizes and loads it, and pins its maps or takes them over from pins. Owns all
+// descriptors. Move-only by unique_ptr.
 #pragma once
 
 #include <cstdint>
@@ -25,17 +25,17 @@ struct ObjectOptions {
   std::uint32_t epoch_peers = 1048576;
   std::uint32_t epoch_ports = 262144;
   std::uint32_t flows = 393216;              // of all states; rounded up to whole buckets (bpf/abi/flow_table.h)
-  std::uint32_t flow_share_slots = 0;        // of which workloads have shares; 0: of all. For tests
-  std::uint32_t flows_denied = 32768;        // the most of them that are records of denied ones
-  std::uint32_t event_rate = SL_EVENT_RATE;  // flow events a second in each workload's shares; 0: any number
-  bool uplinks = true;                       // xdp_uplink is loaded: half of the verifier's work
+  std::uint32_t flow_share_slots = 0;        // slots that are divided into shares; 0: all. For tests
+  std::uint32_t flows_denied = 32768;        // the most denied-flow entries among them
+  std::uint32_t event_rate = SL_EVENT_RATE;  // flow events per second in each workload's shares; 0: no limit
+  bool uplinks = true;                       // load xdp_uplink, which is half of the verifier's work
   bool test_clock = false;                   // the programs read SetTestClock's time
-  const AdminCalls* admin_calls = nullptr;   // outlives the object; null: its process's own
+  const AdminCalls* admin_calls = nullptr;   // must outlive the object; null: OwnAdminCalls
 };
 
 class DatapathObject {
  public:
-  // FailedPrecondition with the verifier's last lines, or PermissionDenied naming the right that is missing.
+  // FailedPrecondition with the verifier's last lines, or PermissionDenied with the missing right.
   static StatusOr<std::unique_ptr<DatapathObject>> Load(const ObjectOptions& options);
   ~DatapathObject();
   DatapathObject(const DatapathObject&) = delete;
@@ -45,12 +45,12 @@ class DatapathObject {
   int map_fd(const std::string& name) const;      // -1: no such map
   std::vector<std::string> map_names() const;
   const AdminCalls& admin_calls() const { return admin_calls_; }
-  // To the budget for records of denied flows: so many were taken away.
+  // Returns tokens to the budget for denied-flow entries, for entries that were removed.
   void RefundDenied(std::uint32_t records);
   void SetTestClock(std::uint64_t ns);
-  // With a test clock: of what class the processes behind a packet are. 0: what the packet's socket says.
+  // With a test clock: sets the classes of the processes behind a packet. 0: by the packet's socket.
   void SetTestProcesses(std::uint32_t sender_class, std::uint32_t receiver_class);
-  // Likewise: the cookies of their sockets.
+  // The same for the cookies of their sockets.
   void SetTestSockets(std::uint64_t sender, std::uint64_t receiver);
 
  private:

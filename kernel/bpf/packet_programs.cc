@@ -13,21 +13,21 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr auto kPatience = std::chrono::milliseconds(10);  // then somebody keeps a CPU for himself
+constexpr auto kPatience = std::chrono::milliseconds(10);  // after that, some other thread keeps a CPU
 
 bool IsRealTimeKernel() {
   utsname name{};
   return uname(&name) != 0 || std::string_view(name.version).find("PREEMPT_RT") != std::string_view::npos;
 }
 
-// All CPUs that can run programs now; none if this process may not run on one of them.
+// All CPUs that can run programs now; nothing if this process may not run on one of them.
 std::optional<cpu_set_t> AllCpus() {
   cpu_set_t cpus;
   if (sched_getaffinity(getpid(), sizeof(cpus), &cpus) != 0 || CPU_COUNT(&cpus) < get_nprocs()) return std::nullopt;
   return cpus;
 }
 
-// False: one has gone away meanwhile.
+// False: one went offline meanwhile.
 bool GoToEach(cpu_set_t cpus) {
   CPU_CLR(sched_getcpu(), &cpus);
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
@@ -49,7 +49,7 @@ PacketPrograms::~PacketPrograms() {
   stopping_ = true;
   changed_.notify_all();
   while (!changed_.wait_for(lock, kPatience, [this] { return stopped_; })) {
-    // It waits for a CPU that somebody keeps: away from there.
+    // The visitor waits for a CPU that another thread keeps: let it run elsewhere.
     if (const auto cpus = AllCpus()) sched_setaffinity(visitor_id_, sizeof(*cpus), &*cpus);
   }
   lock.unlock();
@@ -59,7 +59,7 @@ PacketPrograms::~PacketPrograms() {
 Status PacketPrograms::WaitForRunning() {
   if (!cannot_be_preempted_ || !AllCpus()) return WaitForRunningPrograms();
   std::unique_lock lock(mutex_);
-  // A round that has begun may have been on some CPU already.
+  // A round that has begun may have visited some CPUs already.
   const std::uint64_t round = wanted_ = begun_ + 1;
   changed_.notify_all();
   const bool ended = changed_.wait_for(lock, kPatience, [&] { return ended_ >= round; });
@@ -69,7 +69,7 @@ Status PacketPrograms::WaitForRunning() {
 }
 
 void PacketPrograms::Visit() {
-  // Before all others, where that is allowed: it is gone before they notice.
+  // Runs before all other threads, if that is allowed; it needs only a moment.
   const sched_param highest{.sched_priority = sched_get_priority_max(SCHED_FIFO)};
   (void)sched_setscheduler(0, SCHED_FIFO, &highest);
   std::unique_lock lock(mutex_);

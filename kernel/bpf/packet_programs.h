@@ -1,10 +1,10 @@
-// Knows when no packet is evaluated any more by a program that began earlier; much faster than a grace period of RCU.
+// Waits until all packet programs that run now have ended; much faster than an RCU grace period.
 //
-// tc and XDP programs run where the kernel cannot switch to another task (bottom halves disabled). So once a thread of
-// ours has run on a CPU, all that ran there before have ended. It goes to each CPU in turn, in some 20 us each; RCU
-// takes two ticks, and ten times that on a CPU that does nothing but packets. RCU is asked instead where this does not
-// hold: PREEMPT_RT, a process that may not run on all CPUs (isolated ones are left alone), a CPU that lets no thread of
-// ours run for 10 ms.
+// tc and XDP programs run where the kernel cannot switch to another task (bottom halves disabled). So once our thread
+// has run on a CPU, every program that ran there before has ended. The thread visits each CPU in turn, in about 20 us
+// each. RCU takes two timer ticks, and ten times that on a CPU that only processes packets. RCU is used instead on
+// PREEMPT_RT, if this process may not run on all CPUs (isolated CPUs are left alone), or if our thread does not get a
+// CPU for 10 ms.
 //   PacketPrograms programs;
 //   SL_RETURN_IF_ERROR(programs.WaitForRunning());
 #pragma once
@@ -35,10 +35,10 @@ class PacketPrograms {
 
   const bool cannot_be_preempted_;
   std::mutex mutex_;
-  std::condition_variable changed_;  // any of these, by mutex_
-  std::uint64_t wanted_ = 0;         // rounds over all CPUs that were asked for
+  std::condition_variable changed_;  // any of the members below, which mutex_ guards
+  std::uint64_t wanted_ = 0;         // number of requested rounds over all CPUs
   std::uint64_t begun_ = 0, ended_ = 0;
-  bool complete_ = false;  // the last one that ended
+  bool complete_ = false;  // of the last round that ended
   bool stopping_ = false, stopped_ = false;
   pid_t visitor_id_ = 0;
   std::thread visitor_;

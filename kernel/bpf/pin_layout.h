@@ -1,4 +1,4 @@
-// The one place that knows where things are pinned:
+// The only code that knows where objects are pinned:
 //   ROOT/v<ABI>/maps/NAME   ROOT/v<ABI>/links/PROGRAM-IFINDEX   ROOT/v<ABI>/probes/SET/PROGRAM
 #pragma once
 
@@ -35,11 +35,10 @@ class PinLayout {
 // The layouts of all versions that have something pinned below `root`, oldest first. Touches nothing.
 StatusOr<std::vector<PinLayout>> FindLayouts(const std::string& root);
 
-// FailedPrecondition: a version that is newer than ours has something pinned below `root`, which we would not know how
-// to take over.
+// FailedPrecondition: a newer version has something pinned below `root`, and ours cannot take it over.
 Status RefuseNewerLayouts(const std::string& root);
 
-// What the name of a link's pin says.
+// The parts of the name of a link's pin.
 struct LinkName {
   std::string program;
   std::uint32_t ifindex = 0;

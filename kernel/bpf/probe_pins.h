@@ -1,5 +1,5 @@
-// The pins of attached probes, by which they go on when the agent does not: processes keep their class, and sockets
-// their owner, so that rules by process hold, while no agent runs.
+// The pins of attached probes, which keep them running without an agent: processes keep their class, and sockets their
+// owner, so that rules by process hold.
 #pragma once
 
 #include <span>
@@ -14,11 +14,12 @@ struct bpf_object;
 
 namespace sluice::bpf {
 
-// Of a map that somebody has pinned already. Whoever decides its size loads with kAsAskedFor, and cannot load when it
-// is another one; whoever only shares it takes it as it is.
+// For a map that is pinned already. kAsAskedFor: fail if its size differs from the requested one. kAsItIs: accept any
+// size.
 enum class PinnedSize { kAsAskedFor, kAsItIs };
 
-// Before an object is loaded: its maps `names` are to be the pinned ones, and are pinned where there are none yet.
+// To call before an object is loaded: its maps `names` will be the pinned ones, or will be pinned if there are none
+// yet.
 Status PlanPins(bpf_object* object, std::span<const char* const> names, const PinLayout& layout, PinnedSize size);
 
 struct AttachedProbe {
@@ -26,12 +27,12 @@ struct AttachedProbe {
   bpf_link* link = nullptr;
 };
 
-// Pins each probe below its set's directory, in place of the one that an earlier agent left there, and ends those of
-// that set that are not among them. The probes must be attached already: then none is missed between.
+// Pins each probe below its set's directory, in place of an earlier agent's, and ends the set's other probes. The
+// probes must be attached already, so that no event is missed in between.
 Status PinProbes(const PinLayout& layout, const std::string& set, const std::vector<AttachedProbe>& probes);
 
-// Ends the probes of every set, and forgets what they knew of processes: it would go stale, and who a process was must
-// not decide about who it has become. Rules by process then meet only processes that are not known.
+// Ends the probes of every set, and deletes their process data: stale data must not be used for policy. Rules by
+// process then see only unknown processes.
 Status ReleaseProbes(const PinLayout& layout);
 
 }  // namespace sluice::bpf

@@ -31,14 +31,14 @@ constexpr sl_process_loss_key kOtherLosses{.cgroup = 0, .cpu = ~0U, .cause = 0, 
 
 bool HasKprobes() { return std::filesystem::exists("/sys/bus/event_source/devices/kprobe/type"); }
 
-// In the order in which they are attached: a process whose beginning is seen has an end that is seen.
+// In the order in which they are attached: if a process's beginning is seen, its end is seen too.
 std::array<bpf_program*, 3> BackEndPrograms(const process_bpf* skeleton, ProcessBackEnd back_end) {
   const auto& programs = skeleton->progs;
   if (back_end == ProcessBackEnd::kKprobe) return {programs.kp_exit, programs.kp_exec, programs.kp_fork};
   return {programs.tp_exit, programs.tp_exec, programs.tp_fork};
 }
 
-// Null: errno says why not.
+// Null: errno has the reason.
 StatusOr<bpf_link*> AttachKprobe(bpf_program* program, const AdminCalls& calls) {
   const std::string_view section = bpf_program__section_name(program);
   SL_ASSIGN_OR_RETURN(const Fd event, calls.OpenKprobe(section.substr(section.find('/') + 1)));
@@ -143,14 +143,14 @@ Status ProcessProbes::OpenReaders(const RingReader::Consume& consume) {
   if (!epoll_.valid() || !wake_.valid()) return ErrnoError(errno, "wait for the ring buffer process_events");
   for (const int source : {events, wake_.get()}) {
     epoll_event event{};
-    event.events = EPOLLIN | EPOLLET;  // what already waits is no reason to wake
+    event.events = EPOLLIN | EPOLLET;  // records that wait already must not wake it
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, source, &event) != 0)
       return ErrnoError(errno, "wait for the ring buffer process_events");
   }
   return OkStatus();
 }
 
-// Those that ended while nobody looked. Should one be gone that has just begun, the iterator brings it back.
+// Removes processes that ended while no sensor ran. If a new process is removed by mistake, the iterator adds it again.
 Status ProcessProbes::ForgetTheDead() {
   std::vector<std::uint32_t> dead;
   SL_RETURN_IF_ERROR(processes_.ForEachBatch([&](const std::uint32_t& pid, const sl_process&) {
@@ -198,7 +198,7 @@ ProcessProbes::~ProcessProbes() {
 Status ProcessProbes::Seed() {
   if (skeleton_->bss->seeding == 0) {
     skeleton_->bss->seeding = 1;
-    SL_RETURN_IF_ERROR(WaitForRunningPrograms());  // from here on every sensor asks process_claims
+    SL_RETURN_IF_ERROR(WaitForRunningPrograms());  // from here on every sensor uses process_claims
   }
   const Status iterated = Iterate();
   SL_RETURN_IF_ERROR(EndSeeding());
@@ -209,7 +209,7 @@ Status ProcessProbes::Seed() {
 Status ProcessProbes::Iterate() {
   const Fd iterator(bpf_iter_create(bpf_link__fd(iterator_)));
   if (!iterator.valid()) return ErrnoError(errno, "start the iterator of processes");
-  std::uint64_t tick;  // one for each process: so the ring never has to hold two of these records
+  std::uint64_t tick;  // one for each process, so that the ring needs room for only one of these records
   for (;;) {
     const ssize_t size = read(iterator.get(), &tick, sizeof(tick));
     if (size < 0 && errno != EAGAIN && errno != EINTR) return ErrnoError(errno, "iterate over the processes");
@@ -220,7 +220,7 @@ Status ProcessProbes::Iterate() {
 
 Status ProcessProbes::EndSeeding() {
   skeleton_->bss->seeding = 0;
-  SL_RETURN_IF_ERROR(WaitForRunningPrograms());  // nobody reads the claims any more
+  SL_RETURN_IF_ERROR(WaitForRunningPrograms());  // no sensor uses the claims any more
   std::vector<sl_process_claim_key> claims;
   SL_RETURN_IF_ERROR(
       claims_.ForEachBatch([&](const sl_process_claim_key& key, const sl_process_claim&) { claims.push_back(key); }));

@@ -1,6 +1,6 @@
-// The sensors of bpf/sensors: loaded, attached, read. With a pin root, the maps of processes and their classes are
-// pinned, so that a process keeps its id when the agent starts again, and so are the probes: they keep these maps until
-// the next agent's take over. What they tell meanwhile nobody reads.
+// Loads, attaches and reads the sensors of bpf/sensors. With a pin root, the maps of processes and their classes are
+// pinned, so that a process keeps its id when the agent starts again. The probes are pinned too: they update these maps
+// until the next agent's probes take over. Their events are not read meanwhile.
 //
 //   auto probes = ProcessProbes::Start({.pin_root = root}, [&](const void* record, std::size_t size) { ... });
 //   (*probes)->Seed();   // a record for every process that lives, among those that just happen
@@ -35,45 +35,45 @@ const char* ToString(ProcessBackEnd back_end);
 struct ProcessProbeOptions {
   std::string pin_root;  // empty: nothing is pinned (tests)
   ProcessBackEnd back_end = ProcessBackEnd::kAuto;
-  std::uint32_t ring_bytes = 4U << 20;      // a power of two, at least a page; mapped twice, so it counts double
-  std::uint32_t max_processes = 65536;      // that live at one time
-  const AdminCalls* admin_calls = nullptr;  // null: the process's own
+  std::uint32_t ring_bytes = 4U << 20;      // a power of two, at least a page; mapped twice, so RSS counts it double
+  std::uint32_t max_processes = 65536;      // alive at the same time
+  const AdminCalls* admin_calls = nullptr;  // null: OwnAdminCalls
 };
 
 struct ProcessLoss {
   sl_process_loss_key key;
-  std::uint64_t count = 0;  // since it was last asked
+  std::uint64_t count = 0;  // since the last call
 };
 
-// Of the table of living processes.
+// The fill of the table of live processes.
 struct MapFill {
   std::uint64_t entries = 0;
   std::uint64_t capacity = 0;
-  std::uint64_t refused = 0;  // not taken in, since the maps were made
+  std::uint64_t refused = 0;  // processes that were refused since the maps were created
 };
 
 class ProcessProbes {
  public:
-  // Automatic: kprobes where this kernel attaches them, else tracepoints. FailedPrecondition with the verifier's last
-  // lines, or what cannot be attached; PermissionDenied.
+  // kAuto: kprobes if this kernel attaches them, else tracepoints. FailedPrecondition with the verifier's last lines,
+  // or the program that cannot be attached; PermissionDenied.
   static StatusOr<std::unique_ptr<ProcessProbes>> Start(const ProcessProbeOptions& options,
                                                         const RingReader::Consume& consume);
   ~ProcessProbes();
   ProcessProbes(const ProcessProbes&) = delete;
   ProcessProbes& operator=(const ProcessProbes&) = delete;
 
-  // Hands over all that waits in the ring and a record of every living process; each instance has one id, however often
-  // it is told of. After Start, and again after a loss.
+  // Passes on all records in the ring, and a record of every live process; an instance has the same id in all its
+  // records. To call after Start, and again after a loss.
   Status Seed();
-  // Hands over all that waits; returns how many.
+  // Passes on all pending records; returns how many.
   StatusOr<int> Drain() { return ring_->Drain(); }
-  // Until the ring is filling up, Wake was called or the time is over.
+  // Returns when the ring fills up, Wake is called, or the time is over.
   void Wait(std::chrono::milliseconds timeout);
   void Wake();
 
-  // What was lost since the last call.
+  // The losses since the last call.
   StatusOr<std::vector<ProcessLoss>> TakeLosses();
-  // The present instance of a process.
+  // The current instance of a process.
   StatusOr<std::optional<sl_process>> Find(std::uint32_t pid) const { return processes_.Get(pid); }
 
   StatusOr<MapFill> ReadFill() const;  // from any thread

@@ -43,7 +43,7 @@ int RingReader::Drain() {
   while (position - begin < bytes_ && position < __atomic_load_n(producer_, __ATOMIC_ACQUIRE)) {
     const char* const record = data_ + (position & (bytes_ - 1));
     const std::uint32_t header = __atomic_load_n(reinterpret_cast<const std::uint32_t*>(record), __ATOMIC_ACQUIRE);
-    if ((header & BPF_RINGBUF_BUSY_BIT) != 0) break;  // somebody is writing it
+    if ((header & BPF_RINGBUF_BUSY_BIT) != 0) break;  // it is still being written
     const std::uint32_t size = header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
     if ((header & BPF_RINGBUF_DISCARD_BIT) == 0) {
       consume_(record + BPF_RINGBUF_HDR_SZ, size);

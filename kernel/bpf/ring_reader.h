@@ -1,7 +1,7 @@
 // Reads one BPF ring buffer without blocking. One thread at a time.
 //
-// Not by libbpf's reader, which tells the kernel of each record that it has read: for that word the writer's CPU then
-// waits with each record that it makes (docs/architecture.md, "The reader of a ring").
+// libbpf's reader updates the consumer position after each record, so the writer's CPU waits for that cache line with
+// each record (docs/architecture.md, "The reader of a ring"). This reader updates it rarely.
 #pragma once
 
 #include <cstddef>
@@ -18,14 +18,14 @@ class RingReader {
  public:
   using Consume = std::function<void(const void* record, std::size_t size)>;
 
-  // `map_fd` outlives the reader; `name` is for errors.
+  // `map_fd` must outlive the reader; `name` is for errors.
   static StatusOr<std::unique_ptr<RingReader>> Open(int map_fd, Consume consume, std::string name = "flow_events");
   ~RingReader();
   RingReader(const RingReader&) = delete;
   RingReader& operator=(const RingReader&) = delete;
 
-  // Hands over all that waits, and what comes meanwhile until it was a ring full: who fills it must not keep the
-  // reader. Returns how many.
+  // Passes on all pending records and new ones, up to one ring's worth of bytes: a fast writer must not keep the reader
+  // here. Returns how many.
   int Drain();
 
  private:
@@ -34,8 +34,8 @@ class RingReader {
 
   const Consume consume_;
   const std::size_t bytes_;                  // of the ring; a power of two
-  std::uint64_t* consumer_ = nullptr;        // mapped: up to where it is read
-  const std::uint64_t* producer_ = nullptr;  // mapped, with the ring behind it: up to where it is reserved
+  std::uint64_t* consumer_ = nullptr;        // mapped: the position up to which it is read
+  const std::uint64_t* producer_ = nullptr;  // mapped, with the ring after it: the position up to which it is reserved
   const char* data_ = nullptr;               // the ring, twice in a row
 };
 

@@ -42,7 +42,7 @@ Programs OfTracing(const socket_bpf* skeleton, SocketBackEnd back_end) {
   return {programs.fn_tcp_send, programs.fn_accept};
 }
 
-// Where the root of the default hierarchy is mounted.
+// The mount point of the root of the default hierarchy.
 StatusOr<std::string> CgroupRoot() {
   std::ifstream mounts("/proc/self/mountinfo");
   for (std::string line; std::getline(mounts, line);) {
@@ -64,7 +64,7 @@ std::uint64_t Now() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// Runs an iterator to its end; it gives no text.
+// Runs an iterator to its end; it writes no text.
 Status Iterate(const bpf_program* program) {
   bpf_link* const link = bpf_program__attach_iter(program, nullptr);
   if (link == nullptr) return ErrnoError(errno, "make the iterator {}", bpf_program__name(program));

@@ -1,6 +1,6 @@
-// The socket probes of bpf/sensors: they write into each socket which process acts on it, for the packet path to
-// read. Their maps are shared with it and with the process sensors by pins. The probes go with this object; what they
-// wrote stays with the sockets.
+// The socket probes of bpf/sensors: they write into each socket the process that acts on it, for the packet path. They
+// share their maps with it and with the process sensors by pins. Without pins, the probes end with this object; the
+// sockets keep their data.
 //
 //   auto probes = SocketProbes::Start({.pin_root = root});   // after the process sensors were seeded
 //
@@ -28,14 +28,14 @@ enum class SocketBackEnd { kAuto, kFunction, kTracepoint };
 const char* ToString(SocketBackEnd back_end);
 
 struct SocketProbeOptions {
-  std::string pin_root;  // empty: nothing is pinned, and nobody reads what the probes write
+  std::string pin_root;  // empty: nothing is pinned, and the probes' data is not used
   SocketBackEnd back_end = SocketBackEnd::kAuto;
 };
 
 class SocketProbes {
  public:
-  // Automatic: functions where this kernel lets programs attach to them, else tracepoints. FailedPrecondition with the
-  // verifier's last lines, or what cannot be attached; PermissionDenied.
+  // kAuto: functions if this kernel lets programs attach to them, else tracepoints. FailedPrecondition with the
+  // verifier's last lines, or the program that cannot be attached; PermissionDenied.
   static StatusOr<std::unique_ptr<SocketProbes>> Start(const SocketProbeOptions& options);
   ~SocketProbes();
   SocketProbes(const SocketProbes&) = delete;

@@ -24,7 +24,7 @@ struct Side {
   Btf types;
 };
 
-// Null: they cannot be read.
+// Null: the types cannot be read.
 Btf ReadTypes(const AdminCalls& calls, std::uint32_t id) {
   const auto fd = calls.OpenTypes(id);
   if (!fd.ok()) return nullptr;
@@ -49,12 +49,12 @@ StatusOr<Side> ReadSide(const AdminCalls& calls, int fd, const std::string& map)
   return side;
 }
 
-// Which bytes go where.
+// The list of byte ranges to copy.
 class Plan {
  public:
   Plan(const btf* from, const btf* to) : from_(from), to_(to) {}
 
-  // False: they are of different kinds.
+  // False: the types are of different kinds.
   bool Add(__u32 from, __u32 from_offset, __u32 to, __u32 to_offset) {
     from = Plain(from_, from);
     to = Plain(to_, to);
@@ -66,7 +66,7 @@ class Plan {
         return AddMembers(a, from_offset, b, to_offset);
       case BTF_KIND_ARRAY:
         return AddElements(a, from_offset, b, to_offset);
-      case BTF_KIND_INT:  // low bytes come first on every machine that this runs on
+      case BTF_KIND_INT:  // supported machines are little-endian
         steps_.push_back({from_offset, to_offset, std::min(a->size, b->size)});
         return true;
       default:
@@ -125,7 +125,7 @@ class Plan {
   std::vector<Step> steps_;
 };
 
-// Where the member is, in bytes.
+// The member's offset in bytes.
 std::optional<__u32> FindMember(const btf* types, __u32 id, std::string_view name) {
   const int plain = btf__resolve_type(types, id);
   const btf_type* const type = plain < 0 ? nullptr : btf__type_by_id(types, static_cast<__u32>(plain));
@@ -140,7 +140,7 @@ std::optional<__u32> FindMember(const btf* types, __u32 id, std::string_view nam
   return std::nullopt;
 }
 
-// `visit(key, value)`. Others write at the same time: no more than there can be.
+// `visit(key, value)`. The bound ends the loop even if others write at the same time.
 template <typename Visit>
 Status ForEachEntry(int fd, const bpf_map_info& info, const Visit& visit) {
   std::vector<char> key(info.key_size), next(info.key_size), value(info.value_size);

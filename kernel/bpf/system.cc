@@ -40,7 +40,7 @@ std::size_t PageSize() {
 namespace {
 
 // The kernel waits for a grace period before an update of a map of maps returns (kernel/bpf/syscall.c,
-// maybe_wait_bpf_programs), so that no program uses the map that was there.
+// maybe_wait_bpf_programs), so that no program still uses the old map.
 Status WaitByMapOfMaps() {
   const Fd inner(bpf_map_create(BPF_MAP_TYPE_ARRAY, "sl_wait", sizeof(__u32), sizeof(__u32), 1, nullptr));
   LIBBPF_OPTS(bpf_map_create_opts, options, .inner_map_fd = static_cast<__u32>(inner.get()));
@@ -58,7 +58,7 @@ Status WaitByMapOfMaps() {
 
 Status WaitForRunningPrograms() {
   // MEMBARRIER_CMD_GLOBAL is synchronize_rcu() (kernel/sched/membarrier.c); BPF programs run inside RCU read sections.
-  // Kernels with nohz_full CPUs refuse it, as may a filter of system calls.
+  // Kernels with nohz_full CPUs refuse it, as may a system call filter.
   if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) return OkStatus();
   return WaitByMapOfMaps();
 }

@@ -1,4 +1,4 @@
-// The few facts about the running system that BPF code needs.
+// Facts about the running system that BPF code needs.
 #pragma once
 
 #include <cstddef>
@@ -8,14 +8,14 @@
 
 namespace sluice::bpf {
 
-// The kernel's own types, for an object's relocations. Where no file is named, libbpf looks for a type that this kernel
-// does not have in its modules too; that needs CAP_SYS_ADMIN, and what is refused there fails the whole object.
+// The kernel's types, for an object's relocations. Without a file name, libbpf also searches the modules for a type
+// that the kernel does not have; that needs CAP_SYS_ADMIN, and a refusal fails the whole object.
 inline constexpr const char* kKernelTypes = "/sys/kernel/btf/vmlinux";
 
 // CPUs that the kernel may ever use: the number of values in a per-CPU entry.
 StatusOr<int> PossibleCpus();
 
-// Whether the kernel counts how often and how long programs run (sysctl kernel.bpf_stats_enabled).
+// Whether the kernel counts the programs' runs and their time (sysctl kernel.bpf_stats_enabled).
 bool CountsProgramRuns();
 
 // Whether `path` exists and lies on a BPF file system.

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kCount = "/proc/sys/net/netfilter/nf_conntrack_count";
 
-// These files show the namespace of who opens them.
+// These files show the network namespace of the process that opens them.
 std::optional<std::uint64_t> ReadNumber(const char* path) {
   std::ifstream file(path);
   std::uint64_t number = 0;
@@ -30,7 +30,7 @@ void SendToOurselves(const sockaddr* loopback, socklen_t size) {
   static_cast<void>(sendto(fd.get(), "", 1, 0, to, own_size));
 }
 
-// Of each family, for each is tracked by itself.
+// In both families, as each is tracked separately.
 void SendToOurselves() {
   sockaddr_in v4{};
   v4.sin_family = AF_INET;

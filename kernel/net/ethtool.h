@@ -8,8 +8,9 @@
 
 namespace sluice::net {
 
-// Generic receive offload: a veth end that has it on takes frames that XDP redirects to its other end. Asked in the
-// namespace of `netlink`, by its socket: the kernel hands on what a netlink socket is asked for and has no answer to.
+// Generic receive offload: a veth end with GRO on accepts frames that XDP redirects to its other end. Read in the
+// namespace of `netlink`, by its socket: the kernel passes ioctls that a netlink socket does not know to the network
+// devices.
 StatusOr<bool> IsGroOn(const Netlink& netlink, const std::string& interface);
 
 }  // namespace sluice::net

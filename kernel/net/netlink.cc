@@ -65,7 +65,7 @@ struct Collector {
   }
 };
 
-// The next message or messages of the kernel. What a process sends us is no answer.
+// The next message or messages from the kernel. Messages from other processes are ignored.
 StatusOr<std::size_t> Receive(const Fd& socket, std::vector<char>& buffer) {
   while (true) {
     sockaddr_nl sender{};
@@ -79,8 +79,8 @@ StatusOr<std::size_t> Receive(const Fd& socket, std::vector<char>& buffer) {
   }
 }
 
-// Whether a change came between the parts of a dump. Its rest has to be read all the same, or it would be taken for the
-// next answer; so libmnl, which would stop there, does not see the mark.
+// Whether a change came between the parts of a dump. The rest must still be read, or it would be taken for the next
+// answer. So the mark is removed, as libmnl would stop at it.
 bool TakeInterruptedMark(std::vector<char>& buffer, std::size_t length) {
   bool interrupted = false;
   int left = static_cast<int>(length);
@@ -92,7 +92,7 @@ bool TakeInterruptedMark(std::vector<char>& buffer, std::size_t length) {
   return interrupted;
 }
 
-// Sends `request` and parses every answer. The returned status says only what the kernel said.
+// Sends `request` and parses every answer. The returned status has only the kernel's error.
 template <typename T>
 StatusOr<std::vector<T>> AskOnce(Netlink::Channel& channel, nlmsghdr* request, Parse<T> parse) {
   request->nlmsg_seq = ++channel.sequence;
@@ -111,7 +111,7 @@ StatusOr<std::vector<T>> AskOnce(Netlink::Channel& channel, nlmsghdr* request, P
   return std::move(collector.found);
 }
 
-// A dump that a change interrupted is asked again.
+// Repeats a dump that a change interrupted.
 template <typename T>
 StatusOr<std::vector<T>> Ask(Netlink::Channel& channel, nlmsghdr* request, Parse<T> parse) {
   StatusOr<std::vector<T>> answer = AskOnce<T>(channel, request, parse);
@@ -240,7 +240,7 @@ AddressInfo ParseAddress(const nlmsghdr* message) {
         info.address = ParseAddressBytes(attribute);
         has_local = true;
         break;
-      case IFA_ADDRESS:  // the far end where IFA_LOCAL is there too
+      case IFA_ADDRESS:  // the far end, if there is an IFA_LOCAL too
         if (!has_local) info.address = ParseAddressBytes(attribute);
         break;
       case IFA_FLAGS:
@@ -280,7 +280,7 @@ std::uint32_t ParseRoute(const nlmsghdr* message) {
   return ifindex;
 }
 
-// Whether it is the rule that the kernel makes for the first VRF.
+// Whether it is the rule that the kernel adds for the first VRF.
 bool ParseIsVrfRule(const nlmsghdr* message) {
   bool is_one = false;
   ForEachAttribute(message, sizeof(fib_rule_hdr), [&](const nlattr* attribute) {
@@ -404,7 +404,7 @@ StatusOr<std::uint32_t> Netlink::RouteTo(const policy::Address& address, std::ui
   mnl_attr_put(request.get(), RTA_DST, length, address.bytes().data() + 16 - length);
   if (vrf != 0) mnl_attr_put_u32(request.get(), RTA_OIF, vrf);
   StatusOr<std::vector<std::uint32_t>> routes = Ask<std::uint32_t>(channel_, request.get(), ParseRoute);
-  // No route, one that says so itself (unreachable, throw, prohibit, blackhole), a kernel without IPv6.
+  // No route, a route that rejects (unreachable, throw, prohibit, blackhole), or a kernel without IPv6.
   const Status& status = routes.status();
   if (absl::IsUnavailable(status) || absl::IsPermissionDenied(status) || absl::IsInvalidArgument(status) ||
       absl::IsUnimplemented(status)) {
@@ -442,7 +442,7 @@ StatusOr<std::vector<TcFilter>> Netlink::DumpTcFilters(std::uint32_t ifindex, Tc
   header->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == TcSide::kIngress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
   StatusOr<std::vector<TcFilter>> filters = Ask<TcFilter>(channel_, request.get(), ParseTcFilter);
   if (!filters.ok()) return Annotate(filters.status(), fmt::format("list the tc filters of ifindex {}", ifindex));
-  // The kernel says of each chain's priority that it is there, without a handle, before it lists its filters.
+  // Before the filters of a chain's priority, the kernel lists the priority itself, without a handle.
   std::erase_if(*filters, [](const TcFilter& filter) { return filter.handle == 0; });
   return filters;
 }

@@ -1,7 +1,7 @@
 // Links and addresses by rtnetlink. netlink.cc is the only user of libmnl.
 //
-// A socket belongs to the network namespace that it was made in, and everything that is asked by it is about that one,
-// whoever asks and wherever:
+// A socket belongs to the network namespace that it was created in. All requests by it are about that namespace, from
+// any thread:
 //   SL_ASSIGN_OR_RETURN(Netlink here, Netlink::Open());                            // the calling thread's namespace
 //   SL_ASSIGN_OR_RETURN(Netlink pod, Netlink::Use(*socket_in(netns.fd())));        // another one (netns.h)
 //   for (const LinkInfo& link : *pod.DumpLinks()) ...
@@ -28,7 +28,7 @@ using MacAddress = std::array<std::uint8_t, 6>;
 struct BridgePort {
   bool forwarding = false;
   bool isolated = false;
-  bool locked = false;  // takes frames of known senders only
+  bool locked = false;  // accepts frames from known senders only
 };
 
 struct LinkInfo {
@@ -36,11 +36,11 @@ struct LinkInfo {
   std::string name;
   std::string kind;                // "veth", "bridge", ...; empty: a device without rtnetlink kind
   std::uint32_t master = 0;        // 0: none
-  std::uint32_t peer = 0;          // a veth's other end, an upper device's lower one, in link_netnsid; 0: none
+  std::uint32_t peer = 0;          // a veth's other end, or an upper device's lower one, in link_netnsid; 0: none
   std::int32_t link_netnsid = -1;  // the peer's namespace as this one numbers it; -1: this one
   MacAddress mac{};
   std::uint32_t mtu = 0;
-  std::string qdisc;            // what packets wait in that it sends: "noqueue" (a veth's default), "tbf", ...
+  std::string qdisc;            // its queueing discipline for sending: "noqueue" (a veth's default), "tbf", ...
   bool up = false;              // administratively
   bool native_xdp = false;      // a program is attached in the driver
   bool vlan_filtering = false;  // of a bridge
@@ -66,9 +66,9 @@ enum class TcSide { kIngress, kEgress };
 
 class Netlink {
  public:
-  // Of the calling thread's namespace.
+  // For the calling thread's namespace.
   static StatusOr<Netlink> Open();
-  // Of the namespace that `socket` was made in, one of NETLINK_ROUTE.
+  // For the namespace that `socket`, of NETLINK_ROUTE, was created in.
   static StatusOr<Netlink> Use(Fd socket);
 
   StatusOr<std::vector<LinkInfo>> DumpLinks();
@@ -78,15 +78,14 @@ class Netlink {
   StatusOr<LinkInfo> GetLink(std::uint32_t ifindex);
   StatusOr<LinkInfo> GetLink(const std::string& name);
 
-  // The other end of a veth, also in another namespace. NotFound where the kernel does not say which that is.
+  // The other end of a veth, also in another namespace. NotFound if the kernel does not say which one it is.
   StatusOr<LinkInfo> GetPeer(const LinkInfo& veth);
 
-  // By which interface this namespace sends to `address`: by its own routes, or by those of a VRF. 0: there is no
-  // route.
+  // The interface by which this namespace sends to `address`, by its own routes or by those of a VRF. 0: no route.
   StatusOr<std::uint32_t> RouteTo(const policy::Address& address, std::uint32_t vrf = 0);
-  StatusOr<std::vector<LinkInfo>> DumpVrfs();  // cheap where there are none
+  StatusOr<std::vector<LinkInfo>> DumpVrfs();  // cheap if there are none
 
-  // Empty where there is no such qdisc.
+  // Empty if there is no such qdisc.
   StatusOr<std::vector<TcFilter>> DumpTcFilters(std::uint32_t ifindex, TcSide side);
 
   // How this namespace numbers the one behind `netns_fd`; -1: it has no number for it.
@@ -94,7 +93,7 @@ class Netlink {
 
   int fd() const { return channel_.socket.get(); }
 
-  // The socket, and which answers are its own.
+  // The socket, and the numbers that identify its answers.
   struct Channel {
     Fd socket;
     std::uint32_t port = 0;
@@ -107,9 +106,9 @@ class Netlink {
   Channel channel_;
 };
 
-// Hears of changed links, addresses, queueing disciplines and tc filters, in the namespace that the creating thread was
-// in, and (with CAP_NET_BROADCAST) in every namespace that it has a number for, which the peers of its veths get by
-// themselves.
+// Is notified of changed links, addresses, queueing disciplines and tc filters in the namespace of the creating thread,
+// and (with CAP_NET_BROADCAST) in every namespace that has a number there. The namespaces of its veths' peers get a
+// number automatically.
 class NetlinkMonitor {
  public:
   static StatusOr<NetlinkMonitor> Open();
@@ -117,7 +116,8 @@ class NetlinkMonitor {
   int fd() const;  // readable when Drain has something to do
   bool hears_pods() const { return hears_pods_; }
 
-  // Reads all that waits, without waiting for more: did anything change? True also when messages were lost.
+  // Reads all pending messages, without waiting for more. Returns whether anything changed; true also if messages were
+  // lost.
   StatusOr<bool> Drain();
 
  private:

@@ -1,5 +1,5 @@
-// Network namespaces: opening one by its file, and asking in it. Nobody here enters one: a socket that was made inside
-// is enough (netlink.h).
+// Network namespaces: opening one by its file, and reading its state. Nothing here enters one: a socket that was
+// created inside is enough (netlink.h).
 //   SL_ASSIGN_OR_RETURN(NetNs pod, NetNs::Open("/run/netns/web-0"));
 //   SL_ASSIGN_OR_RETURN(Fd socket, socket_in(pod.fd()));
 #pragma once
@@ -15,7 +15,7 @@
 
 namespace sluice::net {
 
-// Owner of an open namespace, which lives on at least as long.
+// Owner of an open namespace, which exists at least as long.
 class NetNs {
  public:
   // Equal for two files of one namespace, different for two namespaces that exist at the same time.
@@ -39,8 +39,8 @@ class NetNs {
   Identity identity_;
 };
 
-// Makes a socket for Netlink::Use in the namespace behind `netns_fd`. That needs CAP_SYS_ADMIN, which the agent has
-// not: it has its helper make them (ctrl/rights/helper.h). Must be thread-safe.
+// Creates a socket for Netlink::Use in the namespace behind `netns_fd`. That needs CAP_SYS_ADMIN, which the agent does
+// not have: its helper creates the socket (ctrl/rights/helper.h). Must be thread-safe.
 using SocketIn = std::function<StatusOr<Fd>(int netns_fd)>;
 
 }  // namespace sluice::net

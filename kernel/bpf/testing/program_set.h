@@ -1,5 +1,5 @@
-// Programs and maps of a BPF object other than the packet path: the benchmarks' floors, generators and peers.
-// Owns all descriptors; nothing is pinned, or attached unless asked for.
+// Programs and maps of a BPF object other than the packet path: the benchmarks' baselines, generators and peers. Owns
+// all descriptors; pins nothing, and attaches only on request.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +17,14 @@ namespace sluice::bpf {
 
 class ProgramSet {
  public:
-  // `elf` is the object file's bytes; `entries` of maps that are not to have the object's size. PermissionDenied names
-  // the right that is missing.
+  // `elf` is the object file's bytes; `entries` has the sizes of maps that differ from the object. PermissionDenied
+  // names the missing right.
   static StatusOr<ProgramSet> Load(const std::string& name, std::string_view elf,
                                    const std::map<std::string, std::uint32_t>& entries = {});
 
   int program_fd(const std::string& name) const;  // -1: no such program
   int map_fd(const std::string& name) const;      // -1: no such map
-  // A program whose section says at which tracepoint it belongs (tp_btf/...): there for as long as the descriptor is
-  // open.
+  // Attaches a program to the tracepoint in its section name (tp_btf/...), as long as the descriptor is open.
   StatusOr<Fd> AttachTracepoint(const std::string& name) const;
 
  private:

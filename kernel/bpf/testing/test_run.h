@@ -1,4 +1,4 @@
-// Runs a loaded program on one frame (BPF_PROG_TEST_RUN): tests, benchmarks, and nothing that touches traffic.
+// Runs a loaded program on one frame (BPF_PROG_TEST_RUN), for tests and benchmarks, without real traffic.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +19,14 @@ struct TestRunInput {
 struct TestRunOutput {
   std::uint32_t verdict = 0;  // TC_ACT_* or XDP_*
   std::vector<std::uint8_t> frame;
-  std::uint32_t nanoseconds = 0;  // mean of the repetitions, by the kernel's clock
+  std::uint32_t nanoseconds = 0;  // mean over the repetitions, by the kernel's clock
 };
 
 StatusOr<TestRunOutput> TestRunTc(int program_fd, const TestRunInput& input);
 StatusOr<TestRunOutput> TestRunXdp(int program_fd, const TestRunInput& input);
-// With live frames: what the program lets go is real, and XDP_TX leaves by `input.ifindex`. Needs kernel 5.18. Returns
-// all nanoseconds of the repetitions, with the softirqs on this CPU that they raised, without the time that the thread
-// did not run.
+// With live frames: frames that pass are real, and XDP_TX sends by `input.ifindex`. Needs kernel 5.18. Returns the
+// total nanoseconds of the repetitions, with the softirqs that they raised on this CPU, without time in which the
+// thread did not run.
 StatusOr<std::uint64_t> TestRunXdpLive(int program_fd, const TestRunInput& input);
 
 }  // namespace sluice::bpf

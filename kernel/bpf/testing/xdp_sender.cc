@@ -11,9 +11,9 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr std::uint32_t kFrames = 2048;  // and places in each ring
+constexpr std::uint32_t kFrames = 2048;  // and entries in each ring
 constexpr std::uint32_t kFrameSize = XSK_UMEM__DEFAULT_FRAME_SIZE / 2;
-constexpr std::uint32_t kBatch = 32;  // what the kernel takes by one call in copy mode
+constexpr std::uint32_t kBatch = 32;  // the kernel takes this many with one call in copy mode
 constexpr auto kPatience = std::chrono::seconds(5);
 
 }  // namespace
@@ -29,7 +29,7 @@ struct XdpSender::Rings {
   void* frames = MAP_FAILED;
   xsk_umem* umem = nullptr;
   xsk_socket* socket = nullptr;
-  xsk_ring_prod fill{};  // the kernel asks for it, also of who only sends
+  xsk_ring_prod fill{};  // required even for a socket that only sends
   xsk_ring_cons completed{};
   xsk_ring_prod to_send{};
   std::vector<std::uint64_t> free;  // frames that the kernel does not have
@@ -74,7 +74,7 @@ Status XdpSender::Send(std::uint32_t frames, std::uint32_t size, const std::func
   for (std::uint32_t left = frames; left > 0 || rings_->free.size() < kFrames;) {
     const std::uint32_t batch = std::min({left, kBatch, static_cast<std::uint32_t>(rings_->free.size())});
     std::uint32_t first = 0;
-    xsk_ring_prod__reserve(&rings_->to_send, batch, &first);  // it has as many places as there are frames
+    xsk_ring_prod__reserve(&rings_->to_send, batch, &first);  // never fails: it has an entry for each frame
     for (std::uint32_t i = 0; i < batch; ++i) {
       const std::uint64_t address = rings_->free.back();
       rings_->free.pop_back();
@@ -83,7 +83,7 @@ Status XdpSender::Send(std::uint32_t frames, std::uint32_t size, const std::func
     }
     xsk_ring_prod__submit(&rings_->to_send, batch);
     left -= batch;
-    // Full queues are no errors: the frames stay in the ring until the next call.
+    // Full queues are not errors: the frames stay in the ring until the next call.
     if (sendto(socket, nullptr, 0, MSG_DONTWAIT, nullptr, 0) < 0 && errno != EAGAIN && errno != EBUSY &&
         errno != ENOBUFS)
       return ErrnoError(errno, "send by AF_XDP");

@@ -1,4 +1,4 @@
-// Frames out by an AF_XDP socket.
+// Sends frames by an AF_XDP socket.
 #pragma once
 
 #include <cstdint>
@@ -10,19 +10,18 @@
 
 namespace sluice::bpf {
 
-// For one thread at a time, in whatever namespace.
+// For one thread at a time, in any namespace.
 class XdpSender {
  public:
-  // On the first queue of an interface of this thread's namespace, in copy mode, which every driver knows. No program
-  // is attached.
+  // On the first queue of an interface of this thread's namespace, in copy mode, which every driver supports. No
+  // program is attached.
   static StatusOr<std::unique_ptr<XdpSender>> Open(const std::string& interface);
   ~XdpSender();
   XdpSender(const XdpSender&) = delete;
   XdpSender& operator=(const XdpSender&) = delete;
 
-  // Lets `frames` frames out, each of `size` bytes (at most 2048) that `write` has filled, whatever they held. Returns
-  // when the kernel is done with all: their receiver has them, or they were dropped. DeadlineExceeded: nothing has
-  // moved for seconds.
+  // Sends `frames` frames of `size` bytes each (at most 2048). `write` must fill all of them, as old contents remain.
+  // Returns when the kernel is done with all: they were received or dropped. DeadlineExceeded: no progress for seconds.
   Status Send(std::uint32_t frames, std::uint32_t size, const std::function<void(std::uint8_t*)>& write);
 
  private:
