@@ -87,7 +87,7 @@ void PrepareAdminCalls() { KprobeType(); }
 
 StatusOr<std::uint32_t> AdminCalls::NextLink(std::uint32_t id) const {
   SL_ASSIGN_OR_RETURN(const AdminAnswer answer, Make(AdminCall::kNextLink, id));
-  if (answer.error != 0) return ErrnoError(answer.error, "list the BPF links behind {}", id);
+  if (answer.error != 0) return ErrnoError(answer.error, "list the BPF links after {}", id);
   return answer.number;
 }
 

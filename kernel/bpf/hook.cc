@@ -26,7 +26,7 @@ StatusOr<std::vector<std::uint32_t>> TcxPrograms(std::uint32_t ifindex, int type
       0) {
     // ENOENT: nothing was ever attached; EINVAL: a kernel without TCX.
     if (errno != ENOENT && errno != ENODEV && errno != EINVAL)
-      return ErrnoError(errno, "ask what is attached to ifindex {} by tcx", ifindex);
+      return ErrnoError(errno, "list the tcx programs of ifindex {}", ifindex);
     count = 0;
   }
   ids.resize(count);
@@ -65,7 +65,7 @@ StatusOr<std::vector<std::uint32_t>> ProgramsAt(std::uint32_t ifindex, Hook hook
     LIBBPF_OPTS(bpf_xdp_query_opts, query);
     const int rc = bpf_xdp_query(static_cast<int>(ifindex), 0, &query);
     if (rc == -ENODEV || rc == -ENXIO) return std::vector<std::uint32_t>();
-    if (rc != 0) return ErrnoError(rc, "ask what is attached to ifindex {} by XDP", ifindex);
+    if (rc != 0) return ErrnoError(rc, "list the XDP programs of ifindex {}", ifindex);
     std::vector<std::uint32_t> ids;
     for (const std::uint32_t id : {query.drv_prog_id, query.skb_prog_id, query.hw_prog_id, query.prog_id})
       if (id != 0 && std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
@@ -95,7 +95,7 @@ StatusOr<std::vector<std::uint32_t>> NumberKeys(int map_fd) {
   __u32 length = sizeof(info);
   if (bpf_obj_get_info_by_fd(map_fd, &info, &length) != 0) return ErrnoError(errno, "read a map's info");
   std::vector<std::uint32_t> keys;
-  if (info.key_size != sizeof(std::uint32_t)) return InvalidError("map {}: its keys are no numbers", info.name);
+  if (info.key_size != sizeof(std::uint32_t)) return InvalidError("map {}: its keys are not 32-bit numbers", info.name);
   std::uint32_t key = 0;
   const std::uint32_t* previous = nullptr;
   while (keys.size() < info.max_entries && bpf_map_get_next_key(map_fd, previous, &key) == 0) {

@@ -68,8 +68,8 @@ std::string XdpProgramAt(const AdminCalls& calls, std::uint32_t ifindex) {
   if (!program.ok() || bpf_obj_get_info_by_fd(program->get(), &info, &length) != 0)
     return fmt::format("program {}", ids->front());
   const std::string name = info.name;
-  if (name == "xdp_dispatcher") return "libxdp's dispatcher, of several programs";
-  return name.empty() ? "without a name" : name;
+  if (name == "xdp_dispatcher") return "libxdp's dispatcher for several programs";
+  return name.empty() ? "unnamed" : name;
 }
 
 }  // namespace
@@ -83,7 +83,7 @@ StatusOr<Fd> OpenPinned(const std::string& path) {
 StatusOr<bool> UpdateLink(int link_fd, int program_fd) {
   if (bpf_link_update(link_fd, program_fd, nullptr) == 0) return true;
   if (errno == ENOLINK || errno == ENODEV) return false;
-  return ErrnoError(errno, "give a link another program");
+  return ErrnoError(errno, "replace the program of a link");
 }
 
 Status DetachLink(int link_fd) {
@@ -131,7 +131,7 @@ StatusOr<std::vector<std::uint32_t>> ClsactPrograms(std::uint32_t ifindex, TcDir
   const int rc = bpf_tc_query(&hook, &options);
   if (rc == 0) return std::vector<std::uint32_t>{options.prog_id};
   if (rc == -ENOENT || rc == -EINVAL || rc == -ENODEV) return std::vector<std::uint32_t>();
-  return ErrnoError(rc, "ask for the clsact filter of ifindex {}", ifindex);
+  return ErrnoError(rc, "look up the clsact filter of ifindex {}", ifindex);
 }
 
 std::string XdpModeAt(std::uint32_t ifindex) {

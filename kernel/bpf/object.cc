@@ -100,7 +100,7 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   skeleton->rodata->epoch_peers = options.epoch_peers;
   skeleton->rodata->use_test_clock = options.test_clock ? 1 : 0;
   timespec jiffy{};  // the coarse clocks move with the jiffies
-  if (clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy) != 0) return ErrnoError(errno, "ask for the length of a jiffy");
+  if (clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy) != 0) return ErrnoError(errno, "read the length of a jiffy");
   skeleton->rodata->jiffy_ns = static_cast<std::uint64_t>(jiffy.tv_nsec);
   skeleton->rodata->flow_bucket_count = SL_FLOW_BUCKETS(options.flows);
   skeleton->rodata->flow_share_slots =

@@ -60,7 +60,7 @@ StatusOr<ProcessBackEnd> ParseProcessBackEnd(const std::string& name) {
   for (const auto back_end : {ProcessBackEnd::kAuto, ProcessBackEnd::kTracepoint, ProcessBackEnd::kKprobe}) {
     if (name == ToString(back_end)) return back_end;
   }
-  return InvalidError("no process sensors of kind {}: auto, tracepoint and kprobe are there", name);
+  return InvalidError("no process sensors of kind {}: must be auto, tracepoint or kprobe", name);
 }
 
 const char* ToString(ProcessBackEnd back_end) {
@@ -177,7 +177,7 @@ Status ProcessProbes::Attach(const AdminCalls& calls) {
     links_.push_back(link);
   }
   iterator_ = bpf_program__attach_iter(skeleton_->progs.iterate_tasks, nullptr);
-  if (iterator_ == nullptr) return ErrnoError(errno, "make the iterator of processes: {}", log.LastLines(2));
+  if (iterator_ == nullptr) return ErrnoError(errno, "create the iterator of processes: {}", log.LastLines(2));
   return OkStatus();
 }
 

@@ -67,7 +67,7 @@ std::uint64_t Now() {
 // Runs an iterator to its end; it writes no text.
 Status Iterate(const bpf_program* program) {
   bpf_link* const link = bpf_program__attach_iter(program, nullptr);
-  if (link == nullptr) return ErrnoError(errno, "make the iterator {}", bpf_program__name(program));
+  if (link == nullptr) return ErrnoError(errno, "create the iterator {}", bpf_program__name(program));
   const Fd iterator(bpf_iter_create(bpf_link__fd(link)));
   int error = iterator.valid() ? 0 : errno;
   char nothing[64];
@@ -77,7 +77,7 @@ Status Iterate(const bpf_program* program) {
     if (size < 0 && errno != EAGAIN && errno != EINTR) error = errno;
   }
   bpf_link__destroy(link);
-  return error == 0 ? OkStatus() : ErrnoError(error, "iterate by {}", bpf_program__name(program));
+  return error == 0 ? OkStatus() : ErrnoError(error, "run the iterator {}", bpf_program__name(program));
 }
 
 }  // namespace
@@ -169,8 +169,9 @@ SocketProbes::~SocketProbes() {
 }
 
 Feature SocketProbes::feature() const {
-  return {"socket_functions", back_end_ == SocketBackEnd::kFunction,
-          "who accepted a connection without asking for its address is known by its first send, receive or close"};
+  return {
+      "socket_functions", back_end_ == SocketBackEnd::kFunction,
+      "a process that accepts a connection without its address is known only from its first send, receive or close"};
 }
 
 }  // namespace sluice::bpf

@@ -45,7 +45,7 @@ StatusOr<Side> ReadSide(const AdminCalls& calls, int fd, const std::string& map)
   __u32 length = sizeof(side.info);
   if (bpf_obj_get_info_by_fd(fd, &side.info, &length) != 0) return ErrnoError(errno, "map {}: read its info", map);
   if (side.info.btf_id != 0) side.types = ReadTypes(calls, side.info.btf_id);
-  if (!side.types) return MakeError(absl::StatusCode::kFailedPrecondition, "map {}: its types are not known", map);
+  if (!side.types) return MakeError(absl::StatusCode::kFailedPrecondition, "map {}: cannot read its types", map);
   return side;
 }
 
@@ -163,7 +163,7 @@ StatusOr<int> CopyEntries(const AdminCalls& calls, int from_fd, int to_fd, const
   Plan keys(from.types.get(), to.types.get()), values(from.types.get(), to.types.get());
   if (!keys.Add(from.info.btf_key_type_id, 0, to.info.btf_key_type_id, 0) ||
       !values.Add(from.info.btf_value_type_id, 0, to.info.btf_value_type_id, 0))
-    return MakeError(absl::StatusCode::kFailedPrecondition, "map {}: its entries are of other kinds", map);
+    return MakeError(absl::StatusCode::kFailedPrecondition, "map {}: its entries have other types", map);
   int copied = 0;
   SL_RETURN_IF_ERROR(ForEachEntry(from_fd, from.info, [&](const char* key, const char* value) -> Status {
     std::vector<char> our_key(to.info.key_size), our_value(to.info.value_size);

@@ -16,7 +16,7 @@ StatusOr<bool> IsGroOn(const Netlink& netlink, const std::string& interface) {
   interface.copy(request.ifr_name, sizeof(request.ifr_name) - 1);
   request.ifr_data = reinterpret_cast<char*>(&gro);
   if (::ioctl(netlink.fd(), SIOCETHTOOL, &request) < 0)
-    return ErrnoError(errno, "ask {} for its GRO setting", interface);
+    return ErrnoError(errno, "read the GRO setting of {}", interface);
   return gro.data != 0;
 }
 

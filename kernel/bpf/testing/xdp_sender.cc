@@ -38,7 +38,7 @@ struct XdpSender::Rings {
 StatusOr<std::unique_ptr<XdpSender>> XdpSender::Open(const std::string& interface) {
   auto rings = std::make_unique<Rings>();
   rings->frames = mmap(nullptr, Rings::kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (rings->frames == MAP_FAILED) return ErrnoError(errno, "{} bytes for frames", Rings::kBytes);
+  if (rings->frames == MAP_FAILED) return ErrnoError(errno, "allocate {} bytes for frames", Rings::kBytes);
   const xsk_umem_config memory{.fill_size = kFrames, .comp_size = kFrames, .frame_size = kFrameSize};
   if (const int rc =
           xsk_umem__create(&rings->umem, rings->frames, Rings::kBytes, &rings->fill, &rings->completed, &memory);
@@ -90,7 +90,7 @@ Status XdpSender::Send(std::uint32_t frames, std::uint32_t size, const std::func
     if (Reclaim()) {
       progress = std::chrono::steady_clock::now();
     } else if (std::chrono::steady_clock::now() - progress > kPatience) {
-      return MakeError(absl::StatusCode::kDeadlineExceeded, "AF_XDP: {} frames are under way and do not come back",
+      return MakeError(absl::StatusCode::kDeadlineExceeded, "AF_XDP: the kernel did not complete {} frames for seconds",
                        kFrames - rings_->free.size());
     }
   }
