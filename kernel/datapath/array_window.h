@@ -1,8 +1,7 @@
-// A BPF array with BPF_F_MMAPABLE, mapped a part at a time and for as long as it is needed: it need not count as the
-// agent's memory.
+// A BPF array with BPF_F_MMAPABLE, of which a part is mapped only while in use, to keep RSS low.
 //   ArrayWindow flows(fd, "flows", 0, bytes, 1 << 20);
-//   SL_ASSIGN_OR_RETURN(char* const flow, flows.At(slot * sizeof(sl_flow), sizeof(sl_flow)));
-// Does not own the descriptor. For one thread.
+//   SL_ASSIGN_OR_RETURN(char* const flow, flows.At(slot * sizeof(sl_flow), sizeof(sl_flow))); Does not own the
+// descriptor. For one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +10,12 @@
 
 namespace sluice::datapath {
 
-// The first `bytes` of such an array, to be unmapped by munmap. The kernel rounds them up to whole pages.
+// Maps the first `bytes` of such an array; the caller unmaps them with munmap. The kernel rounds up to whole pages.
 StatusOr<void*> MapArray(int fd, const char* name, std::size_t bytes);
 
 class ArrayWindow {
  public:
-  // Bytes from `begin` to `end` of the array, about `window` of them at a time. `name` outlives this.
+  // Bytes from `begin` to `end` of the array, about `window` of them at a time. `name` must outlive this.
   ArrayWindow(int fd, const char* name, std::size_t begin, std::size_t end, std::size_t window)
       : fd_(fd), name_(name), begin_(begin), end_(end), window_(window) {}
   ~ArrayWindow() { Unmap(); }
@@ -35,7 +34,7 @@ class ArrayWindow {
 
   const int fd_;
   const char* const name_;
-  const std::size_t begin_, end_, window_;  // bytes, as the following
+  const std::size_t begin_, end_, window_;  // in bytes, as the members below
   std::size_t first_ = 0, size_ = 0;
   char* memory_ = nullptr;
 };

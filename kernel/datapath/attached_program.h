@@ -1,4 +1,4 @@
-// A program of ours at an interface, as the agent knows it.
+// A program of ours that is attached to an interface, as the agent knows it.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,7 @@ std::string InterfaceName(std::uint32_t ifindex) {
   return if_indextoname(ifindex, name) == nullptr ? "" : name;
 }
 
-// Only "there is none" is an answer.
+// Only ENXIO and ENODEV mean that there is none.
 bool IsGone(std::uint32_t ifindex) {
   char name[IF_NAMESIZE];
   return if_indextoname(ifindex, name) == nullptr && (errno == ENXIO || errno == ENODEV);
@@ -91,7 +91,7 @@ StatusOr<std::string> Attachments::Attach(const std::string& program, std::uint3
   const bool is_known = found != attached_.end();
   const bool stays = is_known && (found->second.current || (!found->second.left.empty() && !taken_over_));
   if (stays) {
-    // Its number may be another interface's by now.
+    // Another interface may have its number by now.
     SL_ASSIGN_OR_RETURN(const bool there, IsThere(found->second));
     if (there) {
       AttachedProgram& what = found->second.what;
@@ -107,13 +107,14 @@ StatusOr<std::string> Attachments::Attach(const std::string& program, std::uint3
   std::string mode = one.what.mode;
   if (status.ok() && stays) NoteRepair(one.what);
   std::error_code error;
-  if (!status.ok() && !std::filesystem::exists(pin, error)) held_.Release(pin);  // with the interface, which has gone
+  if (!status.ok() && !std::filesystem::exists(pin, error))
+    held_.Release(pin);  // the interface is gone, and the link with it
   if (status.ok() || is_known) attached_[pin] = std::move(one);
   SL_RETURN_IF_ERROR(status);
   return mode;
 }
 
-// A link that is left goes on with our program; all others that are left are detached then.
+// Gives a left link our program, if there is a usable one; then detaches all other left ones.
 Status Attachments::AttachNow(const std::string& pin, Attachment* one) {
   SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(one->what.program));
   const int program_fd = object_->program_fd(one->what.program);
@@ -133,7 +134,7 @@ Status Attachments::AttachNow(const std::string& pin, Attachment* one) {
   if (!took_over) {
     SL_ASSIGN_OR_RETURN(link, AttachAt(object_->admin_calls(), hook, program_fd, ifindex, pin));
   }
-  // A clsact filter was replaced, if ours is one.
+  // If ours is a clsact filter, it has replaced the old one.
   for (const LeftLink& left : one->left) {
     if (left.fd.valid() || (!took_over && link.mode != "clsact")) SL_RETURN_IF_ERROR(DetachLeft(left));
   }
@@ -153,7 +154,7 @@ Status Attachments::Detach(const std::string& program, std::uint32_t ifindex) {
   if (found != attached_.end()) {
     for (const LeftLink& left : found->second.left) SL_RETURN_IF_ERROR(DetachLeft(left));
   }
-  if (const int held = held_.fd(pin); held >= 0) SL_RETURN_IF_ERROR(bpf::DetachLink(held));  // also without its pin
+  if (const int held = held_.fd(pin); held >= 0) SL_RETURN_IF_ERROR(bpf::DetachLink(held));  // even if its pin is gone
   held_.Release(pin);
   SL_RETURN_IF_ERROR(hook == bpf::Hook::kXdp ? bpf::DetachLink(pin) : bpf::DetachTc(ifindex, DirectionOf(hook), pin));
   attached_.erase(pin);
@@ -168,7 +169,7 @@ std::vector<AttachedProgram> Attachments::all() const {
 }
 
 Status Attachments::TakeOverAt(const std::string& pin, Attachment* one) {
-  if (IsGone(one->what.ifindex)) {  // nothing is left to be taken over
+  if (IsGone(one->what.ifindex)) {  // nothing to take over
     for (const LeftLink& left : one->left) SL_RETURN_IF_ERROR(Unpin(left.pin));
     one->left.clear();
     return OkStatus();
@@ -179,12 +180,13 @@ Status Attachments::TakeOverAt(const std::string& pin, Attachment* one) {
 Status Attachments::TakeOver() {
   const std::lock_guard lock(mutex_);
   taken_over_ = true;
-  // Their programs first, which takes microseconds: while a packet meets ours at one hook and an older one at the next,
-  // that one knows no flow of it, and who its sender's process is is not known there.
+  // First replaces all programs, which takes microseconds. While a packet meets our program at one hook and an older
+  // one at the next, the older one has no flow for it, and cannot know its sender's process.
   for (auto& [pin, one] : attached_) {
     std::error_code error;
     if (one.left.size() != 1 || !one.left.front().fd.valid() || std::filesystem::exists(pin, error)) continue;
-    bpf::UpdateLink(one.left.front().fd.get(), object_->program_fd(one.what.program)).IgnoreError();  // AttachNow does
+    bpf::UpdateLink(one.left.front().fd.get(), object_->program_fd(one.what.program))
+        .IgnoreError();  // AttachNow reports errors
   }
   Status failed = OkStatus();
   for (auto& [pin, one] : attached_)
@@ -205,7 +207,7 @@ StatusOr<bool> Attachments::IsThere(const Attachment& one) const {
   return runs(one.program_id) || std::ranges::any_of(one.left, runs, &LeftLink::program_id);
 }
 
-// The link that is held may only have another program; else it is made anew.
+// Perhaps the held link only has another program; else attaches with a new link.
 Status Attachments::AttachAgain(const std::string& pin, Attachment* one) {
   if (!one->current) return AttachNow(pin, one);
   if (const int held = held_.fd(pin); held >= 0) {
@@ -217,7 +219,7 @@ Status Attachments::AttachAgain(const std::string& pin, Attachment* one) {
 }
 
 void Attachments::NoteRepair(const AttachedProgram& what) {
-  LogError("{} was not there any more: attached again", NameOf(what));
+  LogError("{} was no longer attached: attached again", NameOf(what));
   ++repaired_;
 }
 

@@ -1,8 +1,8 @@
-// Where the packet path's programs are attached, and that they stay there. A program is known by its name and the
-// interface; it is there by a link that is pinned and held, or by a clsact filter.
+// Attaches the packet path's programs, and keeps them attached. An attachment is identified by the program's name and
+// the interface; it is a link that is pinned and held open, or a clsact filter.
 //
-// What an older version attached goes on evaluating by its own tables until TakeOver: ours take its slot, link by link
-// and without a packet between, once they have tables to evaluate by. Thread-safe.
+// An older version's programs keep running with their own tables until TakeOver. It replaces them link by link, so that
+// no packet passes unchecked, once our tables are in force. Thread-safe.
 #pragma once
 
 #include <map>
@@ -17,7 +17,7 @@
 
 namespace sluice::datapath {
 
-// A program of ours that is attached without a pin of this layout.
+// An attached program of ours, of any version, without a pin in this layout.
 struct LeftLink {
   std::string program;
   std::uint32_t ifindex = 0;
@@ -28,30 +28,31 @@ struct LeftLink {
 
 class Attachments {
  public:
-  // `object` outlives this. Holds what an earlier process has pinned; `left` is what stands besides. Once.
+  // `object` must outlive this. Opens and holds the links that an earlier process pinned; `left` has all other ones.
+  // Once.
   Status Open(const bpf::DatapathObject* object, const bpf::PinLayout& pins, std::vector<LeftLink> left);
 
-  // Attaching what is attached already is fine. Returns its mode. Errors as AttachTc and AttachXdp.
+  // OK if it is attached already. Returns its mode. Errors as AttachTc and AttachXdp.
   StatusOr<std::string> Attach(const std::string& program, std::uint32_t ifindex, const std::string& interface);
   Status Detach(const std::string& program, std::uint32_t ifindex);
   std::vector<AttachedProgram> all() const;
 
-  // Puts ours in place of all that is left of older versions. From then on Attach does so at once, and Repair tries
-  // again where it failed.
+  // Replaces all programs of older versions. From then on, Attach does so at once, and Repair tries again where it
+  // failed.
   Status TakeOver();
-  bool has_taken_over() const;  // all of it
+  bool has_taken_over() const;  // of all attachments
 
-  // Asks the kernel, hook by hook, and attaches ours where what should be there is not: ours, or until it is taken over
-  // an earlier one. Returns how many were, those of Attach among them.
+  // Reads each hook from the kernel, and attaches our program where the expected one is missing: ours, or before
+  // TakeOver an older one. Returns the number of repairs, with those that Attach made.
   StatusOr<int> Repair();
-  // Pins again whose pin is gone; how many.
+  // Pins links again whose pins are gone; returns how many.
   StatusOr<int> RepairPins();
 
  private:
   struct Attachment {
     AttachedProgram what;
-    bool current = false;          // this process's program; false: an earlier one's still runs there
-    std::uint32_t program_id = 0;  // what the pin of this layout holds; 0: there was none
+    bool current = false;          // this process's program; false: an earlier process's program still runs there
+    std::uint32_t program_id = 0;  // the program of the link at this layout's pin; 0: there was no pin
     std::vector<LeftLink> left;
   };
   Status AttachNow(const std::string& pin, Attachment* one);
@@ -67,7 +68,7 @@ class Attachments {
   std::map<std::string, Attachment> attached_;  // by the pin of this layout
   HeldPins held_;
   bool taken_over_ = false;
-  int repaired_ = 0;  // since Repair said so last
+  int repaired_ = 0;  // since the last Repair
 };
 
 }  // namespace sluice::datapath

@@ -1,4 +1,4 @@
-// A typed map of the packet path's object, which has it and outlives it.
+// Binds a typed map of the packet path's object, which owns it and must outlive it.
 //   SL_RETURN_IF_ERROR(BindMap(object, "prefixes", &prefixes_));
 #pragma once
 

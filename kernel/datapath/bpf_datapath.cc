@@ -47,9 +47,9 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Wrap(std::unique_ptr<bpf::Da
   SL_RETURN_IF_ERROR(datapath->flows_.Bind(*datapath->object_, seeds.hash_seeds));
   SL_RETURN_IF_ERROR(
       datapath->epochs_.Open(*datapath->object_, options, seeds.hash_seeds, &datapath->process_classes_));
-  // What is there has its slots by seeds that are lost, if it is not empty.
+  // Existing entries were placed with seeds that are lost.
   if (datapath->settings_.drew_seeds()) datapath->epochs_.Distrust();
-  // Somebody may have lowered the number while no agent ran.
+  // The number may have been lowered while no agent ran.
   std::uint64_t decided = 0;
   SL_RETURN_IF_ERROR(datapath->flows_.ForEach(
       [&decided](const FlowRecord& flow) { decided = std::max<std::uint64_t>(decided, flow.entry.generation); }));
@@ -79,14 +79,14 @@ std::map<std::uint32_t, std::uint32_t> BpfDatapath::EndpointsInForce() const {
   if (older_.empty()) return {};
   auto endpoints = ReadEndpoints(older_, object_->admin_calls());
   if (endpoints.ok()) return *std::move(endpoints);
-  LogWarn("whom the older version enforces on is not known: {}", Message(endpoints.status()));
+  LogWarn("cannot read which workloads the older version enforces on: {}", Message(endpoints.status()));
   return {};
 }
 
 Status BpfDatapath::Commit(const policy::Tables& tables) {
   SL_RETURN_IF_ERROR(epochs_.Commit(tables));
-  // They are in force: what an older version still evaluates by its own is the keeper's to take over.
-  if (const Status taken = attachments_.TakeOver(); !taken.ok()) LogError("{}; it is tried again", Message(taken));
+  // The tables are in force; if an older version's programs cannot be replaced now, the keeper tries again.
+  if (const Status taken = attachments_.TakeOver(); !taken.ok()) LogError("{}; will try again", Message(taken));
   return OkStatus();
 }
 
@@ -100,7 +100,7 @@ Status BpfDatapath::EndHandOver() {
   return OkStatus();
 }
 
-// The interface is described before anything evaluates by that.
+// Describes the interface before a program needs the description.
 Status BpfDatapath::AttachPod(const PodInterface& pod) {
   SL_RETURN_IF_ERROR(pods_.Put(pod));
   for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
@@ -151,7 +151,7 @@ Status BpfDatapath::Keep() {
   return OkStatus();
 }
 
-// Maps, probes and links; and the root itself, which is locked anew when it is another directory.
+// Maps, probes and links; also the root itself, which is locked again if it is another directory now.
 StatusOr<int> BpfDatapath::RepairPins() {
   const std::lock_guard lock(held_mutex_);
   SL_ASSIGN_OR_RETURN(const int pins, held_.PutBack());
@@ -204,7 +204,7 @@ Status BpfDatapath::ResetEndpoint(std::uint32_t endpoint) {
   return counters_.ResetEndpoint(endpoint);
 }
 
-// Arrays whose entries are always there are left out.
+// Without arrays, whose entries always exist.
 StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
   const PolicyEpochs::Usage epochs = epochs_.usage();
   std::vector<MapUsage> maps = {

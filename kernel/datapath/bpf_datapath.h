@@ -1,9 +1,8 @@
-// The packet path in the kernel: what the reconciler asks of it, what telemetry reads of it, and what the agent sets up
-// at its start. The only user of the BPF object.
+// The packet path in the kernel: the interfaces for the reconciler, for telemetry, and for the agent's start. The only
+// user of the BPF object.
 //
-// Everything is pinned below `bpf_root`; opening takes over what an earlier process left there, so that a restart
-// neither pauses nor changes enforcement, and an upgrade over a layout neither (hand_over.h). One process at a time:
-// the root is locked.
+// Everything is pinned below `bpf_root`. Open takes over the state of an earlier process, so that neither a restart nor
+// an upgrade to a new layout (hand_over.h) pauses or changes enforcement. One process at a time: the root is locked.
 #pragma once
 
 #include <chrono>
@@ -37,10 +36,10 @@ struct BpfDatapathOptions {
 
 class BpfDatapath : public Enforcer, public PathReader {
  public:
-  // AlreadyExists when another agent uses the root, FailedPrecondition when a newer version has pinned something there;
-  // other errors as DatapathObject::Load.
+  // AlreadyExists: another agent uses the root. FailedPrecondition: a newer version has pinned something there. Other
+  // errors as DatapathObject::Load.
   static StatusOr<std::unique_ptr<BpfDatapath>> Open(const BpfDatapathOptions& options);
-  // Over a loaded object that is not pinned: tests drive the same code by test runs.
+  // For a loaded object that is not pinned: tests run the same code with test runs.
   static StatusOr<std::unique_ptr<BpfDatapath>> Wrap(std::unique_ptr<bpf::DatapathObject> object,
                                                      const bpf::ObjectOptions& options);
 
@@ -48,7 +47,7 @@ class BpfDatapath : public Enforcer, public PathReader {
   Status Commit(const policy::Tables& tables) override;
   std::uint64_t generation() const override { return epochs_.generation(); }
   policy::Limits limits() const override;
-  // Of an older version's, before the first Commit of a hand-over.
+  // Before the first Commit of a hand-over, the older version's.
   std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
   Status AttachPod(const PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
@@ -78,29 +77,28 @@ class BpfDatapath : public Enforcer, public PathReader {
   Status Configure(std::uint32_t setting_flags) { return settings_.SetFlags(setting_flags); }  // SL_SETTING_*
   StatusOr<XdpMode> AttachUplink(const std::string& interface) { return uplinks_.Attach(interface); }
   Status ReleaseOtherUplinks(const std::vector<std::string>& interfaces) { return uplinks_.ReleaseOthers(interfaces); }
-  // Replaces the list of the peers that may still talk with endpoints in quarantine.
+  // Replaces the list of peers that may still talk to endpoints in quarantine.
   Status SetQuarantineAllow(const std::vector<policy::Prefix>& peers) { return quarantine_.SetAllow(peers); }
-  // Now and then, from any one thread: looks after the classes of processes, and makes room for new ones.
+  // To call regularly, from one thread at a time: maintains the process classes, and makes room for new ones.
   Status TendProcessClasses();
 
-  // An older version's programs, or its probes, are still there. Its programs go with the first Commit, or as soon
-  // after it as they can be replaced; what it has pinned goes with EndHandOver after that, when our probes have taken
-  // over too.
+  // Whether an older version's programs or probes still run. The first Commit replaces its programs, or the keeper does
+  // later if that fails. Then EndHandOver removes its pins, once our probes have taken over too.
   bool is_handing_over() const { return !older_.empty(); }
   Status EndHandOver();
 
-  // From here on what somebody else changes in the kernel is put back (keeper.h). Once, when all is pinned.
+  // Starts the keeper, which repairs changes by others in the kernel (keeper.h). Once, when everything is pinned.
   Status Keep();
 
   bpf::DatapathObject& object() { return *object_; }
-  // Tell the packet path about an interface or an uplink without attaching there; test runs need no more.
+  // Describe an interface or an uplink to the packet path without attaching; enough for test runs.
   Status DescribeInterface(std::uint32_t ifindex, const sl_interface& facts) {
     return pods_.PutFactsOnly(ifindex, facts);
   }
   Status DescribeUplink(const sl_uplink& uplink) { return settings_.PutUplink(uplink); }
-  // How long a flow may go past the host's path until a packet takes it again.
+  // How long a flow may skip the host path before a packet must take it again.
   Status SetRedirectRecheck(std::chrono::nanoseconds interval) { return settings_.SetPathFresh(interval); }
-  // SL_SETTING_HOST_TRACKS_TCP, which Configure leaves as it is.
+  // Sets SL_SETTING_HOST_TRACKS_TCP, which Configure does not change.
   Status SetHostTracksTcp(bool on) { return settings_.SetHostTracksTcp(on); }
   Status LookForOthers() { return pods_.LookForOthers(); }  // as PodInterfaces
 
@@ -112,7 +110,7 @@ class BpfDatapath : public Enforcer, public PathReader {
   Fd root_lock_;
   bpf::PinLayout pins_{""};
   bpf::ObjectOptions options_;
-  std::vector<bpf::PinLayout> older_;  // layouts that are being handed over
+  std::vector<bpf::PinLayout> older_;  // layouts of the current hand-over
   std::unique_ptr<bpf::DatapathObject> object_;
   Settings settings_;
   FlowTable flows_;
@@ -123,8 +121,8 @@ class BpfDatapath : public Enforcer, public PathReader {
   PodInterfaces pods_;
   Attachments attachments_;
   Uplinks uplinks_;
-  mutable std::mutex held_mutex_;  // also of older_, once Keep was called
-  HeldPins held_;                  // by held_mutex_: maps and probes
+  mutable std::mutex held_mutex_;  // also guards older_, once Keep was called
+  HeldPins held_;                  // maps and probes; guarded by held_mutex_
   std::unique_ptr<bpf::RingReader> ring_;
   const std::function<void(const sl_flow_event&)>* consume_ = nullptr;  // during PollEvents
   std::unique_ptr<Keeper> keeper_;                                      // last: its thread uses the rest

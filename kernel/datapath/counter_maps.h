@@ -1,5 +1,5 @@
-// What the programs count: packets by hook and outcome, workloads' packets, events, and flow events that the shares of
-// workloads refused. Thread-safe.
+// The programs' counters: packets by hook and outcome, packets of workloads, events, and flow events that workloads'
+// shares refused. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@ namespace sluice::datapath {
 
 class CounterMaps {
  public:
-  // `object` has the maps and outlives this.
+  // `object` owns the maps and must outlive this.
   Status Bind(const bpf::DatapathObject& object);
 
   StatusOr<Counters> Read(const std::vector<std::uint32_t>& endpoints) const;
-  StatusOr<EventCounters> ReadEvents() const;  // `Read().events`, for much less
+  StatusOr<EventCounters> ReadEvents() const;  // `Read().events`, much cheaper
   // As PathReader::ReadLostEvents.
   StatusOr<std::map<std::uint32_t, std::uint64_t>> ReadLostEvents(std::vector<std::uint32_t> endpoints) const;
   Status ResetEndpoint(std::uint32_t endpoint);

@@ -9,10 +9,10 @@
 namespace sluice::datapath {
 namespace {
 
-// So many bytes at a time, or all of an epoch's when there are many edits: then one call is cheaper than one an edit.
+// Map a few bytes at a time, or for many edits the whole epoch: then one call is cheaper than one for each edit.
 constexpr std::size_t kFewBytes = 16384;
 constexpr std::size_t kAll = ~std::size_t{0};
-// In the order of memory: a call costs nothing beside what it maps, which is the agent's memory meanwhile.
+// For passes in memory order: the calls cost little compared with the pass, and the mapped part counts in RSS.
 constexpr std::size_t kManyBytes = 1 << 20;
 constexpr std::size_t kManyEdits = 200;
 constexpr std::uint32_t kBlock = 8192;  // entries
@@ -47,7 +47,7 @@ class EpochTable<Entries>::Memory {
     SL_ASSIGN_OR_RETURN(char* const entry, window_.At(begin_ + slot * sizeof(Entry), sizeof(Entry)));
     return reinterpret_cast<Entry*>(entry);
   }
-  // `count` from `slot` on; likewise.
+  // `count` entries from `slot` on. Valid until the next call.
   StatusOr<const Entry*> Block(std::uint32_t slot, std::uint32_t count) {
     SL_ASSIGN_OR_RETURN(char* const entries, window_.At(begin_ + slot * sizeof(Entry), count * sizeof(Entry)));
     return reinterpret_cast<const Entry*>(entries);
@@ -82,17 +82,17 @@ Status EpochTable<Entries>::Put(Memory& slots, const Key& key, const Value& valu
     return OkStatus();
   }
   return MakeError(absl::StatusCode::kResourceExhausted,
-                   "map {} has no slot within {} of where {} belongs ({} entries)", Entries::kMap, SL_MAX_PROBES,
+                   "map {} has no free slot among the first {} for {} ({} entries)", Entries::kMap, SL_MAX_PROBES,
                    Entries::Name(key), entries_);
 }
 
-// Those after it move up, so that no free slot comes between any of them and its home.
+// Moves later entries up, so that no free slot is between an entry and its first slot.
 template <typename Entries>
 Status EpochTable<Entries>::Delete(Memory& slots, const Key& key) const {
   std::uint32_t gap = Home(key);
   for (;; ++gap) {
     SL_ASSIGN_OR_RETURN(const auto* const entry, slots.At(gap));
-    if (Entries::IsFree(*entry)) return OkStatus();  // deleting what is not there is fine
+    if (Entries::IsFree(*entry)) return OkStatus();  // OK: there is no such entry
     if (Entries::KeyOf(*entry) == key) break;
   }
   for (std::uint32_t slot = gap + 1; slot < SL_EPOCH_SLOTS(entries_); ++slot) {
@@ -130,8 +130,8 @@ Status EpochTable<Entries>::Erase(std::uint32_t epoch) const {
   return OkStatus();
 }
 
-// Each once where a look-up finds it, with no free slot between its home and it, and no others. In the order of
-// memory.
+// Each expected entry must be there once, without a free slot between its first slot and it, so that a look-up finds
+// it; and no other entry. In memory order.
 template <typename Entries>
 StatusOr<bool> EpochTable<Entries>::Holds(std::uint32_t epoch, const policy::FlatMap<Key, Value>& expected) const {
   Memory slots(fd_, epoch, SL_EPOCH_SLOTS(entries_), kManyBytes);

@@ -1,7 +1,5 @@
-// The maps `addresses` and `peers` as the agent edits them: in each epoch a hash table in memory of the kernel's
-// (bpf/abi/policy.h).
-//   SL_RETURN_IF_ERROR(peers.Edit(epoch, plan.peers));
-// Does not own the map's descriptor. For one thread.
+// Edits the maps `addresses` and `peers`: each epoch is a hash table in the kernel's memory (bpf/abi/policy.h).
+//   SL_RETURN_IF_ERROR(peers.Edit(epoch, plan.peers)); Does not own the map's descriptor. For one thread at a time.
 #pragma once
 
 #include <array>
@@ -13,7 +11,7 @@
 
 namespace sluice::datapath {
 
-// What a map's entries are.
+// The entry types of each map.
 struct AddressEntries {
   using Key = policy::Address;
   using Value = sl_address_value;
@@ -48,16 +46,16 @@ class EpochTable {
   using Value = typename Entries::Value;
 
   EpochTable() = default;
-  // `entries`: the most that an epoch holds. `seeds`: of the slots of what is there already.
+  // `entries`: the most that an epoch holds. `seeds`: must be those of the existing entries.
   EpochTable(int map_fd, std::uint32_t entries, HashSeeds seeds);
 
-  // Of an epoch that is not in force. After an error some edits are made.
+  // Edits an epoch that is not in force. After an error, some edits are made.
   Status Edit(std::uint32_t epoch, const policy::TableEdits<Key, Value>& edits) const;
   Status ForEach(std::uint32_t epoch, const std::function<void(const Key&, const Value&)>& visit) const;
 
-  // Frees all slots of an epoch that is not in force, whatever they hold.
+  // Frees all slots of an epoch that is not in force.
   Status Erase(std::uint32_t epoch) const;
-  // Whether an epoch has these entries, and no others.
+  // Whether an epoch has exactly these entries.
   StatusOr<bool> Holds(std::uint32_t epoch, const policy::FlatMap<Key, Value>& expected) const;
 
   std::uint64_t capacity() const { return std::uint64_t{entries_} * SL_EPOCHS; }

@@ -1,9 +1,8 @@
-// What the flow table counts about itself (overflow of buckets, shares of workloads), counted anew at each pass over
-// it: whoever died between a flow and its count left the count wrong.
-//   counts.Begin(); counts.Add(flow, primary) for each flow; counts.End(buckets, shares);
-// A count is put right when it is off by the same in two passes that found the very same flows. A pass takes a while:
-// where flows come and go meanwhile, what it found and what is counted at its end differ by chance, and easily twice by
-// the same. Not thread-safe.
+// Checks the flow table's own counts (overflow of buckets, shares of workloads) at each pass over it: an agent that
+// died between a flow and its count left the count wrong.
+//   counts.Begin(); counts.Add(flow, primary) for each flow; counts.End(buckets, shares); A count is corrected if it is
+// off by the same number in two passes that found exactly the same flows. A pass takes time: if flows come and go
+// meanwhile, its result and the count at its end can differ by chance, even twice by the same number. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +17,12 @@ class FlowCounts {
  public:
   void Begin(std::uint32_t buckets);
   void Add(const FlowRecord& flow, std::uint32_t primary);
-  // Both mapped, and written by others at the same time; `shares` has SL_MAX_ENDPOINTS.
+  // Both are memory-mapped, and the packet path writes them at the same time; `shares` has SL_MAX_ENDPOINTS.
   void End(sl_flow_bucket* buckets, std::uint64_t* shares);
 
  private:
-  // How many flows and, as one number, which; by how much the count is too high. Both at the last pass too.
+  // The number of flows in this pass and a hash of them; by how much the count was too high, and the hash, in the last
+  // pass.
   struct Drift {
     std::uint64_t counted = 0, flows = 0, last = 0, last_flows = 0;
   };

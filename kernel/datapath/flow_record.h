@@ -1,4 +1,4 @@
-// One flow as it was read from the flow table.
+// One flow, as read from the flow table.
 #pragma once
 
 #include <cstdint>

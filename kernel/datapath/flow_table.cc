@@ -16,10 +16,10 @@
 namespace sluice::datapath {
 namespace {
 
-// A megabyte of flows is mapped for as much as 150 calls for one each cost.
+// Mapping a megabyte of flows costs as much as reading 150 flows by a call each.
 constexpr std::uint32_t kAtOnce = (1 << 20) / sizeof(sl_flow), kWorthMapping = 150;
 
-// Empty: nobody's, or somebody is writing it.
+// Empty: the slot is free, or being written.
 std::optional<FlowState> StateOf(std::uint32_t tag) {
   switch (tag & SL_FLOW_STATE_MASK) {
     case SL_FLOW_PENDING:
@@ -67,7 +67,7 @@ Status FlowTable::Bind(const bpf::DatapathObject& object, HashSeeds seeds) {
   return OkStatus();
 }
 
-// The packet path holds a flow for microseconds; an agent that died in Forget left it so.
+// The packet path holds a flow only for microseconds; an agent that died in Forget left it held.
 void FlowTable::FreeWhatIsHeld() {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> held;
   for (std::uint32_t slot = 0; slot < bucket_count_ * SL_FLOW_WAYS; ++slot)
@@ -82,7 +82,8 @@ std::uint32_t FlowTable::Tag(std::uint32_t slot) const { return TagAt(buckets_, 
 
 std::uint32_t FlowTable::HashOf(const sl_flow_key& key) const { return sl_flow_hash(seeds_.data(), &key); }
 
-// As one flow was, whole: its incarnation before and after are the same, and nobody wrote it in between. Empty: not so.
+// One flow, read whole: its incarnation is the same before and after, and it was not written in between. Empty: that
+// failed.
 StatusOr<std::optional<FlowRecord>> FlowTable::ReadWhole(std::uint32_t slot, ArrayWindow* memory) const {
   const std::uint32_t before = Tag(slot);
   if (!StateOf(before)) return std::nullopt;
@@ -95,7 +96,7 @@ StatusOr<std::optional<FlowRecord>> FlowTable::ReadWhole(std::uint32_t slot, Arr
   return FlowRecord{*state, flow.key, flow.entry, slot};
 }
 
-// By a call where there is no memory.
+// By a system call if `memory` is null.
 StatusOr<sl_flow> FlowTable::Read(std::uint32_t slot, ArrayWindow* memory) const {
   if (memory == nullptr) {
     SL_ASSIGN_OR_RETURN(const auto flow, flows_.Get(slot));
@@ -104,7 +105,7 @@ StatusOr<sl_flow> FlowTable::Read(std::uint32_t slot, ArrayWindow* memory) const
   SL_ASSIGN_OR_RETURN(const char* const bytes, memory->At(slot * sizeof(sl_flow), sizeof(sl_flow)));
   sl_flow flow;
   std::memcpy(&flow, bytes, sizeof(flow));
-  std::atomic_thread_fence(std::memory_order_acquire);  // the tag is read after it
+  std::atomic_thread_fence(std::memory_order_acquire);  // the tag is read after the flow
   return flow;
 }
 
@@ -120,7 +121,7 @@ Status FlowTable::ForEach(const std::function<void(const FlowRecord&)>& visit) {
     for (std::uint32_t slot = first; slot < end; ++slot) taken += StateOf(Tag(slot)).has_value();
     for (std::uint32_t slot = first; taken != 0 && slot < end; ++slot) {
       SL_ASSIGN_OR_RETURN(const auto record, ReadWhole(slot, taken >= kWorthMapping ? &memory : nullptr));
-      if (!record) continue;  // another one's by now
+      if (!record) continue;  // the slot has changed meanwhile
       ++entries;
       if (counting) counts_.Add(*record, sl_flow_bucket_of(HashOf(record->key), bucket_count_));
       visit(*record);
@@ -149,7 +150,7 @@ StatusOr<bool> FlowTable::Forget(const FlowRecord& flow) {
   const auto tag = TagAt(buckets_, flow.slot);
   std::uint32_t was = tag.load();
   if ((was & SL_FLOW_HELD) || StateOf(was) != flow.state) return false;
-  // While it is held nobody else takes it away, so that what is read here is what goes.
+  // While it is held, nothing else removes it, so that the flow that is read here is the one that is removed.
   if (!tag.compare_exchange_strong(was, was | SL_FLOW_HELD)) return false;
   const auto now = Read(flow.slot, nullptr);
   const bool is_it = now.ok() && now->entry.incarnation == flow.entry.incarnation &&

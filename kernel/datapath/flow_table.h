@@ -1,6 +1,6 @@
-// The flow table as the agent reads it and takes away what is over (bpf/abi/flow_table.h).
-//   SL_RETURN_IF_ERROR(flows.ForEach([](const FlowRecord& flow) { ... }));
-// Does not own the maps' descriptors; has the tags mapped, and flows while it reads them. Thread-safe.
+// The agent's access to the flow table: reads flows, and removes expired ones (bpf/abi/flow_table.h).
+//   SL_RETURN_IF_ERROR(flows.ForEach([](const FlowRecord& flow) { ... })); Does not own the maps' descriptors. Keeps
+// the tags memory-mapped, and flows only while it reads them. Thread-safe.
 #pragma once
 
 #include <array>
@@ -27,14 +27,14 @@ class FlowTable {
   FlowTable(const FlowTable&) = delete;
   FlowTable& operator=(const FlowTable&) = delete;
 
-  // `object` has the maps and outlives this; `seeds` are those of its settings. Once.
+  // `object` owns the maps and must outlive this; `seeds` are those of its settings. Once.
   Status Bind(const bpf::DatapathObject& object, HashSeeds seeds);
 
-  // Every flow that stands still meanwhile is seen once.
+  // Visits every flow that stays in its slot meanwhile once.
   Status ForEach(const std::function<void(const FlowRecord&)>& visit);
-  // Nothing: it is not there, or another record of it is.
+  // Nothing: the flow is gone, or has another record now.
   StatusOr<std::optional<FlowRecord>> Find(const sl_flow_key& key, std::uint64_t id) const;
-  // False: it is gone, or had a packet since it was read.
+  // Removes a flow. False: it is gone, or had a packet since it was read.
   StatusOr<bool> Forget(const FlowRecord& flow);
 
   std::uint64_t entries() const { return entries_; }  // at the last ForEach
@@ -49,8 +49,8 @@ class FlowTable {
   void FreeWhatIsHeld();
 
   bpf::Map<__u32, sl_flow> flows_;
-  sl_flow_bucket* buckets_ = nullptr;  // mapped, as the next
-  std::uint64_t* shares_ = nullptr;    // by endpoint; [0]: all
+  sl_flow_bucket* buckets_ = nullptr;  // memory-mapped, as shares_
+  std::uint64_t* shares_ = nullptr;    // by endpoint; [0]: the total
   std::uint32_t bucket_count_ = 0;
   std::array<__u64, SL_HASH_SEEDS> seeds_{};
   std::atomic<std::uint64_t> entries_{0};

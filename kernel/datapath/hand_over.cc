@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The older probes give numbers until they end: ours begin far behind them.
+// The older probes assign numbers until they end: ours begin far above them.
 constexpr std::uint64_t kNumbersLeftOut = 1 << 20;
 
 StatusOr<std::optional<Fd>> OpenMap(const bpf::PinLayout& layout, const char* name) {
@@ -27,7 +27,7 @@ StatusOr<std::optional<Fd>> OpenMap(const bpf::PinLayout& layout, const char* na
   return fd.status();
 }
 
-// Closed stays closed: who is cut off by any of them stays so.
+// An endpoint that any of them cuts off stays cut off.
 Status CarryQuarantine(const bpf::PinLayout& layout, const bpf::DatapathObject& object) {
   SL_ASSIGN_OR_RETURN(const auto fd, OpenMap(layout, "quarantine"));
   if (!fd) return OkStatus();
@@ -56,8 +56,8 @@ Status CarryNumbers(const bpf::PinLayout& layout, const bpf::DatapathObject& obj
   return OkStatus();
 }
 
-// What the numbers stand for before who has them. The ids of processes come last: they say that all is carried over.
-// Before that no sensor of ours runs, so what is carried over and what is new never have a number in common.
+// Copies the meanings of numbers before their users. Process ids come last: they show that everything is copied. No
+// sensor of ours runs before that, so copied and new entries never share a number.
 Status CarryProcesses(const bpf::PinLayout& layout, const bpf::DatapathObject& object) {
   Status carried = OkStatus();
   for (const char* const name : {"programs", "process_classes", "process_class_numbers", "processes"}) {
@@ -78,7 +78,7 @@ StatusOr<bool> HasProcessNumbers(const bpf::DatapathObject& object) {
 StatusOr<std::set<std::uint32_t>> MapIds(const std::vector<bpf::PinLayout>& layouts) {
   std::set<std::uint32_t> ids;
   for (const bpf::PinLayout& layout : layouts) {
-    SL_ASSIGN_OR_RETURN(const auto fd, OpenMap(layout, "generation"));  // every program of the packet path reads it
+    SL_ASSIGN_OR_RETURN(const auto fd, OpenMap(layout, "generation"));  // every program of the packet path uses it
     if (!fd) continue;
     SL_ASSIGN_OR_RETURN(const std::uint32_t id, bpf::MapId(fd->get()));
     ids.insert(id);
@@ -88,7 +88,7 @@ StatusOr<std::set<std::uint32_t>> MapIds(const std::vector<bpf::PinLayout>& layo
 
 struct PinnedLink {
   std::uint32_t id = 0;
-  LeftLink link;  // ifindex 0: it is defunct
+  LeftLink link;  // ifindex 0: defunct
 };
 
 StatusOr<std::vector<PinnedLink>> PinnedLinks(const bpf::PinLayout& layout) {
@@ -106,7 +106,7 @@ StatusOr<std::vector<PinnedLink>> PinnedLinks(const bpf::PinLayout& layout) {
   return links;
 }
 
-// Filters have no pin; the older layouts' maps of interfaces say where they may be.
+// Filters have no pin; the older layouts' maps of interfaces show where they may be.
 Status AddClsactFilters(const std::vector<bpf::PinLayout>& older, const bpf::AdminCalls& calls,
                         const std::set<std::uint32_t>& map_ids, std::vector<LeftLink>* links) {
   std::set<std::uint32_t> interfaces;
@@ -144,9 +144,9 @@ Status CarryMaps(const std::vector<bpf::PinLayout>& older, const bpf::DatapathOb
   if (older.empty()) return OkStatus();
   SL_ASSIGN_OR_RETURN(const bool known, HasProcessNumbers(object));
   if (known) return OkStatus();
-  // Without it processes are found as at any first start: their ancestors are not known then.
+  // If that fails, processes are found as at any first start, with unknown ancestors.
   if (const Status status = CarryProcesses(older.back(), object); !status.ok())
-    LogWarn("what {} knew of processes is not all carried over: {}", older.back().version_dir(), Message(status));
+    LogWarn("not all process data of {} could be taken over: {}", older.back().version_dir(), Message(status));
   return OkStatus();
 }
 
@@ -190,7 +190,7 @@ StatusOr<std::vector<LeftLink>> FindLeftLinks(const bpf::PinLayout& ours, const 
   ids.insert(our_id);
   auto using_them = bpf::LinksThatUse(object.admin_calls(), ids);
   if (absl::IsPermissionDenied(using_them.status())) {
-    LogWarn("what is attached without a pin is not looked for: {}", Message(using_them.status()));
+    LogWarn("cannot look for programs that are attached without a pin: {}", Message(using_them.status()));
     return links;
   }
   SL_RETURN_IF_ERROR(using_them.status());

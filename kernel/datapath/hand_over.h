@@ -1,11 +1,11 @@
-// From the layout of an older version to ours, at the first start of a new one: nothing is open, and nothing that is
-// allowed is cut off, meanwhile.
+// Takes over the layout of an older version, at the first start of a new one. Meanwhile nothing is unprotected, and no
+// allowed traffic is cut off.
 //   1. RefuseNewerLayouts (kernel/bpf/pin_layout.h)
-//   2. our maps are made; CarryMaps: what is not in the state file and must not be lost
-//   3. the tables of the policy in force are made; the older programs go on evaluating by theirs
-//   4. Attachments::TakeOver: link by link, ours take the place of theirs
-//   5. RemoveLayouts: the older probes end with their pins
-// A start that is killed in between begins again with what is left.
+//   2. create our maps; CarryMaps: data that is not in the state file and must not be lost
+//   3. fill the tables for the policy in force; the older programs still use theirs
+//   4. Attachments::TakeOver: our programs replace theirs, link by link
+//   5. RemoveLayouts: the older probes end with their pins If a start is killed in between, the next one continues with
+//      what is left.
 #pragma once
 
 #include <cstdint>
@@ -21,19 +21,19 @@ namespace sluice::datapath {
 // Layouts older than ours, oldest first.
 StatusOr<std::vector<bpf::PinLayout>> FindOlderLayouts(const bpf::PinLayout& ours);
 
-// Quarantine, and what is known of processes, from `older` into the maps of `object`, which no program of ours reads
-// yet. What is there already stays.
+// Copies quarantine and process data from `older` into the maps of `object`, which no program of ours reads yet.
+// Existing entries stay.
 Status CarryMaps(const std::vector<bpf::PinLayout>& older, const bpf::DatapathObject& object);
 
-// The maps by which the programs of `older` quarantine.
+// The quarantine maps that the programs of `older` use.
 StatusOr<std::vector<Fd>> OpenQuarantines(const std::vector<bpf::PinLayout>& older);
 
-// Numbers of the workloads that `older` enforces on, by ifindex.
+// Endpoint numbers of the workloads that `older` enforces on, by ifindex.
 StatusOr<std::map<std::uint32_t, std::uint32_t>> ReadEndpoints(const std::vector<bpf::PinLayout>& older,
                                                                const bpf::AdminCalls& calls);
 
-// What of any version is attached and has no pin of our layout: by the pins of older layouts, and by what the kernel
-// says of who uses their maps, or ours.
+// All attached programs, of any version, without a pin in our layout: found by the pins of older layouts, and in the
+// kernel by programs that use their maps or ours.
 StatusOr<std::vector<LeftLink>> FindLeftLinks(const bpf::PinLayout& ours, const std::vector<bpf::PinLayout>& older,
                                               const bpf::DatapathObject& object);
 

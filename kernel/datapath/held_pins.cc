@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kReserve = 256;  // descriptors that are left to everybody else
+constexpr int kReserve = 256;  // descriptors left for the rest of the process
 
 std::uint64_t Inode(const std::string& path) {
   struct stat info {};
@@ -58,7 +58,7 @@ StatusOr<int> HeldPins::PutBack() {
   int put_back = 0;
   for (auto& [path, held] : held_) {
     if (Inode(path) == held.inode && held.inode != 0) continue;
-    if (!held.fd.valid()) continue;  // whoever attached it does it again
+    if (!held.fd.valid()) continue;  // its owner attaches it again
     std::error_code error;
     fs::create_directories(fs::path(path).parent_path(), error);
     if (error) return ErrnoError(error.value(), "create {}", fs::path(path).parent_path().string());

@@ -1,4 +1,4 @@
-// What somebody else has changed in the kernel, and the agent put back.
+// Changes by others in the kernel, and the agent's repairs of them.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ inline constexpr std::array kRepairedNames = {"attachment", "pin",        "gener
 
 struct Integrity {
   std::array<std::uint64_t, kRepairedNames.size()> repairs{};  // by Repaired, since the agent started
-  std::string problem;  // what could not be put back; empty: everything is as it should be
+  std::string problem;  // repairs that failed; empty: everything is as it should be
 };
 
 }  // namespace sluice::datapath

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kInterval = 1s;
 constexpr auto kTablesInterval = 5s;
-constexpr int kShare = 25;  // of a CPU's time, for the tables
+constexpr int kShare = 25;  // the tables may use 1/25 of a CPU's time
 
 std::chrono::nanoseconds ThreadTime() {
   timespec now{};

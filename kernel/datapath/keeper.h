@@ -1,9 +1,8 @@
-// Keeps the packet path as it should be: compares what is attached and what the maps hold with what the agent put
-// there, repairs what somebody else has changed, counts it and says so. The kernel is asked, not the pins.
+// Keeps the packet path as it should be: compares attachments and maps in the kernel with what the agent put there, and
+// repairs, counts and reports changes by others. It reads the kernel's state, not the pins.
 //
-// Attachments, pins, the generation, the settings, interfaces and quarantine are looked at every second; tables every
-// five, and where that takes long less often, so that it costs a twenty-fifth of a CPU at most.
-// Owns its thread.
+// Attachments, pins, the generation, the settings, interfaces and quarantine are checked every second. Tables are
+// checked every five seconds, or less often if that would use more than 4% of a CPU. Owns its thread.
 #pragma once
 
 #include <chrono>
@@ -25,7 +24,7 @@ class Keeper {
     std::function<StatusOr<int>()> repair;  // returns how much it repaired
     bool reads_tables = false;
   };
-  // `steps` are called from one thread, in their order. What they use outlives the keeper.
+  // `steps` are called from one thread, in their order. What they use must outlive the keeper.
   explicit Keeper(std::vector<Step> steps);
   ~Keeper();
   Keeper(const Keeper&) = delete;
@@ -40,9 +39,9 @@ class Keeper {
   const std::vector<Step> steps_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  bool stopping_ = false;  // by mutex_, as the following
+  bool stopping_ = false;  // guarded by mutex_, as integrity_
   Integrity integrity_;
-  std::vector<std::string> problems_;  // of each step, at its last turn; for the thread only
+  std::vector<std::string> problems_;  // of each step, at its last run; used by the thread only
   std::thread thread_;
 };
 

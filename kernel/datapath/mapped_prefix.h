@@ -1,4 +1,4 @@
-// Prefixes as tries keep them: IPv4 is v4-mapped.
+// Prefixes as in tries: IPv4 is v4-mapped.
 #pragma once
 
 #include "policy/resource/address.h"

@@ -1,5 +1,5 @@
-// What telemetry and status read of the packet path: flows, counters, maps, programs and events. BpfDatapath is the
-// real one; tests use a fake. What decides about packets is enforcer.h.
+// The packet path's interface for telemetry and status: flows, counters, maps, programs and events. BpfDatapath
+// implements it; tests use a fake. The reconciler uses enforcer.h.
 //
 // May be called from several threads at the same time. Errors name the kernel object; no call changes what is enforced.
 #pragma once
@@ -26,17 +26,18 @@ using EventCounters = std::array<std::uint64_t, SL_COUNTER_COUNT>;
 struct Counters {
   std::array<std::array<sl_counter, SL_OUTCOME_COUNT>, SL_HOOK_COUNT> packets{};
   EventCounters events{};
-  std::map<std::uint32_t, sl_endpoint_counters> endpoints;  // by endpoint number; those of the generation in force
+  std::map<std::uint32_t, sl_endpoint_counters>
+      endpoints;  // by endpoint number; only endpoints of the generation in force
 };
 
 struct MapUsage {
   std::string name;
   std::uint64_t entries = 0;
   std::uint64_t capacity = 0;
-  std::uint64_t refused = 0;  // not taken in, for want of room or because a workload had its share; 0 where not counted
+  std::uint64_t refused = 0;  // refused, as there was no room or a workload's share was used up; 0 if not counted
 };
 
-// What the kernel counted of one program's runs, in all slots where it is attached.
+// The kernel's count of one program's runs, at all its attachments.
 struct ProgramRuns {
   std::string program;
   std::uint64_t count = 0;
@@ -56,23 +57,23 @@ class PathReader {
     SL_RETURN_IF_ERROR(ForEachFlow([&flows](const FlowRecord& flow) { flows.push_back(flow); }));
     return flows;
   }
-  // Those that had a packet since they were read stay. Returns the others.
+  // Removes flows that had no packet since they were read. Returns the removed ones.
   virtual StatusOr<std::vector<FlowRecord>> ForgetFlows(const std::vector<FlowRecord>& flows) = 0;
-  // The flow whose present record has this id; nothing: it is gone, or another record of it has begun.
+  // The flow whose current record has this id; nothing: it is gone, or has a new record.
   virtual StatusOr<std::optional<FlowRecord>> FindFlow(const sl_flow_key& key, std::uint64_t id) = 0;
 
   virtual StatusOr<Counters> ReadCounters() = 0;
-  virtual StatusOr<EventCounters> ReadEventCounters() = 0;  // `ReadCounters().events`, for much less
-  // Flow events that the workloads' shares refused (bpf/abi/events.h), by endpoint number, 0: a sender that is not
-  // known; those of the generation in force.
+  virtual StatusOr<EventCounters> ReadEventCounters() = 0;  // `ReadCounters().events`, much cheaper
+  // Flow events that the workloads' shares refused (bpf/abi/events.h), by endpoint number (0: unknown senders); only
+  // endpoints of the generation in force.
   virtual StatusOr<std::map<std::uint32_t, std::uint64_t>> ReadLostEvents() = 0;
-  // Cheap: of the flow table, `entries` are those of the last ForEachFlow.
+  // Cheap: for the flow table, `entries` is from the last ForEachFlow.
   virtual StatusOr<std::vector<MapUsage>> Maps() = 0;
-  // Empty while the kernel does not count (sysctl kernel.bpf_stats_enabled).
+  // Empty while the kernel does not count runs (sysctl kernel.bpf_stats_enabled).
   virtual StatusOr<std::vector<ProgramRuns>> ReadProgramRuns() = 0;
   virtual Integrity integrity() const { return {}; }
 
-  // Hands over the flow events that wait, without waiting for more. Returns how many. One thread at a time.
+  // Passes on all pending flow events, without waiting for more. Returns how many. One thread at a time.
   virtual StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) = 0;
 };
 

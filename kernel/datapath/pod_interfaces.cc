@@ -39,8 +39,8 @@ Status PodInterfaces::Remove(std::uint32_t ifindex) {
   return interfaces_.Delete(ifindex);
 }
 
-// What `facts` are to be where the interface is known already: as it was described, or, after a start, as the kernel
-// has it. What somebody changed there since is not to be believed.
+// `facts` with the addresses that the interface already has: from its last description, or after a start from the
+// kernel. Later changes in the kernel are not trusted.
 StatusOr<sl_interface> PodInterfaces::KeepAddresses(std::uint32_t ifindex, sl_interface facts) const {
   std::optional<sl_interface> before;
   if (const auto described = pods_.find(ifindex); described != pods_.end()) {
@@ -64,7 +64,7 @@ StatusOr<sl_interface> PodInterfaces::KeepAddresses(std::uint32_t ifindex, sl_in
   return facts;
 }
 
-// A workload that came back on another interface has two for a moment: the MAC is that of the one attached last.
+// A workload that returns on another interface has two for a moment: the MAC is that of the last attached one.
 bool PodInterfaces::OwnsMac(std::uint32_t ifindex, std::uint32_t endpoint) const {
   const auto owner = mac_owners_.find(endpoint);
   return endpoint != 0 && (owner == mac_owners_.end() || owner->second == ifindex);
@@ -90,8 +90,8 @@ Status PodInterfaces::PutFactsOnly(std::uint32_t ifindex, const sl_interface& fa
   return PutFacts(ifindex, kept);
 }
 
-// With the programs of others that are at the interface by TCX now. Where that cannot be told, the host's path is the
-// safe one.
+// Adds the foreign TCX programs that are at the interface now. If that cannot be read, the host path is used, which is
+// safe.
 PodInterface PodInterfaces::WithOthers(PodInterface pod) const {
   const auto has_others = [&](const char* program, bpf::Hook hook) {
     const auto ours = bpf::ProgramId(object_->program_fd(program));
@@ -105,12 +105,12 @@ PodInterface PodInterfaces::WithOthers(PodInterface pod) const {
   return pod;
 }
 
-// A put makes a new element and gives the old one, which a program may still be reading, to the next.
+// Puts only if needed: a put reuses the old element for a later put, while a program may still read it.
 Status PodInterfaces::Describe(PodInterface& pod) {
   if (!pod.takes_frames) {
     SL_RETURN_IF_ERROR(pod_devices_.Delete(pod.ifindex));
   } else if (const Status status = pod_devices_.Put(pod.ifindex, pod.ifindex); !status.ok()) {
-    // The redirect is a redirect, enforcement does not depend on it.
+    // Enforcement does not depend on the redirect.
     LogWarn("{}: no redirect from XDP: {}", pod.name, Message(status));
   }
   SL_ASSIGN_OR_RETURN(pod.facts, KeepAddresses(pod.ifindex, pod.facts));
@@ -143,9 +143,9 @@ StatusOr<int> PodInterfaces::Repair() {
     SL_ASSIGN_OR_RETURN(const auto device, pod_devices_.Get(ifindex));
     if (device.has_value() == pod.takes_frames || (device && *device == 0 && !pod.takes_frames)) continue;
     const Status status = pod.takes_frames ? pod_devices_.Put(ifindex, ifindex) : pod_devices_.Delete(ifindex);
-    if (status.ok()) ++repaired;  // else as in Put
+    if (status.ok()) ++repaired;  // else ignored, as in Describe
   }
-  if (repaired != 0) LogError("{} entries of interfaces were not what they should be: put back", repaired);
+  if (repaired != 0) LogError("{} entries of interfaces were changed by others: restored", repaired);
   return repaired;
 }
 
@@ -156,7 +156,7 @@ StatusOr<MapUsage> PodInterfaces::ReadInterfaceUsage() const {
 }
 
 StatusOr<MapUsage> PodInterfaces::ReadDeviceUsage() const {
-  MapUsage usage{pod_devices_.name(), 0, pod_devices_.capacity()};  // has no batches
+  MapUsage usage{pod_devices_.name(), 0, pod_devices_.capacity()};  // this map type has no batches
   SL_RETURN_IF_ERROR(pod_devices_.ForEach([&usage](const auto&, const auto&) { ++usage.entries; }));
   return usage;
 }

@@ -1,8 +1,8 @@
-// What the packet path knows of pods' interfaces: whose each is, its addresses, the programs of others there, and
-// whether XDP may redirect to it. What was put there stays, whatever somebody else writes into the maps.
+// The packet path's data about pods' interfaces: the workload, its addresses, foreign programs, and whether XDP may
+// redirect there. Repair restores entries that others change.
 //
-// The MAC and link-local addresses that an interface was first described with stay until Remove: whoever is behind it
-// must not take another's by changing its own. Thread-safe.
+// The first MAC and link-local addresses of an interface stay until Remove: a pod must not take another pod's address
+// by changing its own. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -18,17 +18,17 @@ namespace sluice::datapath {
 
 class PodInterfaces {
  public:
-  // `object` has the maps and outlives this.
+  // `object` owns the maps and must outlive this.
   Status Bind(const bpf::DatapathObject* object);
 
   Status Put(const PodInterface& pod);
   Status Remove(std::uint32_t ifindex);
-  // The facts alone, which are not kept up: test runs need no more.
+  // Only writes the facts, and does not repair them later: enough for test runs.
   Status PutFactsOnly(std::uint32_t ifindex, const sl_interface& facts);
 
-  // Now and then: programs of others that came to the interfaces by TCX, or went, of which nothing tells.
+  // To call regularly: looks for foreign TCX programs at the interfaces, as no notification reports them.
   Status LookForOthers();
-  // Makes the maps what they should be again. Returns how many entries were not.
+  // Restores the maps. Returns how many entries were wrong.
   StatusOr<int> Repair();
 
   StatusOr<MapUsage> ReadInterfaceUsage() const;
@@ -40,17 +40,17 @@ class PodInterfaces {
   StatusOr<bool> HasFacts(std::uint32_t ifindex, const sl_interface& facts) const;
   Status PutFacts(std::uint32_t ifindex, const sl_interface& facts);
   PodInterface WithOthers(PodInterface pod) const;
-  Status Describe(PodInterface& pod);  // with the addresses that the kernel has been told of
+  Status Describe(PodInterface& pod);  // keeps the addresses that the kernel has already
 
   const bpf::DatapathObject* object_ = nullptr;
   bpf::Map<__u32, sl_interface> interfaces_;
   bpf::Map<__u32, sl_endpoint_mac> endpoint_macs_;
   bpf::Map<__u32, __u32> pod_devices_;
   std::mutex mutex_;
-  // By mutex_, by ifindex: what the maps should hold, and the same as it was given to Put.
+  // Guarded by mutex_, by ifindex: what the maps should hold, and the argument of Put.
   std::map<std::uint32_t, PodInterface> pods_;
   std::map<std::uint32_t, PodInterface> given_pods_;
-  std::map<std::uint32_t, std::uint32_t> mac_owners_;  // likewise: ifindex by endpoint, the one put last
+  std::map<std::uint32_t, std::uint32_t> mac_owners_;  // guarded by mutex_: endpoint to the ifindex of the last Put
 };
 
 }  // namespace sluice::datapath

@@ -21,7 +21,7 @@ namespace {
 using policy::Prefix;
 using policy::Tables;
 
-// Longer than any packet is evaluated, where nobody tells when the last one is through.
+// Longer than the evaluation of any packet, for when waiting for the last one fails.
 constexpr auto kLongEnough = std::chrono::milliseconds(200);
 
 sl_prefix_key PrefixKey(const Prefix& prefix, std::uint32_t epoch) {
@@ -35,8 +35,7 @@ bool Same(const T& a, const T& b) {
   return std::memcmp(&a, &b, sizeof(T)) == 0;
 }
 
-// The map `ports`, for as long as it is read or edited: there is no faster way, and it need not count as the agent's
-// memory for longer.
+// The map `ports`, memory-mapped only while it is read or edited, to keep RSS low.
 class PortMemory {
  public:
   static StatusOr<PortMemory> Map(int fd, std::uint32_t entries) {
@@ -166,10 +165,10 @@ void PolicyEpochs::Distrust() {
   for (bool& known : epoch_known_) known = false;
 }
 
-// The epoch becomes what `tables` says, whatever it is.
+// Makes the epoch equal to `tables`, whatever it holds.
 Status PolicyEpochs::Make(std::uint32_t epoch, const Tables& tables) {
   if (!epoch_known_[epoch]) SL_RETURN_IF_ERROR(Erase(epoch));
-  epoch_known_[epoch] = false;  // until it is known to be what `tables` says
+  epoch_known_[epoch] = false;  // until it equals `tables`
   SL_RETURN_IF_ERROR(Edit(epoch, tables));
   epochs_[epoch] = tables;
   epoch_known_[epoch] = true;
@@ -204,7 +203,7 @@ Status PolicyEpochs::Edit(std::uint32_t epoch, const Tables& tables) {
   return prefixes_.PutAll(new_prefixes, values);
 }
 
-// An epoch that is not in force, of which it is not known what it holds.
+// Clears an epoch that is not in force and whose contents are not known.
 Status PolicyEpochs::Erase(std::uint32_t epoch) {
   epoch_known_[epoch] = false;
   SL_RETURN_IF_ERROR(addresses_.Erase(epoch));
@@ -228,14 +227,14 @@ Status PolicyEpochs::Erase(std::uint32_t epoch) {
   return OkStatus();
 }
 
-// From here on the change is made: it cannot fail any more, and must not be taken for refused.
+// The change takes effect here: this cannot fail, and must not be reported as refused.
 void PolicyEpochs::Switch(std::uint64_t generation) {
   generation_ = generation;
   std::atomic_ref<std::uint64_t>(*stored_).store(generation, std::memory_order_release);
   NoteUsage();
   if (const Status status = packet_programs_.WaitForRunning(); !status.ok()) {
-    LogError("generation {} is in force; when the last packet of the one before is through is not known: {}",
-             generation, Message(status));
+    LogError("generation {} is in force, but waiting for the last packets of the previous one failed: {}", generation,
+             Message(status));
     std::this_thread::sleep_for(kLongEnough);
   }
 }
@@ -267,12 +266,12 @@ StatusOr<bool> PolicyEpochs::RepairGeneration() {
   return std::exchange(was_moved_, false);
 }
 
-// Before anything is done that goes by the number: somebody may have moved it since it was last looked at.
+// To call before using the number: it may have been changed by others since the last check.
 void PolicyEpochs::FollowStored() {
   const std::uint64_t found = std::atomic_ref<std::uint64_t>(*stored_).load(std::memory_order_acquire);
   if (found == generation()) return;
-  LogError("the generation in the kernel was {}, not {}: the same policy is put in force again under a higher one",
-           found, generation());
+  LogError("the generation in the kernel was {}, not {}: putting the same policy in force under a higher one", found,
+           generation());
   was_moved_ = true;
   PutAbove(found);
 }
@@ -280,13 +279,13 @@ void PolicyEpochs::FollowStored() {
 void PolicyEpochs::Pass(std::uint64_t decided) {
   const std::lock_guard lock(mutex_);
   if (decided <= generation()) return;
-  LogError("the generation in the kernel is {}, but flows were decided under {}: a higher one is put in force",
+  LogError("the generation in the kernel is {}, but flows were decided under {}: putting a higher one in force",
            generation(), decided);
   PutAbove(decided);
 }
 
-// In force is the same policy, under a number above `other` too, or flows that were decided under that one would not be
-// decided again.
+// Puts the same policy in force under a number that is also above `other`: else flows that were decided under `other`
+// would not be decided again.
 void PolicyEpochs::PutAbove(std::uint64_t other) {
   std::uint64_t next = std::max(other, generation()) + 1;
   if (next % SL_EPOCHS != in_force()) ++next;
@@ -344,7 +343,7 @@ StatusOr<bool> PolicyEpochs::HoldsProcessVerdicts(std::uint32_t epoch) const {
   return same && found == epochs_[epoch].process_verdicts.size();
 }
 
-// The epoch that is in force is not edited: the other one is put in force, and then this one is made anew.
+// The epoch in force is not edited: the other one is put in force first, and then this one is rewritten.
 StatusOr<bool> PolicyEpochs::RepairTables() {
   const std::lock_guard lock(mutex_);
   if (!committed_) return false;
@@ -361,7 +360,7 @@ StatusOr<bool> PolicyEpochs::RepairTables() {
     epoch_known_[current] = false;
     SL_RETURN_IF_ERROR(Make(current, tables));
   }
-  LogError("the policy tables in the kernel were not what they should be ({}): made anew, generation {}",
+  LogError("the policy tables in the kernel were changed by others ({}): restored, generation {}",
            current_holds ? "those not in force" : "those in force", generation());
   NoteUsage();
   return true;

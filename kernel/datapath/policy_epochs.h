@@ -1,8 +1,8 @@
-// The policy tables in the kernel: two epochs, and the generation number, whose lowest bit says which is in force.
+// The policy tables in the kernel: two epochs, and the generation number, whose lowest bit selects the epoch in force.
 //
-// A commit edits the epoch that is not in force and then stores the next number. A while later the other epoch is made
-// the same (Settle), so that no policy of the past can come back. What is expected is kept here: Check compares the
-// kernel with it, and repairs. Thread-safe.
+// A commit edits the epoch that is not in force and then stores the next number. Later, Settle makes the other epoch
+// the same, so that no past policy can come back. This class keeps a copy of both; RepairGeneration and RepairTables
+// compare the kernel with it. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -24,28 +24,29 @@ class PolicyEpochs {
  public:
   ~PolicyEpochs();
 
-  // `object` and `classes` outlive this. Reads what an earlier process left: the first Commit then changes only what
-  // differs. Once.
+  // `object` and `classes` must outlive this. Reads the tables of an earlier process, so that the first Commit changes
+  // only the differences. Once.
   Status Open(const bpf::DatapathObject& object, const bpf::ObjectOptions& options, HashSeeds seeds,
               ProcessClasses* classes);
 
-  // Flows were decided under that number, which must not be above the one in force: they would not be decided again.
+  // `decided`: the highest number that a flow was decided under. If it is above the one in force, puts a higher one in
+  // force; else those flows would not be decided again.
   void Pass(std::uint64_t decided);
 
-  // What the epochs hold is not to be relied on: the next commits make them anew.
+  // The epochs' contents are not reliable: the next commits rewrite them.
   void Distrust();
 
-  // Puts `tables` in force as one generation. Returns when no packet is evaluated by an older one any more. After an
-  // error the generation before is in force.
+  // Puts `tables` in force as one generation. Returns once no packet is evaluated by an older one. After an error, the
+  // previous generation is in force.
   Status Commit(const policy::Tables& tables);
-  std::uint64_t generation() const;  // in force, as this process put it
+  std::uint64_t generation() const;  // in force, as set by this process
 
-  // Makes the other epoch as the one in force; nothing to do most times.
+  // Makes the other epoch equal to the one in force; mostly there is nothing to do.
   Status Settle();
 
-  // The number in the kernel is what it should be, or is made so. Returns whether it had to be.
+  // Repairs the number in the kernel. Returns whether it was wrong.
   StatusOr<bool> RepairGeneration();
-  // Likewise for all that the tables hold. Reads all of them.
+  // The same for the contents of the tables. Reads all of them.
   StatusOr<bool> RepairTables();
 
   struct Usage {
@@ -53,7 +54,7 @@ class PolicyEpochs {
     std::vector<std::uint32_t> endpoints;  // of the epoch in force, ascending
   };
   Usage usage() const;
-  // Numbers of the local workloads that the generation in force knows, also one of an earlier process; by ifindex.
+  // As Enforcer::EndpointsInForce.
   std::map<std::uint32_t, std::uint32_t> endpoints_in_force() const;
   std::uint64_t address_capacity() const { return addresses_.capacity(); }
   std::uint64_t peer_capacity() const { return peers_.capacity(); }
@@ -85,14 +86,14 @@ class PolicyEpochs {
   PeerTable peers_;
   ProcessClasses* classes_ = nullptr;
   bpf::PacketPrograms packet_programs_;
-  std::uint64_t* stored_ = nullptr;  // the kernel's generation, mapped
+  std::uint64_t* stored_ = nullptr;  // the kernel's generation, memory-mapped
   std::atomic<std::uint64_t> generation_{0};
   policy::Tables epochs_[SL_EPOCHS];  // what the kernel holds
-  bool epoch_known_[SL_EPOCHS] = {};  // false: an edit was cut short
+  bool epoch_known_[SL_EPOCHS] = {};  // false: an edit failed halfway
   bool committed_ = false;            // by this process
-  bool was_moved_ = false;            // the number, by somebody else; since RepairGeneration said so last
+  bool was_moved_ = false;            // others changed the number, since the last RepairGeneration
   mutable std::mutex usage_mutex_;    // readers must not wait for a commit
-  Usage usage_;                       // by usage_mutex_, as the following
+  Usage usage_;                       // guarded by usage_mutex_, as endpoints_in_force_
   std::map<std::uint32_t, std::uint32_t> endpoints_in_force_;
 };
 

@@ -13,7 +13,7 @@
 namespace sluice::datapath {
 namespace {
 
-// A class that no process has any more stays so long: the next process of the kind is then no new one.
+// A class without processes stays this long, so that the next process of the kind finds it.
 constexpr std::uint64_t kIdleNs = 60'000'000'000;
 
 bool Same(const sl_program_pattern& a, const sl_program_pattern& b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
@@ -65,7 +65,7 @@ Status ProcessClasses::Bind(const bpf::DatapathObject& object) {
   return OkStatus();
 }
 
-// Behind all that an earlier agent gave, as far as they have entries.
+// After all shares of an earlier agent that still have entries.
 Status ProcessClasses::FindLastShare() {
   const auto note = [this](std::uint32_t share) { last_share_ = std::max(last_share_, share); };
   SL_ASSIGN_OR_RETURN(const auto given, Read(share_of_));
@@ -90,7 +90,7 @@ Status ProcessClasses::SetPatterns(std::uint32_t epoch, const ProgramPatterns& p
                                      pattern == patterns.end() ? sl_program_pattern{} : pattern->second));
   }
   known_[epoch] = patterns;
-  SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());  // from here on the sensors match by these
+  SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());  // from here on the sensors use these patterns
   SL_RETURN_IF_ERROR(MatchPrograms(epoch));
   SL_RETURN_IF_ERROR(MatchClasses(epoch));
   matched_[epoch] = true;
@@ -124,8 +124,8 @@ Status ProcessClasses::MatchPrograms(std::uint32_t epoch) {
   return OkStatus();
 }
 
-// A class that comes up meanwhile may have been derived from one that was not matched yet. Once a pass finds nothing to
-// do, all were right when it began, and what is derived from those is right too.
+// A class that is created meanwhile may be derived from one that was not matched yet. Once a pass finds nothing to do,
+// all classes were correct when it began, and so are classes derived from them.
 Status ProcessClasses::MatchClasses(std::uint32_t epoch) {
   for (;;) {
     SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
@@ -149,7 +149,7 @@ Status ProcessClasses::MatchClassesOnce(std::uint32_t epoch, const Programs& pro
       if (found != matches.end()) to |= found->second;
       return found != matches.end();
     };
-    // What has no path any more matches nothing for sure: it is not known.
+    // A program without a path cannot be matched any more: it is unknown.
     if (now.facts.program != SL_PROGRAM_UNKNOWN && !add(now.facts.program, now.binaries[epoch])) {
       now.facts.program = SL_PROGRAM_UNKNOWN;
     }
@@ -166,8 +166,7 @@ Status ProcessClasses::MatchClassesOnce(std::uint32_t epoch, const Programs& pro
   return OkStatus();
 }
 
-// Programs before classes: so every program that a class of this reading was given is among them.
-// Idle classes go where programs are scarce, too: what only they have is in use else.
+// Idle classes are also removed if programs are scarce, as their programs count as used.
 Status ProcessClasses::Tend(std::uint64_t now_ns, const AddFlows& add_flows) {
   const std::lock_guard lock(mutex_);
   SL_ASSIGN_OR_RETURN(Shares shares, Read(shares_));
@@ -203,12 +202,12 @@ Status ProcessClasses::SetShares(const std::set<std::uint32_t>& netns) {
   }
   for (const std::uint32_t inode : netns) {
     if (there.contains(inode)) continue;
-    // The next number, not a free one: of the last owner there may be entries yet.
+    // The next number, not the lowest free one: entries of its last owner may remain.
     std::uint32_t tries = 0;
     do {
       last_share_ = last_share_ + 1 < SL_SHARES ? last_share_ + 1 : SL_SHARE_FIRST;
     } while (used.contains(last_share_) && ++tries < SL_SHARES);
-    if (tries == SL_SHARES) break;  // the rest share SL_SHARE_OTHERS
+    if (tries == SL_SHARES) break;  // the rest use SL_SHARE_OTHERS
     used.insert(last_share_);
     SL_RETURN_IF_ERROR(share_of_.Put(inode, last_share_));
   }
@@ -218,8 +217,8 @@ Status ProcessClasses::SetShares(const std::set<std::uint32_t>& netns) {
   return freed_.Put(SL_SHARE_TOTAL, now);
 }
 
-// Until the next time, what was added since `before` is counted twice, and a process that ended since is taken off
-// twice: a share may then have less than nothing.
+// Until the next call, entries that were added since `before` count twice, and a process that ended since is subtracted
+// twice: a share may then be below 0.
 Status ProcessClasses::CountShares(const Shares& before, const Programs& programs, const Classes& classes) {
   std::unordered_map<std::uint32_t, std::array<std::uint32_t, SL_SHARED_TABLE_COUNT>> counts;
   const auto count = [&counts](std::uint32_t table, std::uint32_t share) {
@@ -246,14 +245,14 @@ void ProcessClasses::WarnOfRefused(const Shares& shares) {
   for (std::uint32_t table = 0; table < SL_SHARED_TABLE_COUNT; ++table) {
     const std::uint32_t refused = shares[SL_SHARE_TOTAL].second.refused[table];
     if (refused == warned_of_[table]) continue;
-    LogWarn("the table {} had no room for {} entries: to rules by process, who would have had them is not known",
+    LogWarn("the table {} had no room for {} entries: rules by process treat the processes concerned as unknown",
             kTables[table], refused - warned_of_[table]);
     warned_of_[table] = refused;
   }
 }
 
-// First nobody can be given the class any more; then who was given it last is seen. A class's facts are not its key:
-// what is known of it may have become less, and another one may have its key by now.
+// First removes the keys, so that no process gets the class any more; then checks for processes that got it last. A
+// class's facts can be downgraded later, so its key may meanwhile map to another class.
 Status ProcessClasses::ForgetClasses(std::uint64_t now_ns, const AddFlows& add_flows) {
   const auto is_idle = [now_ns](const sl_process_class& one) { return one.used_ns + kIdleNs < now_ns; };
   const auto of_processes = [this]() -> StatusOr<Numbers> {
@@ -262,7 +261,7 @@ Status ProcessClasses::ForgetClasses(std::uint64_t now_ns, const AddFlows& add_f
         processes_.ForEachBatch([&](const __u32&, const sl_process& p) { numbers.insert(p.process_class); }));
     return numbers;
   };
-  SL_ASSIGN_OR_RETURN(const auto keys, Read(numbers_));  // before the classes: each was made before its key
+  SL_ASSIGN_OR_RETURN(const auto keys, Read(numbers_));  // before the classes: each class is created before its key
   SL_ASSIGN_OR_RETURN(const Classes classes, Read(classes_));
   SL_ASSIGN_OR_RETURN(Numbers in_use, of_processes());
   SL_RETURN_IF_ERROR(add_flows(in_use));
@@ -276,13 +275,13 @@ Status ProcessClasses::ForgetClasses(std::uint64_t now_ns, const AddFlows& add_f
   SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
   SL_ASSIGN_OR_RETURN(const Numbers after, of_processes());
   SL_ASSIGN_OR_RETURN(const Classes classes_after, Read(classes_));
-  std::vector<sl_process_class_number> gone;  // the others stay for those who have them
+  std::vector<sl_process_class_number> gone;  // the others are in use again
   for (const auto& [number, one] : classes_after)
     if (leaving.contains(number) && !after.contains(number) && is_idle(one)) gone.push_back(number);
   return classes_.DeleteAll(gone);
 }
 
-// Those that no class had the last time either: an exec may be about to make one.
+// Removes programs that no class used in the last check either: an exec may be about to create a class.
 Status ProcessClasses::ForgetPrograms() {
   SL_ASSIGN_OR_RETURN(const Programs programs, Read(programs_));
   SL_ASSIGN_OR_RETURN(const Classes classes, Read(classes_));

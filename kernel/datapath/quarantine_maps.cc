@@ -59,7 +59,7 @@ Status QuarantineMaps::SetAllow(const std::vector<Prefix>& peers) {
   return OkStatus();
 }
 
-// New ones first: whoever stays on the list is never off it.
+// New peers first: a peer that stays on the list is never off it.
 StatusOr<int> QuarantineMaps::MakeAllow(const std::vector<Prefix>& peers) {
   SL_ASSIGN_OR_RETURN(const QuarantineState before, Read());
   int changed = 0;
@@ -104,7 +104,7 @@ StatusOr<int> QuarantineMaps::Repair() {
     SL_ASSIGN_OR_RETURN(const int changed, MakeAllow(allowed_));
     repaired += changed;
   }
-  if (repaired != 0) LogError("{} entries of quarantine were not what they should be: put back", repaired);
+  if (repaired != 0) LogError("{} entries of quarantine were changed by others: restored", repaired);
   return repaired;
 }
 

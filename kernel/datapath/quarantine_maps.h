@@ -1,5 +1,5 @@
-// The maps of quarantine (bpf/abi/quarantine.h), and what they should hold. Kernel programs may cut off whom they like;
-// who was cut off by the agent stays so until the agent ends it. Thread-safe.
+// The maps of quarantine (bpf/abi/quarantine.h), and their expected contents. Kernel programs may cut off any endpoint;
+// an endpoint that the agent cut off stays so until the agent releases it. Thread-safe.
 #pragma once
 
 #include <mutex>
@@ -17,10 +17,9 @@ namespace sluice::datapath {
 
 class QuarantineMaps {
  public:
-  // `object` has the maps and outlives this.
+  // `object` owns the maps and must outlive this.
   Status Bind(const bpf::DatapathObject& object);
-  // The maps of an older layout, by whose words its programs still evaluate: Set writes there too, until they are
-  // released.
+  // A map of an older layout, which its programs still read: Set writes there too, until ReleaseOlder.
   Status BindOlder(Fd quarantine);
   void ReleaseOlder();
 
@@ -29,7 +28,7 @@ class QuarantineMaps {
   StatusOr<QuarantineState> Read() const;
   std::uint64_t allow_capacity() const { return allow_.capacity(); }
 
-  // Makes it what it should be again. Returns how many entries were not.
+  // Restores the maps. Returns how many entries were wrong.
   StatusOr<int> Repair();
 
  private:
@@ -41,7 +40,7 @@ class QuarantineMaps {
   std::vector<std::pair<Fd, bpf::Map<__u32, __u32>>> older_;
   bpf::Map<sl_quarantine_peer, __u32> allow_;
   std::set<std::uint32_t> quarantined_;  // by the agent
-  std::vector<policy::Prefix> allowed_;  // likewise
+  std::vector<policy::Prefix> allowed_;  // by the agent
   bool allow_set_ = false;
 };
 

@@ -16,10 +16,10 @@
 namespace sluice::datapath {
 namespace {
 
-// Of any version. Returns from how many pods' interfaces.
+// For a layout of any version. Returns the number of pods' interfaces.
 StatusOr<int> DetachAll(const bpf::PinLayout& pins) {
   int pods = 0;
-  // clsact filters hold no pin: the pinned map of interfaces says where they are.
+  // clsact filters have no pin: the pinned map of interfaces shows where they are.
   if (const auto fd = bpf::OpenPinnedMap(pins.map("interfaces")); fd.ok()) {
     SL_ASSIGN_OR_RETURN(const auto interfaces, bpf::NumberKeys(fd->get()));
     for (const std::uint32_t ifindex : interfaces) {
@@ -53,7 +53,7 @@ StatusOr<Fd> LockRoot(const std::string& bpf_root) {
 StatusOr<Uninstalled> Uninstall(const std::string& bpf_root) {
   std::error_code error;
   if (!std::filesystem::exists(bpf_root, error)) return Uninstalled{};
-  // Everything below it is going to be removed.
+  // A safety check, as everything below it will be removed.
   if (!bpf::IsOnBpfFs(bpf_root)) {
     return InvalidError("--bpf-root {}: not on a BPF file system, so no agent has pinned anything there", bpf_root);
   }

@@ -34,7 +34,7 @@ Status Settings::Change(const std::function<Status(sl_settings&)>& change) {
   const std::lock_guard lock(mutex_);
   sl_settings settings = settings_;
   SL_RETURN_IF_ERROR(change(settings));
-  // Else what somebody changed in the kernel would be put back, and nobody hear of it.
+  // No write without a change: it would silently restore settings that others changed, before Repair reports it.
   if (std::memcmp(&settings, &settings_, sizeof(settings)) == 0) return OkStatus();
   SL_RETURN_IF_ERROR(map_.Put(0, settings));
   settings_ = settings;
@@ -61,7 +61,7 @@ StatusOr<bool> Settings::Repair() {
   SL_ASSIGN_OR_RETURN(const auto found, map_.Get(0));
   if (found && std::memcmp(&*found, &settings_, sizeof(settings_)) == 0) return false;
   SL_RETURN_IF_ERROR(map_.Put(0, settings_));
-  LogError("the settings in the kernel were not what they should be: put back");
+  LogError("the settings in the kernel were changed by others: restored");
   return true;
 }
 
@@ -96,8 +96,7 @@ Status Settings::PutUplink(const sl_uplink& uplink) {
     auto* slot = has(uplink.ifindex);
     if (slot == std::end(settings.uplinks)) slot = has(0);
     if (slot == std::end(settings.uplinks))
-      return MakeError(absl::StatusCode::kResourceExhausted, "there may be {} uplinks, and all are taken",
-                       SL_MAX_UPLINKS);
+      return MakeError(absl::StatusCode::kResourceExhausted, "at most {} uplinks are possible", SL_MAX_UPLINKS);
     *slot = uplink;
     return OkStatus();
   });

@@ -1,5 +1,5 @@
-// What holds for every packet (bpf/abi/events.h): flags, the cards where xdp/uplink is attached, the hash tables'
-// seeds. What was set holds, whatever somebody else writes there. Thread-safe.
+// The settings for all packets (bpf/abi/events.h): flags, uplinks, and the hash tables' seeds. Repair restores changes
+// by others. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -18,25 +18,25 @@ namespace sluice::datapath {
 // sl_settings.hash_seeds.
 using HashSeeds = std::span<const __u64, SL_HASH_SEEDS>;
 
-// With the MAC by which the packet path tells frames for this router from others.
+// The uplink with its MAC, by which the packet path recognises frames that are addressed to this node as a router.
 StatusOr<sl_uplink> DescribedUplink(const std::string& interface, std::uint32_t ifindex);
 
 class Settings {
  public:
-  // `object` has the map and outlives this.
+  // `object` owns the map and must outlive this.
   Status Bind(const bpf::DatapathObject& object);
 
-  // Where the maps are new, draws the seeds of the hash tables and sets what has a default. Returns what holds. Once,
-  // before all that follows.
+  // If the maps are new, draws the seeds of the hash tables and sets defaults. Returns the settings. Once, before the
+  // methods below.
   StatusOr<sl_settings> ReadWithSeeds();
   bool drew_seeds() const { return drew_seeds_; }
-  Status SetFlags(std::uint32_t flags);  // SL_SETTING_*, but for HOST_TRACKS_TCP
+  Status SetFlags(std::uint32_t flags);  // SL_SETTING_*, except HOST_TRACKS_TCP
   Status SetHostTracksTcp(bool on);
   Status SetPathFresh(std::chrono::nanoseconds fresh);  // as sl_settings.path_fresh
-  Status PutUplink(const sl_uplink& uplink);            // ResourceExhausted: there are SL_MAX_UPLINKS others
-  Status DeleteUplink(std::uint32_t ifindex);           // also one that is not there
+  Status PutUplink(const sl_uplink& uplink);            // ResourceExhausted: there are SL_MAX_UPLINKS other ones
+  Status DeleteUplink(std::uint32_t ifindex);           // OK if there is none
 
-  // Writes them again where the kernel has others; returns whether it had.
+  // Writes the settings again if the kernel has others; returns whether it had.
   StatusOr<bool> Repair();
 
  private:

@@ -27,7 +27,7 @@ Status Uplinks::ReleaseOthers(const std::vector<std::string>& interfaces) {
   std::set<std::uint32_t> there;
   for (const std::string& interface : interfaces) {
     const std::uint32_t ifindex = if_nametoindex(interface.c_str());
-    // Only "there is none" is an answer; without one the card may be there.
+    // Only ENODEV means that there is none; after other errors the card may exist.
     if (ifindex == 0 && errno != ENODEV) return ErrnoError(errno, "uplink {}", interface);
     there.insert(ifindex);
   }

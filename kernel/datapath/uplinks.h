@@ -1,4 +1,4 @@
-// The cards where xdp/uplink is attached, of which the programs know the MAC too. Thread-safe.
+// The uplinks: attaches xdp/uplink, and tells the programs the MAC of each. Thread-safe.
 #pragma once
 
 #include <string>
@@ -13,13 +13,13 @@ enum class XdpMode { kNative, kGeneric };
 
 class Uplinks {
  public:
-  // Both outlive this.
+  // Both must outlive this.
   Uplinks(Attachments* attachments, Settings* settings) : attachments_(attachments), settings_(settings) {}
 
-  // Attaching what is attached already is fine. NotFound: there is no such interface.
+  // OK if it is attached already. NotFound: there is no such interface.
   StatusOr<XdpMode> Attach(const std::string& interface);
-  // Releases those that are not, or not any more, one of `interfaces`: another name, or a card that went away, also if
-  // one of its name has come since.
+  // Detaches from all cards that are not among `interfaces` now: other names, and cards that are gone, even if a new
+  // one has the name.
   Status ReleaseOthers(const std::vector<std::string>& interfaces);
 
  private:

@@ -164,7 +164,7 @@ TEST_F(Integrity, DetachedProgramsAreAttachedAgain) {
   EXPECT_TRUE(Eventually([] { return TcPrograms(fixture_->node(), ifindex("db")) == 2; }));
   ExpectNothingMorePasses();
   ExpectAllowedPasses();
-  EXPECT_THAT(fixture_->agent().Log(), HasSubstr("was not there any more: attached again"));
+  EXPECT_THAT(fixture_->agent().Log(), HasSubstr("was no longer attached: attached again"));
 }
 
 TEST_F(Integrity, ADetachedUplinkIsAttachedAgain) {
