@@ -99,8 +99,7 @@ struct sl_flow_entry {
   __u16 reply_mtu;
   __u32 route_checked;   /* when the next hops below were last looked up, in ticks */
   __u32 last_event;      /* in ticks; 0: the next packet sends an event */
-  __u32 counted_forward; /* since when the initiator's hook counts its packets (host_path.bpf.h), in ticks; 0: it does
-                            not */
+  __u32 counted_forward; /* since when the initiator's hook counts its packets (host_path.bpf.h), in ticks; 0: never */
   __u32 counted_reply;   /* the same for the responder */
   /* `sockets_closed` of the two sockets below, when they were last known to be open. */
   __u16 initiator_closed;

@@ -27,8 +27,7 @@ enum sl_process_flags {
   SL_PROCESS_CWD_TRUNCATED = 1 << 10,
   SL_PROCESS_CGROUP_TRUNCATED = 1 << 11,
   SL_PROCESS_SCRIPT_TRUNCATED = 1 << 12, /* its beginning is kept */
-  SL_PROCESS_OWNS_SOCKETS =
-      1 << 13, /* in `processes`: it has acted on a socket, so its exec changes the process behind flows */
+  SL_PROCESS_OWNS_SOCKETS = 1 << 13,     /* in `processes`: it has acted on a socket, so flows notice its exec */
   SL_PROCESS_OTHER_MOUNTS = 1 << 14, /* the binary is in a mount namespace that the workload made: no path for policy */
   SL_PROCESS_MAY_MOUNT = 1 << 15,    /* in `processes`: could mount in its home when it last executed a program */
   SL_PROCESS_IS_ENV = 1 << 16, /* in `processes`: env(1) of a script's first line, about to execute the interpreter */

@@ -27,10 +27,9 @@ enum sl_control {
   SL_CONTROL_NONE = 0,
   SL_CONTROL_ARP,       /* the sender has `target` */
   SL_CONTROL_PROBE,     /* ARP without a sender's address: the sender wants to use `target` */
-  SL_CONTROL_SOLICIT,   /* neighbour solicitation: claims its source only; without a source, the sender wants to use
-                           `target` */
+  SL_CONTROL_SOLICIT,   /* neighbour solicitation: claims its source; without one, the sender wants to use `target` */
   SL_CONTROL_ADVERTISE, /* neighbour advertisement: the sender has `target` */
-  SL_CONTROL_REPORT,    /* router solicitation, multicast membership report: claims its source only */
+  SL_CONTROL_REPORT,    /* router solicitation, multicast membership report: claims its source */
   SL_CONTROL_ROUTER,    /* the sender is a router: advertisement, redirect, multicast query */
 };
 
