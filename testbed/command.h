@@ -23,7 +23,7 @@ struct CommandResult {
 // Runs to the end with `input` on standard input. DeadlineExceeded (and the child is killed) after `seconds`.
 StatusOr<CommandResult> RunCommand(const Arguments& arguments, const std::string& input = {}, int seconds = 30);
 
-// As RunCommand, and an error with its output when it exits with other than 0.
+// Like RunCommand, but a non-zero exit code is an error that holds the output.
 Status RunChecked(const Arguments& arguments, const std::string& input = {}, int seconds = 30);
 
 // A background program; killed and reaped in the destructor. Move-only; for one thread at a time.
@@ -35,12 +35,12 @@ class ChildProcess {
   ChildProcess& operator=(ChildProcess&& other) noexcept;
   ~ChildProcess();
 
-  pid_t pid() const { return pid_; }                 // -1: it was waited for
-  const std::string& read() const { return read_; }  // of its output, so far
+  pid_t pid() const { return pid_; }                 // -1 once it was waited for
+  const std::string& read() const { return read_; }  // the output so far
   Status Signal(int signal) const;
-  // Reads its output until `text` is in it: what a server prints when it is ready. Returns all that was read so far.
+  // Reads output until it contains `text`, such as a server's ready line. Returns all output so far.
   StatusOr<std::string> WaitForOutput(const std::string& text, int seconds = 10);
-  // Until it ended by itself; `output` is all that was ever read from it.
+  // Waits until the program ends by itself; `output` is all that it ever wrote.
   StatusOr<CommandResult> Wait(int seconds = 30);
 
  private:

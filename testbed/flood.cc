@@ -48,14 +48,14 @@ StatusOr<Fd> OpenClient(int type, const policy::Address& server, std::uint16_t p
   return ErrnoError(errno, "connect to {} port {}", server.ToString(), port);
 }
 
-// So that the threads look whether they should stop.
+// Limits blocking calls, so that the threads notice in time that they should stop.
 void LimitWaiting(int fd) {
   const timeval limit{0, 20000};
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 }
 
-// When the kernel took the packet from the wire; now, where it does not say.
+// The kernel's receive time of the packet; the current time when the message has none.
 Flood::Time ArrivalOf(msghdr& message) {
   for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr; control = CMSG_NXTHDR(&message, control)) {
     if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_TIMESTAMPNS) continue;

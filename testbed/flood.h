@@ -1,5 +1,5 @@
-// One connection with as much traffic as the machine carries, and when the last of it arrived: by the kernel's clock,
-// so that a busy test process does not count.
+// One connection with as much traffic as the machine carries. It reports when the last packet arrived by the kernel's
+// clock, so a busy test process does not distort the time.
 //   SL_ASSIGN_OR_RETURN(auto flood, Flood::Open({.tcp = true, .client_netns_fd = a, .server_netns_fd = b, ...}));
 //   const auto cut = Flood::Now();  ...  printf("%ld ns", (flood->last_arrival() - cut).count());
 // Stops in its destructor. May be read by any thread.
@@ -32,10 +32,10 @@ class Flood {
   Flood(const Flood&) = delete;
   Flood& operator=(const Flood&) = delete;
 
-  // From now on one packet a millisecond: where only whether it passes counts, others may have the processor.
+  // From now on one packet a millisecond, for phases that only check whether it passes; leaves the CPU to others.
   void SlowDown() { slow_ = true; }
-  std::uint64_t sends() const { return sends_; }  // attempts: TCP's block while it is cut
-  std::uint64_t bytes() const { return bytes_; }  // that arrived
+  std::uint64_t sends() const { return sends_; }  // attempts; TCP's sends block while the flow is revoked
+  std::uint64_t bytes() const { return bytes_; }  // received
   Time last_arrival() const { return Time(last_arrival_.load()); }
   bool ended() const { return ended_; }  // reset or closed
 

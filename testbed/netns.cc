@@ -229,7 +229,7 @@ Status TestNode::FindInterfaces(TestPod& pod, const TestNetNs& netns) {
 
 Status TestNode::RemovePod(const std::string& name) {
   const TestPod removed = pod(name);
-  // The veth goes first: a namespace may live on for a while after its name is gone.
+  // Delete the veth first: a namespace may live on for a while after its name is removed.
   SL_RETURN_IF_ERROR(node_.Ip(fmt::format("link delete {}\n", removed.host_interface)));
   std::erase_if(netns_, [&](const auto& netns) { return netns->path() == removed.netns_path; });
   std::erase_if(pods_, [&](const TestPod& pod) { return pod.name == name; });

@@ -34,13 +34,13 @@ namespace sluice::test {
 // Runs `run` on a thread of its own inside the namespace and returns what it returns. `run` must not throw. The
 // caller's own namespace never changes.
 Status RunIn(int netns_fd, const std::function<Status()>& run);
-// For node::Bind and its like, by a test's own right to enter namespaces.
+// For node::Bind and similar calls; uses the test's own right to enter namespaces.
 net::SocketIn EnterForSockets();
 
 // Owner of one named namespace ("ip netns add"), with lo up. Move-only.
 class TestNetNs {
  public:
-  // `label` ends the name.
+  // `label` is the last part of the name.
   static StatusOr<TestNetNs> Create(const std::string& label);
 
   TestNetNs(TestNetNs&& other) noexcept;
@@ -51,9 +51,9 @@ class TestNetNs {
   std::string path() const { return "/run/netns/" + name_; }
   int fd() const { return handle_.fd(); }  // for setns(2)
 
-  // On a thread of its own, inside.
+  // Runs on its own thread inside the namespace.
   Status Run(const std::function<Status()>& run) const { return test::RunIn(handle_.fd(), run); }
-  // Lines for "ip -batch", inside: "link add br0 type bridge\n...".
+  // Runs lines of "ip -batch" inside the namespace: "link add br0 type bridge\n...".
   Status Ip(const std::string& lines) const;
   // "net/ipv4/ip_forward", "1"
   Status Sysctl(const std::string& key, const std::string& value) const;
@@ -92,7 +92,7 @@ class TestNode {
   int fd() const { return node_.fd(); }               // of the node's namespace; a pod's: netns(pod).fd()
   const TestPod& pod(const std::string& name) const;  // must be one of Options.pods
   const std::vector<TestPod>& pods() const { return pods_; }
-  const TestPod& outside() const { return outside_; }  // must have been asked for
+  const TestPod& outside() const { return outside_; }  // only with Options.outside
   std::string ip4() const;
   std::string ip6() const;
 

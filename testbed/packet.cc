@@ -38,7 +38,7 @@ std::uint16_t Checksum(std::span<const std::uint8_t> bytes) {
   return static_cast<std::uint16_t>(~sum);
 }
 
-// IP protocol number by which a layer is announced; `v6` for the ICMP flavour.
+// The IP protocol number that announces a layer; `v6` selects ICMPv6.
 std::uint8_t ProtocolOf(const Layer& layer, bool v6) {
   if (std::holds_alternative<Tcp>(layer)) return 6;
   if (std::holds_alternative<Udp>(layer)) return 17;
@@ -166,7 +166,7 @@ class Writer {
 
 }  // namespace
 
-// Not in the header: inlined, it makes GCC 12 warn of a write beyond the vector.
+// Not in the header: when inlined, GCC 12 warns about a write beyond the vector.
 Packet Packet::Then(Layer layer) const {
   Packet next = *this;
   next.layers_.push_back(std::move(layer));

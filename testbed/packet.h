@@ -56,7 +56,7 @@ struct Tcp {
   std::uint8_t flags = kSyn;
   std::uint8_t words = 5;
   std::uint32_t seq = 1;
-  std::optional<std::uint32_t> ack = {};  // absent: all that such a segment of the other end takes up
+  std::optional<std::uint32_t> ack = {};  // absent: acknowledges all sequence numbers of the peer's segment
 };
 struct Udp {
   std::uint16_t sport = 40000;
@@ -85,7 +85,7 @@ class Packet {
   explicit Packet(Layer layer) : layers_{std::move(layer)} {}
   Packet Then(Layer layer) const;
   Frame ToFrame() const;
-  // From the network layer on, as an ICMP error quotes it.
+  // From the network layer on, as quoted by an ICMP error.
   Frame ToQuote(std::size_t max_bytes) const;
 
  private:

@@ -1,4 +1,4 @@
-// Frames as they are, at one interface of a network namespace: sent, and waited for.
+// Sends raw frames on one interface of a network namespace, and waits for them.
 //   SL_ASSIGN_OR_RETURN(auto link, RawLink::Open(node.netns(web).fd(), "eth0"));
 //   link.Send(frame);
 //   EXPECT_TRUE(other.Sees("marker"));   // some frame that came in since Open has these bytes
@@ -20,7 +20,7 @@ class RawLink {
   static StatusOr<RawLink> Open(int netns_fd, const std::string& interface);
 
   Status Send(const Frame& frame) const;
-  // Of the frames that the interface received, not of those that it sent. Waits for as long as `patience`.
+  // Looks at frames that the interface received, not at those it sent. Waits up to `patience`.
   bool Sees(const std::string& bytes, std::chrono::milliseconds patience = std::chrono::seconds(3));
   bool SeesNot(const std::string& bytes) { return !Sees(bytes, std::chrono::milliseconds(300)); }
 
@@ -30,7 +30,7 @@ class RawLink {
   std::vector<Frame> received_;
 };
 
-// A layer that has `text` in it and is `size` bytes long.
+// A payload that contains `text` and is `size` bytes long.
 Raw Marked(const std::string& text, std::size_t size = 0);
 
 }  // namespace sluice::test

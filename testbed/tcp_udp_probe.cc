@@ -30,14 +30,14 @@ constexpr int kEventBatch = 64;
 
 int SocketType(std::uint8_t protocol) { return protocol == policy::kTcp ? SOCK_STREAM : SOCK_DGRAM; }
 
-// Runs `work` on a thread of its own, which may change its network namespace at will.
+// Runs `work` on its own thread, which may change its network namespace freely.
 Status OnOwnThread(const std::function<Status()>& work) {
   Status status;
   std::thread([&] { status = work(); }).join();
   return status;
 }
 
-// Moves the calling thread between namespaces; -1 is the one that the thread began in.
+// Moves the calling thread between namespaces; -1 is the thread's first namespace.
 class NamespaceWalker {
  public:
   Status Enter(int netns_fd) {
@@ -58,7 +58,7 @@ class NamespaceWalker {
   int current_ = -1;
 };
 
-// Each silent TCP probe holds a descriptor an attempt, so that hundreds of them need more than the usual 1024.
+// A silent TCP probe holds one descriptor for each attempt, so hundreds of probes need more than the usual 1024.
 void RaiseDescriptorLimit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -105,12 +105,12 @@ void AnswerTcp(int listener) {
   for (;;) {
     const Fd peer(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!peer.valid()) return;
-    // A peer that has gone already needs no answer.
+    // If the peer has already closed, no answer is needed.
     (void)!send(peer.get(), kLine.data(), kLine.size(), MSG_NOSIGNAL);
   }
 }
 
-// The answer leaves from the address that was asked, by whatever route: the packet info goes back without interface.
+// Answers from the address that was asked, by any route: the packet info is sent back without its interface.
 void AnswerUdp(int fd) {
   std::array<char, 2048> buffer;
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in6_pktinfo))> control{};
@@ -175,7 +175,8 @@ class Prober {
 
   static std::uint64_t Key(std::size_t probe, std::size_t attempt) { return std::uint64_t{probe} << 32U | attempt; }
 
-  // Starts what is due and ends what is over. Milliseconds to wait for events, or -1 when all is decided.
+  // Starts attempts that are due and ends those that are over. Returns the milliseconds to wait for events, or -1 when
+  // all are decided.
   StatusOr<int> Advance() {
     const Clock::time_point now = Clock::now();
     Clock::time_point wake = Clock::time_point::max();

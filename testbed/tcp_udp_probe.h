@@ -23,8 +23,8 @@ struct ServerSpec {
   std::uint16_t port = 0;  // 0: any free one, see ProbeServers::ports
 };
 
-// Owns the listening sockets and one thread: TCP gets one line and is closed, UDP is echoed. IPv4 and IPv6 at once.
-// Stops in its destructor.
+// Owns the listening sockets and one thread. TCP sends one line and closes; UDP echoes. Both IPv4 and IPv6. Stops in
+// its destructor.
 class ProbeServers {
  public:
   static StatusOr<std::unique_ptr<ProbeServers>> Start(const std::vector<ServerSpec>& specs);
@@ -59,7 +59,7 @@ struct Probe {
   policy::Address destination;
   std::uint8_t protocol = policy::kTcp;
   std::uint16_t port = 0;
-  // Only a probe that gets no answer takes that long. Attempts are repeated within it.
+  // Only an unanswered probe takes this long. Attempts are repeated within it.
   std::chrono::milliseconds timeout{300};
 };
 
@@ -68,8 +68,8 @@ struct ProbeResult {
   std::string detail;
 };
 
-// All probes at the same time; results in their order. Blocks until the last one is decided. Raises the process's soft
-// limit of open files to its hard one.
+// Runs all probes at once; results are in the same order. Blocks until the last one is decided. Raises the process's
+// soft limit of open files to the hard limit.
 StatusOr<std::vector<ProbeResult>> RunProbes(const std::vector<Probe>& probes);
 
 }  // namespace sluice::test

@@ -84,7 +84,7 @@ StatusOr<std::unique_ptr<EchoServer>> EchoServer::Start(int netns_fd, const std:
   SL_RETURN_IF_ERROR(RunIn(netns_fd, [&]() -> Status {
     for (const std::uint16_t port : ports) {
       SL_ASSIGN_OR_RETURN(Fd fd, OpenBound(SOCK_DGRAM | SOCK_NONBLOCK, port));
-      const int buffer = 4 << 20;  // a busy machine must not lose what the packet path let through
+      const int buffer = 4 << 20;  // a busy machine must not lose packets that the packet path forwarded
       setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer));
       server->sockets_.push_back(std::move(fd));
     }
@@ -142,7 +142,7 @@ std::uint64_t EchoServer::ReceivedFrom(const policy::Address& source) const {
 StatusOr<std::unique_ptr<Pinger>> Pinger::Start(const Options& options) {
   std::unique_ptr<Pinger> pinger(new Pinger(options));
   pinger->thread_ = std::thread([raw = pinger.get()] {
-    // An error of setns shows as datagrams that are lost.
+    // A setns error shows up as lost datagrams.
     RunIn(raw->options_.netns_fd, [raw] {
       raw->Run();
       return OkStatus();
@@ -171,7 +171,7 @@ bool Pinger::Ping(int fd, std::uint64_t number) const {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0 || poll(&polled, 1, static_cast<int>(left)) <= 0) return false;
     std::uint64_t answer = 0;
-    // An answer that comes late belongs to a datagram that was counted as lost.
+    // A late answer belongs to a datagram that was already counted as lost.
     if (recv(fd, &answer, sizeof(answer), 0) == sizeof(answer) && answer == number) return true;
   }
 }

@@ -1,5 +1,5 @@
-// Traffic that goes on, on threads of its own, while a test changes things: echo servers that count, single datagrams
-// that are answered or lost, and a TCP stream whose every byte is checked in both directions.
+// Background traffic on its own threads while a test changes things: echo servers that count, single datagrams that are
+// answered or lost, and a TCP stream that checks every byte in both directions.
 //   SL_ASSIGN_OR_RETURN(auto echo, EchoServer::Start(server_netns, {1000}));
 //   SL_ASSIGN_OR_RETURN(auto pinger, Pinger::Start({.netns_fd = client, .destination = ip, .port = 1000}));
 //   ... pinger->Stop(); EXPECT_EQ(pinger->counts().lost, 0U);
@@ -21,7 +21,7 @@
 
 namespace sluice::test {
 
-// UDP echo, IPv4 and IPv6, that counts what reached it. Stops in its destructor.
+// UDP echo server, IPv4 and IPv6, that counts received datagrams. Stops in its destructor.
 class EchoServer {
  public:
   static StatusOr<std::unique_ptr<EchoServer>> Start(int netns_fd, const std::vector<std::uint16_t>& ports);
@@ -45,7 +45,7 @@ class EchoServer {
   std::thread thread_;
 };
 
-// Sends one datagram after the other.
+// Sends one datagram after another.
 class Pinger {
  public:
   struct Options {
@@ -54,7 +54,7 @@ class Pinger {
     std::uint16_t port = 0;
     std::chrono::microseconds interval{1000};  // between an answer and the next datagram
     bool new_flows = false;                    // a new source port for each datagram
-    std::chrono::milliseconds patience{3000};  // until a datagram without answer is lost; 0: do not wait for answers
+    std::chrono::milliseconds patience{3000};  // an unanswered datagram is lost after this; 0: do not wait for answers
   };
   struct Counts {
     std::uint64_t sent = 0;
@@ -66,7 +66,7 @@ class Pinger {
   Pinger(const Pinger&) = delete;
   Pinger& operator=(const Pinger&) = delete;
 
-  void Stop();  // after the answer, or the loss, of the last datagram
+  void Stop();  // after the last datagram is answered or lost
   Counts counts() const { return {sent_, answered_, lost_}; }
 
  private:
@@ -94,8 +94,8 @@ class Stream {
   };
   struct Report {
     std::uint64_t sent[2] = {};      // 0: by the client, 1: by the server
-    std::uint64_t received[2] = {};  // 0: of what the client sent
-    std::uint32_t retransmits = 0;   // of both ends
+    std::uint64_t received[2] = {};  // 0: what the client sent
+    std::uint32_t retransmits = 0;   // by both ends
     std::string problem;             // a reset, an end too early, a wrong byte; empty: none
   };
   // Connects; an error when that takes longer than 5 s.
@@ -105,7 +105,7 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
 
   Report report() const;
-  // Sends no more and waits for what is on its way, `patience` at most.
+  // Stops sending and waits up to `patience` for data in flight.
   Report Finish(std::chrono::milliseconds patience = std::chrono::seconds(10));
 
  private:
