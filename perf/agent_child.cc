@@ -25,9 +25,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPatience = std::chrono::minutes(10);
-constexpr auto kLook = std::chrono::milliseconds(200);  // whether it has died instead, or the run is to end
+constexpr auto kLook = std::chrono::milliseconds(200);  // how often to check for its death or for the end of the run
 
-// Where sd_notify(3) sends to.
+// The socket that the agent's sd_notify(3) sends to.
 StatusOr<Fd> ListenForReady(const std::string& path) {
   unlink(path.c_str());
   Fd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -122,7 +122,7 @@ StatusOr<double> AgentChild::ResidentMapBytes() const {
   double kilobytes = 0;
   bool is_map = false, any = false;
   for (std::string line; std::getline(smaps, line); any = true) {
-    if (line.find('-') < line.find(' ')) is_map = line.ends_with("anon_inode:bpf-map");  // begins a mapping
+    if (line.find('-') < line.find(' ')) is_map = line.ends_with("anon_inode:bpf-map");  // first line of a mapping
     if (is_map && line.starts_with("Rss:")) kilobytes += std::strtod(line.c_str() + 4, nullptr);
   }
   if (!any) return ErrnoError(errno, "read the mappings of process {}", pid_);

@@ -11,19 +11,19 @@
 
 namespace sluice::perf {
 
-// Ends with SIGKILL unless it was stopped. What it attached and pinned stays for the scratch to clear.
+// Killed in the destructor unless it was stopped. Attached programs and pins stay until the scratch is cleared.
 class AgentChild {
  public:
-  // Waits until it says that it enforces. An error has what it logged.
+  // Waits until the agent reports that it enforces. An error contains its log.
   static StatusOr<std::unique_ptr<AgentChild>> Start(const Scratch& scratch, const std::vector<std::string>& arguments);
   ~AgentChild();
   AgentChild(const AgentChild&) = delete;
   AgentChild& operator=(const AgentChild&) = delete;
 
   Status Stop();                                 // SIGTERM; an error unless it ends with 0
-  double start_ms() const { return start_ms_; }  // until it enforced
+  double start_ms() const { return start_ms_; }  // from start to enforcement
   StatusOr<double> ResidentBytes() const;
-  StatusOr<double> ResidentMapBytes() const;  // of these, BPF maps that it has mapped; a ring buffer counts twice
+  StatusOr<double> ResidentMapBytes() const;  // the part that is mapped BPF maps; a ring buffer counts twice
   StatusOr<double> CpuSeconds() const;        // since its start, of all threads
 
  private:

@@ -8,7 +8,7 @@
 namespace sluice::perf {
 namespace {
 
-// Of the process's first thread, which nobody pins.
+// The CPUs allowed to the process's first thread, which is never pinned.
 StatusOr<cpu_set_t> Allowed() {
   cpu_set_t allowed;
   if (sched_getaffinity(getpid(), sizeof(allowed), &allowed) != 0) return ErrnoError(errno, "read the allowed CPUs");

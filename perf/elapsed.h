@@ -1,4 +1,4 @@
-// Time that went by, as the rows have it.
+// Elapsed time, in the units that rows use.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// A BPF object file as bytes of this program: PERF_EMBEDDED_OBJECT(rate) defines perf_rate_object(). For one file of
-// one source, whose build says by SLUICE_PERF_OBJECT where the object is.
+// A BPF object file as bytes of this program: PERF_EMBEDDED_OBJECT(rate) defines perf_rate_object(). Use it once for
+// each object, in a source file whose build sets SLUICE_PERF_OBJECT to the object's path.
 #pragma once
 
 #include <cstddef>

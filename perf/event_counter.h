@@ -1,5 +1,5 @@
-// How often something happened to the calling thread, as the machine or the kernel counts it (perf_event_open). Owns
-// the descriptor. For the thread that opened it.
+// Counts events of the calling thread, by hardware or by the kernel (perf_event_open). Owns the descriptor. Only for
+// the thread that opened it.
 //   SL_ASSIGN_OR_RETURN(EventCounter counter, EventCounter::KernelInstructions());
 //   SL_RETURN_IF_ERROR(counter.Start());
 //   ...
@@ -24,17 +24,17 @@ class EventCounter {
     bool in_kernel = true;
   };
 
-  // PermissionDenied names the right that is missing; any other error: this machine does not count them.
+  // PermissionDenied names the missing right; any other error: this machine does not count these events.
   static StatusOr<EventCounter> Open(const Event& event);
-  // Those that the kernel executes for the thread, BPF programs too.
+  // Kernel instructions executed for the thread, including BPF programs.
   static StatusOr<EventCounter> KernelInstructions();
 
   Status Start();
-  // How many since Start(). Unavailable: others had the machine's counters meanwhile.
+  // Number of events since Start(). Unavailable: the counter was shared with other users meanwhile.
   StatusOr<std::uint64_t> Stop();
 
  private:
-  // As the kernel writes it. It can begin the count anew, but not the times.
+  // The kernel's format. A reset clears the count but not the times.
   struct Reading {
     std::uint64_t count = 0;
     std::uint64_t enabled_ns = 0;

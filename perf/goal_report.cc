@@ -21,10 +21,10 @@ struct Reached {
   std::optional<double> figure;
   std::string missing;  // why there is no figure
   bool met = false;
-  std::string why;  // not met
+  std::string why;  // the reason when it is not met
 };
 
-// A figure of the run that goes with the reason; empty: its rows were not measured.
+// The reason's figure in this run; empty: its rows were not measured.
 std::string InRun(const Reason& why, double unit, const Reports& reports) {
   const Row* const row = Find(reports, why.row);
   if (row == nullptr) return {};
@@ -33,7 +33,7 @@ std::string InRun(const Reason& why, double unit, const Reports& reports) {
     const Row* const longer = Find(reports, why.longer);
     const Row* const than = Find(reports, why.than);
     if (longer == nullptr || than == nullptr || figure <= 0) return {};
-    constexpr double kNanoseconds = 1e6;  // between two packets, at a thousand a second
+    constexpr double kNanoseconds = 1e6;  // between two packets, at 1,000 packets a second
     figure = kNanoseconds / (kNanoseconds / figure + FiguresOf(*longer).median - FiguresOf(*than).median);
   }
   return "; in this run " + fmt::format(fmt::runtime(why.in_run), figure / unit);
@@ -56,7 +56,7 @@ Reached Evaluate(const Goal& goal, const Reports& reports) {
   const double divisor = unit != nullptr ? FiguresOf(*unit).median : 1;
   if (divisor <= 0) return {.missing = fmt::format("{} is not above 0", goal.unit.row)};
   const Figures figures = FiguresOf(*row);
-  const double figure = (goal.goal == 0 ? figures.max : figures.median) / divisor;  // none at all means in no sample
+  const double figure = (goal.goal == 0 ? figures.max : figures.median) / divisor;  // 0: in every sample
   if (goal.is == Goal::Is::kAtMost ? figure <= goal.goal : figure >= goal.goal) return {.figure = figure, .met = true};
   std::string why = goal.why.text + InRun(goal.why, divisor, reports) + "; samples " + Range(*row);
   if (unit != nullptr) why += fmt::format(", divided by {}", Range(*unit));

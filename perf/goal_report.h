@@ -1,4 +1,4 @@
-// Goals beside what a run reached, as text and as JSON.
+// Compares goals with a run's figures, as text and as JSON.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -13,7 +13,8 @@ namespace sluice::perf {
 
 using Reports = std::vector<std::pair<std::string, Report>>;  // by suite, in the order of the run
 
-// Every goal with its figure, met, or missed and why; goals whose rows the run has not are said to be not measured.
+// Prints every goal with its figure, and met or missed with the reason; a goal whose rows are missing is "not
+// measured".
 void PrintGoals(const Reports& reports, std::ostream& out);
 nlohmann::json GoalsToJson(const Reports& reports);
 

@@ -14,19 +14,18 @@ constexpr RowName kXdpParse{kProgram, "floor/xdp/parse"}, kXdpHash{kProgram, "fl
     kXdpColdHash{kProgram, "floor/xdp/hash/flows:100000"}, kTcParse{kProgram, "floor/tc/parse"},
     kTcHash{kProgram, "floor/tc/hash/flows:1"}, kTcColdHash{kProgram, "floor/tc/hash/flows:100000"};
 
-// Texts that several reasons share.
-constexpr char kUnknown[] = "no reason is known yet; docs/performance.md has how it is measured and when it was met";
+// Texts shared by several reasons.
+constexpr char kUnknown[] = "no reason is known yet; docs/performance.md says how it is measured and when it was met";
 constexpr char kOneLookUp[] = "one look-up in a hash finds the packet's flow; the rest is parsing, checks and counters";
 constexpr char kColdFlow[] =
     "a packet needs its bucket's cache line and two or three of its flow's, anywhere in a table of 83 MB";
 constexpr char kFirstPacket[] =
-    "a first packet is looked for in vain, evaluated by policy and written into the flow table, which is not in the "
-    "cache; "
-    "an established one is looked up once, in the cache";
+    "a first packet is not found in the flow table, is evaluated by policy and written into the table, which is not in "
+    "the cache; an established one needs one look-up, in the cache";
 constexpr char kDenied[] =
     "a denied packet's flow is looked up, its verdict checked, and it is counted by flow, hook and reason";
 constexpr char kMoreThanBare[] =
-    "the bare redirect looks nothing up; beside the flow's look-up there are checks, MAC addresses and counters";
+    "the bare redirect makes no look-up; besides the flow's look-up there are checks, MAC addresses and counters";
 constexpr char kBareIsMost[] = "no policy can reach more than the redirect alone";
 constexpr char kOnlyRules[] = "without rules it comes to {:.2f}";
 constexpr char kLookUpAlone[] = "parsing and one look-up in a hash map come to {:.2f}";
@@ -35,7 +34,7 @@ constexpr char kColdLookUpAlone[] = "parsing and one cold look-up in a hash map 
 constexpr Reason kXdpHot{kOneLookUp, kLookUpAlone, kXdpHash}, kTcHot{kOneLookUp, kLookUpAlone, kTcHash};
 constexpr Reason kCold{
     "a packet needs its bucket's cache line and two or three of its flow's, anywhere in a table of 83 MB; the look-up "
-    "that it is held against finds 96 bytes in 13 MB"};
+    "that it is compared with finds 96 bytes in 13 MB"};
 constexpr Reason kXdpNew{kFirstPacket, kColdLookUpAlone, kXdpColdHash},
     kTcNew{kFirstPacket, kColdLookUpAlone, kTcColdHash};
 constexpr Reason kUplinkRedirect{kBareIsMost, "the bare redirect comes to {:.2f}", {kRate, "xdp/redirect/bare"}},
@@ -44,7 +43,7 @@ constexpr Reason kExecLost{
     "an event counts as lost when the ring or the table of processes is full, or the CPU still writes another event"};
 
 constexpr Goal kGoals[] = {
-    // What one packet costs.
+    // Cost of one packet.
     {"established, hot, XDP / bare XDP_DROP",
      {kProgram, "xdp_uplink/v4/established/flows:1/rules:1"},
      {kProgram, "floor/xdp/bare"},
@@ -124,7 +123,7 @@ constexpr Goal kGoals[] = {
      {kRate, "xdp/drop/bare"},
      kAtLeast,
      0.9,
-     {"a bare drop looks nothing up; this one has the flow's look-up, MAC addresses and counters",
+     {"a bare drop makes no look-up; this one has the flow's look-up, MAC addresses and counters",
       "a bare drop with one hot look-up in a hash map would come to {:.2f}",
       {kRate, "xdp/drop/bare"},
       kXdpHash,
@@ -200,7 +199,8 @@ constexpr Goal kGoals[] = {
      {},
      kAtLeast,
      2000,
-     {"every packet is of a new flow: with or without an event, the flow table has not got it and policy evaluates it",
+     {"every packet is of a new flow: with or without an event, the flow table does not have it and policy evaluates "
+      "it",
       "these packets come to {:.0f} without events",
       {kRate, "sluice/uplink/denied/all-new"}}},
     {"drop events, every packet: lost",
@@ -223,7 +223,7 @@ constexpr Goal kGoals[] = {
      {kTcp, "route/stream Mbit/s"},
      kAtLeast,
      1,
-     {"no reason of Sluice's is known; where it was missed before, all paths had scattered by a factor of two",
+     {"no reason in Sluice is known; when it was missed before, all paths varied by a factor of two",
       kOnlyRules,
       {kTcp, "sluice/rules:0/stream Mbit/s"}}},
     {"TCP request/response / plain routing",
@@ -244,9 +244,8 @@ constexpr Goal kGoals[] = {
      {},
      kAtMost,
      1,
-     {"who reads memory at an exec takes cache lines from the program that starts, which fetches them again, so it "
-      "costs "
-      "more than its own time: the sensors' is beside the goal below, three events a life",
+     {"reading memory at an exec evicts cache lines of the starting program, which loads them again, so it costs more "
+      "than its own time: the goal below has the sensors' own time, for each of an instance's three events",
       "a program that does nothing but read memory costs {:.1f} times its own time",
       {kExec, "control/reading/cost-of-own-time"}}},
     {"exec sensors, kernel time an event, ns",
@@ -254,8 +253,8 @@ constexpr Goal kGoals[] = {
      {},
      kAtMost,
      1500,
-     {"where it was taken apart (exec in docs/performance.md), writing and deleting in the table of processes was the "
-      "dearest step",
+     {"in the breakdown (exec in docs/performance.md), writing and deleting in the table of processes was the most "
+      "expensive step",
       "an exec takes {:.0f} ns",
       {kExec, "kernel-time/exec"}}},
     {"exec sensors, events lost", {kExec, "lost/on"}, {}, kAtMost, 0, kExecLost},
@@ -266,7 +265,7 @@ constexpr Goal kGoals[] = {
      {kScale, "load/nft-set:100000"},
      kAtMost,
      0.2,
-     {"what is not computing is system calls",
+     {"the time without computing is system calls",
       "computing alone comes to {:.2f}",
       {kScale, "load/policy-entries:100000/computing"}}},
     {"one rule, 10,000 workloads, 1,000 policies: until enforced, ms",

@@ -1,4 +1,4 @@
-// What the product must reach: figures of a run beside goals. The goals are data, in goals.cc.
+// The performance goals, each with the row that it is compared with. The goals are data, in goals.cc.
 #pragma once
 
 #include <span>
@@ -10,12 +10,12 @@ struct RowName {
   const char* row = nullptr;
 };
 
-// Why a goal is missed where it is: what measurements have shown, true of any run; and a figure of the run itself.
+// Why a goal is missed: a measured explanation that holds for any run, and a figure of the run itself.
 struct Reason {
   const char* text;
-  const char* in_run = nullptr;  // with a place for what `row` comes to in the place of the goal's figure
+  const char* in_run = nullptr;  // format string for the value of `row`, in the goal's unit
   RowName row;
-  // Of rates: with packets that take as many nanoseconds longer as the first of these takes longer than the second.
+  // For rates: as if each packet took longer by the difference between `longer` and `than`, in nanoseconds.
   RowName longer;
   RowName than;
 };
@@ -24,11 +24,11 @@ struct Goal {
   enum class Is { kAtMost, kAtLeast };
   const char* what;
   RowName figure;
-  RowName unit;  // what its median is divided by; without a suite: nothing
+  RowName unit;  // divides by this row's median; without a suite: no division
   Is is;
   double goal;
   Reason why;
-  const char* unit_needs = nullptr;  // what a run must be given to have the unit's row, where it must
+  const char* unit_needs = nullptr;  // option that a run needs to measure the unit's row, if any
 };
 
 std::span<const Goal> Goals();

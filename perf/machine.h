@@ -1,4 +1,4 @@
-// Where a measurement was made. What cannot be found out is empty.
+// The machine that a measurement ran on. Unknown values are empty.
 #pragma once
 
 #include <string>
@@ -9,12 +9,12 @@ struct Machine {
   std::string kernel;
   std::string cpu;
   int cpus = 0;
-  std::string revision;  // of the source tree that the program was built from, "-dirty" when it has changes
+  std::string revision;  // of the source tree of this build; "-dirty" with uncommitted changes
 };
 
 Machine ThisMachine();
 
-// Why something that may need so many bytes is left out. Empty: twice as many are free.
+// The reason to skip something that may need this many bytes; empty when twice as many are free.
 std::string MissingMemory(double bytes);
 
 }  // namespace sluice::perf

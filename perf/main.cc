@@ -1,5 +1,5 @@
 // sluice-bench SUITE [--json FILE] [--runs N] [--filter TEXT]... [--short] [--list]
-// Exit codes: 0 measured and every verdict right, 1 not, 2 usage.
+// Exit codes: 0 measured and every verdict right, 1 failed, 2 usage.
 #include <CLI/CLI.hpp>
 #include <fstream>
 #include <iostream>
@@ -27,7 +27,7 @@ std::string SuiteList() {
   return list + fmt::format("  {:<10} every suite above\n", "all");
 }
 
-// -1: go on; else the exit code.
+// Returns -1 to continue, else the exit code.
 int ParseOptions(int argc, char** argv, Options* options) {
   CLI::App app{"sluice-bench: how fast the packet path is, beside its floors, in one run on one machine"};
   app.footer("Suites:\n" + SuiteList());
@@ -63,9 +63,9 @@ std::vector<std::string> SelectedRows(const Suite& suite, const RunOptions& opti
   return rows;
 }
 
-// A suite that fails does not take the figures of the others with it.
+// When one suite fails, the figures of the others are kept.
 Status RunSuites(const std::vector<const Suite*>& suites, const Options& options) {
-  std::ofstream file;  // opened before the work, so that a wrong path is not found out after it
+  std::ofstream file;  // opened first, so that a wrong path is found before the measurements
   if (!options.json.empty()) file.open(options.json);
   if (!file) return ErrnoError(errno, "write {}", options.json);
   const Machine machine = ThisMachine();
@@ -83,7 +83,7 @@ Status RunSuites(const std::vector<const Suite*>& suites, const Options& options
       continue;
     }
     PrintTable(*suite, *report, std::cout);
-    std::cout << std::endl;  // minutes pass until the next suite is done
+    std::cout << std::endl;  // flushes, because the next suite takes minutes
     results.push_back(ToJson(*suite, *report));
     reports.emplace_back(suite->name, *std::move(report));
   }

@@ -1,4 +1,4 @@
-// Network namespaces: one of the calling thread's own and what is in it, and what others are called.
+// Network namespaces: a private one for the calling thread with its interfaces, and the names of others.
 #pragma once
 
 #include <string>
@@ -7,16 +7,16 @@
 
 namespace sluice::perf {
 
-// Moves the calling thread, and those that it starts from now on. PermissionDenied names the right that is missing.
+// Moves the calling thread and the threads it starts later. PermissionDenied names the missing right.
 Status EnterOwnNetwork();
 
-// Lines for `ip -batch`, in the calling thread's namespace.
+// Runs lines of `ip -batch` in the calling thread's namespace.
 Status RunIp(const std::string& lines);
 
 StatusOr<std::uint32_t> InterfaceIndex(const std::string& name);
 
-// From now on namespaces of tests/support are called slbench-..., unless the environment says otherwise. Before threads
-// are started.
+// From now on the namespaces of tests/support are named slbench-..., unless the environment says otherwise. Call it
+// before threads start.
 void NameNamespaces();
 
 }  // namespace sluice::perf

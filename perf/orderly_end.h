@@ -1,5 +1,5 @@
-// SIGINT and SIGTERM end a run at its next sample and not at once, so that what it made is taken back: interfaces,
-// pins, directories, agents.
+// SIGINT and SIGTERM end a run at its next sample, not at once, so that interfaces, pins, directories and agents are
+// removed.
 //   const OrderlyEnd end;                          // main
 //   SL_RETURN_IF_ERROR(OrderlyEnd::Check());       // a suite, before each sample and whatever else takes seconds
 #pragma once
@@ -11,7 +11,7 @@
 
 namespace sluice::perf {
 
-// As long as it lives, the signals wait for Check. One at a time.
+// While it lives, the signals are deferred until Check. One instance at a time.
 class OrderlyEnd {
  public:
   OrderlyEnd();

@@ -1,4 +1,4 @@
-// Where sluice-bench itself is: the programs that it starts are beside it.
+// The directory of sluice-bench; the programs that it starts are there too.
 #pragma once
 
 #include <string>

@@ -6,7 +6,7 @@
 namespace sluice::perf {
 namespace {
 
-// This row's median by each other row's that it is compared with and that was measured.
+// The ratio of this row's median to that of each row it is compared with, if measured.
 std::vector<std::pair<std::string, double>> RatiosOf(const Row& row, const Report& report) {
   std::vector<std::pair<std::string, double>> ratios;
   for (const std::string& name : row.against) {
@@ -25,7 +25,7 @@ Figures FiguresOf(std::vector<double> samples, double generator) {
   return {median - generator, samples.front() - generator, samples.back() - generator};
 }
 
-// Empty in a report without any, a column in others.
+// A column; empty in a report without instructions.
 std::string InstructionsColumn(const Report& report, const std::string& text) {
   const bool any = std::any_of(report.rows.begin(), report.rows.end(),
                                [](const Row& row) { return InstructionsOf(row).has_value(); });

@@ -1,4 +1,4 @@
-// Figures of a report, and its two forms: a table for people, JSON with every sample.
+// Figures of a report, and its two formats: a table for people, JSON with every sample.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,7 +11,7 @@
 
 namespace sluice::perf {
 
-// Of samples without the generator's share.
+// Of the samples, without the generator's share.
 struct Figures {
   double median = 0;
   double min = 0;

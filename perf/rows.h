@@ -1,4 +1,4 @@
-// Rows that grow by one sample at a time, in the order in which they were first named.
+// Rows that grow by one sample at a time, in the order of first use.
 #pragma once
 
 #include "perf/suite.h"
@@ -8,7 +8,7 @@ namespace sluice::perf {
 class Rows {
  public:
   void Add(const std::string& name, const std::string& unit, double sample, std::vector<std::string> against = {});
-  // Those that the options select, those that these are compared with, and floors.
+  // Returns rows that the options select, rows that these are compared with, and floors.
   std::vector<Row> Take(const RunOptions& options) &&;
 
  private:

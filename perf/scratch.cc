@@ -21,7 +21,7 @@ constexpr char kBpfFs[] = "/sys/fs/bpf";
 StatusOr<Scratch> Scratch::Create() {
   if (!bpf::IsOnBpfFs(kBpfFs))
     return MakeError(absl::StatusCode::kFailedPrecondition, "no BPF file system: mount -t bpf bpf {}", kBpfFs);
-  // /tmp may be in memory, where saving costs nothing.
+  // /tmp may be in memory, where writes to disk cost nothing.
   std::string directory = fmt::format("/var/tmp/sluice-bench-{}-XXXXXX", getpid());
   if (mkdtemp(directory.data()) == nullptr) return ErrnoError(errno, "make a directory {}", directory);
   const std::string name = std::filesystem::path(directory).filename();

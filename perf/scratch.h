@@ -1,4 +1,4 @@
-// Places of an agent's own for the time of a measurement: its state on a disk, its pins on the BPF file system.
+// Private directories of an agent for one measurement: its state on a disk, its pins on the BPF file system.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace sluice::perf {
 
-// All that is there goes with it: what is attached, pinned and saved. Nobody uses it any more by then.
+// The destructor removes everything: what is attached, pinned and saved. Nothing may use it any more by then.
 class Scratch {
  public:
   static StatusOr<Scratch> Create();
@@ -18,7 +18,7 @@ class Scratch {
   std::string state_dir() const { return directory_ + "/state"; }
   std::string directory() const { return directory_; }  // for other files
   const std::string& bpf_root() const { return bpf_root_; }
-  // As if nothing had run there yet.
+  // Restores the state before any run.
   Status Clear() const;
 
  private:

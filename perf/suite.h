@@ -1,4 +1,4 @@
-// A suite of benchmarks, and what it reports. main.cc knows suites only by this.
+// A suite of benchmarks, and its report. main.cc knows suites only by this interface.
 #pragma once
 
 #include <span>
@@ -9,9 +9,9 @@
 
 namespace sluice::perf {
 
-// What the machine counted beside a row's samples.
+// Instructions counted with a row's samples.
 struct Instructions {
-  std::vector<double> samples;  // a packet, one a run; none where it does not count
+  std::vector<double> samples;  // for each packet, one a run; empty: not counted
   double generator = 0;         // the load generator's share of each sample
 };
 
@@ -33,17 +33,17 @@ struct Report {
 
 struct RunOptions {
   int runs = 5;
-  std::vector<std::string> filters;  // measures only what has one of these in its name, and floors; none: all
-  bool brief = false;                // the smallest sizes: whether it runs and is right, not how fast
+  std::vector<std::string> filters;  // measures only rows with one of these in the name, and floors; none: all
+  bool brief = false;                // the smallest sizes: checks results, not speed
   std::string cilium_object;         // file with Cilium's endpoint program; none: that peer is left out
 };
 
 struct Suite {
   const char* name;
   const char* description;
-  // The names of all rows that there are where nothing has to be left out, without measuring.
+  // Names of all rows, as if nothing had to be left out. Measures nothing.
   std::vector<std::string> (*rows)(bool brief);
-  // Not called when the filters select no row. An error when anything could not be measured or gave a wrong answer.
+  // Not called when the filters select no row. An error when something could not be measured or gave a wrong answer.
   StatusOr<Report> (*run)(const RunOptions& options);
 };
 

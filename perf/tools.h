@@ -1,4 +1,4 @@
-// Programs of others that a benchmark runs.
+// External programs that a benchmark runs.
 #pragma once
 
 #include <string>

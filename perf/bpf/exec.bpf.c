@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Controls for the cost of the sensors: one does nothing but read memory, the other nothing but compute. */
+/* Controls for the cost of the sensors: one only reads memory, the other only computes. */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -17,7 +17,7 @@ struct {
   __type(value, struct cache_line);
 } lines SEC(".maps");
 
-volatile __u64 result = 1; /* so that the work is not left out */
+volatile __u64 result = 1; /* keeps the compiler from removing the work */
 
 SEC("tp_btf/sched_process_exec")
 int exec_read(void* ctx) {
@@ -31,7 +31,7 @@ int exec_read(void* ctx) {
   return 0;
 }
 
-/* Each step needs the one before. */
+/* Each step depends on the one before. */
 SEC("tp_btf/sched_process_exec")
 int exec_compute(void* ctx) {
   __u64 number = result;

@@ -3,7 +3,7 @@
 #ifndef SLUICE_PERF_EXEC_CONTROLS_H
 #define SLUICE_PERF_EXEC_CONTROLS_H
 
-#define PERF_EXEC_LINES 4000 /* cache lines that one reads */
-#define PERF_EXEC_STEPS 2500 /* multiplications of the other, for about as long */
+#define PERF_EXEC_LINES 4000 /* cache lines that the first one reads */
+#define PERF_EXEC_STEPS 2500 /* multiplications of the second; they take about as long */
 
 #endif

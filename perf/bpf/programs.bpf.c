@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Floors: the least that any program costs. Wrappers: each run makes the frame a packet of another flow, then calls
- * the program under test by tail call.
+ * Floors: the minimum cost of any program. Wrappers: each run turns the frame into a packet of another flow, then
+ * tail-calls the program under test.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -39,7 +39,7 @@ struct seen {
   __u64 words[4];
 };
 
-/* Its size is the loader's process_verdict. */
+/* The loader sets its size. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 1);
@@ -65,21 +65,21 @@ static __always_inline int lookup(const struct flow* flow) {
   return bpf_map_update_elem(&flows, flow, &seen, BPF_NOEXIST) == 0;
 }
 
-/* Tables are filled in turn and looked up at random: in turn again would be kind to the cache. */
+/* Tables are filled in turn and looked up at random; looking up in turn would favour the cache. */
 static __always_inline __u64 next_number(struct perf_rotation* r) {
   if (!r->random) return r->state++;
   r->state = r->state * 6364136223846793005ULL + 1442695040888963407ULL; /* Knuth's MMIX; the high bits are good */
   return r->state >> 33;
 }
 
-/* The checksum of IPv4 stays as it was: no program that is measured looks at it. */
+/* The IPv4 checksum is not updated: no measured program checks it. */
 static __always_inline void rotate(__u8* data, const __u8* end) {
   __u32 zero = 0;
   struct perf_rotation* r = bpf_map_lookup_elem(&rotation, &zero);
   if (!r || !r->flows || !r->addresses) return;
   __u32 number = next_number(r) % r->flows;
   if (r->addresses > 1) {
-    /* The prime makes neighbours jump: memory that is walked in order is cheap. */
+    /* The prime separates neighbours, because walking memory in order is cheap. */
     __u32 address = (__u64)(number % r->addresses) * 2654435761ULL % r->addresses;
     __be32* last = (__be32*)(data + (r->address_offset & MAX_L4_OFFSET));
     if ((__u8*)(last + 1) > end) return;
@@ -90,8 +90,8 @@ static __always_inline void rotate(__u8* data, const __u8* end) {
   __u32 service = PERF_FIRST_SERVICE_PORT + number / PERF_CLIENT_PORTS;
   __be32* ports = (__be32*)(data + (r->l4_offset & MAX_L4_OFFSET));
   if ((__u8*)(ports + 1) > end) return;
-  /* At once: who reads both would wait until two stores, and all before them, are in the cache. A packet comes in by
-   * another way. */
+  /* One store for both ports: one load of two separate stores would defeat store forwarding and stall, which does not
+   * happen with a received packet. */
   *ports = bpf_htonl(r->answer ? service << 16 | client : client << 16 | service);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The generator of the suite rate, the sinks that count what arrives, and the floors: the least that a hook can do. */
+/* The generator of the suite rate, the sinks that count what arrives, and the floors: the minimum work of a hook. */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
@@ -44,8 +44,8 @@ static __always_inline void count(void) {
 }
 
 /*
- * For test runs with live frames, which leave by the interface that they are run on. Frames come back with whatever
- * their receiver did to them, so the headers are written whole.
+ * For test runs with live frames, which leave by the interface that they run on. The kernel recycles the frames with
+ * all changes by their receiver, so all headers are written again.
  */
 SEC("xdp")
 int rate_generate(struct xdp_md* ctx) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* What user space tells the rotating wrappers of programs.bpf.c. */
+/* Configuration of the rotating wrappers of programs.bpf.c. */
 #ifndef SLUICE_PERF_ROTATION_H
 #define SLUICE_PERF_ROTATION_H
 
 #include "bpf/abi/types.h"
 
 /*
- * Flow n: address number n % addresses, in an order that jumps; with m = n / addresses, client port
+ * Flow n: address number n % addresses, in a scattered order; with m = n / addresses, client port
  * PERF_FIRST_CLIENT_PORT + m % PERF_CLIENT_PORTS, and service port by m / PERF_CLIENT_PORTS.
  */
 #define PERF_FIRST_CLIENT_PORT 10000
@@ -15,14 +15,14 @@
 #define PERF_SERVICE_PORTS 20
 
 struct perf_rotation {
-  __u64 state;          /* in turn: the next flow; else of the random numbers */
-  __u32 flows;          /* packets are of this many */
-  __u32 random;         /* 1: each packet of any of them; 0: in turn */
-  __u32 l4_offset;      /* of the frame's ports */
+  __u64 state;          /* in turn: the next flow; random: the generator's state */
+  __u32 flows;          /* number of flows */
+  __u32 random;         /* 1: a random flow for each packet; 0: in turn */
+  __u32 l4_offset;      /* of the ports in the frame */
   __u32 answer;         /* 1: the packet comes from the service */
-  __u32 addresses;      /* that take turns; 1: the frame keeps its own */
-  __u32 address_offset; /* of the last four bytes of the one that changes */
-  __u32 first_address;  /* these bytes, host order */
+  __u32 addresses;      /* number of addresses in turn; 1: the frame keeps its own */
+  __u32 address_offset; /* of the last four bytes of the address that changes */
+  __u32 first_address;  /* its last four bytes, host order */
   __u32 address_step;
 };
 SL_ABI_ASSERT(sizeof(struct perf_rotation) == 40, "perf_rotation");

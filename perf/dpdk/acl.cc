@@ -14,7 +14,7 @@ enum Field { kProtocol, kSource, kDestination, kSourcePort, kDestinationPort, kF
 
 RTE_ACL_RULE_DEF(FiveTuple, kFields);
 
-// Field, size, and place in the packet. The library reads one byte first, then four at a time: the two ports at once.
+// Field, size and offset in the packet. The library reads one byte first, then four at a time, so both ports at once.
 constexpr rte_acl_field_def kDefinitions[kFields] = {
     {RTE_ACL_FIELD_TYPE_BITMASK, 1, kProtocol, 0, 9},       {RTE_ACL_FIELD_TYPE_MASK, 4, kSource, 1, 12},
     {RTE_ACL_FIELD_TYPE_MASK, 4, kDestination, 2, 16},      {RTE_ACL_FIELD_TYPE_RANGE, 2, kSourcePort, 3, 20},

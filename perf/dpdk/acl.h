@@ -1,4 +1,4 @@
-// DPDK's classifier (rte_acl): which of many rules a packet meets, by its IPv4 five-tuple.
+// DPDK's classifier (rte_acl): finds the rule that matches a packet's IPv4 five-tuple.
 #pragma once
 
 #include <cstdint>
@@ -23,14 +23,14 @@ struct AclRule {
 
 class Acl {
  public:
-  // Of rules that meet the same packet the first one counts. `name` tells it from others of the process.
+  // When several rules match a packet, the first one counts. `name` must be unique in the process.
   static StatusOr<std::unique_ptr<Acl>> Build(const Eal& eal, const std::string& name, std::span<const AclRule> rules);
   ~Acl();
   Acl(const Acl&) = delete;
   Acl& operator=(const Acl&) = delete;
 
-  // `packets` begin with their IPv4 header, which has no options. A result is the rule's place in the list plus 1, or
-  // 0.
+  // `packets` begin at their IPv4 header, without options. A result is the rule's position in the list plus 1; 0: no
+  // match.
   void Classify(std::span<const std::uint8_t*> packets, std::uint32_t* results) const;
 
  private:

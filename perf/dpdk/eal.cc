@@ -19,7 +19,7 @@ std::string Lcores(const std::vector<int>& cpus) {
 std::vector<std::string> WordsOf(const EalOptions& options) {
   std::vector<std::string> words = {"sluice", "--lcores", Lcores(options.cpus), "-m",
                                     fmt::format("{}", options.megabytes),
-                                    // Nothing of this process is for others: no files, no sockets.
+                                    // Nothing of this process is shared: no files, no sockets.
                                     "--log-level=warning", "--force-max-simd-bitwidth=512", "--no-telemetry",
                                     "--no-shconf", "--file-prefix", "sluice"};
   words.push_back(options.huge_pages ? "--in-memory" : "--no-huge");

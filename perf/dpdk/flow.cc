@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kEthernet = 14, kIpv4 = 20, kIpv6 = 40, kUdp = 8, kPorts = 4;
 
-// Addresses and ports stand side by side.
+// Addresses and ports are adjacent.
 FlowKey KeyAt(std::span<const std::uint8_t> frame, std::size_t addresses, std::size_t ports) {
   FlowKey key{};
   std::copy(frame.begin() + static_cast<std::ptrdiff_t>(addresses),

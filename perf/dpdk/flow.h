@@ -1,4 +1,4 @@
-// What tells flows apart in frames that came.
+// Flow keys of received frames.
 #pragma once
 
 #include <array>
@@ -8,10 +8,10 @@
 
 namespace sluice::perf {
 
-// Addresses and ports, as they stand in the frame.
+// Addresses and ports, as in the frame.
 using FlowKey = std::array<std::uint8_t, 36>;
 
-// Of UDP over IPv4 without options or IPv6 without extension headers; nothing of anything else.
+// For UDP over IPv4 without options, or over IPv6 without extension headers; nothing for other frames.
 std::optional<FlowKey> FlowOf(std::span<const std::uint8_t> frame);
 
 }  // namespace sluice::perf

@@ -1,4 +1,4 @@
-// Sends frames by a port of DPDK as fast as it takes them.
+// Sends frames through a DPDK port as fast as it takes them.
 #pragma once
 
 #include <atomic>
@@ -15,18 +15,18 @@ inline constexpr int kLargestBurst = 256;
 struct Amount {
   std::uint64_t packets = 0;                // 0: no limit
   std::chrono::nanoseconds duration{0};     // 0: no limit
-  const std::atomic<bool>* stop = nullptr;  // ends it at once
+  const std::atomic<bool>* stop = nullptr;  // set to true: ends it at once
 };
 
-// What went, or came.
+// What was sent or received.
 struct Tally {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
-  std::chrono::nanoseconds duration{0};  // of sinks: from the first packet to the last
+  std::chrono::nanoseconds duration{0};  // for sinks: from the first packet to the last
 };
 
-// Frames of kFrameBytes, each as perf_write_packet() writes the next one of `load`. `burst`: handed over at once, at
-// most kLargestBurst.
+// Sends frames of kFrameBytes, each written by perf_write_packet() from `load`. `burst`: number of frames handed over
+// at once, at most kLargestBurst.
 StatusOr<Tally> Generate(const Port& port, perf_load load, const Amount& amount, int burst);
 
 }  // namespace sluice::perf

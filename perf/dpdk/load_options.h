@@ -1,4 +1,4 @@
-// Which packets sluice-traffic sends, as its command line says it.
+// Command-line options that say which packets sluice-traffic sends.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@ namespace sluice::perf {
 struct LoadOptions {
   Ends ends;
   std::uint32_t flows = 1;
-  std::uint32_t stride = 0;      // not 0: flows are source addresses, that far apart
+  std::uint32_t stride = 0;      // not 0: flows differ by source address, with this distance
   std::uint64_t first_flow = 0;  // in turn: where to begin
   bool random = false;           // each packet of any flow; else in turn
   bool answer = false;           // from the service's ports
-  std::string raw;               // instead of all the others: a perf_load's bytes, in hexadecimal
+  std::string raw;               // replaces all the others: a perf_load's bytes in hexadecimal
 };
 
-// InvalidArgument names what is no address, or cannot be.
+// InvalidArgument names an address that is invalid or cannot be used.
 StatusOr<perf_load> LoadOf(const LoadOptions& options);
 
 }  // namespace sluice::perf

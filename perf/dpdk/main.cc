@@ -1,5 +1,5 @@
 // sluice-traffic generate|sink|both --port DEVICE... : a traffic generator and sink on DPDK.
-// Exit codes: 0 done, 1 not, 2 usage.
+// Exit codes: 0 done, 1 failed, 2 usage.
 #include <net/if.h>
 
 #include <CLI/CLI.hpp>
@@ -31,7 +31,7 @@ struct Outcome {
   std::uint64_t dropped = 0;
 };
 
-std::atomic<bool> stop{false};  // by SIGINT or SIGTERM
+std::atomic<bool> stop{false};  // set by SIGINT or SIGTERM
 
 void AddCommonOptions(int ports, Options* options, CLI::App* app) {
   app->add_option("--port", options->eal.devices,
@@ -68,7 +68,7 @@ void AddSinkOptions(Options* options, CLI::App* app) {
   app->add_flag("--count-flows", options->count_flows, "how many different flows came; takes time");
 }
 
-// An interface that is named but not there; DPDK's own words for it are many.
+// Reports a missing interface in one sentence; DPDK's own log about it is long.
 Status CheckInterfaces(const std::vector<std::string>& devices) {
   for (const std::string& device : devices) {
     constexpr std::string_view kKey = ",iface=";

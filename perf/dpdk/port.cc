@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::uint16_t kQueue = 0;
 constexpr std::uint16_t kDescriptors = 1024;
-constexpr unsigned kPackets = 16383;  // more than both queues and a burst hold; one less than a power of two fits best
+constexpr unsigned kPackets = 16383;  // more than both queues and a burst hold; 2^n - 1 uses memory best
 constexpr unsigned kCached = 256;
 
 Status DpdkError(int error, const std::string& doing) {
@@ -46,7 +46,7 @@ Status Port::Start() {
   if (const int error = rte_eth_tx_queue_setup(id_, kQueue, send, on, nullptr); error != 0)
     return DpdkError(error, "set up the send queue");
   if (const int error = rte_eth_dev_start(id_); error != 0) return DpdkError(error, "start");
-  (void)rte_eth_promiscuous_enable(id_);  // a driver that cannot takes what is for it
+  (void)rte_eth_promiscuous_enable(id_);  // without it, the driver receives only frames for its own address
   rte_eth_link link{};
   if (rte_eth_link_get(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN)
     return MakeError(absl::StatusCode::kFailedPrecondition, "the link is down");
@@ -54,7 +54,7 @@ Status Port::Start() {
 }
 
 Port::~Port() {
-  (void)rte_eth_promiscuous_disable(id_);  // would stay with an interface of the kernel
+  (void)rte_eth_promiscuous_disable(id_);  // a kernel interface would stay promiscuous
   (void)rte_eth_dev_stop(id_);
   (void)rte_eth_dev_close(id_);
   rte_mempool_free(pool_);

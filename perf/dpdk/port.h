@@ -16,14 +16,15 @@ namespace sluice::perf {
 struct PortCounters {
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
-  // As far as the driver knows: not sent, or not received for want of room.
+  // As counted by the driver: not sent, or not received for lack of room.
   std::uint64_t dropped = 0;
 };
 
-// Closes the port. Sending is for one thread at a time, and so is receiving.
+// Closes the port in its destructor. At most one thread may send, and one may receive.
 class Port {
  public:
-  // Opens and starts what `eal` was given as `device`. NotFound: DPDK did not take it; says why.
+  // Opens and starts `device`, which must be one of `eal`'s devices. NotFound: DPDK did not take it; the message says
+  // why.
   static StatusOr<std::unique_ptr<Port>> Open(const Eal& eal, const std::string& device);
   ~Port();
   Port(const Port&) = delete;
@@ -32,11 +33,11 @@ class Port {
   const std::string& device() const { return device_; }
   std::string mac() const;
 
-  // Fills all of `packets`; false: there are none left now.
+  // Fills all of `packets`; false: no buffers are free at present.
   bool Allocate(std::span<rte_mbuf*> packets) const;
-  // How many of them went, from the front. These are no longer the caller's.
+  // Sends from the front and returns how many were sent; the port owns these now.
   std::size_t Send(std::span<rte_mbuf*> packets) const;
-  // How many came; they are the caller's to free.
+  // Returns how many packets arrived; the caller must free them.
   std::size_t Receive(std::span<rte_mbuf*> packets) const;
 
   PortCounters Counters() const;  // since it was opened

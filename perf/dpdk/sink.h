@@ -1,4 +1,4 @@
-// Takes what comes to a port of DPDK, and counts it.
+// Receives and counts packets at a DPDK port.
 #pragma once
 
 #include "perf/dpdk/generator.h"
@@ -7,11 +7,11 @@ namespace sluice::perf {
 
 struct Arrivals {
   Tally udp;
-  std::uint64_t others = 0;  // no UDP: neighbour discovery and the like
-  std::uint64_t flows = 0;   // different addresses and ports; 0 when they were not asked for
+  std::uint64_t others = 0;  // not UDP, such as neighbour discovery
+  std::uint64_t flows = 0;   // different addresses and ports; 0 when they are not counted
 };
 
-// Ends by `amount`, or, once `sent` has a number, when so many came or nothing more does for a second.
+// Ends at `amount`. Once `sent` is set, also ends after that many packets, or after a second without any.
 struct SinkOptions {
   Amount amount;
   const std::atomic<std::uint64_t>* sent = nullptr;

@@ -15,7 +15,7 @@ int RunIt(void* function) {
 }  // namespace
 
 Worker::Worker(std::function<void()> run) : run_(std::move(run)) {
-  // It is idle, as this is its only user.
+  // Cannot fail: this is the lcore's only user, so it is idle.
   (void)rte_eal_remote_launch(RunIt, const_cast<std::function<void()>*>(&run_), kLcore);
 }
 

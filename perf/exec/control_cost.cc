@@ -16,7 +16,8 @@ PERF_EMBEDDED_OBJECT(exec)  // perf/bpf/exec.bpf.c
 namespace sluice::perf {
 namespace {
 
-// CPU time of one instance, nanoseconds; after some that the attaching, or its end, has still made longer.
+// CPU time of one instance, nanoseconds. Warms up first, because attaching or detaching makes the next instances
+// slower.
 StatusOr<double> RunBlock(const Spawner& spawner, int instances) {
   SL_RETURN_IF_ERROR(OrderlyEnd::Check());
   SL_RETURN_IF_ERROR(spawner.Run(std::max(1, instances / 2)).status());

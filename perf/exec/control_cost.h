@@ -1,6 +1,6 @@
-// What a program at each exec costs, and how long it runs itself: one that does nothing but read memory, and one that
-// does nothing but compute (perf/bpf/exec.bpf.c). What the first costs beyond its own time are the cache lines that it
-// takes from what runs after it.
+// The cost of a program at each exec, compared with its own run time. One control only reads memory, the other only
+// computes (perf/bpf/exec.bpf.c). The first costs more than its own run time, because it evicts cache lines that the
+// next code needs.
 #pragma once
 
 #include "perf/exec/spawner.h"
@@ -10,11 +10,11 @@ namespace sluice::perf {
 enum class Control { kReading, kComputing };
 
 struct ControlCost {
-  double own_ns = 0;   // of one run, by the kernel's own statistics
-  double more_ns = 0;  // CPU time that an instance takes more with it, median of pairs
+  double own_ns = 0;   // of one run, by the kernel's statistics
+  double more_ns = 0;  // extra CPU time of an instance with the program, median of pairs
 };
 
-// `pairs` of a block of `instances` with the program and one without.
+// Runs `pairs`: each has a block of `instances` with the program, and one without.
 StatusOr<ControlCost> MeasureControlCost(Control control, const Spawner& spawner, int pairs, int instances);
 
 }  // namespace sluice::perf

@@ -16,7 +16,7 @@ namespace {
 
 constexpr char kPercent[] = "% over off";
 
-// Lives that are compared with and without sensors, and what their rows begin with.
+// Process instances that run with and without sensors, and the prefix of their rows.
 struct Pairs {
   std::string prefix;
   std::vector<Sensing> modes;  // the first is kOff
@@ -32,7 +32,7 @@ struct Sizes {
 
 Sizes SizesOf(const RunOptions& options) {
   if (options.brief) return {1, 50, 50};
-  return {options.runs * 12, 300, 1000};  // single blocks scatter by a tenth: many short ones, compared in pairs
+  return {options.runs * 12, 300, 1000};  // single blocks vary by 10 %, so many short ones are compared in pairs
 }
 
 std::vector<std::string> RowsOf(const Pairs& pairs) {
@@ -58,7 +58,7 @@ std::vector<std::string> ControlRows(Control control) {
   return {ControlRow(control, "own-time"), ControlRow(control, "cost"), ControlRow(control, "cost-of-own-time")};
 }
 
-// One block; with sensors, `outcome` says what became of its events. Several threads: only `seconds`.
+// Runs one block; with sensors, `outcome` counts its events. With several threads only `seconds` is set.
 StatusOr<Spawner::Spent> RunBlock(Sensing sensing, const Spawner& spawner, int instances, int threads,
                                   Watch::Outcome* outcome) {
   SL_RETURN_IF_ERROR(OrderlyEnd::Check());
@@ -70,7 +70,7 @@ StatusOr<Spawner::Spent> RunBlock(Sensing sensing, const Spawner& spawner, int i
     SL_ASSIGN_OR_RETURN(watch, Watch::Start(sensing, spawner.path()));
   }
   SL_RETURN_IF_ERROR(StayOn(measured));
-  // Until the kernel has freed what the block before left, and everything is in the caches.
+  // Until the kernel has freed the previous block's memory and the caches are warm.
   const int warm = instances;
   SL_RETURN_IF_ERROR(spawner.Run(warm).status());
   Spawner::Spent spent;
@@ -96,7 +96,7 @@ Status MeasurePairs(const Sizes& sizes, const Spawner& spawner, const Pairs& pai
   for (int round = 0; round < sizes.rounds; ++round) {
     LogInfo("exec: {}, round {} of {}", spawner.path(), round + 1, sizes.rounds);
     std::vector<double> cpu(count);
-    // Each mode is as often the first as the others: the machine may speed up or slow down during a round.
+    // Each mode comes first equally often, because the machine's speed may change during a round.
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t mode = (i + round) % count;
       Watch::Outcome outcome;
@@ -115,7 +115,7 @@ Status MeasurePairs(const Sizes& sizes, const Spawner& spawner, const Pairs& pai
   return OkStatus();
 }
 
-// All CPUs start programs as fast as they can.
+// All CPUs start programs at the highest rate.
 Status MeasureFlood(const Sizes& sizes, const Spawner& spawner, int runs, Rows* rows) {
   const int threads = std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
   for (int run = 0; run < runs; ++run) {
@@ -143,7 +143,7 @@ Status MeasureKernel(const Sizes& sizes, const Spawner& spawner, int runs, Rows*
 
 Status MeasureControl(Control control, const Sizes& sizes, const Spawner& spawner, int runs, Rows* rows) {
   for (int run = 0; run < runs; ++run) {
-    // Their cost is a hundredth of an instance: many short pairs say more than few long ones.
+    // Their cost is a hundredth of an instance: many short pairs are more precise than few long ones.
     SL_ASSIGN_OR_RETURN(const ControlCost cost,
                         MeasureControlCost(control, spawner, sizes.rounds / runs * 4, sizes.instances / 3));
     rows->Add(ControlRow(control, "own-time"), "ns an exec", cost.own_ns);
@@ -182,7 +182,7 @@ std::vector<std::string> ExecRows(bool /*brief*/) {
 
 StatusOr<Report> RunExecSuite(const RunOptions& options) {
   StatusOr<Report> report = InvalidError("not run");
-  std::thread([&] { report = RunOnThisThread(options); }).join();  // its CPU goes with it
+  std::thread([&] { report = RunOnThisThread(options); }).join();  // its CPU affinity ends with it
   return report;
 }
 

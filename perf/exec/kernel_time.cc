@@ -17,9 +17,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPoll = 20ms;  // as telemetry::ProcessSensor
+constexpr auto kPoll = 20ms;  // the same as in telemetry::ProcessSensor
 
-// Reads the ring as the agent's sensor does, and throws the records away.
+// Reads the ring like the agent's sensor, and discards the records.
 class Reader {
  public:
   explicit Reader(bpf::ProcessProbes* probes) : probes_(*probes), thread_(&Reader::Run, this) {}

@@ -8,7 +8,7 @@
 
 namespace sluice::perf {
 
-// Has the kernel count the runs of all BPF programs and their time, for as long as the descriptor is open.
+// Makes the kernel count runs and run time of all BPF programs while the descriptor is open.
 StatusOr<Fd> CountRuns();
 
 struct KernelTime {
@@ -16,8 +16,8 @@ struct KernelTime {
   double mean = 0;                     // of all runs
 };
 
-// Of `instances` of the spawner's program, and of what else this machine starts meanwhile. The kernel counts only while
-// this runs.
+// Measures `instances` of the spawner's program, and everything else that this machine starts meanwhile. The kernel
+// counts only during this call.
 StatusOr<KernelTime> MeasureKernelTime(const Spawner& spawner, int instances);
 
 }  // namespace sluice::perf

@@ -22,8 +22,8 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Of the calling thread, and of all children that were waited for. The kernel's sums are exact, only how it divides
-// them into user and system time is not.
+// CPU time of the calling thread and of all children that were waited for. The kernel's sums are exact; only the split
+// into user and system time is not.
 double CpuSeconds() {
   double sum = 0;
   for (const int who : {RUSAGE_THREAD, RUSAGE_CHILDREN}) {
@@ -60,7 +60,7 @@ Status Spawner::Live() const {
   char* const arguments[] = {const_cast<char*>(path_.c_str()), nullptr};
   char* const environment[] = {nullptr};
   pid_t child = -1;
-  // vfork inside: the parent's memory is not copied.
+  // Uses vfork, so the parent's memory is not copied.
   if (const int error = posix_spawn(&child, path_.c_str(), nullptr, nullptr, arguments, environment); error != 0)
     return ErrnoError(error, "start {}", path_);
   int status = 0;

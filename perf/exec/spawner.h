@@ -1,4 +1,4 @@
-// A program's whole instance, over and over: spawn, exec, exit, wait.
+// Runs a program's whole instance repeatedly: spawn, exec, exit, wait.
 #pragma once
 
 #include <string>
@@ -9,21 +9,21 @@ namespace sluice::perf {
 
 class Spawner {
  public:
-  // Of sluice-bench-exec, beside sluice-bench: the shortest instance that a program can have. NotFound: it is not
-  // there.
+  // Runs sluice-bench-exec, which is beside sluice-bench: the shortest possible instance. NotFound: the file is
+  // missing.
   static StatusOr<Spawner> OfShortest();
-  // Of a copy of /bin/true, which nobody else starts: an ordinary program, with a loader and a library.
+  // Runs a copy of /bin/true that nothing else starts: an ordinary program with a loader and a library.
   static StatusOr<Spawner> OfOrdinary();
 
   struct Spent {
     double seconds = 0;
-    double cpu_seconds = 0;  // of who starts them, and of the programs
+    double cpu_seconds = 0;  // of the starting process and of the programs
   };
-  // `instances` of them, one after the other. An error when one did not end with 0. A process of its own starts them:
-  // in one that has a busy thread on another CPU, as the sensors', each start would interrupt that CPU to flush what it
-  // knows of the memory that both share.
+  // Runs `instances` one after another. An error when one did not exit with 0. A separate process starts them: in a
+  // process with a busy thread on another CPU, like the sensors' thread, each start would interrupt that CPU for a TLB
+  // flush.
   StatusOr<Spent> Run(int instances) const;
-  // Seconds of the same on several threads at a time, each with `instances`, wherever the scheduler puts them.
+  // The same on several threads at once, `instances` each, without pinning. Returns seconds.
   StatusOr<double> RunOnThreads(int threads, int instances) const;
   const std::string& path() const { return path_; }
 

@@ -1,5 +1,4 @@
-// The product's process sensors at work on every exec of this machine, with a follower that counts those of one
-// program.
+// Runs the product's process sensors for every exec of this machine, with a follower that counts one program's events.
 #pragma once
 
 #include <condition_variable>
@@ -15,20 +14,20 @@ namespace sluice::perf {
 enum class Sensing {
   kOff,
   kOn,            // as the agent runs them
-  kSlowReader,    // the ring is read ten times as seldom
-  kSlowFollower,  // and one more follower takes 10 ms for each event
+  kSlowReader,    // the ring is read ten times less often
+  kSlowFollower,  // another follower takes 10 ms for each event
 };
 const char* ToString(Sensing sensing);
 
 class Watch {
  public:
   struct Outcome {
-    std::uint64_t delivered = 0;  // exec events of the program that the counting follower got
+    std::uint64_t delivered = 0;  // exec events of the program, received by the counting follower
     std::uint64_t lost = 0;       // in the kernel, of any program
-    std::uint64_t dropped = 0;    // by followers' queues
+    std::uint64_t dropped = 0;    // by the followers' queues
   };
 
-  // From its return on no exec is missed. Threads are where the calling one is pinned. Not with kOff.
+  // No exec is missed after it returns. Its threads are pinned like the calling thread. kOff is not allowed.
   static StatusOr<std::unique_ptr<Watch>> Start(Sensing sensing, const std::string& program);
   ~Watch();
   Watch(const Watch&) = delete;
@@ -50,7 +49,7 @@ class Watch {
   std::unique_ptr<telemetry::ProcessSensor> sensor_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::uint64_t delivered_ = 0;  // by mutex_
+  std::uint64_t delivered_ = 0;  // guarded by mutex_
   std::thread counter_;
   std::thread dawdler_;
 };

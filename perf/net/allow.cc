@@ -9,7 +9,7 @@ namespace {
 constexpr std::uint32_t kFirst = 198U << 24 | 18U << 16;
 constexpr std::uint32_t kFirstBlock = 100U << 24 | 64U << 16;  // RFC 6598: a million blocks do not fit RFC 2544's
 
-// Of 2001:2::/48 (RFC 5180) in IPv6: the last 32 bits grow, as in IPv4.
+// IPv6 uses 2001:2::/48 (RFC 5180): the last 32 bits grow, as in IPv4.
 std::string Listed(std::uint32_t first, std::uint32_t number, bool v6, const char* subnet) {
   if (v6) return fmt::format("2001:2:0:{}::{:x}:{:x}", subnet, number >> 16, number & 0xffff);
   const std::uint32_t address = first + number;
@@ -27,7 +27,7 @@ std::string NftForward(const std::string& sets, const std::string& rules) {
 }
 constexpr char kKnownFlows[] = " ct state established,related accept\n";
 
-// `side` is "from" or "to"; `also` is a peer more.
+// `side` is "from" or "to"; `also` is one more peer.
 std::string PolicyYaml(const Allow& allow, const test::TestPod& pod, const char* side, const std::string& also) {
   const bool ingress = side[0] == 'f';
   const std::string ports =

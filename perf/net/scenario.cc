@@ -9,7 +9,7 @@
 namespace sluice::perf {
 
 void Select(const RunOptions& options, std::vector<Scenario>* scenarios) {
-  std::set<std::string> units;  // of what is wanted
+  std::set<std::string> units;  // rows that selected ones are compared with
   const auto wanted = [&](const Scenario& one) {
     return std::any_of(one.rows.begin(), one.rows.end(), [&](const Row& row) { return IsSelected(options, row.name); });
   };

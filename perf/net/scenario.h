@@ -1,5 +1,5 @@
-// Measurements of suites that use real interfaces, interleaved: a round takes one sample of each, so that a slow spell
-// of the machine meets all of them alike.
+// Interleaved measurements over real interfaces: a round takes one sample of each, so that a slow phase of the machine
+// affects all of them equally.
 #pragma once
 
 #include <functional>
@@ -12,14 +12,14 @@ namespace sluice::perf {
 // Rows that are measured together.
 struct Scenario {
   std::vector<Row> rows;
-  bool floor = false;  // measured also for others that are compared with it
-  // Makes what the samples need, once, before the first round.
+  bool floor = false;  // also measured when a selected scenario is compared with it
+  // Makes everything that the samples need; called once, before the first round.
   std::function<Status()> prepare;
-  // One sample for each row. An error when something was delivered that must not be, or the other way round.
+  // Takes one sample for each row. An error when a packet was delivered that must not be, or the reverse.
   std::function<StatusOr<std::vector<double>>()> measure;
 };
 
-// Removes what no filter wants, but for the floors of what one wants.
+// Keeps what the filters select, and the floors that it is compared with.
 void Select(const RunOptions& options, std::vector<Scenario>* scenarios);
 
 // Prepares all, then adds `rounds` samples to each row. Stops at the first error, which names the row.

@@ -44,7 +44,7 @@ Status SluiceNode::Open(const Options& options) {
     SL_ASSIGN_OR_RETURN(const datapath::XdpMode mode, datapath_->AttachUplink("uplink"));
     if (mode != datapath::XdpMode::kNative) return MakeError(absl::StatusCode::kInternal, "no native XDP on a veth");
   }
-  // No packet of a flow that takes the redirect looks again whether the host lets it pass: all are counted on one way.
+  // No redirected flow rechecks whether the host lets it pass, so that all packets are counted on one path.
   SL_RETURN_IF_ERROR(datapath_->SetRedirectRecheck(std::chrono::hours(1)));
   return datapath_->Configure(options.redirects ? SL_SETTING_REDIRECT : 0);
 }

@@ -1,6 +1,5 @@
-// Sluice on a node of network namespaces, by the agent's own code: workloads are bound, compiled, committed and
-// attached as the agent does it, with its table sizes. Takes everything back in its destructor. For one thread but for
-// events.
+// Sluice on a node of network namespaces. The agent's own code binds, compiles, commits and attaches, with the agent's
+// table sizes. The destructor undoes everything. For one thread, except for events.
 #pragma once
 
 #include <memory>
@@ -16,7 +15,7 @@ class SluiceNode {
  public:
   struct Options {
     std::string resources;  // YAML; workloads by their namespace
-    bool uplink = false;    // also on the node's card
+    bool uplink = false;    // also attached to the node's uplink
     bool redirects = true;
   };
   // `node` must live longer.

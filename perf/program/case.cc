@@ -6,7 +6,7 @@ namespace sluice::perf {
 namespace {
 
 constexpr std::uint32_t kNewFlows = 100000;           // fit the flow table
-constexpr std::uint32_t kFlowsOverTheTable = 900000;  // do not
+constexpr std::uint32_t kFlowsOverTheTable = 900000;  // do not fit
 
 const char* TrafficName(Traffic traffic) {
   switch (traffic) {
@@ -70,7 +70,7 @@ std::vector<Case> AllCases() {
         for (const Traffic traffic : kRepeated) cases.push_back({hook, v6, traffic, 1, world});
         cases.push_back({hook, v6, Traffic::kNew, kNewFlows, world});
       }
-      if (hook == Hook::kTcFromPod) continue;  // what both directions cost is in the rows above; time is short
+      if (hook == Hook::kTcFromPod) continue;  // the rows above show the cost of both directions; saves time
       for (const ScenarioSize& world : kLargest) {
         for (const Traffic traffic : {Traffic::kDenied, Traffic::kEstablished})
           cases.push_back({hook, v6, traffic, 1, world});

@@ -21,7 +21,7 @@ constexpr int kManyPolicies = 10000;
 constexpr std::uint16_t kClientPort = 40000;
 constexpr CiliumProgram kPrograms[] = {CiliumProgram::kToContainer, CiliumProgram::kPolicy,
                                        CiliumProgram::kFromContainer};
-// The endpoint is that of Cilium's bpf/ep_config.h; who may talk to it, and who may not, are ours.
+// The endpoint is that of Cilium's bpf/ep_config.h; the allowed and the denied peer are ours.
 constexpr char kEndpoint[] = "64.48.32.16", kFriend[] = "10.1.0.1", kStranger[] = "203.0.113.1";
 constexpr std::uint32_t kFriendIdentity = 20000, kStrangerIdentity = 19999;
 
@@ -31,7 +31,7 @@ constexpr char kPolicyMap[] = "test_cilium_policy_65535", kAddressMap[] = "test_
                kFlowMap[] = "test_cilium_ct_tcp4_65535";
 
 struct PolicyKey {
-  std::uint32_t prefix_bits = 64;  // of what follows: all
+  std::uint32_t prefix_bits = 64;  // covers all following fields
   std::uint32_t identity = 0;
   std::uint8_t egress = 0;
   std::uint8_t protocol = IPPROTO_TCP;
@@ -40,14 +40,14 @@ struct PolicyKey {
 
 struct PolicyEntry {
   __be16 proxy_port = 0;
-  std::uint8_t flags = 0;  // none: allow, with this protocol and port
+  std::uint8_t flags = 0;  // none: allows this protocol and port
   std::uint8_t authentication = 0;
   std::uint32_t padding = 0;
   std::uint64_t packets = 0, bytes = 0;
 };
 
 struct AddressKey {
-  std::uint32_t prefix_bits = 64;  // of what follows: up to and with an IPv4 address
+  std::uint32_t prefix_bits = 64;  // covers the following fields, up to the IPv4 address
   std::uint16_t cluster = 0;
   std::uint8_t padding = 0;
   std::uint8_t family = 1;  // IPv4
@@ -68,7 +68,7 @@ struct FlowEntry {
   std::uint16_t flags;
   std::uint16_t other[9];
 };
-constexpr std::uint16_t kSeenAfterItsSyn = 0x10;  // only set where a packet's flow is found, and never when one is made
+constexpr std::uint16_t kSeenAfterItsSyn = 0x10;  // set only when a packet finds its flow, not by the first packet
 
 struct Flows {
   int all = 0;
@@ -81,10 +81,11 @@ struct Way {
   const char* function;
   bool to_pod;
   std::uint16_t port, denied_port;  // of the service
-  std::uint32_t identity;           // of the entry that allows its packets
+  std::uint32_t identity;           // in the entry that allows the packets
 };
 
-// A test run gives no identity along, so where a caller should, any identity is allowed, by the same one look-up.
+// A test run passes no identity. A program that expects one from its caller gets an entry that allows any identity; the
+// number of look-ups is the same.
 const Way& WayOf(CiliumProgram program) {
   static constexpr Way kToContainer = {"to-container", "cil_to_container", true, 8080, 8080, kFriendIdentity},
                        kPolicy = {"policy", "handle_policy", true, 8081, 8082, 0},
@@ -108,10 +109,10 @@ StatusOr<bpf::Map<K, V>> BindMap(const bpf::ProgramSet& object, const char* name
   return bpf::Map<K, V>::Bind(fd, name);
 }
 
-// The object with its maps.
+// Owns the object and its maps.
 class Endpoint {
  public:
-  // One entry of its policy for each way; `policies` of them for the first.
+  // Creates one policy entry for each program; `policies` entries for the first.
   static StatusOr<std::shared_ptr<Endpoint>> Create(const std::string& elf, int policies, const Runner& runner);
 
   StatusOr<Cost> Measure(const Way& way) const;
@@ -122,7 +123,7 @@ class Endpoint {
   Status ForgetFlows() const;
   StatusOr<Flows> ReadFlows() const;
   StatusOr<std::uint64_t> CountedByPolicy(const Way& way) const;
-  // An error when these are not the flows afterwards, or a packet did not get its verdict.
+  // An error when the flows differ from the expected ones afterwards, or a packet got the wrong verdict.
   StatusOr<Cost> Run(const Way& way, bool allowed, std::uint8_t tcp_flags, std::uint32_t packets,
                      const Flows& flows) const;
 
@@ -239,7 +240,7 @@ std::vector<CiliumCase> CiliumCases(bool brief) {
 StatusOr<std::vector<Measurement>> CiliumPeers(const std::string& object_path, const std::vector<CiliumCase>& cases,
                                                const Runner& runner) {
   SL_ASSIGN_OR_RETURN(const std::string elf, ReadObject(object_path));
-  std::map<int, std::shared_ptr<Endpoint>> endpoints;  // by their number of policies
+  std::map<int, std::shared_ptr<Endpoint>> endpoints;  // by the number of policies
   std::vector<Measurement> all;
   for (const CiliumCase& what : cases) {
     std::shared_ptr<Endpoint>& endpoint = endpoints[what.policies];

@@ -1,4 +1,4 @@
-// What one packet costs.
+// The cost of one packet.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@ namespace sluice::perf {
 
 struct Cost {
   double nanoseconds = 0;
-  std::optional<double> instructions;  // of the kernel, BPF programs too; none: not counted
+  std::optional<double> instructions;  // kernel instructions, BPF programs included; none: not counted
 };
 
 }  // namespace sluice::perf

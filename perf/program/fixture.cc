@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint16_t kClientPort = PERF_FIRST_CLIENT_PORT, kServicePort = PERF_FIRST_SERVICE_PORT;
 constexpr std::uint32_t kPackets = 200000;
-constexpr std::uint32_t kFillPackets = 700000;  // of as many flows: fill the flow table
+constexpr std::uint32_t kFillPackets = 700000;  // one packet for each flow: fills the flow table
 static_assert(kManyFlows <= PERF_CLIENT_PORTS * PERF_SERVICE_PORTS, "the wrapper rotates through no more ports");
 
 sl_hook AbiHook(Hook hook) {
@@ -34,10 +34,10 @@ std::uint32_t ReturnCode(bool xdp, bool forwarded) {
   return static_cast<std::uint32_t>(forwarded ? TC_ACT_UNSPEC : TC_ACT_SHOT);
 }
 
-// The agent's sizes, and more where the fixture needs it: the agent has an option for each.
+// The agent's table sizes, larger where the fixture needs it; the agent has an option for each.
 bpf::ObjectOptions TablesFor(const TableSize& size) {
   bpf::ObjectOptions options;
-  options.event_rate = SL_SECOND_NS;  // all packets are of one workload: each event pays its share, and none is refused
+  options.event_rate = SL_SECOND_NS;  // all packets are of one workload; no event may be refused by its share
   const auto make_room = [](std::uint32_t* table, std::uint32_t entries) {
     *table = std::max(*table, entries + entries / 8);
   };
@@ -46,7 +46,7 @@ bpf::ObjectOptions TablesFor(const TableSize& size) {
   make_room(&options.epoch_addresses, kFamilies * rules);
   make_room(&options.epoch_ports, kDirections * kPortsOfARule * (rules + cidrs));
   make_room(&options.epoch_prefixes, kFamilies * cidrs);
-  options.flows = std::max(options.flows, 3 * size.standing_flows);  // so empty, it evicts nobody
+  options.flows = std::max(options.flows, 3 * size.standing_flows);  // so empty that nothing is evicted
   return options;
 }
 
@@ -67,12 +67,12 @@ StatusOr<std::unique_ptr<Fixture>> Fixture::Create(const TableSize& size, const 
                                                    const Runner& runner) {
   SL_ASSIGN_OR_RETURN(World world, MakeScenario(size.world, interfaces.pod));
   std::unique_ptr<Fixture> fixture(new Fixture(size, std::move(world), interfaces, runner));
-  const bpf::ObjectOptions options = TablesFor(size);  // clock of production, no pins
+  const bpf::ObjectOptions options = TablesFor(size);  // production clock, no pins
   SL_ASSIGN_OR_RETURN(auto object, bpf::DatapathObject::Load(options));
   SL_ASSIGN_OR_RETURN(fixture->datapath_, datapath::BpfDatapath::Wrap(std::move(object), options));
   SL_ASSIGN_OR_RETURN(const auto compiled, policy::Compile(fixture->scenario_.snapshot, fixture->datapath_->limits()));
   sl_interface facts{};
-  facts.netns = -1;  // its other end is beside it
+  facts.netns = -1;  // the veth's other end is in the same namespace
   facts.address = fixture->scenario_.pod[0].abi();
   SL_RETURN_IF_ERROR(fixture->datapath_->DescribeInterface(interfaces.pod, facts));
   SL_RETURN_IF_ERROR(fixture->datapath_->Configure(SL_SETTING_REDIRECT));
@@ -82,11 +82,11 @@ StatusOr<std::unique_ptr<Fixture>> Fixture::Create(const TableSize& size, const 
 }
 
 std::uint32_t Fixture::Packets(const Case& what) {
-  // As many as there are different first packets; else whole rounds.
+  // One for each different first packet; else whole rounds.
   return what.traffic == Traffic::kNew ? what.flows : kPackets;
 }
 
-// A packet of `sender` as it meets `hook`. The initiator is the client; a reply comes from the service.
+// A packet of `sender` at `hook`. The initiator is the client; a reply comes from the service.
 ProgramRun Fixture::RunOf(const Case& what, Hook hook, Sender sender, std::uint8_t tcp_flags) const {
   const Sender initiator = what.is_opened_by_pod() ? Sender::kPod : Sender::kPeer;
   const policy::Address& pod = scenario_.pod[what.v6];
@@ -136,7 +136,7 @@ StatusOr<Cost> Fixture::RunChecked(const Case& what, Hook hook, const ProgramRun
   return output.cost;
 }
 
-// Empty flow tables, then the flows that the case's packets belong to.
+// Empties the flow tables, then opens the flows that the case's packets belong to.
 Status Fixture::Prepare(const Case& what) {
   if (standing_) return OkStatus();
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
@@ -174,8 +174,8 @@ Status Fixture::Answer(const Case& what) const {
   return CheckEstablished(what.flows);
 }
 
-// That the wrapper really went round that many flows, and that they were answered. In a bucket with many of them, one
-// or the other has to stay pending.
+// Checks that the wrapper made that many flows and that they are established. In a bucket with many of them, one or two
+// may stay pending.
 Status Fixture::CheckEstablished(std::uint32_t expected) const {
   SL_ASSIGN_OR_RETURN(const auto flows, datapath_->Flows());
   const auto established = std::count_if(flows.begin(), flows.end(), [](const datapath::FlowRecord& flow) {

@@ -1,4 +1,4 @@
-// The production packet path with one world's policy in force, and the measurement of cases in it.
+// The production packet path with one scenario's policy in force; measures cases in it.
 #pragma once
 
 #include <memory>
@@ -12,10 +12,11 @@ namespace sluice::perf {
 
 struct Interfaces {
   std::uint32_t pod = 0;     // host end of the workload's veth
-  std::uint32_t uplink = 0;  // where peers' packets come in
+  std::uint32_t uplink = 0;  // where peers' packets arrive
 };
 
-// In a new network namespace that the calling thread is moved into. PermissionDenied names the right that is missing.
+// Makes the interfaces in a new network namespace, and moves the calling thread there. PermissionDenied names the
+// missing right.
 StatusOr<Interfaces> MakeInterfaces();
 
 class Fixture {
@@ -23,9 +24,9 @@ class Fixture {
   static StatusOr<std::unique_ptr<Fixture>> Create(const TableSize& size, const Interfaces& interfaces,
                                                    const Runner& runner);
 
-  static std::uint32_t Packets(const Case& what);  // of one sample
-  // Of a packet, after the flow tables were brought into the case's state. An error when one packet did not get the
-  // right verdict. The case is one of this fixture's.
+  static std::uint32_t Packets(const Case& what);  // in one sample
+  // The cost of one packet, measured after the flow tables were brought into the case's state. An error when one packet
+  // got the wrong verdict. The case must belong to this fixture.
   StatusOr<Cost> Measure(const Case& what);
 
  private:
@@ -46,7 +47,7 @@ class Fixture {
   Interfaces interfaces_;
   const Runner& runner_;
   std::unique_ptr<datapath::BpfDatapath> datapath_;
-  bool standing_ = false;  // the standing flows are there
+  bool standing_ = false;  // the standing flows exist
 };
 
 }  // namespace sluice::perf

@@ -1,4 +1,4 @@
-// What the production programs are compared with in the same run: programs that do less.
+// The floors: programs that do less, measured in the same run as the production programs.
 #pragma once
 
 #include "perf/program/rounds.h"
@@ -10,10 +10,10 @@ std::string BareFloor(bool xdp);                       // floor/xdp/bare: only r
 std::string GeneratorRow(bool xdp);                    // floor/xdp/rotate: the wrapper, then the bare program
 std::string HashFloor(bool xdp, std::uint32_t flows);  // floor/xdp/hash/flows:1000: parse and one look-up
 
-// `flows`: the numbers of flows to make look-up floors for.
+// `flows`: the numbers of flows to measure look-up floors for.
 std::vector<std::string> FloorNames(const std::vector<std::uint32_t>& flows);
 std::vector<Measurement> Floors(const Runner& runner, const std::vector<std::uint32_t>& flows);
-// One more number of flows, which the runner's hash must have room for.
+// One more number of flows; the runner's hash must have room for it.
 std::vector<Measurement> HashFloors(const Runner& runner, std::uint32_t flows);
 
 }  // namespace sluice::perf

@@ -45,7 +45,7 @@ std::vector<std::uint8_t> MakeFrame(const Segment& segment) {
   if (!v6) SetIpv4Checksum(&frame, kEthernet);
   Put16(&frame, segment.source_port);
   Put16(&frame, segment.destination_port);
-  // Sequence number 1; acknowledges the other end's SYN, which had 1 too.
+  // Sequence number 1; acknowledges the peer's SYN, which also had sequence number 1.
   for (const std::uint32_t word : {0U, 1U, 0U, 2U, 0x5000U | segment.flags, 64240U, 0U, 0U}) Put16(&frame, word);
   if (frame.size() < kShortestFrame) frame.resize(kShortestFrame);
   return frame;

@@ -1,4 +1,4 @@
-// One TCP segment without data, as it stands on the wire, padded to 64 bytes.
+// One TCP segment without data, as on the wire, padded to 64 bytes.
 #pragma once
 
 #include <cstdint>

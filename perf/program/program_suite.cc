@@ -17,11 +17,11 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};  // and kManyFlows, whose hash is another one
+constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};  // kManyFlows has a hash of its own
 constexpr char kInstructions[] = "instructions";
-constexpr double kBytesOfLargeCases = 4e9;  // of all together, more than was ever seen
+constexpr double kBytesOfLargeCases = 4e9;  // sum of all large cases, an upper bound
 
-// Small, and yet every program, family and kind of traffic, and both kinds of policy.
+// A small set that still has every program, family and kind of traffic, and both kinds of policy.
 bool IsBrief(const Case& what) {
   if (what.flows == 1000) return true;
   if (what.hook == Hook::kTcToPod) return what.v6 && what.traffic == Traffic::kNewIntoFull;
@@ -49,10 +49,10 @@ void LeaveOutWhatDoesNotFit(std::vector<Case>* cases, std::vector<std::string>* 
   std::erase_if(*cases, [](const Case& one) { return one.is_large(); });
 }
 
-// What xdp-filter does: it drops IPv4 that it knows.
+// The work of xdp-filter: it drops IPv4 packets from known sources.
 bool IsWhatPeersDo(const Case& what) { return what.is_xdp() && !what.v6 && what.traffic == Traffic::kDenied; }
 
-// What Cilium's rows are about: one flow of IPv4, by tc, to the pod.
+// The work of Cilium's rows: one IPv4 flow, by tc, to the pod.
 bool IsWhatCiliumDoes(const Case& what) {
   return what.hook == Hook::kTcToPod && !what.v6 && what.traffic == Traffic::kEstablished && what.flows == 1 &&
          what.world.rules == 1;
@@ -68,7 +68,7 @@ Measurement MeasurementOf(const Case& what, Fixture* fixture) {
   one.row.name = what.Name();
   one.row.against.push_back(BareFloor(what.is_xdp()));
   if (what.is_new()) {
-    Case answered = what;  // what the first packet costs beside the later ones
+    Case answered = what;  // shows the cost of the first packet beside that of later ones
     answered.traffic = Traffic::kEstablished;
     answered.flows = 1;
     one.row.against.push_back(answered.Name());
@@ -85,7 +85,7 @@ Measurement MeasurementOf(const Case& what, Fixture* fixture) {
   return one;
 }
 
-// Those that are selected, or that a selected case is compared with.
+// Selected cases, and cases that a selected one is compared with.
 std::vector<RteAclCase> SelectedRteAcl(const RunOptions& options, const std::vector<Case>& cases) {
   std::vector<RteAclCase> peers = RteAclCases(options.brief);
   std::erase_if(peers, [&](const RteAclCase& peer) {
@@ -122,7 +122,7 @@ Status AddCilium(const RunOptions& options, const std::vector<Case>& cases, cons
   return OkStatus();
 }
 
-// An error when a peer that is there cannot be measured.
+// An error when a peer is installed but cannot be measured.
 Status AddPeers(const RunOptions& options, const std::vector<Case>& cases, const Runner& runner,
                 std::vector<Measurement>* all, std::vector<std::string>* left_out) {
   for (const char* const peer : kXdpFilters) {
@@ -160,7 +160,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   SL_ASSIGN_OR_RETURN(const Runner runner, Runner::Create(runner_options));
   std::vector<Measurement> all = Floors(runner, {std::begin(kHashFloors), std::end(kHashFloors)});
 
-  // A larger hash would make the look-ups of the others dearer, so it is a map of its own.
+  // A larger hash would slow down the look-ups of the others, so it has its own map.
   std::optional<Runner> many_runner;
   if (HasManyFlows(options, cases)) {
     runner_options.hash_entries = kManyFlows + kManyFlows / 8;
@@ -199,7 +199,7 @@ std::vector<std::string> ProgramRows(bool brief) {
 
 StatusOr<Report> RunProgramSuite(const RunOptions& options) {
   StatusOr<Report> report = InvalidError("not run");
-  std::thread([&] { report = RunOnThisThread(options); }).join();  // its namespace and its CPU go with it
+  std::thread([&] { report = RunOnThisThread(options); }).join();  // its namespace and CPU affinity end with it
   return report;
 }
 

@@ -7,7 +7,7 @@ namespace sluice::perf {
 
 std::vector<std::string> ProgramRows(bool brief);
 
-// On a thread, in a network namespace and on a CPU of its own: the caller stays where it is.
+// Runs on its own thread, network namespace and CPU; the caller is not moved.
 StatusOr<Report> RunProgramSuite(const RunOptions& options);
 
 }  // namespace sluice::perf

@@ -37,7 +37,7 @@ class Collector : public benchmark::BenchmarkReporter {
     for (const Run& run : runs) {
       Measurement& one = measurements_.at(next_++);
       if (run.error_occurred) continue;
-      const double picoseconds = std::round(run.real_accumulated_time * 1e12 / one.packets);  // no 26.000000000000004
+      const double picoseconds = std::round(run.real_accumulated_time * 1e12 / one.packets);  // not 26.000000000000004
       one.row.samples.push_back(picoseconds / 1000);
       if (const auto counted = run.counters.find(kInstructions); counted != run.counters.end())
         one.row.instructions.samples.push_back(counted->second.value);

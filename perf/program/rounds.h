@@ -1,5 +1,5 @@
-// Measurements by Google Benchmark, interleaved: a round takes one sample of each, so that a slow spell of the machine
-// meets all of them alike.
+// Interleaved measurements by Google Benchmark: a round takes one sample of each, so that a slow phase of the machine
+// affects all of them equally.
 #pragma once
 
 #include <functional>
@@ -10,11 +10,11 @@
 
 namespace sluice::perf {
 
-// A row and how one sample of it is made.
+// A row, and a function that takes one sample of it.
 struct Measurement {
   Row row;
-  std::uint32_t packets = 0;                // of one sample
-  std::function<StatusOr<Cost>()> measure;  // of a packet; an error when a verdict was wrong
+  std::uint32_t packets = 0;                // in one sample
+  std::function<StatusOr<Cost>()> measure;  // of one packet; an error when a verdict was wrong
 };
 
 // Adds `rounds` samples to each row. Stops at the first error, which names the row.

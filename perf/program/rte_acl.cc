@@ -14,12 +14,12 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kPackets = 1 << 18;  // of a sample
+constexpr std::uint32_t kPackets = 1 << 18;  // in a sample
 constexpr int kFrames = 4096;                // a quarter of a megabyte: packets come from the cache
 constexpr std::size_t kEthernet = 14;
 constexpr int kMegabytes = 1024;
 
-// Packets, and the rule that each must meet.
+// Packets, and the rule that each must match.
 class Packets {
  public:
   static StatusOr<std::shared_ptr<Packets>> Create(const RteAclCase& what) {
@@ -53,7 +53,7 @@ class Packets {
   std::vector<std::uint32_t> expected_;
 };
 
-// The classifiers go before the memory that they are in.
+// Destroyed before the memory that they use.
 struct Classifiers {
   std::unique_ptr<Eal> eal;
   std::map<int, std::unique_ptr<Acl>> by_rules;
@@ -65,7 +65,7 @@ double ThreadNanoseconds() {
   return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
 }
 
-// Of a packet. An error when one meets another rule than it must. It runs in user space, where nothing is counted.
+// The cost of one packet. An error when one matches the wrong rule. Runs in user space, where nothing is counted.
 StatusOr<Cost> Measure(const Acl& acl, Packets* packets, std::size_t batch) {
   std::vector<std::uint32_t> results(kFrames);
   double nanoseconds = 0;
@@ -83,7 +83,7 @@ StatusOr<Cost> Measure(const Acl& acl, Packets* packets, std::size_t batch) {
   return Cost{.nanoseconds = nanoseconds / kPackets};
 }
 
-// As MakeScenario() has them: one peer each, to the pod's service ports.
+// The rules of MakeScenario(): one peer each, to the pod's service ports.
 StatusOr<std::unique_ptr<Acl>> BuildAcl(const Eal& eal, int count) {
   AclRule rule{.first_port = PERF_FIRST_SERVICE_PORT, .last_port = PERF_FIRST_SERVICE_PORT + PERF_SERVICE_PORTS - 1};
   SL_ASSIGN_OR_RETURN(rule.destination, policy::Address::Parse(kWorldPod));

@@ -1,4 +1,4 @@
-// Stands in for rte_acl.cc in a build without SLUICE_DPDK.
+// Replaces rte_acl.cc in a build without SLUICE_DPDK.
 #include "perf/program/rte_acl.h"
 
 namespace sluice::perf {

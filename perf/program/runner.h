@@ -1,5 +1,5 @@
 // Test runs of one program: on one frame, or on frames of many flows in turn, by a wrapper that rewrites the ports and
-// tail-calls the program. Also home of the floors. For one thread.
+// tail-calls the program. It also contains the floors. For one thread.
 #pragma once
 
 #include "kernel/bpf/map.h"
@@ -11,7 +11,7 @@
 
 namespace sluice::perf {
 
-// IPv4 addresses that a frame's source or destination goes through, each in a flow of its own.
+// IPv4 addresses that a frame's source or destination takes in turn, each in its own flow.
 struct AddressRotation {
   std::uint32_t first = 0;  // host order
   std::uint32_t step = 1;
@@ -23,8 +23,8 @@ struct ProgramRun {
   int program_fd = -1;
   bool xdp = false;
   std::uint32_t flows = 1;       // 1: the frame as it is, without the wrapper
-  bool random = false;           // each packet of any of the flows; else in turn
-  std::uint64_t first_flow = 0;  // in turn: where to begin
+  bool random = false;           // a random flow for each packet; else in turn
+  std::uint64_t first_flow = 0;  // in turn: the first flow
   bool answer = false;           // the frame comes from the service
   bool v6 = false;
   AddressRotation addresses;
@@ -37,8 +37,8 @@ struct ProgramOutput {
 };
 
 struct RunnerOptions {
-  std::uint32_t hash_entries = 131072;   // that tc_hash and xdp_hash have room for
-  EventCounter* instructions = nullptr;  // of the calling thread, outlives the runner; null: they are not counted
+  std::uint32_t hash_entries = 131072;   // capacity of tc_hash and xdp_hash
+  EventCounter* instructions = nullptr;  // of the calling thread; must outlive the runner; null: not counted
 };
 
 class Runner {

@@ -50,7 +50,7 @@ std::string PolicyYaml(const ScenarioSize& size, bool ingress) {
          RulesYaml(size, ingress ? "from" : "to");
 }
 
-// As three files: the parser takes 32 MiB and four million values at once.
+// Split into three files: the parser accepts at most 32 MiB and four million values at once.
 StatusOr<policy::ResourceMap> Resources(const ScenarioSize& size) {
   const std::string pods = size.rules > 0 ? PodsYaml(size.rules) : "";
   policy::ResourceMap resources;

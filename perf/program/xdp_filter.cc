@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint32_t kPackets = 1000000;
 constexpr char kStranger[] = "203.0.113.1", kPod[] = "10.0.0.2";
 
-// Where Debian and others put libxdp's objects.
+// Searches the directories where distributions install libxdp's objects.
 StatusOr<std::string> ObjectBytes(const std::string& object) {
   glob_t found{};
   const std::string pattern = fmt::format("/usr/{{lib/*,lib,lib64}}/bpf/{}.o", object);

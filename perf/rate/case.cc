@@ -14,7 +14,7 @@ RateSizes SizesOf(bool brief) {
   return {{1, 1000, 10000, 100000}, 10000, {1000, 100000}, 1 << 20, 1 << 19, 1 << 18};
 }
 
-// The chosen cases again, beside each other, with something changed.
+// Adds the chosen cases again under a prefix, with a change.
 void AddAgain(const std::string& prefix, const std::set<std::string>& chosen,
               const std::function<void(RateCase*)>& change, std::vector<RateCase>* cases) {
   std::vector<RateCase> added;
@@ -87,7 +87,7 @@ std::vector<RateCase> AllRateCases(bool brief) {
       [&sizes](RateCase* one) {
         one->two_cores = true;
         one->generator = GeneratorKind::kAfXdp;
-        one->load.packets = sizes.stack_packets;  // it is slower
+        one->load.packets = sizes.stack_packets;  // the stack is slower
       },
       &cases);
   for (const auto& [prefix, kind] :

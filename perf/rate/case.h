@@ -1,4 +1,4 @@
-// What the suite `rate` measures: each row's topology, load and rules.
+// The cases of the suite `rate`: topology, load and rules of each row.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@
 
 namespace sluice::perf {
 
-// What is also measured: the same with somebody who follows the events.
+// Measure also with a reader of the events.
 enum class Events { kNone, kAggregated, kEveryPacket };
 
 struct RateCase {
@@ -19,31 +19,32 @@ struct RateCase {
   bool floor = false;
   Topology::Options topology;
   Load load;
-  bool passes = false;     // every packet arrives; else none does
-  bool new_flows = false;  // each packet is of a flow that was not seen before; the load goes in turn
+  bool passes = false;     // true: every packet arrives; false: none
+  bool new_flows = false;  // each packet is of a new flow; the load goes in turn
   bool answered = false;   // flows are opened and answered before each sample
-  bool two_cores = false;  // the node receives on another CPU than the generator's
+  bool two_cores = false;  // the node receives on another CPU than the generator
   GeneratorKind generator = GeneratorKind::kLiveFrames;
-  bool dpdk_sink = false;  // DPDK takes all packets at the node, on the other CPU; the rate is what it took
-  // A few packets that must fare the other way, by the same rules; `packets` 0: there are no rules.
+  bool dpdk_sink = false;  // DPDK takes all packets at the node, on the other CPU; the rate is what it received
+  // A few packets that must get the opposite verdict from the same rules; `packets` 0: the case has no rules.
   Load opposite;
   std::function<Status(Topology*)> setup;
   std::string tool;  // must be installed
 
   // Sluice's rows.
-  std::function<std::string(const Topology&)> resources;  // YAML; none: not Sluice's
-  bool redirects = true;                                  // else what passes goes on through the node's stack
+  std::function<std::string(const Topology&)> resources;  // YAML; none: not a row of Sluice
+  bool redirects = true;                                  // else allowed packets go through the node's stack
   Events events = Events::kNone;
 };
 
 inline constexpr char kBareDrop[] = "xdp/drop/bare", kBareRedirect[] = "xdp/redirect/bare";
-// Also the part of the names of rows from which others are derived.
+// Also the part of row names from which other rows are derived.
 inline constexpr char kSluiceRedirect[] = "sluice/uplink/redirect/flows:",
                       kSluiceDrop[] = "sluice/uplink/as-drop/flows:";
 
 bool NeedsDpdk(const RateCase& what);
 
-// With events more than one: as it is, watched, and for an event each also how many were read, as a rate, and lost.
+// More than one with events: unwatched, watched, and for an event for each packet also the rate of events read, and
+// those lost.
 std::vector<Row> RowsOf(const RateCase& what);
 
 std::vector<RateCase> AllRateCases(bool brief);

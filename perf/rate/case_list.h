@@ -1,4 +1,4 @@
-// The cases by who they are of, and what they have in common. For case.cc, peers.cc and sluice_cases.cc.
+// The cases by product, and helpers that they share. For case.cc, peers.cc and sluice_cases.cc.
 #pragma once
 
 #include "perf/rate/case.h"
@@ -8,9 +8,9 @@ namespace sluice::perf {
 
 struct RateSizes {
   std::vector<int> lists;            // lengths of lists
-  int listed;                        // one of them, for what comes in one length only
-  std::vector<std::uint32_t> flows;  // the first is that of floors and peers
-  // Packets of a sample, by how far they come. In full, about a quarter of a second.
+  int listed;                        // one of them, for cases with only one length
+  std::vector<std::uint32_t> flows;  // the first is used for floors and peers
+  // Packets in a sample, by where their path ends. A full sample takes about a quarter of a second.
   std::uint32_t xdp_packets;
   std::uint32_t skb_packets;
   std::uint32_t stack_packets;
@@ -18,10 +18,10 @@ struct RateSizes {
   std::uint32_t few() const { return flows.front(); }
 };
 
-// Rows that others are compared with.
+// Names of rows that others are compared with.
 struct PeerNames {
   explicit PeerNames(const RateSizes& sizes);
-  static std::string XdpFilter(int listed);  // shorter where its table is
+  static std::string XdpFilter(int listed);  // its table may be shorter
   static std::string Nft(int listed, const NftRules& rules = {});
   static std::string Ipset(int listed);
   static std::string NftForward(int listed, bool conntrack);
@@ -34,7 +34,7 @@ std::string SluiceDeniedPods(int listed);
 std::string SluiceRedirect(std::uint32_t flows);
 std::string SluicePods(std::uint32_t flows);
 
-// Loads. Listed: each packet from any of the listed addresses, or from one in any of the listed blocks.
+// Loads. Listed: each packet has one of the listed addresses, or one from a listed block.
 Load Flows(std::uint32_t packets, std::uint32_t flows);
 Load Listed(std::uint32_t packets, int listed, bool cidrs = false);
 Load FewFromSender();

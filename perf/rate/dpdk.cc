@@ -22,7 +22,7 @@ std::string HexOf(const perf_load& load) {
   return hex;
 }
 
-// What it printed behind what libraries say, when it did what it was told.
+// The JSON line that it printed after the libraries' messages, when it succeeded.
 StatusOr<nlohmann::json> JsonOf(const test::CommandResult& result) {
   const std::size_t begin = result.output.find("{\n");
   if (result.exit_code == 0 && begin != std::string::npos)
@@ -30,13 +30,13 @@ StatusOr<nlohmann::json> JsonOf(const test::CommandResult& result) {
   return MakeError(absl::StatusCode::kInternal, "sluice-traffic: exit code {}: {}", result.exit_code, result.output);
 }
 
-// DPDK starts once in a process and keeps its CPU, hence the child.
+// A child process, because DPDK starts only once in a process and keeps its CPU.
 class Dpdk : public Generator {
  public:
   explicit Dpdk(std::string port) : port_(std::move(port)) {}
 
   StatusOr<std::uint64_t> Send(const perf_load& load, std::uint32_t packets) override {
-    // DPDK waits for a thread that it starts on this CPU, and never for long enough to let it run with this priority.
+    // DPDK busy-waits for a thread that it starts on this CPU; with real-time priority that thread would never run.
     const sched_param none{};
     (void)sched_setscheduler(0, SCHED_OTHER, &none);
     SL_ASSIGN_OR_RETURN(const auto result,

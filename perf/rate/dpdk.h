@@ -1,4 +1,4 @@
-// sluice-traffic, which is built with SLUICE_DPDK only, as a child. Its generator is in generator.h.
+// Runs sluice-traffic, which is built only with SLUICE_DPDK, as a child. Its generator is in generator.h.
 #pragma once
 
 #include <string>
@@ -9,14 +9,14 @@ namespace sluice::perf {
 
 bool HasDpdk();
 
-// Takes all packets of an interface in user space, on the CPU that is not measured, and drops them.
+// Receives all packets of an interface in user space, on the CPU that is not measured, and drops them.
 class DpdkSink {
  public:
   struct Taken {
     std::uint64_t packets = 0;
-    double seconds = 0;  // from the first to the last
+    double seconds = 0;  // from the first packet to the last
   };
-  // By net_af_xdp, in the calling thread's namespace. Returns when it receives.
+  // Uses net_af_xdp, in the calling thread's namespace. Returns when it is receiving.
   static StatusOr<DpdkSink> Start(const std::string& interface);
   StatusOr<Taken> Finish();
 

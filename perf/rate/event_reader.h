@@ -1,4 +1,4 @@
-// Reads flow events while it lives, on another CPU than the calling thread's where there is one.
+// Reads flow events while it lives, on another CPU than the calling thread if there is one.
 #pragma once
 
 #include <atomic>
@@ -17,7 +17,7 @@ class EventReader {
   EventReader(const EventReader&) = delete;
   EventReader& operator=(const EventReader&) = delete;
 
-  // Ends; all that waited is read. How many there were.
+  // Reads all remaining events and stops. Returns the number of events.
   StatusOr<std::uint64_t> Finish();
 
  private:

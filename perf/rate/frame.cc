@@ -44,7 +44,7 @@ std::uint32_t LastFour(const __u8* end) {
   return static_cast<std::uint32_t>(end[-4]) << 24 | end[-3] << 16 | end[-2] << 8 | end[-1];
 }
 
-// IPv4's header has a checksum, UDP none.
+// IPv4's header has a checksum; UDP has none here.
 Status FillIpv4(const Ends& ends, __u8* ip, perf_load* load) {
   Put16(ip, 0x4500);
   Put16(ip + 2, kFrameBytes - kEthernet);
@@ -58,7 +58,7 @@ Status FillIpv4(const Ends& ends, __u8* ip, perf_load* load) {
   return OkStatus();
 }
 
-// UDP's checksum is over its header and a pseudo header: addresses, length, protocol.
+// UDP's checksum covers its header and a pseudo header: addresses, length, protocol.
 Status FillIpv6(const Ends& ends, __u8* ip, perf_load* load) {
   constexpr std::uint32_t kLength = kFrameBytes - kEthernet - kIpv6, kUdp = 17;
   ip[0] = 0x60;

@@ -1,4 +1,4 @@
-// The template from which the generator makes its packets: Ethernet, IPv4 or IPv6, UDP.
+// The template of the generator's packets: Ethernet, IPv4 or IPv6, UDP.
 #pragma once
 
 #include "base/status.h"
@@ -16,7 +16,7 @@ struct Ends {
   std::string destination;
 };
 
-// Headers, source and sum of `load`, which says of what family the addresses are.
+// Sets headers, source and sum of `load`; `load` says which family the addresses have.
 Status FillHeaders(const Ends& ends, perf_load* load);
 
 }  // namespace sluice::perf

@@ -48,7 +48,7 @@ StatusOr<pid_t> SoftirqThread(int cpu) {
   return MakeError(absl::StatusCode::kNotFound, "there is no {}", name);
 }
 
-// A mounted sysfs shows the namespace that it was mounted in. The mount goes with the calling thread.
+// A mounted sysfs shows the namespace in which it was mounted. The mount ends with the calling thread.
 Status SetThreaded(const std::string& interface) {
   if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
       mount("sysfs", "/sys", "sysfs", 0, nullptr) != 0)
@@ -62,7 +62,7 @@ Status SetThreaded(const std::string& interface) {
 }  // namespace
 
 StatusOr<NapiThread> NapiThread::Start(const std::string& interface, int cpu) {
-  // Namespaces have interfaces of one name: the thread is the one that was not there before.
+  // Interfaces in other namespaces have the same name; our thread is the new one.
   const std::string name = fmt::format("napi/{}-", interface);
   const std::vector<pid_t> before = Tasks(name);
   SL_ASSIGN_OR_RETURN(const net::NetNs netns, net::NetNs::OfThisThread());
@@ -85,7 +85,7 @@ StatusOr<std::uint64_t> NapiThread::RunTime() const {
 }
 
 StatusOr<std::uint64_t> SoftirqThreadTime(int cpu) {
-  static const StatusOr<pid_t> thread = SoftirqThread(cpu);  // one CPU a process
+  static const StatusOr<pid_t> thread = SoftirqThread(cpu);  // one CPU for each process
   SL_RETURN_IF_ERROR(thread.status());
   return TaskRunTime(*thread);
 }

@@ -1,5 +1,4 @@
-// The receiving half of an interface on a CPU of its own: its NAPI runs in a kernel thread ("threaded NAPI",
-// kernel 5.12).
+// Receives for one interface on a given CPU: its NAPI runs in a kernel thread ("threaded NAPI", kernel 5.12).
 #pragma once
 
 #include <sys/types.h>
@@ -13,10 +12,10 @@ namespace sluice::perf {
 
 class NapiThread {
  public:
-  // `interface` of the calling thread's namespace, which must have one queue. For as long as the interface lives.
+  // `interface` is in the calling thread's namespace and must have one queue. Lasts as long as the interface.
   static StatusOr<NapiThread> Start(const std::string& interface, int cpu);
 
-  // Nanoseconds that it has run, left-over softirqs of its CPU included.
+  // Nanoseconds that it has run, including deferred softirqs of its CPU.
   StatusOr<std::uint64_t> RunTime() const;
 
  private:
@@ -25,7 +24,7 @@ class NapiThread {
   pid_t softirqs_;
 };
 
-// Nanoseconds that the kernel's thread for left-over softirqs of a CPU has run.
+// Run time in nanoseconds of the kernel thread for a CPU's deferred softirqs (ksoftirqd).
 StatusOr<std::uint64_t> SoftirqThreadTime(int cpu);
 
 }  // namespace sluice::perf

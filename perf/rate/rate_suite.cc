@@ -13,7 +13,7 @@
 namespace sluice::perf {
 namespace {
 
-// Why the case cannot be measured here; empty: it can.
+// The reason why the case cannot be measured here; empty: it can.
 std::string MissingFor(const RateCase& what) {
   if ((what.two_cores || what.dpdk_sink) && !HasTwoCpus()) return fmt::format("{}: there is one CPU only", what.name);
   if (NeedsDpdk(what) && !HasDpdk()) return fmt::format("{}: built without DPDK (-DSLUICE_DPDK=ON)", what.name);
@@ -36,14 +36,14 @@ Scenario ScenarioOf(const RateCase& what, std::unique_ptr<RateRunner>* runner) {
   return scenario;
 }
 
-// The row that is computed from the case's; empty: none.
+// The row that is computed from the case; empty: none.
 std::string AsDropRow(const RateCase& what) {
   if (!what.name.starts_with(kSluiceRedirect)) return {};
   return kSluiceDrop + what.name.substr(std::string_view(kSluiceRedirect).size());
 }
 
-// Nothing that Sluice lets pass ends at its own hook. What it would reach if it did: a round's time of the redirect,
-// with the time of a bare drop in place of the time of a bare redirect.
+// No packet that Sluice allows ends at Sluice's own hook. Computes the rate if it did: the time of one packet with the
+// redirect, minus a bare redirect, plus a bare drop.
 void AddAsDrop(const std::vector<RateCase>& cases, Report* report) {
   const auto find = [&](const std::string& name) {
     return std::find_if(report->rows.begin(), report->rows.end(), [&](const Row& row) { return row.name == name; });
@@ -96,7 +96,7 @@ std::vector<std::string> RateRows(bool brief) {
 StatusOr<Report> RunRateSuite(const RunOptions& options) {
   NameNamespaces();
   StatusOr<Report> report = InvalidError("not run");
-  std::thread([&] { report = RunOnThisThread(options); }).join();  // its CPU goes with it
+  std::thread([&] { report = RunOnThisThread(options); }).join();  // its CPU affinity ends with it
   return report;
 }
 

@@ -7,7 +7,7 @@ namespace sluice::perf {
 
 std::vector<std::string> RateRows(bool brief);
 
-// On a thread and on a CPU of its own, in network namespaces that it makes and deletes.
+// Runs on its own thread and CPU, in network namespaces that it makes and deletes.
 StatusOr<Report> RunRateSuite(const RunOptions& options);
 
 }  // namespace sluice::perf

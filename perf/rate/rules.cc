@@ -6,7 +6,7 @@
 namespace sluice::perf {
 namespace {
 
-// The receiver's policy: all may come in but whom `deny` names.
+// The receiver's policy: allows all sources except those that `deny` names.
 std::string BlockYaml(const Topology& topology, const std::string& deny) {
   return WorkloadYaml(topology.receiver()) +
          fmt::format(

@@ -1,4 +1,4 @@
-// One list of addresses that may not come in: what the peers of the suite `rate` are told, and what Sluice is.
+// One list of blocked source addresses, as rules of the peers and as policy of Sluice.
 #pragma once
 
 #include <string>
@@ -7,22 +7,22 @@
 
 namespace sluice::perf {
 
-// `listed`: how long the list is.
+// `listed`: the length of the list.
 enum class NftHook { kNetdev, kPrerouting, kInput };
 struct NftRules {
   NftHook hook = NftHook::kNetdev;
-  bool cidrs = false;      // else addresses
-  bool conntrack = false;  // known flows first
+  bool cidrs = false;      // else single addresses
+  bool conntrack = false;  // with a rule for known flows first
   bool v6 = false;
 };
-// Drops what the list has.
+// Drops packets from the list.
 std::string NftBlock(int listed, const NftRules& rules);
 std::string IpsetList(int listed);  // "ipset restore": the set "blocked"
 
 enum class SluiceList { kPods, kAddresses, kCidrs };
-// The receiver may be reached by everybody but the list: a rule for each pod, or one rule with all prefixes.
+// Everything except the list may reach the receiver: one rule for each pod, or one rule with all prefixes.
 std::string SluiceBlock(const Topology& topology, SluiceList list, int listed);
-// The same with one prefix around the list, and more addresses behind it than samples have packets.
+// The same with one prefix that covers the list and, behind it, more addresses than the samples have packets.
 std::string SluiceBlockRange(const Topology& topology);
 
 }  // namespace sluice::perf

@@ -10,7 +10,7 @@ namespace sluice::perf {
 namespace {
 
 constexpr std::uint32_t kFitsQueue = 128;             // of the veth
-constexpr std::chrono::milliseconds kAgentPause{50};  // as telemetry/flow/collector.h
+constexpr std::chrono::milliseconds kAgentPause{50};  // as in telemetry/flow/collector.h
 
 template <typename... Args>
 Status Wrong(fmt::format_string<Args...> format, Args&&... args) {
@@ -32,7 +32,7 @@ StatusOr<std::unique_ptr<RateRunner>> RateRunner::Create(const RateCase& what) {
 Status RateRunner::Build() {
   SL_ASSIGN_OR_RETURN(topology_, Topology::Create(what_.topology));
   if (what_.setup) SL_RETURN_IF_ERROR(what_.setup(topology_.get()));
-  // Where the case has no sink of its own: what comes to the receiver, and answers that come to the sender.
+  // When the case has no sink: count packets at the receiver, and answers at the sender.
   if (!topology_->HasProgram(Place::kReceiver))
     SL_RETURN_IF_ERROR(topology_->AttachTc("rate_tc_sink", Place::kReceiver));
   if (!topology_->HasProgram(Place::kSender)) SL_RETURN_IF_ERROR(topology_->AttachTc("rate_tc_drop", Place::kSender));
@@ -55,11 +55,11 @@ Status RateRunner::Build() {
   return SendChecked(opposite, !what_.passes).status();
 }
 
-// One packet of each flow.
+// Sends one packet of each flow.
 Status RateRunner::SendEachFlow(bool checked) {
   Load load = what_.load;
   load.random = false;
-  // A receiver on another CPU may still sleep when its queue is full.
+  // A receiver on another CPU may still be asleep when its queue is full.
   const std::uint32_t at_once = what_.two_cores ? kFitsQueue : load.flows;
   for (; load.first_flow < load.flows; load.first_flow += at_once) {
     load.packets = std::min(at_once, load.flows - static_cast<std::uint32_t>(load.first_flow));
@@ -69,7 +69,7 @@ Status RateRunner::SendEachFlow(bool checked) {
   return OkStatus();
 }
 
-// Sends each flow's first packet, its answer, and the next one. In flows that are known already nothing changes.
+// Sends each flow's first packet, its answer, and the next packet. Changes nothing for known flows.
 Status RateRunner::AnswerFlows() {
   SL_RETURN_IF_ERROR(SendEachFlow(true));
   Load answers = what_.load;
@@ -89,7 +89,7 @@ Status RateRunner::AnswerFlows() {
 
 StatusOr<Passage> RateRunner::SendChecked(const Load& load, bool passes) {
   SL_ASSIGN_OR_RETURN(const Passage passage, topology_->Send(load));
-  // What finds the queue to the node full is lost before the node, and not counted. On one core there is room.
+  // A packet that finds the node's queue full is lost before the node and not counted. On one core the queue has room.
   const std::uint64_t least = what_.two_cores ? 1 : load.packets - load.packets / 10;
   if (passage.entered > load.packets || passage.entered < least)
     return Wrong("{} packets came to the node, {} were sent", passage.entered, load.packets);
@@ -98,7 +98,8 @@ StatusOr<Passage> RateRunner::SendChecked(const Load& load, bool passes) {
   return Wrong("wrong verdict: {} packets of {} arrived, expected {}", passage.arrived, passage.entered, expected);
 }
 
-// Each packet once, at the one hook, under the one outcome. Without redirects, what passes meets the pod's hook too.
+// Each packet is counted once, at the expected hook and outcome. Without redirects, an allowed packet also meets the
+// pod's hook.
 Status RateRunner::CheckCounters(const datapath::Counters& before, const datapath::Counters& after,
                                  std::uint64_t packets) const {
   const bool uplink = what_.topology.wire == Wire::kUplink;
@@ -122,8 +123,8 @@ Status RateRunner::CheckCounters(const datapath::Counters& before, const datapat
   return OkStatus();
 }
 
-// What the next sample sends. Sluice remembers a part of all denied flows: where there are none left that it has not
-// seen, it forgets them.
+// The load of the next sample. Sluice keeps entries for a part of all denied flows; when no unused flow is left, makes
+// it forget them.
 StatusOr<Load> RateRunner::NextLoad() {
   Load load = what_.load;
   if (!what_.new_flows) return load;
@@ -137,7 +138,7 @@ StatusOr<Load> RateRunner::NextLoad() {
   return load;
 }
 
-// One sample's packets; of Sluice's rows, each was counted as it must be.
+// Sends one sample's packets; for Sluice's rows, checks that each was counted correctly.
 StatusOr<Passage> RateRunner::SendCounted() {
   if (sluice_ == nullptr) return SendChecked(what_.load, what_.passes);
   SL_ASSIGN_OR_RETURN(const Load load, NextLoad());
@@ -167,7 +168,7 @@ Status RateRunner::MeasureWatched(std::vector<double>* samples) {
   return Wrong("{} events were read and {} lost, of {} packets", events, events_lost_, passage.entered);
 }
 
-// It polls all the time, so its CPU tells nothing, and by the clock the rate is what it takes when more comes.
+// The sink polls all the time, so CPU time says nothing; by the clock, the rate is what it takes while more arrives.
 StatusOr<std::vector<double>> RateRunner::MeasureDpdkSink() {
   std::optional<DpdkSink> sink;
   SL_RETURN_IF_ERROR(topology_->node().Run([&]() -> Status {

@@ -1,4 +1,4 @@
-// One case of the suite `rate`, ready to be measured again and again.
+// One case of the suite `rate`, ready for repeated measurement.
 #pragma once
 
 #include <memory>
@@ -11,10 +11,10 @@ namespace sluice::perf {
 
 class RateRunner {
  public:
-  // Makes the topology, loads the rules, and checks with a few packets that the rules do what the case says.
+  // Makes the topology, loads the rules, and checks with a few packets that the rules do what the case needs.
   static StatusOr<std::unique_ptr<RateRunner>> Create(const RateCase& what);
 
-  // Thousand packets a second, for each of the case's rows. An error when one packet went the wrong way or was counted
+  // Thousand packets a second, for each of the case's rows. An error when one packet was forwarded, dropped or counted
   // wrongly.
   StatusOr<std::vector<double>> Measure();
 
@@ -33,7 +33,7 @@ class RateRunner {
   const RateCase what_;
   std::unique_ptr<Topology> topology_;
   std::unique_ptr<SluiceNode> sluice_;
-  std::uint64_t next_flow_ = 0;    // of those that were not seen before
+  std::uint64_t next_flow_ = 0;    // the first unused flow
   std::uint64_t events_lost_ = 0;  // during the last SendCounted
 };
 

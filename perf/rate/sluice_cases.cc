@@ -6,8 +6,8 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kNeverSeen = 15 << 20;        // sources of packets that are all of new, denied flows
-constexpr int kAllowedFrom = PERF_SERVICE_PORTS / 2;  // of services, where those before are denied
+constexpr std::uint32_t kNeverSeen = 15 << 20;        // number of sources, so that all packets are of new, denied flows
+constexpr int kAllowedFrom = PERF_SERVICE_PORTS / 2;  // first allowed service; lower ones are denied
 
 std::string DeniedRow(const char* what, int listed) { return fmt::format("sluice/uplink/denied/{}:{}", what, listed); }
 
@@ -21,7 +21,7 @@ RateCase Denying(const std::string& name, std::uint32_t packets, SluiceList list
           .resources = [list, listed](const Topology& topology) { return SluiceBlock(topology, list, listed); }};
 }
 
-// The receiver's services from a number on, for the sender among as many listed pods.
+// The receiver's services from `first_service` on are open to the sender and to as many listed pods.
 std::function<std::string(const Topology&)> Allowing(int listed, int first_service = 0) {
   return [listed, first_service](const Topology& topology) {
     return SluiceAllow({.sender = &topology.sender(),
@@ -39,7 +39,7 @@ void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
             PeerNames::Nft(listed, {.hook = NftHook::kPrerouting}),
             PeerNames::Nft(listed, {.hook = NftHook::kInput, .conntrack = true}), PeerNames::Ipset(listed)};
   };
-  // Of a list that is longer than Sluice's memory of denied flows, most packets are new.
+  // With a list longer than Sluice's table of denied flows, most packets are of new flows.
   const auto packets = [&](int listed) { return listed > sizes.listed ? sizes.stack_packets : sizes.xdp_packets; };
   for (const int listed : sizes.lists) {
     cases->push_back(
@@ -63,7 +63,7 @@ void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
   cases->push_back(std::move(fresh));
 }
 
-// The case once for each number of flows.
+// Adds the case once for each number of flows.
 void AddForFlows(RateCase one, const std::vector<std::uint32_t>& numbers, std::uint32_t packets,
                  std::string (*name)(std::uint32_t flows), std::vector<RateCase>* cases) {
   for (const std::uint32_t flows : numbers) {

@@ -24,7 +24,7 @@ namespace {
 
 constexpr auto kQuiet = std::chrono::milliseconds(5);
 
-// Packets that an interface of this thread's namespace has received.
+// Packets received by an interface of this thread's namespace.
 StatusOr<std::uint64_t> ReceivedBy(const std::string& interface) {
   std::ifstream file("/proc/thread-self/net/dev");
   for (std::string line; std::getline(file, line);) {
@@ -37,7 +37,7 @@ StatusOr<std::uint64_t> ReceivedBy(const std::string& interface) {
   return MakeError(absl::StatusCode::kNotFound, "no packet counters of {}", interface);
 }
 
-// Packets that passed the node's input, by IP's own count.
+// Packets that passed the node's input, as counted by IP.
 StatusOr<std::uint64_t> DeliveredLocally() {
   std::ifstream file("/proc/thread-self/net/snmp");
   std::string names, values;
@@ -49,8 +49,8 @@ StatusOr<std::uint64_t> DeliveredLocally() {
   return MakeError(absl::StatusCode::kNotFound, "no IP counter InDelivers");
 }
 
-// Until all interfaces of this thread's namespace have neither sent nor received for a while: what IPv6 reports when it
-// comes up is over.
+// Waits until no interface of this thread's namespace has sent or received for a while, so that IPv6's reports at start
+// are over.
 Status WaitUntilSilent() {
   constexpr auto kSilence = std::chrono::milliseconds(60);  // a report follows another within three jiffies
   constexpr int kRounds = 100;
@@ -81,18 +81,18 @@ Status Topology::Build() {
   options.outside = uplink;
   SL_ASSIGN_OR_RETURN(node_, test::TestNode::Create(options));
   for (const test::TestNetNs* netns : {&node_->netns(), &node_->netns(sender()), &node_->netns(receiver())}) {
-    // Multicast reports of IPv6 would be counted as packets.
+    // IPv6's multicast reports would be counted as packets.
     if (!v6()) SL_RETURN_IF_ERROR(netns->Sysctl("net/ipv6/conf/all/disable_ipv6", "1"));
   }
   if (v6()) SL_RETURN_IF_ERROR(node_->Run([] { return WaitUntilSilent(); }));
-  // A veth end takes frames of a generator, or of XDP, when it has GRO on.
+  // A veth end needs GRO to take frames of a generator or of XDP.
   const auto take_frames = [](const std::string& interface) {
     return test::RunChecked({"ethtool", "-K", interface, "gro", "on"});
   };
   SL_RETURN_IF_ERROR(node_->Run([&] { return take_frames(At(Place::kNode).name); }));
   SL_RETURN_IF_ERROR(node_->Run([&] { return take_frames(receiver().host_interface); }));
   SL_RETURN_IF_ERROR(node_->RunIn(sender(), [&] { return take_frames("eth0"); }));
-  // What comes from an interface that could segment goes past the other end's NAPI, unless there is XDP.
+  // Frames of an interface with segmentation bypass the peer's NAPI, unless XDP is attached.
   SL_RETURN_IF_ERROR(node_->RunIn(sender(), [&] { return test::RunChecked({"ethtool", "-K", "eth0", "tso", "off"}); }));
   if (uplink) SL_RETURN_IF_ERROR(node_->RunIn(receiver(), [&] { return take_frames("eth0"); }));
 
@@ -148,7 +148,7 @@ Status Topology::AimRedirects() {
   SL_ASSIGN_OR_RETURN(const auto peer, (bpf::Map<__u32, __u32>::Bind(programs_->map_fd("peer"), "peer")));
   SL_RETURN_IF_ERROR(peer.Put(0, ifindex));
   SL_ASSIGN_OR_RETURN(const auto device, (bpf::Map<__u32, __u32>::Bind(programs_->map_fd("device"), "device")));
-  return node_->Run([&] { return device.Put(0, ifindex); });  // the kernel looks the number up in this namespace
+  return node_->Run([&] { return device.Put(0, ifindex); });  // the kernel resolves the index in this namespace
 }
 
 Status Topology::Command(const std::vector<std::string>& arguments, const std::string& input) const {
@@ -235,7 +235,7 @@ StatusOr<Passage> Topology::Send(const Load& load) const {
     return OkStatus();
   }));
   SL_ASSIGN_OR_RETURN(Counts after, Count());
-  for (;;) {  // most often nothing is left over
+  for (;;) {  // usually nothing is left
     std::this_thread::sleep_for(kQuiet);
     SL_ASSIGN_OR_RETURN(const Counts now, Count());
     const bool quiet = now.entered == after.entered && now.arrived == after.arrived;
@@ -243,7 +243,7 @@ StatusOr<Passage> Topology::Send(const Load& load) const {
     if (quiet) break;
   }
   SL_ASSIGN_OR_RETURN(const std::uint64_t time_after, ReceiverTime());
-  if (receiving_) passage.nanoseconds = 0;  // the generator's
+  if (receiving_) passage.nanoseconds = 0;  // that was the generator's time
   passage.nanoseconds += time_after - time_before;
   passage.entered = after.entered - before.entered;
   passage.arrived = after.arrived - before.arrived;

@@ -1,11 +1,11 @@
-// A node with traffic of its own: who sends, who receives, and how many packets came how far. Each measured thing has
-// its own topology, so that nothing is attached or loaded between samples.
+// A node with its own traffic: a sender, a receiver, and counts of packets along the way. Each measured case has its
+// own topology, so that nothing is attached or loaded between samples.
 //
-//   kUplink: the outside sends to the pod "web", in by the node's card; the pod's end takes frames from XDP
+//   kUplink: the outside sends to the pod "web" through the node's uplink; the pod's end takes frames from XDP
 //   kPods:   the pod "web" sends to the pod "db"
 //
-// Everything that sends, and all softirqs that follow, run on the CPU of the calling thread, or, from where the node
-// receives on, on one of their own.
+// The sender and all its softirqs run on the calling thread's CPU. After ReceiveOn, everything from the node's receive
+// on runs on another CPU.
 #pragma once
 
 #include <memory>
@@ -24,30 +24,30 @@
 namespace sluice::perf {
 
 enum class Wire { kUplink, kPods };
-enum class Place { kSender, kNode, kReceiver };  // their interfaces; kNode: where the sender's packets come in
-enum class Arrival { kSink, kLocalStack };       // where packets end that nobody drops
+enum class Place { kSender, kNode, kReceiver };  // their interfaces; kNode: where the sender's packets arrive
+enum class Arrival { kSink, kLocalStack };       // where packets end that are not dropped
 
-// Whose packets: the sender's, each flow with ports of its own; or those of a list (perf/net/allow.h), or of strangers,
-// each flow with a source address of its own.
+// The source of packets: the sender, with different ports for each flow; or addresses of a list (perf/net/allow.h), or
+// strangers, with a different source address for each flow.
 enum class From { kSender, kListed, kListedBlocks, kStrangers };
 
-// Packets of many flows, from the sender to the receiver.
+// Packets of many flows from the sender to the receiver.
 struct Load {
   std::uint32_t packets = 0;
   std::uint32_t flows = 1;
-  bool random = true;  // each packet of any of the flows; else in turn
+  bool random = true;  // a random flow for each packet; else in turn
   From from = From::kSender;
   bool answer = false;           // the receiver sends, from its service's ports
   bool to_node = false;          // to the node itself
-  std::uint64_t first_flow = 0;  // in turn: where to begin
+  std::uint64_t first_flow = 0;  // in turn: the first flow
 };
 
-// What one Send came to.
+// The result of one Send.
 struct Passage {
-  // Of this CPU, the generator's share included; with a receiver on another CPU, of that one.
+  // CPU time of this CPU, including the generator's share; with a receiver on another CPU, only that CPU's.
   std::uint64_t nanoseconds = 0;
-  std::uint64_t entered = 0;  // packets that came to the node
-  std::uint64_t arrived = 0;  // that came to the end
+  std::uint64_t entered = 0;  // packets that arrived at the node
+  std::uint64_t arrived = 0;  // packets that arrived at the end
 };
 
 class Topology {
@@ -65,24 +65,24 @@ class Topology {
   const test::TestPod& sender() const { return options_.wire == Wire::kUplink ? node_->outside() : node_->pod("web"); }
   const test::TestPod& receiver() const { return node_->pod(options_.wire == Wire::kUplink ? "web" : "db"); }
 
-  // Programs of perf/bpf/rate.bpf.c. A sink is what counts arrivals.
+  // Attaches programs of perf/bpf/rate.bpf.c. A sink counts arrivals.
   Status AttachXdp(const std::string& program, Place place);
   Status AttachTc(const std::string& program, Place place);
   bool HasProgram(Place place) const { return occupied_[static_cast<int>(place)]; }  // attached by the two above
-  // For rate_xdp_redirect and rate_tc_redirect_peer: to the receiver.
+  // Sets the receiver as target of rate_xdp_redirect and rate_tc_redirect_peer.
   Status AimRedirects();
-  // After everything was attached.
+  // Call it after everything was attached.
   Status ReceiveOn(int cpu);
-  // From now on the sender's packets are made by another generator. After everything was attached.
+  // Another generator makes the sender's packets from now on. Call it after everything was attached.
   Status GenerateBy(GeneratorKind kind);
-  // For as long as the topology lives.
+  // Keeps `fd` open as long as the topology lives.
   void Keep(Fd fd) { kept_.push_back(std::move(fd)); }
-  // A program and its arguments, in the node's namespace.
+  // Runs a program in the node's namespace.
   Status Command(const std::vector<std::string>& arguments, const std::string& input = {}) const;
 
   const std::string& AddressOf(const test::TestPod& pod) const { return options_.v6 ? pod.ip6 : pod.ip4; }
 
-  // Returns when nothing is on its way any more.
+  // Returns when no packet is on its way any more.
   StatusOr<Passage> Send(const Load& load) const;
 
  private:
@@ -114,7 +114,7 @@ class Topology {
   std::unique_ptr<Generator> generator_;  // the sender's
   std::unique_ptr<Generator> answering_;  // the receiver's
   std::vector<Fd> kept_;
-  bool occupied_[3] = {};  // by Place
+  bool occupied_[3] = {};  // indexed by Place
 };
 
 }  // namespace sluice::perf

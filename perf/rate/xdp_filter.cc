@@ -14,7 +14,7 @@ namespace {
 
 constexpr char kDirectory[] = "/sys/fs/bpf/xdp-filter";
 
-// For "bpftool batch": one "xdp-filter ip" an address would take half a minute.
+// Input for "bpftool batch": one "xdp-filter ip" for each address would take half a minute.
 std::string Updates(int listed) {
   std::string lines;
   for (int i = 0; i < listed; ++i) {
@@ -39,7 +39,7 @@ Status XdpFilter(Topology* topology, int listed) {
     SL_RETURN_IF_ERROR(test::RunChecked({"bpftool", "batch", "file", "-"}, Updates(listed)));
     Fd mounts(open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC));
     if (!mounts.valid()) return ErrnoError(errno, "open the mount namespace of xdp-filter");
-    topology->Keep(std::move(mounts));  // what is pinned there is in use
+    topology->Keep(std::move(mounts));  // its pins there are in use
     return OkStatus();
   });
 }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kMega = 1e6;
 
-// A directory for --resources.
+// Makes a directory for --resources.
 StatusOr<std::string> WriteResources(const Scratch& scratch, const std::string& yaml) {
   std::string directory = scratch.directory() + "/resources";
   std::error_code error;

@@ -43,7 +43,7 @@ bpf::ObjectOptions RoomFor(Grows what, std::uint32_t size) {
 
 bpf::ObjectOptions RoomForFlows(std::uint32_t flows) {
   bpf::ObjectOptions options;
-  options.flows = std::max(options.flows, 3 * flows);  // so empty, it evicts nobody
+  options.flows = std::max(options.flows, 3 * flows);  // so empty that nothing is evicted
   return options;
 }
 
@@ -58,7 +58,7 @@ StatusOr<std::unique_ptr<ScaleFixture>> ScaleFixture::Create(const ScaleScenario
   SL_ASSIGN_OR_RETURN(const auto compiled, policy::Compile(world.snapshot, fixture->datapath_->limits()));
   rows->Add(name + "/compile", "ms", MillisecondsSince(start));
   sl_interface facts{};
-  facts.netns = -1;  // its other end is beside it
+  facts.netns = -1;  // the veth's other end is in the same namespace
   facts.address = world.pod.abi();
   SL_RETURN_IF_ERROR(fixture->datapath_->DescribeInterface(interfaces.pod, facts));
   start = Clock::now();
@@ -76,7 +76,7 @@ StatusOr<double> ScaleFixture::MapBytes() const {
   return sum;
 }
 
-// Packets of the friend's flows with the pod: of the pod's answers at tc_from_pod.
+// Packets of flows between friend and pod; at tc_from_pod, the pod's answers.
 ProgramRun ScaleFixture::RunOf(sl_hook hook, std::uint8_t tcp_flags) const {
   ProgramRun run;
   run.xdp = hook == SL_HOOK_XDP_UPLINK;
@@ -92,7 +92,7 @@ ProgramRun ScaleFixture::RunOf(sl_hook hook, std::uint8_t tcp_flags) const {
   return run;
 }
 
-// More flows than one pair of addresses can have are of all that are allowed.
+// More flows than one pair of addresses can have use all allowed addresses.
 AddressRotation ScaleFixture::FriendsOf(std::uint32_t flows, bool answer) const {
   if (flows <= kPortsOfAnAddress) return {};
   AddressRotation friends = scenario_.new_flows;
@@ -100,7 +100,7 @@ AddressRotation ScaleFixture::FriendsOf(std::uint32_t flows, bool answer) const 
   return friends;
 }
 
-// That all packets were forwarded, and opened as many flows as they should.
+// Checks that all packets were forwarded and opened the expected number of flows.
 StatusOr<double> ScaleFixture::RunChecked(sl_hook hook, const ProgramRun& run, std::uint64_t new_flows) const {
   SL_ASSIGN_OR_RETURN(const auto before, datapath_->ReadCounters());
   SL_ASSIGN_OR_RETURN(const auto output, runner_.Run(run));
@@ -140,7 +140,7 @@ Status ScaleFixture::Establish(std::uint32_t flows) {
     ++all;
     established += flow.state == datapath::FlowState::kEstablished;
   }));
-  // In a bucket with many of them, one or the other has to stay pending.
+  // In a bucket with many of them, one or two may stay pending.
   if (established < flows - flows / 1000 || all != flows)
     return MakeError(absl::StatusCode::kInternal, "{} flows, {} of them established, expected {}", all, established,
                      flows);

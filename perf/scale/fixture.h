@@ -1,4 +1,4 @@
-// The packet path with one world in force: what it takes, and what a packet costs in it.
+// The packet path with one scenario in force: its memory, and the cost of a packet.
 #pragma once
 
 #include <memory>
@@ -10,26 +10,28 @@
 
 namespace sluice::perf {
 
-// Tables that hold as many, and never less than the agent's defaults. The agent has an option for each.
+// Tables that hold this many, and at least the agent's defaults. The agent has an option for each.
 bpf::ObjectOptions RoomFor(Grows what, std::uint32_t size);
 bpf::ObjectOptions RoomForFlows(std::uint32_t flows);
 
 class ScaleFixture {
  public:
-  // Compiles and commits; what that took becomes rows NAME/compile and NAME/commit. ResourceExhausted: no room.
+  // Compiles and commits; the times become rows NAME/compile and NAME/commit. ResourceExhausted: the tables are too
+  // small.
   static StatusOr<std::unique_ptr<ScaleFixture>> Create(const ScaleScenario& world, const bpf::ObjectOptions& options,
                                                         const Interfaces& interfaces, const Runner& runner,
                                                         const std::string& name, Rows* rows);
 
-  // Bytes that the kernel holds for the object's maps.
+  // Bytes of kernel memory for the object's maps.
   StatusOr<double> MapBytes() const;
-  // Opens and answers flows of the one friend, until there are this many, all established.
+  // Opens and answers flows of the friend, until this many exist and are established.
   Status Establish(std::uint32_t flows);
-  // Nanoseconds a packet of any of these flows, from their initiator, at xdp_uplink.
+  // Nanoseconds for a packet of any of these flows, from their initiator, at xdp_uplink.
   StatusOr<double> MeasureEstablished() const;
-  // Nanoseconds a first packet of flows whose ends go through all that grows, into empty tables, at xdp_uplink.
+  // Nanoseconds for the first packet of a flow, into empty tables, at xdp_uplink. The flows use all of the growing
+  // resource.
   StatusOr<double> MeasureNew(std::uint32_t flows);
-  // Milliseconds of one look at all flows, as expiry and accounting take it.
+  // Milliseconds of one pass over all flows, as expiry and accounting make it.
   StatusOr<double> MeasureScan() const;
 
  private:

@@ -1,4 +1,4 @@
-// The peer of loading: nftables.
+// nftables as a peer for loading.
 #pragma once
 
 #include "perf/rows.h"

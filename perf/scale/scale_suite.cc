@@ -21,13 +21,13 @@ namespace sluice::perf {
 namespace {
 
 constexpr double kMega = 1e6;
-constexpr std::uint32_t kActiveFlows = 1000;  // of the rows whose cost should not grow
+constexpr std::uint32_t kActiveFlows = 1000;  // for rows whose cost should not grow
 constexpr std::uint32_t kNewFlows = 100000;   // fit the flow table
 constexpr std::uint32_t kLoaded = 100000;     // policy entries, and addresses of the nft set
 constexpr std::string_view kXdpFloors = "floor/xdp/";
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};
-constexpr double kBytesOfAnIdentity = 8000;  // while it is compiled: more than was ever seen
-constexpr double kBytesOfAFlow = 1000;       // room for three, and the list of those that are to be forgotten
+constexpr double kBytesOfAnIdentity = 8000;  // during compilation, an upper bound
+constexpr double kBytesOfAFlow = 1000;       // room for three, and the list of flows to forget
 
 struct Point {
   Grows what;
@@ -116,7 +116,7 @@ class Scale {
   }
 
  private:
-  // A round is all floors, then what the caller measures.
+  // A round measures all floors, then the caller's rows.
   Status MeasureFloors() {
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     for (const Measurement& floor : floors_) {
@@ -182,7 +182,7 @@ class Scale {
     return OkStatus();
   }
 
-  // Policy entries into a fresh packet path, beside nftables.
+  // Loads policy entries into a new packet path, beside nftables.
   Status MeasureLoading() {
     const std::string name = fmt::format("load/policy-entries:{}", sizes_.loaded);
     if (!IsAnySelected(options_, LoadRows(sizes_.loaded))) return OkStatus();
@@ -209,7 +209,7 @@ class Scale {
       const double commit = MillisecondsSince(start);
       rows_.Add(name, "ms", commit, {nft});
       rows_.Add(name + "/with-compilation", "ms", compilation + commit, {nft});
-      // The part of it that is no system call: finding the edits, and remembering what the epoch holds.
+      // The part without system calls: finding the edits, and storing the epoch's new content.
       start = Clock::now();
       const std::size_t edits = policy::Diff({}, compiled.tables).size();
       const policy::Tables copy = compiled.tables;
@@ -220,7 +220,7 @@ class Scale {
     return OkStatus();
   }
 
-  // What the wrapper adds to the program behind it.
+  // The cost that the wrapper adds to the program behind it.
   static void SubtractGenerator(Report* report) {
     const Row* const bare = FindRow(*report, BareFloor(true));
     const Row* const rotate = FindRow(*report, GeneratorRow(true));
@@ -267,7 +267,7 @@ std::vector<std::string> ScaleRows(bool brief) {
 
 StatusOr<Report> RunScaleSuite(const RunOptions& options) {
   StatusOr<Report> report = InvalidError("not run");
-  std::thread([&] { report = RunOnThisThread(options); }).join();  // its namespace and its CPU go with it
+  std::thread([&] { report = RunOnThisThread(options); }).join();  // its namespace and CPU affinity end with it
   return report;
 }
 

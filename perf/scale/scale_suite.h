@@ -1,4 +1,4 @@
-// The suite `scale`: memory, look-ups, loading and starts as what is known grows.
+// The suite `scale`: memory, look-ups, loading and start times as the configuration grows.
 #pragma once
 
 #include "perf/suite.h"

@@ -15,7 +15,7 @@ constexpr std::uint32_t kLocalsBegin = 0x0afd0000;  // 10.253.0.0: local workloa
 constexpr std::uint32_t kBlocksBegin = 0x64400000;  // 100.64.0.0: /28s
 constexpr std::uint32_t kBlockSize = 16;
 constexpr std::uint32_t kPeersOfRules = 1000;
-constexpr std::uint32_t kNoInterface = 1000000;  // of local workloads that no packet is for: numbers that nobody has
+constexpr std::uint32_t kNoInterface = 1000000;  // for local workloads without traffic: indices that no interface has
 
 Address Ipv4(std::uint32_t value) {
   std::array<std::uint8_t, 16> bytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -37,7 +37,7 @@ class Builder {
  public:
   explicit Builder(std::uint32_t ifindex) : ifindex_(ifindex) {}
 
-  // Number 0 is the one that packets are for.
+  // Number 0 receives the packets.
   void AddLocal(std::uint32_t number) {
     const policy::ObjectName name{kNamespace, fmt::format("local-{}", number)};
     policy::Workload workload{.name = name, .labels = {{"local", std::to_string(number)}}};
@@ -101,7 +101,7 @@ StatusOr<ScaleScenario> Rulesets(std::uint32_t size, Builder builder) {
   builder.AddPods(1);
   for (std::uint32_t i = 0; i < size / 2; ++i) {
     builder.AddLocal(i);
-    const policy::Rule rule = PodRule(Select("app", "0"), i);  // ports of its own, else rulesets would be shared
+    const policy::Rule rule = PodRule(Select("app", "0"), i);  // different ports, else rulesets would be shared
     builder.AddPolicy(i, {rule}, {rule});
   }
   return builder.Build(kPodsBegin, {.first = kLocalsBegin, .count = size / 2, .destination = true});

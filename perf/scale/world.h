@@ -1,6 +1,6 @@
-// Policies of a size, as the parser would have made them: without text, which takes longer than all the rest. What is
-// in every one: a local workload kPod behind an interface of this machine, whose ingress is isolated, and an address
-// kFriend that it allows on the service ports.
+// Policies of a given size, as the parser would return them; parsing text would take longer than all the rest. Each has
+// a local workload kPod on an interface of this machine with isolated ingress, and an address kFriend that may reach it
+// on the service ports.
 #pragma once
 
 #include "perf/program/runner.h"
@@ -9,10 +9,10 @@
 namespace sluice::perf {
 
 enum class Grows {
-  kIdentities,  // as many pods, no two alike; every other one is allowed
-  kRulesets,    // as many, half of them for each direction, of half as many local workloads
-  kCidrs,       // as many prefixes in one policy
-  kRules,       // as many, each for one of 1,000 pods, at most 1,000 for one local workload
+  kIdentities,  // this many pods, all different; every other one is allowed
+  kRulesets,    // this many, half for each direction, of half as many local workloads
+  kCidrs,       // this many prefixes in one policy
+  kRules,       // this many, each for one of 1,000 pods, at most 1,000 for one local workload
 };
 const char* ToString(Grows what);
 
@@ -20,13 +20,13 @@ struct ScaleScenario {
   std::shared_ptr<const policy::Snapshot> snapshot;
   policy::Address pod;
   policy::Address friend_;
-  AddressRotation new_flows;  // ends of packets that are allowed, over all that grows
+  AddressRotation new_flows;  // allowed packets whose peers use all of the growing resource
 };
 
 // `ifindex` is that of the pod's interface.
 StatusOr<ScaleScenario> MakeScaleScenario(Grows what, std::uint32_t size, std::uint32_t ifindex);
 
-// The pods of kIdentities as files, for an agent to read. `interface` is the local workload's.
+// The pods of kIdentities as files for an agent. `interface` is the local workload's.
 std::string IdentitiesYaml(std::uint32_t size, const std::string& interface);
 
 }  // namespace sluice::perf

@@ -60,7 +60,7 @@ Status TcpPair::Build() {
   return CheckOtherPort();
 }
 
-// Nobody listens there: what comes through is refused, and what does not is not heard of again.
+// Nothing listens there: a packet that is forwarded is refused, and a dropped one gets no answer.
 Status TcpPair::CheckOtherPort() const {
   const test::TestPod& client = node_->pod("client");
   SL_ASSIGN_OR_RETURN(const auto server, policy::Address::Parse(node_->pod("server").ip4));
@@ -85,15 +85,15 @@ StatusOr<TcpFigures> TcpPair::Run() const {
                .server_cpu = cpu};
   TcpFigures figures;
   SL_ASSIGN_OR_RETURN(figures.stream_mbits, Stream(ends, path_.durations.stream));
-  // From CPU to CPU, waking an idle one would be most of what is measured.
+  // Both ends on one CPU: with two, waking an idle CPU would be most of the measured time.
   ends.client_cpu = cpu;
   SL_ASSIGN_OR_RETURN(figures.requests, RequestResponse(ends, path_.durations.requests));
   SL_ASSIGN_OR_RETURN(figures.connections, ConnectClose(ends, path_.durations.connections));
   return figures;
 }
 
-// All came from the pods and nothing was denied. What begins and ends a connection passes the host; the rest goes
-// straight into the other pod.
+// Checks that all packets came from the pods and none was denied. The first and last packets of a connection pass the
+// host; the rest is redirected straight into the other pod.
 Status TcpPair::CheckCounters(const datapath::Counters& before, const datapath::Counters& after) const {
   const auto counted = [&](int hook, int outcome) {
     return after.packets[hook][outcome].packets - before.packets[hook][outcome].packets;

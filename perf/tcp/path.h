@@ -1,4 +1,4 @@
-// Two pods of one node, and the way between them that is measured.
+// Two pods of one node, and the measured path between them.
 #pragma once
 
 #include <functional>
@@ -36,10 +36,10 @@ struct TcpFigures {
 
 class TcpPair {
  public:
-  // Makes node and pods, and checks that a port that no rule allows is closed where there are rules.
+  // Makes node and pods. When there are rules, checks that a port without a rule is closed.
   static StatusOr<std::unique_ptr<TcpPair>> Create(const TcpPath& path);
 
-  // An error when something did not come through, or did not take Sluice's redirect.
+  // An error when data was lost, or did not take Sluice's redirect.
   StatusOr<TcpFigures> Measure();
 
  private:

@@ -62,7 +62,7 @@ StatusOr<Report> RunTcpSuite(const RunOptions& options) {
   }
   Select(options, &scenarios);
   SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios));
-  // By what is measured, so that what is compared stands together.
+  // Ordered by quantity, so that compared rows are adjacent.
   for (std::size_t i = 0; i < std::size(kMeasured); ++i)
     for (Scenario& one : scenarios) report.rows.push_back(std::move(one.rows[i]));
   return report;

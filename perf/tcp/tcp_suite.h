@@ -1,4 +1,4 @@
-// The suite `tcp`: two pods of one node, the way between them by Sluice and by its peers.
+// The suite `tcp`: two pods of one node, connected by Sluice and by its peers.
 #pragma once
 
 #include "perf/suite.h"
@@ -7,7 +7,7 @@ namespace sluice::perf {
 
 std::vector<std::string> TcpRows(bool brief);
 
-// In network namespaces that it makes and deletes.
+// Runs in network namespaces that it makes and deletes.
 StatusOr<Report> RunTcpSuite(const RunOptions& options);
 
 }  // namespace sluice::perf

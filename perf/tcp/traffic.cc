@@ -20,9 +20,9 @@ namespace sluice::perf {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int kPatienceSeconds = 5;  // of a send or receive: longer is an error, not a slow network
+constexpr int kPatienceSeconds = 5;  // of a send or receive; longer is an error
 constexpr std::size_t kBlock = 128 << 10;
-// A stream's are longer than it takes to read what has piled up in its buffers.
+// A stream's intervals are longer than it takes to read its full buffers.
 constexpr std::chrono::microseconds kSpell{500}, kStreamSpell{50000};
 constexpr std::string_view kCongestion = "reno";  // every kernel has it; BBR, a default of some, paces
 
@@ -31,8 +31,8 @@ Status Wrong(fmt::format_string<Args...> format, Args&&... args) {
   return Status(absl::StatusCode::kInternal, fmt::format(format, std::forward<Args>(args)...));
 }
 
-// How fast something goes: the median of short spells, since somebody else's work on this CPU stops everything for
-// longer than one of them.
+// A rate as the median of short intervals, because other work on this CPU delays everything for longer than one
+// interval.
 class Pace {
  public:
   explicit Pace(Clock::duration spell) : spell_(spell) {}
@@ -82,7 +82,7 @@ StatusOr<Fd> Listen(const TcpEnds& ends) {
   if (!fd.valid() || setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
       bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 || listen(fd.get(), 64) != 0)
     return ErrnoError(errno, "listen at port {}", ends.port);
-  SL_RETURN_IF_ERROR(Prepare(fd.get()));  // what it accepts waits as long
+  SL_RETURN_IF_ERROR(Prepare(fd.get()));  // inherited by accepted sockets
   return fd;
 }
 
@@ -96,7 +96,7 @@ StatusOr<Fd> Connect(const TcpEnds& ends) {
   return fd;
 }
 
-// The options of an accepted socket are the listener's, but for its timeouts.
+// An accepted socket inherits the listener's options, except its timeouts.
 StatusOr<Fd> Accept(int listener) {
   Fd fd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
   if (!fd.valid()) return ErrnoError(errno, "accept a connection");
@@ -111,14 +111,14 @@ Status Exchange(int fd, char byte) {
   return answer == byte ? OkStatus() : Wrong("the answer is {}, expected {}", int{answer}, int{byte});
 }
 
-// Answers requests until the other end ends.
+// Answers requests until the peer closes.
 void Echo(int fd) {
   for (char byte; recv(fd, &byte, 1, 0) == 1 && send(fd, &byte, 1, MSG_NOSIGNAL) == 1;) {
   }
 }
 
-// `serve` and `ask` at the same time, each on its CPU; `ask` in the client's namespace. `serve` gets the listening
-// socket, which is shut down when `ask` has returned.
+// Runs `serve` and `ask` at the same time, each on its CPU; `ask` in the client's namespace. `serve` gets the listening
+// socket, which is shut down after `ask` returns.
 Status RunBoth(const TcpEnds& ends, const std::function<Status(int)>& serve, const std::function<Status()>& ask) {
   Fd listener;
   SL_RETURN_IF_ERROR(test::RunIn(ends.server_netns, [&]() -> Status {

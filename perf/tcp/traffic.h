@@ -1,5 +1,5 @@
 // TCP between two network namespaces, by two threads: one stream, ping-pong of one byte, connections of one byte each.
-// Rates are the median of short spells. Thread-safe. A byte that is missing or wrong is an error.
+// Rates are the median of short intervals. Thread-safe. A missing or wrong byte is an error.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@ struct TcpEnds {
   int server_cpu = 0;
 };
 
-// Megabits of payload a second, by the receiver's clock.
+// Megabits of payload a second, measured at the receiver.
 StatusOr<double> Stream(const TcpEnds& ends, std::chrono::milliseconds duration);
 
 struct RequestFigures {
@@ -27,10 +27,10 @@ struct RequestFigures {
   double p50_us = 0;
   double p99_us = 0;
 };
-// On one connection: a request of one byte, its answer, the next one.
+// On one connection: one byte, its answer, the next byte.
 StatusOr<RequestFigures> RequestResponse(const TcpEnds& ends, std::chrono::milliseconds duration);
 
-// A second: connect, a byte there and one back, reset (so that no port stays behind in TIME_WAIT).
+// Connections a second: connect, one byte each way, reset (so that no port stays in TIME_WAIT).
 StatusOr<double> ConnectClose(const TcpEnds& ends, std::chrono::milliseconds duration);
 
 }  // namespace sluice::perf

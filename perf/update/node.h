@@ -1,5 +1,5 @@
 // An agent's control plane in this process, over the real packet path: controller, pinned maps, state on disk, programs
-// on real interfaces. As ctrl/sluiced/agent.cc puts it together, without API and telemetry.
+// on real interfaces. Built like ctrl/sluiced/agent.cc, without API and telemetry.
 #pragma once
 
 #include <chrono>
@@ -10,20 +10,20 @@
 
 namespace sluice::perf {
 
-// Where the time of one change went, milliseconds.
+// Durations of the phases of one change, milliseconds.
 struct ChangePhases {
   double parse = 0;
-  double plan = 0;     // looking at the node, snapshot, compilation
+  double plan = 0;     // reading the node, snapshot, compilation
   double enforce = 0;  // attachments, edits of the idle epoch, the switch, the wait for running programs
   double save = 0;     // SQLite
 };
 
-// For one thread. Its interfaces are in that thread's network namespace.
+// For one thread, whose network namespace has its interfaces.
 class Node {
  public:
   static StatusOr<std::unique_ptr<Node>> Create();
 
-  // YAML, as the API gets it.
+  // YAML, as sent to the API.
   Status Apply(const std::string& yaml);
   Status Delete(const policy::ResourceId& id);
   const ChangePhases& phases() const { return phases_; }  // of the last Apply
@@ -35,7 +35,7 @@ class Node {
  private:
   explicit Node(Scratch scratch) : scratch_(std::move(scratch)) {}
 
-  Scratch scratch_;  // goes last
+  Scratch scratch_;  // destroyed last
   std::unique_ptr<reconcile::StateStore> store_;
   std::unique_ptr<datapath::BpfDatapath> datapath_;
   std::unique_ptr<reconcile::Controller> controller_;

@@ -45,7 +45,7 @@ void Probe::Run() {
     started_.notify_all();
     while (!stopping_) {
       SL_ASSIGN_OR_RETURN(verdict, Evaluate());
-      const Clock::time_point now = Clock::now();  // after it: the thread may have waited for its CPU in between
+      const Clock::time_point now = Clock::now();  // read after the test run: the thread may have waited for its CPU
       if (verdict == after_) {
         changed_ = now;
         return OkStatus();

@@ -1,4 +1,4 @@
-// One packet again and again through a program, by test runs on a CPU of its own: when does its verdict change?
+// Sends one packet repeatedly through a program, by test runs on its own CPU, and finds when its verdict changes.
 #pragma once
 
 #include <atomic>
@@ -14,16 +14,16 @@ struct ProbePacket {
   bpf::TestRunInput input;
 };
 
-// Starts in the calling thread's network namespace.
+// Runs in the calling thread's network namespace.
 class Probe {
  public:
-  // When it returns, the packet has met `before` at least once.
+  // Returns after the packet has got `before` at least once.
   Probe(ProbePacket packet, std::uint32_t before, std::uint32_t after);
   ~Probe();
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;
 
-  // When the first packet had met `after`. An error when one met neither, or none did in a minute.
+  // The time when the packet first got `after`. An error for any other verdict, or after a minute without it.
   StatusOr<std::chrono::steady_clock::time_point> Changed();
 
  private:
@@ -33,7 +33,7 @@ class Probe {
   const ProbePacket packet_;
   const std::uint32_t before_, after_;
   std::atomic<bool> started_ = false, stopping_ = false;
-  Status status_;  // these of the thread, until it is joined
+  Status status_;  // owned by the thread until it is joined
   std::chrono::steady_clock::time_point changed_;
   std::thread thread_;
 };

@@ -9,8 +9,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Of one test run. Between two the CPU passes a quiescent state of RCU, as it does between two polls of a card. Without
-// it, on a CPU that has nothing else to do, each grace period would take 100 ms, until RCU forces its way.
+// Packets in one test run. Between two runs the CPU passes a quiescent state of RCU, as between two polls of a NIC.
+// Without it, on an otherwise idle CPU, each grace period would take 100 ms until RCU forces it.
 constexpr std::uint32_t kPacketsAtOnce = 2000;
 
 struct Passed {
@@ -25,7 +25,7 @@ void Send(ProbePacket packet, const std::atomic<bool>& stopping, Passed* passed)
     SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
     SL_RETURN_IF_ERROR(StayOn(cpu));
     do {
-      sched_yield();  // goes through the scheduler even where nobody else wants the CPU
+      sched_yield();  // enters the scheduler even when no other task wants the CPU
       SL_ASSIGN_OR_RETURN(const bpf::TestRunOutput output, bpf::TestRunTc(packet.program_fd, packet.input));
       passed->packets += kPacketsAtOnce;
       passed->nanoseconds += static_cast<double>(output.nanoseconds) * kPacketsAtOnce;
@@ -47,7 +47,7 @@ StatusOr<int> Update(int client, const ClientUpdate& update, const TrafficRun& r
   while (Clock::now() < end) {
     SL_RETURN_IF_ERROR(update(client, updates++));
     if (Clock::now() <= end) ++enforced;
-    // What is late is made up for, so that the rate is the one that was asked for wherever it can be.
+    // Catches up after a delay, so that the requested rate is reached where possible.
     if (run.updates > 0)
       std::this_thread::sleep_until(
           std::min(end, start + std::chrono::nanoseconds(1000000000LL * updates * run.clients / run.updates)));

@@ -1,4 +1,4 @@
-// Packets of an established flow without a pause on one CPU, while generations change on another.
+// Continuous packets of an established flow on one CPU, while generations change on another.
 #pragma once
 
 #include <functional>
@@ -11,16 +11,16 @@ namespace sluice::perf {
 
 struct TrafficRun {
   const char* name;
-  int updates;  // a second; 0: none, negative: as fast as they go
-  int clients;  // that make them at the same time, each one after the other
+  int updates;  // a second; 0: none, negative: as fast as possible
+  int clients;  // concurrent, each makes one update after another
   std::chrono::milliseconds duration;
 };
 
-// Rows traffic/NAME: nanoseconds a packet; for runs with updates also NAME/achieved and NAME/lost. Each update puts one
-// or the other of `tables` in force; `packet` must be allowed by both.
-// One client's change; returns when it is enforced.
+// Makes one client's change; returns when it is enforced.
 using ClientUpdate = std::function<Status(int client, int number)>;
 
+// Rows traffic/NAME: nanoseconds a packet; for runs with updates also NAME/achieved and NAME/lost. Policy must allow
+// `packet` before and after each update.
 Status MeasureTraffic(datapath::BpfDatapath* datapath, const ClientUpdate& update, const ProbePacket& packet,
                       const TrafficRun& run, Rows* rows);
 

@@ -23,7 +23,7 @@ namespace {
 
 constexpr auto kAllowed = static_cast<std::uint32_t>(TC_ACT_UNSPEC), kDenied = static_cast<std::uint32_t>(TC_ACT_SHOT);
 constexpr int kClients = 64;
-constexpr int kPace = 1100;  // for 1,000 a second: what is enforced after the run's time does not count
+constexpr int kPace = 1100;  // for 1,000 a second; updates enforced after the run's time do not count
 constexpr char kFromPeer[] = "{podSelector: {matchLabels: {app: remote-0}}}";
 constexpr char kFromTier[] = "{namespaceSelector: {matchLabels: {tier: one}}}";
 constexpr char kFromWave[] = "{podSelector: {matchLabels: {wave: w0}}}";
@@ -43,7 +43,7 @@ StatusOr<ProbePacket> PacketTo(Node* node, const char* pod, const std::string& i
   return packet;
 }
 
-// The interfaces of the local workloads, one for a workload that comes later, and one that packets come in by.
+// The interfaces of the local workloads, one for a later workload, and one where packets arrive.
 Status MakeInterfaces(const UpdateSizes& sizes) {
   std::string lines = "link add uplink type veth peer name wire\n";
   lines += fmt::format("link add {0} type veth peer name peer-{0}\nlink set {0} up\n", kNewInterface);
@@ -71,7 +71,7 @@ class Changes {
   }
 
  private:
-  // Milliseconds from the call to the first packet that meets the other verdict.
+  // Milliseconds from the call to the first packet with the new verdict.
   StatusOr<double> Enforced(const std::string& yaml, const ProbePacket& packet, bool allowed_after) {
     Probe probe(packet, allowed_after ? kDenied : kAllowed, allowed_after ? kAllowed : kDenied);
     const Clock::time_point start = Clock::now();
@@ -80,7 +80,7 @@ class Changes {
     return Milliseconds(start, changed);
   }
 
-  // There and back: an allow and a denial.
+  // Measures both ways: an allow and a denial.
   Status ThereAndBack(const std::string& what, const std::string& allows, const std::string& denies, Rows* rows) {
     for (const bool allow : {true, false}) {
       SL_RETURN_IF_ERROR(OrderlyEnd::Check());
@@ -108,7 +108,7 @@ class Changes {
     return node_.Apply(none);
   }
 
-  // From its resource to its first packet; before, its interface is closed to it or not known.
+  // From the workload's resource to its first packet; before that, its interface is closed or unknown.
   Status MeasureNewWorkload(Rows* rows) {
     SL_ASSIGN_OR_RETURN(const ProbePacket packet, PacketTo(&node_, kNewPod, kNewInterface, kSyn));
     const StatusOr<double> enforced = Enforced(NewWorkloadYaml(), packet, true);
@@ -117,7 +117,7 @@ class Changes {
     return node_.Delete({policy::Kind::kWorkload, {"bench", "new"}});
   }
 
-  // Below the controller: what is left when nothing has to be computed.
+  // Below the controller: the time without any computation.
   Status MeasureTables(Rows* rows) {
     SL_RETURN_IF_ERROR(node_.Apply(ProbeYaml(kFromPeer)));
     policy::Tables tables[2];
@@ -146,7 +146,7 @@ class Changes {
                                {"updates:max", -1, kClients, duration},
                                {"updates:one-client", -1, 1, duration}};
     SL_ASSIGN_OR_RETURN(const ProbePacket packet, PacketTo(&node_, kPod, LocalInterface(0), kAck));
-    // Each client has a policy of its own, and goes to and fro between two ports in it.
+    // Each client has its own policy, and switches between two ports in it.
     std::vector<policy::Resource> policies[2];
     for (int i = 0; i < 2 * kClients; ++i) {
       SL_ASSIGN_OR_RETURN(auto parsed, policy::ParseResources(
@@ -163,7 +163,7 @@ class Changes {
     return node_.Apply(ProbeYaml(""));
   }
 
-  // What phase/plan and phase/enforce are made of.
+  // The parts of phase/plan and phase/enforce.
   Status MeasureComputation(const policy::Tables (&tables)[2], Rows* rows) {
     const auto view = node_.view();
     std::map<policy::ObjectName, policy::Binding> bindings;
@@ -235,7 +235,7 @@ std::vector<std::string> UpdateRows(bool /*brief*/) {
 
 StatusOr<Report> RunUpdateSuite(const RunOptions& options) {
   StatusOr<Report> report = InvalidError("not run");
-  std::thread([&] { report = RunOnThisThread(options); }).join();  // its namespace and its CPU go with it
+  std::thread([&] { report = RunOnThisThread(options); }).join();  // its namespace and CPU affinity end with it
   return report;
 }
 

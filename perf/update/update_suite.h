@@ -1,4 +1,4 @@
-// The suite `update`: from a change to the first packet that is evaluated by it, and what changes cost the packets.
+// The suite `update`: the time from a change to the first packet with its verdict, and the cost of changes for packets.
 #pragma once
 
 #include "perf/suite.h"
