@@ -1,4 +1,4 @@
-# Shared by scripts/*: sourced, never run. Needs bash with `set -euo pipefail` in the caller.
+# Shared by scripts/*; source it from bash with `set -euo pipefail`.
 # shellcheck shell=bash
 
 SLUICE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -12,7 +12,7 @@ die() {
   exit 1
 }
 
-# Capabilities that the agent and the tests use: number in linux/capability.h, name, what for.
+# Capabilities that the agent and the tests use: number in linux/capability.h, name, purpose.
 sluice_capabilities='12 CAP_NET_ADMIN attach programs to interfaces
 21 CAP_SYS_ADMIN mount, network namespaces
 38 CAP_PERFMON load programs that read packet memory
@@ -23,12 +23,12 @@ mount_bpffs() {
   mount -t bpf bpf "$SLUICE_BPFFS" 2>/dev/null
 }
 
-# One line for each right that is missing here; nothing when BPF can be used. Mounts bpffs when it is not there.
+# Prints one line for each missing right; nothing when BPF can be used. Mounts bpffs if needed.
 bpf_missing() {
   local effective number name purpose probe error
   effective=$((16#$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)))
   while read -r number name purpose; do
-    # CAP_SYS_ADMIN stands in for the two newer ones.
+    # CAP_SYS_ADMIN includes the two newer ones.
     ((effective >> number & 1 || (number >= 38 && effective >> 21 & 1))) || echo "capability $name ($purpose)"
   done <<<"$sluice_capabilities"
   if ! mount_bpffs; then
@@ -48,7 +48,7 @@ bpf_missing() {
   fi
 }
 
-# As bpf_missing, by trying the real thing: loads every program of a built object. Prints the kernel's answer.
+# Like bpf_missing, but loads every program of a built object. Prints the kernel's error.
 bpf_load_missing() {
   local pin=$SLUICE_BPFFS/sluice-load-$$ error
   if ! error=$(bpftool prog loadall "$1" "$pin" 2>&1); then
@@ -57,7 +57,7 @@ bpf_load_missing() {
   rm -rf "$pin"
 }
 
-# True when BPF can be used. Otherwise says what is missing; with SLUICE_REQUIRE_BPF=1 that is the end.
+# True when BPF can be used. Otherwise prints what is missing, and exits with SLUICE_REQUIRE_BPF=1.
 have_bpf() {
   local missing object
   missing=$(bpf_missing)
