@@ -1,5 +1,5 @@
 # sluice_bpf_object(NAME SOURCE): SOURCE.bpf.c -> NAME.bpf.o -> NAME.skel.h in ${CMAKE_BINARY_DIR}/skel.
-# The depfile makes an edited header rebuild the object.
+# The depfile rebuilds the object when a header changes.
 set(SLUICE_SKEL_DIR ${CMAKE_BINARY_DIR}/skel)
 file(MAKE_DIRECTORY ${SLUICE_SKEL_DIR})
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")

@@ -1,4 +1,4 @@
-# One static library a directory, so that the link lines enforce which directory may know which.
+# One static library for each directory, so that the link lines enforce the allowed dependencies.
 
 add_library(sluice_flags INTERFACE)
 target_include_directories(sluice_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
@@ -9,12 +9,12 @@ if(SLUICE_SANITIZE)
   target_link_options(sluice_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
 endif()
 
-# sluice_compile_together(NAME): several files of the target are compiled as one, as most of the time goes into what they
-# include. So no two files of a directory may define the same name, in an unnamed namespace neither.
+# sluice_compile_together(NAME): compiles several files of the target as one, because most of the time is spent on
+# included headers. So no two files of a directory may define the same name, not even in unnamed namespaces.
 function(sluice_compile_together name)
   set_target_properties(${name} PROPERTIES UNITY_BUILD ${SLUICE_UNITY} UNITY_BUILD_BATCH_SIZE 9)
   if(SLUICE_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(${name} PRIVATE -Wno-subobject-linkage)  # it takes the files for headers
+    target_compile_options(${name} PRIVATE -Wno-subobject-linkage)  # GCC takes the included files for headers
   endif()
 endfunction()
 
@@ -31,9 +31,9 @@ function(sluice_library name)
   endif()
 endfunction()
 
-# sluice_test(NAME LABEL DIR DEPS... [VM] [ALONE]): one GoogleTest program of every *_test.cc of DIR, registered with
+# sluice_test(NAME LABEL DIR DEPS... [VM] [ALONE]): one GoogleTest program from all *_test.cc of DIR, registered with
 # ctest. LABEL bpf: needs root and BPF; LABEL unit: needs nothing. VM: scripts/test-vm runs it on other kernels too.
-# ALONE: ctest runs nothing beside it.
+# ALONE: ctest runs no other test at the same time.
 function(sluice_test name label dir)
   cmake_parse_arguments(PARSE_ARGV 3 test "VM;ALONE" "" "")
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*_test.cc)
@@ -52,16 +52,16 @@ function(sluice_test name label dir)
     target_precompile_headers(${name} PRIVATE <gmock/gmock.h> <gtest/gtest.h> <fmt/format.h> <algorithm> <chrono>
       <filesystem> <fstream> <functional> <map> <optional> <string> <thread> <vector>)
   endif()
-  target_compile_options(${name} PRIVATE -O0)  # what is tested is optimised; the tests themselves are built fast
+  target_compile_options(${name} PRIVATE -O0)  # the tested code is optimised; the tests themselves build fast
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 1800
-    # Brief: what passed is not printed, so that what failed can be found.
+    # Brief: passed cases are not printed, so that failures are easy to find.
     ENVIRONMENT "SLUICE_SOURCE_DIR=${CMAKE_SOURCE_DIR};SLUICE_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};GTEST_BRIEF=1")
   set_tests_properties(${name} PROPERTIES RUN_SERIAL ${test_ALONE})
 endfunction()
 
-# sluice_test_part(NAME PART FILTER): the cases of a sluice_test that the filter selects are a test of their own, PART,
-# which may run beside the others. VM as above.
+# sluice_test_part(NAME PART FILTER): makes the selected cases of a sluice_test a separate test, PART, which may run at the
+# same time as the others. VM as above.
 function(sluice_test_part name part filter)
   get_test_property(${name} LABELS labels)
   if("VM" IN_LIST ARGN)
