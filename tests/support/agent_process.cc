@@ -29,10 +29,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
 constexpr std::chrono::milliseconds kReadyInterval{10};
-// On a loaded machine a killed agent was once not gone after 20 s.
+// Under heavy load, a killed agent once took more than 20 s to end.
 constexpr std::chrono::seconds kStopTimeout{60};
 constexpr std::chrono::seconds kRunTimeout{30};
-constexpr int kNotInPlace = 4;  // of `sluice status`
+constexpr int kNotInPlace = 4;  // exit code of `sluice status`
 constexpr std::size_t kLogTail = 4000;
 constexpr int kExecFailed = 127;
 
@@ -82,7 +82,7 @@ StatusOr<Pipe> MakePipe() {
   return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
-// Feeds `input` and collects both outputs until the child closed them. False: the deadline passed first.
+// Writes `input` and collects both outputs until the child closes them. False: the deadline passed first.
 bool Converse(Pipe& in, Pipe& out, Pipe& err, const std::string& input, ClientResult& result,
               Clock::time_point deadline) {
   fcntl(in.write.get(), F_SETFL, O_NONBLOCK);
@@ -132,7 +132,7 @@ StatusOr<int> FreePort() {
   return ntohs(any.sin_port);
 }
 
-// SIGPIPE from a command that does not read its input would end the test.
+// Without this, SIGPIPE from a command that does not read its input would end the test.
 void IgnoreSigPipe() { std::signal(SIGPIPE, SIG_IGN); }
 
 // Runs argv[0] to its end, collecting both outputs.
@@ -183,7 +183,7 @@ Status AgentProcess::Prepare() {
   directory_ = path;
   bpf_root_ = fmt::format("{}/{}", kBpfFs, std::filesystem::path(directory_).filename().string());
   api_ = fmt::format("unix://{}/api.sock", directory_);
-  int port = 9464;  // free for sure in a namespace of its own
+  int port = 9464;  // always free in a private namespace
   if (options_.netns_fd < 0) {
     SL_ASSIGN_OR_RETURN(port, FreePort());
   }
@@ -217,10 +217,10 @@ Status AgentProcess::AwaitReady(bool holding) const {
   bool exited = false;
   while (!exited && Clock::now() < deadline) {
     exited = ExitsWithin(kReadyInterval);
-    // Asking costs as much as a tenth of the start, so not before the agent says so itself.
+    // A status call costs up to a tenth of the start, so wait until the agent's log says that it is ready.
     if (Log().find(holding ? "holding;" : "enforcing;", log_begin_) == std::string::npos) continue;
     SL_ASSIGN_OR_RETURN(const ClientResult status, Sluice({"status"}));
-    // 4: it enforces, and a workload that is not there yet is closed; or it does not enforce.
+    // 4: it enforces and a workload whose interface is missing is closed; or it does not enforce.
     const bool enforces =
         status.exit_code == 0 || (status.exit_code == kNotInPlace && status.out.starts_with("enforcing: "));
     if (holding ? status.err.find("holding") != std::string::npos : enforces) return OkStatus();
@@ -281,11 +281,11 @@ Status AgentProcess::Stop() {
 
 AgentProcess::~AgentProcess() {
   if (directory_.empty()) return;
-  if (pid_ >= 0) Kill().IgnoreError();  // what is pinned is taken away below: a clean stop would only take longer
+  if (pid_ >= 0) Kill().IgnoreError();  // pins are removed below; a clean stop would only take longer
   std::vector<std::string> uninstall{bin_ + "/sluiced", "--uninstall"};
   std::ranges::copy(PlaceArguments(), std::back_inserter(uninstall));
   RunToEnd(uninstall, options_.netns_fd, "").IgnoreError();
-  std::error_code ignored;  // best effort: a failed uninstall is another test's business
+  std::error_code ignored;  // best effort: another test checks uninstall
   std::filesystem::remove_all(bpf_root_, ignored);
   std::filesystem::remove_all(directory_, ignored);
 }

@@ -1,8 +1,8 @@
-// A real sluiced for a test, with directories and addresses of its own, and the real sluice client to talk to it.
+// A real sluiced for a test, with its own directories and addresses, and the real sluice client to talk to it.
 //   SL_ASSIGN_OR_RETURN(auto agent, AgentProcess::Start({.netns_fd = node.fd()}));
 //   SL_RETURN_IF_ERROR(agent->Apply(yaml));
-// The programs are taken from BinDirectory(). Not thread-safe, except Sluice. Must be started by a thread that
-// outlives it: the agent dies with that thread, so that no test leaves one behind.
+// The programs come from BinDirectory(). Not thread-safe, except Sluice. Start it from a thread that outlives it: the
+// agent is killed when that thread ends, so that no test leaves one behind.
 #pragma once
 
 #include <sys/types.h>
@@ -18,7 +18,7 @@
 
 namespace sluice::test {
 
-// The directory of sluiced and sluice: $SLUICE_BIN_DIR, or where the running test is.
+// The directory of sluiced and sluice: $SLUICE_BIN_DIR, else the directory of the running test.
 std::string BinDirectory();
 
 struct ClientResult {
@@ -27,33 +27,33 @@ struct ClientResult {
   std::string err;
 };
 
-// Owns the process, its directory under /tmp and its pins: all are gone after the destructor.
+// Owns the process, its directory under /tmp and its pins; the destructor removes them all.
 class AgentProcess {
  public:
   struct Options {
     int netns_fd = -1;                                   // the namespace to run in; -1: the caller's
-    std::vector<std::string> before;                     // what runs the agent: {"/usr/bin/setpriv", ...}
-    std::vector<std::string> args;                       // beside directories and addresses, e.g. {"--uplink", "up0"}
+    std::vector<std::string> before;                     // a command that runs the agent: {"/usr/bin/setpriv", ...}
+    std::vector<std::string> args;                       // besides directories and addresses, e.g. {"--uplink", "up0"}
     std::chrono::seconds ready_timeout{90};              // an emulated kernel takes half a minute
-    std::function<Status(const AgentProcess&)> prepare;  // its directories, before the first start
+    std::function<Status(const AgentProcess&)> prepare;  // prepares its directories before the first start
   };
 
-  // Starts an agent and waits until `sluice status` says that it enforces. The error holds the end of the agent's log.
+  // Starts an agent and waits until `sluice status` says that it enforces. An error contains the end of the agent's
+  // log.
   static StatusOr<std::unique_ptr<AgentProcess>> Start(Options options);
   ~AgentProcess();
   AgentProcess(const AgentProcess&) = delete;
   AgentProcess& operator=(const AgentProcess&) = delete;
 
-  Status Kill();  // SIGKILL; what is pinned stays
+  Status Kill();  // SIGKILL; pins stay
   Status Stop();  // SIGTERM; an error unless it exits with 0
-  // After Kill or Stop: the same directories again, and `more` arguments; waits until it enforces.
+  // After Kill or Stop: starts again with the same directories and `more` arguments; waits until it enforces.
   Status Restart(const std::vector<std::string>& more = {});
-  // Likewise, where it must say that it holds what the kernel has (`sluice status`), and not that it enforces.
+  // The same, but waits until `sluice status` says that it is holding.
   Status RestartHolding(const std::vector<std::string>& more = {});
   Status Signal(int number);
 
-  // Runs `sluice --server ... args`.
-  // DeadlineExceeded: it did not end in time and was killed.
+  // Runs `sluice --server ... args`. DeadlineExceeded: it did not end in time and was killed.
   StatusOr<ClientResult> Sluice(const std::vector<std::string>& args, const std::string& input = "") const;
   Status Apply(const std::string& yaml) const;  // apply -f -; OK when `yaml` is empty
   Status Delete(const policy::ResourceId& id) const;
@@ -64,7 +64,7 @@ class AgentProcess {
   std::string state_dir() const { return directory_ + "/state"; }
   const std::string& api_address() const { return api_; }          // reachable from every network namespace
   const std::string& metrics_address() const { return metrics_; }  // inside its network namespace
-  std::string Log() const;                                         // all that it wrote, over restarts too
+  std::string Log() const;                                         // its whole log, including earlier starts
 
  private:
   explicit AgentProcess(Options options) : options_(std::move(options)) {}
@@ -82,7 +82,7 @@ class AgentProcess {
   std::string bpf_root_;
   std::string api_;
   std::string metrics_;
-  std::size_t log_begin_ = 0;  // of this start
+  std::size_t log_begin_ = 0;  // where the log of this start begins
   pid_t pid_ = -1;
   Fd pidfd_;
 };

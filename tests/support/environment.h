@@ -1,24 +1,24 @@
-// What this machine lets tests do, and what a test does when it lets them not.
+// Checks which rights a test has on this machine, and skips or fails the test when one is missing.
 //   TEST(Binder, FindsTheVeth) {
 //     SL_REQUIRE_NETNS();
-// A test that lacks a right is skipped with the right's name; with SLUICE_REQUIRE_BPF=1 in the environment it fails.
+// A test without a right is skipped with the right's name; with SLUICE_REQUIRE_BPF=1 in the environment it fails.
 #pragma once
 
 #include <string>
 
 namespace sluice::test {
 
-// Empty: the right is there. Else what is refused, and how.
+// Empty: the right exists. Else names what is refused, and the error.
 std::string MissingNetNsRight();
 std::string MissingBpfRight();
-// Likewise for promtool, which scripts/install-deps installs.
+// The same for promtool, which scripts/install-deps installs.
 std::string MissingPromtool();
 
 bool SkippingIsForbidden();
 
 }  // namespace sluice::test
 
-// For the body of a test, SetUp or anything else that returns void and includes gtest.
+// Use it in a test body, SetUp or any other function that returns void and includes gtest.
 #define SL_SKIP_OR_FAIL_IF(missing)                                  \
   do {                                                               \
     const std::string sl_missing = (missing);                        \

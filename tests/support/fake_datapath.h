@@ -1,4 +1,4 @@
-// A packet path without a kernel: remembers what it was told, gives what a test put in, fails where a test says so.
+// A packet path without a kernel: records calls, returns what a test put in, and fails where a test says so.
 // Thread-safe.
 //   FakeDatapath datapath;
 //   datapath.AddFlow(record);
@@ -20,19 +20,19 @@ class FakeDatapath : public datapath::Enforcer, public datapath::PathReader {
 
   // The next call of `method` (its name in Enforcer or PathReader) returns `error` and changes nothing.
   void FailNext(const std::string& method, Status error);
-  // Changes that were asked for, refused ones too, oldest first: "Commit", "AttachPod NAME", "DetachPod IFINDEX",
+  // The requested changes, also refused ones, oldest first: "Commit", "AttachPod NAME", "DetachPod IFINDEX",
   // "ResetEndpoint NUMBER", "Quarantine NUMBER", "Release NUMBER"
   std::vector<std::string> calls() const;
   void ClearCalls();
 
-  // Called by each Commit before it does anything, without a lock: what a test does meanwhile, or waits for.
+  // Each Commit calls this first, without a lock; a test can act or wait in it.
   void WhileCommitting(std::function<void()> run);
 
   policy::Tables tables() const;                                 // in force
   std::map<std::uint32_t, datapath::PodInterface> pods() const;  // attached, by ifindex
   void SetLimits(const policy::Limits& limits);
-  void Reset();  // as after a boot: nothing is in force or attached
-  // As an earlier process left it, or the agent did at its start.
+  void Reset();  // like a boot: nothing is in force or attached
+  // A program left by an earlier process, or attached by the agent at its start.
   void AddAttached(const datapath::AttachedProgram& program);
 
   void AddFlow(const datapath::FlowRecord& flow);
@@ -43,7 +43,7 @@ class FakeDatapath : public datapath::Enforcer, public datapath::PathReader {
   void SetMaps(std::vector<datapath::MapUsage> maps);
   void SetProgramRuns(std::vector<datapath::ProgramRuns> runs);
   void SetIntegrity(const datapath::Integrity& integrity);
-  void SetQuarantineAllow(const std::vector<policy::Prefix>& peers);  // as the agent's configuration says
+  void SetQuarantineAllow(const std::vector<policy::Prefix>& peers);  // like the agent's configuration
 
   // ---- Enforcer ----
   Status Commit(const policy::Tables& tables) override;
@@ -74,7 +74,7 @@ class FakeDatapath : public datapath::Enforcer, public datapath::PathReader {
   StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
 
  private:
-  Status Fail(const std::string& method);  // under mutex_; the error that was set, once
+  Status Fail(const std::string& method);  // under mutex_; returns the error set by FailNext, once
 
   mutable std::mutex mutex_;
   std::map<std::string, std::deque<Status>> failures_;

@@ -48,7 +48,7 @@ const char* StateName(datapath::FlowState state) {
   return "?";
 }
 
-constexpr std::uint32_t kEndpoints = 16;  // of which fragments are looked at
+constexpr std::uint32_t kEndpoints = 16;  // whose fragments are read
 
 template <typename T>
 std::string Bytes(const T& value) {
@@ -129,7 +129,7 @@ Moves FixtureState::Since(const FixtureState& before) const {
                     packets(now.ingress[outcome], then.ingress[outcome]));
     }
   }
-  /* Not who sent it: the socket of a test run is nobody's, as each first packet would say. */
+  /* Not the process counters: a test run has no socket, and each first packet would count that. */
   for (int id = 0; id < SL_COUNTER_SENDER_FOUND; ++id)
     moves.Count(id, counters_.events[id] - before.counters_.events[id]);
   for (const char* map : {"established", "pending", "closing", "denied", "fragments"}) {

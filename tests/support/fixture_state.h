@@ -1,8 +1,8 @@
-// All that a packet can move in the packet path's maps, and the difference between two moments:
+// Everything that a packet can change in the packet path's maps, and the difference between two moments:
 //   auto before = FixtureState::Read(fixture.datapath());  ...one packet...  auto after =
 //   FixtureState::Read(fixture.datapath()); EXPECT_EQ(after->Since(*before), Moves().Packet(SL_HOOK_TC_FROM_POD,
 //   SL_DROP_NONE, 54).Count(SL_COUNTER_FLOW_NEW));
-// An empty Moves says that nothing moved. Plain values.
+// An empty Moves says that nothing changed. Plain values.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ class Moves {
   Moves& Egress(std::uint32_t endpoint, int outcome, std::uint64_t bytes, std::uint64_t packets = 1);
   Moves& Ingress(std::uint32_t endpoint, int outcome, std::uint64_t bytes, std::uint64_t packets = 1);
   Moves& Count(int counter, std::uint64_t times = 1);
-  // `map`: established, pending, denied (states of flows), or fragments.
+  // `map`: the flow states established, pending or denied, or fragments.
   Moves& Added(const std::string& map, int entries = 1);
   Moves& Removed(const std::string& map, int entries = 1);
   Moves& Changed(const std::string& map, int entries = 1);
@@ -32,16 +32,16 @@ class Moves {
 
  private:
   Moves& Add(const std::string& what, std::uint64_t amount);
-  std::map<std::string, std::uint64_t> what_;  // only what moved
+  std::map<std::string, std::uint64_t> what_;  // only counters that changed
 };
 
 class FixtureState {
  public:
-  // Drains the events too: they belong to the moment that is read.
+  // Drains the events too: they belong to this state.
   static StatusOr<FixtureState> Read(datapath::BpfDatapath& datapath);
 
   Moves Since(const FixtureState& before) const;
-  const std::vector<sl_flow_event>& events() const { return events_; }  // that waited
+  const std::vector<sl_flow_event>& events() const { return events_; }  // that were waiting
   const std::vector<datapath::FlowRecord>& flows() const { return flows_; }
 
  private:

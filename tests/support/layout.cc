@@ -55,7 +55,7 @@ StatusOr<Fd> OpenPin(const std::string& path) {
   return fd;
 }
 
-// The only directory of a version below the root.
+// The only version directory below the root.
 StatusOr<std::string> VersionDirectory(const std::string& bpf_root) {
   for (const auto& entry : fs::directory_iterator(bpf_root)) {
     if (entry.path().filename().string().starts_with("v")) return entry.path().filename().string();
@@ -70,7 +70,7 @@ StatusOr<bpf_map_info> MapInfo(int fd) {
   return info;
 }
 
-// Those whose contents are the agent's; what the packet path and the probes write is left out.
+// Maps that the agent fills; maps that the packet path and the probes write are left out.
 bool IsKept(const bpf_map_info& info, const std::string& name) {
   static const std::set<std::string> kLeftOut = {
       "flows", "flow_buckets", "processes", "programs", "process_classes", "process_class_numbers", "socket_changes"};
@@ -99,7 +99,7 @@ Status WriteEntries(int fd, const bpf_map_info& info, std::ostream& out) {
   return OkStatus();
 }
 
-// Sizes of the maps that the program of `link` uses, and its .rodata.
+// Writes the sizes of the maps that the program of `link` uses, and its .rodata.
 Status WriteProgramMaps(const std::string& object, const std::string& link, std::set<std::uint32_t>* seen,
                         std::ostream& out) {
   SL_ASSIGN_OR_RETURN(const Fd fd, OpenPin(link));
@@ -130,7 +130,7 @@ Status WriteProgramMaps(const std::string& object, const std::string& link, std:
   return OkStatus();
 }
 
-// What is pinned for good, by the object that it is of.
+// Everything that is pinned permanently, by its object.
 struct Layout {
   std::string version;                                                  // "v8"
   std::map<std::string, std::map<std::string, int>> sizes;              // by object and the kernel's name of a map
@@ -167,7 +167,7 @@ struct ObjectCloser {
 };
 using Object = std::unique_ptr<bpf_object, ObjectCloser>;
 
-// Loaded with the programs that were attached, its maps pinned as they were.
+// Loads the object with the programs that were attached, and pins its maps as before.
 StatusOr<Object> LoadObject(const std::string& directory, const std::string& name, const Layout& layout,
                             const std::string& maps_dir, const std::set<std::string>& programs) {
   const std::string path = directory + "/" + name + ".bpf.o";
@@ -212,7 +212,7 @@ Status FillMaps(const Layout& layout, const std::string& maps_dir) {
   return OkStatus();
 }
 
-// As an agent does on a kernel without TCX: a filter, and nothing to pin.
+// Attaches like an agent on a kernel without TCX: as a filter, without a pin.
 Status AttachClsact(const bpf_program* program, int ifindex, bpf_tc_attach_point where) {
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = where);
   if (const int rc = bpf_tc_hook_create(&hook); rc != 0 && rc != -EEXIST)
@@ -254,7 +254,8 @@ Status AttachProbe(bpf_object* object, const std::string& name, const std::strin
   return rc == 0 ? OkStatus() : ErrnoError(error, "pin {}", pin);
 }
 
-// As the agent does when it starts: who runs, and who has which socket. Its records are read by nobody.
+// Runs an iterator like the agent at its start: reads all processes, or all sockets and their owners. Its output is
+// discarded.
 Status RunIterator(bpf_object* object, const std::string& name) {
   const bpf_program* const program = bpf_object__find_program_by_name(object, name.c_str());
   if (program == nullptr) return InvalidError("no program {}", name);
@@ -287,7 +288,7 @@ Status RestoreState(const std::string& directory, const std::string& state_dir,
   return rc == SQLITE_OK ? OkStatus() : InvalidError("{}{}: {}", directory, kState, problem);
 }
 
-// Where this kernel lacks the tracepoint that the socket probes were recorded with, an older agent took functions, too.
+// When this kernel lacks the tracepoint of the recorded socket probes, uses functions, as the older agent would have.
 void UseBackEndOfThisKernel(Layout* layout) {
   if (libbpf_find_vmlinux_btf_id("tcp_sendmsg_locked", BPF_TRACE_RAW_TP) > 0) return;
   static const std::set<std::string> kOfTracepoints = {"tp_tcp_send", "tp_receive", "cg_getpeername4",
@@ -330,7 +331,7 @@ Status RecordLayout(const std::string& bpf_root, const std::string& state_dir,
   }
   SL_ASSIGN_OR_RETURN(const CommandResult dump, RunCommand({"sqlite3", state_dir + "/state.db", ".dump"}));
   if (dump.exit_code != 0) return InvalidError("sqlite3 .dump: {}", dump.output);
-  // .dump leaves out what the file's header says.
+  // .dump leaves out the file header's values.
   SL_ASSIGN_OR_RETURN(const CommandResult user,
                       RunCommand({"sqlite3", state_dir + "/state.db", "PRAGMA user_version"}));
   SL_ASSIGN_OR_RETURN(const CommandResult application,

@@ -1,6 +1,5 @@
-// The pinned layout of an older version, as that version's agent left it: BPF objects, the contents of its maps, what
-// it attached and its state (tests/data/layouts). Recorded from a real agent by scripts/make-layout, and put back for
-// the tests of the hand-over.
+// The pinned layout of an older version, as left by that version's agent: BPF objects, map contents, attachments and
+// its state (tests/data/layouts). scripts/make-layout records it from a real agent; the hand-over tests restore it.
 #pragma once
 
 #include <map>
@@ -11,17 +10,17 @@
 
 namespace sluice::test {
 
-// What an agent has pinned below `bpf_root` and saved in `state_dir`, into `directory`. The agent must have ended.
-// `names` are told by names of their own in what is saved: path -> placeholder.
+// Saves an agent's pins below `bpf_root` and its state in `state_dir` into `directory`. The agent must have ended.
+// `names` replaces paths by placeholders in the saved data: path -> placeholder.
 Status RecordLayout(const std::string& bpf_root, const std::string& state_dir,
                     const std::map<std::string, std::string>& names, const std::string& directory);
 
-// Loads, pins, fills and attaches all of it, in the network namespace of the calling thread. Interfaces must have the
-// numbers that they had when it was recorded.
+// Loads, pins, fills and attaches everything, in the calling thread's network namespace. Interfaces must have the same
+// indices as when it was recorded.
 Status RestoreLayout(const std::string& directory, const std::string& bpf_root, const std::string& state_dir,
                      const std::map<std::string, std::string>& names);
 
-// The versions that are kept, oldest first, with their directories.
+// The stored versions, oldest first, with their directories.
 std::map<int, std::string> KeptLayouts();
 
 }  // namespace sluice::test

@@ -1,4 +1,4 @@
-// What a scrape of /metrics says of its families, to be compared with MetricList.
+// The families in a scrape of /metrics, to compare them with MetricList.
 #pragma once
 
 #include <map>
@@ -11,10 +11,10 @@ namespace sluice::test {
 struct ScrapedFamily {
   std::string help;
   std::string type;
-  std::set<std::string> labels;  // of all samples together; of a histogram without "le"
+  std::set<std::string> labels;  // of all samples together; for a histogram without "le"
 };
 
-// By the family's name.
+// By the name of the family.
 inline std::map<std::string, ScrapedFamily> FamiliesOf(const std::string& metrics) {
   std::map<std::string, ScrapedFamily> families;
   std::string current;
@@ -26,7 +26,7 @@ inline std::map<std::string, ScrapedFamily> FamiliesOf(const std::string& metric
       (line.starts_with("# HELP") ? families[current].help : families[current].type) = line.substr(end + 1);
       continue;
     }
-    // name{label="value",...} value; values may have anything in them, escaped
+    // name{label="value",...} value; values may contain any character, escaped
     bool quoted = false;
     std::size_t begin = line.find('{');
     for (std::size_t i = begin; i != std::string::npos && i < line.size() && (quoted || line[i] != '}'); ++i) {

@@ -15,7 +15,7 @@ using policy::Labels;
 using policy::ObjectName;
 using policy::ResourceId;
 
-// Wrong data, thrown inside this file only and caught by the two Load functions.
+// Invalid data; thrown inside this file only and caught by the two Load functions.
 struct DataError : std::runtime_error {
   DataError(const YAML::Node& node, const std::string& what)
       : std::runtime_error(fmt::format("line {}: {}", node.Mark().line + 1, what)) {}
@@ -67,7 +67,7 @@ void AppendDocument(std::string& stream, const std::string& document) {
   if (!stream.ends_with('\n')) stream += '\n';
 }
 
-// One case while it is rendered: the world changes with each step, `original` stays.
+// One case during rendering: each step changes the scenario, `original` stays.
 class CaseRenderer {
  public:
   CaseRenderer(const NetpolScenario& world, Family family) : original_(world), scenario_(world), family_(family) {}
@@ -140,7 +140,7 @@ class CaseRenderer {
     return name;
   }
 
-  // Absent: every pod. "x": the pods of a namespace. "x/a": one pod.
+  // Absent: every pod. "x": the pods of namespace x. "x/a": one pod.
   std::set<ObjectName> Side(const YAML::Node& rule, const char* key) const {
     std::set<ObjectName> side;
     const YAML::Node node = rule[key];

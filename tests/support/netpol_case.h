@@ -1,5 +1,6 @@
-// The Kubernetes NetworkPolicy end-to-end cases (tests/data/netpol, schema in its README.md), rendered for one world
-// and one address family: per step the resources to apply, what to delete, and the full truth table to hold it to.
+// The Kubernetes NetworkPolicy end-to-end cases (tests/data/netpol, schema in its README.md), rendered for one scenario
+// and one address family: for each step the resources to apply, the resources to delete, and the full truth table to
+// check.
 //   SL_ASSIGN_OR_RETURN(NetpolScenario world, NetpolScenario::Load(directory));
 //   SL_ASSIGN_OR_RETURN(auto cases, LoadNetpolCases(directory, world, Family::kIpv6));
 // Plain values; safe to share once loaded. Errors: InvalidArgument with file, line and field.
@@ -17,7 +18,7 @@ namespace sluice::test {
 
 enum class Family { kIpv4, kIpv6 };
 
-// Where a pod is. With a netns or a host interface it is rendered as a Workload, else as a v1 Pod.
+// The location of a pod. With a netns or a host interface it is rendered as a Workload, else as a v1 Pod.
 struct PodPlace {
   policy::Address ipv4;
   policy::Address ipv6;
@@ -66,20 +67,20 @@ struct NetpolStep {
 struct NetpolCase {
   int number = 0;  // 1..48
   std::string name;
-  std::uint8_t context = policy::kTcp;  // the group that Kubernetes lists it in
+  std::uint8_t context = policy::kTcp;  // its group in Kubernetes
   std::vector<NetpolStep> steps;
   std::vector<policy::ResourceId> policies;  // in force after the last step
-  std::string restore;                       // brings relabelled objects back; may be empty
+  std::string restore;                       // restores relabelled objects; may be empty
 };
 
 // All cases of `directory`, sorted by number.
 StatusOr<std::vector<NetpolCase>> LoadNetpolCases(const std::string& directory, const NetpolScenario& world,
                                                   Family family);
 
-// Cases 1..last in both families, to instantiate tests with: all of them, or every Nth from the `offset`th on where the
-// environment says SLUICE_CONFORMANCE_EVERY=N. An odd N takes both families.
+// Cases 1..last in both families, as test parameters: all, or with SLUICE_CONFORMANCE_EVERY=N in the environment every
+// Nth from `offset` on. An odd N visits both families.
 std::vector<std::tuple<int, Family>> ChosenNetpolCases(int last, int offset = 0);
-// That N, or 1.
+// This N, or 1.
 int NetpolCaseStep();
 
 }  // namespace sluice::test

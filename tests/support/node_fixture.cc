@@ -26,7 +26,7 @@ StatusOr<std::unique_ptr<NodeFixture>> NodeFixture::Create(const Options& option
 }
 
 policy::Address NodeFixture::ip4(const std::string& pod) const {
-  return policy::Address::Parse(node_->pod(pod).ip4).value();  // TestNode made it
+  return policy::Address::Parse(node_->pod(pod).ip4).value();  // valid: from TestNode
 }
 
 std::string NodeFixture::WorkloadYaml(const std::string& pod, const std::string& labels) const {
@@ -101,7 +101,7 @@ StatusOr<CommandResult> NodeFixture::Sluiced(const Arguments& arguments, int sec
 
 int TcPrograms(const TestNode& node, std::uint32_t ifindex) {
   int programs = 0;
-  const auto printer = libbpf_set_print(nullptr);  // that there is no filter is no error here
+  const auto printer = libbpf_set_print(nullptr);  // a missing filter is no error here
   node.Run([&] {
         for (const bpf::Hook hook : {bpf::Hook::kTcIngress, bpf::Hook::kTcEgress}) {
           const auto there = bpf::ProgramsAt(ifindex, hook);

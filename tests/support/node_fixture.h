@@ -1,8 +1,8 @@
-// A node with pods, a real agent on it, and the questions that end-to-end tests ask them.
+// A node with pods, a real agent on it, and the operations that end-to-end tests need.
 //   SL_ASSIGN_OR_RETURN(auto fixture, NodeFixture::Create({.pods = {"web", "db"}}));
 //   SL_RETURN_IF_ERROR(fixture->agent().Apply(fixture->WorkloadYaml("web", "{app: web}") + kPolicy));
 //   EXPECT_EQ(fixture->Udp("web", "db", 1000), ProbeOutcome::kAllowed);
-// All workloads are in the namespace "shop". One thread at a time, but for agent().Sluice.
+// All workloads are in the namespace "shop". One thread at a time, except agent().Sluice.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@
 
 namespace sluice::test {
 
-// A document: db may be reached at 1000/UDP, and nowhere else.
+// A document that allows db to be reached only at 1000/UDP.
 inline constexpr const char* kDbAtUdp1000 = R"(---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -25,7 +25,7 @@ spec:
   ingress: [{ports: [{protocol: UDP, port: 1000}]}]
 )";
 
-// A document: web may reach db, and nobody else may.
+// A document that allows only web to reach db.
 inline constexpr const char* kDbFromWeb = R"(---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -53,18 +53,18 @@ class NodeFixture {
   // A YAML document; `labels` as a flow mapping: "{app: web}".
   std::string WorkloadYaml(const std::string& pod, const std::string& labels) const;
 
-  // Real packets; what is expected to pass may take its time, what is not must be silent for a while.
+  // Sends real packets. An allowed probe has a long timeout; a denied one must stay silent for a short one.
   ProbeOutcome Udp(const std::string& from, const std::string& to, std::uint16_t port, bool expect_allowed) const;
   ProbeOutcome Tcp(const std::string& from, const std::string& to, std::uint16_t port, bool expect_allowed) const;
-  // What `sluice explain` says: true for allowed.
+  // The answer of `sluice explain`: true for allowed.
   StatusOr<bool> Explain(const std::string& from, const std::string& to, const std::string& port) const;
 
-  // All resources as YAML, and the revision: what a refused change must leave as it was.
+  // All resources as YAML, and the revision; a refused change must not alter them.
   StatusOr<std::string> Everything() const;
 
-  // A program in the node's namespace, to its end.
+  // Runs a program in the node's namespace until it ends.
   StatusOr<CommandResult> Run(const Arguments& arguments, int seconds = 30) const;
-  // `sluiced` with the agent's own directories, then `arguments`, to its end.
+  // Runs `sluiced` with the agent's own directories and `arguments` until it ends.
   StatusOr<CommandResult> Sluiced(const Arguments& arguments, int seconds = 30) const;
 
  private:
@@ -76,11 +76,11 @@ class NodeFixture {
   std::unique_ptr<AgentProcess> agent_;
 };
 
-// How many programs the kernel has there; 0 too where there is no such interface.
+// Number of programs in the kernel at this interface; 0 also when the interface does not exist.
 int TcPrograms(const TestNode& node, std::uint32_t ifindex);
 bool HasXdp(const TestNode& node, std::uint32_t ifindex);
 
-// True as soon as `condition` is; false when it still is not after `patience`.
+// True as soon as `condition` is true; false when it is still false after `patience`.
 bool Eventually(const std::function<bool()>& condition, std::chrono::milliseconds patience = std::chrono::seconds(10));
 
 }  // namespace sluice::test

@@ -123,7 +123,7 @@ StatusOr<ProgramFixture::Verdict> ProgramFixture::FromWire(const Frame& frame) {
   return Evaluate(SL_HOOK_XDP_UPLINK, {.frame = frame});
 }
 
-// As the sensors and the agent would.
+// Does the work of the sensors and the agent.
 Status ProgramFixture::PutClass(std::uint32_t number, const policy::Process& process) {
   const auto epoch = static_cast<std::uint32_t>(datapath_->generation() % SL_EPOCHS);
   const auto matches = [this](const std::string& path) {

@@ -1,7 +1,7 @@
 // The packet path as a pure function: real programs, run by BPF_PROG_TEST_RUN on one frame, in a network namespace of
 // the test process with one veth for each local pod. Nothing is attached or pinned.
 //
-// One fixture a process at a time: it moves the process into a new network namespace.
+// One fixture in a process at a time: it moves the process into a new network namespace.
 #pragma once
 
 #include <map>
@@ -33,32 +33,32 @@ class ProgramFixture {
 
   std::uint32_t ifindex(int i) const { return ifindexes_.at(i); }
 
-  // Compiles and puts in force. Local endpoints must use ifindex(i).
+  // Compiles the snapshot and puts it in force. Local endpoints must use ifindex(i).
   Status Enforce(std::shared_ptr<const policy::Snapshot> snapshot);
   const policy::CompiledPolicy& compiled() const { return compiled_; }
   datapath::BpfDatapath& datapath() { return *datapath_; }
 
-  // True: forwarded. Programs must give one of pass, drop or redirect.
+  // `forwarded` is true when the packet is forwarded. A program must return pass, drop or redirect.
   struct Verdict {
     bool forwarded = false;
     bool redirected = false;
-    int reason = SL_DROP_NONE;  // the drop counter that moved
+    int reason = SL_DROP_NONE;  // the drop counter that changed
     bool audited = false;
     Frame frame;
   };
   StatusOr<Verdict> FromPod(std::uint32_t ifindex, const Frame& frame);
   StatusOr<Verdict> ToPod(std::uint32_t ifindex, std::uint32_t ingress_ifindex, const Frame& frame);
   StatusOr<Verdict> FromWire(const Frame& frame);
-  // Also holds the program to what is true of every packet: one counter moves, at its own hook, and the frame comes out
-  // as it went in unless it is redirected. An error otherwise.
+  // Also checks rules that hold for every packet: exactly one counter changes, at the program's own hook, and the frame
+  // comes out unchanged unless it is redirected. An error otherwise.
   StatusOr<Verdict> Evaluate(int hook, const bpf::TestRunInput& input);
 
-  // Who sends and who will receive the packets to come, as far as policy can tell. Absent: not known.
+  // The sender and the receiver of the next packets, as seen by policy. Absent: not known.
   Status SetProcesses(const std::optional<policy::Process>& sender, const std::optional<policy::Process>& receiver);
-  // As when another process acts on a socket: flows that are known ask again.
+  // As if another process acted on a socket: known flows resolve their processes again.
   Status ChangeSockets();
 
-  // Forgets all flows and fragments, so that the next packet is evaluated as a first one.
+  // Removes all flows and fragments, so that the next packet is evaluated as a first packet.
   Status ForgetFlows();
   void SetClock(std::uint64_t seconds) { datapath_->object().SetTestClock(seconds * SL_SECOND_NS); }
 
@@ -68,7 +68,7 @@ class ProgramFixture {
   std::vector<std::uint32_t> ifindexes_;
   std::unique_ptr<datapath::BpfDatapath> datapath_;
   policy::CompiledPolicy compiled_;
-  std::map<std::string, std::uint32_t> class_numbers_;  // by what policy can tell of a process
+  std::map<std::string, std::uint32_t> class_numbers_;  // by the facts that policy can see
 };
 
 }  // namespace sluice::test

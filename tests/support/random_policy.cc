@@ -66,7 +66,7 @@ std::vector<NamedPort> RandomPolicy::RandomNamedPorts() {
   return ports;
 }
 
-// From two small blocks for pods, their surroundings, and now and then anywhere.
+// An address from two small blocks for pods or just beside them, and sometimes from anywhere.
 Address RandomPolicy::RandomAddress() {
   const std::uint32_t kind = Below(10);
   if (kind < 4) return Parsed("10.1.0." + std::to_string(Below(64)));
@@ -140,7 +140,7 @@ Rule RandomPolicy::RandomRule(bool sluice) {
   if (sluice && Chance(50)) rule.action = Chance(50) ? RuleAction::kDeny : RuleAction::kAudit;
   if (sluice && options_.processes && Chance(60)) {
     rule.processes = Pick(process_matches_);
-    if (Chance(60)) rule.peers.clear();  // so that such rules meet
+    if (Chance(60)) rule.peers.clear();  // so that such rules overlap
     if (Chance(60)) rule.ports.clear();
   }
   return rule;
@@ -204,7 +204,7 @@ void RandomPolicy::AddPolicy(int number) {
   NetworkPolicy policy;
   const bool sluice = Chance(60);
   policy.api = sluice ? NetworkPolicy::Api::kSluice : NetworkPolicy::Api::kKubernetes;
-  policy.name = {Pick(kNamespaces), fmt::format("policy-{}", number / 2)};  // some of both kinds share a name
+  policy.name = {Pick(kNamespaces), fmt::format("policy-{}", number / 2)};  // some policies of both kinds share a name
   policy.pod_selector = RandomSelector(false);
   policy.isolates_ingress = Chance(65);
   policy.isolates_egress = Chance(65);

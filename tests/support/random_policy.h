@@ -1,10 +1,10 @@
-// Random but repeatable policy scenarios: small enough that rules meet (few labels, ports and prefixes), and rich in
-// what goes wrong (holes in blocks, ::/0, named ports, reused addresses, host-network and finished pods, deny and
+// Random but repeatable policy scenarios: small, so that rules overlap (few labels, ports and prefixes), and rich in
+// difficult cases (holes in blocks, ::/0, named ports, reused addresses, host-network and finished pods, deny and
 // audit).
 //   RandomPolicy random(seed);
 //   auto snapshot = random.NextSnapshot();
 //   Flow flow = random.NextFlow(*snapshot);
-// One seed gives one sequence on every machine. Not thread-safe.
+// The same seed gives the same sequence on every machine. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -21,24 +21,24 @@
 namespace sluice::test {
 
 struct RandomPolicyOptions {
-  int workloads = 8;  // local ones; the first of them have the lowest endpoint numbers
+  int workloads = 8;  // local workloads; the first ones have the lowest endpoint numbers
   int pods = 12;      // known peers
   int policies = 8;   // of both kinds
   std::uint32_t first_ifindex = 10;
-  bool processes = false;  // rules that name them, and flows that have them
+  bool processes = false;  // with processes in rules and flows
 };
 
 class RandomPolicy {
  public:
   explicit RandomPolicy(std::uint64_t seed, RandomPolicyOptions options = {});
 
-  // A new world, with resources, bindings and node addresses of its own.
+  // A new scenario with its own resources, bindings and node addresses.
   std::shared_ptr<const policy::Snapshot> NextSnapshot();
-  // The same world with one thing changed: a policy, a pod's or workload's labels, or a namespace's.
+  // The same scenario with one change: a policy, a pod's or workload's labels, or a namespace's.
   std::shared_ptr<const policy::Snapshot> NextChange();
-  // Some of the world's local workloads, and now and then a few peers that may still talk with them.
+  // Some of the scenario's local workloads, and sometimes a few peers that may still reach them.
   policy::Quarantine NextQuarantine();
-  // One that some of the rules' patterns match, or whose ancestors they do. Absent: not known.
+  // A process that matches some of the rules' patterns, itself or by its ancestors. Absent: not known.
   std::optional<policy::Process> NextProcess();
   // Mostly between known addresses, on ports and in prefixes that the policies name, or just beside them.
   policy::Flow NextFlow(const policy::Snapshot& snapshot);
@@ -75,7 +75,7 @@ class RandomPolicy {
   policy::ResourceMap resources_;
   std::map<policy::ObjectName, policy::Binding> bindings_;
   std::vector<policy::Address> node_addresses_;
-  std::vector<policy::ProcessMatch> process_matches_;  // what rules may ask for: few, so that no choice is too large
+  std::vector<policy::ProcessMatch> process_matches_;  // predicates of rules; few, so that one verdict can use all
 };
 
 }  // namespace sluice::test

@@ -1,8 +1,8 @@
-// A small world for tests of the packet path, as a GoogleTest fixture over one ProgramFixture:
+// A small sample cluster for tests of the packet path, as a GoogleTest fixture over one ProgramFixture:
 //   web    10.0.0.1  fd00::1  at p0, endpoint 1      db    10.0.0.2  fd00::2  at p1, endpoint 2
 //   other  10.0.0.3  fd00::3  at p2, endpoint 3      node  10.0.0.254  fd00::fe
 //   remote 10.0.1.1  fd00:1::1, on another node      p7: the uplink, where tests need one
-// Each packet is evaluated together with all that it moved:
+// Each packet is evaluated together with everything that it changed:
 //   const Evaluated evaluated = FromPod(kWeb, Tcp4(kWebIp, kDbIp, 5432));
 //   EXPECT_TRUE(evaluated.forwarded);
 //   EXPECT_EQ(evaluated.moves, Moves().Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, evaluated.bytes)...);
@@ -29,23 +29,23 @@ struct Evaluated : ProgramFixture::Verdict {
 class SampleCluster : public ::testing::Test {
  protected:
   enum Interface { kWeb = 0, kDb = 1, kOther = 2, kNobody = 5, kElsewhere = 6, kUplink = 7 };
-  static constexpr int kNode = -1;  // as the interface that a packet came in by: the node itself sent it
+  static constexpr int kNode = -1;  // as incoming interface: the node itself sent the packet
 
   static void SetUpTestSuite();
   static void TearDownTestSuite();
-  static FixtureOptions options_;  // a suite with other sizes sets them before SetUpTestSuite of this class
+  static FixtureOptions options_;  // a suite with other sizes sets them before it calls SetUpTestSuite
   void SetUp() override;
 
-  // The world above and these policies, as YAML documents.
+  // Puts the cluster above and these policies in force, as YAML documents.
   void Enforce(const std::string& policies = {});
-  // db may be reached by web at 5432/TCP, and by nobody else.
+  // Only web may reach db, at 5432/TCP.
   static std::string DbPolicy();
-  // `app` may be reached by nobody.
+  // Nothing may reach `app`.
   static std::string Isolate(const std::string& app);
-  // A NetworkPolicy of this project's own kind for `app`; `spec` is indented by two spaces.
+  // A sluice.dev NetworkPolicy for `app`; `spec` is indented by two spaces.
   static std::string Policy(const std::string& name, const std::string& app, const std::string& spec,
                             bool kubernetes = true);
-  // Replaces the world's workload at `interface` by a new one with the same addresses; "": nobody knows of it.
+  // Replaces the workload at `interface` by a new one with the same addresses; "": by no workload.
   void Replace(Interface interface, const std::string& name);
 
   Evaluated FromPod(int interface, const Packet& packet) { return FromPod(interface, packet.ToFrame()); }
@@ -67,7 +67,7 @@ class SampleCluster : public ::testing::Test {
                      std::uint16_t sport = 40000) {
     return Eth{} / Ipv6{.src = src, .dst = dst} / Tcp{.sport = sport, .dport = port, .flags = flags};
   }
-  // From web to db at 5432 and back, of one connection.
+  // From web to db at 5432 and back, in one connection.
   static Packet ToDb(std::uint8_t flags) { return Tcp4(kWebIp, kDbIp, 5432, flags); }
   static Packet ToWeb(std::uint8_t flags) { return Tcp4(kDbIp, kWebIp, 40000, flags, 5432); }
 
