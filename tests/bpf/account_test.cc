@@ -1,4 +1,4 @@
-// What a forwarded packet moves: hook, workload and flow counters, by packets and by bytes.
+// Counters that a forwarded packet changes: hook, workload and flow counters, by packets and by bytes.
 #include <gtest/gtest.h>
 
 #include "tests/support/sample_cluster.h"
@@ -22,7 +22,8 @@ TEST_F(Account, FirstPacketAtEachHook) {
                             .Egress(1, SL_DROP_NONE, sent.bytes)
                             .Count(SL_COUNTER_FLOW_NEW)
                             .Added("pending"));
-  // The same packet at the other end counts there, and not again in the flow, which notes that it came unchanged.
+  // The same packet at the other end is counted there, but not again in the flow, which records that it arrived
+  // unchanged.
   const Evaluated received = ToPod(kDb, kWeb, ToDb(kSyn));
   EXPECT_TRUE(received.forwarded);
   EXPECT_EQ(received.moves, Moves()
@@ -34,7 +35,7 @@ TEST_F(Account, FirstPacketAtEachHook) {
 TEST_F(Account, FirstPacketFromTheWire) {
   const Evaluated passed = FromWire(Tcp6(kRemoteIp6, kWebIp6, 80));
   EXPECT_TRUE(passed.forwarded);
-  // The workload's counter waits for tc_to_pod, which the packet still meets.
+  // The workload's counter changes only at tc_to_pod, which the packet still passes.
   EXPECT_EQ(passed.moves,
             Moves().Packet(SL_HOOK_XDP_UPLINK, SL_DROP_NONE, passed.bytes).Count(SL_COUNTER_FLOW_NEW).Added("pending"));
 }

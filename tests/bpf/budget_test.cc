@@ -1,4 +1,4 @@
-// Program sizes against the ceiling in budget.txt, so that growth is a decision.
+// Checks program sizes against the limits in budget.txt, so that growth is a decision.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

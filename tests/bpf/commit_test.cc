@@ -1,4 +1,4 @@
-// A change that is in force is never taken for refused, and the wait for running programs does without membarrier.
+// A change in force is never reported as refused, and waiting for running programs works without membarrier.
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <linux/bpf.h>
@@ -20,8 +20,8 @@
 namespace sluice::test {
 namespace {
 
-// For this thread and those to come: membarrier says EINVAL, as on kernels with nohz_full CPUs; with `no_maps` none can
-// be made either.
+// Makes membarrier return EINVAL for this thread and new ones, as on kernels with nohz_full CPUs; with `no_maps` no
+// maps can be created either.
 bool RefuseMembarrier(bool no_maps) {
   const auto load = [](std::size_t offset) {
     return sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<unsigned>(offset));
@@ -43,7 +43,7 @@ bool RefuseMembarrier(bool no_maps) {
          syscall(SYS_membarrier, 0, 0, 0) < 0;
 }
 
-// In a process of its own, which the filter ends with.
+// Runs in a separate process, because the filter cannot be removed.
 template <typename Body>
 void InChild(const Body& body) {
   GTEST_FLAG_SET(death_test_style, "fast");
@@ -60,7 +60,7 @@ TEST(WaitForRunning, SaysWhenItCannot) {
   InChild([] { return RefuseMembarrier(true) && !bpf::WaitForRunningPrograms().ok(); });
 }
 
-// As on a node with isolated CPUs, where running programs can only be waited for by RCU, and that fails.
+// Like a node with isolated CPUs, where only RCU can wait for running programs, and that fails.
 TEST(Commit, InForceIsNotRefused) {
   SL_REQUIRE_BPF();
   InChild([] {
@@ -68,7 +68,7 @@ TEST(Commit, InForceIsNotRefused) {
     if (!fixture.ok()) return false;
     datapath::BpfDatapath& datapath = (*fixture)->datapath();
     for (int epoch = 0; epoch < SL_EPOCHS; ++epoch)
-      if (!datapath.Commit({}).ok()) return false;  // the first one of each epoch waits for the sensors, and may fail
+      if (!datapath.Commit({}).ok()) return false;  // each epoch's first commit waits for the sensors; it may fail
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(sched_getcpu()), &one);
@@ -78,7 +78,7 @@ TEST(Commit, InForceIsNotRefused) {
   });
 }
 
-// Somebody moves the number in the kernel, and a change comes before anybody looks.
+// The number is changed in the kernel, and a change comes before any check.
 TEST(Commit, GoesAboveANumberThatWasMoved) {
   SL_REQUIRE_BPF();
   auto fixture = ProgramFixture::Create();

@@ -1,7 +1,6 @@
 // The 48 Kubernetes NetworkPolicy cases by test run: every cell of every truth table of every step, IPv4 and IPv6.
-// With all nine pods on this node each cell is evaluated by tc_from_pod and by tc_to_pod, which must give the table's
-// answer. With the source on another node it is evaluated by xdp_uplink, which knows the receiver's half: the
-// evaluator's local scope.
+// With all nine pods on this node, tc_from_pod and tc_to_pod evaluate each cell and must give the table's answer. With
+// the source on another node, xdp_uplink evaluates it; it only knows the receiver's half, the evaluator's local scope.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -65,7 +64,7 @@ class NetpolPrograms : public testing::TestWithParam<std::tuple<int, Family>> {
     return OkStatus();
   }
 
-  // With the pods of `remote` on another node.
+  // The pods of `remote` are on another node.
   Status Enforce(const Pods& remote) {
     std::map<ObjectName, policy::Binding> bindings;
     for (const auto& [name, pod] : scenario_.pods) {
@@ -120,7 +119,7 @@ class NetpolPrograms : public testing::TestWithParam<std::tuple<int, Family>> {
     }
   }
 
-  // The pods of `remote` on another node: their packets come in from the wire.
+  // The pods of `remote` are on another node: their packets arrive from the wire.
   void EvaluateFromTheWire(const NetpolStep& step, Family family, const Pods& remote,
                            std::set<std::string>* evaluated) {
     const Status enforced = Enforce(remote);
@@ -161,7 +160,7 @@ TEST_P(NetpolPrograms, AgreeWithTruthTable) {
     for (const policy::ResourceId& id : step.deletes) ASSERT_EQ(resources_.erase(id), 1U) << id.ToString();
     ASSERT_EQ(step.cells.size(), static_cast<std::size_t>(kPods * (kPods - 1)));
     ASSERT_NO_FATAL_FAILURE(EvaluateAtBothEnds(step, family));
-    // Two pods differ in their namespace or in their name, so these put the source of each cell on another node.
+    // Two pods differ in namespace or name, so these sets put the source of each cell on another node.
     std::set<std::string> evaluated;
     for (const char* part : {"x", "y", "z", "a", "b", "c"}) {
       Pods remote;

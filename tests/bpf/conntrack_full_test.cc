@@ -1,5 +1,5 @@
-// A full flow table: nothing passes that policy does not allow, what was answered stays, and what it costs is counted.
-// The table here is one bucket, so that all flows meet.
+// A full flow table: no denied packet passes, answered flows stay, and evictions are counted. The table here is one
+// bucket, so that all flows share it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ class ConntrackFull : public SampleCluster {
 
   static void SetUpTestSuite() {
     options_.object.flows = 1;
-    options_.object.flow_share_slots = 1 << 20;  // shares are another suite's
+    options_.object.flow_share_slots = 1 << 20;  // another suite tests shares
     SampleCluster::SetUpTestSuite();
   }
   void SetUp() override {
@@ -33,7 +33,7 @@ class ConntrackFull : public SampleCluster {
   static std::uint16_t Port(int number) { return static_cast<std::uint16_t>(20000 + number); }
   static Packet Denied(int number) { return Tcp4(kOtherIp, kDbIp, 5432, kSyn, Port(number)); }
 
-  // Clock: one second for each.
+  // The clock advances one second for each.
   void Open(int number) {
     fixture_->SetClock(1000 + number);
     const Evaluated evaluated = FromPod(kWeb, ToDb(number, kSyn));
@@ -68,11 +68,11 @@ TEST_F(ConntrackFull, AOneWayFlowMakesRoom) {
   for (int i = SL_FLOW_WAYS; i < 100; ++i) Open(i);
   EXPECT_EQ(Count(FlowState::kPending), SL_FLOW_WAYS);
   EXPECT_EQ(Events(SL_COUNTER_FLOW_EVICTED), evicted + 100 - SL_FLOW_WAYS);
-  Shake(99);  // the last is there
+  Shake(99);  // the last flow exists
   EXPECT_EQ(Count(FlowState::kEstablished), 1);
 }
 
-// Of two that are looked at the one goes that was silent for longer, so the last that had a packet never does.
+// Of two candidates, the one idle for longer is evicted, so the flow with the latest packet never is.
 TEST_F(ConntrackFull, WhoHadTheLastPacketStays) {
   for (int i = 0; i < SL_FLOW_WAYS; ++i) Open(i);
   for (int i = SL_FLOW_WAYS; i < 200; ++i) {
@@ -88,7 +88,7 @@ TEST_F(ConntrackFull, WhoHadTheLastPacketStays) {
   }
 }
 
-// Anybody can have a SYN answered, in anybody's name.
+// Any sender can get an answer to a SYN, even with a spoofed address.
 TEST_F(ConntrackFull, AnAnswerAloneKeepsNoPlace) {
   Open(0);
   Shake(0);
@@ -160,7 +160,7 @@ TEST_F(ConntrackFull, WhatWasAnsweredStaysInAFlood) {
 
 TEST_F(ConntrackFull, WhoIsEstablishedAlreadyIsNotCountedAgain) {
   Establish(SL_FLOW_ESTABLISHED_WAYS);
-  Enforce(DbPolicy());  // so that the next packets are looked at closely
+  Enforce(DbPolicy());  // so that the next packets take the full path
   const Evaluated answer = FromPod(kDb, ToWeb(0, kAck));
   EXPECT_EQ(answer.moves, Moves()
                               .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, answer.bytes)
@@ -183,7 +183,7 @@ TEST_F(ConntrackFull, OneAnsweredMoreStaysPendingAndWorks) {
   }
   EXPECT_TRUE(FromPod(kWeb, ToDb(100, kAck)).forwarded);
   EXPECT_EQ(FromPod(kWeb, Tcp4(kWebIp, kDbIp, 1)).reason, SL_DROP_POLICY_DENIED);
-  // What is pending is cut like everything else.
+  // A pending flow is revoked like any other.
   Enforce(Isolate("db"));
   EXPECT_EQ(FromPod(kDb, ToWeb(100, kAck)).reason, SL_DROP_POLICY_DENIED);
   EXPECT_EQ(FromPod(kWeb, ToDb(100, kAck)).reason, SL_DROP_POLICY_DENIED);
@@ -211,7 +211,7 @@ TEST_F(ConntrackFull, ARecordThrowsOnlyRecordsOut) {
                                  .Count(SL_COUNTER_DENIED_UNRECORDED));
 }
 
-// As while other CPUs write to all other slots of the bucket.
+// As if other CPUs were writing to all other slots of the bucket.
 TEST_F(ConntrackFull, AnAllowedFlowThatCannotBeTrackedIsDroppedForThat) {
   Open(0);
   using Buckets = bpf::Map<std::uint32_t, sl_flow_bucket>;
@@ -238,7 +238,7 @@ TEST_F(ConntrackFull, AnAllowedFlowThatCannotBeTrackedIsDroppedForThat) {
   Open(1);
 }
 
-// A table of some buckets: a flow whose primary bucket is full is an overflow entry of another one.
+// A table of several buckets: a flow whose primary bucket is full becomes an overflow entry in another one.
 class Overflow : public SampleCluster {
  protected:
   static constexpr std::uint32_t kBuckets = 64;
@@ -265,7 +265,7 @@ class Overflow : public SampleCluster {
   }
 };
 
-// Seeds are drawn by chance: that one flow in hundreds finds no room, or may not be established, is a matter of luck.
+// Seeds are random: whether one flow in hundreds finds no room, or cannot be established, is chance.
 TEST_F(Overflow, ATableThatIsSixTenthsFullKeepsItsFlows) {
   Enforce(DbPolicy());
   std::uint32_t seen = 0;
@@ -294,8 +294,7 @@ TEST_F(Overflow, ATableThatIsSixTenthsFullKeepsItsFlows) {
   EXPECT_GT(seen, 0u) << "there was no overflow entry";
 }
 
-// The primary bucket's count goes down with each overflow entry that is removed: here by connections that are opened
-// anew, and by evictions.
+// Each removed overflow entry decrements the primary bucket's count: here by reopened connections and by evictions.
 TEST_F(Overflow, WhoLeavesIsCountedOut) {
   Enforce(DbPolicy());
   constexpr int kMany = kBuckets * SL_FLOW_WAYS * 8 / 10;

@@ -1,4 +1,4 @@
-// The life of a flow: promotion, closing and reopening, cutting, strangers, reused addresses, fragments.
+// The states of a flow: promotion, closing and reopening, revocation, foreign packets, reused addresses, fragments.
 #include <gtest/gtest.h>
 
 #include "tests/support/sample_cluster.h"
@@ -20,7 +20,7 @@ class Conntrack : public SampleCluster {
     EXPECT_EQ(flows.size(), 1u);
     return flows.empty() ? datapath::FlowRecord{} : flows[0];
   }
-  std::uint64_t clock_ = 1000;  // seconds, of tests that set it
+  std::uint64_t clock_ = 1000;  // seconds, in tests that set it
 };
 
 TEST_F(Conntrack, TheHandshakePromotes) {
@@ -62,7 +62,7 @@ TEST_F(Conntrack, TimeOutsFollowTheState) {
   EXPECT_TRUE(is_over_after(7441));
 }
 
-// What one end says of the connection's end counts when the other one agrees.
+// A FIN of one end counts once the other end acknowledges it.
 class Ends : public Conntrack {
  protected:
   static constexpr std::uint32_t kWebSeq = 5000, kDbSeq = 90000;
@@ -80,7 +80,7 @@ class Ends : public Conntrack {
     ASSERT_TRUE(FromPod(kWeb, Web(kAck, kWebSeq + 1, kDbSeq + 1)).forwarded);
     ASSERT_EQ(TheFlow().state, FlowState::kEstablished);
   }
-  // Idle so long, it is the same flow.
+  // True when the flow is still the same after this idle time.
   bool InstancesAfter(std::uint64_t seconds) {
     const auto before = TheFlow().entry;
     fixture_->SetClock(clock_ += seconds);
@@ -124,7 +124,7 @@ TEST_F(Ends, FinsThatAreNotDeliveredEndNothing) {
   ASSERT_TRUE(FromPod(kDb, Db(kFin | kAck, kDbSeq + 1, kWebSeq + 1, 50)).forwarded) << "crosses it, and both are lost";
   EXPECT_EQ(TheFlow().state, FlowState::kEstablished);
   EXPECT_TRUE(InstancesAfter(240));
-  // Half of it is acknowledged: the data, and no FIN.
+  // Only a part is acknowledged: the data, but not the FIN.
   ASSERT_TRUE(FromPod(kDb, Db(kAck, kDbSeq + 1, kWebSeq + 1 + 100)).forwarded);
   EXPECT_EQ(TheFlow().entry.flags & (SL_CT_FIN_FORWARD_AGREED | SL_CT_FIN_REPLY_AGREED), 0u);
   ASSERT_TRUE(FromPod(kDb, Db(kAck, kDbSeq + 1, kWebSeq + 1 + 101)).forwarded);
@@ -142,7 +142,8 @@ TEST_F(Ends, AHalfClosedConnectionMayBeIdle) {
   EXPECT_TRUE(InstancesAfter(7200));
 }
 
-// As behind a translation, where the packet is another flow's at the sender's hook: the state moves at each hook.
+// As behind address translation, where the packet belongs to another flow at the sender's hook: each hook updates the
+// state.
 TEST_F(Ends, AFinThatOnlyTheReceiversHookSees) {
   ASSERT_TRUE(ToPod(kDb, kWeb, Web(kSyn, kWebSeq, 0)).forwarded);
   ASSERT_TRUE(FromPod(kDb, Db(kSyn | kAck, kDbSeq, kWebSeq + 1)).forwarded);

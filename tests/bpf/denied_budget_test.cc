@@ -1,4 +1,4 @@
-// More new denied flows than their table keeps up with: all are denied and counted, and what has a record keeps it.
+// More new denied flows than their table can store: all are denied and counted, and existing entries stay.
 #include <gtest/gtest.h>
 
 #include "kernel/bpf/testing/test_run.h"
@@ -9,12 +9,12 @@ namespace {
 
 class DeniedBudget : public SampleCluster {
  protected:
-  // The eighth that stays free is what the kernel keeps aside on two CPUs.
+  // The kernel keeps the other eighth in reserve on two CPUs.
   static constexpr std::uint32_t kSlots = 2048, kAtOnce = kSlots / 8 * 7;
 
   static void SetUpTestSuite() {
     options_.object.flows_denied = kSlots;
-    options_.object.event_rate = 0;  // the ring is what is tested here
+    options_.object.event_rate = 0;  // the ring itself is tested here
     SampleCluster::SetUpTestSuite();
   }
 
@@ -23,15 +23,15 @@ class DeniedBudget : public SampleCluster {
     Enforce(DbPolicy());
   }
 
-  // The flood's flow `number`.
+  // Flow `number` of the flood.
   static Packet Flood(std::uint32_t number) {
     return Eth{} / Ipv4{.src = kOtherIp, .dst = kDbIp} /
            Udp{.sport = static_cast<std::uint16_t>(10000 + number), .dport = 7};
   }
-  // Of one that is not of the flood.
+  // A flow outside the flood.
   static Packet Other() { return Eth{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Udp{.sport = 40000, .dport = 53}; }
 
-  // The first packets of so many flows more.
+  // The first packets of this many more flows.
   void SendFlood(std::uint32_t flows) {
     for (const std::uint32_t end = next_ + flows; next_ < end; ++next_) {
       const auto verdict = fixture_->FromPod(ifindex(kOther), Flood(next_).ToFrame());
@@ -56,7 +56,7 @@ class DeniedBudget : public SampleCluster {
         .Egress(3, SL_DROP_POLICY_DENIED, evaluated.bytes);
   }
 
-  std::uint32_t next_ = 0;  // of the flood
+  std::uint32_t next_ = 0;  // of the flood's flows
 };
 
 TEST_F(DeniedBudget, SevenEighthsOfTheTableAtOnceAndTheRestIsCounted) {
@@ -71,7 +71,7 @@ TEST_F(DeniedBudget, SevenEighthsOfTheTableAtOnceAndTheRestIsCounted) {
 
 TEST_F(DeniedBudget, WithoutARecordAPacketMovesItsCountersOnly) {
   SendFlood(kAtOnce);
-  for (int i = 0; i < 2; ++i) {  // nothing of the first is remembered
+  for (int i = 0; i < 2; ++i) {  // the first packet left no entry
     const Evaluated evaluated = FromPod(kOther, Flood(next_));
     EXPECT_EQ(evaluated.reason, SL_DROP_POLICY_DENIED);
     EXPECT_EQ(evaluated.moves, Dropped(evaluated).Count(SL_COUNTER_DENIED_UNRECORDED));
@@ -111,7 +111,7 @@ TEST_F(DeniedBudget, TimeFillsAnEighthOfTheTableInThirtySeconds) {
   std::uint64_t before = Unrecorded();
   SendFlood(kSlots);
   EXPECT_EQ(Unrecorded(), before + kSlots - kSlots / 16);
-  // For ever so long, it fills no more than there was.
+  // After any time, it gives no more tokens than at the start.
   fixture_->SetClock(1000 + 7200);
   before = Unrecorded();
   SendFlood(kAtOnce);
@@ -152,7 +152,7 @@ TEST_F(DeniedBudget, WhoWatchesSeesAnEventForEachPacket) {
   }
 }
 
-// The ring of events begins anew several times; no event is lost, none is read twice, and each is whole.
+// The ring wraps several times; no event is lost, none is read twice, and each is complete.
 TEST_F(DeniedBudget, EventsGoRoundTheRing) {
   constexpr std::uint32_t kAtOnceInTheRing = 12000;  // of about 18,000
   SendFlood(kSlots);

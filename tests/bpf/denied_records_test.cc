@@ -1,4 +1,4 @@
-// Records of denied flows stand beside flows in one table, and must never stand in the way of one that is allowed.
+// Denied-flow entries share a table with flows, and must never block an allowed flow.
 #include <gtest/gtest.h>
 
 #include "kernel/bpf/map.h"
@@ -15,7 +15,7 @@ class DeniedRecords : public SampleCluster {
     fixture_->SetClock(1000);
   }
 
-  // Of a flow that db may open, and web may not.
+  // A flow that db may open, and web may not.
   static Packet FromWeb() { return Eth{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Udp{.sport = 40000, .dport = 53}; }
   static Packet FromDb() { return Eth{} / Ipv4{.src = kDbIp, .dst = kWebIp} / Udp{.sport = 53, .dport = 40000}; }
   static Packet Flood() { return Eth{} / Ipv4{.src = kOtherIp, .dst = kDbIp} / Udp{.dport = 7}; }
@@ -27,7 +27,7 @@ class DeniedRecords : public SampleCluster {
     return denied;
   }
 
-  // Into a way of the bucket of `slot`, with the tag of what stands there, but `state`.
+  // Puts the flow into another way of `slot`'s bucket, with the same tag but `state`.
   static void PutBeside(std::uint32_t slot, int way, const sl_flow& flow, sl_flow_state state) {
     using Buckets = bpf::Map<std::uint32_t, sl_flow_bucket>;
     using Places = bpf::Map<std::uint32_t, sl_flow>;
@@ -74,7 +74,7 @@ TEST_F(DeniedRecords, WhoMayOpensTheFlowFromTheOtherEnd) {
   }
 }
 
-// As when another CPU writes its denial down just after the flow was opened from the other end.
+// As if another CPU stored its denial just after the other end opened the flow.
 TEST_F(DeniedRecords, ARecordThatComesTooLateIsNotBelieved) {
   ASSERT_FALSE(FromPod(kWeb, FromWeb()).forwarded);
   const auto denied = Denied();
@@ -95,7 +95,7 @@ TEST_F(DeniedRecords, ARecordThatComesTooLateIsNotBelieved) {
   }
 }
 
-// Another flow's tag is the same: then the keys tell them apart.
+// The tags are equal, so the keys must distinguish the flows.
 TEST_F(DeniedRecords, AFlowWithTheSameTagIsNotTakenForThisOne) {
   ASSERT_FALSE(FromPod(kWeb, FromWeb()).forwarded);
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);

@@ -62,7 +62,7 @@ Frame FirstPacket(const Flow& flow, std::uint16_t client) {
 struct Case {
   Flow flow;
   Evaluation expected;
-  bool left_to_tc = false;  // XDP cannot ask who listens: it may have passed the packet without a record
+  bool left_to_tc = false;  // XDP cannot look up the listener: it may have passed the packet without an entry
 };
 
 struct Tally {
@@ -81,14 +81,14 @@ class Differential : public ::testing::Test {
   }
   static void TearDownTestSuite() { delete fixture_; }
 
-  // The map as the agent would set it. Every other world has nobody in quarantine.
+  // Sets the map like the agent. In every other scenario nothing is in quarantine.
   static Status SetQuarantine(const RandomPolicy& random, const policy::Quarantine& quarantine) {
     for (const auto& [name, binding] : random.bindings())
       SL_RETURN_IF_ERROR(fixture_->datapath().SetQuarantine(binding.endpoint, quarantine.workloads.contains(name)));
     return fixture_->datapath().SetQuarantineAllow(quarantine.allow);
   }
 
-  // Hooks that see this flow's first packet where only they are attached.
+  // Hooks that see this flow's first packet when only they are attached.
   static std::vector<int> HooksOf(const policy::Snapshot& snapshot, const Flow& flow) {
     const policy::Endpoint* source = snapshot.Find(flow.source);
     const policy::Endpoint* destination = snapshot.Find(flow.destination);
@@ -127,7 +127,7 @@ class Differential : public ::testing::Test {
     return found == fixture_->compiled().decisions.end() ? Decision{.allowed = false} : *found->second;
   }
 
-  // What the flows left behind says the same as the evaluator.
+  // Checks that the flow entries agree with the evaluator.
   static void CompareFlows(const std::map<std::uint16_t, Case>& cases) {
     const auto flows = fixture_->datapath().Flows();
     ASSERT_TRUE(flows.ok()) << flows.status();
@@ -180,9 +180,9 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
       std::uint16_t client = 20000;
       for (int i = 0; i < kFlowsPerScenario; ++i) {
         Flow flow = random.NextFlow(*snapshot);
-        if (hook == SL_HOOK_TC_TO_POD) flow.source_process.reset();  // its socket is not at this hook
+        if (hook == SL_HOOK_TC_TO_POD) flow.source_process.reset();  // the sender's socket is not visible at this hook
         if (flow.source.is_v4() != flow.destination.is_v4()) continue;
-        if (!flow.source.is_v4() && sl_is_extension(flow.protocol)) continue;  // names a header, not a protocol
+        if (!flow.source.is_v4() && sl_is_extension(flow.protocol)) continue;  // an extension header
         const auto hooks = HooksOf(*snapshot, flow);
         if (std::find(hooks.begin(), hooks.end(), hook) == hooks.end()) continue;
         const bool has_client = flow.protocol == policy::kTcp || flow.protocol == policy::kUdp ||
@@ -198,7 +198,7 @@ TEST_F(Differential, ProgramsAnswerAsTheEvaluatorDoes) {
         const Status processes = fixture_->SetProcesses(flow.source_process, flow.destination_process);
         ASSERT_TRUE(processes.ok()) << processes;
         const int got = Run(hook, *snapshot, flow, FirstPacket(flow, client));
-        // XDP asks no sockets: who listens, and whose question a datagram to a client's port may answer.
+        // XDP looks up no sockets, so it knows neither the listener nor a matching question for an answer.
         const bool may_be_answer =
             flow.protocol == policy::kUdp && flow.port >= SL_FIRST_CLIENT_PORT && !expected.quarantined;
         const bool left_to_tc =

@@ -1,6 +1,6 @@
-// Every reason that the packet path gives, with exactly what it moves: one counter, and what belongs to it.
-// CONNTRACK_FULL needs a table that refuses (conntrack_full_test.cc), QUARANTINED has quarantine_test.cc, LINK_CONTROL
-// link_control_test.cc.
+// Every drop reason of the packet path, with exactly the counters it changes: one drop counter, and those that belong
+// to it. Elsewhere: CONNTRACK_FULL needs a table that refuses (conntrack_full_test.cc), QUARANTINED is in
+// quarantine_test.cc, LINK_CONTROL in link_control_test.cc.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -14,8 +14,8 @@ class DropReasons : public SampleCluster {
  protected:
   enum Receiver { kForAPod, kForNobodyHere };
 
-  // A frame that cannot be evaluated moves its counter and nothing else, at each hook. On the card it passes where it
-  // is not for a pod, as far as can be told.
+  // A frame that cannot be evaluated changes only its counter, at each hook. At the uplink it passes unless it seems to
+  // be for a pod.
   void ExpectNotEvaluated(int reason, const Packet& packet, Receiver receiver = kForAPod) {
     SCOPED_TRACE(reason);
     const Frame frame = packet.ToFrame();
@@ -25,7 +25,7 @@ class DropReasons : public SampleCluster {
               Moves().Packet(SL_HOOK_XDP_UPLINK, receiver == kForAPod ? reason : SL_DROP_NONE, frame.size()));
   }
 
-  // A evaluated packet also leaves a record, and counts at the workload that is known to be meant.
+  // An evaluated packet also leaves a denied-flow entry, and counts at the workload if it is known.
   void ExpectDenied(const Evaluated& evaluated, int hook, int reason, std::uint32_t egress, std::uint32_t ingress) {
     SCOPED_TRACE(reason);
     EXPECT_FALSE(evaluated.forwarded);
@@ -77,7 +77,7 @@ TEST_F(DropReasons, SpoofedSource) {
   ExpectDenied(FromWire(Tcp4(kNodeIp, kWebIp, 80)), SL_HOOK_XDP_UPLINK, SL_DROP_SPOOFED_SOURCE, 0, 0);
 }
 
-// By its interface, whatever address it claims. The counters of a record are those of one sender.
+// The interface decides, not the claimed address. An entry counts for one sender only.
 TEST_F(DropReasons, SpoofedSourceIsRecordedForTheWorkloadThatSent) {
   FromPod(kOther, Tcp4("8.8.8.8", kDbIp, 5432));
   auto flows = Flows();
@@ -174,7 +174,7 @@ TEST_F(DropReasons, FragmentNotFound) {
                                                      Payload{64});
 }
 
-// The card is not ours alone.
+// The uplink also carries traffic of the host.
 TEST_F(DropReasons, WhatIsForNoLocalWorkloadPassesTheCardAsItIs) {
   Ipv4 fragment{.src = kRemoteIp, .dst = "10.5.5.5", .protocol = 6, .id = 9, .fragment_offset = 4};
   const std::vector<Packet> all = {
@@ -195,7 +195,7 @@ TEST_F(DropReasons, WhatIsForNoLocalWorkloadPassesTheCardAsItIs) {
             SL_DROP_MALFORMED_L4);
 }
 
-// Flooded, or drawn to a pod by its neighbour: it leaves the flow that it belongs to alone.
+// A flooded frame, or one attracted by the pod's neighbour: its flow does not change.
 TEST_F(DropReasons, WrongReceiver) {
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
   const Evaluated flooded = ToPod(kOther, kWeb, ToDb(kSyn));
@@ -210,7 +210,7 @@ TEST_F(DropReasons, WrongReceiver) {
   EXPECT_TRUE(ToPod(kOther, kWeb, Eth{} / Ipv4{.src = kWebIp, .dst = "10.0.0.255"} / Udp{}).forwarded);
 }
 
-// Where XDP is not attached, a stranger's packet comes as far as the pod.
+// Where XDP is not attached, a packet with a foreign source can reach the pod.
 TEST_F(DropReasons, ALocalSourceComesByItsOwnInterface) {
   EXPECT_TRUE(ToPod(kDb, kWeb, Tcp4(kWebIp, kDbIp, 5432)).forwarded);
   EXPECT_EQ(ToPod(kDb, kUplink, Tcp4(kWebIp, kDbIp, 5432, kAck)).reason, SL_DROP_SPOOFED_SOURCE) << "of a known flow";
@@ -218,13 +218,13 @@ TEST_F(DropReasons, ALocalSourceComesByItsOwnInterface) {
   ASSERT_TRUE(fixture_->ForgetFlows().ok());
   ExpectDenied(ToPod(kDb, kUplink, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE, 0, 0);
   ExpectDenied(ToPod(kDb, kOther, Tcp6(kWebIp6, kDbIp6, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE, 0, 0);
-  // As an ICMP error about one of its flows.
+  // The same for an ICMP error about one of its flows.
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
   const Packet error =
       Eth{} / Ipv4{.src = kWebIp, .dst = kDbIp} / Icmp{.type = 3, .code = 1} / Raw{ToWeb(kAck).ToQuote(28)};
   EXPECT_TRUE(ToPod(kDb, kWeb, error).forwarded);
   EXPECT_EQ(ToPod(kDb, kUplink, error).reason, SL_DROP_SPOOFED_SOURCE);
-  // A bridge sends on what it got from its port.
+  // A bridge forwards the frame that its port received.
   sl_interface facts{.master = ifindex(kElsewhere)};
   facts.address = policy::Address::Parse(kWebIp)->abi();
   ASSERT_TRUE(fixture_->datapath().DescribeInterface(ifindex(kWeb), facts).ok());
@@ -240,7 +240,7 @@ TEST_F(DropReasons, RulesetMissing) {
   ASSERT_TRUE(fixture_->ForgetFlows().ok());
   ExpectDenied(ToPod(kDb, kWeb, Tcp4(kWebIp, kDbIp, 5432)), SL_HOOK_TC_TO_POD, SL_DROP_RULESET_MISSING, 0, 2);
   ExpectDenied(FromWire(Tcp4(kRemoteIp, kDbIp, 5432)), SL_HOOK_XDP_UPLINK, SL_DROP_RULESET_MISSING, 0, 2);
-  // Who is not isolated needs no ruleset.
+  // A workload that is not isolated needs no ruleset.
   EXPECT_TRUE(FromPod(kDb, Tcp4(kDbIp, kOtherIp, 80)).forwarded);
 }
 

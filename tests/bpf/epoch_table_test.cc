@@ -1,4 +1,4 @@
-// datapath::EpochTable over a map of its own: edits of all kinds, what is found again, and how full an epoch may be.
+// datapath::EpochTable over its own map: all kinds of edits, look-ups afterwards, and the capacity of an epoch.
 #include "kernel/datapath/epoch_table.h"
 
 #include <bpf/bpf.h>
@@ -87,7 +87,7 @@ TYPED_TEST(EpochTableTest, HoldsWhatTheEditsSay) {
   for (int round = 0; round < 300; ++round) {
     const std::uint32_t epoch = random() % SL_EPOCHS;
     auto& content = expected[epoch];
-    // Few edits and many: they are made in different ways.
+    // Few and many edits take different code paths.
     const std::uint32_t size = random() % 10 == 0 ? 1000 : random() % 20;
     typename TestFixture::Edits edits;
     for (auto it = content.begin(); it != content.end() && edits.deletes.size() < size;) {
@@ -110,7 +110,7 @@ TYPED_TEST(EpochTableTest, HoldsWhatTheEditsSay) {
     ASSERT_EQ(this->Read(table, 1), expected[1]) << round;
   }
   EXPECT_GT(expected[0].size(), 100U);
-  // What was put at last is found, so that it can be deleted: nothing is left.
+  // The last values must be found and deleted, so that nothing is left.
   typename TestFixture::Edits all;
   for (const auto& [key, value] : expected[0]) all.deletes.push_back(key);
   std::shuffle(all.deletes.begin(), all.deletes.end(), random);
@@ -129,12 +129,12 @@ TYPED_TEST(EpochTableTest, AnEpochCanBeFull) {
 }
 
 TYPED_TEST(EpochTableTest, NoPlaceIsAnError) {
-  const auto table = this->Make(1);  // one home
+  const auto table = this->Make(1);  // one bucket
   EXPECT_TRUE(table.Edit(0, this->Puts(0, SL_MAX_PROBES)).ok());
   const auto one_more = this->Puts(5000, 1);
   const Status full = table.Edit(0, one_more);
   EXPECT_TRUE(absl::IsResourceExhausted(full)) << full;
-  // The one at the end moves into the gap and is found there.
+  // The last entry moves into the gap and is still found.
   EXPECT_TRUE(table.Edit(0, {.puts = {}, .deletes = {TypeParam::KeyAt(5), TypeParam::KeyAt(SL_MAX_PROBES - 1)}}).ok());
   EXPECT_EQ(this->Read(table, 0).size(), SL_MAX_PROBES - 2U);
   EXPECT_TRUE(table.Edit(0, one_more).ok());

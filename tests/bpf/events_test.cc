@@ -1,5 +1,5 @@
-// Flow events: while nobody watches, only the ends of records that the packet path ends; else one when a flow is new,
-// at most one each five seconds, and one at once when its verdict changes. Each workload has its share.
+// Flow events. Without a reader: only for records that the packet path itself ends. With one: an event for a new flow,
+// then at most one in five seconds, and one at once when its verdict changes. Each workload has its share.
 #include <gtest/gtest.h>
 
 #include "tests/support/sample_cluster.h"
@@ -43,7 +43,7 @@ TEST_F(Events, ANewFlowIsToldWithItsFirstPacket) {
   EXPECT_EQ(event.entry.tcp_flags, kSyn);
   EXPECT_EQ(event.entry.hook, SL_HOOK_TC_FROM_POD);
   EXPECT_EQ(event.entry.reason, SL_DROP_NONE);
-  // The packet's other end tells nothing new.
+  // The receiving hook of the same packet adds no event.
   EXPECT_TRUE(ToPod(kDb, kWeb, ToDb(kSyn)).events.empty());
 }
 
@@ -118,7 +118,7 @@ TEST_F(Events, AnUnrelatedGenerationIsNoNews) {
                             .Changed("pending"));
 }
 
-// The record that a packet path's own decision ends is told, also while nobody watches.
+// A record that the packet path ends by its own decision is reported, also without a reader.
 TEST_F(Events, AFlowThatASynReplacesEnds) {
   for (const std::uint32_t setting : {0U, static_cast<std::uint32_t>(SL_SETTING_EVENTS)}) {
     SCOPED_TRACE(setting);
@@ -167,7 +167,7 @@ class EventsByProcess : public Events {
   void TearDown() override {
     if (fixture_ != nullptr) Sends({});
   }
-  // From here on; 0 packets of others' are on their way.
+  // Sets the sender from now on, when no packets of other processes are in flight.
   static void Sends(const std::optional<policy::Process>& process) {
     ASSERT_TRUE(fixture_->SetProcesses(process, {}).ok());
     ASSERT_TRUE(fixture_->ChangeSockets().ok());
@@ -214,7 +214,7 @@ TEST_F(EventsByProcess, TheSameProcessGoesOnWithItsRecord) {
   Sends(kCurl);
   FromPod(kWeb, Datagram());
   const std::uint64_t id = Flows().at(0).entry.id;
-  Sends(kCurl);  // another socket of the node was acted on
+  Sends(kCurl);  // an event on another socket of the node
   EXPECT_TRUE(FromPod(kWeb, Datagram()).events.empty());
   EXPECT_EQ(Flows().at(0).entry.id, id);
   EXPECT_EQ(Flows().at(0).entry.forward_packets, 2u);
@@ -269,7 +269,7 @@ TEST_F(EventsByProcess, ADeniedFlowHasARecordForEachProcessToo) {
 
 class EventShares : public Events {
  protected:
-  // Denied, and all of one clock tick.
+  // Denied packets, all in one tick.
   static void Flood(int interface, const std::string& from, int flows, int first_port = 1) {
     const int fd = fixture_->datapath().object().program_fd("tc_from_pod");
     for (int i = 0; i < flows; ++i) {
@@ -296,7 +296,7 @@ TEST_F(EventShares, AFloodOfOneLosesNothingOfAnother) {
   for (int i = 0; i < 100; ++i) {
     FromPod(kWeb, Tcp4(kWebIp, kDbIp, static_cast<std::uint16_t>(20000 + i)));
   }
-  // FromPod reads the events too: what is told of web is in its results.
+  // FromPod reads the events too, so web's events are in its results.
   EXPECT_EQ(Lost(1), 0u);
   EXPECT_GE(Lost(3), static_cast<std::uint64_t>(kFlows - SL_EVENT_RATE));
 }
@@ -358,7 +358,7 @@ TEST_F(EventShares, WhatIsLostIsCounted) {
   const auto grown = [&](int counter) { return (*after)[counter] - (*before)[counter]; };
   const std::uint64_t lost = grown(SL_COUNTER_EVENT_LOST_RING_FULL) + grown(SL_COUNTER_EVENT_LOST_SHARE);
   EXPECT_GT(lost, 0u);
-  // A record of a denied flow that makes room for another ends too.
+  // A denied-flow entry that is evicted by another also ends with an event.
   EXPECT_EQ(Told().size() + lost, kFlows + grown(SL_COUNTER_FLOW_EVICTED));
 }
 

@@ -1,5 +1,5 @@
-// One against all: a workload has as many flows as slots are free, whatever it opens or is sent, and the others keep
-// theirs and open new ones.
+// One workload against all: it may have as many flows as there are free slots, whatever it opens or receives; the
+// others keep their flows and can open new ones.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -41,7 +41,7 @@ class FlowShares : public SampleCluster {
     return events.ok() ? (*events)[counter] : 0;
   }
   static std::uint16_t Port(int number) { return static_cast<std::uint16_t>(10000 + number); }
-  // Without what it moved, which would take long.
+  // Does not read what changed, which would be slow.
   static bool Sent(int interface, const Packet& packet) {
     const auto verdict = fixture_->FromPod(fixture_->ifindex(interface), packet.ToFrame());
     EXPECT_TRUE(verdict.ok()) << verdict.status();
@@ -52,7 +52,7 @@ class FlowShares : public SampleCluster {
     EXPECT_TRUE(verdict.ok()) << verdict.status();
     return verdict.ok() && verdict->forwarded;
   }
-  // A whole handshake. False: it was not let in.
+  // A whole handshake. False: it was refused.
   static bool Connect(int from, const char* source, int number) {
     return Sent(from, Tcp4(source, kDbIp, 5432, kSyn, Port(number))) &&
            Sent(kDb, Tcp4(kDbIp, source, Port(number), kSyn | kAck, 5432)) &&
@@ -62,8 +62,8 @@ class FlowShares : public SampleCluster {
     return Sent(kDb, Tcp4(kDbIp, source, Port(number), kAck | kPsh, 5432)) &&
            Sent(from, Tcp4(source, kDbIp, 5432, kAck | kPsh, Port(number)));
   }
-  // Another pod's connections, which all come about. That both of a flow's buckets are full of established ones is a
-  // matter of luck: then it stays pending.
+  // Another pod's connections all succeed. By chance both buckets of a flow may be full of established flows; then it
+  // stays pending.
   void ExpectOtherConnects(int first, int count) {
     for (int i = first; i < first + count; ++i) ASSERT_TRUE(Connect(kOther, kOtherIp, i)) << i;
     const auto flows = Flows();
@@ -73,7 +73,7 @@ class FlowShares : public SampleCluster {
                             }),
               (first + count) * 9 / 10);
   }
-  // What is counted is what is there.
+  // The counts match the flows in the table.
   void ExpectShares() {
     std::map<std::uint32_t, std::uint64_t> owners;
     std::uint64_t all = 0;
@@ -124,7 +124,7 @@ TEST_F(FlowShares, AFloodOfSynsMakesRoomForItself) {
   ExpectOtherConnects(0, 20);
   for (int i = 0; i < kMany; ++i) {
     ASSERT_TRUE(Sent(kWeb, Tcp4(kWebIp, kDbIp, 5432, kSyn, Port(i)))) << i;
-    // Answers come, and what the kernel says to them is dropped.
+    // Answers arrive, and the kernel's replies to them are dropped.
     ASSERT_TRUE(Sent(kDb, Tcp4(kDbIp, kWebIp, Port(i), kSyn | kAck, 5432))) << i;
   }
   EXPECT_LE(Share(1), kHalf);
@@ -147,7 +147,7 @@ TEST_F(FlowShares, SingleQuestionsMakeRoomForThemselves) {
   ExpectOtherConnects(20, 100);
 }
 
-// From outside, in the name of nobody: what it costs is the open port's.
+// Spoofed SYNs from outside: the flows count for the share of the target with the open port.
 TEST_F(FlowShares, AFloodOfSpoofedSynsIsItsTargetsAlone) {
   const auto spoofed = [](int number) {
     return Tcp4(fmt::format("198.51.{}.{}", 100 + number / 250, 1 + number % 250), kDbIp, 5432, kSyn, Port(number));
@@ -176,7 +176,7 @@ TEST_F(FlowShares, AFloodOfSpoofedSynsIsItsTargetsAlone) {
   ExpectShares();
 }
 
-// Each has no more than is free: there is always room for one more.
+// No share may exceed the free slots, so room is always left.
 TEST_F(FlowShares, SeveralWhoFloodLeaveRoom) {
   for (int i = 0; i < kMany; ++i) {
     Connect(kWeb, kWebIp, i);
@@ -197,7 +197,7 @@ TEST_F(FlowShares, WhatTheNodeOpensIsNobodys) {
   ExpectShares();
 }
 
-// A proxy in the node's network, which anybody can make connect to pods, does not fill the table.
+// A proxy in the node's network, which any client can use to connect to pods, does not fill the table.
 TEST_F(FlowShares, WhatTheNodeOpensLeavesRoom) {
   ExpectOtherConnects(0, 20);
   const auto node = [&](int number, std::uint8_t flags) {
@@ -215,7 +215,7 @@ TEST_F(FlowShares, WhatTheNodeOpensLeavesRoom) {
   ExpectShares();
 }
 
-// As an agent leaves them that dies between a flow and its counts.
+// The state after an agent died between writing a flow and its counts.
 TEST_F(FlowShares, WrongCountsAreCountedAnew) {
   using Shares = bpf::Map<std::uint32_t, std::uint64_t>;
   using Buckets = bpf::Map<std::uint32_t, sl_flow_bucket>;

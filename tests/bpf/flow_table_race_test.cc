@@ -1,6 +1,6 @@
-// Many CPUs and the agent at one small flow table, where flows push each other out all the time, are reset and opened
-// anew, while the agent commits, reads and forgets: no packet gets the verdict of another's flow, and no record is a
-// mixture of two. unit_bpf FlowTableRace is its twin without a kernel.
+// Many CPUs and the agent use one small flow table. Flows evict each other all the time, are reset and reopened, while
+// the agent commits, reads and removes flows. No packet may get another flow's verdict, and no entry may mix two flows.
+// unit_bpf FlowTableRace is the same test without a kernel.
 #include <gtest/gtest.h>
 #include <sched.h>
 
@@ -28,7 +28,7 @@ class FlowTableRace : public SampleCluster {
 
   static void SetUpTestSuite() {
     options_.object.flows = 4 * SL_FLOW_WAYS;
-    options_.object.flow_share_slots = 1 << 20;  // shares would refuse most of web's
+    options_.object.flow_share_slots = 1 << 20;  // shares would refuse most of web's flows
     SampleCluster::SetUpTestSuite();
   }
   void SetUp() override {
@@ -36,7 +36,7 @@ class FlowTableRace : public SampleCluster {
     Enforce(DbPolicy());
   }
 
-  // Of flow `number`: an even one is web's, which may, an odd one other's, which may not.
+  // Even numbers are web's allowed flows, odd numbers are other's denied ones.
   static bool IsAllowed(int number) { return number % 2 == 0; }
   static Frame To(int number, std::uint8_t flags) {
     const auto port = static_cast<std::uint16_t>(10000 + number);
@@ -69,15 +69,15 @@ class FlowTableRace : public SampleCluster {
         ++seen->errors;
         continue;
       }
-      // db may open nothing to web's port but by policy none isolates web: its packets pass, as answers or as new
-      // flows.
+      // By policy, db may not open flows to web's port; but web is not isolated, so db's packets pass, as answers or as
+      // new flows.
       const bool forwarded = static_cast<int>(output->verdict) == -1;  // TC_ACT_UNSPEC
       if (forwarded && !IsAllowed(number)) ++seen->wrong;
       if (!forwarded && IsAllowed(number)) ++seen->refused;
     }
   }
 
-  // No slot is lost for good, and the overflow are those that are there.
+  // No slot is lost, and the overflow counts match the overflow entries.
   static void CheckBuckets() {
     using Buckets = bpf::Map<std::uint32_t, sl_flow_bucket>;
     using Settings = bpf::Map<std::uint32_t, sl_settings>;
@@ -109,7 +109,7 @@ class FlowTableRace : public SampleCluster {
     }
   }
 
-  // What a record says fits its key.
+  // The entry's content fits its key.
   static bool IsWhole(const FlowRecord& flow) {
     const int number = __builtin_bswap16(flow.key.lo_port) == 5432 ? __builtin_bswap16(flow.key.hi_port) - 10000
                                                                    : __builtin_bswap16(flow.key.lo_port) - 10000;

@@ -1,5 +1,5 @@
-// Fragments: each workload has a table of its own, of the last first fragments that it sent or that came to it from
-// elsewhere. Nobody's push out another one's.
+// Fragments: each workload has its own table of the latest first fragments, sent by it or received from elsewhere. One
+// workload never evicts another's entries.
 #include <gtest/gtest.h>
 
 #include "tests/support/sample_cluster.h"
@@ -59,7 +59,7 @@ TEST_F(Fragments, WhatIsDroppedForItsSourceLeavesNothing) {
   EXPECT_FALSE(LaterPasses(1));
 }
 
-// A bridge floods what a stranger sends in web's name: nobody has looked at its source.
+// A bridge floods a foreign packet with web's address as source; its source was not checked before.
 TEST_F(Fragments, WhatIsDroppedForItsReceiverLeavesNothing) {
   FirstPasses(1);
   for (int i = 2; i < 2 + 2 * SL_FRAGMENTS; ++i)

@@ -1,5 +1,5 @@
-// Multicast and broadcast: one packet, one flow of its sender with the group, and one of each receiver with the sender.
-// Each is decided for its own ends, whatever becomes of the others.
+// Multicast and broadcast: one packet makes one flow between the sender and the group, and one between each receiver
+// and the sender. Each is decided for its own ends, independently of the others.
 #include <gtest/gtest.h>
 
 #include "tests/support/sample_cluster.h"
@@ -13,7 +13,7 @@ struct Group {
 constexpr Group kGroups[] = {
     {"10.0.0.1", "224.0.0.251", "01:00:5e:00:00:fb"},
     {"10.0.0.1", "255.255.255.255", "ff:ff:ff:ff:ff:ff"},
-    {"10.0.0.1", "10.0.0.255", "ff:ff:ff:ff:ff:ff"},  // that of a network, which only the frame tells
+    {"10.0.0.1", "10.0.0.255", "ff:ff:ff:ff:ff:ff"},  // a subnet broadcast; only the frame shows it
     {"fd00::1", "ff02::fb", "33:33:00:00:00:fb"},
 };
 
@@ -35,7 +35,7 @@ class Groups : public SampleCluster, public ::testing::WithParamInterface<Group>
       return eth / Ipv6{.src = group.src, .dst = group.to} / udp / Payload{20};
     return eth / Ipv4{.src = group.src, .dst = group.to} / udp / Payload{20};
   }
-  // web may send to these apps and, where `group`, to the addresses above.
+  // web may send to these apps and, with `group`, to the addresses above.
   static std::string Web(const std::vector<std::string>& apps, bool group) {
     std::string peers;
     for (const std::string& app : apps) peers += "{podSelector: {matchLabels: {app: " + app + "}}}, ";

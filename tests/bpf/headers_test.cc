@@ -1,4 +1,4 @@
-// Headers around the same packet change nothing of its verdict; every truncation of every fixture has one.
+// Additional headers do not change a packet's verdict; every truncation of every sample packet gets a verdict.
 #include <gtest/gtest.h>
 
 #include "tests/support/sample_cluster.h"
@@ -33,7 +33,7 @@ TEST_F(Headers, TaggedTwinsAreJudgedAlike) {
       EXPECT_EQ(ToPod(kDb, kWeb, twin).forwarded, port == 5432);
     }
   }
-  // And from the wire, for a pod that is open.
+  // The same from the wire, for a pod without policy.
   for (const Packet& twin : {Eth{} / Vlan{} / Ipv4{.src = kRemoteIp, .dst = kWebIp} / Udp{},
                              Eth{} / Vlan{.tpid = 0x88a8} / Vlan{} / Ipv6{.src = kRemoteIp6, .dst = kWebIp6} / Udp{}}) {
     const Evaluated evaluated = FromWire(twin);
@@ -58,7 +58,7 @@ TEST_F(Headers, OptionsAndExtensionHeadersAreSteppedOver) {
   }
 }
 
-// A GSO packet above 64 KiB has no length that would fit (IPv4 BIG TCP).
+// The length of a GSO packet above 64 KiB does not fit the field (IPv4 BIG TCP).
 TEST_F(Headers, TotalLengthZeroIsForGsoAlone) {
   const auto frame = [](std::uint16_t port, std::uint8_t flags, bool tcp) {
     const Ipv4 ip{.src = kWebIp, .dst = kDbIp};
@@ -94,7 +94,7 @@ TEST_F(Headers, LaterFragmentsFollowTheFirstOverExtensionHeaders) {
     EXPECT_EQ(FromPod(kWeb, Eth{} / ip / Ipv6Fragment{.id = id, .offset = 13, .more = false, .next = 51} / Payload{64})
                   .reason,
               verdict);
-    // Nor does it matter what the later one says.
+    // The later fragment's own next header does not matter either.
     EXPECT_EQ(FromPod(kWeb, Eth{} / ip / Ipv6Fragment{.id = id, .offset = 21, .more = false, .next = 17} / Payload{64})
                   .reason,
               verdict);
@@ -139,8 +139,8 @@ TEST_F(Headers, EveryTruncationOfEveryFixtureHasAVerdict) {
   }
 }
 
-// Shorter than an Ethernet header: the kernel lets no test run have it (tests/unit/bpf/parse_test.cc does). Should that
-// change, the programs have to answer.
+// Shorter than an Ethernet header: the kernel refuses such test runs (tests/unit/bpf/parse_test.cc covers it). If that
+// changes, the programs have to give a verdict.
 TEST_F(Headers, FramesBelowAnEthernetHeader) {
   for (std::size_t length = 1; length < 14; ++length) {
     const Frame frame(length, 0);

@@ -1,4 +1,4 @@
-// ICMP errors pass by the packet that they quote: both families, and nobody gains a way in by them.
+// ICMP errors pass when the packet they quote is of an allowed flow: both families, and they open no way in.
 #include <gtest/gtest.h>
 
 #include "tests/support/sample_cluster.h"
@@ -12,7 +12,7 @@ class IcmpError : public SampleCluster {
     SampleCluster::SetUp();
     Enforce(DbPolicy() + Isolate("web") + Isolate("other"));
   }
-  // A router's or an end's error to whoever sent `about`.
+  // An error of a router or an end host to the sender of `about`.
   static Packet Error4(const std::string& from, const std::string& to, const Packet& about, int type = 3) {
     return Eth{} / Ipv4{.src = from, .dst = to} / Icmp{.type = static_cast<std::uint8_t>(type), .code = 4} /
            Raw{about.ToQuote(28)};
@@ -21,7 +21,7 @@ class IcmpError : public SampleCluster {
     return Eth{} / Ipv6{.src = from, .dst = to} / Icmp{.type = static_cast<std::uint8_t>(type)} /
            Raw{about.ToQuote(200)};
   }
-  // What an error that passes moves: its hook's counter and, where known, the workload's.
+  // Counters of an error that passes: its hook's and, where known, the workload's.
   static Moves Passed(int hook, std::uint64_t bytes) { return Moves().Packet(hook, SL_DROP_NONE, bytes); }
 };
 

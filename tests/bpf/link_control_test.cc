@@ -1,5 +1,5 @@
-// ARP, neighbour discovery and multicast membership: what a host sends about itself passes, and nothing else that looks
-// like it; and the frames and addresses that a pod may use beside those that policy knows.
+// ARP, neighbour discovery and multicast membership: messages of a host about itself pass, similar ones do not. Also
+// the frames and addresses that a pod may use besides those known to policy.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -102,7 +102,7 @@ TEST_F(LinkControl, WhatAHostSaysOfItselfPassesAndCountsAsItsOwn) {
       Nd(135, kWebMac, kWebLl, "ff02::1:ff00:9", Bytes("fd00::9") + LinkOption(1, kWebMac)),
       Nd(135, kWebMac, "::", "ff02::1:ff00:1", Bytes(kWebIp6)),  // DAD
       Nd(135, kWebMac, "::", "ff02::1:ff00:1", Bytes(kWebIp6) + std::vector<std::uint8_t>{14, 1, 1, 2, 3, 4, 5, 6}),
-      Nd(135, kWebMac, kWebIp6, kDbIp6, Bytes(kDbIp6) + LinkOption(1, kWebMac)),  // is it still there?
+      Nd(135, kWebMac, kWebIp6, kDbIp6, Bytes(kDbIp6) + LinkOption(1, kWebMac)),  // is it reachable?
       Nd(135, kWebMac, kWebLl, "fe80::1", Bytes("fe80::1")),
       Nd(135, kWebMac, kWebLl, "fd00::fe", Bytes("fd00::fe")),   // the node
       Nd(135, kWebMac, kWebIp6, "fd00::77", Bytes("fd00::77")),  // on the bridge
@@ -152,7 +152,7 @@ TEST_F(LinkControl, OnlyAboutItsOwnAddresses) {
   EXPECT_EQ(Web(Igmp(0x16, "224.0.0.251", "224.0.0.251", kDbIp)), SL_DROP_SPOOFED_SOURCE);
 }
 
-// A neighbour that has just tried an address gives it up when it hears that another one tries it too.
+// A host that probes an address gives it up when it sees another host probe it too.
 TEST_F(LinkControl, ItTriesNoAddressButItsOwn) {
   for (const char* address : {kDbIp, kNodeIp, "10.0.0.77", "169.254.7.2"}) {
     SCOPED_TRACE(address);
@@ -168,7 +168,7 @@ TEST_F(LinkControl, ItTriesNoAddressButItsOwn) {
   for (const char* address : {kDbIp6, kDbLl, "fd00::fe", "fd00::77"})
     EXPECT_EQ(Web(tries(address)), SL_DROP_SPOOFED_SOURCE) << address;
   for (const char* address : {kWebIp6, kWebLl}) EXPECT_TRUE(FromPod(kWeb, tries(address)).forwarded) << address;
-  // From elsewhere web hears of it, and says that it has the address.
+  // From elsewhere web receives the probe, and answers that it has the address.
   EXPECT_TRUE(ToPod(kWeb, kUplink, tries(kWebIp6)).forwarded);
   EXPECT_TRUE(ToPod(kWeb, kUplink, Arp(1, "02:00:00:00:07:07", "0.0.0.0", kWebIp)).forwarded);
 }
@@ -177,21 +177,21 @@ TEST_F(LinkControl, OnlyInItsForm) {
   const auto own = Bytes(kWebIp6);
   const std::vector<Packet> all = {
       Nd(136, kWebMac, kWebIp6, "ff02::1", own + std::vector<std::uint8_t>(64, 7)),  // a payload
-      Nd(136, kWebMac, kWebIp6, "ff02::1", own + std::vector<std::uint8_t>(8, 7)),   // no option that there is
-      Nd(136, kWebMac, kWebIp6, "ff02::1", own + LinkOption(2, kDbMac)),             // others' frames
+      Nd(136, kWebMac, kWebIp6, "ff02::1", own + std::vector<std::uint8_t>(8, 7)),   // no valid option
+      Nd(136, kWebMac, kWebIp6, "ff02::1", own + LinkOption(2, kDbMac)),             // another host's MAC
       Nd(135, kWebMac, kWebIp6, "ff02::1:ff00:9", Bytes("fd00::9") + LinkOption(1, kDbMac)),
       Nd(136, kWebMac, kWebIp6, "ff02::1", own, 1),  // a code
       Nd(136, kWebMac, kWebIp6, "ff02::fb", own),
       Nd(136, kWebMac, kWebIp6, "ff05::1", own),
       Nd(136, kWebMac, "::", "ff02::1", own),
       Nd(135, kWebMac, kWebIp6, "ff02::1:ff00:8", Bytes("fd00::9")),  // another's group
-      Nd(135, kWebMac, kWebIp6, kDbIp6, Bytes("fd00::9")),            // asks one about another
+      Nd(135, kWebMac, kWebIp6, kDbIp6, Bytes("fd00::9")),            // asks one host about another
       Nd(135, kWebMac, "::", "fd00::9", Bytes("fd00::9")),
       Nd(135, kWebMac, kWebIp6, "ff02::1:ff00:9", Bytes("ff02::9")),
       Nd(133, kWebMac, kWebLl, "ff02::1"),
       Nd(133, kWebMac, kWebLl, kDbIp6),
       Nd(133, kWebMac, kWebLl, "ff02::2", std::vector<std::uint8_t>(64, 7)),
-      Mld(143, kWebLl, kDbIp6, std::vector<std::uint8_t>(20, 1)),  // to one alone
+      Mld(143, kWebLl, kDbIp6, std::vector<std::uint8_t>(20, 1)),  // to a single host
       Mld(143, kWebLl, "ff02::1", std::vector<std::uint8_t>(20, 1)),
       Mld(131, kWebLl, kDbIp6, Bytes("ff02::fb")),
       Mld(131, kWebLl, "ff02::fb", Bytes("ff02::fc")),
@@ -212,7 +212,7 @@ TEST_F(LinkControl, OnlyInItsForm) {
                                    .Added("denied"));
     ASSERT_TRUE(fixture_->ForgetFlows().ok());
   }
-  // A frame that is longer than its packet: a bridge would take the rest along.
+  // A frame longer than its packet: a bridge would forward the extra bytes.
   Frame long_arp = Arp(1, kWebMac, kWebIp, "10.0.0.9").ToFrame();
   long_arp.resize(60);
   EXPECT_TRUE(FromPod(kWeb, long_arp).forwarded) << "filled up to Ethernet's shortest";
@@ -231,7 +231,7 @@ TEST_F(LinkControl, ItDoesNotLeaveTheLink) {
     EXPECT_EQ(Web(Nd(136, kWebMac, kWebIp6, address, Bytes(kWebIp6))), SL_DROP_LINK_CONTROL);
     EXPECT_EQ(Web(Nd(135, kWebMac, kWebIp6, address, Bytes(address))), SL_DROP_LINK_CONTROL);
   }
-  // Without a bridge there is nobody on the link but the node.
+  // Without a bridge, only the node is on the link.
   sl_interface routed{.endpoint = 1};
   routed.address = policy::Address::Parse(kWebIp)->abi();
   ASSERT_TRUE(fixture_->datapath().DescribeInterface(ifindex(kWeb), routed).ok());
@@ -331,7 +331,7 @@ TEST_F(LinkControl, ItHasABudgetASmallerOneInQuarantine) {
   ASSERT_TRUE(fixture_->datapath().SetQuarantine(1, false).ok());
 }
 
-// Addresses that no policy knows, as a host uses them on its link.
+// Link-local addresses, unknown to policy, as a host uses them.
 TEST_F(LinkControl, ItsAddressesOnTheLinkAreItsOwnAndPolicyIsAsked) {
   const Packet mdns6 = Eth{.src = kWebMac} / Ipv6{.src = kWebLl, .dst = "ff02::fb"} / Udp{.sport = 5353, .dport = 5353};
   const Packet dhcp =
@@ -356,7 +356,7 @@ TEST_F(LinkControl, ItsAddressesOnTheLinkAreItsOwnAndPolicyIsAsked) {
     EXPECT_EQ(flows[0].entry.initiator.endpoint, 1u) << "told of as web's";
     ASSERT_TRUE(fixture_->ForgetFlows().ok());
   }
-  // Of others, and for others' use.
+  // From others' addresses, and to others.
   EXPECT_EQ(Web(Eth{.src = kWebMac} / Ipv6{.src = kDbLl, .dst = "ff02::fb"} / Udp{}), SL_DROP_SPOOFED_SOURCE);
   EXPECT_EQ(Web(Eth{.src = kWebMac} / Ipv6{.src = "::", .dst = "ff02::fb"} / Udp{}), SL_DROP_SPOOFED_SOURCE);
   EXPECT_EQ(Web(Eth{.src = kWebMac} / Ipv4{.src = "169.254.7.2", .dst = "224.0.0.251"} / Udp{}),
@@ -365,12 +365,12 @@ TEST_F(LinkControl, ItsAddressesOnTheLinkAreItsOwnAndPolicyIsAsked) {
             SL_DROP_SPOOFED_SOURCE);
   EXPECT_EQ(Web(Eth{.src = kWebMac} / Ipv4{.src = "0.0.0.0", .dst = kDbIp} / Udp{.sport = 68, .dport = 67}),
             SL_DROP_SPOOFED_SOURCE);
-  // What web says to all, another pod gets as web's.
+  // Another pod receives web's multicast as a flow from web.
   ASSERT_TRUE(fixture_->ForgetFlows().ok());
   ASSERT_TRUE(FromPod(kWeb, mdns6).forwarded);
   EXPECT_EQ(ToPod(kDb, kWeb, mdns6).reason, SL_DROP_POLICY_DENIED);
   EXPECT_TRUE(ToPod(kOther, kWeb, mdns6).forwarded);
-  // Isolated, policy decides.
+  // When isolated, policy decides.
   Enforce(DbPolicy() + Policy("nothing", "web", "  policyTypes: [Egress]\n"));
   Describe(kWeb, kWebMac, kWebLl, kWebIp);
   ASSERT_TRUE(fixture_->ForgetFlows().ok());

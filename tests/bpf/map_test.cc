@@ -1,4 +1,4 @@
-// bpf::Map over maps of its own: what comes in batches, and what cannot.
+// bpf::Map over its own maps: operations with batches, and maps without batches.
 #include "kernel/bpf/map.h"
 
 #include <arpa/inet.h>
@@ -15,7 +15,7 @@ constexpr std::uint32_t kMany = 40000;  // more than a batch
 class Batches : public ::testing::TestWithParam<bpf_map_type> {
  protected:
   struct Key {
-    std::uint32_t bits;  // of a prefix; for other maps a part of the number
+    std::uint32_t bits;  // of a prefix; in other maps part of the number
     std::uint32_t number;
   };
   void SetUp() override { SL_REQUIRE_BPF(); }
@@ -49,7 +49,7 @@ TEST_P(Batches, AllArePutAndAllAreDeleted) {
       map.ForEach([&](const Key& key, const std::uint32_t& value) { count += value == ntohl(key.number) + 7 ? 1 : 0; })
           .ok());
   EXPECT_EQ(count, kMany);
-  // Of those that are deleted some are there and some are not.
+  // Some of the deleted keys exist, some do not.
   ASSERT_TRUE(map.Delete({32, htonl(100)}).ok());
   ASSERT_TRUE(map.DeleteAll(Keys(kMany - 1)).ok());
   EXPECT_FALSE(map.Get({32, htonl(0)})->has_value());

@@ -1,5 +1,5 @@
-// Packets of flows that nobody knows: who opened them, and which direction policy is asked about. Connections that are
-// older than the agent, peers that are heard of late, addresses that are nobody's, and ICMP in both directions.
+// Packets of unknown flows: which end is the initiator, and which direction policy evaluates. Connections older than
+// the agent, peers that become known late, unknown addresses, and ICMP in both directions.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -27,7 +27,7 @@ class Orientation : public SampleCluster {
   }
 };
 
-// An older connection of web to db, which is allowed; nobody may open one to web.
+// An older, allowed connection of web to db; nothing may connect to web.
 TEST_F(Orientation, TheServerSpeaksFirstInAnAllowedConnection) {
   Enforce(DbPolicy() + Isolate("web"));
   for (const std::uint8_t flags : {kAck, static_cast<std::uint8_t>(kAck | kPsh), static_cast<std::uint8_t>(kSyn | kAck),
@@ -51,7 +51,7 @@ TEST_F(Orientation, TheServerSpeaksFirstInAnAllowedConnection) {
 }
 
 TEST_F(Orientation, TheServerSpeaksFirstInAForbiddenConnection) {
-  Enforce(Isolate("db"));  // db itself may open what it likes
+  Enforce(Isolate("db"));  // db itself may open any flow
   EXPECT_EQ(FromPod(kDb, ToWeb(kAck | kPsh)).reason, SL_DROP_POLICY_DENIED);
   EXPECT_EQ(FromPod(kWeb, ToDb(kAck)).reason, SL_DROP_POLICY_DENIED);
   EXPECT_EQ(FromPod(kDb, ToWeb(kSyn | kAck)).reason, SL_DROP_POLICY_DENIED);
@@ -75,7 +75,7 @@ TEST_F(Orientation, OnTheWireToo) {
   EXPECT_EQ(FromWire(Tcp4("198.51.100.1", kWebIp, 40000, kSyn, 443)).reason, SL_DROP_POLICY_DENIED);
 }
 
-// Where neither port is a client's, or both are, policy has to allow both.
+// When neither port, or both, look like a client's, policy has to allow both directions.
 TEST_F(Orientation, PortsThatDoNotTellNeedBoth) {
   for (const auto& [client, server] : {std::pair<std::uint16_t, std::uint16_t>{40000, 50051}, {2000, 3000}}) {
     Enforce();
@@ -115,7 +115,7 @@ TEST_F(Orientation, ASynAgainstALiveConnectionIsANewOne) {
   EXPECT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
 }
 
-// In db's name: a RST out of window, which web ignores, or FINs that nobody acknowledges, and then a SYN.
+// With db's address: a RST outside the window, which web ignores, or FINs without acknowledgement, and then a SYN.
 TEST_F(Orientation, ASpoofedEndAndASynStopNothing) {
   const std::vector<std::vector<std::pair<bool, std::uint8_t>>> ends = {
       {{false, kRst}}, {{false, kRst | kAck}}, {{false, kFin | kAck}, {true, kFin | kAck}}};
@@ -145,7 +145,7 @@ TEST_F(Orientation, ADeniedSynDeniesNoAnswer) {
   for (int i = 0; i < 2; ++i) EXPECT_EQ(FromPod(kDb, ToWeb(kSyn)).reason, SL_DROP_POLICY_DENIED);
   EXPECT_TRUE(FromPod(kDb, ToWeb(kAck | kPsh)).forwarded) << "of web's connection, which is older or was forgotten";
   EXPECT_EQ(Initiator(), 1u);
-  // Likewise by the full path: IP options.
+  // The same on the full path: IP options.
   ASSERT_TRUE(fixture_->ForgetFlows().ok());
   const auto with_options = [](std::uint8_t flags) {
     return Eth{} / Ipv4{.src = kDbIp, .dst = kWebIp, .option_words = 1} /
@@ -166,7 +166,7 @@ TEST_F(Orientation, TheNodesAnswerIsNotTheNodesFlow) {
   EXPECT_TRUE(ToPod(kWeb, kNode, Tcp4(kNodeIp, kWebIp, 40000, kAck, 6443)).forwarded) << "web may ask the node";
 }
 
-// The test fixture has no sockets: nobody has asked.
+// The fixture has no sockets, so no question was sent.
 TEST_F(Orientation, ADatagramThatNobodyAskedForIsNoAnswer) {
   Enforce(Isolate("web"));
   EXPECT_EQ(FromPod(kDb, Udp4(kDbIp, 53, kWebIp, 40000)).reason, SL_DROP_POLICY_DENIED);
@@ -176,7 +176,7 @@ TEST_F(Orientation, ADatagramThatNobodyAskedForIsNoAnswer) {
   EXPECT_TRUE(FromPod(kDb, Udp4(kDbIp, 53, kWebIp, 40000)).forwarded) << "asked for";
 }
 
-// db answers whoever it hears of, and asks nobody. Who is not known as a workload is in the block.
+// db answers every client, and sends no questions. Peers that are not workloads are in the block.
 class Peers : public Orientation {
  protected:
   static std::string Dns() {
@@ -228,7 +228,7 @@ TEST_F(Peers, WhoIsHeardOfIsJudgedAsWhoHeIs) {
   EXPECT_EQ(FromPod(kWeb, Question()).reason, SL_DROP_POLICY_DENIED);
 }
 
-// A virtual address, of which the agent knows nothing but that it led to db.
+// A virtual address; the agent only knows that a packet to it was led to db.
 TEST_F(Peers, AnAnswerFromAnAddressThatIsNobodys) {
   const std::string policies = Policy("dns", "db",
                                       "  policyTypes: [Ingress, Egress]\n"
@@ -251,7 +251,7 @@ class Pings : public Orientation {
  protected:
   void SetUp() override {
     Orientation::SetUp();
-    Enforce(Isolate("web"));  // which may ask everybody
+    Enforce(Isolate("web"));  // which may send to all
   }
 };
 

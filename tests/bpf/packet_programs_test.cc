@@ -1,4 +1,4 @@
-// bpf::PacketPrograms: which programs have ended when it has waited.
+// bpf::PacketPrograms: after its wait, all programs that were running have ended.
 #include "kernel/bpf/packet_programs.h"
 
 #include <bpf/bpf.h>
@@ -15,13 +15,13 @@
 namespace sluice::test {
 namespace {
 
-constexpr int kLong = 4000;  // readings of the clock: some 100 us a run
+constexpr int kLong = 4000;  // clock readings: about 100 us in each run
 
 struct Runs {  // of a program
   std::uint64_t begun, ended;
 };
 
-// A tc program that counts when it begins and when it ends, and takes its time between.
+// A tc program that counts its begin and its end, with a delay between them.
 std::vector<bpf_insn> SlowProgram(int map_fd) {
   std::vector<bpf_insn> program = {{BPF_LD | BPF_DW | BPF_IMM, BPF_REG_6, BPF_PSEUDO_MAP_VALUE, 0, map_fd},
                                    {},
@@ -68,13 +68,13 @@ class PacketProgramsTest : public ::testing::Test {
   std::uint64_t Begun() const { return __atomic_load_n(&runs_->begun, __ATOMIC_ACQUIRE); }
   std::uint64_t Ended() const { return __atomic_load_n(&runs_->ended, __ATOMIC_ACQUIRE); }
 
-  // Waits while a program runs; how often that was not over afterwards.
+  // Waits while a program runs; returns how often the program was still running afterwards.
   static constexpr int kRounds = 200;
   int CountEarly(bpf::PacketPrograms& programs) const {
     int early = 0;
     for (int met = 0; met < kRounds;) {
       const std::uint64_t begun = Begun();
-      if (Ended() == begun) continue;  // none runs
+      if (Ended() == begun) continue;  // no program is running
       ++met;
       EXPECT_TRUE(programs.WaitForRunning().ok());
       early += Ended() < begun;

@@ -1,4 +1,4 @@
-// Room for new classes of processes: which of them the agent forgets, and under which key.
+// Room for new process classes: which ones the agent removes, and under which key.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -69,7 +69,7 @@ class ProcessClassesTest : public testing::Test {
     ASSERT_TRUE(map.DeleteAll(keys).ok());
   }
 
-  // Idle ones from `first` on, each with its key, until more than half of the table is full.
+  // Adds idle classes from `first` on, each with its key, until more than half of the table is full.
   void Fill(std::uint32_t first) {
     std::vector<sl_process_class_number> numbers;
     std::vector<sl_process_class> classes;
@@ -119,20 +119,20 @@ TEST_F(ProcessClassesTest, StayWhileThereIsRoom) {
   EXPECT_THAT(NumberOf(Facts(1)), Optional(1U));
 }
 
-// More than half of the table is full, so that it is looked through.
+// More than half of the table is full, so the agent looks through it.
 TEST_F(ProcessClassesTest, ThoseInUseStayAndTheOthersGoWithTheirKeys) {
   Fill(100);
   sl_process process{};
   process.process_class = 100;
   ASSERT_TRUE(processes_.Put(kPid, process).ok());
   Put(101, Class(101, kNow));
-  // Its program's path was forgotten, so that less is known of it than when it got its key.
+  // Its program's path was removed, so fewer facts are known than when it got its key.
   Put(103, Class(SL_PROGRAM_UNKNOWN));
-  // 1 was in use when it was to be forgotten, and processes of its kind have had 2 since.
+  // Class 1 was in use when it was about to be removed; since then processes of its kind get class 2.
   Put(1, Class(7));
   Put(2, Class(7, kNow));
   PutKey(Facts(7), 2);
-  PutKey(Facts(8), 3);  // of a class that is gone
+  PutKey(Facts(8), 3);  // of a class that was removed
   Tend({102});
   EXPECT_EQ(Entries(classes_), 4U);
   EXPECT_EQ(Entries(numbers_), 4U);
@@ -144,8 +144,8 @@ TEST_F(ProcessClassesTest, ThoseInUseStayAndTheOthersGoWithTheirKeys) {
   EXPECT_THAT(NumberOf(Facts(7)), Optional(2U));
 }
 
-// Programs that only idle classes have: as many distinct paths in one pod, or on a node that grows old. Neither
-// collector waits for the other.
+// Programs that only idle classes use: many distinct paths in one pod, or on an old node. The two collectors do not
+// wait for each other.
 TEST_F(ProcessClassesTest, ProgramsThatNobodyRunsAnyMoreMakeRoom) {
   const std::uint32_t count = programs_.capacity();
   std::vector<sl_program_path> paths(count);

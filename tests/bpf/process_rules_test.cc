@@ -1,5 +1,5 @@
-// Rules by process in the packet path: who is evaluated anew, and when. That the first verdict is the evaluator's is
-// the differential test's matter; who is behind a socket, that of tests/attribution.
+// Rules by process in the packet path: which flows are evaluated again, and when. The differential test checks the
+// first verdict; tests/attribution checks the process behind a socket.
 #include <gtest/gtest.h>
 
 #include "tests/support/sample_cluster.h"
@@ -11,7 +11,7 @@ const policy::Process kPsql{.binary = "/usr/bin/psql", .script = "", .ancestors 
 const policy::Process kCurl{.binary = "/usr/bin/curl", .script = "", .ancestors = {}, .more_ancestors = false};
 const policy::Process kPostgres{.binary = "/usr/sbin/postgres", .script = "", .ancestors = {}, .more_ancestors = false};
 
-// web may reach db by psql; db may be reached where postgres listens.
+// psql in web may reach db; db may be reached where postgres listens.
 constexpr char kEgress[] = R"(
 apiVersion: sluice.dev/v1alpha1
 kind: NetworkPolicy
@@ -41,13 +41,13 @@ class ProcessRules : public SampleCluster {
   static Packet Udp4(const std::string& src, const std::string& dst, std::uint16_t port) {
     return Eth{} / Ipv4{.src = src, .dst = dst, .protocol = policy::kUdp} / Udp{.sport = 40000, .dport = port};
   }
-  // Who sends, and who listens or answers, from here on.
+  // Sets the sender, and the listening or answering process, from now on.
   static void Behind(const std::optional<policy::Process>& sender, const std::optional<policy::Process>& receiver) {
     const Status status = fixture_->SetProcesses(sender, receiver);
     ASSERT_TRUE(status.ok()) << status;
     ASSERT_TRUE(fixture_->ChangeSockets().ok());
   }
-  // Likewise by other sockets than before, of which nobody was told.
+  // The same with new sockets, without a report of the change.
   static void BehindOthers(const std::optional<policy::Process>& sender,
                            const std::optional<policy::Process>& receiver) {
     static std::uint64_t sockets = 0;
@@ -141,7 +141,7 @@ TEST_F(ProcessRules, APolicyThatComesLaterJudgesByTheProcessThatIsKnown) {
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
   ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
   Enforce(kEgress);
-  Behind(kCurl, {});  // its class matches by the new patterns
+  Behind(kCurl, {});  // its class matches with the new patterns
   EXPECT_FALSE(FromPod(kDb, ToWeb(kAck)).forwarded) << "no packet of its own is needed";
 }
 
@@ -161,7 +161,7 @@ TEST_F(ProcessRules, WhoAnswersIsJudgedAnew) {
   Enforce(kIngress);
   Behind({}, kPostgres);
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
-  Behind(kPostgres, {});  // who sends now is db's side
+  Behind(kPostgres, {});  // the sender is now on db's side
   ASSERT_TRUE(FromPod(kDb, ToWeb(kSyn | kAck)).forwarded);
   Behind(kCurl, {});
   EXPECT_EQ(FromPod(kDb, ToWeb(kAck)).reason, SL_DROP_POLICY_DENIED);
@@ -239,7 +239,7 @@ TEST_F(ProcessRules, WhatAnotherSocketWouldReceiveIsJudgedAnew) {
   EXPECT_TRUE(ToPod(kDb, kElsewhere, datagram).forwarded);
 }
 
-// The other end of the same: a client's answers are the client's.
+// The reverse case: a client's answers belong to the client.
 TEST_F(ProcessRules, TheAnswerToAnotherSocketIsJudgedAnew) {
   Enforce(kEgress);
   const Frame question = Udp4(kWebIp, kDbIp, 53).ToFrame();

@@ -1,4 +1,4 @@
-// The programs as pure functions: one frame in, a verdict, one counter, and the flow it left.
+// The programs as pure functions: one frame in; a verdict, one counter, and a flow entry out.
 #include <gtest/gtest.h>
 
 #include "policy/network/snapshot.h"
@@ -148,7 +148,7 @@ TEST_F(Programs, InterfaceOfNobodyIsClosed) {
 }
 
 TEST_F(Programs, ReplyOfAnAllowedFlowPassesAnIsolatedPod) {
-  // db may open nothing to web if web were isolated: isolate web for ingress too.
+  // Isolate web's ingress too, so that db may open nothing to web.
   Enforce({AllowIngress("db", {{"app", "db"}}, {{"app", "web"}}, 5432),
            AllowIngress("web", {{"app", "web"}}, {{"app", "none"}}, 1)});
   const Packet reply =

@@ -1,4 +1,4 @@
-// Quarantine at each hook, both ways, for new and for established flows; the allow list; release; reuse of a number.
+// Quarantine at each hook, in both directions, for new and established flows; the allow list; release; a reused number.
 #include <gtest/gtest.h>
 
 #include "bpf/abi/quarantine.h"
@@ -66,7 +66,7 @@ TEST_F(QuarantineTest, NewFlowsAtEachHookAndBothFamilies) {
     EXPECT_EQ(
         sent.moves,
         Dropped(SL_HOOK_TC_FROM_POD, sent.bytes).Egress(kDbNumber, SL_DROP_QUARANTINED, sent.bytes).Added("denied"));
-    // At the other end's hook, before it reaches db's.
+    // At the other end's hook, before the packet reaches db's.
     const Evaluated towards = FromPod(kWeb, tcp(web, db, 81));
     EXPECT_EQ(towards.moves, Dropped(SL_HOOK_TC_FROM_POD, towards.bytes)
                                  .Egress(kWebNumber, SL_DROP_QUARANTINED, towards.bytes)
@@ -213,7 +213,7 @@ TEST_F(QuarantineTest, IcmpErrorsAreCutToo) {
   EXPECT_EQ(ToPod(kWeb, kUplink, error).reason, SL_DROP_QUARANTINED);
   Set(kWebNumber, false);
   EXPECT_TRUE(ToPod(kWeb, kUplink, error).forwarded);
-  // And those that it sends itself.
+  // The same for flows that it opens itself.
   ASSERT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
   const Packet own = Eth{} / Ipv4{.src = kDbIp, .dst = kWebIp} / Icmp{.type = 3} / Raw{ToDb(kSyn).ToQuote(28)};
   ASSERT_TRUE(FromPod(kDb, own).forwarded);
@@ -266,7 +266,7 @@ TEST_F(QuarantineTest, ANumberForAnotherWorkloadStartsFree) {
   EXPECT_TRUE(FromPod(kWeb, ToDb(kSyn)).forwarded);
 }
 
-// As a kernel program does it: any value but 0, without the agent.
+// A kernel program may write any value but 0, without the agent.
 TEST_F(QuarantineTest, AnyOtherValueInTheMapCuts) {
   using Quarantine = bpf::Map<__u32, __u32>;
   const auto map = Quarantine::Bind(fixture_->datapath().object().map_fd("quarantine"), "quarantine");

@@ -1,5 +1,5 @@
-// Random and mutated frames through all programs: each gives a verdict and one reason, never an abort, and a frame that
-// is not redirected comes out as it went in (ProgramFixture::Evaluate holds every packet to that).
+// Random and mutated frames through all programs: each gives a verdict and one reason and never aborts; a frame that is
+// not redirected comes out unchanged (ProgramFixture::Evaluate checks this for every packet).
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -79,7 +79,7 @@ TEST_F(RandomFrames, EachHasAVerdictAtEveryHook) {
     };
     for (int hook = 0; hook < SL_HOOK_COUNT; ++hook) {
       const auto verdict = fixture_->Evaluate(hook, inputs[hook]);
-      // The kernel's own refusal to run on half an IP header; XDP has none at this length.
+      // The kernel itself refuses to run on half an IP header; XDP has no such check at this length.
       if (hook != SL_HOOK_XDP_UPLINK && verdict.status().code() == absl::StatusCode::kInvalidArgument) continue;
       ASSERT_TRUE(verdict.ok()) << verdict.status();
       ++evaluated[hook];

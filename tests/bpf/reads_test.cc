@@ -1,4 +1,4 @@
-// What the datapath says of itself, against the kernel's maps.
+// What the datapath reads about itself, compared with the kernel's maps.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,7 +22,7 @@ class Reads : public ::testing::Test {
     ASSERT_TRUE(fixture.ok()) << fixture.status();
     fixture_ = std::move(*fixture);
   }
-  // Endpoints 1..count at 10.0.0.1 and so on, behind interfaces of the fixture.
+  // Endpoints 1..count at 10.0.0.1 and so on, on interfaces of the fixture.
   policy::Tables Endpoints(int count) const {
     decltype(policy::Tables::addresses)::Entries addresses;
     for (int i = 0; i < count; i++) {

@@ -1,5 +1,5 @@
-// The redirects: taken only where the host's own forwarding leads to the same veth, and the frame then is as a router
-// (or a bridge) would have made it.
+// Redirects happen only when the host's own forwarding leads to the same veth. The frame then looks as if a router (or
+// a bridge) had forwarded it.
 #include <gtest/gtest.h>
 
 #include "testbed/command.h"
@@ -168,7 +168,7 @@ TEST_F(Redirect, NotAcrossBridgesNorToAnotherMac) {
   EXPECT_TRUE(evaluated.forwarded && !evaluated.redirected);
 }
 
-// A flow's packets know the way from each other, in each direction; not for longer than a quarter of a second.
+// The packets of a flow share a cached next hop in each direction, for at most a quarter of a second.
 TEST_F(Redirect, AnAnsweredFlowFollowsTheHostsRoutesWithinAQuarterOfASecond) {
   const auto to_db = [](std::uint8_t flags) {
     return (ToRouter() / Ipv4{.src = kWebIp, .dst = kDbIp} / Tcp{.sport = 40000, .dport = 5432, .flags = flags})
@@ -228,7 +228,8 @@ TEST_F(Redirect, AnAnsweredFlowFollowsTheHostsRoutesWithinAQuarterOfASecond) {
   EXPECT_EQ(ends.frame, last);
 }
 
-// Without SL_SETTING_REDIRECT_ALWAYS: only flows that were seen to pass the host unchanged, in both directions.
+// Without SL_SETTING_REDIRECT_ALWAYS: only flows whose packets were seen to pass the host unchanged, in both
+// directions.
 class SeenToPass : public Redirect {
  protected:
   void SetUp() override {
@@ -244,7 +245,7 @@ class SeenToPass : public Redirect {
     return (ToRouter(kDb) / Ipv4{.src = kDbIp, .dst = kWebIp} / Tcp{.sport = 5432, .dport = 40000, .flags = flags})
         .ToFrame();
   }
-  // Through the host, which changes nothing.
+  // Sends through the host, which changes nothing.
   void PassThere(std::uint8_t flags) {
     const Evaluated evaluated = FromPod(kWeb, There(flags));
     EXPECT_TRUE(evaluated.forwarded && !evaluated.redirected);
@@ -286,7 +287,7 @@ TEST_F(SeenToPass, NotFromASynThatNobodyAnswers) {
 
 TEST_F(SeenToPass, NotWhereOneDirectionIsLostInTheHost) {
   PassThere(kSyn);
-  EXPECT_TRUE(FromPod(kDb, Back(kSyn | kAck)).forwarded);  // translated, or dropped
+  EXPECT_TRUE(FromPod(kDb, Back(kSyn | kAck)).forwarded);  // translated or dropped by the host
   PassThere(kAck);
   PassThere(kAck);
   const Evaluated back = FromPod(kDb, Back(kAck));
@@ -294,7 +295,7 @@ TEST_F(SeenToPass, NotWhereOneDirectionIsLostInTheHost) {
 }
 
 TEST_F(SeenToPass, NotWhatTheSendersHookHasUnderAnotherKey) {
-  // The client's packets come translated: they are counted at tc_to_pod, and their answers pass the host.
+  // The client's packets arrive translated: they are counted at tc_to_pod, and their answers pass the host.
   for (const std::uint8_t flags : {kSyn, kAck, kAck}) EXPECT_TRUE(ToPod(kDb, kWeb, There(flags)).forwarded);
   for (int i = 0; i < 3; ++i) {
     const Evaluated back = FromPod(kDb, Back(kAck));
@@ -330,7 +331,7 @@ TEST_F(SeenToPass, TheHostsPathAgainFromTimeToTime) {
 
 TEST_F(SeenToPass, TcpNotWhereTheHostFollowsItsWindows) {
   ASSERT_TRUE(fixture_->datapath().SetHostTracksTcp(true).ok());
-  Configure(SL_SETTING_REDIRECT);  // changes nothing of it
+  Configure(SL_SETTING_REDIRECT);  // changes nothing here
   Connect();
   PassThere(kAck);
   PassBack(kAck);
@@ -355,13 +356,13 @@ TEST_F(SeenToPass, NotPastWhatOthersHaveAtTheInterfaces) {
       describe(kWeb, static_cast<std::uint8_t>(web), bridge);
       describe(kDb, static_cast<std::uint8_t>(db), bridge);
       static int second = 1000;
-      fixture_->SetClock(++second > 1004 ? second = 1001 : second);  // the ways are asked for again
+      fixture_->SetClock(++second > 1004 ? second = 1001 : second);  // the next hops are looked up again
       EXPECT_EQ(FromPod(kWeb, frame).redirected, passes) << bridge << " " << web << " " << db;
     }
   }
 }
 
-// Another CPU has written one word of an answer, or is about to: the frame never has halves of two answers.
+// Another CPU has written one word of a next hop, or is about to: a frame never uses halves of two.
 TEST_F(SeenToPass, HalfOfAnAnswerIsNotUsed) {
   Connect();
   const Frame right =
@@ -380,13 +381,13 @@ TEST_F(SeenToPass, HalfOfAnAnswerIsNotUsed) {
   constexpr __u64 kTagOne = 1ULL << SL_ROUTE_TAG_SHIFT;
   for (int word = 0; word < 2; ++word) {
     const auto of = [word](sl_flow_route& route) -> __u64& { return word == 0 ? route.destination : route.source; };
-    change([&](sl_flow_route& route) { of(route) = (of(route) + kTagOne) ^ 0xff; });  // of another answer
+    change([&](sl_flow_route& route) { of(route) = (of(route) + kTagOne) ^ 0xff; });  // as in another next hop
     EXPECT_EQ(FromPod(kWeb, There(kAck)).frame, right) << word;
     change(
         [&](sl_flow_route& route) { of(route) = of(route) ^ 0xff ^ (__u64{SL_ROUTE_CLAIMED} << SL_ROUTE_TAG_SHIFT); });
     EXPECT_EQ(FromPod(kWeb, There(kAck)).frame, right) << word;
     static int second = 1000;
-    fixture_->SetClock(++second);  // the next answer
+    fixture_->SetClock(++second);  // the next look-up
     EXPECT_EQ(FromPod(kWeb, There(kAck)).frame, right);
   }
 }
@@ -400,7 +401,7 @@ TEST_F(SeenToPass, NotFragmentsAndNotWhatHasNoFlowOfTcpOrUdp) {
   EXPECT_TRUE(FromPod(kWeb, There(kAck, 64)).redirected);
 }
 
-// The host's firewall drops what has the port; later fragments have none. Tags are another network's.
+// The host's firewall drops packets with this port; later fragments have no port. Tags belong to another network.
 TEST_F(SeenToPass, NeitherFragmentsNorTagsVouchForTheHost) {
   Enforce();
   const Udp there{.sport = 40000, .dport = 53}, back{.sport = 53, .dport = 40000};
@@ -471,7 +472,7 @@ TEST_F(UplinkRedirect, ElseThePacketPassesWithItsVerdictInTheFlow) {
     ASSERT_TRUE(fixture_->ForgetFlows().ok());
     const Evaluated passed = FromWire(sent);
     EXPECT_TRUE(passed.forwarded && !passed.redirected) << why;
-    // tc_to_pod finds the flow decided: it counts at the workload, and notes that the packet came unchanged.
+    // tc_to_pod finds the flow's verdict: it counts at the workload, and records that the packet arrived unchanged.
     const Evaluated received = ToPod(kDb, kUplink, sent);
     Moves moves;
     moves.Packet(SL_HOOK_TC_TO_POD, SL_DROP_NONE, received.bytes).Ingress(2, SL_DROP_NONE, received.bytes);
