@@ -1,7 +1,8 @@
-// The agent's API in process: changes without the start of a program each time.
+// The agent's API from this process: changes without starting a program for each.
 //   ApiClient api(fixture->agent().api_address());
 //   SL_RETURN_IF_ERROR(api.Apply(yaml));
-// For one life of the agent: a call to the next one may still go out on the old connection, and fail. Thread-safe.
+// Use a new client for each start of the agent: a call after a restart may use the old connection and fail.
+// Thread-safe.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -20,7 +21,7 @@ class ApiClient {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
     arguments.SetMaxSendMessageSize(-1);
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a client made after a restart connects anew
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a client made after a restart opens a new connection
     channel_ = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
     stub_ = v1::Sluice::NewStub(channel_);
   }

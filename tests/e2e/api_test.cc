@@ -1,4 +1,4 @@
-// What the agent says to programs: health, reflection, the event stream, metrics.
+// The agent's interfaces for programs: health, reflection, event stream, metrics.
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ constexpr std::uint16_t kDenied = 1001;
 
 class Api : public testing::Test {
  protected:
-  // One agent for all: none of the tests changes what it enforces.
+  // All tests share one agent, because none changes its policy.
   static void TearDownTestSuite() {
     echo_.reset();
     api_.reset();
@@ -38,7 +38,7 @@ class Api : public testing::Test {
     SL_REQUIRE_BPF();
     if (echo_ == nullptr) StartAll();
     ASSERT_NE(echo_, nullptr);
-    // The one before may have followed.
+    // The previous test may have been a follower.
     ASSERT_TRUE(Eventually([] {
       const auto status = api_->ReadStatus();
       return status.ok() && status->followers() == 0;
@@ -58,7 +58,7 @@ class Api : public testing::Test {
     echo_ = *std::move(echo);
   }
 
-  // New flows, one after the other.
+  // Sends datagrams of new flows, one after another.
   void Send(std::uint16_t port, std::uint64_t count) const {
     const auto pinger = Pinger::Start({.netns_fd = fixture_->netns_fd("web"),
                                        .destination = fixture_->ip4("db"),
@@ -70,7 +70,7 @@ class Api : public testing::Test {
     ASSERT_TRUE(Eventually([&] { return (*pinger)->counts().sent >= count; }, 60s));
   }
 
-  // A method of a service whose stubs are not compiled in.
+  // Calls a method of a service without compiled stubs.
   StatusOr<std::string> Call(const std::string& method, const std::string& request, bool stream) {
     grpc::GenericStub stub(api_->channel());
     grpc::ClientContext context;
@@ -182,7 +182,7 @@ TEST_F(Api, ASlowReaderIsToldWhatItLostAndBlocksNobody) {
   request.set_follow(true);
   const auto slow = api_->stub().Observe(&slow_context, request);
   slow->WaitForInitialMetadata();
-  // It reads nothing until the agent has had to throw something away.
+  // It does not read until the agent had to drop events for it.
   std::uint64_t lost = 0;
   for (int round = 0; round < 60 && lost == 0; ++round) {
     Send(kPort, 2000);
@@ -233,7 +233,7 @@ TEST_F(Api, NobodyWatchesNothingIsSent) {
   reader->Finish();
   EXPECT_TRUE(Eventually([&] { return !events_on(); }));
 
-  // The producer's position, in the ring's second page, does not move.
+  // The producer position, in the ring's second page, does not change.
   const auto ring_fd = bpf::OpenPinnedMap(pins.map("flow_events"));
   ASSERT_TRUE(ring_fd.ok()) << ring_fd.status();
   void* const page = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, ring_fd->get(), 4096);

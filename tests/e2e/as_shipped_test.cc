@@ -1,5 +1,5 @@
-// The agent under the unit file that is shipped, as far as that can be had without systemd (tests/tools/as_unit.cc),
-// and what it gives up by itself.
+// The agent under the shipped unit file, as far as possible without systemd (tests/tools/as_unit.cc), and the rights
+// that it gives up by itself.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
@@ -107,10 +107,10 @@ TEST_F(AsShipped, TheUnitFilesRightsAreEnoughForEverything) {
   std::string score;
   std::ifstream(fmt::format("/proc/{}/oom_score_adj", fixture_->agent().pid())) >> score;
   const std::uint64_t rights = std::stoull(ProcField("/proc/self/status", "CapEff"), nullptr, 16);
-  if ((rights >> CAP_SYS_RESOURCE & 1) != 0) {  // without, nobody may lower it
+  if ((rights >> CAP_SYS_RESOURCE & 1) != 0) {  // else it may not be lowered
     EXPECT_EQ(score, UnitSetting("OOMScoreAdjust"));
   }
-  // Changes of pods, a restart, quarantine, events: nothing that the agent does is refused.
+  // Pod changes, a restart, quarantine, events: none of the agent's work is refused.
   EXPECT_EQ(fixture_->agent().Sluice({"quarantine", "shop/web"})->exit_code, 0);
   EXPECT_EQ(fixture_->agent().Sluice({"quarantine", "--release", "shop/web"})->exit_code, 0);
   EXPECT_EQ(fixture_->agent().Sluice({"get", "flows"})->exit_code, 0);
@@ -132,7 +132,7 @@ TEST_F(AsShipped, TheAgentGivesUpByItselfWhatItDoesNotNeed) {
     EXPECT_NE(right.value("use", ""), "") << right.dump();
   }
   std::vector<std::string> all = rights;
-  all.emplace_back("CAP_SETPCAP");  // to give up what is in none of the two lists
+  all.emplace_back("CAP_SETPCAP");  // to give up the capabilities in neither list
   for (const auto& right : status["helperRights"]) all.push_back(right["name"]);
   EXPECT_THAT(all, UnorderedElementsAreArray(Words(UnitSetting("CapabilityBoundingSet")))) << "one list, two places";
   EXPECT_EQ(status["confinement"].size(), 2U) << status["confinement"].dump();
@@ -151,7 +151,7 @@ TEST_F(AsShipped, TheAgentGivesUpByItselfWhatItDoesNotNeed) {
   }
 }
 
-// A directory that was there keeps its mode; one that the agent makes is nobody else's.
+// An existing directory keeps its mode; one that the agent makes is accessible to its user only.
 TEST_F(AsShipped, DirectoriesThatWereThereKeepTheirRights) {
   Start({});
   const std::string state = fixture_->agent().state_dir();
@@ -170,7 +170,7 @@ TEST_F(AsShipped, DirectoriesThatWereThereKeepTheirRights) {
   EXPECT_EQ(facts.st_mode & 077, 0U);
 }
 
-// A cgroup that can limit how many processes and threads are in it; "" where none can be made.
+// A cgroup that can limit the number of processes and threads in it; "" when none can be made.
 std::string MakePidsGroup() {
   const std::string v1 = "/sys/fs/cgroup/pids", v2 = "/sys/fs/cgroup", name = fmt::format("/sluice-test-{}", getpid());
   if (mkdir((v1 + name).c_str(), 0755) == 0) return v1 + name;
@@ -180,7 +180,7 @@ std::string MakePidsGroup() {
   return {};
 }
 
-// No thread and no process may be made any more: it ends in its time all the same, and what it enforced stays.
+// No new thread or process can be made: the agent still ends in time, and its enforcement stays.
 TEST_F(AsShipped, EndsInItsTimeAlsoWithoutThreads) {
   const std::string group = MakePidsGroup();
   if (group.empty()) GTEST_SKIP() << "no cgroup with the controller pids can be made (CONFIG_CGROUP_PIDS)";
@@ -188,7 +188,7 @@ TEST_F(AsShipped, EndsInItsTimeAlsoWithoutThreads) {
   ExpectEnforces();
   std::ofstream(group + "/cgroup.procs") << fixture_->agent().pid();
   std::ofstream(group + "/pids.max") << 1;
-  ASSERT_TRUE(fixture_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());  // it looks again
+  ASSERT_TRUE(fixture_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());  // triggers a rescan
   EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
   EXPECT_EQ(fixture_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
   EXPECT_EQ(fixture_->agent().Log().find("following the node's interfaces"), std::string::npos) << "it needs no thread";

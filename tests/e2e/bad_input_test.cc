@@ -1,4 +1,4 @@
-// Resources that are wrong: one clear error that names where and what, and everything stays as it was.
+// Invalid resources: one clear error with the location and the problem, and nothing changes.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ using testing::HasSubstr;
 
 constexpr std::uint16_t kPort = 1000;
 
-// Right by itself, and seen at once if it took effect: nobody reaches anybody. Eight lines.
+// Valid by itself, and visible at once if it took effect, because it denies all traffic. Eight lines.
 constexpr const char* kWouldCut = R"(apiVersion: sluice.dev/v1alpha1
 kind: NetworkPolicy
 metadata: {name: cut, namespace: shop}
@@ -48,11 +48,11 @@ std::string Bomb() {
 struct BadCase {
   const char* name;
   std::string yaml;                  // after kWouldCut
-  std::vector<const char*> needles;  // of the error
-  bool closes_bare = false;          // it names a workload whose interface is found: closed first
+  std::vector<const char*> needles;  // parts of the error
+  bool closes_bare = false;          // names a workload whose interface is found, so it is closed first
 };
 
-// %BARE% is a pod's netns without an address, %DB% db's address.
+// %BARE% is the netns of a pod without an address, %DB% is db's address.
 std::vector<BadCase> BadCases() {
   const auto workload = [](const std::string& spec) {
     return "apiVersion: sluice.dev/v1alpha1\nkind: Workload\nmetadata: {name: bad, namespace: shop}\nspec: " + spec +
@@ -183,7 +183,7 @@ TEST_F(BadFile, OfHundredMegabytesIsNotRead) {
   ASSERT_EQ(truncate(File().c_str(), kSize), 0);
   ExpectOneError(fixture_->agent().Sluice({"apply", "-f", File()}), {"bad.yaml", "larger than 33554432 bytes"});
   ExpectNothingChanged();
-  // Nor does the agent take it from a client that does not look.
+  // The agent also refuses it from a client that does not check.
   ApiClient api(fixture_->agent().api_address());
   const Status refused = api.Apply(kWouldCut + std::string(policy::kMaxResourceBytes, '#'));
   EXPECT_THAT(std::string(refused.message()), HasSubstr("at most 33554432"));
@@ -209,7 +209,7 @@ TEST_F(BadFile, NamesInDeleteThatDoNotExist) {
   ExpectNothingChanged();
 }
 
-// Each table with room for the world as it is, and not for more.
+// Each table has room for the present resources, and no more.
 TEST(FullMap, RefusesTheChangeAndNamesTheMap) {
   SL_REQUIRE_NETNS();
   SL_REQUIRE_BPF();

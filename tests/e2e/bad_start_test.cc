@@ -1,4 +1,5 @@
-// Starts that must fail: one clear error, the right exit code, and an agent that runs, or what it left, as it was.
+// Starts that must fail: one clear error, the right exit code, and no change to a running agent or to an earlier one's
+// state.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
@@ -29,7 +30,7 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
 class BadStart : public testing::Test {
  protected:
   static void TearDownTestSuite() { Discard(); }
-  // After a test that changed the first agent or its state: the next test has a new one.
+  // Call it after a test that changed the first agent or its state: the next test gets a new one.
   static void Discard() {
     servers_.reset();
     fixture_.reset();
@@ -57,7 +58,7 @@ class BadStart : public testing::Test {
     other_ = fixture_->agent().directory() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
   }
 
-  // Places of an agent of its own; what `shared` names is the first agent's.
+  // Directories and addresses of a separate agent; those named in `shared` are the first agent's.
   Arguments Places(const std::string& shared = "") const {
     const AgentProcess& first = fixture_->agent();
     const auto place = [&](const std::string& option, const std::string& of_first, const std::string& own) {
@@ -87,7 +88,7 @@ class BadStart : public testing::Test {
     for (const std::string& needle : needles) EXPECT_THAT(result.output, HasSubstr(needle));
   }
 
-  // One line, beside warnings.
+  // Expects one line, apart from warnings.
   static void ExpectOneError(const CommandResult& result, int exit_code, const std::vector<std::string>& needles) {
     ExpectError(result, exit_code, needles);
     std::size_t errors = 0;
@@ -102,7 +103,7 @@ class BadStart : public testing::Test {
 
   void CleanUpOther() const { Start(And(Places(), {"--uninstall"})); }
 
-  static inline std::unique_ptr<NodeFixture> fixture_;  // with the first agent, which no test may disturb
+  static inline std::unique_ptr<NodeFixture> fixture_;  // with the first agent; no test may change it
   static inline std::unique_ptr<ProbeServers> servers_;
   std::string other_;
 };
@@ -127,7 +128,7 @@ TEST_F(BadStart, SecondAgentOfOnePlaceIsRefusedAndDisturbsNobody) {
   CleanUpOther();
 }
 
-// A second agent that knows the same workloads must not attach to them before it finds that it cannot stay.
+// A second agent with the same workloads must not attach to them before it finds that it cannot start.
 TEST_F(BadStart, SecondAgentThatCannotStayLeavesThePodsAlone) {
   fs::create_directories(other_ + "/resources");
   std::ofstream(other_ + "/resources/all.yaml")

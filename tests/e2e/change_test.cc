@@ -1,5 +1,5 @@
-// Change under load: no packet is evaluated by half of the old and half of the new policy, and live flows are cut or
-// kept as they should be.
+// Changes under load: no packet is evaluated by a mixture of old and new policy, and live flows are revoked or kept
+// correctly.
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -50,7 +50,7 @@ class Change : public testing::Test {
     });
   }
 
-  // Allows the stream's port, or another one; to both ends' policies.
+  // Allows the stream's port or another one, in the policies of both ends.
   static std::string AllowPort(int port) {
     return fmt::format(R"(---
 apiVersion: networking.k8s.io/v1
@@ -78,7 +78,7 @@ TEST_F(Change, NoProbeSeesAVerdictThatNeitherPolicyGives) {
       EchoServer::Start(fixture_->netns_fd("server"), {std::begin(TwoStates::kPorts), std::end(TwoStates::kPorts)});
   ASSERT_TRUE(echo.ok()) << echo.status();
 
-  // Port 1000 is allowed by both: each datagram is answered. 1003 by none: none arrives.
+  // Both policies allow port 1000, so each datagram is answered. None allows 1003, so none arrives.
   std::vector<std::unique_ptr<Pinger>> allowed;
   std::vector<std::unique_ptr<Pinger>> denied;
   std::vector<std::unique_ptr<Pinger>> changing;
@@ -117,7 +117,7 @@ TEST_F(Change, NoProbeSeesAVerdictThatNeitherPolicyGives) {
   }
   for (const auto& pinger : denied) EXPECT_GT(pinger->counts().sent, 1000U);
   EXPECT_EQ((*echo)->Received(1003), 0U);
-  // The flips reached the packet path: both of these ports were open for a part of the time.
+  // The changes reached the packet path: both of these ports were open for part of the time.
   EXPECT_GT((*echo)->Received(1001), 0U);
   EXPECT_GT((*echo)->Received(1002), 0U);
   EXPECT_LT((*echo)->Received(1001), changing[0]->counts().sent + changing[2]->counts().sent);
@@ -163,7 +163,7 @@ TEST_F(Change, ARevokedStreamIsCutBothWaysAndStaysCut) {
   ASSERT_NE(stream, nullptr);
   ASSERT_TRUE(Flows(*stream));
   ASSERT_TRUE(api_->Apply(AllowPort(kStream + 1)).ok());
-  // What the change came before is still on its way to the test's own thread.
+  // Data sent before the change may still be on its way to the test's own thread.
   Stream::Report cut = stream->report();
   ASSERT_TRUE(Eventually([&] {
     const Stream::Report before = std::exchange(cut, stream->report());
@@ -175,7 +175,7 @@ TEST_F(Change, ARevokedStreamIsCutBothWaysAndStaysCut) {
   EXPECT_EQ(later.received[0], cut.received[0]);
   EXPECT_EQ(later.received[1], cut.received[1]);
   EXPECT_EQ(later.problem, "") << "a cut is silence, no reset";
-  // Allowed again: the flow goes on where it was.
+  // Allowed again: the flow continues where it stopped.
   ASSERT_TRUE(api_->Apply(AllowPort(kStream)).ok());
   EXPECT_TRUE(Flows(*stream));
   const Stream::Report report = stream->Finish();

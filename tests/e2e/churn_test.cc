@@ -1,4 +1,4 @@
-// Workloads that come and go: kernel and state tell one story, and nothing is left of those that went.
+// Workloads that are added and removed: kernel and state agree, and nothing is left of removed ones.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 constexpr int kBatch = 50;
 constexpr long kMemoryBoundKiB = 16 << 10;
 
-// What the agent has, in the kernel and of it.
+// Resources of the agent, in the kernel and in its process.
 struct Holdings {
   std::map<std::string, std::uint64_t> maps;  // entries, without flows
   std::size_t pins = 0, fds = 0, threads = 0;
@@ -85,7 +85,7 @@ class Churn : public testing::Test {
     const Status applied = api_->Apply(Yaml(begin, end));
     ASSERT_TRUE(applied.ok()) << applied;
   }
-  // Half of them lose their interface first, as pods that end, and half their Workload.
+  // Half of them lose their interface first, like pods that end; the other half lose their Workload first.
   void Remove(int begin, int end) {
     std::string links, later;
     for (int i = begin; i < end; ++i) (i % 2 == 0 ? links : later) += fmt::format("link del v{}\n", i);
@@ -115,7 +115,7 @@ class Churn : public testing::Test {
     now.memory_kib = ResidentKiB(agent_->pid());
     return now;
   }
-  // By the kernel's own word, of the generation in force or the one before.
+  // As found in the kernel, in the generation in force or the previous one.
   std::size_t AddressesInKernel() const {
     const auto fd = bpf::OpenPinnedMap(bpf::PinLayout(agent_->bpf_root()).map("addresses"));
     if (!fd.ok()) return 0;
@@ -134,11 +134,11 @@ class Churn : public testing::Test {
   std::unique_ptr<ApiClient> api_;
 };
 
-// All of them at once, then none of them. What the agent keeps of memory, a second time does not add to.
+// Adds all of them at once, then removes all. A second round must not increase the agent's memory.
 TEST_F(Churn, WorkloadsThatCameAndWentLeaveNothing) {
   const int workloads = Number("SLUICE_CHURN", kBatch), rounds = Number("SLUICE_CHURN_ROUNDS", 3);
   ASSERT_EQ(workloads % kBatch, 0);
-  Add(0, kBatch);  // what is made once
+  Add(0, kBatch);  // allocates everything that is allocated once
   Remove(0, kBatch);
   ASSERT_FALSE(HasFatalFailure());
   const Holdings before = Look();
@@ -173,7 +173,7 @@ TEST_F(Churn, WorkloadsThatCameAndWentLeaveNothing) {
   const auto left = agent_->Sluice({"get", "workloads", "-o", "json"});
   ASSERT_TRUE(left.ok()) << left.status();
   EXPECT_EQ(left->out.find("\"w"), std::string::npos) << left->out;
-  // The next start finds the same.
+  // The next start finds the same state.
   ASSERT_TRUE(agent_->Kill().ok());
   const Status started = agent_->Restart();
   ASSERT_TRUE(started.ok()) << started;

@@ -1,5 +1,5 @@
-// The wall clock is set back and forth under a running agent. Only in the guest of scripts/test-vm, whose clock is its
-// own.
+// Sets the wall clock back and forth under a running agent. Only in the guest of scripts/test-vm, which has its own
+// clock.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -59,7 +59,7 @@ TEST(Clock, SetBackAndForthItMovesNothing) {
     const std::uint64_t target = (*allowed)->counts().answered + more;
     return Eventually([&] { return (*allowed)->counts().answered >= target; }, 60s);
   };
-  // The flow of web to db, as it is told.
+  // The flow from web to db, as reported.
   const auto flow = [&]() -> nlohmann::json {
     const auto flows = fixture.agent().Sluice({"get", "flows", "-o", "json"});
     EXPECT_TRUE(flows.ok()) << flows.status();

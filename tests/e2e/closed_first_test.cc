@@ -1,4 +1,4 @@
-// A pod that is a workload and cannot be enforced on (yet) is closed: with real packets, from before the agent knows
+// A pod that is a workload, but cannot be enforced on (yet), is closed: with real packets, from before the agent knows
 // it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ using testing::Not;
 
 constexpr std::uint16_t kPort = 1000;
 
-// `other` may talk to nobody.
+// `other` may send to no peer.
 constexpr const char* kOtherToNobody = R"(---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -62,7 +62,7 @@ class ClosedFirst : public testing::Test {
     const Status applied = fixture_->agent().Apply(Yaml("web") + Yaml("db") + kDbFromWeb);
     ASSERT_TRUE(applied.ok()) << applied;
   }
-  // `other` has no address that the agent takes for one of its own, and talks all the same.
+  // `other` has no address that the agent accepts as its own, but still sends.
   void HideAddressOfOther() const {
     ASSERT_TRUE(fixture_->node()
                     .netns(fixture_->node().pod("other"))
@@ -80,7 +80,7 @@ class ClosedFirst : public testing::Test {
     EXPECT_TRUE(pinger.ok()) << pinger.status();
     return pinger.ok() ? *std::move(pinger) : nullptr;
   }
-  // Nothing of what `from` sends arrives, also where nobody but its own end could refuse it.
+  // No packet from `from` arrives, not even where only its own end could deny it.
   void ExpectClosed(const std::string& from) const {
     const std::uint64_t before = open_echo_->Received(kPort);
     const auto pinger = Talk(from, "open");
@@ -90,7 +90,7 @@ class ClosedFirst : public testing::Test {
     EXPECT_EQ(open_echo_->Received(kPort), before);
     EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod(from).host_ifindex), 2);
   }
-  // On another veth.
+  // The pod gets a new veth.
   void ComeBack(const TestPod& pod) const {
     const std::string netns = fs::path(pod.netns_path).filename();
     ASSERT_TRUE(fixture_->node().netns().Ip("link del " + pod.host_interface + "\n").ok());
@@ -120,7 +120,7 @@ class ClosedFirst : public testing::Test {
 
   std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<EchoServer> echo_;
-  std::unique_ptr<EchoServer> open_echo_;  // of a pod that is no workload
+  std::unique_ptr<EchoServer> open_echo_;  // of a pod that is not a workload
   std::string mounted_;
 };
 
@@ -135,7 +135,7 @@ TEST_F(ClosedFirst, AWorkloadWithoutAddressIsClosedListedAndOpensWithIt) {
   ExpectClosed("other");
   EXPECT_THAT(StatusText(), HasSubstr("shop/other"));
   EXPECT_TRUE(Reaches("web")) << "others go on";
-  // Nobody asks for it any more: as free as any pod that is no workload.
+  // Its Workload is gone: it is open like any pod that is not a workload.
   const Status deleted = fixture_->agent().Delete({policy::Kind::kWorkload, {"shop", "other"}});
   ASSERT_TRUE(deleted.ok()) << deleted;
   EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("other").host_ifindex), 0);
@@ -154,7 +154,7 @@ TEST_F(ClosedFirst, AtAStartTooAndTwoOfOneAddressDoNotKeepTheAgentFromIt) {
   ASSERT_TRUE(fixture_->agent().Stop().ok());
   const Status started = fixture_->agent().Restart({"--resources", directory});
   ASSERT_TRUE(started.ok()) << started;
-  // The first by name has it.
+  // The first one by name owns it.
   const std::string status = StatusText();
   EXPECT_THAT(status, HasSubstr("shop/web"));
   EXPECT_THAT(status, HasSubstr("has the address"));
@@ -162,8 +162,8 @@ TEST_F(ClosedFirst, AtAStartTooAndTwoOfOneAddressDoNotKeepTheAgentFromIt) {
   ExpectClosed("web");
 }
 
-// As with the unit file: a pod that comes back talks for no longer than the agent takes to hear of its interface, seven
-// times of seven, and not until it is looked for again.
+// As with the unit file: a returning pod can send only until the agent learns of its interface, seven times out of
+// seven, and not until the next rescan.
 TEST_F(ClosedFirst, APodThatComesBackIsClosedWithItsFirstPackets) {
   Start();
   ApplyWebAndDb();
@@ -186,7 +186,7 @@ TEST_F(ClosedFirst, APodThatComesBackIsClosedWithItsFirstPackets) {
   EXPECT_TRUE(Reaches("web"));
 }
 
-// Closing does not wait for what a change computes.
+// Closing a pod does not wait for the computations of a change.
 TEST_F(ClosedFirst, APodThatComesBackWhileALongChangeIsMadeDoesNotWaitForIt) {
   Start();
   ApplyWebAndDb();
@@ -264,7 +264,7 @@ TEST_F(ClosedFirst, WithAFullDiskANewWorkloadIsClosedAndQuarantineCuts) {
   EXPECT_THAT(cut->out, HasSubstr("would not outlive a boot"));
   EXPECT_EQ(fixture_->Udp("web", "db", kPort, false), ProbeOutcome::kTimeout);
 
-  // A start does not need the disk; and what was refused is not open because of it.
+  // A start does not need the disk, and the refused change opens nothing.
   ASSERT_TRUE(fixture_->agent().Kill().ok());
   ASSERT_TRUE(fixture_->agent().Restart().ok());
   ExpectClosed("other");
@@ -290,7 +290,7 @@ TEST_F(ClosedFirst, WithoutFileDescriptorsNobodyIsCutOff) {
   ASSERT_EQ(prlimit(fixture_->agent().pid(), RLIMIT_NOFILE, nullptr, &before), 0);
   const rlimit none{count() / 2, before.rlim_max};
   ASSERT_EQ(prlimit(fixture_->agent().pid(), RLIMIT_NOFILE, &none, nullptr), 0);
-  ASSERT_TRUE(fixture_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());  // it looks again
+  ASSERT_TRUE(fixture_->node().netns().Ip("addr add 10.1.0.77/32 dev lo\n").ok());  // triggers a rescan
   EXPECT_TRUE(
       Eventually([&] { return fixture_->agent().Log().find("following the node's interfaces") != std::string::npos; }));
   for (int i = 0; i < 10; i++) EXPECT_TRUE(Reaches("web")) << i;

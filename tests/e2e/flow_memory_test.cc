@@ -1,4 +1,4 @@
-// What a full flow table costs the agent when somebody lists it, or watches `top`: no memory that grows with it.
+// The agent's memory for listing a full flow table, or watching `top`: it must not grow with the table.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -16,7 +16,7 @@ namespace {
 constexpr int kFlows = 40000;
 constexpr std::uint64_t kMoreKib = 20U << 10;
 
-// One flow for each source port. What it was called with is told with each of its flows.
+// One flow for each source port. The program's arguments are reported with each of its flows.
 constexpr const char* kSender = R"(
 import socket, sys
 for port in range(10000, 10000 + int(sys.argv[2])):
@@ -50,14 +50,14 @@ class FlowMemory : public testing::Test {
       if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1));
     return 0;
   }
-  // What `run` takes at its worst moment, and what stays, as KiB.
+  // Memory in KiB that `run` takes at its peak, and that stays allocated.
   std::pair<std::int64_t, std::int64_t> Cost(const std::function<void()>& run) const {
-    std::ofstream(fmt::format("/proc/{}/clear_refs", fixture_->agent().pid())) << "5";  // VmHWM begins again
+    std::ofstream(fmt::format("/proc/{}/clear_refs", fixture_->agent().pid())) << "5";  // resets VmHWM
     const auto before = static_cast<std::int64_t>(Kib("VmRSS"));
     run();
     return {static_cast<std::int64_t>(Kib("VmHWM")) - before, static_cast<std::int64_t>(Kib("VmRSS")) - before};
   }
-  // How many flows a listing has.
+  // Number of flows in a listing.
   int List(std::uint32_t limit = 0) const {
     ApiClient api(fixture_->agent().api_address());
     v1::GetRequest request;

@@ -1,4 +1,4 @@
-// The agent follows its node: interfaces, addresses, namespaces and labels that come, go and change.
+// The agent follows changes of its node: interfaces, addresses, namespaces and labels.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 constexpr std::uint16_t kPort = 1000;
 
-// To db only from what is labelled app=web, in namespaces labelled team=blue.
+// db may be reached only from pods labelled app=web, in namespaces labelled team=blue.
 constexpr const char* kOnlyWeb = R"(---
 apiVersion: v1
 kind: Namespace
@@ -61,7 +61,7 @@ class Following : public testing::Test {
     return (fixture_->Tcp(from, "db", kPort, expected) == ProbeOutcome::kAllowed) == expected;
   }
 
-  // How many workloads are enforced on, and how many are not.
+  // Waits for these numbers of workloads that are enforced on, and that are not.
   bool AwaitWorkloads(std::uint64_t bound, int unbound) const {
     return Eventually([&] {
       const auto status = api_->ReadStatus();
@@ -146,7 +146,7 @@ TEST_F(Following, APodThatGivesUpItsAddressStaysClosed) {
   ASSERT_TRUE(other.Ip("addr flush dev eth0\n").ok());
   ASSERT_TRUE(AwaitWorkloads(2, 1));
   EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("other").host_ifindex), 2);
-  // Behind an address that nobody knows, through another agent's start too.
+  // Behind an unknown address, also through another start of the agent.
   ASSERT_TRUE(other
                   .Ip("addr add 169.254.7.7/32 dev eth0 scope link\n"
                       "route replace default via 169.254.1.1 dev eth0 onlink src 169.254.7.7\n")
@@ -182,7 +182,7 @@ TEST_F(Following, APodThatTakesAnothersAddressHasNothingFromIt) {
   ASSERT_TRUE(status.ok());
   EXPECT_EQ(status->unbound(0).name(), "db");
   EXPECT_THAT(status->unbound(0).problem(), HasSubstr(fixture_->node().pod("web").ip4));
-  // Others' changes go on.
+  // Changes of other workloads still work.
   const Status other = api_->Apply(fixture_->WorkloadYaml("other", "{app: web}"));
   EXPECT_TRUE(other.ok()) << other;
   ASSERT_TRUE(fixture_->node()
@@ -199,7 +199,7 @@ TEST_F(Following, ANamespaceThatIsDeletedAndMadeAgain) {
   ASSERT_TRUE(fixture_->node().RemovePod("web").ok());
   ASSERT_TRUE(AwaitWorkloads(2, 1));
   ASSERT_TRUE(fixture_->node().AddPod("web").ok());
-  // TestNode gives a new name each time: the workload's file is elsewhere now.
+  // TestNode gives a new name each time: the workload's namespace file has another path now.
   ASSERT_TRUE(api_->Apply(fixture_->WorkloadYaml("web", "{app: web}")).ok());
   ASSERT_TRUE(AwaitWorkloads(3, 0));
   EXPECT_TRUE(Reaches("web", true));
@@ -222,7 +222,7 @@ TEST_F(Following, ADirectoryMayNameWhatAppearsLaterAndIsReadAgainOnHangup) {
   ASSERT_TRUE(fixture_->agent().Signal(SIGHUP).ok());
   ASSERT_TRUE(AwaitWorkloads(2, 1));
   EXPECT_TRUE(Reaches("web", true));
-  // Its name appears, without any link that changes.
+  // Its name appears, but no link changes.
   fs::create_symlink(now, later);
   EXPECT_TRUE(AwaitWorkloads(3, 0));
   EXPECT_TRUE(Reaches("other", false));
@@ -256,7 +256,7 @@ TEST_F(Following, AWorkloadThatIsDeletedIsReleased) {
   EXPECT_TRUE(Reaches("other", true));
 }
 
-// A new address of the node is the node's at once: what comes from there is let in.
+// A new address of the node counts as the node's at once: packets from it are allowed.
 TEST_F(Following, ANewAddressOfTheNodeIsTheNodes) {
   Start();
   ApplyAll();

@@ -1,4 +1,4 @@
-// A new version takes over what an older one left in the kernel (tests/data/layouts), while traffic goes on.
+// A new version takes over an older version's kernel state (tests/data/layouts) during traffic.
 #include <bpf/bpf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ constexpr std::uint16_t kEcho = 1000;
 constexpr std::uint16_t kStream = 2000;
 const std::vector<std::string> kPods = {"client", "other", "server", "jail", "tool"};
 
-// Of the programs in tool, only these tests may reach anything, and only the server.
+// Of the programs in tool, only these tests may reach a peer, and only the server.
 constexpr const char* kPolicies = R"(---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -79,7 +79,7 @@ std::string Everything(const TestNode& node) {
 
 StatusOr<std::unique_ptr<TestNode>> MakeNode() { return TestNode::Create({.pods = kPods, .outside = true}); }
 
-// Not a test: what scripts/make-layout runs, with an older version's programs in $SLUICE_BIN_DIR.
+// Not a test: scripts/make-layout runs it, with an older version's programs in $SLUICE_BIN_DIR.
 TEST(LayoutFixture, DISABLED_Record) {
   const char* const directory = std::getenv("SLUICE_LAYOUT_OUT");
   ASSERT_NE(directory, nullptr);
@@ -106,11 +106,11 @@ class HandOver : public testing::TestWithParam<int> {
     node_ = *std::move(node);
   }
 
-  // What the older version left in `root`, and whatever the test does to it. The agent is started after that.
+  // Restores the older version's state in `root`, calls `before`, then starts the agent.
   Status Start(const std::function<Status()>& before = {}) {
     SL_ASSIGN_OR_RETURN(agent_, AgentProcess::Start({.netns_fd = node_->fd(),
                                                      .args = {"--uplink", "uplink"},
-                                                     .ready_timeout = 300s,  // emulated, beside all that traffic
+                                                     .ready_timeout = 300s,  // emulated kernel, all that traffic
                                                      .prepare = [&](const AgentProcess& agent) -> Status {
                                                        root_ = agent.bpf_root();
                                                        state_ = agent.state_dir();
@@ -119,7 +119,7 @@ class HandOver : public testing::TestWithParam<int> {
                                                      }}));
     return OkStatus();
   }
-  // Likewise, for a start that the test makes.
+  // The same, for a start by the test itself.
   Status Prepare() {
     SL_ASSIGN_OR_RETURN(agent_, AgentProcess::Start({.netns_fd = node_->fd()}));
     SL_RETURN_IF_ERROR(agent_->Stop());
@@ -186,13 +186,13 @@ class HandOver : public testing::TestWithParam<int> {
         20s);
   }
 
-  // Else the kernel has no TCX, and filters stand there.
+  // Without TCX in the kernel, the programs are clsact filters.
   bool HasTcLinks() const {
     return std::ranges::any_of(fs::directory_iterator(bpf::PinLayout(root_).links_dir()),
                                [](const auto& entry) { return entry.path().filename().string().starts_with("tc_"); });
   }
 
-  // Filters are replaced hook by hook, and not all in a moment: a datagram may meet both versions.
+  // Filters are replaced hook by hook, not all at the same moment: a datagram may meet both versions.
   void ExpectNothingLostOrLetThrough() {
     const std::uint64_t may_be_lost = HasTcLinks() ? 0 : 2;
     for (std::size_t i = 0; i < allowed_.size(); ++i) {
@@ -219,7 +219,7 @@ class HandOver : public testing::TestWithParam<int> {
     denied_.clear();
   }
 
-  // Each hook has one program of ours, which evaluates by maps of our layout.
+  // Each hook has only our program, which uses maps of our layout.
   void ExpectOnlyOursAttached() const {
     const bpf::PinLayout pins(root_);
     const auto generation = bpf::OpenPinnedMap(pins.map("generation"));
@@ -257,7 +257,7 @@ class HandOver : public testing::TestWithParam<int> {
     EXPECT_TRUE(Reaches("client", policy::kUdp, true));
   }
 
-  // The new agent is the only one that decides.
+  // Only the new agent decides.
   void ExpectDenyAllAndQuarantineHold() {
     auto echo = std::move(echo_);
     if (!echo) {
@@ -342,7 +342,7 @@ TEST_P(HandOver, KilledInTheMiddleItGoesOnWhereItWas) {
   std::mt19937 random(1);
   const Status started = Start([&]() -> Status {
     SL_RETURN_IF_ERROR(StartTraffic());
-    // As the agent is started, but killed at any moment.
+    // A normal start of the agent, killed at a random moment.
     for (int i = 0; i < 4; ++i) {
       SL_ASSIGN_OR_RETURN(auto child, [&]() -> StatusOr<ChildProcess> {
         StatusOr<ChildProcess> one = InvalidError("not started");
@@ -379,7 +379,7 @@ TEST_P(HandOver, WhatCannotBeTakenOverYetKeepsTheOlderPins) {
     fs::create_directories(in_the_way);
     watch = std::thread([older, ours, in_the_way, ifindex] {
       EXPECT_TRUE(Eventually([&] { return fs::exists(ours.link("tc_from_pod", ifindex)); }, 60s));
-      // The others are taken over; it has several turns at going on.
+      // The others are taken over; the agent retries several times.
       std::this_thread::sleep_for(4s);
       EXPECT_TRUE(fs::exists(older.link("tc_to_pod", ifindex)));
       EXPECT_FALSE(fs::exists(ours.link("tc_to_pod", ifindex)));
@@ -400,7 +400,7 @@ TEST_P(HandOver, WhatCannotBeTakenOverYetKeepsTheOlderPins) {
   ExpectOnlyOursAttached();
 }
 
-// A policy of the state file cannot be read, so the older programs stay.
+// A policy in the state file cannot be read, so the older programs stay.
 TEST_P(HandOver, WhileItHoldsQuarantineCutsOffAndWhatIsDetachedComesBack) {
   ASSERT_TRUE(Prepare().ok());
   sqlite3* db = nullptr;
@@ -440,7 +440,7 @@ TEST_P(HandOver, WhileItHoldsQuarantineCutsOffAndWhatIsDetachedComesBack) {
   ExpectDenyAllAndQuarantineHold();
 }
 
-// As after a boot that lost it: the kernel alone knows who has which number.
+// As after a boot that lost the state: only the kernel knows which workload has which number.
 TEST_P(HandOver, WithoutAStateQuarantineGoesOn) {
   ASSERT_TRUE(Prepare().ok());
   fs::remove_all(state_);
@@ -457,7 +457,7 @@ TEST_P(HandOver, WithoutAStateQuarantineGoesOn) {
 TEST_P(HandOver, UninstallRemovesAnOlderVersionToo) {
   ASSERT_TRUE(Start().ok());
   ASSERT_TRUE(agent_->Stop().ok());
-  // Beside what this version left, what the older one leaves.
+  // The older version's pins exist beside this version's.
   ASSERT_TRUE(fs::exists(bpf::PinLayout(root_).version_dir()));
   ASSERT_TRUE(node_
                   ->Run([&] {
@@ -467,7 +467,7 @@ TEST_P(HandOver, UninstallRemovesAnOlderVersionToo) {
   fs::remove_all(state_);
   const Status restored = Restore();
   ASSERT_TRUE(restored.ok()) << restored;
-  // A filter of the older one's is in place of ours.
+  // A filter of the older version has replaced ours.
   EXPECT_EQ(TcPrograms(*node_, node_->pod("client").host_ifindex), HasTcLinks() ? 4 : 2);
   const auto result = agent_->Sluice({"uninstall", "--bpf-root", root_, "--state-dir", state_});
   ASSERT_TRUE(result.ok()) << result.status();

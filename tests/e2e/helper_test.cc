@@ -1,4 +1,4 @@
-// The agent without CAP_SYS_ADMIN, and the helper that has nothing else: what goes on without the right, and what
+// The agent without CAP_SYS_ADMIN, and its helper that has no other right: what works without the right, and what
 // happens when either of the two is killed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -54,7 +54,7 @@ class Helper : public testing::Test {
     EXPECT_EQ(fixture_->Udp("web", "db", kOpen, true), ProbeOutcome::kAllowed);
     EXPECT_EQ(fixture_->Tcp("web", "db", kOpen, false), ProbeOutcome::kTimeout);
   }
-  // The agent's only child; -1: there is none.
+  // The agent's only child; -1: none.
   pid_t HelperPid() const {
     for (const auto& entry : fs::directory_iterator("/proc")) {
       std::ifstream file(entry.path() / "stat");
@@ -91,14 +91,14 @@ TEST_F(Helper, StatusTellsWhoHasWhichRight) {
   EXPECT_THAT(StatusText(), HasSubstr("RIGHT OF THE HELPER"));
 }
 
-// Nothing of what the agent does later needs the right that it has not.
+// The agent's later work does not need the right that it gave up.
 TEST_F(Helper, TheAgentFollowsPodsWithoutTheRight) {
   ExpectEnforces();
   ASSERT_TRUE(fixture_->node().AddPod("late").ok());
   ExpectApplied(fixture_->WorkloadYaml("late", "{app: late}"));
   EXPECT_EQ(fixture_->Udp("late", "db", kOpen, true), ProbeOutcome::kAllowed);
   EXPECT_EQ(fixture_->Tcp("late", "db", kOpen, false), ProbeOutcome::kTimeout);
-  // An address that comes inside a pod becomes its own.
+  // A new address inside a pod becomes the workload's.
   ASSERT_TRUE(fixture_->node().netns(fixture_->node().pod("late")).Ip("addr add 10.1.0.77/32 dev eth0\n").ok());
   EXPECT_TRUE(Eventually([&] {
     const auto told =
@@ -140,7 +140,7 @@ TEST_F(Helper, EndsWithAnAgentThatIsKilled) {
   ExpectEnforces();
 }
 
-// A stop that reaches the whole process group, as a service manager's does.
+// A stop signal to the whole process group, like a service manager's.
 TEST_F(Helper, DoesNotEndBeforeAnAgentThatIsStopped) {
   const Fd helper = HelperFd();
   ASSERT_EQ(kill(HelperPid(), SIGTERM), 0);

@@ -1,4 +1,4 @@
-// What somebody else changes in the kernel is put back within seconds, counted, and told.
+// Foreign changes in the kernel are repaired within seconds, counted, and reported.
 #include <bpf/bpf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -27,7 +27,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 constexpr std::uint16_t kOpen = 1000;    // of db, by kDbAtUdp1000
-constexpr std::uint16_t kClosed = 1001;  // likewise
+constexpr std::uint16_t kClosed = 1001;  // also of db
 
 constexpr const char* kEverythingAtDb = R"(---
 apiVersion: networking.k8s.io/v1
@@ -38,7 +38,7 @@ spec:
   ingress: [{}]
 )";
 
-// Of any program: what passes or drops, whatever comes.
+// A program of any type that passes every packet.
 StatusOr<Fd> LoadPassAll(bpf_prog_type type, int expected_attach_type) {
   const bpf_insn passes[] = {
       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = type == BPF_PROG_TYPE_XDP ? 2 : -1},
@@ -100,7 +100,7 @@ class Integrity : public testing::Test {
     const std::size_t at = metrics.find(name);
     return at == std::string::npos ? -1 : std::atoi(metrics.c_str() + at + name.size());
   }
-  // `damage` is put back, counted and told of.
+  // `damage` is repaired, counted and reported.
   static void ExpectRepaired(const std::string& what, const std::function<void()>& damage) {
     const int before = Repairs(what);
     ASSERT_GE(before, 0);
@@ -139,7 +139,7 @@ class Integrity : public testing::Test {
     return map.ok() ? *map : bpf::Map<K, V>();
   }
 
-  // As they are once nothing of the last policy is left.
+  // Both epochs are equal once nothing of the previous policy is left.
   static bool BothEpochsAgree() {
     Fd fd;
     const auto ports = Bind<__u32, sl_port_entry>("ports", &fd);
@@ -205,7 +205,7 @@ TEST_F(Integrity, ARemovedRootEndsNothingAndComesBackWhole) {
     return after == before;
   }));
   ExpectNothingPassed();
-  // What is pinned again is what holds, also when the agent ends; and nobody else may have the root.
+  // The renewed pin keeps enforcing after the agent ends; and another agent may not use the root.
   const auto refused = fixture_->Sluiced({"--uninstall"});
   ASSERT_TRUE(refused.ok());
   EXPECT_THAT(refused->output, HasSubstr("in use by another agent"));
@@ -219,12 +219,12 @@ TEST_F(Integrity, ARemovedRootEndsNothingAndComesBackWhole) {
 }
 
 TEST_F(Integrity, AGenerationThatWasMovedBringsNoPolicyBack) {
-  // Under the generation before, everything was open.
+  // The previous generation allowed everything.
   ASSERT_TRUE(fixture_->agent().Apply(kEverythingAtDb).ok());
   ASSERT_TRUE(Eventually([&] { return Passed() > before_; }));
   ASSERT_TRUE(fixture_->agent().Apply(kDbAtUdp1000).ok());
   ASSERT_TRUE(Eventually([] { return BothEpochsAgree(); })) << "the old policy goes from the kernel";
-  // Who had no flow while everything was open.
+  // A workload that had no flow while everything was allowed.
   const auto jail = Pinger::Start({.netns_fd = fixture_->netns_fd("jail"),
                                    .destination = fixture_->ip4("db"),
                                    .port = kClosed,
@@ -342,9 +342,9 @@ TEST_F(Integrity, AQuarantineThatWasLiftedByHandHolds) {
     for (__u32 endpoint = 0; endpoint < SL_MAX_ENDPOINTS; ++endpoint) EXPECT_TRUE(quarantine.Put(endpoint, 0).ok());
   });
   EXPECT_EQ(fixture_->Udp("jail", "db", kOpen, false), ProbeOutcome::kTimeout);
-  // Its twin: who is released stays free.
+  // The reverse: a released workload stays released.
   ASSERT_EQ(fixture_->agent().Sluice({"quarantine", "--release", "shop/jail"})->exit_code, 0);
-  // After a whole turn of who looks: the second repair is of one that began later.
+  // Wait for a whole pass of the keeper: the second repair belongs to a pass that began later.
   for (int turn = 0; turn < 2; ++turn) {
     ExpectRepaired("interface", [] {
       Fd fd;
@@ -379,7 +379,7 @@ TEST_F(Integrity, WhatCannotBePutBackIsSaidUntilItIs) {
   ExpectNothingPassed();
 }
 
-// The state is lost: nobody knows whose the interfaces are, and their links stay as they were found.
+// The state is lost: the owners of the interfaces are unknown, and their links stay as they were found.
 TEST(IntegrityWhileHolding, WhatAnEarlierAgentAttachedIsKeptToo) {
   SL_REQUIRE_NETNS();
   SL_REQUIRE_BPF();

@@ -1,4 +1,4 @@
-// The agent comes and goes; enforcement stays.
+// The agent stops and starts; enforcement stays.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -33,7 +33,7 @@ spec:
     - from: [{podSelector: {matchLabels: {app: client}}}]
 )";
 
-// The numbers that the kernel knows workloads by.
+// The kernel's endpoint numbers of the workloads.
 StatusOr<std::map<std::string, std::uint32_t>> EndpointNumbers(const AgentProcess& agent) {
   SL_ASSIGN_OR_RETURN(const Fd fd, bpf::OpenPinnedMap(bpf::PinLayout(agent.bpf_root()).map("addresses")));
   SL_ASSIGN_OR_RETURN(const auto map, (bpf::Map<__u32, sl_address_entry>::Bind(fd.get(), "addresses")));
@@ -109,7 +109,7 @@ class Lifecycle : public testing::Test {
   std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<EchoServer> echo_;
   std::unique_ptr<Pinger> allowed_;      // one flow
-  std::unique_ptr<Pinger> allowed_new_;  // a flow each
+  std::unique_ptr<Pinger> allowed_new_;  // a new flow for each datagram
   std::unique_ptr<Pinger> denied_;
   std::unique_ptr<Stream> stream_;
 };
@@ -117,7 +117,7 @@ class Lifecycle : public testing::Test {
 TEST_F(Lifecycle, KillsAndStopsLoseNothingAndLetNothingThrough) {
   AgentProcess& agent = fixture_->agent();
   ASSERT_TRUE(agent.Apply(Workloads() + kOnlyClient).ok()) << agent.Log();
-  // Numbers in another order than the names: a restart must not just count again.
+  // The numbers have another order than the names, so a restart must not simply count again.
   for (const char* name : {"client", "other"}) {
     ASSERT_TRUE(agent.Delete({policy::Kind::kWorkload, {"shop", name}}).ok());
   }
@@ -163,13 +163,13 @@ TEST_F(Lifecycle, KilledWhileItAppliesIsInTheOldOrTheNewStateWholly) {
   ASSERT_TRUE(servers.ok()) << servers.status();
 
   std::mt19937 random(1);
-  // Kills are spread over as long as a change takes here.
+  // Kills are spread over twice the time of a change on this machine.
   ApiClient timed(agent.api_address());
   const auto begin = std::chrono::steady_clock::now();
   for (const bool b : {true, false}) ASSERT_TRUE(timed.Apply(states.Yaml(b)).ok());
   const std::chrono::microseconds change =
       std::chrono::ceil<std::chrono::microseconds>((std::chrono::steady_clock::now() - begin) / 2);
-  double span_us = static_cast<double>(change.count()) * 2;  // follows the machine: half of them before, half after
+  double span_us = static_cast<double>(change.count()) * 2;  // adapts, so that half of the kills come before the change
   bool in_b = false;
   int kept = 0;
   int unanswered_but_done = 0;

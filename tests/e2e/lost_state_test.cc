@@ -1,5 +1,5 @@
-// The state file is lost, empty, damaged, a newer version's, or has a bad row: what is pinned stays until somebody asks
-// otherwise, and after a boot the last good copy goes on, or everything is closed.
+// The state file is lost, empty, damaged, from a newer version, or has a bad row: pins stay until an operator decides
+// otherwise. After a boot the last good copy is used, or everything is closed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 constexpr std::uint16_t kPort = 1000;
 
-// With kDbFromWeb: web answers nobody.
+// With kDbFromWeb: web accepts no packets.
 constexpr const char* kNobodyToWeb = R"(---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -53,7 +53,7 @@ class LostState : public testing::Test {
     EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
     sqlite3_close(db);
   }
-  // What a boot leaves of what is pinned.
+  // Removes the pins, like a boot.
   void Boot() const {
     std::error_code error;
     fs::remove_all(fixture_->agent().bpf_root(), error);
@@ -107,7 +107,7 @@ TEST_F(LostState, AStateThatIsGoneTakesNothingDownAndWhoAppliesAgainGoesOn) {
 }
 
 TEST_F(LostState, ADamagedOneHoldsWhatIsPinnedAndAfterABootTheCopyGoesOn) {
-  ASSERT_TRUE(fixture_->agent().Stop().ok());  // keeps a copy
+  ASSERT_TRUE(fixture_->agent().Stop().ok());  // saves a copy
   Damage();
   const Status started = fixture_->agent().RestartHolding();
   ASSERT_TRUE(started.ok()) << started;

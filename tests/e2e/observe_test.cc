@@ -51,7 +51,7 @@ class Observe : public testing::Test {
     for (std::string line; std::getline(lines, line);) events.push_back(json::parse(line));
     return events;
   }
-  // Datagrams from web to db, each of a flow of its own.
+  // Datagrams from web to db, each in its own flow.
   void Send(std::uint16_t port, std::uint64_t count) const {
     const auto pinger = Pinger::Start({.netns_fd = fixture_->netns_fd("web"),
                                        .destination = fixture_->ip4("db"),

@@ -1,4 +1,4 @@
-// What an operator asks a real agent when something does not pass: `explain` and `sysdump`.
+// Commands for an operator when traffic does not pass, with a real agent: `explain` and `sysdump`.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -55,7 +55,7 @@ TEST_F(Operator, ExplainTakesNamesOfPortsTheNodeAndTheWorld) {
 TEST_F(Operator, SysdumpHasWhatAReportNeeds) {
   const AgentProcess& agent = fixture_->agent();
   const std::string archive = agent.directory() + "/dump.tar.gz";
-  // In the node's namespace, where its interfaces and its metrics are.
+  // In the node's namespace, which has its interfaces and metrics.
   const auto made = fixture_->Run({BinDirectory() + "/sluice", "--server", agent.api_address(), "sysdump", "-o",
                                    archive, "--metrics", agent.metrics_address()},
                                   120);

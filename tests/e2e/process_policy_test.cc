@@ -1,4 +1,4 @@
-// Rules by process with real programs: copies of bash and perl under the names of clients and servers, in real pods.
+// Rules by process with real programs: copies of bash and perl, named like clients and servers, in real pods.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kTimedOut = 124;  // of timeout(1): what is dropped stays unanswered
+constexpr int kTimedOut = 124;  // exit code of timeout(1): dropped packets get no answer
 
 class ProcessPolicy : public testing::Test {
  protected:
@@ -38,7 +38,7 @@ class ProcessPolicy : public testing::Test {
 
   std::string Program(const std::string& name) const { return programs_ + "/" + name; }
 
-  // A Sluice policy for `app`: one rule list in one direction, as flow YAML.
+  // A Sluice policy for `app`: one rule list in one direction, as YAML in flow style.
   static std::string Policy(const std::string& app, const std::string& direction, const std::string& rules,
                             const std::string& more = {}) {
     return fmt::format(
@@ -52,7 +52,7 @@ class ProcessPolicy : public testing::Test {
     ASSERT_TRUE(applied.ok()) << applied;
   }
 
-  // In a pod, to its end; its exit code.
+  // Runs it in a pod until it ends; returns its exit code.
   int RunIn(const std::string& pod, const Arguments& command) {
     int code = -1;
     const Status ran = fixture_->node().netns(fixture_->node().pod(pod)).Run([&]() -> Status {
@@ -63,11 +63,11 @@ class ProcessPolicy : public testing::Test {
     EXPECT_TRUE(ran.ok()) << ran;
     return code;
   }
-  // A connection of `program` (a bash) in web to db; 0: it was made.
+  // `program` (a bash) in web connects to db; 0: connected.
   int Connect(const std::string& program, std::uint16_t port) {
     return RunIn("web", {"/usr/bin/timeout", "1.5", program, "-c", fmt::format(": <>/dev/tcp/{}/{}", db_, port)});
   }
-  // `program` (a perl) listens in db until the test ends; what it is sent it prints.
+  // `program` (a perl) listens in db until the test ends, and prints received data.
   void Serve(const std::string& program, std::uint16_t port, const std::string& protocol = "tcp") {
     static constexpr char kTcp[] =
         "use IO::Socket::INET; $|=1; my $s=IO::Socket::INET->new(Listen=>9,LocalPort=>$ARGV[0],ReuseAddr=>1) or die;"
@@ -86,7 +86,7 @@ class ProcessPolicy : public testing::Test {
     servers_.push_back(*std::move(child));
   }
 
-  // The last record of a flow of `binary` with this verdict.
+  // The latest record of a flow of `binary` with this verdict.
   json Flow(const std::string& binary, const std::string& verdict) {
     json found;
     Eventually([&] {
@@ -200,7 +200,7 @@ TEST_F(ProcessPolicy, IngressByListener) {
   EXPECT_EQ(Connect(Program("psql"), 81), kTimedOut) << "nobody listens: not known";
   RunIn("web", {Program("psql"), "-c", fmt::format("echo datagram >/dev/udp/{}/53", db_)});
   EXPECT_TRUE(servers_[2].WaitForOutput("datagram").ok());
-  // An established connection goes on under a new generation, and data passes.
+  // An established connection continues under a new generation, and data passes.
   EXPECT_EQ(RunIn("web", {"/usr/bin/timeout", "5", Program("psql"), "-c",
                           fmt::format("exec 3<>/dev/tcp/{}/5432; echo hello >&3", db_)}),
             0);
@@ -250,7 +250,7 @@ TEST_F(ProcessPolicy, ItHoldsAcrossARestart) {
   EXPECT_EQ(Connect(Program("psql"), 5432), 0);
 }
 
-// What is known of processes would go stale: a program of which the sensors know no more may have become another.
+// Process data would become stale: without sensors, a process may have executed another program.
 TEST_F(ProcessPolicy, WithoutSensorsNobodyIsKnown) {
   Serve(Program("postgres"), 5432);
   Apply(Policy("web", "Egress", fmt::format("[{{processes: {{binaries: [{}]}}}}]", Program("psql"))));
@@ -263,7 +263,7 @@ TEST_F(ProcessPolicy, WithoutSensorsNobodyIsKnown) {
   EXPECT_EQ(Connect(Program("psql"), 5432), 0);
 }
 
-// In a container, which has a file system of its own, a client is a symbolic link.
+// In a container, which has its own file system, a client is a symbolic link.
 class ProgramLinks : public ProcessPolicy {
  protected:
   void SetUp() override {
@@ -284,7 +284,7 @@ class ProgramLinks : public ProcessPolicy {
     });
     ASSERT_TRUE(started.ok()) << started;
   }
-  // What `apply` warns of, for one Deny rule beside one that allows everything.
+  // The warnings of `apply` for one Deny rule beside a rule that allows everything.
   std::string ApplyDeny(const std::string& binary) {
     const auto applied = fixture_->agent().Sluice(
         {"apply", "-f", "-"},

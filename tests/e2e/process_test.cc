@@ -1,4 +1,4 @@
-// What programs do in a pod is seen, with whose it was.
+// Actions of programs in a pod are reported, with their process and workload.
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -23,13 +23,13 @@ using nlohmann::json;
 constexpr std::uint16_t kOpenPort = 1000;
 constexpr std::uint16_t kClosedPort = 1001;
 
-// The value of the sample whose name and labels are `series`; -1: there is none.
+// The value of the sample whose name and labels are `series`; -1: not found.
 double SampleOf(const std::string& metrics, const std::string& series) {
   const std::size_t at = metrics.find("\n" + series + " ");
   return at == std::string::npos ? -1 : std::stod(metrics.substr(at + series.size() + 2));
 }
 
-// The objects of a file of JSON lines, but for a last line that is being written.
+// The objects of a file of JSON lines, except a last line that is still being written.
 std::vector<json> CompleteLines(const std::string& path) {
   std::vector<json> objects;
   std::ifstream file(path);
@@ -41,7 +41,7 @@ class Processes : public testing::Test {
  protected:
   static void TearDownTestSuite() { shared_.reset(); }
 
-  // A node that tests share, unless its agent has arguments of its own: each start of an agent takes seconds.
+  // Tests share a node, because each start of an agent takes seconds; with arguments, the test gets its own.
   void Start(const Arguments& agent_arguments = {}) {
     SL_REQUIRE_NETNS();
     SL_REQUIRE_BPF();
@@ -57,7 +57,7 @@ class Processes : public testing::Test {
     fixture_ = place.get();
   }
 
-  // `sluice ARGUMENTS -o json`, an object a line.
+  // Runs `sluice ARGUMENTS -o json`; one object for each line.
   std::vector<json> Ask(Arguments arguments) {
     arguments.insert(arguments.end(), {"-o", "json"});
     const auto result = fixture_->agent().Sluice(arguments);
@@ -73,14 +73,14 @@ class Processes : public testing::Test {
     return result.ok() ? result->out : "";
   }
 
-  // /metrics as the agent serves it now.
+  // The agent's current /metrics.
   std::string Metrics() {
     const auto got = fixture_->Run(
         {"curl", "--silent", "--noproxy", "*", "http://" + fixture_->agent().metrics_address() + "/metrics"});
     EXPECT_TRUE(got.ok() && got->exit_code == 0) << got.status();
     return got.ok() ? got->output : "";
   }
-  // A shell in web that goes on sending datagrams to db, to a port that is open and to one that is not.
+  // A shell in web that keeps sending datagrams to db, to an open port and to a closed one.
   StatusOr<ChildProcess> StartSender() {
     const std::string to = "/dev/udp/" + fixture_->ip4("db").ToString() + "/";
     StatusOr<ChildProcess> child = Status(absl::StatusCode::kInternal, "not started");
@@ -147,7 +147,7 @@ TEST_F(Processes, FiltersHoldForThem) {
   ASSERT_FALSE(Event("exit", "/dev/null").is_null());
   for (const json& event : Ask({"observe", "--all", "--workload", "shop/db", "--type", "exec"}))
     EXPECT_EQ(event["workload"], "db") << event;
-  // The agent sees the whole machine, where others may run it, too.
+  // The agent sees the whole machine, where other users may run it too.
   const auto dates = Ask({"observe", "--process", "**/date", "--workload", "shop/web"});
   EXPECT_EQ(dates.size(), 2U) << "an exec and an exit";
   EXPECT_TRUE(Ask({"observe", "--process", "**/date", "--verdict", "DROPPED"}).empty());
@@ -186,7 +186,7 @@ TEST_F(Processes, LivingOnesAreListedAsATree) {
   EXPECT_TRUE(Eventually([&] { return Table({"get", "processes", "-n", "shop"}).find("sleep 1000") == table.npos; }));
 }
 
-// What a process does to itself without an event: it gives up its rights, moves to another workload, executes itself.
+// Changes of a process without an event: it drops rights, moves to another workload, executes itself.
 TEST_F(Processes, TheListShowsThemAsTheyAreNow) {
   Start({});
   if (fixture_ == nullptr) return;
@@ -232,7 +232,8 @@ TEST_F(Processes, EventsAreExportedToFilesThatRotate) {
   constexpr std::size_t kBytes = 100000;
   Start({"--export-file", path, "--export-max-bytes", std::to_string(kBytes), "--export-max-files", "2"});
   if (fixture_ != nullptr) {
-    // What others run on this machine is exported too and pushes web's events out: web goes on until they are seen.
+    // Events of other programs on this machine are exported too and rotate web's events out, so web continues until
+    // they are seen.
     EXPECT_TRUE(Eventually([&] {
       for (int i = 0; i < 10; i++) EXPECT_TRUE(RunIn("web", {"/bin/sleep", "0.000" + std::to_string(i)}).ok());
       std::set<std::string> types;

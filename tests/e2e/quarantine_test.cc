@@ -1,5 +1,5 @@
-// Quarantine with real traffic at full rate: how fast it cuts, that it stays cut whatever happens to the agent, and
-// that a release lets the same connections go on.
+// Quarantine with traffic at full rate: how fast it takes effect, that it holds whatever happens to the agent, and that
+// the same connections continue after a release.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -53,11 +53,11 @@ class QuarantineE2e : public testing::Test {
     const std::uint64_t target = flood.bytes() + by;
     return Eventually([&] { return flood.bytes() >= target; }, patience);
   }
-  // Nothing arrives any more.
+  // No more packets arrive.
   static bool FallsSilent(const Flood& flood) {
     return Eventually([&] { return Flood::Now() - flood.last_arrival() > 300ms; });
   }
-  // Of a flood that goes on sending.
+  // The flood continues to send.
   static bool Sends(const Flood& flood, std::uint64_t more) {
     const std::uint64_t target = flood.sends() + more;
     return Eventually([&] { return flood.sends() >= target; }, 60s);
@@ -97,7 +97,7 @@ TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
   ASSERT_TRUE(tcp && udp);
   ApiClient api(fixture_->agent().api_address());
   std::vector<double> took, last;
-  // Often: at the very moment of a call, the senders may be waiting for a processor.
+  // Repeated, because the senders may be waiting for a CPU at the moment of a call.
   for (int round = 0; round < kRounds; ++round) {
     ASSERT_TRUE(Quarantine(api, "server", true).ok());  // connects, too
     ASSERT_TRUE(Grows(*tcp, 20 << 20, 60s) && Grows(*udp, 2 << 20));
@@ -107,7 +107,7 @@ TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
     ASSERT_TRUE(cut.ok()) << cut;
     ASSERT_TRUE(FallsSilent(*tcp) && FallsSilent(*udp));
     const Flood::Time arrived = std::max(tcp->last_arrival(), udp->last_arrival());
-    // What had passed the programs by then may still wait in the host's queues.
+    // Packets that had passed the programs before may still wait in the host's queues.
     EXPECT_LT(arrived, returned + 100ms);
     took.push_back(Microseconds(returned - called));
     last.push_back(Microseconds(arrived - called));
@@ -122,7 +122,7 @@ TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
   tcp->SlowDown();
   udp->SlowDown();
 
-  // Shown everywhere.
+  // All commands show it.
   EXPECT_THAT(Output({"get", "workloads"}), HasSubstr("quarantined"));
   EXPECT_THAT(Output({"status"}), HasSubstr("IN QUARANTINE\nshop/server\nallowed peers: 10.1.0.4/32\n"));
   EXPECT_THAT(Output({"explain", "--from", "shop/client", "--to", "shop/server", "--port", "80"}, 3),
@@ -139,7 +139,7 @@ TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
   EXPECT_THAT(metrics, HasSubstr(dropped));
   EXPECT_THAT(metrics, Not(HasSubstr(dropped + "0\n")));
 
-  // Whatever happens to the agent.
+  // It holds whatever happens to the agent.
   const std::uint64_t tcp_bytes = tcp->bytes(), udp_bytes = udp->bytes();
   ASSERT_TRUE(fixture_->agent().Kill().ok());
   ASSERT_TRUE(Sends(*udp, 200));
@@ -152,7 +152,7 @@ TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
   EXPECT_EQ(udp->bytes(), udp_bytes);
   EXPECT_THAT(Output({"get", "workloads"}), HasSubstr("quarantined"));
 
-  // The same connections go on.
+  // The same connections continue.
   EXPECT_EQ(Output({"quarantine", "shop/server", "--release"}), "Workload shop/server released\npolicy revision 1\n");
   EXPECT_TRUE(Grows(*udp, 10));
   EXPECT_TRUE(Grows(*tcp, 10, 60s)) << "after TCP's next retransmission";
@@ -178,7 +178,7 @@ TEST_F(QuarantineE2e, OnlyTheAllowListReachesIt) {
   EXPECT_EQ(from_node(false), ProbeOutcome::kTimeout) << "a health probe";
   EXPECT_EQ(fixture_->Tcp("forensics", "server", kServedPort, true), ProbeOutcome::kAllowed);
   EXPECT_EQ(fixture_->Tcp("forensics", "client", kServedPort, true), ProbeOutcome::kAllowed) << "client is free";
-  // With a policy, the list does not open anything by itself.
+  // With a policy, the list alone opens nothing.
   ASSERT_TRUE(fixture_->agent()
                   .Apply("{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: none, namespace: "
                          "shop}, spec: {podSelector: {}}}\n")

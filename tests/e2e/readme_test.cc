@@ -1,5 +1,5 @@
-// README's "Every day": each command is run against a real agent, and prints what stands there, numbers and widths of
-// columns apart. SLUICE_UPDATE_DOCS=1 writes what it prints into README.
+// README's "Every day": runs each command against a real agent, and compares the output with README, except for numbers
+// and column widths. SLUICE_UPDATE_DOCS=1 writes the output into README.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
-// The truth of the record: who opened a flow, with how many packets, when processes are short-lived and take ports that
-// others had a moment ago.
+// Correct records: the process that opened a flow, and its packet counts, when processes are short-lived and reuse
+// ports that other processes just had.
 //
-// SLUICE_RECORD_CONNECTIONS: how many (default 600), a third of them TCP.
+// SLUICE_RECORD_CONNECTIONS: number of connections (default 600), a third of them TCP.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -36,7 +36,7 @@ struct Deed {
   std::uint32_t packets;  // UDP
 };
 
-// In memory that all processes share.
+// In memory shared by all processes.
 struct Log {
   std::atomic<std::uint32_t> size;
   Deed deeds[100000];
@@ -97,7 +97,7 @@ class Records : public testing::Test {
     if (log_ != nullptr) munmap(log_, sizeof(Log));
   }
 
-  // Answers a byte of each connection; takes datagrams and says nothing.
+  // Answers one byte on each connection; receives datagrams without answering.
   static void Serve() {
     alarm(0);
     BoundSocket(SOCK_DGRAM, kPort);
@@ -141,7 +141,7 @@ class Records : public testing::Test {
     for (const auto& [cause, count] : lost_) text += fmt::format("{}: {} ", cause, count);
     return text;
   }
-  // Told until now, by flow id.
+  // Reported until now, by flow id.
   std::map<std::string, std::vector<v1::Flow>> Told() {
     const std::lock_guard lock(mutex_);
     std::map<std::string, std::vector<v1::Flow>> told;
@@ -168,14 +168,14 @@ class Records : public testing::Test {
   }
   void Connect(std::uint16_t port) const {
     const int fd = BoundSocket(SOCK_STREAM, port);
-    const linger reset{1, 0};  // so that the port may be had again at once
+    const linger reset{1, 0};  // so that the port can be reused at once
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     Require(connect(fd, reinterpret_cast<const sockaddr*>(&server_address_), sizeof(server_address_)) == 0);
     char byte = 'x';
     Require(send(fd, &byte, 1, 0) == 1 && recv(fd, &byte, 1, 0) == 1);
     log_->deeds[log_->size++] = {IPPROTO_TCP, port, getpid(), 0};
   }
-  // Children that end at once, one after the other; their connections are by few ports.
+  // Children that end at once, one after another; their connections use few ports.
   void RunClient(int client, int rounds) const {
     for (int round = 0; round < rounds; ++round) {
       const pid_t child = ForkIn(-1, [&] {
@@ -221,7 +221,7 @@ TEST_F(Records, EachProcessHasARecordOfItsOwnFromBeginningToEnd) {
   for (const pid_t client : clients) EXPECT_EQ(Reap(client), 0);
   ASSERT_EQ(log_->size, static_cast<std::uint32_t>(kClients * rounds));
 
-  // All have begun; those whose port another one took have ended.
+  // All have begun; flows whose port was taken over have ended.
   EXPECT_TRUE(Eventually([&] { return begun_ >= log_->size; }, 30s)) << begun_ << " of " << log_->size;
   EXPECT_EQ(Lost(), "");
   const auto told = Told();
@@ -253,7 +253,7 @@ TEST_F(Records, EachProcessHasARecordOfItsOwnFromBeginningToEnd) {
   EXPECT_EQ(without_source, 0) << "of " << told.size();
   EXPECT_EQ(without_destination, 0) << "of " << told.size();
 
-  // What a record had at its end, or has now: a flow that is over meanwhile is told a moment after it is gone.
+  // The packets of a record at its end, or now; a flow's end is reported a moment after it.
   std::map<std::string, std::uint64_t> packets;
   const auto all_known = [&] {
     for (const v1::Flow& flow : Listed()) packets[flow.flow_id()] = flow.forward().packets();

@@ -1,5 +1,5 @@
-// What an operator does with resources every day, by the real programs: whose document counts, dry runs, differences,
-// descriptions, and who changed what.
+// Everyday work with resources, by the real programs: which document takes effect, dry runs, differences, descriptions,
+// and the origin of changes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr std::uint16_t kPort = 1000;  // that kDbAtUdp1000 lets in
+constexpr std::uint16_t kPort = 1000;  // open by kDbAtUdp1000
 
 class ResourcesE2e : public testing::Test {
  protected:
@@ -95,7 +95,7 @@ TEST_F(ResourcesE2e, DryRunsAndDifferencesChangeNothing) {
   const auto after = fixture_->Everything();
   ASSERT_TRUE(after.ok()) << after.status();
   EXPECT_EQ(*after, *before);
-  // And what is applied once more is the same.
+  // Applying the same again changes nothing.
   const std::string again = fixture_->WorkloadYaml("web", "{app: web}");
   EXPECT_THAT(Sluice({"apply", "-f", "-"}, again).out, HasSubstr("Workload shop/web unchanged\n"));
   EXPECT_EQ(*fixture_->Everything(), *before);

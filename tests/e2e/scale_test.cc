@@ -1,5 +1,5 @@
-// The sizes that must work, through the real agent into the real maps: 10,000 workloads known, of which 1,000 are local
-// with a ruleset each, 50,000 identities of pods, 100,000 CIDR entries.
+// Sizes that must work, through the real agent into the real maps: 10,000 workloads, of which 1,000 are local with a
+// ruleset each, 50,000 identities of pods, 100,000 CIDR entries.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -13,8 +13,8 @@ namespace sluice::test {
 namespace {
 
 constexpr int kLocal = 1000;
-constexpr int kPods = 49000;  // with the local ones: 50,000, each with labels of its own
-constexpr int kBlocks = 100;  // of each local workload's policy
+constexpr int kPods = 49000;  // with the local ones 50,000, each with different labels
+constexpr int kBlocks = 100;  // in each local workload's policy
 constexpr auto kTimeLimit = std::chrono::seconds(60);
 
 std::string Address(int number) {
@@ -70,7 +70,7 @@ TEST(Scale, ThroughTheAgentIntoTheKernel) {
   SL_REQUIRE_BPF();
   const auto node = TestNetNs::Create("scale");
   ASSERT_TRUE(node.ok()) << node.status();
-  // None of them needs IPv6 of its own.
+  // None of them needs IPv6.
   ASSERT_TRUE(node->Sysctl("net/ipv6/conf/default/disable_ipv6", "1").ok());
   {
     const Stopwatch timed("make 1,000 veth pairs");
@@ -118,7 +118,7 @@ TEST(Scale, ThroughTheAgentIntoTheKernel) {
   const auto denied = (*agent)->Sluice({"explain", "--from", "100.0.107.1", "--to", "n0/w0", "--port", "1500/TCP"});
   ASSERT_TRUE(denied.ok()) << denied.status();
   EXPECT_EQ(denied->exit_code, 3) << denied->out << denied->err;
-  // All interfaces at once: to take the agent off each of them would take half a minute.
+  // Deletes all interfaces at once: detaching from each would take half a minute.
   ASSERT_TRUE((*agent)->Kill().ok());
   EXPECT_TRUE(node->Ip("link del group 1\n").ok());
 }

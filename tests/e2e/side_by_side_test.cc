@@ -1,4 +1,4 @@
-// Two agents on one machine, and what a service manager is told.
+// Two agents on one machine, and the notifications to a service manager.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -103,7 +103,7 @@ TEST_F(SideBySide, TwoNodesWithTheSameAddressesDoNotMeet) {
   EXPECT_EQ((*two)->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
 }
 
-// What a service manager would listen on.
+// The socket that a service manager would listen on.
 class NotifySocket {
  public:
   explicit NotifySocket(const std::string& path) : fd_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -135,7 +135,7 @@ TEST_F(SideBySide, ReadyIsSaidWhenEnforcementIsInPlace) {
   AgentProcess& agent = node.agent();
   ASSERT_TRUE(agent.Apply(node.WorkloadYaml("web", "{}") + node.WorkloadYaml("db", "{}") + kDenyAll).ok());
   ASSERT_TRUE(agent.Stop().ok());
-  // As after a reboot: the state is there, the kernel has nothing.
+  // As after a reboot: the state exists, the kernel is empty.
   const auto unpinned = node.Run(
       {BinDirectory() + "/sluice", "uninstall", "--bpf-root", agent.bpf_root(), "--state-dir", "/tmp/no-such-state"});
   ASSERT_TRUE(unpinned.ok()) << unpinned.status();
@@ -158,7 +158,7 @@ TEST_F(SideBySide, ReadyIsSaidWhenEnforcementIsInPlace) {
   std::uint64_t passed_at_ready = 0;
   std::thread listener([&] {
     said = manager.Next();
-    std::this_thread::sleep_for(2ms);  // what was on its way to the echo server's thread
+    std::this_thread::sleep_for(2ms);  // packets on their way to the echo server's thread
     passed_at_ready = (*echo)->Received(kPort);
   });
   const Status started = agent.Restart();

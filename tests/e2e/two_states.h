@@ -1,5 +1,5 @@
-// Two states of a fixture with the pods "client" and "server", and what single datagrams between them must meet in
-// each.
+// Two states of a fixture with the pods "client" and "server", and the expected result for single datagrams between
+// them in each state.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace sluice::test {
 
-// Label and policy change together, so that a mixture of both would be seen: old allows port 1001, new 1002, both
-// allow 1000, none allows 1003, but label of one and policy of the other would.
+// Label and policy change together, so that a mixture of both states is detected: old allows port 1001, new 1002, both
+// allow 1000, none allows 1003, but the label of one with the policy of the other would.
 class TwoStates {
  public:
   explicit TwoStates(const NodeFixture& fixture) : fixture_(fixture) {}

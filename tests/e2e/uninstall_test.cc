@@ -1,4 +1,4 @@
-// Nothing stays behind, and nothing is taken from an agent that runs.
+// Uninstall leaves nothing behind, and refuses while an agent runs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -39,7 +39,7 @@ class Uninstall : public testing::TestWithParam<const char*> {
     ASSERT_TRUE(applied.ok()) << applied;
   }
 
-  // By the parameter: `sluice uninstall` or `sluiced --uninstall`.
+  // The parameter selects `sluice uninstall` or `sluiced --uninstall`.
   CommandResult Perform() const {
     const AgentProcess& agent = fixture_->agent();
     const auto result = std::string(GetParam()) == "sluice"

@@ -1,4 +1,4 @@
-// The node's cards: how they are attached, and that one that comes back is attached again.
+// The node's uplinks: how they are attached, and that a card that returns is attached again.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <net/if.h>

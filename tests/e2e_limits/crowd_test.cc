@@ -1,4 +1,4 @@
-// A crowd at the agent's doors: it goes on enforcing and answering, with few threads and little memory.
+// Very many clients at once: the agent continues to enforce and answer, with few threads and little memory.
 #include <fcntl.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -25,11 +25,11 @@ constexpr int kStreams = 10000;
 constexpr int kFollowers = 60;  // api::CallLimits
 constexpr int kChannels = 200;
 constexpr int kIdle = 500;
-// What the crowd may cost; docs/testing.md.
+// Limits for the cost of all clients; see docs/testing.md.
 constexpr std::uint64_t kMoreKib = 256U << 10;
 constexpr std::uint64_t kMoreThreads = 200;
 
-// 500 connections to the metrics, half of which ask a byte a second.
+// 500 connections to the metrics, half of which send one byte a second.
 constexpr const char* kSlowLoris = R"(
 import socket, sys, time
 host, port = sys.argv[1].rsplit(':', 1)
@@ -89,7 +89,7 @@ class Followers {
       one.reader->Finish(&one.status, &one);
     }
   }
-  // Until so many have ended; a minute at most.
+  // Waits until this many have ended; a minute at most.
   void WaitForEnds(int count) {
     const auto deadline = std::chrono::system_clock::now() + 60s;
     void* tag = nullptr;
@@ -164,7 +164,7 @@ TEST(Crowd, TenThousandStreamsAndSlowClientsStopNothing) {
     ASSERT_TRUE(ready.ok()) << ready.status();
     EXPECT_EQ(ready->output, "ready\n");
   }
-  // It enforces, and it changes what it enforces.
+  // It enforces, and still accepts changes.
   EXPECT_EQ(fixture.Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
   EXPECT_EQ(fixture.Udp("web", "db", kDenied, false), ProbeOutcome::kTimeout);
   const Status deleted = fixture.agent().Delete({policy::Kind::kNetworkPolicy, {"shop", "db"}});
