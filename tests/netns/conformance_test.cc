@@ -1,5 +1,5 @@
 // The Kubernetes NetworkPolicy end-to-end cases with real sockets: nine pods in network namespaces on one node, a real
-// agent, policies through the real client. A denied connection must meet silence, never a refusal.
+// agent, policies through the real client. A denied connection must time out, never be refused.
 // The three SCTP cases are evaluated by test run, because not every kernel has SCTP sockets.
 // SLUICE_CONFORMANCE_EVERY=N: a sample, for slow machines.
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ using policy::ObjectName;
 
 constexpr int kFirstSctpCase = 46;
 constexpr int kLastCase = 48;
-// What should be allowed may take its time on a busy machine; what should be denied has to be silent that long.
+// An allowed probe may take this long on a busy machine; a denied one must stay silent for a fixed time.
 constexpr std::chrono::seconds kPatience{10};
 constexpr std::chrono::milliseconds kSilence{300};
 
@@ -36,7 +36,7 @@ std::string DataDirectory() {
 
 const char* ProtocolName(std::uint8_t protocol) { return protocol == policy::kUdp ? "UDP" : "TCP"; }
 
-// The node, its pods with their servers, and the agent. Kept from case to case: each puts back what it changed.
+// The node, its pods with their servers, and the agent. Shared by the cases; each undoes its changes.
 class Fixture {
  public:
   static StatusOr<std::unique_ptr<Fixture>> Create(Wiring wiring) {
@@ -75,7 +75,7 @@ class Fixture {
     return RunProbes(probes);
   }
 
-  // What the agent says about a cell; for the message of a failed test.
+  // The agent's explanation of a cell, for the message of a failed test.
   std::string Explain(const NetpolStep& step, const NetpolCell& cell, Family family) const {
     const auto told = agent_->Sluice({"explain", "--from", scenario_.pods.at(cell.from).ip(family).ToString(), "--to",
                                       scenario_.pods.at(cell.to).ip(family).ToString(), "--port",
@@ -86,7 +86,7 @@ class Fixture {
  private:
   Fixture() = default;
 
-  // Two of three pods are named by their namespace, the third by its host interface.
+  // Two of three pods are given by their namespace, the third by its host interface.
   Status MakePods(Wiring wiring, const NetpolScenario& names) {
     TestNode::Options options{.wiring = wiring, .pods = {}};
     for (const auto& [name, pod] : names.pods) options.pods.push_back(name.ns + "-" + name.name);
@@ -156,7 +156,7 @@ class NetpolNamespaces : public testing::TestWithParam<Parameters> {
     wiring_ = std::nullopt;
   }
 
-  // A case that could not put back what it changed must not spoil the next ones.
+  // A case that could not undo its changes must not disturb the next ones.
   void TearDown() override {
     if (HasFatalFailure()) fixture_ = nullptr;
   }
@@ -194,7 +194,7 @@ class NetpolNamespaces : public testing::TestWithParam<Parameters> {
   }
 
   static inline std::unique_ptr<Fixture> fixture_;
-  static inline std::optional<Wiring> wiring_;  // that fixture_ and rig_status_ speak of
+  static inline std::optional<Wiring> wiring_;  // of fixture_ and rig_status_
   static inline Status rig_status_;
 };
 
@@ -223,7 +223,7 @@ std::string CaseName(const testing::TestParamInfo<Parameters>& info) {
                      std::get<Family>(info.param) == Family::kIpv4 ? "Ipv4" : "Ipv6");
 }
 
-// A sample has other cases for each wiring.
+// A sample selects other cases for each wiring.
 std::vector<Parameters> Chosen(Wiring wiring) {
   std::vector<Parameters> chosen;
   for (const auto& [number, family] :

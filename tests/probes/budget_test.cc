@@ -1,4 +1,4 @@
-// Sizes of the sensors' programs against the ceiling in budget.txt.
+// Checks sizes of the sensors' programs against the limits in budget.txt.
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -25,7 +25,7 @@ TEST_P(ProbeBudget, ProgramsStayBelowTheirCeilings) {
   std::getline(budget, program);
   while (budget >> program >> instructions >> verified) {
     const int fd = (*probes)->program_fd(program);
-    if (fd < 0) continue;  // of the other back end
+    if (fd < 0) continue;  // belongs to the other back end
     const auto size = bpf::ReadProgramSize(fd);
     ASSERT_TRUE(size.ok()) << size.status();
     std::cout << program << ": " << size->instructions << " instructions (ceiling " << instructions << "), "

@@ -1,4 +1,4 @@
-// What policy can tell of real processes. A fixture over the sensors' own tables.
+// The facts that policy can see about real processes. A fixture over the sensors' own tables.
 #pragma once
 
 #include <signal.h>
@@ -54,7 +54,7 @@ class ProcessClassTest : public SensorTest {
     }
   }
 
-  // Of a process that lives.
+  // The facts of a running process.
   Facts Of(pid_t pid) {
     std::map<std::uint32_t, std::string> names;
     EXPECT_TRUE(programs_
@@ -79,7 +79,7 @@ class ProcessClassTest : public SensorTest {
     return facts;
   }
 
-  // Of a child that executes `file`, which must not end by itself.
+  // The facts of a child that executes `file`; the program must not end by itself.
   Facts AfterExec(
       const std::string& file, const std::vector<std::string>& arguments, const std::function<void()>& before = [] {}) {
     const pid_t child = Fork([&] {

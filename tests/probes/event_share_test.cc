@@ -1,5 +1,5 @@
-// The ring of process events has a share for each workload: one that forks and executes as fast as it can loses its own
-// events, and nobody else's.
+// The ring of process events has a share for each workload: one that forks and executes at full speed loses only its
+// own events.
 #include <fcntl.h>
 #include <sched.h>
 #include <spawn.h>
@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 
 std::string True() { return std::filesystem::canonical("/bin/true"); }
 
-// One after the other.
+// One after another.
 void SpawnMany(int count, const std::string& argument = "x") {
   const std::string program = True();
   char* argv[] = {const_cast<char*>("true"), const_cast<char*>(argument.c_str()), nullptr};
@@ -37,7 +37,7 @@ std::string CgroupRoot() {
   return std::filesystem::exists("/sys/fs/cgroup/unified") ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
 }
 
-// A network namespace and a cgroup, as a pod has them.
+// A network namespace and a cgroup, like a pod's.
 class EventPod {
  public:
   explicit EventPod(const std::string& name)
@@ -46,7 +46,7 @@ class EventPod {
   }
   ~EventPod() { std::filesystem::remove(group_); }
 
-  // A child in the pod, which it has entered before `body`.
+  // A child that enters the pod before `body`.
   pid_t Run(const std::function<void()>& body) const {
     return Fork([&] {
       std::ofstream(group_ + "/cgroup.procs") << getpid() << std::flush;
@@ -81,7 +81,7 @@ class EventShareTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
     ASSERT_TRUE(second_.status().ok()) << second_.status();
   }
 
-  // `parts`: how many shares there are said to be.
+  // `parts`: the number of shares to set.
   template <typename Probes>
   static void SetShares(const Probes& probes, std::uint32_t parts, const std::vector<const EventPod*>& pods) {
     const auto share_of = bpf::Map<std::uint32_t, std::uint32_t>::Bind(probes.map_fd("process_share_of"), "share_of");
@@ -93,7 +93,7 @@ class EventShareTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
     ASSERT_TRUE(freed->Put(SL_SHARE_TOTAL, {.freed = {}, .parts = parts}).ok());
   }
 
-  // Without a reader.
+  // Nothing reads the ring.
   void Start(std::uint32_t ring_bytes, std::uint32_t parts) {
     auto probes = bpf::ProcessProbes::Start(
         {.back_end = GetParam(), .ring_bytes = ring_bytes}, [this](const void* bytes, std::size_t size) {
@@ -125,13 +125,13 @@ class EventShareTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
   std::map<std::pair<std::uint64_t, int>, int> lost_;
 };
 
-// Nobody reads meanwhile: what is told has found its place in the ring.
+// Nothing reads the ring meanwhile: a reported event has found room in the ring.
 TEST_P(EventShareTest, AFloodOfOneLosesNothingOfAnother) {
   Start(1 << 16, 3);
   constexpr int kFlood = 150, kFew = 10;
   first_.SpawnAndWait(kFlood);
   second_.SpawnAndWait(kFew);
-  // Who has room in its share may still find none in the ring.
+  // A workload with room in its share may still find no room in the ring.
   const std::uint64_t own = second_.cgroup();
   EXPECT_EQ(Lost(own, SL_PROCESS_LOSS_SHARE) + Lost(own, SL_PROCESS_LOSS_RING_FULL), 0);
   EXPECT_EQ(Reap(second_.Run([] { Exec(True(), {"true", std::string(40000, 'x')}); })), 0);
@@ -141,7 +141,7 @@ TEST_P(EventShareTest, AFloodOfOneLosesNothingOfAnother) {
   EXPECT_GT(lost, 0);
   EXPECT_EQ(Lost(first_.cgroup(), SL_PROCESS_LOSS_RING_FULL), 0);
   EXPECT_EQ(told + lost, 3 * kFlood);
-  // Once it is read, everybody may again.
+  // Once the ring is read, events fit again.
   first_.SpawnAndWait(kFew);
   EXPECT_EQ(Told(first_), told + 3 * kFew);
 }
@@ -154,7 +154,7 @@ TEST_P(EventShareTest, ABurstIsNotRefusedWhileTheRingIsLessThanHalfFull) {
   EXPECT_EQ(Told(first_), 3 * kBurst);
 }
 
-// The sensor as it runs. What is of the flood takes its reader long, so that it is one on every machine.
+// The sensor as in production. Its reader is slow for the flood's events, so that it is a flood on every machine.
 TEST_P(EventShareTest, WhileOneFloodsAnotherIsToldWholeAndTheTreeIsSeldomReadAgain) {
   constexpr auto kHealInterval = 100ms;
   constexpr int kFew = 50;

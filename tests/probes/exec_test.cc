@@ -1,4 +1,4 @@
-// What an exec event says.
+// The content of exec events.
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
@@ -33,7 +33,7 @@ std::uint32_t NamespaceNumber(const char* kind) {
 
 class ExecTest : public SensorTest {
  protected:
-  // The exec of a child that runs `body`, after the child was reaped.
+  // The exec of a child that runs `body`; waits until the child is reaped.
   void Run(const std::function<void()>& body) {
     const pid_t child = Fork(body);
     Reap(child);
@@ -71,7 +71,7 @@ TEST_P(ExecTest, SaysWhatRanAndWhere) {
 }
 
 TEST_P(ExecTest, NoArgumentsAtAll) {
-  Run([] { Exec(True(), {}); });  // since 5.18 the kernel makes it one empty string
+  Run([] { Exec(True(), {}); });  // since 5.18 the kernel turns no arguments into one empty string
   EXPECT_EQ(process_.argument0(), "");
   EXPECT_THAT(arguments(), IsEmpty());
 }

@@ -1,5 +1,5 @@
-// Paths count as the mount namespace that the container was started with shows them. What a workload mounts for itself,
-// in a mount namespace of its own or in none, makes no program another.
+// A path counts as seen in the mount namespace that the container was started with. A workload's own mounts, in a new
+// mount namespace or not, do not change a program's identity.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -25,8 +25,8 @@ void Require(bool done, int status = 90) {
 
 class HomeTest : public ProcessClassTest {
  protected:
-  // A child that may not mount, as a workload's process: it begins with an exec without rights. What it runs, it runs
-  // by a shell; the facts are those of its process when `instances` programs were executed.
+  // A child that may not mount, like a workload's process: it begins with an exec without rights, and runs commands by
+  // a shell. The facts are those of its process after `instances` execs.
   struct Seen {
     Facts facts;
     v1::Exec exec;
@@ -54,7 +54,7 @@ class HomeTest : public ProcessClassTest {
   }
 };
 
-// open_tree(2) clones mounts into no namespace: below its descriptor each file has the path that it had.
+// open_tree(2) clones mounts into no namespace: below its descriptor each file keeps its path.
 TEST_P(HomeTest, AFileOfAClonedTreeIsOnNoMountedFileSystem) {
   const Seen seen = AfterInstances(
       [] {
@@ -96,7 +96,7 @@ TEST_P(HomeTest, AFileOfAFileSystemThatIsNotMounted) {
   EXPECT_THAT(FlagsOf(seen), Contains(v1::Process::FROM_MEMORY));
 }
 
-// A script's name below such a directory, too.
+// The same for the name of a script below such a directory.
 TEST_P(HomeTest, AScriptBelowAClonedTreeHasNoName) {
   const TempDir dir;
   ASSERT_EQ(mkfifo((dir.path() + "/never").c_str(), 0600), 0);
@@ -113,7 +113,7 @@ TEST_P(HomeTest, AScriptBelowAClonedTreeHasNoName) {
   EXPECT_EQ(seen.facts.script, "");
 }
 
-// Everybody may make a user namespace, and mount in it.
+// Every user may make a user namespace, and mount in it.
 TEST_P(HomeTest, AMountInAUserNamespaceOfOnesOwnIsNot) {
   const TempDir dir;
   const std::string evil = dir.Copy(Sleep(), "evil"), good = dir.Copy("/bin/true", "good");
@@ -130,7 +130,7 @@ TEST_P(HomeTest, AMountInAUserNamespaceOfOnesOwnIsNot) {
   EXPECT_THAT(seen.facts.ancestors, Contains("/usr/bin/unshare"));
 }
 
-// Also not for a child that is put there when it is made, nor for who comes later.
+// The same for its children, also later ones.
 TEST_P(HomeTest, NorForItsChildren) {
   const TempDir dir;
   const Seen seen = AfterInstances(
@@ -143,7 +143,7 @@ TEST_P(HomeTest, NorForItsChildren) {
   EXPECT_EQ(seen.facts.program, "");
 }
 
-// The twin: a container runtime is privileged, and moves into the container before it executes its first program.
+// The reverse: a container runtime is privileged, and enters the container before it executes the first program.
 TEST_P(HomeTest, AContainersFirstProgramIsAtHome) {
   const TempDir dir;
   const std::string inside = dir.Copy(Sleep(), "app");
@@ -171,7 +171,7 @@ TEST_P(HomeTest, AlsoInAUserNamespaceThatTheRuntimeMade) {
   EXPECT_EQ(seen.facts.program, inside);
 }
 
-// Whoever is in that container cannot move on: it may not mount there.
+// A process in that container cannot move on, because it may not mount there.
 TEST_P(HomeTest, WhoIsInAContainerStaysAtHome) {
   const TempDir dir;
   const std::string shell = dir.Copy(Shell(), "entry"), app = dir.Copy(Sleep(), "app");
@@ -188,7 +188,7 @@ TEST_P(HomeTest, WhoIsInAContainerStaysAtHome) {
   EXPECT_EQ(container("exec unshare -Urm " + app + " 60", 3).facts.program, "");
 }
 
-// And who enters it with the rights of the node (exec into a container, nsenter) is there as it is.
+// A process that enters it with the node's rights (exec into a container, nsenter) counts like the container's own.
 TEST_P(HomeTest, WhoEntersWithTheNodesRightsIsAtHomeThere) {
   const TempDir dir;
   const std::string app = dir.Copy(Sleep(), "app");

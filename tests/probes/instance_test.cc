@@ -1,4 +1,4 @@
-// Fork, exec and exit in every order that a kernel allows, and who descends from whom.
+// Fork, exec and exit in every order that a kernel allows, and the resulting ancestors.
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
@@ -23,7 +23,7 @@ std::string Self() { return std::filesystem::canonical("/proc/self/exe"); }
 
 class InstanceTest : public SensorTest {
  protected:
-  // The exit event of a reaped child, held against what wait(2) said.
+  // The exit event of a reaped child, compared with the result of wait(2).
   v1::Exit Ended(pid_t child) {
     const int status = Reap(child);
     const auto exit = fixture().WaitForExit(child);
@@ -43,7 +43,7 @@ class InstanceTest : public SensorTest {
     const auto self = fixture().tree().FindByPid(static_cast<std::uint32_t>(getpid()));
     return self ? telemetry::ExecId("node-1", *self) : "";
   }
-  // What happened to `pid` since the last time somebody asked.
+  // The events of `pid` since the last call.
   std::vector<std::string> StoryOf(pid_t pid) {
     std::vector<std::string> story;
     const auto events = fixture().Settle();

@@ -1,4 +1,4 @@
-// What is lost is counted, told and healed; at full speed nothing is lost.
+// Lost events are counted and reported, and followed by a resync; at full speed no event is lost.
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -30,7 +30,7 @@ class LossTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
   }
 };
 
-// posix_spawn and wait, one after the other; their pids.
+// posix_spawn and wait, one after another; returns the pids.
 std::vector<pid_t> SpawnMany(int count) {
   std::vector<pid_t> pids;
   const std::string program = True();
@@ -56,7 +56,7 @@ TEST_P(LossTest, TenThousandSpawnsAtFullSpeedAndNoneIsLost) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   const auto events = (*fixture)->Settle();
   ASSERT_TRUE(events.ok()) << events.status();
-  std::map<std::uint32_t, std::string> stories;  // a pid may come again
+  std::map<std::uint32_t, std::string> stories;  // a pid may be reused
   for (const v1::Event& event : *events) {
     if (event.has_fork()) stories[event.fork().process().pid()] += 'f';
     if (event.has_exec())
@@ -75,7 +75,7 @@ TEST_P(LossTest, TenThousandSpawnsAtFullSpeedAndNoneIsLost) {
   std::cout << 2 * kEach << " spawns, " << static_cast<int>(2 * kEach / took.count()) << " a second, none lost\n";
 }
 
-// Nobody reads: every event of the children's cgroup is either in the ring or counted as lost, with CPU and cgroup.
+// Nothing reads: every event of the children's cgroup is in the ring or counted as lost, with CPU and cgroup.
 TEST_P(LossTest, EveryEventIsThereOrCounted) {
   const std::string root =
       std::filesystem::exists("/sys/fs/cgroup/unified") ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
@@ -117,7 +117,7 @@ TEST_P(LossTest, EveryEventIsThereOrCounted) {
   EXPECT_TRUE((*probes)->TakeLosses()->empty());
 }
 
-// The reading thread is held up at an event while the ring runs over.
+// The reading thread blocks at an event while the ring overflows.
 TEST_P(LossTest, LossIsToldAndTheTreeHeals) {
   std::mutex mutex;
   std::condition_variable changed;
@@ -180,7 +180,7 @@ TEST_P(LossTest, LossIsToldAndTheTreeHeals) {
       if (!instance || instance->incomplete || !instance->image || instance->image->binary != Cat()) return false;
       if (instance->image->arguments.at(1) != name) return false;
     }
-    // The tree is whole a moment before the healing is counted.
+    // The tree is complete a moment before the resync is counted.
     return !(*fixture)->tree().FindByPid(static_cast<std::uint32_t>(ends)) &&
            (*fixture)->sensor().counters().healings > 0;
   };

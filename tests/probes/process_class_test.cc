@@ -1,4 +1,5 @@
-// What policy can tell of real processes: their programs, scripts and ancestors, and what patterns these match.
+// The facts that policy can see about real processes: programs, scripts and ancestors, and the patterns that match
+// them.
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -82,7 +83,7 @@ TEST_P(ProcessClassTest, ScriptsByTheNameThatTheyWereCalledBy) {
   EXPECT_EQ(below.script, "") << "a name that leads through .. may pass for another";
 }
 
-// "#!/usr/bin/env python3": the kernel runs env, which executes what runs the script.
+// "#!/usr/bin/env python3": the kernel runs env, which executes the interpreter.
 TEST_P(ProcessClassTest, AScriptThatEnvRunsHasItsName) {
   const TempDir dir;
   ASSERT_EQ(mkfifo((dir.path() + "/never").c_str(), 0600), 0);
@@ -113,7 +114,7 @@ TEST_P(ProcessClassTest, WhatTheScriptOfEnvExecutesIsNotTheScript) {
   EXPECT_EQ(facts.program, Sleep());
   EXPECT_EQ(facts.script, "");
   EXPECT_THAT(facts.ancestors, IsSupersetOf({job, Shell()}));
-  // Nor is a program that env runs without a script.
+  // A program that env runs without a script has none.
   EXPECT_EQ(AfterExec("/usr/bin/env", {"env", Sleep(), "60"}).script, "");
   kill(child, SIGKILL);
   Reap(child);
@@ -168,7 +169,7 @@ TEST_P(ProcessClassTest, ClassesAreSharedByProcessesThatAreAlike) {
   }
 }
 
-// The agent may be about to forget it: the key goes first, but somebody may have looked it up already.
+// The agent may be removing it: the key goes first, but the sensors may already have looked it up.
 TEST_P(ProcessClassTest, AClassThatIsGoneIsNotGiven) {
   const auto class_of_one_more = [&] {
     const pid_t child = Spawn(Sleep(), {"sleep", "60"});
@@ -188,7 +189,7 @@ TEST_P(ProcessClassTest, AClassThatIsGoneIsNotGiven) {
   EXPECT_NE(class_of_one_more(), 0U) << "made anew";
 }
 
-// The sensors remember what class a program led to.
+// The sensors cache the class that a program led to.
 TEST_P(ProcessClassTest, AClassThatTheAgentRemovedIsMadeAnew) {
   AfterExec(Sleep(), {"sleep", "60"});
   const pid_t before = Spawn(Sleep(), {"sleep", "60"});
@@ -208,7 +209,7 @@ TEST_P(ProcessClassTest, AClassThatTheAgentRemovedIsMadeAnew) {
   }
 }
 
-// The kernel's matching against the specification, on paths that real files have.
+// The kernel's matching against the specification, on paths of real files.
 TEST_P(ProcessClassTest, PatternsMatchAsTheSpecificationSays) {
   const TempDir dir;
   std::mt19937 engine(20261124);
@@ -252,14 +253,14 @@ TEST_P(ProcessClassTest, PatternsMatchAsTheSpecificationSays) {
   EXPECT_LT(matched, compared);
 }
 
-// /bin/sleep is a link on a merged /usr: the kernel knows the program by another path.
+// /bin/sleep is a link on a merged /usr: the kernel reports the program by another path.
 TEST_P(ProcessClassTest, PatternsOfMergedDirectoriesMatchBelowUsr) {
   const std::string path = Sleep(), name = path.substr(path.rfind('/') + 1);
   ASSERT_TRUE(path == "/bin/" + name || path == "/usr/bin/" + name);
   const std::vector<std::string> patterns = {"/bin/" + name,       "/bin/*",   "/sbin/" + name, "/lib/" + name,
                                              "/bin/" + name + "x", "/bin",     "/bin/s**p",     "/usr/bin/" + name,
                                              "/binx/" + name,      "/lib64/**"};
-  // As if nobody had run it yet: what is known was matched by other patterns.
+  // As if nothing had run it yet, because known programs were matched by other patterns.
   const pid_t known = Spawn("/bin/sleep", {"sleep", "60"});
   ASSERT_TRUE(fixture().WaitForExec(known).ok());
   const sl_process_class_number number = (*processes_.Get(known))->process_class;

@@ -1,4 +1,4 @@
-// Processes that were there before the sensors, and those that begin while the sensors start.
+// Processes older than the sensors, and processes that start while the sensors start.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/stat.h>
@@ -20,7 +20,7 @@ namespace {
 
 std::string Cat() { return std::filesystem::canonical("/bin/cat"); }
 
-// cat(1) with an argument of its own, waiting for input that never comes; killed and reaped in the end.
+// cat(1) with a unique argument, waiting for input that never comes; killed and reaped in the destructor.
 class Waiters {
  public:
   Waiters() {
@@ -72,7 +72,7 @@ std::vector<pid_t> ListProcesses() {
   return pids;
 }
 
-// Has not ended, nor is a zombie.
+// It runs and is no zombie.
 bool Runs(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
   std::string stat;
@@ -114,13 +114,13 @@ TEST_P(SeedTest, EveryProcessIsKnownAtOnce) {
   ASSERT_TRUE(fixture->Settle().ok());
   for (const pid_t pid : before) {
     if (!Runs(pid)) continue;
-    if (pid == 1) continue;  // some hosts (this project's test machine) keep init out of the kernel's task iterator
+    if (pid == 1) continue;  // some hosts (such as our test machine) hide init from the kernel's task iterator
     EXPECT_TRUE(fixture->tree().FindByPid(static_cast<std::uint32_t>(pid)) || !Runs(pid)) << pid;
   }
   EXPECT_EQ(fixture->sensor().counters().malformed, 0U);
 }
 
-// Its first thread is then without program and namespaces.
+// Its first thread then has no program and no namespaces.
 TEST_P(SeedTest, AProcessWhoseFirstThreadHasEnded) {
   Gate gate;
   int thread_alone[2];
@@ -137,7 +137,7 @@ TEST_P(SeedTest, AProcessWhoseFirstThreadHasEnded) {
       gate.Wait();
       _exit(7);
     }).detach();
-    syscall(SYS_exit, 0);  // this thread alone
+    syscall(SYS_exit, 0);  // ends only this thread
   });
   char byte;
   ASSERT_EQ(read(thread_alone[0], &byte, 1), 1);
@@ -187,8 +187,8 @@ TEST_P(SeedTest, WhatChangesWithoutAnEventIsReadAgain) {
   close(changed[1]);
 }
 
-// As init is older than any agent: had what ended before to be reckoned with, nobody's ancestors would be known.
-// The process is init's child, as a daemon is, so that no ancestor is one of those that this test was started by.
+// Init is older than any agent: if ended ancestors counted, no process would have known ancestors. The process is
+// init's child, like a daemon, so that none of its ancestors started this test.
 TEST_P(SeedTest, TheAncestorsOfWhatIsOlderAreThoseThatLive) {
   int pids[2], input[2];
   ASSERT_EQ(pipe(pids), 0);
@@ -256,7 +256,7 @@ TEST_P(SeedTest, NoHoleAndNoDoubleWhileItStarts) {
   const auto self = fixture->tree().FindByPid(static_cast<std::uint32_t>(getpid()));
   ASSERT_TRUE(self);
   EXPECT_NE(self->parent, 0U) << "known also of who forks before the iterator comes to it";
-  // All that ended has ended in the tree too.
+  // Every process that ended has ended in the tree too.
   for (const auto& [pid, count] : living) {
     EXPECT_EQ(count, 1) << pid;
     EXPECT_FALSE(kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH && fixture->Settle().ok() &&
@@ -271,7 +271,7 @@ TEST_P(SeedTest, IdsOutliveTheAgent) {
   const pid_t ends = Fork([] {
     for (;;) pause();
   });
-  Gate gate;  // after that child, which would hold it shut
+  Gate gate;  // made after that child, which would hold it shut
   const pid_t stays = waiters.Add("stays");
   const pid_t execs = Fork([&] {
     gate.Wait();
@@ -334,7 +334,7 @@ TEST_P(SeedTest, TheTableHasEveryProcessOnceAndNoDeadOne) {
                   })
                   .ok());
   for (const std::uint32_t pid : dead) {
-    const auto again = table->Get(pid);  // may have been about to go
+    const auto again = table->Get(pid);  // may have been about to be removed
     EXPECT_TRUE(again.ok() && !again->has_value()) << pid;
   }
 }

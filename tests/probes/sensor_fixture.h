@@ -1,4 +1,4 @@
-// The real sensors with a follower, and children that do as a test says.
+// The real sensors with a follower, and children controlled by the test.
 //
 //   SensorFixture& fixture = ...;
 //   const pid_t child = Fork([] { execl("/bin/true", "true", nullptr); });
@@ -22,12 +22,13 @@ class SensorFixture {
   telemetry::ProcessSensor& sensor() { return *sensor_; }
   const telemetry::ProcessTree& tree() { return sensor_->tree(); }
 
-  // The next event, among those that nobody asked for yet, for which `wanted` holds. DeadlineExceeded.
+  // The next event that no earlier call returned, and for which `wanted` is true. DeadlineExceeded.
   StatusOr<v1::Event> WaitFor(const std::function<bool(const v1::Event&)>& wanted, int seconds = 10);
   StatusOr<v1::Exec> WaitForExec(pid_t pid);
   StatusOr<v1::Fork> WaitForFork(pid_t pid);
   StatusOr<v1::Exit> WaitForExit(pid_t pid);
-  // Until all that happened before this call is in the tree, and its events have come: returns those not asked for yet.
+  // Waits until the tree and the follower have every event before this call; returns those that no earlier call
+  // returned.
   StatusOr<std::vector<v1::Event>> Settle();
 
  private:
@@ -38,16 +39,16 @@ class SensorFixture {
   std::unique_ptr<telemetry::ProcessSensor> sensor_;
 };
 
-// A child that runs `body` and exits with 0 should that return.
+// A child that runs `body`, and exits with 0 if `body` returns.
 pid_t Fork(const std::function<void()>& body);
-// Its status as wait(2) gives it.
+// Its status from wait(2).
 int Reap(pid_t pid);
 // Fork and execv; argv[0] first.
 pid_t Spawn(const std::string& file, const std::vector<std::string>& arguments);
 // execv in the child itself.
 void Exec(const std::string& file, const std::vector<std::string>& arguments);
 
-// Holds children back until it is opened, by a pipe.
+// Blocks children until it is opened, by a pipe.
 class Gate {
  public:
   Gate();
@@ -59,20 +60,20 @@ class Gate {
   int ends_[2] = {-1, -1};
 };
 
-// One child says that it has come so far, by a byte.
+// One child reports by a byte that it has reached a point.
 class Arrival {
  public:
   Arrival();
   ~Arrival();
-  int fd() const { return ends_[1]; }  // for the child to write to; it is not left open across an exec
-  // False: the child has ended without. To be called once the child is there, which holds the other end then.
+  int fd() const { return ends_[1]; }  // the child writes to it; close-on-exec
+  // False: the child ended without arriving. Call it once the child runs, because the child then holds the other end.
   bool Wait();
 
  private:
   int ends_[2] = {-1, -1};
 };
 
-// A directory that goes with it.
+// A directory that its destructor removes.
 class TempDir {
  public:
   TempDir();
@@ -85,7 +86,7 @@ class TempDir {
   std::string path_;
 };
 
-// Empty, or why the back end cannot be here.
+// Empty, or the reason why the back end cannot be used here.
 std::string MissingForBackEnd(bpf::ProcessBackEnd back_end);
 
 }  // namespace sluice::test

@@ -1,4 +1,4 @@
-// Tests that run once for each back end, over sensors that they share.
+// Tests that run once for each back end, over shared sensors.
 #pragma once
 
 #include <gmock/gmock.h>

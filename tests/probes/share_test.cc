@@ -1,5 +1,5 @@
-// The tables of programs, classes and processes have a share for each workload: one that runs ever new programs leaves
-// the others their part.
+// The tables of programs, classes and processes have a share for each workload: one that keeps running new programs
+// leaves the others their part.
 #include <sched.h>
 #include <spawn.h>
 #include <sys/stat.h>
@@ -40,7 +40,7 @@ class ShareTest : public ProcessClassTest {
     }
     ProcessClassTest::TearDown();
   }
-  // As if so many were there, of all and of one share.
+  // Sets the counts, as if this many entries existed in total and in one share.
   void Has(sl_shared_table table, std::uint32_t all, std::uint32_t share, std::uint32_t of_share) {
     sl_process_share total{}, one{};
     total.added[table] = all;
@@ -51,7 +51,7 @@ class ShareTest : public ProcessClassTest {
   std::uint32_t Refused(sl_shared_table table, std::uint32_t share = SL_SHARE_TOTAL) {
     return shares_.Get(share)->value_or(sl_process_share{}).refused[table];
   }
-  // Moves a child to a network namespace of its own that has kShare: everything else on the machine is of the others.
+  // Moves a child to its own network namespace, which has kShare: everything else on the machine counts for the others.
   void EnterShare() {
     struct stat self {};
     if (unshare(CLONE_NEWNET) != 0 || stat("/proc/self/ns/net", &self) != 0 ||
@@ -63,7 +63,7 @@ class ShareTest : public ProcessClassTest {
       if (in_share) EnterShare();
     });
   }
-  // A program that nobody has run yet.
+  // A program that never ran before.
   Facts RunNew(bool in_share) {
     static int programs = 0;
     const std::string file = dir_.Copy(Sleep(), "program-" + std::to_string(programs++));
@@ -79,7 +79,7 @@ class ShareTest : public ProcessClassTest {
 };
 
 TEST_P(ShareTest, WhileThereIsRoomAnybodyAdds) {
-  const std::uint32_t nearly_half = programs_.capacity() / 2 - 1000;  // others may add meanwhile
+  const std::uint32_t nearly_half = programs_.capacity() / 2 - 1000;  // other processes may add some meanwhile
   Has(SL_SHARED_PROGRAMS, nearly_half, kShare, nearly_half);
   EXPECT_FALSE(RunNew(true).program.empty());
   EXPECT_EQ(Refused(SL_SHARED_PROGRAMS, kShare), 0U);
@@ -99,7 +99,7 @@ TEST_P(ShareTest, WhoHasFilledHalfOfItLeavesTheOthersTheirPart) {
   EXPECT_FALSE(Run(Sleep(), true).program.empty()) << "what is known is known to all";
   Has(SL_SHARED_PROGRAMS, half + 1, SL_SHARE_OTHERS, half / kParts);
   EXPECT_TRUE(RunNew(false).program.empty()) << "until it has its part";
-  // What the agent has freed counts.
+  // Entries that the agent has freed count.
   ASSERT_TRUE(freed_.Put(kShare, {.freed = {half, 0, 0}, .parts = 0}).ok());
   EXPECT_FALSE(RunNew(true).program.empty());
 }
@@ -119,8 +119,9 @@ TEST_P(ShareTest, ClassesLikewise) {
   Reap(child);
 }
 
-// By real paths, as a CI node gets there by age: each is a hard link of one file, and runs once. As if the pod had run
-// enough others before, so that half of these are over its part; with more than half of the table, all are real.
+// With real paths, as on an old CI node: each is a hard link to one file, and runs once. The counts start as if the pod
+// had run enough programs before, so that half of these exceed its part; with more paths than half of the table, all
+// are real.
 TEST_P(ShareTest, APodThatRunsEverNewPathsLeavesTheOthersTheirPart) {
   const char* const asked = std::getenv("SLUICE_PROGRAM_PATHS");
   const std::uint32_t paths = asked != nullptr ? static_cast<std::uint32_t>(std::atoi(asked)) : 200;
@@ -165,7 +166,7 @@ TEST_P(ShareTest, APodThatRunsEverNewPathsLeavesTheOthersTheirPart) {
   EXPECT_TRUE(programs_.DeleteAll(links).ok()) << "as the agent does, when nobody uses them";
 }
 
-// One that ends while the agent counts is taken off twice.
+// An entry that ends while the agent counts is subtracted twice.
 TEST_P(ShareTest, BelowNothingIsRoom) {
   const std::uint32_t half = programs_.capacity() / 2;
   ASSERT_FALSE(Run(Sleep(), false).program.empty());

@@ -1,5 +1,5 @@
-// Workloads that come under policy in the middle of what they do: their sockets are older than the agent. Answers to
-// what they asked pass, and what was never allowed does not go on.
+// Workloads come under policy while they communicate: their sockets are older than the agent. Answers to their requests
+// pass, and flows that were never allowed are denied.
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@
 namespace sluice::test {
 namespace {
 
-// Both families, at both wirings.
+// Both families, with both wirings.
 class Answers : public DatapathFixture, public testing::WithParamInterface<std::tuple<TestNode::Wiring, bool>> {
  protected:
   void SetUp() override {
@@ -61,7 +61,7 @@ class Answers : public DatapathFixture, public testing::WithParamInterface<std::
   }
   static bool Send(const Fd& fd, Address to) { return sendto(fd.get(), "x", 1, 0, to.get(), to.size) == 1; }
   static bool Send(const Fd& fd) { return send(fd.get(), "x", 1, MSG_NOSIGNAL) == 1; }
-  // In the time that a packet takes; where it must not come, a time that would do.
+  // Waits as long as a packet may take; for a packet that must not arrive, as long as one normally takes.
   static bool Hears(const Fd& fd, int milliseconds = 3000) {
     pollfd poll_fd{.fd = fd.get(), .events = POLLIN, .revents = 0};
     char byte;
@@ -70,7 +70,7 @@ class Answers : public DatapathFixture, public testing::WithParamInterface<std::
   static constexpr int kQuiet = 300;
   static constexpr std::uint16_t kDns = 53, kClient = 40000;
 
-  // A connection of web to db, from a client's port.
+  // Connects web to db, from a client's port.
   void Connect() {
     listener_ = Socket("db", SOCK_STREAM, 5432);
     client_ = Socket("web", SOCK_STREAM, kClient);

@@ -35,7 +35,7 @@ StatusOr<Fd> Socket(const TestNetNs& netns, bool is_tcp, const std::function<int
   return fd;
 }
 
-// As much as was sent, in whatever pieces.
+// Receives this many bytes, in any number of pieces.
 bool Receive(int fd, std::size_t bytes) {
   std::vector<char> buffer(bytes);
   while (bytes > 0) {

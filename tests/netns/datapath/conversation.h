@@ -1,5 +1,4 @@
-// One client socket and one server socket in two network namespaces, that say something to each other as often as
-// asked.
+// One client socket and one server socket in two network namespaces, which exchange data on each call.
 //   auto talk = Conversation::Open({.client = web, .server = db, .to = service, .port = 80, .server_port = 8080});
 //   ASSERT_TRUE(talk.ok()) << talk.status();
 //   EXPECT_TRUE((*talk)->Exchange());
@@ -21,17 +20,17 @@ class Conversation {
   struct Ends {
     const TestNetNs* client = nullptr;
     const TestNetNs* server = nullptr;
-    policy::Address to;  // what the client talks to
+    policy::Address to;  // the address that the client connects to
     std::uint16_t port = 0;
-    std::uint16_t server_port = 0;  // where the server listens; 0: at `port`
+    std::uint16_t server_port = 0;  // the port that the server listens on; 0: `port`
     std::uint8_t protocol = policy::kTcp;
   };
-  // With TCP, the connection is there. DeadlineExceeded: nobody answered.
+  // With TCP, the connection is established. DeadlineExceeded: no answer.
   static StatusOr<std::unique_ptr<Conversation>> Open(const Ends& ends);
 
-  // The client says `bytes` (at most 60000), and the server as much. False: it did not arrive in time.
+  // The client sends `bytes` (at most 60000), and the server sends as many back. False: data did not arrive in time.
   bool Exchange(std::size_t bytes = 100);
-  // Both ends close, the client first; true once both know.
+  // Both ends close, the client first; true once both have seen it.
   bool Close();
   std::uint16_t client_port() const { return client_port_; }
 

@@ -1,5 +1,5 @@
-// A TestNode with pods web, db and other, and a real BpfDatapath in its namespace with pins of its own, as the agent
-// would have it. Fixture for tests with real packets:
+// A TestNode with pods web, db and other, and a real BpfDatapath with its own pins in the node's namespace, set up like
+// the agent. Fixture for tests with real packets:
 //   Build({.wiring = Wiring::kBridged}); Open(); Enforce(kDbPolicy);
 //   EXPECT_EQ(Probe("web", "db", 80), ProbeOutcome::kAllowed);
 #pragma once
@@ -29,11 +29,11 @@ class DatapathFixture : public ::testing::Test {
   }
   void TearDown() override;
 
-  // The node, and TCP and UDP servers at kPort of every pod (and of the outside).
+  // Makes the node, and TCP and UDP servers at kPort of every pod (and of the outside).
   void Build(TestNode::Options options);
   void Open(const bpf::ObjectOptions& object = FixtureOptions::SmallTables());
   void Close() { datapath_.reset(); }
-  // Every pod is a workload and attached; `policies` as YAML.
+  // Makes every pod a workload and attaches it; `policies` as YAML.
   void Enforce(const std::string& policies = {});
   void Configure(std::uint32_t flags);
 
@@ -42,7 +42,7 @@ class DatapathFixture : public ::testing::Test {
                      std::uint8_t protocol = policy::kTcp, bool ipv6 = false);
   // TCP and UDP, IPv4 and IPv6.
   void ExpectAll(const std::string& from, const std::string& to, ProbeOutcome outcome);
-  // What `command` prints in a pod.
+  // The output of `command` in a pod.
   std::string Run(const std::string& pod, const Arguments& command);
 
   std::uint64_t Count(int counter) const;
@@ -50,9 +50,9 @@ class DatapathFixture : public ::testing::Test {
   std::string root() const { return root_; }
   const TestPod& Pod(const std::string& name) const { return name == "outside" ? node_->outside() : node_->pod(name); }
 
-  // db may be reached by web at kPort, by TCP and UDP, and by nobody else.
+  // Only web may reach db, at kPort, by TCP and UDP.
   static const char* DbPolicy();
-  // web may be reached by nobody.
+  // Nothing may reach web.
   static const char* IsolateWeb();
 
   std::unique_ptr<TestNode> node_;

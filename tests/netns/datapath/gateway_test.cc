@@ -1,5 +1,5 @@
-// Pods on one bridge that reach each other by a gateway of the node's that stands on the bridge: what one sends to the
-// other comes in there by another device than the bridge. Beside it strangers with a pod's address.
+// Pods on one bridge that reach each other through a gateway of the node on that bridge: packets between them come in
+// by another device than the bridge. Also foreign packets with a pod's address as source.
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
@@ -14,7 +14,7 @@ namespace {
 struct Gateway {
   const char* name;
   std::string device;  // lines for "ip -batch" that make gw0
-  bool tags = false;   // the bridge has VLANs: gw0 is in 10
+  bool tags = false;   // the bridge filters VLANs: gw0 is in 10
 };
 
 const Gateway kGateways[] = {
@@ -34,7 +34,7 @@ class GatewayFixture : public DatapathFixture {
   Status OnNode(const Arguments& command) {
     return node_->Run([&] { return RunChecked(command); });
   }
-  // Why not, where this kernel has no such device.
+  // An error when this kernel lacks the device.
   Status Move(const Gateway& gateway) {
     if (gateway.tags) {
       SL_RETURN_IF_ERROR(node_->netns().Ip("link set br0 type bridge vlan_filtering 1\n"));
@@ -49,7 +49,7 @@ class GatewayFixture : public DatapathFixture {
                     "addr add {}/64 dev gw0 nodad\n",
                     node_->ip4(), node_->ip6()));
   }
-  // Each pod knows nobody but the gateway, and is not told of others.
+  // Each pod only knows the gateway, and gets no redirects to others.
   void RouteByGateway() {
     ASSERT_TRUE(
         OnNode({"sysctl", "-qw", "net.ipv4.conf.all.send_redirects=0", "net.ipv4.conf.gw0.send_redirects=0"}).ok());
@@ -105,18 +105,18 @@ TEST_P(Gateways, PodsReachEachOtherThroughIt) {
     ExpectAll("other", "db", ProbeOutcome::kTimeout);
   }
   EXPECT_EQ(Packets(SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE), 0u);
-  // A stranger who comes by the card.
+  // A foreign packet from the uplink.
   const RawLink outside = At("outside");
   RawLink db = At("db");
   Send(outside, AsWeb({.dst = Pod("outside").host_mac, .src = Pod("outside").pod_mac}, "stranger"));
   EXPECT_TRUE(db.SeesNot("stranger"));
-  if (GetParam().tags) return;  // in a VRF nobody routes it to db, and behind a VLAN of its own it is another test's
+  if (GetParam().tags) return;  // with a VRF nothing routes it to db; with VLANs another test covers it
   EXPECT_EQ(Packets(SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE), 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(On, Gateways, testing::ValuesIn(kGateways), [](const auto& info) { return info.param.name; });
 
-// As a card without our hook does that is a port of the bridge: what the bridge sends on shows the port.
+// A card without our hook is a port of the bridge: a forwarded frame shows its ingress port.
 TEST_F(GatewayFixture, WhatABridgeSendsOnShowsItsPort) {
   Build({.wiring = Wiring::kBridged, .pods = {}, .outside = true});
   ASSERT_TRUE(node_->netns().Ip("addr flush dev uplink\nlink set uplink master br0\n").ok());
@@ -132,7 +132,7 @@ TEST_F(GatewayFixture, WhatABridgeSendsOnShowsItsPort) {
   EXPECT_TRUE(db.Sees("own"));
 }
 
-// VLANs 10 and 20 with a gateway each, of which the node routes from one to the other.
+// VLANs 10 and 20 with a gateway each; the node routes between them.
 TEST_F(GatewayFixture, AStrangerInAnotherVlanIsNobody) {
   Build({.wiring = Wiring::kBridged, .pods = {}, .outside = true});
   const Status filtered = node_->netns().Ip(
@@ -172,7 +172,7 @@ TEST_F(GatewayFixture, AStrangerInAnotherVlanIsNobody) {
   EXPECT_EQ(Packets(SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE), 2u);
 }
 
-// Without VLANs of the bridge's the pods themselves tag, and the node answers in a VLAN on the bridge.
+// Without VLAN filtering the pods themselves send tags, and the node answers in a VLAN on the bridge.
 TEST_F(GatewayFixture, PodsThatTagReachEachOtherThroughAVlanOnTheBridge) {
   Build({.wiring = Wiring::kBridged, .pods = {}, .outside = false});
   const Status made = node_->netns().Ip("link add gw0 link br0 type vlan id 10\n");

@@ -1,5 +1,5 @@
-// What the host has in the packets' way, and the redirect that goes past it: translation, a firewall, connection
-// tracking, queueing disciplines and programs of others.
+// Host features in the packet path, and the redirect that bypasses them: translation, a firewall, connection tracking,
+// queueing disciplines and other programs.
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
@@ -40,7 +40,7 @@ class HostPath : public DatapathFixture {
     const bool bridged = way().wiring == Wiring::kBridged;
     Build({.wiring = way().wiring, .pods = {}, .outside = !bridged});
     if (HasFatalFailure()) return;
-    // So that the host's firewall and translation also see what its bridge forwards.
+    // The host's firewall and translation must also see packets that its bridge forwards.
     if (bridged) {
       if (!std::filesystem::exists("/proc/sys/net/bridge"))
         GTEST_SKIP() << "br_netfilter is not loaded (CONFIG_BRIDGE_NETFILTER)";
@@ -50,7 +50,7 @@ class HostPath : public DatapathFixture {
     Open();
     if (!HasFatalFailure()) Enforce();
     if (HasFatalFailure()) return;
-    Recheck(milliseconds(60'000));  // none on the way
+    Recheck(milliseconds(60'000));  // no recheck during the test
     Configure(SL_SETTING_REDIRECT);
   }
   virtual Way way() const { return {}; }
@@ -71,7 +71,7 @@ class HostPath : public DatapathFixture {
   const char* Family() const { return way().v6 ? "ip6" : "ip"; }
   const char* Protocol() const { return way().protocol == policy::kTcp ? "tcp" : "udp"; }
 
-  // web talks to db; `address`: what it takes db for.
+  // web talks to db; `address`: db's address as web sees it.
   StatusOr<std::unique_ptr<Conversation>> Talk(const std::string& address, std::uint16_t port = kServerPort) {
     SL_ASSIGN_OR_RETURN(const auto to, policy::Address::Parse(address));
     return Conversation::Open({.client = &node_->netns(Pod("web")),
@@ -88,13 +88,13 @@ class HostPath : public DatapathFixture {
   }
 
   std::uint64_t Redirects() const { return Count(SL_COUNTER_REDIRECT_PEER); }
-  // How many packets of `exchanges` take the redirect, all of which must arrive.
+  // Number of redirected packets in `exchanges`, all of which must arrive.
   std::uint64_t RedirectsOf(Conversation& talk, int exchanges = 8, std::size_t bytes = 100) {
     const auto before = Redirects();
     for (int i = 0; i < exchanges; ++i) EXPECT_TRUE(talk.Exchange(bytes)) << i;
     return Redirects() - before;
   }
-  // Until `is` is true, for a while.
+  // Waits a while until `is` returns true.
   template <typename Condition>
   static bool Becomes(Condition is) {
     for (const auto end = steady_clock::now() + std::chrono::seconds(10); steady_clock::now() < end;) {
@@ -130,7 +130,7 @@ class EachWay : public HostPath, public testing::WithParamInterface<Way> {
   Way way() const override { return GetParam(); }
 };
 class EachRoutedWay : public EachWay {};
-class TwoWays : public EachWay {};  // one of each: the rest of the way makes no difference
+class TwoWays : public EachWay {};  // one of each, where the rest of the path does not matter
 
 TEST_P(EachWay, APlainFlowTakesTheRedirectOnceTheHostHasLetItPassBothWays) {
   const auto talk = TalkDirectly();
@@ -202,12 +202,12 @@ TEST_P(TwoWays, ARuleThatTheHostGetsLaterHoldsForFlowsThatGoOn) {
   const auto began = steady_clock::now();
   while (talk->Exchange() && steady_clock::now() - began < std::chrono::seconds(10)) {
   }
-  const auto went_on = steady_clock::now() - began - milliseconds(2000);  // the last exchange waits in vain
+  const auto went_on = steady_clock::now() - began - milliseconds(2000);  // the last exchange times out
   EXPECT_LT(went_on, milliseconds(2000)) << "for half a second, and what the machine is late";
   const auto before = Redirects();
   EXPECT_FALSE(talk->Exchange());
   EXPECT_EQ(Redirects(), before);
-  // And when it is taken away, all is as before.
+  // After the rules are removed, redirects happen as before.
   Nft("flush ruleset\n");
   const auto again = TalkDirectly();
   ASSERT_NE(again, nullptr);
@@ -215,7 +215,7 @@ TEST_P(TwoWays, ARuleThatTheHostGetsLaterHoldsForFlowsThatGoOn) {
   EXPECT_GT(RedirectsOf(*again), 0u);
 }
 
-// From time to time a packet passes the host, which has not seen those between.
+// From time to time a packet passes the host, which has not seen the packets in between.
 TEST_P(EachWay, ConnectionTrackingFindsNothingInvalid) {
   Recheck(milliseconds(300));
   const auto tracks = [&] {
@@ -270,7 +270,7 @@ TEST_P(TwoWays, AQueueingDisciplineAtTheReceiverIsNotPassedBy) {
   };
   const std::string& interface = Pod("db").host_interface;
   Tc({"qdisc", "add", "dev", interface, "root", "tbf", "rate", "100mbit", "burst", "100kb", "latency", "50ms"});
-  Enforce();  // as after each change that netlink tells of
+  Enforce();  // as after each change that netlink reports
   const auto talk = TalkDirectly();
   ASSERT_NE(talk, nullptr);
   EXPECT_TRUE(talk->Exchange());
@@ -289,7 +289,7 @@ TEST_P(TwoWays, AFilterOfSomebodyElseIsNotPassedBy) {
     SCOPED_TRACE(sender ? "at the sender" : "at the receiver");
     const std::string& interface = Pod(sender ? "web" : "db").host_interface;
     const std::string hook = sender ? "ingress" : "egress";
-    // There already where our own programs are attached by it, as before kernel 6.6.
+    // Exists already when our own programs are attached with it, as before kernel 6.6.
     (void)node_->Run([&] { return RunChecked({"tc", "qdisc", "add", "dev", interface, "clsact"}); });
     Tc({"filter", "add", "dev", interface, hook, "protocol", "all", "prio", "5", "u32", "match", "u32", "0", "0",
         "flowid", "1:1"});

@@ -1,5 +1,5 @@
-// Who sent it: strangers with a local pod's address, what the node makes of others' packets, frames with others' MAC
-// addresses, and what leaves a pod as link control. Each beside the twin that must pass.
+// The sender of a packet: foreign packets with a local pod's address, the node's reactions to others' packets, frames
+// with others' MAC addresses, and link control that leaves a pod. Each with the allowed counterpart.
 #include <gmock/gmock.h>
 
 #include "testbed/command.h"
@@ -19,7 +19,7 @@ std::vector<std::uint8_t> Address6(const std::string& text) {
   return {address->bytes().begin(), address->bytes().end()};
 }
 
-// Of a SYN from `src` to port 7 of `dst`: the firewall answers no other.
+// For a SYN from `src` to port 7 of `dst`; the firewall answers only a correct one.
 Frame SynWithChecksum(const Eth& eth, const std::string& src, const std::string& dst) {
   Frame frame = (eth / Ipv4{.src = src, .dst = dst} / Tcp{.sport = 5000, .dport = 7}).ToFrame();
   std::uint32_t sum = 6 + 20;  // protocol and length
@@ -50,13 +50,13 @@ class Links : public DatapathFixture {
     const Status done = node_->Run([&] { return RunChecked(command, input); });
     ASSERT_TRUE(done.ok()) << done;
   }
-  // Connection tracking, and with it the reassembly of fragments.
+  // Turns on connection tracking, and with it the reassembly of fragments.
   void Track() {
     OnNode({"nft", "-f", "-"},
            "table inet t { chain c { type filter hook forward priority 0; ct state new counter; }; }");
   }
 
-  // To the node as router, or to its end of a wire.
+  // To the node as router, or to the node's end of a veth.
   Eth ToNode(const std::string& from) const { return {.dst = Pod(from).host_mac, .src = Pod(from).pod_mac}; }
 
   ProbeOutcome FromNode(const std::string& address, std::uint8_t protocol) {
@@ -80,14 +80,14 @@ class Links : public DatapathFixture {
     return output;
   }
 
-  // Nobody reaches db, and db reaches nobody.
+  // Nothing reaches db, and db reaches nothing.
   static std::string CloseDb() {
     return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: closed, namespace: shop}\n"
            "spec: {podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress, Egress]}\n---\n";
   }
 
-  // A datagram in two fragments. The first has so many options before its fragment header that the node cannot send on
-  // what it has put together as it came, and has to make fragments of its own.
+  // A datagram in two fragments. The first has so many options before its fragment header that the node cannot forward
+  // the reassembled packet as it came, and has to fragment it again.
   void SendInFragments(const RawLink& link, const Eth& eth, const std::string& src, const std::string& dst,
                        std::uint16_t port, const std::string& mark) {
     static std::uint32_t id = 100;
@@ -115,7 +115,7 @@ TEST_F(Links, WhatTheNodePutTogetherIsNotItsOwn) {
   Send(outside, ToNode("outside") / Ipv6{.src = "2001:db8::2", .dst = Pod("db").ip6} /
                     Udp{.sport = 5000, .dport = kClosedPort} / Marked("afterwards"));
   EXPECT_TRUE(db.SeesNot("afterwards")) << "no flow was opened";
-  // In the name of web, which may.
+  // With the address of web, which is allowed.
   Enforce(DbPolicy());
   SendInFragments(outside, ToNode("outside"), Pod("web").ip6, Pod("db").ip6, kPort, "as-web");
   EXPECT_TRUE(db.SeesNot("as-web"));
@@ -143,7 +143,7 @@ TEST_F(Links, WhatTheNodesFirewallAnswersIsNotItsOwn) {
   for (int i = 0; i < 300 && refused() < 2; ++i) usleep(10000);
   EXPECT_EQ(Packets(SL_HOOK_TC_TO_POD, SL_DROP_POLICY_DENIED), 1u);
   EXPECT_EQ(Packets(SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE), 1u) << "in the name of a local pod";
-  // The twin: the answer to what a pod asked.
+  // The counterpart: the answer to a pod's own request.
   EXPECT_EQ(Probe("web", "other", 7), ProbeOutcome::kRefused);
 }
 
@@ -198,7 +198,7 @@ TEST_F(Links, ATunnelToTheOwnNodeMakesNobodyElse) {
   EXPECT_GE(Packets(SL_HOOK_TC_TO_POD, SL_DROP_SPOOFED_SOURCE), 1u);
 }
 
-// On a bridge that has forgotten where db is.
+// On a bridge that has forgotten db's port.
 TEST_F(Links, WhatIsFloodedIsDroppedWhereItDoesNotBelong) {
   Start(Wiring::kBridged);
   Enforce(DbPolicy());
@@ -237,7 +237,7 @@ TEST_F(Links, NoFrameWithAnothersMac) {
     for (int i = 0; i < 3; ++i) Send(other, rest);
   };
   const Eth stolen{.dst = Pod("web").pod_mac, .src = Pod("db").pod_mac};
-  // Also of a flow that is known and allowed.
+  // The same for a known, allowed flow.
   ExpectAll("other", "web", ProbeOutcome::kAllowed);
   Send(other, Eth{.dst = Pod("web").pod_mac, .src = Pod("other").pod_mac} /
                   Ipv4{.src = Pod("other").ip4, .dst = Pod("web").ip4} / Udp{.dport = kPort} / Marked("first"));
@@ -252,7 +252,7 @@ TEST_F(Links, NoFrameWithAnothersMac) {
   ASSERT_TRUE(read.ok()) << read;
   EXPECT_THAT(fdb, testing::Not(HasSubstr(fmt::format("{} dev {}", Pod("db").pod_mac, Pod("other").host_interface))));
   ExpectAll("web", "db", ProbeOutcome::kAllowed);
-  // Changing its MAC does not make it the other's.
+  // Changing its MAC does not give it the other pod's MAC.
   Run("other", {"ip", "link", "set", "eth0", "address", Pod("db").pod_mac});
   Enforce(DbPolicy());
   EXPECT_EQ(Probe("other", "web", kPort), ProbeOutcome::kTimeout);
@@ -308,7 +308,7 @@ TEST_P(NodesProbes, ReachAClosedPod) {
     EXPECT_EQ(FromNode(address, policy::kUdp), ProbeOutcome::kAllowed) << address;
     EXPECT_THAT(PingFromNode({address}), HasSubstr("1 received"));
   }
-  // What the node's kernel answers.
+  // Answers of the node's kernel.
   for (const std::string& address : {node_->ip4(), node_->ip6()}) {
     EXPECT_THAT(Run("web", {"ping", "-c1", "-W3", address}), HasSubstr("1 received"));
     const auto results = RunProbes({{.netns_fd = node_->netns(Pod("web")).fd(),

@@ -1,4 +1,4 @@
-// What outlives the process that attached it: enforcement goes on, the next one takes it over, and Uninstall leaves
+// Pins outlive the process that attached them: enforcement continues, the next process takes over, and Uninstall leaves
 // nothing.
 #include <bpf/bpf.h>
 
@@ -32,13 +32,13 @@ class Pins : public DatapathFixture {
     ASSERT_TRUE(attached.ok()) << attached;
   }
 
-  // Before 6.6 programs are clsact filters, which stay by themselves and hold no pin.
+  // Before 6.6 programs are clsact filters, which persist without a pin.
   bool HasTcx() const {
     const auto attached = datapath_->Attached();
     return std::any_of(attached.begin(), attached.end(), [](const auto& program) { return program.mode == "tcx"; });
   }
 
-  // Programs at an interface of the node.
+  // Number of programs at an interface of the node.
   int Attached(std::uint32_t ifindex, int type) const {
     __u32 count = 0;
     const Status queried = node_->Run([&]() -> Status {
@@ -64,7 +64,7 @@ class Pins : public DatapathFixture {
     EXPECT_EQ(bpf_obj_get_info_by_fd(datapath_->object().map_fd(name), &info, &length), 0);
     return info.id;
   }
-  // The kernel frees what nobody holds a little later.
+  // The kernel frees unused objects a little later.
   template <typename Open>
   static bool Vanishes(Open open) {
     for (const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -169,7 +169,7 @@ TEST_F(Pins, DetachedPodIsOpenAndItsPinsAreGone) {
   EXPECT_EQ(Attached(Pod("other").host_ifindex, kTcxEgress), 0);
   EXPECT_EQ(datapath_->Attached().size(), 5u);
   ExpectAll("other", "web", ProbeOutcome::kAllowed);
-  ExpectAll("other", "db", ProbeOutcome::kTimeout);  // its receiver evaluates it
+  ExpectAll("other", "db", ProbeOutcome::kTimeout);  // its receiver's hook evaluates it
 }
 
 TEST_F(Pins, AnInterfaceThatWentAwayIsTakenOverByItsSuccessor) {
@@ -177,7 +177,7 @@ TEST_F(Pins, AnInterfaceThatWentAwayIsTakenOverByItsSuccessor) {
   const std::uint32_t ifindex = Pod("other").host_ifindex;
   const Status removed = node_->RemovePod("other");
   ASSERT_TRUE(removed.ok()) << removed;
-  // A new veth with the old number: the pinned links there are defunct.
+  // A new veth with the old index: the links pinned there are defunct.
   const Status made = node_->netns().Ip(fmt::format("link add again0 index {} type veth peer name again1\n", ifindex));
   ASSERT_TRUE(made.ok()) << made;
   Close();

@@ -1,4 +1,4 @@
-// Local pods with real sockets: verdicts at both ends, the redirect and its absence, and the ICMP errors that pods
+// Local pods with real sockets: verdicts at both ends, with and without the redirect, and the ICMP errors that pods
 // need.
 #include <gmock/gmock.h>
 
@@ -22,7 +22,7 @@ class Pods : public DatapathFixture, public testing::WithParamInterface<TestNode
   }
 };
 
-// What is known of an interface is what it was first described with.
+// The first description of an interface counts.
 TEST_P(Pods, AMacThatSomebodyChangedInTheKernelIsNotAdopted) {
   Enforce();
   ASSERT_FALSE(HasFatalFailure());
@@ -39,7 +39,7 @@ TEST_P(Pods, AMacThatSomebodyChangedInTheKernelIsNotAdopted) {
   EXPECT_EQ(std::memcmp(now.pod_mac, facts.pod_mac, sizeof(facts.pod_mac)), 0);
 }
 
-// As when it comes back on another one, and the first is still there.
+// A workload returns on another interface while the first still exists.
 TEST_P(Pods, OfTwoInterfacesOfAWorkloadTheOneAttachedLastHasItsMac) {
   Enforce();
   ASSERT_FALSE(HasFatalFailure());

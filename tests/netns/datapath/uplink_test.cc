@@ -1,4 +1,5 @@
-// The node's card: native XDP and its redirect to pods that take frames, generic XDP where the driver has none.
+// The node's uplink: native XDP and its redirect to pods that accept frames, and generic XDP where the driver has no
+// native XDP.
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
@@ -18,7 +19,7 @@ class Uplink : public DatapathFixture {
     if (IsSkipped() || HasFatalFailure()) return;
     Build({.wiring = Wiring::kRouted, .pods = {}, .outside = true});
     if (HasFatalFailure()) return;
-    // What comes in from a real card has its checksums; a veth leaves them to the hardware that it has not.
+    // Packets from a real card have their checksums; a veth leaves them to hardware that it does not have.
     Run("outside", {"ethtool", "-K", "eth0", "tx", "off"});
     Open();
   }
@@ -61,7 +62,7 @@ TEST_F(Uplink, NativeWithTheRedirectToPodsThatTakeFrames) {
     EXPECT_GE(Packets(SL_HOOK_XDP_UPLINK, SL_DROP_POLICY_DENIED) - denied, 4u);
     EXPECT_EQ(Packets(SL_HOOK_TC_TO_POD, SL_DROP_POLICY_DENIED), 0u) << "decided on the card";
   }
-  // Answers to what a pod opened come in by the same way.
+  // Answers to a pod's requests come in by the same path.
   ExpectAll("db", "outside", ProbeOutcome::kAllowed);
 }
 
@@ -122,7 +123,7 @@ TEST_F(Uplink, GenericWhereTheDriverHasNoXdp) {
   EXPECT_EQ(ModeOf("plain0"), "xdp generic");
 }
 
-// The agent tries again for as long as that is so.
+// The agent retries as long as this is so.
 TEST_F(Uplink, ACardThatAnotherProgramHasCostsNoDescriptor) {
   const bpf_insn passes[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_PASS},
                              {.code = BPF_JMP | BPF_EXIT}};
@@ -157,7 +158,7 @@ TEST_F(Uplink, NamesAnInterfaceThatIsNotThere) {
 
 TEST_F(Uplink, ACardThatComesBackIsAnotherOne) {
   Enforce(DbPolicy());
-  // More often than there are places for cards.
+  // More often than there are slots for uplinks.
   for (int time = 0; time <= SL_MAX_UPLINKS; ++time) {
     ASSERT_TRUE(node_->netns().Ip("link add card0 type veth peer name card1\nlink set card0 up\n").ok());
     const auto mode = Attach("card0");
