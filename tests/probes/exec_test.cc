@@ -71,7 +71,7 @@ TEST_P(ExecTest, SaysWhatRanAndWhere) {
 }
 
 TEST_P(ExecTest, NoArgumentsAtAll) {
-  Run([] { Exec(True(), {}); });  // since 5.18 the kernel turns no arguments into one empty string
+  Run([] { Exec(True(), {}); });  // since 5.18 the kernel passes one empty string instead
   EXPECT_EQ(process_.argument0(), "");
   EXPECT_THAT(arguments(), IsEmpty());
 }

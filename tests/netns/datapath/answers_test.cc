@@ -61,7 +61,7 @@ class Answers : public DatapathFixture, public testing::WithParamInterface<std::
   }
   static bool Send(const Fd& fd, Address to) { return sendto(fd.get(), "x", 1, 0, to.get(), to.size) == 1; }
   static bool Send(const Fd& fd) { return send(fd.get(), "x", 1, MSG_NOSIGNAL) == 1; }
-  // Waits as long as a packet may take; for a packet that must not arrive, as long as one normally takes.
+  // The default time is for an expected packet; use kQuiet for a packet that must not arrive.
   static bool Hears(const Fd& fd, int milliseconds = 3000) {
     pollfd poll_fd{.fd = fd.get(), .events = POLLIN, .revents = 0};
     char byte;

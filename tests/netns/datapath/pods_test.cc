@@ -22,7 +22,7 @@ class Pods : public DatapathFixture, public testing::WithParamInterface<TestNode
   }
 };
 
-// The first description of an interface counts.
+// An interface keeps the facts of its first description.
 TEST_P(Pods, AMacThatSomebodyChangedInTheKernelIsNotAdopted) {
   Enforce();
   ASSERT_FALSE(HasFatalFailure());

@@ -123,7 +123,7 @@ TEST_F(Uplink, GenericWhereTheDriverHasNoXdp) {
   EXPECT_EQ(ModeOf("plain0"), "xdp generic");
 }
 
-// The agent retries as long as this is so.
+// The agent retries while the card is taken.
 TEST_F(Uplink, ACardThatAnotherProgramHasCostsNoDescriptor) {
   const bpf_insn passes[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_PASS},
                              {.code = BPF_JMP | BPF_EXIT}};
