@@ -1,5 +1,5 @@
-// Which process is behind a flow: the one that last connected, accepted or sent. docs/attribution.md says why in each
-// case. All over real interfaces between two pods.
+// The process behind a flow: the one that last connected, accepted or sent. docs/attribution.md gives the reason for
+// each case. All over real interfaces between two pods.
 #include <netinet/ip_icmp.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,7 +17,7 @@ class Attribution : public AttributionFixture, public ::testing::WithParamInterf
   void SetUp() override {
     AttributionFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    // On every kernel one of them must be there.
+    // Every kernel must support at least one of them.
     if (const std::string missing = MissingForBackEnd(GetParam()); !missing.empty()) {
       ASSERT_EQ(MissingForBackEnd(bpf::SocketBackEnd::kAuto), "");
       GTEST_SKIP() << missing;
@@ -27,7 +27,7 @@ class Attribution : public AttributionFixture, public ::testing::WithParamInterf
     tcp_ = Open("db", SOCK_STREAM, kTcp);
     udp_ = Open("db", SOCK_DGRAM, kUdp);
   }
-  // A worker of the listener that this process made: accepts one connection and serves it.
+  // A worker for this process's listener: accepts one connection and serves it.
   pid_t Worker(const std::function<void(int)>& serve) const {
     return Fork([&] {
       alarm(60);
@@ -190,7 +190,7 @@ TEST_P(Attribution, AnExecWithTheSocketOpenIsANewLife) {
   });
   const pid_t client = In("web", [&] {
     Require(dup2(Connected(Address("db", kTcp)), 9) == 9);
-    Exec("/bin/sh", {"sh", "-c", "read -r x <&9; exit 0"});  // it only receives; what acknowledges that is its packet
+    Exec("/bin/sh", {"sh", "-c", "read -r x <&9; exit 0"});  // it only receives; the acknowledgement is its packet
   });
   ASSERT_TRUE(fixture().WaitForExec(client).ok());
   executed.Open();
@@ -329,7 +329,7 @@ TEST_P(Attribution, ADeniedFlowHasItsProcessToo) {
   EXPECT_EQ(Flow(IPPROTO_UDP, kUdp + 5)->entry.reason, SL_DROP_POLICY_DENIED);
 }
 
-// Two processes that take turns on one socket: each flow is of who last sent on it, whatever else the socket does.
+// Two processes alternate on one socket: each flow belongs to its last sender, whatever else the socket does.
 TEST_P(Attribution, WorkersThatShareADatagramSocket) {
   constexpr int kClients = 40;
   std::vector<pid_t> servers(kClients), clients(kClients);
@@ -358,7 +358,7 @@ INSTANTIATE_TEST_SUITE_P(BackEnds, Attribution,
 
 class AttributionLater : public AttributionFixture {};
 
-// The sensors come while connections are open.
+// The sensors start while connections are open.
 TEST_F(AttributionLater, FlowsFromBeforeTheSensors) {
   BeginPackets();
   const Fd listener = Open("db", SOCK_STREAM, kTcp);

@@ -1,5 +1,5 @@
-// Who gets a port that an allowed program used gets none of its rights: by the same five-tuple as the flow that was
-// allowed, each packet is evaluated by the socket that sends it, and each datagram by the one that is to receive it.
+// A program that takes over a port of an allowed program gets none of its rights: with the same five-tuple as the
+// allowed flow, each packet is evaluated by its sending socket, and each datagram also by its receiving socket.
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 constexpr std::uint16_t kServer = 53, kClient = 5353;
 
-// A program of ours under a name of its own: what it does is Perl.
+// A program under its own name, whose work is done by Perl.
 constexpr char kPrelude[] = R"(
 use strict; use warnings; use Socket qw(:all); $SIG{ALRM} = sub { exit 9 }; alarm 60;
 sub udp { my ($port, $reuse) = @_; socket(my $s, AF_INET, SOCK_DGRAM, 0) or exit 2;
@@ -40,7 +40,7 @@ class PortReuse : public AttributionFixture {
     for (const char* name : {"resolver", "other", "named"}) dir_.Copy("/usr/bin/perl", name);
   }
   std::string Program(const std::string& name) const { return dir_.path() + "/" + name; }
-  // Rules at one end of UDP port 53 for one program.
+  // Rules for one program at one end of UDP port 53.
   void BeginWith(const std::string& app, const std::string& direction, const std::string& program) {
     Begin(bpf::SocketBackEnd::kAuto,
           fmt::format("apiVersion: sluice.dev/v1alpha1\nkind: NetworkPolicy\nmetadata: {{name: p, namespace: shop}}\n"
@@ -48,7 +48,7 @@ class PortReuse : public AttributionFixture {
                       "53, protocol: UDP}}], processes: {{binaries: [{}]}}}}]}}\n",
                       app, direction, direction == "Egress" ? "egress" : "ingress", Program(program)));
   }
-  // Perl as `program` in a pod; it is over when `Reap` returns its exit code << 8.
+  // Runs Perl as `program` in a pod; `Reap` returns its exit code << 8.
   pid_t Start(const std::string& pod, const std::string& program, const std::string& script) const {
     const std::string file = Program(program);
     return In(pod, [&] { Exec(file, {program, "-e", kPrelude + script}); });
@@ -56,7 +56,7 @@ class PortReuse : public AttributionFixture {
   void RunProgram(const std::string& pod, const std::string& program, const std::string& script) const {
     EXPECT_EQ(Reap(Start(pod, program, script)), 0) << program << ": " << script;
   }
-  // One datagram from kClient in web to kServer in db.
+  // Perl code that sends one datagram from kClient in web to kServer in db.
   std::string Question(const std::string& text, bool reuse = false) const {
     return fmt::format("my $s = udp({}, {}); send($s, '{}', 0, to('{}', {})) or exit 4;", kClient, reuse ? 1 : 0, text,
                        Pod("db").ip4, kServer);
@@ -68,7 +68,7 @@ class PortReuse : public AttributionFixture {
     const ssize_t size = recv(fd.get(), text, sizeof(text), 0);
     return size < 0 ? std::nullopt : std::optional(std::string(text, static_cast<std::size_t>(size)));
   }
-  // One more was denied, at any hook.
+  // Expects one more denied packet, at any hook.
   void ExpectDenied(std::uint64_t before) const {
     const auto deadline = std::chrono::steady_clock::now() + 3s;
     while (Denied() == before && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
@@ -92,7 +92,7 @@ TEST_F(PortReuse, AnotherProgramBindsThePortOfTheAllowedOne) {
     ExpectDenied(before);
     EXPECT_EQ(Receive(server, 50ms), std::nullopt) << round;
   }
-  // The allowed one under another instance of the same program, and again by a socket that is connected.
+  // The allowed program in another instance, and again with a connected socket.
   RunProgram("web", "resolver", Question("again"));
   EXPECT_EQ(Receive(server), "again");
   RunProgram(
@@ -108,7 +108,7 @@ TEST_F(PortReuse, BothAtOnceByAPortThatTheyShare) {
   const Fd server = Open("db", SOCK_DGRAM, kServer);
   int turns[2], done[2];
   ASSERT_EQ(pipe(turns) + pipe(done), 0);
-  // Sends one datagram for each byte of its standard input, and says so.
+  // Sends one datagram for each byte of its standard input, and reports it.
   const auto speaker = [&](const char* program, int in, int out) {
     return In("web", [&, program, in, out] {
       dup2(in, 0);
@@ -144,7 +144,7 @@ TEST_F(PortReuse, BothAtOnceByAPortThatTheyShare) {
   close(done[0]);
 }
 
-// Sockets that name any source: raw ones, and those of the link.
+// Sockets that can send with any source address: raw sockets and packet sockets.
 TEST_F(PortReuse, PacketsMadeByHand) {
   BeginWith("web", "Egress", "resolver");
   const Fd server = Open("db", SOCK_DGRAM, kServer);
@@ -203,7 +203,7 @@ TEST_F(PortReuse, TheAnswerIsNotForWhoTookThePort) {
   EXPECT_EQ(Reap(resolver), 42 << 8) << "the allowed program, by another socket";
 }
 
-// The same on the listening side, first for what is received, then for what is answered.
+// The same on the listening side, first for received datagrams, then for answers.
 TEST_F(PortReuse, AnotherProgramListensWhereTheAllowedOneDid) {
   BeginWith("db", "Ingress", "named");
   const Fd client = Open("web", SOCK_DGRAM, kClient);
@@ -267,8 +267,8 @@ TEST_F(PortReuse, WorkersOfOneSocketGoOn) {
   Reap(server);
 }
 
-// One socket by which two programs send: it is known who sends where, whatever others send, and however long a queue
-// holds the datagrams between the socket and the pod's end.
+// Two programs send on one socket: the sender for each destination is known, whatever others send, and however long a
+// queue holds the datagrams between the socket and the pod's end.
 class SharedSocket : public PortReuse {
  protected:
   void SetUp() override {
@@ -282,12 +282,12 @@ sub as { my ($program, $s, $code) = @_; my $pid = fork; return $pid if $pid; exe
 sub done { waitpid(shift, 0); exit($? >> 8) if $? } )" +
            script;
   }
-  // To this port of db, as Perl.
+  // A destination as Perl code: this port of the pod.
   std::string To(const std::string& pod, int port) const { return fmt::format("to('{}', {})", Pod(pod).ip4, port); }
   std::string As(const std::string& program, const std::string& code) const {
     return fmt::format("as('{}', $s, q[{}])", Program(program), code);
   }
-  // From now on what web sends waits in its own queue.
+  // From now on web's datagrams wait in web's own queue.
   void Hold() {
     Run("web",
         {"tc", "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", "8kbit", "burst", "2000", "limit", "1mb"});
@@ -297,9 +297,10 @@ sub done { waitpid(shift, 0); exit($? >> 8) if $? } )" +
     const auto changed = node_->RunCommandIn(Pod("web"), {"tc", "qdisc", "change", "dev", "eth0", "root", "tbf", "rate",
                                                           "10gbit", "burst", "1mb", "limit", "1mb"});
     ASSERT_TRUE(changed.ok()) << changed.status();
-    RunProgram("web", "other", "my $s = udp(0); send($s, 'x', 0, " + To("db", 9) + ") or exit 4;");  // it looks again
+    RunProgram("web", "other",
+               "my $s = udp(0); send($s, 'x', 0, " + To("db", 9) + ") or exit 4;");  // a new packet restarts the queue
   }
-  // As many destinations as any table of all pods' sockets ever had, by such a socket of another pod.
+  // A socket of another pod sends to more destinations than any table for all pods ever held.
   void FloodFromAnotherPod() const {
     RunProgram(
         "other", "other",
@@ -330,7 +331,7 @@ TEST_F(SharedSocket, WhatAnotherPodSendsTakesNobodysName) {
   EXPECT_EQ(Receive(server, 10s), "after") << "nor is who sent first taken for who did";
 }
 
-// What does not fit the socket's table costs those who share it: not even then is one taken for the other.
+// An overflow of the socket's own table affects only its users: even then one is not taken for the other.
 TEST_F(SharedSocket, ItsOwnFloodIsOfNobody) {
   BeginWith("web", "Egress", "resolver");
   const Fd server = Open("db", SOCK_DGRAM, kServer);
@@ -345,7 +346,7 @@ TEST_F(SharedSocket, ItsOwnFloodIsOfNobody) {
   EXPECT_EQ(Receive(server, 10s), "after");
 }
 
-// Of workers of one program the class is known, however many answers wait.
+// Workers of one program have one class, so it is known however many datagrams wait.
 TEST_F(SharedSocket, WorkersOfOneProgramMayHaveAnyNumberOfAnswersWaiting) {
   constexpr int kEach = 200;
   Begin(bpf::SocketBackEnd::kAuto,
@@ -368,7 +369,7 @@ TEST_F(SharedSocket, WorkersOfOneProgramMayHaveAnyNumberOfAnswersWaiting) {
   EXPECT_LE(Denied() - before, 1U) << "what Release sends";
 }
 
-// Both send all the time, on two CPUs, while the packet path looks who did.
+// Both send continuously, on two CPUs, while the packet path looks up the sender.
 TEST_F(SharedSocket, TwoThatSendAtOnceNeverHaveEachOthersName) {
   BeginWith("web", "Egress", "resolver");
   const Fd server = Open("db", SOCK_DGRAM, kServer), nobody = Open("other", SOCK_DGRAM, kServer);
@@ -388,7 +389,7 @@ TEST_F(SharedSocket, TwoThatSendAtOnceNeverHaveEachOthersName) {
   EXPECT_EQ(Receive(server), "x");
 }
 
-// A process can use up the memory that the kernel lets a socket have for such things.
+// A process can use up the memory that the kernel allows for such socket data.
 TEST_F(SharedSocket, WithoutRoomForATableNobodyIsKnown) {
   BeginWith("web", "Egress", "resolver");
   const Fd server = Open("db", SOCK_DGRAM, kServer);
@@ -409,8 +410,8 @@ TEST_F(SharedSocket, WithoutRoomForATableNobodyIsKnown) {
   EXPECT_EQ(Receive(server, 50ms), std::nullopt);
 }
 
-// What a verdict that hangs on a process costs each later datagram: mean time of a program's run, by the kernel's own
-// count. Prints, and holds nothing to a number: a benchmark, to be asked for.
+// The cost of a process-dependent verdict for each later datagram: mean run time of a program, as counted by the
+// kernel. Prints it and checks no limit: a benchmark, run on request.
 TEST_F(PortReuse, DISABLED_WhatItCosts) {
   const int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
   if (stats < 0) GTEST_SKIP() << "this kernel has no BPF_ENABLE_STATS: " << strerror(errno);

@@ -1,5 +1,5 @@
-// When another process takes the port of a datagram socket, at either end of a flow, the record of the process before
-// ends and a new one begins, each with its own packets. No rule looks at processes here; reuse_test.cc has that.
+// When another process takes the port of a datagram socket, at either end of a flow, the earlier process's record ends
+// and a new one begins, each with its own packets. No rule uses processes here; reuse_test.cc covers that.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -40,7 +40,7 @@ struct Socket {
     address.ss_family = ipv6 ? AF_INET6 : AF_INET;
     auto* const ip4 = reinterpret_cast<sockaddr_in*>(&address);
     auto* const ip6 = reinterpret_cast<sockaddr_in6*>(&address);
-    ip4->sin_port = htons(port);  // where sin6_port is
+    ip4->sin_port = htons(port);  // same offset as sin6_port
     if (!ip.empty())
       inet_pton(address.ss_family, ip.c_str(), ipv6 ? static_cast<void*>(&ip6->sin6_addr) : &ip4->sin_addr);
     return address;
@@ -65,7 +65,7 @@ struct Socket {
   int fd;
 };
 
-// Loading the programs takes seconds, so a test is many scenarios, each by ports of its own.
+// Loading the programs takes seconds, so one test runs many scenarios, each with different ports.
 class PortTakeover : public AttributionFixture {
  protected:
   using Scenario = void (PortTakeover::*)();
@@ -78,7 +78,7 @@ class PortTakeover : public AttributionFixture {
     Enforce(policies);
     BeginSensors(bpf::SocketBackEnd::kAuto);
   }
-  // By IPv4 and IPv6, under each of these settings.
+  // Runs all scenarios with IPv4 and IPv6, under each of these settings.
   void Each(const std::vector<std::uint32_t>& settings, const std::map<std::string, Scenario>& scenarios) {
     for (const std::uint32_t flags : settings) {
       Configure(SL_SETTING_EVENTS | flags);
@@ -100,7 +100,7 @@ class PortTakeover : public AttributionFixture {
   sockaddr_storage At(const std::string& pod, std::uint16_t port) const {
     return Socket(ipv6_).Named(ipv6_ ? Pod(pod).ip6 : Pod(pod).ip4, port);
   }
-  // A process in `pod` that has the port, and is over when this returns.
+  // A process in `pod` that binds the port, and has ended when this returns.
   pid_t Run(const std::string& pod, std::uint16_t port, const std::function<void(const Socket&)>& body) {
     const pid_t child = In(pod, [&] { body(Socket(ipv6_, port)); });
     EXPECT_EQ(Reap(child), 0);
@@ -113,7 +113,7 @@ class PortTakeover : public AttributionFixture {
       for (int i = 0; i < datagrams; ++i) socket.Send(to);
     });
   }
-  // A process in db that has server_port_ when this returns, and answers so many.
+  // A process in db that has server_port_ when this returns, and answers this many datagrams.
   pid_t Serve(int datagrams) {
     Arrival ready;
     const pid_t child = In("db", [&] {
@@ -124,7 +124,7 @@ class PortTakeover : public AttributionFixture {
     EXPECT_TRUE(ready.Wait());
     return child;
   }
-  // Takes what comes and says nothing; of the test itself.
+  // A socket of the test itself that receives without answering.
   Fd Sink(const std::string& pod, std::uint16_t port) const {
     Fd fd;
     const Status opened = node_->RunIn(Pod(pod), [&] {
@@ -134,7 +134,7 @@ class PortTakeover : public AttributionFixture {
     EXPECT_TRUE(opened.ok()) << opened;
     return fd;
   }
-  // A client that asks for each byte that `asks` gets, and has its answer then.
+  // A client that sends a question for each byte in `asks`, and waits for its answer.
   struct Client {
     pid_t pid;
     bool is_here;  // and so known
@@ -172,7 +172,7 @@ class PortTakeover : public AttributionFixture {
     return client;
   }
 
-  // The records of the flow between the two ports, oldest first: those that ended, and the one that is.
+  // The records of the flow between the two ports, oldest first: ended ones, then the current one.
   std::vector<Record> Records() {
     Poll();
     std::vector<Record> records;
@@ -191,7 +191,7 @@ class PortTakeover : public AttributionFixture {
     EXPECT_EQ(std::set<std::uint64_t>(begun_.begin(), begun_.end()), ids);
   }
 
- public:  // for the tests' lists
+ public:  // for the lists in the tests
   void AnotherProcessSendsByThePort();
   void AnotherProcessAsksByThePortAndIsAnswered();
   void TheSameProcessGoesOn();
@@ -232,7 +232,7 @@ class PortTakeover : public AttributionFixture {
     return {pid(entry.initiator_process), pid(entry.responder_process), entry.forward_packets, entry.reply_packets};
   }
 
-  std::string asker_ = "web";  // where the client is
+  std::string asker_ = "web";  // the client's pod
   int protocol_ = IPPROTO_UDP;
   bool ipv6_ = false;
   std::uint16_t server_port_ = 7000, client_port_ = 8000;
@@ -351,7 +351,7 @@ void PortTakeover::WhatNobodyReceivesIsOfTheRecordBefore() {
   client.Ask(2, false);
   client.Ask(1, false);
   const pid_t next = Serve(2);
-  // The ports' unreachable errors come to a socket that is not connected, and so to nobody.
+  // The client's socket is not connected, so it gets no ICMP unreachable errors.
   client.Ask(2);
   EXPECT_EQ(Reap(next), 0);
   client.End();
@@ -383,7 +383,7 @@ void PortTakeover::AServerThatBindsAnewGoesOn() {
   ExpectRecords({{client.known(), server, 6, 6}});
 }
 
-// A worker of the new server answers by the socket that they share: it is the one behind that record.
+// A worker of the new server answers on their shared socket: the record belongs to the worker.
 void PortTakeover::AWorkerOfTheNextServerAnswers() {
   const pid_t server = Serve(2);
   Client client = Ask();
@@ -405,7 +405,7 @@ void PortTakeover::AWorkerOfTheNextServerAnswers() {
   ExpectRecords({{client.known(), server, 2, 2}, {client.known(), pids()[0], 3, 3}});
 }
 
-// What the server goes on sending comes to another process than asked for it.
+// The server's later answers are received by another process than the one that asked.
 void PortTakeover::AnotherProcessReceivesWhatWasAnswered() {
   int turns[2], done[2];
   ASSERT_EQ(pipe2(turns, O_CLOEXEC) + pipe2(done, O_CLOEXEC), 0);
@@ -444,7 +444,7 @@ void PortTakeover::AnotherProcessReceivesWhatWasAnswered() {
   ExpectRecords({{asker, server, 1, 3}, {getpid(), server, 0, 2}});
 }
 
-// Each place of `sockets_closed` moves, and no record ends for that.
+// Changes every slot of `sockets_closed`; no record may end because of it.
 void PortTakeover::AFloodOfSocketsOfOthers() {
   const pid_t server = Serve(8);
   Client client = Ask();
@@ -548,9 +548,9 @@ TEST_F(PortTakeover, OfDeniedFlows) {
 
 TEST_F(PortTakeover, FromTheCard) {
   Begin({.outside = true});
-  DatapathFixture::Run("outside", {"ethtool", "-K", "eth0", "tx", "off"});  // as a card gives them, with checksums
+  DatapathFixture::Run("outside", {"ethtool", "-K", "eth0", "tx", "off"});  // with checksums, like a real card
   DatapathFixture::Run("db", {"ethtool", "-K", "eth0", "gro", "on"});
-  Enforce();  // notices that it takes frames now
+  Enforce();  // detects that it now accepts frames
   const Status attached = node_->Run([&] { return datapath_->AttachUplink("uplink").status(); });
   ASSERT_TRUE(attached.ok()) << attached;
   asker_ = "outside";
@@ -560,7 +560,7 @@ TEST_F(PortTakeover, FromTheCard) {
   EXPECT_GT(Count(SL_COUNTER_REDIRECT_DEVMAP), 0U);
 }
 
-// Rules that look at processes, and find the right program behind each.
+// Rules by process, which find the right program behind each record.
 TEST_F(PortTakeover, WhereARuleLooksAtTheProcess) {
   const std::string rules =
       fmt::format("[{{processes: {{binaries: [{}]}}}}]", std::filesystem::canonical("/proc/self/exe").string());

@@ -1,7 +1,7 @@
-// The measured truth: short connections at full load from hundreds of processes that each log what they did, against
-// the processes that the flows' records name. None may be without a process, none may have a wrong one.
+// Short connections at full load from hundreds of processes, each of which logs its work, compared with the processes
+// in the flows' records. No record may lack a process or have a wrong one.
 //
-// SLUICE_TRUTH_CONNECTIONS: how many (default 10000), half of them TCP, half UDP.
+// SLUICE_TRUTH_CONNECTIONS: number of connections (default 10000), half of them TCP, half UDP.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -20,21 +20,21 @@ namespace sluice::test {
 namespace {
 
 constexpr std::uint16_t kFirstPort = 3000, kPorts = 8, kFirstLocalPort = 10000;
-constexpr int kClients = 100, kWorkers = 24;  // processes of each protocol; workers: of each port's listener 3
+constexpr int kClients = 100, kWorkers = 24;  // processes for each protocol; workers: 3 for each port's listener
 enum Role { kClient, kServer };
 
 struct Deed {
   std::uint32_t number;  // of the connection
   std::uint8_t protocol;
   std::uint8_t role;
-  std::uint16_t local_port;  // the client's, and its address and the server's port:
+  std::uint16_t local_port;  // the client's port; below its address and the server's port
   std::uint16_t server_port;
   std::uint32_t local_address;
   pid_t pid;
-  std::uint64_t start_ticks;  // of the process, as /proc/PID/stat has it
+  std::uint64_t start_ticks;  // start time of the process as in /proc/PID/stat
 };
 
-// In memory that all processes share.
+// In memory shared by all processes.
 class Log {
  public:
   explicit Log(std::size_t capacity)
@@ -73,7 +73,7 @@ struct Message {
 
 class TruthTable : public AttributionFixture {
  protected:
-  // Connection `number` has a tuple of its own: two pods, eight ports, then the next local port.
+  // Each `number` gives a unique tuple: two pods, eight ports, then the next local port.
   void Converse(std::uint32_t number, int type, const char* pod, Log& log, std::uint64_t ticks) const {
     const int protocol = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
     const int fd = socket(AF_INET, type, 0);
@@ -85,7 +85,7 @@ class TruthTable : public AttributionFixture {
     Require(bind(fd, reinterpret_cast<sockaddr*>(&self), sizeof(self)) == 0);
     const bool connected = type == SOCK_STREAM || number / 2 % 3 != 0;
     if (connected) Require(connect(fd, address, sizeof(to)) == 0);
-    // Datagrams may be lost, and are sent again. The stack does that for TCP, and gets as long for it.
+    // Datagrams may be lost and are sent again. TCP does that itself, and gets the same total time.
     constexpr int kAttempts = 20;
     const timeval patience{type == SOCK_DGRAM ? 1 : kAttempts, 0};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -110,13 +110,13 @@ class TruthTable : public AttributionFixture {
     return In(pod, [&, index, type] {
       alarm(600);
       const std::uint64_t ticks = StartTicks();
-      // Those of this process: its pod's share, dealt out.
+      // The connections of this process: every kClients-th one of its pod's.
       for (std::uint32_t number = index; number < connections; number += kClients)
         Converse(number, type, pod, log, ticks);
     });
   }
 
-  // Half of the TCP workers ask for the peer's address, half do not.
+  // Half of the TCP workers read the peer's address, half do not.
   pid_t StartWorker(int index, int fd, int type, Log& log) const {
     return Fork([&, index, fd, type] {
       alarm(600);
@@ -173,7 +173,7 @@ TEST_F(TruthTable, EveryConnectionHasItsProcessAtBothEnds) {
   tables.flows = 8 * connections + 8192;
   BeginPackets({}, tables);
   ASSERT_FALSE(HasFatalFailure());
-  for (const TestPod& pod : node_->pods()) {  // all ports are named by the test
+  for (const TestPod& pod : node_->pods()) {  // the test binds every port explicitly
     ASSERT_TRUE(node_->netns(pod).Sysctl("net/ipv4/ip_local_port_range", "1024 2000").ok());
   }
   BeginSensors(bpf::SocketBackEnd::kAuto);

@@ -1,5 +1,5 @@
-// One request at a time by io_uring, on a kernel's worker thread (IOSQE_ASYNC). Raw system calls; for child processes:
-// what fails ends them.
+// One io_uring request at a time, on a kernel worker thread (IOSQE_ASYNC). Raw system calls; for child processes: an
+// error ends them.
 #pragma once
 
 #include <linux/io_uring.h>
@@ -15,7 +15,7 @@
 
 namespace sluice::test {
 
-// Empty: the kernel has it and lets us.
+// Empty: the kernel supports io_uring and allows it.
 inline std::string MissingUring() {
   io_uring_params parameters{};
   const long fd = syscall(SYS_io_uring_setup, 2, &parameters);
