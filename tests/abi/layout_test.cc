@@ -1,5 +1,5 @@
-// Every struct of bpf/abi as the BPF compiler laid it out (BTF of the built objects) against C++'s layout: size, and
-// name, offset and size of every member. A struct or a member that this file does not list fails too.
+// Compares every struct of bpf/abi in the BPF compiler's layout (BTF of the built objects) with C++'s layout: size, and
+// name, offset and size of every member. A struct or member that this file does not list fails too.
 #include <bpf/btf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -232,7 +232,7 @@ class AbiLayout : public ::testing::Test {
     }
   }
 
-  // As the BPF compiler laid it out, in each object that has it.
+  // The BPF compiler's layout, from each object that has the struct.
   std::vector<Layout> ReadBtf(const std::string& name) const {
     std::vector<Layout> layouts;
     for (const auto& object : objects_) {
@@ -254,7 +254,7 @@ class AbiLayout : public ::testing::Test {
     }
   }
 
-  // Names of the structs that the headers define.
+  // Names of the structs defined in the headers.
   static std::set<std::string> StructsOfHeaders() {
     const char* source = std::getenv("SLUICE_SOURCE_DIR");
     std::set<std::string> names;
@@ -268,7 +268,7 @@ class AbiLayout : public ::testing::Test {
     return names;
   }
 
-  // Structs that are a key or a value of a map, but for what programs keep to themselves.
+  // Structs that are a key or a value of a map, except those private to programs.
   static void AddStructsOfMaps(const btf* object, std::set<std::string>* names) {
     const int section = btf__find_by_name_kind(object, ".maps", BTF_KIND_DATASEC);
     ASSERT_GT(section, 0);

@@ -1,6 +1,6 @@
-// Any bytes as a frame: the parser reads nothing beyond the end (AddressSanitizer's matter), its answer holds together,
-// and what it could not see for want of bytes it says, so that the caller can pull more of the packet in. What the
-// fast path takes for plain, the parser understands alike.
+// Any bytes as a frame: the parser reads nothing beyond the end (checked by AddressSanitizer), its answer is
+// consistent, and it reports missing bytes, so that the caller can pull in more of the packet. For packets of the fast
+// path, both parsers agree.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -22,7 +22,7 @@ void Require(bool condition) {
   if (!condition) std::abort();
 }
 
-// From a copy of exactly this size, so that one byte too far is caught.
+// Parses a copy of exactly this size, so that one byte too far is detected.
 Parsed Parse(const std::uint8_t* data, std::size_t size) {
   const std::unique_ptr<std::uint8_t[]> copy(new std::uint8_t[size]);
   if (size != 0) std::memcpy(copy.get(), data, size);

@@ -1,4 +1,4 @@
-// Any bytes as a resource file: no crash, no hang, and what is accepted is read back the same from its normal form.
+// Any bytes as a resource file: no crash, no hang, and accepted resources are read back equal from their normal form.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

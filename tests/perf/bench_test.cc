@@ -1,4 +1,5 @@
-// sluice-bench in a short form: that it runs, that its verdicts are right, that its JSON holds the samples. No timing.
+// sluice-bench in a short form: checks that it runs, that its verdicts are right, and that its JSON has the samples. No
+// timing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ struct BenchRun {
   std::set<std::string> names;  // of all rows
 };
 
-// With --json; every row has samples, and is in the table.
+// Runs it with --json; every row must have samples and be in the table.
 BenchRun RunBench(Arguments arguments) {
   const std::string path = std::filesystem::temp_directory_path() / fmt::format("sluice-bench-{}.json", getpid());
   arguments.insert(arguments.begin(), Bench());
@@ -59,7 +60,7 @@ BenchRun RunBench(Arguments arguments) {
   return run;
 }
 
-// "left out: NAME: why"; a case's further rows go with it.
+// "left out: NAME: why"; all rows of that case are left out too.
 bool IsLeftOut(const BenchRun& run, const std::string& name) {
   std::istringstream lines(run.output);
   for (std::string line; std::getline(lines, line);) {
@@ -71,7 +72,7 @@ bool IsLeftOut(const BenchRun& run, const std::string& name) {
   return false;
 }
 
-// The short form of a suite, once. It has just the rows that the suite lists, but for those that it says are left out.
+// Runs the short form of a suite once. It must have exactly the suite's rows, except those it reports as left out.
 BenchRun RunShort(const std::string& suite) {
   BenchRun run = RunBench({suite, "--short", "--runs", "1"});
   EXPECT_EQ(run.exit_code, 0) << run.output;
@@ -91,7 +92,7 @@ BenchRun RunShort(const std::string& suite) {
   return run;
 }
 
-// The greatest sample of a row of the only suite; -1: there is no such row.
+// The greatest sample of a row of the only suite; -1: no such row.
 double Greatest(const BenchRun& run, const std::string& name) {
   for (const auto& row : run.report["suites"][0]["rows"])
     if (row["name"] == name) return row["max"];
@@ -121,7 +122,7 @@ TEST(BenchUsage, FilterThatSelectsNothingIsNoSuccess) {
   }
 }
 
-// In all of these, the program ends with 1 when a packet did not get the verdict that its row is about.
+// In all of these, the program exits with 1 when a packet did not get the verdict that its row needs.
 TEST(BenchShort, EveryKindOfTrafficGetsItsVerdictAndItsSamples) {
   SL_REQUIRE_BPF();
   SL_REQUIRE_NETNS();
@@ -133,7 +134,7 @@ TEST(BenchShort, EveryKindOfTrafficGetsItsVerdictAndItsSamples) {
     EXPECT_GT(row["samples"][0], 0) << row["name"];
     EXPECT_TRUE(row["name"].get<std::string>().ends_with("/bare") || row["ratios"].size() > 0) << row["name"];
   }
-  // Where the machine counts, of each row that runs in the kernel; else it is said once.
+  // Every row that runs in the kernel has instructions if the machine counts them; else this is reported once.
   for (const auto& row : run.report["suites"][0]["rows"]) {
     const bool in_kernel = !row["name"].get<std::string>().starts_with("peer/rte_acl");
     EXPECT_EQ(row.contains("instructions"), in_kernel && !IsLeftOut(run, "instructions")) << row;
@@ -149,7 +150,8 @@ TEST(BenchShort, EveryKindOfTrafficGetsItsVerdictAndItsSamples) {
   EXPECT_EQ(names.count("tc_to_pod/v6/new-into-full/flows:900000/rules:1"), 1U);
 }
 
-// Lanes of every kind: their rules are checked with packets of both fates, then every packet of a sample is.
+// Topologies of every kind: their rules are checked with allowed and denied packets, then each packet of a sample is
+// checked.
 TEST(BenchShort, RealPacketsGetTheirVerdicts) {
   SL_REQUIRE_BPF();
   SL_REQUIRE_NETNS();
@@ -178,7 +180,7 @@ TEST(BenchShort, TcpComesThrough) {
       EXPECT_GT(Greatest(run, fmt::format("{}/{}", path, measured)), 0) << path << ' ' << measured;
 }
 
-// Also when an event is neither delivered nor counted as lost.
+// Fails also when an event is neither delivered nor counted as lost.
 TEST(BenchShort, EveryExecIsDeliveredOrCounted) {
   SL_REQUIRE_BPF();
   const BenchRun run = RunShort("exec");
@@ -193,7 +195,7 @@ TEST(BenchShort, EveryExecIsDeliveredOrCounted) {
     EXPECT_GT(Greatest(run, row), 0) << row;
 }
 
-// Also when a packet's verdict is not the one of before or after a change, or never becomes the latter.
+// Fails also when a packet has neither the old nor the new verdict, or never gets the new one.
 TEST(BenchShort, EveryChangeReachesItsPacketAndNoPacketIsLost) {
   SL_REQUIRE_BPF();
   SL_REQUIRE_NETNS();
@@ -216,7 +218,7 @@ TEST(BenchShort, SizesGrowAndTheAgentStarts) {
     EXPECT_GT(Greatest(run, row), 0) << row;
 }
 
-// What a run has below these directories while it goes on; both have its process number in the name.
+// A running process's directories in these places; their names contain its pid.
 std::vector<std::string> PlacesOf(pid_t pid) {
   std::vector<std::string> places;
   for (const char* const directory : {"/var/tmp", "/sys/fs/bpf"})
@@ -226,7 +228,7 @@ std::vector<std::string> PlacesOf(pid_t pid) {
   return places;
 }
 
-// Far more rounds than anybody waits for; the signal comes when both places are there.
+// Far more rounds than can finish; the signal is sent once both directories exist.
 void ExpectNothingIsLeft(const std::string& suite, const std::string& filter, int signal) {
   auto bench = ChildProcess::Start({Bench(), suite, "--short", "--runs", "1000", "--filter", filter});
   ASSERT_TRUE(bench.ok()) << bench.status();

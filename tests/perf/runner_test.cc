@@ -1,4 +1,4 @@
-// Test runs of the suite `program` beside a counter, here of what the kernel counts on any machine.
+// Test runs of the suite `program` with a counter, here a software counter that works on any machine.
 #include "perf/program/runner.h"
 
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ TEST(BenchRunner, ACounterCountsTheTestRun) {
   ASSERT_TRUE(output.ok()) << output.status();
   EXPECT_GT(output->cost.nanoseconds, 0);
   ASSERT_TRUE(output->cost.instructions.has_value());
-  // Of one packet, not of all; a nanosecond is less than any program takes.
+  // For one packet, not for all; every program takes more than a nanosecond.
   EXPECT_GT(*output->cost.instructions, 1);
   EXPECT_LT(*output->cost.instructions, 200000);
 }

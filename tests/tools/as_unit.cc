@@ -1,9 +1,9 @@
-// Runs a program as a systemd unit file would have it, where no systemd runs:
+// Runs a program under a systemd unit file's restrictions, where systemd does not run:
 //   as_unit deploy/sluice.service /usr/sbin/sluiced --resources DIR
-// Carried out: CapabilityBoundingSet, NoNewPrivileges, SystemCallFilter (sets by `systemd-analyze syscall-filter`),
+// Supported: CapabilityBoundingSet, NoNewPrivileges, SystemCallFilter (sets by `systemd-analyze syscall-filter`),
 // SystemCallErrorNumber, RestrictNamespaces, RestrictAddressFamilies, LockPersonality, RestrictSUIDSGID,
-// MemoryDenyWriteExecute, UMask, LimitCORE, LimitNOFILE, OOMScoreAdjust. Lines of [Service] that are neither one of
-// these nor known to say nothing about rights are an error, so that no line of the unit file goes untested unnoticed.
+// MemoryDenyWriteExecute, UMask, LimitCORE, LimitNOFILE, OOMScoreAdjust. Other lines of [Service] are an error, unless
+// they are known to have nothing to do with rights, so that no line of the unit file stays untested.
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
@@ -44,7 +44,7 @@ std::vector<std::string> Words(const std::string& text) {
   return words;
 }
 
-// Say nothing about what the process may do, or have no meaning without systemd.
+// They do not restrict the process, or have no meaning without systemd.
 const std::set<std::string> kNoRights = {"Type",
                                          "ExecStart",
                                          "ExecReload",
@@ -77,7 +77,7 @@ std::map<std::string, std::string> ReadService(const std::string& path) {
   return settings;
 }
 
-// The calls of a set, with those of the sets in it.
+// Adds the calls of a set, including those of its subsets.
 void AddCalls(const std::string& name, std::set<std::string>& calls) {
   if (name[0] != '@') {
     calls.insert(name);
@@ -108,13 +108,13 @@ void Refuse(scmp_filter_ctx filter, const char* call, const std::vector<scmp_arg
 void LoadAllowed(const std::string& list) {
   std::set<std::string> calls;
   for (const std::string& name : Words(list)) AddCalls(name, calls);
-  // systemd has these beside each list of what is allowed.
+  // systemd always allows these.
   for (const char* always : {"execve", "exit", "exit_group", "rt_sigreturn", "sigreturn", "mmap", "mprotect"})
     calls.insert(always);
   const auto filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
   for (const std::string& call : calls) {
     const int number = seccomp_syscall_resolve_name(call.c_str());
-    if (number < 0) continue;  // another architecture's
+    if (number < 0) continue;  // of another architecture
     const int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
     if (rc != 0) Die("allow " + call + ": " + std::strerror(-rc));
   }
@@ -197,7 +197,7 @@ void Apply(const std::string& name, const std::string& value) {
   const auto limit = [&](int resource) {
     rlimit both{std::stoull(value), std::stoull(value)};
     rlimit most{};
-    // Less is allowed, more only to who has CAP_SYS_RESOURCE.
+    // A lower limit is allowed; a higher one needs CAP_SYS_RESOURCE.
     Check(getrlimit(static_cast<__rlimit_resource>(resource), &most), name);
     if (both.rlim_max > most.rlim_max) both = {most.rlim_max, most.rlim_max};
     Check(setrlimit(static_cast<__rlimit_resource>(resource), &both), name);

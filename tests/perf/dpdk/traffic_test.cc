@@ -1,5 +1,5 @@
-// sluice-traffic over a veth pair between two namespaces, by DPDK's net_af_packet: that every packet of a small number
-// arrives, that they are of as many flows as asked for, and that the kernel's own stack takes them.
+// sluice-traffic over a veth pair between two namespaces, by DPDK's net_af_packet: every packet of a small number
+// arrives, they belong to the requested number of flows, and the kernel's own stack accepts them.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -19,7 +19,7 @@ namespace sluice::test {
 namespace {
 
 constexpr char kSenderMac[] = "02:00:00:00:00:01", kReceiverMac[] = "02:00:00:00:00:02";
-constexpr int kPackets = 240, kFlows = 24;  // a port's ring holds them all
+constexpr int kPackets = 240, kFlows = 24;  // fits into a port's ring
 
 std::string Traffic() {
   const char* const dir = std::getenv("SLUICE_BIN_DIR");
@@ -33,7 +33,7 @@ struct Family {
 };
 constexpr Family kFamilies[] = {{"IPv4", "10.9.0.1", "10.9.0.2"}, {"IPv6", "fd09::1", "fd09::2"}};
 
-// What stands after the lines on standard error.
+// The JSON after the lines on standard error.
 nlohmann::json JsonIn(const std::string& output) {
   const std::size_t begin = output.find("{\n");
   return begin == std::string::npos ? nlohmann::json() : nlohmann::json::parse(output.substr(begin), nullptr, false);
@@ -108,7 +108,7 @@ TEST_P(DpdkTraffic, EveryPacketArrivesAndTheFlowsAreThoseAskedFor) {
   EXPECT_EQ(in["dropped"], 0);
 }
 
-// Both in one process, by two ports of one namespace.
+// Both in one process, with two ports in one namespace.
 TEST_P(DpdkTraffic, OneProcessSendsAndReceives) {
   Status made = sender_->Ip("link add left type veth peer name right\nlink set left up\nlink set right up\n");
   ASSERT_TRUE(made.ok()) << made;
@@ -121,7 +121,7 @@ TEST_P(DpdkTraffic, OneProcessSendsAndReceives) {
   EXPECT_NE(result.output.find(fmt::format("received {} packets", kPackets)), std::string::npos) << result.output;
 }
 
-// Its checksums are right, or the kernel would drop it.
+// The kernel drops packets with a wrong checksum.
 TEST_P(DpdkTraffic, KernelDeliversIt) {
   Fd socket;
   const Status bound = receiver_->Run([&]() -> Status {
