@@ -297,8 +297,7 @@ sub done { waitpid(shift, 0); exit($? >> 8) if $? } )" +
     const auto changed = node_->RunCommandIn(Pod("web"), {"tc", "qdisc", "change", "dev", "eth0", "root", "tbf", "rate",
                                                           "10gbit", "burst", "1mb", "limit", "1mb"});
     ASSERT_TRUE(changed.ok()) << changed.status();
-    RunProgram("web", "other",
-               "my $s = udp(0); send($s, 'x', 0, " + To("db", 9) + ") or exit 4;");  // a new packet restarts the queue
+    RunProgram("web", "other", "my $s = udp(0); send($s, 'x', 0, " + To("db", 9) + ") or exit 4;");  // wakes the queue
   }
   // A socket of another pod sends to more destinations than any table for all pods ever held.
   void FloodFromAnotherPod() const {
