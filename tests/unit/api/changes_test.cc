@@ -16,7 +16,7 @@ const policy::ResourceId kWeb{policy::Kind::kWorkload, {"shop", "web-0"}};
 const policy::ResourceId kDb{policy::Kind::kWorkload, {"shop", "db-0"}};
 const policy::ResourceId kPolicy{policy::Kind::kNetworkPolicy, {"shop", "db"}};
 
-// web-0 is in the resources directory too, db-0 only there.
+// web-0 is also in the resources directory, db-0 only there.
 reconcile::View MakeTwoOrigins() {
   reconcile::View view = MakeView();
   view.of_directory[kWeb] = view.resources.at(kWeb);

@@ -43,7 +43,7 @@ TEST(Explain, QuarantineDecidesAlone) {
   EXPECT_FALSE(spared->quarantined());
 }
 
-// A policy isolates db-0, and is not asked.
+// A policy isolates db-0, but is not evaluated.
 TEST(Explain, SaysWhyNoPolicyIsAsked) {
   const auto probe = Ask("10.1.0.1", "shop/db-0", "tcp", 80);
   ASSERT_TRUE(probe.ok()) << probe.status();
@@ -96,7 +96,7 @@ spec:
 std::vector<ProgramFile> FindLinks(const policy::ObjectName&, const std::string& path) {
   if (path.ends_with("/nginx")) return {{.path = "/usr/bin/nginx-full"}};
   if (path.starts_with("/bin/")) return {{.path = "/usr" + path}};
-  if (path.starts_with("/usr/sbin/")) return {};  // nobody knows
+  if (path.starts_with("/usr/sbin/")) return {};  // unknown
   return {{.path = path}};
 }
 
@@ -280,7 +280,7 @@ TEST(Explain, TakesNodeAndWorld) {
   EXPECT_FALSE(world->allowed());
 }
 
-// What is outside of all that policies and resources name.
+// Addresses that no policy or resource names.
 TEST(WorldAddresses, AreNamedByNobody) {
   const auto of = [](const std::string& blocks) {
     policy::ResourceMap resources;

@@ -26,7 +26,7 @@ class RunningProcesses : public testing::Test {
     Apply(ExecBytes(header, binary, "x\0", ""));
   }
 
-  // "shop/web 11 /bin/sleep <10", the last being its parent's pid, where it has one.
+  // "shop/web 11 /bin/sleep <10"; the last number is the parent's pid, if it has one.
   std::vector<std::string> List(const std::string& ns = "", const std::string& name = "") const {
     v1::GetRequest request;
     request.set_namespace_(ns);
@@ -43,7 +43,7 @@ class RunningProcesses : public testing::Test {
 
   std::size_t enough_ = 1000;
   telemetry::ProcessTree tree_;
-  // The cgroup is the workload's number: 1 is nobody's.
+  // The cgroup is the workload's number; cgroup 1 has no workload.
   telemetry::ProcessEvents events_{"node-1", &tree_,
                                    [](const telemetry::ProcessInstance& instance) -> std::optional<policy::ObjectName> {
                                      if (instance.cgroup == 2) return policy::ObjectName{"shop", "web"};

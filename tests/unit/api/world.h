@@ -1,5 +1,5 @@
-// A small world for the API's tests: shop/web-0 and shop/db-0 on this node, a known peer ops/job, one policy of each
-// kind.
+// A small sample cluster for the API's tests: shop/web-0 and shop/db-0 on this node, a known peer ops/job, one policy
+// of each kind.
 #pragma once
 
 #include "ctrl/reconcile/controller.h"
@@ -44,7 +44,7 @@ spec:
     ports: [{port: 5432}]
 )";
 
-// The view that a controller would have of it, with web-0 behind interface 11 and db-0 missing its interface.
+// The controller's view of it, with web-0 behind interface 11, and db-0 without an interface.
 inline reconcile::View MakeView() {
   reconcile::View view;
   view.revision = 5;

@@ -1,4 +1,4 @@
-// Who may do what over the unix socket, and that each change is in the log with who made it.
+// The rights of each caller over the unix socket; and each change is logged with its caller.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -176,7 +176,7 @@ TEST_F(Access, EachChangeIsLoggedWithWhoMadeIt) {
   EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 4) << "reading is no change";
 }
 
-// A caller that has gone must not lend its number, and with it its name, to the next.
+// A closed connection must not pass its number, and with it its name, to the next.
 void CheckThatNumbersRest() {
   auto connections = Connections::Make({});
   ASSERT_TRUE(connections.ok()) << connections.status();
@@ -193,7 +193,7 @@ void CheckThatNumbersRest() {
   const auto begun = (*connections)->BeginCall(name);
   ASSERT_TRUE(begun);
   EXPECT_EQ(begun->caller.name, "first");
-  close(*first);  // as gRPC does when the client has gone
+  close(*first);  // like gRPC after the client has closed
   first_peer = Fd();
   const auto now = Connections::Clock::now();
   (*connections)->Tend(now);
@@ -215,7 +215,7 @@ void CheckThatNumbersRest() {
   ASSERT_TRUE(late) << "a call that gRPC hands over late";
   EXPECT_EQ(late->caller.name, "first");
   (*connections)->EndCall(late->connection);
-  // Still under way: the number stays taken, however long it is.
+  // Still in use: the number stays taken, however long it takes.
   (*connections)->Tend(now + 1000 * Connections::kNumberRest);
   EXPECT_TRUE((*connections)->BeginCall(name));
   (*connections)->EndCall(begun->connection);
@@ -224,7 +224,7 @@ void CheckThatNumbersRest() {
   EXPECT_FALSE((*connections)->BeginCall(name));
 }
 
-// In a process that may have few numbers, so that each comes again and again.
+// In a process with few descriptors, so that each number is reused often.
 TEST_F(Access, NumbersOfConnectionsRest) {
   const pid_t child = fork();
   if (child == 0) {

@@ -1,4 +1,4 @@
-// A client that sends most of a large Apply and then no more, in HTTP/2's own frames (RFC 9113), for gRPC's clients
+// A client that sends most of a large Apply and then stops, in raw HTTP/2 frames (RFC 9113), because gRPC's clients
 // send all or nothing.
 //   HalfRequest half(Connect(user), 60U << 20);
 //   half.sent();  // as far as the server took it within some seconds
@@ -58,7 +58,7 @@ class HalfRequest {
     }
     return true;
   }
-  // What has come; false: the connection or the stream is over.
+  // Reads arrived data; false: the connection or the stream has ended.
   bool Receive(int wait_ms) {
     pollfd polled{socket_.get(), POLLIN, 0};
     if (poll(&polled, 1, wait_ms) <= 0) return true;

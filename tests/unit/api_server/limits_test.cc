@@ -1,4 +1,4 @@
-// Many who ask, and some who do not read: bounded, counted, and everybody else is answered.
+// Many callers, some of which do not read: requests are limited and counted, and all other callers are answered.
 #include <future>
 
 #include "tests/unit/api_server/half_request.h"
@@ -45,7 +45,7 @@ class Limits : public ServerFixture {
     grpc::Status status;
     bool ended = false;
   };
-  // Streams that nobody reads, over a few connections each.
+  // Streams without a reader, over a few connections each.
   std::vector<std::unique_ptr<Follower>> Follow(std::size_t count, const User& user, std::size_t connections,
                                                 grpc::CompletionQueue* queue) {
     while (stubs_.size() < connections) stubs_.push_back(As(user));
@@ -60,13 +60,13 @@ class Limits : public ServerFixture {
     }
     return followers;
   }
-  // Until so many have ended; a minute at most.
+  // Waits until this many have ended; a minute at most.
   static void WaitForEnds(grpc::CompletionQueue* queue, std::size_t count) {
     const auto deadline = std::chrono::system_clock::now() + 60s;
     void* tag = nullptr;
     bool ok = false;
     while (count > 0 && queue->AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) {
-      if (tag == nullptr) continue;  // a call that has begun
+      if (tag == nullptr) continue;  // the start of a call
       *static_cast<bool*>(tag) = true;
       count--;
     }
@@ -121,7 +121,7 @@ TEST_F(Limits, OneUserLeavesRoomForTheOthers) {
   queue.Shutdown();
 }
 
-// Keeps the controller busy until it ends.
+// Keeps the controller busy until its destructor.
 class LongChange {
  public:
   explicit LongChange(reconcile::Controller* controller)
@@ -143,7 +143,7 @@ class LongChange {
   std::thread thread_;
 };
 
-// Changes that wait are made together, so they may be many; and a quarantine does not wait for their places.
+// Waiting changes are made together, so there may be many; and a quarantine does not need one of their places.
 TEST_F(Limits, AChangeThatTakesLongLeavesPlacesForOthersAndForAQuarantine) {
   ASSERT_TRUE(Start({}).ok());
   constexpr std::size_t kPlaces = 48, kQuarantines = 32, kTooMany = 10;
@@ -180,7 +180,7 @@ TEST_F(Limits, LargeChangesTogetherAreBounded) {
   EXPECT_EQ(made, 1);
 }
 
-// Each holds a record of every flow while its reader lets it wait.
+// Each holds a record of every flow while its reader delays.
 TEST_F(Limits, OneUserCannotKeepOthersFromAllFlows) {
   ServerOptions options;
   options.read_group = "54322";
@@ -225,7 +225,7 @@ TEST_F(Limits, OneUserCannotKeepOthersFromAllFlows) {
   contexts[3].TryCancel();
 }
 
-// Connections that say nothing are let go for those that do.
+// Idle connections are closed in favour of active ones.
 TEST_F(Limits, IdleConnectionsGiveWay) {
   ServerOptions options;
   options.connections = {.total = 20, .of_one = 10};
@@ -252,7 +252,7 @@ TEST_F(Limits, IdleConnectionsGiveWay) {
   context.TryCancel();
 }
 
-// gRPC's own service asks nobody before it takes a thread for a stream.
+// gRPC's own service has no access check before it takes a thread for a stream.
 class Reflection : public Limits {
  protected:
   struct Asked {
@@ -272,7 +272,7 @@ class Reflection : public Limits {
     asked->answered = asked->stream->Read(&reply);
     return asked;
   }
-  // How many of 20 are answered, and stay.
+  // Number of 20 streams that are answered and stay open.
   int AskMany(const User& user) {
     const auto channel = ChannelOf(user);
     int answered = 0;
@@ -316,7 +316,7 @@ TEST_F(Reflection, OneUserLeavesRoomForTheOthers) {
   EndAll();
 }
 
-// They are in memory before anybody has asked whose they are.
+// They use memory before the server has checked their caller.
 TEST_F(Limits, RequestsThatNeverEndKeepNobodyElsesOut) {
   ServerOptions options;
   options.change_group = "54321";
@@ -332,7 +332,7 @@ TEST_F(Limits, RequestsThatNeverEndKeepNobodyElsesOut) {
     return all;
   };
   EXPECT_TRUE(Eventually([&] { return sent() > std::size_t{150} << 20U; })) << sent();
-  for (std::size_t before = 0; before != sent();) {  // as far as they come
+  for (std::size_t before = 0; before != sent();) {  // as far as they are received
     before = sent();
     std::this_thread::sleep_for(1s);
   }

@@ -1,4 +1,4 @@
-// The API's server over an agent without a kernel, and callers of any user and group.
+// The API's server with an agent without a kernel, and callers with any user and group.
 //   ASSERT_TRUE(Start({.change_group = "54321"}).ok());
 //   EXPECT_EQ(Ask(*As({.uid = 1000, .gid = 54321})), grpc::StatusCode::OK);
 #pragma once
@@ -28,10 +28,10 @@ namespace sluice::api {
 struct User {
   uid_t uid = 0;
   gid_t gid = 0;
-  std::vector<gid_t> groups;  // beside `gid`
+  std::vector<gid_t> groups;  // besides `gid`
 };
 
-// What is logged, by any thread.
+// The log, from any thread.
 class LogText : public spdlog::sinks::base_sink<std::mutex> {
  public:
   std::string text() {
@@ -70,7 +70,7 @@ class ServerFixture : public ::testing::Test {
     std::filesystem::remove_all(directory_);
   }
 
-  // By unix socket unless the options have an address.
+  // Listens on a unix socket unless the options have an address.
   Status Start(ServerOptions options) {
     EXPECT_TRUE(controller_.Restore(policy::ResourceMap(), {}).ok());
     if (options.address.empty()) options.address = "unix://" + socket();
@@ -83,7 +83,7 @@ class ServerFixture : public ::testing::Test {
   std::string socket() const { return directory_ + "/api.sock"; }
   std::string log() const { return log_->text(); }
 
-  // A connected socket of this user; invalid: errno says why. The thread's rights are changed, not the process's.
+  // A connected socket of this user; when invalid, errno has the error. Changes the thread's rights, not the process's.
   Fd Connect(const User& user = {}) const {
     Fd connected;
     int failed = 0;

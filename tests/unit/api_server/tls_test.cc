@@ -1,4 +1,4 @@
-// The API by TCP: only with mutual TLS, by the files that are there now.
+// The API by TCP: only with mutual TLS, and always with the present files.
 #include <netinet/in.h>
 
 #include <fstream>
@@ -45,7 +45,7 @@ class Tls : public ServerFixture {
                        File(name + ".crt")});
     ASSERT_TRUE(made.ok()) << made;
   }
-  // Files are replaced as rotation does it: by renaming.
+  // Replaces files like a rotation: by renaming.
   void Replace(const std::string& from, const std::string& to) const {
     for (const char* const kind : {".crt", ".key"}) {
       std::filesystem::copy(File(from + kind), File("new"), std::filesystem::copy_options::overwrite_existing);
@@ -68,7 +68,7 @@ class Tls : public ServerFixture {
     return options;
   }
 
-  // With a connection of its own.
+  // With its own connection.
   std::unique_ptr<v1::Sluice::Stub> With(const std::shared_ptr<grpc::ChannelCredentials>& credentials) const {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -212,7 +212,7 @@ TEST_F(Tls, IPv6CallersAreKnown) {
   EXPECT_THAT(log(), HasSubstr("from ipv6:%5B::1%5D:"));
 }
 
-// A large message is read before its caller is known by a certificate.
+// A large message is read before the caller's certificate is checked.
 TEST_F(Tls, WhoMayOnlyReadCannotFillTheMemory) {
   ServerOptions options = Options();
   options.tls_change_names = {"ops"};
@@ -254,7 +254,7 @@ TEST_F(Tls, WhoMayOnlyReadCannotFillTheMemory) {
   }
   done = true;
   watch.join();
-  // One as large as it may be goes through.
+  // A message of the maximum size is accepted.
   std::ofstream(File("policy.yaml")) << kPolicy;
   const TlsFiles ops = FilesOf("ops");
   const Status applied = RunChecked({test::BinDirectory() + "/sluice", "--server", address_, "--tls-cert",

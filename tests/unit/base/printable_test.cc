@@ -42,7 +42,7 @@ TEST(Printable, DifferentWordsNeverLookAlike) {
   EXPECT_EQ(PrintableWord("x y\" \"z w"), R"("x y\" \"z w")");
   EXPECT_EQ(PrintableWord("\\x1b"), R"("\\x1b")");
   EXPECT_EQ(PrintableWord("\x1b"), R"("\x1b")");
-  // Each list of words is one line; no two lines are the same.
+  // Each list of words gives one line; all lines differ.
   const std::vector<std::vector<std::string>> lists = {{"x y\" \"z w"},
                                                        {"x y", "z w"},
                                                        {"x", "y", "z", "w"},

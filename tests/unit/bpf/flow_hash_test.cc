@@ -1,4 +1,4 @@
-// Where flows stand in the flow table: as evenly as chance has it, whatever the flows have in common.
+// The distribution of flows in the flow table: as even as random numbers, whatever the flows have in common.
 #include "bpf/lib/flow_hash.h"
 
 #include <gtest/gtest.h>
@@ -39,7 +39,7 @@ class FlowHash : public ::testing::Test {
     for (__u64& seed : seeds_) seed = random_();
   }
 
-  // The slots that would be wanted beyond a bucket's, as a part of all, when flows of this kind half fill the table.
+  // Flows beyond their bucket's slots, as a fraction of all, when flows of this kind half fill the table.
   double Overflow(const std::function<sl_flow_key(std::uint32_t)>& make) {
     std::vector<int> load(kBuckets);
     for (std::uint32_t i = 0; i < kFlows; ++i) {
@@ -58,7 +58,7 @@ class FlowHash : public ::testing::Test {
   __u64 seeds_[SL_HASH_SEEDS];
 };
 
-// Eight flows a bucket on average, and 15 slots: by Poisson's distribution 0.1 % find none.
+// Eight flows in a bucket on average, and 15 slots: by the Poisson distribution 0.1 % find no slot.
 TEST_F(FlowHash, FlowsThatDifferInAnythingSpreadEvenly) {
   const std::vector<std::function<sl_flow_key(std::uint32_t)>> kinds = {
       [](std::uint32_t i) { return Key("10.0.0.1", static_cast<std::uint16_t>(i), "10.0.0.2", 443); },
@@ -95,7 +95,7 @@ TEST_F(FlowHash, TagsAreNeverThoseOfAFreePlaceAndKeepTheStateApart) {
   EXPECT_NE(sl_flow_tag_of(0), 0u);
 }
 
-// Two flows of one bucket that are told apart by their tags need no look at their keys.
+// When the tags of two flows in a bucket differ, their keys need not be compared.
 TEST_F(FlowHash, TagsTellFlowsOfABucketApart) {
   std::vector<std::vector<std::uint32_t>> tags(kBuckets);
   for (std::uint32_t i = 0; i < kFlows; ++i) {
@@ -111,15 +111,15 @@ TEST_F(FlowHash, TagsTellFlowsOfABucketApart) {
   EXPECT_LE(same, 2);
 }
 
-// What the packet path does, by the numbers alone (sl_flow_put): a part of all flows each.
+// The packet path's choice of slots, with numbers only (sl_flow_put); results are fractions of all flows.
 struct Filled {
   double overflow = 0;
   double without_room = 0;
 };
 
-// So much of what docs/architecture.md says of a table as it fills.
+// Checks the numbers in docs/architecture.md for a filling table.
 TEST_F(FlowHash, ATableTakesItsFlowsUntilItIsSixTenthsFull) {
-  constexpr std::uint32_t kTable = 26215;  // buckets of the agent's
+  constexpr std::uint32_t kTable = 26215;  // the agent's buckets
   const auto fill = [this](double part) {
     std::vector<int> load(kTable);
     const auto flows = static_cast<std::uint32_t>(kTable * SL_FLOW_WAYS * part);

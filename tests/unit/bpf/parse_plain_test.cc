@@ -1,5 +1,5 @@
-// The fast path's parser against the whole one: what it takes for plain both understand alike, and it takes what it
-// should. Frames are fixtures, and fixtures with random bytes.
+// The fast path's parser against the full one: for packets that it accepts, both agree, and it accepts what it should.
+// Frames are samples, and samples with random bytes.
 #include "bpf/lib/parse_fast.bpf.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ struct Plain {
   sl_flow_key key{};
 };
 
-// From a buffer of exactly this size: AddressSanitizer sees one byte too far.
+// A buffer of exactly this size, so that AddressSanitizer detects one byte too far.
 std::unique_ptr<std::uint8_t[]> Exact(const Frame& frame) {
   std::unique_ptr<std::uint8_t[]> exact(new std::uint8_t[frame.size()]);
   if (!frame.empty()) std::memcpy(exact.get(), frame.data(), frame.size());
@@ -33,7 +33,7 @@ Plain ParsePlain(const Frame& frame) {
   return plain;
 }
 
-// True when it is plain, and then everything about it is what the whole parser says.
+// True for a fast-path packet; then checks that both parsers agree about everything.
 bool IsPlainAndAlike(const Frame& frame) {
   const Plain plain = ParsePlain(frame);
   if (!plain.is_plain) return false;

@@ -1,4 +1,4 @@
-// The packet parser, natively: every field of every kind of packet, and every length of every fixture.
+// The packet parser, compiled natively: every field of every kind of packet, and every length of every sample.
 #include "bpf/lib/parse.bpf.h"
 
 #include <arpa/inet.h>
@@ -18,7 +18,7 @@ struct Parsed {
   int reason = 0;
 };
 
-// From a buffer of exactly this size: AddressSanitizer sees one byte too far.
+// Parses a buffer of exactly this size, so that AddressSanitizer detects one byte too far.
 Parsed Parse(const Frame& frame) {
   const std::unique_ptr<std::uint8_t[]> exact(new std::uint8_t[frame.size()]);
   if (!frame.empty()) std::memcpy(exact.get(), frame.data(), frame.size());
@@ -208,7 +208,7 @@ TEST(Parse, IcmpErrorsCarryTheTupleTheyAreAbout) {
   EXPECT_EQ(ntohs(parsed.packet.inner.src_port), 5);
 }
 
-// Headers of a quoted packet may lie beyond what a hook can read at first: it has to know that more would help.
+// Headers of a quoted packet may lie beyond the bytes that a hook can read at first: the parser has to ask for more.
 TEST(Parse, AnIcmpErrorCutInItsQuoteAsksForMore) {
   const Packet about = Eth{} / Ipv4{.src = "10.0.0.2", .dst = "192.0.2.9"} / Tcp{};
   const Frame whole = (Eth{} / kIpv4 / Icmp{.type = 3} / Raw{about.ToQuote(28)}).ToFrame();
@@ -238,7 +238,7 @@ TEST(Parse, WrongHeadersHaveTheirReasons) {
   }
 }
 
-// Of every prefix: the whole frame's answer, or that bytes are missing.
+// Every prefix gives the whole frame's answer, or asks for more bytes.
 TEST(Parse, EveryLengthFromNothingOn) {
   Ipv4 options = kIpv4;
   options.option_words = 3;

@@ -1,4 +1,4 @@
-// The forms in which `observe` prints events.
+// The output formats of `observe`.
 #include "ctrl/sluice/event_writer.h"
 
 #include <gmock/gmock.h>

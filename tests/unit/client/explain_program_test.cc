@@ -1,4 +1,4 @@
-// The real `sluice explain`: ports by name, drop reasons, and what the files alone say.
+// The real `sluice explain`: ports by name, drop reasons, and answers from files alone.
 #include <gmock/gmock.h>
 
 #include <fstream>

@@ -1,5 +1,5 @@
-// An agent that answers what a test told it to, on a unix socket in a directory of its own, and remembers what it was
-// asked. Set the answers before Start; ask for the requests at any time.
+// A fake agent on a unix socket in its own directory: gives the answers that a test sets, and remembers requests. Set
+// the answers before Start; read the requests at any time.
 #pragma once
 
 #include <grpc/grpc.h>
@@ -50,10 +50,10 @@ class FakeAgent final : public v1::Sluice::Service {
   v1::Explanation explanation;
   v1::QuarantineReply quarantined;
   std::vector<v1::Event> events;
-  std::vector<std::string> notices;       // at the beginning of each stream of events
-  std::vector<grpc::Status> follows_end;  // how the next streams that follow end, each after all events
+  std::vector<std::string> notices;       // at the start of each event stream
+  std::vector<grpc::Status> follows_end;  // how the next following streams end, each after all events
   v1::AgentStatus state;
-  std::vector<v1::TopReply> tops;  // one after the other, the last again and again
+  std::vector<v1::TopReply> tops;  // in this order; then the last one repeats
 
   void Start() {
     KeepGrpc();
@@ -66,19 +66,19 @@ class FakeAgent final : public v1::Sluice::Service {
   }
   std::string address() const { return "unix://" + directory_ / "agent.sock"; }
 
-  // From now on instead of every answer; may be called at any time.
+  // Replaces every answer from now on; may be called at any time.
   void Refuse(grpc::StatusCode code, const std::string& message) {
     const std::lock_guard lock(mutex_);
     refusal_ = {code, message};
   }
 
-  // From now on what `get` lists; may be called at any time.
+  // The list that `get` returns from now on; may be called at any time.
   void List(std::vector<v1::Object> now) {
     const std::lock_guard lock(mutex_);
     objects = std::move(now);
   }
 
-  // The last request of its kind.
+  // The latest request of this type.
   template <typename Request>
   Request Asked() const {
     const std::lock_guard lock(mutex_);
@@ -119,7 +119,7 @@ class FakeAgent final : public v1::Sluice::Service {
     *reply = quarantined;
     return Remember(*request);
   }
-  // With follow: all events again and again, until nobody listens.
+  // When following: repeats all events until the client disconnects.
   grpc::Status Observe(grpc::ServerContext* context, const v1::ObserveRequest* request,
                        grpc::ServerWriter<v1::Event>* writer) override {
     const grpc::Status status = Remember(*request);
@@ -148,14 +148,14 @@ class FakeAgent final : public v1::Sluice::Service {
     if (!tops.empty()) *reply = tops[std::min(top_++, tops.size() - 1)];
     return Remember(*request);
   }
-  // From now on; may be called at any time.
+  // Takes effect from now on; may be called at any time.
   void SetState(const v1::AgentStatus& status) {
     const std::lock_guard lock(mutex_);
     state = status;
   }
 
  private:
-  // gRPC lives as long as the process: to end with the last server, it may wait 10 s for connections that broke.
+  // Keeps gRPC running until the process ends: its shutdown with the last server may wait 10 s for broken connections.
   static void KeepGrpc() {
     static const bool kept = (grpc_init(), true);
     (void)kept;

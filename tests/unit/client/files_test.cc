@@ -1,4 +1,4 @@
-// `apply`, `check` and `explain --resources` on files as people have them. The last two ask no agent.
+// `apply`, `check` and `explain --resources` on files from practice. The last two do not need an agent.
 #include <gmock/gmock.h>
 
 #include <fstream>

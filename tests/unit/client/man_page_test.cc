@@ -1,4 +1,4 @@
-// scripts/man with the real programs: every verb and option of their help is in the pages, and roff takes them.
+// scripts/man with the real programs: the pages have every verb and option of the help, and roff accepts them.
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -32,7 +32,7 @@ class ManPage : public testing::Test {
     ASSERT_TRUE(made.ok()) << made.status();
     ASSERT_EQ(made->exit_code, 0) << made->output;
   }
-  // As it reads: in roff \- is a dash. Where man is installed it must not complain either.
+  // The page as shown: in roff \- is a dash. Where man is installed, it must give no warnings.
   std::string Read(const std::string& page) const {
     const std::string path = pages_ / ("man/" + page);
     const auto shown = RunCommand({"env", "LC_ALL=C.UTF-8", "man", "--warnings", "-P", "cat", "-l", path});

@@ -1,4 +1,4 @@
-// The options of `observe` as a request, and the moments that people type.
+// The options of `observe` as a request, and the time formats that users type.
 #include "ctrl/sluice/observe_request.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// Text from outside in every field of every message: no output lets a terminal obey it, or shows more lines for it.
+// Foreign text in every field of every message: no output contains terminal commands or extra lines because of it.
 #include <google/protobuf/message.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ using google::protobuf::Message;
 // A line end, an escape sequence, CSI in eight bits, an override of direction, an isolate, a zero-width space, a tag.
 constexpr char kNasty[] = "/a\n\x1b[31m\xc2\x9b\x32J\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8b\xf3\xa0\x80\xa0\r\x08\x7f z";
 
-// Every string of the message, and of those in it, is `text`; lists have two entries.
+// Sets every string of the message and its submessages to `text`; lists get two entries.
 void Fill(Message* message, const std::string& text, int depth = 0) {
   const auto* reflection = message->GetReflection();
   for (int i = 0; i < message->GetDescriptor()->field_count(); ++i) {
@@ -53,7 +53,7 @@ Type Filled(const std::string& text) {
   return message;
 }
 
-// What it looks like for text that may be anything, and for text that is harmless.
+// Compares the output for any text with the output for harmless text.
 template <typename Show>
 void ExpectHarmless(const char* what, const Show& show) {
   const std::string nasty = show(kNasty);
@@ -148,7 +148,7 @@ TEST(OutsideText, StatusExplanationAndChanges) {
                  [](const std::string& text) { return ChangesText(Filled<v1::ApplyReply>(text).changes(), 1); });
 }
 
-// One argument and two never look alike, also where a shell's user would be taken in.
+// One argument never looks like two, even where it could deceive a shell user.
 TEST(OutsideText, ArgumentsAreTold) {
   const auto shown = [](const std::vector<std::string>& arguments) {
     v1::Process process;

@@ -1,4 +1,4 @@
-// The real build/bin/sluice against an agent that answers what the test says: exit codes, requests and output.
+// The real build/bin/sluice against an agent with prepared answers: exit codes, requests and output.
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -185,7 +185,7 @@ TEST_F(ClientProgram, GetProcessesSaysWhatTheAgentSays) {
   EXPECT_EQ(result.output, "sluice: this agent does not know processes\n");
 }
 
-// Three answers; with the first only the sums are known.
+// Three answers; after the first only sums are known.
 std::vector<v1::TopReply> GrowingTraffic() {
   std::vector<v1::TopReply> replies;
   for (const int times : {1, 2, 3}) {
@@ -661,7 +661,7 @@ TEST_F(ClientProgram, UninstallOfAnAgentThatDoesNotAnswerTakesNoDirectoriesOfAno
   EXPECT_THAT(result.output, testing::HasSubstr("name them by --bpf-root and --state-dir"));
 }
 
-// ---- what `get` chooses ----
+// ---- selection by `get` ----
 
 v1::Object Labelled(const std::string& name, const std::string& app) {
   return FromJson<v1::Object>(R"({"resource": {"ref": {"kind": "Pod", "namespace": "shop", "name": ")" + name +
@@ -720,7 +720,7 @@ TEST_F(ClientProgram, TheServerMayComeFromTheEnvironmentAndBeAPath) {
   const auto by_environment = RunCommand({"env", "SLUICE_SERVER=" + path, Program(), "version"});
   ASSERT_TRUE(by_environment.ok());
   EXPECT_THAT(by_environment->output, HasSubstr("sluiced 0.9\n"));
-  // What is typed wins.
+  // The option overrides the variable.
   const auto typed = RunCommand({"env", "SLUICE_SERVER=/nowhere", Program(), "--server", agent_.address(), "version"});
   EXPECT_EQ(typed->exit_code, 0) << typed->output;
 }

@@ -1,4 +1,4 @@
-// `sluice replay` on a capture that the test makes: web may reach db on 80, and nothing else.
+// `sluice replay` on a capture made by the test: only web may reach db, on port 80.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -42,7 +42,7 @@ void Append(T value, std::string* out) {
   out->append(bytes, sizeof(value));
 }
 
-// A pcap file in this machine's byte order; one frame a second.
+// A pcap file in this machine's byte order; one frame per second.
 std::string Capture(const std::vector<Frame>& frames) {
   std::string out;
   Append<std::uint32_t>(0xa1b2c3d4, &out);

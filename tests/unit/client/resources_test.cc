@@ -1,5 +1,4 @@
-// The verbs that list, describe and change resources: the real program against an agent that answers what the test
-// says.
+// The verbs that list, describe and change resources: the real program against an agent with prepared answers.
 #include <gmock/gmock.h>
 
 #include <csignal>
@@ -44,7 +43,7 @@ v1::Object Workload(const std::string& name, const std::string& problem = "") {
 class Resources : public testing::Test {
  protected:
   CommandResult Run(const Arguments& arguments, const std::string& input = "") { return RunWith({}, arguments, input); }
-  // With variables of the environment: "EDITOR=...".
+  // With environment variables: "EDITOR=...".
   CommandResult RunWith(const Arguments& variables, const Arguments& arguments, const std::string& input = "") {
     Arguments all{"env", "HOME=" + (files_ / "home")};
     all.insert(all.end(), variables.begin(), variables.end());
@@ -195,7 +194,7 @@ TEST_F(Resources, EditWithoutAChangeAppliesNothing) {
 TEST_F(Resources, EditShowsARefusalInTheFileAndEndsWhenItIsLeftSo) {
   agent_.objects = {Policy()};
   agent_.Start();
-  // The first time it makes a mistake, then it keeps a copy and gives up.
+  // The first run makes an error, the second keeps a copy and gives up.
   const std::string editor = WriteProgram(
       "editor", "if grep -q 'It was refused' $1; then cp $1 " + (files_ / "seen") + "; else echo 'x: 1' >> $1; fi\n");
   const auto result = RunWith({"EDITOR=" + editor}, {"edit", "netpol", "shop/db"});

@@ -1,4 +1,4 @@
-// The real `sluice sysdump`: what is in the archive, what is not, and that it needs no agent.
+// The real `sluice sysdump`: the archive's content, what it must not contain, and that it needs no agent.
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
@@ -32,7 +32,7 @@ class Sysdump : public testing::Test {
     EXPECT_TRUE(result.ok()) << result.status();
     return result.ok() ? *result : CommandResult{};
   }
-  // A file of the archive; empty: it has none.
+  // A file of the archive; empty: not found.
   std::string Read(const std::string& file) const {
     EXPECT_TRUE(RunChecked({"tar", "-xzf", archive_, "-C", std::filesystem::path(archive_).parent_path(),
                             "--strip-components=1", "--wildcards", "*/" + file})

@@ -1,4 +1,4 @@
-// What the other verbs print.
+// Output of the other verbs.
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/object_table.h"
 #include "ctrl/sluice/some_of.h"

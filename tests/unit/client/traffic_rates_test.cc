@@ -13,7 +13,7 @@ using test::FromJson;
 
 constexpr TrafficRates::Clock::time_point kStart{1h};
 
-// Sums of shop/web and of its curl.
+// Sums of shop/web and its curl.
 v1::TopReply Reply(std::uint64_t packets, std::uint64_t bytes, std::uint64_t drops = 0) {
   return FromJson<v1::TopReply>(fmt::format(
       R"({{"rows": [{{"namespace": "shop", "workload": "web", "sent": {{"packets": "{0}", "bytes": "{1}"}},

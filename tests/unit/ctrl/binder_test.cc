@@ -101,7 +101,7 @@ TEST_F(Binder, FindsTheHostEndAddressesAndMac) {
   EXPECT_EQ(bound->facts.master, 0U);
 }
 
-// Where it is can be told of more workloads than what it is.
+// The host end is known for more workloads than can be bound.
 class HostEnds : public Binder {
  protected:
   std::vector<std::uint32_t> Find(
@@ -120,7 +120,7 @@ class HostEnds : public Binder {
     EXPECT_TRUE(ran.ok()) << ran;
     return found;
   }
-  // The calling thread's.
+  // For the calling thread only.
   static void GiveUpSysAdmin() { GiveUp({CAP_SYS_ADMIN}); }
   static void GiveUp(const std::vector<unsigned int>& capabilities) {
     __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
@@ -135,7 +135,7 @@ TEST_F(HostEnds, ANamespaceThatCannotBeOpenedIsAnErrorAndOneThatIsNotThereIsNone
   std::string directory = "/tmp/sluice-binder-XXXXXX";
   ASSERT_NE(mkdtemp(directory.data()), nullptr);
   ASSERT_EQ(symlink(a_.netns_path.c_str(), (directory + "/ns").c_str()), 0);
-  ASSERT_EQ(chown(directory.c_str(), 1000, 1000), 0);  // and nobody else looks in
+  ASSERT_EQ(chown(directory.c_str(), 1000, 1000), 0);  // and is closed to other users
   const policy::Workload workload = ByNetNs(directory + "/ns"), gone = ByNetNs(directory + "/gone");
   EXPECT_THAT(Find(workload), ElementsAre(a_.host_ifindex));
   EXPECT_THAT(Find(gone), ElementsAre());
@@ -262,7 +262,8 @@ TEST_F(Binder, KnowsPlainBridgePorts) {
   }
 }
 
-// A gateway that stands on the bridge shows as where it came in what the host routes, where it sends to the pod by it.
+// With a gateway on the bridge, packets that the host routes arrive from the gateway's device, if the host reaches the
+// pod through it.
 TEST_F(Binder, TheMasterIsWhereTheHostSendsToThePod) {
   MakeNode(TestNode::Wiring::kBridged);
   const auto index = [&](const std::string& name) {
@@ -284,7 +285,8 @@ TEST_F(Binder, TheMasterIsWhereTheHostSendsToThePod) {
   EXPECT_EQ(master(), index("br0")) << "no gateway";
   IpInNode(fmt::format("route add {}/32 dev mv0\n", a_.ip4));
   EXPECT_EQ(master(), index("mv0"));
-  // One that has nothing of the bridge is not believed, nor one that tells nothing; another pod's says nothing of this.
+  // A device outside the bridge is ignored, and so is one without information; another pod's route does not matter
+  // here.
   for (const char* other : {"far0", "gw0"}) {
     IpInNode(fmt::format("route replace {}/32 dev {}\n", a_.ip4, other));
     EXPECT_EQ(master(), index("br0")) << other;
@@ -295,7 +297,7 @@ TEST_F(Binder, TheMasterIsWhereTheHostSendsToThePod) {
   EXPECT_EQ(master(), index("br0")) << "no route";
 }
 
-// What is routed out of a bridge in a VRF shows the VRF as where it came in.
+// Packets routed out of a bridge in a VRF seem to arrive from the VRF.
 TEST_F(Binder, TheMasterIsTheOneThatRoutes) {
   MakeNode(TestNode::Wiring::kBridged);
   const Status made = node_->netns().Ip("link add red type vrf table 10\nlink set red up\nlink set br0 master red\n");
@@ -351,7 +353,7 @@ TEST_F(Binder, RefusesItsOwnNamespace) {
               HasSubstr("the agent's own network namespace"));
 }
 
-// The pods of another node have the same interface numbers as ours: only the namespace tells them apart.
+// Pods of another node have the same interface indices as ours; only the namespace distinguishes them.
 TEST_F(Binder, RefusesAPodOfAnotherNode) {
   const auto other = TestNode::Create({.pods = {"a", "b"}});
   ASSERT_TRUE(other.ok()) << other.status();

@@ -1,4 +1,4 @@
-// The flow table's counts of itself are put right when they are wrong, and left alone when flows come and go meanwhile.
+// Wrong counts of the flow table are corrected; counts of flows that change meanwhile are left alone.
 #include "kernel/datapath/flow_counts.h"
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ class FlowCountsTest : public ::testing::Test {
     flow.entry.incarnation = incarnation;
     return flow;
   }
-  // A pass that finds these flows, all overflow of bucket 1, at whose end the counts say that.
+  // A pass that finds these flows, all in the overflow of bucket 1; at its end the counts are `said`.
   void Pass(const std::vector<FlowRecord>& flows, std::uint64_t said) {
     counts_.Begin(2);
     for (const FlowRecord& flow : flows) counts_.Add(flow, 1);
@@ -50,7 +50,7 @@ TEST_F(FlowCountsTest, WhatIsWrongIsPutRight) {
   }
 }
 
-// A connection ends and another one begins in its slot all the time; each pass misses one that it has passed by.
+// Connections end and new ones take their slots all the time; each pass misses one that began behind it.
 TEST_F(FlowCountsTest, WhatMovesMeanwhileIsNotWrong) {
   for (std::uint32_t pass = 0; pass < 10; ++pass) {
     Pass({Flow(0, 1), Flow(4, pass)}, 3);

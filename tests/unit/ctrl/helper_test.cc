@@ -1,4 +1,4 @@
-// The helper that has the one right which the agent has not: what it does, what it refuses, and when it ends.
+// The helper with the one right that the agent lacks: what it does, what it refuses, and when it ends.
 #include "ctrl/rights/helper.h"
 
 #include <bpf/bpf.h>
@@ -31,7 +31,7 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr std::uint32_t kLast = 0x7ffffffe;  // no object's number is higher
+constexpr std::uint32_t kLast = 0x7ffffffe;  // no object has a higher number
 
 std::string ProcField(pid_t pid, const std::string& name) {
   std::ifstream file(fmt::format("/proc/{}/status", pid));
@@ -83,7 +83,7 @@ TEST_F(HelperTest, HasOneRightAndNothingOfItsParents) {
   EXPECT_EQ(ProcField(pid, "NoNewPrivs"), "1");
   EXPECT_EQ(ProcField(pid, "Seccomp"), "2");
   EXPECT_EQ(ProcField(pid, "Name"), "sluice-helper");
-  EXPECT_EQ(OpenFiles(pid), 5U);  // nothing twice, where it may complain, the socket, its namespace
+  EXPECT_EQ(OpenFiles(pid), 5U);  // /dev/null twice, standard error, the socket, its namespace
   const auto held = ReadHeld(pid, Whose::kHelper);
   ASSERT_TRUE(held.ok()) << held.status();
   ASSERT_EQ(held->rights.size(), 1U);
@@ -181,7 +181,7 @@ TEST_F(HelperTest, WhenItIsKilledNothingIsAnAnswer) {
     EXPECT_TRUE(absl::IsInternal(asked)) << asked;
 }
 
-// One that is late would answer the next question with this one's answer.
+// A late answer would be taken for the answer to the next question.
 TEST_F(HelperTest, OneThatIsSilentIsGone) {
   auto helper = Helper::Start(100ms);
   ASSERT_TRUE(helper.ok()) << helper.status();
@@ -193,7 +193,7 @@ TEST_F(HelperTest, OneThatIsSilentIsGone) {
   EXPECT_TRUE(Happens(PidFd((*helper)->pid()).get(), POLLIN)) << "and ends";
 }
 
-// It is told nothing more than the questions that it has.
+// It is given only the questions.
 class Questions : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -210,7 +210,7 @@ class Questions : public ::testing::Test {
     EXPECT_TRUE(Happens(process.get(), POLLIN)) << "it ends with the socket";
     int how = -1;
     EXPECT_EQ(waitpid(process_.pid, &how, 0), process_.pid);
-#ifndef __SANITIZE_ADDRESS__  // it looks for leaks at the end, by what the helper may not call
+#ifndef __SANITIZE_ADDRESS__  // its leak check at the end needs calls that are forbidden to the helper
     EXPECT_EQ(how, 0);
 #endif
   }
@@ -222,7 +222,7 @@ class Questions : public ::testing::Test {
     const Fd close_it(fd);
     return answer.error;
   }
-  // errno of the answer.
+  // The errno in the answer.
   int Ask(const std::vector<std::uint32_t>& words, const std::vector<int>& fds = {}) {
     iovec part{.iov_base = const_cast<std::uint32_t*>(words.data()), .iov_len = words.size() * sizeof(words[0])};
     msghdr message{};
@@ -266,7 +266,7 @@ TEST_F(Questions, OthersAreRefusedAndTheNextIsAnswered) {
   EXPECT_EQ(OpenFiles(process_.pid), files);
 }
 
-// A parent that is killed can tell it nothing.
+// A killed parent cannot send a message.
 TEST(HelperProcess, EndsWithItsParent) {
   SL_REQUIRE_NETNS();
   int ends[2];

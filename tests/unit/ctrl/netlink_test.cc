@@ -41,7 +41,7 @@ bool BecomesReadable(const NetlinkMonitor& monitor, int milliseconds) {
   return poll(&fd, 1, milliseconds) == 1;
 }
 
-// Waits for the first change and reads what there is.
+// Waits for the first change and reads all changes.
 bool HearsAChange(NetlinkMonitor& monitor) {
   while (BecomesReadable(monitor, 2000)) {
     const auto changed = monitor.Drain();
@@ -51,7 +51,7 @@ bool HearsAChange(NetlinkMonitor& monitor) {
   return false;
 }
 
-// Of the thread that asks.
+// For the calling thread's namespace.
 sluice::net::Netlink Here() {
   auto here = sluice::net::Netlink::Open();
   EXPECT_TRUE(here.ok()) << here.status();
@@ -236,7 +236,7 @@ TEST_F(Netlink, KnowsWhetherGroIsOn) {
   EXPECT_FALSE(IsGroOn(Here(), "a-name-of-more-than-15").ok());
 }
 
-// A socket is of where it was made, whoever asks by it.
+// A socket belongs to the namespace where it was made, whichever thread uses it.
 TEST_F(Netlink, AsksWhereItsSocketWasMade) {
   auto socket = test::EnterForSockets()(node_->netns(a_).fd());
   ASSERT_TRUE(socket.ok()) << socket.status();
@@ -254,7 +254,7 @@ TEST_F(Netlink, AsksWhereItsSocketWasMade) {
   }
 }
 
-// Who has the right to send by netlink in a pod could otherwise tell what is there.
+// Only the kernel may answer; else a process that may send by netlink in a pod could forge answers.
 TEST_F(Netlink, TakesNoAnswerOfAProcess) {
   InNode([] {
     auto here = Here();
@@ -270,7 +270,7 @@ TEST_F(Netlink, TakesNoAnswerOfAProcess) {
   });
 }
 
-// What a change leaves of a dump is not taken for the next answer.
+// The rest of an interrupted dump is not taken for the next answer.
 TEST_F(Netlink, AsksOnWhileThingsChange) {
   std::string lines;
   for (int i = 0; i < 400; i++) lines += fmt::format("link add x{} type veth peer name y{}\n", i, i);
@@ -307,7 +307,7 @@ class Monitor : public Netlink {
       ASSERT_TRUE(monitor.ok()) << monitor.status();
       monitor_.emplace(std::move(*monitor));
     });
-    // What the making of the node still sends (link-local addresses, carrier) is over once it is quiet.
+    // Waits until the node's creation sends no more messages (link-local addresses, carrier).
     while (BecomesReadable(*monitor_, 200)) ASSERT_TRUE(monitor_->Drain().ok());
   }
   std::optional<NetlinkMonitor> monitor_;

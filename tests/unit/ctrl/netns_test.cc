@@ -69,7 +69,7 @@ TEST(TestRunIn, RefusesWhatIsNoNamespace) {
   EXPECT_FALSE(ran);
 }
 
-// The test fixture itself: every pair can talk over both families, over each wiring.
+// Tests the fixture itself: every pair can communicate over both families, with each wiring.
 class TestNodeWiring : public ::testing::TestWithParam<TestNode::Wiring> {};
 
 TEST_P(TestNodeWiring, CarriesTrafficOfBothFamilies) {

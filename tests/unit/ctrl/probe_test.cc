@@ -1,4 +1,4 @@
-// The probes that the namespace tests rely on: each outcome must be told apart from the others.
+// The probes that the namespace tests rely on: each outcome must be distinguishable from the others.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -26,7 +26,7 @@ Fd NewNetns() {
   return netns;
 }
 
-// Runs `command` with sh inside the namespace; its exit status.
+// Runs `command` with sh inside the namespace; returns its exit status.
 int Shell(const Fd& netns, const std::string& command) {
   int status = -1;
   std::thread([&] {
@@ -36,7 +36,7 @@ int Shell(const Fd& netns, const std::string& command) {
 }
 
 // Two unnamed namespaces, joined by a veth pair: client 10.77.0.1 / fd77::1, server 10.77.0.2 / fd77::2.
-// The server has more addresses: .3 / ::3 never answers (its replies have no way), .9 / ::9 is unreachable.
+// The server has more addresses: .3 / ::3 never answers (its replies have no route), .9 / ::9 is unreachable.
 class ProbeTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -124,7 +124,7 @@ TEST_F(ProbeTest, RunsHundredsAtTheSameTime) {
     ASSERT_EQ((*results)[i + 2].outcome, ProbeOutcome::kTimeout) << i + 2 << " " << (*results)[i + 2].detail;
     ASSERT_EQ((*results)[i + 3].outcome, ProbeOutcome::kRefused) << i + 3 << " " << (*results)[i + 3].detail;
   }
-  EXPECT_LT(took, std::chrono::seconds(2) * kRounds / 4);  // one after the other it would be four times that
+  EXPECT_LT(took, std::chrono::seconds(2) * kRounds / 4);  // in sequence it would take four times as long
 }
 
 TEST_F(ProbeTest, AnAllowedProbeOutlivesLostFirstPackets) {
@@ -135,7 +135,7 @@ TEST_F(ProbeTest, AnAllowedProbeOutlivesLostFirstPackets) {
   ASSERT_TRUE(silent.ok()) << silent.status();
   for (const ProbeResult& result : *silent) EXPECT_EQ(result.outcome, ProbeOutcome::kTimeout) << result.detail;
 
-  // The way back opens while the probes are under way.
+  // The return path opens during the probes.
   for (Probe& probe : probes) probe.timeout = std::chrono::seconds(20);
   StatusOr<std::vector<ProbeResult>> results = std::vector<ProbeResult>{};
   std::thread prober([&] { results = RunProbes(probes); });

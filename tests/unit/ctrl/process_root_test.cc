@@ -16,7 +16,7 @@
 namespace sluice::node {
 namespace {
 
-// A process like a container's first: a mount namespace of its own, and in it another root, which `build` fills (its
+// A process like a container's first one: its own mount namespace with another root directory, which `build` fills (its
 // working directory).
 class Container {
  public:

@@ -69,7 +69,7 @@ TEST_F(ResourceDirectoryTest, HiddenOtherAndDeeperFilesAreLeftOut) {
   EXPECT_THAT(Names(), ElementsAre("a.yaml"));
 }
 
-TEST_F(ResourceDirectoryTest, LinksAreFollowed) {  // as Kubernetes mounts its ConfigMaps
+TEST_F(ResourceDirectoryTest, LinksAreFollowed) {  // like a mounted Kubernetes ConfigMap
   fs::create_directory(Path("..data"));
   Write("..data/a.yaml", NamespaceYaml("shop"));
   fs::create_symlink("..data/a.yaml", Path("a.yaml"));
@@ -133,7 +133,7 @@ TEST_F(ResourceDirectoryTest, MissingDirectoryIsNamed) {
   EXPECT_THAT(Message(ReadResourceDirectory(Path("nowhere")).status()), HasSubstr(Path("nowhere")));
 }
 
-// Sparse: as large as it says, without a byte on the disk. To read it would take far longer than to refuse it.
+// A sparse file: large, but without data on the disk. Reading it would take far longer than refusing it.
 TEST_F(ResourceDirectoryTest, FileThatIsTooLargeIsRefusedUnread) {
   Write("a.yaml", "");
   fs::resize_file(Path("a.yaml"), std::uintmax_t{1} << 40U);
@@ -152,7 +152,7 @@ TEST_F(ResourceDirectoryTest, BoundItselfIsFine) {
   EXPECT_FALSE(ReadResourceFiles(dir_).ok());
 }
 
-// A pipe does not say how much will come.
+// A pipe does not announce its size.
 class PipeTest : public ResourceDirectoryTest {
  protected:
   PipeTest() {
@@ -163,7 +163,7 @@ class PipeTest : public ResourceDirectoryTest {
     if (writer_.joinable()) writer_.join();
     close(ends_[0]);
   }
-  // Writes until all is written or nobody reads.
+  // Writes until everything is written or the reader has closed.
   void Write(std::size_t bytes) {
     writer_ = std::thread([this, bytes] {
       sigset_t pipe_signal;
@@ -198,7 +198,7 @@ TEST_F(PipeTest, ThatGivesTooMuchIsRefusedSoon) {
   EXPECT_THAT(Message(ReadResourceFiles(path_).status()), HasSubstr("larger than"));
   EXPECT_LE(written_, policy::kMaxResourceBytes + 1024U * 1024) << "no more is read than is needed to know";
   close(ends_[0]);
-  ends_[0] = open("/dev/null", O_RDONLY);  // the writer ends
+  ends_[0] = open("/dev/null", O_RDONLY);  // ends the writer
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Numbers and paths that the pages of docs/ name are those of the code.
+// Numbers and paths in docs/ match the code.
 #include <gtest/gtest.h>
 #include <re2/re2.h>
 
@@ -94,7 +94,7 @@ TEST(DocsConstants, PathsAreThoseOfTheCode) {
   }
 }
 
-// The packet of architecture.md: its flow has the slot that the page says.
+// The example packet of architecture.md: its flow has the slot given there.
 TEST(DocsConstants, TheWorkedPacketsSlot) {
   const __u64 seeds[SL_HASH_SEEDS] = {
       2870054482720718001U, 18368072975750837405U, 10836248384489533295U, 6988564060766174507U,  13860315059595677665U,

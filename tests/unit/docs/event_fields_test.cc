@@ -15,7 +15,7 @@ namespace {
 
 using google::protobuf::Descriptor;
 
-// Field names as JSON shows them, of a message and of all that it holds; other files' messages are plain values.
+// JSON field names of a message and all its submessages; messages of other files are plain values.
 void CollectFields(const Descriptor& message, std::set<const Descriptor*>& seen, std::set<std::string>& names) {
   if (message.map_key() != nullptr || message.file() != v1::Event::descriptor()->file() ||
       !seen.insert(&message).second)

@@ -1,4 +1,4 @@
-// Links between pages lead to a file and a heading that exist, and tests that pages name exist.
+// Links in the pages lead to an existing file and heading, and tests named in the pages exist.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <re2/re2.h>
@@ -29,7 +29,7 @@ std::string Read(const fs::path& path) {
   return text.str();
 }
 
-// Of the source tree; not of builds and other tools' directories.
+// Files of the source tree, without build directories and other tools' directories.
 std::vector<fs::path> FilesThatEnd(const std::string& end) {
   std::vector<fs::path> files;
   for (auto it = fs::recursive_directory_iterator(Source()); it != fs::recursive_directory_iterator(); ++it) {
@@ -41,7 +41,7 @@ std::vector<fs::path> FilesThatEnd(const std::string& end) {
   return files;
 }
 
-// The anchor of a heading, as the pages' viewers make it.
+// The anchor of a heading, as viewers generate it.
 std::string Anchor(std::string heading) {
   RE2::GlobalReplace(&heading, R"(\[([^\]]*)\]\([^)]*\))", R"(\1)");
   std::string anchor;

@@ -1,6 +1,6 @@
-// The flow table's own code, compiled natively, with eight threads at it: packets that read verdicts, commits, SYNs
-// that open connections anew, evictions, expiry and the agent's reads. For ThreadSanitizer, and for what a flow must
-// never be: a mixture of two, or lost.
+// The flow table's own code, compiled natively, used by eight threads: packets that read verdicts, commits, SYNs that
+// reopen connections, evictions, expiry and the agent's reads. For ThreadSanitizer; and no flow may be lost or mixed
+// with another.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -24,7 +24,7 @@ sl_flow g_flows[kSlots];
 __u64 g_shares[kOwners];
 __u64 g_seeds[SL_HASH_SEEDS];
 
-// What the header asks for.
+// Definitions that the header needs.
 #undef __always_inline
 #undef __noinline
 #define __always_inline inline
@@ -43,7 +43,7 @@ __u64* sl_share_at(__u32 endpoint) { return endpoint < kOwners ? &g_shares[endpo
 constexpr int kThreads = 8, kFlows = 150, kSteps = 20000;
 std::atomic<__u64> g_generation{2}, g_birth{1};
 
-// Under this generation.
+// The verdict under this generation.
 __u8 VerdictOf(__u64 generation) { return generation & 1 ? SL_DROP_POLICY_DENIED : SL_DROP_NONE; }
 
 sl_flow_key KeyOf(__u32 number) {
@@ -54,7 +54,7 @@ sl_flow_key KeyOf(__u32 number) {
   return key;
 }
 
-// Fields that are far apart say whose they are: the flow's number, and which of its lives.
+// Distant fields identify the entry: the flow's number and its incarnation.
 sl_flow_entry EntryOf(__u32 number, __u64 generation) {
   sl_flow_entry entry{};
   const __u64 birth = g_birth++;
@@ -71,7 +71,7 @@ sl_flow_entry EntryOf(__u32 number, __u64 generation) {
   return entry;
 }
 
-// As an agent reads: word by word, while others write.
+// Reads like the agent: word by word, while others write.
 sl_flow Copy(const sl_flow& from) {
   sl_flow to;
   const auto* p = reinterpret_cast<const sl_any_word*>(&from);
@@ -125,7 +125,7 @@ class Worker {
     put += sl_flow_put(&key, &entry, state);
   }
 
-  // The verdict after its generation, then whether it still stands.
+  // Reads the generation, then the verdict, then checks that the entry is still valid.
   void Packet(__u32 number) {
     const sl_flow_key key = KeyOf(number);
     volatile __u32 way;
@@ -144,12 +144,13 @@ class Worker {
     if (!sl_still_stands(&sight)) return;
     ++seen;
     if (identity != number) ++wrong;
-    // A newer verdict may be on its way, with the older generation; then it is held, or the generation is newer by now.
+    // A newer verdict may be about to be written with the older generation; then the entry is held, or the generation
+    // is newer by now.
     if (generation == later && (sight.tag_seen & SL_FLOW_HELD) == 0 && reason != VerdictOf(generation)) ++wrong;
     if (generation < g_generation) Slowly(key, number);
   }
 
-  // By the search, as the full path does; an older verdict is written anew.
+  // By the search, like the full path; replaces an older verdict.
   void Slowly(const sl_flow_key& key, __u32 number) {
     const __u32 slot = sl_flow_search(&key, SL_FLOW_ALLOWED);
     if (slot == SL_NO_SLOT) return Put(number, SL_FLOW_PENDING);
@@ -189,7 +190,7 @@ class Worker {
     Put(number, SL_FLOW_DENIED);
   }
 
-  // As kernel/datapath/flow_table.cc: whole, or not at all.
+  // Like kernel/datapath/flow_table.cc: a complete flow or none.
   std::optional<sl_flow> Look(__u32 slot) {
     __u32* const tag = sl_tag_at(slot);
     const __u32 before = __atomic_load_n(tag, __ATOMIC_ACQUIRE);
@@ -234,14 +235,14 @@ __u32 PutPending(const sl_flow_key& key, __u32 number) {
   return sl_flow_search(&key, SL_FLOW_PENDING);
 }
 
-// A CPU finds a flow that is over; another one takes it away and puts it at another slot, by chance with the same
+// A CPU finds an expired flow; another one removes it and puts it into another slot, by chance with the same
 // incarnation.
 TEST(FlowTable, OnlyTheFlowThatWasFoundIsForgotten) {
   Clear();
   const sl_flow_key key = KeyOf(1);
   const __u32 slot = PutPending(key, 1), incarnation = g_flows[slot].entry.incarnation;
   ASSERT_TRUE(sl_flow_forget(&key, SL_FLOW_PENDING));
-  *sl_tag_at(slot) = sl_flow_tag_of(sl_hash_of(&key));  // somebody else is writing there
+  *sl_tag_at(slot) = sl_flow_tag_of(sl_hash_of(&key));  // another CPU is writing there
   const __u32 other = PutPending(key, 1);
   ASSERT_NE(other, slot);
   g_flows[other].entry.incarnation = incarnation;

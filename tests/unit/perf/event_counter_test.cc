@@ -1,4 +1,4 @@
-// The counter, with events that the kernel counts on any machine: pages that are touched for the first time.
+// The counter, with events that the kernel counts on any machine: first accesses to pages.
 #include "perf/event_counter.h"
 
 #include <gtest/gtest.h>
@@ -12,9 +12,9 @@ namespace sluice::perf {
 namespace {
 
 constexpr std::uint64_t kPages = 1000;
-constexpr std::uint64_t kFew = kPages / 2;  // more than all else that the thread touches meanwhile
+constexpr std::uint64_t kFew = kPages / 2;  // more than all other pages that the thread touches meanwhile
 
-// Pages of one mapping, each in memory only when it was touched.
+// Pages of one mapping; each is in memory only after an access.
 class FreshPages {
  public:
   FreshPages() : bytes_(kPages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE))) {

@@ -1,4 +1,4 @@
-// Figures beside goals, on made-up runs.
+// Goals and figures on made-up runs.
 #include "perf/goal_report.h"
 
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ class MadeUpRun {
   std::map<std::string, std::map<std::string, Samples>> rows_;
 };
 
-// With what the goal is about, and nothing else.
+// A run with only the rows that the goal needs.
 MadeUpRun RunOf(const Goal& goal, double figure) {
   MadeUpRun run;
   run.Set(goal.figure, {figure});

@@ -1,4 +1,4 @@
-// A renamed row must not quietly become a goal that is "not measured".
+// A renamed row must not silently become a goal that is "not measured".
 #include "perf/goals.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The packets that the generators of the suite `rate` make, read as a receiver would.
+// The packets of the generators of the suite `rate`, checked like a receiver.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,14 +23,14 @@ perf_load MakeLoad(perf_load load) {
 
 Frame Next(perf_load* load) {
   Frame frame;
-  frame.fill(0xaa);  // what an earlier packet left
+  frame.fill(0xaa);  // left by an earlier packet
   perf_write_packet(load, frame.data());
   return frame;
 }
 
 std::uint32_t Word(const Frame& frame, std::size_t at) { return frame[at] << 8 | frame[at + 1]; }
 
-// Ones' complement sum: 0xffff where a checksum is part of what it covers.
+// Ones' complement sum: 0xffff when the checksum is included.
 std::uint32_t SumOf(const Frame& frame, std::size_t begin, std::size_t end, std::uint32_t sum = 0) {
   for (; begin < end; begin += 2) sum += Word(frame, begin);
   while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);

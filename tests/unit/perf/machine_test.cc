@@ -1,4 +1,4 @@
-// What is said of the machine.
+// The description of the machine.
 #include "perf/machine.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// What the suite `program` goes through, and the addresses of its largest scenarios.
+// The cases of the suite `program`, and the addresses of its largest scenarios.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -50,7 +50,7 @@ TEST(BenchProgramCases, LargeOnesAreThoseOfTheLargestSizes) {
   }
 }
 
-// One fixture for each that opens them; nobody else's flow tables are larger than the agent's.
+// One fixture for each initiator; all other fixtures have flow tables of the agent's size.
 TEST(BenchProgramCases, AMillionAnsweredFlowsHaveTwoBedsOfTheirOwn) {
   std::set<TableSize> large;
   for (const Case& one : AllCases()) {

@@ -1,4 +1,4 @@
-// What Google Benchmark carries from a measurement to its row.
+// Values that Google Benchmark carries from a measurement to its row.
 #include "perf/program/rounds.h"
 
 #include <gmock/gmock.h>
@@ -22,7 +22,7 @@ TEST(BenchRounds, EachRoundIsASampleOfTimeAndOfInstructionsWhereTheyAreCounted) 
     return Cost{.nanoseconds = 10.0 * round, .instructions = 100.5 * round};
   }));
   all.push_back(MakeMeasurement("peer", [] { return Cost{.nanoseconds = 7}; }));
-  // Others had the counters in the second round.
+  // The counters were in use by others in the second round.
   all.push_back(MakeMeasurement("sometimes", [&round] {
     Cost cost{.nanoseconds = 5};
     if (round == 1) cost.instructions = 50;

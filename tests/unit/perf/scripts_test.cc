@@ -1,4 +1,4 @@
-// scripts/bench-compare and scripts/bench-plot on small runs; what scripts/build-cilium-objects refuses.
+// scripts/bench-compare and scripts/bench-plot on small runs; and errors of scripts/build-cilium-objects.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -52,11 +52,11 @@ class BenchScripts : public testing::Test {
       std::filesystem::temp_directory_path() / ("sluice-bench-scripts-" + std::to_string(getpid()));
 };
 
-// The machine is twice as slow in the second run, the program is not.
+// The machine is half as fast in the second run, the program is unchanged.
 TEST_F(BenchScripts, RatiosToTheFloorAreCompared) {
   const auto result = Compare(RunOf("program", {Row("bare", {20, 21, 22}), Row("new", {105, 100, 110}, "bare")}),
                               RunOf("program", {Row("bare", {42}), Row("new", {231}, "bare")}), {"--fail", "--all"});
-  // The floor itself has none, so it is compared as it is.
+  // The floor itself has no ratio, so its median is compared.
   EXPECT_EQ(result.exit_code, 1) << result.output;
   EXPECT_NE(result.output.find("program: bare      21.00      42.00     2.00 *  ns"), std::string::npos)
       << result.output;

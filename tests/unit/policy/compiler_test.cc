@@ -1,4 +1,4 @@
-// The shape of the compiled tables; that they answer rightly is differential_test.cc's matter.
+// The structure of the compiled tables; differential_test.cc checks their answers.
 #include "policy/network/compiler.h"
 
 #include <gmock/gmock.h>

@@ -17,7 +17,7 @@ void Play(const TableEdits<K, V>& edits, FlatMap<K, V>& table) {
   table = FlatMap<K, V>({played.begin(), played.end()});
 }
 
-// Tables hold plain structs without operators: as bytes, they are what the kernel sees.
+// Tables hold plain structs without operators; they are compared as bytes, like in the kernel.
 template <typename K, typename V>
 bool Same(const FlatMap<K, V>& a, const FlatMap<K, V>& b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](const auto& x, const auto& y) {

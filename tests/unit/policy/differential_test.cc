@@ -34,7 +34,7 @@ std::string Text(const Decision& decision) {
   return text;
 }
 
-// What the number found in the tables stands for; 0: not isolated.
+// The decision for a number found in the tables; 0: not isolated.
 Decision Meaning(const CompiledPolicy& compiled, std::uint32_t number) {
   const auto found = compiled.decisions.find(number);
   return found == compiled.decisions.end() ? Decision{} : *found->second;
@@ -42,7 +42,7 @@ Decision Meaning(const CompiledPolicy& compiled, std::uint32_t number) {
 
 struct Tally {
   int allowed = 0, denied = 0, audited = 0, decided = 0;
-  int by_process = 0;  // another process would get another answer
+  int by_process = 0;  // another process would get another verdict
 };
 
 bool HangsOnTheProcess(const Snapshot& snapshot, const Flow& flow, const Evaluation& answer) {
@@ -88,7 +88,7 @@ TEST(Differential, TablesAnswerAsTheEvaluatorDoes) {
       ASSERT_NO_FATAL_FAILURE(Compare(*snapshot, *compiled, random.NextFlow(*snapshot), tally));
     }
   }
-  // The scenarios are worth comparing: nothing is rare.
+  // The scenarios are useful: no outcome is rare.
   EXPECT_GT(tally.allowed, kScenarios * kFlows / 5);
   EXPECT_GT(tally.denied, kScenarios * kFlows / 5);
   EXPECT_GT(tally.audited, kScenarios * kFlows / 50);
@@ -96,7 +96,8 @@ TEST(Differential, TablesAnswerAsTheEvaluatorDoes) {
   EXPECT_GT(tally.by_process, kScenarios * kFlows / 50);
 }
 
-// Where an interval of a port table ends is where an off-by-one would show: both sides of every step, all peers.
+// An off-by-one error would show at the ends of a port table's intervals: tests both sides of every step, for all
+// peers.
 TEST(Differential, EveryStepOfEveryPortTable) {
   Tally tally;
   for (int world = 0; world < 60; world++) {

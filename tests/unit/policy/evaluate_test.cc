@@ -1,4 +1,4 @@
-// The parts of a decision on their own; the meaning of policies is in rules_test.cc.
+// Parts of a decision; rules_test.cc tests the meaning of policies.
 #include "policy/network/evaluate.h"
 
 #include <gtest/gtest.h>
@@ -67,7 +67,7 @@ TEST(DecisionHash, EveryFieldCountsAndNoneIsZero) {
 }
 
 TEST(DecisionHash, IsTheSameForever) {
-  // Pinned tables of an earlier run hold these numbers.
+  // These numbers must not change, because pinned tables of an earlier run contain them.
   const Decision decision{.allowed = false,
                           .contributions = {{.policy = {"shop", "db"}, .effect = Effect::kDefaultDeny}}};
   EXPECT_EQ(DecisionHash(decision), 463378431U);

@@ -1,4 +1,4 @@
-// The sample resources that people copy: each is understood, and together they say what their comments say.
+// The sample resources: each is valid, and together they do what their comments say.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -68,7 +68,7 @@ std::vector<std::string> AllTexts(const std::string& alphabet, std::size_t longe
   return texts;
 }
 
-// Another engine's opinion.
+// The same pattern for another engine.
 std::regex AsRegex(const std::string& pattern) {
   std::string text;
   for (std::size_t i = 0; i < pattern.size(); i++) {

@@ -1,4 +1,4 @@
-// A Compiler that goes from change to change, against compilations from scratch.
+// A Compiler that follows changes, compared with compilations from scratch.
 #include <gtest/gtest.h>
 
 #include "policy/network/compiler.h"
@@ -54,13 +54,13 @@ TEST(Incremental, EveryStepGivesWhatACompilationFromScratchGives) {
       scratch = random.NextChange();
     }
   }
-  // The steps are worth comparing: much is kept, and much changes.
+  // The steps are useful: much is kept, and much changes.
   EXPECT_GT(same_population, 500);
   EXPECT_GT(same_addresses, 200);
   EXPECT_GT(changed, 500);
 }
 
-// A refused snapshot must not leave traces in what comes after it.
+// A refused snapshot must not affect later ones.
 TEST(Incremental, WhatIsRefusedIsForgotten) {
   test::RandomPolicy random(3, {.policies = 12});
   auto snapshot = random.NextSnapshot();

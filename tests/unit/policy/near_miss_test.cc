@@ -12,7 +12,7 @@ using ::testing::IsEmpty;
 
 using Lines = std::vector<std::string>;
 
-// "shop/db ingress[0]", then its differences; for each.
+// For each: "shop/db ingress[0]", then its differences.
 Lines Misses(const World& world, const Flow& flow, Direction direction) {
   Lines lines;
   for (const NearMiss& miss : NearMisses(world.snapshot(), flow, direction)) {
@@ -26,7 +26,7 @@ Lines Ingress(const World& world, const std::string& from, const std::string& to
   return Misses(world, world.FlowOf(from, to, service), Direction::kIngress);
 }
 
-// The differences of the one rule that shop/db has for ingress.
+// The differences for shop/db's only ingress rule.
 Lines OfRule(const std::string& rule, const std::string& from, const std::string& service) {
   World world;
   world.Apply(SluicePolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}, ingress: [" + rule + "]"));

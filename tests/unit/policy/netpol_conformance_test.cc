@@ -100,7 +100,7 @@ TEST(NetpolCases, AreTheFortyEightOfKubernetes) {
     EXPECT_TRUE(suite->cases[i].name.starts_with("should ")) << suite->cases[i].name;
     steps += suite->cases[i].steps.size();
   }
-  EXPECT_EQ(steps, 65U);  // the number of times that Kubernetes validates a table
+  EXPECT_EQ(steps, 65U);  // number of table validations in Kubernetes
 }
 
 TEST(NetpolCases, EveryTableIsCompleteAndEveryCaseDeniesSomething) {

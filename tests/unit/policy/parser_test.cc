@@ -28,7 +28,7 @@ std::string ErrorOf(const std::string& text) {
   return resources.ok() ? "no error" : Message(resources.status());
 }
 
-// A document of the kind in one line, with `rest` as further top-level fields.
+// A document of this kind in one line, with `rest` as further top-level fields.
 std::string Policy(const std::string& spec, const std::string& metadata = "name: db, namespace: shop") {
   return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {" + metadata + "}\nspec:\n" + spec;
 }
@@ -395,7 +395,7 @@ TEST(ParserErrorTest, MergeBomb) {
   EXPECT_THAT(ErrorOf(text + "]}\n"), HasSubstr("too large"));
 }
 
-// What yaml-cpp would read for seconds, and hold in hundreds of megabytes, is refused before it sees it.
+// Text that would take yaml-cpp seconds and hundreds of megabytes is refused before yaml-cpp sees it.
 TEST(ParserErrorTest, ManyBracketsAreRefusedAtOnce) {
   const auto seconds = [](const std::string& text, const std::string& expected) {
     const std::clock_t begin = std::clock();
@@ -419,7 +419,7 @@ TEST(ParserErrorTest, ManyBracketsAreRefusedAtOnce) {
     while (text.size() < kBytes) text += part;
     EXPECT_LT(seconds(text, expected), kLongest) << part;
   }
-  // Starts of documents inside of what is open do not begin anew.
+  // A document start inside an open bracket does not reset the count.
   std::string text;
   while (text.size() < kBytes) text += std::string(1000, '{') + "\n---\n";
   EXPECT_LT(seconds(text, "nested more than 40 deep"), kLongest);
@@ -427,7 +427,7 @@ TEST(ParserErrorTest, ManyBracketsAreRefusedAtOnce) {
 }
 
 TEST(ParserTest, ManyFlowDocumentsAreNotOneLargeOne) {
-  constexpr std::size_t kDocuments = 25, kOfEach = kMaxYamlFlowIndicators / 20;  // in comments they count too
+  constexpr std::size_t kDocuments = 25, kOfEach = kMaxYamlFlowIndicators / 20;  // they also count in comments
   std::string text;
   for (std::size_t i = 0; i < kDocuments; ++i) {
     text += fmt::format("---\n# {}\n{{apiVersion: v1, kind: Namespace, metadata: {{name: n{}}}}}\n",
@@ -764,7 +764,7 @@ TEST(ParserErrorTest, MessagesArePrintableAndShort) {
   EXPECT_THAT(error, AllOf(testing::Not(HasSubstr("\x1b")), testing::Not(HasSubstr("\n"))));
 }
 
-// ---- the normalised text ----
+// ---- the normal form ----
 
 TEST(NormalisedTest, ReadsAsTheSameResource) {
   const std::vector<std::string> texts = {

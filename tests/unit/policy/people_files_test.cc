@@ -1,4 +1,4 @@
-// Files as people have them: what stands beside policies, lists, JSON, templates; and all errors at once.
+// Files from practice: other kinds beside policies, lists, JSON, templates; and all errors in one report.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -84,7 +84,7 @@ TEST(DefaultNamespace, IsTakenWhereNoneIsNamedAndKept) {
   const ParsedText parsed = ParseText("f.yaml", text, {.default_namespace = "ops"});
   EXPECT_THAT(Names(parsed), ElementsAre("NetworkPolicy ops/a", "NetworkPolicy shop/b", "Namespace ops"));
   EXPECT_EQ(parsed.without_namespace, 1U);
-  // What is kept is read again without the option.
+  // The normal form is read again without the option.
   EXPECT_EQ(ParseResources("state", parsed.resources[0].yaml)->front().id.name.ns, "ops");
   EXPECT_THAT(Names(ParseText("f.yaml", text)),
               ElementsAre("NetworkPolicy default/a", "NetworkPolicy shop/b", "Namespace ops"));
@@ -173,7 +173,7 @@ TEST(AllErrors, OfAllDocumentsItemsAndFields) {
                   HasSubstr("NetworkPolicy/b: spec.ingress[0].ports[2].port: must be"),
                   HasSubstr("NetworkPolicy/b: spec.ingress[1].from[0].ipBlock.cidr: "), "18:1 : apiVersion: missing"));
   EXPECT_EQ(parsed.resources.size(), 1U);
-  // One call's error has them all, a line each.
+  // One error contains all of them, each in its line.
   const Status status = ToStatus("f.yaml", parsed.problems);
   EXPECT_EQ(std::count(status.message().begin(), status.message().end(), '\n'), 5);
 }

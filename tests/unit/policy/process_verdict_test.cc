@@ -1,4 +1,4 @@
-// What the kernel is given for rules by process; that it leads to the right answers is differential_test.cc's matter.
+// The kernel's data for rules by process; differential_test.cc checks the answers.
 #include "policy/network/process_verdict.h"
 
 #include <gmock/gmock.h>
@@ -148,7 +148,7 @@ TEST(ProcessVerdict, LimitsNameTheTableTheNeedAndTheLimit) {
                                   "at most 8 can: put binaries"));
 }
 
-// A full one: 2^8 outcomes.
+// A full one: 2^8 results.
 TEST(ProcessVerdict, EightConditionsAnswerLikeTheEvaluator) {
   World world;
   world.Apply(Egress("[" + std::string("{action: Deny, processes: {ancestors: [/bin/0]}}, ") + Rules(7).substr(1)));

@@ -31,7 +31,7 @@ TEST(Ranges, NormalisedJoinsAndDropsEmpty) {
 
 TEST(Ranges, AgreeWithBitsOnRandomSets) {
   constexpr std::uint32_t kEnd = 64;
-  std::mt19937 random(1);  // the seed is the test
+  std::mt19937 random(1);  // a fixed seed
   for (int round = 0; round < 2000; round++) {
     std::vector<RangeSet> sets;
     for (int s = 0; s < 5; s++) {

@@ -1,4 +1,4 @@
-// The numbered rules of docs/policy.md from 23 to 40: cluster-wide kinds, what Sluice adds, and quarantine.
+// The numbered rules of docs/policy.md from 23 to 40: cluster-wide kinds, Sluice's additions, and quarantine.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ TEST(RulesBeyond, Rule23_TheKubernetesKindHasNoExtras) {
   EXPECT_THAT(ParseError(PolicyYaml("shop", "p", "podSelector: {}, mode: Audit")), testing::HasSubstr("spec.mode"));
 }
 
-// 24 to 28 are about the cluster-wide kinds, which this version refuses as a whole: nothing of them is half taken.
+// 24 to 28 are about the cluster-wide kinds, which this version refuses completely.
 class ClusterKinds : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
 TEST_P(ClusterKinds, Rules24To28_AreRefusedByName) {
   const auto [api, kind] = GetParam();

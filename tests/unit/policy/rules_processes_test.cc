@@ -95,7 +95,7 @@ TEST(RulesProcesses, Rule41_ItSaysWhetherTheAnswerHangsOnTheProcess) {
   EXPECT_FALSE(EvaluateFrom(world, Program(kPsql), "81/TCP").egress_by_process);
 }
 
-// More of this: glob_test.cc; what is refused: parser_test.cc.
+// See also glob_test.cc; for refused patterns, parser_test.cc.
 TEST(RulesProcesses, Rule42_Patterns) {
   const World world = With(Egress("[{processes: {binaries: [/opt/app/**, '/usr/bin/python3.?', '**/agent']}}]"));
   EXPECT_TRUE(From(world, Program("/opt/app/bin/x")));
@@ -113,7 +113,7 @@ TEST(RulesProcesses, Rule43_AScriptCountsByItsInterpreterAndByItsName) {
   EXPECT_TRUE(From(by_interpreter, Script("/usr/bin/python3", "/opt/backup.py")));
 }
 
-// Which lives are among the ancestors is the sensors' matter; here they are given.
+// The sensors decide which instances are ancestors; here they are given.
 TEST(RulesProcesses, Rule44_TheProgramItselfIsNoAncestor) {
   const World world = With(Egress("[{processes: {ancestors: ['/usr/bin/*']}}]"));
   EXPECT_FALSE(From(world, Program(kPsql)));
@@ -198,7 +198,7 @@ TEST(RulesProcesses, Rule47_RulesAboutTheNodeAndOneselfStand) {
   EXPECT_TRUE(world.Allows("shop/db", "shop/db"));
 }
 
-// When that is noticed is the packet path's matter; here is what is asked and answered then.
+// The packet path notices the change; here only the questions and answers are tested.
 TEST(RulesProcesses, Rule48_AnotherProcessBehindAFlowGetsItsOwnAnswer) {
   const World world =
       With(Egress("[{processes: {binaries: ['/usr/bin/p*']}}, {action: Deny, processes: {binaries: ['**'], ancestors: "
@@ -214,7 +214,7 @@ TEST(RulesProcesses, Rule48_AnotherProcessBehindAFlowGetsItsOwnAnswer) {
   EXPECT_NE(number(Program(kPsql)), number(Program(kPsql, {"/usr/bin/bash"})));
 }
 
-// The other limits: process_choice_test.cc.
+// For the other limits see process_verdict_test.cc.
 TEST(RulesProcesses, Rule49_EightDifferentProcessesMayMeet) {
   std::string rules;
   for (int i = 0; i < 8; i++) rules += fmt::format("{{processes: {{binaries: [/bin/{}]}}}}, ", i);

@@ -100,7 +100,7 @@ TEST(Rules, Rule03_BothEndsMustAllow) {
 }
 
 TEST(Rules, Rule04_OnlyTheOpeningDirectionIsJudged) {
-  // Replies belong to the flow that conntrack knows; a flow that db opens itself is a flow of its own.
+  // Replies belong to the tracked flow; a flow that db opens itself is a separate one.
   const World world = WithDbEgress("[]");
   EXPECT_TRUE(world.Allows("shop/web", "shop/db", "5432/TCP"));
   EXPECT_FALSE(world.Allows("shop/db", "shop/web", "40000/TCP"));
@@ -459,7 +459,7 @@ TEST(Rules, Rule18_TerminatingPodsStillCount) {
 }
 
 TEST(Rules, Rule19_ANewDecisionHasAnotherNumber) {
-  // Live flows are decided again under a new generation: what they find must differ when the answer does.
+  // Live flows are evaluated again under a new generation: when the answer changes, so must the value they find.
   World world = WithDbIngress("[{}]");
   const Flow flow = world.FlowOf("shop/web", "shop/db", "80/TCP");
   const TableVerdict before = LookUp(world.compiled().tables, flow);
@@ -480,7 +480,7 @@ TEST(Rules, Rule20_EveryAddressOfAWorkload) {
 }
 
 TEST(Rules, Rule21_JudgedByTheAddressesSeen) {
-  // A source that was translated to the node's address is the node's address, whoever stands behind it.
+  // A source that was translated to the node's address counts as the node, whatever is behind it.
   const World world = WithDbIngress("[{from: [{ipBlock: {cidr: 203.0.113.0/24}}]}]");
   EXPECT_TRUE(world.Allows(kOutside4, "shop/db"));
   EXPECT_FALSE(world.Allows(kNode4, "shop/db"));

@@ -1,5 +1,5 @@
-// The sizes that the compiler must carry in seconds: 10,000 workloads, 1,000 local rulesets, 50,000 identities and
-// 100,000 prefixes.
+// Sizes that the compiler must handle in seconds: 10,000 workloads, 1,000 local rulesets, 50,000 identities and 100,000
+// prefixes.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -11,7 +11,7 @@
 namespace sluice::policy {
 namespace {
 
-constexpr int kNamespaces = 500;   // each with two apps that have policies of their own
+constexpr int kNamespaces = 500;   // each has two apps with their own policies
 constexpr int kWorkloads = 10000;  // known here by their spec; the first kLocal are enforced
 constexpr int kLocal = 4000;
 constexpr int kPods = 40000;
@@ -58,7 +58,7 @@ struct Big {
     Add(std::move(resource));
   }
 
-  // Ingress from the own namespace, an app anywhere in a neighbour's, and blocks of its own.
+  // Ingress from the own namespace, from an app anywhere in a neighbouring one, and from the policy's own blocks.
   void AddPolicy(int ns, int app) {
     const int number = ns * 2 + app;
     auto policy = std::make_shared<NetworkPolicy>();
@@ -148,7 +148,7 @@ TEST(Scale, CompilesInSecondsAndAnswersRightly) {
   EXPECT_GT(allowed, 300);
   EXPECT_LT(allowed, 2700);
 
-  // One new pod and one edited policy later, nearly everything stays where it is.
+  // After one new pod and one edited policy, nearly all entries stay in their slots.
   big.AddPod(kPods);
   const auto next = Compile(big.Build());
   ASSERT_TRUE(next.ok()) << next.status();
@@ -184,7 +184,7 @@ TEST(Scale, OneRuleWithAHundredThousandBlocks) {
   EXPECT_FALSE(allowed(0x40000000U + 99999 * 512 + 256));
 }
 
-// Every ruleset matches every pod by named ports, which differ: the worst case of the per-peer tables.
+// Every ruleset allows every pod by named ports with different numbers: the worst case of the per-peer tables.
 TEST(Scale, NamedPortsOfManyPeersInManyRulesets) {
   Big big;
   for (int i = 0; i < kLocal; i++) big.AddWorkload(i);
@@ -203,7 +203,7 @@ TEST(Scale, NamedPortsOfManyPeersInManyRulesets) {
   const auto start = std::chrono::steady_clock::now();
   const auto compiled = Compile(big.Build());
   EXPECT_LT(std::chrono::steady_clock::now() - start, kTimeLimit);
-  // 500 rulesets x 4,000 peers that differ from most: more than an epoch holds, and the error says so.
+  // 500 rulesets with 4,000 peers that differ from most: more than an epoch can hold, and the error says so.
   ASSERT_EQ(compiled.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_NE(Message(compiled.status()).find("\"peers\""), std::string::npos) << compiled.status();
 }

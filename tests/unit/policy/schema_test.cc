@@ -1,5 +1,5 @@
-// docs/schema/sluice.json, which editors take, against the parser: what the parser accepts is valid, and a field that
-// the parser does not know is one that the schema does not know. Of JSON Schema (draft 7) here is what that file uses.
+// docs/schema/sluice.json, for editors, against the parser: resources that the parser accepts are valid, and both know
+// the same fields. Supports the part of JSON Schema (draft 7) that the file uses.
 #include <gtest/gtest.h>
 
 #include <fstream>

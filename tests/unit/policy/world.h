@@ -1,9 +1,9 @@
-// A small world in YAML for the policy tests. Every question is put to the reference evaluator and to the compiled
-// tables, and both must agree.
+// A small sample cluster in YAML for the policy tests. The reference evaluator and the compiled tables evaluate every
+// question, and must agree.
 //   World world;
 //   world.Apply(R"(...)");
 //   EXPECT_TRUE(world.Allows("shop/web", "10.0.0.2", "5432/TCP"));
-// Every Workload is bound, with addresses as its spec says.
+// Every Workload is bound, with the addresses of its spec.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -58,7 +58,7 @@ class World {
  public:
   explicit World(const std::string& yaml = kBaseScenario) { Apply(yaml); }
 
-  // Creates or replaces; a wrong text fails the test.
+  // Creates or replaces; invalid text fails the test.
   void Apply(const std::string& yaml) {
     StatusOr<std::vector<Resource>> parsed = ParseResources("test", yaml);
     ASSERT_TRUE(parsed.ok()) << parsed.status();

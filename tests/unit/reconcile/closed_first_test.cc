@@ -1,5 +1,5 @@
-// A workload that is found and cannot be enforced on is closed, whatever the reason; and a look-up that fails says
-// nothing of the workload.
+// A workload that is found but cannot be enforced on is closed, whatever the reason; and a failed look-up changes
+// nothing.
 #include "tests/unit/reconcile/controller_world.h"
 
 namespace sluice::reconcile {
@@ -59,7 +59,7 @@ TEST_F(ClosedFirst, WhatCannotBeClosedIsNotCalledClosed) {
 TEST_F(ClosedFirst, AfterABootToo) {
   ApplyWebAndDb();
   bind_errors_["web"] = kNoAddress;
-  Plug("web", 21);  // a boot: another interface, and nothing is pinned
+  Plug("web", 21);  // a boot: another interface, and no pins
   for (const std::uint32_t ifindex : {11U, 12U}) ASSERT_TRUE(datapath_.DetachPod(ifindex).ok());
   ASSERT_TRUE(datapath_.Commit({}).ok());
   ASSERT_TRUE(Restart().ok());
@@ -176,7 +176,7 @@ TEST_F(ClosedFirst, WhatWasRefusedIsForgottenWithItsInterface) {
   EXPECT_EQ(Problem("web"), "");
 }
 
-// Nobody says that it is not wanted any more, and an agent that knows nothing of it does not either.
+// Nothing has deleted the workload, and an agent without knowledge of it does not open it either.
 TEST_F(ClosedFirst, WhatWasRefusedStaysClosedOverARestart) {
   ApplyWebAndDb();
   Plug("cache", 13);
@@ -187,7 +187,7 @@ TEST_F(ClosedFirst, WhatWasRefusedStaysClosedOverARestart) {
   EXPECT_TRUE(IsEnforced(11));
   ASSERT_EQ(controller_->view()->closed.size(), 1U) << "though nobody could save whose it is";
   EXPECT_THAT(controller_->view()->closed.at(13), HasSubstr("earlier agent"));
-  // Whose it is is said again, and then that it is not wanted.
+  // The workload is known again, and then deleted.
   EXPECT_FALSE(Apply(Workload("cache", "10.0.0.3")).ok());
   EXPECT_TRUE(IsClosed(13));
   EXPECT_NE(Problem("cache"), "");
@@ -245,7 +245,7 @@ TEST_F(ClosedFirst, WhatWasRefusedIsForgottenOnceTheDirectoryHasIt) {
   EXPECT_TRUE(saved_.refusals.empty());
 }
 
-// After a boot the number is another interface's, and nothing is closed.
+// After a boot the index belongs to another interface, and nothing is closed.
 TEST_F(ClosedFirst, WhatWasRefusedIsForgottenWhereNothingIsAttached) {
   Plug("web", 11);
   bind_errors_["web"] = kNoAddress;
@@ -307,7 +307,7 @@ TEST_F(ClosedFirst, OnePodThatCannotBeLookedUpCutsNobodyElse) {
   EXPECT_FALSE(controller_->Refresh().ok());
   EXPECT_TRUE(IsEnforced(11));
   EXPECT_TRUE(IsEnforced(12));
-  bind_errors_["web"] = kNoAddress;  // an answer
+  bind_errors_["web"] = kNoAddress;  // an answer, not a failed look-up
   EXPECT_TRUE(controller_->Refresh().ok());
   EXPECT_TRUE(IsClosed(11));
   EXPECT_TRUE(IsEnforced(12));
@@ -386,7 +386,7 @@ TEST_F(ClosedFirst, OnePodThatNothingCanBeAttachedToHoldsUpNobodyElse) {
 TEST_F(ClosedFirst, AnInterfaceThatCannotBeClosedKeepsNobodyFromBeingEnforcedOn) {
   ApplyWebAndDb();
   bind_errors_["web"] = kNoAddress;
-  datapath_.FailNext("AttachPod", OkStatus());  // db's
+  datapath_.FailNext("AttachPod", OkStatus());  // for db
   datapath_.FailNext("AttachPod", InvalidError("no such device"));
   ASSERT_TRUE(controller_->Refresh().ok());
   EXPECT_TRUE(IsEnforced(12));

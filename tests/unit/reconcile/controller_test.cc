@@ -16,7 +16,7 @@ using ::testing::IsEmpty;
 constexpr const char* kWebIp = "10.0.0.1";
 constexpr const char* kDbIp = "10.0.0.2";
 
-// With web and db in force, and one more that a test may plug.
+// With web and db in force, and another one that a test may plug in.
 class ControllerWithPods : public ControllerTest {
  protected:
   void SetUp() override {
@@ -29,7 +29,7 @@ class ControllerWithPods : public ControllerTest {
     Remember();
   }
 
-  // What is in force, to be compared after a refusal.
+  // Saves what is in force, to compare it after a refused change.
   void Remember() {
     tables_ = datapath_.tables();
     view_ = controller_->view();
@@ -37,7 +37,7 @@ class ControllerWithPods : public ControllerTest {
     pods_ = datapath_.pods();
     datapath_.ClearCalls();
   }
-  // `closed`: interfaces of new workloads, which a refusal must not leave open.
+  // `closed`: interfaces of new workloads, which must be closed after a refusal.
   void ExpectNothingChanged(const std::vector<std::uint32_t>& closed = {}) {
     EXPECT_TRUE(policy::Diff(datapath_.tables(), tables_).empty());
     EXPECT_TRUE(policy::Diff(tables_, datapath_.tables()).empty());
@@ -56,7 +56,7 @@ class ControllerWithPods : public ControllerTest {
     before.insert(before.end(), closed.begin(), closed.end());
     EXPECT_EQ(now, before);
     for (const std::uint32_t ifindex : closed) EXPECT_TRUE(IsClosed(ifindex)) << ifindex;
-    // And the next change finds everything as it was.
+    // The next change finds everything unchanged.
     const auto revision = Apply(Policy("later"));
     ASSERT_TRUE(revision.ok()) << revision.status();
     EXPECT_EQ(*revision, view_->revision + 1);
@@ -121,7 +121,7 @@ TEST_F(ControllerWithPods, NodeAddressesThatCannotBeReadRefuseTheChange) {
 TEST_F(ControllerWithPods, AFailedAttachIsUndone) {
   Plug("cache", 13);
   Plug("queue", 14);
-  for (int i = 0; i < 2; i++) datapath_.FailNext("AttachPod", OkStatus());  // cache and db, by name
+  for (int i = 0; i < 2; i++) datapath_.FailNext("AttachPod", OkStatus());  // for cache and db, in order of names
   datapath_.FailNext("AttachPod", InvalidError("no tc there"));
   const auto refused = Apply(Workload("cache", "10.0.0.3") + Workload("queue", "10.0.0.4"));
   EXPECT_EQ(Message(refused.status()), "no tc there");
@@ -264,7 +264,7 @@ TEST_F(ControllerTest, AWorkloadOfTheDirectoryMayComeLater) {
 TEST_F(ControllerTest, AnInterfaceThatAnEarlierAgentLeftStaysClosedWhileSomebodyIsMissing) {
   directory_ = Map(Workload("web", kWebIp));
   datapath_.AddAttached({"tc_from_pod", "veth-web", 11, ""});
-  interfaces_["somebody"] = 11;  // it is there, but web cannot be found behind it
+  interfaces_["somebody"] = 11;  // the interface exists, but the look-up does not find web behind it
   ASSERT_TRUE(Restart().ok());
   EXPECT_THAT(datapath_.calls(), ElementsAre("Commit"));
   ASSERT_TRUE(controller_->SetDirectory({}).ok());
@@ -294,7 +294,7 @@ TEST_F(ControllerWithPods, ChangesThatWaitAreMadeTogether) {
   constexpr int kCallers = 8, kRounds = 20;
   std::atomic<int> calling = 0, at_work = kCallers;
   while_saving_ = [&] {
-    while (calling < at_work) std::this_thread::yield();  // until all others wait, or are just about to
+    while (calling < at_work) std::this_thread::yield();  // until all others wait, or are about to
   };
   std::vector<std::thread> callers;
   for (int caller = 0; caller < kCallers; caller++) {

@@ -1,5 +1,5 @@
-// A controller over a packet path without a kernel, on a node that a test makes up, with a store that keeps in memory
-// what was saved and fails when it is told to.
+// A controller with a packet path without a kernel, on a made-up node, with a store that saves in memory and fails on
+// request.
 //   ASSERT_TRUE(Apply(Workload("web", "10.0.0.1")).ok());
 //   EXPECT_THAT(datapath_.calls(), ElementsAre("ResetEndpoint 1", "AttachPod veth-web", "Commit"));
 // A workload is bound when Plug gave it an interface; its addresses are those of its spec.
@@ -20,7 +20,7 @@ class ControllerTest : public ::testing::Test {
  protected:
   ControllerTest() { Start(); }
 
-  // A controller as after a start of the agent: of what was before, the store and the packet path are left.
+  // A new controller, as after a restart of the agent: the store and the packet path stay.
   Status Restart() {
     Start();
     return controller_->Restore(directory_, saved_);
@@ -48,7 +48,7 @@ class ControllerTest : public ::testing::Test {
         [this](const StateChange& change, const std::function<Status()>& enforce) { return Save(change, enforce); });
   }
 
-  // From any thread.
+  // May be called from any thread.
   void Plug(const std::string& name, std::uint32_t ifindex) {
     const std::lock_guard lock(interfaces_mutex_);
     interfaces_[name] = ifindex;
@@ -101,11 +101,11 @@ class ControllerTest : public ::testing::Test {
     const auto unbound = view->unbound.find({"shop", name});
     return unbound == view->unbound.end() ? "" : unbound->second;
   }
-  // Its programs are there, and no generation knows who is behind it.
+  // Its programs are attached, but no generation has a workload behind it.
   bool IsClosed(std::uint32_t ifindex) const {
     return datapath_.pods().contains(ifindex) && !datapath_.EndpointsInForce().contains(ifindex);
   }
-  // The kernel also knows what Bind said of the interface.
+  // The kernel also has the facts that Bind found about the interface.
   bool IsEnforced(std::uint32_t ifindex) const {
     const auto pods = datapath_.pods();
     const auto pod = pods.find(ifindex);
@@ -114,24 +114,24 @@ class ControllerTest : public ::testing::Test {
   }
 
   test::FakeDatapath datapath_;
-  std::map<std::string, Status> bind_errors_;  // by name, though its interface is there
+  std::map<std::string, Status> bind_errors_;  // by name; the interface exists
   Status look_up_error_;                       // of every workload
-  Status host_ends_error_;                     // likewise
+  Status host_ends_error_;                     // also of every workload
   std::mutex interfaces_mutex_;
-  std::map<std::string, std::uint32_t> interfaces_;  // by interfaces_mutex_
+  std::map<std::string, std::uint32_t> interfaces_;  // guarded by interfaces_mutex_
   std::vector<policy::Address> node_addresses_ = {policy::Address::Parse("10.0.0.254").value()};
   Status addresses_error_;
   StatusOr<policy::ResourceMap> directory_ = policy::ResourceMap();
   StateStore::State saved_;
   int saves_ = 0;
   std::function<void()> while_saving_;
-  Status fail_before_enforcing_;  // the next Save
-  Status fail_after_enforcing_;   // likewise
-  Status disk_;                   // every Save
+  Status fail_before_enforcing_;  // of the next Save
+  Status fail_after_enforcing_;   // also of the next Save
+  Status disk_;                   // of every Save
   std::unique_ptr<Controller> controller_;
 
  private:
-  // 0: there is none.
+  // 0: not found.
   std::uint32_t Find(const policy::Workload& workload) {
     const std::lock_guard lock(interfaces_mutex_);
     const auto found = interfaces_.find(workload.host_interface.substr(std::string("veth-").size()));
@@ -165,7 +165,7 @@ class ControllerTest : public ::testing::Test {
     return ends;
   }
 
-  // As StateStore::Save: all or nothing.
+  // Like StateStore::Save: all or nothing.
   Status Save(const StateChange& change, const std::function<Status()>& enforce) {
     saves_++;
     if (!fail_before_enforcing_.ok()) return std::exchange(fail_before_enforcing_, OkStatus());

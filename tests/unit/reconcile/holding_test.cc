@@ -1,4 +1,4 @@
-// What was saved is lost or cannot be read: what the kernel has stays until somebody changes something.
+// The saved state is lost or unreadable: the kernel's state stays until an operator changes something.
 #include "policy/network/diff.h"
 #include "tests/unit/reconcile/controller_world.h"
 
@@ -28,7 +28,7 @@ class Holding : public ControllerTest {
     EXPECT_THAT(datapath_.calls(), Not(Contains(HasSubstr("Detach"))));
     EXPECT_THAT(datapath_.calls(), Not(Contains(HasSubstr("ResetEndpoint"))));
   }
-  // Nothing is pinned any more, and all interfaces are new.
+  // All pins are gone, and all interfaces are new.
   void Boot() {
     for (const std::uint32_t ifindex : {11U, 12U}) ASSERT_TRUE(datapath_.DetachPod(ifindex).ok());
     datapath_.Reset();
@@ -57,7 +57,7 @@ TEST_F(Holding, WhoAppliesAgainTakesOverWithNumbersAndAll) {
   saved_ = {};
   ASSERT_TRUE(Restart().ok());
   datapath_.ClearCalls();
-  // Another order of names than that of the numbers.
+  // The names have another order than the numbers.
   ASSERT_TRUE(Apply(Policy("closed") + Workload("web", "10.0.0.1")).ok());
   EXPECT_EQ(controller_->view()->holding, "");
   EXPECT_EQ(NumberOf("10.0.0.1"), web);
@@ -76,12 +76,12 @@ TEST_F(Holding, TheDirectoryAloneDoesNotOpenWhatApiPoliciesClosed) {
   ASSERT_TRUE(Restart().ok());
   ExpectHolds("nothing is saved");
   EXPECT_TRUE(IsClosed(13));
-  ASSERT_TRUE(controller_->SetDirectory(directory_.value()).ok());  // SIGHUP: somebody asks for it
+  ASSERT_TRUE(controller_->SetDirectory(directory_.value()).ok());  // SIGHUP: an operator's request
   EXPECT_TRUE(IsEnforced(13));
   EXPECT_TRUE(IsClosed(12));
 }
 
-// As before means with all that the kernel knows of the interfaces.
+// "As before" includes everything that the kernel knows about the interfaces.
 TEST_F(Holding, ARefusedChangeLeavesWhatTheKernelKnows) {
   saved_ = {};
   ASSERT_TRUE(Restart().ok());

@@ -1,5 +1,4 @@
-// What comes while a change is being made is closed at once, and what the change then says of it is no less than
-// closed.
+// Interfaces that appear during a change are closed at once, and the change then leaves them at least closed.
 #include <atomic>
 #include <future>
 #include <random>
@@ -21,7 +20,7 @@ class NewInterfaces : public ControllerTest {
     ASSERT_TRUE(Apply(Workload("web", "10.0.0.1") + Workload("db", "10.0.0.2")).ok());
   }
 
-  // A change that waits in the middle, where `waits` sets its wait, until `meanwhile` is through.
+  // A change that waits at the point set by `waits`, until `meanwhile` has finished.
   void Meanwhile(const std::function<void(std::function<void()>)>& waits, const std::function<void()>& change,
                  const std::function<void()>& meanwhile) {
     std::promise<void> begun, go_on;
@@ -94,7 +93,7 @@ TEST_F(NewInterfaces, AChangeThatLooksAtNoInterfaceLetsNoneGo) {
   EXPECT_TRUE(IsEnforced(21));
 }
 
-// The change has found it itself, and has told the kernel all that is known of it.
+// The change found the interface itself, and wrote all facts about it to the kernel.
 TEST_F(NewInterfaces, WhatTheChangeSaysOfItStays) {
   Plug("web", 21);
   WhileCommitting([this] { EXPECT_TRUE(controller_->Refresh().ok()); },
@@ -134,7 +133,7 @@ TEST_F(NewInterfaces, OneWhoseWorkloadIsDeletedMeanwhileIsLetGo) {
   EXPECT_EQ(controller_->CloseNewInterfaces(), 0) << "nobody wants it";
 }
 
-// Changes of all kinds, while pods come and go: from when CloseNewInterfaces has seen one, it is never open.
+// Changes of all kinds, while pods appear and disappear: once CloseNewInterfaces has seen one, it is never open.
 TEST_F(NewInterfaces, NoneIsOpenHoweverTheyMeet) {
   std::atomic<bool> stop = false;
   std::thread changer([&] {
@@ -169,7 +168,7 @@ TEST_F(NewInterfaces, NoneIsOpenHoweverTheyMeet) {
   stop = true;
   changer.join();
   refresher.join();
-  for (int i = 0; i < 10000 && !controller_->Refresh().ok(); ++i) {  // failures that no commit has met yet
+  for (int i = 0; i < 10000 && !controller_->Refresh().ok(); ++i) {  // until all injected failures are used up
   }
   EXPECT_TRUE(IsEnforced(498));
   EXPECT_TRUE(IsEnforced(499));

@@ -1,4 +1,4 @@
-// Documents of the API and of the resources directory, dry runs, and changes that change nothing.
+// Documents of the API and of the resources directory, dry runs, and changes without effect.
 #include "ctrl/reconcile/controller.h"
 #include "tests/unit/reconcile/controller_world.h"
 

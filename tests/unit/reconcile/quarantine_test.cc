@@ -1,4 +1,4 @@
-// The controller's part of quarantine: what the kernel is told when, and what outlives what.
+// The controller's part of quarantine: when it writes to the kernel, and what is kept over restarts and boots.
 #include <chrono>
 #include <thread>
 
@@ -125,7 +125,7 @@ TEST_F(ControllerQuarantine, OutlivesARestartAndABoot) {
   ASSERT_TRUE(controller_->Quarantine(kWeb).ok());
   ASSERT_TRUE(Restart().ok());
   EXPECT_THAT(Quarantined(), ElementsAre(kWeb));
-  ASSERT_TRUE(datapath_.SetQuarantine(web_, false).ok());  // a boot: the map is new
+  ASSERT_TRUE(datapath_.SetQuarantine(web_, false).ok());  // like a boot: the map is new
   datapath_.ClearCalls();
   ASSERT_TRUE(Restart().ok());
   EXPECT_THAT(QuarantinedInKernel(), ElementsAre(web_));
@@ -172,7 +172,7 @@ TEST_F(ControllerQuarantine, AWorkloadThatIsNotThereYetIsCutOffWhenItComes) {
 }
 
 TEST_F(ControllerQuarantine, DoesNotWaitForAChangeThatIsUnderWay) {
-  // The store is asked in the middle of a change, with the controller's mutex held.
+  // The store is called during a change, with the controller's mutex held.
   bool cut_meanwhile = false;
   std::thread quarantine;
   controller_ = std::make_unique<Controller>(

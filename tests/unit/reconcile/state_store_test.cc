@@ -48,7 +48,7 @@ class StateStoreTest : public ::testing::Test {
     EXPECT_TRUE(state.ok()) << state.status();
     return state.ok() ? *state : StateStore::State{};
   }
-  // In SQLite's own words, as another program would change the file.
+  // Direct SQL, as if another program changed the file.
   void Execute(const std::string& sql) const {
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open((directory_ + "/state.db").c_str(), &db), SQLITE_OK);
@@ -313,7 +313,7 @@ TEST_F(StateStoreTest, ABadNumberIsGivenAnew) {
   EXPECT_THAT(state.problems[0], HasSubstr("shop/web"));
 }
 
-// As after a kill: the last changes are in the log only, which SQLite itself cannot read there.
+// As after a kill: the last changes are only in the log, which SQLite cannot read on a read-only file system.
 TEST_F(StateStoreTest, WhereItCannotWriteItReads) {
   SL_REQUIRE_NETNS();
   const pid_t child = fork();
@@ -354,13 +354,13 @@ TEST_F(StateStoreTest, AFullDiskRefusesTheChangeAndLosesNothing) {
     EXPECT_TRUE(absl::IsResourceExhausted(saved)) << saved;
     EXPECT_FALSE(store->KeepCopy().ok());
   }
-  const auto state = LoadAnew();  // still full
+  const auto state = LoadAnew();  // the disk is still full
   EXPECT_EQ(state.revision, 3U);
   EXPECT_EQ(state.resources.size(), 1U);
   EXPECT_EQ(umount(directory_.c_str()), 0);
 }
 
-// Half a copy must not be taken for a damaged one, and then for nothing.
+// An incomplete copy must not count as a damaged file, and then as no state at all.
 TEST_F(StateStoreTest, AFullDiskLosesNoCopyOfADamagedFile) {
   SL_REQUIRE_NETNS();
   ASSERT_EQ(mount("none", directory_.c_str(), "tmpfs", 0, "size=256k"), 0);
@@ -404,7 +404,7 @@ TEST_F(StateStoreTest, WhatIsUnknownReplacesNoCopy) {
 TEST_F(StateStoreTest, ACopyOfNothingIsNothing) {
   std::ofstream(directory_ + "/state.db") << std::string(8192, 'x');
   EXPECT_TRUE(LoadAnew().unknown);
-  fs::copy_file(directory_ + "/state.db", directory_ + "/state.db.good");  // as older versions kept it
+  fs::copy_file(directory_ + "/state.db", directory_ + "/state.db.good");  // the format of older versions
   std::ofstream(directory_ + "/state.db") << std::string(8192, 'x');
   EXPECT_TRUE(LoadAnew().unknown);
 }

@@ -14,7 +14,7 @@
 
 namespace sluice::replay {
 
-// A directory that goes with the object.
+// A directory that the destructor removes.
 class TempDir {
  public:
   TempDir() {

@@ -32,7 +32,7 @@ class CaptureFileTest : public ::testing::Test {
     }));
     return frames;
   }
-  // The one frame of a capture with this link layer, made of a packet's network layer behind `header`.
+  // The one frame of a capture with this link type: `header`, then the packet's network layer.
   Read OneFrame(int link_type, const Frame& header, const test::Packet& packet) const {
     Frame frame = header;
     const Frame network = packet.ToQuote(SIZE_MAX);

@@ -37,7 +37,7 @@ class ReplayTest : public ::testing::Test {
                      Udp{.sport = static_cast<std::uint16_t>(sport), .dport = static_cast<std::uint16_t>(dport)});
   }
 
-  // Frames keep `snaplen` of their bytes.
+  // Frames are cut after `snaplen` bytes.
   std::vector<ReplayedFlow> Run(std::size_t snaplen = SIZE_MAX) {
     Replay replay(scenario_.compiled().snapshot);
     for (const auto& [seconds, frame] : frames_) {
@@ -135,9 +135,9 @@ TEST_F(ReplayTest, SynAfterTheEndBeginsAnew) {
   AddTcp(0.2, kWeb, 40000, kDb, 5432, kSyn);
   AddTcp(0.3, kDb, 5432, kWeb, 40000, kSyn | kAck);
   AddTcp(0.4, kWeb, 40000, kDb, 5432, kFin | kAck);
-  AddTcp(0.5, kWeb, 40000, kDb, 5432, kSyn);  // half closed: a stray
+  AddTcp(0.5, kWeb, 40000, kDb, 5432, kSyn);  // half closed: does not belong to the connection
   AddTcp(0.6, kDb, 5432, kWeb, 40000, kFin | kAck);
-  AddTcp(0.7, kWeb, 40000, kDb, 5432, kAck);  // the last one of the old connection
+  AddTcp(0.7, kWeb, 40000, kDb, 5432, kAck);  // the last packet of the old connection
   AddTcp(0.8, kWeb, 40000, kDb, 5432, kSyn);
   EXPECT_THAT(RunShort(),
               ElementsAre("10.0.0.1:40000 10.0.0.2:5432 allowed 1+1", "10.0.0.1:40000 10.0.0.2:5432 allowed 4+2",
@@ -148,8 +148,8 @@ TEST_F(ReplayTest, TimeoutsSplitFlows) {
   AddUdp(0, kWeb, 40000, kDb, 53);
   AddUdp(30, kWeb, 40000, kDb, 53);    // one way: 30 s
   AddUdp(60.1, kDb, 53, kWeb, 40000);  // too late to be its answer
-  AddUdp(61, kWeb, 40000, kDb, 53);    // answers that one
-  AddUdp(61.5, kDb, 53, kWeb, 40000);  // and goes on: 180 s
+  AddUdp(61, kWeb, 40000, kDb, 53);    // answers the previous one
+  AddUdp(61.5, kDb, 53, kWeb, 40000);  // and continues: 180 s
   AddUdp(241.4, kDb, 53, kWeb, 40000);
   EXPECT_THAT(RunShort(),
               ElementsAre("10.0.0.1:40000 10.0.0.2:53 allowed 2+0", "10.0.0.2:53 10.0.0.1:40000 allowed 3+1"));

@@ -42,7 +42,7 @@ TEST_F(WallClockTest, SettingTheClockMovesNothingThatWas) {
 TEST_F(WallClockTest, ASettingHoldsFromTheLastReadingBeforeItOn) {
   now_ = {.monotonic_ns = 1010 * kSecond, .realtime_ns = 1'000'010 * kSecond};
   EXPECT_EQ(clock_.Now(), 1010 * kSecond);
-  now_ = {.monotonic_ns = 1020 * kSecond, .realtime_ns = 5'000'020 * kSecond};  // set in between, noticed now
+  now_ = {.monotonic_ns = 1020 * kSecond, .realtime_ns = 5'000'020 * kSecond};  // set in between, detected now
   EXPECT_EQ(clock_.Now(), 1020 * kSecond);
   now_ = {.monotonic_ns = 1030 * kSecond, .realtime_ns = 5'000'030 * kSecond};
   EXPECT_EQ(At(1010 * kSecond), 1'000'010 * kSecond) << "told before";
@@ -52,7 +52,7 @@ TEST_F(WallClockTest, ASettingHoldsFromTheLastReadingBeforeItOn) {
 TEST_F(WallClockTest, WhatIsToldOfTheMomentOfTheNoticingHasTheNewTime) {
   now_.realtime_ns += 3600 * kSecond;
   WallClock ticking{[this] {
-    now_.monotonic_ns += 1000;  // no two readings are at one moment
+    now_.monotonic_ns += 1000;  // each reading is at another moment
     now_.realtime_ns += 1000;
     return now_;
   }};

@@ -165,7 +165,7 @@ TEST_F(CollectorTest, TellsWhoLostEventsBeyondItsShare) {
     scene_.datapath.SetLostEvents(lost);
     scene_.datapath.SetCounters(counters);
   };
-  refuse(100);  // an earlier agent's
+  refuse(100);  // of an earlier agent
   Send("80/TCP");
   collector_.Start();
   ASSERT_TRUE(following->Next(1min)->has_flow());
@@ -180,7 +180,7 @@ TEST_F(CollectorTest, TellsWhoLostEventsBeyondItsShare) {
   EXPECT_EQ(event->lost().event(), "flow");
 }
 
-// The number that a workload had is another one's later, and counts from 0.
+// A workload's number is later given to another one, and its count starts at 0.
 TEST_F(CollectorTest, TellsWhatANewWorkloadLost) {
   const auto following = Follow();
   const auto refuse = [&](std::uint64_t of_it, std::uint64_t all) {
@@ -210,12 +210,12 @@ TEST_F(CollectorTest, EndsIdleFlows) {
 }
 
 TEST_F(CollectorTest, TellsWhatTheRingLost) {
-  SetLost(100);  // an earlier agent's
+  SetLost(100);  // of an earlier agent
   const auto following = Follow();
   Send("80/TCP");
   collector_.Start();
   ASSERT_TRUE(following->Next(1min)->has_flow());
-  // The first look was after that event; one more event, and nothing was said of the hundred.
+  // The first pass was after that event; one more event, and the hundred were not reported.
   Send("81/TCP");
   ASSERT_TRUE(following->Next(1min)->has_flow());
   for (const std::uint64_t lost : {105, 106}) {

@@ -30,7 +30,7 @@ TEST(DropReason, IsFoundInAnyCase) {
   for (const char* other : {"", "NONE", "POLICY", "POLICY_DENIED "}) EXPECT_EQ(FindDropReason(other), nullptr) << other;
 }
 
-// docs/drop-reasons.md is made here: SLUICE_UPDATE_DOCS=1 writes it.
+// Generates docs/drop-reasons.md: SLUICE_UPDATE_DOCS=1 writes it.
 std::string Page() {
   std::string page =
       "# Drop reasons\n"

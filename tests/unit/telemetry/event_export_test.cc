@@ -37,7 +37,7 @@ class Export : public testing::Test {
     event->mutable_exec()->mutable_process()->add_arguments(argument);
     return event;
   }
-  // Writes all that was published.
+  // Writes all published events.
   void Finish(std::unique_ptr<EventExport> exporting) {
     hub_.Close();
     exporting.reset();
@@ -132,7 +132,7 @@ TEST_F(Export, LossesAreToldOnceASecond) {
       EventExport::Start({.node = "node-1", .file = {.path = path()}, .rate = 16, .clock = clock_.reader()}, &hub_);
   ASSERT_TRUE(started.ok()) << started.status();
   std::uint64_t published = 0;
-  for (int i = 0; i < 20; i++) {  // each of the quiet ones comes after losses of all floods
+  for (int i = 0; i < 20; i++) {  // each quiet event comes after losses of all floods
     for (int j = 0; j < 5; j++) {
       for (const char* flood : {"flood-1", "flood-2"}) hub_.Publish(exec(flood)), published++;
     }
@@ -204,7 +204,7 @@ TEST_F(Export, FullFilesAreRenamedAndTheOldestGoes) {
   EXPECT_FALSE(std::filesystem::exists(path() + ".3"));
 }
 
-// Whatever others do to the file, each line is whole, and in the file that has the name when it is written.
+// Whatever other programs do to the file, each line is complete, and is in the file that has the name at that moment.
 TEST_F(Export, FollowsTheNameOfTheFile) {
   auto file = RotatingFile::Open({.path = path()});
   ASSERT_TRUE(file.ok() && file->Write("one").ok());
@@ -216,7 +216,7 @@ TEST_F(Export, FollowsTheNameOfTheFile) {
   std::filesystem::remove(path());
   ASSERT_TRUE(file->Write("three").ok());
   EXPECT_EQ(Lines(path()), (std::vector<std::string>{"three"}));
-  std::filesystem::rename(path() + ".moved", path());  // another file under its name
+  std::filesystem::rename(path() + ".moved", path());  // another file has its name
   ASSERT_TRUE(file->Write("four").ok());
   EXPECT_EQ(Lines(path()), (std::vector<std::string>{"one", "four"}));
   std::filesystem::resize_file(path(), 0);  // copytruncate
@@ -240,7 +240,7 @@ TEST_F(Export, RotationGoesOnAfterTruncation) {
   EXPECT_FALSE(std::filesystem::exists(path() + ".1"));
 }
 
-// A file system with so much room; where it may not be mounted there is nothing to test.
+// A file system with this size; skips the test when it cannot be mounted.
 class FullDisk : public Export {
  protected:
   void SetUp() override {

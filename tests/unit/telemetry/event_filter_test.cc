@@ -79,7 +79,7 @@ TEST(EventFilter, ByProcessOfEitherEnd) {
   EXPECT_FALSE(Passes([](Filter& f) { f.set_process("/srv/*"); }));
 }
 
-// One language with policies: "*" does not cross directories.
+// The same patterns as in policies: "*" does not cross directories.
 TEST(EventFilter, ProcessesByThePatternsOfPolicies) {
   EXPECT_TRUE(Passes([](Filter& f) { f.add_processes("/bin/curl"); })) << "as /usr/bin/curl";
   EXPECT_TRUE(Passes([](Filter& f) { f.add_processes("**/curl"); }));

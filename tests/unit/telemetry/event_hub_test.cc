@@ -15,14 +15,14 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// A flow that is told by its port.
+// A flow that is identified by its port.
 EventPtr Numbered(std::uint32_t port) {
   auto event = std::make_shared<v1::Event>();
   event->mutable_flow()->mutable_l4()->set_destination_port(port);
   return event;
 }
 
-// All that waits: "3" for a flow, "CAUSE*COUNT" for a loss.
+// All waiting events: "3" for a flow, "CAUSE*COUNT" for a loss.
 std::vector<std::string> Drain(Subscription& subscription) {
   std::vector<std::string> out;
   while (const EventPtr event = subscription.Next(0ms)) {

@@ -162,7 +162,7 @@ TEST_F(FlowAssemblerTest, DecisionThatNobodyRemembersIsLeftOut) {
 }
 
 TEST_F(FlowAssemblerTest, SpoofedSourceIsTheWorkloadBehindTheInterface) {
-  // web sends with bank/vault's address: the packet path has web's end in the entry.
+  // web sends with bank/vault's address: the packet path stores web's end in the entry.
   FlowRecord record = scene_.Record("bank/vault", "shop/db", "5432/TCP");
   record.entry.reason = SL_DROP_SPOOFED_SOURCE;
   record.entry.initiator = scene_.Record("shop/web", "shop/db", "5432/TCP").entry.initiator;
@@ -199,7 +199,7 @@ TEST_F(FlowAssemblerTest, ProcessesOfBothEndsWhereTheyAreKnown) {
 
 TEST_F(FlowAssemblerTest, NodeAndWorldAreEntities) {
   FlowRecord from_node = scene_.Record(policy::kNode4, "shop/db", "5432/TCP");
-  from_node.entry.ingress_decision = 0;  // as the packet path lets it in
+  from_node.entry.ingress_decision = 0;  // allowed, as in the packet path
   from_node.entry.reason = SL_DROP_NONE;
   const v1::Flow probe = Live(from_node);
   EXPECT_EQ(probe.exempt(), "FROM_NODE");

@@ -202,7 +202,7 @@ TEST_F(FlowSweeperTest, ReadingGivesAFlowInBothTablesOnceAndKeepsTwoOfOneKey) {
   scene_.datapath.AddFlow(answered);
   EXPECT_THAT(Short(Read()), ElementsAre("NEW db:1"));
 
-  FlowRecord denied = answered;  // e.g. the same addresses spoofed by somebody else
+  FlowRecord denied = answered;  // e.g. the same addresses, spoofed
   denied.state = FlowState::kDenied;
   scene_.datapath.AddFlow(denied);
   EXPECT_EQ(Read().size(), 2U);

@@ -24,8 +24,8 @@ class HeldEventsTest : public ::testing::Test {
                      if (late_.entry.id == id) held_.Push(late_);
                      return now_.id == id ? std::optional(now_) : std::nullopt;
                    }};
-  sl_flow_entry now_{};   // the flow's entry; id 0: it is gone
-  sl_flow_event late_{};  // comes while the flow is looked for; id 0: none does
+  sl_flow_entry now_{};   // the flow's entry; id 0: gone
+  sl_flow_event late_{};  // arrives while the flow is read; id 0: none
 };
 
 TEST_F(HeldEventsTest, WhatIsCompleteIsNotHeld) {

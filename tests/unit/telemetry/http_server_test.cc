@@ -20,7 +20,7 @@ std::unique_ptr<HttpServer> Serve(const std::string& address = "127.0.0.1:0") {
   return server.ok() ? std::move(*server) : nullptr;
 }
 
-// One server for the tests that only ask.
+// One server for all tests that only send requests.
 class HttpRequests : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { server_ = Serve(); }
@@ -118,7 +118,7 @@ Fd ConnectTo(int port, std::uint8_t from = 1) {
 
 void Say(const Fd& fd, std::string_view text) { send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL); }
 
-// Whether the other end has closed it, now or within the time.
+// True when the other end closes it now or within the time.
 bool EndsWithin(const Fd& fd, int seconds) {
   const timeval limit{.tv_sec = seconds, .tv_usec = 0};
   setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -129,7 +129,7 @@ bool EndsWithin(const Fd& fd, int seconds) {
   return got == 0 || errno == ECONNRESET;
 }
 
-// Connections that never ask, or ask byte by byte, delay nobody, however many there are.
+// Connections that send nothing, or byte by byte, delay no other client, whatever their number.
 TEST(HttpServer, SlowClientsDelayNobody) {
   const auto server = Serve();
   std::vector<Fd> slow;
@@ -146,7 +146,7 @@ TEST(HttpServer, SlowClientsDelayNobody) {
   EXPECT_GT(server->dropped(), 400U);
 }
 
-// Nor do those who ask and do not take their answer.
+// The same for clients that do not read their answer.
 TEST(HttpServer, WhoDoesNotReadAtOnePathDelaysNobodyAtAnother) {
   auto server =
       HttpServer::Start("127.0.0.1:0", {{"/large", [] { return HttpReply{.body = std::string(16U << 20, 'x')}; }},
@@ -195,7 +195,7 @@ TEST(HttpServer, AnAnswerThatIsNotTakenIsDropped) {
   EXPECT_EQ(HttpGet((*server)->port(), "/small").body, "y");
 }
 
-// What takes long at one path delays no other, and is made once for all that wait for it.
+// A slow path delays no other path, and its answer is made once for all that wait for it.
 TEST(HttpServer, APathThatTakesLongDelaysNoOther) {
   std::atomic<int> made = 0;
   std::atomic<bool> go = false;
@@ -219,7 +219,7 @@ TEST(HttpServer, APathThatTakesLongDelaysNoOther) {
   EXPECT_EQ(good, 20);
 }
 
-// Two paths whose answers are not made before they may.
+// Two paths whose answers wait for a permission.
 class HttpShares : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -234,14 +234,14 @@ class HttpShares : public ::testing::Test {
     server_ = *std::move(server);
   }
   void TearDown() override { go_ = true; }
-  // 64 requests of 127.0.0.`from`, which wait for their answers as far as they are let in.
+  // 64 requests from 127.0.0.`from`, which wait for their answers once accepted.
   void Flood(std::uint8_t from, const std::vector<std::string>& paths) {
     for (std::size_t i = 0; i < 64; ++i) {
       flood_.push_back(ConnectTo(server_->port(), from));
       Say(flood_.back(), "GET " + paths[i % paths.size()] + " HTTP/1.1\r\n\r\n");
     }
     while (asked_ < static_cast<int>(paths.size())) std::this_thread::yield();
-    HttpGet(server_->port(), "/none");  // when that is answered all before were looked at
+    HttpGet(server_->port(), "/none");  // when this is answered, all earlier requests have been handled
   }
 
   std::atomic<int> asked_ = 0;
@@ -266,7 +266,7 @@ TEST_F(HttpShares, OneClientLeavesOthersTheirPlacesAtAPath) {
   EXPECT_EQ(answer, "slow");
 }
 
-// Whoever has most gives way, not who came first.
+// The client with most connections gives way, not the first one.
 TEST_F(HttpShares, TwoClientsLeaveAThirdItsPlaces) {
   Flood(2, {"/a"});
   for (int i = 0; i < 64; ++i) flood_.push_back(ConnectTo(server_->port(), 3));

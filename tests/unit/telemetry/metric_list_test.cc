@@ -1,4 +1,4 @@
-// docs/metrics.md is made from the list of metrics: SLUICE_UPDATE_DOCS=1 writes it anew.
+// docs/metrics.md is generated from the list of metrics: SLUICE_UPDATE_DOCS=1 writes it again.
 #include "telemetry/metrics/metric_list.h"
 
 #include <fmt/format.h>

@@ -30,7 +30,7 @@ std::map<std::string, double> Samples(const std::string& text) {
   return samples;
 }
 
-// All of `samples`, among others.
+// Contains all of `samples`, among others.
 auto Has(std::vector<std::pair<const std::string, double>> samples) {
   return ::testing::IsSupersetOf(std::move(samples));
 }
@@ -53,7 +53,7 @@ class MetricsTest : public ::testing::Test {
   }
   std::map<std::string, double> Render() { return Samples(Make()->Render()); }
 
-  // Something everywhere.
+  // Puts something into every counter.
   void FillDatapath() {
     datapath::Counters counters;
     counters.packets[SL_HOOK_TC_FROM_POD][SL_DROP_NONE] = {10, 1000};
@@ -70,7 +70,7 @@ class MetricsTest : public ::testing::Test {
     scene_.datapath.SetProgramRuns({{"tc_from_pod", 1000, 1'500'000'000}, {"xdp_uplink", 0, 0}});
   }
 
-  // For each of these programs of web: a flow to db that was denied, and one that was not.
+  // For each of these programs in web: one denied and one allowed flow to db.
   void RunPrograms(std::size_t max_programs, const std::vector<std::string>& binaries) {
     traffic_ =
         std::make_unique<ProcessTraffic>(max_programs, [binaries](sl_process_id id) { return binaries[id - 1]; });

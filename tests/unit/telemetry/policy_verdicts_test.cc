@@ -18,7 +18,7 @@ class PolicyVerdictsTest : public ::testing::Test {
   void SetUp() override {
     sweeper_.CountVerdicts(&verdicts_);
     scene_.world.Apply(policy::PolicyYaml("shop", "db", kDb));
-    ASSERT_TRUE(sweeper_.Sweep().ok());  // what was there before the agent
+    ASSERT_TRUE(sweeper_.Sweep().ok());  // entries older than the agent
   }
   void AddFlow(const std::string& service) {
     FlowRecord record = scene_.Record("shop/web", "shop/db", service);

@@ -8,7 +8,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 
-// "web /bin/curl egress flows=1 bytes=60"; only what is not 0, and no row of the rest.
+// "web /bin/curl egress flows=1 bytes=60"; only values other than 0, and no row for the rest.
 std::string Text(const std::string& who, const char* direction, const ProcessTotals& totals) {
   std::string text;
   const auto add = [&](const std::string& name, std::uint64_t value) {
@@ -27,7 +27,7 @@ class ProcessTrafficTest : public ::testing::Test {
  protected:
   enum Process : sl_process_id { kNobody, kCurl, kWget, kServer, kForgotten };
 
-  // A pass over `records`; then what all programs did until now.
+  // Sweeps `records`; returns the totals of all programs so far.
   std::vector<std::string> Pass(const std::vector<FlowRecord>& records) {
     Begin();
     for (const FlowRecord& record : records) traffic_.Note(record);

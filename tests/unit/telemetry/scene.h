@@ -1,5 +1,5 @@
-// What telemetry lives on, without a kernel: the policy tests' world, a fake datapath and a fake clock, and flows as
-// the packet path would have left them.
+// Inputs of telemetry without a kernel: the policy tests' sample cluster, a fake datapath, a fake clock, and flows as
+// the packet path would leave them.
 //   Scene scene;
 //   scene.world.Apply(PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}"));
 //   scene.datapath.AddFlow(scene.Record("shop/web", "shop/db", "5432/TCP"));
@@ -42,8 +42,8 @@ class Scene {
   }
   FlowAssembler Assembler() { return FlowAssembler("node-1", &datapath, policy(), clock.reader()); }
 
-  // A first packet that the hook at the source's interface evaluated; at the destination's when the source is not
-  // local. Ends and service as World::FlowOf takes them.
+  // A first packet evaluated at the source's interface, or at the destination's when the source is not local. Ends and
+  // service as in World::FlowOf.
   FlowRecord Record(const std::string& from, const std::string& to, const std::string& service) const {
     const policy::Flow flow = world.FlowOf(from, to, service);
     const policy::TableVerdict verdict = policy::LookUp(world.compiled().tables, flow);

@@ -78,7 +78,7 @@ TEST_F(TopTrafficTest, WhatHasEndedStaysInTheSumWhileSomebodyAsks) {
   ASSERT_TRUE(sweeper_.Sweep().ok());
   EXPECT_THAT(Lines(Read(v1::TopRequest::WORKLOAD)),
               ElementsAre("shop/db : 1/44 1/60 0 0", "shop/web : 1/60 1/44 0 0"));
-  // Likewise where the packet path has ended it.
+  // The same when the packet path ends the record.
   sweeper_.Note(FromRecord(flow));
   EXPECT_THAT(Lines(Read(v1::TopRequest::WORKLOAD)),
               ElementsAre("shop/db : 2/88 2/120 0 0", "shop/web : 2/120 2/88 0 0"));

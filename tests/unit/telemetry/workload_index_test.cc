@@ -66,7 +66,7 @@ TEST(WorkloadIndex, ReturnOfADepartedOneGivesItsNewLabels) {
       "new}}, spec: {netns: /run/netns/shop-db, ips: [10.0.0.2]}}");
   ASSERT_EQ(NumberOf(world, {"shop", "db"}), number);
   EXPECT_EQ(indexer.Update(Compiled(world))->Find(number)->labels.at("app"), "new");
-  // It no longer takes the place of a departed one.
+  // It no longer takes the place of a removed one.
   world.Delete(Kind::kWorkload, {"bank", "vault"});
   const auto index = indexer.Update(Compiled(world));
   EXPECT_EQ(index->Find(number)->labels.at("app"), "new");

@@ -85,7 +85,7 @@ TEST(WorkloadSeries, FreedPlaceIsTakenByANewWorkloadOnly) {
   series.Update({{1, Sent(5)}, {2, Sent(7)}}, names);
   names.erase(1);
   names[3] = {"shop", "pod-3"};
-  // pod-2 is in the sum already: a series of its own would count its past twice.
+  // pod-2 is already in the sum: a separate series would count its earlier packets twice.
   EXPECT_THAT(Packets(series.Update({{2, Sent(8)}, {3, Sent(1)}}, names)), ElementsAre("shop/pod-3=1", "other=8"));
 }
 
@@ -94,7 +94,7 @@ TEST(WorkloadSeries, CountersOfNobodyAreLeftOut) {
   EXPECT_THAT(Packets(series.Update({{1, Sent(5)}, {9, Sent(9)}}, Pods(1))), ElementsAre("shop/pod-1=5", "other=0"));
 }
 
-// The invariant that rate() needs, over a random life of workloads.
+// The invariant that rate() needs, with randomly added and removed workloads.
 TEST(WorkloadSeries, NoSeriesEverGoesDownWhileItLives) {
   WorkloadSeries series(3);
   std::uint32_t random = 1;

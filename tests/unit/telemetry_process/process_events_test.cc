@@ -31,7 +31,7 @@ class ProcessEventsTest : public ::testing::Test {
   ProcessEvents events_{"node-1", &tree_, {}, [] { return ClockReading{}; }};
 };
 
-// A flow's end repeats them with each of its events.
+// Each event at a flow's end repeats the arguments.
 TEST_F(ProcessEventsTest, AFlowsEndHasFewOfManyArguments) {
   const std::vector<std::string> many(20000, "x");
   Exec(1, many);

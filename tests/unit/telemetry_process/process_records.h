@@ -1,4 +1,4 @@
-// Records as the sensors write them.
+// Records in the sensors' format.
 #pragma once
 
 #include <string>
@@ -34,7 +34,7 @@ inline sl_process_header ToHeader(const Header& from) {
   return header;
 }
 
-// Text of a literal with its NULs, without the last one.
+// A literal's text including NULs, except the last one.
 template <std::size_t N>
 std::string ExecBytes(const Header& header, const std::string& binary, const char (&arguments)[N],
                       const std::string& script) {

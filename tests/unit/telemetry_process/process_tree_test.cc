@@ -63,11 +63,11 @@ TEST_F(ProcessTreeTest, APidThatComesAgainAfterALostExit) {
   Apply(ForkBytes({.id = 3, .pid = 10, .start_ns = 30, .birth_ns = 30}));
   EXPECT_EQ(tree_.Find(1)->end_ns, 30U);
   EXPECT_FALSE(tree_.Find(1)->wait_status);
-  EXPECT_EQ(BinaryOf(10), "");  // of the fork's parent nothing is known: absent, not the old program
+  EXPECT_EQ(BinaryOf(10), "");  // the fork's parent is unknown: no program instead of the old one
   EXPECT_TRUE(tree_.FindByPid(10)->incomplete);
 }
 
-// The one that forked has been evicted, and its pid is another process's.
+// The instance that forked was evicted, and another process has its pid.
 TEST_F(ProcessTreeTest, WhoWasBornLaterIsNobodysParent) {
   Apply(ForkBytes({.id = 3, .parent = 2, .pid = 10, .start_ns = 5, .birth_ns = 5}));
   Header later{.id = 8, .pid = 20, .start_ns = 50, .birth_ns = 40};
@@ -123,7 +123,7 @@ TEST_F(ProcessTreeTest, LateSeedsReviveNobody) {
   EXPECT_EQ(tree_.Living().size(), 1U);
 }
 
-// Under AddressSanitizer: the tree is full, and the only instance that has ended is the one that is told of.
+// For AddressSanitizer: the tree is full, and the only ended instance is the one that the event is about.
 TEST_F(ProcessTreeTest, ALateExecIsToldAlsoWhereItMakesRoomForItsPredecessor) {
   for (std::uint32_t i = 0; i < 6; ++i) Apply(ForkBytes({.id = 11 + i, .pid = 21 + i, .start_ns = 2, .birth_ns = 2}));
   Exec({.id = 5, .pid = 10, .start_ns = 9, .birth_ns = 1, .previous = 4}, "/bin/newest");
@@ -188,7 +188,7 @@ TEST_F(ProcessTreeTest, ASeedingEndsThoseThatItDidNotFind) {
   }
 }
 
-// What a process does without an event (setuid, setns, another cgroup) the iterator tells.
+// The iterator reports changes without an event (setuid, setns, another cgroup).
 TEST_F(ProcessTreeTest, ASeedTellsWhatHasChanged) {
   Exec({.id = 1, .pid = 10, .start_ns = 5, .birth_ns = 5}, "/bin/a");
   std::string bytes =
@@ -209,7 +209,7 @@ TEST_F(ProcessTreeTest, ASeedTellsWhatHasChanged) {
   EXPECT_EQ(instance->image->binary, "/bin/a") << "that does not change without an event";
 }
 
-// Two workloads, each in a cgroup of its own.
+// Two workloads, each in its own cgroup.
 class ProcessTreeShares : public testing::Test {
  protected:
   static constexpr std::uint64_t kFlood = 1, kOther = 2, kNobodys = 3;
@@ -241,7 +241,7 @@ class ProcessTreeShares : public testing::Test {
     const auto pid = static_cast<std::uint32_t>(id);
     Apply(ExitBytes({.id = id, .pid = pid, .birth_ns = id, .time_ns = id + 1, .cgroup = cgroup}, 0));
   }
-  // /bin/shell (ended) started /bin/job (ended), which started a worker, and a process that has ended since.
+  // /bin/shell (ended) started /bin/job (ended), which started a worker and another process that has ended.
   void StartOther() {
     Exec(1, kOther, "/bin/shell");
     Fork(2, 1, kOther);
@@ -259,7 +259,7 @@ class ProcessTreeShares : public testing::Test {
   }
 
   ProcessTree::Options options_;
-  bool known_ = true;  // whose kOther's are
+  bool known_ = true;  // kOther's workload is known
   std::optional<ProcessTree> tree_;
 };
 
@@ -284,7 +284,7 @@ TEST_F(ProcessTreeShares, AFloodOfLivingOnesIsNotOthersLoss) {
   EXPECT_NE(tree_->stats().refused, 0U);
 }
 
-// Who came first has no more right to the room.
+// Earlier processes have no priority for room.
 TEST_F(ProcessTreeShares, WhoComesAfterAFloodFindsRoom) {
   tree_.emplace(options_);
   for (sl_process_id id = 100; id < 200; ++id) Fork(id, 0, kFlood);
@@ -299,7 +299,7 @@ TEST_F(ProcessTreeShares, WhoComesAfterAFloodFindsRoom) {
   EXPECT_TRUE(tree_->FindByPid(1007)) << "in an ended one's place";
 }
 
-// A workload is often applied after its first process.
+// A workload is often applied after its first process has started.
 TEST_F(ProcessTreeShares, WhoseWorkloadBecomesKnownHasItsShare) {
   known_ = false;
   tree_.emplace(options_);
@@ -368,7 +368,7 @@ TEST_F(LargeProcessTreeTest, AnAncestryThatIsTooLongIsSaidToBe) {
   EXPECT_EQ(large_.LivingParent(102), 1U);
 }
 
-// After a restart of the agent: the daemon's parent ended while nobody looked.
+// After a restart of the agent: the daemon's parent ended while no agent ran.
 TEST_F(LargeProcessTreeTest, AParentThatNobodyKnowsIsSaidToBeMissing) {
   std::string bytes =
       ExecBytes({.id = 50, .parent = 40, .pid = 20, .start_ns = 5, .birth_ns = 5, .event = SL_PROCESS_EVENT_SEED},
