@@ -29,19 +29,19 @@ std::string SuiteList() {
 
 // Returns -1 to continue, else the exit code.
 int ParseOptions(int argc, char** argv, Options* options) {
-  CLI::App app{"sluice-bench: how fast the packet path is, beside its floors, in one run on one machine"};
+  CLI::App app{"sluice-bench: measures packet path and agent beside floors and peers, in one run on one machine"};
   app.footer("Suites:\n" + SuiteList());
   app.option_defaults()->always_capture_default();
   app.add_option("suite", options->suite, "what to measure")->required();
   app.add_option("--json", options->json, "file for every sample, the kernel, the CPU and the revision");
-  app.add_option("--runs", options->run.runs, "samples of each row; all rows are gone through once a run")
+  app.add_option("--runs", options->run.runs, "samples of each row; each run takes one sample of every row")
       ->check(CLI::Range(1, 1000));
   app.add_option("--filter", options->run.filters,
-                 "only rows with this text in their name, and their floors; may be given several times");
-  app.add_flag("--short", options->run.brief, "the smallest sizes: whether it runs and is right, not how fast");
+                 "only rows with this text in their name, and their floors; repeatable");
+  app.add_flag("--short", options->run.brief, "the smallest sizes: checks results, not speed");
   app.add_option("--cilium-object", options->run.cilium_object,
-                 "what scripts/build-cilium-objects made; without, that peer of the suite program is left out");
-  app.add_flag("--list", options->list, "only name the rows");
+                 "object of scripts/build-cilium-objects; without it, the suite program leaves that peer out");
+  app.add_flag("--list", options->list, "only list the names of the rows");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -106,7 +106,7 @@ int Run(int argc, char** argv) {
   InitLogging(false);
   std::vector<const Suite*> suites = Named(options.suite);
   if (suites.empty()) {
-    std::cerr << "sluice-bench: there is no suite " << options.suite << " (yet). There are:\n" << SuiteList();
+    std::cerr << "sluice-bench: unknown suite " << options.suite << ". Suites:\n" << SuiteList();
     return 2;
   }
   std::erase_if(suites, [&](const Suite* suite) { return SelectedRows(*suite, options.run).empty(); });

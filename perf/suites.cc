@@ -21,13 +21,13 @@ bool IsAnySelected(const RunOptions& options, const std::vector<std::string>& na
 
 std::span<const Suite> Suites() {
   static constexpr Suite kSuites[] = {
-      {"program", "nanoseconds a packet of the production programs, by test run", ProgramRows, RunProgramSuite},
-      {"rate", "packets a second over real interfaces, beside peers", RateRows, RunRateSuite},
-      {"tcp", "TCP from pod to pod, beside peers: stream, request/response, connect/close", TcpRows, RunTcpSuite},
-      {"exec", "starts and ends of programs with the process sensors off and on", ExecRows, RunExecSuite},
-      {"update", "from a change to the first packet evaluated by it, and traffic meanwhile", UpdateRows,
+      {"program", "cost of a packet in the production programs, by test run", ProgramRows, RunProgramSuite},
+      {"rate", "packets per second over real interfaces, with peers", RateRows, RunRateSuite},
+      {"tcp", "TCP from pod to pod, with peers: stream, request/response, connect/close", TcpRows, RunTcpSuite},
+      {"exec", "program starts and ends with the process sensors off and on", ExecRows, RunExecSuite},
+      {"update", "time from a change to the first packet with its verdict, and traffic during changes", UpdateRows,
        RunUpdateSuite},
-      {"scale", "memory, look-ups, loading and starts as what is known grows", ScaleRows, RunScaleSuite},
+      {"scale", "memory, look-ups, loading and start times as the configuration grows", ScaleRows, RunScaleSuite},
   };
   return kSuites;
 }

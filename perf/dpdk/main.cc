@@ -40,32 +40,33 @@ void AddCommonOptions(int ports, Options* options, CLI::App* app) {
       ->expected(ports);
   app->add_option("--count", options->packets, "packets; 0: no limit");
   app->add_option("--seconds", options->seconds, "0: no limit")->check(CLI::NonNegativeNumber);
-  app->add_option("--cpus", options->eal.cpus, "CPU of the generator, CPU of the sink; by default those allowed")
+  app->add_option("--cpus", options->eal.cpus,
+                  "CPU of the generator, CPU of the sink; default: chosen from the allowed CPUs")
       ->delimiter(',');
   app->add_option("--memory", options->eal.megabytes, "MB for DPDK")->check(CLI::Range(64, 1 << 20));
-  app->add_flag("--huge", options->eal.huge_pages, "on huge pages of the machine");
-  app->add_flag("--json", options->json, "the result as JSON");
+  app->add_flag("--huge", options->eal.huge_pages, "use huge pages");
+  app->add_flag("--json", options->json, "print the result as JSON");
 }
 
 void AddLoadOptions(bool to_known_mac, Options* options, CLI::App* app) {
   LoadOptions& load = options->load;
   app->add_option("--source", load.ends.source, "IPv4 or IPv6 address");
-  app->add_option("--destination", load.ends.destination, "of the same family");
-  app->add_option("--source-mac", load.ends.source_mac, "by default the port's");
+  app->add_option("--destination", load.ends.destination, "address of the same family");
+  app->add_option("--source-mac", load.ends.source_mac, "default: the port's");
   app->add_option("--destination-mac", load.ends.destination_mac,
-                  to_known_mac ? "by default the sink's" : "of the next hop");
-  app->add_option("--flows", load.flows, "packets are of this many, each with a pair of ports");
-  app->add_option("--stride", load.stride,
-                  "not 0: each flow has a source address instead, that far from the one before");
-  app->add_option("--first-flow", load.first_flow, "where to begin, or of the random numbers");
-  app->add_flag("--random", load.random, "each packet of any flow; else in turn");
-  app->add_flag("--answer", load.answer, "from the service's ports");
-  app->add_option("--load", load.raw, "all that is above as struct perf_load (perf/bpf/load.h), in hexadecimal");
-  app->add_option("--burst", options->burst, "packets handed to the port at once")->check(CLI::Range(1, kLargestBurst));
+                  to_known_mac ? "default: the sink's" : "MAC of the next hop");
+  app->add_option("--flows", load.flows, "number of flows; each has its own pair of ports");
+  app->add_option("--stride", load.stride, "not 0: each flow has its own source address instead, with this distance");
+  app->add_option("--first-flow", load.first_flow, "the first flow, or the seed with --random");
+  app->add_flag("--random", load.random, "a random flow for each packet; else in turn");
+  app->add_flag("--answer", load.answer, "send from the service's ports");
+  app->add_option("--load", load.raw,
+                  "replaces the options above: a struct perf_load (perf/bpf/load.h), in hexadecimal");
+  app->add_option("--burst", options->burst, "packets passed to the port at once")->check(CLI::Range(1, kLargestBurst));
 }
 
 void AddSinkOptions(Options* options, CLI::App* app) {
-  app->add_flag("--count-flows", options->count_flows, "how many different flows came; takes time");
+  app->add_flag("--count-flows", options->count_flows, "count different received flows; slower");
 }
 
 // Reports a missing interface in one sentence; DPDK's own log about it is long.
@@ -91,7 +92,7 @@ Status ChooseCpus(std::size_t threads, std::vector<int>* cpus) {
     cpus->resize(threads);
   }
   if (cpus->size() == threads) return OkStatus();
-  return InvalidError("--cpus names {} CPUs, and there are {} to choose", cpus->size(), threads);
+  return InvalidError("--cpus names {} CPUs, but needs {}", cpus->size(), threads);
 }
 
 Amount AmountOf(const Options& options) {
@@ -197,9 +198,9 @@ int Run(int argc, char** argv) {
   CLI::App app{"sluice-traffic: sends and receives flows of UDP packets by DPDK"};
   app.option_defaults()->always_capture_default();
   app.require_subcommand(1);
-  CLI::App* const generate = app.add_subcommand("generate", "send until so many packets, seconds, or SIGINT");
-  CLI::App* const sink = app.add_subcommand("sink", "receive until so many packets, seconds, or SIGINT");
-  CLI::App* const both = app.add_subcommand("both", "send by the first port, receive at the second");
+  CLI::App* const generate = app.add_subcommand("generate", "send until --count, --seconds or SIGINT");
+  CLI::App* const sink = app.add_subcommand("sink", "receive until --count, --seconds or SIGINT");
+  CLI::App* const both = app.add_subcommand("both", "send on the first port, receive on the second");
   AddCommonOptions(1, &options, generate);
   AddCommonOptions(1, &options, sink);
   AddCommonOptions(2, &options, both);

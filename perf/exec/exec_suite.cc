@@ -167,7 +167,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
       SL_RETURN_IF_ERROR(MeasureControl(control, sizes, ordinary, options.runs, &rows));
   return Report{.unit = "instances a second",
                 .rows = std::move(rows).Take(options),
-                .left_out = {"Tetragon, Falco: not in Debian, and their BPF objects not here"}};
+                .left_out = {"Tetragon, Falco: not in Debian, and their BPF objects are not here"}};
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ std::uint32_t HostOrder(const char* address) { return ntohl(inet_addr(address));
 template <typename K, typename V>
 StatusOr<bpf::Map<K, V>> BindMap(const bpf::ProgramSet& object, const char* name) {
   const int fd = object.map_fd(name);
-  if (fd < 0) return InvalidError("it has no map {}: scripts/build-cilium-objects makes one that has", name);
+  if (fd < 0) return InvalidError("it has no map {}: build it with scripts/build-cilium-objects", name);
   return bpf::Map<K, V>::Bind(fd, name);
 }
 

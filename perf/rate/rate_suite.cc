@@ -15,7 +15,7 @@ namespace {
 
 // The reason why the case cannot be measured here; empty: it can.
 std::string MissingFor(const RateCase& what) {
-  if ((what.two_cores || what.dpdk_sink) && !HasTwoCpus()) return fmt::format("{}: there is one CPU only", what.name);
+  if ((what.two_cores || what.dpdk_sink) && !HasTwoCpus()) return fmt::format("{}: needs two CPUs", what.name);
   if (NeedsDpdk(what) && !HasDpdk()) return fmt::format("{}: built without DPDK (-DSLUICE_DPDK=ON)", what.name);
   if (what.tool.empty()) return {};
   if (!IsInstalled(what.tool)) return fmt::format("{}: {} is not installed", what.name, what.tool);

@@ -46,7 +46,7 @@ Status RateRunner::Build() {
     SL_RETURN_IF_ERROR(topology_->ReceiveOn(other));
   }
   if (what_.generator != GeneratorKind::kLiveFrames) {
-    if (!what_.two_cores) return InvalidError("on one core, only live frames tell their time");
+    if (!what_.two_cores) return InvalidError("on one core, only live frames measure their time");
     SL_RETURN_IF_ERROR(topology_->GenerateBy(what_.generator));
   }
   if (what_.opposite.packets == 0) return OkStatus();

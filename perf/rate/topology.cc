@@ -62,7 +62,7 @@ Status WaitUntilSilent() {
     before = std::move(now);
     std::this_thread::sleep_for(kSilence);
   }
-  return MakeError(absl::StatusCode::kDeadlineExceeded, "a topology's interfaces do not fall silent");
+  return MakeError(absl::StatusCode::kDeadlineExceeded, "the interfaces of a topology do not become silent");
 }
 
 }  // namespace

@@ -215,7 +215,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   SL_RETURN_IF_ERROR(Changes(sizes, options, node.get()).Measure(&rows));
   return Report{.unit = "ms",
                 .rows = std::move(rows).Take(options),
-                .left_out = {"gRPC and the client's start: from the call of the controller on"}};
+                .left_out = {"gRPC and the client's start: times begin at the call of the controller"}};
 }
 
 }  // namespace
