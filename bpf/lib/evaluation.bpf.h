@@ -21,7 +21,7 @@ struct sl_evaluation {
   struct sl_flow_route way;
   __u64 gen;
   __u64 now;
-  __u64 fragment_hash; /* of sl_know_fragment */
+  __u64 fragment_hash; /* set by sl_find_fragment_owner */
   struct sl_fragment_key fragment_key;
   /* in */
   __u32 hook;             /* enum sl_hook */
@@ -66,6 +66,33 @@ static __always_inline __u64 sl_generation(void) {
   __u32 zero = 0;
   const __u64* value = bpf_map_lookup_elem(&generation, &zero);
   return value ? SL_READ_ONCE(*value) : 0;
+}
+
+/* Skips the search when the fast path has made it already. */
+static __always_inline __u32 sl_search_unless_absent(const struct sl_evaluation* j, __u32 state) {
+  return j->known_absent ? SL_NO_SLOT : sl_flow_search(&j->key, state);
+}
+
+/* Resets this CPU's working memory for a packet at `hook`, except `packet`, which the parser fills. Null: settings are
+ * missing. */
+static __always_inline struct sl_evaluation* sl_begin(__u32 hook, __u32 ifindex) {
+  __u32 zero = 0;
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
+  if (!j) return 0;
+  j->hook = hook;
+  j->ifindex = ifindex;
+  const struct sl_settings* agent = sl_settings_in_force();
+  if (!agent) return 0;
+  j->setting_flags = agent->flags;
+  j->path_fresh = agent->path_fresh;
+  j->from_node = j->known_absent = j->asks_receiver = j->may_route = j->syn_allowed = 0;
+  j->from_ifindex = j->refused = 0;
+  __builtin_memset(&j->sender, 0, sizeof(j->sender));
+  __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
+  j->sender.found = SL_COUNTER_SENDER_NO_SOCKET - SL_COUNTER_SENDER_FOUND;
+  j->to_ifindex = j->from_endpoint = j->to_endpoint = 0;
+  j->reply = j->is_known = j->audit = j->not_ours = j->may_pass_host = 0;
+  return j;
 }
 
 #endif
