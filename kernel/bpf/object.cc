@@ -127,34 +127,9 @@ int DatapathObject::map_fd(const std::string& name) const {
   return map == nullptr ? -1 : bpf_map__fd(map);
 }
 
-std::vector<std::string> DatapathObject::map_names() const {
-  std::vector<std::string> names;
-  bpf_map* map;
-  bpf_object__for_each_map(map, skeleton_->obj) {
-    if (!bpf_map__is_internal(map)) names.emplace_back(bpf_map__name(map));
-  }
-  return names;
-}
-
 void DatapathObject::RefundDenied(std::uint32_t records) {
   __atomic_fetch_sub(&skeleton_->bss->denied_paid_until_ns, skeleton_->rodata->denied_cost_ns * records,
                      __ATOMIC_RELAXED);
-}
-
-void DatapathObject::SetTestClock(std::uint64_t ns) {
-  // A clock that goes back belongs to another test: tokens that were taken at a later time must not count.
-  if (ns < skeleton_->bss->test_clock_ns) skeleton_->bss->denied_paid_until_ns = 0;
-  skeleton_->bss->test_clock_ns = ns;
-}
-
-void DatapathObject::SetTestProcesses(std::uint32_t sender_class, std::uint32_t receiver_class) {
-  skeleton_->bss->test_sender_class = sender_class;
-  skeleton_->bss->test_receiver_class = receiver_class;
-}
-
-void DatapathObject::SetTestSockets(std::uint64_t sender, std::uint64_t receiver) {
-  skeleton_->bss->test_sender_socket = sender;
-  skeleton_->bss->test_receiver_socket = receiver;
 }
 
 StatusOr<Fd> OpenPinnedMap(const std::string& path) {
@@ -163,24 +138,10 @@ StatusOr<Fd> OpenPinnedMap(const std::string& path) {
   return map;
 }
 
-namespace {
-
-StatusOr<bpf_prog_info> ReadProgramInfo(int program_fd) {
+StatusOr<ProgramRuns> ReadProgramRuns(int program_fd) {
   bpf_prog_info info{};
   __u32 length = sizeof(info);
   if (bpf_obj_get_info_by_fd(program_fd, &info, &length) != 0) return ErrnoError(errno, "read a program's info");
-  return info;
-}
-
-}  // namespace
-
-StatusOr<ProgramSize> ReadProgramSize(int program_fd) {
-  SL_ASSIGN_OR_RETURN(const bpf_prog_info info, ReadProgramInfo(program_fd));
-  return ProgramSize{info.name, info.xlated_prog_len / 8, info.verified_insns};
-}
-
-StatusOr<ProgramRuns> ReadProgramRuns(int program_fd) {
-  SL_ASSIGN_OR_RETURN(const bpf_prog_info info, ReadProgramInfo(program_fd));
   return ProgramRuns{info.run_cnt, info.run_time_ns};
 }
 

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "base/fd.h"
 #include "base/status.h"
@@ -29,7 +28,7 @@ struct ObjectOptions {
   std::uint32_t flows_denied = 32768;        // the most denied-flow entries among them
   std::uint32_t event_rate = SL_EVENT_RATE;  // flow events per second in each workload's shares; 0: no limit
   bool uplinks = true;                       // load xdp_uplink, which is half of the verifier's work
-  bool test_clock = false;                   // the programs read SetTestClock's time
+  bool test_clock = false;                   // the programs read TestHooks::SetClock's time
   const AdminCalls* admin_calls = nullptr;   // must outlive the object; null: OwnAdminCalls
 };
 
@@ -43,17 +42,13 @@ class DatapathObject {
 
   int program_fd(const std::string& name) const;  // -1: no such program
   int map_fd(const std::string& name) const;      // -1: no such map
-  std::vector<std::string> map_names() const;
   const AdminCalls& admin_calls() const { return admin_calls_; }
   // Returns tokens to the budget for denied-flow entries, for entries that were removed.
   void RefundDenied(std::uint32_t records);
-  void SetTestClock(std::uint64_t ns);
-  // With a test clock: sets the classes of the processes behind a packet. 0: by the packet's socket.
-  void SetTestProcesses(std::uint32_t sender_class, std::uint32_t receiver_class);
-  // The same for the cookies of their sockets.
-  void SetTestSockets(std::uint64_t sender, std::uint64_t receiver);
 
  private:
+  friend class TestHooks;  // kernel/bpf/testing
+
   DatapathObject(datapath_bpf* skeleton, const AdminCalls& admin_calls)
       : skeleton_(skeleton), admin_calls_(admin_calls) {}
   datapath_bpf* skeleton_;
@@ -62,13 +57,6 @@ class DatapathObject {
 
 // A map that an earlier process pinned.
 StatusOr<Fd> OpenPinnedMap(const std::string& path);
-
-struct ProgramSize {
-  std::string name;
-  std::uint32_t instructions = 0;  // after the verifier's rewriting
-  std::uint32_t verified = 0;      // instructions that the verifier walked
-};
-StatusOr<ProgramSize> ReadProgramSize(int program_fd);
 
 // Counted only while CountsProgramRuns (kernel/bpf/system.h).
 struct ProgramRuns {

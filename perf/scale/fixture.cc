@@ -7,6 +7,7 @@
 #include <chrono>
 #include <fstream>
 
+#include "kernel/bpf/testing/test_hooks.h"
 #include "perf/elapsed.h"
 #include "perf/program/frame.h"
 #include "policy/network/compiler.h"
@@ -69,7 +70,7 @@ StatusOr<std::unique_ptr<ScaleFixture>> ScaleFixture::Create(const ScaleScenario
 
 StatusOr<double> ScaleFixture::MapBytes() const {
   double sum = 0;
-  for (const std::string& map : datapath_->object().map_names()) {
+  for (const std::string& map : bpf::TestHooks(datapath_->object()).MapNames()) {
     SL_ASSIGN_OR_RETURN(const double bytes, MemoryOfMap(datapath_->object().map_fd(map)));
     sum += bytes;
   }

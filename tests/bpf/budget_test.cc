@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "kernel/bpf/testing/program_size.h"
 #include "tests/support/program_fixture.h"
 
 namespace sluice::test {

@@ -2,6 +2,7 @@
 // first verdict; tests/attribution checks the process behind a socket.
 #include <gtest/gtest.h>
 
+#include "kernel/bpf/testing/test_hooks.h"
 #include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
@@ -36,8 +37,9 @@ class ProcessRules : public SampleCluster {
   void TearDown() override {
     if (fixture_ == nullptr) return;
     Behind({}, {});
-    fixture_->datapath().object().SetTestSockets(0, 0);
+    Hooks().SetSockets(0, 0);
   }
+  static bpf::TestHooks Hooks() { return bpf::TestHooks(fixture_->datapath().object()); }
   static Packet Udp4(const std::string& src, const std::string& dst, std::uint16_t port) {
     return Eth{} / Ipv4{.src = src, .dst = dst, .protocol = policy::kUdp} / Udp{.sport = 40000, .dport = port};
   }
@@ -54,7 +56,7 @@ class ProcessRules : public SampleCluster {
     const Status status = fixture_->SetProcesses(sender, receiver);
     ASSERT_TRUE(status.ok()) << status;
     ++sockets;
-    fixture_->datapath().object().SetTestSockets(sockets, sockets);
+    Hooks().SetSockets(sockets, sockets);
   }
   datapath::FlowRecord TheFlow() {
     const auto flows = Flows();
@@ -249,7 +251,7 @@ TEST_F(ProcessRules, TheAnswerToAnotherSocketIsJudgedAnew) {
   BehindOthers(kPsql, {});
   ASSERT_TRUE(FromPod(kWeb, question).forwarded);
   BehindOthers(kPostgres, kPsql);
-  fixture_->datapath().object().SetTestSockets(1000, TheFlow().entry.initiator_socket);
+  Hooks().SetSockets(1000, TheFlow().entry.initiator_socket);
   EXPECT_TRUE(FromPod(kDb, answer).forwarded);
   EXPECT_TRUE(ToPod(kWeb, kDb, answer).forwarded);
   BehindOthers(kPostgres, kCurl);

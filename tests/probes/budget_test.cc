@@ -3,7 +3,7 @@
 #include <fstream>
 #include <iostream>
 
-#include "kernel/bpf/object.h"
+#include "kernel/bpf/testing/program_size.h"
 #include "tests/probes/sensor_test.h"
 
 namespace sluice::test {

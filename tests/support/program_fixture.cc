@@ -153,7 +153,7 @@ Status ProgramFixture::SetProcesses(const std::optional<policy::Process>& sender
     *number = class_numbers_.try_emplace(key, class_numbers_.size() + 1).first->second;
     SL_RETURN_IF_ERROR(PutClass(*number, **process));
   }
-  datapath_->object().SetTestProcesses(numbers[0], numbers[1]);
+  bpf::TestHooks(datapath_->object()).SetProcesses(numbers[0], numbers[1]);
   return OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel/bpf/testing/test_hooks.h"
 #include "kernel/bpf/testing/test_run.h"
 #include "kernel/datapath/bpf_datapath.h"
 #include "policy/network/compiler.h"
@@ -60,7 +61,7 @@ class ProgramFixture {
 
   // Removes all flows and fragments, so that the next packet is evaluated as a first packet.
   Status ForgetFlows();
-  void SetClock(std::uint64_t seconds) { datapath_->object().SetTestClock(seconds * SL_SECOND_NS); }
+  void SetClock(std::uint64_t seconds) { bpf::TestHooks(datapath_->object()).SetClock(seconds * SL_SECOND_NS); }
 
  private:
   Status PutClass(std::uint32_t number, const policy::Process& process);

@@ -17,8 +17,7 @@ StatusOr<ProgramSet> ProgramSet::Load(const std::string& name, std::string_view 
   if (object == nullptr) return ErrnoError(errno, "open the BPF object {}: {}", name, log.LastLines(3));
   ProgramSet set(object);
   bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, object)
-      bpf_map__set_pin_path(map, nullptr);  // pins nothing, even if the object says so
+  bpf_object__for_each_map(map, object) bpf_map__set_pin_path(map, nullptr);  // also if the object declares a pin
   for (const auto& [map_name, count] : entries) {
     map = bpf_object__find_map_by_name(object, map_name.c_str());
     const int rc = map == nullptr ? -ENOENT : bpf_map__set_max_entries(map, count);

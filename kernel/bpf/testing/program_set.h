@@ -1,5 +1,5 @@
-// Programs and maps of a BPF object other than the packet path: the benchmarks' baselines, generators and peers. Owns
-// all descriptors; pins nothing, and attaches only on request.
+// Programs and maps of a BPF object other than the packet path: the benchmarks' baselines, generators and competitors.
+// Owns all descriptors. Pins nothing, and attaches only by AttachTracepoint.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,15 @@ namespace sluice::bpf {
 
 class ProgramSet {
  public:
-  // `elf` is the object file's bytes; `entries` has the sizes of maps that differ from the object. PermissionDenied
-  // names the missing right.
+  // `elf`: the bytes of the object file. `entries`: map names with sizes that replace the object's. PermissionDenied
+  // names the missing capabilities.
   static StatusOr<ProgramSet> Load(const std::string& name, std::string_view elf,
                                    const std::map<std::string, std::uint32_t>& entries = {});
 
   int program_fd(const std::string& name) const;  // -1: no such program
   int map_fd(const std::string& name) const;      // -1: no such map
-  // Attaches a program to the tracepoint in its section name (tp_btf/...), as long as the descriptor is open.
+  // Attaches a program with a tracepoint in its section name (tp_btf/...). It stays attached until the descriptor is
+  // closed.
   StatusOr<Fd> AttachTracepoint(const std::string& name) const;
 
  private:

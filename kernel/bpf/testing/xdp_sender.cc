@@ -11,9 +11,9 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr std::uint32_t kFrames = 2048;  // and entries in each ring
+constexpr std::uint32_t kFrames = 2048;  // also the size of each ring
 constexpr std::uint32_t kFrameSize = XSK_UMEM__DEFAULT_FRAME_SIZE / 2;
-constexpr std::uint32_t kBatch = 32;  // the kernel takes this many with one call in copy mode
+constexpr std::uint32_t kBatch = 32;  // the kernel sends at most 32 frames per call in copy mode
 constexpr auto kPatience = std::chrono::seconds(5);
 
 }  // namespace
@@ -29,10 +29,10 @@ struct XdpSender::Rings {
   void* frames = MAP_FAILED;
   xsk_umem* umem = nullptr;
   xsk_socket* socket = nullptr;
-  xsk_ring_prod fill{};  // required even for a socket that only sends
+  xsk_ring_prod fill{};  // required, although this socket only sends
   xsk_ring_cons completed{};
   xsk_ring_prod to_send{};
-  std::vector<std::uint64_t> free;  // frames that the kernel does not have
+  std::vector<std::uint64_t> free;  // addresses of frames that the kernel does not use
 };
 
 StatusOr<std::unique_ptr<XdpSender>> XdpSender::Open(const std::string& interface) {
@@ -57,7 +57,7 @@ StatusOr<std::unique_ptr<XdpSender>> XdpSender::Open(const std::string& interfac
 XdpSender::XdpSender(std::unique_ptr<Rings> rings) : rings_(std::move(rings)) {}
 XdpSender::~XdpSender() = default;
 
-// Takes back the frames that the kernel is done with.
+// Takes completed frames back. Returns whether there was one.
 bool XdpSender::Reclaim() {
   std::uint32_t first = 0;
   const std::uint32_t done = xsk_ring_cons__peek(&rings_->completed, kFrames, &first);
@@ -74,7 +74,7 @@ Status XdpSender::Send(std::uint32_t frames, std::uint32_t size, const std::func
   for (std::uint32_t left = frames; left > 0 || rings_->free.size() < kFrames;) {
     const std::uint32_t batch = std::min({left, kBatch, static_cast<std::uint32_t>(rings_->free.size())});
     std::uint32_t first = 0;
-    xsk_ring_prod__reserve(&rings_->to_send, batch, &first);  // never fails: it has an entry for each frame
+    xsk_ring_prod__reserve(&rings_->to_send, batch, &first);  // never fails: the ring has a slot for each frame
     for (std::uint32_t i = 0; i < batch; ++i) {
       const std::uint64_t address = rings_->free.back();
       rings_->free.pop_back();
@@ -83,7 +83,7 @@ Status XdpSender::Send(std::uint32_t frames, std::uint32_t size, const std::func
     }
     xsk_ring_prod__submit(&rings_->to_send, batch);
     left -= batch;
-    // Full queues are not errors: the frames stay in the ring until the next call.
+    // A full queue is no error: the frames stay in the ring until the next call.
     if (sendto(socket, nullptr, 0, MSG_DONTWAIT, nullptr, 0) < 0 && errno != EAGAIN && errno != EBUSY &&
         errno != ENOBUFS)
       return ErrnoError(errno, "send by AF_XDP");

@@ -1,4 +1,4 @@
-// Sends frames by an AF_XDP socket.
+// Sends frames with an AF_XDP socket.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,18 @@
 
 namespace sluice::bpf {
 
-// For one thread at a time, in any namespace.
+// Not thread-safe. Any thread may use it, in any network namespace.
 class XdpSender {
  public:
-  // On the first queue of an interface of this thread's namespace, in copy mode, which every driver supports. No
-  // program is attached.
+  // Uses the first queue of an interface of the thread's network namespace, in copy mode, which every driver supports.
+  // Attaches no program.
   static StatusOr<std::unique_ptr<XdpSender>> Open(const std::string& interface);
   ~XdpSender();
   XdpSender(const XdpSender&) = delete;
   XdpSender& operator=(const XdpSender&) = delete;
 
-  // Sends `frames` frames of `size` bytes each (at most 2048). `write` must fill all of them, as old contents remain.
-  // Returns when the kernel is done with all: they were received or dropped. DeadlineExceeded: no progress for seconds.
+  // Sends `frames` frames of `size` bytes (at most 2048). `write` fills each frame; the buffer holds old data. Returns
+  // when all frames are received or dropped. DeadlineExceeded: no frame has completed for 5 seconds.
   Status Send(std::uint32_t frames, std::uint32_t size, const std::function<void(std::uint8_t*)>& write);
 
  private:

@@ -9,6 +9,7 @@
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/object.h"
 #include "kernel/bpf/pin_layout.h"
+#include "kernel/bpf/testing/test_hooks.h"
 #include "kernel/datapath/root.h"
 #include "tests/netns/datapath/fixture.h"
 
@@ -145,7 +146,7 @@ TEST_F(Pins, UninstallLeavesNothing) {
   if (!HasTcx()) GTEST_SKIP() << kNoTcx;
   std::vector<__u32> programs, maps;
   for (const char* name : {"tc_from_pod", "tc_to_pod", "xdp_uplink"}) programs.push_back(ProgramId(name));
-  for (const std::string& name : datapath_->object().map_names()) maps.push_back(MapId(name));
+  for (const std::string& name : bpf::TestHooks(datapath_->object()).MapNames()) maps.push_back(MapId(name));
   Close();
   const Status uninstalled = node_->Run([&] { return datapath::Uninstall(root()).status(); });
   ASSERT_TRUE(uninstalled.ok()) << uninstalled;
