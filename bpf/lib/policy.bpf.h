@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The compiled policy's answer for one new flow. policy/network/lookup.cc does the same in C++; tests compare the
- * two. */
+/* The compiled policy's answer for one new flow. Tests compare it with the same in C++,
+ * tests/support/table_lookup.cc. */
 #ifndef SLUICE_POLICY_BPF_H
 #define SLUICE_POLICY_BPF_H
 

@@ -52,8 +52,6 @@ class Connections {
   int poll_fd() const { return ended_.get(); }
   void Tend(Clock::time_point now);
 
-  std::size_t open() const;
-
  private:
   struct Connection {
     Fd watch;  // the same socket; invalid: ended

@@ -59,20 +59,6 @@ void Append(std::vector<Contribution>& to, std::vector<Contribution> from) {
 
 }  // namespace
 
-const char* EffectName(Effect effect) {
-  switch (effect) {
-    case Effect::kAllow:
-      return "ALLOW";
-    case Effect::kDeny:
-      return "DENY";
-    case Effect::kDefaultDeny:
-      return "DEFAULT_DENY";
-    case Effect::kAudit:
-      return "AUDIT";
-  }
-  return "UNKNOWN";
-}
-
 Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches) {
   std::vector<Contribution> allows, denies, isolating, notes;
   for (const PolicyMatch& match : matches) {
@@ -121,7 +107,5 @@ std::string DecisionKey(const Decision& decision) {
   }
   return key.bytes();
 }
-
-std::uint32_t DecisionHash(const Decision& decision) { return IdRange{}.At(StableHash(DecisionKey(decision))); }
 
 }  // namespace sluice::policy

@@ -10,7 +10,6 @@
 namespace sluice::policy {
 
 enum class Effect { kAllow, kDeny, kDefaultDeny, kAudit };
-const char* EffectName(Effect effect);  // "ALLOW", "DENY", "DEFAULT_DENY", "AUDIT"
 
 // One policy's part in a decision.
 struct Contribution {
@@ -42,9 +41,7 @@ struct PolicyMatch {
 // The decision of all policies that select and isolate one subject in `direction`, both enforced and in audit.
 Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches);
 
-// The number of `decision`: a hash of its content, so it survives a restart; never 0.
-std::uint32_t DecisionHash(const Decision& decision);
-// The bytes that are hashed: different for different decisions.
+// The bytes that a decision's number is a hash of: different for different decisions.
 std::string DecisionKey(const Decision& decision);
 
 }  // namespace sluice::policy

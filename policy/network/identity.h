@@ -63,7 +63,6 @@ class IdentityTable {
   void AddNode(const Population& population);
   void AddPods(const Population& population);
   std::uint32_t LongestAround(const Address& address) const;
-  std::string PrefixText(std::uint32_t outside_index) const;
 
   std::vector<Identity> identities_;
   Range kinds_[SL_KIND_COUNT];

@@ -54,7 +54,8 @@ class DecisionPool {
 
 using Decisions = DecisionPool<PoolIndex>;
 using DecisionNumbers = IndexedBy<PoolIndex, DecisionNumber>;
-DecisionNumbers NumberDecisions(const Decisions& decisions);  // DecisionHash, or the next free number
+// Each decision's number is a hash of its content, or the next free number, and never 0. A restart finds the same.
+DecisionNumbers NumberDecisions(const Decisions& decisions);
 FlatMap<std::uint32_t, std::shared_ptr<const Decision>> ByNumber(const Decisions& decisions,
                                                                  const DecisionNumbers& numbers);
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kernel/bpf/testing/test_hooks.h"
+#include "tests/support/effect_name.h"
 #include "tests/support/sample_cluster.h"
 
 namespace sluice::test {
@@ -67,7 +68,7 @@ class ProcessRules : public SampleCluster {
     const auto found = fixture_->compiled().decisions.find(decision);
     if (found == fixture_->compiled().decisions.end() || found->second->contributions.empty()) return "none";
     const policy::Contribution& part = found->second->contributions[0];
-    return fmt::format("{} {} {}", part.policy.ToString(), part.rule, policy::EffectName(part.effect));
+    return fmt::format("{} {} {}", part.policy.ToString(), part.rule, EffectName(part.effect));
   }
 };
 

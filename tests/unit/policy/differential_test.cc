@@ -3,8 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "policy/network/compiler.h"
-#include "policy/network/lookup.h"
+#include "tests/support/effect_name.h"
 #include "tests/support/random_policy.h"
+#include "tests/support/table_lookup.h"
 
 namespace sluice::policy {
 namespace {
@@ -28,8 +29,8 @@ std::string Text(const Flow& flow) {
 std::string Text(const Decision& decision) {
   std::string text = fmt::format("allowed {} audit_denied {}", decision.allowed, decision.audit_denied);
   for (const Contribution& part : decision.contributions) {
-    text += fmt::format(" [{} {} {} {}]", part.policy.ToString(), part.rule, EffectName(part.effect),
-                        EffectName(part.would));
+    text += fmt::format(" [{} {} {} {}]", part.policy.ToString(), part.rule, test::EffectName(part.effect),
+                        test::EffectName(part.would));
   }
   return text;
 }
@@ -55,7 +56,7 @@ bool HangsOnTheProcess(const Snapshot& snapshot, const Flow& flow, const Evaluat
 
 void Compare(const Snapshot& snapshot, const CompiledPolicy& compiled, const Flow& flow, Tally& tally) {
   const Evaluation expected = Evaluate(snapshot, flow, Scope::kLocal);
-  const TableVerdict found = LookUp(compiled.tables, flow);
+  const test::TableVerdict found = test::LookUp(compiled.tables, flow);
   ASSERT_EQ(found.allowed, expected.allowed) << Text(flow);
   ASSERT_EQ(found.audit_denied, expected.audit_denied) << Text(flow);
   const Decision none;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "policy/network/diff.h"
+#include "tests/support/effect_name.h"
 #include "tests/unit/policy/world.h"
 
 namespace sluice::policy {
@@ -79,7 +80,7 @@ TEST(ProcessVerdict, OutcomesAreInTheOrderOfTheConditionsMet) {
   for (std::uint32_t i = 0; i < 4; i++) {
     const sl_port_entry& outcome = world.compiled().tables.ports.at(process_verdict.outcomes + i);
     const Contribution& part = world.compiled().decisions.at(outcome.decision)->contributions.at(0);
-    rules += fmt::format("{}{} {}; ", part.rule, EffectName(part.effect), outcome.verdict);
+    rules += fmt::format("{}{} {}; ", part.rule, test::EffectName(part.effect), outcome.verdict);
   }
   EXPECT_EQ(rules, "DEFAULT_DENY 0; egress[0]ALLOW 1; egress[1]DENY 0; egress[1]DENY 0; ");
 }

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/effect_name.h"
 #include "tests/unit/policy/world.h"
 
 namespace sluice::policy {
@@ -141,7 +142,7 @@ TEST(RulesBeyond, Rule35_TheDecidingRulesAreNamed) {
     std::string text;
     const Evaluation answer = world.Evaluate("shop/web", "shop/db", service);
     for (const Contribution& part : answer.ingress->contributions) {
-      text += fmt::format("{} {} {}; ", part.policy.name, part.rule, EffectName(part.effect));
+      text += fmt::format("{} {} {}; ", part.policy.name, part.rule, test::EffectName(part.effect));
     }
     return text;
   };

@@ -208,7 +208,7 @@ TEST(RulesProcesses, Rule48_AnotherProcessBehindAFlowGetsItsOwnAnswer) {
   const auto number = [&](const Known& process) {
     Flow flow = world.FlowOf("shop/web", "shop/db", "80/TCP");
     flow.source_process = process;
-    return LookUp(world.compiled().tables, flow).egress_decision;
+    return test::LookUp(world.compiled().tables, flow).egress_decision;
   };
   EXPECT_EQ(number(Program(kPsql)), number(Program("/usr/bin/perl", {kPsql}))) << "nothing changed for the flow (19)";
   EXPECT_NE(number(Program(kPsql)), number(Program(kPsql, {"/usr/bin/bash"})));

@@ -462,9 +462,9 @@ TEST(Rules, Rule19_ANewDecisionHasAnotherNumber) {
   // Live flows are evaluated again under a new generation: when the answer changes, so must the value they find.
   World world = WithDbIngress("[{}]");
   const Flow flow = world.FlowOf("shop/web", "shop/db", "80/TCP");
-  const TableVerdict before = LookUp(world.compiled().tables, flow);
+  const test::TableVerdict before = test::LookUp(world.compiled().tables, flow);
   world.Apply(PolicyYaml("shop", "p", fmt::format("{}, ingress: []", kSelectDb)));
-  const TableVerdict after = LookUp(world.compiled().tables, flow);
+  const test::TableVerdict after = test::LookUp(world.compiled().tables, flow);
   EXPECT_TRUE(before.allowed);
   EXPECT_FALSE(after.allowed);
   EXPECT_NE(before.ingress_decision, after.ingress_decision);

@@ -6,7 +6,7 @@
 
 #include "policy/network/compiler.h"
 #include "policy/network/diff.h"
-#include "policy/network/lookup.h"
+#include "tests/support/table_lookup.h"
 
 namespace sluice::policy {
 namespace {
@@ -138,7 +138,7 @@ TEST(Scale, CompilesInSecondsAndAnswersRightly) {
         flow.source = Ip4(below(65536) << 16U | below(65536));
     }
     const Evaluation expected = Evaluate(*snapshot, flow, Scope::kLocal);
-    const TableVerdict found = LookUp(tables, flow);
+    const test::TableVerdict found = test::LookUp(tables, flow);
     ASSERT_EQ(found.allowed, expected.allowed) << flow.source.ToString() << " " << flow.destination.ToString();
     if (found.ingress_decision != 0) {
       ASSERT_EQ(*compiled->decisions.at(found.ingress_decision), *expected.ingress);
@@ -176,7 +176,7 @@ TEST(Scale, OneRuleWithAHundredThousandBlocks) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, kTimeLimit);
   EXPECT_LE(compiled->tables.peers.size(), 10U) << "what most prefixes have is the kind's own entry";
   const auto allowed = [&](std::uint32_t to) {
-    return LookUp(compiled->tables, {.source = Ip4(0x0a000000U), .destination = Ip4(to), .port = 80}).allowed;
+    return test::LookUp(compiled->tables, {.source = Ip4(0x0a000000U), .destination = Ip4(to), .port = 80}).allowed;
   };
   EXPECT_TRUE(allowed(0x40000001U));
   EXPECT_FALSE(allowed(0x40000101U));

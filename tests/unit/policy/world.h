@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 
 #include "policy/network/compiler.h"
-#include "policy/network/lookup.h"
 #include "policy/resource/parser.h"
+#include "tests/support/table_lookup.h"
 
 namespace sluice::policy {
 
@@ -88,7 +88,7 @@ class World {
 
   Evaluation Evaluate(const Flow& flow) const {
     const Evaluation answer = policy::Evaluate(*snapshot_, flow, Scope::kLocal);
-    const TableVerdict table = LookUp(compiled_.tables, flow);
+    const test::TableVerdict table = test::LookUp(compiled_.tables, flow);
     EXPECT_EQ(table.allowed, answer.allowed);
     EXPECT_EQ(table.audit_denied, answer.audit_denied);
     EXPECT_EQ(Meaning(table.egress_decision), answer.egress.value_or(Decision{}));

@@ -46,7 +46,7 @@ class Scene {
   // service as in World::FlowOf.
   FlowRecord Record(const std::string& from, const std::string& to, const std::string& service) const {
     const policy::Flow flow = world.FlowOf(from, to, service);
-    const policy::TableVerdict verdict = policy::LookUp(world.compiled().tables, flow);
+    const test::TableVerdict verdict = test::LookUp(world.compiled().tables, flow);
     FlowRecord record;
     const bool hi = flow.destination < flow.source;
     const bool ports = flow.port != 0;

@@ -1,10 +1,17 @@
-#include "policy/network/lookup.h"
+#include "tests/support/table_lookup.h"
 
 #include <bit>
 
 #include "policy/network/glob.h"
 
-namespace sluice::policy {
+namespace sluice::test {
+
+using policy::Address;
+using policy::Flow;
+using policy::Prefix;
+using policy::Process;
+using policy::Tables;
+
 namespace {
 
 int CommonBits(const Address& a, const Address& b) {
@@ -23,8 +30,8 @@ Prefix First(const Address& address, int length) {
   return Prefix(first, first.is_v4() ? length - 96 : length);
 }
 
-// As the kernel's trie: it compares 128 bits and does not distinguish address families.
-const sl_prefix_value* LongestMatch(const FlatMap<Prefix, sl_prefix_value>& prefixes, const Address& address) {
+// The trie's answer: it compares 128 bits and knows no families.
+const sl_prefix_value* LongestMatch(const policy::FlatMap<Prefix, sl_prefix_value>& prefixes, const Address& address) {
   auto after = prefixes.upper_bound(Prefix::Host(address));
   while (after != prefixes.begin()) {
     const auto& [prefix, value] = *std::prev(after);
@@ -72,7 +79,7 @@ std::uint64_t PatternsOf(const Tables& tables, const std::string& path) {
   std::uint64_t bits = 0;
   if (path.empty()) return bits;
   for (const auto& [bit, pattern] : tables.patterns) {
-    if (GlobMatches({pattern.text, pattern.length}, path)) bits |= 1ULL << bit;
+    if (policy::GlobMatches({pattern.text, pattern.length}, path)) bits |= 1ULL << bit;
   }
   return bits;
 }
@@ -99,7 +106,7 @@ const sl_port_entry* Choose(const Tables& tables, const sl_port_entry* entry, co
   if (process_verdict == tables.process_verdicts.end()) return nullptr;
   const auto outcome =
       tables.ports.find(process_verdict->second.outcomes +
-                        OutcomeOf(tables, process_verdict->second, process ? *process : kUnknownProcess));
+                        OutcomeOf(tables, process_verdict->second, process ? *process : policy::kUnknownProcess));
   return outcome == tables.ports.end() ? nullptr : &outcome->second;
 }
 
@@ -129,4 +136,4 @@ TableVerdict LookUp(const Tables& tables, const Flow& flow) {
   return verdict;
 }
 
-}  // namespace sluice::policy
+}  // namespace sluice::test
