@@ -39,12 +39,13 @@ __noinline int sl_uplink_any(struct xdp_md* ctx) {
   if (!reason && j->packet.no_length && j->size.bytes <= 65535u + j->packet.l3_offset) reason = SL_DROP_MALFORMED_IPV4;
   const int is_evaluated = !reason;
   if (is_evaluated) reason = sl_evaluate();
-  if (reason == SL_ASK_RECEIVER) return sl_uplink_pass(j); /* tc/to_pod can look up sockets, and decides then */
+  if (reason == SL_RESOLVE_RECEIVER) return sl_uplink_pass(j); /* tc/to_pod can look up sockets, and decides then */
   if (reason && (!is_evaluated || reason == SL_DROP_FRAGMENT_NOT_FOUND) && !sl_is_for_pod(j)) return sl_uplink_pass(j);
   if (reason) return sl_uplink_drop(j, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);
-  if (j->not_ours || !j->may_route || !j->may_pass_host || j->packet.has_vlan || !sl_route_xdp(ctx, j)) return XDP_PASS;
+  if (j->not_local || !j->may_route || !j->may_pass_host || j->packet.has_vlan || !sl_route_xdp(ctx, j))
+    return XDP_PASS;
   return sl_uplink_redirect(j, outcome);
 }
 

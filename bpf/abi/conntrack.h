@@ -39,13 +39,13 @@ enum sl_ct_flags {
   SL_CT_FIN_REPLY = 1 << 3,
   SL_CT_RESET = 1 << 4,       /* the last packet was a RST */
   SL_CT_ESTABLISHED = 1 << 5, /* its initiator sent again after an answer; TCP: it acknowledged the SYN-ACK */
-  SL_CT_CUT = 1 << 6,         /* revoked: was allowed, and a newer generation denies it; both directions drop */
+  SL_CT_REVOKED = 1 << 6,     /* revoked: was allowed, and a newer generation denies it; both directions drop */
   SL_CT_AUDIT = 1 << 7,       /* a policy in audit would have denied it */
   SL_CT_FROM_NODE = 1 << 8,   /* the node opened it: ingress is always allowed */
   SL_CT_QUARANTINED = 1 << 9, /* quarantine dropped its last packet; `reason` is the policy's verdict */
   /* That end's process is not certain: its next packet that carries a socket is attributed again. */
-  SL_CT_ASK_INITIATOR = 1 << 10,
-  SL_CT_ASK_RESPONDER = 1 << 11,
+  SL_CT_RESOLVE_INITIATOR = 1 << 10,
+  SL_CT_RESOLVE_RESPONDER = 1 << 11,
   /* The verdict depends on that end's process. */
   SL_CT_BY_INITIATOR = 1 << 12,
   SL_CT_BY_RESPONDER = 1 << 13,

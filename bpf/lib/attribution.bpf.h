@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Flow -> process. A flow's entry has a bit for each end that is not attributed yet. Then the decision returns
- * SL_ASK_SENDER, and the entry point looks up the packet's socket (bpf/lib/sender.bpf.h) and decides again. For a flow
- * that is attributed, a packet costs one comparison and one bit test.
+ * SL_RESOLVE_SENDER, and the entry point looks up the packet's socket (bpf/lib/sender.bpf.h) and decides again. For a
+ * flow that is attributed, a packet costs one comparison and one bit test.
  *
  * A verdict that depends on an end's process also depends on its socket: a packet that another socket sends or would
  * receive is evaluated again. So a process that takes over the port of an allowed program does not get its rights.
@@ -35,13 +35,13 @@ struct sl_sender {
   __u32 changes; /* socket_changes before the look-up */
   __u8 found;    /* enum sl_counter_id, less SL_COUNTER_SENDER_FOUND */
   __u8 final;    /* certain: a change would count in socket_changes */
-  __u8 asked;
+  __u8 resolved;
   __u8 has_socket; /* set by the entry point */
   __u8 unowned;    /* no process has acted on the socket: the first one will count in socket_changes */
   __u8 inherited;  /* it is the listener's process, as none has acted on the accepted socket yet */
   __u8 begins;     /* an end has a new process: this packet begins a new record of the flow */
   __u8 not_ip;     /* the socket is no IP socket: AF_PACKET */
-  __u8 stranger;   /* not known, and not the sender that the flow was decided for: another socket, or a shared one */
+  __u8 unknown;    /* not known, and not the sender that the flow was decided for: another socket, or a shared one */
   __u16 closed;    /* `sockets_closed` for it while it was open */
   __u64 socket;    /* its cookie; 0: the packet has none. Set by the entry point for packets that are not plain */
 };
@@ -51,7 +51,7 @@ struct sl_receiver {
   sl_process_id process;
   __u64 socket; /* 0: no process is known to have acted on it */
   sl_process_class_number process_class;
-  __u32 asked;        /* the look-up was for the workload behind this interface */
+  __u32 resolved;     /* the look-up was for the workload behind this interface */
   __u32 found;        /* a socket was found */
   __u32 shared;       /* several processes send by it; `process` is one of them */
   __u32 is_connected; /* the socket is connected to the packet's sender */
@@ -64,7 +64,9 @@ static __always_inline __u32 sl_socket_changes(void) {
   return value ? SL_READ_ONCE(*value) : 0;
 }
 
-static __always_inline __u32 sl_ask_bit(int reply) { return reply ? SL_CT_ASK_RESPONDER : SL_CT_ASK_INITIATOR; }
+static __always_inline __u32 sl_resolve_bit(int reply) {
+  return reply ? SL_CT_RESOLVE_RESPONDER : SL_CT_RESOLVE_INITIATOR;
+}
 
 static __always_inline sl_process_id* sl_process_of(struct sl_flow_entry* entry, int reply) {
   return reply ? &entry->responder_process : &entry->initiator_process;
@@ -125,26 +127,28 @@ static __always_inline int sl_has_lost_receiver(struct sl_flow_entry* entry, int
 }
 
 /* Whether the sender of this packet must be looked up. */
-static __always_inline int sl_must_ask(struct sl_sender* sender, struct sl_flow_entry* entry, int reply, int other) {
+static __always_inline int sl_must_resolve_sender(struct sl_sender* sender, struct sl_flow_entry* entry, int reply,
+                                                  int other) {
   __u32 changes = sl_socket_changes();
   if (SL_READ_ONCE(entry->socket_changes) != changes) {
-    __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
+    __sync_fetch_and_or(&entry->flags, SL_CT_RESOLVE_INITIATOR | SL_CT_RESOLVE_RESPONDER);
     SL_WRITE_ONCE(entry->socket_changes, changes);
   }
-  if (!(other || SL_READ_ONCE(entry->flags) & sl_ask_bit(reply)) || !sender->has_socket || sender->asked) return 0;
+  if (!(other || SL_READ_ONCE(entry->flags) & sl_resolve_bit(reply)) || !sender->has_socket || sender->resolved)
+    return 0;
   sender->known_before = SL_READ_ONCE(*sl_process_of(entry, reply));
   return 1;
 }
 
 /* Whether the look-up was conclusive: it found a process, or that there is certainly none. */
 static __always_inline int sl_knows(const struct sl_sender* sender) {
-  return sender->stranger || (sender->asked && (sender->process || sender->final));
+  return sender->unknown || (sender->resolved && (sender->process || sender->final));
 }
 
-/* For a packet from another socket than its flow's, after the look-up: an unknown sender is a stranger. Packets from
+/* For a packet from another socket than its flow's, after the look-up: the sender may be unknown. Packets from
  * the kernel's own TCP sockets (a reset, an ACK after the end) belong to the connection. */
-static __always_inline void sl_note_stranger(struct sl_sender* sender, __u8 protocol) {
-  if (!sl_knows(sender) && (protocol != SL_IPPROTO_TCP || sender->not_ip)) sender->stranger = 1;
+static __always_inline void sl_note_unknown(struct sl_sender* sender, __u8 protocol) {
+  if (!sl_knows(sender) && (protocol != SL_IPPROTO_TCP || sender->not_ip)) sender->unknown = 1;
 }
 
 /*
@@ -220,7 +224,7 @@ static __always_inline int sl_is_another_receiver(const struct sl_receiver* rece
  */
 static __always_inline int sl_note_sender(struct sl_sender* sender, const struct sl_flow_key* key,
                                           struct sl_flow_entry* entry, int reply, __u64 now) {
-  if (sender->final || sender->unowned) sl_settle_sender(sender, entry, sl_ask_bit(reply));
+  if (sender->final || sender->unowned) sl_settle_sender(sender, entry, sl_resolve_bit(reply));
   if (!sl_knows(sender)) return 0;
   sl_process_class_number* class = reply ? &entry->responder_class : &entry->initiator_class;
   if (!sender->inherited)
@@ -253,16 +257,16 @@ static __always_inline void sl_note_initiator(const struct sl_sender* sender, st
   fresh->initiator_class = sender->process_class;
   fresh->initiator_socket = sender->socket;
   fresh->initiator_closed = sender->closed;
-  fresh->socket_changes = sender->asked ? sender->changes : sl_socket_changes();
-  fresh->flags |= SL_CT_ASK_RESPONDER | (sender->inherited ? SL_CT_LISTENER_INITIATOR : 0);
-  if (!sender->final && !sender->unowned) fresh->flags |= SL_CT_ASK_INITIATOR;
+  fresh->socket_changes = sender->resolved ? sender->changes : sl_socket_changes();
+  fresh->flags |= SL_CT_RESOLVE_RESPONDER | (sender->inherited ? SL_CT_LISTENER_INITIATOR : 0);
+  if (!sender->final && !sender->unowned) fresh->flags |= SL_CT_RESOLVE_INITIATOR;
 }
 
 /* The first packet is an answer: its sender is the responder, and its receiver the initiator. */
-static __always_inline void sl_turn_processes(struct sl_flow_entry* fresh) {
+static __always_inline void sl_reverse_processes(struct sl_flow_entry* fresh) {
   const sl_process_id process = fresh->initiator_process;
   const sl_process_class_number class = fresh->initiator_class;
-  const int is_settled = !(fresh->flags & SL_CT_ASK_INITIATOR);
+  const int is_settled = !(fresh->flags & SL_CT_RESOLVE_INITIATOR);
   fresh->initiator_process = fresh->responder_process;
   fresh->initiator_class = fresh->responder_class;
   fresh->responder_process = process;
@@ -274,8 +278,8 @@ static __always_inline void sl_turn_processes(struct sl_flow_entry* fresh) {
   fresh->initiator_closed = fresh->responder_closed;
   fresh->responder_closed = closed;
   const __u32 listens = fresh->flags & (SL_CT_LISTENER_INITIATOR | SL_CT_LISTENER_RESPONDER);
-  fresh->flags = (fresh->flags & ~listens) | SL_CT_ASK_INITIATOR;
-  if (is_settled) fresh->flags &= ~(__u32)SL_CT_ASK_RESPONDER;
+  fresh->flags = (fresh->flags & ~listens) | SL_CT_RESOLVE_INITIATOR;
+  if (is_settled) fresh->flags &= ~(__u32)SL_CT_RESOLVE_RESPONDER;
   if (listens & SL_CT_LISTENER_INITIATOR) fresh->flags |= SL_CT_LISTENER_RESPONDER;
   if (listens & SL_CT_LISTENER_RESPONDER) fresh->flags |= SL_CT_LISTENER_INITIATOR;
 }

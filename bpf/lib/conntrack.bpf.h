@@ -56,7 +56,7 @@ static __always_inline __u32 sl_flow_move(struct sl_flow_entry* entry, const str
 
 /* The flow table's state for an allowed flow, by its flags. */
 static __always_inline __u32 sl_flow_state_of(__u32 flags) {
-  if ((flags & (SL_CT_CUT | SL_CT_RESET)) || sl_is_closed(flags)) return SL_FLOW_CLOSING;
+  if ((flags & (SL_CT_REVOKED | SL_CT_RESET)) || sl_is_closed(flags)) return SL_FLOW_CLOSING;
   return flags & SL_CT_ESTABLISHED ? SL_FLOW_ESTABLISHED : SL_FLOW_PENDING;
 }
 

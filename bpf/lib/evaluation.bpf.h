@@ -31,7 +31,7 @@ struct sl_evaluation {
   __u8 from_node;         /* tc_to_pod: a socket of the node sent it */
   __u8 known_absent;      /* sl_evaluate_fast did not find it in the flow table */
   __u8 syn_allowed;       /* sl_evaluate_syn_against allowed a SYN against a live connection */
-  __u8 asks_receiver;     /* sl_evaluate_fast needs the receiver behind to_ifindex */
+  __u8 resolve_receiver;  /* sl_evaluate_fast needs the receiver behind to_ifindex */
   __u8 may_route;         /* the packet may be redirected as by a router: sl_is_for_router */
   __u32 way_seen;         /* of sl_flow_see */
   __u32 slot;             /* of the flow in the flow table */
@@ -51,7 +51,7 @@ struct sl_evaluation {
   __u32 reply;         /* the packet is from the responder of a known flow */
   __u32 is_known;      /* the flow was known before this packet */
   __u32 audit;         /* forwarded, but a policy in audit would have denied it */
-  __u32 not_ours;      /* xdp_uplink: for no local workload; passes untouched */
+  __u32 not_local;     /* xdp_uplink: for no local workload; passes untouched */
   __u32 may_pass_host; /* it may skip the host path, if a redirect leads to its receiver */
 };
 
@@ -85,13 +85,13 @@ static __always_inline struct sl_evaluation* sl_begin(__u32 hook, __u32 ifindex)
   if (!agent) return 0;
   j->setting_flags = agent->flags;
   j->path_fresh = agent->path_fresh;
-  j->from_node = j->known_absent = j->asks_receiver = j->may_route = j->syn_allowed = 0;
+  j->from_node = j->known_absent = j->resolve_receiver = j->may_route = j->syn_allowed = 0;
   j->from_ifindex = j->refused = 0;
   __builtin_memset(&j->sender, 0, sizeof(j->sender));
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   j->sender.found = SL_COUNTER_SENDER_NO_SOCKET - SL_COUNTER_SENDER_FOUND;
   j->to_ifindex = j->from_endpoint = j->to_endpoint = 0;
-  j->reply = j->is_known = j->audit = j->not_ours = j->may_pass_host = 0;
+  j->reply = j->is_known = j->audit = j->not_local = j->may_pass_host = 0;
   return j;
 }
 

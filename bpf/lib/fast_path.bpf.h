@@ -16,7 +16,7 @@ static __always_inline int sl_is_settled(const struct sl_evaluation* j, const st
                                          const struct sl_flow_end* sender, const struct sl_flow_end* receiver,
                                          int reply) {
   if (entry->socket_changes != sl_socket_changes()) return 0;
-  if (j->sender.has_socket && (flags & sl_ask_bit(reply))) return 0;
+  if (j->sender.has_socket && (flags & sl_resolve_bit(reply))) return 0;
   if (!sl_at_its_interface(j, sender, receiver) || sl_is_event_due(j, entry)) return 0;
   return !sl_in_quarantine(sender->endpoint) && !sl_in_quarantine(receiver->endpoint);
 }
@@ -40,8 +40,8 @@ static __always_inline int sl_is_socket_settled(struct sl_evaluation* j, struct 
                                                 struct sl_flow_entry* entry, __u32 flags, int reply, __u8 protocol) {
   if (!(flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) && protocol != SL_IPPROTO_UDP) return 1;
   if (sl_hangs_on_receiver(flags, reply, protocol) || sl_has_lost_receiver(entry, reply, protocol)) {
-    if (sl_asks_receiver_here(j)) {
-      j->asks_receiver = 1;
+    if (sl_resolves_receiver_here(j)) {
+      j->resolve_receiver = 1;
       j->to_ifindex = reply ? entry->initiator.ifindex : entry->responder.ifindex;
       return 0;
     }
@@ -66,13 +66,14 @@ static __always_inline int sl_evaluate_fast_known(struct sl_evaluation* j, struc
   const int reply = p->from_hi != !!(flags & SL_CT_INITIATOR_HI);
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
-  if (reason || generation != j->gen || (flags & (SL_CT_CUT | SL_CT_QUARANTINED | SL_CT_WATCH))) return SL_NOT_PLAIN;
+  if (reason || generation != j->gen || (flags & (SL_CT_REVOKED | SL_CT_QUARANTINED | SL_CT_WATCH)))
+    return SL_NOT_PLAIN;
   /* Packets that change the flow's state. */
   if (state != SL_FLOW_ESTABLISHED && !sl_stays_pending(state, flags, reply)) return SL_NOT_PLAIN;
   if (p->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)) return SL_NOT_PLAIN;
   if (sl_flow_expired(entry, p->protocol, j->now) || !sl_is_settled(j, entry, flags, sender, receiver, reply))
     return SL_NOT_PLAIN;
-  if (sl_is_path_news(j, entry, flags, reply)) return SL_NOT_PLAIN;
+  if (sl_must_note_path(j, entry, flags, reply)) return SL_NOT_PLAIN;
   j->may_pass_host =
       sl_is_other_pod(j, receiver->ifindex) && sl_may_pass_host(j, entry, flags, p->protocol, p->tcp_flags, reply);
   if (!sl_is_route_settled(j, entry, reply)) return SL_NOT_PLAIN;

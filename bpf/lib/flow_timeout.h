@@ -14,7 +14,7 @@ static inline __u64 sl_tcp_timeout(__u32 flags) {
 
 /* `flags`: SL_CT_*. Nanoseconds. */
 static inline __u64 sl_flow_timeout(__u32 flags, __u8 protocol) {
-  if (flags & SL_CT_CUT) return SL_CT_TIMEOUT_CUT;
+  if (flags & SL_CT_REVOKED) return SL_CT_TIMEOUT_CUT;
   if (protocol == SL_IPPROTO_TCP) return sl_tcp_timeout(flags);
   return flags & SL_CT_ESTABLISHED ? SL_CT_TIMEOUT_TALKING : SL_CT_TIMEOUT_SINGLE;
 }

@@ -25,9 +25,9 @@ struct sl_policy_question {
   __u32 from_node;
   sl_process_class_number source_class; /* of the process at that end; 0: not known */
   sl_process_class_number destination_class;
-  __u32 turned;           /* the packet is an answer: its sender is the destination */
-  __u32 may_ask_receiver; /* the class above can be looked up: sl_decide may return SL_ASK_RECEIVER */
-  __u64 source_socket;    /* the socket that named that process, for the flow's entry */
+  __u32 reversed;             /* the packet is an answer: its sender is the destination */
+  __u32 may_resolve_receiver; /* the class above can be looked up: sl_decide may return SL_RESOLVE_RECEIVER */
+  __u64 source_socket;        /* the socket that named that process, for the flow's entry */
   __u64 destination_socket;
   /* out */
   __u32 egress_decision;
@@ -122,7 +122,7 @@ static __always_inline const struct sl_peer_value* sl_find_peer(__u32 epoch, __u
 }
 
 /* One direction: may `identity` be the peer of a workload with `ruleset` for this service? Returns a drop reason, or
- * SL_ASK_RECEIVER. Global, as sl_resolve. */
+ * SL_RESOLVE_RECEIVER. Global, as sl_resolve. */
 __noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 ruleset, __u32 identity, int ingress) {
   if (!question) return SL_DROP_RULESET_MISSING;
   __u32 epoch = question->epoch & 1, service = question->service;
@@ -145,7 +145,7 @@ __noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 rules
   const struct sl_port_entry* entry = bpf_map_lookup_elem(&ports, &low);
   if (!entry) return SL_DROP_RULESET_MISSING;
   if (entry->flags & SL_PORT_BY_PROCESS) {
-    if (ingress && question->may_ask_receiver) return SL_ASK_RECEIVER;
+    if (ingress && question->may_resolve_receiver) return SL_RESOLVE_RECEIVER;
     question->by_process |= ingress ? SL_CT_BY_RESPONDER : SL_CT_BY_INITIATOR;
     entry = sl_outcome_of(entry, ingress ? question->destination_class : question->source_class, epoch);
     if (!entry) return SL_DROP_RULESET_MISSING;
@@ -158,7 +158,7 @@ __noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 rules
   return entry->verdict == SL_VERDICT_ALLOW ? SL_DROP_NONE : SL_DROP_POLICY_DENIED;
 }
 
-/* Evaluates both ends of a flow, each if it is a local workload. Returns a drop reason, or SL_ASK_RECEIVER. */
+/* Evaluates both ends of a flow, each if it is a local workload. Returns a drop reason, or SL_RESOLVE_RECEIVER. */
 static __always_inline int sl_decide(struct sl_policy_question* q) {
   int reason = SL_DROP_NONE;
   q->egress_decision = q->ingress_decision = q->audit = q->by_process = 0;
@@ -169,7 +169,7 @@ static __always_inline int sl_decide(struct sl_policy_question* q) {
   /* Also after a denial at the source, so that the flow has both ends' decisions. */
   if (q->destination.ifindex && q->destination.ingress_ruleset != SL_RULESET_NONE) {
     int ingress = sl_check_ruleset(q, q->destination.ingress_ruleset, q->source.identity, 1);
-    if (!reason || ingress == SL_ASK_RECEIVER) reason = ingress;
+    if (!reason || ingress == SL_RESOLVE_RECEIVER) reason = ingress;
   }
   if (reason) q->audit = 0;
   return reason;

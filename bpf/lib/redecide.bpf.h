@@ -16,7 +16,8 @@ static __always_inline void sl_record(struct sl_evaluation* j, const struct sl_f
   const __u32 held = sl_flow_hold(key, j->slot);
   __u32 state = held & SL_FLOW_STATE_MASK;
   if (!held) {
-    if (sl_flow_stands(key, j->slot)) __sync_fetch_and_or(&entry->flags, SL_CT_ASK_INITIATOR | SL_CT_ASK_RESPONDER);
+    if (sl_flow_stands(key, j->slot))
+      __sync_fetch_and_or(&entry->flags, SL_CT_RESOLVE_INITIATOR | SL_CT_RESOLVE_RESPONDER);
     return;
   }
   if (SL_READ_ONCE(entry->generation) <= j->gen) {
@@ -37,8 +38,9 @@ static __always_inline void sl_record(struct sl_evaluation* j, const struct sl_f
       entry->ingress_decision = q->ingress_decision;
       SL_WRITE_ONCE(entry->reason, reason);
       if (reason) state = SL_FLOW_CLOSING;
-      __u32 flags = (reason ? SL_CT_CUT : 0) | (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
-      __sync_fetch_and_and(&entry->flags, ~(__u32)(SL_CT_CUT | SL_CT_AUDIT | SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER));
+      __u32 flags = (reason ? SL_CT_REVOKED : 0) | (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
+      __sync_fetch_and_and(&entry->flags,
+                           ~(__u32)(SL_CT_REVOKED | SL_CT_AUDIT | SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER));
       if (flags) __sync_fetch_and_or(&entry->flags, flags);
       sl_memory_barrier(&entry->flags);
       SL_WRITE_ONCE(entry->initiator_socket, q->source_socket);
@@ -60,7 +62,7 @@ static __always_inline int sl_verdict_of(struct sl_flow_entry* entry, __u64* gen
 
 /*
  * Decides a known flow again, under this generation, for the processes in the question. Returns the drop reason for
- * this packet, SL_ASK_RECEIVER or SL_FLOW_OVER.
+ * this packet, SL_RESOLVE_RECEIVER or SL_FLOW_OVER.
  */
 static __noinline int sl_redecide(struct sl_evaluation* j, const struct sl_flow_key* key, struct sl_flow_entry* entry,
                                   int other_process) {
@@ -75,27 +77,27 @@ static __noinline int sl_redecide(struct sl_evaluation* j, const struct sl_flow_
   q->from_node = entry->flags & SL_CT_FROM_NODE;
   j->to_ifindex = q->destination.ifindex;
   int reason = sl_decide(q);
-  if (reason == SL_ASK_RECEIVER) return reason;
+  if (reason == SL_RESOLVE_RECEIVER) return reason;
   sl_count_event(SL_COUNTER_FLOW_REDECIDED);
   int keep = reason && !other_process && (j->setting_flags & SL_SETTING_KEEP_ESTABLISHED) &&
-             !(entry->flags & SL_CT_CUT) && (entry->flags & SL_CT_SEEN_REPLY);
+             !(entry->flags & SL_CT_REVOKED) && (entry->flags & SL_CT_SEEN_REPLY);
   if (keep) reason = entry->reason;
   sl_record(j, key, entry, reason, keep);
   return reason;
 }
 
 /* Fills in the processes that the flow was decided for. */
-static __always_inline void sl_ask_as_before(struct sl_policy_question* q, const struct sl_flow_entry* entry) {
+static __always_inline void sl_keep_processes(struct sl_policy_question* q, const struct sl_flow_entry* entry) {
   q->source_class = entry->initiator_class;
   q->source_socket = entry->initiator_socket;
   q->destination_class = entry->responder_class;
   q->destination_socket = entry->responder_socket;
-  q->may_ask_receiver = 0;
+  q->may_resolve_receiver = 0;
 }
 
 /* Fills in the process at one end. */
-static __always_inline void sl_ask_for(struct sl_policy_question* q, int responder, sl_process_class_number class,
-                                       __u64 socket) {
+static __always_inline void sl_set_process(struct sl_policy_question* q, int responder, sl_process_class_number class,
+                                           __u64 socket) {
   if (responder) {
     q->destination_class = class;
     q->destination_socket = socket;
@@ -110,13 +112,13 @@ static __always_inline int sl_redecide_for(struct sl_evaluation* j, struct sl_fl
                                            int other_process) {
   struct sl_policy_question* q = &j->question;
   const struct sl_receiver* receiver = &j->receiver;
-  sl_ask_as_before(q, entry);
-  if (sl_knows(&j->sender)) sl_ask_for(q, reply, j->sender.process_class, j->sender.socket);
+  sl_keep_processes(q, entry);
+  if (sl_knows(&j->sender)) sl_set_process(q, reply, j->sender.process_class, j->sender.socket);
   if (!reply && !q->destination_class) sl_note_receiver(receiver, entry);
   if (receiver->found &&
       (sl_hangs_on_receiver(entry->flags, reply, j->key.protocol) || (!reply && !q->destination_class)))
-    sl_ask_for(q, !reply, receiver->process_class, receiver->socket);
-  q->may_ask_receiver = !reply && !q->destination_class && !receiver->asked;
+    sl_set_process(q, !reply, receiver->process_class, receiver->socket);
+  q->may_resolve_receiver = !reply && !q->destination_class && !receiver->resolved;
   return sl_redecide(j, &j->key, entry, other_process);
 }
 
@@ -132,22 +134,22 @@ static __always_inline int sl_is_of_other_socket(const struct sl_evaluation* j, 
 }
 
 /* The last hook before the pod; XDP cannot look up sockets. */
-static __always_inline int sl_asks_receiver_here(const struct sl_evaluation* j) {
+static __always_inline int sl_resolves_receiver_here(const struct sl_evaluation* j) {
   return j->hook == SL_HOOK_TC_TO_POD || (j->hook == SL_HOOK_TC_FROM_POD && j->setting_flags & SL_SETTING_REDIRECT);
 }
 
 /* An earlier hook passes an allowed flow without a redirect, and so leaves the check to the last hook. A denied flow
  * waits for the look-up at a later hook, as the port may belong to another process by now. */
-static __always_inline int sl_must_ask_receiver(struct sl_evaluation* j, const struct sl_flow_end* receiver,
-                                                struct sl_flow_entry* entry, int reply) {
+static __always_inline int sl_must_resolve_receiver(struct sl_evaluation* j, const struct sl_flow_end* receiver,
+                                                    struct sl_flow_entry* entry, int reply) {
   const int hangs = sl_hangs_on_receiver(entry->flags, reply, j->key.protocol);
   if (!hangs && (entry->reason || !sl_has_lost_receiver(entry, reply, j->key.protocol))) return 0;
   j->to_ifindex = receiver->ifindex;
-  if (!sl_asks_receiver_here(j)) {
+  if (!sl_resolves_receiver_here(j)) {
     j->may_route = 0;
     if (entry->reason == SL_DROP_NONE) return 0;
   }
-  return j->receiver.asked != receiver->ifindex;
+  return j->receiver.resolved != receiver->ifindex;
 }
 
 /* Writes the receiver into the flow. If that ends a record, the packet belongs to the new one, even if the old one
@@ -172,7 +174,7 @@ static __always_inline void sl_follow_receiver(struct sl_evaluation* j, struct s
   if (SL_READ_ONCE(*sl_socket_of(entry, !reply)) == receiver->socket) return;
   SL_WRITE_ONCE(*(reply ? &entry->initiator_class : &entry->responder_class), receiver->process_class);
   SL_WRITE_ONCE(*sl_socket_of(entry, !reply), receiver->socket);
-  __sync_fetch_and_or(&entry->flags, sl_ask_bit(!reply) | sl_listener_bit(!reply));
+  __sync_fetch_and_or(&entry->flags, sl_resolve_bit(!reply) | sl_listener_bit(!reply));
   sl_put_receiver(j, entry, reply);
 }
 
@@ -191,7 +193,7 @@ static __noinline int sl_note_other_receiver(struct sl_evaluation* j, struct sl_
 /* Writes the processes behind this packet into its flow. Returns 1 if the flow must be decided again for them. */
 static __always_inline int sl_note_processes(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply,
                                              int other_socket) {
-  if (other_socket) sl_note_stranger(&j->sender, j->key.protocol);
+  if (other_socket) sl_note_unknown(&j->sender, j->key.protocol);
   const int sender = sl_note_sender(&j->sender, &j->key, entry, reply, j->now);
   return sl_note_other_receiver(j, entry, reply) | sender;
 }

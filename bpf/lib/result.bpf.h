@@ -7,8 +7,8 @@
 #define SLUICE_RESULT_BPF_H
 
 enum sl_result {
-  SL_ASK_SENDER = -1,          /* not decided yet: look up the sender's process */
-  SL_ASK_RECEIVER = -2,        /* not decided yet: look up the receiver's process */
+  SL_RESOLVE_SENDER = -1,      /* not decided yet: look up the sender's process */
+  SL_RESOLVE_RECEIVER = -2,    /* not decided yet: look up the receiver's process */
   SL_FLOW_OVER = -3,           /* an end belongs to another workload now: start a new flow */
   SL_FLOW_STALE = -4,          /* the flow must be decided again */
   SL_LINK_CONTROL = -5,        /* passes, counted */

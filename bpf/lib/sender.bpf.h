@@ -26,18 +26,18 @@ static __always_inline sl_process_id sl_instance_of(struct sl_socket_owner* owne
 }
 
 /* For a socket that several processes send by. An unknown sender counts as one that no flow was decided for. */
-static __always_inline int sl_ask_for_datagram(struct bpf_sock* sk, const struct sl_tuple* tuple,
-                                               struct sl_sender* sender) {
+static __always_inline int sl_resolve_shared_socket(struct bpf_sock* sk, const struct sl_tuple* tuple,
+                                                    struct sl_sender* sender) {
   const struct sl_destination to = {
       .to = tuple->dst, .port = tuple->protocol == SL_IPPROTO_UDP ? tuple->dst_port : 0, .protocol = tuple->protocol};
   struct sl_datagram_senders* senders = bpf_sk_storage_get(&datagram_senders, sk, 0, 0);
   if (senders) sl_find_datagram_sender(senders, &to, &sender->process, &sender->process_class);
-  sender->stranger = !sender->process;
+  sender->unknown = !sender->process;
   return sender->process ? SL_COUNTER_SENDER_FOUND : SL_COUNTER_SENDER_GONE;
 }
 
-static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_tuple* tuple,
-                                         struct sl_sender* sender) {
+static __always_inline int sl_resolve_by_socket(struct __sk_buff* skb, const struct sl_tuple* tuple,
+                                                struct sl_sender* sender) {
   struct bpf_sock *sk = skb->sk, *full;
   if (!sk) return SL_COUNTER_SENDER_NO_SOCKET;
   full = bpf_sk_fullsock(sk);
@@ -59,7 +59,7 @@ static __always_inline int sl_ask_socket(struct __sk_buff* skb, const struct sl_
   sender->final = !sender->inherited && !owner->shared;
   sender->closed = sl_closed_while_open(owner, cookie);
   barrier(); /* the cookie is written after the rest of the owner */
-  if (owner->shared) return sl_ask_for_datagram(full, tuple, sender);
+  if (owner->shared) return sl_resolve_shared_socket(full, tuple, sender);
   sender->process = sl_instance_of(owner);
   sender->process_class = owner->process_class;
   return sender->process ? SL_COUNTER_SENDER_FOUND : SL_COUNTER_SENDER_GONE;
@@ -71,7 +71,7 @@ __noinline int sl_find_sender(struct __sk_buff* skb) {
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return 0;
   struct sl_sender* sender = &j->sender;
-  sender->asked = 1;
+  sender->resolved = 1;
   sender->changes = sl_socket_changes();
   barrier();
   if (use_test_clock && test_sender_class) {
@@ -79,7 +79,7 @@ __noinline int sl_find_sender(struct __sk_buff* skb) {
     sender->final = 1;
     return 0;
   }
-  sender->found = sl_ask_socket(skb, &j->packet.tuple, sender) - SL_COUNTER_SENDER_FOUND;
+  sender->found = sl_resolve_by_socket(skb, &j->packet.tuple, sender) - SL_COUNTER_SENDER_FOUND;
   return 0;
 }
 
@@ -118,8 +118,8 @@ static __always_inline int sl_is_connected_to(const struct bpf_sock* sk, const s
   return !(differs | (ip6_3 ^ sl_load_be32(src + 12)));
 }
 
-static __always_inline int sl_ask_receiving_socket(struct __sk_buff* skb, struct sl_evaluation* j, __u32 netns,
-                                                   int with_source) {
+static __always_inline int sl_resolve_receiving_socket(struct __sk_buff* skb, struct sl_evaluation* j, __u32 netns,
+                                                       int with_source) {
   const __u8 protocol = j->packet.tuple.protocol;
   struct bpf_sock_tuple tuple;
   struct bpf_sock* sk = 0;
@@ -149,7 +149,7 @@ __noinline int sl_find_receiver(struct __sk_buff* skb) {
   if (!j) return 0;
   __u32 ifindex = j->to_ifindex;
   __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
-  j->receiver.asked = ifindex;
+  j->receiver.resolved = ifindex;
   if (use_test_clock && test_receiver_class) {
     j->receiver.process = j->receiver.process_class = test_receiver_class;
     j->receiver.socket = test_receiver_socket;
@@ -159,16 +159,16 @@ __noinline int sl_find_receiver(struct __sk_buff* skb) {
   const struct sl_interface* to = bpf_map_lookup_elem(&interfaces, &ifindex);
   if (!to || to->netns < 0) return 0;
   __u32 netns = to->netns;
-  if (!sl_ask_receiving_socket(skb, j, netns, 1)) sl_ask_receiving_socket(skb, j, netns, 0);
+  if (!sl_resolve_receiving_socket(skb, j, netns, 1)) sl_resolve_receiving_socket(skb, j, netns, 0);
   return 0;
 }
 
 /* The decision, with look-ups of sender and receiver where it needs them. */
 static __always_inline int sl_evaluate_skb(struct __sk_buff* skb, const struct sl_evaluation* j) {
-  if (j->asks_receiver) sl_find_receiver(skb);
+  if (j->resolve_receiver) sl_find_receiver(skb);
   int reason = sl_evaluate();
   for (int i = 0; i < 3 && reason < 0; i++) { /* the receiver twice if an address has moved to another pod */
-    if (reason == SL_ASK_SENDER)
+    if (reason == SL_RESOLVE_SENDER)
       sl_find_sender(skb);
     else
       sl_find_receiver(skb);

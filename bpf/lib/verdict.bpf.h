@@ -29,7 +29,7 @@
  * At tc_to_pod, each receiver of a multicast or broadcast packet has a flow of its own, beside the flow between the
  * sender and the group. The key then has the receiver's endpoint, so that policy decides for each receiver.
  */
-static __noinline int sl_name_receiver(struct sl_evaluation* j) {
+static __noinline int sl_add_receiver_to_key(struct sl_evaluation* j) {
   const struct sl_addr* to = &j->packet.tuple.dst;
   const int is_group = sl_is_mapped_ipv4(to) ? to->bytes[12] >= 224 : sl_is_multicast6(to);
   struct sl_address_value* who = &j->question.destination; /* not in use yet */
@@ -53,7 +53,7 @@ __noinline int sl_evaluate_known_flow(void) {
   int reason = sl_follow_fragment(j);
   if (reason) return reason;
   int src_hi = sl_flow_key_of(&packet->tuple, key);
-  if (j->hook == SL_HOOK_TC_TO_POD) sl_name_receiver(j);
+  if (j->hook == SL_HOOK_TC_TO_POD) sl_add_receiver_to_key(j);
   if (j->refused) goto new_flow;
   j->slot = j->over_slot = sl_search_unless_absent(j, SL_FLOW_ALLOWED);
   struct sl_flow_entry* entry = sl_entry_at(j->slot);
@@ -74,8 +74,8 @@ __noinline int sl_evaluate_known_flow(void) {
       if (!sl_flow_stands(key, j->slot)) verdict = SL_FLOW_OVER; /* evicted, and the slot may be reused */
       if (verdict >= 0 && sl_at_its_interface(j, sender, receiver)) {
         const int other_socket = sl_is_of_other_socket(j, entry, reply);
-        if (sl_must_ask(&j->sender, entry, reply, other_socket)) return SL_ASK_SENDER;
-        if (sl_must_ask_receiver(j, receiver, entry, reply)) return SL_ASK_RECEIVER;
+        if (sl_must_resolve_sender(&j->sender, entry, reply, other_socket)) return SL_RESOLVE_SENDER;
+        if (sl_must_resolve_receiver(j, receiver, entry, reply)) return SL_RESOLVE_RECEIVER;
         if (sl_note_processes(j, entry, reply, other_socket))
           verdict = SL_FLOW_STALE;
         else if (entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER))
@@ -84,20 +84,20 @@ __noinline int sl_evaluate_known_flow(void) {
         if (!verdict && reply && !j->syn_allowed && sl_is_syn(packet)) goto syn_against;
         if (verdict >= 0) return sl_evaluate_known(j, entry, verdict, reply);
       }
-      if (verdict == SL_ASK_RECEIVER) return verdict;
+      if (verdict == SL_RESOLVE_RECEIVER) return verdict;
       over = verdict == SL_FLOW_OVER;
     }
   }
   if (!entry && (reason = sl_evaluate_denied(j, src_hi))) return reason;
   /* If quarantine stops the ICMP error, the error is a new flow with a denied-flow entry of its own. */
   if (sl_is_related(j) && !sl_is_quarantined(j)) return SL_DROP_NONE;
-  if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
+  if (j->sender.has_socket && !j->sender.resolved) return SL_RESOLVE_SENDER;
   /* Only a flow that is over is removed: a spoofed packet must not end a live one. */
   if (over) sl_flow_forget_at(key, j->over_slot, SL_FLOW_ALLOWED, j->over_incarnation);
 new_flow:
   return src_hi ? SL_NEW_FLOW_FROM_HI : SL_NEW_FLOW;
 syn_against:
-  if (j->sender.has_socket && !j->sender.asked) return SL_ASK_SENDER;
+  if (j->sender.has_socket && !j->sender.resolved) return SL_RESOLVE_SENDER;
   return src_hi ? SL_SYN_AGAINST_FROM_HI : SL_SYN_AGAINST;
 }
 
@@ -107,15 +107,15 @@ syn_against:
  * An allowed SYN begins a new flow if the old one is over; otherwise it belongs to the live one (simultaneous open).
  */
 static __always_inline int sl_evaluate_syn_against(struct sl_evaluation* j, int src_hi) {
-  int reason = sl_ask_policy();
+  int reason = sl_evaluate_policy();
   if (reason) return sl_is_denied_here(reason) ? sl_deny_new(src_hi, reason) : reason;
   j->syn_allowed = 1;
   return sl_evaluate_known_flow();
 }
 
 /*
- * Decides the packet in this CPU's evaluation. Returns SL_DROP_NONE (forward), a drop reason, or SL_ASK_*. Global, so
- * that the verifier checks it once and not on each path that leads here.
+ * Decides the packet in this CPU's evaluation. Returns SL_DROP_NONE (forward), a drop reason, or SL_RESOLVE_*. Global,
+ * so that the verifier checks it once and not on each path that leads here.
  */
 __noinline int sl_evaluate(void) {
   __u32 zero = 0;
@@ -125,7 +125,7 @@ __noinline int sl_evaluate(void) {
   if (reason == SL_SYN_AGAINST || reason == SL_SYN_AGAINST_FROM_HI)
     reason = sl_evaluate_syn_against(j, reason == SL_SYN_AGAINST_FROM_HI);
   if (reason <= SL_NEW_FLOW) reason = sl_evaluate_new(reason == SL_NEW_FLOW_FROM_HI);
-  if (reason != SL_ASK_SENDER) sl_remember_fragment(j, reason);
+  if (reason != SL_RESOLVE_SENDER) sl_remember_fragment(j, reason);
   return reason;
 }
 

@@ -33,11 +33,11 @@ static __always_inline void sl_account_denied(struct sl_evaluation* j) {
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
       entry->initiator.endpoint == j->fresh.initiator.endpoint && /* two workloads may forge the same address */
       !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
-    sl_account_denied_again(j, entry, j->question.turned);
+    sl_account_denied_again(j, entry, j->question.reversed);
     return;
   }
   sl_count_sender_here(j);
-  sl_flow_begin(&j->fresh, &j->packet, &j->size, j->question.turned);
+  sl_flow_begin(&j->fresh, &j->packet, &j->size, j->question.reversed);
   sl_put_denied(j);
   sl_report_new(j);
 }
@@ -57,7 +57,7 @@ static __always_inline int sl_is_denied_still(const struct sl_evaluation* j, str
   return !(entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) && src_hi == !!(entry->flags & SL_CT_INITIATOR_HI);
 }
 
-/* Returns SL_DROP_POLICY_DENIED, SL_ASK_SENDER, or SL_DROP_NONE if no entry decides the packet. */
+/* Returns SL_DROP_POLICY_DENIED, SL_RESOLVE_SENDER, or SL_DROP_NONE if no entry decides the packet. */
 static __always_inline int sl_evaluate_denied(struct sl_evaluation* j, int src_hi) {
   if (j->known_absent || j->from_node || j->packet.is_icmp_error) return SL_DROP_NONE;
   struct sl_flow_entry* entry = sl_entry_at(sl_flow_search(&j->key, SL_FLOW_DENIED));
@@ -65,8 +65,8 @@ static __always_inline int sl_evaluate_denied(struct sl_evaluation* j, int src_h
   if (!sl_at_its_interface(j, &entry->initiator, &entry->responder)) return SL_DROP_NONE;
   if (sl_either_quarantined(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
   const int other_socket = sl_is_denied_to_another(entry, j->sender.socket);
-  if (sl_must_ask(&j->sender, entry, 0, other_socket)) return SL_ASK_SENDER;
-  if (other_socket && !sl_knows(&j->sender)) j->sender.stranger = 1;
+  if (sl_must_resolve_sender(&j->sender, entry, 0, other_socket)) return SL_RESOLVE_SENDER;
+  if (other_socket && !sl_knows(&j->sender)) j->sender.unknown = 1;
   j->from_endpoint = entry->initiator.endpoint;
   j->to_endpoint = entry->responder.endpoint;
   sl_account_denied_again(j, entry, 0);

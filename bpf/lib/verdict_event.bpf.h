@@ -25,7 +25,7 @@ static __always_inline void sl_report(const struct sl_evaluation* j, struct sl_f
 static __always_inline void sl_report_new(const struct sl_evaluation* j) {
   if (!(j->setting_flags & SL_SETTING_EVENTS)) return;
   sl_send_event(&j->key, &j->fresh, sl_share_of(&j->fresh), j->ifindex,
-                SL_FLOW_NEW | (j->question.turned ? SL_EVENT_OF_REPLY : 0));
+                SL_FLOW_NEW | (j->question.reversed ? SL_EVENT_OF_REPLY : 0));
 }
 
 /* Only at these hooks can the packet have its sender's socket. */

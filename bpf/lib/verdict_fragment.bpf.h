@@ -27,7 +27,7 @@ __noinline __u32 sl_find_fragment_owner(void) {
  */
 static __noinline int sl_remember_fragment(const struct sl_evaluation* j, int reason) {
   const struct sl_packet* packet = &j->packet;
-  if (packet->fragment != SL_FRAGMENT_FIRST || j->not_ours) return 0;
+  if (packet->fragment != SL_FRAGMENT_FIRST || j->not_local) return 0;
   if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT || reason == SL_DROP_WRONG_RECEIVER)
     return 0;
   const struct sl_fragment_value ports = {.src_port = packet->tuple.src_port,

@@ -9,8 +9,8 @@
 #include "bpf/lib/ends.bpf.h"
 
 /* Whether the flow lacks what this hook sees of the host path. */
-static __always_inline int sl_is_path_news(const struct sl_evaluation* j, struct sl_flow_entry* entry, __u32 flags,
-                                           int reply) {
+static __always_inline int sl_must_note_path(const struct sl_evaluation* j, struct sl_flow_entry* entry, __u32 flags,
+                                             int reply) {
   if (j->hook != SL_HOOK_TC_TO_POD) return !sl_is_counted_within(entry, reply, j->now, j->path_fresh);
   return !(flags & sl_path_bit(reply)) && sl_is_counted(j, entry, reply);
 }
@@ -18,7 +18,7 @@ static __always_inline int sl_is_path_news(const struct sl_evaluation* j, struct
 /* Packets that never take a redirect prove nothing about the host path: the host's rules see ports only in a first
  * fragment, and they see VLAN tags. */
 static __always_inline void sl_note_path(const struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
-  if (!sl_is_path_news(j, entry, SL_READ_ONCE(entry->flags), reply)) return;
+  if (!sl_must_note_path(j, entry, SL_READ_ONCE(entry->flags), reply)) return;
   if (j->hook != SL_HOOK_TC_TO_POD)
     sl_note_counted(entry, reply, j->now);
   else if (!j->packet.fragment && !j->packet.has_vlan)

@@ -47,7 +47,7 @@ static __noinline int sl_evaluate_known(struct sl_evaluation* j, struct sl_flow_
  */
 static __always_inline int sl_reopens(const struct sl_flow_entry* entry, const struct sl_packet* packet, int reply) {
   if (!sl_is_syn(packet)) return 0;
-  if (entry->flags & SL_CT_CUT) return reply;
+  if (entry->flags & SL_CT_REVOKED) return reply;
   return (entry->flags & SL_CT_RESET) || sl_has_both_fins(entry->flags);
 }
 

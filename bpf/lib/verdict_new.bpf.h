@@ -23,14 +23,14 @@ static __always_inline void sl_fill_fresh(struct sl_evaluation* j, int src_hi, i
   fresh->egress_decision = q->egress_decision;
   fresh->ingress_decision = q->ingress_decision;
   fresh->owner = q->from_node && !sl_is_mostly_full() ? 0 : q->source.endpoint ?: q->destination.endpoint;
-  fresh->flags = (src_hi != !!q->turned ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) |
+  fresh->flags = (src_hi != !!q->reversed ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) |
                  (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
   sl_note_initiator(&j->sender, fresh);
   sl_note_receiver(&j->receiver, fresh);
-  if (q->turned) sl_turn_processes(fresh);
+  if (q->reversed) sl_reverse_processes(fresh);
   fresh->reason = reason;
   fresh->hook = j->hook;
-  if (j->hook != SL_HOOK_TC_TO_POD) *sl_counted_of(fresh, q->turned) = sl_counted_now(j->now);
+  if (j->hook != SL_HOOK_TC_TO_POD) *sl_counted_of(fresh, q->reversed) = sl_counted_now(j->now);
   fresh->tcp_flags = packet->tcp_flags;
   fresh->icmp_type = packet->icmp_type;
   fresh->icmp_code = packet->icmp_code;
@@ -40,7 +40,7 @@ static __always_inline void sl_fill_fresh(struct sl_evaluation* j, int src_hi, i
  * receiver. */
 static __always_inline int sl_is_denied_here(int reason) { return reason > 0 && reason != SL_DROP_WRONG_RECEIVER; }
 
-/* Global, as sl_ask_policy. */
+/* Global, as sl_evaluate_policy. */
 __noinline int sl_deny_new(int src_hi, int reason) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
@@ -55,13 +55,13 @@ __noinline int sl_evaluate_new(int src_hi) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
-  int reason = sl_ask_policy();
-  if ((reason && !sl_is_denied_here(reason)) || j->not_ours) return reason;
+  int reason = sl_evaluate_policy();
+  if ((reason && !sl_is_denied_here(reason)) || j->not_local) return reason;
   if (reason) return sl_deny_new(src_hi, reason);
   sl_fill_fresh(j, src_hi, SL_DROP_NONE);
   j->audit = j->question.audit;
   j->may_pass_host = sl_is_redirect_always(j);
-  sl_flow_begin(&j->fresh, &j->packet, &j->size, j->question.turned);
+  sl_flow_begin(&j->fresh, &j->packet, &j->size, j->question.reversed);
   if (!j->known_absent) { /* replaces a denied-flow entry, and an older flow between other owners of the addresses */
     sl_flow_forget(&j->key, SL_FLOW_DENIED);
     sl_flow_forget(&j->key, SL_FLOW_PENDING);

@@ -11,59 +11,59 @@
 #include "bpf/lib/verdict_quarantine.bpf.h"
 
 /* Reverses the question: the packet's other end opened the flow. */
-static __always_inline void sl_turn(struct sl_evaluation* j) {
+static __always_inline void sl_reverse(struct sl_evaluation* j) {
   struct sl_policy_question* q = &j->question;
   const struct sl_tuple* tuple = &j->packet.tuple;
   const struct sl_address_value source = q->source;
   q->source = q->destination;
   q->destination = source;
-  q->turned = !q->turned;
-  q->service = sl_service(tuple->protocol, q->turned ? tuple->src_port : tuple->dst_port);
-  q->from_node = q->turned ? 0 : j->from_node; /* the node only answers, it did not open the flow */
-  q->source_class = q->turned ? j->receiver.process_class : j->sender.process_class;
-  q->destination_class = q->turned ? j->sender.process_class : j->receiver.process_class;
-  q->may_ask_receiver = !q->turned && !j->receiver.asked;
+  q->reversed = !q->reversed;
+  q->service = sl_service(tuple->protocol, q->reversed ? tuple->src_port : tuple->dst_port);
+  q->from_node = q->reversed ? 0 : j->from_node; /* the node only answers, it did not open the flow */
+  q->source_class = q->reversed ? j->receiver.process_class : j->sender.process_class;
+  q->destination_class = q->reversed ? j->sender.process_class : j->receiver.process_class;
+  q->may_resolve_receiver = !q->reversed && !j->receiver.resolved;
 }
 
 /* Policy for a flow that the packet's receiver opened. A verdict that depends on the receiver's process needs its
  * socket first. */
-static __always_inline int sl_decide_turned(struct sl_evaluation* j) {
-  sl_turn(j);
+static __always_inline int sl_decide_reversed(struct sl_evaluation* j) {
+  sl_reverse(j);
   int reason = sl_decide(&j->question);
-  if (reason && (j->question.by_process & SL_CT_BY_INITIATOR) && j->to_ifindex && !j->receiver.asked)
-    return SL_ASK_RECEIVER;
+  if (reason && (j->question.by_process & SL_CT_BY_INITIATOR) && j->to_ifindex && !j->receiver.resolved)
+    return SL_RESOLVE_RECEIVER;
   return reason;
 }
 
 /* Policy denied the datagram as a new flow. It passes as an answer if its receiver may open the flow and has a socket
  * that is connected to the sender. */
 static __always_inline int sl_decide_as_answer(struct sl_evaluation* j) {
-  if (j->to_ifindex && (!j->receiver.asked || j->receiver.is_connected)) {
-    int reason = sl_decide_turned(j);
-    if (!reason && !j->receiver.asked) return SL_ASK_RECEIVER;
-    if (!reason || reason == SL_ASK_RECEIVER) return reason;
-    sl_turn(j);
+  if (j->to_ifindex && (!j->receiver.resolved || j->receiver.is_connected)) {
+    int reason = sl_decide_reversed(j);
+    if (!reason && !j->receiver.resolved) return SL_RESOLVE_RECEIVER;
+    if (!reason || reason == SL_RESOLVE_RECEIVER) return reason;
+    sl_reverse(j);
   }
-  j->question.may_ask_receiver = 0;
+  j->question.may_resolve_receiver = 0;
   return sl_decide(&j->question);
 }
 
-/* Returns a drop reason or SL_ASK_RECEIVER, and leaves the question as the flow was opened. */
+/* Returns a drop reason or SL_RESOLVE_RECEIVER, and leaves the question as the flow was opened. */
 static __always_inline int sl_decide_new(struct sl_evaluation* j) {
   enum sl_orientation orientation = sl_orientation_of(&j->packet);
   if (orientation == SL_UNSURE && j->from_node) orientation = SL_OPENS;
-  if (orientation == SL_ANSWERS) return sl_decide_turned(j);
+  if (orientation == SL_ANSWERS) return sl_decide_reversed(j);
   int reason = sl_decide(&j->question);
   if (reason == SL_DROP_POLICY_DENIED && sl_may_be_answer(&j->packet)) return sl_decide_as_answer(j);
   if (reason || orientation != SL_UNSURE) return reason;
-  reason = sl_decide_turned(j);
+  reason = sl_decide_reversed(j);
   if (reason || bpf_ntohs(j->packet.tuple.src_port) < bpf_ntohs(j->packet.tuple.dst_port)) return reason;
-  sl_turn(j);
+  sl_reverse(j);
   return sl_decide(&j->question);
 }
 
-/* Returns a drop reason or SL_ASK_RECEIVER. Global, so that the verifier checks it once and not for each caller. */
-__noinline int sl_ask_policy(void) {
+/* Returns a drop reason or SL_RESOLVE_RECEIVER. Global, so that the verifier checks it once and not for each caller. */
+__noinline int sl_evaluate_policy(void) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
@@ -76,7 +76,7 @@ __noinline int sl_ask_policy(void) {
   q->source_class = j->sender.process_class;
   sl_resolve(&tuple->dst, q->epoch, &q->destination);
   if (j->hook == SL_HOOK_XDP_UPLINK && !q->destination.ifindex) {
-    j->not_ours = 1;
+    j->not_local = 1;
     return SL_DROP_NONE;
   }
   /* A bridge flooded the packet or sent it to the wrong port. The receiver's own hook evaluates and reports it. */
@@ -93,9 +93,9 @@ __noinline int sl_ask_policy(void) {
   j->from_endpoint = q->source.endpoint;
   j->to_endpoint = q->destination.endpoint;
   j->to_ifindex = q->destination.ifindex;
-  if (j->receiver.asked != q->destination.ifindex) __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
+  if (j->receiver.resolved != q->destination.ifindex) __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   q->destination_class = j->receiver.process_class;
-  q->may_ask_receiver = !j->receiver.asked;
+  q->may_resolve_receiver = !j->receiver.resolved;
   return sl_is_quarantined(j) ? SL_DROP_QUARANTINED : sl_decide_new(j);
 }
 

@@ -19,7 +19,7 @@ static __always_inline int sl_is_related(struct sl_evaluation* j) {
   __u64 generation;
   int reason = sl_verdict_of(entry, &generation);
   if (generation < j->gen) {
-    sl_ask_as_before(&j->question, entry);
+    sl_keep_processes(&j->question, entry);
     reason = sl_redecide(j, &j->inner_key, entry, 0);
   }
   if (reason) return 0;

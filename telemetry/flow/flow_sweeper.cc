@@ -50,7 +50,7 @@ const FlowContext& FlowSweeper::Recent() {
 
 void FlowSweeper::Note(const FlowReport& ended) {
   expired_++;
-  const bool denied = ended.entry.reason != SL_DROP_NONE && !(ended.entry.flags & SL_CT_CUT);
+  const bool denied = ended.entry.reason != SL_DROP_NONE && !(ended.entry.flags & SL_CT_REVOKED);
   const FlowRecord record{denied ? FlowState::kDenied : FlowState::kEstablished, ended.key, ended.entry, 0};
   if (traffic_ != nullptr) traffic_->Note(record);
   if (top_ != nullptr && top_->IsAsked()) top_->NoteEnded(Recent(), record);

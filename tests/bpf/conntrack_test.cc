@@ -215,7 +215,7 @@ TEST_F(Conntrack, ARevokedFlowIsCutAndASynDoesNotLiftTheCut) {
   const Evaluated syn = FromPod(kWeb, ToDb(kSyn));
   EXPECT_EQ(syn.reason, SL_DROP_POLICY_DENIED);
   EXPECT_EQ(FromPod(kDb, ToWeb(kAck | kPsh)).reason, SL_DROP_POLICY_DENIED) << "db's data would open it anew";
-  EXPECT_TRUE(TheFlow().entry.flags & SL_CT_CUT);
+  EXPECT_TRUE(TheFlow().entry.flags & SL_CT_REVOKED);
   Enforce(DbPolicy());
   EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).forwarded) << "allowed again";
 }

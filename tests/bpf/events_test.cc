@@ -99,7 +99,7 @@ TEST_F(Events, AChangedVerdictIsToldAtOnce) {
                            .Event(SL_FLOW_UPDATE));
   ASSERT_EQ(cut.events.size(), 1u);
   EXPECT_EQ(cut.events[0].entry.reason, SL_DROP_POLICY_DENIED);
-  EXPECT_TRUE(cut.events[0].entry.flags & SL_CT_CUT);
+  EXPECT_TRUE(cut.events[0].entry.flags & SL_CT_REVOKED);
   EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).events.empty());
   Enforce(DbPolicy());
   const Evaluated healed = FromPod(kWeb, ToDb(kAck));

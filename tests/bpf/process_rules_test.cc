@@ -110,11 +110,11 @@ TEST_F(ProcessRules, AnotherProcessOnTheSocketIsJudgedAnew) {
   Behind(kCurl, {});
   EXPECT_EQ(FromPod(kWeb, ToDb(kAck)).reason, SL_DROP_POLICY_DENIED);
   EXPECT_EQ(FromPod(kDb, ToWeb(kAck)).reason, SL_DROP_POLICY_DENIED) << "the flow is cut in both directions";
-  EXPECT_TRUE(TheFlow().entry.flags & SL_CT_CUT);
+  EXPECT_TRUE(TheFlow().entry.flags & SL_CT_REVOKED);
   Behind(kPsql, {});
   EXPECT_TRUE(FromPod(kWeb, ToDb(kAck)).forwarded) << "it is back";
   EXPECT_TRUE(FromPod(kDb, ToWeb(kAck)).forwarded);
-  EXPECT_FALSE(TheFlow().entry.flags & SL_CT_CUT);
+  EXPECT_FALSE(TheFlow().entry.flags & SL_CT_REVOKED);
 }
 
 TEST_F(ProcessRules, EachDatagramIsItsSendersOwn) {

@@ -76,7 +76,7 @@ TEST_F(FlowSweeperTest, TimeoutIsThatOfTheState) {
        SL_CT_TIMEOUT_TCP_CLOSED},
       {"TCP reset", tcp, SL_CT_ESTABLISHED | SL_CT_RESET, SL_CT_TIMEOUT_TCP_TRANSITORY},
       {"TCP refused", tcp, SL_CT_SEEN_REPLY | SL_CT_RESET, SL_CT_TIMEOUT_TCP_CLOSED},
-      {"cut", tcp, SL_CT_ESTABLISHED | SL_CT_RESET | SL_CT_CUT, SL_CT_TIMEOUT_CUT},
+      {"cut", tcp, SL_CT_ESTABLISHED | SL_CT_RESET | SL_CT_REVOKED, SL_CT_TIMEOUT_CUT},
       {"UDP one way", udp, 0, SL_CT_TIMEOUT_SINGLE},
       {"UDP answered", udp, SL_CT_SEEN_REPLY, SL_CT_TIMEOUT_SINGLE},
       {"UDP, asked again", udp, SL_CT_SEEN_REPLY | SL_CT_ESTABLISHED, SL_CT_TIMEOUT_TALKING},
