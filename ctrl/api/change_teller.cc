@@ -13,13 +13,10 @@ namespace {
 constexpr std::size_t kMaxChanges = 100;
 
 void Log(const v1::Change& change) {
-  const std::string who = change.caller().empty() ? "" : change.caller() + ": ";
-  const std::string what = telemetry::ChangeSummary(change);
-  const std::string about = fmt::format("{}{}: {}", who, change.action(), what.empty() ? "" : what + "; ");
   if (change.problem().empty()) {
-    LogInfo("{}revision {}", about, change.revision());
+    LogInfo("{}", telemetry::ChangeText(change));
   } else {
-    LogWarn("{}refused: {}", about, change.problem());
+    LogWarn("{}", telemetry::ChangeText(change));
   }
 }
 
@@ -40,10 +37,9 @@ void ChangeTeller::Tell(const char* action, const std::string& caller, const Sta
   if (revision.ok()) change.set_revision(*revision);
   if (!revision.ok()) change.set_problem(Message(revision.status()));
   Log(change);
-  const bool changes_nothing =
-      revision.ok() && !changes.empty() && std::all_of(changes.begin(), changes.end(), [](const auto& one) {
-        return one.change() == v1::ResourceChange::UNCHANGED;
-      });
+  const bool changes_nothing = revision.ok() && std::all_of(changes.begin(), changes.end(), [](const auto& one) {
+                                 return one.change() == v1::ResourceChange::UNCHANGED;
+                               });
   if (changes_nothing) return;
   telemetry_->history().Push(event);
   telemetry_->hub().Publish(event);

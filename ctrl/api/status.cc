@@ -14,6 +14,7 @@ void AddUnbound(const reconcile::View& view, v1::AgentStatus* status) {
     unbound.set_namespace_(name.ns);
     unbound.set_name(name.name);
     unbound.set_problem(problem);
+    unbound.set_open(view.open.contains(name));
   }
 }
 

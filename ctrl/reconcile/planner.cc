@@ -191,6 +191,7 @@ Status Planner::Make(const Desired& desired, const StateChange& change, Look loo
   view.of_api = desired.api;
   view.of_directory = desired.directory;
   view.unbound = plan->node_view->unbound;
+  view.open = plan->node_view->open;
   view.process_owners = plan->node_view->process_owners;
   SL_ASSIGN_OR_RETURN(
       auto snapshot, policy::Snapshot::Build(view.resources, plan->node_view->bindings, plan->node_view->node_addresses,

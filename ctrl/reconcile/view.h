@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
 #include "ctrl/node/process_owners.h"
@@ -19,6 +20,7 @@ struct View {
   policy::ResourceMap of_directory;
   policy::CompiledPolicy compiled;
   std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
+  std::set<policy::ObjectName> open;                  // those of `unbound` that could not be closed
   std::map<std::uint32_t, std::string> closed;        // interfaces that are closed for an unknown workload, and why
   std::string holding;  // not empty: why the kernel's earlier state is in force, and not `resources`
   node::ProcessOwners process_owners;

@@ -3,7 +3,7 @@
 #include <map>
 #include <set>
 
-#include "telemetry/event/flow_text.h"
+#include "telemetry/event/event_time.h"
 #include "telemetry/event/process_text.h"
 
 namespace sluice::client {

@@ -2,18 +2,16 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 
 #include "base/printable.h"
 #include "base/table.h"
 #include "ctrl/sluice/some_of.h"
+#include "telemetry/event/event_time.h"
 
 namespace sluice::client {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 // "\n" and the table; nothing when it has no rows.
 std::string Section(const Table& table) { return table.empty() ? "" : "\n" + table.ToString(); }
@@ -42,14 +40,10 @@ std::string MapsText(const v1::AgentStatus& status) {
 
 std::string Count(int count, const char* what) { return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"); }
 
-// The agent uses these words for a workload that it could not close.
-bool IsOpen(const v1::AgentStatus::Unbound& unbound) {
-  return unbound.problem().find("NOT closed") != std::string::npos;
-}
-
 // "2 workloads and 1 interface are closed: nothing passes there".
 std::string ClosedText(const v1::AgentStatus& status) {
-  const auto open = static_cast<int>(std::count_if(status.unbound().begin(), status.unbound().end(), IsOpen));
+  const auto open = static_cast<int>(std::count_if(status.unbound().begin(), status.unbound().end(),
+                                                   [](const auto& unbound) { return unbound.open(); }));
   const int closed = status.unbound_size() - open;
   std::vector<std::string> parts;
   if (closed != 0) parts.push_back(Count(closed, "workload"));
@@ -135,7 +129,7 @@ std::string StatusText(const v1::AgentStatus& status) {
   if (const std::string closed = ClosedText(status); !closed.empty()) text += closed + "\n";
   if (!status.holding().empty()) text += HoldingText(status) + "\n";
   text += fmt::format("sluiced {} on {}", Printable(status.version()), Printable(status.node()));
-  if (status.has_start_time()) text += " since " + TimeUtil::ToString(status.start_time());
+  if (status.has_start_time()) text += " since " + telemetry::TimeText(status.start_time());
   text += fmt::format(", followers {}\n", status.followers());
   if (!status.process_sensors().empty())
     text += fmt::format("processes are seen by {}s\n", Printable(status.process_sensors()));

@@ -1,7 +1,6 @@
 // `sysdump`: makes one archive with all that a bug report needs, and no secrets.
-#include <fmt/chrono.h>
-
-#include <ctime>
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
 
 #include "base/output.h"
 #include "base/printable.h"
@@ -18,7 +17,7 @@ struct SysdumpOptions {
 };
 
 StatusOr<ExitCode> Sysdump(const AgentAddress& server, const SysdumpOptions& options) {
-  const std::string name = fmt::format("sluice-sysdump-{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::time(nullptr)));
+  const std::string name = absl::FormatTime("sluice-sysdump-%Y%m%dT%H%M%SZ", absl::Now(), absl::UTCTimeZone());
   const std::string archive = options.archive.empty() ? name + ".tar.gz" : options.archive;
   SL_ASSIGN_OR_RETURN(DumpDirectory dump, DumpDirectory::Create(name));
   Client client(server);

@@ -21,14 +21,22 @@ std::string OneText(const v1::ResourceChange& change) {
                      ref.name());
 }
 
-}  // namespace
-
-std::string ChangeSummary(const v1::Change& change) {
+std::string SummaryText(const v1::Change& change) {
   std::string text;
   const int named = std::min(change.changes_size(), kNamed);
   for (int i = 0; i < named; ++i) text += (text.empty() ? "" : ", ") + OneText(change.changes(i));
   const auto more = static_cast<std::size_t>(change.changes_size() - named) + change.more_changes();
   return more == 0 ? text : fmt::format("{} and {} more", text, more);
+}
+
+}  // namespace
+
+std::string ChangeText(const v1::Change& change) {
+  const std::string caller = change.caller().empty() ? "" : change.caller() + ": ";
+  const std::string what = SummaryText(change);
+  const std::string outcome =
+      change.problem().empty() ? fmt::format("revision {}", change.revision()) : "refused: " + change.problem();
+  return fmt::format("{}{}: {}{}{}", caller, change.action(), what, what.empty() ? "" : "; ", outcome);
 }
 
 }  // namespace sluice::telemetry

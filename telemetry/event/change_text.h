@@ -7,7 +7,8 @@
 
 namespace sluice::telemetry {
 
-// "created NetworkPolicy shop/db, removed Pod shop/x and 12 more". For a quarantine: "Workload shop/web-0".
-std::string ChangeSummary(const v1::Change& change);
+// For the log and for `observe`: "uid 0, pid 42: apply: created NetworkPolicy shop/db, removed Pod shop/x and 12 more;
+// revision 7"; "uid 7, pid 42: quarantine: Workload shop/web-0; refused: ...".
+std::string ChangeText(const v1::Change& change);
 
 }  // namespace sluice::telemetry

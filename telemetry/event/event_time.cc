@@ -1,5 +1,7 @@
 #include "telemetry/event/event_time.h"
 
+#include <absl/time/time.h>
+
 namespace sluice::telemetry {
 
 const google::protobuf::Timestamp& TimeOf(const v1::Event& event) {
@@ -20,6 +22,11 @@ const google::protobuf::Timestamp& TimeOf(const v1::Event& event) {
       break;
   }
   return google::protobuf::Timestamp::default_instance();
+}
+
+std::string TimeText(const google::protobuf::Timestamp& time) {
+  const absl::Time at = absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%E3SZ", at, absl::UTCTimeZone());
 }
 
 }  // namespace sluice::telemetry

@@ -1,5 +1,7 @@
-// The time of an event. Pure.
+// Times of events, and how they are shown. Pure.
 #pragma once
+
+#include <string>
 
 #include "api/sluice.pb.h"
 
@@ -7,5 +9,8 @@ namespace sluice::telemetry {
 
 // 1970 for a type of event that this program does not know.
 const google::protobuf::Timestamp& TimeOf(const v1::Event& event);
+
+// "2026-07-01T10:00:00.123Z".
+std::string TimeText(const google::protobuf::Timestamp& time);
 
 }  // namespace sluice::telemetry

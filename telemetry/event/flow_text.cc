@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <ctime>
 #include <map>
 #include <optional>
 #include <vector>
 
 #include "base/printable.h"
+#include "telemetry/event/change_text.h"
 #include "telemetry/event/drop_reason.h"
 #include "telemetry/event/event_time.h"
 #include "telemetry/event/process_text.h"
@@ -108,15 +108,6 @@ std::string LostText(const v1::Lost& lost) {
   return text;
 }
 
-// "CHANGE apply by uid 0, pid 42: revision 7, 2 created"; for a refused change the cause instead.
-std::string ChangeText(const v1::Change& change) {
-  std::string text = "CHANGE " + change.action();
-  if (!change.caller().empty()) text += " by " + change.caller();
-  if (!change.problem().empty()) return text + ", refused: " + change.problem();
-  return text + fmt::format(": revision {}, {} resources", change.revision(),
-                            static_cast<std::size_t>(change.changes_size()) + change.more_changes());
-}
-
 std::string WhatText(const v1::Event& event, TextForm form) {
   switch (event.event_case()) {
     case v1::Event::kFlow:
@@ -130,7 +121,7 @@ std::string WhatText(const v1::Event& event, TextForm form) {
     case v1::Event::kExit:
       return ExitText(event.exit());
     case v1::Event::kChange:
-      return ChangeText(event.change());
+      return "CHANGE " + ChangeText(event.change());
     case v1::Event::EVENT_NOT_SET:
       break;
   }
@@ -138,14 +129,6 @@ std::string WhatText(const v1::Event& event, TextForm form) {
 }
 
 }  // namespace
-
-std::string TimeText(const google::protobuf::Timestamp& time) {
-  const std::time_t seconds = time.seconds();
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec, time.nanos() / 1000000);
-}
 
 std::string PolicyText(const v1::PolicyRef& ref) {
   const std::string place = !ref.rule().empty()                    ? ref.rule()

@@ -8,9 +8,6 @@
 
 namespace sluice::telemetry {
 
-// "2026-07-01T10:00:00.123Z".
-std::string TimeText(const google::protobuf::Timestamp& time);
-
 // "shop/db ingress[0] ALLOW", "shop/default-deny egress DEFAULT_DENY", "shop/trial egress[0] AUDIT (would DENY)".
 std::string PolicyText(const v1::PolicyRef& ref);
 // "shop/web egress[0]: in shop/web-0 /usr/bin/python3 is a symbolic link or below one: no program has that path; name

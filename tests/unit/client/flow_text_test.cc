@@ -1,5 +1,7 @@
 #include "telemetry/event/flow_text.h"
 
+#include "telemetry/event/change_text.h"
+
 #include "tests/unit/client/messages.h"
 
 namespace sluice::telemetry {
@@ -102,6 +104,22 @@ TEST(EventText, LossAndWhatANewerAgentSends) {
       R"({"lost": {"time": "2026-03-04T05:06:07Z", "type": "lost", "cause": "RING_FULL", "count": "12"}})");
   EXPECT_EQ(EventText(lost), "2026-03-04T05:06:07.000Z LOST   12 events: RING_FULL");
   EXPECT_NE(EventText(v1::Event()).find("newer agent"), std::string::npos);
+}
+
+TEST(EventText, AChangeNamesWhatItIsAbout) {
+  const auto applied = FromJson<v1::Event>(R"({"change": {"time": "2026-03-04T05:06:07Z", "type": "change",
+      "action": "apply", "caller": "uid 0, pid 42", "revision": "7", "moreChanges": 3, "changes": [
+        {"change": "CREATED", "resource": {"kind": "NetworkPolicy", "namespace": "shop", "name": "db"}},
+        {"change": "REMOVED", "resource": {"kind": "Namespace", "name": "old"}}]}})");
+  EXPECT_EQ(EventText(applied),
+            "2026-03-04T05:06:07.000Z CHANGE uid 0, pid 42: apply: created NetworkPolicy shop/db, removed Namespace "
+            "old and 3 more; revision 7");
+  EXPECT_EQ("2026-03-04T05:06:07.000Z CHANGE " + ChangeText(applied.change()), EventText(applied)) << "as in the log";
+  const auto refused = FromJson<v1::Event>(R"({"change": {"time": "2026-03-04T05:06:07Z", "type": "change",
+      "action": "quarantine", "problem": "there is none",
+      "changes": [{"resource": {"kind": "Workload", "namespace": "shop", "name": "web-0"}}]}})");
+  EXPECT_EQ(EventText(refused),
+            "2026-03-04T05:06:07.000Z CHANGE quarantine: Workload shop/web-0; refused: there is none");
 }
 
 TEST(FlowTable, OneRowAFlowWithBothDirectionsTraffic) {

@@ -86,11 +86,12 @@ TEST(ObjectTable, LongListsAreCut) {
 
 TEST(StatusText, SaysWhatIsNotClosed) {
   const auto status = FromJson<v1::AgentStatus>(R"({"ready": true, "unbound": [
-      {"namespace": "a", "name": "b", "problem": "x; NOT closed, because its interface cannot be found: y"}]})");
+      {"namespace": "a", "name": "b", "problem": "no netns", "open": true},
+      {"namespace": "a", "name": "c", "problem": "the words NOT closed decide nothing"}]})");
   EXPECT_FALSE(IsInPlace(status));
   EXPECT_EQ(NotInPlaceText(status),
-            "1 workload neither enforced on nor closed; the first is a/b: x; NOT closed, because its "
-            "interface cannot be found: y");
+            "1 workload is closed: nothing passes there; 1 workload neither enforced on nor closed; the first is a/b: "
+            "no netns");
 }
 
 TEST(StatusText, EverySection) {
@@ -107,7 +108,7 @@ TEST(StatusText, EverySection) {
     })")),
             "enforcing: policy revision 7, generation 9, workloads 2\n"
             "1 workload and 1 interface are closed: nothing passes there\n"
-            "sluiced 0.1.0 on n1 since 2026-03-04T05:06:07Z, followers 1\n"
+            "sluiced 0.1.0 on n1 since 2026-03-04T05:06:07.000Z, followers 1\n"
             "\nNOT ENFORCED ON      BECAUSE\nshop/db-0            no netns\ninterface veth1 (7)  by an earlier agent\n"
             "\nIN QUARANTINE\nshop/bad\nshop/worse\nallowed peers: 10.0.0.0/8, fd00::1/128\n"
             "\nPROGRAM      INTERFACE  IFINDEX  MODE\ntc_from_pod  v-web      4        tcx\n"

@@ -49,11 +49,13 @@ TEST_F(ClosedFirst, WhatCannotBeClosedIsNotCalledClosed) {
   ASSERT_TRUE(controller_->SetDirectory(Map(Workload("cache", "10.0.0.3"))).ok());
   EXPECT_FALSE(datapath_.pods().contains(13));
   EXPECT_THAT(Problem("cache"), AllOf(HasSubstr("setns"), HasSubstr("NOT closed"), HasSubstr("Too many open files")));
+  EXPECT_TRUE(controller_->view()->open.contains({"shop", "cache"}));
   host_ends_error_ = OkStatus();
   controller_->CloseNewInterfaces();
   EXPECT_TRUE(IsClosed(13));
   EXPECT_FALSE(controller_->Refresh().ok());
   EXPECT_EQ(Problem("cache"), Message(kNoRight));
+  EXPECT_TRUE(controller_->view()->open.empty());
 }
 
 TEST_F(ClosedFirst, AfterABootToo) {
