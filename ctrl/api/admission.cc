@@ -109,7 +109,8 @@ void Admission::LetInUnix(Fd socket) {
   auto caller = options_.access.Identify(socket.get());
   if (!caller.ok()) return Refuse(Refusal::kConnectionRight, Message(caller.status()));
   if (caller->right == Right::kNone) {
-    return Refuse(Refusal::kConnectionRight, caller->name + " is in no group that may use this API");
+    calls_->Count(Refusal::kConnectionRight);
+    return calls_->ReportRefused("connect", *caller, caller->name + " is in no group that may use this API");
   }
   const Right right = caller->right;
   const auto fd = calls_->connections().TakeInUnix(std::move(socket), *std::move(caller));

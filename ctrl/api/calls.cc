@@ -34,9 +34,9 @@ void Calls::ReadCertificate(const grpc::AuthContext& auth, const std::string& pe
   caller->name = fmt::format("certificate {} from {}", PrintableWord(names.empty() ? "" : names.front()), peer);
 }
 
-StatusOr<Call> Calls::Begin(grpc::ServerContextBase* context, CallKind kind, std::size_t bytes) {
+StatusOr<Call> Calls::Begin(grpc::ServerContextBase* context, CallKind kind, ChangeCall change) {
   auto state = std::make_unique<Call::State>();
-  state->bytes = bytes;
+  state->bytes = change.bytes;
   state->context = context;
   state->kind = kind;
   if (auto begun = connections_->BeginCall(context->peer())) {
@@ -46,7 +46,7 @@ StatusOr<Call> Calls::Begin(grpc::ServerContextBase* context, CallKind kind, std
   if (context->auth_context()->IsPeerAuthenticated()) {
     ReadCertificate(*context->auth_context(), context->peer(), &state->caller);
   }
-  const Status admitted = Admit(*state);
+  const Status admitted = Admit(*state, change.action);
   if (!admitted.ok()) {
     if (state->connection) connections_->EndCall(*state->connection);
     return admitted;
@@ -59,13 +59,15 @@ StatusOr<Call> Calls::Begin(grpc::ServerContextBase* context, CallKind kind, std
   return Call(std::move(state));
 }
 
-Status Calls::Admit(const Call::State& state) {
+Status Calls::Admit(const Call::State& state, const char* action) {
   const Caller& caller = state.caller;
   const auto kind = static_cast<std::size_t>(state.kind);
   const bool changes = state.kind == CallKind::kChange || state.kind == CallKind::kQuarantine;
   if (caller.right < (changes ? Right::kChange : Right::kRead)) {
     Count(Refusal::kCallRight);
-    return MakeError(absl::StatusCode::kPermissionDenied, "{} may not change anything here, only read", caller.name);
+    const std::string why = caller.name + " may not change anything here, only read";
+    if (changes) ReportRefused(action, caller, why);
+    return MakeError(absl::StatusCode::kPermissionDenied, "{}", why);
   }
   const std::lock_guard lock(mutex_);
   Load& own = of_one_[{state.kind, caller.share}];
@@ -86,6 +88,17 @@ Status Calls::Admit(const Call::State& state) {
   total_[kind]++;
   bytes_ += state.bytes;
   return OkStatus();
+}
+
+void Calls::ReportRefused(const char* action, const Caller& caller, const std::string& why) {
+  if (!report_) return;
+  std::optional<std::uint64_t> unreported;
+  {
+    const std::lock_guard lock(mutex_);
+    unreported = refusal_rate_.Admit(caller.share, Connections::Clock::now());
+  }
+  if (!unreported) return;
+  report_(action, caller, *unreported == 0 ? why : fmt::format("{} ({} more before it)", why, *unreported));
 }
 
 void Calls::End(Call::State* state) {

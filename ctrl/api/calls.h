@@ -8,10 +8,12 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <set>
 
 #include "ctrl/api/connections.h"
+#include "ctrl/api/refusal_rate.h"
 
 namespace sluice::api {
 
@@ -74,31 +76,45 @@ class Call {
   std::unique_ptr<State> state_;
 };
 
+// Of kChange and kQuarantine.
+struct ChangeCall {
+  const char* action = "";  // as v1::Change.action
+  std::size_t bytes = 0;    // of the request
+};
+
 class Calls {
  public:
+  // A change, or a connection, of a caller that has no right to it. Called from several threads.
+  using RefusedChange = std::function<void(const char* action, const Caller& caller, const std::string& why)>;
+
   // By TCP the certificate identifies the client: with one of `change_names` as common name or subject alternative name
   // it may change, else read. Without any `change_names`, all may change.
   Calls(CallLimits limits, Connections* connections, std::vector<std::string> change_names)
       : limits_(limits), connections_(connections), change_names_(std::move(change_names)) {}
 
+  // Before the first call.
+  void OnRefusedChange(RefusedChange report) { report_ = std::move(report); }
+
   // PermissionDenied: the caller may not. ResourceExhausted: too many are under way. `context` outlives the call.
-  // `bytes`: of a change's request.
-  StatusOr<Call> Begin(grpc::ServerContextBase* context, CallKind kind, std::size_t bytes = 0);
+  StatusOr<Call> Begin(grpc::ServerContextBase* context, CallKind kind, ChangeCall change = {});
   void EndSlow(Connections::Clock::time_point now);
 
   void Count(Refusal refusal) { refused_[static_cast<std::size_t>(refusal)]++; }
+  // Hands it to OnRefusedChange, no more often than RefusalRate allows.
+  void ReportRefused(const char* action, const Caller& caller, const std::string& why);
   std::vector<std::pair<std::string, std::uint64_t>> RefusedByCause() const;
   Connections& connections() { return *connections_; }
 
  private:
   friend class Call;
-  Status Admit(const Call::State& state);
+  Status Admit(const Call::State& state, const char* action);
   void End(Call::State* state);
   void ReadCertificate(const grpc::AuthContext& auth, const std::string& peer, Caller* caller) const;
 
   const CallLimits limits_;
   Connections* const connections_;
   const std::vector<std::string> change_names_;
+  RefusedChange report_;
   std::mutex mutex_;
   std::set<Call::State*> under_way_;
   std::array<std::size_t, kCallKinds> total_{};
@@ -108,6 +124,7 @@ class Calls {
   };
   std::map<std::pair<CallKind, std::string>, Load> of_one_;
   std::size_t bytes_ = 0;
+  RefusalRate refusal_rate_;
   std::array<std::atomic<std::uint64_t>, kRefusalNames.size()> refused_{};
 };
 

@@ -97,6 +97,9 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Se
   auto calls = std::make_unique<Calls>(options.calls, connections.get(), options.tls_change_names);
   std::unique_ptr<Server> self(new Server(std::move(connections), std::move(calls), service));
   service->Serve(self->calls_.get());
+  self->calls_->OnRefusedChange([service](const char* action, const Caller& caller, const std::string& why) {
+    service->teller().Tell(action, caller.name, MakeError(absl::StatusCode::kPermissionDenied, "{}", why), {});
+  });
   std::shared_ptr<grpc::ServerCredentials> tls;
   if (!listener.unix_socket()) {
     tls = MakeServerCredentials(options.tls);

@@ -46,7 +46,7 @@ StatusOr<std::uint64_t> Service::Timed(const Change& change) {
 }
 
 grpc::Status Service::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request, v1::ApplyReply* reply) {
-  SL_BEGIN_CALL(call, context, kChange, request->ByteSizeLong());
+  SL_BEGIN_CALL(call, context, kChange, {.action = "apply", .bytes = request->ByteSizeLong()});
   const auto before = sources_.controller->view();
   ReadDocuments read;
   const auto change = [&]() -> StatusOr<std::uint64_t> {
@@ -85,7 +85,7 @@ void Service::LogLinks() const {
 }
 
 grpc::Status Service::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request, v1::DeleteReply* reply) {
-  SL_BEGIN_CALL(call, context, kChange, request->ByteSizeLong());
+  SL_BEGIN_CALL(call, context, kChange, {.action = "delete", .bytes = request->ByteSizeLong()});
   using Missing = reconcile::Missing;
   const Missing missing = request->ignore_not_found() ? Missing::kIgnored : Missing::kRefused;
   const auto before = sources_.controller->view();
@@ -187,13 +187,14 @@ grpc::Status Service::Explain(grpc::ServerContext* context, const v1::ExplainReq
 
 grpc::Status Service::Quarantine(grpc::ServerContext* context, const v1::QuarantineRequest* request,
                                  v1::QuarantineReply* reply) {
-  SL_BEGIN_CALL(call, context, kQuarantine);
+  const char* const action = request->release() ? "release" : "quarantine";
+  SL_BEGIN_CALL(call, context, kQuarantine, {.action = action});
   const policy::ObjectName name{request->namespace_(), request->name()};
   const auto revision = request->release() ? sources_.controller->Release(name)
                                            : sources_.controller->Quarantine(name, reply->mutable_unsaved());
   v1::ResourceChange about;
   *about.mutable_resource() = ToRef({policy::Kind::kWorkload, name});
-  teller_.Tell(request->release() ? "release" : "quarantine", call->caller().name, revision, {about});
+  teller_.Tell(action, call->caller().name, revision, {about});
   if (revision.ok()) reply->set_revision(*revision);
   return ToGrpc(revision.status());
 }

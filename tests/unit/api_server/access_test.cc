@@ -67,7 +67,7 @@ TEST_F(Access, CredentialsDecideEachMethod) {
 TEST_F(Access, WhoIsInNoGroupIsSentAway) {
   ASSERT_TRUE(Start(Groups()).ok());
   EXPECT_EQ(Ask(*As({.uid = 1000, .gid = 1000, .groups = {5}})).error_code(), Code::UNAVAILABLE);
-  EXPECT_THAT(log(), HasSubstr("refused: uid 1000"));
+  EXPECT_THAT(log(), HasSubstr(": connect: refused: uid 1000"));
   EXPECT_TRUE(Ask(*As(kRoot)).ok());
 }
 
@@ -132,6 +132,35 @@ TEST_F(Access, EachChangeIsAnEventWithWhoMadeIt) {
   EXPECT_FALSE(refused.has_revision());
   EXPECT_EQ(controller_.view()->revision, 1U);
   EXPECT_EQ(telemetry_.history().Read().size(), 2U) << "also for those who ask later";
+}
+
+TEST_F(Access, ARefusedChangeIsAnEventAtABoundedRate) {
+  ASSERT_TRUE(Start(Groups()).ok());
+  const auto reader = As({.uid = 1002, .gid = 54322, .groups = {}});
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_EQ(Apply(*reader, kPolicy).error_code(), Code::PERMISSION_DENIED);
+    ASSERT_EQ(Delete(*reader, "p").error_code(), Code::PERMISSION_DENIED);
+  }
+  ASSERT_EQ(Quarantine(*As({.uid = 1003, .gid = 54322, .groups = {}})).error_code(), Code::PERMISSION_DENIED);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_FALSE(Ask(*As({.uid = 1000, .gid = 1000, .groups = {}})).ok());
+  }
+  EXPECT_TRUE(Get(*reader).ok());
+  const auto events = telemetry_.history().Read();
+  const std::string pid = ", pid " + std::to_string(getpid());
+  ASSERT_EQ(events.size(), 3U) << "one of each user";
+  const std::pair<std::string, std::string> expected[] = {
+      {"apply", "uid 1002" + pid}, {"quarantine", "uid 1003" + pid}, {"connect", "uid 1000" + pid}};
+  for (std::size_t i = 0; i < std::size(expected); ++i) {
+    const v1::Change& change = events[i]->change();
+    EXPECT_EQ(change.type(), "change");
+    EXPECT_EQ(change.action(), expected[i].first);
+    EXPECT_EQ(change.caller(), expected[i].second);
+    EXPECT_THAT(change.problem(), HasSubstr(expected[i].second + " "));
+    EXPECT_FALSE(change.has_revision());
+  }
+  const std::string all = log();
+  EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 3) << all;
 }
 
 TEST_F(Access, ADryRunChangesNothingAndIsNoChange) {
