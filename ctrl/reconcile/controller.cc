@@ -38,6 +38,12 @@ std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable)
   return names;
 }
 
+bool HasSameDocuments(const ResourceMap& left, const ResourceMap& right) {
+  return std::ranges::equal(left, right, [](const auto& one, const auto& other) {
+    return one.first == other.first && one.second.yaml == other.second.yaml;
+  });
+}
+
 }  // namespace
 
 // From attaching a plan's interfaces until Own: CloseNewInterfaces does not touch these interfaces in the kernel.
@@ -125,7 +131,9 @@ Status Controller::SetDirectory(ResourceMap resources) {
     holding_ = fmt::format("the resources directory could not be read at the start{}", kUntilAsked);
   }
   Await(desired.all, desired_.all);
-  Status status = Enforce(std::move(desired), {.revision = view()->revision + 1}, Look::kAgain, Saving::kMust);
+  const bool is_change = !holding_.empty() || !HasSameDocuments(desired.directory, desired_.directory);
+  const std::uint64_t revision = view()->revision + (is_change ? 1 : 0);
+  Status status = Enforce(std::move(desired), {.revision = revision}, Look::kAgain, Saving::kMust);
   if (!status.ok()) Await(desired_.all);
   if (!status.ok()) CloseRefused(workloads, status);
   return status;

@@ -39,7 +39,7 @@ class Controller {
   // enforces, or if `directory` could not be read (then until SetDirectory).
   Status Restore(StatusOr<policy::ResourceMap> directory, StateStore::State state);
 
-  // Replaces all resources that came from the resources directory.
+  // Replaces all resources that came from the resources directory. The revision stays the same if they are equal.
   Status SetDirectory(policy::ResourceMap resources);
   // API: create or replace, and remove. Calls that wait for a running change are made together, as one generation and
   // one revision; a refused call does not hold up the others. A change is refused when a workload's interface or

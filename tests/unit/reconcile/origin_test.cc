@@ -37,6 +37,20 @@ TEST_F(Origin, AnUnchangedApplyRaisesNoRevision) {
   EXPECT_EQ(*Apply(Policy("directory")), 3U) << "from now on it is the API's";
 }
 
+TEST_F(Origin, AnUnchangedDirectoryRaisesNoRevision) {
+  const std::uint64_t generation = datapath_.generation();
+  const int saves = saves_;
+  ASSERT_TRUE(controller_->SetDirectory(Map(Policy("both") + Policy("directory"))).ok());
+  EXPECT_EQ(controller_->view()->revision, 1U);
+  EXPECT_EQ(datapath_.generation(), generation);
+  EXPECT_EQ(saves_, saves);
+  ASSERT_TRUE(controller_->SetDirectory(Map(Policy("both"))).ok());
+  EXPECT_EQ(controller_->view()->revision, 2U);
+  EXPECT_FALSE(controller_->view()->resources.contains(PolicyId("directory")));
+  ASSERT_TRUE(controller_->SetDirectory(Map(Policy("both", "podSelector: {matchLabels: {a: b}}"))).ok());
+  EXPECT_EQ(controller_->view()->revision, 3U) << "another document of the same name";
+}
+
 TEST_F(Origin, AnUnchangedWorkloadIsLookedForAgain) {
   Plug("web", 12);
   EXPECT_EQ(*Apply(Workload("web", "10.0.0.1")), 1U);
