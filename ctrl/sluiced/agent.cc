@@ -55,41 +55,48 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options, const
   // Before anything is touched, the state file too.
   SL_RETURN_IF_ERROR(bpf::RefuseNewerLayouts(options.bpf_root));
   std::unique_ptr<Agent> agent(new Agent(options, helper));
-  agent->node_name_ = options.node_name.empty() ? HostName() : options.node_name;
-  SL_RETURN_IF_ERROR(agent->CheckExport());
-  SL_RETURN_IF_ERROR(api::Server::Check(options.api));
-  SL_ASSIGN_OR_RETURN(agent->store_, reconcile::StateStore::Open(options.state_dir));
-  SL_RETURN_IF_ERROR(agent->OpenDatapath());
+  Status begun = agent->Begin();
+  if (begun.ok()) return agent;
+  if (agent->datapath_) agent->datapath_->TakeBack();
+  return begun;
+}
+
+Status Agent::Begin() {
+  node_name_ = options_.node_name.empty() ? HostName() : options_.node_name;
+  SL_RETURN_IF_ERROR(CheckExport());
+  SL_RETURN_IF_ERROR(api::Server::Check(options_.api));
+  SL_ASSIGN_OR_RETURN(store_, reconcile::StateStore::Open(options_.state_dir));
+  SL_RETURN_IF_ERROR(OpenDatapath());
   // Before the first look, so that no change is missed after it.
   SL_ASSIGN_OR_RETURN(auto monitor, net::NetlinkMonitor::Open());
-  agent->monitor_ = std::make_unique<net::NetlinkMonitor>(std::move(monitor));
+  monitor_ = std::make_unique<net::NetlinkMonitor>(std::move(monitor));
   SL_ASSIGN_OR_RETURN(auto closers_monitor, net::NetlinkMonitor::Open());
-  SL_ASSIGN_OR_RETURN(auto state, agent->store_->Load());
+  SL_ASSIGN_OR_RETURN(auto state, store_->Load());
   for (const std::string& problem : state.problems) LogError("{}", problem);
-  state.pinned = agent->datapath_->is_handing_over();
+  state.pinned = datapath_->is_handing_over();
   StatusOr<policy::ResourceMap> directory = policy::ResourceMap();
-  if (!options.resources.empty()) directory = resources::ReadResourceDirectory(options.resources);
+  if (!options_.resources.empty()) directory = resources::ReadResourceDirectory(options_.resources);
   // If this node was enforced on before, ending here would leave it open after a boot: the controller holds instead.
-  const bool is_first = state.empty() && !state.pinned && agent->datapath_->generation() == 0;
+  const bool is_first = state.empty() && !state.pinned && datapath_->generation() == 0;
   if (!directory.ok() && is_first) return directory.status();
-  agent->MakeController();
-  agent->MakeTelemetry();
+  MakeController();
+  MakeTelemetry();
   // Claim what another agent may have taken before anything is attached: an agent that cannot stay touches no pod.
-  SL_RETURN_IF_ERROR(Annotate(agent->telemetry_->Serve(), "--metrics"));
-  SL_RETURN_IF_ERROR(agent->FollowUplinks());
+  SL_RETURN_IF_ERROR(Annotate(telemetry_->Serve(), "--metrics"));
+  SL_RETURN_IF_ERROR(FollowUplinks());
   // Before our tables evaluate the first packet: otherwise process rules would not know any process.
-  if (agent->datapath_->is_handing_over()) SeedProcesses(options, helper);
-  SL_RETURN_IF_ERROR(agent->controller_->Restore(std::move(directory), std::move(state)));
-  SL_ASSIGN_OR_RETURN(agent->closer_, Closer::Start(agent->controller_.get(), std::move(closers_monitor)));
+  if (datapath_->is_handing_over()) SeedProcesses(options_, helper_);
+  SL_RETURN_IF_ERROR(controller_->Restore(std::move(directory), std::move(state)));
+  SL_ASSIGN_OR_RETURN(closer_, Closer::Start(controller_.get(), std::move(closers_monitor)));
   // After the workloads are known, so that no event is without its workload.
-  StartProcessSensors(options, agent->node_name_, helper, agent->controller_.get(), agent->telemetry_.get());
-  SL_RETURN_IF_ERROR(agent->datapath_->EndHandOver());
-  SL_RETURN_IF_ERROR(agent->datapath_->Keep());
-  SL_RETURN_IF_ERROR(agent->StartExport());
-  agent->ready_ = true;
-  SL_RETURN_IF_ERROR(agent->telemetry_->Start());
-  SL_RETURN_IF_ERROR(agent->StartApi());
-  return agent;
+  StartProcessSensors(options_, node_name_, helper_, controller_.get(), telemetry_.get());
+  SL_RETURN_IF_ERROR(datapath_->EndHandOver());
+  SL_RETURN_IF_ERROR(datapath_->Keep());
+  SL_RETURN_IF_ERROR(StartExport());
+  ready_ = true;
+  SL_RETURN_IF_ERROR(telemetry_->Start());
+  SL_RETURN_IF_ERROR(StartApi());
+  return OkStatus();
 }
 
 Agent::~Agent() {

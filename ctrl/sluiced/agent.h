@@ -40,6 +40,7 @@ class Agent {
 
  private:
   Agent(AgentOptions options, const rights::Helper* helper) : options_(std::move(options)), helper_(helper) {}
+  Status Begin();
   Status OpenDatapath();
   Status LookAtHost();
   void MakeController();

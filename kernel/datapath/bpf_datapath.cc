@@ -19,12 +19,23 @@ namespace sluice::datapath {
 
 StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Open(const BpfDatapathOptions& options) {
   SL_RETURN_IF_ERROR(bpf::RefuseNewerLayouts(options.bpf_root));
+  NewRoot made(options.bpf_root);
   SL_ASSIGN_OR_RETURN(Fd lock, LockRoot(options.bpf_root));
+  auto datapath = OpenLocked(options);
+  if (!datapath.ok()) {
+    made.TakeBack();
+    return datapath;
+  }
+  (*datapath)->root_lock_ = std::move(lock);
+  (*datapath)->made_ = std::move(made);
+  return datapath;
+}
+
+StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::OpenLocked(const BpfDatapathOptions& options) {
   bpf::ObjectOptions object_options = options.object;
   object_options.pin_root = options.bpf_root;
   SL_ASSIGN_OR_RETURN(auto object, bpf::DatapathObject::Load(object_options));
   SL_ASSIGN_OR_RETURN(auto datapath, Wrap(std::move(object), object_options));
-  datapath->root_lock_ = std::move(lock);
   SL_ASSIGN_OR_RETURN(datapath->older_, FindOlderLayouts(datapath->pins_));
   for (const bpf::PinLayout& one : datapath->older_)
     LogInfo("taking over what an older version left in {}", one.version_dir());
@@ -34,6 +45,10 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Open(const BpfDatapathOption
   SL_ASSIGN_OR_RETURN(auto left, FindLeftLinks(datapath->pins_, datapath->older_, *datapath->object_));
   SL_RETURN_IF_ERROR(datapath->attachments_.Open(datapath->object_.get(), datapath->pins_, std::move(left)));
   return datapath;
+}
+
+void BpfDatapath::TakeBack() {
+  if (generation() == 0 && made_) made_->TakeBack();
 }
 
 StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::Wrap(std::unique_ptr<bpf::DatapathObject> object,

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "base/fd.h"
 #include "kernel/bpf/object.h"
@@ -24,6 +25,7 @@
 #include "kernel/datapath/policy_epochs.h"
 #include "kernel/datapath/process_classes.h"
 #include "kernel/datapath/quarantine_maps.h"
+#include "kernel/datapath/root.h"
 #include "kernel/datapath/settings.h"
 #include "kernel/datapath/uplinks.h"
 
@@ -87,6 +89,10 @@ class BpfDatapath : public Enforcer, public PathReader {
   bool is_handing_over() const { return !older_.empty(); }
   Status EndHandOver();
 
+  // For a start that failed: removes what it pinned and the directories that it made, if nothing of it is attached.
+  // Nothing but the destructor may be called afterwards.
+  void TakeBack();
+
   // Starts the keeper, which repairs changes by others in the kernel (keeper.h). Once, when everything is pinned.
   Status Keep();
 
@@ -104,10 +110,12 @@ class BpfDatapath : public Enforcer, public PathReader {
 
  private:
   BpfDatapath() : uplinks_(&attachments_, &settings_) {}
+  static StatusOr<std::unique_ptr<BpfDatapath>> OpenLocked(const BpfDatapathOptions& options);
   Status BindMaps();
   StatusOr<int> RepairPins();
 
   Fd root_lock_;
+  std::optional<NewRoot> made_;
   bpf::PinLayout pins_{""};
   bpf::ObjectOptions options_;
   std::vector<bpf::PinLayout> older_;  // layouts of the current hand-over

@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <vector>
@@ -15,6 +17,8 @@
 
 namespace sluice::datapath {
 namespace {
+
+namespace fs = std::filesystem;
 
 // For a layout of any version. Returns the number of pods' interfaces.
 StatusOr<int> DetachAll(const bpf::PinLayout& pins) {
@@ -30,16 +34,45 @@ StatusOr<int> DetachAll(const bpf::PinLayout& pins) {
   }
   std::error_code error;
   std::vector<std::string> links;
-  for (const auto& entry : std::filesystem::directory_iterator(pins.links_dir(), error)) links.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(pins.links_dir(), error)) links.push_back(entry.path());
   for (const std::string& link : links) SL_RETURN_IF_ERROR(bpf::DetachLink(link));
   return pods;
 }
 
+bool IsAttachedSomewhere(const bpf::PinLayout& pins) {
+  const auto holds_files = [](const std::string& directory) {
+    std::error_code error;
+    return std::ranges::any_of(fs::recursive_directory_iterator(directory, error),
+                               [](const fs::directory_entry& entry) { return !entry.is_directory(); });
+  };
+  if (holds_files(pins.links_dir()) || holds_files(pins.probes_dir())) return true;
+  const auto fd = bpf::OpenPinnedMap(pins.map("interfaces"));  // clsact filters have no pin
+  if (!fd.ok()) return false;
+  const auto interfaces = bpf::NumberKeys(fd->get());
+  return !interfaces.ok() || !interfaces->empty();
+}
+
 }  // namespace
+
+NewRoot::NewRoot(const std::string& bpf_root) : root_(bpf_root) {
+  std::error_code error;
+  had_version_ = fs::exists(bpf::PinLayout(root_).version_dir(), error);
+  for (fs::path path = root_; !path.empty() && !fs::exists(path, error) && !error; path = path.parent_path())
+    missing_.push_back(path);
+}
+
+void NewRoot::TakeBack() const {
+  const bpf::PinLayout pins(root_);
+  std::error_code ignored;
+  if (!had_version_ && !IsAttachedSomewhere(pins)) fs::remove_all(pins.version_dir(), ignored);
+  for (const std::string& directory : missing_) {
+    if (rmdir(directory.c_str()) != 0) return;
+  }
+}
 
 StatusOr<Fd> LockRoot(const std::string& bpf_root) {
   std::error_code error;
-  std::filesystem::create_directories(bpf_root, error);
+  fs::create_directories(bpf_root, error);
   if (error) return ErrnoError(error.value(), "create {} (is a BPF file system mounted there?)", bpf_root);
   Fd lock(open(bpf_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock.valid()) return ErrnoError(errno, "open {}", bpf_root);
@@ -52,7 +85,7 @@ StatusOr<Fd> LockRoot(const std::string& bpf_root) {
 
 StatusOr<Uninstalled> Uninstall(const std::string& bpf_root) {
   std::error_code error;
-  if (!std::filesystem::exists(bpf_root, error)) return Uninstalled{};
+  if (!fs::exists(bpf_root, error)) return Uninstalled{};
   // A safety check, as everything below it will be removed.
   if (!bpf::IsOnBpfFs(bpf_root)) {
     return InvalidError("--bpf-root {}: not on a BPF file system, so no agent has pinned anything there", bpf_root);
@@ -64,7 +97,7 @@ StatusOr<Uninstalled> Uninstall(const std::string& bpf_root) {
     SL_ASSIGN_OR_RETURN(const int pods, DetachAll(pins));
     done.pods += pods;
   }
-  std::filesystem::remove_all(bpf_root, error);
+  fs::remove_all(bpf_root, error);
   if (error) return ErrnoError(error.value(), "remove {}", bpf_root);
   return done;
 }

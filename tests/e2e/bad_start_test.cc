@@ -65,7 +65,7 @@ class BadStart : public testing::Test {
       return option == shared ? of_first : own;
     };
     return {"--state-dir", place("--state-dir", first.state_dir(), other_ + "/state"),
-            "--bpf-root",  place("--bpf-root", first.bpf_root(), first.bpf_root() + "-other"),
+            "--bpf-root",  place("--bpf-root", first.bpf_root(), OtherRoot()),
             "--api",       place("--api", first.api_address(), "unix://" + other_ + "/api.sock"),
             "--metrics",   place("--metrics", first.metrics_address(), "127.0.0.1:9465")};
   }
@@ -101,7 +101,13 @@ class BadStart : public testing::Test {
     for (const TestPod& pod : fixture_->node().pods()) EXPECT_EQ(TcPrograms(fixture_->node(), pod.host_ifindex), 2);
   }
 
-  void CleanUpOther() const { Start(And(Places(), {"--uninstall"})); }
+  std::string OtherRoot() const { return fixture_->agent().bpf_root() + "-other"; }
+
+  // No start of the test was to leave anything in the kernel.
+  void CleanUpOther() const {
+    EXPECT_FALSE(fs::exists(OtherRoot()));
+    Start(And(Places(), {"--uninstall"}));
+  }
 
   static inline std::unique_ptr<NodeFixture> fixture_;  // with the first agent; no test may change it
   static inline std::unique_ptr<ProbeServers> servers_;
@@ -170,6 +176,23 @@ TEST_F(BadStart, MissingRightIsNamed) {
   ExpectOneError(Start(Places(), without), 1, {"CAP_BPF", "CAP_NET_ADMIN"});
   ExpectStillEnforced();
   CleanUpOther();
+}
+
+// Also when the programs were loaded and their maps pinned, as where the uplink is missing.
+TEST_F(BadStart, OnlyDirectoriesThatItMadeAreRemoved) {
+  const std::string parent = OtherRoot(), root = parent + "/made/root";
+  const Arguments without{"setpriv", "--bounding-set", "-bpf,-net_admin,-sys_admin,-perfmon"};
+  ASSERT_TRUE(fs::create_directory(parent));
+  Arguments arguments = Places();
+  arguments[3] = root;
+  ExpectOneError(Start(arguments, without), 1, {"CAP_BPF"});
+  EXPECT_TRUE(fs::is_empty(parent));
+  ExpectOneError(Start(And(arguments, {"--uplink", "nope0"})), 1, {"nope0"});
+  EXPECT_TRUE(fs::is_empty(parent));
+  ASSERT_TRUE(fs::create_directories(root));
+  ExpectOneError(Start(And(arguments, {"--uplink", "nope0"})), 1, {"nope0"});
+  EXPECT_TRUE(fs::exists(root) && fs::is_empty(root)) << "it was there before";
+  fs::remove_all(parent);
 }
 
 TEST_F(BadStart, ConfigurationErrorsAreUsageErrors) {
