@@ -13,29 +13,28 @@
 #include <span>
 #include <sstream>
 
+#include "base/capability.h"
+
 namespace sluice::rights {
 namespace {
 
 struct Needed {
   int number;
-  const char* name;
   const char* use;
 };
 
 constexpr Needed kOfAgent[] = {
-    {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "network namespaces and programs of other users' processes"},
-    {CAP_NET_BROADCAST, "CAP_NET_BROADCAST", "hearing of addresses that change inside pods"},
-    {CAP_NET_ADMIN, "CAP_NET_ADMIN", "attaching programs to interfaces and cgroups"},
-    {CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
-     "network namespaces and file systems of workloads by /proc/PID/ns/net and /proc/PID/root"},
-    {CAP_SYS_NICE, "CAP_SYS_NICE", "changes that do not wait for busy CPUs"},
-    {CAP_PERFMON, "CAP_PERFMON", "programs that see processes"},
-    {CAP_BPF, "CAP_BPF", "maps and programs"},
+    {CAP_DAC_READ_SEARCH, "network namespaces and programs of other users' processes"},
+    {CAP_NET_BROADCAST, "hearing of addresses that change inside pods"},
+    {CAP_NET_ADMIN, "attaching programs to interfaces and cgroups"},
+    {CAP_SYS_PTRACE, "network namespaces and file systems of workloads by /proc/PID/ns/net and /proc/PID/root"},
+    {CAP_SYS_NICE, "changes that do not wait for busy CPUs"},
+    {CAP_PERFMON, "programs that see processes"},
+    {CAP_BPF, "maps and programs"},
 };
 
 constexpr Needed kOfHelper[] = {
-    {CAP_SYS_ADMIN, "CAP_SYS_ADMIN",
-     "netlink sockets inside network namespaces; what is attached, by number; events of kprobes"},
+    {CAP_SYS_ADMIN, "netlink sockets inside network namespaces; what is attached, by number; events of kprobes"},
 };
 
 std::span<const Needed> NeededBy(Whose whose) {
@@ -99,11 +98,8 @@ StatusOr<Held> ReadHeld(pid_t pid, Whose whose) {
     if ((effective & Bit(capability)) == 0) continue;
     const auto needed = NeededBy(whose);
     const auto one = std::ranges::find(needed, capability, &Needed::number);
-    if (one != needed.end()) {
-      held.rights.push_back({one->name, one->use});
-    } else {
-      held.rights.push_back({fmt::format("capability {}", capability), "nothing: it could not be given up"});
-    }
+    held.rights.push_back(
+        {CapabilityName(capability), one == needed.end() ? "nothing: it could not be given up" : one->use});
   }
   if (fields["NoNewPrivs:"] == "1") held.confinement.emplace_back("no new privileges");
   if (fields["Seccomp:"] == "2") held.confinement.emplace_back("system call filter");

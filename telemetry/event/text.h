@@ -9,8 +9,6 @@ namespace sluice::telemetry {
 // Valid UTF-8: a byte that is not part of a character becomes \xNN.
 std::string ToUtf8(std::string_view bytes);
 
-// "CAP_NET_ADMIN"; "CAP_63" if the name is not known.
-std::string CapabilityName(unsigned capability);
 // "SIGKILL"; "SIG40" if the signal has no name.
 std::string SignalName(int signal);
 

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include "base/capability.h"
 #include "telemetry/event/text.h"
 
 namespace sluice::telemetry {

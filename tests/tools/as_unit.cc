@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <sys/capability.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -175,20 +176,11 @@ void LoadRestrictions(const std::map<std::string, std::string>& settings) {
 }
 
 std::uint64_t MaskOf(const std::string& capabilities) {
-  const std::map<std::string, int> known = {{"CAP_BPF", CAP_BPF},
-                                            {"CAP_PERFMON", CAP_PERFMON},
-                                            {"CAP_SETPCAP", CAP_SETPCAP},
-                                            {"CAP_NET_ADMIN", CAP_NET_ADMIN},
-                                            {"CAP_NET_BROADCAST", CAP_NET_BROADCAST},
-                                            {"CAP_SYS_ADMIN", CAP_SYS_ADMIN},
-                                            {"CAP_SYS_PTRACE", CAP_SYS_PTRACE},
-                                            {"CAP_SYS_NICE", CAP_SYS_NICE},
-                                            {"CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH}};
   std::uint64_t mask = 0;
   for (const std::string& name : Words(capabilities)) {
-    const auto found = known.find(name);
-    if (found == known.end()) Die("unknown capability " + name);
-    mask |= std::uint64_t{1} << found->second;
+    cap_value_t number = 0;
+    if (cap_from_name(name.c_str(), &number) != 0) Die("unknown capability " + name);
+    mask |= std::uint64_t{1} << static_cast<unsigned>(number);
   }
   return mask;
 }
