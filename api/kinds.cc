@@ -44,6 +44,15 @@ StatusOr<KindSelection> ParseKind(std::string_view name) {
   return InvalidError("unknown kind {}; known kinds: {}", name, all);
 }
 
+std::vector<std::string_view> KindNames(Names which) {
+  std::vector<std::string_view> names;
+  for (const KnownKind& known : KnownKinds()) {
+    if (which == Names::kOfResources && known.selection.listing != Listing::kResources) continue;
+    names.insert(names.end(), known.names.begin(), known.names.end());
+  }
+  return names;
+}
+
 std::string_view KindArgument(Kind kind) {
   for (const KnownKind& known : KnownKinds()) {
     if (known.selection.kinds == std::vector<Kind>{kind}) return known.names[1];

@@ -20,6 +20,10 @@ struct KindSelection {
 // InvalidArgument lists the known names.
 StatusOr<KindSelection> ParseKind(std::string_view name);
 
+enum class Names { kAll, kOfResources };
+// All names that ParseKind reads, or those of kinds that can be applied.
+std::vector<std::string_view> KindNames(Names which);
+
 // The name that ParseKind reads as this kind only: "workload", "networkpolicy.sluice.dev".
 std::string_view KindArgument(policy::Kind kind);
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "api/kinds.h"
-#include "policy/resource/parser.h"
+#include "policy/resource/gather.h"
 
 namespace sluice::api {
 namespace {
@@ -75,36 +75,16 @@ Status AddTarget(const v1::DeleteRequest::Target& target, const v1::DeleteReques
   return OkStatus();
 }
 
-void AppendNotices(const std::string& origin, const policy::ParsedText& parsed, const v1::ReadOptions& options,
-                   std::vector<std::string>& notices) {
-  for (const policy::Problem& skipped : parsed.skipped) notices.push_back(policy::SkippedText(origin, skipped));
-  if (parsed.without_namespace != 0 && options.default_namespace().empty()) {
-    notices.push_back(policy::DefaultNamespaceText(origin, parsed.without_namespace));
-  }
-}
-
 }  // namespace
 
 StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::ReadOptions& options) {
-  policy::ParseOptions parse{.skip_unknown = options.skip_unknown()};
-  if (!options.default_namespace().empty()) parse.default_namespace = options.default_namespace();
-  ReadDocuments read;
-  std::map<ResourceId, std::string> origins;
-  for (const v1::Document& document : documents) {
-    policy::ParsedText parsed = policy::ParseText(document.origin(), document.yaml(), parse);
-    if (!parsed.problems.empty()) return policy::ToStatus(document.origin(), parsed.problems);
-    AppendNotices(document.origin(), parsed, options, read.notices);
-    for (policy::Resource& resource : parsed.resources) {
-      const auto [first, added] = origins.emplace(resource.id, document.origin());
-      if (!added) {
-        return InvalidError("{}: {}: defined twice: {} has it too. Kubernetes would keep the last: remove one",
-                            document.origin(), resource.id.ToString(), first->second);
-      }
-      read.resources.push_back(std::move(resource));
-    }
-  }
-  if (read.resources.empty()) return InvalidError("the documents have no resource");
-  return read;
+  std::vector<policy::SourceText> texts;
+  for (const v1::Document& document : documents) texts.push_back({document.origin(), document.yaml()});
+  policy::GatheredTexts gathered =
+      policy::Gather(texts, {.default_namespace = options.default_namespace(), .skip_unknown = options.skip_unknown()});
+  SL_RETURN_IF_ERROR(gathered.FirstError());
+  if (gathered.resources.empty()) return InvalidError("the documents have no resource");
+  return ReadDocuments{std::move(gathered.resources), std::move(gathered.notices)};
 }
 
 StatusOr<Targets> ParseTargets(const v1::DeleteRequest& request, const reconcile::View& view) {

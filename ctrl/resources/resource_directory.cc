@@ -10,7 +10,6 @@
 #include <filesystem>
 
 #include "base/fd.h"
-#include "policy/resource/parser.h"
 
 namespace sluice::resources {
 namespace {
@@ -84,21 +83,18 @@ StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path, D
   return files;
 }
 
+std::vector<policy::SourceText> TextsOf(const std::vector<ResourceFile>& files) {
+  std::vector<policy::SourceText> texts;
+  for (const ResourceFile& file : files) texts.push_back({file.path, file.text});
+  return texts;
+}
+
 StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory) {
   SL_ASSIGN_OR_RETURN(const auto files, ReadResourceFiles(directory));
+  policy::GatheredTexts gathered = policy::Gather(TextsOf(files), {});
+  SL_RETURN_IF_ERROR(gathered.FirstError());
   policy::ResourceMap resources;
-  std::map<policy::ResourceId, std::string> origins;
-  for (const ResourceFile& file : files) {
-    SL_ASSIGN_OR_RETURN(auto parsed, policy::ParseResources(file.path, file.text));
-    for (policy::Resource& resource : parsed) {
-      const auto [first, added] = origins.emplace(resource.id, file.path);
-      if (!added) {
-        return InvalidError("{}: {}: defined twice: {} has it too. Kubernetes would keep the last: remove one",
-                            file.path, resource.id.ToString(), first->second);
-      }
-      resources[resource.id] = std::move(resource);
-    }
-  }
+  for (policy::Resource& resource : gathered.resources) resources[resource.id] = std::move(resource);
   return resources;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "policy/resource/gather.h"
 #include "policy/resource/resource_map.h"
 
 namespace sluice::resources {
@@ -23,6 +24,9 @@ StatusOr<std::vector<ResourceFile>> ReadResourceFiles(const std::string& path, D
 
 // Reads the rest of an open file; errors begin with `name`. `fd` stays open.
 StatusOr<std::string> ReadResourceText(int fd, const std::string& name);
+
+// For Gather; refers to `files`.
+std::vector<policy::SourceText> TextsOf(const std::vector<ResourceFile>& files);
 
 // All resources of a directory, or the first error. One id in two files is an error that names both.
 StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory);

@@ -1,8 +1,10 @@
-// `completion`: the verbs and options of this command line, for shells that complete words.
+// `completion`: the verbs, options and kinds of this command line, for shells that complete words.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "api/kinds.h"
 #include "base/output.h"
 #include "ctrl/sluice/verb.h"
 
@@ -29,10 +31,23 @@ std::vector<Word> Options(const CLI::App& app) {
   return options;
 }
 
+std::vector<std::string> NamesOf(const CLI::App& verb) {
+  std::vector<std::string> names{verb.get_name()};
+  names.insert(names.end(), verb.get_aliases().begin(), verb.get_aliases().end());
+  return names;
+}
+
+// Of its first argument; nothing where that is no kind.
+std::string KindsOf(const CLI::App& verb) {
+  if (verb.get_option_no_throw("kind") == nullptr) return "";
+  const auto which = verb.get_name() == "get" ? api::Names::kAll : api::Names::kOfResources;
+  return fmt::format("{}", fmt::join(api::KindNames(which), " "));
+}
+
 std::vector<Word> VerbWords(const CLI::App& app) {
   std::vector<Word> verbs;
   for (const CLI::App* verb : app.get_subcommands(nullptr)) {
-    verbs.push_back({verb->get_name(), FirstLine(verb->get_description())});
+    for (const std::string& name : NamesOf(*verb)) verbs.push_back({name, FirstLine(verb->get_description())});
   }
   return verbs;
 }
@@ -54,24 +69,32 @@ std::string Quote(const std::string& text) {
 std::string Bash(const CLI::App& app) {
   std::string cases;
   for (const CLI::App* verb : app.get_subcommands(nullptr)) {
-    cases += fmt::format("    {}) words='{}' ;;\n", verb->get_name(), Join(Options(*verb)));
+    cases += fmt::format("    {}) words='{}' kinds='{}' ;;\n", fmt::join(NamesOf(*verb), "|"), Join(Options(*verb)),
+                         KindsOf(*verb));
   }
   return fmt::format(R"(# bash completion of sluice; use: source <(sluice completion bash)
 _sluice() {{
-  local word verb='' words
+  local word verb='' kind='' words='' kinds=''
   for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
-    case " {0} " in *" $word "*) verb=$word; break ;; esac
+    if [[ -z $verb ]]; then
+      case " {0} " in *" $word "*) verb=$word ;; esac
+    else
+      case " {3} " in *" $word "*) kind=$word ;; esac
+    fi
   done
   case $verb in
     '') words='{0} {1}' ;;
 {2}  esac
-  if [[ ${{COMP_WORDS[COMP_CWORD]}} == -* || -z $verb ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}")
+  word=${{COMP_WORDS[COMP_CWORD]}}
+  if [[ $word == -* || -z $verb ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+  elif [[ -n $kinds && -z $kind && ${{COMP_WORDS[COMP_CWORD-1]}} != -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$kinds" -- "$word")
   fi
 }}
 complete -o default -F _sluice sluice
 )",
-                     Join(VerbWords(app)), Join(Options(app)), cases);
+                     Join(VerbWords(app)), Join(Options(app)), cases, fmt::join(api::KindNames(api::Names::kAll), " "));
 }
 
 std::string Zsh(const CLI::App& app) {
@@ -94,7 +117,12 @@ std::string Fish(const CLI::App& app) {
   };
   add_options(app, "");
   for (const CLI::App* verb : app.get_subcommands(nullptr)) {
-    add_options(*verb, fmt::format(" -n '__fish_seen_subcommand_from {}'", verb->get_name()));
+    const std::string seen = fmt::format("__fish_seen_subcommand_from {}", fmt::join(NamesOf(*verb), " "));
+    add_options(*verb, fmt::format(" -n '{}'", seen));
+    if (const std::string kinds = KindsOf(*verb); !kinds.empty()) {
+      text += fmt::format("complete -c sluice -n '{}; and not __fish_seen_subcommand_from {}' -f -a '{}'\n", seen,
+                          kinds, kinds);
+    }
   }
   return text;
 }

@@ -1,32 +1,16 @@
 // `diff`: what `apply` would change, as a unified diff of YAML.
-#include <unistd.h>
-
-#include <cstdlib>
-
 #include "api/kinds.h"
 #include "base/output.h"
 #include "base/printable.h"
 #include "ctrl/sluice/find_resource.h"
 #include "ctrl/sluice/resource_args.h"
+#include "ctrl/sluice/run_program.h"
 #include "ctrl/sluice/temporary_files.h"
+#include "ctrl/sluice/terminal.h"
 #include "ctrl/sluice/verb.h"
-#include "policy/resource/parser.h"
 
 namespace sluice::client {
 namespace {
-
-// The documents of one file. As the agent reads them.
-StatusOr<std::vector<policy::Resource>> ParseFile(const resources::ResourceFile& file, const ResourceArgs& args) {
-  policy::ParseOptions options{.skip_unknown = args.skip_unknown};
-  if (!args.default_namespace.empty()) options.default_namespace = args.default_namespace;
-  policy::ParsedText parsed = policy::ParseText(file.path, file.text, options);
-  if (!parsed.problems.empty()) return policy::ToStatus(file.path, parsed.problems);
-  for (const policy::Problem& skipped : parsed.skipped) Tell(policy::SkippedText(file.path, skipped));
-  if (parsed.without_namespace != 0 && args.default_namespace.empty()) {
-    Tell(policy::DefaultNamespaceText(file.path, parsed.without_namespace));
-  }
-  return std::move(parsed.resources);
-}
 
 struct InForce {
   std::string yaml;   // empty: there is none
@@ -47,9 +31,9 @@ Status Show(const TemporaryFiles& files, const InForce& before, const policy::Re
   SL_ASSIGN_OR_RETURN(const std::string from, files.Write("in-force.yaml", PrintableLines(before.yaml)));
   SL_ASSIGN_OR_RETURN(const std::string to, files.Write("file.yaml", PrintableLines(after.yaml)));
   std::vector<std::string> command = {"diff", "-u", "--label", Printable(before.label), "--label", Printable(origin)};
-  if (isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) command.emplace_back("--color=always");
+  if (OutputTakesColor()) command.emplace_back("--color=always");
   command.insert(command.end(), {from, to});
-  SL_ASSIGN_OR_RETURN(const int code, RunProgram(command));
+  SL_ASSIGN_OR_RETURN(const int code, RunInTerminal(command));
   if (code <= 1) return OkStatus();
   return MakeError(absl::StatusCode::kInternal, "diff: it failed with {}; is diffutils installed?", code);
 }
@@ -57,16 +41,17 @@ Status Show(const TemporaryFiles& files, const InForce& before, const policy::Re
 StatusOr<bool> Compare(const AgentAddress& server, const ResourceArgs& args) {
   SL_ASSIGN_OR_RETURN(const auto read, ReadAll(args));
   SL_ASSIGN_OR_RETURN(const TemporaryFiles files, TemporaryFiles::Make());
+  const policy::GatheredTexts gathered = policy::Gather(resources::TextsOf(read), ParseOptionsOf(args));
+  SL_RETURN_IF_ERROR(gathered.FirstError());
+  for (const std::string& notice : gathered.notices) Tell(notice);
   Client client(server);
   bool differs = false;
-  for (const resources::ResourceFile& file : read) {
-    SL_ASSIGN_OR_RETURN(const std::vector<policy::Resource> documents, ParseFile(file, args));
-    for (const policy::Resource& document : documents) {
-      SL_ASSIGN_OR_RETURN(const InForce before, FindInForce(client, document.id));
-      if (before.yaml == document.yaml) continue;
-      differs = true;
-      SL_RETURN_IF_ERROR(Show(files, before, document, file.path));
-    }
+  for (std::size_t i = 0; i < gathered.resources.size(); ++i) {
+    const policy::Resource& document = gathered.resources[i];
+    SL_ASSIGN_OR_RETURN(const InForce before, FindInForce(client, document.id));
+    if (before.yaml == document.yaml) continue;
+    differs = true;
+    SL_RETURN_IF_ERROR(Show(files, before, document, gathered.origins[i]));
   }
   return differs;
 }

@@ -44,7 +44,7 @@ void DumpDirectory::Write(const std::string& file, const std::string& text) {
 }
 
 bool DumpDirectory::Run(const std::string& file, const std::vector<std::string>& arguments) {
-  Note(file, RunProgram(arguments, PathOf(file)));
+  Note(file, RunIntoFile(arguments, PathOf(file)));
   std::error_code error;
   const std::uintmax_t bytes = fs::file_size(PathOf(file), error);
   if (error) return false;
@@ -67,8 +67,8 @@ Status DumpDirectory::Pack(const std::string& archive) const {
   const Fd file(open(archive.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file.valid()) return ErrnoError(errno, "open {}", archive);
   return Annotate(
-      RunProgram({"tar", "--create", "--gzip", "--force-local", "--file=" + archive, "--directory=" + parent_, name_},
-                 parent_ + "/tar.txt"),
+      RunIntoFile({"tar", "--create", "--gzip", "--force-local", "--file=" + archive, "--directory=" + parent_, name_},
+                  parent_ + "/tar.txt"),
       "write " + archive);
 }
 

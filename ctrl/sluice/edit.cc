@@ -5,6 +5,7 @@
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/find_resource.h"
 #include "ctrl/sluice/object_name.h"
+#include "ctrl/sluice/run_program.h"
 #include "ctrl/sluice/temporary_files.h"
 #include "ctrl/sluice/verb.h"
 #include "policy/resource/parser.h"
@@ -42,7 +43,7 @@ Status Edit(const TemporaryFiles& files, const std::string& text, std::string* e
   if (editor == nullptr || *editor == '\0') editor = std::getenv("EDITOR");
   if (editor == nullptr || *editor == '\0') editor = "vi";
   // By a shell: the variable may have arguments, as "code --wait".
-  SL_ASSIGN_OR_RETURN(const int code, RunProgram({"sh", "-c", std::string(editor) + " \"$1\"", "sh", path}));
+  SL_ASSIGN_OR_RETURN(const int code, RunInTerminal({"sh", "-c", std::string(editor) + " \"$1\"", "sh", path}));
   if (code != 0) {
     return MakeError(absl::StatusCode::kAborted, "{}: the editor ended with {}; nothing was changed", editor, code);
   }

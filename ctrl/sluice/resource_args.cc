@@ -39,6 +39,10 @@ CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::stri
   return verb.add_option("-f,--filename", args.paths, kFilesHelp + what);
 }
 
+policy::ParseOptions ParseOptionsOf(const ResourceArgs& args) {
+  return {.default_namespace = args.default_namespace, .skip_unknown = args.skip_unknown};
+}
+
 StatusOr<std::vector<resources::ResourceFile>> ReadAll(const ResourceArgs& args) {
   const auto depth = args.recursive ? resources::Depth::kRecursive : resources::Depth::kThisDirectory;
   std::vector<resources::ResourceFile> all;

@@ -22,6 +22,8 @@ void AddResourceOptions(CLI::App& verb, ResourceArgs& args);
 // Also -f. `what` is appended to its help.
 CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::string& what = "");
 
+policy::ParseOptions ParseOptionsOf(const ResourceArgs& args);
+
 // All files that `args` names, "-" as "stdin". Errors name the file: it cannot be read or is too large, or a directory
 // has no resource files.
 StatusOr<std::vector<resources::ResourceFile>> ReadAll(const ResourceArgs& args);

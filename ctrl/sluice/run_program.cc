@@ -55,7 +55,7 @@ std::string FirstLineOf(const std::string& file) {
 
 }  // namespace
 
-Status RunProgram(std::vector<std::string> arguments, const std::string& file, std::chrono::seconds patience) {
+Status RunIntoFile(std::vector<std::string> arguments, const std::string& file, std::chrono::seconds patience) {
   const std::string name = arguments.front();
   const std::string program = FindProgram(name);
   if (program.empty()) return MakeError(absl::StatusCode::kNotFound, "{} is not installed", name);
@@ -72,6 +72,34 @@ Status RunProgram(std::vector<std::string> arguments, const std::string& file, s
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return OkStatus();
   return MakeError(absl::StatusCode::kUnknown, "{} failed: {}", name, FirstLineOf(file));
+}
+
+StatusOr<int> RunInTerminal(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = arguments;
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  sigset_t usual;
+  sigemptyset(&usual);
+  sigaddset(&usual, SIGINT);
+  sigaddset(&usual, SIGPIPE);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setsigdefault(&attributes, &usual);
+  const auto before = std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for the program, as an editor
+  pid_t child = 0;
+  const int error = posix_spawnp(&child, argv[0], nullptr, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  int state = 0;
+  if (error == 0) {
+    while (waitpid(child, &state, 0) < 0 && errno == EINTR) {
+    }
+  }
+  std::signal(SIGINT, before);
+  if (error != 0) return ErrnoError(error, "run {}", words.front());
+  if (WIFEXITED(state)) return WEXITSTATUS(state);
+  return MakeError(absl::StatusCode::kAborted, "{}: ended by signal {}", words.front(), WTERMSIG(state));
 }
 
 }  // namespace sluice::client

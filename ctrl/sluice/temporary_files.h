@@ -4,7 +4,6 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/status.h"
 
@@ -25,8 +24,5 @@ class TemporaryFiles {
   explicit TemporaryFiles(std::string path) : path_(std::move(path)) {}
   std::string path_;
 };
-
-// Runs a program with this one's standard streams, and waits. Its exit code; an error when it did not end by itself.
-StatusOr<int> RunProgram(const std::vector<std::string>& arguments);
 
 }  // namespace sluice::client

@@ -44,7 +44,7 @@ TEST(ParseDocuments, RefusesNothingAndTwice) {
   Add("a.yaml", kNamespace, &documents);
   Add("b.yaml", kNamespace, &documents);
   EXPECT_EQ(Message(ParseDocuments(documents).status()),
-            "b.yaml: Namespace shop: defined twice: a.yaml has it too. Kubernetes would keep the last: remove one");
+            "b.yaml:1: Namespace shop: defined twice: a.yaml:1 has it too. Kubernetes would keep the last: remove one");
 }
 
 TEST(ParseTargets, FindsByKindNameAndDocument) {

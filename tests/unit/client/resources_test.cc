@@ -1,6 +1,8 @@
 // The verbs that list, describe and change resources: the real program against an agent with prepared answers.
 #include <gmock/gmock.h>
 
+#include <unistd.h>
+
 #include <csignal>
 #include <fstream>
 
@@ -153,6 +155,42 @@ TEST_F(Resources, DiffShowsWhatApplyWouldChange) {
   const auto is_new = Run({"diff", "-f", file});
   EXPECT_EQ(is_new.exit_code, 1);
   EXPECT_THAT(is_new.output, AllOf(StartsWith("--- NetworkPolicy shop/db (not there)\n"), Not(HasSubstr("\n-"))));
+}
+
+// `script` gives the program a terminal.
+TEST_F(Resources, DiffHasColorsWhereTheTerminalTakesThem) {
+  agent_.Start();
+  const std::string file = Write("new.yaml", Policy().resource().yaml());
+  const auto has_colors = [&](const std::string& environment) {
+    const auto result = RunCommand({"bash", "-c",
+                                    fmt::format("script -qec 'env -u NO_COLOR {} {} --server {} diff -f {}' /dev/null "
+                                                "< /dev/null",
+                                                environment, Program(), agent_.address(), file)});
+    EXPECT_TRUE(result.ok()) << result.status();
+    EXPECT_THAT(result->output, HasSubstr("podSelector"));
+    return result->output.find("\x1b[") != std::string::npos;
+  };
+  EXPECT_TRUE(has_colors("TERM=xterm"));
+  EXPECT_TRUE(has_colors("TERM=xterm NO_COLOR=")) << "an empty value asks for nothing";
+  EXPECT_FALSE(has_colors("TERM=xterm NO_COLOR=1"));
+  EXPECT_FALSE(has_colors("TERM=dumb"));
+}
+
+TEST_F(Resources, DiffReadsAsApplyDoes) {
+  agent_.Start();
+  const std::string one = Write("one.yaml", Policy().resource().yaml());
+  const std::string two = Write("two.yaml", Policy().resource().yaml());
+  const auto twice = Run({"diff", "-f", one, two});
+  EXPECT_EQ(twice.exit_code, 2);
+  EXPECT_THAT(twice.output, HasSubstr("two.yaml:1: NetworkPolicy shop/db: defined twice: " + one + ":1 has it too"));
+  const std::string mixed = Write("mixed.yaml",
+                                  "{apiVersion: v1, kind: Service, metadata: {name: s}}\n---\n"
+                                  "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p}, "
+                                  "spec: {podSelector: {}}}\n");
+  const auto notices = Run({"diff", "--skip-unknown", "-f", mixed});
+  EXPECT_EQ(notices.exit_code, 1);
+  EXPECT_THAT(notices.output, AllOf(HasSubstr("mixed.yaml:1: Service/s: left out: "),
+                                    HasSubstr("mixed.yaml: 1 object has no namespace: \"default\" is taken")));
 }
 
 TEST_F(Resources, AnErrorOfDiffIsNoDifference) {
@@ -392,6 +430,48 @@ TEST_F(Config, WhatIsTypedAndTheEnvironmentCountMore) {
   EXPECT_EQ(RunBare({"get", "netpol", "ops/x"}, {server}).exit_code, 0);
   EXPECT_EQ(agent_.Asked<v1::GetRequest>().namespace_(), "ops");
   EXPECT_EQ(RunBare({"get", "identities"}, {server}).exit_code, 0) << "they are in no namespace";
+}
+
+// In a mount namespace, which has an /etc of its own.
+Arguments WithMachinesFile(const std::string& text, const Arguments& command) {
+  Arguments all{"unshare",
+                geteuid() == 0 ? "-m" : "-rm",
+                "bash",
+                "-ec",
+                "mount -t tmpfs none /etc; mkdir /etc/sluice; printf %s \"$1\" >/etc/sluice/client.conf; shift; "
+                "exec \"$@\"",
+                "bash",
+                text};
+  all.insert(all.end(), command.begin(), command.end());
+  return all;
+}
+
+TEST_F(Config, TheCommandLineThenTheEnvironmentThenTheUsersFileThenTheMachines) {
+  agent_.objects = {Policy()};
+  agent_.Start();
+  const std::string here = "server = " + agent_.address() + "\n", nowhere = "server = /nowhere\n";
+  const auto run = [&](const std::string& machines, const std::string& users, const Arguments& variables = {},
+                       const Arguments& typed = {}) {
+    Write(users);
+    Arguments command{"env", "-u", "XDG_CONFIG_HOME", "HOME=" + (files_ / "home")};
+    command.insert(command.end(), variables.begin(), variables.end());
+    command.push_back(Program());
+    command.insert(command.end(), typed.begin(), typed.end());
+    command.insert(command.end(), {"get", "netpol"});
+    return RunPlain(WithMachinesFile(machines, command));
+  };
+  const std::string environment = "SLUICE_SERVER=" + agent_.address();
+  const auto by_machine = run(here + "namespace = ops\n", "");
+  EXPECT_EQ(by_machine.exit_code, 0) << by_machine.output;
+  EXPECT_EQ(agent_.Asked<v1::GetRequest>().namespace_(), "ops");
+  EXPECT_EQ(run(here, nowhere).exit_code, 1);
+  EXPECT_EQ(run(nowhere, here).exit_code, 0);
+  EXPECT_EQ(run(nowhere, nowhere, {environment}).exit_code, 0);
+  EXPECT_EQ(run(here, here, {"SLUICE_SERVER=/nowhere"}).exit_code, 1);
+  EXPECT_EQ(run(nowhere, nowhere, {"SLUICE_SERVER=/nowhere"}, {"--server", agent_.address()}).exit_code, 0);
+  const auto wrong = run("colour = blue\n", here);
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.output, HasSubstr("/etc/sluice/client.conf: colour: there is no such setting"));
 }
 
 TEST_F(Config, AWrongSettingIsNamedWithItsFile) {
