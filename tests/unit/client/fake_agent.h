@@ -52,6 +52,7 @@ class FakeAgent final : public v1::Sluice::Service {
   std::vector<v1::Event> events;
   std::vector<std::string> notices;       // at the start of each event stream
   std::vector<grpc::Status> follows_end;  // how the next following streams end, each after all events
+  std::vector<v1::AgentStatus> states;    // in this order; then `state` repeats
   v1::AgentStatus state;
   std::vector<v1::TopReply> tops;  // in this order; then the last one repeats
 
@@ -140,7 +141,8 @@ class FakeAgent final : public v1::Sluice::Service {
   }
   grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest* request, v1::AgentStatus* reply) override {
     const std::lock_guard lock(mutex_);
-    *reply = state;
+    *reply = states.empty() ? state : states.front();
+    if (!states.empty()) states.erase(states.begin());
     asked_ = *request;
     return refusal_;
   }
@@ -149,9 +151,10 @@ class FakeAgent final : public v1::Sluice::Service {
     return Remember(*request);
   }
   // Takes effect from now on; may be called at any time.
-  void SetState(const v1::AgentStatus& status) {
+  void SetStates(std::vector<v1::AgentStatus> first, const v1::AgentStatus& then) {
     const std::lock_guard lock(mutex_);
-    state = status;
+    states = std::move(first);
+    state = then;
   }
 
  private:

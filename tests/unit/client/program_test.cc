@@ -1,18 +1,11 @@
-// The real build/bin/sluice against an agent with prepared answers: exit codes, requests and output.
-#include <gmock/gmock.h>
+// The verbs that change and ask: exit codes, requests and output.
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <chrono>
-#include <csignal>
-#include <fstream>
-#include <sstream>
-#include <thread>
 
 #include "base/fd.h"
-#include "testbed/command.h"
-#include "tests/unit/client/fake_agent.h"
-#include "tests/unit/client/messages.h"
+#include "tests/unit/client/client_program.h"
 
 namespace sluice::test {
 namespace {
@@ -20,32 +13,6 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-std::string Program() {
-  const char* directory = std::getenv("SLUICE_BIN_DIR");
-  return std::string(directory == nullptr ? "build/bin" : directory) + "/sluice";
-}
-
-class ClientProgram : public testing::Test {
- protected:
-  CommandResult Run(const Arguments& arguments, const std::string& input = "") {
-    return RunAt(agent_.address(), arguments, input);
-  }
-  static CommandResult RunAt(const std::string& server, const Arguments& arguments, const std::string& input = "") {
-    Arguments all{Program(), "--server", server};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    const auto result = RunCommand(all, input);
-    EXPECT_TRUE(result.ok()) << result.status();
-    return result.ok() ? *result : CommandResult{};
-  }
-  std::string Write(const std::string& name, const std::string& text) {
-    std::ofstream(files_ / name, std::ios::binary) << text;
-    return files_ / name;
-  }
-
-  TemporaryDirectory files_;
-  FakeAgent agent_;
-};
 
 TEST_F(ClientProgram, ApplySendsFilesDirectoriesAndStandardInput) {
   agent_.applied = FromJson<v1::ApplyReply>(R"({"revision": "7", "changes": [
@@ -185,101 +152,6 @@ TEST_F(ClientProgram, GetProcessesSaysWhatTheAgentSays) {
   EXPECT_EQ(result.output, "sluice: this agent does not know processes\n");
 }
 
-// Three answers; after the first only sums are known.
-std::vector<v1::TopReply> GrowingTraffic() {
-  std::vector<v1::TopReply> replies;
-  for (const int times : {1, 2, 3}) {
-    replies.push_back(FromJson<v1::TopReply>(fmt::format(
-        R"({{"rows": [{{"namespace": "shop", "workload": "web-0", "sent": {{"packets": "{0}", "bytes": "{0}"}},
-                        "droppedPackets": "{0}", "flows": "1"}},
-                      {{"namespace": "shop", "workload": "web-0", "binary": "/usr/bin/curl", "flows": "1",
-                        "sent": {{"packets": "{0}", "bytes": "{0}"}}}},
-                      {{"namespace": "ops", "workload": "a-job-with-a-name-that-is-long", "flows": "3"}}]}})",
-        times * 1000000)));
-  }
-  return replies;
-}
-
-TEST_F(ClientProgram, TopEndsByItself) {
-  agent_.tops.push_back(FromJson<v1::TopReply>(R"({"rows": [{"namespace": "shop", "workload": "web-0",
-      "sent": {"packets": "5", "bytes": "50"}, "flows": "1"}]})"));
-  agent_.Start();
-  const auto rows = Run({"top", "--iterations", "2", "--interval", "0.1", "-o", "json"});
-  EXPECT_EQ(rows.exit_code, 0) << rows.output;
-  const std::string row =
-      R"({"workload":"shop/web-0","packetsPerSecond":0.0,"bytesPerSecond":0.0,"dropsPerSecond":0.0,"flows":1})"
-      "\n";
-  EXPECT_EQ(rows.output, row + row);
-  const auto twice = Run({"top", "--iterations", "2", "--interval", "0.1"});
-  EXPECT_THAT(twice.output, StartsWith("WORKLOAD    PACKETS/S"));
-  EXPECT_THAT(twice.output, Not(HasSubstr("\x1b"))) << "no terminal reads it";
-}
-
-TEST_F(ClientProgram, TopAsksForWhatItShows) {
-  agent_.Start();
-  EXPECT_EQ(Run({"top", "--once", "--interval", "0.1", "--by", "peer", "-n", "shop"}).exit_code, 0);
-  EXPECT_EQ(agent_.Asked<v1::TopRequest>().by(), v1::TopRequest::PEER);
-  EXPECT_EQ(agent_.Asked<v1::TopRequest>().namespace_(), "shop");
-  EXPECT_EQ(Run({"top", "--once", "--interval", "0.1"}).exit_code, 0);
-  EXPECT_EQ(agent_.Asked<v1::TopRequest>().by(), v1::TopRequest::PROGRAM);
-  EXPECT_EQ(Run({"top", "--by", "color"}).exit_code, 2);
-  EXPECT_EQ(Run({"top", "--sort", "name"}).exit_code, 2);
-}
-
-TEST_F(ClientProgram, TopSortsAndLimits) {
-  agent_.tops = GrowingTraffic();
-  agent_.Start();
-  const auto workloads = [](const CommandResult& result) {
-    std::vector<std::string> names;
-    std::istringstream lines(result.output);
-    for (std::string line; std::getline(lines, line);) names.push_back(line.substr(13, line.find('"', 13) - 13));
-    return names;
-  };
-  EXPECT_THAT(workloads(Run({"top", "--once", "--interval", "0.1", "-o", "json", "--sort", "drops"})),
-              testing::ElementsAre("shop/web-0", "shop/web-0", "ops/a-job-with-a-name-that-is-long"));
-  EXPECT_THAT(workloads(Run({"top", "--once", "--interval", "0.1", "-o", "json", "--sort", "flows", "--limit", "2"})),
-              testing::ElementsAre("ops/a-job-with-a-name-that-is-long", "shop/web-0"));
-}
-
-// `script` gives the program a terminal.
-TEST_F(ClientProgram, TopFitsTheWindowAndHasColorsThere) {
-  agent_.tops = GrowingTraffic();
-  agent_.Start();
-  const auto show = [&](const std::string& environment) {
-    const auto result = RunCommand(
-        {"bash", "-c",
-         fmt::format("script -qec 'stty rows 3 cols 60; {} {} --server {} top --iterations 1 --interval 0.1' "
-                     "/dev/null < /dev/null",
-                     environment, Program(), agent_.address())});
-    EXPECT_TRUE(result.ok()) << result.status();
-    return result.ok() ? result->output : "";
-  };
-  const std::string colored = show("TERM=xterm");
-  EXPECT_THAT(colored, HasSubstr("\x1b[1mWORKLOAD"));
-  EXPECT_THAT(colored, HasSubstr("\x1b[31mshop/web-0"));
-  const std::string plain = show("TERM=xterm NO_COLOR=1");
-  EXPECT_THAT(plain, Not(HasSubstr("\x1b[")));
-  EXPECT_THAT(plain, HasSubstr(".."));
-  std::istringstream lines(plain);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    EXPECT_LE(line.size(), 60U) << line;
-  }
-}
-
-TEST_F(ClientProgram, TopEndsAtOnceWhenInterrupted) {
-  agent_.tops = GrowingTraffic();
-  agent_.Start();
-  auto top = ChildProcess::Start({Program(), "--server", agent_.address(), "top", "--interval", "0.1"});
-  ASSERT_TRUE(top.ok()) << top.status();
-  ASSERT_TRUE(top->WaitForOutput("shop/web-0").ok());
-  ASSERT_TRUE(top->Signal(SIGINT).ok());
-  const auto result = top->Wait();
-  ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->exit_code, 0);
-  EXPECT_THAT(result->output, Not(HasSubstr("sluice:")));
-}
-
 TEST_F(ClientProgram, GetOfFlowsIsLimitedByTheAgent) {
   agent_.Start();
   EXPECT_EQ(Run({"get", "flows", "--limit", "20"}).exit_code, 0);
@@ -368,116 +240,6 @@ TEST_F(ClientProgram, WhatTheAgentRefusesOfTheCommandLineIsUsage) {
   EXPECT_EQ(Run({"explain", "--from", "a/b", "--to", "c/d", "--port", "1"}).exit_code, 1);
 }
 
-class ObserveProgram : public ClientProgram {
- protected:
-  ObserveProgram() {
-    agent_.events = {FromJson<v1::Event>(R"({"flow": {"time": "2026-03-04T05:06:07.000000008Z", "type": "flow",
-                                             "event": "NEW", "verdict": "FORWARDED"}})"),
-                     FromJson<v1::Event>(R"({"lost": {"time": "2026-03-04T05:06:08Z", "type": "lost",
-                                             "cause": "RING_FULL", "count": "3"}})")};
-  }
-};
-
-TEST_F(ObserveProgram, PastEventsAsTextAndAsJson) {
-  agent_.Start();
-  const auto text = Run({"observe", "--last", "2", "--verdict", "FORWARDED"});
-  EXPECT_EQ(text.exit_code, 0);
-  EXPECT_THAT(text.output, HasSubstr("2026-03-04T05:06:07.000Z NEW    FORWARDED"));
-  EXPECT_THAT(text.output, HasSubstr("2026-03-04T05:06:08.000Z LOST   3 events: RING_FULL\n"));
-  EXPECT_EQ(agent_.Asked<v1::ObserveRequest>().last(), 2U);
-  EXPECT_FALSE(agent_.Asked<v1::ObserveRequest>().follow());
-  EXPECT_EQ(Run({"observe", "--last", "2", "--verdict", "FORWARDED", "-o", "table"}).output, text.output);
-  EXPECT_EQ(Run({"observe", "-o", "json"}).output,
-            R"({"time":"2026-03-04T05:06:07.000000008Z","type":"flow","event":"NEW","verdict":"FORWARDED"})"
-            "\n"
-            R"({"time":"2026-03-04T05:06:08Z","type":"lost","cause":"RING_FULL","count":3})"
-            "\n");
-}
-
-TEST_F(ObserveProgram, FiltersAndWhatTheyLeaveOutInTheirOrder) {
-  agent_.Start();
-  const auto result =
-      Run({"observe",          "-n",       "shop",    "--not", "--port", "53,123", "--port=5432/TCP", "--from",
-           "app in (web,api)", "--port",   "5433",    "--not", "--type", "exec",   "--since",         "5m",
-           "--host",           "--fields", "verdict", "-o",    "json"});
-  EXPECT_EQ(result.exit_code, 0) << result.output;
-  EXPECT_THAT(result.output, StartsWith("{\"verdict\":\"FORWARDED\"}\n"));
-  const auto asked = agent_.Asked<v1::ObserveRequest>();
-  EXPECT_THAT(asked.filter().namespaces(), testing::ElementsAre("shop"));
-  EXPECT_THAT(asked.filter().from(), testing::ElementsAre("app in (web,api)"));
-  ASSERT_EQ(asked.filter().ports_size(), 2);
-  EXPECT_EQ(asked.filter().ports(0).port(), 5432U);
-  EXPECT_EQ(asked.filter().ports(1).port(), 5433U);
-  EXPECT_FALSE(asked.filter().without_host());
-  ASSERT_EQ(asked.except_size(), 2);
-  EXPECT_EQ(asked.except(0).ports_size(), 2);
-  EXPECT_THAT(asked.except(1).types(), testing::ElementsAre("exec"));
-  EXPECT_TRUE(asked.has_since());
-}
-
-TEST_F(ObserveProgram, SaysWhatTheAgentDoesNotKnow) {
-  agent_.notices = {"workload shop/wep: the agent knows none of this name now; did you mean shop/web?"};
-  agent_.Start();
-  const auto result = Run({"observe", "--workload", "shop/wep"});
-  EXPECT_EQ(result.exit_code, 0);
-  EXPECT_THAT(result.output, StartsWith("sluice: workload shop/wep: the agent knows none of this name now; did you"));
-}
-
-TEST_F(ObserveProgram, FollowsAnAgentThatStartsAgain) {
-  agent_.follows_end = {{grpc::StatusCode::UNAVAILABLE, "the agent stops"}, grpc::Status::OK};
-  agent_.Start();
-  const auto result = Run({"observe", "-f", "--last", "5", "--since", "1h"});
-  EXPECT_EQ(result.exit_code, 0) << result.output;
-  const std::size_t gone = result.output.find("the agent stops");
-  const std::size_t again = result.output.find("the agent of node-1 is back");
-  ASSERT_NE(gone, std::string::npos) << result.output;
-  ASSERT_NE(again, std::string::npos) << result.output;
-  EXPECT_LT(gone, again);
-  EXPECT_LT(result.output.find("RING_FULL"), gone);
-  EXPECT_NE(result.output.find("RING_FULL", again), std::string::npos);
-  const auto asked = agent_.Asked<v1::ObserveRequest>();
-  EXPECT_EQ(asked.last(), 0U) << "nothing twice";
-  EXPECT_FALSE(asked.has_since());
-}
-
-TEST_F(ObserveProgram, FollowsUntilInterrupted) {
-  agent_.Start();
-  auto observer = ChildProcess::Start({Program(), "--server", agent_.address(), "observe", "-f"});
-  ASSERT_TRUE(observer.ok()) << observer.status();
-  ASSERT_TRUE(observer->WaitForOutput("RING_FULL\n").ok());
-  ASSERT_TRUE(observer->Signal(SIGINT).ok());
-  const auto result = observer->Wait();
-  ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->exit_code, 0);
-}
-
-TEST_F(ObserveProgram, EndsQuietlyWhenItsReaderHasGone) {
-  agent_.Start();
-  const auto result =
-      RunCommand({"bash", "-c", "\"$0\" --server \"$1\" observe -f | head -n 1; echo exit ${PIPESTATUS[0]}", Program(),
-                  agent_.address()});
-  ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_THAT(result->output, testing::EndsWith("\nexit 0\n"));
-  EXPECT_THAT(result->output, Not(HasSubstr("sluice:")));
-}
-
-TEST_F(ObserveProgram, OutputThatCannotBeWrittenIsAFailure) {
-  agent_.Start();
-  const auto result =
-      RunCommand({"bash", "-c", "\"$0\" --server \"$1\" observe > /dev/full", Program(), agent_.address()});
-  ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->exit_code, 1);
-  EXPECT_THAT(result->output, HasSubstr("write standard output: No space left"));
-}
-
-TEST_F(ClientProgram, FollowingAnAgentThatStopsIsAFailure) {
-  agent_.Refuse(grpc::StatusCode::UNAVAILABLE, "the agent stops");
-  agent_.Start();
-  const auto result = Run({"observe", "-f"});
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.output, HasSubstr("the agent stops"));
-}
-
 TEST_F(ClientProgram, StatusIsZeroOnlyWhenReady) {
   agent_.state.set_ready(true);
   agent_.Start();
@@ -521,14 +283,10 @@ TEST_F(ClientProgram, StatusWaitsUntilEverythingIsInPlace) {
   agent_.state = WithAClosedWorkload(true);
   agent_.Start();
   EXPECT_EQ(Run({"status", "--wait", "0.6"}).exit_code, 4);
-  std::thread soon([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(700));
-    v1::AgentStatus ready;
-    ready.set_ready(true);
-    agent_.SetState(ready);
-  });
+  v1::AgentStatus ready;
+  ready.set_ready(true);
+  agent_.SetStates({WithAClosedWorkload(false), WithAClosedWorkload(true)}, ready);
   EXPECT_EQ(Run({"status", "--wait"}).exit_code, 0);
-  soon.join();
   EXPECT_EQ(Run({"status", "--wait=1"}).exit_code, 0);
   EXPECT_EQ(Run({"status", "--wait", "soon"}).exit_code, 2);
   EXPECT_EQ(RunAt("unix://" + files_ / "nobody.sock", {"status", "--wait", "0.1"}).exit_code, 1);
@@ -580,60 +338,6 @@ TEST_F(ClientProgram, ASocketThatNobodyServesFailsWithinSeconds) {
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.output, HasSubstr("is sluiced running"));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
-}
-
-TEST_F(ClientProgram, UsageErrorsAreNotSent) {
-  agent_.Start();
-  const std::vector<Arguments> wrong = {
-      {},
-      {"frobnicate"},
-      {"apply"},
-      {"apply", "--frobnicate", "-f", "-"},
-      {"delete"},
-      {"delete", "pod"},
-      {"delete", "pod", "a", "-f", "-"},
-      {"get"},
-      {"get", "frobs"},
-      {"get", "pods", "-o", "xml"},
-      {"get", "flows", "-o", "yaml"},
-      {"get", "flows", "name"},
-      {"get", "identities", "-n", "shop"},
-      {"explain", "--from", "a/b", "--to", "c/d"},
-      {"explain", "--from", "a/b", "--to", "c/d", "--port", "99999/TCP"},
-      {"explain", "--from", "a/b", "--to", "c/d", "--port", "80/GRE"},
-      {"explain", "--from", "a/b", "--to", "c/d", "--port", "80", "-o", "yaml"},
-      {"explain", "--from", "a/b", "--to", "c/d", "--port", "80", "--ancestor", "/a"},
-      {"observe", "--verdict", "MAYBE"},
-      {"observe", "--type", "frob"},
-      {"observe", "--port", "70000"},
-      {"observe", "--port", "0"},
-      {"observe", "--last", "-1"},
-      {"observe", "--workload", "web-0"},
-      {"observe", "--not"},
-      {"observe", "--all", "--last", "3"},
-      {"observe", "-n", "shop", "-A"},
-      {"observe", "--drop-reason", "POLICY_DENYED"},
-      {"observe", "--since", "soon"},
-      {"observe", "-o", "xml"},
-      {"observe", "--fields", "time"},
-      {"observe", "-o", "json", "--fields", "frob"},
-      {"status", "-o", "yaml"},
-      {"replay", "--pcap", "x"},
-      {"uninstall", "now"},
-  };
-  for (const Arguments& arguments : wrong) {
-    const auto result = Run(arguments);
-    EXPECT_EQ(result.exit_code, 2) << testing::PrintToString(arguments) << "\n" << result.output;
-    EXPECT_NE(result.output, "") << testing::PrintToString(arguments);
-  }
-  EXPECT_FALSE(agent_.WasAsked());
-}
-
-TEST_F(ClientProgram, HelpIsNoError) {
-  EXPECT_EQ(Run({"--help"}).exit_code, 0);
-  for (const char* verb : {"apply", "delete", "get", "explain", "observe", "status", "replay", "uninstall"}) {
-    EXPECT_EQ(Run({verb, "--help"}).exit_code, 0) << verb;
-  }
 }
 
 TEST_F(ClientProgram, ServerIsAlsoTakenAfterTheVerb) {
@@ -706,69 +410,6 @@ TEST_F(ClientProgram, GetOfNothingSaysSo) {
   EXPECT_EQ(result.output, "no pods found in namespace shop\n");
   EXPECT_EQ(Run({"get", "pods", "-o", "json"}).output, "");
   EXPECT_EQ(Run({"get", "pods", "x"}).exit_code, 1);
-}
-
-// ---- the command line itself ----
-
-TEST_F(ClientProgram, TheServerMayComeFromTheEnvironmentAndBeAPath) {
-  agent_.state.set_version("0.9");
-  agent_.Start();
-  const std::string path = agent_.address().substr(std::string("unix://").size());
-  const auto by_path = RunAt(path, {"version"});
-  EXPECT_EQ(by_path.exit_code, 0) << by_path.output;
-  EXPECT_THAT(by_path.output, HasSubstr("sluiced 0.9\n"));
-  const auto by_environment = RunCommand({"env", "SLUICE_SERVER=" + path, Program(), "version"});
-  ASSERT_TRUE(by_environment.ok());
-  EXPECT_THAT(by_environment->output, HasSubstr("sluiced 0.9\n"));
-  // The option overrides the variable.
-  const auto typed = RunCommand({"env", "SLUICE_SERVER=/nowhere", Program(), "--server", agent_.address(), "version"});
-  EXPECT_EQ(typed->exit_code, 0) << typed->output;
-}
-
-TEST_F(ClientProgram, VersionOfTheClientNeedsNoAgent) {
-  for (const Arguments& arguments : {Arguments{"--version"}, Arguments{"version", "--client"}}) {
-    const auto result = RunAt("unix:///nowhere", arguments);
-    EXPECT_EQ(result.exit_code, 0);
-    EXPECT_THAT(result.output, StartsWith("sluice 0."));
-  }
-  EXPECT_EQ(RunAt("unix:///nowhere", {"version"}).exit_code, 1);
-}
-
-TEST_F(ClientProgram, HelpIsAVerbToo) {
-  EXPECT_THAT(RunAt("unix:///nowhere", {"help"}).output, HasSubstr("quarantine"));
-  const auto observe = RunAt("unix:///nowhere", {"help", "observe"});
-  EXPECT_EQ(observe.exit_code, 0);
-  EXPECT_THAT(observe.output, HasSubstr("--follow"));
-  EXPECT_EQ(RunAt("unix:///nowhere", {"help", "nothing"}).exit_code, 2);
-}
-
-TEST_F(ClientProgram, AWrongVerbIsToldTheNearest) {
-  const auto run = [](const std::string& verb) { return RunAt("unix:///nowhere", {verb, "-f", "x"}); };
-  EXPECT_EQ(run("aply").exit_code, 2);
-  EXPECT_EQ(run("aply").output, "sluice: aply: there is no such verb; did you mean apply?\n");
-  EXPECT_THAT(run("obs").output, HasSubstr("did you mean observe?"));
-  EXPECT_THAT(run("frobnicate").output, HasSubstr("`sluice help` lists them"));
-  EXPECT_THAT(RunAt("unix:///nowhere", {}).output, HasSubstr("subcommand is required"));
-}
-
-TEST_F(ClientProgram, CompletionCompletesVerbsAndOptions) {
-  const auto complete = [](const std::string& words) {
-    const auto result = RunCommand(
-        {"bash", "-c",
-         "source <(\"$0\" completion bash); read -ra COMP_WORDS <<<\"$1\"; COMP_CWORD=$((${#COMP_WORDS[@]}-1)); "
-         "_sluice; echo \"${COMPREPLY[*]}\"",
-         Program(), words});
-    EXPECT_TRUE(result.ok());
-    return result.ok() ? result->output : "";
-  };
-  EXPECT_EQ(complete("sluice ob"), "observe\n");
-  EXPECT_THAT(complete("sluice --server x get --out"), HasSubstr("--output"));
-  EXPECT_EQ(complete("sluice explain --fr"), "--from\n");
-  EXPECT_EQ(complete("sluice apply fi"), "\n") << "the shell's own";
-  EXPECT_THAT(RunAt("unix:///nowhere", {"completion", "fish"}).output,
-              HasSubstr("complete -c sluice -n __fish_use_subcommand -f -a apply -d "));
-  EXPECT_THAT(RunAt("unix:///nowhere", {"completion", "zsh"}).output, StartsWith("#compdef sluice\n"));
-  EXPECT_EQ(RunAt("unix:///nowhere", {"completion", "tcsh"}).exit_code, 2);
 }
 
 }  // namespace

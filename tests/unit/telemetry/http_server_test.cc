@@ -225,7 +225,7 @@ class HttpShares : public ::testing::Test {
   void SetUp() override {
     const auto slow = [this] {
       asked_++;
-      while (!go_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      go_.wait(false);
       return HttpReply{.body = "slow"};
     };
     auto server = HttpServer::Start(
@@ -233,8 +233,12 @@ class HttpShares : public ::testing::Test {
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
-  void TearDown() override { go_ = true; }
-  // 64 requests from 127.0.0.`from`, which wait for their answers once accepted.
+  void TearDown() override { Go(); }
+  void Go() {
+    go_ = true;
+    go_.notify_all();
+  }
+  // 64 requests of 127.0.0.`from`, which wait for their answers as far as they are let in.
   void Flood(std::uint8_t from, const std::vector<std::string>& paths) {
     for (std::size_t i = 0; i < 64; ++i) {
       flood_.push_back(ConnectTo(server_->port(), from));
@@ -258,12 +262,13 @@ TEST_F(HttpShares, OneClientLeavesOthersTheirPlaces) {
 
 TEST_F(HttpShares, OneClientLeavesOthersTheirPlacesAtAPath) {
   Flood(2, {"/a"});
-  std::string answer;
-  std::thread other([&] { answer = HttpGet(server_->port(), "/a").body; });
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  go_ = true;
-  other.join();
-  EXPECT_EQ(answer, "slow");
+  const Fd other = ConnectTo(server_->port(), 1);
+  Say(other, "GET /a HTTP/1.1\r\n\r\n");
+  HttpGet(server_->port(), "/none");  // the other's was looked at
+  Go();
+  char answer[16] = "";
+  EXPECT_EQ(recv(other.get(), answer, 12, MSG_WAITALL), 12);
+  EXPECT_EQ(std::string(answer), "HTTP/1.1 200");
 }
 
 // The client with most connections gives way, not the first one.
