@@ -1,6 +1,6 @@
 # Everything comes from Debian packages (scripts/install-deps); each library has one adapter file in the source.
 find_program(CCACHE ccache)
-if(CCACHE)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 find_package(PkgConfig REQUIRED)

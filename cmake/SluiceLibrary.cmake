@@ -9,10 +9,20 @@ if(SLUICE_SANITIZE)
   target_link_options(sluice_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
 endif()
 
-# sluice_compile_together(NAME): compiles several files of the target as one, because most of the time is spent on
-# included headers. So no two files of a directory may define the same name, not even in unnamed namespaces.
+# sluice_compile_together(NAME [BY_DIRECTORY]): compiles several files of the target as one, because most of the time is
+# spent on included headers. So no two files of a directory may define the same name, not even in unnamed namespaces.
+# BY_DIRECTORY: all files of a directory and no others, for a target that has several directories.
 function(sluice_compile_together name)
   set_target_properties(${name} PROPERTIES UNITY_BUILD ${SLUICE_UNITY} UNITY_BUILD_BATCH_SIZE 9)
+  if("BY_DIRECTORY" IN_LIST ARGN)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD_MODE GROUP)
+    get_target_property(sources ${name} SOURCES)
+    foreach(source ${sources})
+      cmake_path(GET source PARENT_PATH directory)
+      cmake_path(GET directory FILENAME group)
+      set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${group})
+    endforeach()
+  endif()
   if(SLUICE_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${name} PRIVATE -Wno-subobject-linkage)  # GCC takes the included files for headers
   endif()
@@ -47,12 +57,8 @@ function(sluice_test name label dir)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE sluice_flags ${test_UNPARSED_ARGUMENTS}
                                         GTest::gtest GTest::gmock GTest::gmock_main)
-  list(LENGTH sources count)
-  if(SLUICE_UNITY AND count GREATER 8)
-    target_precompile_headers(${name} PRIVATE <gmock/gmock.h> <gtest/gtest.h> <fmt/format.h> <algorithm> <chrono>
-      <filesystem> <fstream> <functional> <map> <optional> <string> <thread> <vector>)
-  endif()
-  target_compile_options(${name} PRIVATE -O0)  # the tested code is optimised; the tests themselves build fast
+  sluice_compile_together(${name})
+  target_compile_options(${name} PRIVATE -O0)  # what is tested is optimised; the tests themselves are built fast
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 1800
     # Brief: passed cases are not printed, so that failures are easy to find.

@@ -12,9 +12,9 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint16_t kClientPort = PERF_FIRST_CLIENT_PORT, kServicePort = PERF_FIRST_SERVICE_PORT;
-constexpr std::uint32_t kPackets = 200000;
-constexpr std::uint32_t kFillPackets = 700000;  // one packet for each flow: fills the flow table
+constexpr std::uint16_t kFirstClientPort = PERF_FIRST_CLIENT_PORT, kServicePort = PERF_FIRST_SERVICE_PORT;
+constexpr std::uint32_t kCasePackets = 200000;
+constexpr std::uint32_t kFillPackets = 700000;  // of as many flows: fill the flow table
 static_assert(kManyFlows <= PERF_CLIENT_PORTS * PERF_SERVICE_PORTS, "the wrapper rotates through no more ports");
 
 sl_hook AbiHook(Hook hook) {
@@ -82,8 +82,8 @@ StatusOr<std::unique_ptr<Fixture>> Fixture::Create(const TableSize& size, const 
 }
 
 std::uint32_t Fixture::Packets(const Case& what) {
-  // One for each different first packet; else whole rounds.
-  return what.traffic == Traffic::kNew ? what.flows : kPackets;
+  // As many as there are different first packets; else whole rounds.
+  return what.traffic == Traffic::kNew ? what.flows : kCasePackets;
 }
 
 // A packet of `sender` at `hook`. The initiator is the client; a reply comes from the service.
@@ -100,10 +100,10 @@ ProgramRun Fixture::RunOf(const Case& what, Hook hook, Sender sender, std::uint8
   run.v6 = what.v6;
   run.input.frame = MakeFrame({.source = sender == Sender::kPod ? pod : peer,
                                .destination = sender == Sender::kPod ? peer : pod,
-                               .source_port = run.answer ? kServicePort : kClientPort,
-                               .destination_port = run.answer ? kClientPort : kServicePort,
+                               .source_port = run.answer ? kServicePort : kFirstClientPort,
+                               .destination_port = run.answer ? kFirstClientPort : kServicePort,
                                .flags = tcp_flags});
-  run.input.repeat = kPackets;
+  run.input.repeat = kCasePackets;
   if (!run.xdp) run.input.ifindex = interfaces_.pod;
   if (hook == Hook::kTcToPod) run.input.ingress_ifindex = interfaces_.uplink;
   return run;

@@ -8,7 +8,7 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kPackets = 1000000;  // the shortest programs need the most
+constexpr std::uint32_t kFloorPackets = 1000000;  // the shortest programs need the most
 constexpr std::uint32_t kRotateFlows = 100000;
 
 const char* Prefix(bool xdp) { return xdp ? "floor/xdp" : "floor/tc"; }
@@ -59,12 +59,12 @@ Measurement MeasurementOf(const Runner& runner, const FloorCase& floor) {
   Measurement one;
   one.row.name = floor.name;
   if (floor.name != BareFloor(floor.xdp)) one.row.against.push_back(BareFloor(floor.xdp));
-  one.packets = kPackets;
+  one.packets = kFloorPackets;
   one.measure = [&runner, run = RunOf(runner, floor)]() mutable -> StatusOr<Cost> {
     run.input.repeat = run.flows;  // fills the hash
     run.random = false;
     SL_RETURN_IF_ERROR(Measure(runner, run).status());
-    run.input.repeat = kPackets;
+    run.input.repeat = kFloorPackets;
     run.random = true;
     return Measure(runner, run);
   };

@@ -10,7 +10,7 @@
 namespace sluice::perf {
 namespace {
 
-constexpr char kInstructions[] = "instructions";
+constexpr char kInstructionCounter[] = "instructions";
 
 void Sample(const Measurement& one, Status* status, benchmark::State* state) {
   for (auto _ : *state) {
@@ -22,7 +22,7 @@ void Sample(const Measurement& one, Status* status, benchmark::State* state) {
       return;
     }
     state->SetIterationTime(cost->nanoseconds * one.packets * 1e-9);
-    if (cost->instructions) state->counters[kInstructions] = *cost->instructions;
+    if (cost->instructions) state->counters[kInstructionCounter] = *cost->instructions;
   }
 }
 
@@ -39,7 +39,7 @@ class Collector : public benchmark::BenchmarkReporter {
       if (run.error_occurred) continue;
       const double picoseconds = std::round(run.real_accumulated_time * 1e12 / one.packets);  // not 26.000000000000004
       one.row.samples.push_back(picoseconds / 1000);
-      if (const auto counted = run.counters.find(kInstructions); counted != run.counters.end())
+      if (const auto counted = run.counters.find(kInstructionCounter); counted != run.counters.end())
         one.row.instructions.samples.push_back(counted->second.value);
     }
   }

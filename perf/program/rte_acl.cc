@@ -14,8 +14,8 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kPackets = 1 << 18;  // in a sample
-constexpr int kFrames = 4096;                // a quarter of a megabyte: packets come from the cache
+constexpr std::uint32_t kAclPackets = 1 << 18;  // of a sample
+constexpr int kFrames = 4096;                   // a quarter of a megabyte: packets come from the cache
 constexpr std::size_t kEthernet = 14;
 constexpr int kMegabytes = 1024;
 
@@ -69,7 +69,7 @@ double ThreadNanoseconds() {
 StatusOr<Cost> Measure(const Acl& acl, Packets* packets, std::size_t batch) {
   std::vector<std::uint32_t> results(kFrames);
   double nanoseconds = 0;
-  for (std::uint32_t done = 0; done < kPackets; done += kFrames) {
+  for (std::uint32_t done = 0; done < kAclPackets; done += kFrames) {
     std::fill(results.begin(), results.end(), ~0U);
     const double begin = ThreadNanoseconds();
     for (std::size_t at = 0; at < kFrames; at += batch)
@@ -80,7 +80,7 @@ StatusOr<Cost> Measure(const Acl& acl, Packets* packets, std::size_t batch) {
         return MakeError(absl::StatusCode::kInternal, "wrong verdict: a packet met rule {}, expected {}", results[i],
                          packets->expected()[i]);
   }
-  return Cost{.nanoseconds = nanoseconds / kPackets};
+  return Cost{.nanoseconds = nanoseconds / kAclPackets};
 }
 
 // The rules of MakeScenario(): one peer each, to the pod's service ports.
@@ -108,7 +108,7 @@ StatusOr<std::vector<Measurement>> RteAclPeers(const std::vector<RteAclCase>& ca
       SL_ASSIGN_OR_RETURN(acl, BuildAcl(*classifiers->eal, one.rules));
     }
     SL_ASSIGN_OR_RETURN(const auto packets, Packets::Create(one));
-    peers.push_back({.row = {.name = one.Name(), .against = {BareFloor(true)}}, .packets = kPackets});
+    peers.push_back({.row = {.name = one.Name(), .against = {BareFloor(true)}}, .packets = kAclPackets});
     peers.back().measure = [classifiers, packets, one] {
       return Measure(*classifiers->by_rules.at(one.rules), packets.get(), static_cast<std::size_t>(one.batch));
     };

@@ -18,8 +18,8 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kPackets = 1000000;
-constexpr char kStranger[] = "203.0.113.1", kPod[] = "10.0.0.2";
+constexpr std::uint32_t kFilterPackets = 1000000;
+constexpr char kNeverAllowed[] = "203.0.113.1", kPod[] = "10.0.0.2";
 
 // Searches the directories where distributions install libxdp's objects.
 StatusOr<std::string> ObjectBytes(const std::string& object) {
@@ -41,7 +41,7 @@ StatusOr<Cost> Measure(const Runner& runner, int program_fd, const std::string& 
   run.program_fd = program_fd;
   run.xdp = true;
   run.input.frame = MakeFrame({.source = from, .destination = to, .flags = kSyn});
-  run.input.repeat = kPackets;
+  run.input.repeat = kFilterPackets;
   SL_ASSIGN_OR_RETURN(const auto output, runner.Run(run));
   if (output.verdict == expected) return output.cost;
   return MakeError(absl::StatusCode::kInternal, "wrong verdict for {}: returned {}, expected {}", source,
@@ -64,10 +64,10 @@ StatusOr<Measurement> XdpFilterPeer(const std::string& name, const Runner& runne
     SL_RETURN_IF_ERROR(sources.Put(key, kXdpFilterMatchesSource));
   }
   const int fd = object->program_fd(program);
-  SL_RETURN_IF_ERROR(Measure(runner, fd, kStranger, XDP_PASS).status());
+  SL_RETURN_IF_ERROR(Measure(runner, fd, kNeverAllowed, XDP_PASS).status());
   Measurement one;
   one.row = {.name = name, .against = {BareFloor(true)}};
-  one.packets = kPackets;
+  one.packets = kFilterPackets;
   one.measure = [&runner, object, fd] { return Measure(runner, fd, kFirstListed, XDP_DROP); };
   return one;
 }

@@ -13,7 +13,7 @@
 namespace sluice::perf {
 namespace {
 
-constexpr double kMega = 1e6;
+constexpr double kBytesOfMB = 1e6;
 
 // Makes a directory for --resources.
 StatusOr<std::string> WriteResources(const Scratch& scratch, const std::string& yaml) {
@@ -61,7 +61,7 @@ Status MeasureAgentStart(std::uint32_t identities, int runs, Rows* rows) {
       SL_ASSIGN_OR_RETURN(const auto agent, AgentChild::Start(scratch, {"--resources", directory}));
       rows->Add(name + start, "ms", agent->start_ms());
       SL_ASSIGN_OR_RETURN(const double resident, agent->ResidentBytes());
-      if (std::string_view(start) == "/start") rows->Add(name + "/resident", "MB", resident / kMega);
+      if (std::string_view(start) == "/start") rows->Add(name + "/resident", "MB", resident / kBytesOfMB);
       SL_RETURN_IF_ERROR(agent->Stop());
     }
   }
@@ -86,9 +86,9 @@ Status MeasureIdleAgent(const IdleRun& run, Rows* rows) {
       SL_ASSIGN_OR_RETURN(const double percent, CpuPercent(*agent, run.seconds));
       rows->Add(name + (sensors ? "/cpu" : "/cpu/sensors-off"), "% of a core", percent);
       SL_ASSIGN_OR_RETURN(const double resident, agent->ResidentBytes());
-      rows->Add(name + (sensors ? "/resident" : "/resident/sensors-off"), "MB", resident / kMega);
+      rows->Add(name + (sensors ? "/resident" : "/resident/sensors-off"), "MB", resident / kBytesOfMB);
       SL_ASSIGN_OR_RETURN(const double maps, agent->ResidentMapBytes());
-      if (sensors) rows->Add(name + "/resident/bpf-maps", "MB", maps / kMega);
+      if (sensors) rows->Add(name + "/resident/bpf-maps", "MB", maps / kBytesOfMB);
     }
     SL_RETURN_IF_ERROR(agent->Stop());
   }

@@ -27,7 +27,7 @@ constexpr std::chrono::microseconds kSpell{500}, kStreamSpell{50000};
 constexpr std::string_view kCongestion = "reno";  // every kernel has it; BBR, a default of some, paces
 
 template <typename... Args>
-Status Wrong(fmt::format_string<Args...> format, Args&&... args) {
+Status TrafficError(fmt::format_string<Args...> format, Args&&... args) {
   return Status(absl::StatusCode::kInternal, fmt::format(format, std::forward<Args>(args)...));
 }
 
@@ -45,7 +45,7 @@ class Pace {
     begin_ = now;
   }
   StatusOr<double> per_second() {
-    if (rates_.empty()) return Wrong("nothing was transferred");
+    if (rates_.empty()) return TrafficError("nothing was transferred");
     const auto middle = rates_.begin() + static_cast<std::ptrdiff_t>(rates_.size() / 2);
     std::nth_element(rates_.begin(), middle, rates_.end());
     return *middle;
@@ -108,7 +108,7 @@ Status Exchange(int fd, char byte) {
   char answer = 0;
   if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1) return ErrnoError(errno, "send a request");
   if (recv(fd, &answer, 1, 0) != 1) return ErrnoError(errno, "receive an answer");
-  return answer == byte ? OkStatus() : Wrong("the answer is {}, expected {}", int{answer}, int{byte});
+  return answer == byte ? OkStatus() : TrafficError("the answer is {}, expected {}", int{answer}, int{byte});
 }
 
 // Answers requests until the peer closes.
@@ -169,7 +169,7 @@ StatusOr<double> Stream(const TcpEnds& ends, std::chrono::milliseconds duration)
     }
     return OkStatus();
   }));
-  if (received != sent) return Wrong("{} bytes of {} came through", received, sent);
+  if (received != sent) return TrafficError("{} bytes of {} came through", received, sent);
   return pace.per_second();
 }
 

@@ -112,7 +112,7 @@ std::string MissingForBackEnd(bpf::SocketBackEnd back_end) {
   static std::map<bpf::SocketBackEnd, std::string> known;
   if (const auto it = known.find(back_end); it != known.end()) return it->second;
   const auto probes = bpf::SocketProbes::Start({.back_end = back_end});
-  return known[back_end] = probes.ok() ? "" : Message(probes.status());
+  return known[back_end] = probes.ok() ? "" : sluice::Message(probes.status());
 }
 
 void Require(bool done) {

@@ -20,8 +20,8 @@ namespace sluice::test {
 namespace {
 
 constexpr std::uint16_t kFirstPort = 3000, kPorts = 8, kFirstLocalPort = 10000;
-constexpr int kClients = 100, kWorkers = 24;  // processes for each protocol; workers: 3 for each port's listener
-enum Role { kClient, kServer };
+constexpr int kClients = 100, kWorkers = 24;  // processes of each protocol; workers: of each port's listener 3
+enum Role { kClientRole, kServerRole };
 
 struct Deed {
   std::uint32_t number;  // of the connection
@@ -100,7 +100,7 @@ class TruthTable : public AttributionFixture {
     }
     socklen_t length = sizeof(self);
     Require(getsockname(fd, reinterpret_cast<sockaddr*>(&self), &length) == 0);
-    log.Add({number, static_cast<std::uint8_t>(protocol), kClient, ntohs(self.sin_port), ntohs(to.sin_port),
+    log.Add({number, static_cast<std::uint8_t>(protocol), kClientRole, ntohs(self.sin_port), ntohs(to.sin_port),
              self.sin_addr.s_addr, getpid(), ticks});
     close(fd);
   }
@@ -126,10 +126,10 @@ class TruthTable : public AttributionFixture {
         sockaddr_in peer{};
         socklen_t length = sizeof(peer);
         auto* const address = reinterpret_cast<sockaddr*>(&peer);
-        Deed deed{0,        static_cast<std::uint8_t>(type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP),
-                  kServer,  0,
-                  0,        0,
-                  getpid(), ticks};
+        Deed deed{0,           static_cast<std::uint8_t>(type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP),
+                  kServerRole, 0,
+                  0,           0,
+                  getpid(),    ticks};
         if (type == SOCK_DGRAM) {
           Require(recvfrom(fd, &message, sizeof(message), 0, address, &length) == sizeof(message));
           deed.number = message.number;
@@ -213,7 +213,7 @@ TEST_F(TruthTable, EveryConnectionHasItsProcessAtBothEnds) {
   std::map<std::pair<int, std::uint32_t>, Tuple> tuples;
   std::map<std::pair<int, std::uint32_t>, const Deed*> served;  // by whom last
   for (const Deed& deed : log) {
-    if (deed.role == kClient)
+    if (deed.role == kClientRole)
       tuples[{deed.protocol, deed.number}] = {deed.protocol, deed.local_address, deed.local_port, deed.server_port};
     else
       served[{deed.protocol, deed.number}] = &deed;
@@ -227,17 +227,17 @@ TEST_F(TruthTable, EveryConnectionHasItsProcessAtBothEnds) {
       tally.no_flow++;
       return;
     }
-    Compare(deed, deed.role == kClient ? flow->second.initiator_process : flow->second.responder_process, &tally);
+    Compare(deed, deed.role == kClientRole ? flow->second.initiator_process : flow->second.responder_process, &tally);
   };
   for (const Deed& deed : log)
-    if (deed.role == kClient) evaluate(deed);
+    if (deed.role == kClientRole) evaluate(deed);
   for (const auto& [key, deed] : served) evaluate(*deed);
 
   std::cout << 2 * connections << " connections of " << clients.size() << " clients with " << workers.size()
             << " workers in " << took.count() << " s\n";
   for (const auto& [key, tally] : tallies) {
     const auto& [protocol, role] = key;
-    std::cout << (protocol == IPPROTO_TCP ? "TCP " : "UDP ") << (role == kClient ? "client" : "server") << ": "
+    std::cout << (protocol == IPPROTO_TCP ? "TCP " : "UDP ") << (role == kClientRole ? "client" : "server") << ": "
               << tally.right << " right, " << tally.wrong << " wrong, " << tally.absent << " absent, " << tally.no_flow
               << " without a flow\n";
     EXPECT_EQ(tally.right, connections);

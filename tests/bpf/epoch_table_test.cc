@@ -29,7 +29,7 @@ struct Addresses : datapath::AddressEntries {
   static std::uint32_t NumberOf(const Value& value) { return value.workload; }
 };
 
-struct Peers : datapath::PeerEntries {
+struct PeerTable : datapath::PeerEntries {
   using Table = datapath::PeerTable;
   static constexpr std::uint32_t kDefaultEntries = 1048576;
   static Key KeyAt(std::uint32_t number) { return {number / 1000, number % 1000}; }
@@ -76,7 +76,7 @@ class EpochTableTest : public ::testing::Test {
   Fd map_;
 };
 
-using Tables = ::testing::Types<Addresses, Peers>;
+using Tables = ::testing::Types<Addresses, PeerTable>;
 TYPED_TEST_SUITE(EpochTableTest, Tables);
 
 TYPED_TEST(EpochTableTest, HoldsWhatTheEditsSay) {

@@ -159,7 +159,7 @@ TEST_F(Events, ARecordOfADeniedFlowThatIsAllowedNowEnds) {
 
 // ---- another process behind an end ----
 
-const policy::Process kCurl{.binary = "/usr/bin/curl", .script = "", .ancestors = {}, .more_ancestors = false};
+const policy::Process kCurlProcess{.binary = "/usr/bin/curl", .script = "", .ancestors = {}, .more_ancestors = false};
 const policy::Process kWget{.binary = "/usr/bin/wget", .script = "", .ancestors = {}, .more_ancestors = false};
 
 class EventsByProcess : public Events {
@@ -180,7 +180,7 @@ TEST_F(EventsByProcess, AnotherProcessBeginsAnotherRecord) {
     SCOPED_TRACE(setting);
     ASSERT_TRUE(fixture_->ForgetFlows().ok());
     Configure(setting);
-    Sends(kCurl);
+    Sends(kCurlProcess);
     for (int i = 0; i < 3; ++i) FromPod(kWeb, Datagram());
     const sl_flow_entry first = Flows().at(0).entry;
     fixture_->SetClock(1001);
@@ -211,10 +211,10 @@ TEST_F(EventsByProcess, AnotherProcessBeginsAnotherRecord) {
 }
 
 TEST_F(EventsByProcess, TheSameProcessGoesOnWithItsRecord) {
-  Sends(kCurl);
+  Sends(kCurlProcess);
   FromPod(kWeb, Datagram());
   const std::uint64_t id = Flows().at(0).entry.id;
-  Sends(kCurl);  // an event on another socket of the node
+  Sends(kCurlProcess);  // another socket of the node was acted on
   EXPECT_TRUE(FromPod(kWeb, Datagram()).events.empty());
   EXPECT_EQ(Flows().at(0).entry.id, id);
   EXPECT_EQ(Flows().at(0).entry.forward_packets, 2u);
@@ -223,14 +223,14 @@ TEST_F(EventsByProcess, TheSameProcessGoesOnWithItsRecord) {
 TEST_F(EventsByProcess, AProcessThatWasNotKnownBeginsNone) {
   FromPod(kWeb, Datagram());
   const std::uint64_t id = Flows().at(0).entry.id;
-  Sends(kCurl);
+  Sends(kCurlProcess);
   EXPECT_TRUE(FromPod(kWeb, Datagram()).events.empty());
   EXPECT_EQ(Flows().at(0).entry.id, id);
   EXPECT_NE(Flows().at(0).entry.initiator_process, 0u);
 }
 
 TEST_F(EventsByProcess, AnswersHaveARecordForEachProcessToo) {
-  Sends(kCurl);
+  Sends(kCurlProcess);
   FromPod(kWeb, Datagram());
   const Packet answer = Eth{} / Ipv4{.src = kOtherIp, .dst = kWebIp} / Udp{.sport = 7, .dport = 40000};
   FromPod(kOther, answer);
@@ -252,7 +252,7 @@ TEST_F(EventsByProcess, AnswersHaveARecordForEachProcessToo) {
 
 TEST_F(EventsByProcess, ADeniedFlowHasARecordForEachProcessToo) {
   Enforce(Isolate("other"));
-  Sends(kCurl);
+  Sends(kCurlProcess);
   FromPod(kWeb, Datagram());
   FromPod(kWeb, Datagram());
   Sends(kWget);

@@ -10,7 +10,7 @@
 namespace sluice::test {
 namespace {
 
-constexpr std::uint64_t kSeed = 4711;
+constexpr std::uint64_t kFramesSeed = 4711;
 constexpr int kDefaultFrames = 24000;
 
 int Frames() {
@@ -62,7 +62,7 @@ class RandomFrames : public SampleCluster {
     return frame;
   }
 
-  std::mt19937_64 random_{kSeed};
+  std::mt19937_64 random_{kFramesSeed};
 };
 
 TEST_F(RandomFrames, EachHasAVerdictAtEveryHook) {
@@ -71,7 +71,7 @@ TEST_F(RandomFrames, EachHasAVerdictAtEveryHook) {
   int evaluated[SL_HOOK_COUNT] = {}, reasons[SL_DROP_REASON_COUNT] = {};
   for (int i = 0; i < frames; ++i) {
     const Frame frame = Next(seeds);
-    SCOPED_TRACE(fmt::format("seed {}, frame {}", kSeed, i));
+    SCOPED_TRACE(fmt::format("seed {}, frame {}", kFramesSeed, i));
     const bpf::TestRunInput inputs[SL_HOOK_COUNT] = {
         {.frame = frame, .ifindex = ifindex(kWeb), .gso_segments = i % 7 == 0 ? 3u : 0u},
         {.frame = frame, .ifindex = ifindex(kDb), .ingress_ifindex = i % 3 == 0 ? 0 : ifindex(kElsewhere)},

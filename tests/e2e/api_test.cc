@@ -12,6 +12,7 @@
 #include "kernel/bpf/pin_layout.h"
 #include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -21,7 +22,6 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-constexpr std::uint16_t kPort = 1000;
 constexpr std::uint16_t kDenied = 1001;
 
 class Api : public testing::Test {

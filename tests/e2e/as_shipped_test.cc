@@ -12,6 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -21,8 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::UnorderedElementsAreArray;
-
-constexpr std::uint16_t kPort = 1000;
 
 std::string UnitFile() {
   const char* source = std::getenv("SLUICE_SOURCE_DIR");

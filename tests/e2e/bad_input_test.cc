@@ -9,6 +9,7 @@
 
 #include "policy/resource/parser.h"
 #include "tests/e2e/api_client.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -18,9 +19,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr std::uint16_t kPort = 1000;
-
-// Valid by itself, and visible at once if it took effect, because it denies all traffic. Eight lines.
+// Right by itself, and seen at once if it took effect: nobody reaches anybody. Eight lines.
 constexpr const char* kWouldCut = R"(apiVersion: sluice.dev/v1alpha1
 kind: NetworkPolicy
 metadata: {name: cut, namespace: shop}

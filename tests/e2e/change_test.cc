@@ -6,6 +6,7 @@
 
 #include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
+#include "tests/e2e/constants.h"
 #include "tests/e2e/two_states.h"
 #include "tests/support/environment.h"
 
@@ -13,8 +14,6 @@ namespace sluice::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr std::uint16_t kStream = 2000;
 
 class Change : public testing::Test {
  protected:

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "testbed/traffic.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -17,8 +18,6 @@ namespace sluice::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr std::uint16_t kEcho = 1000;
 
 bool IsGuest() {
   char name[64] = "";

@@ -13,6 +13,7 @@
 #include "kernel/net/netlink.h"
 #include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -24,9 +25,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr std::uint16_t kPort = 1000;
-
-// `other` may send to no peer.
+// `other` may talk to nobody.
 constexpr const char* kOtherToNobody = R"(---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

@@ -7,6 +7,7 @@
 
 #include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -17,9 +18,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-constexpr std::uint16_t kPort = 1000;
-
-// db may be reached only from pods labelled app=web, in namespaces labelled team=blue.
+// To db only from what is labelled app=web, in namespaces labelled team=blue.
 constexpr const char* kOnlyWeb = R"(---
 apiVersion: v1
 kind: Namespace

@@ -15,6 +15,7 @@
 #include "kernel/bpf/object.h"
 #include "kernel/bpf/pin_layout.h"
 #include "testbed/traffic.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/layout.h"
 #include "tests/support/node_fixture.h"
@@ -26,8 +27,6 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-constexpr std::uint16_t kEcho = 1000;
-constexpr std::uint16_t kStream = 2000;
 const std::vector<std::string> kPods = {"client", "other", "server", "jail", "tool"};
 
 // Of the programs in tool, only these tests may reach a peer, and only the server.
@@ -53,7 +52,7 @@ spec:
       processes: {binaries: ["/**/e2e"]}
 )";
 
-constexpr const char* kDenyAll = R"(---
+constexpr const char* kDenyServer = R"(---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: server, namespace: shop}
@@ -266,7 +265,7 @@ class HandOver : public testing::TestWithParam<int> {
       echo = *std::move(started);
     }
     ExpectQuarantineCuts();
-    const Status applied = agent_->Apply(kDenyAll);
+    const Status applied = agent_->Apply(kDenyServer);
     ASSERT_TRUE(applied.ok()) << applied;
     for (const char* const from : {"client", "tool"}) EXPECT_FALSE(Reaches(from, policy::kUdp, false)) << from;
   }
@@ -503,7 +502,7 @@ TEST(HandOverNewer, IsRefusedAndLeftUntouched) {
   AgentProcess& agent = (*fixture)->agent();
   ASSERT_TRUE(agent
                   .Apply((*fixture)->WorkloadYaml("web", "{app: web}") +
-                         (*fixture)->WorkloadYaml("db", "{app: server}") + kDenyAll)
+                         (*fixture)->WorkloadYaml("db", "{app: server}") + kDenyServer)
                   .ok());
   ASSERT_TRUE(agent.Stop().ok());
   const bpf::PinLayout ours(agent.bpf_root()), newer(agent.bpf_root(), SL_ABI_VERSION + 1);

@@ -13,6 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -22,8 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using testing::HasSubstr;
-
-constexpr std::uint16_t kOpen = 1000;  // of db, by kDbAtUdp1000
 
 bool Ends(const Fd& process, std::chrono::milliseconds patience = 20s) {
   pollfd polled{process.get(), POLLIN, 0};

@@ -16,6 +16,7 @@
 #include "kernel/bpf/object.h"
 #include "kernel/bpf/pin_layout.h"
 #include "testbed/traffic.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -25,9 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using testing::HasSubstr;
-
-constexpr std::uint16_t kOpen = 1000;    // of db, by kDbAtUdp1000
-constexpr std::uint16_t kClosed = 1001;  // also of db
 
 constexpr const char* kEverythingAtDb = R"(---
 apiVersion: networking.k8s.io/v1

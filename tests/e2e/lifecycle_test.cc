@@ -10,6 +10,7 @@
 #include "kernel/bpf/pin_layout.h"
 #include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
+#include "tests/e2e/constants.h"
 #include "tests/e2e/two_states.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
@@ -18,9 +19,6 @@ namespace sluice::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr std::uint16_t kEcho = 1000;
-constexpr std::uint16_t kStream = 2000;
 
 constexpr const char* kOnlyClient = R"(---
 apiVersion: networking.k8s.io/v1

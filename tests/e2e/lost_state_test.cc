@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -17,9 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-constexpr std::uint16_t kPort = 1000;
-
-// With kDbFromWeb: web accepts no packets.
+// With kDbFromWeb: web answers nobody.
 constexpr const char* kNobodyToWeb = R"(---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

@@ -9,6 +9,7 @@
 #include "testbed/raw_link.h"
 #include "testbed/traffic.h"
 #include "tests/e2e/api_client.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -19,8 +20,6 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 using testing::HasSubstr;
 
-constexpr std::uint16_t kOpen = 1000;
-constexpr std::uint16_t kClosed = 1001;
 constexpr char kForged[] = "198.51.100.77";
 
 class Observe : public testing::Test {

@@ -16,7 +16,7 @@
 namespace sluice::test {
 namespace {
 
-constexpr std::uint16_t kPort = 5432;
+constexpr std::uint16_t kPostgres = 5432;
 constexpr const char* kBegin = "### Every day\n";
 constexpr const char* kFence = "```\n";
 
@@ -59,15 +59,15 @@ class Readme : public testing::Test {
     auto fixture = NodeFixture::Create({.pods = {"web", "db", "debug"}, .args = {"--node-name", "node-1"}});
     ASSERT_TRUE(fixture.ok()) << fixture.status();
     fixture_ = *std::move(fixture);
-    auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kPort}});
+    auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kPostgres}});
     ASSERT_TRUE(servers.ok()) << servers.status();
     servers_ = *std::move(servers);
     const Status applied = fixture_->agent().Apply(fixture_->WorkloadYaml("web", "{app: web}") +
                                                    fixture_->WorkloadYaml("db", "{app: db}") +
                                                    fixture_->WorkloadYaml("debug", "{app: debug}") + kPolicy);
     ASSERT_TRUE(applied.ok()) << applied;
-    ASSERT_EQ(fixture_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
-    ASSERT_EQ(fixture_->Tcp("debug", "db", kPort, false), ProbeOutcome::kTimeout);
+    ASSERT_EQ(fixture_->Tcp("web", "db", kPostgres, true), ProbeOutcome::kAllowed);
+    ASSERT_EQ(fixture_->Tcp("debug", "db", kPostgres, false), ProbeOutcome::kTimeout);
     std::string stricter = kPolicy;
     stricter.replace(stricter.find("5432"), 4, "5433");
     std::ofstream(fixture_->agent().directory() + "/db.yaml") << stricter;

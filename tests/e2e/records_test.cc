@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "tests/e2e/api_client.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -26,7 +27,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint16_t kPort = 1000;
 constexpr int kClients = 30, kPortsOfAClient = 4;
 
 struct Deed {

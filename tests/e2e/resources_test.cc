@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -16,8 +17,6 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-
-constexpr std::uint16_t kPort = 1000;  // open by kDbAtUdp1000
 
 class ResourcesE2e : public testing::Test {
  protected:

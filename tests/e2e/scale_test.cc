@@ -13,8 +13,8 @@ namespace sluice::test {
 namespace {
 
 constexpr int kLocal = 1000;
-constexpr int kPods = 49000;  // with the local ones 50,000, each with different labels
-constexpr int kBlocks = 100;  // in each local workload's policy
+constexpr int kManyPods = 49000;  // with the local ones: 50,000, each with labels of its own
+constexpr int kBlocks = 100;      // of each local workload's policy
 constexpr auto kTimeLimit = std::chrono::seconds(60);
 
 std::string Address(int number) {
@@ -42,7 +42,7 @@ std::string Yaml() {
                      block & 255);
     }
   }
-  for (int i = 0; i < kPods; ++i) {
+  for (int i = 0; i < kManyPods; ++i) {
     fmt::format_to(out,
                    "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: f{0}, namespace: n{1}, labels: {{app: f{0}}}}}\n"
                    "status: {{podIPs: [{{ip: {2}}}]}}\n",

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "testbed/traffic.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -17,15 +18,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::HasSubstr;
-
-constexpr std::uint16_t kPort = 1000;
-
-constexpr const char* kDenyAll = R"(---
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: deny, namespace: shop}
-spec: {podSelector: {}, policyTypes: [Ingress]}
-)";
 
 class SideBySide : public testing::Test {
  protected:

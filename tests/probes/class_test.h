@@ -13,8 +13,6 @@
 namespace sluice::test {
 
 inline std::string Sleep() { return std::filesystem::canonical("/bin/sleep"); }
-inline std::string Shell() { return std::filesystem::canonical("/bin/sh"); }
-inline std::string Self() { return std::filesystem::canonical("/proc/self/exe"); }
 
 struct Facts {
   std::string program;  // empty: not known

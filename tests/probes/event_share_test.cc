@@ -20,9 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string True() { return std::filesystem::canonical("/bin/true"); }
-
-// One after another.
+// One after the other.
 void SpawnMany(int count, const std::string& argument = "x") {
   const std::string program = True();
   char* argv[] = {const_cast<char*>("true"), const_cast<char*>(argument.c_str()), nullptr};

@@ -22,10 +22,6 @@ using testing::IsEmpty;
 using testing::Not;
 using Process = v1::Process;
 
-constexpr uid_t kNobody = 65534;
-
-std::string True() { return std::filesystem::canonical("/bin/true"); }
-
 std::uint32_t NamespaceNumber(const char* kind) {
   struct stat status {};
   return stat((std::string("/proc/self/ns/") + kind).c_str(), &status) == 0 ? status.st_ino : 0;

@@ -17,8 +17,6 @@ namespace {
 using testing::Contains;
 using testing::Not;
 
-constexpr unsigned kNobody = 65534;
-
 void Require(bool done, int status = 90) {
   if (!done) _exit(status);
 }

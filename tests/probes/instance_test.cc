@@ -17,10 +17,6 @@ namespace {
 
 using testing::ElementsAre;
 
-std::string True() { return std::filesystem::canonical("/bin/true"); }
-std::string Shell() { return std::filesystem::canonical("/bin/sh"); }
-std::string Self() { return std::filesystem::canonical("/proc/self/exe"); }
-
 class InstanceTest : public SensorTest {
  protected:
   // The exit event of a reaped child, compared with the result of wait(2).

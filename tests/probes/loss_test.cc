@@ -19,9 +19,6 @@
 namespace sluice::test {
 namespace {
 
-std::string True() { return std::filesystem::canonical("/bin/true"); }
-std::string Cat() { return std::filesystem::canonical("/bin/cat"); }
-
 class LossTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
  protected:
   void SetUp() override {
@@ -30,8 +27,8 @@ class LossTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
   }
 };
 
-// posix_spawn and wait, one after another; returns the pids.
-std::vector<pid_t> SpawnMany(int count) {
+// posix_spawn and wait, one after the other; their pids.
+std::vector<pid_t> SpawnTrue(int count) {
   std::vector<pid_t> pids;
   const std::string program = True();
   char* argv[] = {const_cast<char*>("true"), nullptr};
@@ -50,8 +47,8 @@ TEST_P(LossTest, TenThousandSpawnsAtFullSpeedAndNoneIsLost) {
   constexpr int kEach = 5000;
   std::vector<pid_t> first, second;
   const auto begin = std::chrono::steady_clock::now();
-  std::thread other([&] { second = SpawnMany(kEach); });
-  first = SpawnMany(kEach);
+  std::thread other([&] { second = SpawnTrue(kEach); });
+  first = SpawnTrue(kEach);
   other.join();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   const auto events = (*fixture)->Settle();
@@ -97,7 +94,7 @@ TEST_P(LossTest, EveryEventIsThereOrCounted) {
   constexpr std::uint64_t kChildren = 200;
   const pid_t parent = Fork([&] {
     std::ofstream(group + "/cgroup.procs") << getpid() << std::flush;
-    SpawnMany(kChildren);
+    SpawnTrue(kChildren);
   });
   Reap(parent);
   ASSERT_TRUE((*probes)->Drain().ok());

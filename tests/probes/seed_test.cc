@@ -18,9 +18,7 @@
 namespace sluice::test {
 namespace {
 
-std::string Cat() { return std::filesystem::canonical("/bin/cat"); }
-
-// cat(1) with a unique argument, waiting for input that never comes; killed and reaped in the destructor.
+// cat(1) with an argument of its own, waiting for input that never comes; killed and reaped in the end.
 class Waiters {
  public:
   Waiters() {

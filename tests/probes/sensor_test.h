@@ -3,13 +3,21 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/types.h>
 
+#include <filesystem>
 #include <map>
 
 #include "tests/probes/sensor_fixture.h"
 #include "tests/support/environment.h"
 
 namespace sluice::test {
+
+inline std::string True() { return std::filesystem::canonical("/bin/true"); }
+inline std::string Cat() { return std::filesystem::canonical("/bin/cat"); }
+inline std::string Shell() { return std::filesystem::canonical("/bin/sh"); }
+inline std::string Self() { return std::filesystem::canonical("/proc/self/exe"); }
+inline constexpr uid_t kNobody = 65534;
 
 class SensorTest : public testing::TestWithParam<bpf::ProcessBackEnd> {
  protected:

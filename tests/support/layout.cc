@@ -24,20 +24,20 @@ namespace sluice::test {
 namespace {
 
 namespace fs = std::filesystem;
-using Bytes = std::vector<unsigned char>;
+using ByteVector = std::vector<unsigned char>;
 
 constexpr const char* kList = "/layout.txt";
 constexpr const char* kState = "/state.sql";
 constexpr std::size_t kKernelNameMax = BPF_OBJ_NAME_LEN - 1;
 
-std::string Hex(const Bytes& bytes) {
+std::string Hex(const ByteVector& bytes) {
   std::string text;
   for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
   return text.empty() ? "-" : text;
 }
 
-Bytes FromHex(const std::string& text) {
-  Bytes bytes;
+ByteVector FromHex(const std::string& text) {
+  ByteVector bytes;
   for (std::size_t i = 0; i + 1 < text.size(); i += 2)
     bytes.push_back(static_cast<unsigned char>(std::stoi(text.substr(i, 2), nullptr, 16)));
   return bytes;
@@ -86,7 +86,7 @@ bool IsKept(const bpf_map_info& info, const std::string& name) {
 }
 
 Status WriteEntries(int fd, const bpf_map_info& info, std::ostream& out) {
-  Bytes key(info.key_size), next(info.key_size), value(info.value_size);
+  ByteVector key(info.key_size), next(info.key_size), value(info.value_size);
   const void* previous = nullptr;
   while (bpf_map_get_next_key(fd, previous, next.data()) == 0) {
     key = next;
@@ -122,7 +122,7 @@ Status WriteProgramMaps(const std::string& object, const std::string& link, std:
       if (!name.ends_with(".bss")) out << "size " << object << " " << name << " " << map_info.max_entries << "\n";
       continue;
     }
-    Bytes value(map_info.value_size);
+    ByteVector value(map_info.value_size);
     const __u32 zero = 0;
     if (bpf_map_lookup_elem(map.get(), &zero, value.data()) != 0) return ErrnoError(errno, "read {}", name);
     out << "rodata " << object << " " << Hex(value) << "\n";
@@ -132,13 +132,13 @@ Status WriteProgramMaps(const std::string& object, const std::string& link, std:
 
 // Everything that is pinned permanently, by its object.
 struct Layout {
-  std::string version;                                                  // "v8"
-  std::map<std::string, std::map<std::string, int>> sizes;              // by object and the kernel's name of a map
-  std::map<std::string, Bytes> rodata;                                  // by object
-  std::vector<std::string> pinned;                                      // maps
-  std::map<std::string, std::vector<std::pair<Bytes, Bytes>>> entries;  // by map
-  std::vector<std::pair<std::string, int>> links;                       // program, ifindex
-  std::vector<std::pair<std::string, std::string>> probes;              // set, program
+  std::string version;                                      // "v8"
+  std::map<std::string, std::map<std::string, int>> sizes;  // by object and the kernel's name of a map
+  std::map<std::string, ByteVector> rodata;                 // by object
+  std::vector<std::string> pinned;                          // maps
+  std::map<std::string, std::vector<std::pair<ByteVector, ByteVector>>> entries;  // by map
+  std::vector<std::pair<std::string, int>> links;                                 // program, ifindex
+  std::vector<std::pair<std::string, std::string>> probes;                        // set, program
 };
 
 StatusOr<Layout> ReadLayout(const std::string& directory) {

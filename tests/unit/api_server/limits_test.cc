@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using Code = grpc::StatusCode;
 
-constexpr User kRoot{.uid = 0, .gid = 0, .groups = {}};
+constexpr User kSuperuser{.uid = 0, .gid = 0, .groups = {}};
 
 std::size_t Threads() {
   std::size_t count = 0;
@@ -80,7 +80,7 @@ TEST_F(Limits, StreamsThatNobodyReadsTakeFewThreadsAndLeaveRoomForQuestions) {
   ASSERT_TRUE(Start({}).ok());
   const std::size_t before = Threads();
   grpc::CompletionQueue queue;
-  auto followers = Follow(2000, kRoot, 40, &queue);
+  auto followers = Follow(2000, kSuperuser, 40, &queue);
   WaitForEnds(&queue, 2000 - 60);
   const auto refused = std::count_if(followers.begin(), followers.end(), [](const auto& follower) {
     return follower->ended && follower->status.error_code() == Code::RESOURCE_EXHAUSTED;
@@ -88,10 +88,10 @@ TEST_F(Limits, StreamsThatNobodyReadsTakeFewThreadsAndLeaveRoomForQuestions) {
   EXPECT_EQ(refused, 2000 - 60);
   EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 60; }));
   EXPECT_LT(Threads(), before + 220) << "and those of the clients";
-  const grpc::Status asked = Ask(*As(kRoot));
+  const grpc::Status asked = Ask(*As(kSuperuser));
   EXPECT_TRUE(asked.ok()) << asked.error_message();
-  EXPECT_TRUE(Apply(*As(kRoot), kPolicy).ok());
-  EXPECT_TRUE(Get(*As(kRoot)).ok());
+  EXPECT_TRUE(Apply(*As(kSuperuser), kPolicy).ok());
+  EXPECT_TRUE(Get(*As(kSuperuser)).ok());
   for (const auto& follower : followers) follower->context->TryCancel();
   WaitForEnds(&queue, 60);
   EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 0; })) << "who goes makes room";
@@ -112,7 +112,7 @@ TEST_F(Limits, OneUserLeavesRoomForTheOthers) {
   WaitForEnds(&queue, 200 - 22);
   EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 52; }));
   stubs_.clear();
-  auto of_root = Follow(8, kRoot, 1, &queue);
+  auto of_root = Follow(8, kSuperuser, 1, &queue);
   EXPECT_TRUE(Eventually([&] { return telemetry_.hub().subscribers() == 60; })) << "these are kept for root";
   for (auto* all : {&followers, &others, &of_root}) {
     for (const auto& follower : *all) follower->context->TryCancel();
@@ -151,12 +151,12 @@ TEST_F(Limits, AChangeThatTakesLongLeavesPlacesForOthersAndForAQuarantine) {
   std::vector<std::thread> callers;
   std::atomic<std::size_t> made = 0;
   for (std::size_t i = 0; i < kPlaces + kTooMany; ++i) {
-    callers.emplace_back([&] { made += Apply(*As(kRoot), kPolicy).ok(); });
+    callers.emplace_back([&] { made += Apply(*As(kSuperuser), kPolicy).ok(); });
   }
   EXPECT_TRUE(Eventually([&] { return Refused(Refusal::kCallLimit) == kTooMany; }));
   std::atomic<std::size_t> looked_up = 0;
   for (std::size_t i = 0; i < kQuarantines + kTooMany; ++i) {
-    callers.emplace_back([&] { looked_up += Quarantine(*As(kRoot)).error_code() == Code::NOT_FOUND; });
+    callers.emplace_back([&] { looked_up += Quarantine(*As(kSuperuser)).error_code() == Code::NOT_FOUND; });
   }
   EXPECT_TRUE(Eventually([&] { return Refused(Refusal::kCallLimit) == 2 * kTooMany; }));
   change.End();
@@ -173,7 +173,7 @@ TEST_F(Limits, LargeChangesTogetherAreBounded) {
   LongChange change(&controller_);
   std::vector<std::thread> callers;
   std::atomic<int> made = 0;
-  for (int i = 0; i < 3; ++i) callers.emplace_back([&] { made += Apply(*As(kRoot), large).ok(); });
+  for (int i = 0; i < 3; ++i) callers.emplace_back([&] { made += Apply(*As(kSuperuser), large).ok(); });
   EXPECT_TRUE(Eventually([&] { return Refused(Refusal::kCallLimit) == 2; }));
   change.End();
   for (std::thread& caller : callers) caller.join();
@@ -197,7 +197,7 @@ TEST_F(Limits, OneUserCannotKeepOthersFromAllFlows) {
     return stub.Observe(context, request);
   };
   const User one{.uid = 1000, .gid = 54322, .groups = {}}, other{.uid = 1001, .gid = 54322, .groups = {}};
-  const auto of_one = As(one), of_other = As(other), of_root = As(kRoot);
+  const auto of_one = As(one), of_other = As(other), of_root = As(kSuperuser);
   v1::Event event;
   grpc::ClientContext contexts[4];
   const auto unread = begin(*of_one, &contexts[0], false);
@@ -231,7 +231,7 @@ TEST_F(Limits, IdleConnectionsGiveWay) {
   options.connections = {.total = 20, .of_one = 10};
   options.read_group = "54322";
   ASSERT_TRUE(Start(options).ok());
-  const auto busy = As(kRoot);
+  const auto busy = As(kSuperuser);
   grpc::ClientContext context;
   v1::ObserveRequest request;
   request.set_follow(true);
@@ -243,7 +243,7 @@ TEST_F(Limits, IdleConnectionsGiveWay) {
     ASSERT_TRUE(idle.back().valid()) << i;
   }
   for (int i = 0; i < 30; ++i) {
-    EXPECT_TRUE(Ask(*As(kRoot)).ok()) << i;
+    EXPECT_TRUE(Ask(*As(kSuperuser)).ok()) << i;
     EXPECT_TRUE(Ask(*As({.uid = 1001, .gid = 54322, .groups = {}})).ok()) << i;
   }
   telemetry_.hub().PublishLoss("TEST", 1);
@@ -295,10 +295,10 @@ class Reflection : public Limits {
 
 TEST_F(Reflection, StreamsAreFew) {
   ASSERT_TRUE(Start({}).ok());
-  EXPECT_EQ(AskMany(kRoot), 8);
+  EXPECT_EQ(AskMany(kSuperuser), 8);
   EXPECT_GE(Refused(Refusal::kCallLimit), 12U);
   EndAll();
-  const auto channel = ChannelOf(kRoot);
+  const auto channel = ChannelOf(kSuperuser);
   EXPECT_TRUE(Eventually([&] {
     const auto asked = AskReflection(channel);
     End(*asked);
@@ -312,7 +312,7 @@ TEST_F(Reflection, OneUserLeavesRoomForTheOthers) {
   ASSERT_TRUE(Start(options).ok());
   EXPECT_EQ(AskMany({.uid = 1000, .gid = 54322, .groups = {}}), 4);
   EXPECT_EQ(AskMany({.uid = 1001, .gid = 54322, .groups = {}}), 2);
-  EXPECT_EQ(AskMany(kRoot), 2) << "kept for root";
+  EXPECT_EQ(AskMany(kSuperuser), 2) << "kept for root";
   EndAll();
 }
 
@@ -344,7 +344,7 @@ TEST_F(Limits, RequestsThatNeverEndKeepNobodyElsesOut) {
     request.add_documents()->set_yaml(kPolicy);
     return stub.Apply(&context, request, &reply);
   };
-  for (const User& user : {kRoot, User{.uid = 1001, .gid = 54321, .groups = {}}}) {
+  for (const User& user : {kSuperuser, User{.uid = 1001, .gid = 54321, .groups = {}}}) {
     EXPECT_TRUE(Ask(*As(user)).ok());
     const grpc::Status applied = apply(*As(user));
     EXPECT_TRUE(applied.ok()) << user.uid << ": " << applied.error_message();
@@ -358,7 +358,7 @@ TEST_F(Limits, AReaderThatDoesNotReadIsEnded) {
   ServerOptions options;
   options.calls.slow_reader = 500ms;
   ASSERT_TRUE(Start(options).ok());
-  const auto stub = As(kRoot);
+  const auto stub = As(kSuperuser);
   grpc::ClientContext context;
   v1::ObserveRequest request;
   request.set_follow(true);
@@ -383,7 +383,7 @@ TEST_F(Limits, AQuestionIsSmallWhereItsCallerOnlyReads) {
   ASSERT_TRUE(Start(options).ok());
   const std::string large(1 << 20, ' ');
   EXPECT_EQ(Apply(*As({.uid = 1000, .gid = 54322, .groups = {}}), large).error_code(), Code::RESOURCE_EXHAUSTED);
-  EXPECT_NE(Apply(*As(kRoot), large).error_code(), Code::RESOURCE_EXHAUSTED);
+  EXPECT_NE(Apply(*As(kSuperuser), large).error_code(), Code::RESOURCE_EXHAUSTED);
 }
 
 }  // namespace

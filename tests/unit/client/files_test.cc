@@ -14,7 +14,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr char kDatabase[] =
+constexpr char kDatabasePolicy[] =
     "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: db, namespace: shop}\nspec:\n"
     "  podSelector: {matchLabels: {app: db}}\n  policyTypes: [Ingress]\n  ingress:\n"
     "  - from: [{podSelector: {matchLabels: {app: web}}}]\n    ports: [{port: postgres}]\n";
@@ -42,7 +42,7 @@ class Files : public testing::Test {
     return path;
   }
   void WriteShop() {
-    Write("d/policies/db.yaml", kDatabase);
+    Write("d/policies/db.yaml", kDatabasePolicy);
     Write("d/web.yaml", Maker("Deployment", "web", ""));
     Write("d/db.yaml", Maker("StatefulSet", "db", "{name: postgres, containerPort: 5432}"));
     Write("d/other.yaml", Maker("DaemonSet", "other", ""));
@@ -76,8 +76,8 @@ TEST_F(Files, CheckTellsAllThatIsWrongWithItsPlace) {
                                             "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n"
                                             "  name: x\nspec:\n  podSelector: {}\n  egres: []\n");
   const std::string b = Write("b.yaml", "kind: [\n");
-  const std::string c = Write("c.yaml", std::string(kDatabase) + "---\n" + kDatabase);
-  const std::string d = Write("d.yaml", kDatabase);
+  const std::string c = Write("c.yaml", std::string(kDatabasePolicy) + "---\n" + kDatabasePolicy);
+  const std::string d = Write("d.yaml", kDatabasePolicy);
   const auto result = Run({"check", "-f", a, b, c, d});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.output, AllOf(HasSubstr(a + ":3:12: Pod/A: metadata.name: "),

@@ -26,7 +26,7 @@ TEST(ParseProtocolPort, RefusesWhatIsNoPort) {
     const auto parsed = ParseProtocolPort(text);
     ASSERT_FALSE(parsed.ok()) << "\"" << text << "\" was taken";
     EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_NE(Message(parsed.status()).find(text), std::string::npos) << parsed.status();
+    EXPECT_NE(sluice::Message(parsed.status()).find(text), std::string::npos) << parsed.status();
   }
 }
 

@@ -18,7 +18,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-std::string Program() {
+std::string ResourcesProgram() {
   const char* directory = std::getenv("SLUICE_BIN_DIR");
   return std::string(directory == nullptr ? "build/bin" : directory) + "/sluice";
 }
@@ -49,7 +49,7 @@ class Resources : public testing::Test {
   CommandResult RunWith(const Arguments& variables, const Arguments& arguments, const std::string& input = "") {
     Arguments all{"env", "HOME=" + (files_ / "home")};
     all.insert(all.end(), variables.begin(), variables.end());
-    all.insert(all.end(), {Program(), "--server", agent_.address()});
+    all.insert(all.end(), {ResourcesProgram(), "--server", agent_.address()});
     all.insert(all.end(), arguments.begin(), arguments.end());
     return RunPlain(all, input);
   }
@@ -311,7 +311,7 @@ TEST_F(Resources, GetTakesSeveralKinds) {
 TEST_F(Resources, GetWatchPrintsWhatChangesAgain) {
   agent_.objects = {Workload("web-0"), Workload("web-1")};
   agent_.Start();
-  auto watching = ChildProcess::Start({Program(), "--server", agent_.address(), "get", "workloads", "-w"});
+  auto watching = ChildProcess::Start({ResourcesProgram(), "--server", agent_.address(), "get", "workloads", "-w"});
   ASSERT_TRUE(watching.ok()) << watching.status();
   ASSERT_TRUE(watching->WaitForOutput("web-1").ok());
   agent_.List({Workload("web-0"), Workload("web-1", "its interface has gone")});
@@ -397,7 +397,7 @@ class Config : public Resources {
   CommandResult RunBare(const Arguments& arguments, const Arguments& variables = {}) {
     Arguments all{"env", "-u", "XDG_CONFIG_HOME", "HOME=" + (files_ / "home")};
     all.insert(all.end(), variables.begin(), variables.end());
-    all.push_back(Program());
+    all.push_back(ResourcesProgram());
     all.insert(all.end(), arguments.begin(), arguments.end());
     return RunPlain(all);
   }

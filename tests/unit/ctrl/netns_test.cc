@@ -97,7 +97,7 @@ TEST_P(TestNodeWiring, AddsAndRemovesPods) {
   ASSERT_TRUE((*node)->AddPod("b").ok());
   const test::TestPod b = (*node)->pod("b");
   const auto knows = [&](const std::string& name) {
-    return (*node)->Run([&] { return Netlink::Open()->GetLink(name).status(); }).ok();
+    return (*node)->Run([&] { return sluice::net::Netlink::Open()->GetLink(name).status(); }).ok();
   };
   EXPECT_TRUE(knows(b.host_interface));
   ASSERT_TRUE((*node)->RemovePod("b").ok());

@@ -12,11 +12,11 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-std::string Policy(const std::string& metadata, const std::string& spec = "{podSelector: {}}") {
+std::string PolicyFile(const std::string& metadata, const std::string& spec = "{podSelector: {}}") {
   return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: " + metadata + "\nspec: " + spec + "\n";
 }
 
-std::vector<std::string> Lines(const std::vector<Problem>& problems) {
+std::vector<std::string> ProblemLines(const std::vector<Problem>& problems) {
   std::vector<std::string> lines;
   for (const Problem& problem : problems) {
     lines.push_back(
@@ -26,7 +26,7 @@ std::vector<std::string> Lines(const std::vector<Problem>& problems) {
 }
 
 std::vector<std::string> Names(const ParsedText& parsed) {
-  EXPECT_THAT(Lines(parsed.problems), IsEmpty());
+  EXPECT_THAT(ProblemLines(parsed.problems), IsEmpty());
   EXPECT_EQ(parsed.resources.size(), parsed.places.size());
   std::vector<std::string> names;
   for (const Resource& resource : parsed.resources) names.push_back(resource.id.ToString());
@@ -42,7 +42,7 @@ constexpr char kBeside[] =
 
 TEST(SkipUnknown, LeavesOutWhatIsNeverPolicyAndSaysSo) {
   const ParsedText parsed =
-      ParseText("f.yaml", kBeside + Policy("{name: db, namespace: shop}"), {.skip_unknown = true});
+      ParseText("f.yaml", kBeside + PolicyFile("{name: db, namespace: shop}"), {.skip_unknown = true});
   EXPECT_THAT(Names(parsed), ElementsAre("NetworkPolicy shop/db"));
   std::vector<std::string> skipped;
   for (const Problem& one : parsed.skipped) skipped.push_back(SkippedText("f.yaml", one));
@@ -56,7 +56,7 @@ TEST(SkipUnknown, LeavesOutWhatIsNeverPolicyAndSaysSo) {
 }
 
 TEST(SkipUnknown, IsAskedFor) {
-  EXPECT_THAT(Lines(ParseText("f.yaml", kBeside).problems).front(), HasSubstr("has no kind \"Deployment\""));
+  EXPECT_THAT(ProblemLines(ParseText("f.yaml", kBeside).problems).front(), HasSubstr("has no kind \"Deployment\""));
 }
 
 TEST(SkipUnknown, PoliciesOfOtherKindsStayErrors) {
@@ -74,12 +74,12 @@ TEST(SkipUnknown, PoliciesOfOtherKindsStayErrors) {
 }
 
 TEST(SkipUnknown, WhatIsWrongInAKnownKindStaysAnError) {
-  const auto parsed = ParseText("f.yaml", kBeside + Policy("{name: db}", "{pods: {}}"), {.skip_unknown = true});
-  EXPECT_THAT(Lines(parsed.problems), Not(IsEmpty()));
+  const auto parsed = ParseText("f.yaml", kBeside + PolicyFile("{name: db}", "{pods: {}}"), {.skip_unknown = true});
+  EXPECT_THAT(ProblemLines(parsed.problems), Not(IsEmpty()));
 }
 
 TEST(DefaultNamespace, IsTakenWhereNoneIsNamedAndKept) {
-  const std::string text = Policy("{name: a}") + "---\n" + Policy("{name: b, namespace: shop}") +
+  const std::string text = PolicyFile("{name: a}") + "---\n" + PolicyFile("{name: b, namespace: shop}") +
                            "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: ops}\n";
   const ParsedText parsed = ParseText("f.yaml", text, {.default_namespace = "ops"});
   EXPECT_THAT(Names(parsed), ElementsAre("NetworkPolicy ops/a", "NetworkPolicy shop/b", "Namespace ops"));
@@ -104,8 +104,9 @@ TEST(Lists, OfOneKindImplyIt) {
     ASSERT_TRUE(again.ok()) << again.status();
     EXPECT_EQ(again->front().id, resource.id);
   }
-  EXPECT_THAT(Lines(ParseText("f.yaml", "apiVersion: v1\nkind: PodList\nitems:\n- {kind: Namespace}\n").problems),
-              ElementsAre("4:3 : v1 Namespace in a list of v1 Pod"));
+  EXPECT_THAT(
+      ProblemLines(ParseText("f.yaml", "apiVersion: v1\nkind: PodList\nitems:\n- {kind: Namespace}\n").problems),
+      ElementsAre("4:3 : v1 Namespace in a list of v1 Pod"));
 }
 
 TEST(Json, ValuesInARowAreDocuments) {
@@ -132,10 +133,10 @@ TEST(Json, SaysWhere) {
   const std::string text =
       "{\"apiVersion\": \"v1\",\n \"kind\": \"Pod\", \"metadata\": {\"name\": \"a\\\"\\\\\"},\n"
       "  \"spec\": {\"hostNetwork\": 12,\n  \"containers\": [{\"ports\": [{\"containerPort\": 70000}]}]}}";
-  EXPECT_THAT(Lines(ParseText("f.json", text).problems).front(), HasSubstr("2:30 Pod/a"));
+  EXPECT_THAT(ProblemLines(ParseText("f.json", text).problems).front(), HasSubstr("2:30 Pod/a"));
   const std::string twice = "{\"apiVersion\": \"v1\",\n\"kind\": \"Pod\", \"kind\": \"Pod\"}";
-  EXPECT_THAT(Lines(ParseText("f.json", twice).problems),
-              ElementsAre("2:16 : duplicate key \"kind\": it is already on line 2"));
+  EXPECT_THAT(ProblemLines(ParseText("f.json", twice).problems),
+              ElementsAre("2:16 : key \"kind\" again: it is already on line 2"));
 }
 
 TEST(Json, IsYamlWhereItIsNoJson) {
@@ -146,7 +147,7 @@ TEST(Json, IsYamlWhereItIsNoJson) {
                               "{\"name\": \"a\"}}\n---\napiVersion: v1\nkind: Namespace\nmetadata: "
                               "{name: b}\n")),
               ElementsAre("Namespace a", "Namespace b"));
-  EXPECT_THAT(Lines(ParseText("f.yaml", "{\"a\": 1} {\"b\": }").problems), Not(IsEmpty()));
+  EXPECT_THAT(ProblemLines(ParseText("f.yaml", "{\"a\": 1} {\"b\": }").problems), Not(IsEmpty()));
 }
 
 TEST(AsTheApiServer, TakesNullLabelsAndANamespaceInANamespace) {
@@ -165,9 +166,9 @@ TEST(AllErrors, OfAllDocumentsItemsAndFields) {
                 "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: b}\nspec:\n  podSelector: {}\n"
                 "  ingress:\n  - ports: [{port: 70000}, {port: 80}, {port: 0}]\n  - from: [{ipBlock: {cidr: x}}]\n---\n"
                 "kind: Pod\n---\n" +
-                    Policy("{name: right}"));
+                    PolicyFile("{name: right}"));
   EXPECT_THAT(
-      Lines(parsed.problems),
+      ProblemLines(parsed.problems),
       ElementsAre("6:3 NetworkPolicy/a: spec.one: unknown field", "7:3 NetworkPolicy/a: spec.two: unknown field",
                   HasSubstr("15:14 NetworkPolicy/b: spec.ingress[0].ports[0].port: must be"),
                   HasSubstr("NetworkPolicy/b: spec.ingress[0].ports[2].port: must be"),
@@ -188,7 +189,7 @@ TEST(AllErrors, AreBoundedInACallsError) {
 
 TEST(Hints, NameTemplatesAndWhatKubernetesEnded) {
   const auto first = [](const std::string& text) {
-    const auto lines = Lines(ParseText("f.yaml", text).problems);
+    const auto lines = ProblemLines(ParseText("f.yaml", text).problems);
     return lines.empty() ? "no problem" : lines.front();
   };
   EXPECT_THAT(first("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {{ .Values.name }}\n"), HasSubstr("Helm"));
@@ -197,7 +198,7 @@ TEST(Hints, NameTemplatesAndWhatKubernetesEnded) {
   EXPECT_THAT(first("apiVersion: extensions/v1beta1\nkind: NetworkPolicy\nmetadata: {name: a}\n"),
               HasSubstr("removed in Kubernetes 1.16: write apiVersion networking.k8s.io/v1"));
   EXPECT_THAT(first("apiVersion: v1\nkind: Namespace\nmetadata: {name: A}\n"), Not(HasSubstr("Helm")));
-  EXPECT_THAT(first(Policy("{name: a}") + "---\n" + Policy("{name: a}")),
+  EXPECT_THAT(first(PolicyFile("{name: a}") + "---\n" + PolicyFile("{name: a}")),
               HasSubstr("defined twice: the first definition is on line 1. Kubernetes would keep the last"));
 }
 
@@ -219,10 +220,11 @@ TEST(PodTemplates, AreThePodsThatTheyMake) {
     EXPECT_EQ(resource.pod->labels, (Labels{{"app", "web"}}));
     EXPECT_THAT(resource.pod->ports, ElementsAre(NamedPort{"http", 8080, kTcp}));
   }
-  EXPECT_THAT(Lines(ParseText("f.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {}\n",
-                              {.pod_templates = true})
-                        .problems),
-              ElementsAre("4:1 Deployment/web: spec.template: missing"));
+  EXPECT_THAT(
+      ProblemLines(ParseText("f.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {}\n",
+                             {.pod_templates = true})
+                       .problems),
+      ElementsAre("4:1 Deployment/web: spec.template: missing"));
 }
 
 }  // namespace

@@ -8,20 +8,6 @@
 namespace sluice::policy {
 namespace {
 
-constexpr char kSelectDb[] = "podSelector: {matchLabels: {app: db}}";
-
-World With(const std::string& policies) {
-  World world;
-  world.Apply(policies);
-  return world;
-}
-
-std::string ParseError(const std::string& yaml) {
-  const auto parsed = ParseResources("test", yaml);
-  EXPECT_FALSE(parsed.ok()) << yaml;
-  return parsed.ok() ? "" : Message(parsed.status());
-}
-
 TEST(RulesBeyond, Rule23_TheKubernetesKindHasNoExtras) {
   EXPECT_THAT(ParseError(PolicyYaml("shop", "p", "podSelector: {}, ingress: [{action: Deny}]")),
               testing::HasSubstr("spec.ingress[0].action"));

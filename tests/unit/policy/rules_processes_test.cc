@@ -12,22 +12,16 @@ constexpr char kCurl[] = "/usr/bin/curl";
 constexpr char kSshd[] = "/usr/sbin/sshd";
 
 // A policy for shop/web's egress, or for shop/db's ingress; `more`: further fields of the spec.
-std::string Egress(const std::string& rules, const std::string& more = "", const std::string& name = "p") {
+std::string WebEgress(const std::string& rules, const std::string& more = "", const std::string& name = "p") {
   return SluicePolicyYaml("shop", name,
                           fmt::format("podSelector: {{matchLabels: {{app: web}}}}, policyTypes: [Egress], egress: {}{}",
                                       rules, more)) +
          "---\n";
 }
-std::string Ingress(const std::string& rules, const std::string& more = "") {
+std::string DbIngress(const std::string& rules, const std::string& more = "") {
   return SluicePolicyYaml(
       "shop", "q",
       fmt::format("podSelector: {{matchLabels: {{app: db}}}}, policyTypes: [Ingress], ingress: {}{}", rules, more));
-}
-
-World With(const std::string& policies) {
-  World world;
-  world.Apply(policies);
-  return world;
 }
 
 using Known = std::optional<Process>;
@@ -55,7 +49,8 @@ bool To(const World& world, const Known& process) {
 }
 
 TEST(RulesProcesses, Rule41_ARuleMatchesItsProcessesOnly) {
-  const World world = With(Egress("[{processes: {binaries: [/usr/bin/psql, /usr/bin/pg_dump]}, ports: [{port: 80}]}]"));
+  const World world =
+      With(WebEgress("[{processes: {binaries: [/usr/bin/psql, /usr/bin/pg_dump]}, ports: [{port: 80}]}]"));
   EXPECT_TRUE(From(world, Program(kPsql)));
   EXPECT_TRUE(From(world, Program("/usr/bin/pg_dump")));
   EXPECT_FALSE(From(world, Program(kCurl)));
@@ -65,31 +60,31 @@ TEST(RulesProcesses, Rule41_ARuleMatchesItsProcessesOnly) {
 }
 
 TEST(RulesProcesses, Rule41_BothListsMustBeMet) {
-  const World world = With(Egress("[{processes: {binaries: [/usr/bin/psql], ancestors: [/usr/sbin/sshd]}}]"));
+  const World world = With(WebEgress("[{processes: {binaries: [/usr/bin/psql], ancestors: [/usr/sbin/sshd]}}]"));
   EXPECT_TRUE(From(world, Program(kPsql, {"/usr/bin/bash", kSshd})));
   EXPECT_FALSE(From(world, Program(kPsql, {"/usr/bin/bash"})));
   EXPECT_FALSE(From(world, Program(kPsql)));
   EXPECT_FALSE(From(world, Program(kCurl, {kSshd})));
-  const World any = With(Egress("[{processes: {ancestors: [/usr/sbin/sshd]}}]"));
+  const World any = With(WebEgress("[{processes: {ancestors: [/usr/sbin/sshd]}}]"));
   EXPECT_TRUE(From(any, Program(kCurl, {kSshd})));
   EXPECT_FALSE(From(any, Program(kCurl)));
 }
 
 TEST(RulesProcesses, Rule41_ActionsAndModesMeanWhatTheyAlwaysDo) {
-  const World deny = With(Egress("[{}, {action: Deny, processes: {binaries: [/usr/bin/curl]}}]"));
+  const World deny = With(WebEgress("[{}, {action: Deny, processes: {binaries: [/usr/bin/curl]}}]"));
   EXPECT_FALSE(From(deny, Program(kCurl)));
   EXPECT_TRUE(From(deny, Program(kPsql)));
-  const World audit_rule = With(Egress("[{}, {action: Audit, processes: {binaries: [/usr/bin/curl]}}]"));
+  const World audit_rule = With(WebEgress("[{}, {action: Audit, processes: {binaries: [/usr/bin/curl]}}]"));
   EXPECT_TRUE(EvaluateFrom(audit_rule, Program(kCurl)).audit_denied);
   EXPECT_FALSE(EvaluateFrom(audit_rule, Program(kPsql)).audit_denied);
-  const World trial = With(Egress("[{processes: {binaries: [/usr/bin/psql]}}]", ", mode: Audit"));
+  const World trial = With(WebEgress("[{processes: {binaries: [/usr/bin/psql]}}]", ", mode: Audit"));
   EXPECT_TRUE(From(trial, Program(kCurl)));
   EXPECT_TRUE(EvaluateFrom(trial, Program(kCurl)).audit_denied);
   EXPECT_FALSE(EvaluateFrom(trial, Program(kPsql)).audit_denied);
 }
 
 TEST(RulesProcesses, Rule41_ItSaysWhetherTheAnswerHangsOnTheProcess) {
-  const World world = With(Egress("[{ports: [{port: 81}]}, {ports: [{port: 80}], processes: {binaries: [/a]}}]"));
+  const World world = With(WebEgress("[{ports: [{port: 81}]}, {ports: [{port: 80}], processes: {binaries: [/a]}}]"));
   EXPECT_TRUE(EvaluateFrom(world, Program(kPsql)).egress_by_process);
   EXPECT_FALSE(EvaluateFrom(world, Program(kPsql)).ingress_by_process);
   EXPECT_FALSE(EvaluateFrom(world, Program(kPsql), "81/TCP").egress_by_process);
@@ -97,7 +92,7 @@ TEST(RulesProcesses, Rule41_ItSaysWhetherTheAnswerHangsOnTheProcess) {
 
 // See also glob_test.cc; for refused patterns, parser_test.cc.
 TEST(RulesProcesses, Rule42_Patterns) {
-  const World world = With(Egress("[{processes: {binaries: [/opt/app/**, '/usr/bin/python3.?', '**/agent']}}]"));
+  const World world = With(WebEgress("[{processes: {binaries: [/opt/app/**, '/usr/bin/python3.?', '**/agent']}}]"));
   EXPECT_TRUE(From(world, Program("/opt/app/bin/x")));
   EXPECT_TRUE(From(world, Program("/usr/bin/python3.9")));
   EXPECT_TRUE(From(world, Program("/srv/agent")));
@@ -105,42 +100,42 @@ TEST(RulesProcesses, Rule42_Patterns) {
 }
 
 TEST(RulesProcesses, Rule43_AScriptCountsByItsInterpreterAndByItsName) {
-  const World by_script = With(Egress("[{processes: {binaries: [/opt/backup.py]}}]"));
+  const World by_script = With(WebEgress("[{processes: {binaries: [/opt/backup.py]}}]"));
   EXPECT_TRUE(From(by_script, Script("/usr/bin/python3", "/opt/backup.py")));
   EXPECT_FALSE(From(by_script, Script("/usr/bin/python3", "/opt/other.py")));
   EXPECT_FALSE(From(by_script, Program("/usr/bin/python3")));
-  const World by_interpreter = With(Egress("[{processes: {binaries: [/usr/bin/python3]}}]"));
+  const World by_interpreter = With(WebEgress("[{processes: {binaries: [/usr/bin/python3]}}]"));
   EXPECT_TRUE(From(by_interpreter, Script("/usr/bin/python3", "/opt/backup.py")));
 }
 
 // The sensors decide which instances are ancestors; here they are given.
 TEST(RulesProcesses, Rule44_TheProgramItselfIsNoAncestor) {
-  const World world = With(Egress("[{processes: {ancestors: ['/usr/bin/*']}}]"));
+  const World world = With(WebEgress("[{processes: {ancestors: ['/usr/bin/*']}}]"));
   EXPECT_FALSE(From(world, Program(kPsql)));
   EXPECT_TRUE(From(world, Program(kPsql, {kPsql}))) << "a fork of it";
 }
 
 TEST(RulesProcesses, Rule45_EgressAsksTheSenderIngressTheListener) {
-  const World egress = With(Egress("[{processes: {binaries: [/usr/bin/psql]}}]"));
+  const World egress = With(WebEgress("[{processes: {binaries: [/usr/bin/psql]}}]"));
   EXPECT_TRUE(From(egress, Program(kPsql)));
   EXPECT_FALSE(To(egress, Program(kPsql)));
-  const World ingress = With(Ingress("[{processes: {binaries: [/usr/bin/psql]}}]"));
+  const World ingress = With(DbIngress("[{processes: {binaries: [/usr/bin/psql]}}]"));
   EXPECT_FALSE(From(ingress, Program(kPsql)));
   EXPECT_TRUE(To(ingress, Program(kPsql)));
 }
 
 TEST(RulesProcesses, Rule46_WhoeverIsAbsentIsNotKnown) {
-  const World world = With(Egress("[{processes: {binaries: [/usr/bin/psql]}}, {ports: [{port: 53}]}]"));
+  const World world = With(WebEgress("[{processes: {binaries: [/usr/bin/psql]}}, {ports: [{port: 53}]}]"));
   EXPECT_FALSE(From(world, std::nullopt));
   EXPECT_TRUE(From(world, std::nullopt, "53/TCP")) << "a rule that asks for no process";
-  const World anything = With(Egress("[{processes: {binaries: ['**']}}]"));
+  const World anything = With(WebEgress("[{processes: {binaries: ['**']}}]"));
   EXPECT_TRUE(From(anything, Program(kCurl)));
   EXPECT_FALSE(From(anything, std::nullopt)) << "every program is one that is known";
 }
 
 TEST(RulesProcesses, Rule46_AncestorsThatMayBeMissing) {
   const World world =
-      With(Egress("[{}, {action: Deny, processes: {binaries: [/usr/bin/psql], ancestors: [/usr/sbin/sshd]}}]"));
+      With(WebEgress("[{}, {action: Deny, processes: {binaries: [/usr/bin/psql], ancestors: [/usr/sbin/sshd]}}]"));
   EXPECT_TRUE(From(world, Program(kPsql, {"/usr/bin/bash"})));
   EXPECT_FALSE(From(world, Program(kPsql, {"/usr/bin/bash"}, true))) << "sshd may be one of them";
   EXPECT_FALSE(From(world, Program(kPsql, {kSshd}, true))) << "sshd is one of them";
@@ -148,7 +143,7 @@ TEST(RulesProcesses, Rule46_AncestorsThatMayBeMissing) {
 }
 
 TEST(RulesProcesses, Rule46_NotKnownToOneRuleIsKnownToAnother) {
-  const World world = With(Egress(
+  const World world = With(WebEgress(
       "[{processes: {binaries: [/usr/bin/psql]}}, {ports: [{port: 80}], processes: {ancestors: [/usr/sbin/sshd]}}]"));
   EXPECT_TRUE(From(world, Program(kPsql, {}, true))) << "it is psql, whoever led to it";
   EXPECT_FALSE(From(world, Program(kCurl, {}, true)));
@@ -156,10 +151,10 @@ TEST(RulesProcesses, Rule46_NotKnownToOneRuleIsKnownToAnother) {
 }
 
 TEST(RulesProcesses, Rule46_AncestorsOfAProgramThatIsNotKnown) {
-  const World world = With(Egress("[{processes: {ancestors: [/usr/sbin/sshd]}}]"));
+  const World world = With(WebEgress("[{processes: {ancestors: [/usr/sbin/sshd]}}]"));
   EXPECT_TRUE(From(world, Program("", {kSshd})));
   EXPECT_FALSE(From(world, Program("", {})));
-  const World both = With(Egress("[{processes: {binaries: [/usr/bin/psql], ancestors: [/usr/sbin/sshd]}}]"));
+  const World both = With(WebEgress("[{processes: {binaries: [/usr/bin/psql], ancestors: [/usr/sbin/sshd]}}]"));
   EXPECT_FALSE(From(both, Program("", {kSshd})));
 }
 
@@ -168,20 +163,20 @@ TEST(RulesProcesses, Rule47_ClosedUnlessThePolicySaysOtherwise) {
   const std::string deny = "[{}, {action: Deny, processes: {binaries: [/usr/bin/curl]}}]";
   const std::string audit = "[{}, {action: Audit, processes: {binaries: [/usr/bin/curl]}}]";
   for (const char* closed : {"", ", unknownProcesses: Deny"}) {
-    EXPECT_FALSE(From(With(Egress(allow, closed)), std::nullopt));
-    EXPECT_FALSE(From(With(Egress(deny, closed)), std::nullopt));
-    EXPECT_TRUE(EvaluateFrom(With(Egress(audit, closed)), std::nullopt).audit_denied);
+    EXPECT_FALSE(From(With(WebEgress(allow, closed)), std::nullopt));
+    EXPECT_FALSE(From(With(WebEgress(deny, closed)), std::nullopt));
+    EXPECT_TRUE(EvaluateFrom(With(WebEgress(audit, closed)), std::nullopt).audit_denied);
   }
   const std::string open = ", unknownProcesses: Allow";
-  EXPECT_TRUE(From(With(Egress(allow, open)), std::nullopt));
-  EXPECT_TRUE(From(With(Egress(deny, open)), std::nullopt));
-  EXPECT_FALSE(EvaluateFrom(With(Egress(audit, open)), std::nullopt).audit_denied);
-  EXPECT_FALSE(From(With(Egress(allow, open)), Program(kCurl))) << "a process that is known";
+  EXPECT_TRUE(From(With(WebEgress(allow, open)), std::nullopt));
+  EXPECT_TRUE(From(With(WebEgress(deny, open)), std::nullopt));
+  EXPECT_FALSE(EvaluateFrom(With(WebEgress(audit, open)), std::nullopt).audit_denied);
+  EXPECT_FALSE(From(With(WebEgress(allow, open)), Program(kCurl))) << "a process that is known";
 }
 
 TEST(RulesProcesses, Rule47_EachPolicySpeaksForItsOwnRules) {
-  const std::string open = Egress("[{processes: {binaries: [/usr/bin/psql]}}]", ", unknownProcesses: Allow", "open");
-  const std::string closed = Egress("[{action: Deny, processes: {binaries: [/usr/bin/curl]}}]", "", "closed");
+  const std::string open = WebEgress("[{processes: {binaries: [/usr/bin/psql]}}]", ", unknownProcesses: Allow", "open");
+  const std::string closed = WebEgress("[{action: Deny, processes: {binaries: [/usr/bin/curl]}}]", "", "closed");
   EXPECT_TRUE(From(With(open), std::nullopt));
   const World both = With(open + closed);
   EXPECT_FALSE(From(both, std::nullopt));
@@ -190,7 +185,7 @@ TEST(RulesProcesses, Rule47_EachPolicySpeaksForItsOwnRules) {
 }
 
 TEST(RulesProcesses, Rule47_RulesAboutTheNodeAndOneselfStand) {
-  const World world = With(Ingress("[{processes: {binaries: [/usr/bin/psql]}}]"));
+  const World world = With(DbIngress("[{processes: {binaries: [/usr/bin/psql]}}]"));
   Flow probe = world.FlowOf(kNode4, "shop/db", "80/TCP");
   EXPECT_FALSE(world.Evaluate(probe).allowed);
   probe.from_node = true;
@@ -200,9 +195,9 @@ TEST(RulesProcesses, Rule47_RulesAboutTheNodeAndOneselfStand) {
 
 // The packet path notices the change; here only the questions and answers are tested.
 TEST(RulesProcesses, Rule48_AnotherProcessBehindAFlowGetsItsOwnAnswer) {
-  const World world =
-      With(Egress("[{processes: {binaries: ['/usr/bin/p*']}}, {action: Deny, processes: {binaries: ['**'], ancestors: "
-                  "['**/bash']}}]"));
+  const World world = With(
+      WebEgress("[{processes: {binaries: ['/usr/bin/p*']}}, {action: Deny, processes: {binaries: ['**'], ancestors: "
+                "['**/bash']}}]"));
   EXPECT_TRUE(From(world, Program(kPsql)));
   EXPECT_FALSE(From(world, Program(kCurl, {kPsql}))) << "it executed another program";
   const auto number = [&](const Known& process) {
@@ -218,7 +213,7 @@ TEST(RulesProcesses, Rule48_AnotherProcessBehindAFlowGetsItsOwnAnswer) {
 TEST(RulesProcesses, Rule49_EightDifferentProcessesMayMeet) {
   std::string rules;
   for (int i = 0; i < 8; i++) rules += fmt::format("{{processes: {{binaries: [/bin/{}]}}}}, ", i);
-  const World world = With(Egress("[" + rules + "{processes: {binaries: [/bin/7, /bin/7]}}]"));
+  const World world = With(WebEgress("[" + rules + "{processes: {binaries: [/bin/7, /bin/7]}}]"));
   for (int i = 0; i < 9; i++) EXPECT_EQ(From(world, Program(fmt::format("/bin/{}", i))), i < 8) << i;
 }
 

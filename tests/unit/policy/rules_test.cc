@@ -7,26 +7,12 @@
 namespace sluice::policy {
 namespace {
 
-constexpr char kSelectDb[] = "podSelector: {matchLabels: {app: db}}";
-
-World With(const std::string& policies) {
-  World world;
-  world.Apply(policies);
-  return world;
-}
-
 World WithDbIngress(const std::string& rules) {
   return With(PolicyYaml("shop", "p", fmt::format("{}, ingress: {}", kSelectDb, rules)));
 }
 
 World WithDbEgress(const std::string& rules) {
   return With(PolicyYaml("shop", "p", fmt::format("{}, policyTypes: [Egress], egress: {}", kSelectDb, rules)));
-}
-
-std::string ParseError(const std::string& yaml) {
-  const auto parsed = ParseResources("test", yaml);
-  EXPECT_FALSE(parsed.ok()) << yaml;
-  return parsed.ok() ? "" : Message(parsed.status());
 }
 
 TEST(Rules, Rule01_NotIsolatedMeansAllowed) {

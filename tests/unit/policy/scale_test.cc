@@ -36,7 +36,7 @@ struct Big {
   void Add(Resource resource) { resources.insert_or_assign(resource.id, std::move(resource)); }
 
   void AddWorkload(int i) {
-    auto workload = std::make_shared<Workload>();
+    auto workload = std::make_shared<policy::Workload>();
     workload->name = {NamespaceOf(i), fmt::format("w-{}", i)};
     workload->labels = {{"app", fmt::format("app-{}", i / kNamespaces % 2)}, {"instance", std::to_string(i)}};
     workload->ports = {{"http", static_cast<std::uint16_t>(8000 + i % 3), kTcp}};
@@ -49,7 +49,7 @@ struct Big {
   }
 
   void AddPod(int i) {
-    auto pod = std::make_shared<Pod>();
+    auto pod = std::make_shared<policy::Pod>();
     pod->name = {NamespaceOf(i), fmt::format("p-{}", i)};
     pod->labels = {{"app", fmt::format("far-{}", i % 20)}, {"instance", std::to_string(i)}};
     pod->ips = {Ip4(0x0a800000U + i)};

@@ -10,7 +10,7 @@ namespace {
 
 using testing::HasSubstr;
 
-ResourceMap Parse(const std::string& yaml) {
+ResourceMap ParseMap(const std::string& yaml) {
   ResourceMap resources;
   std::vector<Resource> parsed = ParseResources("test", yaml).value();
   for (Resource& resource : parsed) {
@@ -37,7 +37,8 @@ std::string PodYaml(const std::string& name, const std::string& ip, const std::s
 
 TEST(Snapshot, IndexesEndpointsByAddressAndName) {
   const auto snapshot =
-      Snapshot::Build(Parse(WorkloadYaml("web", "10.0.0.1, 'fd00::1'") + PodYaml("far", "10.0.0.2")), {}, {}).value();
+      Snapshot::Build(ParseMap(WorkloadYaml("web", "10.0.0.1, 'fd00::1'") + PodYaml("far", "10.0.0.2")), {}, {})
+          .value();
   ASSERT_EQ(snapshot->endpoints.size(), 2U);
   EXPECT_EQ(snapshot->Find(Ip("fd00::1")), snapshot->FindByName({"shop", "web"}));
   EXPECT_EQ(snapshot->Find(Ip("10.0.0.2"))->name.name, "far");
@@ -47,7 +48,7 @@ TEST(Snapshot, IndexesEndpointsByAddressAndName) {
 }
 
 TEST(Snapshot, BindingsMakeWorkloadsLocal) {
-  const ResourceMap resources = Parse(WorkloadYaml("a", "10.0.0.1") + WorkloadYaml("b", "10.0.0.2"));
+  const ResourceMap resources = ParseMap(WorkloadYaml("a", "10.0.0.1") + WorkloadYaml("b", "10.0.0.2"));
   const std::map<ObjectName, Binding> bindings = {{{"shop", "a"}, {7, 3, {Ip("10.9.9.9")}}}};
   const auto snapshot = Snapshot::Build(resources, bindings, {}).value();
   const Endpoint* bound = snapshot->FindByName({"shop", "a"});
@@ -62,7 +63,7 @@ TEST(Snapshot, BindingsMakeWorkloadsLocal) {
 
 TEST(Snapshot, TwoWorkloadsOfOneAddressAreAnError) {
   const auto snapshot =
-      Snapshot::Build(Parse(WorkloadYaml("a", "10.0.0.1") + WorkloadYaml("b", "10.0.0.9, 10.0.0.1")), {}, {});
+      Snapshot::Build(ParseMap(WorkloadYaml("a", "10.0.0.1") + WorkloadYaml("b", "10.0.0.9, 10.0.0.1")), {}, {});
   ASSERT_EQ(snapshot.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(Message(snapshot.status()),
               testing::AllOf(HasSubstr("shop/a"), HasSubstr("shop/b"), HasSubstr("10.0.0.1")));
@@ -70,26 +71,26 @@ TEST(Snapshot, TwoWorkloadsOfOneAddressAreAnError) {
 
 TEST(Snapshot, AWorkloadHasItsAddressBeforeAnyPod) {
   const auto snapshot =
-      Snapshot::Build(Parse(PodYaml("a-stale", "10.0.0.1") + WorkloadYaml("web", "10.0.0.1")), {}, {}).value();
+      Snapshot::Build(ParseMap(PodYaml("a-stale", "10.0.0.1") + WorkloadYaml("web", "10.0.0.1")), {}, {}).value();
   EXPECT_EQ(snapshot->Find(Ip("10.0.0.1"))->name.name, "web");
   EXPECT_TRUE(snapshot->FindByName({"shop", "a-stale"})->ips.empty());
 }
 
 TEST(Snapshot, OfTwoPodsTheFirstByNameHasTheAddress) {
-  const auto snapshot = Snapshot::Build(Parse(PodYaml("b", "10.0.0.1") + PodYaml("a", "10.0.0.1")), {}, {}).value();
+  const auto snapshot = Snapshot::Build(ParseMap(PodYaml("b", "10.0.0.1") + PodYaml("a", "10.0.0.1")), {}, {}).value();
   EXPECT_EQ(snapshot->Find(Ip("10.0.0.1"))->name.name, "a");
   EXPECT_TRUE(snapshot->FindByName({"shop", "b"})->ips.empty());
 }
 
 TEST(Snapshot, AWorkloadWinsOverThePodOfItsName) {
   const auto snapshot =
-      Snapshot::Build(Parse(PodYaml("web", "10.0.0.8") + WorkloadYaml("web", "10.0.0.1")), {}, {}).value();
+      Snapshot::Build(ParseMap(PodYaml("web", "10.0.0.8") + WorkloadYaml("web", "10.0.0.1")), {}, {}).value();
   ASSERT_EQ(snapshot->endpoints.size(), 1U);
   EXPECT_EQ(snapshot->Find(Ip("10.0.0.8")), nullptr);
 }
 
 TEST(Snapshot, NamespacesAreImpliedAndKnowTheirName) {
-  const auto snapshot = Snapshot::Build(Parse(PodYaml("a", "10.0.0.1") + R"(
+  const auto snapshot = Snapshot::Build(ParseMap(PodYaml("a", "10.0.0.1") + R"(
 {apiVersion: v1, kind: Namespace, metadata: {name: empty, labels: {x: v}}}
 ---
 {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: policed}, spec: {podSelector: {}}}
@@ -114,7 +115,7 @@ TEST(Snapshot, PoliciesAreSortedByNamespaceNameAndKind) {
   const char* const k8s = "networking.k8s.io/v1";
   const char* const own = "sluice.dev/v1alpha1";
   const auto snapshot = Snapshot::Build(
-      Parse(policy(own, "b", "a") + policy(k8s, "b", "a") + policy(k8s, "a", "z") + policy(own, "a", "c")), {}, {});
+      ParseMap(policy(own, "b", "a") + policy(k8s, "b", "a") + policy(k8s, "a", "z") + policy(own, "a", "c")), {}, {});
   std::string order;
   for (const auto& p : (*snapshot)->policies) {
     order += p->name.ToString() + (p->api == NetworkPolicy::Api::kSluice ? "+ " : " ");
@@ -124,7 +125,8 @@ TEST(Snapshot, PoliciesAreSortedByNamespaceNameAndKind) {
 
 TEST(Snapshot, NodeAddressesAreSortedAndNoPodHasThem) {
   const auto snapshot =
-      Snapshot::Build(Parse(PodYaml("a", "10.0.0.1")), {}, {Ip("192.0.2.1"), Ip("10.0.0.1"), Ip("192.0.2.1")}).value();
+      Snapshot::Build(ParseMap(PodYaml("a", "10.0.0.1")), {}, {Ip("192.0.2.1"), Ip("10.0.0.1"), Ip("192.0.2.1")})
+          .value();
   EXPECT_EQ(snapshot->node_addresses, (std::vector{Ip("10.0.0.1"), Ip("192.0.2.1")}));
   EXPECT_TRUE(snapshot->IsNode(Ip("192.0.2.1")));
   EXPECT_FALSE(snapshot->IsNode(Ip("192.0.2.2")));
@@ -133,7 +135,7 @@ TEST(Snapshot, NodeAddressesAreSortedAndNoPodHasThem) {
 
 TEST(Snapshot, WorkloadIdsAreStableAndTellLivesApart) {
   const auto id = [](const std::string& yaml) {
-    return Snapshot::Build(Parse(yaml), {}, {}).value()->endpoints[0].workload_id;
+    return Snapshot::Build(ParseMap(yaml), {}, {}).value()->endpoints[0].workload_id;
   };
   const std::uint32_t one = id(PodYaml("a", "10.0.0.1", ", uid: u1"));
   EXPECT_NE(one, 0U);
@@ -142,7 +144,7 @@ TEST(Snapshot, WorkloadIdsAreStableAndTellLivesApart) {
 }
 
 TEST(Snapshot, TheNextOneHasTheSamePopulationWhileOnlyPoliciesChange) {
-  ResourceMap resources = Parse(WorkloadYaml("a", "10.0.0.1"));
+  ResourceMap resources = ParseMap(WorkloadYaml("a", "10.0.0.1"));
   std::map<ObjectName, Binding> bindings = {{{"shop", "a"}, {7, 1, {Ip("10.0.0.1")}}}};
   const auto first = Snapshot::Build(resources, bindings, {}).value();
   const auto next = [&](const std::vector<Address>& node_addresses) {
@@ -150,7 +152,7 @@ TEST(Snapshot, TheNextOneHasTheSamePopulationWhileOnlyPoliciesChange) {
   };
   EXPECT_EQ(next({})->population, first->population);
   EXPECT_NE(next({Ip("10.0.0.254")})->population, first->population);
-  const ResourceMap policy = Parse(
+  const ResourceMap policy = ParseMap(
       "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: shop}, spec: "
       "{podSelector: {}}}");
   resources.Merge(policy);
@@ -158,7 +160,7 @@ TEST(Snapshot, TheNextOneHasTheSamePopulationWhileOnlyPoliciesChange) {
   EXPECT_EQ(next({})->policies.size(), 1U);
   bindings.begin()->second.endpoint = 2;
   EXPECT_EQ(next({})->Find(Ip("10.0.0.1"))->endpoint, 2U);
-  resources.Merge(Parse(PodYaml("b", "10.0.0.2")));
+  resources.Merge(ParseMap(PodYaml("b", "10.0.0.2")));
   EXPECT_NE(next({})->Find(Ip("10.0.0.2")), nullptr);
   EXPECT_EQ(first->Find(Ip("10.0.0.2")), nullptr);
 }
@@ -166,7 +168,7 @@ TEST(Snapshot, TheNextOneHasTheSamePopulationWhileOnlyPoliciesChange) {
 TEST(Snapshot, OwnsWhatItPointsTo) {
   std::shared_ptr<const Snapshot> snapshot;
   {
-    const ResourceMap resources = Parse(PodYaml("a", "10.0.0.1", ", labels: {x: v}"));
+    const ResourceMap resources = ParseMap(PodYaml("a", "10.0.0.1", ", labels: {x: v}"));
     snapshot = Snapshot::Build(resources, {}, {}).value();
   }
   EXPECT_EQ(snapshot->Find(Ip("10.0.0.1"))->labels.at("x"), "v");

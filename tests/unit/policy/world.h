@@ -157,4 +157,18 @@ inline std::string SluicePolicyYaml(const std::string& ns, const std::string& na
       name, ns, spec);
 }
 
+inline World With(const std::string& policies) {
+  World world;
+  world.Apply(policies);
+  return world;
+}
+
+inline constexpr char kSelectDb[] = "podSelector: {matchLabels: {app: db}}";
+
+inline std::string ParseError(const std::string& yaml) {
+  const auto parsed = ParseResources("test", yaml);
+  EXPECT_FALSE(parsed.ok()) << yaml;
+  return parsed.ok() ? "" : Message(parsed.status());
+}
+
 }  // namespace sluice::policy

@@ -14,7 +14,10 @@
 
 namespace sluice::replay {
 
-// A directory that the destructor removes.
+inline constexpr char kWeb[] = "10.0.0.1";
+inline constexpr char kDb[] = "10.0.0.2";
+
+// A directory that goes with the object.
 class TempDir {
  public:
   TempDir() {

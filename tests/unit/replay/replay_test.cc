@@ -19,8 +19,6 @@ using ::testing::SizeIs;
 constexpr char kDbFromWeb[] =
     "podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: "
     "[{port: 5432}]}]";
-constexpr char kWeb[] = "10.0.0.1";
-constexpr char kDb[] = "10.0.0.2";
 constexpr char kVault[] = "10.0.1.2";
 
 class ReplayTest : public ::testing::Test {

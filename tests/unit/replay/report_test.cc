@@ -20,9 +20,6 @@ using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-constexpr char kWeb[] = "10.0.0.1";
-constexpr char kDb[] = "10.0.0.2";
-
 class ReportTest : public ::testing::Test {
  protected:
   ReportTest() : resources_(dir_.File("resources")), capture_(dir_.File("a.pcap")) {

@@ -30,8 +30,8 @@ TEST(DropReason, IsFoundInAnyCase) {
   for (const char* other : {"", "NONE", "POLICY", "POLICY_DENIED "}) EXPECT_EQ(FindDropReason(other), nullptr) << other;
 }
 
-// Generates docs/drop-reasons.md: SLUICE_UPDATE_DOCS=1 writes it.
-std::string Page() {
+// docs/drop-reasons.md is made here: SLUICE_UPDATE_DOCS=1 writes it.
+std::string DropReasonsPage() {
   std::string page =
       "# Drop reasons\n"
       "Why a packet was dropped: `dropReason` of a flow event, and the label `reason` of the metrics. `sluice explain\n"
@@ -48,10 +48,10 @@ std::string Page() {
 TEST(DropReason, ThePageSaysWhatTheCodeSays) {
   const char* root = std::getenv("SLUICE_SOURCE_DIR");
   const std::string path = std::string(root == nullptr ? "." : root) + "/docs/drop-reasons.md";
-  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(path) << Page();
+  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(path) << DropReasonsPage();
   std::stringstream text;
   text << std::ifstream(path).rdbuf();
-  EXPECT_EQ(text.str(), Page()) << path << " is out of date";
+  EXPECT_EQ(text.str(), DropReasonsPage()) << path << " is out of date";
 }
 
 }  // namespace

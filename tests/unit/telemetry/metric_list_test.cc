@@ -42,7 +42,7 @@ const char* NameOf(MetricKind kind) {
   return "";
 }
 
-std::string Page() {
+std::string MetricsPage() {
   std::string page = kHead;
   page += "\n| metric | type | meaning | labels | at most | present |\n| --- | --- | --- | --- | --- | --- |\n";
   for (const MetricInfo& info : MetricList()) {
@@ -56,10 +56,10 @@ std::string Page() {
 TEST(MetricList, ThePageIsMadeFromIt) {
   const char* const source = std::getenv("SLUICE_SOURCE_DIR");
   const std::string path = std::string(source == nullptr ? "." : source) + "/docs/metrics.md";
-  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(path) << Page();
+  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(path) << MetricsPage();
   std::ostringstream written;
   written << std::ifstream(path).rdbuf();
-  EXPECT_EQ(written.str(), Page()) << "SLUICE_UPDATE_DOCS=1 writes it anew";
+  EXPECT_EQ(written.str(), MetricsPage()) << "SLUICE_UPDATE_DOCS=1 writes it anew";
 }
 
 TEST(MetricList, NamesAreUniqueAndHaveAMeaning) {

@@ -9,16 +9,16 @@ namespace {
 using ::testing::ElementsAre;
 
 using Counters = std::map<std::uint32_t, sl_endpoint_counters>;
-using Names = std::map<std::uint32_t, policy::ObjectName>;
+using PodNames = std::map<std::uint32_t, policy::ObjectName>;
 
-sl_endpoint_counters Sent(std::uint64_t packets) {
+sl_endpoint_counters SentPackets(std::uint64_t packets) {
   sl_endpoint_counters counters{};
   counters.egress[SL_DROP_NONE] = {packets, packets * 100};
   return counters;
 }
 
-Names Pods(int count) {
-  Names names;
+PodNames Pods(int count) {
+  PodNames names;
   for (int i = 1; i <= count; i++) names[static_cast<std::uint32_t>(i)] = {"shop", fmt::format("pod-{}", i)};
   return names;
 }
@@ -33,65 +33,68 @@ std::vector<std::string> Packets(const std::vector<WorkloadSeries::Row>& rows) {
 
 TEST(WorkloadSeries, EachHasItsOwnWhileThereIsRoom) {
   WorkloadSeries series(2);
-  EXPECT_THAT(Packets(series.Update({{1, Sent(5)}, {2, Sent(7)}}, Pods(2))),
+  EXPECT_THAT(Packets(series.Update({{1, SentPackets(5)}, {2, SentPackets(7)}}, Pods(2))),
               ElementsAre("shop/pod-1=5", "shop/pod-2=7", "other=0"));
 }
 
 TEST(WorkloadSeries, TheRestIsSummedUp) {
   WorkloadSeries series(1);
-  const auto rows = series.Update({{1, Sent(5)}, {2, Sent(7)}, {3, Sent(1)}}, Pods(3));
+  const auto rows = series.Update({{1, SentPackets(5)}, {2, SentPackets(7)}, {3, SentPackets(1)}}, Pods(3));
   EXPECT_THAT(Packets(rows), ElementsAre("shop/pod-1=5", "other=8"));
   EXPECT_EQ(rows[1].counters.egress[SL_DROP_NONE].bytes, 800U);
-  EXPECT_THAT(Packets(series.Update({{1, Sent(5)}, {2, Sent(9)}, {3, Sent(1)}}, Pods(3))),
+  EXPECT_THAT(Packets(series.Update({{1, SentPackets(5)}, {2, SentPackets(9)}, {3, SentPackets(1)}}, Pods(3))),
               ElementsAre("shop/pod-1=5", "other=10"));
 }
 
 TEST(WorkloadSeries, NumberOfSeriesIsBounded) {
   WorkloadSeries series(16);
   Counters counters;
-  for (std::uint32_t i = 1; i <= 4000; i++) counters[i] = Sent(1);
+  for (std::uint32_t i = 1; i <= 4000; i++) counters[i] = SentPackets(1);
   EXPECT_EQ(series.Update(counters, Pods(4000)).size(), 17U);
 }
 
 TEST(WorkloadSeries, OfNoneSumsUpAll) {
   WorkloadSeries series(0);
-  EXPECT_THAT(Packets(series.Update({{1, Sent(5)}, {2, Sent(7)}}, Pods(2))), ElementsAre("other=12"));
+  EXPECT_THAT(Packets(series.Update({{1, SentPackets(5)}, {2, SentPackets(7)}}, Pods(2))), ElementsAre("other=12"));
 }
 
 TEST(WorkloadSeries, SumKeepsWhatDepartedWorkloadsDid) {
   WorkloadSeries series(1);
-  series.Update({{1, Sent(5)}, {2, Sent(7)}}, Pods(2));
-  EXPECT_THAT(Packets(series.Update({{1, Sent(5)}}, Pods(1))), ElementsAre("shop/pod-1=5", "other=7"));
+  series.Update({{1, SentPackets(5)}, {2, SentPackets(7)}}, Pods(2));
+  EXPECT_THAT(Packets(series.Update({{1, SentPackets(5)}}, Pods(1))), ElementsAre("shop/pod-1=5", "other=7"));
 }
 
 TEST(WorkloadSeries, NumberThatIsUsedAgainStartsFromItsOwnZero) {
   WorkloadSeries series(1);
-  Names names = Pods(2);
-  series.Update({{1, Sent(5)}, {2, Sent(7)}}, names);
+  PodNames names = Pods(2);
+  series.Update({{1, SentPackets(5)}, {2, SentPackets(7)}}, names);
   names[2] = {"shop", "fresh"};
-  EXPECT_THAT(Packets(series.Update({{1, Sent(5)}, {2, Sent(9)}}, names)), ElementsAre("shop/pod-1=5", "other=16"));
+  EXPECT_THAT(Packets(series.Update({{1, SentPackets(5)}, {2, SentPackets(9)}}, names)),
+              ElementsAre("shop/pod-1=5", "other=16"));
 }
 
 TEST(WorkloadSeries, CounterThatStartedAgainLowersNoSum) {
   WorkloadSeries series(0);
-  series.Update({{1, Sent(100)}}, Pods(1));
-  EXPECT_THAT(Packets(series.Update({{1, Sent(3)}}, Pods(1))), ElementsAre("other=103"));
-  EXPECT_THAT(Packets(series.Update({{1, Sent(4)}}, Pods(1))), ElementsAre("other=104"));
+  series.Update({{1, SentPackets(100)}}, Pods(1));
+  EXPECT_THAT(Packets(series.Update({{1, SentPackets(3)}}, Pods(1))), ElementsAre("other=103"));
+  EXPECT_THAT(Packets(series.Update({{1, SentPackets(4)}}, Pods(1))), ElementsAre("other=104"));
 }
 
 TEST(WorkloadSeries, FreedPlaceIsTakenByANewWorkloadOnly) {
   WorkloadSeries series(1);
-  Names names = Pods(2);
-  series.Update({{1, Sent(5)}, {2, Sent(7)}}, names);
+  PodNames names = Pods(2);
+  series.Update({{1, SentPackets(5)}, {2, SentPackets(7)}}, names);
   names.erase(1);
   names[3] = {"shop", "pod-3"};
-  // pod-2 is already in the sum: a separate series would count its earlier packets twice.
-  EXPECT_THAT(Packets(series.Update({{2, Sent(8)}, {3, Sent(1)}}, names)), ElementsAre("shop/pod-3=1", "other=8"));
+  // pod-2 is in the sum already: a series of its own would count its past twice.
+  EXPECT_THAT(Packets(series.Update({{2, SentPackets(8)}, {3, SentPackets(1)}}, names)),
+              ElementsAre("shop/pod-3=1", "other=8"));
 }
 
 TEST(WorkloadSeries, CountersOfNobodyAreLeftOut) {
   WorkloadSeries series(4);
-  EXPECT_THAT(Packets(series.Update({{1, Sent(5)}, {9, Sent(9)}}, Pods(1))), ElementsAre("shop/pod-1=5", "other=0"));
+  EXPECT_THAT(Packets(series.Update({{1, SentPackets(5)}, {9, SentPackets(9)}}, Pods(1))),
+              ElementsAre("shop/pod-1=5", "other=0"));
 }
 
 // The invariant that rate() needs, with randomly added and removed workloads.
@@ -102,7 +105,7 @@ TEST(WorkloadSeries, NoSeriesEverGoesDownWhileItLives) {
     random = random * 1664525U + 1013904223U;
     return (random >> 16U) % bound;
   };
-  Names names;
+  PodNames names;
   Counters counters;
   std::map<std::string, std::uint64_t> seen;
   int born = 0;
@@ -113,7 +116,7 @@ TEST(WorkloadSeries, NoSeriesEverGoesDownWhileItLives) {
       counters.erase(number);
     } else if (!names.contains(number)) {
       names[number] = {"shop", fmt::format("pod-{}", born++)};
-      counters[number] = Sent(0);
+      counters[number] = SentPackets(0);
     } else {
       counters[number].egress[SL_DROP_NONE].packets += next(10);
     }
