@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "api/kinds.h"
 #include "ctrl/api/convert.h"
 
@@ -10,6 +13,7 @@ namespace {
 
 using Change = v1::ResourceChange;
 using policy::ResourceId;
+using reconcile::Source;
 using reconcile::View;
 
 constexpr std::size_t kMaxShadowedTexts = 10;
@@ -23,6 +27,24 @@ Change MakeChange(const ResourceId& id, Change::Change what, v1::Origin in_force
   return change;
 }
 
+v1::Origin ToOrigin(std::optional<Source> source) {
+  if (!source) return v1::ORIGIN_UNSPECIFIED;
+  switch (*source) {
+    case Source::kApi:
+      return v1::API;
+    case Source::kDirectory:
+      return v1::DIRECTORY;
+    case Source::kKubernetes:
+      return v1::KUBERNETES;
+  }
+  return v1::ORIGIN_UNSPECIFIED;
+}
+
+// A document of the API hides another source's.
+bool HasBelowApi(const View& view, const ResourceId& id) {
+  return view.desired.of(Source::kDirectory).contains(id) || view.desired.of(Source::kKubernetes).contains(id);
+}
+
 // As `delete` takes it: "networkpolicies.sluice.dev db -n shop".
 std::string DeleteArguments(const ResourceId& id) {
   return fmt::format("{} {}{}{}", KindArgument(id.kind), id.name.name, id.name.ns.empty() ? "" : " -n ", id.name.ns);
@@ -30,25 +52,24 @@ std::string DeleteArguments(const ResourceId& id) {
 
 }  // namespace
 
-v1::Origin OriginOf(const ResourceId& id, const View& view) {
-  if (view.of_api.contains(id)) return v1::API;
-  return view.of_directory.contains(id) ? v1::DIRECTORY : v1::ORIGIN_UNSPECIFIED;
-}
+v1::Origin OriginOf(const ResourceId& id, const View& view) { return ToOrigin(view.desired.SourceOf(id)); }
 
 bool IsShadowing(const ResourceId& id, const View& view) {
-  return view.of_api.contains(id) && view.of_directory.contains(id);
+  const auto has = [&](Source source) { return view.desired.of(source).contains(id); };
+  return std::count_if(reconcile::kSources.begin(), reconcile::kSources.end(), has) > 1;
 }
 
 std::vector<Change> ToChanges(const View& before, const std::vector<policy::Resource>& resources) {
+  const policy::ResourceMap& of_api = before.desired.of(Source::kApi);
   std::vector<Change> changes;
   for (const policy::Resource& resource : resources) {
-    const auto old = before.of_api.find(resource.id);
-    const bool in_directory = before.of_directory.contains(resource.id);
-    const bool is_new = old == before.of_api.end();
-    const Change::Change what = is_new && !in_directory                        ? Change::CREATED
+    const auto old = of_api.find(resource.id);
+    const bool is_new = old == of_api.end();
+    const bool shadows = HasBelowApi(before, resource.id);
+    const Change::Change what = is_new && !shadows                             ? Change::CREATED
                                 : !is_new && old->second.yaml == resource.yaml ? Change::UNCHANGED
                                                                                : Change::REPLACED;
-    changes.push_back(MakeChange(resource.id, what, v1::API, in_directory));
+    changes.push_back(MakeChange(resource.id, what, v1::API, shadows));
   }
   return changes;
 }
@@ -56,26 +77,29 @@ std::vector<Change> ToChanges(const View& before, const std::vector<policy::Reso
 std::vector<Change> ToRemovals(const View& before, const std::vector<ResourceId>& ids, reconcile::Missing missing) {
   std::vector<Change> changes;
   for (const ResourceId& id : ids) {
-    const bool is_known =
-        before.of_api.contains(id) || (id.kind == policy::Kind::kWorkload && before.unbound.contains(id.name));
+    const bool is_known = before.desired.of(Source::kApi).contains(id) ||
+                          (id.kind == policy::Kind::kWorkload && before.unbound.contains(id.name));
     if (!is_known && missing == reconcile::Missing::kIgnored) continue;
-    const bool comes_back = before.of_directory.contains(id);
-    changes.push_back(MakeChange(id, Change::REMOVED, comes_back ? v1::DIRECTORY : v1::ORIGIN_UNSPECIFIED, false));
+    reconcile::Desired after = before.desired;
+    after.Remove(id);
+    changes.push_back(MakeChange(id, Change::REMOVED, ToOrigin(after.SourceOf(id)), false));
   }
   return changes;
 }
 
 std::vector<Change> DirectoryChanges(const View& before, const View& after) {
   std::vector<Change> changes;
-  for (const auto& [id, resource] : after.of_directory) {
-    const auto old = before.of_directory.find(id);
-    const bool is_new = old == before.of_directory.end();
+  const policy::ResourceMap& old_documents = before.desired.of(Source::kDirectory);
+  const policy::ResourceMap& documents = after.desired.of(Source::kDirectory);
+  for (const auto& [id, resource] : documents) {
+    const auto old = old_documents.find(id);
+    const bool is_new = old == old_documents.end();
     if (!is_new && old->second.yaml == resource.yaml) continue;
     changes.push_back(
         MakeChange(id, is_new ? Change::CREATED : Change::REPLACED, OriginOf(id, after), IsShadowing(id, after)));
   }
-  for (const auto& [id, resource] : before.of_directory) {
-    if (after.of_directory.contains(id)) continue;
+  for (const auto& [id, resource] : old_documents) {
+    if (documents.contains(id)) continue;
     changes.push_back(MakeChange(id, Change::REMOVED, OriginOf(id, after), false));
   }
   return changes;
@@ -84,8 +108,8 @@ std::vector<Change> DirectoryChanges(const View& before, const View& after) {
 std::vector<std::string> ShadowedTexts(const View& view, const std::string& directory) {
   std::vector<std::string> texts;
   std::size_t more = 0;
-  for (const auto& [id, resource] : view.of_directory) {
-    if (!view.of_api.contains(id)) continue;
+  for (const auto& [id, resource] : view.desired.of(Source::kDirectory)) {
+    if (!view.desired.of(Source::kApi).contains(id)) continue;
     if (texts.size() + 1 >= kMaxShadowedTexts) {
       more++;
       continue;

@@ -10,7 +10,7 @@ namespace sluice::api {
 
 // The origin of the document of `id` that is in force; unspecified: there is none.
 v1::Origin OriginOf(const policy::ResourceId& id, const reconcile::View& view);
-// The API's document hides one of the resources directory.
+// The document that counts hides another source's.
 bool IsShadowing(const policy::ResourceId& id, const reconcile::View& view);
 
 // The effect of applying `resources` through the API, one entry a resource.

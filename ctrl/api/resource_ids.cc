@@ -45,7 +45,7 @@ StatusOr<std::vector<ResourceId>> FindAll(const v1::DeleteRequest::Target& targe
     if (target.namespace_().empty() || id.name.ns.empty() || id.name.ns == target.namespace_()) found.push_back(id);
   };
   for (const policy::Kind kind : selection.kinds) {
-    for (const auto& [id, resource] : view.of_api.of(kind)) add(id);
+    for (const auto& [id, resource] : view.desired.of(reconcile::Source::kApi).of(kind)) add(id);
     if (kind != policy::Kind::kWorkload) continue;
     for (const auto& [name, problem] : view.unbound) {
       if (const ResourceId id{.kind = kind, .name = name}; !view.resources.contains(id)) add(id);

@@ -38,12 +38,6 @@ std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable)
   return names;
 }
 
-bool HasSameDocuments(const ResourceMap& left, const ResourceMap& right) {
-  return std::ranges::equal(left, right, [](const auto& one, const auto& other) {
-    return one.first == other.first && one.second.yaml == other.second.yaml;
-  });
-}
-
 }  // namespace
 
 // From attaching a plan's interfaces until Own: CloseNewInterfaces does not touch these interfaces in the kernel.
@@ -70,9 +64,19 @@ Controller::Controller(datapath::Enforcer* datapath, Node node, Save save)
       quarantines_(datapath, std::move(save)),
       view_(std::make_shared<View>()) {}
 
-Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State state) {
+// Why the agent holds until the first source that was not read is. Empty: all are read.
+std::string Controller::UnreadSource() const {
+  if (unread_.empty()) return "";
+  const auto& [source, why] = *unread_.begin();
+  return source == Source::kDirectory ? "the resources directory cannot be read: " + why + "; fix it and send SIGHUP"
+                                      : "what Kubernetes has is not known yet: " + why + "; it ends with the answer";
+}
+
+Status Controller::Restore(Given given, StateStore::State state) {
   const std::lock_guard lock(mutex_);
-  if (!directory.ok()) unread_directory_ = Message(directory.status());
+  const bool is_first = state.empty();
+  if (!given.directory.ok()) unread_[Source::kDirectory] = Message(given.directory.status());
+  if (!given.kubernetes.ok()) unread_[Source::kKubernetes] = Message(given.kubernetes.status());
   const bool knows_nobody = state.resources.empty() && state.endpoints.all().empty();
   ids_ = std::move(state.endpoints);
   saved_ids_ = ids_;
@@ -95,48 +99,67 @@ Status Controller::Restore(StatusOr<ResourceMap> directory, StateStore::State st
   quarantines_.Restore(std::move(state.quarantined));
   saved_refusals_ = std::move(state.refusals);
   const bool pinned = datapath_->generation() > 0 || state.pinned;
-  if (!unread_directory_.empty()) {
-    holding_ = "the resources directory cannot be read: " + unread_directory_ + "; fix it and send SIGHUP";
-  } else if (!unreadable_.empty()) {
+  if (!unreadable_.empty()) {
     const auto& [id, problem] = *unreadable_.begin();
-    holding_ = fmt::format(
+    other_holding_ = fmt::format(
         "{} saved resources cannot be read, the first is {}: {}; it ends when all of them are applied or deleted in "
         "one step: {}",
         unreadable_.size(), id.ToString(), problem, UnreadableNames(unreadable_));
   } else if (state.unknown || (pinned && !state.doubt.empty())) {
-    holding_ = state.doubt + (state.can_save ? kUntilAsked : "");
+    other_holding_ = state.doubt + (state.can_save ? kUntilAsked : "");
   } else if (knows_nobody && !in_force_before_.empty()) {
-    holding_ = fmt::format("nothing is saved, but the kernel enforces on {} workloads{}", in_force_before_.size(),
-                           kUntilAsked);
+    other_holding_ = fmt::format("nothing is saved, but the kernel enforces on {} workloads{}", in_force_before_.size(),
+                                 kUntilAsked);
   } else if (knows_nobody && state.pinned && state.revision == 0 && !datapath_->Attached().empty()) {
-    holding_ = fmt::format("nothing is saved, but an older version is attached{}", kUntilAsked);
+    other_holding_ = fmt::format("nothing is saved, but an older version is attached{}", kUntilAsked);
   }
-  const bool knows_workloads = !state.unknown && unread_directory_.empty() &&
+  holding_ = unread_.empty() ? other_holding_ : UnreadSource();
+  const bool knows_workloads = !state.unknown && unread_.empty() &&
                                std::none_of(unreadable_.begin(), unreadable_.end(),
                                             [](const auto& row) { return row.first.kind == policy::Kind::kWorkload; });
-  close_all_ = !knows_workloads && !pinned;
-  Desired desired(directory.ok() ? *std::move(directory) : ResourceMap(), std::move(state.resources));
-  RestoreRefused(saved_refusals_, desired.all);
-  return Follow(std::move(desired), {.revision = state.revision});
+  close_all_ = !knows_workloads && !pinned && !is_first;
+  Desired desired(std::move(state.resources));
+  if (given.directory.ok()) desired.Set(Source::kDirectory, *std::move(given.directory));
+  if (given.kubernetes.ok()) desired.Set(Source::kKubernetes, *std::move(given.kubernetes));
+  RestoreRefused(saved_refusals_, desired.all());
+  return Follow(std::move(desired), {.revision = state.revision}, Look::kAgain);
 }
 
 Status Controller::SetDirectory(ResourceMap resources) {
   const std::lock_guard lock(mutex_);
   std::vector<policy::Resource> workloads;
   for (const auto& [id, resource] : resources.of(policy::Kind::kWorkload)) workloads.push_back(resource);
-  Desired desired(std::move(resources), desired_.api);
-  if (!unread_directory_.empty()) {  // wanted even if this change is refused, as after a start
-    unread_directory_.clear();
+  Desired desired = desired_;
+  desired.Set(Source::kDirectory, std::move(resources));
+  if (unread_.erase(Source::kDirectory) != 0) {  // wanted even if this change is refused, as after a start
     desired_ = desired;
-    holding_ = fmt::format("the resources directory could not be read at the start{}", kUntilAsked);
+    other_holding_ = fmt::format("the resources directory could not be read at the start{}", kUntilAsked);
+    holding_ = unread_.empty() ? other_holding_ : UnreadSource();
   }
-  Await(desired.all, desired_.all);
-  const bool is_change = !holding_.empty() || !HasSameDocuments(desired.directory, desired_.directory);
+  Await(desired.all(), desired_.all());
+  if (!unread_.empty()) return Follow(std::move(desired), {.revision = view()->revision}, Look::kAgain);
+  const bool is_change =
+      !holding_.empty() || !desired.of(Source::kDirectory).HasSameDocuments(desired_.of(Source::kDirectory));
   const std::uint64_t revision = view()->revision + (is_change ? 1 : 0);
   Status status = Enforce(std::move(desired), {.revision = revision}, Look::kAgain, Saving::kMust);
-  if (!status.ok()) Await(desired_.all);
+  if (!status.ok()) Await(desired_.all());
   if (!status.ok()) CloseRefused(workloads, status);
   return status;
+}
+
+Status Controller::SetKubernetes(ResourceMap resources) {
+  const std::lock_guard lock(mutex_);
+  const bool is_first_answer = unread_.erase(Source::kKubernetes) != 0;
+  const bool differs = !desired_.of(Source::kKubernetes).HasSameDocuments(resources);
+  if (!is_first_answer && !differs) return OkStatus();
+  Desired desired = desired_;
+  desired.Set(Source::kKubernetes, std::move(resources));
+  if (is_first_answer) {
+    desired_ = desired;
+    holding_ = unread_.empty() ? other_holding_ : UnreadSource();
+  }
+  Await(desired.all(), desired_.all());
+  return Follow(std::move(desired), {.revision = view()->revision + (differs ? 1 : 0)}, Look::kForNewWorkloads);
 }
 
 StatusOr<std::uint64_t> Controller::Apply(const std::vector<policy::Resource>& resources) {
@@ -211,12 +234,13 @@ void Controller::EnforceEdits(const std::vector<Edit*>& edits) {
 // Adds the whole edit or, with an error, nothing of it.
 Status Controller::AddTo(Desired& desired, const Edit& edit) const {
   for (const ResourceId& id : edit.deletes) {
-    if (desired.api.contains(id) || unreadable_.contains(id)) continue;
+    if (desired.of(Source::kApi).contains(id) || unreadable_.contains(id)) continue;
     if (id.kind == policy::Kind::kWorkload && refused_.contains(id.name)) continue;
-    if (desired.directory.contains(id)) {
-      return MakeError(absl::StatusCode::kFailedPrecondition,
-                       "{} comes from the resources directory: remove it from its file there and send SIGHUP",
-                       id.ToString());
+    if (const auto source = desired.SourceOf(id)) {
+      return MakeError(absl::StatusCode::kFailedPrecondition, "{} comes from {}", id.ToString(),
+                       *source == Source::kDirectory
+                           ? "the resources directory: remove it from its file there and send SIGHUP"
+                           : "Kubernetes: delete it there");
     }
     if (edit.missing == Missing::kIgnored) continue;
     return MakeError(absl::StatusCode::kNotFound, "{} does not exist", id.ToString());
@@ -229,11 +253,11 @@ Status Controller::AddTo(Desired& desired, const Edit& edit) const {
 // Whether the change differs from what the API has. Even an equal one may enforce on interfaces that came to the node.
 bool Controller::Differs(const StateChange& change) const {
   const auto is_new = [this](const policy::Resource& resource) {
-    const auto old = desired_.api.find(resource.id);
-    return old == desired_.api.end() || old->second.yaml != resource.yaml;
+    const auto old = desired_.of(Source::kApi).find(resource.id);
+    return old == desired_.of(Source::kApi).end() || old->second.yaml != resource.yaml;
   };
   const auto is_there = [this](const ResourceId& id) {
-    return desired_.api.contains(id) || unreadable_.contains(id) ||
+    return desired_.of(Source::kApi).contains(id) || unreadable_.contains(id) ||
            (id.kind == policy::Kind::kWorkload && refused_.contains(id.name));
   };
   return !holding_.empty() || std::any_of(change.puts.begin(), change.puts.end(), is_new) ||
@@ -253,7 +277,7 @@ Status Controller::Refresh() {
              return node_.has_interface(end.ifindex);
            });
   });
-  SL_RETURN_IF_ERROR(Follow(desired_, {.revision = view()->revision}));
+  SL_RETURN_IF_ERROR(Follow(desired_, {.revision = view()->revision}, Look::kAgain));
   if (!node_view_->failed.empty()) {
     const auto& [name, problem] = *node_view_->failed.begin();
     return MakeError(absl::StatusCode::kUnavailable,
@@ -272,10 +296,10 @@ Status Controller::MakePlan(const Desired& desired, const StateChange& change, L
   return planner_.Make(desired, change, look, before, plan);
 }
 
-// After a change of the node, or a start: there is no call that could be refused.
-Status Controller::Follow(Desired desired, StateChange change) {
-  unattachable_.clear();  // tried again
-  if (holding_.empty()) return Enforce(std::move(desired), std::move(change), Look::kAgain, Saving::kIfPossible);
+// After a change of the node or of Kubernetes, or a start: there is no call that could be refused.
+Status Controller::Follow(Desired desired, StateChange change, Look look) {
+  if (look == Look::kAgain) unattachable_.clear();  // tried again
+  if (holding_.empty()) return Enforce(std::move(desired), std::move(change), look, Saving::kIfPossible);
   Plan plan;
   Status planned = MakePlan(desired, change, Look::kAgain, &plan);
   if (!planned.ok() && (!plan.node_view || plan.node_view == node_view_)) return planned;
@@ -309,7 +333,7 @@ Status Controller::Hold(Desired desired, Plan plan, const std::string& why) {
 }
 
 Status Controller::CheckUnreadable(const StateChange& change) const {
-  if (!unread_directory_.empty()) return MakeError(absl::StatusCode::kFailedPrecondition, "holding: {}", holding_);
+  if (!unread_.empty()) return MakeError(absl::StatusCode::kFailedPrecondition, "holding: {}", holding_);
   for (const auto& [id, problem] : unreadable_) {
     const bool is_replaced = std::any_of(change.puts.begin(), change.puts.end(),
                                          [&id = id](const auto& resource) { return resource.id == id; }) ||
@@ -358,7 +382,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
     return *(carried = Carry(plan, saving));
   };
   change.ends_doubt = doubted_;
-  const bool to_save = !IsEmpty(change) || change.revision != saved_revision_ || doubted_;
+  const bool to_save = !IsEmpty(change) || (must_save && change.revision != saved_revision_) || doubted_;
   Status saved = to_save ? save_(change, enforce) : enforce();
   Status status = saved;
   if (!saved.ok() && !must_save && (!carried || carried->ok())) {

@@ -35,12 +35,23 @@ class Controller {
   // `datapath` outlives the controller.
   Controller(datapath::Enforcer* datapath, Node node, Save save);
 
+  // The resources of the sources at a start. An error: the source is used and could not be read, and why.
+  struct Given {
+    StatusOr<policy::ResourceMap> directory = policy::ResourceMap();
+    StatusOr<policy::ResourceMap> kubernetes = policy::ResourceMap();
+  };
   // Enforces, in one step, what is known after a start. Holds if `state` says so, if it does not know what the kernel
-  // enforces, or if `directory` could not be read (then until SetDirectory).
-  Status Restore(StatusOr<policy::ResourceMap> directory, StateStore::State state);
+  // enforces, or if a source could not be read (then until SetDirectory or SetKubernetes).
+  Status Restore(Given given, StateStore::State state);
 
   // Replaces all resources that came from the resources directory. The revision stays the same if they are equal.
   Status SetDirectory(policy::ResourceMap resources);
+  // Replaces all resources that came from Kubernetes, with the Workloads of this node's pods. Equal resources change
+  // nothing. No workload is refused: one that cannot be enforced on is closed. After an error the generation before
+  // stays in force, and new workloads are closed; call again.
+  // A change writes to the store only when a workload comes or goes. After a restart, revisions of other changes may
+  // therefore be counted again.
+  Status SetKubernetes(policy::ResourceMap resources);
   // API: create or replace, and remove. Calls that wait for a running change are made together, as one generation and
   // one revision; a refused call does not hold up the others. A change is refused when a workload's interface or
   // addresses cannot be found (NotFound or FailedPrecondition, as node::Bind), or when a resource to remove does not
@@ -115,7 +126,8 @@ class Controller {
   void Own(Owners owners, const Plan& plan);
   std::unique_lock<std::mutex> LockClosing();
   Status Enforce(Desired desired, StateChange change, Look look, Saving saving);
-  Status Follow(Desired desired, StateChange change);
+  Status Follow(Desired desired, StateChange change, Look look);
+  std::string UnreadSource() const;
   Status Hold(Desired desired, Plan plan, const std::string& why);
   int CloseAll();
   Status CheckUnreadable(const StateChange& change) const;
@@ -157,7 +169,8 @@ class Controller {
   std::map<std::uint32_t, std::uint32_t> in_force_before_;  // EndpointsInForce at the start, until our first generation
   std::set<std::uint32_t> released_before_;                 // interfaces that an earlier agent was releasing
   std::string holding_;                                     // as View
-  std::string unread_directory_;                            // while holding: why it cannot be read
+  std::map<Source, std::string> unread_;                    // while holding: sources that could not be read, and why
+  std::string other_holding_;                               // why to hold when `unread_` is empty
   bool doubted_ = false;                                    // the store has a doubt that no change has ended
   bool close_all_ = false;                                  // while holding: the workloads are not known
   std::map<policy::ResourceId, std::string> unreadable_;    // while holding

@@ -175,7 +175,7 @@ void Controller::CloseRefused(const std::vector<policy::Resource>& resources, co
       if (owner == name) own.push_back(end);
     }
     for (const node::HostEnd& end : own) AttachClosed({ClosedInterface(end)});
-    auto instead = FindWorkload(desired_.all, name);
+    auto instead = FindWorkload(desired_.all(), name);
     if (!own.empty() && (instead == nullptr || node_view_->found.contains(name))) {
       LogWarn("closed, and not enforced on: Workload {}: {}", name.ToString(), Message(why));
       refused_[name] = {std::move(own), Message(why), std::move(instead)};
@@ -244,7 +244,7 @@ void Controller::SaveRefused() {
   StateChange change{.revision = saved_revision_};
   change.released_interfaces.assign(released_before_.begin(), released_before_.end());
   NodeView node_view = node_view_ ? *node_view_ : NodeView();
-  node_view.resources = desired_.all;
+  node_view.resources = desired_.all();
   change.refusals = RefusalsAfter({}, node_view);
   const Status saved = save_(change, OkStatus);
   if (saved.ok()) saved_refusals_ = *std::move(change.refusals);

@@ -78,7 +78,9 @@ StatusOr<std::vector<node::BoundWorkload>> PlaceFinder::LookUp(const std::set<Ob
                                                                NodeView& node_view) const {
   std::vector<node::BoundWorkload> found;
   for (const auto& [id, resource] : node_view.resources.of(policy::Kind::kWorkload)) {
-    auto bound = node_.bind(*resource.workload);
+    auto bound = resource.workload->closed_because.empty()
+                     ? node_.bind(*resource.workload)
+                     : Status(absl::StatusCode::kFailedPrecondition, resource.workload->closed_because);
     if (const auto refuses = before_.unattachable.find(id.name); refuses != before_.unattachable.end() && bound.ok()) {
       if (!asked_for.contains(id.name)) bound = Status(absl::StatusCode::kFailedPrecondition, refuses->second);
     }
@@ -181,15 +183,14 @@ void PlaceFinder::AddClosed(NodeView& node_view) const {
 Status Planner::Make(const Desired& desired, const StateChange& change, Look look, const Before& before, Plan* plan) {
   *plan = {.view = std::make_shared<View>(), .node_view = before.node_view};
   const bool same_workloads =
-      before.node_view && before.node_view->resources.Shares(policy::Kind::kWorkload, desired.all);
+      before.node_view && before.node_view->resources.Shares(policy::Kind::kWorkload, desired.all());
   if (look == Look::kAgain || !same_workloads) {
-    SL_ASSIGN_OR_RETURN(plan->node_view, PlaceFinder(*node_, before).Find(desired.all, change.puts));
+    SL_ASSIGN_OR_RETURN(plan->node_view, PlaceFinder(*node_, before).Find(desired.all(), change.puts));
   }
   View& view = *plan->view;
   view.revision = change.revision;
-  view.resources = desired.all;
-  view.of_api = desired.api;
-  view.of_directory = desired.directory;
+  view.resources = desired.all();
+  view.desired = desired;
   view.unbound = plan->node_view->unbound;
   view.open = plan->node_view->open;
   view.process_owners = plan->node_view->process_owners;

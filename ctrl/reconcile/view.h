@@ -7,17 +7,15 @@
 #include <string>
 
 #include "ctrl/node/process_owners.h"
+#include "ctrl/reconcile/desired.h"
 #include "policy/network/tables.h"
-#include "policy/resource/resource_map.h"
 
 namespace sluice::reconcile {
 
 struct View {
   std::uint64_t revision = 0;  // counts the changes of the resources
   policy::ResourceMap resources;
-  // The two sources of `resources`. For one id, the API's document wins.
-  policy::ResourceMap of_api;
-  policy::ResourceMap of_directory;
+  Desired desired;  // `resources` by source
   policy::CompiledPolicy compiled;
   std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
   std::set<policy::ObjectName> open;                  // those of `unbound` that could not be closed

@@ -22,11 +22,12 @@ const char* ChangeWord(v1::ResourceChange::Change change) {
   }
 }
 
-// A note if the resources directory has a document of the same name.
-const char* DirectoryText(const v1::ResourceChange& change) {
-  if (change.shadows()) return "; it counts instead of the one in the resources directory";
-  const bool comes_back = change.change() == v1::ResourceChange::REMOVED && change.in_force() == v1::Origin::DIRECTORY;
-  return comes_back ? "; the one in the resources directory is in force now" : "";
+// A note if another source has a document of the same name.
+const char* OtherSourceText(const v1::ResourceChange& change) {
+  if (change.shadows()) return "; it counts instead of another source's (resources directory, Kubernetes)";
+  if (change.change() != v1::ResourceChange::REMOVED) return "";
+  if (change.in_force() == v1::DIRECTORY) return "; the one in the resources directory is in force now";
+  return change.in_force() == v1::KUBERNETES ? "; the one in Kubernetes is in force now" : "";
 }
 
 }  // namespace
@@ -37,7 +38,7 @@ std::string ChangesText(const ResourceChanges& changes, std::uint64_t revision, 
     const v1::ResourceRef& ref = change.resource();
     const std::string name = ref.namespace_() + (ref.namespace_().empty() ? "" : "/") + ref.name();
     text += Printable(fmt::format("{} {} {}{}{}", ref.kind(), name, ChangeWord(change.change()),
-                                  dry_run ? " (dry run)" : "", DirectoryText(change))) +
+                                  dry_run ? " (dry run)" : "", OtherSourceText(change))) +
             "\n";
   }
   return text + (dry_run ? "dry run: nothing was changed\n" : fmt::format("policy revision {}\n", revision));

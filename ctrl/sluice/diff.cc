@@ -21,9 +21,11 @@ StatusOr<InForce> FindInForce(Client& client, const policy::ResourceId& id) {
   const auto found = FindResources(client, std::string(api::KindArgument(id.kind)), id.name);
   if (absl::IsNotFound(found.status())) return InForce{"", id.ToString() + " (not there)"};
   if (!found.ok()) return found.status();
-  const bool is_directorys = found->front().origin() == v1::DIRECTORY;
+  const v1::Origin origin = found->front().origin();
   return InForce{found->front().yaml(),
-                 id.ToString() + (is_directorys ? " (in force, from the resources directory)" : " (in force)")};
+                 id.ToString() + (origin == v1::DIRECTORY    ? " (in force, from the resources directory)"
+                                  : origin == v1::KUBERNETES ? " (in force, from Kubernetes)"
+                                                             : " (in force)")};
 }
 
 Status Show(const TemporaryFiles& files, const InForce& before, const policy::Resource& after,

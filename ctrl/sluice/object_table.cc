@@ -112,7 +112,7 @@ Layout LayoutOf(const api::KindSelection& selection) {
 
 bool ShowsOrigin(const std::vector<v1::Object>& objects) {
   return std::any_of(objects.begin(), objects.end(), [](const v1::Object& object) {
-    return object.resource().origin() == v1::DIRECTORY || object.resource().shadows();
+    return object.resource().origin() > v1::API || object.resource().shadows();
   });
 }
 
@@ -130,11 +130,14 @@ std::string ListText(const google::protobuf::RepeatedPtrField<std::string>& name
 }
 
 std::string OriginText(const v1::Resource& resource) {
+  const char* const shadows = resource.shadows() ? ", shadows another source" : "";
   switch (resource.origin()) {
     case v1::API:
-      return resource.shadows() ? "api, shadows directory" : "api";
+      return fmt::format("api{}", shadows);
     case v1::DIRECTORY:
-      return "directory";
+      return fmt::format("directory{}", shadows);
+    case v1::KUBERNETES:
+      return "kubernetes";
     default:
       return "-";
   }

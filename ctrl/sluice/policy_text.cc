@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "telemetry/event/layer4.h"
+#include "policy/resource/model.h"
 
 namespace sluice::client {
 namespace {
@@ -46,7 +46,7 @@ std::string PeerText(const policy::Peer& peer) {
 }
 
 std::string PortText(const policy::PortRule& rule) {
-  const std::string protocol = telemetry::ProtocolName(rule.protocol);
+  const std::string protocol = policy::ProtocolName(rule.protocol);
   if (!rule.port_name.empty()) return fmt::format("{} port {}", protocol, rule.port_name);
   if (!rule.port) return fmt::format("all of {}", protocol);
   return rule.end_port ? fmt::format("{} {}-{}", protocol, *rule.port, *rule.end_port)

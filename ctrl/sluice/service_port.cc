@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/resource/model.h"
 #include "policy/resource/parser.h"
-#include "telemetry/event/layer4.h"
 
 namespace sluice::client {
 namespace {
@@ -17,7 +17,7 @@ bool IsName(std::string_view text) {
 }
 
 std::string PortText(const policy::NamedPort& port) {
-  return fmt::format("{} {}/{}", port.name, port.port, telemetry::ProtocolName(port.protocol));
+  return fmt::format("{} {}/{}", port.name, port.port, policy::ProtocolName(port.protocol));
 }
 
 std::string ListText(const std::vector<policy::NamedPort>& ports) {
@@ -45,7 +45,7 @@ StatusOr<ProtocolPort> ResolvePort(const std::string& text, const std::string& e
   SL_ASSIGN_OR_RETURN(const std::vector<policy::NamedPort> ports, find(end));
   std::vector<policy::NamedPort> found;
   std::copy_if(ports.begin(), ports.end(), std::back_inserter(found), [&](const policy::NamedPort& port) {
-    return port.name == name && (protocol.empty() || protocol == telemetry::ProtocolName(port.protocol));
+    return port.name == name && (protocol.empty() || protocol == policy::ProtocolName(port.protocol));
   });
   if (found.empty()) {
     return InvalidError("port {}: {} names no such port; its named ports: {}", text, end, ListText(ports));
@@ -53,7 +53,7 @@ StatusOr<ProtocolPort> ResolvePort(const std::string& text, const std::string& e
   if (found.size() > 1) {
     return InvalidError("port {}: {} has several of that name: {}; give the number", text, end, ListText(found));
   }
-  return ProtocolPort{.protocol = telemetry::ProtocolName(found.front().protocol), .port = found.front().port};
+  return ProtocolPort{.protocol = policy::ProtocolName(found.front().protocol), .port = found.front().port};
 }
 
 StatusOr<std::vector<policy::NamedPort>> AskForPorts(Client& client, const std::string& end) {

@@ -86,7 +86,7 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(FollowUplinks());
   // Before our tables evaluate the first packet: otherwise process rules would not know any process.
   if (datapath_->is_handing_over()) SeedProcesses(options_, helper_);
-  SL_RETURN_IF_ERROR(controller_->Restore(std::move(directory), std::move(state)));
+  SL_RETURN_IF_ERROR(controller_->Restore({.directory = std::move(directory)}, std::move(state)));
   SL_ASSIGN_OR_RETURN(closer_, Closer::Start(controller_.get(), std::move(closers_monitor)));
   // After the workloads are known, so that no event is without its workload.
   StartProcessSensors(options_, node_name_, helper_, controller_.get(), telemetry_.get());

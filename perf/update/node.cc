@@ -27,7 +27,7 @@ StatusOr<std::unique_ptr<Node>> Node::Create() {
   node->controller_ = std::make_unique<reconcile::Controller>(node->datapath_.get(),
                                                               reconcile::Node::Real(test::EnterForSockets()), save);
   SL_ASSIGN_OR_RETURN(auto state, node->store_->Load());
-  SL_RETURN_IF_ERROR(node->controller_->Restore(policy::ResourceMap(), std::move(state)));
+  SL_RETURN_IF_ERROR(node->controller_->Restore({}, std::move(state)));
   return node;
 }
 

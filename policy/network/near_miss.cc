@@ -1,5 +1,7 @@
 #include "policy/network/near_miss.h"
 
+#include <absl/strings/ascii.h>
+
 #include <algorithm>
 
 namespace sluice::policy {
@@ -17,20 +19,8 @@ std::string List(const std::vector<std::string>& items) {
 }
 
 std::string ProtocolText(std::uint8_t protocol) {
-  switch (protocol) {
-    case kTcp:
-      return "TCP";
-    case kUdp:
-      return "UDP";
-    case kSctp:
-      return "SCTP";
-    case kIcmp:
-      return "ICMP";
-    case kIcmpv6:
-      return "ICMPv6";
-    default:
-      return fmt::format("IP protocol {}", protocol);
-  }
+  const std::string name = ProtocolName(protocol);
+  return absl::ascii_isdigit(name.front()) ? "IP protocol " + name : name;
 }
 
 // In the syntax of kubectl's -l.

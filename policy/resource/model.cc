@@ -36,6 +36,23 @@ bool IpBlock::Matches(const Address& address) const {
          std::none_of(except.begin(), except.end(), [&](const Prefix& hole) { return hole.Contains(address); });
 }
 
+std::string ProtocolName(std::uint8_t protocol) {
+  switch (protocol) {
+    case kTcp:
+      return "TCP";
+    case kUdp:
+      return "UDP";
+    case kSctp:
+      return "SCTP";
+    case kIcmp:
+      return "ICMP";
+    case kIcmpv6:
+      return "ICMPv6";
+    default:
+      return std::to_string(protocol);
+  }
+}
+
 const char* KindName(Kind kind) {
   switch (kind) {
     case Kind::kNamespace:

@@ -23,6 +23,7 @@ inline constexpr std::uint8_t kUdp = 17;
 inline constexpr std::uint8_t kSctp = 132;
 inline constexpr std::uint8_t kIcmp = 1;
 inline constexpr std::uint8_t kIcmpv6 = 58;
+std::string ProtocolName(std::uint8_t protocol);  // "TCP" and so on for the five above, else the number
 
 struct ObjectName {
   std::string ns;  // empty for cluster-scoped kinds
@@ -121,7 +122,8 @@ struct Pod {
   std::vector<NamedPort> ports;
   std::vector<Address> ips;
   bool host_network = false;
-  bool finished = false;  // phase Succeeded or Failed: owns no address any more (rule 18)
+  std::string config_hash;  // of a static pod: the uid that the kubelet knows it by; else empty
+  bool finished = false;    // phase Succeeded or Failed: owns no address any more (rule 18)
 };
 
 // A sluice.dev/v1alpha1 Workload: a local pod to enforce on.
@@ -134,6 +136,7 @@ struct Workload {
   std::string host_interface;
   std::string interface = "eth0";
   std::string cgroup;
+  std::string closed_because;  // not empty: no packet passes, whatever policy says, and why; no file can say so
 };
 
 enum class Kind { kNamespace, kPod, kWorkload, kNetworkPolicy, kSluiceNetworkPolicy };

@@ -1,6 +1,16 @@
 #include "policy/resource/resource_map.h"
 
+#include <algorithm>
+
 namespace sluice::policy {
+namespace {
+
+// What no document says.
+std::string_view WhyClosed(const Resource& resource) {
+  return resource.workload == nullptr ? std::string_view() : resource.workload->closed_because;
+}
+
+}  // namespace
 
 std::array<std::shared_ptr<ResourceMap::Part>, ResourceMap::kKinds> ResourceMap::NoParts() {
   static const auto kNone = std::make_shared<Part>();  // always shared, so never written to
@@ -33,6 +43,20 @@ void ResourceMap::Merge(const ResourceMap& other) {
       Edit(static_cast<Kind>(kind)).insert(other.parts_[kind]->begin(), other.parts_[kind]->end());
     }
   }
+}
+
+bool ResourceMap::HasSameDocuments(const ResourceMap& other) const {
+  for (std::size_t kind = 0; kind < kKinds; kind++) {
+    const Part& a = *parts_[kind];
+    const Part& b = *other.parts_[kind];
+    if (&a == &b) continue;
+    const bool same = std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& two) {
+      return one.first == two.first && one.second.yaml == two.second.yaml &&
+             WhyClosed(one.second) == WhyClosed(two.second);
+    });
+    if (!same) return false;
+  }
+  return true;
 }
 
 ResourceMap::Part& ResourceMap::Edit(Kind kind) {

@@ -83,6 +83,9 @@ class ResourceMap {
   void Merge(const ResourceMap& other);
 
   const Part& of(Kind kind) const { return *parts_[Index(kind)]; }
+  // Whether both hold documents with the same text (and Workload::closed_because). Costs nothing for kinds that both
+  // share.
+  bool HasSameDocuments(const ResourceMap& other) const;
   // True: the two are equal, because they are still one shared copy. False: they may be equal or not.
   bool Shares(Kind kind, const ResourceMap& other) const { return parts_[Index(kind)] == other.parts_[Index(kind)]; }
 

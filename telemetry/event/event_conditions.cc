@@ -5,9 +5,9 @@
 #include "base/nearest.h"
 #include "policy/network/glob.h"
 #include "policy/resource/label_selector.h"
+#include "policy/resource/model.h"
 #include "policy/resource/resource_syntax.h"
 #include "telemetry/event/drop_reason.h"
-#include "telemetry/event/layer4.h"
 
 namespace sluice::telemetry {
 namespace {
@@ -56,7 +56,7 @@ StatusOr<std::string> Checked(const std::string& text, std::string (*check)(std:
 StatusOr<std::string> ParseProtocol(const std::string& text) {
   std::vector<std::string> names;
   for (unsigned number = 0; number <= UINT8_MAX; number++) {
-    const std::string name = ProtocolName(static_cast<std::uint8_t>(number));
+    const std::string name = policy::ProtocolName(static_cast<std::uint8_t>(number));
     const auto same = [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); };
     const bool named = std::equal(name.begin(), name.end(), text.begin(), text.end(), same);
     if (named || text == std::to_string(number)) return name;

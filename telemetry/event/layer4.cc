@@ -10,26 +10,9 @@ constexpr const char* kTcpFlags[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "
 
 }  // namespace
 
-std::string ProtocolName(std::uint8_t protocol) {
-  switch (protocol) {
-    case policy::kTcp:
-      return "TCP";
-    case policy::kUdp:
-      return "UDP";
-    case policy::kSctp:
-      return "SCTP";
-    case policy::kIcmp:
-      return "ICMP";
-    case policy::kIcmpv6:
-      return "ICMPv6";
-    default:
-      return std::to_string(protocol);
-  }
-}
-
 v1::Layer4 MakeLayer4(const Layer4Facts& facts) {
   v1::Layer4 l4;
-  l4.set_protocol(ProtocolName(facts.protocol));
+  l4.set_protocol(policy::ProtocolName(facts.protocol));
   if (facts.protocol == policy::kTcp || facts.protocol == policy::kUdp || facts.protocol == policy::kSctp) {
     l4.set_source_port(facts.source_port);
     l4.set_destination_port(facts.destination_port);

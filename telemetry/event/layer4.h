@@ -20,7 +20,4 @@ struct Layer4Facts {
 
 v1::Layer4 MakeLayer4(const Layer4Facts& facts);
 
-// "TCP", ..., or the number.
-std::string ProtocolName(std::uint8_t protocol);
-
 }  // namespace sluice::telemetry

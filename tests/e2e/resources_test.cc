@@ -61,9 +61,11 @@ TEST_F(ResourcesE2e, WhoseDocumentCountsIsShownAndSaid) {
       "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: db, namespace: shop}, "
       "spec: {podSelector: {matchLabels: {app: db}}}}";
   EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
-  EXPECT_THAT(Sluice({"apply", "-f", "-"}, closed).out,
-              HasSubstr("NetworkPolicy shop/db replaced; it counts instead of the one in the resources directory\n"));
-  EXPECT_THAT(Sluice({"get", "netpol"}).out, HasSubstr("  api, shadows directory\n"));
+  EXPECT_THAT(
+      Sluice({"apply", "-f", "-"}, closed).out,
+      HasSubstr(
+          "NetworkPolicy shop/db replaced; it counts instead of another source's (resources directory, Kubernetes)\n"));
+  EXPECT_THAT(Sluice({"get", "netpol"}).out, HasSubstr("  api, shadows another source\n"));
   EXPECT_EQ(fixture_->Udp("web", "db", kPort, false), ProbeOutcome::kTimeout);
 
   ASSERT_TRUE(fixture_->agent().Signal(SIGHUP).ok());

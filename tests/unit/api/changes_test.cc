@@ -16,12 +16,19 @@ const policy::ResourceId kWeb{policy::Kind::kWorkload, {"shop", "web-0"}};
 const policy::ResourceId kDb{policy::Kind::kWorkload, {"shop", "db-0"}};
 const policy::ResourceId kPolicy{policy::Kind::kNetworkPolicy, {"shop", "db"}};
 
+void EditDirectory(reconcile::View& view, const std::function<void(policy::ResourceMap&)>& edit) {
+  policy::ResourceMap directory = view.desired.of(reconcile::Source::kDirectory);
+  edit(directory);
+  view.desired.Set(reconcile::Source::kDirectory, std::move(directory));
+}
+
 // web-0 is also in the resources directory, db-0 only there.
 reconcile::View MakeTwoOrigins() {
   reconcile::View view = MakeView();
-  view.of_directory[kWeb] = view.resources.at(kWeb);
-  view.of_directory[kDb] = view.resources.at(kDb);
-  view.of_api.erase(kDb);
+  EditDirectory(view, [&](policy::ResourceMap& directory) {
+    for (const auto& id : {kWeb, kDb}) directory[id] = view.resources.at(id);
+  });
+  view.desired.Remove(kDb);
   return view;
 }
 
@@ -32,6 +39,19 @@ TEST(Changes, WhoseDocumentCounts) {
   EXPECT_EQ(OriginOf(kDb, view), v1::DIRECTORY);
   EXPECT_FALSE(IsShadowing(kDb, view));
   EXPECT_EQ(OriginOf({policy::Kind::kPod, {"a", "b"}}, view), v1::ORIGIN_UNSPECIFIED);
+}
+
+TEST(Changes, KubernetesComesLast) {
+  auto view = MakeTwoOrigins();
+  policy::ResourceMap kubernetes;
+  for (const auto& id : {kDb, kPolicy}) kubernetes[id] = view.resources.at(id);
+  view.desired.Set(reconcile::Source::kKubernetes, kubernetes);
+  EXPECT_EQ(OriginOf(kDb, view), v1::DIRECTORY);
+  EXPECT_TRUE(IsShadowing(kDb, view));
+  EXPECT_EQ(ToRemovals(view, {kPolicy}, reconcile::Missing::kRefused)[0].in_force(), v1::KUBERNETES);
+  view.desired.Remove(kPolicy);
+  EXPECT_EQ(OriginOf(kPolicy, view), v1::KUBERNETES);
+  EXPECT_FALSE(IsShadowing(kPolicy, view));
 }
 
 TEST(Changes, AgainstWhatTheApiWasGiven) {
@@ -64,9 +84,11 @@ TEST(Changes, WhatIsRemovedFromTheApiMayComeBackFromTheDirectory) {
 TEST(Changes, OfTheDirectory) {
   const auto before = MakeTwoOrigins();
   auto after = before;
-  after.of_directory.erase(kDb);
-  after.of_directory[kPolicy] = after.resources.at(kPolicy);
-  after.of_directory[kWeb].yaml += "# edited";
+  EditDirectory(after, [&](policy::ResourceMap& directory) {
+    directory.erase(kDb);
+    directory[kPolicy] = after.resources.at(kPolicy);
+    directory[kWeb].yaml += "# edited";
+  });
   std::vector<std::string> told;
   for (const Change& change : DirectoryChanges(before, after)) {
     told.push_back(Change::Change_Name(change.change()) + " " + change.resource().name());
@@ -81,8 +103,8 @@ TEST(Changes, ShadowedDocumentsAreNamedWithTheWayBack) {
   auto many = MakeTwoOrigins();
   for (int i = 0; i < 20; ++i) {
     const policy::ResourceId id{policy::Kind::kPod, {"shop", fmt::format("p{}", i)}};
-    many.of_api[id] = {};
-    many.of_directory[id] = {};
+    many.desired.Put({.id = id});
+    EditDirectory(many, [&](policy::ResourceMap& directory) { directory[id] = {}; });
   }
   const auto texts = ShadowedTexts(many, "d");
   ASSERT_EQ(texts.size(), 10U);

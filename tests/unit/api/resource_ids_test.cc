@@ -99,8 +99,8 @@ TEST(ParseTargets, MayBeToldToIgnoreWhatIsNotThere) {
 
 TEST(ParseTargets, AllAreThoseThatTheApiWasGiven) {
   auto view = MakeView();
-  view.of_directory = view.of_api;
-  view.of_api.erase({policy::Kind::kWorkload, {"shop", "db-0"}});
+  view.desired.Set(reconcile::Source::kDirectory, view.resources);
+  view.desired.Remove({policy::Kind::kWorkload, {"shop", "db-0"}});
   view.unbound[{"shop", "late"}] = "refused";
   const auto all = [&](const std::string& kind, const std::string& ns) {
     auto request = Target(kind, ns, "");

@@ -50,7 +50,7 @@ inline reconcile::View MakeView() {
   view.revision = 5;
   const auto parsed = policy::ParseResources("world.yaml", kWorld);
   for (const policy::Resource& resource : *parsed) view.resources[resource.id] = resource;
-  view.of_api = view.resources;
+  view.desired = reconcile::Desired(view.resources);
   const auto& web = view.resources.at({policy::Kind::kWorkload, {"shop", "web-0"}}).workload;
   const std::map<policy::ObjectName, policy::Binding> bindings = {
       {web->name, {.ifindex = 11, .endpoint = 1, .ips = web->ips}}};

@@ -72,7 +72,7 @@ class ServerFixture : public ::testing::Test {
 
   // Listens on a unix socket unless the options have an address.
   Status Start(ServerOptions options) {
-    EXPECT_TRUE(controller_.Restore(policy::ResourceMap(), {}).ok());
+    EXPECT_TRUE(controller_.Restore({}, {}).ok());
     if (options.address.empty()) options.address = "unix://" + socket();
     service_ = std::make_unique<Service>(
         ServiceSources{.controller = &controller_, .telemetry = &telemetry_, .datapath = &datapath_, .constants = {}});

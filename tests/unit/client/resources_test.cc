@@ -85,7 +85,7 @@ TEST_F(Resources, ApplySaysWhatTheDirectoryHasToo) {
      "inForce": "DIRECTORY"}]})");
   agent_.Start();
   EXPECT_EQ(Run({"apply", "-f", "-"}, "x").output,
-            "NetworkPolicy shop/db replaced; it counts instead of the one in the resources directory\n"
+            "NetworkPolicy shop/db replaced; it counts instead of another source's (resources directory, Kubernetes)\n"
             "policy revision 7\n");
   EXPECT_EQ(Run({"delete", "netpol", "shop/db"}).output,
             "NetworkPolicy shop/db removed; the one in the resources directory is in force now\npolicy revision 8\n");
@@ -261,9 +261,9 @@ TEST_F(Resources, GetShowsTheOriginWhereADirectoryIsInvolved) {
   agent_.Start();
   EXPECT_THAT(Run({"get", "netpol"}).output, Not(HasSubstr("ORIGIN")));
   agent_.List({Policy(R"(, "origin": "API", "shadows": true)"), Policy(R"(, "origin": "DIRECTORY")")});
-  EXPECT_THAT(
-      Run({"get", "netpol"}).output,
-      AllOf(HasSubstr("SELECTED  ORIGIN\n"), HasSubstr("3  api, shadows directory\n"), HasSubstr("3  directory\n")));
+  EXPECT_THAT(Run({"get", "netpol"}).output,
+              AllOf(HasSubstr("SELECTED  ORIGIN\n"), HasSubstr("3  api, shadows another source\n"),
+                    HasSubstr("3  directory\n")));
 }
 
 TEST_F(Resources, GetWideShowsWhatIsBehind) {

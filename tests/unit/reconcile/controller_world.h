@@ -23,7 +23,7 @@ class ControllerTest : public ::testing::Test {
   // A new controller, as after a restart of the agent: the store and the packet path stay.
   Status Restart() {
     Start();
-    return controller_->Restore(directory_, saved_);
+    return controller_->Restore({.directory = directory_, .kubernetes = kubernetes_}, saved_);
   }
   void Start() {
     controller_ = std::make_unique<Controller>(
@@ -122,6 +122,7 @@ class ControllerTest : public ::testing::Test {
   std::vector<policy::Address> node_addresses_ = {policy::Address::Parse("10.0.0.254").value()};
   Status addresses_error_;
   StatusOr<policy::ResourceMap> directory_ = policy::ResourceMap();
+  StatusOr<policy::ResourceMap> kubernetes_ = policy::ResourceMap();
   StateStore::State saved_;
   int saves_ = 0;
   std::function<void()> while_saving_;

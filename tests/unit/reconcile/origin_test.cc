@@ -19,12 +19,12 @@ class Origin : public ControllerTest {
 
 TEST_F(Origin, TheViewKnowsWhoseDocumentIsWhose) {
   const auto view = controller_->view();
-  EXPECT_TRUE(view->of_api.contains(PolicyId("both")));
-  EXPECT_TRUE(view->of_directory.contains(PolicyId("both")));
-  EXPECT_FALSE(view->of_api.contains(PolicyId("directory")));
-  EXPECT_FALSE(view->of_directory.contains(PolicyId("api")));
+  EXPECT_TRUE(view->desired.of(Source::kApi).contains(PolicyId("both")));
+  EXPECT_TRUE(view->desired.of(Source::kDirectory).contains(PolicyId("both")));
+  EXPECT_FALSE(view->desired.of(Source::kApi).contains(PolicyId("directory")));
+  EXPECT_FALSE(view->desired.of(Source::kDirectory).contains(PolicyId("api")));
   ASSERT_TRUE(controller_->Delete({PolicyId("both")}).ok());
-  EXPECT_FALSE(controller_->view()->of_api.contains(PolicyId("both")));
+  EXPECT_FALSE(controller_->view()->desired.of(Source::kApi).contains(PolicyId("both")));
   EXPECT_TRUE(controller_->view()->resources.contains(PolicyId("both")));
 }
 

@@ -193,7 +193,7 @@ TEST_F(ControllerQuarantine, DoesNotWaitForAChangeThatIsUnderWay) {
           cut_meanwhile = !QuarantinedInKernel().empty();
         return OkStatus();
       });
-  ASSERT_TRUE(controller_->Restore(Map(Workload("web", "10.0.0.1")), {}).ok());
+  ASSERT_TRUE(controller_->Restore({.directory = Map(Workload("web", "10.0.0.1"))}, {}).ok());
   ASSERT_TRUE(Apply(Policy("closed")).ok());
   quarantine.join();
   EXPECT_TRUE(cut_meanwhile);

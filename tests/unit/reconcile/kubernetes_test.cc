@@ -1,0 +1,166 @@
+// Kubernetes as a source: what it says is followed, nobody is refused, and a start without its answer holds.
+#include "ctrl/reconcile/controller.h"
+#include "tests/unit/reconcile/controller_world.h"
+
+namespace sluice::reconcile {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Kubernetes : public ControllerTest {
+ protected:
+  void SetUp() override { ASSERT_TRUE(Restart().ok()); }
+
+  static policy::ResourceMap Closed(const std::string& name, policy::ResourceMap map) {
+    policy::Resource& resource = map[WorkloadId(name)];
+    auto workload = std::make_shared<policy::Workload>(*resource.workload);
+    workload->closed_because = "the API server has not told of it";
+    resource.workload = std::move(workload);
+    return map;
+  }
+};
+
+TEST_F(Kubernetes, WhatItSaysIsInForce) {
+  Plug("web", 11);
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1") + Policy("closed"))).ok());
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_EQ(controller_->view()->revision, 1U);
+  EXPECT_EQ(controller_->view()->desired.SourceOf(PolicyId("closed")), Source::kKubernetes);
+  const auto view = controller_->view();
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1") + Policy("closed"))).ok());
+  EXPECT_EQ(controller_->view(), view) << "the same again changes nothing";
+  ASSERT_TRUE(controller_->SetKubernetes({}).ok());
+  EXPECT_FALSE(datapath_.pods().contains(11)) << "it is let go";
+}
+
+TEST_F(Kubernetes, TheOtherSourcesCountMore) {
+  ASSERT_TRUE(Apply(Policy("both", "podSelector: {matchLabels: {from: api}}")).ok());
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Policy("both") + Policy("own"))).ok());
+  const auto view = controller_->view();
+  EXPECT_THAT(view->resources.at(PolicyId("both")).yaml, HasSubstr("from: api"));
+  EXPECT_THAT(Message(controller_->Delete({PolicyId("own")}).status()), HasSubstr("comes from Kubernetes"));
+  ASSERT_TRUE(controller_->Delete({PolicyId("both")}).ok());
+  EXPECT_EQ(controller_->view()->desired.SourceOf(PolicyId("both")), Source::kKubernetes);
+}
+
+TEST_F(Kubernetes, APodThatIsNotKnownIsClosedUntilItIs) {
+  Plug("web", 11);
+  Plug("db", 12);
+  const auto all = Map(Workload("web", "10.0.0.1") + Workload("db", "10.0.0.2"));
+  ASSERT_TRUE(controller_->SetKubernetes(Closed("web", all)).ok());
+  EXPECT_TRUE(IsClosed(11));
+  EXPECT_TRUE(IsEnforced(12));
+  EXPECT_THAT(Problem("web"), HasSubstr("has not told of it"));
+  ASSERT_TRUE(controller_->SetKubernetes(all).ok());
+  EXPECT_TRUE(IsEnforced(11));
+  ASSERT_TRUE(controller_->SetKubernetes(Closed("web", all)).ok());
+  EXPECT_TRUE(IsClosed(11)) << "deleted by force, and still there";
+}
+
+TEST_F(Kubernetes, NobodyIsRefused) {
+  Plug("web", 11);
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1") + Workload("late", "10.0.0.2"))).ok());
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_NE(Problem("late"), "");
+  disk_ = Status(absl::StatusCode::kResourceExhausted, "full");
+  Plug("db", 12);
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1") + Workload("db", "10.0.0.3"))).ok());
+  EXPECT_TRUE(IsEnforced(12)) << "the disk is not the pod's problem";
+}
+
+TEST_F(Kubernetes, AChangeThatDoesNotFitLeavesWhatWasAndClosesNewPods) {
+  Plug("web", 11);
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1"))).ok());
+  policy::Limits limits;
+  limits.addresses = 2;  // web and the node
+  datapath_.SetLimits(limits);
+  Plug("db", 12);
+  const auto more = Map(Workload("web", "10.0.0.1") + Workload("db", "10.0.0.2"));
+  EXPECT_TRUE(absl::IsResourceExhausted(controller_->SetKubernetes(more)));
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_EQ(controller_->CloseNewInterfaces(), 1);
+  EXPECT_TRUE(IsClosed(12));
+  datapath_.SetLimits({});
+  ASSERT_TRUE(controller_->SetKubernetes(more).ok());
+  EXPECT_TRUE(IsEnforced(12));
+}
+
+TEST_F(Kubernetes, ChangesOfOthersPodsWriteNothing) {
+  Plug("web", 11);
+  const std::string web = Workload("web", "10.0.0.1");
+  ASSERT_TRUE(controller_->SetKubernetes(Map(web)).ok());
+  const int saves = saves_;
+  ASSERT_TRUE(controller_->SetKubernetes(Map(web + Policy("one"))).ok());
+  ASSERT_TRUE(controller_->Refresh().ok());
+  EXPECT_EQ(saves_, saves);
+  EXPECT_EQ(controller_->view()->revision, 2U);
+  EXPECT_EQ(*Apply(Policy("two")), 3U);
+  EXPECT_EQ(saved_.revision, 3U);
+}
+
+// After a restart, and after a boot.
+TEST_F(Kubernetes, AStartWithoutItsAnswerHoldsUntilThere) {
+  Plug("web", 11);
+  const std::string all = Workload("web", "10.0.0.1") + Policy("closed");
+  ASSERT_TRUE(controller_->SetKubernetes(Map(all)).ok());
+  const std::uint32_t number = NumberOf("10.0.0.1");
+  kubernetes_ = Status(absl::StatusCode::kUnavailable, "https://10.96.0.1: connection refused");
+  datapath_.ClearCalls();
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_THAT(controller_->view()->holding, HasSubstr("10.96.0.1: connection refused"));
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_THAT(datapath_.calls(), ::testing::Not(::testing::Contains("Commit")));
+  EXPECT_THAT(Message(Apply(Policy("new")).status()), HasSubstr("holding"));
+  ASSERT_TRUE(controller_->SetKubernetes(Map(all)).ok());
+  EXPECT_EQ(controller_->view()->holding, "");
+  EXPECT_EQ(NumberOf("10.0.0.1"), number);
+  ASSERT_TRUE(Apply(Policy("new")).ok());
+
+  ASSERT_TRUE(datapath_.DetachPod(11).ok());
+  datapath_.Reset();
+  Plug("web", 21);
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_EQ(controller_->CloseNewInterfaces() > 0 || IsClosed(21), true) << "which pods are whose is not known";
+  EXPECT_TRUE(IsClosed(21));
+  ASSERT_TRUE(controller_->SetKubernetes(Map(all)).ok());
+  EXPECT_TRUE(IsEnforced(21));
+}
+
+TEST_F(Kubernetes, AFirstStartWithoutItsAnswerClosesNobody) {
+  Plug("web", 11);
+  kubernetes_ = Status(absl::StatusCode::kUnavailable, "no answer");
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_NE(controller_->view()->holding, "");
+  EXPECT_FALSE(datapath_.pods().contains(11));
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1"))).ok());
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_EQ(controller_->view()->holding, "");
+}
+
+TEST_F(Kubernetes, AnotherReasonToHoldStays) {
+  Plug("web", 11);
+  ASSERT_TRUE(Apply(Workload("web", "10.0.0.1")).ok());
+  saved_ = {};
+  kubernetes_ = Status(absl::StatusCode::kUnavailable, "no answer");
+  ASSERT_TRUE(Restart().ok());
+  ASSERT_TRUE(controller_->SetKubernetes({}).ok());
+  EXPECT_THAT(controller_->view()->holding, HasSubstr("nothing is saved"));
+  EXPECT_TRUE(IsEnforced(11));
+}
+
+TEST_F(Kubernetes, BothTheDirectoryAndItMayBeMissing) {
+  Plug("web", 11);
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1"))).ok());
+  kubernetes_ = Status(absl::StatusCode::kUnavailable, "no answer");
+  directory_ = Status(absl::StatusCode::kInvalidArgument, "bad.yaml:1");
+  ASSERT_TRUE(Restart().ok());
+  EXPECT_THAT(controller_->view()->holding, HasSubstr("bad.yaml:1"));
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1"))).ok());
+  EXPECT_THAT(controller_->view()->holding, HasSubstr("bad.yaml:1"));
+  ASSERT_TRUE(controller_->SetDirectory({}).ok());
+  EXPECT_EQ(controller_->view()->holding, "");
+  EXPECT_TRUE(IsEnforced(11));
+}
+
+}  // namespace
+}  // namespace sluice::reconcile
