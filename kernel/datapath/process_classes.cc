@@ -129,14 +129,16 @@ Status ProcessClasses::MatchPrograms(std::uint32_t epoch) {
 Status ProcessClasses::MatchClasses(std::uint32_t epoch) {
   for (;;) {
     SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
-    SL_ASSIGN_OR_RETURN(const Programs programs, Read(programs_));
     SL_ASSIGN_OR_RETURN(Classes classes, Read(classes_));
+    SL_ASSIGN_OR_RETURN(const Programs programs, Read(programs_));  // after the classes, as MatchClassesOnce asks
     bool changed = false;
     SL_RETURN_IF_ERROR(MatchClassesOnce(epoch, programs, &classes, &changed));
     if (!changed) return OkStatus();
   }
 }
 
+// `programs` must have been read after `classes`: an exec adds its program before its class. A program that is missing
+// is then one that was removed.
 Status ProcessClasses::MatchClassesOnce(std::uint32_t epoch, const Programs& programs, Classes* classes,
                                         bool* changed) {
   std::unordered_map<std::uint32_t, std::uint64_t> matches;  // by program
@@ -170,8 +172,8 @@ Status ProcessClasses::MatchClassesOnce(std::uint32_t epoch, const Programs& pro
 Status ProcessClasses::Tend(std::uint64_t now_ns, const AddFlows& add_flows) {
   const std::lock_guard lock(mutex_);
   SL_ASSIGN_OR_RETURN(Shares shares, Read(shares_));
-  SL_ASSIGN_OR_RETURN(Programs programs, Read(programs_));
   SL_ASSIGN_OR_RETURN(Classes classes, Read(classes_));
+  SL_ASSIGN_OR_RETURN(Programs programs, Read(programs_));
   bool changed = false;
   for (std::uint32_t epoch = 0; epoch < SL_EPOCHS; ++epoch)
     if (matched_[epoch]) SL_RETURN_IF_ERROR(MatchClassesOnce(epoch, programs, &classes, &changed));

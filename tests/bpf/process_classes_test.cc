@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <thread>
 
 #include "kernel/datapath/process_classes.h"
 #include "tests/support/environment.h"
@@ -180,6 +182,27 @@ TEST_F(ProcessClassesTest, ProgramsThatNobodyRunsAnyMoreMakeRoom) {
   for (const std::uint32_t share : {static_cast<std::uint32_t>(SL_SHARE_TOTAL), kShare})
     EXPECT_EQ(added.added[SL_SHARED_PROGRAMS] - freed_.Get(share).value()->freed[SL_SHARED_PROGRAMS], 1U)
         << "what the share has now";
+}
+
+// An exec adds its program first, then its class.
+TEST_F(ProcessClassesTest, AnExecWhileTheyAreMatchedKeepsItsProgram) {
+  constexpr std::uint32_t kExecs = 2000;
+  ASSERT_TRUE(tended_.SetPatterns(0, {}).ok());
+  std::atomic<bool> done{false};
+  std::thread execs([&] {
+    for (std::uint32_t i = 1; i <= kExecs; ++i) {
+      sl_program_path path{};
+      std::snprintf(path.text, sizeof(path.text), "/bin/%u", i);
+      sl_program program{};
+      program.number = i;
+      ASSERT_TRUE(programs_.Put(path, program).ok());
+      ASSERT_TRUE(classes_.Put(i, Class(i, kNow)).ok());
+    }
+    done = true;
+  });
+  while (!done) Tend();
+  execs.join();
+  for (std::uint32_t i = 1; i <= kExecs; ++i) EXPECT_EQ(classes_.Get(i).value()->facts.program, i);
 }
 
 TEST_F(ProcessClassesTest, EachNetworkNamespaceHasAShare) {
