@@ -44,6 +44,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .verdicts = &verdicts_,
                 .exported = [this] { return export_.get(); },
                 .api_refused = sources_.api_refused,
+                .kubernetes = sources_.kubernetes,
                 .http_dropped =
                     [this] {
                       const HttpServer* const http = serving_;

@@ -34,6 +34,7 @@ struct TelemetrySources {
   std::function<bool()> ready;                    // everything found at the start is enforced
   std::function<std::string()> holding;           // why the agent is holding; empty: it is not; may be absent
   Refusals api_refused;                           // may be absent
+  SourceStates kubernetes;                        // may be absent: no Kubernetes
   std::function<void(bool on)> send_flow_events;  // SL_SETTING_EVENTS; must not call back
 };
 

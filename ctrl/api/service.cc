@@ -217,6 +217,7 @@ grpc::Status Service::Status(grpc::ServerContext* context, const v1::StatusReque
     reply->mutable_quarantine()->add_workloads(name.ToString());
   }
   for (const policy::Prefix& peer : quarantine->allow) reply->mutable_quarantine()->add_allow(peer.ToString());
+  if (sources_.kubernetes) AddSources(sources_.kubernetes_server, sources_.kubernetes(), reply->mutable_kubernetes());
   return ToGrpc(AddNumbers(*sources_.controller->view(), *sources_.datapath, *sources_.telemetry, reply));
 }
 

@@ -19,7 +19,9 @@ struct ServiceSources {
   reconcile::Controller* controller = nullptr;
   telemetry::Telemetry* telemetry = nullptr;
   datapath::PathReader* datapath = nullptr;
-  v1::AgentStatus constants;  // what does not change while the agent runs
+  v1::AgentStatus constants;           // what does not change while the agent runs
+  std::string kubernetes_server;       // URL; with `kubernetes`
+  telemetry::SourceStates kubernetes;  // empty: the agent runs without Kubernetes
 };
 
 class Service final : public v1::Sluice::Service {

@@ -1,12 +1,15 @@
 #include "ctrl/api/status.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 #include <map>
 
 namespace sluice::api {
 namespace {
+
+using google::protobuf::util::TimeUtil;
 
 void AddUnbound(const reconcile::View& view, v1::AgentStatus* status) {
   for (const auto& [name, problem] : view.unbound) {
@@ -106,6 +109,27 @@ Status AddNumbers(const reconcile::View& view, datapath::PathReader& datapath, t
   }
   status->set_followers(telemetry.hub().subscribers());
   return OkStatus();
+}
+
+void AddSources(const std::string& server, const std::vector<telemetry::SourceState>& sources,
+                v1::AgentStatus::Kubernetes* kubernetes) {
+  kubernetes->set_server(server);
+  for (const telemetry::SourceState& source : sources) {
+    v1::AgentStatus::Source& out = *kubernetes->add_sources();
+    out.set_name(source.name);
+    out.set_state(source.state);
+    out.set_synced(source.synced);
+    if (source.since) {
+      *out.mutable_since() = TimeUtil::MillisecondsToTimestamp(
+          std::chrono::duration_cast<std::chrono::milliseconds>(source.since->time_since_epoch()).count());
+    }
+    out.set_objects(source.objects);
+    out.set_refused(source.refused);
+    out.set_problem(source.problem);
+    out.set_errors(source.errors);
+    out.set_bytes_received(source.bytes_received);
+    out.set_requests(source.requests);
+  }
 }
 
 std::vector<std::string> ClosedLines(const reconcile::View& view) {

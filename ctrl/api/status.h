@@ -10,6 +10,9 @@ namespace sluice::api {
 Status AddNumbers(const reconcile::View& view, datapath::PathReader& datapath, telemetry::Telemetry& telemetry,
                   v1::AgentStatus* status);
 
+void AddSources(const std::string& server, const std::vector<telemetry::SourceState>& sources,
+                v1::AgentStatus::Kubernetes* kubernetes);
+
 // What is closed, though the agent enforces, and why: "shop/db-0: no interface v-db".
 std::vector<std::string> ClosedLines(const reconcile::View& view);
 

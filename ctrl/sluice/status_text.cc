@@ -92,6 +92,22 @@ std::string IntegrityText(const v1::AgentStatus& status) {
   return Section(table) + (problem.empty() ? "" : "\nNOT PUT BACK YET: " + Printable(problem) + "\n");
 }
 
+std::string KubernetesText(const v1::AgentStatus& status) {
+  if (!status.has_kubernetes()) return "";
+  Table table({{"FROM KUBERNETES"}, {"STATE"}, {"SYNCED"}, {"SINCE"}, {"OBJECTS", Align::kRight}, {"PROBLEM"}});
+  for (const auto& source : status.kubernetes().sources()) {
+    std::string problem = source.synced() ? "" : source.problem();
+    if (source.refused() != 0) {
+      problem += fmt::format("{}{}: {}", problem.empty() ? "" : "; ",
+                             Count(static_cast<int>(source.refused()), "bad object"), source.problem());
+    }
+    table.Add({source.name(), source.state(), source.synced() ? "yes" : "no",
+               source.has_since() ? TimeUtil::ToString(source.since()) : "-", std::to_string(source.objects()),
+               problem});
+  }
+  return Section(table) + Printable("API server: " + status.kubernetes().server()) + "\n";
+}
+
 std::string LostText(const v1::AgentStatus& status) {
   Table table({{"LOST EVENTS"}, {"COUNT", Align::kRight}});
   for (const auto& lost : status.lost()) table.Add({lost.cause(), std::to_string(lost.count())});
@@ -133,8 +149,8 @@ std::string StatusText(const v1::AgentStatus& status) {
   text += fmt::format(", followers {}\n", status.followers());
   if (!status.process_sensors().empty())
     text += fmt::format("processes are seen by {}s\n", Printable(status.process_sensors()));
-  return text + UnboundText(status) + IntegrityText(status) + QuarantineText(status) + ProgramsText(status) +
-         MapsText(status) + LostText(status) + FeaturesText(status) +
+  return text + UnboundText(status) + KubernetesText(status) + IntegrityText(status) + QuarantineText(status) +
+         ProgramsText(status) + MapsText(status) + LostText(status) + FeaturesText(status) +
          RightsText("RIGHT", status.rights(), status.confinement()) +
          RightsText("RIGHT OF THE HELPER", status.helper_rights(), status.helper_confinement());
 }

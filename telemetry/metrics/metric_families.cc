@@ -188,6 +188,21 @@ void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& attached,
     builder.Add(static_cast<double>(one.nanoseconds) / 1e9, {{"program", one.program}});
 }
 
+void AddSourceFamilies(const std::vector<SourceState>& sources, Families* out) {
+  FamilyBuilder builder(out);
+  const auto add = [&](const char* metric, const auto& value_of) {
+    builder.Begin(metric);
+    for (const SourceState& source : sources)
+      builder.Add(static_cast<double>(value_of(source)), {{"source", source.name}});
+  };
+  add("sluice_kubernetes_synced", [](const SourceState& source) { return source.synced ? 1 : 0; });
+  add("sluice_kubernetes_objects", [](const SourceState& source) { return source.objects; });
+  add("sluice_kubernetes_refused_objects", [](const SourceState& source) { return source.refused; });
+  add("sluice_kubernetes_errors_total", [](const SourceState& source) { return source.errors; });
+  add("sluice_kubernetes_requests_total", [](const SourceState& source) { return source.requests; });
+  add("sluice_kubernetes_received_bytes_total", [](const SourceState& source) { return source.bytes_received; });
+}
+
 void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out) {
   FamilyBuilder builder(out);
   builder.Begin("sluice_map_entries");

@@ -8,6 +8,7 @@
 #include "kernel/datapath/path_reader.h"
 #include "telemetry/flow/policy_verdicts.h"
 #include "telemetry/flow/process_series.h"
+#include "telemetry/metrics/source_state.h"
 #include "telemetry/metrics/workload_series.h"
 
 namespace sluice::telemetry {
@@ -39,5 +40,6 @@ void AddEventFamilies(const datapath::Counters& counters, Families* out);
 void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& attached,
                         const std::vector<datapath::ProgramRuns>& runs, Families* out);
 void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out);
+void AddSourceFamilies(const std::vector<SourceState>& sources, Families* out);  // of Kubernetes
 
 }  // namespace sluice::telemetry

@@ -44,6 +44,8 @@ const char* const kByProgram =
 const char* const kByRule =
     "`--policy-series` rules (512), policies of one namespace have at most an eighth; the rest is policy `other`";
 const char* const kByMap = "BPF maps of the agent";
+const char* const kBySource = "4 resources and the container runtime";
+const char* const kWithKube = "with `--kube`";
 const char* const kWithSensors = "while the process sensors run (`--process-sensors`)";
 const char* const kWithStats = "while the kernel counts (`sysctl kernel.bpf_stats_enabled=1`)";
 const char* const kWithExport = "with `--export-file`";
@@ -102,6 +104,33 @@ void AddAgent(std::vector<MetricInfo>* out) {
        {"cause"},
        "causes",
        ""},
+      {"sluice_kubernetes_synced",
+       kGauge,
+       "1: the resource of the API server (or the sandboxes of the container runtime) are read, and no failure has "
+       "followed.",
+       {"source"},
+       kBySource,
+       kWithKube},
+      {"sluice_kubernetes_objects", kGauge, "Known objects of the resource.", {"source"}, kBySource, kWithKube},
+      {"sluice_kubernetes_refused_objects",
+       kGauge,
+       "Objects whose newest version is bad: their last good version stays in force.",
+       {"source"},
+       kBySource,
+       kWithKube},
+      {"sluice_kubernetes_errors_total", kCounter, "Failed requests and watches.", {"source"}, kBySource, kWithKube},
+      {"sluice_kubernetes_requests_total",
+       kCounter,
+       "Requests for lists and watches.",
+       {"source"},
+       kBySource,
+       kWithKube},
+      {"sluice_kubernetes_received_bytes_total",
+       kCounter,
+       "Bytes of the answers, after decompression.",
+       {"source"},
+       kBySource,
+       kWithKube},
       {"sluice_http_connections_dropped_total",
        kCounter,
        "Connections to this server that were closed because they were too slow or too many.",

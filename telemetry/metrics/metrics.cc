@@ -181,6 +181,7 @@ std::string Metrics::Render() {
       builder.Add(static_cast<double>(count), {{"cause", cause}});
     }
   }
+  if (sources_.kubernetes) AddSourceFamilies(sources_.kubernetes(), &families);
   if (sources_.http_dropped) {
     builder.Begin("sluice_http_connections_dropped_total").Add(static_cast<double>(sources_.http_dropped()));
   }

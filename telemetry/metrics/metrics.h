@@ -9,6 +9,7 @@
 
 #include "telemetry/event/event_export.h"
 #include "telemetry/flow/flow_sweeper.h"
+#include "telemetry/metrics/source_state.h"
 #include "telemetry/process/process_sensor.h"
 
 namespace prometheus {
@@ -45,6 +46,7 @@ struct MetricsSources {
   const PolicyVerdicts* verdicts = nullptr;                  // null: not counted
   std::function<const EventExport*()> exported;              // absent or null: no export
   Refusals api_refused;                                      // absent: no API
+  SourceStates kubernetes;                                   // absent: no Kubernetes
   std::function<std::uint64_t()> http_dropped;               // absent: no HTTP server
 };
 
