@@ -6,9 +6,10 @@
 namespace sluice::policy {
 namespace {
 
-// These groups are about admission and pod lifecycles, even where a kind's name says "policy".
-constexpr std::array<std::string_view, 4> kGroupsWithoutNetwork = {"admissionregistration.k8s.io", "kyverno.io",
-                                                                   "policies.kyverno.io", "policy"};
+// These groups are about admission, reports and pod lifecycles, even where a kind's name says "policy".
+constexpr std::array<std::string_view, 7> kGroupsWithoutNetwork = {
+    "admissionregistration.k8s.io",      "kyverno.io",     "policies.kyverno.io", "policy",
+    "policy.open-cluster-management.io", "wgpolicyk8s.io", "openreports.io"};
 
 std::string_view GroupOf(std::string_view api_version) {
   const std::size_t slash = api_version.find('/');
