@@ -83,6 +83,11 @@ class SandboxWatch::Impl {
     const std::lock_guard lock(mutex_);
     return sandboxes_;
   }
+  std::optional<List> list() const {
+    const std::lock_guard lock(mutex_);
+    if (state_.lists == 0) return std::nullopt;
+    return List{sandboxes_, list_requested_};
+  }
   std::vector<Container> containers() const {
     const std::lock_guard lock(mutex_);
     return containers_;
@@ -242,6 +247,7 @@ class SandboxWatch::Impl {
     state_.unread = known_sandboxes_.failed();
     state_.unread_error = known_sandboxes_.an_error();
     ++state_.lists;
+    list_requested_ = list_started_;
     if (!state_.synced) SetSynced(true);
     return OkStatus();
   }
@@ -335,6 +341,7 @@ class SandboxWatch::Impl {
   Clock::time_point last_event_;
   std::optional<Status> stream_ended_;
   std::vector<node::Sandbox> sandboxes_;
+  Clock::time_point list_requested_;  // when the last complete list was
   std::vector<Container> containers_;
   WatchState state_;
 
@@ -355,6 +362,7 @@ SandboxWatch::SandboxWatch(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 SandboxWatch::~SandboxWatch() = default;
 
 std::vector<node::Sandbox> SandboxWatch::sandboxes() const { return impl_->sandboxes(); }
+std::optional<SandboxWatch::List> SandboxWatch::list() const { return impl_->list(); }
 std::vector<Container> SandboxWatch::containers() const { return impl_->containers(); }
 WatchState SandboxWatch::state() const { return impl_->state(); }
 int SandboxWatch::fd() const { return impl_->fd(); }

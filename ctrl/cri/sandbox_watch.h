@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,12 @@ class SandboxWatch {
 
   // In the order of their creation. Before state().lists is 1, an empty answer says nothing about the node.
   std::vector<node::Sandbox> sandboxes() const;
+  // The same, with the time at which the last complete list was requested; nothing: there has been none.
+  struct List {
+    std::vector<node::Sandbox> sandboxes;
+    std::chrono::steady_clock::time_point requested;
+  };
+  std::optional<List> list() const;
   std::vector<Container> containers() const;
   WatchState state() const;
 
