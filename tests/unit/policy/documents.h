@@ -1,6 +1,7 @@
 // Documents for tests of the parser, and what it says of them.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -20,6 +21,9 @@ inline std::string ErrorOf(const std::string& text) {
   const auto resources = ParseResources("f.yaml", text);
   return resources.ok() ? "no error" : Message(resources.status());
 }
+
+// As an error of ErrorOf begins.
+inline std::string At(int line, const std::string& rest) { return fmt::format("f.yaml:{}: {}", line, rest); }
 
 // A document of the kind in one line, with `rest` as further top-level fields.
 inline std::string Policy(const std::string& spec, const std::string& metadata = "name: db, namespace: shop") {

@@ -25,8 +25,6 @@ TEST_P(ResourceErrorTest, NamesLineObjectFieldAndValue) {
 
 constexpr char kPolicy[] = "NetworkPolicy shop/db: ";
 
-std::string At(int line, const std::string& rest) { return fmt::format("f.yaml:{}: {}", line, rest); }
-
 const ErrorCase kTypeCases[] = {
     {"NotAMap", "- a\n", At(1, "document 1: must be a map, got a list")},
     {"NoApiVersion", "kind: Pod\n", At(1, "document 1: apiVersion: missing")},
