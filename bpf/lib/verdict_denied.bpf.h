@@ -39,7 +39,9 @@ static __always_inline void sl_account_denied(struct sl_evaluation* j) {
   sl_count_sender_here(j);
   sl_flow_begin(&j->fresh, &j->packet, &j->size, j->question.reversed);
   sl_put_denied(j);
-  sl_report_new(j);
+  if (sl_is_followed(j))
+    sl_send_event(&j->key, &j->fresh, sl_share_of(&j->fresh), j->ifindex,
+                  SL_FLOW_NEW | (j->question.reversed ? SL_EVENT_OF_REPLY : 0));
 }
 
 /* A denied-flow entry is for one socket, with TCP too: no connection was opened. */

@@ -8,24 +8,21 @@
 
 #include "bpf/lib/evaluation.bpf.h"
 
+static __always_inline int sl_is_followed(const struct sl_evaluation* j) {
+  return j->setting_flags & SL_SETTING_EVENTS;
+}
+
 static __always_inline int sl_is_event_due(const struct sl_evaluation* j, const struct sl_flow_entry* entry) {
   const __u32 last = SL_READ_ONCE(entry->last_event);
-  return (j->setting_flags & SL_SETTING_EVENTS) && (!last || sl_ticks(j->now) - last >= SL_FLOW_EVENT_INTERVAL);
+  return sl_is_followed(j) && (!last || sl_ticks(j->now) - last >= SL_FLOW_EVENT_INTERVAL);
 }
 
 static __always_inline void sl_report(const struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
-  const int begins = j->sender.begins && (j->setting_flags & SL_SETTING_EVENTS);
+  const int begins = j->sender.begins && sl_is_followed(j);
   if (!begins && !sl_is_event_due(j, entry)) return;
   SL_WRITE_ONCE(entry->last_event, sl_ticks(j->now));
   sl_send_event(&j->key, entry, sl_share_of(entry), j->ifindex,
                 (begins ? SL_FLOW_NEW : SL_FLOW_UPDATE) | (reply ? SL_EVENT_OF_REPLY : 0));
-}
-
-/* The new flow is `fresh`. */
-static __always_inline void sl_report_new(const struct sl_evaluation* j) {
-  if (!(j->setting_flags & SL_SETTING_EVENTS)) return;
-  sl_send_event(&j->key, &j->fresh, sl_share_of(&j->fresh), j->ifindex,
-                SL_FLOW_NEW | (j->question.reversed ? SL_EVENT_OF_REPLY : 0));
 }
 
 /* Only at these hooks can the packet have its sender's socket. */

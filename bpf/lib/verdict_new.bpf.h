@@ -61,7 +61,8 @@ __noinline int sl_evaluate_new(int src_hi) {
   sl_fill_fresh(j, src_hi, SL_DROP_NONE);
   j->audit = j->question.audit;
   j->may_pass_host = sl_is_redirect_always(j);
-  sl_flow_begin(&j->fresh, &j->packet, &j->size, j->question.reversed);
+  const int reply = j->question.reversed;
+  sl_flow_begin(&j->fresh, &j->packet, &j->size, reply);
   if (!j->known_absent) { /* replaces a denied-flow entry, and an older flow between other owners of the addresses */
     sl_flow_forget(&j->key, SL_FLOW_DENIED);
     sl_flow_forget(&j->key, SL_FLOW_PENDING);
@@ -72,7 +73,9 @@ __noinline int sl_evaluate_new(int src_hi) {
   }
   sl_count_event(SL_COUNTER_FLOW_NEW);
   sl_count_sender_here(j);
-  sl_report_new(j);
+  if (sl_is_followed(j))
+    sl_send_event(&j->key, &j->fresh, sl_share_of(&j->fresh), j->ifindex,
+                  SL_FLOW_NEW | (reply ? SL_EVENT_OF_REPLY : 0));
   return SL_DROP_NONE;
 }
 
