@@ -177,6 +177,7 @@ TEST(SandboxWatch, TheEndOfAnExecutedProcessIsNoEvent) {
   runtime.Tell("/tasks/exit", "aaaa", "probe");
   runtime.Tell("/tasks/exit", "aaaa", "aaaa");
   ASSERT_TRUE(Eventually([&] { return watch->state().events_seen != 0; }));
+  std::this_thread::sleep_for(milliseconds(300));  // both were sent at once
   EXPECT_EQ(watch->state().events_seen, 1U);
 }
 
