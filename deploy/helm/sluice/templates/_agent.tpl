@@ -1,0 +1,98 @@
+{{/* The agent's arguments, one line each. */}}
+{{- define "sluice.args" -}}
+- --kube=in-cluster
+- --node-name=$(NODE_NAME)
+- --cri=unix://{{ .Values.cri.socket }}
+- --cni-socket={{ .Values.cni.enabled | ternary "/run/sluice/cni.sock" "" }}
+- --metrics={{ .Values.prometheus.enabled | ternary .Values.prometheus.address "127.0.0.1" }}:{{ .Values.prometheus.port }}
+- --process-sensors={{ .Values.processSensors }}
+{{- range .Values.uplinks }}
+- --uplink={{ . }}
+{{- end }}
+{{- range .Values.quarantineAllow }}
+- --quarantine-allow={{ . }}
+{{- end }}
+{{- if .Values.resourceFiles }}
+- --resources=/etc/sluice/resources
+{{- end }}
+{{- if .Values.keepEstablished }}
+- --keep-established
+{{- end }}
+{{- if not .Values.redirect }}
+- --no-redirect
+{{- end }}
+{{- if .Values.debug }}
+- --debug
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Rights of the agent, also for taking it off the node. `sluice status` lists the use of each. */}}
+{{- define "sluice.securityContext" -}}
+privileged: false
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsUser: 0
+capabilities:
+  drop: [ALL]
+  add:
+    - BPF # maps and programs
+    - PERFMON # programs that see processes
+    - NET_ADMIN # attaching programs to interfaces and cgroups
+    - NET_BROADCAST # addresses that change inside pods
+    - SYS_PTRACE # network namespaces and file systems of workloads, by /proc
+    - DAC_READ_SEARCH # the same for other users' processes
+    - SYS_NICE # changes that do not wait for busy CPUs
+    - SYS_ADMIN # only the helper process keeps it: netlink sockets inside network namespaces
+    - SETPCAP # to give up the others; then given up too
+seccompProfile:
+  {{- toYaml .Values.seccompProfile | nindent 2 }}
+{{- with .Values.seLinuxOptions }}
+seLinuxOptions:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if and .Values.appArmorProfile (semverCompare ">= 1.30.0-0" .Capabilities.KubeVersion.Version) }}
+appArmorProfile:
+  {{- toYaml .Values.appArmorProfile | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What the agent sees of the node. */}}
+{{- define "sluice.agentMounts" -}}
+# Pins: what is enforced outlives the agent. The node has a BPF file system there.
+- name: bpffs
+  mountPath: /sys/fs/bpf
+  mountPropagation: HostToContainer
+# What was applied, for the next start.
+- name: state
+  mountPath: /var/lib/sluice
+# The sockets of the API and of the CNI plugin, for the node's programs.
+- name: run
+  mountPath: /run/sluice
+{{- end }}
+
+{{- define "sluice.cniSecurityContext" -}}
+privileged: false
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsUser: 0
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  {{- toYaml .Values.seccompProfile | nindent 2 }}
+{{- with .Values.seLinuxOptions }}
+seLinuxOptions:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.cniMounts" -}}
+# The node's conflist gets or loses an entry.
+- name: cni-conf
+  mountPath: /host/cni/conf
+# The plugin, which the container runtime starts.
+- name: cni-bin
+  mountPath: /host/cni/bin
+{{- end }}

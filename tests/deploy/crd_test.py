@@ -1,0 +1,175 @@
+"""The CustomResourceDefinition: made from docs/schema, structural, and refuses what the parser refuses."""
+
+import copy
+import glob
+import os
+import sys
+import tempfile
+import unittest
+
+import jsonschema
+import yaml
+
+import common
+
+FILE = "deploy/helm/sluice/files/networkpolicies.sluice.dev.yaml"
+VALUE_RULES = {"required", "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "pattern", "enum",
+               "format"}
+
+
+def load():
+    return yaml.safe_load(common.read(FILE))
+
+
+def schema_of(definition):
+    return definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+
+
+def as_json_schema(schema):
+    """`nullable` and int-or-string in the words of JSON Schema; unknown fields refused, as by --validate=strict."""
+    if isinstance(schema, list):
+        return [as_json_schema(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = {}
+    for name, value in schema.items():
+        if name == "properties":
+            out[name] = {field: as_json_schema(one) for field, one in value.items()}
+        else:
+            out[name] = as_json_schema(value)
+    if out.pop("x-kubernetes-int-or-string", False):
+        out["type"] = ["integer", "string"]
+    if out.pop("nullable", False):
+        out["type"] = (out["type"] if isinstance(out["type"], list) else [out["type"]]) + ["null"]
+    is_object = out.get("type") == "object" or "object" in out.get("type", [])
+    if is_object and out.get("properties") and "x-kubernetes-preserve-unknown-fields" not in out:
+        out["additionalProperties"] = False
+    return out
+
+
+GOOD = {
+    "apiVersion": "sluice.dev/v1alpha1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "web", "namespace": "shop"},
+    "spec": {
+        "podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]},
+        "policyTypes": ["Ingress", "Egress"],
+        "mode": "Audit",
+        "unknownProcesses": "Allow",
+        "ingress": [{
+            "from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}],
+            "ports": [{"port": 80, "endPort": 90}, {"port": "http"}, {"protocol": "UDP"}],
+            "action": "Deny",
+            "processes": {"binaries": ["/usr/bin/curl", "**/psql"]},
+        }],
+        "egress": [{"to": [{"podSelector": {}, "namespaceSelector": {"matchLabels": {"team": "a"}}}]}],
+    },
+}
+
+
+def changed(*way, to):
+    """GOOD with another value at a place."""
+    policy = copy.deepcopy(GOOD)
+    at = policy
+    for name in way[:-1]:
+        at = at[name]
+    at[way[-1]] = to
+    return policy
+
+
+RULE = ("spec", "ingress", 0)
+BAD = {
+    "no spec": {name: value for name, value in GOOD.items() if name != "spec"},
+    "an unknown field": changed("spec", "podSelektor", to={}),
+    "an unknown field of a rule": changed(*RULE, "port", to=[]),
+    "an unknown mode": changed("spec", "mode", to="Warn"),
+    "an unknown direction": changed("spec", "policyTypes", to=["Both"]),
+    "an unknown action": changed(*RULE, "action", to="Reject"),
+    "an unknown protocol": changed(*RULE, "ports", 0, to={"protocol": "ICMP"}),
+    "a port of 0": changed(*RULE, "ports", 0, to={"port": 0}),
+    "a port that is too large": changed(*RULE, "ports", 0, to={"port": 65536}),
+    "a port's name with capitals": changed(*RULE, "ports", 0, to={"port": "Http"}),
+    "endPort without port": changed(*RULE, "ports", 0, to={"endPort": 90}),
+    "endPort beside a name": changed(*RULE, "ports", 0, to={"port": "http", "endPort": 90}),
+    "a peer of nothing": changed(*RULE, "from", 0, to={}),
+    "ipBlock beside a selector": changed(*RULE, "from", 0, to={"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}),
+    "ipBlock without cidr": changed(*RULE, "from", 0, to={"ipBlock": {"except": []}}),
+    "an address for a prefix": changed(*RULE, "from", 0, to={"ipBlock": {"cidr": "10.0.0.1"}}),
+    "In without values": changed("spec", "podSelector", to={"matchExpressions": [{"key": "a", "operator": "In"}]}),
+    "Exists with values": changed(
+        "spec", "podSelector", to={"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}),
+    "an unknown operator": changed("spec", "podSelector", to={"matchExpressions": [{"key": "a", "operator": "Gt"}]}),
+    "a label's value that is too long": changed("spec", "podSelector", to={"matchLabels": {"a": "b" * 64}}),
+    "processes of nothing": changed(*RULE, "processes", to={}),
+    "no program": changed(*RULE, "processes", to={"binaries": []}),
+    "a relative program": changed(*RULE, "processes", to={"binaries": ["curl"]}),
+}
+
+
+class Crd(unittest.TestCase):
+    def test_is_made_from_the_schema(self):
+        made = common.run(sys.executable, common.path("deploy/helm/make-crd"))
+        self.assertEqual(made, common.read(FILE), f"run: deploy/helm/make-crd > {FILE}")
+
+    def structural(self, schema, where, in_rules=False):
+        """The API server's conditions for structural schemas."""
+        for name in ("anyOf", "allOf", "oneOf"):
+            for one in schema.get(name, []):
+                self.structural(one, f"{where}.{name}", True)
+        if "not" in schema:
+            self.structural(schema["not"], f"{where}.not", True)
+        if in_rules:
+            allowed = VALUE_RULES | {"properties", "items", "anyOf", "allOf", "oneOf", "not"}
+            self.assertLessEqual(set(schema), allowed, f"{where}: only restricts values")
+        elif not schema.get("x-kubernetes-int-or-string"):
+            self.assertIsInstance(schema.get("type"), str, f"{where}: one type")
+        self.assertFalse("properties" in schema and "additionalProperties" in schema, f"{where}: either of the two")
+        for name, one in schema.get("properties", {}).items():
+            self.structural(one, f"{where}.{name}", in_rules)
+        for name in ("items", "additionalProperties"):
+            if name in schema:
+                self.structural(schema[name], f"{where}.{name}", in_rules)
+
+    def test_is_structural(self):
+        schema = schema_of(load())
+        self.structural(schema, "schema")
+        self.assertNotIn("$ref", common.read(FILE))
+
+    def test_names_columns_and_status(self):
+        spec = load()["spec"]
+        self.assertEqual(spec["names"]["shortNames"], ["snp"])
+        version = spec["versions"][0]
+        self.assertEqual(version["subresources"], {"status": {}})
+        self.assertEqual([one["name"] for one in version["additionalPrinterColumns"]], ["Mode", "Isolates", "Age"])
+
+    def test_takes_and_refuses(self):
+        validator = jsonschema.Draft7Validator(as_json_schema(schema_of(load())))
+        self.assertEqual([error.message for error in validator.iter_errors(GOOD)], [])
+        for what, policy in BAD.items():
+            self.assertFalse(validator.is_valid(policy), f"takes {what}")
+
+    def test_the_parser_agrees(self):
+        sluice = os.path.join(common.BIN, "sluice")
+        with tempfile.TemporaryDirectory() as directory:
+            for what, policy in {"a good one": GOOD, **BAD}.items():
+                name = os.path.join(directory, "policy.yaml")
+                with open(name, "w", encoding="utf-8") as file:
+                    yaml.dump(policy, file)
+                if policy is GOOD:
+                    common.run(sluice, "check", "-f", name)
+                else:
+                    self.assertIn("policy.yaml", common.is_refused(sluice, "check", "-f", name), what)
+
+    def test_takes_the_examples(self):
+        validator = jsonschema.Draft7Validator(as_json_schema(schema_of(load())))
+        found = 0
+        for name in glob.glob(common.path("deploy/examples/*.yaml")):
+            for document in yaml.safe_load_all(common.read(name)):
+                if document["kind"] == "NetworkPolicy" and document["apiVersion"] == "sluice.dev/v1alpha1":
+                    found += 1
+                    self.assertEqual([error.message for error in validator.iter_errors(document)], [], name)
+        self.assertGreaterEqual(found, 2)
+
+
+if __name__ == "__main__":
+    common.main()
