@@ -75,7 +75,10 @@ class Chart(unittest.TestCase):
         steps = [one["command"] + one["args"] for one in found["initContainers"]]
         self.assertEqual([step[:2] for step in steps],
                          [["/usr/bin/sluice-cni", "uninstall"], ["/usr/sbin/sluiced", "--uninstall"]])
-        self.assertEqual(found["containers"][0]["command"], ["/usr/bin/sleep", "infinity"])
+        [waiting] = found["containers"]
+        self.assertEqual(waiting["command"], ["/usr/bin/sleep", "infinity"])
+        # Helm merges containers of one name, and the agent's named port would be missing from its probes.
+        self.assertNotIn(waiting["name"], [one["name"] for one in pod(template())["containers"]])
         self.assertFalse(found["automountServiceAccountToken"])
         mounts = {one["mountPath"] for one in found["initContainers"][1]["volumeMounts"]}
         self.assertEqual(mounts, {"/sys/fs/bpf", "/var/lib/sluice", "/run/sluice"})
@@ -105,6 +108,9 @@ class Chart(unittest.TestCase):
         self.assertEqual(old["metadata"]["annotations"]["container.apparmor.security.beta.kubernetes.io/agent"],
                          "unconfined")
         self.assertNotIn("appArmorProfile", old["spec"]["containers"][0]["securityContext"])
+        uninstall = template("--kube-version", "1.20.2", *sets(uninstall="true"))["DaemonSet"]["spec"]["template"]
+        self.assertIn("container.apparmor.security.beta.kubernetes.io/remove-agent",
+                      uninstall["metadata"]["annotations"])
         new = template("--kube-version", "1.34.1-gke.1")["DaemonSet"]["spec"]["template"]
         self.assertEqual(new["spec"]["containers"][0]["securityContext"]["appArmorProfile"], {"type": "Unconfined"})
 

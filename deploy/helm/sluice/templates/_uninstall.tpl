@@ -23,7 +23,8 @@ initContainers:
     volumeMounts:
       {{- include "sluice.agentMounts" . | nindent 6 }}
 containers:
-  - name: agent
+  # Another name than the agent's: an upgrade merges containers of one name, and would keep half of its probes.
+  - name: wait
     image: {{ include "sluice.image" . }}
     imagePullPolicy: {{ .Values.image.pullPolicy }}
     command: [/usr/bin/sleep, infinity]
