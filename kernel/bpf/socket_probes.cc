@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,8 +43,10 @@ Programs OfTracing(const socket_bpf* skeleton, SocketBackEnd back_end) {
   return {programs.fn_tcp_send, programs.fn_accept};
 }
 
-// The mount point of the root of the default hierarchy.
+// The mount point of the root of the default hierarchy. The root has inode 1. Its path in mountinfo does not tell: in a
+// container with a cgroup namespace of its own, "/" is the container's cgroup, and the root is "/../..".
 StatusOr<std::string> CgroupRoot() {
+  constexpr ino_t kRootInode = 1;
   std::ifstream mounts("/proc/self/mountinfo");
   for (std::string line; std::getline(mounts, line);) {
     std::istringstream fields(line);
@@ -51,11 +54,13 @@ StatusOr<std::string> CgroupRoot() {
     fields >> id >> parent >> device >> root >> where;
     while (fields >> rest && rest != "-") {
     }
-    if (fields >> rest && rest == "cgroup2" && root == "/") return where;
+    struct stat facts {};
+    if (fields >> rest && rest == "cgroup2" && stat(where.c_str(), &facts) == 0 && facts.st_ino == kRootInode)
+      return where;
   }
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition,
-      "no cgroup2 file system is mounted: the socket probes attach to its root (mount -t cgroup2 none DIR)");
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   "the root of a cgroup2 file system is not mounted: the socket probes attach to it (mount -t cgroup2 "
+                   "none DIR; in a container: mount the node's /sys/fs/cgroup)");
 }
 
 std::uint64_t Now() {
