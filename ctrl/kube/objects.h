@@ -1,0 +1,48 @@
+// The API server's JSON -> resources, by the same parsers as files (policy/resource). Pure.
+//
+// Of each object only the fields that those parsers and KubePod read are taken: pods come without volumes, environment
+// and managedFields. The `spec` of a policy is taken whole, so that a field of a newer API is refused and not ignored.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "policy/resource/model.h"
+
+namespace simdjson::dom {
+class element;
+}  // namespace simdjson::dom
+
+namespace sluice::kube {
+
+// What a policy::Pod does not have.
+struct KubePod {
+  struct Container {
+    std::string name;
+    std::string id;  // of the runtime, without "containerd://"; empty: not created yet
+    bool running = false;
+  };
+  std::string node;   // empty: not scheduled yet
+  std::string phase;  // "Running"
+  bool deleting = false;
+  // Its addresses may belong to another pod by now: it has finished, or it is being deleted and no container of it
+  // runs. In the second case the policy::Pod has no addresses; one that has finished says so itself.
+  bool gave_up_ips = false;
+  std::string owner_kind;  // of its controller: "ReplicaSet"; empty: none
+  std::string owner_name;
+  std::vector<Container> containers;  // of the status: also init and ephemeral ones
+};
+
+struct KubeObject {
+  policy::Resource resource;
+  std::optional<KubePod> pod;  // of kind kPod
+};
+
+// `kind`: not kWorkload. An error names the object and the field, and all that is wrong, a line each:
+//   NetworkPolicy shop/db: spec.ingress[0].ports[0].endPort: 79 is below port 80
+StatusOr<std::shared_ptr<const KubeObject>> ConvertObject(policy::Kind kind, const simdjson::dom::element& object);
+
+}  // namespace sluice::kube
