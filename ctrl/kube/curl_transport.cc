@@ -72,6 +72,8 @@ Status ToStatus(CURLcode code, const char* detail) {
       return OkStatus();
     case CURLE_OPERATION_TIMEDOUT:
       return MakeError(absl::StatusCode::kDeadlineExceeded, "{}", text);
+    case CURLE_SSL_CONNECT_ERROR:  // its detail may be an error of OpenSSL without a word about TLS
+      return MakeError(absl::StatusCode::kUnavailable, "{}: {}", curl_easy_strerror(code), text);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
@@ -256,7 +258,10 @@ void CurlTransport::SetUpTls(Exchange& exchange) const {
   Set(easy, CURLOPT_SSL_VERIFYPEER, config_.insecure_skip_tls_verify ? 0L : 1L);
   Set(easy, CURLOPT_SSL_VERIFYHOST, config_.insecure_skip_tls_verify ? 0L : 2L);
   // A connection is used again only by requests with the same CA and certificate, so a change makes a new one.
-  if (!values.ca.empty()) SetBlob(easy, CURLOPT_CAINFO_BLOB, values.ca);
+  if (!values.ca.empty()) {
+    SetBlob(easy, CURLOPT_CAINFO_BLOB, values.ca);
+    Set(easy, CURLOPT_CAPATH, static_cast<const char*>(nullptr));  // the system's CAs are not trusted beside it
+  }
   if (values.client_certificate.empty()) return;
   Set(easy, CURLOPT_SSLCERTTYPE, "PEM");
   Set(easy, CURLOPT_SSLKEYTYPE, "PEM");
@@ -265,14 +270,13 @@ void CurlTransport::SetUpTls(Exchange& exchange) const {
 }
 
 void CurlTransport::Run(std::chrono::milliseconds longest) {
-  int running = 0;
-  curl_multi_perform(multi_->handle, &running);
-  TakeEnded();
+  // libcurl's own timers end the wait, too; a request that was just added has one that is due.
   int ready = 0;
   const int timeout = static_cast<int>(std::min<std::int64_t>(longest.count(), 600'000));
   if (curl_multi_poll(multi_->handle, nullptr, 0, timeout, &ready) != CURLM_OK) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));  // for want of memory or files
   }
+  int running = 0;
   curl_multi_perform(multi_->handle, &running);
   TakeEnded();
 }
@@ -287,7 +291,8 @@ void CurlTransport::TakeEnded() {
     const auto found = exchanges_.find(ended->id);
     const std::unique_ptr<Exchange> exchange = std::move(found->second);
     exchanges_.erase(found);
-    if (code == CURLE_PEER_FAILED_VERIFICATION) RereadCredentials();  // the CA may have been replaced
+    // The CA may have been replaced. By one of the same name, the error is that a signature is wrong.
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR) RereadCredentials();
     exchange->handler->OnEnd(ToStatus(code, exchange->error.data()));
   }
 }

@@ -1,0 +1,261 @@
+#include "ctrl/kube/objects.h"
+
+#include "ctrl/kube/list_reader.h"
+#include "policy/resource/parser.h"
+#include "tests/unit/kube/fixture.h"
+
+namespace sluice::kube {
+namespace {
+
+using policy::Kind;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class KubeObjects : public ::testing::Test {
+ protected:
+  StatusOr<std::shared_ptr<const KubeObject>> Convert(Kind kind, std::string json) {
+    simdjson::dom::parser parser;
+    const simdjson::padded_string padded(json);
+    simdjson::dom::element element;
+    EXPECT_EQ(parser.parse(padded).get(element), simdjson::SUCCESS) << json;
+    return ConvertObject(kind, element);
+  }
+  std::shared_ptr<const KubeObject> Good(Kind kind, const std::string& json) {
+    auto object = Convert(kind, json);
+    EXPECT_TRUE(object.ok()) << object.status();
+    return object.ok() ? *object : std::make_shared<const KubeObject>();
+  }
+  std::string Error(Kind kind, const std::string& json) { return Message(Convert(kind, json).status()); }
+};
+
+// As kubectl shows one, with much that policy does not need.
+std::string PodJson(int number, const std::string& status_and_more = "") {
+  const std::string status =
+      !status_and_more.empty()
+          ? status_and_more
+          : fmt::format(
+                R"("status":{{"phase":"Running","hostIP":"192.168.0.7","podIP":"10.{0}.{1}.{2}","podIPs":[{{"ip":"10.{0}.{1}.{2}"}},{{"ip":"fd00::{3:x}"}}],
+"conditions":[{{"type":"Ready","status":"True","lastProbeTime":null,"lastTransitionTime":"2026-01-01T00:00:00Z"}}],"qosClass":"BestEffort","startTime":"2026-01-01T00:00:00Z",
+"containerStatuses":[{{"name":"web","containerID":"containerd://c{3}","state":{{"running":{{"startedAt":"2026-01-01T00:00:00Z"}}}},"ready":true,"restartCount":0,"image":"registry.example/web:1.2.3"}}],
+"initContainerStatuses":[{{"name":"init","containerID":"containerd://i{3}","state":{{"terminated":{{"exitCode":0}}}}}}]}})",
+                number / 65000 + 1, number / 250 % 250, number % 250 + 1, number + 1);
+  std::string volumes;
+  for (int i = 0; i < 6; ++i) {
+    volumes += fmt::format(R"({}{{"name":"volume-{}","configMap":{{"name":"config-of-web","defaultMode":420}}}})",
+                           i == 0 ? "" : ",", i);
+  }
+  return fmt::format(
+      R"({{"metadata":{{"name":"web-{0}","generateName":"web-","namespace":"shop","uid":"uid-{0}","resourceVersion":"{1}","creationTimestamp":"2026-01-01T00:00:00Z",
+"labels":{{"app":"web","pod-template-hash":"5d4f8c7b9","tier":"front"}},"annotations":{{"kubernetes.io/config.seen":"2026-01-01T00:00:00Z","long":"{3}"}},
+"ownerReferences":[{{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web-5d4f8c7b9","uid":"x","controller":true,"blockOwnerDeletion":true}}],
+"managedFields":[{{"manager":"kubelet","operation":"Update","fieldsV1":{{"f:status":{{"f:phase":{{}},"f:podIP":{{}},"f:conditions":{{"k:{{\"type\":\"Ready\"}}":{{".":{{}},"f:status":{{}}}}}}}}}}}}]}},
+"spec":{{"nodeName":"node-1","volumes":[{2}],"containers":[{{"name":"web","image":"registry.example/web:1.2.3","env":[{{"name":"A","value":"{3}"}}],
+"ports":[{{"name":"http","containerPort":8080,"protocol":"TCP"}},{{"containerPort":9090,"protocol":"TCP"}}],"volumeMounts":[{{"name":"volume-1","mountPath":"/etc/web"}}],
+"livenessProbe":{{"httpGet":{{"path":"/healthz","port":8080}}}}}}],"initContainers":[{{"name":"init","ports":[{{"name":"init","containerPort":1}}]}},
+{{"name":"side","restartPolicy":"Always","ports":[{{"name":"metrics","containerPort":15020}}]}}],"restartPolicy":"Always","tolerations":[{{"key":"a","operator":"Exists"}}]}},
+{4}}})",
+      number, number + 1, volumes, std::string(120, 'x'), status);
+}
+
+TEST_F(KubeObjects, APod) {
+  const auto object = Good(Kind::kPod, PodJson(0));
+  const policy::Pod& pod = *object->resource.pod;
+  EXPECT_EQ(object->resource.id.ToString(), "Pod shop/web-0");
+  EXPECT_EQ(pod.uid, "uid-0");
+  EXPECT_EQ(pod.labels.at("app"), "web");
+  ASSERT_EQ(pod.ips.size(), 2U);
+  EXPECT_EQ(pod.ips[0].ToString(), "10.1.0.1");
+  ASSERT_EQ(pod.ports.size(), 2U);  // of containers and of sidecars
+  EXPECT_EQ(pod.ports[0].name, "http");
+  EXPECT_EQ(pod.ports[1].name, "metrics");
+  EXPECT_FALSE(pod.finished);
+  EXPECT_EQ(object->pod->node, "node-1");
+  EXPECT_EQ(object->pod->phase, "Running");
+  EXPECT_EQ(object->pod->owner_kind, "ReplicaSet");
+  EXPECT_EQ(object->pod->owner_name, "web-5d4f8c7b9");
+  EXPECT_FALSE(object->pod->gave_up_ips);
+  ASSERT_EQ(object->pod->containers.size(), 2U);
+  EXPECT_EQ(object->pod->containers[0].id, "c1");
+  EXPECT_TRUE(object->pod->containers[0].running);
+  EXPECT_FALSE(object->pod->containers[1].running);
+}
+
+// The document that is kept means the same when it is read again, as after a restart.
+TEST_F(KubeObjects, TheKeptDocumentIsReadAsTheSame) {
+  const auto object = Good(Kind::kPod, PodJson(3));
+  EXPECT_THAT(object->resource.yaml, Not(HasSubstr("volume")));
+  EXPECT_THAT(object->resource.yaml, Not(HasSubstr("managedFields")));
+  const auto again = policy::ParseResources("again", object->resource.yaml);
+  ASSERT_TRUE(again.ok()) << again.status();
+  ASSERT_EQ(again->size(), 1U);
+  EXPECT_EQ(again->front().id, object->resource.id);
+  EXPECT_EQ(again->front().pod->ips, object->resource.pod->ips);
+  EXPECT_EQ(again->front().pod->ports, object->resource.pod->ports);
+  EXPECT_EQ(again->front().pod->labels, object->resource.pod->labels);
+  EXPECT_EQ(again->front().yaml, object->resource.yaml);
+}
+
+TEST_F(KubeObjects, APodThatIsOverGivesItsAddressesBack) {
+  const auto with = [&](const std::string& phase, const std::string& deletion, const std::string& state) {
+    std::string json =
+        PodJson(0, fmt::format(R"("status":{{"phase":"{}","podIP":"10.1.0.1","podIPs":[{{"ip":"10.1.0.1"}}],
+"containerStatuses":[{{"name":"web","state":{{{}}}}}]}})",
+                               phase, state));
+    if (!deletion.empty()) json.insert(json.find("\"name\""), fmt::format("\"deletionTimestamp\":\"{}\",", deletion));
+    return Good(Kind::kPod, json);
+  };
+  const std::string running = R"("running":{})";
+  const std::string terminated = R"("terminated":{"exitCode":0})";
+  const std::string time = "2026-01-01T00:00:00Z";
+  EXPECT_FALSE(with("Running", "", running)->pod->gave_up_ips);
+  EXPECT_FALSE(with("Running", "", terminated)->pod->gave_up_ips);  // it restarts
+  const auto deleting = with("Running", time, running);
+  EXPECT_TRUE(deleting->pod->deleting);
+  EXPECT_FALSE(deleting->pod->gave_up_ips);
+  EXPECT_EQ(deleting->resource.pod->ips.size(), 1U);
+  const auto deleted = with("Running", time, terminated);
+  EXPECT_TRUE(deleted->pod->gave_up_ips);
+  EXPECT_THAT(deleted->resource.pod->ips, IsEmpty());
+  for (const char* phase : {"Succeeded", "Failed"}) {
+    const auto finished = with(phase, "", terminated);
+    EXPECT_TRUE(finished->pod->gave_up_ips);
+    EXPECT_TRUE(finished->resource.pod->finished);
+  }
+}
+
+TEST_F(KubeObjects, APodThatIsNotScheduledYet) {
+  const auto object = Good(Kind::kPod, R"({"metadata":{"name":"a","namespace":"b"},"spec":{"hostNetwork":true,
+    "containers":[{"name":"x"}]},"status":{"phase":"Pending","podIP":""}})");
+  EXPECT_TRUE(object->resource.pod->host_network);
+  EXPECT_THAT(object->resource.pod->ips, IsEmpty());
+  EXPECT_EQ(object->pod->node, "");
+}
+
+TEST_F(KubeObjects, ANamespace) {
+  const auto object =
+      Good(Kind::kNamespace, R"({"metadata":{"name":"shop","labels":{"team":"a"},"annotations":{"x":"y"},
+    "resourceVersion":"7"},"spec":{"finalizers":["kubernetes"]},"status":{"phase":"Active"}})");
+  EXPECT_EQ(object->resource.ns->labels.at("team"), "a");
+  EXPECT_EQ(object->resource.ns->labels.at("kubernetes.io/metadata.name"), "shop");  // also of a server before 1.21
+  EXPECT_FALSE(object->pod);
+}
+
+TEST_F(KubeObjects, ANetworkPolicy) {
+  const auto object = Good(Kind::kNetworkPolicy, R"({"metadata":{"name":"db","namespace":"shop","generation":1,
+    "managedFields":[{"a":{"b":{}}}]},"spec":{"podSelector":{"matchLabels":{"app":"db"}},"policyTypes":["Ingress"],
+    "ingress":[{"from":[{"podSelector":{"matchLabels":{"app":"web"}}}],"ports":[{"protocol":"TCP","port":5432},
+    {"port":"metrics"},{"protocol":"TCP","port":8000,"endPort":8010}]}]},"status":{}})");
+  const policy::NetworkPolicy& policy = *object->resource.policy;
+  EXPECT_EQ(policy.api, policy::NetworkPolicy::Api::kKubernetes);
+  ASSERT_EQ(policy.ingress.size(), 1U);
+  ASSERT_EQ(policy.ingress[0].ports.size(), 3U);
+  EXPECT_EQ(policy.ingress[0].ports[0].port, 5432);
+  EXPECT_EQ(policy.ingress[0].ports[1].port_name, "metrics");
+  EXPECT_EQ(policy.ingress[0].ports[2].end_port, 8010);
+  EXPECT_FALSE(policy.isolates_egress);
+}
+
+TEST_F(KubeObjects, AnOwnNetworkPolicy) {
+  const auto object = Good(Kind::kSluiceNetworkPolicy,
+                           R"({"apiVersion":"sluice.dev/v1alpha1","kind":"NetworkPolicy","metadata":{"name":"db",
+    "namespace":"shop"},"spec":{"podSelector":{},"mode":"Audit","egress":[{"action":"Deny","processes":{"binaries":["/usr/bin/curl"]}}]}})");
+  EXPECT_EQ(object->resource.policy->mode, policy::PolicyMode::kAudit);
+  EXPECT_EQ(object->resource.policy->egress[0].processes->binaries, std::vector<std::string>{"/usr/bin/curl"});
+  EXPECT_EQ(object->resource.id.kind, Kind::kSluiceNetworkPolicy);
+}
+
+TEST_F(KubeObjects, ErrorsNameTheObjectAndTheField) {
+  EXPECT_EQ(Error(Kind::kNetworkPolicy, R"({"metadata":{"name":"db","namespace":"shop"},"spec":{"podSelector":{},
+    "ingress":[{"ports":[{"port":80,"endPort":79}]}]}})"),
+            "NetworkPolicy shop/db: spec.ingress[0].ports[0].endPort: 79 is below port 80");
+  // A field of a newer API could allow less: it is not ignored.
+  EXPECT_EQ(Error(Kind::kNetworkPolicy, R"({"metadata":{"name":"db","namespace":"shop"},"spec":{"podSelector":{},
+    "newField":1}})"),
+            "NetworkPolicy shop/db: spec.newField: unknown field");
+  EXPECT_EQ(Error(Kind::kPod, R"({"metadata":{"name":"a","namespace":"b"},"status":{"phase":"Lost"}})"),
+            "Pod b/a: status.phase: must be Pending, Running, Succeeded, Failed or Unknown, got \"Lost\"");
+  EXPECT_EQ(
+      Error(Kind::kPod, R"({"metadata":{"name":"a","namespace":"b"},"status":{"podIPs":[{"ip":"x"}]}})").substr(0, 30),
+      "Pod b/a: status.podIPs[0].ip: ");
+  EXPECT_EQ(Error(Kind::kPod, R"({"metadata":{"namespace":"b"}})"), "an object without metadata.name");
+  EXPECT_EQ(Error(Kind::kNetworkPolicy, R"({"metadata":{"name":"db","namespace":"shop"},"spec":)" +
+                                            std::string(50, '[') + std::string(50, ']') + "}"),
+            "NetworkPolicy shop/db: nested more than 40 deep");
+  std::string wrong = R"({"metadata":{"name":"db","namespace":"shop"},"spec":{"podSelector":{},"ingress":[)";
+  for (int i = 0; i < 10; ++i) wrong += R"({"a":1},)";
+  wrong.back() = ']';
+  EXPECT_THAT(Error(Kind::kNetworkPolicy, wrong + "}}"), HasSubstr("\n5 more"));
+}
+
+// Where a refused list of numbers would be taken for another value.
+TEST_F(KubeObjects, NumbersAreNotRounded) {
+  for (const char* port : {"80.0", "8e1", "80.5", "18446744073709551615", "-1", "true", "null"}) {
+    const auto object = Convert(
+        Kind::kNetworkPolicy,
+        fmt::format(
+            R"({{"metadata":{{"name":"db","namespace":"shop"}},"spec":{{"podSelector":{{}},"ingress":[{{"ports":[
+      {{"port":80,"endPort":{}}}]}}]}}}})",
+            port));
+    EXPECT_EQ(object.ok(), std::string(port) == "null") << port << object.status();  // null is absent, as in the API
+  }
+}
+
+class ConvertingSink : public Sink {
+ public:
+  StatusOr<Converted> Convert(const ResourceSpec&, const ObjectMeta&, const simdjson::dom::element& object) override {
+    SL_ASSIGN_OR_RETURN(auto converted, ConvertObject(Kind::kPod, object));
+    return Converted(std::move(converted));
+  }
+  void Apply(const ResourceSpec&, Batch) override {}
+};
+
+double CpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+// 10,000 pods: one CPU takes well under a second from the JSON to resources.
+TEST_F(KubeObjects, TenThousandPodsAreFast) {
+  std::vector<std::string> pages;
+  std::size_t bytes = 0;
+  for (int page = 0; page < 20; ++page) {
+    std::vector<std::string> pods;
+    for (int i = 0; i < 500; ++i) pods.push_back(PodJson(page * 500 + i));
+    pages.push_back(ListJson(20000, pods, page == 19 ? "" : "next"));
+    bytes += pages.back().size();
+  }
+  EXPECT_GT(bytes, 24'000'000U);
+  const ResourceSpec spec = SpecOf(Kind::kPod);
+  const Limits limits;
+  ConvertingSink sink;
+  simdjson::dom::parser parser;
+  ListReader reader(spec, limits, sink, parser);
+  Store store;
+  const double begin = CpuSeconds();
+  for (std::string& page : pages) {
+    const Status added = reader.AddPage(page, store);
+    ASSERT_TRUE(added.ok()) << added;
+  }
+  const std::vector<Change> changes = store.Replace(reader.Take());
+  const double first = CpuSeconds() - begin;
+  ASSERT_EQ(changes.size(), 10'000U);
+  for (const Change& change : changes) ASSERT_EQ(change.kind, Change::Kind::kUpsert) << change.refused;
+
+  reader.Restart();
+  const double again = CpuSeconds();
+  for (std::string& page : pages) ASSERT_TRUE(reader.AddPage(page, store).ok());
+  EXPECT_THAT(store.Replace(reader.Take()), IsEmpty());
+  const double second = CpuSeconds() - again;
+  RecordProperty("list_seconds", std::to_string(first));
+  std::printf("%zu bytes: %.3f s, listed again without a change %.3f s\n", bytes, first, second);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(first, 1.0);
+  EXPECT_LT(second, 0.5);
+#endif
+}
+
+}  // namespace
+}  // namespace sluice::kube
