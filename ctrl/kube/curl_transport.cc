@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <csignal>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -39,6 +40,32 @@ void SetBlob(CURL* easy, CURLoption option, const std::string& text) {
   curl_blob blob{.data = const_cast<char*>(text.data()), .len = text.size(), .flags = CURL_BLOB_COPY};
   curl_easy_setopt(easy, option, &blob);
 }
+
+// No SIGPIPE from this thread while it lives: OpenSSL writes to connections that the server has closed, and a library
+// may not change what the signal does to the process.
+class SigpipeBlock {
+ public:
+  SigpipeBlock() {
+    sigset_t pending;
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    sigemptyset(&sigpipe_);
+    sigaddset(&sigpipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
+  }
+  ~SigpipeBlock() {
+    const timespec now{};
+    if (!was_pending_) sigtimedwait(&sigpipe_, nullptr, &now);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  SigpipeBlock(const SigpipeBlock&) = delete;
+  SigpipeBlock& operator=(const SigpipeBlock&) = delete;
+
+ private:
+  sigset_t sigpipe_;
+  sigset_t before_;
+  bool was_pending_ = false;
+};
 
 int OnSocket(void*, curl_socket_t fd, curlsocktype) {
   // A kernel that refuses these notices a dead connection later.
@@ -168,7 +195,11 @@ CurlTransport::CurlTransport(ApiConfig config, const Timing& timing, const Envir
   if (multi_->handle != nullptr) curl_multi_setopt(multi_->handle, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
 }
 
-CurlTransport::~CurlTransport() { exchanges_.clear(); }
+CurlTransport::~CurlTransport() {
+  const SigpipeBlock block;
+  exchanges_.clear();
+  multi_.reset();
+}
 
 std::uint64_t CurlTransport::Start(const HttpRequest& request, HttpHandler* handler) {
   auto exchange = std::make_unique<Exchange>(++last_id_, multi_->handle, handler);
@@ -178,7 +209,10 @@ std::uint64_t CurlTransport::Start(const HttpRequest& request, HttpHandler* hand
   return last_id_;
 }
 
-void CurlTransport::Cancel(std::uint64_t id) { exchanges_.erase(id); }
+void CurlTransport::Cancel(std::uint64_t id) {
+  const SigpipeBlock block;
+  exchanges_.erase(id);
+}
 
 bool CurlTransport::RereadCredentials() { return credentials_.Reread(environment_.now()); }
 
@@ -270,6 +304,7 @@ void CurlTransport::SetUpTls(Exchange& exchange) const {
 }
 
 void CurlTransport::Run(std::chrono::milliseconds longest) {
+  const SigpipeBlock block;
   // libcurl's own timers end the wait, too; a request that was just added has one that is due.
   int ready = 0;
   const int timeout = static_cast<int>(std::min<std::int64_t>(longest.count(), 600'000));

@@ -269,6 +269,8 @@ TEST_F(KubeClient, AWrongContentTypeIsAnError) {
 TEST_F(KubeClient, AnObjectOf100MegabytesIsGivenUp) {
   options_.timing.low_speed_time = 30s;
   options_.timing.list_timeout = 30s;  // making it takes the server a while
+  options_.limits.page_bytes = 4U << 20U;
+  options_.limits.object_bytes = 1U << 20U;
   const std::string filler(100U << 20U, 'x');
   Served pods(*server_, "/unused", ListJson(7, {ObjectJson("a", 1)}));
   std::atomic<bool> huge_list = true;
@@ -279,11 +281,11 @@ TEST_F(KubeClient, AnObjectOf100MegabytesIsGivenUp) {
     exchange.Body(R"({"metadata":{"resourceVersion":"7"},"items":[{"x":")" + filler);
   });
   StartClient();
-  EXPECT_TRUE(FailsWith("objects has more than 67108864 bytes"));
+  EXPECT_TRUE(FailsWith("objects has more than 4194304 bytes"));
   huge_list = false;
   ASSERT_TRUE(WatchedBy());
   pods.last().Body(R"({"type":"ADDED","object":{"x":")" + filler);
-  EXPECT_TRUE(FailsWith("an event of more than 16777216 bytes"));
+  EXPECT_TRUE(FailsWith("an event of more than 1048576 bytes"));
   EXPECT_TRUE(Has({{"a", "a@1"}}));
 }
 
@@ -532,6 +534,21 @@ TEST_F(KubeClient, EndsAtOnceWhileEverythingHangs) {
   client_.reset();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
   EXPECT_EQ(cancelled, 10);
+}
+
+// Writing to a connection that the server has closed must not end the process.
+TEST_F(KubeClient, AClosedConnectionIsNoSigpipe) {
+  server_->On("/x", [](const Exchange&) {});
+  for (int i = 0; i < 10; ++i) {
+    Served& pods = Serve(kPods, ListJson(7, {ObjectJson("a", 1)}));
+    StartClient();
+    ASSERT_TRUE(WatchedBy());
+    for (int n = 0; n < 4; ++n) client_->Send({.path = "/x", .body = std::string(1 << 20, ' ')});
+    server_->DropConnections();
+    const bool is_waited_for = i % 2 == 0;
+    EXPECT_TRUE(!is_waited_for || Eventually([&] { return pods.watches() > 1; }));
+    client_.reset();
+  }
 }
 
 TEST_F(KubeClient, WritesReachTheServer) {

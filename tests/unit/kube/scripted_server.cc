@@ -448,7 +448,6 @@ class ScriptedServer::Connection {
 };
 
 ScriptedServer::ScriptedServer(Options options) : options_(std::move(options)) {
-  std::signal(SIGPIPE, SIG_IGN);
   if (options_.identity) {
     tls_ = std::make_unique<Tls>(this);
     tls_->Use(*options_.identity);
@@ -542,6 +541,10 @@ void ScriptedServer::Dispatch(const std::shared_ptr<Exchange::State>& state) {
 }
 
 void ScriptedServer::Run() {
+  sigset_t sigpipe;  // the client closes connections
+  sigemptyset(&sigpipe);
+  sigaddset(&sigpipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &sigpipe, nullptr);
   while (!stop_) {
     std::vector<pollfd> fds = {{listener_, POLLIN, 0}, {wake_read_, POLLIN, 0}};
     for (const auto& connection : open_) {
