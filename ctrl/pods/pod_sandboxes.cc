@@ -1,0 +1,252 @@
+#include "ctrl/pods/pod_sandboxes.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+namespace sluice::pods {
+namespace {
+
+using cni::Attachment;
+using nlohmann::json;
+using node::Sandbox;
+
+constexpr int kFormat = 1;
+constexpr const char* kFile = "sandboxes.json";
+
+Attachment AttachmentOf(const Sandbox& sandbox) { return {sandbox.id, sandbox.interface}; }
+
+std::string BootId() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
+}
+
+json SandboxJson(const Sandbox& sandbox) {
+  return {
+      {"namespace", sandbox.pod.ns}, {"name", sandbox.pod.name},       {"uid", sandbox.uid},      {"id", sandbox.id},
+      {"netns", sandbox.netns},      {"interface", sandbox.interface}, {"cgroup", sandbox.cgroup}};
+}
+
+std::string TextAt(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// Without an id: it is none.
+Sandbox SandboxFrom(const json& object) {
+  if (!object.is_object()) return {};
+  return {.pod = {TextAt(object, "namespace"), TextAt(object, "name")},
+          .uid = TextAt(object, "uid"),
+          .id = TextAt(object, "id"),
+          .netns = TextAt(object, "netns"),
+          .interface = TextAt(object, "interface"),
+          .cgroup = TextAt(object, "cgroup")};
+}
+
+Status WriteFile(const std::string& path, const std::string& text) {
+  const std::string temporary = path + ".new";
+  const Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+  if (!fd.valid()) return ErrnoError(errno, "create {}", temporary);
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t written = write(fd.get(), text.data() + done, text.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return ErrnoError(errno, "write {}", temporary);
+    done += static_cast<std::size_t>(written);
+  }
+  // Not to disk: what a crash of the machine loses is of another boot then.
+  if (rename(temporary.c_str(), path.c_str()) != 0) return ErrnoError(errno, "rename {} to {}", temporary, path);
+  return OkStatus();
+}
+
+}  // namespace
+
+PodSandboxes::Time PodSandboxes::SinceBoot() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::chrono::duration_cast<Time>(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+}
+
+StatusOr<std::unique_ptr<PodSandboxes>> PodSandboxes::Open(const std::string& directory, Clock clock) {
+  struct stat facts {};
+  if (stat(directory.c_str(), &facts) != 0) return ErrnoError(errno, "open {}", directory);
+  if (!S_ISDIR(facts.st_mode)) return InvalidError("{} is no directory", directory);
+  std::unique_ptr<PodSandboxes> opened(new PodSandboxes(directory + "/" + kFile, std::move(clock)));
+  opened->Load();
+  return opened;
+}
+
+void PodSandboxes::Load() {
+  std::ifstream file(path_);
+  if (!file) return;
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const json root = json::parse(text, nullptr, false);
+  if (!root.is_object() || root.value("format", json()) != json(kFormat)) {
+    LogWarn("{} cannot be read; the container runtime's list is waited for", path_);
+    return;
+  }
+  if (TextAt(root, "boot") != BootId()) return;
+  const auto list_of = [&](const char* key) {
+    const auto found = root.find(key);
+    return found != root.end() && found->is_array() ? *found : json::array();
+  };
+  for (const json& one : list_of("told")) {
+    Told told{.value = {.sandbox = SandboxFrom(one), .network = one.is_object() ? TextAt(one, "network") : ""}};
+    if (told.value.sandbox.id.empty() || told_.size() >= kMaxTold) continue;
+    if (const auto added = one.find("addedMs"); added != one.end() && added->is_number_integer()) {
+      told.added = Time(added->get<std::int64_t>());
+    }
+    told.was_listed = one.find("listed") != one.end() && one["listed"] == true;
+    told.order = next_order_++;
+    told_.insert_or_assign(AttachmentOf(told.value.sandbox), std::move(told));
+  }
+  for (const json& one : list_of("listed")) {
+    if (Sandbox sandbox = SandboxFrom(one); !sandbox.id.empty()) listed_.push_back(std::move(sandbox));
+  }
+}
+
+Status PodSandboxes::Save() const {
+  std::vector<const Told*> in_order;
+  for (const auto& [attachment, told] : told_) in_order.push_back(&told);
+  std::sort(in_order.begin(), in_order.end(), [](const Told* a, const Told* b) { return a->order < b->order; });
+  json root = {{"format", kFormat}, {"boot", BootId()}, {"told", json::array()}, {"listed", json::array()}};
+  for (const Told* told : in_order) {
+    json one = SandboxJson(told->value.sandbox);
+    one["network"] = told->value.network;
+    one["addedMs"] = told->added.count();
+    one["listed"] = told->was_listed;
+    root["told"].push_back(std::move(one));
+  }
+  for (const Sandbox& sandbox : listed_) root["listed"].push_back(SandboxJson(sandbox));
+  return WriteFile(path_, root.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+void PodSandboxes::SaveOrLog() const {
+  if (const Status saved = Save(); !saved.ok()) LogWarn("sandboxes are not saved: {}", Message(saved));
+}
+
+Status PodSandboxes::Add(const ToldSandbox& told) {
+  const std::lock_guard lock(mutex_);
+  const Attachment attachment = AttachmentOf(told.sandbox);
+  const auto found = told_.find(attachment);
+  if (found == told_.end() && told_.size() >= kMaxTold) {
+    return MakeError(absl::StatusCode::kResourceExhausted, "{} sandboxes are known already", kMaxTold);
+  }
+  removed_.erase(told.sandbox.id);
+  // A pod that was added before, and is added again as the plugin did not hear our answer: the age stays.
+  if (found != told_.end() && found->second.value.sandbox == told.sandbox) return OkStatus();
+  told_.insert_or_assign(attachment, Told{.value = told, .added = clock_(), .order = next_order_++});
+  return Save();
+}
+
+bool PodSandboxes::Forget(const Attachment& gone) {
+  const bool was_told = told_.erase(gone) > 0;
+  const auto is_gone = [&](const Sandbox& sandbox) { return AttachmentOf(sandbox) == gone; };
+  const bool was_listed = std::erase_if(listed_, is_gone) > 0;
+  removed_[gone.container_id] = clock_();
+  return was_told || was_listed;
+}
+
+Status PodSandboxes::Remove(const Attachment& gone) {
+  const std::lock_guard lock(mutex_);
+  if (Forget(gone)) SaveOrLog();
+  return OkStatus();
+}
+
+Status PodSandboxes::KeepOnly(const std::string& network, const std::vector<Attachment>& valid) {
+  const std::lock_guard lock(mutex_);
+  const std::set<Attachment> kept(valid.begin(), valid.end());
+  std::vector<Attachment> gone;
+  for (const auto& [attachment, told] : told_) {
+    if (told.value.network == network && kept.count(attachment) == 0) gone.push_back(attachment);
+  }
+  for (const Attachment& one : gone) Forget(one);
+  if (!gone.empty()) SaveOrLog();
+  return OkStatus();
+}
+
+void PodSandboxes::SetListed(std::vector<Sandbox> listed, Time begun) {
+  const std::lock_guard lock(mutex_);
+  if (begun < list_begun_) return;  // an older one that came late
+  list_begun_ = begun;
+  const auto is_removed = [&](const Sandbox& sandbox) {
+    const auto found = removed_.find(sandbox.id);
+    return found != removed_.end() && begun <= found->second;
+  };
+  std::erase_if(listed, is_removed);
+  std::erase_if(removed_, [&](const auto& one) { return one.second < begun; });
+
+  std::set<std::string> ids;
+  for (const Sandbox& sandbox : listed) ids.insert(sandbox.id);
+  bool changed = listed != listed_;
+  for (auto one = told_.begin(); one != told_.end();) {
+    Told& told = one->second;
+    if (ids.count(one->first.container_id) > 0) {
+      changed |= !told.was_listed;
+      told.was_listed = true;
+      told.missed = 0;
+    } else if (told.was_listed ? begun > told.added : begun >= told.added + kTrustAfter) {
+      ++told.missed;
+    }
+    if (told.missed >= (told.was_listed ? 1 : 2)) {
+      one = told_.erase(one);
+      changed = true;
+    } else {
+      ++one;
+    }
+  }
+  listed_ = std::move(listed);
+  if (changed) SaveOrLog();
+}
+
+std::vector<Sandbox> PodSandboxes::Join() const {
+  std::vector<Sandbox> joined;
+  std::vector<std::uint64_t> orders;  // of the ADD; 0: the plugin did not tell of it
+  std::set<Attachment> done;
+  for (const Sandbox& sandbox : listed_) {
+    const auto told = told_.find(AttachmentOf(sandbox));
+    const bool is_told = told != told_.end();
+    // A list that was begun before the ADD knows less.
+    joined.push_back(is_told && told->second.added > list_begun_ ? told->second.value.sandbox : sandbox);
+    orders.push_back(is_told ? told->second.order : 0);
+    done.insert(AttachmentOf(sandbox));
+  }
+  std::vector<const Told*> rest;
+  for (const auto& [attachment, told] : told_) {
+    if (done.count(attachment) == 0) rest.push_back(&told);
+  }
+  std::sort(rest.begin(), rest.end(), [](const Told* a, const Told* b) { return a->order < b->order; });
+  for (const Told* told : rest) {
+    // Before the first of its pod that was added later.
+    std::size_t at = 0;
+    while (at < joined.size() && !(joined[at].pod == told->value.sandbox.pod && orders[at] > told->order)) ++at;
+    joined.insert(joined.begin() + static_cast<std::ptrdiff_t>(at), told->value.sandbox);
+    orders.insert(orders.begin() + static_cast<std::ptrdiff_t>(at), told->order);
+  }
+  return joined;
+}
+
+std::vector<Sandbox> PodSandboxes::All() const {
+  const std::lock_guard lock(mutex_);
+  return Join();
+}
+
+bool PodSandboxes::Knows(const Attachment& one) const {
+  const std::lock_guard lock(mutex_);
+  const auto is_one = [&](const Sandbox& sandbox) { return AttachmentOf(sandbox) == one; };
+  return told_.count(one) > 0 || std::any_of(listed_.begin(), listed_.end(), is_one);
+}
+
+}  // namespace sluice::pods
