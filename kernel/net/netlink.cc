@@ -3,11 +3,13 @@
 #include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
 #include <linux/if_bridge.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -445,6 +447,19 @@ StatusOr<std::vector<TcFilter>> Netlink::DumpTcFilters(std::uint32_t ifindex, Tc
   // Before the filters of a chain's priority, the kernel lists the priority itself, without a handle.
   std::erase_if(*filters, [](const TcFilter& filter) { return filter.handle == 0; });
   return filters;
+}
+
+Status Netlink::DeleteTcFilter(std::uint32_t ifindex, TcSide side, const TcFilter& filter) {
+  Request request(RTM_DELTFILTER, NLM_F_ACK);
+  auto* header = request.PutHeader<tcmsg>();
+  header->tcm_family = AF_UNSPEC;
+  header->tcm_ifindex = static_cast<int>(ifindex);
+  header->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == TcSide::kIngress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+  header->tcm_handle = filter.handle;
+  header->tcm_info = TC_H_MAKE(std::uint32_t{filter.priority} << 16, htons(ETH_P_ALL));
+  mnl_attr_put_strz(request.get(), TCA_KIND, filter.kind.c_str());
+  return Annotate(Ask<TcFilter>(channel_, request.get(), ParseTcFilter).status(),
+                  fmt::format("delete a tc filter of ifindex {}", ifindex));
 }
 
 StatusOr<std::int32_t> Netlink::NetNsId(int netns_fd) {
