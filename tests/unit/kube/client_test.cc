@@ -267,24 +267,24 @@ TEST_F(KubeClient, AWrongContentTypeIsAnError) {
 }
 
 TEST_F(KubeClient, AnObjectOf100MegabytesIsGivenUp) {
-  options_.timing.low_speed_time = 30s;
-  options_.timing.list_timeout = 30s;  // making it takes the server a while
   options_.limits.page_bytes = 4U << 20U;
   options_.limits.object_bytes = 1U << 20U;
-  const std::string filler(100U << 20U, 'x');
+  const std::string megabyte(1U << 20U, 'x');
   Served pods(*server_, "/unused", ListJson(7, {ObjectJson("a", 1)}));
   std::atomic<bool> huge_list = true;
   const auto end = EndFirst();
   server_->On(kPods, [&](const Exchange& exchange) {
     if (exchange.request().is_watch() || !huge_list) return pods.script()(exchange);
     exchange.Head(200);
-    exchange.Body(R"({"metadata":{"resourceVersion":"7"},"items":[{"x":")" + filler);
+    exchange.Body(R"({"metadata":{"resourceVersion":"7"},"items":[{"x":")");
+    exchange.Repeat(megabyte, 100);
   });
   StartClient();
   EXPECT_TRUE(FailsWith("objects has more than 4194304 bytes"));
   huge_list = false;
   ASSERT_TRUE(WatchedBy());
-  pods.last().Body(R"({"type":"ADDED","object":{"x":")" + filler);
+  pods.last().Body(R"({"type":"ADDED","object":{"x":")");
+  pods.last().Repeat(megabyte, 100);
   EXPECT_TRUE(FailsWith("an event of more than 1048576 bytes"));
   EXPECT_TRUE(Has({{"a", "a@1"}}));
 }

@@ -202,6 +202,28 @@ TEST_F(KubeObjects, NumbersAreNotRounded) {
   }
 }
 
+// The pods of PodJson, made fast: what differs is replaced in the text of one of them.
+class PodTexts {
+ public:
+  std::string Of(int number) const {
+    std::string text = model_;
+    const auto replace = [&](const std::string& from, const std::string& to) {
+      for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+        text.replace(at, from.size(), to);
+      }
+    };
+    const std::string digits = std::to_string(number);
+    replace("web-7777", "web-" + digits);
+    replace("uid-7777", "uid-" + digits);
+    replace("10.1.31.28", fmt::format("10.1.{}.{}", number / 250, number % 250 + 1));
+    replace("fd00::1e62", fmt::format("fd00::{:x}", number + 1));
+    return text;
+  }
+
+ private:
+  const std::string model_ = PodJson(7777);
+};
+
 class ConvertingSink : public Sink {
  public:
   StatusOr<Converted> Convert(const ResourceSpec&, const ObjectMeta&, const simdjson::dom::element& object) override {
@@ -221,9 +243,11 @@ double CpuSeconds() {
 TEST_F(KubeObjects, TenThousandPodsAreFast) {
   std::vector<std::string> pages;
   std::size_t bytes = 0;
+  const PodTexts texts;
+  ASSERT_EQ(texts.Of(3).find("7777"), std::string::npos);
   for (int page = 0; page < 20; ++page) {
     std::vector<std::string> pods;
-    for (int i = 0; i < 500; ++i) pods.push_back(PodJson(page * 500 + i));
+    for (int i = 0; i < 500; ++i) pods.push_back(texts.Of(page * 500 + i));
     pages.push_back(ListJson(20000, pods, page == 19 ? "" : "next"));
     bytes += pages.back().size();
   }

@@ -32,6 +32,13 @@ struct Exchange::State {
   Headers headers;
   std::string pending;   // of the body
   std::size_t sent = 0;  // of it
+  std::string chunk;     // to follow
+  int repetitions = 0;   // of it
+  void Refill() {
+    if (!pending.empty() || repetitions == 0) return;
+    pending = chunk;
+    --repetitions;
+  }
   bool ended = false;
   bool dropped = false;
   bool goaway = false;
@@ -58,6 +65,15 @@ void Exchange::Body(const std::string& data) const {
   {
     const std::lock_guard lock(server_->mutex_);
     state_->pending += data;
+  }
+  server_->Wake();
+}
+
+void Exchange::Repeat(const std::string& chunk, int times) const {
+  {
+    const std::lock_guard lock(server_->mutex_);
+    state_->chunk = chunk;
+    state_->repetitions = times;
   }
   server_->Wake();
 }
@@ -295,6 +311,7 @@ class ScriptedServer::Connection {
     const std::lock_guard lock(server_->mutex_);
     for (const auto& state : states_) {
       if (state->end_sent) continue;
+      state->Refill();
       if (state->code != 0 && !std::exchange(state->head_sent, true)) {
         out_ += fmt::format("HTTP/1.1 {} Told\r\n", state->code);
         for (const auto& [name, value] : state->headers) out_ += fmt::format("{}: {}\r\n", name, value);
@@ -390,8 +407,9 @@ class ScriptedServer::Connection {
     if (is_all) {
       state->pending.clear();
       state->sent = 0;
+      state->Refill();
     }
-    if (is_all && state->ended) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (state->pending.empty() && state->ended) *flags |= NGHTTP2_DATA_FLAG_EOF;
     return static_cast<ssize_t>(size);
   }
 
@@ -401,6 +419,7 @@ class ScriptedServer::Connection {
       const std::lock_guard lock(server_->mutex_);
       for (const auto& state : states_) {
         if (state->end_sent) continue;
+        state->Refill();
         drops = drops || state->dropped;
         if (std::exchange(state->goaway, false)) {
           nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),

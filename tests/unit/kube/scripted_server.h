@@ -44,6 +44,8 @@ class Exchange {
   // The response header, with Content-Type application/json unless `headers` has another one.
   void Head(int code, Headers headers = {}) const;
   void Body(const std::string& data) const;
+  // `chunk` so many times, each when the last one has been sent.
+  void Repeat(const std::string& chunk, int times) const;
   void End() const;
   void Reply(int code, const std::string& body, Headers headers = {}) const;
   // Breaks the connection off, after what has been sent.
