@@ -102,7 +102,7 @@ std::string KubernetesText(const v1::AgentStatus& status) {
                              Count(static_cast<int>(source.refused()), "bad object"), source.problem());
     }
     table.Add({source.name(), source.state(), source.synced() ? "yes" : "no",
-               source.has_since() ? TimeUtil::ToString(source.since()) : "-", std::to_string(source.objects()),
+               source.has_since() ? telemetry::TimeText(source.since()) : "-", std::to_string(source.objects()),
                problem});
   }
   return Section(table) + Printable("API server: " + status.kubernetes().server()) + "\n";
