@@ -36,6 +36,8 @@ constexpr auto kTend = 10s;
 constexpr auto kKeepCopy = 10s;
 // Between two looks at what else handles the packets.
 constexpr auto kLookAtHost = 2s;
+// How long a start waits for Kubernetes before it holds.
+constexpr auto kKubernetesAtStart = 5s;
 
 std::string HostName() {
   char name[HOST_NAME_MAX + 1] = "";
@@ -80,13 +82,17 @@ Status Agent::Begin() {
   const bool is_first = state.empty() && !state.pinned && datapath_->generation() == 0;
   if (!directory.ok() && is_first) return directory.status();
   MakeController();
+  SL_RETURN_IF_ERROR(StartKubernetes());
   MakeTelemetry();
   // Claim what another agent may have taken before anything is attached: an agent that cannot stay touches no pod.
   SL_RETURN_IF_ERROR(Annotate(telemetry_->Serve(), "--metrics"));
   SL_RETURN_IF_ERROR(FollowUplinks());
   // Before our tables evaluate the first packet: otherwise process rules would not know any process.
   if (datapath_->is_handing_over()) SeedProcesses(options_, helper_);
-  SL_RETURN_IF_ERROR(controller_->Restore({.directory = std::move(directory)}, std::move(state)));
+  StatusOr<policy::ResourceMap> of_kubernetes = policy::ResourceMap();
+  if (kubernetes_) of_kubernetes = kubernetes_->WaitForResources(kKubernetesAtStart);
+  SL_RETURN_IF_ERROR(controller_->Restore({.directory = std::move(directory), .kubernetes = std::move(of_kubernetes)},
+                                          std::move(state)));
   SL_ASSIGN_OR_RETURN(closer_, Closer::Start(controller_.get(), std::move(closers_monitor)));
   // After the workloads are known, so that no event is without its workload.
   StartProcessSensors(options_, node_name_, helper_, controller_.get(), telemetry_.get());
@@ -96,12 +102,14 @@ Status Agent::Begin() {
   ready_ = true;
   SL_RETURN_IF_ERROR(telemetry_->Start());
   SL_RETURN_IF_ERROR(StartApi());
+  if (kubernetes_) SL_RETURN_IF_ERROR(Annotate(kubernetes_->ServeCni(), "--cni-socket"));
   return OkStatus();
 }
 
 Agent::~Agent() {
   if (telemetry_) telemetry_->Stop();  // ends the followers' calls and requests for metrics
   server_.reset();
+  kubernetes_.reset();
 }
 
 Status Agent::OpenDatapath() {
@@ -141,6 +149,22 @@ Status Agent::LookAtHost() {
   host_tracks_tcp_ = tracks;
   SL_RETURN_IF_ERROR(datapath_->SetHostTracksTcp(tracks));
   return datapath_->LookForOthers();
+}
+
+Status Agent::StartKubernetes() {
+  if (options_.kube == "off") return OkStatus();
+  auto started = Kubernetes::Start(
+      {.kube = options_.kube, .cri = options_.cri, .cni_socket = options_.cni_socket, .state_dir = options_.state_dir},
+      controller_.get());
+  if (!started.ok()) return Annotate(started.status(), "--kube");
+  kubernetes_ = *std::move(started);
+  return OkStatus();
+}
+
+void Agent::FollowKubernetes(bool has_changed) {
+  if (!kubernetes_ || (!has_changed && Clock::now() < follow_kubernetes_at_)) return;
+  follow_kubernetes_at_ = Clock::now() + Kubernetes::kRetry;
+  kubernetes_->Follow();
 }
 
 void Agent::MakeController() {
@@ -193,6 +217,7 @@ void Agent::MakeTelemetry() {
     const api::Calls* const calls = calls_;
     return calls == nullptr ? std::vector<std::pair<std::string, std::uint64_t>>() : calls->RefusedByCause();
   };
+  if (kubernetes_) sources.kubernetes = [this] { return kubernetes_->states(); };
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();
@@ -241,6 +266,10 @@ Status Agent::StartApi() {
     if (!feature.present) out.set_cost(feature.cost);
   }
   SL_RETURN_IF_ERROR(TellRights(sources.constants));
+  if (kubernetes_) {
+    sources.kubernetes_server = kubernetes_->server();
+    sources.kubernetes = [this] { return kubernetes_->states(); };
+  }
   service_ = std::make_unique<api::Service>(std::move(sources));
   service_->LogLinks();
   WarnOfShadowed();
@@ -319,7 +348,7 @@ void Agent::KeepCopy() {
 }
 
 int Agent::MillisecondsToRefresh() const {
-  constexpr std::chrono::milliseconds most = kLookAtHost;
+  const std::chrono::milliseconds most = kubernetes_ ? Kubernetes::kRetry : kLookAtHost;
   const auto left = refresh_at_ ? std::chrono::ceil<std::chrono::milliseconds>(*refresh_at_ - Clock::now()) : most;
   return static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), most).count());
 }
@@ -341,10 +370,14 @@ Status Agent::Run() {
   while (true) {
     NotifyAlive();
     TellHolding();
-    pollfd polled[] = {
-        {signal_fd.get(), POLLIN, 0}, {monitor_->fd(), POLLIN, 0}, {closer_->fd(), POLLIN, 0}, {helper_->fd(), 0, 0}};
+    pollfd polled[] = {{signal_fd.get(), POLLIN, 0},
+                       {monitor_->fd(), POLLIN, 0},
+                       {closer_->fd(), POLLIN, 0},
+                       {helper_->fd(), 0, 0},
+                       {kubernetes_ ? kubernetes_->fd() : -1, POLLIN, 0}};
     const int heard = poll(polled, std::size(polled), MillisecondsToRefresh());
     if (heard < 0 && errno != EINTR) return ErrnoError(errno, "poll");
+    FollowKubernetes(polled[4].revents != 0);
     // A change of the resources may have brought workloads that do not exist yet.
     if (!refresh_at_ && !controller_->view()->unbound.empty()) refresh_at_ = Clock::now() + kLookAgain;
     signalfd_siginfo signal{};

@@ -13,6 +13,7 @@
 #include "ctrl/api/server.h"
 #include "ctrl/rights/helper.h"
 #include "ctrl/sluiced/closer.h"
+#include "ctrl/sluiced/kubernetes.h"
 #include "ctrl/sluiced/options.h"
 #include "kernel/bpf/features.h"
 #include "kernel/datapath/bpf_datapath.h"
@@ -44,6 +45,8 @@ class Agent {
   Status OpenDatapath();
   Status LookAtHost();
   void MakeController();
+  Status StartKubernetes();
+  void FollowKubernetes(bool has_changed);
   void MakeTelemetry();
   Status FollowUplinks();
   telemetry::RotatingFile::Options ExportFile() const;
@@ -70,6 +73,7 @@ class Agent {
   std::unique_ptr<net::NetlinkMonitor> monitor_;
   std::unique_ptr<reconcile::Controller> controller_;
   std::unique_ptr<Closer> closer_;
+  std::unique_ptr<Kubernetes> kubernetes_;  // null: --kube off
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
@@ -77,6 +81,7 @@ class Agent {
   std::atomic<bool> ready_{false};                 // enforcement is in place
   std::set<std::string> attached_uplinks_;
   std::optional<Clock::time_point> refresh_at_;
+  Clock::time_point follow_kubernetes_at_{};
   Clock::time_point tend_at_{};
   Clock::time_point keep_copy_at_{};
   Clock::time_point look_at_host_at_{};

@@ -71,6 +71,12 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--uplink", options->uplinks, "network card to attach XDP to; may be given several times");
   app.add_option("--resources", options->resources, "directory of resource files; SIGHUP reads it again")
       ->check(CLI::ExistingDirectory);
+  app.add_option("--kube", options->kube,
+                 "Kubernetes as a source of pods, namespaces and policies: off, in-cluster, or a kubeconfig file");
+  app.add_option("--cri", options->cri,
+                 "with --kube: unix:///PATH of the container runtime; default: the first known one that answers");
+  app.add_option("--cni-socket", options->cni_socket,
+                 "with --kube: socket at which the CNI plugin is answered; empty: it is not");
   std::vector<std::string> quarantine_allow;
   app.add_option("--quarantine-allow", quarantine_allow,
                  "peers that may still talk with workloads in quarantine, as far as policy lets them; may be given "

@@ -20,6 +20,9 @@ struct AgentOptions {
   std::string metrics = "127.0.0.1:9464";
   std::vector<std::string> uplinks;
   std::string resources;
+  std::string kube = "off";  // or "in-cluster", or the path of a kubeconfig file
+  std::string cri;
+  std::string cni_socket = "/run/sluice/cni.sock";
   std::vector<policy::Prefix> quarantine_allow;
   std::string node_name;  // default: the host's name
   bool uninstall = false;

@@ -19,6 +19,7 @@ constexpr std::chrono::milliseconds kSilence{300};
 StatusOr<std::unique_ptr<NodeFixture>> NodeFixture::Create(const Options& options) {
   std::unique_ptr<NodeFixture> fixture(new NodeFixture());
   SL_ASSIGN_OR_RETURN(fixture->node_, TestNode::Create({.pods = options.pods, .outside = options.outside}));
+  if (options.prepare) options.prepare(*fixture->node_);
   SL_ASSIGN_OR_RETURN(
       fixture->agent_,
       AgentProcess::Start({.netns_fd = fixture->node_->fd(), .before = options.before, .args = options.args}));

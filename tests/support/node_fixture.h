@@ -5,6 +5,7 @@
 // All workloads are in the namespace "shop". One thread at a time, except agent().Sluice.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,7 +42,8 @@ class NodeFixture {
     std::vector<std::string> pods;
     std::vector<std::string> args;  // of the agent
     bool outside = false;
-    std::vector<std::string> before;  // AgentProcess::Options
+    std::vector<std::string> before;         // AgentProcess::Options
+    std::function<void(TestNode&)> prepare;  // runs before the agent starts
   };
   static StatusOr<std::unique_ptr<NodeFixture>> Create(const Options& options);
 

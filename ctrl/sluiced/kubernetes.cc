@@ -1,0 +1,267 @@
+#include "ctrl/sluiced/kubernetes.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/log.h"
+#include "ctrl/kube/objects.h"
+#include "kernel/net/netlink.h"
+
+namespace sluice {
+namespace {
+
+using policy::Kind;
+
+constexpr Kind kKinds[] = {Kind::kNamespace, Kind::kPod, Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy};
+constexpr const char* kRuntime = "container runtime";
+
+StatusOr<kube::ApiConfig> ReadConfig(const std::string& kube) {
+  return kube == "in-cluster" ? kube::InClusterConfig() : kube::ReadKubeconfig(kube);
+}
+
+telemetry::SourceState ToSourceState(const kube::ResourceState& state) {
+  telemetry::SourceState source{.name = state.name, .state = kube::PhaseName(state.phase)};
+  const bool distrusted = state.distrusted_since.has_value();
+  source.synced = state.listed && !distrusted && state.failures == 0;
+  source.since = distrusted ? state.distrusted_since : source.synced ? state.synced_since : state.last_error_at;
+  source.objects = state.objects;
+  source.refused = state.refused_objects;
+  source.problem = distrusted ? state.distrust_reason : state.last_error;
+  source.errors = state.errors;
+  source.bytes_received = state.bytes_received;
+  source.requests = state.requests;
+  return source;
+}
+
+telemetry::SourceState ToSourceState(const cri::WatchState& state, std::size_t sandboxes) {
+  telemetry::SourceState source{.name = kRuntime, .state = state.synced ? "watching" : "waiting"};
+  source.synced = state.synced;
+  source.since = state.since;
+  source.objects = sandboxes;
+  source.refused = state.unread + state.left_out;
+  source.problem = state.synced ? state.unread_error : state.last_error;
+  source.requests = state.lists;
+  return source;
+}
+
+// The filters by which the plugin closes an interface while no agent answers.
+Status RemoveClosingFilters(std::uint32_t ifindex) {
+  SL_ASSIGN_OR_RETURN(net::Netlink netlink, net::Netlink::Open());
+  SL_RETURN_IF_ERROR(netlink.GetLink(ifindex).status());
+  for (const net::TcSide side : {net::TcSide::kIngress, net::TcSide::kEgress}) {
+    const Status deleted = netlink.DeleteTcFilter(
+        ifindex, side, {.kind = "bpf", .handle = cni::kClosingHandle, .priority = cni::kClosingPriority});
+    if (!deleted.ok() && !absl::IsNotFound(deleted)) return deleted;
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Kubernetes>> Kubernetes::Start(const KubernetesOptions& options,
+                                                        reconcile::Controller* controller) {
+  Fd changed(epoll_create1(EPOLL_CLOEXEC)), event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!changed.valid() || !event.valid()) return ErrnoError(errno, "open an epoll file and an eventfd");
+  std::unique_ptr<Kubernetes> source(new Kubernetes(std::move(changed), std::move(event), options, controller));
+  SL_ASSIGN_OR_RETURN(kube::ApiConfig config, ReadConfig(options.kube));
+  source->server_ = config.server;
+  std::vector<kube::ResourceSpec> specs;
+  for (const Kind kind : kKinds) {
+    specs.push_back(kube::SpecOf(kind));
+    source->kinds_[specs.back().name] = kind;
+  }
+  SL_ASSIGN_OR_RETURN(source->sandboxes_, pods::PodSandboxes::Open(options.state_dir));
+  cri::WatchOptions runtime;
+  if (!options.cri.empty()) runtime.endpoints = {options.cri};
+  SL_ASSIGN_OR_RETURN(source->runtime_, cri::SandboxWatch::Start(std::move(runtime)));
+  for (const int fd : {source->event_.get(), source->runtime_->fd()}) {
+    epoll_event wanted{.events = EPOLLIN, .data = {}};
+    if (epoll_ctl(source->changed_.get(), EPOLL_CTL_ADD, fd, &wanted) < 0) return ErrnoError(errno, "epoll_ctl");
+  }
+  SL_ASSIGN_OR_RETURN(source->client_, kube::Client::Create(std::move(config), std::move(specs), *source));
+  return source;
+}
+
+Kubernetes::~Kubernetes() {
+  {
+    const std::lock_guard lock(told_mutex_);
+    stopping_ = true;
+  }
+  followed_.notify_all();
+  cni_.reset();
+  client_.reset();
+}
+
+StatusOr<kube::Converted> Kubernetes::Convert(const kube::ResourceSpec& spec, const kube::ObjectMeta&,
+                                              const simdjson::dom::element& object) {
+  return kube::ConvertObject(kinds_.at(spec.name), object);
+}
+
+void Kubernetes::Apply(const kube::ResourceSpec& spec, kube::Batch batch) {
+  const Kind kind = kinds_.at(spec.name);
+  {
+    const std::lock_guard lock(mutex_);
+    for (const kube::Change& change : batch.changes) {
+      switch (change.kind) {
+        case kube::Change::Kind::kUpsert: {
+          const auto& object = *static_cast<const kube::KubeObject*>(change.value.get());
+          resources_.insert_or_assign(object.resource.id, object.resource);
+          break;
+        }
+        case kube::Change::Kind::kDelete:
+          resources_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
+          break;
+        case kube::Change::Kind::kRefused:
+          LogError("Kubernetes: {}; its last good version stays in force", Message(change.refused));
+          break;
+      }
+    }
+  }
+  Wake();
+}
+
+void Kubernetes::Wake() const { eventfd_write(event_.get(), 1); }
+
+// "absent" counts as read: the custom resource definition is not installed.
+Status Kubernetes::CheckComplete() const {
+  for (const kube::ResourceState& state : client_->state().resources) {
+    if (state.listed) continue;
+    return MakeError(absl::StatusCode::kUnavailable, "{}: {}: {}", server_, state.name,
+                     state.last_error.empty() ? "no answer yet" : state.last_error);
+  }
+  const cri::WatchState runtime = runtime_->state();
+  if (runtime.lists == 0) {
+    return MakeError(absl::StatusCode::kUnavailable, "the container runtime: {}",
+                     runtime.last_error.empty() ? "no answer yet" : runtime.last_error);
+  }
+  return OkStatus();
+}
+
+StatusOr<policy::ResourceMap> Kubernetes::Resources() {
+  if (!complete_) SL_RETURN_IF_ERROR(CheckComplete());
+  complete_ = true;
+  if (auto list = runtime_->list(); list && list->requested != last_list_) {
+    last_list_ = list->requested;
+    const auto ago = std::chrono::steady_clock::now() - list->requested;
+    sandboxes_->SetListed(std::move(list->sandboxes),
+                          pods::PodSandboxes::SinceBoot() - std::chrono::duration_cast<pods::PodSandboxes::Time>(ago));
+  }
+  node_pods_.SetSandboxes(sandboxes_->All());
+  policy::ResourceMap resources;
+  {
+    const std::lock_guard lock(mutex_);
+    resources = resources_;
+  }
+  return node_pods_.AddTo(std::move(resources));
+}
+
+StatusOr<policy::ResourceMap> Kubernetes::WaitForResources(std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (true) {
+    auto resources = Resources();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (resources.ok() || left.count() <= 0) return resources;
+    pollfd changed{fd(), POLLIN, 0};
+    // An answer without objects wakes nobody.
+    poll(&changed, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 50)));
+    eventfd_t count = 0;
+    eventfd_read(event_.get(), &count);
+    eventfd_read(runtime_->fd(), &count);
+  }
+}
+
+void Kubernetes::Follow() {
+  eventfd_t count = 0;
+  eventfd_read(event_.get(), &count);
+  eventfd_read(runtime_->fd(), &count);
+  std::uint64_t told = 0;
+  {
+    const std::lock_guard lock(told_mutex_);
+    told = told_;
+  }
+  auto resources = Resources();
+  const Status followed = resources.ok() ? controller_->SetKubernetes(*std::move(resources)) : resources.status();
+  const std::string problem = followed.ok() ? "" : Message(followed);
+  if (problem != problem_ && !followed.ok()) LogError("Kubernetes: what was in force stays in force: {}", problem);
+  problem_ = problem;
+  if (!followed.ok()) return;
+  {
+    const std::lock_guard lock(told_mutex_);
+    followed_until_ = told;
+  }
+  followed_.notify_all();
+}
+
+std::vector<telemetry::SourceState> Kubernetes::states() const {
+  std::vector<telemetry::SourceState> states;
+  for (const kube::ResourceState& state : client_->state().resources) states.push_back(ToSourceState(state));
+  states.push_back(ToSourceState(runtime_->state(), sandboxes_->All().size()));
+  return states;
+}
+
+Status Kubernetes::ServeCni() {
+  if (options_.cni_socket.empty()) return OkStatus();
+  pods::CniServer::Calls calls;
+  calls.add = [this](const pods::ToldSandbox& told, pods::CniServer::Time deadline) { return AddPod(told, deadline); };
+  calls.remove = [this](const cni::Attachment& gone) {
+    const Status removed = sandboxes_->Remove(gone);
+    Wake();
+    return removed;
+  };
+  calls.check = [this](const cni::Attachment& one) { return CheckPod(one); };
+  calls.gc = [this](const std::string& network, const std::vector<cni::Attachment>& valid) {
+    const Status kept = sandboxes_->KeepOnly(network, valid);
+    Wake();
+    return kept;
+  };
+  calls.health = [this] { return Health(); };
+  calls.open = [](const cni::Request& add) { return RemoveClosingFilters(add.host_ifindex); };
+  SL_ASSIGN_OR_RETURN(cni_, pods::CniServer::Start({.socket = options_.cni_socket}, std::move(calls)));
+  return OkStatus();
+}
+
+// The workload of a sandbox by its namespace: it may have another name than its pod (ctrl/node/node_pods.h).
+Status Kubernetes::CheckEnforced(const std::string& netns) const {
+  const auto view = controller_->view();
+  for (const auto& [id, resource] : view->resources.of(Kind::kWorkload)) {
+    if (resource.workload->netns != netns) continue;
+    if (!resource.workload->closed_because.empty()) return OkStatus();  // closed, until the API server knows the pod
+    const auto unbound = view->unbound.find(id.name);
+    if (unbound == view->unbound.end()) return OkStatus();
+    return MakeError(absl::StatusCode::kFailedPrecondition, "{}", unbound->second);
+  }
+  return MakeError(absl::StatusCode::kNotFound, "no workload has the network namespace {}", netns);
+}
+
+Status Kubernetes::AddPod(const pods::ToldSandbox& told, pods::CniServer::Time deadline) {
+  SL_RETURN_IF_ERROR(sandboxes_->Add(told));
+  std::unique_lock lock(told_mutex_);
+  const std::uint64_t number = ++told_;
+  Wake();
+  const bool followed = followed_.wait_until(lock, deadline, [&] { return stopping_ || followed_until_ >= number; });
+  if (!followed || stopping_) {
+    const std::string holding = controller_->view()->holding;
+    return MakeError(absl::StatusCode::kUnavailable, "the agent did not take the pod over in time{}{}",
+                     holding.empty() ? "" : ": it is holding: ", holding);
+  }
+  lock.unlock();
+  return CheckEnforced(told.sandbox.netns);
+}
+
+Status Kubernetes::CheckPod(const cni::Attachment& one) const {
+  for (const node::Sandbox& sandbox : sandboxes_->All()) {
+    if (sandbox.id == one.container_id && sandbox.interface == one.ifname) return CheckEnforced(sandbox.netns);
+  }
+  return MakeError(absl::StatusCode::kNotFound, "no pod has the sandbox {}", one.container_id);
+}
+
+pods::CniHealth Kubernetes::Health() const {
+  const std::string holding = controller_->view()->holding;
+  return holding.empty() ? pods::CniHealth{} : pods::CniHealth{pods::CniHealth::kHolding, holding};
+}
+
+}  // namespace sluice

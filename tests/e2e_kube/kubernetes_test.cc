@@ -1,0 +1,175 @@
+// The real agent beside an API server and a container runtime that a test plays, and the real CNI plugin; pods are
+// network namespaces with real packets. `scripts/test-kube` has the same with a real cluster.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/e2e_kube/fake_api_server.h"
+#include "tests/support/environment.h"
+#include "tests/support/node_fixture.h"
+#include "tests/unit/cri/fake_runtime.h"
+
+namespace sluice::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr std::uint16_t kPort = 1000;
+
+constexpr char kAllowWeb[] =
+    R"({"metadata": {"name": "db", "namespace": "shop"}, "spec": {"podSelector": {"matchLabels": {"app": "db"}},
+        "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]}})";
+
+class KubernetesE2e : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    char directory[] = "/tmp/sluice-kube-XXXXXX";
+    ASSERT_NE(::mkdtemp(directory), nullptr);
+    directory_ = directory;
+    runtime_.Serve();
+  }
+  ~KubernetesE2e() override { std::filesystem::remove_all(directory_); }
+
+  // The agent, with web and db known to the API server and the runtime, and db open for web alone.
+  void Start() {
+    auto fixture = NodeFixture::Create(
+        {.pods = {"web", "db", "new"}, .args = Arguments(), .outside = false, .prepare = [this](TestNode& node) {
+           api_ = std::make_unique<FakeApiServer>(node.fd());
+           std::ofstream(Kubeconfig()) << api_->kubeconfig();
+           api_->Put(kNamespaces, R"({"metadata": {"name": "shop", "uid": "n1"}})");
+           api_->Put(kPods, Pod("web", "web"));
+           api_->Put(kPods, Pod("db", "db"));
+           api_->Put(kPolicies, kAllowWeb);
+           for (const char* pod : {"web", "db"}) AddSandbox(node, pod);
+         }});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    auto servers =
+        ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .protocol = policy::kUdp, .port = kPort}});
+    ASSERT_TRUE(servers.ok()) << servers.status();
+    servers_ = *std::move(servers);
+  }
+
+  std::string Kubeconfig() const { return directory_ + "/kubeconfig"; }
+  std::vector<std::string> Arguments() const {
+    return {"--kube", Kubeconfig(), "--cri", runtime_.endpoint(), "--cni-socket", directory_ + "/cni.sock"};
+  }
+  static std::string Pod(const std::string& name, const std::string& app, const std::string& uid = "") {
+    return fmt::format(
+        R"({{"metadata": {{"name": "{0}", "namespace": "shop", "uid": "{2}", "labels": {{"app": "{1}"}}}},
+            "spec": {{"nodeName": "here", "containers": [{{"name": "c"}}]}}, "status": {{"phase": "Running"}}}})",
+        name, app, uid.empty() ? "uid-" + name : uid);
+  }
+  void AddSandbox(const TestNode& node, const std::string& pod) {
+    const std::string id = "sandbox-" + pod;
+    runtime_.AddSandbox(
+        {.id = id,
+         .pod = pod,
+         .info =
+             fmt::format(R"({{"runtimeSpec": {{"linux": {{"namespaces": [{{"type": "network", "path": "{}"}}]}}}}}})",
+                         node.pod(pod).netns_path)});
+    runtime_.Tell("/tasks/start", id, id);
+  }
+  bool EventuallyUdp(const std::string& from, bool allowed) {
+    return Eventually([&] { return (fixture_->Udp(from, "db", kPort, allowed) == ProbeOutcome::kAllowed) == allowed; });
+  }
+  std::string Sluice(const std::vector<std::string>& arguments) const {
+    const auto result = fixture_->agent().Sluice(arguments);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? result->out + result->err : "";
+  }
+
+  std::string directory_;
+  cri::FakeRuntime runtime_{cri::FakeRuntime::Kind::kContainerd};
+  std::unique_ptr<FakeApiServer> api_;
+  std::unique_ptr<NodeFixture> fixture_;
+  std::unique_ptr<ProbeServers> servers_;
+};
+
+TEST_F(KubernetesE2e, PodsAndPoliciesOfTheApiServerAreInForceAndFollowed) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Udp("new", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_THAT(Sluice({"get", "workloads", "-o", "wide"}), AllOf(HasSubstr("web"), HasSubstr("kubernetes")));
+  EXPECT_THAT(Sluice({"status"}),
+              AllOf(HasSubstr("pods"), HasSubstr("container runtime"), HasSubstr("API server: http://")));
+
+  api_->Put(kPods, Pod("web", "other"));
+  EXPECT_TRUE(EventuallyUdp("web", false)) << "its label has changed";
+  api_->Put(kPods, Pod("web", "web"));
+  EXPECT_TRUE(EventuallyUdp("web", true));
+  api_->Delete(kPolicies, "shop", "db");
+  EXPECT_TRUE(EventuallyUdp("new", true)) << "nothing isolates db any more";
+}
+
+TEST_F(KubernetesE2e, APodIsClosedUntilTheApiServerKnowsIt) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  api_->Delete(kPolicies, "shop", "db");
+  ASSERT_TRUE(EventuallyUdp("new", true));
+  AddSandbox(fixture_->node(), "new");
+  EXPECT_TRUE(EventuallyUdp("new", false));
+  EXPECT_THAT(Sluice({"status"}), HasSubstr("Pod shop/new (uid uid-new): the API server has not told of it"));
+  api_->Put(kPods, Pod("new", "new", "another-uid"));
+  EXPECT_EQ(fixture_->Udp("new", "db", kPort, false), ProbeOutcome::kTimeout);
+  api_->Put(kPods, Pod("new", "new"));
+  EXPECT_TRUE(EventuallyUdp("new", true));
+}
+
+TEST_F(KubernetesE2e, WithoutTheApiServerWhatIsEnforcedStays) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  api_->GoAway();
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Udp("new", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_TRUE(Eventually([&] { return Sluice({"status"}).find("waiting") != std::string::npos; }));
+
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
+  ASSERT_TRUE(fixture_->agent().RestartHolding().ok());
+  EXPECT_THAT(Sluice({"status"}), HasSubstr("what Kubernetes has is not known yet"));
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Udp("new", "db", kPort, false), ProbeOutcome::kTimeout);
+
+  api_->ComeBack();
+  EXPECT_TRUE(Eventually([&] { return Sluice({"status"}).find("enforcing") == 0; }, std::chrono::seconds(60)));
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Udp("new", "db", kPort, false), ProbeOutcome::kTimeout);
+}
+
+// The real plugin, as a container runtime calls it.
+TEST_F(KubernetesE2e, ThePluginReturnsWhenThePodIsEnforcedOn) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  api_->Put(kPods, Pod("new", "new"));
+  const TestPod& pod = fixture_->node().pod("new");
+  const std::string config = fmt::format(
+      R"({{"cniVersion": "1.0.0", "name": "net", "type": "sluice-cni", "socket": "{}/cni.sock", "prevResult":
+          {{"cniVersion": "1.0.0", "interfaces": [{{"name": "{}"}}, {{"name": "eth0", "sandbox": "{}"}}],
+            "ips": [{{"address": "{}/32", "interface": 1}}]}}}})",
+      directory_, pod.host_interface, pod.netns_path, pod.ip4);
+  std::ofstream(directory_ + "/config") << config;
+  const auto cni = [&](const std::string& command) {
+    return fixture_->Run(
+        {"sh", "-c",
+         fmt::format("CNI_COMMAND={} CNI_CONTAINERID=sandbox-new CNI_NETNS={} CNI_IFNAME=eth0 CNI_PATH=/ "
+                     "CNI_ARGS='K8S_POD_NAMESPACE=shop;K8S_POD_NAME=new;K8S_POD_UID=uid-new' {}/sluice-cni <{}/config",
+                     command, pod.netns_path, BinDirectory(), directory_)});
+  };
+  const auto added = cni("ADD");
+  ASSERT_TRUE(added.ok()) << added.status();
+  ASSERT_EQ(added->exit_code, 0) << added->output;
+  EXPECT_NE(TcPrograms(fixture_->node(), pod.host_ifindex), 0) << "at once";
+  EXPECT_THAT(Sluice({"get", "workload", "shop/new"}), HasSubstr("enforced"));
+  const auto checked = cni("CHECK");
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  EXPECT_EQ(checked->exit_code, 0) << checked->output;
+  const auto deleted = cni("DEL");
+  ASSERT_TRUE(deleted.ok()) << deleted.status();
+  EXPECT_EQ(deleted->exit_code, 0) << deleted->output;
+  EXPECT_TRUE(Eventually([&] { return TcPrograms(fixture_->node(), pod.host_ifindex) == 0; }));
+}
+
+}  // namespace
+}  // namespace sluice::test
