@@ -123,8 +123,8 @@ struct CurlTransport::Multi {
 };
 
 struct CurlTransport::Exchange {
-  Exchange(std::uint64_t number, CURLM* all, HttpHandler* who)
-      : id(number), handler(who), multi(all), easy(curl_easy_init()) {}
+  Exchange(std::uint64_t number, CURLM* all, HttpHandler* its_handler)
+      : id(number), handler(its_handler), multi(all), easy(curl_easy_init()) {}
   ~Exchange() {
     curl_multi_remove_handle(multi, easy);
     curl_easy_cleanup(easy);

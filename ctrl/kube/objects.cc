@@ -10,7 +10,7 @@ namespace {
 using policy::Kind;
 using policy::YamlNode;
 
-constexpr std::size_t kMaxProblemsTold = 5;
+constexpr std::size_t kMaxProblemsShown = 5;
 
 // Calls `visit` for each item of the list `key`. No such list: nothing.
 template <typename Visit>
@@ -147,13 +147,13 @@ Status ParseRoot(const policy::Field& root, policy::Resource& resource) {
 
 Status ErrorOf(const policy::Document& document, const Status& status) {
   std::string text;
-  std::size_t told = 0;
+  std::size_t shown = 0;
   for (const policy::Problem& problem : document.problems) {
-    if (told == kMaxProblemsTold) break;
-    text += fmt::format("{}{}: {}", told++ == 0 ? "" : "\n", problem.subject, problem.what);
+    if (shown == kMaxProblemsShown) break;
+    text += fmt::format("{}{}: {}", shown++ == 0 ? "" : "\n", problem.subject, problem.what);
   }
   if (text.empty()) return status;
-  if (told < document.problems.size()) text += fmt::format("\n{} more", document.problems.size() - told);
+  if (shown < document.problems.size()) text += fmt::format("\n{} more", document.problems.size() - shown);
   return InvalidError("{}", text);
 }
 
