@@ -106,6 +106,12 @@ Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePo
     for (const char* key : {"name", "namespace", "uid", "labels"}) {
       if (!CopyField(*metadata, key, *copy)) return nullptr;
     }
+    if (const auto annotations = FieldOf(*metadata, "annotations");
+        annotations && FieldOf(*annotations, policy::kConfigHashAnnotation)) {
+      const Tree kept = NewMap();
+      if (!CopyField(*annotations, policy::kConfigHashAnnotation, *kept)) return nullptr;
+      AddTo(*copy, "annotations", kept);
+    }
     AddTo(*root, "metadata", copy);
   }
   const bool is_policy = kind == Kind::kNetworkPolicy || kind == Kind::kSluiceNetworkPolicy;

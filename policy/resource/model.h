@@ -114,6 +114,8 @@ struct Namespace {
   Labels labels;  // with kubernetes.io/metadata.name
 };
 
+inline constexpr char kConfigHashAnnotation[] = "kubernetes.io/config.hash";
+
 // A v1 Pod: a peer that is known by its addresses.
 struct Pod {
   ObjectName name;

@@ -9,7 +9,6 @@ namespace sluice::policy {
 namespace {
 
 constexpr char kNamespaceNameLabel[] = "kubernetes.io/metadata.name";
-constexpr char kConfigHash[] = "kubernetes.io/config.hash";
 
 // `number_key`: "port" of a Workload, "containerPort" of a container.
 StatusOr<NamedPort> ParseNamedPort(const Field& field, std::string_view number_key) {
@@ -134,7 +133,7 @@ StatusOr<std::shared_ptr<const Pod>> ParsePod(const Field& root, const Metadata&
   pod->uid = metadata.uid;
   pod->labels = metadata.labels;
   const YamlNode* const annotations = root.node().Find("metadata")->Find("annotations");
-  if (const YamlNode* const hash = annotations ? annotations->Find(kConfigHash) : nullptr)
+  if (const YamlNode* const hash = annotations ? annotations->Find(kConfigHashAnnotation) : nullptr)
     pod->config_hash = hash->scalar;
   if (const auto spec = root.Get("spec")) SL_RETURN_IF_ERROR(ParsePodSpec(*spec, *pod));
   if (const auto status = root.Get("status")) SL_RETURN_IF_ERROR(ParsePodStatus(*status, *pod));

@@ -9,8 +9,6 @@ import yaml
 import common
 
 MANIFEST = "deploy/kubernetes/sluice.yaml"
-# Options of sluiced that the chart already sets. Remove those that the program has.
-EXPECTED_SOON = {"--kube", "--cri", "--cni-socket"}
 
 
 def objects():
@@ -85,7 +83,7 @@ class Manifest(unittest.TestCase):
             self.assertEqual(agent[probe]["httpGet"]["host"], "127.0.0.1")
 
     def test_options_exist(self):
-        known = set(re.findall(r"--[a-z-]+", common.run(os.path.join(common.BIN, "sluiced"), "--help"))) | EXPECTED_SOON
+        known = set(re.findall(r"--[a-z-]+", common.run(os.path.join(common.BIN, "sluiced"), "--help")))
         used = {argument.split("=")[0] for argument in container("agent")["args"]}
         template = common.read("deploy/helm/sluice/templates/_agent.tpl")
         used |= set(re.findall(r"^- (--[a-z-]+)", template, re.M))

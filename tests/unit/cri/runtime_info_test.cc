@@ -7,7 +7,7 @@ namespace sluice::cri {
 namespace {
 
 // The fields around those that matter are what containerd 1.6 sends beside them.
-constexpr const char* kContainerd = R"({
+constexpr const char* kContainerdInfo = R"({
   "pid": 4711, "processStatus": "running", "netNamespaceClosed": false, "image": "pause:3", "snapshotter": "overlayfs",
   "config": {"metadata": {"name": "web-0"}, "linux": {"cgroup_parent": "/kubepods/burstable/podu1"}},
   "runtimeSpec": {"ociVersion": "1.0.2", "process": {"args": ["/pause"]}, "linux": {
@@ -15,7 +15,7 @@ constexpr const char* kContainerd = R"({
     "cgroupsPath": "/kubepods/burstable/podu1/aaaa"}}})";
 
 TEST(RuntimeInfo, OfContainerd) {
-  const auto info = ParseRuntimeInfo(kContainerd);
+  const auto info = ParseRuntimeInfo(kContainerdInfo);
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_EQ(info->netns, "/var/run/netns/cni-1");
   EXPECT_EQ(info->pid, 4711U);

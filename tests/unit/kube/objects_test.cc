@@ -83,6 +83,13 @@ TEST_F(KubeObjects, APod) {
 }
 
 // The document that is kept means the same when it is read again, as after a restart.
+TEST_F(KubeObjects, AStaticPodHasItsConfigHash) {
+  const auto object = Good(Kind::kPod, R"({"metadata": {"name": "p", "namespace": "shop", "uid": "mirror",
+      "annotations": {"kubernetes.io/config.hash": "hash", "other": "left out"}}, "spec": {}})");
+  EXPECT_EQ(object->resource.pod->config_hash, "hash");
+  EXPECT_EQ(object->resource.yaml.find("left out"), std::string::npos);
+}
+
 TEST_F(KubeObjects, TheKeptDocumentIsReadAsTheSame) {
   const auto object = Good(Kind::kPod, PodJson(3));
   EXPECT_THAT(object->resource.yaml, Not(HasSubstr("volume")));
