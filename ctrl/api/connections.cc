@@ -147,4 +147,9 @@ void Connections::Forget(Clock::time_point now) {
   }
 }
 
+std::size_t Connections::open() const {
+  const std::lock_guard lock(mutex_);
+  return open_total_;
+}
+
 }  // namespace sluice::api

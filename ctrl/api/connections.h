@@ -52,6 +52,8 @@ class Connections {
   int poll_fd() const { return ended_.get(); }
   void Tend(Clock::time_point now);
 
+  std::size_t open() const;  // how many connections are open
+
  private:
   struct Connection {
     Fd watch;  // the same socket; invalid: ended
