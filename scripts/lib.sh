@@ -12,6 +12,14 @@ die() {
   exit 1
 }
 
+# debian_mirror ARCHIVE: the URI of debian or debian-security that this machine's own sources name.
+debian_mirror() {
+  local uri
+  uri=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v '^ *#' |
+    grep -oE "https?://[^ ]+/$1/?( |\$)" | head -n 1) || true
+  echo "${uri:-http://deb.debian.org/$1}"
+}
+
 # Capabilities that the agent and the tests use: number in linux/capability.h, name, purpose.
 sluice_capabilities='12 CAP_NET_ADMIN attach programs to interfaces
 21 CAP_SYS_ADMIN mount, network namespaces
