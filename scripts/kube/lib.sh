@@ -61,11 +61,12 @@ in_node() {
 spawn() {
   local part=$1 name=$2
   shift 2
+  : >>"$KUBE_STATE/log/$name.log"
   (
     echo "$BASHPID" >"$(unified_cgroup)/$KUBE_CGROUP/$part/system/cgroup.procs"
-    echo "$BASHPID" >"$KUBE_STATE/run/$name.pid"
     exec setsid "$@" </dev/null >>"$KUBE_STATE/log/$name.log" 2>&1
   ) &
+  echo $! >"$KUBE_STATE/run/$name.pid"
 }
 
 # The mount point of cgroup version 2, alone or beside version 1.

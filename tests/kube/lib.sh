@@ -1,0 +1,112 @@
+# Shared by the cases of scripts/test-kube: sourced, never run. A case has a namespace of its own, $namespace.
+# shellcheck shell=bash
+
+# shellcheck source=scripts/kube/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/kube/lib.sh"
+
+namespace=$(basename "$0" _test | tr '_' '-')
+
+# kubectl in the case's namespace.
+k() { kubectl --namespace "$namespace" "$@"; }
+
+fail() {
+  warn "FAILED: $*"
+  exit 1
+}
+
+expect_equal() { # expect_equal WHAT EXPECTED ACTUAL
+  [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
+  echo "$1: $3"
+}
+
+remove_namespace() { kubectl delete namespace "$namespace" --wait=false >/dev/null 2>&1 || true; }
+
+make_namespace() {
+  trap remove_namespace EXIT
+  kubectl create namespace "$namespace" >/dev/null
+  # Pods are refused until the controller manager has made it.
+  wait_for 30 "the default service account of $namespace" k get serviceaccount default
+}
+
+# pod NAME NODE LABELS COMMAND...: LABELS as app=web,tier=back. The scheduler puts it on the node.
+pod() {
+  local name=$1 node=$2 labels=$3 quoted
+  shift 3
+  quoted=$(printf '"%s", ' "$@")
+  k apply -f - >/dev/null <<EOF
+apiVersion: v1
+kind: Pod
+metadata: {name: $name, labels: {${labels//=/: }}}
+spec:
+  nodeSelector: {kubernetes.io/hostname: $node}
+  terminationGracePeriodSeconds: 1
+  dnsPolicy: Default
+  containers:
+  - name: main
+    image: localhost/tools:1
+    imagePullPolicy: Never
+    command: [${quoted%, }]
+EOF
+}
+
+# A pod that answers at port 80 with its name, and logs its peers.
+web_pod() { # web_pod NAME NODE LABELS
+  # shellcheck disable=SC2016 # the pod's shell expands it
+  pod "$1" "$2" "$3" sh -c 'echo $HOSTNAME >/tmp/index.html; exec httpd -f -v -p 80 -h /tmp'
+}
+
+client_pod() { pod "$1" "$2" "$3" sleep 1000000; }
+
+# A pod that watches whether ADDRESS can be reached at port 80; see tests/kube/probe.c.
+probe_pod() { # probe_pod NAME NODE LABELS ADDRESS
+  pod "$1" "$2" "$3" probe "$4" 80
+}
+
+wait_pods() {
+  k wait --for=condition=Ready --timeout=60s pod --all >/dev/null && return
+  k describe pods >&2
+  fail 'pods do not become ready'
+}
+
+ip_of() { k get pod "$1" -o 'jsonpath={.status.podIP}'; }
+
+fetch() { k exec "$1" -- wget -q -T 5 -O - "http://$2/"; } # fetch POD ADDRESS[:PORT]
+
+# fetch from outside of the nodes, as a client of the cluster's network.
+fetch_outside() { in_control curl --silent --show-error --max-time 5 "http://$1/"; }
+
+# Milliseconds of CLOCK_BOOTTIME, as the probe prints them.
+now_ms() {
+  local uptime _
+  read -r uptime _ </proc/uptime
+  echo "${uptime/./}0"
+}
+
+probe_says() { [ "$(k logs "$1" | awk 'END { print $2 }')" = "$2" ]; }
+
+wait_probe() { # wait_probe POD open|closed
+  wait_for 30 "probe $1 says $2" probe_says "$1" "$2" || fail "probe $1: $(k logs "$1" | tail -n 5 | tr '\n' ';')"
+}
+
+# measure_change POD open|closed WHAT COMMAND...: runs the command, waits until the probe sees its effect, and prints
+# how long that took. The probe must see the state for a second after that.
+measure_change() {
+  local probe=$1 state=$2 what=$3 before after
+  shift 3
+  before=$(now_ms)
+  "$@" >/dev/null
+  after=$(now_ms)
+  wait_probe "$probe" "$state"
+  sleep 1
+  probe_says "$probe" "$state" || fail "$what: the probe changed back: $(k logs "$probe" | tail -n 5 | tr '\n' ';')"
+  k logs "$probe" | awk -v before="$before" -v after="$after" -v state="$state" -v what="$what" '
+    $1 >= before && $2 == state { time = $1 }
+    END { printf "%s: %s after %d ms, %d ms after kubectl returned\n", what, state, time - before, time - after }'
+}
+
+# agent NODE VERB...: the client, with the node's agent.
+agent() {
+  local node=$1
+  shift
+  "$SLUICE_ROOT/build/bin/sluice" --server "unix://$KUBE_STATE/$node/sluice.sock" "$@"
+}
