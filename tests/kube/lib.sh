@@ -70,7 +70,8 @@ wait_pods() {
 
 ip_of() { k get pod "$1" -o 'jsonpath={.status.podIP}'; }
 
-fetch() { k exec "$1" -- wget -q -T 5 -O - "http://$2/"; } # fetch POD ADDRESS[:PORT]
+# fetch POD ADDRESS[:PORT]. wget's own option -T crashes in Debian's static BusyBox.
+fetch() { k exec "$1" -- timeout 5 wget -q -O - "http://$2/"; }
 
 # fetch from outside of the nodes, as a client of the cluster's network.
 fetch_outside() { in_control curl --silent --show-error --max-time 5 "http://$1/"; }
