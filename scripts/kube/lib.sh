@@ -70,7 +70,9 @@ spawn() {
 }
 
 # The mount point of cgroup version 2, alone or beside version 1.
-unified_cgroup() { awk '{ for (i = 7; i < NF; i++) if ($i == "-" && $(i + 1) == "cgroup2") { print $5; exit } }' /proc/self/mountinfo; }
+unified_cgroup() {
+  awk '{ for (i = 7; i < NF; i++) if ($i == "-" && $(i + 1) == "cgroup2") { print $5; exit } }' /proc/self/mountinfo
+}
 
 # The mount points of all cgroup hierarchies.
 cgroup_hierarchies() {
