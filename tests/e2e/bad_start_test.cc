@@ -269,7 +269,7 @@ TEST(Hangup, WithResourcesThatAreWrongLeavesTheOldOnesInForce) {
   std::ofstream(directory + "/a.yaml") << "apiVersion: v1\nkind: Namespace\nmetadata: {nam: second}\n";
   ASSERT_TRUE((*fixture)->agent().Signal(SIGHUP).ok());
   ASSERT_TRUE(Eventually([&] { return (*fixture)->agent().Log().find("SIGHUP") != std::string::npos; }));
-  EXPECT_THAT((*fixture)->agent().Log(), AllOf(HasSubstr("stays in force"), HasSubstr("a.yaml:3"), HasSubstr("nam")));
+  EXPECT_THAT((*fixture)->agent().Log(), AllOf(HasSubstr("stay in force"), HasSubstr("a.yaml:3"), HasSubstr("nam")));
   const auto after = (*fixture)->Everything();
   ASSERT_TRUE(after.ok()) << after.status();
   EXPECT_EQ(*after, *before);
