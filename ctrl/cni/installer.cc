@@ -162,6 +162,12 @@ class Installation {
 
   Status PutIntoList(const std::string& name, const std::string& text) {
     SL_ASSIGN_OR_RETURN(const ConfList list, WithEntry(InConf(name), text, options_.entry));
+    // NAME.json sorts behind NAME.conflist: its maker may have written it again without being used.
+    if (!list.made_from.empty() && list.made_from.find('/') == std::string::npos) {
+      if (const auto original = ReadWholeFile(InConf(list.made_from), kMaxConfigFile); original.ok()) {
+        return PutIntoNewList(list.made_from, *original);
+      }
+    }
     if (!list.changed) return OkStatus();
     const FileFacts facts = FactsOf(InConf(name));
     SL_RETURN_IF_ERROR(ReplaceFile(InConf(name), list.text, facts.mode, facts.owner));

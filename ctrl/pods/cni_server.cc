@@ -265,14 +265,14 @@ void CniServer::WatchSpool() {
 }
 
 void CniServer::DoSpool() {
+  std::erase_if(logged_, [](const auto& one) { return access(one.first.c_str(), F_OK) != 0; });
   for (const auto& [attachment, path] : SpoolFiles(options_.directory + "/" + cni::kDeletedDirectory)) {
     const Status removed = calls_.remove(attachment);
     if (!removed.ok()) {
-      LogWarn("{} stays for later: {}", path, Message(removed));
+      LogOnce(path, fmt::format("{} stays for later: {}", path, Message(removed)));
       continue;
     }
-    unlink(path.c_str());
-    ++spooled_;
+    Finish(path);
   }
   for (const auto& [attachment, path] : SpoolFiles(options_.directory + "/" + cni::kPendingDirectory)) {
     {
@@ -298,12 +298,32 @@ void CniServer::DoPending(const Request& add, const std::string& path) {
     done = calls_.open(add);
     if (absl::IsNotFound(done)) done = OkStatus();
   }
+  // DEL removes the file before it calls us: it may have come before our `add`.
+  if (access(path.c_str(), F_OK) != 0) {
+    const Status removed = calls_.remove(add.attachment);
+    if (!removed.ok()) LogWarn("pod {} was deleted meanwhile: {}", pod, Message(removed));
+    return;
+  }
   if (!done.ok() && !gone) {
-    LogWarn("pod {}, which was added while the agent was away, stays closed: {}", pod, Message(done));
+    LogOnce(path,
+            fmt::format("pod {}, which was added while the agent was away, stays closed: {}", pod, Message(done)));
     return;
   }
   if (!gone) LogInfo("pod {}, which was added while the agent was away, is open", pod);
+  Finish(path);
+}
+
+// Each second the same would be too much.
+void CniServer::LogOnce(const std::string& path, const std::string& problem) {
+  std::string& last = logged_[path];
+  if (last == problem) return;
+  last = problem;
+  LogWarn("{}", problem);
+}
+
+void CniServer::Finish(const std::string& path) {
   unlink(path.c_str());
+  logged_.erase(path);
   ++spooled_;
 }
 

@@ -27,6 +27,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -97,6 +98,8 @@ class CniServer {
   void WatchSpool();
   void DoSpool();
   void DoPending(const cni::Request& add, const std::string& path);
+  void LogOnce(const std::string& path, const std::string& problem);
+  void Finish(const std::string& path);
 
   const Options options_;
   const Calls calls_;
@@ -106,8 +109,9 @@ class CniServer {
   std::atomic<std::uint64_t> answered_{0}, busy_{0}, refused_{0}, spooled_{0};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::size_t running_ = 0;  // guarded by mutex_
-  bool stopping_ = false;    // guarded by mutex_
+  std::size_t running_ = 0;                    // guarded by mutex_
+  bool stopping_ = false;                      // guarded by mutex_
+  std::map<std::string, std::string> logged_;  // path -> why it stays; of the spooler's thread
   std::thread acceptor_;
   std::thread spooler_;
 };

@@ -98,6 +98,9 @@ void PodSandboxes::Load() {
     return;
   }
   if (TextAt(root, "boot") != BootId()) return;
+  if (const auto begun = root.find("listBegunMs"); begun != root.end() && begun->is_number_integer()) {
+    list_begun_ = Time(begun->get<std::int64_t>());
+  }
   const auto list_of = [&](const char* key) {
     const auto found = root.find(key);
     return found != root.end() && found->is_array() ? *found : json::array();
@@ -121,7 +124,11 @@ Status PodSandboxes::Save() const {
   std::vector<const Told*> in_order;
   for (const auto& [attachment, told] : told_) in_order.push_back(&told);
   std::sort(in_order.begin(), in_order.end(), [](const Told* a, const Told* b) { return a->order < b->order; });
-  json root = {{"format", kFormat}, {"boot", BootId()}, {"told", json::array()}, {"listed", json::array()}};
+  json root = {{"format", kFormat},
+               {"boot", BootId()},
+               {"listBegunMs", list_begun_.count()},
+               {"told", json::array()},
+               {"listed", json::array()}};
   for (const Told* told : in_order) {
     json one = SandboxJson(told->value.sandbox);
     one["network"] = told->value.network;
@@ -215,6 +222,7 @@ std::vector<Sandbox> PodSandboxes::Join() const {
   std::vector<Sandbox> joined;
   std::vector<std::uint64_t> orders;  // of the ADD; 0: the plugin did not tell of it
   std::set<Attachment> done;
+  std::set<policy::ObjectName> pods;
   for (const Sandbox& sandbox : listed_) {
     const auto told = told_.find(AttachmentOf(sandbox));
     const bool is_told = told != told_.end();
@@ -222,6 +230,7 @@ std::vector<Sandbox> PodSandboxes::Join() const {
     joined.push_back(is_told && told->second.added > list_begun_ ? told->second.value.sandbox : sandbox);
     orders.push_back(is_told ? told->second.order : 0);
     done.insert(AttachmentOf(sandbox));
+    pods.insert(sandbox.pod);
   }
   std::vector<const Told*> rest;
   for (const auto& [attachment, told] : told_) {
@@ -230,7 +239,7 @@ std::vector<Sandbox> PodSandboxes::Join() const {
   std::sort(rest.begin(), rest.end(), [](const Told* a, const Told* b) { return a->order < b->order; });
   for (const Told* told : rest) {
     // Before the first of its pod that was added later.
-    std::size_t at = 0;
+    std::size_t at = pods.insert(told->value.sandbox.pod).second ? joined.size() : 0;
     while (at < joined.size() && !(joined[at].pod == told->value.sandbox.pod && orders[at] > told->order)) ++at;
     joined.insert(joined.begin() + static_cast<std::ptrdiff_t>(at), told->value.sandbox);
     orders.insert(orders.begin() + static_cast<std::ptrdiff_t>(at), told->order);
