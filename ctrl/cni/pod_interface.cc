@@ -274,7 +274,7 @@ Status CloseInterface(std::uint32_t ifindex) {
   body.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
   RouteMessage request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, body);
   request.PutText(TCA_KIND, "clsact");
-  const Status made = AskRoute(
+  Status made = AskRoute(
       here, request, [](const nlmsghdr&) {}, fmt::format("add the qdisc clsact to interface {}", ifindex));
   if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
   SL_RETURN_IF_ERROR(AddClosingFilter(here, ifindex, TC_H_MIN_INGRESS));

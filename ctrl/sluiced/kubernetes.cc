@@ -53,7 +53,7 @@ Status RemoveClosingFilters(std::uint32_t ifindex) {
   SL_ASSIGN_OR_RETURN(net::Netlink netlink, net::Netlink::Open());
   SL_RETURN_IF_ERROR(netlink.GetLink(ifindex).status());
   for (const net::TcSide side : {net::TcSide::kIngress, net::TcSide::kEgress}) {
-    const Status deleted = netlink.DeleteTcFilter(
+    Status deleted = netlink.DeleteTcFilter(
         ifindex, side, {.kind = "bpf", .handle = cni::kClosingHandle, .priority = cni::kClosingPriority});
     if (!deleted.ok() && !absl::IsNotFound(deleted)) return deleted;
   }
@@ -208,13 +208,13 @@ Status Kubernetes::ServeCni() {
   pods::CniServer::Calls calls;
   calls.add = [this](const pods::ToldSandbox& told, pods::CniServer::Time deadline) { return AddPod(told, deadline); };
   calls.remove = [this](const cni::Attachment& gone) {
-    const Status removed = sandboxes_->Remove(gone);
+    Status removed = sandboxes_->Remove(gone);
     Wake();
     return removed;
   };
   calls.check = [this](const cni::Attachment& one) { return CheckPod(one); };
   calls.gc = [this](const std::string& network, const std::vector<cni::Attachment>& valid) {
-    const Status kept = sandboxes_->KeepOnly(network, valid);
+    Status kept = sandboxes_->KeepOnly(network, valid);
     Wake();
     return kept;
   };

@@ -187,7 +187,7 @@ TEST(Explain, RefusesProcessesThatAreNoPaths) {
         std::pair(AskFor("/" + std::string(511, 'x')), "of at most 511 bytes"),
         std::pair(AskFor("/a", {"/b", "c"}), "ancestor c: expected an absolute path"),
         std::pair(AskFor("", {}, "./nginx"), "listener ./nginx: expected an absolute path"),
-        std::pair(AskFor("", {"/a"}), "ancestor /a: name the process")}) {
+        std::pair(AskFor("", {"/a"}), "ancestor /a: name its process too")}) {
     EXPECT_TRUE(absl::IsInvalidArgument(answer.status())) << text;
     EXPECT_THAT(Message(answer.status()), HasSubstr(text));
   }

@@ -190,7 +190,7 @@ TEST_F(Resources, DiffReadsAsApplyDoes) {
   const auto notices = Run({"diff", "--skip-unknown", "-f", mixed});
   EXPECT_EQ(notices.exit_code, 1);
   EXPECT_THAT(notices.output, AllOf(HasSubstr("mixed.yaml:1: Service/s: left out: "),
-                                    HasSubstr("mixed.yaml: 1 object has no namespace: \"default\" is taken")));
+                                    HasSubstr("mixed.yaml: 1 object has no namespace: using \"default\"")));
 }
 
 TEST_F(Resources, AnErrorOfDiffIsNoDifference) {
@@ -471,7 +471,7 @@ TEST_F(Config, TheCommandLineThenTheEnvironmentThenTheUsersFileThenTheMachines) 
   EXPECT_EQ(run(nowhere, nowhere, {"SLUICE_SERVER=/nowhere"}, {"--server", agent_.address()}).exit_code, 0);
   const auto wrong = run("colour = blue\n", here);
   EXPECT_EQ(wrong.exit_code, 2);
-  EXPECT_THAT(wrong.output, HasSubstr("/etc/sluice/client.conf: colour: there is no such setting"));
+  EXPECT_THAT(wrong.output, HasSubstr("/etc/sluice/client.conf: colour: unknown setting"));
 }
 
 TEST_F(Config, AWrongSettingIsNamedWithItsFile) {

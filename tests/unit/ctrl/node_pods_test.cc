@@ -12,8 +12,10 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 policy::ResourceMap Pods(const std::string& yaml) {
+  const auto parsed = policy::ParseResources("test", yaml);
+  EXPECT_TRUE(parsed.ok()) << parsed.status();
   policy::ResourceMap map;
-  for (policy::Resource& resource : *policy::ParseResources("test", yaml)) map[resource.id] = resource;
+  for (const policy::Resource& resource : *parsed) map[resource.id] = resource;
   return map;
 }
 

@@ -45,7 +45,7 @@ TEST(Gather, NoticesSayWhatWasLeftOutAndWhereDefaultWasTaken) {
   const GatheredTexts gathered = Gather({{"a.yaml", text}}, {.default_namespace = "", .skip_unknown = true});
   EXPECT_THAT(gathered.notices,
               ElementsAre("a.yaml:1: Service/s: left out: neither policy nor workload",
-                          "a.yaml: 1 object has no namespace: \"default\" is taken, -n NAMESPACE says another"));
+                          "a.yaml: 1 object has no namespace: using \"default\", choose another with -n NAMESPACE"));
   EXPECT_EQ(gathered.resources.at(0).id.name.ns, "default");
 }
 

@@ -136,7 +136,7 @@ TEST(Json, SaysWhere) {
   EXPECT_THAT(ProblemLines(ParseText("f.json", text).problems).front(), HasSubstr("2:30 Pod/a"));
   const std::string twice = "{\"apiVersion\": \"v1\",\n\"kind\": \"Pod\", \"kind\": \"Pod\"}";
   EXPECT_THAT(ProblemLines(ParseText("f.json", twice).problems),
-              ElementsAre("2:16 : key \"kind\" again: it is already on line 2"));
+              ElementsAre("2:16 : duplicate key \"kind\": it is already on line 2"));
 }
 
 TEST(Json, IsYamlWhereItIsNoJson) {
