@@ -103,7 +103,7 @@ TEST(BenchUsage, SuiteThatDoesNotExistIsRefusedWithTheListOfThoseThatDo) {
   const auto result = RunCommand({Bench(), "nonsense"});
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->exit_code, 2) << result->output;
-  EXPECT_NE(result->output.find("no suite nonsense"), std::string::npos) << result->output;
+  EXPECT_NE(result->output.find("unknown suite nonsense"), std::string::npos) << result->output;
   EXPECT_NE(result->output.find("\n  program "), std::string::npos) << result->output;
 }
 
