@@ -41,6 +41,13 @@ function(sluice_library name)
   endif()
 endfunction()
 
+# sluice_optimise_sanitized(NAME): compiles the target with -O1 for sanitizers, too, where everything else is not optimised.
+function(sluice_optimise_sanitized name)
+  if(SLUICE_SANITIZE)
+    target_compile_options(${name} PRIVATE -O1)
+  endif()
+endfunction()
+
 # sluice_test(NAME LABEL DIR DEPS... [VM] [ALONE]): one GoogleTest program from all *_test.cc of DIR, registered with
 # ctest. LABEL bpf: needs root and BPF; LABEL unit: needs nothing. VM: scripts/test-vm runs it on other kernels too.
 # ALONE: ctest runs no other test at the same time.
