@@ -1,8 +1,7 @@
 // A client that sends most of a large Apply and then stops, in raw HTTP/2 frames (RFC 9113), because gRPC's clients
 // send all or nothing.
 //   HalfRequest half(Connect(user), 60U << 20);
-//   half.sent();     // as far as the server took it
-//   half.stalled();  // it has taken nothing for a while
+//   half.sent();  // as far as the server took it within some seconds
 #pragma once
 
 #include <poll.h>
@@ -10,7 +9,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -32,12 +30,10 @@ class HalfRequest {
 
   std::size_t sent() const { return sent_; }
   bool ended() const { return ended_; }  // by the server
-  bool stalled() const { return stalled_; }
 
  private:
   static constexpr std::uint8_t kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6, kWindow = 8;
   static constexpr std::size_t kFrame = 16384;
-  static constexpr int kStallMilliseconds = 100;
 
   static std::string Number(std::uint64_t value, int bytes) {
     std::string text;
@@ -54,13 +50,9 @@ class HalfRequest {
            text("application/grpc") + std::string(1, '\0') + text("te") + text("trailers");
   }
 
-  bool Send(const std::string& bytes) {
+  bool Send(const std::string& bytes) const {
     for (std::size_t at = 0; at < bytes.size();) {
-      pollfd polled{socket_.get(), POLLOUT, 0};
-      stalled_ = poll(&polled, 1, kStallMilliseconds) == 0;
-      if (stalled_) continue;
-      const ssize_t got = send(socket_.get(), bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (got < 0 && errno == EAGAIN) continue;
+      const ssize_t got = send(socket_.get(), bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
       if (got <= 0) return false;
       at += static_cast<std::size_t>(got);
     }
@@ -105,8 +97,7 @@ class HalfRequest {
     std::string next = std::string(1, '\0') + Number(size_, 4);
     while (open && sent_ < size_ - 1) {
       if (stream_window_ <= 0 || connection_window_ <= 0) {
-        open = Receive(kStallMilliseconds);
-        stalled_ = stream_window_ <= 0 || connection_window_ <= 0;
+        open = Receive(100);
         continue;
       }
       const auto window = static_cast<std::size_t>(std::min(stream_window_, connection_window_));
@@ -118,8 +109,7 @@ class HalfRequest {
       connection_window_ -= static_cast<std::int64_t>(next.size());
       next.clear();
     }
-    stalled_ = true;
-    while (open) open = Receive(kStallMilliseconds);
+    while (open) open = Receive(100);
     ended_ = true;
   }
 
@@ -131,7 +121,6 @@ class HalfRequest {
   std::int64_t connection_window_ = 65535;
   std::atomic<std::size_t> sent_ = 0;
   std::atomic<bool> ended_ = false;
-  std::atomic<bool> stalled_ = false;
   std::thread thread_;
 };
 

@@ -332,9 +332,10 @@ TEST_F(Limits, RequestsThatNeverEndKeepNobodyElsesOut) {
     return all;
   };
   EXPECT_TRUE(Eventually([&] { return sent() > std::size_t{150} << 20U; })) << sent();
-  EXPECT_TRUE(Eventually([&] {
-    return std::all_of(halves.begin(), halves.end(), [](const auto& half) { return half->stalled() || half->ended(); });
-  })) << "as far as they come";
+  for (std::size_t before = 0; before != sent();) {  // as far as they are received
+    before = sent();
+    std::this_thread::sleep_for(1s);
+  }
   const auto apply = [](v1::Sluice::Stub& stub) {
     grpc::ClientContext context;
     v1::ApplyRequest request;
