@@ -309,6 +309,15 @@ class Request {
   nlmsghdr* message_;
 };
 
+// For the filters of one side of an interface.
+tcmsg* PutFilterHeader(Request& request, std::uint32_t ifindex, TcSide side) {
+  auto* const header = request.PutHeader<tcmsg>();
+  header->tcm_family = AF_UNSPEC;
+  header->tcm_ifindex = static_cast<int>(ifindex);
+  header->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == TcSide::kIngress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+  return header;
+}
+
 StatusOr<LinkInfo> GetOneLink(Netlink::Channel& channel, Request& request, const std::string& what) {
   mnl_attr_put_u32(request.get(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
   StatusOr<std::vector<LinkInfo>> links = Ask<LinkInfo>(channel, request.get(), ParseLink);
@@ -438,10 +447,7 @@ StatusOr<std::vector<LinkInfo>> Netlink::DumpVrfs() {
 
 StatusOr<std::vector<TcFilter>> Netlink::DumpTcFilters(std::uint32_t ifindex, TcSide side) {
   Request request(RTM_GETTFILTER, NLM_F_DUMP);
-  auto* header = request.PutHeader<tcmsg>();
-  header->tcm_family = AF_UNSPEC;
-  header->tcm_ifindex = static_cast<int>(ifindex);
-  header->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == TcSide::kIngress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+  PutFilterHeader(request, ifindex, side);
   StatusOr<std::vector<TcFilter>> filters = Ask<TcFilter>(channel_, request.get(), ParseTcFilter);
   if (!filters.ok()) return Annotate(filters.status(), fmt::format("list the tc filters of ifindex {}", ifindex));
   // Before the filters of a chain's priority, the kernel lists the priority itself, without a handle.
@@ -451,10 +457,7 @@ StatusOr<std::vector<TcFilter>> Netlink::DumpTcFilters(std::uint32_t ifindex, Tc
 
 Status Netlink::DeleteTcFilter(std::uint32_t ifindex, TcSide side, const TcFilter& filter) {
   Request request(RTM_DELTFILTER, NLM_F_ACK);
-  auto* header = request.PutHeader<tcmsg>();
-  header->tcm_family = AF_UNSPEC;
-  header->tcm_ifindex = static_cast<int>(ifindex);
-  header->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == TcSide::kIngress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+  tcmsg* const header = PutFilterHeader(request, ifindex, side);
   header->tcm_handle = filter.handle;
   header->tcm_info = TC_H_MAKE(std::uint32_t{filter.priority} << 16, htons(ETH_P_ALL));
   mnl_attr_put_strz(request.get(), TCA_KIND, filter.kind.c_str());
