@@ -24,6 +24,7 @@ using node::Sandbox;
 
 constexpr int kFormat = 1;
 constexpr const char* kFile = "sandboxes.json";
+constexpr const char* kNewSuffix = ".new";  // of a file that is being written
 
 Attachment AttachmentOf(const Sandbox& sandbox) { return {sandbox.id, sandbox.interface}; }
 
@@ -57,7 +58,7 @@ Sandbox SandboxFrom(const json& object) {
 }
 
 Status WriteFile(const std::string& path, const std::string& text) {
-  const std::string temporary = path + ".new";
+  const std::string temporary = path + kNewSuffix;
   const Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
   if (!fd.valid()) return ErrnoError(errno, "create {}", temporary);
   for (std::size_t done = 0; done < text.size();) {
@@ -138,6 +139,15 @@ Status PodSandboxes::Save() const {
   }
   for (const Sandbox& sandbox : listed_) root["listed"].push_back(SandboxJson(sandbox));
   return WriteFile(path_, root.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+Status PodSandboxes::RemoveFiles(const std::string& directory) {
+  for (const char* suffix : {"", kNewSuffix}) {
+    const std::string path = directory + "/" + kFile + suffix;
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) return ErrnoError(errno, "remove {}", path);
+  }
+  rmdir(directory.c_str());  // fails where something is left
+  return OkStatus();
 }
 
 void PodSandboxes::SaveOrLog() const {

@@ -46,6 +46,9 @@ class PodSandboxes {
   // `clock` is for tests.
   static StatusOr<std::unique_ptr<PodSandboxes>> Open(const std::string& directory, Clock clock = SinceBoot);
 
+  // Deletes the file in `directory`, and the directory when nothing else is in it. Only while no agent uses it.
+  static Status RemoveFiles(const std::string& directory);
+
   // Again for the same sandbox and interface: replaces it. ResourceExhausted: kMaxTold are there.
   Status Add(const ToldSandbox& told);
   // OK where there is none. A sandbox that the runtime listed goes too.

@@ -109,7 +109,6 @@ Status Agent::Begin() {
 Agent::~Agent() {
   if (telemetry_) telemetry_->Stop();  // ends the followers' calls and requests for metrics
   server_.reset();
-  kubernetes_.reset();
 }
 
 Status Agent::OpenDatapath() {
@@ -418,7 +417,8 @@ Status Agent::Run() {
 
 Status UninstallAgent(const AgentOptions& options) {
   SL_ASSIGN_OR_RETURN(const datapath::Uninstalled pinned, datapath::Uninstall(options.bpf_root));
-  SL_ASSIGN_OR_RETURN(const bool had_state, reconcile::StateStore::Remove(options.state_dir));
+  SL_ASSIGN_OR_RETURN(const bool had_state, reconcile::StateStore::Remove(options.state_dir));  // no agent uses it
+  SL_RETURN_IF_ERROR(pods::PodSandboxes::RemoveFiles(options.state_dir));
   SL_RETURN_IF_ERROR(api::Listener::RemoveStale(options.api.address));
   return WriteOut(fmt::format(
       "{}: {}\n{}: {}\n", options.bpf_root,

@@ -169,6 +169,13 @@ TEST_F(KubernetesE2e, ThePluginReturnsWhenThePodIsEnforcedOn) {
   ASSERT_TRUE(deleted.ok()) << deleted.status();
   EXPECT_EQ(deleted->exit_code, 0) << deleted->output;
   EXPECT_TRUE(Eventually([&] { return TcPrograms(fixture_->node(), pod.host_ifindex) == 0; }));
+
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
+  EXPECT_TRUE(std::filesystem::exists(fixture_->agent().state_dir() + "/sandboxes.json"));
+  const auto uninstalled = fixture_->Sluiced({"--uninstall"});
+  ASSERT_TRUE(uninstalled.ok()) << uninstalled.status();
+  EXPECT_EQ(uninstalled->exit_code, 0) << uninstalled->output;
+  EXPECT_FALSE(std::filesystem::exists(fixture_->agent().state_dir()));
 }
 
 }  // namespace

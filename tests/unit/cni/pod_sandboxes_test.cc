@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "tests/unit/cni/plugin_process.h"
 
 namespace sluice::pods {
@@ -57,6 +59,14 @@ TEST_F(PodSandboxesTest, OneThatThePluginToldOfStaysUntilDel) {
   EXPECT_TRUE(sandboxes_->Remove({"a", "eth0"}).ok());
   EXPECT_THAT(Ids(), IsEmpty());
   EXPECT_TRUE(sandboxes_->Remove({"a", "eth0"}).ok()) << "twice";
+}
+
+TEST_F(PodSandboxesTest, TheirFilesCanBeRemoved) {
+  Add(Of("web-0", "a"));
+  sandboxes_.reset();
+  EXPECT_FALSE(std::filesystem::is_empty(directory_.path()));
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(PodSandboxes::RemoveFiles(directory_.path()).ok()) << "the second finds none";
+  EXPECT_FALSE(std::filesystem::exists(directory_.path()));
 }
 
 TEST_F(PodSandboxesTest, TwoListsAMinuteLaterThatLackItEndIt) {
