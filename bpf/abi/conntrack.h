@@ -59,6 +59,8 @@ enum sl_ct_flags {
   /* The other end has acknowledged this end's FIN. */
   SL_CT_FIN_FORWARD_AGREED = 1 << 19,
   SL_CT_FIN_REPLY_AGREED = 1 << 20,
+  /* The packet path translates the initiator's packets from the Service's address, and the answers back. */
+  SL_CT_TRANSLATED = 1 << 21,
 };
 
 struct sl_flow_end {
@@ -127,8 +129,10 @@ struct sl_flow_entry {
   __u32 awaited[2];
   __u32 owner;       /* endpoint whose share it counts in (flow_table.h); 0: none */
   __u32 incarnation; /* of its slot: changes with each flow that is put there */
+  __u32 service;     /* sl_service.number of the address that the initiator used; 0: the responder's own */
+  __u32 pad2;
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 232, "sl_flow_entry");
+SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 240, "sl_flow_entry");
 
 /* Identifies the fragments of one datagram. */
 struct sl_fragment_key {

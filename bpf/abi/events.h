@@ -143,7 +143,7 @@ struct sl_flow_event {
   __u8 reply; /* 1: the packet went from responder to initiator */
   __u8 pad[2];
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 288, "sl_flow_event");
+SL_ABI_ASSERT(sizeof(struct sl_flow_event) == 296, "sl_flow_event");
 
 /*
  * `event_shares` (ARRAY of SL_EVENT_SHARES): each workload's share of `flow_events`, so that one workload's flood

@@ -56,7 +56,7 @@ struct sl_flow {
   struct sl_flow_key key;
   struct sl_flow_entry entry;
 };
-SL_ABI_ASSERT(sizeof(struct sl_flow) == 272, "sl_flow");
+SL_ABI_ASSERT(sizeof(struct sl_flow) == 280, "sl_flow");
 
 /* Number of buckets of a table for `flows` flows. */
 #define SL_FLOW_BUCKETS(flows) (((flows) + SL_FLOW_WAYS - 1) / SL_FLOW_WAYS)

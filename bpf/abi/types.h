@@ -17,7 +17,7 @@
 #endif
 
 /* Bumped with every change of a struct or of a number in bpf/abi; part of the pin root's path. */
-#define SL_ABI_VERSION 10
+#define SL_ABI_VERSION 11
 
 /* An IP address, network byte order. IPv4 is stored v4-mapped: ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). Aligned, so that
  * clang copies it by words; copies by bytes would be a fifth of a packet's cost. */

@@ -22,6 +22,7 @@
 #include "bpf/abi/process.h"
 #include "bpf/abi/process_class.h"
 #include "bpf/abi/quarantine.h"
+#include "bpf/abi/service.h"
 #include "bpf/abi/types.h"
 
 namespace sluice::test {
@@ -85,6 +86,29 @@ std::vector<Layout> CppLayouts() {
        sizeof(sl_flow_end),
        {SL_M(sl_flow_end, identity), SL_M(sl_flow_end, workload), SL_M(sl_flow_end, endpoint),
         SL_M(sl_flow_end, ifindex)}},
+      {"sl_service_key",
+       sizeof(sl_service_key),
+       {SL_M(sl_service_key, addr), SL_M(sl_service_key, port), SL_M(sl_service_key, protocol),
+        SL_M(sl_service_key, pad)}},
+      {"sl_service",
+       sizeof(sl_service),
+       {SL_M(sl_service, number), SL_M(sl_service, first), SL_M(sl_service, count), SL_M(sl_service, affinity)}},
+      {"sl_service_backend",
+       sizeof(sl_service_backend),
+       {SL_M(sl_service_backend, addr), SL_M(sl_service_backend, port), SL_M(sl_service_backend, pad)}},
+      {"sl_affinity_key",
+       sizeof(sl_affinity_key),
+       {SL_M(sl_affinity_key, client), SL_M(sl_affinity_key, number), SL_M(sl_affinity_key, pad)}},
+      {"sl_affinity",
+       sizeof(sl_affinity),
+       {SL_M(sl_affinity, backend), SL_M(sl_affinity, pad), SL_M(sl_affinity, used_ns)}},
+      {"sl_translation",
+       sizeof(sl_translation),
+       {SL_M(sl_translation, backend), SL_M(sl_translation, service), SL_M(sl_translation, number)}},
+      {"sl_service_socket",
+       sizeof(sl_service_socket),
+       {SL_M(sl_service_socket, client), SL_M(sl_service_socket, last), SL_M(sl_service_socket, next),
+        SL_M(sl_service_socket, connected)}},
       {"sl_flow_entry",
        sizeof(sl_flow_entry),
        {SL_M(sl_flow_entry, last_seen_ns),
@@ -125,7 +149,9 @@ std::vector<Layout> CppLayouts() {
         SL_M(sl_flow_entry, ingress_decision),
         SL_M(sl_flow_entry, awaited),
         SL_M(sl_flow_entry, owner),
-        SL_M(sl_flow_entry, incarnation)}},
+        SL_M(sl_flow_entry, incarnation),
+        SL_M(sl_flow_entry, service),
+        SL_M(sl_flow_entry, pad2)}},
       {"sl_flow_route", sizeof(sl_flow_route), {SL_M(sl_flow_route, destination), SL_M(sl_flow_route, source)}},
       {"sl_socket_owner",
        sizeof(sl_socket_owner),
