@@ -61,6 +61,8 @@ enum sl_ct_flags {
   SL_CT_FIN_REPLY_AGREED = 1 << 20,
   /* The packet path translates the initiator's packets from the Service's address, and the answers back. */
   SL_CT_TRANSLATED = 1 << 21,
+  /* The responder's address is a Service's, and others translate it: policy was evaluated for each of its backends. */
+  SL_CT_TO_SERVICE = 1 << 22,
 };
 
 struct sl_flow_end {
@@ -127,10 +129,10 @@ struct sl_flow_entry {
   /* TCP: the number that acknowledges the initiator's FIN, and the one for the responder's SYN-ACK or FIN. Host byte
    * order; 0: not seen. */
   __u32 awaited[2];
-  __u32 owner;       /* endpoint whose share it counts in (flow_table.h); 0: none */
-  __u32 incarnation; /* of its slot: changes with each flow that is put there */
-  __u32 service;     /* sl_service.number of the address that the initiator used; 0: the responder's own */
-  __u32 pad2;
+  __u32 owner;         /* endpoint whose share it counts in (flow_table.h); 0: none */
+  __u32 incarnation;   /* of its slot: changes with each flow that is put there */
+  __u32 service;       /* sl_service.number of the address that the initiator used; 0: the responder's own */
+  __u32 service_range; /* SL_CT_TO_SERVICE: sl_service.first that it was decided for */
 };
 SL_ABI_ASSERT(sizeof(struct sl_flow_entry) == 240, "sl_flow_entry");
 

@@ -23,7 +23,8 @@
   X(RULESET_MISSING, "the workload's ruleset is not in the map: denied to be safe")    \
   X(QUARANTINED, "the workload is in quarantine")                                      \
   X(LINK_CONTROL, "link control that a workload may not send, or too much of it")      \
-  X(WRONG_RECEIVER, "addressed to a workload other than the interface's")
+  X(WRONG_RECEIVER, "addressed to a workload other than the interface's")              \
+  X(SERVICE_NO_BACKEND, "the Service has no backend that can be used")
 
 enum sl_drop_reason {
 #define SL_X(name, description) SL_DROP_##name,

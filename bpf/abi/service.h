@@ -83,4 +83,28 @@ struct sl_service_socket {
 };
 SL_ABI_ASSERT(sizeof(struct sl_service_socket) == 192, "sl_service_socket");
 
+/*
+ * `service_flows` (LRU_HASH): the backends of flows that the packet path translates. Flows that a pod's socket
+ * translates are not here.
+ */
+struct sl_service_flow_key {
+  struct sl_addr src;
+  struct sl_addr service;
+  __be16 src_port;
+  __be16 service_port;
+  __u8 protocol;
+  __u8 pad[3];
+};
+SL_ABI_ASSERT(sizeof(struct sl_service_flow_key) == 40, "sl_service_flow_key");
+
+struct sl_service_flow {
+  struct sl_service_backend backend;
+  __u32 number; /* as in sl_service */
+};
+SL_ABI_ASSERT(sizeof(struct sl_service_flow) == 24, "sl_service_flow");
+
+/* How many backends the packet path tries, when it looks for a flow whose entry in `service_flows` was pushed out, and
+ * how many it evaluates policy for, when it leaves the translation to others. With more, the packet is dropped. */
+#define SL_SERVICE_SCAN 128
+
 #endif

@@ -43,6 +43,7 @@ struct sl_sender {
   __u8 not_ip;     /* the socket is no IP socket: AF_PACKET */
   __u8 unknown;    /* not known, and not the sender that the flow was decided for: another socket, or a shared one */
   __u16 closed;    /* `sockets_closed` for it while it was open */
+  __u32 service;   /* sl_service.number of the address that the socket used for this destination; 0: its own */
   __u64 socket;    /* its cookie; 0: the packet has none. Set by the entry point for packets that are not plain */
 };
 

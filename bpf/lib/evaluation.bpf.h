@@ -8,6 +8,18 @@
 #include "bpf/lib/host_path.bpf.h"
 #include "bpf/lib/parse_fast.bpf.h"
 #include "bpf/lib/policy.bpf.h"
+#include "bpf/lib/service.bpf.h"
+
+/* The Service that a packet is addressed to. */
+struct sl_service_use {
+  struct sl_service_key key;
+  struct sl_service service;
+  struct sl_service_flow_key flow;
+  struct sl_service_flow chosen;
+  struct sl_affinity affinity;
+  struct sl_addr backend; /* that is decided about, and the question's own destination meanwhile */
+  struct sl_address_value destination;
+};
 
 /* One packet's working memory: a hook's input, and the results. Per CPU, as it does not fit on the stack. */
 struct sl_evaluation {
@@ -19,6 +31,7 @@ struct sl_evaluation {
   struct sl_policy_question question;
   struct bpf_fib_lookup fib;
   struct sl_flow_route way;
+  struct sl_service_use use; /* set if `service` is */
   __u64 gen;
   __u64 now;
   __u64 fragment_hash; /* set by sl_find_fragment_owner */
@@ -40,6 +53,8 @@ struct sl_evaluation {
   __u32 route_length;     /* length to compare with the route's MTU; 0: a GSO packet, which is segmented */
   __u32 from_ifindex;     /* tc_to_pod: ingress interface; 0: none, the node made it (perhaps from received packets) */
   __u32 refused;          /* link control: its drop reason, before policy is evaluated */
+  __u32 service;          /* tc_from_pod: sl_service.number of the address that the pod sent to; 0: no Service's */
+  __u8 translated;        /* enum sl_translated */
   __u8 source_mac[8];     /* tc_from_pod: of the frame, and the two bytes after it */
   struct sl_size size;
   struct sl_sender sender;
@@ -53,6 +68,14 @@ struct sl_evaluation {
   __u32 audit;         /* forwarded, but a policy in audit would have denied it */
   __u32 not_local;     /* xdp_uplink: for no local workload; passes untouched */
   __u32 may_pass_host; /* it may skip the host path, if a redirect leads to its receiver */
+  __u32 answer_of;     /* tc_to_pod: sl_service.number of the address that the pod knows its peer by; 0: its own */
+};
+
+/* tc_from_pod: who translates a packet to a Service. */
+enum sl_translated {
+  SL_TRANSLATED_NOT = 0, /* others do, after this hook */
+  SL_TRANSLATED = 1,     /* it has a backend's address now */
+  SL_TRANSLATED_NEW = 2, /* the same, and the backend was chosen for it */
 };
 
 struct {
@@ -73,7 +96,7 @@ static __always_inline __u32 sl_search_unless_absent(const struct sl_evaluation*
   return j->known_absent ? SL_NO_SLOT : sl_flow_search(&j->key, state);
 }
 
-/* Resets this CPU's working memory for a packet at `hook`, except `packet`, which the parser fills. Null: settings are
+/* Resets this CPU's working memory for a packet at `hook`, except what sl_parse_* fills or resets. Null: settings are
  * missing. */
 static __always_inline struct sl_evaluation* sl_begin(__u32 hook, __u32 ifindex) {
   __u32 zero = 0;

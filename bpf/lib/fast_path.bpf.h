@@ -11,6 +11,8 @@
 #include "bpf/lib/parse_fast.bpf.h"
 #include "bpf/lib/redirect.bpf.h"
 
+#define SL_CT_NOT_PLAIN (SL_CT_REVOKED | SL_CT_QUARANTINED | SL_CT_WATCH | SL_CT_TRANSLATED | SL_CT_TO_SERVICE)
+
 /* Whether the flow's entry allows the fast path, apart from its verdict. */
 static __always_inline int sl_is_settled(const struct sl_evaluation* j, const struct sl_flow_entry* entry, __u32 flags,
                                          const struct sl_flow_end* sender, const struct sl_flow_end* receiver,
@@ -66,8 +68,7 @@ static __always_inline int sl_evaluate_fast_known(struct sl_evaluation* j, struc
   const int reply = p->from_hi != !!(flags & SL_CT_INITIATOR_HI);
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
-  if (reason || generation != j->gen || (flags & (SL_CT_REVOKED | SL_CT_QUARANTINED | SL_CT_WATCH)))
-    return SL_NOT_PLAIN;
+  if (reason || generation != j->gen || (flags & SL_CT_NOT_PLAIN)) return SL_NOT_PLAIN;
   /* Packets that change the flow's state. */
   if (state != SL_FLOW_ESTABLISHED && !sl_stays_pending(state, flags, reply)) return SL_NOT_PLAIN;
   if (p->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)) return SL_NOT_PLAIN;

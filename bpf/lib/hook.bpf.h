@@ -8,6 +8,7 @@
 #include "bpf/lib/control.bpf.h"
 #include "bpf/lib/fast_path.bpf.h"
 #include "bpf/lib/sender.bpf.h"
+#include "bpf/lib/translate.bpf.h"
 
 /* Bytes of a packet that are pulled into the linear part to find its headers. */
 #define SL_MAX_HEADERS 512
@@ -18,6 +19,7 @@ __noinline int sl_parse_skb(struct __sk_buff* skb) {
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   sl_reset_packet(&j->packet);
+  j->service = j->answer_of = j->translated = 0;
   return sl_parse((void*)(long)skb->data, (void*)(long)skb->data_end, &j->packet);
 }
 
@@ -26,6 +28,7 @@ __noinline int sl_parse_xdp(struct xdp_md* ctx) {
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   sl_reset_packet(&j->packet);
+  j->service = j->answer_of = j->translated = 0;
   return sl_parse((void*)(long)ctx->data, (void*)(long)ctx->data_end, &j->packet);
 }
 
@@ -63,7 +66,11 @@ static __always_inline int sl_evaluate_any_skb(struct __sk_buff* skb, struct sl_
     if (reason < 0 || (reason && !j->packet.ip_version)) return reason; /* ARP is no flow */
     j->refused = reason;
   }
-  return sl_evaluate_skb(skb, j);
+  if (j->hook == SL_HOOK_TC_FROM_POD && (reason = sl_translate_to_backend(skb))) return reason;
+  reason = sl_evaluate_skb(skb, j);
+  if (!reason) sl_keep_translation(j);
+  if (!reason && j->answer_of) return sl_translate_back(skb);
+  return reason;
 }
 
 static __always_inline __u32 sl_outcome(int reason, const struct sl_evaluation* j) {

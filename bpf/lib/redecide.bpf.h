@@ -68,6 +68,8 @@ static __noinline int sl_redecide(struct sl_evaluation* j, const struct sl_flow_
                                   int other_process) {
   struct sl_policy_question* q = &j->question;
   int hi = entry->flags & SL_CT_INITIATOR_HI;
+  /* The initiator's next packet is decided as a new flow's. Until then answers pass, or do not, as before. */
+  if (entry->flags & SL_CT_TO_SERVICE) return j->service ? SL_FLOW_OVER : SL_READ_ONCE(entry->reason);
   q->epoch = j->gen & 1;
   sl_resolve_end(hi ? &key->hi : &key->lo, &entry->initiator, q->epoch, &q->source);
   sl_resolve_end(hi ? &key->lo : &key->hi, &entry->responder, q->epoch, &q->destination);

@@ -36,6 +36,20 @@ static __always_inline int sl_resolve_shared_socket(struct bpf_sock* sk, const s
   return sender->process ? SL_COUNTER_SENDER_FOUND : SL_COUNTER_SENDER_GONE;
 }
 
+/* The Service's address that a program of the socket used and that was translated there to this packet's destination.
+ */
+static __always_inline __u32 sl_service_of_socket(struct bpf_sock* sk, const struct sl_tuple* tuple) {
+  const struct sl_service_socket* socket = bpf_sk_storage_get(&service_sockets, sk, 0, 0);
+  if (!socket) return 0;
+  for (int i = 0; i < SL_SOCKET_TRANSLATIONS; i++) {
+    const struct sl_translation* one = &socket->last[i];
+    if (one->number && one->backend.port == tuple->dst_port && sl_is_same_addr(&one->backend.addr, &tuple->dst) &&
+        one->service.protocol == tuple->protocol)
+      return one->number;
+  }
+  return 0;
+}
+
 static __always_inline int sl_resolve_by_socket(struct __sk_buff* skb, const struct sl_tuple* tuple,
                                                 struct sl_sender* sender) {
   struct bpf_sock *sk = skb->sk, *full;
@@ -46,6 +60,7 @@ static __always_inline int sl_resolve_by_socket(struct __sk_buff* skb, const str
     sender->inherited = 1;
   }
   if (!full) return SL_COUNTER_SENDER_NO_SOCKET;
+  sender->service = sl_service_of_socket(full, tuple);
   sender->closed = sl_sockets_closed(sender->socket);
   sender->not_ip = full->family != SL_AF_INET && full->family != SL_AF_INET6;
   if (full->state == SL_TCP_STATE_LISTEN) sender->inherited = 1;

@@ -24,22 +24,24 @@ static __always_inline int sl_compare_backends(const struct sl_service_backend* 
   return p == q ? 0 : p < q ? -1 : 1;
 }
 
-/* Whether the Service still has the backend. Not inlined: a loop that is rarely needed. */
-static __noinline int sl_has_backend(__u32 first, __u32 count, const struct sl_service_backend* wanted) {
-  __u32 low = 0, high = count;
-  if (!wanted) return 0;
-  for (int i = 0; i < SL_SERVICE_SEARCH_STEPS + 1 && low < high; i++) {
-    const __u32 middle = low + (high - low) / 2;
-    const struct sl_service_backend* at = sl_backend_at(first + middle);
-    if (!at) return 0;
-    const int order = sl_compare_backends(at, wanted);
-    if (!order) return 1;
-    if (order < 0)
-      low = middle + 1;
-    else
-      high = middle;
+/* Whether the Service still has the backend. Global, so that the verifier checks its loop once. */
+__noinline int sl_has_backend(__u32 first, __u32 count, const struct sl_service_backend* wanted) {
+  if (!wanted || !count) return 0;
+  __u32 low = first;
+  for (int i = 0; i < SL_SERVICE_SEARCH_STEPS; i++) { /* it is not below `low` and not after the next `count` */
+    if (count <= 1) break;
+    const __u32 half = count / 2;
+    const struct sl_service_backend* middle = sl_backend_at(low + half);
+    if (!middle) return 0;
+    if (sl_compare_backends(middle, wanted) <= 0) {
+      low += half;
+      count -= half;
+    } else {
+      count = half;
+    }
   }
-  return 0;
+  const struct sl_service_backend* found = sl_backend_at(low);
+  return found && !sl_compare_backends(found, wanted);
 }
 
 #endif

@@ -59,4 +59,12 @@ struct {
   __type(value, struct sl_service_socket);
 } service_sockets SEC(".maps");
 
+/* Writer: packet path. Full: the flow that was idle longest is looked for among all backends. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 65536);
+  __type(key, struct sl_service_flow_key);
+  __type(value, struct sl_service_flow);
+} service_flows SEC(".maps");
+
 #endif

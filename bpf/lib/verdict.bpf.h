@@ -70,7 +70,7 @@ __noinline int sl_evaluate_known_flow(void) {
     } else {
       __u64 generation;
       int verdict = sl_verdict_of(entry, &generation);
-      if (generation < j->gen) verdict = sl_redecide_for(j, entry, reply, 0);
+      if (generation < j->gen || sl_has_other_backends(j, entry)) verdict = sl_redecide_for(j, entry, reply, 0);
       if (!sl_flow_stands(key, j->slot)) verdict = SL_FLOW_OVER; /* evicted, and the slot may be reused */
       if (verdict >= 0 && sl_at_its_interface(j, sender, receiver)) {
         const int other_socket = sl_is_of_other_socket(j, entry, reply);
@@ -107,7 +107,7 @@ syn_against:
  * An allowed SYN begins a new flow if the old one is over; otherwise it belongs to the live one (simultaneous open).
  */
 static __always_inline int sl_evaluate_syn_against(struct sl_evaluation* j, int src_hi) {
-  int reason = sl_evaluate_policy();
+  int reason = sl_evaluate_policy_and_service(j);
   if (reason) return sl_is_denied_here(reason) ? sl_deny_new(src_hi, reason) : reason;
   j->syn_allowed = 1;
   return sl_evaluate_known_flow();

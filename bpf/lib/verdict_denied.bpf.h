@@ -56,6 +56,7 @@ static __always_inline int sl_is_denied_still(const struct sl_evaluation* j, str
   __u64 generation;
   const int reason = sl_verdict_of(entry, &generation);
   if (generation != j->gen || reason != SL_DROP_POLICY_DENIED || orientation == SL_ANSWERS) return 0;
+  if (entry->flags & SL_CT_TO_SERVICE) return 0; /* it may have other backends by now */
   return !(entry->flags & (SL_CT_BY_INITIATOR | SL_CT_BY_RESPONDER)) && src_hi == !!(entry->flags & SL_CT_INITIATOR_HI);
 }
 

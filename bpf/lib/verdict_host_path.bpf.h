@@ -35,6 +35,7 @@ static __always_inline int sl_is_redirect_always(const struct sl_evaluation* j) 
 static __always_inline int sl_may_pass_host(const struct sl_evaluation* j, const struct sl_flow_entry* entry,
                                             __u32 flags, __u8 protocol, __u8 tcp_flags, int reply) {
   if (!(j->setting_flags & SL_SETTING_REDIRECT) || j->hook == SL_HOOK_TC_TO_POD) return 0;
+  if (flags & (SL_CT_TRANSLATED | SL_CT_TO_SERVICE)) return 0; /* its answers must be translated back */
   /* A flow that began at tc_to_pod was translated before that hook. */
   if (j->setting_flags & SL_SETTING_REDIRECT_ALWAYS) return entry->hook != SL_HOOK_TC_TO_POD;
   return sl_passes_host_unchanged(j->setting_flags, flags, j->hook == SL_HOOK_TC_FROM_POD, protocol, tcp_flags, reply);

@@ -29,6 +29,8 @@ static __noinline int sl_evaluate_known(struct sl_evaluation* j, struct sl_flow_
     sl_report(j, entry, reply);
     return reason;
   }
+  if (j->hook == SL_HOOK_TC_TO_POD && reply && (SL_READ_ONCE(entry->flags) & SL_CT_TRANSLATED))
+    j->answer_of = entry->service;
   sl_note_path(j, entry, reply);
   j->may_pass_host = !j->packet.fragment && sl_may_pass_host(j, entry, SL_READ_ONCE(entry->flags),
                                                              j->packet.tuple.protocol, j->packet.tcp_flags, reply);

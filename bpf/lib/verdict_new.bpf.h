@@ -7,6 +7,15 @@
 #include "bpf/lib/verdict_host_path.bpf.h"
 #include "bpf/lib/verdict_policy.bpf.h"
 
+/* The Service that the initiator used, if this packet is its. */
+static __always_inline void sl_note_service(const struct sl_evaluation* j, struct sl_flow_entry* fresh) {
+  if (j->question.reversed) return;
+  fresh->service = j->service ?: j->sender.service;
+  if (!j->service) return;
+  fresh->flags |= j->translated ? SL_CT_TRANSLATED : SL_CT_TO_SERVICE;
+  if (!j->translated) fresh->service_range = j->use.service.first;
+}
+
 /* Makes `fresh`, the entry of the flow that begins with this packet, with the result of policy. */
 static __always_inline void sl_fill_fresh(struct sl_evaluation* j, int src_hi, int reason) {
   const struct sl_packet* packet = &j->packet;
@@ -25,6 +34,7 @@ static __always_inline void sl_fill_fresh(struct sl_evaluation* j, int src_hi, i
   fresh->owner = q->from_node && !sl_is_mostly_full() ? 0 : q->source.endpoint ?: q->destination.endpoint;
   fresh->flags = (src_hi != !!q->reversed ? SL_CT_INITIATOR_HI : 0) | (q->from_node ? SL_CT_FROM_NODE : 0) |
                  (q->audit ? SL_CT_AUDIT : 0) | q->by_process;
+  sl_note_service(j, fresh);
   sl_note_initiator(&j->sender, fresh);
   sl_note_receiver(&j->receiver, fresh);
   if (q->reversed) sl_reverse_processes(fresh);
@@ -55,12 +65,12 @@ __noinline int sl_evaluate_new(int src_hi) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
-  int reason = sl_evaluate_policy();
+  int reason = sl_evaluate_policy_and_service(j);
   if ((reason && !sl_is_denied_here(reason)) || j->not_local) return reason;
   if (reason) return sl_deny_new(src_hi, reason);
   sl_fill_fresh(j, src_hi, SL_DROP_NONE);
   j->audit = j->question.audit;
-  j->may_pass_host = sl_is_redirect_always(j);
+  j->may_pass_host = sl_is_redirect_always(j) && !j->service;
   const int reply = j->question.reversed;
   sl_flow_begin(&j->fresh, &j->packet, &j->size, reply);
   if (!j->known_absent) { /* replaces a denied-flow entry, and an older flow between other owners of the addresses */

@@ -9,6 +9,7 @@
 #include "bpf/lib/ends.bpf.h"
 #include "bpf/lib/orientation.bpf.h"
 #include "bpf/lib/verdict_quarantine.bpf.h"
+#include "bpf/lib/verdict_service.bpf.h"
 
 /* Reverses the question: the packet's other end opened the flow. */
 static __always_inline void sl_reverse(struct sl_evaluation* j) {
@@ -96,7 +97,14 @@ __noinline int sl_evaluate_policy(void) {
   if (j->receiver.resolved != q->destination.ifindex) __builtin_memset(&j->receiver, 0, sizeof(j->receiver));
   q->destination_class = j->receiver.process_class;
   q->may_resolve_receiver = !j->receiver.resolved;
-  return sl_is_quarantined(j) ? SL_DROP_QUARANTINED : sl_decide_new(j);
+  if (sl_is_quarantined(j)) return SL_DROP_QUARANTINED;
+  return sl_is_for_each_backend(j) ? SL_DROP_NONE : sl_decide_new(j);
+}
+
+/* The same, with the backends of a Service that others translate. Not one function, for the stack. */
+static __always_inline int sl_evaluate_policy_and_service(const struct sl_evaluation* j) {
+  const int reason = sl_evaluate_policy();
+  return !reason && sl_is_for_each_backend(j) ? sl_decide_service() : reason;
 }
 
 #endif

@@ -39,7 +39,9 @@ static __always_inline int sl_is_related(struct sl_evaluation* j) {
   j->from_endpoint = j->hook == SL_HOOK_TC_FROM_POD ? other->endpoint : 0;
   j->to_endpoint = target->endpoint;
   j->to_ifindex = target->ifindex;
-  j->may_pass_host = sl_is_redirect_always(j) && entry->hook != SL_HOOK_TC_TO_POD;
+  const __u32 is_translated = entry->flags & SL_CT_TRANSLATED;
+  if (j->hook == SL_HOOK_TC_TO_POD && !inner_is_reply && is_translated) j->answer_of = entry->service;
+  j->may_pass_host = sl_is_redirect_always(j) && entry->hook != SL_HOOK_TC_TO_POD && !is_translated;
   return 1;
 }
 

@@ -54,6 +54,11 @@ const char* Advice(sl_drop_reason reason) {
     case SL_DROP_LINK_CONTROL:
       return "A workload may send ARP, neighbour discovery and multicast membership as a host does, up to 128 KiB a "
              "second. Find the program that sends router advertisements, redirects or queries, or more than that.";
+    case SL_DROP_SERVICE_NO_BACKEND:
+      return "`kubectl get endpointslices -l kubernetes.io/service-name=NAME` shows the Service's pods: one must be "
+             "ready. "
+             "With internalTrafficPolicy: Local one on this node must be. A sender that forms its packets itself also "
+             "needs a backend to which it has no other flow from the same port.";
     case SL_DROP_WRONG_RECEIVER:
       return "A bridge flooded the packet, or a neighbour entry is wrong. A few such drops are harmless. If they go "
              "on, compare addresses and interfaces in `sluice get workloads` with `ip neigh` on the node.";

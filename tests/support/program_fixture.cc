@@ -87,7 +87,7 @@ StatusOr<ProgramFixture::Verdict> ProgramFixture::Evaluate(int hook, const bpf::
   verdict.forwarded = verdict.redirected || rc == (is_xdp ? static_cast<int>(XDP_PASS) : TC_ACT_UNSPEC);
   if (!verdict.forwarded && rc != (is_xdp ? static_cast<int>(XDP_DROP) : TC_ACT_SHOT))
     return MakeError(absl::StatusCode::kInternal, "{} returned {}", program, rc);
-  if (!verdict.redirected && verdict.frame != input.frame)
+  if (!verdict.redirected && !may_translate && verdict.frame != input.frame)
     return MakeError(absl::StatusCode::kInternal, "{} changed a frame that it did not redirect", program);
   const std::uint64_t packets = std::max<std::uint32_t>(input.gso_segments, 1);
   int moved = 0;

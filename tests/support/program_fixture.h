@@ -51,8 +51,11 @@ class ProgramFixture {
   StatusOr<Verdict> ToPod(std::uint32_t ifindex, std::uint32_t ingress_ifindex, const Frame& frame);
   StatusOr<Verdict> FromWire(const Frame& frame);
   // Also checks rules that hold for every packet: exactly one counter changes, at the program's own hook, and the frame
-  // comes out unchanged unless it is redirected. An error otherwise.
+  // comes out unchanged unless it is redirected, or `may_translate`. An error otherwise.
   StatusOr<Verdict> Evaluate(int hook, const bpf::TestRunInput& input);
+
+  // Packets of Services come out with other addresses. The caller looks at them.
+  bool may_translate = false;
 
   // The sender and the receiver of the next packets, as seen by policy. Absent: not known.
   Status SetProcesses(const std::optional<policy::Process>& sender, const std::optional<policy::Process>& receiver);
