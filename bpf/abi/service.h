@@ -72,16 +72,31 @@ struct sl_translation {
 };
 SL_ABI_ASSERT(sizeof(struct sl_translation) == 44, "sl_translation");
 
-/* `service_sockets` (SK_STORAGE): what was translated for this socket, the latest last. It lives as long as the
- * socket, so nobody can push it out. */
-#define SL_SOCKET_TRANSLATIONS 4
+/* `service_sockets` (SK_STORAGE): what was translated for this socket. It lives as long as the socket, so no other
+ * socket can push it out. last[0] is what it was connected to, the others are a ring of what it sent to by address. */
+#define SL_SOCKET_TRANSLATIONS 8
+#define SL_SOCKET_RING (SL_SOCKET_TRANSLATIONS - 1)
 struct sl_service_socket {
   __u64 client; /* cookie of the socket's network namespace */
   struct sl_translation last[SL_SOCKET_TRANSLATIONS];
-  __u32 next;      /* modulo SL_SOCKET_TRANSLATIONS: index to write next */
-  __u32 connected; /* 1: last[0] is what it is connected to */
+  __u32 next;      /* index of the ring to write next, from 0 */
+  __u32 connected; /* 1: last[0] is what it is connected to, if it is connected */
 };
-SL_ABI_ASSERT(sizeof(struct sl_service_socket) == 192, "sl_service_socket");
+SL_ABI_ASSERT(sizeof(struct sl_service_socket) == 368, "sl_service_socket");
+
+/* A record of the iterator over `service_sockets`: a connected UDP socket whose backend the Service no longer has. */
+struct sl_stale_socket {
+  __u64 cookie;
+  __u64 client; /* cookie of its network namespace */
+  struct sl_addr local;
+  struct sl_service_backend backend; /* what it is connected to */
+  __be16 local_port;
+  __u8 is_ipv6; /* the socket, also where its addresses are IPv4 */
+  __u8 pad;
+  __u32 interface; /* that it is bound to; 0: none */
+  __u32 pad2;
+};
+SL_ABI_ASSERT(sizeof(struct sl_stale_socket) == 64, "sl_stale_socket");
 
 /*
  * `service_flows` (LRU_HASH): the backends of flows that the packet path translates. Flows that a pod's socket

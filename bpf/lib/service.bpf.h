@@ -8,40 +8,96 @@
 #include "bpf/lib/flow_key.bpf.h"
 #include "bpf/lib/service_maps.bpf.h"
 
-static __always_inline const struct sl_service* sl_find_service(const struct sl_service_key* key) {
-  return bpf_map_lookup_elem(&services, key);
+#define SL_SERVICE_SECOND_NS 1000000000ULL
+
+#define SL_SERVICE_READS 3
+
+/*
+ * 1: `service` is a copy of the key's entry. The kernel may use the memory of a replaced entry for another key at once,
+ * while we read it: two reads that agree are of this key.
+ */
+static __always_inline int sl_read_service(const struct sl_service_key* key, struct sl_service* service) {
+  for (int i = 0; i < SL_SERVICE_READS; i++) {
+    const struct sl_service* entry = bpf_map_lookup_elem(&services, key);
+    if (!entry) return 0;
+    *service = *entry;
+    barrier();
+    entry = bpf_map_lookup_elem(&services, key);
+    if (entry && entry->number == service->number && entry->first == service->first && entry->count == service->count &&
+        entry->affinity == service->affinity)
+      return 1;
+  }
+  return 0;
 }
 
 static __always_inline const struct sl_service_backend* sl_backend_at(__u32 index) {
   return bpf_map_lookup_elem(&service_backends, &index);
 }
 
-/* As the ranges are sorted. */
-static __always_inline int sl_compare_backends(const struct sl_service_backend* a, const struct sl_service_backend* b) {
-  const int order = sl_compare(&a->addr, &b->addr);
-  if (order) return order;
-  const __u16 p = bpf_ntohs(a->port), q = bpf_ntohs(b->port);
-  return p == q ? 0 : p < q ? -1 : 1;
+/*
+ * Not static, so that the verifier checks it once; such functions cannot take pointers on older kernels. `high`, `low`:
+ * the address as numbers. It counts from `first`, of which the verifier knows nothing: it would follow each count from
+ * 0 by itself.
+ */
+__noinline int sl_range_has(__u64 first_and_count, __u64 high, __u64 low, __u32 port) {
+  const __u32 first = first_and_count >> 32, count = (__u32)first_and_count, end = first + count;
+  __u32 next = first; /* those before it are not above what is wanted */
+  for (__u32 step = 1U << SL_SERVICE_SEARCH_STEPS; step; step >>= 1) {
+    if (step > count || next + step > end) continue;
+    const struct sl_service_backend* at = sl_backend_at(next + step - 1);
+    if (!at) continue;
+    const __u64 at_high = bpf_be64_to_cpu(sl_load_u64(at->addr.bytes));
+    const __u64 at_low = bpf_be64_to_cpu(sl_load_u64(at->addr.bytes + 8));
+    const __u32 at_port = bpf_ntohs(at->port);
+    if (at_high > high || (at_high == high && (at_low > low || (at_low == low && at_port > port)))) continue;
+    if (at_high == high && at_low == low && at_port == port) return 1;
+    next += step;
+  }
+  return 0;
 }
 
-/* Whether the Service still has the backend. Global, so that the verifier checks its loop once. */
-__noinline int sl_has_backend(__u32 first, __u32 count, const struct sl_service_backend* wanted) {
-  if (!wanted || !count) return 0;
-  __u32 low = first;
-  for (int i = 0; i < SL_SERVICE_SEARCH_STEPS; i++) { /* it is not below `low` and not after the next `count` */
-    if (count <= 1) break;
-    const __u32 half = count / 2;
-    const struct sl_service_backend* middle = sl_backend_at(low + half);
-    if (!middle) return 0;
-    if (sl_compare_backends(middle, wanted) <= 0) {
-      low += half;
-      count -= half;
-    } else {
-      count = half;
+/* Whether the Service still has the backend. */
+static __always_inline int sl_has_backend(__u32 first, __u32 count, const struct sl_service_backend* wanted) {
+  return sl_range_has((__u64)first << 32 | count, bpf_be64_to_cpu(sl_load_u64(wanted->addr.bytes)),
+                      bpf_be64_to_cpu(sl_load_u64(wanted->addr.bytes + 8)), bpf_ntohs(wanted->port));
+}
+
+/* 0: there is none, or the tables are not those that `service` is of. */
+static __always_inline int sl_pick_backend(const struct sl_service* service, struct sl_service_backend* backend) {
+  const __u32 index = (__u32)(((__u64)bpf_get_prandom_u32() * service->count) >> 32);
+  const struct sl_service_backend* at = sl_backend_at(service->first + index);
+  if (!service->count || !at) return 0;
+  *backend = *at;
+  return 1;
+}
+
+/*
+ * Chooses for a new connection of `client`: at random, or by affinity. Two connections that begin it at the same time
+ * get the same backend.
+ */
+static __always_inline int sl_choose_backend(__u64 client, const struct sl_service* service, __u64 now_ns,
+                                             struct sl_service_backend* backend) {
+  if (!service->affinity) return sl_pick_backend(service, backend);
+  const struct sl_affinity_key key = {.client = client, .number = service->number};
+  struct sl_affinity* known = bpf_map_lookup_elem(&service_affinity, &key);
+  const __u64 lasts_ns = service->affinity * SL_SERVICE_SECOND_NS;
+  if (known) {
+    *backend = known->backend;
+    if (now_ns - known->used_ns < lasts_ns && sl_has_backend(service->first, service->count, backend)) {
+      known->used_ns = now_ns;
+      return 1;
     }
   }
-  const struct sl_service_backend* found = sl_backend_at(low);
-  return found && !sl_compare_backends(found, wanted);
+  if (!sl_pick_backend(service, backend)) return 0;
+  struct sl_affinity fresh = {.used_ns = now_ns};
+  fresh.backend = *backend;
+  if (known) {
+    bpf_map_update_elem(&service_affinity, &key, &fresh, BPF_ANY);
+  } else if (bpf_map_update_elem(&service_affinity, &key, &fresh, BPF_NOEXIST) != 0) {
+    known = bpf_map_lookup_elem(&service_affinity, &key);
+    if (known) *backend = known->backend;
+  }
+  return 1;
 }
 
 #endif

@@ -51,10 +51,11 @@ struct {
   __type(value, struct sl_affinity);
 } service_affinity SEC(".maps");
 
-/* Writer: programs at sockets. Never full: the memory is the socket's. */
+/* Writer: programs at sockets. Never full: the memory is the socket's. Not cloned: what a listener accepts was not
+ * translated. */
 struct {
   __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-  __uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
   __type(key, int);
   __type(value, struct sl_service_socket);
 } service_sockets SEC(".maps");
