@@ -2,18 +2,15 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "base/fd.h"
 #include "bpf/abi/process.h"
+#include "kernel/bpf/cgroup_root.h"
 #include "kernel/bpf/load_log.h"
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/pin_layout.h"
@@ -41,26 +38,6 @@ Programs OfTracing(const socket_bpf* skeleton, SocketBackEnd back_end) {
   const auto& programs = skeleton->progs;
   if (back_end == SocketBackEnd::kTracepoint) return {programs.tp_tcp_send, programs.tp_receive};
   return {programs.fn_tcp_send, programs.fn_accept};
-}
-
-// The mount point of the root of the default hierarchy. The root has inode 1. Its path in mountinfo does not tell: in a
-// container with a cgroup namespace of its own, "/" is the container's cgroup, and the root is "/../..".
-StatusOr<std::string> CgroupRoot() {
-  constexpr ino_t kRootInode = 1;
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    std::istringstream fields(line);
-    std::string id, parent, device, root, where, rest;
-    fields >> id >> parent >> device >> root >> where;
-    while (fields >> rest && rest != "-") {
-    }
-    struct stat facts {};
-    if (fields >> rest && rest == "cgroup2" && stat(where.c_str(), &facts) == 0 && facts.st_ino == kRootInode)
-      return where;
-  }
-  return MakeError(absl::StatusCode::kFailedPrecondition,
-                   "the root of a cgroup2 file system is not mounted: the socket probes attach to it (mount -t cgroup2 "
-                   "none DIR; in a container: mount the node's /sys/fs/cgroup)");
 }
 
 std::uint64_t Now() {
@@ -137,9 +114,7 @@ Status SocketProbes::Load(const SocketProbeOptions& options) {
 
 Status SocketProbes::Attach() {
   const LoadLog log;
-  SL_ASSIGN_OR_RETURN(const std::string path, CgroupRoot());
-  const Fd root(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!root.valid()) return ErrnoError(errno, "open {}", path);
+  SL_ASSIGN_OR_RETURN(const Fd root, OpenCgroupRoot());
   const auto keep = [&](bpf_program* program, bpf_link* link) -> Status {
     if (link == nullptr)
       return MakeError(absl::StatusCode::kFailedPrecondition, "attach the socket probe {} to {}: {}: {}",
