@@ -6,7 +6,7 @@
  *
  * `services` (HASH by struct sl_service_key) has the addresses, `service_backends` (ARRAY) the backends of each in one
  * range, sorted as memcmp sorts (addr, port). The agent writes a new range first, then the service that names it, and
- * uses the old range again only after SL_SERVICE_GRACE_NS.
+ * uses the old range again only when no program can still read it.
  */
 #ifndef SLUICE_ABI_SERVICE_H
 #define SLUICE_ABI_SERVICE_H
@@ -40,7 +40,6 @@ SL_ABI_ASSERT(sizeof(struct sl_service_backend) == 20, "sl_service_backend");
 
 /* Binary search in one range: 2^17 backends. */
 #define SL_SERVICE_SEARCH_STEPS 17
-#define SL_SERVICE_GRACE_NS 1000000000ULL
 
 /* `service_numbers` (HASH by number): the address of a Service that a flow has the number of. Value: sl_service_key. */
 

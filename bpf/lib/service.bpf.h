@@ -10,6 +10,10 @@
 
 #define SL_SERVICE_SECOND_NS 1000000000ULL
 
+static __always_inline const struct sl_service* sl_find_service(const struct sl_service_key* key) {
+  return bpf_map_lookup_elem(&services, key);
+}
+
 #define SL_SERVICE_READS 3
 
 /*
@@ -18,11 +22,11 @@
  */
 static __always_inline int sl_read_service(const struct sl_service_key* key, struct sl_service* service) {
   for (int i = 0; i < SL_SERVICE_READS; i++) {
-    const struct sl_service* entry = bpf_map_lookup_elem(&services, key);
+    const struct sl_service* entry = sl_find_service(key);
     if (!entry) return 0;
     *service = *entry;
     barrier();
-    entry = bpf_map_lookup_elem(&services, key);
+    entry = sl_find_service(key);
     if (entry && entry->number == service->number && entry->first == service->first && entry->count == service->count &&
         entry->affinity == service->affinity)
       return 1;

@@ -30,6 +30,7 @@ struct PodEnd {
   LinkInfo link;
   std::vector<Address> ips;
   std::optional<Address> link_local, link_local4;
+  std::uint64_t netns_cookie = 0;
   bool takes_frames = false;
 };
 
@@ -70,6 +71,7 @@ StatusOr<Netlink> OpenIn(const net::NetNs& netns, const net::SocketIn& socket_in
 StatusOr<PodEnd> LookInside(const net::NetNs& netns, const net::SocketIn& socket_in, const policy::Workload& workload) {
   SL_ASSIGN_OR_RETURN(Netlink inside, OpenIn(netns, socket_in));
   PodEnd pod;
+  SL_ASSIGN_OR_RETURN(pod.netns_cookie, net::NetNsCookie(inside.fd()));
   SL_ASSIGN_OR_RETURN(pod.link, inside.GetLink(workload.interface));
   if (pod.link.kind != "veth") {
     return Unusable("interface {} is not a veth but {}", workload.interface,
@@ -198,6 +200,7 @@ StatusOr<BoundWorkload> Describe(Netlink& here, const policy::Workload& workload
                       .binding = {},
                       .host_interface = host.name,
                       .netns = 0,
+                      .netns_cookie = 0,
                       .facts = {},
                       .takes_frames = false};
   bound.binding.ifindex = host.ifindex;
@@ -226,6 +229,7 @@ StatusOr<BoundWorkload> BindNetNs(const net::SocketIn& socket_in, const policy::
   if (!host.ok()) return Annotate(host.status(), workload.netns);
   SL_ASSIGN_OR_RETURN(BoundWorkload bound, Describe(here, workload, *host, *pod));
   bound.netns = netns.identity().inode;
+  bound.netns_cookie = pod->netns_cookie;
   return bound;
 }
 

@@ -444,8 +444,8 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
   SL_RETURN_IF_ERROR(quarantines_.Enforce(plan.node_view->ids));
   if (plan.node_view != node_view_ || !restored_) {
     AttachClosed(plan.node_view->closed);
-    if (const Status shares = datapath_->SetShares(plan.node_view->netns); !shares.ok())
-      LogWarn("set the workloads' shares of the process tables: {}", Message(shares));
+    if (const Status set = datapath_->SetNamespaces(plan.node_view->namespaces); !set.ok())
+      LogWarn("set what depends on the workloads' network namespaces: {}", Message(set));
     Status attached = OkStatus();
     for (const auto& interface : plan.node_view->interfaces) {
       Status status = datapath_->AttachPod(interface);

@@ -31,7 +31,7 @@ struct NodeView {
   std::map<policy::ObjectName, std::string> unbound;        // as View
   std::set<policy::ObjectName> open;                        // those of `unbound` that cannot be closed
   node::ProcessOwners process_owners;
-  std::set<std::uint64_t> netns;  // inode numbers of the workloads' own; 0: one is not known
+  std::set<datapath::PodNamespace> namespaces;  // of the workloads' own
   std::vector<policy::Address> node_addresses;
   std::uint64_t looked_at = 0;  // number of the last interface that CloseNewInterfaces closed before it
 };

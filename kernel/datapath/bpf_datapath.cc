@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <iterator>
 #include <set>
 #include <utility>
 #include <vector>
@@ -36,6 +37,7 @@ StatusOr<std::unique_ptr<BpfDatapath>> BpfDatapath::OpenLocked(const BpfDatapath
   object_options.pin_root = options.bpf_root;
   SL_ASSIGN_OR_RETURN(auto object, bpf::DatapathObject::Load(object_options));
   SL_ASSIGN_OR_RETURN(auto datapath, Wrap(std::move(object), object_options));
+  datapath->translates_services_ = options.services;
   SL_ASSIGN_OR_RETURN(datapath->older_, FindOlderLayouts(datapath->pins_));
   for (const bpf::PinLayout& one : datapath->older_)
     LogInfo("taking over what an older version left in {}", one.version_dir());
@@ -76,6 +78,7 @@ Status BpfDatapath::BindMaps() {
   SL_RETURN_IF_ERROR(pods_.Bind(object_.get()));
   SL_RETURN_IF_ERROR(counters_.Bind(*object_));
   SL_RETURN_IF_ERROR(quarantine_.Bind(*object_));
+  SL_RETURN_IF_ERROR(services_.Bind(*object_));
   SL_RETURN_IF_ERROR(settings_.Bind(*object_));
   SL_RETURN_IF_ERROR(process_classes_.Bind(*object_));
   SL_ASSIGN_OR_RETURN(ring_, bpf::RingReader::Open(object_->map_fd("flow_events"), [this](const void* record, size_t) {
@@ -131,7 +134,7 @@ Status BpfDatapath::DetachPod(std::uint32_t ifindex) {
   return pods_.Remove(ifindex);
 }
 
-Status BpfDatapath::Keep() {
+Status BpfDatapath::Keep(std::vector<Keeper::Step> more) {
   {
     const std::lock_guard lock(held_mutex_);
     SL_RETURN_IF_ERROR(held_.HoldAll(pins_.maps_dir()));
@@ -145,7 +148,7 @@ Status BpfDatapath::Keep() {
     if (!repaired.ok()) return repaired.status();
     return *repaired ? 1 : 0;
   };
-  keeper_ = std::make_unique<Keeper>(std::vector<Keeper::Step>{
+  std::vector<Keeper::Step> steps{
       {Repaired::kAttachment, [this] { return attachments_.Repair(); }},
       {Repaired::kGeneration, [this, flag] { return flag(epochs_.RepairGeneration()); }},
       {Repaired::kSettings, [this, flag] { return flag(settings_.Repair()); }},
@@ -162,7 +165,9 @@ Status BpfDatapath::Keep() {
        }},
       {Repaired::kInterface, [this] { return pods_.Repair(); }},
       {Repaired::kPolicyTable, [this, flag] { return flag(epochs_.RepairTables()); }, true},
-  });
+  };
+  std::ranges::move(more, std::back_inserter(steps));
+  keeper_ = std::make_unique<Keeper>(std::move(steps));
   return OkStatus();
 }
 
@@ -193,14 +198,21 @@ StatusOr<std::vector<FlowRecord>> BpfDatapath::ForgetFlows(const std::vector<Flo
   return gone;
 }
 
-Status BpfDatapath::SetShares(const std::set<std::uint64_t>& netns) {
-  std::set<std::uint32_t> inodes(netns.begin(), netns.end());
+Status BpfDatapath::SetNamespaces(const std::set<PodNamespace>& namespaces) {
+  std::map<std::uint64_t, std::uint64_t> clients;  // cookie -> inode
+  std::set<std::uint32_t> inodes;
+  for (const PodNamespace& one : namespaces) {
+    inodes.insert(static_cast<std::uint32_t>(one.inode));
+    if (translates_services_ && one.cookie != 0) clients[one.cookie] = one.inode;
+  }
+  Status set = Annotate(services_.SetClients(clients), "translate Services at the workloads' sockets");
   struct stat own {};
   if (stat("/proc/thread-self/ns/net", &own) != 0)
     return ErrnoError(errno, "look up the network namespace of the node");
   inodes.insert(static_cast<std::uint32_t>(own.st_ino));
   inodes.erase(0);
-  return process_classes_.SetShares(inodes);
+  set.Update(Annotate(process_classes_.SetShares(inodes), "set the workloads' shares of the process tables"));
+  return set;
 }
 
 Status BpfDatapath::TendProcessClasses() {
@@ -239,6 +251,7 @@ StatusOr<std::vector<MapUsage>> BpfDatapath::Maps() {
   maps.push_back({"quarantine_allow", quarantine.allow.size(), quarantine_.allow_capacity()});
   SL_ASSIGN_OR_RETURN(const MapUsage devices, pods_.ReadDeviceUsage());
   maps.push_back(devices);
+  std::ranges::move(services_.usage(), std::back_inserter(maps));
   return maps;
 }
 

@@ -26,6 +26,7 @@
 #include "kernel/datapath/process_classes.h"
 #include "kernel/datapath/quarantine_maps.h"
 #include "kernel/datapath/root.h"
+#include "kernel/datapath/service_tables.h"
 #include "kernel/datapath/settings.h"
 #include "kernel/datapath/uplinks.h"
 
@@ -34,6 +35,7 @@ namespace sluice::datapath {
 struct BpfDatapathOptions {
   std::string bpf_root = "/sys/fs/bpf/sluice";
   bpf::ObjectOptions object;  // pin_root is set from bpf_root
+  bool services = false;      // translate Services at the sockets of workloads
 };
 
 class BpfDatapath : public Enforcer, public PathReader {
@@ -54,7 +56,7 @@ class BpfDatapath : public Enforcer, public PathReader {
   Status AttachPod(const PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
   std::vector<AttachedProgram> Attached() const override { return attachments_.all(); }
-  Status SetShares(const std::set<std::uint64_t>& netns) override;
+  Status SetNamespaces(const std::set<PodNamespace>& namespaces) override;
   Status ResetEndpoint(std::uint32_t endpoint) override;
   Status SetQuarantine(std::uint32_t endpoint, bool on) override { return quarantine_.Set(endpoint, on); }
   StatusOr<QuarantineState> ReadQuarantine() override { return quarantine_.Read(); }
@@ -93,8 +95,11 @@ class BpfDatapath : public Enforcer, public PathReader {
   // Nothing but the destructor may be called afterwards.
   void TakeBack();
 
+  ServiceTables& services() { return services_; }
+
   // Starts the keeper, which repairs changes by others in the kernel (keeper.h). Once, when everything is pinned.
-  Status Keep();
+  // `more` is repaired too.
+  Status Keep(std::vector<Keeper::Step> more = {});
 
   bpf::DatapathObject& object() { return *object_; }
   // Describe an interface or an uplink to the packet path without attaching; enough for test runs.
@@ -125,6 +130,8 @@ class BpfDatapath : public Enforcer, public PathReader {
   ProcessClasses process_classes_;
   PolicyEpochs epochs_;
   QuarantineMaps quarantine_;
+  ServiceTables services_;
+  bool translates_services_ = false;
   CounterMaps counters_;
   PodInterfaces pods_;
   Attachments attachments_;

@@ -6,6 +6,7 @@
 // change enforcement.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -25,6 +26,13 @@ struct PodInterface {
   std::string name;
   sl_interface facts{};
   bool takes_frames = false;  // the pod's end has GRO or XDP, so that XDP may redirect to this interface
+};
+
+// A workload's own network namespace.
+struct PodNamespace {
+  std::uint64_t inode = 0;   // 0: not known
+  std::uint64_t cookie = 0;  // the kernel's number of it for programs; 0: not known
+  auto operator<=>(const PodNamespace&) const = default;
 };
 
 // Quarantine as in the kernel, set by anyone.
@@ -51,9 +59,10 @@ class Enforcer {
   virtual Status DetachPod(std::uint32_t ifindex) = 0;
   virtual std::vector<AttachedProgram> Attached() const = 0;
 
-  // The network namespaces (inode numbers) of local workloads: each gets its own share in the tables of programs,
-  // classes and processes. The node has a share too, and all other namespaces have one together.
-  virtual Status SetShares(const std::set<std::uint64_t>& netns) = 0;
+  // The network namespaces of local workloads. Each gets its own share in the tables of programs, classes and
+  // processes; the node has a share too, and all other namespaces have one together. Services are translated at the
+  // sockets in them.
+  virtual Status SetNamespaces(const std::set<PodNamespace>& namespaces) = 0;
   // Before another workload uses an endpoint number: zeroes its counters and ends its quarantine.
   virtual Status ResetEndpoint(std::uint32_t endpoint) = 0;
 

@@ -4,11 +4,17 @@
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 
 namespace sluice::net {
+namespace {
+
+constexpr int kSoNetNsCookie = 71;  // SO_NETNS_COOKIE, which older headers lack
+
+}  // namespace
 
 StatusOr<NetNs> NetNs::Open(const std::string& path) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -23,5 +29,13 @@ StatusOr<NetNs> NetNs::Open(const std::string& path) {
 }
 
 StatusOr<NetNs> NetNs::OfThisThread() { return Open("/proc/thread-self/ns/net"); }
+
+StatusOr<std::uint64_t> NetNsCookie(int socket) {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof(cookie);
+  if (::getsockopt(socket, SOL_SOCKET, kSoNetNsCookie, &cookie, &size) == 0) return cookie;
+  if (errno == ENOPROTOOPT) return 0U;
+  return ErrnoError(errno, "read the number of a network namespace");
+}
 
 }  // namespace sluice::net

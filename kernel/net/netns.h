@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <compare>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -42,5 +43,9 @@ class NetNs {
 // Creates a socket for Netlink::Use in the namespace behind `netns_fd`. That needs CAP_SYS_ADMIN, which the agent does
 // not have: its helper creates the socket (ctrl/rights/helper.h). Must be thread-safe.
 using SocketIn = std::function<StatusOr<Fd>(int netns_fd)>;
+
+// The number of the namespace that `socket` is in, as BPF programs see it: not used again before reboot. 0: the kernel
+// does not say (before 5.14).
+StatusOr<std::uint64_t> NetNsCookie(int socket);
 
 }  // namespace sluice::net

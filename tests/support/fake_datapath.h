@@ -30,6 +30,10 @@ class FakeDatapath : public datapath::Enforcer, public datapath::PathReader {
 
   policy::Tables tables() const;                                 // in force
   std::map<std::uint32_t, datapath::PodInterface> pods() const;  // attached, by ifindex
+  std::set<datapath::PodNamespace> namespaces() const {
+    const std::lock_guard lock(mutex_);
+    return namespaces_;
+  }
   void SetLimits(const policy::Limits& limits);
   void Reset();  // like a boot: nothing is in force or attached
   // A program left by an earlier process, or attached by the agent at its start.
@@ -53,8 +57,9 @@ class FakeDatapath : public datapath::Enforcer, public datapath::PathReader {
   Status AttachPod(const datapath::PodInterface& pod) override;
   Status DetachPod(std::uint32_t ifindex) override;
   std::vector<datapath::AttachedProgram> Attached() const override;
-  Status SetShares(const std::set<std::uint64_t>& netns) override {
-    (void)netns;
+  Status SetNamespaces(const std::set<datapath::PodNamespace>& namespaces) override {
+    const std::lock_guard lock(mutex_);
+    namespaces_ = namespaces;
     return OkStatus();
   }
   Status ResetEndpoint(std::uint32_t endpoint) override;
@@ -84,6 +89,7 @@ class FakeDatapath : public datapath::Enforcer, public datapath::PathReader {
   policy::Limits limits_;
   std::uint64_t generation_ = 0;
   std::map<std::uint32_t, datapath::PodInterface> pods_;
+  std::set<datapath::PodNamespace> namespaces_;
   std::vector<datapath::AttachedProgram> attached_;
   std::vector<datapath::FlowRecord> flows_;
   std::deque<sl_flow_event> events_;

@@ -1,0 +1,80 @@
+// Pods with the programs of Services at their sockets. db and other have what listens at kTarget; web is a client:
+//   Put({{kVip, kTcp, {"db", "other"}}});
+//   const Fd client = Open("web", AF_INET, SOCK_STREAM);
+//   EXPECT_EQ(Connect(client, kVip), 0);
+//   EXPECT_EQ(PeerOf(client), kVip);
+#pragma once
+
+#include <sys/socket.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernel/bpf/service_programs.h"
+#include "tests/netns/datapath/fixture.h"
+
+namespace sluice::test {
+
+class ServicesFixture : public DatapathFixture {
+ protected:
+  static constexpr std::uint16_t kTarget = 8080;
+  static constexpr std::uint8_t kTcp = policy::kTcp, kUdp = policy::kUdp;
+
+  // An address and port; as text, "10.96.0.10:80" or "[fd00:96::10]:80", a v4-mapped one with its prefix.
+  struct End {
+    std::string ip;
+    std::uint16_t port = 0;
+    auto operator<=>(const End&) const = default;
+    friend std::ostream& operator<<(std::ostream& out, const End& end) { return out << end.ip << " port " << end.port; }
+  };
+  inline static const End kVip{"10.96.0.10", 80}, kVip2{"10.96.0.11", 80}, kVip6{"fd00:96::10", 80};
+  inline static const End kMapped{"::ffff:10.96.0.10", 80};
+
+  struct TestService {
+    End address;
+    std::uint8_t protocol = policy::kTcp;
+    std::vector<std::string> pods;  // its backends; with kTarget
+    int affinity = 0;               // seconds
+    std::string name = "shop";
+  };
+
+  void SetUp() override;
+  void TearDown() override;
+
+  // Replaces all Services.
+  Status TryPut(const std::vector<TestService>& services);
+  void Put(const std::vector<TestService>& services);
+  // The pods whose sockets are translated; at first web alone.
+  void SetClients(const std::vector<std::string>& pods);
+  void StartPrograms();
+
+  // A socket of a pod, with a timeout of two seconds.
+  Fd Open(const std::string& pod, int family, int type) const;
+  // Bound to `port` of any address in the pod, IPv6 and IPv4; a stream listens.
+  Fd Serve(const std::string& pod, int type, std::uint16_t port = kTarget) const;
+  End In(const std::string& pod, int family = AF_INET) const;  // its address, with kTarget
+
+  // 0 or errno.
+  static int Connect(const Fd& socket, const End& to);
+  static int Send(const Fd& socket, const End& to, const std::string& text = "ask");
+  static int Send(const Fd& socket, const std::string& text = "ask");
+  static int Disconnect(const Fd& socket);
+  static End PeerOf(const Fd& socket);
+  struct Datagram {
+    std::string text;
+    End from;
+  };
+  static Datagram Receive(const Fd& socket, int flags = 0);  // an empty text: nothing came
+  // The server answers what it has received, by "answer"; false: nothing was received.
+  static bool Answer(const Fd& server);
+  // Whether a connection waits at the listener; takes it.
+  static bool Accept(const Fd& listener);
+
+  std::uint64_t CookieOf(const std::string& pod) const;
+
+  Fd db_tcp_, other_tcp_, db_udp_, other_udp_;
+  std::unique_ptr<bpf::ServicePrograms> programs_;
+};
+
+}  // namespace sluice::test
