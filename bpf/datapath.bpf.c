@@ -3,7 +3,5 @@
 #include "tc/from_pod.bpf.c"
 #include "tc/to_pod.bpf.c"
 #include "xdp/uplink.bpf.c"
-/* Shared with the programs at sockets. */
-#include "bpf/lib/service_maps.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -19,7 +19,7 @@ __noinline int sl_from_pod_any(struct __sk_buff* skb) {
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return TC_ACT_SHOT;
   j->sender.socket = sl_sending_socket(skb, j->sender.has_socket);
-  int reason = sl_evaluate_any_skb(skb, j);
+  int reason = sl_evaluate_any_skb(skb, j, SL_HOOK_TC_FROM_POD);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);
   if (reason == SL_LINK_CONTROL) return TC_ACT_UNSPEC;

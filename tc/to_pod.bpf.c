@@ -15,7 +15,7 @@ __noinline int sl_to_pod_any(struct __sk_buff* skb) {
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return TC_ACT_SHOT;
   j->sender.socket = sl_sending_socket(skb, j->sender.has_socket);
-  return sl_end_to_pod(j, sl_evaluate_any_skb(skb, j));
+  return sl_end_to_pod(j, sl_evaluate_any_skb(skb, j, SL_HOOK_TC_TO_POD));
 }
 
 SEC("tc")

@@ -54,8 +54,9 @@ static __always_inline void sl_measure(const struct __sk_buff* skb, struct sl_ev
   sl_measure_fast(skb, j, (__u32)j->packet.l3.l4_offset + j->packet.l4_length);
 }
 
-/* A packet that is not plain: its drop reason, or SL_LINK_CONTROL. */
-static __always_inline int sl_evaluate_any_skb(struct __sk_buff* skb, struct sl_evaluation* j) {
+/* A packet that is not plain: its drop reason, or SL_LINK_CONTROL. `hook` is a constant: each program has only its own
+ * half of the translation. */
+static __always_inline int sl_evaluate_any_skb(struct __sk_buff* skb, struct sl_evaluation* j, enum sl_hook hook) {
   int reason = sl_parse_pulling(skb, j);
   if (skb->vlan_present) j->packet.has_vlan = 1; /* the tag is not in the frame */
   sl_measure(skb, j);
@@ -66,11 +67,11 @@ static __always_inline int sl_evaluate_any_skb(struct __sk_buff* skb, struct sl_
     if (reason < 0 || (reason && !j->packet.ip_version)) return reason; /* ARP is no flow */
     j->refused = reason;
   }
-  if (j->hook == SL_HOOK_TC_FROM_POD && (reason = sl_translate_to_backend(skb))) return reason;
+  if (hook == SL_HOOK_TC_FROM_POD && (reason = sl_translate_to_backend(skb))) return reason;
   reason = sl_evaluate_skb(skb, j);
-  if (!reason) sl_keep_translation(j);
-  if (!reason && j->answer_of) return sl_translate_back(skb);
-  return reason;
+  if (reason) return reason;
+  if (hook == SL_HOOK_TC_FROM_POD) sl_keep_translation(j);
+  return hook == SL_HOOK_TC_TO_POD && j->answer_of ? sl_translate_back(skb) : SL_DROP_NONE;
 }
 
 static __always_inline __u32 sl_outcome(int reason, const struct sl_evaluation* j) {

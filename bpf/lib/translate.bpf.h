@@ -169,7 +169,7 @@ static __always_inline void sl_keep_backend(struct sl_evaluation* j) {
 
 /* 1: `chosen` is a backend for a new flow. 0: only the pod itself is left. Below 0: none can be used. Global, as
  * sl_translate_to_backend. */
-__noinline int sl_choose_backend(void) {
+__noinline int sl_choose_for_flow(void) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return -1;
@@ -216,7 +216,7 @@ static __always_inline int sl_find_backend(struct __sk_buff* skb, struct sl_eval
     if (!opens || sl_has_backend(service->first, service->count, &j->use.chosen.backend)) return SL_TRANSLATED;
   }
   if (opens) {
-    const int chosen = sl_choose_backend();
+    const int chosen = sl_choose_for_flow();
     return chosen > 0 ? SL_TRANSLATED_NEW : chosen;
   }
   return sl_find_connection() ? SL_TRANSLATED_NEW : SL_TRANSLATED_NOT;

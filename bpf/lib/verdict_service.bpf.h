@@ -49,10 +49,7 @@ static __always_inline int sl_look_up_service(struct sl_evaluation* j, const str
   key->port = port;
   key->protocol = protocol;
   key->pad = 0;
-  const struct sl_service* service = sl_find_service(key);
-  if (!service) return 0;
-  j->use.service = *service;
-  return 1;
+  return sl_read_service(key, &j->use.service);
 }
 
 /* Whether the Service that the packet is for has other backends than its flow was decided for. */
