@@ -1,6 +1,6 @@
 // Kubernetes Services and EndpointSlices as values, and what they come to on one node: the addresses of each Service
 // with the backends that this node may use. Pure; safe to share between threads.
-//   const ServiceTable table = MakeServiceTable(services, slices, node);
+//   const ServiceTable table = MakeServiceTable(services, slices, node);   // service_table.h
 #pragma once
 
 #include <chrono>
@@ -32,11 +32,12 @@ struct Service {
   std::vector<Address> cluster_ips;  // empty: headless or ExternalName
   std::vector<Address> external_ips;
   std::vector<Address> load_balancer_ips;  // of status.loadBalancer.ingress; not those with ipMode Proxy
-  std::vector<Prefix> source_ranges;       // spec.loadBalancerSourceRanges; empty: all
+  std::vector<Prefix> source_ranges;       // spec.loadBalancerSourceRanges, of load_balancer_ips; empty: all
   std::vector<ServicePort> ports;
   bool internal_local = false;       // internalTrafficPolicy: Local
   bool external_local = false;       // externalTrafficPolicy: Local
   std::chrono::seconds affinity{0};  // sessionAffinity: ClientIP with its timeout; 0: None
+  std::string created;               // metadata.creationTimestamp as the API writes it: the older one is less
 };
 
 // discovery.k8s.io/v1 (and v1beta1) EndpointSlice.
@@ -81,6 +82,7 @@ struct Frontend {
   std::uint16_t port = 0;
   std::uint8_t protocol = kTcp;
   auto operator<=>(const Frontend&) const = default;
+  std::string ToString() const;  // "10.96.0.10:53/UDP", "[fd00::a]:53/UDP"
 };
 
 struct ServiceEntry {
