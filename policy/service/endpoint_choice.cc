@@ -17,6 +17,7 @@ bool Has(const std::vector<std::string>& list, const std::string& name) {
 template <typename Wanted>
 std::vector<Backend> Select(const std::vector<EndpointAtPort>& endpoints, Wanted wanted) {
   std::vector<Backend> backends;
+  backends.reserve(endpoints.size());
   for (const EndpointAtPort& one : endpoints) {
     if (wanted(*one.endpoint)) backends.push_back(one.backend);
   }
@@ -43,16 +44,20 @@ std::vector<EndpointAtPort> EndpointsAtPort(const std::vector<const EndpointSlic
   for (const EndpointSlice* slice : slices) {
     for (const EndpointSlice::Port& one : slice->ports) {
       if (one.name != port.name || one.protocol != port.protocol || one.port == 0) continue;
+      endpoints.reserve(endpoints.size() + slice->endpoints.size());
       for (const Endpoint& endpoint : slice->endpoints) {
         if (endpoint.address.is_v4() != is_v4) continue;
         endpoints.push_back({.backend = {.address = endpoint.address, .port = one.port}, .endpoint = &endpoint});
       }
     }
   }
-  std::stable_sort(endpoints.begin(), endpoints.end(), [](const EndpointAtPort& a, const EndpointAtPort& b) {
+  const auto is_before = [](const EndpointAtPort& a, const EndpointAtPort& b) {
     if (a.backend != b.backend) return a.backend < b.backend;
     return Rank(*a.endpoint) < Rank(*b.endpoint);
-  });
+  };
+  if (!std::is_sorted(endpoints.begin(), endpoints.end(), is_before)) {
+    std::stable_sort(endpoints.begin(), endpoints.end(), is_before);
+  }
   const auto is_same = [](const EndpointAtPort& a, const EndpointAtPort& b) { return a.backend == b.backend; };
   endpoints.erase(std::unique(endpoints.begin(), endpoints.end(), is_same), endpoints.end());
   return endpoints;

@@ -68,6 +68,7 @@ struct ServiceNode {
   std::string name;
   std::string zone;                // label topology.kubernetes.io/zone; empty: none
   std::vector<Address> addresses;  // of node ports
+  bool operator==(const ServiceNode&) const = default;
 };
 
 struct Backend {

@@ -8,21 +8,32 @@
 
 namespace sluice::policy {
 
+bool ServiceTableBuilder::Claimant::operator<(const Claimant& other) const {
+  return std::tie(source, entry->second.created, entry->first) <
+         std::tie(other.source, other.entry->second.created, other.entry->first);
+}
+
+void ServiceTableBuilder::MarkChanged(Entry& entry) {
+  if (!std::exchange(entry.second.is_changed, true)) changed_.push_back(&entry);
+}
+
 void ServiceTableBuilder::SetNode(ServiceNode node) {
+  if (node == node_) return;  // as with most heartbeats
   node_ = std::move(node);
-  for (const auto& [name, known] : services_) changed_.insert(name);
+  for (Entry& entry : services_) MarkChanged(entry);
 }
 
 void ServiceTableBuilder::SetService(std::shared_ptr<const Service> service) {
-  changed_.insert(service->name);
-  services_[service->name].service = std::move(service);
+  Entry& entry = *services_.try_emplace(service->name).first;
+  entry.second.service = std::move(service);
+  MarkChanged(entry);
 }
 
 void ServiceTableBuilder::RemoveService(const ObjectName& name) {
   const auto known = services_.find(name);
   if (known == services_.end()) return;
   known->second.service = nullptr;
-  changed_.insert(name);
+  MarkChanged(*known);
 }
 
 void ServiceTableBuilder::SetSlice(std::shared_ptr<const EndpointSlice> slice) {
@@ -30,55 +41,62 @@ void ServiceTableBuilder::SetSlice(std::shared_ptr<const EndpointSlice> slice) {
   if (old != service_of_slice_.end() && old->second != slice->service) RemoveSlice(slice->name);
   if (slice->service.empty()) return;
   service_of_slice_[slice->name] = slice->service;
-  const ObjectName service{slice->name.ns, slice->service};
-  changed_.insert(service);
-  services_[service].slices[slice->name.name] = std::move(slice);
+  Entry& entry = *services_.try_emplace({slice->name.ns, slice->service}).first;
+  entry.second.slices[slice->name.name] = std::move(slice);
+  MarkChanged(entry);
 }
 
 void ServiceTableBuilder::RemoveSlice(const ObjectName& name) {
   const auto at = service_of_slice_.find(name);
   if (at == service_of_slice_.end()) return;
-  const ObjectName service{name.ns, at->second};
+  const auto known = services_.find({name.ns, at->second});
   service_of_slice_.erase(at);
-  services_[service].slices.erase(name.name);
-  changed_.insert(service);
+  known->second.slices.erase(name.name);
+  MarkChanged(*known);
 }
 
-void ServiceTableBuilder::Compute(const ObjectName& name) {
-  Known& known = services_[name];
+void ServiceTableBuilder::Compute(Entry& entry) {
+  Known& known = entry.second;
+  known.is_changed = false;
   std::vector<ServiceClaim> claims;
   std::string created;
   if (known.service) {
     std::vector<const EndpointSlice*> slices;
-    for (const auto& [slice_name, slice] : known.slices) slices.push_back(slice.get());
+    for (const auto& [name, slice] : known.slices) slices.push_back(slice.get());
     claims = ClaimsOf(*known.service, slices, node_);
     created = known.service->created;
   }
-  const bool is_same = claims == known.claims && created == known.claimed_created;
-  if (!is_same) {
+  if (claims != known.claims || created != known.created) {
     for (const ServiceClaim& old : known.claims) {
-      std::erase_if(claimants_[old.frontend], [&](const Claimant& one) { return one.service == name; });
-      unsettled_.insert(old.frontend);
-    }
-    for (const ServiceClaim& claim : claims) {
-      std::vector<Claimant>& claimants = claimants_[claim.frontend];
-      Claimant claimant{.source = claim.source, .created = created, .service = name};
-      claimants.insert(std::upper_bound(claimants.begin(), claimants.end(), claimant), std::move(claimant));
-      unsettled_.insert(claim.frontend);
+      std::erase_if(claimants_[old.frontend], [&](const Claimant& one) { return one.entry == &entry; });
+      unsettled_.push_back(old.frontend);
     }
     known.claims = std::move(claims);
-    known.claimed_created = std::move(created);
+    known.created = std::move(created);
+    for (const ServiceClaim& claim : known.claims) {
+      std::vector<Claimant>& claimants = claimants_[claim.frontend];
+      const Claimant claimant{.source = claim.source, .entry = &entry};
+      claimants.insert(std::upper_bound(claimants.begin(), claimants.end(), claimant), claimant);
+      unsettled_.push_back(claim.frontend);
+    }
   }
-  if (!known.service && known.slices.empty()) services_.erase(name);
+  if (!known.service && known.slices.empty()) services_.erase(ObjectName(entry.first));
 }
 
-void ServiceTableBuilder::Settle(const Frontend& frontend, ServiceTable& table) const {
-  const auto claimants = claimants_.find(frontend);
-  if (claimants == claimants_.end()) {
+void ServiceTableBuilder::Settle(const Frontend& frontend, ServiceTable& table) {
+  const auto found = claimants_.find(frontend);
+  const std::vector<Claimant>& claimants = found->second;
+  if (claimants.size() > 1) {
+    contested_.insert(frontend);
+  } else {
+    contested_.erase(frontend);
+  }
+  if (claimants.empty()) {
+    claimants_.erase(found);
     table.erase(frontend);
     return;
   }
-  const std::vector<ServiceClaim>& claims = services_.at(claimants->second.front().service).claims;
+  const std::vector<ServiceClaim>& claims = claimants.front().entry->second.claims;
   const auto claim =
       std::lower_bound(claims.begin(), claims.end(), frontend,
                        [](const ServiceClaim& one, const Frontend& wanted) { return one.frontend < wanted; });
@@ -86,20 +104,13 @@ void ServiceTableBuilder::Settle(const Frontend& frontend, ServiceTable& table) 
 }
 
 ServiceTableBuilder::Built ServiceTableBuilder::Build() {
-  for (const ObjectName& name : std::exchange(changed_, {})) Compute(name);
+  for (Entry* entry : std::exchange(changed_, {})) Compute(*entry);
   if (!unsettled_.empty()) {
+    std::vector<Frontend> unsettled = std::exchange(unsettled_, {});
+    std::sort(unsettled.begin(), unsettled.end());
+    unsettled.erase(std::unique(unsettled.begin(), unsettled.end()), unsettled.end());
     auto table = std::make_shared<ServiceTable>(*table_);
-    for (const Frontend& frontend : std::exchange(unsettled_, {})) {
-      const auto claimants = claimants_.find(frontend);
-      if (claimants->second.empty()) claimants_.erase(claimants);
-      const bool is_contested = claimants_.contains(frontend) && claimants_.at(frontend).size() > 1;
-      if (is_contested) {
-        contested_.insert(frontend);
-      } else {
-        contested_.erase(frontend);
-      }
-      Settle(frontend, *table);
-    }
+    for (const Frontend& frontend : unsettled) Settle(frontend, *table);
     table_ = std::move(table);
   }
   return {.table = table_, .conflicts = Conflicts()};
@@ -111,8 +122,8 @@ std::vector<std::string> ServiceTableBuilder::Conflicts() const {
     const std::vector<Claimant>& claimants = claimants_.at(frontend);
     for (std::size_t i = 1; i < claimants.size(); ++i) {
       conflicts.push_back(fmt::format("Service {} claims {}, which Service {} has: give it another address or port",
-                                      claimants[i].service.ToString(), frontend.ToString(),
-                                      claimants.front().service.ToString()));
+                                      claimants[i].entry->first.ToString(), frontend.ToString(),
+                                      claimants.front().entry->first.ToString()));
     }
   }
   return conflicts;

@@ -35,30 +35,32 @@ class ServiceTableBuilder {
   struct Known {
     std::shared_ptr<const Service> service;  // null: only slices are known
     std::map<std::string, std::shared_ptr<const EndpointSlice>> slices;
+    bool is_changed = false;           // it is in changed_
     std::vector<ServiceClaim> claims;  // as of the last Build
-    std::string claimed_created;       // likewise, of the Service
+    std::string created;               // likewise, of the Service
   };
-  // In the order in which they get the address.
+  using Entry = std::map<ObjectName, Known>::value_type;
   struct Claimant {
     AddressSource source = AddressSource::kCluster;
-    std::string created;
-    ObjectName service;
-    auto operator<=>(const Claimant&) const = default;
+    const Entry* entry = nullptr;
+    // In the order in which they get the address.
+    bool operator<(const Claimant& other) const;
   };
 
-  void Compute(const ObjectName& name);
+  void MarkChanged(Entry& entry);
+  void Compute(Entry& entry);
   // Gives the address to the first of its claimants.
-  void Settle(const Frontend& frontend, ServiceTable& table) const;
+  void Settle(const Frontend& frontend, ServiceTable& table);
   std::vector<std::string> Conflicts() const;
 
   ServiceNode node_;
   std::map<ObjectName, Known> services_;
   std::map<ObjectName, std::string> service_of_slice_;
-  std::set<ObjectName> changed_;  // Services
+  std::vector<Entry*> changed_;  // of services_
   // Sorted vectors, as nearly all have one claimant.
   std::map<Frontend, std::vector<Claimant>> claimants_;
-  std::set<Frontend> contested_;  // with several claimants
-  std::set<Frontend> unsettled_;  // whose claims changed
+  std::set<Frontend> contested_;     // with several claimants
+  std::vector<Frontend> unsettled_;  // whose claims changed
   std::shared_ptr<const ServiceTable> table_ = std::make_shared<ServiceTable>();
 };
 
