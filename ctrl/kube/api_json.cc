@@ -47,6 +47,8 @@ StatusOr<ObjectMeta> ReadMeta(const JsonElement& object) {
   meta.uid = StringOf(*metadata, "uid");
   meta.resource_version = StringOf(*metadata, "resourceVersion");
   if (meta.key.name.empty()) return InvalidError("an object without metadata.name");
+  if (std::int64_t number = 0; metadata->at_key("generation").get(number) == simdjson::SUCCESS)
+    meta.generation = number;
   return meta;
 }
 

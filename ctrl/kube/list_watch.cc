@@ -127,6 +127,7 @@ void ListWatch::OnHead(const HttpHead& head) {
   head_ = head;
   if (head.code != 401) token_reread_ = false;
   if (head.code != 200) return;
+  other_path_tried_ = false;
   if (const std::string wrong = CheckJsonType(head.content_type); !wrong.empty()) {
     stop_.error = InvalidError("{}", wrong);
     return;
@@ -201,6 +202,7 @@ void ListWatch::FinishList() {
   state_.listed = true;
   if (!state_.synced_since) state_.synced_since = shared_.environment.wall();
   batch_.is_list = true;
+  batch_.is_absent = is_absent_ = false;
   batch_.changes = store_.Replace(std::move(list));
   resource_version_ = version;
   state_.resource_version = version;
@@ -278,11 +280,15 @@ void ListWatch::EndAbsent() {
     return;
   }
   const TimePoint now = shared_.environment.now();
+  if (TryOtherPath()) {
+    due_ = now;
+    return;
+  }
   if (!distrust_.Believe({.absent = true, .resource_version = ""}, store_.size(), resource_version_, now)) {
     Distrusted("404");
   } else {
     Trusted();
-    batch_.is_list = batch_.is_list || !state_.listed || store_.size() > 0;
+    if (!std::exchange(is_absent_, true)) batch_.is_list = batch_.is_absent = true;
     batch_.changes = store_.Replace({});
     state_.listed = true;
     state_.objects = state_.refused_objects = 0;
@@ -292,6 +298,12 @@ void ListWatch::EndAbsent() {
   }
   state_.synced_since.reset();
   state_.phase = ResourceState::Phase::kAbsent;
+}
+
+bool ListWatch::TryOtherPath() {
+  if (spec_.other_path.empty()) return false;
+  std::swap(spec_.path, spec_.other_path);
+  return !std::exchange(other_path_tried_, !other_path_tried_);
 }
 
 void ListWatch::Expired() {

@@ -84,7 +84,10 @@ class ListWatch final : public HttpHandler {
   void Fail(const std::string& what, std::chrono::seconds at_least = std::chrono::seconds(0));
   void Wait(std::chrono::seconds at_least = std::chrono::seconds(0));
 
-  const ResourceSpec spec_;
+  // True: the resource has a path of another version, which is asked for next.
+  bool TryOtherPath();
+
+  ResourceSpec spec_;  // with the path in use
   const Shared& shared_;
   const Timing& timing_;
   const Limits& limits_;
@@ -98,6 +101,8 @@ class ListWatch final : public HttpHandler {
 
   TimePoint due_;  // of the next request while none is running
   bool must_list_ = true;
+  bool other_path_tried_ = false;  // since the server last had the path
+  bool is_absent_ = false;         // as the sink knows
   bool fresh_connection_ = false;  // the next request makes one
   bool token_reread_ = false;      // since the last answer that was no 401
   std::size_t expirations_ = 0;    // in a row without an event

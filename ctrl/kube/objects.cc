@@ -165,6 +165,22 @@ Status ErrorOf(const policy::Document& document, const Status& status) {
 
 }  // namespace
 
+std::optional<KubeCondition> ReadCondition(const JsonElement& object, std::string_view type) {
+  std::optional<KubeCondition> found;
+  const auto status = FieldOf(object, "status");
+  if (!status) return found;
+  ForEachItemOf(*status, "conditions", [&](const JsonElement& item) {
+    if (StringOf(item, "type") != type) return;
+    found = KubeCondition{.status = std::string(StringOf(item, "status")),
+                          .reason = std::string(StringOf(item, "reason")),
+                          .message = std::string(StringOf(item, "message")),
+                          .since = std::string(StringOf(item, "lastTransitionTime"))};
+    std::int64_t number = 0;
+    if (item.at_key("observedGeneration").get(number) == simdjson::SUCCESS) found->generation = number;
+  });
+  return found;
+}
+
 StatusOr<std::shared_ptr<const KubeObject>> ConvertObject(Kind kind, const JsonElement& object) {
   SL_ASSIGN_OR_RETURN(const ObjectMeta meta, ReadMeta(object));
   policy::Document document{.origin = "kubernetes",

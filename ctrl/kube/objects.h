@@ -4,9 +4,11 @@
 // and managedFields. The `spec` of a policy is taken whole, so that a field of a newer API is refused and not ignored.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -40,6 +42,17 @@ struct KubeObject {
   policy::Resource resource;
   std::optional<KubePod> pod;  // of kind kPod
 };
+
+// An item of status.conditions.
+struct KubeCondition {
+  std::string status;  // "True"
+  std::string reason;
+  std::string message;
+  std::int64_t generation = 0;  // observedGeneration
+  std::string since;            // lastTransitionTime
+};
+// Nothing: the object has no such condition.
+std::optional<KubeCondition> ReadCondition(const simdjson::dom::element& object, std::string_view type);
 
 // `kind`: not kWorkload. An error names the object and the field, and all that is wrong, a line each:
 //   NetworkPolicy shop/db: spec.ingress[0].ports[0].endPort: 79 is below port 80

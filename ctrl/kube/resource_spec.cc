@@ -18,4 +18,16 @@ ResourceSpec SpecOf(policy::Kind kind) {
   return {};
 }
 
+ResourceSpec ServicesSpec() { return {.name = "services", .path = "/api/v1/services"}; }
+
+ResourceSpec EndpointSlicesSpec() {
+  return {.name = "endpointslices",
+          .path = "/apis/discovery.k8s.io/v1/endpointslices",
+          .other_path = "/apis/discovery.k8s.io/v1beta1/endpointslices"};
+}
+
+ResourceSpec NodeSpec(const std::string& name) {
+  return {.name = "node", .path = "/api/v1/nodes", .field_selector = "metadata.name=" + name};
+}
+
 }  // namespace sluice::kube

@@ -5,6 +5,7 @@
 // in one read. All calls are on the client's thread, and none may block for long.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ struct ObjectMeta {
   ObjectKey key;
   std::string uid;
   std::string resource_version;
+  std::int64_t generation = 0;  // of the object's `spec`; 0: the kind has none, or it is not known
 };
 
 // What Sink::Convert made of an object. Immutable, as it is shared with the client.
@@ -51,6 +53,7 @@ struct Batch {
   // The changes make the known objects equal to a complete list of the server. The first such batch of a resource comes
   // even when it has no changes.
   bool is_list = false;
+  bool is_absent = false;  // a list because the server does not have this resource: there are no objects
   // In order. An object that was replaced by another one of its name is deleted first. In a list, all deletions come
   // first, so that an address is free before its next owner has it.
   std::vector<Change> changes;

@@ -154,7 +154,8 @@ void Writer::End(Exchange& exchange, const Status& status) {
   Status result = status;
   bool may_retry = !status.ok();
   std::chrono::seconds wait(0);
-  if (status.ok() && (code < 200 || code > 299)) {
+  const bool is_there = code == 409 && waiting.write.ok_if_there;
+  if (status.ok() && (code < 200 || code > 299) && !is_there) {
     const ApiStatus answer = ReadApiStatusText(parser_, exchange.body);
     result = MakeError(CodeOf(code), "{} {}", code, answer.ToString());
     // A new token is worth a try; a conflict or a refusal stays what it is.

@@ -27,6 +27,7 @@ struct Write {
   std::string path;  // with the query, encoded
   std::string content_type = "application/merge-patch+json";
   std::string body;
+  bool ok_if_there = false;  // 409 is success: what was to be made is there
   // OK: the server did it. Called once: on the client's thread, by Send when the queue was full, or by the destructor
   // (Cancelled). May be empty. It may not call the client.
   std::function<void(const Status&)> done;

@@ -51,7 +51,7 @@ class RecordingSink : public Sink {
   }
   void Apply(const ResourceSpec& spec, Batch batch) override {
     const std::lock_guard lock(mutex_);
-    std::string line = batch.is_list ? "list" : "events";
+    std::string line = batch.is_absent ? "list absent" : batch.is_list ? "list" : "events";
     for (const Change& change : batch.changes) {
       const std::string& name = change.meta.key.name;
       switch (change.kind) {

@@ -399,14 +399,58 @@ TEST_F(KubeListWatch, AResourceThatIsNotInstalledIsNoError) {
   EXPECT_EQ(state().phase, Phase::kAbsent);
   EXPECT_TRUE(state().listed);
   EXPECT_EQ(state().errors, 0U);
-  EXPECT_THAT(sink_.lines(), ElementsAre("list"));
+  EXPECT_THAT(sink_.lines(), ElementsAre("list absent"));
   PassWait();
   Answer(404, "404 page not found\n");
-  EXPECT_THAT(sink_.lines(), ElementsAre("list"));  // once
+  EXPECT_THAT(sink_.lines(), ElementsAre("list absent"));  // once
   PassWait();
   EXPECT_EQ(state().phase, Phase::kAbsent);
   AnswerList(7, {ObjectJson("a", 1)});  // installed
   EXPECT_EQ(sink_.lines().back(), "list +a@1");
+}
+
+// discovery.k8s.io/v1 is not there before Kubernetes 1.21, and v1beta1 not after 1.24.
+TEST_F(KubeListWatch, AServerThatHasOnlyTheOtherVersionIsAskedForThat) {
+  watch_ = std::make_unique<ListWatch>(EndpointSlicesSpec(), shared_);
+  Tick();
+  EXPECT_THAT(transport_.request().path, StartsWith("/apis/discovery.k8s.io/v1/endpointslices?"));
+  Answer(404, "404 page not found\n");
+  EXPECT_THAT(sink_.lines("endpointslices"), IsEmpty());
+  Tick();
+  EXPECT_THAT(transport_.request().path, StartsWith("/apis/discovery.k8s.io/v1beta1/endpointslices?"));
+  AnswerList(7, {ObjectJson("a", 1), ObjectJson("b", 2)});
+  Tick();
+  EXPECT_THAT(transport_.request().path, StartsWith("/apis/discovery.k8s.io/v1beta1/endpointslices?watch=true"));
+  transport_.Head(200);
+  EXPECT_EQ(state().errors, 0U);
+
+  // The server was upgraded.
+  EndWatch();
+  PassWait();
+  Answer(404, "404 page not found\n");  // the watch
+  PassWait();
+  Answer(404, "404 page not found\n");  // the list
+  Tick();
+  EXPECT_THAT(transport_.request().path, StartsWith("/apis/discovery.k8s.io/v1/endpointslices?"));
+  AnswerList(9, {ObjectJson("a", 1), ObjectJson("b", 2)});
+  EXPECT_THAT(sink_.lines("endpointslices"), ElementsAre("list +a@1 +b@2", "list"));
+  EXPECT_FALSE(state().distrusted_since);
+}
+
+TEST_F(KubeListWatch, AServerThatHasNoVersionIsAskedForBothNowAndThen) {
+  watch_ = std::make_unique<ListWatch>(EndpointSlicesSpec(), shared_);
+  Tick();
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_THAT(transport_.request().path, HasSubstr("/v1/"));
+    Answer(404, "404 page not found\n");
+    Tick();
+    EXPECT_THAT(transport_.request().path, HasSubstr("/v1beta1/"));
+    Answer(404, "404 page not found\n");
+    EXPECT_EQ(state().phase, Phase::kAbsent);
+    EXPECT_THAT(sink_.lines("endpointslices"), ElementsAre("list absent"));
+    EXPECT_GT(Wait(), milliseconds(0));
+    PassWait();
+  }
 }
 
 // Answers lists until one is believed. Returns how long that took.
@@ -483,7 +527,7 @@ TEST_F(KubeListWatch, AResourceThatVanishesIsNotBelievedAtOnce) {
   ANSWER_UNTIL_BELIEVED(Answer(404, ""), lists, took);
   EXPECT_GE(took, seconds(30));
   EXPECT_EQ(state().phase, Phase::kAbsent);
-  EXPECT_EQ(sink_.lines().back(), "list -a");
+  EXPECT_EQ(sink_.lines().back(), "list absent -a");
 }
 
 TEST_F(KubeListWatch, TheLastObjectAndDeletionsOfAWatchAreBelieved) {

@@ -1,5 +1,6 @@
 #include "ctrl/kube/objects.h"
 
+#include "ctrl/kube/api_json.h"
 #include "ctrl/kube/list_reader.h"
 #include "policy/resource/parser.h"
 #include "tests/unit/kube/fixture.h"
@@ -194,6 +195,28 @@ TEST_F(KubeObjects, ErrorsNameTheObjectAndTheField) {
   for (int i = 0; i < 10; ++i) wrong += R"({"a":1},)";
   wrong.back() = ']';
   EXPECT_THAT(Error(Kind::kNetworkPolicy, wrong + "}}"), HasSubstr("\n5 more"));
+}
+
+TEST_F(KubeObjects, AConditionAndTheGeneration) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element element;
+  ASSERT_EQ(parser
+                .parse(std::string(R"({"metadata": {"name": "db", "namespace": "shop", "generation": 7},
+    "status": {"conditions": [{"type": "Other", "status": "True"}, {"type": "Enforced", "status": "False",
+    "reason": "PolicyRefused", "message": "so", "observedGeneration": 6, "lastTransitionTime": "2026-01-01T00:00:00Z"}]}})"))
+                .get(element),
+            simdjson::SUCCESS);
+  const auto enforced = ReadCondition(element, "Enforced");
+  ASSERT_TRUE(enforced);
+  EXPECT_EQ(enforced->status, "False");
+  EXPECT_EQ(enforced->reason, "PolicyRefused");
+  EXPECT_EQ(enforced->message, "so");
+  EXPECT_EQ(enforced->generation, 6);
+  EXPECT_EQ(enforced->since, "2026-01-01T00:00:00Z");
+  EXPECT_FALSE(ReadCondition(element, "Ready"));
+  const auto meta = ReadMeta(element);
+  ASSERT_TRUE(meta.ok()) << meta.status();
+  EXPECT_EQ(meta->generation, 7);
 }
 
 // Where a refused list of numbers would be taken for another value.

@@ -130,5 +130,16 @@ TEST_F(KubeWriter, ARefusalIsFinal) {
   EXPECT_EQ(done_.back(), "b");
 }
 
+TEST_F(KubeWriter, WhatIsThereAlreadyIsASuccessForThoseWhoSaySo) {
+  Make();
+  for (const bool ok_if_there : {true, false}) {
+    writer_->Send({.method = "POST", .path = "/api/v1/namespaces/shop/events", .ok_if_there = ok_if_there});
+    writer_->Tick();
+    Answer(409, StatusJson(409, "AlreadyExists"));
+  }
+  EXPECT_EQ(writer_->state().succeeded, 1U);
+  EXPECT_EQ(writer_->state().failed, 1U);
+}
+
 }  // namespace
 }  // namespace sluice::kube
