@@ -152,9 +152,13 @@ Status Agent::LookAtHost() {
 
 Status Agent::StartKubernetes() {
   if (options_.kube == "off") return OkStatus();
-  auto started = Kubernetes::Start(
-      {.kube = options_.kube, .cri = options_.cri, .cni_socket = options_.cni_socket, .state_dir = options_.state_dir},
-      controller_.get());
+  auto started = Kubernetes::Start({.kube = options_.kube,
+                                    .cri = options_.cri,
+                                    .cni_socket = options_.cni_socket,
+                                    .state_dir = options_.state_dir,
+                                    .node_name = node_name_,
+                                    .set_services = [](const auto&) { return OkStatus(); }},
+                                   controller_.get());
   if (!started.ok()) return Annotate(started.status(), "--kube");
   kubernetes_ = *std::move(started);
   return OkStatus();

@@ -18,6 +18,7 @@ using policy::Kind;
 
 constexpr Kind kKinds[] = {Kind::kNamespace, Kind::kPod, Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy};
 constexpr const char* kRuntime = "container runtime";
+constexpr std::size_t kMaxWritesWaiting = 64;  // in the client's queues, for the sake of policies
 
 StatusOr<kube::ApiConfig> ReadConfig(const std::string& kube) {
   return kube == "in-cluster" ? kube::InClusterConfig() : kube::ReadKubeconfig(kube);
@@ -48,6 +49,35 @@ telemetry::SourceState ToSourceState(const cri::WatchState& state, std::size_t s
   return source;
 }
 
+bool IsPolicy(Kind kind) { return kind == Kind::kNetworkPolicy || kind == Kind::kSluiceNetworkPolicy; }
+
+notice::ObjectRef RefOf(Kind kind, const policy::ObjectName& name, const std::string& uid) {
+  return {.api_version = policy::KindApiVersion(kind),
+          .kind = policy::KindName(kind),
+          .ns = name.ns,
+          .name = name.name,
+          .uid = uid};
+}
+
+// `refused`: the parser's error, if any.
+notice::SeenPolicy ToSeenPolicy(Kind kind, const kube::ObjectMeta& meta, const simdjson::dom::element& object,
+                                const Status& refused) {
+  notice::SeenPolicy seen{.about = RefOf(kind, {meta.key.ns, meta.key.name}, meta.uid),
+                          .generation = meta.generation,
+                          .resource_version = meta.resource_version,
+                          .has_status = kind == Kind::kSluiceNetworkPolicy};
+  if (!refused.ok()) seen.refused = Message(refused);
+  if (!seen.has_status) return seen;
+  if (auto enforced = kube::ReadCondition(object, "Enforced")) {
+    seen.enforced = notice::Condition{.status = std::move(enforced->status),
+                                      .reason = std::move(enforced->reason),
+                                      .message = std::move(enforced->message),
+                                      .generation = enforced->generation,
+                                      .since = std::move(enforced->since)};
+  }
+  return seen;
+}
+
 // The filters by which the plugin closes an interface while no agent answers.
 Status RemoveClosingFilters(std::uint32_t ifindex) {
   SL_ASSIGN_OR_RETURN(net::Netlink netlink, net::Netlink::Open());
@@ -64,9 +94,13 @@ Status RemoveClosingFilters(std::uint32_t ifindex) {
 
 StatusOr<std::unique_ptr<Kubernetes>> Kubernetes::Start(const KubernetesOptions& options,
                                                         reconcile::Controller* controller) {
-  Fd changed(epoll_create1(EPOLL_CLOEXEC)), event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!changed.valid() || !event.valid()) return ErrnoError(errno, "open an epoll file and an eventfd");
-  std::unique_ptr<Kubernetes> source(new Kubernetes(std::move(changed), std::move(event), options, controller));
+  Fds fds{.changed = Fd(epoll_create1(EPOLL_CLOEXEC)),
+          .event = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+          .services = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))};
+  if (!fds.changed.valid() || !fds.event.valid() || !fds.services.valid()) {
+    return ErrnoError(errno, "open an epoll file and eventfds");
+  }
+  std::unique_ptr<Kubernetes> source(new Kubernetes(std::move(fds), options, controller));
   SL_ASSIGN_OR_RETURN(kube::ApiConfig config, ReadConfig(options.kube));
   source->server_ = config.server;
   std::vector<kube::ResourceSpec> specs;
@@ -74,11 +108,15 @@ StatusOr<std::unique_ptr<Kubernetes>> Kubernetes::Start(const KubernetesOptions&
     specs.push_back(kube::SpecOf(kind));
     source->kinds_[specs.back().name] = kind;
   }
+  if (options.set_services) {
+    source->services_ = std::make_unique<service::ServiceSource>(options.node_name);
+    specs.insert(specs.end(), source->services_->specs().begin(), source->services_->specs().end());
+  }
   SL_ASSIGN_OR_RETURN(source->sandboxes_, pods::PodSandboxes::Open(options.state_dir));
   cri::WatchOptions runtime;
   if (!options.cri.empty()) runtime.endpoints = {options.cri};
   SL_ASSIGN_OR_RETURN(source->runtime_, cri::SandboxWatch::Start(std::move(runtime)));
-  for (const int fd : {source->event_.get(), source->runtime_->fd()}) {
+  for (const int fd : {source->event_.get(), source->services_event_.get(), source->runtime_->fd()}) {
     epoll_event wanted{.events = EPOLLIN, .data = {}};
     if (epoll_ctl(source->changed_.get(), EPOLL_CTL_ADD, fd, &wanted) < 0) return ErrnoError(errno, "epoll_ctl");
   }
@@ -96,40 +134,52 @@ Kubernetes::~Kubernetes() {
   client_.reset();
 }
 
-StatusOr<kube::Converted> Kubernetes::Convert(const kube::ResourceSpec& spec, const kube::ObjectMeta&,
+StatusOr<kube::Converted> Kubernetes::Convert(const kube::ResourceSpec& spec, const kube::ObjectMeta& meta,
                                               const simdjson::dom::element& object) {
-  return kube::ConvertObject(kinds_.at(spec.name), object);
+  if (services_ && services_->Has(spec)) return service::ServiceSource::Convert(spec, object);
+  const Kind kind = kinds_.at(spec.name);
+  auto converted = kube::ConvertObject(kind, object);
+  if (IsPolicy(kind)) {
+    policy_notices_.See(ToSeenPolicy(kind, meta, object, converted.status()), std::chrono::steady_clock::now());
+  }
+  return converted;
 }
 
 void Kubernetes::Apply(const kube::ResourceSpec& spec, kube::Batch batch) {
-  const Kind kind = kinds_.at(spec.name);
-  {
-    const std::lock_guard lock(mutex_);
-    for (const kube::Change& change : batch.changes) {
-      switch (change.kind) {
-        case kube::Change::Kind::kUpsert: {
-          const auto& object = *static_cast<const kube::KubeObject*>(change.value.get());
-          resources_.insert_or_assign(object.resource.id, object.resource);
-          break;
-        }
-        case kube::Change::Kind::kDelete:
-          resources_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
-          break;
-        case kube::Change::Kind::kRefused:
-          LogError("Kubernetes: {}; its last good version stays in force", Message(change.refused));
-          break;
-      }
+  for (const kube::Change& change : batch.changes) {
+    if (change.kind != kube::Change::Kind::kRefused) continue;
+    LogError("Kubernetes: {}; its last good version stays in force", Message(change.refused));
+  }
+  if (services_ && services_->Has(spec)) {
+    services_->Apply(spec, batch);
+    eventfd_write(services_event_.get(), 1);
+    return;
+  }
+  ApplyResources(kinds_.at(spec.name), batch);
+  Wake();
+}
+
+void Kubernetes::ApplyResources(Kind kind, const kube::Batch& batch) {
+  const std::lock_guard lock(mutex_);
+  for (const kube::Change& change : batch.changes) {
+    if (change.kind == kube::Change::Kind::kUpsert) {
+      const auto& object = *static_cast<const kube::KubeObject*>(change.value.get());
+      resources_.insert_or_assign(object.resource.id, object.resource);
+      if (object.pod) nodes_of_pods_.Put(change.meta.uid, object.pod->node);
+    } else if (change.kind == kube::Change::Kind::kDelete) {
+      resources_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
+      if (kind == Kind::kPod) nodes_of_pods_.Remove(change.meta.uid);
+      if (IsPolicy(kind)) policy_notices_.Forget(policy::KindApiVersion(kind), change.meta);
     }
   }
-  Wake();
 }
 
 void Kubernetes::Wake() const { eventfd_write(event_.get(), 1); }
 
-// "absent" counts as read: the custom resource definition is not installed.
+// "absent" counts as read: the custom resource definition is not installed. Nothing is held for the sake of Services.
 Status Kubernetes::CheckComplete() const {
   for (const kube::ResourceState& state : client_->state().resources) {
-    if (state.listed) continue;
+    if (state.listed || !kinds_.contains(state.name)) continue;
     return MakeError(absl::StatusCode::kUnavailable, "{}: {}: {}", server_, state.name,
                      state.last_error.empty() ? "no answer yet" : state.last_error);
   }
@@ -169,15 +219,35 @@ StatusOr<policy::ResourceMap> Kubernetes::WaitForResources(std::chrono::millisec
     // An answer without objects wakes nobody.
     poll(&changed, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 50)));
     eventfd_t count = 0;
-    eventfd_read(event_.get(), &count);
-    eventfd_read(runtime_->fd(), &count);
+    for (const int event : {event_.get(), services_event_.get(), runtime_->fd()}) eventfd_read(event, &count);
   }
+}
+
+// In front of the pods, as it takes less time and no pod waits for it.
+void Kubernetes::FollowServices() {
+  if (!services_) return;
+  bool without_node = false;
+  for (const kube::ResourceState& state : client_->state().resources) {
+    if (state.name == "node") without_node = state.failures > 0;
+  }
+  const auto table = services_->Table(without_node);
+  if (!table || table == services_set_) return;
+  const Status set = options_.set_services(table);
+  if (set.ok()) services_set_ = table;
+  const std::string problem = set.ok() ? "" : Message(set);
+  if (problem != services_problem_ && !set.ok()) LogError("Kubernetes: Services: {}", problem);
+  services_problem_ = problem;
 }
 
 void Kubernetes::Follow() {
   eventfd_t count = 0;
-  eventfd_read(event_.get(), &count);
-  eventfd_read(runtime_->fd(), &count);
+  const bool told_of_resources = eventfd_read(event_.get(), &count) == 0;
+  const bool told_of_pods = eventfd_read(runtime_->fd(), &count) == 0;
+  eventfd_read(services_event_.get(), &count);
+  FollowServices();
+  const auto now = std::chrono::steady_clock::now();
+  if (!told_of_resources && !told_of_pods && now < look_at_pods_at_) return;
+  look_at_pods_at_ = now + kRetry / 2;  // sooner than the agent calls
   std::uint64_t told = 0;
   {
     const std::lock_guard lock(told_mutex_);
@@ -188,12 +258,53 @@ void Kubernetes::Follow() {
   const std::string problem = followed.ok() ? "" : Message(followed);
   if (problem != problem_ && !followed.ok()) LogError("Kubernetes: what was in force stays in force: {}", problem);
   problem_ = problem;
+  if (complete_) SendNotices(followed);
   if (!followed.ok()) return;
   {
     const std::lock_guard lock(told_mutex_);
     followed_until_ = told;
   }
   followed_.notify_all();
+}
+
+void Kubernetes::SendNotices(const Status& followed) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto wall = std::chrono::system_clock::now();
+  const std::size_t waiting = std::min(client_->state().writes.queued, kMaxWritesWaiting);
+  std::set<std::string> nodes;
+  {
+    const std::lock_guard lock(mutex_);
+    nodes = nodes_of_pods_.nodes();
+  }
+  auto writes = policy_notices_.Due(nodes, followed.ok(), kMaxWritesWaiting - waiting, now, wall);
+  for (kube::Write& write : writes) client_->Send(std::move(write));
+  for (kube::Write& write : node_notices_.Due(Problems(followed), now, wall)) client_->Send(std::move(write));
+}
+
+std::vector<notice::NodeProblem> Kubernetes::Problems(const Status& followed) {
+  std::vector<notice::NodeProblem> problems;
+  if (!followed.ok()) {
+    problems.push_back({.about = {.api_version = "v1",
+                                  .kind = "Node",
+                                  .ns = "",
+                                  .name = options_.node_name,
+                                  .uid = options_.node_name},  // as kubelets write it
+                        .reason = "NotEnforced",
+                        .message = "What was in force stays in force: " + Message(followed)});
+  }
+  const auto view = controller_->view();
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, why] : view->unbound) {
+    const auto found = resources_.find({Kind::kPod, name});
+    if (found == resources_.end() || found->second.pod->finished) continue;
+    problems.push_back(
+        {.about = RefOf(Kind::kPod, name, found->second.pod->uid),
+         .reason = "PodNotEnforced",
+         .message = fmt::format(
+             "The agent of node {} cannot enforce on it: {}. {}", options_.node_name, why,
+             view->open.contains(name) ? "It is open: no policy holds for it." : "It is closed: no packet passes.")});
+  }
+  return problems;
 }
 
 std::vector<telemetry::SourceState> Kubernetes::states() const {

@@ -1,6 +1,7 @@
 // Kubernetes as a source of resources: the API server's objects, and a Workload for each pod of this node that the
-// container runtime or the CNI plugin names. Threads of its own follow all three; the agent's main thread takes over
-// what they know:
+// container runtime or the CNI plugin names; and the Services as a table. It tells the server where a person has to act
+// (ctrl/notice). Threads of its own follow all three; the
+// agent's main thread takes over what they know:
 //   SL_ASSIGN_OR_RETURN(auto kubernetes, Kubernetes::Start(options, controller));
 //   poll(kubernetes->fd()); kubernetes->Follow();
 #pragma once
@@ -8,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -18,9 +20,13 @@
 #include "ctrl/cri/sandbox_watch.h"
 #include "ctrl/kube/client.h"
 #include "ctrl/node/node_pods.h"
+#include "ctrl/notice/node_notices.h"
+#include "ctrl/notice/nodes_of_pods.h"
+#include "ctrl/notice/policy_notices.h"
 #include "ctrl/pods/cni_server.h"
 #include "ctrl/pods/pod_sandboxes.h"
 #include "ctrl/reconcile/controller.h"
+#include "ctrl/service/service_source.h"
 #include "telemetry/metrics/source_state.h"
 
 namespace sluice {
@@ -30,6 +36,10 @@ struct KubernetesOptions {
   std::string cri;         // unix:///PATH of the container runtime; empty: the first known one that answers
   std::string cni_socket;  // of the CNI plugin; empty: it is not served
   std::string state_dir;
+  std::string node_name;  // of this node's Node
+  // Takes each table of Services, on the agent's main thread. An error is logged, and the table given again after
+  // kRetry. Empty: Services are not watched.
+  std::function<Status(std::shared_ptr<const policy::ServiceTable>)> set_services;
 };
 
 class Kubernetes final : private kube::Sink {
@@ -55,32 +65,50 @@ class Kubernetes final : private kube::Sink {
   std::vector<telemetry::SourceState> states() const;  // thread-safe
 
  private:
-  Kubernetes(Fd changed, Fd event, KubernetesOptions options, reconcile::Controller* controller)
-      : changed_(std::move(changed)), event_(std::move(event)), options_(std::move(options)), controller_(controller) {}
+  // epoll, and the events that it waits for.
+  struct Fds {
+    Fd changed, event, services;
+  };
+  Kubernetes(Fds fds, KubernetesOptions options, reconcile::Controller* controller)
+      : changed_(std::move(fds.changed)),
+        event_(std::move(fds.event)),
+        services_event_(std::move(fds.services)),
+        options_(std::move(options)),
+        controller_(controller) {}
   StatusOr<kube::Converted> Convert(const kube::ResourceSpec& spec, const kube::ObjectMeta& meta,
                                     const simdjson::dom::element& object) override;
   void Apply(const kube::ResourceSpec& spec, kube::Batch batch) override;
+  void ApplyResources(policy::Kind kind, const kube::Batch& batch);
   void Wake() const;
   // Unavailable until everything has been read once; what is known stays known after that.
   StatusOr<policy::ResourceMap> Resources();
   Status CheckComplete() const;
+  void FollowServices();
+  // `followed`: whether what is known is in force.
+  void SendNotices(const Status& followed);
+  std::vector<notice::NodeProblem> Problems(const Status& followed);
   // Called by the threads of the CNI server.
   Status AddPod(const pods::ToldSandbox& told, pods::CniServer::Time deadline);
   Status CheckPod(const cni::Attachment& one) const;
   Status CheckEnforced(const std::string& netns) const;
   pods::CniHealth Health() const;
 
-  const Fd changed_;  // epoll over event_ and the runtime's
+  const Fd changed_;  // epoll over the two below and the runtime's
   const Fd event_;
+  const Fd services_event_;  // apart, as pods need not be looked at for it
   const KubernetesOptions options_;
   reconcile::Controller* const controller_;
   std::string server_;
   std::map<std::string, policy::Kind> kinds_;  // by the name of the ResourceSpec
   std::mutex mutex_;
-  policy::ResourceMap resources_;                    // by mutex_
-  bool complete_ = false;                            // everything was read once
-  std::string problem_;                              // of the last Follow; logged already
-  std::chrono::steady_clock::time_point last_list_;  // of the runtime, that sandboxes_ has
+  policy::ResourceMap resources_;  // by mutex_
+  bool complete_ = false;          // everything was read once
+  std::string problem_;            // of the last Follow; logged already
+  // By Follow.
+  std::chrono::steady_clock::time_point look_at_pods_at_;     // even without an event
+  std::shared_ptr<const policy::ServiceTable> services_set_;  // that was taken
+  std::string services_problem_;                              // logged already
+  std::chrono::steady_clock::time_point last_list_;           // of the runtime, that sandboxes_ has
   node::NodePods node_pods_;
   // Changes of the plugin's pods, and how many of them the controller has taken over. By told_mutex_.
   std::mutex told_mutex_;
@@ -88,6 +116,9 @@ class Kubernetes final : private kube::Sink {
   std::uint64_t told_ = 0, followed_until_ = 0;
   bool stopping_ = false;
   std::unique_ptr<pods::PodSandboxes> sandboxes_;
+  std::unique_ptr<service::ServiceSource> services_;  // null: not watched
+  notice::PolicyNotices policy_notices_{options_.node_name};
+  notice::NodeNotices node_notices_{options_.node_name};
   // Last, in this order: their threads call back.
   std::unique_ptr<cri::SandboxWatch> runtime_;
   std::unique_ptr<kube::Client> client_;
