@@ -140,7 +140,7 @@ class Crd(unittest.TestCase):
         self.assertEqual(spec["names"]["shortNames"], ["snp"])
         version = spec["versions"][0]
         self.assertEqual(version["subresources"], {"status": {}})
-        self.assertEqual([one["name"] for one in version["additionalPrinterColumns"]], ["Mode", "Isolates", "Age"])
+        self.assertEqual([one["name"] for one in version["additionalPrinterColumns"]], ["Mode", "Isolates", "Enforced", "Reason", "Age"])
 
     def test_takes_and_refuses(self):
         validator = jsonschema.Draft7Validator(as_json_schema(schema_of(load())))

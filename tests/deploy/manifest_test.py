@@ -29,6 +29,16 @@ def container(name):
     return next(one for one in pod()["containers"] if one["name"] == name)
 
 
+def rights_of(role):
+    """The verbs of each resource."""
+    rights = {}
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                rights[f"{resource}.{group}"] = rule["verbs"]
+    return rights
+
+
 class Manifest(unittest.TestCase):
     def test_kinds(self):
         self.assertEqual(
@@ -38,19 +48,19 @@ class Manifest(unittest.TestCase):
 
     def test_reads_much_and_writes_little(self):
         read = ["get", "list", "watch"]
-        rights = {}
-        for rule in of_kind("ClusterRole")["rules"]:
-            for group in rule["apiGroups"]:
-                for resource in rule["resources"]:
-                    rights[f"{resource}.{group}"] = rule["verbs"]
-        self.assertEqual(rights, {
+        self.assertEqual(rights_of(of_kind("ClusterRole")), {
             "pods.": read, "namespaces.": read, "nodes.": read, "services.": read,
             "endpointslices.discovery.k8s.io": read,
             "networkpolicies.networking.k8s.io": read,
             "networkpolicies.sluice.dev": read,
             "networkpolicies/status.sluice.dev": ["patch"],
-            "events.": ["create", "patch"],
+            "events.": ["create"],
         })
+
+    def test_the_test_clusters_agent_has_the_same_rights(self):
+        roles = [one for one in yaml.safe_load_all(common.read("scripts/kube/agent-rights.yaml"))
+                 if one["kind"] == "ClusterRole"]
+        self.assertEqual([rights_of(one) for one in roles], [rights_of(of_kind("ClusterRole"))])
 
     def test_capabilities_are_those_of_the_unit_file(self):
         unit = re.search(r"^CapabilityBoundingSet=(.*)$", common.read("deploy/sluice.service"), re.M).group(1)

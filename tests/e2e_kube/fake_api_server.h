@@ -1,11 +1,12 @@
 // A small API server for tests of the whole agent: lists and watches the objects that a test puts into it, over HTTP on
-// 127.0.0.1. It can be away, and come back at the same port.
+// 127.0.0.1; takes Events, and patches of status. It can be away, and come back at the same port.
 //   FakeApiServer api(node.fd());
 //   api.Put(kPods, R"({"metadata": {"name": "web", "namespace": "shop", ...}})");
 #pragma once
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,6 +22,11 @@ namespace sluice::test {
 inline constexpr char kPods[] = "/api/v1/pods";
 inline constexpr char kNamespaces[] = "/api/v1/namespaces";
 inline constexpr char kPolicies[] = "/apis/networking.k8s.io/v1/networkpolicies";
+inline constexpr char kOwnPolicies[] = "/apis/sluice.dev/v1alpha1/networkpolicies";
+inline constexpr char kServices[] = "/api/v1/services";
+inline constexpr char kSlices[] = "/apis/discovery.k8s.io/v1/endpointslices";
+inline constexpr char kNodes[] = "/api/v1/nodes";
+inline constexpr char kEvents[] = "/api/v1/namespaces/shop/events";
 
 class FakeApiServer {
  public:
@@ -49,8 +55,15 @@ class FakeApiServer {
     });
     static_cast<void>(started);
     port_ = server_->port();
-    for (const char* path : {kPods, kNamespaces, kPolicies})
+    for (const char* path : {kPods, kNamespaces, kPolicies, kOwnPolicies, kServices, kSlices, kNodes}) {
       server_->On(path, [this, path](const kube::Exchange& exchange) { Answer(path, exchange); });
+    }
+    server_->On(kEvents, [this](const kube::Exchange& exchange) { TakeEvent(exchange); });
+  }
+  // The account has no right to `path`, from now until the server goes away.
+  void Forbid(const std::string& path) {
+    server_->On(path,
+                [](const kube::Exchange& exchange) { exchange.Reply(403, R"({"kind": "Status", "code": 403})"); });
   }
 
   void Put(const std::string& path, const std::string& text) {
@@ -59,9 +72,43 @@ class FakeApiServer {
     object["metadata"]["resourceVersion"] = std::to_string(++version_);
     auto& known = objects_[path];
     const std::string key = KeyOf(object);
+    int generation = 1;
+    if (const auto old = known.find(key); old != known.end()) {
+      generation = old->second["metadata"]["generation"];
+      if (old->second["spec"] != object["spec"]) ++generation;
+      if (old->second.contains("status") && !object.contains("status")) object["status"] = old->second["status"];
+    }
+    object["metadata"]["generation"] = generation;
     Send(path, known.contains(key) ? "MODIFIED" : "ADDED", object);
     known[key] = std::move(object);
+    if (path != kOwnPolicies) return;
+    const std::string status =
+        fmt::format("/apis/sluice.dev/v1alpha1/namespaces/{}/networkpolicies/{}/status",
+                    known[key]["metadata"].value("namespace", ""), known[key]["metadata"].value("name", ""));
+    server_->On(status, [this, key](const kube::Exchange& exchange) { Patch(key, exchange); });
   }
+  // "REASON NAME: MESSAGE" of each.
+  std::vector<std::string> events() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> lines;
+    for (const auto& [name, event] : events_) {
+      lines.push_back(fmt::format("{} {}: {}", event.value("reason", ""), event["involvedObject"].value("name", ""),
+                                  event.value("message", "")));
+    }
+    return lines;
+  }
+  // The only condition of one of Sluice's policies: "Enforced=True as of 2". Nothing: it has none.
+  std::string condition(const std::string& key) const {
+    const std::lock_guard lock(mutex_);
+    const auto of_kind = objects_.find(kOwnPolicies);
+    if (of_kind == objects_.end() || !of_kind->second.contains(key)) return "";
+    const nlohmann::json& object = of_kind->second.at(key);
+    if (!object.contains("status") || object["status"]["conditions"].size() != 1) return "";
+    const nlohmann::json& one = object["status"]["conditions"][0];
+    return fmt::format("{}={} as of {}", one.value("type", ""), one.value("status", ""),
+                       one.value("observedGeneration", 0));
+  }
+  int patches() const { return patches_; }
   void Delete(const std::string& path, const std::string& ns, const std::string& name) {
     const std::lock_guard lock(mutex_);
     auto& known = objects_[path];
@@ -80,6 +127,25 @@ class FakeApiServer {
     for (const kube::Exchange& watch : watches_[path])
       watch.Body(nlohmann::json{{"type", type}, {"object", object}}.dump() + "\n");
   }
+  void TakeEvent(const kube::Exchange& exchange) {
+    const auto event = nlohmann::json::parse(exchange.request().body);
+    const std::lock_guard lock(mutex_);
+    const bool is_new = events_.emplace(event["metadata"].value("name", ""), event).second;
+    exchange.Reply(is_new ? 201 : 409, "{}");
+  }
+  void Patch(const std::string& key, const kube::Exchange& exchange) {
+    const auto patch = nlohmann::json::parse(exchange.request().body);
+    const std::lock_guard lock(mutex_);
+    ++patches_;
+    nlohmann::json& object = objects_[kOwnPolicies][key];
+    if (patch["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"]) {
+      return exchange.Reply(409, R"({"kind": "Status", "reason": "Conflict", "code": 409})");
+    }
+    object["status"].merge_patch(patch["status"]);
+    object["metadata"]["resourceVersion"] = std::to_string(++version_);
+    Send(kOwnPolicies, "MODIFIED", object);
+    exchange.Reply(200, object.dump());
+  }
   void Answer(const std::string& path, const kube::Exchange& exchange) {
     const std::lock_guard lock(mutex_);
     if (exchange.request().is_watch()) {
@@ -95,7 +161,9 @@ class FakeApiServer {
 
   const int netns_fd_;
   int port_ = 0;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::map<std::string, nlohmann::json> events_;  // by name
+  std::atomic<int> patches_ = 0;
   int version_ = 100;
   std::map<std::string, std::map<std::string, nlohmann::json>> objects_;
   std::map<std::string, std::vector<kube::Exchange>> watches_;

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "tests/e2e_kube/fake_api_server.h"
 #include "tests/support/environment.h"
@@ -41,6 +42,7 @@ class KubernetesE2e : public ::testing::Test {
         {.pods = {"web", "db", "new"}, .args = Arguments(), .outside = false, .prepare = [this](TestNode& node) {
            api_ = std::make_unique<FakeApiServer>(node.fd());
            std::ofstream(Kubeconfig()) << api_->kubeconfig();
+           for (const std::string& path : forbidden_) api_->Forbid(path);
            api_->Put(kNamespaces, R"({"metadata": {"name": "shop", "uid": "n1"}})");
            api_->Put(kPods, Pod("web", "web"));
            api_->Put(kPods, Pod("db", "db"));
@@ -57,7 +59,8 @@ class KubernetesE2e : public ::testing::Test {
 
   std::string Kubeconfig() const { return directory_ + "/kubeconfig"; }
   std::vector<std::string> Arguments() const {
-    return {"--kube", Kubeconfig(), "--cri", runtime_.endpoint(), "--cni-socket", directory_ + "/cni.sock"};
+    return {"--kube", Kubeconfig(),        "--node-name",  "here",
+            "--cri",  runtime_.endpoint(), "--cni-socket", directory_ + "/cni.sock"};
   }
   static std::string Pod(const std::string& name, const std::string& app, const std::string& uid = "") {
     return fmt::format(
@@ -75,6 +78,16 @@ class KubernetesE2e : public ::testing::Test {
                          node.pod(pod).netns_path)});
     runtime_.Tell("/tasks/start", id, id);
   }
+  // The first line of `text` whose first word is `word`.
+  static std::string Line(const std::string& text, const std::string& word) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::string first;
+      if (words >> first && (first == word || first == word + ":")) return line;
+    }
+    return "";
+  }
   bool EventuallyUdp(const std::string& from, bool allowed) {
     return Eventually([&] { return (fixture_->Udp(from, "db", kPort, allowed) == ProbeOutcome::kAllowed) == allowed; });
   }
@@ -85,6 +98,7 @@ class KubernetesE2e : public ::testing::Test {
   }
 
   std::string directory_;
+  std::vector<std::string> forbidden_;  // paths of the API server
   cri::FakeRuntime runtime_{cri::FakeRuntime::Kind::kContainerd};
   std::unique_ptr<FakeApiServer> api_;
   std::unique_ptr<NodeFixture> fixture_;
@@ -137,6 +151,60 @@ TEST_F(KubernetesE2e, WithoutTheApiServerWhatIsEnforcedStays) {
   EXPECT_TRUE(Eventually([&] { return Sluice({"status"}).find("enforcing") == 0; }, std::chrono::seconds(60)));
   EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
   EXPECT_EQ(fixture_->Udp("new", "db", kPort, false), ProbeOutcome::kTimeout);
+}
+
+TEST_F(KubernetesE2e, ServicesOfTheApiServerAreFollowed) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  api_->Put(kServices, R"({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"clusterIP": "10.96.0.1",
+      "ports": [{"port": 80}]}})");
+  api_->Put(kSlices, R"({"metadata": {"name": "web-1", "namespace": "shop", "labels": {"kubernetes.io/service-name":
+      "web"}}, "addressType": "IPv4", "endpoints": [{"addresses": ["10.1.0.1"]}], "ports": [{"port": 8080}]})");
+  api_->Put(kNodes, R"({"metadata": {"name": "here"}})");
+  for (const char* source : {"services", "endpointslices", "node"}) {
+    EXPECT_TRUE(Eventually([&] { return Line(Sluice({"status"}), source).find("watching") != std::string::npos; }))
+        << source << Sluice({"status"});
+  }
+}
+
+// An account whose rights are of an older chart must not hold a node.
+TEST_F(KubernetesE2e, ServicesThatMayNotBeReadHoldNothing) {
+  forbidden_ = {kServices, kSlices, kNodes};
+  ASSERT_NO_FATAL_FAILURE(Start());
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Udp("new", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_THAT(Sluice({"status"}), ::testing::StartsWith("enforcing"));
+  EXPECT_THAT(Line(Sluice({"status"}), "services"), HasSubstr("403"));
+}
+
+TEST_F(KubernetesE2e, ARefusedPolicyHasOneEventAndAConditionUntilItIsMended) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const auto policy = [](int end_port) {
+    return fmt::format(
+        R"({{"apiVersion": "sluice.dev/v1alpha1", "kind": "NetworkPolicy", "metadata": {{"name": "own", "namespace":
+            "shop", "uid": "p1"}}, "spec": {{"podSelector": {{"matchLabels": {{"app": "db"}}}}, "ingress": [{{"ports":
+            [{{"protocol": "UDP", "port": {}, "endPort": {}}}]}}]}}}})",
+        kPort, end_port);
+  };
+  api_->Put(kOwnPolicies, policy(kPort));
+  EXPECT_TRUE(EventuallyUdp("new", true));
+  EXPECT_TRUE(Eventually([&] { return api_->condition("shop/own") == "Enforced=True as of 1"; }));
+  EXPECT_THAT(api_->events(), ::testing::IsEmpty());
+
+  api_->Put(kOwnPolicies, policy(kPort - 1));
+  EXPECT_TRUE(Eventually([&] { return api_->condition("shop/own") == "Enforced=False as of 2"; }));
+  EXPECT_TRUE(Eventually([&] { return !api_->events().empty(); }));
+  EXPECT_EQ(fixture_->Udp("new", "db", kPort, true), ProbeOutcome::kAllowed) << "its last good version";
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
+  ASSERT_TRUE(fixture_->agent().Restart().ok());
+  EXPECT_TRUE(Eventually([&] { return Sluice({"status"}).find("enforcing") == 0; }));
+
+  api_->Put(kOwnPolicies, policy(kPort + 1));
+  EXPECT_TRUE(Eventually([&] { return api_->condition("shop/own") == "Enforced=True as of 3"; }));
+  EXPECT_THAT(api_->events(),
+              ::testing::ElementsAre(
+                  AllOf(HasSubstr("PolicyRefused own: NetworkPolicy shop/own: spec.ingress[0].ports[0].endPort"),
+                        HasSubstr("is below port"))));
+  EXPECT_LE(api_->patches(), 4);
 }
 
 // The real plugin, as a container runtime calls it.
