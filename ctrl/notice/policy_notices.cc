@@ -13,10 +13,7 @@ Condition PolicyNotices::Wanted(const SeenPolicy& policy) {
             .message = "The agents enforce it on the pods that it selects.",
             .generation = policy.generation};
   }
-  return {.status = "False",
-          .reason = "PolicyRefused",
-          .message = policy.refused.substr(0, kMaxMessage),
-          .generation = policy.generation};
+  return {.status = "False", .reason = "PolicyRefused", .message = policy.refused, .generation = policy.generation};
 }
 
 void PolicyNotices::See(SeenPolicy policy, kube::TimePoint now) {
@@ -28,8 +25,10 @@ void PolicyNotices::See(SeenPolicy policy, kube::TimePoint now) {
   if (!is_same) {
     known.since = now;
     known.event_due = !policy.refused.empty();
+    known.conditions = 0;
   }
-  known.condition_due = policy.has_status && !(policy.enforced && policy.enforced->Says(Wanted(policy)));
+  const bool is_told = policy.enforced && policy.enforced->Says(Wanted(policy));
+  known.condition_due = policy.has_status && !is_told && known.conditions < kTries;
   known.policy = std::move(policy);
   if (known.event_due || known.condition_due) {
     due_.insert(std::move(key));
@@ -49,19 +48,26 @@ void PolicyNotices::Forget(const std::string& api_version, const kube::ObjectMet
 void PolicyNotices::Settle(Known& known, bool in_force, kube::WallTime wall, std::vector<kube::Write>& writes) const {
   const SeenPolicy& policy = known.policy;
   if (std::exchange(known.event_due, false)) {
-    writes.push_back(EventWrite({.about = policy.about,
-                                 .generation = policy.generation,
-                                 .reason = "PolicyRefused",
-                                 .message = policy.refused + "\nIts last good version stays in force. Mend the field, "
-                                                             "and apply the policy again.",
-                                 .node = node_},
-                                wall));
+    writes.push_back(EventWrite(
+        {.about = policy.about,
+         .generation = policy.generation,
+         .reason = "PolicyRefused",
+         .message = policy.refused + "\nUntil it is mended, agents that know an earlier version enforce that, "
+                                     "others none. Mend the field and apply the policy again.",
+         .node = node_},
+        wall));
   }
   const Condition wanted = Wanted(policy);
   if (!known.condition_due || (wanted.status == "True" && !in_force)) return;
   known.condition_due = false;
+  ++known.conditions;
   writes.push_back(ConditionWrite(policy.about, policy.resource_version, wanted,
                                   policy.enforced ? &*policy.enforced : nullptr, wall));
+}
+
+bool PolicyNotices::HasDue() {
+  const std::lock_guard lock(mutex_);
+  return !due_.empty();
 }
 
 std::vector<kube::Write> PolicyNotices::Due(const std::set<std::string>& nodes, bool in_force, std::size_t room,

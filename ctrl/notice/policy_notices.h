@@ -30,10 +30,16 @@ class PolicyNotices {
  public:
   explicit PolicyNotices(std::string node) : node_(std::move(node)) {}
 
+  // So often an agent writes the condition for one verdict on one generation. More than once, as somebody may change
+  // the policy at the same time; and not for ever, as an agent of another version may see it differently and write
+  // that.
+  static constexpr std::size_t kTries = 3;
+
   void See(SeenPolicy policy, kube::TimePoint now);
   // With another uid than the known one: nothing.
   void Forget(const std::string& api_version, const kube::ObjectMeta& meta);
 
+  bool HasDue();
   // What this agent has to write now, at most `room` requests. `nodes`: those of the cluster that have pods.
   // `in_force`: what is known is in force on this node; otherwise nothing is said to be enforced.
   std::vector<kube::Write> Due(const std::set<std::string>& nodes, bool in_force, std::size_t room, kube::TimePoint now,
@@ -50,6 +56,7 @@ class PolicyNotices {
     kube::TimePoint since;  // when this verdict on this generation was first seen
     bool event_due = false;
     bool condition_due = false;
+    std::size_t conditions = 0;  // written for this verdict
   };
   static Condition Wanted(const SeenPolicy& policy);
   // Adds what `known` needs, but for what has to wait until it is in force.

@@ -70,7 +70,7 @@ kube::Write EventWrite(const Event& event, kube::WallTime now) {
 }
 
 bool Condition::Says(const Condition& other) const {
-  return status == other.status && reason == other.reason && message == other.message && generation == other.generation;
+  return status == other.status && reason == other.reason && generation == other.generation;
 }
 
 kube::Write ConditionWrite(const ObjectRef& about, const std::string& resource_version, const Condition& condition,
@@ -79,7 +79,7 @@ kube::Write ConditionWrite(const ObjectRef& about, const std::string& resource_v
   Json one = {{"type", "Enforced"},
               {"status", condition.status},
               {"reason", condition.reason},
-              {"message", condition.message},
+              {"message", Cut(condition.message)},
               {"observedGeneration", condition.generation},
               {"lastTransitionTime", is_kept ? former->since : TimeText(now)}};
   Json json;

@@ -34,10 +34,10 @@ kube::Write EventWrite(const Event& event, kube::WallTime now);
 struct Condition {
   std::string status;  // "True", "False"
   std::string reason;
-  std::string message;
+  std::string message;  // cut at kMaxMessage
   std::int64_t generation = 0;
   std::string since;  // lastTransitionTime
-  // The same but for the time.
+  // The same verdict on the same generation, whatever its words.
   bool Says(const Condition& other) const;
 };
 

@@ -270,14 +270,16 @@ void Kubernetes::Follow() {
 void Kubernetes::SendNotices(const Status& followed) {
   const auto now = std::chrono::steady_clock::now();
   const auto wall = std::chrono::system_clock::now();
-  const std::size_t waiting = std::min(client_->state().writes.queued, kMaxWritesWaiting);
-  std::set<std::string> nodes;
-  {
-    const std::lock_guard lock(mutex_);
-    nodes = nodes_of_pods_.nodes();
+  if (policy_notices_.HasDue()) {
+    const std::size_t waiting = std::min(client_->state().writes.queued, kMaxWritesWaiting);
+    std::set<std::string> nodes;
+    {
+      const std::lock_guard lock(mutex_);
+      nodes = nodes_of_pods_.nodes();
+    }
+    auto writes = policy_notices_.Due(nodes, followed.ok(), kMaxWritesWaiting - waiting, now, wall);
+    for (kube::Write& write : writes) client_->Send(std::move(write));
   }
-  auto writes = policy_notices_.Due(nodes, followed.ok(), kMaxWritesWaiting - waiting, now, wall);
-  for (kube::Write& write : writes) client_->Send(std::move(write));
   for (kube::Write& write : node_notices_.Due(Problems(followed), now, wall)) client_->Send(std::move(write));
 }
 

@@ -241,6 +241,24 @@ TEST_F(PolicyNoticesTest, TheConditionOfTheFirstAgentSilencesTheOthers) {
   EXPECT_THAT(all, SizeIs(1));
 }
 
+// During an upgrade, two versions may see a policy differently.
+TEST_F(PolicyNoticesTest, AnotherVersionsVerdictIsNotFoughtAboutForEver) {
+  std::size_t written = 0;
+  for (int round = 0; round < 20; ++round) {
+    SeenPolicy policy = Own();
+    policy.enforced =
+        Condition{.status = "False", .reason = "PolicyRefused", .message = "", .generation = 1, .since = ""};
+    notices_.See(policy, now_);
+    written += Due().size();
+  }
+  EXPECT_EQ(written, PolicyNotices::kTries);
+  SeenPolicy other_words = Own("", 2);
+  other_words.enforced =
+      Condition{.status = "True", .reason = "Enforced", .message = "x", .generation = 2, .since = ""};
+  notices_.See(other_words, now_);
+  EXPECT_FALSE(notices_.HasDue()) << "only the words differ";
+}
+
 TEST_F(PolicyNoticesTest, ADeletedPolicyIsForgottenUnlessItIsAnotherOne) {
   notices_.See(Own("bad"), now_);
   notices_.Forget("sluice.dev/v1alpha1", {.key = {"shop", "db"}, .uid = "of-the-former-one"});
