@@ -42,11 +42,6 @@ KubePod ReadPod(const JsonElement& object) {
   KubePod pod;
   if (const auto metadata = FieldOf(object, "metadata")) {
     pod.deleting = !StringOf(*metadata, "deletionTimestamp").empty();
-    ForEachItemOf(*metadata, "ownerReferences", [&](const JsonElement& owner) {
-      if (!IsTrue(owner, "controller")) return;
-      pod.owner_kind = StringOf(owner, "kind");
-      pod.owner_name = StringOf(owner, "name");
-    });
   }
   if (const auto spec = FieldOf(object, "spec")) pod.node = StringOf(*spec, "nodeName");
   if (const auto status = FieldOf(object, "status")) {
@@ -96,6 +91,20 @@ bool CopyPod(const JsonElement& object, bool with_ips, YamlNode& root) {
   return true;
 }
 
+// The one that is the pod's controller.
+bool CopyController(const JsonElement& metadata, YamlNode& to) {
+  const Tree list = NewSequence();
+  bool fits = true;
+  ForEachItemOf(metadata, "ownerReferences", [&](const JsonElement& owner) {
+    if (!IsTrue(owner, "controller")) return;
+    const Tree copy = NewMap();
+    for (const char* key : {"apiVersion", "kind", "name", "controller"}) fits = fits && CopyField(owner, key, *copy);
+    list->items.push_back(copy);
+  });
+  if (!list->items.empty()) AddTo(to, "ownerReferences", list);
+  return fits;
+}
+
 // The document with the fields that the parsers read. Null: it is nested too deep.
 Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePod>& pod) {
   Tree root = NewMap();
@@ -112,6 +121,7 @@ Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePo
       if (!CopyField(*annotations, policy::kConfigHashAnnotation, *kept)) return nullptr;
       AddTo(*copy, "annotations", kept);
     }
+    if (pod && !CopyController(*metadata, *copy)) return nullptr;
     AddTo(*root, "metadata", copy);
   }
   const bool is_policy = kind == Kind::kNetworkPolicy || kind == Kind::kSluiceNetworkPolicy;

@@ -33,8 +33,6 @@ struct KubePod {
   // Its addresses may belong to another pod by now: it has finished, or it is being deleted and no container of it
   // runs. In the second case the policy::Pod has no addresses; one that has finished says so itself.
   bool gave_up_ips = false;
-  std::string owner_kind;  // of its controller: "ReplicaSet"; empty: none
-  std::string owner_name;
   std::vector<Container> containers;  // of the status: also init and ephemeral ones
 };
 

@@ -59,6 +59,7 @@ Resource MakeWorkload(const ObjectName& name, const Sandbox& sandbox, const std:
   if (IsOf(sandbox, pod.get())) {
     workload.labels = pod->labels;
     workload.ports = pod->ports;
+    workload.owner = pod->owner;
   } else {
     workload.closed_because = WhyClosed(sandbox, pod.get());
   }

@@ -27,7 +27,11 @@ void AddNamespace(Population& population, const std::string& name, const Labels&
 }
 
 Candidate FromWorkload(const Workload& workload, const std::map<ObjectName, Binding>& bindings) {
-  Candidate candidate{{.name = workload.name, .labels = workload.labels, .ports = workload.ports, .ips = workload.ips},
+  Candidate candidate{{.name = workload.name,
+                       .labels = workload.labels,
+                       .ports = workload.ports,
+                       .ips = workload.ips,
+                       .owner = workload.owner},
                       {.workload = true, .uid = ""}};
   if (const auto binding = bindings.find(workload.name); binding != bindings.end()) {
     candidate.endpoint.ips = binding->second.ips;
@@ -38,7 +42,7 @@ Candidate FromWorkload(const Workload& workload, const std::map<ObjectName, Bind
 }
 
 Candidate FromPod(const Pod& pod) {
-  return {{.name = pod.name, .labels = pod.labels, .ports = pod.ports, .ips = pod.ips},
+  return {{.name = pod.name, .labels = pod.labels, .ports = pod.ports, .ips = pod.ips, .owner = pod.owner},
           {.workload = false, .uid = pod.uid}};
 }
 

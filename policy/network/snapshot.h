@@ -27,8 +27,9 @@ struct Endpoint {
   const Labels* namespace_labels = nullptr;  // in the snapshot; never null
   std::vector<NamedPort> ports;
   std::vector<Address> ips;
-  std::uint32_t ifindex = 0;   // 0: not local
-  std::uint32_t endpoint = 0;  // 0: not local
+  std::uint32_t ifindex = 0;              // 0: not local
+  std::uint32_t endpoint = 0;             // 0: not local
+  std::shared_ptr<const PodOwner> owner;  // null: none
 };
 
 // Everything except the policies.

@@ -116,6 +116,13 @@ struct Namespace {
 
 inline constexpr char kConfigHashAnnotation[] = "kubernetes.io/config.hash";
 
+// What a pod belongs to: see policy/resource/pod_owner.h.
+struct PodOwner {
+  std::string kind;  // "Deployment"
+  std::string name;
+  bool operator==(const PodOwner&) const = default;
+};
+
 // A v1 Pod: a peer that is known by its addresses.
 struct Pod {
   ObjectName name;
@@ -124,8 +131,9 @@ struct Pod {
   std::vector<NamedPort> ports;
   std::vector<Address> ips;
   bool host_network = false;
-  std::string config_hash;  // of a static pod: the uid that the kubelet knows it by; else empty
-  bool finished = false;    // phase Succeeded or Failed: owns no address any more (rule 18)
+  std::string config_hash;                // of a static pod: the uid that the kubelet knows it by; else empty
+  bool finished = false;                  // phase Succeeded or Failed: owns no address any more (rule 18)
+  std::shared_ptr<const PodOwner> owner;  // null: none
 };
 
 // A sluice.dev/v1alpha1 Workload: a local pod to enforce on.
@@ -139,6 +147,7 @@ struct Workload {
   std::string interface = "eth0";
   std::string cgroup;
   std::string closed_because;  // not empty: no packet passes, whatever policy says, and why; no file can say so
+  std::shared_ptr<const PodOwner> owner;  // of its pod; null: none; no file can say so
 };
 
 enum class Kind { kNamespace, kPod, kWorkload, kNetworkPolicy, kSluiceNetworkPolicy };

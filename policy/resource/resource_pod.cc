@@ -1,6 +1,7 @@
 // Namespace, Pod and Workload.
 #include <algorithm>
 
+#include "policy/resource/pod_owner.h"
 #include "policy/resource/resource_kinds.h"
 #include "policy/resource/resource_scalar.h"
 #include "policy/resource/resource_syntax.h"
@@ -83,6 +84,23 @@ Status ParsePodStatus(const Field& status, Pod& pod) {
   return OkStatus();
 }
 
+std::string TextOf(const YamlNode& map, std::string_view key) {
+  const YamlNode* const value = map.Find(key);
+  return value == nullptr ? std::string() : value->scalar;
+}
+
+// No policy depends on the owner, so that whatever is no reference to a controller is passed over.
+std::shared_ptr<const PodOwner> OwnerOf(const YamlNode& metadata, const Labels& labels) {
+  const YamlNode* const references = metadata.Find("ownerReferences");
+  if (references == nullptr) return nullptr;
+  for (const auto& item : references->items) {
+    if (TextOf(*item, "controller") != "true") continue;
+    auto owner = ResolvePodOwner({TextOf(*item, "apiVersion"), TextOf(*item, "kind"), TextOf(*item, "name")}, labels);
+    return owner ? std::make_shared<const PodOwner>(*std::move(owner)) : nullptr;
+  }
+  return nullptr;
+}
+
 Status ParseWorkloadPorts(const Field& field, std::vector<NamedPort>& ports) {
   return field.ForEachItem([&](const Field& item) -> Status {
     SL_RETURN_IF_ERROR(item.AllowOnly({"name", "port", "protocol"}));
@@ -135,6 +153,7 @@ StatusOr<std::shared_ptr<const Pod>> ParsePod(const Field& root, const Metadata&
   const YamlNode* const annotations = root.node().Find("metadata")->Find("annotations");
   if (const YamlNode* const hash = annotations ? annotations->Find(kConfigHashAnnotation) : nullptr)
     pod->config_hash = hash->scalar;
+  pod->owner = OwnerOf(*root.node().Find("metadata"), pod->labels);
   if (const auto spec = root.Get("spec")) SL_RETURN_IF_ERROR(ParsePodSpec(*spec, *pod));
   if (const auto status = root.Get("status")) SL_RETURN_IF_ERROR(ParsePodStatus(*status, *pod));
   return pod;

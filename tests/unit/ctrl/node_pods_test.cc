@@ -61,6 +61,19 @@ TEST(NodePods, APodThatTheApiServerHasNotToldOfIsClosed) {
   EXPECT_EQ(FindWorkload(pods.AddTo(Pods(PodYaml("u1"))), "web-0")->workload->closed_because, "");
 }
 
+// Of another pod of the name nothing is said about this one.
+TEST(NodePods, TheOwnerIsThePodsOwn) {
+  NodePods pods;
+  pods.SetSandboxes({MakeSandbox("u1", "aaaa", "/run/netns/one")});
+  const std::string owner =
+      ", ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: web, controller: true}]";
+  const auto known = pods.AddTo(Pods(PodYaml("u1", owner)));
+  ASSERT_NE(FindWorkload(known, "web-0")->workload->owner, nullptr);
+  EXPECT_EQ(FindWorkload(known, "web-0")->workload->owner->kind, "StatefulSet");
+  const auto other = pods.AddTo(Pods(PodYaml("u2", owner)));
+  EXPECT_EQ(FindWorkload(other, "web-0")->workload->owner, nullptr);
+}
+
 TEST(NodePods, AStaticPodIsKnownByItsConfigHash) {
   NodePods pods;
   pods.SetSandboxes({MakeSandbox("hash", "aaaa", "/run/netns/one")});

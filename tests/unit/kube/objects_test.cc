@@ -74,8 +74,8 @@ TEST_F(KubeObjects, APod) {
   EXPECT_FALSE(pod.finished);
   EXPECT_EQ(object->pod->node, "node-1");
   EXPECT_EQ(object->pod->phase, "Running");
-  EXPECT_EQ(object->pod->owner_kind, "ReplicaSet");
-  EXPECT_EQ(object->pod->owner_name, "web-5d4f8c7b9");
+  ASSERT_NE(pod.owner, nullptr);
+  EXPECT_EQ(*pod.owner, (policy::PodOwner{"Deployment", "web"}));
   EXPECT_FALSE(object->pod->gave_up_ips);
   ASSERT_EQ(object->pod->containers.size(), 2U);
   EXPECT_EQ(object->pod->containers[0].id, "c1");
@@ -102,6 +102,8 @@ TEST_F(KubeObjects, TheKeptDocumentIsReadAsTheSame) {
   EXPECT_EQ(again->front().pod->ips, object->resource.pod->ips);
   EXPECT_EQ(again->front().pod->ports, object->resource.pod->ports);
   EXPECT_EQ(again->front().pod->labels, object->resource.pod->labels);
+  ASSERT_NE(again->front().pod->owner, nullptr);
+  EXPECT_EQ(*again->front().pod->owner, *object->resource.pod->owner);
   EXPECT_EQ(again->front().yaml, object->resource.yaml);
 }
 

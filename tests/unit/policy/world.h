@@ -66,6 +66,13 @@ class World {
     Rebuild();
   }
 
+  // For what no document can say.
+  void Put(Resource resource) {
+    const ResourceId id = resource.id;
+    resources_.insert_or_assign(id, std::move(resource));
+    Rebuild();
+  }
+
   void Delete(Kind kind, const ObjectName& name) {
     ASSERT_EQ(resources_.erase({kind, name}), 1U) << name.ToString();
     Rebuild();
