@@ -124,9 +124,8 @@ StatusOr<std::vector<v1::PodSandbox>> RuntimeClient::ReadySandboxes() {
   return sandboxes;
 }
 
-StatusOr<std::vector<v1::Container>> RuntimeClient::RunningContainers() {
-  v1::ListContainersRequest request;
-  request.mutable_filter()->mutable_state()->set_state(v1::CONTAINER_RUNNING);
+StatusOr<std::vector<v1::Container>> RuntimeClient::LivingContainers() {
+  const v1::ListContainersRequest request;  // a filter takes one state only
   auto list =
       CallOnce<v1::ListContainersResponse>([&](grpc::ClientContext* context, v1::ListContainersResponse* response) {
         return stub_->ListContainers(context, request, response);
@@ -134,7 +133,9 @@ StatusOr<std::vector<v1::Container>> RuntimeClient::RunningContainers() {
   if (!list.ok()) return Annotate(list.status(), "list of containers");
   std::vector<v1::Container> containers(std::move_iterator(list->mutable_containers()->begin()),
                                         std::move_iterator(list->mutable_containers()->end()));
-  std::erase_if(containers, [](const v1::Container& one) { return one.state() != v1::CONTAINER_RUNNING; });
+  std::erase_if(containers, [](const v1::Container& one) {
+    return one.state() != v1::CONTAINER_CREATED && one.state() != v1::CONTAINER_RUNNING;
+  });
   return containers;
 }
 

@@ -33,7 +33,7 @@ class RuntimeClient {
   // Its name and version: "containerd 1.6.20". An error: no runtime that knows CRI v1 answers there.
   StatusOr<std::string> Version();
   StatusOr<std::vector<runtime::v1::PodSandbox>> ReadySandboxes();
-  StatusOr<std::vector<runtime::v1::Container>> RunningContainers();
+  StatusOr<std::vector<runtime::v1::Container>> LivingContainers();  // created or running
 
   // The verbose status of each, several at once, so that one that hangs does not keep the others. `on_status` is called
   // on this thread, once for each id, in the order of the answers.

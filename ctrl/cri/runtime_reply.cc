@@ -46,7 +46,8 @@ StatusOr<node::Sandbox> ToSandbox(const v1::PodSandbox& listed, const StatusOr<v
 StatusOr<Container> ToContainer(const v1::Container& listed, const v1::PodSandbox& sandbox,
                                 const StatusOr<v1::ContainerStatusResponse>& status) {
   if (!status.ok()) return status.status();
-  if (status->status().state() != v1::CONTAINER_RUNNING) return Ended();
+  const v1::ContainerState state = status->status().state();
+  if (state != v1::CONTAINER_CREATED && state != v1::CONTAINER_RUNNING) return Ended();
   SL_ASSIGN_OR_RETURN(const RuntimeInfo info, InfoOf(*status));
   return Container{.id = listed.id(),
                    .name = listed.metadata().name(),

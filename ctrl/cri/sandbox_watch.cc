@@ -254,7 +254,7 @@ class SandboxWatch::Impl {
 
   // A failure here does not matter to what is enforced, so the connection stays.
   void ListContainers() {
-    auto listed = runtime_->RunningContainers();
+    auto listed = runtime_->LivingContainers();
     std::string error = Message(listed.status());
     if (listed.ok()) {
       const auto sandboxes = ById(listed_);
@@ -271,10 +271,17 @@ class SandboxWatch::Impl {
       error = known_containers_.an_error();
       if (left_out != 0) error = fmt::format("{} containers above the limit are left out", left_out);
     }
-    const std::lock_guard lock(mutex_);
-    if (stopping_) return;
-    if (listed.ok()) containers_ = KnownOf(*listed, known_containers_.known());
-    state_.containers_error = error;
+    std::vector<Container> containers;
+    if (listed.ok()) containers = KnownOf(*listed, known_containers_.known());
+    bool changed = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_) return;
+      changed = listed.ok() && containers != containers_;
+      if (changed) containers_ = containers;
+      state_.containers_error = error;
+    }
+    if (changed && options_.on_containers) options_.on_containers(containers);
   }
 
   template <typename Value>

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +21,7 @@
 
 namespace sluice::cri {
 
-// A container that runs.
+// A container that runs, or that has been created and runs a moment later.
 struct Container {
   std::string id;
   std::string name;  // in its pod
@@ -42,6 +43,8 @@ struct WatchOptions {
   std::chrono::milliseconds poll_without_events{1'000};
   std::size_t max_sandboxes = 4'096;
   std::size_t max_containers = 16'384;
+  // Called with containers() after each change of it, by the watch's thread. May be empty.
+  std::function<void(const std::vector<Container>&)> on_containers = nullptr;
 };
 
 struct WatchState {

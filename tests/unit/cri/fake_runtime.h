@@ -82,8 +82,9 @@ class FakeRuntime {
   void RemoveSandbox(const std::string& id) {
     Edit([&] { pods_.erase(id); });
   }
-  void AddContainer(const std::string& id, const std::string& sandbox, const std::string& name, std::uint32_t attempt) {
-    Edit([&] { containers_[id] = {sandbox, name, attempt}; });
+  void AddContainer(const std::string& id, const std::string& sandbox, const std::string& name, std::uint32_t attempt,
+                    runtime::v1::ContainerState state = runtime::v1::CONTAINER_RUNNING) {
+    Edit([&] { containers_[id] = {sandbox, name, attempt, state}; });
   }
   void RemoveContainer(const std::string& id) {
     Edit([&] { containers_.erase(id); });
@@ -121,10 +122,11 @@ class FakeRuntime {
   }
 
  private:
-  struct Running {
+  struct Living {
     std::string sandbox;
     std::string name;
     std::uint32_t attempt = 0;
+    runtime::v1::ContainerState state = runtime::v1::CONTAINER_RUNNING;
   };
 
   template <typename Change>
@@ -207,14 +209,14 @@ class FakeRuntime {
       std::unique_lock lock(fake_.mutex_);
       fake_.MayHang(context, lock);
       if (!fake_.fail_containers_.ok()) return fake_.fail_containers_;
-      if (request->filter().state().state() != runtime::v1::CONTAINER_RUNNING) return {grpc::StatusCode::INTERNAL, "?"};
-      for (const auto& [id, running] : fake_.containers_) {
+      if (request->filter().has_state()) return {grpc::StatusCode::INTERNAL, "some states would be missing"};
+      for (const auto& [id, living] : fake_.containers_) {
         auto* container = response->add_containers();
         container->set_id(id);
-        container->set_pod_sandbox_id(running.sandbox);
-        container->set_state(runtime::v1::CONTAINER_RUNNING);
-        container->mutable_metadata()->set_name(running.name);
-        container->mutable_metadata()->set_attempt(running.attempt);
+        container->set_pod_sandbox_id(living.sandbox);
+        container->set_state(living.state);
+        container->mutable_metadata()->set_name(living.name);
+        container->mutable_metadata()->set_attempt(living.attempt);
       }
       return grpc::Status::OK;
     }
@@ -225,7 +227,7 @@ class FakeRuntime {
       fake_.MayHang(context, lock);
       const auto found = fake_.containers_.find(request->container_id());
       if (found == fake_.containers_.end()) return {grpc::StatusCode::NOT_FOUND, "no such container"};
-      response->mutable_status()->set_state(runtime::v1::CONTAINER_RUNNING);
+      response->mutable_status()->set_state(found->second.state);
       if (request->verbose()) {
         (*response->mutable_info())["info"] =
             R"({"runtimeSpec": {"linux": {"cgroupsPath": "kubepods-pod1.slice:cri-containerd:)" +
@@ -268,7 +270,7 @@ class FakeRuntime {
   bool stopping_ = false;
   bool hang_ = false;
   std::map<std::string, Pod> pods_;
-  std::map<std::string, Running> containers_;
+  std::map<std::string, Living> containers_;
   grpc::Status fail_sandboxes_;
   grpc::Status fail_containers_;
   std::vector<containerd::services::events::v1::Envelope> told_;

@@ -389,6 +389,40 @@ TEST(SandboxWatch, Containers) {
   EXPECT_EQ(watch->containers().size(), 1U);
 }
 
+// Its first process starts a moment later, and should have a name then.
+TEST(SandboxWatch, AContainerIsKnownOnceItIsCreatedAndEachChangeIsTold) {
+  FakeRuntime runtime(kContainerd);
+  runtime.AddSandbox({.id = "aaaa", .pod = "web-0"});
+  runtime.AddContainer("c1", "aaaa", "server", 0, runtime::v1::CONTAINER_CREATED);
+  runtime.AddContainer("c2", "aaaa", "init", 0, runtime::v1::CONTAINER_EXITED);
+  std::mutex mutex;
+  std::vector<std::vector<std::string>> told;
+  WatchOptions options = OptionsFor(runtime);
+  options.on_containers = [&](const std::vector<Container>& containers) {
+    std::vector<std::string> names;
+    for (const Container& one : containers) names.push_back(one.id + " " + one.name);
+    const std::lock_guard lock(mutex);
+    told.push_back(std::move(names));
+  };
+  const auto is_told = [&](const std::vector<std::string>& names) {
+    return Eventually([&] {
+      const std::lock_guard lock(mutex);
+      return !told.empty() && told.back() == names;
+    });
+  };
+  runtime.Serve();
+  const auto watch = StartWatch(std::move(options));
+  EXPECT_TRUE(is_told({"c1 server"}));
+  ASSERT_TRUE(Eventually([&] { return runtime.subscribers() == 1; }));
+  runtime.AddContainer("c1", "aaaa", "server", 0);
+  runtime.AddContainer("c3", "aaaa", "debugger", 0);
+  runtime.Tell("/containers/create");
+  EXPECT_TRUE(is_told({"c1 server", "c3 debugger"}));
+  runtime.RemoveContainer("c3");
+  runtime.Tell("/tasks/exit", "c3", "c3");
+  EXPECT_TRUE(is_told({"c1 server"}));
+}
+
 // The second socket is that of a runtime, the first one that of something else, the third one is never asked.
 TEST(SandboxWatch, TheFirstEndpointThatAnswersIsKept) {
   FakeRuntime first(kContainerd);
