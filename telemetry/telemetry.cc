@@ -54,6 +54,9 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
       collector_(options_.collector, sources_.datapath, &assembler_, &history_, &hub_, &sweeper_) {
   sweeper_.CountVerdicts(&verdicts_);
   sweeper_.TellTop(&top_);
+  if (sources_.containers != nullptr) {
+    history_.CompleteWith([names = sources_.containers](EventPtr event) { return names->Complete(std::move(event)); });
+  }
 }
 
 StatusOr<v1::TopReply> Telemetry::ReadTop(const v1::TopRequest& request) {
@@ -103,6 +106,7 @@ Status Telemetry::Serve() {
 }
 
 Status Telemetry::StartProcesses(ProcessSensor::Options options) {
+  options.names.containers = sources_.containers;
   SL_ASSIGN_OR_RETURN(processes_, ProcessSensor::Start(std::move(options), &hub_, &history_));
   assembler_.NameProcesses([this](sl_process_id id, v1::Process* out) { return processes_->events().ToPeer(id, out); });
   const BinarySource binary = [this](sl_process_id id) {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "telemetry/event/json.h"
+#include "telemetry/event/pod_owner.h"
 
 namespace sluice::api {
 namespace {
@@ -29,6 +30,7 @@ std::vector<const policy::NetworkPolicy*> PoliciesOf(const policy::Workload& wor
 void AddWorkload(const policy::Workload& workload, const reconcile::View& view, v1::Resource* out) {
   out->mutable_labels()->insert(workload.labels.begin(), workload.labels.end());
   v1::WorkloadFacts& facts = *out->mutable_workload();
+  if (workload.owner) telemetry::SetOwner(*workload.owner, facts.mutable_owner());
   if (const auto unbound = view.unbound.find(workload.name); unbound != view.unbound.end()) {
     facts.set_problem(unbound->second);
   }
@@ -55,6 +57,7 @@ void AddPod(const policy::Pod& pod, v1::Resource* out) {
   AddAddresses(pod.ips, facts.mutable_ips());
   facts.set_host_network(pod.host_network);
   facts.set_finished(pod.finished);
+  if (pod.owner) telemetry::SetOwner(*pod.owner, facts.mutable_owner());
 }
 
 void AddPolicy(const policy::NetworkPolicy& policy, const reconcile::View& view, v1::Resource* out) {

@@ -7,6 +7,7 @@
 #include "ctrl/sluice/policy_text.h"
 #include "policy/resource/parser.h"
 #include "telemetry/event/flow_text.h"
+#include "telemetry/event/pod_owner.h"
 
 namespace sluice::client {
 namespace {
@@ -32,7 +33,8 @@ std::string FlowsText(const char* title, const std::vector<v1::Event>& flows) {
 }
 
 std::string WorkloadText(const v1::WorkloadFacts& facts, const std::vector<v1::Event>& flows) {
-  std::string text = Line("Addresses", fmt::format("{}", fmt::join(facts.ips(), ", ")));
+  std::string text = Line("Owner", telemetry::OwnerText(facts.owner()));
+  text += Line("Addresses", fmt::format("{}", fmt::join(facts.ips(), ", ")));
   if (facts.ifindex() != 0) text += Line("Interface", fmt::format("ifindex {} on the node", facts.ifindex()));
   if (facts.identity() != 0) text += Line("Identity", std::to_string(facts.identity()));
   text += Line("State", StateText(facts));
@@ -45,7 +47,8 @@ std::string WorkloadText(const v1::WorkloadFacts& facts, const std::vector<v1::E
 }
 
 std::string PodText(const v1::PodFacts& facts) {
-  std::string text = Line("Addresses", fmt::format("{}", fmt::join(facts.ips(), ", ")));
+  std::string text = Line("Owner", telemetry::OwnerText(facts.owner()));
+  text += Line("Addresses", fmt::format("{}", fmt::join(facts.ips(), ", ")));
   text += Line("Network", facts.host_network() ? "the node's" : "its own");
   return text + Line("Phase", facts.finished() ? "finished: it has no address any more" : "running");
 }

@@ -9,6 +9,7 @@
 #include "ctrl/sluice/process_table.h"
 #include "ctrl/sluice/some_of.h"
 #include "telemetry/event/flow_text.h"
+#include "telemetry/event/pod_owner.h"
 
 namespace sluice::client {
 namespace {
@@ -68,10 +69,14 @@ Cells RulesetCells(const v1::Object& object) {
 
 using ToCells = Cells (*)(const v1::Object& object);
 
-Cells PoliciesOfWorkload(const v1::Object& object) {
+std::string OwnerCell(const v1::Owner& owner) { return owner.kind().empty() ? "-" : telemetry::OwnerText(owner); }
+
+Cells MoreOfWorkload(const v1::Object& object) {
   const v1::WorkloadFacts& facts = object.resource().workload();
-  return {ListText(facts.ingress_policies()), ListText(facts.egress_policies())};
+  return {OwnerCell(facts.owner()), ListText(facts.ingress_policies()), ListText(facts.egress_policies())};
 }
+
+Cells MoreOfPod(const v1::Object& object) { return {OwnerCell(object.resource().pod().owner())}; }
 
 Cells WorkloadsOfPolicy(const v1::Object& object) { return {ListText(object.resource().policy().workloads())}; }
 
@@ -94,10 +99,13 @@ Layout LayoutOf(const api::KindSelection& selection) {
     case policy::Kind::kWorkload:
       return {{{"NAMESPACE"}, {"NAME"}, {"IPS"}, {"IDENTITY"}, {"IFINDEX"}, {"LABELS"}, {"STATE"}},
               WorkloadCells,
-              {{"INGRESS-POLICIES"}, {"EGRESS-POLICIES"}},
-              PoliciesOfWorkload};
+              {{"OWNER"}, {"INGRESS-POLICIES"}, {"EGRESS-POLICIES"}},
+              MoreOfWorkload};
     case policy::Kind::kPod:
-      return {{{"NAMESPACE"}, {"NAME"}, {"IPS"}, {"HOST-NETWORK"}, {"PHASE"}, {"LABELS"}}, PodCells};
+      return {{{"NAMESPACE"}, {"NAME"}, {"IPS"}, {"HOST-NETWORK"}, {"PHASE"}, {"LABELS"}},
+              PodCells,
+              {{"OWNER"}},
+              MoreOfPod};
     case policy::Kind::kNamespace:
       return {{{"NAME"}, {"LABELS"}}, NamespaceCells};
     case policy::Kind::kNetworkPolicy:

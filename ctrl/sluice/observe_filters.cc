@@ -56,6 +56,8 @@ const std::vector<FilterFlag>& FilterFlags() {
        AddText<&Filter::add_namespaces>},
       {"--workload", "flows with this end, and events of its processes: namespace/name, or a name with -n", true,
        AddText<&Filter::add_workloads>},
+      {"--owner", "flows with an end that belongs to this, and events of its processes: Deployment/web, or a name",
+       true, AddText<&Filter::add_owners>},
       {"--from",
        "flows that this end opened: namespace/name, namespace/, an address, a CIDR, a label selector, node or world",
        false, AddText<&Filter::add_from>},

@@ -158,7 +158,7 @@ Status Agent::StartKubernetes() {
                                     .state_dir = options_.state_dir,
                                     .node_name = node_name_,
                                     .set_services = [](const auto&) { return OkStatus(); }},
-                                   controller_.get());
+                                   controller_.get(), &container_names_);
   if (!started.ok()) return Annotate(started.status(), "--kube");
   kubernetes_ = *std::move(started);
   return OkStatus();
@@ -220,6 +220,7 @@ void Agent::MakeTelemetry() {
     const api::Calls* const calls = calls_;
     return calls == nullptr ? std::vector<std::pair<std::string, std::uint64_t>>() : calls->RefusedByCause();
   };
+  sources.containers = &container_names_;
   if (kubernetes_) sources.kubernetes = [this] { return kubernetes_->states(); };
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());

@@ -73,6 +73,7 @@ class Agent {
   std::unique_ptr<net::NetlinkMonitor> monitor_;
   std::unique_ptr<reconcile::Controller> controller_;
   std::unique_ptr<Closer> closer_;
+  telemetry::ContainerNames container_names_;
   std::unique_ptr<Kubernetes> kubernetes_;  // null: --kube off
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<api::Service> service_;

@@ -93,14 +93,15 @@ Status RemoveClosingFilters(std::uint32_t ifindex) {
 }  // namespace
 
 StatusOr<std::unique_ptr<Kubernetes>> Kubernetes::Start(const KubernetesOptions& options,
-                                                        reconcile::Controller* controller) {
+                                                        reconcile::Controller* controller,
+                                                        telemetry::ContainerNames* containers) {
   Fds fds{.changed = Fd(epoll_create1(EPOLL_CLOEXEC)),
           .event = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
           .services = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))};
   if (!fds.changed.valid() || !fds.event.valid() || !fds.services.valid()) {
     return ErrnoError(errno, "open an epoll file and eventfds");
   }
-  std::unique_ptr<Kubernetes> source(new Kubernetes(std::move(fds), options, controller));
+  std::unique_ptr<Kubernetes> source(new Kubernetes(std::move(fds), options, controller, containers));
   SL_ASSIGN_OR_RETURN(kube::ApiConfig config, ReadConfig(options.kube));
   source->server_ = config.server;
   std::vector<kube::ResourceSpec> specs;
@@ -115,6 +116,7 @@ StatusOr<std::unique_ptr<Kubernetes>> Kubernetes::Start(const KubernetesOptions&
   SL_ASSIGN_OR_RETURN(source->sandboxes_, pods::PodSandboxes::Open(options.state_dir));
   cri::WatchOptions runtime;
   if (!options.cri.empty()) runtime.endpoints = {options.cri};
+  runtime.on_containers = [named = &source->containers_](const auto& listed) { named->SetContainers(listed); };
   SL_ASSIGN_OR_RETURN(source->runtime_, cri::SandboxWatch::Start(std::move(runtime)));
   for (const int fd : {source->event_.get(), source->services_event_.get(), source->runtime_->fd()}) {
     epoll_event wanted{.events = EPOLLIN, .data = {}};
@@ -165,10 +167,14 @@ void Kubernetes::ApplyResources(Kind kind, const kube::Batch& batch) {
     if (change.kind == kube::Change::Kind::kUpsert) {
       const auto& object = *static_cast<const kube::KubeObject*>(change.value.get());
       resources_.insert_or_assign(object.resource.id, object.resource);
+      containers_.SetPod(object);
       if (object.pod) nodes_of_pods_.Put(change.meta.uid, object.pod->node);
     } else if (change.kind == kube::Change::Kind::kDelete) {
       resources_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
-      if (kind == Kind::kPod) nodes_of_pods_.Remove(change.meta.uid);
+      if (kind == Kind::kPod) {
+        nodes_of_pods_.Remove(change.meta.uid);
+        containers_.RemovePod({change.meta.key.ns, change.meta.key.name});
+      }
       if (IsPolicy(kind)) policy_notices_.Forget(policy::KindApiVersion(kind), change.meta);
     }
   }
@@ -200,6 +206,7 @@ StatusOr<policy::ResourceMap> Kubernetes::Resources() {
     sandboxes_->SetListed(std::move(list->sandboxes),
                           pods::PodSandboxes::SinceBoot() - std::chrono::duration_cast<pods::PodSandboxes::Time>(ago));
   }
+  containers_.SetSandboxes(sandboxes_->All());
   node_pods_.SetSandboxes(sandboxes_->All());
   policy::ResourceMap resources;
   {

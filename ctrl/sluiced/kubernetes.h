@@ -27,6 +27,7 @@
 #include "ctrl/pods/pod_sandboxes.h"
 #include "ctrl/reconcile/controller.h"
 #include "ctrl/service/service_source.h"
+#include "ctrl/sluiced/container_sources.h"
 #include "telemetry/metrics/source_state.h"
 
 namespace sluice {
@@ -44,10 +45,11 @@ struct KubernetesOptions {
 
 class Kubernetes final : private kube::Sink {
  public:
-  // `controller` outlives this. Error: the configuration is bad (InvalidArgument), or another agent serves the socket.
-  // Whether the servers answer is found out later.
+  // `controller` and `containers`, which gets their names, outlive this. Error: the configuration is bad
+  // (InvalidArgument), or another agent serves the socket. Whether the servers answer is found out later.
   static StatusOr<std::unique_ptr<Kubernetes>> Start(const KubernetesOptions& options,
-                                                     reconcile::Controller* controller);
+                                                     reconcile::Controller* controller,
+                                                     telemetry::ContainerNames* containers);
   ~Kubernetes() override;
 
   // Waits, for at most `limit`, until everything has been read once. Unavailable: what has not, and why.
@@ -69,12 +71,14 @@ class Kubernetes final : private kube::Sink {
   struct Fds {
     Fd changed, event, services;
   };
-  Kubernetes(Fds fds, KubernetesOptions options, reconcile::Controller* controller)
+  Kubernetes(Fds fds, KubernetesOptions options, reconcile::Controller* controller,
+             telemetry::ContainerNames* containers)
       : changed_(std::move(fds.changed)),
         event_(std::move(fds.event)),
         services_event_(std::move(fds.services)),
         options_(std::move(options)),
-        controller_(controller) {}
+        controller_(controller),
+        containers_(options_.node_name, containers) {}
   StatusOr<kube::Converted> Convert(const kube::ResourceSpec& spec, const kube::ObjectMeta& meta,
                                     const simdjson::dom::element& object) override;
   void Apply(const kube::ResourceSpec& spec, kube::Batch batch) override;
@@ -98,6 +102,7 @@ class Kubernetes final : private kube::Sink {
   const Fd services_event_;  // apart, as pods need not be looked at for it
   const KubernetesOptions options_;
   reconcile::Controller* const controller_;
+  ContainerSources containers_;
   std::string server_;
   std::map<std::string, policy::Kind> kinds_;  // by the name of the ResourceSpec
   std::mutex mutex_;

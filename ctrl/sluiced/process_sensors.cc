@@ -19,6 +19,14 @@ telemetry::WorkloadResolver MakeResolver(const reconcile::Controller* controller
   };
 }
 
+telemetry::OwnerResolver MakeOwnerResolver(const reconcile::Controller* controller) {
+  return [controller](const policy::ObjectName& name) -> std::shared_ptr<const policy::PodOwner> {
+    const auto view = controller->view();
+    const auto found = view->resources.find({policy::Kind::kWorkload, name});
+    return found == view->resources.end() ? nullptr : (*found).second.workload->owner;
+  };
+}
+
 }  // namespace
 
 void SeedProcesses(const AgentOptions& options, const bpf::AdminCalls* calls) {
@@ -49,7 +57,7 @@ void StartProcessSensors(const AgentOptions& options, const std::string& node, c
     sensor.probes.pin_root = options.bpf_root;
     sensor.probes.ring_bytes = options.process_ring_bytes;
     sensor.probes.admin_calls = calls;
-    sensor.workload = MakeResolver(controller);
+    sensor.names = {.workload = MakeResolver(controller), .owner = MakeOwnerResolver(controller)};
     SL_ASSIGN_OR_RETURN(sensor.redaction, telemetry::Redaction::Make(options.redaction));
     return telemetry->StartProcesses(std::move(sensor));
   };

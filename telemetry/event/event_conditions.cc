@@ -78,6 +78,11 @@ MaybeAddress ParseAddress(const std::string& text) {
   return address.ok() ? MaybeAddress(*address) : std::nullopt;
 }
 
+bool IsSameKind(const std::string& a, const std::string& b) {
+  const auto same = [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+}
+
 bool IsPort(std::uint16_t wanted, const v1::Layer4& l4) {
   return (l4.has_source_port() && l4.source_port() == wanted) ||
          (l4.has_destination_port() && l4.destination_port() == wanted);
@@ -168,6 +173,15 @@ Status EventConditions::ReadPeers(const Filter& filter) {
   for (const std::string& workload : filter.workloads()) {
     SL_RETURN_IF_ERROR(Append("workload filter", ParseWorkload(workload), &workloads_));
   }
+  for (const std::string& owner : filter.owners()) {
+    const std::size_t slash = owner.find('/');
+    const bool has_kind = slash != std::string::npos;
+    Owner wanted{.kind = has_kind ? owner.substr(0, slash) : "", .name = has_kind ? owner.substr(slash + 1) : owner};
+    if (wanted.name.empty() || wanted.name.find('/') != std::string::npos || (has_kind && wanted.kind.empty())) {
+      return InvalidError("owner filter {}: expected a name, or kind/name as Deployment/web", owner);
+    }
+    owners_.push_back(std::move(wanted));
+  }
   for (const std::string& ip : filter.ips()) {
     SL_RETURN_IF_ERROR(Append("address filter", ParsePrefixOrAddress(ip), &ips_));
   }
@@ -195,6 +209,12 @@ bool EventConditions::NarrowsFlows() const {
 
 bool EventConditions::IsOf(const std::string& ns, const std::string& workload) const {
   return Contains(namespaces_, ns) && Contains(workloads_, policy::ObjectName{ns, workload});
+}
+
+bool EventConditions::IsOwnedBy(const v1::Owner& owner) const {
+  return Any(owners_, [&](const Owner& wanted) {
+    return wanted.name == owner.name() && (wanted.kind.empty() || IsSameKind(wanted.kind, owner.kind()));
+  });
 }
 
 // A script also matches by its own name, as in rules.
@@ -235,6 +255,7 @@ bool EventConditions::MatchesEnds(const v1::Flow& flow) const {
                                    return peer.namespace_() == name.ns && peer.workload() == name.name;
                                  });
                                }) &&
+                           (owners_.empty() || either([&](const v1::Peer& peer) { return IsOwnedBy(peer.owner()); })) &&
                            Any(labels_, [&](const policy::Selector& selector) {
                              return either([&](const v1::Peer& peer) { return HasLabels(peer, selector); });
                            });
@@ -253,7 +274,7 @@ bool EventConditions::MatchesEnds(const v1::Flow& flow) const {
 template <typename Message>
 bool EventConditions::MatchesProcess(const Message& event) const {
   return HasType(event.type()) && !NarrowsFlows() && !(without_host_ && event.workload().empty()) &&
-         IsOf(event.namespace_(), event.workload()) && Runs(event.process());
+         IsOf(event.namespace_(), event.workload()) && IsOwnedBy(event.owner()) && Runs(event.process());
 }
 
 // A flow has two workloads and a loss names only one, so any lost flow may have matched.

@@ -25,6 +25,10 @@ class EventConditions {
   std::vector<policy::ObjectName> Names() const;
 
  private:
+  struct Owner {
+    std::string kind;  // any case; empty: any
+    std::string name;
+  };
   struct Port {
     std::uint16_t port;
     std::string protocol;  // empty: any
@@ -36,9 +40,12 @@ class EventConditions {
   Status AddVerdict(v1::Flow::Verdict verdict);
   Status AddPort(std::uint32_t port, const std::string& protocol);
   bool HasType(const std::string& type) const;
-  bool NarrowsAll() const { return !(namespaces_.empty() && workloads_.empty() && processes_.empty()); }
+  bool NarrowsAll() const {
+    return !(namespaces_.empty() && workloads_.empty() && owners_.empty() && processes_.empty());
+  }
   bool NarrowsFlows() const;
   bool IsOf(const std::string& ns, const std::string& workload) const;
+  bool IsOwnedBy(const v1::Owner& owner) const;
   bool Runs(const v1::Process& process) const;
   bool MatchesFlow(const v1::Flow& flow) const;
   bool MatchesEnds(const v1::Flow& flow) const;
@@ -51,6 +58,7 @@ class EventConditions {
   std::vector<std::string> types_;
   std::vector<std::string> namespaces_;
   std::vector<policy::ObjectName> workloads_;
+  std::vector<Owner> owners_;
   std::vector<std::string> processes_;
   // Only flows have these.
   std::vector<v1::Flow::Verdict> verdicts_;

@@ -10,6 +10,7 @@
 #include "telemetry/event/change_text.h"
 #include "telemetry/event/drop_reason.h"
 #include "telemetry/event/event_time.h"
+#include "telemetry/event/pod_owner.h"
 #include "telemetry/event/process_text.h"
 
 namespace sluice::telemetry {
@@ -59,11 +60,15 @@ std::string FullEndText(const v1::Peer& peer, const std::string& end, const std:
     if (peer.has_identity()) facts.push_back(fmt::format("identity {}", peer.identity()));
     const std::map<std::string, std::string> labels(peer.labels().begin(), peer.labels().end());
     for (const auto& [key, value] : labels) facts.push_back(fmt::format("{}={}", key, value));
+    if (peer.has_owner()) facts.push_back(OwnerText(peer.owner()));
   }
   if (peer.has_process()) {
     const v1::Process& process = peer.process();
     facts.push_back(form == TextForm::kWide ? fmt::format("pid {}", process.pid()) : ProgramText(process));
     if (form == TextForm::kWide) facts.push_back(CommandText(process));
+    if (form == TextForm::kWide && !process.container_name().empty()) {
+      facts.push_back("container " + process.container_name());
+    }
   }
   return facts.empty() ? end : fmt::format("{} ({})", end, fmt::join(facts, ", "));
 }
@@ -108,6 +113,16 @@ std::string LostText(const v1::Lost& lost) {
   return text;
 }
 
+// " (container server, Deployment/web)": of an exec, a fork or an exit.
+template <typename Message>
+std::string PodText(const Message& event, TextForm form) {
+  if (form != TextForm::kWide) return "";
+  std::vector<std::string> facts;
+  if (const std::string& name = event.process().container_name(); !name.empty()) facts.push_back("container " + name);
+  if (event.has_owner()) facts.push_back(OwnerText(event.owner()));
+  return facts.empty() ? "" : fmt::format(" ({})", fmt::join(facts, ", "));
+}
+
 std::string WhatText(const v1::Event& event, TextForm form) {
   switch (event.event_case()) {
     case v1::Event::kFlow:
@@ -115,11 +130,11 @@ std::string WhatText(const v1::Event& event, TextForm form) {
     case v1::Event::kLost:
       return LostText(event.lost());
     case v1::Event::kExec:
-      return ExecText(event.exec());
+      return ExecText(event.exec()) + PodText(event.exec(), form);
     case v1::Event::kFork:
-      return ForkText(event.fork());
+      return ForkText(event.fork()) + PodText(event.fork(), form);
     case v1::Event::kExit:
-      return ExitText(event.exit());
+      return ExitText(event.exit()) + PodText(event.exit(), form);
     case v1::Event::kChange:
       return "CHANGE " + ChangeText(event.change());
     case v1::Event::EVENT_NOT_SET:

@@ -9,10 +9,16 @@ void History::Push(EventPtr event) {
 }
 
 std::vector<EventPtr> History::Read() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<EventPtr> events = flows_.Read();
-  const std::vector<EventPtr> others = others_.Read();
-  events.insert(events.end(), others.begin(), others.end());
+  std::vector<EventPtr> events;
+  {
+    const std::lock_guard lock(mutex_);
+    events = flows_.Read();
+    const std::vector<EventPtr> others = others_.Read();
+    events.insert(events.end(), others.begin(), others.end());
+  }
+  if (complete_) {
+    for (EventPtr& event : events) event = complete_(std::move(event));
+  }
   return events;
 }
 

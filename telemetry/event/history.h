@@ -2,6 +2,7 @@
 // the other; nor does a flood of one workload push out the others' events. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -17,11 +18,16 @@ class History {
       : flows_({capacity, max_bytes}, FairQueue::GivesUp::kOldest),
         others_({capacity, max_bytes}, FairQueue::GivesUp::kOldest) {}
 
+  // From now on, Read returns `complete(event)` for each event, which may know more by then. Call before other threads
+  // use this.
+  void CompleteWith(std::function<EventPtr(EventPtr)> complete) { complete_ = std::move(complete); }
+
   // When full, the oldest events of the workload with the most are removed.
   void Push(EventPtr event);
   std::vector<EventPtr> Read() const;  // flows, then others; each newest last
 
  private:
+  std::function<EventPtr(EventPtr)> complete_;  // may be empty
   mutable std::mutex mutex_;
   FairQueue flows_;
   FairQueue others_;

@@ -6,6 +6,7 @@
 #include "policy/network/evaluate.h"
 #include "telemetry/event/drop_reason.h"
 #include "telemetry/event/layer4.h"
+#include "telemetry/event/pod_owner.h"
 #include "telemetry/event/policy_refs.h"
 
 namespace sluice::telemetry {
@@ -65,6 +66,7 @@ void NameWorkload(const WorkloadName& workload, v1::Peer* peer) {
   peer->set_namespace_(workload.name.ns);
   peer->set_workload(workload.name.name);
   peer->mutable_labels()->insert(workload.labels.begin(), workload.labels.end());
+  if (workload.owner) SetOwner(*workload.owner, peer->mutable_owner());
 }
 
 FlowReport AtLastPacket(const datapath::FlowRecord& record, v1::Flow::Kind kind) {

@@ -14,8 +14,8 @@ std::shared_ptr<const WorkloadIndex> WorkloadIndexer::Update(std::shared_ptr<con
   auto next = std::make_shared<WorkloadIndex>();
   next->compiled_ = std::move(compiled);
   for (const policy::Endpoint& endpoint : next->compiled_->snapshot->endpoints) {
-    next->by_number_.emplace(endpoint.workload_id,
-                             std::make_shared<WorkloadName>(WorkloadName{endpoint.name, endpoint.labels}));
+    next->by_number_.emplace(endpoint.workload_id, std::make_shared<WorkloadName>(
+                                                       WorkloadName{endpoint.name, endpoint.labels, endpoint.owner}));
   }
 
   std::erase_if(departed_, [&](std::uint32_t number) { return next->by_number_.contains(number); });

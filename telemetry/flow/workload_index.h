@@ -13,6 +13,7 @@ namespace sluice::telemetry {
 struct WorkloadName {
   policy::ObjectName name;
   policy::Labels labels;
+  std::shared_ptr<const policy::PodOwner> owner;  // null: none
 };
 
 class WorkloadIndex {

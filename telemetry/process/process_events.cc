@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "base/capability.h"
+#include "telemetry/event/pod_owner.h"
 #include "telemetry/event/text.h"
 
 namespace sluice::telemetry {
@@ -128,6 +129,33 @@ void ProcessEvents::ToProto(const ProcessInstance& instance, std::size_t max_arg
     out->set_cgroup_path(ToUtf8(*instance.cgroup_path));
     out->set_container_id(ContainerId(*instance.cgroup_path));
   }
+  if (const auto container = ContainerOf(instance)) out->set_container_name(container->name);
+}
+
+std::shared_ptr<const Container> ProcessEvents::ContainerOf(const ProcessInstance& instance) const {
+  if (names_.containers == nullptr || instance.cgroup_path == nullptr) return nullptr;
+  const std::string id = ContainerId(*instance.cgroup_path);
+  return id.empty() ? nullptr : names_.containers->Find(id);
+}
+
+std::optional<policy::ObjectName> ProcessEvents::WorkloadOf(const ProcessInstance& instance) const {
+  if (auto workload = names_.workload ? names_.workload(instance) : std::nullopt) return workload;
+  const auto container = ContainerOf(instance);
+  return container ? std::optional(container->pod) : std::nullopt;
+}
+
+// The owner is not looked up by the name of the container's pod: another pod may have it by now.
+template <typename Message>
+void ProcessEvents::AddWorkload(const ProcessInstance& instance, Message* out) const {
+  const auto container = ContainerOf(instance);
+  const auto workload = names_.workload ? names_.workload(instance) : std::nullopt;
+  if (!workload && !container) return;
+  const policy::ObjectName& name = workload ? *workload : container->pod;
+  out->set_namespace_(name.ns);
+  out->set_workload(name.name);
+  auto owner = container ? container->owner : nullptr;
+  if (!owner && workload && names_.owner) owner = names_.owner(name);
+  if (owner) SetOwner(*owner, out->mutable_owner());
 }
 
 bool ProcessEvents::ToPeer(sl_process_id id, v1::Process* out) const {
@@ -142,10 +170,7 @@ void ProcessEvents::Begin(const ProcessInstance& instance, std::uint64_t time_ns
   *out->mutable_time() = clock_->At(time_ns);
   out->set_node(node_);
   out->set_type(type);
-  if (const auto workload = WorkloadOf(instance)) {
-    out->set_namespace_(workload->ns);
-    out->set_workload(workload->name);
-  }
+  AddWorkload(instance, out);
   ToProto(instance, out->mutable_process());
 }
 
@@ -203,10 +228,10 @@ v1::Event ProcessEvents::MakeLost(const sl_process_loss_key& key, std::uint64_t 
 // Only if all of its processes have the same workload: without version 2 cgroups, many workloads share one id.
 std::optional<policy::ObjectName> ProcessEvents::WorkloadOfCgroup(std::uint64_t cgroup) const {
   std::optional<policy::ObjectName> found;
-  if (!workload_ || cgroup == 0) return found;
+  if (!names_.workload || cgroup == 0) return found;
   for (const ProcessInstance& instance : tree_->Living()) {
     if (instance.cgroup != cgroup) continue;
-    const auto workload = workload_(instance);
+    const auto workload = names_.workload(instance);
     if (!workload || (found && *found != *workload)) return std::nullopt;
     found = workload;
   }

@@ -30,8 +30,8 @@ ProcessSensor::ProcessSensor(Options options, EventHub* hub, History* history)
     : options_(std::move(options)),
       hub_(hub),
       history_(history),
-      tree_(WithOwner(options_.tree, options_.workload)),
-      events_(options_.node, &tree_, options_.workload, options_.boot_clock) {}
+      tree_(WithOwner(options_.tree, options_.names.workload)),
+      events_(options_.node, &tree_, options_.names, options_.boot_clock) {}
 
 StatusOr<std::unique_ptr<ProcessSensor>> ProcessSensor::Start(Options options, EventHub* hub, History* history) {
   std::unique_ptr<ProcessSensor> sensor(new ProcessSensor(std::move(options), hub, history));

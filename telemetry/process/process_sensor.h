@@ -30,7 +30,7 @@ class ProcessSensor {
     bpf::ProcessProbeOptions probes;
     bpf::SocketBackEnd socket_back_end = bpf::SocketBackEnd::kAuto;
     ProcessTree::Options tree;
-    WorkloadResolver workload;
+    ProcessNames names;
     std::chrono::milliseconds poll_interval{20};
     std::chrono::milliseconds heal_interval{1000};  // between two resyncs; ten times as long after a share's loss
     Clock boot_clock = ReadBootClock;

@@ -159,10 +159,10 @@ TEST_P(EventShareTest, WhileOneFloodsAnotherIsToldWholeAndTheTreeIsSeldomReadAga
   const std::uint64_t slow = first_.cgroup();
   auto made = SensorFixture::Create(
       {.probes = {.back_end = GetParam(), .ring_bytes = 1 << 18},
-       .workload = [slow](const telemetry::ProcessInstance& instance) -> std::optional<policy::ObjectName> {
+       .names = {.workload = [slow](const telemetry::ProcessInstance& instance) -> std::optional<policy::ObjectName> {
          if (instance.cgroup == slow) std::this_thread::sleep_for(20ms);
          return {};
-       },
+       }},
        .heal_interval = kHealInterval});
   ASSERT_TRUE(made.ok()) << made.status();
   SensorFixture& fixture = **made;

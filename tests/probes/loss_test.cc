@@ -122,13 +122,13 @@ TEST_P(LossTest, LossIsToldAndTheTreeHeals) {
   std::atomic<bool> hold = false;
   telemetry::ProcessSensor::Options options{
       .probes = {.back_end = GetParam(), .ring_bytes = 1 << 16},
-      .workload = [&](const telemetry::ProcessInstance&) -> std::optional<policy::ObjectName> {
+      .names = {.workload = [&](const telemetry::ProcessInstance&) -> std::optional<policy::ObjectName> {
         std::unique_lock lock(mutex);
         held = held || hold;
         changed.notify_all();
         changed.wait(lock, [&] { return !hold; });
         return policy::ObjectName{"shop", "web-0"};
-      },
+      }},
       .heal_interval = std::chrono::milliseconds(50)};
   auto fixture = SensorFixture::Create(std::move(options));
   ASSERT_TRUE(fixture.ok()) << fixture.status();

@@ -44,14 +44,14 @@ class RunningProcesses : public testing::Test {
   std::size_t enough_ = 1000;
   telemetry::ProcessTree tree_;
   // The cgroup is the workload's number; cgroup 1 has no workload.
-  telemetry::ProcessEvents events_{"node-1", &tree_,
-                                   [](const telemetry::ProcessInstance& instance) -> std::optional<policy::ObjectName> {
-                                     if (instance.cgroup == 2) return policy::ObjectName{"shop", "web"};
-                                     if (instance.cgroup == 3) return policy::ObjectName{"shop", "db"};
-                                     if (instance.cgroup == 4) return policy::ObjectName{"bank", "web"};
-                                     return std::nullopt;
-                                   },
-                                   [] { return telemetry::ClockReading{}; }};
+  static std::optional<policy::ObjectName> WorkloadOf(const telemetry::ProcessInstance& instance) {
+    if (instance.cgroup == 2) return policy::ObjectName{"shop", "web"};
+    if (instance.cgroup == 3) return policy::ObjectName{"shop", "db"};
+    if (instance.cgroup == 4) return policy::ObjectName{"bank", "web"};
+    return std::nullopt;
+  }
+  telemetry::ProcessEvents events_{
+      "node-1", &tree_, {.workload = WorkloadOf}, [] { return telemetry::ClockReading{}; }};
 };
 
 TEST_F(RunningProcesses, WhoHasEnoughGetsNoMore) {

@@ -57,6 +57,39 @@ TEST(EventFilter, ByType) {
   EXPECT_FALSE(Passes([](Filter& f) { f.set_type("exec"); }));
 }
 
+TEST(EventFilter, ByOwner) {
+  v1::Event flow = WebToDb();
+  flow.mutable_flow()->mutable_destination()->mutable_owner()->set_kind("Deployment");
+  flow.mutable_flow()->mutable_destination()->mutable_owner()->set_name("db");
+  v1::Event exec;
+  exec.mutable_exec()->set_type("exec");
+  *exec.mutable_exec()->mutable_owner() = flow.flow().destination().owner();
+  for (const v1::Event& event : {flow, exec}) {
+    const auto passes = [&](const std::string& owner) {
+      Filter filter;
+      filter.add_owners(owner);
+      return Matches(filter, event);
+    };
+    EXPECT_TRUE(passes("db"));
+    EXPECT_TRUE(passes("Deployment/db"));
+    EXPECT_TRUE(passes("deployment/db"));
+    EXPECT_FALSE(passes("StatefulSet/db"));
+    EXPECT_FALSE(passes("Deployment/web"));
+    EXPECT_FALSE(passes("d"));
+  }
+  Filter filter;
+  filter.add_owners("Deployment/db");
+  EXPECT_FALSE(Matches(filter, WebToDb())) << "nothing is known of an owner";
+  v1::Event change;
+  change.mutable_change()->set_type("change");
+  EXPECT_FALSE(Matches(filter, change));
+  for (const char* bad : {"", "/", "Deployment/", "/db", "a/b/c"}) {
+    Filter wrong;
+    wrong.add_owners(bad);
+    EXPECT_THAT(Message(CheckFilter(wrong)), HasSubstr("expected a name, or kind/name as Deployment/web")) << bad;
+  }
+}
+
 TEST(EventFilter, ByVerdict) {
   EXPECT_TRUE(Passes([](Filter& f) { f.set_verdict(v1::Flow::DROPPED); }));
   EXPECT_FALSE(Passes([](Filter& f) { f.set_verdict(v1::Flow::AUDIT); }));

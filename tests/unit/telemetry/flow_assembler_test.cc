@@ -87,6 +87,22 @@ TEST_F(FlowAssemblerTest, AllowedFlowHasEveryFieldOfTheContract) {
   EXPECT_EQ(flow.backward().bytes(), 2345U);
 }
 
+TEST_F(FlowAssemblerTest, BothEndsHaveTheirOwner) {
+  policy::Resource web = scene_.world.resources().at({policy::Kind::kWorkload, {"shop", "web"}});
+  auto workload = std::make_shared<policy::Workload>(*web.workload);
+  workload->owner = std::make_shared<const policy::PodOwner>(policy::PodOwner{"Deployment", "web"});
+  web.workload = std::move(workload);
+  scene_.world.Put(web);
+  scene_.world.Apply(
+      "{apiVersion: v1, kind: Pod, metadata: {name: far, namespace: bank, uid: u-1, ownerReferences: [{apiVersion: "
+      "apps/v1, kind: StatefulSet, name: far, controller: true}]}, status: {podIPs: [{ip: 10.0.9.9}]}}");
+  const v1::Flow flow = Live(scene_.Record("shop/web", "bank/far", "80/TCP"));
+  EXPECT_EQ(flow.source().owner().kind(), "Deployment");
+  EXPECT_EQ(flow.source().owner().name(), "web");
+  EXPECT_EQ(flow.destination().owner().kind(), "StatefulSet");
+  EXPECT_FALSE(Live(scene_.Record("shop/db", "bank/far", "80/TCP")).source().has_owner()) << "nothing owns it";
+}
+
 TEST_F(FlowAssemblerTest, SourceIsWhoOpenedTheFlowOnWhicheverSideOfTheKey) {
   const v1::Flow up = Live(scene_.Record("shop/web", "shop/db", "5432/TCP"));
   EXPECT_EQ(up.ip().source(), "10.0.0.1");

@@ -22,6 +22,20 @@ TEST(History, ReadingTakesNothingAway) {
   EXPECT_EQ(history.Read(), history.Read());
 }
 
+TEST(History, WhatIsReadIsAsCompleteAsCanBeByThen) {
+  History history(3);
+  std::string known;
+  history.CompleteWith([&known](EventPtr event) {
+    auto more = std::make_shared<v1::Event>(*event);
+    more->mutable_exec()->set_workload(known);
+    return more;
+  });
+  history.Push(std::make_shared<v1::Event>());
+  known = "web-0";
+  ASSERT_EQ(history.Read().size(), 1U);
+  EXPECT_EQ(history.Read().front()->exec().workload(), "web-0");
+}
+
 TEST(History, OfNothingKeepsNothing) {
   History history(0);
   history.Push(std::make_shared<v1::Event>());
