@@ -1,16 +1,8 @@
 // The real agent beside an API server and a container runtime that a test plays, and the real CNI plugin; pods are
 // network namespaces with real packets. `scripts/test-kube` has the same with a real cluster.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
-#include "tests/e2e_kube/fake_api_server.h"
-#include "tests/support/environment.h"
-#include "tests/support/node_fixture.h"
-#include "tests/unit/cri/fake_runtime.h"
+#include "tests/e2e_kube/kubernetes_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -18,92 +10,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr std::uint16_t kPort = 1000;
-
-constexpr char kAllowWeb[] =
-    R"({"metadata": {"name": "db", "namespace": "shop"}, "spec": {"podSelector": {"matchLabels": {"app": "db"}},
-        "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]}})";
-
-class KubernetesE2e : public ::testing::Test {
- protected:
-  void SetUp() override {
-    SL_REQUIRE_NETNS();
-    SL_REQUIRE_BPF();
-    char directory[] = "/tmp/sluice-kube-XXXXXX";
-    ASSERT_NE(::mkdtemp(directory), nullptr);
-    directory_ = directory;
-    runtime_.Serve();
-  }
-  ~KubernetesE2e() override { std::filesystem::remove_all(directory_); }
-
-  // The agent, with web and db known to the API server and the runtime, and db open for web alone.
-  void Start() {
-    auto fixture = NodeFixture::Create(
-        {.pods = {"web", "db", "new"}, .args = Arguments(), .outside = false, .prepare = [this](TestNode& node) {
-           api_ = std::make_unique<FakeApiServer>(node.fd());
-           std::ofstream(Kubeconfig()) << api_->kubeconfig();
-           for (const std::string& path : forbidden_) api_->Forbid(path);
-           api_->Put(kNamespaces, R"({"metadata": {"name": "shop", "uid": "n1"}})");
-           api_->Put(kPods, Pod("web", "web"));
-           api_->Put(kPods, Pod("db", "db"));
-           api_->Put(kPolicies, kAllowWeb);
-           for (const char* pod : {"web", "db"}) AddSandbox(node, pod);
-         }});
-    ASSERT_TRUE(fixture.ok()) << fixture.status();
-    fixture_ = *std::move(fixture);
-    auto servers =
-        ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .protocol = policy::kUdp, .port = kPort}});
-    ASSERT_TRUE(servers.ok()) << servers.status();
-    servers_ = *std::move(servers);
-  }
-
-  std::string Kubeconfig() const { return directory_ + "/kubeconfig"; }
-  std::vector<std::string> Arguments() const {
-    return {"--kube", Kubeconfig(),        "--node-name",  "here",
-            "--cri",  runtime_.endpoint(), "--cni-socket", directory_ + "/cni.sock"};
-  }
-  static std::string Pod(const std::string& name, const std::string& app, const std::string& uid = "") {
-    return fmt::format(
-        R"({{"metadata": {{"name": "{0}", "namespace": "shop", "uid": "{2}", "labels": {{"app": "{1}"}}}},
-            "spec": {{"nodeName": "here", "containers": [{{"name": "c"}}]}}, "status": {{"phase": "Running"}}}})",
-        name, app, uid.empty() ? "uid-" + name : uid);
-  }
-  void AddSandbox(const TestNode& node, const std::string& pod) {
-    const std::string id = "sandbox-" + pod;
-    runtime_.AddSandbox(
-        {.id = id,
-         .pod = pod,
-         .info =
-             fmt::format(R"({{"runtimeSpec": {{"linux": {{"namespaces": [{{"type": "network", "path": "{}"}}]}}}}}})",
-                         node.pod(pod).netns_path)});
-    runtime_.Tell("/tasks/start", id, id);
-  }
-  // The first line of `text` whose first word is `word`.
-  static std::string Line(const std::string& text, const std::string& word) {
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
-      std::istringstream words(line);
-      std::string first;
-      if (words >> first && (first == word || first == word + ":")) return line;
-    }
-    return "";
-  }
-  bool EventuallyUdp(const std::string& from, bool allowed) {
-    return Eventually([&] { return (fixture_->Udp(from, "db", kPort, allowed) == ProbeOutcome::kAllowed) == allowed; });
-  }
-  std::string Sluice(const std::vector<std::string>& arguments) const {
-    const auto result = fixture_->agent().Sluice(arguments);
-    EXPECT_TRUE(result.ok()) << result.status();
-    return result.ok() ? result->out + result->err : "";
-  }
-
-  std::string directory_;
-  std::vector<std::string> forbidden_;  // paths of the API server
-  cri::FakeRuntime runtime_{cri::FakeRuntime::Kind::kContainerd};
-  std::unique_ptr<FakeApiServer> api_;
-  std::unique_ptr<NodeFixture> fixture_;
-  std::unique_ptr<ProbeServers> servers_;
-};
+class KubernetesE2e : public KubernetesFixture {};
 
 TEST_F(KubernetesE2e, PodsAndPoliciesOfTheApiServerAreInForceAndFollowed) {
   ASSERT_NO_FATAL_FAILURE(Start());

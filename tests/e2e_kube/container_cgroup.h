@@ -1,0 +1,51 @@
+// Cgroups as a container runtime makes them, below one of this test's own in the version 2 hierarchy.
+//   ContainerCgroups cgroups;
+//   SL_SKIP_OR_FAIL_IF(cgroups.Missing());
+//   Run({"sh", "-c", cgroups.Enter(id) + "exec /bin/true"});
+#pragma once
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sluice::test {
+
+class ContainerCgroups {
+ public:
+  ContainerCgroups() {
+    namespace fs = std::filesystem;
+    const std::string root = fs::exists("/sys/fs/cgroup/cgroup.procs") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified";
+    const std::string own = fmt::format("{}/sluice-test-{}", root, getpid());
+    std::error_code error;
+    if (fs::exists(root + "/cgroup.procs") && fs::create_directory(own, error)) own_ = own;
+  }
+  ~ContainerCgroups() {
+    std::error_code ignored;
+    for (auto made = made_.rbegin(); made != made_.rend(); ++made) std::filesystem::remove(*made, ignored);
+    if (!own_.empty()) std::filesystem::remove(own_, ignored);
+  }
+  ContainerCgroups(const ContainerCgroups&) = delete;
+  ContainerCgroups& operator=(const ContainerCgroups&) = delete;
+
+  std::string Missing() const { return own_.empty() ? "no cgroup of version 2 can be made (CONFIG_CGROUPS)" : ""; }
+  // A line of shell that puts the shell into the container's cgroup. `below`: a cgroup inside it.
+  std::string Enter(const std::string& container, const std::string& below = "") {
+    Make(own_ + "/" + container);
+    if (!below.empty()) Make(own_ + "/" + container + "/" + below);
+    return fmt::format("echo $$ >{}/{}/{}/cgroup.procs\n", own_, container, below);
+  }
+
+ private:
+  void Make(const std::string& directory) {
+    std::error_code error;
+    if (std::filesystem::create_directory(directory, error)) made_.push_back(directory);
+  }
+
+  std::string own_;  // empty: it could not be made
+  std::vector<std::string> made_;
+};
+
+}  // namespace sluice::test
