@@ -66,6 +66,7 @@ static __always_inline void note_translation(struct sl_service_socket* socket, c
       at = 1 + socket->next;
       socket->next = at < SL_SOCKET_RING ? at : 0;
     }
+    socket->latest = at;
   }
   struct sl_translation* translation = translation_at(socket, at);
   translation->backend = *backend;
@@ -80,6 +81,7 @@ static __always_inline int keep_backend(struct sl_service_socket* socket, const 
   const int known = find_translation(socket, key, service->number);
   if (known < 0) return 0;
   *backend = translation_at(socket, known)->backend;
+  if (socket->latest != known) socket->latest = known;
   return sl_has_backend(service->first, service->count, backend);
 }
 
@@ -168,7 +170,10 @@ static __always_inline const struct sl_service_key* find_service(struct sl_servi
   const struct sl_translation* first = &socket->last[0];
   const int is_first = first->number && sl_same_end(&first->backend, end);
   if (is_first && socket->connected && sk->dst_port) return &first->service;
-  __u32 at = socket->next;
+  __u32 at = socket->latest;
+  const struct sl_translation* latest = translation_at(socket, at);
+  if (at && latest->number && sl_same_end(&latest->backend, end)) return &latest->service;
+  at = socket->next;
   for (__u32 i = 0; i < SL_SOCKET_RING; i++) {
     at = at ? at - 1 : SL_SOCKET_RING - 1;
     const struct sl_translation* one = translation_at(socket, 1 + at);

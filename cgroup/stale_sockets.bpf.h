@@ -13,8 +13,6 @@
 #include "bpf/lib/service.bpf.h"
 #include "cgroup/rewrite.bpf.h"
 
-#define SL_AF_INET6 10
-
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct in6_addr {
   union {
@@ -26,7 +24,6 @@ struct sock_common {
   __be32 skc_rcv_saddr;
   __be16 skc_dport;
   __u16 skc_num;
-  unsigned short skc_family;
   int skc_bound_dev_if;
   struct in6_addr skc_v6_daddr;
   struct in6_addr skc_v6_rcv_saddr;
@@ -74,7 +71,6 @@ int sv_stale_sockets(struct bpf_iter__bpf_sk_storage_map* ctx) {
   stale.backend = backend;
   stale.local_port = bpf_htons(BPF_CORE_READ(sk, __sk_common.skc_num));
   stale.interface = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
-  stale.is_ipv6 = BPF_CORE_READ(sk, __sk_common.skc_family) == SL_AF_INET6;
   if (sl_is_v4(&backend.addr)) {
     map_v4(&stale.local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
   } else {

@@ -78,7 +78,8 @@ SL_ABI_ASSERT(sizeof(struct sl_translation) == 44, "sl_translation");
 struct sl_service_socket {
   __u64 client; /* cookie of the socket's network namespace */
   struct sl_translation last[SL_SOCKET_TRANSLATIONS];
-  __u32 next;      /* index of the ring to write next, from 0 */
+  __u16 next;      /* index of the ring to write next, from 0 */
+  __u16 latest;    /* index in `last` of what it sent to last by address */
   __u32 connected; /* 1: last[0] is what it is connected to, if it is connected */
 };
 SL_ABI_ASSERT(sizeof(struct sl_service_socket) == 368, "sl_service_socket");
@@ -90,8 +91,7 @@ struct sl_stale_socket {
   struct sl_addr local;
   struct sl_service_backend backend; /* what it is connected to */
   __be16 local_port;
-  __u8 is_ipv6; /* the socket, also where its addresses are IPv4 */
-  __u8 pad;
+  __u8 pad[2];
   __u32 interface; /* that it is bound to; 0: none */
   __u32 pad2;
 };

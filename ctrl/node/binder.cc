@@ -201,6 +201,7 @@ StatusOr<BoundWorkload> Describe(Netlink& here, const policy::Workload& workload
                       .host_interface = host.name,
                       .netns = 0,
                       .netns_cookie = 0,
+                      .netns_path = {},
                       .facts = {},
                       .takes_frames = false};
   bound.binding.ifindex = host.ifindex;
@@ -230,6 +231,7 @@ StatusOr<BoundWorkload> BindNetNs(const net::SocketIn& socket_in, const policy::
   SL_ASSIGN_OR_RETURN(BoundWorkload bound, Describe(here, workload, *host, *pod));
   bound.netns = netns.identity().inode;
   bound.netns_cookie = pod->netns_cookie;
+  bound.netns_path = workload.netns;
   return bound;
 }
 

@@ -26,6 +26,7 @@ struct BoundWorkload {
   std::string host_interface;      // name of binding.ifindex
   std::uint64_t netns = 0;         // inode number of its network namespace; 0: not known (hostInterface)
   std::uint64_t netns_cookie = 0;  // the kernel's number of it, as net::NetNsCookie
+  std::string netns_path;
   // `bridge` is set for plain ports only: forwarding, not isolated or locked, of a bridge that is up and has no VLAN
   // filtering. With hostInterface less is known of the pod's end: it takes no frames, its link-local address is derived
   // from its MAC, and the MAC is zero if the kernel does not report the other end.

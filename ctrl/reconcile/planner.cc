@@ -129,7 +129,8 @@ StatusOr<std::shared_ptr<const NodeView>> PlaceFinder::Find(const ResourceMap& r
   node_view->resources = resources;
   node_view->ids = before_.ids;
   SL_ASSIGN_OR_RETURN(std::vector<node::BoundWorkload> found, LookUp(asked_for, *node_view));
-  for (const node::BoundWorkload& bound : found) node_view->namespaces.insert({bound.netns, bound.netns_cookie});
+  for (const node::BoundWorkload& bound : found)
+    node_view->namespaces.insert({bound.netns, bound.netns_cookie, bound.netns_path});
   const auto conflicts = FindConflicts(found, *node_view);
   for (const auto& [name, conflict] : conflicts) {
     if (asked_for.contains(name) || asked_for.contains(conflict.holder)) {

@@ -59,8 +59,8 @@ StatusOr<bpf::AdminAnswer> Helper::Make(bpf::AdminCall call, std::uint32_t argum
   return Ask({.kind = static_cast<std::uint32_t>(call), .argument = argument}, -1);
 }
 
-StatusOr<Fd> Helper::SocketIn(int netns_fd) const {
-  SL_ASSIGN_OR_RETURN(const bpf::AdminAnswer answer, Ask({.kind = kSocketIn, .argument = 0}, netns_fd));
+StatusOr<Fd> Helper::NetlinkSocketIn(int netns_fd, std::uint32_t protocol) const {
+  SL_ASSIGN_OR_RETURN(const bpf::AdminAnswer answer, Ask({.kind = kSocketIn, .argument = protocol}, netns_fd));
   Fd socket(answer.fd);
   if (answer.error != 0) return ErrnoError(answer.error, "make a netlink socket in a network namespace");
   return socket;

@@ -9,6 +9,8 @@
 // was asked for; no second helper is started. Thread-safe.
 #pragma once
 
+#include <linux/netlink.h>
+
 #include <sys/types.h>
 
 #include <chrono>
@@ -30,7 +32,9 @@ class Helper final : public bpf::AdminCalls {
   Helper& operator=(const Helper&) = delete;
 
   // net::SocketIn. InvalidArgument: `netns_fd` is no network namespace.
-  StatusOr<Fd> SocketIn(int netns_fd) const;
+  StatusOr<Fd> SocketIn(int netns_fd) const { return NetlinkSocketIn(netns_fd, NETLINK_ROUTE); }
+  // The same for net::EndUdpSocket.
+  StatusOr<Fd> DiagnosisSocketIn(int netns_fd) const { return NetlinkSocketIn(netns_fd, NETLINK_SOCK_DIAG); }
 
   pid_t pid() const { return process_.pid; }
   int fd() const { return process_.socket.get(); }  // poll says POLLHUP when the helper has ended
@@ -39,6 +43,7 @@ class Helper final : public bpf::AdminCalls {
 
  private:
   explicit Helper(HelperProcess process) : process_(std::move(process)) {}
+  StatusOr<Fd> NetlinkSocketIn(int netns_fd, std::uint32_t protocol) const;
   StatusOr<bpf::AdminAnswer> Make(bpf::AdminCall call, std::uint32_t argument) const override;
   StatusOr<bpf::AdminAnswer> Ask(const HelperQuestion& question, int fd) const;
   StatusOr<bpf::AdminAnswer> Await() const;

@@ -34,7 +34,7 @@ bool IsNamespace(int fd) {
   return fstatfs(fd, &facts) == 0 && facts.f_type == NSFS_MAGIC;
 }
 
-bpf::AdminAnswer MakeSocketIn(int netns) {
+bpf::AdminAnswer MakeSocketIn(int netns, std::uint32_t protocol) {
   bpf::AdminAnswer answer;
   if (!IsNamespace(netns)) {
     answer.error = EINVAL;
@@ -44,7 +44,7 @@ bpf::AdminAnswer MakeSocketIn(int netns) {
     answer.error = errno;
     return answer;
   }
-  answer.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  answer.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, static_cast<int>(protocol));
   if (answer.fd < 0) answer.error = errno;
   // Staying inside would keep a namespace alive that nothing else uses any more.
   if (setns(kHome, CLONE_NEWNET) != 0) _exit(kLost);
@@ -52,7 +52,8 @@ bpf::AdminAnswer MakeSocketIn(int netns) {
 }
 
 bpf::AdminAnswer AnswerTo(const HelperQuestion& question, int fd) {
-  if (question.kind == kSocketIn && question.argument == 0 && fd >= 0) return MakeSocketIn(fd);
+  const bool is_known = question.argument == NETLINK_ROUTE || question.argument == NETLINK_SOCK_DIAG;
+  if (question.kind == kSocketIn && is_known && fd >= 0) return MakeSocketIn(fd, question.argument);
   if (question.kind < bpf::kAdminCalls && fd < 0)
     return bpf::MakeAdminCall(static_cast<bpf::AdminCall>(question.kind), question.argument);
   return {.error = EINVAL};

@@ -20,7 +20,7 @@ inline constexpr std::uint32_t kSocketIn = 1000;  // with the descriptor of a ne
 
 struct HelperQuestion {
   std::uint32_t kind = 0;
-  std::uint32_t argument = 0;  // of kSocketIn: 0
+  std::uint32_t argument = 0;  // of kSocketIn: NETLINK_ROUTE or NETLINK_SOCK_DIAG
 };
 // With a descriptor, if the question asks for one and `error` is 0. The first answer comes without a question, when the
 // helper is ready.

@@ -91,9 +91,11 @@ int AddHelperCalls(scmp_filter_ctx filter) {
   const scmp_arg_cmp is_net = SCMP_A1_32(SCMP_CMP_EQ, static_cast<std::uint32_t>(CLONE_NEWNET));
   if (const int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setns), 1, is_net); rc != 0) return rc;
   const scmp_arg_cmp is_netlink = SCMP_A0_32(SCMP_CMP_EQ, static_cast<std::uint32_t>(AF_NETLINK));
-  const scmp_arg_cmp is_route = SCMP_A2_32(SCMP_CMP_EQ, static_cast<std::uint32_t>(NETLINK_ROUTE));
-  if (const int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, is_netlink, is_route); rc != 0)
-    return rc;
+  for (const int protocol : {NETLINK_ROUTE, NETLINK_SOCK_DIAG}) {
+    const scmp_arg_cmp is_used = SCMP_A2_32(SCMP_CMP_EQ, static_cast<std::uint32_t>(protocol));
+    if (const int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, is_netlink, is_used); rc != 0)
+      return rc;
+  }
   const scmp_arg_cmp is_no_code = SCMP_A2_32(SCMP_CMP_MASKED_EQ, static_cast<std::uint32_t>(PROT_EXEC), 0U);
   return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, is_no_code);
 }

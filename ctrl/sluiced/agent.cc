@@ -39,6 +39,8 @@ constexpr auto kLookAtHost = 2s;
 // How long a start waits for Kubernetes before it holds.
 constexpr auto kKubernetesAtStart = 5s;
 
+bool TranslatesServices(const AgentOptions& options) { return options.kube != "off" && options.services == "pods"; }
+
 std::string HostName() {
   char name[HOST_NAME_MAX + 1] = "";
   return gethostname(name, sizeof(name)) == 0 ? name : "localhost";
@@ -69,6 +71,7 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(api::Server::Check(options_.api));
   SL_ASSIGN_OR_RETURN(store_, reconcile::StateStore::Open(options_.state_dir));
   SL_RETURN_IF_ERROR(OpenDatapath());
+  services_ = Services::Start(TranslatesServices(options_), options_.bpf_root, datapath_.get(), helper_);
   // Before the first look, so that no change is missed after it.
   SL_ASSIGN_OR_RETURN(auto monitor, net::NetlinkMonitor::Open());
   monitor_ = std::make_unique<net::NetlinkMonitor>(std::move(monitor));
@@ -97,7 +100,7 @@ Status Agent::Begin() {
   // After the workloads are known, so that no event is without its workload.
   StartProcessSensors(options_, node_name_, helper_, controller_.get(), telemetry_.get());
   SL_RETURN_IF_ERROR(datapath_->EndHandOver());
-  SL_RETURN_IF_ERROR(datapath_->Keep());
+  SL_RETURN_IF_ERROR(datapath_->Keep({{datapath::Repaired::kAttachment, [this] { return services_->Repair(); }}}));
   SL_RETURN_IF_ERROR(StartExport());
   ready_ = true;
   SL_RETURN_IF_ERROR(telemetry_->Start());
@@ -122,6 +125,7 @@ Status Agent::OpenDatapath() {
   options.object.event_rate = options_.event_rate;
   options.object.uplinks = !options_.uplinks.empty();
   options.object.admin_calls = helper_;
+  options.services = TranslatesServices(options_);
   SL_ASSIGN_OR_RETURN(datapath_, datapath::BpfDatapath::Open(options));
   SL_RETURN_IF_ERROR(Annotate(datapath_->SetQuarantineAllow(options_.quarantine_allow), "--quarantine-allow"));
   SL_RETURN_IF_ERROR(datapath_->SetRedirectRecheck(std::chrono::seconds(options_.redirect_recheck)));
@@ -303,6 +307,7 @@ std::vector<bpf::Feature> Agent::Features() const {
   auto features = bpf::ProbeFeatures(datapath_->object().program_fd("tc_from_pod"));
   features.push_back({"netlink_all_namespaces", monitor_->hears_pods(),
                       "addresses that change inside pods are noticed within seconds, not at once"});
+  for (bpf::Feature& feature : services_->features()) features.push_back(std::move(feature));
   for (bpf::Feature& feature : ProcessFeatures(options_, telemetry_->processes())) {
     features.push_back(std::move(feature));
   }

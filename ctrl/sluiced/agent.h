@@ -15,6 +15,7 @@
 #include "ctrl/sluiced/closer.h"
 #include "ctrl/sluiced/kubernetes.h"
 #include "ctrl/sluiced/options.h"
+#include "ctrl/sluiced/services.h"
 #include "kernel/bpf/features.h"
 #include "kernel/datapath/bpf_datapath.h"
 #include "kernel/net/netlink.h"
@@ -69,6 +70,7 @@ class Agent {
   std::string node_name_;
   std::uint32_t setting_flags_ = 0;
   std::unique_ptr<reconcile::StateStore> store_;
+  std::unique_ptr<Services> services_;  // before the packet path, whose keeper uses it
   std::unique_ptr<datapath::BpfDatapath> datapath_;
   std::unique_ptr<net::NetlinkMonitor> monitor_;
   std::unique_ptr<reconcile::Controller> controller_;

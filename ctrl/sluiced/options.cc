@@ -77,6 +77,10 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
                  "with --kube: unix:///PATH of the container runtime; default: the first known one that answers");
   app.add_option("--cni-socket", options->cni_socket,
                  "with --kube: socket at which the CNI plugin is answered; empty: it is not");
+  app.add_option("--services", options->services,
+                 "with --kube: where Services are translated to their backends: pods (at the sockets of the pods), or "
+                 "off (the node does)")
+      ->check(CLI::IsMember({"pods", "off"}));
   std::vector<std::string> quarantine_allow;
   app.add_option("--quarantine-allow", quarantine_allow,
                  "peers that may still talk with workloads in quarantine, as far as policy lets them; may be given "

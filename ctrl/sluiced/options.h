@@ -23,6 +23,7 @@ struct AgentOptions {
   std::string kube = "off";  // or "in-cluster", or the path of a kubeconfig file
   std::string cri;
   std::string cni_socket = "/run/sluice/cni.sock";
+  std::string services = "pods";  // or "off"
   std::vector<policy::Prefix> quarantine_allow;
   std::string node_name;  // default: the host's name
   bool uninstall = false;

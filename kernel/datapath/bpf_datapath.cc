@@ -205,6 +205,12 @@ Status BpfDatapath::SetNamespaces(const std::set<PodNamespace>& namespaces) {
     inodes.insert(static_cast<std::uint32_t>(one.inode));
     if (translates_services_ && one.cookie != 0) clients[one.cookie] = one.inode;
   }
+  {
+    const std::lock_guard lock(namespaces_mutex_);
+    namespace_paths_.clear();
+    for (const PodNamespace& one : namespaces) namespace_paths_[one.cookie] = one.path;
+    namespace_paths_.erase(0);
+  }
   Status set = Annotate(services_.SetClients(clients), "translate Services at the workloads' sockets");
   struct stat own {};
   if (stat("/proc/thread-self/ns/net", &own) != 0)
@@ -213,6 +219,12 @@ Status BpfDatapath::SetNamespaces(const std::set<PodNamespace>& namespaces) {
   inodes.erase(0);
   set.Update(Annotate(process_classes_.SetShares(inodes), "set the workloads' shares of the process tables"));
   return set;
+}
+
+std::string BpfDatapath::NamespacePath(std::uint64_t cookie) const {
+  const std::lock_guard lock(namespaces_mutex_);
+  const auto found = namespace_paths_.find(cookie);
+  return found == namespace_paths_.end() ? "" : found->second;
 }
 
 Status BpfDatapath::TendProcessClasses() {

@@ -96,6 +96,8 @@ class BpfDatapath : public Enforcer, public PathReader {
   void TakeBack();
 
   ServiceTables& services() { return services_; }
+  // The path of a workload's network namespace, by its cookie; empty: there is no such workload. Thread-safe.
+  std::string NamespacePath(std::uint64_t cookie) const;
 
   // Starts the keeper, which repairs changes by others in the kernel (keeper.h). Once, when everything is pinned.
   // `more` is repaired too.
@@ -132,6 +134,8 @@ class BpfDatapath : public Enforcer, public PathReader {
   QuarantineMaps quarantine_;
   ServiceTables services_;
   bool translates_services_ = false;
+  mutable std::mutex namespaces_mutex_;
+  std::map<std::uint64_t, std::string> namespace_paths_;  // by cookie; guarded by namespaces_mutex_
   CounterMaps counters_;
   PodInterfaces pods_;
   Attachments attachments_;

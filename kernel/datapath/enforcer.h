@@ -32,6 +32,7 @@ struct PodInterface {
 struct PodNamespace {
   std::uint64_t inode = 0;   // 0: not known
   std::uint64_t cookie = 0;  // the kernel's number of it for programs; 0: not known
+  std::string path;          // of a file of it
   auto operator<=>(const PodNamespace&) const = default;
 };
 

@@ -113,7 +113,12 @@ std::vector<Layout> CppLayouts() {
       {"sl_service_socket",
        sizeof(sl_service_socket),
        {SL_M(sl_service_socket, client), SL_M(sl_service_socket, last), SL_M(sl_service_socket, next),
-        SL_M(sl_service_socket, connected)}},
+        SL_M(sl_service_socket, latest), SL_M(sl_service_socket, connected)}},
+      {"sl_stale_socket",
+       sizeof(sl_stale_socket),
+       {SL_M(sl_stale_socket, cookie), SL_M(sl_stale_socket, client), SL_M(sl_stale_socket, local),
+        SL_M(sl_stale_socket, backend), SL_M(sl_stale_socket, local_port), SL_M(sl_stale_socket, pad),
+        SL_M(sl_stale_socket, interface), SL_M(sl_stale_socket, pad2)}},
       {"sl_flow_entry",
        sizeof(sl_flow_entry),
        {SL_M(sl_flow_entry, last_seen_ns),
@@ -257,7 +262,8 @@ std::vector<Layout> CppLayouts() {
 class AbiLayout : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* object : {SLUICE_DATAPATH_OBJECT, SLUICE_PROCESS_OBJECT, SLUICE_SOCKET_OBJECT}) {
+    for (const char* object :
+         {SLUICE_DATAPATH_OBJECT, SLUICE_PROCESS_OBJECT, SLUICE_SERVICE_OBJECT, SLUICE_SOCKET_OBJECT}) {
       objects_.emplace_back(btf__parse_elf(object, nullptr));
       ASSERT_NE(objects_.back(), nullptr) << "no BTF in " << object;
     }

@@ -96,7 +96,9 @@ Status ServicesFixture::TryPut(const std::vector<TestService>& services) {
     const policy::Address address = AddressOf(one.address.ip);
     for (const std::string& pod : one.pods)
       entry.backends.push_back({AddressOf(address.is_v4() ? Pod(pod).ip4 : Pod(pod).ip6), kTarget});
+    for (const End& end : one.ends) entry.backends.push_back({AddressOf(end.ip), end.port});
     std::ranges::sort(entry.backends);
+    entry.backends.erase(std::unique(entry.backends.begin(), entry.backends.end()), entry.backends.end());
     (*table)[{address, one.address.port, one.protocol}] = std::move(entry);
   }
   return datapath_->services().Set(std::move(table));

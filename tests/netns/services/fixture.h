@@ -37,6 +37,7 @@ class ServicesFixture : public DatapathFixture {
     std::vector<std::string> pods;  // its backends; with kTarget
     int affinity = 0;               // seconds
     std::string name = "shop";
+    std::vector<End> ends;  // more backends
   };
 
   void SetUp() override;

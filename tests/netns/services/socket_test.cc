@@ -171,9 +171,7 @@ TEST_F(Services, OneSocketUsesTwoServicesWithOneBackend) {
   for (const End& vip : {kVip, kVip2, kVip}) {
     ASSERT_EQ(Send(client, vip), 0);
     ASSERT_TRUE(Answer(db_udp_));
-    const Datagram answer = Receive(client);
-    EXPECT_EQ(answer.text, "answer");
-    EXPECT_TRUE(answer.from == kVip || answer.from == kVip2) << answer.from;
+    EXPECT_EQ(Receive(client).from, vip) << "the one that it asked last";
   }
 }
 

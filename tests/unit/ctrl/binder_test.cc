@@ -93,6 +93,9 @@ TEST_F(Binder, FindsTheHostEndAddressesAndMac) {
   EXPECT_EQ(bound->binding.endpoint, 0U);
   EXPECT_THAT(bound->binding.ips, ElementsAre(Ip(b_.ip4), Ip(b_.ip6)));
   EXPECT_EQ(bound->host_interface, b_.host_interface);
+  EXPECT_EQ(bound->netns_path, b_.netns_path);
+  EXPECT_NE(bound->netns_cookie, 0U);
+  EXPECT_NE(bound->netns_cookie, BindHere(ByNetNs(a_.netns_path))->netns_cookie);
   EXPECT_THAT(bound->facts.pod_mac, ElementsAre(2, 0, 0, 2, 1, 1));
   EXPECT_EQ(Address(bound->facts.address), Ip(b_.ip4));
   EXPECT_EQ(Address(bound->facts.link_local), Ip("fe80::ff:fe02:101"));

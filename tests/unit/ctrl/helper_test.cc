@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
+#include <linux/netlink.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -251,6 +252,8 @@ TEST_F(Questions, OthersAreRefusedAndTheNextIsAnswered) {
   const std::size_t files = OpenFiles(process_.pid);
   EXPECT_EQ(Ask({kSocketIn, 0}), EINVAL) << "where?";
   EXPECT_EQ(Ask({kSocketIn, 1}, {netns}), EINVAL);
+  EXPECT_EQ(Ask({kSocketIn, NETLINK_NETFILTER}, {netns}), EINVAL);
+  EXPECT_EQ(Ask({kSocketIn, NETLINK_SOCK_DIAG}, {netns}), 0);
   EXPECT_EQ(Ask({kSocketIn, 0}, {netns, netns}), EINVAL) << "where of both?";
   EXPECT_EQ(Ask({next_link, kLast}, {netns}), EINVAL) << "what for?";
   EXPECT_EQ(Ask({bpf::kAdminCalls, 0}), EINVAL);

@@ -1,0 +1,92 @@
+#include "ctrl/sluiced/services.h"
+
+#include <arpa/inet.h>
+
+#include <map>
+#include <utility>
+
+#include "base/log.h"
+#include "kernel/net/netns.h"
+#include "kernel/net/udp_socket.h"
+
+namespace sluice {
+
+std::unique_ptr<Services> Services::Start(bool translates, const std::string& bpf_root, datapath::BpfDatapath* datapath,
+                                          const rights::Helper* helper) {
+  std::unique_ptr<Services> services(new Services(translates, datapath, helper));
+  if (!translates) {
+    const Status released = bpf::ServicePrograms::Release(bpf::PinLayout(bpf_root));
+    if (!released.ok()) LogWarn("{}", Message(released));
+    return services;
+  }
+  auto programs = bpf::ServicePrograms::Start(bpf_root);
+  if (programs.ok()) {
+    services->programs_ = *std::move(programs);
+  } else {
+    services->problem_ = Message(programs.status());
+    LogWarn("Services are not translated at the sockets of pods: {}", services->problem_);
+  }
+  return services;
+}
+
+Status Services::Set(std::shared_ptr<const policy::ServiceTable> table) {
+  const Status set = datapath_->services().Set(std::move(table));
+  const Status ended = EndStaleSockets();
+  const std::string problem = ended.ok() ? "" : Message(ended);
+  if (problem != end_problem_ && !ended.ok()) LogWarn("end the sockets of backends that are gone: {}", problem);
+  end_problem_ = problem;
+  return set;
+}
+
+Status Services::EndStaleSockets() {
+  if (!programs_ || !can_end_sockets_) return OkStatus();
+  SL_ASSIGN_OR_RETURN(const std::vector<sl_stale_socket> stale, programs_->FindStaleSockets());
+  std::map<std::uint64_t, std::vector<sl_stale_socket>> by_client;
+  for (const sl_stale_socket& socket : stale) by_client[socket.client].push_back(socket);
+  Status ended = OkStatus();
+  for (const auto& [client, sockets] : by_client) ended.Update(EndSockets(client, sockets));
+  return ended;
+}
+
+Status Services::EndSockets(std::uint64_t client, const std::vector<sl_stale_socket>& sockets) {
+  const std::string path = datapath_->NamespacePath(client);
+  if (path.empty()) return OkStatus();  // the pod is gone, and its sockets with it
+  const auto netns = net::NetNs::Open(path);
+  if (absl::IsNotFound(netns.status())) return OkStatus();
+  SL_RETURN_IF_ERROR(netns.status());
+  SL_ASSIGN_OR_RETURN(const Fd diagnosis, helper_->DiagnosisSocketIn(netns->fd()));
+  Status all = OkStatus();
+  for (const sl_stale_socket& socket : sockets) {
+    const Status ended = net::EndUdpSocket(diagnosis.get(), {.cookie = socket.cookie,
+                                                             .local = policy::Address(socket.local),
+                                                             .remote = policy::Address(socket.backend.addr),
+                                                             .local_port = ntohs(socket.local_port),
+                                                             .remote_port = ntohs(socket.backend.port),
+                                                             .interface = socket.interface});
+    if (absl::IsUnimplemented(ended)) can_end_sockets_ = false;
+    all.Update(Annotate(ended, path));
+  }
+  return all;
+}
+
+StatusOr<int> Services::Repair() {
+  if (!programs_) return 0;
+  SL_ASSIGN_OR_RETURN(const int repaired, programs_->Repair());
+  if (repaired != 0) LogError("{} programs of Services were detached or unpinned by others: attached again", repaired);
+  return repaired;
+}
+
+std::vector<bpf::Feature> Services::features() const {
+  if (!translates_) return {};
+  std::vector<bpf::Feature> features = {
+      {"services_at_sockets", programs_ != nullptr, "the node translates the addresses of Services: " + problem_}};
+  if (programs_) {
+    features.push_back({"service_socket_ends", can_end_sockets_,
+                        "UDP sockets stay connected to a Service's backend that is gone (the kernel needs "
+                        "CONFIG_INET_UDP_DIAG and CONFIG_INET_DIAG_DESTROY)"});
+    for (bpf::Feature& feature : programs_->features()) features.push_back(std::move(feature));
+  }
+  return features;
+}
+
+}  // namespace sluice
