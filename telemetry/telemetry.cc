@@ -54,6 +54,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
       collector_(options_.collector, sources_.datapath, &assembler_, &history_, &hub_, &sweeper_) {
   sweeper_.CountVerdicts(&verdicts_);
   sweeper_.TellTop(&top_);
+  assembler_.NameServices(sources_.services);
   if (sources_.containers != nullptr) {
     history_.CompleteWith([names = sources_.containers](EventPtr event) { return names->Complete(std::move(event)); });
   }

@@ -31,12 +31,13 @@ struct TelemetrySources {
   // Closed workloads and interfaces with the reasons, one line each. May be absent.
   std::function<std::vector<std::string>()> closed;
   std::function<StatusOr<std::size_t>()> quarantined_workloads;
-  std::function<bool()> ready;                    // everything found at the start is enforced
-  std::function<std::string()> holding;           // why the agent is holding; empty: it is not; may be absent
-  Refusals api_refused;                           // may be absent
-  SourceStates kubernetes;                        // may be absent: no Kubernetes
-  const ContainerNames* containers = nullptr;     // null: no container has a name
-  std::function<void(bool on)> send_flow_events;  // SL_SETTING_EVENTS; must not call back
+  std::function<bool()> ready;                       // everything found at the start is enforced
+  std::function<std::string()> holding;              // why the agent is holding; empty: it is not; may be absent
+  Refusals api_refused;                              // may be absent
+  SourceStates kubernetes;                           // may be absent: no Kubernetes
+  const ContainerNames* containers = nullptr;        // null: no container has a name
+  const datapath::ServiceNames* services = nullptr;  // null: no Service has a name
+  std::function<void(bool on)> send_flow_events;     // SL_SETTING_EVENTS; must not call back
 };
 
 class Telemetry {

@@ -222,6 +222,20 @@ static __always_inline int sl_find_backend(struct __sk_buff* skb, struct sl_eval
   return sl_find_connection() ? SL_TRANSLATED_NEW : SL_TRANSLATED_NOT;
 }
 
+/* Whether the packet belongs to a flow that is not the Service's: an answer to a client that has the Service's address
+ * and port (a node's, where a node port is the Service's), or one that was there before the Service. Global, as
+ * sl_translate_to_backend. */
+__noinline int sl_is_of_another_flow(void) {
+  __u32 zero = 0;
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
+  if (!j) return 0;
+  const int src_hi = sl_flow_key_of(&j->packet.tuple, &j->inner_key);
+  struct sl_flow_entry* entry = sl_entry_at(sl_flow_search(&j->inner_key, SL_FLOW_ALLOWED));
+  if (!entry || sl_flow_expired(entry, j->packet.tuple.protocol, j->now)) return 0;
+  const __u32 flags = SL_READ_ONCE(entry->flags);
+  return src_hi != !!(flags & SL_CT_INITIATOR_HI) || !(flags & SL_CT_TO_SERVICE);
+}
+
 /*
  * tc_from_pod, after parsing: if the packet is for a Service, gives it the address of a backend, or notes that others
  * will. Returns a drop reason. Global, so that it has a stack of its own and is checked once.
@@ -235,8 +249,9 @@ __noinline int sl_translate_to_backend(struct __sk_buff* skb) {
   if (protocol != SL_IPPROTO_TCP && protocol != SL_IPPROTO_UDP && protocol != SL_IPPROTO_SCTP) return 0;
   if (packet->control || packet->fragment == SL_FRAGMENT_LATER) return 0;
   if (!sl_look_up_service(j, &packet->tuple.dst, packet->tuple.dst_port, protocol)) return 0;
-  j->service = j->use.service.number;
   j->now = sl_now();
+  if (sl_is_of_another_flow()) return 0;
+  j->service = j->use.service.number;
   if (!j->use.service.count) {
     j->refused = SL_DROP_SERVICE_NO_BACKEND;
     return 0;

@@ -54,7 +54,7 @@ static __always_inline int sl_look_up_service(struct sl_evaluation* j, const str
 
 /* Whether the Service that the packet is for has other backends than its flow was decided for. */
 static __always_inline int sl_has_other_backends(const struct sl_evaluation* j, const struct sl_flow_entry* entry) {
-  return sl_is_for_each_backend(j) && entry->service_range != j->use.service.first;
+  return (entry->flags & SL_CT_TO_SERVICE) && sl_is_for_each_backend(j) && entry->service_range != j->use.service.first;
 }
 
 #endif

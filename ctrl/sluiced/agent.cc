@@ -161,7 +161,7 @@ Status Agent::StartKubernetes() {
                                     .cni_socket = options_.cni_socket,
                                     .state_dir = options_.state_dir,
                                     .node_name = node_name_,
-                                    .set_services = [](const auto&) { return OkStatus(); }},
+                                    .set_services = [this](auto table) { return services_->Set(std::move(table)); }},
                                    controller_.get(), &container_names_);
   if (!started.ok()) return Annotate(started.status(), "--kube");
   kubernetes_ = *std::move(started);
@@ -225,6 +225,7 @@ void Agent::MakeTelemetry() {
     return calls == nullptr ? std::vector<std::pair<std::string, std::uint64_t>>() : calls->RefusedByCause();
   };
   sources.containers = &container_names_;
+  sources.services = &datapath_->services();
   if (kubernetes_) sources.kubernetes = [this] { return kubernetes_->states(); };
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());

@@ -106,9 +106,10 @@ class Kubernetes final : private kube::Sink {
   std::string server_;
   std::map<std::string, policy::Kind> kinds_;  // by the name of the ResourceSpec
   std::mutex mutex_;
-  policy::ResourceMap resources_;  // by mutex_
-  bool complete_ = false;          // everything was read once
-  std::string problem_;            // of the last Follow; logged already
+  policy::ResourceMap resources_;      // by mutex_
+  notice::NodesOfPods nodes_of_pods_;  // by mutex_
+  bool complete_ = false;              // everything was read once
+  std::string problem_;                // of the last Follow; logged already
   // By Follow.
   std::chrono::steady_clock::time_point look_at_pods_at_;     // even without an event
   std::shared_ptr<const policy::ServiceTable> services_set_;  // that was taken

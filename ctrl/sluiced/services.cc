@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -30,12 +31,31 @@ std::unique_ptr<Services> Services::Start(bool translates, const std::string& bp
 }
 
 Status Services::Set(std::shared_ptr<const policy::ServiceTable> table) {
-  const Status set = datapath_->services().Set(std::move(table));
+  Status set = datapath_->services().Set(table);
+  set.Update(ForgetFlowsTo(*table));
+  table_ = std::move(table);
   const Status ended = EndStaleSockets();
   const std::string problem = ended.ok() ? "" : Message(ended);
   if (problem != end_problem_ && !ended.ok()) LogWarn("end the sockets of backends that are gone: {}", problem);
   end_problem_ = problem;
   return set;
+}
+
+// A pod may have sent to an address before it was a Service's. The packet path would repeat what it decided then.
+Status Services::ForgetFlowsTo(const policy::ServiceTable& table) {
+  std::set<policy::Frontend> fresh;
+  for (const auto& [address, entry] : table)
+    if (!table_ || !table_->contains(address)) fresh.insert(address);
+  if (fresh.empty()) return OkStatus();
+  std::vector<datapath::FlowRecord> stale;
+  SL_RETURN_IF_ERROR(datapath_->ForEachFlow([&](const datapath::FlowRecord& flow) {
+    if ((flow.entry.flags & (SL_CT_TO_SERVICE | SL_CT_FROM_NODE)) != 0) return;
+    const bool hi = (flow.entry.flags & SL_CT_INITIATOR_HI) != 0;
+    const policy::Frontend asked{policy::Address(hi ? flow.key.lo : flow.key.hi),
+                                 ntohs(hi ? flow.key.lo_port : flow.key.hi_port), flow.key.protocol};
+    if (fresh.contains(asked)) stale.push_back(flow);
+  }));
+  return datapath_->ForgetFlows(stale).status();
 }
 
 Status Services::EndStaleSockets() {

@@ -23,8 +23,8 @@ class Services {
   static std::unique_ptr<Services> Start(bool translates, const std::string& bpf_root, datapath::BpfDatapath* datapath,
                                          const rights::Helper* helper);
 
-  // Puts the table in force, and ends the UDP sockets of pods that are connected to a backend that is gone. From one
-  // thread at a time.
+  // Puts the table in force, and ends the UDP sockets of pods that are connected to a backend that is gone. The packet
+  // path translates by it also without the programs. From one thread at a time.
   Status Set(std::shared_ptr<const policy::ServiceTable> table);
 
   // For the keeper.
@@ -34,14 +34,16 @@ class Services {
  private:
   Services(bool translates, datapath::BpfDatapath* datapath, const rights::Helper* helper)
       : translates_(translates), datapath_(datapath), helper_(helper) {}
+  Status ForgetFlowsTo(const policy::ServiceTable& table);
   Status EndStaleSockets();
   Status EndSockets(std::uint64_t client, const std::vector<sl_stale_socket>& sockets);
 
   const bool translates_;
   datapath::BpfDatapath* const datapath_;
   const rights::Helper* const helper_;
-  std::unique_ptr<bpf::ServicePrograms> programs_;  // null: none are attached
-  std::string problem_;                             // why
+  std::unique_ptr<bpf::ServicePrograms> programs_;     // null: none are attached
+  std::string problem_;                                // why
+  std::shared_ptr<const policy::ServiceTable> table_;  // of the last Set; null before the first
   bool can_end_sockets_ = true;
   std::string end_problem_;  // logged already
 };

@@ -85,19 +85,30 @@ std::string TrafficText(const v1::Flow& flow) {
                      flow.forward().bytes(), flow.backward().packets(), flow.backward().bytes());
 }
 
+// " via shop/db", wide " via Service shop/db port pg (10.96.0.10:5432)".
+std::string ServiceText(const v1::Flow& flow, TextForm form) {
+  if (!flow.has_service()) return "";
+  const v1::Service& service = flow.service();
+  const std::string name = service.namespace_() + "/" + service.name();
+  if (form != TextForm::kWide) return " via " + name;
+  const bool v6 = service.address().find(':') != std::string::npos;
+  return fmt::format(" via Service {}{}{} ({}{}{}:{})", name, service.port_name().empty() ? "" : " port ",
+                     service.port_name(), v6 ? "[" : "", service.address(), v6 ? "]" : "", service.port());
+}
+
 std::string FlowText(const v1::Flow& flow, TextForm form) {
   const bool wide = form == TextForm::kWide;
   std::string text =
       fmt::format("{:<6} {}{}", v1::Flow::Kind_Name(flow.event()), VerdictText(flow, form), WhereText(flow, form));
   text += fmt::format(
-      " {} -> {} {}{}{}",
+      " {} -> {} {}{}{}{}",
       FullEndText(flow.source(), NameText(flow.source(), flow.ip().source(), SourcePort(flow)), flow.ip().source(),
                   form),
       FullEndText(flow.destination(), NameText(flow.destination(), flow.ip().destination(), DestinationPort(flow)),
                   flow.ip().destination(), form),
       ProtocolText(flow.l4()),
       wide && flow.l4().tcp_flags_size() != 0 ? fmt::format(" {}", fmt::join(flow.l4().tcp_flags(), "+")) : "",
-      flow.reply() ? " (reply)" : "");
+      ServiceText(flow, form), flow.reply() ? " (reply)" : "");
   const bool is_said =
       wide && flow.policies_size() == 0 && !flow.drop_reason().empty();  // already shown beside the verdict
   const std::string policies = is_said ? "" : PoliciesText(flow);

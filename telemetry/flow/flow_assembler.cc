@@ -110,6 +110,7 @@ FlowContext FlowAssembler::Capture() {
   }
   const std::lock_guard lock(mutex_);
   context.process_ = process_;
+  context.services_ = services_;
   context.index_ = indexer_.Update(policy_.compiled());
   return context;
 }
@@ -117,6 +118,11 @@ FlowContext FlowAssembler::Capture() {
 void FlowAssembler::NameProcesses(ProcessSource source) {
   const std::lock_guard lock(mutex_);
   process_ = std::move(source);
+}
+
+void FlowAssembler::NameServices(const datapath::ServiceNames* names) {
+  const std::lock_guard lock(mutex_);
+  services_ = names;
 }
 
 LocalWorkloads FlowContext::LocalNames() const {
@@ -144,6 +150,17 @@ std::map<std::uint32_t, policy::ObjectName> FlowContext::EndpointNames() const {
 void FlowContext::NameProcess(sl_process_id id, v1::Peer* peer) const {
   v1::Process process;
   if (id != 0 && process_ && process_(id, &process)) *peer->mutable_process() = std::move(process);
+}
+
+void FlowContext::NameService(std::uint32_t number, v1::Flow* flow) const {
+  const auto name = number != 0 && services_ != nullptr ? services_->Find(number) : nullptr;
+  if (name == nullptr) return;
+  v1::Service& service = *flow->mutable_service();
+  service.set_namespace_(name->service.ns);
+  service.set_name(name->service.name);
+  service.set_port_name(name->port_name);
+  service.set_address(name->address.address.ToString());
+  service.set_port(name->address.port);
 }
 
 v1::Peer FlowContext::AssemblePeer(const sl_flow_end& end, sl_process_id process) const {
@@ -229,6 +246,7 @@ v1::Flow FlowContext::Assemble(const FlowReport& report) const {
   *flow.mutable_backward() = AssembleTraffic(entry.reply_packets, entry.reply_bytes);
   *flow.mutable_start_time() = clock_->At(entry.created_ns);
   flow.set_flow_id(FlowId(entry));
+  NameService(entry.service, &flow);
   return flow;
 }
 

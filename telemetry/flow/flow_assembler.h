@@ -12,6 +12,7 @@
 
 #include "api/sluice.pb.h"
 #include "kernel/datapath/path_reader.h"
+#include "kernel/datapath/service_tables.h"
 #include "telemetry/event/clock.h"
 #include "telemetry/flow/process_series.h"
 #include "telemetry/flow/workload_index.h"
@@ -64,6 +65,7 @@ class FlowContext {
   v1::Peer AssemblePeer(const sl_flow_end& end, sl_process_id process) const;
   v1::Peer AssembleSource(const sl_flow_entry& entry) const;
   void NameProcess(sl_process_id id, v1::Peer* peer) const;
+  void NameService(std::uint32_t number, v1::Flow* flow) const;
 
   std::string node_;
   std::uint64_t now_ns_ = 0;
@@ -72,6 +74,7 @@ class FlowContext {
   std::shared_ptr<const WorkloadIndex> index_;
   std::function<std::shared_ptr<const policy::Decision>(std::uint32_t)> decision_;
   ProcessSource process_;
+  const datapath::ServiceNames* services_ = nullptr;
 };
 
 class FlowAssembler {
@@ -81,6 +84,8 @@ class FlowAssembler {
 
   // From now on, peers have a process if the kernel knows it. `source` must stay valid as long as the assembler.
   void NameProcesses(ProcessSource source);
+  // From now on, flows have the Service that the initiator used. `names` must outlive the assembler; null: none.
+  void NameServices(const datapath::ServiceNames* names);
 
   FlowContext Capture();
   // Call several times a second, so that times are right after the wall clock is set.
@@ -94,8 +99,9 @@ class FlowAssembler {
   const PolicySource policy_;
   WallClock clock_;
   std::mutex mutex_;
-  WorkloadIndexer indexer_;  // by mutex_
-  ProcessSource process_;    // by mutex_; empty: no process is known
+  WorkloadIndexer indexer_;                           // by mutex_
+  ProcessSource process_;                             // by mutex_; empty: no process is known
+  const datapath::ServiceNames* services_ = nullptr;  // by mutex_
 };
 
 }  // namespace sluice::telemetry

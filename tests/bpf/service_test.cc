@@ -246,6 +246,18 @@ TEST_F(ServicePackets, ADirectFlowOfTheSamePortsIsNotTakenOver) {
   EXPECT_EQ(ToPod(kWeb, kDb, ToWeb(kSyn | kAck)).frame, Whole(ToWeb(kSyn | kAck)));
 }
 
+TEST_F(ServicePackets, AnAnswerToTheServicesOwnAddressIsNoRequest) {
+  Enforce(OnlyDb());
+  const auto request = Udp4(kNodeIp, kWebIp, kPort, 9000), answer = Udp4(kWebIp, kNodeIp, 9000, kPort);
+  PutService(9, {{kDbIp, 53}}, 0, kNodeIp, policy::kUdp);  // a node port
+  ASSERT_TRUE(ToPod(kWeb, kNode, request).forwarded);
+  const Evaluated out = FromPod(kWeb, answer);
+  EXPECT_TRUE(out.forwarded);
+  EXPECT_EQ(out.frame, Whole(answer));
+  EXPECT_EQ(FromPod(kWeb, Udp4(kWebIp, kNodeIp, 9001, kPort)).reason, SL_DROP_POLICY_DENIED)
+      << "a request to the backend";
+}
+
 TEST_F(ServicePackets, ATranslatedFlowTakesNoShortCut) {
   Configure(SL_SETTING_REDIRECT | SL_SETTING_REDIRECT_ALWAYS);
   Enforce();

@@ -40,6 +40,20 @@ TEST(EventText, ProgramsBehindTheEnds) {
             "/usr/bin/bash) -> 10.1.0.1:5432 (node, /usr/bin/postgres) TCP [no policy isolates]");
 }
 
+TEST(EventText, TheServiceThatTheSourceUsed) {
+  const auto event = FromJson<v1::Event>(R"({"flow": {
+    "time": "2026-03-04T05:06:07Z", "event": "NEW", "verdict": "FORWARDED", "direction": "EGRESS", "hook": "TC",
+    "ip": {"version": 6, "source": "fd00::2", "destination": "fd00::1"},
+    "l4": {"protocol": "TCP", "sourcePort": 40112, "destinationPort": 5432},
+    "source": {"namespace": "shop", "workload": "web-0"}, "destination": {"namespace": "shop", "workload": "db-0"},
+    "service": {"namespace": "shop", "name": "db", "portName": "pg", "address": "fd96::10", "port": 80}}})");
+  EXPECT_EQ(EventText(event),
+            "2026-03-04T05:06:07.000Z NEW    FORWARDED TC/EGRESS shop/web-0:40112 (fd00::2) -> shop/db-0:5432 "
+            "(fd00::1) TCP via shop/db [no policy isolates]");
+  EXPECT_NE(EventText(event, TextForm::kWide).find(" TCP via Service shop/db port pg ([fd96::10]:80)"),
+            std::string::npos);
+}
+
 TEST(EventText, AddressesOfWhatIsNoWorkload) {
   const auto event = FromJson<v1::Event>(R"({"flow": {
     "time": "2026-03-04T05:06:07Z", "event": "UPDATE", "verdict": "FORWARDED", "direction": "EGRESS", "hook": "XDP",

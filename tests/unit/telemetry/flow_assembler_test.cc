@@ -36,6 +36,31 @@ class FlowAssemblerTest : public ::testing::Test {
   FlowAssembler assembler_ = scene_.Assembler();
 };
 
+// One name, for number 7.
+class OneService : public datapath::ServiceNames {
+ public:
+  std::shared_ptr<const datapath::ServiceName> Find(std::uint32_t number) const override {
+    if (number != 7) return nullptr;
+    return std::make_shared<datapath::ServiceName>(datapath::ServiceName{
+        .service = {"shop", "db"}, .port_name = "pg", .address = {*policy::Address::Parse("10.96.0.10"), 80, 6}});
+  }
+};
+
+TEST_F(FlowAssemblerTest, AFlowNamesTheServiceThatItsInitiatorUsed) {
+  const OneService names;
+  FlowRecord record = scene_.Answered("shop/web", "shop/db", "5432/TCP");
+  record.entry.service = 7;
+  EXPECT_FALSE(Live(record).has_service()) << "nobody knows names yet";
+  assembler_.NameServices(&names);
+  const v1::Service service = Live(record).service();
+  EXPECT_EQ(service.namespace_() + "/" + service.name() + " " + service.port_name(), "shop/db pg");
+  EXPECT_EQ(service.address() + " " + std::to_string(service.port()), "10.96.0.10 80");
+  record.entry.service = 8;
+  EXPECT_FALSE(Live(record).has_service());
+  record.entry.service = 0;
+  EXPECT_FALSE(Live(record).has_service());
+}
+
 TEST_F(FlowAssemblerTest, AllowedFlowHasEveryFieldOfTheContract) {
   scene_.world.Apply(PolicyYaml("shop", "db",
                                 "podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: "
