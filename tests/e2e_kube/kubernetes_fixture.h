@@ -36,7 +36,7 @@ class KubernetesFixture : public ::testing::Test {
 
   void Start() {
     auto fixture = NodeFixture::Create(
-        {.pods = {"web", "db", "new"}, .args = Arguments(), .outside = false, .prepare = [this](TestNode& node) {
+        {.pods = {"web", "db", "new"}, .args = AgentArguments(), .outside = false, .prepare = [this](TestNode& node) {
            api_ = std::make_unique<FakeApiServer>(node.fd());
            std::ofstream(Kubeconfig()) << api_->kubeconfig();
            for (const std::string& path : forbidden_) api_->Forbid(path);
@@ -55,7 +55,7 @@ class KubernetesFixture : public ::testing::Test {
   }
 
   std::string Kubeconfig() const { return directory_ + "/kubeconfig"; }
-  std::vector<std::string> Arguments() const {
+  std::vector<std::string> AgentArguments() const {
     return {"--kube",      Kubeconfig(), "--cri", runtime_.endpoint(), "--cni-socket", directory_ + "/cni.sock",
             "--node-name", "here"};
   }

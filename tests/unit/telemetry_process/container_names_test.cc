@@ -138,7 +138,9 @@ TEST(ContainerNames, ManyThreads) {
   threads.emplace_back([&names] {
     for (int i = 0; i < 500; ++i) {
       const auto found = names.Find(std::to_string(i));
-      if (found) EXPECT_EQ(found->name, "of-" + std::to_string(i));
+      if (found) {
+        EXPECT_EQ(found->name, "of-" + std::to_string(i));
+      }
     }
   });
   for (std::thread& thread : threads) thread.join();
