@@ -71,7 +71,6 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(api::Server::Check(options_.api));
   SL_ASSIGN_OR_RETURN(store_, reconcile::StateStore::Open(options_.state_dir));
   SL_RETURN_IF_ERROR(OpenDatapath());
-  services_ = Services::Start(TranslatesServices(options_), options_.bpf_root, datapath_.get(), helper_);
   // Before the first look, so that no change is missed after it.
   SL_ASSIGN_OR_RETURN(auto monitor, net::NetlinkMonitor::Open());
   monitor_ = std::make_unique<net::NetlinkMonitor>(std::move(monitor));
@@ -97,6 +96,8 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(controller_->Restore({.directory = std::move(directory), .kubernetes = std::move(of_kubernetes)},
                                           std::move(state)));
   SL_ASSIGN_OR_RETURN(closer_, Closer::Start(controller_.get(), std::move(closers_monitor)));
+  // An agent that cannot stay has not attached them.
+  services_ = Services::Start(TranslatesServices(options_), options_.bpf_root, datapath_.get(), helper_);
   // After the workloads are known, so that no event is without its workload.
   StartProcessSensors(options_, node_name_, helper_, controller_.get(), telemetry_.get());
   SL_RETURN_IF_ERROR(datapath_->EndHandOver());
