@@ -96,6 +96,9 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(controller_->Restore({.directory = std::move(directory), .kubernetes = std::move(of_kubernetes)},
                                           std::move(state)));
   SL_ASSIGN_OR_RETURN(closer_, Closer::Start(controller_.get(), std::move(closers_monitor)));
+  // Nobody follows Services without Kubernetes: what an earlier agent knew of them would become wrong.
+  if (options_.kube == "off")
+    SL_RETURN_IF_ERROR(datapath_->services().Set(std::make_shared<const policy::ServiceTable>()));
   // An agent that cannot stay has not attached them.
   services_ = Services::Start(TranslatesServices(options_), options_.bpf_root, datapath_.get(), helper_);
   // After the workloads are known, so that no event is without its workload.
