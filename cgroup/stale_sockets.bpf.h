@@ -44,6 +44,9 @@ struct bpf_iter__bpf_sk_storage_map {
 };
 #pragma clang attribute pop
 
+/* No map or function uses this type: this puts it into the BTF that tests compare with C++. */
+const struct sl_stale_socket* stale_socket_for_btf __attribute__((unused));
+
 static __always_inline void map_v4(struct sl_addr* addr, __be32 ip4) {
   __u32* words = (__u32*)addr->bytes;
   words[0] = words[1] = 0;
