@@ -124,7 +124,7 @@ Status ServiceTables::Put(const Frontend& address, const ServiceEntry& entry) {
     SL_ASSIGN_OR_RETURN(value.first, WriteRange(entry.backends));
     value.count = static_cast<__u32>(entry.backends.size());
   }
-  if (const Status put = services_.Put(KeyOf(address), value); !put.ok()) {
+  if (Status put = services_.Put(KeyOf(address), value); !put.ok()) {
     if (!same_backends) ranges_.Drop(value.first, value.count);
     return put;
   }
@@ -163,7 +163,7 @@ StatusOr<std::uint32_t> ServiceTables::WriteRange(const std::vector<Backend>& ba
   values.reserve(count);
   for (const Backend& backend : backends)
     values.push_back({.addr = backend.address.abi(), .port = htons(backend.port), .pad = {}});
-  if (const Status put = backends_.PutAll(keys, values); !put.ok()) {
+  if (Status put = backends_.PutAll(keys, values); !put.ok()) {
     ranges_.Drop(*first, count);
     return put;
   }
