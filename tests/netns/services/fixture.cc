@@ -61,7 +61,7 @@ policy::Address AddressOf(const std::string& ip) {
 void ServicesFixture::SetUp() {
   DatapathFixture::SetUp();
   if (IsSkipped() || HasFatalFailure()) return;
-  Build({});
+  Build({.wiring = wiring_, .pods = {"web", "db", "other"}});
   if (HasFatalFailure()) return;
   DatapathFixture::Open();
   Enforce();

@@ -74,6 +74,7 @@ class ServicesFixture : public DatapathFixture {
 
   std::uint64_t CookieOf(const std::string& pod) const;
 
+  Wiring wiring_ = Wiring::kRouted;
   Fd db_tcp_, other_tcp_, db_udp_, other_udp_;
   std::unique_ptr<bpf::ServicePrograms> programs_;
 };

@@ -270,7 +270,7 @@ TEST_F(Resources, GetWideShowsWhatIsBehind) {
   agent_.objects = {Workload("web-0")};
   agent_.Start();
   EXPECT_THAT(Run({"get", "workloads", "-o", "wide"}).output,
-              AllOf(HasSubstr("ORIGIN  INGRESS-POLICIES"),
+              AllOf(HasSubstr("ORIGIN  OWNER  INGRESS-POLICIES"),
                     HasSubstr("NetworkPolicy shop/a, NetworkPolicy shop/b, NetworkPolicy shop/c and 1 more  -\n")));
   agent_.List({Policy()});
   EXPECT_THAT(Run({"get", "netpol", "-o", "wide"}).output, HasSubstr("shop/db-0, shop/db-1\n"));
