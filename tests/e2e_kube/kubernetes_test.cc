@@ -68,8 +68,11 @@ TEST_F(KubernetesE2e, ServicesOfTheApiServerAreFollowed) {
       "web"}}, "addressType": "IPv4", "endpoints": [{"addresses": ["10.1.0.1"]}], "ports": [{"port": 8080}]})");
   api_->Put(kNodes, R"({"metadata": {"name": "here"}})");
   for (const char* source : {"services", "endpointslices", "node"}) {
-    EXPECT_TRUE(Eventually([&] { return Line(Sluice({"status"}), source).find("watching") != std::string::npos; }))
-        << source << Sluice({"status"});
+    // The only object, and no problem.
+    EXPECT_TRUE(Eventually([&] {
+      const std::string line = Line(Sluice({"status"}), source);
+      return line.find("watching") != std::string::npos && ::testing::Matches(::testing::ContainsRegex(" 1 *$"))(line);
+    })) << Sluice({"status"});
   }
 }
 
