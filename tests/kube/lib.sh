@@ -111,3 +111,46 @@ agent() {
   shift
   "$SLUICE_ROOT/build/bin/sluice" --server "unix://$KUBE_STATE/$node/sluice.sock" "$@"
 }
+
+# The short form has fewer pods and less time: scaled FULL SHORT.
+scaled() {
+  if [ "${SLUICE_KUBE_SHORT:-0}" = 0 ]; then echo "$1"; else echo "$2"; fi
+}
+
+# in_container NODE POD COMMAND...: as kubectl exec, through the node's container runtime, without the API server.
+in_container() {
+  local node=$1 name=$2 container ctr
+  shift 2
+  ctr=(in_node "$node" ctr --address /run/containerd/containerd.sock --namespace k8s.io)
+  container=$("${ctr[@]}" containers list -q \
+    "labels.\"io.kubernetes.pod.namespace\"==$namespace,labels.\"io.kubernetes.pod.name\"==$name,labels.\"io.kubernetes.container.name\"==main" |
+    while read -r one; do
+      if "${ctr[@]}" tasks list | grep -q "^$one .*RUNNING"; then echo "$one"; fi
+    done | tail -n 1)
+  [ -n "$container" ] || return 1
+  "${ctr[@]}" tasks exec --exec-id "case-$RANDOM-$RANDOM" "$container" "$@"
+}
+
+# reaches POD PROTOCOL PORT +ADDRESS|-ADDRESS...: true when each + answers and each - does not; see tests/kube/reach.c.
+reaches() {
+  local pod=$1
+  shift
+  answers_are "$(k exec "$pod" -- reach "$@")" "${@:3}"
+}
+
+# The same without the API server: reaches_on NODE POD PROTOCOL PORT +ADDRESS|-ADDRESS...
+reaches_on() {
+  local node=$1 pod=$2
+  shift 2
+  answers_are "$(in_container "$node" "$pod" reach "$@")" "${@:3}"
+}
+
+answers_are() { # answers_are ANSWERS +ADDRESS|-ADDRESS...
+  local answers=$1 expected
+  shift
+  expected=$(printf '%s\n' "$@" | sed 's/^+\(.*\)/\1 open/; s/^-\(.*\)/\1 closed/')
+  [ "$answers" = "$expected" ] || {
+    warn "reach: expected '${expected//$'\n'/, }', got '${answers//$'\n'/, }'"
+    return 1
+  }
+}
