@@ -6,6 +6,7 @@
 //   ADDRESS udp-from HOSTNAME NUMBER    a datagram came, with this number
 //   ADDRESS tcp-from                    a connection was accepted
 //   ADDRESS tcp-to RETRANSMITS          a connection was made; how often its first packet was sent again
+//   - ip-in COUNT                       IPv4 packets have reached this network namespace, also before the start
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -151,6 +152,21 @@ static void Open(void) {
   for (int i = 0; i < kConnections; ++i) connections[i].fd = -1;
 }
 
+// Says once that packets have come in, whatever became of them.
+static void NoteIncoming(void) {
+  static bool noted;
+  char line[512];
+  unsigned long long received = 0;
+  FILE* file = noted ? NULL : fopen("/proc/net/snmp", "r");
+  if (file == NULL) return;
+  // The first line of a protocol has the names, the second one the values.
+  while (fgets(line, sizeof(line), file) != NULL && sscanf(line, "Ip: %*u %*u %llu", &received) != 1) {
+  }
+  fclose(file);
+  noted = received != 0;
+  if (noted) printf("- ip-in %llu\n", received);
+}
+
 static bool AddTarget(const char* text) {
   char address[INET_ADDRSTRLEN] = {0};
   const char* slash = strchr(text, '/');
@@ -168,27 +184,40 @@ static bool AddTarget(const char* text) {
   return true;
 }
 
-// Sends to all targets once, within the time of a sweep, a little each millisecond.
+static long long NowMs(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void ReceiveUntil(long long deadline) {
+  for (;;) {
+    struct pollfd polled[] = {{.fd = datagrams, .events = POLLIN}, {.fd = listener, .events = POLLIN}};
+    long long left = deadline - NowMs();
+    poll(polled, 2, left > 0 ? (int)left : 0);
+    Receive();
+    CheckConnections();
+    if (left <= 0) return;
+  }
+}
+
+// Sends to all targets once, spread over the time of a sweep.
 static void Sweep(int sweep, int milliseconds) {
-  const struct timespec pause = {.tv_nsec = 1000 * 1000};
+  long long start = NowMs();
   int total = 0;
   for (int i = 0; i < range_count; ++i) total += ranges[i].window;
-  int burst = total / milliseconds + 1;
   int sent = 0;
   for (int i = 0; i < range_count; ++i) {
     for (int index = 0; index < ranges[i].window; ++index) {
       Send(&ranges[i], index, ranges[i].single || (index + sweep) % kTcpEvery == 0);
-      if (++sent % burst != 0) continue;
-      nanosleep(&pause, NULL);
-      Receive();
-      CheckConnections();
+      ++sent;
+      // The first datagrams leave at once.
+      long long due = start + (sweep == 0 && ranges[i].single ? 0 : (long long)milliseconds * sent / total);
+      if (due > NowMs()) ReceiveUntil(due);
     }
   }
-  for (; sent < milliseconds; ++sent) {
-    nanosleep(&pause, NULL);
-    Receive();
-    CheckConnections();
-  }
+  ReceiveUntil(start + milliseconds);
+  NoteIncoming();
 }
 
 int main(int argc, char** argv) {
