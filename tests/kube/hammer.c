@@ -6,7 +6,8 @@
 //   ADDRESS udp-from HOSTNAME NUMBER    a datagram came, with this number
 //   ADDRESS tcp-from                    a connection was accepted
 //   ADDRESS tcp-to RETRANSMITS          a connection was made; how often its first packet was sent again
-//   - ip-in COUNT                       IPv4 packets have reached this network namespace, also before the start
+//   - ip-before COUNT                   IPv4 packets reached this network namespace before the start
+//   - ip-in COUNT                       and after it, whatever became of them
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -104,8 +105,6 @@ static void CheckConnections(void) {
     getsockopt(connections[i].fd, IPPROTO_TCP, TCP_INFO, &info, &size);
     unsigned address = connection_addresses[i];
     if (error == 0 && Note(address, kTcpTo)) printf("%s tcp-to %u\n", TextOf(address), info.tcpi_total_retrans);
-    // Refused: a packet passed in each direction.
-    if (error == ECONNREFUSED) printf("%s tcp-to refused\n", TextOf(address));
     CloseConnection(i);
   }
 }
@@ -152,19 +151,26 @@ static void Open(void) {
   for (int i = 0; i < kConnections; ++i) connections[i].fd = -1;
 }
 
-// Says once that packets have come in, whatever became of them.
-static void NoteIncoming(void) {
-  static bool noted;
+// IPv4 packets that have reached this network namespace, whatever became of them.
+static unsigned long long Received(void) {
   char line[512];
   unsigned long long received = 0;
-  FILE* file = noted ? NULL : fopen("/proc/net/snmp", "r");
-  if (file == NULL) return;
+  FILE* file = fopen("/proc/net/snmp", "r");
+  if (file == NULL) return 0;
   // The first line of a protocol has the names, the second one the values.
   while (fgets(line, sizeof(line), file) != NULL && sscanf(line, "Ip: %*u %*u %llu", &received) != 1) {
   }
   fclose(file);
-  noted = received != 0;
-  if (noted) printf("- ip-in %llu\n", received);
+  return received;
+}
+
+// Says once that packets came in after the start.
+static void NoteIncoming(unsigned long long before) {
+  static bool noted;
+  unsigned long long received = noted ? before : Received();
+  if (received == before) return;
+  noted = true;
+  printf("- ip-in %llu\n", received - before);
 }
 
 static bool AddTarget(const char* text) {
@@ -202,7 +208,7 @@ static void ReceiveUntil(long long deadline) {
 }
 
 // Sends to all targets once, spread over the time of a sweep.
-static void Sweep(int sweep, int milliseconds) {
+static void Sweep(int sweep, int milliseconds, unsigned long long before) {
   long long start = NowMs();
   int total = 0;
   for (int i = 0; i < range_count; ++i) total += ranges[i].window;
@@ -217,10 +223,11 @@ static void Sweep(int sweep, int milliseconds) {
     }
   }
   ReceiveUntil(start + milliseconds);
-  NoteIncoming();
+  NoteIncoming(before);
 }
 
 int main(int argc, char** argv) {
+  unsigned long long before = Received();
   setvbuf(stdout, NULL, _IOLBF, 0);
   gethostname(name, sizeof(name) - 1);
   bool valid = argc > 2 && atoi(argv[1]) > 0;
@@ -230,5 +237,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   Open();
-  for (int sweep = 0;; ++sweep) Sweep(sweep, atoi(argv[1]));
+  if (before != 0) printf("- ip-before %llu\n", before);
+  for (int sweep = 0;; ++sweep) Sweep(sweep, atoi(argv[1]), before);
 }

@@ -23,9 +23,15 @@ remove_namespace() { kubectl delete namespace "$namespace" --wait=false >/dev/nu
 
 make_namespace() {
   trap remove_namespace EXIT
-  kubectl create namespace "$namespace" >/dev/null
+  new_namespace "$namespace"
+}
+
+new_namespace() { # new_namespace NAME [LABEL=VALUE]
+  kubectl delete namespace "$1" --ignore-not-found >/dev/null # waits while an earlier one is taken away
+  kubectl create namespace "$1" >/dev/null
+  [ -z "${2:-}" ] || kubectl label namespace "$1" "$2" >/dev/null
   # Pods are refused until the controller manager has made it.
-  wait_for 30 "the default service account of $namespace" k get serviceaccount default
+  wait_for 30 "the default service account of $1" kubectl get serviceaccount default --namespace "$1"
 }
 
 # pod NAME NODE LABELS COMMAND...: LABELS as app=web,tier=back. The scheduler puts it on the node.

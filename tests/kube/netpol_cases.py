@@ -7,6 +7,7 @@ Environment: KUBECTL and KUBECONFIG; SLUICE, the client; AGENTS, the addresses o
 
 import concurrent.futures
 import glob
+import json
 import os
 import re
 import socket
@@ -43,7 +44,8 @@ def kernel_has_sctp():
 
 
 def dump(objects):
-    return yaml.safe_dump_all(objects)
+    """As JSON: kubectl reads a bare y, as PyYAML writes it, as true."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
 
 
 class World:
@@ -57,6 +59,7 @@ class World:
         self.addresses = {}
 
     def make(self):
+        self.remove(wait=True)  # what a run before may have left
         kubectl("apply", "-f", "-", stdin=dump(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
             for name, labels in self.namespaces.items()))
@@ -84,8 +87,8 @@ class World:
                          "containers": [{"name": "main", "image": "localhost/tools:1", "imagePullPolicy": "Never",
                                          "command": ["serve", *map(str, self.data["ports"])], "ports": ports}]}}
 
-    def remove(self):
-        kubectl("delete", "namespace", "--wait=false", "--ignore-not-found", *self.namespaces)
+    def remove(self, wait=False):
+        kubectl("delete", "namespace", f"--wait={str(wait).lower()}", "--ignore-not-found", *self.namespaces)
 
     def side(self, text):
         """Absent: every pod. "x": the pods of a namespace. "x/a": one pod."""
