@@ -442,6 +442,10 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
     SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(number));
   }
   SL_RETURN_IF_ERROR(quarantines_.Enforce(plan.node_view->ids));
+  const policy::Tables& tables = plan.view->compiled.tables;
+  // The pods of a node that nothing was enforced on may be at work: they lose no packet when the tables come first.
+  const bool is_first = !restored_ && in_force_before_.empty();
+  if (is_first) SL_RETURN_IF_ERROR(datapath_->Commit(tables));
   if (plan.node_view != node_view_ || !restored_) {
     AttachClosed(plan.node_view->closed);
     if (const Status set = datapath_->SetNamespaces(plan.node_view->namespaces); !set.ok())
@@ -460,7 +464,7 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
     }
     SL_RETURN_IF_ERROR(attached);
   }
-  const policy::Tables& tables = plan.view->compiled.tables;
+  if (is_first) return OkStatus();
   // A generation without changes would only make every flow be evaluated again.
   if (restored_ && policy::Diff(view()->compiled.tables, tables).empty()) return OkStatus();
   SL_RETURN_IF_ERROR(datapath_->Commit(tables));

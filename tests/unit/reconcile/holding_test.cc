@@ -98,6 +98,19 @@ TEST_F(Holding, AFirstStartHoldsNothing) {
   EXPECT_EQ(controller_->view()->holding, "");
 }
 
+// Its pods may be at work: between the programs and the tables they would lose packets.
+TEST_F(Holding, AFirstStartHasItsTablesBeforeItsPrograms) {
+  datapath_.Reset();
+  datapath_.ClearCalls();
+  ASSERT_TRUE(Restart().ok());
+  const auto calls = datapath_.calls();
+  const auto commit = std::find(calls.begin(), calls.end(), "Commit");
+  const auto attach =
+      std::find_if(calls.begin(), calls.end(), [](const auto& call) { return call.starts_with("AttachPod"); });
+  ASSERT_NE(attach, calls.end());
+  EXPECT_LT(commit, attach);
+}
+
 TEST_F(Holding, ACopyDoesNotReplaceWhatIsPinned) {
   saved_.resources.erase(PolicyId("closed"));  // the copy is older
   saved_.doubt = "state.db: damaged; the copy goes on";
