@@ -65,6 +65,13 @@ void ServicesFixture::SetUp() {
   if (HasFatalFailure()) return;
   DatapathFixture::Open();
   Enforce();
+  // The packet path translates too: without it, only the programs at sockets do.
+  const Status detached = node_->Run([&] {
+    Status all = OkStatus();
+    for (const TestPod& pod : node_->pods()) all.Update(datapath_->DetachPod(pod.host_ifindex));
+    return all;
+  });
+  ASSERT_TRUE(detached.ok()) << detached;
   db_tcp_ = Serve("db", SOCK_STREAM);
   other_tcp_ = Serve("other", SOCK_STREAM);
   db_udp_ = Serve("db", SOCK_DGRAM);

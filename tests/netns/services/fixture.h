@@ -1,4 +1,5 @@
-// Pods with the programs of Services at their sockets. db and other have what listens at kTarget; web is a client:
+// Pods with the programs of Services at their sockets, and no program at their veths. db and other have what listens at
+// kTarget; web is a client:
 //   Put({{kVip, kTcp, {"db", "other"}}});
 //   const Fd client = Open("web", AF_INET, SOCK_STREAM);
 //   EXPECT_EQ(Connect(client, kVip), 0);

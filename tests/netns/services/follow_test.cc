@@ -245,10 +245,9 @@ TEST_F(FollowServices, WhatOthersDetachIsAttachedAgain) {
   programs_.reset();
   EXPECT_EQ(Reached(), "db") << "the pins hold them";
   EXPECT_TRUE(bpf::ServicePrograms::Release(bpf::PinLayout(root())).ok());
-  EXPECT_EQ(Reached(), "db");
-  int at_the_veth = 0;
-  for (const auto& flow : *datapath_->Flows()) at_the_veth += (flow.entry.flags & SL_CT_TRANSLATED) != 0 ? 1 : 0;
-  EXPECT_EQ(at_the_veth, 1) << "only packets are translated now";
+  bool ended = false;  // the kernel ends a link a moment after its last reference is gone
+  for (int i = 0; i < 1000 && !ended; ++i) ended = Reached() != "db";
+  EXPECT_TRUE(ended);
 }
 
 }  // namespace

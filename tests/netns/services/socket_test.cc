@@ -113,10 +113,7 @@ TEST_F(Services, WhoIsNoClientIsNotTouched) {
   EXPECT_EQ(PeerOf(web), In("other")) << "what was translated is translated back";
   const Fd again = Open("web", AF_INET, SOCK_STREAM);
   ASSERT_EQ(Connect(again, In("other")), 0);
-  EXPECT_TRUE(Accept(db_tcp_));
-  int at_the_veth = 0;
-  for (const auto& flow : *datapath_->Flows()) at_the_veth += (flow.entry.flags & SL_CT_TRANSLATED) != 0 ? 1 : 0;
-  EXPECT_EQ(at_the_veth, 1) << "its packets are translated, not its socket";
+  EXPECT_TRUE(Accept(other_tcp_));
 }
 
 TEST_F(Services, ProtocolsAndPortsAreDifferentServices) {

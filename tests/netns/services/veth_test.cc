@@ -14,6 +14,7 @@ class AtTheVeth : public ServicesFixture, public ::testing::WithParamInterface<T
     ServicesFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     SetClients({});
+    Enforce();
     Configure(SL_SETTING_REDIRECT | SL_SETTING_REDIRECT_ALWAYS);  // as if nothing but this were in the way
   }
   // The flows that the packet path translates.
