@@ -8,7 +8,7 @@ namespace {
 constexpr auto kAtMost = Goal::Is::kAtMost;
 constexpr auto kAtLeast = Goal::Is::kAtLeast;
 constexpr char kProgram[] = "program", kRate[] = "rate", kTcp[] = "tcp", kExec[] = "exec", kUpdate[] = "update",
-               kScale[] = "scale";
+               kScale[] = "scale", kKube[] = "kube";
 
 constexpr RowName kXdpParse{kProgram, "floor/xdp/parse"}, kXdpHash{kProgram, "floor/xdp/hash/flows:1"},
     kXdpColdHash{kProgram, "floor/xdp/hash/flows:100000"}, kTcParse{kProgram, "floor/tc/parse"},
@@ -306,6 +306,43 @@ constexpr Goal kGoals[] = {
      {"the sensors see every program that the machine starts meanwhile",
       "without sensors it is {:.2f} %",
       {kScale, "idle/workloads:100/cpu/sensors-off"}}},
+    // Kubernetes.
+    {"10,000 pods, 2,000 Services, 500 policies in the API server: start to enforced, ms",
+     {kKube, "start/pods:10000"},
+     {},
+     kAtMost,
+     5000,
+     {"all objects are read, parsed and compiled",
+      "with the pins of an agent before it takes {:.0f} ms",
+      {kKube, "start/pods:10000/again"}}},
+    {"the same, MB resident",
+     {kKube, "start/pods:10000/resident"},
+     {},
+     kAtMost,
+     150,
+     {"a pod's text, labels and addresses are kept, and a copy of what policy knows of it"}},
+    {"a label's change in the API server to the first packet judged anew, 10,000 pods, ms",
+     {kKube, "label/pods:10000"},
+     {},
+     kAtMost,
+     50,
+     {"each change looks at the node and compiles before it commits"}},
+    {"CNI ADD, ms",
+     {kKube, "cni/add"},
+     {},
+     kAtMost,
+     30,
+     {"it ends when the pod's programs are attached and its policy is in force",
+      "to start any program takes {:.1f} ms",
+      {kKube, "floor/cni/start-a-program"}}},
+    {"CNI ADD, 20 at once, ms, 99th percentile",
+     {kKube, "cni/add/at-once/p99"},
+     {},
+     kAtMost,
+     100,
+     {"pods that come together share one compilation, and each is attached by itself",
+      "one pod at a time takes {:.1f} ms",
+      {kKube, "cni/add"}}},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "perf/exec/exec_suite.h"
+#include "perf/kube/kube_suite.h"
 #include "perf/program/program_suite.h"
 #include "perf/rate/rate_suite.h"
 #include "perf/scale/scale_suite.h"
@@ -28,6 +29,7 @@ std::span<const Suite> Suites() {
       {"update", "time from a change to the first packet with its verdict, and traffic during changes", UpdateRows,
        RunUpdateSuite},
       {"scale", "memory, look-ups, loading and start times as the configuration grows", ScaleRows, RunScaleSuite},
+      {"kube", "an API server with 10,000 pods: start, memory, changes; the CNI plugin", KubeRows, RunKubeSuite},
   };
   return kSuites;
 }

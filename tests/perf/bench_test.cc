@@ -218,6 +218,16 @@ TEST(BenchShort, SizesGrowAndTheAgentStarts) {
     EXPECT_GT(Greatest(run, row), 0) << row;
 }
 
+// Fails also when a packet before or after a change has the wrong verdict, or a call of the plugin fails.
+TEST(BenchShort, AnAgentFollowsAnApiServer) {
+  SL_REQUIRE_BPF();
+  SL_REQUIRE_NETNS();
+  const BenchRun run = RunShort("kube");
+  for (const std::string row : {"start/pods:60", "start/pods:60/again", "start/pods:60/resident", "label/pods:60",
+                                "cni/add", "cni/add/at-once/p99", "floor/cni/start-a-program"})
+    EXPECT_GT(Greatest(run, row), 0) << row;
+}
+
 // A running process's directories in these places; their names contain its pid.
 std::vector<std::string> PlacesOf(pid_t pid) {
   std::vector<std::string> places;
