@@ -52,9 +52,10 @@ static __always_inline int sl_look_up_service(struct sl_evaluation* j, const str
   return sl_read_service(key, &j->use.service);
 }
 
-/* Whether the Service that the packet is for has other backends than its flow was decided for. */
+/* Whether the Service that the packet is for has other backends than its flow was decided for. A known flow of such a
+ * packet has SL_CT_TO_SERVICE (sl_is_of_another_flow). */
 static __always_inline int sl_has_other_backends(const struct sl_evaluation* j, const struct sl_flow_entry* entry) {
-  return (entry->flags & SL_CT_TO_SERVICE) && sl_is_for_each_backend(j) && entry->service_range != j->use.service.first;
+  return sl_is_for_each_backend(j) && entry->service_range != j->use.service.first;
 }
 
 #endif

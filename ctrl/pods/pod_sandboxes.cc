@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -194,6 +195,13 @@ Status PodSandboxes::KeepOnly(const std::string& network, const std::vector<Atta
   return OkStatus();
 }
 
+// A runtime may take longer than kTrustAfter until a sandbox is ready. What is let go is open: so not while its network
+// namespace is there.
+bool PodSandboxes::IsGone(const std::string& netns) {
+  std::error_code failed;
+  return !std::filesystem::exists(netns, failed) && !failed;
+}
+
 void PodSandboxes::SetListed(std::vector<Sandbox> listed, Time begun) {
   const std::lock_guard lock(mutex_);
   if (begun < list_begun_) return;  // an older one that came late
@@ -217,7 +225,7 @@ void PodSandboxes::SetListed(std::vector<Sandbox> listed, Time begun) {
     } else if (told.was_listed ? begun > told.added : begun >= told.added + kTrustAfter) {
       ++told.missed;
     }
-    if (told.missed >= (told.was_listed ? 1 : 2)) {
+    if (told.missed >= (told.was_listed ? 1 : 2) && (told.was_listed || IsGone(told.value.sandbox.netns))) {
       one = told_.erase(one);
       changed = true;
     } else {

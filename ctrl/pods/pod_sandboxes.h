@@ -7,7 +7,8 @@
 //
 // A list is the truth about what was told before it was begun: its fields count, and a sandbox that it has once had and
 // lacks now has gone. One that only the plugin has told of stays until DEL, or until two lists lack it that were begun
-// kTrustAfter or more after its ADD (a runtime lists a sandbox only once it is ready). After DEL, lists that were begun
+// kTrustAfter or more after its ADD, and its network namespace is gone too (a runtime lists a sandbox only once it is
+// ready, which may take minutes on a busy node). After DEL, lists that were begun
 // before it do not bring the sandbox back.
 //
 // Thread-safe. The file (STATE/sandboxes.json) is replaced at each change. It is of this boot alone: namespaces do not
@@ -77,6 +78,7 @@ class PodSandboxes {
   void SaveOrLog() const;
   std::vector<node::Sandbox> Join() const;  // under mutex_
   bool Forget(const cni::Attachment& gone);
+  static bool IsGone(const std::string& netns);
 
   const std::string path_;
   const Clock clock_;

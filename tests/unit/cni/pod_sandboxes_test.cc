@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/unit/cni/plugin_process.h"
 
@@ -81,6 +82,22 @@ TEST_F(PodSandboxesTest, TwoListsAMinuteLaterThatLackItEndIt) {
   Add(Of("web-1", "b"));
   now_ += 60s;
   List({});
+  List({});
+  EXPECT_THAT(Ids(), IsEmpty());
+}
+
+// A runtime on a busy node took 90 s until it listed a sandbox.
+TEST_F(PodSandboxesTest, OneWhoseNamespaceIsThereStaysHoweverLongTheRuntimeTakes) {
+  Sandbox slow = Of("web-0", "a");
+  slow.netns = directory_.path() + "/netns";
+  std::ofstream(slow.netns) << "";
+  Add(slow);
+  for (int i = 0; i < 5; ++i) {
+    now_ += 61s;
+    List({});
+  }
+  EXPECT_THAT(Ids(), ElementsAre("a"));
+  std::filesystem::remove(slow.netns);
   List({});
   EXPECT_THAT(Ids(), IsEmpty());
 }
