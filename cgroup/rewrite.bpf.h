@@ -8,9 +8,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "bpf/abi/service.h"
-
-#define SL_IPPROTO_TCP 6
-#define SL_IPPROTO_UDP 17
+#include "bpf/lib/parse.bpf.h"
 
 static __always_inline int sl_is_v4(const struct sl_addr* addr) {
   const __u32* words = (const __u32*)addr->bytes;

@@ -8,8 +8,6 @@
 #include "bpf/lib/flow_key.bpf.h"
 #include "bpf/lib/service_maps.bpf.h"
 
-#define SL_SERVICE_SECOND_NS 1000000000ULL
-
 static __always_inline const struct sl_service* sl_find_service(const struct sl_service_key* key) {
   return bpf_map_lookup_elem(&services, key);
 }
@@ -84,7 +82,7 @@ static __always_inline int sl_choose_backend(__u64 client, const struct sl_servi
   if (!service->affinity) return sl_pick_backend(service, backend);
   const struct sl_affinity_key key = {.client = client, .number = service->number};
   struct sl_affinity* known = bpf_map_lookup_elem(&service_affinity, &key);
-  const __u64 lasts_ns = service->affinity * SL_SERVICE_SECOND_NS;
+  const __u64 lasts_ns = service->affinity * SL_SECOND_NS;
   if (known) {
     *backend = known->backend;
     if (now_ns - known->used_ns < lasts_ns && sl_has_backend(service->first, service->count, backend)) {

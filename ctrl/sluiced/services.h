@@ -19,7 +19,7 @@ class Services {
  public:
   // With `translates`, the programs take the place of an earlier agent's; without, those end. A failure is logged: the
   // node translates then, and pods are enforced on all the same.
-  // the other two outlive this.
+  // `datapath` and `helper` outlive this.
   static std::unique_ptr<Services> Start(bool translates, const std::string& bpf_root, datapath::BpfDatapath* datapath,
                                          const rights::Helper* helper);
 
