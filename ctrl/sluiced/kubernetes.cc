@@ -150,7 +150,7 @@ StatusOr<kube::Converted> Kubernetes::Convert(const kube::ResourceSpec& spec, co
 void Kubernetes::Apply(const kube::ResourceSpec& spec, kube::Batch batch) {
   for (const kube::Change& change : batch.changes) {
     if (change.kind != kube::Change::Kind::kRefused) continue;
-    LogError("Kubernetes: {}; its last good version stays in force", Message(change.refused));
+    LogError("Kubernetes: {}; its last good version, if it had one, stays in force", Message(change.refused));
   }
   if (services_ && services_->Has(spec)) {
     services_->Apply(spec, batch);
