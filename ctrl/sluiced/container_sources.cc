@@ -57,7 +57,8 @@ void ContainerSources::SetPod(const kube::KubeObject& object) {
   const std::lock_guard lock(mutex_);
   names_->Set(SourceOf(pod.name), named);
   std::shared_ptr<const policy::Pod>& known = pods_[pod.name];
-  const bool same = known && known->uid == pod.uid;
+  const auto owner = [](const policy::Pod& one) { return one.owner ? *one.owner : policy::PodOwner{}; };
+  const bool same = known && known->uid == pod.uid && owner(*known) == owner(pod);
   known = object.resource.pod;
   if (same) return;
   NameContainers();

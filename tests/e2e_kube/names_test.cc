@@ -158,9 +158,10 @@ TEST_F(KubernetesNames, APodOnTheHostsNetworkAndAPauseContainerAreNamed) {
 
 TEST_F(KubernetesNames, APodMadeAnewUnderTheNameDoesNotLendItsOwner) {
   ASSERT_NO_FATAL_FAILURE(Start());
-  api_->Put(kPods, OwnedPod("web", "web", "uid-web"));
   AddContainer(Id('a'), "sandbox-web", "server");
   RunIn("web", Id('a'), "old");
+  ASSERT_TRUE(EventuallySaid("exec", "old", "shop/web server /"));
+  api_->Put(kPods, OwnedPod("web", "web", "uid-web"));  // its owner adopts it when the container is known already
   ASSERT_TRUE(EventuallySaid("exec", "old", "shop/web server Deployment/web"));
   api_->Delete(kPods, "shop", "web");
   api_->Put(kPods, OwnedPod("web", "another", "uid-another"));

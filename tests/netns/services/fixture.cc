@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -130,13 +131,13 @@ void ServicesFixture::SetClients(const std::vector<std::string>& pods) {
   ASSERT_TRUE(set.ok()) << set;
 }
 
-Fd ServicesFixture::Open(const std::string& pod, int family, int type) const {
+Fd ServicesFixture::Open(const std::string& pod, int family, int type, std::chrono::seconds patience) const {
   Fd fd;
   const Status opened = node_->RunIn(Pod(pod), [&]() -> Status {
     fd = Fd(socket(family, type | SOCK_CLOEXEC, 0));
-    const timeval two{.tv_sec = 2, .tv_usec = 0};
-    if (!fd.valid() || setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &two, sizeof(two)) != 0 ||
-        setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &two, sizeof(two)) != 0)
+    const timeval longest{.tv_sec = patience.count(), .tv_usec = 0};
+    if (!fd.valid() || setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof(longest)) != 0 ||
+        setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof(longest)) != 0)
       return ErrnoError(errno, "open a socket in {}", pod);
     return OkStatus();
   });
@@ -196,9 +197,16 @@ ServicesFixture::Datagram ServicesFixture::Receive(const Fd& socket, int flags) 
   return {std::string(text, static_cast<std::size_t>(got)), {ip, port}};
 }
 
+const Fd* ServicesFixture::FirstReached(std::initializer_list<const Fd*> servers, std::chrono::milliseconds patience) {
+  std::vector<pollfd> polled;
+  for (const Fd* server : servers) polled.push_back({server->get(), POLLIN, 0});
+  if (poll(polled.data(), polled.size(), static_cast<int>(patience.count())) <= 0) return nullptr;
+  const auto first = std::find_if(polled.begin(), polled.end(), [](const pollfd& one) { return one.revents != 0; });
+  return servers.begin()[first - polled.begin()];
+}
+
 bool ServicesFixture::Answer(const Fd& server) {
-  pollfd polled{server.get(), POLLIN, 0};
-  if (poll(&polled, 1, 200) != 1) return false;
+  if (FirstReached({&server}) == nullptr) return false;
   char text[64];
   sockaddr_storage name{};
   socklen_t size = sizeof(name);
@@ -207,8 +215,7 @@ bool ServicesFixture::Answer(const Fd& server) {
 }
 
 bool ServicesFixture::Accept(const Fd& listener) {
-  pollfd polled{listener.get(), POLLIN, 0};
-  if (poll(&polled, 1, 0) != 1) return false;
+  if (FirstReached({&listener}) == nullptr) return false;
   return Fd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)).valid();
 }
 

@@ -8,6 +8,8 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +22,7 @@ namespace sluice::test {
 class ServicesFixture : public DatapathFixture {
  protected:
   static constexpr std::uint16_t kTarget = 8080;
+  static constexpr std::chrono::seconds kPatience{10};
   static constexpr std::uint8_t kTcp = policy::kTcp, kUdp = policy::kUdp;
 
   // An address and port; as text, "10.96.0.10:80" or "[fd00:96::10]:80", a v4-mapped one with its prefix.
@@ -51,8 +54,8 @@ class ServicesFixture : public DatapathFixture {
   void SetClients(const std::vector<std::string>& pods);
   void StartPrograms();
 
-  // A socket of a pod, with a timeout of two seconds.
-  Fd Open(const std::string& pod, int family, int type) const;
+  // A socket of a pod, whose calls take at most `patience`.
+  Fd Open(const std::string& pod, int family, int type, std::chrono::seconds patience = kPatience) const;
   // Bound to `port` of any address in the pod, IPv6 and IPv4; a stream listens.
   Fd Serve(const std::string& pod, int type, std::uint16_t port = kTarget) const;
   End In(const std::string& pod, int family = AF_INET) const;  // its address, with kTarget
@@ -68,9 +71,13 @@ class ServicesFixture : public DatapathFixture {
     End from;
   };
   static Datagram Receive(const Fd& socket, int flags = 0);  // an empty text: nothing came
-  // The server answers what it has received, by "answer"; false: nothing was received.
+  // The first of these sockets that has a datagram or a connection; null: none has within `patience`. What a client has
+  // sent, and a connection that it has made, may reach the server a moment later.
+  static const Fd* FirstReached(std::initializer_list<const Fd*> servers,
+                                std::chrono::milliseconds patience = kPatience);
+  // The server waits for a datagram and answers it by "answer"; false: nothing came.
   static bool Answer(const Fd& server);
-  // Whether a connection waits at the listener; takes it.
+  // The listener waits for a connection and takes it; false: none came.
   static bool Accept(const Fd& listener);
 
   std::uint64_t CookieOf(const std::string& pod) const;

@@ -67,11 +67,10 @@ TEST_F(Services, DatagramsToAnAddressStayWithOneBackend) {
   for (int socket = 0; socket < 8; ++socket) {
     const Fd client = Open("web", AF_INET, SOCK_DGRAM);
     ASSERT_EQ(Send(client, kVip), 0);
-    const bool at_db = Answer(db_udp_);
-    const Fd& server = at_db ? db_udp_ : other_udp_;
-    if (!at_db) {
-      ASSERT_TRUE(Answer(server));
-    }
+    const Fd* reached = FirstReached({&db_udp_, &other_udp_});
+    ASSERT_NE(reached, nullptr);
+    const Fd& server = *reached;
+    ASSERT_TRUE(Answer(server));
     EXPECT_EQ(Receive(client).from, kVip);
     for (int i = 0; i < 8; ++i) {
       ASSERT_EQ(Send(client, kVip), 0);
@@ -87,8 +86,9 @@ TEST_F(Services, ConnectionsUseAllBackends) {
   for (int i = 0; i < 64; ++i) {
     const Fd client = Open("web", AF_INET, SOCK_STREAM);
     ASSERT_EQ(Connect(client, kVip), 0);
-    at_db += Accept(db_tcp_) ? 1 : 0;
-    at_other += Accept(other_tcp_) ? 1 : 0;
+    const Fd* reached = FirstReached({&db_tcp_, &other_tcp_});
+    ASSERT_TRUE(reached != nullptr && Accept(*reached));
+    ++(reached == &db_tcp_ ? at_db : at_other);
   }
   EXPECT_EQ(at_db + at_other, 64);
   EXPECT_GT(at_db, 8);
