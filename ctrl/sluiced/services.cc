@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -11,6 +12,21 @@
 #include "kernel/net/udp_socket.h"
 
 namespace sluice {
+namespace {
+
+// A socket by UDP may be connected to a backend of `before` that `table` does not have.
+bool LosesDatagramBackends(const policy::ServiceTable& before, const policy::ServiceTable& table) {
+  return std::any_of(before.begin(), before.end(), [&](const auto& one) {
+    const auto& [address, entry] = one;
+    if (address.protocol != policy::kUdp) return false;
+    const auto found = table.find(address);
+    if (found == table.end() || found->second.service != entry.service) return true;
+    const auto& backends = found->second.backends;
+    return !std::includes(backends.begin(), backends.end(), entry.backends.begin(), entry.backends.end());
+  });
+}
+
+}  // namespace
 
 std::unique_ptr<Services> Services::Start(bool translates, const std::string& bpf_root, datapath::BpfDatapath* datapath,
                                           const rights::Helper* helper) {
@@ -33,8 +49,10 @@ std::unique_ptr<Services> Services::Start(bool translates, const std::string& bp
 Status Services::Set(std::shared_ptr<const policy::ServiceTable> table) {
   Status set = datapath_->services().Set(table);
   set.Update(ForgetFlowsTo(*table));
+  if (!table_ || LosesDatagramBackends(*table_, *table)) may_have_stale_sockets_ = true;
   table_ = std::move(table);
-  const Status ended = EndStaleSockets();
+  const Status ended = may_have_stale_sockets_ ? EndStaleSockets() : OkStatus();
+  if (ended.ok()) may_have_stale_sockets_ = false;
   const std::string problem = ended.ok() ? "" : Message(ended);
   if (problem != end_problem_ && !ended.ok()) LogWarn("end the sockets of backends that are gone: {}", problem);
   end_problem_ = problem;

@@ -45,7 +45,8 @@ class Services {
   std::string problem_;                                // why
   std::shared_ptr<const policy::ServiceTable> table_;  // of the last Set; null before the first
   bool can_end_sockets_ = true;
-  std::string end_problem_;  // logged already
+  bool may_have_stale_sockets_ = false;  // since the last time that all were ended
+  std::string end_problem_;              // logged already
 };
 
 }  // namespace sluice

@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -121,10 +122,7 @@ StatusOr<int> ServicePrograms::Repair() {
 }
 
 StatusOr<std::vector<sl_stale_socket>> ServicePrograms::FindStaleSockets() {
-  bpf_iter_link_info which{};
-  which.map.map_fd = bpf_map__fd(skeleton_->maps.service_sockets);
-  LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &which, .link_info_len = sizeof(which));
-  bpf_link* const link = bpf_program__attach_iter(skeleton_->progs.sv_stale_sockets, &options);
+  bpf_link* const link = bpf_program__attach_iter(skeleton_->progs.sv_stale_sockets, nullptr);
   if (link == nullptr) return ErrnoError(errno, "create the iterator over sockets of Services");
   const Fd iterator(bpf_iter_create(bpf_link__fd(link)));
   const int error = errno;
@@ -143,6 +141,10 @@ StatusOr<std::vector<sl_stale_socket>> ServicePrograms::FindStaleSockets() {
   }
   std::vector<sl_stale_socket> sockets(bytes.size() / sizeof(sl_stale_socket));
   if (!sockets.empty()) std::memcpy(sockets.data(), bytes.data(), sockets.size() * sizeof(sl_stale_socket));
+  // Several processes may have one socket.
+  std::sort(sockets.begin(), sockets.end(), [](const auto& a, const auto& b) { return a.cookie < b.cookie; });
+  const auto same = [](const auto& a, const auto& b) { return a.cookie == b.cookie; };
+  sockets.erase(std::unique(sockets.begin(), sockets.end(), same), sockets.end());
   return sockets;
 }
 

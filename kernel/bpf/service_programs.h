@@ -36,7 +36,8 @@ class ServicePrograms {
   // Attaches and pins again what others detached or unpinned. Returns how many.
   StatusOr<int> Repair();
 
-  // The connected UDP sockets whose backend their Service no longer has. Visits the sockets that have a translation.
+  // The connected UDP sockets whose backend their Service no longer has, each once. Visits the open files of all
+  // processes in this PID namespace and below.
   StatusOr<std::vector<sl_stale_socket>> FindStaleSockets();
 
   std::vector<Feature> features() const;
