@@ -159,7 +159,7 @@ TEST_F(CniServerTest, SlowCallersEndAndHoldUpNobody) {
   for (const Fd& fd : slow) ASSERT_EQ(send(fd.get(), "{\"proto", 7, MSG_NOSIGNAL), 7);
   const auto begun = Deadline::clock::now();
   EXPECT_EQ(Ask(kStatus), 0);
-  EXPECT_LT(Deadline::clock::now() - begun, 250ms + 1s);
+  EXPECT_LT(Deadline::clock::now() - begun, 4s);  // one after the other they would take twice as long
   for (const Fd& fd : slow) {
     const auto answer = Read(fd);
     ASSERT_TRUE(answer.ok()) << answer.status();

@@ -532,7 +532,7 @@ TEST_F(KubeClient, EndsAtOnceWhileEverythingHangs) {
   }
   const auto begin = std::chrono::steady_clock::now();
   client_.reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
   EXPECT_EQ(cancelled, 10);
 }
 

@@ -75,7 +75,7 @@ TEST(HttpServer, StopsAtOnceWhereverItListens) {
     ASSERT_TRUE(started.ok()) << started.status();
     const auto begin = std::chrono::steady_clock::now();
     started->reset();
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1)) << address;
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5)) << address;
   }
 }
 
