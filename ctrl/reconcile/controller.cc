@@ -328,6 +328,10 @@ Status Controller::Hold(Desired desired, Plan plan, const std::string& why) {
   if (close_all_) CloseAll();
   if (view()->holding != why) LogError("holding: what the kernel has stays in force, the rest is closed: {}", why);
   plan.view->holding = why;
+  const auto enforced = EnforcedInterfaces();
+  for (const auto& [name, bound] : plan.node_view->found) {
+    if (!enforced.contains(bound.binding.ifindex)) plan.view->held.insert(name);
+  }
   Remember(std::move(desired), std::move(plan));
   return OkStatus();
 }

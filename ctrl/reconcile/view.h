@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "base/status.h"
 #include "ctrl/node/process_owners.h"
 #include "ctrl/reconcile/desired.h"
 #include "policy/network/tables.h"
@@ -20,8 +21,15 @@ struct View {
   std::map<policy::ObjectName, std::string> unbound;  // workloads that are not enforced on yet, and why
   std::set<policy::ObjectName> open;                  // those of `unbound` that could not be closed
   std::map<std::uint32_t, std::string> closed;        // interfaces that are closed for an unknown workload, and why
-  std::string holding;  // not empty: why the kernel's earlier state is in force, and not `resources`
+  std::string holding;                // not empty: why the kernel's earlier state is in force, and not `resources`
+  std::set<policy::ObjectName> held;  // while holding: workloads that are found, and closed until the end of it
   node::ProcessOwners process_owners;
 };
+
+// Whether the workload of a sandbox may start: it is enforced on, or closed only until the API server knows its pod.
+// It is looked for by its network namespace, as it may have another name than its pod (ctrl/node/node_pods.h).
+// NotFound: there is none. FailedPrecondition: it cannot be enforced on. Unavailable: it is closed while the agent is
+// holding.
+Status CheckStarted(const View& view, const std::string& netns);
 
 }  // namespace sluice::reconcile

@@ -344,19 +344,6 @@ Status Kubernetes::ServeCni() {
   return OkStatus();
 }
 
-// The workload of a sandbox by its namespace: it may have another name than its pod (ctrl/node/node_pods.h).
-Status Kubernetes::CheckEnforced(const std::string& netns) const {
-  const auto view = controller_->view();
-  for (const auto& [id, resource] : view->resources.of(Kind::kWorkload)) {
-    if (resource.workload->netns != netns) continue;
-    if (!resource.workload->closed_because.empty()) return OkStatus();  // closed, until the API server knows the pod
-    const auto unbound = view->unbound.find(id.name);
-    if (unbound == view->unbound.end()) return OkStatus();
-    return MakeError(absl::StatusCode::kFailedPrecondition, "{}", unbound->second);
-  }
-  return MakeError(absl::StatusCode::kNotFound, "no workload has the network namespace {}", netns);
-}
-
 Status Kubernetes::AddPod(const pods::ToldSandbox& told, pods::CniServer::Time deadline) {
   SL_RETURN_IF_ERROR(sandboxes_->Add(told));
   std::unique_lock lock(told_mutex_);
@@ -369,12 +356,13 @@ Status Kubernetes::AddPod(const pods::ToldSandbox& told, pods::CniServer::Time d
                      holding.empty() ? "" : ": it is holding: ", holding);
   }
   lock.unlock();
-  return CheckEnforced(told.sandbox.netns);
+  return reconcile::CheckStarted(*controller_->view(), told.sandbox.netns);
 }
 
 Status Kubernetes::CheckPod(const cni::Attachment& one) const {
   for (const node::Sandbox& sandbox : sandboxes_->All()) {
-    if (sandbox.id == one.container_id && sandbox.interface == one.ifname) return CheckEnforced(sandbox.netns);
+    if (sandbox.id != one.container_id || sandbox.interface != one.ifname) continue;
+    return reconcile::CheckStarted(*controller_->view(), sandbox.netns);
   }
   return MakeError(absl::StatusCode::kNotFound, "no pod has the sandbox {}", one.container_id);
 }

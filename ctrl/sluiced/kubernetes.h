@@ -94,7 +94,6 @@ class Kubernetes final : private kube::Sink {
   // Called by the threads of the CNI server.
   Status AddPod(const pods::ToldSandbox& told, pods::CniServer::Time deadline);
   Status CheckPod(const cni::Attachment& one) const;
-  Status CheckEnforced(const std::string& netns) const;
   pods::CniHealth Health() const;
 
   const Fd changed_;  // epoll over the two below and the runtime's

@@ -10,7 +10,26 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-class KubernetesE2e : public KubernetesFixture {};
+class KubernetesE2e : public KubernetesFixture {
+ protected:
+  // The real plugin, as a container runtime calls it for the pod `new`.
+  CommandResult Cni(const std::string& command, const std::string& more_keys = "") const {
+    const TestPod& pod = fixture_->node().pod("new");
+    const std::string config = fmt::format(
+        R"({{"cniVersion": "1.0.0", "name": "net", "type": "sluice-cni", "socket": "{}/cni.sock", {} "prevResult":
+            {{"cniVersion": "1.0.0", "interfaces": [{{"name": "{}"}}, {{"name": "eth0", "sandbox": "{}"}}],
+              "ips": [{{"address": "{}/32", "interface": 1}}]}}}})",
+        directory_, more_keys, pod.host_interface, pod.netns_path, pod.ip4);
+    std::ofstream(directory_ + "/config") << config;
+    const auto ran = fixture_->Run(
+        {"sh", "-c",
+         fmt::format("CNI_COMMAND={} CNI_CONTAINERID=sandbox-new CNI_NETNS={} CNI_IFNAME=eth0 CNI_PATH=/ "
+                     "CNI_ARGS='K8S_POD_NAMESPACE=shop;K8S_POD_NAME=new;K8S_POD_UID=uid-new' {}/sluice-cni <{}/config",
+                     command, pod.netns_path, BinDirectory(), directory_)});
+    EXPECT_TRUE(ran.ok()) << ran.status();
+    return ran.value_or(CommandResult());
+  }
+};
 
 TEST_F(KubernetesE2e, PodsAndPoliciesOfTheApiServerAreInForceAndFollowed) {
   ASSERT_NO_FATAL_FAILURE(Start());
@@ -117,35 +136,18 @@ TEST_F(KubernetesE2e, ARefusedPolicyHasOneEventAndAConditionUntilItIsMended) {
   EXPECT_LE(api_->patches(), 4);
 }
 
-// The real plugin, as a container runtime calls it.
 TEST_F(KubernetesE2e, ThePluginReturnsWhenThePodIsEnforcedOn) {
   ASSERT_NO_FATAL_FAILURE(Start());
   api_->Put(kPods, Pod("new", "new"));
   const TestPod& pod = fixture_->node().pod("new");
-  const std::string config = fmt::format(
-      R"({{"cniVersion": "1.0.0", "name": "net", "type": "sluice-cni", "socket": "{}/cni.sock", "prevResult":
-          {{"cniVersion": "1.0.0", "interfaces": [{{"name": "{}"}}, {{"name": "eth0", "sandbox": "{}"}}],
-            "ips": [{{"address": "{}/32", "interface": 1}}]}}}})",
-      directory_, pod.host_interface, pod.netns_path, pod.ip4);
-  std::ofstream(directory_ + "/config") << config;
-  const auto cni = [&](const std::string& command) {
-    return fixture_->Run(
-        {"sh", "-c",
-         fmt::format("CNI_COMMAND={} CNI_CONTAINERID=sandbox-new CNI_NETNS={} CNI_IFNAME=eth0 CNI_PATH=/ "
-                     "CNI_ARGS='K8S_POD_NAMESPACE=shop;K8S_POD_NAME=new;K8S_POD_UID=uid-new' {}/sluice-cni <{}/config",
-                     command, pod.netns_path, BinDirectory(), directory_)});
-  };
-  const auto added = cni("ADD");
-  ASSERT_TRUE(added.ok()) << added.status();
-  ASSERT_EQ(added->exit_code, 0) << added->output;
+  const CommandResult added = Cni("ADD");
+  ASSERT_EQ(added.exit_code, 0) << added.output;
   EXPECT_NE(TcPrograms(fixture_->node(), pod.host_ifindex), 0) << "at once";
   EXPECT_THAT(Sluice({"get", "workload", "shop/new"}), HasSubstr("enforced"));
-  const auto checked = cni("CHECK");
-  ASSERT_TRUE(checked.ok()) << checked.status();
-  EXPECT_EQ(checked->exit_code, 0) << checked->output;
-  const auto deleted = cni("DEL");
-  ASSERT_TRUE(deleted.ok()) << deleted.status();
-  EXPECT_EQ(deleted->exit_code, 0) << deleted->output;
+  const CommandResult checked = Cni("CHECK");
+  EXPECT_EQ(checked.exit_code, 0) << checked.output;
+  const CommandResult deleted = Cni("DEL");
+  EXPECT_EQ(deleted.exit_code, 0) << deleted.output;
   EXPECT_TRUE(Eventually([&] { return TcPrograms(fixture_->node(), pod.host_ifindex) == 0; }));
 
   ASSERT_TRUE(fixture_->agent().Stop().ok());
@@ -154,6 +156,28 @@ TEST_F(KubernetesE2e, ThePluginReturnsWhenThePodIsEnforcedOn) {
   ASSERT_TRUE(uninstalled.ok()) << uninstalled.status();
   EXPECT_EQ(uninstalled->exit_code, 0) << uninstalled->output;
   EXPECT_FALSE(std::filesystem::exists(fixture_->agent().state_dir()));
+}
+
+TEST_F(KubernetesE2e, APodThatComesWhileTheAgentHoldsIsToldToComeAgain) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  ASSERT_TRUE(fixture_->agent().Kill().ok());
+  std::filesystem::remove_all(fixture_->agent().state_dir());
+  ASSERT_TRUE(fixture_->agent().RestartHolding().ok());
+  api_->Put(kPods, Pod("new", "new"));
+  const CommandResult added = Cni("ADD", R"("timeout": 1,)");
+  EXPECT_NE(added.exit_code, 0) << added.output;
+  EXPECT_THAT(added.output, AllOf(HasSubstr("\"code\": 11"), HasSubstr("nothing is saved")));
+  EXPECT_EQ(TcPrograms(fixture_->node(), fixture_->node().pod("new").host_ifindex), 2) << "closed";
+  const CommandResult checked = Cni("CHECK");
+  EXPECT_THAT(checked.output, AllOf(HasSubstr("\"code\": 11"), HasSubstr("shop/new is closed")));
+
+  ASSERT_TRUE(fixture_->agent()
+                  .Apply("{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: any, namespace: "
+                         "shop}, spec: {podSelector: {matchLabels: {app: none}}}}")
+                  .ok());
+  const CommandResult again = Cni("ADD");
+  EXPECT_EQ(again.exit_code, 0) << again.output;
+  EXPECT_EQ(Cni("CHECK").exit_code, 0);
 }
 
 }  // namespace

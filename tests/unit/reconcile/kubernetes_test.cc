@@ -162,5 +162,45 @@ TEST_F(Kubernetes, BothTheDirectoryAndItMayBeMissing) {
   EXPECT_TRUE(IsEnforced(11));
 }
 
+// What CNI ADD and CHECK are answered: a pod that is closed as long as the agent is holding has not started.
+TEST_F(Kubernetes, APodThatComesWhileHoldingHasNotStarted) {
+  const auto with_netns = [](policy::ResourceMap map) {
+    for (const char* name : {"web", "new", "gone"}) {
+      if (!map.contains(WorkloadId(name))) continue;
+      policy::Resource& resource = map[WorkloadId(name)];
+      auto workload = std::make_shared<policy::Workload>(*resource.workload);
+      workload->netns = std::string("/netns/") + name;
+      resource.workload = std::move(workload);
+    }
+    return map;
+  };
+  Plug("web", 11);
+  const std::string web = Workload("web", "10.0.0.1");
+  ASSERT_TRUE(controller_->SetKubernetes(with_netns(Map(web))).ok());
+  kubernetes_ = with_netns(Map(web));
+  directory_ = Status(absl::StatusCode::kInvalidArgument, "bad.yaml:1");
+  ASSERT_TRUE(Restart().ok());
+  Plug("new", 12);
+  const auto all = with_netns(Map(web + Workload("new", "10.0.0.2") + Workload("gone", "10.0.0.3")));
+  ASSERT_TRUE(controller_->SetKubernetes(all).ok());
+  ASSERT_TRUE(IsClosed(12));
+  EXPECT_TRUE(CheckStarted(*controller_->view(), "/netns/web").ok()) << "it is enforced on as before";
+  const Status held = CheckStarted(*controller_->view(), "/netns/new");
+  EXPECT_TRUE(absl::IsUnavailable(held)) << held;
+  EXPECT_THAT(Message(held), HasSubstr("Workload shop/new is closed while the agent is holding"));
+  EXPECT_THAT(Message(held), HasSubstr("bad.yaml:1"));
+  EXPECT_TRUE(absl::IsUnavailable(CheckStarted(*controller_->view(), "/netns/gone")));
+  EXPECT_TRUE(absl::IsNotFound(CheckStarted(*controller_->view(), "/netns/other")));
+  ASSERT_TRUE(controller_->SetKubernetes(with_netns(Closed("new", all))).ok());
+  EXPECT_TRUE(absl::IsUnavailable(CheckStarted(*controller_->view(), "/netns/new")));
+
+  ASSERT_TRUE(controller_->SetDirectory({}).ok());
+  EXPECT_TRUE(CheckStarted(*controller_->view(), "/netns/new").ok()) << "closed until the API server knows its pod";
+  ASSERT_TRUE(controller_->SetKubernetes(all).ok());
+  ASSERT_TRUE(IsEnforced(12));
+  EXPECT_TRUE(CheckStarted(*controller_->view(), "/netns/new").ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckStarted(*controller_->view(), "/netns/gone")));
+}
+
 }  // namespace
 }  // namespace sluice::reconcile
