@@ -137,6 +137,7 @@ void ListWatch::OnHead(const HttpHead& head) {
   state_.phase = ResourceState::Phase::kWatching;
   if (state_.failures > 0) LogInfo("kubernetes: {}: watched again", spec_.name);
   state_.failures = 0;
+  state_.failing_since.reset();
   if (!state_.synced_since) state_.synced_since = shared_.environment.wall();
   backoff_.Works(shared_.environment.now());
 }
@@ -291,6 +292,8 @@ void ListWatch::EndAbsent() {
     if (!std::exchange(is_absent_, true)) batch_.is_list = batch_.is_absent = true;
     batch_.changes = store_.Replace({});
     state_.listed = true;
+    state_.failures = 0;
+    state_.failing_since.reset();
     state_.objects = state_.refused_objects = 0;
     resource_version_.clear();
     state_.resource_version.clear();
@@ -388,10 +391,11 @@ void ListWatch::Trusted() {
 
 void ListWatch::Fail(const std::string& what, std::chrono::seconds at_least) {
   state_.last_error = fmt::format("{}: {}: {}", spec_.name, doing_, what);
-  state_.last_error_at = shared_.environment.wall();
   ++state_.errors;
-  // One line for a failure that goes on.
-  if (++state_.failures == 1) LogWarn("kubernetes: {}", state_.last_error);
+  if (++state_.failures == 1) {
+    state_.failing_since = shared_.environment.wall();
+    LogWarn("kubernetes: {}", state_.last_error);  // one line for a failure that goes on
+  }
   state_.synced_since.reset();
   if (must_list_ && state_.failures % kPageTries == 0) list_.Restart();
   Wait(at_least);

@@ -22,12 +22,12 @@ struct ResourceState {
 
   std::string name;  // ResourceSpec::name
   Phase phase = Phase::kStarting;
-  bool listed = false;                   // a complete list has reached the sink, or the resource is absent
-  std::optional<WallTime> synced_since;  // since when list and watch have worked without a failure
-  std::optional<WallTime> last_event;    // of a watch; bookmarks count
-  std::string last_error;                // printable, with the resource's name; stays after it has passed
-  std::optional<WallTime> last_error_at;
-  std::size_t failures = 0;  // in a row
+  bool listed = false;                    // a complete list has reached the sink, or the resource is absent
+  std::optional<WallTime> synced_since;   // since when list and watch have worked without a failure
+  std::optional<WallTime> last_event;     // of a watch; bookmarks count
+  std::string last_error;                 // printable, with the resource's name; stays after it has passed
+  std::size_t failures = 0;               // in a row
+  std::optional<WallTime> failing_since;  // the first of them; none: there are none
   std::string resource_version;
   std::size_t objects = 0;
   std::size_t refused_objects = 0;  // those whose present version the sink refused

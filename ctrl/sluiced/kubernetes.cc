@@ -26,9 +26,9 @@ StatusOr<kube::ApiConfig> ReadConfig(const std::string& kube) {
 
 telemetry::SourceState ToSourceState(const kube::ResourceState& state) {
   telemetry::SourceState source{.name = state.name, .state = kube::PhaseName(state.phase)};
-  const bool distrusted = state.distrusted_since.has_value();
-  source.synced = state.listed && !distrusted && state.failures == 0;
-  source.since = distrusted ? state.distrusted_since : source.synced ? state.synced_since : state.last_error_at;
+  const bool distrusted = state.distrusted_since.has_value();  // which is a failure too
+  source.synced = state.listed && state.failures == 0;
+  source.since = source.synced ? state.synced_since : state.failing_since;
   source.objects = state.objects;
   source.refused = state.refused_objects;
   source.problem = distrusted ? state.distrust_reason : state.last_error;

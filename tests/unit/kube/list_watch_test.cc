@@ -344,6 +344,28 @@ TEST_F(KubeListWatch, BackoffDoublesUpToThirtySecondsAndIsRandom) {
   EXPECT_EQ(fail(), milliseconds(7500));
 }
 
+TEST_F(KubeListWatch, SaysSinceWhenItFailsUntilItWorksAgain) {
+  Sync(7, {ObjectJson("a", 1)});
+  EXPECT_FALSE(state().failing_since);
+  const WallTime away = wall_;
+  EndWatch(MakeError(absl::StatusCode::kUnavailable, "connection reset"));
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(state().failing_since, away) << i;
+    PassWait();
+    EndWatch(MakeError(absl::StatusCode::kUnavailable, "connection refused"));
+  }
+  EXPECT_GT(wall_, away);
+  EXPECT_EQ(state().failing_since, away);
+  PassWait();
+  if (Lists()) {
+    AnswerList(7, {ObjectJson("a", 1)});
+    Tick();
+  }
+  transport_.Head(200);
+  EXPECT_FALSE(state().failing_since);
+  EXPECT_EQ(state().synced_since, wall_);
+}
+
 TEST_F(KubeListWatch, AHealthyMinuteResetsTheBackoff) {
   Tick();
   for (int i = 0; i < 4; ++i) {
@@ -405,6 +427,13 @@ TEST_F(KubeListWatch, AResourceThatIsNotInstalledIsNoError) {
   EXPECT_THAT(sink_.lines(), ElementsAre("list absent"));  // once
   PassWait();
   EXPECT_EQ(state().phase, Phase::kAbsent);
+  Answer(500, "");
+  EXPECT_TRUE(state().failing_since);
+  PassWait();
+  Answer(404, "404 page not found\n");
+  EXPECT_FALSE(state().failing_since) << "it was the server's failure, and has passed";
+  EXPECT_EQ(state().failures, 0U);
+  PassWait();
   AnswerList(7, {ObjectJson("a", 1)});  // installed
   EXPECT_EQ(sink_.lines().back(), "list +a@1");
 }
