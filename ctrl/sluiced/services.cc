@@ -36,7 +36,11 @@ std::unique_ptr<Services> Services::Start(bool translates, const std::string& bp
     if (!released.ok()) LogWarn("{}", Message(released));
     return services;
   }
-  auto programs = bpf::ServicePrograms::Start(bpf_root);
+  // By this number the programs know the pods: without it they would run for every socket, and translate none.
+  auto programs = net::HasNetNsCookies()
+                      ? bpf::ServicePrograms::Start(bpf_root)
+                      : MakeError(absl::StatusCode::kUnimplemented,
+                                  "the kernel does not number network namespaces (SO_NETNS_COOKIE, kernel 5.14)");
   if (programs.ok()) {
     services->programs_ = *std::move(programs);
   } else {

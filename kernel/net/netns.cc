@@ -38,4 +38,9 @@ StatusOr<std::uint64_t> NetNsCookie(int socket) {
   return ErrnoError(errno, "read the number of a network namespace");
 }
 
+bool HasNetNsCookies() {
+  const Fd any(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return any.valid() && NetNsCookie(any.get()).value_or(0) != 0;
+}
+
 }  // namespace sluice::net

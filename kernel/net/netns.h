@@ -47,5 +47,7 @@ using SocketIn = std::function<StatusOr<Fd>(int netns_fd)>;
 // The number of the namespace that `socket` is in, as BPF programs see it: not used again before reboot. 0: the kernel
 // does not say (before 5.14).
 StatusOr<std::uint64_t> NetNsCookie(int socket);
+// Whether the kernel says it. Found by asking it.
+bool HasNetNsCookies();
 
 }  // namespace sluice::net

@@ -2,6 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <iterator>
+#include <thread>
 
 #include "kernel/net/netlink.h"
 #include "testbed/netns.h"
@@ -18,6 +28,33 @@ TEST(NetNs, SaysThatAFileDoesNotExist) {
   const auto netns = NetNs::Open("/run/netns/no-such-namespace");
   EXPECT_TRUE(absl::IsNotFound(netns.status()));
   EXPECT_THAT(Message(netns.status()), HasSubstr("/run/netns/no-such-namespace does not exist"));
+}
+
+// Plays a kernel before 5.14 for the calling thread, and those that it starts.
+bool ForgetNetNsCookies() {
+  constexpr std::uint32_t kSoNetNsCookie = 71;
+  const sock_filter steps[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getsockopt, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSoNetNsCookie, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{.len = std::size(steps), .filter = const_cast<sock_filter*>(steps)};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+TEST(NetNs, SaysWhetherTheKernelNumbersThem) {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto cookie = NetNsCookie(socket.get());
+  ASSERT_TRUE(cookie.ok()) << cookie.status();
+  EXPECT_EQ(HasNetNsCookies(), *cookie != 0);
+  std::thread([&] {
+    ASSERT_TRUE(ForgetNetNsCookies());
+    EXPECT_EQ(NetNsCookie(socket.get()).value_or(1), 0U);
+    EXPECT_FALSE(HasNetNsCookies());
+  }).join();
 }
 
 TEST(NetNs, RefusesOtherFiles) {
