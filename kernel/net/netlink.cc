@@ -461,8 +461,13 @@ Status Netlink::DeleteTcFilter(std::uint32_t ifindex, TcSide side, const TcFilte
   header->tcm_handle = filter.handle;
   header->tcm_info = TC_H_MAKE(std::uint32_t{filter.priority} << 16, htons(ETH_P_ALL));
   mnl_attr_put_strz(request.get(), TCA_KIND, filter.kind.c_str());
-  return Annotate(Ask<TcFilter>(channel_, request.get(), ParseTcFilter).status(),
-                  fmt::format("delete a tc filter of ifindex {}", ifindex));
+  const std::string doing = fmt::format("delete a tc filter of ifindex {}", ifindex);
+  Status deleted = Annotate(Ask<TcFilter>(channel_, request.get(), ParseTcFilter).status(), doing);
+  if (!absl::IsInvalidArgument(deleted)) return deleted;
+  // So says the kernel when the qdisc is gone (net/sched/cls_api.c, __tcf_qdisc_find), and with it the filter.
+  SL_ASSIGN_OR_RETURN(const std::vector<TcFilter> there, DumpTcFilters(ifindex, side));
+  if (std::find(there.begin(), there.end(), filter) != there.end()) return deleted;
+  return MakeError(absl::StatusCode::kNotFound, "{}: there is no such filter", doing);
 }
 
 StatusOr<std::int32_t> Netlink::NetNsId(int netns_fd) {

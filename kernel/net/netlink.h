@@ -60,6 +60,7 @@ struct TcFilter {
   std::string kind;  // "bpf", "u32", ...
   std::uint32_t handle = 0;
   std::uint16_t priority = 0;
+  bool operator==(const TcFilter&) const = default;
 };
 
 enum class TcSide { kIngress, kEgress };
@@ -87,7 +88,8 @@ class Netlink {
 
   // Empty if there is no such qdisc.
   StatusOr<std::vector<TcFilter>> DumpTcFilters(std::uint32_t ifindex, TcSide side);
-  // One that DumpTcFilters listed, of all protocols. NotFound: there is no such filter, or no such interface.
+  // One that DumpTcFilters listed, of all protocols. NotFound: there is no such filter, qdisc or
+  // interface.
   Status DeleteTcFilter(std::uint32_t ifindex, TcSide side, const TcFilter& filter);
 
   // How this namespace numbers the one behind `netns_fd`; -1: it has no number for it.

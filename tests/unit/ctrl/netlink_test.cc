@@ -104,6 +104,27 @@ TEST_F(Netlink, KnowsByWhichInterfaceItSends) {
   });
 }
 
+TEST_F(Netlink, AFilterWhoseQdiscIsGoneIsNotFound) {
+  InNode([&] {
+    const auto tc = [](const std::vector<std::string>& arguments) {
+      std::vector<std::string> command = {"tc"};
+      command.insert(command.end(), arguments.begin(), arguments.end());
+      const auto ran = test::RunCommand(command);
+      ASSERT_TRUE(ran.ok()) << ran.status();
+      ASSERT_EQ(ran->exit_code, 0) << ran->output;
+    };
+    const TcFilter filter{.kind = "bpf", .handle = 0x51c10, .priority = 1};
+    const auto remove = [&](std::uint32_t ifindex) { return Here().DeleteTcFilter(ifindex, TcSide::kIngress, filter); };
+    tc({"qdisc", "add", "dev", "veth0", "clsact"});
+    tc({"filter", "add", "dev", "veth0", "ingress", "prio", "1", "handle", "0x51c10", "bpf", "bytecode", "1,6 0 0 2"});
+    EXPECT_TRUE(remove(a_.host_ifindex).ok());
+    EXPECT_TRUE(absl::IsNotFound(remove(a_.host_ifindex))) << "no filter: " << remove(a_.host_ifindex);
+    tc({"qdisc", "del", "dev", "veth0", "clsact"});
+    EXPECT_TRUE(absl::IsNotFound(remove(a_.host_ifindex))) << "no qdisc: " << remove(a_.host_ifindex);
+    EXPECT_TRUE(absl::IsNotFound(remove(99'999))) << "no interface: " << remove(99'999);
+  });
+}
+
 TEST_F(Netlink, ListsLinksWithWhatTheyAre) {
   Ip("link set veth0 mtu 1400\nlink set veth1 down\n");
   InNode([&] {
