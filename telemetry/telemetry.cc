@@ -45,6 +45,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .exported = [this] { return export_.get(); },
                 .api_refused = sources_.api_refused,
                 .kubernetes = sources_.kubernetes,
+                .kubernetes_writes = sources_.kubernetes_writes,
                 .http_dropped =
                     [this] {
                       const HttpServer* const http = serving_;

@@ -35,6 +35,7 @@ struct TelemetrySources {
   std::function<std::string()> holding;              // why the agent is holding; empty: it is not; may be absent
   Refusals api_refused;                              // may be absent
   SourceStates kubernetes;                           // may be absent: no Kubernetes
+  SourceWritesNow kubernetes_writes;                 // likewise
   const ContainerNames* containers = nullptr;        // null: no container has a name
   const datapath::ServiceNames* services = nullptr;  // null: no Service has a name
   std::function<void(bool on)> send_flow_events;     // SL_SETTING_EVENTS; must not call back

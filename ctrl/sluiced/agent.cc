@@ -230,7 +230,10 @@ void Agent::MakeTelemetry() {
   };
   sources.containers = &container_names_;
   sources.services = &datapath_->services();
-  if (kubernetes_) sources.kubernetes = [this] { return kubernetes_->states(); };
+  if (kubernetes_) {
+    sources.kubernetes = [this] { return kubernetes_->states(); };
+    sources.kubernetes_writes = [this] { return kubernetes_->writes(); };
+  }
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();

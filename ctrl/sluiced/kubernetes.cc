@@ -323,6 +323,15 @@ std::vector<telemetry::SourceState> Kubernetes::states() const {
   return states;
 }
 
+telemetry::SourceWrites Kubernetes::writes() const {
+  const kube::WriteState writes = client_->state().writes;
+  return {.queued = writes.queued,
+          .requests = writes.requests,
+          .succeeded = writes.succeeded,
+          .failed = writes.failed,
+          .dropped = writes.dropped};
+}
+
 Status Kubernetes::ServeCni() {
   if (options_.cni_socket.empty()) return OkStatus();
   pods::CniServer::Calls calls;

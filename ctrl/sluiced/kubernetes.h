@@ -64,7 +64,9 @@ class Kubernetes final : private kube::Sink {
   static constexpr std::chrono::milliseconds kRetry{1000};  // the longest time between two calls of Follow
 
   const std::string& server() const { return server_; }
-  std::vector<telemetry::SourceState> states() const;  // thread-safe
+  // Both are thread-safe.
+  std::vector<telemetry::SourceState> states() const;
+  telemetry::SourceWrites writes() const;
 
  private:
   // epoll, and the events that it waits for.

@@ -203,6 +203,16 @@ void AddSourceFamilies(const std::vector<SourceState>& sources, Families* out) {
   add("sluice_kubernetes_received_bytes_total", [](const SourceState& source) { return source.bytes_received; });
 }
 
+void AddWriteFamilies(const SourceWrites& writes, Families* out) {
+  FamilyBuilder builder(out);
+  builder.Begin("sluice_kubernetes_writes_queued").Add(static_cast<double>(writes.queued));
+  builder.Begin("sluice_kubernetes_writes_total")
+      .Add(static_cast<double>(writes.succeeded), {{"result", "succeeded"}})
+      .Add(static_cast<double>(writes.failed), {{"result", "failed"}})
+      .Add(static_cast<double>(writes.dropped), {{"result", "dropped"}});
+  builder.Begin("sluice_kubernetes_write_requests_total").Add(static_cast<double>(writes.requests));
+}
+
 void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out) {
   FamilyBuilder builder(out);
   builder.Begin("sluice_map_entries");

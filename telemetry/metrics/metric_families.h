@@ -41,5 +41,6 @@ void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& attached,
                         const std::vector<datapath::ProgramRuns>& runs, Families* out);
 void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out);
 void AddSourceFamilies(const std::vector<SourceState>& sources, Families* out);  // of Kubernetes
+void AddWriteFamilies(const SourceWrites& writes, Families* out);                // likewise
 
 }  // namespace sluice::telemetry

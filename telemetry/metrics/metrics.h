@@ -47,6 +47,7 @@ struct MetricsSources {
   std::function<const EventExport*()> exported;              // absent or null: no export
   Refusals api_refused;                                      // absent: no API
   SourceStates kubernetes;                                   // absent: no Kubernetes
+  SourceWritesNow kubernetes_writes;                         // likewise
   std::function<std::uint64_t()> http_dropped;               // absent: no HTTP server
 };
 

@@ -21,7 +21,17 @@ struct SourceState {
   std::uint64_t errors = 0, bytes_received = 0, requests = 0;
 };
 
+// What the agent writes outside: Events and conditions, for an API server. A value.
+struct SourceWrites {
+  std::uint64_t queued = 0;    // they wait for their turn, or for the next try
+  std::uint64_t requests = 0;  // tries count
+  std::uint64_t succeeded = 0;
+  std::uint64_t failed = 0;   // for good
+  std::uint64_t dropped = 0;  // because the queue was full
+};
+
 // Thread-safe.
 using SourceStates = std::function<std::vector<SourceState>()>;
+using SourceWritesNow = std::function<SourceWrites()>;
 
 }  // namespace sluice::telemetry

@@ -48,7 +48,8 @@ class MetricsTest : public ::testing::Test {
                                                     .ready = [this] { return ready_; },
                                                     .processes = [this] { return processes_; },
                                                     .traffic = [this] { return traffic_.get(); },
-                                                    .verdicts = &verdicts_},
+                                                    .verdicts = &verdicts_,
+                                                    .kubernetes_writes = kubernetes_writes_},
                                      std::move(options));
   }
   std::map<std::string, double> Render() { return Samples(Make()->Render()); }
@@ -97,6 +98,7 @@ class MetricsTest : public ::testing::Test {
   FlowSweeper sweeper_{&scene_.datapath, &assembler_, &history_, &hub_};
   std::unique_ptr<ProcessTraffic> traffic_;
   PolicyVerdicts verdicts_{16};
+  SourceWritesNow kubernetes_writes_;
   bool ready_ = true;
   StatusOr<std::size_t> quarantined_ = std::size_t{2};
 };
@@ -251,6 +253,18 @@ TEST_F(MetricsTest, Policy) {
   EXPECT_GT(samples.at("sluice_identities"), 0);
   ready_ = false;
   EXPECT_EQ(Render().at("sluice_ready"), 0);
+}
+
+TEST_F(MetricsTest, WhatIsWrittenToKubernetes) {
+  EXPECT_THAT(Render(), Not(Contains(Key(HasSubstr("sluice_kubernetes_write")))));
+  kubernetes_writes_ = [] {
+    return SourceWrites{.queued = 3, .requests = 9, .succeeded = 4, .failed = 1, .dropped = 2};
+  };
+  EXPECT_THAT(Render(), Has({{"sluice_kubernetes_writes_queued", 3},
+                             {R"(sluice_kubernetes_writes_total{result="succeeded"})", 4},
+                             {R"(sluice_kubernetes_writes_total{result="failed"})", 1},
+                             {R"(sluice_kubernetes_writes_total{result="dropped"})", 2},
+                             {"sluice_kubernetes_write_requests_total", 9}}));
 }
 
 TEST_F(MetricsTest, ApplyLatencyIsAHistogramByResult) {
