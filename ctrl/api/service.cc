@@ -218,7 +218,9 @@ grpc::Status Service::Status(grpc::ServerContext* context, const v1::StatusReque
   }
   for (const policy::Prefix& peer : quarantine->allow) reply->mutable_quarantine()->add_allow(peer.ToString());
   if (sources_.kubernetes) AddSources(sources_.kubernetes_server, sources_.kubernetes(), reply->mutable_kubernetes());
-  return ToGrpc(AddNumbers(*sources_.controller->view(), *sources_.datapath, *sources_.telemetry, reply));
+  const sluice::Status added = AddNumbers(*sources_.controller->view(), *sources_.datapath, *sources_.telemetry, reply);
+  if (added.ok() && sources_.tunnels) AddTunnels(sources_.tunnels(), reply);
+  return ToGrpc(added);
 }
 
 }  // namespace sluice::api

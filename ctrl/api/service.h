@@ -8,6 +8,7 @@
 #include "api/sluice.grpc.pb.h"
 #include "ctrl/api/calls.h"
 #include "ctrl/api/change_teller.h"
+#include "ctrl/api/status.h"
 #include "ctrl/explain/program_links.h"
 #include "ctrl/reconcile/controller.h"
 #include "telemetry/telemetry.h"
@@ -22,6 +23,7 @@ struct ServiceSources {
   v1::AgentStatus constants;           // what does not change while the agent runs
   std::string kubernetes_server;       // URL; with `kubernetes`
   telemetry::SourceStates kubernetes;  // empty: the agent runs without Kubernetes
+  TunnelsNow tunnels;                  // empty: no uplinks. Thread-safe
 };
 
 class Service final : public v1::Sluice::Service {

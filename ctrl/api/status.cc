@@ -132,6 +132,14 @@ void AddSources(const std::string& server, const std::vector<telemetry::SourceSt
   }
 }
 
+void AddTunnels(const Tunnels& tunnels, v1::AgentStatus* status) {
+  for (v1::AgentStatus::Program& program : *status->mutable_programs()) {
+    const auto over = tunnels.find(program.ifindex());
+    if (program.program() != "xdp_uplink" || over == tunnels.end()) continue;
+    for (const std::string& tunnel : over->second) program.add_tunnels(tunnel);
+  }
+}
+
 std::vector<std::string> ClosedLines(const reconcile::View& view) {
   std::vector<std::string> lines;
   for (const auto& [name, problem] : view.unbound) lines.push_back(fmt::format("{}: {}", name.ToString(), problem));

@@ -1,6 +1,12 @@
 // The part of the agent's `status` that changes from call to call.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
 #include "ctrl/reconcile/controller.h"
 #include "telemetry/telemetry.h"
 
@@ -12,6 +18,13 @@ Status AddNumbers(const reconcile::View& view, datapath::PathReader& datapath, t
 
 void AddSources(const std::string& server, const std::vector<telemetry::SourceState>& sources,
                 v1::AgentStatus::Kubernetes* kubernetes);
+
+// Tunnels by the number of the uplink that carries them: "vxlan flannel.1".
+using Tunnels = std::map<std::uint32_t, std::vector<std::string>>;
+using TunnelsNow = std::function<Tunnels()>;
+
+// After AddNumbers: what the programs of uplinks do not see.
+void AddTunnels(const Tunnels& tunnels, v1::AgentStatus* status);
 
 // What is closed, though the agent enforces, and why: "shop/db-0: no interface v-db".
 std::vector<std::string> ClosedLines(const reconcile::View& view);

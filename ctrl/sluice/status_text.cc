@@ -21,7 +21,14 @@ std::string ProgramsText(const v1::AgentStatus& status) {
   for (const auto& program : status.programs()) {
     table.Add({program.program(), program.interface(), std::to_string(program.ifindex()), program.mode()});
   }
-  return Section(table);
+  std::string text = Section(table);
+  for (const auto& program : status.programs()) {
+    if (program.tunnels().empty()) continue;
+    text += Printable(fmt::format("{} carries {}: {} sees only the outer packets", program.interface(),
+                                  SomeOf(program.tunnels(), ", "), program.program())) +
+            "\n";
+  }
+  return text;
 }
 
 std::string MapsText(const v1::AgentStatus& status) {

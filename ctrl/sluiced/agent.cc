@@ -20,6 +20,7 @@
 #include "ctrl/sluiced/process_sensors.h"
 #include "kernel/datapath/root.h"
 #include "kernel/net/conntrack.h"
+#include "kernel/net/tunnels.h"
 
 namespace sluice {
 namespace {
@@ -44,6 +45,20 @@ bool TranslatesServices(const AgentOptions& options) { return options.kube != "o
 std::string HostName() {
   char name[HOST_NAME_MAX + 1] = "";
   return gethostname(name, sizeof(name)) == 0 ? name : "localhost";
+}
+
+// What cannot be looked at is left out.
+api::Tunnels TunnelsOfUplinks(const std::vector<std::string>& uplinks) {
+  api::Tunnels tunnels;
+  auto here = net::Netlink::Open();
+  if (!here.ok()) return tunnels;
+  const auto links = here->DumpLinks();
+  if (!links.ok()) return tunnels;
+  for (const net::LinkInfo& link : *links) {
+    if (std::find(uplinks.begin(), uplinks.end(), link.name) != uplinks.end())
+      tunnels[link.ifindex] = net::TunnelsOver(*links, link.ifindex);
+  }
+  return tunnels;
 }
 
 }  // namespace
@@ -286,6 +301,7 @@ Status Agent::StartApi() {
     sources.kubernetes_server = kubernetes_->server();
     sources.kubernetes = [this] { return kubernetes_->states(); };
   }
+  if (!options_.uplinks.empty()) sources.tunnels = [uplinks = options_.uplinks] { return TunnelsOfUplinks(uplinks); };
   service_ = std::make_unique<api::Service>(std::move(sources));
   service_->LogLinks();
   WarnOfShadowed();

@@ -147,6 +147,14 @@ bool HasVlanFiltering(const nlattr* bridge_data) {
   return on;
 }
 
+std::uint32_t BoundTo(const nlattr* vxlan_data) {
+  std::uint32_t ifindex = 0;
+  ForEachNested(vxlan_data, [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == IFLA_VXLAN_LINK) ifindex = Scalar<std::uint32_t>(attribute);
+  });
+  return ifindex;
+}
+
 void ParseLinkKind(const nlattr* info, LinkInfo& link) {
   const nlattr* data = nullptr;
   const nlattr* port_data = nullptr;
@@ -170,6 +178,7 @@ void ParseLinkKind(const nlattr* info, LinkInfo& link) {
     }
   });
   if (data && link.kind == "bridge") link.vlan_filtering = HasVlanFiltering(data);
+  if (data && link.kind == "vxlan") link.tunnel_over = BoundTo(data);
   if (port_data && port_kind == "bridge") ParseBridgePort(port_data, link.bridge_port.emplace());
 }
 

@@ -38,6 +38,7 @@ struct LinkInfo {
   std::uint32_t master = 0;        // 0: none
   std::uint32_t peer = 0;          // a veth's other end, or an upper device's lower one, in link_netnsid; 0: none
   std::int32_t link_netnsid = -1;  // the peer's namespace as this one numbers it; -1: this one
+  std::uint32_t tunnel_over = 0;   // a VXLAN's interface; 0: it is bound to none, or is no VXLAN
   MacAddress mac{};
   std::uint32_t mtu = 0;
   std::string qdisc;            // its queueing discipline for sending: "noqueue" (a veth's default), "tbf", ...

@@ -66,6 +66,20 @@ TEST_F(UplinkE2e, WithoutNativeXdpIsAttachedGenericWithAWarningAndAMetric) {
   for (const char* mode : {"xdp generic", "xdp native"}) EXPECT_THAT(metrics, HasSubstr(Attached(mode)));
 }
 
+TEST_F(UplinkE2e, StatusSaysThatATunnelGoesThroughACard) {
+  const auto status = [] {
+    const auto result = agent_->Sluice({"status"});
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? result->out : "";
+  };
+  EXPECT_THAT(status(), Not(HasSubstr("carries")));
+  ASSERT_TRUE(node_->netns().Ip("link add vx0 type vxlan id 7 dstport 4789 dev uplink\n").ok());
+  EXPECT_THAT(status(), HasSubstr("\nuplink carries vxlan vx0: xdp_uplink sees only the outer packets\n"));
+  EXPECT_THAT(status(), Not(HasSubstr("plain0 carries")));
+  ASSERT_TRUE(node_->netns().Ip("link del vx0\n").ok());
+  EXPECT_THAT(status(), Not(HasSubstr("carries")));
+}
+
 TEST_F(UplinkE2e, OneThatComesBackIsAttachedAgain) {
   ASSERT_TRUE(node_->netns().Ip("link del plain0\n").ok());
   EXPECT_TRUE(Eventually([] { return !IsPlainAttached(); }));

@@ -1,4 +1,6 @@
 // Output of the other verbs.
+#include <gmock/gmock.h>
+
 #include "ctrl/sluice/changes_text.h"
 #include "ctrl/sluice/object_table.h"
 #include "ctrl/sluice/some_of.h"
@@ -9,6 +11,7 @@ namespace sluice::client {
 namespace {
 
 using test::FromJson;
+using ::testing::HasSubstr;
 
 TEST(ChangesText, OneLineAResourceAndTheRevision) {
   const auto reply = FromJson<v1::ApplyReply>(R"({"revision": "7", "changes": [
@@ -92,6 +95,15 @@ TEST(StatusText, SaysWhatIsNotClosed) {
   EXPECT_EQ(NotInPlaceText(status),
             "1 workload is closed: nothing passes there; 1 workload neither enforced on nor closed; the first is a/b: "
             "no netns");
+}
+
+TEST(StatusText, SaysThatAnUplinkCarriesTunnels) {
+  EXPECT_THAT(StatusText(FromJson<v1::AgentStatus>(R"({"programs": [
+    {"program": "xdp_uplink", "interface": "eth0", "ifindex": 2, "mode": "xdp native",
+     "tunnels": ["geneve gn0", "vxlan flannel.1"]},
+    {"program": "xdp_uplink", "interface": "eth1", "ifindex": 3, "mode": "xdp native"}]})")),
+              HasSubstr("eth1       3        xdp native\n"
+                        "eth0 carries geneve gn0, vxlan flannel.1: xdp_uplink sees only the outer packets\n"));
 }
 
 TEST(StatusText, EverySection) {

@@ -13,6 +13,7 @@
 
 #include "kernel/net/ethtool.h"
 #include "kernel/net/netns.h"
+#include "kernel/net/tunnels.h"
 #include "testbed/netns.h"
 #include "tests/support/environment.h"
 
@@ -22,6 +23,7 @@ namespace {
 using test::TestNetNs;
 using test::TestNode;
 using test::TestPod;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const LinkInfo* Find(const std::vector<LinkInfo>& links, const std::string& name) {
@@ -102,6 +104,37 @@ TEST_F(Netlink, KnowsByWhichInterfaceItSends) {
     ASSERT_TRUE(vrfs.ok()) << vrfs.status();
     EXPECT_TRUE(vrfs->empty());
   });
+}
+
+TEST_F(Netlink, FindsTheTunnelsOfACard) {
+  Ip("link add vx0 type vxlan id 7 dstport 4789 dev veth0\nlink add any type vxlan id 8 dstport 4790\n");
+  InNode([&] {
+    const auto links = Here().DumpLinks();
+    ASSERT_TRUE(links.ok()) << links.status();
+    EXPECT_EQ(Find(*links, "vx0")->tunnel_over, a_.host_ifindex);
+    EXPECT_EQ(Find(*links, "any")->tunnel_over, 0U);
+    EXPECT_THAT(TunnelsOver(*links, a_.host_ifindex), ElementsAre("vxlan any", "vxlan vx0"));
+    EXPECT_THAT(TunnelsOver(*links, b_.host_ifindex), ElementsAre("vxlan any"));
+  });
+}
+
+TEST(Tunnels, GoThroughVlansAndBondsOfACardToo) {
+  const auto link = [](std::uint32_t ifindex, const char* kind) {
+    return LinkInfo{.ifindex = ifindex, .name = fmt::format("if{}", ifindex), .kind = kind};
+  };
+  std::vector<LinkInfo> links = {link(2, ""),     link(3, ""),      link(4, "bond"),
+                                 link(5, "vlan"), link(6, "vxlan"), link(7, "vxlan")};
+  links[0].master = 4;
+  links[3].peer = 3;
+  links[4].tunnel_over = 4;
+  links[5].tunnel_over = 5;
+  EXPECT_THAT(TunnelsOver(links, 2), ElementsAre("vxlan if6"));
+  EXPECT_THAT(TunnelsOver(links, 3), ElementsAre("vxlan if7"));
+  EXPECT_THAT(TunnelsOver(links, 5), ElementsAre("vxlan if7"));
+  links.push_back(link(8, "geneve"));
+  EXPECT_THAT(TunnelsOver(links, 2), ElementsAre("geneve if8", "vxlan if6"));
+  links[3].link_netnsid = 1;
+  EXPECT_THAT(TunnelsOver(links, 3), ElementsAre("geneve if8")) << "a number of another namespace";
 }
 
 TEST_F(Netlink, AFilterWhoseQdiscIsGoneIsNotFound) {
