@@ -10,11 +10,6 @@
 #include "bpf/abi/service.h"
 #include "bpf/lib/parse.bpf.h"
 
-static __always_inline int sl_is_v4(const struct sl_addr* addr) {
-  const __u32* words = (const __u32*)addr->bytes;
-  return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
-}
-
 /* Address and port, which sl_service_key and sl_service_backend begin with. */
 static __always_inline int sl_same_end(const void* a, const void* b) {
   const __u32 *p = a, *q = b;

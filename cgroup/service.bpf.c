@@ -127,7 +127,7 @@ static __always_inline int translate4(struct bpf_sock_addr* ctx, enum use use) {
     case REFUSED:
       return refuse();
     case TRANSLATED:
-      if (!sl_is_v4(&backend.addr)) return refuse();
+      if (!sl_is_mapped_ipv4(&backend.addr)) return refuse();
       write_end4(ctx, &backend.addr, backend.port);
       return PASS;
     default:

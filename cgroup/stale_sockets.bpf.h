@@ -81,7 +81,7 @@ int sv_stale_sockets(struct bpf_iter__task_file* ctx) {
   stale.backend = backend;
   stale.local_port = bpf_htons(BPF_CORE_READ(sk, __sk_common.skc_num));
   stale.interface = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
-  if (sl_is_v4(&backend.addr)) {
+  if (sl_is_mapped_ipv4(&backend.addr)) {
     map_v4(&stale.local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
   } else {
     BPF_CORE_READ_INTO(&stale.local.bytes, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);

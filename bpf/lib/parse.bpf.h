@@ -154,6 +154,11 @@ SL_INLINE int sl_is_same_addr(const struct sl_addr* a, const struct sl_addr* b) 
   return sl_load_u64(a->bytes + 8) == sl_load_u64(b->bytes + 8) && sl_load_u64(a->bytes) == sl_load_u64(b->bytes);
 }
 
+SL_INLINE int sl_is_mapped_ipv4(const struct sl_addr* addr) {
+  return !sl_load_be32(addr->bytes) && !sl_load_be32(addr->bytes + 4) &&
+         sl_load_be32(addr->bytes + 8) == SL_HTONL(0xffff);
+}
+
 /* An IPv4 address, as IPv6 maps it (RFC 4291, 2.5.5.2). */
 SL_INLINE void sl_set_ipv4(struct sl_addr* addr, __be32 ipv4) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__

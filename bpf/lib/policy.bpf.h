@@ -36,11 +36,6 @@ struct sl_policy_question {
   __u32 by_process; /* SL_CT_BY_*: the answer depends on that end's process */
 };
 
-static __always_inline int sl_is_mapped_ipv4(const struct sl_addr* addr) {
-  const __u32* words = (const __u32*)addr->bytes;
-  return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
-}
-
 /* Null: the epoch has no such entry. */
 static __always_inline const struct sl_address_value* sl_find_address(__u32 epoch, const struct sl_addr* addr) {
   const __u32 entries = epoch_addresses;
