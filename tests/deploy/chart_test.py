@@ -114,6 +114,25 @@ class Chart(unittest.TestCase):
         new = template("--kube-version", "1.34.1-gke.1")["DaemonSet"]["spec"]["template"]
         self.assertEqual(new["spec"]["containers"][0]["securityContext"]["appArmorProfile"], {"type": "Unconfined"})
 
+    def test_profiles_of_the_node(self):
+        local = sets(appArmorProfile__type="Localhost", appArmorProfile__localhostProfile="sluice",
+                     seccompProfile__type="Localhost", seccompProfile__localhostProfile="profiles/sluice.json")
+        new = pod(template("--kube-version", "1.34.1", *local))["containers"]
+        self.assertEqual(new[0]["securityContext"]["appArmorProfile"],
+                         {"type": "Localhost", "localhostProfile": "sluice"})
+        for one in new:
+            self.assertEqual(one["securityContext"]["seccompProfile"],
+                             {"type": "Localhost", "localhostProfile": "profiles/sluice.json"})
+        for profile, expected in ((local, "localhost/sluice"),
+                                  (sets(appArmorProfile__type="RuntimeDefault"), "runtime/default")):
+            old = template("--kube-version", "1.20.2", *profile)["DaemonSet"]["spec"]["template"]
+            self.assertEqual(old["metadata"]["annotations"]["container.apparmor.security.beta.kubernetes.io/agent"],
+                             expected)
+        for kind in ("appArmorProfile", "seccompProfile"):
+            for values in ([f"{kind}.type=Localhost"], [f"{kind}.type=Any"], [f"{kind}.localhostProfile=x"]):
+                arguments = [word for one in values for word in ("--set", one)]
+                self.assertIn("schema", common.is_refused(HELM, "template", CHART, *arguments))
+
     def test_packs(self):
         with tempfile.TemporaryDirectory() as directory:
             common.run(HELM, "package", CHART, "--destination", directory)

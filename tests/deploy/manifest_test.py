@@ -86,6 +86,27 @@ class Manifest(unittest.TestCase):
         # Only privileged containers may have mounts that the node sees.
         self.assertNotIn("Bidirectional", common.read(MANIFEST))
 
+    def test_readme_has_each_right_and_mount(self):
+        readme = common.read("deploy/README.md")
+        section = re.search(r"### Rights and mounts\n(.*?)\n### ", readme, re.S).group(1)
+        rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", section, re.M))
+        named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+        paths = {one["hostPath"]["path"] for one in pod()["volumes"]}
+        capabilities = set(container("agent")["securityContext"]["capabilities"]["add"])
+        self.assertTrue(pod()["hostNetwork"] and pod()["hostPID"])
+        self.assertEqual({name for name in named if name.startswith("/")}, paths)
+        self.assertEqual({name for name in named if name.isupper()}, capabilities)
+        self.assertLessEqual({"hostNetwork", "hostPID", "RuntimeDefault", "Unconfined", "spc_t"}, named)
+        self.assertIn(f"port {container('agent')['ports'][0]['hostPort']} of the node", rows)
+        read_only = {name for row in rows if "read-only" in row for name in re.findall(r"`(/[^`]+)`", row)}
+        by_name = {one["name"]: one["hostPath"]["path"] for one in pod()["volumes"]}
+        self.assertEqual({by_name[mount["name"]] for mount in container("agent")["volumeMounts"]
+                          if mount.get("readOnly")}, read_only)
+
+    def test_the_plugins_container_has_the_runtimes_profiles(self):
+        self.assertNotIn("appArmorProfile", container("cni")["securityContext"])
+        self.assertEqual(container("agent")["securityContext"]["appArmorProfile"], {"type": "Unconfined"})
+
     def test_probes(self):
         agent = container("agent")
         for probe, where in (("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):

@@ -32,6 +32,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* A profile as Kubernetes before 1.30 names it. */}}
+{{- define "sluice.appArmorAnnotation" -}}
+{{- if eq .type "Localhost" -}}
+localhost/{{ .localhostProfile }}
+{{- else -}}
+{{ eq .type "Unconfined" | ternary "unconfined" "runtime/default" }}
+{{- end }}
+{{- end }}
+
 {{- define "sluice.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
