@@ -89,8 +89,7 @@ class Netlink {
 
   // Empty if there is no such qdisc.
   StatusOr<std::vector<TcFilter>> DumpTcFilters(std::uint32_t ifindex, TcSide side);
-  // One that DumpTcFilters listed, of all protocols. NotFound: there is no such filter, qdisc or
-  // interface.
+  // One that DumpTcFilters listed, of all protocols. NotFound: it is gone, or its qdisc or interface.
   Status DeleteTcFilter(std::uint32_t ifindex, TcSide side, const TcFilter& filter);
 
   // How this namespace numbers the one behind `netns_fd`; -1: it has no number for it.
