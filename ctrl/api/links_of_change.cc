@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "policy/network/evaluate.h"
+
 namespace sluice::api {
 namespace {
 
@@ -26,15 +28,15 @@ void AddLinksOfChange(const reconcile::View& view, const std::vector<policy::Res
   const explain::FindProgram bounded = [&](const policy::ObjectName& workload, const std::string& path) {
     return ++look_ups > kMaxLookUps ? std::vector<explain::ProgramFile>() : find(workload, path);
   };
-  for (const auto& [id, resource] : view.resources.of(policy::Kind::kSluiceNetworkPolicy)) {
-    if (!HasProcesses(*resource.policy)) continue;
-    const bool is_changed = ids.contains(id);
+  for (const auto& policy : view.compiled.snapshot->policies) {
+    if (!HasProcesses(*policy)) continue;
+    const bool is_changed = ids.contains({policy::KindOf(policy->api), policy->name});
     for (const policy::Endpoint& endpoint : view.compiled.snapshot->endpoints) {
-      if (endpoint.ifindex == 0 || endpoint.name.ns != id.name.ns) continue;
+      if (endpoint.ifindex == 0) continue;
       if (!is_changed && !ids.contains({policy::Kind::kWorkload, endpoint.name})) continue;
-      if (!resource.policy->pod_selector.Matches(endpoint.labels)) continue;
+      if (!policy::Selects(*policy, endpoint)) continue;
       for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
-        explain::AddLinks(*resource.policy, direction, endpoint.name, bounded, links);
+        explain::AddLinks(*policy, direction, endpoint.name, bounded, links);
       }
     }
   }

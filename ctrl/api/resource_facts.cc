@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "policy/network/evaluate.h"
 #include "telemetry/event/json.h"
 #include "telemetry/event/pod_owner.h"
 
@@ -14,14 +15,23 @@ void AddAddresses(const std::vector<policy::Address>& addresses, google::protobu
   for (const policy::Address& address : addresses) *out->Add() = address.ToString();
 }
 
-// Of both kinds, in the order of their names.
+policy::Labels NamespaceLabels(const std::string& ns, const reconcile::View& view) {
+  if (!view.compiled.snapshot) return {};
+  const auto found = view.compiled.snapshot->namespaces.find(ns);
+  return found == view.compiled.snapshot->namespaces.end() ? policy::Labels() : found->second;
+}
+
+// Kind by kind, in the order of their names.
 std::vector<const policy::NetworkPolicy*> PoliciesOf(const policy::Workload& workload, const reconcile::View& view) {
+  const policy::Labels namespace_labels = NamespaceLabels(workload.name.ns, view);
   std::vector<const policy::NetworkPolicy*> selecting;
-  for (const policy::Kind kind : {policy::Kind::kNetworkPolicy, policy::Kind::kSluiceNetworkPolicy}) {
+  for (const policy::Kind kind : policy::kPolicyKinds) {
+    const std::string ns = policy::IsNamespaced(kind) ? workload.name.ns : "";
     const auto& policies = view.resources.of(kind);
-    auto at = policies.lower_bound({kind, {workload.name.ns, ""}});
-    for (; at != policies.end() && at->first.name.ns == workload.name.ns; ++at) {
-      if (at->second.policy->pod_selector.Matches(workload.labels)) selecting.push_back(at->second.policy.get());
+    auto at = policies.lower_bound({kind, {ns, ""}});
+    for (; at != policies.end() && at->first.name.ns == ns; ++at) {
+      const policy::NetworkPolicy& policy = *at->second.policy;
+      if (policy.Selects(workload.name.ns, namespace_labels, workload.labels)) selecting.push_back(&policy);
     }
   }
   return selecting;
@@ -35,9 +45,9 @@ void AddWorkload(const policy::Workload& workload, const reconcile::View& view, 
     facts.set_problem(unbound->second);
   }
   for (const policy::NetworkPolicy* const policy : PoliciesOf(workload, view)) {
-    const std::string name = "NetworkPolicy " + policy->name.ToString();
-    if (policy->isolates_ingress) facts.add_ingress_policies(name);
-    if (policy->isolates_egress) facts.add_egress_policies(name);
+    const std::string name = policy::ResourceId{policy::KindOf(policy->api), policy->name}.ToString();
+    if (policy->applies_to_ingress) facts.add_ingress_policies(name);
+    if (policy->applies_to_egress) facts.add_egress_policies(name);
   }
   const policy::Endpoint* endpoint =
       view.compiled.snapshot ? view.compiled.snapshot->FindByName(workload.name) : nullptr;
@@ -62,14 +72,14 @@ void AddPod(const policy::Pod& pod, v1::Resource* out) {
 
 void AddPolicy(const policy::NetworkPolicy& policy, const reconcile::View& view, v1::Resource* out) {
   v1::PolicyFacts& facts = *out->mutable_policy();
-  if (policy.isolates_ingress) facts.add_directions("INGRESS");
-  if (policy.isolates_egress) facts.add_directions("EGRESS");
+  if (policy.Isolates(policy::Direction::kIngress)) facts.add_directions("INGRESS");
+  if (policy.Isolates(policy::Direction::kEgress)) facts.add_directions("EGRESS");
   facts.set_mode(policy.mode == policy::PolicyMode::kAudit ? "Audit" : "Enforce");
   if (!view.compiled.snapshot) return;
   std::uint32_t selected = 0;
   std::vector<std::string> local, others;
   for (const policy::Endpoint& endpoint : view.compiled.snapshot->endpoints) {
-    if (endpoint.name.ns != policy.name.ns || !policy.pod_selector.Matches(endpoint.labels)) continue;
+    if (!policy::Selects(policy, endpoint)) continue;
     selected++;
     std::vector<std::string>& names = endpoint.ifindex != 0 ? local : others;
     if (names.size() < kMaxSelected) names.push_back(endpoint.name.ToString());

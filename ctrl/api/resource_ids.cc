@@ -25,7 +25,7 @@ StatusOr<ResourceId> FindTarget(const v1::DeleteRequest::Target& target, const r
   std::vector<ResourceId> found;
   std::string wanted;
   for (const policy::Kind kind : selection.kinds) {
-    const bool in_namespace = kind != policy::Kind::kNamespace;
+    const bool in_namespace = policy::IsNamespaced(kind);
     const std::string ns = !in_namespace ? "" : target.namespace_().empty() ? "default" : target.namespace_();
     const ResourceId id{.kind = kind, .name = {.ns = ns, .name = target.name()}};
     wanted = id.ToString();

@@ -143,8 +143,7 @@ class Programs {
     const policy::Endpoint* endpoint = snapshot_.Find(end);
     if (!find_ || endpoint == nullptr) return;
     for (const auto& policy : snapshot_.policies) {
-      if (policy->name.ns != endpoint->name.ns || !policy->pod_selector.Matches(endpoint->labels)) continue;
-      AddLinks(*policy, direction, endpoint->name, find_, links_);
+      if (policy::Selects(*policy, *endpoint)) AddLinks(*policy, direction, endpoint->name, find_, links_);
     }
   }
 

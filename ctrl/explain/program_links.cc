@@ -41,8 +41,8 @@ void AddLinks(const policy::NetworkPolicy& policy, Direction direction, const po
       const auto target = FindTarget(workload, pattern, find);
       if (!target) continue;
       v1::PolicyRef& ref = *AddLink(workload, pattern, *target, links).mutable_policy();
-      ref.set_kind(policy::KindName(policy::Kind::kSluiceNetworkPolicy));
-      ref.set_api_version(policy::KindApiVersion(policy::Kind::kSluiceNetworkPolicy));
+      ref.set_kind(policy::KindName(policy::KindOf(policy.api)));
+      ref.set_api_version(policy::KindApiVersion(policy::KindOf(policy.api)));
       ref.set_namespace_(policy.name.ns);
       ref.set_name(policy.name.name);
       ref.set_rule(fmt::format("{}[{}]", direction == Direction::kEgress ? "egress" : "ingress", i));

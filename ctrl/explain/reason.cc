@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "telemetry/event/flow_text.h"
+
 namespace sluice::explain {
 namespace {
 
@@ -26,7 +28,7 @@ Subjects PoliciesWith(const Direction& direction, v1::PolicyRef::Effect effect) 
   std::vector<std::string> names;
   for (const v1::PolicyRef& ref : direction.policies()) {
     if (ref.effect() != effect) continue;
-    names.push_back(fmt::format("{}/{}{}{}", ref.namespace_(), ref.name(), ref.rule().empty() ? "" : " ", ref.rule()));
+    names.push_back(fmt::format("{}{}{}", telemetry::PolicyName(ref), ref.rule().empty() ? "" : " ", ref.rule()));
   }
   Subjects subjects{.several = names.size() > 1};
   if (names.size() > kMostListed) {

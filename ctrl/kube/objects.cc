@@ -124,8 +124,7 @@ Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePo
     if (pod && !CopyController(*metadata, *copy)) return nullptr;
     AddTo(*root, "metadata", copy);
   }
-  const bool is_policy = kind == Kind::kNetworkPolicy || kind == Kind::kSluiceNetworkPolicy;
-  if (is_policy && !CopyField(object, "spec", *root)) return nullptr;
+  if (policy::IsPolicy(kind) && !CopyField(object, "spec", *root)) return nullptr;
   if (pod) {
     const bool is_finished = pod->phase == "Succeeded" || pod->phase == "Failed";
     if (!CopyPod(object, !pod->gave_up_ips || is_finished, *root)) return nullptr;
@@ -153,6 +152,11 @@ Status ParseRoot(const policy::Field& root, policy::Resource& resource) {
     case Kind::kSluiceNetworkPolicy: {
       SL_ASSIGN_OR_RETURN(resource.policy,
                           policy::ParseNetworkPolicy(root, metadata, policy::NetworkPolicy::Api::kSluice));
+      break;
+    }
+    case Kind::kSluiceClusterNetworkPolicy: {
+      SL_ASSIGN_OR_RETURN(resource.policy,
+                          policy::ParseNetworkPolicy(root, metadata, policy::NetworkPolicy::Api::kSluiceCluster));
       break;
     }
     case Kind::kWorkload:

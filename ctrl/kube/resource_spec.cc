@@ -12,6 +12,8 @@ ResourceSpec SpecOf(policy::Kind kind) {
       return {.name = "networkpolicies", .path = "/apis/networking.k8s.io/v1/networkpolicies"};
     case policy::Kind::kSluiceNetworkPolicy:
       return {.name = "networkpolicies.sluice.dev", .path = "/apis/sluice.dev/v1alpha1/networkpolicies"};
+    case policy::Kind::kSluiceClusterNetworkPolicy:
+      return {.name = "clusternetworkpolicies.sluice.dev", .path = "/apis/sluice.dev/v1alpha1/clusternetworkpolicies"};
     case policy::Kind::kWorkload:
       break;
   }

@@ -68,10 +68,8 @@ Status SqlError(sqlite3* db, int code, const std::string& doing) {
   }
 }
 
-// All kinds are in this list (policy/resource/model.h).
 std::optional<policy::Kind> FindKind(const std::string& api_version, const std::string& kind) {
-  for (const policy::Kind one : {policy::Kind::kNamespace, policy::Kind::kPod, policy::Kind::kWorkload,
-                                 policy::Kind::kNetworkPolicy, policy::Kind::kSluiceNetworkPolicy}) {
+  for (const policy::Kind one : policy::kAllKinds) {
     if (api_version == policy::KindApiVersion(one) && kind == policy::KindName(one)) return one;
   }
   return std::nullopt;

@@ -35,7 +35,7 @@ StatusOr<std::vector<v1::Event>> LastFlows(Client& client, const v1::Resource& r
     filter.set_namespace_(ref.namespace_());
     filter.set_workload(ref.name());
   } else {
-    filter.add_policies(ref.namespace_() + "/" + ref.name());
+    filter.add_policies(ref.namespace_().empty() ? ref.name() : ref.namespace_() + "/" + ref.name());
   }
   std::vector<v1::Event> events;
   SL_RETURN_IF_ERROR(client.Observe(request, [&](const v1::Event& event) {
@@ -73,7 +73,8 @@ void AddDescribe(CLI::App& app, CommandLine& line) {
       "describe",
       "all that is known of a resource: a workload's policies and last flows; a policy's rules in words, the workloads "
       "that it selects and the flows that it decided last");
-  verb->add_option("kind", options->kind, "workload, pod, namespace or networkpolicy")->required();
+  verb->add_option("kind", options->kind, "workload, pod, namespace, networkpolicy or clusternetworkpolicy")
+      ->required();
   verb->add_option("name", options->names, "one or more names, also as namespace/name")->required();
   verb->add_option("-n,--namespace", options->ns, "of names without one; default: \"default\"");
   verb->add_option("--flows", options->flows, "how many flows at most; 0: none")->capture_default_str();

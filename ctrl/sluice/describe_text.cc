@@ -56,8 +56,20 @@ std::string PodText(const v1::PodFacts& facts) {
 std::string DirectionText(const policy::NetworkPolicy& policy, policy::Direction direction) {
   const bool is_ingress = direction == policy::Direction::kIngress;
   const char* const title = is_ingress ? "Ingress" : "Egress";
-  if (!policy.Isolates(direction)) return fmt::format("{}:\n  not isolated by this policy\n", title);
-  return Section(title, RuleTexts(policy, direction), "no rules: nothing is allowed by this policy");
+  if (!policy.AppliesTo(direction)) return fmt::format("{}:\n  not isolated by this policy\n", title);
+  return Section(title, RuleTexts(policy, direction),
+                 policy.default_deny ? "no rules: nothing is allowed by this policy" : "no rules");
+}
+
+std::string SelectsText(const policy::NetworkPolicy& policy) {
+  const bool all = policy.pod_selector.requirements.empty();
+  if (!policy.namespace_selector) {
+    return all ? "all workloads and pods of its namespace" : SelectorText(policy.pod_selector);
+  }
+  return fmt::format("{}, of {}", all ? "all workloads and pods" : SelectorText(policy.pod_selector),
+                     policy.namespace_selector->requirements.empty()
+                         ? "all namespaces"
+                         : "namespaces with " + SelectorText(*policy.namespace_selector));
 }
 
 StatusOr<std::string> PolicyText(const v1::Resource& resource, const std::vector<v1::Event>& flows) {
@@ -70,8 +82,10 @@ StatusOr<std::string> PolicyText(const v1::Resource& resource, const std::vector
   const v1::PolicyFacts& facts = resource.policy();
   std::string text = Line("API", resource.ref().api_version());
   text += Line("Mode", facts.mode());
-  text += Line("Selects", policy.pod_selector.requirements.empty() ? "all workloads and pods of its namespace"
-                                                                   : SelectorText(policy.pod_selector));
+  if (policy.namespace_selector) {
+    text += Line("Isolates", policy.default_deny ? "yes" : "no: a flow that no rule matches is left to other policies");
+  }
+  text += Line("Selects", SelectsText(policy));
   text += DirectionText(policy, policy::Direction::kIngress) + DirectionText(policy, policy::Direction::kEgress);
   std::vector<std::string> workloads = ToVector(facts.workloads());
   if (facts.selected() > workloads.size()) {

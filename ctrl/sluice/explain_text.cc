@@ -43,8 +43,7 @@ const char* WhyText(const std::string& exempt, const v1::Explanation::Direction&
 std::string NearMissText(const v1::Explanation::NearMiss& miss) {
   const v1::PolicyRef& policy = miss.policy();
   std::string text =
-      Printable(fmt::format("  {}/{} {} would allow it, but for:", policy.namespace_(), policy.name(), policy.rule())) +
-      "\n";
+      Printable(fmt::format("  {} {} would allow it, but for:", telemetry::PolicyName(policy), policy.rule())) + "\n";
   for (const std::string& difference : miss.differences()) text += "    " + Printable(difference) + "\n";
   return text;
 }

@@ -8,9 +8,10 @@ StatusOr<std::vector<v1::Resource>> FindResources(Client& client, const std::str
                                                   const policy::ObjectName& name) {
   SL_ASSIGN_OR_RETURN(const api::KindSelection selection, api::ParseKind(kind));
   if (selection.listing != api::Listing::kResources) {
-    return InvalidError("{}: only workloads, pods, namespaces and networkpolicies have documents", kind);
+    return InvalidError(
+        "{}: only workloads, pods, namespaces, networkpolicies and clusternetworkpolicies have documents", kind);
   }
-  const bool in_namespace = selection.kinds.front() != policy::Kind::kNamespace;
+  const bool in_namespace = policy::IsNamespaced(selection.kinds.front());
   v1::GetRequest request;
   request.set_kind(kind);
   request.set_name(name.name);

@@ -56,6 +56,14 @@ Cells PolicyCells(const v1::Object& object) {
           std::to_string(facts.selected())};
 }
 
+Cells ClusterPolicyCells(const v1::Object& object) {
+  const v1::Resource& resource = object.resource();
+  const v1::PolicyFacts& facts = resource.policy();
+  return {resource.ref().name(), facts.mode(),
+          facts.directions().empty() ? "-" : fmt::format("{}", fmt::join(facts.directions(), ",")),
+          std::to_string(facts.selected())};
+}
+
 Cells IdentityCells(const v1::Object& object) {
   const v1::Identity& identity = object.identity();
   return {std::to_string(identity.id()), identity.description(), SomeOf(identity.addresses(), ",")};
@@ -108,6 +116,11 @@ Layout LayoutOf(const api::KindSelection& selection) {
               MoreOfPod};
     case policy::Kind::kNamespace:
       return {{{"NAME"}, {"LABELS"}}, NamespaceCells};
+    case policy::Kind::kSluiceClusterNetworkPolicy:
+      return {{{"NAME"}, {"MODE"}, {"ISOLATES"}, {"SELECTED", Align::kRight}},
+              ClusterPolicyCells,
+              {{"WORKLOADS"}},
+              WorkloadsOfPolicy};
     case policy::Kind::kNetworkPolicy:
     case policy::Kind::kSluiceNetworkPolicy:
       break;

@@ -96,7 +96,7 @@ std::string SelectorText(const Selector& selector) {
 
 std::vector<std::string> RuleTexts(const policy::NetworkPolicy& policy, Direction direction) {
   std::vector<std::string> texts;
-  if (!policy.Isolates(direction)) return texts;
+  if (!policy.AppliesTo(direction)) return texts;
   const char* const name = direction == Direction::kIngress ? "ingress" : "egress";
   for (const policy::Rule& rule : policy.rules(direction)) {
     texts.push_back(fmt::format("{}[{}]: {}", name, texts.size(), RuleText(rule, direction)));

@@ -63,8 +63,8 @@ class Builder {
   void AddPolicy(std::uint32_t local, std::vector<policy::Rule> ingress, std::vector<policy::Rule> egress = {}) {
     policy::NetworkPolicy one{.name = {kNamespace, fmt::format("policy-{}", local)}};
     one.pod_selector = Select("local", std::to_string(local));
-    one.isolates_ingress = true;
-    one.isolates_egress = !egress.empty();
+    one.applies_to_ingress = true;
+    one.applies_to_egress = !egress.empty();
     one.ingress = std::move(ingress);
     one.egress = std::move(egress);
     policy::Resource resource{.id = {policy::Kind::kNetworkPolicy, one.name}};

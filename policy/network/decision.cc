@@ -64,12 +64,14 @@ Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches) {
   for (const PolicyMatch& match : matches) {
     if (match.policy->mode != PolicyMode::kEnforce) continue;
     Said said = Listen(direction, match);
-    isolating.push_back(Part(*match.policy, "", Effect::kDefaultDeny));  // 1, 31
+    if (match.policy->default_deny) {  // 1, 31, 55
+      isolating.push_back(Part(*match.policy, "", Effect::kDefaultDeny));
+    }
     Append(allows, std::move(said.allows));
     Append(denies, std::move(said.denies));
     Append(notes, std::move(said.notes));
   }
-  for (const PolicyMatch& match : matches) {  // 34: each audit policy on its own
+  for (const PolicyMatch& match : matches) {  // 34, 57: each audit policy on its own
     if (match.policy->mode != PolicyMode::kAudit) continue;
     Said said = Listen(direction, match);
     Append(notes, std::move(said.notes));
@@ -77,7 +79,7 @@ Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches) {
       Append(notes, AsNotes(std::move(said.denies)));
     } else if (!said.allows.empty()) {
       Append(notes, AsNotes(std::move(said.allows)));
-    } else if (allows.empty()) {
+    } else if (allows.empty() && match.policy->default_deny) {
       notes.push_back(Part(*match.policy, "", Effect::kAudit, Effect::kDefaultDeny));
     }
   }

@@ -32,13 +32,13 @@ struct Decision {
   auto operator<=>(const Decision&) const = default;
 };
 
-// One policy that selects and isolates the subject, with its rules for `direction` that match a flow.
+// One policy that applies to the subject in a direction, with its rules for it that match a flow.
 struct PolicyMatch {
   const NetworkPolicy* policy = nullptr;
   std::vector<std::size_t> rules;  // ascending
 };
 
-// The decision of all policies that select and isolate one subject in `direction`, both enforced and in audit.
+// The decision of all policies that apply to one subject in `direction`, both enforced and in audit.
 Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches);
 
 // The bytes that a decision's number is a hash of: different for different decisions.

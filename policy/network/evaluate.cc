@@ -4,10 +4,15 @@
 
 namespace sluice::policy {
 
-// 1, 2: a policy applies to the pods of its own namespace that its podSelector selects, in the directions that its
-// policyTypes name; its rules for other directions are ignored.
-bool Isolates(const NetworkPolicy& policy, const Endpoint& subject, Direction direction) {
-  return policy.Isolates(direction) && policy.name.ns == subject.name.ns && policy.pod_selector.Matches(subject.labels);
+// 1: the pods of its own namespace that its podSelector selects; 53: of the namespaces that its namespaceSelector
+// selects.
+bool Selects(const NetworkPolicy& policy, const Endpoint& subject) {
+  return policy.Selects(subject.name.ns, *subject.namespace_labels, subject.labels);
+}
+
+// 1, 2: in the directions that its policyTypes name; its rules for other directions are ignored.
+bool AppliesTo(const NetworkPolicy& policy, const Endpoint& subject, Direction direction) {
+  return policy.AppliesTo(direction) && Selects(policy, subject);
 }
 
 bool PeerMatches(const NetworkPolicy& policy, const Peer& peer, const Address& address, const Endpoint* pod) {
@@ -31,7 +36,7 @@ bool PortMatches(const PortRule& rule, const Flow& flow, const Endpoint* destina
 
 namespace {
 
-// The policies that isolate `subject`, each with its rules that match by peer and port.
+// The policies that apply to `subject`, each with its rules that match by peer and port.
 std::vector<PolicyMatch> MatchByPeerAndPort(const Snapshot& snapshot, const Endpoint& subject, Direction direction,
                                             const Flow& flow) {
   const Address& peer_address = direction == Direction::kIngress ? flow.source : flow.destination;
@@ -40,7 +45,7 @@ std::vector<PolicyMatch> MatchByPeerAndPort(const Snapshot& snapshot, const Endp
 
   std::vector<PolicyMatch> matches;
   for (const auto& policy : snapshot.policies) {
-    if (!Isolates(*policy, subject, direction)) continue;
+    if (!AppliesTo(*policy, subject, direction)) continue;
     PolicyMatch match{policy.get(), {}};
     const std::vector<Rule>& rules = policy->rules(direction);
     for (std::size_t i = 0; i < rules.size(); i++) {

@@ -49,7 +49,8 @@ enum class Scope { kLocal, kEverywhere };
 Evaluation Evaluate(const Snapshot& snapshot, const Flow& flow, Scope scope, const Quarantine& quarantine = {});
 
 // The evaluator's checks of one policy, peer and port, for code that explains a verdict.
-bool Isolates(const NetworkPolicy& policy, const Endpoint& subject, Direction direction);
+bool Selects(const NetworkPolicy& policy, const Endpoint& subject);
+bool AppliesTo(const NetworkPolicy& policy, const Endpoint& subject, Direction direction);
 // `pod` is null when no pod has `address`.
 bool PeerMatches(const NetworkPolicy& policy, const Peer& peer, const Address& address, const Endpoint* pod);
 // `destination` is null when the flow does not go to a pod.

@@ -51,7 +51,7 @@ Interest::Interest(const std::vector<std::shared_ptr<const NetworkPolicy>>& poli
   for (const auto& policy : policies) {
     AddKeys(policy->pod_selector, label_keys);
     for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
-      if (!policy->Isolates(direction)) continue;
+      if (!policy->AppliesTo(direction)) continue;
       for (const Rule& rule : policy->rules(direction)) {
         for (const Peer& peer : rule.peers) {
           if (peer.pod_selector) AddKeys(*peer.pod_selector, label_keys);

@@ -42,14 +42,23 @@ Selections Select(const Snapshot& snapshot, const Selections& known) {
   for (std::uint32_t i = 0; i < snapshot.endpoints.size(); i++) {
     if (snapshot.endpoints[i].ifindex != 0) locals[snapshot.endpoints[i].name.ns].push_back(i);
   }
+  const auto add = [&](const NetworkPolicy& policy, const std::vector<std::uint32_t>& candidates,
+                       std::vector<std::uint32_t>& selected) {
+    std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(selected),
+                 [&](std::uint32_t i) { return policy.pod_selector.Matches(snapshot.endpoints[i].labels); });
+  };
   Selections selections;
   for (const auto& policy : snapshot.policies) {
     std::vector<std::uint32_t>& selected = selections[policy.get()];
     if (const auto before = known.find(policy.get()); before != known.end()) {
       selected = before->second;
+    } else if (policy->namespace_selector) {  // 53
+      for (const auto& [ns, candidates] : locals) {
+        if (policy->namespace_selector->Matches(snapshot.namespaces.at(std::string(ns))))
+          add(*policy, candidates, selected);
+      }
     } else if (const auto found = locals.find(policy->name.ns); found != locals.end()) {
-      std::copy_if(found->second.begin(), found->second.end(), std::back_inserter(selected),
-                   [&](std::uint32_t i) { return policy->pod_selector.Matches(snapshot.endpoints[i].labels); });
+      add(*policy, found->second, selected);
     }
   }
   return selections;
@@ -60,7 +69,7 @@ RulesetTable::RulesetTable(const Snapshot& snapshot, const Selections& selection
   for (const auto& policy : snapshot.policies) {
     for (const std::uint32_t user : selections.at(policy.get())) {
       for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
-        if (policy->Isolates(direction)) by_user[{user, direction}].policies.push_back(policy.get());
+        if (policy->AppliesTo(direction)) by_user[{user, direction}].policies.push_back(policy.get());
       }
     }
   }

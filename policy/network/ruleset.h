@@ -1,4 +1,4 @@
-// Rulesets: the policies that isolate local workloads in a direction. Workloads with the same policies share one.
+// Rulesets: the policies that apply to local workloads in a direction. Workloads with the same policies share one.
 // Immutable once built; points into the snapshot and must not outlive it.
 #pragma once
 
@@ -29,7 +29,7 @@ class RulesetTable {
   RulesetTable(const Snapshot& snapshot, const Selections& selections);
 
   const std::vector<Ruleset>& all() const { return rulesets_; }  // the order depends only on their content
-  // The ruleset of a local workload; SL_RULESET_NONE when nothing isolates it in that direction.
+  // The ruleset of a local workload; SL_RULESET_NONE when none applies in that direction.
   std::uint32_t Of(const Endpoint& endpoint, Direction direction) const;
 
  private:

@@ -171,14 +171,15 @@ LocalIndex RulesetCompiler::DecisionOf(const std::vector<std::uint32_t>& rules) 
 Status RulesetCompiler::TooManyConditions(const std::vector<std::uint32_t>& rules, std::size_t count) const {
   std::set<std::string> names;
   for (const std::uint32_t r : rules) {
-    if (rules_[r].condition) names.insert(ruleset_.policies[rules_[r].policy]->name.ToString());
+    if (!rules_[r].condition) continue;
+    const NetworkPolicy& policy = *ruleset_.policies[rules_[r].policy];
+    names.insert(ResourceId{KindOf(policy.api), policy.name}.ToString());
   }
-  return MakeError(
-      absl::StatusCode::kResourceExhausted,
-      "NetworkPolicy {}: {} different \"processes\" match one peer and port in {}, at most {} can: put binaries that "
-      "are treated alike into one rule",
-      fmt::join(names, ", "), count, ruleset_.direction == Direction::kIngress ? "ingress" : "egress",
-      SL_MAX_PROCESS_CONDITIONS);
+  return MakeError(absl::StatusCode::kResourceExhausted,
+                   "{}: {} different \"processes\" match one peer and port in {}, at most {} can: put binaries that "
+                   "are treated alike into one rule",
+                   fmt::join(names, ", "), count, ruleset_.direction == Direction::kIngress ? "ingress" : "egress",
+                   SL_MAX_PROCESS_CONDITIONS);
 }
 
 }  // namespace sluice::policy

@@ -84,7 +84,7 @@ StatusOr<std::shared_ptr<const Population>> Populate(const ResourceMap& resource
                                                      std::vector<Address> node_addresses) {
   auto population = std::make_shared<Population>();
   population->resources = resources;
-  for (const Kind kind : {Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy}) population->resources.Clear(kind);
+  for (const Kind kind : kPolicyKinds) population->resources.Clear(kind);
   population->bindings = bindings;
   population->node_addresses = std::move(node_addresses);
 
@@ -133,7 +133,7 @@ StatusOr<std::shared_ptr<const Snapshot>> Snapshot::Build(const ResourceMap& res
     SL_ASSIGN_OR_RETURN(population, Populate(resources, bindings, std::move(node_addresses)));
   }
   auto snapshot = std::make_shared<Snapshot>(std::move(population));
-  for (const Kind kind : {Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy}) {
+  for (const Kind kind : kPolicyKinds) {
     for (const auto& [id, resource] : resources.of(kind)) snapshot->policies.push_back(resource.policy);
   }
   std::sort(snapshot->policies.begin(), snapshot->policies.end(),

@@ -36,6 +36,11 @@ bool IpBlock::Matches(const Address& address) const {
          std::none_of(except.begin(), except.end(), [&](const Prefix& hole) { return hole.Contains(address); });
 }
 
+bool NetworkPolicy::Selects(const std::string& ns, const Labels& namespace_labels, const Labels& labels) const {
+  const bool right_namespace = namespace_selector ? namespace_selector->Matches(namespace_labels) : ns == name.ns;
+  return right_namespace && pod_selector.Matches(labels);
+}
+
 std::string ProtocolName(std::uint8_t protocol) {
   switch (protocol) {
     case kTcp:
@@ -64,6 +69,8 @@ const char* KindName(Kind kind) {
     case Kind::kNetworkPolicy:
     case Kind::kSluiceNetworkPolicy:
       return "NetworkPolicy";
+    case Kind::kSluiceClusterNetworkPolicy:
+      return "ClusterNetworkPolicy";
   }
   return "";
 }
@@ -77,9 +84,26 @@ const char* KindApiVersion(Kind kind) {
       return "networking.k8s.io/v1";
     case Kind::kWorkload:
     case Kind::kSluiceNetworkPolicy:
+    case Kind::kSluiceClusterNetworkPolicy:
       return "sluice.dev/v1alpha1";
   }
   return "";
+}
+
+bool IsPolicy(Kind kind) { return std::find(kPolicyKinds.begin(), kPolicyKinds.end(), kind) != kPolicyKinds.end(); }
+
+bool IsNamespaced(Kind kind) { return kind != Kind::kNamespace && kind != Kind::kSluiceClusterNetworkPolicy; }
+
+Kind KindOf(NetworkPolicy::Api api) {
+  switch (api) {
+    case NetworkPolicy::Api::kKubernetes:
+      return Kind::kNetworkPolicy;
+    case NetworkPolicy::Api::kSluice:
+      return Kind::kSluiceNetworkPolicy;
+    case NetworkPolicy::Api::kSluiceCluster:
+      break;
+  }
+  return Kind::kSluiceClusterNetworkPolicy;
 }
 
 std::string ResourceId::ToString() const { return fmt::format("{} {}", KindName(kind), name.ToString()); }

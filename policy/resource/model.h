@@ -2,6 +2,7 @@
 // Plain values, immutable once built; safe to share between threads.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -85,20 +86,25 @@ struct Rule {
   std::optional<ProcessMatch> processes = {};  // absent: any process; at least one of its lists is not empty
 };
 
-// Both kinds: networking.k8s.io/v1 and sluice.dev/v1alpha1 NetworkPolicy.
+// A NetworkPolicy of networking.k8s.io/v1 or of sluice.dev/v1alpha1, or a ClusterNetworkPolicy of the latter.
 struct NetworkPolicy {
-  enum class Api { kKubernetes, kSluice };
+  enum class Api { kKubernetes, kSluice, kSluiceCluster };
   Api api = Api::kKubernetes;
   ObjectName name;
+  std::optional<Selector> namespace_selector = {};  // of the pods that it selects (rule 53); kSluiceCluster only
   Selector pod_selector;
-  bool isolates_ingress = false;  // policyTypes, defaults applied (rule 2)
-  bool isolates_egress = false;
+  bool default_deny = true;         // false: it isolates nothing (rule 55)
+  bool applies_to_ingress = false;  // policyTypes, defaults applied (rule 2)
+  bool applies_to_egress = false;
   std::vector<Rule> ingress;
   std::vector<Rule> egress;
   PolicyMode mode = PolicyMode::kEnforce;
   UnknownProcesses unknown_processes = UnknownProcesses::kDeny;
 
-  bool Isolates(Direction d) const { return d == Direction::kIngress ? isolates_ingress : isolates_egress; }
+  bool AppliesTo(Direction d) const { return d == Direction::kIngress ? applies_to_ingress : applies_to_egress; }
+  bool Isolates(Direction d) const { return default_deny && AppliesTo(d); }
+  // Whether it selects the pods with these labels (rules 1 and 53). `ns`: the pod's namespace.
+  bool Selects(const std::string& ns, const Labels& namespace_labels, const Labels& labels) const;
   const std::vector<Rule>& rules(Direction d) const { return d == Direction::kIngress ? ingress : egress; }
 };
 
@@ -150,9 +156,20 @@ struct Workload {
   std::shared_ptr<const PodOwner> owner;  // of its pod; null: none; no file can say so
 };
 
-enum class Kind { kNamespace, kPod, kWorkload, kNetworkPolicy, kSluiceNetworkPolicy };
-const char* KindName(Kind kind);  // "NetworkPolicy" for both policies
+enum class Kind { kNamespace, kPod, kWorkload, kNetworkPolicy, kSluiceNetworkPolicy, kSluiceClusterNetworkPolicy };
+inline constexpr std::array kAllKinds = {Kind::kNamespace,
+                                         Kind::kPod,
+                                         Kind::kWorkload,
+                                         Kind::kNetworkPolicy,
+                                         Kind::kSluiceNetworkPolicy,
+                                         Kind::kSluiceClusterNetworkPolicy};
+inline constexpr std::array kPolicyKinds = {Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy,
+                                            Kind::kSluiceClusterNetworkPolicy};
+const char* KindName(Kind kind);  // "NetworkPolicy" for both policies of a namespace
 const char* KindApiVersion(Kind kind);
+bool IsPolicy(Kind kind);
+bool IsNamespaced(Kind kind);  // false: its objects belong to the whole cluster, and have no namespace
+Kind KindOf(NetworkPolicy::Api api);
 
 // What names a resource: a later document with the same id replaces it.
 struct ResourceId {

@@ -13,8 +13,10 @@
 namespace sluice::policy {
 namespace {
 
-constexpr std::array kKinds = {Kind::kNamespace, Kind::kPod, Kind::kNetworkPolicy, Kind::kWorkload,
-                               Kind::kSluiceNetworkPolicy};
+// In the order of error messages.
+constexpr std::array kKinds = {Kind::kNamespace,           Kind::kPod,
+                               Kind::kNetworkPolicy,       Kind::kWorkload,
+                               Kind::kSluiceNetworkPolicy, Kind::kSluiceClusterNetworkPolicy};
 
 constexpr std::size_t kMaxErrorBytes = 4000;  // gRPC sends a status in headers, which have at most 8 KiB
 constexpr std::size_t kMaxProblems = 1000;    // for each text
@@ -124,6 +126,10 @@ Status ParseBody(const Field& root, const Metadata& metadata, Resource& resource
       SL_ASSIGN_OR_RETURN(resource.policy, ParseNetworkPolicy(root, metadata, NetworkPolicy::Api::kSluice));
       break;
     }
+    case Kind::kSluiceClusterNetworkPolicy: {
+      SL_ASSIGN_OR_RETURN(resource.policy, ParseNetworkPolicy(root, metadata, NetworkPolicy::Api::kSluiceCluster));
+      break;
+    }
   }
   return OkStatus();
 }
@@ -209,7 +215,7 @@ class Collector {
     const std::optional<Kind> kind = FindKind(type);
     const PodMaker* maker = options_.pod_templates ? FindPodMaker(type) : nullptr;
     if (!kind && maker == nullptr) return AddUnknown(root, type, document);
-    NameObject(node, type.kind, kind != Kind::kNamespace, document);
+    NameObject(node, type.kind, IsNamespaced(kind.value_or(Kind::kPod)), document);
 
     Resource resource{.id = {.kind = kind.value_or(Kind::kPod), .name = {}}};
     SL_ASSIGN_OR_RETURN(const Metadata metadata, ParseMetadata(root, resource.id.kind));
@@ -226,7 +232,7 @@ class Collector {
           fmt::format("defined twice: the first definition is on line {}. Kubernetes would keep the last: remove one",
                       first->second));
     }
-    const bool in_default = kind != Kind::kNamespace && ScalarAt(node.Find("metadata"), "namespace").empty();
+    const bool in_default = IsNamespaced(resource.id.kind) && ScalarAt(node.Find("metadata"), "namespace").empty();
     parsed_.without_namespace += in_default ? 1 : 0;
     const bool is_implied = in_default && options_.default_namespace != ParseOptions().default_namespace;
     resource.yaml = EmitWhole(node, type, is_implied ? options_.default_namespace : "");

@@ -52,6 +52,10 @@ StatusOr<std::string> ParseNamespaceOf(const Field& metadata, Kind kind) {
   std::string text;
   SL_RETURN_IF_ERROR(metadata.Read("namespace", text, ParseString));
   if (kind == Kind::kNamespace) return std::string();  // the API server accepts one and ignores it
+  if (!IsNamespaced(kind)) {
+    if (!text.empty()) return ns->Error(fmt::format("a {} has none, and would not be limited to it", KindName(kind)));
+    return std::string();
+  }
   if (!text.empty()) return ParseChecked(*ns, CheckDnsLabel);
   return metadata.document().default_namespace;
 }

@@ -90,7 +90,7 @@ class ResourceMap {
   bool Shares(Kind kind, const ResourceMap& other) const { return parts_[Index(kind)] == other.parts_[Index(kind)]; }
 
  private:
-  static constexpr std::size_t kKinds = 5;
+  static constexpr std::size_t kKinds = kAllKinds.size();
   static std::size_t Index(Kind kind) { return static_cast<std::size_t>(kind); }
   static std::array<std::shared_ptr<Part>, kKinds> NoParts();
   Part& Edit(Kind kind);

@@ -1,4 +1,4 @@
-// Both NetworkPolicy kinds.
+// The three kinds of policies.
 #include "policy/resource/resource_kinds.h"
 #include "policy/resource/resource_scalar.h"
 #include "policy/resource/resource_syntax.h"
@@ -32,7 +32,7 @@ StatusOr<IpBlock> ParseIpBlock(const Field& field) {
   return block;
 }
 
-StatusOr<Peer> ParsePeer(const Field& field) {
+StatusOr<Peer> ParsePeer(const Field& field, NetworkPolicy::Api api) {
   SL_RETURN_IF_ERROR(field.AllowOnly({"podSelector", "namespaceSelector", "ipBlock"}));
   Peer peer;
   SL_RETURN_IF_ERROR(field.Read("podSelector", peer.pod_selector, ParseSelector));
@@ -44,6 +44,9 @@ StatusOr<Peer> ParsePeer(const Field& field) {
         "cannot be combined with podSelector or namespaceSelector: make it a separate peer");
   }
   if (!peer.ip_block && !selects) return field.Error("needs podSelector, namespaceSelector or ipBlock");
+  if (api == NetworkPolicy::Api::kSluiceCluster && peer.pod_selector && !peer.namespace_selector) {  // 54
+    return field.Get("podSelector")->Error("needs namespaceSelector beside it: the policy has no namespace of its own");
+  }
   return peer;
 }
 
@@ -115,7 +118,7 @@ StatusOr<ProcessMatch> ParseProcesses(const Field& field) {
 // `peers_key`: "from" or "to".
 StatusOr<Rule> ParseRule(const Field& field, std::string_view peers_key, NetworkPolicy::Api api) {
   Rule rule;
-  if (api == NetworkPolicy::Api::kSluice) {
+  if (api != NetworkPolicy::Api::kKubernetes) {
     SL_RETURN_IF_ERROR(field.AllowOnly({peers_key, "ports", "action", "processes"}));
     SL_RETURN_IF_ERROR(field.RefuseNull({"processes"}));  // null would match every process
     SL_RETURN_IF_ERROR(field.Read("processes", rule.processes, ParseProcesses));
@@ -123,7 +126,7 @@ StatusOr<Rule> ParseRule(const Field& field, std::string_view peers_key, Network
   } else {
     SL_RETURN_IF_ERROR(field.AllowOnly({peers_key, "ports"}, {"action", "processes"}));
   }
-  SL_RETURN_IF_ERROR(field.ReadItems(peers_key, rule.peers, ParsePeer));
+  SL_RETURN_IF_ERROR(field.ReadItems(peers_key, rule.peers, [=](const Field& item) { return ParsePeer(item, api); }));
   SL_RETURN_IF_ERROR(field.ReadItems("ports", rule.ports, ParsePortRule));
   return rule;
 }
@@ -136,17 +139,27 @@ Status ParsePolicyTypes(const std::optional<Field>& field, NetworkPolicy& policy
       if (text != "Ingress" && text != "Egress") {
         return item.Error(fmt::format("must be Ingress or Egress, got {}", Quoted(text)));
       }
-      (text == "Ingress" ? policy.isolates_ingress : policy.isolates_egress) = true;
+      (text == "Ingress" ? policy.applies_to_ingress : policy.applies_to_egress) = true;
       return OkStatus();
     }));
-    if (policy.isolates_ingress || policy.isolates_egress) return OkStatus();
+    if (policy.applies_to_ingress || policy.applies_to_egress) return OkStatus();
   }
-  policy.isolates_ingress = true;
-  policy.isolates_egress = !policy.egress.empty();
+  policy.applies_to_ingress = true;
+  policy.applies_to_egress = !policy.egress.empty();
   return OkStatus();
 }
 
 }  // namespace
+
+// 53, 55: neither has a default, because everybody would expect another one.
+Status ParseClusterFields(const Field& spec, NetworkPolicy& policy) {
+  const auto namespaces = spec.Get("namespaceSelector"), default_deny = spec.Get("defaultDeny");
+  if (!namespaces) return spec.Missing("namespaceSelector");
+  if (!default_deny) return spec.Missing("defaultDeny");
+  SL_ASSIGN_OR_RETURN(policy.namespace_selector, ParseSelector(*namespaces));
+  SL_ASSIGN_OR_RETURN(policy.default_deny, default_deny->Bool());
+  return OkStatus();
+}
 
 StatusOr<std::shared_ptr<const NetworkPolicy>> ParseNetworkPolicy(const Field& root, const Metadata& metadata,
                                                                   NetworkPolicy::Api api) {
@@ -156,15 +169,19 @@ StatusOr<std::shared_ptr<const NetworkPolicy>> ParseNetworkPolicy(const Field& r
   auto policy = std::make_shared<NetworkPolicy>();
   policy->api = api;
   policy->name = metadata.name;
-  if (api == NetworkPolicy::Api::kSluice) {
-    SL_RETURN_IF_ERROR(
-        spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress", "mode", "unknownProcesses"}));
-    SL_RETURN_IF_ERROR(spec->Read("mode", policy->mode, ParseMode));
-    SL_RETURN_IF_ERROR(spec->Read("unknownProcesses", policy->unknown_processes, ParseUnknownProcesses));
-  } else {
+  if (api == NetworkPolicy::Api::kKubernetes) {
     SL_RETURN_IF_ERROR(
         spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress"}, {"mode", "unknownProcesses"}));
+  } else if (api == NetworkPolicy::Api::kSluice) {
+    SL_RETURN_IF_ERROR(
+        spec->AllowOnly({"podSelector", "policyTypes", "ingress", "egress", "mode", "unknownProcesses"}));
+  } else {
+    SL_RETURN_IF_ERROR(spec->AllowOnly({"namespaceSelector", "podSelector", "policyTypes", "ingress", "egress", "mode",
+                                        "unknownProcesses", "defaultDeny"}));
+    SL_RETURN_IF_ERROR(ParseClusterFields(*spec, *policy));
   }
+  SL_RETURN_IF_ERROR(spec->Read("mode", policy->mode, ParseMode));  // absent from the Kubernetes kind
+  SL_RETURN_IF_ERROR(spec->Read("unknownProcesses", policy->unknown_processes, ParseUnknownProcesses));
   const auto rule_with = [&](std::string_view peers_key) {
     return [=](const Field& item) { return ParseRule(item, peers_key, api); };
   };

@@ -156,12 +156,16 @@ std::string WhatText(const v1::Event& event, TextForm form) {
 
 }  // namespace
 
+std::string PolicyName(const v1::PolicyRef& ref) {
+  return ref.namespace_().empty() ? ref.name() : ref.namespace_() + "/" + ref.name();
+}
+
 std::string PolicyText(const v1::PolicyRef& ref) {
   const std::string place = !ref.rule().empty()                    ? ref.rule()
                             : ref.direction() == v1::Flow::EGRESS  ? "egress"
                             : ref.direction() == v1::Flow::INGRESS ? "ingress"
                                                                    : "";
-  std::string text = fmt::format("{}/{}{}{} {}", ref.namespace_(), ref.name(), place.empty() ? "" : " ", place,
+  std::string text = fmt::format("{}{}{} {}", PolicyName(ref), place.empty() ? "" : " ", place,
                                  v1::PolicyRef::Effect_Name(ref.effect()));
   if (ref.effect() == v1::PolicyRef::AUDIT) {
     text += fmt::format(" (would {})", v1::PolicyRef::Effect_Name(ref.would()));
@@ -175,8 +179,8 @@ std::string LinkText(const v1::ProgramLink& link) {
   const std::string target = PrintableWord(link.target());
   if (!link.has_policy()) return fmt::format("{}: answered for {}", where, target);
   const v1::PolicyRef& policy = link.policy();
-  return fmt::format("{}/{} {}: {}: no program has that path; name {}", Printable(policy.namespace_()),
-                     Printable(policy.name()), Printable(policy.rule()), where, target);
+  return fmt::format("{} {}: {}: no program has that path; name {}", Printable(PolicyName(policy)),
+                     Printable(policy.rule()), where, target);
 }
 
 std::string PoliciesText(const v1::Flow& flow) {

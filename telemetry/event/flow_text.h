@@ -8,6 +8,8 @@
 
 namespace sluice::telemetry {
 
+// "shop/db"; "guard" of a policy of the whole cluster.
+std::string PolicyName(const v1::PolicyRef& ref);
 // "shop/db ingress[0] ALLOW", "shop/default-deny egress DEFAULT_DENY", "shop/trial egress[0] AUDIT (would DENY)".
 std::string PolicyText(const v1::PolicyRef& ref);
 // "shop/web egress[0]: in shop/web-0 /usr/bin/python3 is a symbolic link or below one: no program has that path; name

@@ -21,8 +21,7 @@ v1::PolicyRef::Effect ToEffect(policy::Effect effect) {
 
 void AppendPolicyRefs(const policy::Decision& decision, policy::Direction direction, PolicyRefs* refs) {
   for (const policy::Contribution& part : decision.contributions) {
-    const auto kind = part.api == policy::NetworkPolicy::Api::kKubernetes ? policy::Kind::kNetworkPolicy
-                                                                          : policy::Kind::kSluiceNetworkPolicy;
+    const policy::Kind kind = policy::KindOf(part.api);
     v1::PolicyRef& ref = *refs->Add();
     ref.set_kind(policy::KindName(kind));
     ref.set_api_version(policy::KindApiVersion(kind));

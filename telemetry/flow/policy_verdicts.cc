@@ -37,9 +37,7 @@ std::set<PolicyId> PoliciesOf(const policy::CompiledPolicy* compiled) {
   std::set<PolicyId> ids;
   if (compiled == nullptr) return ids;
   for (const auto& policy : compiled->snapshot->policies) {
-    const auto kind = policy->api == policy::NetworkPolicy::Api::kKubernetes ? policy::Kind::kNetworkPolicy
-                                                                             : policy::Kind::kSluiceNetworkPolicy;
-    ids.emplace(policy::KindApiVersion(kind), policy->name);
+    ids.emplace(policy::KindApiVersion(policy::KindOf(policy->api)), policy->name);
   }
   return ids;
 }

@@ -19,7 +19,7 @@ std::shared_ptr<policy::NetworkPolicy> AllowIngress(const std::string& name, pol
     return s;
   };
   result->pod_selector = selector(to);
-  result->isolates_ingress = true;
+  result->applies_to_ingress = true;
   policy::Rule rule;
   policy::Peer peer;
   peer.pod_selector = selector(from);

@@ -72,7 +72,7 @@ StatusOr<bool> NodeFixture::Explain(const std::string& from, const std::string& 
 
 StatusOr<std::string> NodeFixture::Everything() const {
   std::string all;
-  for (const char* kind : {"namespaces", "workloads", "pods", "networkpolicies"}) {
+  for (const char* kind : {"namespaces", "workloads", "pods", "networkpolicies", "clusternetworkpolicies"}) {
     SL_ASSIGN_OR_RETURN(const ClientResult got, agent_->Sluice({"get", kind, "-o", "yaml"}));
     if (got.exit_code != 0) return MakeError(absl::StatusCode::kInternal, "sluice get {}: {}", kind, got.err);
     all += got.out;

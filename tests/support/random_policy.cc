@@ -100,7 +100,8 @@ IpBlock RandomPolicy::RandomBlock() {
   return block;
 }
 
-Peer RandomPolicy::RandomPeer() {
+// A policy of the whole cluster has no namespace that a podSelector alone could mean.
+Peer RandomPolicy::RandomPeer(bool of_cluster) {
   Peer peer;
   const std::uint32_t kind = Below(10);
   if (kind < 4) {
@@ -108,7 +109,7 @@ Peer RandomPolicy::RandomPeer() {
     return peer;
   }
   if (kind < 8) peer.pod_selector = RandomSelector(false);
-  if (kind >= 6) peer.namespace_selector = RandomSelector(true);
+  if (kind >= 6 || of_cluster) peer.namespace_selector = RandomSelector(true);
   return peer;
 }
 
@@ -133,9 +134,11 @@ PortRule RandomPolicy::RandomPort() {
   return rule;
 }
 
-Rule RandomPolicy::RandomRule(bool sluice) {
+Rule RandomPolicy::RandomRule(NetworkPolicy::Api api) {
+  const bool sluice = api != NetworkPolicy::Api::kKubernetes;
+  const bool of_cluster = api == NetworkPolicy::Api::kSluiceCluster;
   Rule rule;
-  for (std::uint32_t i = Below(4); i > 0; i--) rule.peers.push_back(RandomPeer());
+  for (std::uint32_t i = Below(4); i > 0; i--) rule.peers.push_back(RandomPeer(of_cluster));
   for (std::uint32_t i = Below(4); i > 0; i--) rule.ports.push_back(RandomPort());
   if (sluice && Chance(50)) rule.action = Chance(50) ? RuleAction::kDeny : RuleAction::kAudit;
   if (sluice && options_.processes && Chance(60)) {
@@ -203,17 +206,25 @@ void RandomPolicy::AddPod(int number) {
 void RandomPolicy::AddPolicy(int number) {
   NetworkPolicy policy;
   const bool sluice = Chance(60);
-  policy.api = sluice ? NetworkPolicy::Api::kSluice : NetworkPolicy::Api::kKubernetes;
-  policy.name = {Pick(kNamespaces), fmt::format("policy-{}", number / 2)};  // some policies of both kinds share a name
+  const bool of_cluster = sluice && Chance(35);
+  policy.api = of_cluster ? NetworkPolicy::Api::kSluiceCluster
+               : sluice   ? NetworkPolicy::Api::kSluice
+                          : NetworkPolicy::Api::kKubernetes;
+  policy.name = {Pick(kNamespaces),
+                 fmt::format("policy-{}", number / 2)};  // some policies of several kinds share a name
+  if (of_cluster) {
+    policy.name.ns.clear();
+    policy.namespace_selector = RandomSelector(true);
+    policy.default_deny = Chance(40);
+  }
   policy.pod_selector = RandomSelector(false);
-  policy.isolates_ingress = Chance(65);
-  policy.isolates_egress = Chance(65);
-  for (std::uint32_t i = Below(4); i > 0; i--) policy.ingress.push_back(RandomRule(sluice));
-  for (std::uint32_t i = Below(4); i > 0; i--) policy.egress.push_back(RandomRule(sluice));
+  policy.applies_to_ingress = Chance(65);
+  policy.applies_to_egress = Chance(65);
+  for (std::uint32_t i = Below(4); i > 0; i--) policy.ingress.push_back(RandomRule(policy.api));
+  for (std::uint32_t i = Below(4); i > 0; i--) policy.egress.push_back(RandomRule(policy.api));
   if (sluice && Chance(40)) policy.mode = PolicyMode::kAudit;
   if (sluice && options_.processes && Chance(50)) policy.unknown_processes = UnknownProcesses::kAllow;
-  const Kind kind = sluice ? Kind::kSluiceNetworkPolicy : Kind::kNetworkPolicy;
-  Resource resource = Wrap(kind, policy.name, &Resource::policy, policy);
+  Resource resource = Wrap(KindOf(policy.api), policy.name, &Resource::policy, policy);
   resources_.insert_or_assign(resource.id, resource);
 }
 

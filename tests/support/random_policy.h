@@ -1,6 +1,6 @@
 // Random but repeatable policy scenarios: small, so that rules overlap (few labels, ports and prefixes), and rich in
 // difficult cases (holes in blocks, ::/0, named ports, reused addresses, host-network and finished pods, deny and
-// audit).
+// audit, policies of the whole cluster with and without a default deny).
 //   RandomPolicy random(seed);
 //   auto snapshot = random.NextSnapshot();
 //   Flow flow = random.NextFlow(*snapshot);
@@ -23,7 +23,7 @@ namespace sluice::test {
 struct RandomPolicyOptions {
   int workloads = 8;  // local workloads; the first ones have the lowest endpoint numbers
   int pods = 12;      // known peers
-  int policies = 8;   // of both kinds
+  int policies = 8;   // of all kinds
   std::uint32_t first_ifindex = 10;
   bool processes = false;  // with processes in rules and flows
 };
@@ -60,9 +60,9 @@ class RandomPolicy {
   policy::Address RandomAddress();
   policy::Prefix RandomPrefix();
   policy::IpBlock RandomBlock();
-  policy::Peer RandomPeer();
+  policy::Peer RandomPeer(bool of_cluster);
   policy::PortRule RandomPort();
-  policy::Rule RandomRule(bool sluice);
+  policy::Rule RandomRule(policy::NetworkPolicy::Api api);
   policy::ProcessMatch RandomProcesses();
   void AddNamespace(const std::string& name);
   void AddWorkload(int number);

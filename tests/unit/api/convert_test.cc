@@ -71,6 +71,34 @@ TEST(Convert, WorkloadSaysWhichPoliciesSelectIt) {
   EXPECT_THAT(web.workload().egress_policies(), ElementsAre("NetworkPolicy shop/trial")) << "also in audit";
 }
 
+TEST(Convert, AClusterNetworkPolicySelectsByNamespace) {
+  reconcile::View view = MakeView();
+  const auto parsed = policy::ParseResources("test", R"(
+{apiVersion: sluice.dev/v1alpha1, kind: ClusterNetworkPolicy, metadata: {name: guard},
+ spec: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}, defaultDeny: false}}
+---
+{apiVersion: sluice.dev/v1alpha1, kind: ClusterNetworkPolicy, metadata: {name: base},
+ spec: {namespaceSelector: {}, defaultDeny: true, policyTypes: [Egress]}})");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  for (const policy::Resource& resource : *parsed) view.resources[resource.id] = resource;
+  const auto facts = [&](policy::Kind kind, const policy::ObjectName& name) {
+    const auto resource = ToResource(view.resources.at({kind, name}), view, {}, {});
+    EXPECT_TRUE(resource.ok()) << resource.status();
+    return resource.value_or(v1::Resource());
+  };
+  const auto guard = facts(policy::Kind::kSluiceClusterNetworkPolicy, {"", "guard"});
+  EXPECT_EQ(guard.ref().kind(), "ClusterNetworkPolicy");
+  EXPECT_EQ(guard.ref().namespace_(), "");
+  EXPECT_THAT(guard.policy().workloads(), UnorderedElementsAre("shop/web-0", "shop/db-0"));
+  EXPECT_TRUE(guard.policy().directions().empty()) << "it isolates nothing";
+  const auto base = facts(policy::Kind::kSluiceClusterNetworkPolicy, {"", "base"});
+  EXPECT_EQ(base.policy().selected(), 3U);
+  EXPECT_THAT(base.policy().directions(), ElementsAre("EGRESS"));
+  const auto db = facts(policy::Kind::kWorkload, {"shop", "db-0"});
+  EXPECT_THAT(db.workload().ingress_policies(), ElementsAre("NetworkPolicy shop/db", "ClusterNetworkPolicy guard"));
+  EXPECT_THAT(db.workload().egress_policies(), ElementsAre("ClusterNetworkPolicy base"));
+}
+
 TEST(Convert, OriginIsInTheMessageAndInTheJson) {
   const auto db = Convert(policy::Kind::kNetworkPolicy, "shop", "db");
   EXPECT_EQ(db.origin(), v1::API);

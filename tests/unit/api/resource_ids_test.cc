@@ -85,6 +85,26 @@ TEST(ParseTargets, RefusesWhatIsNoResourceOrAmbiguous) {
   EXPECT_EQ(one->ids.front().kind, policy::Kind::kSluiceNetworkPolicy);
 }
 
+TEST(ParseTargets, AClusterNetworkPolicyHasNoNamespace) {
+  auto view = MakeView();
+  const policy::ResourceId id{policy::Kind::kSluiceClusterNetworkPolicy, {"", "guard"}};
+  view.resources[id].id = id;
+  policy::ResourceMap of_api;
+  of_api[id].id = id;
+  view.desired = reconcile::Desired(of_api);
+  for (const char* kind : {"clusternetworkpolicy", "scnp", "clusternetworkpolicies.sluice.dev"}) {
+    const auto one = ParseTargets(Target(kind, "shop", "guard"), view);  // the namespace of a configuration file
+    ASSERT_TRUE(one.ok()) << one.status();
+    EXPECT_THAT(one->ids, testing::ElementsAre(id));
+  }
+  auto all = Target("scnp", "default", "");
+  all.mutable_targets(0)->set_all(true);
+  EXPECT_THAT(ParseTargets(all, view)->ids, testing::ElementsAre(id));
+  EXPECT_THAT(Message(ParseTargets(Target("scnp", "shop", "x"), view).status()),
+              HasSubstr("ClusterNetworkPolicy x does not exist"));
+  EXPECT_EQ(KindArgument(id.kind), "clusternetworkpolicy");
+}
+
 TEST(ParseTargets, MayBeToldToIgnoreWhatIsNotThere) {
   auto request = Target("workload", "shop", "nobody");
   EXPECT_TRUE(absl::IsNotFound(ParseTargets(request, MakeView()).status()));

@@ -380,6 +380,22 @@ TEST_F(Resources, DescribeOfAPolicy) {
   EXPECT_EQ(agent_.Asked<v1::ObserveRequest>().filter().policies(0), "shop/db");
 }
 
+TEST_F(Resources, DescribeOfAClusterNetworkPolicy) {
+  agent_.objects = {FromJson<v1::Object>(R"({"resource": {
+    "ref": {"apiVersion": "sluice.dev/v1alpha1", "kind": "ClusterNetworkPolicy", "name": "guard"},
+    "yaml": "apiVersion: sluice.dev/v1alpha1\nkind: ClusterNetworkPolicy\nmetadata:\n  name: guard\nspec:\n  namespaceSelector:\n    matchLabels:\n      team: a\n  defaultDeny: false\n",
+    "policy": {"mode": "Enforce", "selected": 1, "workloads": ["shop/db-0"]}}})")};
+  agent_.events = {FlowOf("guard")};
+  agent_.Start();
+  const auto result = Run({"describe", "scnp", "guard"});
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, AllOf(StartsWith("ClusterNetworkPolicy guard\n"),
+                                   HasSubstr("Isolates:   no: a flow that no rule matches is left to other policies\n"),
+                                   HasSubstr("Selects:    all workloads and pods, of namespaces with team=a\n"),
+                                   HasSubstr("Ingress:\n  no rules\n"), Not(HasSubstr("shop/guard"))));
+  EXPECT_EQ(agent_.Asked<v1::ObserveRequest>().filter().policies(0), "guard");
+}
+
 TEST_F(Resources, DescribeOfWhatIsNotThere) {
   agent_.Start();
   const auto result = Run({"describe", "workload", "web-0"});

@@ -65,6 +65,16 @@ TEST(ObjectTable, PodsNamespacesAndPolicies) {
       "s          p     sluice.dev/v1alpha1  Audit  INGRESS,EGRESS         3\n");
 }
 
+TEST(ObjectTable, ClusterNetworkPolicies) {
+  EXPECT_EQ(
+      TableOf("scnp", {R"({"resource": {"ref": {"name": "base"},
+                                 "policy": {"directions": ["INGRESS"], "selected": 30, "mode": "Enforce"}}})",
+                       R"({"resource": {"ref": {"name": "guard"}, "policy": {"selected": 3, "mode": "Audit"}}})"}),
+      "NAME   MODE     ISOLATES  SELECTED\n"
+      "base   Enforce  INGRESS         30\n"
+      "guard  Audit    -                3\n");
+}
+
 TEST(ObjectTable, IdentitiesRulesetsAndFlows) {
   EXPECT_EQ(TableOf("identities", {R"({"identity": {"id": 259, "namespace": "shop", "description": "shop{app=web}",
                                        "addresses": ["10.1.0.2", "fd00::2"]}})"}),

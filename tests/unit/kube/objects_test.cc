@@ -164,7 +164,7 @@ TEST_F(KubeObjects, ANetworkPolicy) {
   EXPECT_EQ(policy.ingress[0].ports[0].port, 5432);
   EXPECT_EQ(policy.ingress[0].ports[1].port_name, "metrics");
   EXPECT_EQ(policy.ingress[0].ports[2].end_port, 8010);
-  EXPECT_FALSE(policy.isolates_egress);
+  EXPECT_FALSE(policy.applies_to_egress);
 }
 
 TEST_F(KubeObjects, AnOwnNetworkPolicy) {
@@ -174,6 +174,20 @@ TEST_F(KubeObjects, AnOwnNetworkPolicy) {
   EXPECT_EQ(object->resource.policy->mode, policy::PolicyMode::kAudit);
   EXPECT_EQ(object->resource.policy->egress[0].processes->binaries, std::vector<std::string>{"/usr/bin/curl"});
   EXPECT_EQ(object->resource.id.kind, Kind::kSluiceNetworkPolicy);
+}
+
+TEST_F(KubeObjects, AClusterNetworkPolicy) {
+  const auto object =
+      Good(Kind::kSluiceClusterNetworkPolicy,
+           R"({"apiVersion":"sluice.dev/v1alpha1","kind":"ClusterNetworkPolicy","metadata":{"name":"guard"},
+    "spec":{"namespaceSelector":{},"defaultDeny":false,"egress":[{"action":"Deny","to":[{"ipBlock":{"cidr":"169.254.169.254/32"}}]}]}})");
+  EXPECT_EQ(object->resource.id, (policy::ResourceId{Kind::kSluiceClusterNetworkPolicy, {"", "guard"}}));
+  EXPECT_EQ(object->resource.policy->api, policy::NetworkPolicy::Api::kSluiceCluster);
+  EXPECT_FALSE(object->resource.policy->default_deny);
+  EXPECT_EQ(SpecOf(Kind::kSluiceClusterNetworkPolicy).path, "/apis/sluice.dev/v1alpha1/clusternetworkpolicies");
+  EXPECT_EQ(
+      Error(Kind::kSluiceClusterNetworkPolicy, R"({"metadata":{"name":"guard"},"spec":{"namespaceSelector":{}}})"),
+      "ClusterNetworkPolicy guard: spec.defaultDeny: missing");
 }
 
 TEST_F(KubeObjects, ErrorsNameTheObjectAndTheField) {

@@ -32,6 +32,9 @@ inline std::string Policy(const std::string& spec, const std::string& metadata =
 inline std::string SluicePolicy(const std::string& spec) {
   return "apiVersion: sluice.dev/v1alpha1\nkind: NetworkPolicy\nmetadata: {name: db, namespace: shop}\nspec:\n" + spec;
 }
+inline std::string ClusterPolicy(const std::string& spec, const std::string& metadata = "name: guard") {
+  return "apiVersion: sluice.dev/v1alpha1\nkind: ClusterNetworkPolicy\nmetadata: {" + metadata + "}\nspec:\n" + spec;
+}
 inline std::string Workload(const std::string& spec) {
   return "apiVersion: sluice.dev/v1alpha1\nkind: Workload\nmetadata: {name: w}\nspec:\n" + spec;
 }

@@ -38,6 +38,23 @@ TEST(Combine, AnAuditPolicysDenyHidesItsAllow) {
   EXPECT_EQ(decision.contributions[0].would, Effect::kDeny);
 }
 
+TEST(Combine, WithoutADefaultDenyOnlyRulesCount) {
+  NetworkPolicy guard = PolicyWith("g", {RuleAction::kAllow, RuleAction::kDeny});
+  guard.default_deny = false;
+  EXPECT_EQ(Combine(Direction::kIngress, {{&guard, {}}}), Decision{}) << "it says nothing";
+  EXPECT_TRUE(Combine(Direction::kIngress, {{&guard, {0}}}).allowed);
+  EXPECT_FALSE(Combine(Direction::kIngress, {{&guard, {0, 1}}}).allowed);
+  const NetworkPolicy isolating = PolicyWith("i", {});
+  EXPECT_TRUE(Combine(Direction::kIngress, {{&isolating, {}}, {&guard, {0}}}).allowed);
+  const Decision denied = Combine(Direction::kIngress, {{&isolating, {}}, {&guard, {}}});
+  EXPECT_FALSE(denied.allowed);
+  ASSERT_EQ(denied.contributions.size(), 1U) << "the guard does not isolate";
+  EXPECT_EQ(denied.contributions[0].policy.name, "i");
+  guard.mode = PolicyMode::kAudit;
+  EXPECT_EQ(Combine(Direction::kIngress, {{&guard, {}}}), Decision{}) << "no note of a default deny";
+  EXPECT_TRUE(Combine(Direction::kIngress, {{&guard, {1}}}).audit_denied);
+}
+
 TEST(Combine, ADeniedFlowIsNotAuditDenied) {
   const NetworkPolicy deny = PolicyWith("a", {RuleAction::kDeny});
   const NetworkPolicy audit = PolicyWith("b", {RuleAction::kDeny}, PolicyMode::kAudit);

@@ -39,6 +39,15 @@ TEST(Examples, AreUnderstoodOneByOne) {
   EXPECT_GE(files, 8);
 }
 
+TEST(Examples, ClusterGuard) {
+  World world(Text("workloads.yaml"));
+  world.Apply(Text("cluster-guard.yaml"));
+  EXPECT_FALSE(world.Allows("shop/web-0", "169.254.169.254"));
+  EXPECT_TRUE(world.Allows("shop/web-0", "169.254.169.253")) << "it isolates nobody";
+  world.Apply(SluicePolicyYaml("shop", "all", "podSelector: {}, policyTypes: [Egress], egress: [{}]"));
+  EXPECT_FALSE(world.Allows("shop/web-0", "169.254.169.254"));
+}
+
 TEST(Examples, ByProcess) {
   World world(Text("workloads.yaml"));
   for (const char* name : {"namespaces.yaml", "default-deny.yaml", "allow-web-to-db.yaml", "by-process.yaml"}) {

@@ -148,8 +148,8 @@ status: {conditions: []}
                      .policy;
   ASSERT_NE(p, nullptr);
   EXPECT_EQ(p->api, NetworkPolicy::Api::kKubernetes);
-  EXPECT_TRUE(p->isolates_ingress);
-  EXPECT_TRUE(p->isolates_egress);
+  EXPECT_TRUE(p->applies_to_ingress);
+  EXPECT_TRUE(p->applies_to_egress);
   using Op = Selector::Operator;
   EXPECT_EQ(p->pod_selector, (Selector{{{"role", Op::kIn, {"db"}}, {"tier", Op::kNotIn, {"test"}}}}));
   ASSERT_EQ(p->ingress.size(), 1U);
@@ -188,7 +188,7 @@ TEST(ParserTest, NamespaceSelectorEmptyIsNotAbsent) {
 TEST(ParserTest, PolicyTypesDefaults) {
   const auto types = [](const std::string& spec) {
     const auto p = Parse(Policy(spec))[0].policy;
-    return std::string(p->isolates_ingress ? "I" : "") + (p->isolates_egress ? "E" : "");
+    return std::string(p->applies_to_ingress ? "I" : "") + (p->applies_to_egress ? "E" : "");
   };
   EXPECT_EQ(types("  podSelector: {}\n"), "I");
   EXPECT_EQ(types("  {}\n"), "I");
@@ -243,8 +243,43 @@ TEST(ParserTest, PatternsOfPrograms) {
   }
 }
 
-TEST(ParserTest, BothPolicyKindsMayHaveOneName) {
-  EXPECT_EQ(Parse(Policy("  {}\n") + "---\n" + SluicePolicy("  {}\n")).size(), 2U);
+TEST(ParserTest, PolicyKindsMayShareAName) {
+  const std::string cluster = ClusterPolicy("  namespaceSelector: {}\n  defaultDeny: true\n", "name: db");
+  EXPECT_EQ(Parse(Policy("  {}\n") + "---\n" + SluicePolicy("  {}\n") + "---\n" + cluster).size(), 3U);
+}
+
+TEST(ParserTest, SluiceClusterNetworkPolicy) {
+  const auto r = Parse(ClusterPolicy(
+      "  namespaceSelector: {matchLabels: {team: a}}\n  podSelector: {matchLabels: {app: db}}\n  defaultDeny: false\n"
+      "  mode: Audit\n  unknownProcesses: Allow\n  egress:\n  - action: Deny\n"
+      "    to: [{namespaceSelector: {}, podSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8}}]\n"));
+  const auto& p = *r[0].policy;
+  EXPECT_EQ(r[0].id, (ResourceId{Kind::kSluiceClusterNetworkPolicy, {"", "guard"}}));
+  EXPECT_EQ(r[0].id.ToString(), "ClusterNetworkPolicy guard");
+  EXPECT_EQ(p.api, NetworkPolicy::Api::kSluiceCluster);
+  ASSERT_TRUE(p.namespace_selector.has_value());
+  EXPECT_EQ(p.namespace_selector->requirements[0].key, "team");
+  EXPECT_EQ(p.pod_selector.requirements[0].key, "app");
+  EXPECT_FALSE(p.default_deny);
+  EXPECT_EQ(p.mode, PolicyMode::kAudit);
+  EXPECT_EQ(p.unknown_processes, UnknownProcesses::kAllow);
+  EXPECT_TRUE(p.AppliesTo(Direction::kIngress)) << "as policyTypes says where it is absent";
+  EXPECT_TRUE(p.AppliesTo(Direction::kEgress));
+  EXPECT_FALSE(p.Isolates(Direction::kEgress));
+  EXPECT_EQ(p.egress[0].peers.size(), 2U);
+  EXPECT_EQ(p.egress[0].action, RuleAction::kDeny);
+  EXPECT_EQ(Parse(r[0].yaml)[0].id, r[0].id) << "the kept document is read as the same";
+  EXPECT_TRUE(Parse(SluicePolicy("  {}\n"))[0].policy->Isolates(Direction::kIngress));
+}
+
+// -n is for what has a namespace.
+TEST(ParserTest, ADefaultNamespaceIsNotForAClusterNetworkPolicy) {
+  const ParsedText parsed = ParseText("f.yaml", ClusterPolicy("  namespaceSelector: {}\n  defaultDeny: true\n"),
+                                      {.default_namespace = "shop"});
+  ASSERT_EQ(parsed.resources.size(), 1U);
+  EXPECT_EQ(parsed.resources[0].id.name, (ObjectName{"", "guard"}));
+  EXPECT_EQ(parsed.without_namespace, 0U);
+  EXPECT_EQ(parsed.resources[0].yaml.find("namespace:"), std::string::npos) << parsed.resources[0].yaml;
 }
 
 TEST(ParserTest, ListsUnfold) {

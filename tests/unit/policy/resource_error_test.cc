@@ -24,6 +24,7 @@ TEST_P(ResourceErrorTest, NamesLineObjectFieldAndValue) {
 }
 
 constexpr char kPolicy[] = "NetworkPolicy shop/db: ";
+constexpr char kClusterPolicy[] = "ClusterNetworkPolicy guard: ";
 
 const ErrorCase kTypeCases[] = {
     {"NotAMap", "- a\n", At(1, "document 1: must be a map, got a list")},
@@ -94,6 +95,25 @@ const ErrorCase kPolicyCases[] = {
             "spec.ingress[0].action: unknown field: only the NetworkPolicy of apiVersion sluice.dev/v1alpha1 has it")},
     {"SluiceModeInKubernetes", Policy("  mode: Audit\n"),
      At(5, std::string(kPolicy) + "spec.mode: unknown field: only")},
+    {"ClusterFieldsInAnotherKind", SluicePolicy("  defaultDeny: false\n"),
+     At(5, std::string(kPolicy) + "spec.defaultDeny: unknown field")},
+    {"ClusterSelectorInAnotherKind", SluicePolicy("  namespaceSelector: {}\n"),
+     At(5, std::string(kPolicy) + "spec.namespaceSelector: unknown field")},
+    {"ClusterNoNamespaces", ClusterPolicy("  defaultDeny: false\n"),
+     At(5, std::string(kClusterPolicy) + "spec.namespaceSelector: missing")},
+    {"ClusterNullNamespaces", ClusterPolicy("  namespaceSelector: ~\n  defaultDeny: false\n"),
+     At(5, std::string(kClusterPolicy) + "spec.namespaceSelector: missing")},
+    {"ClusterNoDefaultDeny", ClusterPolicy("  namespaceSelector: {}\n"),
+     At(5, std::string(kClusterPolicy) + "spec.defaultDeny: missing")},
+    {"ClusterDefaultDenyText", ClusterPolicy("  namespaceSelector: {}\n  defaultDeny: 'no'\n"),
+     At(6, std::string(kClusterPolicy) + "spec.defaultDeny: must be true or false, got \"no\"")},
+    {"ClusterInANamespace",
+     ClusterPolicy("  namespaceSelector: {}\n  defaultDeny: true\n", "name: guard, namespace: shop"),
+     At(3, std::string(kClusterPolicy) + "metadata.namespace: a ClusterNetworkPolicy has none")},
+    {"ClusterPeerWithoutNamespaces",
+     ClusterPolicy("  namespaceSelector: {}\n  defaultDeny: true\n  ingress: [{from: [{podSelector: {}}]}]\n"),
+     At(7, std::string(kClusterPolicy) + "spec.ingress[0].from[0].podSelector: needs namespaceSelector beside it")},
+    {"ClusterTier", ClusterPolicy("  tier: Admin\n"), At(5, std::string(kClusterPolicy) + "spec.tier: unknown field")},
     {"NullRule", Policy("  ingress:\n  - ~\n"),
      At(6, std::string(kPolicy) + "spec.ingress[0]: must be a map, got null")},
     {"RulesNotList", Policy("  ingress: {}\n"),

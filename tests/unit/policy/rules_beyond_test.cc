@@ -1,4 +1,5 @@
-// The numbered rules of docs/policy.md from 23 to 40: cluster-wide kinds, Sluice's additions, and quarantine.
+// The numbered rules of docs/policy.md from 23 to 40 and from 53 on: cluster-wide kinds, Sluice's additions,
+// quarantine.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +15,7 @@ TEST(RulesBeyond, Rule23_TheKubernetesKindHasNoExtras) {
   EXPECT_THAT(ParseError(PolicyYaml("shop", "p", "podSelector: {}, mode: Audit")), testing::HasSubstr("spec.mode"));
 }
 
-// 24 to 28 are about the cluster-wide kinds, which this version refuses completely.
+// 24 to 28 are about the cluster-wide kinds of Kubernetes, which this version refuses completely.
 class ClusterKinds : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
 TEST_P(ClusterKinds, Rules24To28_AreRefusedByName) {
   const auto [api, kind] = GetParam();
@@ -200,6 +201,100 @@ TEST(RulesBeyond, Rule40_WhereQuarantineDecidesNoPolicyIsAsked) {
   EXPECT_EQ(answer.egress, (Decision{.allowed = false}));
   EXPECT_FALSE(answer.ingress.has_value());
   EXPECT_FALSE(world.Evaluate("shop/web", "shop/db", "80/TCP").ingress->contributions.empty()) << "after a release";
+}
+
+// ---- 53 to 57: Sluice's ClusterNetworkPolicy ----
+
+TEST(RulesBeyond, Rule53_SelectsPodsOfTheSelectedNamespaces) {
+  World world = With(ClusterPolicyYaml(
+      "p",
+      "namespaceSelector: {matchLabels: {team: money}}, podSelector: {matchLabels: {tier: front}}, defaultDeny: true"));
+  EXPECT_FALSE(world.Allows("shop/db", "bank/vault"));
+  EXPECT_TRUE(world.Allows("shop/db", "bank/web")) << "another pod of the namespace";
+  EXPECT_TRUE(world.Allows("shop/db", "shop/web")) << "the label, in another namespace";
+  world.Apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {team: money}}}");
+  EXPECT_FALSE(world.Allows("shop/db", "shop/web")) << "a namespace's labels take effect when they change";
+  world.Apply(ClusterPolicyYaml("p", "namespaceSelector: {}, defaultDeny: true"));
+  for (const char* to : {"shop/web", "shop/db", "bank/web", "bank/vault"})
+    EXPECT_FALSE(world.Allows(kOutside4, to)) << to;
+  EXPECT_TRUE(world.Allows("shop/web", "shop/web")) << "29";
+  world.Delete(Kind::kSluiceClusterNetworkPolicy, {"", "p"});
+  EXPECT_TRUE(world.Allows(kOutside4, "bank/vault"));
+}
+
+TEST(RulesBeyond, Rule53_NamedPortsAndProcessesMeanTheSame) {
+  const World world = With(ClusterPolicyYaml(
+      "p",
+      "namespaceSelector: {}, defaultDeny: true, policyTypes: [Ingress, Egress], ingress: [{ports: [{port: http}]}], "
+      "egress: [{processes: {binaries: [/bin/curl]}}]"));
+  const auto allows = [&](const char* to, const char* service, const char* binary) {
+    Flow flow = world.FlowOf("shop/web", to, service);
+    flow.source_process = Process{.binary = binary};
+    return world.Evaluate(flow).allowed;
+  };
+  EXPECT_TRUE(allows("bank/web", "8080/TCP", "/bin/curl"));
+  EXPECT_FALSE(allows("bank/web", "80/TCP", "/bin/curl")) << "another pod's port of that name";
+  EXPECT_FALSE(allows("bank/web", "8080/TCP", "/bin/wget"));
+}
+
+TEST(RulesBeyond, Rule54_APeerNamesItsNamespaces) {
+  const std::string spec = "namespaceSelector: {}, defaultDeny: true, ingress: [{from: [";
+  EXPECT_THAT(ParseError(ClusterPolicyYaml("p", spec + "{podSelector: {}}]}]")),
+              testing::HasSubstr("spec.ingress[0].from[0].podSelector: needs namespaceSelector"));
+  const World world = With(ClusterPolicyYaml(
+      "p", spec + "{namespaceSelector: {matchLabels: {team: retail}}, podSelector: {matchLabels: {app: web}}}]}]"));
+  EXPECT_TRUE(world.Allows("shop/web", "bank/vault"));
+  EXPECT_FALSE(world.Allows("shop/db", "bank/vault"));
+  EXPECT_FALSE(world.Allows("bank/web", "bank/vault"));
+}
+
+TEST(RulesBeyond, Rule55_WithoutADefaultDenyOnlyItsRulesCount) {
+  const std::string guard =
+      ClusterPolicyYaml("guard",
+                        "namespaceSelector: {}, defaultDeny: false, ingress: [{ports: [{port: 9100}]}, "
+                        "{action: Deny, ports: [{port: 22}]}]");
+  World world = With(guard);
+  EXPECT_TRUE(world.Allows("shop/web", "shop/db", "80/TCP"));
+  EXPECT_TRUE(world.Evaluate("shop/web", "shop/db", "80/TCP").ingress->contributions.empty()) << "no policy isolates";
+  EXPECT_FALSE(world.Allows("shop/web", "shop/db", "22/TCP"));
+  EXPECT_FALSE(world.Allows(kOutside6, "fd00::2", "22/TCP"));
+  world.Apply(PolicyYaml("shop", "nothing", "podSelector: {}"));
+  EXPECT_FALSE(world.Allows("shop/web", "shop/db", "80/TCP")) << "isolated by another policy";
+  EXPECT_TRUE(world.Allows("shop/web", "shop/db", "9100/TCP")) << "and allowed by this one";
+  EXPECT_TRUE(world.Allows("shop/web", "bank/web", "80/TCP"));
+  EXPECT_EQ(world.Evaluate("shop/web", "shop/db", "80/TCP").ingress->contributions,
+            (std::vector<Contribution>{
+                {NetworkPolicy::Api::kKubernetes, {"shop", "nothing"}, "", Effect::kDefaultDeny, Effect::kAllow}}));
+}
+
+TEST(RulesBeyond, Rule56_ADenyWinsWhicheverPolicyHasIt) {
+  World world = With(ClusterPolicyYaml("guard",
+                                       "namespaceSelector: {}, defaultDeny: false, ingress: [{action: Deny, "
+                                       "ports: [{port: 22}]}, {ports: [{port: 80}]}]") +
+                     "---\n" + PolicyYaml("shop", "all", "podSelector: {}, ingress: [{}]"));
+  EXPECT_FALSE(world.Allows("shop/web", "shop/db", "22/TCP")) << "a namespace cannot allow what it denies";
+  EXPECT_TRUE(world.Allows("shop/web", "shop/db", "80/TCP"));
+  world.Apply(SluicePolicyYaml("shop", "no", "podSelector: {}, ingress: [{action: Deny, ports: [{port: 80}]}]"));
+  EXPECT_FALSE(world.Allows("shop/web", "shop/db", "80/TCP")) << "but deny what it allows";
+}
+
+TEST(RulesBeyond, Rule57_AnAuditWithoutADefaultDenyNotesItsRules) {
+  const World world = With(ClusterPolicyYaml(
+      "try",
+      "namespaceSelector: {}, defaultDeny: false, mode: Audit, ingress: [{ports: [{port: 1}]}, {action: Deny, "
+      "ports: [{port: 2}]}]"));
+  const auto notes = [&](const char* service) {
+    std::string text;
+    const Evaluation answer = world.Evaluate("shop/web", "shop/db", service);
+    EXPECT_TRUE(answer.allowed);
+    for (const Contribution& part : answer.ingress->contributions) {
+      text += fmt::format("{} {} ", part.policy.ToString(), test::EffectName(part.would));
+    }
+    return text + (answer.audit_denied ? "audit-denied" : "");
+  };
+  EXPECT_EQ(notes("1/TCP"), "try ALLOW ");
+  EXPECT_EQ(notes("2/TCP"), "try DENY audit-denied");
+  EXPECT_EQ(notes("3/TCP"), "");
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ struct Big {
     auto policy = std::make_shared<NetworkPolicy>();
     policy->name = {NamespaceOf(ns), fmt::format("policy-{}", app)};
     policy->pod_selector = Is("app", fmt::format("app-{}", app));
-    policy->isolates_ingress = true;
+    policy->applies_to_ingress = true;
     Rule pods{.peers = {{.pod_selector = Is("app", "app-0")},
                         {.pod_selector = Is("app", fmt::format("far-{}", number % 20)),
                          .namespace_selector = Is("kubernetes.io/metadata.name", NamespaceOf(ns + 1))}}};
@@ -158,7 +158,7 @@ TEST(Scale, CompilesInSecondsAndAnswersRightly) {
 TEST(Scale, OneRuleWithAHundredThousandBlocks) {
   auto policy = std::make_shared<NetworkPolicy>();
   policy->name = {"ns-0", "list"};
-  policy->isolates_egress = true;
+  policy->applies_to_egress = true;
   Rule rule;
   for (std::uint32_t i = 0; i < 100000; i++) {
     rule.peers.push_back({.ip_block = IpBlock{Prefix(Ip4(0x40000000U + i * 512), 24), {}}});
@@ -192,7 +192,7 @@ TEST(Scale, NamedPortsOfManyPeersInManyRulesets) {
   for (int ns = 0; ns < kNamespaces; ns++) {
     auto policy = std::make_shared<NetworkPolicy>();
     policy->name = {NamespaceOf(ns), "out"};
-    policy->isolates_egress = true;
+    policy->applies_to_egress = true;
     PortRule http;
     http.port_name = "http";
     policy->egress = {{.peers = {{.namespace_selector = Selector{}}}, .ports = {http}}};

@@ -110,6 +110,19 @@ spec:
   egress: [{to: null, ports: []}]
 ---
 apiVersion: sluice.dev/v1alpha1
+kind: ClusterNetworkPolicy
+metadata: {name: all, labels: {a: b}, namespace: null}
+spec:
+  namespaceSelector: {matchExpressions: [{key: x, operator: DoesNotExist}]}
+  podSelector: {matchLabels: {app: web}}
+  defaultDeny: false
+  policyTypes: [Egress]
+  mode: Enforce
+  unknownProcesses: Deny
+  ingress: [{from: [{namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}], processes: {binaries: [/bin/x]}}]
+  egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}, {namespaceSelector: {}}], ports: [{port: 80}], action: Deny}, {to: []}]
+---
+apiVersion: sluice.dev/v1alpha1
 kind: Workload
 metadata: {name: all}
 spec: {hostInterface: v, interface: eth1, ips: [10.9.9.9], ports: [{name: a, port: 1, protocol: UDP}], cgroup: /a}
@@ -197,6 +210,31 @@ TEST(Schema, RefusesWhatIsWrong) {
   EXPECT_TRUE(refuses("/spec/ports/0/protocol", "tcp"));
   EXPECT_TRUE(refuses("/spec/ports/0/name", "a_b"));
   EXPECT_TRUE(refuses("/spec", nullptr));
+}
+
+TEST(Schema, RefusesWhatIsWrongInAClusterNetworkPolicy) {
+  const Schema schema;
+  const Json right = {{"apiVersion", "sluice.dev/v1alpha1"},
+                      {"kind", "ClusterNetworkPolicy"},
+                      {"metadata", {{"name", "guard"}}},
+                      {"spec",
+                       {{"namespaceSelector", Json::object()},
+                        {"defaultDeny", true},
+                        {"ingress", {{{"from", {{{"namespaceSelector", Json::object()}}}}}}}}}};
+  ASSERT_TRUE(schema.Takes(right) && ParserTakes(right));
+  const auto refuses = [&](const std::string& at, const Json& value) {
+    Json wrong = right;
+    wrong[Json::json_pointer(at)] = value;
+    return !schema.Takes(wrong) && !ParserTakes(wrong);
+  };
+  EXPECT_TRUE(refuses("/metadata/namespace", "shop"));
+  EXPECT_TRUE(refuses("/spec/namespaceSelector", nullptr));
+  EXPECT_TRUE(refuses("/spec/defaultDeny", nullptr));
+  EXPECT_TRUE(refuses("/spec/defaultDeny", "false"));
+  EXPECT_TRUE(refuses("/spec", {{"namespaceSelector", Json::object()}}));
+  EXPECT_TRUE(refuses("/spec", {{"defaultDeny", true}}));
+  EXPECT_TRUE(refuses("/spec/ingress/0/from/0", {{"podSelector", Json::object()}}));
+  EXPECT_TRUE(refuses("/spec/tier", "Admin"));
 }
 
 }  // namespace

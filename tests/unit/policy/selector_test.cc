@@ -53,6 +53,8 @@ TEST(IpBlockTest, MatchesOutsideItsHoles) {
 TEST(KindTest, NamesAsPeopleWriteThem) {
   EXPECT_STREQ(KindName(Kind::kSluiceNetworkPolicy), "NetworkPolicy");
   EXPECT_STREQ(KindApiVersion(Kind::kSluiceNetworkPolicy), "sluice.dev/v1alpha1");
+  EXPECT_STREQ(KindName(Kind::kSluiceClusterNetworkPolicy), "ClusterNetworkPolicy");
+  EXPECT_STREQ(KindApiVersion(Kind::kSluiceClusterNetworkPolicy), "sluice.dev/v1alpha1");
   EXPECT_STREQ(KindApiVersion(Kind::kNetworkPolicy), "networking.k8s.io/v1");
   EXPECT_EQ((ResourceId{Kind::kNetworkPolicy, {"shop", "db"}}.ToString()), "NetworkPolicy shop/db");
   EXPECT_EQ((ResourceId{Kind::kNamespace, {"", "shop"}}.ToString()), "Namespace shop");

@@ -164,6 +164,12 @@ inline std::string SluicePolicyYaml(const std::string& ns, const std::string& na
       name, ns, spec);
 }
 
+inline std::string ClusterPolicyYaml(const std::string& name, const std::string& spec) {
+  return fmt::format(
+      "{{apiVersion: sluice.dev/v1alpha1, kind: ClusterNetworkPolicy, metadata: {{name: {}}}, spec: {{{}}}}}\n", name,
+      spec);
+}
+
 inline World With(const std::string& policies) {
   World world;
   world.Apply(policies);
