@@ -21,7 +21,7 @@ struct SeenPolicy {
   ObjectRef about;
   std::int64_t generation = 0;
   std::string resource_version;
-  bool has_status = false;            // it has the condition: Sluice's own kind
+  bool has_status = false;            // it has the condition: Sluice's own kinds
   std::optional<Condition> enforced;  // as the server has it
   std::string refused;                // the parser's error; empty: it is accepted
 };

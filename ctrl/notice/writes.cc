@@ -85,8 +85,9 @@ kube::Write ConditionWrite(const ObjectRef& about, const std::string& resource_v
   Json json;
   json["metadata"]["resourceVersion"] = resource_version;
   json["status"] = {{"observedGeneration", condition.generation}, {"conditions", Json::array({std::move(one)})}};
-  return {.path = fmt::format("/apis/{}/namespaces/{}/networkpolicies/{}/status", about.api_version, PathPart(about.ns),
-                              PathPart(about.name)),
+  const std::string resources =
+      about.ns.empty() ? "clusternetworkpolicies" : fmt::format("namespaces/{}/networkpolicies", PathPart(about.ns));
+  return {.path = fmt::format("/apis/{}/{}/{}/status", about.api_version, resources, PathPart(about.name)),
           .body = TextOf(json)};
 }
 

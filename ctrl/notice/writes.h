@@ -41,8 +41,8 @@ struct Condition {
   bool Says(const Condition& other) const;
 };
 
-// Sets the condition Enforced, the only one of the object, if it is still of `resource_version`. `former`: its
-// condition; null: none.
+// Sets the condition Enforced of a NetworkPolicy or ClusterNetworkPolicy of Sluice's, the only one of the object, if it
+// is still of `resource_version`. `former`: its condition; null: none.
 kube::Write ConditionWrite(const ObjectRef& about, const std::string& resource_version, const Condition& condition,
                            const Condition* former, kube::WallTime now);
 

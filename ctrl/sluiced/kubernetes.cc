@@ -16,7 +16,8 @@ namespace {
 
 using policy::Kind;
 
-constexpr Kind kKinds[] = {Kind::kNamespace, Kind::kPod, Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy};
+constexpr Kind kKinds[] = {Kind::kNamespace, Kind::kPod, Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy,
+                           Kind::kSluiceClusterNetworkPolicy};
 constexpr const char* kRuntime = "container runtime";
 constexpr std::size_t kMaxWritesWaiting = 64;  // in the client's queues, for the sake of policies
 
@@ -49,8 +50,6 @@ telemetry::SourceState ToSourceState(const cri::WatchState& state, std::size_t s
   return source;
 }
 
-bool IsPolicy(Kind kind) { return kind == Kind::kNetworkPolicy || kind == Kind::kSluiceNetworkPolicy; }
-
 notice::ObjectRef RefOf(Kind kind, const policy::ObjectName& name, const std::string& uid) {
   return {.api_version = policy::KindApiVersion(kind),
           .kind = policy::KindName(kind),
@@ -65,7 +64,7 @@ notice::SeenPolicy ToSeenPolicy(Kind kind, const kube::ObjectMeta& meta, const s
   notice::SeenPolicy seen{.about = RefOf(kind, {meta.key.ns, meta.key.name}, meta.uid),
                           .generation = meta.generation,
                           .resource_version = meta.resource_version,
-                          .has_status = kind == Kind::kSluiceNetworkPolicy};
+                          .has_status = kind != Kind::kNetworkPolicy};
   if (!refused.ok()) seen.refused = Message(refused);
   if (!seen.has_status) return seen;
   if (auto enforced = kube::ReadCondition(object, "Enforced")) {
@@ -141,7 +140,7 @@ StatusOr<kube::Converted> Kubernetes::Convert(const kube::ResourceSpec& spec, co
   if (services_ && services_->Has(spec)) return service::ServiceSource::Convert(spec, object);
   const Kind kind = kinds_.at(spec.name);
   auto converted = kube::ConvertObject(kind, object);
-  if (IsPolicy(kind)) {
+  if (policy::IsPolicy(kind)) {
     policy_notices_.See(ToSeenPolicy(kind, meta, object, converted.status()), std::chrono::steady_clock::now());
   }
   return converted;
@@ -175,7 +174,7 @@ void Kubernetes::ApplyResources(Kind kind, const kube::Batch& batch) {
         nodes_of_pods_.Remove(change.meta.uid);
         containers_.RemovePod({change.meta.key.ns, change.meta.key.name});
       }
-      if (IsPolicy(kind)) policy_notices_.Forget(policy::KindApiVersion(kind), change.meta);
+      if (policy::IsPolicy(kind)) policy_notices_.Forget(policy::KindApiVersion(kind), change.meta);
     }
   }
 }

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition: made from docs/schema, structural, and refuses what the parser refuses."""
+"""The CustomResourceDefinitions: made from docs/schema, structural, and refuse what the parser refuses."""
 
 import copy
 import glob
@@ -12,17 +12,25 @@ import yaml
 
 import common
 
-FILE = "deploy/helm/sluice/files/networkpolicies.sluice.dev.yaml"
+KINDS = {"NetworkPolicy": "snp", "ClusterNetworkPolicy": "scnp"}  # with their short names
 VALUE_RULES = {"required", "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "pattern", "enum",
                "format"}
 
 
-def load():
-    return yaml.safe_load(common.read(FILE))
+def file_of(kind):
+    return f"deploy/helm/sluice/files/{kind[:-1].lower()}ies.sluice.dev.yaml"
 
 
-def schema_of(definition):
-    return definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+def load(kind):
+    return yaml.safe_load(common.read(file_of(kind)))
+
+
+def schema_of(kind):
+    return load(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+
+
+def validator_of(kind):
+    return jsonschema.Draft7Validator(as_json_schema(schema_of(kind)))
 
 
 def as_json_schema(schema):
@@ -106,10 +114,47 @@ BAD = {
 }
 
 
+def of_cluster(policy):
+    """The same policy as a ClusterNetworkPolicy."""
+    policy = copy.deepcopy(policy)
+    policy["kind"] = "ClusterNetworkPolicy"
+    del policy["metadata"]["namespace"]
+    if "spec" in policy:
+        policy["spec"] = {"namespaceSelector": {"matchLabels": {"team": "a"}}, "defaultDeny": False} | policy["spec"]
+    return policy
+
+
+def without(policy, field):
+    policy = copy.deepcopy(policy)
+    del policy["spec"][field]
+    return policy
+
+
+GOODS = {"NetworkPolicy": GOOD, "ClusterNetworkPolicy": of_cluster(GOOD)}
+BADS = {
+    "NetworkPolicy": BAD | {
+        "a default deny": changed("spec", "defaultDeny", to=False),
+        "namespaces": changed("spec", "namespaceSelector", to={}),
+    },
+    "ClusterNetworkPolicy": {what: of_cluster(policy) for what, policy in BAD.items()} | {
+        "no namespaces": without(of_cluster(GOOD), "namespaceSelector"),
+        "namespaces of null": of_cluster(changed("spec", "namespaceSelector", to=None)),
+        "namespaces In without values": of_cluster(changed(
+            "spec", "namespaceSelector", to={"matchExpressions": [{"key": "a", "operator": "In"}]})),
+        "no default deny": without(of_cluster(GOOD), "defaultDeny"),
+        "a default deny of null": of_cluster(changed("spec", "defaultDeny", to=None)),
+        "a default deny as text": of_cluster(changed("spec", "defaultDeny", to="false")),
+        "a peer without namespaces": of_cluster(changed(*RULE, "from", 0, to={"podSelector": {}})),
+        "a tier": of_cluster(changed("spec", "tier", to="Admin")),
+    },
+}
+
+
 class Crd(unittest.TestCase):
     def test_is_made_from_the_schema(self):
-        made = common.run(sys.executable, common.path("deploy/helm/make-crd"))
-        self.assertEqual(made, common.read(FILE), f"run: deploy/helm/make-crd > {FILE}")
+        for kind in KINDS:
+            made = common.run(sys.executable, common.path("deploy/helm/make-crd"), kind)
+            self.assertEqual(made, common.read(file_of(kind)), f"run: deploy/helm/make-crd {kind} > {file_of(kind)}")
 
     def structural(self, schema, where, in_rules=False):
         """The API server's conditions for structural schemas."""
@@ -131,44 +176,56 @@ class Crd(unittest.TestCase):
                 self.structural(schema[name], f"{where}.{name}", in_rules)
 
     def test_is_structural(self):
-        schema = schema_of(load())
-        self.structural(schema, "schema")
-        self.assertNotIn("$ref", common.read(FILE))
+        for kind in KINDS:
+            self.structural(schema_of(kind), kind)
+            self.assertNotIn("$ref", common.read(file_of(kind)))
 
     def test_names_columns_and_status(self):
-        spec = load()["spec"]
-        self.assertEqual(spec["names"]["shortNames"], ["snp"])
-        version = spec["versions"][0]
-        self.assertEqual(version["subresources"], {"status": {}})
-        self.assertEqual([one["name"] for one in version["additionalPrinterColumns"]], ["Mode", "Isolates", "Enforced", "Reason", "Age"])
+        columns = {"NetworkPolicy": "Isolates", "ClusterNetworkPolicy": "Default-Deny"}
+        for kind, short in KINDS.items():
+            spec = load(kind)["spec"]
+            self.assertEqual(spec["scope"], "Cluster" if kind.startswith("Cluster") else "Namespaced")
+            self.assertEqual(spec["names"]["kind"], kind)
+            self.assertEqual(spec["names"]["shortNames"], [short])
+            self.assertEqual(spec["names"]["categories"], ["sluice"])
+            version = spec["versions"][0]
+            self.assertEqual(version["subresources"], {"status": {}})
+            self.assertEqual([one["name"] for one in version["additionalPrinterColumns"]],
+                             ["Mode", columns[kind], "Enforced", "Reason", "Age"])
 
     def test_takes_and_refuses(self):
-        validator = jsonschema.Draft7Validator(as_json_schema(schema_of(load())))
-        self.assertEqual([error.message for error in validator.iter_errors(GOOD)], [])
-        for what, policy in BAD.items():
-            self.assertFalse(validator.is_valid(policy), f"takes {what}")
+        for kind in KINDS:
+            validator = validator_of(kind)
+            self.assertEqual([error.message for error in validator.iter_errors(GOODS[kind])], [])
+            for what, policy in BADS[kind].items():
+                self.assertFalse(validator.is_valid(policy), f"{kind} takes {what}")
 
     def test_the_parser_agrees(self):
         sluice = os.path.join(common.BIN, "sluice")
         with tempfile.TemporaryDirectory() as directory:
-            for what, policy in {"a good one": GOOD, **BAD}.items():
-                name = os.path.join(directory, "policy.yaml")
+            name = os.path.join(directory, "policy.yaml")
+
+            def write(policy):
                 with open(name, "w", encoding="utf-8") as file:
                     yaml.dump(policy, file)
-                if policy is GOOD:
-                    common.run(sluice, "check", "-f", name)
-                else:
-                    self.assertIn("policy.yaml", common.is_refused(sluice, "check", "-f", name), what)
+
+            for kind in KINDS:
+                write(GOODS[kind])
+                common.run(sluice, "check", "-f", name)
+                for what, policy in BADS[kind].items():
+                    write(policy)
+                    self.assertIn("policy.yaml", common.is_refused(sluice, "check", "-f", name), f"{kind}: {what}")
 
     def test_takes_the_examples(self):
-        validator = jsonschema.Draft7Validator(as_json_schema(schema_of(load())))
-        found = 0
+        found = set()
         for name in glob.glob(common.path("deploy/examples/*.yaml")):
             for document in yaml.safe_load_all(common.read(name)):
-                if document["kind"] == "NetworkPolicy" and document["apiVersion"] == "sluice.dev/v1alpha1":
-                    found += 1
-                    self.assertEqual([error.message for error in validator.iter_errors(document)], [], name)
-        self.assertGreaterEqual(found, 2)
+                if document["kind"] in KINDS and document["apiVersion"] == "sluice.dev/v1alpha1":
+                    found.add((name, document["kind"]))
+                    errors = validator_of(document["kind"]).iter_errors(document)
+                    self.assertEqual([error.message for error in errors], [], name)
+        self.assertGreaterEqual(len(found), 3)
+        self.assertEqual({kind for _, kind in found}, set(KINDS))
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ class Manifest(unittest.TestCase):
     def test_kinds(self):
         self.assertEqual(
             sorted(one["kind"] for one in objects()),
-            ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "DaemonSet", "Namespace", "ResourceQuota",
-             "Service", "ServiceAccount"])
+            ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "CustomResourceDefinition", "DaemonSet",
+             "Namespace", "ResourceQuota", "Service", "ServiceAccount"])
 
     def test_reads_much_and_writes_little(self):
         read = ["get", "list", "watch"]
@@ -52,8 +52,8 @@ class Manifest(unittest.TestCase):
             "pods.": read, "namespaces.": read, "nodes.": read, "services.": read,
             "endpointslices.discovery.k8s.io": read,
             "networkpolicies.networking.k8s.io": read,
-            "networkpolicies.sluice.dev": read,
-            "networkpolicies/status.sluice.dev": ["patch"],
+            "networkpolicies.sluice.dev": read, "clusternetworkpolicies.sluice.dev": read,
+            "networkpolicies/status.sluice.dev": ["patch"], "clusternetworkpolicies/status.sluice.dev": ["patch"],
             "events.": ["create"],
         })
 

@@ -23,10 +23,12 @@ inline constexpr char kPods[] = "/api/v1/pods";
 inline constexpr char kNamespaces[] = "/api/v1/namespaces";
 inline constexpr char kPolicies[] = "/apis/networking.k8s.io/v1/networkpolicies";
 inline constexpr char kOwnPolicies[] = "/apis/sluice.dev/v1alpha1/networkpolicies";
+inline constexpr char kClusterPolicies[] = "/apis/sluice.dev/v1alpha1/clusternetworkpolicies";
 inline constexpr char kServices[] = "/api/v1/services";
 inline constexpr char kSlices[] = "/apis/discovery.k8s.io/v1/endpointslices";
 inline constexpr char kNodes[] = "/api/v1/nodes";
 inline constexpr char kEvents[] = "/api/v1/namespaces/shop/events";
+inline constexpr char kClusterEvents[] = "/api/v1/namespaces/default/events";  // about what has no namespace
 
 class FakeApiServer {
  public:
@@ -55,10 +57,14 @@ class FakeApiServer {
     });
     static_cast<void>(started);
     port_ = server_->port();
-    for (const char* path : {kPods, kNamespaces, kPolicies, kOwnPolicies, kServices, kSlices, kNodes}) {
-      server_->On(path, [this, path](const kube::Exchange& exchange) { Answer(path, exchange); });
+    for (const char* path : {kPods, kNamespaces, kPolicies, kOwnPolicies, kServices, kSlices, kNodes}) Serve(path);
+    for (const char* path : {kEvents, kClusterEvents}) {
+      server_->On(path, [this](const kube::Exchange& exchange) { TakeEvent(exchange); });
     }
-    server_->On(kEvents, [this](const kube::Exchange& exchange) { TakeEvent(exchange); });
+  }
+  // From now on `path` is there, as after its definition was installed. kClusterPolicies is not before.
+  void Serve(const std::string& path) {
+    server_->On(path, [this, path](const kube::Exchange& exchange) { Answer(path, exchange); });
   }
   // The account has no right to `path`, from now until the server goes away.
   void Forbid(const std::string& path) {
@@ -81,11 +87,14 @@ class FakeApiServer {
     object["metadata"]["generation"] = generation;
     Send(path, known.contains(key) ? "MODIFIED" : "ADDED", object);
     known[key] = std::move(object);
-    if (path != kOwnPolicies) return;
+    if (path != kOwnPolicies && path != kClusterPolicies) return;
+    const nlohmann::json& metadata = known[key]["metadata"];
+    const std::string ns = metadata.value("namespace", ""), name = metadata.value("name", "");
     const std::string status =
-        fmt::format("/apis/sluice.dev/v1alpha1/namespaces/{}/networkpolicies/{}/status",
-                    known[key]["metadata"].value("namespace", ""), known[key]["metadata"].value("name", ""));
-    server_->On(status, [this, key](const kube::Exchange& exchange) { Patch(key, exchange); });
+        path == kOwnPolicies
+            ? fmt::format("/apis/sluice.dev/v1alpha1/namespaces/{}/networkpolicies/{}/status", ns, name)
+            : fmt::format("{}/{}/status", kClusterPolicies, name);
+    server_->On(status, [this, path, key](const kube::Exchange& exchange) { Patch(path, key, exchange); });
   }
   // "REASON NAME: MESSAGE" of each.
   std::vector<std::string> events() const {
@@ -97,10 +106,11 @@ class FakeApiServer {
     }
     return lines;
   }
-  // The only condition of one of Sluice's policies: "Enforced=True as of 2". Nothing: it has none.
+  // The only condition of one of Sluice's policies ("shop/own"; "/own" of kClusterPolicies): "Enforced=True as of 2".
+  // Nothing: it has none.
   std::string condition(const std::string& key) const {
     const std::lock_guard lock(mutex_);
-    const auto of_kind = objects_.find(kOwnPolicies);
+    const auto of_kind = objects_.find(key.starts_with('/') ? kClusterPolicies : kOwnPolicies);
     if (of_kind == objects_.end() || !of_kind->second.contains(key)) return "";
     const nlohmann::json& object = of_kind->second.at(key);
     if (!object.contains("status") || object["status"]["conditions"].size() != 1) return "";
@@ -133,17 +143,17 @@ class FakeApiServer {
     const bool is_new = events_.emplace(event["metadata"].value("name", ""), event).second;
     exchange.Reply(is_new ? 201 : 409, "{}");
   }
-  void Patch(const std::string& key, const kube::Exchange& exchange) {
+  void Patch(const std::string& path, const std::string& key, const kube::Exchange& exchange) {
     const auto patch = nlohmann::json::parse(exchange.request().body);
     const std::lock_guard lock(mutex_);
     ++patches_;
-    nlohmann::json& object = objects_[kOwnPolicies][key];
+    nlohmann::json& object = objects_[path][key];
     if (patch["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"]) {
       return exchange.Reply(409, R"({"kind": "Status", "reason": "Conflict", "code": 409})");
     }
     object["status"].merge_patch(patch["status"]);
     object["metadata"]["resourceVersion"] = std::to_string(++version_);
-    Send(kOwnPolicies, "MODIFIED", object);
+    Send(path, "MODIFIED", object);
     exchange.Reply(200, object.dump());
   }
   void Answer(const std::string& path, const kube::Exchange& exchange) {

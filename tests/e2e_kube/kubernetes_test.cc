@@ -136,6 +136,43 @@ TEST_F(KubernetesE2e, ARefusedPolicyHasOneEventAndAConditionUntilItIsMended) {
   EXPECT_LE(api_->patches(), 4);
 }
 
+// Its definition is installed while the agent runs.
+TEST_F(KubernetesE2e, AClusterWidePolicyIsFollowedLikeTheOthers) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  EXPECT_THAT(Line(Sluice({"status"}), "clusternetworkpolicies.sluice.dev"), HasSubstr("absent"));
+  const auto policy = [](const char* spec) {
+    return fmt::format(
+        R"({{"apiVersion": "sluice.dev/v1alpha1", "kind": "ClusterNetworkPolicy", "metadata": {{"name": "guard", "uid":
+            "c1"}}, "spec": {{"namespaceSelector": {{"matchLabels": {{"kubernetes.io/metadata.name": "shop"}}}}, {}}}}})",
+        spec);
+  };
+  api_->Put(kClusterPolicies, policy(R"("defaultDeny": false, "ingress": [{"action": "Deny"}])"));
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  api_->Serve(kClusterPolicies);
+  EXPECT_TRUE(Eventually([&] { return fixture_->Udp("web", "db", kPort, false) == ProbeOutcome::kTimeout; },
+                         std::chrono::seconds(60)))
+      << "a Deny wins over what shop/db allows";
+  EXPECT_TRUE(Eventually([&] { return api_->condition("/guard") == "Enforced=True as of 1"; }));
+  EXPECT_THAT(Sluice({"get", "clusternetworkpolicies", "-o", "wide"}),
+              AllOf(HasSubstr("guard"), HasSubstr("kubernetes")));
+  EXPECT_THAT(Sluice({"explain", "--from", "shop/web", "--to", "shop/db", "--port", "1000/UDP"}),
+              HasSubstr("guard ingress[0]"));
+
+  api_->Put(kClusterPolicies, policy(R"("defaultDeny": 1)"));
+  EXPECT_TRUE(Eventually([&] { return api_->condition("/guard") == "Enforced=False as of 2"; }));
+  EXPECT_TRUE(Eventually([&] { return !api_->events().empty(); }));
+  EXPECT_THAT(api_->events(),
+              ::testing::ElementsAre(HasSubstr("PolicyRefused guard: ClusterNetworkPolicy guard: spec.defaultDeny: ")));
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, false), ProbeOutcome::kTimeout) << "its last good version";
+
+  api_->Put(kClusterPolicies, policy(R"("defaultDeny": false, "ingress": [{}])"));
+  EXPECT_TRUE(EventuallyUdp("new", true)) << "what it allows is allowed in shop too";
+  EXPECT_TRUE(Eventually([&] { return api_->condition("/guard") == "Enforced=True as of 3"; }));
+  api_->Delete(kClusterPolicies, "", "guard");
+  EXPECT_TRUE(EventuallyUdp("new", false));
+  EXPECT_EQ(fixture_->Udp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+}
+
 TEST_F(KubernetesE2e, ThePluginReturnsWhenThePodIsEnforcedOn) {
   ASSERT_NO_FATAL_FAILURE(Start());
   api_->Put(kPods, Pod("new", "new"));

@@ -329,6 +329,19 @@ TEST_F(NodeNoticesTest, AnotherPodOfTheNameIsAnotherObject) {
   EXPECT_THAT(Messages({Pod("a", "1"), Pod("a", "2")}), ElementsAre("a", "a"));
 }
 
+TEST_F(PolicyNoticesTest, AClusterNetworkPolicyIsToldTheSameOfAndApartFromOthersOfItsName) {
+  notices_.See(Own(), now_);
+  SeenPolicy cluster = Own("ClusterNetworkPolicy db: spec.defaultDeny: missing");
+  cluster.about = {"sluice.dev/v1alpha1", "ClusterNetworkPolicy", "", "db", "uid-cluster"};
+  notices_.See(cluster, now_);
+  std::vector<std::string> paths;
+  for (const kube::Write& write : Due()) paths.push_back(write.path);
+  EXPECT_THAT(paths,
+              ::testing::UnorderedElementsAre("/apis/sluice.dev/v1alpha1/namespaces/shop/networkpolicies/db/status",
+                                              "/api/v1/namespaces/default/events",
+                                              "/apis/sluice.dev/v1alpha1/clusternetworkpolicies/db/status"));
+}
+
 TEST(NoticeWrites, LongAndForeignTextsAreCutAndReplaced) {
   const kube::Write write = EventWrite({.about = {"v1", "Node", "", std::string(253, 'n'), ""},
                                         .reason = "NotEnforced",
