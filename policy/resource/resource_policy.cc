@@ -149,8 +149,6 @@ Status ParsePolicyTypes(const std::optional<Field>& field, NetworkPolicy& policy
   return OkStatus();
 }
 
-}  // namespace
-
 // 53, 55: neither has a default, because everybody would expect another one.
 Status ParseClusterFields(const Field& spec, NetworkPolicy& policy) {
   const auto namespaces = spec.Get("namespaceSelector"), default_deny = spec.Get("defaultDeny");
@@ -160,6 +158,8 @@ Status ParseClusterFields(const Field& spec, NetworkPolicy& policy) {
   SL_ASSIGN_OR_RETURN(policy.default_deny, default_deny->Bool());
   return OkStatus();
 }
+
+}  // namespace
 
 StatusOr<std::shared_ptr<const NetworkPolicy>> ParseNetworkPolicy(const Field& root, const Metadata& metadata,
                                                                   NetworkPolicy::Api api) {
