@@ -7,11 +7,16 @@
 //   ADDRESS tcp-from                    a connection was accepted
 //   ADDRESS tcp-to RETRANSMITS          a connection was made; how often its first packet was sent again
 //   - ip-before COUNT                   IPv4 packets reached this network namespace before the start
-//   - ip-in COUNT                       and after it, whatever became of them
+//   - ip-in SOURCE DESTINATION PROTOCOL the first one after it, by any interface but loopback. On that one the kernel
+//                                       sends errors to this program itself, as for an address that nobody has
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -88,7 +93,11 @@ static void Connect(unsigned address) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   struct sockaddr_in to = SocketAddress(address);
   if (fd < 0) return;
-  connect(fd, (struct sockaddr*)&to, sizeof(to));
+  // One that fails at once has no error left to ask for, and would look like one that was made.
+  if (connect(fd, (struct sockaddr*)&to, sizeof(to)) != 0 && errno != EINPROGRESS) {
+    close(fd);
+    return;
+  }
   connections[index] = (struct pollfd){.fd = fd, .events = POLLOUT};
   connection_addresses[index] = address;
 }
@@ -164,13 +173,31 @@ static unsigned long long Received(void) {
   return received;
 }
 
-// Says once that packets came in after the start.
-static void NoteIncoming(unsigned long long before) {
-  static bool noted;
-  unsigned long long received = noted ? before : Received();
-  if (received == before) return;
-  noted = true;
-  printf("- ip-in %llu\n", received - before);
+// Gets a copy of each IPv4 packet that comes in, from now on.
+static int OpenPackets(void) {
+  int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK, htons(ETH_P_IP));
+  if (fd < 0) {
+    perror("hammer: packet socket");
+    exit(EXIT_FAILURE);
+  }
+  return fd;
+}
+
+// Prints the first packet that has come in by an interface other than loopback, and closes the socket then.
+static void NoteIncoming(int* packets) {
+  const int loopback = (int)if_nametoindex("lo");
+  struct iphdr packet;
+  struct sockaddr_ll from;
+  socklen_t size = sizeof(from);
+  ssize_t length;
+  while (*packets >= 0 &&
+         (length = recvfrom(*packets, &packet, sizeof(packet), 0, (struct sockaddr*)&from, &size)) >= 0) {
+    if (from.sll_ifindex == loopback || length < (ssize_t)sizeof(packet)) continue;
+    printf("- ip-in %s", TextOf(ntohl(packet.saddr)));
+    printf(" %s %u\n", TextOf(ntohl(packet.daddr)), packet.protocol);  // TextOf has one buffer
+    close(*packets);
+    *packets = -1;
+  }
 }
 
 static bool AddTarget(const char* text) {
@@ -208,7 +235,7 @@ static void ReceiveUntil(long long deadline) {
 }
 
 // Sends to all targets once, spread over the time of a sweep.
-static void Sweep(int sweep, int milliseconds, unsigned long long before) {
+static void Sweep(int sweep, int milliseconds, int* packets) {
   long long start = NowMs();
   int total = 0;
   for (int i = 0; i < range_count; ++i) total += ranges[i].window;
@@ -223,10 +250,11 @@ static void Sweep(int sweep, int milliseconds, unsigned long long before) {
     }
   }
   ReceiveUntil(start + milliseconds);
-  NoteIncoming(before);
+  NoteIncoming(packets);
 }
 
 int main(int argc, char** argv) {
+  int packets = OpenPackets();
   unsigned long long before = Received();
   setvbuf(stdout, NULL, _IOLBF, 0);
   gethostname(name, sizeof(name) - 1);
@@ -238,5 +266,5 @@ int main(int argc, char** argv) {
   }
   Open();
   if (before != 0) printf("- ip-before %llu\n", before);
-  for (int sweep = 0;; ++sweep) Sweep(sweep, atoi(argv[1]), before);
+  for (int sweep = 0;; ++sweep) Sweep(sweep, atoi(argv[1]), &packets);
 }
