@@ -4,7 +4,8 @@
 # shellcheck source=scripts/kube/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/kube/lib.sh"
 
-namespace=$(basename "$0" _test | tr '_' '-')
+# With the directory: the namespace of a case with the same name in another one may still be on its way out.
+namespace=$(basename "$(dirname "$0")")-$(basename "$0" _test | tr '_' '-')
 
 # kubectl in the case's namespace.
 k() { kubectl --namespace "$namespace" "$@"; }
@@ -96,7 +97,7 @@ wait_probe() { # wait_probe POD open|closed
 }
 
 # measure_change POD open|closed WHAT COMMAND...: runs the command, waits until the probe sees its effect, and prints
-# how long that took. The probe must see the state for a second after that.
+# how long that took. The probe must see the state for a second after that, and takes one to say closed.
 measure_change() {
   local probe=$1 state=$2 what=$3 before after
   shift 3
@@ -104,7 +105,7 @@ measure_change() {
   "$@" >/dev/null
   after=$(now_ms)
   wait_probe "$probe" "$state"
-  sleep 1
+  if [ "$state" = open ]; then sleep 2; else sleep 1; fi
   probe_says "$probe" "$state" || fail "$what: the probe changed back: $(k logs "$probe" | tail -n 5 | tr '\n' ';')"
   k logs "$probe" | awk -v before="$before" -v after="$after" -v state="$state" -v what="$what" '
     $1 >= before && $2 == state { time = $1 }
