@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kMaxTargets = 64, kPatienceMs = 5000, kSilenceMs = 300, kRepeatMs = 100 };
+enum { kMaxTargets = 128, kPatienceMs = 5000, kSilenceMs = 300, kRepeatMs = 100 };
 
 struct Target {
   const char* text;
