@@ -15,6 +15,13 @@ constexpr RowName kXdpParse{kProgram, "floor/xdp/parse"}, kXdpHash{kProgram, "fl
     kTcHash{kProgram, "floor/tc/hash/flows:1"}, kTcColdHash{kProgram, "floor/tc/hash/flows:100000"};
 
 // Texts shared by several reasons.
+constexpr char kConnectCost[] =
+    "both ends of a connection make sockets and exchange six packets, which no translation can save";
+constexpr char kRequestCost[] =
+    "a connection is translated once by both; what differs later is connection tracking, and the host's stack where "
+    "Sluice "
+    "redirects";
+constexpr char kWithRules[] = "with kube-proxy's rules on the node too it comes to {:.2f}";
 constexpr char kUnknown[] = "no reason is known yet; docs/performance.md says how it is measured and when it was met";
 constexpr char kOneLookUp[] = "one look-up in a hash finds the packet's flow; the rest is parsing, checks and counters";
 constexpr char kColdFlow[] =
@@ -343,6 +350,57 @@ constexpr Goal kGoals[] = {
      {"pods that come together share one compilation, and each is attached by itself",
       "one pod at a time takes {:.1f} ms",
       {kKube, "cni/add"}}},
+    // TCP to a cluster IP.
+    {"cluster IP beside 1 Service, connect/close / kube-proxy's iptables",
+     {kKube, "cluster-ip/sluice/services:1/connect-close"},
+     {kKube, "cluster-ip/iptables/services:1/connect-close"},
+     kAtLeast,
+     1.3,
+     {kConnectCost, kWithRules, {kKube, "cluster-ip/sluice-beside-iptables/services:1/connect-close"}}},
+    {"cluster IP beside 100 Services, connect/close / kube-proxy's iptables",
+     {kKube, "cluster-ip/sluice/services:100/connect-close"},
+     {kKube, "cluster-ip/iptables/services:100/connect-close"},
+     kAtLeast,
+     1.3,
+     {kConnectCost, kWithRules, {kKube, "cluster-ip/sluice-beside-iptables/services:100/connect-close"}}},
+    {"cluster IP beside 5,000 Services, connect/close / kube-proxy's iptables",
+     {kKube, "cluster-ip/sluice/services:5000/connect-close"},
+     {kKube, "cluster-ip/iptables/services:5000/connect-close"},
+     kAtLeast,
+     2,
+     {kConnectCost, kWithRules, {kKube, "cluster-ip/sluice-beside-iptables/services:5000/connect-close"}}},
+    {"cluster IP beside 1 Service, connect/close / kube-proxy's nftables",
+     {kKube, "cluster-ip/sluice/services:1/connect-close"},
+     {kKube, "cluster-ip/nftables/services:1/connect-close"},
+     kAtLeast,
+     1.2,
+     {kConnectCost, kWithRules, {kKube, "cluster-ip/sluice-beside-nftables/services:1/connect-close"}}},
+    {"cluster IP beside 5,000 Services, connect/close / kube-proxy's nftables",
+     {kKube, "cluster-ip/sluice/services:5000/connect-close"},
+     {kKube, "cluster-ip/nftables/services:5000/connect-close"},
+     kAtLeast,
+     1.2,
+     {kConnectCost, kWithRules, {kKube, "cluster-ip/sluice-beside-nftables/services:5000/connect-close"}}},
+    {"cluster IP beside 100 Services, request/response / kube-proxy's iptables",
+     {kKube, "cluster-ip/sluice/services:100/request-response"},
+     {kKube, "cluster-ip/iptables/services:100/request-response"},
+     kAtLeast,
+     1.3,
+     {kRequestCost, kWithRules, {kKube, "cluster-ip/sluice-beside-iptables/services:100/request-response"}}},
+    {"cluster IP beside 100 Services, request/response / kube-proxy's nftables",
+     {kKube, "cluster-ip/sluice/services:100/request-response"},
+     {kKube, "cluster-ip/nftables/services:100/request-response"},
+     kAtLeast,
+     1.2,
+     {kRequestCost, kWithRules, {kKube, "cluster-ip/sluice-beside-nftables/services:100/request-response"}}},
+    {"cluster IP, stream / to the pod's address",
+     {kKube, "cluster-ip/sluice/services:100/stream"},
+     {kKube, "cluster-ip/direct/stream"},
+     kAtLeast,
+     0.98,
+     {"the address is translated once, when the socket connects: the packets are the same",
+      "beside 5,000 Services it comes to {:.2f}",
+      {kKube, "cluster-ip/sluice/services:5000/stream"}}},
 };
 
 }  // namespace

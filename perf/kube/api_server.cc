@@ -5,19 +5,32 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <string_view>
 
 namespace sluice::perf {
 namespace {
 
 constexpr std::size_t kMaxRequest = 65536;
 constexpr std::size_t kPage = 500;
+constexpr std::chrono::seconds kBetweenBookmarks{60}, kLongestWatch{1800};
 
 // The number `key` in a query; 0: it is not there.
 std::uint64_t NumberOf(const std::string& query, const std::string& key) {
   const std::size_t at = ("&" + query).find("&" + key + "=");
   return at == std::string::npos ? 0 : std::strtoull(query.c_str() + at + key.size() + 1, nullptr, 10);
+}
+
+// Of the request with this head, which ends with a line's end.
+std::size_t BodyBytes(const std::string& head) {
+  constexpr std::string_view kName = "\r\ncontent-length: ";
+  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  const auto at = std::search(head.begin(), head.end(), kName.begin(), kName.end(), same);
+  return at == head.end() ? 0 : std::strtoull(&*at + kName.size(), nullptr, 10);
 }
 
 std::string Chunk(const std::string& data) { return fmt::format("{:x}\r\n{}\r\n", data.size(), data); }
@@ -101,26 +114,40 @@ bool ApiServer::Send(int socket, const std::string& bytes) {
   return true;
 }
 
-// One request after another, without bodies, until the client has gone.
+bool ApiServer::Receive(int socket, std::string* read) {
+  char buffer[4096];
+  const ssize_t size = recv(socket, buffer, sizeof(buffer), 0);
+  if (size <= 0) return false;
+  bytes_received_ += static_cast<std::uint64_t>(size);
+  read->append(buffer, static_cast<std::size_t>(size));
+  return true;
+}
+
+// One request after another until the client has gone.
 void ApiServer::Answer(int socket) {
   std::string read;
-  char buffer[4096];
   while (read.size() < kMaxRequest) {
     const std::size_t end = read.find("\r\n\r\n");
     if (end == std::string::npos) {
-      const ssize_t size = recv(socket, buffer, sizeof(buffer), 0);
-      if (size <= 0) return;
-      read.append(buffer, static_cast<std::size_t>(size));
+      if (!Receive(socket, &read)) return;
       continue;
     }
-    const std::size_t path_begin = read.find(' ') + 1;
-    const std::string target = read.substr(path_begin, read.find(' ', path_begin) - path_begin);
-    read.erase(0, end + 4);
+    const std::string head = read.substr(0, end + 2);
+    const std::size_t whole = end + 4 + BodyBytes(head);
+    while (read.size() < std::min(whole, kMaxRequest)) {
+      if (!Receive(socket, &read)) return;
+    }
+    read.erase(0, whole);
+    ++requests_;
+    const std::size_t path_begin = head.find(' ') + 1;
+    const std::string target = head.substr(path_begin, head.find(' ', path_begin) - path_begin);
     const std::size_t question = target.find('?');
-    const std::string path = target.substr(0, question);
+    const std::string path = head.starts_with("GET ") ? target.substr(0, question) : "";
     const std::string query = question == std::string::npos ? "" : target.substr(question + 1);
-    if (query.find("watch=true") != std::string::npos) return Watch(socket, path, NumberOf(query, "resourceVersion"));
-    List(socket, path, query);
+    if (query.find("watch=true") == std::string::npos)
+      List(socket, path, query);
+    else if (!Watch(socket, path, query))
+      return;
   }
 }
 
@@ -148,20 +175,37 @@ void ApiServer::List(int socket, const std::string& path, const std::string& que
            body);
 }
 
-void ApiServer::Watch(int socket, const std::string& path, std::uint64_t version) {
-  if (!Send(socket, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")) return;
+bool ApiServer::Watch(int socket, const std::string& path, const std::string& query) {
+  std::uint64_t version = NumberOf(query, "resourceVersion");
+  const std::uint64_t seconds = NumberOf(query, "timeoutSeconds");
+  const auto now = std::chrono::steady_clock::now();
+  const auto end = now + (seconds == 0 ? kLongestWatch : std::chrono::seconds(seconds));
+  auto bookmark = now + kBetweenBookmarks;
+  if (!Send(socket, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"))
+    return false;
   std::unique_lock lock(mutex_);
   const auto& changes = collections_[path].changes;
+  const auto is_behind = [&] { return !changes.empty() && changes.rbegin()->first > version; };
   while (true) {
-    changed_.wait(lock, [&] { return stopping_ || (!changes.empty() && changes.rbegin()->first > version); });
-    if (stopping_) return;
+    changed_.wait_until(lock, std::min(bookmark, end), [&] { return stopping_ || is_behind(); });
+    if (stopping_) return false;
     std::string lines;
-    for (auto change = changes.upper_bound(version); change != changes.end(); ++change) lines += change->second;
-    version = changes.rbegin()->first;
+    if (is_behind()) {
+      for (auto change = changes.upper_bound(version); change != changes.end(); ++change) lines += change->second;
+      version = changes.rbegin()->first;
+    }
+    const auto woken = std::chrono::steady_clock::now();
+    if (woken >= bookmark) {
+      bookmark = woken + kBetweenBookmarks;
+      version = version_;
+      lines += fmt::format(R"({{"type":"BOOKMARK","object":{{"metadata":{{"resourceVersion":"{}"}}}}}})"
+                           "\n",
+                           version);
+    }
     lock.unlock();
-    const bool sent = Send(socket, Chunk(lines));
+    if (!lines.empty() && !Send(socket, Chunk(lines))) return false;
+    if (woken >= end) return Send(socket, Chunk(""));
     lock.lock();
-    if (!sent) return;
   }
 }
 

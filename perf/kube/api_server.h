@@ -1,6 +1,7 @@
 // An API server for benchmarks: it serves lists in pages and watches of objects that are text, made beforehand, so that
-// it takes little of the time that is measured. HTTP/1.1 without TLS and without compression on 127.0.0.1, in the
-// network namespace of the thread that starts it.
+// it takes little of the time that is measured. A watch gets a bookmark each minute and ends when its client asked for
+// that, as in Kubernetes. Requests that write are counted and answered 404. HTTP/1.1 without TLS and without
+// compression on 127.0.0.1, in the network namespace of the thread that starts it.
 //   SL_ASSIGN_OR_RETURN(auto api, ApiServer::Start());
 //   api->Put("/api/v1/pods", "shop/web-0", [](std::uint64_t version) { return PodJson(version); });
 #pragma once
@@ -35,7 +36,14 @@ class ApiServer {
   void Put(const std::string& path, const std::string& key, const std::function<std::string(std::uint64_t)>& text);
   // For --kube.
   std::string Kubeconfig() const;
-  std::uint64_t bytes_sent() const { return bytes_sent_; }
+
+  struct Traffic {
+    std::uint64_t requests = 0;
+    std::uint64_t bytes_received = 0;
+    std::uint64_t bytes_sent = 0;
+  };
+  // Since the start, of all connections: HTTP with its headers.
+  Traffic traffic() const { return {requests_, bytes_received_, bytes_sent_}; }
 
  private:
   struct Collection {
@@ -51,12 +59,13 @@ class ApiServer {
   void Accept();
   void Answer(int socket);
   void List(int socket, const std::string& path, const std::string& query);
-  void Watch(int socket, const std::string& path, std::uint64_t version);
+  bool Watch(int socket, const std::string& path, const std::string& query);  // false: the connection has ended
+  bool Receive(int socket, std::string* read);  // appends; false: the connection has ended
   bool Send(int socket, const std::string& bytes);
 
   const Fd listener_;
   const int port_;
-  std::atomic<std::uint64_t> bytes_sent_ = 0;
+  std::atomic<std::uint64_t> requests_ = 0, bytes_received_ = 0, bytes_sent_ = 0;
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   bool stopping_ = false;

@@ -42,15 +42,13 @@ std::string PodJson(const PodText& pod, std::uint64_t version) {
 
 std::string AppOf(int pod) { return fmt::format("app-{}", pod / kReplicas); }
 
-void PutPods(int pods, ApiServer& api) {
-  for (int i = 0; i < pods; ++i) {
-    const PodText pod{.ns = NamespaceOf(i / kReplicas),
-                      .name = fmt::format("{}-5d4f8c7b9-{:05}", AppOf(i), i),
-                      .app = AppOf(i),
-                      .node = fmt::format("node-{}", 1 + i / kPodsOfANode),
-                      .ip = fmt::format("11.{}.{}.{}", i / 65536, i / 256 % 256, i % 256)};
-    api.Put(kPods, pod.ns + "/" + pod.name, [&](std::uint64_t version) { return PodJson(pod, version); });
-  }
+void PutPod(int number, const std::string& app, ApiServer& api) {
+  const PodText pod{.ns = NamespaceOf(number / kReplicas),
+                    .name = fmt::format("{}-5d4f8c7b9-{:05}", AppOf(number), number),
+                    .app = app,
+                    .node = fmt::format("node-{}", 1 + number / kPodsOfANode),
+                    .ip = fmt::format("11.{}.{}.{}", number / 65536, number / 256 % 256, number % 256)};
+  api.Put(kPods, pod.ns + "/" + pod.name, [&](std::uint64_t version) { return PodJson(pod, version); });
 }
 
 void PutServices(int services, ApiServer& api) {
@@ -116,11 +114,13 @@ void Fill(const ClusterSizes& sizes, ApiServer& api) {
           NamespaceOf(i), i, version);
     });
   }
-  PutPods(sizes.pods, api);
+  for (int i = 0; i < sizes.pods; ++i) PutPod(i, AppOf(i), api);
   PutServices(sizes.services, api);
   PutPolicies(sizes.policies, api);
   PutProbePolicy(api);
 }
+
+void ChangePod(int number, ApiServer& api) { PutPod(number, "changed-" + AppOf(number), api); }
 
 void PutLocalPod(const std::string& name, const std::string& app, const std::string& ip, ApiServer& api) {
   const PodText pod{.ns = kNamespace, .name = name, .app = app, .node = kNodeName, .ip = ip};

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "kernel/bpf/service_programs.h"
 #include "kernel/datapath/bpf_datapath.h"
+#include "policy/service/service.h"
 #include "testbed/netns.h"
 
 namespace sluice::perf {
@@ -17,6 +19,9 @@ class SluiceNode {
     std::string resources;  // YAML; workloads by their namespace
     bool uplink = false;    // also attached to the node's uplink
     bool redirects = true;
+    // Translated at the workloads' sockets. Then programs are attached to the root of the cgroups: they run, and end
+    // at once, at calls of every process of the machine. Null: none are attached.
+    std::shared_ptr<const policy::ServiceTable> services;
   };
   // `node` must live longer.
   static StatusOr<std::unique_ptr<SluiceNode>> Start(const test::TestNode& node, const Options& options);
@@ -33,6 +38,7 @@ class SluiceNode {
   const test::TestNode& node_;
   const std::string root_;
   std::unique_ptr<datapath::BpfDatapath> datapath_;
+  std::unique_ptr<bpf::ServicePrograms> programs_;
 };
 
 // A Workload document of one of the node's pods, labelled app: NAME.

@@ -1,7 +1,6 @@
 #include "perf/tcp/path.h"
 
 #include "perf/bpf/rotation.h"
-#include "perf/cpu.h"
 #include "perf/net/allow.h"
 #include "testbed/tcp_udp_probe.h"
 
@@ -75,21 +74,11 @@ Status TcpPair::CheckOtherPort() const {
 }
 
 StatusOr<TcpFigures> TcpPair::Run() const {
-  SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
-  SL_ASSIGN_OR_RETURN(const int other, OtherCpu());
-  TcpEnds ends{.client_netns = node_->netns(node_->pod("client")).fd(),
-               .server_netns = node_->netns(node_->pod("server")).fd(),
-               .server = node_->pod("server").ip4,
-               .port = kPort,
-               .client_cpu = other,
-               .server_cpu = cpu};
-  TcpFigures figures;
-  SL_ASSIGN_OR_RETURN(figures.stream_mbits, Stream(ends, path_.durations.stream));
-  // Both ends on one CPU: with two, waking an idle CPU would be most of the measured time.
-  ends.client_cpu = cpu;
-  SL_ASSIGN_OR_RETURN(figures.requests, RequestResponse(ends, path_.durations.requests));
-  SL_ASSIGN_OR_RETURN(figures.connections, ConnectClose(ends, path_.durations.connections));
-  return figures;
+  return MeasureTcp({.client_netns = node_->netns(node_->pod("client")).fd(),
+                     .server_netns = node_->netns(node_->pod("server")).fd(),
+                     .server = node_->pod("server").ip4,
+                     .port = kPort},
+                    path_.durations);
 }
 
 // Checks that all packets came from the pods and none was denied. The first and last packets of a connection pass the

@@ -11,12 +11,6 @@
 
 namespace sluice::perf {
 
-struct TcpDurations {
-  std::chrono::milliseconds stream;
-  std::chrono::milliseconds requests;
-  std::chrono::milliseconds connections;
-};
-
 struct TcpPath {
   std::string name;
   std::vector<std::string> against;  // other paths
@@ -27,12 +21,6 @@ struct TcpPath {
   bool filters() const { return !nft.empty() || sluice_rules > 0; }
 };
 std::vector<TcpPath> AllTcpPaths(bool brief);
-
-struct TcpFigures {
-  double stream_mbits = 0;
-  RequestFigures requests;
-  double connections = 0;
-};
 
 class TcpPair {
  public:

@@ -78,7 +78,7 @@ Status Prepare(int fd) {
 StatusOr<Fd> Listen(const TcpEnds& ends) {
   Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
-  const sockaddr_in address = AddressOf("0.0.0.0", ends.port);
+  const sockaddr_in address = AddressOf("0.0.0.0", ends.listens != 0 ? ends.listens : ends.port);
   if (!fd.valid() || setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
       bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 || listen(fd.get(), 64) != 0)
     return ErrnoError(errno, "listen at port {}", ends.port);
@@ -222,6 +222,43 @@ StatusOr<double> ConnectClose(const TcpEnds& ends, std::chrono::milliseconds dur
     return OkStatus();
   }));
   return pace.per_second();
+}
+
+StatusOr<std::set<std::string>> ReachedAddresses(const TcpEnds& ends, int connections) {
+  std::set<std::string> reached;
+  const auto accept = [&](int listener) -> Status {
+    for (int i = 0; i < connections; ++i) {
+      SL_ASSIGN_OR_RETURN(const Fd fd, Accept(listener));
+      sockaddr_in own{};
+      socklen_t size = sizeof(own);
+      if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&own), &size) != 0)
+        return ErrnoError(errno, "find the address that was reached");
+      char text[INET_ADDRSTRLEN] = "";
+      inet_ntop(AF_INET, &own.sin_addr, text, sizeof(text));
+      reached.insert(text);
+      Echo(fd.get());
+    }
+    return OkStatus();
+  };
+  SL_RETURN_IF_ERROR(RunBoth(ends, accept, [&]() -> Status {
+    for (int i = 0; i < connections; ++i) {
+      SL_ASSIGN_OR_RETURN(const Fd fd, Connect(ends));
+      SL_RETURN_IF_ERROR(Exchange(fd.get(), 'x'));
+    }
+    return OkStatus();
+  }));
+  return reached;
+}
+
+StatusOr<TcpFigures> MeasureTcp(TcpEnds ends, const TcpDurations& durations) {
+  SL_ASSIGN_OR_RETURN(ends.server_cpu, MeasuredCpu());
+  SL_ASSIGN_OR_RETURN(ends.client_cpu, OtherCpu());
+  TcpFigures figures;
+  SL_ASSIGN_OR_RETURN(figures.stream_mbits, Stream(ends, durations.stream));
+  ends.client_cpu = ends.server_cpu;
+  SL_ASSIGN_OR_RETURN(figures.requests, RequestResponse(ends, durations.requests));
+  SL_ASSIGN_OR_RETURN(figures.connections, ConnectClose(ends, durations.connections));
+  return figures;
 }
 
 }  // namespace sluice::perf

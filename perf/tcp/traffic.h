@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "base/status.h"
@@ -15,6 +16,7 @@ struct TcpEnds {
   int server_netns = -1;
   std::string server;  // IPv4
   std::uint16_t port = 0;
+  std::uint16_t listens = 0;  // the server's port when something translates `port`; 0: `port`
   int client_cpu = 0;
   int server_cpu = 0;
 };
@@ -32,5 +34,22 @@ StatusOr<RequestFigures> RequestResponse(const TcpEnds& ends, std::chrono::milli
 
 // Connections a second: connect, one byte each way, reset (so that no port stays in TIME_WAIT).
 StatusOr<double> ConnectClose(const TcpEnds& ends, std::chrono::milliseconds duration);
+
+// The addresses at which the server gets so many connections, one after the other.
+StatusOr<std::set<std::string>> ReachedAddresses(const TcpEnds& ends, int connections);
+
+struct TcpDurations {
+  std::chrono::milliseconds stream;
+  std::chrono::milliseconds requests;
+  std::chrono::milliseconds connections;
+};
+struct TcpFigures {
+  double stream_mbits = 0;
+  RequestFigures requests;
+  double connections = 0;
+};
+// All three. The stream on two CPUs, the others on the measured one, whatever `ends` says: with two, waking an idle CPU
+// would be most of the measured time.
+StatusOr<TcpFigures> MeasureTcp(TcpEnds ends, const TcpDurations& durations);
 
 }  // namespace sluice::perf

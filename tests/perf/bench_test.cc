@@ -218,14 +218,22 @@ TEST(BenchShort, SizesGrowAndTheAgentStarts) {
     EXPECT_GT(Greatest(run, row), 0) << row;
 }
 
-// Fails also when a packet before or after a change has the wrong verdict, or a call of the plugin fails.
+// Fails also when a packet before or after a change has the wrong verdict, a call of the plugin fails, or a backend of
+// a Service gets no connection.
 TEST(BenchShort, AnAgentFollowsAnApiServer) {
   SL_REQUIRE_BPF();
   SL_REQUIRE_NETNS();
   const BenchRun run = RunShort("kube");
-  for (const std::string row : {"start/pods:60", "start/pods:60/again", "start/pods:60/resident", "label/pods:60",
-                                "cni/add", "cni/add/at-once/p99", "floor/cni/start-a-program"})
+  for (const std::string row :
+       {"start/pods:60", "start/pods:60/again", "start/pods:60/resident", "label/pods:60", "cni/add",
+        "cni/add/at-once/p99", "floor/cni/start-a-program", "api/list/requests", "api/list/received",
+        "growth/pods:200/resident", "growth/pods:200/services", "cluster-ip/direct/stream",
+        "cluster-ip/nftables/services:20/connect-close", "cluster-ip/sluice/services:20/request-response"})
     EXPECT_GT(Greatest(run, row), 0) << row;
+  // Ten pods changed, of 2.5 KB each.
+  EXPECT_GT(Greatest(run, "api/changes:10/1s/received"), 20);
+  EXPECT_LT(Greatest(run, "api/changes:10/1s/received"), 40);
+  EXPECT_GE(Greatest(run, "growth/pods:200/addresses"), 200);
 }
 
 // A running process's directories in these places; their names contain its pid.
