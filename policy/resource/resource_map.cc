@@ -14,7 +14,9 @@ std::string_view WhyClosed(const Resource& resource) {
 
 std::array<std::shared_ptr<ResourceMap::Part>, ResourceMap::kKinds> ResourceMap::NoParts() {
   static const auto kNone = std::make_shared<Part>();  // always shared, so never written to
-  return {kNone, kNone, kNone, kNone, kNone};
+  std::array<std::shared_ptr<Part>, kKinds> parts;
+  parts.fill(kNone);
+  return parts;
 }
 
 void ResourceMap::const_iterator::SkipEnds() {
