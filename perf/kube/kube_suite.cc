@@ -29,6 +29,9 @@ namespace {
 constexpr double kKilobyte = 1e3, kMegabyte = 1e6;
 constexpr int kDefaultAddresses = policy::Limits{}.addresses;
 constexpr auto kSettled = std::chrono::seconds(1);
+constexpr auto kEventPatience = std::chrono::seconds(60);
+constexpr auto kBetweenLooks = std::chrono::milliseconds(20);
+constexpr std::uint64_t kBytesOfAnEvent = 2000;  // at least, of a pod
 
 struct KubeSizes {
   ClusterSizes cluster;
@@ -163,6 +166,16 @@ class KubeNode {
       SL_RETURN_IF_ERROR(OrderlyEnd::Check());
       ChangePod(i, *api_);
       std::this_thread::sleep_for(sizes_.api / sizes_.api_changes);
+    }
+    // Each event carries the whole pod.
+    const auto all_came = [&] {
+      return api_->traffic().bytes_sent - before.bytes_sent >=
+             kBytesOfAnEvent * static_cast<unsigned>(sizes_.api_changes);
+    };
+    for (const auto end = Clock::now() + kEventPatience; !all_came(); std::this_thread::sleep_for(kBetweenLooks)) {
+      SL_RETURN_IF_ERROR(OrderlyEnd::Check());
+      if (Clock::now() > end)
+        return MakeError(absl::StatusCode::kDeadlineExceeded, "the agent does not get the changes of pods");
     }
     add(ChangesName(sizes_));
     return StopAgent();
