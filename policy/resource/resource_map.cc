@@ -1,7 +1,5 @@
 #include "policy/resource/resource_map.h"
 
-#include <algorithm>
-
 namespace sluice::policy {
 namespace {
 
@@ -42,21 +40,19 @@ void ResourceMap::Merge(const ResourceMap& other) {
     if (parts_[kind]->empty()) {
       parts_[kind] = other.parts_[kind];
     } else {
-      Edit(static_cast<Kind>(kind)).insert(other.parts_[kind]->begin(), other.parts_[kind]->end());
+      Edit(static_cast<Kind>(kind)).Merge(*other.parts_[kind]);
     }
   }
 }
 
 bool ResourceMap::HasSameDocuments(const ResourceMap& other) const {
   for (std::size_t kind = 0; kind < kKinds; kind++) {
-    const Part& a = *parts_[kind];
-    const Part& b = *other.parts_[kind];
-    if (&a == &b) continue;
-    const bool same = std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& two) {
-      return one.first == two.first && one.second.yaml == two.second.yaml &&
-             WhyClosed(one.second) == WhyClosed(two.second);
-    });
-    if (!same) return false;
+    if (parts_[kind] == other.parts_[kind]) continue;
+    const bool differs =
+        parts_[kind]->AnyUnshared(*other.parts_[kind], [](const ResourceId&, const Resource* one, const Resource* two) {
+          return one == nullptr || two == nullptr || one->yaml != two->yaml || WhyClosed(*one) != WhyClosed(*two);
+        });
+    if (differs) return false;
   }
   return true;
 }

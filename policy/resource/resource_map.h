@@ -1,21 +1,21 @@
-// Resources by id, sorted by kind, then by name. Used like a std::map, but a copy shares each kind with its original
-// until one of them writes to it. So copying is cheap, and unchanged kinds are found by comparing pointers. Not
-// thread-safe for writers, like a std::map.
+// Resources by id, sorted by kind, then by name. Used like a std::map, but a copy shares with its original what neither
+// has written to since: whole kinds, and the other resources of a kind. So copying is cheap, and unchanged kinds are
+// found by comparing pointers. Not thread-safe for writers, like a std::map.
 #pragma once
 
 #include <array>
 #include <iterator>
-#include <map>
 #include <memory>
 #include <utility>
 
 #include "policy/resource/model.h"
+#include "policy/resource/shared_map.h"
 
 namespace sluice::policy {
 
 class ResourceMap {
  public:
-  using Part = std::map<ResourceId, Resource>;  // one kind
+  using Part = SharedMap<ResourceId, Resource>;  // one kind
   using value_type = Part::value_type;
 
   class const_iterator {
@@ -74,7 +74,7 @@ class ResourceMap {
   Resource& operator[](const ResourceId& id) { return Edit(id.kind)[id]; }
   template <typename R>
   void insert_or_assign(const ResourceId& id, R&& resource) {
-    (*this)[id] = std::forward<R>(resource);
+    Edit(id.kind).Put(id, std::forward<R>(resource));
   }
   std::size_t erase(const ResourceId& id) { return contains(id) ? Edit(id.kind).erase(id) : 0; }
   void clear() { *this = ResourceMap(); }
@@ -83,8 +83,7 @@ class ResourceMap {
   void Merge(const ResourceMap& other);
 
   const Part& of(Kind kind) const { return *parts_[Index(kind)]; }
-  // Whether both hold documents with the same text (and Workload::closed_because). Costs nothing for kinds that both
-  // share.
+  // Whether both hold documents with the same text (and Workload::closed_because). Costs nothing for what both share.
   bool HasSameDocuments(const ResourceMap& other) const;
   // True: the two are equal, because they are still one shared copy. False: they may be equal or not.
   bool Shares(Kind kind, const ResourceMap& other) const { return parts_[Index(kind)] == other.parts_[Index(kind)]; }
