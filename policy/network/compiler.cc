@@ -22,10 +22,11 @@ using AddressMap = FlatMap<Address, sl_address_value>;
 AddressMap AddressTable(const Population& population, const IdentityTable& identities) {
   AddressMap::Entries table;
   table.reserve(population.by_address.size() + population.node_addresses.size());
+  std::size_t place = 0;
   for (const auto& [ip, index] : population.by_address) {
     const Endpoint& endpoint = population.endpoints[index];
     sl_address_value value = {};
-    value.identity = identities.OfAddress(ip).id;
+    value.identity = identities.OfPodAddress(place++).id;
     value.workload = endpoint.workload_id;
     value.ifindex = endpoint.ifindex;
     value.endpoint = endpoint.endpoint;
@@ -34,7 +35,7 @@ AddressMap AddressTable(const Population& population, const IdentityTable& ident
   for (const Address& ip : population.node_addresses) {
     if (population.Find(ip) != nullptr) continue;
     sl_address_value value = {};
-    value.identity = identities.OfAddress(ip).id;
+    value.identity = identities.OfNodeAddress(ip).id;
     table.emplace_back(ip, value);
   }
   return AddressMap(std::move(table));
@@ -63,16 +64,24 @@ FlatMap<Prefix, sl_prefix_value> PrefixTable(const IdentityTable& identities) {
 
 // Everything that depends only on a population and on what policies look at in it.
 struct KnownPeers {
-  KnownPeers(std::shared_ptr<const Population> everybody, Interest looked_at)
-      : population(std::move(everybody)), interest(std::move(looked_at)) {}
+  // `before`: null if there were none.
+  KnownPeers(std::shared_ptr<const Population> everybody, Interest looked_at, const KnownPeers* before)
+      : population(std::move(everybody)), interest(std::move(looked_at)), identities(Identify(before)) {}
 
   std::shared_ptr<const Population> population;
   Interest interest;
-  IdentityTable identities = IdentityTable::Build(*population, interest);
+  IdentityTable identities;
   PeerMatcher matcher{*population, identities};
   FlatMap<std::uint32_t, IdentityInfo> infos = identities.Describe();
   AddressMap addresses = AddressTable(*population, identities);
   FlatMap<Prefix, sl_prefix_value> prefixes = PrefixTable(identities);
+
+ private:
+  IdentityTable Identify(const KnownPeers* before) const {
+    if (before == nullptr) return IdentityTable::Build(*population, interest);
+    const IdentityTable::Before known{*before->population, before->identities};
+    return IdentityTable::Build(*population, interest, &known);
+  }
 };
 
 // The results of all rulesets: each decision, port table and process-dependent verdict once.
@@ -167,8 +176,8 @@ namespace {
 // Adds the rulesets of the local workloads. Returns `last` if the result is the same.
 AddressMap WithRulesets(const KnownPeers& peers, const RulesetTable& rulesets, const AddressMap& last) {
   AddressMap::Entries table = peers.addresses.entries();
-  for (const Endpoint& endpoint : peers.population->endpoints) {
-    if (endpoint.ifindex == 0) continue;
+  for (const std::uint32_t local : peers.population->locals) {
+    const Endpoint& endpoint = peers.population->endpoints[local];
     for (const Address& ip : endpoint.ips) {
       sl_address_value& value = table[peers.addresses.find(ip) - peers.addresses.begin()].second;
       value.egress_ruleset = rulesets.Of(endpoint, Direction::kEgress);
@@ -191,7 +200,8 @@ StatusOr<CompiledPolicy> Compiler::Compile(std::shared_ptr<const Snapshot> snaps
   Interest interest(snapshot->policies);
   const bool same_population = last_->snapshot && last_->snapshot->population == snapshot->population;
   const bool same_peers = same_population && last_->peers->interest == interest;
-  now->peers = same_peers ? last_->peers : std::make_shared<KnownPeers>(snapshot->population, std::move(interest));
+  now->peers = same_peers ? last_->peers
+                          : std::make_shared<KnownPeers>(snapshot->population, std::move(interest), last_->peers.get());
   now->selections = Select(*snapshot, same_population ? last_->selections : Selections());
   KnownPeers& peers = *now->peers;
   peers.matcher.Forget();

@@ -1,6 +1,8 @@
 #include "policy/network/identity.h"
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -31,17 +33,6 @@ std::vector<NamedPort> SortedPorts(const Endpoint& endpoint) {
 void AddLabels(CanonicalKey& key, const Labels& labels) {
   key.Add(labels.size());
   for (const auto& [name, value] : labels) key.Add(name).Add(value);
-}
-
-// Everything about a pod that a policy may see, except its addresses.
-CanonicalKey PodKey(const Endpoint& pod, const Labels& labels, const std::vector<NamedPort>& ports) {
-  CanonicalKey key;
-  key.Add(pod.name.ns);
-  AddLabels(key, *pod.namespace_labels);
-  AddLabels(key, labels);
-  key.Add(ports.size());
-  for (const NamedPort& port : ports) key.Add(port.name).Add(port.port).Add(port.protocol);
-  return key;
 }
 
 }  // namespace
@@ -83,9 +74,49 @@ bool IdentityTable::IsChurn(const std::string& key) {
 Labels IdentityTable::Relevant(const Labels& labels) const {
   Labels kept;
   for (const auto& label : labels) {
-    if (!IsChurn(label.first) || selected_keys_.contains(label.first)) kept.insert(kept.end(), label);
+    if (!IsChurn(label.first) || selected_churn_.contains(label.first)) kept.insert(kept.end(), label);
   }
   return kept;
+}
+
+IdentityTable::PodClass IdentityTable::ClassOf(const Endpoint& pod) const {
+  PodClass made{.key = "", .ports = SortedPorts(pod)};
+  CanonicalKey key;
+  key.Add(pod.name.ns);
+  AddLabels(key, *pod.namespace_labels);
+  AddLabels(key, Relevant(pod.labels));
+  key.Add(made.ports.size());
+  for (const NamedPort& port : made.ports) key.Add(port.name).Add(port.port).Add(port.protocol);
+  made.key = key.bytes();
+  return made;
+}
+
+// Endpoints are immutable, so those that both populations share are of the class that they were of.
+void IdentityTable::FindClasses(const Population& population, const Before* before) {
+  constexpr std::uint32_t kUnknown = UINT32_MAX;
+  if (before != nullptr && before->identities.selected_churn_ != selected_churn_) before = nullptr;
+  std::unordered_map<std::string_view, std::uint32_t> by_key;
+  const auto intern = [&](std::shared_ptr<const PodClass> one) {
+    const auto [at, fresh] = by_key.try_emplace(one->key, static_cast<std::uint32_t>(classes_.size()));
+    if (fresh) classes_.push_back(std::move(one));
+    return at->second;
+  };
+  const EndpointList::Pointers none;
+  const auto& known = before != nullptr ? before->population.endpoints.pointers() : none;
+  std::vector<std::uint32_t> renumbered(before != nullptr ? before->identities.classes_.size() : 0, kUnknown);
+  auto old = known.begin();
+  class_by_endpoint_.reserve(population.endpoints.size());
+  for (const auto& pod : population.endpoints.pointers()) {
+    while (old != known.end() && *old != pod && (*old)->name < pod->name) ++old;
+    if (old == known.end() || *old != pod) {
+      class_by_endpoint_.push_back(intern(std::make_shared<const PodClass>(ClassOf(*pod))));
+      continue;
+    }
+    const std::uint32_t number = before->identities.class_by_endpoint_[static_cast<std::size_t>(old - known.begin())];
+    if (renumbered[number] == kUnknown) renumbered[number] = intern(before->identities.classes_[number]);
+    class_by_endpoint_.push_back(renumbered[number]);
+    ++old;
+  }
 }
 
 void IdentityTable::AddPlain(sl_identity_kind kind) {
@@ -139,7 +170,7 @@ void IdentityTable::AddNode(const Population& population) {
     if (population.Find(ip)) continue;  // a workload has this address
     const std::uint32_t around = LongestAround(ip);
     if (identities_[around].plain) {
-      by_address_.emplace(ip, plain);
+      by_node_address_.emplace(ip, plain);
     } else {
       by_prefix[around].push_back(ip);
     }
@@ -149,7 +180,7 @@ void IdentityTable::AddNode(const Population& population) {
   const std::vector<std::uint32_t> numbers = AssignStableIds(keys, kNumbers);
   std::size_t next = 0;
   for (const auto& [around, ips] : by_prefix) {
-    for (const Address& ip : ips) by_address_.emplace(ip, static_cast<std::uint32_t>(identities_.size()));
+    for (const Address& ip : ips) by_node_address_.emplace(ip, static_cast<std::uint32_t>(identities_.size()));
     identities_.push_back({.kind = SL_KIND_NODE,
                            .id = Number(SL_KIND_NODE, numbers[next++]),
                            .prefix = identities_[around].prefix,
@@ -158,55 +189,64 @@ void IdentityTable::AddNode(const Population& population) {
   kinds_[SL_KIND_NODE].end = static_cast<std::uint32_t>(identities_.size());
 }
 
+// Addresses of pods of one class and with the same longest prefix around them have one identity.
 void IdentityTable::AddPods(const Population& population) {
   AddPlain(SL_KIND_WORKLOAD);
-  struct Holder {
+  struct Group {
     std::string key;
-    const Endpoint* pod;
-    const Address* ip;
-    std::uint32_t prefix_index;
-    std::uint32_t ports;
+    std::uint32_t pod_class;
+    std::uint32_t pod;           // the first by name, as index
+    std::uint32_t prefix_index;  // of one of its addresses
+    std::uint32_t number;        // in order of appearance
   };
-  std::vector<Holder> holders;
-  std::map<std::vector<NamedPort>, std::uint32_t> port_lists = {{{}, 0}};
-  for (const Endpoint& pod : population.endpoints) {
-    const std::vector<NamedPort> ports = SortedPorts(pod);
-    const auto fresh_list = static_cast<std::uint32_t>(port_lists.size());
-    const std::uint32_t port_list = port_lists.try_emplace(ports, fresh_list).first->second;
-    const CanonicalKey key = PodKey(pod, Relevant(pod.labels), ports);
-    for (const Address& ip : pod.ips) {
-      const std::uint32_t around = LongestAround(ip);
-      const Identity& outside = identities_[around];
-      std::string full = CanonicalKey(key).Add(outside.plain ? "" : outside.prefix->ToString()).bytes();
-      holders.push_back({std::move(full), &pod, &ip, around, port_list});
+  std::vector<Group> groups;
+  std::unordered_map<std::uint64_t, std::uint32_t> by_content;  // class and prefix
+  by_pod_address_.reserve(population.by_address.size());
+  for (const auto& [ip, pod] : population.by_address) {
+    const std::uint32_t pod_class = class_by_endpoint_[pod];
+    const std::uint32_t around = LongestAround(ip);
+    const bool plain = identities_[around].plain;
+    const auto fresh = static_cast<std::uint32_t>(groups.size());
+    const std::uint64_t content = std::uint64_t{pod_class} << 32U | (plain ? UINT32_MAX : around);
+    const auto [at, is_fresh] = by_content.try_emplace(content, fresh);
+    if (is_fresh) {
+      std::string prefix = plain ? "" : identities_[around].prefix->ToString();
+      groups.push_back({classes_[pod_class]->key + CanonicalKey().Add(prefix).bytes(), pod_class, pod, around, fresh});
     }
+    groups[at->second].pod = std::min(groups[at->second].pod, pod);
+    by_pod_address_.push_back(at->second);
   }
-  std::stable_sort(holders.begin(), holders.end(), [](const Holder& a, const Holder& b) { return a.key < b.key; });
+  std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.key < b.key; });
 
-  std::vector<std::string> keys;
-  for (Holder& holder : holders) {
-    const bool same = !keys.empty() && keys.back() == holder.key;
-    if (!same) {
-      identities_.push_back({.kind = SL_KIND_WORKLOAD,
-                             .pod = holder.pod,
-                             .prefix = identities_[holder.prefix_index].prefix,
-                             .prefix_index = holder.prefix_index,
-                             .ports = holder.ports});
-      keys.push_back(std::move(holder.key));
-    }
-    by_address_.emplace(*holder.ip, static_cast<std::uint32_t>(identities_.size() - 1));
-  }
-  const std::vector<std::uint32_t> numbers = AssignStableIds(keys, kNumbers);
   const std::uint32_t first = kinds_[SL_KIND_WORKLOAD].end;
+  std::vector<std::string> keys;
+  std::map<std::vector<NamedPort>, std::uint32_t> port_lists = {{{}, 0}};
+  std::vector<std::uint32_t> index_by_number(groups.size());
+  for (Group& group : groups) {
+    const auto fresh_list = static_cast<std::uint32_t>(port_lists.size());
+    index_by_number[group.number] = first + static_cast<std::uint32_t>(keys.size());
+    identities_.push_back(
+        {.kind = SL_KIND_WORKLOAD,
+         .pod = &population.endpoints[group.pod],
+         .prefix = identities_[group.prefix_index].prefix,
+         .prefix_index = group.prefix_index,
+         .ports = port_lists.try_emplace(classes_[group.pod_class]->ports, fresh_list).first->second});
+    keys.push_back(std::move(group.key));
+  }
+  for (std::uint32_t& index : by_pod_address_) index = index_by_number[index];
+  const std::vector<std::uint32_t> numbers = AssignStableIds(keys, kNumbers);
   for (std::size_t i = 0; i < numbers.size(); i++) {
     identities_[first + i].id = Number(SL_KIND_WORKLOAD, numbers[i]);
   }
   kinds_[SL_KIND_WORKLOAD].end = static_cast<std::uint32_t>(identities_.size());
 }
 
-IdentityTable IdentityTable::Build(const Population& population, const Interest& interest) {
+IdentityTable IdentityTable::Build(const Population& population, const Interest& interest, const Before* before) {
   IdentityTable table;
-  table.selected_keys_ = interest.label_keys;
+  for (const std::string& key : interest.label_keys) {
+    if (IsChurn(key)) table.selected_churn_.insert(key);
+  }
+  table.FindClasses(population, before);
   table.AddOutside(SL_KIND_WORLD4, interest.prefixes4);
   table.AddOutside(SL_KIND_WORLD6, interest.prefixes6);
   table.AddNode(population);

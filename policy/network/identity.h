@@ -40,15 +40,23 @@ struct Interest {
 
 class IdentityTable {
  public:
-  static IdentityTable Build(const Population& population, const Interest& interest);
+  // `before`: a table and its population, of which pods that are the same need not be looked at again. It may end
+  // after.
+  struct Before {
+    const Population& population;
+    const IdentityTable& identities;
+  };
+  static IdentityTable Build(const Population& population, const Interest& interest, const Before* before = nullptr);
 
   const std::vector<Identity>& all() const { return identities_; }
   Range OfKind(sl_identity_kind kind) const { return kinds_[kind]; }
   // Indices of the outside identities whose prefix lies in `cidr`, which must be a prefix of some policy.
   Range Within(const Prefix& cidr) const;
 
-  // The identity of a pod's or a node's address.
-  const Identity& OfAddress(const Address& address) const { return identities_[by_address_.at(address)]; }
+  // The identity of a pod's address, by its place in Population::by_address.
+  const Identity& OfPodAddress(std::size_t place) const { return identities_[by_pod_address_[place]]; }
+  // The identity of an address of the node that no pod has.
+  const Identity& OfNodeAddress(const Address& address) const { return identities_[by_node_address_.at(address)]; }
 
   // All identities that an address or prefix has, by number. Only with the labels that policies can see.
   FlatMap<std::uint32_t, IdentityInfo> Describe() const;
@@ -57,7 +65,15 @@ class IdentityTable {
   static bool IsChurn(const std::string& key);
 
  private:
+  // All that a policy may see of pods, except their addresses.
+  struct PodClass {
+    std::string key;
+    std::vector<NamedPort> ports;
+  };
+
   Labels Relevant(const Labels& labels) const;
+  PodClass ClassOf(const Endpoint& pod) const;
+  void FindClasses(const Population& population, const Before* before);
   void AddPlain(sl_identity_kind kind);
   void AddOutside(sl_identity_kind kind, const std::vector<Prefix>& prefixes);
   void AddNode(const Population& population);
@@ -67,8 +83,11 @@ class IdentityTable {
   std::vector<Identity> identities_;
   Range kinds_[SL_KIND_COUNT];
   std::vector<std::uint32_t> parents_;  // by outside index: the next shorter prefix around it, or the plain identity
-  std::map<Address, std::uint32_t> by_address_;
-  std::set<std::string> selected_keys_;  // label keys that some selector names
+  std::vector<std::uint32_t> by_pod_address_;  // in the order of Population::by_address
+  std::map<Address, std::uint32_t> by_node_address_;
+  std::set<std::string> selected_churn_;                  // of the keys that IsChurn, those that some selector names
+  std::vector<std::shared_ptr<const PodClass>> classes_;  // each once
+  std::vector<std::uint32_t> class_by_endpoint_;          // in the order of Population::endpoints
 };
 
 }  // namespace sluice::policy

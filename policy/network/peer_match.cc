@@ -77,7 +77,7 @@ RangeSet PeerMatcher::NamespaceScope(const SelectorKey& key) const {
     add(own);
   } else {
     for (const auto& [name, labels] : population_.namespaces) {
-      if (namespace_selector->Matches(labels)) add(name);
+      if (namespace_selector->Matches(*labels)) add(name);
     }
   }
   return Normalised(std::move(scope));

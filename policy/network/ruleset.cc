@@ -39,9 +39,7 @@ std::string KeyOf(const Ruleset& ruleset) {
 
 Selections Select(const Snapshot& snapshot, const Selections& known) {
   std::unordered_map<std::string_view, std::vector<std::uint32_t>> locals;  // by namespace
-  for (std::uint32_t i = 0; i < snapshot.endpoints.size(); i++) {
-    if (snapshot.endpoints[i].ifindex != 0) locals[snapshot.endpoints[i].name.ns].push_back(i);
-  }
+  for (const std::uint32_t i : snapshot.population->locals) locals[snapshot.endpoints[i].name.ns].push_back(i);
   const auto add = [&](const NetworkPolicy& policy, const std::vector<std::uint32_t>& candidates,
                        std::vector<std::uint32_t>& selected) {
     std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(selected),

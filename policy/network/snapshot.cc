@@ -1,6 +1,7 @@
 #include "policy/network/snapshot.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "policy/network/stable_id.h"
 
@@ -9,105 +10,234 @@ namespace {
 
 constexpr char kNameLabel[] = "kubernetes.io/metadata.name";
 
-// The resource behind an endpoint, while the snapshot is being built.
-struct Origin {
-  bool workload = false;
-  std::string uid;
-};
-
-struct Candidate {
-  Endpoint endpoint;
-  Origin origin;
-};
-
-void AddNamespace(Population& population, const std::string& name, const Labels& labels) {
-  Labels& known = population.namespaces[name];
-  known.insert(labels.begin(), labels.end());
-  known[kNameLabel] = name;  // 10
-}
-
-Candidate FromWorkload(const Workload& workload, const std::map<ObjectName, Binding>& bindings) {
-  Candidate candidate{{.name = workload.name,
-                       .labels = workload.labels,
-                       .ports = workload.ports,
-                       .ips = workload.ips,
-                       .owner = workload.owner},
-                      {.workload = true, .uid = ""}};
-  if (const auto binding = bindings.find(workload.name); binding != bindings.end()) {
-    candidate.endpoint.ips = binding->second.ips;
-    candidate.endpoint.ifindex = binding->second.ifindex;
-    candidate.endpoint.endpoint = binding->second.endpoint;
+// One population from its resources. What is the same in `previous` is shared with it.
+class Populator {
+ public:
+  Populator(const ResourceMap& resources, const std::map<ObjectName, Binding>& bindings,
+            std::vector<Address> node_addresses, const Population* previous)
+      : previous_(previous), population_(std::make_shared<Population>()) {
+    population_->resources = resources;
+    for (const Kind kind : kPolicyKinds) population_->resources.Clear(kind);
+    population_->bindings = bindings;
+    population_->node_addresses = std::move(node_addresses);
   }
-  return candidate;
+
+  // Call once.
+  StatusOr<std::shared_ptr<const Population>> Populate() {
+    AddNamespaces();
+    FindOrigins();
+    FindBefore();
+    SL_RETURN_IF_ERROR(ShareOutAddresses());
+    MakeEndpoints();
+    return population_;
+  }
+
+ private:
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+
+  // An address that an endpoint would have.
+  struct Claim {
+    Address ip;
+    bool of_pod;
+    std::uint32_t origin;
+    std::uint32_t place;  // in the order of endpoints and of their addresses
+    auto Rank() const { return std::tie(ip, of_pod, place); }
+  };
+
+  void AddNamespaces();
+  void AddNamespace(const std::string& name, Labels labels);
+  void FindOrigins();
+  void FindBefore();
+  Status ShareOutAddresses();
+  void MakeEndpoints();
+  bool IsAsBefore(std::uint32_t origin, std::uint32_t id) const;
+  Endpoint Make(std::uint32_t origin, std::uint32_t id) const;
+
+  const ObjectName& NameOf(const EndpointOrigin& origin) const {
+    return origin.workload != nullptr ? origin.workload->name : origin.pod->name;
+  }
+  const Binding* BindingOf(const EndpointOrigin& origin) const {  // null: not local
+    if (origin.workload == nullptr) return nullptr;
+    const auto binding = population_->bindings.find(origin.workload->name);
+    return binding == population_->bindings.end() ? nullptr : &binding->second;
+  }
+  const std::vector<Address>& Claimed(const EndpointOrigin& origin) const {
+    if (origin.workload == nullptr) return origin.pod->ips;
+    const Binding* const binding = BindingOf(origin);
+    return binding != nullptr ? binding->ips : origin.workload->ips;
+  }
+
+  const Population* const previous_;  // null: none
+  const std::shared_ptr<Population> population_;
+  std::vector<std::uint32_t> before_;  // by origin: the endpoint of that name in previous_, or kNone
+  std::vector<std::shared_ptr<const Labels>> of_namespace_;  // by origin
+  std::vector<std::uint32_t> first_place_;                   // by origin, and the end
+  std::vector<bool> is_lost_;                                // by place: another endpoint or the node has the address
+};
+
+void Populator::AddNamespace(const std::string& name, Labels labels) {
+  labels[kNameLabel] = name;  // 10
+  std::shared_ptr<const Labels> shared;
+  if (previous_ != nullptr) {
+    const auto before = previous_->namespaces.find(name);
+    if (before != previous_->namespaces.end() && *before->second == labels) shared = before->second;
+  }
+  population_->namespaces[name] = shared ? shared : std::make_shared<const Labels>(std::move(labels));
 }
 
-Candidate FromPod(const Pod& pod) {
-  return {{.name = pod.name, .labels = pod.labels, .ports = pod.ports, .ips = pod.ips, .owner = pod.owner},
-          {.workload = false, .uid = pod.uid}};
+// Those of Namespaces first: their labels count.
+void Populator::AddNamespaces() {
+  const ResourceMap& resources = population_->resources;
+  for (const auto& [id, resource] : resources.of(Kind::kNamespace))
+    AddNamespace(resource.ns->name, resource.ns->labels);
+  for (const Kind kind : {Kind::kPod, Kind::kWorkload}) {
+    const std::string* last = nullptr;
+    for (const auto& [id, resource] : resources.of(kind)) {
+      if (last != nullptr && *last == id.name.ns) continue;
+      last = &id.name.ns;
+      if (!population_->namespaces.contains(*last)) AddNamespace(*last, {});
+    }
+  }
 }
 
-// Assigns each address to one endpoint and removes it from the others.
-Status ShareOutAddresses(const std::vector<Origin>& origins, Population& population) {
-  for (const bool workloads : {true, false}) {
-    for (std::size_t i = 0; i < origins.size(); i++) {
-      if (origins[i].workload != workloads) continue;
-      std::vector<Address> own;
-      for (const Address& ip : population.endpoints[i].ips) {
-        if (!workloads && population.IsNode(ip)) continue;  // 15: an address of this node belongs to no pod
-        const auto [at, fresh] = population.by_address.emplace(ip, i);
-        if (fresh) {
-          own.push_back(ip);
-        } else if (workloads && at->second != i) {
-          return InvalidError("Workload {} and Workload {} both have the address {}: give each its own",
-                              population.endpoints[at->second].name.ToString(), population.endpoints[i].name.ToString(),
-                              ip.ToString());
-        }
+// In the order of names. A Workload wins over a Pod of its name.
+void Populator::FindOrigins() {
+  const auto& workloads = population_->resources.of(Kind::kWorkload);
+  const auto& pods = population_->resources.of(Kind::kPod);
+  population_->origins.reserve(workloads.size() + pods.size());
+  auto workload = workloads.begin();
+  for (auto pod = pods.begin(); pod != pods.end() || workload != workloads.end();) {
+    if (pod != pods.end() && (pod->second.pod->host_network || pod->second.pod->finished)) {  // 15, 18
+      ++pod;
+      continue;
+    }
+    const bool is_pod = workload == workloads.end() || (pod != pods.end() && pod->first.name < workload->first.name);
+    if (is_pod) {
+      population_->origins.push_back({.pod = pod->second.pod.get()});
+      ++pod;
+      continue;
+    }
+    if (pod != pods.end() && pod->first.name == workload->first.name) ++pod;
+    population_->origins.push_back({.workload = workload->second.workload.get()});
+    ++workload;
+  }
+}
+
+// Fills in what depends on one endpoint alone.
+void Populator::FindBefore() {
+  std::uint32_t before = 0;
+  const auto is_same = [&](const EndpointOrigin& a, const EndpointOrigin& b) {
+    return a.workload == b.workload && a.pod == b.pod;
+  };
+  for (EndpointOrigin& origin : population_->origins) {
+    const ObjectName& name = NameOf(origin);
+    std::uint32_t found = kNone;
+    if (previous_ != nullptr) {
+      const auto size = static_cast<std::uint32_t>(previous_->origins.size());
+      while (before < size && !is_same(previous_->origins[before], origin) &&
+             previous_->endpoints[before].name < name) {
+        ++before;
       }
-      population.endpoints[i].ips = std::move(own);
+      if (before < size && is_same(previous_->origins[before], origin)) found = before++;
+    }
+    before_.push_back(found);
+    const bool same_namespace = found != kNone && !of_namespace_.empty() &&
+                                of_namespace_.back() == previous_->endpoints[found].namespace_labels;
+    of_namespace_.push_back(same_namespace ? of_namespace_.back() : population_->namespaces.at(name.ns));
+    if (found != kNone) {
+      origin.name_hash = previous_->origins[found].name_hash;
+    } else {
+      const std::string uid = origin.pod != nullptr ? origin.pod->uid : "";
+      origin.name_hash = StableHash(CanonicalKey().Add(name.ns).Add(name.name).Add(uid).bytes());
     }
   }
-  return OkStatus();
 }
 
-void NumberWorkloads(const std::vector<Origin>& origins, Population& population) {
-  std::vector<std::string> keys;
-  for (std::size_t i = 0; i < origins.size(); i++) {
-    const ObjectName& name = population.endpoints[i].name;
-    keys.push_back(CanonicalKey().Add(name.ns).Add(name.name).Add(origins[i].uid).bytes());
-  }
-  const std::vector<std::uint32_t> ids = AssignStableIds(keys, {});
-  for (std::size_t i = 0; i < ids.size(); i++) population.endpoints[i].workload_id = ids[i];
-}
-
-StatusOr<std::shared_ptr<const Population>> Populate(const ResourceMap& resources,
-                                                     const std::map<ObjectName, Binding>& bindings,
-                                                     std::vector<Address> node_addresses) {
-  auto population = std::make_shared<Population>();
-  population->resources = resources;
-  for (const Kind kind : kPolicyKinds) population->resources.Clear(kind);
-  population->bindings = bindings;
-  population->node_addresses = std::move(node_addresses);
-
-  std::map<ObjectName, Candidate> candidates;
-  for (const auto& [id, resource] : population->resources) {
-    if (resource.ns) {
-      AddNamespace(*population, resource.ns->name, resource.ns->labels);
-    } else if (resource.workload) {
-      candidates.insert_or_assign(resource.workload->name, FromWorkload(*resource.workload, bindings));
-    } else if (resource.pod && !resource.pod->host_network && !resource.pod->finished) {  // 15, 18
-      candidates.try_emplace(resource.pod->name, FromPod(*resource.pod));
+// Each address goes to one endpoint: to a Workload before a Pod, then to the first by name.
+Status Populator::ShareOutAddresses() {
+  std::vector<Claim> claims;
+  const auto& origins = population_->origins;
+  for (std::uint32_t i = 0; i < origins.size(); i++) {
+    first_place_.push_back(static_cast<std::uint32_t>(is_lost_.size()));
+    const bool of_pod = origins[i].workload == nullptr;
+    for (const Address& ip : Claimed(origins[i])) {
+      const bool is_node = of_pod && population_->IsNode(ip);  // 15: an address of this node belongs to no pod
+      if (!is_node) claims.push_back({ip, of_pod, i, static_cast<std::uint32_t>(is_lost_.size())});
+      is_lost_.push_back(is_node);
     }
-    if (!resource.ns) AddNamespace(*population, id.name.ns, {});
   }
-  std::vector<Origin> origins;
-  for (auto& [name, candidate] : candidates) {
-    candidate.endpoint.namespace_labels = &population->namespaces.at(name.ns);
-    population->endpoints.push_back(std::move(candidate.endpoint));
-    origins.push_back(std::move(candidate.origin));
+  first_place_.push_back(static_cast<std::uint32_t>(is_lost_.size()));
+  std::sort(claims.begin(), claims.end(), [](const Claim& a, const Claim& b) { return a.Rank() < b.Rank(); });
+
+  FlatMap<Address, std::uint32_t>::Entries by_address;
+  by_address.reserve(claims.size());
+  const Claim* conflict = nullptr;
+  for (const Claim& claim : claims) {
+    if (by_address.empty() || by_address.back().first != claim.ip) {
+      by_address.emplace_back(claim.ip, claim.origin);
+      continue;
+    }
+    is_lost_[claim.place] = true;
+    const bool is_conflict = !claim.of_pod && by_address.back().second != claim.origin;
+    if (is_conflict && (conflict == nullptr || claim.place < conflict->place)) conflict = &claim;
   }
-  SL_RETURN_IF_ERROR(ShareOutAddresses(origins, *population));
-  NumberWorkloads(origins, *population);
-  return population;
+  population_->by_address = FlatMap<Address, std::uint32_t>(std::move(by_address));
+  if (conflict == nullptr) return OkStatus();
+  return InvalidError("Workload {} and Workload {} both have the address {}: give each its own",
+                      NameOf(origins[population_->by_address.at(conflict->ip)]).ToString(),
+                      NameOf(origins[conflict->origin]).ToString(), conflict->ip.ToString());
+}
+
+// Whether the endpoint would be the same as in previous_.
+bool Populator::IsAsBefore(std::uint32_t origin, std::uint32_t id) const {
+  if (before_[origin] == kNone) return false;
+  const Endpoint& before = previous_->endpoints[before_[origin]];
+  const Binding* const binding = BindingOf(population_->origins[origin]);
+  if (before.workload_id != id || before.namespace_labels != of_namespace_[origin]) return false;
+  if (before.ifindex != (binding != nullptr ? binding->ifindex : 0)) return false;
+  if (before.endpoint != (binding != nullptr ? binding->endpoint : 0)) return false;
+  const std::vector<Address>& claimed = Claimed(population_->origins[origin]);
+  auto had = before.ips.begin();
+  for (std::size_t i = 0; i < claimed.size(); i++) {
+    if (is_lost_[first_place_[origin] + i]) continue;
+    if (had == before.ips.end() || *had != claimed[i]) return false;
+    ++had;
+  }
+  return had == before.ips.end();
+}
+
+Endpoint Populator::Make(std::uint32_t origin, std::uint32_t id) const {
+  const auto& [workload, pod, hash] = population_->origins[origin];
+  Endpoint endpoint{.name = NameOf(population_->origins[origin]),
+                    .workload_id = id,
+                    .labels = workload != nullptr ? workload->labels : pod->labels,
+                    .namespace_labels = of_namespace_[origin],
+                    .ports = workload != nullptr ? workload->ports : pod->ports,
+                    .owner = workload != nullptr ? workload->owner : pod->owner};
+  const std::vector<Address>& claimed = Claimed(population_->origins[origin]);
+  for (std::size_t i = 0; i < claimed.size(); i++) {
+    if (!is_lost_[first_place_[origin] + i]) endpoint.ips.push_back(claimed[i]);
+  }
+  if (const Binding* const binding = BindingOf(population_->origins[origin]); binding != nullptr) {
+    endpoint.ifindex = binding->ifindex;
+    endpoint.endpoint = binding->endpoint;
+  }
+  return endpoint;
+}
+
+void Populator::MakeEndpoints() {
+  std::vector<std::uint64_t> hashes;
+  hashes.reserve(population_->origins.size());
+  for (const EndpointOrigin& origin : population_->origins) hashes.push_back(origin.name_hash);
+  const std::vector<std::uint32_t> ids = AssignStableIds(hashes, {});
+  EndpointList::Pointers endpoints;
+  endpoints.reserve(ids.size());
+  for (std::uint32_t i = 0; i < ids.size(); i++) {
+    endpoints.push_back(IsAsBefore(i, ids[i]) ? previous_->endpoints.pointers()[before_[i]]
+                                              : std::make_shared<const Endpoint>(Make(i, ids[i])));
+    if (endpoints.back()->ifindex != 0) population_->locals.push_back(i);
+  }
+  population_->endpoints = EndpointList(std::move(endpoints));
 }
 
 bool IsOf(const Population& population, const ResourceMap& resources, const std::map<ObjectName, Binding>& bindings,
@@ -130,7 +260,9 @@ StatusOr<std::shared_ptr<const Snapshot>> Snapshot::Build(const ResourceMap& res
   if (previous != nullptr && IsOf(*previous->population, resources, bindings, node_addresses)) {
     population = previous->population;
   } else {
-    SL_ASSIGN_OR_RETURN(population, Populate(resources, bindings, std::move(node_addresses)));
+    SL_ASSIGN_OR_RETURN(population, Populator(resources, bindings, std::move(node_addresses),
+                                              previous != nullptr ? previous->population.get() : nullptr)
+                                        .Populate());
   }
   auto snapshot = std::make_shared<Snapshot>(std::move(population));
   for (const Kind kind : kPolicyKinds) {
@@ -147,9 +279,10 @@ const Endpoint* Population::Find(const Address& address) const {
 }
 
 const Endpoint* Population::FindByName(const ObjectName& name) const {
-  const auto found = std::lower_bound(endpoints.begin(), endpoints.end(), name,
-                                      [](const Endpoint& endpoint, const ObjectName& n) { return endpoint.name < n; });
-  return found == endpoints.end() || found->name != name ? nullptr : &*found;
+  const auto& all = endpoints.pointers();
+  const auto found = std::lower_bound(all.begin(), all.end(), name,
+                                      [](const auto& endpoint, const ObjectName& n) { return endpoint->name < n; });
+  return found == all.end() || (*found)->name != name ? nullptr : found->get();
 }
 
 bool Population::IsNode(const Address& address) const {

@@ -2,11 +2,14 @@
 // Immutable after Build; safe to share.
 #pragma once
 
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "policy/network/flat_map.h"
 #include "policy/resource/resource_map.h"
 
 namespace sluice::policy {
@@ -24,7 +27,7 @@ struct Endpoint {
   ObjectName name;
   std::uint32_t workload_id = 0;  // hash of namespace/name/uid; never 0
   Labels labels;
-  const Labels* namespace_labels = nullptr;  // in the snapshot; never null
+  std::shared_ptr<const Labels> namespace_labels;  // never null
   std::vector<NamedPort> ports;
   std::vector<Address> ips;
   std::uint32_t ifindex = 0;              // 0: not local
@@ -32,14 +35,64 @@ struct Endpoint {
   std::shared_ptr<const PodOwner> owner;  // null: none
 };
 
+// Endpoints in the order of their names. A copy shares them; so does the next population, where they are the same.
+class EndpointList {
+ public:
+  using Pointers = std::vector<std::shared_ptr<const Endpoint>>;
+
+  class const_iterator {
+   public:
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = Endpoint;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const Endpoint*;
+    using reference = const Endpoint&;
+
+    const_iterator() = default;
+    explicit const_iterator(Pointers::const_iterator at) : at_(at) {}
+    reference operator*() const { return **at_; }
+    pointer operator->() const { return at_->get(); }
+    const_iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+    const_iterator operator++(int) { return const_iterator(at_++); }
+    bool operator==(const const_iterator&) const = default;
+
+   private:
+    Pointers::const_iterator at_;
+  };
+
+  EndpointList() = default;
+  explicit EndpointList(Pointers pointers) : pointers_(std::move(pointers)) {}  // sorted by name
+
+  const_iterator begin() const { return const_iterator(pointers_.begin()); }
+  const_iterator end() const { return const_iterator(pointers_.end()); }
+  std::size_t size() const { return pointers_.size(); }
+  const Endpoint& operator[](std::size_t index) const { return *pointers_[index]; }
+  const Pointers& pointers() const { return pointers_; }
+
+ private:
+  Pointers pointers_;
+};
+
+// What an endpoint is made from. Resources are immutable, so their addresses identify them.
+struct EndpointOrigin {
+  const Workload* workload = nullptr;  // null: it is the pod's
+  const Pod* pod = nullptr;
+  std::uint64_t name_hash = 0;  // of namespace, name and uid
+};
+
 // Everything except the policies.
 struct Population {
-  std::map<std::string, Labels> namespaces;   // including those that only a pod implies
-  std::vector<Endpoint> endpoints;            // sorted by name; without host-network and finished pods (15, 18)
-  std::map<Address, std::size_t> by_address;  // index into endpoints
-  std::vector<Address> node_addresses;        // sorted
-  ResourceMap resources;                      // input of Build, without the policies
-  std::map<ObjectName, Binding> bindings;     // input of Build
+  std::map<std::string, std::shared_ptr<const Labels>> namespaces;  // including those that only a pod implies
+  EndpointList endpoints;                                           // without host-network and finished pods (15, 18)
+  std::vector<std::uint32_t> locals;                                // indices of the endpoints that are local
+  FlatMap<Address, std::uint32_t> by_address;                       // index into endpoints
+  std::vector<Address> node_addresses;                              // sorted
+  ResourceMap resources;                                            // input of Build, without the policies
+  std::map<ObjectName, Binding> bindings;                           // input of Build
+  std::vector<EndpointOrigin> origins;                              // of `endpoints`, in `resources`
 
   const Endpoint* Find(const Address& address) const;        // null: no pod has it
   const Endpoint* FindByName(const ObjectName& name) const;  // null: unknown
@@ -50,7 +103,7 @@ struct Snapshot {
   // `bindings` by workload name; a Workload without one is a peer with the addresses in spec.ips, but not enforced on.
   // Error: two Workloads with one address (InvalidArgument naming both). An address of two Pods goes to the first by
   // name, because a Pod's address may be reused before its deletion is seen; a Workload wins over Pods.
-  // If only policies differ from `previous`, its population is reused.
+  // If only policies differ from `previous`, its population is reused; else its endpoints are, where nothing changed.
   static StatusOr<std::shared_ptr<const Snapshot>> Build(const ResourceMap& resources,
                                                          const std::map<ObjectName, Binding>& bindings,
                                                          std::vector<Address> node_addresses,
@@ -60,9 +113,9 @@ struct Snapshot {
   const std::shared_ptr<const Population> population;
   std::vector<std::shared_ptr<const NetworkPolicy>> policies;  // sorted by (namespace, name, api)
   // Short names for `population`'s members.
-  const std::map<std::string, Labels>& namespaces = population->namespaces;
-  const std::vector<Endpoint>& endpoints = population->endpoints;
-  const std::map<Address, std::size_t>& by_address = population->by_address;
+  const std::map<std::string, std::shared_ptr<const Labels>>& namespaces = population->namespaces;
+  const EndpointList& endpoints = population->endpoints;
+  const FlatMap<Address, std::uint32_t>& by_address = population->by_address;
   const std::vector<Address>& node_addresses = population->node_addresses;
 
   const Endpoint* Find(const Address& address) const { return population->Find(address); }

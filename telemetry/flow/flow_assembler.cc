@@ -62,7 +62,7 @@ std::uint32_t DecidingInterface(const sl_flow_entry& entry) {
   return 0;
 }
 
-void NameWorkload(const WorkloadName& workload, v1::Peer* peer) {
+void NameWorkload(const policy::Endpoint& workload, v1::Peer* peer) {
   peer->set_namespace_(workload.name.ns);
   peer->set_workload(workload.name.name);
   peer->mutable_labels()->insert(workload.labels.begin(), workload.labels.end());
@@ -171,7 +171,7 @@ v1::Peer FlowContext::AssemblePeer(const sl_flow_end& end, sl_process_id process
   const std::uint32_t kind = end.identity >> SL_IDENTITY_KIND_SHIFT;
   if (kind == SL_KIND_NODE) peer.set_entity("node");
   if (kind == SL_KIND_WORLD4 || kind == SL_KIND_WORLD6) peer.set_entity("world");
-  if (const WorkloadName* known = index_->Find(end.workload)) NameWorkload(*known, &peer);
+  if (const policy::Endpoint* known = index_->Find(end.workload)) NameWorkload(*known, &peer);
   return peer;
 }
 
@@ -198,7 +198,7 @@ void FlowContext::AddPolicies(const sl_flow_entry& entry, PolicyRefs* policies) 
 }
 
 const policy::ObjectName* FlowContext::WorkloadAt(const sl_flow_end& end) const {
-  const WorkloadName* const known = end.identity == SL_IDENTITY_UNKNOWN ? nullptr : index_->Find(end.workload);
+  const policy::Endpoint* const known = end.identity == SL_IDENTITY_UNKNOWN ? nullptr : index_->Find(end.workload);
   return known == nullptr ? nullptr : &known->name;
 }
 

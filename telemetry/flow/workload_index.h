@@ -2,36 +2,32 @@
 // name them. A WorkloadIndex is immutable; WorkloadIndexer makes the next one from the previous one.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <memory>
-#include <unordered_map>
 
 #include "policy/network/tables.h"
+#include "policy/resource/shared_map.h"
 
 namespace sluice::telemetry {
 
-struct WorkloadName {
-  policy::ObjectName name;
-  policy::Labels labels;
-  std::shared_ptr<const policy::PodOwner> owner;  // null: none
-};
-
 class WorkloadIndex {
  public:
-  // Null: unknown or forgotten. Valid as long as the index.
-  const WorkloadName* Find(std::uint32_t workload) const;
+  // With its last name, labels and owner. Null: unknown or forgotten. Valid as long as the index.
+  const policy::Endpoint* Find(std::uint32_t workload) const;
   const policy::CompiledPolicy* compiled() const { return compiled_.get(); }  // null: no policy yet
 
  private:
   friend class WorkloadIndexer;
   std::shared_ptr<const policy::CompiledPolicy> compiled_;
-  std::unordered_map<std::uint32_t, std::shared_ptr<const WorkloadName>> by_number_;
+  policy::SharedMap<std::uint32_t, std::shared_ptr<const policy::Endpoint>> by_number_;
 };
 
 // Not thread-safe. Remembers the last `max_departed` workloads that are gone.
 class WorkloadIndexer {
  public:
   explicit WorkloadIndexer(std::size_t max_departed = 4096) : max_departed_(max_departed) {}
+  // What is allocated grows with the endpoints that are not shared with the policy before.
   std::shared_ptr<const WorkloadIndex> Update(std::shared_ptr<const policy::CompiledPolicy> compiled);
 
  private:

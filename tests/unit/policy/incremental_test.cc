@@ -29,8 +29,24 @@ void ExpectSame(const CompiledPolicy& a, const CompiledPolicy& b) {
   ExpectSame(a.decisions, b.decisions, [](const auto& x, const auto& y) { return *x == *y; });
 }
 
+auto FieldsOf(const Endpoint& e) {
+  return std::tie(e.name, e.workload_id, e.labels, *e.namespace_labels, e.ports, e.ips, e.ifindex, e.endpoint);
+}
+
+void ExpectSame(const Snapshot& a, const Snapshot& b) {
+  ASSERT_EQ(a.endpoints.size(), b.endpoints.size());
+  for (std::size_t i = 0; i < a.endpoints.size(); i++) {
+    ASSERT_EQ(FieldsOf(a.endpoints[i]), FieldsOf(b.endpoints[i])) << a.endpoints[i].name.ToString();
+    ASSERT_EQ(a.endpoints[i].namespace_labels, a.namespaces.at(a.endpoints[i].name.ns));
+  }
+  ASSERT_EQ(a.by_address.entries(), b.by_address.entries());
+  ASSERT_EQ(a.population->locals, b.population->locals);
+  ASSERT_EQ(a.namespaces.size(), b.namespaces.size());
+  for (const auto& [name, labels] : a.namespaces) ASSERT_EQ(*labels, *b.namespaces.at(name)) << name;
+}
+
 TEST(Incremental, EveryStepGivesWhatACompilationFromScratchGives) {
-  int same_population = 0, same_addresses = 0, changed = 0;
+  int shared_endpoints = 0, same_population = 0, same_addresses = 0, changed = 0;
   for (std::uint64_t seed = 400; seed < 430; seed++) {
     test::RandomPolicy random(seed, {.policies = 12, .processes = seed % 2 == 0});
     auto scratch = random.NextSnapshot();
@@ -46,6 +62,12 @@ TEST(Incremental, EveryStepGivesWhatACompilationFromScratchGives) {
       const auto compiled = compiler.Compile(snapshot);
       ASSERT_TRUE(compiled.ok()) << compiled.status();
       ASSERT_NO_FATAL_FAILURE(ExpectSame(*compiled, *wanted));
+      ASSERT_NO_FATAL_FAILURE(ExpectSame(*snapshot, *scratch));
+      if (before != nullptr && snapshot->population != before->population) {
+        for (const Endpoint& endpoint : snapshot->endpoints) {
+          shared_endpoints += before->FindByName(endpoint.name) == &endpoint;
+        }
+      }
       same_population += before != nullptr && snapshot->population == before->population;
       same_addresses += compiled->tables.addresses.SharesWith(last.tables.addresses);
       changed += !Diff(last.tables, compiled->tables).empty();
@@ -56,6 +78,7 @@ TEST(Incremental, EveryStepGivesWhatACompilationFromScratchGives) {
   }
   // The steps are useful: much is kept, and much changes.
   EXPECT_GT(same_population, 500);
+  EXPECT_GT(shared_endpoints, 5000);
   EXPECT_GT(same_addresses, 200);
   EXPECT_GT(changed, 500);
 }

@@ -98,11 +98,11 @@ TEST(Snapshot, NamespacesAreImpliedAndKnowTheirName) {
                                         {}, {})
                             .value();
   const Labels named = {{"kubernetes.io/metadata.name", "shop"}};
-  EXPECT_EQ(snapshot->namespaces.at("shop"), named);
-  EXPECT_EQ(snapshot->namespaces.at("empty").at("x"), "v");
-  EXPECT_EQ(snapshot->namespaces.at("empty").at("kubernetes.io/metadata.name"), "empty");
+  EXPECT_EQ(*snapshot->namespaces.at("shop"), named);
+  EXPECT_EQ(snapshot->namespaces.at("empty")->at("x"), "v");
+  EXPECT_EQ(snapshot->namespaces.at("empty")->at("kubernetes.io/metadata.name"), "empty");
   EXPECT_EQ(snapshot->namespaces.size(), 2U) << "nobody is in policed";
-  EXPECT_EQ(snapshot->endpoints[0].namespace_labels, &snapshot->namespaces.at("shop"));
+  EXPECT_EQ(snapshot->endpoints[0].namespace_labels, snapshot->namespaces.at("shop"));
 }
 
 TEST(Snapshot, PoliciesAreSortedByNamespaceNameAndKind) {
@@ -163,6 +163,31 @@ TEST(Snapshot, TheNextOneHasTheSamePopulationWhileOnlyPoliciesChange) {
   resources.Merge(ParseMap(PodYaml("b", "10.0.0.2")));
   EXPECT_NE(next({})->Find(Ip("10.0.0.2")), nullptr);
   EXPECT_EQ(first->Find(Ip("10.0.0.2")), nullptr);
+}
+
+TEST(Snapshot, TheNextOneSharesTheEndpointsThatAreTheSame) {
+  ResourceMap resources = ParseMap(PodYaml("a", "10.0.0.1") + PodYaml("b", "10.0.0.2") + PodYaml("c", "10.0.0.2"));
+  const auto shared = [](const Snapshot& one, const Snapshot& two) {
+    std::string names;
+    for (const auto& endpoint : two.endpoints.pointers()) {
+      if (one.FindByName(endpoint->name) == endpoint.get()) names += endpoint->name.name;
+    }
+    return names;
+  };
+  const auto first = Snapshot::Build(resources, {}, {}).value();
+  resources.Merge(ParseMap(PodYaml("d", "10.0.0.4")));
+  const auto second = Snapshot::Build(resources, {}, {}, first.get()).value();
+  EXPECT_EQ(shared(*first, *second), "abc");
+  resources.insert_or_assign({Kind::kPod, {"shop", "a"}},
+                             ParseMap(PodYaml("a", "10.0.0.9")).at({Kind::kPod, {"shop", "a"}}));
+  const auto third = Snapshot::Build(resources, {}, {}, second.get()).value();
+  EXPECT_EQ(shared(*second, *third), "bcd");
+  resources.erase({Kind::kPod, {"shop", "b"}});
+  const auto fourth = Snapshot::Build(resources, {}, {}, third.get()).value();
+  EXPECT_EQ(shared(*third, *fourth), "ad") << "c has the address now";
+  EXPECT_EQ(fourth->Find(Ip("10.0.0.2"))->name.name, "c");
+  resources.Merge(ParseMap("{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {x: v}}}"));
+  EXPECT_EQ(shared(*fourth, *Snapshot::Build(resources, {}, {}, fourth.get()).value()), "");
 }
 
 TEST(Snapshot, OwnsWhatItPointsTo) {
