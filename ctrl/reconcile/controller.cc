@@ -452,21 +452,11 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
   if (is_first) SL_RETURN_IF_ERROR(datapath_->Commit(tables));
   if (plan.node_view != node_view_ || !restored_) {
     AttachClosed(plan.node_view->closed);
-    if (const Status set = datapath_->SetNamespaces(plan.node_view->namespaces); !set.ok())
-      LogWarn("set what depends on the workloads' network namespaces: {}", Message(set));
-    Status attached = OkStatus();
-    for (const auto& interface : plan.node_view->interfaces) {
-      Status status = datapath_->AttachPod(interface);
-      if (status.ok()) continue;
-      if (saving == Saving::kMust) return status;
-      if (EnforcedInterfaces().contains(interface.ifindex)) {  // it stays, with the facts that the kernel has
-        LogWarn("{}: {}", interface.name, Message(status));
-        continue;
-      }
-      unattachable_[plan.node_view->owners.at(interface.ifindex)] = Message(status);
-      attached.Update(status);
+    if (plan.looked_again || !restored_ || plan.node_view->namespaces != node_view_->namespaces) {
+      if (const Status set = datapath_->SetNamespaces(plan.node_view->namespaces); !set.ok())
+        LogWarn("set what depends on the workloads' network namespaces: {}", Message(set));
     }
-    SL_RETURN_IF_ERROR(attached);
+    SL_RETURN_IF_ERROR(AttachPods(plan, saving));
   }
   if (is_first) return OkStatus();
   // A generation without changes would only make every flow be evaluated again.
@@ -474,6 +464,37 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
   SL_RETURN_IF_ERROR(datapath_->Commit(tables));
   AttachClosed(plan.node_view->closed);  // also those that the generation before enforced on
   return OkStatus();
+}
+
+// After a look at all of them, all interfaces; else those that are not described as before.
+Status Controller::AttachPods(const Plan& plan, Saving saving) {
+  std::map<std::uint32_t, const datapath::PodInterface*> before;
+  if (restored_ && !plan.looked_again) {
+    for (const auto& interface : node_view_->interfaces) before[interface.ifindex] = &interface;
+  }
+  Status attached = OkStatus();
+  for (const auto& interface : plan.node_view->interfaces) {
+    const auto known = before.find(interface.ifindex);
+    if (known != before.end() && *known->second == interface && !attach_again_.contains(interface.ifindex)) continue;
+    attach_again_.erase(interface.ifindex);
+    Status status = datapath_->AttachPod(interface);
+    if (status.ok()) continue;
+    if (saving == Saving::kMust) return status;
+    attach_again_.insert(interface.ifindex);
+    const bool is_gone = node_.has_interface && !node_.has_interface(interface.ifindex);
+    if (is_gone) {  // since the look: no packet can pass, and the next look finds it missing
+      if (const Status forgotten = datapath_->DetachPod(interface.ifindex); !forgotten.ok())
+        LogWarn("release {}, which is gone: {}", interface.name, Message(forgotten));
+      continue;
+    }
+    if (EnforcedInterfaces().contains(interface.ifindex)) {  // it stays, with the facts that the kernel has
+      LogWarn("{}: {}", interface.name, Message(status));
+      continue;
+    }
+    unattachable_[plan.node_view->owners.at(interface.ifindex)] = Message(status);
+    attached.Update(status);
+  }
+  return attached;
 }
 
 void Controller::Remember(Desired desired, Plan plan) {

@@ -132,6 +132,7 @@ class Controller {
   int CloseAll();
   Status CheckUnreadable(const StateChange& change) const;
   Status Carry(const Plan& plan, Saving saving);
+  Status AttachPods(const Plan& plan, Saving saving);
   // Those with both programs attached and an endpoint in the generation.
   std::set<std::uint32_t> EnforcedInterfaces() const;
   void Attach(const std::vector<datapath::PodInterface>& interfaces) const;
@@ -166,6 +167,7 @@ class Controller {
   std::shared_ptr<const NodeView> node_view_;  // of the generation in force; null before the first
   std::map<policy::ObjectName, Refused> refused_;
   std::map<policy::ObjectName, std::string> unattachable_;  // found, but no program can be attached, and why
+  std::set<std::uint32_t> attach_again_;                    // interfaces of which the last attachment failed
   std::map<std::uint32_t, std::uint32_t> in_force_before_;  // EndpointsInForce at the start, until our first generation
   std::set<std::uint32_t> released_before_;                 // interfaces that an earlier agent was releasing
   std::string holding_;                                     // as View

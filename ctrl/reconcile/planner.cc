@@ -18,7 +18,7 @@ struct AddressConflict {
 // One look at the node.
 class PlaceFinder {
  public:
-  PlaceFinder(const Node& node, const Planner::Before& before) : node_(node), before_(before) {}
+  PlaceFinder(const Node& node, const Planner::Before& before, Look look) : node_(node), before_(before), look_(look) {}
 
   StatusOr<std::shared_ptr<const NodeView>> Find(const ResourceMap& resources,
                                                  const std::vector<policy::Resource>& requested) const;
@@ -27,12 +27,44 @@ class PlaceFinder {
   std::map<ObjectName, AddressConflict> FindConflicts(const std::vector<node::BoundWorkload>& bound,
                                                       const NodeView& node_view) const;
   StatusOr<std::vector<node::BoundWorkload>> LookUp(const std::set<ObjectName>& asked_for, NodeView& node_view) const;
+  bool IsThere(const node::BoundWorkload& bound) const {
+    return !node_.has_interface || node_.has_interface(bound.binding.ifindex);
+  }
+  const policy::Workload* SpecBefore(const ObjectName& name) const;
+  const node::BoundWorkload* FoundBefore(const ObjectName& name) const;
+  bool StaysAsFound(const policy::Workload& workload) const;
   Status Number(const node::BoundWorkload& bound, NodeView& node_view) const;
   void AddClosed(NodeView& node_view) const;
 
   const Node& node_;
   const Planner::Before& before_;
+  const Look look_;
 };
+
+// Null: there was none.
+const policy::Workload* PlaceFinder::SpecBefore(const ObjectName& name) const {
+  if (!before_.node_view) return nullptr;
+  const auto spec = before_.node_view->resources.find({policy::Kind::kWorkload, name});
+  return spec == before_.node_view->resources.end() ? nullptr : spec->second.workload.get();
+}
+
+// Null: it was not, or was refused.
+const node::BoundWorkload* PlaceFinder::FoundBefore(const ObjectName& name) const {
+  if (!before_.node_view) return nullptr;
+  const auto found = before_.node_view->found.find(name);
+  return found == before_.node_view->found.end() ? nullptr : &found->second;
+}
+
+// Whether the last look at the workload counts. What changes about an interface since then, the monitor of the node
+// tells (Look::kAgain).
+bool PlaceFinder::StaysAsFound(const policy::Workload& workload) const {
+  if (look_ == Look::kAgain) return false;
+  const node::BoundWorkload* const found = FoundBefore(workload.name);
+  const policy::Workload* const spec = SpecBefore(workload.name);
+  return found != nullptr && spec != nullptr && spec->netns == workload.netns &&
+         spec->interface == workload.interface && spec->host_interface == workload.host_interface &&
+         spec->ips == workload.ips && !before_.node_view->failed.contains(workload.name) && IsThere(*found);
+}
 
 // The first owner of an address keeps it: a pod that takes another workload's address is not enforced on, and changes
 // nothing for others. Workloads on the node come before those that only have addresses in their spec. Returns the
@@ -78,23 +110,23 @@ StatusOr<std::vector<node::BoundWorkload>> PlaceFinder::LookUp(const std::set<Ob
                                                                NodeView& node_view) const {
   std::vector<node::BoundWorkload> found;
   for (const auto& [id, resource] : node_view.resources.of(policy::Kind::kWorkload)) {
-    auto bound = resource.workload->closed_because.empty()
-                     ? node_.bind(*resource.workload)
-                     : Status(absl::StatusCode::kFailedPrecondition, resource.workload->closed_because);
+    StatusOr<node::BoundWorkload> bound =
+        Status(absl::StatusCode::kFailedPrecondition, resource.workload->closed_because);
+    if (resource.workload->closed_because.empty()) {
+      if (!asked_for.contains(id.name) && StaysAsFound(*resource.workload)) {
+        bound = *FoundBefore(id.name);
+      } else {
+        bound = node_.bind(*resource.workload);
+      }
+    }
     if (const auto refuses = before_.unattachable.find(id.name); refuses != before_.unattachable.end() && bound.ok()) {
       if (!asked_for.contains(id.name)) bound = Status(absl::StatusCode::kFailedPrecondition, refuses->second);
     }
     if (!bound.ok() && asked_for.contains(id.name)) return bound.status();
     if (!bound.ok() && !node::IsAnswer(bound.status())) {
       node_view.failed[id.name] = Message(bound.status());
-      const auto last = before_.node_view ? before_.node_view->found.find(id.name)
-                                          : decltype(before_.node_view->found)::const_iterator();
-      const auto spec = before_.node_view ? before_.node_view->resources.find(id) : ResourceMap::const_iterator();
-      if (before_.node_view && last != before_.node_view->found.end() && spec != before_.node_view->resources.end() &&
-          (*spec).second.workload == resource.workload &&
-          (!node_.has_interface || node_.has_interface(last->second.binding.ifindex))) {
-        bound = last->second;
-      }
+      const node::BoundWorkload* const last = FoundBefore(id.name);
+      if (last != nullptr && SpecBefore(id.name) == resource.workload.get() && IsThere(*last)) bound = *last;
     }
     node_view.process_owners.Add(*resource.workload, bound.ok() ? bound->netns : 0);
     if (bound.ok()) {
@@ -186,7 +218,8 @@ Status Planner::Make(const Desired& desired, const StateChange& change, Look loo
   const bool same_workloads =
       before.node_view && before.node_view->resources.Shares(policy::Kind::kWorkload, desired.all());
   if (look == Look::kAgain || !same_workloads) {
-    SL_ASSIGN_OR_RETURN(plan->node_view, PlaceFinder(*node_, before).Find(desired.all(), change.puts));
+    SL_ASSIGN_OR_RETURN(plan->node_view, PlaceFinder(*node_, before, look).Find(desired.all(), change.puts));
+    plan->looked_again = look == Look::kAgain;
   }
   View& view = *plan->view;
   view.revision = change.revision;

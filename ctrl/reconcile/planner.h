@@ -20,9 +20,11 @@ namespace sluice::reconcile {
 struct Plan {
   std::shared_ptr<View> view;
   std::shared_ptr<const NodeView> node_view;  // the one in force, if the workloads are as before
+  bool looked_again = false;                  // at all workloads
 };
 
-// Whether the node is looked at even if no workload changes.
+// Whether all workloads are looked up on the node, or only those that are requested, come, or are elsewhere by their
+// spec or because their interface is gone; the others are as found before.
 enum class Look { kAgain, kForNewWorkloads };
 
 class Planner {
@@ -41,7 +43,7 @@ class Planner {
   // `datapath` and `node` outlive the planner and its copies.
   Planner(const datapath::Enforcer* datapath, const Node* node) : datapath_(datapath), node_(node) {}
 
-  // Looks at the node for Look::kAgain, or when the workloads differ. After an error the plan still has its node_view,
+  // Looks at the node as `look` says. After an error the plan still has its node_view,
   // if the look succeeded.
   Status Make(const Desired& desired, const StateChange& change, Look look, const Before& before, Plan* plan);
   // The policy of no resources at all.

@@ -264,13 +264,14 @@ void Kubernetes::Follow() {
   const std::string problem = followed.ok() ? "" : Message(followed);
   if (problem != problem_ && !followed.ok()) LogError("Kubernetes: what was in force stays in force: {}", problem);
   problem_ = problem;
-  if (complete_) SendNotices(followed);
-  if (!followed.ok()) return;
-  {
-    const std::lock_guard lock(told_mutex_);
-    followed_until_ = told;
+  if (followed.ok()) {  // before the notices, which nobody waits for
+    {
+      const std::lock_guard lock(told_mutex_);
+      followed_until_ = told;
+    }
+    followed_.notify_all();
   }
-  followed_.notify_all();
+  if (complete_) SendNotices(followed);
 }
 
 void Kubernetes::SendNotices(const Status& followed) {

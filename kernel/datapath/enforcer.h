@@ -8,6 +8,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <set>
 #include <string>
@@ -26,6 +27,10 @@ struct PodInterface {
   std::string name;
   sl_interface facts{};
   bool takes_frames = false;  // the pod's end has GRO or XDP, so that XDP may redirect to this interface
+  bool operator==(const PodInterface& other) const {
+    return ifindex == other.ifindex && name == other.name && takes_frames == other.takes_frames &&
+           std::memcmp(&facts, &other.facts, sizeof(facts)) == 0;
+  }
 };
 
 // A workload's own network namespace.

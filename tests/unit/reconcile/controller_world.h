@@ -116,6 +116,7 @@ class ControllerTest : public ::testing::Test {
   test::FakeDatapath datapath_;
   std::map<std::string, Status> bind_errors_;  // by name; the interface exists
   Status look_up_error_;                       // of every workload
+  std::vector<std::string> looked_up_;         // names, in order
   Status host_ends_error_;                     // also of every workload
   std::mutex interfaces_mutex_;
   std::map<std::string, std::uint32_t> interfaces_;  // guarded by interfaces_mutex_
@@ -140,6 +141,7 @@ class ControllerTest : public ::testing::Test {
   }
 
   StatusOr<node::BoundWorkload> Bind(const policy::Workload& workload) {
+    looked_up_.push_back(workload.name.name);
     if (!look_up_error_.ok()) return look_up_error_;
     if (const auto error = bind_errors_.find(workload.name.name); error != bind_errors_.end()) return error->second;
     const std::uint32_t interface = Find(workload);

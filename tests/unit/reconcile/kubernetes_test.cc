@@ -5,6 +5,7 @@
 namespace sluice::reconcile {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class Kubernetes : public ControllerTest {
@@ -96,6 +97,68 @@ TEST_F(Kubernetes, ChangesOfOthersPodsWriteNothing) {
   EXPECT_EQ(controller_->view()->revision, 2U);
   EXPECT_EQ(*Apply(Policy("two")), 3U);
   EXPECT_EQ(saved_.revision, 3U);
+}
+
+TEST_F(Kubernetes, AChangeLooksAtThePodsThatComeAndNotAtTheOthers) {
+  for (const auto& [name, ifindex] : {std::pair("web", 11U), {"db", 12U}}) Plug(name, ifindex);
+  const std::string db = Workload("db", "10.0.0.2");
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1") + db)).ok());
+  looked_up_.clear();
+  datapath_.ClearCalls();
+  Plug("cache", 13);
+  const std::string all = Workload("web", "10.0.0.1", "app: other") + db + Workload("cache", "10.0.0.3");
+  ASSERT_TRUE(controller_->SetKubernetes(Map(all)).ok());
+  EXPECT_THAT(looked_up_, ElementsAre("cache")) << "another label is not another place";
+  EXPECT_THAT(datapath_.calls(), ElementsAre("ResetEndpoint 3", "AttachPod veth-cache", "Commit"));
+  for (const std::uint32_t ifindex : {11U, 12U, 13U}) EXPECT_TRUE(IsEnforced(ifindex)) << ifindex;
+
+  looked_up_.clear();
+  Plug("web", 21);  // and 11 is gone
+  Plug("queue", 14);
+  const std::string more = all + Workload("queue", "10.0.0.4");
+  ASSERT_TRUE(controller_->SetKubernetes(Map(more)).ok());
+  EXPECT_THAT(looked_up_, ElementsAre("queue", "web"));
+  EXPECT_TRUE(IsEnforced(21));
+
+  looked_up_.clear();
+  auto moved = Map(more);
+  moved.insert_or_assign(WorkloadId("web"), Map(Workload("web", "10.0.0.9")).at(WorkloadId("web")));
+  ASSERT_TRUE(controller_->SetKubernetes(std::move(moved)).ok());
+  EXPECT_THAT(looked_up_, ElementsAre("web")) << "it has another address";
+  EXPECT_NE(NumberOf("10.0.0.9"), 0U);
+  looked_up_.clear();
+  ASSERT_TRUE(controller_->Refresh().ok());
+  EXPECT_EQ(looked_up_.size(), 4U) << "the node may have changed everywhere";
+}
+
+TEST_F(Kubernetes, APodThatGoesWhileItIsAttachedToIsGoneAlone) {
+  for (const auto& [name, ifindex] : {std::pair("web", 11U), {"db", 12U}}) Plug(name, ifindex);
+  datapath_.ClearCalls();
+  while_saving_ = [this] { Unplug("db"); };
+  datapath_.FailNext("AttachPod", Status(absl::StatusCode::kNotFound, "no such device"));  // of db, in order of names
+  const auto all = Map(Workload("web", "10.0.0.1") + Workload("db", "10.0.0.2"));
+  ASSERT_TRUE(controller_->SetKubernetes(all).ok());
+  while_saving_ = nullptr;
+  EXPECT_TRUE(IsEnforced(11));
+  EXPECT_FALSE(datapath_.pods().contains(12));
+  EXPECT_THAT(looked_up_, ElementsAre("db", "web")) << "nothing is planned again";
+  EXPECT_EQ(std::ranges::count(datapath_.calls(), "Commit"), 1);
+  ASSERT_TRUE(controller_->Refresh().ok());
+  EXPECT_THAT(Problem("db"), HasSubstr("there is no veth-db"));
+  Plug("db", 22);
+  ASSERT_TRUE(controller_->Refresh().ok());
+  EXPECT_TRUE(IsEnforced(22));
+}
+
+TEST_F(Kubernetes, AnInterfaceWithoutTheLastFactsGetsThemWithTheNextChange) {
+  Plug("web", 11);
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1"))).ok());
+  datapath_.FailNext("AttachPod", InvalidError("no memory"));
+  ASSERT_TRUE(controller_->Refresh().ok());
+  datapath_.ClearCalls();
+  Plug("db", 12);
+  ASSERT_TRUE(controller_->SetKubernetes(Map(Workload("web", "10.0.0.1") + Workload("db", "10.0.0.2"))).ok());
+  EXPECT_THAT(datapath_.calls(), ElementsAre("ResetEndpoint 2", "AttachPod veth-db", "AttachPod veth-web", "Commit"));
 }
 
 // After a restart, and after a boot.

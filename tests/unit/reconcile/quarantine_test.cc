@@ -146,9 +146,8 @@ TEST_F(ControllerQuarantine, ComesBackWithTheWorkloadAndNotWithItsNumber) {
   ASSERT_TRUE(Apply(Workload("web", "10.0.0.1")).ok());
   const std::uint32_t number = NumberOf("10.0.0.1");
   EXPECT_THAT(QuarantinedInKernel(), ElementsAre(number));
-  EXPECT_THAT(datapath_.calls(),
-              ElementsAre(fmt::format("ResetEndpoint {}", number), fmt::format("Quarantine {}", number),
-                          "AttachPod veth-cache", "AttachPod veth-db", "AttachPod veth-web", "Commit"));
+  EXPECT_THAT(datapath_.calls(), ElementsAre(fmt::format("ResetEndpoint {}", number),
+                                             fmt::format("Quarantine {}", number), "AttachPod veth-web", "Commit"));
 }
 
 TEST_F(ControllerQuarantine, AnAbsentWorkloadCanBeReleased) {
