@@ -52,7 +52,7 @@ Selections Select(const Snapshot& snapshot, const Selections& known) {
       selected = before->second;
     } else if (policy->namespace_selector) {  // 53
       for (const auto& [ns, candidates] : locals) {
-        if (policy->namespace_selector->Matches(snapshot.namespaces.at(std::string(ns))))
+        if (policy->namespace_selector->Matches(*snapshot.namespaces.at(std::string(ns))))
           add(*policy, candidates, selected);
       }
     } else if (const auto found = locals.find(policy->name.ns); found != locals.end()) {
