@@ -18,7 +18,7 @@ void AddAddresses(const std::vector<policy::Address>& addresses, google::protobu
 policy::Labels NamespaceLabels(const std::string& ns, const reconcile::View& view) {
   if (!view.compiled.snapshot) return {};
   const auto found = view.compiled.snapshot->namespaces.find(ns);
-  return found == view.compiled.snapshot->namespaces.end() ? policy::Labels() : found->second;
+  return found == view.compiled.snapshot->namespaces.end() ? policy::Labels() : *found->second;
 }
 
 // Kind by kind, in the order of their names.

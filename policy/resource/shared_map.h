@@ -71,6 +71,12 @@ class SharedMap {
     const const_iterator place = PlaceOf(key);
     return IsAt(place, key) ? place : end();
   }
+  // The first entry whose key is not below `key`.
+  const_iterator lower_bound(const K& key) const {
+    if (empty()) return end();
+    const const_iterator place = PlaceOf(key);
+    return place.at_ < chunks_[place.chunk_]->size() ? place : const_iterator(&chunks_, place.chunk_ + 1, 0);
+  }
   bool contains(const K& key) const { return find(key) != end(); }
   // Throws std::out_of_range, as std::map does.
   const V& at(const K& key) const {

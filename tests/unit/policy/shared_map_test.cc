@@ -56,6 +56,12 @@ TEST(SharedMap, IsAStdMapInEveryVersion) {
     Version next = versions[versions.size() - 1 - (random() % 8 == 0 ? random() % versions.size() : 0)];
     const int key = static_cast<int>(random() % 1000);
     ASSERT_EQ(next.map.contains(key), next.reference.contains(key));
+    const auto at = next.map.lower_bound(key);
+    const auto wanted = next.reference.lower_bound(key);
+    ASSERT_EQ(at == next.map.end(), wanted == next.reference.end());
+    if (wanted != next.reference.end()) {
+      ASSERT_EQ(at->first, wanted->first);
+    }
     switch (random() % 8) {
       case 0:
       case 1:
