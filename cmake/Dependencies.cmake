@@ -1,7 +1,8 @@
 # Everything comes from Debian packages (scripts/install-deps); each library has one adapter file in the source.
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  # Clones in several directories share the results: paths are relative to the sources.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
