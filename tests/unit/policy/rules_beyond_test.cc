@@ -274,7 +274,7 @@ TEST(RulesBeyond, Rule56_ADenyWinsWhicheverPolicyHasIt) {
                      "---\n" + PolicyYaml("shop", "all", "podSelector: {}, ingress: [{}]"));
   EXPECT_FALSE(world.Allows("shop/web", "shop/db", "22/TCP")) << "a namespace cannot allow what it denies";
   EXPECT_TRUE(world.Allows("shop/web", "shop/db", "80/TCP"));
-  world.Apply(SluicePolicyYaml("shop", "no", "podSelector: {}, ingress: [{action: Deny, ports: [{port: 80}]}]"));
+  world.Apply(SluicePolicyYaml("shop", "closed", "podSelector: {}, ingress: [{action: Deny, ports: [{port: 80}]}]"));
   EXPECT_FALSE(world.Allows("shop/web", "shop/db", "80/TCP")) << "but deny what it allows";
 }
 
