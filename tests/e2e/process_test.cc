@@ -291,10 +291,13 @@ TEST_F(Processes, MetricsNameTheProgramThatSendsAndTheOneThatIsDropped) {
     return std::all_of(first.begin(), first.end(), [](double value) { return value > 0; });
   })) << metrics;
   std::vector<double> later;
-  EXPECT_TRUE(Eventually([&] {
-    later = all(metrics = Metrics());
-    return std::equal(later.begin(), later.end(), first.begin(), std::greater<double>());
-  })) << metrics;
+  EXPECT_TRUE(Eventually(
+      [&] {
+        later = all(metrics = Metrics());
+        return std::equal(later.begin(), later.end(), first.begin(), std::greater<double>());
+      },
+      std::chrono::seconds(30)))
+      << metrics;
   EXPECT_EQ(SampleOf(metrics, "sluice_process_flows_total" + web + "\"egress\",verdict=\"FORWARDED\"}"), 1);
   EXPECT_EQ(SampleOf(metrics, "sluice_process_flows_total" + web + "\"egress\",verdict=\"DROPPED\"}"), 1);
   EXPECT_EQ(SampleOf(metrics, "sluice_process_flows_total" + db + "\"ingress\",verdict=\"FORWARDED\"}"), 1);
