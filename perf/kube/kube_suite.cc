@@ -223,8 +223,8 @@ class KubeNode {
 
   Status AddTables(Rows* rows) {
     SL_ASSIGN_OR_RETURN(const test::CommandResult status,
-                        test::RunCommand({OwnDirectory() + "/sluice", "status", "--api",
-                                          "unix://" + scratch_.directory() + "/api", "-o", "json"}));
+                        test::RunCommand({OwnDirectory() + "/sluice", "--server",
+                                          "unix://" + scratch_.directory() + "/api", "status", "-o", "json"}));
     const auto json = nlohmann::json::parse(status.output, nullptr, /*allow_exceptions=*/false);
     for (const char* table : kGrowingTables) {
       bool found = false;
