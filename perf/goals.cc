@@ -19,8 +19,7 @@ constexpr char kConnectCost[] =
     "both ends of a connection make sockets and exchange six packets, which no translation can save";
 constexpr char kRequestCost[] =
     "a connection is translated once by both; what differs later is connection tracking, and the host's stack where "
-    "Sluice "
-    "redirects";
+    "Sluice redirects";
 constexpr char kWithRules[] = "with kube-proxy's rules on the node too it comes to {:.2f}";
 constexpr char kUnknown[] = "no reason is known yet; docs/performance.md says how it is measured and when it was met";
 constexpr char kOneLookUp[] = "one look-up in a hash finds the packet's flow; the rest is parsing, checks and counters";

@@ -35,7 +35,7 @@ StatusOr<std::vector<v1::Event>> LastFlows(Client& client, const v1::Resource& r
     filter.set_namespace_(ref.namespace_());
     filter.set_workload(ref.name());
   } else {
-    filter.add_policies(ref.namespace_().empty() ? ref.name() : ref.namespace_() + "/" + ref.name());
+    filter.add_policies(policy::ObjectName{ref.namespace_(), ref.name()}.ToString());
   }
   std::vector<v1::Event> events;
   SL_RETURN_IF_ERROR(client.Observe(request, [&](const v1::Event& event) {

@@ -45,23 +45,22 @@ Cells NamespaceCells(const v1::Object& object) {
   return {object.resource().ref().name(), LabelsText(object.resource().labels())};
 }
 
+// The directions in which the policy isolates.
+std::string DirectionsText(const v1::PolicyFacts& facts) {
+  return facts.directions().empty() ? "-" : fmt::format("{}", fmt::join(facts.directions(), ","));
+}
+
 Cells PolicyCells(const v1::Object& object) {
   const v1::Resource& resource = object.resource();
   const v1::PolicyFacts& facts = resource.policy();
-  return {resource.ref().namespace_(),
-          resource.ref().name(),
-          resource.ref().api_version(),
-          facts.mode(),
-          fmt::format("{}", fmt::join(facts.directions(), ",")),
-          std::to_string(facts.selected())};
+  return {resource.ref().namespace_(), resource.ref().name(),           resource.ref().api_version(), facts.mode(),
+          DirectionsText(facts),       std::to_string(facts.selected())};
 }
 
 Cells ClusterPolicyCells(const v1::Object& object) {
   const v1::Resource& resource = object.resource();
   const v1::PolicyFacts& facts = resource.policy();
-  return {resource.ref().name(), facts.mode(),
-          facts.directions().empty() ? "-" : fmt::format("{}", fmt::join(facts.directions(), ",")),
-          std::to_string(facts.selected())};
+  return {resource.ref().name(), facts.mode(), DirectionsText(facts), std::to_string(facts.selected())};
 }
 
 Cells IdentityCells(const v1::Object& object) {
