@@ -11,6 +11,13 @@
 #include "testbed/command.h"
 
 namespace sluice::test {
+namespace {
+
+// An answer may need a neighbour first, whose address is asked for once in a second.
+constexpr std::chrono::seconds kAnswerTime{5};
+constexpr std::chrono::seconds kNoAnswerTime{1};
+
+}  // namespace
 
 void DatapathFixture::TearDown() {
   servers_.reset();
@@ -91,7 +98,8 @@ struct DatapathFixture::Exchange {
 };
 
 std::vector<ProbeOutcome> DatapathFixture::ProbeAll(const std::string& from, const std::string& to, std::uint16_t port,
-                                                    const std::vector<Exchange>& exchanges) {
+                                                    const std::vector<Exchange>& exchanges,
+                                                    std::chrono::milliseconds timeout) {
   std::vector<sluice::test::Probe> probes;
   for (const Exchange& exchange : exchanges) {
     const auto destination = policy::Address::Parse(exchange.ipv6 ? Pod(to).ip6 : Pod(to).ip4);
@@ -100,7 +108,7 @@ std::vector<ProbeOutcome> DatapathFixture::ProbeAll(const std::string& from, con
                       .destination = *destination,
                       .protocol = exchange.protocol,
                       .port = port,
-                      .timeout = std::chrono::milliseconds(1000)});
+                      .timeout = timeout});
   }
   const auto results = RunProbes(probes);
   EXPECT_TRUE(results.ok()) << results.status();
@@ -111,13 +119,14 @@ std::vector<ProbeOutcome> DatapathFixture::ProbeAll(const std::string& from, con
 
 ProbeOutcome DatapathFixture::Probe(const std::string& from, const std::string& to, std::uint16_t port,
                                     std::uint8_t protocol, bool ipv6) {
-  return ProbeAll(from, to, port, {{protocol, ipv6}}).front();
+  return ProbeAll(from, to, port, {{protocol, ipv6}}, kAnswerTime).front();
 }
 
 void DatapathFixture::ExpectAll(const std::string& from, const std::string& to, ProbeOutcome outcome) {
   const std::vector<Exchange> exchanges = {
       {policy::kTcp, false}, {policy::kUdp, false}, {policy::kTcp, true}, {policy::kUdp, true}};
-  const auto outcomes = ProbeAll(from, to, kPort, exchanges);
+  const auto outcomes =
+      ProbeAll(from, to, kPort, exchanges, outcome == ProbeOutcome::kTimeout ? kNoAnswerTime : kAnswerTime);
   for (std::size_t i = 0; i < exchanges.size(); ++i)
     EXPECT_EQ(outcomes[i], outcome) << from << " -> " << to << " protocol " << int{exchanges[i].protocol}
                                     << (exchanges[i].ipv6 ? " IPv6: " : " IPv4: ") << ProbeOutcomeName(outcomes[i])

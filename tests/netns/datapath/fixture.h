@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,7 +62,7 @@ class DatapathFixture : public ::testing::Test {
  private:
   struct Exchange;
   std::vector<ProbeOutcome> ProbeAll(const std::string& from, const std::string& to, std::uint16_t port,
-                                     const std::vector<Exchange>& exchanges);
+                                     const std::vector<Exchange>& exchanges, std::chrono::milliseconds timeout);
   std::string root_;
   std::unique_ptr<ProbeServers> servers_;
 };
