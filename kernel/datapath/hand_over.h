@@ -4,8 +4,8 @@
 //   2. create our maps; CarryMaps: data that is not in the state file and must not be lost
 //   3. fill the tables for the policy in force; the older programs still use theirs
 //   4. Attachments::TakeOver: our programs replace theirs, link by link
-//   5. RemoveLayouts: the older probes end with their pins If a start is killed in between, the next one continues with
-//      what is left.
+//   5. RemoveLayouts: the older probes end with their pins
+// If a start is killed in between, the next one continues with what is left.
 #pragma once
 
 #include <cstdint>

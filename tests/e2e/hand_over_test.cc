@@ -191,6 +191,12 @@ class HandOver : public testing::TestWithParam<int> {
                                [](const auto& entry) { return entry.path().filename().string().starts_with("tc_"); });
   }
 
+  std::string DroppedByTheNewVersion() const {
+    const auto events = agent_->Sluice(
+        {"observe", "--last", "20", "--workload", "shop/tool,shop/client", "--verdict", "DROPPED", "-o", "json"});
+    return events.ok() ? events->out : std::string(events.status().message());
+  }
+
   // Filters are replaced hook by hook, not all at the same moment: a datagram may meet both versions.
   void ExpectNothingLostOrLetThrough() {
     const std::uint64_t may_be_lost = HasTcLinks() ? 0 : 2;
@@ -198,7 +204,8 @@ class HandOver : public testing::TestWithParam<int> {
       const auto& pinger = allowed_[i];
       pinger->Stop();
       EXPECT_LE(pinger->counts().lost, may_be_lost)
-          << "of " << (i < 2 ? "client" : "tool") << (i % 2 ? ", new flows" : "");
+          << "of " << (i < 2 ? "client" : "tool") << (i % 2 ? ", new flows" : "") << "\n"
+          << DroppedByTheNewVersion();
       EXPECT_GT(pinger->counts().answered, 0U);
     }
     for (const auto& stream : streams_) {
