@@ -30,7 +30,7 @@ struct Call {
   // Configuration.
   std::string network;
   std::string socket = kDefaultSocket;
-  std::chrono::milliseconds timeout{20'000};
+  std::chrono::milliseconds timeout{60'000};  // below the kubelet's runtimeRequestTimeout of 2 minutes
   bool closed_when_away = false;
   std::string log;  // empty: none
   std::string directory = kDefaultDirectory;

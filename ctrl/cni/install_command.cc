@@ -30,7 +30,7 @@ of install:
                             is: for runtimes with libcni 1.3 or newer (containerd 2.1); older ones
                             ignore that file
   --socket PATH             the agent's socket (/run/sluice/cni.sock)
-  --timeout SECONDS         how long a new pod waits for the agent (20)
+  --timeout SECONDS         how long a new pod waits for the agent (60)
   --when-agent-away fail|closed
                             fail: new pods do not start until the agent is back; closed: they start,
                             without any traffic until then

@@ -70,7 +70,7 @@ class CniServer {
     std::string directory = cni::kDefaultDirectory;
     std::size_t max_calls = 64;
     std::chrono::milliseconds read_timeout{2000};   // for a whole request
-    std::chrono::milliseconds add_timeout{20'000};  // where the request has none
+    std::chrono::milliseconds add_timeout{60'000};  // where the request has none
     std::chrono::milliseconds spool_interval{1000};
     uid_t user = 0;  // whose calls are answered, beside root's
   };
