@@ -28,6 +28,12 @@ std::shared_ptr<const Pod> FindPod(const ResourceMap& resources, const ObjectNam
 }
 
 std::string WhyClosed(const Sandbox& sandbox, const Pod* pod) {
+  if (sandbox.pod.name.empty()) {
+    return fmt::format(
+        "Pod with uid {}: its processes are here, and the API server has not told of it; it opens once it "
+        "does",
+        sandbox.uid);
+  }
   const std::string name = fmt::format("Pod {} (uid {})", sandbox.pod.ToString(), sandbox.uid);
   if (pod == nullptr) return name + ": the API server has not told of it; it opens once it does";
   return fmt::format("{}: the API server has another pod of this name, with uid {}; it opens once it tells of this one",
@@ -56,6 +62,7 @@ std::string TextOf(const policy::Workload& workload) {
 Resource MakeWorkload(const ObjectName& name, const Sandbox& sandbox, const std::shared_ptr<const Pod>& pod) {
   policy::Workload workload{
       .name = name, .netns = sandbox.netns, .interface = sandbox.interface, .cgroup = sandbox.cgroup};
+  if (sandbox.pod.name.empty()) workload.cgroup.clear();  // records would show its name
   if (IsOf(sandbox, pod.get())) {
     workload.labels = pod->labels;
     workload.ports = pod->ports;
@@ -68,20 +75,24 @@ Resource MakeWorkload(const ObjectName& name, const Sandbox& sandbox, const std:
   return resource;
 }
 
+ObjectName WorkloadName(const Sandbox& sandbox) {
+  return sandbox.pod.name.empty() ? ObjectName{kUnknownNamespace, sandbox.uid} : sandbox.pod;
+}
+
 // The pod's name goes to the sandbox that is this pod's, else to the newest.
 std::map<ObjectName, Sandbox> NameSandboxes(const std::vector<Sandbox>& sandboxes, const ResourceMap& kubernetes) {
   std::map<ObjectName, const Sandbox*> firsts;
   for (const Sandbox& sandbox : sandboxes) {
     if (sandbox.netns.empty()) continue;
-    const Sandbox*& first = firsts[sandbox.pod];
+    const Sandbox*& first = firsts[WorkloadName(sandbox)];
     const auto pod = FindPod(kubernetes, sandbox.pod);
     if (first == nullptr || IsOf(sandbox, pod.get()) || !IsOf(*first, pod.get())) first = &sandbox;
   }
   std::map<ObjectName, Sandbox> named;
   for (const Sandbox& sandbox : sandboxes) {
     if (sandbox.netns.empty()) continue;
-    ObjectName name = sandbox.pod;
-    if (firsts.at(sandbox.pod) != &sandbox) name.name += ".sandbox-" + sandbox.id.substr(0, kShownId);
+    ObjectName name = WorkloadName(sandbox);
+    if (firsts.at(name) != &sandbox) name.name += ".sandbox-" + sandbox.id.substr(0, kShownId);
     named[std::move(name)] = sandbox;
   }
   return named;
@@ -91,11 +102,29 @@ std::map<ObjectName, Sandbox> NameSandboxes(const std::vector<Sandbox>& sandboxe
 
 void NodePods::SetSandboxes(std::vector<Sandbox> sandboxes) { sandboxes_ = std::move(sandboxes); }
 
+std::vector<Sandbox> NodePods::Named(const ResourceMap& kubernetes) {
+  std::vector<Sandbox> named = sandboxes_;
+  for (Sandbox& sandbox : named) {
+    if (!sandbox.pod.name.empty()) continue;
+    if (!indexed_.Shares(Kind::kPod, kubernetes)) {
+      indexed_ = kubernetes;
+      names_by_uid_.clear();
+      for (const auto& [id, resource] : kubernetes.of(Kind::kPod)) {
+        for (const std::string& uid : {resource.pod->uid, resource.pod->config_hash}) {
+          if (!uid.empty()) names_by_uid_.emplace(uid, id.name);
+        }
+      }
+    }
+    if (const auto found = names_by_uid_.find(sandbox.uid); found != names_by_uid_.end()) sandbox.pod = found->second;
+  }
+  return named;
+}
+
 ResourceMap NodePods::AddTo(ResourceMap kubernetes) {
   std::map<ObjectName, Made> made;
   ResourceMap workloads;
   bool is_new = false;
-  for (auto& [name, sandbox] : NameSandboxes(sandboxes_, kubernetes)) {
+  for (auto& [name, sandbox] : NameSandboxes(Named(kubernetes), kubernetes)) {
     Made& one = made[name];
     one.pod = FindPod(kubernetes, sandbox.pod);
     const auto before = made_.find(name);

@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "kernel/net/netns.h"
 
 namespace sluice::pods {
 namespace {
@@ -56,6 +57,27 @@ Sandbox SandboxFrom(const json& object) {
           .netns = TextAt(object, "netns"),
           .interface = TextAt(object, "interface"),
           .cgroup = TextAt(object, "cgroup")};
+}
+
+// A runtime may take longer than kTrustAfter until a sandbox is ready. What is let go is open: so not while its network
+// namespace is there.
+bool IsGone(const std::string& netns) {
+  std::error_code failed;
+  return !std::filesystem::exists(netns, failed) && !failed;
+}
+
+// The path of a process may by now be that of another one.
+bool IsAnothers(const Sandbox& sandbox) {
+  const auto id = net::NetNs::IdentityOf(sandbox.netns);
+  return id.ok() && sandbox.netns.starts_with("/proc/") && std::to_string(id->inode) != sandbox.id;
+}
+
+// Adds what PodFinder knows and `known` lacks. True: there was something.
+bool Complete(Sandbox& known, const Sandbox& found) {
+  const Sandbox before = known;
+  if (known.uid.empty()) known.uid = found.uid;
+  if (known.cgroup.empty()) known.cgroup = found.cgroup;
+  return known != before;
 }
 
 Status WriteFile(const std::string& path, const std::string& text) {
@@ -166,6 +188,13 @@ Status PodSandboxes::Add(const ToldSandbox& told) {
   // A pod that was added before, and is added again as the plugin did not hear our answer: the age stays.
   if (found != told_.end() && found->second.value.sandbox == told.sandbox) return OkStatus();
   told_.insert_or_assign(attachment, Told{.value = told, .added = clock_(), .order = next_order_++});
+  const auto netns = net::NetNs::IdentityOf(told.sandbox.netns);
+  const auto is_same = [&](const Sandbox& sandbox) {
+    if (!netns.ok() || sandbox.id == told.sandbox.id) return false;
+    const auto id = net::NetNs::IdentityOf(sandbox.netns);
+    return id.ok() && *id == *netns;
+  };
+  std::erase_if(listed_, is_same);  // that PodFinder found before
   return Save();
 }
 
@@ -193,13 +222,6 @@ Status PodSandboxes::KeepOnly(const std::string& network, const std::vector<Atta
   for (const Attachment& one : gone) Forget(one);
   if (!gone.empty()) SaveOrLog();
   return OkStatus();
-}
-
-// A runtime may take longer than kTrustAfter until a sandbox is ready. What is let go is open: so not while its network
-// namespace is there.
-bool PodSandboxes::IsGone(const std::string& netns) {
-  std::error_code failed;
-  return !std::filesystem::exists(netns, failed) && !failed;
 }
 
 void PodSandboxes::SetListed(std::vector<Sandbox> listed, Time begun) {
@@ -233,6 +255,38 @@ void PodSandboxes::SetListed(std::vector<Sandbox> listed, Time begun) {
     }
   }
   listed_ = std::move(listed);
+  if (changed) SaveOrLog();
+}
+
+void PodSandboxes::SetFound(std::vector<Sandbox> found, Time begun) {
+  const std::lock_guard lock(mutex_);
+  if (begun < list_begun_) return;
+  list_begun_ = begun;
+  std::erase_if(removed_, [&](const auto& one) { return one.second < begun; });
+  const auto is_gone = [](const Sandbox& sandbox) { return IsGone(sandbox.netns) || IsAnothers(sandbox); };
+  bool changed = std::erase_if(listed_, is_gone) > 0;
+  // ADD is told of a namespace that is there; twice, as in SetListed.
+  for (auto& [attachment, told] : told_) told.missed = IsGone(told.value.sandbox.netns) ? told.missed + 1 : 0;
+  changed |= std::erase_if(told_, [](const auto& one) { return one.second.missed >= 2; }) > 0;
+
+  std::multimap<net::NetNs::Identity, Sandbox*> known;  // several: a sandbox with several interfaces
+  const auto add = [&](Sandbox& sandbox) {
+    if (const auto id = net::NetNs::IdentityOf(sandbox.netns); id.ok()) known.emplace(*id, &sandbox);
+  };
+  for (Sandbox& sandbox : listed_) add(sandbox);
+  for (auto& [attachment, told] : told_) add(told.value.sandbox);
+  std::vector<Sandbox> more;
+  for (Sandbox& one : found) {
+    const auto id = net::NetNs::IdentityOf(one.netns);
+    auto [same, end] = id.ok() ? known.equal_range(*id) : std::pair(known.end(), known.end());
+    if (same == end) {
+      more.push_back(std::move(one));
+      continue;
+    }
+    for (; same != end; ++same) changed |= Complete(*same->second, one);
+  }
+  changed |= !more.empty();
+  listed_.insert(listed_.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   if (changed) SaveOrLog();
 }
 

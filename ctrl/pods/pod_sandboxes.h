@@ -1,4 +1,5 @@
-// Which sandboxes the node has: what the CNI plugin tells one by one, and what the container runtime lists, joined.
+// Which sandboxes the node has: what the CNI plugin tells one by one, and what the container runtime lists or
+// node::PodFinder finds, joined.
 //
 //   SL_ASSIGN_OR_RETURN(auto sandboxes, PodSandboxes::Open(state_directory));   // as an earlier agent left them
 //   sandboxes->Add({.sandbox = ..., .network = "cbr0"});                        // ADD
@@ -10,6 +11,9 @@
 // kTrustAfter or more after its ADD, and its network namespace is gone too (a runtime lists a sandbox only once it is
 // ready, which may take minutes on a busy node). After DEL, lists that were begun
 // before it do not bring the sandbox back.
+//
+// What PodFinder finds is no such truth: a pod without a process is there too. So nothing goes for its sake while the
+// network namespace is there, and what it finds in the namespace of a known sandbox is that sandbox.
 //
 // Thread-safe. The file (STATE/sandboxes.json) is replaced at each change. It is of this boot alone: namespaces do not
 // outlive one. That it cannot be written is reported by Add and logged by the others; the agent goes on without.
@@ -58,6 +62,8 @@ class PodSandboxes {
   Status KeepOnly(const std::string& network, const std::vector<cni::Attachment>& valid);
   // All of the runtime, the newest last. `begun`: by the same clock, before the runtime was asked.
   void SetListed(std::vector<node::Sandbox> listed, Time begun);
+  // All of PodFinder, in its order. `begun`: before the search.
+  void SetFound(std::vector<node::Sandbox> found, Time begun);
 
   // The newest of a pod last.
   std::vector<node::Sandbox> All() const;
@@ -78,7 +84,6 @@ class PodSandboxes {
   void SaveOrLog() const;
   std::vector<node::Sandbox> Join() const;  // under mutex_
   bool Forget(const cni::Attachment& gone);
-  static bool IsGone(const std::string& netns);
 
   const std::string path_;
   const Clock clock_;

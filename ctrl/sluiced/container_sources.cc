@@ -29,6 +29,7 @@ void ContainerSources::NameContainers() {
 void ContainerSources::NameSandboxes() {
   std::vector<telemetry::Container> named;
   for (const node::Sandbox& one : sandboxes_) {
+    if (one.pod.name.empty()) continue;  // nor is its container known
     named.push_back({.id = one.id, .name = kSandboxContainer, .pod = one.pod, .owner = OwnerOf(one.pod, one.uid)});
   }
   names_->Set("sandboxes", named);

@@ -18,7 +18,6 @@ using policy::Kind;
 
 constexpr Kind kKinds[] = {Kind::kNamespace, Kind::kPod, Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy,
                            Kind::kSluiceClusterNetworkPolicy};
-constexpr const char* kRuntime = "container runtime";
 constexpr std::size_t kMaxWritesWaiting = 64;  // in the client's queues, for the sake of policies
 
 StatusOr<kube::ApiConfig> ReadConfig(const std::string& kube) {
@@ -36,17 +35,6 @@ telemetry::SourceState ToSourceState(const kube::ResourceState& state) {
   source.errors = state.errors;
   source.bytes_received = state.bytes_received;
   source.requests = state.requests;
-  return source;
-}
-
-telemetry::SourceState ToSourceState(const cri::WatchState& state, std::size_t sandboxes) {
-  telemetry::SourceState source{.name = kRuntime, .state = state.synced ? "watching" : "waiting"};
-  source.synced = state.synced;
-  source.since = state.since;
-  source.objects = sandboxes;
-  source.refused = state.unread + state.left_out;
-  source.problem = state.synced ? state.unread_error : state.last_error;
-  source.requests = state.lists;
   return source;
 }
 
@@ -113,11 +101,12 @@ StatusOr<std::unique_ptr<Kubernetes>> Kubernetes::Start(const KubernetesOptions&
     specs.insert(specs.end(), source->services_->specs().begin(), source->services_->specs().end());
   }
   SL_ASSIGN_OR_RETURN(source->sandboxes_, pods::PodSandboxes::Open(options.state_dir));
-  cri::WatchOptions runtime;
-  if (!options.cri.empty()) runtime.endpoints = {options.cri};
-  runtime.on_containers = [named = &source->containers_](const auto& listed) { named->SetContainers(listed); };
-  SL_ASSIGN_OR_RETURN(source->runtime_, cri::SandboxWatch::Start(std::move(runtime)));
-  for (const int fd : {source->event_.get(), source->services_event_.get(), source->runtime_->fd()}) {
+  SL_ASSIGN_OR_RETURN(source->source_,
+                      SandboxSource::Start(options.cri, [named = &source->containers_](const auto& listed) {
+                        named->SetContainers(listed);
+                      }));
+  for (const int fd : {source->event_.get(), source->services_event_.get(), source->source_->fd()}) {
+    if (fd < 0) continue;
     epoll_event wanted{.events = EPOLLIN, .data = {}};
     if (epoll_ctl(source->changed_.get(), EPOLL_CTL_ADD, fd, &wanted) < 0) return ErrnoError(errno, "epoll_ctl");
   }
@@ -188,23 +177,21 @@ Status Kubernetes::CheckComplete() const {
     return MakeError(absl::StatusCode::kUnavailable, "{}: {}: {}", server_, state.name,
                      state.last_error.empty() ? "no answer yet" : state.last_error);
   }
-  const cri::WatchState runtime = runtime_->state();
-  if (runtime.lists == 0) {
-    return MakeError(absl::StatusCode::kUnavailable, "the container runtime: {}",
-                     runtime.last_error.empty() ? "no answer yet" : runtime.last_error);
-  }
-  return OkStatus();
+  return source_->CheckListed();
 }
 
 StatusOr<policy::ResourceMap> Kubernetes::Resources() {
+  if (auto list = source_->Next()) {
+    const auto ago = std::chrono::steady_clock::now() - list->begun;
+    const auto begun = pods::PodSandboxes::SinceBoot() - std::chrono::duration_cast<pods::PodSandboxes::Time>(ago);
+    if (list->found) {
+      sandboxes_->SetFound(std::move(list->sandboxes), begun);
+    } else {
+      sandboxes_->SetListed(std::move(list->sandboxes), begun);
+    }
+  }
   if (!complete_) SL_RETURN_IF_ERROR(CheckComplete());
   complete_ = true;
-  if (auto list = runtime_->list(); list && list->requested != last_list_) {
-    last_list_ = list->requested;
-    const auto ago = std::chrono::steady_clock::now() - list->requested;
-    sandboxes_->SetListed(std::move(list->sandboxes),
-                          pods::PodSandboxes::SinceBoot() - std::chrono::duration_cast<pods::PodSandboxes::Time>(ago));
-  }
   containers_.SetSandboxes(sandboxes_->All());
   node_pods_.SetSandboxes(sandboxes_->All());
   policy::ResourceMap resources;
@@ -225,7 +212,8 @@ StatusOr<policy::ResourceMap> Kubernetes::WaitForResources(std::chrono::millisec
     // An answer without objects wakes nobody.
     poll(&changed, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 50)));
     eventfd_t count = 0;
-    for (const int event : {event_.get(), services_event_.get(), runtime_->fd()}) eventfd_read(event, &count);
+    for (const int event : {event_.get(), services_event_.get()}) eventfd_read(event, &count);
+    source_->TakeEvent();
   }
 }
 
@@ -248,7 +236,7 @@ void Kubernetes::FollowServices() {
 void Kubernetes::Follow() {
   eventfd_t count = 0;
   const bool told_of_resources = eventfd_read(event_.get(), &count) == 0;
-  const bool told_of_pods = eventfd_read(runtime_->fd(), &count) == 0;
+  const bool told_of_pods = source_->TakeEvent();
   eventfd_read(services_event_.get(), &count);
   FollowServices();
   const auto now = std::chrono::steady_clock::now();
@@ -319,7 +307,7 @@ std::vector<notice::NodeProblem> Kubernetes::Problems(const Status& followed) {
 std::vector<telemetry::SourceState> Kubernetes::states() const {
   std::vector<telemetry::SourceState> states;
   for (const kube::ResourceState& state : client_->state().resources) states.push_back(ToSourceState(state));
-  states.push_back(ToSourceState(runtime_->state(), sandboxes_->All().size()));
+  states.push_back(source_->state(sandboxes_->All().size()));
   return states;
 }
 

@@ -1,7 +1,6 @@
-// Kubernetes as a source of resources: the API server's objects, and a Workload for each pod of this node that the
-// container runtime or the CNI plugin names; and the Services as a table. It tells the server where a person has to act
-// (ctrl/notice). Threads of its own follow all three; the
-// agent's main thread takes over what they know:
+// Kubernetes as a source of resources: the API server's objects, and a Workload for each pod of this node that
+// SandboxSource or the CNI plugin names; and the Services as a table. It tells the server where a person has to act
+// (ctrl/notice). Threads of its own follow all three; the agent's main thread takes over what they know:
 //   SL_ASSIGN_OR_RETURN(auto kubernetes, Kubernetes::Start(options, controller));
 //   poll(kubernetes->fd()); kubernetes->Follow();
 #pragma once
@@ -17,7 +16,6 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "ctrl/cri/sandbox_watch.h"
 #include "ctrl/kube/client.h"
 #include "ctrl/node/node_pods.h"
 #include "ctrl/notice/node_notices.h"
@@ -28,13 +26,14 @@
 #include "ctrl/reconcile/controller.h"
 #include "ctrl/service/service_source.h"
 #include "ctrl/sluiced/container_sources.h"
+#include "ctrl/sluiced/sandbox_source.h"
 #include "telemetry/metrics/source_state.h"
 
 namespace sluice {
 
 struct KubernetesOptions {
   std::string kube;        // "in-cluster", or the path of a kubeconfig file
-  std::string cri;         // unix:///PATH of the container runtime; empty: the first known one that answers
+  std::string cri;         // as SandboxSource::Start takes it
   std::string cni_socket;  // of the CNI plugin; empty: it is not served
   std::string state_dir;
   std::string node_name;  // of this node's Node
@@ -98,7 +97,7 @@ class Kubernetes final : private kube::Sink {
   Status CheckPod(const cni::Attachment& one) const;
   pods::CniHealth Health() const;
 
-  const Fd changed_;  // epoll over the two below and the runtime's
+  const Fd changed_;  // epoll over the two below and that of source_
   const Fd event_;
   const Fd services_event_;  // apart, as pods need not be looked at for it
   const KubernetesOptions options_;
@@ -115,7 +114,6 @@ class Kubernetes final : private kube::Sink {
   std::chrono::steady_clock::time_point look_at_pods_at_;     // even without an event
   std::shared_ptr<const policy::ServiceTable> services_set_;  // that was taken
   std::string services_problem_;                              // logged already
-  std::chrono::steady_clock::time_point last_list_;           // of the runtime, that sandboxes_ has
   node::NodePods node_pods_;
   // Changes of the plugin's pods, and how many of them the controller has taken over. By told_mutex_.
   std::mutex told_mutex_;
@@ -127,7 +125,7 @@ class Kubernetes final : private kube::Sink {
   notice::PolicyNotices policy_notices_{options_.node_name};
   notice::NodeNotices node_notices_{options_.node_name};
   // Last, in this order: their threads call back.
-  std::unique_ptr<cri::SandboxWatch> runtime_;
+  std::unique_ptr<SandboxSource> source_;
   std::unique_ptr<kube::Client> client_;
   std::unique_ptr<pods::CniServer> cni_;
 };

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iostream>
 
+#include "ctrl/sluiced/sandbox_source.h"
+
 namespace sluice {
 namespace {
 
@@ -31,6 +33,11 @@ std::string PlaceInFile(const std::string& file, const std::string& problem, con
 std::string PrefixProblem(const std::string& text) {
   const auto prefix = policy::Prefix::Parse(text);
   return prefix.ok() ? "" : Message(prefix.status());
+}
+
+// Empty: pods can be listed there.
+std::string CriProblem(const std::string& text) {
+  return SandboxSource::IsValid(text) ? "" : "expected auto, proc, or unix:///PATH";
 }
 
 // Empty: it is a valid pattern.
@@ -74,7 +81,10 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--kube", options->kube,
                  "Kubernetes as a source of pods, namespaces and policies: off, in-cluster, or a kubeconfig file");
   app.add_option("--cri", options->cri,
-                 "with --kube: unix:///PATH of the container runtime; default: the first known one that answers");
+                 "with --kube: where the pods of this node are listed: unix:///PATH of the container runtime; proc (by "
+                 "their cgroups and processes); auto (the first known runtime that answers, and by their cgroups and "
+                 "processes until one does)")
+      ->check(CriProblem, "SOURCE");
   app.add_option("--cni-socket", options->cni_socket,
                  "with --kube: socket at which the CNI plugin is answered; empty: it is not");
   app.add_option("--services", options->services,

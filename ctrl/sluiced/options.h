@@ -21,7 +21,7 @@ struct AgentOptions {
   std::vector<std::string> uplinks;
   std::string resources;
   std::string kube = "off";  // or "in-cluster", or the path of a kubeconfig file
-  std::string cri;
+  std::string cri = "auto";  // or "proc", or unix:///PATH
   std::string cni_socket = "/run/sluice/cni.sock";
   std::string services = "pods";  // or "off"
   std::vector<policy::Prefix> quarantine_allow;

@@ -28,6 +28,12 @@ StatusOr<NetNs> NetNs::Open(const std::string& path) {
   return NetNs(std::move(fd), {.device = status.st_dev, .inode = status.st_ino});
 }
 
+StatusOr<NetNs::Identity> NetNs::IdentityOf(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) < 0) return ErrnoError(errno, "stat network namespace {}", path);
+  return Identity{.device = status.st_dev, .inode = status.st_ino};
+}
+
 StatusOr<NetNs> NetNs::OfThisThread() { return Open("/proc/thread-self/ns/net"); }
 
 StatusOr<std::uint64_t> NetNsCookie(int socket) {

@@ -29,6 +29,9 @@ class NetNs {
   // NotFound: no such file. InvalidArgument: the file is not a network namespace.
   static StatusOr<NetNs> Open(const std::string& path);
   static StatusOr<NetNs> OfThisThread();
+  // Of the namespace that the file is of, without opening it. NotFound: no such file. That the file is of a network
+  // namespace is not checked.
+  static StatusOr<Identity> IdentityOf(const std::string& path);
 
   int fd() const { return fd_.get(); }
   const Identity& identity() const { return identity_; }

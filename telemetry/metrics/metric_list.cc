@@ -44,7 +44,7 @@ const char* const kByProgram =
 const char* const kByRule =
     "`--policy-series` rules (512), policies of one namespace have at most an eighth; the rest is policy `other`";
 const char* const kByMap = "BPF maps of the agent";
-const char* const kBySource = "8 resources and the container runtime";
+const char* const kBySource = "8 resources, and `container runtime` or `cgroups and /proc`";
 const char* const kWithKube = "with `--kube`";
 const char* const kWithSensors = "while the process sensors run (`--process-sensors`)";
 const char* const kWithStats = "while the kernel counts (`sysctl kernel.bpf_stats_enabled=1`)";
@@ -106,7 +106,7 @@ void AddAgent(std::vector<MetricInfo>* out) {
        ""},
       {"sluice_kubernetes_synced",
        kGauge,
-       "1: the resource of the API server (or the sandboxes of the container runtime) are read, and no failure has "
+       "1: the resource of the API server (or the pods of this node) are read, and no failure has "
        "followed.",
        {"source"},
        kBySource,

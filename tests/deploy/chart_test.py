@@ -70,6 +70,12 @@ class Chart(unittest.TestCase):
         self.assertIn("--cni-socket=", found["containers"][0]["args"])
         self.assertFalse([one for one in found["volumes"] if one["name"].startswith("cni-")])
 
+    def test_without_a_runtime(self):
+        found = pod(template(*sets(cri__socket="")))
+        self.assertIn("--cri=proc", found["containers"][0]["args"])
+        self.assertFalse([one for one in found["volumes"] if one["name"] == "cri"])
+        self.assertFalse([one for one in found["containers"][0]["volumeMounts"] if one["name"] == "cri"])
+
     def test_uninstall_runs_both_and_then_waits(self):
         found = pod(template(*sets(uninstall="true")))
         steps = [one["command"] + one["args"] for one in found["initContainers"]]

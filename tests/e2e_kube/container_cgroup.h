@@ -2,6 +2,7 @@
 //   ContainerCgroups cgroups;
 //   SL_SKIP_OR_FAIL_IF(cgroups.Missing());
 //   Run({"sh", "-c", cgroups.Enter(id) + "exec /bin/true"});
+//   Run({"sh", "-c", cgroups.EnterPod("uid-web", id) + "exec /bin/true"});
 #pragma once
 
 #include <fmt/format.h>
@@ -36,6 +37,15 @@ class ContainerCgroups {
     Make(own_ + "/" + container);
     if (!below.empty()) Make(own_ + "/" + container + "/" + below);
     return fmt::format("echo $$ >{}/{}/{}/cgroup.procs\n", own_, container, below);
+  }
+  // The same for a container of a pod, in a cgroup of a kubelet that has this test's own as its root.
+  std::string EnterPod(const std::string& uid, const std::string& container) {
+    std::string path;
+    for (const std::string& name : {std::string("kubepods"), std::string("besteffort"), "pod" + uid, container}) {
+      path += "/" + name;
+      Make(own_ + path);
+    }
+    return fmt::format("echo $$ >{}{}/cgroup.procs\n", own_, path);
   }
 
  private:

@@ -45,6 +45,7 @@ class KubernetesFixture : public ::testing::Test {
            api_->Put(kPods, Pod("db", "db"));
            api_->Put(kPolicies, kAllowWeb);
            for (const char* pod : {"web", "db"}) AddSandbox(node, pod);
+           Prepare(node);
          }});
     ASSERT_TRUE(fixture.ok()) << fixture.status();
     fixture_ = *std::move(fixture);
@@ -54,10 +55,14 @@ class KubernetesFixture : public ::testing::Test {
     servers_ = *std::move(servers);
   }
 
+  // Runs before the agent starts.
+  virtual void Prepare(TestNode&) {}
+  // What the agent's --cri is.
+  virtual std::string Cri() const { return runtime_.endpoint(); }
+
   std::string Kubeconfig() const { return directory_ + "/kubeconfig"; }
   std::vector<std::string> AgentArguments() const {
-    return {"--kube",      Kubeconfig(), "--cri", runtime_.endpoint(), "--cni-socket", directory_ + "/cni.sock",
-            "--node-name", "here"};
+    return {"--kube", Kubeconfig(), "--cri", Cri(), "--cni-socket", directory_ + "/cni.sock", "--node-name", "here"};
   }
   static std::string Pod(const std::string& name, const std::string& app, const std::string& uid = "") {
     return fmt::format(
@@ -65,6 +70,7 @@ class KubernetesFixture : public ::testing::Test {
             "spec": {{"nodeName": "here", "containers": [{{"name": "c"}}]}}, "status": {{"phase": "Running"}}}})",
         name, app, uid.empty() ? "uid-" + name : uid);
   }
+  static std::string Id(char digit) { return std::string(64, digit); }  // of a container
   void AddSandbox(const TestNode& node, const std::string& pod) {
     const std::string id = "sandbox-" + pod;
     runtime_.AddSandbox(

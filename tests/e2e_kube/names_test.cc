@@ -11,9 +11,6 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-// A container's id of 64 digits.
-std::string Id(char digit) { return std::string(64, digit); }
-
 class KubernetesNames : public KubernetesFixture {
  protected:
   void SetUp() override {

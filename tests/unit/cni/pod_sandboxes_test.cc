@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -204,6 +205,104 @@ TEST_F(PodSandboxesTest, WhatIsOfAnotherBootOrDamagedCountsAsNothing) {
   Add(Of("web-1", "b"));
   Restart();
   EXPECT_THAT(Ids(), ElementsAre("b"));
+}
+
+// What PodFinder finds, with files for network namespaces.
+class FoundSandboxesTest : public PodSandboxesTest {
+ protected:
+  std::string MakeNetNs(const std::string& name) const {
+    directory_.Write(name, "");
+    return directory_.path(name);
+  }
+  // Of PodFinder, which knows neither the pod nor the sandbox's id.
+  static Sandbox Found(const std::string& pod, const std::string& netns) {
+    struct stat facts {};
+    EXPECT_EQ(::stat(netns.c_str(), &facts), 0);
+    return {.pod = {},
+            .uid = "uid-" + pod,
+            .id = std::to_string(facts.st_ino),
+            .netns = netns,
+            .cgroup = "/kubepods/pod" + pod};
+  }
+  void Find(const std::vector<Sandbox>& found) {
+    now_ += 1s;
+    sandboxes_->SetFound(found, now_);
+  }
+};
+
+TEST_F(FoundSandboxesTest, OneThatIsNewIsAdded) {
+  const Sandbox web = Found("web-0", MakeNetNs("a"));
+  const Sandbox db = Found("db-0", MakeNetNs("b"));
+  Find({web, db});
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(web, db));
+  Find({web, db});
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(web, db));
+  Restart();
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(web, db));
+}
+
+TEST_F(FoundSandboxesTest, TheSandboxThatThePluginToldOfIsTheSame) {
+  Sandbox told = Of("web-0", "a");
+  told.netns = MakeNetNs("a");
+  told.uid.clear();  // runtimes before 1.23 of Kubernetes do not say it
+  Add(told);
+  std::filesystem::create_hard_link(told.netns, directory_.path("other-path"));
+  Find({Found("web-0", directory_.path("other-path"))});
+  told.uid = "uid-web-0";
+  told.cgroup = "/kubepods/podweb-0";
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(told)) << "with what only the search knows";
+}
+
+TEST_F(FoundSandboxesTest, OneThatThePluginTellsOfLaterIsTheSameToo) {
+  Sandbox told = Of("web-0", "a");
+  told.netns = MakeNetNs("a");
+  const Sandbox db = Found("db-0", MakeNetNs("b"));
+  Find({Found("web-0", told.netns), db});
+  Add(told);
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(db, told)) << "at once: the pod has one Workload";
+  Find({Found("web-0", told.netns), db});
+  EXPECT_THAT(Ids(), ElementsAre(db.id, "a"));
+}
+
+TEST_F(FoundSandboxesTest, WithoutAProcessASandboxStaysWhileItsNamespaceIsThere) {
+  Sandbox told = Of("web-0", "a"), listed = Of("db-0", "b");
+  told.netns = MakeNetNs("a");
+  listed.netns = MakeNetNs("b");
+  Add(told);
+  now_ += 1s;
+  List({listed, told});
+  Restart();
+  const Sandbox found = Found("new", MakeNetNs("c"));
+  for (int i = 0; i < 3; ++i) Find({found});
+  Find({});
+  EXPECT_THAT(Ids(), UnorderedElementsAre("a", "b", found.id));
+  for (const char* netns : {"a", "b", "c"}) std::filesystem::remove(directory_.path(netns));
+  Find({});
+  Find({});
+  EXPECT_THAT(Ids(), IsEmpty());
+}
+
+TEST_F(FoundSandboxesTest, AnotherProcessOfTheNamespaceLeadsToTheSameSandbox) {
+  Sandbox own = Found("web-0", "/proc/self/ns/net");
+  Find({own});
+  Sandbox other = own;
+  other.netns = "/proc/" + std::to_string(getpid()) + "/ns/net";
+  Find({other});
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(own));
+  own.id = "1";  // as if the path had become that of a process in another namespace
+  Restart();
+  std::filesystem::remove(directory_.path("sandboxes.json"));
+  Restart();
+  Find({own});
+  Find({other});
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(other));
+}
+
+TEST_F(FoundSandboxesTest, ARuntimeThatAnswersIsTheTruth) {
+  Find({Found("web-0", MakeNetNs("a")), Found("db-0", MakeNetNs("b"))});
+  now_ += 1s;
+  List({Of("web-0", "a")});
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(Of("web-0", "a")));
 }
 
 TEST_F(PodSandboxesTest, ThereIsALimit) {

@@ -106,6 +106,34 @@ TEST(NodePods, OneOnTheHostsNetworkIsNone) {
   EXPECT_THAT(pods.AddTo(Pods(PodYaml("u1"))).of(policy::Kind::kWorkload), IsEmpty());
 }
 
+TEST(NodePods, OneThatIsKnownByItsUidAloneHasTheNameThatTheApiServerGivesIt) {
+  NodePods pods;
+  Sandbox found = MakeSandbox("u1", "4026532001", "/run/netns/one");
+  found.pod = {};
+  found.cgroup = "/kubepods/podu1";
+  pods.SetSandboxes({found});
+  const auto unknown = pods.AddTo(Pods(PodYaml("u2")));
+  EXPECT_EQ(FindWorkload(unknown, "web-0"), nullptr);
+  const auto nameless = unknown.find({policy::Kind::kWorkload, {kUnknownNamespace, "u1"}});
+  ASSERT_NE(nameless, unknown.end());
+  EXPECT_EQ((*nameless).second.workload->netns, "/run/netns/one");
+  EXPECT_EQ((*nameless).second.workload->cgroup, "") << "no record has its name";
+  EXPECT_THAT((*nameless).second.workload->closed_because, HasSubstr("Pod with uid u1: "));
+
+  const auto known = pods.AddTo(Pods(PodYaml("u1")));
+  EXPECT_EQ(known.of(policy::Kind::kWorkload).size(), 1U);
+  ASSERT_NE(FindWorkload(known, "web-0"), nullptr);
+  EXPECT_EQ(FindWorkload(known, "web-0")->workload->closed_because, "");
+  EXPECT_EQ(FindWorkload(known, "web-0")->workload->cgroup, "/kubepods/podu1");
+  EXPECT_EQ(FindWorkload(known, "web-0")->workload->labels, (policy::Labels{{"app", "web"}}));
+
+  found.uid = "hash";
+  pods.SetSandboxes({found});
+  const auto static_pod = pods.AddTo(Pods(PodYaml("mirror", ", annotations: {kubernetes.io/config.hash: hash}")));
+  ASSERT_NE(FindWorkload(static_pod, "web-0"), nullptr);
+  EXPECT_EQ(FindWorkload(static_pod, "web-0")->workload->closed_because, "");
+}
+
 TEST(NodePods, WhatDoesNotChangeIsShared) {
   NodePods pods;
   pods.SetSandboxes({MakeSandbox("u1", "aaaa", "/run/netns/one")});

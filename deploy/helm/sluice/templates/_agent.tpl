@@ -2,7 +2,7 @@
 {{- define "sluice.args" -}}
 - --kube=in-cluster
 - --node-name=$(NODE_NAME)
-- --cri=unix://{{ .Values.cri.socket }}
+- --cri={{ if .Values.cri.socket }}unix://{{ .Values.cri.socket }}{{ else }}proc{{ end }}
 - --cni-socket={{ .Values.cni.enabled | ternary "/run/sluice/cni.sock" "" }}
 - --metrics={{ .Values.prometheus.enabled | ternary .Values.prometheus.address "127.0.0.1" }}:{{ .Values.prometheus.port }}
 - --process-sensors={{ .Values.processSensors }}
