@@ -8,7 +8,7 @@
 #include <cstring>
 #include <optional>
 
-#include "kernel/bpf/link.h"
+#include "kernel/bpf/clsact.h"
 #include "kernel/net/ethtool.h"
 #include "kernel/net/netlink.h"
 #include "kernel/net/netns.h"

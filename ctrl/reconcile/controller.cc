@@ -466,7 +466,8 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
   return OkStatus();
 }
 
-// After a look at all of them, all interfaces; else those that are not described as before.
+// After a look at all of them, all interfaces; else those that are not described as before. What follows the node or
+// Kubernetes is what a pod's start waits for.
 Status Controller::AttachPods(const Plan& plan, Saving saving) {
   std::map<std::uint32_t, const datapath::PodInterface*> before;
   if (restored_ && !plan.looked_again) {
@@ -477,7 +478,7 @@ Status Controller::AttachPods(const Plan& plan, Saving saving) {
     const auto known = before.find(interface.ifindex);
     if (known != before.end() && *known->second == interface && !attach_again_.contains(interface.ifindex)) continue;
     attach_again_.erase(interface.ifindex);
-    Status status = datapath_->AttachPod(interface);
+    Status status = saving == Saving::kMust ? datapath_->AttachPod(interface) : datapath_->AttachPodAtOnce(interface);
     if (status.ok()) continue;
     if (saving == Saving::kMust) return status;
     attach_again_.insert(interface.ifindex);

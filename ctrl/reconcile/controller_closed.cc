@@ -143,7 +143,7 @@ void Controller::AttachClosed(std::vector<datapath::PodInterface> interfaces) co
 // One that cannot be closed must not keep the others open.
 void Controller::Attach(const std::vector<datapath::PodInterface>& interfaces) const {
   for (const datapath::PodInterface& interface : interfaces) {
-    if (Status status = datapath_->AttachPod(interface); !status.ok()) {
+    if (Status status = datapath_->AttachPodAtOnce(interface); !status.ok()) {
       LogError("{} belongs to a workload and cannot be closed: {}", interface.name, Message(status));
     }
   }

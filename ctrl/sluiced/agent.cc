@@ -18,6 +18,7 @@
 #include "ctrl/rights/rights.h"
 #include "ctrl/sluiced/notify.h"
 #include "ctrl/sluiced/process_sensors.h"
+#include "kernel/bpf/clsact.h"
 #include "kernel/datapath/root.h"
 #include "kernel/net/conntrack.h"
 #include "kernel/net/tunnels.h"
@@ -39,6 +40,8 @@ constexpr auto kKeepCopy = 10s;
 constexpr auto kLookAtHost = 2s;
 // How long a start waits for Kubernetes before it holds.
 constexpr auto kKubernetesAtStart = 5s;
+
+const net::TcFilter kOwnFilter{.kind = "bpf", .handle = bpf::kTcHandle, .priority = bpf::kTcPriority};
 
 bool TranslatesServices(const AgentOptions& options) { return options.kube != "off" && options.services == "pods"; }
 
@@ -87,9 +90,9 @@ Status Agent::Begin() {
   SL_ASSIGN_OR_RETURN(store_, reconcile::StateStore::Open(options_.state_dir));
   SL_RETURN_IF_ERROR(OpenDatapath());
   // Before the first look, so that no change is missed after it.
-  SL_ASSIGN_OR_RETURN(auto monitor, net::NetlinkMonitor::Open());
+  SL_ASSIGN_OR_RETURN(auto monitor, net::NetlinkMonitor::Open(kOwnFilter));
   monitor_ = std::make_unique<net::NetlinkMonitor>(std::move(monitor));
-  SL_ASSIGN_OR_RETURN(auto closers_monitor, net::NetlinkMonitor::Open());
+  SL_ASSIGN_OR_RETURN(auto closers_monitor, net::NetlinkMonitor::Open(kOwnFilter));
   SL_ASSIGN_OR_RETURN(auto state, store_->Load());
   for (const std::string& problem : state.problems) LogError("{}", problem);
   state.pinned = datapath_->is_handing_over();

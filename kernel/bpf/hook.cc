@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "kernel/bpf/link.h"
+#include "kernel/bpf/clsact.h"
 
 namespace sluice::bpf {
 namespace {

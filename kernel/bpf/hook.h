@@ -23,8 +23,8 @@ enum class Hook { kTcIngress, kTcEgress, kXdp };
 // The hook of one of the packet path's programs. InvalidArgument: not our program.
 StatusOr<Hook> HookOf(const std::string& program);
 
-// Ids of the programs there, in the order in which they run: TCX, then the clsact filter under our handle; or XDP's.
-// Empty also if there is no such interface.
+// Ids of the programs there, in the order in which they run: TCX's, or if there are none, that of the clsact filter
+// under our handle; or XDP's. Empty also if there is no such interface.
 StatusOr<std::vector<std::uint32_t>> ProgramsAt(std::uint32_t ifindex, Hook hook);
 
 StatusOr<std::uint32_t> ProgramId(int program_fd);

@@ -3,10 +3,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
+#include <linux/pkt_cls.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
 
 #include "base/fd.h"
 #include "kernel/bpf/hook.h"
@@ -41,21 +43,31 @@ StatusOr<bool> DetachPinned(const std::string& pin) {
   return true;
 }
 
-bpf_tc_hook ClsactHook(std::uint32_t ifindex, TcDirection direction) {
-  LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
-              .attach_point = direction == TcDirection::kIngress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
-  return hook;
+// A program that leaves each packet to the next one at the hook.
+StatusOr<Fd> LoadPassing() {
+  const bpf_insn instructions[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = TC_ACT_UNSPEC},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "sl_pass", "Dual BSD/GPL", instructions, std::size(instructions),
+                           nullptr));
+  if (!program.valid()) return ErrnoError(errno, "load a program that passes packets on");
+  return program;
 }
 
-Status AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction) {
-  bpf_tc_hook hook = ClsactHook(ifindex, direction);
-  if (const int rc = bpf_tc_hook_create(&hook); rc != 0 && rc != -EEXIST)
-    return ErrnoError(rc, "create clsact on ifindex {}", ifindex);
-  LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_fd, .flags = BPF_TC_F_REPLACE, .handle = kTcHandle,
-              .priority = kTcPriority);
-  if (const int rc = bpf_tc_attach(&hook, &options); rc != 0)
-    return ErrnoError(rc, "attach a clsact filter to ifindex {}", ifindex);
-  return OkStatus();
+// Makes a pinned link; an invalid descriptor: the kernel has no TCX. `passing`, if valid, runs
+// until the link is pinned, in front of a filter.
+StatusOr<Fd> MakeTcxLink(int program_fd, std::uint32_t ifindex, TcDirection direction, const std::string& pin,
+                         const Fd& passing) {
+  const auto type = static_cast<bpf_attach_type>(direction == TcDirection::kIngress ? kTcxIngress : kTcxEgress);
+  const int first = passing.valid() ? passing.get() : program_fd;
+  Fd link(bpf_link_create(first, static_cast<int>(ifindex), type, nullptr));
+  if (!link.valid() && errno == EINVAL) return link;
+  if (!link.valid()) return ErrnoError(errno, "attach tcx to ifindex {}", ifindex);
+  SL_RETURN_IF_ERROR(PinAt(link.get(), pin));
+  if (!passing.valid()) return link;
+  SL_ASSIGN_OR_RETURN(const bool updated, UpdateLink(link.get(), program_fd));
+  if (!updated) return MakeError(absl::StatusCode::kNotFound, "attach tcx to ifindex {}: it has gone", ifindex);
+  return link;
 }
 
 // The name of the program that is attached, for an error.
@@ -101,37 +113,27 @@ Status PinAt(int fd, const std::string& pin) {
   return ErrnoError(error, "pin {}", pin);
 }
 
-StatusOr<AttachedLink> AttachTc(int program_fd, std::uint32_t ifindex, TcDirection direction, const std::string& pin) {
-  SL_ASSIGN_OR_RETURN(Fd taken_over, TakeOver(program_fd, pin));
-  if (taken_over.valid()) return AttachedLink{"tcx", std::move(taken_over)};
-  const auto type = static_cast<bpf_attach_type>(direction == TcDirection::kIngress ? kTcxIngress : kTcxEgress);
-  Fd link(bpf_link_create(program_fd, static_cast<int>(ifindex), type, nullptr));
-  if (link.valid()) {
-    SL_RETURN_IF_ERROR(PinAt(link.get(), pin));
-    return AttachedLink{"tcx", std::move(link)};
+StatusOr<AttachedLink> AttachTc(int program_fd, std::uint32_t ifindex, TcDirection direction, const std::string& pin,
+                                bool has_filter) {
+  SL_ASSIGN_OR_RETURN(Fd link, TakeOver(program_fd, pin));
+  if (!link.valid()) {
+    Fd passing;
+    if (has_filter) {
+      SL_ASSIGN_OR_RETURN(passing, LoadPassing());
+    }
+    SL_ASSIGN_OR_RETURN(link, MakeTcxLink(program_fd, ifindex, direction, pin, passing));
   }
-  if (errno != EINVAL) return ErrnoError(errno, "attach tcx to ifindex {}", ifindex);
-  SL_RETURN_IF_ERROR(AttachClsact(program_fd, ifindex, direction));
-  return AttachedLink{"clsact", Fd()};
+  if (!link.valid()) {
+    SL_RETURN_IF_ERROR(AttachClsact(program_fd, ifindex, direction).status());
+    return AttachedLink{"clsact", Fd()};
+  }
+  if (has_filter) SL_RETURN_IF_ERROR(DetachClsact(ifindex, direction));
+  return AttachedLink{"tcx", std::move(link)};
 }
 
 Status DetachTc(std::uint32_t ifindex, TcDirection direction, const std::string& pin) {
   SL_ASSIGN_OR_RETURN(const bool detached, DetachPinned(pin));
-  if (detached) return OkStatus();
-  const bpf_tc_hook hook = ClsactHook(ifindex, direction);
-  LIBBPF_OPTS(bpf_tc_opts, options, .handle = kTcHandle, .priority = kTcPriority);
-  const int rc = bpf_tc_detach(&hook, &options);
-  if (rc == 0 || rc == -ENOENT || rc == -EINVAL || rc == -ENODEV) return OkStatus();
-  return ErrnoError(rc, "detach the clsact filter of ifindex {}", ifindex);
-}
-
-StatusOr<std::vector<std::uint32_t>> ClsactPrograms(std::uint32_t ifindex, TcDirection direction) {
-  const bpf_tc_hook hook = ClsactHook(ifindex, direction);
-  LIBBPF_OPTS(bpf_tc_opts, options, .handle = kTcHandle, .priority = kTcPriority);
-  const int rc = bpf_tc_query(&hook, &options);
-  if (rc == 0) return std::vector<std::uint32_t>{options.prog_id};
-  if (rc == -ENOENT || rc == -EINVAL || rc == -ENODEV) return std::vector<std::uint32_t>();
-  return ErrnoError(rc, "look up the clsact filter of ifindex {}", ifindex);
+  return detached ? OkStatus() : DetachClsact(ifindex, direction);
 }
 
 std::string XdpModeAt(std::uint32_t ifindex) {

@@ -6,13 +6,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 
 #include "base/log.h"
+#include "kernel/bpf/clsact.h"
 #include "kernel/bpf/hook.h"
 #include "kernel/bpf/link.h"
 
 namespace sluice::datapath {
 namespace {
+
+constexpr const char* kPodPrograms[] = {"tc_from_pod", "tc_to_pod"};
 
 std::string InterfaceName(std::uint32_t ifindex) {
   char name[IF_NAMESIZE] = "";
@@ -30,9 +34,9 @@ bpf::TcDirection DirectionOf(bpf::Hook hook) {
 }
 
 StatusOr<bpf::AttachedLink> AttachAt(const bpf::AdminCalls& calls, bpf::Hook hook, int program_fd,
-                                     std::uint32_t ifindex, const std::string& pin) {
+                                     std::uint32_t ifindex, const std::string& pin, bool has_filter) {
   if (hook == bpf::Hook::kXdp) return bpf::AttachXdp(calls, program_fd, ifindex, pin);
-  return bpf::AttachTc(program_fd, ifindex, DirectionOf(hook), pin);
+  return bpf::AttachTc(program_fd, ifindex, DirectionOf(hook), pin, has_filter);
 }
 
 std::string NameOf(const AttachedProgram& what) {
@@ -46,6 +50,12 @@ std::string ModeOfLink(bpf::Hook hook, std::uint32_t ifindex) {
 Status Unpin(const std::string& pin) {
   if (pin.empty() || unlink(pin.c_str()) == 0 || errno == ENOENT) return OkStatus();
   return ErrnoError(errno, "unpin {}", pin);
+}
+
+// Deletes a qdisc that AttachFilter made, unless others use it by now. An empty one costs nothing, but a node is to be
+// left as it was.
+void TidyClsact(std::uint32_t ifindex) {
+  if (const auto removed = bpf::RemoveEmptyClsact(ifindex); !removed.ok()) LogWarn("{}", Message(removed.status()));
 }
 
 Status DetachLeft(const LeftLink& left) {
@@ -80,11 +90,28 @@ Status Attachments::Open(const bpf::DatapathObject* object, const bpf::PinLayout
   }
   if (error) return ErrnoError(error.value(), "list {}", pins_.links_dir());
   for (LeftLink& one : left) note(one.program, one.ifindex).left.push_back(std::move(one));
+  // Filters of ours have no pin; the pinned map of interfaces shows where they may be.
+  SL_ASSIGN_OR_RETURN(const auto interfaces, bpf::NumberKeys(object->map_fd("interfaces")));
+  SL_ASSIGN_OR_RETURN(const std::uint32_t our_map, bpf::MapId(object->map_fd("generation")));
+  for (const std::uint32_t ifindex : interfaces) {
+    for (const char* const program : kPodPrograms) {
+      SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(program));
+      SL_ASSIGN_OR_RETURN(const auto filters, bpf::ClsactPrograms(ifindex, DirectionOf(hook)));
+      if (filters.empty()) continue;
+      SL_ASSIGN_OR_RETURN(const bool is_ours, bpf::ProgramUses(object->admin_calls(), filters.front(), {our_map}));
+      if (is_ours) note(program, ifindex).filter = filters.front();
+    }
+  }
   return OkStatus();
 }
 
+void Attachments::BeginLinking() {
+  const std::lock_guard lock(mutex_);
+  links_later_ = true;
+}
+
 StatusOr<std::string> Attachments::Attach(const std::string& program, std::uint32_t ifindex,
-                                          const std::string& interface) {
+                                          const std::string& interface, Pace pace) {
   const std::lock_guard lock(mutex_);
   const std::string pin = pins_.link(program, ifindex);
   const auto found = attached_.find(pin);
@@ -103,7 +130,8 @@ StatusOr<std::string> Attachments::Attach(const std::string& program, std::uint3
   Attachment one;
   if (is_known) one = std::move(found->second);
   one.what = {.program = program, .interface = interface, .ifindex = ifindex, .mode = ""};
-  const Status status = AttachNow(pin, &one);
+  const bool is_filter = pace == Pace::kAtOnce && !is_known && links_later_ && AttachFilter(&one);
+  const Status status = is_filter ? OkStatus() : AttachNow(pin, &one);
   std::string mode = one.what.mode;
   if (status.ok() && stays) NoteRepair(one.what);
   std::error_code error;
@@ -112,6 +140,63 @@ StatusOr<std::string> Attachments::Attach(const std::string& program, std::uint3
   if (status.ok() || is_known) attached_[pin] = std::move(one);
   SL_RETURN_IF_ERROR(status);
   return mode;
+}
+
+// False: it could not be attached, or this program is not for tc.
+bool Attachments::AttachFilter(Attachment* one) {
+  const auto hook = bpf::HookOf(one->what.program);
+  if (!hook.ok() || *hook == bpf::Hook::kXdp) return false;
+  const std::uint32_t ifindex = one->what.ifindex;
+  const int program_fd = object_->program_fd(one->what.program);
+  const auto program_id = bpf::ProgramId(program_fd);
+  const auto others = bpf::ClsactPrograms(ifindex, DirectionOf(*hook));  // of an agent with another root
+  if (!program_id.ok() || !others.ok() || !others->empty()) return false;
+  const auto made_qdisc = bpf::AttachClsact(program_fd, ifindex, DirectionOf(*hook));
+  if (!made_qdisc.ok()) return false;
+  if (*made_qdisc) made_clsact_.insert(ifindex);
+  one->what.mode = "clsact";
+  one->current = true;
+  one->filter = *program_id;
+  one->waits_since = next_waiting_++;
+  return true;
+}
+
+// Qdiscs go when nobody waits: that one goes is a change of the node, and has all workloads looked up again.
+Status Attachments::LinkNext() {
+  std::optional<std::uint32_t> next;
+  {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t first = next_waiting_;
+    for (const auto& [pin, one] : attached_) {
+      if (!one.current || one.filter == 0 || one.waits_since >= first) continue;
+      first = one.waits_since;
+      next = one.what.ifindex;
+    }
+    if (!next) {
+      for (const std::uint32_t ifindex : std::exchange(made_clsact_, {})) TidyClsact(ifindex);
+    }
+  }
+  return next ? LinkAt(*next) : OkStatus();
+}
+
+// Locks for one program at a time, as somebody may wait for another interface.
+Status Attachments::LinkAt(std::uint32_t ifindex) {
+  Status linked = OkStatus();
+  for (const char* const program : kPodPrograms) {
+    const std::lock_guard lock(mutex_);
+    const std::string pin = pins_.link(program, ifindex);
+    const auto found = attached_.find(pin);
+    if (found == attached_.end() || found->second.filter == 0) continue;
+    Attachment& one = found->second;
+    const Status status = IsGone(ifindex) ? OkStatus() : AttachNow(pin, &one);
+    if (status.ok()) {
+      one.filter = 0;
+    } else {
+      one.waits_since = next_waiting_++;
+      linked.Update(Annotate(status, fmt::format("link {}", NameOf(one.what))));
+    }
+  }
+  return linked;
 }
 
 // Gives a left link our program, if there is a usable one; then detaches all other left ones.
@@ -132,7 +217,7 @@ Status Attachments::AttachNow(const std::string& pin, Attachment* one) {
   }
   const bool took_over = link.fd.valid();
   if (!took_over) {
-    SL_ASSIGN_OR_RETURN(link, AttachAt(object_->admin_calls(), hook, program_fd, ifindex, pin));
+    SL_ASSIGN_OR_RETURN(link, AttachAt(object_->admin_calls(), hook, program_fd, ifindex, pin, one->filter != 0));
   }
   // If ours is a clsact filter, it has replaced the old one.
   for (const LeftLink& left : one->left) {
@@ -142,6 +227,7 @@ Status Attachments::AttachNow(const std::string& pin, Attachment* one) {
   one->what.mode = link.mode;
   one->program_id = program_id;
   one->current = true;
+  one->filter = 0;
   if (link.fd.valid()) held_.Hold(pin, std::move(link.fd));
   return OkStatus();
 }
@@ -153,11 +239,15 @@ Status Attachments::Detach(const std::string& program, std::uint32_t ifindex) {
   SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(program));
   if (found != attached_.end()) {
     for (const LeftLink& left : found->second.left) SL_RETURN_IF_ERROR(DetachLeft(left));
+    if (found->second.filter != 0) SL_RETURN_IF_ERROR(bpf::DetachClsact(ifindex, DirectionOf(hook)));
   }
   if (const int held = held_.fd(pin); held >= 0) SL_RETURN_IF_ERROR(bpf::DetachLink(held));  // even if its pin is gone
   held_.Release(pin);
   SL_RETURN_IF_ERROR(hook == bpf::Hook::kXdp ? bpf::DetachLink(pin) : bpf::DetachTc(ifindex, DirectionOf(hook), pin));
   attached_.erase(pin);
+  const auto is_at = [ifindex](const auto& other) { return other.second.what.ifindex == ifindex; };
+  const bool is_last = std::ranges::none_of(attached_, is_at);
+  if (is_last && made_clsact_.erase(ifindex) != 0) TidyClsact(ifindex);
   return OkStatus();
 }
 
@@ -202,6 +292,10 @@ bool Attachments::has_taken_over() const {
 
 StatusOr<bool> Attachments::IsThere(const Attachment& one) const {
   SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(one.what.program));
+  if (one.filter != 0) {  // others may have links in front of it
+    SL_ASSIGN_OR_RETURN(const auto filters, bpf::ClsactPrograms(one.what.ifindex, DirectionOf(hook)));
+    return std::ranges::find(filters, one.filter) != filters.end();
+  }
   SL_ASSIGN_OR_RETURN(const auto programs, bpf::ProgramsAt(one.what.ifindex, hook));
   const auto runs = [&](std::uint32_t id) { return std::ranges::find(programs, id) != programs.end(); };
   return runs(one.program_id) || std::ranges::any_of(one.left, runs, &LeftLink::program_id);

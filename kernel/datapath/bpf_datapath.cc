@@ -119,10 +119,10 @@ Status BpfDatapath::EndHandOver() {
 }
 
 // Describes the interface before a program needs the description.
-Status BpfDatapath::AttachPod(const PodInterface& pod) {
+Status BpfDatapath::Attach(const PodInterface& pod, Attachments::Pace pace) {
   SL_RETURN_IF_ERROR(pods_.Put(pod));
   for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
-    SL_RETURN_IF_ERROR(Annotate(attachments_.Attach(program, pod.ifindex, pod.name).status(),
+    SL_RETURN_IF_ERROR(Annotate(attachments_.Attach(program, pod.ifindex, pod.name, pace).status(),
                                 fmt::format("attach {} to {}", program, pod.name)));
   }
   return OkStatus();
@@ -150,6 +150,11 @@ Status BpfDatapath::Keep(std::vector<Keeper::Step> more) {
   };
   std::vector<Keeper::Step> steps{
       {Repaired::kAttachment, [this] { return attachments_.Repair(); }},
+      {Repaired::kAttachment,
+       [this]() -> StatusOr<int> {
+         SL_RETURN_IF_ERROR(attachments_.LinkNext());
+         return 0;
+       }},
       {Repaired::kGeneration, [this, flag] { return flag(epochs_.RepairGeneration()); }},
       {Repaired::kSettings, [this, flag] { return flag(settings_.Repair()); }},
       {Repaired::kQuarantine, [this] { return quarantine_.Repair(); }},
@@ -167,6 +172,7 @@ Status BpfDatapath::Keep(std::vector<Keeper::Step> more) {
       {Repaired::kPolicyTable, [this, flag] { return flag(epochs_.RepairTables()); }, true},
   };
   std::ranges::move(more, std::back_inserter(steps));
+  attachments_.BeginLinking();
   keeper_ = std::make_unique<Keeper>(std::move(steps));
   return OkStatus();
 }

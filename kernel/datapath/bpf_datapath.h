@@ -53,7 +53,8 @@ class BpfDatapath : public Enforcer, public PathReader {
   policy::Limits limits() const override;
   // Before the first Commit of a hand-over, the older version's.
   std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
-  Status AttachPod(const PodInterface& pod) override;
+  Status AttachPod(const PodInterface& pod) override { return Attach(pod, Attachments::Pace::kLink); }
+  Status AttachPodAtOnce(const PodInterface& pod) override { return Attach(pod, Attachments::Pace::kAtOnce); }
   Status DetachPod(std::uint32_t ifindex) override;
   std::vector<AttachedProgram> Attached() const override { return attachments_.all(); }
   Status SetNamespaces(const std::set<PodNamespace>& namespaces) override;
@@ -119,6 +120,7 @@ class BpfDatapath : public Enforcer, public PathReader {
   BpfDatapath() : uplinks_(&attachments_, &settings_) {}
   static StatusOr<std::unique_ptr<BpfDatapath>> OpenLocked(const BpfDatapathOptions& options);
   Status BindMaps();
+  Status Attach(const PodInterface& pod, Attachments::Pace pace);
   StatusOr<int> RepairPins();
 
   Fd root_lock_;

@@ -2,8 +2,8 @@
 // it; tests of the reconciler use a fake. Telemetry uses path_reader.h.
 //
 // Called from one thread (the agent's control loop). Only `generation`, `limits`, `EndpointsInForce`, `Attached`,
-// SetQuarantine, ReadQuarantine and AttachPod are thread-safe. Errors name the kernel object; a failed call does not
-// change enforcement.
+// SetQuarantine, ReadQuarantine, AttachPod and AttachPodAtOnce are thread-safe. Errors name the kernel object; a failed
+// call does not change enforcement.
 #pragma once
 
 #include <compare>
@@ -62,6 +62,9 @@ class Enforcer {
   // The interface is closed at once: all its packets drop until a generation with the workload's addresses is in force.
   // If it is attached already, this only updates the facts.
   virtual Status AttachPod(const PodInterface& pod) = 0;
+  // The same for an interface that somebody waits for: takes less than a millisecond, where AttachPod waits for the
+  // kernel. What it attaches is exchanged for what AttachPod would have attached, later.
+  virtual Status AttachPodAtOnce(const PodInterface& pod) = 0;
   virtual Status DetachPod(std::uint32_t ifindex) = 0;
   virtual std::vector<AttachedProgram> Attached() const = 0;
 

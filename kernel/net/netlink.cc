@@ -337,17 +337,28 @@ StatusOr<LinkInfo> GetOneLink(Netlink::Channel& channel, Request& request, const
   return std::move(links->front());
 }
 
-bool IsChange(const nlmsghdr* message) {
+// A clsact qdisc does nothing without filters.
+bool IsNewClsact(const tcmsg& tc) { return tc.tcm_parent == TC_H_CLSACT; }
+
+bool IsFilter(const tcmsg& tc, const TcFilter& filter) {
+  return tc.tcm_handle == filter.handle && TC_H_MAJ(tc.tcm_info) >> 16 == filter.priority;
+}
+
+bool IsChange(const nlmsghdr* message, const TcFilter& own) {
+  const bool is_tc = mnl_nlmsg_get_payload_len(message) >= sizeof(tcmsg);
+  const tcmsg tc = is_tc ? *static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message)) : tcmsg{};
   switch (message->nlmsg_type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
     case RTM_NEWADDR:
     case RTM_DELADDR:
-    case RTM_NEWQDISC:
     case RTM_DELQDISC:
+      return true;
+    case RTM_NEWQDISC:
+      return !IsNewClsact(tc);
     case RTM_NEWTFILTER:
     case RTM_DELTFILTER:
-      return true;
+      return !IsFilter(tc, own);
     default:
       return false;
   }
@@ -490,7 +501,7 @@ StatusOr<std::int32_t> Netlink::NetNsId(int netns_fd) {
 
 void NetlinkMonitor::Closer::operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
 
-StatusOr<NetlinkMonitor> NetlinkMonitor::Open() {
+StatusOr<NetlinkMonitor> NetlinkMonitor::Open(const TcFilter& own) {
   Socket socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket) return ErrnoError(errno, "open a netlink socket for changes");
   const int fd = mnl_socket_get_fd(socket.get());
@@ -505,7 +516,7 @@ StatusOr<NetlinkMonitor> NetlinkMonitor::Open() {
                       MNL_SOCKET_AUTOPID) < 0) {
     return ErrnoError(errno, "subscribe to changes of links, addresses and queueing disciplines");
   }
-  return NetlinkMonitor(std::move(socket), hears_pods);
+  return NetlinkMonitor(std::move(socket), hears_pods, own);
 }
 
 int NetlinkMonitor::fd() const { return mnl_socket_get_fd(socket_.get()); }
@@ -526,7 +537,7 @@ StatusOr<bool> NetlinkMonitor::Drain() {
     int left = static_cast<int>(received);
     for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
          message = mnl_nlmsg_next(message, &left)) {
-      changed = changed || IsChange(message);
+      changed = changed || IsChange(message, own_);
     }
   }
 }

@@ -115,7 +115,9 @@ class Netlink {
 // number automatically.
 class NetlinkMonitor {
  public:
-  static StatusOr<NetlinkMonitor> Open();
+  // `own`: filters with this handle and priority are the caller's, and are no change; nor is a new qdisc clsact, which
+  // does nothing by itself.
+  static StatusOr<NetlinkMonitor> Open(const TcFilter& own = {});
 
   int fd() const;  // readable when Drain has something to do
   bool hears_pods() const { return hears_pods_; }
@@ -129,10 +131,12 @@ class NetlinkMonitor {
     void operator()(mnl_socket* socket) const;
   };
   using Socket = std::unique_ptr<mnl_socket, Closer>;
-  NetlinkMonitor(Socket socket, bool hears_pods) : socket_(std::move(socket)), hears_pods_(hears_pods) {}
+  NetlinkMonitor(Socket socket, bool hears_pods, TcFilter own)
+      : socket_(std::move(socket)), hears_pods_(hears_pods), own_(std::move(own)) {}
 
   Socket socket_;
   bool hears_pods_ = false;
+  TcFilter own_;
 };
 
 }  // namespace sluice::net

@@ -144,14 +144,14 @@ policy::Limits FakeDatapath::limits() const {
   return limits_;
 }
 
-Status FakeDatapath::AttachPod(const datapath::PodInterface& pod) {
+Status FakeDatapath::Attach(const datapath::PodInterface& pod, const char* mode) {
   const std::lock_guard lock(mutex_);
   calls_.push_back("AttachPod " + pod.name);
   SL_RETURN_IF_ERROR(Fail("AttachPod"));
   pods_[pod.ifindex] = pod;
   std::erase_if(attached_, [&](const AttachedProgram& one) { return one.ifindex == pod.ifindex; });
   for (const char* const program : {"tc_from_pod", "tc_to_pod"})
-    attached_.push_back({program, pod.name, pod.ifindex, "tcx"});
+    attached_.push_back({program, pod.name, pod.ifindex, mode});
   return OkStatus();
 }
 

@@ -54,7 +54,8 @@ class FakeDatapath : public datapath::Enforcer, public datapath::PathReader {
   std::uint64_t generation() const override;
   policy::Limits limits() const override;
   std::map<std::uint32_t, std::uint32_t> EndpointsInForce() const override;
-  Status AttachPod(const datapath::PodInterface& pod) override;
+  Status AttachPod(const datapath::PodInterface& pod) override { return Attach(pod, "tcx"); }
+  Status AttachPodAtOnce(const datapath::PodInterface& pod) override { return Attach(pod, "clsact"); }
   Status DetachPod(std::uint32_t ifindex) override;
   std::vector<datapath::AttachedProgram> Attached() const override;
   Status SetNamespaces(const std::set<datapath::PodNamespace>& namespaces) override {
@@ -79,6 +80,7 @@ class FakeDatapath : public datapath::Enforcer, public datapath::PathReader {
   StatusOr<int> PollEvents(const std::function<void(const sl_flow_event&)>& consume) override;
 
  private:
+  Status Attach(const datapath::PodInterface& pod, const char* mode);
   Status Fail(const std::string& method);  // under mutex_; returns the error set by FailNext, once
 
   mutable std::mutex mutex_;

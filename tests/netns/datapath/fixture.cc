@@ -55,7 +55,7 @@ void DatapathFixture::Open(const bpf::ObjectOptions& object) {
   ASSERT_TRUE(opened.ok()) << opened;
 }
 
-void DatapathFixture::Enforce(const std::string& policies) {
+void DatapathFixture::Enforce(const std::string& policies, bool at_once) {
   std::string world;
   for (const TestPod& pod : node_->pods())
     world += fmt::format(
@@ -75,8 +75,8 @@ void DatapathFixture::Enforce(const std::string& policies) {
       bound.binding.endpoint = ++endpoint;
       bound.facts.endpoint = endpoint;
       bindings[bound.name] = bound.binding;
-      SL_RETURN_IF_ERROR(
-          datapath_->AttachPod({bound.binding.ifindex, bound.host_interface, bound.facts, bound.takes_frames}));
+      const datapath::PodInterface pod{bound.binding.ifindex, bound.host_interface, bound.facts, bound.takes_frames};
+      SL_RETURN_IF_ERROR(at_once ? datapath_->AttachPodAtOnce(pod) : datapath_->AttachPod(pod));
     }
     SL_ASSIGN_OR_RETURN(const auto ip4, policy::Address::Parse(node_->ip4()));
     SL_ASSIGN_OR_RETURN(const auto ip6, policy::Address::Parse(node_->ip6()));

@@ -35,7 +35,7 @@ class DatapathFixture : public ::testing::Test {
   void Open(const bpf::ObjectOptions& object = FixtureOptions::SmallTables());
   void Close() { datapath_.reset(); }
   // Makes every pod a workload and attaches it; `policies` as YAML.
-  void Enforce(const std::string& policies = {});
+  void Enforce(const std::string& policies = {}, bool at_once = false);
   void Configure(std::uint32_t flags);
 
   // `from` and `to` name pods or "outside".

@@ -79,7 +79,6 @@ class Pins : public DatapathFixture {
 
 TEST_F(Pins, EnforcementOutlivesTheProcess) {
   const auto generation = datapath_->generation();
-  const std::size_t pinned = HasTcx() ? 7 : 1;
   ExpectAll("web", "db", ProbeOutcome::kAllowed);
   Close();
   ExpectAll("web", "db", ProbeOutcome::kAllowed);
@@ -87,7 +86,7 @@ TEST_F(Pins, EnforcementOutlivesTheProcess) {
   ExpectAll("outside", "db", ProbeOutcome::kTimeout);
   Open();
   EXPECT_EQ(datapath_->generation(), generation);
-  EXPECT_EQ(datapath_->Attached().size(), pinned) << "two programs for each of three pods, and the uplink's";
+  EXPECT_EQ(datapath_->Attached().size(), 7u) << "two programs for each of three pods, and the uplink's";
   const auto flows = datapath_->Flows();
   ASSERT_TRUE(flows.ok()) << flows.status();
   EXPECT_FALSE(flows->empty());

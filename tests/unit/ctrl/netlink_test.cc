@@ -357,7 +357,7 @@ class Monitor : public Netlink {
     Netlink::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     InNode([&] {
-      auto monitor = NetlinkMonitor::Open();
+      auto monitor = NetlinkMonitor::Open({.kind = "bpf", .handle = 0x51, .priority = 1});
       ASSERT_TRUE(monitor.ok()) << monitor.status();
       monitor_.emplace(std::move(*monitor));
     });
@@ -376,6 +376,24 @@ TEST_F(Monitor, HearsLinksAndAddresses) {
     EXPECT_TRUE(HearsAChange(*monitor_)) << change;
     while (BecomesReadable(*monitor_, 50)) ASSERT_TRUE(monitor_->Drain().ok());
   }
+}
+
+TEST_F(Monitor, HearsFiltersOfOthers) {
+  const auto hears = [&](const std::string& command) {
+    InNode([&] { EXPECT_TRUE(test::RunChecked({"sh", "-c", command}, "", 10).ok()) << command; });
+    const bool heard = HearsAChange(*monitor_);
+    while (BecomesReadable(*monitor_, 50)) EXPECT_TRUE(monitor_->Drain().ok());
+    return heard;
+  };
+  EXPECT_FALSE(hears("tc qdisc add dev veth0 clsact"));
+  const std::string drop = " bpf bytecode '1,6 0 0 2'";
+  EXPECT_FALSE(hears("tc filter add dev veth0 ingress prio 1 handle 0x51" + drop));
+  EXPECT_TRUE(hears("tc filter add dev veth0 ingress prio 1 handle 0x52" + drop));
+  EXPECT_TRUE(hears("tc filter add dev veth0 egress prio 2 handle 0x51" + drop));
+  EXPECT_FALSE(hears("tc filter del dev veth0 ingress prio 1 handle 0x51 bpf"));
+  EXPECT_TRUE(hears("tc filter del dev veth0 ingress prio 1 handle 0x52 bpf"));
+  EXPECT_TRUE(hears("tc qdisc del dev veth0 clsact"));
+  EXPECT_TRUE(hears("tc qdisc add dev veth0 root tbf rate 1gbit burst 100k latency 10ms"));
 }
 
 TEST_F(Monitor, HearsAddressesInsidePods) {

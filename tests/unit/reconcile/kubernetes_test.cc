@@ -7,6 +7,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 class Kubernetes : public ControllerTest {
  protected:
@@ -56,6 +57,19 @@ TEST_F(Kubernetes, APodThatIsNotKnownIsClosedUntilItIs) {
   EXPECT_TRUE(IsEnforced(11));
   ASSERT_TRUE(controller_->SetKubernetes(Closed("web", all)).ok());
   EXPECT_TRUE(IsClosed(11)) << "deleted by force, and still there";
+}
+
+// A pod's start waits for it. What a person applies may take the kernel's grace periods.
+TEST_F(Kubernetes, PodsAreAttachedAtOnce) {
+  Plug("web", 11);
+  Plug("db", 12);
+  Plug("tool", 13);
+  const auto both = Map(Workload("web", "10.0.0.1") + Workload("db", "10.0.0.2"));
+  ASSERT_TRUE(controller_->SetKubernetes(Closed("web", both)).ok());
+  ASSERT_TRUE(Apply(Workload("tool", "10.0.0.3")).ok());
+  std::map<std::uint32_t, std::string> modes;
+  for (const auto& one : datapath_.Attached()) modes[one.ifindex] = one.mode;
+  EXPECT_THAT(modes, ElementsAre(Pair(11, "clsact"), Pair(12, "clsact"), Pair(13, "tcx")));
 }
 
 TEST_F(Kubernetes, NobodyIsRefused) {
