@@ -269,7 +269,7 @@ Status Controller::NotFound(const ObjectName& name) const {
                    "Workload {}: there is none on this node; `sluice get workloads` lists them", name.ToString());
 }
 
-Status Controller::Refresh() {
+Status Controller::Refresh(const net::NetChanges& heard) {
   const std::lock_guard lock(mutex_);
   std::erase_if(refused_, [this](const auto& refused) {
     const auto& ends = refused.second.ends;
@@ -277,7 +277,11 @@ Status Controller::Refresh() {
              return node_.has_interface(end.ifindex);
            });
   });
-  SL_RETURN_IF_ERROR(Follow(desired_, {.revision = view()->revision}, Look::kAgain));
+  heard_ = heard;
+  const Status followed =
+      Follow(desired_, {.revision = view()->revision}, heard.other ? Look::kAgain : Look::kForMissing);
+  heard_ = {};
+  SL_RETURN_IF_ERROR(followed);
   if (!node_view_->failed.empty()) {
     const auto& [name, problem] = *node_view_->failed.begin();
     return MakeError(absl::StatusCode::kUnavailable,
@@ -288,7 +292,7 @@ Status Controller::Refresh() {
 }
 
 Status Controller::MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan) {
-  Planner::Before before{view(), node_view_, numbers(), unattachable_, in_force_before_};
+  Planner::Before before{view(), node_view_, numbers(), unattachable_, in_force_before_, heard_};
   {
     const std::lock_guard lock(closing_mutex_);
     before.new_interfaces = interfaces_closed_;

@@ -25,6 +25,7 @@
 #include "ctrl/reconcile/edit_queue.h"
 #include "ctrl/reconcile/planner.h"
 #include "ctrl/reconcile/quarantines.h"
+#include "kernel/net/netlink.h"
 
 namespace sluice::reconcile {
 
@@ -78,7 +79,9 @@ class Controller {
 
   // Looks at the node's links and addresses again, and enforces what changed. A workload whose look-up fails keeps its
   // last result; the error then names one such workload, and the rest is done.
-  Status Refresh();
+  // `heard`: since the last call. Only workloads that it may concern are looked up again; a pod that comes or goes
+  // concerns no other, as its veth and its namespace are its own.
+  Status Refresh(const net::NetChanges& heard = {.veths = {}, .namespaces = {}, .other = true});
   // Cheap and immediate: closes new interfaces of workloads that are not enforced on, also during a change. Returns how
   // many it has closed; Refresh enforces on them.
   int CloseNewInterfaces();
@@ -159,6 +162,7 @@ class Controller {
   const Save save_;
   mutable std::mutex mutex_;
   Desired desired_;
+  net::NetChanges heard_;                      // during Refresh
   node::EndpointIds ids_;                      // as the kernel has them
   node::EndpointIds saved_ids_;                // as the store has them
   std::uint64_t saved_revision_ = 0;           // as the store has it

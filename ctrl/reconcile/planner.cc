@@ -30,6 +30,9 @@ class PlaceFinder {
   bool IsThere(const node::BoundWorkload& bound) const {
     return !node_.has_interface || node_.has_interface(bound.binding.ifindex);
   }
+  bool IsHeardOf(const node::BoundWorkload& bound) const {
+    return before_.heard.veths.contains(bound.binding.ifindex) || before_.heard.namespaces.contains(bound.facts.netns);
+  }
   const policy::Workload* SpecBefore(const ObjectName& name) const;
   const node::BoundWorkload* FoundBefore(const ObjectName& name) const;
   bool StaysAsFound(const policy::Workload& workload) const;
@@ -56,11 +59,12 @@ const node::BoundWorkload* PlaceFinder::FoundBefore(const ObjectName& name) cons
 }
 
 // Whether the last look at the workload counts. What changes about an interface since then, the monitor of the node
-// tells (Look::kAgain).
+// tells.
 bool PlaceFinder::StaysAsFound(const policy::Workload& workload) const {
   if (look_ == Look::kAgain) return false;
   const node::BoundWorkload* const found = FoundBefore(workload.name);
   const policy::Workload* const spec = SpecBefore(workload.name);
+  if (found != nullptr && IsHeardOf(*found)) return false;
   return found != nullptr && spec != nullptr && spec->netns == workload.netns &&
          spec->interface == workload.interface && spec->host_interface == workload.host_interface &&
          spec->ips == workload.ips && !before_.node_view->failed.contains(workload.name) && IsThere(*found);
@@ -217,7 +221,7 @@ Status Planner::Make(const Desired& desired, const StateChange& change, Look loo
   *plan = {.view = std::make_shared<View>(), .node_view = before.node_view};
   const bool same_workloads =
       before.node_view && before.node_view->resources.Shares(policy::Kind::kWorkload, desired.all());
-  if (look == Look::kAgain || !same_workloads) {
+  if (look != Look::kForNewWorkloads || !same_workloads) {
     SL_ASSIGN_OR_RETURN(plan->node_view, PlaceFinder(*node_, before, look).Find(desired.all(), change.puts));
     plan->looked_again = look == Look::kAgain;
   }

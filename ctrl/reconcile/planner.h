@@ -13,6 +13,7 @@
 #include "ctrl/reconcile/node_view.h"
 #include "ctrl/reconcile/state_store.h"
 #include "ctrl/reconcile/view.h"
+#include "kernel/net/netlink.h"
 #include "policy/network/compiler.h"
 
 namespace sluice::reconcile {
@@ -23,9 +24,12 @@ struct Plan {
   bool looked_again = false;                  // at all workloads
 };
 
-// Whether all workloads are looked up on the node, or only those that are requested, come, or are elsewhere by their
-// spec or because their interface is gone; the others are as found before.
-enum class Look { kAgain, kForNewWorkloads };
+// Which workloads are looked up on the node; the others are as found before.
+//   kAgain: all.
+//   kForMissing: those that were not found, are requested, come, or may be elsewhere: by their spec, because their
+//     interface is gone, or by what was heard of it.
+//   kForNewWorkloads: the same, if any workload comes, goes or changes; else none.
+enum class Look { kAgain, kForMissing, kForNewWorkloads };
 
 class Planner {
  public:
@@ -37,6 +41,7 @@ class Planner {
     const std::map<policy::ObjectName, std::string>& unattachable;  // no program can be attached there, and why
     const std::map<std::uint32_t, std::uint32_t>&
         in_force;                      // EndpointsInForce at the start, until our first generation
+    const net::NetChanges& heard;      // of the node since the last look
     std::uint64_t new_interfaces = 0;  // the number of the last one
   };
 

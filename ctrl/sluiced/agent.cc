@@ -364,13 +364,14 @@ void Agent::WarnOfShadowed() const {
 void Agent::Refresh() {
   refresh_at_.reset();
   Status status = FollowUplinks();
-  status.Update(controller_->Refresh());
+  status.Update(controller_->Refresh(std::exchange(heard_, {})));
   const std::string problem = status.ok() ? "" : Message(status);
   if (problem != refresh_problem_ && !status.ok()) LogError("following the node's interfaces: {}", problem);
   refresh_problem_ = problem;
   const auto view = controller_->view();
   if (!status.ok() || !monitor_->hears_pods() || !view->unbound.empty() || !view->holding.empty()) {
     refresh_at_ = Clock::now() + kLookAgain;
+    heard_.other = true;  // there is no notification of what is waited for
   }
 }
 
@@ -402,7 +403,8 @@ Status Agent::Run() {
   const sigset_t signals = AgentSignals();
   const Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signal_fd.valid()) return ErrnoError(errno, "signalfd");
-  Refresh();  // what changed since the first look
+  heard_.other = true;  // what changed since the first look
+  Refresh();
   while (true) {
     NotifyAlive();
     TellHolding();
@@ -432,8 +434,9 @@ Status Agent::Run() {
       return Annotate(helper_->WhyGone(),
                       "the attached programs continue to enforce, but changes of pods cannot be followed");
     }
-    SL_ASSIGN_OR_RETURN(bool changed, monitor_->Drain());
-    changed = closer_->HasClosed() || changed;
+    SL_ASSIGN_OR_RETURN(const net::NetChanges changes, monitor_->Drain());
+    heard_.Add(changes);
+    const bool changed = closer_->HasClosed() || changes.any();
     if (changed && (!refresh_at_ || *refresh_at_ > Clock::now() + kSettle)) refresh_at_ = Clock::now() + kSettle;
     if (refresh_at_ && Clock::now() >= *refresh_at_) Refresh();
     if (Clock::now() >= look_at_host_at_) {

@@ -53,12 +53,12 @@ void Closer::Run() {
     const int heard = poll(polled, std::size(polled), kLookForMissingMs);
     if (polled[0].revents != 0) return;
     if (heard <= 0 && controller_->view()->unbound.empty()) continue;
-    const StatusOr<bool> changed = monitor_.Drain();
+    const StatusOr<net::NetChanges> changed = monitor_.Drain();
     const std::string now = changed.ok() ? "" : Message(changed.status());
     if (now != problem && !changed.ok()) LogError("closing new interfaces: {}", now);
     problem = now;
     if (!changed.ok()) poll(polled, 1, kLookForMissingMs);  // wait before the next try
-    if (heard > 0 && changed.ok() && !*changed) continue;
+    if (heard > 0 && changed.ok() && !changed->any()) continue;
     if (controller_->CloseNewInterfaces() > 0) eventfd_write(closed_.get(), 1);
   }
 }

@@ -364,6 +364,33 @@ bool IsChange(const nlmsghdr* message, const TcFilter& own) {
   }
 }
 
+// That a change is about.
+std::uint32_t InterfaceOf(const nlmsghdr* message) {
+  const void* const body = mnl_nlmsg_get_payload(message);
+  switch (message->nlmsg_type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK:
+      return static_cast<std::uint32_t>(static_cast<const ifinfomsg*>(body)->ifi_index);
+    case RTM_NEWADDR:
+    case RTM_DELADDR:
+      return static_cast<const ifaddrmsg*>(body)->ifa_index;
+    default:
+      return static_cast<std::uint32_t>(static_cast<const tcmsg*>(body)->tcm_ifindex);
+  }
+}
+
+// The namespace that a message is from, as this one numbers it; -1: this one.
+std::int32_t NamespaceOf(msghdr* header) {
+  for (const cmsghdr* part = CMSG_FIRSTHDR(header); part != nullptr;
+       part = CMSG_NXTHDR(header, const_cast<cmsghdr*>(part))) {
+    if (part->cmsg_level != SOL_NETLINK || part->cmsg_type != NETLINK_LISTEN_ALL_NSID) continue;
+    std::int32_t number = -1;
+    std::memcpy(&number, CMSG_DATA(part), sizeof(number));
+    return number;
+  }
+  return -1;
+}
+
 }  // namespace
 
 StatusOr<Netlink> Netlink::Open() {
@@ -521,24 +548,75 @@ StatusOr<NetlinkMonitor> NetlinkMonitor::Open(const TcFilter& own) {
 
 int NetlinkMonitor::fd() const { return mnl_socket_get_fd(socket_.get()); }
 
-StatusOr<bool> NetlinkMonitor::Drain() {
+void NetChanges::Add(const NetChanges& more) {
+  veths.insert(more.veths.begin(), more.veths.end());
+  namespaces.insert(more.namespaces.begin(), more.namespaces.end());
+  other = other || more.other;
+}
+
+StatusOr<NetChanges> NetlinkMonitor::Drain() {
   std::vector<char> buffer(kBufferBytes);
-  bool changed = false;
+  NetChanges changes;
   while (true) {
-    const ssize_t received = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
-    if (received < 0) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return changed;
-      if (errno != ENOBUFS && errno != ENOSPC && errno != EINTR) {
-        return ErrnoError(errno, "read changes of links and addresses");
-      }
-      changed = changed || errno != EINTR;  // ENOBUFS: messages were lost; ENOSPC: one was cut short
-      continue;
+    SL_ASSIGN_OR_RETURN(const bool more, ReadMessage(buffer, changes));
+    if (!more) return changes;
+  }
+}
+
+// False: there is none.
+StatusOr<bool> NetlinkMonitor::ReadMessage(std::vector<char>& buffer, NetChanges& changes) {
+  iovec part{.iov_base = buffer.data(), .iov_len = buffer.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(std::int32_t))] = {};
+  msghdr header{.msg_name = nullptr,
+                .msg_namelen = 0,
+                .msg_iov = &part,
+                .msg_iovlen = 1,
+                .msg_control = control,
+                .msg_controllen = sizeof(control),
+                .msg_flags = 0};
+  const ssize_t received = recvmsg(fd(), &header, 0);
+  if (received < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+    if (errno != ENOBUFS && errno != EINTR) return ErrnoError(errno, "read changes of links and addresses");
+    changes.other = changes.other || errno == ENOBUFS;  // messages were lost
+    return true;
+  }
+  if ((header.msg_flags & MSG_TRUNC) != 0) {
+    changes.other = true;
+    return true;
+  }
+  const std::int32_t netns = NamespaceOf(&header);
+  int left = static_cast<int>(received);
+  for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
+       message = mnl_nlmsg_next(message, &left)) {
+    if (!IsChange(message, own_)) continue;
+    if (netns >= 0) {
+      changes.namespaces.insert(netns);
+    } else {
+      Note(message, changes);
     }
-    int left = static_cast<int>(received);
-    for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
-         message = mnl_nlmsg_next(message, &left)) {
-      changed = changed || IsChange(message, own_);
+  }
+  return true;
+}
+
+// Of this namespace. A bridge's message about its port does not say what the port is.
+void NetlinkMonitor::Note(const nlmsghdr* message, NetChanges& changes) {
+  const bool is_link = message->nlmsg_type == RTM_NEWLINK || message->nlmsg_type == RTM_DELLINK;
+  if (is_link && static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message))->ifi_family == AF_UNSPEC) {
+    const LinkInfo link = ParseLink(message);
+    if (link.kind == "veth") {
+      veths_.insert(link.ifindex);
+      changes.veths.insert(link.ifindex);
+    } else {
+      changes.other = true;
     }
+    if (message->nlmsg_type == RTM_DELLINK || link.kind != "veth") veths_.erase(link.ifindex);
+    return;
+  }
+  if (const std::uint32_t ifindex = InterfaceOf(message); veths_.contains(ifindex)) {
+    changes.veths.insert(ifindex);
+  } else {
+    changes.other = true;
   }
 }
 

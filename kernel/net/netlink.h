@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "policy/resource/address.h"
 
 struct mnl_socket;
+struct nlmsghdr;
 
 namespace sluice::net {
 
@@ -110,6 +112,15 @@ class Netlink {
   Channel channel_;
 };
 
+// What a NetlinkMonitor heard.
+struct NetChanges {
+  std::set<std::uint32_t> veths;      // of this namespace, that came, went or changed
+  std::set<std::int32_t> namespaces;  // other ones in which anything changed, as this one numbers them
+  bool other = false;                 // anything else, or messages were lost
+  bool any() const { return other || !veths.empty() || !namespaces.empty(); }
+  void Add(const NetChanges& more);
+};
+
 // Is notified of changed links, addresses, queueing disciplines and tc filters in the namespace of the creating thread,
 // and (with CAP_NET_BROADCAST) in every namespace that has a number there. The namespaces of its veths' peers get a
 // number automatically.
@@ -122,9 +133,8 @@ class NetlinkMonitor {
   int fd() const;  // readable when Drain has something to do
   bool hears_pods() const { return hears_pods_; }
 
-  // Reads all pending messages, without waiting for more. Returns whether anything changed; true also if messages were
-  // lost.
-  StatusOr<bool> Drain();
+  // Reads all pending messages, without waiting for more. A veth from before Open may count as `other`.
+  StatusOr<NetChanges> Drain();
 
  private:
   struct Closer {
@@ -134,9 +144,13 @@ class NetlinkMonitor {
   NetlinkMonitor(Socket socket, bool hears_pods, TcFilter own)
       : socket_(std::move(socket)), hears_pods_(hears_pods), own_(std::move(own)) {}
 
+  StatusOr<bool> ReadMessage(std::vector<char>& buffer, NetChanges& changes);
+  void Note(const nlmsghdr* message, NetChanges& changes);
+
   Socket socket_;
   bool hears_pods_ = false;
   TcFilter own_;
+  std::set<std::uint32_t> veths_;  // known from messages
 };
 
 }  // namespace sluice::net

@@ -48,7 +48,7 @@ bool HearsAChange(NetlinkMonitor& monitor) {
   while (BecomesReadable(monitor, 2000)) {
     const auto changed = monitor.Drain();
     if (!changed.ok()) return false;
-    if (*changed) return true;
+    if (changed->any()) return true;
   }
   return false;
 }
@@ -367,7 +367,7 @@ class Monitor : public Netlink {
   std::optional<NetlinkMonitor> monitor_;
 };
 
-TEST_F(Monitor, IsQuietWhenNothingChanges) { EXPECT_FALSE(*monitor_->Drain()); }
+TEST_F(Monitor, IsQuietWhenNothingChanges) { EXPECT_FALSE(monitor_->Drain()->any()); }
 
 TEST_F(Monitor, HearsLinksAndAddresses) {
   for (const char* change : {"link add d0 type bridge\n", "link set d0 mtu 1300\n", "addr add 10.9.0.1/24 dev d0\n",
@@ -417,7 +417,41 @@ TEST_F(Monitor, CountsLostMessagesAsAChange) {
   for (int i = 0; i < 200; i++) lines += fmt::format("link set veth0 mtu {}\n", 1300 + i);
   Ip(lines);
   EXPECT_TRUE(HearsAChange(*monitor_));
-  EXPECT_FALSE(*monitor_->Drain());
+  EXPECT_FALSE(monitor_->Drain()->any());
+}
+
+TEST_F(Monitor, TellsAPodsVethAndNamespaceFromTheRest) {
+  const auto heard = [&] {
+    NetChanges all;
+    while (BecomesReadable(*monitor_, 100)) {
+      const auto changes = monitor_->Drain();
+      EXPECT_TRUE(changes.ok()) << changes.status();
+      if (changes.ok()) all.Add(*changes);
+    }
+    return all;
+  };
+  const Status added = node_->AddPod("late");
+  ASSERT_TRUE(added.ok()) << added;
+  const std::uint32_t ifindex = node_->pod("late").host_ifindex;
+  NetChanges changes = heard();
+  EXPECT_THAT(changes.veths, ElementsAre(ifindex));
+  ASSERT_EQ(changes.namespaces.size(), 1U);
+  const std::int32_t netns = *changes.namespaces.begin();
+  InNode([&] { EXPECT_EQ(*Here().NetNsId(node_->netns(node_->pod("late")).fd()), netns); });
+
+  ASSERT_TRUE(node_->netns(node_->pod("late")).Ip("addr add 10.1.0.77/24 dev eth0\n").ok());
+  changes = heard();
+  EXPECT_FALSE(changes.other);
+  EXPECT_TRUE(changes.veths.empty());
+  EXPECT_THAT(changes.namespaces, ElementsAre(netns));
+
+  for (const char* other : {"addr add 10.9.0.1/24 dev br0\n", "link add d0 type bridge\n", "link set br0 mtu 1300\n"}) {
+    Ip(other);
+    EXPECT_TRUE(heard().other) << other;
+  }
+  const Status removed = node_->RemovePod("late");
+  ASSERT_TRUE(removed.ok()) << removed;
+  EXPECT_TRUE(heard().veths.contains(ifindex));
 }
 
 }  // namespace
