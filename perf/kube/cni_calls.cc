@@ -15,6 +15,8 @@ namespace sluice::perf {
 namespace {
 
 constexpr char kFloorOfCni[] = "floor/cni/start-a-program";
+constexpr char kFloorAtOnce[] = "floor/cni/start-a-program/at-once";
+constexpr char kNothing[] = "/bin/true";
 
 std::string ConfigOf(const CniCalls& calls, const test::TestPod& pod) {
   return fmt::format(
@@ -53,17 +55,17 @@ double Percentile99(std::vector<double> samples) {
   return samples[std::min(samples.size() - 1, samples.size() * 99 / 100)];
 }
 
-void AddSamples(const std::string& name, const std::vector<double>& samples, Rows* rows) {
-  for (const double sample : samples) rows->Add(name, "ms", sample, {kFloorOfCni});
+void AddSamples(const std::string& name, const std::string& floor, const std::vector<double>& samples, Rows* rows) {
+  for (const double sample : samples) rows->Add(name, "ms", sample, {floor});
   rows->Add(name + "/p99", "ms", Percentile99(samples));
 }
 
-StatusOr<std::vector<double>> CallAtOnce(const CniCalls& calls, const std::string& plugin,
+StatusOr<std::vector<double>> CallAtOnce(const CniCalls& calls, const std::string& program,
                                          const std::vector<std::string>& pods) {
   std::vector<StatusOr<double>> results(pods.size(), Status(absl::StatusCode::kInternal, "not called"));
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < pods.size(); ++i) {
-    threads.emplace_back([&, i] { results[i] = Call(calls, "ADD", plugin, pods[i]); });
+    threads.emplace_back([&, i] { results[i] = Call(calls, "ADD", program, pods[i]); });
   }
   for (std::thread& thread : threads) thread.join();
   std::vector<double> samples;
@@ -86,15 +88,17 @@ Status MeasureCni(const CniCalls& calls, const std::vector<std::string>& pods, i
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
     std::vector<double> samples;
     for (const std::string& pod : pods) {
-      SL_ASSIGN_OR_RETURN(const double floor, Call(calls, "ADD", "/bin/true", pod));
+      SL_ASSIGN_OR_RETURN(const double floor, Call(calls, "ADD", kNothing, pod));
       rows->Add(kFloorOfCni, "ms", floor);
       SL_ASSIGN_OR_RETURN(const double sample, Call(calls, "ADD", plugin, pod));
       samples.push_back(sample);
     }
-    AddSamples("cni/add", samples, rows);
+    AddSamples("cni/add", kFloorOfCni, samples, rows);
     SL_RETURN_IF_ERROR(remove_all());
+    SL_ASSIGN_OR_RETURN(samples, CallAtOnce(calls, kNothing, pods));
+    for (const double sample : samples) rows->Add(kFloorAtOnce, "ms", sample);
     SL_ASSIGN_OR_RETURN(samples, CallAtOnce(calls, plugin, pods));
-    AddSamples("cni/add/at-once", samples, rows);
+    AddSamples("cni/add/at-once", kFloorAtOnce, samples, rows);
     SL_RETURN_IF_ERROR(remove_all());
   }
   return OkStatus();

@@ -15,7 +15,7 @@ struct CniCalls {
 };
 
 // Rows cni/add: milliseconds of one ADD, one pod after another, and cni/add/at-once: of each, all pods at once; with
-// /p99 each. Beside them the floor: to start a program that does nothing, in the same way. Leaves the pods deleted.
+// /p99 each. Beside them the floors: to start a program that does nothing, in the same ways. Leaves the pods deleted.
 Status MeasureCni(const CniCalls& calls, const std::vector<std::string>& pods, int rounds, Rows* rows);
 
 }  // namespace sluice::perf

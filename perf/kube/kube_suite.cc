@@ -35,16 +35,25 @@ constexpr std::uint64_t kBytesOfAnEvent = 2000;  // at least, of a pod
 
 struct KubeSizes {
   ClusterSizes cluster;
-  int cni_pods;
-  int labels;                      // changes in a run
+  int cni_pods;                    // that the plugin adds
+  int neighbours = 0;              // other pods on the node, beside kClient and kServer
+  int labels = 0;                  // changes in a run
   std::chrono::seconds api{0};     // how long requests are counted
   int api_changes = 0;             // of pods, in that time
   std::vector<std::string> agent;  // options
 };
 
 KubeSizes KubeSizesOf(bool brief) {
-  return brief ? KubeSizes{kBriefCluster, 3, 2, std::chrono::seconds(1), 10, {}}
-               : KubeSizes{kFullCluster, 20, 10, std::chrono::seconds(60), 100, {}};
+  KubeSizes sizes{.cluster = brief ? kBriefCluster : kFullCluster, .cni_pods = 0};
+  sizes.labels = brief ? 2 : 10;
+  sizes.api = std::chrono::seconds(brief ? 1 : 60);
+  sizes.api_changes = brief ? 10 : 100;
+  return sizes;
+}
+
+// A kubelet's most pods by default are 110.
+KubeSizes CniSizesOf(bool brief) {
+  return {.cluster = brief ? kBriefCluster : kFullCluster, .cni_pods = brief ? 3 : 20, .neighbours = brief ? 2 : 88};
 }
 
 // What grows, each with as many Services and policies for a pod as the full cluster has; no more than the 10,000
@@ -73,7 +82,8 @@ std::string ChangesName(const KubeSizes& sizes) {
   return fmt::format("changes:{}/{}s", sizes.api_changes, sizes.api.count());
 }
 std::vector<std::string> CniNames() {
-  return {"floor/cni/start-a-program", "cni/add", "cni/add/p99", "cni/add/at-once", "cni/add/at-once/p99"};
+  return {"floor/cni/start-a-program", "floor/cni/start-a-program/at-once", "cni/add", "cni/add/p99", "cni/add/at-once",
+          "cni/add/at-once/p99"};
 }
 std::vector<std::string> ApiNames(const KubeSizes& sizes) {
   std::vector<std::string> names;
@@ -96,8 +106,8 @@ double NumberOf(const nlohmann::json& object, const char* field) {
   return number->is_string() ? std::strtod(number->get<std::string>().c_str(), nullptr) : number->get<double>();
 }
 
-// A node with pods, an API server that has all of the cluster, a container runtime that has two of the pods, and
-// directories for the agent.
+// A node with pods, an API server that has all of the cluster, a container runtime that has the pods that run already,
+// and directories for the agent.
 class KubeNode {
  public:
   static StatusOr<std::unique_ptr<KubeNode>> Create(const KubeSizes& sizes) {
@@ -219,6 +229,7 @@ class KubeNode {
  private:
   KubeNode(const KubeSizes& sizes, Scratch scratch) : sizes_(sizes), scratch_(std::move(scratch)) {
     for (int i = 0; i < sizes.cni_pods; ++i) cni_pods_.push_back(fmt::format("cni-{}", i));
+    for (int i = 0; i < sizes.neighbours; ++i) running_.push_back(fmt::format("neighbour-{}", i));
   }
 
   Status AddTables(Rows* rows) {
@@ -243,7 +254,7 @@ class KubeNode {
   void PutClient(const std::string& app) { PutLocalPod(kClient, app, node_->pod(kClient).ip4, *api_); }
 
   Status Prepare() {
-    std::vector<std::string> pods = {kClient, kServer};
+    std::vector<std::string> pods = running_;
     pods.insert(pods.end(), cni_pods_.begin(), cni_pods_.end());
     SL_ASSIGN_OR_RETURN(node_, test::TestNode::Create({.pods = pods}));
     SL_RETURN_IF_ERROR(node_->Run([this]() -> Status {
@@ -255,7 +266,7 @@ class KubeNode {
       PutLocalPod(pod, pod == kServer ? "server" : "other", node_->pod(pod).ip4, *api_);
     std::ofstream(scratch_.directory() + "/kubeconfig") << api_->Kubeconfig();
     std::vector<node::Sandbox> sandboxes;
-    for (const char* pod : {kClient, kServer}) {
+    for (const std::string& pod : running_) {
       sandboxes.push_back({.pod = {kNamespace, pod},
                            .uid = fmt::format("uid-{}", pod),
                            .id = fmt::format("sandbox-{}", pod),
@@ -274,6 +285,7 @@ class KubeNode {
   }
 
   const KubeSizes sizes_;
+  std::vector<std::string> running_ = {kClient, kServer};
   std::vector<std::string> cni_pods_;
   Scratch scratch_;  // destroyed after all that uses it
   std::unique_ptr<test::TestNode> node_;
@@ -300,26 +312,17 @@ std::vector<std::string> KubeRows(bool brief) {
 
 namespace {
 
-Status MeasureAgent(const RunOptions& options, Rows* rows) {
-  const KubeSizes sizes = KubeSizesOf(options.brief);
-  const bool starts = IsAnySelected(options, StartNames(sizes)), labels = IsSelected(options, LabelName(sizes)),
-             cni = IsAnySelected(options, CniNames()), api = IsAnySelected(options, ApiNames(sizes));
-  if (!starts && !labels && !cni && !api) return OkStatus();
+Status MeasureFollowing(const RunOptions& options, const KubeSizes& sizes, bool starts, bool labels, bool api,
+                        Rows* rows) {
   SL_ASSIGN_OR_RETURN(const auto node, KubeNode::Create(sizes));
   if (starts) {
     LogInfo("kube: start with {} pods", sizes.cluster.pods);
     SL_RETURN_IF_ERROR(node->MeasureStarts(std::min(options.runs, 5), rows));
   }
-  if (labels || cni) {
+  if (labels) {
+    LogInfo("kube: changes of a label");
     SL_RETURN_IF_ERROR(node->StartAgent());
-    if (labels) {
-      LogInfo("kube: changes of a label");
-      SL_RETURN_IF_ERROR(node->MeasureLabels(LabelName(sizes), options.runs * sizes.labels, rows));
-    }
-    if (cni) {
-      LogInfo("kube: calls of the CNI plugin");
-      SL_RETURN_IF_ERROR(node->MeasurePlugin(options.runs, rows));
-    }
+    SL_RETURN_IF_ERROR(node->MeasureLabels(LabelName(sizes), options.runs * sizes.labels, rows));
     SL_RETURN_IF_ERROR(node->StopAgent());
   }
   if (api) {
@@ -327,6 +330,19 @@ Status MeasureAgent(const RunOptions& options, Rows* rows) {
     SL_RETURN_IF_ERROR(node->MeasureApi(rows));
   }
   return OkStatus();
+}
+
+Status MeasureAgent(const RunOptions& options, Rows* rows) {
+  const KubeSizes sizes = KubeSizesOf(options.brief);
+  const bool starts = IsAnySelected(options, StartNames(sizes)), labels = IsSelected(options, LabelName(sizes)),
+             cni = IsAnySelected(options, CniNames()), api = IsAnySelected(options, ApiNames(sizes));
+  if (starts || labels || api) SL_RETURN_IF_ERROR(MeasureFollowing(options, sizes, starts, labels, api, rows));
+  if (!cni) return OkStatus();
+  SL_ASSIGN_OR_RETURN(const auto node, KubeNode::Create(CniSizesOf(options.brief)));
+  LogInfo("kube: calls of the CNI plugin");
+  SL_RETURN_IF_ERROR(node->StartAgent());
+  SL_RETURN_IF_ERROR(node->MeasurePlugin(options.runs, rows));
+  return node->StopAgent();
 }
 
 // Once, whatever `runs` is: it is about how figures grow.
