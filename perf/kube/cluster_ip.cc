@@ -6,15 +6,16 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "perf/cpu.h"
 #include "perf/kube/cluster.h"
-#include "perf/kube/proxy_rules.h"
 #include "perf/net/scenario.h"
 #include "perf/net/sluice_node.h"
 #include "perf/tcp/traffic.h"
 #include "perf/tools.h"
+#include "testbed/proxy_rules.h"
 
 namespace sluice::perf {
 namespace {
@@ -28,28 +29,27 @@ constexpr std::uint16_t kServicePort = 80, kTargetPort = 8080;
 constexpr const char* kWhats[] = {"stream", "request-response", "connect-close"};
 constexpr const char* kUnits[] = {"Mbit/s", "a second", "a second"};
 
-enum class Rules { kNone, kIptables, kNftables };
+using Rules = std::optional<test::ProxyMode>;
+constexpr test::ProxyMode kIptables = test::ProxyMode::kIptables, kNftables = test::ProxyMode::kNftables;
 
 struct Path {
   std::string name;  // with cluster-ip/
-  Rules rules = Rules::kNone;
+  Rules rules;
   bool sluice = false;
   int services = 0;  // 0: to the backend's own address
   std::vector<std::string> against;
 };
 
-const char* ProgramOf(Rules rules) { return rules == Rules::kIptables ? "iptables-legacy-restore" : "nft"; }
-
 std::vector<Path> PathsOf(bool brief) {
   std::vector<Path> paths = {{.name = "cluster-ip/direct", .sluice = true}};
   for (const int services : brief ? std::vector<int>{20} : std::vector<int>{1, 100, 5000}) {
     const auto name = [&](const char* who) { return fmt::format("cluster-ip/{}/services:{}", who, services); };
-    paths.push_back({.name = name("iptables"), .rules = Rules::kIptables, .services = services});
-    paths.push_back({.name = name("nftables"), .rules = Rules::kNftables, .services = services});
+    paths.push_back({.name = name("iptables"), .rules = kIptables, .services = services});
+    paths.push_back({.name = name("nftables"), .rules = kNftables, .services = services});
     const std::vector<std::string> against = {"cluster-ip/direct", name("iptables"), name("nftables")};
-    for (const auto& [who, rules] : {std::pair{"sluice", Rules::kNone},
-                                     {"sluice-beside-iptables", Rules::kIptables},
-                                     {"sluice-beside-nftables", Rules::kNftables}})
+    for (const auto& [who, rules] : {std::pair{"sluice", Rules()},
+                                     {"sluice-beside-iptables", Rules(kIptables)},
+                                     {"sluice-beside-nftables", Rules(kNftables)}})
       paths.push_back({.name = name(who), .rules = rules, .sluice = true, .services = services, .against = against});
   }
   return paths;
@@ -78,6 +78,21 @@ StatusOr<std::shared_ptr<const policy::ServiceTable>> TableOf(int services) {
   return table;
 }
 
+std::vector<test::ProxiedService> ProxiedOf(const policy::ServiceTable& table) {
+  std::vector<test::ProxiedService> services;
+  for (const auto& [frontend, entry] : table) {
+    test::ProxiedService service{.name = entry.service.ToString(),
+                                 .port_name = entry.port_name,
+                                 .protocol = frontend.protocol,
+                                 .cluster_ip = frontend.address.ToString(),
+                                 .port = frontend.port};
+    for (const policy::Backend& backend : entry.backends)
+      service.backends.push_back({.ip = backend.address.ToString(), .port = backend.port});
+    services.push_back(std::move(service));
+  }
+  return services;
+}
+
 // A node with a client and a server, which has the addresses of all measured backends; and rules of kube-proxy.
 class TranslatingNode {
  public:
@@ -85,15 +100,10 @@ class TranslatingNode {
     const auto node = std::make_shared<TranslatingNode>();
     SL_ASSIGN_OR_RETURN(node->node_, test::TestNode::Create({.pods = {kClient, kServer}}));
     SL_RETURN_IF_ERROR(node->AddBackends());
+    if (!rules) return node;
     SL_ASSIGN_OR_RETURN(const auto table, TableOf(services));
-    SL_RETURN_IF_ERROR(node->node_->Run([&]() -> Status {
-      if (rules == Rules::kIptables)
-        return test::RunChecked({ProgramOf(rules)}, IptablesOfServices(*table), kLoadSeconds);
-      if (rules == Rules::kNftables)
-        for (const std::string& part : NftablesOfServices(*table))
-          SL_RETURN_IF_ERROR(test::RunChecked({ProgramOf(rules), "-f", "-"}, part, kLoadSeconds));
-      return OkStatus();
-    }));
+    SL_RETURN_IF_ERROR(node->node_->Run(
+        [&] { return test::InstallProxyRules(*rules, ProxiedOf(*table), {node->node_->ip4()}, kLoadSeconds); }));
     return node;
   }
 
@@ -146,7 +156,7 @@ class TranslatingNode {
           return MakeError(absl::StatusCode::kInternal, "{} packets with outcome {} at hook {}",
                            counters.packets[hook][outcome].packets, outcome, hook);
     const bool redirected = counters.events[SL_COUNTER_REDIRECT_PEER] > 0;
-    if (redirected == (path.rules == Rules::kNone)) return OkStatus();
+    if (redirected == !path.rules) return OkStatus();
     return MakeError(absl::StatusCode::kInternal, "{}",
                      redirected ? "packets took the redirect, which connection tracking does not see"
                                 : "no packet took the redirect");
@@ -167,7 +177,7 @@ Scenario ScenarioOf(const Path& path, const TcpDurations& durations, const std::
     scenario.rows.push_back(std::move(row));
   }
   // Sluice alone has its Services in its own tables only.
-  const std::pair key{path.rules, path.rules == Rules::kNone ? 0 : path.services};
+  const std::pair key{path.rules, !path.rules ? 0 : path.services};
   scenario.prepare = [nodes, key]() -> Status {
     std::shared_ptr<TranslatingNode>& node = (*nodes)[key];
     if (node == nullptr) {
@@ -197,10 +207,10 @@ Status MeasureClusterIp(const RunOptions& options, Report* report) {
   const auto nodes = std::make_shared<Nodes>();
   std::vector<Scenario> scenarios;
   for (const Path& path : PathsOf(options.brief)) {
-    if (path.rules == Rules::kNone || IsInstalled(ProgramOf(path.rules)))
+    if (!path.rules || IsInstalled(test::ProxyProgram(*path.rules)))
       scenarios.push_back(ScenarioOf(path, durations, nodes));
     else
-      report->left_out.push_back(fmt::format("{}: {} is not installed", path.name, ProgramOf(path.rules)));
+      report->left_out.push_back(fmt::format("{}: {} is not installed", path.name, test::ProxyProgram(*path.rules)));
   }
   Select(options, &scenarios);
   SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios));
