@@ -73,6 +73,9 @@ static __noinline int sl_redecide(struct sl_evaluation* j, const struct sl_flow_
   q->epoch = j->gen & 1;
   sl_resolve_end(hi ? &key->hi : &key->lo, &entry->initiator, q->epoch, &q->source);
   sl_resolve_end(hi ? &key->lo : &key->hi, &entry->responder, q->epoch, &q->destination);
+  /* Hairpin: the initiator's address may be one that the host has put in its place (sl_evaluate_policy). */
+  if (entry->initiator.ifindex && entry->initiator.ifindex == entry->responder.ifindex && !q->source.workload)
+    q->source = q->destination;
   if (!sl_is_same_end(&entry->initiator, &q->source) || !sl_is_same_end(&entry->responder, &q->destination))
     return SL_FLOW_OVER;
   q->service = sl_service(key->protocol, hi ? key->lo_port : key->hi_port);

@@ -356,6 +356,19 @@ TEST_F(ServicePackets, APodThatIsItsOnlyBackendMayReachItself) {
     EXPECT_EQ(Send(kSyn, port).reason, SL_DROP_POLICY_DENIED) << "the other one";
 }
 
+// The host has put its own address in the place of the source: the packet still comes from the pod itself.
+TEST_F(ServicePackets, APodThatIsItsOnlyBackendMayReachItselfByTheNodesAddress) {
+  Enforce(Policy("web", "web", "  policyTypes: [Egress, Ingress]\n"));
+  const auto request = [](std::uint8_t flags, std::uint16_t sport = 50000) {
+    return Tcp4(kNodeIp, kWebIp, 8080, flags, sport);
+  };
+  EXPECT_TRUE(ToPod(kWeb, kWeb, request(kSyn)).forwarded);
+  EXPECT_TRUE(FromPod(kWeb, Tcp4(kWebIp, kNodeIp, 50000, kSyn | kAck, 8080)).forwarded);
+  Enforce(Policy("web", "web", "  policyTypes: [Ingress, Egress]\n"));
+  EXPECT_TRUE(ToPod(kWeb, kWeb, request(kAck)).forwarded) << "decided again";
+  EXPECT_EQ(ToPod(kWeb, kDb, request(kSyn, 50001)).reason, SL_DROP_POLICY_DENIED) << "another pod's, by the node";
+}
+
 TEST_F(ServicePackets, TooManyBackendsForOneDecisionAreRefused) {
   Enforce();
   std::vector<Backend> many;
