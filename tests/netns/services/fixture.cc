@@ -51,18 +51,18 @@ std::pair<std::string, std::uint16_t> TextOf(const sockaddr_storage& name) {
   return {text, ntohs(in6.sin6_port)};
 }
 
-policy::Address AddressOf(const std::string& ip) {
+}  // namespace
+
+policy::Address ServicesFixture::AddressOf(const std::string& ip) {
   const auto address = policy::Address::Parse(ip);
   EXPECT_TRUE(address.ok()) << address.status();
   return address.ok() ? *address : policy::Address();
 }
 
-}  // namespace
-
 void ServicesFixture::SetUp() {
   DatapathFixture::SetUp();
   if (IsSkipped() || HasFatalFailure()) return;
-  Build({.wiring = wiring_, .pods = {"web", "db", "other"}});
+  Build({.wiring = wiring_, .pods = {"web", "db", "other"}, .outside = outside_});
   if (HasFatalFailure()) return;
   DatapathFixture::Open();
   Enforce();

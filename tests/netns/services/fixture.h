@@ -54,6 +54,7 @@ class ServicesFixture : public DatapathFixture {
   void SetClients(const std::vector<std::string>& pods);
   void StartPrograms();
 
+  static policy::Address AddressOf(const std::string& ip);
   // A socket of a pod, whose calls take at most `patience`.
   Fd Open(const std::string& pod, int family, int type, std::chrono::seconds patience = kPatience) const;
   // Bound to `port` of any address in the pod, IPv6 and IPv4; a stream listens.
@@ -83,6 +84,7 @@ class ServicesFixture : public DatapathFixture {
   std::uint64_t CookieOf(const std::string& pod) const;
 
   Wiring wiring_ = Wiring::kRouted;
+  bool outside_ = false;  // with a machine behind the node's uplink
   Fd db_tcp_, other_tcp_, db_udp_, other_udp_;
   std::unique_ptr<bpf::ServicePrograms> programs_;
 };
