@@ -89,7 +89,7 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
                  "with --kube: socket at which the CNI plugin is answered; empty: it is not");
   app.add_option("--services", options->services,
                  "with --kube: where Services are translated to their backends: pods (at the sockets of the pods), or "
-                 "off (the node does)")
+                 "off (at their veths alone)")
       ->check(CLI::IsMember({"pods", "off"}));
   std::vector<std::string> quarantine_allow;
   app.add_option("--quarantine-allow", quarantine_allow,

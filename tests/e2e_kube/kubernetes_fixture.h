@@ -62,7 +62,10 @@ class KubernetesFixture : public ::testing::Test {
 
   std::string Kubeconfig() const { return directory_ + "/kubeconfig"; }
   std::vector<std::string> AgentArguments() const {
-    return {"--kube", Kubeconfig(), "--cri", Cri(), "--cni-socket", directory_ + "/cni.sock", "--node-name", "here"};
+    std::vector<std::string> arguments = {
+        "--kube", Kubeconfig(), "--cri", Cri(), "--cni-socket", directory_ + "/cni.sock", "--node-name", "here"};
+    arguments.insert(arguments.end(), more_arguments_.begin(), more_arguments_.end());
+    return arguments;
   }
   static std::string Pod(const std::string& name, const std::string& app, const std::string& uid = "") {
     return fmt::format(
@@ -101,7 +104,8 @@ class KubernetesFixture : public ::testing::Test {
   }
 
   std::string directory_;
-  std::vector<std::string> forbidden_;  // paths of the API server
+  std::vector<std::string> forbidden_;       // paths of the API server
+  std::vector<std::string> more_arguments_;  // of the agent
   cri::FakeRuntime runtime_{cri::FakeRuntime::Kind::kContainerd};
   std::unique_ptr<FakeApiServer> api_;
   std::unique_ptr<NodeFixture> fixture_;

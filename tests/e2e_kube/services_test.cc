@@ -1,0 +1,114 @@
+// Services of the API server, from the agent's options to packets: with each value of --services a pod's connection is
+// judged by the backend, beside the rules of kube-proxy.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "testbed/proxy_rules.h"
+#include "tests/e2e_kube/kubernetes_fixture.h"
+
+namespace sluice::test {
+namespace {
+
+constexpr char kDbService[] = "10.96.0.10", kNewService[] = "10.96.0.11";
+constexpr std::uint16_t kServicePort = 80;
+
+class KubernetesServices : public KubernetesFixture, public ::testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    KubernetesFixture::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    more_arguments_ = {"--services", GetParam()};
+    ASSERT_NO_FATAL_FAILURE(Start());
+    auto more = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .protocol = policy::kTcp, .port = kPort},
+                                     {.netns_fd = fixture_->netns_fd("new"), .protocol = policy::kTcp, .port = kPort},
+                                     {.netns_fd = fixture_->netns_fd("new"), .protocol = policy::kUdp, .port = kPort}});
+    ASSERT_TRUE(more.ok()) << more.status();
+    more_servers_ = *std::move(more);
+    std::vector<ProxiedService> rules;
+    for (const auto& [name, ip] : {std::pair{"db", kDbService}, {"new", kNewService}}) {
+      const std::string backend = fixture_->ip4(name).ToString();
+      api_->Put(
+          kServices,
+          fmt::format(R"({{"metadata": {{"name": "{0}", "namespace": "shop", "uid": "s-{0}"}}, "spec": {{"clusterIP":
+                    "{1}", "clusterIPs": ["{1}"], "ports": [{{"name": "tcp", "port": {2}, "protocol": "TCP"}},
+                    {{"name": "udp", "port": {2}, "protocol": "UDP"}}]}}}})",
+                      name, ip, kServicePort));
+      api_->Put(kSlices, fmt::format(R"({{"metadata": {{"name": "{0}-1", "namespace": "shop", "labels":
+                    {{"kubernetes.io/service-name": "{0}"}}}}, "addressType": "IPv4", "endpoints": [{{"addresses":
+                    ["{1}"], "conditions": {{"ready": true}}}}], "ports": [{{"name": "tcp", "port": {2}, "protocol":
+                    "TCP"}}, {{"name": "udp", "port": {2}, "protocol": "UDP"}}]}})",
+                                     name, backend, kPort));
+      for (const std::uint8_t protocol : {policy::kTcp, policy::kUdp})
+        rules.push_back({.name = fmt::format("shop/{}", name),
+                         .port_name = "main",
+                         .protocol = protocol,
+                         .cluster_ip = ip,
+                         .port = kServicePort,
+                         .backends = {{backend, kPort, true}}});
+    }
+    api_->Put(kNodes, R"({"metadata": {"name": "here"}})");
+    const Status installed =
+        fixture_->node().Run([&] { return InstallProxyRules(ProxyMode::kNftables, rules, {fixture_->node().ip4()}); });
+    if (!installed.ok()) GTEST_SKIP() << "no nft, or the kernel lacks nft_numgen or nft_masq: " << installed;
+  }
+
+  // By how many of TCP and UDP.
+  int Reached(const char* service) const {
+    std::vector<Probe> probes;
+    for (const std::uint8_t protocol : {policy::kTcp, policy::kUdp})
+      probes.push_back({.netns_fd = fixture_->netns_fd("web"),
+                        .destination = *policy::Address::Parse(service),
+                        .protocol = protocol,
+                        .port = kServicePort,
+                        .timeout = std::chrono::milliseconds(1000)});
+    const auto results = RunProbes(probes);
+    EXPECT_TRUE(results.ok()) << results.status();
+    int reached = 0;
+    if (results.ok())
+      for (const ProbeResult& one : *results) reached += one.outcome == ProbeOutcome::kAllowed ? 1 : 0;
+    return reached;
+  }
+  // web's flows that began with a Service's address.
+  std::vector<std::string> FlowsOfWeb() const {
+    std::vector<std::string> flows;
+    std::istringstream text(Sluice({"get", "flows", "-o", "json"}));
+    for (std::string line; std::getline(text, line);) {
+      const auto flow = nlohmann::json::parse(line);
+      if (flow["source"].value("workload", "") != "web" || !flow.contains("service")) continue;
+      flows.push_back(fmt::format("{} {} by {} {}", flow["ip"].value("destination", ""),
+                                  flow["l4"].value("destinationPort", 0), flow["service"].value("name", ""),
+                                  flow["service"].value("portName", "")));
+    }
+    return flows;
+  }
+
+  std::unique_ptr<ProbeServers> more_servers_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Options, KubernetesServices, ::testing::Values("pods", "off"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(KubernetesServices, AConnectionIsJudgedByTheBackend) {
+  const bool at_sockets = std::string(GetParam()) == "pods";
+  EXPECT_EQ(Sluice({"status", "-o", "json"}).find("services_at_sockets") != std::string::npos, at_sockets);
+  // As soon as the table is in force, flows name the Service.
+  ASSERT_TRUE(
+      Eventually([&] { return Reached(kDbService) == 2 && Reached(kNewService) == 2 && FlowsOfWeb().size() >= 4; }));
+  const std::string db = fixture_->ip4("db").ToString();
+  EXPECT_THAT(FlowsOfWeb(), ::testing::IsSupersetOf(
+                                {fmt::format("{} {} by db tcp", db, kPort), fmt::format("{} {} by db udp", db, kPort)}))
+      << "translated by Sluice";
+  api_->Put(kPolicies, R"({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"podSelector": {"matchLabels":
+      {"app": "web"}}, "policyTypes": ["Egress"], "egress": [{"to": [{"podSelector": {"matchLabels": {"app":
+      "db"}}}]}]}})");
+  EXPECT_TRUE(Eventually([&] { return Reached(kNewService) == 0; }));
+  EXPECT_EQ(Reached(kDbService), 2);
+  api_->Put(kPolicies, R"({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"podSelector": {"matchLabels":
+      {"app": "web"}}, "policyTypes": ["Egress"]}})");
+  EXPECT_TRUE(Eventually([&] { return Reached(kDbService) == 0; }));
+}
+
+}  // namespace
+}  // namespace sluice::test
