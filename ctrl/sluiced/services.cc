@@ -14,16 +14,34 @@
 namespace sluice {
 namespace {
 
-// A socket by UDP may be connected to a backend of `before` that `table` does not have.
-bool LosesDatagramBackends(const policy::ServiceTable& before, const policy::ServiceTable& table) {
-  return std::any_of(before.begin(), before.end(), [&](const auto& one) {
-    const auto& [address, entry] = one;
-    if (address.protocol != policy::kUdp) return false;
-    const auto found = table.find(address);
-    if (found == table.end() || found->second.service != entry.service) return true;
-    const auto& backends = found->second.backends;
-    return !std::includes(backends.begin(), backends.end(), entry.backends.begin(), entry.backends.end());
-  });
+// What a new table means for the flows and sockets that are there.
+struct Difference {
+  std::set<policy::Frontend> fresh;      // addresses that were no Service's
+  bool loses_datagram_backends = false;  // a UDP socket may be connected to a backend that its Service has lost
+};
+
+bool HasLost(const policy::ServiceEntry& before, const policy::ServiceEntry& now) {
+  return before.service != now.service ||
+         !std::includes(now.backends.begin(), now.backends.end(), before.backends.begin(), before.backends.end());
+}
+
+Difference Compare(const policy::ServiceTable& before, const policy::ServiceTable& now) {
+  Difference difference;
+  const auto lose = [&](const policy::Frontend& address) {
+    if (address.protocol == policy::kUdp) difference.loses_datagram_backends = true;
+  };
+  auto old = before.begin();
+  for (const auto& [address, entry] : now) {
+    for (; old != before.end() && old->first < address; ++old) lose(old->first);
+    if (old == before.end() || old->first != address) {
+      difference.fresh.insert(difference.fresh.end(), address);
+      continue;
+    }
+    if (HasLost(old->second, entry)) lose(address);
+    ++old;
+  }
+  for (; old != before.end(); ++old) lose(old->first);
+  return difference;
 }
 
 }  // namespace
@@ -52,8 +70,11 @@ std::unique_ptr<Services> Services::Start(bool translates, const std::string& bp
 
 Status Services::Set(std::shared_ptr<const policy::ServiceTable> table) {
   Status set = datapath_->services().Set(table);
-  set.Update(ForgetFlowsTo(*table));
-  if (!table_ || LosesDatagramBackends(*table_, *table)) may_have_stale_sockets_ = true;
+  static const policy::ServiceTable kNone;
+  const Difference difference = Compare(table_ ? *table_ : kNone, *table);
+  set.Update(ForgetFlowsTo(difference.fresh));
+  // Before the first table, an earlier agent's may have been in force.
+  if (!table_ || difference.loses_datagram_backends) may_have_stale_sockets_ = true;
   table_ = std::move(table);
   const Status ended = may_have_stale_sockets_ ? EndStaleSockets() : OkStatus();
   if (ended.ok()) may_have_stale_sockets_ = false;
@@ -64,10 +85,7 @@ Status Services::Set(std::shared_ptr<const policy::ServiceTable> table) {
 }
 
 // A pod may have sent to an address before it was a Service's. The packet path would repeat what it decided then.
-Status Services::ForgetFlowsTo(const policy::ServiceTable& table) {
-  std::set<policy::Frontend> fresh;
-  for (const auto& [address, entry] : table)
-    if (!table_ || !table_->contains(address)) fresh.insert(address);
+Status Services::ForgetFlowsTo(const std::set<policy::Frontend>& fresh) {
   if (fresh.empty()) return OkStatus();
   std::vector<datapath::FlowRecord> stale;
   SL_RETURN_IF_ERROR(datapath_->ForEachFlow([&](const datapath::FlowRecord& flow) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,7 @@ class Services {
  private:
   Services(bool translates, datapath::BpfDatapath* datapath, const rights::Helper* helper)
       : translates_(translates), datapath_(datapath), helper_(helper) {}
-  Status ForgetFlowsTo(const policy::ServiceTable& table);
+  Status ForgetFlowsTo(const std::set<policy::Frontend>& fresh);
   Status EndStaleSockets();
   Status EndSockets(std::uint64_t client, const std::vector<sl_stale_socket>& sockets);
 
