@@ -91,7 +91,8 @@ __noinline int sl_evaluate_policy(void) {
   if (!reason && j->hook == SL_HOOK_TC_TO_POD && q->destination.ifindex != j->ifindex)
     reason = sl_resolve_owner(j, &q->destination);
   if (reason) return reason;
-  /* Hairpin: the workload's own packet, whose source the host has replaced on the way (kube-proxy's masquerading). */
+  /* Hairpin: the workload's own packet, whose source the host has replaced on the way (kube-proxy's masquerading). The
+   * flow then has the workload at both ends, so it may also send with the replaced address, to itself only. */
   if (j->hook == SL_HOOK_TC_TO_POD && j->from_ifindex == j->ifindex && !q->source.workload) q->source = q->destination;
   j->from_endpoint = q->source.endpoint;
   j->to_endpoint = q->destination.endpoint;

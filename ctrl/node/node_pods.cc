@@ -109,13 +109,16 @@ std::vector<Sandbox> NodePods::Named(const ResourceMap& kubernetes) {
     if (!indexed_.Shares(Kind::kPod, kubernetes)) {
       indexed_ = kubernetes;
       names_by_uid_.clear();
-      for (const auto& [id, resource] : kubernetes.of(Kind::kPod)) {
-        for (const std::string& uid : {resource.pod->uid, resource.pod->config_hash}) {
-          if (!uid.empty()) names_by_uid_.emplace(uid, id.name);
-        }
-      }
+      for (const auto& [id, resource] : kubernetes.of(Kind::kPod))
+        if (!resource.pod->uid.empty()) names_by_uid_.emplace(resource.pod->uid, id.name);
+      // Who may annotate a pod may give it any hash: it never takes another pod's uid.
+      for (const auto& [id, resource] : kubernetes.of(Kind::kPod))
+        if (!resource.pod->config_hash.empty()) names_by_uid_.emplace(resource.pod->config_hash, id.name);
     }
     if (const auto found = names_by_uid_.find(sandbox.uid); found != names_by_uid_.end()) sandbox.pod = found->second;
+    // Some of its processes may have a namespace of their own.
+    const auto pod = FindPod(kubernetes, sandbox.pod);
+    if (pod != nullptr && pod->host_network) sandbox.netns.clear();
   }
   return named;
 }

@@ -123,7 +123,7 @@ std::map<PodFinder::Identity, PodFinder::Candidate> PodFinder::NamespacesOf(cons
 }
 
 // A process may make itself a network namespace of its own, but only a runtime gives one a name on the host: so one
-// with a name is the pod's, of several the newest. Without names, the pod's first process holds its namespaces.
+// with a name is the pod's. Of several, the one that was entered first: the pod's first process holds its namespaces.
 void PodFinder::Look(const PodCgroup& pod, Time now, Seen& seen) {
   ++looked_;
   bool on_host = false;
@@ -131,7 +131,7 @@ void PodFinder::Look(const PodCgroup& pod, Time now, Seen& seen) {
   const auto found = NamespacesOf(pod, &on_host, &problem);
   const auto is_better = [](const auto& a, const auto& b) {
     if (a.second.has_name != b.second.has_name) return a.second.has_name;
-    return a.second.has_name ? a.second.started > b.second.started : a.second.started < b.second.started;
+    return a.second.started < b.second.started;
   };
   const auto best = std::min_element(found.begin(), found.end(), is_better);
   if (best != found.end()) {

@@ -275,12 +275,15 @@ void PodSandboxes::SetFound(std::vector<Sandbox> found, Time begun) {
   };
   for (Sandbox& sandbox : listed_) add(sandbox);
   for (auto& [attachment, told] : told_) add(told.value.sandbox);
+  // A visitor's process may be in another pod's namespace. `found` begins with the pod that was there first: it has it.
   std::vector<Sandbox> more;
+  more.reserve(found.size());  // `known` points into it
   for (Sandbox& one : found) {
     const auto id = net::NetNs::IdentityOf(one.netns);
     auto [same, end] = id.ok() ? known.equal_range(*id) : std::pair(known.end(), known.end());
     if (same == end) {
       more.push_back(std::move(one));
+      if (id.ok()) known.emplace(*id, &more.back());
       continue;
     }
     for (; same != end; ++same) changed |= Complete(*same->second, one);

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "kernel/net/netlink.h"
+#include "kernel/net/netns.h"
 
 namespace sluice::reconcile {
 namespace {
@@ -26,11 +27,18 @@ bool HasInterface(std::uint32_t ifindex) {
   return if_indextoname(ifindex, name) != nullptr || (errno != ENXIO && errno != ENODEV);
 }
 
+bool IsNamespace(const std::string& netns_path, std::uint64_t netns) {
+  const auto identity = net::NetNs::IdentityOf(netns_path);
+  return identity.ok() && identity->inode == netns;
+}
+
 }  // namespace
 
 Node Node::Real(const net::SocketIn& socket_in) {
-  return {[socket_in](const policy::Workload& workload) { return node::Bind(socket_in, workload); }, NodeAddresses,
+  return {[socket_in](const policy::Workload& workload) { return node::Bind(socket_in, workload); },
+          NodeAddresses,
           HasInterface,
+          IsNamespace,
           [socket_in](const std::vector<const policy::Workload*>& workloads) {
             return node::FindHostEnds(socket_in, workloads);
           },

@@ -30,6 +30,10 @@ class PlaceFinder {
   bool IsThere(const node::BoundWorkload& bound) const {
     return !node_.has_interface || node_.has_interface(bound.binding.ifindex);
   }
+  // The path may lead to another namespace by now, while the veth of the old one is still there.
+  bool IsWhereItWas(const node::BoundWorkload& bound) const {
+    return !node_.is_namespace || bound.netns_path.empty() || node_.is_namespace(bound.netns_path, bound.netns);
+  }
   bool IsHeardOf(const node::BoundWorkload& bound) const {
     return before_.heard.veths.contains(bound.binding.ifindex) || before_.heard.namespaces.contains(bound.facts.netns);
   }
@@ -67,7 +71,8 @@ bool PlaceFinder::StaysAsFound(const policy::Workload& workload) const {
   if (found != nullptr && IsHeardOf(*found)) return false;
   return found != nullptr && spec != nullptr && spec->netns == workload.netns &&
          spec->interface == workload.interface && spec->host_interface == workload.host_interface &&
-         spec->ips == workload.ips && !before_.node_view->failed.contains(workload.name) && IsThere(*found);
+         spec->ips == workload.ips && !before_.node_view->failed.contains(workload.name) && IsThere(*found) &&
+         IsWhereItWas(*found);
 }
 
 // The first owner of an address keeps it: a pod that takes another workload's address is not enforced on, and changes

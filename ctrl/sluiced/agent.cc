@@ -363,6 +363,10 @@ void Agent::WarnOfShadowed() const {
 
 void Agent::Refresh() {
   refresh_at_.reset();
+  if (look_at_all_at_ && Clock::now() >= *look_at_all_at_) {
+    look_at_all_at_.reset();
+    heard_.other = true;
+  }
   Status status = FollowUplinks();
   status.Update(controller_->Refresh(std::exchange(heard_, {})));
   const std::string problem = status.ok() ? "" : Message(status);
@@ -370,8 +374,9 @@ void Agent::Refresh() {
   refresh_problem_ = problem;
   const auto view = controller_->view();
   if (!status.ok() || !monitor_->hears_pods() || !view->unbound.empty() || !view->holding.empty()) {
-    refresh_at_ = Clock::now() + kLookAgain;
-    heard_.other = true;  // there is no notification of what is waited for
+    // There is no notification of what is waited for.
+    if (!look_at_all_at_) look_at_all_at_ = Clock::now() + kLookAgain;
+    refresh_at_ = look_at_all_at_;
   }
 }
 

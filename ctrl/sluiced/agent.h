@@ -84,7 +84,8 @@ class Agent {
   std::atomic<bool> ready_{false};                 // enforcement is in place
   std::set<std::string> attached_uplinks_;
   std::optional<Clock::time_point> refresh_at_;
-  net::NetChanges heard_;  // since the last Refresh
+  std::optional<Clock::time_point> look_at_all_at_;  // workloads
+  net::NetChanges heard_;                            // since the last Refresh
   Clock::time_point follow_kubernetes_at_{};
   Clock::time_point tend_at_{};
   Clock::time_point keep_copy_at_{};

@@ -75,6 +75,7 @@ std::optional<SandboxSource::List> SandboxSource::Search() {
   const std::string problem = found.ok() ? finder_.unread_error() : Message(found.status());
   if (!problem.empty() && problem != search_.problem) LogWarn("pods of this node: {}", problem);
   search_.problem = problem;
+  if (!found.ok()) ++search_.errors;
   if (!found.ok()) return std::nullopt;
   list.sandboxes = *std::move(found);
   return list;
@@ -84,7 +85,7 @@ Status SandboxSource::CheckListed() const {
   if (runtime_ && runtime_->state().lists != 0) return OkStatus();
   {
     const std::lock_guard lock(mutex_);
-    if (searching_ && search_.synced) return OkStatus();
+    if (searching_ && search_.synced && search_.refused == 0) return OkStatus();
     if (searching_) return MakeError(absl::StatusCode::kUnavailable, "pods of this node: {}", search_.problem);
   }
   const std::string error = runtime_ ? runtime_->state().last_error : "";

@@ -71,8 +71,11 @@ std::unique_ptr<Services> Services::Start(bool translates, const std::string& bp
 Status Services::Set(std::shared_ptr<const policy::ServiceTable> table) {
   Status set = datapath_->services().Set(table);
   static const policy::ServiceTable kNone;
-  const Difference difference = Compare(table_ ? *table_ : kNone, *table);
-  set.Update(ForgetFlowsTo(difference.fresh));
+  Difference difference = Compare(table_ ? *table_ : kNone, *table);
+  unforgotten_.merge(difference.fresh);
+  const Status forgotten = ForgetFlowsTo(unforgotten_);
+  if (forgotten.ok()) unforgotten_.clear();  // else with the next table
+  set.Update(forgotten);
   // Before the first table, an earlier agent's may have been in force.
   if (!table_ || difference.loses_datagram_backends) may_have_stale_sockets_ = true;
   table_ = std::move(table);

@@ -45,6 +45,7 @@ class Services {
   std::unique_ptr<bpf::ServicePrograms> programs_;     // null: none are attached
   std::string problem_;                                // why
   std::shared_ptr<const policy::ServiceTable> table_;  // of the last Set; null before the first
+  std::set<policy::Frontend> unforgotten_;             // new addresses whose earlier flows could not be forgotten yet
   bool can_end_sockets_ = true;
   bool may_have_stale_sockets_ = false;  // since the last time that all were ended
   std::string end_problem_;              // logged already

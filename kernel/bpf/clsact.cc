@@ -63,11 +63,12 @@ StatusOr<bool> HasFilters(std::uint32_t ifindex, std::uint32_t side) {
 
 }  // namespace
 
-StatusOr<bool> AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction) {
+StatusOr<bool> AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction, Handle handle) {
   bpf_tc_hook hook = HookAt(ifindex, direction);
   const int created = bpf_tc_hook_create(&hook);
   if (created != 0 && created != -EEXIST) return ErrnoError(created, "create clsact on ifindex {}", ifindex);
-  LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_fd, .flags = BPF_TC_F_REPLACE, .handle = kTcHandle,
+  const __u32 flags = handle == Handle::kIsOurs ? BPF_TC_F_REPLACE : 0;
+  LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_fd, .flags = flags, .handle = kTcHandle,
               .priority = kTcPriority);
   if (const int rc = bpf_tc_attach(&hook, &options); rc != 0)
     return ErrnoError(rc, "attach a clsact filter to ifindex {}", ifindex);

@@ -16,8 +16,13 @@ enum class TcDirection { kIngress, kEgress };
 inline constexpr std::uint32_t kTcHandle = 0x51;
 inline constexpr std::uint32_t kTcPriority = 1;
 
-// Attaches the program, or gives it to our filter, without a gap. Returns whether the qdisc had to be made.
-StatusOr<bool> AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction);
+// Whether there may be a filter under our handle already: ours, or one of another agent, which uses the same handle.
+enum class Handle { kIsOurs, kIsFree };
+
+// Attaches the program, or gives it to our filter, without a gap. With kIsFree, AlreadyExists if there is a filter.
+// Returns whether the qdisc had to be made.
+StatusOr<bool> AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection direction,
+                            Handle handle = Handle::kIsOurs);
 // OK if there is no filter of ours. The qdisc stays: others may use it.
 Status DetachClsact(std::uint32_t ifindex, TcDirection direction);
 // The program of our filter; empty: there is none.

@@ -129,6 +129,7 @@ StatusOr<std::string> Attachments::Attach(const std::string& program, std::uint3
   }
   Attachment one;
   if (is_known) one = std::move(found->second);
+  if (stays) one.filter = 0;  // it is not there: a link that passes packets on to it would open the pod
   one.what = {.program = program, .interface = interface, .ifindex = ifindex, .mode = ""};
   const bool is_filter = pace == Pace::kAtOnce && !is_known && links_later_ && AttachFilter(&one);
   const Status status = is_filter ? OkStatus() : AttachNow(pin, &one);
@@ -151,7 +152,7 @@ bool Attachments::AttachFilter(Attachment* one) {
   const auto program_id = bpf::ProgramId(program_fd);
   const auto others = bpf::ClsactPrograms(ifindex, DirectionOf(*hook));  // of an agent with another root
   if (!program_id.ok() || !others.ok() || !others->empty()) return false;
-  const auto made_qdisc = bpf::AttachClsact(program_fd, ifindex, DirectionOf(*hook));
+  const auto made_qdisc = bpf::AttachClsact(program_fd, ifindex, DirectionOf(*hook), bpf::Handle::kIsFree);
   if (!made_qdisc.ok()) return false;
   if (*made_qdisc) made_clsact_.insert(ifindex);
   one->what.mode = "clsact";
@@ -161,7 +162,7 @@ bool Attachments::AttachFilter(Attachment* one) {
   return true;
 }
 
-// Qdiscs go when nobody waits: that one goes is a change of the node, and has all workloads looked up again.
+// Qdiscs go when nobody waits, one at a time: somebody may wait for the lock.
 Status Attachments::LinkNext() {
   std::optional<std::uint32_t> next;
   {
@@ -172,9 +173,7 @@ Status Attachments::LinkNext() {
       first = one.waits_since;
       next = one.what.ifindex;
     }
-    if (!next) {
-      for (const std::uint32_t ifindex : std::exchange(made_clsact_, {})) TidyClsact(ifindex);
-    }
+    if (!next && !made_clsact_.empty()) TidyClsact(made_clsact_.extract(made_clsact_.begin()).value());
   }
   return next ? LinkAt(*next) : OkStatus();
 }
@@ -321,6 +320,7 @@ Status Attachments::RepairAt(const std::string& pin, Attachment* one) {
   SL_ASSIGN_OR_RETURN(const bool there, IsThere(*one));
   if (taken_over_ && !one->left.empty()) return TakeOverAt(pin, one);
   if (there || IsGone(one->what.ifindex)) return OkStatus();
+  one->filter = 0;  // it is not there: a link that passes packets on to it would open the pod
   SL_RETURN_IF_ERROR(AttachAgain(pin, one));
   NoteRepair(one->what);
   return OkStatus();

@@ -578,7 +578,10 @@ StatusOr<bool> NetlinkMonitor::ReadMessage(std::vector<char>& buffer, NetChanges
   if (received < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
     if (errno != ENOBUFS && errno != EINTR) return ErrnoError(errno, "read changes of links and addresses");
-    changes.other = changes.other || errno == ENOBUFS;  // messages were lost
+    if (errno == ENOBUFS) {  // messages were lost: numbers may be of other interfaces by now
+      changes.other = true;
+      veths_.clear();
+    }
     return true;
   }
   if ((header.msg_flags & MSG_TRUNC) != 0) {

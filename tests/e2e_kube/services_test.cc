@@ -55,14 +55,14 @@ class KubernetesServices : public KubernetesFixture, public ::testing::WithParam
   }
 
   // By how many of TCP and UDP.
-  int Reached(const char* service) const {
+  int Reached(const char* service, bool expected) const {
     std::vector<Probe> probes;
     for (const std::uint8_t protocol : {policy::kTcp, policy::kUdp})
       probes.push_back({.netns_fd = fixture_->netns_fd("web"),
                         .destination = *policy::Address::Parse(service),
                         .protocol = protocol,
                         .port = kServicePort,
-                        .timeout = std::chrono::milliseconds(1000)});
+                        .timeout = std::chrono::milliseconds(expected ? 10000 : 500)});
     const auto results = RunProbes(probes);
     EXPECT_TRUE(results.ok()) << results.status();
     int reached = 0;
@@ -94,8 +94,8 @@ TEST_P(KubernetesServices, AConnectionIsJudgedByTheBackend) {
   const bool at_sockets = std::string(GetParam()) == "pods";
   EXPECT_EQ(Sluice({"status", "-o", "json"}).find("services_at_sockets") != std::string::npos, at_sockets);
   // As soon as the table is in force, flows name the Service.
-  ASSERT_TRUE(
-      Eventually([&] { return Reached(kDbService) == 2 && Reached(kNewService) == 2 && FlowsOfWeb().size() >= 4; }));
+  ASSERT_TRUE(Eventually(
+      [&] { return Reached(kDbService, true) == 2 && Reached(kNewService, true) == 2 && FlowsOfWeb().size() >= 4; }));
   const std::string db = fixture_->ip4("db").ToString();
   EXPECT_THAT(FlowsOfWeb(), ::testing::IsSupersetOf(
                                 {fmt::format("{} {} by db tcp", db, kPort), fmt::format("{} {} by db udp", db, kPort)}))
@@ -103,11 +103,11 @@ TEST_P(KubernetesServices, AConnectionIsJudgedByTheBackend) {
   api_->Put(kPolicies, R"({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"podSelector": {"matchLabels":
       {"app": "web"}}, "policyTypes": ["Egress"], "egress": [{"to": [{"podSelector": {"matchLabels": {"app":
       "db"}}}]}]}})");
-  EXPECT_TRUE(Eventually([&] { return Reached(kNewService) == 0; }));
-  EXPECT_EQ(Reached(kDbService), 2);
+  EXPECT_TRUE(Eventually([&] { return Reached(kNewService, false) == 0; }));
+  EXPECT_EQ(Reached(kDbService, true), 2);
   api_->Put(kPolicies, R"({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"podSelector": {"matchLabels":
       {"app": "web"}}, "policyTypes": ["Egress"]}})");
-  EXPECT_TRUE(Eventually([&] { return Reached(kDbService) == 0; }));
+  EXPECT_TRUE(Eventually([&] { return Reached(kDbService, false) == 0; }));
 }
 
 }  // namespace

@@ -71,6 +71,14 @@ class AtOnce : public DatapathFixture {
     return hooks;
   }
 
+  // All pods are attached to, and some still by filters: the keeper gives one pod in each second its links.
+  void ExpectFilters() const {
+    const Hooks there = InKernel();
+    EXPECT_GE(there.first + there.second, 6U);
+    EXPECT_GT(there.second, 0U);
+    EXPECT_EQ(AttachedBy("clsact") + AttachedBy("tcx"), 6);
+  }
+
   std::string Tc(const std::string& arguments) const {
     std::string output;
     const Status ran = node_->Run([&]() -> Status {
@@ -97,8 +105,7 @@ class AtOnce : public DatapathFixture {
 };
 
 TEST_F(AtOnce, AFilterJudgesUntilALinkDoesAndNothingIsLeftOfIt) {
-  EXPECT_EQ(InKernel(), Hooks(0, 6));
-  EXPECT_EQ(AttachedBy("clsact"), 6);
+  ExpectFilters();
   ExpectAll("other", "db", ProbeOutcome::kAllowed);
   EXPECT_EQ(Probe("other", "web"), ProbeOutcome::kTimeout);
   if (!HasTcx()) return;
@@ -130,7 +137,7 @@ TEST_F(AtOnce, TheChangeLetsNothingThroughAndLosesNothing) {
 }
 
 TEST_F(AtOnce, TheNextProcessFindsTheFilters) {
-  EXPECT_EQ(InKernel(), Hooks(0, 6));
+  ExpectFilters();
   Close();
   EXPECT_EQ(Probe("other", "web"), ProbeOutcome::kTimeout);
   Open();
@@ -170,16 +177,16 @@ TEST_F(AtOnce, AFilterOfAnotherAgentStays) {
     return datapath_->AttachPodAtOnce({ifindex, HostEnd("other"), {}});
   });
   ASSERT_TRUE(attached.ok()) << attached;
-  EXPECT_EQ(InKernel({"other"}), Hooks(1, 2)) << "a link in front of the other agent's filter, and a filter of ours";
   ASSERT_TRUE(IsLinked());
   EXPECT_EQ(InKernel({"other"}), Hooks(2, 1));
 }
 
 TEST_F(AtOnce, AFilterThatOthersRemoveIsRepaired) {
+  const std::size_t filters = InKernel({"other"}).second;  // the keeper may have been here
   Tc("qdisc del dev " + HostEnd("other") + " clsact");
   EXPECT_LE(InKernel().second, 4U);
-  EXPECT_TRUE(Eventually([this] {
-    return datapath_->integrity().repairs[static_cast<std::size_t>(datapath::Repaired::kAttachment)] == 2;
+  EXPECT_TRUE(Eventually([&] {
+    return datapath_->integrity().repairs[static_cast<std::size_t>(datapath::Repaired::kAttachment)] == filters;
   }));
   const Hooks there = InKernel({"other"});
   EXPECT_EQ(there.first + there.second, 2U);

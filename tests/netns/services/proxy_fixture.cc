@@ -30,6 +30,8 @@ constexpr Needed kOfNftables[] = {
     {"nft_reject_ipv4", "table ip probe { chain x { reject; }; }"},
     {"nft_ct", "table ip probe { chain x { ct state new accept; }; }"}};
 
+constexpr char kNotInstalled[] = " is not installed";
+
 bool IsFar(const std::string& name) { return name.starts_with("far"); }
 
 const char* ProtocolName(std::uint8_t protocol) { return protocol == policy::kTcp ? "TCP" : "UDP"; }
@@ -40,7 +42,9 @@ void BesideProxyFixture::SetUp() {
   outside_ = true;
   ServicesFixture::SetUp();
   if (IsSkipped() || HasFatalFailure()) return;
-  if (const std::string missing = MissingFeature(); !missing.empty()) GTEST_SKIP() << missing;
+  const std::string missing = MissingFeature();
+  SL_SKIP_OR_FAIL_IF(missing.ends_with(kNotInstalled) ? missing : "");
+  if (!missing.empty()) GTEST_SKIP() << missing;
   JoinFarNode();
   if (HasFatalFailure()) return;
   // A veth leaves checksums to hardware that it does not have, and takes frames of XDP only with GRO.
@@ -55,7 +59,7 @@ std::string BesideProxyFixture::MissingFeature() const {
   std::string missing;
   const Status ran = node_->Run([&]() -> Status {
     if (!RunChecked({"sh", "-c", "command -v " + program}).ok()) {
-      missing = program + " is not installed";
+      missing = program + kNotInstalled;
       return OkStatus();
     }
     const bool is_nft = mode() == ProxyMode::kNftables;

@@ -241,6 +241,12 @@ TEST_F(FoundSandboxesTest, OneThatIsNewIsAdded) {
   EXPECT_THAT(sandboxes_->All(), ElementsAre(web, db));
 }
 
+TEST_F(FoundSandboxesTest, ANamespaceIsThePodsThatWasThereFirst) {
+  const Sandbox web = Found("web-0", MakeNetNs("a"));
+  Find({web, Found("visitor", directory_.path("a"))});
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(web));
+}
+
 TEST_F(FoundSandboxesTest, TheSandboxThatThePluginToldOfIsTheSame) {
   Sandbox told = Of("web-0", "a");
   told.netns = MakeNetNs("a");

@@ -134,6 +134,30 @@ TEST(NodePods, OneThatIsKnownByItsUidAloneHasTheNameThatTheApiServerGivesIt) {
   EXPECT_EQ(FindWorkload(static_pod, "web-0")->workload->closed_because, "");
 }
 
+TEST(NodePods, AnAnnotationTakesNoOtherPodsUid) {
+  NodePods pods;
+  Sandbox found = MakeSandbox("u1", "4026532001", "/run/netns/one");
+  found.pod = {};
+  pods.SetSandboxes({found});
+  const auto map = pods.AddTo(Pods(PodYaml("u1") +
+                                   "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, uid: u2, "
+                                   "annotations: {kubernetes.io/config.hash: u1}}}"));
+  EXPECT_NE(FindWorkload(map, "web-0"), nullptr);
+  EXPECT_EQ(FindWorkload(map, "a"), nullptr);
+}
+
+TEST(NodePods, OneOnTheHostsNetworkIsNoWorkloadThoughAProcessOfItHasANamespace) {
+  NodePods pods;
+  Sandbox found = MakeSandbox("u1", "4026532001", "/run/netns/one");
+  found.pod = {};
+  pods.SetSandboxes({found});
+  EXPECT_EQ(
+      FindWorkload(pods.AddTo(Pods("{apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: shop, uid: u1}, "
+                                   "spec: {hostNetwork: true}}")),
+                   "web-0"),
+      nullptr);
+}
+
 TEST(NodePods, WhatDoesNotChangeIsShared) {
   NodePods pods;
   pods.SetSandboxes({MakeSandbox("u1", "aaaa", "/run/netns/one")});

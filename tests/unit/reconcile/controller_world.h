@@ -38,6 +38,7 @@ class ControllerTest : public ::testing::Test {
                return std::any_of(interfaces_.begin(), interfaces_.end(),
                                   [&](const auto& one) { return one.second == ifindex; });
              },
+             [this](const std::string& netns_path, std::uint64_t) { return !replaced_.contains(netns_path); },
              [this](const std::vector<const policy::Workload*>& workloads) { return HostEnds(workloads); },
              [this]() -> StatusOr<std::vector<node::HostEnd>> {
                std::vector<node::HostEnd> ends;
@@ -117,6 +118,7 @@ class ControllerTest : public ::testing::Test {
   std::map<std::string, Status> bind_errors_;  // by name; the interface exists
   Status look_up_error_;                       // of every workload
   std::vector<std::string> looked_up_;         // names, in order
+  std::set<std::string> replaced_;             // paths at which another network namespace is by now
   Status host_ends_error_;                     // also of every workload
   std::mutex interfaces_mutex_;
   std::map<std::string, std::uint32_t> interfaces_;  // guarded by interfaces_mutex_
@@ -152,6 +154,7 @@ class ControllerTest : public ::testing::Test {
     node::BoundWorkload bound{.name = workload.name, .binding = {}, .host_interface = workload.host_interface};
     bound.binding.ifindex = interface;
     bound.binding.ips = workload.ips;
+    bound.netns_path = "/run/netns/" + workload.name.name;
     bound.facts.netns = static_cast<std::int32_t>(interface);
     return bound;
   }

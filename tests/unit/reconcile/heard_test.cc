@@ -56,6 +56,12 @@ TEST_F(Heard, OneThatIsGoneIsLookedForWithoutAWord) {
   EXPECT_FALSE(datapath_.pods().contains(11));
 }
 
+TEST_F(Heard, OneWhosePathLeadsToAnotherNamespaceIsLookedUp) {
+  replaced_ = {"/run/netns/web"};
+  Refresh({.veths = {99}});
+  EXPECT_THAT(looked_up_, ElementsAre("late", "web")) << "though its interface is still there";
+}
+
 TEST_F(Heard, AnythingElseConcernsAll) {
   Refresh({.other = true});
   EXPECT_THAT(looked_up_, ElementsAre("db", "late", "web"));
