@@ -112,7 +112,8 @@ class Differential : public ::testing::Test {
     const bool from_pod = hook == SL_HOOK_TC_FROM_POD;
     const std::uint32_t ifindex = snapshot.Find(from_pod ? flow.source : flow.destination)->ifindex;
     const policy::Endpoint* source = snapshot.Find(flow.source);
-    const std::uint32_t other = source && source->ifindex ? source->ifindex : FixtureOptions::kFirstIfindex + 7;
+    constexpr std::uint32_t kNoPods = 100000;  // what comes by the receiver's own interface is the receiver's
+    const std::uint32_t other = source && source->ifindex ? source->ifindex : kNoPods;
     const auto output =
         bpf::TestRunTc(object.program_fd(from_pod ? "tc_from_pod" : "tc_to_pod"),
                        {.frame = frame, .ifindex = ifindex, .ingress_ifindex = flow.from_node ? 0 : other});

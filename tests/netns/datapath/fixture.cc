@@ -119,7 +119,7 @@ std::vector<ProbeOutcome> DatapathFixture::ProbeAll(const std::string& from, con
 
 ProbeOutcome DatapathFixture::Probe(const std::string& from, const std::string& to, std::uint16_t port,
                                     std::uint8_t protocol, bool ipv6) {
-  return ProbeAll(from, to, port, {{protocol, ipv6}}, kAnswerTime).front();
+  return ProbeAll(from, to, port, {{protocol, ipv6}}, kNoAnswerTime).front();
 }
 
 void DatapathFixture::ExpectAll(const std::string& from, const std::string& to, ProbeOutcome outcome) {
