@@ -83,7 +83,7 @@ function(sluice_test_part name part filter)
   get_test_property(${name} ENVIRONMENT environment)
   list(FILTER environment EXCLUDE REGEX "^GTEST_FILTER=")
   add_test(NAME ${part} COMMAND ${name})
-  set_tests_properties(${part} PROPERTIES LABELS "${labels}" TIMEOUT 900
+  set_tests_properties(${part} PROPERTIES LABELS "${labels}" TIMEOUT 1500
     ENVIRONMENT "${environment};GTEST_FILTER=${filter}")
   get_target_property(parts ${name} SLUICE_PARTS)
   if(parts)
