@@ -10,6 +10,29 @@
 namespace sluice::test {
 namespace {
 
+// What the rules need of the kernel, by the name of the feature.
+struct Needed {
+  const char* feature;
+  const char* rules;
+};
+constexpr Needed kOfIptables[] = {
+    {"iptable_nat", "*nat\n-A OUTPUT -j ACCEPT\nCOMMIT\n"},
+    {"iptable_filter", "*filter\n-A OUTPUT -j ACCEPT\nCOMMIT\n"},
+    {"xt_comment", "*filter\n-A OUTPUT -m comment --comment x -j ACCEPT\nCOMMIT\n"},
+    {"xt_mark", "*filter\n-A OUTPUT -m mark --mark 1/1 -j ACCEPT\nCOMMIT\n"},
+    {"xt_conntrack", "*filter\n-A OUTPUT -m conntrack --ctstate NEW -j ACCEPT\nCOMMIT\n"},
+    {"xt_addrtype", "*filter\n-A OUTPUT -m addrtype --dst-type LOCAL -j ACCEPT\nCOMMIT\n"},
+    {"xt_statistic", "*filter\n-A OUTPUT -m statistic --mode random --probability 0.5 -j ACCEPT\nCOMMIT\n"},
+    {"xt_MASQUERADE", "*nat\n-A POSTROUTING -j MASQUERADE --random-fully\nCOMMIT\n"}};
+constexpr Needed kOfNftables[] = {
+    {"nf_tables", "table ip probe { chain x { accept; }; }"},
+    {"nft_chain_nat", "table ip probe { chain x { type nat hook output priority 0; }; }"},
+    {"nft_masq", "table ip probe { chain x { type nat hook postrouting priority 0; masquerade fully-random; }; }"},
+    {"nft_numgen", "table ip probe { chain x { numgen random mod 2 vmap { 0 : accept, 1 : drop }; }; }"},
+    {"nft_fib_ipv4", "table ip probe { chain x { fib saddr type local accept; }; }"},
+    {"nft_reject_ipv4", "table ip probe { chain x { reject; }; }"},
+    {"nft_ct", "table ip probe { chain x { ct state new accept; }; }"}};
+
 constexpr char kIptablesFilterChains[] = R"(*filter
 :KUBE-NODEPORTS - [0:0]
 :KUBE-SERVICES - [0:0]
@@ -304,6 +327,23 @@ std::vector<std::string> NftablesOfServices(const std::vector<ProxiedService>& s
   int number = 0;
   for (const ProxiedService& service : services) AddService(service, number++, text);
   return {std::move(text.ends), std::move(text.choices), std::move(text.addresses)};
+}
+
+std::string MissingProxyProgram(ProxyMode mode) {
+  const std::string program = ProxyProgram(mode);
+  return RunChecked({"sh", "-c", "command -v " + program}).ok() ? "" : program + " is not installed";
+}
+
+std::string MissingProxyFeature(ProxyMode mode) {
+  const bool is_nft = mode == ProxyMode::kNftables;
+  const std::vector<Needed> all = is_nft ? std::vector<Needed>(std::begin(kOfNftables), std::end(kOfNftables))
+                                         : std::vector<Needed>(std::begin(kOfIptables), std::end(kOfIptables));
+  Arguments command{ProxyProgram(mode)};
+  if (is_nft) command.insert(command.end(), {"-c", "-f", "-"});
+  for (const Needed& one : all)
+    if (const Status tried = RunChecked(command, one.rules); !tried.ok())
+      return fmt::format("the kernel lacks {}: {}", one.feature, Message(tried));
+  return "";
 }
 
 Status InstallProxyRules(ProxyMode mode, const std::vector<ProxiedService>& services,

@@ -43,6 +43,12 @@ std::string IptablesOfServices(const std::vector<ProxiedService>& services);
 std::vector<std::string> NftablesOfServices(const std::vector<ProxiedService>& services,
                                             const std::vector<std::string>& node_ips);
 
+// Empty: the program is installed.
+std::string MissingProxyProgram(ProxyMode mode);
+// What the kernel lacks for the rules, by the name of the feature; empty: nothing. In the network namespace of the
+// calling thread, whose rules of iptables it replaces.
+std::string MissingProxyFeature(ProxyMode mode);
+
 // In the network namespace of the calling thread, in place of the rules that were there. Takes up to `seconds` for each
 // part. Fails when the program is not installed, or when the kernel lacks a match or a target.
 Status InstallProxyRules(ProxyMode mode, const std::vector<ProxiedService>& services,

@@ -179,7 +179,7 @@ StatusOr<std::uint64_t> Controller::Try(const std::vector<policy::Resource>& res
   SL_RETURN_IF_ERROR(AddTo(desired, {.puts = resources, .deletes = ids, .missing = missing}));
   const Planner before = planner_;
   Plan plan;
-  Status planned = MakePlan(desired, change, Look::kForNewWorkloads, &plan);
+  Status planned = MakePlan(desired, change, Look::kForNewWorkloads, {}, &plan);
   planner_ = before;
   if (!planned.ok()) return planned;
   return change.revision;
@@ -277,11 +277,8 @@ Status Controller::Refresh(const net::NetChanges& heard) {
              return node_.has_interface(end.ifindex);
            });
   });
-  heard_ = heard;
-  const Status followed =
-      Follow(desired_, {.revision = view()->revision}, heard.other ? Look::kAgain : Look::kForMissing);
-  heard_ = {};
-  SL_RETURN_IF_ERROR(followed);
+  SL_RETURN_IF_ERROR(
+      Follow(desired_, {.revision = view()->revision}, heard.other ? Look::kAgain : Look::kForMissing, heard));
   if (!node_view_->failed.empty()) {
     const auto& [name, problem] = *node_view_->failed.begin();
     return MakeError(absl::StatusCode::kUnavailable,
@@ -291,8 +288,9 @@ Status Controller::Refresh(const net::NetChanges& heard) {
   return unsaved_;
 }
 
-Status Controller::MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan) {
-  Planner::Before before{view(), node_view_, numbers(), unattachable_, in_force_before_, heard_};
+Status Controller::MakePlan(const Desired& desired, const StateChange& change, Look look, const net::NetChanges& heard,
+                            Plan* plan) {
+  Planner::Before before{view(), node_view_, numbers(), unattachable_, in_force_before_, heard};
   {
     const std::lock_guard lock(closing_mutex_);
     before.new_interfaces = interfaces_closed_;
@@ -301,11 +299,11 @@ Status Controller::MakePlan(const Desired& desired, const StateChange& change, L
 }
 
 // After a change of the node or of Kubernetes, or a start: there is no call that could be refused.
-Status Controller::Follow(Desired desired, StateChange change, Look look) {
+Status Controller::Follow(Desired desired, StateChange change, Look look, const net::NetChanges& heard) {
   if (look == Look::kAgain) unattachable_.clear();  // tried again
-  if (holding_.empty()) return Enforce(std::move(desired), std::move(change), look, Saving::kIfPossible);
+  if (holding_.empty()) return Enforce(std::move(desired), std::move(change), look, Saving::kIfPossible, heard);
   Plan plan;
-  Status planned = MakePlan(desired, change, Look::kAgain, &plan);
+  Status planned = MakePlan(desired, change, Look::kAgain, heard, &plan);
   if (!planned.ok() && (!plan.node_view || plan.node_view == node_view_)) return planned;
   return Hold(std::move(desired), std::move(plan), holding_);
 }
@@ -356,11 +354,12 @@ Status Controller::CheckUnreadable(const StateChange& change) const {
 
 // Plan first (it only reads the node); then the kernel, inside the transaction that saves the change, so that both have
 // it or neither; then memory.
-Status Controller::Enforce(Desired desired, StateChange change, Look look, Saving saving) {
+Status Controller::Enforce(Desired desired, StateChange change, Look look, Saving saving,
+                           const net::NetChanges& heard) {
   const bool must_save = saving == Saving::kMust;
   if (must_save) SL_RETURN_IF_ERROR(CheckUnreadable(change));
   Plan plan;
-  if (Status planned = MakePlan(desired, change, look, &plan); !planned.ok()) {
+  if (Status planned = MakePlan(desired, change, look, heard, &plan); !planned.ok()) {
     // At a start there is nothing to go back to.
     const bool is_start = !restored_ && !must_save && plan.node_view;
     return is_start ? Hold(std::move(desired), std::move(plan), Message(planned)) : planned;

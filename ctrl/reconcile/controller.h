@@ -121,15 +121,16 @@ class Controller {
   void EnforceEdits(const std::vector<Edit*>& edits);
   Status AddTo(Desired& desired, const Edit& edit) const;
   bool Differs(const StateChange& change) const;
-  Status MakePlan(const Desired& desired, const StateChange& change, Look look, Plan* plan);
+  Status MakePlan(const Desired& desired, const StateChange& change, Look look, const net::NetChanges& heard,
+                  Plan* plan);
   Owners StillOwned(const Plan& plan, const StateChange& change) const;
   void Await(const policy::ResourceMap& wanted, const policy::ResourceMap& more = {});
   bool CloseNewInterface(const node::HostEnd& end, const policy::ObjectName& name);
   void AddNewInterfaces(const NodeView& node_view, Owners* owners) const;
   void Own(Owners owners, const Plan& plan);
   std::unique_lock<std::mutex> LockClosing();
-  Status Enforce(Desired desired, StateChange change, Look look, Saving saving);
-  Status Follow(Desired desired, StateChange change, Look look);
+  Status Enforce(Desired desired, StateChange change, Look look, Saving saving, const net::NetChanges& heard = {});
+  Status Follow(Desired desired, StateChange change, Look look, const net::NetChanges& heard = {});
   std::string UnreadSource() const;
   Status Hold(Desired desired, Plan plan, const std::string& why);
   int CloseAll();
@@ -162,7 +163,6 @@ class Controller {
   const Save save_;
   mutable std::mutex mutex_;
   Desired desired_;
-  net::NetChanges heard_;                      // during Refresh
   node::EndpointIds ids_;                      // as the kernel has them
   node::EndpointIds saved_ids_;                // as the store has them
   std::uint64_t saved_revision_ = 0;           // as the store has it

@@ -35,11 +35,6 @@ std::string PrefixProblem(const std::string& text) {
   return prefix.ok() ? "" : Message(prefix.status());
 }
 
-// Empty: pods can be listed there.
-std::string CriProblem(const std::string& text) {
-  return SandboxSource::IsValid(text) ? "" : "expected auto, proc, or unix:///PATH";
-}
-
 // Empty: it is a valid pattern.
 std::string PatternProblem(const std::string& text) {
   const auto redaction = telemetry::Redaction::Make({.patterns = {text}, .built_in = false});
@@ -84,7 +79,7 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
                  "with --kube: where the pods of this node are listed: unix:///PATH of the container runtime; proc (by "
                  "their cgroups and processes); auto (the first known runtime that answers, and by their cgroups and "
                  "processes until one does)")
-      ->check(CriProblem, "SOURCE");
+      ->check(SandboxSource::ProblemOf, "SOURCE");
   app.add_option("--cni-socket", options->cni_socket,
                  "with --kube: socket at which the CNI plugin is answered; empty: it is not");
   app.add_option("--services", options->services,

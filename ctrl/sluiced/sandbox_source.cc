@@ -24,12 +24,13 @@ telemetry::SourceState ToSourceState(const cri::WatchState& state) {
 
 }  // namespace
 
-bool SandboxSource::IsValid(const std::string& cri) {
-  return cri == kAuto || cri == kProc || (cri.starts_with("unix:") && cri.size() > 5);
+std::string SandboxSource::ProblemOf(const std::string& cri) {
+  const bool is_valid = cri == kAuto || cri == kProc || (cri.starts_with("unix:") && cri.size() > 5);
+  return is_valid ? "" : "expected auto, proc, or unix:///PATH";
 }
 
 StatusOr<std::unique_ptr<SandboxSource>> SandboxSource::Start(const std::string& cri, OnContainers on_containers) {
-  if (!IsValid(cri)) return InvalidError("--cri {}: expected auto, proc, or unix:///PATH", cri);
+  if (const std::string problem = ProblemOf(cri); !problem.empty()) return InvalidError("--cri {}: {}", cri, problem);
   std::unique_ptr<SandboxSource> source(new SandboxSource(cri == kAuto || cri == kProc));
   if (cri == kProc) return source;
   cri::WatchOptions options;
@@ -75,8 +76,10 @@ std::optional<SandboxSource::List> SandboxSource::Search() {
   const std::string problem = found.ok() ? finder_.unread_error() : Message(found.status());
   if (!problem.empty() && problem != search_.problem) LogWarn("pods of this node: {}", problem);
   search_.problem = problem;
-  if (!found.ok()) ++search_.errors;
-  if (!found.ok()) return std::nullopt;
+  if (!found.ok()) {
+    ++search_.errors;
+    return std::nullopt;
+  }
   list.sandboxes = *std::move(found);
   return list;
 }

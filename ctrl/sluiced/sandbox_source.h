@@ -35,8 +35,8 @@ class SandboxSource {
   static constexpr char kProc[] = "proc";
   static constexpr std::chrono::milliseconds kSearchEach{500};
 
-  // Whether Start takes it: kAuto, kProc, or unix:///PATH of a runtime, which is then waited for.
-  static bool IsValid(const std::string& cri);
+  // Start takes kAuto, kProc, or unix:///PATH of a runtime, which is then waited for. Empty: it is one of these.
+  static std::string ProblemOf(const std::string& cri);
   // `on_containers`: as of cri::WatchOptions; only a runtime knows containers.
   static StatusOr<std::unique_ptr<SandboxSource>> Start(const std::string& cri, OnContainers on_containers);
 

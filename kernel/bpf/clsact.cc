@@ -1,14 +1,8 @@
 #include "kernel/bpf/clsact.h"
 
 #include <bpf/libbpf.h>
-#include <linux/pkt_sched.h>
-#include <linux/rtnetlink.h>
-#include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
-
-#include "base/fd.h"
 
 namespace sluice::bpf {
 namespace {
@@ -17,48 +11,6 @@ bpf_tc_hook HookAt(std::uint32_t ifindex, TcDirection direction) {
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
               .attach_point = direction == TcDirection::kIngress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
   return hook;
-}
-
-// Whether the kernel's answer to a dump names a filter.
-StatusOr<bool> ReadFilters(const Fd& socket, std::uint32_t ifindex) {
-  alignas(nlmsghdr) std::array<char, 16384> answer;
-  bool found = false;
-  while (true) {
-    const ssize_t size = recv(socket.get(), answer.data(), answer.size(), 0);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return ErrnoError(errno, "list the tc filters of ifindex {}", ifindex);
-    auto left = static_cast<unsigned int>(size);
-    for (auto* message = reinterpret_cast<const nlmsghdr*>(answer.data()); NLMSG_OK(message, left);
-         message = NLMSG_NEXT(message, left)) {
-      if (message->nlmsg_type == NLMSG_DONE) return found;
-      if (message->nlmsg_type == NLMSG_ERROR) {
-        const int error = -static_cast<const nlmsgerr*>(NLMSG_DATA(message))->error;
-        return ErrnoError(error, "list the tc filters of ifindex {}", ifindex);
-      }
-      found |= message->nlmsg_type == RTM_NEWTFILTER;
-    }
-  }
-}
-
-// Anybody's. libbpf finds a filter by its handle only.
-StatusOr<bool> HasFilters(std::uint32_t ifindex, std::uint32_t side) {
-  const Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!socket.valid()) return ErrnoError(errno, "open a netlink socket");
-  struct {
-    nlmsghdr header{};
-    tcmsg body{};
-  } request;
-  request.header = {.nlmsg_len = sizeof(request),
-                    .nlmsg_type = RTM_GETTFILTER,
-                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-                    .nlmsg_seq = 1,
-                    .nlmsg_pid = 0};
-  request.body.tcm_ifindex = static_cast<int>(ifindex);
-  request.body.tcm_parent = TC_H_MAKE(TC_H_CLSACT, side);
-  if (send(socket.get(), &request, sizeof(request), 0) < 0) {
-    return ErrnoError(errno, "list the tc filters of ifindex {}", ifindex);
-  }
-  return ReadFilters(socket, ifindex);
 }
 
 }  // namespace
@@ -92,17 +44,11 @@ StatusOr<std::vector<std::uint32_t>> ClsactPrograms(std::uint32_t ifindex, TcDir
   return ErrnoError(rc, "look up the clsact filter of ifindex {}", ifindex);
 }
 
-StatusOr<bool> RemoveEmptyClsact(std::uint32_t ifindex) {
-  for (const std::uint32_t side : {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS}) {
-    const StatusOr<bool> has_filters = HasFilters(ifindex, side);
-    if (has_filters.ok() && *has_filters) return false;
-    if (absl::IsNotFound(has_filters.status())) return true;  // the interface has gone
-    SL_RETURN_IF_ERROR(has_filters.status());
-  }
+Status DeleteClsact(std::uint32_t ifindex) {
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
               .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
   const int rc = bpf_tc_hook_destroy(&hook);
-  if (rc == 0 || rc == -ENOENT || rc == -EINVAL || rc == -ENODEV) return true;
+  if (rc == 0 || rc == -ENOENT || rc == -EINVAL || rc == -ENODEV) return OkStatus();
   return ErrnoError(rc, "delete the qdisc clsact of ifindex {}", ifindex);
 }
 

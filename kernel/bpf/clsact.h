@@ -28,7 +28,7 @@ Status DetachClsact(std::uint32_t ifindex, TcDirection direction);
 // The program of our filter; empty: there is none.
 StatusOr<std::vector<std::uint32_t>> ClsactPrograms(std::uint32_t ifindex, TcDirection direction);
 
-// Deletes a qdisc that AttachClsact made, if no filter is left at it. False: somebody's is. True also if it has gone.
-StatusOr<bool> RemoveEmptyClsact(std::uint32_t ifindex);
+// Deletes the qdisc with all filters, also those of others. OK if there is none.
+Status DeleteClsact(std::uint32_t ifindex);
 
 }  // namespace sluice::bpf

@@ -73,7 +73,17 @@ StatusOr<std::vector<std::uint32_t>> ProgramsAt(std::uint32_t ifindex, Hook hook
   }
   SL_ASSIGN_OR_RETURN(auto ids, TcxPrograms(ifindex, hook == Hook::kTcIngress ? kTcxIngress : kTcxEgress));
   if (!ids.empty()) return ids;
-  return ClsactPrograms(ifindex, hook == Hook::kTcIngress ? TcDirection::kIngress : TcDirection::kEgress);
+  return ClsactPrograms(ifindex, DirectionOf(hook));
+}
+
+TcDirection DirectionOf(Hook hook) { return hook == Hook::kTcIngress ? TcDirection::kIngress : TcDirection::kEgress; }
+
+StatusOr<std::uint32_t> FilterThatUses(const AdminCalls& calls, std::uint32_t ifindex, Hook hook,
+                                       const std::set<std::uint32_t>& map_ids) {
+  SL_ASSIGN_OR_RETURN(const auto filters, ClsactPrograms(ifindex, DirectionOf(hook)));
+  if (filters.empty()) return 0;
+  SL_ASSIGN_OR_RETURN(const bool uses, ProgramUses(calls, filters.front(), map_ids));
+  return uses ? filters.front() : 0;
 }
 
 StatusOr<std::uint32_t> ProgramId(int program_fd) {

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/status.h"
 #include "kernel/bpf/admin_calls.h"
+#include "kernel/bpf/clsact.h"
 
 namespace sluice::bpf {
 
@@ -22,6 +23,9 @@ enum class Hook { kTcIngress, kTcEgress, kXdp };
 
 // The hook of one of the packet path's programs. InvalidArgument: not our program.
 StatusOr<Hook> HookOf(const std::string& program);
+
+// Of a tc hook.
+TcDirection DirectionOf(Hook hook);
 
 // Ids of the programs there, in the order in which they run: TCX's, or if there are none, that of the clsact filter
 // under our handle; or XDP's. Empty also if there is no such interface.
@@ -49,5 +53,10 @@ StatusOr<std::vector<InterfaceLink>> LinksThatUse(const AdminCalls& calls, const
 
 // Whether the program uses one of these maps.
 StatusOr<bool> ProgramUses(const AdminCalls& calls, std::uint32_t program_id, const std::set<std::uint32_t>& map_ids);
+
+// The program of the clsact filter under our handle, if it uses one of these maps: agents with other roots use the same
+// handle. 0: there is no such filter.
+StatusOr<std::uint32_t> FilterThatUses(const AdminCalls& calls, std::uint32_t ifindex, Hook hook,
+                                       const std::set<std::uint32_t>& map_ids);
 
 }  // namespace sluice::bpf

@@ -12,6 +12,7 @@
 #include "kernel/bpf/clsact.h"
 #include "kernel/bpf/hook.h"
 #include "kernel/bpf/link.h"
+#include "kernel/net/netlink.h"
 
 namespace sluice::datapath {
 namespace {
@@ -29,14 +30,10 @@ bool IsGone(std::uint32_t ifindex) {
   return if_indextoname(ifindex, name) == nullptr && (errno == ENXIO || errno == ENODEV);
 }
 
-bpf::TcDirection DirectionOf(bpf::Hook hook) {
-  return hook == bpf::Hook::kTcIngress ? bpf::TcDirection::kIngress : bpf::TcDirection::kEgress;
-}
-
 StatusOr<bpf::AttachedLink> AttachAt(const bpf::AdminCalls& calls, bpf::Hook hook, int program_fd,
                                      std::uint32_t ifindex, const std::string& pin, bool has_filter) {
   if (hook == bpf::Hook::kXdp) return bpf::AttachXdp(calls, program_fd, ifindex, pin);
-  return bpf::AttachTc(program_fd, ifindex, DirectionOf(hook), pin, has_filter);
+  return bpf::AttachTc(program_fd, ifindex, bpf::DirectionOf(hook), pin, has_filter);
 }
 
 std::string NameOf(const AttachedProgram& what) {
@@ -52,10 +49,23 @@ Status Unpin(const std::string& pin) {
   return ErrnoError(errno, "unpin {}", pin);
 }
 
+// Also NotFound: the interface has gone.
+StatusOr<bool> HasFilters(std::uint32_t ifindex) {
+  SL_ASSIGN_OR_RETURN(net::Netlink netlink, net::Netlink::Open());
+  for (const net::TcSide side : {net::TcSide::kIngress, net::TcSide::kEgress}) {
+    SL_ASSIGN_OR_RETURN(const auto filters, netlink.DumpTcFilters(ifindex, side));
+    if (!filters.empty()) return true;
+  }
+  return false;
+}
+
 // Deletes a qdisc that AttachFilter made, unless others use it by now. An empty one costs nothing, but a node is to be
 // left as it was.
 void TidyClsact(std::uint32_t ifindex) {
-  if (const auto removed = bpf::RemoveEmptyClsact(ifindex); !removed.ok()) LogWarn("{}", Message(removed.status()));
+  const auto has_filters = HasFilters(ifindex);
+  if (has_filters.ok() ? *has_filters : absl::IsNotFound(has_filters.status())) return;
+  const Status deleted = has_filters.ok() ? bpf::DeleteClsact(ifindex) : has_filters.status();
+  if (!deleted.ok()) LogWarn("{}", Message(deleted));
 }
 
 Status DetachLeft(const LeftLink& left) {
@@ -63,7 +73,7 @@ Status DetachLeft(const LeftLink& left) {
   if (left.fd.valid()) {
     SL_RETURN_IF_ERROR(bpf::DetachLink(left.fd.get()));
   } else if (hook != bpf::Hook::kXdp) {
-    SL_RETURN_IF_ERROR(bpf::DetachTc(left.ifindex, DirectionOf(hook), left.pin));
+    SL_RETURN_IF_ERROR(bpf::DetachTc(left.ifindex, bpf::DirectionOf(hook), left.pin));
   }
   return Unpin(left.pin);
 }
@@ -96,10 +106,9 @@ Status Attachments::Open(const bpf::DatapathObject* object, const bpf::PinLayout
   for (const std::uint32_t ifindex : interfaces) {
     for (const char* const program : kPodPrograms) {
       SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(program));
-      SL_ASSIGN_OR_RETURN(const auto filters, bpf::ClsactPrograms(ifindex, DirectionOf(hook)));
-      if (filters.empty()) continue;
-      SL_ASSIGN_OR_RETURN(const bool is_ours, bpf::ProgramUses(object->admin_calls(), filters.front(), {our_map}));
-      if (is_ours) note(program, ifindex).filter = filters.front();
+      SL_ASSIGN_OR_RETURN(const std::uint32_t filter,
+                          bpf::FilterThatUses(object->admin_calls(), ifindex, hook, {our_map}));
+      if (filter != 0) note(program, ifindex).filter = filter;
     }
   }
   return OkStatus();
@@ -150,9 +159,8 @@ bool Attachments::AttachFilter(Attachment* one) {
   const std::uint32_t ifindex = one->what.ifindex;
   const int program_fd = object_->program_fd(one->what.program);
   const auto program_id = bpf::ProgramId(program_fd);
-  const auto others = bpf::ClsactPrograms(ifindex, DirectionOf(*hook));  // of an agent with another root
-  if (!program_id.ok() || !others.ok() || !others->empty()) return false;
-  const auto made_qdisc = bpf::AttachClsact(program_fd, ifindex, DirectionOf(*hook), bpf::Handle::kIsFree);
+  if (!program_id.ok()) return false;
+  const auto made_qdisc = bpf::AttachClsact(program_fd, ifindex, bpf::DirectionOf(*hook), bpf::Handle::kIsFree);
   if (!made_qdisc.ok()) return false;
   if (*made_qdisc) made_clsact_.insert(ifindex);
   one->what.mode = "clsact";
@@ -238,11 +246,12 @@ Status Attachments::Detach(const std::string& program, std::uint32_t ifindex) {
   SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(program));
   if (found != attached_.end()) {
     for (const LeftLink& left : found->second.left) SL_RETURN_IF_ERROR(DetachLeft(left));
-    if (found->second.filter != 0) SL_RETURN_IF_ERROR(bpf::DetachClsact(ifindex, DirectionOf(hook)));
+    if (found->second.filter != 0) SL_RETURN_IF_ERROR(bpf::DetachClsact(ifindex, bpf::DirectionOf(hook)));
   }
   if (const int held = held_.fd(pin); held >= 0) SL_RETURN_IF_ERROR(bpf::DetachLink(held));  // even if its pin is gone
   held_.Release(pin);
-  SL_RETURN_IF_ERROR(hook == bpf::Hook::kXdp ? bpf::DetachLink(pin) : bpf::DetachTc(ifindex, DirectionOf(hook), pin));
+  SL_RETURN_IF_ERROR(hook == bpf::Hook::kXdp ? bpf::DetachLink(pin)
+                                             : bpf::DetachTc(ifindex, bpf::DirectionOf(hook), pin));
   attached_.erase(pin);
   const auto is_at = [ifindex](const auto& other) { return other.second.what.ifindex == ifindex; };
   const bool is_last = std::ranges::none_of(attached_, is_at);
@@ -292,7 +301,7 @@ bool Attachments::has_taken_over() const {
 StatusOr<bool> Attachments::IsThere(const Attachment& one) const {
   SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(one.what.program));
   if (one.filter != 0) {  // others may have links in front of it
-    SL_ASSIGN_OR_RETURN(const auto filters, bpf::ClsactPrograms(one.what.ifindex, DirectionOf(hook)));
+    SL_ASSIGN_OR_RETURN(const auto filters, bpf::ClsactPrograms(one.what.ifindex, bpf::DirectionOf(hook)));
     return std::ranges::find(filters, one.filter) != filters.end();
   }
   SL_ASSIGN_OR_RETURN(const auto programs, bpf::ProgramsAt(one.what.ifindex, hook));

@@ -119,13 +119,8 @@ Status AddClsactFilters(const std::vector<bpf::PinLayout>& older, const bpf::Adm
   for (const std::uint32_t ifindex : interfaces) {
     for (const char* const program : {"tc_from_pod", "tc_to_pod"}) {
       SL_ASSIGN_OR_RETURN(const bpf::Hook hook, bpf::HookOf(program));
-      SL_ASSIGN_OR_RETURN(const auto ids,
-                          bpf::ClsactPrograms(ifindex, hook == bpf::Hook::kTcIngress ? bpf::TcDirection::kIngress
-                                                                                     : bpf::TcDirection::kEgress));
-      for (const std::uint32_t id : ids) {
-        SL_ASSIGN_OR_RETURN(const bool is_older, bpf::ProgramUses(calls, id, map_ids));
-        if (is_older) links->push_back({program, ifindex, Fd(), "", id});
-      }
+      SL_ASSIGN_OR_RETURN(const std::uint32_t filter, bpf::FilterThatUses(calls, ifindex, hook, map_ids));
+      if (filter != 0) links->push_back({program, ifindex, Fd(), "", filter});
     }
   }
   return OkStatus();

@@ -21,13 +21,13 @@ namespace {
 namespace fs = std::filesystem;
 
 // A killed agent may have left a filter behind a link. One of an agent with another root has other maps.
-Status DetachFilter(const bpf::PinLayout& pins, std::uint32_t ifindex, bpf::TcDirection direction) {
-  SL_ASSIGN_OR_RETURN(const auto filters, bpf::ClsactPrograms(ifindex, direction));
-  if (filters.empty()) return OkStatus();
+Status DetachFilter(const bpf::PinLayout& pins, std::uint32_t ifindex, bpf::Hook hook) {
+  SL_ASSIGN_OR_RETURN(const auto there, bpf::ClsactPrograms(ifindex, bpf::DirectionOf(hook)));
+  if (there.empty()) return OkStatus();  // the layout may be without maps
   SL_ASSIGN_OR_RETURN(const Fd generation, bpf::OpenPinnedMap(pins.map("generation")));
   SL_ASSIGN_OR_RETURN(const std::uint32_t id, bpf::MapId(generation.get()));
-  SL_ASSIGN_OR_RETURN(const bool is_ours, bpf::ProgramUses(bpf::OwnAdminCalls(), filters.front(), {id}));
-  return is_ours ? bpf::DetachClsact(ifindex, direction) : OkStatus();
+  SL_ASSIGN_OR_RETURN(const std::uint32_t ours, bpf::FilterThatUses(bpf::OwnAdminCalls(), ifindex, hook, {id}));
+  return ours != 0 ? bpf::DetachClsact(ifindex, bpf::DirectionOf(hook)) : OkStatus();
 }
 
 // For a layout of any version. Returns the number of pods' interfaces.
@@ -39,8 +39,8 @@ StatusOr<int> DetachAll(const bpf::PinLayout& pins) {
     for (const std::uint32_t ifindex : interfaces) {
       SL_RETURN_IF_ERROR(bpf::DetachTc(ifindex, bpf::TcDirection::kIngress, pins.link("tc_from_pod", ifindex)));
       SL_RETURN_IF_ERROR(bpf::DetachTc(ifindex, bpf::TcDirection::kEgress, pins.link("tc_to_pod", ifindex)));
-      for (const auto direction : {bpf::TcDirection::kIngress, bpf::TcDirection::kEgress})
-        SL_RETURN_IF_ERROR(DetachFilter(pins, ifindex, direction));
+      for (const bpf::Hook hook : {bpf::Hook::kTcIngress, bpf::Hook::kTcEgress})
+        SL_RETURN_IF_ERROR(DetachFilter(pins, ifindex, hook));
       ++pods;
     }
   }

@@ -109,17 +109,13 @@ TEST_F(FoundPods, ThePluginTellsMoreOfTheSamePod) {
   ASSERT_TRUE(Eventually([&] { return Attached("new") == 2; }));
   const std::string before = Workloads();
   const TestPod& pod = fixture_->node().pod("new");
-  std::ofstream(directory_ + "/config") << fmt::format(
-      R"({{"cniVersion": "1.0.0", "name": "net", "type": "sluice-cni", "socket": "{}/cni.sock", "prevResult":
+  const CommandResult added =
+      RunCni(BinDirectory() + "/sluice-cni", "ADD", Id('c'), pod.netns_path, "new",
+             fmt::format(
+                 R"({{"cniVersion": "1.0.0", "name": "net", "type": "sluice-cni", "socket": "{}/cni.sock", "prevResult":
           {{"cniVersion": "1.0.0", "ips": [{{"address": "{}/32"}}]}}}})",
-      directory_, pod.ip4);
-  const auto added = fixture_->Run(
-      {"sh", "-c",
-       fmt::format("CNI_COMMAND=ADD CNI_CONTAINERID={} CNI_NETNS={} CNI_IFNAME=eth0 CNI_PATH=/ "
-                   "CNI_ARGS='K8S_POD_NAMESPACE=shop;K8S_POD_NAME=new;K8S_POD_UID=uid-new' {}/sluice-cni <{}/config",
-                   Id('c'), pod.netns_path, BinDirectory(), directory_)});
-  ASSERT_TRUE(added.ok()) << added.status();
-  EXPECT_EQ(added->exit_code, 0) << added->output;
+                 directory_, pod.ip4));
+  EXPECT_EQ(added.exit_code, 0) << added.output;
   EXPECT_EQ(Workloads(), before) << "one workload, as before";
 }
 
@@ -167,7 +163,8 @@ class FoundThenListed : public FoundPods {
 
 TEST_F(FoundThenListed, AutoAsksTheRuntimeOnceItAnswers) {
   for (const char* used : {"/run/containerd/containerd.sock", kSocket, "/run/k3s/containerd/containerd.sock"}) {
-    if (std::filesystem::exists(used)) GTEST_SKIP() << used << " is a container runtime's of this machine";
+    const std::string problem = std::string(used) + " is a container runtime's of this machine";
+    SL_SKIP_OR_FAIL_IF(std::filesystem::exists(used) ? problem : "");
   }
   ASSERT_NO_FATAL_FAILURE(Start());
   EXPECT_EQ(Attached("web"), 2);

@@ -18,6 +18,9 @@ namespace sluice::test {
 
 inline constexpr std::uint16_t kPort = 1000;
 
+// Of Debian's package containernetworking-plugins.
+inline constexpr char kCniPlugins[] = "/usr/lib/cni";
+
 inline constexpr char kAllowWeb[] =
     R"({"metadata": {"name": "db", "namespace": "shop"}, "spec": {"podSelector": {"matchLabels": {"app": "db"}},
         "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]}})";
@@ -66,6 +69,19 @@ class KubernetesFixture : public ::testing::Test {
         "--kube", Kubeconfig(), "--cri", Cri(), "--cni-socket", directory_ + "/cni.sock", "--node-name", "here"};
     arguments.insert(arguments.end(), more_arguments_.begin(), more_arguments_.end());
     return arguments;
+  }
+  // Runs a CNI plugin as a container runtime does, for a pod of namespace shop.
+  CommandResult RunCni(const std::string& plugin, const std::string& command, const std::string& sandbox,
+                       const std::string& netns, const std::string& pod, const std::string& config) const {
+    std::ofstream(directory_ + "/config") << config;
+    const auto ran = fixture_->Run(
+        {"sh", "-c",
+         fmt::format("CNI_COMMAND={0} CNI_CONTAINERID={1} CNI_NETNS={2} CNI_IFNAME=eth0 CNI_PATH={3} "
+                     "CNI_ARGS='IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME={4};K8S_POD_UID=uid-{4}' {5} "
+                     "<{6}/config",
+                     command, sandbox, netns, kCniPlugins, pod, plugin, directory_)});
+    EXPECT_TRUE(ran.ok()) << ran.status();
+    return ran.value_or(CommandResult());
   }
   static std::string Pod(const std::string& name, const std::string& app, const std::string& uid = "") {
     return fmt::format(

@@ -20,14 +20,7 @@ class KubernetesE2e : public KubernetesFixture {
             {{"cniVersion": "1.0.0", "interfaces": [{{"name": "{}"}}, {{"name": "eth0", "sandbox": "{}"}}],
               "ips": [{{"address": "{}/32", "interface": 1}}]}}}})",
         directory_, more_keys, pod.host_interface, pod.netns_path, pod.ip4);
-    std::ofstream(directory_ + "/config") << config;
-    const auto ran = fixture_->Run(
-        {"sh", "-c",
-         fmt::format("CNI_COMMAND={} CNI_CONTAINERID=sandbox-new CNI_NETNS={} CNI_IFNAME=eth0 CNI_PATH=/ "
-                     "CNI_ARGS='K8S_POD_NAMESPACE=shop;K8S_POD_NAME=new;K8S_POD_UID=uid-new' {}/sluice-cni <{}/config",
-                     command, pod.netns_path, BinDirectory(), directory_)});
-    EXPECT_TRUE(ran.ok()) << ran.status();
-    return ran.value_or(CommandResult());
+    return RunCni(BinDirectory() + "/sluice-cni", command, "sandbox-new", pod.netns_path, "new", config);
   }
 };
 

@@ -14,11 +14,9 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Values;
 
-constexpr const char* kPlugins = "/usr/lib/cni";
-
 std::string MissingPlugins() {
   for (const char* name : {"bridge", "ptp", "macvlan", "ipvlan", "host-device", "host-local"}) {
-    const std::string path = std::string(kPlugins) + "/" + name;
+    const std::string path = std::string(kCniPlugins) + "/" + name;
     if (!std::filesystem::exists(path)) return path + " is missing (package containernetworking-plugins)";
   }
   return "";
@@ -49,15 +47,7 @@ class PrimaryNetworks : public KubernetesFixture {
 
   CommandResult RunPlugin(const std::string& plugin, const std::string& command, const ChainedPod& pod,
                           const json& config) const {
-    std::ofstream(directory_ + "/config") << config;
-    const auto ran = fixture_->Run(
-        {"sh", "-c",
-         fmt::format("CNI_COMMAND={} CNI_CONTAINERID=sandbox-{} CNI_NETNS={} CNI_IFNAME=eth0 CNI_PATH={} "
-                     "CNI_ARGS='IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME={};K8S_POD_UID=uid-{}' {} <{}",
-                     command, pod.name, pod.netns.path(), kPlugins, pod.name, pod.name, plugin,
-                     directory_ + "/config")});
-    EXPECT_TRUE(ran.ok()) << ran.status();
-    return ran.value_or(CommandResult());
+    return RunCni(plugin, command, "sandbox-" + pod.name, pod.netns.path(), pod.name, config.dump());
   }
   json HostLocal(const std::string& subnet) const {
     return {{"type", "host-local"},
@@ -79,7 +69,7 @@ class PrimaryNetworks : public KubernetesFixture {
   testing::AssertionResult AddPrimary(ChainedPod& pod, json network) const {
     pod.network = std::move(network);
     const CommandResult added =
-        RunPlugin(std::string(kPlugins) + "/" + pod.network["type"].get<std::string>(), "ADD", pod, pod.network);
+        RunPlugin(std::string(kCniPlugins) + "/" + pod.network["type"].get<std::string>(), "ADD", pod, pod.network);
     if (added.exit_code != 0) return testing::AssertionFailure() << added.output;
     pod.result = json::parse(added.output, nullptr, false);
     if (!pod.result.is_object()) return testing::AssertionFailure() << added.output;
@@ -139,7 +129,7 @@ class VethNetworks : public PrimaryNetworks, public ::testing::WithParamInterfac
       json network = pod.network;
       network["prevResult"] = pod.result;
       const CommandResult deleted =
-          RunPlugin(std::string(kPlugins) + "/" + network["type"].get<std::string>(), "DEL", pod, network);
+          RunPlugin(std::string(kCniPlugins) + "/" + network["type"].get<std::string>(), "DEL", pod, network);
       EXPECT_EQ(deleted.exit_code, 0) << deleted.output;
       return;
     }

@@ -49,9 +49,15 @@ class KubernetesServices : public KubernetesFixture, public ::testing::WithParam
                          .backends = {{backend, kPort, true}}});
     }
     api_->Put(kNodes, R"({"metadata": {"name": "here"}})");
-    const Status installed =
-        fixture_->node().Run([&] { return InstallProxyRules(ProxyMode::kNftables, rules, {fixture_->node().ip4()}); });
-    if (!installed.ok()) GTEST_SKIP() << "no nft, or the kernel lacks nft_numgen or nft_masq: " << installed;
+    SL_SKIP_OR_FAIL_IF(MissingProxyProgram(ProxyMode::kNftables));
+    std::string missing;
+    const Status installed = fixture_->node().Run([&] {
+      missing = MissingProxyFeature(ProxyMode::kNftables);
+      if (!missing.empty()) return OkStatus();
+      return InstallProxyRules(ProxyMode::kNftables, rules, {fixture_->node().ip4()});
+    });
+    ASSERT_TRUE(installed.ok()) << installed;
+    if (!missing.empty()) GTEST_SKIP() << missing;
   }
 
   // By how many of TCP and UDP.

@@ -50,12 +50,12 @@ class LocalDns : public EachPlace {
                     "nodelocaldns\n",
                     kOwnIp, kClusterDns));
     ASSERT_TRUE(cache.ok()) << cache;
+    SL_SKIP_OR_FAIL_IF(MissingProxyProgram(ProxyMode::kIptables));
     Status has_rules = node_->Run([]() -> Status {
       SL_RETURN_IF_ERROR(RunChecked({"iptables-legacy-restore"}, CacheRules("raw")));
       return RunChecked({"iptables-legacy-restore", "--noflush"}, CacheRules("filter"));
     });
-    if (!has_rules.ok())
-      GTEST_SKIP() << "no iptables-legacy-restore, or the kernel lacks iptable_raw or xt_CT: " << has_rules;
+    if (!has_rules.ok()) GTEST_SKIP() << "the kernel lacks iptable_raw or xt_CT: " << has_rules;
     std::vector<ServerSpec> specs;
     for (const std::uint8_t protocol : {kTcp, kUdp})
       specs.push_back({.netns_fd = node_->fd(), .protocol = protocol, .port = kDnsPort});

@@ -7,31 +7,6 @@ namespace {
 
 constexpr int kExchanges = 12;  // a flow takes the redirect after the first two
 
-// What the rules need of the kernel, by the name of the feature.
-struct Needed {
-  const char* feature;
-  const char* rules;
-};
-constexpr Needed kOfIptables[] = {
-    {"iptable_nat", "*nat\n-A OUTPUT -j ACCEPT\nCOMMIT\n"},
-    {"iptable_filter", "*filter\n-A OUTPUT -j ACCEPT\nCOMMIT\n"},
-    {"xt_comment", "*filter\n-A OUTPUT -m comment --comment x -j ACCEPT\nCOMMIT\n"},
-    {"xt_mark", "*filter\n-A OUTPUT -m mark --mark 1/1 -j ACCEPT\nCOMMIT\n"},
-    {"xt_conntrack", "*filter\n-A OUTPUT -m conntrack --ctstate NEW -j ACCEPT\nCOMMIT\n"},
-    {"xt_addrtype", "*filter\n-A OUTPUT -m addrtype --dst-type LOCAL -j ACCEPT\nCOMMIT\n"},
-    {"xt_statistic", "*filter\n-A OUTPUT -m statistic --mode random --probability 0.5 -j ACCEPT\nCOMMIT\n"},
-    {"xt_MASQUERADE", "*nat\n-A POSTROUTING -j MASQUERADE --random-fully\nCOMMIT\n"}};
-constexpr Needed kOfNftables[] = {
-    {"nf_tables", "table ip probe { chain x { accept; }; }"},
-    {"nft_chain_nat", "table ip probe { chain x { type nat hook output priority 0; }; }"},
-    {"nft_masq", "table ip probe { chain x { type nat hook postrouting priority 0; masquerade fully-random; }; }"},
-    {"nft_numgen", "table ip probe { chain x { numgen random mod 2 vmap { 0 : accept, 1 : drop }; }; }"},
-    {"nft_fib_ipv4", "table ip probe { chain x { fib saddr type local accept; }; }"},
-    {"nft_reject_ipv4", "table ip probe { chain x { reject; }; }"},
-    {"nft_ct", "table ip probe { chain x { ct state new accept; }; }"}};
-
-constexpr char kNotInstalled[] = " is not installed";
-
 bool IsFar(const std::string& name) { return name.starts_with("far"); }
 
 const char* ProtocolName(std::uint8_t protocol) { return protocol == policy::kTcp ? "TCP" : "UDP"; }
@@ -42,8 +17,13 @@ void BesideProxyFixture::SetUp() {
   outside_ = true;
   ServicesFixture::SetUp();
   if (IsSkipped() || HasFatalFailure()) return;
-  const std::string missing = MissingFeature();
-  SL_SKIP_OR_FAIL_IF(missing.ends_with(kNotInstalled) ? missing : "");
+  SL_SKIP_OR_FAIL_IF(MissingProxyProgram(mode()));
+  std::string missing;
+  const Status looked = node_->Run([&] {
+    missing = MissingProxyFeature(mode());
+    return OkStatus();
+  });
+  ASSERT_TRUE(looked.ok()) << looked;
   if (!missing.empty()) GTEST_SKIP() << missing;
   JoinFarNode();
   if (HasFatalFailure()) return;
@@ -52,29 +32,6 @@ void BesideProxyFixture::SetUp() {
   for (const char* pod : {"web", "db", "other"}) Run(pod, {"ethtool", "-K", "eth0", "gro", "on"});
   Configure(SL_SETTING_REDIRECT);
   SetClients(is_at_sockets() ? std::vector<std::string>{"web"} : std::vector<std::string>{});
-}
-
-std::string BesideProxyFixture::MissingFeature() const {
-  const std::string program = ProxyProgram(mode());
-  std::string missing;
-  const Status ran = node_->Run([&]() -> Status {
-    if (!RunChecked({"sh", "-c", "command -v " + program}).ok()) {
-      missing = program + kNotInstalled;
-      return OkStatus();
-    }
-    const bool is_nft = mode() == ProxyMode::kNftables;
-    const std::vector<Needed> all = is_nft ? std::vector<Needed>(std::begin(kOfNftables), std::end(kOfNftables))
-                                           : std::vector<Needed>(std::begin(kOfIptables), std::end(kOfIptables));
-    for (const Needed& one : all) {
-      const Arguments command = is_nft ? Arguments{program, "-c", "-f", "-"} : Arguments{program};
-      const Status tried = RunChecked(command, one.rules);
-      if (!tried.ok()) missing = std::string("the kernel lacks ") + one.feature + ": " + Message(tried);
-      if (!missing.empty()) return OkStatus();
-    }
-    return OkStatus();
-  });
-  EXPECT_TRUE(ran.ok()) << ran;
-  return missing;
 }
 
 void BesideProxyFixture::JoinFarNode() {
@@ -193,6 +150,19 @@ StatusOr<std::unique_ptr<Conversation>> BesideProxyFixture::Talk(const std::stri
                              .port = to.port,
                              .server_port = kTalkPort,
                              .protocol = protocol});
+}
+
+std::vector<BesideProxyFixture::Exposed> BesideProxyFixture::WithNodePorts(const std::vector<std::string>& pods,
+                                                                           bool is_local) {
+  std::vector<Exposed> services;
+  for (std::size_t i = 0; i < pods.size(); ++i)
+    services.push_back({.name = pods[i],
+                        .ip = "10.96.0.1" + std::to_string(i),
+                        .pod = pods[i],
+                        .node_port = static_cast<std::uint16_t>(kNodePort + i),
+                        .balancer = "",
+                        .is_local = is_local});
+  return services;
 }
 
 void BesideProxyFixture::ExpectReached(const std::string& client, const End& to, const std::string& server) {

@@ -41,6 +41,8 @@ class BesideProxyFixture : public ServicesFixture {
 
   void SetUp() override;
 
+  // A Service of each pod, with node ports from kNodePort on, in this order.
+  static std::vector<Exposed> WithNodePorts(const std::vector<std::string>& pods, bool is_local);
   // In place of all Services: the rules on both nodes, and Sluice's table.
   void Expose(const std::vector<Exposed>& services);
   // The rules alone.
@@ -62,6 +64,9 @@ class BesideProxyFixture : public ServicesFixture {
   void ExpectReached(const std::string& client, const End& to, const std::string& server);
   // Nothing arrives, though `server` listens.
   void ExpectDropped(const std::string& client, const End& to, const std::string& server);
+  void ExpectVerdict(bool is_reached, const std::string& client, const End& to, const std::string& server) {
+    is_reached ? ExpectReached(client, to, server) : ExpectDropped(client, to, server);
+  }
 
   const TestNetNs& NetNsOf(const std::string& name) const;
   std::string IpOf(const std::string& pod) const;
@@ -70,7 +75,6 @@ class BesideProxyFixture : public ServicesFixture {
 
  private:
   void JoinFarNode();
-  std::string MissingFeature() const;
 };
 
 inline const auto kProxyModes = ::testing::Values(ProxyMode::kIptables, ProxyMode::kNftables);

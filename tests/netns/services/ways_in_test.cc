@@ -7,17 +7,11 @@ namespace {
 
 class WaysIn : public BesideProxy {
  protected:
-  // Node ports from kNodePort on, in this order.
+  // The first one has the balancer, whose address is left to kube-proxy.
   void ExposeNodePorts(const std::vector<std::string>& pods, bool is_local, const std::string& balancer = {}) {
-    std::vector<Exposed> services;
-    for (std::size_t i = 0; i < pods.size(); ++i)
-      services.push_back({.name = pods[i],
-                          .ip = "10.96.0.1" + std::to_string(i),
-                          .pod = pods[i],
-                          .node_port = static_cast<std::uint16_t>(kNodePort + i),
-                          .balancer = i == 0 ? balancer : "",
-                          .is_local = is_local,
-                          .is_balancer_of_node = false});
+    std::vector<Exposed> services = WithNodePorts(pods, is_local);
+    services.front().balancer = balancer;
+    services.front().is_balancer_of_node = false;
     Expose(services);
   }
   static std::string NodesOwn() { return ToBlock({kNodeIp, kOtherNodeIp}); }
@@ -32,24 +26,13 @@ INSTANTIATE_TEST_SUITE_P(Places, WaysInByPlace, ::testing::Combine(kProxyModes, 
 TEST_P(WaysInByPlace, FromAPodTheBackendIsJudged) {
   for (const bool is_local : {false, true}) {
     SCOPED_TRACE(is_local ? "Local" : "Cluster");
-    const std::vector<std::string> pods = {"db", "other", "far-db", "far"};
-    std::vector<Exposed> services;
-    for (std::size_t i = 0; i < pods.size(); ++i)
-      services.push_back({.name = pods[i],
-                          .ip = "10.96.0.1" + std::to_string(i),
-                          .pod = pods[i],
-                          .node_port = static_cast<std::uint16_t>(kNodePort + i),
-                          .balancer = "203.0.113.1" + std::to_string(i),
-                          .is_local = is_local});
+    std::vector<Exposed> services = WithNodePorts({"db", "other", "far-db", "far"}, is_local);
+    for (std::size_t i = 0; i < services.size(); ++i) services[i].balancer = "203.0.113.1" + std::to_string(i);
     Expose(services);
     EnforceAll(WebEgress(ToPod("db") + ", " + ToPod("far-db")) + DbIngress(ToPod("web")));
     for (const Exposed& one : services)
-      for (const End& to : {End{kNodeIp, one.node_port}, End{one.balancer, kServicePort}}) {
-        if (one.pod == "db" || one.pod == "far-db")
-          ExpectReached("web", to, one.pod);
-        else
-          ExpectDropped("web", to, one.pod);
-      }
+      for (const End& to : {End{kNodeIp, one.node_port}, End{one.balancer, kServicePort}})
+        ExpectVerdict(one.pod == "db" || one.pod == "far-db", "web", to, one.pod);
   }
 }
 
@@ -69,11 +52,9 @@ TEST_P(WaysIn, AtAnotherAddressOfTheNodeTheNodeIsJudged) {
       ExpectDropped("web", {kOtherNodeIp, kNodePort}, "db");
     }
     EnforceAll(DbIngress(ToPod("web")));
-    is_local ? ExpectReached("web", {kOtherNodeIp, kNodePort}, "db")
-             : ExpectDropped("web", {kOtherNodeIp, kNodePort}, "db");
+    ExpectVerdict(is_local, "web", {kOtherNodeIp, kNodePort}, "db");
     EnforceAll(DbIngress(NodesOwn()));
-    is_local ? ExpectDropped("web", {kOtherNodeIp, kNodePort}, "db")
-             : ExpectReached("web", {kOtherNodeIp, kNodePort}, "db");
+    ExpectVerdict(!is_local, "web", {kOtherNodeIp, kNodePort}, "db");
   }
 }
 
@@ -118,9 +99,9 @@ TEST_P(WaysIn, FromAPodOfAnotherNodeItsAddressStaysWithLocalAlone) {
     // Not with Local: the answer of far-db to far would not come by here, where the address was translated.
     if (!is_local) ExpectReached("far", {kNodeIp, kNodePort + 1}, "far-db");
     EnforceAll(DbIngress(ToPod("far")));
-    is_local ? ExpectReached("far", {kNodeIp, kNodePort}, "db") : ExpectDropped("far", {kNodeIp, kNodePort}, "db");
+    ExpectVerdict(is_local, "far", {kNodeIp, kNodePort}, "db");
     EnforceAll(DbIngress(NodesOwn()));
-    is_local ? ExpectDropped("far", {kNodeIp, kNodePort}, "db") : ExpectReached("far", {kNodeIp, kNodePort}, "db");
+    ExpectVerdict(!is_local, "far", {kNodeIp, kNodePort}, "db");
   }
 }
 
@@ -132,12 +113,11 @@ TEST_P(WaysIn, FromOutsideTheClientsAddressStaysWithLocalAlone) {
     EnforceAll();
     for (const End& way : ways) ExpectReached("outside", way, "db");
     // Only with Cluster does a node lead to a backend of another one.
-    is_local ? ExpectDropped("outside", {kNodeIp, kNodePort + 1}, "far-db")
-             : ExpectReached("outside", {kNodeIp, kNodePort + 1}, "far-db");
+    ExpectVerdict(!is_local, "outside", {kNodeIp, kNodePort + 1}, "far-db");
     EnforceAll(DbIngress(ToBlock({kOutsideIp})));
-    for (const End& way : ways) is_local ? ExpectReached("outside", way, "db") : ExpectDropped("outside", way, "db");
+    for (const End& way : ways) ExpectVerdict(is_local, "outside", way, "db");
     EnforceAll(DbIngress(NodesOwn()));
-    for (const End& way : ways) is_local ? ExpectDropped("outside", way, "db") : ExpectReached("outside", way, "db");
+    for (const End& way : ways) ExpectVerdict(!is_local, "outside", way, "db");
   }
 }
 
