@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include "kernel/bpf/load_log.h"
+
 namespace sluice::bpf {
 namespace {
 
@@ -28,6 +30,7 @@ StatusOr<bool> AttachClsact(int program_fd, std::uint32_t ifindex, TcDirection d
 }
 
 Status DetachClsact(std::uint32_t ifindex, TcDirection direction) {
+  const LoadLog no_qdisc_is_no_warning;
   const bpf_tc_hook hook = HookAt(ifindex, direction);
   LIBBPF_OPTS(bpf_tc_opts, options, .handle = kTcHandle, .priority = kTcPriority);
   const int rc = bpf_tc_detach(&hook, &options);
@@ -36,6 +39,7 @@ Status DetachClsact(std::uint32_t ifindex, TcDirection direction) {
 }
 
 StatusOr<std::vector<std::uint32_t>> ClsactPrograms(std::uint32_t ifindex, TcDirection direction) {
+  const LoadLog no_qdisc_is_no_warning;
   const bpf_tc_hook hook = HookAt(ifindex, direction);
   LIBBPF_OPTS(bpf_tc_opts, options, .handle = kTcHandle, .priority = kTcPriority);
   const int rc = bpf_tc_query(&hook, &options);
@@ -45,6 +49,7 @@ StatusOr<std::vector<std::uint32_t>> ClsactPrograms(std::uint32_t ifindex, TcDir
 }
 
 Status DeleteClsact(std::uint32_t ifindex) {
+  const LoadLog no_qdisc_is_no_warning;
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
               .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
   const int rc = bpf_tc_hook_destroy(&hook);

@@ -175,7 +175,7 @@ class KubeNode {
     for (int i = 0; i < sizes_.api_changes; ++i) {
       SL_RETURN_IF_ERROR(OrderlyEnd::Check());
       ChangePod(i, *api_);
-      std::this_thread::sleep_for(sizes_.api / sizes_.api_changes);
+      std::this_thread::sleep_for(std::chrono::milliseconds(sizes_.api) / sizes_.api_changes);
     }
     // Each event carries the whole pod.
     const auto all_came = [&] {

@@ -31,9 +31,10 @@ new_namespace() { # new_namespace NAME [LABEL=VALUE]
   kubectl delete namespace "$1" --ignore-not-found >/dev/null # waits while an earlier one is taken away
   kubectl create namespace "$1" >/dev/null
   [ -z "${2:-}" ] || kubectl label namespace "$1" "$2" >/dev/null
-  # Pods are refused until the controller manager has made it.
-  wait_for 30 "the default service account of $1" kubectl get serviceaccount default --namespace "$1"
+  # Pods are refused until the controller manager has made it, and its token.
+  wait_for 60 "the default service account of $1" has_token "$1"
 }
+has_token() { [ -n "$(kubectl get serviceaccount default --namespace "$1" -o 'jsonpath={.secrets[0].name}')" ]; }
 
 # pod NAME NODE LABELS COMMAND...: LABELS as app=web,tier=back. The scheduler puts it on the node.
 pod() {
@@ -126,13 +127,14 @@ scaled() {
 
 # in_container NODE POD COMMAND...: as kubectl exec, through the node's container runtime, without the API server.
 in_container() {
-  local node=$1 name=$2 container ctr
+  local node=$1 name=$2 running container ctr
   shift 2
   ctr=(in_node "$node" ctr --address /run/containerd/containerd.sock --namespace k8s.io)
+  running=$("${ctr[@]}" tasks list) || return 1
   container=$("${ctr[@]}" containers list -q \
     "labels.\"io.kubernetes.pod.namespace\"==$namespace,labels.\"io.kubernetes.pod.name\"==$name,labels.\"io.kubernetes.container.name\"==main" |
     while read -r one; do
-      if "${ctr[@]}" tasks list | grep -q "^$one .*RUNNING"; then echo "$one"; fi
+      if grep -q "^$one .*RUNNING" <<<"$running"; then echo "$one"; fi
     done | tail -n 1)
   [ -n "$container" ] || return 1
   "${ctr[@]}" tasks exec --exec-id "case-$RANDOM-$RANDOM" "$container" "$@"

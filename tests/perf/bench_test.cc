@@ -230,9 +230,9 @@ TEST(BenchShort, AnAgentFollowsAnApiServer) {
         "growth/pods:200/resident", "growth/pods:200/services", "cluster-ip/direct/stream",
         "cluster-ip/nftables/services:20/connect-close", "cluster-ip/sluice/services:20/request-response"})
     EXPECT_GT(Greatest(run, row), 0) << row;
-  // Ten pods changed, of 2.5 KB each.
-  EXPECT_GT(Greatest(run, "api/changes:10/1s/received"), 20);
-  EXPECT_LT(Greatest(run, "api/changes:10/1s/received"), 40);
+  // Ten pods changed, of 2.5 KB each; a list of all 60 is 150 KB.
+  EXPECT_GT(Greatest(run, "api/changes:10/1s/received"), 20) << run.output;
+  EXPECT_LT(Greatest(run, "api/changes:10/1s/received"), 100) << run.output;
   EXPECT_GE(Greatest(run, "growth/pods:200/addresses"), 200);
 }
 

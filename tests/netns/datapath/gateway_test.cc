@@ -19,8 +19,9 @@ struct Gateway {
 
 const Gateway kGateways[] = {
     {"Macvlan", "link add gw0 link br0 type macvlan mode bridge\n"},
+    // mv0 would answer for gw0's address too, as Linux does at each interface.
     {"MacvlanOnMacvlan",
-     "link add mv0 link br0 type macvlan mode bridge\nlink set mv0 up\nlink add gw0 link mv0 type macvlan mode "
+     "link add mv0 link br0 type macvlan mode bridge\nlink set mv0 arp off up\nlink add gw0 link mv0 type macvlan mode "
      "bridge\n"},
     {"Vlan", "link add gw0 link br0 type vlan id 10\n", true},
     {"VlanInAVrf",
