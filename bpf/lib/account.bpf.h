@@ -115,11 +115,12 @@ static __always_inline void sl_submit_event(struct sl_flow_event* event, __u64 t
   bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
-/* Not inlined: a call costs little compared to an event, and events are sent from many places. `kind`: enum
- * sl_flow_event_type, plus SL_EVENT_OF_REPLY. */
+/* Global, so that the verifier checks it once: a call costs little compared to an event, and events are sent from many
+ * places. `kind`: enum sl_flow_event_type, plus SL_EVENT_OF_REPLY. */
 #define SL_EVENT_OF_REPLY (1 << 8)
-static __noinline int sl_send_event(const struct sl_flow_key* key, const struct sl_flow_entry* entry, __u32 share,
-                                    __u32 ifindex, __u32 kind) {
+__noinline int sl_send_event(const struct sl_flow_key* key, const struct sl_flow_entry* entry, __u32 share,
+                             __u32 ifindex, __u32 kind) {
+  if (!key || !entry) return 0;
   struct sl_flow_event* event = sl_begin_event(key, entry, share);
   const __u8 type = kind, reply = kind >= SL_EVENT_OF_REPLY;
   if (event)

@@ -167,10 +167,11 @@ static __always_inline __u32 sl_listener_bit(int reply) {
 
 /*
  * An end's process is no longer `was`: its record ends with the packets counted so far, and a new record begins. A
- * packet that another CPU counts meanwhile is in one of the two.
+ * packet that another CPU counts meanwhile is in one of the two. Global, as sl_send_event.
  */
-static __noinline void sl_begin_record(const struct sl_flow_key* key, struct sl_flow_entry* entry, int reply,
-                                       sl_process_id was, __u64 now) {
+__noinline int sl_begin_record(const struct sl_flow_key* key, struct sl_flow_entry* entry, int reply, sl_process_id was,
+                               __u64 now) {
+  if (!key || !entry) return 0;
   const __u64 forward_packets = __sync_lock_test_and_set(&entry->forward_packets, 0);
   const __u64 forward_bytes = __sync_lock_test_and_set(&entry->forward_bytes, 0);
   const __u64 reply_packets = __sync_lock_test_and_set(&entry->reply_packets, 0);
@@ -187,6 +188,7 @@ static __noinline void sl_begin_record(const struct sl_flow_key* key, struct sl_
   }
   SL_WRITE_ONCE(entry->id, sl_next_flow_id());
   SL_WRITE_ONCE(entry->created_ns, now);
+  return 0;
 }
 
 /* Writes the sender into the flow. A change from the listener's process to the accepting one begins no new record. */

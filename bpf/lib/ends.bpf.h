@@ -21,9 +21,10 @@ static __always_inline int sl_has_own_mac(const struct sl_evaluation* j, __u32 e
 }
 
 /* Whether `by` routes or bridges for the interface. Then the packet was forwarded, and its sender's own hook has seen
- * it at the port. It can be both devices, where both answer for one gateway address (ARP). Not inlined, as it is rarely
- * needed: only for a packet that came neither from the node nor by the interface of its source's workload. */
-static __noinline int sl_is_in(__u32 ifindex, __u32 by) {
+ * it at the port. It can be both devices, where both answer for one gateway address (ARP). Global, as
+ * sl_resolve. Rarely needed: only for a packet that came neither from the node nor by the interface of its source's
+ * workload. */
+__noinline int sl_is_in(__u32 ifindex, __u32 by) {
   const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &ifindex);
   return interface && (interface->master == by || interface->bridge == by);
 }
@@ -110,13 +111,13 @@ static __always_inline int sl_is_on_link_address(const struct sl_interface* inte
   return !sl_is_unspecified(addr) && sl_is_same_addr(addr, &interface->link_local);
 }
 
-/* The sender of a packet with such a source address. Not inlined, as few packets have one. Returns whether it set
- * `source` to that workload. */
-static __noinline int sl_resolve_on_link(const struct sl_evaluation* j, __u32 ifindex,
-                                         struct sl_address_value* source) {
+/* The sender of a packet with such a source address. Global, as few packets have one. Returns whether it set `source`
+ * to that workload. */
+__noinline int sl_resolve_on_link(const struct sl_evaluation* j, __u32 ifindex, struct sl_address_value* source) {
+  if (!j || !source) return 0;
   const struct sl_tuple* tuple = &j->packet.tuple;
   const struct sl_interface* interface = bpf_map_lookup_elem(&interfaces, &ifindex);
-  if (!interface || !source) return 0;
+  if (!interface) return 0;
   const int is_dhcp = sl_is_mapped_ipv4(&tuple->src) && sl_is_dhcp_request(tuple);
   if (!is_dhcp && !sl_is_on_link_address(interface, &tuple->src)) return 0;
   struct sl_address_value owner;

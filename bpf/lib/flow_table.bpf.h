@@ -325,24 +325,34 @@ __noinline __u32 sl_flow_victim(__u32 index, __u32 hash, __u32 state) {
   return way >= SL_FLOW_WAYS ? SL_NO_SLOT : SL_VICTIM(way, goes);
 }
 
+/* The order in which an owner's flows are evicted, the lowest rank first. A time has 59 bits, which are 18 years. */
+#define SL_RANK(seen_ns, way, is_closing) ((seen_ns) << 5 | (way) << 1 | (is_closing))
+#define SL_NEVER (~(__u64)0) /* its way is SL_FLOW_WAYS */
+
+/* The rank of the flow at that way: a closing one comes before all pending ones. SL_NEVER: it may not be evicted.
+ * Global, so that the verifier walks sl_flow_own_victim's loop once for each way, and not once for each set of ways
+ * that have such a flow. */
+__noinline __u64 sl_flow_own_rank(__u32 index, __u32 way, __u32 owner) {
+  struct sl_flow_bucket* bucket = sl_bucket_at(index);
+  if (!bucket || way >= SL_FLOW_WAYS) return SL_NEVER;
+  const __u32 state = SL_READ_ONCE(bucket->tags[way]) & SL_FLOW_MARKS_MASK;
+  if (state != SL_FLOW_PENDING && state != SL_FLOW_CLOSING) return SL_NEVER;
+  const struct sl_flow* flow = sl_flow_at(index * SL_FLOW_WAYS + way);
+  if (!flow || SL_READ_ONCE(flow->entry.owner) != owner) return SL_NEVER;
+  if (state == SL_FLOW_CLOSING) return SL_RANK((__u64)0, way, 1);
+  return SL_RANK(SL_READ_ONCE(flow->entry.last_seen_ns), way, 0);
+}
+
 /* The same among the owner's own flows: a closing one, else the pending one that was idle longest. */
 __noinline __u32 sl_flow_own_victim(__u32 index, __u32 owner) {
-  struct sl_flow_bucket* bucket = sl_bucket_at(index);
-  __u32 found = SL_FLOW_WAYS, goes = SL_FLOW_PENDING;
-  __u64 oldest = ~0ULL;
-  if (!bucket) return SL_NO_SLOT;
+  __u64 first = SL_NEVER;
   for (__u32 way = 0; way < SL_FLOW_WAYS; way++) {
-    const __u32 state = SL_READ_ONCE(bucket->tags[way]) & SL_FLOW_MARKS_MASK;
-    if (state != SL_FLOW_PENDING && state != SL_FLOW_CLOSING) continue;
-    const struct sl_flow* flow = sl_flow_at(index * SL_FLOW_WAYS + way);
-    if (!flow || SL_READ_ONCE(flow->entry.owner) != owner) continue;
-    const __u64 seen = state == SL_FLOW_CLOSING ? 0 : SL_READ_ONCE(flow->entry.last_seen_ns);
-    if (seen >= oldest) continue;
-    oldest = seen;
-    found = way;
-    goes = state;
+    const __u64 rank = sl_flow_own_rank(index, way, owner);
+    if (rank < first) first = rank;
   }
-  return found >= SL_FLOW_WAYS ? SL_NO_SLOT : SL_VICTIM(found, goes);
+  const __u32 way = first >> 1 & 15;
+  if (way >= SL_FLOW_WAYS) return SL_NO_SLOT;
+  return SL_VICTIM(way, first & 1 ? SL_FLOW_CLOSING : SL_FLOW_PENDING);
 }
 
 /* 0: it is gone already, or there was none. */

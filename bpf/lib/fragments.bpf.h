@@ -21,10 +21,7 @@ static __always_inline int sl_is_fragment_old(const struct sl_fragment_value* va
 
 /* The endpoint whose table a fragment belongs to: the local sender, else the local receiver. 0: neither is local. */
 static __always_inline __u32 sl_fragment_owner(const struct sl_tuple* tuple, __u32 epoch) {
-  const struct sl_address_value* who = sl_find_address(epoch, &tuple->src);
-  if (who && who->endpoint) return who->endpoint;
-  who = sl_find_address(epoch, &tuple->dst);
-  return who ? who->endpoint : 0;
+  return sl_endpoint_at(&tuple->src, epoch) ?: sl_endpoint_at(&tuple->dst, epoch);
 }
 
 /* Hash of addresses, id and protocol; `key` is working memory. */

@@ -45,7 +45,10 @@ static __always_inline const struct sl_address_value* sl_find_address(__u32 epoc
   for (int i = 0; i < SL_MAX_PROBES; i++, index++) {
     const struct sl_address_entry* entry = bpf_map_lookup_elem(&addresses, &index);
     if (!entry || entry->value.identity == SL_IDENTITY_UNKNOWN) return 0;
-    if (sl_is_same_addr(&entry->addr, addr)) return &entry->value;
+    __u64 differs = (sl_load_u64(entry->addr.bytes) ^ sl_load_u64(addr->bytes)) |
+                    (sl_load_u64(entry->addr.bytes + 8) ^ sl_load_u64(addr->bytes + 8));
+    barrier_var(differs); /* keeps it one comparison: with two, the verifier walks on from each */
+    if (!differs) return &entry->value;
   }
   return 0;
 }
@@ -72,21 +75,28 @@ __noinline int sl_resolve(const struct sl_addr* addr, __u32 epoch, struct sl_add
   return 0;
 }
 
+/* 1: a process of this class meets the condition; 0: it does not. `class` null: nothing is known of the process.
+ * Global, so that the verifier does not follow each set of conditions that are met by itself. */
+__noinline __u32 sl_meets(const struct sl_process_class* class, const struct sl_process_condition* condition,
+                          __u32 epoch) {
+  if (!condition) return 0;
+  const __u64 binaries = class ? class->binaries[epoch & 1] : 0, ancestors = class ? class->ancestors[epoch & 1] : 0;
+  const int knows_binary = class && class->facts.program != SL_PROGRAM_UNKNOWN;
+  const int knows_ancestors = class && !(class->facts.flags & SL_CLASS_MORE_ANCESTORS);
+  const int by_binary = !condition->binaries || (condition->binaries & binaries);
+  const int by_ancestor = !condition->ancestors || (condition->ancestors & ancestors);
+  const int is_not = (!by_binary && knows_binary) || (!by_ancestor && knows_ancestors);
+  return !is_not && ((by_binary && by_ancestor) || condition->if_unknown);
+}
+
 /* The index of the outcome of `process_verdict` for a process of this class. */
 static __always_inline __u32 sl_choose(const struct sl_process_verdict* process_verdict, sl_process_class_number number,
                                        __u32 epoch) {
   const struct sl_process_class* class = number ? bpf_map_lookup_elem(&process_classes, &number) : 0;
-  const __u64 binaries = class ? class->binaries[epoch & 1] : 0, ancestors = class ? class->ancestors[epoch & 1] : 0;
-  const int knows_binary = class && class->facts.program != SL_PROGRAM_UNKNOWN;
-  const int knows_ancestors = class && !(class->facts.flags & SL_CLASS_MORE_ANCESTORS);
   __u32 met = 0;
   for (__u32 i = 0; i < SL_MAX_PROCESS_CONDITIONS; i++) {
     if (i >= process_verdict->count) break;
-    const struct sl_process_condition* condition = &process_verdict->conditions[i];
-    const int by_binary = !condition->binaries || (condition->binaries & binaries);
-    const int by_ancestor = !condition->ancestors || (condition->ancestors & ancestors);
-    const int is_not = (!by_binary && knows_binary) || (!by_ancestor && knows_ancestors);
-    if (!is_not && ((by_binary && by_ancestor) || condition->if_unknown)) met |= 1u << i;
+    met |= sl_meets(class, &process_verdict->conditions[i], epoch) << i;
   }
   return met;
 }
@@ -101,8 +111,8 @@ static __always_inline const struct sl_port_entry* sl_outcome_of(const struct sl
   return bpf_map_lookup_elem(&ports, &index);
 }
 
-/* Null: the epoch has no such entry. */
-static __always_inline const struct sl_peer_value* sl_find_peer(__u32 epoch, __u32 ruleset, __u32 identity) {
+/* The range of `ports` as first << 32 | count. 0: the epoch has no such entry. Global, as sl_resolve. */
+__noinline __u64 sl_find_peer(__u32 epoch, __u32 ruleset, __u32 identity) {
   const __u32 entries = epoch_peers;
   const struct sl_settings* agent = sl_settings_in_force();
   if (!agent) return 0;
@@ -111,9 +121,17 @@ static __always_inline const struct sl_peer_value* sl_find_peer(__u32 epoch, __u
   for (int i = 0; i < SL_MAX_PROBES; i++, index++) {
     const struct sl_peer_entry* entry = bpf_map_lookup_elem(&peers, &index);
     if (!entry || !entry->range.count) return 0;
-    if (entry->ruleset == ruleset && entry->identity == identity) return &entry->range;
+    __u32 differs = (entry->ruleset ^ ruleset) | (entry->identity ^ identity);
+    barrier_var(differs); /* as in sl_find_address */
+    if (!differs) return (__u64)entry->range.first << 32 | entry->range.count;
   }
   return 0;
+}
+
+/* The local workload that has the address; 0: none. Global, as sl_resolve. */
+__noinline __u32 sl_endpoint_at(const struct sl_addr* addr, __u32 epoch) {
+  const struct sl_address_value* who = addr ? sl_find_address(epoch, addr) : 0;
+  return who ? who->endpoint : 0;
 }
 
 /* One direction: may `identity` be the peer of a workload with `ruleset` for this service? Returns a drop reason, or
@@ -121,21 +139,22 @@ static __always_inline const struct sl_peer_value* sl_find_peer(__u32 epoch, __u
 __noinline int sl_check_ruleset(struct sl_policy_question* question, __u32 ruleset, __u32 identity, int ingress) {
   if (!question) return SL_DROP_RULESET_MISSING;
   __u32 epoch = question->epoch & 1, service = question->service;
-  const struct sl_peer_value* range = sl_find_peer(epoch, ruleset, identity);
+  __u64 range = sl_find_peer(epoch, ruleset, identity);
   if (!range) range = sl_find_peer(epoch, ruleset, SL_IDENTITY_ANY_OF_KIND(identity >> SL_IDENTITY_KIND_SHIFT));
   if (!range) return SL_DROP_RULESET_MISSING;
-  __u32 low = range->first + epoch * epoch_ports, count = range->count;
+  __u32 low = (__u32)(range >> 32) + epoch * epoch_ports, count = range;
   for (int i = 0; i < SL_MAX_SEARCH_STEPS; i++) {
     if (count <= 1) break;
     __u32 half = count / 2, middle = low + half;
     const struct sl_port_entry* entry = bpf_map_lookup_elem(&ports, &middle);
     if (!entry) return SL_DROP_RULESET_MISSING;
-    if (entry->start <= service) {
-      low = middle;
-      count -= half;
-    } else {
-      count = half;
-    }
+    /* All ones: the answer is in the upper half. Without a branch, as each one would double the verifier's paths. */
+    __s64 upper = (__s64)service - entry->start;
+    barrier_var(upper);
+    upper = ~(upper >> 63);
+    barrier_var(upper);
+    low += half & (__u32)upper;
+    count = half + (count & 1 & (__u32)upper);
   }
   const struct sl_port_entry* entry = bpf_map_lookup_elem(&ports, &low);
   if (!entry) return SL_DROP_RULESET_MISSING;

@@ -13,8 +13,9 @@ static __always_inline int sl_in_quarantine(__u32 endpoint) {
   return value && SL_READ_ONCE(*value) != SL_QUARANTINE_NONE;
 }
 
-/* Not inlined: rarely called, and from many places. */
-static __noinline int sl_on_allow_list(const struct sl_addr* peer, __u8 ip_version) {
+/* Global: rarely called, and from many places. */
+__noinline int sl_on_allow_list(const struct sl_addr* peer, __u8 ip_version) {
+  if (!peer) return 0;
   struct sl_quarantine_peer key = {.prefixlen = 128, .addr = *peer};
   const __u32* version = bpf_map_lookup_elem(&quarantine_allow, &key);
   return version && *version == ip_version;

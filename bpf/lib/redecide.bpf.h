@@ -62,10 +62,11 @@ static __always_inline int sl_verdict_of(struct sl_flow_entry* entry, __u64* gen
 
 /*
  * Decides a known flow again, under this generation, for the processes in the question. Returns the drop reason for
- * this packet, SL_RESOLVE_RECEIVER or SL_FLOW_OVER.
+ * this packet, SL_RESOLVE_RECEIVER or SL_FLOW_OVER. Global, so that the verifier checks it once.
  */
-static __noinline int sl_redecide(struct sl_evaluation* j, const struct sl_flow_key* key, struct sl_flow_entry* entry,
-                                  int other_process) {
+__noinline int sl_redecide(struct sl_evaluation* j, const struct sl_flow_key* key, struct sl_flow_entry* entry,
+                           int other_process) {
+  if (!j || !key || !entry) return SL_DROP_RULESET_MISSING;
   struct sl_policy_question* q = &j->question;
   int hi = entry->flags & SL_CT_INITIATOR_HI;
   /* The initiator's next packet is decided as a new flow's. Until then answers pass, or do not, as before. */
@@ -184,8 +185,9 @@ static __always_inline void sl_follow_receiver(struct sl_evaluation* j, struct s
 }
 
 /* Writes the receiver of a known flow's datagram into the flow. Returns 1 if the verdict depends on it, and its socket
- * or its process's class is not the one that the verdict was decided for. Not inlined, to save stack. */
-static __noinline int sl_note_other_receiver(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
+ * or its process's class is not the one that the verdict was decided for. Global, as sl_redecide. */
+__noinline int sl_note_other_receiver(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
+  if (!j || !entry) return 0;
   if (sl_hangs_on_receiver(entry->flags, reply, j->key.protocol)) {
     if (!sl_is_another_receiver(&j->receiver, entry, reply)) return 0;
     sl_put_receiver(j, entry, reply);
@@ -216,10 +218,11 @@ static __always_inline int sl_is_decided_for(const struct sl_evaluation* j, stru
 /*
  * The flow's verdict for this packet. The caller has just checked that it was decided for the packet's processes and
  * sockets, but another CPU may have written one for others since: so it is valid only if a second check, after the
- * read, agrees. SL_FLOW_STALE: it does not. Not inlined, to save stack.
+ * read, agrees. SL_FLOW_STALE: it does not. Global, as sl_redecide.
  */
-static __noinline int sl_verdict_for(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
+__noinline int sl_verdict_for(struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   __u64 generation;
+  if (!j || !entry) return SL_FLOW_STALE;
   sl_memory_barrier(&entry->flags);
   const int verdict = sl_verdict_of(entry, &generation);
   sl_memory_barrier(&entry->flags);

@@ -37,31 +37,29 @@ static __always_inline const struct sl_service_backend* sl_backend_at(__u32 inde
 }
 
 /*
- * Not static, so that the verifier checks it once; such functions cannot take pointers on older kernels. `high`, `low`:
- * the address as numbers. It counts from `first`, of which the verifier knows nothing: it would follow each count from
- * 0 by itself.
+ * Whether a Service still has the backend. Global, so that the verifier checks it once. It counts from `first`, and
+ * reads `wanted` at each step: what a comparison tells the verifier about a value that the next step uses would give
+ * each step more states than the one before.
  */
-__noinline int sl_range_has(__u64 first_and_count, __u64 high, __u64 low, __u32 port) {
-  const __u32 first = first_and_count >> 32, count = (__u32)first_and_count, end = first + count;
+__noinline int sl_has_backend(__u32 first, __u32 count, const struct sl_service_backend* wanted) {
+  const __u32 end = first + count;
   __u32 next = first; /* those before it are not above what is wanted */
+  if (!wanted) return 0;
   for (__u32 step = 1U << SL_SERVICE_SEARCH_STEPS; step; step >>= 1) {
-    if (step > count || next + step > end) continue;
+    if (next + step > end) continue;
     const struct sl_service_backend* at = sl_backend_at(next + step - 1);
     if (!at) continue;
+    barrier_var(wanted);
     const __u64 at_high = bpf_be64_to_cpu(sl_load_u64(at->addr.bytes));
     const __u64 at_low = bpf_be64_to_cpu(sl_load_u64(at->addr.bytes + 8));
-    const __u32 at_port = bpf_ntohs(at->port);
+    const __u64 high = bpf_be64_to_cpu(sl_load_u64(wanted->addr.bytes));
+    const __u64 low = bpf_be64_to_cpu(sl_load_u64(wanted->addr.bytes + 8));
+    const __u32 at_port = bpf_ntohs(at->port), port = bpf_ntohs(wanted->port);
     if (at_high > high || (at_high == high && (at_low > low || (at_low == low && at_port > port)))) continue;
     if (at_high == high && at_low == low && at_port == port) return 1;
     next += step;
   }
   return 0;
-}
-
-/* Whether the Service still has the backend. */
-static __always_inline int sl_has_backend(__u32 first, __u32 count, const struct sl_service_backend* wanted) {
-  return sl_range_has((__u64)first << 32 | count, bpf_be64_to_cpu(sl_load_u64(wanted->addr.bytes)),
-                      bpf_be64_to_cpu(sl_load_u64(wanted->addr.bytes + 8)), bpf_ntohs(wanted->port));
 }
 
 /* 0: there is none, or the tables are not those that `service` is of. */

@@ -27,9 +27,11 @@
 
 /*
  * At tc_to_pod, each receiver of a multicast or broadcast packet has a flow of its own, beside the flow between the
- * sender and the group. The key then has the receiver's endpoint, so that policy decides for each receiver.
+ * sender and the group. The key then has the receiver's endpoint, so that policy decides for each receiver. Global, as
+ * sl_evaluate.
  */
-static __noinline int sl_add_receiver_to_key(struct sl_evaluation* j) {
+__noinline int sl_add_receiver_to_key(struct sl_evaluation* j) {
+  if (!j) return 0;
   const struct sl_addr* to = &j->packet.tuple.dst;
   const int is_group = sl_is_mapped_ipv4(to) ? to->bytes[12] >= 224 : sl_is_multicast6(to);
   struct sl_address_value* who = &j->question.destination; /* not in use yet */

@@ -23,9 +23,10 @@ __noinline __u32 sl_find_fragment_owner(void) {
 
 /*
  * Stores a first fragment's ports. A denied packet stores them too, so that its later fragments are denied for the same
- * reason, but not if its source is spoofed. Not inlined, for the stack, as the next function.
+ * reason, but not if its source is spoofed. Global, so that the verifier checks it once, as the next function.
  */
-static __noinline int sl_remember_fragment(const struct sl_evaluation* j, int reason) {
+__noinline int sl_remember_fragment(const struct sl_evaluation* j, int reason) {
+  if (!j) return 0;
   const struct sl_packet* packet = &j->packet;
   if (packet->fragment != SL_FRAGMENT_FIRST || j->not_local) return 0;
   if (reason == SL_DROP_SPOOFED_SOURCE || reason == SL_DROP_UNKNOWN_ENDPOINT || reason == SL_DROP_WRONG_RECEIVER)
@@ -42,7 +43,8 @@ static __noinline int sl_remember_fragment(const struct sl_evaluation* j, int re
 }
 
 /* Gives a later fragment the ports of the first one. */
-static __noinline int sl_follow_fragment(struct sl_evaluation* j) {
+__noinline int sl_follow_fragment(struct sl_evaluation* j) {
+  if (!j) return SL_DROP_RULESET_MISSING;
   struct sl_packet* packet = &j->packet;
   if (packet->fragment != SL_FRAGMENT_LATER) return SL_DROP_NONE;
   const __u32 owner = sl_find_fragment_owner();

@@ -9,9 +9,10 @@
 #include "bpf/lib/verdict_quarantine.bpf.h"
 
 /* Applies `verdict` to the packet and updates the flow. A packet that quarantine stops does not move the flow's state,
- * so that the flow can continue after the release. Not inlined: Linux 6.1 limits the stack of all functions on a call
- * path to 512 bytes. */
-static __noinline int sl_evaluate_known(struct sl_evaluation* j, struct sl_flow_entry* entry, int verdict, int reply) {
+ * so that the flow can continue after the release. Global, as sl_evaluate, and because Linux 6.1 limits the stack of
+ * all functions on a call path to 512 bytes. */
+__noinline int sl_evaluate_known(struct sl_evaluation* j, struct sl_flow_entry* entry, int verdict, int reply) {
+  if (!j || !entry) return SL_DROP_RULESET_MISSING;
   const struct sl_flow_end* sender = reply ? &entry->responder : &entry->initiator;
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   j->reply = reply;

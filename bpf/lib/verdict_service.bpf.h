@@ -8,6 +8,20 @@
 
 #include "bpf/lib/evaluation.bpf.h"
 
+/* Policy for the question's source and the backend at `index`. Global, so that the verifier walks sl_decide_service's
+ * loop once for each backend, and not once for each path through this. */
+__noinline int sl_decide_backend(__u32 index) {
+  __u32 zero = 0;
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
+  const struct sl_service_backend* backend = sl_backend_at(index);
+  if (!j || !backend) return SL_DROP_RULESET_MISSING;
+  struct sl_policy_question* q = &j->question;
+  j->use.backend = backend->addr;
+  q->service = sl_service(j->use.key.protocol, backend->port);
+  sl_resolve(&j->use.backend, q->epoch & 1, &q->destination);
+  return sl_decide(q);
+}
+
 /* Policy for the question's source and each backend of `use.service`. The question keeps its destination. Global, so
  * that it has a stack of its own and is checked once. */
 __noinline int sl_decide_service(void) {
@@ -20,12 +34,7 @@ __noinline int sl_decide_service(void) {
   j->use.destination = q->destination;
   q->may_resolve_receiver = 0;
   for (__u32 i = 0; i < SL_SERVICE_SCAN && i < count && !reason; i++) {
-    const struct sl_service_backend* backend = sl_backend_at(first + i);
-    if (!backend) return SL_DROP_RULESET_MISSING;
-    j->use.backend = backend->addr;
-    sl_resolve(&j->use.backend, q->epoch & 1, &q->destination);
-    q->service = sl_service(j->use.key.protocol, backend->port);
-    reason = sl_decide(q);
+    reason = sl_decide_backend(first + i);
     by_process |= q->by_process;
     audit |= q->audit;
   }
