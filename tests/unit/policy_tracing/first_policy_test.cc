@@ -1,0 +1,89 @@
+// The policy that has to work first, word for word as its users write it.
+#include "tests/unit/policy_tracing/specs.h"
+
+namespace sluice::policy::tracing {
+namespace {
+
+constexpr char kPreventRead[] = R"(apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata:
+  name: "prevent-default-json-read"
+spec:
+  kprobes:
+  - call: "security_file_permission"
+    syscall: false
+    return: true
+    args:
+    - index: 0
+      type: "file"
+    - index: 1
+      type: "int"
+    returnArg:
+      index: 0
+      type: "int"
+    returnArgAction: "Post"
+    selectors:
+    - matchArgs:
+      - index: 0
+        operator: "Equal"
+        values:
+        - "/default.json"
+      - index: 1
+        operator: "Equal"
+        values:
+        - "4" # MAY_READ
+      matchActions:
+      - action: Sigkill
+)";
+
+TEST(TracingFirstPolicy, IsReadWhole) {
+  const std::string text(kPreventRead);
+  const ParsedSpec parsed = ParseDocument(text.substr(text.find('\n') + 1));
+  ASSERT_NE(parsed.policy, nullptr) << parsed.problems.front().what;
+  ASSERT_EQ(parsed.policy->hooks.size(), 1U);
+  EXPECT_FALSE(parsed.policy->scope.pods.has_value());
+  const Hook& hook = parsed.policy->hooks[0];
+  EXPECT_EQ(hook.kind, HookKind::kKprobe);
+  EXPECT_EQ(hook.place.line, 7);
+  const auto& target = std::get<FunctionTarget>(hook.target);
+  EXPECT_EQ(target.function, "security_file_permission");
+  EXPECT_FALSE(target.syscall);
+  ASSERT_EQ(hook.args.size(), 2U);
+  EXPECT_EQ(hook.args[0].type, ArgType::kFile);
+  EXPECT_EQ(hook.args[1].index, 1);
+  EXPECT_EQ(hook.args[1].type, ArgType::kInt);
+  EXPECT_TRUE(hook.returns);
+  EXPECT_EQ(hook.return_arg->type, ArgType::kInt);
+  EXPECT_EQ(hook.return_action, ActionType::kPost);
+  ASSERT_EQ(hook.selectors.size(), 1U);
+  const HookSelector& selector = hook.selectors[0];
+  ASSERT_EQ(selector.args.size(), 2U);
+  EXPECT_EQ(selector.args[0].argument, 0U);
+  EXPECT_EQ(selector.args[0].op, Operator::kEqual);
+  EXPECT_EQ(selector.args[0].values.texts, std::vector<std::string>{"/default.json"});
+  EXPECT_EQ(selector.args[1].argument, 1U);
+  EXPECT_EQ(selector.args[1].values.numbers, (std::vector<NumberRange>{{4, 4}}));
+  ASSERT_EQ(selector.actions.size(), 1U);
+  EXPECT_EQ(selector.actions[0].type, ActionType::kSigkill);
+}
+
+TEST(TracingFirstPolicy, IsCheckedByFileLineFieldAndValue) {
+  std::string text(kPreventRead);
+  const auto checked = [&] { return ParseText("p.yaml", text, {.checked_kinds = CheckedKinds()}); };
+  EXPECT_TRUE(checked().problems.empty());
+  ASSERT_EQ(checked().checked.size(), 1U);
+  EXPECT_EQ(
+      CheckedText("p.yaml", checked().checked[0]),
+      "p.yaml:1: TracingPolicy/prevent-default-json-read: checked only: this version does not enforce such policies "
+      "yet");
+  text.replace(text.find("\"4\""), 3, "\"r\"");
+  ASSERT_EQ(checked().problems.size(), 1U);
+  EXPECT_EQ(checked().problems[0].ToString("p.yaml"),
+            "p.yaml:28: TracingPolicy prevent-default-json-read: "
+            "spec.kprobes[0].selectors[0].matchArgs[1].values[0]: must be a number of type int (-2147483648 to "
+            "2147483647), got \"r\"");
+  EXPECT_TRUE(checked().checked.empty());
+}
+
+}  // namespace
+}  // namespace sluice::policy::tracing

@@ -1,0 +1,234 @@
+// docs/tracing-policy.md is made here from the tables of policy/tracing and from people's files: SLUICE_UPDATE_DOCS=1
+// writes it. The files are no part of this project: SLUICE_CORPORA is the directory that has them, below tetragon/.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "policy/tracing/limits.h"
+#include "policy/tracing/parser.h"
+
+namespace sluice::policy::tracing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kHead = R"(# TracingPolicy files
+Tetragon's users keep their runtime policy as `TracingPolicy` and `TracingPolicyNamespaced` (`cilium.io/v1alpha1`).
+**This version checks such files and enforces none of them.** `sluice validate -f FILE` checks a file completely: every
+error names file, line, field and value, and says what to do; for a file without errors it says that it is checked only.
+`sluice apply` and `sluiced --resources` refuse the kinds with one sentence.
+
+This page is made from `policy/tracing` and from the files below: change those, and run
+`SLUICE_UPDATE_DOCS=1 SLUICE_CORPORA=DIR build/bin/unit_tracing --gtest_filter=TracingPage.*`.
+
+## What is stricter than in Tetragon
+What Tetragon reads and then ignores, or finds out only in the kernel, is an error here:
+- fields, types, operators, actions and options that are not in the tables below, in any other spelling;
+- a system call that does not exist or has fewer arguments, and a kernel structure as the argument of a system call;
+- `syscall: false` with a name of the form `sys_NAME` of a system call. `syscall` is true unless a hook says otherwise;
+- a filter on an argument of type `auto`, and an operator that does not fit the type;
+- a number that does not fit its type; a path that does not begin with `/` (`Equal` and `NotEqual`); a reversed range;
+- a field that the action does not have. `Sigkill` may have `argError`, which has no effect;
+- `Override` on a function that the kernel does not let anybody override, and without a value to return;
+- lists and macros that are named and are not there, macros that are there and are not used, names that occur twice;
+- a policy without a hook.
+
+What is the same: the value of a returnArg without `return: true` is not shown; `matchArgs` on a tracepoint takes the
+index of a field, or the position in `args` if no entry has that index; `index` of several entries of `args` means the
+first one, `args: [N]` another; `sizeArgIndex` counts from 1; a NUL at the end of a string is not part of it.
+
+Whether the running kernel has a function, a tracepoint or a hook, and whether an argument is of the type that the file
+says, cannot be known without that kernel, and is not checked yet.
+)";
+
+std::string HooksTable() {
+  std::string text =
+      "\n## Hooks\n| field of spec | hook | the kernel needs | highest index |\n| --- | --- | --- | --- |\n";
+  for (const HookKindInfo& info : kHookKinds) {
+    text += fmt::format("| `{}` | {} | {} | {} |\n", info.name, info.meaning, info.kernels, info.last_index);
+  }
+  return text;
+}
+
+std::string OperatorsOf(const ArgTypeInfo& type) {
+  std::string text;
+  for (const OperatorInfo& op : kOperators) {
+    if (Has(op.classes, type.values)) text += fmt::format("{}{}", text.empty() ? "" : " ", op.name);
+  }
+  return text.empty() ? "none" : text;
+}
+
+std::string TypesTable() {
+  std::string text = "\n## Types of arguments\n| type | meaning | operators |\n| --- | --- | --- |\n";
+  for (const ArgTypeInfo& info : kArgTypes) {
+    text += fmt::format("| `{}` | {} | {} |\n", info.name, info.meaning, OperatorsOf(info));
+  }
+  return text;
+}
+
+const char* FormOf(ValueForm form) {
+  switch (form) {
+    case ValueForm::kOfType:
+      return "of the argument's type";
+    case ValueForm::kSet:
+      return "numbers, `first:last`, `list:NAME`";
+    case ValueForm::kRange:
+      return "`first:last`";
+    case ValueForm::kPrefix:
+    case ValueForm::kPostfix:
+    case ValueForm::kSubString:
+      return "texts";
+    case ValueForm::kPort:
+      return "ports, `first:last`";
+    case ValueForm::kProtocol:
+      return "numbers, `IPPROTO_*`, `first:last`";
+    case ValueForm::kFamily:
+      return "numbers, `AF_*`, `first:last`";
+    case ValueForm::kState:
+      return "numbers, `TCP_*`, `first:last`";
+    case ValueForm::kAddress:
+      return "addresses and CIDRs, IPv4 and IPv6";
+    case ValueForm::kFileType:
+      return "reg dir lnk sock chr blk fifo";
+    case ValueForm::kNone:
+    case ValueForm::kRefused:
+      return "none";
+  }
+  return "";
+}
+
+std::string OperatorsTable() {
+  std::string text =
+      "\n## Operators of filters on arguments\n| operator | matches if the argument | values |\n| --- | --- | --- |\n";
+  for (const OperatorInfo& info : kOperators) {
+    text += fmt::format("| `{}` | {} | {} |\n", info.name, info.meaning, FormOf(info.form));
+  }
+  return text;
+}
+
+std::string ActionsTable() {
+  std::string text = "\n## Actions\n| action | does | fields | the kernel needs |\n| --- | --- | --- | --- |\n";
+  for (const ActionTypeInfo& info : kActionTypes) {
+    text += fmt::format("| `{}` | {} | {} | {} |\n", info.name, info.meaning, info.fields, info.kernels);
+  }
+  return text;
+}
+
+std::string LimitsTable() {
+  struct Limit {
+    const char* what;
+    std::size_t most;
+  };
+  std::string text = "\n## Limits\n| of | at most |\n| --- | --- |\n";
+  for (const Limit& limit :
+       {Limit{"hooks of a policy", kMaxHooks}, Limit{"selectors of a hook", kMaxSelectors},
+        Limit{"args and data of a hook", kMaxArguments},
+        Limit{"matchArgs and matchData of a selector", kMaxArgumentFilters},
+        Limit{"actions of a selector", kMaxActions}, Limit{"numbers of a filter", kMaxNumbers},
+        Limit{"values of InMap and NotInMap", kMaxSetValues},
+        Limit{"ports, protocols, families, states of a filter", kMaxRanges},
+        Limit{"addresses of a filter", kMaxAddresses}, Limit{"texts of a filter", kMaxTexts},
+        Limit{"bytes of a Prefix value", kMaxPrefixBytes}, Limit{"bytes of a Postfix value", kMaxPostfixBytes},
+        Limit{"bytes of a SubString value", kMaxSubStringBytes}, Limit{"pids of a filter", kMaxPids},
+        Limit{"namespaces of a filter", kMaxNamespaces}, Limit{"matchNamespaces of a selector", kMaxNamespaceFilters},
+        Limit{"fields of a resolve", kMaxResolveDepth}, Limit{"tags of a hook", kMaxTags},
+        Limit{"bytes of a message", kMaxMessageBytes}}) {
+    text += fmt::format("| {} | {} |\n", limit.what, limit.most);
+  }
+  return text;
+}
+
+std::string MadeFromTables() {
+  return kHead + HooksTable() + TypesTable() + OperatorsTable() + ActionsTable() + LimitsTable();
+}
+
+constexpr const char* kFilesHead = R"(
+## Files of Tetragon's repository
+Each file of its examples that has such a policy, and what `sluice validate` says.
+
+| file | result |
+| --- | --- |
+)";
+
+std::string ReadFile(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+// "loads", or why not.
+std::string ResultOf(const std::string& text) {
+  const ParsedText parsed = ParseText("f.yaml", text, {.checked_kinds = CheckedKinds()});
+  if (parsed.problems.empty()) return "loads";
+  const Problem& first = parsed.problems.front();
+  return fmt::format("refused: line {}: {}", first.place.line, first.what);
+}
+
+std::string MadeFromFiles(const fs::path& corpus) {
+  std::map<std::string, std::string> rows;
+  for (const auto& entry : fs::recursive_directory_iterator(corpus)) {
+    if (!entry.is_regular_file() || entry.path().extension() != ".yaml") continue;
+    const std::string text = ReadFile(entry.path());
+    if (text.find("kind: TracingPolicy") == std::string::npos) continue;
+    std::string result = ResultOf(text);
+    for (std::size_t bar = 0; (bar = result.find('|', bar)) != std::string::npos; bar += 2) result.insert(bar, "\\");
+    rows[fs::relative(entry.path(), corpus)] = result;
+  }
+  std::string table = kFilesHead;
+  for (const auto& [file, result] : rows) table += fmt::format("| {} | {} |\n", file, result);
+  return table;
+}
+
+fs::path Page() {
+  const char* const source = std::getenv("SLUICE_SOURCE_DIR");
+  return fs::path(source == nullptr ? "." : source) / "docs/tracing-policy.md";
+}
+
+// Where the page's second part begins.
+std::size_t FilesBegin(const std::string& page) { return std::min(page.find("\n## Files of "), page.size()); }
+
+TEST(TracingPage, TablesAreThoseOfTheCode) {
+  const std::string page = ReadFile(Page());
+  const std::size_t files = FilesBegin(page);
+  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(Page()) << MadeFromTables() + page.substr(files);
+  const std::string written = ReadFile(Page());
+  EXPECT_EQ(written.substr(0, FilesBegin(written)), MadeFromTables()) << "SLUICE_UPDATE_DOCS=1 writes it anew";
+}
+
+TEST(TracingPage, FilesLoadOrAreRefusedAsItSays) {
+  const char* const corpora = std::getenv("SLUICE_CORPORA");
+  if (corpora == nullptr)
+    GTEST_SKIP() << "SLUICE_CORPORA names no directory with tetragon/: people's files are not read";
+  const std::string made = MadeFromFiles(fs::path(corpora) / "tetragon");
+  ASSERT_GT(std::count(made.begin(), made.end(), '\n'), 50) << "too few files below " << corpora;
+  const std::string page = ReadFile(Page());
+  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(Page()) << page.substr(0, FilesBegin(page)) + made;
+  const std::string written = ReadFile(Page());
+  EXPECT_EQ(written.substr(FilesBegin(written)), made) << "SLUICE_UPDATE_DOCS=1 writes it anew";
+}
+
+// Of the page itself, so that a change of the files' part is seen without them: what is refused has a reason that the
+// format or the list of refused actions gives.
+TEST(TracingPage, RefusedFilesHaveAKnownReason) {
+  const std::string text = ReadFile(Page());
+  std::istringstream page(text.substr(FilesBegin(text)));
+  int loads = 0, refused = 0;
+  for (std::string line; std::getline(page, line);) {
+    loads += line.ends_with("| loads |") ? 1 : 0;
+    if (line.find("| refused: ") == std::string::npos) continue;
+    ++refused;
+    const bool known = line.find("refused: an agent does not call out") != std::string::npos ||
+                       line.find("this has a variable for another tool") != std::string::npos;
+    EXPECT_TRUE(known) << line;
+  }
+  EXPECT_GT(loads, 40);
+  EXPECT_EQ(refused, 4);
+}
+
+}  // namespace
+}  // namespace sluice::policy::tracing
