@@ -133,6 +133,25 @@ TEST_F(Resources, ValidateIsAnotherNameOfCheck) {
   EXPECT_THAT(Run({"valdate", "-f", file}).output, HasSubstr("did you mean validate?"));
 }
 
+TEST_F(Resources, ValidateChecksTracingPoliciesAndSaysThatNothingEnforcesThem) {
+  const auto policy = [](const std::string& type) {
+    return "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n  kprobes:\n"
+           "  - {call: sys_write, args: [{index: 0, type: " +
+           type + "}]}\n";
+  };
+  const std::string file = Write("p.yaml", policy("fd"));
+  const auto right = Run({"validate", "-f", file});
+  EXPECT_EQ(right.exit_code, 0);
+  EXPECT_THAT(right.output, HasSubstr("1 objects in 1 files: all right\n"));
+  EXPECT_THAT(right.output, HasSubstr(file + ":1: TracingPolicy/p: checked only: this version does not enforce such "
+                                             "policies yet\n"));
+  const auto wrong = Run({"validate", "-f", Write("w.yaml", policy("fdd"))});
+  EXPECT_EQ(wrong.exit_code, 1);
+  EXPECT_THAT(wrong.output,
+              HasSubstr("w.yaml:6:41: TracingPolicy/p: spec.kprobes[0].args[0].type: unknown type \"fdd\": "
+                        "did you mean fd?\n"));
+}
+
 TEST_F(Resources, DiffShowsWhatApplyWouldChange) {
   agent_.objects = {Policy()};
   agent_.Start();
