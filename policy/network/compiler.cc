@@ -18,29 +18,6 @@ Status CheckLimit(const char* table, std::size_t need, std::size_t limit, const 
 
 using AddressMap = FlatMap<Address, sl_address_value>;
 
-// The address table, without rulesets.
-AddressMap AddressTable(const Population& population, const IdentityTable& identities) {
-  AddressMap::Entries table;
-  table.reserve(population.by_address.size() + population.node_addresses.size());
-  std::size_t place = 0;
-  for (const auto& [ip, index] : population.by_address) {
-    const Endpoint& endpoint = population.endpoints[index];
-    sl_address_value value = {};
-    value.identity = identities.OfPodAddress(place++).id;
-    value.workload = endpoint.workload_id;
-    value.ifindex = endpoint.ifindex;
-    value.endpoint = endpoint.endpoint;
-    table.emplace_back(ip, value);
-  }
-  for (const Address& ip : population.node_addresses) {
-    if (population.Find(ip) != nullptr) continue;
-    sl_address_value value = {};
-    value.identity = identities.OfNodeAddress(ip).id;
-    table.emplace_back(ip, value);
-  }
-  return AddressMap(std::move(table));
-}
-
 FlatMap<Prefix, sl_prefix_value> PrefixTable(const IdentityTable& identities) {
   FlatMap<Prefix, sl_prefix_value>::Entries table;
   for (const sl_identity_kind kind : {SL_KIND_WORLD4, SL_KIND_WORLD6}) {
@@ -66,23 +43,73 @@ FlatMap<Prefix, sl_prefix_value> PrefixTable(const IdentityTable& identities) {
 struct KnownPeers {
   // `before`: null if there were none.
   KnownPeers(std::shared_ptr<const Population> everybody, Interest looked_at, const KnownPeers* before)
-      : population(std::move(everybody)), interest(std::move(looked_at)), identities(Identify(before)) {}
+      : population(std::move(everybody)),
+        interest(std::move(looked_at)),
+        identities(Identify(before)),
+        has_same_identities(before != nullptr && identities.HasSameIdentities(before->identities)),
+        infos(has_same_identities ? before->infos : identities.Describe()),
+        addresses(Addresses(before)),
+        prefixes(has_same_identities ? before->prefixes : PrefixTable(identities)) {}
 
   std::shared_ptr<const Population> population;
   Interest interest;
   IdentityTable identities;
+  bool has_same_identities;  // as before
   PeerMatcher matcher{*population, identities};
-  FlatMap<std::uint32_t, IdentityInfo> infos = identities.Describe();
-  AddressMap addresses = AddressTable(*population, identities);
-  FlatMap<Prefix, sl_prefix_value> prefixes = PrefixTable(identities);
+  FlatMap<std::uint32_t, IdentityInfo> infos;
+  AddressMap addresses;  // without rulesets
+  FlatMap<Prefix, sl_prefix_value> prefixes;
 
  private:
   IdentityTable Identify(const KnownPeers* before) const {
     if (before == nullptr) return IdentityTable::Build(*population, interest);
-    const IdentityTable::Before known{*before->population, before->identities};
+    const IdentityTable::Before known{*before->population, before->interest, before->identities};
     return IdentityTable::Build(*population, interest, &known);
   }
+  AddressMap Addresses(const KnownPeers* before) const;
 };
+
+// Endpoints are immutable, so what the table said of those that both populations share stays, except the identity's
+// number.
+AddressMap KnownPeers::Addresses(const KnownPeers* before) const {
+  static const EndpointList::Pointers kNobody;
+  static const FlatMap<Address, std::uint32_t> kNone;
+  const auto& known = before != nullptr ? before->population->by_address : kNone;
+  const auto& endpoints_before = before != nullptr ? before->population->endpoints.pointers() : kNobody;
+  auto was = known.begin();
+  auto value_was = before != nullptr ? before->addresses.begin() : AddressMap::const_iterator();
+  auto node = population->node_addresses.begin();
+  AddressMap::Entries table;
+  table.reserve(population->by_address.size() + population->node_addresses.size());
+  // Those up to `end`, which is a pod's; null: all.
+  const auto add_nodes = [&](const Address* end) {
+    for (; node != population->node_addresses.end() && (end == nullptr || *node <= *end); ++node) {
+      if (end != nullptr && *node == *end) continue;
+      sl_address_value value = {};
+      value.identity = identities.OfNodeAddress(*node).id;
+      table.emplace_back(*node, value);
+    }
+  };
+  std::size_t place = 0;
+  for (const auto& [ip, index] : population->by_address) {
+    add_nodes(&ip);
+    while (was != known.end() && was->first < ip) ++was;
+    const auto& endpoint = population->endpoints.pointers()[index];
+    sl_address_value value = {};
+    if (was != known.end() && was->first == ip && endpoints_before[was->second] == endpoint) {
+      while (value_was->first < ip) ++value_was;
+      value = value_was->second;
+    } else {
+      value.workload = endpoint->workload_id;
+      value.ifindex = endpoint->ifindex;
+      value.endpoint = endpoint->endpoint;
+    }
+    value.identity = identities.OfPodAddress(place++).id;
+    table.emplace_back(ip, value);
+  }
+  add_nodes(nullptr);
+  return AddressMap(std::move(table));
+}
 
 // The results of all rulesets: each decision, port table and process-dependent verdict once.
 struct Pools {
@@ -202,6 +229,7 @@ StatusOr<CompiledPolicy> Compiler::Compile(std::shared_ptr<const Snapshot> snaps
   const bool same_peers = same_population && last_->peers->interest == interest;
   now->peers = same_peers ? last_->peers
                           : std::make_shared<KnownPeers>(snapshot->population, std::move(interest), last_->peers.get());
+  const bool same_identities = same_peers || now->peers->has_same_identities;
   now->selections = Select(*snapshot, same_population ? last_->selections : Selections());
   KnownPeers& peers = *now->peers;
   peers.matcher.Forget();
@@ -224,7 +252,7 @@ StatusOr<CompiledPolicy> Compiler::Compile(std::shared_ptr<const Snapshot> snaps
   Pools pools;
   PeerRows rows(limits.peers);
   FlatMap<std::uint32_t, RulesetInfo>::Entries infos;
-  const bool same_rulesets = same_peers && last_->patterns == now->patterns;
+  const bool same_rulesets = same_identities && last_->patterns == now->patterns;
   for (const Ruleset& ruleset : rulesets.all()) {
     RulesetKey key{ruleset.direction, ruleset.policies, ruleset.ports};
     const auto before = last_->rulesets.find(key);

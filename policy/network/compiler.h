@@ -12,7 +12,7 @@ namespace sluice::policy {
 StatusOr<CompiledPolicy> Compile(std::shared_ptr<const Snapshot> snapshot, const Limits& limits = {});
 
 // Gives the same result as Compile, but computes only what can differ from the last snapshot: the rulesets whose
-// policies changed; or everything when the population changed, or what policies look at in it.
+// policies changed, or all of them when the identities changed; of the population, what it does not share.
 // Not thread-safe; copies of a compiler share data and belong to the same thread.
 class Compiler {
  public:

@@ -1,6 +1,7 @@
 #include "policy/network/identity.h"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 #include <unordered_map>
 
@@ -143,14 +144,20 @@ void IdentityTable::AddOutside(sl_identity_kind kind, const std::vector<Prefix>&
   kinds_[kind].end = static_cast<std::uint32_t>(identities_.size());
 }
 
+// `after`: index of the first prefix that is sorted behind the address.
+std::uint32_t IdentityTable::LongestAround(const Address& address, std::uint32_t after) const {
+  const std::uint32_t plain = kinds_[OutsideKind(address.is_v4())].begin;
+  std::uint32_t index = after - 1;
+  while (index != plain && !identities_[index].prefix->Contains(address)) index = parents_[index];
+  return index;
+}
+
 std::uint32_t IdentityTable::LongestAround(const Address& address) const {
   const Range range = kinds_[OutsideKind(address.is_v4())];
   const auto first = identities_.begin() + range.begin + 1, last = identities_.begin() + range.end;
   const auto after = std::upper_bound(first, last, Prefix::Host(address),
                                       [](const Prefix& p, const Identity& identity) { return p < *identity.prefix; });
-  auto index = static_cast<std::uint32_t>(after - identities_.begin()) - 1;
-  while (index != range.begin && !identities_[index].prefix->Contains(address)) index = parents_[index];
-  return index;
+  return LongestAround(address, static_cast<std::uint32_t>(after - identities_.begin()));
 }
 
 Range IdentityTable::Within(const Prefix& cidr) const {
@@ -189,6 +196,14 @@ void IdentityTable::AddNode(const Population& population) {
   kinds_[SL_KIND_NODE].end = static_cast<std::uint32_t>(identities_.size());
 }
 
+// Those of the same policies, which are most of a table of many prefixes.
+void IdentityTable::CopyOutside(const IdentityTable& before) {
+  const std::uint32_t end = before.kinds_[SL_KIND_WORLD6].end;
+  identities_.assign(before.identities_.begin(), before.identities_.begin() + end);
+  for (const sl_identity_kind kind : {SL_KIND_WORLD4, SL_KIND_WORLD6}) kinds_[kind] = before.kinds_[kind];
+  parents_ = before.parents_;
+}
+
 // Addresses of pods of one class and with the same longest prefix around them have one identity.
 void IdentityTable::AddPods(const Population& population) {
   AddPlain(SL_KIND_WORKLOAD);
@@ -199,22 +214,29 @@ void IdentityTable::AddPods(const Population& population) {
     std::uint32_t prefix_index;  // of one of its addresses
     std::uint32_t number;        // in order of appearance
   };
+  constexpr std::uint32_t kNone = UINT32_MAX;
   std::vector<Group> groups;
-  std::unordered_map<std::uint64_t, std::uint32_t> by_content;  // class and prefix
+  std::vector<std::uint32_t> plain_groups(classes_.size(), kNone);  // by class: of addresses outside all prefixes
+  std::unordered_map<std::uint64_t, std::uint32_t> other_groups;    // by class and prefix
+  std::array<std::uint32_t, SL_KIND_COUNT> after{};                 // as LongestAround; addresses come in order
+  for (const sl_identity_kind kind : {SL_KIND_WORLD4, SL_KIND_WORLD6}) after[kind] = kinds_[kind].begin + 1;
   by_pod_address_.reserve(population.by_address.size());
   for (const auto& [ip, pod] : population.by_address) {
     const std::uint32_t pod_class = class_by_endpoint_[pod];
-    const std::uint32_t around = LongestAround(ip);
+    const sl_identity_kind outside = OutsideKind(ip.is_v4());
+    std::uint32_t& next = after[outside];
+    while (next != kinds_[outside].end && *identities_[next].prefix <= Prefix::Host(ip)) next++;
+    const std::uint32_t around = LongestAround(ip, next);
     const bool plain = identities_[around].plain;
-    const auto fresh = static_cast<std::uint32_t>(groups.size());
-    const std::uint64_t content = std::uint64_t{pod_class} << 32U | (plain ? UINT32_MAX : around);
-    const auto [at, is_fresh] = by_content.try_emplace(content, fresh);
-    if (is_fresh) {
+    const std::uint64_t content = std::uint64_t{pod_class} << 32U | around;
+    std::uint32_t& group = plain ? plain_groups[pod_class] : other_groups.try_emplace(content, kNone).first->second;
+    if (group == kNone) {
+      group = static_cast<std::uint32_t>(groups.size());
       std::string prefix = plain ? "" : identities_[around].prefix->ToString();
-      groups.push_back({classes_[pod_class]->key + CanonicalKey().Add(prefix).bytes(), pod_class, pod, around, fresh});
+      groups.push_back({classes_[pod_class]->key + CanonicalKey().Add(prefix).bytes(), pod_class, pod, around, group});
     }
-    groups[at->second].pod = std::min(groups[at->second].pod, pod);
-    by_pod_address_.push_back(at->second);
+    groups[group].pod = std::min(groups[group].pod, pod);
+    by_pod_address_.push_back(group);
   }
   std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.key < b.key; });
 
@@ -231,6 +253,7 @@ void IdentityTable::AddPods(const Population& population) {
          .prefix = identities_[group.prefix_index].prefix,
          .prefix_index = group.prefix_index,
          .ports = port_lists.try_emplace(classes_[group.pod_class]->ports, fresh_list).first->second});
+    class_by_pod_identity_.push_back(group.pod_class);
     keys.push_back(std::move(group.key));
   }
   for (std::uint32_t& index : by_pod_address_) index = index_by_number[index];
@@ -247,11 +270,28 @@ IdentityTable IdentityTable::Build(const Population& population, const Interest&
     if (IsChurn(key)) table.selected_churn_.insert(key);
   }
   table.FindClasses(population, before);
-  table.AddOutside(SL_KIND_WORLD4, interest.prefixes4);
-  table.AddOutside(SL_KIND_WORLD6, interest.prefixes6);
+  if (before != nullptr && before->interest.prefixes4 == interest.prefixes4 &&
+      before->interest.prefixes6 == interest.prefixes6) {
+    table.CopyOutside(before->identities);
+  } else {
+    table.AddOutside(SL_KIND_WORLD4, interest.prefixes4);
+    table.AddOutside(SL_KIND_WORLD6, interest.prefixes6);
+  }
   table.AddNode(population);
   table.AddPods(population);
   return table;
+}
+
+bool IdentityTable::HasSameIdentities(const IdentityTable& other) const {
+  const auto is_same = [](const Identity& a, const Identity& b) {
+    return a.kind == b.kind && a.id == b.id && a.plain == b.plain && a.prefix == b.prefix &&
+           a.prefix_index == b.prefix_index && a.ports == b.ports;
+  };
+  const auto is_same_class = [&](std::uint32_t a, std::uint32_t b) {
+    return classes_[a] == other.classes_[b] || classes_[a]->key == other.classes_[b]->key;
+  };
+  return std::ranges::equal(identities_, other.identities_, is_same) &&
+         std::ranges::equal(class_by_pod_identity_, other.class_by_pod_identity_, is_same_class);
 }
 
 FlatMap<std::uint32_t, IdentityInfo> IdentityTable::Describe() const {

@@ -40,15 +40,18 @@ struct Interest {
 
 class IdentityTable {
  public:
-  // `before`: a table and its population, of which pods that are the same need not be looked at again. It may end
-  // after.
+  // `before`: a table and what it was made from. Pods and prefixes that are the same need not be looked at again. It
+  // may end after.
   struct Before {
     const Population& population;
+    const Interest& interest;
     const IdentityTable& identities;
   };
   static IdentityTable Build(const Population& population, const Interest& interest, const Before* before = nullptr);
 
   const std::vector<Identity>& all() const { return identities_; }
+  // Whether `other` has the same identities at the same indices. Then policies match the same indices in both.
+  bool HasSameIdentities(const IdentityTable& other) const;
   Range OfKind(sl_identity_kind kind) const { return kinds_[kind]; }
   // Indices of the outside identities whose prefix lies in `cidr`, which must be a prefix of some policy.
   Range Within(const Prefix& cidr) const;
@@ -76,9 +79,11 @@ class IdentityTable {
   void FindClasses(const Population& population, const Before* before);
   void AddPlain(sl_identity_kind kind);
   void AddOutside(sl_identity_kind kind, const std::vector<Prefix>& prefixes);
+  void CopyOutside(const IdentityTable& before);
   void AddNode(const Population& population);
   void AddPods(const Population& population);
   std::uint32_t LongestAround(const Address& address) const;
+  std::uint32_t LongestAround(const Address& address, std::uint32_t after) const;
 
   std::vector<Identity> identities_;
   Range kinds_[SL_KIND_COUNT];
@@ -88,6 +93,7 @@ class IdentityTable {
   std::set<std::string> selected_churn_;                  // of the keys that IsChurn, those that some selector names
   std::vector<std::shared_ptr<const PodClass>> classes_;  // each once
   std::vector<std::uint32_t> class_by_endpoint_;          // in the order of Population::endpoints
+  std::vector<std::uint32_t> class_by_pod_identity_;  // in the order of the identities of pods, without the plain one
 };
 
 }  // namespace sluice::policy

@@ -21,23 +21,27 @@ std::size_t Size(const RangeSet& set) {
 
 }  // namespace
 
-PeerMatcher::PeerMatcher(const Population& population, const IdentityTable& identities)
-    : population_(population), identities_(identities) {
+PeerMatcher::Index::Index(const IdentityTable& identities) {
   const std::vector<Identity>& all = identities.all();
   const Range outside4 = identities.OfKind(SL_KIND_WORLD4), outside6 = identities.OfKind(SL_KIND_WORLD6);
   for (std::uint32_t i = 0; i < all.size(); i++) {
     const bool outside = i < outside4.end || (i >= outside6.begin && i < outside6.end);
-    if (!outside && all[i].prefix) by_prefix_.emplace_back(all[i].prefix_index, i);
+    if (!outside && all[i].prefix) by_prefix.emplace_back(all[i].prefix_index, i);
     if (!all[i].pod) continue;
-    Range& range = by_namespace_.try_emplace(all[i].pod->name.ns, Range{i, i}).first->second;
+    Range& range = by_namespace.try_emplace(all[i].pod->name.ns, Range{i, i}).first->second;
     range.end = i + 1;
     for (const auto& [key, value] : all[i].pod->labels) {
       if (IdentityTable::IsChurn(key)) continue;
-      by_label_[key].push_back(i);
-      by_label_[LabelKey(key, value)].push_back(i);
+      by_label[key].push_back(i);
+      by_label[LabelKey(key, value)].push_back(i);
     }
   }
-  std::sort(by_prefix_.begin(), by_prefix_.end());
+  std::sort(by_prefix.begin(), by_prefix.end());
+}
+
+const PeerMatcher::Index& PeerMatcher::index() const {
+  if (!index_) index_.emplace(identities_);
+  return *index_;
 }
 
 RangeSet PeerMatcher::Match(const NetworkPolicy& policy, const Rule& rule) const {
@@ -57,10 +61,11 @@ RangeSet PeerMatcher::MatchBlock(const IpBlock& block) const {
   for (const Prefix& hole : block.except) holes.push_back(identities_.Within(hole));
   RangeSet outside = Difference(Normalised({identities_.Within(block.cidr)}), Normalised(std::move(holes)));
 
+  const auto& by_prefix = index().by_prefix;
   std::vector<std::uint32_t> holders;
   for (const Range& range : outside) {
-    auto holder = std::lower_bound(by_prefix_.begin(), by_prefix_.end(), std::pair{range.begin, 0U});
-    for (; holder != by_prefix_.end() && holder->first < range.end; ++holder) holders.push_back(holder->second);
+    auto holder = std::lower_bound(by_prefix.begin(), by_prefix.end(), std::pair{range.begin, 0U});
+    for (; holder != by_prefix.end() && holder->first < range.end; ++holder) holders.push_back(holder->second);
   }
   std::vector<Range> ranges = FromNumbers(std::move(holders));
   ranges.insert(ranges.end(), outside.begin(), outside.end());
@@ -70,8 +75,9 @@ RangeSet PeerMatcher::MatchBlock(const IpBlock& block) const {
 RangeSet PeerMatcher::NamespaceScope(const SelectorKey& key) const {
   const auto& [own, namespace_selector, pod_selector] = key;
   std::vector<Range> scope;
+  const auto& by_namespace = index().by_namespace;
   const auto add = [&](const std::string& name) {
-    if (const auto found = by_namespace_.find(name); found != by_namespace_.end()) scope.push_back(found->second);
+    if (const auto found = by_namespace.find(name); found != by_namespace.end()) scope.push_back(found->second);
   };
   if (!namespace_selector) {
     add(own);
@@ -85,6 +91,7 @@ RangeSet PeerMatcher::NamespaceScope(const SelectorKey& key) const {
 
 // A superset of the pods in `scope` that `selector` matches: those with its rarest label, or the whole scope.
 std::vector<std::uint32_t> PeerMatcher::Candidates(const Selector& selector, const RangeSet& scope) const {
+  const auto& by_label = index().by_label;
   std::size_t smallest = Size(scope);
   std::vector<const std::vector<std::uint32_t>*> best;
   bool whole_scope = true;
@@ -101,7 +108,7 @@ std::vector<std::uint32_t> PeerMatcher::Candidates(const Selector& selector, con
     std::size_t size = 0;
     std::vector<const std::vector<std::uint32_t>*> lists;
     for (const std::string& name : wanted) {
-      if (const auto found = by_label_.find(name); found != by_label_.end()) {
+      if (const auto found = by_label.find(name); found != by_label.end()) {
         lists.push_back(&found->second);
         size += found->second.size();
       }

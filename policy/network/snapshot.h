@@ -11,6 +11,7 @@
 
 #include "policy/network/flat_map.h"
 #include "policy/resource/resource_map.h"
+#include "policy/resource/shared_map.h"
 
 namespace sluice::policy {
 
@@ -80,19 +81,25 @@ class EndpointList {
 struct EndpointOrigin {
   const Workload* workload = nullptr;  // null: it is the pod's
   const Pod* pod = nullptr;
-  std::uint64_t name_hash = 0;  // of namespace, name and uid
+  std::uint64_t name_hash = 0;    // of namespace, name and uid
+  std::uint32_t workload_id = 0;  // as Endpoint's
+  const ObjectName& name() const { return workload != nullptr ? workload->name : pod->name; }
 };
+
+// The labels of each namespace.
+using NamespaceMap = SharedMap<std::string, std::shared_ptr<const Labels>>;
 
 // Everything except the policies.
 struct Population {
-  std::map<std::string, std::shared_ptr<const Labels>> namespaces;  // including those that only a pod implies
-  EndpointList endpoints;                                           // without host-network and finished pods (15, 18)
-  std::vector<std::uint32_t> locals;                                // indices of the endpoints that are local
-  FlatMap<Address, std::uint32_t> by_address;                       // index into endpoints
-  std::vector<Address> node_addresses;                              // sorted
-  ResourceMap resources;                                            // input of Build, without the policies
-  std::map<ObjectName, Binding> bindings;                           // input of Build
-  std::vector<EndpointOrigin> origins;                              // of `endpoints`, in `resources`
+  NamespaceMap namespaces;                     // including those that only a pod implies
+  EndpointList endpoints;                      // without host-network and finished pods (15, 18)
+  std::vector<std::uint32_t> locals;           // indices of the endpoints that are local
+  FlatMap<Address, std::uint32_t> by_address;  // index into endpoints
+  std::vector<Address> contested;              // sorted: addresses that some endpoint claims and does not have
+  std::vector<Address> node_addresses;         // sorted
+  ResourceMap resources;                       // input of Build, without the policies
+  std::map<ObjectName, Binding> bindings;      // input of Build
+  std::vector<EndpointOrigin> origins;         // of `endpoints`, in `resources`
 
   const Endpoint* Find(const Address& address) const;        // null: no pod has it
   const Endpoint* FindByName(const ObjectName& name) const;  // null: unknown
@@ -103,7 +110,8 @@ struct Snapshot {
   // `bindings` by workload name; a Workload without one is a peer with the addresses in spec.ips, but not enforced on.
   // Error: two Workloads with one address (InvalidArgument naming both). An address of two Pods goes to the first by
   // name, because a Pod's address may be reused before its deletion is seen; a Workload wins over Pods.
-  // If only policies differ from `previous`, its population is reused; else its endpoints are, where nothing changed.
+  // If only policies differ from `previous`, its population is reused. If a few endpoints differ, too, the others are
+  // not looked at; else its endpoints are reused, where nothing changed.
   static StatusOr<std::shared_ptr<const Snapshot>> Build(const ResourceMap& resources,
                                                          const std::map<ObjectName, Binding>& bindings,
                                                          std::vector<Address> node_addresses,
@@ -113,7 +121,7 @@ struct Snapshot {
   const std::shared_ptr<const Population> population;
   std::vector<std::shared_ptr<const NetworkPolicy>> policies;  // sorted by (namespace, name, api)
   // Short names for `population`'s members.
-  const std::map<std::string, std::shared_ptr<const Labels>>& namespaces = population->namespaces;
+  const NamespaceMap& namespaces = population->namespaces;
   const EndpointList& endpoints = population->endpoints;
   const FlatMap<Address, std::uint32_t>& by_address = population->by_address;
   const std::vector<Address>& node_addresses = population->node_addresses;

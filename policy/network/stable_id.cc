@@ -1,8 +1,32 @@
 #include "policy/network/stable_id.h"
 
-#include <unordered_set>
+#include <bit>
 
 namespace sluice::policy {
+namespace {
+
+// Places in a range that are taken: a hash table with open addressing, at most half full. The places are hashes
+// already.
+class TakenPlaces {
+ public:
+  explicit TakenPlaces(std::size_t most) : slots_(std::bit_ceil(2 * most + 1)), mask_(slots_.size() - 1) {}
+
+  // False: it was taken.
+  bool Take(std::uint32_t place) {
+    std::size_t slot = place & mask_;
+    for (; slots_[slot] != 0; slot = (slot + 1) & mask_) {
+      if (slots_[slot] == place + 1) return false;
+    }
+    slots_[slot] = place + 1;
+    return true;
+  }
+
+ private:
+  std::vector<std::uint32_t> slots_;  // the place + 1; 0: free
+  const std::size_t mask_;
+};
+
+}  // namespace
 
 CanonicalKey& CanonicalKey::Add(std::string_view field) {
   bytes_ += std::to_string(field.size());
@@ -36,10 +60,9 @@ std::vector<std::uint32_t> AssignStableIds(const std::vector<std::string>& keys,
 std::vector<std::uint32_t> AssignStableIds(const std::vector<std::uint64_t>& hashes, IdRange range) {
   std::vector<std::uint32_t> ids;
   ids.reserve(hashes.size());
-  std::unordered_set<std::uint32_t> taken;
-  taken.reserve(hashes.size());
+  TakenPlaces taken(hashes.size());
   for (std::uint64_t hash : hashes) {
-    while (!taken.insert(range.At(hash)).second) hash = hash % range.count + 1;
+    while (!taken.Take(range.At(hash) - range.first)) hash = hash % range.count + 1;
     ids.push_back(range.At(hash));
   }
   return ids;

@@ -259,7 +259,8 @@ std::shared_ptr<const Snapshot> RandomPolicy::NextChange() {
     case 3: {
       auto victim = resources_.begin();
       std::advance(victim, Below(static_cast<std::uint32_t>(resources_.size())));
-      if (victim->second.policy || victim->second.pod) resources_.erase(ResourceId(victim->first));
+      bindings_.erase(victim->first.name);
+      resources_.erase(ResourceId(victim->first));
       break;
     }
     default:

@@ -34,8 +34,7 @@ class RandomPolicy {
 
   // A new scenario with its own resources, bindings and node addresses.
   std::shared_ptr<const policy::Snapshot> NextSnapshot();
-  // The same scenario with one change: a policy or a pod comes, goes or is another, or labels of a workload or
-  // namespace.
+  // The same scenario with one change: a policy, a pod, a workload or a namespace comes, goes or is another.
   std::shared_ptr<const policy::Snapshot> NextChange();
   // Some of the scenario's local workloads, and sometimes a few peers that may still reach them.
   policy::Quarantine NextQuarantine();
