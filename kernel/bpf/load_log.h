@@ -1,5 +1,5 @@
-// Collects what libbpf prints, so that an error can quote its end, and that what is expected is not printed. One at a time
-// in a thread.
+// Collects what libbpf prints, so that an error can quote its end, and that what is expected is not printed. One at a
+// time in a thread.
 #pragma once
 
 #include <string>
