@@ -48,7 +48,7 @@ std::vector<std::string> Directories(const std::string& directory) {
 
 void AddPods(const std::string& root, const std::string& path, bool with_classes, std::vector<PodCgroup>& pods) {
   for (const std::string& name : Directories(root + path)) {
-    const std::string below = path + "/" + name;
+    const std::string below = fmt::format("{}/{}", path, name);
     if (auto uid = PodUidOf(name)) {
       pods.push_back({.uid = *std::move(uid), .path = below, .directory = root + below});
     } else if (with_classes && HoldsPodsOfAClass(name)) {
@@ -69,8 +69,8 @@ bool AddAllPods(const std::string& root, std::vector<PodCgroup>& pods) {
       add("/" + name);
       continue;
     }
-    for (const std::string& below : Directories(root + "/" + name)) {
-      if (HoldsAllPods(below)) add("/" + name + "/" + below);
+    for (const std::string& below : Directories(fmt::format("{}/{}", root, name))) {
+      if (HoldsAllPods(below)) add(fmt::format("/{}/{}", name, below));
     }
   }
   return found;
