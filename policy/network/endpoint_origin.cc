@@ -22,6 +22,13 @@ std::uint64_t NameHash(const EndpointOrigin& origin) {
   return StableHash(CanonicalKey().Add(name.ns).Add(name.name).Add(uid).bytes());
 }
 
+std::vector<std::uint32_t> WorkloadIds(const std::vector<EndpointOrigin>& origins) {
+  std::vector<std::uint64_t> hashes;
+  hashes.reserve(origins.size());
+  for (const EndpointOrigin& origin : origins) hashes.push_back(origin.name_hash);
+  return AssignStableIds(hashes, {});
+}
+
 const Binding* BindingOf(const EndpointOrigin& origin, const std::map<ObjectName, Binding>& bindings) {
   if (origin.workload == nullptr) return nullptr;
   const auto binding = bindings.find(origin.workload->name);

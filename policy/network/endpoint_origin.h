@@ -24,6 +24,8 @@ inline bool IsEndpoint(const Resource& pod) { return !pod.pod->host_network && !
 Labels WithName(Labels labels, const std::string& name);
 
 std::uint64_t NameHash(const EndpointOrigin& origin);
+// A number for each, from its name_hash. It depends on all that come before, if one of them has the same hash.
+std::vector<std::uint32_t> WorkloadIds(const std::vector<EndpointOrigin>& origins);
 
 // Null: it is not local.
 const Binding* BindingOf(const EndpointOrigin& origin, const std::map<ObjectName, Binding>& bindings);

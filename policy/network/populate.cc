@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <tuple>
 
-#include "policy/network/stable_id.h"
-
 namespace sluice::policy {
 namespace {
 
@@ -210,10 +208,7 @@ Endpoint Populator::Make(std::uint32_t origin) const {
 }
 
 void Populator::MakeEndpoints() {
-  std::vector<std::uint64_t> hashes;
-  hashes.reserve(population_->origins.size());
-  for (const EndpointOrigin& origin : population_->origins) hashes.push_back(origin.name_hash);
-  const std::vector<std::uint32_t> ids = AssignStableIds(hashes, {});
+  const std::vector<std::uint32_t> ids = WorkloadIds(population_->origins);
   EndpointList::Pointers endpoints;
   endpoints.reserve(ids.size());
   for (std::uint32_t i = 0; i < ids.size(); i++) {

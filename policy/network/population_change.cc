@@ -4,8 +4,6 @@
 #include <set>
 #include <utility>
 
-#include "policy/network/stable_id.h"
-
 namespace sluice::policy {
 namespace {
 
@@ -214,12 +212,8 @@ void PopulationChange::ChangeNamespaces() {
   }
 }
 
-// A number depends on all that come before, if one of them has the same hash.
 void PopulationChange::MakeEndpoints() {
-  std::vector<std::uint64_t> hashes;
-  hashes.reserve(now_->origins.size());
-  for (const EndpointOrigin& origin : now_->origins) hashes.push_back(origin.name_hash);
-  const std::vector<std::uint32_t> ids = AssignStableIds(hashes, {});
+  const std::vector<std::uint32_t> ids = WorkloadIds(now_->origins);
   EndpointList::Pointers endpoints(ids.size());
   const auto& others = before_.endpoints.pointers();
   for (std::size_t i = 0; i < others.size(); i++) {
