@@ -30,13 +30,13 @@ static __always_inline void append_script(struct sl_scratch* scratch, const char
 /* Whether the interpreter only executes another program, which then runs the script: "#!/usr/bin/env python3". By its
  * name in the script's first line, as env may be a link to a multi-call binary. */
 static __always_inline bool is_env(struct sl_scratch* scratch, const char* interpreter) {
-  const long size = bpf_probe_read_kernel_str(scratch->name, sizeof(scratch->name), interpreter);
-  if (size < 5 || size > (long)sizeof(scratch->name)) return false;
+  const long size = bpf_probe_read_kernel_str(scratch->text.name, sizeof(scratch->text.name), interpreter);
+  if (size < 5 || size > (long)sizeof(scratch->text.name)) return false;
   __u32 end = size - 5;
   barrier_var(end);
-  end &= sizeof(scratch->name) - 1;
-  if (end > sizeof(scratch->name) - 5) return false;
-  const char* name = &scratch->name[end];
+  end &= sizeof(scratch->text.name) - 1;
+  if (end > sizeof(scratch->text.name) - 5) return false;
+  const char* name = &scratch->text.name[end];
   return name[0] == '/' && name[1] == 'e' && name[2] == 'n' && name[3] == 'v';
 }
 

@@ -15,7 +15,7 @@
 #ifndef SLUICE_HOME_BPF_H
 #define SLUICE_HOME_BPF_H
 
-#include "bpf/sensors/task.bpf.h"
+#include "bpf/lib/task.bpf.h"
 
 /* The number of a mount namespace, which is not used twice until reboot; 0: a namespace without paths (of a
  * kernel-internal file system, or of mounts that are not attached). Not static, so that the verifier checks it once;

@@ -91,7 +91,7 @@ static __always_inline sl_process_class_number known_step(struct sl_scratch* scr
   __builtin_memset(&scratch->step, 0, sizeof(scratch->step));
   if (!is_at_home(scratch, text, scratch->home) || length > SL_STEP_PATH_MAX) return 0;
   scratch->step.before = before;
-  bpf_probe_read_kernel(scratch->step.path, length & SL_STEP_PATH_MASK, &scratch->path[begin & SL_PATH_END]);
+  bpf_probe_read_kernel(scratch->step.path, length & SL_STEP_PATH_MASK, &scratch->text.path[begin & SL_PATH_END]);
   const sl_process_class_number* number = bpf_map_lookup_elem(&process_class_steps, &scratch->step);
   struct sl_process_class* class = number ? bpf_map_lookup_elem(&process_classes, number) : NULL;
   if (!class || class->facts.program == SL_PROGRAM_UNKNOWN) return 0; /* the agent has removed it, or its program */

@@ -4,11 +4,9 @@
 #ifndef SLUICE_SENSOR_MAPS_BPF_H
 #define SLUICE_SENSOR_MAPS_BPF_H
 
+#include "bpf/lib/path.bpf.h"
 #include "bpf/lib/process_class_maps.bpf.h"
 #include "bpf/lib/process_maps.bpf.h"
-
-/* A path is written from its end to its beginning; reads beyond its end stay in the last 256 bytes. */
-#define SL_PATH_BUFFER (SL_PROCESS_PATH_MAX + 1 + 256)
 
 #define SL_STEP_PATH_MAX 123
 #define SL_STEP_PATH_MASK 127
@@ -24,8 +22,7 @@ struct sl_scratch {
   __u64 home;     /* of the event's process */
   __u64 mounts;   /* number of the mount namespace that has the file in the path buffer; 0: none */
   __u32 share;    /* of the event's process, in the tables */
-  char name[256]; /* of a cgroup: reading it gives its length */
-  char path[SL_PATH_BUFFER];
+  struct sl_path_scratch text;
   __u32 program_length;           /* of the path in `program`, for find_program after append_program */
   struct sl_program_path program; /* a key under construction */
   struct sl_class_step step;
@@ -33,7 +30,6 @@ struct sl_scratch {
   struct sl_program script;
   struct sl_process_class process_class;
   __u32 length; /* of the data */
-  const void* untyped;
   struct sl_process_start start;
   __u8 data[SL_PROCESS_DATA_MAX];
 };
@@ -84,10 +80,6 @@ const volatile __u32 shared_capacity[SL_SHARED_TABLE_COUNT] = {16384, 65536, 655
 const volatile __u32 iterator_scratch = 1; /* index in process_scratch */
 const volatile __u32 ring_half = 8 << 20;  /* bytes in the ring from which on shares apply */
 const volatile __u32 wake_bytes = 4 << 20; /* bytes in the ring that wake the reader, which otherwise polls */
-
-/* Before 6.7 the verifier walks through the body of bpf_loop once, and treats code that this walk does not reach as
- * dead. So variables that change between rounds must not begin with a constant that it knows. */
-volatile __u32 unknown_zero = 0;
 
 volatile __u32 seeding = 0;      /* the agent runs the iterator: ids are assigned through process_claims */
 volatile __u64 losses_total = 0; /* the sum of process_losses */

@@ -49,7 +49,7 @@ static __always_inline bool has_plain_root(struct sl_scratch* scratch, struct ta
   struct fs_struct* fs = task->fs;
   if (!fs) return false;
   struct dentry* at = fs->root.dentry;
-  struct vfsmount* on = forget_type(scratch, fs->root.mnt);
+  struct vfsmount* on = forget_type(&scratch->text, fs->root.mnt);
   for (int i = 0; i < SL_ROOT_MOUNTS_MAX; i++) {
     struct mount* mount = real_mount(on);
     struct mount_point point;
@@ -71,7 +71,7 @@ static __always_inline __u32 take_path(struct sl_scratch* scratch, const struct 
   barrier_var(length);
   if (!is_at_home(scratch, text, home) || length > SL_PROGRAM_PATH_MAX) return 0;
   __builtin_memset(&scratch->program, 0, sizeof(scratch->program));
-  bpf_probe_read_kernel(scratch->program.text, length & SL_PROGRAM_PATH_MAX, &scratch->path[begin & SL_PATH_END]);
+  bpf_probe_read_kernel(scratch->program.text, length & SL_PROGRAM_PATH_MAX, &scratch->text.path[begin & SL_PATH_END]);
   return length;
 }
 
@@ -119,7 +119,7 @@ __noinline __u32 take_directory(__u32 index) {
   struct path_text text = {.scratch = index};
   if (!scratch || !fs) return 0;
   scratch->mounts = mounts_of(scratch, fs->pwd.mnt);
-  write_file_path(task, fs->pwd.dentry, fs->pwd.mnt, &text, false);
+  write_file_path(task, fs->pwd.dentry, fs->pwd.mnt, &text, false, true);
   __u32 length = take_path(scratch, &text, scratch->home);
   if (length > 1) scratch->program.text[length++ & SL_PROGRAM_PATH_MAX] = '/'; /* length 1: the root, which is '/' */
   return length;

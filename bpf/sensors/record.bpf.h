@@ -69,7 +69,7 @@ static __always_inline __u16 append_path(struct sl_scratch* scratch, const struc
   barrier_var(offset);
   length &= SL_APPEND_MAX;
   if (offset > SL_PROCESS_DATA_MAX - SL_PAGE) return 0;
-  bpf_probe_read_kernel(&scratch->data[offset], length, &scratch->path[begin]);
+  bpf_probe_read_kernel(&scratch->data[offset], length, &scratch->text.path[begin]);
   scratch->length = offset + length;
   return length;
 }
@@ -90,7 +90,7 @@ static __always_inline void append_cwd(struct sl_scratch* scratch, __u32 index, 
   struct path_text text = {.scratch = index};
   struct fs_struct* fs = task->fs;
   if (!fs) return;
-  write_file_path(task, fs->pwd.dentry, fs->pwd.mnt, &text, false);
+  write_file_path(task, fs->pwd.dentry, fs->pwd.mnt, &text, false, true);
   scratch->start.cwd_length = append_path(scratch, &text);
   if (text.truncated) scratch->start.header.flags |= SL_PROCESS_CWD_TRUNCATED;
 }

@@ -4,8 +4,8 @@
 #define SLUICE_TASK_BPF_H
 
 #include "bpf/abi/process.h"
-#include "bpf/sensors/kernel_types.bpf.h"
-#include "bpf/sensors/read.bpf.h"
+#include "bpf/lib/kernel_types.bpf.h"
+#include "bpf/lib/read.bpf.h"
 
 static __always_inline __u64 task_cgroup(struct task_struct* task, bool known) {
   return SL_READ(known, task, cgroups, dfl_cgrp, kn, id);
