@@ -15,6 +15,7 @@
 enum sl_quarantine {
   SL_QUARANTINE_NONE = 0,
   SL_QUARANTINE_AGENT = 1,
+  SL_QUARANTINE_HOOK = 2, /* an action of a hook policy (bpf/abi/hook.h) */
 };
 
 /* Key of `quarantine_allow` (LPM_TRIE): peers that may still talk to a workload in quarantine, if policy allows it. The

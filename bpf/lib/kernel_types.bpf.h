@@ -56,11 +56,17 @@ enum init_ns_ino { MNT_NS_ANON_INO = 1 };
 struct pid_namespace {
   struct ns_common ns;
 };
+struct time_namespace {
+  struct ns_common ns;
+};
 struct nsproxy {
   struct uts_namespace* uts_ns;
   struct ipc_namespace* ipc_ns;
   struct mnt_namespace* mnt_ns;
+  struct pid_namespace* pid_ns_for_children;
   struct net* net_ns;
+  struct time_namespace* time_ns;
+  struct time_namespace* time_ns_for_children;
   struct cgroup_namespace* cgroup_ns;
 };
 
@@ -102,12 +108,37 @@ struct path {
   struct vfsmount* mnt;
   struct dentry* dentry;
 };
+struct in6_addr {
+  __u8 bytes[16]; /* CO-RE knows only the structure's place */
+};
+typedef struct {
+  __s64 counter;
+} sl_atomic64; /* atomic64_t */
 struct sock_common {
   unsigned short skc_family;
+  unsigned char skc_state;
+  __u32 skc_daddr;
+  __u32 skc_rcv_saddr;
+  __u16 skc_num;
+  __u16 skc_dport;
+  struct in6_addr skc_v6_daddr;
+  struct in6_addr skc_v6_rcv_saddr;
+  sl_atomic64 skc_cookie;
 };
 struct sock {
   struct sock_common __sk_common;
   __u16 sk_protocol;
+  __u16 sk_type;
+  __u32 sk_mark;
+  __u32 sk_priority;
+};
+struct sk_buff {
+  struct sock* sk;
+  unsigned int len;
+  __u32 mark;
+  __u32 priority;
+  __u16 network_header;
+  unsigned char* head;
 };
 struct socket {
   struct sock* sk;
@@ -115,6 +146,35 @@ struct socket {
 struct file {
   struct path f_path;
   struct inode* f_inode;
+};
+struct fdtable {
+  unsigned int max_fds;
+  struct file** fd;
+};
+struct files_struct {
+  struct fdtable* fdt;
+};
+struct filename {
+  const char* name;
+};
+struct net_device {
+  char name[16];
+};
+struct module {
+  char name[56];
+};
+struct load_info {
+  const char* name;
+};
+struct sl_event_attributes { /* perf_event_attr */
+  __u32 type;
+};
+struct perf_event {
+  struct sl_event_attributes attr;
+};
+struct bpf_map {
+  int map_type;
+  char name[16];
 };
 struct fs_struct {
   struct path root;
@@ -150,7 +210,15 @@ typedef struct {
 struct cred {
   sl_kernel_id uid;
   sl_kernel_id gid;
+  sl_kernel_id suid;
+  sl_kernel_id sgid;
   sl_kernel_id euid;
+  sl_kernel_id egid;
+  sl_kernel_id fsuid;
+  sl_kernel_id fsgid;
+  unsigned int securebits;
+  sl_kernel_caps cap_inheritable;
+  sl_kernel_caps cap_permitted;
   sl_kernel_caps cap_effective;
   struct user_namespace* user_ns;
 };
@@ -164,7 +232,11 @@ struct signal_struct {
   unsigned int flags;
   int group_exit_code;
 };
+struct thread_info {
+  __u32 status; /* on x86 */
+};
 struct task_struct {
+  struct thread_info thread_info;
   unsigned int flags;
   int exit_code;
   int pid;
@@ -177,6 +249,7 @@ struct task_struct {
   struct mm_struct* mm;
   const struct cred* cred;
   struct fs_struct* fs;
+  struct files_struct* files;
   struct nsproxy* nsproxy;
   struct signal_struct* signal;
   struct css_set* cgroups;
@@ -187,6 +260,7 @@ struct task_struct___audit { /* CONFIG_AUDIT */
 };
 
 struct linux_binprm {
+  struct file* file;
   const char* filename;
   const char* interp;
   unsigned int per_clear;
@@ -215,6 +289,7 @@ struct bpf_iter__task_file {
 #define SL_CAP_SYS_ADMIN 21
 #define SL_PF_KTHREAD 0x00200000
 #define SL_SIGNAL_GROUP_EXIT 0x00000004
+#define SL_TS_COMPAT 0x0002 /* thread_info.status on x86 */
 #define SL_S_ISUID 0004000
 #define SL_S_ISGID 0002000
 #define SL_S_IXGRP 0000010

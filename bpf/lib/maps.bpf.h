@@ -16,6 +16,7 @@
 #include "bpf/abi/flow_table.h"
 #include "bpf/abi/policy.h"
 #include "bpf/abi/quarantine.h"
+#include "bpf/lib/quarantine_maps.bpf.h"
 
 /* Writer: agent. The number of the policy generation in force; memory-mapped by the agent, stored with release
  * order. */
@@ -118,14 +119,6 @@ struct {
   __type(key, __u32);
   __type(value, __u32);
 } pod_devices SEC(".maps");
-
-/* Writers: agent; kernel programs, which only set (bpf/abi/quarantine.h). By endpoint number. */
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, SL_MAX_ENDPOINTS);
-  __type(key, __u32);
-  __type(value, __u32);
-} quarantine SEC(".maps");
 
 /* Writer: agent, when it starts. Full: it does not start. */
 struct {

@@ -166,7 +166,9 @@ static __always_inline void write_file_path(struct task_struct* task, struct den
       .text = empty_text(text->scratch),
       .dentry = dentry,
       .mount = mount,
-      .mount_root = !known ? BPF_CORE_READ(mount, mnt_root) : mount ? mount->mnt_root : NULL,
+      .mount_root = !known  ? BPF_CORE_READ(mount, mnt_root)
+                    : mount ? mount->mnt_root
+                            : NULL,
       .root_dentry = fs ? fs->root.dentry : NULL,
       .root_mount = fs ? fs->root.mnt : NULL,
   };

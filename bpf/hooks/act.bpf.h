@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What a selector does: actions, and the event. Actions never wait for the event, and are taken if it is lost. */
+#ifndef SLUICE_ACT_BPF_H
+#define SLUICE_ACT_BPF_H
+
+#include "bpf/hooks/match.bpf.h"
+#include "bpf/lib/ring_share.bpf.h"
+
+#define SL_ENFORCING_ACTIONS (SL_HOOK_ACTION_SIGNAL | SL_HOOK_ACTION_OVERRIDE | SL_HOOK_ACTION_QUARANTINE)
+#define SL_RATE_WORDS 5 /* of each text: 40 bytes, as Tetragon */
+
+static __always_inline void count(__u32 selector_number, enum sl_hook_count what) {
+  struct sl_hook_counts* counts = bpf_map_lookup_elem(&hook_counts, &selector_number);
+  if (counts) __sync_fetch_and_add(&counts->counts[what], 1);
+}
+
+static __always_inline __u64 mix(__u64 hash, __u64 word) {
+  hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+  return hash ^ hash >> 32;
+}
+
+static __always_inline __u64 hash_arguments(struct hook_scratch* scratch) {
+  __u64 hash = 0;
+  for (__u32 i = 0; i < SL_HOOK_ARGUMENTS; i++) {
+    const struct sl_hook_value* value = &scratch->event.arguments[i];
+    hash = mix(hash, value->number);
+    for (__u32 word = 0; word < SL_RATE_WORDS; word++) {
+      __u32 at = value->offset + word * SL_WORD;
+      barrier_var(at);
+      if (word * SL_WORD >= value->length || at > SL_HOOK_DATA_MAX) break;
+      hash = mix(hash, *(__u64*)&scratch->data[at]);
+    }
+  }
+  return hash;
+}
+
+/* Whether an event with these arguments was sent less than the selector's time ago; if not, it is noted. */
+__noinline int is_repeated(__u32 index, const struct sl_hook_selector* selector, __u32 number) {
+  struct hook_scratch* scratch = scratch_at(index);
+  if (!scratch || !selector) return 0;
+  struct hook_rate_key key = {.arguments = hash_arguments(scratch), .selector = number, .life = scratch->event.life};
+  if (selector->rate_scope == SL_HOOK_RATE_THREAD) key.task = scratch->event.tid;
+  if (selector->rate_scope == SL_HOOK_RATE_PROCESS) key.task = scratch->event.pid;
+  const __u64 now = bpf_ktime_get_boot_ns();
+  const __u64* last = bpf_map_lookup_elem(&hook_rates, &key);
+  if (last && now - *last < selector->rate_ns) return 1;
+  bpf_map_update_elem(&hook_rates, &key, &now, BPF_ANY);
+  return 0;
+}
+
+static __always_inline bool may_send(__u32 subject, __u32 bytes) {
+  const __u64 half = ring_half;
+  if (bpf_ringbuf_query(&hook_events, BPF_RB_AVAIL_DATA) < half) return true;
+  __u64* paid = bpf_map_lookup_elem(&hook_event_shares, &subject);
+  return paid && pay_for_record(&hook_events, half, paid, event_parts, bytes);
+}
+
+static __always_inline __u64 wake_up(void) {
+  return bpf_ringbuf_query(&hook_events, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* Sends the event with the scratch's data. */
+__noinline int send_event(__u32 index, __u32 selector_number) {
+  struct hook_scratch* scratch = scratch_at(index);
+  if (!scratch) return 0;
+  __u32 length = scratch->event.length;
+  barrier_var(length);
+  if (length > SL_HOOK_DATA_MAX + SL_HOOK_TEXT_MAX) length = SL_HOOK_DATA_MAX + SL_HOOK_TEXT_MAX;
+  const __u32 size = sizeof(scratch->event) + length;
+  const bool sent =
+      may_send(scratch->subject, size) && bpf_ringbuf_output(&hook_events, &scratch->event, size, wake_up()) == 0;
+  count(selector_number, sent ? SL_HOOK_COUNT_POSTED : SL_HOOK_COUNT_LOST);
+  return 0;
+}
+
+/* The facts of the process, once for all events of this run. */
+static __always_inline void describe_task(struct hook_scratch* scratch) {
+  if (scratch->described) return;
+  scratch->described = 1;
+  const __u64 ids = bpf_get_current_pid_tgid();
+  const __u32 pid = ids >> 32;
+  const struct sl_process* process = bpf_map_lookup_elem(&processes, &pid);
+  scratch->event.time_ns = bpf_ktime_get_boot_ns();
+  scratch->event.process = process ? process->id : 0;
+  scratch->event.birth_ns = process ? process->birth_ns : 0;
+  scratch->event.cgroup = bpf_get_current_cgroup_id();
+  scratch->event.pid = pid;
+  scratch->event.tid = (__u32)ids;
+  scratch->event.subject = scratch->subject;
+  scratch->event.kernel_stack = scratch->event.user_stack = -1;
+}
+
+static __always_inline bool is_kernel_thread(void) { return bpf_get_current_task_btf()->flags & SL_PF_KTHREAD; }
+
+static __always_inline bool quarantine_endpoint(__u32 endpoint) {
+  __u32* state = endpoint ? bpf_map_lookup_elem(&quarantine, &endpoint) : NULL;
+  if (!state) return false;
+  if (SL_READ_ONCE(*state) == SL_QUARANTINE_NONE) SL_WRITE_ONCE(*state, SL_QUARANTINE_HOOK);
+  return true;
+}
+
+/* Takes the enforcing actions; returns those that were taken, or in monitor mode would have been. */
+__noinline int enforce(__u32 index, __u32 actions, __u32 signal, __u32 selector_number) {
+  struct hook_scratch* scratch = scratch_at(index);
+  if (!scratch || !(actions & SL_ENFORCING_ACTIONS)) return 0;
+  if (scratch->monitor) {
+    count(selector_number, SL_HOOK_COUNT_WOULD_ENFORCE);
+    return actions & SL_ENFORCING_ACTIONS;
+  }
+  __u32 taken = 0;
+  if (actions & SL_HOOK_ACTION_QUARANTINE) {
+    const bool done = quarantine_endpoint(scratch->endpoint);
+    if (done) taken |= SL_HOOK_ACTION_QUARANTINE;
+    count(selector_number, done ? SL_HOOK_COUNT_QUARANTINED : SL_HOOK_COUNT_FAILED);
+  }
+  if (actions & SL_HOOK_ACTION_SIGNAL) {
+    const bool done = !is_kernel_thread() && bpf_send_signal(signal) == 0;
+    if (done) taken |= SL_HOOK_ACTION_SIGNAL;
+    count(selector_number, done ? SL_HOOK_COUNT_SIGNALLED : SL_HOOK_COUNT_FAILED);
+  }
+  return taken;
+}
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Reads a hook's arguments, each by enum sl_hook_read. */
+#ifndef SLUICE_ARGUMENT_BPF_H
+#define SLUICE_ARGUMENT_BPF_H
+
+#include "bpf/hooks/socket_value.bpf.h"
+#include "bpf/hooks/task_facts.bpf.h"
+
+#define SL_REGISTERS 6
+#define SL_STEPS_MAX 10
+#define SL_BPF_ATTR_PROG_NAME 48 /* offset in union bpf_attr, linux/bpf.h */
+
+/* Follows the steps from an address or, without a last load, to one. */
+static __always_inline __u64 follow_steps(__u64 value, const struct sl_hook_argument* how) {
+  for (__u32 i = 0; i < SL_STEPS_MAX && i < how->step_count; i++) {
+    const __u32 at = how->steps + i;
+    const __u64* step = bpf_map_lookup_elem(&hook_words, &at);
+    if (!step) break;
+    value += (__u32)*step;
+    if (*step >> 32 && bpf_probe_read_kernel(&value, sizeof(value), (void*)value)) return 0;
+  }
+  return value;
+}
+
+static __always_inline __u64 register_at(struct hook_scratch* scratch, __u32 index) {
+  if (index == SL_HOOK_INDEX_RETURN) return scratch->return_value;
+  barrier_var(index);
+  return index < SL_REGISTERS ? scratch->registers[index] : 0;
+}
+
+/* The number in the low `size` bytes. */
+static __always_inline __u64 resize(__u64 value, __u8 size, bool is_signed) {
+  switch (size) {
+    case 1:
+      return is_signed ? (__u64)(__s8)value : (__u8)value;
+    case 2:
+      return is_signed ? (__u64)(__s16)value : (__u16)value;
+    case 4:
+      return is_signed ? (__u64)(__s32)value : (__u32)value;
+  }
+  return value;
+}
+
+static __always_inline struct file* file_of_number(__u32 number) {
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct files_struct* files = task->files;
+  struct fdtable* table = BPF_CORE_READ(files, fdt);
+  if (number >= BPF_CORE_READ(table, max_fds)) return NULL;
+  struct file** files_of_table = BPF_CORE_READ(table, fd);
+  struct file* file = NULL;
+  bpf_probe_read_kernel(&file, sizeof(file), files_of_table + number);
+  return file;
+}
+
+__noinline int read_path(__u32 index, __u32 argument, __u64 dentry_address, __u64 mount_address) {
+  struct hook_scratch* scratch = scratch_at(index);
+  struct dentry* dentry = (void*)dentry_address;
+  struct path_text text = {.scratch = index};
+  if (!scratch || !dentry) return 0;
+  struct sl_hook_value* value = value_at(scratch, argument);
+  if (!value) return 0;
+  write_file_path(bpf_get_current_task_btf(), dentry, (void*)mount_address, &text, false, false);
+  keep_path(scratch, value, &text);
+  value->number = BPF_CORE_READ(dentry, d_inode, i_mode);
+  return 0;
+}
+
+static __always_inline void read_file(__u32 index, __u32 argument, const struct file* file) {
+  if (!file) return;
+  read_path(index, argument, (__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)BPF_CORE_READ(file, f_path.mnt));
+}
+
+static __always_inline void read_cred(struct hook_scratch* scratch, struct sl_hook_value* value,
+                                      const struct cred* cred) {
+  struct sl_hook_cred* to = (struct sl_hook_cred*)room(scratch);
+  if (!to || !cred) return;
+  to->uid = BPF_CORE_READ(cred, uid.val);
+  to->gid = BPF_CORE_READ(cred, gid.val);
+  to->euid = BPF_CORE_READ(cred, euid.val);
+  to->egid = BPF_CORE_READ(cred, egid.val);
+  to->suid = BPF_CORE_READ(cred, suid.val);
+  to->sgid = BPF_CORE_READ(cred, sgid.val);
+  to->fsuid = BPF_CORE_READ(cred, fsuid.val);
+  to->fsgid = BPF_CORE_READ(cred, fsgid.val);
+  to->secure_bits = BPF_CORE_READ(cred, securebits);
+  to->user_namespace = BPF_CORE_READ(cred, user_ns, ns.inum);
+  to->effective = capability_set(__builtin_preserve_access_index(&cred->cap_effective));
+  to->inheritable = capability_set(__builtin_preserve_access_index(&cred->cap_inheritable));
+  to->permitted = capability_set(__builtin_preserve_access_index(&cred->cap_permitted));
+  keep(scratch, value, sizeof(*to), 0);
+}
+
+/* Texts and structures behind a pointer. */
+__noinline int read_pointer(__u32 index, __u32 argument, __u64 address, __u32 hook_number) {
+  struct hook_scratch* scratch = scratch_at(index);
+  const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
+  if (!scratch || !hook || argument >= SL_HOOK_ARGUMENTS) return 0;
+  struct sl_hook_value* value = value_at(scratch, argument);
+  if (!value) return 0;
+  const struct sl_hook_argument* how = &hook->arguments[argument];
+  const bool user = how->flags & SL_HOOK_ARGUMENT_USER;
+  const void* pointer = (void*)address;
+  switch (how->read) {
+    case SL_HOOK_READ_STRING:
+      keep_string(scratch, value, pointer, user);
+      break;
+    case SL_HOOK_READ_BYTES: {
+      __u64 size = how->size_index == 0xff ? SL_HOOK_TEXT_MAX : register_at(scratch, how->size_index);
+      if ((__s64)size < 0) break;
+      if (how->bytes_max && size > how->bytes_max) size = how->bytes_max;
+      keep_bytes(scratch, value, pointer, size, user);
+      break;
+    }
+    case SL_HOOK_READ_IOVEC: {
+      struct {
+        const void* base;
+        __u64 size;
+      } vector = {};
+      if (user ? bpf_probe_read_user(&vector, sizeof(vector), pointer)
+               : bpf_probe_read_kernel(&vector, sizeof(vector), pointer))
+        break;
+      keep_bytes(scratch, value, vector.base, vector.size, true);
+      break;
+    }
+    case SL_HOOK_READ_FILENAME:
+      keep_string(scratch, value, BPF_CORE_READ((const struct filename*)pointer, name), false);
+      break;
+    case SL_HOOK_READ_SOCKADDR_UNIX: {
+      __u16 family = 0;
+      if (user ? bpf_probe_read_user(&family, sizeof(family), pointer)
+               : bpf_probe_read_kernel(&family, sizeof(family), pointer))
+        break;
+      value->number = family;
+      keep_string(scratch, value, pointer + sizeof(family), user);
+      break;
+    }
+    case SL_HOOK_READ_NET_DEVICE:
+      keep_string(scratch, value, __builtin_preserve_access_index(&((const struct net_device*)pointer)->name), false);
+      break;
+    case SL_HOOK_READ_MODULE:
+      keep_string(scratch, value, __builtin_preserve_access_index(&((const struct module*)pointer)->name), false);
+      break;
+    case SL_HOOK_READ_LOAD_INFO:
+      keep_string(scratch, value, BPF_CORE_READ((const struct load_info*)pointer, name), false);
+      break;
+    case SL_HOOK_READ_BPF_MAP:
+      value->number = BPF_CORE_READ((const struct bpf_map*)pointer, map_type);
+      keep_string(scratch, value, __builtin_preserve_access_index(&((const struct bpf_map*)pointer)->name), false);
+      break;
+    case SL_HOOK_READ_BPF_PROGRAM: {
+      __u32 type = 0;
+      if (bpf_probe_read_kernel(&type, sizeof(type), pointer)) break;
+      value->number = type;
+      keep_string(scratch, value, pointer + SL_BPF_ATTR_PROG_NAME, false);
+      break;
+    }
+    case SL_HOOK_READ_PERF_EVENT:
+      keep_number(value, BPF_CORE_READ((const struct perf_event*)pointer, attr.type));
+      break;
+    case SL_HOOK_READ_CRED:
+      read_cred(scratch, value, pointer);
+      break;
+  }
+  return 0;
+}
+
+/* Reads one argument into the event. What cannot be read stays without SL_HOOK_VALUE_READ. */
+__noinline int read_argument(__u32 index, __u32 argument, __u32 hook_number) {
+  struct hook_scratch* scratch = scratch_at(index);
+  const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
+  if (!scratch || !hook || argument >= SL_HOOK_ARGUMENTS) return 0;
+  struct sl_hook_value* value = value_at(scratch, argument);
+  if (!value) return 0;
+  const struct sl_hook_argument* how = &hook->arguments[argument];
+  *value = (struct sl_hook_value){.read = how->read};
+  if (!(how->flags & SL_HOOK_ARGUMENT_AT_RETURN) != !scratch->at_return) return 0;
+  const bool user = how->flags & SL_HOOK_ARGUMENT_USER;
+  const __u64 from = how->flags & SL_HOOK_ARGUMENT_OF_TASK ? bpf_get_current_task() : register_at(scratch, how->index);
+  const __u64 number = follow_steps(from, how);
+  const void* pointer = (void*)number;
+  switch (how->read) {
+    case SL_HOOK_READ_NOTHING:
+      break;
+    case SL_HOOK_READ_NUMBER:
+      keep_number(value, resize(number, how->size, how->flags & SL_HOOK_ARGUMENT_SIGNED));
+      break;
+    case SL_HOOK_READ_FD:
+      value->number = (__u32)number;
+      read_file(index, argument, file_of_number(number));
+      value->number = (__u32)number;
+      break;
+    case SL_HOOK_READ_FILE:
+      read_file(index, argument, pointer);
+      break;
+    case SL_HOOK_READ_BINPRM:
+      read_file(index, argument, BPF_CORE_READ((const struct linux_binprm*)pointer, file));
+      break;
+    case SL_HOOK_READ_PATH:
+      read_path(index, argument, (__u64)BPF_CORE_READ((const struct path*)pointer, dentry),
+                (__u64)BPF_CORE_READ((const struct path*)pointer, mnt));
+      break;
+    case SL_HOOK_READ_DENTRY:
+      read_path(index, argument, number, 0);
+      break;
+    case SL_HOOK_READ_SOCK:
+      read_sock(index, argument, number);
+      break;
+    case SL_HOOK_READ_SOCKET:
+      read_sock(index, argument, (__u64)BPF_CORE_READ((const struct socket*)pointer, sk));
+      break;
+    case SL_HOOK_READ_SKB:
+      read_packet(index, argument, number);
+      break;
+    case SL_HOOK_READ_SOCKADDR:
+      read_address(index, argument, number, user);
+      break;
+    case SL_HOOK_READ_CAPABILITIES:
+      keep_number(value, capability_set(pointer));
+      break;
+    case SL_HOOK_READ_USER_NAMESPACE:
+      keep_number(value, BPF_CORE_READ((const struct user_namespace*)pointer, ns.inum));
+      break;
+    default:
+      read_pointer(index, argument, number, hook_number);
+  }
+  return 0;
+}
+
+static __always_inline bool reads_the_same(const struct sl_hook_argument* a, const struct sl_hook_argument* b) {
+  const __u64 *x = (const __u64*)a, *y = (const __u64*)b;
+  return x[0] == y[0] && x[1] == y[1];
+}
+
+/* Reads all arguments that were not read in the same way for the hook before. */
+static __always_inline void read_arguments(struct hook_scratch* scratch, __u32 index, const struct sl_hook* hook,
+                                           __u32 hook_number) {
+  bool same = true;
+  for (__u32 i = 0; i < SL_HOOK_ARGUMENTS; i++) {
+    if (same && reads_the_same(&scratch->read_as[i], &hook->arguments[i])) continue;
+    if (same) scratch->length = scratch->begins[i];
+    same = false;
+    scratch->begins[i] = scratch->length;
+    scratch->read_as[i] = hook->arguments[i];
+    read_argument(index, i, hook_number);
+  }
+}
+
+/* The path of a program, to the data at `offset`. */
+__noinline int read_program(__u32 index, bool of_parent) {
+  struct hook_scratch* scratch = scratch_at(index);
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct path_text text = {.scratch = index};
+  if (!scratch) return 0;
+  if (of_parent) task = task->group_leader ? task->group_leader->real_parent : NULL;
+  if (!task) return 0;
+  const struct file* file = SL_LOAD(task, mm, exe_file);
+  if (!file) return 0;
+  write_file_path(task, file->f_path.dentry, file->f_path.mnt, &text, false, true);
+  const __u32 offset = of_parent ? SL_HOOK_PARENT_AT : SL_HOOK_BINARY_AT;
+  struct hook_text* to = of_parent ? &scratch->parent_binary : &scratch->binary;
+  __u8* data = of_parent ? &scratch->data[SL_HOOK_PARENT_AT] : &scratch->data[SL_HOOK_BINARY_AT];
+  __u32 length = take_path_text(scratch, &text, data);
+  barrier_var(length);
+  length &= SL_PATH_END;
+  *(__u64*)(data + length) = 0;
+  to->offset = offset;
+  to->length = length;
+  return 0;
+}
+
+#endif

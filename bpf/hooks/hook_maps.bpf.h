@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The maps of hook policies (bpf/abi/hook.h), and the loader's settings. Not shared with another agent's programs. */
+#ifndef SLUICE_HOOK_MAPS_BPF_H
+#define SLUICE_HOOK_MAPS_BPF_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/abi/hook.h"
+#include "bpf/lib/path.bpf.h"
+#include "bpf/lib/process_maps.bpf.h"
+#include "bpf/lib/quarantine_maps.bpf.h"
+
+#define SL_HOOK_ARRAY(map_name, value_type, size) \
+  struct {                                        \
+    __uint(type, BPF_MAP_TYPE_ARRAY);             \
+    __uint(max_entries, size);                    \
+    __type(key, __u32);                           \
+    __type(value, value_type);                    \
+  } map_name SEC(".maps")
+
+/* Writer of these: agent. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, SL_HOOK_POINTS);
+  __type(key, __u32);
+  __type(value, struct sl_hook_point);
+} hook_points SEC(".maps");
+
+SL_HOOK_ARRAY(hook_list, __u32, SL_HOOK_LIST);
+SL_HOOK_ARRAY(hook_syscalls, struct sl_hook_syscall, SL_HOOK_SYSCALLS);
+SL_HOOK_ARRAY(hooks, struct sl_hook, SL_HOOKS);
+SL_HOOK_ARRAY(hook_tests, struct sl_hook_test, SL_HOOK_TESTS);
+SL_HOOK_ARRAY(hook_words, __u64, SL_HOOK_WORDS);
+SL_HOOK_ARRAY(hook_selectors, struct sl_hook_selector, SL_HOOK_SELECTORS);
+SL_HOOK_ARRAY(hook_policies, struct sl_hook_policy, SL_HOOK_POLICIES);
+SL_HOOK_ARRAY(hook_subjects, struct sl_hook_subject, SL_HOOK_SUBJECTS);
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 65536);
+  __type(key, struct sl_hook_set_key);
+  __type(value, __u8);
+} hook_sets SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 16384);
+  __type(key, __u64);
+  __type(value, __u32);
+} hook_cgroups SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, SL_HOOK_SUBJECTS);
+  __type(key, __u32);
+  __type(value, __u32);
+} hook_netns SEC(".maps");
+
+/* Writer: programs add to the counts; the agent clears those of a place that it uses again. */
+SL_HOOK_ARRAY(hook_counts, struct sl_hook_counts, SL_HOOK_SELECTORS);
+
+/* The subject of a cgroup, so that only its first event looks at the cgroups above. */
+struct hook_known_cgroup {
+  __u32 epoch; /* `subjects_epoch` when this was found */
+  __u32 subject;
+  __u32 found; /* 0: by network namespace */
+  __u32 pad;
+};
+
+/* Writer: programs. Full: least recently used ones are found anew. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, __u64);
+  __type(value, struct hook_known_cgroup);
+} hook_known_cgroups SEC(".maps");
+
+struct hook_call_key {
+  __u64 thread; /* bpf_get_current_pid_tgid */
+  __u32 hook;
+  __u32 life;
+};
+
+#define SL_HOOK_HELD_MAX 4096
+
+/* A call that a selector wanted, until it returns. */
+struct hook_call {
+  __u64 call;
+  __u64 registers[6];
+  __u32 selector;
+  __u32 pad;
+};
+
+/* Writer: programs. Full: the least recently used call has no return event; counted by the agent, which joins them. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 8192);
+  __type(key, struct hook_call_key);
+  __type(value, struct hook_call);
+} hook_calls SEC(".maps");
+
+/* The event of a call whose return decides. */
+struct hook_held {
+  struct sl_hook_event event;
+  __u8 data[SL_HOOK_HELD_MAX];
+};
+
+/* Writer: programs. Full: the call's event is lost, and counted. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 4096);
+  __type(key, struct hook_call_key);
+  __type(value, struct hook_held);
+} hook_held_events SEC(".maps");
+
+struct hook_rate_key {
+  __u64 arguments; /* hash */
+  __u32 selector;
+  __u32 life;
+  __u32 task; /* thread, process, or 0 */
+  __u32 pad;
+};
+
+/* Writer: programs. When the last event was sent. Full: a forgotten one is sent again. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 8192);
+  __type(key, struct hook_rate_key);
+  __type(value, __u64);
+} hook_rates SEC(".maps");
+
+/* Writer: programs, each subject within its share. Full: the event is lost and counted; the actions are taken. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 4 << 20);
+} hook_events SEC(".maps");
+
+/* By subject: the ring position up to which its share is used. */
+SL_HOOK_ARRAY(hook_event_shares, __u64, SL_HOOK_SUBJECTS);
+
+#define SL_HOOK_DATA_MAX 24576u /* what is appended begins at most here */
+#define SL_HOOK_TEXT_ROOM (SL_HOOK_TEXT_MAX + 64u)
+#define SL_HOOK_BINARY_AT (SL_HOOK_DATA_MAX + SL_HOOK_TEXT_ROOM)
+#define SL_HOOK_PARENT_AT (SL_HOOK_BINARY_AT + SL_HOOK_TEXT_ROOM)
+
+struct hook_text {
+  __u32 offset; /* in the scratch's data */
+  __u32 length;
+};
+
+struct hook_scratch {
+  __u64 busy;
+  struct sl_path_scratch text;
+  __u64 registers[6]; /* the arguments of the function */
+  __u64 return_value;
+  __u32 hook; /* the one that runs now */
+  __u32 subject;
+  __u32 endpoint;
+  __u32 at_return;
+  __u32 described; /* the event has the facts of the process */
+  __u32 length;    /* of the data */
+  __u32 begins[SL_HOOK_ARGUMENTS];
+  __u32 monitor;
+  struct sl_hook_argument read_as[SL_HOOK_ARGUMENTS]; /* what the data of the arguments was read by */
+  struct hook_text binary, parent_binary;
+  struct sl_hook_event event;
+  __u8 data[SL_HOOK_PARENT_AT + SL_HOOK_TEXT_ROOM];
+};
+
+#define SL_HOOK_LEVELS 3 /* programs that interrupt each other on one CPU */
+
+/* SL_HOOK_LEVELS for each CPU. */
+SL_HOOK_ARRAY(hook_scratches, struct hook_scratch, SL_HOOK_LEVELS);
+
+static __always_inline struct hook_scratch* scratch_at(__u32 index) {
+  return bpf_map_lookup_elem(&hook_scratches, &index);
+}
+
+static __always_inline struct sl_path_scratch* path_scratch(__u32 index) {
+  struct hook_scratch* scratch = scratch_at(index);
+  return scratch ? &scratch->text : NULL;
+}
+
+const volatile __u64 ring_half = 2 << 20;  /* bytes in the ring from which on shares apply */
+const volatile __u64 wake_bytes = 1 << 20; /* bytes in the ring that wake the reader, which otherwise polls */
+
+volatile __u32 subjects_epoch = 1; /* moved on by the agent when cgroups or subjects change */
+volatile __u32 event_parts = 1;    /* shares of the ring: subjects in use */
+volatile __u64 last_call = 0;
+volatile __u64 runs_missed = 0; /* all scratch memory of the CPU was in use */
+
+#endif

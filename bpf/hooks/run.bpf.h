@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Runs all hooks of a point. */
+#ifndef SLUICE_RUN_BPF_H
+#define SLUICE_RUN_BPF_H
+
+#include "bpf/hooks/act.bpf.h"
+
+/* Keeps the event until the call returns. False: it is lost. */
+static __always_inline bool hold_event(struct hook_scratch* scratch, const struct hook_call_key* key) {
+  static const struct hook_held empty;
+  if (bpf_map_update_elem(&hook_held_events, key, &empty, BPF_ANY)) return false;
+  struct hook_held* held = bpf_map_lookup_elem(&hook_held_events, key);
+  if (!held) return false;
+  __u32 length = scratch->event.length;
+  barrier_var(length);
+  if (length > SL_HOOK_HELD_MAX) length = SL_HOOK_HELD_MAX;
+  held->event = scratch->event;
+  held->event.length = length;
+  bpf_probe_read_kernel(held->data, length, scratch->data);
+  return true;
+}
+
+static __always_inline bool take_held_event(struct hook_scratch* scratch, const struct hook_call_key* key) {
+  struct hook_held* held = bpf_map_lookup_elem(&hook_held_events, key);
+  if (!held) return false;
+  scratch->event = held->event;
+  bpf_probe_read_kernel(scratch->data, SL_HOOK_HELD_MAX, held->data);
+  __u32 length = held->event.length;
+  scratch->length = length;
+  bpf_map_delete_elem(&hook_held_events, key);
+  return true;
+}
+
+/* Whether the policy is enabled and made for the current subject. */
+static __always_inline bool applies(struct hook_scratch* scratch, const struct sl_hook* hook) {
+  const struct sl_hook_policy* policy = bpf_map_lookup_elem(&hook_policies, &hook->policy);
+  if (!policy || !(policy->flags & SL_HOOK_POLICY_ENABLED) || !in_scope(scratch->subject, hook->scope)) return false;
+  scratch->monitor = policy->flags & SL_HOOK_POLICY_MONITOR ? 1 : 0;
+  return true;
+}
+
+static __always_inline void fill_event(struct hook_scratch* scratch, const struct sl_hook* hook, __u32 selector,
+                                       __u8 kind) {
+  describe_task(scratch);
+  scratch->event.hook = scratch->hook;
+  scratch->event.life = hook->life;
+  scratch->event.kind = kind;
+  scratch->event.selector = selector;
+  scratch->event.argument_count = hook->argument_count;
+  scratch->event.monitor = scratch->monitor;
+  scratch->event.call = 0;
+  scratch->event.length = scratch->length;
+}
+
+/* A function begins, or a tracepoint is hit. */
+__noinline int enter_hook(__u32 index, __u32 hook_number) {
+  struct hook_scratch* scratch = scratch_at(index);
+  const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
+  if (!scratch || !hook || !applies(scratch, hook)) return 0;
+  scratch->hook = hook_number;
+  read_arguments(scratch, index, hook, hook_number);
+  if (hook->flags & SL_HOOK_NEEDS_BINARY && !scratch->binary.length) {
+    read_program(index, false);
+    read_program(index, true);
+  }
+  const __u32 found = find_selector(index, hook, 0, hook->test_count - hook->return_tests, 0);
+  if (!found) return 0;
+  const __u32 number = hook->selectors + found - 1;
+  const struct sl_hook_selector* selector = bpf_map_lookup_elem(&hook_selectors, &number);
+  if (!selector) return 0;
+  fill_event(scratch, hook, found - 1, SL_HOOK_EVENT_ENTER);
+  count(number, SL_HOOK_COUNT_MATCHED);
+  __u32 actions = selector->actions;
+  bool post = actions & SL_HOOK_ACTION_POST;
+  scratch->event.actions = enforce(index, actions, selector->signal, number);
+  if (post && selector->rate_ns && is_repeated(index, selector, number)) {
+    count(number, SL_HOOK_COUNT_RATE_LIMITED);
+    post = false;
+  }
+  if (post) scratch->event.actions |= SL_HOOK_ACTION_POST;
+  if (hook->flags & SL_HOOK_RETURNS && (post || selector->return_actions)) {
+    const struct hook_call_key key = {.thread = bpf_get_current_pid_tgid(), .hook = hook_number, .life = hook->life};
+    struct hook_call call = {.call = __sync_fetch_and_add(&last_call, 1) + 1, .selector = found};
+    for (int i = 0; i < SL_REGISTERS; i++) call.registers[i] = scratch->registers[i];
+    scratch->event.call = call.call;
+    if (post && hook->flags & SL_HOOK_HOLDS) {
+      if (!hold_event(scratch, &key)) count(number, SL_HOOK_COUNT_LOST);
+      post = false;
+    }
+    bpf_map_update_elem(&hook_calls, &key, &call, BPF_ANY);
+  }
+  if (post) send_event(index, number);
+  return 0;
+}
+
+/* A function returns to its caller. Only calls that a selector wanted are of interest. */
+__noinline int return_from_hook(__u32 index, __u32 hook_number) {
+  struct hook_scratch* scratch = scratch_at(index);
+  const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
+  if (!scratch || !hook || !(hook->flags & SL_HOOK_RETURNS)) return 0;
+  const struct hook_call_key key = {.thread = bpf_get_current_pid_tgid(), .hook = hook_number, .life = hook->life};
+  struct hook_call* call = bpf_map_lookup_elem(&hook_calls, &key);
+  if (!call) return 0;
+  const __u32 found = call->selector;
+  const __u64 call_number = call->call;
+  for (int i = 0; i < SL_REGISTERS; i++) scratch->registers[i] = call->registers[i];
+  bpf_map_delete_elem(&hook_calls, &key);
+  const bool applied = applies(scratch, hook);
+  const bool held = hook->flags & SL_HOOK_HOLDS && take_held_event(scratch, &key);
+  if (!applied) return 0;
+  const __u32 number = hook->selectors + found - 1;
+  const struct sl_hook_selector* selector = bpf_map_lookup_elem(&hook_selectors, &number);
+  if (!selector || !found) return 0;
+  scratch->hook = hook_number;
+  __u32 actions = 0;
+  if (held) {
+    actions = scratch->event.actions;
+    scratch->described = 0;
+  } else {
+    scratch->length = 0;
+    __builtin_memset(scratch->event.arguments, 0, sizeof(scratch->event.arguments));
+  }
+  scratch->event.return_value =
+      resize(scratch->return_value, hook->return_value.size, hook->return_value.flags & SL_HOOK_ARGUMENT_SIGNED);
+  for (__u32 i = 0; i < SL_HOOK_ARGUMENTS; i++) {
+    if (hook->arguments[i].flags & SL_HOOK_ARGUMENT_AT_RETURN) read_argument(index, i, hook_number);
+  }
+  const __u32 begin = hook->test_count - hook->return_tests;
+  if (hook->return_tests && !find_selector(index, hook, begin, hook->test_count, found)) return 0;
+  fill_event(scratch, hook, found - 1, held ? SL_HOOK_EVENT_WHOLE : SL_HOOK_EVENT_RETURN);
+  scratch->event.call = call_number;
+  scratch->event.actions = actions | enforce(index, selector->return_actions, selector->return_signal, number);
+  if (held || !(hook->flags & SL_HOOK_HOLDS) || selector->return_actions & SL_HOOK_ACTION_POST)
+    send_event(index, number);
+  return 0;
+}
+
+struct point_run {
+  __u32 scratch;
+  __u32 at; /* in hook_list */
+  __u32 end;
+};
+
+static long run_hook(__u32 ignored, void* context) {
+  struct point_run* run = context;
+  const __u32 at = run->at;
+  if (at >= run->end) return 1;
+  run->at = at + 1;
+  const __u32* number = bpf_map_lookup_elem(&hook_list, &at);
+  struct hook_scratch* scratch = scratch_at(run->scratch);
+  if (!number || !scratch) return 1;
+  if (scratch->at_return)
+    return_from_hook(run->scratch, *number);
+  else
+    enter_hook(run->scratch, *number);
+  return 0;
+}
+
+static __always_inline bool has_hooks(__u32 point_number, struct sl_hook_point* point) {
+  const __u64* stored = bpf_map_lookup_elem(&hook_points, &point_number);
+  if (!stored) return false;
+  const __u64 whole = SL_READ_ONCE(*stored);
+  __builtin_memcpy(point, &whole, sizeof(*point));
+  return point->count != 0;
+}
+
+/* Scratch memory for one run. Null: programs interrupt each other too deep; counted. */
+static __always_inline struct hook_scratch* take_scratch(__u32* index) {
+  const __u32 first = bpf_get_smp_processor_id() * SL_HOOK_LEVELS;
+  for (__u32 level = 0; level < SL_HOOK_LEVELS; level++) {
+    struct hook_scratch* scratch = scratch_at(first + level);
+    if (!scratch || __sync_lock_test_and_set(&scratch->busy, 1) != 0) continue;
+    *index = first + level;
+    return scratch;
+  }
+  __sync_fetch_and_add(&runs_missed, 1);
+  return NULL;
+}
+
+/* Runs a point's hooks; the scratch has the registers. Releases the scratch. */
+static __always_inline void run_point(struct hook_scratch* scratch, __u32 index, const struct sl_hook_point* point,
+                                      bool at_return) {
+  const __u32 zero = unknown_zero, subject = current_subject();
+  const struct sl_hook_subject* facts = bpf_map_lookup_elem(&hook_subjects, &subject);
+  struct point_run run = {.scratch = index, .at = point->first + zero, .end = point->first + point->count};
+  scratch->subject = subject;
+  scratch->endpoint = facts ? facts->endpoint : 0;
+  scratch->at_return = at_return;
+  scratch->described = 0;
+  scratch->length = 0;
+  scratch->binary = scratch->parent_binary = (struct hook_text){};
+  __builtin_memset(scratch->read_as, 0xff, sizeof(scratch->read_as)); /* as no argument is read */
+  __builtin_memset(scratch->begins, 0, sizeof(scratch->begins));
+  bpf_loop(SL_HOOK_LIST, run_hook, &run, 0);
+  __sync_lock_test_and_set(&scratch->busy, 0);
+}
+
+#endif

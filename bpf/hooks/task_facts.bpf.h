@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What tests can ask about the current process. */
+#ifndef SLUICE_TASK_FACTS_BPF_H
+#define SLUICE_TASK_FACTS_BPF_H
+
+#include "bpf/hooks/hook_maps.bpf.h"
+#include "bpf/lib/task.bpf.h"
+
+#define SL_NAMESPACE(task, member) SL_LOAD(task, nsproxy, member, ns.inum)
+
+static __always_inline __u64 capability_set(const void* set) {
+  __u64 bits = 0;
+  bpf_probe_read_kernel(&bits, sizeof(bits), set);
+  return bits;
+}
+
+/* The number that `field` (enum sl_hook_field) names; 0: the task has none. */
+__noinline __u64 task_number(__u32 field) {
+  struct task_struct* task = bpf_get_current_task_btf();
+  __u32 pid_namespace = 0;
+  const struct cred* cred = task->cred;
+  switch (field) {
+    case SL_HOOK_FIELD_PID:
+      return task->tgid;
+    case SL_HOOK_FIELD_NAMESPACED_PID:
+      return task_ns_pid(task->group_leader, false, &pid_namespace);
+    case SL_HOOK_FIELD_NAMESPACE_PID:
+      task_ns_pid(task->group_leader, false, &pid_namespace);
+      return pid_namespace;
+    case SL_HOOK_FIELD_NAMESPACE_UTS:
+      return SL_NAMESPACE(task, uts_ns);
+    case SL_HOOK_FIELD_NAMESPACE_IPC:
+      return SL_NAMESPACE(task, ipc_ns);
+    case SL_HOOK_FIELD_NAMESPACE_MNT:
+      return SL_NAMESPACE(task, mnt_ns);
+    case SL_HOOK_FIELD_NAMESPACE_PID_FOR_CHILDREN:
+      return SL_NAMESPACE(task, pid_ns_for_children);
+    case SL_HOOK_FIELD_NAMESPACE_NET:
+      return SL_NAMESPACE(task, net_ns);
+    case SL_HOOK_FIELD_NAMESPACE_TIME:
+      return SL_NAMESPACE(task, time_ns);
+    case SL_HOOK_FIELD_NAMESPACE_TIME_FOR_CHILDREN:
+      return SL_NAMESPACE(task, time_ns_for_children);
+    case SL_HOOK_FIELD_NAMESPACE_CGROUP:
+      return SL_NAMESPACE(task, cgroup_ns);
+    case SL_HOOK_FIELD_NAMESPACE_USER:
+      return SL_LOAD(task, cred, user_ns, ns.inum);
+    case SL_HOOK_FIELD_CAPABILITIES_EFFECTIVE:
+      return cred ? capability_set(__builtin_preserve_access_index(&cred->cap_effective)) : 0;
+    case SL_HOOK_FIELD_CAPABILITIES_INHERITABLE:
+      return cred ? capability_set(__builtin_preserve_access_index(&cred->cap_inheritable)) : 0;
+    case SL_HOOK_FIELD_CAPABILITIES_PERMITTED:
+      return cred ? capability_set(__builtin_preserve_access_index(&cred->cap_permitted)) : 0;
+  }
+  return 0;
+}
+
+struct ancestor_search {
+  struct task_struct* at;
+  __u32 pid;
+  __u32 found;
+};
+
+static long search_ancestor(__u32 ignored, void* context) {
+  struct ancestor_search* search = context;
+  struct task_struct* task = search->at; /* CO-RE would look for ancestor_search in the kernel */
+  if (!task) return 1;
+  const __u32 pid = BPF_CORE_READ(task, tgid);
+  if (pid == search->pid) {
+    search->found = 1;
+    return 1;
+  }
+  if (pid <= 1) return 1;
+  search->at = BPF_CORE_READ(task, group_leader, real_parent);
+  return 0;
+}
+
+#define SL_ANCESTORS_SEARCHED 256
+
+/* Whether this process or one of its living ancestors has this pid. */
+__noinline int forked_from(__u32 pid) {
+  struct ancestor_search search = {.at = (void*)bpf_get_current_task(), .pid = pid, .found = unknown_zero};
+  bpf_loop(SL_ANCESTORS_SEARCHED, search_ancestor, &search, 0);
+  return search.found;
+}
+
+/* The subject of the current task. */
+static __always_inline __u32 subject_by_netns(void) {
+  const __u32 netns = task_number(SL_HOOK_FIELD_NAMESPACE_NET);
+  const __u32* subject = bpf_map_lookup_elem(&hook_netns, &netns);
+  return subject ? *subject : 0;
+}
+
+#define SL_CGROUP_LEVELS 24
+
+/* The lowest cgroup above the task that is a subject's. */
+__noinline int find_cgroup(struct hook_known_cgroup* known) {
+  if (!known) return 0;
+  for (int level = 0; level < SL_CGROUP_LEVELS; level++) {
+    const __u64 id = bpf_get_current_ancestor_cgroup_id(level);
+    if (!id) break;
+    const __u32* subject = bpf_map_lookup_elem(&hook_cgroups, &id);
+    if (!subject) continue;
+    known->subject = *subject;
+    known->found = 1;
+  }
+  return 0;
+}
+
+static __always_inline __u32 current_subject(void) {
+  const __u64 cgroup = bpf_get_current_cgroup_id();
+  const __u32 epoch = subjects_epoch;
+  const struct hook_known_cgroup* known = bpf_map_lookup_elem(&hook_known_cgroups, &cgroup);
+  if (known && known->epoch == epoch) return known->found ? known->subject : subject_by_netns();
+  struct hook_known_cgroup fresh = {.epoch = epoch};
+  find_cgroup(&fresh);
+  bpf_map_update_elem(&hook_known_cgroups, &cgroup, &fresh, BPF_ANY);
+  return fresh.found ? fresh.subject : subject_by_netns();
+}
+
+#endif
