@@ -137,12 +137,18 @@ __noinline int read_pointer(__u32 index, __u32 argument, __u64 address, __u32 ho
     case SL_HOOK_READ_NET_DEVICE:
       keep_string(scratch, value, __builtin_preserve_access_index(&((const struct net_device*)pointer)->name), false);
       break;
-    case SL_HOOK_READ_MODULE:
-      keep_string(scratch, value, __builtin_preserve_access_index(&((const struct module*)pointer)->name), false);
+    case SL_HOOK_READ_MODULE: {
+      const struct module* module = pointer;
+      if (!bpf_core_field_exists(module->name)) break; /* a kernel without modules */
+      keep_string(scratch, value, __builtin_preserve_access_index(&module->name), false);
       break;
-    case SL_HOOK_READ_LOAD_INFO:
-      keep_string(scratch, value, BPF_CORE_READ((const struct load_info*)pointer, name), false);
+    }
+    case SL_HOOK_READ_LOAD_INFO: {
+      const struct load_info* info = pointer;
+      if (!bpf_core_field_exists(info->name)) break;
+      keep_string(scratch, value, BPF_CORE_READ(info, name), false);
       break;
+    }
     case SL_HOOK_READ_BPF_MAP:
       value->number = BPF_CORE_READ((const struct bpf_map*)pointer, map_type);
       keep_string(scratch, value, __builtin_preserve_access_index(&((const struct bpf_map*)pointer)->name), false);

@@ -8,20 +8,22 @@
 
 #define SL_WORD 8u
 
-static __always_inline struct sl_hook_value* value_at(struct hook_scratch* scratch, __u32 argument) {
-  barrier_var(argument);
-  return argument < SL_HOOK_ARGUMENTS ? &scratch->event.arguments[argument] : NULL;
+static __always_inline struct sl_hook_value* value_at(struct hook_scratch* scratch, __u64 argument) {
+  barrier_var(argument); /* the verifier needs the comparison, where the compiler knows the bound already */
+  if (argument >= SL_HOOK_ARGUMENTS) return NULL;
+  return &scratch->event.arguments[argument];
 }
 
 /* Where the next text or structure begins. Null: no room is left. */
 static __always_inline __u8* room(struct hook_scratch* scratch) {
-  __u32 offset = scratch->length;
+  __u64 offset = scratch->length;
   barrier_var(offset);
-  return offset <= SL_HOOK_DATA_MAX ? &scratch->data[offset] : NULL;
+  if (offset > SL_HOOK_DATA_MAX) return NULL;
+  return &scratch->data[offset];
 }
 
 /* Ends what was written to room(): `length` bytes, at most SL_HOOK_TEXT_MAX. */
-static __always_inline void keep(struct hook_scratch* scratch, struct sl_hook_value* value, __u32 length, __u8 flags) {
+static __always_inline void keep(struct hook_scratch* scratch, struct sl_hook_value* value, __u64 length, __u8 flags) {
   __u8* to = room(scratch);
   barrier_var(length);
   if (!to || length > SL_HOOK_TEXT_MAX) return;

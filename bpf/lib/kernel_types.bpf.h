@@ -7,6 +7,7 @@
 #ifndef SLUICE_KERNEL_TYPES_BPF_H
 #define SLUICE_KERNEL_TYPES_BPF_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -173,7 +174,7 @@ struct perf_event {
   struct sl_event_attributes attr;
 };
 struct bpf_map {
-  int map_type;
+  enum bpf_map_type map_type; /* linux/bpf.h */
   char name[16];
 };
 struct fs_struct {
