@@ -99,8 +99,9 @@ static __always_inline bool quarantine_endpoint(__u32 endpoint) {
   return true;
 }
 
-/* Takes the enforcing actions; returns those that were taken, or in monitor mode would have been. */
-__noinline int enforce(__u32 index, __u32 actions, __u32 signal, __u32 selector_number) {
+/* Takes the enforcing actions; returns those that were taken, or in monitor mode would have been. `error`: of OVERRIDE,
+ * which the entry point does (the first policy's error counts). */
+__noinline int enforce(__u32 index, __u32 actions, __u32 signal, __s32 error, __u32 selector_number) {
   struct hook_scratch* scratch = scratch_at(index);
   if (!scratch || !(actions & SL_ENFORCING_ACTIONS)) return 0;
   if (scratch->monitor) {
@@ -117,6 +118,11 @@ __noinline int enforce(__u32 index, __u32 actions, __u32 signal, __u32 selector_
     const bool done = !is_kernel_thread() && bpf_send_signal(signal) == 0;
     if (done) taken |= SL_HOOK_ACTION_SIGNAL;
     count(selector_number, done ? SL_HOOK_COUNT_SIGNALLED : SL_HOOK_COUNT_FAILED);
+  }
+  if (actions & SL_HOOK_ACTION_OVERRIDE) {
+    if (!scratch->error) scratch->error = error;
+    taken |= SL_HOOK_ACTION_OVERRIDE;
+    count(selector_number, SL_HOOK_COUNT_OVERRIDDEN);
   }
   return taken;
 }

@@ -171,6 +171,7 @@ struct hook_scratch {
   __u32 length;    /* of the data */
   __u32 begins[SL_HOOK_ARGUMENTS];
   __u32 monitor;
+  __s32 error; /* what the function shall return instead of running; 0: it runs */
   struct sl_hook_argument read_as[SL_HOOK_ARGUMENTS]; /* what the data of the arguments was read by */
   struct hook_text binary, parent_binary;
   struct sl_hook_event event;

@@ -72,7 +72,7 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
   count(number, SL_HOOK_COUNT_MATCHED);
   __u32 actions = selector->actions;
   bool post = actions & SL_HOOK_ACTION_POST;
-  scratch->event.actions = enforce(index, actions, selector->signal, number);
+  scratch->event.actions = enforce(index, actions, selector->signal, selector->error, number);
   if (post && selector->rate_ns && is_repeated(index, selector, number)) {
     count(number, SL_HOOK_COUNT_RATE_LIMITED);
     post = false;
@@ -129,7 +129,7 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
   if (hook->return_tests && !find_selector(index, hook, begin, hook->test_count, found)) return 0;
   fill_event(scratch, hook, found - 1, held ? SL_HOOK_EVENT_WHOLE : SL_HOOK_EVENT_RETURN);
   scratch->event.call = call_number;
-  scratch->event.actions = actions | enforce(index, selector->return_actions, selector->return_signal, number);
+  scratch->event.actions = actions | enforce(index, selector->return_actions, selector->return_signal, 0, number);
   if (held || !(hook->flags & SL_HOOK_HOLDS) || selector->return_actions & SL_HOOK_ACTION_POST)
     send_event(index, number);
   return 0;
@@ -177,9 +177,10 @@ static __always_inline struct hook_scratch* take_scratch(__u32* index) {
   return NULL;
 }
 
-/* Runs a point's hooks; the scratch has the registers. Releases the scratch. */
-static __always_inline void run_point(struct hook_scratch* scratch, __u32 index, const struct sl_hook_point* point,
-                                      bool at_return) {
+/* Runs a point's hooks; the scratch has the registers. Releases the scratch. Returns the error that the function shall
+ * return instead of running; 0: none. */
+static __always_inline __s32 run_point(struct hook_scratch* scratch, __u32 index, const struct sl_hook_point* point,
+                                       bool at_return) {
   const __u32 zero = unknown_zero, subject = current_subject();
   const struct sl_hook_subject* facts = bpf_map_lookup_elem(&hook_subjects, &subject);
   struct point_run run = {.scratch = index, .at = point->first + zero, .end = point->first + point->count};
@@ -187,12 +188,15 @@ static __always_inline void run_point(struct hook_scratch* scratch, __u32 index,
   scratch->endpoint = facts ? facts->endpoint : 0;
   scratch->at_return = at_return;
   scratch->described = 0;
+  scratch->error = 0;
   scratch->length = 0;
   scratch->binary = scratch->parent_binary = (struct hook_text){};
   __builtin_memset(scratch->read_as, 0xff, sizeof(scratch->read_as)); /* as no argument is read */
   __builtin_memset(scratch->begins, 0, sizeof(scratch->begins));
   bpf_loop(SL_HOOK_LIST, run_hook, &run, 0);
+  const __s32 error = scratch->error;
   __sync_lock_test_and_set(&scratch->busy, 0);
+  return error;
 }
 
 #endif
