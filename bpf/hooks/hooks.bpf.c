@@ -3,9 +3,10 @@
  * The programs of hook policies. One program serves all points of its kind and all policies: the loader gives each
  * attachment the point's number as its cookie, or finds system calls by their numbers.
  *
- *   hook_enter, hook_return                          a kernel function, by kprobe and kretprobe
+ *   hook_enter, hook_return                          a function of the kernel by kprobe, of a program by uprobe
  *   system_call_enter, system_call_return            a system call's function, whose argument is the caller's registers
  *   traced_call_enter, traced_call_return            all system calls, by tracepoint, where the kernel has no kprobes
+ *   tracepoint_hit                                   a tracepoint, with the record of its format
  */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
@@ -89,6 +90,18 @@ int hook_return(struct pt_regs* ctx) { return on_return(bpf_get_attach_cookie(ct
 SEC("kretprobe")
 int system_call_return(struct pt_regs* ctx) { return on_return(bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx)); }
 
+SEC("tracepoint")
+int tracepoint_hit(void* record) {
+  struct sl_hook_point point;
+  __u32 index = 0;
+  if (!has_hooks(bpf_get_attach_cookie(record), &point)) return 0;
+  struct hook_scratch* scratch = take_scratch(&index);
+  if (!scratch) return 0;
+  scratch->registers[0] = (__u64)record;
+  run_point(scratch, index, &point, false);
+  return 0;
+}
+
 /* Whether the caller is a 32-bit program on x86, whose calls have other numbers. */
 static __always_inline bool is_compat_task(void) {
 #if defined(__TARGET_ARCH_x86)
@@ -132,6 +145,7 @@ int BPF_PROG(traced_call_return, struct pt_regs* caller, long value) {
 }
 
 /* No map or function uses these types: this puts them into the BTF that tests compare with C++. */
+const struct sl_hook_socket* socket_for_btf __attribute__((unused));
 const struct sl_hook_cred* cred_for_btf __attribute__((unused));
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -18,6 +18,7 @@
 #include "bpf/abi/conntrack.h"
 #include "bpf/abi/events.h"
 #include "bpf/abi/flow_table.h"
+#include "bpf/abi/hook.h"
 #include "bpf/abi/policy.h"
 #include "bpf/abi/process.h"
 #include "bpf/abi/process_class.h"
@@ -50,6 +51,64 @@ struct Layout {
 std::vector<Layout> CppLayouts() {
   return {
       {"sl_addr", sizeof(sl_addr), {SL_M(sl_addr, bytes)}},
+      {"sl_hook_point", sizeof(sl_hook_point), {SL_M(sl_hook_point, first), SL_M(sl_hook_point, count)}},
+      {"sl_hook_syscall", sizeof(sl_hook_syscall), {SL_M(sl_hook_syscall, enter), SL_M(sl_hook_syscall, exit)}},
+      {"sl_hook_argument",
+       sizeof(sl_hook_argument),
+       {SL_M(sl_hook_argument, index), SL_M(sl_hook_argument, read), SL_M(sl_hook_argument, flags),
+        SL_M(sl_hook_argument, size), SL_M(sl_hook_argument, size_index), SL_M(sl_hook_argument, pad),
+        SL_M(sl_hook_argument, step_count), SL_M(sl_hook_argument, steps), SL_M(sl_hook_argument, bytes_max)}},
+      {"sl_hook",
+       sizeof(sl_hook),
+       {SL_M(sl_hook, policy), SL_M(sl_hook, scope), SL_M(sl_hook, life), SL_M(sl_hook, selectors),
+        SL_M(sl_hook, tests), SL_M(sl_hook, test_count), SL_M(sl_hook, return_tests), SL_M(sl_hook, flags),
+        SL_M(sl_hook, argument_count), SL_M(sl_hook, pad), SL_M(sl_hook, arguments), SL_M(sl_hook, return_value)}},
+      {"sl_hook_test",
+       sizeof(sl_hook_test),
+       {SL_M(sl_hook_test, kind), SL_M(sl_hook_test, flags), SL_M(sl_hook_test, argument), SL_M(sl_hook_test, field),
+        SL_M(sl_hook_test, detail), SL_M(sl_hook_test, selector), SL_M(sl_hook_test, filter_last),
+        SL_M(sl_hook_test, selector_last), SL_M(sl_hook_test, pad), SL_M(sl_hook_test, first),
+        SL_M(sl_hook_test, last)}},
+      {"sl_hook_set_key",
+       sizeof(sl_hook_set_key),
+       {SL_M(sl_hook_set_key, number), SL_M(sl_hook_set_key, set), SL_M(sl_hook_set_key, pad)}},
+      {"sl_hook_selector",
+       sizeof(sl_hook_selector),
+       {SL_M(sl_hook_selector, rate_ns), SL_M(sl_hook_selector, actions), SL_M(sl_hook_selector, return_actions),
+        SL_M(sl_hook_selector, error), SL_M(sl_hook_selector, enforcer_error), SL_M(sl_hook_selector, signal),
+        SL_M(sl_hook_selector, enforcer_signal), SL_M(sl_hook_selector, rate_scope), SL_M(sl_hook_selector, stacks),
+        SL_M(sl_hook_selector, socket), SL_M(sl_hook_selector, return_signal), SL_M(sl_hook_selector, pad)}},
+      {"sl_hook_counts", sizeof(sl_hook_counts), {SL_M(sl_hook_counts, counts)}},
+      {"sl_hook_policy", sizeof(sl_hook_policy), {SL_M(sl_hook_policy, flags)}},
+      {"sl_hook_subject",
+       sizeof(sl_hook_subject),
+       {SL_M(sl_hook_subject, scopes), SL_M(sl_hook_subject, endpoint), SL_M(sl_hook_subject, pad)}},
+      {"sl_hook_value",
+       sizeof(sl_hook_value),
+       {SL_M(sl_hook_value, number), SL_M(sl_hook_value, offset), SL_M(sl_hook_value, length),
+        SL_M(sl_hook_value, read), SL_M(sl_hook_value, flags)}},
+      {"sl_hook_socket",
+       sizeof(sl_hook_socket),
+       {SL_M(sl_hook_socket, source), SL_M(sl_hook_socket, destination), SL_M(sl_hook_socket, source_port),
+        SL_M(sl_hook_socket, destination_port), SL_M(sl_hook_socket, family), SL_M(sl_hook_socket, protocol),
+        SL_M(sl_hook_socket, mark), SL_M(sl_hook_socket, priority), SL_M(sl_hook_socket, type),
+        SL_M(sl_hook_socket, state), SL_M(sl_hook_socket, pad), SL_M(sl_hook_socket, length),
+        SL_M(sl_hook_socket, cookie)}},
+      {"sl_hook_cred",
+       sizeof(sl_hook_cred),
+       {SL_M(sl_hook_cred, uid), SL_M(sl_hook_cred, gid), SL_M(sl_hook_cred, euid), SL_M(sl_hook_cred, egid),
+        SL_M(sl_hook_cred, suid), SL_M(sl_hook_cred, sgid), SL_M(sl_hook_cred, fsuid), SL_M(sl_hook_cred, fsgid),
+        SL_M(sl_hook_cred, secure_bits), SL_M(sl_hook_cred, user_namespace), SL_M(sl_hook_cred, effective),
+        SL_M(sl_hook_cred, inheritable), SL_M(sl_hook_cred, permitted)}},
+      {"sl_hook_event",
+       sizeof(sl_hook_event),
+       {SL_M(sl_hook_event, time_ns),      SL_M(sl_hook_event, process),    SL_M(sl_hook_event, birth_ns),
+        SL_M(sl_hook_event, cgroup),       SL_M(sl_hook_event, call),       SL_M(sl_hook_event, return_value),
+        SL_M(sl_hook_event, pid),          SL_M(sl_hook_event, tid),        SL_M(sl_hook_event, hook),
+        SL_M(sl_hook_event, life),         SL_M(sl_hook_event, subject),    SL_M(sl_hook_event, actions),
+        SL_M(sl_hook_event, kernel_stack), SL_M(sl_hook_event, user_stack), SL_M(sl_hook_event, length),
+        SL_M(sl_hook_event, kind),         SL_M(sl_hook_event, selector),   SL_M(sl_hook_event, argument_count),
+        SL_M(sl_hook_event, monitor),      SL_M(sl_hook_event, arguments)}},
       {"sl_address_value",
        sizeof(sl_address_value),
        {SL_M(sl_address_value, identity), SL_M(sl_address_value, workload), SL_M(sl_address_value, ifindex),
@@ -262,8 +321,8 @@ std::vector<Layout> CppLayouts() {
 class AbiLayout : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* object :
-         {SLUICE_DATAPATH_OBJECT, SLUICE_PROCESS_OBJECT, SLUICE_SERVICE_OBJECT, SLUICE_SOCKET_OBJECT}) {
+    for (const char* object : {SLUICE_DATAPATH_OBJECT, SLUICE_HOOKS_OBJECT, SLUICE_PROCESS_OBJECT,
+                               SLUICE_SERVICE_OBJECT, SLUICE_SOCKET_OBJECT}) {
       objects_.emplace_back(btf__parse_elf(object, nullptr));
       ASSERT_NE(objects_.back(), nullptr) << "no BTF in " << object;
     }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The programs of hook policies that the kernel attaches by a trampoline: hooks of the Linux Security Modules, and
- * functions by fentry and fexit. Such a program is loaded for one function, so the loader loads this object for each
- * point, with the maps of hooks.bpf.c.
+ * The programs of hook policies that know their point from when they were loaded: the kernel ties them to one function,
+ * or gives them no cookie. The loader loads this object for each such point, with the maps of hooks.bpf.c.
  *
  *   lsm_hook                 an LSM hook; can deny
  *   security_function        a function whose name begins with security_, by fmod_ret; can deny
  *   function_enter           any function, by fentry
  *   function_return          the same at its return, by fexit
+ *   raw_tracepoint_hit       a tracepoint, with the arguments that the kernel passes it
  */
 #include <linux/bpf.h>
 #include <stdbool.h>
@@ -64,6 +64,12 @@ int function_return(unsigned long long* ctx) {
   if (bpf_get_func_ret(ctx, &value)) value = 0;
   scratch->return_value = value;
   run_point(scratch, index, &point, true);
+  return 0;
+}
+
+SEC("raw_tp")
+int raw_tracepoint_hit(unsigned long long* ctx) {
+  enter(ctx);
   return 0;
 }
 
