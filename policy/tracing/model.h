@@ -71,6 +71,7 @@ struct BinaryFilter {
 };
 
 enum class NamespaceType { kUts, kIpc, kMnt, kPid, kPidForChildren, kNet, kTime, kTimeForChildren, kCgroup, kUser };
+inline constexpr std::size_t kNamespaceTypeCount = 10;
 
 struct NamespaceFilter {
   NamespaceType type = NamespaceType::kPid;
@@ -203,6 +204,7 @@ struct TracingPolicy {
   enum class Mode { kDefault, kEnforce, kMonitor };
 
   ObjectName name;  // with a namespace: a TracingPolicyNamespaced
+  Place place;      // of its spec
   std::vector<Hook> hooks;
   bool loader = false;  // events of loaded programs and libraries
   Scope scope;

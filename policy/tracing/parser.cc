@@ -75,6 +75,7 @@ StatusOr<std::shared_ptr<const TracingPolicy>> ParseTracingPolicy(const Field& r
                                       "enforcers", "options", "selectorsMacros"}));
   auto policy = std::make_shared<TracingPolicy>();
   policy->name = name;
+  policy->place = spec->place();
   PolicyParts parts;
   SL_RETURN_IF_ERROR(ParseLists(*spec, parts.lists));
   SL_RETURN_IF_ERROR(ParseOptionList(*spec, *policy));

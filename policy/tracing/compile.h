@@ -1,0 +1,35 @@
+// A checked TracingPolicy -> tables for the kernel, or problems that name the field. Pure: whether this kernel has the
+// functions and can attach to them is found out by whoever attaches.
+//   const Compilation compiled = Compile(policy, {.host_namespaces = ...});
+//   if (compiled.policy == nullptr) return ToStatus(origin, compiled.problems);
+//
+// How the tables decide, beside bpf/abi/hook.h: when the function begins, the tests up to those of the return choose the
+// selector, and its `actions` are taken. With SL_HOOK_HOLDS, the tests of this one selector among those of the return
+// then decide whether there is an event and whether its `return_actions` are taken; every selector has such tests, and
+// POST is in both. policy/tracing/evaluate.h says the same of the policy itself.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "policy/resource/resource_field.h"
+#include "policy/tracing/compiled.h"
+
+namespace sluice::policy::tracing {
+
+struct CompileOptions {
+  // Inodes of the host's namespaces, as in /proc/1/ns, by NamespaceType. 0: not known, or the kernel has none; then
+  // policies that compare with it are refused.
+  std::array<std::uint32_t, kNamespaceTypeCount> host_namespaces{};
+};
+
+struct Compilation {
+  std::shared_ptr<const CompiledPolicy> policy;  // null: there are problems
+  std::vector<Problem> problems;                 // all of them, as the parser reports its own
+};
+
+Compilation Compile(const std::shared_ptr<const TracingPolicy>& policy, const CompileOptions& options = {});
+
+}  // namespace sluice::policy::tracing
