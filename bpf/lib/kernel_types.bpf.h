@@ -109,7 +109,7 @@ struct path {
   struct vfsmount* mnt;
   struct dentry* dentry;
 };
-struct in6_addr {
+struct sl_in6_address {
   __u8 bytes[16]; /* CO-RE knows only the structure's place */
 };
 typedef struct {
@@ -122,8 +122,8 @@ struct sock_common {
   __u32 skc_rcv_saddr;
   __u16 skc_num;
   __u16 skc_dport;
-  struct in6_addr skc_v6_daddr;
-  struct in6_addr skc_v6_rcv_saddr;
+  struct sl_in6_address skc_v6_daddr;
+  struct sl_in6_address skc_v6_rcv_saddr;
   sl_atomic64 skc_cookie;
 };
 struct sock {
