@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <thread>
 
 namespace sluice::rights {
@@ -55,8 +56,10 @@ StatusOr<bpf::AdminAnswer> Helper::Await() const {
   return GiveUp();
 }
 
-StatusOr<bpf::AdminAnswer> Helper::Make(bpf::AdminCall call, std::uint32_t argument) const {
-  return Ask({.kind = static_cast<std::uint32_t>(call), .argument = argument}, -1);
+StatusOr<bpf::AdminAnswer> Helper::Make(const bpf::AdminQuestion& question) const {
+  HelperQuestion asked{.kind = static_cast<std::uint32_t>(question.call), .argument = question.argument};
+  std::memcpy(asked.function, question.function, sizeof(asked.function));
+  return Ask(asked, -1);
 }
 
 StatusOr<Fd> Helper::NetlinkSocketIn(int netns_fd, std::uint32_t protocol) const {

@@ -44,7 +44,7 @@ class Helper final : public bpf::AdminCalls {
  private:
   explicit Helper(HelperProcess process) : process_(std::move(process)) {}
   StatusOr<Fd> NetlinkSocketIn(int netns_fd, std::uint32_t protocol) const;
-  StatusOr<bpf::AdminAnswer> Make(bpf::AdminCall call, std::uint32_t argument) const override;
+  StatusOr<bpf::AdminAnswer> Make(const bpf::AdminQuestion& question) const override;
   StatusOr<bpf::AdminAnswer> Ask(const HelperQuestion& question, int fd) const;
   StatusOr<bpf::AdminAnswer> Await() const;
   Status GiveUp() const;

@@ -54,8 +54,11 @@ bpf::AdminAnswer MakeSocketIn(int netns, std::uint32_t protocol) {
 bpf::AdminAnswer AnswerTo(const HelperQuestion& question, int fd) {
   const bool is_known = question.argument == NETLINK_ROUTE || question.argument == NETLINK_SOCK_DIAG;
   if (question.kind == kSocketIn && is_known && fd >= 0) return MakeSocketIn(fd, question.argument);
-  if (question.kind < bpf::kAdminCalls && fd < 0)
-    return bpf::MakeAdminCall(static_cast<bpf::AdminCall>(question.kind), question.argument);
+  if (question.kind < bpf::kAdminCalls && fd < 0) {
+    bpf::AdminQuestion asked{.call = static_cast<bpf::AdminCall>(question.kind), .argument = question.argument};
+    std::memcpy(asked.function, question.function, sizeof(asked.function));
+    return bpf::MakeAdminCall(asked);
+  }
   return {.error = EINVAL};
 }
 

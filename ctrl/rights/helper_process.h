@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/status.h"
+#include "kernel/bpf/admin_calls.h"
 
 namespace sluice::rights {
 
@@ -20,7 +21,8 @@ inline constexpr std::uint32_t kSocketIn = 1000;  // with the descriptor of a ne
 
 struct HelperQuestion {
   std::uint32_t kind = 0;
-  std::uint32_t argument = 0;  // of kSocketIn: NETLINK_ROUTE or NETLINK_SOCK_DIAG
+  std::uint32_t argument = 0;                  // of kSocketIn: NETLINK_ROUTE or NETLINK_SOCK_DIAG
+  char function[bpf::kFunctionNameSize] = "";  // of kOpenFunction
 };
 // With a descriptor, if the question asks for one and `error` is 0. The first answer comes without a question, when the
 // helper is ready.

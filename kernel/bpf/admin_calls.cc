@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <iterator>
@@ -31,15 +32,14 @@ std::uint32_t KprobeType() {
   return type;
 }
 
-int OpenKprobeEvent(std::uint32_t function) {
-  if (function >= std::size(kWatchedFunctions)) {
-    errno = EINVAL;
-    return -1;
-  }
+constexpr std::uint64_t kAtReturn = 1;  // bit 0 of `config`: /sys/bus/event_source/devices/kprobe/format/retprobe
+
+int OpenEvent(const char* function, std::uint64_t config) {
   perf_event_attr event{};
   event.type = KprobeType();
   event.size = sizeof(event);
-  event.config1 = reinterpret_cast<std::uintptr_t>(kWatchedFunctions[function]);
+  event.config = config;
+  event.config1 = reinterpret_cast<std::uintptr_t>(function);
   if (event.type == 0) {
     errno = ENOENT;
     return -1;
@@ -48,8 +48,22 @@ int OpenKprobeEvent(std::uint32_t function) {
   return static_cast<int>(syscall(SYS_perf_event_open, &event, -1, 0, -1, PERF_FLAG_FD_CLOEXEC));
 }
 
-int OpenObject(AdminCall call, std::uint32_t argument) {
-  switch (call) {
+int OpenWatched(std::uint32_t function) {
+  if (function < std::size(kWatchedFunctions)) return OpenEvent(kWatchedFunctions[function], 0);
+  errno = EINVAL;
+  return -1;
+}
+
+int OpenNamed(const char (&function)[kFunctionNameSize], std::uint32_t at_return) {
+  if (function[0] != '\0' && function[kFunctionNameSize - 1] == '\0' && at_return <= 1)
+    return OpenEvent(function, at_return != 0 ? kAtReturn : 0);
+  errno = EINVAL;
+  return -1;
+}
+
+int OpenObject(const AdminQuestion& question) {
+  const std::uint32_t argument = question.argument;
+  switch (question.call) {
     case AdminCall::kOpenLink:
       return bpf_link_get_fd_by_id(argument);
     case AdminCall::kOpenProgram:
@@ -57,7 +71,9 @@ int OpenObject(AdminCall call, std::uint32_t argument) {
     case AdminCall::kOpenTypes:
       return bpf_btf_get_fd_by_id(argument);
     case AdminCall::kOpenKprobe:
-      return OpenKprobeEvent(argument);
+      return OpenWatched(argument);
+    case AdminCall::kOpenFunction:
+      return OpenNamed(question.function, argument);
     default:
       errno = EINVAL;
       return -1;
@@ -65,34 +81,34 @@ int OpenObject(AdminCall call, std::uint32_t argument) {
 }
 
 class OwnCalls final : public AdminCalls {
-  StatusOr<AdminAnswer> Make(AdminCall call, std::uint32_t argument) const override {
-    return MakeAdminCall(call, argument);
-  }
+  StatusOr<AdminAnswer> Make(const AdminQuestion& question) const override { return MakeAdminCall(question); }
 };
 
 }  // namespace
 
-AdminAnswer MakeAdminCall(AdminCall call, std::uint32_t argument) {
+AdminAnswer MakeAdminCall(const AdminQuestion& question) {
   AdminAnswer answer;
-  if (call == AdminCall::kNextLink) {
-    if (bpf_link_get_next_id(argument, &answer.number) != 0) answer.error = errno;
+  if (question.call == AdminCall::kNextLink) {
+    if (bpf_link_get_next_id(question.argument, &answer.number) != 0) answer.error = errno;
     return answer;
   }
-  answer.fd = OpenObject(call, argument);
+  answer.fd = OpenObject(question);
   if (answer.fd < 0) answer.error = errno;
   return answer;
 }
 
 void PrepareAdminCalls() { KprobeType(); }
 
+bool HasKprobes() { return KprobeType() != 0; }
+
 StatusOr<std::uint32_t> AdminCalls::NextLink(std::uint32_t id) const {
-  SL_ASSIGN_OR_RETURN(const AdminAnswer answer, Make(AdminCall::kNextLink, id));
+  SL_ASSIGN_OR_RETURN(const AdminAnswer answer, Make({.call = AdminCall::kNextLink, .argument = id}));
   if (answer.error != 0) return ErrnoError(answer.error, "list the BPF links after {}", id);
   return answer.number;
 }
 
 StatusOr<Fd> AdminCalls::Open(AdminCall call, std::uint32_t argument, const char* what) const {
-  SL_ASSIGN_OR_RETURN(const AdminAnswer answer, Make(call, argument));
+  SL_ASSIGN_OR_RETURN(const AdminAnswer answer, Make({.call = call, .argument = argument}));
   Fd fd(answer.fd);
   if (answer.error != 0) return ErrnoError(answer.error, "open {} {}", what, argument);
   return fd;
@@ -109,6 +125,19 @@ StatusOr<Fd> AdminCalls::OpenKprobe(std::string_view function) const {
     if (function == kWatchedFunctions[i]) return Open(AdminCall::kOpenKprobe, i, "the kprobe");
   }
   return InvalidError("no sensor watches {}", function);
+}
+
+StatusOr<Fd> AdminCalls::OpenFunction(std::string_view function, bool at_return) const {
+  AdminQuestion question{.call = AdminCall::kOpenFunction, .argument = at_return ? 1U : 0U};
+  if (function.empty() || function.size() >= kFunctionNameSize)
+    return InvalidError("{}: the name of a kernel function has 1 to {} bytes", function, kFunctionNameSize - 1);
+  std::copy(function.begin(), function.end(), question.function);
+  SL_ASSIGN_OR_RETURN(const AdminAnswer answer, Make(question));
+  Fd fd(answer.fd);
+  if (answer.error == 0) return fd;
+  if (answer.error == EADDRNOTAVAIL) return InvalidError("several functions of this kernel are called {}", function);
+  if (answer.error == EINVAL) return InvalidError("this kernel lets no program probe {}", function);
+  return ErrnoError(answer.error, "open the event of the function {}", function);
 }
 
 const AdminCalls& OwnAdminCalls() {

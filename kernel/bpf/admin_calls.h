@@ -4,6 +4,7 @@
 //   SL_ASSIGN_OR_RETURN(Fd program, OwnAdminCalls().OpenProgram(id));
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -18,8 +19,16 @@ enum class AdminCall : std::uint32_t {
   kOpenProgram,  // the same
   kOpenTypes,    // the same, for BTF
   kOpenKprobe,   // index of a function that the sensors watch -> descriptor of its event
+  kOpenFunction  // name of a kernel function; 1: its return -> descriptor of its event
 };
-inline constexpr std::uint32_t kAdminCalls = 5;
+inline constexpr std::uint32_t kAdminCalls = 6;
+inline constexpr std::size_t kFunctionNameSize = 128;  // with its NUL; the kernel knows no longer ones that are probed
+
+struct AdminQuestion {
+  AdminCall call = AdminCall::kNextLink;
+  std::uint32_t argument = 0;
+  char function[kFunctionNameSize] = "";  // of kOpenFunction; else empty
+};
 
 struct AdminAnswer {
   int error = 0;             // errno; 0: success
@@ -28,9 +37,11 @@ struct AdminAnswer {
 };
 
 // With the calling process's own rights. Allocates no memory, so that it also works where that is impossible.
-AdminAnswer MakeAdminCall(AdminCall call, std::uint32_t argument);
+AdminAnswer MakeAdminCall(const AdminQuestion& question);
 // Reads in advance the file that MakeAdminCall needs, for a process that cannot open files later.
 void PrepareAdminCalls();
+// Whether this kernel has events of kprobes.
+bool HasKprobes();
 
 // Thread-safe.
 class AdminCalls {
@@ -45,10 +56,13 @@ class AdminCalls {
   StatusOr<Fd> OpenTypes(std::uint32_t id) const;
   // InvalidArgument: the sensors do not watch this function.
   StatusOr<Fd> OpenKprobe(std::string_view function) const;
+  // The event of any function, for programs that run when it begins or returns. NotFound: there is no such function.
+  // InvalidArgument: the kernel lets nothing probe it, or several functions have this name.
+  StatusOr<Fd> OpenFunction(std::string_view function, bool at_return) const;
 
  private:
   // Its status is an error only if the call could not be made.
-  virtual StatusOr<AdminAnswer> Make(AdminCall call, std::uint32_t argument) const = 0;
+  virtual StatusOr<AdminAnswer> Make(const AdminQuestion& question) const = 0;
   StatusOr<Fd> Open(AdminCall call, std::uint32_t argument, const char* what) const;
 };
 

@@ -4,14 +4,11 @@
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <string_view>
 
 #include "kernel/bpf/load_log.h"
@@ -28,8 +25,6 @@ constexpr const char* kProcessPins[] = {
     "programs",         "process_classes", "process_class_numbers", "process_class_counters",
     "process_share_of", "process_shares",  "process_shares_freed"};
 constexpr sl_process_loss_key kOtherLosses{.cgroup = 0, .cpu = ~0U, .cause = 0, .event = 0, .pad = {}};
-
-bool HasKprobes() { return std::filesystem::exists("/sys/bus/event_source/devices/kprobe/type"); }
 
 // In the order in which they are attached: if a process's beginning is seen, its end is seen too.
 std::array<bpf_program*, 3> BackEndPrograms(const process_bpf* skeleton, ProcessBackEnd back_end) {
@@ -138,15 +133,7 @@ Status ProcessProbes::OpenReaders(const RingReader::Consume& consume) {
   SL_RETURN_IF_ERROR(losses_.Put(kOtherLosses, 0));
   const int events = fd(skeleton_->maps.process_events);
   SL_ASSIGN_OR_RETURN(ring_, RingReader::Open(events, consume, "process_events"));
-  epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
-  wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!epoll_.valid() || !wake_.valid()) return ErrnoError(errno, "wait for the ring buffer process_events");
-  for (const int source : {events, wake_.get()}) {
-    epoll_event event{};
-    event.events = EPOLLIN | EPOLLET;  // records that wait already must not wake it
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, source, &event) != 0)
-      return ErrnoError(errno, "wait for the ring buffer process_events");
-  }
+  SL_ASSIGN_OR_RETURN(wait_, RingWait::Open(events, "process_events"));
   return OkStatus();
 }
 
@@ -227,15 +214,6 @@ Status ProcessProbes::EndSeeding() {
   for (const sl_process_claim_key& key : claims) SL_RETURN_IF_ERROR(claims_.Delete(key));
   return OkStatus();
 }
-
-void ProcessProbes::Wait(std::chrono::milliseconds timeout) {
-  epoll_event event;
-  epoll_wait(epoll_.get(), &event, 1, static_cast<int>(timeout.count()));
-  eventfd_t woken = 0;
-  (void)eventfd_read(wake_.get(), &woken);
-}
-
-void ProcessProbes::Wake() { eventfd_write(wake_.get(), 1); }
 
 StatusOr<std::vector<ProcessLoss>> ProcessProbes::TakeLosses() {
   std::vector<ProcessLoss> losses;

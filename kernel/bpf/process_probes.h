@@ -20,6 +20,7 @@
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/pin_layout.h"
 #include "kernel/bpf/ring_reader.h"
+#include "kernel/bpf/ring_wait.h"
 
 struct bpf_link;
 struct process_bpf;
@@ -68,8 +69,8 @@ class ProcessProbes {
   // Passes on all pending records; returns how many.
   StatusOr<int> Drain() { return ring_->Drain(); }
   // Returns when the ring fills up, Wake is called, or the time is over.
-  void Wait(std::chrono::milliseconds timeout);
-  void Wake();
+  void Wait(std::chrono::milliseconds timeout) const { wait_.Wait(timeout); }
+  void Wake() const { wait_.Wake(); }
 
   // The losses since the last call.
   StatusOr<std::vector<ProcessLoss>> TakeLosses();
@@ -107,8 +108,7 @@ class ProcessProbes {
   using LossKey = std::tuple<std::uint64_t, std::uint32_t, std::uint8_t, std::uint8_t>;
   std::map<LossKey, std::uint64_t> known_losses_;
   std::uint64_t known_loss_total_ = 0;
-  Fd epoll_;
-  Fd wake_;
+  RingWait wait_;
 };
 
 }  // namespace sluice::bpf

@@ -224,7 +224,17 @@ class Questions : public ::testing::Test {
     return answer.error;
   }
   // The errno in the answer.
-  int Ask(const std::vector<std::uint32_t>& words, const std::vector<int>& fds = {}) {
+  int Ask(const HelperQuestion& question, const std::vector<int>& fds = {}) {
+    std::vector<std::uint32_t> words(sizeof(question) / sizeof(std::uint32_t));
+    std::memcpy(words.data(), &question, sizeof(question));
+    return AskWords(words, fds);
+  }
+  int AskFor(const std::string& function, std::uint32_t at_return) {
+    HelperQuestion question{.kind = static_cast<std::uint32_t>(bpf::AdminCall::kOpenFunction), .argument = at_return};
+    std::copy(function.begin(), function.end(), question.function);
+    return Ask(question);
+  }
+  int AskWords(const std::vector<std::uint32_t>& words, const std::vector<int>& fds = {}) {
     iovec part{.iov_base = const_cast<std::uint32_t*>(words.data()), .iov_len = words.size() * sizeof(words[0])};
     msghdr message{};
     message.msg_iov = &part;
@@ -259,9 +269,13 @@ TEST_F(Questions, OthersAreRefusedAndTheNextIsAnswered) {
   EXPECT_EQ(Ask({bpf::kAdminCalls, 0}), EINVAL);
   EXPECT_EQ(Ask({~0U, ~0U}), EINVAL);
   EXPECT_EQ(Ask({static_cast<std::uint32_t>(bpf::AdminCall::kOpenKprobe), 77}), EINVAL);
-  EXPECT_EQ(Ask({next_link}), EINVAL) << "too short";
-  EXPECT_EQ(Ask({next_link, kLast, 0}), EINVAL) << "too long";
-  EXPECT_EQ(Ask(std::vector<std::uint32_t>(10000, kSocketIn), {netns}), EINVAL);
+  EXPECT_EQ(AskFor("", 0), EINVAL);
+  EXPECT_EQ(AskFor("no_such_function", 2), EINVAL) << "where in it?";
+  EXPECT_EQ(AskFor(std::string(bpf::kFunctionNameSize, 'a'), 0), EINVAL) << "without an end";
+  EXPECT_EQ(AskFor("no_such_function", 0), ENOENT);
+  EXPECT_EQ(AskWords({next_link, kLast}), EINVAL) << "too short";
+  EXPECT_EQ(AskWords(std::vector<std::uint32_t>(sizeof(HelperQuestion) / 4 + 1)), EINVAL) << "too long";
+  EXPECT_EQ(AskWords(std::vector<std::uint32_t>(10000, kSocketIn), {netns}), EINVAL);
   EXPECT_EQ(Ask({kSocketIn, 0}, {netns}), 0);
   EXPECT_TRUE(has_fd_);
   EXPECT_EQ(Ask({next_link, kLast}), ENOENT);
