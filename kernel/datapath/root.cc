@@ -57,7 +57,9 @@ bool IsAttachedSomewhere(const bpf::PinLayout& pins) {
     return std::ranges::any_of(fs::recursive_directory_iterator(directory, error),
                                [](const fs::directory_entry& entry) { return !entry.is_directory(); });
   };
-  if (holds_files(pins.links_dir()) || holds_files(pins.probes_dir()) || holds_files(pins.services_dir())) return true;
+  if (holds_files(pins.links_dir()) || holds_files(pins.probes_dir()) || holds_files(pins.services_dir()) ||
+      holds_files(pins.hooks_dir()))
+    return true;
   const auto fd = bpf::OpenPinnedMap(pins.map("interfaces"));  // clsact filters have no pin
   if (!fd.ok()) return false;
   const auto interfaces = bpf::NumberKeys(fd->get());

@@ -1,0 +1,321 @@
+#include "kernel/bpf/hook_programs.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "kernel/bpf/hook_pins.h"
+#include "kernel/bpf/link.h"
+#include "kernel/bpf/load_log.h"
+#include "kernel/bpf/system.h"
+#include "kernel/bpf/system_call.h"
+#include "skel/hooks_bpf.skel.h"
+
+namespace sluice::bpf {
+namespace {
+
+using policy::tracing::HookPoint;
+
+// As in bpf/hooks/hook_maps.bpf.h.
+constexpr std::uint32_t kScratchesOfCpu = 3;  // SL_HOOK_LEVELS
+constexpr std::size_t kMostHeld = 4096;       // of hook_held_events
+struct hook_call_key {
+  std::uint64_t thread;
+  std::uint32_t hook;
+  std::uint32_t life;
+};
+
+Status SetMapSize(bpf_map* map, std::uint32_t entries) {
+  const int rc = bpf_map__set_max_entries(map, entries);
+  return rc == 0 ? OkStatus() : ErrnoError(rc, "map {}: set its size to {}", bpf_map__name(map), entries);
+}
+
+Status Share(bpf_map* map, int fd) {
+  const int rc = bpf_map__reuse_fd(map, fd);
+  return rc == 0 ? OkStatus() : ErrnoError(rc, "take over the map {}", bpf_map__name(map));
+}
+
+Status NoSuchFunction(const std::string& function) {
+  return MakeError(absl::StatusCode::kNotFound,
+                   "this kernel has no function {} that a program can be attached to: names of its functions are in "
+                   "/proc/kallsyms. With `ignore: {{callNotFound: true}}` the policy applies without this hook",
+                   function);
+}
+
+Status NoKprobes(const std::string& function) {
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   "the function {} needs a kernel with kprobes (CONFIG_KPROBES and CONFIG_KPROBE_EVENTS), which this "
+                   "one lacks",
+                   function);
+}
+
+Status NotByThisVersion(const HookPoint& point) {
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   "{}: this version of Sluice attaches hook policies to kernel functions and system calls only",
+                   ToString(point));
+}
+
+}  // namespace
+
+std::string ToString(const HookPoint& point) {
+  switch (point.kind) {
+    case HookPoint::Kind::kFunction:
+      return point.name;
+    case HookPoint::Kind::kSyscall:
+      return "the system call " + point.name;
+    case HookPoint::Kind::kTracepoint:
+      return fmt::format("the tracepoint {}/{}", point.group, point.name);
+    case HookPoint::Kind::kRawTracepoint:
+      return "the raw tracepoint " + point.name;
+    case HookPoint::Kind::kLsm:
+      return "the LSM hook " + point.name;
+    case HookPoint::Kind::kTrampoline:
+      return fmt::format("{} by fentry", point.name);
+  }
+  return point.name;
+}
+
+StatusOr<std::unique_ptr<HookPrograms>> HookPrograms::Load(const HookProgramOptions& options) {
+  LIBBPF_OPTS(bpf_object_open_opts, options_of_libbpf, .btf_custom_path = kKernelTypes);
+  hooks_bpf* const skeleton = hooks_bpf__open_opts(&options_of_libbpf);
+  if (skeleton == nullptr) return ErrnoError(errno, "open the BPF object of hook policies");
+  std::unique_ptr<HookPrograms> programs(
+      new HookPrograms(skeleton, options.admin_calls != nullptr ? *options.admin_calls : OwnAdminCalls()));
+  SL_RETURN_IF_ERROR(programs->LoadObject(options));
+  SL_ASSIGN_OR_RETURN(programs->syscalls_,
+                      decltype(syscalls_)::Bind(programs->map_fd("hook_syscalls"), "hook_syscalls"));
+  SL_ASSIGN_OR_RETURN(programs->wait_, RingWait::Open(programs->map_fd("hook_events"), "hook_events"));
+  if (options.pin_root.empty()) return programs;
+  programs->pin_root_ = options.pin_root;
+  SL_ASSIGN_OR_RETURN(programs->life_dir_, MakeHookLife(PinLayout(options.pin_root)));
+  return programs;
+}
+
+Status HookPrograms::LoadObject(const HookProgramOptions& options) {
+  const LoadLog log;
+  const bool kprobes = HasKprobes();
+  syscalls_by_tracepoint_ =
+      options.syscalls == SyscallBackEnd::kRawTracepoint || (options.syscalls == SyscallBackEnd::kAuto && !kprobes);
+  const auto& programs = skeleton_->progs;
+  for (bpf_program* const program : {programs.hook_enter, programs.hook_return})
+    bpf_program__set_autoload(program, kprobes);
+  for (bpf_program* const program : {programs.system_call_enter, programs.system_call_return})
+    bpf_program__set_autoload(program, kprobes && !syscalls_by_tracepoint_);
+  for (bpf_program* const program : {programs.traced_call_enter, programs.traced_call_return})
+    bpf_program__set_autoload(program, syscalls_by_tracepoint_);
+
+  SL_ASSIGN_OR_RETURN(const int cpus, PossibleCpus());
+  const auto& maps = skeleton_->maps;
+  SL_RETURN_IF_ERROR(SetMapSize(maps.hook_scratches, static_cast<std::uint32_t>(cpus) * kScratchesOfCpu));
+  SL_RETURN_IF_ERROR(SetMapSize(maps.hook_events, options.ring_bytes));
+  skeleton_->rodata->ring_half = options.ring_bytes / 2;
+  skeleton_->rodata->wake_bytes = options.ring_bytes / 4;
+  if (options.quarantine_fd >= 0) SL_RETURN_IF_ERROR(Share(maps.quarantine, options.quarantine_fd));
+  SL_RETURN_IF_ERROR(options.processes_fd >= 0 ? Share(maps.processes, options.processes_fd)
+                                               : SetMapSize(maps.processes, 1));
+  const int rc = hooks_bpf__load(skeleton_);
+  if (rc == 0) return OkStatus();
+  const auto code = rc == -EPERM || rc == -EACCES ? absl::StatusCode::kPermissionDenied  // verifier refusals too
+                                                  : absl::StatusCode::kFailedPrecondition;
+  return MakeError(
+      code, "load the programs of hook policies (they need Linux 5.15 or newer, CAP_BPF and CAP_PERFMON): {}: {}",
+      strerror(-rc), log.LastLines(12));
+}
+
+HookPrograms::~HookPrograms() {
+  ring_.reset();
+  hooks_bpf__destroy(skeleton_);
+}
+
+StatusOr<AttachedPoint> HookPrograms::Attach(const HookPoint& point, bool returns, std::uint32_t number) {
+  auto found = points_.find(number);
+  const bool is_new = found == points_.end();
+  if (is_new) {
+    SL_ASSIGN_OR_RETURN(Attached made, Resolve(point));
+    found = points_.emplace(number, std::move(made)).first;
+  }
+  Attached& attached = (*found).second;
+  if (attached.point != point)
+    return InvalidError("point {} is attached to {}, not to {}", number, ToString(attached.point), ToString(point));
+  const Status done =
+      attached.number ? AttachSyscall(number, returns, &attached) : AttachFunction(number, returns, &attached);
+  if (done.ok()) return attached.how;
+  if (is_new) (void)Detach(number);  // the first error says more
+  return done;
+}
+
+StatusOr<HookPrograms::Attached> HookPrograms::Resolve(const HookPoint& point) const {
+  Attached attached{.point = point};
+  switch (point.kind) {
+    case HookPoint::Kind::kFunction:
+      attached.function = point.name;
+      break;
+    case HookPoint::Kind::kSyscall: {
+      const SystemCall call = FindSystemCall(point.name);
+      attached.function = call.function;
+      if (!syscalls_by_tracepoint_) break;
+      if (!call.number || *call.number >= SL_HOOK_SYSCALLS)
+        return MakeError(absl::StatusCode::kNotFound,
+                         "this kernel has no system call {}. With `ignore: {{callNotFound: true}}` the policy applies "
+                         "without this hook",
+                         point.name);
+      for (const auto& [number, other] : points_) {
+        if (other.number == call.number)
+          return InvalidError("{} is attached as point {} already", ToString(point), number);
+      }
+      attached.number = call.number;
+      attached.how = {.by = AttachedPoint::By::kRawTracepoint,
+                      .place = fmt::format("raw tracepoint sys_enter, system call {}", *call.number)};
+      return attached;
+    }
+    default:
+      return NotByThisVersion(point);
+  }
+  if (!HasKprobes()) return NoKprobes(attached.function);
+  attached.how = {.by = AttachedPoint::By::kKprobe, .place = "kprobe " + attached.function};
+  return attached;
+}
+
+Status HookPrograms::AttachFunction(std::uint32_t number, bool returns, Attached* attached) const {
+  if (returns && !attached->at_return) {
+    SL_ASSIGN_OR_RETURN(attached->at_return, OpenKprobe(*attached, true, number));
+  }
+  if (!attached->enter) {
+    SL_ASSIGN_OR_RETURN(attached->enter, OpenKprobe(*attached, false, number));
+  }
+  return returns ? OkStatus() : End(&attached->at_return);
+}
+
+StatusOr<HookPrograms::Probe> HookPrograms::OpenKprobe(const Attached& attached, bool at_return,
+                                                       std::uint32_t number) const {
+  const auto& programs = skeleton_->progs;
+  const bool syscall = attached.point.kind == HookPoint::Kind::kSyscall;
+  const bpf_program* const program = syscall ? (at_return ? programs.system_call_return : programs.system_call_enter)
+                                             : (at_return ? programs.hook_return : programs.hook_enter);
+  const auto event = admin_calls_.OpenFunction(attached.function, at_return);
+  if (absl::IsNotFound(event.status())) return NoSuchFunction(attached.function);
+  SL_RETURN_IF_ERROR(event.status());
+  LIBBPF_OPTS(bpf_link_create_opts, options, .perf_event = {.bpf_cookie = number});
+  Fd link(bpf_link_create(bpf_program__fd(program), event->get(), BPF_PERF_EVENT, &options));
+  if (!link.valid() && errno == EINVAL)
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "attach a program to {}: this kernel has no links for events, which hook policies need (Linux "
+                     "5.15)",
+                     attached.function);
+  if (!link.valid()) return ErrnoError(errno, "attach a program to {}", attached.function);
+  return Pin(std::move(link), fmt::format("{}-{}", number, at_return ? "return" : "enter"));
+}
+
+// The program at exits first, and this call last, as the program at entries may run already.
+Status HookPrograms::AttachSyscall(std::uint32_t number, bool returns, Attached* attached) {
+  if (returns && !syscall_exit_) {
+    SL_ASSIGN_OR_RETURN(syscall_exit_, OpenTracepoint(skeleton_->progs.traced_call_return));
+  }
+  if (!syscall_enter_) {
+    SL_ASSIGN_OR_RETURN(syscall_enter_, OpenTracepoint(skeleton_->progs.traced_call_enter));
+  }
+  SL_RETURN_IF_ERROR(syscalls_.Put(*attached->number, {.enter = number, .exit = returns ? number : 0}));
+  attached->exits = returns;
+  return EndUnusedTracepoints();
+}
+
+StatusOr<HookPrograms::Probe> HookPrograms::OpenTracepoint(const bpf_program* program) const {
+  const char* const name = bpf_program__name(program);
+  Fd link(bpf_raw_tracepoint_open(nullptr, bpf_program__fd(program)));
+  if (!link.valid()) return ErrnoError(errno, "attach {} to {}", name, bpf_program__section_name(program));
+  return Pin(std::move(link), name);
+}
+
+StatusOr<HookPrograms::Probe> HookPrograms::Pin(Fd link, const std::string& name) const {
+  Probe probe{.link = std::move(link), .pin = ""};
+  if (life_dir_.empty()) return probe;
+  probe.pin = life_dir_ + "/" + name;
+  SL_RETURN_IF_ERROR(PinAt(probe.link.get(), probe.pin));
+  return probe;
+}
+
+// The descriptor is closed even if the pin cannot be removed.
+Status HookPrograms::End(std::optional<Probe>* probe) {
+  if (!*probe) return OkStatus();
+  const std::string pin = (*probe)->pin;
+  probe->reset();
+  if (!pin.empty() && unlink(pin.c_str()) != 0 && errno != ENOENT) return ErrnoError(errno, "end the hook {}", pin);
+  return OkStatus();
+}
+
+Status HookPrograms::EndUnusedTracepoints() {
+  bool entries = false, exits = false;
+  for (const auto& [number, attached] : points_) {
+    if (!attached.number) continue;
+    entries = true;
+    exits = exits || attached.exits;
+  }
+  if (!entries) SL_RETURN_IF_ERROR(End(&syscall_enter_));
+  return exits ? OkStatus() : End(&syscall_exit_);
+}
+
+Status HookPrograms::Detach(std::uint32_t number) {
+  const auto found = points_.find(number);
+  if (found == points_.end()) return OkStatus();
+  Attached attached = std::move((*found).second);
+  points_.erase(found);
+  if (attached.number) {
+    const Status put = syscalls_.Put(*attached.number, sl_hook_syscall{});
+    const Status ended = EndUnusedTracepoints();
+    return put.ok() ? ended : put;
+  }
+  const Status enter = End(&attached.enter);
+  const Status at_return = End(&attached.at_return);
+  return enter.ok() ? at_return : enter;
+}
+
+Status HookPrograms::EndOthers() const {
+  return pin_root_.empty() ? OkStatus() : EndOtherHooks(PinLayout(pin_root_), life_dir_);
+}
+
+Status HookPrograms::ReadEvents(RingReader::Consume consume) {
+  SL_ASSIGN_OR_RETURN(ring_, RingReader::Open(map_fd("hook_events"), std::move(consume), "hook_events"));
+  return OkStatus();
+}
+
+void HookPrograms::SubjectsChanged(std::uint32_t subjects) const {
+  skeleton_->data->event_parts = subjects;
+  skeleton_->data->subjects_epoch = skeleton_->data->subjects_epoch + 1;
+}
+
+Status HookPrograms::ForgetEvents(const std::set<std::uint32_t>& lives) const {
+  const int map = map_fd("hook_held_events");
+  std::vector<hook_call_key> keys;
+  const void* previous = nullptr;
+  keys.reserve(kMostHeld);  // `previous` points into it
+  for (hook_call_key key{}; keys.size() < kMostHeld && bpf_map_get_next_key(map, previous, &key) == 0;
+       previous = &keys.back())
+    keys.push_back(key);
+  for (const hook_call_key& key : keys) {
+    const auto process = static_cast<int>(key.thread >> 32), thread = static_cast<int>(key.thread);
+    const bool is_dead = syscall(SYS_tgkill, process, thread, 0) != 0 && errno == ESRCH;
+    if (!is_dead && !lives.contains(key.life)) continue;
+    if (bpf_map_delete_elem(map, &key) != 0 && errno != ENOENT)
+      return ErrnoError(errno, "map hook_held_events: delete");
+  }
+  return OkStatus();
+}
+
+std::uint64_t HookPrograms::RunsMissed() const { return skeleton_->bss->runs_missed; }
+
+int HookPrograms::program_fd(const std::string& name) const {
+  const bpf_program* const program = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
+  return program == nullptr ? -1 : bpf_program__fd(program);
+}
+
+int HookPrograms::map_fd(const std::string& name) const {
+  const bpf_map* const map = bpf_object__find_map_by_name(skeleton_->obj, name.c_str());
+  return map == nullptr ? -1 : bpf_map__fd(map);
+}
+
+}  // namespace sluice::bpf

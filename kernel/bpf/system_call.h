@@ -1,0 +1,20 @@
+// How the running kernel calls a system call: the number that programs give it, and the function that serves it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice::bpf {
+
+struct SystemCall {
+  std::string name;                     // "stat"
+  std::optional<std::uint32_t> number;  // absent: this architecture has no such call
+  std::string function;                 // "__x64_sys_newstat"; its only argument is struct pt_regs*
+};
+
+// `name` without a prefix, of the call ("stat") or of its function ("newstat").
+SystemCall FindSystemCall(std::string_view name);
+
+}  // namespace sluice::bpf
