@@ -1,0 +1,445 @@
+#include "kernel/hooks/hook_tables.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <numeric>
+#include <set>
+
+#include "base/log.h"
+#include "kernel/bpf/system.h"
+#include "kernel/bpf/system_call.h"
+
+namespace sluice::hooks {
+namespace {
+
+using policy::ObjectName;
+using policy::tracing::CompiledHook;
+using policy::tracing::HookPoint;
+using policy::tracing::Scope;
+
+// Records of a policy that is gone may be in the ring for as long as its reader takes.
+constexpr std::chrono::seconds kNamesKept{30};
+constexpr std::size_t kMostNamesKept = 256;
+
+constexpr std::size_t kPointBytes = SL_HOOK_POINTS * sizeof(sl_hook_point);
+
+bool IncludesEverything(const Scope& scope, const ObjectName& policy) {
+  return policy.ns.empty() && !scope.pods && !scope.containers && !scope.host;
+}
+
+// One point for all names of a system call.
+HookPoint InThisKernel(HookPoint point) {
+  if (point.kind == HookPoint::Kind::kSyscall) point.name = bpf::FindSystemCall(point.name).name;
+  return point;
+}
+
+std::vector<std::uint32_t> Numbers(Range range) {
+  std::vector<std::uint32_t> numbers(range.count);
+  std::iota(numbers.begin(), numbers.end(), range.first);
+  return numbers;
+}
+
+sl_hook_policy FlagsOf(PolicyState state) {
+  return {.flags = (state.enabled ? __u32{SL_HOOK_POLICY_ENABLED} : 0) |
+                   (state.monitor ? __u32{SL_HOOK_POLICY_MONITOR} : 0)};
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<HookTables>> HookTables::Create(bpf::HookPrograms* programs) {
+  SL_ASSIGN_OR_RETURN(Subjects subjects, Subjects::Create(programs));
+  std::unique_ptr<HookTables> tables(new HookTables(programs, std::move(subjects)));
+  SL_RETURN_IF_ERROR(tables->Bind());
+  return tables;
+}
+
+HookTables::~HookTables() {
+  if (point_words_ != nullptr) munmap(point_words_, kPointBytes);
+}
+
+Status HookTables::Bind() {
+  const auto bind = [&](const char* name, auto* map) -> Status {
+    SL_ASSIGN_OR_RETURN(*map, std::remove_pointer_t<decltype(map)>::Bind(programs_->map_fd(name), name));
+    return OkStatus();
+  };
+  SL_RETURN_IF_ERROR(bind("hook_list", &list_));
+  SL_RETURN_IF_ERROR(bind("hooks", &hooks_));
+  SL_RETURN_IF_ERROR(bind("hook_selectors", &selectors_));
+  SL_RETURN_IF_ERROR(bind("hook_counts", &counts_));
+  SL_RETURN_IF_ERROR(bind("hook_tests", &tests_));
+  SL_RETURN_IF_ERROR(bind("hook_words", &words_));
+  SL_RETURN_IF_ERROR(bind("hook_sets", &sets_));
+  SL_RETURN_IF_ERROR(bind("hook_policies", &policies_));
+  void* const memory =
+      mmap(nullptr, kPointBytes, PROT_READ | PROT_WRITE, MAP_SHARED, programs_->map_fd("hook_points"), 0);
+  if (memory == MAP_FAILED) return ErrnoError(errno, "map hook_points into memory");
+  point_words_ = static_cast<std::uint64_t*>(memory);
+  return OkStatus();
+}
+
+StatusOr<Range> HookTables::Take(Places& places, std::uint32_t count, std::uint32_t from) {
+  auto taken = places.Take(count, from);
+  if (taken.ok() || retired_.places.empty()) return taken;
+  SL_RETURN_IF_ERROR(Reclaim());
+  return places.Take(count, from);
+}
+
+Status HookTables::Put(const ObjectName& name, CompiledPolicyPtr policy, PolicyState state) {
+  const std::lock_guard lock(mutex_);
+  const auto found = versions_.find(name);
+  const Version* const old = found == versions_.end() ? nullptr : &(*found).second;
+  Version version{.name = name, .policy = std::move(policy), .state = state};
+  std::vector<ListChange> changes;
+  Status done = Place(&version);
+  if (done.ok()) done = Write(&version);
+  if (done.ok()) done = Attach(&version);
+  if (done.ok()) done = PlanLists(&version, old, &changes);
+  if (!done.ok()) {
+    TakeBack(version);
+    TidyPoints();
+    return done;
+  }
+  Name(version);
+  for (const ListChange& change : changes) Store(change);
+  if (old != nullptr) {
+    Retire(*old);
+    versions_.erase(found);
+  }
+  const bool replaced = old != nullptr;
+  versions_.emplace(name, std::move(version));
+  TidyPoints();
+  if (replaced) ReclaimOrWarn();
+  return OkStatus();
+}
+
+Status HookTables::Remove(const ObjectName& name) {
+  const std::lock_guard lock(mutex_);
+  const auto found = versions_.find(name);
+  if (found == versions_.end()) return OkStatus();
+  std::vector<ListChange> changes;
+  SL_RETURN_IF_ERROR(PlanLists(nullptr, &(*found).second, &changes));
+  for (const ListChange& change : changes) Store(change);
+  Retire((*found).second);
+  versions_.erase(found);
+  TidyPoints();
+  ReclaimOrWarn();
+  return OkStatus();
+}
+
+Status HookTables::Place(Version* version) {
+  const TableSizes sizes = version->sizes = SizesOf(*version->policy);
+  TablePlaces& places = version->places;
+  places.life = ++last_life_;
+  SL_ASSIGN_OR_RETURN(version->slot, Take(policy_places_, 1));
+  places.policy = version->slot.first;
+  SL_ASSIGN_OR_RETURN(places.hooks, Take(hook_places_, sizes.hooks));
+  SL_ASSIGN_OR_RETURN(places.selectors, Take(selector_places_, sizes.selectors));
+  SL_ASSIGN_OR_RETURN(places.tests, Take(test_places_, sizes.tests));
+  SL_ASSIGN_OR_RETURN(places.words, Take(word_places_, sizes.words));
+  places.first_set = next_set_;
+  next_set_ += sizes.sets;
+  std::map<std::uint32_t, ScopeInForce> scopes;
+  for (std::size_t i = 0; i < version->policy->scopes.size(); ++i) {
+    if (IncludesEverything(version->policy->scopes[i], version->policy->policy->name)) {
+      places.scopes.push_back(Subjects::kEverything);
+      continue;
+    }
+    SL_ASSIGN_OR_RETURN(const Range scope, Take(scope_places_, 1));
+    version->scopes.push_back(scope);
+    places.scopes.push_back(scope.first);
+    scopes.emplace(scope.first, ScopeInForce{version->policy, i});
+  }
+  return subjects_.AddScopes(scopes);
+}
+
+Status HookTables::Write(Version* version) {
+  const TablePlaces& places = version->places;
+  const TableImage image = MakeImage(*version->policy, places);
+  SL_RETURN_IF_ERROR(words_.PutAll(Numbers(places.words), image.words));
+  SL_RETURN_IF_ERROR(PutSets(image.sets, version));
+  SL_RETURN_IF_ERROR(tests_.PutAll(Numbers(places.tests), image.tests));
+  SL_RETURN_IF_ERROR(selectors_.PutAll(Numbers(places.selectors), image.selectors));
+  SL_RETURN_IF_ERROR(counts_.PutAll(Numbers(places.selectors), std::vector<sl_hook_counts>(places.selectors.count)));
+  SL_RETURN_IF_ERROR(hooks_.PutAll(Numbers(places.hooks), image.hooks));
+  for (std::uint32_t i = 0; i < places.hooks.count; ++i)
+    hook_returns_[places.hooks.first + i] = (image.hooks[i].flags & SL_HOOK_RETURNS) != 0;
+  return PutState(*version);
+}
+
+Status HookTables::PutSets(const std::vector<sl_hook_set_key>& sets, Version* version) {
+  if (set_entries_ + sets.size() > sets_.capacity())
+    return MakeError(absl::StatusCode::kResourceExhausted,
+                     "no room for {} more values in lists of hook policies: {} of {} are in use", sets.size(),
+                     set_entries_, sets_.capacity());
+  version->sets = sets;
+  set_entries_ += sets.size();
+  return sets_.PutAll(sets, std::vector<std::uint8_t>(sets.size(), 1));
+}
+
+Status HookTables::PutState(const Version& version) const {
+  return policies_.Put(version.places.policy, FlagsOf(version.state));
+}
+
+Status HookTables::Attach(Version* version) {
+  std::map<HookPoint, bool> returns;
+  for (std::size_t i = 0; i < version->policy->hooks.size(); ++i) {
+    version->points.push_back(InThisKernel(version->policy->hooks[i].point));
+    bool& wanted = returns[version->points.back()];
+    wanted = wanted || hook_returns_[version->places.hooks.first + i];
+  }
+  version->missing.assign(version->points.size(), false);
+  for (const auto& [point, wanted] : returns) SL_RETURN_IF_ERROR(AttachPoint(point, wanted, version));
+  return OkStatus();
+}
+
+Status HookTables::AttachPoint(const HookPoint& point, bool returns, Version* version) {
+  const auto known = points_.find(point);
+  if (known != points_.end()) {
+    Point& attached = (*known).second;
+    if (attached.returns || !returns) return OkStatus();
+    SL_RETURN_IF_ERROR(programs_->Attach(point, true, attached.number).status());
+    attached.returns = true;
+    return OkStatus();
+  }
+  // The kernel may detach a moment after it was asked to: no number is used again soon.
+  SL_ASSIGN_OR_RETURN(const Range number, Take(point_places_, 1, next_point_));
+  const auto attached = programs_->Attach(point, returns, number.first);
+  if (attached.ok()) {
+    next_point_ = number.first + 1;
+    points_.emplace(point, Point{.number = number.first, .returns = returns, .attached = *attached});
+    return OkStatus();
+  }
+  point_places_.Release(number);
+  for (std::size_t i = 0; i < version->points.size(); ++i) {
+    const CompiledHook& hook = version->policy->hooks[i];
+    if (version->points[i] != point) continue;
+    if (!absl::IsNotFound(attached.status()) || !hook.ignore_missing)
+      return Annotate(attached.status(), fmt::format("the hook in line {}", hook.place.line));
+    version->missing[i] = true;
+  }
+  return OkStatus();
+}
+
+// The new lists of all points of both policies; those where `added` has hooks come first.
+Status HookTables::PlanLists(const Version* added, const Version* removed, std::vector<ListChange>* changes) {
+  const auto plan = [&](const HookPoint& hook_point) -> Status {
+    Point& point = points_.at(hook_point);
+    if (std::ranges::any_of(*changes, [&](const ListChange& change) { return change.point == &point; }))
+      return OkStatus();
+    ListChange change{.point = &point};
+    for (const std::uint32_t hook : point.hooks) {
+      const bool ends = removed != nullptr && hook - removed->places.hooks.first < removed->places.hooks.count;
+      if (!ends) change.hooks.push_back(hook);
+    }
+    for (std::size_t i = 0; added != nullptr && i < added->points.size(); ++i) {
+      if (added->points[i] == hook_point)
+        change.hooks.push_back(added->places.hooks.first + static_cast<std::uint32_t>(i));
+    }
+    SL_ASSIGN_OR_RETURN(change.list, Take(list_places_, static_cast<std::uint32_t>(change.hooks.size())));
+    changes->push_back(change);
+    return list_.PutAll(Numbers(change.list), change.hooks);
+  };
+  const auto plan_all = [&](const Version& version) -> Status {
+    for (std::size_t i = 0; i < version.points.size(); ++i) {
+      if (!version.missing[i]) SL_RETURN_IF_ERROR(plan(version.points[i]));
+    }
+    return OkStatus();
+  };
+  Status planned = added == nullptr ? OkStatus() : plan_all(*added);
+  if (planned.ok() && removed != nullptr) planned = plan_all(*removed);
+  if (planned.ok()) return planned;
+  for (const ListChange& change : *changes) list_places_.Release(change.list);
+  return planned;
+}
+
+void HookTables::Store(const ListChange& change) {
+  Point& point = *change.point;
+  const sl_hook_point value{.first = change.list.first, .count = change.list.count};
+  std::uint64_t word = 0;
+  std::memcpy(&word, &value, sizeof(word));
+  __atomic_store_n(&point_words_[point.number], word, __ATOMIC_RELEASE);
+  if (point.list.count != 0) retired_.places.emplace_back(&list_places_, point.list);
+  point.list = change.list;
+  point.hooks = change.hooks;
+}
+
+// Of a version that no program has met.
+void HookTables::TakeBack(const Version& version) {
+  const TablePlaces& places = version.places;
+  policy_places_.Release(version.slot);
+  hook_places_.Release(places.hooks);
+  selector_places_.Release(places.selectors);
+  test_places_.Release(places.tests);
+  word_places_.Release(places.words);
+  for (const Range scope : version.scopes) {
+    subjects_.RemoveScope(scope.first);
+    scope_places_.Release(scope);
+  }
+  set_entries_ -= version.sets.size();
+  if (const Status status = sets_.DeleteAll(version.sets); !status.ok()) LogWarn("{}", Message(status));
+}
+
+void HookTables::Retire(const Version& version) {
+  // Calls that have not returned yet still know its hooks.
+  if (const Status status = policies_.Put(version.places.policy, {.flags = 0}); !status.ok())
+    LogWarn("{}", Message(status));
+  const TablePlaces& places = version.places;
+  retired_.places.insert(retired_.places.end(), {{&policy_places_, version.slot},
+                                                 {&hook_places_, places.hooks},
+                                                 {&selector_places_, places.selectors},
+                                                 {&test_places_, places.tests},
+                                                 {&word_places_, places.words}});
+  for (const Range scope : version.scopes) {
+    subjects_.RemoveScope(scope.first);
+    retired_.places.emplace_back(&scope_places_, scope);
+  }
+  retired_.sets.insert(retired_.sets.end(), version.sets.begin(), version.sets.end());
+  retired_.hooks.push_back(places.hooks);
+  retired_.lives.insert(places.life);
+  RetireName(places.life);
+}
+
+// Detaches points without hooks, and returns that no hook wants.
+void HookTables::TidyPoints() {
+  for (auto entry = points_.begin(); entry != points_.end();) {
+    Point& point = (*entry).second;
+    Status status;
+    if (point.hooks.empty()) {
+      status = programs_->Detach(point.number);
+      retired_.places.emplace_back(&point_places_, Range{point.number, 1});
+      entry = points_.erase(entry);
+    } else {
+      const bool wanted = std::ranges::any_of(point.hooks, [&](std::uint32_t hook) { return hook_returns_[hook]; });
+      if (wanted != point.returns) status = programs_->Attach((*entry).first, wanted, point.number).status();
+      point.returns = wanted;
+      ++entry;
+    }
+    if (!status.ok()) LogWarn("hook policies: {}", Message(status));
+  }
+}
+
+Status HookTables::Reclaim() {
+  SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
+  // A call that returns much later must find nothing of the policy that began to watch it.
+  for (const Range hooks : retired_.hooks)
+    SL_RETURN_IF_ERROR(hooks_.PutAll(Numbers(hooks), std::vector<sl_hook>(hooks.count)));
+  if (!retired_.lives.empty()) SL_RETURN_IF_ERROR(programs_->ForgetEvents(retired_.lives));
+  SL_RETURN_IF_ERROR(sets_.DeleteAll(retired_.sets));
+  set_entries_ -= retired_.sets.size();
+  for (const auto& [places, range] : retired_.places) places->Release(range);
+  subjects_.Release(retired_.subjects);
+  retired_ = {};
+  return OkStatus();
+}
+
+void HookTables::ReclaimOrWarn() {
+  if (const Status status = Reclaim(); !status.ok())
+    LogWarn("hook policies: what the last change freed is not used again yet: {}", Message(status));
+}
+
+Status HookTables::SetState(const ObjectName& name, PolicyState state) {
+  const std::lock_guard lock(mutex_);
+  const auto found = versions_.find(name);
+  if (found == versions_.end())
+    return MakeError(absl::StatusCode::kNotFound, "no hook policy {} is in force", name.ToString());
+  Version changed = (*found).second;
+  changed.state = state;
+  SL_RETURN_IF_ERROR(PutState(changed));
+  (*found).second.state = state;
+  return OkStatus();
+}
+
+Status HookTables::SetSubjects(const std::vector<Subject>& subjects) {
+  const std::lock_guard lock(mutex_);
+  const Status set = subjects_.Set(subjects, &retired_.subjects);
+  if (!retired_.subjects.empty()) ReclaimOrWarn();
+  return set;
+}
+
+std::vector<PolicyInfo> HookTables::List() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<PolicyInfo> list;
+  for (const auto& [name, version] : versions_) {
+    PolicyInfo info{.name = name, .state = version.state, .bytes = BytesOf(version.sizes), .hooks = {}};
+    for (std::size_t i = 0; i < version.points.size(); ++i) {
+      const auto point = points_.find(version.points[i]);
+      const bool attached = !version.missing[i] && point != points_.end();
+      info.hooks.push_back(
+          {.point = version.policy->hooks[i].point, .attached = attached ? (*point).second.attached.place : ""});
+    }
+    list.push_back(std::move(info));
+  }
+  return list;
+}
+
+StatusOr<std::vector<SelectorCounts>> HookTables::Counts(const ObjectName& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = versions_.find(name);
+  if (found == versions_.end())
+    return MakeError(absl::StatusCode::kNotFound, "no hook policy {} is in force", name.ToString());
+  const Version& version = (*found).second;
+  std::vector<SelectorCounts> all;
+  std::uint32_t place = version.places.selectors.first;
+  for (std::size_t hook = 0; hook < version.policy->hooks.size(); ++hook) {
+    for (std::size_t selector = 0; selector < version.policy->hooks[hook].selectors.size(); ++selector) {
+      SL_ASSIGN_OR_RETURN(const auto counts, counts_.Get(place++));
+      all.push_back({.hook = hook, .selector = selector, .counts = counts.value_or(sl_hook_counts{})});
+    }
+  }
+  return all;
+}
+
+std::vector<TableFill> HookTables::Fill() const {
+  const std::lock_guard lock(mutex_);
+  const auto fill = [](const char* name, const Places& places) {
+    return TableFill{name, places.used(), places.capacity()};
+  };
+  return {fill("hook_policies", policy_places_),
+          fill("hook_points", point_places_),
+          fill("hook_list", list_places_),
+          fill("hooks", hook_places_),
+          fill("hook_selectors", selector_places_),
+          fill("hook_tests", test_places_),
+          fill("hook_words", word_places_),
+          fill("hook_scopes", scope_places_),
+          TableFill{"hook_sets", set_entries_, sets_.capacity()}};
+}
+
+std::string HookTables::KeyOf(std::uint32_t subject) const {
+  const std::lock_guard lock(mutex_);
+  return subjects_.KeyOf(subject);
+}
+
+void HookTables::Name(const Version& version) {
+  const std::lock_guard lock(names_mutex_);
+  names_.emplace(version.places.life, Named{.described = {.name = version.name, .policy = version.policy, .hook = 0},
+                                            .hooks = version.places.hooks,
+                                            .retired = std::nullopt});
+}
+
+void HookTables::RetireName(std::uint32_t life) {
+  const std::lock_guard lock(names_mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  names_.at(life).retired = now;
+  retired_names_.push_back(life);
+  while (retired_names_.size() > kMostNamesKept || now - *names_.at(retired_names_.front()).retired > kNamesKept) {
+    names_.erase(retired_names_.front());
+    retired_names_.pop_front();
+  }
+}
+
+std::optional<DescribedHook> HookTables::Describe(std::uint32_t hook, std::uint32_t life) const {
+  const std::lock_guard lock(names_mutex_);
+  const auto found = names_.find(life);
+  if (found == names_.end()) return std::nullopt;
+  const Named& named = (*found).second;
+  if (hook - named.hooks.first >= named.hooks.count) return std::nullopt;
+  DescribedHook described = named.described;
+  described.hook = hook - named.hooks.first;
+  return described;
+}
+
+}  // namespace sluice::hooks
