@@ -314,6 +314,20 @@ struct sl_hook_subject {
 };
 SL_ABI_ASSERT(sizeof(struct sl_hook_subject) == SL_HOOK_SCOPES / 8 + 8, "sl_hook_subject");
 
+/* `hook_settings` (ARRAY of 1), written by the agent. */
+struct sl_hook_settings {
+  __u32 subjects_epoch; /* moved on when cgroups or subjects change: programs look them up anew */
+  __u32 event_parts;    /* shares of the ring: subjects in use */
+};
+SL_ABI_ASSERT(sizeof(struct sl_hook_settings) == 8, "sl_hook_settings");
+
+/* `hook_progress` (ARRAY of 1), written by programs. */
+struct sl_hook_progress {
+  __u64 last_call;   /* sl_hook_event.call */
+  __u64 runs_missed; /* functions that were not looked at, as all scratch memory of the CPU was in use */
+};
+SL_ABI_ASSERT(sizeof(struct sl_hook_progress) == 16, "sl_hook_progress");
+
 enum sl_hook_event_kind {
   SL_HOOK_EVENT_ENTER = 1,  /* the function begins, or a tracepoint */
   SL_HOOK_EVENT_RETURN = 2, /* the function returns; the ENTER event with the same `call` has its arguments */

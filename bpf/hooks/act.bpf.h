@@ -52,7 +52,8 @@ static __always_inline bool may_send(__u32 subject, __u32 bytes) {
   const __u64 half = ring_half;
   if (bpf_ringbuf_query(&hook_events, BPF_RB_AVAIL_DATA) < half) return true;
   __u64* paid = bpf_map_lookup_elem(&hook_event_shares, &subject);
-  return paid && pay_for_record(&hook_events, half, paid, event_parts, bytes);
+  const struct sl_hook_settings* settings = settings_in_force();
+  return paid && settings && pay_for_record(&hook_events, half, paid, settings->event_parts, bytes);
 }
 
 static __always_inline __u64 wake_up(void) {

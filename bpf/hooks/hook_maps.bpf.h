@@ -195,9 +195,18 @@ static __always_inline struct sl_path_scratch* path_scratch(__u32 index) {
 const volatile __u64 ring_half = 2 << 20;  /* bytes in the ring from which on shares apply */
 const volatile __u64 wake_bytes = 1 << 20; /* bytes in the ring that wake the reader, which otherwise polls */
 
-volatile __u32 subjects_epoch = 1; /* moved on by the agent when cgroups or subjects change */
-volatile __u32 event_parts = 1;    /* shares of the ring: subjects in use */
-volatile __u64 last_call = 0;
-volatile __u64 runs_missed = 0; /* all scratch memory of the CPU was in use */
+/* Maps, as a variable would be another one in each object that is loaded. */
+SL_HOOK_ARRAY(hook_settings, struct sl_hook_settings, 1);
+SL_HOOK_ARRAY(hook_progress, struct sl_hook_progress, 1);
+
+static __always_inline const struct sl_hook_settings* settings_in_force(void) {
+  const __u32 zero = 0;
+  return bpf_map_lookup_elem(&hook_settings, &zero);
+}
+
+static __always_inline struct sl_hook_progress* progress(void) {
+  const __u32 zero = 0;
+  return bpf_map_lookup_elem(&hook_progress, &zero);
+}
 
 #endif

@@ -80,7 +80,8 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
   if (post) scratch->event.actions |= SL_HOOK_ACTION_POST;
   if (hook->flags & SL_HOOK_RETURNS && (post || selector->return_actions)) {
     const struct hook_call_key key = {.thread = bpf_get_current_pid_tgid(), .hook = hook_number, .life = hook->life};
-    struct hook_call call = {.call = __sync_fetch_and_add(&last_call, 1) + 1, .selector = found};
+    struct sl_hook_progress* all = progress();
+    struct hook_call call = {.call = all ? __sync_fetch_and_add(&all->last_call, 1) + 1 : 0, .selector = found};
     for (int i = 0; i < SL_REGISTERS; i++) call.registers[i] = scratch->registers[i];
     scratch->event.call = call.call;
     if (post && hook->flags & SL_HOOK_HOLDS) {
@@ -173,7 +174,8 @@ static __always_inline struct hook_scratch* take_scratch(__u32* index) {
     *index = first + level;
     return scratch;
   }
-  __sync_fetch_and_add(&runs_missed, 1);
+  struct sl_hook_progress* all = progress();
+  if (all) __sync_fetch_and_add(&all->runs_missed, 1);
   return NULL;
 }
 

@@ -4,6 +4,7 @@
 #define SLUICE_TASK_FACTS_BPF_H
 
 #include "bpf/hooks/hook_maps.bpf.h"
+#include "bpf/lib/once.h"
 #include "bpf/lib/task.bpf.h"
 
 #define SL_NAMESPACE(task, member) SL_LOAD(task, nsproxy, member, ns.inum)
@@ -109,7 +110,8 @@ __noinline int find_cgroup(struct hook_known_cgroup* known) {
 
 static __always_inline __u32 current_subject(void) {
   const __u64 cgroup = bpf_get_current_cgroup_id();
-  const __u32 epoch = subjects_epoch;
+  const struct sl_hook_settings* settings = settings_in_force();
+  const __u32 epoch = settings ? SL_READ_ONCE(settings->subjects_epoch) : 0;
   const struct hook_known_cgroup* known = bpf_map_lookup_elem(&hook_known_cgroups, &cgroup);
   if (known && known->epoch == epoch) return known->found ? known->subject : subject_by_netns();
   struct hook_known_cgroup fresh = {.epoch = epoch};

@@ -12,6 +12,7 @@
 #include "kernel/bpf/hook_pins.h"
 #include "kernel/bpf/link.h"
 #include "kernel/bpf/load_log.h"
+#include "kernel/bpf/point_program.h"
 #include "kernel/bpf/system.h"
 #include "kernel/bpf/system_call.h"
 #include "skel/hooks_bpf.skel.h"
@@ -54,10 +55,23 @@ Status NoKprobes(const std::string& function) {
                    function);
 }
 
-Status NotByThisVersion(const HookPoint& point) {
-  return MakeError(absl::StatusCode::kFailedPrecondition,
-                   "{}: this version of Sluice attaches hook policies to kernel functions and system calls only",
-                   ToString(point));
+// Of points whose programs are loaded for them.
+PointProgram::Kind PointProgramOf(HookPoint::Kind kind, bool at_return) {
+  if (at_return) return PointProgram::Kind::kFunctionReturn;
+  switch (kind) {
+    case HookPoint::Kind::kLsm:
+      return PointProgram::Kind::kLsm;
+    case HookPoint::Kind::kDenyingFunction:
+      return PointProgram::Kind::kDenyingFunction;
+    case HookPoint::Kind::kTrampoline:
+      return PointProgram::Kind::kFunctionEnter;
+    case HookPoint::Kind::kFunction:
+    case HookPoint::Kind::kSyscall:
+    case HookPoint::Kind::kTracepoint:
+    case HookPoint::Kind::kRawTracepoint:
+      break;
+  }
+  return PointProgram::Kind::kRawTracepoint;
 }
 
 }  // namespace
@@ -76,6 +90,8 @@ std::string ToString(const HookPoint& point) {
       return "the LSM hook " + point.name;
     case HookPoint::Kind::kTrampoline:
       return fmt::format("{} by fentry", point.name);
+    case HookPoint::Kind::kDenyingFunction:
+      return fmt::format("{} by fmod_ret", point.name);
   }
   return point.name;
 }
@@ -89,6 +105,11 @@ StatusOr<std::unique_ptr<HookPrograms>> HookPrograms::Load(const HookProgramOpti
   SL_RETURN_IF_ERROR(programs->LoadObject(options));
   SL_ASSIGN_OR_RETURN(programs->syscalls_,
                       decltype(syscalls_)::Bind(programs->map_fd("hook_syscalls"), "hook_syscalls"));
+  SL_ASSIGN_OR_RETURN(programs->settings_,
+                      decltype(settings_)::Bind(programs->map_fd("hook_settings"), "hook_settings"));
+  SL_ASSIGN_OR_RETURN(programs->progress_,
+                      decltype(progress_)::Bind(programs->map_fd("hook_progress"), "hook_progress"));
+  SL_RETURN_IF_ERROR(programs->SubjectsChanged(1));
   SL_ASSIGN_OR_RETURN(programs->wait_, RingWait::Open(programs->map_fd("hook_events"), "hook_events"));
   if (options.pin_root.empty()) return programs;
   programs->pin_root_ = options.pin_root;
@@ -115,6 +136,7 @@ Status HookPrograms::LoadObject(const HookProgramOptions& options) {
   SL_RETURN_IF_ERROR(SetMapSize(maps.hook_events, options.ring_bytes));
   skeleton_->rodata->ring_half = options.ring_bytes / 2;
   skeleton_->rodata->wake_bytes = options.ring_bytes / 4;
+  ring_bytes_ = options.ring_bytes;
   if (options.quarantine_fd >= 0) SL_RETURN_IF_ERROR(Share(maps.quarantine, options.quarantine_fd));
   SL_RETURN_IF_ERROR(options.processes_fd >= 0 ? Share(maps.processes, options.processes_fd)
                                                : SetMapSize(maps.processes, 1));
@@ -173,8 +195,22 @@ StatusOr<HookPrograms::Attached> HookPrograms::Resolve(const HookPoint& point) c
                       .place = fmt::format("raw tracepoint sys_enter, system call {}", *call.number)};
       return attached;
     }
-    default:
-      return NotByThisVersion(point);
+    case HookPoint::Kind::kTracepoint:
+      return MakeError(absl::StatusCode::kFailedPrecondition,
+                       "{}: this version of Sluice attaches to tracepoints by their raw arguments only",
+                       ToString(point));
+    case HookPoint::Kind::kLsm:
+      attached.how = {.by = AttachedPoint::By::kLsm, .place = "LSM hook " + point.name};
+      return attached;
+    case HookPoint::Kind::kTrampoline:
+      attached.how = {.by = AttachedPoint::By::kTrampoline, .place = "fentry " + point.name};
+      return attached;
+    case HookPoint::Kind::kDenyingFunction:
+      attached.how = {.by = AttachedPoint::By::kTrampoline, .place = "fmod_ret " + point.name};
+      return attached;
+    case HookPoint::Kind::kRawTracepoint:
+      attached.how = {.by = AttachedPoint::By::kRawTracepoint, .place = "raw tracepoint " + point.name};
+      return attached;
   }
   if (!HasKprobes()) return NoKprobes(attached.function);
   attached.how = {.by = AttachedPoint::By::kKprobe, .place = "kprobe " + attached.function};
@@ -183,12 +219,22 @@ StatusOr<HookPrograms::Attached> HookPrograms::Resolve(const HookPoint& point) c
 
 Status HookPrograms::AttachFunction(std::uint32_t number, bool returns, Attached* attached) const {
   if (returns && !attached->at_return) {
-    SL_ASSIGN_OR_RETURN(attached->at_return, OpenKprobe(*attached, true, number));
+    SL_ASSIGN_OR_RETURN(attached->at_return, OpenProbe(*attached, true, number));
   }
   if (!attached->enter) {
-    SL_ASSIGN_OR_RETURN(attached->enter, OpenKprobe(*attached, false, number));
+    SL_ASSIGN_OR_RETURN(attached->enter, OpenProbe(*attached, false, number));
   }
   return returns ? OkStatus() : End(&attached->at_return);
+}
+
+StatusOr<HookPrograms::Probe> HookPrograms::OpenProbe(const Attached& attached, bool at_return,
+                                                      std::uint32_t number) const {
+  if (!attached.function.empty()) return OpenKprobe(attached, at_return, number);
+  const PointProgram program{
+      .kind = PointProgramOf(attached.point.kind, at_return), .target = attached.point.name, .number = number};
+  SL_ASSIGN_OR_RETURN(Fd link, AttachPointProgram(program, {.fd = [&](const std::string& name) { return map_fd(name); },
+                                                            .ring_bytes = ring_bytes_}));
+  return Pin(std::move(link), fmt::format("{}-{}", number, at_return ? "return" : "enter"));
 }
 
 StatusOr<HookPrograms::Probe> HookPrograms::OpenKprobe(const Attached& attached, bool at_return,
@@ -283,9 +329,9 @@ Status HookPrograms::ReadEvents(RingReader::Consume consume) {
   return OkStatus();
 }
 
-void HookPrograms::SubjectsChanged(std::uint32_t subjects) const {
-  skeleton_->data->event_parts = subjects;
-  skeleton_->data->subjects_epoch = skeleton_->data->subjects_epoch + 1;
+Status HookPrograms::SubjectsChanged(std::uint32_t subjects) {
+  ++subjects_epoch_;
+  return settings_.Put(0, {.subjects_epoch = subjects_epoch_, .event_parts = subjects});
 }
 
 Status HookPrograms::ForgetEvents(const std::set<std::uint32_t>& lives) const {
@@ -306,7 +352,10 @@ Status HookPrograms::ForgetEvents(const std::set<std::uint32_t>& lives) const {
   return OkStatus();
 }
 
-std::uint64_t HookPrograms::RunsMissed() const { return skeleton_->bss->runs_missed; }
+StatusOr<std::uint64_t> HookPrograms::RunsMissed() const {
+  SL_ASSIGN_OR_RETURN(const auto progress, progress_.Get(0));
+  return progress ? progress->runs_missed : 0;
+}
 
 int HookPrograms::program_fd(const std::string& name) const {
   const bpf_program* const program = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());

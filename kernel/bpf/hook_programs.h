@@ -51,7 +51,7 @@ struct HookProgramOptions {
 std::string ToString(const policy::tracing::HookPoint& point);
 
 struct AttachedPoint {
-  enum class By { kKprobe, kRawTracepoint };
+  enum class By { kKprobe, kRawTracepoint, kLsm, kTrampoline };
   By by = By::kKprobe;
   std::string place;  // "kprobe __x64_sys_openat", "raw tracepoint sys_enter, system call 257"
 };
@@ -86,12 +86,12 @@ class HookPrograms {
 
   // To call after a change of hook_subjects, hook_cgroups or hook_netns: the programs then look subjects up anew.
   // `subjects`: how many there are; each gets a share of the ring.
-  void SubjectsChanged(std::uint32_t subjects) const;
+  Status SubjectsChanged(std::uint32_t subjects);
   // Removes events that wait for a return that will not come: of these lives of policies, and of threads that have
   // ended in a call. To call when policies have ended, and now and then.
   Status ForgetEvents(const std::set<std::uint32_t>& lives) const;
   // How often a function was not looked at, since programs had interrupted each other too often on its CPU.
-  std::uint64_t RunsMissed() const;
+  StatusOr<std::uint64_t> RunsMissed() const;
 
   bool syscalls_by_tracepoint() const { return syscalls_by_tracepoint_; }
   const std::string& life_dir() const { return life_dir_; }  // of its pins; empty: nothing is pinned
@@ -106,7 +106,7 @@ class HookPrograms {
   struct Attached {
     policy::tracing::HookPoint point;
     AttachedPoint how;
-    std::string function;                   // of a kprobe
+    std::string function;                   // of a kprobe; empty: programs are loaded for the point
     std::optional<std::uint32_t> number;    // of a system call that raw tracepoints see
     bool exits = false;                     // they see its exit, too
     std::optional<Probe> enter, at_return;  // of a kprobe
@@ -117,6 +117,7 @@ class HookPrograms {
   StatusOr<Attached> Resolve(const policy::tracing::HookPoint& point) const;
   Status AttachFunction(std::uint32_t number, bool returns, Attached* attached) const;
   Status AttachSyscall(std::uint32_t number, bool returns, Attached* attached);
+  StatusOr<Probe> OpenProbe(const Attached& attached, bool at_return, std::uint32_t number) const;
   StatusOr<Probe> OpenKprobe(const Attached& attached, bool at_return, std::uint32_t number) const;
   StatusOr<Probe> OpenTracepoint(const bpf_program* program) const;
   StatusOr<Probe> Pin(Fd link, const std::string& name) const;
@@ -128,7 +129,11 @@ class HookPrograms {
   std::string pin_root_;
   std::string life_dir_;
   bool syscalls_by_tracepoint_ = false;
+  std::uint32_t ring_bytes_ = 0;
+  std::uint32_t subjects_epoch_ = 0;
   Map<std::uint32_t, sl_hook_syscall> syscalls_;
+  Map<std::uint32_t, sl_hook_settings> settings_;
+  Map<std::uint32_t, sl_hook_progress> progress_;
   std::map<std::uint32_t, Attached> points_;
   std::optional<Probe> syscall_enter_, syscall_exit_;  // serve all system calls
   std::unique_ptr<RingReader> ring_;

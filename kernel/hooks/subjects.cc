@@ -123,7 +123,7 @@ Status Subjects::Set(const std::vector<Subject>& subjects, std::vector<std::uint
     known_.erase((*known).second);
     known = numbers_.erase(known);
   }
-  programs_->SubjectsChanged(static_cast<std::uint32_t>(known_.size()));
+  first.Update(programs_->SubjectsChanged(static_cast<std::uint32_t>(known_.size())));
   return first;
 }
 

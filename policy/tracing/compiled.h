@@ -16,12 +16,13 @@ namespace sluice::policy::tracing {
 // Where a program must be attached.
 struct HookPoint {
   enum class Kind {
-    kFunction,     // `name`: a function of the kernel, "security_file_permission"
-    kSyscall,      // `name`: a system call without any prefix, "openat"
-    kTracepoint,   // `group` and `name`, by the fields of its format
+    kFunction,    // `name`: a function of the kernel, "security_file_permission"
+    kSyscall,     // `name`: a system call without any prefix, "openat"
+    kTracepoint,  // `group` and `name`, by the fields of its format
     kRawTracepoint,
-    kLsm,          // `name`: "file_open"
-    kTrampoline,   // `name`: a function, by fentry and fexit
+    kLsm,              // `name`: "file_open"
+    kTrampoline,       // `name`: a function, by fentry and fexit
+    kDenyingFunction,  // the same, where a program may return an error in the function's place
   };
 
   Kind kind = Kind::kFunction;
@@ -32,14 +33,14 @@ struct HookPoint {
 
 struct CompiledHook {
   HookPoint point;
-  Place place;                  // in the file, for errors
-  std::size_t source = 0;       // index in TracingPolicy::hooks; lists make several compiled hooks of one
-  bool ignore_missing = false;  // a kernel without the function is no error
-  sl_hook hook{};               // with its counts and flags; policy, scope, life, selectors and tests are 0
+  Place place;                              // in the file, for errors
+  std::size_t source = 0;                   // index in TracingPolicy::hooks; lists make several compiled hooks of one
+  bool ignore_missing = false;              // a kernel without the function is no error
+  sl_hook hook{};                           // with its counts and flags; policy, scope, life, selectors and tests are 0
   std::vector<sl_hook_selector> selectors;  // at least one
   std::vector<sl_hook_test> tests;          // texts: `first` is an index in `words`; IN_SET: in `sets`; SCOPE: in
                                             // CompiledPolicy::scopes
-  std::vector<std::uint64_t> words;  // sl_hook_argument.steps is an index here, too
+  std::vector<std::uint64_t> words;         // sl_hook_argument.steps is an index here, too
   std::vector<std::vector<std::uint64_t>> sets;
 };
 
