@@ -29,7 +29,7 @@ bool Differs(const sl_hook_subject& a, const sl_hook_subject& b) { return std::m
 
 }  // namespace
 
-StatusOr<Subjects> Subjects::Create(const bpf::HookPrograms* programs) {
+StatusOr<Subjects> Subjects::Create(bpf::HookPrograms* programs) {
   Subjects made(programs);
   const auto fd = [&](const char* name) { return programs->map_fd(name); };
   SL_ASSIGN_OR_RETURN(made.table_, decltype(table_)::Bind(fd("hook_subjects"), "hook_subjects"));

@@ -38,7 +38,7 @@ class Subjects {
   // Scope 0 is for policies that include everything: every subject is in it.
   static constexpr std::uint32_t kEverything = 0;
 
-  static StatusOr<Subjects> Create(const bpf::HookPrograms* programs);
+  static StatusOr<Subjects> Create(bpf::HookPrograms* programs);
 
   // Replaces the list; the host is always there. A subject is in its scopes before its processes are found to be its
   // own. A failure for one subject does not keep the others out; the first is returned. Where two subjects have one
@@ -62,14 +62,14 @@ class Subjects {
   };
   using Entries = std::map<std::uint64_t, std::uint32_t>;  // cgroup or namespace -> subject
 
-  explicit Subjects(const bpf::HookPrograms* programs) : programs_(programs) {}
+  explicit Subjects(bpf::HookPrograms* programs) : programs_(programs) {}
   StatusOr<std::uint32_t> NumberOf(const std::string& key);
   sl_hook_subject EntryOf(const Subject& subject) const;
   Status PutSubject(const Subject& subject);
   template <typename Key>
   static Status Replace(const bpf::Map<Key, std::uint32_t>& map, const Entries& wanted, Entries* known);
 
-  const bpf::HookPrograms* programs_;
+  bpf::HookPrograms* programs_;
   bpf::Map<std::uint32_t, sl_hook_subject> table_;
   bpf::Map<std::uint64_t, std::uint32_t> cgroups_;
   bpf::Map<std::uint32_t, std::uint32_t> netns_;
