@@ -7,6 +7,7 @@
 #include "bpf/lib/ring_share.bpf.h"
 
 #define SL_ENFORCING_ACTIONS (SL_HOOK_ACTION_SIGNAL | SL_HOOK_ACTION_OVERRIDE | SL_HOOK_ACTION_QUARANTINE)
+#define SL_TRACKING_ACTIONS (SL_HOOK_ACTION_TRACK_SOCKET | SL_HOOK_ACTION_UNTRACK_SOCKET)
 #define SL_RATE_WORDS 5 /* of each text: 40 bytes, as Tetragon */
 
 static __always_inline void count(__u32 selector_number, enum sl_hook_count what) {

@@ -174,9 +174,11 @@ __noinline int read_pointer(__u32 index, __u32 argument, __u64 address, __u32 ho
       break;
     case SL_HOOK_READ_BPF_PROGRAM: {
       __u32 type = 0;
-      if (bpf_probe_read_kernel(&type, sizeof(type), pointer)) break;
+      if (user ? bpf_probe_read_user(&type, sizeof(type), pointer)
+               : bpf_probe_read_kernel(&type, sizeof(type), pointer))
+        break;
       value->number = type;
-      keep_string(scratch, value, pointer + SL_BPF_ATTR_PROG_NAME, false);
+      keep_string(scratch, value, pointer + SL_BPF_ATTR_PROG_NAME, user);
       break;
     }
     case SL_HOOK_READ_PERF_EVENT:

@@ -97,7 +97,7 @@ struct hook_call {
   __u64 call;
   __u64 registers[6];
   __u32 selector;
-  __u32 pad;
+  __u32 posts; /* 1: an event was sent or is held */
 };
 
 /* Writer: programs. Full: the least recently used call has no return event; counted by the agent, which joins them. */
@@ -147,6 +147,27 @@ struct {
 
 /* By subject: the ring position up to which its share is used. */
 SL_HOOK_ARRAY(hook_event_shares, __u64, SL_HOOK_SUBJECTS);
+
+/* Who used a socket, for events in which the current process is another one. */
+struct hook_socket_owner {
+  sl_process_id process;
+  __u64 birth_ns;
+  __u64 cgroup;
+  __u64 cookie; /* of the socket; 0: it had none. Another one there: the socket is a new one at the same address */
+  __u32 pid;
+  __u32 tid;
+  __u32 subject;
+  __u32 pad;
+};
+
+/* Writer: programs, by TrackSock and UntrackSock. Key: the socket's address. Full: the least recently used is
+ * forgotten, which costs only its name in events. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 16384);
+  __type(key, __u64);
+  __type(value, struct hook_socket_owner);
+} hook_socket_owners SEC(".maps");
 
 #define SL_HOOK_DATA_MAX 24576u /* what is appended begins at most here */
 #define SL_HOOK_TEXT_ROOM (SL_HOOK_TEXT_MAX + 64u)

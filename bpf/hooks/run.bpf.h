@@ -3,7 +3,7 @@
 #ifndef SLUICE_RUN_BPF_H
 #define SLUICE_RUN_BPF_H
 
-#include "bpf/hooks/act.bpf.h"
+#include "bpf/hooks/socket_owner.bpf.h"
 
 /* Keeps the event until the call returns. False: it is lost. */
 static __always_inline bool hold_event(struct hook_scratch* scratch, const struct hook_call_key* key) {
@@ -72,6 +72,9 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
   count(number, SL_HOOK_COUNT_MATCHED);
   __u32 actions = selector->actions;
   bool post = actions & SL_HOOK_ACTION_POST;
+  if (actions & SL_TRACKING_ACTIONS)
+    track_socket(index, hook_number, selector->socket, actions & SL_HOOK_ACTION_UNTRACK_SOCKET);
+  name_socket_owner(index, hook_number);
   scratch->event.actions = enforce(index, actions, selector->signal, selector->error, number);
   if (post && selector->rate_ns && is_repeated(index, selector, number)) {
     count(number, SL_HOOK_COUNT_RATE_LIMITED);
@@ -84,8 +87,10 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
     struct hook_call call = {.call = all ? __sync_fetch_and_add(&all->last_call, 1) + 1 : 0, .selector = found};
     for (int i = 0; i < SL_REGISTERS; i++) call.registers[i] = scratch->registers[i];
     scratch->event.call = call.call;
+    call.posts = post;
     if (post && hook->flags & SL_HOOK_HOLDS) {
-      if (!hold_event(scratch, &key)) count(number, SL_HOOK_COUNT_LOST);
+      call.posts = hold_event(scratch, &key);
+      if (!call.posts) count(number, SL_HOOK_COUNT_LOST);
       post = false;
     }
     bpf_map_update_elem(&hook_calls, &key, &call, BPF_ANY);
@@ -104,6 +109,7 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
   if (!call) return 0;
   const __u32 found = call->selector;
   const __u64 call_number = call->call;
+  const bool posts = call->posts;
   for (int i = 0; i < SL_REGISTERS; i++) scratch->registers[i] = call->registers[i];
   bpf_map_delete_elem(&hook_calls, &key);
   const bool applied = applies(scratch, hook);
@@ -121,8 +127,10 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
     scratch->length = 0;
     __builtin_memset(scratch->event.arguments, 0, sizeof(scratch->event.arguments));
   }
-  scratch->event.return_value =
-      resize(scratch->return_value, hook->return_value.size, hook->return_value.flags & SL_HOOK_ARGUMENT_SIGNED);
+  scratch->event.return_value = 0;
+  if (hook->return_value.read == SL_HOOK_READ_NUMBER)
+    scratch->event.return_value =
+        resize(scratch->return_value, hook->return_value.size, hook->return_value.flags & SL_HOOK_ARGUMENT_SIGNED);
   for (__u32 i = 0; i < SL_HOOK_ARGUMENTS; i++) {
     if (hook->arguments[i].flags & SL_HOOK_ARGUMENT_AT_RETURN) read_argument(index, i, hook_number);
   }
@@ -130,9 +138,12 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
   if (hook->return_tests && !find_selector(index, hook, begin, hook->test_count, found)) return 0;
   fill_event(scratch, hook, found - 1, held ? SL_HOOK_EVENT_WHOLE : SL_HOOK_EVENT_RETURN);
   scratch->event.call = call_number;
-  scratch->event.actions = actions | enforce(index, selector->return_actions, selector->return_signal, 0, number);
-  if (held || !(hook->flags & SL_HOOK_HOLDS) || selector->return_actions & SL_HOOK_ACTION_POST)
-    send_event(index, number);
+  const __u32 return_actions = selector->return_actions;
+  if (return_actions & SL_TRACKING_ACTIONS)
+    track_socket(index, hook_number, selector->socket, return_actions & SL_HOOK_ACTION_UNTRACK_SOCKET);
+  name_socket_owner(index, hook_number);
+  scratch->event.actions = actions | enforce(index, return_actions, selector->return_signal, 0, number);
+  if (posts) send_event(index, number);
   return 0;
 }
 

@@ -131,6 +131,7 @@ static long walk_file(__u32 index, void* context) {
   struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
   const bool at_root = dentry == walk->mount_root;
   if (dentry == parent && !at_root) { /* a file without a directory, as from memfd */
+    if (!on) return 1;                /* the root of a file system, whose mount is not known */
     walk->text.detached = 1;
     prepend(&walk->text, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len));
     return 1;

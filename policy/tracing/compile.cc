@@ -1,6 +1,8 @@
 #include "policy/tracing/compile.h"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include "policy/tracing/compile_parts.h"
 
@@ -33,6 +35,45 @@ void RefusePolicyFields(const TracingPolicy& policy, const PolicyField& spec) {
   if (policy.nodes) spec.At("nodeSelector").NotYet();
 }
 
+// The place where a program may return an error instead of the function.
+std::optional<HookPoint> DenyingPoint(HookPoint point) {
+  switch (point.kind) {
+    case HookPoint::Kind::kLsm:
+      return point;
+    case HookPoint::Kind::kFunction:
+    case HookPoint::Kind::kTrampoline:
+      point.kind = HookPoint::Kind::kDenyingFunction;
+      return point;
+    case HookPoint::Kind::kSyscall:
+    case HookPoint::Kind::kTracepoint:
+    case HookPoint::Kind::kRawTracepoint:
+    case HookPoint::Kind::kDenyingFunction:
+      break;
+  }
+  return std::nullopt;
+}
+
+bool Overrides(const CompiledHook& hook) {
+  return std::any_of(hook.selectors.begin(), hook.selectors.end(),
+                     [](const sl_hook_selector& one) { return (one.actions & SL_HOOK_ACTION_OVERRIDE) != 0; });
+}
+
+// What the tables can say, and the kernel's programs do not do.
+void RefuseUnenforced(const CompiledHook& hook, const PolicyField& field) {
+  const auto has_test = [&](sl_hook_test_kind kind) {
+    return std::any_of(hook.tests.begin(), hook.tests.end(), [&](const sl_hook_test& one) { return one.kind == kind; });
+  };
+  const auto has_selector = [&](auto has) { return std::any_of(hook.selectors.begin(), hook.selectors.end(), has); };
+  if (has_test(SL_HOOK_TEST_CHANGED_NAMESPACE)) field.At("selectors").NotYet("matchNamespaceChanges");
+  if (has_test(SL_HOOK_TEST_CHANGED_CAPABILITY)) field.At("selectors").NotYet("matchCapabilityChanges");
+  if (has_selector([](const sl_hook_selector& one) { return one.stacks != 0; }))
+    field.At("selectors").NotYet("kernelStackTrace and userStackTrace");
+  if (has_selector([](const sl_hook_selector& one) {
+        return (one.actions & (SL_HOOK_ACTION_NOTIFY_ENFORCER | SL_HOOK_ACTION_CLEAR_ENFORCER)) != 0;
+      }))
+    field.At("selectors").NotYet("NotifyEnforcer");
+}
+
 // A hook for each of its points.
 void CompileHook(const HookParts& parts, std::size_t source, const PolicyField& field, CompiledPolicy& compiled) {
   CompiledHook hook{.place = parts.hook.place, .source = source};
@@ -41,8 +82,12 @@ void CompileHook(const HookParts& parts, std::size_t source, const PolicyField& 
   }
   CompileArguments(parts, field, hook);
   CompileSelectors(parts, field, hook, compiled.scopes);
+  RefuseUnenforced(hook, field);
+  const bool overrides = Overrides(hook);
   for (const HookPoint& point : parts.points) {
-    hook.point = point;
+    const std::optional<HookPoint> where = overrides ? DenyingPoint(point) : point;
+    if (!where) return field.At("selectors").NotYet("Override of system calls and tracepoints");
+    hook.point = *where;
     compiled.hooks.push_back(hook);
   }
 }
