@@ -3,10 +3,10 @@
 //   const Compilation compiled = Compile(policy, {.host_namespaces = ...});
 //   if (compiled.policy == nullptr) return ToStatus(origin, compiled.problems);
 //
-// How the tables decide, beside bpf/abi/hook.h: when the function begins, the tests up to those of the return choose the
-// selector, and its `actions` are taken. With SL_HOOK_HOLDS, the tests of this one selector among those of the return
-// then decide whether there is an event and whether its `return_actions` are taken; every selector has such tests, and
-// POST is in both. policy/tracing/evaluate.h says the same of the policy itself.
+// How the tables decide, beside bpf/abi/hook.h: when the function begins, the tests up to those of the return choose
+// the selector, and its `actions` are taken. With SL_HOOK_HOLDS, the tests of this one selector among those of the
+// return then decide whether there is an event and whether its `return_actions` are taken; every selector has such
+// tests, and POST is in both. policy/tracing/evaluate.h says the same of the policy itself.
 #pragma once
 
 #include <array>
@@ -29,6 +29,10 @@ struct Compilation {
   std::shared_ptr<const CompiledPolicy> policy;  // null: there are problems
   std::vector<Problem> problems;                 // all of them, as the parser reports its own
 };
+
+// Whether the hook is on the tracepoint of a system call's exit, as syscalls/sys_exit_openat. It has nothing but the
+// result, which is compiled as an argument with index SL_HOOK_INDEX_RETURN; and does everything at the return.
+bool IsSyscallExit(const Hook& hook);
 
 Compilation Compile(const std::shared_ptr<const TracingPolicy>& policy, const CompileOptions& options = {});
 

@@ -37,8 +37,6 @@ struct HookParts {
   std::vector<HookPoint> points;  // at least one
 };
 
-// A hook on the tracepoint of a system call's exit: it sees the return value only.
-bool IsSyscallExit(const Hook& hook);
 bool IsSyscall(const HookParts& parts);
 
 // Where the hook is attached; empty: problems say why it cannot be.
