@@ -16,6 +16,7 @@
 
 #include "policy/resource/resource_field.h"
 #include "policy/tracing/compiled.h"
+#include "policy/tracing/type_resolver.h"
 
 namespace sluice::policy::tracing {
 
@@ -23,6 +24,7 @@ struct CompileOptions {
   // Inodes of the host's namespaces, as in /proc/1/ns, by NamespaceType. 0: not known, or the kernel has none; then
   // policies that compare with it are refused.
   std::array<std::uint32_t, kNamespaceTypeCount> host_namespaces{};
+  const TypeResolver* types = nullptr;  // null: policies with `resolve` are refused
 };
 
 struct Compilation {

@@ -79,13 +79,12 @@ bool IsOfCaller(sl_hook_read read) {
 bool HasBuffer(sl_hook_read read) { return read == SL_HOOK_READ_BYTES || read == SL_HOOK_READ_IOVEC; }
 
 void RefuseFields(const Argument& argument, const PolicyField& field) {
-  if (!argument.resolve.empty()) {
-    field.At("resolve").NotYet();
-  } else if (argument.source == Argument::Source::kCurrentTask) {
+  if (argument.resolve.empty() && argument.source == Argument::Source::kCurrentTask) {
     field.Error("the current task as a whole is of no type: name the field with resolve");
   }
   if (argument.source == Argument::Source::kRegisters) field.At("source").NotYet("pt_regs");
-  if (!argument.btf_type.empty()) field.At("btfType").NotYet();
+  if (!argument.btf_type.empty() && argument.resolve.empty()) field.At("btfType").NotYet("it without resolve");
+  if (!argument.btf_module.empty()) field.At("btfModule").NotYet();
   if (argument.max_data) field.At("maxData").NotYet();
 }
 
@@ -175,18 +174,38 @@ sl_hook_argument CompileArgument(const HookParts& parts, const Argument& argumen
   return compiled;
 }
 
+// The way to a field of a structure. A hook on several functions has one way for all: it is looked up in the first.
+void AddSteps(const HookParts& parts, const Argument& argument, const PolicyField& field, sl_hook_argument& read,
+              CompiledHook& compiled) {
+  if (argument.resolve.empty()) return;
+  const PolicyField resolve = field.At("resolve");
+  if (parts.options.types == nullptr) return resolve.NotYet("it without the kernel's types");
+  if (IsSyscall(parts) && argument.source != Argument::Source::kCurrentTask)
+    return resolve.Error("a system call's arguments are no structures of the kernel");
+  if (parts.points.size() > 1 && argument.btf_type.empty() && argument.source == Argument::Source::kFunction)
+    return resolve.NotYet("it for a list of functions without btfType");
+  const auto steps = parts.options.types->Resolve(parts.points.front(), argument);
+  if (!steps.ok()) return resolve.Error(Message(steps.status()));
+  read.steps = static_cast<std::uint32_t>(compiled.words.size());
+  read.step_count = static_cast<std::uint8_t>(steps->size());
+  compiled.words.insert(compiled.words.end(), steps->begin(), steps->end());
+}
+
 }  // namespace
 
 void CompileArguments(const HookParts& parts, const PolicyField& field, CompiledHook& compiled) {
   const Hook& hook = parts.hook;
   sl_hook& out = compiled.hook;
   for (std::size_t i = 0; i < hook.args.size(); ++i) {
-    out.arguments[out.argument_count++] = CompileArgument(parts, hook.args[i], field.At("args", i));
+    sl_hook_argument& argument = out.arguments[out.argument_count++];
+    argument = CompileArgument(parts, hook.args[i], field.At("args", i));
+    AddSteps(parts, hook.args[i], field.At("args", i), argument, compiled);
   }
   for (std::size_t i = 0; i < hook.data.size(); ++i) {
     sl_hook_argument& argument = out.arguments[out.argument_count++];
     argument = CompileRead(parts, hook.data[i], field.At("data", i));
     argument.flags |= SL_HOOK_ARGUMENT_OF_TASK;
+    AddSteps(parts, hook.data[i], field.At("data", i), argument, compiled);
   }
   for (int i = 0; i < out.argument_count; ++i) {
     if ((out.arguments[i].flags & SL_HOOK_ARGUMENT_AT_RETURN) != 0) out.flags |= SL_HOOK_RETURNS;
