@@ -87,12 +87,8 @@ enum sl_hook_argument_flags {
   SL_HOOK_ARGUMENT_SIGNED = 1 << 1,    /* a number is sign-extended */
   SL_HOOK_ARGUMENT_AT_RETURN = 1 << 2, /* read when the function returns */
   SL_HOOK_ARGUMENT_OF_TASK = 1 << 3,   /* begins at the current task, not at an argument */
-  SL_HOOK_ARGUMENT_IN_RECORD = 1 << 4, /* of a tracepoint: `index` is an offset in its record. There is a number or a
-                                        * pointer of `size` bytes; size 0: the text itself; SL_HOOK_SIZE_DATA_LOC: its
-                                        * place, as in the kernel's __data_loc */
 };
 
-#define SL_HOOK_SIZE_DATA_LOC 0xff
 #define SL_HOOK_INDEX_RETURN 0xffff /* sl_hook_argument.index: the return value */
 
 /* Two hooks with equal bytes here read the same. */

@@ -41,25 +41,6 @@ static __always_inline __u64 resize(__u64 value, __u8 size, bool is_signed) {
   return value;
 }
 
-/* What a tracepoint's record has at the argument's offset. */
-static __always_inline __u64 from_record(struct hook_scratch* scratch, const struct sl_hook_argument* how) {
-  const __u64 record = scratch->registers[0], at = record + how->index;
-  __u64 value = 0;
-  __u32 place = 0;
-  switch (how->size) {
-    case 0:
-      return at;
-    case SL_HOOK_SIZE_DATA_LOC:
-      return bpf_probe_read_kernel(&place, sizeof(place), (void*)at) ? 0 : record + (place & 0xffff);
-    case 1:
-    case 2:
-    case 4:
-    case 8:
-      bpf_probe_read_kernel(&value, how->size & 15, (void*)at); /* the low bytes: little-endian machines only */
-  }
-  return value;
-}
-
 static __always_inline struct file* file_of_number(__u32 number) {
   struct task_struct* task = bpf_get_current_task_btf();
   struct files_struct* files = task->files;

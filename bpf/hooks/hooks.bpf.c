@@ -6,7 +6,6 @@
  *   hook_enter, hook_return                          a function of the kernel by kprobe, of a program by uprobe
  *   system_call_enter, system_call_return            a system call's function, whose argument is the caller's registers
  *   traced_call_enter, traced_call_return            all system calls, by tracepoint, where the kernel has no kprobes
- *   tracepoint_hit                                   a tracepoint, with the record of its format
  */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
@@ -89,18 +88,6 @@ int hook_return(struct pt_regs* ctx) { return on_return(bpf_get_attach_cookie(ct
 
 SEC("kretprobe")
 int system_call_return(struct pt_regs* ctx) { return on_return(bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx)); }
-
-SEC("tracepoint")
-int tracepoint_hit(void* record) {
-  struct sl_hook_point point;
-  __u32 index = 0;
-  if (!has_hooks(bpf_get_attach_cookie(record), &point)) return 0;
-  struct hook_scratch* scratch = take_scratch(&index);
-  if (!scratch) return 0;
-  scratch->registers[0] = (__u64)record;
-  run_point(scratch, index, &point, false);
-  return 0;
-}
 
 /* Whether the caller is a 32-bit program on x86, whose calls have other numbers. */
 static __always_inline bool is_compat_task(void) {

@@ -67,7 +67,6 @@ PointProgram::Kind PointProgramOf(HookPoint::Kind kind, bool at_return) {
       return PointProgram::Kind::kFunctionEnter;
     case HookPoint::Kind::kFunction:
     case HookPoint::Kind::kSyscall:
-    case HookPoint::Kind::kTracepoint:
     case HookPoint::Kind::kRawTracepoint:
       break;
   }
@@ -82,8 +81,6 @@ std::string ToString(const HookPoint& point) {
       return point.name;
     case HookPoint::Kind::kSyscall:
       return "the system call " + point.name;
-    case HookPoint::Kind::kTracepoint:
-      return fmt::format("the tracepoint {}/{}", point.group, point.name);
     case HookPoint::Kind::kRawTracepoint:
       return "the raw tracepoint " + point.name;
     case HookPoint::Kind::kLsm:
@@ -195,10 +192,6 @@ StatusOr<HookPrograms::Attached> HookPrograms::Resolve(const HookPoint& point) c
                       .place = fmt::format("raw tracepoint sys_enter, system call {}", *call.number)};
       return attached;
     }
-    case HookPoint::Kind::kTracepoint:
-      return MakeError(absl::StatusCode::kFailedPrecondition,
-                       "{}: this version of Sluice attaches to tracepoints by their raw arguments only",
-                       ToString(point));
     case HookPoint::Kind::kLsm:
       attached.how = {.by = AttachedPoint::By::kLsm, .place = "LSM hook " + point.name};
       return attached;

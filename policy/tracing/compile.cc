@@ -45,7 +45,6 @@ std::optional<HookPoint> DenyingPoint(HookPoint point) {
       point.kind = HookPoint::Kind::kDenyingFunction;
       return point;
     case HookPoint::Kind::kSyscall:
-    case HookPoint::Kind::kTracepoint:
     case HookPoint::Kind::kRawTracepoint:
     case HookPoint::Kind::kDenyingFunction:
       break;

@@ -16,10 +16,9 @@ namespace sluice::policy::tracing {
 // Where a program must be attached.
 struct HookPoint {
   enum class Kind {
-    kFunction,    // `name`: a function of the kernel, "security_file_permission"
-    kSyscall,     // `name`: a system call without any prefix, "openat"
-    kTracepoint,  // `group` and `name`, by the fields of its format
-    kRawTracepoint,
+    kFunction,         // `name`: a function of the kernel, "security_file_permission"
+    kSyscall,          // `name`: a system call without any prefix, "openat"
+    kRawTracepoint,    // `group` and `name`: sched and sched_switch; with the arguments that the kernel passes
     kLsm,              // `name`: "file_open"
     kTrampoline,       // `name`: a function, by fentry and fexit
     kDenyingFunction,  // the same, where a program may return an error in the function's place
