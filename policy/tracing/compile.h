@@ -4,9 +4,9 @@
 //   if (compiled.policy == nullptr) return ToStatus(origin, compiled.problems);
 //
 // How the tables decide, beside bpf/abi/hook.h: when the function begins, the tests up to those of the return choose
-// the selector, and its `actions` are taken. With SL_HOOK_HOLDS, the tests of this one selector among those of the
-// return then decide whether there is an event and whether its `return_actions` are taken; every selector has such
-// tests, and POST is in both. policy/tracing/evaluate.h says the same of the policy itself.
+// the selector, and its `actions` are taken. With SL_HOOK_HOLDS, the event waits for the return: there the tests of
+// this one selector among those of the return decide whether it is sent and whether `return_actions` are taken. Every
+// selector of such a hook has such tests. policy/tracing/evaluate.h says the same of the policy itself.
 #pragma once
 
 #include <array>

@@ -121,8 +121,7 @@ class ActionCompiler {
 
 }  // namespace
 
-sl_hook_selector CompileActions(const HookParts& parts, const HookSelector& selector, bool holds,
-                                const PolicyField& field) {
+sl_hook_selector CompileActions(const HookParts& parts, const HookSelector& selector, const PolicyField& field) {
   const Hook& hook = parts.hook;
   const bool at_return = IsSyscallExit(hook);
   ActionCompiler compiler;
@@ -130,9 +129,9 @@ sl_hook_selector CompileActions(const HookParts& parts, const HookSelector& sele
   std::uint32_t return_bits = compiler.Add(selector.return_actions, true, field, "matchReturnActions");
   if (hook.return_action) return_bits |= compiler.AddOfReturnValue(*hook.return_action, field);
   sl_hook_selector compiled = compiler.selector();
-  const std::uint32_t post = compiler.posts() ? SL_HOOK_ACTION_POST : 0;
-  compiled.actions = (at_return ? 0 : bits) | post;
-  compiled.return_actions = return_bits | (at_return ? bits : 0) | (holds ? post : 0);
+  // POST is never among return_actions: there it would send an event that a rate limit had left out.
+  compiled.actions = (at_return ? 0 : bits) | (compiler.posts() ? SL_HOOK_ACTION_POST : 0);
+  compiled.return_actions = return_bits | (at_return ? bits : 0);
   return compiled;
 }
 

@@ -60,8 +60,7 @@ FilterTests CompileArgumentFilter(const ArgumentFilter& filter, const Argument& 
 std::vector<FilterTests> CompileProcessFilters(const HookParts& parts, const HookSelector& selector,
                                                const PolicyField& field, CompiledHook& compiled,
                                                std::vector<Scope>& scopes);
-sl_hook_selector CompileActions(const HookParts& parts, const HookSelector& selector, bool holds,
-                                const PolicyField& field);
+sl_hook_selector CompileActions(const HookParts& parts, const HookSelector& selector, const PolicyField& field);
 
 // Tests with nothing but their kind, field and numbers.
 sl_hook_test MakeTest(sl_hook_test_kind kind, sl_hook_field field, std::uint64_t first = 0, std::uint64_t last = 0);

@@ -49,6 +49,10 @@ SelectorFilters CompileFilters(const HookParts& parts, const HookSelector& selec
                                                  field.At("matchData", i), compiled));
   }
   for (std::size_t i = 0; i < selector.return_args.size(); ++i) {
+    if (InfoOf(hook.return_arg->type).bits == 0) {
+      field.At("matchReturnArgs", i)
+          .NotYet(fmt::format("filters on a result of type {}", InfoOf(hook.return_arg->type).name));
+    }
     out.exit.push_back(CompileArgumentFilter(selector.return_args[i], *hook.return_arg, SL_HOOK_ARGUMENTS,
                                              field.At("matchReturnArgs", i), compiled));
   }
@@ -77,7 +81,7 @@ void CompileSelectors(const HookParts& parts, const PolicyField& field, Compiled
   for (std::size_t i = 0; i < selectors.size(); ++i) {
     const PolicyField at = field.At("selectors", i);
     filters.push_back(CompileFilters(parts, selectors[i], at, compiled, scopes));
-    compiled.selectors.push_back(CompileActions(parts, selectors[i], holds, at));
+    compiled.selectors.push_back(CompileActions(parts, selectors[i], at));
   }
   for (std::size_t i = 0; i < filters.size(); ++i) AddTests(std::move(filters[i].enter), i, compiled.tests);
   const std::size_t return_begin = compiled.tests.size();

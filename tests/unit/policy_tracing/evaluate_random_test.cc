@@ -13,6 +13,7 @@ constexpr int kHooksOfOperator = 30;
 struct HookTally {
   int matched = 0;
   int not_matched = 0;
+  int refused = 0;         // policies
   int later_selector = 0;  // not the first one
   int no_event = 0;
   int at_return = 0;
@@ -45,13 +46,19 @@ TEST(TracingEvaluate, TablesDoWhatThePolicySays) {
   for (int i = 0; i < kRandomHooks; ++i) {
     const auto policy = std::make_shared<const TracingPolicy>(random.Policy());
     const Compilation compiled = Compile(policy, RandomHooks::Options());
-    ASSERT_NE(compiled.policy, nullptr) << compiled.problems.front().what;
+    if (compiled.policy == nullptr) {
+      ASSERT_NE(compiled.problems.front().what.find("Sluice does not enforce"), std::string::npos)
+          << compiled.problems.front().what;
+      ++tally.refused;
+      continue;
+    }
     ASSERT_EQ(compiled.policy->hooks.size(), 1U);
     for (int j = 0; j < kFactsOfHook; ++j) {
       CompareOutcomes(*policy, *compiled.policy, random.FactsFor(*policy), tally);
       ASSERT_FALSE(HasFatalFailure()) << "hook " << i << ", facts " << j;
     }
   }
+  EXPECT_LT(tally.refused, kRandomHooks / 2);
   EXPECT_GT(tally.matched, 20'000);
   EXPECT_GT(tally.not_matched, 20'000);
   EXPECT_GT(tally.later_selector, 1000);

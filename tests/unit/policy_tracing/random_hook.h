@@ -252,7 +252,7 @@ class RandomHooks {
     return filter;
   }
   void AddProcessFilter(HookSelector& selector) {
-    switch (Number(1, 8)) {
+    switch (Chance(10) ? Number(7, 8) : Number(1, 6)) {
       case 1: {
         PidFilter filter{
             .negated = Chance(2), .pids = {Pid(), Pid()}, .in_namespace = Chance(2), .follow_forks = false};
@@ -270,29 +270,29 @@ class RandomHooks {
         selector.namespaces.push_back(
             {.type = AnyNamespace(), .negated = Chance(2), .inodes = {Inode()}, .host = Chance(2)});
         break;
-      case 5:
+      case 7:
         selector.namespace_changes.push_back({.negated = Chance(2), .types = {AnyNamespace(), AnyNamespace()}});
         break;
-      case 6:
+      case 5:
         selector.capabilities.push_back(AnyCapabilities());
         break;
-      case 7:
-        selector.capability_changes.push_back(AnyCapabilities());
+      case 6:
+        selector.workloads.push_back(AnyScope());
         break;
       default:
-        selector.workloads.push_back(AnyScope());
+        selector.capability_changes.push_back(AnyCapabilities());
     }
   }
 
   // Of one time. `socket`: the position of a sock in args, if there is one.
   void AddActions(std::vector<Action>& actions, bool at_return, std::optional<std::size_t> socket) {
     const auto add = [&](ActionType type) -> Action& { return actions.emplace_back(Action{.type = type}); };
-    if (Chance(3)) add(ActionType::kPost).kernel_stack = Chance(2);
+    if (Chance(3)) add(ActionType::kPost).kernel_stack = Chance(10);
     if (!at_return && Chance(6)) {
       Action& post = add(ActionType::kPost);
       post.rate_limit = Number(1, 60);
       post.rate_scope = static_cast<Action::RateScope>(Number(0, 2));
-      post.user_stack = Chance(2);
+      post.user_stack = Chance(10);
     }
     if (Chance(8)) add(ActionType::kNoPost);
     if (Chance(4)) add(ActionType::kSigkill);
@@ -302,8 +302,8 @@ class RandomHooks {
     if (!at_return && Chance(4)) add(ActionType::kOverride).error = -Number(0, 3);
     if (Chance(4)) add(ActionType::kQuarantine);
     if (socket && Chance(3)) add(Chance(2) ? ActionType::kTrackSock : ActionType::kUntrackSock).socket = *socket;
-    if (Chance(6)) add(ActionType::kCleanupEnforcerNotification);
-    if (!at_return && Chance(6)) {
+    if (Chance(20)) add(ActionType::kCleanupEnforcerNotification);
+    if (!at_return && Chance(20)) {
       Action& notify = add(ActionType::kNotifyEnforcer);
       notify.error = -1;
       notify.signal = Number(0, 9);
@@ -323,9 +323,8 @@ class RandomHooks {
       if (hook.args[i].type == ArgType::kSock && !hook.return_action) socket = i;
     }
     AddActions(selector.actions, false, socket);
-    if (hook.returns && Chance(2)) {
-      const ArgumentFilter filter = FilterOn({*hook.return_arg}, 0);
-      if (!filter.second) selector.return_args.push_back(filter);  // one value has none to compare with
+    if (hook.returns && hook.return_arg->type != ArgType::kSock && Chance(2)) {
+      selector.return_args.push_back(FilterOn({*hook.return_arg}, 0));
     }
     if (hook.returns && Chance(3)) AddActions(selector.return_actions, true, socket);
     return selector;
@@ -341,7 +340,7 @@ class RandomHooks {
       hook.target = FunctionTarget{.function = "tcp_connect"};
       for (int i = Number(0, 3); i > 0; --i) hook.args.push_back({.index = i, .type = AnyType()});
       hook.returns = Chance(3);
-      if (hook.returns) hook.return_arg = Argument{.type = Chance(2) ? ArgType::kInt : AnyType()};
+      if (hook.returns) hook.return_arg = Argument{.type = Chance(2) ? ArgType::kInt : ArgType::kUint64};
       if (hook.returns && Chance(3)) {
         hook.return_arg->type = ArgType::kSock;
         hook.return_action = Chance(2) ? ActionType::kTrackSock : ActionType::kUntrackSock;
