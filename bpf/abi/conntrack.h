@@ -94,7 +94,7 @@ struct sl_flow_entry {
   __u32 flags;          /* SL_CT_* */
   __u32 socket_changes; /* the processes below were correct at this value of `socket_changes` */
   __u8 reason;          /* enum sl_drop_reason; SL_DROP_NONE: allowed */
-  __u8 hook;            /* enum sl_hook that decided */
+  __u8 hook;            /* enum sl_packet_hook that decided */
   __u8 tcp_flags;       /* of the packet that opened it */
   __u8 icmp_type;       /* of the packet that opened it */
   __u8 icmp_code;

@@ -9,14 +9,14 @@
 #include "types.h"
 
 /* X(NAME, label, direction) */
-#define SL_HOOKS(X)                       \
+#define SL_PACKET_HOOKS(X)                \
   X(TC_FROM_POD, "tc_from_pod", "egress") \
   X(TC_TO_POD, "tc_to_pod", "ingress")    \
   X(XDP_UPLINK, "xdp_uplink", "ingress")
 
-enum sl_hook {
+enum sl_packet_hook {
 #define SL_X(name, label, direction) SL_HOOK_##name,
-  SL_HOOKS(SL_X)
+  SL_PACKET_HOOKS(SL_X)
 #undef SL_X
       SL_HOOK_COUNT
 };

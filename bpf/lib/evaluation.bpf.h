@@ -37,7 +37,7 @@ struct sl_evaluation {
   __u64 fragment_hash; /* set by sl_find_fragment_owner */
   struct sl_fragment_key fragment_key;
   /* in */
-  __u32 hook;             /* enum sl_hook */
+  __u32 hook;             /* enum sl_packet_hook */
   __u32 ifindex;          /* the hook's interface */
   __u32 setting_flags;    /* SL_SETTING_* */
   __u32 path_fresh;       /* as in sl_settings */

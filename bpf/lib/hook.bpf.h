@@ -56,7 +56,8 @@ static __always_inline void sl_measure(const struct __sk_buff* skb, struct sl_ev
 
 /* A packet that is not plain: its drop reason, or SL_LINK_CONTROL. `hook` is a constant: each program has only its own
  * half of the translation. */
-static __always_inline int sl_evaluate_any_skb(struct __sk_buff* skb, struct sl_evaluation* j, enum sl_hook hook) {
+static __always_inline int sl_evaluate_any_skb(struct __sk_buff* skb, struct sl_evaluation* j,
+                                               enum sl_packet_hook hook) {
   int reason = sl_parse_pulling(skb, j);
   if (skb->vlan_present) j->packet.has_vlan = 1; /* the tag is not in the frame */
   sl_measure(skb, j);

@@ -17,7 +17,7 @@ constexpr std::uint32_t kCasePackets = 200000;
 constexpr std::uint32_t kFillPackets = 700000;  // of as many flows: fill the flow table
 static_assert(kManyFlows <= PERF_CLIENT_PORTS * PERF_SERVICE_PORTS, "the wrapper rotates through no more ports");
 
-sl_hook AbiHook(Hook hook) {
+sl_packet_hook AbiHook(Hook hook) {
   switch (hook) {
     case Hook::kTcFromPod:
       return SL_HOOK_TC_FROM_POD;

@@ -78,7 +78,7 @@ StatusOr<double> ScaleFixture::MapBytes() const {
 }
 
 // Packets of flows between friend and pod; at tc_from_pod, the pod's answers.
-ProgramRun ScaleFixture::RunOf(sl_hook hook, std::uint8_t tcp_flags) const {
+ProgramRun ScaleFixture::RunOf(sl_packet_hook hook, std::uint8_t tcp_flags) const {
   ProgramRun run;
   run.xdp = hook == SL_HOOK_XDP_UPLINK;
   run.program_fd = datapath_->object().program_fd(run.xdp ? "xdp_uplink" : "tc_from_pod");
@@ -102,7 +102,7 @@ AddressRotation ScaleFixture::FriendsOf(std::uint32_t flows, bool answer) const 
 }
 
 // Checks that all packets were forwarded and opened the expected number of flows.
-StatusOr<double> ScaleFixture::RunChecked(sl_hook hook, const ProgramRun& run, std::uint64_t new_flows) const {
+StatusOr<double> ScaleFixture::RunChecked(sl_packet_hook hook, const ProgramRun& run, std::uint64_t new_flows) const {
   SL_ASSIGN_OR_RETURN(const auto before, datapath_->ReadCounters());
   SL_ASSIGN_OR_RETURN(const auto output, runner_.Run(run));
   SL_ASSIGN_OR_RETURN(const auto after, datapath_->ReadCounters());

@@ -37,10 +37,10 @@ class ScaleFixture {
  private:
   ScaleFixture(const ScaleScenario& world, const Interfaces& interfaces, const Runner& runner)
       : scenario_(world), interfaces_(interfaces), runner_(runner) {}
-  ProgramRun RunOf(sl_hook hook, std::uint8_t tcp_flags) const;
+  ProgramRun RunOf(sl_packet_hook hook, std::uint8_t tcp_flags) const;
   AddressRotation FriendsOf(std::uint32_t flows, bool answer) const;
   Status ForgetAll();
-  StatusOr<double> RunChecked(sl_hook hook, const ProgramRun& run, std::uint64_t new_flows) const;
+  StatusOr<double> RunChecked(sl_packet_hook hook, const ProgramRun& run, std::uint64_t new_flows) const;
 
   const ScaleScenario& scenario_;
   const Interfaces interfaces_;

@@ -18,7 +18,7 @@ struct HookLabels {
 
 constexpr HookLabels kHooks[] = {
 #define SL_X(name, label, direction) {label, direction},
-    SL_HOOKS(SL_X)
+    SL_PACKET_HOOKS(SL_X)
 #undef SL_X
 };
 

@@ -15,7 +15,7 @@ const char* OutcomeName(int outcome) {
 const char* HookName(int hook) {
   static constexpr const char* kNames[] = {
 #define SL_X(name, label, direction) label,
-      SL_HOOKS(SL_X)
+      SL_PACKET_HOOKS(SL_X)
 #undef SL_X
   };
   return kNames[hook];

@@ -71,7 +71,7 @@ Status ProgramFixture::Enforce(std::shared_ptr<const policy::Snapshot> snapshot)
 StatusOr<ProgramFixture::Verdict> ProgramFixture::Evaluate(int hook, const bpf::TestRunInput& input) {
   static constexpr const char* kPrograms[SL_HOOK_COUNT] = {
 #define SL_X(name, label, direction) label,
-      SL_HOOKS(SL_X)
+      SL_PACKET_HOOKS(SL_X)
 #undef SL_X
   };
   const char* program = kPrograms[hook];
