@@ -310,6 +310,14 @@ struct sl_hook_subject {
 };
 SL_ABI_ASSERT(sizeof(struct sl_hook_subject) == SL_HOOK_SCOPES / 8 + 8, "sl_hook_subject");
 
+/* Key of `hook_calls` and `hook_held_events` (HASH): a call that a selector wanted and that has not returned. */
+struct sl_hook_call_key {
+  __u64 thread; /* pid in the upper half, tid in the lower */
+  __u32 hook;
+  __u32 life;
+};
+SL_ABI_ASSERT(sizeof(struct sl_hook_call_key) == 16, "sl_hook_call_key");
+
 /* `hook_settings` (ARRAY of 1), written by the agent. */
 struct sl_hook_settings {
   __u32 subjects_epoch; /* moved on when cgroups or subjects change: programs look them up anew */

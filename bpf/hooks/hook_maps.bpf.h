@@ -84,12 +84,6 @@ struct {
   __type(value, struct hook_known_cgroup);
 } hook_known_cgroups SEC(".maps");
 
-struct hook_call_key {
-  __u64 thread; /* bpf_get_current_pid_tgid */
-  __u32 hook;
-  __u32 life;
-};
-
 #define SL_HOOK_HELD_MAX 4096
 
 /* A call that a selector wanted, until it returns. */
@@ -104,7 +98,7 @@ struct hook_call {
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 8192);
-  __type(key, struct hook_call_key);
+  __type(key, struct sl_hook_call_key);
   __type(value, struct hook_call);
 } hook_calls SEC(".maps");
 
@@ -119,7 +113,7 @@ struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, 4096);
-  __type(key, struct hook_call_key);
+  __type(key, struct sl_hook_call_key);
   __type(value, struct hook_held);
 } hook_held_events SEC(".maps");
 

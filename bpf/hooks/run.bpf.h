@@ -6,7 +6,7 @@
 #include "bpf/hooks/socket_owner.bpf.h"
 
 /* Keeps the event until the call returns. False: it is lost. */
-static __always_inline bool hold_event(struct hook_scratch* scratch, const struct hook_call_key* key) {
+static __always_inline bool hold_event(struct hook_scratch* scratch, const struct sl_hook_call_key* key) {
   static const struct hook_held empty;
   if (bpf_map_update_elem(&hook_held_events, key, &empty, BPF_ANY)) return false;
   struct hook_held* held = bpf_map_lookup_elem(&hook_held_events, key);
@@ -20,7 +20,7 @@ static __always_inline bool hold_event(struct hook_scratch* scratch, const struc
   return true;
 }
 
-static __always_inline bool take_held_event(struct hook_scratch* scratch, const struct hook_call_key* key) {
+static __always_inline bool take_held_event(struct hook_scratch* scratch, const struct sl_hook_call_key* key) {
   struct hook_held* held = bpf_map_lookup_elem(&hook_held_events, key);
   if (!held) return false;
   scratch->event = held->event;
@@ -82,7 +82,7 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
   }
   if (post) scratch->event.actions |= SL_HOOK_ACTION_POST;
   if (hook->flags & SL_HOOK_RETURNS && (post || selector->return_actions)) {
-    const struct hook_call_key key = {.thread = bpf_get_current_pid_tgid(), .hook = hook_number, .life = hook->life};
+    const struct sl_hook_call_key key = {.thread = bpf_get_current_pid_tgid(), .hook = hook_number, .life = hook->life};
     struct sl_hook_progress* all = progress();
     struct hook_call call = {.call = all ? __sync_fetch_and_add(&all->last_call, 1) + 1 : 0, .selector = found};
     for (int i = 0; i < SL_REGISTERS; i++) call.registers[i] = scratch->registers[i];
@@ -104,7 +104,7 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
   struct hook_scratch* scratch = scratch_at(index);
   const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
   if (!scratch || !hook || !(hook->flags & SL_HOOK_RETURNS)) return 0;
-  const struct hook_call_key key = {.thread = bpf_get_current_pid_tgid(), .hook = hook_number, .life = hook->life};
+  const struct sl_hook_call_key key = {.thread = bpf_get_current_pid_tgid(), .hook = hook_number, .life = hook->life};
   struct hook_call* call = bpf_map_lookup_elem(&hook_calls, &key);
   if (!call) return 0;
   const __u32 found = call->selector;

@@ -25,11 +25,6 @@ using policy::tracing::HookPoint;
 // As in bpf/hooks/hook_maps.bpf.h.
 constexpr std::uint32_t kScratchesOfCpu = 3;  // SL_HOOK_LEVELS
 constexpr std::size_t kMostHeld = 4096;       // of hook_held_events
-struct hook_call_key {
-  std::uint64_t thread;
-  std::uint32_t hook;
-  std::uint32_t life;
-};
 
 Status SetMapSize(bpf_map* map, std::uint32_t entries) {
   const int rc = bpf_map__set_max_entries(map, entries);
@@ -329,13 +324,13 @@ Status HookPrograms::SubjectsChanged(std::uint32_t subjects) {
 
 Status HookPrograms::ForgetEvents(const std::set<std::uint32_t>& lives) const {
   const int map = map_fd("hook_held_events");
-  std::vector<hook_call_key> keys;
+  std::vector<sl_hook_call_key> keys;
   const void* previous = nullptr;
   keys.reserve(kMostHeld);  // `previous` points into it
-  for (hook_call_key key{}; keys.size() < kMostHeld && bpf_map_get_next_key(map, previous, &key) == 0;
+  for (sl_hook_call_key key{}; keys.size() < kMostHeld && bpf_map_get_next_key(map, previous, &key) == 0;
        previous = &keys.back())
     keys.push_back(key);
-  for (const hook_call_key& key : keys) {
+  for (const sl_hook_call_key& key : keys) {
     const auto process = static_cast<int>(key.thread >> 32), thread = static_cast<int>(key.thread);
     const bool is_dead = syscall(SYS_tgkill, process, thread, 0) != 0 && errno == ESRCH;
     if (!is_dead && !lives.contains(key.life)) continue;

@@ -89,6 +89,9 @@ std::vector<Layout> CppLayouts() {
       {"sl_hook_progress",
        sizeof(sl_hook_progress),
        {SL_M(sl_hook_progress, last_call), SL_M(sl_hook_progress, runs_missed)}},
+      {"sl_hook_call_key",
+       sizeof(sl_hook_call_key),
+       {SL_M(sl_hook_call_key, thread), SL_M(sl_hook_call_key, hook), SL_M(sl_hook_call_key, life)}},
       {"sl_hook_value",
        sizeof(sl_hook_value),
        {SL_M(sl_hook_value, number), SL_M(sl_hook_value, offset), SL_M(sl_hook_value, length),
@@ -378,8 +381,9 @@ class AbiLayout : public ::testing::Test {
     for (int i = 0; i < btf_vlen(maps); ++i) {
       const btf_type* variable = btf__type_by_id(object, btf_var_secinfos(maps)[i].type);
       const std::string name = btf__name_by_offset(object, variable->name_off);
-      static const std::set<std::string> kOwn = {"evaluations", "process_scratch", "process_class_steps",
-                                                 "datagram_senders"};
+      static const std::set<std::string> kOwn = {
+          "evaluations", "process_scratch",  "process_class_steps", "datagram_senders", "hook_scratches",
+          "hook_calls",  "hook_held_events", "hook_known_cgroups",  "hook_rates",       "hook_socket_owners"};
       if (kOwn.contains(name)) continue;
       const btf_type* map = btf__type_by_id(object, variable->type);
       for (int m = 0; m < btf_vlen(map); ++m) {
