@@ -15,6 +15,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernel/bpf/type_resolver.h"
 #include "policy/tracing/compile.h"
 #include "policy/tracing/parser.h"
 
@@ -31,8 +32,8 @@ StatusOr<hooks::CompiledPolicyPtr> CompileText(const std::string& text) {
     const policy::Field field(document, root);
     policy::ObjectName name;
     for (const auto& entry : root.Find("metadata")->entries) {
-      if (entry.key == "name") name.name = entry.value.scalar;
-      if (entry.key == "namespace") name.ns = entry.value.scalar;
+      if (entry.key == "name") name.name = entry.value->scalar;
+      if (entry.key == "namespace") name.ns = entry.value->scalar;
     }
     auto parsed = policy::tracing::ParseTracingPolicy(field, name);
     if (parsed.ok()) policy = *std::move(parsed);
@@ -40,7 +41,8 @@ StatusOr<hooks::CompiledPolicyPtr> CompileText(const std::string& text) {
   });
   if (error) return InvalidError("{}", error->what);
   if (policy == nullptr) return InvalidError("{}", problem);
-  auto compiled = policy::tracing::Compile(policy);
+  const bpf::KernelTypeResolver types;
+  auto compiled = policy::tracing::Compile(policy, {.types = &types});
   if (compiled.policy == nullptr) return InvalidError("{}", compiled.problems.front().what);
   return compiled.policy;
 }

@@ -52,7 +52,7 @@ class HookTest : public testing::TestWithParam<bpf::SyscallBackEnd> {
   std::string OpenPolicy(const std::string& name, const std::string& fields = "", const std::string& ns = "") const {
     const std::string spec = fmt::format(
         "{{kprobes: [{{call: sys_openat, syscall: true, args: [{{index: 1, type: string}}], selectors: [{{matchArgs: "
-        "[{{index: 0, operator: Equal, values: [\"{}\"]}}]{}{}}}]}}]}}",
+        "[{{index: 1, operator: Equal, values: [\"{}\"]}}]{}{}}}]}}]}}",
         file(), fields.empty() ? "" : ", ", fields);
     return ns.empty() ? PolicyText(name, spec) : PolicyText(ns, name, spec);
   }

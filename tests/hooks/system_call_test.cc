@@ -48,7 +48,7 @@ TEST_P(HookedSystemCall, PrefixAndPostfix) {
     const std::string name = std::string(op) == "Prefix" ? "prefix" : "postfix";
     const Status applied = fixture().Apply(PolicyText(
         name, fmt::format("{{kprobes: [{{call: sys_openat, syscall: true, args: [{{index: 1, type: string}}], "
-                          "selectors: [{{matchArgs: [{{index: 0, operator: {}, values: [\"{}\"]}}]}}]}}]}}",
+                          "selectors: [{{matchArgs: [{{index: 1, operator: {}, values: [\"{}\"]}}]}}]}}]}}",
                           op, value)));
     ASSERT_TRUE(applied.ok()) << applied;
     const pid_t negative = Fork([&] { OpenFile(other()); });
@@ -72,11 +72,12 @@ TEST_P(HookedSystemCall, NumbersBuffersAndReturnValues) {
       "[{matchArgs: [{index: 0, operator: Equal, values: [\"777\"]}, {index: 1, operator: Prefix, values: "
       "[\"hello\"]}]}]}]}"));
   ASSERT_TRUE(applied.ok()) << applied;
-  const auto write_to = [&](int fd, const char* text) {
-    return Fork([=] {
+  // The texts are in memory that the child has: what is not in memory cannot be read without sleeping.
+  const auto write_to = [&](int fd, const std::string& text) {
+    return Fork([&, fd] {
       int ends[2];
       if (pipe(ends) != 0 || dup2(ends[1], fd) != fd) _exit(1);
-      (void)!write(fd, text, 12);
+      (void)!write(fd, text.data(), text.size());
     });
   };
   const pid_t other_file = write_to(778, "hello, world");
@@ -102,7 +103,7 @@ TEST_P(HookedSystemCall, TheReturnDecides) {
   const Status applied = fixture().Apply(PolicyText(
       "absent",
       fmt::format("{{kprobes: [{{call: sys_openat, syscall: true, return: true, args: [{{index: 1, type: string}}], "
-                  "returnArg: {{index: 0, type: int}}, selectors: [{{matchArgs: [{{index: 0, operator: Prefix, values: "
+                  "returnArg: {{index: 0, type: int}}, selectors: [{{matchArgs: [{{index: 1, operator: Prefix, values: "
                   "[\"{}/\"]}}], matchReturnArgs: [{{index: 0, operator: Equal, values: [\"-2\"]}}]}}]}}]}}",
                   directory().path())));
   ASSERT_TRUE(applied.ok()) << applied;
@@ -202,7 +203,7 @@ TEST_P(HookedSystemCall, OnlyHooksThatWantTheReturnGetIt) {
   const auto with_return = [&](const std::string& name) {
     return PolicyText(name, fmt::format("{{kprobes: [{{call: sys_openat, syscall: true, return: true, args: [{{index: "
                                         "1, type: string}}], returnArg: {{index: 0, type: int}}, selectors: "
-                                        "[{{matchArgs: [{{index: 0, operator: Equal, values: [\"{}\"]}}]}}]}}]}}",
+                                        "[{{matchArgs: [{{index: 1, operator: Equal, values: [\"{}\"]}}]}}]}}]}}",
                                         file()));
   };
   const auto kinds = [&] {
