@@ -14,7 +14,8 @@ static __always_inline struct sl_path_scratch* path_scratch(__u32 index) {
 
 static __always_inline __u64 mounts_of(struct sl_scratch* scratch, struct vfsmount* mount) {
   if (!mount) return 0;
-  return mounts_number((__u64)BPF_CORE_READ(real_mount(forget_type(&scratch->text, mount)), mnt_ns));
+  struct mount* real = real_mount(forget_type(&scratch->text, mount));
+  return mounts_number((__u64)BPF_CORE_READ(real, mnt_ns));
 }
 
 /* The path of the program of `task`. False: it has none, as a kernel thread. */
