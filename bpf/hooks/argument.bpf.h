@@ -60,6 +60,10 @@ __noinline int read_path(__u32 index, __u32 argument, __u64 dentry_address, __u6
   struct sl_hook_value* value = value_at(scratch, argument);
   if (!value) return 0;
   write_file_path(bpf_get_current_task_btf(), dentry, (void*)mount_address, &text, false, false);
+  if (!mount_address && text.detached) { /* the walk ended with the root of the file system: "//" before the path */
+    text.begin += text.begin + 2 < SL_PATH_END ? 2 : 1;
+    text.detached = 0;
+  }
   keep_path(scratch, value, &text);
   value->number = BPF_CORE_READ(dentry, d_inode, i_mode);
   return 0;

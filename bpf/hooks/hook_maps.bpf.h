@@ -202,8 +202,8 @@ static __always_inline struct hook_scratch* scratch_at(__u32 index) {
   return bpf_map_lookup_elem(&hook_scratches, &index);
 }
 
-static __always_inline struct sl_path_scratch* path_scratch(__u32 index) {
-  struct hook_scratch* scratch = scratch_at(index);
+static __always_inline struct sl_path_scratch* path_scratch(const __u32* index) {
+  struct hook_scratch* scratch = bpf_map_lookup_elem(&hook_scratches, index);
   return scratch ? &scratch->text : NULL;
 }
 

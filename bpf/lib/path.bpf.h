@@ -33,7 +33,7 @@ struct sl_path_scratch {
   char path[SL_PATH_BUFFER];
 };
 
-static __always_inline struct sl_path_scratch* path_scratch(__u32 index);
+static __always_inline struct sl_path_scratch* path_scratch(const __u32* index);
 
 /* Before 6.7 the verifier walks through the body of bpf_loop once, and treats code that this walk does not reach as
  * dead. So variables that change between rounds must not begin with a constant that it knows. */
@@ -53,7 +53,7 @@ static __always_inline struct path_text empty_text(__u32 scratch) {
 
 /* Puts "/name" before the text. False: no room. */
 static __always_inline bool prepend(struct path_text* text, const void* name, __u32 length) {
-  struct sl_path_scratch* scratch = path_scratch(text->scratch);
+  struct sl_path_scratch* scratch = path_scratch(&text->scratch);
   if (!scratch) return false;
   if (length > SL_NAME_MAX) length = SL_NAME_MAX;
   if (text->begin < length + 1 || text->begin > SL_PATH_END) {
@@ -131,7 +131,6 @@ static long walk_file(__u32 index, void* context) {
   struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
   const bool at_root = dentry == walk->mount_root;
   if (dentry == parent && !at_root) { /* a file without a directory, as from memfd */
-    if (!on) return 1;                /* the root of a file system, whose mount is not known */
     walk->text.detached = 1;
     prepend(&walk->text, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len));
     return 1;
@@ -160,7 +159,7 @@ static long walk_file(__u32 index, void* context) {
  * of `dentry` and `mount`; else NULL is no problem. */
 static __always_inline void write_file_path(struct task_struct* task, struct dentry* dentry, struct vfsmount* mount,
                                             struct path_text* text, bool whole, bool known) {
-  struct sl_path_scratch* scratch = path_scratch(text->scratch);
+  struct sl_path_scratch* scratch = path_scratch(&text->scratch);
   struct fs_struct* fs = whole ? NULL : task->fs;
   if (!scratch) return;
   struct file_walk walk = {

@@ -7,8 +7,8 @@
 #include "bpf/sensors/home.bpf.h"
 #include "bpf/sensors/process_maps.bpf.h"
 
-static __always_inline struct sl_path_scratch* path_scratch(__u32 index) {
-  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, &index);
+static __always_inline struct sl_path_scratch* path_scratch(const __u32* index) {
+  struct sl_scratch* scratch = bpf_map_lookup_elem(&process_scratch, index);
   return scratch ? &scratch->text : NULL;
 }
 
@@ -53,7 +53,7 @@ static long walk_cgroup(__u32 index, void* context) {
   struct kernfs_node* parent = kernfs_parent(node);
   if (!parent) return 1;
   const char* name = node->name;
-  struct sl_path_scratch* scratch = path_scratch(walk->text.scratch);
+  struct sl_path_scratch* scratch = path_scratch(&walk->text.scratch);
   if (!scratch) return 1;
   const long size = bpf_probe_read_kernel_str(scratch->name, sizeof(scratch->name), name);
   if (size <= 0 || !prepend(&walk->text, scratch->name, size - 1)) return 1;

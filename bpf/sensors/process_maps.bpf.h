@@ -18,11 +18,11 @@ struct sl_class_step {
 };
 
 struct sl_scratch {
+  struct sl_path_scratch text; /* first: paths then need no arithmetic that the verifier has to follow */
   __u64 busy;
-  __u64 home;     /* of the event's process */
-  __u64 mounts;   /* number of the mount namespace that has the file in the path buffer; 0: none */
-  __u32 share;    /* of the event's process, in the tables */
-  struct sl_path_scratch text;
+  __u64 home;                     /* of the event's process */
+  __u64 mounts;                   /* number of the mount namespace that has the file in the path buffer; 0: none */
+  __u32 share;                    /* of the event's process, in the tables */
   __u32 program_length;           /* of the path in `program`, for find_program after append_program */
   struct sl_program_path program; /* a key under construction */
   struct sl_class_step step;

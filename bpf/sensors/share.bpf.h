@@ -3,8 +3,8 @@
 #ifndef SLUICE_SHARE_BPF_H
 #define SLUICE_SHARE_BPF_H
 
-#include "bpf/sensors/process_maps.bpf.h"
 #include "bpf/lib/task.bpf.h"
+#include "bpf/sensors/process_maps.bpf.h"
 
 /* A task's share, by its network namespace. */
 static __always_inline __u32 task_share(struct task_struct* task, bool known) {

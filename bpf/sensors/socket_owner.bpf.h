@@ -6,8 +6,8 @@
 
 #include <bpf/bpf_core_read.h>
 
-#include "bpf/lib/socket_maps.bpf.h"
 #include "bpf/lib/kernel_types.bpf.h"
+#include "bpf/lib/socket_maps.bpf.h"
 
 #define SL_AF_INET 2
 #define SL_AF_INET6 10
