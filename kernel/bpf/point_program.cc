@@ -59,17 +59,27 @@ std::string NameOf(const PointProgram& program) {
   return "the function " + program.target;
 }
 
-// How many arguments the function has, from the kernel's types. A raw tracepoint's are not there.
+// The prototype of what the program is attached to; below 0: the kernel's types do not have it.
+int PrototypeOf(const btf* types, const PointProgram& program) {
+  if (program.kind == Kind::kRawTracepoint) {  // typedef void (*btf_trace_NAME)(void* data, arguments...)
+    const int id = btf__find_by_name_kind(types, ("btf_trace_" + program.target).c_str(), BTF_KIND_TYPEDEF);
+    return id < 0 ? id : static_cast<int>(btf__type_by_id(types, btf__type_by_id(types, id)->type)->type);
+  }
+  const std::string function = (program.kind == Kind::kLsm ? "bpf_lsm_" : "") + program.target;
+  const int id = btf__find_by_name_kind(types, function.c_str(), BTF_KIND_FUNC);
+  return id < 0 ? id : static_cast<int>(btf__type_by_id(types, id)->type);
+}
+
+// How many arguments the program gets: it must not look for more.
 StatusOr<std::uint32_t> CountArguments(const PointProgram& program) {
   const std::unique_ptr<btf, TypesDeleter> types(btf__parse(kKernelTypes, nullptr));
   if (types == nullptr) return ErrnoError(errno, "read the kernel's types in {}", kKernelTypes);
-  const std::string function = (program.kind == Kind::kLsm ? "bpf_lsm_" : "") + program.target;
-  const int id = btf__find_by_name_kind(types.get(), function.c_str(), BTF_KIND_FUNC);
-  if (id < 0)
+  const int prototype = PrototypeOf(types.get(), program);
+  if (prototype < 0)
     return MakeError(absl::StatusCode::kNotFound, "this kernel has not {}: its types ({}) do not name it",
                      NameOf(program), kKernelTypes);
-  const btf_type* const prototype = btf__type_by_id(types.get(), btf__type_by_id(types.get(), id)->type);
-  return btf_vlen(prototype);
+  const std::uint32_t arguments = btf_vlen(btf__type_by_id(types.get(), prototype));
+  return program.kind == Kind::kRawTracepoint ? arguments - 1 : arguments;
 }
 
 // An LSM program is attached, and never runs, where the kernel was not started with `bpf` among its modules.
@@ -87,11 +97,6 @@ Status RequireBpfModule() {
 }
 
 Status LoadError(const PointProgram& program, int rc, const LoadLog& log) {
-  if (program.kind == Kind::kDenyingFunction && log.text().find("is not modifiable") != std::string::npos)
-    return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "Override of {}: this kernel lets no program return an error in its place. It does for functions "
-                     "whose names begin with security_, and for LSM hooks",
-                     program.target);
   if (rc == -EPERM && program.kind != Kind::kRawTracepoint)
     return MakeError(
         absl::StatusCode::kFailedPrecondition,
@@ -119,10 +124,7 @@ Status ShareMaps(const hook_point_bpf& skeleton, const SharedHookMaps& maps) {
 StatusOr<Fd> AttachPointProgram(const PointProgram& program, const SharedHookMaps& maps) {
   const LoadLog log;
   if (program.kind == Kind::kLsm) SL_RETURN_IF_ERROR(RequireBpfModule());
-  std::uint32_t arguments = 12;  // a raw tracepoint's context has room for so many
-  if (program.kind != Kind::kRawTracepoint) {
-    SL_ASSIGN_OR_RETURN(arguments, CountArguments(program));
-  }
+  SL_ASSIGN_OR_RETURN(const std::uint32_t arguments, CountArguments(program));
   LIBBPF_OPTS(bpf_object_open_opts, options, .btf_custom_path = kKernelTypes);
   const std::unique_ptr<hook_point_bpf, SkeletonDeleter> skeleton(hook_point_bpf__open_opts(&options));
   if (skeleton == nullptr) return ErrnoError(errno, "open the BPF object of a hook's point");
