@@ -283,9 +283,6 @@ void HookTables::TakeBack(const Version& version) {
 }
 
 void HookTables::Retire(const Version& version) {
-  // Calls that have not returned yet still know its hooks.
-  if (const Status status = policies_.Put(version.places.policy, {.flags = 0}); !status.ok())
-    LogWarn("{}", Message(status));
   const TablePlaces& places = version.places;
   retired_.places.insert(retired_.places.end(), {{&policy_places_, version.slot},
                                                  {&hook_places_, places.hooks},
@@ -323,7 +320,8 @@ void HookTables::TidyPoints() {
 
 Status HookTables::Reclaim() {
   SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
-  // A call that returns much later must find nothing of the policy that began to watch it.
+  // A call that returns much later must find nothing of the policy that began to watch it. Not earlier: programs that ran
+  // when the lists changed had to find all of it.
   for (const Range hooks : retired_.hooks)
     SL_RETURN_IF_ERROR(hooks_.PutAll(Numbers(hooks), std::vector<sl_hook>(hooks.count)));
   if (!retired_.lives.empty()) SL_RETURN_IF_ERROR(programs_->ForgetEvents(retired_.lives));
