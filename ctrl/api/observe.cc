@@ -38,7 +38,7 @@ grpc::Status Service::Observe(grpc::ServerContext* context, const v1::ObserveReq
   }
   std::unique_ptr<telemetry::Subscription> following;
   if (request->follow()) {
-    auto subscribed = telemetry.hub().Subscribe(*filter);
+    auto subscribed = telemetry.hub().Subscribe(*filter, request->with_parents());
     if (!subscribed.ok()) return ToGrpc(subscribed.status());
     following = *std::move(subscribed);
     writer->SendInitialMetadata();

@@ -15,7 +15,7 @@ namespace {
 using Filter = v1::ObserveRequest::Filter;
 using MaybeAddress = std::optional<policy::Address>;
 
-constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit", "change"};
+constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit", "change", "hook"};
 
 bool IsType(const std::string& type) {
   return std::any_of(std::begin(kTypes), std::end(kTypes), [&](const char* known) { return type == known; });
@@ -202,9 +202,9 @@ bool EventConditions::HasType(const std::string& type) const {
   return Contains(types_, type);
 }
 
-bool EventConditions::NarrowsFlows() const {
+bool EventConditions::NarrowsOnlyFlows() const {
   return !(verdicts_.empty() && ports_.empty() && ips_.empty() && protocols_.empty() && labels_.empty() &&
-           policies_.empty() && drop_reasons_.empty() && from_.empty() && to_.empty());
+           drop_reasons_.empty() && from_.empty() && to_.empty());
 }
 
 bool EventConditions::IsOf(const std::string& ns, const std::string& workload) const {
@@ -270,10 +270,15 @@ bool EventConditions::MatchesEnds(const v1::Flow& flow) const {
          Any(to_, [&](const PeerPattern& peer) { return peer.Matches(flow.destination(), destination); });
 }
 
-// Exec, fork and exit.
+bool EventConditions::MatchesHook(const v1::Hook& hook) const {
+  return MatchesProcess(hook) &&
+         Any(policies_, [&](const policy::ObjectName& wanted) { return IsPolicy(wanted, hook.policy()); });
+}
+
+// Exec, fork, exit and hook.
 template <typename Message>
 bool EventConditions::MatchesProcess(const Message& event) const {
-  return HasType(event.type()) && !NarrowsFlows() && !(without_host_ && event.workload().empty()) &&
+  return HasType(event.type()) && !NarrowsOnlyFlows() && !(without_host_ && event.workload().empty()) &&
          IsOf(event.namespace_(), event.workload()) && IsOwnedBy(event.owner()) && Runs(event.process());
 }
 
@@ -283,7 +288,8 @@ bool EventConditions::MayHaveMatched(const v1::Lost& lost) const {
   if (!IsType(type)) return true;
   if (!HasType(type)) return false;
   if (type == "flow") return true;
-  return !NarrowsFlows() && (lost.workload().empty() || IsOf(lost.namespace_(), lost.workload()));
+  if (type != "hook" && !policies_.empty()) return false;
+  return !NarrowsOnlyFlows() && (lost.workload().empty() || IsOf(lost.namespace_(), lost.workload()));
 }
 
 bool EventConditions::Matches(const v1::Event& event) const {
@@ -291,15 +297,17 @@ bool EventConditions::Matches(const v1::Event& event) const {
     case v1::Event::kFlow:
       return MatchesFlow(event.flow());
     case v1::Event::kExec:
-      return MatchesProcess(event.exec());
+      return policies_.empty() && MatchesProcess(event.exec());
     case v1::Event::kFork:
-      return MatchesProcess(event.fork());
+      return policies_.empty() && MatchesProcess(event.fork());
     case v1::Event::kExit:
-      return MatchesProcess(event.exit());
+      return policies_.empty() && MatchesProcess(event.exit());
+    case v1::Event::kHook:
+      return MatchesHook(event.hook());
     case v1::Event::kLost:
       return MayHaveMatched(event.lost());
     case v1::Event::kChange:
-      return HasType("change") && !NarrowsFlows() && !NarrowsAll();
+      return HasType("change") && !NarrowsOnlyFlows() && policies_.empty() && !NarrowsAll();
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -20,7 +20,7 @@ class EventConditions {
   bool MayHaveMatched(const v1::Lost& lost) const;
   bool WantsFlows() const { return HasType("flow"); }
   // Every flow matches, so flows need not be checked.
-  bool TakesEveryFlow() const { return WantsFlows() && !NarrowsFlows() && !NarrowsAll(); }
+  bool TakesEveryFlow() const { return WantsFlows() && !NarrowsOnlyFlows() && policies_.empty() && !NarrowsAll(); }
   // The workloads that it names; an entry without a name is a whole namespace.
   std::vector<policy::ObjectName> Names() const;
 
@@ -43,12 +43,13 @@ class EventConditions {
   bool NarrowsAll() const {
     return !(namespaces_.empty() && workloads_.empty() && owners_.empty() && processes_.empty());
   }
-  bool NarrowsFlows() const;
+  bool NarrowsOnlyFlows() const;
   bool IsOf(const std::string& ns, const std::string& workload) const;
   bool IsOwnedBy(const v1::Owner& owner) const;
   bool Runs(const v1::Process& process) const;
   bool MatchesFlow(const v1::Flow& flow) const;
   bool MatchesEnds(const v1::Flow& flow) const;
+  bool MatchesHook(const v1::Hook& hook) const;
   template <typename Message>
   bool MatchesProcess(const Message& event) const;
 
@@ -60,13 +61,13 @@ class EventConditions {
   std::vector<policy::ObjectName> workloads_;
   std::vector<Owner> owners_;
   std::vector<std::string> processes_;
+  std::vector<policy::ObjectName> policies_;  // of flows and hooks; empty namespace: any
   // Only flows have these.
   std::vector<v1::Flow::Verdict> verdicts_;
   std::vector<Port> ports_;
   std::vector<policy::Prefix> ips_;
   std::vector<std::string> protocols_;
   std::vector<policy::Selector> labels_;
-  std::vector<policy::ObjectName> policies_;  // empty namespace: any
   std::vector<std::string> drop_reasons_;
   std::vector<PeerPattern> from_;
   std::vector<PeerPattern> to_;

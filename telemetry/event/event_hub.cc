@@ -23,7 +23,7 @@ EventPtr Subscription::Next(std::chrono::milliseconds timeout) {
 EventHub::EventHub(Options options, WatchSwitch on_watch)
     : options_(std::move(options)), on_watch_(std::move(on_watch)), clock_(options_.clock) {}
 
-StatusOr<std::unique_ptr<Subscription>> EventHub::Subscribe(EventFilter filter) {
+StatusOr<std::unique_ptr<Subscription>> EventHub::Subscribe(EventFilter filter, bool with_parents) {
   const std::lock_guard coming(switch_mutex_);
   std::unique_ptr<Subscription> subscription;
   bool first = false;
@@ -35,9 +35,11 @@ StatusOr<std::unique_ptr<Subscription>> EventHub::Subscribe(EventFilter filter) 
                        options_.max_subscribers);
     }
     subscription.reset(new Subscription(this, std::move(filter),
-                                        {.max_events = options_.queue_capacity, .max_bytes = options_.queue_bytes}));
+                                        {.max_events = options_.queue_capacity, .max_bytes = options_.queue_bytes},
+                                        with_parents));
     first = subscriptions_.empty();
     subscriptions_.insert(subscription.get());
+    with_parents_ += with_parents ? 1 : 0;
   }
   if (first) on_watch_(true);
   return subscription;
@@ -48,7 +50,9 @@ void EventHub::Unsubscribe(Subscription* subscription) {
   bool last = false;
   {
     const std::lock_guard lock(mutex_);
-    last = subscriptions_.erase(subscription) != 0 && subscriptions_.empty();
+    const bool was_there = subscriptions_.erase(subscription) != 0;
+    with_parents_ -= was_there && subscription->with_parents_ ? 1 : 0;
+    last = was_there && subscriptions_.empty();
   }
   if (last) on_watch_(false);
 }

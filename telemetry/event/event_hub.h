@@ -7,6 +7,7 @@
 //   while (EventPtr event = (*following)->Next(200ms)) ...
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -32,11 +33,15 @@ class Subscription {
 
  private:
   friend class EventHub;
-  Subscription(EventHub* hub, EventFilter filter, FairQueue::Limits limits)
-      : hub_(hub), filter_(std::move(filter)), queue_(limits, FairQueue::GivesUp::kNewest) {}
+  Subscription(EventHub* hub, EventFilter filter, FairQueue::Limits limits, bool with_parents)
+      : hub_(hub),
+        filter_(std::move(filter)),
+        with_parents_(with_parents),
+        queue_(limits, FairQueue::GivesUp::kNewest) {}
 
   EventHub* const hub_;
   const EventFilter filter_;
+  const bool with_parents_;
   FairQueue queue_;                                   // by the hub's mutex
   std::map<policy::ObjectName, std::uint64_t> lost_;  // by the hub's mutex; not reported yet, by OwnerOf the events
 };
@@ -57,7 +62,8 @@ class EventHub {
   EventHub(Options options, WatchSwitch on_watch);
 
   // ResourceExhausted: too many followers. Unavailable: the hub is closed. The switch is called before this returns.
-  StatusOr<std::unique_ptr<Subscription>> Subscribe(EventFilter filter);
+  // `with_parents`: sources fill v1::Event.parent.
+  StatusOr<std::unique_ptr<Subscription>> Subscribe(EventFilter filter, bool with_parents = false);
   void Publish(const EventPtr& event);
   // Reports to all followers that a source lost `count` events before they reached the hub.
   void PublishLoss(const char* cause, std::uint64_t count) { PublishLoss(cause, {}, "", count); }
@@ -68,6 +74,7 @@ class EventHub {
 
   std::size_t subscribers() const;
   bool watched() const { return subscribers() != 0; }
+  bool wants_parents() const { return with_parents_ != 0; }
   bool closed() const;
   std::uint64_t lost() const;  // by full queues, since the start
 
@@ -85,6 +92,7 @@ class EventHub {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::set<Subscription*> subscriptions_;
+  std::atomic<std::size_t> with_parents_ = 0;  // subscriptions
   std::uint64_t lost_ = 0;
   bool closed_ = false;
 };

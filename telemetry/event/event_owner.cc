@@ -15,6 +15,8 @@ policy::ObjectName OwnerOf(const v1::Event& event) {
       return name_of(event.fork());
     case v1::Event::kExit:
       return name_of(event.exit());
+    case v1::Event::kHook:
+      return name_of(event.hook());
     case v1::Event::kChange:
     case v1::Event::EVENT_NOT_SET:
       break;

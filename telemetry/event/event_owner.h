@@ -6,7 +6,7 @@
 
 namespace sluice::telemetry {
 
-// Flow: the initiator's workload, or else the responder's. Process event: the process's workload. Loss: the workload
+// Flow: the initiator's workload, or else the responder's. Process event, hook: the process's workload. Loss: the workload
 // whose events were lost. Empty: no workload. Pure.
 policy::ObjectName OwnerOf(const v1::Event& event);
 

@@ -16,6 +16,8 @@ const google::protobuf::Timestamp& TimeOf(const v1::Event& event) {
       return event.fork().time();
     case v1::Event::kExit:
       return event.exit().time();
+    case v1::Event::kHook:
+      return event.hook().time();
     case v1::Event::kChange:
       return event.change().time();
     case v1::Event::EVENT_NOT_SET:

@@ -10,6 +10,7 @@
 #include "telemetry/event/change_text.h"
 #include "telemetry/event/drop_reason.h"
 #include "telemetry/event/event_time.h"
+#include "telemetry/event/hook_text.h"
 #include "telemetry/event/pod_owner.h"
 #include "telemetry/event/process_text.h"
 
@@ -124,7 +125,7 @@ std::string LostText(const v1::Lost& lost) {
   return text;
 }
 
-// " (container server, Deployment/web)": of an exec, a fork or an exit.
+// " (container server, Deployment/web)": of an exec, a fork, an exit or a hook.
 template <typename Message>
 std::string PodText(const Message& event, TextForm form) {
   if (form != TextForm::kWide) return "";
@@ -148,6 +149,8 @@ std::string WhatText(const v1::Event& event, TextForm form) {
       return ExitText(event.exit()) + PodText(event.exit(), form);
     case v1::Event::kChange:
       return "CHANGE " + ChangeText(event.change());
+    case v1::Event::kHook:
+      return HookText(event.hook()) + PodText(event.hook(), form);
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -4,7 +4,7 @@ namespace sluice::telemetry {
 
 void History::Push(EventPtr event) {
   const std::lock_guard lock(mutex_);
-  FairQueue& queue = event->has_flow() ? flows_ : others_;
+  FairQueue& queue = event->has_flow() ? flows_ : event->has_hook() ? hooks_ : others_;
   queue.Push(std::move(event));
 }
 
@@ -13,8 +13,10 @@ std::vector<EventPtr> History::Read() const {
   {
     const std::lock_guard lock(mutex_);
     events = flows_.Read();
-    const std::vector<EventPtr> others = others_.Read();
-    events.insert(events.end(), others.begin(), others.end());
+    for (const FairQueue* queue : {&hooks_, &others_}) {
+      const std::vector<EventPtr> more = queue->Read();
+      events.insert(events.end(), more.begin(), more.end());
+    }
   }
   if (complete_) {
     for (EventPtr& event : events) event = complete_(std::move(event));

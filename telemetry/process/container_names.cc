@@ -15,7 +15,7 @@ ContainerPtr UnnamedContainer(const ContainerNames& names, const v1::Process& pr
   return names.Find(process.container_id());
 }
 
-// The container of an exec, a fork or an exit, if there is something to add.
+// The container of an exec, a fork, an exit or a hook, if there is something to add.
 template <typename Message>
 ContainerPtr ContainerToAdd(const ContainerNames& names, const Message& message) {
   const bool complete =
@@ -37,7 +37,7 @@ void AddContainer(const Container& container, Message* message) {
   if (!message->has_owner() && container.owner) SetOwner(*container.owner, message->mutable_owner());
 }
 
-// `of`: gives a mutable part of an event, which is an exec, a fork or an exit.
+// `of`: gives a mutable part of an event, which is an exec, a fork, an exit or a hook.
 template <typename Message, typename Part>
 EventPtr CompleteProcess(const ContainerNames& names, EventPtr event, const Message& message, Part of) {
   const ContainerPtr container = ContainerToAdd(names, message);
@@ -115,6 +115,8 @@ EventPtr ContainerNames::Complete(EventPtr event) const {
       return CompleteProcess(*this, event, event->fork(), [](v1::Event& more) { return more.mutable_fork(); });
     case v1::Event::kExit:
       return CompleteProcess(*this, event, event->exit(), [](v1::Event& more) { return more.mutable_exit(); });
+    case v1::Event::kHook:
+      return CompleteProcess(*this, event, event->hook(), [](v1::Event& more) { return more.mutable_hook(); });
     case v1::Event::kFlow:
       return CompleteFlow(*this, std::move(event));
     default:

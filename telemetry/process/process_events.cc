@@ -15,7 +15,7 @@ constexpr std::uint32_t kCoreDumped = 0x80;
 constexpr std::size_t kMaxAncestors = 32;
 // Limits of the arguments in a message, in bytes.
 constexpr std::size_t kAllArguments = SIZE_MAX;
-constexpr std::size_t kArgumentsOfAPeer = 16384;
+constexpr std::size_t kArgumentsOfMany = 16384;  // of which a process has many
 
 struct FlagName {
   std::uint32_t mask;
@@ -101,16 +101,21 @@ void ProcessEvents::ToProto(const ProcessInstance& instance, v1::Process* out) c
 }
 
 void ProcessEvents::ToProto(const ProcessInstance& instance, std::size_t max_arguments, v1::Process* out) const {
-  out->set_pid(instance.pid);
-  if (instance.start_ns != 0) {
-    out->set_exec_id(ExecId(node_, instance));
-    *out->mutable_start_time() = clock_->At(instance.start_ns);
-  }
+  AddOwnFacts(instance, max_arguments, out);
   if (const auto parent = tree_->Find(instance.parent)) out->set_parent_exec_id(ExecId(node_, *parent));
   if (const auto previous = tree_->Find(instance.previous)) out->set_previous_exec_id(ExecId(node_, *previous));
   bool ancestors_cut = false;
   for (const ProcessInstance& ancestor : tree_->Ancestors(instance.id, kMaxAncestors, &ancestors_cut)) {
     if (ancestor.image != nullptr) out->add_ancestors(ToUtf8(ancestor.image->binary));
+  }
+  if (ancestors_cut) out->add_flags(v1::Process::ANCESTORS_INCOMPLETE);
+}
+
+void ProcessEvents::AddOwnFacts(const ProcessInstance& instance, std::size_t max_arguments, v1::Process* out) const {
+  out->set_pid(instance.pid);
+  if (instance.start_ns != 0) {
+    out->set_exec_id(ExecId(node_, instance));
+    *out->mutable_start_time() = clock_->At(instance.start_ns);
   }
   const bool begun = instance.tid != 0;
   if (begun) AddBeginning(instance, out);
@@ -123,7 +128,6 @@ void ProcessEvents::ToProto(const ProcessInstance& instance, std::size_t max_arg
     if ((flags & name.mask) != 0) out->add_flags(name.flag);
   }
   if (instance.incomplete) out->add_flags(v1::Process::INCOMPLETE);
-  if (ancestors_cut) out->add_flags(v1::Process::ANCESTORS_INCOMPLETE);
   if (instance.cgroup != 0) out->set_cgroup_id(instance.cgroup);
   if (instance.cgroup_path != nullptr) {
     out->set_cgroup_path(ToUtf8(*instance.cgroup_path));
@@ -160,36 +164,36 @@ void ProcessEvents::AddWorkload(const ProcessInstance& instance, Message* out) c
 
 bool ProcessEvents::ToPeer(sl_process_id id, v1::Process* out) const {
   const auto instance = tree_->Find(id);
-  if (instance) ToProto(*instance, kArgumentsOfAPeer, out);
+  if (instance) ToProto(*instance, kArgumentsOfMany, out);
   return instance.has_value();
 }
 
 template <typename Message>
 void ProcessEvents::Begin(const ProcessInstance& instance, std::uint64_t time_ns, const char* type,
-                          Message* out) const {
+                          std::size_t max_arguments, Message* out) const {
   *out->mutable_time() = clock_->At(time_ns);
   out->set_node(node_);
   out->set_type(type);
   AddWorkload(instance, out);
-  ToProto(instance, out->mutable_process());
+  ToProto(instance, max_arguments, out->mutable_process());
 }
 
 v1::Event ProcessEvents::MakeExec(const ProcessInstance& instance) const {
   v1::Event event;
-  Begin(instance, instance.start_ns, "exec", event.mutable_exec());
+  Begin(instance, instance.start_ns, "exec", kAllArguments, event.mutable_exec());
   return event;
 }
 
 v1::Event ProcessEvents::MakeFork(const ProcessInstance& instance) const {
   v1::Event event;
-  Begin(instance, instance.start_ns, "fork", event.mutable_fork());
+  Begin(instance, instance.start_ns, "fork", kAllArguments, event.mutable_fork());
   return event;
 }
 
 v1::Event ProcessEvents::MakeExit(const ProcessInstance& instance) const {
   v1::Event event;
   v1::Exit& exit = *event.mutable_exit();
-  Begin(instance, instance.end_ns, "exit", &exit);
+  Begin(instance, instance.end_ns, "exit", kAllArguments, &exit);
   *exit.mutable_duration() = google::protobuf::util::TimeUtil::NanosecondsToDuration(
       static_cast<std::int64_t>(instance.end_ns - instance.birth_ns));
   if (!instance.wait_status) return event;
@@ -201,6 +205,21 @@ v1::Event ProcessEvents::MakeExit(const ProcessInstance& instance) const {
     exit.set_exit_code(status >> 8 & 0xff);
   }
   return event;
+}
+
+v1::Event ProcessEvents::MakeHook(const ProcessInstance& instance, std::uint64_t time_ns) const {
+  v1::Event event;
+  Begin(instance, time_ns, "hook", kArgumentsOfMany, event.mutable_hook());
+  return event;
+}
+
+void ProcessEvents::AddParent(const ProcessInstance& instance, v1::Event* event) const {
+  auto parent = tree_->Find(instance.previous);
+  if (!parent || (parent->flags & (SL_PROCESS_EXECED | SL_PROCESS_SEEDED)) == 0) parent = tree_->Find(instance.parent);
+  if (!parent) return;
+  v1::Process* const out = event->mutable_parent();
+  AddOwnFacts(*parent, kArgumentsOfMany, out);
+  if (const auto above = tree_->Find(parent->parent)) out->set_parent_exec_id(ExecId(node_, *above));
 }
 
 v1::Event ProcessEvents::MakeLost(const sl_process_loss_key& key, std::uint64_t count) const {

@@ -42,6 +42,11 @@ class ProcessEvents {
   v1::Event MakeExec(const ProcessInstance& instance) const;
   v1::Event MakeFork(const ProcessInstance& instance) const;
   v1::Event MakeExit(const ProcessInstance& instance) const;
+  // The caller fills the rest of the hook.
+  v1::Event MakeHook(const ProcessInstance& instance, std::uint64_t time_ns) const;
+  // Adds the parent of `instance`, if it is known: the program that the process itself ran before, or else the instance
+  // that forked it. Without ancestors.
+  void AddParent(const ProcessInstance& instance, v1::Event* event) const;
   // A loss of `count` events that the sensors could not send.
   v1::Event MakeLost(const sl_process_loss_key& key, std::uint64_t count) const;
 
@@ -54,8 +59,11 @@ class ProcessEvents {
 
  private:
   void ToProto(const ProcessInstance& instance, std::size_t max_arguments, v1::Process* out) const;
+  // All but ids and binaries of ancestors.
+  void AddOwnFacts(const ProcessInstance& instance, std::size_t max_arguments, v1::Process* out) const;
   template <typename Message>
-  void Begin(const ProcessInstance& instance, std::uint64_t time_ns, const char* type, Message* out) const;
+  void Begin(const ProcessInstance& instance, std::uint64_t time_ns, const char* type, std::size_t max_arguments,
+             Message* out) const;
 
   template <typename Message>
   void AddWorkload(const ProcessInstance& instance, Message* out) const;

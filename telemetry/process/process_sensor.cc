@@ -118,18 +118,21 @@ void ProcessSensor::Consume(std::string_view bytes) {
 }
 
 // Exec and exit events go to the history; forks only to followers.
-void ProcessSensor::Publish(const ProcessInstance& instance, sl_process_event event) {
+void ProcessSensor::Publish(const ProcessInstance& instance, sl_process_event kind) {
   const bool watched = hub_->watched();
-  EventPtr made;
-  if (event == SL_PROCESS_EVENT_EXEC && (watched || history_ != nullptr)) {
-    made = std::make_shared<const v1::Event>(events_.MakeExec(instance));
-  } else if (event == SL_PROCESS_EVENT_EXIT && (watched || history_ != nullptr)) {
-    made = std::make_shared<const v1::Event>(events_.MakeExit(instance));
-  } else if (event == SL_PROCESS_EVENT_FORK && watched) {
-    made = std::make_shared<const v1::Event>(events_.MakeFork(instance));
+  v1::Event event;
+  if (kind == SL_PROCESS_EVENT_EXEC && (watched || history_ != nullptr)) {
+    event = events_.MakeExec(instance);
+  } else if (kind == SL_PROCESS_EVENT_EXIT && (watched || history_ != nullptr)) {
+    event = events_.MakeExit(instance);
+  } else if (kind == SL_PROCESS_EVENT_FORK && watched) {
+    event = events_.MakeFork(instance);
+  } else {
+    return;
   }
-  if (made == nullptr) return;
-  if (history_ != nullptr && event != SL_PROCESS_EVENT_FORK) history_->Push(made);
+  if (kind != SL_PROCESS_EVENT_FORK && hub_->wants_parents()) events_.AddParent(instance, &event);
+  const EventPtr made = std::make_shared<const v1::Event>(std::move(event));
+  if (history_ != nullptr && kind != SL_PROCESS_EVENT_FORK) history_->Push(made);
   if (watched) hub_->Publish(made);
 }
 

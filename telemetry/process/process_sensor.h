@@ -73,7 +73,7 @@ class ProcessSensor {
   ProcessSensor(Options options, EventHub* hub, History* history);
   void Run();
   void Consume(std::string_view bytes);
-  void Publish(const ProcessInstance& instance, sl_process_event event);
+  void Publish(const ProcessInstance& instance, sl_process_event kind);
   // Reports losses. Returns how many records of the iterator were lost, or 1 if that cannot be read.
   std::uint64_t AnnounceLosses();
   Status Seed();
