@@ -10,6 +10,7 @@
 #include "telemetry/event/event_time.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/event/json.h"
+#include "telemetry/tetragon/tetragon_event.h"
 
 namespace sluice::client {
 
@@ -18,9 +19,10 @@ StatusOr<EventWriter> EventWriter::Make(const std::string& output, const std::st
                                                     {"table", Form::kCompact},
                                                     {"wide", Form::kWide},
                                                     {"dict", Form::kDict},
-                                                    {"json", Form::kJson}};
+                                                    {"json", Form::kJson},
+                                                    {kTetragonJson, Form::kTetragon}};
   const auto form = forms.find(output);
-  if (form == forms.end()) return InvalidError("-o {}: there are compact, wide, dict and json", output);
+  if (form == forms.end()) return InvalidError("-o {}: there are compact, wide, dict, json and tetragon-json", output);
   EventWriter writer(form->second);
   if (fields.empty()) return writer;
   if (writer.form_ != Form::kJson && writer.form_ != Form::kDict) {
@@ -42,6 +44,10 @@ std::string EventWriter::ToLine(const v1::Event& event) {
 StatusOr<std::string> EventWriter::ToText(v1::Event event) {
   if (form_ == Form::kCompact || form_ == Form::kWide) return ToLine(event);
   if (mask_ && !mask_->Trim(&event)) return std::string();
+  if (form_ == Form::kTetragon) {
+    SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToTetragonJson(event));
+    return json.empty() ? json : json + "\n";
+  }
   if (form_ == Form::kJson) {
     SL_ASSIGN_OR_RETURN(const std::string json, telemetry::EventToJson(event));
     return json + "\n";

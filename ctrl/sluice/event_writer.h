@@ -10,20 +10,23 @@
 
 namespace sluice::client {
 
+inline constexpr char kTetragonJson[] = "tetragon-json";
+
 class EventWriter {
  public:
-  // `output`: compact (or table), wide, dict or json. `fields`: for the last two; empty: all. InvalidArgument: a field
-  // that no event has, or another form.
+  // `output`: compact (or table), wide, dict, json or tetragon-json. `fields`: for dict and json; empty: all.
+  // InvalidArgument: a field that no event has, or another form.
   static StatusOr<EventWriter> Make(const std::string& output, const std::string& fields);
 
   // Error: as WriteOut.
   Status Write(const v1::Event& event);
 
-  // The event's line or lines; times in the first column never go back. Empty: the event has none of the fields.
+  // The event's line or lines; times in the first column never go back. Empty: the event has none of the fields, or
+  // the form has no such event.
   StatusOr<std::string> ToText(v1::Event event);
 
  private:
-  enum class Form { kCompact, kWide, kDict, kJson };
+  enum class Form { kCompact, kWide, kDict, kJson, kTetragon };
   explicit EventWriter(Form form) : form_(form) {}
   std::string ToLine(const v1::Event& event);
 

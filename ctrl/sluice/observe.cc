@@ -109,7 +109,8 @@ void AddObserve(CLI::App& app, CommandLine& line) {
   verb->add_flag("-A,--all-namespaces", options->all_namespaces, "all namespaces, as without -n");
   AddFilters(verb, options);
   verb->add_option("-o,--output", options->output,
-                   "compact (a line), wide (a longer one), dict (a line for each field) or json (an object a line)")
+                   "compact (a line), wide (a longer one), dict (a line for each field), json (an object a line) or "
+                   "tetragon-json (as Tetragon writes processes and hooks)")
       ->capture_default_str();
   verb->add_option("--fields", options->fields,
                    "with -o json or dict, only these: time,source.workload,l4.destinationPort");

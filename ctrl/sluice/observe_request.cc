@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_split.h>
 
+#include "ctrl/sluice/event_writer.h"
 #include "ctrl/sluice/observe_filters.h"
 #include "ctrl/sluice/time_point.h"
 #include "telemetry/event/event_filter.h"
@@ -91,6 +92,7 @@ StatusOr<v1::ObserveRequest> ToRequest(const ObserveOptions& options, std::chron
   v1::ObserveRequest request;
   request.set_follow(options.follow);
   request.set_last(Last(options));
+  request.set_with_parents(options.output == kTetragonJson);
   SL_RETURN_IF_ERROR(AddConditions(options, &request));
   SL_RETURN_IF_ERROR(AddTimes(options, now, &request));
   SL_RETURN_IF_ERROR(telemetry::EventFilter::Make(request).status());

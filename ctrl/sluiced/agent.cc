@@ -22,6 +22,7 @@
 #include "kernel/datapath/root.h"
 #include "kernel/net/conntrack.h"
 #include "kernel/net/tunnels.h"
+#include "telemetry/tetragon/tetragon_event.h"
 
 namespace sluice {
 namespace {
@@ -278,11 +279,12 @@ Status Agent::CheckExport() const {
 
 Status Agent::StartExport() {
   if (options_.export_file.empty()) return OkStatus();
-  return Annotate(telemetry_->StartExport({.node = node_name_,
-                                           .file = ExportFile(),
-                                           .rate = options_.export_rate,
-                                           .span = std::chrono::seconds(options_.export_span)}),
-                  "--export-file");
+  telemetry::EventExport::Options options{.node = node_name_,
+                                          .file = ExportFile(),
+                                          .rate = options_.export_rate,
+                                          .span = std::chrono::seconds(options_.export_span)};
+  if (options_.export_format == "tetragon-json") telemetry::ExportAsTetragon(&options);
+  return Annotate(telemetry_->StartExport(std::move(options)), "--export-file");
 }
 
 Status Agent::StartApi() {

@@ -117,6 +117,9 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_flag("--redact-common,!--no-redact-common", options->redaction.built_in,
                "hide common secrets too: passwords, tokens and keys in options and URLs");
   app.add_option("--export-file", options->export_file, "write events to this file, one JSON object a line");
+  app.add_option("--export-format", options->export_format,
+                 "json, or tetragon-json: processes and hooks only, as Tetragon writes them")
+      ->check(CLI::IsMember({"json", "tetragon-json"}));
   app.add_option("--export-max-bytes", options->export_max_bytes,
                  "size of one export file; then it is renamed to FILE.1")
       ->check(CLI::PositiveNumber);

@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "telemetry/event/event_owner.h"
-#include "telemetry/event/json.h"
 
 namespace sluice::telemetry {
 namespace {
@@ -66,8 +65,9 @@ StatusOr<std::unique_ptr<EventExport>> EventExport::Start(Options options, Event
   std::unique_ptr<EventExport> self(new EventExport(std::move(options), hub, std::move(file)));
   v1::ObserveRequest::Filter wanted;
   wanted.set_without_forks(true);
+  *wanted.mutable_types() = {self->options_.types.begin(), self->options_.types.end()};
   SL_ASSIGN_OR_RETURN(EventFilter filter, EventFilter::Make(wanted));
-  SL_ASSIGN_OR_RETURN(self->following_, hub->Subscribe(std::move(filter)));
+  SL_ASSIGN_OR_RETURN(self->following_, hub->Subscribe(std::move(filter), self->options_.with_parents));
   self->thread_ = std::thread(&EventExport::Run, self.get());
   return self;
 }
@@ -97,7 +97,8 @@ void EventExport::Export(const v1::Event& event) {
     untold_[{kRate, owner}]++;
     return;
   }
-  const auto json = EventToJson(event);
+  const auto json = options_.to_line(event);
+  if (json.ok() && json->empty()) return;
   if (!event.has_lost() && json.ok() && !shares_.Take(owner, json->size() + 1, now_ns)) {
     lost_by_share_++;
     untold_[{kShare, owner}]++;
@@ -125,7 +126,7 @@ void EventExport::TellLosses(bool now) {
   });
 }
 
-bool EventExport::Write(const v1::Event& event) { return Write(EventToJson(event)); }
+bool EventExport::Write(const v1::Event& event) { return Write(options_.to_line(event)); }
 
 bool EventExport::Write(const StatusOr<std::string>& json) {
   const Status status = json.ok() ? file_.Write(*json) : json.status();

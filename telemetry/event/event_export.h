@@ -4,10 +4,12 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <thread>
 
 #include "telemetry/event/event_hub.h"
 #include "telemetry/event/export_shares.h"
+#include "telemetry/event/json.h"
 #include "telemetry/event/rotating_file.h"
 
 namespace sluice::telemetry {
@@ -38,9 +40,13 @@ class EventExport {
     std::uint32_t rate = 0;          // events a second; 0: no limit; see RateLimit
     std::chrono::seconds span{600};  // the files cover at least this time, whatever one workload does: ExportShares
     Clock clock = ReadClocks;
+    // Of an event; empty: it is left out.
+    std::function<StatusOr<std::string>(const v1::Event&)> to_line = EventToJson;
+    std::vector<std::string> types = {};  // of exported events; empty: all
+    bool with_parents = false;            // events have v1::Event.parent
   };
 
-  // Forks are not exported. Error: as RotatingFile::Open and EventHub::Subscribe. `hub` must outlive the export;
+  // Forks are only exported if `types` names them. Error: as RotatingFile::Open and EventHub::Subscribe. `hub` must outlive the export;
   // closing it ends the thread.
   static StatusOr<std::unique_ptr<EventExport>> Start(Options options, EventHub* hub);
   ~EventExport();
