@@ -15,12 +15,9 @@
 namespace sluice::client {
 
 StatusOr<EventWriter> EventWriter::Make(const std::string& output, const std::string& fields) {
-  static const std::map<std::string, Form> forms = {{"compact", Form::kCompact},
-                                                    {"table", Form::kCompact},
-                                                    {"wide", Form::kWide},
-                                                    {"dict", Form::kDict},
-                                                    {"json", Form::kJson},
-                                                    {kTetragonJson, Form::kTetragon}};
+  static const std::map<std::string, Form> forms = {{"compact", Form::kCompact}, {"table", Form::kCompact},
+                                                    {"wide", Form::kWide},       {"dict", Form::kDict},
+                                                    {"json", Form::kJson},       {kTetragonJson, Form::kTetragon}};
   const auto form = forms.find(output);
   if (form == forms.end()) return InvalidError("-o {}: there are compact, wide, dict, json and tetragon-json", output);
   EventWriter writer(form->second);

@@ -49,8 +49,8 @@ Status AddText(const std::string& value, Filter* filter) {
 
 const std::vector<FilterFlag>& FilterFlags() {
   static const std::vector<FilterFlag> flags = {
-      {"--type", "events of this type: flow, exec, exit, fork, change, hook; default: all but fork; all: fork too", true,
-       AddText<&Filter::add_types>},
+      {"--type", "events of this type: flow, exec, exit, fork, change, hook; default: all but fork; all: fork too",
+       true, AddText<&Filter::add_types>},
       {"--verdict", "flows that were FORWARDED, DROPPED, or AUDIT (on trial)", true, AddVerdict},
       {"-n,--namespace", "flows with an end in this namespace, and events of its processes", true,
        AddText<&Filter::add_namespaces>},
@@ -68,7 +68,8 @@ const std::vector<FilterFlag>& FilterFlags() {
        AddText<&Filter::add_protocols>},
       {"--label", "flows with such a workload at either end: app=web,tier!=db,zone in (a,b)", false,
        AddText<&Filter::add_labels>},
-      {"--policy", "flows that this policy decided, and events of its hooks: namespace/name, or a name in any namespace", true,
+      {"--policy",
+       "flows that this policy decided, and events of its hooks: namespace/name, or a name in any namespace", true,
        AddText<&Filter::add_policies>},
       {"--drop-reason", "flows that were dropped for this reason, as POLICY_DENIED", true,
        AddText<&Filter::add_drop_reasons>},

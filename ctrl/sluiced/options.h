@@ -35,7 +35,7 @@ struct AgentOptions {
   std::string process_sensors = "auto";
   std::uint32_t process_ring_bytes = 4U << 20;
   telemetry::Redaction::Options redaction;
-  std::string export_file;  // empty: events are not exported
+  std::string export_file;             // empty: events are not exported
   std::string export_format = "json";  // or "tetragon-json"
   std::uint64_t export_max_bytes = 64U << 20;
   std::uint32_t export_max_files = 5;

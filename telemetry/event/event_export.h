@@ -46,8 +46,8 @@ class EventExport {
     bool with_parents = false;            // events have v1::Event.parent
   };
 
-  // Forks are only exported if `types` names them. Error: as RotatingFile::Open and EventHub::Subscribe. `hub` must outlive the export;
-  // closing it ends the thread.
+  // Forks are only exported if `types` names them. Error: as RotatingFile::Open and EventHub::Subscribe. `hub` must
+  // outlive the export; closing it ends the thread.
   static StatusOr<std::unique_ptr<EventExport>> Start(Options options, EventHub* hub);
   ~EventExport();
   EventExport(const EventExport&) = delete;

@@ -108,11 +108,10 @@ TEST(HookArguments, CredentialsAndCapabilities) {
   EXPECT_EQ(made.credentials().effective().names(0), "CAP_SYS_ADMIN");
   EXPECT_EQ(HookArgumentText(made), "uid=1000 euid=0 gid=0 egid=0 effective=0000000000200000");
   const HookBytes set = HookBytes({}).Text(SL_HOOK_READ_CAPABILITIES, "", 0x3001);
-  Expect(
-      Make(ArgType::kCapPermitted, set),
-      R"({"type":"cap_permitted","capabilities":{"mask":"0000000000003001","names":["CAP_CHOWN","CAP_NET_ADMIN",)"
-      R"("CAP_NET_RAW"]}})",
-      "CAP_CHOWN+CAP_NET_ADMIN+CAP_NET_RAW");
+  Expect(Make(ArgType::kCapPermitted, set),
+         R"({"type":"cap_permitted","capabilities":{"mask":"0000000000003001","names":["CAP_CHOWN","CAP_NET_ADMIN",)"
+         R"("CAP_NET_RAW"]}})",
+         "CAP_CHOWN+CAP_NET_ADMIN+CAP_NET_RAW");
 }
 
 TEST(HookArguments, ObjectsOfTheKernel) {

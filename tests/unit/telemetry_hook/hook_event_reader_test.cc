@@ -11,11 +11,11 @@ namespace sluice::telemetry {
 namespace {
 
 using namespace std::chrono_literals;
+using test::FakeClock;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using test::FakeClock;
 
 class HookEventReaderTest : public ::testing::Test {
  protected:

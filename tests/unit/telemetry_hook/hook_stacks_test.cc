@@ -5,8 +5,6 @@
 
 #include <fstream>
 
-#include "tests/support/temporary_directory.h"
-
 namespace sluice::telemetry {
 namespace {
 
@@ -39,10 +37,13 @@ TEST(KernelSymbols, HiddenAddressesAreAnError) {
 }
 
 TEST(HookStacks, FramesHaveNamesAndNoAddresses) {
-  test::TemporaryDirectory directory;
-  std::ofstream(directory.path() + "/kallsyms") << kSymbols;
-  HookStacks stacks([](std::int32_t) { return std::vector<std::uint64_t>{0xffffffff81000210, 0x5, 0xffffffff81000101}; },
-                    {.symbols = directory.path() + "/kallsyms"});
+  const std::string symbols = testing::TempDir() + "kallsyms";
+  std::ofstream(symbols) << kSymbols;
+  HookStacks stacks(
+      [](std::int32_t) {
+        return std::vector<std::uint64_t>{0xffffffff81000210, 0x5, 0xffffffff81000101};
+      },
+      {.symbols = symbols});
   sl_hook_event event{};
   event.kernel_stack = 3;
   event.user_stack = -1;
