@@ -18,7 +18,8 @@ HookEventReader::HookEventReader(Options options, const ProcessTree* tree, const
       processes_(processes),
       hub_(hub),
       history_(history),
-      calls_(options_.calls) {}
+      calls_(options_.calls),
+      now_ns_(processes->Now()) {}
 
 void HookEventReader::Consume(const void* record, std::size_t size) {
   auto decoded = DecodeHookRecord({static_cast<const char*>(record), size});
@@ -26,6 +27,7 @@ void HookEventReader::Consume(const void* record, std::size_t size) {
     malformed_++;
     return;
   }
+  cut_arguments_ += decoded->cut_arguments;
   calls_.Push(*std::move(decoded), now_ns_);
   if (calls_.ready() >= options_.max_batch) Flush();
 }
@@ -108,6 +110,7 @@ void HookEventReader::TellLost(std::uint64_t count) {
 HookEventReader::Counters HookEventReader::counters() const {
   return {.events = events_,
           .malformed = malformed_,
+          .cut_arguments = cut_arguments_,
           .unknown_hooks = unknown_hooks_,
           .calls_alone = calls_alone_,
           .returns_alone = returns_alone_,

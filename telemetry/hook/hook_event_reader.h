@@ -33,6 +33,7 @@ class HookEventReader {
   struct Counters {  // since the start
     std::uint64_t events = 0;
     std::uint64_t malformed = 0;      // records that could not be decoded
+    std::uint64_t cut_arguments = 0;  // as HookRecord::cut_arguments
     std::uint64_t unknown_hooks = 0;  // records of hooks that are known no more
     std::uint64_t calls_alone = 0;    // as in HookCalls::Counters
     std::uint64_t returns_alone = 0;
@@ -64,10 +65,11 @@ class HookEventReader {
   EventHub* const hub_;
   History* const history_;
   HookCalls calls_;
-  std::uint64_t now_ns_ = 0;  // of the last Tick
+  std::uint64_t now_ns_;  // of the last Tick
   std::uint64_t unknown_told_ = 0;
   std::atomic<std::uint64_t> events_ = 0;
   std::atomic<std::uint64_t> malformed_ = 0;
+  std::atomic<std::uint64_t> cut_arguments_ = 0;
   std::atomic<std::uint64_t> unknown_hooks_ = 0;
   std::atomic<std::uint64_t> calls_alone_ = 0;
   std::atomic<std::uint64_t> returns_alone_ = 0;

@@ -1,5 +1,6 @@
 #include "telemetry/hook/hook_record.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sluice::telemetry {
@@ -22,23 +23,28 @@ std::optional<T> Copy(std::string_view data) {
   return value;
 }
 
-StatusOr<HookValue> DecodeValue(const sl_hook_value& from, std::string_view data) {
-  if (from.read >= SL_HOOK_READ_COUNT) return InvalidError("a hook record with an argument of type {}", from.read);
-  HookValue value{.number = from.number, .read = static_cast<sl_hook_read>(from.read), .flags = from.flags};
+// Sets `cut` if the value is not whole. A text keeps what is there of it.
+HookValue DecodeValue(const sl_hook_value& from, std::string_view data, bool* cut) {
+  HookValue value;
+  *cut = from.read >= SL_HOOK_READ_COUNT;
+  if (*cut) return value;
+  value = {.number = from.number, .read = static_cast<sl_hook_read>(from.read), .flags = from.flags};
   if (from.length == 0) return value;
-  if (from.offset > data.size() || data.size() - from.offset < from.length) {
-    return InvalidError("a hook record with {} bytes of data has an argument at {} of {} bytes", data.size(),
-                        from.offset, from.length);
-  }
-  const std::string_view own = data.substr(from.offset, from.length);
+  *cut = from.offset > data.size() || data.size() - from.offset < from.length;
+  const std::string_view own = data.substr(std::min<std::size_t>(from.offset, data.size()), from.length);
   if (HasSocket(from.read)) {
     value.socket = Copy<sl_hook_socket>(own);
-    if (!value.socket) return InvalidError("a hook record with a socket of {} bytes", own.size());
   } else if (from.read == SL_HOOK_READ_CRED) {
     value.cred = Copy<sl_hook_cred>(own);
-    if (!value.cred) return InvalidError("a hook record with credentials of {} bytes", own.size());
   } else {
     value.text = own;
+  }
+  const bool lacks_struct = (HasSocket(from.read) && !value.socket) || (from.read == SL_HOOK_READ_CRED && !value.cred);
+  *cut = *cut || lacks_struct;
+  if (lacks_struct || own.empty()) {
+    value.flags = 0;
+  } else if (*cut) {
+    value.flags |= SL_HOOK_VALUE_TRUNCATED;
   }
   return value;
 }
@@ -68,8 +74,9 @@ StatusOr<HookRecord> DecodeHookRecord(std::string_view bytes) {
     return InvalidError("a hook record with {} arguments", event.argument_count);
   }
   for (std::size_t i = 0; i < event.argument_count; ++i) {
-    SL_ASSIGN_OR_RETURN(HookValue value, DecodeValue(event.arguments[i], data));
-    record.arguments.push_back(std::move(value));
+    bool cut = false;
+    record.arguments.push_back(DecodeValue(event.arguments[i], data, &cut));
+    record.cut_arguments += cut ? 1 : 0;
   }
   return record;
 }

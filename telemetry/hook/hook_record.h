@@ -26,11 +26,13 @@ struct HookValue {
 struct HookRecord {
   sl_hook_event event{};  // without `arguments`
   std::vector<HookValue> arguments;
+  std::uint32_t cut_arguments = 0;  // of which the record has only a part, or nothing
 
   std::size_t bytes() const;  // of memory
 };
 
-// InvalidArgument: `bytes` is not one whole record, or an argument points outside of it.
+// InvalidArgument: `bytes` is not one record. An argument that is not wholly in the record is truncated, or has not
+// been read: the rest of the event must not be lost with it.
 StatusOr<HookRecord> DecodeHookRecord(std::string_view bytes);
 
 }  // namespace sluice::telemetry

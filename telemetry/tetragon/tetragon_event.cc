@@ -102,13 +102,13 @@ void FillExit(const v1::Exit& exit, const v1::Process* parent, tetragon::Process
   FillTetragonProcesses(exit, parent, out);
   out->set_signal(exit.signal());
   out->set_status(exit.exit_code());
-  *out->mutable_time() = exit.time();
+  if (exit.has_time()) *out->mutable_time() = exit.time();
 }
 
 template <typename Event>
 void FillEnvelope(const Event& event, tetragon::GetEventsResponse* out) {
   out->set_node_name(event.node());
-  *out->mutable_time() = event.time();
+  if (event.has_time()) *out->mutable_time() = event.time();
 }
 
 }  // namespace

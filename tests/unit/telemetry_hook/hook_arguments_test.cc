@@ -54,7 +54,7 @@ TEST(HookArguments, Texts) {
          R"({"type":"string","text":"a \\xff"})", R"("a \\xff")");
   Expect(Make(ArgType::kCharBuf,
               HookBytes({}).Text(SL_HOOK_READ_BYTES, "hi\n", 0, SL_HOOK_VALUE_READ | SL_HOOK_VALUE_TRUNCATED)),
-         R"({"type":"char_buf","bytesValue":"aGkK","truncated":true})", R"("hi\n"...)");
+         R"({"type":"char_buf","bytesValue":"aGkK","truncated":true})", R"("hi\x0a"...)");
   Expect(Make(ArgType::kString, HookBytes({}).Text(SL_HOOK_READ_STRING, "")), R"({"type":"string","text":""})", "\"\"");
   Expect(Make(ArgType::kString, HookBytes({}).Unread(SL_HOOK_READ_STRING)), R"({"type":"string"})", "?");
 }

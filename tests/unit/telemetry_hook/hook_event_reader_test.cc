@@ -216,7 +216,11 @@ TEST_F(HookEventReaderTest, DamagedRecordsAndUnknownHooksAreCounted) {
   Send(Access({.hook = 2}));
   Send(Access({.life = 2}));
   reader_->Tick(clock_.now());
+  HookBytes cut = Access({.hook = 2});
+  cut.event().arguments[0].length = 4000;
+  Send(cut);
   EXPECT_EQ(reader_->counters().malformed, 1U);
+  EXPECT_EQ(reader_->counters().cut_arguments, 1U);
   EXPECT_EQ(reader_->counters().unknown_hooks, 2U);
   EXPECT_EQ(reader_->counters().events, 0U);
   const EventPtr lost = following->Next(0ms);

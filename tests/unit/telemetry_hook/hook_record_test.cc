@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <initializer_list>
 #include <random>
+#include <tuple>
 
 #include "tests/unit/telemetry_hook/hook_records.h"
 
@@ -53,26 +55,55 @@ TEST(HookRecord, ATruncatedRecordIsRefused) {
   }
 }
 
-TEST(HookRecord, ArgumentsOutsideTheRecordAreRefused) {
-  const auto refuses = [](const auto& change) {
-    HookBytes record({});
-    record.Text(SL_HOOK_READ_STRING, "12345678");
-    change(record.event());
-    return !DecodeHookRecord(record.bytes()).ok();
-  };
-  EXPECT_FALSE(refuses([](sl_hook_event&) {}));
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.arguments[0].length = 9; }));
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.arguments[0].length = UINT16_MAX; }));
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.arguments[0].offset = 1; }));
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.arguments[0].offset = UINT32_MAX; }));
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.arguments[0].offset = UINT32_MAX - 7; }));
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.arguments[0].read = SL_HOOK_READ_COUNT; }));
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.arguments[0].read = SL_HOOK_READ_SOCK; })) << "too small";
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.arguments[0].read = SL_HOOK_READ_CRED; })) << "too small";
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.argument_count = SL_HOOK_ARGUMENTS + 1; }));
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.argument_count = UINT8_MAX; }));
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.kind = 0; }));
-  EXPECT_TRUE(refuses([](sl_hook_event& event) { event.kind = SL_HOOK_EVENT_WHOLE + 1; }));
+// A record with one text of 8 bytes, changed.
+template <typename Change>
+StatusOr<HookRecord> Changed(const Change& change) {
+  HookBytes record({});
+  record.Text(SL_HOOK_READ_STRING, "12345678");
+  change(record.event());
+  return DecodeHookRecord(record.bytes());
+}
+
+TEST(HookRecord, AWrongHeaderIsRefused) {
+  EXPECT_TRUE(Changed([](sl_hook_event&) {}).ok());
+  EXPECT_FALSE(Changed([](sl_hook_event& event) { event.argument_count = SL_HOOK_ARGUMENTS + 1; }).ok());
+  EXPECT_FALSE(Changed([](sl_hook_event& event) { event.argument_count = UINT8_MAX; }).ok());
+  EXPECT_FALSE(Changed([](sl_hook_event& event) { event.kind = 0; }).ok());
+  EXPECT_FALSE(Changed([](sl_hook_event& event) { event.kind = SL_HOOK_EVENT_WHOLE + 1; }).ok());
+}
+
+// The kernel keeps only a part of the data of an event that waits for its return.
+TEST(HookRecord, ATextBeyondTheRecordIsTruncated) {
+  for (const auto& [offset, length, text] :
+       std::initializer_list<std::tuple<std::uint32_t, std::uint16_t, const char*>>{
+           {0, 9, "12345678"}, {0, UINT16_MAX, "12345678"}, {1, 8, "2345678"}, {7, 2, "8"}}) {
+    const auto record = Changed([&, offset = offset, length = length](sl_hook_event& event) {
+      event.arguments[0].offset = offset;
+      event.arguments[0].length = length;
+    });
+    ASSERT_TRUE(record.ok()) << record.status();
+    EXPECT_EQ(record->arguments[0].text, text);
+    EXPECT_TRUE(record->arguments[0].Is(SL_HOOK_VALUE_READ) && record->arguments[0].Is(SL_HOOK_VALUE_TRUNCATED));
+    EXPECT_EQ(record->cut_arguments, 1U);
+  }
+}
+
+TEST(HookRecord, WhatIsNotInTheRecordHasNotBeenRead) {
+  for (const std::uint32_t offset : {8U, 9U, UINT32_MAX, UINT32_MAX - 7}) {
+    const auto record = Changed([&](sl_hook_event& event) { event.arguments[0].offset = offset; });
+    ASSERT_TRUE(record.ok()) << record.status();
+    EXPECT_FALSE(record->arguments[0].Is(SL_HOOK_VALUE_READ)) << offset;
+    EXPECT_EQ(record->arguments[0].text, "");
+    EXPECT_EQ(record->cut_arguments, 1U);
+  }
+  for (const std::uint8_t read : {std::uint8_t{SL_HOOK_READ_SOCK}, std::uint8_t{SL_HOOK_READ_CRED},
+                                  std::uint8_t{SL_HOOK_READ_COUNT}, std::uint8_t{UINT8_MAX}}) {
+    const auto record = Changed([&](sl_hook_event& event) { event.arguments[0].read = read; });
+    ASSERT_TRUE(record.ok()) << record.status();
+    EXPECT_FALSE(record->arguments[0].Is(SL_HOOK_VALUE_READ)) << int{read} << ": too small, or unknown";
+    EXPECT_FALSE(record->arguments[0].socket || record->arguments[0].cred);
+    EXPECT_EQ(record->cut_arguments, 1U);
+  }
 }
 
 // With sanitizers, this finds reads outside the record.

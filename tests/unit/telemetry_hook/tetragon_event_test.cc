@@ -129,7 +129,7 @@ TEST(TetragonEvent, WhatTetragonDoesNotHaveIsLeftOut) {
   EXPECT_EQ(Line(R"({"change": {"type": "change"}})"), "");
   EXPECT_EQ(Line(R"({"lost": {"type": "lost", "count": "3", "event": "flow"}})"), "");
   EXPECT_EQ(Line(R"({"lost": {"node": "n", "count": "3", "event": "exec", "cause": "PROCESS_RING_FULL"}})"),
-            R"({"rate_limit_info":{"number_of_dropped_process_events":"3"},"node_name":"n"})");
+            R"({"node_name":"n","rate_limit_info":{"number_of_dropped_process_events":"3"}})");
 }
 
 TEST(TetragonEvent, AHostProcessHasNoPod) {
