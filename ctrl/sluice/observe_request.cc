@@ -60,8 +60,12 @@ Status AddConditions(const ObserveOptions& options, v1::ObserveRequest* request)
         AddCondition(condition, ns, condition.negated ? request->add_except() : request->mutable_filter()));
   }
   if (options.dangling_not) return InvalidError("--not: give it before the filter that it inverts");
-  request->mutable_filter()->set_without_forks(!forks);
-  request->mutable_filter()->set_without_host(!options.host);
+  v1::ObserveRequest::Filter& filter = *request->mutable_filter();
+  if (options.output == kTetragonJson && filter.types_size() == 0) {
+    for (const char* type : {"exec", "exit", "hook"}) filter.add_types(type);  // others have no line
+  }
+  filter.set_without_forks(!forks);
+  filter.set_without_host(!options.host);
   return OkStatus();
 }
 

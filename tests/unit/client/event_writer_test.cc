@@ -42,6 +42,32 @@ TEST(EventWriter, EventsWithoutTheFieldsAreLeftOutButLossesAreWhole) {
   EXPECT_EQ(Text("json", "l4", R"({"lost": {"type": "lost", "count": "3"}})"), "{\"type\":\"lost\",\"count\":3}\n");
 }
 
+TEST(EventWriter, TetragonsFormHasProcessesAndHooks) {
+  EXPECT_EQ(Text("tetragon-json", "", R"({"exec": {"node": "n", "process": {"pid": 7, "binary": "/bin/sh",
+              "workingDirectory": "/srv"}}})"),
+            R"({"process_exec":{"process":{"pid":7,"cwd":"/srv","binary":"/bin/sh","flags":"execve"}},"node_name":"n"})"
+            "\n");
+  EXPECT_EQ(Text("tetragon-json", ""), "") << "a flow";
+  EXPECT_FALSE(EventWriter::Make("tetragon-json", "time").ok());
+}
+
+TEST(EventWriter, HooksAreEventsLikeOthers) {
+  const char* hook = R"({"hook": {"time": "2026-03-04T05:06:07Z", "type": "hook", "namespace": "shop",
+    "workload": "web-0", "process": {"pid": 42, "binary": "/bin/cat", "arguments": ["/etc/shadow"],
+    "containerName": "server"}, "kind": "SYSCALL", "function": "openat",
+    "arguments": [{"type": "int", "int32Value": -100, "label": "directory"}, {"type": "string", "text": "/etc/shadow"}],
+    "returnValue": {"type": "int", "int32Value": -1}, "actions": ["POST", "OVERRIDE"], "error": "EPERM",
+    "policy": {"kind": "TracingPolicyNamespaced", "namespace": "shop", "name": "guard"}}})";
+  EXPECT_EQ(Text("compact", "", hook),
+            "2026-03-04T05:06:07.000Z HOOK   shop/web-0 42 /bin/cat /etc/shadow: openat(directory=-100, /etc/shadow) = "
+            "-1 -> OVERRIDE EPERM [shop/guard]\n");
+  EXPECT_THAT(Text("wide", "", hook), testing::EndsWith("[shop/guard] (container server)\n"));
+  EXPECT_EQ(Text("json", "function,actions,policy.name", hook),
+            R"({"function":"openat","actions":["POST","OVERRIDE"],"policy":{"name":"guard"}})"
+            "\n");
+  EXPECT_THAT(Text("dict", "", hook), HasSubstr("arguments[0].int32Value: -100\n"));
+}
+
 TEST(EventWriter, DictHasALineForEachField) {
   const std::string text = Text("dict", "");
   EXPECT_THAT(text, HasSubstr("time: 2026-03-04T05:06:07Z\ntype: flow\nevent: END\nverdict: DROPPED\n"));
@@ -74,7 +100,7 @@ TEST(EventWriter, RefusesFieldsThatNoEventHas) {
   }
   EXPECT_THAT(Message(EventWriter::Make("json", "sorce").status()), HasSubstr("--fields: sorce: no event has"));
   EXPECT_FALSE(EventWriter::Make("compact", "time").ok());
-  EXPECT_THAT(Message(EventWriter::Make("xml", "").status()), HasSubstr("compact, wide, dict and json"));
+  EXPECT_THAT(Message(EventWriter::Make("xml", "").status()), HasSubstr("compact, wide, dict, json and tetragon-json"));
 }
 
 }  // namespace

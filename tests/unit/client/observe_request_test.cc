@@ -45,6 +45,16 @@ TEST(ToRequest, ForksAndTheHostsProcessesOnlyWhenAskedFor) {
   EXPECT_THAT(all.filter().types(), IsEmpty());
 }
 
+TEST(ToRequest, TetragonsFormAsksForWhatItHas) {
+  const auto asked = Asked({.output = "tetragon-json"});
+  EXPECT_TRUE(asked.with_parents());
+  EXPECT_THAT(asked.filter().types(), ElementsAre("exec", "exit", "hook"));
+  const auto hooks = Asked({.conditions = {{"--type", "hook"}}, .output = "tetragon-json"});
+  EXPECT_THAT(hooks.filter().types(), ElementsAre("hook"));
+  EXPECT_FALSE(Asked({.output = "json"}).with_parents());
+  EXPECT_THAT(Asked({.output = "json"}).filter().types(), IsEmpty());
+}
+
 TEST(ToRequest, EveryFilter) {
   const auto request = Asked({.conditions = {{"--type", "flow,exec"},
                                              {"--verdict", "dropped"},

@@ -83,6 +83,7 @@ TEST(OutsideText, Events) {
   ExpectHarmlessEvent("exec", &v1::Event::mutable_exec);
   ExpectHarmlessEvent("fork", &v1::Event::mutable_fork);
   ExpectHarmlessEvent("exit", &v1::Event::mutable_exit);
+  ExpectHarmlessEvent("hook", &v1::Event::mutable_hook);
 }
 
 TEST(OutsideText, NamesOfKernelTasks) {

@@ -360,6 +360,48 @@ TEST(EventFilter, WhatOnlyFlowsHaveAsksForFlows) {
   }
 }
 
+TEST(EventFilter, Hooks) {
+  v1::Event event;
+  v1::Hook& hook = *event.mutable_hook();
+  hook.set_type("hook");
+  hook.set_namespace_("shop");
+  hook.set_workload("web");
+  hook.mutable_process()->set_binary("/bin/sh");
+  hook.mutable_policy()->set_namespace_("shop");
+  hook.mutable_policy()->set_name("guard");
+  const auto passes = [&](void (*set)(Filter&)) {
+    Filter filter;
+    set(filter);
+    return Matches(filter, event);
+  };
+  EXPECT_TRUE(passes([](Filter&) {}));
+  EXPECT_TRUE(passes([](Filter& f) { f.add_types("hook"); }));
+  EXPECT_FALSE(passes([](Filter& f) { f.add_types("exec"); }));
+  EXPECT_TRUE(passes([](Filter& f) { f.add_workloads("shop/web"); }));
+  EXPECT_FALSE(passes([](Filter& f) { f.add_workloads("shop/db"); }));
+  EXPECT_TRUE(passes([](Filter& f) { f.add_processes("/bin/*"); }));
+  EXPECT_FALSE(passes([](Filter& f) { f.add_processes("/usr/**"); }));
+  EXPECT_TRUE(passes([](Filter& f) { f.add_policies("guard"); }));
+  EXPECT_TRUE(passes([](Filter& f) { f.add_policies("shop/guard"); }));
+  EXPECT_FALSE(passes([](Filter& f) { f.add_policies("bank/guard"); }));
+  EXPECT_FALSE(passes([](Filter& f) { f.add_policies("other"); }));
+  EXPECT_FALSE(passes([](Filter& f) { f.add_ports()->set_port(80); })) << "asks for flows";
+  EXPECT_FALSE(passes([](Filter& f) { f.add_from("shop/web"); })) << "asks for flows";
+}
+
+TEST(EventFilter, LostHooksOfAPolicy) {
+  v1::Event event;
+  event.mutable_lost()->set_event("hook");
+  Filter filter;
+  filter.add_policies("guard");
+  EXPECT_TRUE(Matches(filter, event)) << "of which policy is not known";
+  event.mutable_lost()->set_event("exec");
+  EXPECT_FALSE(Matches(filter, event));
+  filter.add_ports()->set_port(80);
+  event.mutable_lost()->set_event("hook");
+  EXPECT_FALSE(Matches(filter, event));
+}
+
 TEST(EventFilter, RefusalsSayWhatIsAccepted) {
   const auto refusal = [](void (*set)(Filter&)) {
     Filter filter;

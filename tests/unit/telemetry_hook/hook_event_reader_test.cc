@@ -213,12 +213,11 @@ TEST_F(HookEventReaderTest, DamagedRecordsAndUnknownHooksAreCounted) {
   const auto following = *hub_.Subscribe({});
   const std::string bytes = Access({}).bytes();
   reader_->Consume(bytes.data(), bytes.size() - 8);
-  Send(Access({.hook = 2}));
-  Send(Access({.life = 2}));
-  reader_->Tick(clock_.now());
   HookBytes cut = Access({.hook = 2});
   cut.event().arguments[0].length = 4000;
   Send(cut);
+  Send(Access({.life = 2}));
+  reader_->Tick(clock_.now());
   EXPECT_EQ(reader_->counters().malformed, 1U);
   EXPECT_EQ(reader_->counters().cut_arguments, 1U);
   EXPECT_EQ(reader_->counters().unknown_hooks, 2U);

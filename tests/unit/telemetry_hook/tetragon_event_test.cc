@@ -4,6 +4,11 @@
 #include <absl/strings/escaping.h>
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
 #include "telemetry/tetragon/tetragon_argument.h"
 #include "telemetry/tetragon/tetragon_process.h"
 #include "tests/unit/client/messages.h"
@@ -137,6 +142,32 @@ TEST(TetragonEvent, AHostProcessHasNoPod) {
     "effectiveUid": 0, "binary": "/sbin/init"}}})");
   EXPECT_EQ(line, R"({"process_exec":{"process":{"exec_id":"bjowOjE=","pid":1,"uid":0,"binary":"/sbin/init",)"
                   R"("flags":"execve nocwd","auid":4294967295,"in_init_tree":false}},"node_name":"n"})");
+}
+
+TEST(TetragonEvent, AnExportFileHasOnlySuchEvents) {
+  std::string path = "/tmp/sluice-tetragon-XXXXXX";
+  ASSERT_NE(mkdtemp(path.data()), nullptr);
+  EventHub hub({.node = "n"}, [](bool) {});
+  EventExport::Options options{.node = "n", .file = {.path = path + "/events"}};
+  ExportAsTetragon(&options);
+  auto exporting = EventExport::Start(std::move(options), &hub);
+  ASSERT_TRUE(exporting.ok()) << exporting.status();
+  EXPECT_TRUE(hub.wants_parents());
+  for (const char* event : {R"({"flow": {"type": "flow"}})", R"({"exec": {"type": "exec", "node": "n"}})",
+                            R"({"fork": {"type": "fork"}})", R"({"change": {"type": "change"}})",
+                            R"({"hook": {"type": "hook", "node": "n", "kind": "LSM", "function": "file_open"}})"}) {
+    hub.Publish(std::make_shared<const v1::Event>(FromJson<v1::Event>(event)));
+  }
+  hub.Close();
+  exporting->reset();
+  std::ostringstream text;
+  text << std::ifstream(path + "/events").rdbuf();
+  std::filesystem::remove_all(path);
+  EXPECT_EQ(text.str(), R"({"process_exec":{"process":{"pid":0,"flags":"execve nocwd"}},"node_name":"n"})"
+                        "\n"
+                        R"({"process_lsm":{"process":{"pid":0,"flags":"execve nocwd"},"function_name":"file_open",)"
+                        R"("action":"KPROBE_ACTION_POST"},"node_name":"n"})"
+                        "\n");
 }
 
 TEST(TetragonProcess, AProcessOfWhichLittleIsKnown) {

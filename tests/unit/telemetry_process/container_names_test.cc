@@ -99,6 +99,16 @@ TEST(ContainerNames, CompletesAProcessEventOnceItsContainerIsKnown) {
   EXPECT_EQ(names.Complete(ExecIn(""))->exec().workload(), "");
 }
 
+TEST(ContainerNames, CompletesAHookToo) {
+  ContainerNames names;
+  names.Set("runtime", {{.id = "a", .name = "server", .pod = {"shop", "web-0"}, .owner = kWeb}});
+  v1::Event hook;
+  hook.mutable_hook()->mutable_process()->set_container_id("a");
+  const EventPtr complete = names.Complete(std::make_shared<v1::Event>(hook));
+  EXPECT_EQ(complete->hook().process().container_name(), "server");
+  EXPECT_EQ(complete->hook().workload(), "web-0");
+}
+
 // A sandbox beside its pod's new one has another name than its pod.
 TEST(ContainerNames, LeavesTheWorkloadThatAnEventNames) {
   ContainerNames names;
