@@ -5,6 +5,7 @@
 #include "ctrl/api/service.h"
 #include "ctrl/api/unknown_names.h"
 #include "telemetry/flow/event_reader.h"
+#include "telemetry/process/past_parents.h"
 
 namespace sluice::api {
 namespace {
@@ -44,8 +45,12 @@ grpc::Status Service::Observe(grpc::ServerContext* context, const v1::ObserveReq
     writer->SendInitialMetadata();
   }
   if (!following || request->last() != 0 || request->has_since()) {
-    const sluice::Status read =
-        ReadPast(context, *request, *filter, [&](const v1::Event& event) { return call->Write(writer, event); });
+    const auto* const processes = telemetry.processes();
+    std::optional<telemetry::PastParents> parents;
+    if (request->with_parents() && processes != nullptr) parents.emplace(&processes->tree(), &processes->events());
+    const sluice::Status read = ReadPast(context, *request, *filter, [&](const v1::Event& event) {
+      return call->Write(writer, parents ? parents->Complete(event) : event);
+    });
     if (!read.ok()) return ToGrpc(read);
   }
   while (following && !context->IsCancelled() && !IsOver(*request)) {

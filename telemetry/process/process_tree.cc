@@ -266,6 +266,13 @@ std::optional<std::uint32_t> ProcessTree::LivingParent(sl_process_id id) const {
   return std::nullopt;
 }
 
+ProcessTree::Starts ProcessTree::IdsByStart() const {
+  const std::lock_guard lock(mutex_);
+  Starts ids;
+  for (const auto& [id, entry] : store_.entries()) ids[{entry.instance.pid, entry.instance.start_ns}] = id;
+  return ids;
+}
+
 std::vector<ProcessInstance> ProcessTree::Living() const {
   const std::lock_guard lock(mutex_);
   std::vector<ProcessInstance> living;

@@ -5,6 +5,7 @@
 // instance. Thread-safe. Results are copies.
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -34,6 +35,9 @@ class ProcessTree {
   // The pid of the nearest living ancestor, which may have executed another program since.
   std::optional<std::uint32_t> LivingParent(sl_process_id id) const;
   std::vector<ProcessInstance> Living() const;  // by id
+  // All instances by pid and start, as exec ids name them.
+  using Starts = std::map<std::pair<std::uint32_t, std::uint64_t>, sl_process_id>;
+  Starts IdsByStart() const;
 
   // Between these two calls a seed or an event reports every living process, and with it changes that have no event
   // (credentials, namespaces, cgroup). EndSeed marks older instances that were not reported as ended. `complete` false:

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "telemetry/event/flow_text.h"
+#include "telemetry/process/past_parents.h"
 #include "tests/support/fake_clock.h"
 #include "tests/unit/telemetry_hook/hook_records.h"
 #include "tests/unit/telemetry_process/process_records.h"
@@ -259,6 +260,23 @@ TEST_F(HookEventReaderTest, FollowersGetTheParentOnlyIfTheyAsk) {
   EXPECT_EQ(event->parent().exec_id(), event->hook().process().parent_exec_id());
   with.reset();
   EXPECT_FALSE(hub_.wants_parents());
+}
+
+TEST_F(HookEventReaderTest, PastEventsGetTheParentWhenTheyAreRead) {
+  Reader();
+  Exec({.id = 1, .pid = 5, .start_ns = 2, .birth_ns = 2}, "/bin/bash");
+  Exec({.id = 5, .parent = 1, .pid = 10, .start_ns = 7, .birth_ns = 3}, "/bin/cat");
+  Send(Access({.process = 5}));
+  Send(Access({.process = 77, .pid = 77}));
+  reader_->Tick(clock_.now());
+  const auto events = history_.Read();
+  ASSERT_THAT(events, SizeIs(2));
+  const PastParents parents(&tree_, &processes_);
+  EXPECT_EQ(parents.Complete(*events[0]).parent().binary(), "/bin/bash");
+  EXPECT_FALSE(parents.Complete(*events[1]).has_parent()) << "the process is not known";
+  v1::Event flow;
+  flow.mutable_flow()->set_type("flow");
+  EXPECT_FALSE(parents.Complete(flow).has_parent());
 }
 
 // An exec without a fork before it: the program before is the parent.
