@@ -103,6 +103,14 @@ void FillTetragonParent(const v1::Process& process, const v1::Process* parent, t
   }
 }
 
+bool AreInOneWorkload(const v1::Process& a, const v1::Process& b) {
+  if (a.container_id() != b.container_id()) return false;
+  if (!a.container_id().empty()) return true;
+  const std::uint32_t net = a.namespaces().net();
+  return net != 0 && net == b.namespaces().net() && a.has_cgroup_id() && b.has_cgroup_id() &&
+         a.cgroup_id() == b.cgroup_id();
+}
+
 void FillTetragonPod(const std::string& ns, const std::string& workload, const v1::Owner& owner,
                      const v1::Process& process, tetragon::Process* out) {
   if (workload.empty()) return;

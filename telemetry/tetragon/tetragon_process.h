@@ -22,6 +22,9 @@ void FillTetragonProcess(const v1::Process& process, const v1::Process* parent, 
 void FillTetragonPod(const std::string& ns, const std::string& workload, const v1::Owner& owner,
                      const v1::Process& process, tetragon::Process* out);
 
+// True only if it is certain.
+bool AreInOneWorkload(const v1::Process& a, const v1::Process& b);
+
 template <typename Event, typename Out>
 void FillTetragonProcesses(const Event& event, const v1::Process* parent, Out* out) {
   const v1::Process& process = event.process();
@@ -29,8 +32,7 @@ void FillTetragonProcesses(const Event& event, const v1::Process* parent, Out* o
   FillTetragonPod(event.namespace_(), event.workload(), event.owner(), process, out->mutable_process());
   if (parent == nullptr && process.parent_exec_id().empty()) return;
   FillTetragonParent(process, parent, out->mutable_parent());
-  const bool same_container = parent != nullptr && parent->container_id() == process.container_id();
-  if (same_container) {
+  if (parent != nullptr && AreInOneWorkload(process, *parent)) {
     FillTetragonPod(event.namespace_(), event.workload(), event.owner(), *parent, out->mutable_parent());
   }
 }

@@ -170,6 +170,22 @@ TEST(TetragonEvent, AnExportFileHasOnlySuchEvents) {
                         "\n");
 }
 
+TEST(TetragonProcess, AParentOutsideTheWorkloadHasNoPod) {
+  const auto parent_has_pod = [](const std::string& process, const std::string& parent) {
+    const auto event = FromJson<v1::Event>(R"({"exec": {"namespace": "shop", "workload": "web-0", "process": )" +
+                                           process + R"(}, "parent": )" + parent + "}");
+    EXPECT_TRUE(ToTetragon(event)->process_exec().process().has_pod());
+    return ToTetragon(event)->process_exec().parent().has_pod();
+  };
+  const std::string in_netns = R"({"cgroupId": "7", "namespaces": {"net": 5}})";
+  EXPECT_TRUE(parent_has_pod(in_netns, in_netns));
+  EXPECT_FALSE(parent_has_pod(in_netns, R"({"cgroupId": "7", "namespaces": {"net": 6}})"));
+  EXPECT_FALSE(parent_has_pod(in_netns, R"({"cgroupId": "8", "namespaces": {"net": 5}})"));
+  EXPECT_FALSE(parent_has_pod("{}", "{}")) << "nothing is known";
+  EXPECT_TRUE(parent_has_pod(R"({"containerId": "a"})", R"({"containerId": "a"})"));
+  EXPECT_FALSE(parent_has_pod(R"({"containerId": "a", "namespaces": {"net": 5}})", in_netns)) << "a runtime's shim";
+}
+
 TEST(TetragonProcess, AProcessOfWhichLittleIsKnown) {
   tetragon::Process out;
   FillTetragonProcess(FromJson<v1::Process>(R"({"pid": 9, "flags": ["INCOMPLETE"]})"), nullptr, &out);
