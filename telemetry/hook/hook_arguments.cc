@@ -37,6 +37,7 @@ void SetNumber(std::uint64_t number, const sl_hook_argument& how, v1::HookArgume
 void NameNumber(std::uint64_t number, ArgType type, v1::HookArgument* out) {
   if (type == ArgType::kCapability) out->set_name(CapabilityName(static_cast<unsigned>(number)));
   if (type == ArgType::kBpfCmd) out->set_name(BpfCommandName(number));
+  if (type == ArgType::kSyscall64) out->set_name(SyscallName(number));
 }
 
 void SetFile(const HookValue& value, v1::HookFile* out) {

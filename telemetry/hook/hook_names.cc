@@ -2,11 +2,14 @@
 
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <seccomp.h>
 #include <sys/stat.h>
 
 #include <array>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -147,6 +150,13 @@ std::string BpfProgramTypeName(std::uint64_t type) { return Numbered("BPF_PROG_T
 std::string BpfMapTypeName(std::uint64_t type) { return Numbered("BPF_MAP_TYPE_", kMapTypes, type); }
 
 std::string PerfTypeName(std::uint64_t type) { return Numbered("PERF_TYPE_", kPerfTypes, type); }
+
+std::string SyscallName(std::uint64_t number) {
+  if (number > INT_MAX) return std::to_string(number);
+  const std::unique_ptr<char, decltype(&std::free)> name(
+      seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, static_cast<int>(number)), &std::free);
+  return name == nullptr ? std::to_string(number) : name.get();
+}
 
 std::string ErrorName(std::int64_t error) {
   const std::int64_t positive = error < 0 ? -error : error;

@@ -49,6 +49,15 @@ TEST(HookArguments, Numbers) {
          R"({"type":"bpf_cmd","uint32Value":5,"name":"BPF_PROG_LOAD"})", "BPF_PROG_LOAD");
 }
 
+#if defined(__x86_64__)
+TEST(HookArguments, SystemCalls) {
+  Expect(Make(ArgType::kSyscall64, HookBytes({}).Number(257), 8),
+         R"({"type":"syscall64","uint64Value":"257","name":"openat"})", "openat");
+  EXPECT_EQ(SyscallName(100'000), "100000");
+  EXPECT_EQ(SyscallName(UINT64_MAX), std::to_string(UINT64_MAX));
+}
+#endif
+
 TEST(HookArguments, Texts) {
   Expect(Make(ArgType::kString, HookBytes({}).Text(SL_HOOK_READ_STRING, "a \xff")),
          R"({"type":"string","text":"a \\xff"})", R"("a \\xff")");
