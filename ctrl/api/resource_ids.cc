@@ -77,11 +77,13 @@ Status AddTarget(const v1::DeleteRequest::Target& target, const v1::DeleteReques
 
 }  // namespace
 
-StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::ReadOptions& options) {
+StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::ReadOptions& options,
+                                       policy::tracing::Reading reading) {
   std::vector<policy::SourceText> texts;
   for (const v1::Document& document : documents) texts.push_back({document.origin(), document.yaml()});
-  policy::GatheredTexts gathered =
-      policy::Gather(texts, {.default_namespace = options.default_namespace(), .skip_unknown = options.skip_unknown()});
+  policy::GatheredTexts gathered = policy::Gather(texts, {.default_namespace = options.default_namespace(),
+                                                          .skip_unknown = options.skip_unknown(),
+                                                          .more_kinds = policy::tracing::KindParsers(reading)});
   SL_RETURN_IF_ERROR(gathered.FirstError());
   if (gathered.resources.empty()) return InvalidError("the documents have no resource");
   return ReadDocuments{std::move(gathered.resources), std::move(gathered.notices)};
@@ -92,7 +94,8 @@ StatusOr<Targets> ParseTargets(const v1::DeleteRequest& request, const reconcile
   std::vector<ResourceId>& ids = targets.ids;
   if (request.documents_size() == 0 && request.targets_size() == 0) return InvalidError("nothing to delete was named");
   if (request.documents_size() != 0) {
-    SL_ASSIGN_OR_RETURN(ReadDocuments read, ParseDocuments(request.documents(), request.read()));
+    SL_ASSIGN_OR_RETURN(ReadDocuments read,
+                        ParseDocuments(request.documents(), request.read(), policy::tracing::Reading::kParsed));
     targets.notices = std::move(read.notices);
     for (const policy::Resource& resource : read.resources) {
       ids.push_back(resource.id);

@@ -7,6 +7,7 @@
 #include "api/sluice.pb.h"
 #include "base/status.h"
 #include "ctrl/reconcile/controller.h"
+#include "policy/tracing/parser.h"
 
 namespace sluice::api {
 
@@ -18,7 +19,8 @@ struct ReadDocuments {
 };
 
 // All resources of the documents; InvalidArgument when there is none, or one twice.
-StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::ReadOptions& options = {});
+StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::ReadOptions& options = {},
+                                       policy::tracing::Reading reading = policy::tracing::Reading::kCompiled);
 
 struct Targets {
   std::vector<policy::ResourceId> ids;

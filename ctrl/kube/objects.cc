@@ -161,6 +161,9 @@ Status ParseRoot(const policy::Field& root, policy::Resource& resource) {
     }
     case Kind::kWorkload:
       return InvalidError("a Workload is no object of the API server");
+    case Kind::kTracingPolicy:
+    case Kind::kTracingPolicyNamespaced:
+      return InvalidError("{}: it is not read from the API server", policy::KindName(resource.id.kind));
   }
   return OkStatus();
 }

@@ -15,6 +15,8 @@ ResourceSpec SpecOf(policy::Kind kind) {
     case policy::Kind::kSluiceClusterNetworkPolicy:
       return {.name = "clusternetworkpolicies.sluice.dev", .path = "/apis/sluice.dev/v1alpha1/clusternetworkpolicies"};
     case policy::Kind::kWorkload:
+    case policy::Kind::kTracingPolicy:
+    case policy::Kind::kTracingPolicyNamespaced:
       break;
   }
   return {};

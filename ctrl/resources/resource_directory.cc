@@ -89,9 +89,10 @@ std::vector<policy::SourceText> TextsOf(const std::vector<ResourceFile>& files) 
   return texts;
 }
 
-StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory) {
+StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory, policy::tracing::Reading reading) {
   SL_ASSIGN_OR_RETURN(const auto files, ReadResourceFiles(directory));
-  policy::GatheredTexts gathered = policy::Gather(TextsOf(files), {});
+  policy::GatheredTexts gathered =
+      policy::Gather(TextsOf(files), {.more_kinds = policy::tracing::KindParsers(reading)});
   SL_RETURN_IF_ERROR(gathered.FirstError());
   policy::ResourceMap resources;
   for (policy::Resource& resource : gathered.resources) resources[resource.id] = std::move(resource);

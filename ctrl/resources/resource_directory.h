@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "policy/resource/gather.h"
 #include "policy/resource/resource_map.h"
+#include "policy/tracing/parser.h"
 
 namespace sluice::resources {
 
@@ -29,6 +30,7 @@ StatusOr<std::string> ReadResourceText(int fd, const std::string& name);
 std::vector<policy::SourceText> TextsOf(const std::vector<ResourceFile>& files);
 
 // All resources of a directory, or the first error. One id in two files is an error that names both.
-StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory);
+StatusOr<policy::ResourceMap> ReadResourceDirectory(
+    const std::string& directory, policy::tracing::Reading reading = policy::tracing::Reading::kParsed);
 
 }  // namespace sluice::resources

@@ -207,10 +207,9 @@ StatusOr<ExitCode> Get(const AgentAddress& server, const GetOptions& options) {
 void AddGet(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<GetOptions>();
   CLI::App* verb = app.add_subcommand("get", "list what the agent has");
-  verb->add_option(
-          "kind", options->kinds,
-          "workloads, pods, namespaces, networkpolicies, clusternetworkpolicies, identities, rulesets, processes or "
-          "flows; several by commas")
+  verb->add_option("kind", options->kinds,
+                   "workloads, pods, namespaces, networkpolicies, clusternetworkpolicies, tracingpolicies, "
+                   "tracingpoliciesnamespaced, identities, rulesets, processes or flows; several by commas")
       ->required();
   verb->add_option("name", options->names,
                    "only objects with these names, also as namespace/name; for processes, the names of workloads");

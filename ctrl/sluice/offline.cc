@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/printable.h"
-#include "policy/tracing/parser.h"
 
 namespace sluice::client {
 namespace {
@@ -21,10 +20,8 @@ std::string CheckLine(const std::string& file, const policy::Problem& problem) {
 OfflineResources ReadOffline(const std::vector<resources::ResourceFile>& files, const ResourceArgs& args) {
   policy::ParseOptions options = ParseOptionsOf(args);
   options.pod_templates = true;
-  options.checked_kinds = policy::tracing::CheckedKinds();
   policy::GatheredTexts gathered = policy::Gather(resources::TextsOf(files), std::move(options));
-  OfflineResources read{
-      .resources = {}, .checked = gathered.checked, .problems = {}, .notices = std::move(gathered.notices)};
+  OfflineResources read{.resources = {}, .problems = {}, .notices = std::move(gathered.notices)};
   for (policy::Resource& resource : gathered.resources) read.resources[resource.id] = std::move(resource);
   for (const auto& [origin, problem] : gathered.problems) read.problems.push_back(CheckLine(origin, problem));
   return read;

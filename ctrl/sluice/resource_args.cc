@@ -4,6 +4,8 @@
 
 #include <iterator>
 
+#include "policy/tracing/parser.h"
+
 namespace sluice::client {
 namespace {
 
@@ -40,7 +42,9 @@ CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::stri
 }
 
 policy::ParseOptions ParseOptionsOf(const ResourceArgs& args) {
-  return {.default_namespace = args.default_namespace, .skip_unknown = args.skip_unknown};
+  return {.default_namespace = args.default_namespace,
+          .skip_unknown = args.skip_unknown,
+          .more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kCompiled)};
 }
 
 StatusOr<std::vector<resources::ResourceFile>> ReadAll(const ResourceArgs& args) {

@@ -71,6 +71,10 @@ const char* KindName(Kind kind) {
       return "NetworkPolicy";
     case Kind::kSluiceClusterNetworkPolicy:
       return "ClusterNetworkPolicy";
+    case Kind::kTracingPolicy:
+      return "TracingPolicy";
+    case Kind::kTracingPolicyNamespaced:
+      return "TracingPolicyNamespaced";
   }
   return "";
 }
@@ -86,13 +90,18 @@ const char* KindApiVersion(Kind kind) {
     case Kind::kSluiceNetworkPolicy:
     case Kind::kSluiceClusterNetworkPolicy:
       return "sluice.dev/v1alpha1";
+    case Kind::kTracingPolicy:
+    case Kind::kTracingPolicyNamespaced:
+      return "cilium.io/v1alpha1";
   }
   return "";
 }
 
 bool IsPolicy(Kind kind) { return std::find(kPolicyKinds.begin(), kPolicyKinds.end(), kind) != kPolicyKinds.end(); }
 
-bool IsNamespaced(Kind kind) { return kind != Kind::kNamespace && kind != Kind::kSluiceClusterNetworkPolicy; }
+bool IsNamespaced(Kind kind) {
+  return kind != Kind::kNamespace && kind != Kind::kSluiceClusterNetworkPolicy && kind != Kind::kTracingPolicy;
+}
 
 Kind KindOf(NetworkPolicy::Api api) {
   switch (api) {

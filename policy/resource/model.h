@@ -156,18 +156,35 @@ struct Workload {
   std::shared_ptr<const PodOwner> owner;  // of its pod; null: none; no file can say so
 };
 
-enum class Kind { kNamespace, kPod, kWorkload, kNetworkPolicy, kSluiceNetworkPolicy, kSluiceClusterNetworkPolicy };
+namespace tracing {
+struct TracingPolicy;  // policy/tracing/model.h
+}
+
+enum class Kind {
+  kNamespace,
+  kPod,
+  kWorkload,
+  kNetworkPolicy,
+  kSluiceNetworkPolicy,
+  kSluiceClusterNetworkPolicy,
+  kTracingPolicy,
+  kTracingPolicyNamespaced,
+};
 inline constexpr std::array kAllKinds = {Kind::kNamespace,
                                          Kind::kPod,
                                          Kind::kWorkload,
                                          Kind::kNetworkPolicy,
                                          Kind::kSluiceNetworkPolicy,
-                                         Kind::kSluiceClusterNetworkPolicy};
+                                         Kind::kSluiceClusterNetworkPolicy,
+                                         Kind::kTracingPolicy,
+                                         Kind::kTracingPolicyNamespaced};
+// Of the network.
 inline constexpr std::array kPolicyKinds = {Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy,
                                             Kind::kSluiceClusterNetworkPolicy};
+inline constexpr std::array kTracingKinds = {Kind::kTracingPolicy, Kind::kTracingPolicyNamespaced};
 const char* KindName(Kind kind);  // "NetworkPolicy" for both policies of a namespace
 const char* KindApiVersion(Kind kind);
-bool IsPolicy(Kind kind);
+bool IsPolicy(Kind kind);      // of the network
 bool IsNamespaced(Kind kind);  // false: its objects belong to the whole cluster, and have no namespace
 Kind KindOf(NetworkPolicy::Api api);
 
@@ -187,6 +204,7 @@ struct Resource {
   std::shared_ptr<const Pod> pod;
   std::shared_ptr<const Workload> workload;
   std::shared_ptr<const NetworkPolicy> policy;
+  std::shared_ptr<const tracing::TracingPolicy> tracing;  // of both tracing kinds
 };
 
 }  // namespace sluice::policy

@@ -43,17 +43,25 @@ constexpr PodMaker kPodMakers[] = {
     {"batch/v1", "CronJob", "cronjob", true},
 };
 
-std::string SupportedKinds() {
+using KindParsers = std::vector<KindParser>;
+
+std::string SupportedKinds(const KindParsers& more) {
   std::string text = "v1 List";
-  for (const Kind kind : kKinds) text += fmt::format(", {} {}", KindApiVersion(kind), KindName(kind));
+  const auto add = [&](Kind kind) { text += fmt::format(", {} {}", KindApiVersion(kind), KindName(kind)); };
+  for (const Kind kind : kKinds) add(kind);
+  for (const KindParser& parser : more) add(parser.kind);
   return text;
 }
 
-std::optional<Kind> FindKind(const TypeMeta& type) {
-  const auto kind = std::find_if(kKinds.begin(), kKinds.end(), [&](Kind candidate) {
-    return type.api_version == KindApiVersion(candidate) && type.kind == KindName(candidate);
-  });
-  return kind == kKinds.end() ? std::nullopt : std::optional(*kind);
+std::optional<Kind> FindKind(const TypeMeta& type, const KindParsers& more) {
+  const auto is_it = [&](Kind kind) { return type.api_version == KindApiVersion(kind) && type.kind == KindName(kind); };
+  for (const Kind kind : kKinds) {
+    if (is_it(kind)) return kind;
+  }
+  for (const KindParser& parser : more) {
+    if (is_it(parser.kind)) return parser.kind;
+  }
+  return std::nullopt;
 }
 
 const PodMaker* FindPodMaker(const TypeMeta& type) {
@@ -63,19 +71,12 @@ const PodMaker* FindPodMaker(const TypeMeta& type) {
   return maker == std::end(kPodMakers) ? nullptr : maker;
 }
 
-const CheckedKind* FindCheckedKind(const TypeMeta& type, const std::vector<CheckedKind>& kinds) {
-  const auto kind = std::find_if(kinds.begin(), kinds.end(), [&](const CheckedKind& candidate) {
-    return type.api_version == candidate.api_version && type.kind == candidate.kind;
-  });
-  return kind == kinds.end() ? nullptr : &*kind;
-}
-
 // The type of the list's items; an empty kind means any type. Absent: not a list.
-std::optional<TypeMeta> ItemsOfList(const TypeMeta& list, const std::vector<CheckedKind>& checked) {
+std::optional<TypeMeta> ItemsOfList(const TypeMeta& list, const KindParsers& more) {
   if (list.api_version == "v1" && list.kind == "List") return TypeMeta();
   if (!list.kind.ends_with("List")) return std::nullopt;
   TypeMeta item{.api_version = list.api_version, .kind = list.kind.substr(0, list.kind.size() - 4)};
-  return FindKind(item) || FindCheckedKind(item, checked) != nullptr ? std::optional(item) : std::nullopt;
+  return FindKind(item, more) ? std::optional(item) : std::nullopt;
 }
 
 // `implied`: the type of items that do not name one, as in a PodList.
@@ -111,7 +112,10 @@ void NameObject(const YamlNode& root, const std::string& kind, bool in_namespace
   document.object = fmt::format("{}/{}", kind, name);
 }
 
-Status ParseBody(const Field& root, const Metadata& metadata, Resource& resource) {
+Status ParseBody(const Field& root, const Metadata& metadata, const KindParsers& more, Resource& resource) {
+  for (const KindParser& parser : more) {
+    if (parser.kind == resource.id.kind) return parser.parse(root, metadata.name, resource);
+  }
   switch (resource.id.kind) {
     case Kind::kNamespace: {
       SL_ASSIGN_OR_RETURN(resource.ns, ParseNamespace(root, metadata));
@@ -137,6 +141,9 @@ Status ParseBody(const Field& root, const Metadata& metadata, Resource& resource
       SL_ASSIGN_OR_RETURN(resource.policy, ParseNetworkPolicy(root, metadata, NetworkPolicy::Api::kSluiceCluster));
       break;
     }
+    case Kind::kTracingPolicy:
+    case Kind::kTracingPolicyNamespaced:
+      break;  // not reached: only `more` has them
   }
   return OkStatus();
 }
@@ -218,11 +225,8 @@ class Collector {
   Status AddObject(const Field& root, const std::string& where, const TypeMeta& implied, Document& document) {
     const YamlNode& node = root.node();
     SL_ASSIGN_OR_RETURN(const TypeMeta type, ParseTypeMeta(root, implied));
-    if (const auto items = ItemsOfList(type, options_.checked_kinds)) return AddList(root, where, *items);
-    if (const CheckedKind* checked = FindCheckedKind(type, options_.checked_kinds); checked != nullptr) {
-      return AddChecked(root, *checked, document);
-    }
-    const std::optional<Kind> kind = FindKind(type);
+    if (const auto items = ItemsOfList(type, options_.more_kinds)) return AddList(root, where, *items);
+    const std::optional<Kind> kind = FindKind(type, options_.more_kinds);
     const PodMaker* maker = options_.pod_templates ? FindPodMaker(type) : nullptr;
     if (!kind && maker == nullptr) return AddUnknown(root, type, document);
     NameObject(node, type.kind, IsNamespaced(kind.value_or(Kind::kPod)), document);
@@ -234,10 +238,14 @@ class Collector {
       resource.id.name.name = fmt::format("{}/{}", maker->pods, metadata.name.name);
       SL_ASSIGN_OR_RETURN(resource.pod, ParsePodOf(*maker, root, resource.id.name));
     } else {
-      SL_RETURN_IF_ERROR(ParseBody(root, metadata, resource));
+      SL_RETURN_IF_ERROR(ParseBody(root, metadata, options_.more_kinds, resource));
     }
     const auto [first, added] = lines_.emplace(resource.id, root.place().line);
-    if (!added) return DefinedTwice(root, first->second);
+    if (!added) {
+      return root.Error(
+          fmt::format("defined twice: the first definition is on line {}. Kubernetes would keep the last: remove one",
+                      first->second));
+    }
     const bool in_default = IsNamespaced(resource.id.kind) && ScalarAt(node.Find("metadata"), "namespace").empty();
     parsed_.without_namespace += in_default ? 1 : 0;
     const bool is_implied = in_default && options_.default_namespace != ParseOptions().default_namespace;
@@ -245,25 +253,6 @@ class Collector {
     parsed_.resources.push_back(std::move(resource));
     parsed_.places.push_back(root.place());
     return OkStatus();
-  }
-
-  Status AddChecked(const Field& root, const CheckedKind& kind, Document& document) {
-    NameObject(root.node(), std::string(kind.kind), kind.namespaced, document);
-    SL_ASSIGN_OR_RETURN(const Metadata metadata, ParseMetadata(root, kind.kind, kind.namespaced));
-    SL_RETURN_IF_ERROR(kind.check(root, metadata.name));
-    const std::string id = fmt::format("{} {}", kind.kind, metadata.name.ToString());
-    const auto [first, added] = checked_lines_.emplace(id, root.place().line);
-    if (!added) return DefinedTwice(root, first->second);
-    const bool in_default = kind.namespaced && ScalarAt(root.node().Find("metadata"), "namespace").empty();
-    parsed_.without_namespace += in_default ? 1 : 0;
-    parsed_.checked.push_back(
-        {.place = root.place(), .id = id, .object = fmt::format("{}/{}", kind.kind, metadata.name.name)});
-    return OkStatus();
-  }
-
-  static Status DefinedTwice(const Field& root, int first_line) {
-    return root.Error(fmt::format(
-        "defined twice: the first definition is on line {}. Kubernetes would keep the last: remove one", first_line));
   }
 
   Status AddUnknown(const Field& root, const TypeMeta& type, Document& document) {
@@ -279,7 +268,7 @@ class Collector {
     const Field named = root.Get("kind").value_or(root);
     if (!hint.empty()) return named.Error(fmt::format("{} {}: {}", type.api_version, type.kind, hint));
     return named.Error(fmt::format("apiVersion {} has no kind {} here; known are {}", Quoted(type.api_version),
-                                   Quoted(type.kind), SupportedKinds()));
+                                   Quoted(type.kind), SupportedKinds(options_.more_kinds)));
   }
 
   Status AddList(const Field& list, const std::string& where, const TypeMeta& implied) {
@@ -297,7 +286,6 @@ class Collector {
   const ParseOptions& options_;
   ParsedText parsed_;
   std::map<ResourceId, int> lines_;
-  std::map<std::string, int> checked_lines_;  // by id
 };
 
 // A hint for each line that has a problem. Reads the text once.
@@ -358,18 +346,14 @@ std::string SkippedText(std::string_view origin, const Problem& skipped) {
   return fmt::format("{}:{}: {}: left out: {}", origin, skipped.place.line, Printable(subject), skipped.what);
 }
 
-std::string CheckedText(std::string_view origin, const CheckedObject& checked) {
-  return fmt::format("{}:{}: {}: checked only: this version does not enforce such policies yet", origin,
-                     checked.place.line, checked.object);
-}
-
 std::string DefaultNamespaceText(std::string_view origin, std::size_t count) {
   return fmt::format("{}: {} {} no namespace: using \"default\", choose another with -n NAMESPACE", origin, count,
                      count == 1 ? "object has" : "objects have");
 }
 
-StatusOr<std::vector<Resource>> ParseResources(std::string_view origin, std::string_view text) {
-  ParsedText parsed = ParseText(origin, text);
+StatusOr<std::vector<Resource>> ParseResources(std::string_view origin, std::string_view text,
+                                               const ParseOptions& options) {
+  ParsedText parsed = ParseText(origin, text, options);
   if (!parsed.problems.empty()) return ToStatus(origin, parsed.problems);
   return std::move(parsed.resources);
 }

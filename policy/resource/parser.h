@@ -15,12 +15,11 @@ namespace sluice::policy {
 // Larger texts are refused before they are parsed.
 inline constexpr std::size_t kMaxResourceBytes = 32U << 20U;
 
-// A kind that another directory knows: its documents are checked, but are no resources. See policy/tracing/parser.h.
-struct CheckedKind {
-  std::string_view api_version;
-  std::string_view kind;
-  bool namespaced = false;
-  Status (*check)(const Field& root, const ObjectName& name) = nullptr;  // its errors go to the document of `root`
+// A kind that another directory parses. See policy/tracing/parser.h.
+struct KindParser {
+  Kind kind = Kind::kTracingPolicy;
+  // Sets the resource's member. Its errors go to the document of `root`.
+  Status (*parse)(const Field& root, const ObjectName& name, Resource& resource) = nullptr;
 };
 
 struct ParseOptions {
@@ -30,22 +29,14 @@ struct ParseOptions {
   // Read the pod template of a Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or CronJob as a pod that is named
   // "deployment/web".
   bool pod_templates = false;
-  // Without an entry, documents of these kinds are errors as those of unknown kinds are.
-  std::vector<CheckedKind> checked_kinds = {};
-};
-
-// A document of a CheckedKind that has no problem.
-struct CheckedObject {
-  Place place;
-  std::string id;      // "TracingPolicyNamespaced shop/files"
-  std::string object;  // "TracingPolicyNamespaced/files"
+  // Without an entry, documents of such kinds are errors as those of unknown kinds are.
+  std::vector<KindParser> more_kinds = {};
 };
 
 // The content of one text. When there are problems, `resources` still has the documents without one.
 struct ParsedText {
   std::vector<Resource> resources;
   std::vector<Place> places;  // one for each resource
-  std::vector<CheckedObject> checked;
   std::vector<Problem> problems;
   std::vector<Problem> skipped;       // because of `skip_unknown`; says what each document is
   std::size_t without_namespace = 0;  // documents that got `default_namespace`
@@ -57,15 +48,15 @@ struct ParsedText {
 ParsedText ParseText(std::string_view origin, std::string_view text, const ParseOptions& options = {});
 
 // All documents, or one error with one line for each problem. The length of an error is limited.
-StatusOr<std::vector<Resource>> ParseResources(std::string_view origin, std::string_view text);
+StatusOr<std::vector<Resource>> ParseResources(std::string_view origin, std::string_view text,
+                                               const ParseOptions& options = {});
 
 // One error that lists all `problems`; there must be at least one. For callers of ParseText.
 Status ToStatus(std::string_view origin, const std::vector<Problem>& problems);
 
-// Notes about a text that are not errors: "web.yaml:12: Deployment/web: left out: neither policy nor workload", that an
-// object is only checked, and that `count` objects are put in "default".
+// Notes about a text that are not errors: "web.yaml:12: Deployment/web: left out: neither policy nor workload", and
+// that `count` objects are put in "default".
 std::string SkippedText(std::string_view origin, const Problem& skipped);
-std::string CheckedText(std::string_view origin, const CheckedObject& checked);
 std::string DefaultNamespaceText(std::string_view origin, std::size_t count);
 
 // One document as JSON text, for `get -o json`.

@@ -41,9 +41,6 @@ std::string HintForKind(std::string_view api_version, std::string_view kind) {
   if (kind == "NetworkPolicy" && GroupOf(api_version).ends_with("projectcalico.org")) {
     return "Calico's own policies are not supported: write apiVersion networking.k8s.io/v1";
   }
-  if (api_version == "cilium.io/v1alpha1" && (kind == "TracingPolicy" || kind == "TracingPolicyNamespaced")) {
-    return "this version checks such policies with `sluice validate`, but does not enforce them yet: leave it out";
-  }
   if (GroupOf(api_version) == "policy.networking.k8s.io") {
     return "tiers and priorities are not supported: ClusterNetworkPolicy of sluice.dev/v1alpha1 is cluster-wide too";
   }

@@ -1,13 +1,12 @@
 #include "policy/tracing/parser.h"
 
 #include "policy/resource/resource_common.h"
+#include "policy/tracing/compile.h"
 #include "policy/tracing/limits.h"
 #include "policy/tracing/parse_parts.h"
 
 namespace sluice::policy::tracing {
 namespace {
-
-constexpr std::string_view kApiVersion = "cilium.io/v1alpha1";
 
 // The lists of hooks, all of them even if one has errors.
 Status ParseHooks(const Field& spec, PolicyParts& parts, TracingPolicy& policy) {
@@ -62,7 +61,22 @@ Status ParseScope(const Field& spec, TracingPolicy& policy) {
   return spec.Read("nodeSelector", policy.nodes, ParseSelector);
 }
 
-Status CheckOne(const Field& root, const ObjectName& name) { return ParseTracingPolicy(root, name).status(); }
+Status ParseInto(const Field& root, const ObjectName& name, Resource& resource) {
+  SL_ASSIGN_OR_RETURN(resource.tracing, ParseTracingPolicy(root, name));
+  return OkStatus();
+}
+
+// The node's namespaces have some number, which decides about no problem.
+Status ParseAndCompile(const Field& root, const ObjectName& name, Resource& resource) {
+  SL_RETURN_IF_ERROR(ParseInto(root, name, resource));
+  CompileOptions options;
+  options.host_namespaces.fill(1);
+  Compilation compilation = Compile(resource.tracing, options);
+  if (compilation.policy != nullptr) return OkStatus();
+  const Status first = ToStatus(root.document().origin, {compilation.problems.front()});
+  for (Problem& problem : compilation.problems) root.document().problems.push_back(std::move(problem));
+  return first;
+}
 
 }  // namespace
 
@@ -94,9 +108,9 @@ StatusOr<std::shared_ptr<const TracingPolicy>> ParseTracingPolicy(const Field& r
   return policy;
 }
 
-std::vector<CheckedKind> CheckedKinds() {
-  return {{.api_version = kApiVersion, .kind = "TracingPolicy", .namespaced = false, .check = CheckOne},
-          {.api_version = kApiVersion, .kind = "TracingPolicyNamespaced", .namespaced = true, .check = CheckOne}};
+std::vector<KindParser> KindParsers(Reading reading) {
+  const auto parse = reading == Reading::kParsed ? ParseInto : ParseAndCompile;
+  return {{Kind::kTracingPolicy, parse}, {Kind::kTracingPolicyNamespaced, parse}};
 }
 
 }  // namespace sluice::policy::tracing

@@ -47,6 +47,31 @@ TEST(ParseDocuments, RefusesNothingAndTwice) {
             "b.yaml:1: Namespace shop: defined twice: a.yaml:1 has it too. Kubernetes would keep the last: remove one");
 }
 
+// What an older version has accepted can still be removed by its file.
+TEST(ParseDocuments, RefusesATracingPolicyThatCannotBeEnforcedButReadsItToRemoveIt) {
+  constexpr const char* kLoader =
+      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: libraries}\nspec:\n  loader: true\n";
+  Documents documents;
+  Add("p.yaml", kLoader, &documents);
+  EXPECT_EQ(Message(ParseDocuments(documents).status()),
+            "p.yaml:5: TracingPolicy libraries: spec.loader: Sluice does not enforce it yet");
+  reconcile::View view = MakeView();
+  const auto parsed = policy::ParseResources(
+      "p.yaml", kLoader, {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  view.resources[parsed->front().id] = parsed->front();
+  v1::DeleteRequest request;
+  Add("p.yaml", kLoader, request.mutable_documents());
+  const auto targets = ParseTargets(request, view);
+  ASSERT_TRUE(targets.ok()) << targets.status();
+  ASSERT_EQ(targets->ids.size(), 1U);
+  EXPECT_EQ(targets->ids[0].ToString(), "TracingPolicy libraries");
+  for (const char* kind : {"tracingpolicies", "TracingPolicy", "tp", "tracingpolicies.cilium.io"})
+    EXPECT_TRUE(ParseTargets(Target(kind, "", "libraries"), view).ok()) << kind;
+  EXPECT_THAT(Message(ParseTargets(Target("tpn", "shop", "libraries"), view).status()),
+              HasSubstr("TracingPolicyNamespaced shop/libraries does not exist"));
+}
+
 TEST(ParseTargets, FindsByKindNameAndDocument) {
   const auto existing = MakeView();
   auto request = Target("NetworkPolicy", "shop", "db");

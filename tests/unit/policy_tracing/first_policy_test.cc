@@ -111,20 +111,18 @@ TEST(TracingFirstPolicy, BecomesTables) {
 
 TEST(TracingFirstPolicy, IsCheckedByFileLineFieldAndValue) {
   std::string text(kPreventRead);
-  const auto checked = [&] { return ParseText("p.yaml", text, {.checked_kinds = CheckedKinds()}); };
+  const auto checked = [&] { return ParseText("p.yaml", text, {.more_kinds = KindParsers(Reading::kParsed)}); };
   EXPECT_TRUE(checked().problems.empty());
-  ASSERT_EQ(checked().checked.size(), 1U);
-  EXPECT_EQ(
-      CheckedText("p.yaml", checked().checked[0]),
-      "p.yaml:1: TracingPolicy/prevent-default-json-read: checked only: this version does not enforce such policies "
-      "yet");
+  ASSERT_EQ(checked().resources.size(), 1U);
+  EXPECT_EQ(checked().resources[0].id.ToString(), "TracingPolicy prevent-default-json-read");
+  EXPECT_NE(checked().resources[0].tracing, nullptr);
   text.replace(text.find("\"4\""), 3, "\"r\"");
   ASSERT_EQ(checked().problems.size(), 1U);
   EXPECT_EQ(checked().problems[0].ToString("p.yaml"),
             "p.yaml:28: TracingPolicy prevent-default-json-read: "
             "spec.kprobes[0].selectors[0].matchArgs[1].values[0]: must be a number of type int (-2147483648 to "
             "2147483647), got \"r\"");
-  EXPECT_TRUE(checked().checked.empty());
+  EXPECT_TRUE(checked().resources.empty());
 }
 
 }  // namespace
