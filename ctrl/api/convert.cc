@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "ctrl/api/changes.h"
-#include "ctrl/api/resource_facts.h"
 #include "policy/resource/parser.h"
 
 namespace sluice::api {
@@ -17,13 +16,13 @@ v1::ResourceRef ToRef(const policy::ResourceId& id) {
   return ref;
 }
 
-StatusOr<v1::Resource> ToResource(const policy::Resource& resource, const reconcile::View& view,
-                                  const policy::Quarantine& quarantine, const v1::GetRequest& request) {
+StatusOr<v1::Resource> ToResource(const policy::Resource& resource, const FactSources& sources,
+                                  const v1::GetRequest& request) {
   v1::Resource out;
   *out.mutable_ref() = ToRef(resource.id);
-  out.set_origin(OriginOf(resource.id, view));
-  out.set_shadows(IsShadowing(resource.id, view));
-  AddFacts(resource, view, quarantine, &out);
+  out.set_origin(OriginOf(resource.id, sources.view));
+  out.set_shadows(IsShadowing(resource.id, sources.view));
+  AddFacts(resource, sources, &out);
   if (request.with_yaml()) out.set_yaml(resource.yaml);
   if (request.with_json()) {
     SL_ASSIGN_OR_RETURN(const std::string document, policy::YamlToJson(resource.yaml));

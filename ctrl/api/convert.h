@@ -2,15 +2,15 @@
 #pragma once
 
 #include "api/sluice.grpc.pb.h"
-#include "ctrl/reconcile/controller.h"
+#include "ctrl/api/resource_facts.h"
 
 namespace sluice::api {
 
 v1::ResourceRef ToRef(const policy::ResourceId& id);
 
 // One resource with its facts, and its document in the requested form.
-StatusOr<v1::Resource> ToResource(const policy::Resource& resource, const reconcile::View& view,
-                                  const policy::Quarantine& quarantine, const v1::GetRequest& request);
+StatusOr<v1::Resource> ToResource(const policy::Resource& resource, const FactSources& sources,
+                                  const v1::GetRequest& request);
 v1::Ruleset ToRuleset(const policy::RulesetInfo& info);
 // All of them, with their addresses.
 std::vector<v1::Identity> ToIdentities(const policy::CompiledPolicy& compiled);

@@ -90,12 +90,24 @@ void AddPolicy(const policy::NetworkPolicy& policy, const reconcile::View& view,
   facts.mutable_workloads()->Assign(local.begin(), local.end());
 }
 
+// Without a report: the agent holds, or has not come to it.
+v1::TracingPolicyFacts TracingFacts(const policy::ResourceId& id, const FactSources& sources) {
+  if (const auto report = sources.hook_policies.find(id); report != sources.hook_policies.end())
+    return ToFacts(report->second);
+  v1::TracingPolicyFacts facts;
+  facts.set_state(ToString(hooks::ReportedState::kError));
+  facts.set_problem(sources.view.holding.empty() ? "it is not in force" : "holding: " + sources.view.holding);
+  return facts;
+}
+
 StatusOr<std::string> FactsJson(const v1::Resource& facts) {
   switch (facts.facts_case()) {
     case v1::Resource::kWorkload:
       return telemetry::ToJson(facts.workload());
     case v1::Resource::kPolicy:
       return telemetry::ToJson(facts.policy());
+    case v1::Resource::kTracingPolicy:
+      return telemetry::ToJson(facts.tracing_policy());
     case v1::Resource::kPod:
     case v1::Resource::FACTS_NOT_SET:
       break;
@@ -105,15 +117,35 @@ StatusOr<std::string> FactsJson(const v1::Resource& facts) {
 
 }  // namespace
 
-void AddFacts(const policy::Resource& resource, const reconcile::View& view, const policy::Quarantine& quarantine,
-              v1::Resource* out) {
+v1::TracingPolicyFacts ToFacts(const hooks::PolicyReport& report) {
+  v1::TracingPolicyFacts facts;
+  facts.set_state(ToString(report.state));
+  facts.set_problem(report.problem);
+  facts.set_memory_bytes(report.numbers.memory_bytes);
+  for (const hooks::HookNumbers& hook : report.numbers.hooks) {
+    v1::TracingPolicyFacts::Hook& out = *facts.add_hooks();
+    out.set_hook(hook.hook);
+    out.set_attached(hook.attached);
+    out.set_matches(hook.counts[SL_HOOK_COUNT_MATCHED]);
+    for (std::size_t i = 0; i < hook.counts.size(); ++i) {
+      if (i == SL_HOOK_COUNT_MATCHED || hook.counts[i] == 0) continue;
+      v1::TracingPolicyFacts::Count& count = *out.add_counts();
+      count.set_what(hooks::kHookCountNames[i]);
+      count.set_count(hook.counts[i]);
+    }
+  }
+  return facts;
+}
+
+void AddFacts(const policy::Resource& resource, const FactSources& sources, v1::Resource* out) {
   if (resource.ns) out->mutable_labels()->insert(resource.ns->labels.begin(), resource.ns->labels.end());
   if (resource.workload) {
-    AddWorkload(*resource.workload, view, out);
-    out->mutable_workload()->set_quarantined(quarantine.workloads.contains(resource.id.name));
+    AddWorkload(*resource.workload, sources.view, out);
+    out->mutable_workload()->set_quarantined(sources.quarantine.workloads.contains(resource.id.name));
   }
   if (resource.pod) AddPod(*resource.pod, out);
-  if (resource.policy) AddPolicy(*resource.policy, view, out);
+  if (resource.policy) AddPolicy(*resource.policy, sources.view, out);
+  if (resource.tracing) *out->mutable_tracing_policy() = TracingFacts(resource.id, sources);
 }
 
 StatusOr<std::string> AddStatus(const std::string& document, const v1::Resource& facts) {

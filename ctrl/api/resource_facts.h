@@ -2,13 +2,22 @@
 #pragma once
 
 #include "api/sluice.pb.h"
+#include "ctrl/hooks/hook_controller.h"
 #include "ctrl/reconcile/controller.h"
 
 namespace sluice::api {
 
+// What a resource's facts are made from.
+struct FactSources {
+  const reconcile::View& view;
+  const policy::Quarantine& quarantine;
+  const hooks::PolicyReports& hook_policies;
+};
+
 // Labels and the member of `facts` that fits the kind.
-void AddFacts(const policy::Resource& resource, const reconcile::View& view, const policy::Quarantine& quarantine,
-              v1::Resource* out);
+void AddFacts(const policy::Resource& resource, const FactSources& sources, v1::Resource* out);
+
+v1::TracingPolicyFacts ToFacts(const hooks::PolicyReport& report);
 
 // `document` (JSON) with the facts as its `status`, if it has no status of its own.
 StatusOr<std::string> AddStatus(const std::string& document, const v1::Resource& facts);

@@ -132,9 +132,13 @@ sluice::Status Service::ListResources(const v1::GetRequest& request, const KindS
                                       const Emit& emit) const {
   const auto view = sources_.controller->view();
   SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, sources_.controller->quarantine());
+  const bool has_hooks =
+      sources_.hooks != nullptr && std::find(policy::kTracingKinds.begin(), policy::kTracingKinds.end(),
+                                             selection.kinds.front()) != policy::kTracingKinds.end();
+  const hooks::PolicyReports hook_policies = has_hooks ? sources_.hooks->reports() : hooks::PolicyReports();
   for (const auto& [id, resource] : view->resources) {
     if (!IsWanted(id, request, selection)) continue;
-    SL_ASSIGN_OR_RETURN(auto converted, ToResource(resource, *view, quarantine, request));
+    SL_ASSIGN_OR_RETURN(auto converted, ToResource(resource, {*view, quarantine, hook_policies}, request));
     if (!emit(ToObject(std::move(converted), &v1::Object::mutable_resource))) break;
   }
   return OkStatus();
@@ -217,6 +221,7 @@ grpc::Status Service::Status(grpc::ServerContext* context, const v1::StatusReque
     reply->mutable_quarantine()->add_workloads(name.ToString());
   }
   for (const policy::Prefix& peer : quarantine->allow) reply->mutable_quarantine()->add_allow(peer.ToString());
+  if (sources_.hooks != nullptr) AddHookPolicies(sources_.hooks->reports(), reply);
   if (sources_.kubernetes) AddSources(sources_.kubernetes_server, sources_.kubernetes(), reply->mutable_kubernetes());
   const sluice::Status added = AddNumbers(*sources_.controller->view(), *sources_.datapath, *sources_.telemetry, reply);
   if (added.ok() && sources_.tunnels) AddTunnels(sources_.tunnels(), reply);

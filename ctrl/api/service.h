@@ -20,10 +20,11 @@ struct ServiceSources {
   reconcile::Controller* controller = nullptr;
   telemetry::Telemetry* telemetry = nullptr;
   datapath::PathReader* datapath = nullptr;
-  v1::AgentStatus constants;           // what does not change while the agent runs
-  std::string kubernetes_server;       // URL; with `kubernetes`
-  telemetry::SourceStates kubernetes;  // empty: the agent runs without Kubernetes
-  TunnelsNow tunnels;                  // empty: no uplinks. Thread-safe
+  const hooks::HookController* hooks = nullptr;  // null: nothing enforces hook policies
+  v1::AgentStatus constants;                     // what does not change while the agent runs
+  std::string kubernetes_server;                 // URL; with `kubernetes`
+  telemetry::SourceStates kubernetes;            // empty: the agent runs without Kubernetes
+  TunnelsNow tunnels;                            // empty: no uplinks. Thread-safe
 };
 
 class Service final : public v1::Sluice::Service {

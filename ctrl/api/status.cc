@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <map>
 
+#include "ctrl/api/convert.h"
+
 namespace sluice::api {
 namespace {
 
@@ -129,6 +131,14 @@ void AddSources(const std::string& server, const std::vector<telemetry::SourceSt
     out.set_errors(source.errors);
     out.set_bytes_received(source.bytes_received);
     out.set_requests(source.requests);
+  }
+}
+
+void AddHookPolicies(const hooks::PolicyReports& reports, v1::AgentStatus* status) {
+  for (const auto& [id, report] : reports) {
+    v1::AgentStatus::HookPolicy& out = *status->add_hook_policies();
+    *out.mutable_ref() = ToRef(id);
+    *out.mutable_facts() = ToFacts(report);
   }
 }
 

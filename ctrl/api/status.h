@@ -19,6 +19,8 @@ Status AddNumbers(const reconcile::View& view, datapath::PathReader& datapath, t
 void AddSources(const std::string& server, const std::vector<telemetry::SourceState>& sources,
                 v1::AgentStatus::Kubernetes* kubernetes);
 
+void AddHookPolicies(const hooks::PolicyReports& reports, v1::AgentStatus* status);
+
 // Tunnels by the number of the uplink that carries them: "vxlan flannel.1".
 using Tunnels = std::map<std::uint32_t, std::vector<std::string>>;
 using TunnelsNow = std::function<Tunnels()>;

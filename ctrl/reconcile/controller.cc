@@ -56,8 +56,9 @@ class Controller::Attaching {
   Controller* const controller_;
 };
 
-Controller::Controller(datapath::Enforcer* datapath, Node node, Save save)
+Controller::Controller(datapath::Enforcer* datapath, Node node, Save save, hooks::HookController* hooks)
     : datapath_(datapath),
+      hooks_(hooks),
       node_(std::move(node)),
       save_(save),
       planner_(datapath, &node_),
@@ -182,6 +183,7 @@ StatusOr<std::uint64_t> Controller::Try(const std::vector<policy::Resource>& res
   Status planned = MakePlan(desired, change, Look::kForNewWorkloads, {}, &plan);
   planner_ = before;
   if (!planned.ok()) return planned;
+  SL_RETURN_IF_ERROR(CheckHooks(plan, change));
   return change.revision;
 }
 
@@ -364,6 +366,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
     const bool is_start = !restored_ && !must_save && plan.node_view;
     return is_start ? Hold(std::move(desired), std::move(plan), Message(planned)) : planned;
   }
+  if (must_save) SL_RETURN_IF_ERROR(CheckHooks(plan, change));
   if (!restored_ && !plan.node_view->failed.empty() && datapath_->generation() > 0) {
     const std::string why = fmt::format("{} workloads cannot be looked up, the first: {}",
                                         plan.node_view->failed.size(), plan.node_view->failed.begin()->second);
@@ -386,7 +389,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   std::optional<Attaching> attaching;
   const auto enforce = [&] {
     attaching.emplace(this, plan);
-    return *(carried = Carry(plan, saving));
+    return *(carried = Carry(plan, change, saving));
   };
   change.ends_doubt = doubted_;
   const bool to_save = !IsEmpty(change) || (must_save && change.revision != saved_revision_) || doubted_;
@@ -412,6 +415,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
                  Message(undone));
       }
     }
+    PutBackHooks();
     if (restored_) PutBack();
     return restored_ || must_save ? status : Hold(std::move(desired), std::move(plan), Message(status));
   }
@@ -439,7 +443,7 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
 }
 
 // Interfaces are closed first; the generation that knows them opens them.
-Status Controller::Carry(const Plan& plan, Saving saving) {
+Status Controller::Carry(const Plan& plan, const StateChange& change, Saving saving) {
   for (const auto& [name, number] : plan.node_view->ids.all()) {
     if (ids_.Find(name) == number) continue;
     const auto binding = plan.node_view->bindings.find(name);
@@ -449,6 +453,8 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
     SL_RETURN_IF_ERROR(datapath_->ResetEndpoint(number));
   }
   SL_RETURN_IF_ERROR(quarantines_.Enforce(plan.node_view->ids));
+  // Before a workload is attached, which its start waits for.
+  if (hooks_ != nullptr) SL_RETURN_IF_ERROR(hooks_->Enforce(HooksOf(plan, change, saving)));
   const policy::Tables& tables = plan.view->compiled.tables;
   // The pods of a node that nothing was enforced on may be at work: they lose no packet when the tables come first.
   const bool is_first = !restored_ && in_force_before_.empty();
@@ -467,6 +473,34 @@ Status Controller::Carry(const Plan& plan, Saving saving) {
   SL_RETURN_IF_ERROR(datapath_->Commit(tables));
   AttachClosed(plan.node_view->closed);  // also those that the generation before enforced on
   return OkStatus();
+}
+
+hooks::HookController::Change Controller::HooksOf(const Plan& plan, const StateChange& change, Saving saving) const {
+  hooks::HookController::Change of_hooks{.resources = plan.view->resources,
+                                         .bindings = plan.node_view->found,
+                                         .refuses = saving == Saving::kMust,
+                                         .same_workloads = restored_ && plan.node_view == node_view_};
+  for (const policy::Resource& resource : change.puts) {
+    if (resource.tracing) of_hooks.asked_for.insert(resource.id);
+  }
+  return of_hooks;
+}
+
+Status Controller::CheckHooks(const Plan& plan, const StateChange& change) const {
+  if (hooks_ != nullptr) return hooks_->Check(HooksOf(plan, change, Saving::kMust));
+  for (const policy::Resource& resource : change.puts) {
+    if (!resource.tracing) continue;
+    return MakeError(absl::StatusCode::kFailedPrecondition, "{}: this agent enforces no such policies",
+                     resource.id.ToString());
+  }
+  return OkStatus();
+}
+
+void Controller::PutBackHooks() {
+  if (hooks_ == nullptr || !restored_) return;
+  const std::shared_ptr<const View> before = view();
+  if (Status status = hooks_->Enforce({.resources = before->resources, .bindings = node_view_->found}); !status.ok())
+    LogError("restore the hook policies after a refused change: {}", Message(status));
 }
 
 // After a look at all of them, all interfaces; else those that are not described as before. What follows the node or

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/hooks/hook_controller.h"
 #include "ctrl/reconcile/decision_memory.h"
 #include "ctrl/reconcile/edit_queue.h"
 #include "ctrl/reconcile/planner.h"
@@ -33,8 +34,8 @@ class Controller {
  public:
   using Save = SaveChange;
 
-  // `datapath` outlives the controller.
-  Controller(datapath::Enforcer* datapath, Node node, Save save);
+  // `datapath` and `hooks` outlive the controller. `hooks` null: changes with a TracingPolicy are refused.
+  Controller(datapath::Enforcer* datapath, Node node, Save save, hooks::HookController* hooks = nullptr);
 
   // The resources of the sources at a start. An error: the source is used and could not be read, and why.
   struct Given {
@@ -58,7 +59,8 @@ class Controller {
   // addresses cannot be found (NotFound or FailedPrecondition, as node::Bind), or when a resource to remove does not
   // exist. Returns the revision, which stays the same if the API already had these documents. After a refusal, those of
   // its workloads that were not enforced on before are closed and listed as unbound, until they are applied again or
-  // deleted, also after a restart.
+  // deleted, also after a restart. A TracingPolicy that cannot be enforced refuses a change that brings it, and the
+  // change of a directory; elsewhere it is in error (hooks::HookController) and stops nothing else.
   StatusOr<std::uint64_t> Apply(const std::vector<policy::Resource>& resources);
   StatusOr<std::uint64_t> Delete(const std::vector<policy::ResourceId>& ids, Missing missing = Missing::kRefused);
   // Whether such a change would be refused, as far as can be known without touching the kernel or the store. Changes
@@ -135,7 +137,10 @@ class Controller {
   Status Hold(Desired desired, Plan plan, const std::string& why);
   int CloseAll();
   Status CheckUnreadable(const StateChange& change) const;
-  Status Carry(const Plan& plan, Saving saving);
+  Status Carry(const Plan& plan, const StateChange& change, Saving saving);
+  hooks::HookController::Change HooksOf(const Plan& plan, const StateChange& change, Saving saving) const;
+  Status CheckHooks(const Plan& plan, const StateChange& change) const;
+  void PutBackHooks();
   Status AttachPods(const Plan& plan, Saving saving);
   // Those with both programs attached and an endpoint in the generation.
   std::set<std::uint32_t> EnforcedInterfaces() const;
@@ -159,6 +164,7 @@ class Controller {
   void Remember(Desired desired, Plan plan);
 
   datapath::Enforcer* const datapath_;
+  hooks::HookController* const hooks_;  // may be null
   const Node node_;
   const Save save_;
   mutable std::mutex mutex_;

@@ -95,6 +95,18 @@ StatusOr<std::string> PolicyText(const v1::Resource& resource, const std::vector
   return text + FlowsText("Flows that it decided last", flows);
 }
 
+std::string TracingText(const v1::TracingPolicyFacts& facts) {
+  std::string text = Line("State", StateText(facts));
+  if (facts.memory_bytes() != 0) text += Line("Memory", MemoryText(facts.memory_bytes()) + " in the kernel");
+  std::vector<std::string> hooks;
+  for (const auto& hook : facts.hooks()) {
+    std::string line = fmt::format("{}: matches {}", HookText(hook), hook.matches());
+    for (const auto& count : hook.counts()) line += fmt::format(", {} {}", count.what(), count.count());
+    hooks.push_back(std::move(line));
+  }
+  return text + Section("Hooks", hooks, "none are in force");
+}
+
 }  // namespace
 
 StatusOr<std::string> DescribeText(const v1::Resource& resource, const std::vector<v1::Event>& flows) {
@@ -109,6 +121,8 @@ StatusOr<std::string> DescribeText(const v1::Resource& resource, const std::vect
       SL_ASSIGN_OR_RETURN(const std::string policy, PolicyText(resource, flows));
       return text + policy;
     }
+    case v1::Resource::kTracingPolicy:
+      return text + TracingText(resource.tracing_policy());
     case v1::Resource::FACTS_NOT_SET:
       break;
   }

@@ -63,6 +63,21 @@ Cells ClusterPolicyCells(const v1::Object& object) {
   return {resource.ref().name(), facts.mode(), DirectionsText(facts), std::to_string(facts.selected())};
 }
 
+Cells TracingCells(const v1::Object& object) {
+  const v1::Resource& resource = object.resource();
+  const v1::TracingPolicyFacts& facts = resource.tracing_policy();
+  std::vector<std::string> hooks;
+  for (const auto& hook : facts.hooks()) hooks.push_back(HookText(hook));
+  Cells cells{resource.ref().name(),
+              StateText(facts),
+              hooks.empty() ? "-" : fmt::format("{}", fmt::join(hooks, ", ")),
+              MemoryText(facts.memory_bytes()),
+              std::to_string(MatchesOf(facts)),
+              ActionsText(facts)};
+  if (!resource.ref().namespace_().empty()) cells.insert(cells.begin(), resource.ref().namespace_());
+  return cells;
+}
+
 Cells IdentityCells(const v1::Object& object) {
   const v1::Identity& identity = object.identity();
   return {std::to_string(identity.id()), identity.description(), SomeOf(identity.addresses(), ",")};
@@ -94,6 +109,10 @@ struct Layout {
   ToCells wide_cells = nullptr;
 };
 
+std::vector<Column> TracingColumns() {
+  return {{"NAME"}, {"STATE"}, {"HOOKS"}, {"MEMORY", Align::kRight}, {"MATCHES", Align::kRight}, {"ACTIONS"}};
+}
+
 Layout LayoutOf(const api::KindSelection& selection) {
   if (selection.listing == api::Listing::kIdentities) {
     return {{{"ID"}, {"DESCRIPTION"}, {"ADDRESSES"}}, IdentityCells};
@@ -120,6 +139,13 @@ Layout LayoutOf(const api::KindSelection& selection) {
               ClusterPolicyCells,
               {{"WORKLOADS"}},
               WorkloadsOfPolicy};
+    case policy::Kind::kTracingPolicy:
+      return {TracingColumns(), TracingCells};
+    case policy::Kind::kTracingPolicyNamespaced: {
+      std::vector<Column> columns = TracingColumns();
+      columns.insert(columns.begin(), {"NAMESPACE"});
+      return {std::move(columns), TracingCells};
+    }
     case policy::Kind::kNetworkPolicy:
     case policy::Kind::kSluiceNetworkPolicy:
       break;
@@ -167,6 +193,37 @@ std::string StateText(const v1::WorkloadFacts& facts) {
   if (!facts.quarantined()) return facts.problem().empty() ? "enforced" : facts.problem();
   return facts.problem().empty() ? "quarantined" : "quarantined; " + facts.problem();
 }
+
+std::string StateText(const v1::TracingPolicyFacts& facts) {
+  return facts.problem().empty() ? facts.state() : fmt::format("{}: {}", facts.state(), facts.problem());
+}
+
+std::string ActionsText(const v1::TracingPolicyFacts& facts) {
+  std::vector<std::pair<std::string, std::uint64_t>> sums;  // in the order of the first hook that has them
+  for (const auto& hook : facts.hooks()) {
+    for (const auto& count : hook.counts()) {
+      auto sum = std::find_if(sums.begin(), sums.end(), [&](const auto& one) { return one.first == count.what(); });
+      if (sum == sums.end()) sum = sums.insert(sums.end(), {count.what(), 0});
+      sum->second += count.count();
+    }
+  }
+  std::string text;
+  for (const auto& [what, count] : sums) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", what, count);
+  return text.empty() ? "-" : text;
+}
+
+std::uint64_t MatchesOf(const v1::TracingPolicyFacts& facts) {
+  std::uint64_t matches = 0;
+  for (const auto& hook : facts.hooks()) matches += hook.matches();
+  return matches;
+}
+
+std::string HookText(const v1::TracingPolicyFacts::Hook& hook) {
+  return hook.attached().empty() ? hook.hook() + " (this kernel has none)"
+                                 : fmt::format("{} by {}", hook.hook(), hook.attached());
+}
+
+std::string MemoryText(std::uint64_t bytes) { return bytes == 0 ? "-" : fmt::format("{} KiB", (bytes + 1023) / 1024); }
 
 // Sorted, because a protobuf map has no order.
 std::string LabelsText(const google::protobuf::Map<std::string, std::string>& labels) {

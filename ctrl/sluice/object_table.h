@@ -18,6 +18,15 @@ std::string OriginText(const v1::Resource& resource);
 // Whether a workload is enforced on, and if not, why.
 std::string StateText(const v1::WorkloadFacts& facts);
 
+// "enabled", "error: syscall openat: ..."
+std::string StateText(const v1::TracingPolicyFacts& facts);
+// "posted 3, signalled 1"; "-": nothing was done.
+std::string ActionsText(const v1::TracingPolicyFacts& facts);
+std::uint64_t MatchesOf(const v1::TracingPolicyFacts& facts);
+// "syscall openat by raw tracepoint"
+std::string HookText(const v1::TracingPolicyFacts::Hook& hook);
+std::string MemoryText(std::uint64_t bytes);  // "12 KiB"
+
 std::string LabelsText(const google::protobuf::Map<std::string, std::string>& labels);
 
 // `objects` are of the selection. The origin of resources is shown in a wide table, and if some of them come from the

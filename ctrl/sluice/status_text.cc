@@ -7,6 +7,7 @@
 
 #include "base/printable.h"
 #include "base/table.h"
+#include "ctrl/sluice/object_table.h"
 #include "ctrl/sluice/some_of.h"
 #include "telemetry/event/event_time.h"
 
@@ -115,6 +116,33 @@ std::string KubernetesText(const v1::AgentStatus& status) {
   return Section(table) + Printable("API server: " + status.kubernetes().server()) + "\n";
 }
 
+std::string PolicyName(const v1::ResourceRef& ref) {
+  return ref.namespace_().empty() ? ref.name() : fmt::format("{}/{}", ref.namespace_(), ref.name());
+}
+
+std::string HookPoliciesText(const v1::AgentStatus& status) {
+  Table table(
+      {{"HOOK POLICY"}, {"STATE"}, {"HOOKS"}, {"MEMORY", Align::kRight}, {"MATCHES", Align::kRight}, {"ACTIONS"}});
+  std::string problems;
+  for (const auto& policy : status.hook_policies()) {
+    const v1::TracingPolicyFacts& facts = policy.facts();
+    std::vector<std::string> hooks;
+    for (const auto& hook : facts.hooks()) hooks.push_back(HookText(hook));
+    table.Add({PolicyName(policy.ref()), facts.state(), hooks.empty() ? "-" : fmt::format("{}", fmt::join(hooks, ", ")),
+               MemoryText(facts.memory_bytes()), std::to_string(MatchesOf(facts)), ActionsText(facts)});
+    if (!facts.problem().empty())
+      problems += Printable(fmt::format("{} is not in force: {}", PolicyName(policy.ref()), facts.problem())) + "\n";
+  }
+  return Section(table) + problems;
+}
+
+const v1::AgentStatus::HookPolicy* FirstInError(const v1::AgentStatus& status) {
+  for (const auto& policy : status.hook_policies()) {
+    if (!policy.facts().problem().empty()) return &policy;
+  }
+  return nullptr;
+}
+
 std::string LostText(const v1::AgentStatus& status) {
   Table table({{"LOST EVENTS"}, {"COUNT", Align::kRight}});
   for (const auto& lost : status.lost()) table.Add({lost.cause(), std::to_string(lost.count())});
@@ -157,13 +185,13 @@ std::string StatusText(const v1::AgentStatus& status) {
   if (!status.process_sensors().empty())
     text += fmt::format("processes are seen by {}s\n", Printable(status.process_sensors()));
   return text + UnboundText(status) + KubernetesText(status) + IntegrityText(status) + QuarantineText(status) +
-         ProgramsText(status) + MapsText(status) + LostText(status) + FeaturesText(status) +
+         HookPoliciesText(status) + ProgramsText(status) + MapsText(status) + LostText(status) + FeaturesText(status) +
          RightsText("RIGHT", status.rights(), status.confinement()) +
          RightsText("RIGHT OF THE HELPER", status.helper_rights(), status.helper_confinement());
 }
 
 bool IsInPlace(const v1::AgentStatus& status) {
-  return status.ready() && status.unbound_size() == 0 && status.closed_size() == 0;
+  return status.ready() && status.unbound_size() == 0 && status.closed_size() == 0 && FirstInError(status) == nullptr;
 }
 
 std::string NotInPlaceText(const v1::AgentStatus& status) {
@@ -172,6 +200,11 @@ std::string NotInPlaceText(const v1::AgentStatus& status) {
            status.integrity_problem();
   }
   if (!status.holding().empty()) return HoldingText(status);
+  if (const auto* const policy = FirstInError(status);
+      policy != nullptr && status.unbound_size() + status.closed_size() == 0) {
+    return fmt::format("{} {} is not in force: {}", policy->ref().kind(), PolicyName(policy->ref()),
+                       policy->facts().problem());
+  }
   if (status.unbound_size() + status.closed_size() == 0) {
     return "the agent runs but does not enforce yet: wait, or see its log for the reason";
   }

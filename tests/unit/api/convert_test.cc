@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "policy/tracing/parser.h"
+#include "tests/support/fake_hooks.h"
 #include "tests/unit/api/world.h"
 
 namespace sluice::api {
@@ -21,7 +23,7 @@ v1::Resource Convert(policy::Kind kind, const std::string& ns, const std::string
   v1::GetRequest request;
   request.set_with_json(true);
   request.set_with_yaml(true);
-  const auto resource = ToResource(view.resources.at({kind, {ns, name}}), view, quarantine, request);
+  const auto resource = ToResource(view.resources.at({kind, {ns, name}}), {view, quarantine, {}}, request);
   EXPECT_TRUE(resource.ok()) << resource.status();
   return resource.ok() ? *resource : v1::Resource();
 }
@@ -82,7 +84,7 @@ TEST(Convert, AClusterNetworkPolicySelectsByNamespace) {
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   for (const policy::Resource& resource : *parsed) view.resources[resource.id] = resource;
   const auto facts = [&](policy::Kind kind, const policy::ObjectName& name) {
-    const auto resource = ToResource(view.resources.at({kind, name}), view, {}, {});
+    const auto resource = ToResource(view.resources.at({kind, name}), {view, {}, {}}, {});
     EXPECT_TRUE(resource.ok()) << resource.status();
     return resource.value_or(v1::Resource());
   };
@@ -97,6 +99,41 @@ TEST(Convert, AClusterNetworkPolicySelectsByNamespace) {
   const auto db = facts(policy::Kind::kWorkload, {"shop", "db-0"});
   EXPECT_THAT(db.workload().ingress_policies(), ElementsAre("NetworkPolicy shop/db", "ClusterNetworkPolicy guard"));
   EXPECT_THAT(db.workload().egress_policies(), ElementsAre("ClusterNetworkPolicy base"));
+}
+
+TEST(Convert, ATracingPolicySaysWhatIsInForce) {
+  reconcile::View view = MakeView();
+  const auto parsed =
+      policy::ParseResources("test", R"(
+{apiVersion: cilium.io/v1alpha1, kind: TracingPolicy, metadata: {name: files}, spec: {kprobes: [{call: sys_openat}]}}
+---
+{apiVersion: cilium.io/v1alpha1, kind: TracingPolicyNamespaced, metadata: {namespace: shop, name: late},
+ spec: {kprobes: [{call: sys_openat}]}})",
+                             {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  test::FakeKernel kernel;
+  hooks::HookController hooks(kernel.Options());
+  policy::ResourceMap enforced;
+  enforced[parsed->front().id] = parsed->front();
+  ASSERT_TRUE(hooks.Enforce({.resources = enforced, .bindings = {}}).ok());
+  v1::GetRequest request;
+  request.set_with_json(true);
+  const auto files = ToResource(parsed->front(), {view, {}, hooks.reports()}, request);
+  ASSERT_TRUE(files.ok()) << files.status();
+  const v1::TracingPolicyFacts& facts = files->tracing_policy();
+  EXPECT_EQ(facts.state(), "enabled");
+  EXPECT_EQ(facts.memory_bytes(), 4096U);
+  ASSERT_EQ(facts.hooks_size(), 1);
+  EXPECT_EQ(facts.hooks(0).attached(), "raw tracepoint sys_enter");
+  EXPECT_EQ(facts.hooks(0).matches(), 3U);
+  ASSERT_EQ(facts.hooks(0).counts_size(), 1);
+  EXPECT_EQ(facts.hooks(0).counts(0).what(), "signalled");
+  EXPECT_EQ(nlohmann::json::parse(files->json())["status"]["hooks"][0]["counts"][0]["count"], 2);
+  view.holding = "nothing is saved";
+  const auto late = ToResource(parsed->back(), {view, {}, hooks.reports()}, {});
+  ASSERT_TRUE(late.ok()) << late.status();
+  EXPECT_EQ(late->tracing_policy().state(), "error");
+  EXPECT_EQ(late->tracing_policy().problem(), "holding: nothing is saved");
 }
 
 TEST(Convert, OriginIsInTheMessageAndInTheJson) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "ctrl/sluice/changes_text.h"
+#include "ctrl/sluice/describe_text.h"
 #include "ctrl/sluice/object_table.h"
 #include "ctrl/sluice/some_of.h"
 #include "ctrl/sluice/status_text.h"
@@ -75,6 +76,36 @@ TEST(ObjectTable, ClusterNetworkPolicies) {
       "guard  Audit    -                3\n");
 }
 
+constexpr const char* kFiles = R"({"resource": {"ref": {"name": "files"}, "tracingPolicy": {
+  "state": "enabled", "memoryBytes": 5000, "hooks": [
+    {"hook": "the system call openat", "attached": "raw tracepoint sys_enter", "matches": 4,
+     "counts": [{"what": "posted", "count": 3}, {"what": "signalled", "count": 1}]},
+    {"hook": "nothing", "counts": [{"what": "posted", "count": 2}]}]}}})";
+
+TEST(ObjectTable, TracingPolicies) {
+  EXPECT_EQ(
+      TableOf("tp", {kFiles, R"({"resource": {"ref": {"name": "bad"}, "tracingPolicy": {
+                                       "state": "error", "problem": "there is no such function"}}})"}),
+      "NAME   STATE                             HOOKS                                                             "
+      "              MEMORY  MATCHES  ACTIONS\n"
+      "files  enabled                           the system call openat by raw tracepoint sys_enter, nothing "
+      "(this kernel has none)   5 KiB        4  posted 5, signalled 1\n"
+      "bad    error: there is no such function  -                                                                 "
+      "                   -        0  -\n");
+  EXPECT_THAT(TableOf("tpn", {R"({"resource": {"ref": {"namespace": "shop", "name": "files"},
+                                  "tracingPolicy": {"state": "monitor"}}})"}),
+              HasSubstr("\nshop       files  monitor"));
+}
+
+TEST(DescribeText, TracingPolicy) {
+  const auto text = DescribeText(FromJson<v1::Object>(kFiles).resource(), {});
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_THAT(*text,
+              HasSubstr("  State:      enabled\n  Memory:     5 KiB in the kernel\nHooks:\n"
+                        "  the system call openat by raw tracepoint sys_enter: matches 4, posted 3, signalled 1\n"
+                        "  nothing (this kernel has none): matches 0, posted 2\n"));
+}
+
 TEST(ObjectTable, IdentitiesRulesetsAndFlows) {
   EXPECT_EQ(TableOf("identities", {R"({"identity": {"id": 259, "namespace": "shop", "description": "shop{app=web}",
                                        "addresses": ["10.1.0.2", "fd00::2"]}})"}),
@@ -105,6 +136,23 @@ TEST(StatusText, SaysWhatIsNotClosed) {
   EXPECT_EQ(NotInPlaceText(status),
             "1 workload is closed: nothing passes there; 1 workload neither enforced on nor closed; the first is a/b: "
             "no netns");
+}
+
+TEST(StatusText, ShowsHookPoliciesAndWhichAreNotInForce) {
+  const auto status = FromJson<v1::AgentStatus>(R"({"ready": true, "hookPolicies": [
+    {"ref": {"kind": "TracingPolicyNamespaced", "namespace": "shop", "name": "bad"},
+     "facts": {"state": "error", "problem": "there is no such function"}},
+    {"ref": {"kind": "TracingPolicy", "name": "files"},
+     "facts": {"state": "enabled", "memoryBytes": 4096,
+               "hooks": [{"hook": "the system call openat", "attached": "kprobe __x64_sys_openat", "matches": 4}]}}]})");
+  EXPECT_THAT(
+      StatusText(status),
+      HasSubstr("HOOK POLICY  STATE    HOOKS                                              MEMORY  MATCHES  ACTIONS\n"
+                "shop/bad     error    -                                                       -        0  -\n"
+                "files        enabled  the system call openat by kprobe __x64_sys_openat   4 KiB        4  -\n"
+                "shop/bad is not in force: there is no such function\n"));
+  EXPECT_FALSE(IsInPlace(status));
+  EXPECT_EQ(NotInPlaceText(status), "TracingPolicyNamespaced shop/bad is not in force: there is no such function");
 }
 
 TEST(StatusText, SaysThatAnUplinkCarriesTunnels) {

@@ -12,6 +12,7 @@
 
 #include "ctrl/reconcile/controller.h"
 #include "policy/resource/parser.h"
+#include "policy/tracing/parser.h"
 #include "tests/support/fake_datapath.h"
 
 namespace sluice::reconcile {
@@ -25,7 +26,7 @@ class ControllerTest : public ::testing::Test {
     Start();
     return controller_->Restore({.directory = directory_, .kubernetes = kubernetes_}, saved_);
   }
-  void Start() {
+  void Start(hooks::HookController* hooks = nullptr) {
     controller_ = std::make_unique<Controller>(
         &datapath_,
         Node{[this](const policy::Workload& workload) { return Bind(workload); },
@@ -46,7 +47,8 @@ class ControllerTest : public ::testing::Test {
                for (const auto& [name, ifindex] : interfaces_) ends.push_back({ifindex, "veth-" + name});
                return ends;
              }},
-        [this](const StateChange& change, const std::function<Status()>& enforce) { return Save(change, enforce); });
+        [this](const StateChange& change, const std::function<Status()>& enforce) { return Save(change, enforce); },
+        hooks);
   }
 
   // May be called from any thread.
@@ -72,7 +74,7 @@ class ControllerTest : public ::testing::Test {
         name, spec);
   }
   static std::vector<policy::Resource> Parse(const std::string& yaml) {
-    auto parsed = policy::ParseResources("test", yaml);
+    auto parsed = policy::ParseResources("test", yaml, {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)});
     EXPECT_TRUE(parsed.ok()) << parsed.status();
     return parsed.ok() ? *std::move(parsed) : std::vector<policy::Resource>();
   }

@@ -1,0 +1,40 @@
+#include "ctrl/hooks/compile.h"
+
+#include "ctrl/hooks/local_subjects.h"
+
+namespace sluice::hooks {
+namespace {
+
+constexpr std::size_t kMaxProblemsShown = 5;
+
+// By NamespaceType.
+constexpr const char* kNamespaceFiles[] = {
+    "uts", "ipc", "mnt", "pid", "pid_for_children", "net", "time", "time_for_children", "cgroup", "user"};
+static_assert(std::size(kNamespaceFiles) == policy::tracing::kNamespaceTypeCount);
+
+}  // namespace
+
+policy::tracing::CompileOptions OptionsOfHost() {
+  policy::tracing::CompileOptions options;
+  for (std::size_t i = 0; i < std::size(kNamespaceFiles); ++i)
+    options.host_namespaces[i] =
+        static_cast<std::uint32_t>(InodeOfFile(fmt::format("/proc/1/ns/{}", kNamespaceFiles[i])));
+  return options;
+}
+
+StatusOr<std::shared_ptr<const policy::tracing::CompiledPolicy>> Compile(
+    const std::shared_ptr<const policy::tracing::TracingPolicy>& policy,
+    const policy::tracing::CompileOptions& options) {
+  policy::tracing::Compilation compilation = policy::tracing::Compile(policy, options);
+  if (compilation.policy != nullptr) return std::move(compilation.policy);
+  std::string text;
+  std::size_t shown = 0;
+  for (const policy::Problem& problem : compilation.problems) {
+    if (shown == kMaxProblemsShown) break;
+    text += fmt::format("{}line {}: {}", shown++ == 0 ? "" : "\n", problem.place.line, problem.what);
+  }
+  if (shown < compilation.problems.size()) text += fmt::format("\n{} more", compilation.problems.size() - shown);
+  return InvalidError("{}", text);
+}
+
+}  // namespace sluice::hooks

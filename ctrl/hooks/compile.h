@@ -1,0 +1,19 @@
+// Compiles policies for this node.
+#pragma once
+
+#include <memory>
+
+#include "base/status.h"
+#include "policy/tracing/compile.h"
+
+namespace sluice::hooks {
+
+// Reads the host's namespaces.
+policy::tracing::CompileOptions OptionsOfHost();
+
+// Error: what is wrong, with the line of the document, but not the policy's name.
+StatusOr<std::shared_ptr<const policy::tracing::CompiledPolicy>> Compile(
+    const std::shared_ptr<const policy::tracing::TracingPolicy>& policy,
+    const policy::tracing::CompileOptions& options);
+
+}  // namespace sluice::hooks

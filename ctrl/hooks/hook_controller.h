@@ -1,0 +1,98 @@
+// The node's hook policies: wanted ones -> compiled -> in the kernel, on the workloads that they select.
+//
+// The kernel's side is opened when the first policy comes; without policies nothing is loaded. A policy that cannot be
+// enforced stops no other: it is refused if the change asked for it, else it is in error and tried again with the next
+// change that may be refused. Thread-safe.
+//   HookController hooks({.open = ..., .compile = ...});
+//   SL_RETURN_IF_ERROR(hooks.Enforce({.resources = resources, .bindings = found, .refuses = true}));
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ctrl/hooks/hook_enforcer.h"
+#include "ctrl/hooks/local_subjects.h"
+
+namespace sluice::hooks {
+
+enum class ReportedState { kEnabled, kMonitor, kError };
+const char* ToString(ReportedState state);
+
+struct PolicyReport {
+  ReportedState state = ReportedState::kEnabled;
+  std::string problem;    // in kError: why the wanted policy is not in force
+  PolicyNumbers numbers;  // empty if nothing is in force
+};
+
+using PolicyReports = std::map<policy::ResourceId, PolicyReport>;
+
+class HookController {
+ public:
+  using Compile = std::function<StatusOr<std::shared_ptr<const policy::tracing::CompiledPolicy>>(
+      const std::shared_ptr<const policy::tracing::TracingPolicy>& policy)>;
+  struct Options {
+    std::function<StatusOr<std::unique_ptr<HookEnforcer>>()> open;
+    Compile compile;
+    // Ends what an earlier agent left in force, when there is no policy.
+    std::function<Status()> end_earlier;
+    std::string cgroup_root = CgroupRoot();
+    InodeOf inode = InodeOfFile;
+    bool waits = false;  // for Begin: until then, Enforce only notes what is wanted
+  };
+
+  explicit HookController(Options options) : options_(std::move(options)) {}
+
+  struct Change {
+    const policy::ResourceMap& resources;  // all that are wanted
+    const Bindings& bindings;              // of their workloads
+    std::set<policy::ResourceId> asked_for = {};
+    bool refuses = false;  // a policy that is new or different and cannot be enforced is an error; all stays as it was
+    bool same_workloads = false;  // as in the call before
+  };
+  // The workloads first, so that no policy misses one.
+  Status Enforce(const Change& change);
+  // When what the kernel's side needs has been started. Error: as Enforce; call that again.
+  Status Begin();
+  // The error of such a change, as far as it can be known without touching the kernel.
+  Status Check(const Change& change) const;
+
+  // Of all wanted policies.
+  PolicyReports reports() const;
+
+ private:
+  struct Entry {
+    std::string wanted;   // its document
+    std::string problem;  // why that is not in force
+    bool monitors = false;
+    std::shared_ptr<const policy::tracing::CompiledPolicy> in_force;  // null: nothing; may be an earlier document
+  };
+  using Entries = std::map<policy::ResourceId, Entry>;
+
+  Status EnforceNow(const Change& change);
+  bool IsAsBefore(const Change& change) const;
+  bool MustDo(const policy::ResourceId& id, const policy::Resource& resource, const Change& change) const;
+  Status SetSubjects(const Change& change);
+  Status SetPolicies(const Change& change);
+  Status PutOne(const policy::Resource& resource, const Change& change, Entry& entry);
+  void PutBack(const Entries& before, const std::vector<policy::ResourceId>& changed);
+  void EndEarlier(const std::function<Status()>& end);
+
+  const Options options_;
+  mutable std::mutex mutex_;
+  bool has_begun_ = !options_.waits;
+  std::optional<std::pair<policy::ResourceMap, Bindings>> noted_;  // before that
+  std::unique_ptr<HookEnforcer> enforcer_;                         // null: not opened
+  std::vector<Subject> subjects_;                                  // as the kernel has them
+  bool has_subjects_ = false;
+  Entries entries_;
+  policy::ResourceMap enforced_;  // the wanted resources of the last call that was not refused
+  bool ended_earlier_ = false;
+};
+
+}  // namespace sluice::hooks

@@ -1,0 +1,61 @@
+#include "ctrl/hooks/kernel_hooks.h"
+
+#include <algorithm>
+
+namespace sluice::hooks {
+
+using policy::tracing::CompiledHook;
+using policy::tracing::CompiledPolicy;
+using policy::tracing::Scope;
+using policy::tracing::TracingPolicy;
+
+StatusOr<std::unique_ptr<KernelHooks>> KernelHooks::Open(const bpf::HookProgramOptions& options) {
+  SL_ASSIGN_OR_RETURN(auto programs, bpf::HookPrograms::Load(options));
+  SL_ASSIGN_OR_RETURN(auto tables, HookTables::Create(programs.get()));
+  return std::unique_ptr<KernelHooks>(
+      new KernelHooks(std::move(programs), std::move(tables), options.processes_fd >= 0));
+}
+
+// What would be read, and never match.
+Status KernelHooks::CheckKnown(const CompiledPolicy& policy) const {
+  const bool has_containers = std::any_of(policy.scopes.begin(), policy.scopes.end(),
+                                          [](const Scope& scope) { return scope.containers.has_value(); });
+  if (has_containers) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition,
+        "containerSelector: this version of Sluice does not know which container of a pod a process is in; "
+        "use podSelector");
+  }
+  for (const CompiledHook& hook : policy.hooks) {
+    if (knows_processes_ || (hook.hook.flags & SL_HOOK_NEEDS_BINARY) == 0) continue;
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "line {}: {}: a filter looks at the process's program, which this agent does not know: it runs "
+                     "without process sensors, and its log says why",
+                     hook.place.line, bpf::ToString(hook.point));
+  }
+  return OkStatus();
+}
+
+Status KernelHooks::Put(const std::shared_ptr<const CompiledPolicy>& policy) {
+  SL_RETURN_IF_ERROR(CheckKnown(*policy));
+  const TracingPolicy& wanted = *policy->policy;
+  return tables_->Put(wanted.name, policy, {.enabled = true, .monitor = wanted.mode == TracingPolicy::Mode::kMonitor});
+}
+
+StatusOr<std::map<policy::ObjectName, PolicyNumbers>> KernelHooks::Read() {
+  std::map<policy::ObjectName, PolicyNumbers> all;
+  for (const PolicyInfo& info : tables_->List()) {
+    PolicyNumbers numbers{.hooks = {}, .memory_bytes = info.bytes};
+    for (const HookInfo& hook : info.hooks)
+      numbers.hooks.push_back({.hook = bpf::ToString(hook.point), .attached = hook.attached, .counts = {}});
+    SL_ASSIGN_OR_RETURN(const auto counts, tables_->Counts(info.name));
+    for (const SelectorCounts& selector : counts) {
+      HookCounts& sum = numbers.hooks.at(selector.hook).counts;
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += selector.counts.counts[i];
+    }
+    all.emplace(info.name, std::move(numbers));
+  }
+  return all;
+}
+
+}  // namespace sluice::hooks

@@ -1,0 +1,111 @@
+// Hook policies without a kernel: FakeHooks records what it is asked for, and fails where a test says so. FakeKernel
+// outlives the enforcers that a HookController opens, as the kernel does.
+//   FakeKernel kernel;
+//   hooks::HookController controller(kernel.Options());
+//   kernel.FailNext("Put files", Status(...));
+//   EXPECT_THAT(kernel.calls(), ElementsAre("Open", "SetSubjects shop/web", "Put files"));
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ctrl/hooks/hook_controller.h"
+
+namespace sluice::test {
+
+class FakeKernel {
+ public:
+  hooks::HookController::Options Options() {
+    return {.open = [this] { return Open(); },
+            .compile = [this](const auto& policy) { return Compile(policy); },
+            .end_earlier = [this] { return Call("EndEarlier"); },
+            .cgroup_root = "/cgroup",
+            .inode = [this](const std::string& path) { return inodes_[path]; }};
+  }
+
+  // The next such call, as in calls(), returns `error` and changes nothing.
+  void FailNext(const std::string& call, Status error) { failures_[call].push_back(std::move(error)); }
+  // Oldest first: "Open", "SetSubjects NAME...", "Put NAME", "Remove NAME", "EndEarlier".
+  std::vector<std::string> TakeCalls() { return std::exchange(calls_, {}); }
+  void SetInode(const std::string& path, std::uint64_t inode) { inodes_[path] = inode; }
+  // By name: policies that cannot be compiled, and why.
+  std::map<std::string, std::string> not_compiled;
+
+  std::vector<std::string> in_force() const {
+    std::vector<std::string> names;
+    for (const auto& [name, policy] : policies_) names.push_back(name.ToString());
+    return names;
+  }
+  const policy::tracing::CompiledPolicy* Find(const policy::ObjectName& name) const {
+    const auto found = policies_.find(name);
+    return found == policies_.end() ? nullptr : found->second.get();
+  }
+  const std::vector<hooks::Subject>& subjects() const { return subjects_; }
+
+ private:
+  class Enforcer final : public hooks::HookEnforcer {
+   public:
+    explicit Enforcer(FakeKernel* kernel) : kernel_(kernel) {}
+    Status Put(const std::shared_ptr<const policy::tracing::CompiledPolicy>& policy) override {
+      SL_RETURN_IF_ERROR(kernel_->Call("Put " + policy->policy->name.ToString()));
+      kernel_->policies_[policy->policy->name] = policy;
+      return OkStatus();
+    }
+    Status Remove(const policy::ObjectName& name) override {
+      SL_RETURN_IF_ERROR(kernel_->Call("Remove " + name.ToString()));
+      kernel_->policies_.erase(name);
+      return OkStatus();
+    }
+    Status SetSubjects(const std::vector<hooks::Subject>& subjects) override {
+      std::string call = "SetSubjects";
+      for (const hooks::Subject& subject : subjects) call += " " + subject.key;
+      SL_RETURN_IF_ERROR(kernel_->Call(call));
+      kernel_->subjects_ = subjects;
+      return OkStatus();
+    }
+    StatusOr<std::map<policy::ObjectName, hooks::PolicyNumbers>> Read() override {
+      hooks::HookNumbers hook{.hook = "the system call openat", .attached = "raw tracepoint sys_enter", .counts = {}};
+      hook.counts[SL_HOOK_COUNT_MATCHED] = 3;
+      hook.counts[SL_HOOK_COUNT_SIGNALLED] = 2;
+      std::map<policy::ObjectName, hooks::PolicyNumbers> all;
+      for (const auto& [name, policy] : kernel_->policies_) all[name] = {.hooks = {hook}, .memory_bytes = 4096};
+      return all;
+    }
+    Status EndEarlier() override { return kernel_->Call("EndEarlier"); }
+
+   private:
+    FakeKernel* const kernel_;
+  };
+
+  StatusOr<std::unique_ptr<hooks::HookEnforcer>> Open() {
+    SL_RETURN_IF_ERROR(Call("Open"));
+    return std::make_unique<Enforcer>(this);
+  }
+  StatusOr<std::shared_ptr<const policy::tracing::CompiledPolicy>> Compile(
+      const std::shared_ptr<const policy::tracing::TracingPolicy>& policy) const {
+    if (const auto why = not_compiled.find(policy->name.name); why != not_compiled.end())
+      return InvalidError("{}", why->second);
+    auto compiled = std::make_shared<policy::tracing::CompiledPolicy>();
+    compiled->policy = policy;
+    return compiled;
+  }
+  Status Call(const std::string& call) {
+    calls_.push_back(call);
+    auto& failures = failures_[call];
+    if (failures.empty()) return OkStatus();
+    Status error = std::move(failures.front());
+    failures.pop_front();
+    return error;
+  }
+
+  std::map<std::string, std::deque<Status>> failures_;
+  std::vector<std::string> calls_;
+  std::map<std::string, std::uint64_t> inodes_;
+  std::map<policy::ObjectName, std::shared_ptr<const policy::tracing::CompiledPolicy>> policies_;
+  std::vector<hooks::Subject> subjects_;
+};
+
+}  // namespace sluice::test
