@@ -46,6 +46,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .api_refused = sources_.api_refused,
                 .kubernetes = sources_.kubernetes,
                 .kubernetes_writes = sources_.kubernetes_writes,
+                .hook_policies = sources_.hook_policies,
                 .http_dropped =
                     [this] {
                       const HttpServer* const http = serving_;

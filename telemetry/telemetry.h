@@ -36,6 +36,7 @@ struct TelemetrySources {
   Refusals api_refused;                              // may be absent
   SourceStates kubernetes;                           // may be absent: no Kubernetes
   SourceWritesNow kubernetes_writes;                 // likewise
+  HookPoliciesNow hook_policies;                     // may be absent: nothing enforces them
   const ContainerNames* containers = nullptr;        // null: no container has a name
   const datapath::ServiceNames* services = nullptr;  // null: no Service has a name
   std::function<void(bool on)> send_flow_events;     // SL_SETTING_EVENTS; must not call back

@@ -46,6 +46,8 @@ const char* const kByRule =
 const char* const kByMap = "BPF maps of the agent";
 const char* const kBySource = "8 resources, and `container runtime` or `cgroups and /proc`";
 const char* const kWithKube = "with `--kube`";
+const char* const kByPolicysHook = "512 hooks, and policy `other` for the rest";
+const char* const kWithHooks = "with a hook policy";
 const char* const kWithSensors = "while the process sensors run (`--process-sensors`)";
 const char* const kWithStats = "while the kernel counts (`sysctl kernel.bpf_stats_enabled=1`)";
 const char* const kWithExport = "with `--export-file`";
@@ -150,6 +152,34 @@ void AddAgent(std::vector<MetricInfo>* out) {
        {},
        "",
        kWithKube},
+      {"sluice_hook_policies",
+       kGauge,
+       "Hook policies (TracingPolicy) by state: enforced, only counting what they would do, or not in force.",
+       {"state"},
+       "3 states",
+       ""},
+      {"sluice_hook_policies_memory_bytes", kGauge, "Memory of the kernel for hook policies.", {}, "", ""},
+      {"sluice_hook_matches_total",
+       kCounter,
+       "Events at a hook that a selector of the policy matched, since the policy came into force.",
+       {"namespace", "policy", "hook"},
+       kByPolicysHook,
+       kWithHooks},
+      {"sluice_hook_actions_total",
+       kCounter,
+       "What was done about them. `would_enforce`: not done, as the policy is in monitor mode; `failed`: it could not "
+       "be "
+       "done. What is 0 has no series.",
+       {"namespace", "policy", "hook", "action"},
+       "7 actions for each hook",
+       kWithHooks},
+      {"sluice_hook_events_lost_total",
+       kCounter,
+       "Events of hook policies that were lost: the ring was full, or the workload had used its share of it. What a "
+       "policy enforces does not depend on them.",
+       {"namespace", "policy", "hook"},
+       kByPolicysHook,
+       kWithHooks},
       {"sluice_http_connections_dropped_total",
        kCounter,
        "Connections to this server that were closed because they were too slow or too many.",

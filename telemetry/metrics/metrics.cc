@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/log.h"
+#include "telemetry/metrics/hook_families.h"
 #include "telemetry/metrics/metric_families.h"
 #include "telemetry/metrics/metric_list.h"
 #include "telemetry/metrics/own_process.h"
@@ -183,6 +184,7 @@ std::string Metrics::Render() {
   }
   if (sources_.kubernetes) AddSourceFamilies(sources_.kubernetes(), &families);
   if (sources_.kubernetes_writes) AddWriteFamilies(sources_.kubernetes_writes(), &families);
+  if (sources_.hook_policies) AddHookFamilies(sources_.hook_policies(), &families);
   if (sources_.http_dropped) {
     builder.Begin("sluice_http_connections_dropped_total").Add(static_cast<double>(sources_.http_dropped()));
   }

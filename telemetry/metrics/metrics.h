@@ -9,6 +9,7 @@
 
 #include "telemetry/event/event_export.h"
 #include "telemetry/flow/flow_sweeper.h"
+#include "telemetry/metrics/hook_policies.h"
 #include "telemetry/metrics/source_state.h"
 #include "telemetry/process/process_sensor.h"
 
@@ -48,6 +49,7 @@ struct MetricsSources {
   Refusals api_refused;                                      // absent: no API
   SourceStates kubernetes;                                   // absent: no Kubernetes
   SourceWritesNow kubernetes_writes;                         // likewise
+  HookPoliciesNow hook_policies;                             // absent: nothing enforces them
   std::function<std::uint64_t()> http_dropped;               // absent: no HTTP server
 };
 

@@ -49,7 +49,8 @@ class MetricsTest : public ::testing::Test {
                                                     .processes = [this] { return processes_; },
                                                     .traffic = [this] { return traffic_.get(); },
                                                     .verdicts = &verdicts_,
-                                                    .kubernetes_writes = kubernetes_writes_},
+                                                    .kubernetes_writes = kubernetes_writes_,
+                                                    .hook_policies = [this] { return hook_policies_; }},
                                      std::move(options));
   }
   std::map<std::string, double> Render() { return Samples(Make()->Render()); }
@@ -99,6 +100,7 @@ class MetricsTest : public ::testing::Test {
   std::unique_ptr<ProcessTraffic> traffic_;
   PolicyVerdicts verdicts_{16};
   SourceWritesNow kubernetes_writes_;
+  std::vector<HookPolicyNumbers> hook_policies_;
   bool ready_ = true;
   StatusOr<std::size_t> quarantined_ = std::size_t{2};
 };
@@ -265,6 +267,43 @@ TEST_F(MetricsTest, WhatIsWrittenToKubernetes) {
                              {R"(sluice_kubernetes_writes_total{result="failed"})", 1},
                              {R"(sluice_kubernetes_writes_total{result="dropped"})", 2},
                              {"sluice_kubernetes_write_requests_total", 9}}));
+}
+
+TEST_F(MetricsTest, HookPoliciesByStateHookAndAction) {
+  EXPECT_THAT(Render(), Has({{R"(sluice_hook_policies{state="enabled"})", 0},
+                             {R"(sluice_hook_policies{state="error"})", 0},
+                             {"sluice_hook_policies_memory_bytes", 0}}));
+  EXPECT_THAT(Render(), Not(Contains(Key(HasSubstr("sluice_hook_matches_total")))));
+  HookPolicyNumbers::Hook openat{.hook = "the system call openat", .counts = {}};
+  openat.counts[SL_HOOK_COUNT_MATCHED] = 5;
+  openat.counts[SL_HOOK_COUNT_SIGNALLED] = 4;
+  openat.counts[SL_HOOK_COUNT_LOST] = 2;
+  hook_policies_ = {{.name = {"shop", "files"}, .state = "enabled", .memory_bytes = 4096, .hooks = {openat, openat}},
+                    {.name = {"", "bad"}, .state = "error", .hooks = {}}};
+  const auto samples = Render();
+  const std::string labels = R"({namespace="shop",policy="files",hook="the system call openat")";
+  EXPECT_THAT(samples, Has({{R"(sluice_hook_policies{state="enabled"})", 1},
+                            {R"(sluice_hook_policies{state="monitor"})", 0},
+                            {R"(sluice_hook_policies{state="error"})", 1},
+                            {"sluice_hook_policies_memory_bytes", 4096},
+                            {"sluice_hook_matches_total" + labels + "}", 10},
+                            {"sluice_hook_actions_total" + labels + R"(,action="signalled"})", 8},
+                            {"sluice_hook_events_lost_total" + labels + "}", 4}}));
+  EXPECT_THAT(samples, Not(Contains(Key(HasSubstr("posted")))));
+}
+
+TEST_F(MetricsTest, ManyHooksShareASeries) {
+  HookPolicyNumbers many{.name = {"", "many"}, .state = "enabled", .hooks = {}};
+  for (int i = 0; i < 600; ++i) {
+    HookPolicyNumbers::Hook hook{.hook = fmt::format("f{}", i), .counts = {}};
+    hook.counts[SL_HOOK_COUNT_MATCHED] = 1;
+    many.hooks.push_back(std::move(hook));
+  }
+  hook_policies_ = {many};
+  const auto samples = Render();
+  EXPECT_EQ(samples.at(R"(sluice_hook_matches_total{namespace="",policy="other",hook="other"})"), 88);
+  EXPECT_EQ(samples.at(R"(sluice_hook_matches_total{namespace="",policy="many",hook="f511"})"), 1);
+  EXPECT_FALSE(samples.contains(R"(sluice_hook_matches_total{namespace="",policy="many",hook="f512"})"));
 }
 
 TEST_F(MetricsTest, ApplyLatencyIsAHistogramByResult) {

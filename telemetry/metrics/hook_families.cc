@@ -1,0 +1,72 @@
+#include "telemetry/metrics/hook_families.h"
+
+#include <algorithm>
+
+namespace sluice::telemetry {
+namespace {
+
+constexpr const char* kHookActions[] = {
+#define SL_X(name, label) label,
+    SL_HOOK_COUNTS(SL_X)
+#undef SL_X
+};
+
+struct HookRow {
+  policy::ObjectName policy;
+  HookPolicyNumbers::Hook hook;
+};
+
+std::vector<HookRow> HookRows(const std::vector<HookPolicyNumbers>& policies) {
+  std::vector<HookRow> rows;
+  for (const HookPolicyNumbers& policy : policies) {
+    for (const HookPolicyNumbers::Hook& hook : policy.hooks) {
+      const auto same = std::find_if(rows.begin(), rows.end(), [&](const HookRow& row) {
+        return row.policy == policy.name && row.hook.hook == hook.hook;
+      });
+      if (same == rows.end() && rows.size() < kMaxHookSeries) {
+        rows.push_back({policy.name, hook});
+        continue;
+      }
+      if (same == rows.end() && rows.size() == kMaxHookSeries) rows.push_back({{"", "other"}, {.hook = "other"}});
+      HookPolicyNumbers::Hook& sum = same == rows.end() ? rows.back().hook : same->hook;
+      for (std::size_t i = 0; i < hook.counts.size(); ++i) sum.counts[i] += hook.counts[i];
+    }
+  }
+  return rows;
+}
+
+MetricLabels LabelsOf(const HookRow& row) {
+  return {{"namespace", row.policy.ns}, {"policy", row.policy.name}, {"hook", row.hook.hook}};
+}
+
+}  // namespace
+
+void AddHookFamilies(const std::vector<HookPolicyNumbers>& policies, Families* out) {
+  FamilyBuilder builder(out);
+  builder.Begin("sluice_hook_policies");
+  for (const char* const state : kHookPolicyStates) {
+    const auto count = std::count_if(policies.begin(), policies.end(),
+                                     [&](const HookPolicyNumbers& policy) { return policy.state == state; });
+    builder.Add(static_cast<double>(count), {{"state", state}});
+  }
+  std::uint64_t memory = 0;
+  for (const HookPolicyNumbers& policy : policies) memory += policy.memory_bytes;
+  builder.Begin("sluice_hook_policies_memory_bytes").Add(static_cast<double>(memory));
+  const std::vector<HookRow> rows = HookRows(policies);
+  builder.Begin("sluice_hook_matches_total");
+  for (const HookRow& row : rows)
+    builder.Add(static_cast<double>(row.hook.counts[SL_HOOK_COUNT_MATCHED]), LabelsOf(row));
+  builder.Begin("sluice_hook_actions_total");
+  for (const HookRow& row : rows) {
+    for (std::size_t i = 0; i < row.hook.counts.size(); ++i) {
+      if (i == SL_HOOK_COUNT_MATCHED || i == SL_HOOK_COUNT_LOST || row.hook.counts[i] == 0) continue;
+      MetricLabels labels = LabelsOf(row);
+      labels.push_back({"action", kHookActions[i]});
+      builder.Add(static_cast<double>(row.hook.counts[i]), std::move(labels));
+    }
+  }
+  builder.Begin("sluice_hook_events_lost_total");
+  for (const HookRow& row : rows) builder.Add(static_cast<double>(row.hook.counts[SL_HOOK_COUNT_LOST]), LabelsOf(row));
+}
+
+}  // namespace sluice::telemetry
