@@ -122,6 +122,8 @@ Status Agent::Begin() {
   services_ = Services::Start(TranslatesServices(options_), options_.bpf_root, datapath_.get(), helper_);
   // After the workloads are known, so that no event is without its workload.
   StartProcessSensors(options_, node_name_, helper_, controller_.get(), telemetry_.get());
+  if (const Status begun = hook_policies_->Begin(telemetry_.get()); !begun.ok())
+    LogError("hook policies are not in force yet: {}", Message(begun));
   SL_RETURN_IF_ERROR(datapath_->EndHandOver());
   SL_RETURN_IF_ERROR(datapath_->Keep({{datapath::Repaired::kAttachment, [this] { return services_->Repair(); }}}));
   SL_RETURN_IF_ERROR(StartExport());
@@ -133,6 +135,7 @@ Status Agent::Begin() {
 }
 
 Agent::~Agent() {
+  if (hook_policies_) hook_policies_->Stop();
   if (telemetry_) telemetry_->Stop();  // ends the followers' calls and requests for metrics
   server_.reset();
 }
@@ -198,11 +201,14 @@ void Agent::FollowKubernetes(bool has_changed) {
 }
 
 void Agent::MakeController() {
+  hook_policies_ = std::make_unique<HookPolicies>(HookPolicies::Options{
+      .bpf_root = options_.bpf_root, .node = node_name_, .admin_calls = helper_, .datapath = datapath_.get()});
   controller_ = std::make_unique<reconcile::Controller>(
       datapath_.get(), reconcile::Node::Real([this](int netns_fd) { return helper_->SocketIn(netns_fd); }),
       [this](const reconcile::StateChange& change, const std::function<Status()>& enforce) {
         return store_->Save(change, enforce);
-      });
+      },
+      hook_policies_->controller());
 }
 
 // An uplink that comes back is a new interface to the kernel. A missing one does not delay the others.
@@ -253,6 +259,7 @@ void Agent::MakeTelemetry() {
     sources.kubernetes = [this] { return kubernetes_->states(); };
     sources.kubernetes_writes = [this] { return kubernetes_->writes(); };
   }
+  sources.hook_policies = [this] { return hook_policies_->Numbers(); };
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();
@@ -288,8 +295,10 @@ Status Agent::StartExport() {
 }
 
 Status Agent::StartApi() {
-  api::ServiceSources sources{
-      .controller = controller_.get(), .telemetry = telemetry_.get(), .datapath = datapath_.get()};
+  api::ServiceSources sources{.controller = controller_.get(),
+                              .telemetry = telemetry_.get(),
+                              .datapath = datapath_.get(),
+                              .hooks = hook_policies_->controller()};
   sources.constants.set_version(SLUICE_VERSION);
   sources.constants.set_node(node_name_);
   sources.constants.set_bpf_root(options_.bpf_root);
@@ -346,7 +355,7 @@ std::vector<bpf::Feature> Agent::Features() const {
 void Agent::ReadDirectoryAgain(const std::string& caller) {
   if (options_.resources.empty()) return LogInfo("SIGHUP: no --resources directory to read");
   const auto before = controller_->view();
-  auto directory = resources::ReadResourceDirectory(options_.resources);
+  auto directory = resources::ReadResourceDirectory(options_.resources, policy::tracing::Reading::kCompiled);
   const Status status = directory.ok() ? controller_->SetDirectory(*std::move(directory)) : directory.status();
   const auto view = controller_->view();
   const StatusOr<std::uint64_t> revision = status.ok() ? StatusOr<std::uint64_t>(view->revision) : status;

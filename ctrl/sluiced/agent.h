@@ -13,6 +13,7 @@
 #include "ctrl/api/server.h"
 #include "ctrl/rights/helper.h"
 #include "ctrl/sluiced/closer.h"
+#include "ctrl/sluiced/hook_policies.h"
 #include "ctrl/sluiced/kubernetes.h"
 #include "ctrl/sluiced/options.h"
 #include "ctrl/sluiced/services.h"
@@ -73,6 +74,7 @@ class Agent {
   std::unique_ptr<Services> services_;  // before the packet path, whose keeper uses it
   std::unique_ptr<datapath::BpfDatapath> datapath_;
   std::unique_ptr<net::NetlinkMonitor> monitor_;
+  std::unique_ptr<HookPolicies> hook_policies_;  // before the controller, which uses it
   std::unique_ptr<reconcile::Controller> controller_;
   std::unique_ptr<Closer> closer_;
   telemetry::ContainerNames container_names_;

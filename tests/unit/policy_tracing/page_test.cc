@@ -19,12 +19,35 @@ namespace fs = std::filesystem;
 
 constexpr const char* kHead = R"(# TracingPolicy files
 Tetragon's users keep their runtime policy as `TracingPolicy` and `TracingPolicyNamespaced` (`cilium.io/v1alpha1`).
-**This version checks such files and enforces none of them.** `sluice validate -f FILE` checks a file completely: every
-error names file, line, field and value, and says what to do; for a file without errors it says that it is checked only.
-`sluice apply` and `sluiced --resources` refuse the kinds with one sentence.
+Sluice takes these files as they are and enforces them in the kernel. `sluice apply`, `get tracingpolicies`, `describe`,
+`diff` and `delete`, and a `--resources` directory handle both kinds as they handle all others. `sluice validate -f FILE`
+checks a file completely, without an agent: every error names file, line, field and value, and says what to do.
 
 This page is made from `policy/tracing` and from the files below: change those, and run
 `SLUICE_UPDATE_DOCS=1 SLUICE_CORPORA=DIR build/bin/unit_tracing --gtest_filter=TracingPage.*`.
+
+## In force
+```
+sluice apply -f secret.yaml          # refused as a whole, with the reason, if one policy of it cannot be enforced
+sluice get tracingpolicies           # state, hooks and how each is attached, memory of the kernel, matches, actions
+sluice delete tracingpolicy secret
+```
+- **Refused before anything changes:** what this version does not enforce yet (the error names the field), and a hook
+  that this kernel cannot attach (it names the hook and what the kernel lacks). What was in force stays.
+- **In error:** a policy that was accepted before and cannot be put in force when the agent starts stops nothing else. It
+  is in `sluice status` (exit code 4), in the log and in `sluice_hook_policies{state="error"}`, and is tried again with
+  the next `apply`, `delete` or SIGHUP.
+- **It stays:** the programs are loaded with the first policy, and pinned: they enforce while no agent runs. The next
+  agent ends them once its own are in force, and `sluiced --uninstall` ends all.
+- **Which processes:** `podSelector` selects Workloads of this node by their labels, those of its own namespace for a
+  `TracingPolicyNamespaced`. A process belongs to the workload of its cgroup, or else of its network namespace.
+  `hostSelector` selects the processes of no workload; without any selector a policy is for all, the node's own too.
+- **A new workload** is covered in the step in which it is attached, before its start goes on (the CNI plugin's ADD). Its
+  labels are those that the API server says; until it knows the pod, only policies without `podSelector` are for it.
+- **Not known yet:** which container of a pod a process is in, and labels of nodes: `containerSelector` and `nodeSelector`
+  are refused. A pod in the node's network counts as the node. Policies in an API server are not read: apply them.
+- **Counts** begin with 0 when a policy is replaced or the agent starts. `policy-mode: monitor` counts what would have
+  been done (`would_enforce`), and does none of it.
 
 ## What is stricter than in Tetragon
 What Tetragon reads and then ignores, or finds out only in the kernel, is an error here:
@@ -42,8 +65,8 @@ What is the same: the value of a returnArg without `return: true` is not shown; 
 index of a field, or the position in `args` if no entry has that index; `index` of several entries of `args` means the
 first one, `args: [N]` another; `sizeArgIndex` counts from 1; a NUL at the end of a string is not part of it.
 
-Whether the running kernel has a function, a tracepoint or a hook, and whether an argument is of the type that the file
-says, cannot be known without that kernel, and is not checked yet.
+Whether the running kernel has a function, a tracepoint or a hook cannot be known without that kernel: `apply` says it.
+Whether an argument is of the type that the file says is not checked.
 )";
 
 std::string HooksTable() {
@@ -163,7 +186,7 @@ std::string ReadFile(const fs::path& path) {
 
 // "loads", or why not.
 std::string ResultOf(const std::string& text) {
-  const ParsedText parsed = ParseText("f.yaml", text, {.checked_kinds = CheckedKinds()});
+  const ParsedText parsed = ParseText("f.yaml", text, {.more_kinds = KindParsers(Reading::kParsed)});
   if (parsed.problems.empty()) return "loads";
   const Problem& first = parsed.problems.front();
   return fmt::format("refused: line {}: {}", first.place.line, first.what);
