@@ -35,7 +35,8 @@
 /* `hook_points` (ARRAY, memory-mapped): the hooks of a point are hook_list[first, first + count). One 8-byte store. */
 struct sl_hook_point {
   __u32 first;
-  __u32 count;
+  __u16 count;
+  __u16 stacks; /* enum sl_hook_stack: those that a selector of the hooks wants */
 };
 SL_ABI_ASSERT(sizeof(struct sl_hook_point) == 8, "sl_hook_point");
 
@@ -249,6 +250,7 @@ enum sl_hook_action {
 enum sl_hook_rate_scope { SL_HOOK_RATE_THREAD, SL_HOOK_RATE_PROCESS, SL_HOOK_RATE_GLOBAL };
 
 enum sl_hook_stack { SL_HOOK_STACK_KERNEL = 1 << 0, SL_HOOK_STACK_USER = 1 << 1 };
+#define SL_HOOK_STACK_DEPTH 127 /* return addresses of an entry of `hook_stacks`, innermost first, then 0 */
 
 /* `hook_selectors` (ARRAY). */
 struct sl_hook_selector {

@@ -89,7 +89,6 @@ static __always_inline void describe_task(struct hook_scratch* scratch) {
   scratch->event.pid = pid;
   scratch->event.tid = (__u32)ids;
   scratch->event.subject = scratch->subject;
-  scratch->event.kernel_stack = scratch->event.user_stack = -1;
 }
 
 static __always_inline bool is_kernel_thread(void) { return bpf_get_current_task_btf()->flags & SL_PF_KTHREAD; }

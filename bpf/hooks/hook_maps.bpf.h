@@ -142,6 +142,18 @@ struct {
 /* By subject: the ring position up to which its share is used. */
 SL_HOOK_ARRAY(hook_event_shares, __u64, SL_HOOK_SUBJECTS);
 
+struct hook_stack {
+  __u64 addresses[SL_HOOK_STACK_DEPTH];
+};
+
+/* Writer: programs. Another stack may take an entry before the agent has read it. */
+struct {
+  __uint(type, BPF_MAP_TYPE_STACK_TRACE);
+  __uint(max_entries, 1024);
+  __type(key, __u32);
+  __type(value, struct hook_stack);
+} hook_stacks SEC(".maps");
+
 /* Who used a socket, for events in which the current process is another one. */
 struct hook_socket_owner {
   sl_process_id process;
@@ -186,7 +198,8 @@ struct hook_scratch {
   __u32 length;    /* of the data */
   __u32 begins[SL_HOOK_ARGUMENTS];
   __u32 monitor;
-  __s32 error; /* what the function shall return instead of running; 0: it runs */
+  __s32 kernel_stack, user_stack; /* of this run, in hook_stacks; below 0: none */
+  __s32 error;                    /* what the function shall return instead of running; 0: it runs */
   struct sl_hook_argument read_as[SL_HOOK_ARGUMENTS]; /* what the data of the arguments was read by */
   struct hook_text binary, parent_binary;
   struct sl_hook_event event;

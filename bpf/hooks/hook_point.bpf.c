@@ -37,6 +37,7 @@ static __always_inline __s32 enter(unsigned long long* ctx) {
   SL_READ_CONTEXT(3);
   SL_READ_CONTEXT(4);
   SL_READ_CONTEXT(5);
+  take_stacks(scratch, &point, ctx);
   const __s32 error = run_point(scratch, index, &point, false);
   return error < 0 && error >= -SL_ERROR_MAX ? error : 0;
 }
@@ -63,6 +64,7 @@ int function_return(unsigned long long* ctx) {
   if (!scratch) return 0;
   if (bpf_get_func_ret(ctx, &value)) value = 0;
   scratch->return_value = value;
+  take_stacks(scratch, &point, ctx);
   run_point(scratch, index, &point, true);
   return 0;
 }

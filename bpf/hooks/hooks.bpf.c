@@ -56,6 +56,7 @@ int hook_enter(struct pt_regs* ctx) {
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return 0;
   read_registers(scratch, ctx);
+  take_stacks(scratch, &point, ctx);
   run_point(scratch, index, &point, false);
   return 0;
 }
@@ -68,26 +69,28 @@ int system_call_enter(struct pt_regs* ctx) {
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return 0;
   read_caller(scratch, (struct pt_regs*)PT_REGS_PARM1(ctx));
+  take_stacks(scratch, &point, ctx);
   run_point(scratch, index, &point, false);
   return 0;
 }
 
-static __always_inline int on_return(__u32 point_number, __u64 value) {
+static __always_inline int on_return(void* ctx, __u32 point_number, __u64 value) {
   struct sl_hook_point point;
   __u32 index = 0;
   if (!has_hooks(point_number, &point)) return 0;
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return 0;
   scratch->return_value = value;
+  take_stacks(scratch, &point, ctx);
   run_point(scratch, index, &point, true);
   return 0;
 }
 
 SEC("kretprobe")
-int hook_return(struct pt_regs* ctx) { return on_return(bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx)); }
+int hook_return(struct pt_regs* ctx) { return on_return(ctx, bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx)); }
 
 SEC("kretprobe")
-int system_call_return(struct pt_regs* ctx) { return on_return(bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx)); }
+int system_call_return(struct pt_regs* ctx) { return on_return(ctx, bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx)); }
 
 /* Whether the caller is a 32-bit program on x86, whose calls have other numbers. */
 static __always_inline bool is_compat_task(void) {
@@ -113,6 +116,7 @@ int BPF_PROG(traced_call_enter, struct pt_regs* caller, long number) {
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return 0;
   read_caller(scratch, caller);
+  take_stacks(scratch, &point, ctx);
   run_point(scratch, index, &point, false);
   return 0;
 }
@@ -128,7 +132,7 @@ int BPF_PROG(traced_call_return, struct pt_regs* caller, long value) {
   number = kept;
 #endif
   const struct sl_hook_syscall* call = traced_call(number);
-  return call && call->exit ? on_return(call->exit, value) : 0;
+  return call && call->exit ? on_return(ctx, call->exit, value) : 0;
 }
 
 /* No map or function uses these types: this puts them into the BTF that tests compare with C++. */

@@ -40,8 +40,10 @@ static __always_inline bool applies(struct hook_scratch* scratch, const struct s
 }
 
 static __always_inline void fill_event(struct hook_scratch* scratch, const struct sl_hook* hook, __u32 selector,
-                                       __u8 kind) {
+                                       __u8 kind, __u8 stacks) {
   describe_task(scratch);
+  scratch->event.kernel_stack = stacks & SL_HOOK_STACK_KERNEL ? scratch->kernel_stack : -1;
+  scratch->event.user_stack = stacks & SL_HOOK_STACK_USER ? scratch->user_stack : -1;
   scratch->event.hook = scratch->hook;
   scratch->event.life = hook->life;
   scratch->event.kind = kind;
@@ -68,7 +70,7 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
   const __u32 number = hook->selectors + found - 1;
   const struct sl_hook_selector* selector = bpf_map_lookup_elem(&hook_selectors, &number);
   if (!selector) return 0;
-  fill_event(scratch, hook, found - 1, SL_HOOK_EVENT_ENTER);
+  fill_event(scratch, hook, found - 1, SL_HOOK_EVENT_ENTER, selector->stacks);
   count(number, SL_HOOK_COUNT_MATCHED);
   __u32 actions = selector->actions;
   bool post = actions & SL_HOOK_ACTION_POST;
@@ -136,7 +138,7 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
   }
   const __u32 begin = hook->test_count - hook->return_tests;
   if (hook->return_tests && !find_selector(index, hook, begin, hook->test_count, found)) return 0;
-  fill_event(scratch, hook, found - 1, held ? SL_HOOK_EVENT_WHOLE : SL_HOOK_EVENT_RETURN);
+  fill_event(scratch, hook, found - 1, held ? SL_HOOK_EVENT_WHOLE : SL_HOOK_EVENT_RETURN, selector->stacks);
   scratch->event.call = call_number;
   const __u32 return_actions = selector->return_actions;
   if (return_actions & SL_TRACKING_ACTIONS)
@@ -188,6 +190,16 @@ static __always_inline struct hook_scratch* take_scratch(__u32* index) {
   struct sl_hook_progress* all = progress();
   if (all) __sync_fetch_and_add(&all->runs_missed, 1);
   return NULL;
+}
+
+/* The stacks that a selector of the point may want; here, as only the entry point has the context. */
+static __always_inline void take_stacks(struct hook_scratch* scratch, const struct sl_hook_point* point,
+                                        void* context) {
+  scratch->kernel_stack = scratch->user_stack = -1;
+  if (point->stacks & SL_HOOK_STACK_KERNEL)
+    scratch->kernel_stack = bpf_get_stackid(context, &hook_stacks, BPF_F_REUSE_STACKID);
+  if (point->stacks & SL_HOOK_STACK_USER)
+    scratch->user_stack = bpf_get_stackid(context, &hook_stacks, BPF_F_REUSE_STACKID | BPF_F_USER_STACK);
 }
 
 /* Runs a point's hooks; the scratch has the registers. Releases the scratch. Returns the error that the function shall

@@ -1,6 +1,7 @@
 #include "ctrl/hooks/compile.h"
 
 #include "ctrl/hooks/local_subjects.h"
+#include "kernel/bpf/type_resolver.h"
 
 namespace sluice::hooks {
 namespace {
@@ -25,7 +26,10 @@ policy::tracing::CompileOptions OptionsOfHost() {
 StatusOr<std::shared_ptr<const policy::tracing::CompiledPolicy>> Compile(
     const std::shared_ptr<const policy::tracing::TracingPolicy>& policy,
     const policy::tracing::CompileOptions& options) {
-  policy::tracing::Compilation compilation = policy::tracing::Compile(policy, options);
+  const bpf::KernelTypeResolver types;
+  policy::tracing::CompileOptions with_types = options;
+  with_types.types = &types;
+  policy::tracing::Compilation compilation = policy::tracing::Compile(policy, with_types);
   if (compilation.policy != nullptr) return std::move(compilation.policy);
   std::string text;
   std::size_t shown = 0;

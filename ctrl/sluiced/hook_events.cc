@@ -18,8 +18,10 @@ policy::ObjectName NameOfKey(const std::string& key) {
   return {.ns = key.substr(0, slash), .name = key.substr(slash + 1)};
 }
 
-telemetry::HookEventReader::Options ReaderOptions(hooks::KernelHooks* kernel, telemetry::ProcessSensor* sensor) {
+telemetry::HookEventReader::Options ReaderOptions(hooks::KernelHooks* kernel, telemetry::HookStacks* stacks,
+                                                  telemetry::ProcessSensor* sensor) {
   telemetry::HookEventReader::Options options;
+  options.stacks = stacks;
   options.describe = [kernel](std::uint32_t hook, std::uint32_t life) -> std::optional<telemetry::HookDescription> {
     auto described = kernel->tables().Describe(hook, life);
     if (!described) return std::nullopt;
@@ -38,7 +40,8 @@ telemetry::HookEventReader::Options ReaderOptions(hooks::KernelHooks* kernel, te
 HookEvents::HookEvents(hooks::KernelHooks* kernel, telemetry::Telemetry* telemetry, const std::string& node)
     : kernel_(kernel),
       no_events_(node, &no_tree_, {}, telemetry::ReadBootClock),
-      reader_(ReaderOptions(kernel, telemetry->processes()),
+      stacks_([kernel](std::int32_t stack) { return kernel->programs().ReadStack(stack); }),
+      reader_(ReaderOptions(kernel, &stacks_, telemetry->processes()),
               telemetry->processes() == nullptr ? &no_tree_ : &telemetry->processes()->tree(),
               telemetry->processes() == nullptr ? &no_events_ : &telemetry->processes()->events(), &telemetry->hub(),
               &telemetry->history()) {}

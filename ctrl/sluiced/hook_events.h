@@ -28,6 +28,7 @@ class HookEvents {
   // Without process sensors: no process is known.
   const telemetry::ProcessTree no_tree_;
   const telemetry::ProcessEvents no_events_;
+  telemetry::HookStacks stacks_;
   telemetry::HookEventReader reader_;
   std::map<policy::ObjectName, std::uint64_t> lost_;  // told already
   std::atomic<bool> stopping_ = false;

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -343,6 +344,13 @@ Status HookPrograms::ForgetEvents(const std::set<std::uint32_t>& lives) const {
 StatusOr<std::uint64_t> HookPrograms::RunsMissed() const {
   SL_ASSIGN_OR_RETURN(const auto progress, progress_.Get(0));
   return progress ? progress->runs_missed : 0;
+}
+
+std::vector<std::uint64_t> HookPrograms::ReadStack(std::int32_t stack) const {
+  std::vector<std::uint64_t> addresses(SL_HOOK_STACK_DEPTH);
+  if (bpf_map_lookup_elem(map_fd("hook_stacks"), &stack, addresses.data()) != 0) return {};
+  addresses.erase(std::find(addresses.begin(), addresses.end(), 0), addresses.end());
+  return addresses;
 }
 
 int HookPrograms::program_fd(const std::string& name) const {

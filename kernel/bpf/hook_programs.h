@@ -18,6 +18,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/status.h"
@@ -92,6 +93,8 @@ class HookPrograms {
   Status ForgetEvents(const std::set<std::uint32_t>& lives) const;
   // How often a function was not looked at, since programs had interrupted each other too often on its CPU.
   StatusOr<std::uint64_t> RunsMissed() const;
+  // Return addresses of an entry of `hook_stacks`, innermost first; empty: it is gone. Thread-safe.
+  std::vector<std::uint64_t> ReadStack(std::int32_t stack) const;
 
   bool syscalls_by_tracepoint() const { return syscalls_by_tracepoint_; }
   const std::string& life_dir() const { return life_dir_; }  // of its pins; empty: nothing is pinned

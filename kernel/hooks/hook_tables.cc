@@ -164,8 +164,12 @@ Status HookTables::Write(Version* version) {
   SL_RETURN_IF_ERROR(selectors_.PutAll(Numbers(places.selectors), image.selectors));
   SL_RETURN_IF_ERROR(counts_.PutAll(Numbers(places.selectors), std::vector<sl_hook_counts>(places.selectors.count)));
   SL_RETURN_IF_ERROR(hooks_.PutAll(Numbers(places.hooks), image.hooks));
-  for (std::uint32_t i = 0; i < places.hooks.count; ++i)
+  for (std::uint32_t i = 0; i < places.hooks.count; ++i) {
     hook_returns_[places.hooks.first + i] = (image.hooks[i].flags & SL_HOOK_RETURNS) != 0;
+    std::uint8_t& stacks = hook_stacks_[places.hooks.first + i];
+    stacks = 0;
+    for (const sl_hook_selector& selector : version->policy->hooks[i].selectors) stacks |= selector.stacks;
+  }
   return PutState(*version);
 }
 
@@ -257,7 +261,8 @@ Status HookTables::PlanLists(const Version* added, const Version* removed, std::
 
 void HookTables::Store(const ListChange& change) {
   Point& point = *change.point;
-  const sl_hook_point value{.first = change.list.first, .count = change.list.count};
+  sl_hook_point value{.first = change.list.first, .count = static_cast<__u16>(change.list.count)};
+  for (const std::uint32_t hook : change.hooks) value.stacks |= hook_stacks_[hook];
   std::uint64_t word = 0;
   std::memcpy(&word, &value, sizeof(word));
   __atomic_store_n(&point_words_[point.number], word, __ATOMIC_RELEASE);

@@ -65,8 +65,6 @@ void RefuseUnenforced(const CompiledHook& hook, const PolicyField& field) {
   const auto has_selector = [&](auto has) { return std::any_of(hook.selectors.begin(), hook.selectors.end(), has); };
   if (has_test(SL_HOOK_TEST_CHANGED_NAMESPACE)) field.At("selectors").NotYet("matchNamespaceChanges");
   if (has_test(SL_HOOK_TEST_CHANGED_CAPABILITY)) field.At("selectors").NotYet("matchCapabilityChanges");
-  if (has_selector([](const sl_hook_selector& one) { return one.stacks != 0; }))
-    field.At("selectors").NotYet("kernelStackTrace and userStackTrace");
   if (has_selector([](const sl_hook_selector& one) {
         return (one.actions & (SL_HOOK_ACTION_NOTIFY_ENFORCER | SL_HOOK_ACTION_CLEAR_ENFORCER)) != 0;
       }))

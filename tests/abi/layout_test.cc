@@ -51,7 +51,9 @@ struct Layout {
 std::vector<Layout> CppLayouts() {
   return {
       {"sl_addr", sizeof(sl_addr), {SL_M(sl_addr, bytes)}},
-      {"sl_hook_point", sizeof(sl_hook_point), {SL_M(sl_hook_point, first), SL_M(sl_hook_point, count)}},
+      {"sl_hook_point",
+       sizeof(sl_hook_point),
+       {SL_M(sl_hook_point, first), SL_M(sl_hook_point, count), SL_M(sl_hook_point, stacks)}},
       {"sl_hook_syscall", sizeof(sl_hook_syscall), {SL_M(sl_hook_syscall, enter), SL_M(sl_hook_syscall, exit)}},
       {"sl_hook_argument",
        sizeof(sl_hook_argument),

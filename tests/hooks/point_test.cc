@@ -165,6 +165,38 @@ TEST_F(HookedPoint, ARawTracepointHasTheKernelsArguments) {
   EXPECT_EQ(record->Text(2), "program");
 }
 
+TEST_F(HookedPoint, AnEventHasTheStacksThatItsSelectorWants) {
+  const auto policy = [](const char* fields) {
+    return PolicyText("exec", fmt::format("{{tracepoints: [{{subsystem: sched, event: sched_process_exit, raw: true, "
+                                          "selectors: [{{matchActions: [{{action: Post{}}}]}}]}}]}}",
+                                          fields));
+  };
+  Status applied = hooks_->Apply(policy(", kernelStackTrace: true, userStackTrace: true"));
+  ASSERT_TRUE(applied.ok()) << applied;
+  const auto exit_of_a_child = [&] {
+    const pid_t child = Fork([] { _exit(0); });
+    Reap(child);
+    return hooks_->WaitFor([&](const HookRecord& one) { return one.event.pid == static_cast<__u32>(child); });
+  };
+  auto record = exit_of_a_child();
+  ASSERT_TRUE(record.ok()) << record.status();
+  ASSERT_GE(record->event.kernel_stack, 0);
+  ASSERT_GE(record->event.user_stack, 0);
+  const auto kernel = hooks_->programs().ReadStack(record->event.kernel_stack);
+  ASSERT_GT(kernel.size(), 2U);
+  EXPECT_GT(kernel[0], std::uint64_t{1} << 63U) << "no address of the kernel";
+  const auto user = hooks_->programs().ReadStack(record->event.user_stack);
+  ASSERT_GT(user.size(), 0U);
+  EXPECT_LT(user[0], std::uint64_t{1} << 63U);
+  applied = hooks_->Apply(policy(""));
+  ASSERT_TRUE(applied.ok()) << applied;
+  hooks_->Take();
+  record = exit_of_a_child();
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_LT(record->event.kernel_stack, 0);
+  EXPECT_LT(record->event.user_stack, 0);
+}
+
 TEST_F(HookedPoint, AFieldThatTheKernelHasNotIsRefused) {
   const Status applied = hooks_->Apply(PolicyText(
       "exec",
