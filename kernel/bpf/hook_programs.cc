@@ -10,6 +10,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/log.h"
 #include "kernel/bpf/hook_pins.h"
 #include "kernel/bpf/link.h"
 #include "kernel/bpf/load_log.h"
@@ -26,6 +27,7 @@ using policy::tracing::HookPoint;
 // As in bpf/hooks/hook_maps.bpf.h.
 constexpr std::uint32_t kScratchesOfCpu = 3;  // SL_HOOK_LEVELS
 constexpr std::size_t kMostHeld = 4096;       // of hook_held_events
+constexpr std::chrono::minutes kForgetInterval{1};
 
 Status SetMapSize(bpf_map* map, std::uint32_t entries) {
   const int rc = bpf_map__set_max_entries(map, entries);
@@ -316,6 +318,15 @@ Status HookPrograms::EndOthers() const {
 Status HookPrograms::ReadEvents(RingReader::Consume consume) {
   SL_ASSIGN_OR_RETURN(ring_, RingReader::Open(map_fd("hook_events"), std::move(consume), "hook_events"));
   return OkStatus();
+}
+
+int HookPrograms::Drain() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_forgotten_ > kForgetInterval) {
+    last_forgotten_ = now;
+    if (const Status status = ForgetEvents({}); !status.ok()) LogWarn("hook policies: {}", Message(status));
+  }
+  return ring_->Drain();
 }
 
 Status HookPrograms::SubjectsChanged(std::uint32_t subjects) {

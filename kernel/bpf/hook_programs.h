@@ -79,8 +79,9 @@ class HookPrograms {
 
   // To call once, before Drain.
   Status ReadEvents(RingReader::Consume consume);
-  // Passes on all pending records; returns how many.
-  int Drain() { return ring_->Drain(); }
+  // Passes on all pending records; returns how many. Once a minute it also forgets the events of threads that have
+  // ended in a call.
+  int Drain();
   // Returns when the ring fills up, Wake is called, or the time is over.
   void Wait(std::chrono::milliseconds timeout) const { wait_.Wait(timeout); }
   void Wake() const { wait_.Wake(); }
@@ -88,8 +89,8 @@ class HookPrograms {
   // To call after a change of hook_subjects, hook_cgroups or hook_netns: the programs then look subjects up anew.
   // `subjects`: how many there are; each gets a share of the ring.
   Status SubjectsChanged(std::uint32_t subjects);
-  // Removes events that wait for a return that will not come: of these lives of policies, and of threads that have
-  // ended in a call. To call when policies have ended, and now and then.
+  // Removes events that wait for a return that will not come: of these lives of policies, which have ended, and of
+  // threads that have ended in a call. Thread-safe.
   Status ForgetEvents(const std::set<std::uint32_t>& lives) const;
   // How often a function was not looked at, since programs had interrupted each other too often on its CPU.
   StatusOr<std::uint64_t> RunsMissed() const;
@@ -140,6 +141,7 @@ class HookPrograms {
   std::map<std::uint32_t, Attached> points_;
   std::optional<Probe> syscall_enter_, syscall_exit_;  // serve all system calls
   std::unique_ptr<RingReader> ring_;
+  std::chrono::steady_clock::time_point last_forgotten_ = std::chrono::steady_clock::now();
   RingWait wait_;
 };
 

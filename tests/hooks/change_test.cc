@@ -1,10 +1,14 @@
 // Policies that come, go and are replaced, errors, full rings, and enforcement without an agent.
+#include <bpf/bpf.h>
+
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "kernel/bpf/hook.h"
 #include "kernel/bpf/hook_pins.h"
+#include "kernel/bpf/system.h"
 #include "tests/hooks/hook_test.h"
 
 namespace sluice::test {
@@ -38,6 +42,20 @@ class HookChanges : public HookTest {
     for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++files;
     return files;
   }
+  static std::size_t ResidentBytes() {
+    std::ifstream statm("/proc/self/statm");
+    std::size_t pages = 0, resident = 0;
+    statm >> pages >> resident;
+    return resident * bpf::PageSize();
+  }
+  std::size_t HeldEvents() {
+    std::size_t held = 0;
+    sl_hook_call_key key{}, next{};
+    const int map = fixture().programs().map_fd("hook_held_events");
+    for (const void* previous = nullptr; bpf_map_get_next_key(map, previous, &next) == 0; previous = &key, ++held)
+      key = next;
+    return held;
+  }
   std::vector<std::uint64_t> Used() {
     std::vector<std::uint64_t> used;
     for (const hooks::TableFill& fill : fixture().tables().Fill()) used.push_back(fill.used);
@@ -46,16 +64,25 @@ class HookChanges : public HookTest {
 };
 SL_FOR_EACH_SYSCALL_BACK_END(HookChanges);
 
-TEST_P(HookChanges, AHundredTimesInForceLeavesNothing) {
-  const std::string policy = OpenPolicy("again", "matchActions: [{action: Sigkill}]");
-  ASSERT_TRUE(fixture().Apply(policy).ok());
+TEST_P(HookChanges, AThousandChangesUnderLoadLeaveNothing) {
+  const std::string kill = OpenPolicy("again", "matchActions: [{action: Sigkill}]"), see = OpenPolicy("again");
+  ASSERT_TRUE(fixture().Apply(kill).ok());
   ASSERT_TRUE(fixture().RemoveAll().ok());
-  const std::size_t files = Files();
-  const auto used = Used();
+  Gate stop;
+  const pid_t load = Fork([&] {
+    std::thread([&] {
+      for (;;) close(OpenFile(other()));
+    }).detach();
+    stop.Wait();
+    _exit(0);
+  });
+  const std::size_t files = Files(), memory = ResidentBytes();
   ASSERT_EQ(Links(), 0U);
-  for (int i = 0; i < 100; ++i) {
-    ASSERT_TRUE(fixture().Apply(policy).ok());
-    const bool look = i % 20 == 0;
+  for (int i = 0; i < 250; ++i) {
+    ASSERT_TRUE(fixture().Apply(kill).ok());
+    ASSERT_TRUE(fixture().Apply(see).ok());
+    ASSERT_TRUE(fixture().Apply(kill).ok());
+    const bool look = i % 25 == 0;
     if (look) {
       EXPECT_EQ(StatusOfOpen(file()), kKilled);
     }
@@ -65,9 +92,11 @@ TEST_P(HookChanges, AHundredTimesInForceLeavesNothing) {
     }
   }
   EXPECT_EQ(Files(), files);
+  stop.Open();
+  EXPECT_EQ(Reap(load), 0) << "it was killed by a policy for another file";
   EXPECT_EQ(Links(), 0U);
-  EXPECT_EQ(Used(), used);
-  for (const std::uint64_t place : used) EXPECT_EQ(place, 0U);
+  for (const std::uint64_t place : Used()) EXPECT_EQ(place, 0U);
+  EXPECT_LT(ResidentBytes(), memory + (8U << 20));
 }
 
 // Every call meets the old version or the new one, and has one record.
@@ -189,6 +218,68 @@ TEST_P(HookChanges, AFullRingDoesNotStopEnforcement) {
   EXPECT_EQ(StatusOfOpen(other()), 0);
   EXPECT_EQ(own.Count("kill", SL_HOOK_COUNT_SIGNALLED), 20U);
   EXPECT_EQ(own.Count("kill", SL_HOOK_COUNT_LOST), 20U);
+}
+
+// Half of them open the forbidden file; the ring is full all the time.
+TEST_P(HookChanges, TenThousandSpawnsDieOrLive) {
+  const auto small = HookFixture::Create({.ring_bytes = 4096, .syscalls = GetParam()});
+  ASSERT_TRUE(small.ok()) << small.status();
+  ASSERT_TRUE((*small)->Apply(OpenPolicy("kill", "matchActions: [{action: Sigkill}]")).ok());
+  constexpr int kProcesses = 10000, kAtOnce = 50;
+  int died = 0, lived = 0;
+  for (int first = 0; first < kProcesses; first += kAtOnce) {
+    std::vector<pid_t> children;
+    for (int i = 0; i < kAtOnce; ++i) {
+      children.push_back(Fork([&] { _exit(OpenFile(i % 2 == 0 ? file() : other()) < 0 ? 1 : 0); }));
+    }
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int status = Reap(children[static_cast<std::size_t>(i)]);
+      died += i % 2 == 0 && status == kKilled ? 1 : 0;
+      lived += i % 2 != 0 && status == 0 ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(died, kProcesses / 2);
+  EXPECT_EQ(lived, kProcesses / 2);
+  EXPECT_GT((*small)->Count("kill", SL_HOOK_COUNT_LOST), static_cast<std::uint64_t>(kProcesses) / 2 - 100);
+}
+
+// Events that wait for a return must not pile up, where a call never returns or the policy has ended.
+TEST_P(HookChanges, WhatNeverReturnsIsForgotten) {
+  const auto held = [](const std::string& call, const std::string& filter) {
+    return PolicyText("held", fmt::format("{{kprobes: [{{call: {}, syscall: true, return: true, args: [{{index: 0, "
+                                          "type: int}}], returnArg: {{index: 0, type: int}}, selectors: [{{matchArgs: "
+                                          "[{{index: 0, operator: Equal, values: [\"{}\"]}}], matchReturnArgs: "
+                                          "[{{index: 0, operator: Equal, values: [\"0\"]}}]}}]}}]}}",
+                                          call, filter));
+  };
+  Status applied = fixture().Apply(held("sys_exit_group", "77"));
+  ASSERT_TRUE(applied.ok()) << applied;
+  const pid_t child = Fork([] { _exit(77); });
+  EXPECT_EQ(WEXITSTATUS(Reap(child)), 77);
+  EXPECT_EQ(HeldEvents(), 1U);
+  ASSERT_TRUE(fixture().programs().ForgetEvents({}).ok());
+  EXPECT_EQ(HeldEvents(), 0U);
+  EXPECT_EQ(RecordsOf(child), 0U);
+
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  applied = fixture().Apply(held("sys_read", std::to_string(ends[0])));
+  ASSERT_TRUE(applied.ok()) << applied;
+  const pid_t reader = Fork([&] {
+    close(ends[1]);
+    char byte;
+    (void)!read(ends[0], &byte, 1);
+  });
+  for (int i = 0; i < 500 && HeldEvents() == 0; ++i) usleep(10000);
+  EXPECT_EQ(HeldEvents(), 1U);
+  ASSERT_TRUE(fixture().programs().ForgetEvents({}).ok());
+  EXPECT_EQ(HeldEvents(), 1U) << "the call goes on";
+  ASSERT_TRUE(fixture().RemoveAll().ok());
+  EXPECT_EQ(HeldEvents(), 0U) << "nobody waits for it any more";
+  close(ends[1]);
+  EXPECT_EQ(Reap(reader), 0);
+  EXPECT_EQ(RecordsOf(reader), 0U);
+  close(ends[0]);
 }
 
 TEST_P(HookChanges, EnforcementGoesOnWithoutAnAgent) {
