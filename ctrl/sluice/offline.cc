@@ -21,7 +21,8 @@ OfflineResources ReadOffline(const std::vector<resources::ResourceFile>& files, 
   policy::ParseOptions options = ParseOptionsOf(args);
   options.pod_templates = true;
   policy::GatheredTexts gathered = policy::Gather(resources::TextsOf(files), std::move(options));
-  OfflineResources read{.resources = {}, .problems = {}, .notices = std::move(gathered.notices)};
+  OfflineResources read{
+      .resources = {}, .checked = gathered.checked, .problems = {}, .notices = std::move(gathered.notices)};
   for (policy::Resource& resource : gathered.resources) read.resources[resource.id] = std::move(resource);
   for (const auto& [origin, problem] : gathered.problems) read.problems.push_back(CheckLine(origin, problem));
   return read;

@@ -5,6 +5,16 @@
 #include <map>
 
 namespace sluice::policy {
+namespace {
+
+Problem DefinedTwiceIn(std::string_view first, const Place& place, const std::string& id, const std::string& object) {
+  return {.place = place,
+          .subject = id,
+          .object = object,
+          .what = fmt::format("defined twice: {} has it too. Kubernetes would keep the last: remove one", first)};
+}
+
+}  // namespace
 
 Status GatheredTexts::FirstError() const {
   if (problems.empty()) return OkStatus();
@@ -20,6 +30,7 @@ GatheredTexts Gather(const std::vector<SourceText>& texts, ParseOptions options)
   if (says_default) options.default_namespace = "default";
   GatheredTexts gathered;
   std::map<ResourceId, std::string> first_places;
+  std::map<std::string, std::string> first_checked;  // by id
   for (const SourceText& text : texts) {
     const std::string origin(text.origin);
     ParsedText parsed = ParseText(text.origin, text.text, options);
@@ -38,12 +49,17 @@ GatheredTexts Gather(const std::vector<SourceText>& texts, ParseOptions options)
         continue;
       }
       gathered.problems.push_back(
-          {origin,
-           {.place = place,
-            .subject = resource.id.ToString(),
-            .object = fmt::format("{}/{}", KindName(resource.id.kind), resource.id.name.name),
-            .what = fmt::format("defined twice: {} has it too. Kubernetes would keep the last: remove one",
-                                first->second)}});
+          {origin, DefinedTwiceIn(first->second, place, resource.id.ToString(),
+                                  fmt::format("{}/{}", KindName(resource.id.kind), resource.id.name.name))});
+    }
+    for (const CheckedObject& object : parsed.checked) {
+      const auto [first, added] = first_checked.emplace(object.id, fmt::format("{}:{}", origin, object.place.line));
+      if (added) {
+        ++gathered.checked;
+        gathered.notices.push_back(CheckedText(origin, object));
+        continue;
+      }
+      gathered.problems.push_back({origin, DefinedTwiceIn(first->second, object.place, object.id, object.object)});
     }
   }
   return gathered;

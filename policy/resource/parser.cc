@@ -71,12 +71,20 @@ const PodMaker* FindPodMaker(const TypeMeta& type) {
   return maker == std::end(kPodMakers) ? nullptr : maker;
 }
 
+const CheckedKind* FindCheckedKind(const TypeMeta& type, const std::vector<CheckedKind>& kinds) {
+  const auto kind = std::find_if(kinds.begin(), kinds.end(), [&](const CheckedKind& candidate) {
+    return type.api_version == candidate.api_version && type.kind == candidate.kind;
+  });
+  return kind == kinds.end() ? nullptr : &*kind;
+}
+
 // The type of the list's items; an empty kind means any type. Absent: not a list.
-std::optional<TypeMeta> ItemsOfList(const TypeMeta& list, const KindParsers& more) {
+std::optional<TypeMeta> ItemsOfList(const TypeMeta& list, const ParseOptions& options) {
   if (list.api_version == "v1" && list.kind == "List") return TypeMeta();
   if (!list.kind.ends_with("List")) return std::nullopt;
   TypeMeta item{.api_version = list.api_version, .kind = list.kind.substr(0, list.kind.size() - 4)};
-  return FindKind(item, more) ? std::optional(item) : std::nullopt;
+  const bool known = FindKind(item, options.more_kinds) || FindCheckedKind(item, options.checked_kinds) != nullptr;
+  return known ? std::optional(item) : std::nullopt;
 }
 
 // `implied`: the type of items that do not name one, as in a PodList.
@@ -225,7 +233,10 @@ class Collector {
   Status AddObject(const Field& root, const std::string& where, const TypeMeta& implied, Document& document) {
     const YamlNode& node = root.node();
     SL_ASSIGN_OR_RETURN(const TypeMeta type, ParseTypeMeta(root, implied));
-    if (const auto items = ItemsOfList(type, options_.more_kinds)) return AddList(root, where, *items);
+    if (const auto items = ItemsOfList(type, options_)) return AddList(root, where, *items);
+    if (const CheckedKind* checked = FindCheckedKind(type, options_.checked_kinds); checked != nullptr) {
+      return AddChecked(root, *checked, document);
+    }
     const std::optional<Kind> kind = FindKind(type, options_.more_kinds);
     const PodMaker* maker = options_.pod_templates ? FindPodMaker(type) : nullptr;
     if (!kind && maker == nullptr) return AddUnknown(root, type, document);
@@ -241,11 +252,7 @@ class Collector {
       SL_RETURN_IF_ERROR(ParseBody(root, metadata, options_.more_kinds, resource));
     }
     const auto [first, added] = lines_.emplace(resource.id, root.place().line);
-    if (!added) {
-      return root.Error(
-          fmt::format("defined twice: the first definition is on line {}. Kubernetes would keep the last: remove one",
-                      first->second));
-    }
+    if (!added) return DefinedTwice(root, first->second);
     const bool in_default = IsNamespaced(resource.id.kind) && ScalarAt(node.Find("metadata"), "namespace").empty();
     parsed_.without_namespace += in_default ? 1 : 0;
     const bool is_implied = in_default && options_.default_namespace != ParseOptions().default_namespace;
@@ -253,6 +260,25 @@ class Collector {
     parsed_.resources.push_back(std::move(resource));
     parsed_.places.push_back(root.place());
     return OkStatus();
+  }
+
+  Status AddChecked(const Field& root, const CheckedKind& kind, Document& document) {
+    NameObject(root.node(), std::string(kind.kind), kind.namespaced, document);
+    SL_ASSIGN_OR_RETURN(const Metadata metadata, ParseMetadata(root, kind.kind, kind.namespaced));
+    SL_RETURN_IF_ERROR(kind.check(root, metadata.name));
+    const std::string id = fmt::format("{} {}", kind.kind, metadata.name.ToString());
+    const auto [first, added] = checked_lines_.emplace(id, root.place().line);
+    if (!added) return DefinedTwice(root, first->second);
+    const bool in_default = kind.namespaced && ScalarAt(root.node().Find("metadata"), "namespace").empty();
+    parsed_.without_namespace += in_default ? 1 : 0;
+    parsed_.checked.push_back(
+        {.place = root.place(), .id = id, .object = fmt::format("{}/{}", kind.kind, metadata.name.name)});
+    return OkStatus();
+  }
+
+  static Status DefinedTwice(const Field& root, int first_line) {
+    return root.Error(fmt::format(
+        "defined twice: the first definition is on line {}. Kubernetes would keep the last: remove one", first_line));
   }
 
   Status AddUnknown(const Field& root, const TypeMeta& type, Document& document) {
@@ -286,6 +312,7 @@ class Collector {
   const ParseOptions& options_;
   ParsedText parsed_;
   std::map<ResourceId, int> lines_;
+  std::map<std::string, int> checked_lines_;  // by id
 };
 
 // A hint for each line that has a problem. Reads the text once.
@@ -344,6 +371,11 @@ Status ToStatus(std::string_view origin, const std::vector<Problem>& problems) {
 std::string SkippedText(std::string_view origin, const Problem& skipped) {
   const std::string& subject = skipped.object.empty() ? skipped.subject : skipped.object;
   return fmt::format("{}:{}: {}: left out: {}", origin, skipped.place.line, Printable(subject), skipped.what);
+}
+
+std::string CheckedText(std::string_view origin, const CheckedObject& checked) {
+  return fmt::format("{}:{}: {}: checked only: this version does not enforce such policies yet", origin,
+                     checked.place.line, checked.object);
 }
 
 std::string DefaultNamespaceText(std::string_view origin, std::size_t count) {

@@ -22,6 +22,14 @@ struct KindParser {
   Status (*parse)(const Field& root, const ObjectName& name, Resource& resource) = nullptr;
 };
 
+// A kind that is not enforced: its documents are checked, but are no resources. See policy/lsm/parser.h.
+struct CheckedKind {
+  std::string_view api_version;
+  std::string_view kind;
+  bool namespaced = false;
+  Status (*check)(const Field& root, const ObjectName& name) = nullptr;  // its errors go to the document of `root`
+};
+
 struct ParseOptions {
   std::string default_namespace = "default";  // for documents without a namespace
   // Skip documents that can never be a policy or a workload (policy/resource/unknown_kind.h), instead of an error.
@@ -31,12 +39,21 @@ struct ParseOptions {
   bool pod_templates = false;
   // Without an entry, documents of such kinds are errors as those of unknown kinds are.
   std::vector<KindParser> more_kinds = {};
+  std::vector<CheckedKind> checked_kinds = {};
+};
+
+// A document of a CheckedKind that has no problem.
+struct CheckedObject {
+  Place place;
+  std::string id;      // "KubeArmorPolicy shop/files"
+  std::string object;  // "KubeArmorPolicy/files"
 };
 
 // The content of one text. When there are problems, `resources` still has the documents without one.
 struct ParsedText {
   std::vector<Resource> resources;
   std::vector<Place> places;  // one for each resource
+  std::vector<CheckedObject> checked;
   std::vector<Problem> problems;
   std::vector<Problem> skipped;       // because of `skip_unknown`; says what each document is
   std::size_t without_namespace = 0;  // documents that got `default_namespace`
@@ -54,9 +71,10 @@ StatusOr<std::vector<Resource>> ParseResources(std::string_view origin, std::str
 // One error that lists all `problems`; there must be at least one. For callers of ParseText.
 Status ToStatus(std::string_view origin, const std::vector<Problem>& problems);
 
-// Notes about a text that are not errors: "web.yaml:12: Deployment/web: left out: neither policy nor workload", and
-// that `count` objects are put in "default".
+// Notes about a text that are not errors: "web.yaml:12: Deployment/web: left out: neither policy nor workload", that an
+// object is only checked, and that `count` objects are put in "default".
 std::string SkippedText(std::string_view origin, const Problem& skipped);
+std::string CheckedText(std::string_view origin, const CheckedObject& checked);
 std::string DefaultNamespaceText(std::string_view origin, std::size_t count);
 
 // One document as JSON text, for `get -o json`.
