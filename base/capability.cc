@@ -17,4 +17,11 @@ std::string CapabilityName(unsigned capability) {
   return absl::AsciiStrToUpper(name.get());
 }
 
+std::optional<std::uint32_t> CapabilityNumber(std::string_view name) {
+  for (std::uint32_t number = 0; number <= kLastCapability; ++number) {
+    if (CapabilityName(number) == name) return number;
+  }
+  return std::nullopt;
+}
+
 }  // namespace sluice

@@ -2,8 +2,6 @@
 
 #include <array>
 
-#include "base/capability.h"
-
 namespace sluice::policy::tracing {
 namespace {
 
@@ -60,12 +58,5 @@ std::span<const NamedNumber> IpProtocols() { return kIpProtocols; }
 std::span<const NamedNumber> AddressFamilies() { return kAddressFamilies; }
 std::span<const NamedNumber> TcpStates() { return kTcpStates; }
 std::span<const NamedNumber> FileTypes() { return kFileTypes; }
-
-std::optional<std::uint32_t> CapabilityNumber(std::string_view name) {
-  for (std::uint32_t number = 0; number <= kLastCapability; ++number) {
-    if (CapabilityName(number) == name) return number;
-  }
-  return std::nullopt;
-}
 
 }  // namespace sluice::policy::tracing

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
+
+#include "base/capability.h"
 
 namespace sluice::policy::tracing {
 
@@ -21,10 +22,6 @@ std::span<const NamedNumber> FileTypes();        // S_IFMT's values by Tetragon'
 inline constexpr std::uint32_t kLastIpProtocol = 262;  // IPPROTO_MPTCP
 inline constexpr std::uint32_t kLastFamily = 45;       // AF_MCTP
 inline constexpr std::uint32_t kLastTcpState = 13;     // TCP_BOUND_INACTIVE
-inline constexpr std::uint32_t kLastCapability = 40;   // CAP_CHECKPOINT_RESTORE
 inline constexpr std::uint64_t kAllCapabilities = (std::uint64_t{1} << (kLastCapability + 1)) - 1;
-
-// The number of "CAP_NET_RAW"; absent: there is no such capability.
-std::optional<std::uint32_t> CapabilityNumber(std::string_view name);
 
 }  // namespace sluice::policy::tracing

@@ -1,46 +1,20 @@
-// Tables of names: each row has a member `name`, as policies write it. Pure.
+// Tables of names in TracingPolicies, see policy/resource/name_table.h. Pure.
 #pragma once
 
-#include <algorithm>
-#include <iterator>
-#include <string>
-#include <string_view>
-#include <vector>
-
-#include "base/nearest.h"
-#include "policy/resource/resource_field.h"
-#include "policy/resource/resource_scalar.h"
+#include "policy/resource/name_table.h"
 
 namespace sluice::policy::tracing {
 
-// The row called `name`; null: there is none. Upper and lower case differ, as in Tetragon's schema.
-template <typename Table>
-auto FindName(const Table& table, std::string_view name) -> decltype(std::data(table)) {
-  const auto found =
-      std::find_if(std::begin(table), std::end(table), [&](const auto& row) { return row.name == name; });
-  return found == std::end(table) ? nullptr : &*found;
-}
+inline constexpr std::string_view kPage = "docs/tracing-policy.md";
 
-// What to write instead of `name`, as the end of an error: ": did you mean Prefix?", or all names if there are few.
 template <typename Table>
 std::string InsteadOf(const Table& table, std::string_view name) {
-  constexpr std::size_t kFew = 16;
-  std::vector<std::string> names;
-  for (const auto& row : table) names.emplace_back(row.name);
-  if (const std::string near = Nearest(names, name); !near.empty()) return fmt::format(": did you mean {}?", near);
-  if (names.size() > kFew) return ": docs/tracing-policy.md has all of them";
-  std::string all;
-  for (const std::string& one : names) all += (all.empty() ? "" : ", ") + one;
-  return ": known are " + all;
+  return policy::InsteadOf(table, name, kPage);
 }
 
-// The row that a string field names. `what` for the error: "operator".
 template <typename Table>
-auto ParseName(const Field& field, const Table& table, std::string_view what) -> StatusOr<decltype(std::data(table))> {
-  SL_ASSIGN_OR_RETURN(const std::string text, field.String());
-  const auto row = FindName(table, text);
-  if (row == nullptr) return field.Error(fmt::format("unknown {} {}{}", what, Quoted(text), InsteadOf(table, text)));
-  return row;
+auto ParseName(const Field& field, const Table& table, std::string_view what) {
+  return policy::ParseName(field, table, what, kPage);
 }
 
 }  // namespace sluice::policy::tracing

@@ -1,5 +1,4 @@
-// The system calls of Linux by name, so that a policy that hooks one is checked without a kernel. Names and numbers of
-// arguments: the kernel's own list of system-call tracepoints (6.18), and its system-call tables for x86. Pure.
+// System calls as a TracingPolicy writes them: by the kernel's functions. Pure.
 #pragma once
 
 #include <optional>
@@ -7,10 +6,9 @@
 #include <string_view>
 #include <vector>
 
-namespace sluice::policy::tracing {
+#include "policy/resource/system_calls.h"
 
-// How many arguments the call has (0..6); absent: there is no such call. `name` as in the tables: "openat".
-std::optional<int> SyscallArguments(std::string_view name);
+namespace sluice::policy::tracing {
 
 // "openat" for "sys_openat", "__x64_sys_openat", "__arm64_sys_openat", ...; absent: not the function of a known call.
 std::optional<std::string_view> SyscallOfFunction(std::string_view function);
