@@ -1,13 +1,11 @@
 #include "policy/network/glob.h"
 
-#include <algorithm>
 #include <vector>
+
+#include "policy/resource/merged_directories.h"
 
 namespace sluice::policy {
 namespace {
-
-constexpr std::string_view kUsr = "/usr";
-constexpr std::string_view kMerged[] = {"/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/"};
 
 bool MatchesAsItStands(std::string_view pattern, std::string_view path) {
   // reached[i]: the part of the pattern read so far matches the first i bytes of the path.
@@ -35,9 +33,8 @@ bool MatchesAsItStands(std::string_view pattern, std::string_view path) {
 
 bool GlobMatches(std::string_view pattern, std::string_view path) {
   if (MatchesAsItStands(pattern, path)) return true;
-  const bool merged = std::any_of(std::begin(kMerged), std::end(kMerged),
-                                  [&](auto directory) { return pattern.starts_with(directory); });
-  return merged && path.starts_with("/usr/") && MatchesAsItStands(pattern, path.substr(kUsr.size()));
+  const auto before_merge = BeforeMerge(pattern, path);
+  return before_merge && MatchesAsItStands(pattern, *before_merge);
 }
 
 }  // namespace sluice::policy

@@ -35,6 +35,7 @@ GatheredTexts Gather(const std::vector<SourceText>& texts, ParseOptions options)
     const std::string origin(text.origin);
     ParsedText parsed = ParseText(text.origin, text.text, options);
     for (Problem& problem : parsed.problems) gathered.problems.push_back({origin, std::move(problem)});
+    for (const Problem& warning : parsed.warnings) gathered.notices.push_back(WarningText(origin, warning));
     for (const Problem& skipped : parsed.skipped) gathered.notices.push_back(SkippedText(origin, skipped));
     if (parsed.without_namespace != 0 && says_default) {
       gathered.notices.push_back(DefaultNamespaceText(origin, parsed.without_namespace));

@@ -196,24 +196,48 @@ std::string EmitWhole(const YamlNode& root, const TypeMeta& type, const std::str
   return EmitYaml(whole);
 }
 
+void AppendUpTo(std::size_t limit, std::vector<Problem>& from, std::vector<Problem>& to) {
+  for (Problem& problem : from) {
+    if (to.size() >= limit) return;
+    to.push_back(std::move(problem));
+  }
+}
+
 class Collector {
  public:
   Collector(std::string_view origin, const ParseOptions& options) : origin_(origin), options_(options) {}
 
   // `where`: "document 2", or "document 2 items[3]".
   void Add(const YamlNode& node, const std::string& where, const TypeMeta& implied) {
-    Document document{.origin = origin_, .subject = where, .default_namespace = options_.default_namespace};
+    Document document{.origin = origin_,
+                      .subject = where,
+                      .default_namespace = options_.default_namespace,
+                      .lenient = options_.lenient};
     if (IsNoObject(node)) {
       Skip(node, document, "not a Kubernetes object: it has no apiVersion and no kind");
       return;
     }
-    const std::size_t before = parsed_.problems.size();
     // The document's problems already hold the error.
     AddObject(Field(document, node), where, implied, document).IgnoreError();
-    const std::size_t room = kMaxProblems - std::min(kMaxProblems, before);
-    for (std::size_t i = 0; i < std::min(room, document.problems.size()); ++i) {
-      parsed_.problems.push_back(std::move(document.problems[i]));
+    AppendUpTo(kMaxProblems, document.problems, parsed_.problems);
+    AppendUpTo(kMaxProblems, document.warnings, parsed_.warnings);
+  }
+
+  // Of a document that is not added yet. True: it may be added, as its kind has a lenient mode.
+  bool AddDuplicates(const YamlNode& root, const std::string& where, const std::vector<TextError>& duplicates) {
+    if (duplicates.empty()) return true;
+    const TypeMeta type{.api_version = ScalarAt(&root, "apiVersion"), .kind = ScalarAt(&root, "kind")};
+    const CheckedKind* kind = FindCheckedKind(type, options_.checked_kinds);
+    const bool lenient = kind != nullptr && kind->has_lenient_mode;
+    Document document{.origin = origin_, .subject = where, .default_namespace = options_.default_namespace};
+    if (lenient) NameObject(root, type.kind, kind->namespaced, document);
+    std::vector<Problem> found;
+    for (const TextError& one : duplicates) {
+      found.push_back(
+          {.place = one.place, .subject = document.subject, .object = document.object, .what = Printable(one.what)});
     }
+    AppendUpTo(kMaxProblems, found, lenient ? parsed_.warnings : parsed_.problems);
+    return lenient;
   }
 
   ParsedText Take() { return std::move(parsed_); }
@@ -348,8 +372,13 @@ ParsedText ParseText(std::string_view origin, std::string_view text, const Parse
     return refused;
   }
   Collector collector(origin, options);
-  const auto error = ParseYaml(
-      text, [&](const YamlNode& root, int number) { collector.Add(root, fmt::format("document {}", number), {}); });
+  std::vector<TextError> duplicates;
+  const auto visit = [&](const YamlNode& root, int number) {
+    const std::string where = fmt::format("document {}", number);
+    if (collector.AddDuplicates(root, where, duplicates)) collector.Add(root, where, {});
+    duplicates.clear();
+  };
+  const auto error = ParseYaml(text, visit, options.lenient ? &duplicates : nullptr);
   ParsedText parsed = collector.Take();
   if (error) parsed.problems.push_back({.place = error->place, .what = Printable(error->what)});
   HintAtTemplates(text, parsed.problems);
@@ -371,6 +400,11 @@ Status ToStatus(std::string_view origin, const std::vector<Problem>& problems) {
 std::string SkippedText(std::string_view origin, const Problem& skipped) {
   const std::string& subject = skipped.object.empty() ? skipped.subject : skipped.object;
   return fmt::format("{}:{}: {}: left out: {}", origin, skipped.place.line, Printable(subject), skipped.what);
+}
+
+std::string WarningText(std::string_view origin, const Problem& warning) {
+  const std::string& subject = warning.object.empty() ? warning.subject : warning.object;
+  return fmt::format("{}:{}: {}: warning: {}", origin, warning.place.line, Printable(subject), warning.what);
 }
 
 std::string CheckedText(std::string_view origin, const CheckedObject& checked) {

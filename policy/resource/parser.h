@@ -28,6 +28,7 @@ struct CheckedKind {
   std::string_view kind;
   bool namespaced = false;
   Status (*check)(const Field& root, const ObjectName& name) = nullptr;  // its errors go to the document of `root`
+  bool has_lenient_mode = false;  // `check` reads more with Document::lenient, and takes keys that are there twice
 };
 
 struct ParseOptions {
@@ -40,6 +41,8 @@ struct ParseOptions {
   // Without an entry, documents of such kinds are errors as those of unknown kinds are.
   std::vector<KindParser> more_kinds = {};
   std::vector<CheckedKind> checked_kinds = {};
+  // For kinds with a lenient mode: what people's files misspell is a warning. Other kinds are read as without it.
+  bool lenient = false;
 };
 
 // A document of a CheckedKind that has no problem.
@@ -55,6 +58,7 @@ struct ParsedText {
   std::vector<Place> places;  // one for each resource
   std::vector<CheckedObject> checked;
   std::vector<Problem> problems;
+  std::vector<Problem> warnings;      // of documents that are read nevertheless
   std::vector<Problem> skipped;       // because of `skip_unknown`; says what each document is
   std::size_t without_namespace = 0;  // documents that got `default_namespace`
 };
@@ -71,9 +75,11 @@ StatusOr<std::vector<Resource>> ParseResources(std::string_view origin, std::str
 // One error that lists all `problems`; there must be at least one. For callers of ParseText.
 Status ToStatus(std::string_view origin, const std::vector<Problem>& problems);
 
-// Notes about a text that are not errors: "web.yaml:12: Deployment/web: left out: neither policy nor workload", that an
-// object is only checked, and that `count` objects are put in "default".
+// Notes about a text that are not errors: "web.yaml:12: Deployment/web: left out: neither policy nor workload",
+// "ls.yaml:9: KubeArmorPolicy/ls: warning: spec.file.recurive: ...", that an object is only checked, and that `count`
+// objects are put in "default".
 std::string SkippedText(std::string_view origin, const Problem& skipped);
+std::string WarningText(std::string_view origin, const Problem& warning);
 std::string CheckedText(std::string_view origin, const CheckedObject& checked);
 std::string DefaultNamespaceText(std::string_view origin, std::size_t count);
 

@@ -37,13 +37,18 @@ std::string Problem::ToString(std::string_view origin) const {
 }
 
 Status Field::Error(std::string_view what) const {
-  std::string text = path_.empty() ? std::string(what) : fmt::format("{}: {}", path_, what);
-  const Problem& problem =
-      document_->problems.emplace_back(Problem{.place = place_,
-                                               .subject = Cut(Printable(document_->subject), kMaxMessageBytes),
-                                               .object = Cut(Printable(document_->object), kMaxMessageBytes),
-                                               .what = Cut(Printable(text), kMaxMessageBytes)});
+  const Problem& problem = document_->problems.emplace_back(ProblemHere(what));
   return InvalidError("{}", problem.ToString(document_->origin));
+}
+
+void Field::Warn(std::string_view what) const { document_->warnings.push_back(ProblemHere(what)); }
+
+Problem Field::ProblemHere(std::string_view what) const {
+  const std::string text = path_.empty() ? std::string(what) : fmt::format("{}: {}", path_, what);
+  return {.place = place_,
+          .subject = Cut(Printable(document_->subject), kMaxMessageBytes),
+          .object = Cut(Printable(document_->object), kMaxMessageBytes),
+          .what = Cut(Printable(text), kMaxMessageBytes)};
 }
 
 Status Field::Missing(std::string_view key) const {

@@ -32,7 +32,9 @@ struct Document {
   std::string subject = {};  // as in Problem
   std::string object = {};   // as in Problem
   std::string default_namespace = "default";
+  bool lenient = false;  // kinds that have a lenient mode say there what it is
   mutable std::vector<Problem> problems = {};
+  mutable std::vector<Problem> warnings = {};  // what a lenient mode accepts, and what is right but probably not meant
 };
 
 class Field {
@@ -42,11 +44,14 @@ class Field {
   const YamlNode& node() const { return *node_; }
   const Document& document() const { return *document_; }
   const Place& place() const { return place_; }
+  const std::string& path() const { return path_; }  // "spec.ingress[0].ports"; empty: the document
   bool IsMap() const { return node_->type == YamlNode::Type::kMap; }
 
   // Adds to the document's problems, and returns it as "origin:LINE: subject: path: what", of bounded length.
   Status Error(std::string_view what) const;
   Status Missing(std::string_view key) const;  // an Error: this map needs the field `key`
+  // Adds to the document's warnings, and has no other effect.
+  void Warn(std::string_view what) const;
 
   // Error: not a map, or a field that is not `known`. For fields in `elsewhere`, the error says which kind has them.
   Status AllowOnly(std::initializer_list<std::string_view> known,
@@ -108,6 +113,7 @@ class Field {
 
   Field Child(const YamlNode::Entry& entry) const;
   std::string PathOf(std::string_view key) const;
+  Problem ProblemHere(std::string_view what) const;
   std::string Got() const;
 
   const Document* document_;

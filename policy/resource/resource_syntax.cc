@@ -44,18 +44,6 @@ bool IsLabelPart(std::string_view text) {
   return text.size() <= kMaxLabelPart && IsFramed(text, IsAlphanumeric, "-_.");
 }
 
-// No component of the path is empty, "." or "..".
-bool HasPlainComponents(std::string_view path) {
-  if (path.starts_with('/')) path.remove_prefix(1);
-  for (;;) {
-    const std::size_t slash = path.find('/');
-    const std::string_view component = path.substr(0, slash);
-    if (component.empty() || component == "." || component == "..") return false;
-    if (slash == std::string_view::npos) return true;
-    path.remove_prefix(slash + 1);
-  }
-}
-
 std::string Unless(bool valid, std::string_view text, std::string_view rule) {
   return valid ? "" : fmt::format("{} {}", Quoted(text), rule);
 }
@@ -115,6 +103,17 @@ std::string CheckAbsolutePath(std::string_view text) {
   const bool valid = text.starts_with('/') && text.size() <= kMaxPath &&
                      std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   return Unless(valid, text, "is not an absolute path: it must start with \"/\"");
+}
+
+bool HasPlainComponents(std::string_view path) {
+  if (path.starts_with('/')) path.remove_prefix(1);
+  for (;;) {
+    const std::size_t slash = path.find('/');
+    const std::string_view component = path.substr(0, slash);
+    if (component.empty() || component == "." || component == "..") return false;
+    if (slash == std::string_view::npos) return true;
+    path.remove_prefix(slash + 1);
+  }
 }
 
 std::string CheckProgramPattern(std::string_view text) {

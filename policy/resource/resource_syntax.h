@@ -13,6 +13,7 @@ std::string CheckLabelValue(std::string_view text);
 std::string CheckPortName(std::string_view text);       // IANA_SVC_NAME
 std::string CheckInterfaceName(std::string_view text);  // network interfaces
 std::string CheckAbsolutePath(std::string_view text);
+bool HasPlainComponents(std::string_view path);          // none is empty, "." or ".."
 std::string CheckProgramPattern(std::string_view text);  // see policy/network/glob.h
 
 }  // namespace sluice::policy

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace sluice::policy {
 namespace {
+
+constexpr std::size_t kMaxDuplicates = 1000;  // that are noted
 
 void CheckUniqueKeys(const YamlNode& map) {
   std::vector<const YamlNode::Entry*> sorted;
@@ -19,6 +22,26 @@ void CheckUniqueKeys(const YamlNode& map) {
   const YamlNode::Entry& second = **std::next(twice);
   throw TreeError(second.place,
                   fmt::format("duplicate key \"{}\": it is already on line {}", second.key, (*twice)->place.line));
+}
+
+// Keeps the last of equal keys.
+void DropDuplicates(YamlNode& map, std::vector<TextError>& notes) {
+  std::map<std::string_view, int> lines;  // of the entries that stay
+  std::vector<YamlNode::Entry> kept;
+  for (auto entry = map.entries.rbegin(); entry != map.entries.rend(); ++entry) {
+    const auto [last, is_last] = lines.emplace(entry->key, entry->place.line);
+    if (is_last) {
+      kept.push_back(*entry);
+      continue;
+    }
+    if (notes.size() >= kMaxDuplicates) throw TreeError(entry->place, "too many duplicate keys");
+    notes.push_back(
+        {entry->place, fmt::format("duplicate key \"{}\": line {} has it again, and only the last one is read",
+                                   entry->key, last->second)});
+  }
+  if (kept.size() == map.entries.size()) return;
+  std::reverse(kept.begin(), kept.end());
+  map.entries = std::move(kept);
 }
 
 void CheckKey(const YamlNode& node, const Place& place) {
@@ -59,7 +82,11 @@ void TreeBuilder::Scalar(const Place& place, std::string value, bool quoted, Anc
 }
 
 void TreeBuilder::CloseMap() {
-  CheckUniqueKeys(*frames_.back().node);
+  if (duplicates_ == nullptr) {
+    CheckUniqueKeys(*frames_.back().node);
+  } else {
+    DropDuplicates(*frames_.back().node, *duplicates_);
+  }
   Merge(frames_.back());
   Close();
 }

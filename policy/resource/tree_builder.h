@@ -28,6 +28,9 @@ class TreeBuilder {
   const Cost& cost() const { return cost_; }
   void set_cost(const Cost& cost) { cost_ = cost; }
 
+  // Where maps with a key twice are noted; null: they are errors. See ParseYaml.
+  void NoteDuplicates(std::vector<TextError>* notes) { duplicates_ = notes; }
+
   // Drops an unfinished document and the last one's anchors. The cost stays.
   void BeginDocument();
   Node TakeDocument() { return std::move(root_); }
@@ -63,6 +66,7 @@ class TreeBuilder {
   void Merge(Frame& frame);
 
   Cost cost_;
+  std::vector<TextError>* duplicates_ = nullptr;
   std::vector<Frame> frames_;
   std::unordered_map<Anchor, Node> anchors_;
   Node root_;

@@ -130,18 +130,21 @@ std::string_view WithoutStart(std::string_view part) {
 
 class Reader {
  public:
-  explicit Reader(const YamlVisitor& visit) : visit_(visit), events_(builder_) {}
+  Reader(const YamlVisitor& visit, std::vector<TextError>* duplicates)
+      : visit_(visit), duplicates_(duplicates), events_(builder_) {}
 
   Place At(const YAML::Mark& mark) const { return events_.At(mark); }
 
   // One document, or the text before the first "---". JSON text may hold several documents.
   void ReadPart(std::string_view part, int line) {
     std::vector<TreeBuilder::Node> values;
+    builder_.NoteDuplicates(nullptr);
     if (ReadJson(WithoutStart(part), line, builder_, values)) {
       for (const TreeBuilder::Node& value : values) visit_(*value, ++documents_);
       return;
     }
     CheckFlowIndicators(part, line);
+    builder_.NoteDuplicates(duplicates_);
     events_.BeginPart(line);
     std::istringstream stream{std::string(part)};
     YAML::Parser parser(stream);
@@ -154,6 +157,7 @@ class Reader {
 
  private:
   const YamlVisitor& visit_;
+  std::vector<TextError>* duplicates_;
   TreeBuilder builder_;
   YamlEvents events_;
   int documents_ = 0;
@@ -161,9 +165,10 @@ class Reader {
 
 }  // namespace
 
-std::optional<TextError> ParseYaml(std::string_view text, const YamlVisitor& visit) {
+std::optional<TextError> ParseYaml(std::string_view text, const YamlVisitor& visit,
+                                   std::vector<TextError>* duplicates) {
   if (auto bad = FindBadCharacter(text)) return bad;
-  Reader reader(visit);
+  Reader reader(visit, duplicates);
   try {
     // A new parser for each document: yaml-cpp would keep an unfinished document in memory past the start of the next.
     for (int line = 1; !text.empty();) {

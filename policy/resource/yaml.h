@@ -62,8 +62,11 @@ struct TextError {
 // `number` counts the documents of the text from 1.
 using YamlVisitor = std::function<void(const YamlNode& root, int number)>;
 
-// Calls `visit` for every document that is not empty, up to the first error.
-std::optional<TextError> ParseYaml(std::string_view text, const YamlVisitor& visit);
+// Calls `visit` for every document that is not empty, up to the first error. With `duplicates`, a key that a map has
+// twice is no error: the last one counts, as in Kubernetes, and each of the others is noted there before the document
+// is visited. JSON text has no such exception.
+std::optional<TextError> ParseYaml(std::string_view text, const YamlVisitor& visit,
+                                   std::vector<TextError>* duplicates = nullptr);
 
 // The first check of ParseYaml. Empty when all of `text` is printable UTF-8.
 std::optional<TextError> FindBadCharacter(std::string_view text);
