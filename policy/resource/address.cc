@@ -62,6 +62,13 @@ Prefix::Prefix(const Address& address, int length) : length_(std::clamp(length, 
   address_ = Address(bytes);
 }
 
+bool IsLoopback(const Address& address) {
+  if (address.is_v4()) return address.bytes()[12] == 127;
+  std::array<std::uint8_t, 16> one{};
+  one.back() = 1;
+  return address.bytes() == one;
+}
+
 StatusOr<Prefix> Prefix::Parse(std::string_view text) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) return InvalidError("\"{}\" is not a CIDR: no \"/length\"", text);

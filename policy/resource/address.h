@@ -32,6 +32,8 @@ class Address {
   std::array<std::uint8_t, 16> bytes_{};
 };
 
+bool IsLoopback(const Address& address);  // 127.0.0.0/8 and ::1
+
 // A CIDR block. Host bits are cleared. Lengths are those of the family as written: 0..32 or 0..128.
 class Prefix {
  public:

@@ -127,9 +127,8 @@ StatusOr<Address> ParseHostAddress(const Field& field) {
   if (!address.ok()) return field.Error(Message(address.status()));
   const std::uint8_t* first = address->bytes().data() + (address->is_v4() ? 12 : 0);
   const bool multicast = address->is_v4() ? *first >= 224 : *first == 0xff;
-  const bool loopback = address->is_v4() ? *first == 127 : text == "::1";
   const bool wildcard = address->is_v4() ? *first == 0 : *address == Address();
-  if (multicast || loopback || wildcard) {
+  if (multicast || IsLoopback(*address) || wildcard) {
     return field.Error(fmt::format("{} is not a host address that others can reach", Quoted(text)));
   }
   return *address;

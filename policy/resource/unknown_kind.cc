@@ -41,6 +41,12 @@ std::string HintForKind(std::string_view api_version, std::string_view kind) {
   if (kind == "NetworkPolicy" && GroupOf(api_version).ends_with("projectcalico.org")) {
     return "Calico's own policies are not supported: write apiVersion networking.k8s.io/v1";
   }
+  if (kind == "KubeArmorNetworkPolicy") {
+    return "a NetworkPolicy of sluice.dev/v1alpha1 has rules about addresses and ports: write one instead";
+  }
+  if (api_version == "security.kubearmor.com/v1") {
+    return "this version checks such policies with `sluice validate`, but does not enforce them yet: leave it out";
+  }
   if (GroupOf(api_version) == "policy.networking.k8s.io") {
     return "tiers and priorities are not supported: ClusterNetworkPolicy of sluice.dev/v1alpha1 is cluster-wide too";
   }
