@@ -31,6 +31,9 @@ void AddCheck(CLI::App& app, CommandLine& line) {
       "check", "find what apply would refuse: offline, all errors at once, a line each. Exit 0: no errors, 1: errors");
   verb->alias("validate");
   AddResourceArgs(*verb, *args)->required();
+  verb->add_flag("--lenient", args->lenient,
+                 "accept KubeArmor policies with unknown or misspelt keys: each is a warning, and has no effect. Other "
+                 "kinds are checked as without it");
   verb->callback([&line, args] {
     line.run = [&line, args] {
       if (args->default_namespace.empty()) args->default_namespace = line.ns;

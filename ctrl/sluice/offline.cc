@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/printable.h"
+#include "policy/lsm/parser.h"
 
 namespace sluice::client {
 namespace {
@@ -20,6 +21,8 @@ std::string CheckLine(const std::string& file, const policy::Problem& problem) {
 OfflineResources ReadOffline(const std::vector<resources::ResourceFile>& files, const ResourceArgs& args) {
   policy::ParseOptions options = ParseOptionsOf(args);
   options.pod_templates = true;
+  options.checked_kinds = policy::lsm::CheckedKinds();
+  options.lenient = args.lenient;
   policy::GatheredTexts gathered = policy::Gather(resources::TextsOf(files), std::move(options));
   OfflineResources read{
       .resources = {}, .checked = gathered.checked, .problems = {}, .notices = std::move(gathered.notices)};

@@ -15,6 +15,7 @@ struct ResourceArgs {
   std::string default_namespace;  // empty: "default", with a notice
   bool recursive = false;
   bool skip_unknown = false;
+  bool lenient = false;  // `check` only
 };
 
 // -n, -R and --skip-unknown; `args` outlives the parsed command.

@@ -57,9 +57,9 @@ class Verdict {
   // One rule of the section. `matches`: it is about what the operation is about.
   void Add(const Policy& policy, const Rule& rule, bool matches, const Rank& rank = {}) {
     if (!FromSource(rule, subject_)) return;
-    const Candidate candidate{.policy = &policy, .rule = &rule, .rank = rank};
-    if (rule.effect.action == Action::kAllow) Take(candidate, closes_);
+    if (rule.effect.action == Action::kAllow) Take({.policy = &policy, .rule = &rule}, closes_);
     if (!matches) return;
+    const Candidate candidate{.policy = &policy, .rule = &rule, .rank = rank};
     const bool kept = AreKept(rule.conditions, subject_, operation_);
     switch (rule.effect.action) {
       case Action::kBlock:

@@ -26,7 +26,8 @@ std::string UnknownKey(const Field& map, const std::vector<std::string>& known, 
   if (map.path() != "spec" && std::find(kSections.begin(), kSections.end(), key) != kSections.end()) {
     return "unknown field: it belongs to spec, so it must be indented like the other sections";
   }
-  if (const std::string near = Nearest(known, key); !near.empty()) {
+  const std::size_t farthest = key.size() < 5 ? 1 : 2;  // short words are near to many
+  if (const std::string near = Nearest(known, key, farthest); !near.empty()) {
     return fmt::format("unknown field: did you mean {}?", near);
   }
   std::string all;

@@ -150,6 +150,28 @@ TEST_F(Resources, ValidateChecksTracingPoliciesWhole) {
                         "did you mean fd?\n"));
 }
 
+TEST_F(Resources, ValidateChecksKubeArmorPoliciesAndIsLenientOnRequest) {
+  const auto policy = [](const std::string& key) {
+    return "apiVersion: security.kubearmor.com/v1\nkind: KubeArmorPolicy\nmetadata: {name: p, namespace: shop}\nspec:\n"
+           "  file:\n    matchDirectories:\n    - {dir: /etc/, " +
+           key + ": true}\n";
+  };
+  const std::string file = Write("p.yaml", policy("recursive")), misspelt = Write("m.yaml", policy("recurive"));
+  const auto right = Run({"validate", "-f", file});
+  EXPECT_EQ(right.exit_code, 0);
+  EXPECT_THAT(right.output, HasSubstr("1 objects in 1 files: all right\n"));
+  EXPECT_THAT(right.output, HasSubstr(file + ":1: KubeArmorPolicy/p: checked only: this version does not enforce such "
+                                             "policies yet\n"));
+  const std::string what = "spec.file.matchDirectories[0].recurive: unknown field: did you mean recursive?\n";
+  const auto strict = Run({"validate", "-f", misspelt});
+  EXPECT_EQ(strict.exit_code, 1);
+  EXPECT_THAT(strict.output, HasSubstr("m.yaml:7:19: KubeArmorPolicy/p: " + what));
+  const auto lenient = Run({"validate", "--lenient", "-f", misspelt});
+  EXPECT_EQ(lenient.exit_code, 0);
+  EXPECT_THAT(lenient.output, HasSubstr("m.yaml:7: KubeArmorPolicy/p: warning: " + what));
+  EXPECT_EQ(Run({"apply", "--lenient", "-f", misspelt}).exit_code, 2);
+}
+
 TEST_F(Resources, DiffShowsWhatApplyWouldChange) {
   agent_.objects = {Policy()};
   agent_.Start();

@@ -273,8 +273,9 @@ TEST(LsmPage, RefusedFilesHaveAKnownReason) {
     if (line.find("| refused: ") == std::string::npos) continue;
     ++refused;
     bool known = false;
-    for (const char* reason : {"profiles of AppArmor are not enforced here", "names no container",
-                               "rules about names are not possible yet", "KubeArmorNetworkPolicy: a NetworkPolicy of"}) {
+    for (const char* reason :
+         {"profiles of AppArmor are not enforced here", "names no container", "rules about names are not possible yet",
+          "KubeArmorNetworkPolicy: a NetworkPolicy of"}) {
       known = known || line.find(reason) != std::string::npos;
     }
     EXPECT_TRUE(known) << line;
