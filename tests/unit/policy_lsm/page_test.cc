@@ -41,7 +41,8 @@ that the name contains. An empty or missing selector selects everything that the
 
 **Sections.** Every operation belongs to one section: executing a program to `process`, opening a file to `file`, creating
 a socket to `network.matchProtocols`, connecting or sending to an address to `network.matchPeers`, using a capability to
-`capabilities`, a system call to `syscalls`. A section says nothing about operations of another one.
+`capabilities`, a system call to `syscalls`. A section says nothing about operations of another one: an executed program's
+file is not opened in this sense, but the libraries that it loads are.
 
 **Which rules are about an operation.** Those that name what it is about and whose `fromSource` has the program that does
 it (no `fromSource`: any program). The program of an execution is the one that calls execve(2), not the one that begins.
@@ -87,7 +88,7 @@ is severity 1, action Block.
   character that stands for itself. Between two `/`, and after the last one, `*` and `**` stand for at least one byte. The
   path of a directory ends with `/`.
 - `network.matchPeers` is Sluice's own: `cidr`, `port`, `endPort` and `protocol` (tcp, udp or sctp; without it, any).
-- `matchPatterns` may have `pts` and `fromSource`.
+- `matchPatterns` may have `fromSource`, and every rule but those of `syscalls` and `presets` may have `pts`.
 - Refused, in every mode: `matchDNSQueries` (rules about names are not possible yet), `apparmor` (raw profiles), `device`
   (USB), and the kind KubeArmorNetworkPolicy.
 
