@@ -94,6 +94,12 @@ TEST(TracingCompileActions, Sockets) {
   EXPECT_EQ(result.hook.flags, SL_HOOK_RETURNS | SL_HOOK_HOLDS);
 }
 
+TEST(TracingCompileActions, StackTraces) {
+  EXPECT_EQ(SelectorWith("{action: Post, kernelStackTrace: true}").stacks, SL_HOOK_STACK_KERNEL);
+  EXPECT_EQ(SelectorWith("{action: Post, userStackTrace: true}").stacks, SL_HOOK_STACK_USER);
+  EXPECT_EQ(SelectorWith("{action: Post}").stacks, 0U);
+}
+
 TEST(TracingCompileActions, Quarantine) {
   EXPECT_EQ(SelectorWith("{action: Quarantine}, {action: Sigkill}").actions,
             kPost | SL_HOOK_ACTION_QUARANTINE | SL_HOOK_ACTION_SIGNAL);
@@ -118,8 +124,6 @@ TEST(TracingCompileActions, WhatIsNotDoneYetIsRefused) {
   };
   EXPECT_EQ(refusal("{action: Post, imaHash: true}"),
             "spec.lsmhooks[0].selectors[0].matchActions[0].imaHash: Sluice does not enforce it yet");
-  EXPECT_EQ(refusal("{action: Post, kernelStackTrace: true}"),
-            "spec.lsmhooks[0].selectors: Sluice does not enforce kernelStackTrace and userStackTrace yet");
   EXPECT_EQ(refusal("{action: CleanupEnforcerNotification}"),
             "spec.lsmhooks[0].selectors: Sluice does not enforce NotifyEnforcer yet");
 }
