@@ -12,6 +12,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "policy/resource/resource_field.h"
@@ -25,6 +27,9 @@ struct CompileOptions {
   // policies that compare with it are refused.
   std::array<std::uint32_t, kNamespaceTypeCount> host_namespaces{};
   const TypeResolver* types = nullptr;  // null: policies with `resolve` are refused
+  // The number of the system call, as "openat"; absent: this machine has no such call. Null: policies that compare an
+  // argument with a list of system calls are refused.
+  std::optional<std::uint32_t> (*syscall_number)(std::string_view name) = nullptr;
 };
 
 struct Compilation {

@@ -204,18 +204,26 @@ void AddNumbers(const ArgumentFilter& filter, bool is_signed, std::vector<sl_hoo
   }
 }
 
-void RefuseUnknown(const ArgumentFilter& filter, const Argument& argument, const PolicyField& field) {
-  if (!filter.values.lists.empty()) field.At("values").NotYet(fmt::format("list:{}", filter.values.lists.front()));
-  if (argument.type == ArgType::kSockaddrUn && filter.op == Operator::kFamily) {
-    field.At("operator").NotYet("Family of a sockaddr_un");
+// The numbers of a list of system calls.
+void AddList(const HookParts& parts, const List& list, const PolicyField& field, std::vector<NumberRange>& numbers) {
+  const auto number_of = parts.options.syscall_number;
+  if (list.type != List::Type::kSyscalls || number_of == nullptr) return field.NotYet("list:" + list.name);
+  for (const std::string& value : list.values) {
+    const std::optional<std::string_view> name = ListedSyscall(value);
+    if (!name) return field.NotYet(fmt::format("{}, a call of another ABI,", value));
+    const std::optional<std::uint32_t> number = number_of(*name);
+    if (!number) return field.Error(fmt::format("{} of list {}: this machine has no such call", value, list.name));
+    numbers.push_back({*number, *number});
   }
 }
 
 }  // namespace
 
-FilterTests CompileArgumentFilter(const ArgumentFilter& filter, const Argument& argument, std::size_t position,
-                                  const PolicyField& field, CompiledHook& compiled) {
-  RefuseUnknown(filter, argument, field);
+FilterTests CompileArgumentFilter(const HookParts& parts, const ArgumentFilter& filter, const Argument& argument,
+                                  std::size_t position, const PolicyField& field, CompiledHook& compiled) {
+  if (argument.type == ArgType::kSockaddrUn && filter.op == Operator::kFamily) {
+    field.At("operator").NotYet("Family of a sockaddr_un");
+  }
   FilterTests out{.negated = IsNegated(filter.op), .tests = {}};
   const bool is_signed = InfoOf(argument.type).values == ValueClass::kSigned;
   switch (filter.op) {
@@ -230,9 +238,16 @@ FilterTests CompileArgumentFilter(const ArgumentFilter& filter, const Argument& 
       out.tests.back().detail = static_cast<std::uint8_t>(filter.second.value_or(0));
       break;
     case Operator::kInMap:
-    case Operator::kNotInMap:
-      AddSet(filter.values.numbers, is_signed, compiled, out.tests);
+    case Operator::kNotInMap: {
+      std::vector<NumberRange> numbers = filter.values.numbers;
+      for (const std::string& name : filter.values.lists) {
+        const auto& lists = parts.policy.lists;
+        const auto list = std::find_if(lists.begin(), lists.end(), [&](const List& one) { return one.name == name; });
+        AddList(parts, *list, field.At("values"), numbers);
+      }
+      AddSet(std::move(numbers), is_signed, compiled, out.tests);
       break;
+    }
     default:
       AddNumbers(filter, is_signed, out.tests);
   }

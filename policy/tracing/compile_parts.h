@@ -39,6 +39,10 @@ struct HookParts {
 
 bool IsSyscall(const HookParts& parts);
 
+// "dup" for "sys_dup" and "x64/sys_dup", the values of a list of system calls; absent: a call of another ABI than the
+// one that this is compiled for.
+std::optional<std::string_view> ListedSyscall(std::string_view value);
+
 // Where the hook is attached; empty: problems say why it cannot be.
 std::vector<HookPoint> PointsOf(const TracingPolicy& policy, const Hook& hook, const PolicyField& field);
 
@@ -54,8 +58,8 @@ struct FilterTests {
 };
 
 // `position` is the argument's in the compiled hook.
-FilterTests CompileArgumentFilter(const ArgumentFilter& filter, const Argument& argument, std::size_t position,
-                                  const PolicyField& field, CompiledHook& compiled);
+FilterTests CompileArgumentFilter(const HookParts& parts, const ArgumentFilter& filter, const Argument& argument,
+                                  std::size_t position, const PolicyField& field, CompiledHook& compiled);
 // The filters on the process: pids, binaries, namespaces, capabilities and workloads.
 std::vector<FilterTests> CompileProcessFilters(const HookParts& parts, const HookSelector& selector,
                                                const PolicyField& field, CompiledHook& compiled,

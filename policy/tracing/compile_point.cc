@@ -16,11 +16,8 @@ constexpr std::string_view kOwnAbi = "x64/";
 constexpr std::string_view kOwnAbi = "arm64/";
 #endif
 
-// "sys_dup" of a list of system calls, or "x64/sys_dup".
 void AddListedSyscall(std::string_view value, const PolicyField& field, std::vector<HookPoint>& points) {
-  std::string_view function = value;
-  if (function.starts_with(kOwnAbi)) function.remove_prefix(kOwnAbi.size());
-  const std::optional<std::string_view> name = SyscallOfFunction(function);
+  const std::optional<std::string_view> name = ListedSyscall(value);
   if (!name) return field.NotYet(fmt::format("{}, a call of another ABI than {},", value, kOwnAbi));
   points.push_back({.kind = HookPoint::Kind::kSyscall, .group = "", .name = std::string(*name)});
 }
@@ -82,6 +79,11 @@ bool IsSyscallExit(const Hook& hook) {
   const auto* target = std::get_if<TracepointTarget>(&hook.target);
   return hook.kind == HookKind::kTracepoint && target != nullptr && target->subsystem == "syscalls" &&
          target->event.starts_with(kExit);
+}
+
+std::optional<std::string_view> ListedSyscall(std::string_view value) {
+  if (value.starts_with(kOwnAbi)) value.remove_prefix(kOwnAbi.size());
+  return SyscallOfFunction(value);
 }
 
 bool IsSyscall(const HookParts& parts) { return parts.points.front().kind == HookPoint::Kind::kSyscall; }

@@ -41,19 +41,21 @@ SelectorFilters CompileFilters(const HookParts& parts, const HookSelector& selec
     const ArgumentFilter& filter = selector.args[i];
     const PolicyField at = field.At("matchArgs", i);
     if (hook.args[filter.argument].return_copy) at.NotYet("filters on an argument with returnCopy");
-    of_arguments.push_back(CompileArgumentFilter(filter, hook.args[filter.argument], filter.argument, at, compiled));
+    of_arguments.push_back(
+        CompileArgumentFilter(parts, filter, hook.args[filter.argument], filter.argument, at, compiled));
   }
   for (std::size_t i = 0; i < selector.data.size(); ++i) {
     const ArgumentFilter& filter = selector.data[i];
-    of_arguments.push_back(CompileArgumentFilter(filter, hook.data[filter.argument], hook.args.size() + filter.argument,
-                                                 field.At("matchData", i), compiled));
+    of_arguments.push_back(CompileArgumentFilter(parts, filter, hook.data[filter.argument],
+                                                 hook.args.size() + filter.argument, field.At("matchData", i),
+                                                 compiled));
   }
   for (std::size_t i = 0; i < selector.return_args.size(); ++i) {
     if (InfoOf(hook.return_arg->type).bits == 0) {
       field.At("matchReturnArgs", i)
           .NotYet(fmt::format("filters on a result of type {}", InfoOf(hook.return_arg->type).name));
     }
-    out.exit.push_back(CompileArgumentFilter(selector.return_args[i], *hook.return_arg, SL_HOOK_ARGUMENTS,
+    out.exit.push_back(CompileArgumentFilter(parts, selector.return_args[i], *hook.return_arg, SL_HOOK_ARGUMENTS,
                                              field.At("matchReturnArgs", i), compiled));
   }
   return out;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/tracing/compile_parts.h"
+
 namespace sluice::policy::tracing {
 namespace {
 
@@ -32,12 +34,14 @@ std::string WithoutCase(std::string text) {
 // One filter on one argument, without the "Not" of its operator. What cannot be read matches nothing.
 class ArgumentMatch {
  public:
+  // `listed`: the numbers of the system calls in the lists that the filter names.
   ArgumentMatch(const ArgumentFilter& filter, const Argument& argument, const ValueFacts& value,
-                const ValueFacts& second)
+                const ValueFacts& second, std::vector<std::uint64_t> listed)
       : filter_(&filter),
         is_signed_(InfoOf(argument.type).values == ValueClass::kSigned),
         value_(&value),
-        second_(&second) {}
+        second_(&second),
+        listed_(std::move(listed)) {}
 
   bool Holds() const {
     const FilterValues& values = filter_->values;
@@ -53,11 +57,13 @@ class ArgumentMatch {
       case Operator::kMask:
         return AnyNumber([](auto number, auto value) { return (number & value) != 0; });
       case Operator::kInRange:
-      case Operator::kInMap:
         return IsInRange();
       case Operator::kNotInRange:
-      case Operator::kNotInMap:
         return !IsInRange();
+      case Operator::kInMap:
+        return IsInRange() || IsInLists();
+      case Operator::kNotInMap:
+        return !(IsInRange() || IsInLists());
       case Operator::kPrefix:
         return AnyText([](const auto& text, const auto& value) { return text.starts_with(value); });
       case Operator::kNotPrefix:
@@ -131,6 +137,9 @@ class ArgumentMatch {
                     !IsBelow(range.last, *value_->number, is_signed_);
            });
   }
+  bool IsInLists() const {
+    return value_->number && Any(listed_, [&](std::uint64_t number) { return number == *value_->number; });
+  }
   bool HasAddress(std::optional<Address> SocketFacts::*member) const {
     if (!value_->socket) return false;
     const std::optional<Address>& address = *value_->socket.*member;
@@ -150,12 +159,30 @@ class ArgumentMatch {
   bool is_signed_;
   const ValueFacts* value_;
   const ValueFacts* second_;
+  std::vector<std::uint64_t> listed_;
+};
+
+// What the policy's filters refer to.
+struct Context {
+  const TracingPolicy& policy;
+  const CompileOptions& options;
+
+  std::vector<std::uint64_t> Listed(const ArgumentFilter& filter) const {
+    std::vector<std::uint64_t> numbers;
+    for (const List& list : policy.lists) {
+      if (!Any(filter.values.lists, [&](const std::string& name) { return name == list.name; })) continue;
+      for (const std::string& value : list.values) {
+        if (const auto name = ListedSyscall(value)) numbers.push_back(options.syscall_number(*name).value());
+      }
+    }
+    return numbers;
+  }
 };
 
 bool HoldsFor(const ArgumentFilter& filter, const std::vector<Argument>& arguments,
-              const std::vector<ValueFacts>& values) {
+              const std::vector<ValueFacts>& values, const Context& context) {
   return ArgumentMatch(filter, arguments[filter.argument], values[filter.argument],
-                       values[filter.second.value_or(filter.argument)])
+                       values[filter.second.value_or(filter.argument)], context.Listed(filter))
       .Holds();
 }
 
@@ -214,14 +241,14 @@ bool CapabilityHolds(const CapabilityFilter& filter, std::uint64_t capabilities,
 }
 
 // All filters of a selector but those on arguments and on the return value.
-bool ProcessHolds(const HookSelector& selector, const ObjectName& policy, const Facts& facts,
-                  const CompileOptions& options) {
+bool ProcessHolds(const HookSelector& selector, const Facts& facts, const Context& context) {
+  const CompileOptions& options = context.options;
   const ProcessFacts& process = facts.process;
   const auto now = [&](CapabilitySet set) { return process.capabilities[static_cast<std::size_t>(set)]; };
   const auto changes = [&](CapabilitySet set) {
     return now(set) ^ process.capabilities_at_exec[static_cast<std::size_t>(set)];
   };
-  return All(selector.workloads, [&](const Scope& one) { return Includes(one, policy, facts.subject); }) &&
+  return All(selector.workloads, [&](const Scope& one) { return Includes(one, context.policy.name, facts.subject); }) &&
          All(selector.pids, [&](const PidFilter& one) { return PidHolds(one, process); }) &&
          All(selector.binaries, [&](const BinaryFilter& one) { return BinaryHolds(one, process.binary); }) &&
          All(selector.parent_binaries,
@@ -235,14 +262,14 @@ bool ProcessHolds(const HookSelector& selector, const ObjectName& policy, const 
              [&](const CapabilityFilter& one) { return CapabilityHolds(one, changes(one.set), process, options); });
 }
 
-bool ArgumentsHold(const HookSelector& selector, const Hook& hook, const Facts& facts) {
-  return All(selector.args, [&](const ArgumentFilter& one) { return HoldsFor(one, hook.args, facts.args); }) &&
-         All(selector.data, [&](const ArgumentFilter& one) { return HoldsFor(one, hook.data, facts.data); });
+bool ArgumentsHold(const HookSelector& selector, const Hook& hook, const Facts& facts, const Context& context) {
+  return All(selector.args, [&](const ArgumentFilter& one) { return HoldsFor(one, hook.args, facts.args, context); }) &&
+         All(selector.data, [&](const ArgumentFilter& one) { return HoldsFor(one, hook.data, facts.data, context); });
 }
 
-bool ReturnHolds(const HookSelector& selector, const Hook& hook, const Facts& facts) {
+bool ReturnHolds(const HookSelector& selector, const Hook& hook, const Facts& facts, const Context& context) {
   return All(selector.return_args, [&](const ArgumentFilter& one) {
-    return ArgumentMatch(one, *hook.return_arg, facts.result, facts.result).Holds();
+    return ArgumentMatch(one, *hook.return_arg, facts.result, facts.result, context.Listed(one)).Holds();
   });
 }
 
@@ -307,15 +334,18 @@ Outcome Evaluate(const TracingPolicy& policy, const Hook& hook, const Facts& fac
   if (!Includes(policy.scope, policy.name, facts.subject)) return outcome;
   const std::vector<HookSelector> everything(1);
   const std::vector<HookSelector>& selectors = hook.selectors.empty() ? everything : hook.selectors;
+  const Context context{.policy = policy, .options = options};
   // The tracepoint of a system call's exit has all its arguments, and does everything, when the call returns.
   const bool all_at_return = IsSyscallExit(hook);
   const auto selector = std::find_if(selectors.begin(), selectors.end(), [&](const HookSelector& one) {
-    return ProcessHolds(one, policy.name, facts, options) && (all_at_return || ArgumentsHold(one, hook, facts));
+    return ProcessHolds(one, facts, context) && (all_at_return || ArgumentsHold(one, hook, facts, context));
   });
   if (selector == selectors.end()) return outcome;
   outcome.selector = static_cast<std::size_t>(selector - selectors.begin());
   if (!all_at_return) outcome.at_begin = DeedsOf(selector->actions);
-  if (all_at_return ? !ArgumentsHold(*selector, hook, facts) : !ReturnHolds(*selector, hook, facts)) return outcome;
+  const bool holds_at_return =
+      all_at_return ? ArgumentsHold(*selector, hook, facts, context) : ReturnHolds(*selector, hook, facts, context);
+  if (!holds_at_return) return outcome;
   outcome.at_return = DeedsOf(all_at_return ? selector->actions : selector->return_actions);
   if (hook.return_action == ActionType::kTrackSock) outcome.at_return.tracked = kResult;
   if (hook.return_action == ActionType::kUntrackSock) outcome.at_return.untracked = kResult;

@@ -122,8 +122,14 @@ inline std::string TextOf(const CompiledHook& hook) {
   return text;
 }
 
+inline std::optional<std::uint32_t> NumberOfTests(std::string_view syscall) {
+  if (syscall == "dup") return 32;
+  return syscall == "dup2" ? std::optional(33U) : std::nullopt;
+}
+
 inline CompileOptions OptionsOfTests() {
   CompileOptions options;
+  options.syscall_number = NumberOfTests;
   for (std::size_t i = 0; i < kNamespaceTypeCount; ++i)
     options.host_namespaces[i] = static_cast<std::uint32_t>(100 + i);
   return options;

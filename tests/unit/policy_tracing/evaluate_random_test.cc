@@ -77,7 +77,7 @@ TEST(TracingEvaluate, EveryOperatorOnEveryTypeHoldsAndDoesNot) {
       HookTally tally;
       for (int i = 0; i < kHooksOfOperator; ++i) {
         const auto policy = std::make_shared<const TracingPolicy>(random.PolicyOn(op, type.type));
-        const Compilation compiled = Compile(policy);
+        const Compilation compiled = Compile(policy, RandomHooks::Options());
         ASSERT_NE(compiled.policy, nullptr) << compiled.problems.front().what;
         for (int j = 0; j < kFactsOfHook; ++j) {
           CompareOutcomes(*policy, *compiled.policy, random.FactsFor(*policy), tally);

@@ -19,6 +19,9 @@ class RandomHooks {
   static CompileOptions Options() {
     CompileOptions options;
     options.host_namespaces.fill(kHostInode);
+    options.syscall_number = [](std::string_view name) -> std::optional<std::uint32_t> {
+      return name == "dup" ? 4 : 1023;
+    };
     return options;
   }
 
@@ -33,6 +36,7 @@ class RandomHooks {
     TracingPolicy policy;
     policy.name = {.ns = Chance(4) ? "shop" : "", .name = "p"};
     if (Chance(3)) policy.scope = AnyScope();
+    policy.lists.push_back(CallList());
     policy.hooks.push_back(AnyHook());
     return policy;
   }
@@ -48,6 +52,7 @@ class RandomHooks {
     hook.selectors.resize(1);
     hook.selectors[0].args.push_back(filter);
     policy.hooks.push_back(hook);
+    policy.lists.push_back(CallList());
     return policy;
   }
 
@@ -143,8 +148,13 @@ class RandomHooks {
     return in_order ? NumberRange{a, b} : NumberRange{b, a};
   }
 
+  static List CallList() {
+    return {.name = "calls", .type = List::Type::kSyscalls, .values = {"sys_dup", "sys_dup2"}, .pattern = ""};
+  }
+
   FilterValues ValuesFor(const OperatorInfo& op, const ArgTypeInfo& type) {
     FilterValues values;
+    if (op.form == ValueForm::kSet && Chance(3)) values.lists.push_back(CallList().name);
     const bool is_signed = type.values == ValueClass::kSigned;
     int count = Number(1, 3);
     if (op.form == ValueForm::kSet && Chance(2)) count = 20;
