@@ -1,6 +1,7 @@
 #include "ctrl/hooks/compile.h"
 
 #include "ctrl/hooks/local_subjects.h"
+#include "kernel/bpf/system_call.h"
 #include "kernel/bpf/type_resolver.h"
 
 namespace sluice::hooks {
@@ -20,6 +21,7 @@ policy::tracing::CompileOptions OptionsOfHost() {
   for (std::size_t i = 0; i < std::size(kNamespaceFiles); ++i)
     options.host_namespaces[i] =
         static_cast<std::uint32_t>(InodeOfFile(fmt::format("/proc/1/ns/{}", kNamespaceFiles[i])));
+  options.syscall_number = [](std::string_view name) { return bpf::FindSystemCall(name).number; };
   return options;
 }
 

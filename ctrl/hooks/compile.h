@@ -8,7 +8,7 @@
 
 namespace sluice::hooks {
 
-// Reads the host's namespaces.
+// Reads the host's namespaces. Knows this machine's numbers of system calls.
 policy::tracing::CompileOptions OptionsOfHost();
 
 // Error: what is wrong, with the line of the document, but not the policy's name.

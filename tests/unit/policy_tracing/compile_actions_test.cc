@@ -52,6 +52,14 @@ TEST(TracingCompileActions, RateLimits) {
             "matchActions[1]: Sluice does not enforce two different rate limits in one selector yet");
 }
 
+TEST(TracingCompileActions, Stacks) {
+  EXPECT_EQ(SelectorWith("{action: Post}").stacks, 0);
+  EXPECT_EQ(SelectorWith("{action: Post, kernelStackTrace: true}").stacks, SL_HOOK_STACK_KERNEL);
+  EXPECT_EQ(SelectorWith("{action: Post, userStackTrace: true}").stacks, SL_HOOK_STACK_USER);
+  EXPECT_EQ(SelectorWith("{action: Post, kernelStackTrace: true, userStackTrace: true}").stacks,
+            SL_HOOK_STACK_KERNEL | SL_HOOK_STACK_USER);
+}
+
 TEST(TracingCompileActions, Signals) {
   const sl_hook_selector kill = SelectorWith("{action: Sigkill}");
   EXPECT_EQ(kill.actions, kPost | SL_HOOK_ACTION_SIGNAL);

@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "policy/tracing/limits.h"
-#include "policy/tracing/parser.h"
+#include "tests/unit/policy_tracing/compiled_text.h"
 
 namespace sluice::policy::tracing {
 namespace {
@@ -86,10 +86,19 @@ std::string OperatorsOf(const ArgTypeInfo& type) {
   return text.empty() ? "none" : text;
 }
 
+// Whether the kernel's programs read arguments of the type.
+const char* IsRead(const ArgTypeInfo& type) {
+  if (type.type == ArgType::kDataLoc) return "not yet";  // of fields of tracepoints, which are not read yet
+  const Compilation compiled = CompileSpec(Function(fmt::format("args: [{{index: 0, type: {}}}]", type.name)));
+  return compiled.policy == nullptr ? "not yet" : "yes";
+}
+
 std::string TypesTable() {
-  std::string text = "\n## Types of arguments\n| type | meaning | operators |\n| --- | --- | --- |\n";
+  std::string text =
+      "\n## Types of arguments\nA policy with an argument that is not read yet is refused.\n\n"
+      "| type | meaning | read | operators |\n| --- | --- | --- | --- |\n";
   for (const ArgTypeInfo& info : kArgTypes) {
-    text += fmt::format("| `{}` | {} | {} |\n", info.name, info.meaning, OperatorsOf(info));
+    text += fmt::format("| `{}` | {} | {} | {} |\n", info.name, info.meaning, IsRead(info), OperatorsOf(info));
   }
   return text;
 }
@@ -172,7 +181,9 @@ std::string MadeFromTables() {
 
 constexpr const char* kFilesHead = R"(
 ## Files of Tetragon's repository
-Each file of its examples that has such a policy, and what `sluice validate` says.
+Each file of its examples that has such a policy. "compiles": the tables for the kernel have all of it; whether this
+kernel can attach its hooks, only `sluice apply` can say. "not yet": the first field that this version does not enforce.
+"refused": what `sluice validate` says.
 
 | file | result |
 | --- | --- |
@@ -184,12 +195,23 @@ std::string ReadFile(const fs::path& path) {
   return text.str();
 }
 
-// "loads", or why not.
+std::optional<std::uint32_t> AnyNumber(std::string_view) { return 0; }
+
+// "compiles", or why not.
 std::string ResultOf(const std::string& text) {
   const ParsedText parsed = ParseText("f.yaml", text, {.more_kinds = KindParsers(Reading::kParsed)});
-  if (parsed.problems.empty()) return "loads";
-  const Problem& first = parsed.problems.front();
-  return fmt::format("refused: line {}: {}", first.place.line, first.what);
+  if (!parsed.problems.empty()) {
+    const Problem& first = parsed.problems.front();
+    return fmt::format("refused: line {}: {}", first.place.line, first.what);
+  }
+  CompileOptions options = OptionsOfTests();
+  options.syscall_number = AnyNumber;
+  for (const Resource& resource : parsed.resources) {
+    if (resource.tracing == nullptr) continue;
+    const Compilation compiled = Compile(resource.tracing, options);
+    if (compiled.policy == nullptr) return "not yet: " + compiled.problems.front().what;
+  }
+  return "compiles";
 }
 
 std::string MadeFromFiles(const fs::path& corpus) {
@@ -236,20 +258,26 @@ TEST(TracingPage, FilesLoadOrAreRefusedAsItSays) {
 }
 
 // Of the page itself, so that a change of the files' part is seen without them: what is refused has a reason that the
-// format or the list of refused actions gives.
+// format or the list of refused actions gives, and what is not enforced yet is named.
 TEST(TracingPage, RefusedFilesHaveAKnownReason) {
   const std::string text = ReadFile(Page());
   std::istringstream page(text.substr(FilesBegin(text)));
-  int loads = 0, refused = 0;
+  int compiles = 0, not_yet = 0, refused = 0;
   for (std::string line; std::getline(page, line);) {
-    loads += line.ends_with("| loads |") ? 1 : 0;
+    compiles += line.ends_with("| compiles |") ? 1 : 0;
+    if (line.find("| not yet: ") != std::string::npos) {
+      ++not_yet;
+      EXPECT_NE(line.find("| not yet: spec."), std::string::npos) << line;
+      EXPECT_NE(line.find("Sluice does not enforce"), std::string::npos) << line;
+    }
     if (line.find("| refused: ") == std::string::npos) continue;
     ++refused;
     const bool known = line.find("refused: an agent does not call out") != std::string::npos ||
                        line.find("this has a variable for another tool") != std::string::npos;
     EXPECT_TRUE(known) << line;
   }
-  EXPECT_GT(loads, 40);
+  EXPECT_GE(compiles, 44);
+  EXPECT_LE(not_yet, 17);
   EXPECT_EQ(refused, 4);
 }
 
