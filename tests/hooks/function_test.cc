@@ -1,0 +1,182 @@
+// Hooks on functions of the kernel by kprobe and kretprobe.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "testbed/netns.h"
+#include "tests/hooks/hook_test.h"
+
+namespace sluice::test {
+namespace {
+
+using testing::AllOf;
+using testing::Each;
+using testing::ElementsAre;
+using testing::Gt;
+using testing::HasSubstr;
+
+class HookedFunction : public testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_BPF();
+    if (const std::string missing = MissingForKprobes(); !missing.empty()) GTEST_SKIP() << missing;
+    auto& shared = Shared();
+    if (shared == nullptr) {
+      auto made = HookFixture::Create({});
+      ASSERT_TRUE(made.ok()) << made.status();
+      shared = *std::move(made);
+    }
+    hooks_ = shared.get();
+    file_ = directory_.Write("secret", "secret\n", 0644);
+    other_ = directory_.Write("other", "other\n", 0644);
+  }
+  void TearDown() override {
+    if (hooks_ == nullptr) return;
+    EXPECT_TRUE(hooks_->RemoveAll().ok());
+    hooks_->Take();
+  }
+  static void TearDownTestSuite() { Shared().reset(); }
+
+  void Apply(const std::string& name, const std::string& spec) {
+    const Status applied = hooks_->Apply(PolicyText(name, spec));
+    ASSERT_TRUE(applied.ok()) << applied;
+  }
+  // A hook on security_file_open of the file.
+  std::string OnOpen(const std::string& more = "") const {
+    return fmt::format(
+        "{{call: security_file_open, syscall: false, args: [{{index: 0, type: file}}], selectors: [{{matchArgs: "
+        "[{{index: 0, operator: Equal, values: [\"{}\"]}}]{}}}]}}",
+        file_, more);
+  }
+  // The policies and kinds of a child's records.
+  std::vector<std::string> Seen(pid_t child) {
+    std::vector<std::string> seen;
+    for (const HookRecord& record : hooks_->Take()) {
+      if (record.event.pid != static_cast<std::uint32_t>(child)) continue;
+      seen.push_back(hooks_->PolicyOf(record) + (record.event.kind == SL_HOOK_EVENT_RETURN ? " returns" : ""));
+    }
+    return seen;
+  }
+  static pid_t Open(const std::string& path) {
+    const pid_t child = Fork([&] { _exit(OpenFile(path) < 0 ? 1 : 0); });
+    EXPECT_EQ(Reap(child), 0);
+    return child;
+  }
+
+  HookFixture* hooks_ = nullptr;
+  TempDir directory_;
+  std::string file_, other_;
+
+ private:
+  static std::unique_ptr<HookFixture>& Shared() {
+    static std::unique_ptr<HookFixture> shared;
+    return shared;
+  }
+};
+
+TEST_F(HookedFunction, PoliciesShareItAndComeAndGo) {
+  Apply("one", "{kprobes: [" + OnOpen() + "]}");
+  EXPECT_THAT(Seen(Open(other_)), ElementsAre());
+  EXPECT_THAT(Seen(Open(file_)), ElementsAre("one"));
+  const std::string with_return = OnOpen().replace(1, 0, "return: true, returnArg: {index: 0, type: int}, ");
+  Apply("two", "{kprobes: [" + with_return + "]}");
+  EXPECT_THAT(Seen(Open(file_)), ElementsAre("one", "two", "two returns"));
+  ASSERT_TRUE(hooks_->tables().Remove({.ns = "", .name = "one"}).ok());
+  EXPECT_THAT(Seen(Open(file_)), ElementsAre("two", "two returns"));
+  Apply("two", "{kprobes: [" + OnOpen() + "]}");
+  EXPECT_THAT(Seen(Open(file_)), ElementsAre("two"));
+  ASSERT_TRUE(hooks_->RemoveAll().ok());
+  EXPECT_THAT(Seen(Open(file_)), ElementsAre());
+}
+
+TEST_F(HookedFunction, OneThatIsMissingMayBeIgnored) {
+  const std::string missing = "{call: no_such_function_here, syscall: false, ignore: {callNotFound: true}}";
+  Apply("partly", "{kprobes: [" + missing + ", " + OnOpen() + "]}");
+  const auto list = hooks_->tables().List();
+  ASSERT_EQ(list.size(), 1U);
+  ASSERT_EQ(list[0].hooks.size(), 2U);
+  EXPECT_EQ(list[0].hooks[0].attached, "");
+  EXPECT_EQ(list[0].hooks[1].attached, "kprobe security_file_open");
+  EXPECT_THAT(Seen(Open(file_)), ElementsAre("partly"));
+}
+
+// Kernel functions that kprobes must not be on, for they serve kprobes themselves.
+TEST_F(HookedFunction, OneThatTheKernelDoesNotLetProbeIsRefused) {
+  const Status refused =
+      hooks_->Apply(PolicyText("refused", "{kprobes: [{call: kprobe_int3_handler, syscall: false}]}"));
+  EXPECT_FALSE(refused.ok());
+  EXPECT_THAT(Message(refused), AllOf(HasSubstr("kprobe_int3_handler"), HasSubstr("line")));
+  EXPECT_TRUE(hooks_->tables().List().empty());
+}
+
+TEST_F(HookedFunction, AListHasAHookOnEachOfItsFunctions) {
+  Apply("list",
+        "{lists: [{name: opens, values: [security_file_open, security_inode_getattr]}], "
+        "kprobes: [{call: \"list:opens\", syscall: false}]}");
+  std::vector<std::string> attached;
+  for (const auto& hook : hooks_->tables().List().at(0).hooks) attached.push_back(hook.attached);
+  EXPECT_THAT(attached, ElementsAre("kprobe security_file_open", "kprobe security_inode_getattr"));
+  const pid_t child = Open(file_);
+  EXPECT_THAT(Seen(child), AllOf(Each("list"), testing::SizeIs(Gt(0U))));
+}
+
+TEST_F(HookedFunction, ASocketsDestination) {
+  const auto netns = TestNetNs::Create("hooks");
+  ASSERT_TRUE(netns.ok()) << netns.status();
+  int listeners[2];
+  std::uint16_t ports[2];
+  const Status listening = netns->Run([&]() -> Status {
+    for (int i = 0; i < 2; ++i) {
+      sockaddr_in any{};
+      any.sin_family = AF_INET;
+      socklen_t size = sizeof(any);
+      listeners[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      if (bind(listeners[i], reinterpret_cast<sockaddr*>(&any), size) != 0 || listen(listeners[i], 8) != 0 ||
+          getsockname(listeners[i], reinterpret_cast<sockaddr*>(&any), &size) != 0)
+        return ErrnoError(errno, "listen");
+      ports[i] = ntohs(any.sin_port);
+    }
+    return OkStatus();
+  });
+  ASSERT_TRUE(listening.ok()) << listening;
+  const auto connect_to = [&](const char* address, std::uint16_t port) {
+    const pid_t child = Fork([&] {
+      sockaddr_in to{};
+      to.sin_family = AF_INET;
+      to.sin_port = htons(port);
+      inet_pton(AF_INET, address, &to.sin_addr);
+      if (setns(netns->fd(), CLONE_NEWNET) != 0) _exit(1);
+      const int client = socket(AF_INET, SOCK_STREAM, 0);
+      if (connect(client, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) _exit(2);
+    });
+    EXPECT_EQ(Reap(child), 0);
+    return child;
+  };
+  Apply("connect",
+        fmt::format("{{kprobes: [{{call: tcp_connect, syscall: false, args: [{{index: 0, type: sock}}], selectors: "
+                    "[{{matchArgs: [{{index: 0, operator: DAddr, values: [\"127.0.0.0/30\"]}}, {{index: 0, operator: "
+                    "DPort, values: [\"{}\"]}}]}}]}}]}}",
+                    ports[0]));
+  EXPECT_THAT(Seen(connect_to("127.0.0.1", ports[1])), ElementsAre());
+  EXPECT_THAT(Seen(connect_to("127.0.0.5", ports[0])), ElementsAre());
+  const pid_t child = connect_to("127.0.0.1", ports[0]);
+  const auto record =
+      hooks_->WaitFor([&](const HookRecord& one) { return one.event.pid == static_cast<__u32>(child); });
+  ASSERT_TRUE(record.ok()) << record.status();
+  const sl_hook_value& value = record->event.arguments[0];
+  sl_hook_socket seen{};
+  ASSERT_EQ(value.length, sizeof(seen));
+  ASSERT_LE(value.offset + sizeof(seen), record->data.size());
+  std::memcpy(&seen, record->data.data() + value.offset, sizeof(seen));
+  EXPECT_EQ(seen.destination_port, ports[0]);
+  EXPECT_EQ(seen.family, AF_INET);
+  EXPECT_EQ(seen.protocol, IPPROTO_TCP);
+  EXPECT_EQ(seen.type, SOCK_STREAM);
+  for (const int listener : listeners) close(listener);
+}
+
+}  // namespace
+}  // namespace sluice::test
