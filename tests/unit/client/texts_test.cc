@@ -87,11 +87,11 @@ TEST(ObjectTable, TracingPolicies) {
       TableOf("tp", {kFiles, R"({"resource": {"ref": {"name": "bad"}, "tracingPolicy": {
                                        "state": "error", "problem": "there is no such function"}}})"}),
       "NAME   STATE                             HOOKS                                                             "
-      "              MEMORY  MATCHES  ACTIONS\n"
+      "                  MEMORY  MATCHES  ACTIONS\n"
       "files  enabled                           the system call openat by raw tracepoint sys_enter, nothing "
       "(this kernel has none)   5 KiB        4  posted 5, signalled 1\n"
       "bad    error: there is no such function  -                                                                 "
-      "                   -        0  -\n");
+      "                       -        0  -\n");
   EXPECT_THAT(TableOf("tpn", {R"({"resource": {"ref": {"namespace": "shop", "name": "files"},
                                   "tracingPolicy": {"state": "monitor"}}})"}),
               HasSubstr("\nshop       files  monitor"));

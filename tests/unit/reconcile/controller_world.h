@@ -157,6 +157,7 @@ class ControllerTest : public ::testing::Test {
     bound.binding.ifindex = interface;
     bound.binding.ips = workload.ips;
     bound.netns_path = "/run/netns/" + workload.name.name;
+    bound.netns = interface;
     bound.facts.netns = static_cast<std::int32_t>(interface);
     return bound;
   }
