@@ -45,7 +45,8 @@ sluice delete tracingpolicy secret
 - **A new workload** is covered in the step in which it is attached, before its start goes on (the CNI plugin's ADD). Its
   labels are those that the API server says; until it knows the pod, only policies without `podSelector` are for it.
 - **Not known yet:** which container of a pod a process is in, and labels of nodes: `containerSelector` and `nodeSelector`
-  are refused. A pod in the node's network counts as the node. Policies in an API server are not read: apply them.
+  are refused. A pod in the node's network counts as the node, and so does a Workload that has `hostInterface` and no
+  `cgroup`. Policies in an API server are not read: apply them.
 - **Counts** begin with 0 when a policy is replaced or the agent starts. `policy-mode: monitor` counts what would have
   been done (`would_enforce`), and does none of it.
 
