@@ -165,7 +165,7 @@ TEST_F(Resources, ValidateChecksKubeArmorPoliciesAndIsLenientOnRequest) {
   const std::string what = "spec.file.matchDirectories[0].recurive: unknown field: did you mean recursive?\n";
   const auto strict = Run({"validate", "-f", misspelt});
   EXPECT_EQ(strict.exit_code, 1);
-  EXPECT_THAT(strict.output, HasSubstr("m.yaml:7:19: KubeArmorPolicy/p: " + what));
+  EXPECT_THAT(strict.output, HasSubstr("m.yaml:7:20: KubeArmorPolicy/p: " + what));
   const auto lenient = Run({"validate", "--lenient", "-f", misspelt});
   EXPECT_EQ(lenient.exit_code, 0);
   EXPECT_THAT(lenient.output, HasSubstr("m.yaml:7: KubeArmorPolicy/p: warning: " + what));
