@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "perf/exec/exec_suite.h"
+#include "perf/hooks/hooks_suite.h"
 #include "perf/kube/kube_suite.h"
 #include "perf/program/program_suite.h"
 #include "perf/rate/rate_suite.h"
@@ -26,6 +27,7 @@ std::span<const Suite> Suites() {
       {"rate", "packets per second over real interfaces, with peers", RateRows, RunRateSuite},
       {"tcp", "TCP from pod to pod, with peers: stream, request/response, connect/close", TcpRows, RunTcpSuite},
       {"exec", "program starts and ends with the process sensors off and on", ExecRows, RunExecSuite},
+      {"hooks", "policies on hooks of the kernel: not hit, hit, their events and memory", HooksRows, RunHooksSuite},
       {"update", "time from a change to the first packet with its verdict, and traffic during changes", UpdateRows,
        RunUpdateSuite},
       {"scale", "memory, look-ups, loading and start times as the configuration grows", ScaleRows, RunScaleSuite},

@@ -195,6 +195,20 @@ TEST(BenchShort, EveryExecIsDeliveredOrCounted) {
     EXPECT_GT(Greatest(run, row), 0) << row;
 }
 
+// Fails also when a policy matches a call that it does not want, or misses one that it wants, or when an event is
+// neither read nor counted as lost.
+TEST(BenchShort, PoliciesMatchWhatTheyWantAndEveryEventIsRead) {
+  SL_REQUIRE_BPF();
+  const BenchRun run = RunShort("hooks");
+  for (const std::string row : {"call/bare", "call/empty", "call/int", "call/string", "call/path", "files/policies:0",
+                                "files/policies:50", "files/empty", "event/exec", "event/hook", "event/hook/read",
+                                "flood/read", "memory/policies:0", "memory/policies:100", "memory/a-policy"})
+    EXPECT_GT(Greatest(run, row), 0) << row;
+  for (const std::string row : {"function/path", "compiler/policies:50"})
+    EXPECT_TRUE(Greatest(run, row) > 0 || IsLeftOut(run, row)) << row << ": " << run.output;
+  EXPECT_EQ(Greatest(run, "flood/lost"), 0) << run.output;
+}
+
 // Fails also when a packet has neither the old nor the new verdict, or never gets the new one.
 TEST(BenchShort, EveryChangeReachesItsPacketAndNoPacketIsLost) {
   SL_REQUIRE_BPF();

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "kernel/bpf/admin_calls.h"
 #include "kernel/bpf/load_log.h"
 
 namespace sluice::bpf {
@@ -48,6 +49,13 @@ void ProgramSet::Closer::operator()(bpf_object* object) const { bpf_object__clos
 StatusOr<Fd> ProgramSet::AttachTracepoint(const std::string& name) const {
   Fd link(bpf_raw_tracepoint_open(nullptr, program_fd(name)));
   if (!link.valid()) return ErrnoError(errno, "attach {} to its tracepoint", name);
+  return link;
+}
+
+StatusOr<Fd> ProgramSet::AttachFunction(const std::string& name, std::string_view function) const {
+  SL_ASSIGN_OR_RETURN(const Fd event, OwnAdminCalls().OpenFunction(function, false));
+  Fd link(bpf_link_create(program_fd(name), event.get(), BPF_PERF_EVENT, nullptr));
+  if (!link.valid()) return ErrnoError(errno, "attach {} to {}", name, function);
   return link;
 }
 

@@ -1,5 +1,5 @@
 // Programs and maps of a BPF object other than the packet path: the benchmarks' baselines, generators and competitors.
-// Owns all descriptors. Pins nothing, and attaches only by AttachTracepoint.
+// Owns all descriptors. Pins nothing, and attaches only when asked to.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,8 @@ class ProgramSet {
   // Attaches a program with a tracepoint in its section name (tp_btf/...). It stays attached until the descriptor is
   // closed.
   StatusOr<Fd> AttachTracepoint(const std::string& name) const;
+  // Attaches a kprobe program to the beginning of a kernel function; likewise. NotFound: there is no such function.
+  StatusOr<Fd> AttachFunction(const std::string& name, std::string_view function) const;
 
  private:
   struct Closer {
