@@ -18,21 +18,25 @@
 #include "bpf/hooks/run.bpf.h"
 
 /* The arguments that the caller of a system call left in its registers. */
-static __always_inline void read_caller(struct hook_scratch* scratch, struct pt_regs* caller) {
-#define SL_CALLER(n, member) \
-  bpf_probe_read_kernel(&scratch->registers[n], sizeof(__u64), &__PT_REGS_CAST(caller)->member)
 #if defined(__TARGET_ARCH_x86)
-  SL_CALLER(0, rdi);
-  SL_CALLER(1, rsi);
-  SL_CALLER(2, rdx);
-  SL_CALLER(3, r10);
-  SL_CALLER(4, r8);
-  SL_CALLER(5, r9);
+#define SL_CALLER_REGISTERS(X) X(0, rdi) X(1, rsi) X(2, rdx) X(3, r10) X(4, r8) X(5, r9)
 #elif defined(__TARGET_ARCH_arm64)
-  for (int i = 0; i < SL_REGISTERS; i++) SL_CALLER(i, regs[i]);
+#define SL_CALLER_REGISTERS(X) X(0, regs[0]) X(1, regs[1]) X(2, regs[2]) X(3, regs[3]) X(4, regs[4]) X(5, regs[5])
 #else
 #error "which registers have the arguments of a system call?"
 #endif
+
+static __always_inline void read_caller(struct hook_scratch* scratch, struct pt_regs* caller) {
+#define SL_X(n, member) bpf_probe_read_kernel(&scratch->registers[n], sizeof(__u64), &__PT_REGS_CAST(caller)->member);
+  SL_CALLER_REGISTERS(SL_X)
+#undef SL_X
+}
+
+/* The same where the verifier knows what `caller` is. */
+static __always_inline void load_caller(struct hook_scratch* scratch, struct pt_regs* caller) {
+#define SL_X(n, member) scratch->registers[n] = __PT_REGS_CAST(caller)->member;
+  SL_CALLER_REGISTERS(SL_X)
+#undef SL_X
 }
 
 static __always_inline void read_registers(struct hook_scratch* scratch, struct pt_regs* ctx) {
@@ -96,26 +100,28 @@ int system_call_return(struct pt_regs* ctx) { return on_return(ctx, bpf_get_atta
 static __always_inline bool is_compat_task(void) {
 #if defined(__TARGET_ARCH_x86)
   struct task_struct* task = bpf_get_current_task_btf();
-  return BPF_CORE_READ(task, thread_info.status) & SL_TS_COMPAT;
+  return task->thread_info.status & SL_TS_COMPAT;
 #else
   return false;
 #endif
 }
 
-static __always_inline const struct sl_hook_syscall* traced_call(__u32 number) {
-  if (number >= SL_HOOK_SYSCALLS || is_compat_task()) return NULL;
-  return bpf_map_lookup_elem(&hook_syscalls, &number);
+/* The point of a system call's entry, or of its return; 0: none, as for most calls. */
+static __always_inline __u32 traced_point(__u32 number, bool at_return) {
+  const struct sl_hook_syscall* call = bpf_map_lookup_elem(&hook_syscalls, &number);
+  const __u32 point = !call ? 0 : at_return ? call->exit : call->enter;
+  return point && !is_compat_task() ? point : 0;
 }
 
 SEC("tp_btf/sys_enter")
 int BPF_PROG(traced_call_enter, struct pt_regs* caller, long number) {
   struct sl_hook_point point;
   __u32 index = 0;
-  const struct sl_hook_syscall* call = traced_call(number);
-  if (!call || !call->enter || !has_hooks(call->enter, &point)) return 0;
+  const __u32 number_of_point = traced_point(number, false);
+  if (!number_of_point || !has_hooks(number_of_point, &point)) return 0;
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return 0;
-  read_caller(scratch, caller);
+  load_caller(scratch, caller);
   take_stacks(scratch, &point, ctx);
   run_point(scratch, index, &point, false);
   return 0;
@@ -125,14 +131,14 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(traced_call_return, struct pt_regs* caller, long value) {
   __u64 number = ~0ull;
 #if defined(__TARGET_ARCH_x86)
-  bpf_probe_read_kernel(&number, sizeof(number), &__PT_REGS_CAST(caller)->orig_rax);
+  number = __PT_REGS_CAST(caller)->orig_rax;
 #else
   __u32 kept = ~0u; /* pt_regs.syscallno, after user_pt_regs and orig_x0 */
   bpf_probe_read_kernel(&kept, sizeof(kept), (void*)caller + sizeof(struct user_pt_regs) + sizeof(__u64));
   number = kept;
 #endif
-  const struct sl_hook_syscall* call = traced_call(number);
-  return call && call->exit ? on_return(ctx, call->exit, value) : 0;
+  const __u32 number_of_point = traced_point(number, true);
+  return number_of_point ? on_return(ctx, number_of_point, value) : 0;
 }
 
 /* No map or function uses these types: this puts them into the BTF that tests compare with C++. */
