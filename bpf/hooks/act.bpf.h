@@ -49,16 +49,13 @@ __noinline int is_repeated(__u32 index, const struct sl_hook_selector* selector,
   return 0;
 }
 
-static __always_inline bool may_send(__u32 subject, __u32 bytes) {
+/* `pending`: bytes that are in the ring. */
+static __always_inline bool may_send(__u32 subject, __u32 bytes, __u64 pending) {
   const __u64 half = ring_half;
-  if (bpf_ringbuf_query(&hook_events, BPF_RB_AVAIL_DATA) < half) return true;
+  if (pending < half) return true;
   __u64* paid = bpf_map_lookup_elem(&hook_event_shares, &subject);
   const struct sl_hook_settings* settings = settings_in_force();
   return paid && settings && pay_for_record(&hook_events, half, paid, settings->event_parts, bytes);
-}
-
-static __always_inline __u64 wake_up(void) {
-  return bpf_ringbuf_query(&hook_events, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 /* Sends the event with the scratch's data. */
@@ -69,15 +66,18 @@ __noinline int send_event(__u32 index, __u32 selector_number) {
   barrier_var(length);
   if (length > SL_HOOK_DATA_MAX + SL_HOOK_TEXT_MAX) length = SL_HOOK_DATA_MAX + SL_HOOK_TEXT_MAX;
   const __u32 size = sizeof(scratch->event) + length;
+  const __u64 pending = bpf_ringbuf_query(&hook_events, BPF_RB_AVAIL_DATA);
+  const __u64 wakeup = pending >= wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
   const bool sent =
-      may_send(scratch->subject, size) && bpf_ringbuf_output(&hook_events, &scratch->event, size, wake_up()) == 0;
+      may_send(scratch->subject, size, pending) && bpf_ringbuf_output(&hook_events, &scratch->event, size, wakeup) == 0;
   count(selector_number, sent ? SL_HOOK_COUNT_POSTED : SL_HOOK_COUNT_LOST);
   return 0;
 }
 
 /* The facts of the process, once for all events of this run. */
-static __always_inline void describe_task(struct hook_scratch* scratch) {
+static __always_inline void describe_task(struct hook_scratch* scratch, __u32 index) {
   if (scratch->described) return;
+  find_subject(index);
   scratch->described = 1;
   const __u64 ids = bpf_get_current_pid_tgid();
   const __u32 pid = ids >> 32;

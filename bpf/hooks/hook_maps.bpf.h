@@ -190,9 +190,9 @@ struct hook_scratch {
   struct sl_path_scratch text;
   __u64 registers[6]; /* the arguments of the function */
   __u64 return_value;
-  __u32 hook; /* the one that runs now */
-  __u32 subject;
-  __u32 endpoint;
+  __u32 hook;     /* the one that runs now */
+  __u32 subject;  /* of the current task, after find_subject */
+  __u32 endpoint; /* of the subject */
   __u32 at_return;
   __u32 described; /* the event has the facts of the process */
   __u32 length;    /* of the data */

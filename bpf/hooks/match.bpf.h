@@ -172,9 +172,13 @@ static __always_inline bool address_holds(struct hook_scratch* scratch, const st
   return high == 0 && (bits >= 128 ? low : low >> (128 - bits)) == 0;
 }
 
+#define SL_SCOPE_OF_ALL 0 /* every subject is in it: kEverything of kernel/hooks/subjects.h */
+
 /* Whether the current task's subject is in the scope. */
-static __always_inline bool in_scope(__u32 subject_number, __u32 scope) {
-  const struct sl_hook_subject* subject = bpf_map_lookup_elem(&hook_subjects, &subject_number);
+static __always_inline bool in_scope(struct hook_scratch* scratch, __u32 index, __u32 scope) {
+  find_subject(index);
+  const __u32 number = scratch->subject;
+  const struct sl_hook_subject* subject = bpf_map_lookup_elem(&hook_subjects, &number);
   return subject && subject->scopes[scope / 64 % (SL_HOOK_SCOPES / 64)] >> (scope % 64) & 1;
 }
 
@@ -183,7 +187,7 @@ __noinline int number_holds(__u32 index, const struct sl_hook_test* test) {
   struct hook_scratch* scratch = scratch_at(index);
   if (!scratch || !test) return 0;
   if (test->kind == SL_HOOK_TEST_ADDRESS) return address_holds(scratch, test);
-  if (test->kind == SL_HOOK_TEST_SCOPE) return in_scope(scratch->subject, test->first);
+  if (test->kind == SL_HOOK_TEST_SCOPE) return in_scope(scratch, index, test->first);
   if (test->kind == SL_HOOK_TEST_FORKED_FROM) return forked_from(test->first);
   __u64 number = 0;
   if (!number_for(scratch, test, &number)) return 0;

@@ -32,16 +32,17 @@ static __always_inline bool take_held_event(struct hook_scratch* scratch, const 
 }
 
 /* Whether the policy is enabled and made for the current subject. */
-static __always_inline bool applies(struct hook_scratch* scratch, const struct sl_hook* hook) {
+static __always_inline bool applies(struct hook_scratch* scratch, __u32 index, const struct sl_hook* hook) {
   const struct sl_hook_policy* policy = bpf_map_lookup_elem(&hook_policies, &hook->policy);
-  if (!policy || !(policy->flags & SL_HOOK_POLICY_ENABLED) || !in_scope(scratch->subject, hook->scope)) return false;
+  if (!policy || !(policy->flags & SL_HOOK_POLICY_ENABLED)) return false;
+  if (hook->scope != SL_SCOPE_OF_ALL && !in_scope(scratch, index, hook->scope)) return false;
   scratch->monitor = policy->flags & SL_HOOK_POLICY_MONITOR ? 1 : 0;
   return true;
 }
 
-static __always_inline void fill_event(struct hook_scratch* scratch, const struct sl_hook* hook, __u32 selector,
-                                       __u8 kind, __u8 stacks) {
-  describe_task(scratch);
+static __always_inline void fill_event(struct hook_scratch* scratch, __u32 index, const struct sl_hook* hook,
+                                       __u32 selector, __u8 kind, __u8 stacks) {
+  describe_task(scratch, index);
   scratch->event.kernel_stack = stacks & SL_HOOK_STACK_KERNEL ? scratch->kernel_stack : -1;
   scratch->event.user_stack = stacks & SL_HOOK_STACK_USER ? scratch->user_stack : -1;
   scratch->event.hook = scratch->hook;
@@ -58,7 +59,7 @@ static __always_inline void fill_event(struct hook_scratch* scratch, const struc
 __noinline int enter_hook(__u32 index, __u32 hook_number) {
   struct hook_scratch* scratch = scratch_at(index);
   const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
-  if (!scratch || !hook || !applies(scratch, hook)) return 0;
+  if (!scratch || !hook || !applies(scratch, index, hook)) return 0;
   scratch->hook = hook_number;
   read_arguments(scratch, index, hook, hook_number);
   if (hook->flags & SL_HOOK_NEEDS_BINARY && !scratch->binary.length) {
@@ -70,7 +71,7 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
   const __u32 number = hook->selectors + found - 1;
   const struct sl_hook_selector* selector = bpf_map_lookup_elem(&hook_selectors, &number);
   if (!selector) return 0;
-  fill_event(scratch, hook, found - 1, SL_HOOK_EVENT_ENTER, selector->stacks);
+  fill_event(scratch, index, hook, found - 1, SL_HOOK_EVENT_ENTER, selector->stacks);
   count(number, SL_HOOK_COUNT_MATCHED);
   __u32 actions = selector->actions;
   bool post = actions & SL_HOOK_ACTION_POST;
@@ -114,7 +115,7 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
   const bool posts = call->posts;
   for (int i = 0; i < SL_REGISTERS; i++) scratch->registers[i] = call->registers[i];
   bpf_map_delete_elem(&hook_calls, &key);
-  const bool applied = applies(scratch, hook);
+  const bool applied = applies(scratch, index, hook);
   const bool held = hook->flags & SL_HOOK_HOLDS && take_held_event(scratch, &key);
   if (!applied) return 0;
   const __u32 number = hook->selectors + found - 1;
@@ -138,7 +139,7 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
   }
   const __u32 begin = hook->test_count - hook->return_tests;
   if (hook->return_tests && !find_selector(index, hook, begin, hook->test_count, found)) return 0;
-  fill_event(scratch, hook, found - 1, held ? SL_HOOK_EVENT_WHOLE : SL_HOOK_EVENT_RETURN, selector->stacks);
+  fill_event(scratch, index, hook, found - 1, held ? SL_HOOK_EVENT_WHOLE : SL_HOOK_EVENT_RETURN, selector->stacks);
   scratch->event.call = call_number;
   const __u32 return_actions = selector->return_actions;
   if (return_actions & SL_TRACKING_ACTIONS)
@@ -206,11 +207,9 @@ static __always_inline void take_stacks(struct hook_scratch* scratch, const stru
  * return instead of running; 0: none. */
 static __always_inline __s32 run_point(struct hook_scratch* scratch, __u32 index, const struct sl_hook_point* point,
                                        bool at_return) {
-  const __u32 zero = unknown_zero, subject = current_subject();
-  const struct sl_hook_subject* facts = bpf_map_lookup_elem(&hook_subjects, &subject);
+  const __u32 zero = unknown_zero;
   struct point_run run = {.scratch = index, .at = point->first + zero, .end = point->first + point->count};
-  scratch->subject = subject;
-  scratch->endpoint = facts ? facts->endpoint : 0;
+  scratch->subject = SL_SUBJECT_UNKNOWN;
   scratch->at_return = at_return;
   scratch->described = 0;
   scratch->error = 0;
@@ -220,7 +219,7 @@ static __always_inline __s32 run_point(struct hook_scratch* scratch, __u32 index
   __builtin_memset(scratch->begins, 0, sizeof(scratch->begins));
   bpf_loop(SL_HOOK_LIST, run_hook, &run, 0);
   const __s32 error = scratch->error;
-  __sync_lock_test_and_set(&scratch->busy, 0);
+  SL_WRITE_ONCE(scratch->busy, 0);
   return error;
 }
 

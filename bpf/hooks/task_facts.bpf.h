@@ -120,4 +120,17 @@ static __always_inline __u32 current_subject(void) {
   return fresh.found ? fresh.subject : subject_by_netns();
 }
 
+#define SL_SUBJECT_UNKNOWN ~0u
+
+/* To call before the scratch's subject is used. Most hooks that are not hit never ask for it. */
+__noinline int find_subject(__u32 index) {
+  struct hook_scratch* scratch = scratch_at(index);
+  if (!scratch || scratch->subject != SL_SUBJECT_UNKNOWN) return 0;
+  const __u32 subject = current_subject();
+  const struct sl_hook_subject* facts = bpf_map_lookup_elem(&hook_subjects, &subject);
+  scratch->subject = subject;
+  scratch->endpoint = facts ? facts->endpoint : 0;
+  return 0;
+}
+
 #endif
