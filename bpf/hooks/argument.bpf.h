@@ -246,15 +246,21 @@ static __always_inline bool reads_the_same(const struct sl_hook_argument* a, con
 /* Reads all arguments that were not read in the same way for the hook before. */
 static __always_inline void read_arguments(struct hook_scratch* scratch, __u32 index, const struct sl_hook* hook,
                                            __u32 hook_number) {
+  const __u32 before = scratch->read_count, count = hook->argument_count;
   bool same = true;
-  for (__u32 i = 0; i < SL_HOOK_ARGUMENTS; i++) {
-    if (same && reads_the_same(&scratch->read_as[i], &hook->arguments[i])) continue;
-    if (same) scratch->length = scratch->begins[i];
+  for (__u32 i = 0; i < SL_HOOK_ARGUMENTS && (i < count || i < before); i++) {
+    if (same && i < before && i < count && reads_the_same(&scratch->read_as[i], &hook->arguments[i])) continue;
+    if (same && i < before) scratch->length = scratch->begins[i];
     same = false;
+    if (i >= count) {
+      scratch->event.arguments[i] = (struct sl_hook_value){};
+      continue;
+    }
     scratch->begins[i] = scratch->length;
     scratch->read_as[i] = hook->arguments[i];
     read_argument(index, i, hook_number);
   }
+  scratch->read_count = count;
 }
 
 /* The path of a program, to the data at `offset`. */

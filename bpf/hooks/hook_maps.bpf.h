@@ -196,11 +196,12 @@ struct hook_scratch {
   __u32 at_return;
   __u32 described; /* the event has the facts of the process */
   __u32 length;    /* of the data */
-  __u32 begins[SL_HOOK_ARGUMENTS];
   __u32 monitor;
   __s32 kernel_stack, user_stack; /* of this run, in hook_stacks; below 0: none */
   __s32 error;                    /* what the function shall return instead of running; 0: it runs */
-  struct sl_hook_argument read_as[SL_HOOK_ARGUMENTS]; /* what the data of the arguments was read by */
+  __u32 read_count;               /* of the arguments that were read last: how, and where their data begins */
+  struct sl_hook_argument read_as[SL_HOOK_ARGUMENTS];
+  __u32 begins[SL_HOOK_ARGUMENTS];
   struct hook_text binary, parent_binary;
   struct sl_hook_event event;
   __u8 data[SL_HOOK_PARENT_AT + SL_HOOK_TEXT_ROOM];

@@ -103,6 +103,7 @@ __noinline int text_holds(__u32 index, const struct sl_hook_test* test) {
     return search.found;
   }
   if (kind == SL_HOOK_TEST_POSTFIX) search.at.text += text.length - length;
+  if (word_differs(&search.at, scratch)) return 0; /* as most texts do */
   bpf_loop(SL_TEXT_WORDS_MAX, compare_word, &search.at, 0);
   return !search.at.differs;
 }

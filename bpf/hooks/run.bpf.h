@@ -154,6 +154,7 @@ struct point_run {
   __u32 scratch;
   __u32 at; /* in hook_list */
   __u32 end;
+  __u32 at_return;
 };
 
 static long run_hook(__u32 ignored, void* context) {
@@ -162,9 +163,8 @@ static long run_hook(__u32 ignored, void* context) {
   if (at >= run->end) return 1;
   run->at = at + 1;
   const __u32* number = bpf_map_lookup_elem(&hook_list, &at);
-  struct hook_scratch* scratch = scratch_at(run->scratch);
-  if (!number || !scratch) return 1;
-  if (scratch->at_return)
+  if (!number) return 1;
+  if (run->at_return)
     return_from_hook(run->scratch, *number);
   else
     enter_hook(run->scratch, *number);
@@ -208,15 +208,16 @@ static __always_inline void take_stacks(struct hook_scratch* scratch, const stru
 static __always_inline __s32 run_point(struct hook_scratch* scratch, __u32 index, const struct sl_hook_point* point,
                                        bool at_return) {
   const __u32 zero = unknown_zero;
-  struct point_run run = {.scratch = index, .at = point->first + zero, .end = point->first + point->count};
+  struct point_run run = {
+      .scratch = index, .at = point->first + zero, .end = point->first + point->count, .at_return = at_return};
   scratch->subject = SL_SUBJECT_UNKNOWN;
   scratch->at_return = at_return;
   scratch->described = 0;
   scratch->error = 0;
   scratch->length = 0;
   scratch->binary = scratch->parent_binary = (struct hook_text){};
-  __builtin_memset(scratch->read_as, 0xff, sizeof(scratch->read_as)); /* as no argument is read */
-  __builtin_memset(scratch->begins, 0, sizeof(scratch->begins));
+  scratch->read_count = 0;
+  __builtin_memset(scratch->event.arguments, 0, sizeof(scratch->event.arguments));
   bpf_loop(SL_HOOK_LIST, run_hook, &run, 0);
   const __s32 error = scratch->error;
   SL_WRITE_ONCE(scratch->busy, 0);
