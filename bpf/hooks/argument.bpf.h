@@ -43,12 +43,10 @@ static __always_inline __u64 resize(__u64 value, __u8 size, bool is_signed) {
 
 static __always_inline struct file* file_of_number(__u32 number) {
   struct task_struct* task = bpf_get_current_task_btf();
-  struct files_struct* files = task->files;
-  struct fdtable* table = BPF_CORE_READ(files, fdt);
-  if (number >= BPF_CORE_READ(table, max_fds)) return NULL;
-  struct file** files_of_table = BPF_CORE_READ(table, fd);
+  if (number >= SL_LOAD(task, files, fdt, max_fds)) return NULL;
+  struct file** files = SL_LOAD(task, files, fdt, fd);
   struct file* file = NULL;
-  bpf_probe_read_kernel(&file, sizeof(file), files_of_table + number);
+  bpf_probe_read_kernel(&file, sizeof(file), files + number);
   return file;
 }
 

@@ -109,6 +109,27 @@ static __always_inline void read_mount(struct mount* mount, struct mount_point* 
   point->root = BPF_CORE_READ(mount, mnt.mnt_root);
 }
 
+struct component {
+  struct dentry* parent;
+  __u32 hash;
+  __u32 length;
+  const void* name;
+};
+
+/* Likewise. */
+static __always_inline void read_component(struct dentry* dentry, struct component* component) {
+  const __u64 first = bpf_core_field_offset(struct dentry, d_parent);
+  if (bpf_core_field_offset(struct dentry, d_name.len) == first + offsetof(struct component, length) &&
+      bpf_core_field_offset(struct dentry, d_name.name) == first + offsetof(struct component, name)) {
+    if (bpf_probe_read_kernel(component, sizeof(*component), (void*)dentry + first) == 0) return;
+    __builtin_memset(component, 0, sizeof(*component));
+    return;
+  }
+  component->parent = BPF_CORE_READ(dentry, d_parent);
+  component->length = BPF_CORE_READ(dentry, d_name.len);
+  component->name = BPF_CORE_READ(dentry, d_name.name);
+}
+
 /* One component of the path in the file's own mount, where the verifier knows the dentries' type. */
 static long walk_known(__u32 index, void* context) {
   struct file_walk* walk = context;
@@ -128,11 +149,12 @@ static long walk_file(__u32 index, void* context) {
   struct dentry* dentry = walk->dentry; /* CO-RE would look for file_walk in the kernel */
   struct vfsmount* on = walk->mount;
   if (dentry == walk->root_dentry && on == walk->root_mount) return 1;
-  struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
+  struct component component;
+  read_component(dentry, &component);
   const bool at_root = dentry == walk->mount_root;
-  if (dentry == parent && !at_root) { /* a file without a directory, as from memfd */
+  if (dentry == component.parent && !at_root) { /* a file without a directory, as from memfd */
     walk->text.detached = 1;
-    prepend(&walk->text, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len));
+    prepend(&walk->text, component.name, component.length);
     return 1;
   }
   if (at_root) {
@@ -150,8 +172,8 @@ static long walk_file(__u32 index, void* context) {
     walk->mount_root = BPF_CORE_READ(on, mnt_root);
     return 0;
   }
-  if (!prepend(&walk->text, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len))) return 1;
-  walk->dentry = parent;
+  if (!prepend(&walk->text, component.name, component.length)) return 1;
+  walk->dentry = component.parent;
   return 0;
 }
 
