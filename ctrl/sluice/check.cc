@@ -32,7 +32,7 @@ void AddCheck(CLI::App& app, CommandLine& line) {
   verb->alias("validate");
   AddResourceArgs(*verb, *args)->required();
   verb->add_flag("--lenient", args->lenient,
-                 "accept KubeArmor policies with unknown or misspelt keys: each is a warning, and has no effect. Other "
+                 "accept KubeArmor policies with unknown or misspelt keys: each is printed, and has no effect. Other "
                  "kinds are checked as without it");
   verb->callback([&line, args] {
     line.run = [&line, args] {

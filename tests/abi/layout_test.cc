@@ -383,9 +383,10 @@ class AbiLayout : public ::testing::Test {
     for (int i = 0; i < btf_vlen(maps); ++i) {
       const btf_type* variable = btf__type_by_id(object, btf_var_secinfos(maps)[i].type);
       const std::string name = btf__name_by_offset(object, variable->name_off);
-      static const std::set<std::string> kOwn = {
-          "evaluations", "process_scratch",  "process_class_steps", "datagram_senders", "hook_scratches",
-          "hook_calls",  "hook_held_events", "hook_known_cgroups",  "hook_rates",       "hook_socket_owners"};
+      static const std::set<std::string> kOwn = {"evaluations",        "process_scratch",    "process_class_steps",
+                                                 "datagram_senders",   "hook_scratches",     "hook_calls",
+                                                 "hook_held_events",   "hook_known_cgroups", "hook_rates",
+                                                 "hook_socket_owners", "hook_stacks"};
       if (kOwn.contains(name)) continue;
       const btf_type* map = btf__type_by_id(object, variable->type);
       for (int m = 0; m < btf_vlen(map); ++m) {
