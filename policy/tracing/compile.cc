@@ -66,7 +66,8 @@ void RefuseUnenforced(const CompiledHook& hook, const PolicyField& field) {
   if (has_test(SL_HOOK_TEST_CHANGED_NAMESPACE)) field.At("selectors").NotYet("matchNamespaceChanges");
   if (has_test(SL_HOOK_TEST_CHANGED_CAPABILITY)) field.At("selectors").NotYet("matchCapabilityChanges");
   if (has_selector([](const sl_hook_selector& one) {
-        return (one.actions & (SL_HOOK_ACTION_NOTIFY_ENFORCER | SL_HOOK_ACTION_CLEAR_ENFORCER)) != 0;
+        return ((one.actions | one.return_actions) &
+                (SL_HOOK_ACTION_NOTIFY_ENFORCER | SL_HOOK_ACTION_CLEAR_ENFORCER)) != 0;
       }))
     field.At("selectors").NotYet("NotifyEnforcer");
 }

@@ -84,7 +84,7 @@ void RefuseFields(const Argument& argument, const PolicyField& field) {
   }
   if (argument.source == Argument::Source::kRegisters) field.At("source").NotYet("pt_regs");
   if (!argument.btf_type.empty() && argument.resolve.empty()) field.At("btfType").NotYet("it without resolve");
-  if (!argument.btf_module.empty()) field.At("btfModule").NotYet();
+  if (!argument.btf_module.empty()) field.At("btfTypeModule").NotYet();
   if (argument.max_data) field.At("maxData").NotYet();
 }
 
@@ -138,7 +138,8 @@ void CheckFitsListed(const HookParts& parts, const Argument& argument, const Pol
 sl_hook_argument CompileRead(const HookParts& parts, const Argument& argument, const PolicyField& field) {
   sl_hook_argument compiled{};
   RefuseFields(argument, field);
-  if (IsSyscall(parts)) CheckFitsSyscall(argument, field);
+  const bool of_syscall = IsSyscall(parts) && argument.source == Argument::Source::kFunction;
+  if (of_syscall) CheckFitsSyscall(argument, field);
   const ArgTypeInfo& type = InfoOf(argument.type);
   const std::optional<sl_hook_read> read = ReadOf(argument.type);
   if (!read) {
@@ -151,7 +152,7 @@ sl_hook_argument CompileRead(const HookParts& parts, const Argument& argument, c
     compiled.size = static_cast<std::uint8_t>(type.bits / 8);
     if (type.values == ValueClass::kSigned) flags |= SL_HOOK_ARGUMENT_SIGNED;
   }
-  if (IsSyscall(parts) && IsOfCaller(*read)) flags |= SL_HOOK_ARGUMENT_USER;
+  if (of_syscall && IsOfCaller(*read)) flags |= SL_HOOK_ARGUMENT_USER;
   if (argument.return_copy) flags |= SL_HOOK_ARGUMENT_AT_RETURN;
   if (HasBuffer(*read)) compiled.size_index = static_cast<std::uint8_t>(argument.size_index.value_or(kNoSize));
   if (HasBuffer(*read) || *read == SL_HOOK_READ_STRING) compiled.bytes_max = SL_HOOK_TEXT_MAX;

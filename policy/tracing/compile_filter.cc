@@ -221,9 +221,6 @@ void AddList(const HookParts& parts, const List& list, const PolicyField& field,
 
 FilterTests CompileArgumentFilter(const HookParts& parts, const ArgumentFilter& filter, const Argument& argument,
                                   std::size_t position, const PolicyField& field, CompiledHook& compiled) {
-  if (argument.type == ArgType::kSockaddrUn && filter.op == Operator::kFamily) {
-    field.At("operator").NotYet("Family of a sockaddr_un");
-  }
   FilterTests out{.negated = IsNegated(filter.op), .tests = {}};
   const bool is_signed = InfoOf(argument.type).values == ValueClass::kSigned;
   switch (filter.op) {

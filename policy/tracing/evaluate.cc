@@ -105,7 +105,7 @@ class ArgumentMatch {
       case Operator::kProtocol:
         return SocketHas(&SocketFacts::protocol, values.numbers);
       case Operator::kFamily:
-        return SocketHas(&SocketFacts::family, values.numbers);
+        return value_->socket ? SocketHas(&SocketFacts::family, values.numbers) : IsInRange();
       case Operator::kState:
         return SocketHas(&SocketFacts::state, values.numbers);
       case Operator::kCapabilitiesGained:

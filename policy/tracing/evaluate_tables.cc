@@ -65,7 +65,8 @@ class TableReader {
     if (test.field == SL_HOOK_FIELD_FILE_TYPE) {
       return value.number ? std::optional(*value.number & kFileTypeBits) : std::nullopt;
     }
-    return value.socket ? NumberOf(*value.socket, test.field) : std::nullopt;
+    if (value.socket) return NumberOf(*value.socket, test.field);
+    return test.field == SL_HOOK_FIELD_FAMILY ? value.number : std::nullopt;  // of a Unix address
   }
 
   static std::optional<std::uint64_t> NumberOf(const SocketFacts& socket, int field) {

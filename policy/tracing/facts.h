@@ -23,7 +23,7 @@ struct SocketFacts {
 
 // An argument. What is absent cannot be read, or its type has no such thing.
 struct ValueFacts {
-  std::optional<std::uint64_t> number;  // sign-extended if its type is signed; of a file its mode
+  std::optional<std::uint64_t> number;  // sign-extended if its type is signed; a file's mode; a Unix address's family
   std::optional<std::string> text;
   std::optional<SocketFacts> socket;
 };

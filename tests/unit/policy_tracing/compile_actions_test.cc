@@ -52,14 +52,6 @@ TEST(TracingCompileActions, RateLimits) {
             "matchActions[1]: Sluice does not enforce two different rate limits in one selector yet");
 }
 
-TEST(TracingCompileActions, Stacks) {
-  EXPECT_EQ(SelectorWith("{action: Post}").stacks, 0);
-  EXPECT_EQ(SelectorWith("{action: Post, kernelStackTrace: true}").stacks, SL_HOOK_STACK_KERNEL);
-  EXPECT_EQ(SelectorWith("{action: Post, userStackTrace: true}").stacks, SL_HOOK_STACK_USER);
-  EXPECT_EQ(SelectorWith("{action: Post, kernelStackTrace: true, userStackTrace: true}").stacks,
-            SL_HOOK_STACK_KERNEL | SL_HOOK_STACK_USER);
-}
-
 TEST(TracingCompileActions, Signals) {
   const sl_hook_selector kill = SelectorWith("{action: Sigkill}");
   EXPECT_EQ(kill.actions, kPost | SL_HOOK_ACTION_SIGNAL);
@@ -134,6 +126,9 @@ TEST(TracingCompileActions, WhatIsNotDoneYetIsRefused) {
             "spec.lsmhooks[0].selectors[0].matchActions[0].imaHash: Sluice does not enforce it yet");
   EXPECT_EQ(refusal("{action: CleanupEnforcerNotification}"),
             "spec.lsmhooks[0].selectors: Sluice does not enforce NotifyEnforcer yet");
+  EXPECT_EQ(RefusalOf(Function("return: true, returnArg: {index: 0, type: int}, selectors: [{matchReturnActions: "
+                               "[{action: CleanupEnforcerNotification}]}]")),
+            "spec.kprobes[0].selectors: Sluice does not enforce NotifyEnforcer yet");
 }
 
 }  // namespace

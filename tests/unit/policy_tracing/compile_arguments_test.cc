@@ -146,6 +146,9 @@ TEST(TracingCompileArguments, WhatCannotBeReadYetIsRefused) {
             at + "args[0].maxData: Sluice does not enforce it yet");
   EXPECT_EQ(refusal("args: [{index: 0, type: file, btfType: file}]"),
             at + "args[0].btfType: Sluice does not enforce it without resolve yet");
+  EXPECT_EQ(refusal("args: [{index: 0, type: uint32, resolve: a, btfType: b, btfTypeModule: c}]"),
+            at + "args[0].btfTypeModule: Sluice does not enforce it yet\n" + at +
+                "args[0].resolve: Sluice does not enforce it without the kernel's types yet");
   EXPECT_EQ(refusal("data: [{index: 0, type: uint64, source: pt_regs}]"),
             at + "data[0].source: Sluice does not enforce pt_regs yet");
   EXPECT_EQ(refusal("data: [{index: 0, type: uint64, source: current_task}]"),
@@ -187,6 +190,18 @@ TEST(TracingCompileArguments, WaysThroughStructuresAreWordsToo) {
   const Compilation refused = compile("a.other");
   ASSERT_EQ(refused.problems.size(), 1U);
   EXPECT_EQ(refused.problems[0].what, "spec.kprobes[0].args[0].resolve: no other in tcp_connect");
+}
+
+// Data of the current task is the kernel's, whatever the hook is on.
+TEST(TracingCompileArguments, DataOfTheTaskIsNotTheCallersMemory) {
+  const TwoSteps types;
+  const Compilation compiled =
+      Compile(PolicyOf(Kprobe("call: sys_dup, data: [{index: 0, type: string, source: current_task, resolve: field}, "
+                              "{index: 1, type: file, source: current_task, resolve: a.field}]")),
+              {.host_namespaces = {}, .types = &types});
+  ASSERT_NE(compiled.policy, nullptr) << compiled.problems.front().what;
+  EXPECT_EQ(compiled.policy->hooks[0].hook.arguments[0].flags, SL_HOOK_ARGUMENT_OF_TASK);
+  EXPECT_EQ(compiled.policy->hooks[0].hook.arguments[1].read, SL_HOOK_READ_FILE);
 }
 
 }  // namespace

@@ -27,9 +27,7 @@ class RandomHooks {
 
   // Whether the compiler takes the operator for the type.
   static bool Fits(const OperatorInfo& op, const ArgTypeInfo& type) {
-    const bool refused =
-        type.type == ArgType::kDataLoc || (type.type == ArgType::kSockaddrUn && op.op == Operator::kFamily);
-    return Has(op.classes, type.values) && !refused;
+    return Has(op.classes, type.values) && type.type != ArgType::kDataLoc;
   }
 
   TracingPolicy Policy() {
@@ -378,6 +376,7 @@ class RandomHooks {
     if (Chance(8)) return value;
     if (Has(kTextClasses, type.values)) {
       value.text = Chance(3) ? Text() + "/" + PartOf(Text()) : Text();
+      if (type.values == ValueClass::kUnixAddress) value.number = NumberOfForm(ValueForm::kFamily);
       if (type.values == ValueClass::kFile) value.number = Pick(FileTypes()).number | 0644;
     } else if (Has(kSourceClasses, type.values)) {
       value.socket = AnySocket();
