@@ -22,6 +22,7 @@
 
 #include "ctrl/api/server.h"
 #include "tests/support/fake_datapath.h"
+#include "tests/support/fake_hooks.h"
 
 namespace sluice::api {
 
@@ -52,7 +53,7 @@ class LogText : public spdlog::sinks::base_sink<std::mutex> {
 
 class ServerFixture : public ::testing::Test {
  protected:
-  ServerFixture() : controller_(&datapath_, Node(), Save), telemetry_(TelemetryOptions(), TelemetrySources()) {
+  ServerFixture() : controller_(&datapath_, Node(), Save, &hooks_), telemetry_(TelemetryOptions(), TelemetrySources()) {
     std::string name = "/tmp/sluice-api-XXXXXX";
     if (mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << name;
     std::filesystem::permissions(name, std::filesystem::perms(0755));
@@ -74,8 +75,11 @@ class ServerFixture : public ::testing::Test {
   Status Start(ServerOptions options) {
     EXPECT_TRUE(controller_.Restore({}, {}).ok());
     if (options.address.empty()) options.address = "unix://" + socket();
-    service_ = std::make_unique<Service>(
-        ServiceSources{.controller = &controller_, .telemetry = &telemetry_, .datapath = &datapath_, .constants = {}});
+    service_ = std::make_unique<Service>(ServiceSources{.controller = &controller_,
+                                                        .telemetry = &telemetry_,
+                                                        .datapath = &datapath_,
+                                                        .hooks = &hooks_,
+                                                        .constants = {}});
     SL_ASSIGN_OR_RETURN(server_, Server::Start(options, service_.get()));
     return OkStatus();
   }
@@ -177,6 +181,8 @@ class ServerFixture : public ::testing::Test {
 
   std::string directory_;
   test::FakeDatapath datapath_;
+  test::FakeKernel kernel_;
+  hooks::HookController hooks_{kernel_.Options()};
   reconcile::Controller controller_;
   telemetry::Telemetry telemetry_;
   std::unique_ptr<Service> service_;
