@@ -40,9 +40,14 @@ void NameNumber(std::uint64_t number, ArgType type, v1::HookArgument* out) {
   if (type == ArgType::kSyscall64) out->set_name(SyscallName(number));
 }
 
+// Of others with a path, `number` is something else.
+bool HasMode(sl_hook_read read) {
+  return read == SL_HOOK_READ_FILE || read == SL_HOOK_READ_PATH || read == SL_HOOK_READ_BINPRM;
+}
+
 void SetFile(const HookValue& value, v1::HookFile* out) {
   out->set_path(ToUtf8(value.text));
-  if (value.number != 0) out->set_permissions(PermissionsText(value.number));
+  if (HasMode(value.read) && value.number != 0) out->set_permissions(PermissionsText(value.number));
   out->set_detached(value.Is(SL_HOOK_VALUE_DETACHED));
 }
 

@@ -71,6 +71,8 @@ TEST(HookArguments, Texts) {
 TEST(HookArguments, Files) {
   Expect(Make(ArgType::kFile, HookBytes({}).Text(SL_HOOK_READ_FILE, "/etc/shadow", 0100640)),
          R"({"type":"file","file":{"path":"/etc/shadow","permissions":"-rw-r-----"}})", "/etc/shadow");
+  Expect(Make(ArgType::kFd, HookBytes({}).Text(SL_HOOK_READ_FD, "/tmp/x", 3)),
+         R"({"type":"fd","file":{"path":"/tmp/x"}})", "/tmp/x");
   constexpr std::uint8_t kPart = SL_HOOK_VALUE_READ | SL_HOOK_VALUE_TRUNCATED | SL_HOOK_VALUE_DETACHED;
   Expect(Make(ArgType::kPath, HookBytes({}).Text(SL_HOOK_READ_PATH, "b/c", 0, kPart)),
          R"({"type":"path","file":{"path":"b/c","detached":true},"truncated":true})", "...b/c");
