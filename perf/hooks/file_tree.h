@@ -10,7 +10,7 @@ namespace sluice::perf {
 
 class FileTree {
  public:
-  // In `directory`, which is empty.
+  // In `directory`. Files that are there are replaced.
   static StatusOr<FileTree> Create(const std::string& directory, int files);
 
   // CPU time for each file, in ns. Each is looked for where it is not, as a compiler does; then it is opened, asked for

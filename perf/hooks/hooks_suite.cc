@@ -30,7 +30,7 @@ Sizes SizesOf(const RunOptions& options) {
           .files = {.rounds = options.runs * 4,
                     .files = 2000,
                     .passes = 5,
-                    .compilations = options.runs,
+                    .compilations = options.runs * 4,
                     .compiled_files = 300},
           .events = {.rounds = options.runs, .starts = 1000, .reads = 1000, .floods = options.runs, .calls = 2000000}};
 }
