@@ -14,7 +14,8 @@ struct OfflineResources {
   policy::ResourceMap resources;      // those without errors
   std::size_t checked = 0;            // right documents of kinds that are only checked
   std::vector<std::string> problems;  // all of them: "FILE:LINE:COLUMN: KIND/NAME: what"
-  std::vector<std::string> notices;   // warnings, what was left out or is only checked, and what is in "default" by default
+  std::vector<std::string>
+      notices;  // warnings, what was left out or is only checked, and what is in "default" by default
 };
 
 // Pure.

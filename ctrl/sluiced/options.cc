@@ -130,7 +130,8 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--export-span", options->export_span,
                  "seconds that the export files reach back, even if one workload has very many events; 0: no workload "
                  "is limited");
-  app.add_option("--history", options->history, "ended flows that are remembered, as many hook events, and as many execs and exits");
+  app.add_option("--history", options->history,
+                 "ended flows that are remembered, as many hook events, and as many execs and exits");
   app.add_option("--workload-series", options->workload_series,
                  "workloads with metrics of their own; the rest is `other`");
   app.add_option(

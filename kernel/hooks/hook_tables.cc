@@ -325,8 +325,8 @@ void HookTables::TidyPoints() {
 
 Status HookTables::Reclaim() {
   SL_RETURN_IF_ERROR(bpf::WaitForRunningPrograms());
-  // A call that returns much later must find nothing of the policy that began to watch it. Not earlier: programs that ran
-  // when the lists changed had to find all of it.
+  // A call that returns much later must find nothing of the policy that began to watch it. Not earlier: programs that
+  // ran when the lists changed had to find all of it.
   for (const Range hooks : retired_.hooks)
     SL_RETURN_IF_ERROR(hooks_.PutAll(Numbers(hooks), std::vector<sl_hook>(hooks.count)));
   if (!retired_.lives.empty()) SL_RETURN_IF_ERROR(programs_->ForgetEvents(retired_.lives));

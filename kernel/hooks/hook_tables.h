@@ -187,7 +187,7 @@ class HookTables {
   std::uint64_t set_entries_ = 0;
   std::map<policy::ObjectName, Version> versions_;
   Points points_;
-  std::bitset<SL_HOOKS> hook_returns_;               // which hooks want their function's return
+  std::bitset<SL_HOOKS> hook_returns_;                // which hooks want their function's return
   std::array<std::uint8_t, SL_HOOKS> hook_stacks_{};  // enum sl_hook_stack that their selectors want
   Retired retired_;
 

@@ -1,7 +1,6 @@
 #include "policy/lsm/protocols.h"
 
 #include <netinet/in.h>
-#include <sys/socket.h>
 
 namespace sluice::policy::lsm {
 namespace {

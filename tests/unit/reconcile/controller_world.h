@@ -74,7 +74,8 @@ class ControllerTest : public ::testing::Test {
         name, spec);
   }
   static std::vector<policy::Resource> Parse(const std::string& yaml) {
-    auto parsed = policy::ParseResources("test", yaml, {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)});
+    auto parsed = policy::ParseResources(
+        "test", yaml, {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)});
     EXPECT_TRUE(parsed.ok()) << parsed.status();
     return parsed.ok() ? *std::move(parsed) : std::vector<policy::Resource>();
   }
