@@ -357,7 +357,7 @@ Status HookTables::SetState(const ObjectName& name, PolicyState state) {
 
 Status HookTables::SetSubjects(const std::vector<Subject>& subjects) {
   const std::lock_guard lock(mutex_);
-  const Status set = subjects_.Set(subjects, &retired_.subjects);
+  Status set = subjects_.Set(subjects, &retired_.subjects);
   if (!retired_.subjects.empty()) ReclaimOrWarn();
   return set;
 }

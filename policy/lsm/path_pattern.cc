@@ -39,8 +39,8 @@ class PatternReader {
       if (text_[at_] == '{') {
         SL_ASSIGN_OR_RETURN(next, ReadBraces());
       } else {
-        SL_ASSIGN_OR_RETURN(Element element, ReadElement());
-        next.push_back({std::move(element)});
+        SL_ASSIGN_OR_RETURN(const Element element, ReadElement());
+        next.push_back({element});
       }
       SL_ASSIGN_OR_RETURN(alternatives, Joined(alternatives, next));
     }

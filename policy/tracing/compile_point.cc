@@ -56,7 +56,7 @@ std::vector<HookPoint> PointsOfFunction(const TracingPolicy& policy, const Funct
 
 std::vector<HookPoint> PointsOfTracepoint(const Hook& hook, const PolicyField& field) {
   const auto& [subsystem, event] = std::get<TracepointTarget>(hook.target);
-  const std::vector<HookPoint> raw = {{.kind = HookPoint::Kind::kRawTracepoint, .group = subsystem, .name = event}};
+  std::vector<HookPoint> raw = {{.kind = HookPoint::Kind::kRawTracepoint, .group = subsystem, .name = event}};
   if (hook.kind == HookKind::kRawTracepoint) return raw;
   if (subsystem == "raw_syscalls" && (event == "sys_enter" || event == "sys_exit")) return raw;
   if (subsystem == "syscalls") {

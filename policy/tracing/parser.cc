@@ -73,7 +73,7 @@ Status ParseAndCompile(const Field& root, const ObjectName& name, Resource& reso
   options.host_namespaces.fill(1);
   Compilation compilation = Compile(resource.tracing, options);
   if (compilation.policy != nullptr) return OkStatus();
-  const Status first = ToStatus(root.document().origin, {compilation.problems.front()});
+  Status first = ToStatus(root.document().origin, {compilation.problems.front()});
   for (Problem& problem : compilation.problems) root.document().problems.push_back(std::move(problem));
   return first;
 }

@@ -20,7 +20,7 @@ std::string ShortWord(const std::string& text, bool truncated) {
 }
 
 std::string HostPortText(const std::string& address, bool has_port, std::uint32_t port) {
-  const std::string host = address.empty() ? "*" : address;
+  std::string host = address.empty() ? "*" : address;
   if (!has_port) return host;
   return fmt::format("{}{}{}:{}", host.find(':') != std::string::npos ? "[" : "", host,
                      host.find(':') != std::string::npos ? "]" : "", port);
