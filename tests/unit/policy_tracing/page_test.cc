@@ -82,7 +82,7 @@ const char* ProofOf(HookKind kind) {
     case HookKind::kRawTracepoint:
       return "HookedPoint.\\*";
     case HookKind::kLsm:
-      return "Trampoline.AnLsmHook\\*";
+      return "Trampoline.\\*";
     case HookKind::kFentry:
       return "Trampoline.FentryAndFexit";
     case HookKind::kUprobe:
@@ -95,7 +95,8 @@ const char* ProofOf(HookKind kind) {
 const char* ProofOf(ActionType type) {
   switch (type) {
     case ActionType::kPost:
-      return "HookedSystemCall.AnEqualTextIsSeen, RateLimit; stacks: HookedPoint.AnEventHasTheStacks\\*; imaHash: not "
+      return "HookedSystemCall.AnEqualTextIsSeen, RateLimit; stacks: "
+             "HookedPoint.AnEventHasTheStacksThatItsSelectorWants; imaHash: not "
              "yet";
     case ActionType::kNoPost:
       return "HookedSystemCall.SigkillWithoutAnEvent";
