@@ -54,6 +54,26 @@ class RandomHooks {
     return policy;
   }
 
+  // On a system call, with its arguments from `first` on. Its selectors do nothing but to make an event.
+  TracingPolicy PolicyOnCall(const std::string& function, int first, const std::vector<ArgType>& types) {
+    TracingPolicy policy{.name = {.ns = "", .name = "p"}};
+    if (Chance(6)) policy.scope = AnyScope();
+    policy.lists.push_back(CallList());
+    Hook hook{.kind = HookKind::kKprobe};
+    hook.target = FunctionTarget{.function = function, .list = "", .syscall = true};
+    for (const ArgType type : types) hook.args.push_back({.index = first++, .type = type});
+    hook.returns = Chance(3);
+    if (hook.returns) hook.return_arg = Argument{.type = ArgType::kInt};
+    for (int i = Number(1, 3); i > 0; --i) {
+      HookSelector selector = AnyHookSelector(hook);
+      selector.actions.clear();
+      selector.return_actions.clear();
+      hook.selectors.push_back(std::move(selector));
+    }
+    policy.hooks.push_back(std::move(hook));
+    return policy;
+  }
+
   Facts FactsFor(const TracingPolicy& policy) {
     const Hook& hook = policy.hooks[0];
     Facts facts{.subject = AnySubject(), .process = AnyProcess(), .args = {}, .data = {}, .result = {}};
@@ -370,6 +390,22 @@ class RandomHooks {
     if (Chance(6)) socket.destination.reset();
     return socket;
   }
+
+ public:
+  // A type of numbers.
+  ArgType AnyNumberType() {
+    while (true) {
+      const ArgTypeInfo type = Pick(kArgTypes);
+      if (type.bits != 0) return type.type;
+    }
+  }
+  // With anything in the bits that the type does not have, as registers may have.
+  std::uint64_t InRegister(std::uint64_t number, ArgType type) {
+    const int bits = InfoOf(type).bits;
+    return bits == 64 ? number
+                      : (number & ((std::uint64_t{1} << bits) - 1)) | static_cast<std::uint64_t>(random_()) << bits;
+  }
+
   ValueFacts AnyValue(ArgType of) {
     const ArgTypeInfo& type = InfoOf(of);
     ValueFacts value;
@@ -385,6 +421,8 @@ class RandomHooks {
     }
     return value;
   }
+
+ private:
   ProcessFacts AnyProcess() {
     ProcessFacts process{.pid = Pid(), .namespaced_pid = Pid()};
     for (int i = Number(0, 2); i > 0; --i) process.ancestors.push_back(Pid());
