@@ -86,7 +86,16 @@ StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::Rea
                                                           .more_kinds = policy::tracing::KindParsers(reading)});
   SL_RETURN_IF_ERROR(gathered.FirstError());
   if (gathered.resources.empty()) return InvalidError("the documents have no resource");
-  return ReadDocuments{std::move(gathered.resources), std::move(gathered.notices)};
+  return ReadDocuments{std::move(gathered.resources), std::move(gathered.origins), std::move(gathered.notices)};
+}
+
+Status InItsFile(const Status& refusal, const ReadDocuments& read) {
+  for (std::size_t i = 0; i < read.resources.size(); ++i) {
+    const policy::Resource& resource = read.resources[i];
+    if (resource.tracing && Message(refusal).starts_with(resource.id.ToString() + ": "))
+      return Annotate(refusal, read.origins[i]);
+  }
+  return refusal;
 }
 
 StatusOr<Targets> ParseTargets(const v1::DeleteRequest& request, const reconcile::View& view) {

@@ -15,12 +15,17 @@ using Documents = google::protobuf::RepeatedPtrField<v1::Document>;
 
 struct ReadDocuments {
   std::vector<policy::Resource> resources;
+  std::vector<std::string> origins;  // of each of them
   std::vector<std::string> notices;  // a line each: what was left out, and what is in "default" by default
 };
 
 // All resources of the documents; InvalidArgument when there is none, or one twice.
 StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::ReadOptions& options = {},
                                        policy::tracing::Reading reading = policy::tracing::Reading::kCompiled);
+
+// `refusal` of a change, with the file of the TracingPolicy that it begins with: only the kernel knows its reason, and
+// the parser would have named the file.
+Status InItsFile(const Status& refusal, const ReadDocuments& read);
 
 struct Targets {
   std::vector<policy::ResourceId> ids;

@@ -51,8 +51,9 @@ grpc::Status Service::Apply(grpc::ServerContext* context, const v1::ApplyRequest
   ReadDocuments read;
   const auto change = [&]() -> StatusOr<std::uint64_t> {
     SL_ASSIGN_OR_RETURN(read, ParseDocuments(request->documents(), request->read()));
-    if (request->dry_run()) return sources_.controller->Try(read.resources, {});
-    return sources_.controller->Apply(read.resources);
+    auto revision =
+        request->dry_run() ? sources_.controller->Try(read.resources, {}) : sources_.controller->Apply(read.resources);
+    return revision.ok() ? std::move(revision) : InItsFile(revision.status(), read);
   };
   const auto revision = request->dry_run() ? change() : Timed(change);
   const std::vector<v1::ResourceChange> changes = ToChanges(*before, read.resources);

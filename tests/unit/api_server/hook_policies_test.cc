@@ -85,11 +85,11 @@ TEST_F(HookPoliciesByApi, AreRefusedWithTheReason) {
   EXPECT_EQ(Apply(Tracing("files", "loader: true")).error_code(), Code::INVALID_ARGUMENT) << "nothing enforces it";
   kernel_.not_compiled["more"] = "line 5: spec.kprobes[0]: too many tests";
   EXPECT_THAT(Apply(Tracing("more"), /*dry_run=*/true).error_message(),
-              HasSubstr("TracingPolicy more: line 5: spec.kprobes[0]: too many tests"));
+              HasSubstr("p.yaml: TracingPolicy more: line 5: spec.kprobes[0]: too many tests"));
   kernel_.FailNext("Put other", MakeError(absl::StatusCode::kNotFound, "this kernel has no function other"));
   const grpc::Status missing = Apply(Tracing("other"));
   EXPECT_EQ(missing.error_code(), Code::NOT_FOUND);
-  EXPECT_EQ(missing.error_message(), "TracingPolicy other: this kernel has no function other");
+  EXPECT_EQ(missing.error_message(), "p.yaml: TracingPolicy other: this kernel has no function other");
   EXPECT_THAT(kernel_.in_force(), ElementsAre("files"));
   ASSERT_EQ(Get("tp").size(), 1U);
   EXPECT_EQ(Get("tp")[0].tracing_policy().state(), "enabled");
