@@ -29,6 +29,7 @@ constexpr Needed kOfAgent[] = {
     {CAP_NET_ADMIN, "attaching programs to interfaces and cgroups"},
     {CAP_SYS_PTRACE, "network namespaces and file systems of workloads by /proc/PID/ns/net and /proc/PID/root"},
     {CAP_SYS_NICE, "changes that do not wait for busy CPUs"},
+    {CAP_SYSLOG, "names of the kernel's functions in stack traces: addresses in /proc/kallsyms"},
     {CAP_PERFMON, "programs that see processes"},
     {CAP_BPF, "maps and programs"},
 };

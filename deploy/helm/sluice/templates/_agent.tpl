@@ -45,6 +45,7 @@ capabilities:
     - SYS_PTRACE # network namespaces and file systems of workloads, by /proc
     - DAC_READ_SEARCH # the same for other users' processes
     - SYS_NICE # changes that do not wait for busy CPUs
+    - SYSLOG # names of the kernel's functions in stack traces
     - SYS_ADMIN # only the helper process keeps it: netlink sockets inside network namespaces
     - SETPCAP # to give up the others; then given up too
 seccompProfile:
