@@ -39,6 +39,7 @@ StatusOr<Files> MakeFiles(const std::string& directory) {
 struct Kind {
   std::string name;
   OneHook hook;
+  int policies = 1;  // the last one has `hook`; the others want another file each
 };
 
 struct Place {
@@ -58,8 +59,13 @@ double TimeOf(const std::function<void()>& call, int calls) {
 }
 
 // Proves, too, that the hook was in force meanwhile.
-StatusOr<double> TimeWithPolicy(const Place& place, const OneHook& hook, int calls, HookWorld* world) {
-  SL_RETURN_IF_ERROR(world->Put(PolicyOf(kUnwanted, hook)));
+StatusOr<double> TimeWithPolicies(const Place& place, const Kind& kind, int calls, HookWorld* world) {
+  for (int i = 1; i < kind.policies; ++i) {
+    OneHook hook = kind.hook;
+    hook.value = fmt::format("/etc/secret-{}", i);
+    SL_RETURN_IF_ERROR(world->Put(PolicyOf(fmt::format("{}-{}", kUnwanted, i), hook)));
+  }
+  SL_RETURN_IF_ERROR(world->Put(PolicyOf(kUnwanted, kind.hook)));
   const double time = TimeOf(place.call, calls);
   Status checked = world->ExpectMatches(kUnwanted, 0);
   place.wanted_call();
@@ -97,7 +103,7 @@ Status MeasurePlace(const CallCostSizes& sizes, const Place& place, HookWorld* w
       } else if (one == 1) {
         SL_ASSIGN_OR_RETURN(times[one], TimeWithEmptyProgram(place, sizes.calls));
       } else {
-        SL_ASSIGN_OR_RETURN(times[one], TimeWithPolicy(place, place.kinds[one - 2].hook, sizes.calls, world));
+        SL_ASSIGN_OR_RETURN(times[one], TimeWithPolicies(place, place.kinds[one - 2], sizes.calls, world));
       }
     }
     for (std::size_t one = 0; one < cases; ++one) {
@@ -111,7 +117,7 @@ Status MeasurePlace(const CallCostSizes& sizes, const Place& place, HookWorld* w
 
 }  // namespace
 
-std::vector<std::string> CallRows() { return RowsOfPlace("call", {"int", "string", "path"}); }
+std::vector<std::string> CallRows() { return RowsOfPlace("call", {"int", "string", "string/policies:50", "path"}); }
 std::vector<std::string> FunctionRows() { return RowsOfPlace("function", {"int", "path"}); }
 
 Status MeasureCallCost(const CallCostSizes& sizes, const std::string& directory, const EmptyProgram& empty,
@@ -127,6 +133,9 @@ Status MeasureCallCost(const CallCostSizes& sizes, const std::string& directory,
           {
               {"int", {.function = call, .argument = 2, .type = "int", .value = std::to_string(kWantedMode)}},
               {"string", {.function = call, .argument = 1, .type = "string", .value = files.wanted}},
+              {"string/policies:50",
+               {.function = call, .argument = 1, .type = "string", .comparison = "Prefix", .value = files.wanted},
+               50},
               {"path", {.function = call, .argument = 0, .type = "fd", .value = files.wanted}},
           }};
   return MeasurePlace(sizes, place, world, rows);

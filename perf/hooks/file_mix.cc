@@ -1,6 +1,7 @@
 #include "perf/hooks/file_mix.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <functional>
 
@@ -27,7 +28,7 @@ std::vector<std::string> RowsOfFiles(const std::string& who) {
 
 // Each policy has a file of its own that it wants, and compares names in another way than the one before.
 std::string OpeningPolicy(int number) { return fmt::format("open-{}", number); }
-std::string WantedFile(int number) { return fmt::format("/etc/sluice-bench/secret-{}/key", number); }
+std::string WantedFile(int number) { return fmt::format("/etc/sluice-bench-{}/secret-{}/key", getpid(), number); }
 std::vector<HookPolicy> OpeningPolicies(int count) {
   constexpr const char* kComparisons[] = {"Equal", "Prefix", "Postfix"};
   std::vector<HookPolicy> policies;
