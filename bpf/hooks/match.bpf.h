@@ -31,14 +31,19 @@ struct text_search {
   __u32 any_case;
 };
 
-static __always_inline bool word_differs(const struct text_search* search, struct hook_scratch* scratch) {
-  __u32 at = search->text, word_at = search->value;
-  const __u64* value = bpf_map_lookup_elem(&hook_words, &word_at);
+/* Whether the text at `at` in the data begins with another word than the one at `value` in hook_words. */
+static __always_inline bool begins_otherwise(struct hook_scratch* scratch, __u32 at, __u32 value, __u32 left,
+                                             bool any_case) {
+  const __u64* word = bpf_map_lookup_elem(&hook_words, &value);
   barrier_var(at);
-  if (!value || at > sizeof(scratch->data) - SL_WORD) return true;
+  if (!word || at > sizeof(scratch->data) - SL_WORD) return true;
   __u64 text = *(__u64*)&scratch->data[at];
-  if (search->any_case) text = lower_case(text);
-  return first_bytes(text, search->left) != *value;
+  if (any_case) text = lower_case(text);
+  return first_bytes(text, left) != *word;
+}
+
+static __always_inline bool word_differs(const struct text_search* search, struct hook_scratch* scratch) {
+  return begins_otherwise(scratch, search->text, search->value, search->left, search->any_case);
 }
 
 static long compare_word(__u32 ignored, void* context) {
@@ -92,18 +97,19 @@ __noinline int text_holds(__u32 index, const struct sl_hook_test* test) {
   if (!scratch || !test) return 0;
   const struct hook_text text = text_of(scratch, test);
   const __u32 length = test->last, kind = test->kind;
-  struct part_search search = {
-      .at = {.scratch = index, .text = text.offset, .value = test->first, .left = length, .differs = unknown_zero},
-      .found = unknown_zero};
+  const bool anywhere = kind == SL_HOOK_TEST_CONTAINS || kind == SL_HOOK_TEST_CONTAINS_ANY_CASE;
   if (!text.length || !length || length > text.length) return !text.length && !length;
   if (kind == SL_HOOK_TEST_EQUAL && length != text.length) return 0;
-  if (kind == SL_HOOK_TEST_CONTAINS || kind == SL_HOOK_TEST_CONTAINS_ANY_CASE) {
+  const __u32 from = text.offset + (kind == SL_HOOK_TEST_POSTFIX ? text.length - length : 0);
+  if (!anywhere && begins_otherwise(scratch, from, test->first, length, false)) return 0; /* as most texts do */
+  struct part_search search = {
+      .at = {.scratch = index, .text = from, .value = test->first, .left = length, .differs = unknown_zero},
+      .found = unknown_zero};
+  if (anywhere) {
     search.at.any_case = kind == SL_HOOK_TEST_CONTAINS_ANY_CASE;
     bpf_loop(text.length - length + 1, compare_part, &search, 0);
     return search.found;
   }
-  if (kind == SL_HOOK_TEST_POSTFIX) search.at.text += text.length - length;
-  if (word_differs(&search.at, scratch)) return 0; /* as most texts do */
   bpf_loop(SL_TEXT_WORDS_MAX, compare_word, &search.at, 0);
   return !search.at.differs;
 }
@@ -211,6 +217,13 @@ __noinline int number_holds(__u32 index, const struct sl_hook_test* test) {
   return 0;
 }
 
+static __always_inline bool test_holds(__u32 index, const struct sl_hook_test* test) {
+  const __u8 kind = test->kind;
+  if (kind == SL_HOOK_TEST_ALWAYS) return true;
+  return kind >= SL_HOOK_TEST_EQUAL && kind <= SL_HOOK_TEST_CONTAINS_ANY_CASE ? text_holds(index, test)
+                                                                              : number_holds(index, test);
+}
+
 struct hook_match {
   __u32 scratch;
   __u32 tests; /* of the hook, in hook_tests */
@@ -231,11 +244,7 @@ static long run_test(__u32 ignored, void* context) {
     match->position = next_selector;
     return 0;
   }
-  const __u8 kind = test->kind;
-  const bool hit = kind == SL_HOOK_TEST_ALWAYS ? true
-                   : kind >= SL_HOOK_TEST_EQUAL && kind <= SL_HOOK_TEST_CONTAINS_ANY_CASE
-                       ? text_holds(match->scratch, test)
-                       : number_holds(match->scratch, test);
+  const bool hit = test_holds(match->scratch, test);
   if (hit == negated && (hit || position == test->filter_last)) { /* the filter does not hold */
     match->position = next_selector;
     return 0;
@@ -254,6 +263,13 @@ static long run_test(__u32 ignored, void* context) {
 static __always_inline __u32 find_selector(__u32 index, const struct sl_hook* hook, __u32 begin, __u32 end,
                                            __u32 only) {
   const __u32 zero = unknown_zero;
+  if (begin + 1 == end && !only) { /* as in most hooks */
+    const __u32 at = hook->tests + begin;
+    const struct sl_hook_test* test = bpf_map_lookup_elem(&hook_tests, &at);
+    if (!test) return 0;
+    const bool negated = test->flags & SL_HOOK_TEST_NEGATED;
+    return test_holds(index, test) != negated ? test->selector + 1 : 0;
+  }
   struct hook_match match = {
       .scratch = index, .tests = hook->tests, .position = begin + zero, .end = end, .selector = zero, .only = only};
   bpf_loop(SL_TESTS_OF_HOOK_MAX, run_test, &match, 0);
