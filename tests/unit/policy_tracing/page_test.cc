@@ -47,6 +47,11 @@ sluice delete tracingpolicy secret
 - **Not known yet:** which container of a pod a process is in, and labels of nodes: `containerSelector` and `nodeSelector`
   are refused. A pod in the node's network counts as the node, and so does a Workload that has `hostInterface` and no
   `cgroup`. Policies in an API server are not read: apply them.
+- **System calls can be raced.** A hook on one reads the caller's memory, which another thread may change afterwards, and
+  which cannot be read while it is not in memory: then filters do not match, and negated ones do. A hook on the kernel's
+  own function (`security_file_permission`, `security_file_open`, `security_socket_connect`) or on an LSM hook sees what
+  is really done. Sigkill ends the process before it runs on; only Override keeps the call itself from being done.
+- **Without cgroups** a workload is known by its network namespace, and a process that may make one of its own leaves it.
 - **Counts** begin with 0 when a policy is replaced or the agent starts. `policy-mode: monitor` counts what would have
   been done (`would_enforce`), and does none of it.
 
