@@ -109,7 +109,11 @@ TEST_F(AsShipped, TheUnitFilesRightsAreEnoughForEverything) {
   if ((rights >> CAP_SYS_RESOURCE & 1) != 0) {  // else it may not be lowered
     EXPECT_EQ(score, UnitSetting("OOMScoreAdjust"));
   }
-  // Pod changes, a restart, quarantine, events: none of the agent's work is refused.
+  // Pod changes, hook policies, a restart, quarantine, events: none of the agent's work is refused.
+  const Status hooked = fixture_->agent().Apply(
+      "{apiVersion: cilium.io/v1alpha1, kind: TracingPolicyNamespaced, metadata: {name: opens, namespace: shop}, "
+      "spec: {kprobes: [{call: sys_openat}]}}");
+  EXPECT_TRUE(hooked.ok()) << hooked;
   EXPECT_EQ(fixture_->agent().Sluice({"quarantine", "shop/web"})->exit_code, 0);
   EXPECT_EQ(fixture_->agent().Sluice({"quarantine", "--release", "shop/web"})->exit_code, 0);
   EXPECT_EQ(fixture_->agent().Sluice({"get", "flows"})->exit_code, 0);
@@ -118,6 +122,7 @@ TEST_F(AsShipped, TheUnitFilesRightsAreEnoughForEverything) {
   const Status restarted = fixture_->agent().Restart();
   ASSERT_TRUE(restarted.ok()) << restarted;
   EXPECT_EQ(fixture_->Tcp("web", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->agent().Sluice({"status"})->exit_code, 0) << "the hook policy is in force";
   EXPECT_THAT(fixture_->agent().Log(), testing::Not(HasSubstr("not permitted")));
 }
 
