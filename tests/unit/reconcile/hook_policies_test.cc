@@ -77,11 +77,11 @@ TEST_F(HookPolicies, ARefusedOneChangesNothingElse) {
 
 TEST_F(HookPolicies, AChangeThatCannotBeSavedIsTakenBack) {
   ASSERT_TRUE(Apply(Tracing("files")).ok());
-  const auto* const before = kernel_.Find({"", "files"});
+  const auto line = kernel_.Find({"", "files"})->policy->hooks[0].place.line;
   fail_after_enforcing_ = MakeError(absl::StatusCode::kResourceExhausted, "the disk is full");
   EXPECT_FALSE(Apply(Tracing("files", "sys_close") + Tracing("more")).ok());
   EXPECT_THAT(kernel_.in_force(), ElementsAre("files"));
-  EXPECT_EQ(kernel_.Find({"", "files"})->policy->hooks[0].place.line, before->policy->hooks[0].place.line);
+  EXPECT_EQ(kernel_.Find({"", "files"})->policy->hooks[0].place.line, line);
   EXPECT_EQ(std::get<policy::tracing::FunctionTarget>(kernel_.Find({"", "files"})->policy->hooks[0].target).function,
             "sys_openat");
 }
