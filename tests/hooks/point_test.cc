@@ -167,18 +167,17 @@ TEST_F(HookedPoint, ARawTracepointHasTheKernelsArguments) {
 
 TEST_F(HookedPoint, AnEventHasTheStacksThatItsSelectorWants) {
   const auto policy = [](const char* fields) {
-    return PolicyText("exec", fmt::format("{{tracepoints: [{{subsystem: sched, event: sched_process_exit, raw: true, "
+    return PolicyText("exec", fmt::format("{{tracepoints: [{{subsystem: sched, event: sched_process_fork, raw: true, "
                                           "selectors: [{{matchActions: [{{action: Post{}}}]}}]}}]}}",
                                           fields));
   };
   Status applied = hooks_->Apply(policy(", kernelStackTrace: true, userStackTrace: true"));
   ASSERT_TRUE(applied.ok()) << applied;
-  const auto exit_of_a_child = [&] {
-    const pid_t child = Fork([] { _exit(0); });
-    Reap(child);
-    return hooks_->WaitFor([&](const HookRecord& one) { return one.event.pid == static_cast<__u32>(child); });
+  const auto fork_of_this = [&] {
+    Reap(Fork([] { _exit(0); }));
+    return hooks_->WaitFor([](const HookRecord& one) { return one.event.pid == static_cast<__u32>(getpid()); });
   };
-  auto record = exit_of_a_child();
+  auto record = fork_of_this();
   ASSERT_TRUE(record.ok()) << record.status();
   ASSERT_GE(record->event.kernel_stack, 0);
   ASSERT_GE(record->event.user_stack, 0);
@@ -191,7 +190,7 @@ TEST_F(HookedPoint, AnEventHasTheStacksThatItsSelectorWants) {
   applied = hooks_->Apply(policy(""));
   ASSERT_TRUE(applied.ok()) << applied;
   hooks_->Take();
-  record = exit_of_a_child();
+  record = fork_of_this();
   ASSERT_TRUE(record.ok()) << record.status();
   EXPECT_LT(record->event.kernel_stack, 0);
   EXPECT_LT(record->event.user_stack, 0);
