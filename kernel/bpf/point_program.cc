@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "kernel/bpf/load_log.h"
+#include "kernel/bpf/prototype.h"
 #include "kernel/bpf/system.h"
 #include "skel/hook_point_bpf.skel.h"
 
@@ -59,22 +60,16 @@ std::string NameOf(const PointProgram& program) {
   return "the function " + program.target;
 }
 
-// The prototype of what the program is attached to; below 0: the kernel's types do not have it.
-int PrototypeOf(const btf* types, const PointProgram& program) {
-  if (program.kind == Kind::kRawTracepoint) {  // typedef void (*btf_trace_NAME)(void* data, arguments...)
-    const int id = btf__find_by_name_kind(types, ("btf_trace_" + program.target).c_str(), BTF_KIND_TYPEDEF);
-    return id < 0 ? id : static_cast<int>(btf__type_by_id(types, btf__type_by_id(types, id)->type)->type);
-  }
-  const std::string function = (program.kind == Kind::kLsm ? "bpf_lsm_" : "") + program.target;
-  const int id = btf__find_by_name_kind(types, function.c_str(), BTF_KIND_FUNC);
-  return id < 0 ? id : static_cast<int>(btf__type_by_id(types, id)->type);
+PrototypeKind PrototypeKindOf(Kind kind) {
+  if (kind == Kind::kLsm) return PrototypeKind::kLsmHook;
+  return kind == Kind::kRawTracepoint ? PrototypeKind::kRawTracepoint : PrototypeKind::kFunction;
 }
 
 // How many arguments the program gets: it must not look for more.
 StatusOr<std::uint32_t> CountArguments(const PointProgram& program) {
   const std::unique_ptr<btf, TypesDeleter> types(btf__parse(kKernelTypes, nullptr));
   if (types == nullptr) return ErrnoError(errno, "read the kernel's types in {}", kKernelTypes);
-  const int prototype = PrototypeOf(types.get(), program);
+  const int prototype = FindPrototype(types.get(), PrototypeKindOf(program.kind), program.target);
   if (prototype < 0)
     return MakeError(absl::StatusCode::kNotFound, "this kernel has not {}: its types ({}) do not name it",
                      NameOf(program), kKernelTypes);

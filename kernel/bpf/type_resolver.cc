@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "bpf/abi/hook.h"
+#include "kernel/bpf/prototype.h"
 #include "kernel/bpf/system.h"
 
 namespace sluice::bpf {
@@ -135,18 +136,12 @@ Status KernelTypeResolver::Read() const {
 
 StatusOr<std::uint32_t> KernelTypeResolver::TypeOfArgument(const HookPoint& point, int index) const {
   const btf* const types = types_.get();
-  int prototype = -ENOENT;
-  std::uint32_t position = static_cast<std::uint32_t>(index);
-  if (point.kind == HookPoint::Kind::kRawTracepoint) {
-    // typedef void (*btf_trace_NAME)(void* data, arguments...)
-    const int id = btf__find_by_name_kind(types, ("btf_trace_" + point.name).c_str(), BTF_KIND_TYPEDEF);
-    if (id >= 0) prototype = static_cast<int>(btf__type_by_id(types, btf__type_by_id(types, id)->type)->type);
-    ++position;
-  } else {
-    const std::string function = (point.kind == HookPoint::Kind::kLsm ? "bpf_lsm_" : "") + point.name;
-    const int id = btf__find_by_name_kind(types, function.c_str(), BTF_KIND_FUNC);
-    if (id >= 0) prototype = static_cast<int>(btf__type_by_id(types, id)->type);
-  }
+  const bool is_raw = point.kind == HookPoint::Kind::kRawTracepoint;
+  const PrototypeKind kind = point.kind == HookPoint::Kind::kLsm ? PrototypeKind::kLsmHook
+                             : is_raw                            ? PrototypeKind::kRawTracepoint
+                                                                 : PrototypeKind::kFunction;
+  const int prototype = FindPrototype(types, kind, point.name);
+  const std::uint32_t position = static_cast<std::uint32_t>(index) + (is_raw ? 1 : 0);
   if (prototype < 0)
     return MakeError(absl::StatusCode::kNotFound, "this kernel's types ({}) do not say what arguments {} has",
                      kKernelTypes, point.name);
