@@ -8,47 +8,16 @@
 
 #include "tests/hooks/hook_test.h"
 #include "tests/probes/sensor_fixture.h"
+#include "tests/support/first_hook_policy.h"
 
 namespace sluice::test {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kPolicy[] = R"(apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata:
-  name: "prevent-default-json-read"
-spec:
-  kprobes:
-  - call: "security_file_permission"
-    syscall: false
-    return: true
-    args:
-    - index: 0
-      type: "file"
-    - index: 1
-      type: "int"
-    returnArg:
-      index: 0
-      type: "int"
-    returnArgAction: "Post"
-    selectors:
-    - matchArgs:
-      - index: 0
-        operator: "Equal"
-        values:
-        - "/default.json"
-      - index: 1
-        operator: "Equal"
-        values:
-        - "4" # MAY_READ
-      matchActions:
-      - action: Sigkill
-)";
-
-// The same for the pods of one namespace.
+// The policy for the pods of one namespace only.
 std::string ForNamespace(const std::string& ns) {
-  std::string text = kPolicy;
+  std::string text = kPreventRead;
   const std::string kind = "kind: TracingPolicy\n", name = "  name: \"prevent-default-json-read\"\n";
   text.replace(text.find(kind), kind.size(), "kind: TracingPolicyNamespaced\n");
   text.replace(text.find(name), name.size(), name + "  namespace: " + ns + "\n");
@@ -91,7 +60,7 @@ hooks::Subject PodOf(const std::string& ns, const Netns& netns) {
   return pod;
 }
 
-class FirstHookPolicy : public testing::Test {
+class FirstHookPreventRead : public testing::Test {
  protected:
   void SetUp() override {
     SL_REQUIRE_BPF();
@@ -116,9 +85,9 @@ class FirstHookPolicy : public testing::Test {
   const ContainerRoot root_;
 };
 
-TEST_F(FirstHookPolicy, WhoReadsTheFileDies) {
+TEST_F(FirstHookPreventRead, WhoReadsTheFileDies) {
   ASSERT_EQ(ExitOf(shop_, "cat /default.json"), 0) << "no policy yet";
-  const Status applied = hooks_->Apply(kPolicy);
+  const Status applied = hooks_->Apply(kPreventRead);
   ASSERT_TRUE(applied.ok()) << applied;
   EXPECT_EQ(hooks_->tables().List().at(0).hooks.at(0).attached, "kprobe security_file_permission");
   hooks_->Take();
@@ -148,7 +117,7 @@ TEST_F(FirstHookPolicy, WhoReadsTheFileDies) {
   EXPECT_EQ(fs::path(exit->process().ancestors(0)).filename(), fs::canonical("/usr/bin/sh").filename());
 }
 
-TEST_F(FirstHookPolicy, OtherWorkloadsAreUntouched) {
+TEST_F(FirstHookPreventRead, OtherWorkloadsAreUntouched) {
   const Status applied = hooks_->Apply(ForNamespace("shop"));
   ASSERT_TRUE(applied.ok()) << applied;
   EXPECT_EQ(ExitOf(shop_, "cat /default.json"), 137);
