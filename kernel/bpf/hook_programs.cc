@@ -14,6 +14,7 @@
 #include "kernel/bpf/hook_pins.h"
 #include "kernel/bpf/link.h"
 #include "kernel/bpf/load_log.h"
+#include "kernel/bpf/map_size.h"
 #include "kernel/bpf/point_program.h"
 #include "kernel/bpf/system.h"
 #include "kernel/bpf/system_call.h"
@@ -28,11 +29,6 @@ using policy::tracing::HookPoint;
 constexpr std::uint32_t kScratchesOfCpu = 3;  // SL_HOOK_LEVELS
 constexpr std::size_t kMostHeld = 4096;       // of hook_held_events
 constexpr std::chrono::minutes kForgetInterval{1};
-
-Status SetMapSize(bpf_map* map, std::uint32_t entries) {
-  const int rc = bpf_map__set_max_entries(map, entries);
-  return rc == 0 ? OkStatus() : ErrnoError(rc, "map {}: set its size to {}", bpf_map__name(map), entries);
-}
 
 Status Share(bpf_map* map, int fd) {
   const int rc = bpf_map__reuse_fd(map, fd);

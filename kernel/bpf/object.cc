@@ -14,24 +14,20 @@
 #include "bpf/abi/policy.h"
 #include "kernel/bpf/features.h"
 #include "kernel/bpf/load_log.h"
+#include "kernel/bpf/map_size.h"
 #include "skel/datapath_bpf.skel.h"
 
 namespace sluice::bpf {
 namespace {
 
-Status SetSize(bpf_map* map, std::uint32_t entries) {
-  const int rc = bpf_map__set_max_entries(map, entries);
-  return rc == 0 ? OkStatus() : ErrnoError(rc, "map {}: set its size to {}", bpf_map__name(map), entries);
-}
-
 Status SetSizes(datapath_bpf* skeleton, const ObjectOptions& options) {
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.addresses, SL_EPOCHS * SL_EPOCH_SLOTS(options.epoch_addresses)));
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.prefixes, options.epoch_prefixes * SL_EPOCHS));
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.peers, SL_EPOCHS * SL_EPOCH_SLOTS(options.epoch_peers)));
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.ports, options.epoch_ports * SL_EPOCHS));
+  SL_RETURN_IF_ERROR(SetMapSize(skeleton->maps.addresses, SL_EPOCHS * SL_EPOCH_SLOTS(options.epoch_addresses)));
+  SL_RETURN_IF_ERROR(SetMapSize(skeleton->maps.prefixes, options.epoch_prefixes * SL_EPOCHS));
+  SL_RETURN_IF_ERROR(SetMapSize(skeleton->maps.peers, SL_EPOCHS * SL_EPOCH_SLOTS(options.epoch_peers)));
+  SL_RETURN_IF_ERROR(SetMapSize(skeleton->maps.ports, options.epoch_ports * SL_EPOCHS));
   const std::uint32_t buckets = SL_FLOW_BUCKETS(options.flows);
-  SL_RETURN_IF_ERROR(SetSize(skeleton->maps.flow_buckets, buckets));
-  return SetSize(skeleton->maps.flows, buckets * SL_FLOW_WAYS);
+  SL_RETURN_IF_ERROR(SetMapSize(skeleton->maps.flow_buckets, buckets));
+  return SetMapSize(skeleton->maps.flows, buckets * SL_FLOW_WAYS);
 }
 
 // .rodata and .bss belong to one load of the programs; evaluations is scratch.

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "kernel/bpf/load_log.h"
+#include "kernel/bpf/map_size.h"
 #include "kernel/bpf/pin_layout.h"
 #include "kernel/bpf/probe_pins.h"
 #include "kernel/bpf/system.h"
@@ -42,11 +43,6 @@ StatusOr<bpf_link*> AttachKprobe(bpf_program* program, const AdminCalls& calls) 
   bpf_link* const link = bpf_program__attach_perf_event(program, links_own);
   if (link == nullptr) close(links_own);
   return link;
-}
-
-Status SetEntries(bpf_map* map, std::uint32_t entries) {
-  const int rc = bpf_map__set_max_entries(map, entries);
-  return rc == 0 ? OkStatus() : ErrnoError(rc, "map {}: set its size to {}", bpf_map__name(map), entries);
 }
 
 }  // namespace
@@ -102,9 +98,9 @@ Status ProcessProbes::Load(const ProcessProbeOptions& options) {
       bpf_program__set_autoload(program, other == back_end_);
   }
   SL_ASSIGN_OR_RETURN(const int cpus, PossibleCpus());
-  SL_RETURN_IF_ERROR(SetEntries(skeleton_->maps.process_scratch, static_cast<std::uint32_t>(cpus) + 1));
-  SL_RETURN_IF_ERROR(SetEntries(skeleton_->maps.processes, options.max_processes));
-  SL_RETURN_IF_ERROR(SetEntries(skeleton_->maps.process_events, options.ring_bytes));
+  SL_RETURN_IF_ERROR(SetMapSize(skeleton_->maps.process_scratch, static_cast<std::uint32_t>(cpus) + 1));
+  SL_RETURN_IF_ERROR(SetMapSize(skeleton_->maps.processes, options.max_processes));
+  SL_RETURN_IF_ERROR(SetMapSize(skeleton_->maps.process_events, options.ring_bytes));
   const auto size = [](const bpf_map* map) { return bpf_map__max_entries(map); };
   skeleton_->rodata->shared_capacity[SL_SHARED_PROGRAMS] = size(skeleton_->maps.programs);
   skeleton_->rodata->shared_capacity[SL_SHARED_CLASSES] = size(skeleton_->maps.process_classes);
