@@ -34,35 +34,42 @@ Status Settings::Change(const std::function<Status(sl_settings&)>& change) {
   const std::lock_guard lock(mutex_);
   sl_settings settings = settings_;
   SL_RETURN_IF_ERROR(change(settings));
-  // No write without a change: it would silently restore settings that others changed, before Repair reports it.
   if (std::memcmp(&settings, &settings_, sizeof(settings)) == 0) return OkStatus();
+  SL_RETURN_IF_ERROR(LookForDamage());  // the write repairs it
   SL_RETURN_IF_ERROR(map_.Put(0, settings));
   settings_ = settings;
   return OkStatus();
 }
 
 StatusOr<sl_settings> Settings::ReadWithSeeds() {
-  SL_RETURN_IF_ERROR(Change([this](sl_settings& settings) -> Status {
-    SL_ASSIGN_OR_RETURN(const auto found, map_.Get(0));
-    settings = found.value_or(sl_settings{});
-    if (settings.path_fresh == 0) settings.path_fresh = SL_PATH_FRESH;
-    while (settings.hash_seeds[0] == 0) {  // the maps are new
-      drew_seeds_ = true;
-      if (getrandom(settings.hash_seeds, sizeof(settings.hash_seeds), 0) < 0)
-        return ErrnoError(errno, "draw the seeds of the hash tables");
-    }
-    return OkStatus();
-  }));
-  return settings_;
+  const std::lock_guard lock(mutex_);
+  SL_ASSIGN_OR_RETURN(const auto found, map_.Get(0));
+  sl_settings settings = found.value_or(sl_settings{});
+  if (settings.path_fresh == 0) settings.path_fresh = SL_PATH_FRESH;
+  while (settings.hash_seeds[0] == 0) {  // the maps are new
+    drew_seeds_ = true;
+    if (getrandom(settings.hash_seeds, sizeof(settings.hash_seeds), 0) < 0)
+      return ErrnoError(errno, "draw the seeds of the hash tables");
+  }
+  SL_RETURN_IF_ERROR(map_.Put(0, settings));
+  settings_ = settings;
+  return settings;
 }
 
 StatusOr<bool> Settings::Repair() {
   const std::lock_guard lock(mutex_);
-  SL_ASSIGN_OR_RETURN(const auto found, map_.Get(0));
-  if (found && std::memcmp(&*found, &settings_, sizeof(settings_)) == 0) return false;
+  SL_RETURN_IF_ERROR(LookForDamage());
+  if (!damaged_) return false;
   SL_RETURN_IF_ERROR(map_.Put(0, settings_));
+  damaged_ = false;
   LogError("the settings in the kernel were changed by others: restored");
   return true;
+}
+
+Status Settings::LookForDamage() {
+  SL_ASSIGN_OR_RETURN(const auto found, map_.Get(0));
+  if (!found || std::memcmp(&*found, &settings_, sizeof(settings_)) != 0) damaged_ = true;
+  return OkStatus();
 }
 
 Status Settings::SetFlags(std::uint32_t flags) {

@@ -36,16 +36,18 @@ class Settings {
   Status PutUplink(const sl_uplink& uplink);            // ResourceExhausted: there are SL_MAX_UPLINKS other ones
   Status DeleteUplink(std::uint32_t ifindex);           // OK if there is none
 
-  // Writes the settings again if the kernel has others; returns whether it had.
+  // Writes the settings again if the kernel has others; returns whether it had since the last call.
   StatusOr<bool> Repair();
 
  private:
   Status Change(const std::function<Status(sl_settings&)>& change);
+  Status LookForDamage();
 
   std::mutex mutex_;
   bpf::Map<__u32, sl_settings> map_;
   sl_settings settings_{};  // what the kernel should have
   bool drew_seeds_ = false;
+  bool damaged_ = false;  // others changed them, and Repair has not said so yet
 };
 
 }  // namespace sluice::datapath

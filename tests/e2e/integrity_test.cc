@@ -16,6 +16,7 @@
 #include "kernel/bpf/object.h"
 #include "kernel/bpf/pin_layout.h"
 #include "testbed/traffic.h"
+#include "tests/e2e/api_client.h"
 #include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
@@ -271,6 +272,21 @@ TEST_F(Integrity, EmptiedSettingsComeBack) {
   });
   ExpectAllowedPasses();
   ExpectNothingPassed();
+}
+
+TEST_F(Integrity, DamageThatTheAgentsOwnWriteRepairsIsReportedToo) {
+  ApiClient api(fixture_->agent().api_address());
+  grpc::ClientContext context;
+  v1::ObserveRequest request;
+  request.set_follow(true);
+  std::unique_ptr<grpc::ClientReader<v1::Event>> reader;
+  ExpectRepaired("settings", [&] {
+    Fd fd;
+    EXPECT_TRUE((Bind<__u32, sl_settings>("settings", &fd).Put(0, {}).ok()));
+    reader = api.stub().Observe(&context, request);  // writes the settings: events are on
+    reader->WaitForInitialMetadata();
+  });
+  context.TryCancel();
 }
 
 TEST_F(Integrity, ChangedVerdictsAndLostAddressesComeBack) {
