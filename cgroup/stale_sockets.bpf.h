@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Finds the UDP sockets that are connected to a backend that their Service no longer has: the agent ends them, so that
- * their programs connect again. It visits the open files of all tasks, because some kernels refuse an iterator over the
- * map of translations: it could write to the map's values. A socket comes as often as there are descriptors of it.
+ * their programs connect again. It visits the UDP sockets of a network namespace, because some kernels refuse an
+ * iterator over the map of translations: it could write to the map's values.
  */
 #ifndef SLUICE_STALE_SOCKETS_BPF_H
 #define SLUICE_STALE_SOCKETS_BPF_H
@@ -32,20 +32,14 @@ struct sock_common {
 struct sock {
   struct sock_common __sk_common;
 };
-struct socket {
-  struct sock* sk;
-};
-struct task_struct;
-struct file;
+struct udp_sock;
 struct seq_file;
 struct bpf_iter_meta {
   struct seq_file* seq;
 };
-struct bpf_iter__task_file {
+struct bpf_iter__udp {
   struct bpf_iter_meta* meta;
-  struct task_struct* task;
-  __u32 fd;
-  struct file* file;
+  struct udp_sock* udp_sk;
 };
 #pragma clang attribute pop
 
@@ -59,15 +53,14 @@ static __always_inline void map_v4(struct sl_addr* addr, __be32 ip4) {
   words[3] = ip4;
 }
 
-SEC("iter/task_file")
-int sv_stale_sockets(struct bpf_iter__task_file* ctx) {
-  struct file* file = ctx->file;
-  struct socket* socket = file ? bpf_sock_from_file(file) : 0;
-  struct sock* sk = socket ? socket->sk : 0;
-  const struct sl_service_socket* translated = sk ? bpf_sk_storage_get(&service_sockets, sk, 0, 0) : 0;
+SEC("iter/udp")
+int sv_stale_sockets(struct bpf_iter__udp* ctx) {
+  struct udp_sock* udp = ctx->udp_sk;
+  const struct sl_service_socket* translated = udp ? bpf_sk_storage_get(&service_sockets, udp, 0, 0) : 0;
   if (!translated || !translated->connected) return 0;
   const struct sl_translation* used = &translated->last[0];
   if (!used->number || used->service.protocol != SL_IPPROTO_UDP) return 0;
+  const struct sock* sk = (const struct sock*)udp;
   if (BPF_CORE_READ(sk, __sk_common.skc_dport) != used->backend.port) return 0; /* disconnected since */
   struct sl_service_key key = used->service;
   struct sl_service_backend backend = used->backend;
@@ -76,8 +69,7 @@ int sv_stale_sockets(struct bpf_iter__task_file* ctx) {
       sl_has_backend(service.first, service.count, &backend))
     return 0;
   struct sl_stale_socket stale = {};
-  stale.cookie = bpf_get_socket_cookie(sk);
-  stale.client = translated->client;
+  stale.cookie = bpf_get_socket_cookie(udp);
   stale.backend = backend;
   stale.local_port = bpf_htons(BPF_CORE_READ(sk, __sk_common.skc_num));
   stale.interface = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);

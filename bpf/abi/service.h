@@ -84,10 +84,9 @@ struct sl_service_socket {
 };
 SL_ABI_ASSERT(sizeof(struct sl_service_socket) == 368, "sl_service_socket");
 
-/* A record of the iterator over `service_sockets`: a connected UDP socket whose backend the Service no longer has. */
+/* A record of sv_stale_sockets: a connected UDP socket whose backend the Service no longer has. */
 struct sl_stale_socket {
   __u64 cookie;
-  __u64 client; /* cookie of its network namespace */
   struct sl_addr local;
   struct sl_service_backend backend; /* what it is connected to */
   __be16 local_port;
@@ -95,7 +94,7 @@ struct sl_stale_socket {
   __u32 interface; /* that it is bound to; 0: none */
   __u32 pad2;
 };
-SL_ABI_ASSERT(sizeof(struct sl_stale_socket) == 64, "sl_stale_socket");
+SL_ABI_ASSERT(sizeof(struct sl_stale_socket) == 56, "sl_stale_socket");
 
 /*
  * `service_flows` (LRU_HASH): the backends of flows that the packet path translates. Flows that a pod's socket

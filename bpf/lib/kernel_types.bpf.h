@@ -88,6 +88,7 @@ struct super_block {
   unsigned long s_magic;
 };
 struct inode {
+  unsigned long i_ino;
   __u16 i_mode;
   __u32 i_nlink;
 };
@@ -128,6 +129,7 @@ struct sock_common {
 };
 struct sock {
   struct sock_common __sk_common;
+  struct socket* sk_socket;
   __u16 sk_protocol;
   __u16 sk_type;
   __u32 sk_mark;
@@ -144,6 +146,12 @@ struct sk_buff {
 struct socket {
   struct sock* sk;
 };
+struct socket_alloc { /* what a socket's file has */
+  struct socket socket;
+  struct inode vfs_inode;
+};
+struct tcp_sock;
+struct udp_sock;
 struct file {
   struct path f_path;
   struct inode* f_inode;
@@ -282,6 +290,16 @@ struct bpf_iter__task_file {
   struct task_struct* task;
   __u32 fd;
   struct file* file;
+};
+
+struct bpf_iter__tcp {
+  struct bpf_iter_meta* meta;
+  struct sock_common* sk_common;
+};
+
+struct bpf_iter__udp {
+  struct bpf_iter_meta* meta;
+  struct udp_sock* udp_sk;
 };
 
 #pragma clang attribute pop

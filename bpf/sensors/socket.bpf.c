@@ -132,12 +132,22 @@ int cg_release(struct bpf_sock* sk) {
   return PASS;
 }
 
-/* Sockets that existed before the probes, in two rounds. */
+/* Sockets that existed before the probes. */
 
 SEC("iter/task_file")
 int note_holders(struct bpf_iter__task_file* ctx) { return on_holder(ctx->task, ctx->file); }
 
-SEC("iter/task_file")
-int give_owners(struct bpf_iter__task_file* ctx) { return on_held(ctx->file); }
+SEC("iter/tcp")
+int give_tcp_owners(struct bpf_iter__tcp* ctx) {
+  struct sock_common* sk = ctx->sk_common;
+  struct tcp_sock* socket = sk ? bpf_skc_to_tcp_sock(sk) : 0; /* 0: no process has it any more */
+  return socket ? on_held(socket) : 0;
+}
+
+SEC("iter/udp")
+int give_udp_owners(struct bpf_iter__udp* ctx) {
+  struct udp_sock* socket = ctx->udp_sk;
+  return socket ? on_held(socket) : 0;
+}
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

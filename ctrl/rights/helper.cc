@@ -59,7 +59,7 @@ StatusOr<bpf::AdminAnswer> Helper::Await() const {
 StatusOr<bpf::AdminAnswer> Helper::Make(const bpf::AdminQuestion& question) const {
   HelperQuestion asked{.kind = static_cast<std::uint32_t>(question.call), .argument = question.argument};
   std::memcpy(asked.function, question.function, sizeof(asked.function));
-  return Ask(asked, -1);
+  return Ask(asked, question.netns_fd);
 }
 
 StatusOr<Fd> Helper::NetlinkSocketIn(int netns_fd, std::uint32_t protocol) const {

@@ -34,18 +34,23 @@ bool IsNamespace(int fd) {
   return fstatfs(fd, &facts) == 0 && facts.f_type == NSFS_MAGIC;
 }
 
-bpf::AdminAnswer MakeSocketIn(int netns, std::uint32_t protocol) {
+bpf::AdminAnswer MakeSocket(const HelperQuestion& question) {
   bpf::AdminAnswer answer;
-  if (!IsNamespace(netns)) {
-    answer.error = EINVAL;
-    return answer;
-  }
-  if (setns(netns, CLONE_NEWNET) != 0) {
-    answer.error = errno;
-    return answer;
-  }
-  answer.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, static_cast<int>(protocol));
+  answer.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, static_cast<int>(question.argument));
   if (answer.fd < 0) answer.error = errno;
+  return answer;
+}
+
+bpf::AdminAnswer MakeCall(const HelperQuestion& question) {
+  bpf::AdminQuestion asked{.call = static_cast<bpf::AdminCall>(question.kind), .argument = question.argument};
+  std::memcpy(asked.function, question.function, sizeof(asked.function));
+  return bpf::MakeAdminCall(asked);
+}
+
+bpf::AdminAnswer MakeIn(int netns, bpf::AdminAnswer (*make)(const HelperQuestion&), const HelperQuestion& question) {
+  if (!IsNamespace(netns)) return {.error = EINVAL};
+  if (setns(netns, CLONE_NEWNET) != 0) return {.error = errno};
+  const bpf::AdminAnswer answer = make(question);
   // Staying inside would keep a namespace alive that nothing else uses any more.
   if (setns(kHome, CLONE_NEWNET) != 0) _exit(kLost);
   return answer;
@@ -53,13 +58,10 @@ bpf::AdminAnswer MakeSocketIn(int netns, std::uint32_t protocol) {
 
 bpf::AdminAnswer AnswerTo(const HelperQuestion& question, int fd) {
   const bool is_known = question.argument == NETLINK_ROUTE || question.argument == NETLINK_SOCK_DIAG;
-  if (question.kind == kSocketIn && is_known && fd >= 0) return MakeSocketIn(fd, question.argument);
-  if (question.kind < bpf::kAdminCalls && fd < 0) {
-    bpf::AdminQuestion asked{.call = static_cast<bpf::AdminCall>(question.kind), .argument = question.argument};
-    std::memcpy(asked.function, question.function, sizeof(asked.function));
-    return bpf::MakeAdminCall(asked);
-  }
-  return {.error = EINVAL};
+  if (question.kind == kSocketIn && is_known && fd >= 0) return MakeIn(fd, MakeSocket, question);
+  const bool is_elsewhere = question.kind == static_cast<std::uint32_t>(bpf::AdminCall::kOpenIterator);
+  if (question.kind >= bpf::kAdminCalls || is_elsewhere != (fd >= 0)) return {.error = EINVAL};
+  return is_elsewhere ? MakeIn(fd, MakeCall, question) : MakeCall(question);
 }
 
 // Allocates nothing.

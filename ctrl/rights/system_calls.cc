@@ -77,7 +77,7 @@ constexpr const char* kHelperCalls[] = {"recvmsg", "sendmsg", "close",        "f
                                         "munmap",  "brk",     "rt_sigreturn", "exit",    "exit_group"};
 
 constexpr bpf_cmd kHelperBpfCommands[] = {BPF_LINK_GET_NEXT_ID, BPF_LINK_GET_FD_BY_ID, BPF_PROG_GET_FD_BY_ID,
-                                          BPF_BTF_GET_FD_BY_ID};
+                                          BPF_BTF_GET_FD_BY_ID, BPF_ITER_CREATE};
 
 int AddHelperCalls(scmp_filter_ctx filter) {
   for (const char* const name : kHelperCalls) {

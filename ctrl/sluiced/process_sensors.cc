@@ -37,7 +37,7 @@ void SeedProcesses(const AgentOptions& options, const bpf::AdminCalls* calls) {
     SL_ASSIGN_OR_RETURN(probes.back_end, bpf::ParseProcessBackEnd(options.process_sensors));
     SL_ASSIGN_OR_RETURN(const auto processes, bpf::ProcessProbes::Start(probes, [](const void*, std::size_t) {}));
     SL_RETURN_IF_ERROR(processes->Seed());
-    return bpf::SocketProbes::Start({.pin_root = options.bpf_root}).status();
+    return bpf::SocketProbes::Start({.pin_root = options.bpf_root, .admin_calls = calls}).status();
   };
   if (const Status status = seed(); !status.ok())
     LogWarn("process rules do not know any process yet: {}", Message(status));

@@ -103,23 +103,20 @@ Status Services::ForgetFlowsTo(const std::set<policy::Frontend>& fresh) {
 
 Status Services::EndStaleSockets() {
   if (!programs_ || !can_end_sockets_) return OkStatus();
-  SL_ASSIGN_OR_RETURN(const std::vector<sl_stale_socket> stale, programs_->FindStaleSockets());
-  std::map<std::uint64_t, std::vector<sl_stale_socket>> by_client;
-  for (const sl_stale_socket& socket : stale) by_client[socket.client].push_back(socket);
   Status ended = OkStatus();
-  for (const auto& [client, sockets] : by_client) ended.Update(EndSockets(client, sockets));
+  for (const std::string& path : datapath_->NamespacePaths()) ended.Update(Annotate(EndStaleSocketsIn(path), path));
   return ended;
 }
 
-Status Services::EndSockets(std::uint64_t client, const std::vector<sl_stale_socket>& sockets) {
-  const std::string path = datapath_->NamespacePath(client);
-  if (path.empty()) return OkStatus();  // the pod is gone, and its sockets with it
+Status Services::EndStaleSocketsIn(const std::string& path) {
   const auto netns = net::NetNs::Open(path);
-  if (absl::IsNotFound(netns.status())) return OkStatus();
+  if (absl::IsNotFound(netns.status())) return OkStatus();  // the pod is gone, and its sockets with it
   SL_RETURN_IF_ERROR(netns.status());
+  SL_ASSIGN_OR_RETURN(const std::vector<sl_stale_socket> stale, programs_->FindStaleSockets(*helper_, netns->fd()));
+  if (stale.empty()) return OkStatus();
   SL_ASSIGN_OR_RETURN(const Fd diagnosis, helper_->DiagnosisSocketIn(netns->fd()));
   Status all = OkStatus();
-  for (const sl_stale_socket& socket : sockets) {
+  for (const sl_stale_socket& socket : stale) {
     const Status ended = net::EndUdpSocket(diagnosis.get(), {.cookie = socket.cookie,
                                                              .local = policy::Address(socket.local),
                                                              .remote = policy::Address(socket.backend.addr),
@@ -127,7 +124,7 @@ Status Services::EndSockets(std::uint64_t client, const std::vector<sl_stale_soc
                                                              .remote_port = ntohs(socket.backend.port),
                                                              .interface = socket.interface});
     if (absl::IsUnimplemented(ended)) can_end_sockets_ = false;
-    all.Update(Annotate(ended, path));
+    all.Update(ended);
   }
   return all;
 }

@@ -37,7 +37,7 @@ class Services {
       : translates_(translates), datapath_(datapath), helper_(helper) {}
   Status ForgetFlowsTo(const std::set<policy::Frontend>& fresh);
   Status EndStaleSockets();
-  Status EndSockets(std::uint64_t client, const std::vector<sl_stale_socket>& sockets);
+  Status EndStaleSocketsIn(const std::string& path);
 
   const bool translates_;
   datapath::BpfDatapath* const datapath_;

@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <iterator>
+#include <thread>
 
 namespace sluice::bpf {
 namespace {
@@ -61,6 +63,15 @@ int OpenNamed(const char (&function)[kFunctionNameSize], std::uint32_t at_return
   return -1;
 }
 
+int OpenIterator(std::uint32_t link) {
+  const int fd = bpf_link_get_fd_by_id(link);
+  if (fd < 0) return -1;
+  const int iterator = bpf_iter_create(fd), error = errno;
+  close(fd);
+  errno = error;
+  return iterator;
+}
+
 int OpenObject(const AdminQuestion& question) {
   const std::uint32_t argument = question.argument;
   switch (question.call) {
@@ -74,6 +85,8 @@ int OpenObject(const AdminQuestion& question) {
       return OpenWatched(argument);
     case AdminCall::kOpenFunction:
       return OpenNamed(question.function, argument);
+    case AdminCall::kOpenIterator:
+      return OpenIterator(argument);
     default:
       errno = EINVAL;
       return -1;
@@ -81,7 +94,20 @@ int OpenObject(const AdminQuestion& question) {
 }
 
 class OwnCalls final : public AdminCalls {
-  StatusOr<AdminAnswer> Make(const AdminQuestion& question) const override { return MakeAdminCall(question); }
+  StatusOr<AdminAnswer> Make(const AdminQuestion& question) const override {
+    if (question.netns_fd < 0) return MakeAdminCall(question);
+    AdminAnswer answer;
+    // The caller's thread stays in its namespace.
+    std::thread inside([&] {
+      if (setns(question.netns_fd, CLONE_NEWNET) == 0) {
+        answer = MakeAdminCall(question);
+      } else {
+        answer.error = errno;
+      }
+    });
+    inside.join();
+    return answer;
+  }
 };
 
 }  // namespace
@@ -138,6 +164,14 @@ StatusOr<Fd> AdminCalls::OpenFunction(std::string_view function, bool at_return)
   if (answer.error == EADDRNOTAVAIL) return InvalidError("several functions of this kernel are called {}", function);
   if (answer.error == EINVAL) return InvalidError("this kernel lets no program probe {}", function);
   return ErrnoError(answer.error, "open the event of the function {}", function);
+}
+
+StatusOr<Fd> AdminCalls::OpenIterator(std::uint32_t link, int netns_fd) const {
+  SL_ASSIGN_OR_RETURN(const AdminAnswer answer,
+                      Make({.call = AdminCall::kOpenIterator, .argument = link, .function = "", .netns_fd = netns_fd}));
+  Fd fd(answer.fd);
+  if (answer.error != 0) return ErrnoError(answer.error, "open the iterator of link {} in a network namespace", link);
+  return fd;
 }
 
 const AdminCalls& OwnAdminCalls() {

@@ -1,6 +1,7 @@
-// The calls that Sluice needs and that the kernel allows only with CAP_SYS_ADMIN: opening BPF objects by number, and
-// the event of a kprobe, which some distributions' kernels refuse to CAP_PERFMON (kernel.perf_event_paranoid above 2).
-// The agent's helper makes them (ctrl/rights/helper.h); a process with the right makes them itself:
+// The calls that Sluice needs and that the kernel allows only with CAP_SYS_ADMIN: opening BPF objects by number, an
+// iterator over another network namespace's sockets, and the event of a kprobe, which some distributions' kernels
+// refuse to CAP_PERFMON (kernel.perf_event_paranoid above 2). The agent's helper makes them (ctrl/rights/helper.h); a
+// process with the right makes them itself:
 //   SL_ASSIGN_OR_RETURN(Fd program, OwnAdminCalls().OpenProgram(id));
 #pragma once
 
@@ -14,20 +15,22 @@
 namespace sluice::bpf {
 
 enum class AdminCall : std::uint32_t {
-  kNextLink,     // the number of a link -> the next one's
-  kOpenLink,     // number -> descriptor
-  kOpenProgram,  // the same
-  kOpenTypes,    // the same, for BTF
-  kOpenKprobe,   // index of a function that the sensors watch -> descriptor of its event
-  kOpenFunction  // name of a kernel function; 1: its return -> descriptor of its event
+  kNextLink,      // the number of a link -> the next one's
+  kOpenLink,      // number -> descriptor
+  kOpenProgram,   // the same
+  kOpenTypes,     // the same, for BTF
+  kOpenKprobe,    // index of a function that the sensors watch -> descriptor of its event
+  kOpenFunction,  // name of a kernel function; 1: its return -> descriptor of its event
+  kOpenIterator   // number of a link; with a network namespace -> descriptor of the link's iterator there
 };
-inline constexpr std::uint32_t kAdminCalls = 6;
+inline constexpr std::uint32_t kAdminCalls = 7;
 inline constexpr std::size_t kFunctionNameSize = 128;  // with its NUL; the kernel knows no longer ones that are probed
 
 struct AdminQuestion {
   AdminCall call = AdminCall::kNextLink;
   std::uint32_t argument = 0;
   char function[kFunctionNameSize] = "";  // of kOpenFunction; else empty
+  int netns_fd = -1;                      // of kOpenIterator
 };
 
 struct AdminAnswer {
@@ -36,7 +39,8 @@ struct AdminAnswer {
   int fd = -1;               // for the others; the caller closes it
 };
 
-// With the calling process's own rights. Allocates no memory, so that it also works where that is impossible.
+// With the calling process's own rights, and in the calling thread's network namespace. Allocates no memory, so that it
+// also works where that is impossible.
 AdminAnswer MakeAdminCall(const AdminQuestion& question);
 // Reads in advance the file that MakeAdminCall needs, for a process that cannot open files later.
 void PrepareAdminCalls();
@@ -59,6 +63,8 @@ class AdminCalls {
   // The event of any function, for programs that run when it begins or returns. NotFound: there is no such function.
   // InvalidArgument: the kernel lets nothing probe it, or several functions have this name.
   StatusOr<Fd> OpenFunction(std::string_view function, bool at_return) const;
+  // Of a link of a program that iterates over a network namespace's sockets.
+  StatusOr<Fd> OpenIterator(std::uint32_t link, int netns_fd) const;
 
  private:
   // Its status is an error only if the call could not be made.

@@ -166,4 +166,10 @@ StatusOr<AttachedLink> AttachXdp(const AdminCalls& calls, int program_fd, std::u
 
 Status DetachLink(const std::string& pin) { return DetachPinned(pin).status(); }
 
+std::uint32_t IdOfLink(int link) {
+  bpf_link_info info{};
+  __u32 length = sizeof(info);
+  return bpf_obj_get_info_by_fd(link, &info, &length) == 0 ? info.id : 0;
+}
+
 }  // namespace sluice::bpf

@@ -43,6 +43,8 @@ Status PinAt(int fd, const std::string& pin);
 // The object that is pinned there. NotFound.
 StatusOr<Fd> OpenPinned(const std::string& path);
 
+std::uint32_t IdOfLink(int link_fd);  // its number; 0: the descriptor is no link
+
 std::string XdpModeAt(std::uint32_t ifindex);  // "xdp native" or "xdp generic"
 
 }  // namespace sluice::bpf

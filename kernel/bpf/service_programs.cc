@@ -2,7 +2,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +12,7 @@
 #include "kernel/bpf/link.h"
 #include "kernel/bpf/load_log.h"
 #include "kernel/bpf/probe_pins.h"
+#include "kernel/bpf/socket_iterator.h"
 #include "kernel/bpf/system.h"
 #include "skel/service_bpf.skel.h"
 
@@ -34,12 +34,6 @@ bool IsAttachedLink(int link) {
   __u32 length = sizeof(info);
   return link >= 0 && bpf_obj_get_info_by_fd(link, &info, &length) == 0 && info.type == BPF_LINK_TYPE_CGROUP &&
          info.cgroup.cgroup_id != 0;
-}
-
-std::uint32_t IdOfLink(int link) {
-  bpf_link_info info{};
-  __u32 length = sizeof(info);
-  return bpf_obj_get_info_by_fd(link, &info, &length) == 0 ? info.id : 0;
 }
 
 }  // namespace
@@ -121,27 +115,13 @@ StatusOr<int> ServicePrograms::Repair() {
   return repaired;
 }
 
-StatusOr<std::vector<sl_stale_socket>> ServicePrograms::FindStaleSockets() {
-  bpf_link* const link = bpf_program__attach_iter(skeleton_->progs.sv_stale_sockets, nullptr);
-  if (link == nullptr) return ErrnoError(errno, "create the iterator over sockets of Services");
-  const Fd iterator(bpf_iter_create(bpf_link__fd(link)));
-  const int error = errno;
-  bpf_link__destroy(link);
-  if (!iterator.valid()) return ErrnoError(error, "open the iterator over sockets of Services");
+StatusOr<std::vector<sl_stale_socket>> ServicePrograms::FindStaleSockets(const AdminCalls& calls, int netns_fd) {
   std::string bytes;
-  char part[64 * sizeof(sl_stale_socket)];
-  while (true) {
-    const ssize_t size = read(iterator.get(), part, sizeof(part));
-    if (size == 0) break;
-    if (size > 0) {
-      bytes.append(part, static_cast<std::size_t>(size));
-    } else if (errno != EAGAIN && errno != EINTR) {
-      return ErrnoError(errno, "read the sockets of Services");
-    }
-  }
+  SL_RETURN_IF_ERROR(IterateSockets(skeleton_->progs.sv_stale_sockets, calls, {&netns_fd, 1},
+                                    [&bytes](std::string_view part) { bytes += part; }));
   std::vector<sl_stale_socket> sockets(bytes.size() / sizeof(sl_stale_socket));
   if (!sockets.empty()) std::memcpy(sockets.data(), bytes.data(), sockets.size() * sizeof(sl_stale_socket));
-  // Several processes may have one socket.
+  // An iterator may show a socket again, when others come meanwhile.
   std::sort(sockets.begin(), sockets.end(), [](const auto& a, const auto& b) { return a.cookie < b.cookie; });
   const auto same = [](const auto& a, const auto& b) { return a.cookie == b.cookie; };
   sockets.erase(std::unique(sockets.begin(), sockets.end(), same), sockets.end());

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/status.h"
 #include "bpf/abi/service.h"
+#include "kernel/bpf/admin_calls.h"
 #include "kernel/bpf/features.h"
 #include "kernel/bpf/pin_layout.h"
 
@@ -36,9 +37,8 @@ class ServicePrograms {
   // Attaches and pins again what others detached or unpinned. Returns how many.
   StatusOr<int> Repair();
 
-  // The connected UDP sockets whose backend their Service no longer has, each once. Visits the open files of all
-  // processes in this PID namespace and below.
-  StatusOr<std::vector<sl_stale_socket>> FindStaleSockets();
+  // The connected UDP sockets of a network namespace whose backend their Service no longer has, each once.
+  StatusOr<std::vector<sl_stale_socket>> FindStaleSockets(const AdminCalls& calls, int netns_fd);
 
   std::vector<Feature> features() const;
 

@@ -3,7 +3,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -11,9 +10,11 @@
 #include "base/fd.h"
 #include "bpf/abi/process.h"
 #include "kernel/bpf/cgroup_root.h"
+#include "kernel/bpf/iterator.h"
 #include "kernel/bpf/load_log.h"
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/pin_layout.h"
+#include "kernel/bpf/socket_iterator.h"
 #include "kernel/bpf/system.h"
 #include "skel/socket_bpf.skel.h"
 
@@ -40,26 +41,21 @@ Programs OfTracing(const socket_bpf* skeleton, SocketBackEnd back_end) {
   return {programs.fn_tcp_send, programs.fn_accept};
 }
 
+const auto kWritesNothing = [](std::string_view) {};
+
 std::uint64_t Now() {
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// Runs an iterator to its end; it writes no text.
-Status Iterate(const bpf_program* program) {
-  bpf_link* const link = bpf_program__attach_iter(program, nullptr);
-  if (link == nullptr) return ErrnoError(errno, "create the iterator {}", bpf_program__name(program));
-  const Fd iterator(bpf_iter_create(bpf_link__fd(link)));
-  int error = iterator.valid() ? 0 : errno;
-  char nothing[64];
-  while (error == 0) {
-    const ssize_t size = read(iterator.get(), nothing, sizeof(nothing));
-    if (size == 0) break;
-    if (size < 0 && errno != EAGAIN && errno != EINTR) error = errno;
-  }
-  bpf_link__destroy(link);
-  return error == 0 ? OkStatus() : ErrnoError(error, "run the iterator {}", bpf_program__name(program));
+Status IterateFiles(const bpf_program* program) {
+  const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(bpf_program__attach_iter(program, nullptr),
+                                                           bpf_link__destroy);
+  if (!link) return ErrnoError(errno, "create the iterator {}", bpf_program__name(program));
+  const Fd iterator(bpf_iter_create(bpf_link__fd(link.get())));
+  if (!iterator.valid()) return ErrnoError(errno, "open the iterator {}", bpf_program__name(program));
+  return Annotate(ReadIterator(iterator.get(), kWritesNothing), bpf_program__name(program));
 }
 
 }  // namespace
@@ -91,7 +87,7 @@ StatusOr<std::unique_ptr<SocketProbes>> SocketProbes::StartWith(SocketBackEnd ba
   SL_RETURN_IF_ERROR(probes->Load(options));
   SL_RETURN_IF_ERROR(probes->Attach());
   if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(PinProbes(PinLayout(options.pin_root), "sockets", probes->links_));
-  SL_RETURN_IF_ERROR(probes->Seed());
+  SL_RETURN_IF_ERROR(probes->Seed(options.admin_calls ? *options.admin_calls : OwnAdminCalls()));
   return probes;
 }
 
@@ -131,15 +127,19 @@ Status SocketProbes::Attach() {
   return OkStatus();
 }
 
-Status SocketProbes::Seed() {
-  SL_RETURN_IF_ERROR(Iterate(skeleton_->progs.note_holders));
-  SL_RETURN_IF_ERROR(Iterate(skeleton_->progs.give_owners));
+Status SocketProbes::Seed(const AdminCalls& calls) {
+  SL_RETURN_IF_ERROR(IterateFiles(skeleton_->progs.note_holders));
+  SL_ASSIGN_OR_RETURN(const std::vector<Fd> namespaces, OpenNamespacesOfProcesses());
+  std::vector<int> netns_fds;
+  for (const Fd& netns : namespaces) netns_fds.push_back(netns.get());
+  for (const bpf_program* program : {skeleton_->progs.give_tcp_owners, skeleton_->progs.give_udp_owners})
+    SL_RETURN_IF_ERROR(IterateSockets(program, calls, netns_fds, kWritesNothing));
   using Holders = Map<std::uint64_t, sl_socket_holder>;
   SL_ASSIGN_OR_RETURN(const auto holders, Holders::Bind(bpf_map__fd(skeleton_->maps.socket_holders), "socket_holders"));
-  std::vector<std::uint64_t> cookies;
+  std::vector<std::uint64_t> inodes;
   SL_RETURN_IF_ERROR(
-      holders.ForEachBatch([&](const std::uint64_t& cookie, const sl_socket_holder&) { cookies.push_back(cookie); }));
-  for (const std::uint64_t cookie : cookies) SL_RETURN_IF_ERROR(holders.Delete(cookie));
+      holders.ForEachBatch([&](const std::uint64_t& inode, const sl_socket_holder&) { inodes.push_back(inode); }));
+  for (const std::uint64_t inode : inodes) SL_RETURN_IF_ERROR(holders.Delete(inode));
   return OkStatus();
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "kernel/bpf/admin_calls.h"
 #include "kernel/bpf/features.h"
 #include "kernel/bpf/probe_pins.h"
 
@@ -30,6 +31,7 @@ const char* ToString(SocketBackEnd back_end);
 struct SocketProbeOptions {
   std::string pin_root;  // empty: nothing is pinned, and the probes' data is not used
   SocketBackEnd back_end = SocketBackEnd::kAuto;
+  const AdminCalls* admin_calls = nullptr;  // null: the calling process has the right itself
 };
 
 class SocketProbes {
@@ -49,7 +51,7 @@ class SocketProbes {
   static StatusOr<std::unique_ptr<SocketProbes>> StartWith(SocketBackEnd back_end, const SocketProbeOptions& options);
   Status Load(const SocketProbeOptions& options);
   Status Attach();
-  Status Seed();
+  Status Seed(const AdminCalls& calls);
 
   socket_bpf* skeleton_;
   const SocketBackEnd back_end_;

@@ -227,10 +227,11 @@ Status BpfDatapath::SetNamespaces(const std::set<PodNamespace>& namespaces) {
   return set;
 }
 
-std::string BpfDatapath::NamespacePath(std::uint64_t cookie) const {
+std::vector<std::string> BpfDatapath::NamespacePaths() const {
   const std::lock_guard lock(namespaces_mutex_);
-  const auto found = namespace_paths_.find(cookie);
-  return found == namespace_paths_.end() ? "" : found->second;
+  std::vector<std::string> paths;
+  for (const auto& [cookie, path] : namespace_paths_) paths.push_back(path);
+  return paths;
 }
 
 Status BpfDatapath::TendProcessClasses() {

@@ -97,8 +97,8 @@ class BpfDatapath : public Enforcer, public PathReader {
   void TakeBack();
 
   ServiceTables& services() { return services_; }
-  // The path of a workload's network namespace, by its cookie; empty: there is no such workload. Thread-safe.
-  std::string NamespacePath(std::uint64_t cookie) const;
+  // One path of each network namespace that workloads are in. Thread-safe.
+  std::vector<std::string> NamespacePaths() const;
 
   // Starts the keeper, which repairs changes by others in the kernel (keeper.h). Once, when everything is pinned.
   // `more` is repaired too.

@@ -42,8 +42,9 @@ StatusOr<std::unique_ptr<ProcessSensor>> ProcessSensor::Start(Options options, E
                       }));
   SL_RETURN_IF_ERROR(sensor->Seed());
   if (!self->options_.probes.pin_root.empty()) {
-    auto sockets = bpf::SocketProbes::Start(
-        {.pin_root = self->options_.probes.pin_root, .back_end = self->options_.socket_back_end});
+    auto sockets = bpf::SocketProbes::Start({.pin_root = self->options_.probes.pin_root,
+                                             .back_end = self->options_.socket_back_end,
+                                             .admin_calls = self->options_.probes.admin_calls});
     if (sockets.ok()) {
       sensor->sockets_ = *std::move(sockets);
     } else {

@@ -266,6 +266,9 @@ TEST_F(Questions, OthersAreRefusedAndTheNextIsAnswered) {
   EXPECT_EQ(Ask({kSocketIn, NETLINK_SOCK_DIAG}, {netns}), 0);
   EXPECT_EQ(Ask({kSocketIn, 0}, {netns, netns}), EINVAL) << "where of both?";
   EXPECT_EQ(Ask({next_link, kLast}, {netns}), EINVAL) << "what for?";
+  const auto open_iterator = static_cast<std::uint32_t>(bpf::AdminCall::kOpenIterator);
+  EXPECT_EQ(Ask({open_iterator, 1}), EINVAL) << "where?";
+  EXPECT_EQ(Ask({open_iterator, kLast}, {netns}), ENOENT);
   EXPECT_EQ(Ask({bpf::kAdminCalls, 0}), EINVAL);
   EXPECT_EQ(Ask({~0U, ~0U}), EINVAL);
   EXPECT_EQ(Ask({static_cast<std::uint32_t>(bpf::AdminCall::kOpenKprobe), 77}), EINVAL);

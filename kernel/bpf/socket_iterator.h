@@ -1,0 +1,25 @@
+// Runs a program that iterates over sockets (iter/tcp, iter/udp). An iterator sees the sockets of the network namespace
+// in which it was opened.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/status.h"
+#include "kernel/bpf/admin_calls.h"
+
+struct bpf_program;
+
+namespace sluice::bpf {
+
+// Each network namespace that a process of this PID namespace or below is in.
+StatusOr<std::vector<Fd>> OpenNamespacesOfProcesses();
+
+// In one namespace after the other. `consume` gets what the program writes, in parts of any size.
+Status IterateSockets(const bpf_program* program, const AdminCalls& calls, std::span<const int> netns_fds,
+                      const std::function<void(std::string_view)>& consume);
+
+}  // namespace sluice::bpf
