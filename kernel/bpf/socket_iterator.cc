@@ -2,7 +2,6 @@
 
 #include <bpf/libbpf.h>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,8 +9,10 @@
 #include <cctype>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "base/fd.h"
@@ -23,28 +24,50 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The process has ended.
-bool IsGone(int error) { return error == ENOENT || error == ESRCH; }
+class Namespaces {
+ public:
+  // Ignores what cannot be opened: it has gone.
+  void Open(const std::string& path) {
+    struct stat facts {};
+    if (stat(path.c_str(), &facts) != 0 || known_.contains(facts.st_ino)) return;
+    Fd netns(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (netns.valid() && fstat(netns.get(), &facts) == 0 && known_.insert(facts.st_ino).second)
+      found.push_back(std::move(netns));
+  }
+
+  std::vector<Fd> found;
+
+ private:
+  std::set<ino_t> known_;
+};
+
+bool IsNumber(const std::string& text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+// Those that a process's mounts name, as `ip netns add` and container runtimes make them.
+void OpenMounted(const std::string& process, Namespaces* namespaces) {
+  std::ifstream mounts("/proc/" + process + "/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream words(line);
+    std::string id, parent, device, root, path;
+    if (words >> id >> parent >> device >> root >> path && root.starts_with("net:["))
+      namespaces->Open("/proc/" + process + "/root" + path);
+  }
+}
 
 }  // namespace
 
-StatusOr<std::vector<Fd>> OpenNamespacesOfProcesses() {
-  std::vector<Fd> namespaces;
-  std::set<ino_t> known;
+StatusOr<std::vector<Fd>> OpenNamespaces() {
+  Namespaces namespaces;
   std::error_code error;
   for (const auto& process : fs::directory_iterator("/proc", error)) {
     const std::string name = process.path().filename();
-    if (!std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) continue;
-    const std::string path = fmt::format("/proc/{}/ns/net", name);
-    struct stat facts {};
-    if (stat(path.c_str(), &facts) != 0 || known.contains(facts.st_ino)) continue;
-    Fd netns(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!netns.valid() && IsGone(errno)) continue;
-    if (!netns.valid() || fstat(netns.get(), &facts) != 0) return ErrnoError(errno, "open {}", path);
-    if (known.insert(facts.st_ino).second) namespaces.push_back(std::move(netns));
+    if (IsNumber(name)) namespaces.Open("/proc/" + name + "/ns/net");
   }
   if (error) return ErrnoError(error.value(), "list /proc");
-  return namespaces;
+  for (const char* const process : {"self", "1"}) OpenMounted(process, &namespaces);
+  return std::move(namespaces.found);
 }
 
 Status IterateSockets(const bpf_program* program, const AdminCalls& calls, std::span<const int> netns_fds,

@@ -15,8 +15,8 @@ struct bpf_program;
 
 namespace sluice::bpf {
 
-// Each network namespace that a process of this PID namespace or below is in.
-StatusOr<std::vector<Fd>> OpenNamespacesOfProcesses();
+// The network namespaces of all processes of this PID namespace and below, and those that are mounted by name.
+StatusOr<std::vector<Fd>> OpenNamespaces();
 
 // In one namespace after the other. `consume` gets what the program writes, in parts of any size.
 Status IterateSockets(const bpf_program* program, const AdminCalls& calls, std::span<const int> netns_fds,

@@ -129,7 +129,7 @@ Status SocketProbes::Attach() {
 
 Status SocketProbes::Seed(const AdminCalls& calls) {
   SL_RETURN_IF_ERROR(IterateFiles(skeleton_->progs.note_holders));
-  SL_ASSIGN_OR_RETURN(const std::vector<Fd> namespaces, OpenNamespacesOfProcesses());
+  SL_ASSIGN_OR_RETURN(const std::vector<Fd> namespaces, OpenNamespaces());
   std::vector<int> netns_fds;
   for (const Fd& netns : namespaces) netns_fds.push_back(netns.get());
   for (const bpf_program* program : {skeleton_->progs.give_tcp_owners, skeleton_->progs.give_udp_owners})
