@@ -32,11 +32,14 @@
 #define SL_HOOK_ARGUMENTS 5    /* of a hook */
 #define SL_HOOK_TEXT_MAX 4096u /* bytes of one argument in a record */
 
-/* `hook_points` (ARRAY, memory-mapped): the hooks of a point are hook_list[first, first + count). One 8-byte store. */
+/* `hook_points` (ARRAY, memory-mapped): the hooks of a point are hook_list[first, first + count), and its index, see
+ * hook_index.h, is hook_columns[columns, columns + column_count). One 8-byte store. */
 struct sl_hook_point {
-  __u32 first;
+  __u16 first;
   __u16 count;
-  __u16 stacks; /* enum sl_hook_stack: those that a selector of the hooks wants */
+  __u16 columns;
+  __u8 column_count; /* 0: every hook may want a call */
+  __u8 stacks;       /* enum sl_hook_stack: those that a selector of the hooks wants */
 };
 SL_ABI_ASSERT(sizeof(struct sl_hook_point) == 8, "sl_hook_point");
 
@@ -315,7 +318,7 @@ SL_ABI_ASSERT(sizeof(struct sl_hook_subject) == SL_HOOK_SCOPES / 8 + 8, "sl_hook
 /* Key of `hook_calls` and `hook_held_events` (HASH): a call that a selector wanted and that has not returned. */
 struct sl_hook_call_key {
   __u64 thread; /* pid in the upper half, tid in the lower */
-  __u32 hook;
+  __u32 hook;   /* SL_HOOKS + point: some hook of the point waits, which saves all others a look-up; life is 0 */
   __u32 life;
 };
 SL_ABI_ASSERT(sizeof(struct sl_hook_call_key) == 16, "sl_hook_call_key");

@@ -28,6 +28,12 @@ static __always_inline __u64 register_at(struct hook_scratch* scratch, __u32 ind
   return index < SL_REGISTERS ? scratch->registers[index] : 0;
 }
 
+/* What an argument begins with: a number, or an address. */
+static __always_inline __u64 number_of(struct hook_scratch* scratch, const struct sl_hook_argument* how) {
+  const bool of_task = how->flags & SL_HOOK_ARGUMENT_OF_TASK;
+  return follow_steps(of_task ? bpf_get_current_task() : register_at(scratch, how->index), how);
+}
+
 /* The number in the low `size` bytes. */
 static __always_inline __u64 resize(__u64 value, __u8 size, bool is_signed) {
   switch (size) {
@@ -50,6 +56,32 @@ static __always_inline struct file* file_of_number(__u32 number) {
   return file;
 }
 
+/* Where a file is. */
+struct file_place {
+  struct dentry* dentry; /* NULL: not known */
+  struct vfsmount* mount;
+};
+
+/* Of an argument whose value is a path; `number`: its address, or the file's number. */
+static __always_inline struct file_place place_of(__u8 read, __u64 number) {
+  struct file_place place = {};
+  const void* path = (const void*)number;
+  const struct file* file = (const void*)number;
+  if (read == SL_HOOK_READ_DENTRY) {
+    place.dentry = (void*)number;
+    return place;
+  }
+  if (read == SL_HOOK_READ_FD) file = file_of_number(number);
+  if (read == SL_HOOK_READ_BINPRM) file = BPF_CORE_READ((const struct linux_binprm*)number, file);
+  if (read != SL_HOOK_READ_PATH) {
+    if (!file) return place;
+    path = __builtin_preserve_access_index(&file->f_path);
+  }
+  place.dentry = BPF_CORE_READ((const struct path*)path, dentry);
+  place.mount = BPF_CORE_READ((const struct path*)path, mnt);
+  return place;
+}
+
 __noinline int read_path(__u32 index, __u32 argument, __u64 dentry_address, __u64 mount_address) {
   struct hook_scratch* scratch = scratch_at(index);
   struct dentry* dentry = (void*)dentry_address;
@@ -65,11 +97,6 @@ __noinline int read_path(__u32 index, __u32 argument, __u64 dentry_address, __u6
   keep_path(scratch, value, &text);
   value->number = BPF_CORE_READ(dentry, d_inode, i_mode);
   return 0;
-}
-
-static __always_inline void read_file(__u32 index, __u32 argument, const struct file* file) {
-  if (!file) return;
-  read_path(index, argument, (__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)BPF_CORE_READ(file, f_path.mnt));
 }
 
 static __always_inline void read_cred(struct hook_scratch* scratch, struct sl_hook_value* value,
@@ -93,13 +120,11 @@ static __always_inline void read_cred(struct hook_scratch* scratch, struct sl_ho
 }
 
 /* Texts and structures behind a pointer. */
-__noinline int read_pointer(__u32 index, __u32 argument, __u64 address, __u32 hook_number) {
+__noinline int read_pointer(__u32 index, __u32 argument, __u64 address, const struct sl_hook_argument* how) {
   struct hook_scratch* scratch = scratch_at(index);
-  const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
-  if (!scratch || !hook || argument >= SL_HOOK_ARGUMENTS) return 0;
+  if (!scratch || !how || argument >= SL_HOOK_ARGUMENTS) return 0;
   struct sl_hook_value* value = value_at(scratch, argument);
   if (!value) return 0;
-  const struct sl_hook_argument* how = &hook->arguments[argument];
   const bool user = how->flags & SL_HOOK_ARGUMENT_USER;
   const void* pointer = (void*)address;
   switch (how->read) {
@@ -175,18 +200,15 @@ __noinline int read_pointer(__u32 index, __u32 argument, __u64 address, __u32 ho
 }
 
 /* Reads one argument into the event. What cannot be read stays without SL_HOOK_VALUE_READ. */
-__noinline int read_argument(__u32 index, __u32 argument, __u32 hook_number) {
+__noinline int read_argument(__u32 index, __u32 argument, const struct sl_hook_argument* how) {
   struct hook_scratch* scratch = scratch_at(index);
-  const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
-  if (!scratch || !hook || argument >= SL_HOOK_ARGUMENTS) return 0;
+  if (!scratch || !how || argument >= SL_HOOK_ARGUMENTS) return 0;
   struct sl_hook_value* value = value_at(scratch, argument);
   if (!value) return 0;
-  const struct sl_hook_argument* how = &hook->arguments[argument];
   *value = (struct sl_hook_value){.read = how->read};
   if (!(how->flags & SL_HOOK_ARGUMENT_AT_RETURN) != !scratch->at_return) return 0;
   const bool user = how->flags & SL_HOOK_ARGUMENT_USER;
-  const __u64 from = how->flags & SL_HOOK_ARGUMENT_OF_TASK ? bpf_get_current_task() : register_at(scratch, how->index);
-  const __u64 number = follow_steps(from, how);
+  const __u64 number = number_of(scratch, how);
   const void* pointer = (void*)number;
   switch (how->read) {
     case SL_HOOK_READ_NOTHING:
@@ -195,23 +217,15 @@ __noinline int read_argument(__u32 index, __u32 argument, __u32 hook_number) {
       keep_number(value, resize(number, how->size, how->flags & SL_HOOK_ARGUMENT_SIGNED));
       break;
     case SL_HOOK_READ_FD:
-      value->number = (__u32)number;
-      read_file(index, argument, file_of_number(number));
-      value->number = (__u32)number;
-      break;
     case SL_HOOK_READ_FILE:
-      read_file(index, argument, pointer);
-      break;
     case SL_HOOK_READ_BINPRM:
-      read_file(index, argument, BPF_CORE_READ((const struct linux_binprm*)pointer, file));
-      break;
     case SL_HOOK_READ_PATH:
-      read_path(index, argument, (__u64)BPF_CORE_READ((const struct path*)pointer, dentry),
-                (__u64)BPF_CORE_READ((const struct path*)pointer, mnt));
+    case SL_HOOK_READ_DENTRY: {
+      const struct file_place place = place_of(how->read, number);
+      read_path(index, argument, (__u64)place.dentry, (__u64)place.mount);
+      if (how->read == SL_HOOK_READ_FD) value->number = (__u32)number;
       break;
-    case SL_HOOK_READ_DENTRY:
-      read_path(index, argument, number, 0);
-      break;
+    }
     case SL_HOOK_READ_SOCK:
       read_sock(index, argument, number);
       break;
@@ -231,7 +245,7 @@ __noinline int read_argument(__u32 index, __u32 argument, __u32 hook_number) {
       keep_number(value, BPF_CORE_READ((const struct user_namespace*)pointer, ns.inum));
       break;
     default:
-      read_pointer(index, argument, number, hook_number);
+      read_pointer(index, argument, number, how);
   }
   return 0;
 }
@@ -242,8 +256,7 @@ static __always_inline bool reads_the_same(const struct sl_hook_argument* a, con
 }
 
 /* Reads all arguments that were not read in the same way for the hook before. */
-static __always_inline void read_arguments(struct hook_scratch* scratch, __u32 index, const struct sl_hook* hook,
-                                           __u32 hook_number) {
+static __always_inline void read_arguments(struct hook_scratch* scratch, __u32 index, const struct sl_hook* hook) {
   const __u32 before = scratch->read_count, count = hook->argument_count;
   bool same = true;
   for (__u32 i = 0; i < SL_HOOK_ARGUMENTS && (i < count || i < before); i++) {
@@ -256,7 +269,7 @@ static __always_inline void read_arguments(struct hook_scratch* scratch, __u32 i
     }
     scratch->begins[i] = scratch->length;
     scratch->read_as[i] = hook->arguments[i];
-    read_argument(index, i, hook_number);
+    read_argument(index, i, &hook->arguments[i]);
   }
   scratch->read_count = count;
 }

@@ -11,6 +11,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/abi/hook.h"
+#include "bpf/abi/hook_index.h"
 #include "bpf/lib/path.bpf.h"
 #include "bpf/lib/process_maps.bpf.h"
 #include "bpf/lib/quarantine_maps.bpf.h"
@@ -33,6 +34,8 @@ struct {
 } hook_points SEC(".maps");
 
 SL_HOOK_ARRAY(hook_list, __u32, SL_HOOK_LIST);
+SL_HOOK_ARRAY(hook_columns, struct sl_hook_column, SL_HOOK_COLUMNS);
+SL_HOOK_ARRAY(hook_slots, struct sl_hook_slot, SL_HOOK_SLOTS);
 SL_HOOK_ARRAY(hook_syscalls, struct sl_hook_syscall, SL_HOOK_SYSCALLS);
 SL_HOOK_ARRAY(hooks, struct sl_hook, SL_HOOKS);
 SL_HOOK_ARRAY(hook_tests, struct sl_hook_test, SL_HOOK_TESTS);
@@ -190,6 +193,7 @@ struct hook_scratch {
   struct sl_path_scratch text;
   __u64 registers[6]; /* the arguments of the function */
   __u64 return_value;
+  __u32 point;
   __u32 hook;     /* the one that runs now */
   __u32 subject;  /* of the current task, after find_subject */
   __u32 endpoint; /* of the subject */

@@ -37,8 +37,7 @@ static __always_inline __s32 enter(unsigned long long* ctx) {
   SL_READ_CONTEXT(3);
   SL_READ_CONTEXT(4);
   SL_READ_CONTEXT(5);
-  take_stacks(scratch, &point, ctx);
-  const __s32 error = run_point(scratch, index, &point, false);
+  const __s32 error = enter_point(scratch, index, point_number, &point, ctx);
   return error < 0 && error >= -SL_ERROR_MAX ? error : 0;
 }
 
@@ -56,16 +55,9 @@ int function_enter(unsigned long long* ctx) {
 
 SEC("fexit")
 int function_return(unsigned long long* ctx) {
-  struct sl_hook_point point;
-  __u32 index = 0;
   __u64 value = 0;
-  if (!has_hooks(point_number, &point)) return 0;
-  struct hook_scratch* scratch = take_scratch(&index);
-  if (!scratch) return 0;
   if (bpf_get_func_ret(ctx, &value)) value = 0;
-  scratch->return_value = value;
-  take_stacks(scratch, &point, ctx);
-  run_point(scratch, index, &point, true);
+  return_from_point(point_number, value, ctx);
   return 0;
 }
 

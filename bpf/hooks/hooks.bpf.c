@@ -56,12 +56,12 @@ SEC("kprobe")
 int hook_enter(struct pt_regs* ctx) {
   struct sl_hook_point point;
   __u32 index = 0;
-  if (!has_hooks(bpf_get_attach_cookie(ctx), &point)) return 0;
+  const __u32 number = bpf_get_attach_cookie(ctx);
+  if (!has_hooks(number, &point)) return 0;
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return 0;
   read_registers(scratch, ctx);
-  take_stacks(scratch, &point, ctx);
-  run_point(scratch, index, &point, false);
+  enter_point(scratch, index, number, &point, ctx);
   return 0;
 }
 
@@ -69,32 +69,26 @@ SEC("kprobe")
 int system_call_enter(struct pt_regs* ctx) {
   struct sl_hook_point point;
   __u32 index = 0;
-  if (!has_hooks(bpf_get_attach_cookie(ctx), &point)) return 0;
+  const __u32 number = bpf_get_attach_cookie(ctx);
+  if (!has_hooks(number, &point)) return 0;
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return 0;
   read_caller(scratch, (struct pt_regs*)PT_REGS_PARM1(ctx));
-  take_stacks(scratch, &point, ctx);
-  run_point(scratch, index, &point, false);
-  return 0;
-}
-
-static __always_inline int on_return(void* ctx, __u32 point_number, __u64 value) {
-  struct sl_hook_point point;
-  __u32 index = 0;
-  if (!has_hooks(point_number, &point)) return 0;
-  struct hook_scratch* scratch = take_scratch(&index);
-  if (!scratch) return 0;
-  scratch->return_value = value;
-  take_stacks(scratch, &point, ctx);
-  run_point(scratch, index, &point, true);
+  enter_point(scratch, index, number, &point, ctx);
   return 0;
 }
 
 SEC("kretprobe")
-int hook_return(struct pt_regs* ctx) { return on_return(ctx, bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx)); }
+int hook_return(struct pt_regs* ctx) {
+  return_from_point(bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx), ctx);
+  return 0;
+}
 
 SEC("kretprobe")
-int system_call_return(struct pt_regs* ctx) { return on_return(ctx, bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx)); }
+int system_call_return(struct pt_regs* ctx) {
+  return_from_point(bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx), ctx);
+  return 0;
+}
 
 /* Whether the caller is a 32-bit program on x86, whose calls have other numbers. */
 static __always_inline bool is_compat_task(void) {
@@ -122,8 +116,7 @@ int BPF_PROG(traced_call_enter, struct pt_regs* caller, long number) {
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return 0;
   load_caller(scratch, caller);
-  take_stacks(scratch, &point, ctx);
-  run_point(scratch, index, &point, false);
+  enter_point(scratch, index, number_of_point, &point, ctx);
   return 0;
 }
 
@@ -138,7 +131,8 @@ int BPF_PROG(traced_call_return, struct pt_regs* caller, long value) {
   number = kept;
 #endif
   const __u32 number_of_point = traced_point(number, true);
-  return number_of_point ? on_return(ctx, number_of_point, value) : 0;
+  if (number_of_point) return_from_point(number_of_point, value, ctx);
+  return 0;
 }
 
 /* No map or function uses these types: this puts them into the BTF that tests compare with C++. */

@@ -3,6 +3,7 @@
 #ifndef SLUICE_RUN_BPF_H
 #define SLUICE_RUN_BPF_H
 
+#include "bpf/hooks/index.bpf.h"
 #include "bpf/hooks/socket_owner.bpf.h"
 
 /* Keeps the event until the call returns. False: it is lost. */
@@ -55,13 +56,18 @@ static __always_inline void fill_event(struct hook_scratch* scratch, __u32 index
   scratch->event.length = scratch->length;
 }
 
+/* The key under which hook_calls notes that some hook of the point waits for the call's return. */
+static __always_inline struct sl_hook_call_key key_of_point(__u32 point) {
+  return (struct sl_hook_call_key){.thread = bpf_get_current_pid_tgid(), .hook = SL_HOOKS + point};
+}
+
 /* A function begins, or a tracepoint is hit. */
 __noinline int enter_hook(__u32 index, __u32 hook_number) {
   struct hook_scratch* scratch = scratch_at(index);
   const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
   if (!scratch || !hook || !applies(scratch, index, hook)) return 0;
   scratch->hook = hook_number;
-  read_arguments(scratch, index, hook, hook_number);
+  read_arguments(scratch, index, hook);
   if (hook->flags & SL_HOOK_NEEDS_BINARY && !scratch->binary.length) {
     read_program(index, false);
     read_program(index, true);
@@ -97,6 +103,8 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
       post = false;
     }
     bpf_map_update_elem(&hook_calls, &key, &call, BPF_ANY);
+    const struct sl_hook_call_key of_point = key_of_point(scratch->point);
+    bpf_map_update_elem(&hook_calls, &of_point, &call, BPF_ANY);
   }
   if (post) send_event(index, number);
   return 0;
@@ -135,7 +143,8 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
     scratch->event.return_value =
         resize(scratch->return_value, hook->return_value.size, hook->return_value.flags & SL_HOOK_ARGUMENT_SIGNED);
   for (__u32 i = 0; i < SL_HOOK_ARGUMENTS; i++) {
-    if (hook->arguments[i].flags & SL_HOOK_ARGUMENT_AT_RETURN) read_argument(index, i, hook_number);
+    const struct sl_hook_argument* how = &hook->arguments[i];
+    if (how->flags & SL_HOOK_ARGUMENT_AT_RETURN) read_argument(index, i, how);
   }
   const __u32 begin = hook->test_count - hook->return_tests;
   if (hook->return_tests && !find_selector(index, hook, begin, hook->test_count, found)) return 0;
@@ -152,16 +161,24 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
 
 struct point_run {
   __u32 scratch;
-  __u32 at; /* in hook_list */
-  __u32 end;
+  __u32 first; /* in hook_list */
+  __u32 at;    /* from `first` */
+  __u32 count;
   __u32 at_return;
+  __u32 shift; /* see sl_hook_index_shift */
+  __u64 hooks; /* that may want the call, as bits */
 };
 
 static long run_hook(__u32 ignored, void* context) {
   struct point_run* run = context;
-  const __u32 at = run->at;
-  if (at >= run->end) return 1;
-  run->at = at + 1;
+  const __u32 position = run->at, bit = position >> run->shift;
+  if (position >= run->count) return 1;
+  if (!(run->hooks >> (bit & 63) & 1)) {
+    run->at = (bit + 1) << run->shift;
+    return 0;
+  }
+  run->at = position + 1;
+  const __u32 at = run->first + position;
   const __u32* number = bpf_map_lookup_elem(&hook_list, &at);
   if (!number) return 1;
   if (run->at_return)
@@ -203,25 +220,61 @@ static __always_inline void take_stacks(struct hook_scratch* scratch, const stru
     scratch->user_stack = bpf_get_stackid(context, &hook_stacks, BPF_F_REUSE_STACKID | BPF_F_USER_STACK);
 }
 
-/* Runs a point's hooks; the scratch has the registers. Releases the scratch. Returns the error that the function shall
- * return instead of running; 0: none. */
-static __always_inline __s32 run_point(struct hook_scratch* scratch, __u32 index, const struct sl_hook_point* point,
-                                       bool at_return) {
+/* Runs hooks of a point; `hooks`: which, as bits. */
+static __always_inline void run_hooks(struct hook_scratch* scratch, __u32 index, const struct sl_hook_point* point,
+                                      __u64 hooks, bool at_return) {
   const __u32 zero = unknown_zero;
-  struct point_run run = {
-      .scratch = index, .at = point->first + zero, .end = point->first + point->count, .at_return = at_return};
+  struct point_run run = {.scratch = index,
+                          .first = point->first,
+                          .at = zero,
+                          .count = point->count,
+                          .at_return = at_return,
+                          .shift = sl_hook_index_shift(point->count) + zero,
+                          .hooks = hooks};
   scratch->subject = SL_SUBJECT_UNKNOWN;
-  scratch->at_return = at_return;
   scratch->described = 0;
+  scratch->binary = scratch->parent_binary = (struct hook_text){};
+  bpf_loop(SL_HOOK_LIST, run_hook, &run, 0);
+}
+
+/* A function begins: the scratch has the registers. Releases the scratch. Returns the error that the function shall
+ * return instead of running; 0: none. */
+static __always_inline __s32 enter_point(struct hook_scratch* scratch, __u32 index, __u32 point_number,
+                                         const struct sl_hook_point* point, void* context) {
+  scratch->at_return = 0;
   scratch->error = 0;
   scratch->length = 0;
-  scratch->binary = scratch->parent_binary = (struct hook_text){};
   scratch->read_count = 0;
-  __builtin_memset(scratch->event.arguments, 0, sizeof(scratch->event.arguments));
-  bpf_loop(SL_HOOK_LIST, run_hook, &run, 0);
+  const __u64 hooks = hooks_that_may_want(index, point);
+  if (hooks) {
+    scratch->point = point_number;
+    take_stacks(scratch, point, context);
+    for (int i = 1; i < SL_HOOK_ARGUMENTS; i++) scratch->event.arguments[i] = (struct sl_hook_value){};
+    if (!scratch->read_count) scratch->event.arguments[0] = (struct sl_hook_value){};
+    run_hooks(scratch, index, point, hooks, false);
+  }
   const __s32 error = scratch->error;
   SL_WRITE_ONCE(scratch->busy, 0);
   return error;
+}
+
+/* A function returns `value`. Only calls that a hook waits for are of interest. */
+static __always_inline void return_from_point(__u32 point_number, __u64 value, void* context) {
+  struct sl_hook_point point;
+  __u32 index = 0;
+  if (!has_hooks(point_number, &point)) return;
+  const struct sl_hook_call_key key = key_of_point(point_number);
+  if (!bpf_map_lookup_elem(&hook_calls, &key)) return;
+  bpf_map_delete_elem(&hook_calls, &key);
+  struct hook_scratch* scratch = take_scratch(&index);
+  if (!scratch) return;
+  scratch->return_value = value;
+  scratch->at_return = 1;
+  scratch->length = 0;
+  scratch->read_count = 0;
+  take_stacks(scratch, &point, context);
+  run_hooks(scratch, index, &point, SL_ALL_HOOKS, true);
+  SL_WRITE_ONCE(scratch->busy, 0);
 }
 
 #endif

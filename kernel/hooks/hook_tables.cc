@@ -66,6 +66,8 @@ Status HookTables::Bind() {
     return OkStatus();
   };
   SL_RETURN_IF_ERROR(bind("hook_list", &list_));
+  SL_RETURN_IF_ERROR(bind("hook_columns", &columns_));
+  SL_RETURN_IF_ERROR(bind("hook_slots", &slots_));
   SL_RETURN_IF_ERROR(bind("hooks", &hooks_));
   SL_RETURN_IF_ERROR(bind("hook_selectors", &selectors_));
   SL_RETURN_IF_ERROR(bind("hook_counts", &counts_));
@@ -165,6 +167,8 @@ Status HookTables::Write(Version* version) {
   SL_RETURN_IF_ERROR(counts_.PutAll(Numbers(places.selectors), std::vector<sl_hook_counts>(places.selectors.count)));
   SL_RETURN_IF_ERROR(hooks_.PutAll(Numbers(places.hooks), image.hooks));
   for (std::uint32_t i = 0; i < places.hooks.count; ++i) {
+    placed_.insert_or_assign(places.hooks.first + i,
+                             PlacedHook{.policy = version->policy, .hook = i, .placed = image.hooks[i]});
     hook_returns_[places.hooks.first + i] = (image.hooks[i].flags & SL_HOOK_RETURNS) != 0;
     std::uint8_t& stacks = hook_stacks_[places.hooks.first + i];
     stacks = 0;
@@ -244,7 +248,9 @@ Status HookTables::PlanLists(const Version* added, const Version* removed, std::
     }
     SL_ASSIGN_OR_RETURN(change.list, Take(list_places_, static_cast<std::uint32_t>(change.hooks.size())));
     changes->push_back(change);
-    return list_.PutAll(Numbers(change.list), change.hooks);
+    SL_RETURN_IF_ERROR(list_.PutAll(Numbers(change.list), change.hooks));
+    SL_ASSIGN_OR_RETURN(changes->back().index, PlaceIndex(change.hooks));
+    return OkStatus();
   };
   const auto plan_all = [&](const Version& version) -> Status {
     for (std::size_t i = 0; i < version.points.size(); ++i) {
@@ -255,25 +261,77 @@ Status HookTables::PlanLists(const Version* added, const Version* removed, std::
   Status planned = added == nullptr ? OkStatus() : plan_all(*added);
   if (planned.ok() && removed != nullptr) planned = plan_all(*removed);
   if (planned.ok()) return planned;
-  for (const ListChange& change : *changes) list_places_.Release(change.list);
+  for (const ListChange& change : *changes) {
+    list_places_.Release(change.list);
+    ReleaseIndex(change.index);
+  }
   return planned;
+}
+
+// None if there is no room: without an index, every hook is tested.
+StatusOr<HookTables::IndexPlaces> HookTables::PlaceIndex(const std::vector<std::uint32_t>& hooks) {
+  std::vector<IndexedHook> indexed;
+  for (const std::uint32_t number : hooks) {
+    const PlacedHook& hook = placed_.at(number);
+    indexed.push_back({.compiled = &hook.policy->hooks[hook.hook], .placed = &hook.placed});
+  }
+  auto index = WriteIndex(MakeIndex(indexed));
+  return absl::IsResourceExhausted(index.status()) ? IndexPlaces{} : index;
+}
+
+StatusOr<HookTables::IndexPlaces> HookTables::WriteIndex(std::vector<IndexColumn> index) {
+  IndexPlaces places;
+  const auto write = [&]() -> Status {
+    SL_ASSIGN_OR_RETURN(places.columns, Take(column_places_, static_cast<std::uint32_t>(index.size())));
+    std::vector<sl_hook_column> columns;
+    for (IndexColumn& column : index) {
+      SL_ASSIGN_OR_RETURN(const Range slots, Take(slot_places_, static_cast<std::uint32_t>(column.slots.size())));
+      places.slots.push_back(slots);
+      column.column.slots = slots.first;
+      columns.push_back(column.column);
+      SL_RETURN_IF_ERROR(slots_.PutAll(Numbers(slots), column.slots));
+    }
+    return columns_.PutAll(Numbers(places.columns), columns);
+  };
+  const Status written = write();
+  if (written.ok()) return places;
+  ReleaseIndex(places);
+  return written;
+}
+
+// Of an index that no program has met.
+void HookTables::ReleaseIndex(const IndexPlaces& index) {
+  column_places_.Release(index.columns);
+  for (const Range slots : index.slots) slot_places_.Release(slots);
 }
 
 void HookTables::Store(const ListChange& change) {
   Point& point = *change.point;
-  sl_hook_point value{.first = change.list.first, .count = static_cast<__u16>(change.list.count)};
+  sl_hook_point value{.first = static_cast<__u16>(change.list.first),
+                      .count = static_cast<__u16>(change.list.count),
+                      .columns = static_cast<__u16>(change.index.columns.first),
+                      .column_count = static_cast<__u8>(change.index.columns.count),
+                      .stacks = 0};
   for (const std::uint32_t hook : change.hooks) value.stacks |= hook_stacks_[hook];
   std::uint64_t word = 0;
   std::memcpy(&word, &value, sizeof(word));
   __atomic_store_n(&point_words_[point.number], word, __ATOMIC_RELEASE);
   if (point.list.count != 0) retired_.places.emplace_back(&list_places_, point.list);
+  retired_.places.emplace_back(&column_places_, point.index.columns);
+  for (const Range slots : point.index.slots) retired_.places.emplace_back(&slot_places_, slots);
   point.list = change.list;
+  point.index = change.index;
   point.hooks = change.hooks;
+}
+
+void HookTables::Forget(Range hooks) {
+  for (std::uint32_t i = 0; i < hooks.count; ++i) placed_.erase(hooks.first + i);
 }
 
 // Of a version that no program has met.
 void HookTables::TakeBack(const Version& version) {
   const TablePlaces& places = version.places;
+  Forget(places.hooks);
   policy_places_.Release(version.slot);
   hook_places_.Release(places.hooks);
   selector_places_.Release(places.selectors);
@@ -298,6 +356,7 @@ void HookTables::Retire(const Version& version) {
     subjects_.RemoveScope(scope.first);
     retired_.places.emplace_back(&scope_places_, scope);
   }
+  Forget(places.hooks);
   retired_.sets.insert(retired_.sets.end(), version.sets.begin(), version.sets.end());
   retired_.hooks.push_back(places.hooks);
   retired_.lives.insert(places.life);
@@ -403,6 +462,8 @@ std::vector<TableFill> HookTables::Fill() const {
   return {fill("hook_policies", policy_places_),
           fill("hook_points", point_places_),
           fill("hook_list", list_places_),
+          fill("hook_columns", column_places_),
+          fill("hook_slots", slot_places_),
           fill("hooks", hook_places_),
           fill("hook_selectors", selector_places_),
           fill("hook_tests", test_places_),

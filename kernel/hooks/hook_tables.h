@@ -29,6 +29,7 @@
 #include "kernel/bpf/hook_programs.h"
 #include "kernel/bpf/map.h"
 #include "kernel/hooks/places.h"
+#include "kernel/hooks/point_index.h"
 #include "kernel/hooks/subjects.h"
 #include "kernel/hooks/table_image.h"
 #include "policy/tracing/compiled.h"
@@ -83,7 +84,8 @@ class HookTables {
   HookTables& operator=(const HookTables&) = delete;
 
   // Puts a policy in force, in place of the one with this name if there is one: at each of their points, a call meets
-  // one of the two. After an error everything is as before: ResourceExhausted names the table; NotFound and
+  // one of the two. A point whose index has no room in its tables has none, which costs time and nothing else. After an
+  // error everything is as before: ResourceExhausted names the table; NotFound and
   // FailedPrecondition name the hook that cannot be attached.
   Status Put(const policy::ObjectName& name, CompiledPolicyPtr policy, PolicyState state);
   // OK if there is no such policy.
@@ -115,18 +117,29 @@ class HookTables {
     std::vector<policy::tracing::HookPoint> points;  // of its hooks, as this kernel calls them
     std::vector<bool> missing;                       // its hooks without a function in this kernel
   };
+  struct IndexPlaces {
+    Range columns;             // in hook_columns; none: the point has no index
+    std::vector<Range> slots;  // of each column, in hook_slots
+  };
   struct Point {
     std::uint32_t number = 0;
     bool returns = false;
     bpf::AttachedPoint attached;
     Range list;                        // in hook_list
     std::vector<std::uint32_t> hooks;  // in hook_list there
+    IndexPlaces index;
   };
   using Points = std::map<policy::tracing::HookPoint, Point>;
   struct ListChange {
     Point* point = nullptr;
     std::vector<std::uint32_t> hooks;
     Range list;
+    IndexPlaces index;
+  };
+  struct PlacedHook {
+    CompiledPolicyPtr policy;
+    std::size_t hook = 0;  // in policy->hooks
+    sl_hook placed{};
   };
   // What programs that run now may still look at.
   struct Retired {
@@ -151,7 +164,11 @@ class HookTables {
   Status Attach(Version* version);
   Status AttachPoint(const policy::tracing::HookPoint& point, bool returns, Version* version);
   Status PlanLists(const Version* added, const Version* removed, std::vector<ListChange>* changes);
+  StatusOr<IndexPlaces> PlaceIndex(const std::vector<std::uint32_t>& hooks);
+  StatusOr<IndexPlaces> WriteIndex(std::vector<IndexColumn> index);
+  void ReleaseIndex(const IndexPlaces& index);
   void Store(const ListChange& change);
+  void Forget(Range hooks);
   void TakeBack(const Version& version);
   void Retire(const Version& version);
   void TidyPoints();
@@ -165,6 +182,8 @@ class HookTables {
   mutable std::mutex mutex_;  // guards all up to names_mutex_
   Subjects subjects_;
   bpf::Map<std::uint32_t, std::uint32_t> list_;
+  bpf::Map<std::uint32_t, sl_hook_column> columns_;
+  bpf::Map<std::uint32_t, sl_hook_slot> slots_;
   bpf::Map<std::uint32_t, sl_hook> hooks_;
   bpf::Map<std::uint32_t, sl_hook_selector> selectors_;
   bpf::Map<std::uint32_t, sl_hook_counts> counts_;
@@ -176,6 +195,8 @@ class HookTables {
   Places policy_places_{"hook policies", 1, SL_HOOK_POLICIES};
   Places point_places_{"functions with hooks", 1, SL_HOOK_POINTS};
   Places list_places_{"hooks in lists of functions", 0, SL_HOOK_LIST};
+  Places column_places_{"columns of indexes of hooks", 0, SL_HOOK_COLUMNS};
+  Places slot_places_{"values in indexes of hooks", 0, SL_HOOK_SLOTS};
   Places hook_places_{"hooks", 0, SL_HOOKS};
   Places selector_places_{"selectors of hooks", 0, SL_HOOK_SELECTORS};
   Places test_places_{"values in filters of hooks", 0, SL_HOOK_TESTS};
@@ -187,6 +208,7 @@ class HookTables {
   std::uint64_t set_entries_ = 0;
   std::map<policy::ObjectName, Version> versions_;
   Points points_;
+  std::map<std::uint32_t, PlacedHook> placed_;        // by number in `hooks`
   std::bitset<SL_HOOKS> hook_returns_;                // which hooks want their function's return
   std::array<std::uint8_t, SL_HOOKS> hook_stacks_{};  // enum sl_hook_stack that their selectors want
   Retired retired_;

@@ -19,6 +19,7 @@
 #include "bpf/abi/events.h"
 #include "bpf/abi/flow_table.h"
 #include "bpf/abi/hook.h"
+#include "bpf/abi/hook_index.h"
 #include "bpf/abi/policy.h"
 #include "bpf/abi/process.h"
 #include "bpf/abi/process_class.h"
@@ -53,7 +54,15 @@ std::vector<Layout> CppLayouts() {
       {"sl_addr", sizeof(sl_addr), {SL_M(sl_addr, bytes)}},
       {"sl_hook_point",
        sizeof(sl_hook_point),
-       {SL_M(sl_hook_point, first), SL_M(sl_hook_point, count), SL_M(sl_hook_point, stacks)}},
+       {SL_M(sl_hook_point, first), SL_M(sl_hook_point, count), SL_M(sl_hook_point, columns),
+        SL_M(sl_hook_point, column_count), SL_M(sl_hook_point, stacks)}},
+      {"sl_hook_column",
+       sizeof(sl_hook_column),
+       {SL_M(sl_hook_column, argument), SL_M(sl_hook_column, others), SL_M(sl_hook_column, slots),
+        SL_M(sl_hook_column, slot_mask), SL_M(sl_hook_column, prefix_words), SL_M(sl_hook_column, prefix_bytes),
+        SL_M(sl_hook_column, postfix_words), SL_M(sl_hook_column, postfix_bytes), SL_M(sl_hook_column, whole),
+        SL_M(sl_hook_column, face), SL_M(sl_hook_column, pad)}},
+      {"sl_hook_slot", sizeof(sl_hook_slot), {SL_M(sl_hook_slot, key), SL_M(sl_hook_slot, hooks)}},
       {"sl_hook_syscall", sizeof(sl_hook_syscall), {SL_M(sl_hook_syscall, enter), SL_M(sl_hook_syscall, exit)}},
       {"sl_hook_argument",
        sizeof(sl_hook_argument),
