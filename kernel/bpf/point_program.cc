@@ -11,6 +11,7 @@
 #include <memory>
 #include <string_view>
 
+#include "kernel/bpf/kernel_types.h"
 #include "kernel/bpf/load_log.h"
 #include "kernel/bpf/prototype.h"
 #include "kernel/bpf/system.h"
@@ -25,9 +26,6 @@ constexpr const char* kActiveModules = "/sys/kernel/security/lsm";  // of the Li
 
 struct SkeletonDeleter {
   void operator()(hook_point_bpf* skeleton) const { hook_point_bpf__destroy(skeleton); }
-};
-struct TypesDeleter {
-  void operator()(btf* types) const { btf__free(types); }
 };
 
 bpf_program* ProgramOf(const hook_point_bpf& skeleton, Kind kind) {
@@ -67,8 +65,7 @@ PrototypeKind PrototypeKindOf(Kind kind) {
 
 // How many arguments the program gets: it must not look for more.
 StatusOr<std::uint32_t> CountArguments(const PointProgram& program) {
-  const std::unique_ptr<btf, TypesDeleter> types(btf__parse(kKernelTypes, nullptr));
-  if (types == nullptr) return ErrnoError(errno, "read the kernel's types in {}", kKernelTypes);
+  SL_ASSIGN_OR_RETURN(const auto types, KernelTypes());
   const int prototype = FindPrototype(types.get(), PrototypeKindOf(program.kind), program.target);
   if (prototype < 0)
     return MakeError(absl::StatusCode::kNotFound, "this kernel has not {}: its types ({}) do not name it",

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "bpf/abi/hook.h"
+#include "kernel/bpf/kernel_types.h"
 #include "kernel/bpf/prototype.h"
 #include "kernel/bpf/system.h"
 
@@ -123,15 +124,10 @@ class Walk {
 
 }  // namespace
 
-void KernelTypeResolver::Deleter::operator()(btf* types) const { btf__free(types); }
-
-KernelTypeResolver::KernelTypeResolver() = default;
-KernelTypeResolver::~KernelTypeResolver() = default;
-
 Status KernelTypeResolver::Read() const {
   if (types_ != nullptr) return OkStatus();
-  types_.reset(btf__parse(kKernelTypes, nullptr));
-  return types_ != nullptr ? OkStatus() : ErrnoError(errno, "read the kernel's types in {}", kKernelTypes);
+  SL_ASSIGN_OR_RETURN(types_, KernelTypes());
+  return OkStatus();
 }
 
 StatusOr<std::uint32_t> KernelTypeResolver::TypeOfArgument(const HookPoint& point, int index) const {
