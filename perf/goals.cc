@@ -49,12 +49,12 @@ constexpr Reason kExecLost{
     "an event counts as lost when the ring or the table of processes is full, or the CPU still writes another event"};
 
 constexpr char kNotWanted[] =
-    "the hooks of the call are found, then the argument is read and compared; an empty program does none of it";
+    "the argument is read and looked up in the index of the call's hooks; an empty program does none of it";
 constexpr char kCallItself[] = "without any program it comes to {:.2f}";
 constexpr Reason kCallMissed{kNotWanted, kCallItself, {kHooks, "call/bare"}},
     kFunctionMissed{kNotWanted, kCallItself, {kHooks, "function/bare"}};
 constexpr char kEachFilter[] =
-    "the filter of every policy is run for each file that is opened, and for each place where it is looked for in vain";
+    "the name is read and looked up for each file that is opened, and for each place where it is looked for in vain";
 constexpr char kEmptyProgram[] = "an empty program at the same hook comes to {:.3f}";
 constexpr Reason kCompilerMissed{kEachFilter, kEmptyProgram, {kHooks, "compiler/empty"}},
     kFilesMissed{kEachFilter, kEmptyProgram, {kHooks, "files/empty"}};
@@ -362,7 +362,7 @@ constexpr Goal kGoals[] = {
      {},
      kAtMost,
      10000,
-     {"programs and tables have their size from the start, whatever the number of policies",
+     {"the ring and the programs are there from the start, tables grow with what is in them",
       "without a policy it is {:.0f}",
       {kHooks, "memory/policies:0"}}},
     {"events of a policy, one reader: thousand a second",

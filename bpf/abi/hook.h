@@ -18,16 +18,17 @@
 #include "process.h"
 #include "types.h"
 
-#define SL_HOOK_POINTS 1024    /* 0 is unused */
-#define SL_HOOK_LIST 8192      /* hooks of all points */
-#define SL_HOOKS 4096          /* of all policies */
-#define SL_HOOK_SELECTORS 8192 /* of all hooks */
-#define SL_HOOK_TESTS 65536    /* of all selectors */
-#define SL_HOOK_WORDS 131072   /* 8 bytes each: texts of tests, ways through structures */
-#define SL_HOOK_SYSCALLS 512   /* numbers of system calls, from 0 */
-#define SL_HOOK_POLICIES 1024  /* 0 is unused */
-#define SL_HOOK_SCOPES 1024    /* sets of subjects, of policies and of selectors */
-#define SL_HOOK_SUBJECTS 8192  /* the host is 0 */
+#define SL_HOOK_POINTS 1024       /* 0 is unused */
+#define SL_HOOK_LIST 8192         /* hooks of all points */
+#define SL_HOOKS 4096             /* of all policies */
+#define SL_HOOK_SELECTORS 8192    /* of all hooks */
+#define SL_HOOK_TESTS 65536       /* of all selectors */
+#define SL_HOOK_WORDS 131072      /* 8 bytes each: texts of tests, ways through structures */
+#define SL_HOOK_SET_ENTRIES 65536 /* numbers of all lists of numbers */
+#define SL_HOOK_SYSCALLS 512      /* numbers of system calls, from 0 */
+#define SL_HOOK_POLICIES 1024     /* 0 is unused */
+#define SL_HOOK_SCOPES 1024       /* sets of subjects, of policies and of selectors */
+#define SL_HOOK_SUBJECTS 8192     /* the host is 0 */
 
 #define SL_HOOK_ARGUMENTS 5    /* of a hook */
 #define SL_HOOK_TEXT_MAX 4096u /* bytes of one argument in a record */

@@ -10,7 +10,8 @@
  * Hooks that are left are tested as if there were no index. So it may leave one too many (two values with one hash, the
  * beginning of a text cut to whole words), and never one too few.
  *
- * Bit n stands for the hooks [n << shift, (n + 1) << shift) of the point's list: see sl_hook_index_shift.
+ * Bit n stands for the hooks [n << shift, (n + 1) << shift) of the point's list. bpf/lib/hook_index.h has the shift,
+ * and the keys of slots.
  *
  * Shared by the programs and the agent, which writes it before a point refers to it. Numbers are in host byte order.
  */
@@ -19,9 +20,9 @@
 
 #include "hook.h"
 
-#define SL_HOOK_COLUMNS 4096       /* of all points */
+#define SL_HOOK_COLUMNS 2048       /* of all points */
 #define SL_HOOK_COLUMNS_OF_POINT 8 /* at most */
-#define SL_HOOK_SLOTS 32768        /* of all columns */
+#define SL_HOOK_SLOTS 65536        /* of all columns */
 #define SL_HOOK_SLOT_TRIES 8       /* a value's slot is one of these, from where its key says; an empty one ends them */
 #define SL_HOOK_INDEX_WORDS 16     /* of a text's beginning: what follows does not count */
 #define SL_HOOK_INDEX_POSTFIX_WORDS 7 /* likewise, of its end */
@@ -63,25 +64,5 @@ struct sl_hook_slot {
 SL_ABI_ASSERT(sizeof(struct sl_hook_slot) == 16, "sl_hook_slot");
 
 enum sl_hook_index_kind { SL_HOOK_INDEX_NUMBER, SL_HOOK_INDEX_WHOLE, SL_HOOK_INDEX_PREFIX, SL_HOOK_INDEX_POSTFIX };
-
-#define SL_HOOK_INDEX_SEED 0x51c3a9d27e8b46f1ull
-
-/* The hash of words, one after the other: from SL_HOOK_INDEX_SEED. Those of an end come from the end on. */
-static inline __u64 sl_hook_index_hash(__u64 hash, __u64 word) {
-  hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-  return hash ^ hash >> 32;
-}
-
-/* `length` in bytes, of the text or of its part; of a number 0. The slot's place is in the upper half. */
-static inline __u64 sl_hook_index_key(__u64 hash, enum sl_hook_index_kind kind, __u32 length) {
-  return sl_hook_index_hash(hash, (__u64)kind << 32 | length) * 0xd6e8feb86659fd93ull;
-}
-
-/* How many hooks of the list share one bit, as a power of two. */
-static inline __u32 sl_hook_index_shift(__u32 hooks) {
-  __u32 shift = 0;
-  while (shift < 16 && hooks > 64u << shift) shift++;
-  return shift;
-}
 
 #endif

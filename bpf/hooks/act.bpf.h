@@ -11,7 +11,7 @@
 #define SL_RATE_WORDS 5 /* of each text: 40 bytes, as Tetragon */
 
 static __always_inline void count(__u32 selector_number, enum sl_hook_count what) {
-  struct sl_hook_counts* counts = bpf_map_lookup_elem(&hook_counts, &selector_number);
+  struct sl_hook_counts* counts = hook_counts_at(selector_number);
   if (counts) __sync_fetch_and_add(&counts->counts[what], 1);
 }
 
@@ -38,14 +38,15 @@ static __always_inline __u64 hash_arguments(struct hook_scratch* scratch) {
 /* Whether an event with these arguments was sent less than the selector's time ago; if not, it is noted. */
 __noinline int is_repeated(__u32 index, const struct sl_hook_selector* selector, __u32 number) {
   struct hook_scratch* scratch = scratch_at(index);
-  if (!scratch || !selector) return 0;
+  void* const rates = hook_rates_if_made();
+  if (!scratch || !selector || !rates) return 0;
   struct hook_rate_key key = {.arguments = hash_arguments(scratch), .selector = number, .life = scratch->event.life};
   if (selector->rate_scope == SL_HOOK_RATE_THREAD) key.task = scratch->event.tid;
   if (selector->rate_scope == SL_HOOK_RATE_PROCESS) key.task = scratch->event.pid;
   const __u64 now = bpf_ktime_get_boot_ns();
-  const __u64* last = bpf_map_lookup_elem(&hook_rates, &key);
+  const __u64* last = bpf_map_lookup_elem(rates, &key);
   if (last && now - *last < selector->rate_ns) return 1;
-  bpf_map_update_elem(&hook_rates, &key, &now, BPF_ANY);
+  bpf_map_update_elem(rates, &key, &now, BPF_ANY);
   return 0;
 }
 

@@ -14,7 +14,7 @@
 static __always_inline __u64 follow_steps(__u64 value, const struct sl_hook_argument* how) {
   for (__u32 i = 0; i < SL_STEPS_MAX && i < how->step_count; i++) {
     const __u32 at = how->steps + i;
-    const __u64* step = bpf_map_lookup_elem(&hook_words, &at);
+    const __u64* step = hook_words_at(at);
     if (!step) break;
     value += (__u32)*step;
     if (*step >> 32 && bpf_probe_read_kernel(&value, sizeof(value), (void*)value)) return 0;

@@ -24,6 +24,49 @@
     __type(value, value_type);                    \
   } map_name SEC(".maps")
 
+/*
+ * An array whose memory comes in pages of 1 << bits elements, which the agent makes when it needs them
+ * (kernel/bpf/map_pages.h): most nodes have few policies. `map_name`_at is NULL where there is no page.
+ */
+#define SL_HOOK_PAGES(map_name, value_type, size, bits)               \
+  struct map_name##_page {                                            \
+    __uint(type, BPF_MAP_TYPE_ARRAY);                                 \
+    __uint(max_entries, 1 << (bits));                                 \
+    __uint(key_size, sizeof(__u32));                                  \
+    __uint(value_size, sizeof(value_type));                           \
+  };                                                                  \
+  struct {                                                            \
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                         \
+    __uint(max_entries, (size) >> (bits));                            \
+    __type(key, __u32);                                               \
+    __array(values, struct map_name##_page);                          \
+  } map_name SEC(".maps");                                            \
+  static __always_inline value_type* map_name##_at(__u32 at) {        \
+    const __u32 page = at >> (bits), row = at & ((1u << (bits)) - 1); \
+    void* rows = bpf_map_lookup_elem(&map_name, &page);               \
+    return rows ? bpf_map_lookup_elem(rows, &row) : NULL;             \
+  }
+
+/* A map that the agent makes when the first policy needs it; `map_name`_if_made is NULL until then. */
+#define SL_HOOK_LATER(map_name, map_type, flags, size, key_type, value_type) \
+  struct map_name##_page {                                                   \
+    __uint(type, map_type);                                                  \
+    __uint(map_flags, flags);                                                \
+    __uint(max_entries, size);                                               \
+    __uint(key_size, sizeof(key_type));                                      \
+    __uint(value_size, sizeof(value_type));                                  \
+  };                                                                         \
+  struct {                                                                   \
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                \
+    __uint(max_entries, 1);                                                  \
+    __type(key, __u32);                                                      \
+    __array(values, struct map_name##_page);                                 \
+  } map_name SEC(".maps");                                                   \
+  static __always_inline void* map_name##_if_made(void) {                    \
+    const __u32 zero = 0;                                                    \
+    return bpf_map_lookup_elem(&map_name, &zero);                            \
+  }
+
 /* Writer of these: agent. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -35,22 +78,17 @@ struct {
 
 SL_HOOK_ARRAY(hook_list, __u32, SL_HOOK_LIST);
 SL_HOOK_ARRAY(hook_columns, struct sl_hook_column, SL_HOOK_COLUMNS);
-SL_HOOK_ARRAY(hook_slots, struct sl_hook_slot, SL_HOOK_SLOTS);
+SL_HOOK_PAGES(hook_slots, struct sl_hook_slot, SL_HOOK_SLOTS, 10)
 SL_HOOK_ARRAY(hook_syscalls, struct sl_hook_syscall, SL_HOOK_SYSCALLS);
-SL_HOOK_ARRAY(hooks, struct sl_hook, SL_HOOKS);
-SL_HOOK_ARRAY(hook_tests, struct sl_hook_test, SL_HOOK_TESTS);
-SL_HOOK_ARRAY(hook_words, __u64, SL_HOOK_WORDS);
-SL_HOOK_ARRAY(hook_selectors, struct sl_hook_selector, SL_HOOK_SELECTORS);
+SL_HOOK_PAGES(hooks, struct sl_hook, SL_HOOKS, 6)
+SL_HOOK_PAGES(hook_tests, struct sl_hook_test, SL_HOOK_TESTS, 10)
+SL_HOOK_PAGES(hook_words, __u64, SL_HOOK_WORDS, 11)
+SL_HOOK_PAGES(hook_selectors, struct sl_hook_selector, SL_HOOK_SELECTORS, 7)
 SL_HOOK_ARRAY(hook_policies, struct sl_hook_policy, SL_HOOK_POLICIES);
-SL_HOOK_ARRAY(hook_subjects, struct sl_hook_subject, SL_HOOK_SUBJECTS);
+SL_HOOK_PAGES(hook_subjects, struct sl_hook_subject, SL_HOOK_SUBJECTS, 7)
 
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 65536);
-  __type(key, struct sl_hook_set_key);
-  __type(value, __u8);
-} hook_sets SEC(".maps");
+/* Of policies with long lists of numbers. */
+SL_HOOK_LATER(hook_sets, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, SL_HOOK_SET_ENTRIES, struct sl_hook_set_key, __u8)
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -69,7 +107,7 @@ struct {
 } hook_netns SEC(".maps");
 
 /* Writer: programs add to the counts; the agent clears those of a place that it uses again. */
-SL_HOOK_ARRAY(hook_counts, struct sl_hook_counts, SL_HOOK_SELECTORS);
+SL_HOOK_PAGES(hook_counts, struct sl_hook_counts, SL_HOOK_SELECTORS, 7)
 
 /* The subject of a cgroup, so that only its first event looks at the cgroups above. */
 struct hook_known_cgroup {
@@ -97,13 +135,9 @@ struct hook_call {
   __u32 posts; /* 1: an event was sent or is held */
 };
 
-/* Writer: programs. Full: the least recently used call has no return event; counted by the agent, which joins them. */
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 8192);
-  __type(key, struct sl_hook_call_key);
-  __type(value, struct hook_call);
-} hook_calls SEC(".maps");
+/* Writer: programs, of policies that want returns. Full: the least recently used call has no return event; counted by
+ * the agent, which joins them. */
+SL_HOOK_LATER(hook_calls, BPF_MAP_TYPE_LRU_HASH, 0, 8192, struct sl_hook_call_key, struct hook_call)
 
 /* The event of a call whose return decides. */
 struct hook_held {
@@ -128,13 +162,8 @@ struct hook_rate_key {
   __u32 pad;
 };
 
-/* Writer: programs. When the last event was sent. Full: a forgotten one is sent again. */
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 8192);
-  __type(key, struct hook_rate_key);
-  __type(value, __u64);
-} hook_rates SEC(".maps");
+/* Writer: programs, of policies with rate limits. When the last event was sent. Full: a forgotten one is sent again. */
+SL_HOOK_LATER(hook_rates, BPF_MAP_TYPE_LRU_HASH, 0, 8192, struct hook_rate_key, __u64)
 
 /* Writer: programs, each subject within its share. Full: the event is lost and counted; the actions are taken. */
 struct {
@@ -149,13 +178,8 @@ struct hook_stack {
   __u64 addresses[SL_HOOK_STACK_DEPTH];
 };
 
-/* Writer: programs. Another stack may take an entry before the agent has read it. */
-struct {
-  __uint(type, BPF_MAP_TYPE_STACK_TRACE);
-  __uint(max_entries, 1024);
-  __type(key, __u32);
-  __type(value, struct hook_stack);
-} hook_stacks SEC(".maps");
+/* Writer: programs, of policies that want stacks. Another stack may take an entry before the agent has read it. */
+SL_HOOK_LATER(hook_stacks, BPF_MAP_TYPE_STACK_TRACE, 0, 1024, __u32, struct hook_stack)
 
 /* Who used a socket, for events in which the current process is another one. */
 struct hook_socket_owner {
@@ -171,12 +195,7 @@ struct hook_socket_owner {
 
 /* Writer: programs, by TrackSock and UntrackSock. Key: the socket's address. Full: the least recently used is
  * forgotten, which costs only its name in events. */
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 16384);
-  __type(key, __u64);
-  __type(value, struct hook_socket_owner);
-} hook_socket_owners SEC(".maps");
+SL_HOOK_LATER(hook_socket_owners, BPF_MAP_TYPE_LRU_HASH, 0, 16384, __u64, struct hook_socket_owner)
 
 #define SL_HOOK_DATA_MAX 24576u /* what is appended begins at most here */
 #define SL_HOOK_TEXT_ROOM (SL_HOOK_TEXT_MAX + 64u)
@@ -190,7 +209,6 @@ struct hook_text {
 
 struct hook_scratch {
   __u64 busy;
-  struct sl_path_scratch text;
   __u64 registers[6]; /* the arguments of the function */
   __u64 return_value;
   __u32 point;
@@ -209,6 +227,7 @@ struct hook_scratch {
   struct hook_text binary, parent_binary;
   struct sl_hook_event event;
   __u8 data[SL_HOOK_PARENT_AT + SL_HOOK_TEXT_ROOM];
+  struct sl_path_scratch text; /* last, as most calls do not need it */
 };
 
 #define SL_HOOK_LEVELS 3 /* programs that interrupt each other on one CPU */

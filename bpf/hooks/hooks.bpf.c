@@ -138,5 +138,13 @@ int BPF_PROG(traced_call_return, struct pt_regs* caller, long value) {
 /* No map or function uses these types: this puts them into the BTF that tests compare with C++. */
 const struct sl_hook_socket* socket_for_btf __attribute__((unused));
 const struct sl_hook_cred* cred_for_btf __attribute__((unused));
+/* The values of maps of maps, whose BTF has only their sizes. */
+const struct sl_hook* hook_for_btf __attribute__((unused));
+const struct sl_hook_test* test_for_btf __attribute__((unused));
+const struct sl_hook_selector* selector_for_btf __attribute__((unused));
+const struct sl_hook_counts* counts_for_btf __attribute__((unused));
+const struct sl_hook_subject* subject_for_btf __attribute__((unused));
+const struct sl_hook_set_key* set_key_for_btf __attribute__((unused));
+const struct sl_hook_slot* slot_for_btf __attribute__((unused));
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -4,6 +4,7 @@
 #define SLUICE_HOOK_INDEX_BPF_H
 
 #include "bpf/hooks/match.bpf.h"
+#include "bpf/lib/hook_index.h"
 
 #define SL_ALL_HOOKS (~0ull)
 
@@ -11,7 +12,7 @@
 __noinline __u64 hooks_in_slot(__u32 first, __u32 mask, __u64 key) {
   for (__u32 i = 0; i < SL_HOOK_SLOT_TRIES; i++) {
     const __u32 at = first + (((__u32)(key >> 32) + i) & mask);
-    const struct sl_hook_slot* slot = bpf_map_lookup_elem(&hook_slots, &at);
+    const struct sl_hook_slot* slot = hook_slots_at(at);
     if (!slot) return SL_ALL_HOOKS;
     const __u64 hooks = slot->hooks;
     if (!hooks || slot->key == key) return hooks;
@@ -19,9 +20,13 @@ __noinline __u64 hooks_in_slot(__u32 first, __u32 mask, __u64 key) {
   return 0;
 }
 
+#define SL_TEXT_AT_MASK 0x7fffu /* texts of arguments begin and end below: SL_HOOK_DATA_MAX + SL_HOOK_TEXT_ROOM */
+
+/* Without a comparison, which the verifier would follow both ways in each round of a loop. */
 static __always_inline __u64 word_of_text(struct hook_scratch* scratch, __u32 at) {
-  barrier_var(at);
-  return at <= sizeof(scratch->data) - SL_WORD ? *(__u64*)&scratch->data[at] : 0;
+  SL_ABI_ASSERT(sizeof(scratch->data) >= SL_TEXT_AT_MASK + SL_WORD, "data");
+  SL_ABI_ASSERT(SL_HOOK_DATA_MAX + SL_HOOK_TEXT_ROOM <= SL_TEXT_AT_MASK, "data");
+  return *(__u64*)&scratch->data[at & SL_TEXT_AT_MASK];
 }
 
 static __always_inline __u64 hooks_of_part(const struct sl_hook_column* column, __u64 hash,
@@ -29,21 +34,28 @@ static __always_inline __u64 hooks_of_part(const struct sl_hook_column* column, 
   return hooks_in_slot(column->slots, column->slot_mask, sl_hook_index_key(hash, kind, length));
 }
 
-/* By the text's end. */
+/* Bits 0 to `length`. */
+static __always_inline __u32 lengths_up_to(__u32 length) { return length > 30 ? ~0u : (2u << length) - 1; }
+
+/* By the text's end. In loops, conditions on what the text has are bits that were computed before: after a comparison
+ * the verifier would know another length, and walk through the rest of the loop once more. */
 __noinline __u64 hooks_of_end(__u32 index, const struct sl_hook_column* column, __u32 end, __u32 length) {
   struct hook_scratch* scratch = scratch_at(index);
-  __u64 hash = SL_HOOK_INDEX_SEED, found = 0;
+  __u64 hash = SL_HOOK_INDEX_SEED, found = unknown_zero;
   if (!scratch || !column) return SL_ALL_HOOKS;
-  for (__u32 bytes = 1; bytes < SL_WORD && bytes <= length; bytes++) {
-    if (!(column->postfix_bytes >> bytes & 1)) continue;
-    const __u64 word = first_bytes(word_of_text(scratch, end - bytes), bytes);
-    found |= hooks_of_part(column, sl_hook_index_hash(SL_HOOK_INDEX_SEED, word), SL_HOOK_INDEX_POSTFIX, bytes);
+  const __u32 short_lengths = column->postfix_bytes & lengths_up_to(length);
+  const __u32 lengths = column->postfix_words & lengths_up_to(length / SL_WORD);
+  if (short_lengths) {
+    for (__u32 bytes = 1; bytes < SL_WORD; bytes++) {
+      if (!(short_lengths >> bytes & 1)) continue;
+      const __u64 word = first_bytes(word_of_text(scratch, end - bytes), bytes);
+      found |= hooks_of_part(column, sl_hook_index_hash(hash, word), SL_HOOK_INDEX_POSTFIX, bytes);
+    }
   }
-  for (__u32 words = 1; words <= SL_HOOK_INDEX_POSTFIX_WORDS && words * SL_WORD <= length; words++) {
-    if (!(column->postfix_words >> words)) break;
+  for (__u32 words = 1; words <= SL_HOOK_INDEX_POSTFIX_WORDS; words++) {
+    if (!(lengths >> words)) break;
     hash = sl_hook_index_hash(hash, word_of_text(scratch, end - words * SL_WORD));
-    if (column->postfix_words >> words & 1)
-      found |= hooks_of_part(column, hash, SL_HOOK_INDEX_POSTFIX, words * SL_WORD);
+    if (lengths >> words & 1) found |= hooks_of_part(column, hash, SL_HOOK_INDEX_POSTFIX, words * SL_WORD);
   }
   return found;
 }
@@ -51,19 +63,29 @@ __noinline __u64 hooks_of_end(__u32 index, const struct sl_hook_column* column, 
 /* `at`: in the scratch's data. */
 __noinline __u64 hooks_of_text(__u32 index, const struct sl_hook_column* column, __u32 at, __u32 length) {
   struct hook_scratch* scratch = scratch_at(index);
-  __u64 hash = SL_HOOK_INDEX_SEED, found = 0;
+  __u64 hash = SL_HOOK_INDEX_SEED, found = unknown_zero;
   if (!scratch || !column) return SL_ALL_HOOKS;
-  for (__u32 bytes = 1; bytes < SL_WORD && bytes <= length; bytes++) {
-    if (!(column->prefix_bytes >> bytes & 1)) continue;
-    const __u64 word = first_bytes(word_of_text(scratch, at), bytes);
-    found |= hooks_of_part(column, sl_hook_index_hash(SL_HOOK_INDEX_SEED, word), SL_HOOK_INDEX_PREFIX, bytes);
+  const __u32 whole_words = length / SL_WORD;
+  const __u32 short_lengths = column->prefix_bytes & lengths_up_to(length);
+  const __u32 lengths = column->prefix_words & lengths_up_to(whole_words);
+  if (short_lengths) {
+    const __u64 word = word_of_text(scratch, at);
+    for (__u32 bytes = 1; bytes < SL_WORD; bytes++) {
+      if (!(short_lengths >> bytes & 1)) continue;
+      const __u64 begin = first_bytes(word, bytes);
+      found |= hooks_of_part(column, sl_hook_index_hash(hash, begin), SL_HOOK_INDEX_PREFIX, bytes);
+    }
   }
-  for (__u32 words = 1; words <= SL_HOOK_INDEX_WORDS && (words - 1) * SL_WORD < length; words++) {
+  for (__u32 words = 1; words <= SL_HOOK_INDEX_WORDS; words++) {
+    if (words > whole_words) break;
     hash = sl_hook_index_hash(hash, word_of_text(scratch, at + (words - 1) * SL_WORD));
-    if (column->prefix_words >> words & 1 && words * SL_WORD <= length)
-      found |= hooks_of_part(column, hash, SL_HOOK_INDEX_PREFIX, words * SL_WORD);
+    if (lengths >> words & 1) found |= hooks_of_part(column, hash, SL_HOOK_INDEX_PREFIX, words * SL_WORD);
   }
-  if (column->whole) found |= hooks_of_part(column, hash, SL_HOOK_INDEX_WHOLE, length);
+  if (column->whole) {
+    if (whole_words < SL_HOOK_INDEX_WORDS && length % SL_WORD)
+      hash = sl_hook_index_hash(hash, word_of_text(scratch, at + whole_words * SL_WORD));
+    found |= hooks_of_part(column, hash, SL_HOOK_INDEX_WHOLE, length);
+  }
   if (column->postfix_words || column->postfix_bytes) found |= hooks_of_end(index, column, at + length, length);
   return found;
 }

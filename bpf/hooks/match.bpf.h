@@ -34,7 +34,7 @@ struct text_search {
 /* Whether the text at `at` in the data begins with another word than the one at `value` in hook_words. */
 static __always_inline bool begins_otherwise(struct hook_scratch* scratch, __u32 at, __u32 value, __u32 left,
                                              bool any_case) {
-  const __u64* word = bpf_map_lookup_elem(&hook_words, &value);
+  const __u64* word = hook_words_at(value);
   barrier_var(at);
   if (!word || at > sizeof(scratch->data) - SL_WORD) return true;
   __u64 text = *(__u64*)&scratch->data[at];
@@ -185,7 +185,7 @@ static __always_inline bool address_holds(struct hook_scratch* scratch, const st
 static __always_inline bool in_scope(struct hook_scratch* scratch, __u32 index, __u32 scope) {
   find_subject(index);
   const __u32 number = scratch->subject;
-  const struct sl_hook_subject* subject = bpf_map_lookup_elem(&hook_subjects, &number);
+  const struct sl_hook_subject* subject = hook_subjects_at(number);
   return subject && subject->scopes[scope / 64 % (SL_HOOK_SCOPES / 64)] >> (scope % 64) & 1;
 }
 
@@ -207,7 +207,8 @@ __noinline int number_holds(__u32 index, const struct sl_hook_test* test) {
       return (number & test->first) != 0;
     case SL_HOOK_TEST_IN_SET: {
       const struct sl_hook_set_key key = {.number = number, .set = test->first};
-      return bpf_map_lookup_elem(&hook_sets, &key) != NULL;
+      void* const sets = hook_sets_if_made();
+      return sets && bpf_map_lookup_elem(sets, &key) != NULL;
     }
     case SL_HOOK_TEST_GAINED: {
       const struct sl_hook_value* other = value_at(scratch, test->detail);
@@ -236,7 +237,7 @@ struct hook_match {
 static long run_test(__u32 ignored, void* context) {
   struct hook_match* match = context;
   const __u32 position = match->position, at = match->tests + position;
-  const struct sl_hook_test* test = bpf_map_lookup_elem(&hook_tests, &at);
+  const struct sl_hook_test* test = hook_tests_at(at);
   if (!test || position >= match->end) return 1;
   const __u32 next_selector = test->selector_last + 1, next_filter = test->filter_last + 1;
   const bool negated = test->flags & SL_HOOK_TEST_NEGATED;
@@ -265,7 +266,7 @@ static __always_inline __u32 find_selector(__u32 index, const struct sl_hook* ho
   const __u32 zero = unknown_zero;
   if (begin + 1 == end && !only) { /* as in most hooks */
     const __u32 at = hook->tests + begin;
-    const struct sl_hook_test* test = bpf_map_lookup_elem(&hook_tests, &at);
+    const struct sl_hook_test* test = hook_tests_at(at);
     if (!test) return 0;
     const bool negated = test->flags & SL_HOOK_TEST_NEGATED;
     return test_holds(index, test) != negated ? test->selector + 1 : 0;

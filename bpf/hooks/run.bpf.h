@@ -61,10 +61,35 @@ static __always_inline struct sl_hook_call_key key_of_point(__u32 point) {
   return (struct sl_hook_call_key){.thread = bpf_get_current_pid_tgid(), .hook = SL_HOOKS + point};
 }
 
+/* Notes a call whose return the hook wants. Returns whether its event, if there is one, is to be sent now. `number`: of
+ * the selector. Apart from enter_hook for the sake of the stack. */
+__noinline int wait_for_return(__u32 index, __u32 hook_number, __u32 number, bool post) {
+  struct hook_scratch* scratch = scratch_at(index);
+  const struct sl_hook* hook = hooks_at(hook_number);
+  void* const calls = hook_calls_if_made();
+  if (!scratch || !hook || !calls) return post;
+  const struct sl_hook_call_key key = {.thread = bpf_get_current_pid_tgid(), .hook = hook_number, .life = hook->life};
+  struct sl_hook_progress* all = progress();
+  struct hook_call call = {.call = all ? __sync_fetch_and_add(&all->last_call, 1) + 1 : 0,
+                           .selector = number - hook->selectors + 1,
+                           .posts = post};
+  for (int i = 0; i < SL_REGISTERS; i++) call.registers[i] = scratch->registers[i];
+  scratch->event.call = call.call;
+  const bool holds = post && hook->flags & SL_HOOK_HOLDS;
+  if (holds) {
+    call.posts = hold_event(scratch, &key);
+    if (!call.posts) count(number, SL_HOOK_COUNT_LOST);
+  }
+  bpf_map_update_elem(calls, &key, &call, BPF_ANY);
+  const struct sl_hook_call_key of_point = key_of_point(scratch->point);
+  bpf_map_update_elem(calls, &of_point, &call, BPF_ANY);
+  return post && !holds;
+}
+
 /* A function begins, or a tracepoint is hit. */
 __noinline int enter_hook(__u32 index, __u32 hook_number) {
   struct hook_scratch* scratch = scratch_at(index);
-  const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
+  const struct sl_hook* hook = hooks_at(hook_number);
   if (!scratch || !hook || !applies(scratch, index, hook)) return 0;
   scratch->hook = hook_number;
   read_arguments(scratch, index, hook);
@@ -75,7 +100,7 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
   const __u32 found = find_selector(index, hook, 0, hook->test_count - hook->return_tests, 0);
   if (!found) return 0;
   const __u32 number = hook->selectors + found - 1;
-  const struct sl_hook_selector* selector = bpf_map_lookup_elem(&hook_selectors, &number);
+  const struct sl_hook_selector* selector = hook_selectors_at(number);
   if (!selector) return 0;
   fill_event(scratch, index, hook, found - 1, SL_HOOK_EVENT_ENTER, selector->stacks);
   count(number, SL_HOOK_COUNT_MATCHED);
@@ -90,22 +115,8 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
     post = false;
   }
   if (post) scratch->event.actions |= SL_HOOK_ACTION_POST;
-  if (hook->flags & SL_HOOK_RETURNS && (post || selector->return_actions)) {
-    const struct sl_hook_call_key key = {.thread = bpf_get_current_pid_tgid(), .hook = hook_number, .life = hook->life};
-    struct sl_hook_progress* all = progress();
-    struct hook_call call = {.call = all ? __sync_fetch_and_add(&all->last_call, 1) + 1 : 0, .selector = found};
-    for (int i = 0; i < SL_REGISTERS; i++) call.registers[i] = scratch->registers[i];
-    scratch->event.call = call.call;
-    call.posts = post;
-    if (post && hook->flags & SL_HOOK_HOLDS) {
-      call.posts = hold_event(scratch, &key);
-      if (!call.posts) count(number, SL_HOOK_COUNT_LOST);
-      post = false;
-    }
-    bpf_map_update_elem(&hook_calls, &key, &call, BPF_ANY);
-    const struct sl_hook_call_key of_point = key_of_point(scratch->point);
-    bpf_map_update_elem(&hook_calls, &of_point, &call, BPF_ANY);
-  }
+  if (hook->flags & SL_HOOK_RETURNS && (post || selector->return_actions))
+    post = wait_for_return(index, hook_number, number, post);
   if (post) send_event(index, number);
   return 0;
 }
@@ -113,21 +124,22 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
 /* A function returns to its caller. Only calls that a selector wanted are of interest. */
 __noinline int return_from_hook(__u32 index, __u32 hook_number) {
   struct hook_scratch* scratch = scratch_at(index);
-  const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
-  if (!scratch || !hook || !(hook->flags & SL_HOOK_RETURNS)) return 0;
+  const struct sl_hook* hook = hooks_at(hook_number);
+  void* const calls = hook_calls_if_made();
+  if (!scratch || !hook || !calls || !(hook->flags & SL_HOOK_RETURNS)) return 0;
   const struct sl_hook_call_key key = {.thread = bpf_get_current_pid_tgid(), .hook = hook_number, .life = hook->life};
-  struct hook_call* call = bpf_map_lookup_elem(&hook_calls, &key);
+  struct hook_call* call = bpf_map_lookup_elem(calls, &key);
   if (!call) return 0;
   const __u32 found = call->selector;
   const __u64 call_number = call->call;
   const bool posts = call->posts;
   for (int i = 0; i < SL_REGISTERS; i++) scratch->registers[i] = call->registers[i];
-  bpf_map_delete_elem(&hook_calls, &key);
+  bpf_map_delete_elem(calls, &key);
   const bool applied = applies(scratch, index, hook);
   const bool held = hook->flags & SL_HOOK_HOLDS && take_held_event(scratch, &key);
   if (!applied) return 0;
   const __u32 number = hook->selectors + found - 1;
-  const struct sl_hook_selector* selector = bpf_map_lookup_elem(&hook_selectors, &number);
+  const struct sl_hook_selector* selector = hook_selectors_at(number);
   if (!selector || !found) return 0;
   scratch->hook = hook_number;
   __u32 actions = 0;
@@ -214,10 +226,12 @@ static __always_inline struct hook_scratch* take_scratch(__u32* index) {
 static __always_inline void take_stacks(struct hook_scratch* scratch, const struct sl_hook_point* point,
                                         void* context) {
   scratch->kernel_stack = scratch->user_stack = -1;
+  void* const stacks = point->stacks ? hook_stacks_if_made() : NULL;
+  if (!stacks) return;
   if (point->stacks & SL_HOOK_STACK_KERNEL)
-    scratch->kernel_stack = bpf_get_stackid(context, &hook_stacks, BPF_F_REUSE_STACKID);
+    scratch->kernel_stack = bpf_get_stackid(context, stacks, BPF_F_REUSE_STACKID);
   if (point->stacks & SL_HOOK_STACK_USER)
-    scratch->user_stack = bpf_get_stackid(context, &hook_stacks, BPF_F_REUSE_STACKID | BPF_F_USER_STACK);
+    scratch->user_stack = bpf_get_stackid(context, stacks, BPF_F_REUSE_STACKID | BPF_F_USER_STACK);
 }
 
 /* Runs hooks of a point; `hooks`: which, as bits. */
@@ -264,8 +278,9 @@ static __always_inline void return_from_point(__u32 point_number, __u64 value, v
   __u32 index = 0;
   if (!has_hooks(point_number, &point)) return;
   const struct sl_hook_call_key key = key_of_point(point_number);
-  if (!bpf_map_lookup_elem(&hook_calls, &key)) return;
-  bpf_map_delete_elem(&hook_calls, &key);
+  void* const calls = hook_calls_if_made();
+  if (!calls || !bpf_map_lookup_elem(calls, &key)) return;
+  bpf_map_delete_elem(calls, &key);
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return;
   scratch->return_value = value;

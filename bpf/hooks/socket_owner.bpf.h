@@ -27,12 +27,13 @@ static __always_inline __u64 cookie_of(__u64 sock) {
 /* TrackSock and UntrackSock. `argument`: of the hook's; SL_HOOK_ARGUMENTS: the return value. */
 __noinline int track_socket(__u32 index, __u32 hook_number, __u32 argument, bool forget) {
   struct hook_scratch* scratch = scratch_at(index);
-  const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
-  if (!scratch || !hook) return 0;
+  const struct sl_hook* hook = hooks_at(hook_number);
+  void* const owners = hook_socket_owners_if_made();
+  if (!scratch || !hook || !owners) return 0;
   const __u64 sock = argument < SL_HOOK_ARGUMENTS ? sock_of(scratch, &hook->arguments[argument])
                                                   : sock_of(scratch, &hook->return_value);
   if (!sock) return 0;
-  if (forget) return bpf_map_delete_elem(&hook_socket_owners, &sock);
+  if (forget) return bpf_map_delete_elem(owners, &sock);
   const struct hook_socket_owner owner = {.process = scratch->event.process,
                                           .birth_ns = scratch->event.birth_ns,
                                           .cgroup = scratch->event.cgroup,
@@ -40,17 +41,19 @@ __noinline int track_socket(__u32 index, __u32 hook_number, __u32 argument, bool
                                           .pid = scratch->event.pid,
                                           .tid = scratch->event.tid,
                                           .subject = scratch->event.subject};
-  return bpf_map_update_elem(&hook_socket_owners, &sock, &owner, BPF_ANY);
+  return bpf_map_update_elem(owners, &sock, &owner, BPF_ANY);
 }
 
 /* Names the process that a tracked socket among the arguments belongs to. */
 __noinline int name_socket_owner(__u32 index, __u32 hook_number) {
   struct hook_scratch* scratch = scratch_at(index);
-  const struct sl_hook* hook = bpf_map_lookup_elem(&hooks, &hook_number);
+  void* const owners = hook_socket_owners_if_made();
+  if (!owners) return 0;
+  const struct sl_hook* hook = hooks_at(hook_number);
   if (!scratch || !hook) return 0;
   for (__u32 i = 0; i < SL_HOOK_ARGUMENTS; i++) {
     const __u64 sock = sock_of(scratch, &hook->arguments[i]);
-    const struct hook_socket_owner* owner = sock ? bpf_map_lookup_elem(&hook_socket_owners, &sock) : NULL;
+    const struct hook_socket_owner* owner = sock ? bpf_map_lookup_elem(owners, &sock) : NULL;
     if (!owner || (owner->cookie && owner->cookie != cookie_of(sock))) continue;
     scratch->event.process = owner->process;
     scratch->event.birth_ns = owner->birth_ns;

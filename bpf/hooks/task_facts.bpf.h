@@ -127,7 +127,7 @@ __noinline int find_subject(__u32 index) {
   struct hook_scratch* scratch = scratch_at(index);
   if (!scratch || scratch->subject != SL_SUBJECT_UNKNOWN) return 0;
   const __u32 subject = current_subject();
-  const struct sl_hook_subject* facts = bpf_map_lookup_elem(&hook_subjects, &subject);
+  const struct sl_hook_subject* facts = hook_subjects_at(subject);
   scratch->subject = subject;
   scratch->endpoint = facts ? facts->endpoint : 0;
   return 0;

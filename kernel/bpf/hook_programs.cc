@@ -131,13 +131,29 @@ Status HookPrograms::LoadObject(const HookProgramOptions& options) {
   if (options.quarantine_fd >= 0) SL_RETURN_IF_ERROR(Share(maps.quarantine, options.quarantine_fd));
   SL_RETURN_IF_ERROR(options.processes_fd >= 0 ? Share(maps.processes, options.processes_fd)
                                                : SetMapSize(maps.processes, 1));
+  const auto pages = PagesOfObject();
   const int rc = hooks_bpf__load(skeleton_);
-  if (rc == 0) return OkStatus();
+  if (rc == 0) {
+    for (const auto& [name, shape] : pages) {
+      const bpf_map* const map = bpf_object__find_map_by_name(skeleton_->obj, name.c_str());
+      pages_.emplace(name, std::make_unique<MapPages>(bpf_map__fd(map), bpf_map__max_entries(map), shape, name));
+    }
+    return OkStatus();
+  }
   const auto code = rc == -EPERM || rc == -EACCES ? absl::StatusCode::kPermissionDenied  // verifier refusals too
                                                   : absl::StatusCode::kFailedPrecondition;
   return MakeError(
       code, "load the programs of hook policies (they need Linux 5.15 or newer, CAP_BPF and CAP_PERFMON): {}: {}",
       strerror(-rc), log.LastLines(12));
+}
+
+std::map<std::string, MapPages::Shape> HookPrograms::PagesOfObject() const {
+  std::map<std::string, MapPages::Shape> pages;
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    if (bpf_map__type(map) == BPF_MAP_TYPE_ARRAY_OF_MAPS) pages.emplace(bpf_map__name(map), MapPages::ShapeOf(map));
+  }
+  return pages;
 }
 
 HookPrograms::~HookPrograms() {
@@ -355,7 +371,8 @@ StatusOr<std::uint64_t> HookPrograms::RunsMissed() const {
 
 std::vector<std::uint64_t> HookPrograms::ReadStack(std::int32_t stack) const {
   std::vector<std::uint64_t> addresses(SL_HOOK_STACK_DEPTH);
-  if (bpf_map_lookup_elem(map_fd("hook_stacks"), &stack, addresses.data()) != 0) return {};
+  const int stacks = pages("hook_stacks")->page_fd(0);
+  if (stacks < 0 || bpf_map_lookup_elem(stacks, &stack, addresses.data()) != 0) return {};
   addresses.erase(std::find(addresses.begin(), addresses.end(), 0), addresses.end());
   return addresses;
 }
@@ -368,6 +385,11 @@ int HookPrograms::program_fd(const std::string& name) const {
 int HookPrograms::map_fd(const std::string& name) const {
   const bpf_map* const map = bpf_object__find_map_by_name(skeleton_->obj, name.c_str());
   return map == nullptr ? -1 : bpf_map__fd(map);
+}
+
+MapPages* HookPrograms::pages(const std::string& name) const {
+  const auto found = pages_.find(name);
+  return found == pages_.end() ? nullptr : (*found).second.get();
 }
 
 }  // namespace sluice::bpf

@@ -25,6 +25,7 @@
 #include "bpf/abi/hook.h"
 #include "kernel/bpf/admin_calls.h"
 #include "kernel/bpf/map.h"
+#include "kernel/bpf/map_pages.h"
 #include "kernel/bpf/pin_layout.h"
 #include "kernel/bpf/ring_reader.h"
 #include "kernel/bpf/ring_wait.h"
@@ -101,6 +102,8 @@ class HookPrograms {
   const std::string& life_dir() const { return life_dir_; }  // of its pins; empty: nothing is pinned
   int program_fd(const std::string& name) const;             // -1: no such program
   int map_fd(const std::string& name) const;                 // -1: no such map
+  // Of a map whose memory comes in pages (bpf/hooks/hook_maps.bpf.h); null: no such map.
+  MapPages* pages(const std::string& name) const;
 
  private:
   struct Probe {
@@ -118,6 +121,7 @@ class HookPrograms {
 
   HookPrograms(hooks_bpf* skeleton, const AdminCalls& admin_calls) : skeleton_(skeleton), admin_calls_(admin_calls) {}
   Status LoadObject(const HookProgramOptions& options);
+  std::map<std::string, MapPages::Shape> PagesOfObject() const;
   StatusOr<Attached> Resolve(const policy::tracing::HookPoint& point) const;
   Status AttachFunction(std::uint32_t number, bool returns, Attached* attached) const;
   Status AttachSyscall(std::uint32_t number, bool returns, Attached* attached);
@@ -138,6 +142,7 @@ class HookPrograms {
   Map<std::uint32_t, sl_hook_syscall> syscalls_;
   Map<std::uint32_t, sl_hook_settings> settings_;
   Map<std::uint32_t, sl_hook_progress> progress_;
+  std::map<std::string, std::unique_ptr<MapPages>> pages_;  // by name of the map
   std::map<std::uint32_t, Attached> points_;
   std::optional<Probe> syscall_enter_, syscall_exit_;  // serve all system calls
   std::unique_ptr<RingReader> ring_;

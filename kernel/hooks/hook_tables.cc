@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "kernel/bpf/kernel_types.h"
 #include "kernel/bpf/system.h"
 #include "kernel/bpf/system_call.h"
 
@@ -17,6 +18,7 @@ namespace {
 
 using policy::ObjectName;
 using policy::tracing::CompiledHook;
+using policy::tracing::CompiledPolicy;
 using policy::tracing::HookPoint;
 using policy::tracing::Scope;
 
@@ -34,6 +36,11 @@ bool IncludesEverything(const Scope& scope, const ObjectName& policy) {
 HookPoint InThisKernel(HookPoint point) {
   if (point.kind == HookPoint::Kind::kSyscall) point.name = bpf::FindSystemCall(point.name).name;
   return point;
+}
+
+// Programs that are loaded for one point need to know what arguments it has.
+bool NeedsTypes(const HookPoint& point) {
+  return point.kind != HookPoint::Kind::kFunction && point.kind != HookPoint::Kind::kSyscall;
 }
 
 std::vector<std::uint32_t> Numbers(Range range) {
@@ -67,14 +74,17 @@ Status HookTables::Bind() {
   };
   SL_RETURN_IF_ERROR(bind("hook_list", &list_));
   SL_RETURN_IF_ERROR(bind("hook_columns", &columns_));
-  SL_RETURN_IF_ERROR(bind("hook_slots", &slots_));
-  SL_RETURN_IF_ERROR(bind("hooks", &hooks_));
-  SL_RETURN_IF_ERROR(bind("hook_selectors", &selectors_));
-  SL_RETURN_IF_ERROR(bind("hook_counts", &counts_));
-  SL_RETURN_IF_ERROR(bind("hook_tests", &tests_));
-  SL_RETURN_IF_ERROR(bind("hook_words", &words_));
-  SL_RETURN_IF_ERROR(bind("hook_sets", &sets_));
   SL_RETURN_IF_ERROR(bind("hook_policies", &policies_));
+  const auto bind_pages = [&](const char* name, auto* array) -> Status {
+    SL_ASSIGN_OR_RETURN(*array, std::remove_pointer_t<decltype(array)>::Bind(programs_->pages(name)));
+    return OkStatus();
+  };
+  SL_RETURN_IF_ERROR(bind_pages("hook_slots", &slots_));
+  SL_RETURN_IF_ERROR(bind_pages("hooks", &hooks_));
+  SL_RETURN_IF_ERROR(bind_pages("hook_selectors", &selectors_));
+  SL_RETURN_IF_ERROR(bind_pages("hook_counts", &counts_));
+  SL_RETURN_IF_ERROR(bind_pages("hook_tests", &tests_));
+  SL_RETURN_IF_ERROR(bind_pages("hook_words", &words_));
   void* const memory =
       mmap(nullptr, kPointBytes, PROT_READ | PROT_WRITE, MAP_SHARED, programs_->map_fd("hook_points"), 0);
   if (memory == MAP_FAILED) return ErrnoError(errno, "map hook_points into memory");
@@ -157,15 +167,39 @@ Status HookTables::Place(Version* version) {
   return subjects_.AddScopes(scopes);
 }
 
+// The maps that only some policies need.
+Status HookTables::MakeMapsFor(const CompiledPolicy& policy) {
+  bool returns = false, rates = false, stacks = false, sockets = false, sets = false;
+  constexpr std::uint32_t kSockets = SL_HOOK_ACTION_TRACK_SOCKET | SL_HOOK_ACTION_UNTRACK_SOCKET;
+  for (const CompiledHook& hook : policy.hooks) {
+    returns = returns || (hook.hook.flags & SL_HOOK_RETURNS) != 0;
+    sets = sets || !hook.sets.empty();
+    for (const sl_hook_selector& selector : hook.selectors) {
+      rates = rates || selector.rate_ns != 0;
+      stacks = stacks || selector.stacks != 0;
+      sockets = sockets || ((selector.actions | selector.return_actions) & kSockets) != 0;
+    }
+  }
+  for (const auto& [needed, name] : {std::pair(returns, "hook_calls"), std::pair(rates, "hook_rates"),
+                                     std::pair(stacks, "hook_stacks"), std::pair(sockets, "hook_socket_owners")}) {
+    if (needed) SL_RETURN_IF_ERROR(programs_->pages(name)->Make(0).status());
+  }
+  if (!sets || sets_.fd() >= 0) return OkStatus();
+  SL_ASSIGN_OR_RETURN(const int made, programs_->pages("hook_sets")->Make(0));
+  SL_ASSIGN_OR_RETURN(sets_, decltype(sets_)::Bind(made, "hook_sets"));
+  return OkStatus();
+}
+
 Status HookTables::Write(Version* version) {
   const TablePlaces& places = version->places;
   const TableImage image = MakeImage(*version->policy, places);
-  SL_RETURN_IF_ERROR(words_.PutAll(Numbers(places.words), image.words));
+  SL_RETURN_IF_ERROR(MakeMapsFor(*version->policy));
+  SL_RETURN_IF_ERROR(words_.PutAll(places.words.first, image.words));
   SL_RETURN_IF_ERROR(PutSets(image.sets, version));
-  SL_RETURN_IF_ERROR(tests_.PutAll(Numbers(places.tests), image.tests));
-  SL_RETURN_IF_ERROR(selectors_.PutAll(Numbers(places.selectors), image.selectors));
-  SL_RETURN_IF_ERROR(counts_.PutAll(Numbers(places.selectors), std::vector<sl_hook_counts>(places.selectors.count)));
-  SL_RETURN_IF_ERROR(hooks_.PutAll(Numbers(places.hooks), image.hooks));
+  SL_RETURN_IF_ERROR(tests_.PutAll(places.tests.first, image.tests));
+  SL_RETURN_IF_ERROR(selectors_.PutAll(places.selectors.first, image.selectors));
+  SL_RETURN_IF_ERROR(counts_.PutAll(places.selectors.first, std::vector<sl_hook_counts>(places.selectors.count)));
+  SL_RETURN_IF_ERROR(hooks_.PutAll(places.hooks.first, image.hooks));
   for (std::uint32_t i = 0; i < places.hooks.count; ++i) {
     placed_.insert_or_assign(places.hooks.first + i,
                              PlacedHook{.policy = version->policy, .hook = i, .placed = image.hooks[i]});
@@ -178,10 +212,10 @@ Status HookTables::Write(Version* version) {
 }
 
 Status HookTables::PutSets(const std::vector<sl_hook_set_key>& sets, Version* version) {
-  if (set_entries_ + sets.size() > sets_.capacity())
+  if (set_entries_ + sets.size() > SL_HOOK_SET_ENTRIES)
     return MakeError(absl::StatusCode::kResourceExhausted,
                      "no room for {} more values in lists of hook policies: {} of {} are in use", sets.size(),
-                     set_entries_, sets_.capacity());
+                     set_entries_, SL_HOOK_SET_ENTRIES);
   version->sets = sets;
   set_entries_ += sets.size();
   return sets_.PutAll(sets, std::vector<std::uint8_t>(sets.size(), 1));
@@ -199,6 +233,10 @@ Status HookTables::Attach(Version* version) {
     wanted = wanted || hook_returns_[version->places.hooks.first + i];
   }
   version->missing.assign(version->points.size(), false);
+  // Held, so that they are read once for all points. If they cannot be read, the point says so.
+  StatusOr<std::shared_ptr<const btf>> types = nullptr;
+  if (std::ranges::any_of(returns, [](const auto& entry) { return NeedsTypes(entry.first); }))
+    types = bpf::KernelTypes();
   for (const auto& [point, wanted] : returns) SL_RETURN_IF_ERROR(AttachPoint(point, wanted, version));
   return OkStatus();
 }
@@ -289,7 +327,7 @@ StatusOr<HookTables::IndexPlaces> HookTables::WriteIndex(std::vector<IndexColumn
       places.slots.push_back(slots);
       column.column.slots = slots.first;
       columns.push_back(column.column);
-      SL_RETURN_IF_ERROR(slots_.PutAll(Numbers(slots), column.slots));
+      SL_RETURN_IF_ERROR(slots_.PutAll(slots.first, column.slots));
     }
     return columns_.PutAll(Numbers(places.columns), columns);
   };
@@ -387,7 +425,7 @@ Status HookTables::Reclaim() {
   // A call that returns much later must find nothing of the policy that began to watch it. Not earlier: programs that
   // ran when the lists changed had to find all of it.
   for (const Range hooks : retired_.hooks)
-    SL_RETURN_IF_ERROR(hooks_.PutAll(Numbers(hooks), std::vector<sl_hook>(hooks.count)));
+    SL_RETURN_IF_ERROR(hooks_.PutAll(hooks.first, std::vector<sl_hook>(hooks.count)));
   if (!retired_.lives.empty()) SL_RETURN_IF_ERROR(programs_->ForgetEvents(retired_.lives));
   SL_RETURN_IF_ERROR(sets_.DeleteAll(retired_.sets));
   set_entries_ -= retired_.sets.size();
@@ -421,6 +459,12 @@ Status HookTables::SetSubjects(const std::vector<Subject>& subjects) {
   return set;
 }
 
+std::uint64_t HookTables::IndexBytes(const Point& point) {
+  std::uint64_t bytes = std::uint64_t{point.index.columns.count} * sizeof(sl_hook_column);
+  for (const Range slots : point.index.slots) bytes += std::uint64_t{slots.count} * sizeof(sl_hook_slot);
+  return bytes;
+}
+
 std::vector<PolicyInfo> HookTables::List() const {
   const std::lock_guard lock(mutex_);
   std::vector<PolicyInfo> list;
@@ -431,6 +475,7 @@ std::vector<PolicyInfo> HookTables::List() const {
       const bool attached = !version.missing[i] && point != points_.end();
       info.hooks.push_back(
           {.point = version.policy->hooks[i].point, .attached = attached ? (*point).second.attached.place : ""});
+      if (attached) info.bytes += IndexBytes((*point).second) / (*point).second.hooks.size();
     }
     list.push_back(std::move(info));
   }
@@ -469,7 +514,7 @@ std::vector<TableFill> HookTables::Fill() const {
           fill("hook_tests", test_places_),
           fill("hook_words", word_places_),
           fill("hook_scopes", scope_places_),
-          TableFill{"hook_sets", set_entries_, sets_.capacity()}};
+          TableFill{"hook_sets", set_entries_, SL_HOOK_SET_ENTRIES}};
 }
 
 std::string HookTables::KeyOf(std::uint32_t subject) const {

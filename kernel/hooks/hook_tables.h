@@ -28,6 +28,7 @@
 #include "bpf/abi/hook.h"
 #include "kernel/bpf/hook_programs.h"
 #include "kernel/bpf/map.h"
+#include "kernel/bpf/paged_array.h"
 #include "kernel/hooks/places.h"
 #include "kernel/hooks/point_index.h"
 #include "kernel/hooks/subjects.h"
@@ -52,7 +53,7 @@ struct HookInfo {
 struct PolicyInfo {
   policy::ObjectName name;
   PolicyState state;
-  std::uint64_t bytes = 0;      // of kernel memory
+  std::uint64_t bytes = 0;      // of kernel memory in tables, with its part of the indexes of its points
   std::vector<HookInfo> hooks;  // as CompiledPolicy::hooks
 };
 
@@ -160,6 +161,7 @@ class HookTables {
   StatusOr<Range> Take(Places& places, std::uint32_t count, std::uint32_t from = 0);
   Status Place(Version* version);
   Status Write(Version* version);
+  Status MakeMapsFor(const policy::tracing::CompiledPolicy& policy);
   Status PutSets(const std::vector<sl_hook_set_key>& sets, Version* version);
   Status Attach(Version* version);
   Status AttachPoint(const policy::tracing::HookPoint& point, bool returns, Version* version);
@@ -167,6 +169,7 @@ class HookTables {
   StatusOr<IndexPlaces> PlaceIndex(const std::vector<std::uint32_t>& hooks);
   StatusOr<IndexPlaces> WriteIndex(std::vector<IndexColumn> index);
   void ReleaseIndex(const IndexPlaces& index);
+  static std::uint64_t IndexBytes(const Point& point);
   void Store(const ListChange& change);
   void Forget(Range hooks);
   void TakeBack(const Version& version);
@@ -183,13 +186,13 @@ class HookTables {
   Subjects subjects_;
   bpf::Map<std::uint32_t, std::uint32_t> list_;
   bpf::Map<std::uint32_t, sl_hook_column> columns_;
-  bpf::Map<std::uint32_t, sl_hook_slot> slots_;
-  bpf::Map<std::uint32_t, sl_hook> hooks_;
-  bpf::Map<std::uint32_t, sl_hook_selector> selectors_;
-  bpf::Map<std::uint32_t, sl_hook_counts> counts_;
-  bpf::Map<std::uint32_t, sl_hook_test> tests_;
-  bpf::Map<std::uint32_t, std::uint64_t> words_;
-  bpf::Map<sl_hook_set_key, std::uint8_t> sets_;
+  bpf::PagedArray<sl_hook_slot> slots_;
+  bpf::PagedArray<sl_hook> hooks_;
+  bpf::PagedArray<sl_hook_selector> selectors_;
+  bpf::PagedArray<sl_hook_counts> counts_;
+  bpf::PagedArray<sl_hook_test> tests_;
+  bpf::PagedArray<std::uint64_t> words_;
+  bpf::Map<sl_hook_set_key, std::uint8_t> sets_;  // made with the first policy that has lists
   bpf::Map<std::uint32_t, sl_hook_policy> policies_;
   std::uint64_t* point_words_ = nullptr;  // hook_points, mapped: struct sl_hook_point as one store
   Places policy_places_{"hook policies", 1, SL_HOOK_POLICIES};

@@ -12,6 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "bpf/lib/hook_index.h"
+
 namespace sluice::hooks {
 namespace {
 

@@ -32,7 +32,7 @@ bool Differs(const sl_hook_subject& a, const sl_hook_subject& b) { return std::m
 StatusOr<Subjects> Subjects::Create(bpf::HookPrograms* programs) {
   Subjects made(programs);
   const auto fd = [&](const char* name) { return programs->map_fd(name); };
-  SL_ASSIGN_OR_RETURN(made.table_, decltype(table_)::Bind(fd("hook_subjects"), "hook_subjects"));
+  SL_ASSIGN_OR_RETURN(made.table_, decltype(table_)::Bind(programs->pages("hook_subjects")));
   SL_ASSIGN_OR_RETURN(made.cgroups_, decltype(cgroups_)::Bind(fd("hook_cgroups"), "hook_cgroups"));
   SL_ASSIGN_OR_RETURN(made.netns_, decltype(netns_)::Bind(fd("hook_netns"), "hook_netns"));
   SL_ASSIGN_OR_RETURN(made.shares_, decltype(shares_)::Bind(fd("hook_event_shares"), "hook_event_shares"));
@@ -141,7 +141,7 @@ Status Subjects::AddScopes(const std::map<std::uint32_t, ScopeInForce>& scopes) 
     numbers.push_back(number);
     entries.push_back(entry);
   }
-  SL_RETURN_IF_ERROR(table_.PutAll(numbers, entries));
+  for (std::size_t i = 0; i < numbers.size(); ++i) SL_RETURN_IF_ERROR(table_.Put(numbers[i], entries[i]));
   for (std::size_t i = 0; i < numbers.size(); ++i) known_.at(numbers[i]).entry = entries[i];
   for (const auto& [scope, in_force] : scopes) scopes_.insert_or_assign(scope, in_force);
   return OkStatus();

@@ -12,6 +12,7 @@
 #include "bpf/abi/hook.h"
 #include "kernel/bpf/hook_programs.h"
 #include "kernel/bpf/map.h"
+#include "kernel/bpf/paged_array.h"
 #include "kernel/hooks/places.h"
 #include "policy/tracing/compiled.h"
 #include "policy/tracing/scope.h"
@@ -70,7 +71,7 @@ class Subjects {
   static Status Replace(const bpf::Map<Key, std::uint32_t>& map, const Entries& wanted, Entries* known);
 
   bpf::HookPrograms* programs_;
-  bpf::Map<std::uint32_t, sl_hook_subject> table_;
+  bpf::PagedArray<sl_hook_subject> table_;
   bpf::Map<std::uint64_t, std::uint32_t> cgroups_;
   bpf::Map<std::uint32_t, std::uint32_t> netns_;
   bpf::Map<std::uint32_t, std::uint64_t> shares_;

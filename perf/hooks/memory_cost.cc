@@ -48,7 +48,7 @@ Status MeasureHookMemory(Rows* rows) {
   SL_RETURN_IF_ERROR(measure(1).status());
   SL_RETURN_IF_ERROR(world->Put(policies));
   SL_ASSIGN_OR_RETURN(const double with, measure(kPolicyCount));
-  // What a policy adds, and the part that it takes of tables which have their full size from the start.
+  // What a policy adds, and the part that it takes of pages of tables.
   double places = 0;
   for (const hooks::PolicyInfo& info : world->tables().List()) places += static_cast<double>(info.bytes);
   if (places <= 0) return MakeError(absl::StatusCode::kInternal, "policies take no places in tables");

@@ -7,6 +7,7 @@
 
 #include <bit>
 
+#include "bpf/lib/hook_index.h"
 #include "policy/tracing/evaluate.h"
 #include "tests/unit/policy_tracing/random_hook.h"
 #include "tests/unit/policy_tracing/specs.h"
