@@ -125,7 +125,8 @@ Status Agent::Begin() {
   if (const Status begun = hook_policies_->Begin(telemetry_.get()); !begun.ok())
     LogError("hook policies are not in force yet: {}", Message(begun));
   SL_RETURN_IF_ERROR(datapath_->EndHandOver());
-  SL_RETURN_IF_ERROR(datapath_->Keep({{datapath::Repaired::kAttachment, [this] { return services_->Repair(); }}}));
+  SL_RETURN_IF_ERROR(datapath_->Keep({{datapath::Repaired::kAttachment, [this] { return services_->Repair(); }},
+                                      {datapath::Repaired::kPin, [this] { return hook_policies_->PutBackPins(); }}}));
   SL_RETURN_IF_ERROR(StartExport());
   ready_ = true;
   SL_RETURN_IF_ERROR(telemetry_->Start());

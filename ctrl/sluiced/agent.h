@@ -71,10 +71,10 @@ class Agent {
   std::string node_name_;
   std::uint32_t setting_flags_ = 0;
   std::unique_ptr<reconcile::StateStore> store_;
-  std::unique_ptr<Services> services_;  // before the packet path, whose keeper uses it
+  std::unique_ptr<Services> services_;           // before the packet path, whose keeper uses it
+  std::unique_ptr<HookPolicies> hook_policies_;  // before the controller, which uses it, and the packet path's keeper
   std::unique_ptr<datapath::BpfDatapath> datapath_;
   std::unique_ptr<net::NetlinkMonitor> monitor_;
-  std::unique_ptr<HookPolicies> hook_policies_;  // before the controller, which uses it
   std::unique_ptr<reconcile::Controller> controller_;
   std::unique_ptr<Closer> closer_;
   telemetry::ContainerNames container_names_;

@@ -22,9 +22,15 @@ Status HookPolicies::Begin(telemetry::Telemetry* telemetry) {
   return controller_.Begin();
 }
 
+StatusOr<int> HookPolicies::PutBackPins() {
+  const std::lock_guard lock(mutex_);
+  return kernel_ == nullptr ? 0 : kernel_->tables().PutBackPins();
+}
+
 void HookPolicies::Stop() {
   const std::lock_guard lock(mutex_);
   telemetry_ = nullptr;
+  kernel_ = nullptr;
   events_.reset();
 }
 
@@ -39,6 +45,7 @@ StatusOr<std::unique_ptr<hooks::HookEnforcer>> HookPolicies::Open() {
                                        .processes_fd = sensor == nullptr ? -1 : sensor->map_fd("processes"),
                                        .admin_calls = options_.admin_calls,
                                    }));
+  kernel_ = kernel.get();
   auto events = HookEvents::Start(kernel.get(), telemetry_, options_.node);
   if (events.ok()) {
     events_ = *std::move(events);

@@ -28,6 +28,8 @@ class HookPolicies {
   hooks::HookController* controller() { return &controller_; }
   // Once the process sensors run, or it is known that there are none. `telemetry` must stay until Stop.
   Status Begin(telemetry::Telemetry* telemetry);
+  // Pins the programs again whose pins somebody removed; returns how many. 0 before the first policy and after Stop.
+  StatusOr<int> PutBackPins();
   // Events are read no more. What is in force stays; nothing new is loaded.
   void Stop();
 
@@ -40,7 +42,8 @@ class HookPolicies {
   hooks::HookController controller_;
   std::mutex mutex_;
   telemetry::Telemetry* telemetry_ = nullptr;  // by mutex_; null: before Begin, and after Stop
-  std::unique_ptr<HookEvents> events_;         // by mutex_; reads what the controller has opened
+  hooks::KernelHooks* kernel_ = nullptr;       // by mutex_; what the controller has opened
+  std::unique_ptr<HookEvents> events_;         // by mutex_; reads it
 };
 
 }  // namespace sluice

@@ -2,12 +2,14 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <vector>
 
 #include "base/log.h"
@@ -286,6 +288,28 @@ StatusOr<HookPrograms::Probe> HookPrograms::Pin(Fd link, const std::string& name
   probe.pin = life_dir_ + "/" + name;
   SL_RETURN_IF_ERROR(PinAt(probe.link.get(), probe.pin));
   return probe;
+}
+
+StatusOr<bool> HookPrograms::PutBackPin(const Probe& probe) {
+  struct stat info {};
+  if (probe.pin.empty() || lstat(probe.pin.c_str(), &info) == 0) return false;
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(probe.pin).parent_path(), error);
+  if (error) return ErrnoError(error.value(), "create the directory of {}", probe.pin);
+  SL_RETURN_IF_ERROR(PinAt(probe.link.get(), probe.pin));
+  return true;
+}
+
+StatusOr<int> HookPrograms::PutBackPins() const {
+  std::vector<const std::optional<Probe>*> probes = {&syscall_enter_, &syscall_exit_};
+  for (const auto& [number, attached] : points_) probes.insert(probes.end(), {&attached.enter, &attached.at_return});
+  int put_back = 0;
+  for (const auto* const probe : probes) {
+    if (!*probe) continue;
+    SL_ASSIGN_OR_RETURN(const bool done, PutBackPin(**probe));
+    put_back += done ? 1 : 0;
+  }
+  return put_back;
 }
 
 // The descriptor is closed even if the pin cannot be removed.

@@ -75,6 +75,9 @@ class HookPrograms {
   // OK if nothing is attached under the number.
   Status Detach(std::uint32_t number);
 
+  // Pins links again whose pins somebody removed; returns how many. From the thread of Attach.
+  StatusOr<int> PutBackPins() const;
+
   // Ends what earlier agents left attached. To call when all policies are in force.
   Status EndOthers() const;
 
@@ -129,6 +132,7 @@ class HookPrograms {
   StatusOr<Probe> OpenKprobe(const Attached& attached, bool at_return, std::uint32_t number) const;
   StatusOr<Probe> OpenTracepoint(const bpf_program* program) const;
   StatusOr<Probe> Pin(Fd link, const std::string& name) const;
+  static StatusOr<bool> PutBackPin(const Probe& probe);
   static Status End(std::optional<Probe>* probe);
   Status EndUnusedTracepoints();
 

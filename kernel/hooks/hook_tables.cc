@@ -459,6 +459,11 @@ Status HookTables::SetSubjects(const std::vector<Subject>& subjects) {
   return set;
 }
 
+StatusOr<int> HookTables::PutBackPins() {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  return lock.owns_lock() ? programs_->PutBackPins() : 0;
+}
+
 std::uint64_t HookTables::IndexBytes(const Point& point) {
   std::uint64_t bytes = std::uint64_t{point.index.columns.count} * sizeof(sl_hook_column);
   for (const Range slots : point.index.slots) bytes += std::uint64_t{slots.count} * sizeof(sl_hook_slot);

@@ -97,6 +97,10 @@ class HookTables {
   // keep the others out.
   Status SetSubjects(const std::vector<Subject>& subjects);
 
+  // Pins programs again whose pins somebody removed; returns how many. 0 while another call is under way: it never
+  // waits.
+  StatusOr<int> PutBackPins();
+
   std::vector<PolicyInfo> List() const;
   StatusOr<std::vector<SelectorCounts>> Counts(const policy::ObjectName& name) const;
   std::vector<TableFill> Fill() const;

@@ -282,6 +282,22 @@ TEST_P(HookChanges, WhatNeverReturnsIsForgotten) {
   close(ends[0]);
 }
 
+TEST_P(HookChanges, RemovedPinsArePutBack) {
+  const BpfMount pins;
+  auto fixture = HookFixture::Create({.pin_root = pins.path(), .syscalls = GetParam()});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  ASSERT_TRUE((*fixture)->Apply(OpenPolicy("stay", "matchActions: [{action: Sigkill}]")).ok());
+  const auto put_back = [&] { return (*fixture)->tables().PutBackPins(); };
+  EXPECT_EQ(put_back().value_or(-1), 0) << "nothing is missing";
+  std::filesystem::remove_all((*fixture)->programs().life_dir());
+  EXPECT_EQ(StatusOfOpen(file()), kKilled) << "the agent holds the link";
+  EXPECT_EQ(put_back().value_or(-1), 1);
+  EXPECT_EQ(put_back().value_or(-1), 0);
+  fixture->reset();
+  EXPECT_EQ(StatusOfOpen(file()), kKilled) << "no agent";
+  ASSERT_TRUE(bpf::ReleaseHooks(bpf::PinLayout(pins.path())).ok());
+}
+
 TEST_P(HookChanges, EnforcementGoesOnWithoutAnAgent) {
   const BpfMount pins;
   const auto start = [&] { return HookFixture::Create({.pin_root = pins.path(), .syscalls = GetParam()}); };
