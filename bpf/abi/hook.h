@@ -78,7 +78,8 @@ SL_ABI_ASSERT(sizeof(struct sl_hook_syscall) == 8, "sl_hook_syscall");
   X(LOAD_INFO)      /* struct load_info -> text: its name */                                    \
   X(BPF_PROGRAM)    /* union bpf_attr -> text: prog_name; number: prog_type */                  \
   X(BPF_MAP)        /* struct bpf_map -> text: its name; number: its type */                    \
-  X(PERF_EVENT)     /* struct perf_event -> number: its type */
+  X(PERF_EVENT)     /* struct perf_event -> number: its type */                                 \
+  X(DATA_LOC)       /* __data_loc of a tracepoint's record -> text */
 
 enum sl_hook_read {
 #define SL_X(name) SL_HOOK_READ_##name,
@@ -92,6 +93,9 @@ enum sl_hook_argument_flags {
   SL_HOOK_ARGUMENT_SIGNED = 1 << 1,    /* a number is sign-extended */
   SL_HOOK_ARGUMENT_AT_RETURN = 1 << 2, /* read when the function returns */
   SL_HOOK_ARGUMENT_OF_TASK = 1 << 3,   /* begins at the current task, not at an argument */
+  SL_HOOK_ARGUMENT_OF_RECORD = 1 << 4, /* begins at the tracepoint's record */
+  SL_HOOK_ARGUMENT_OF_STEPS = 1 << 5,  /* begins at 0: the steps say it all */
+  SL_HOOK_ARGUMENT_SIZE_READ = 1 << 6, /* size_index is the number of an argument of the hook that is read before */
 };
 
 #define SL_HOOK_INDEX_RETURN 0xffff /* sl_hook_argument.index: the return value */
@@ -102,7 +106,7 @@ struct sl_hook_argument {
   __u8 read;       /* enum sl_hook_read */
   __u8 flags;      /* enum sl_hook_argument_flags */
   __u8 size;       /* of a number: 1, 2, 4 or 8 */
-  __u8 size_index; /* BYTES, IOVEC: index of the argument with the size; 0xff: none, one page */
+  __u8 size_index; /* BYTES, IOVEC: index of the argument with the size; 0xff: none, bytes_max */
   __u8 pad;
   __u8 step_count; /* of `steps` */
   __u32 steps;     /* in hook_words: the way through structures to the value, see SL_HOOK_STEP */
@@ -110,8 +114,17 @@ struct sl_hook_argument {
 };
 SL_ABI_ASSERT(sizeof(struct sl_hook_argument) == 16, "sl_hook_argument");
 
-/* A step: adds `offset` to the address, and then reads the pointer there if `load` is 1. */
-#define SL_HOOK_STEP(offset, load) ((__u64)(offset) | (__u64)(load) << 32)
+/* A step: adds `offset`, a signed number of 32 bits, and perhaps a register to the address; then, with `load`, reads
+ * the pointer there. */
+#define SL_HOOK_STEP(offset, load) \
+  ((__u64)(__u32)(offset) | ((load) ? SL_HOOK_STEP_BYTES(8) | SL_HOOK_STEP_LOAD : (__u64)0))
+#define SL_HOOK_STEP_BYTES(bytes) ((__u64)(bytes) << 32) /* 1, 2, 4 or 8: as many are read or, without load, kept */
+#define SL_HOOK_STEP_LOAD ((__u64)1 << 36)
+#define SL_HOOK_STEP_USER ((__u64)1 << 37)   /* from the caller's memory */
+#define SL_HOOK_STEP_SIGNED ((__u64)1 << 38) /* what is read or kept is sign-extended */
+/* Adds the word `number` of the caller's struct pt_regs (arm64: user_pt_regs), shifted to the left by up to 3 bits. */
+#define SL_HOOK_STEP_REGISTER(number, shift) ((__u64)((number) + 1) << 48 | (__u64)(shift) << 56)
+#define SL_HOOK_CALLER_WORDS 34
 
 enum sl_hook_flags {
   SL_HOOK_RETURNS = 1 << 0,     /* there is a second event, or the only one, at the return of the function */

@@ -10,28 +10,10 @@
 #define SL_STEPS_MAX 10
 #define SL_BPF_ATTR_PROG_NAME 48 /* offset in union bpf_attr, linux/bpf.h */
 
-/* Follows the steps from an address or, without a last load, to one. */
-static __always_inline __u64 follow_steps(__u64 value, const struct sl_hook_argument* how) {
-  for (__u32 i = 0; i < SL_STEPS_MAX && i < how->step_count; i++) {
-    const __u32 at = how->steps + i;
-    const __u64* step = hook_words_at(at);
-    if (!step) break;
-    value += (__u32)*step;
-    if (*step >> 32 && bpf_probe_read_kernel(&value, sizeof(value), (void*)value)) return 0;
-  }
-  return value;
-}
-
 static __always_inline __u64 register_at(struct hook_scratch* scratch, __u32 index) {
   if (index == SL_HOOK_INDEX_RETURN) return scratch->return_value;
   barrier_var(index);
   return index < SL_REGISTERS ? scratch->registers[index] : 0;
-}
-
-/* What an argument begins with: a number, or an address. */
-static __always_inline __u64 number_of(struct hook_scratch* scratch, const struct sl_hook_argument* how) {
-  const bool of_task = how->flags & SL_HOOK_ARGUMENT_OF_TASK;
-  return follow_steps(of_task ? bpf_get_current_task() : register_at(scratch, how->index), how);
 }
 
 /* The number in the low `size` bytes. */
@@ -45,6 +27,53 @@ static __always_inline __u64 resize(__u64 value, __u8 size, bool is_signed) {
       return is_signed ? (__u64)(__s32)value : (__u32)value;
   }
   return value;
+}
+
+/* False: it cannot be read. */
+static __always_inline bool load_number(__u64* number, __u64 address, __u32 bytes, bool user) {
+  *number = 0;
+  barrier_var(bytes);
+  if (bytes > sizeof(*number)) return false;
+  return (user ? bpf_probe_read_user(number, bytes, (void*)address)
+               : bpf_probe_read_kernel(number, bytes, (void*)address)) == 0;
+}
+
+static __always_inline __u64 caller_word(struct hook_scratch* scratch, __u32 number) {
+  barrier_var(number);
+  return number < SL_HOOK_CALLER_WORDS ? scratch->caller[number] : 0;
+}
+
+/* Follows the steps from an address or, without a last load, to one. False: something on the way cannot be read. */
+static __always_inline bool follow_steps(struct hook_scratch* scratch, __u64* result,
+                                         const struct sl_hook_argument* how) {
+  __u64 value = *result;
+  for (__u32 i = 0; i < SL_STEPS_MAX && i < how->step_count; i++) {
+    const __u32 at = how->steps + i;
+    const __u64* stored = hook_words_at(at);
+    if (!stored) break;
+    const __u64 step = *stored;
+    const __u32 word = step >> 48 & 0xff, bytes = step >> 32 & 0xf;
+    value += (__s32)step;
+    if (word) value += caller_word(scratch, word - 1) << (step >> 56 & 3);
+    if (step & SL_HOOK_STEP_LOAD && !load_number(&value, value, bytes, step & SL_HOOK_STEP_USER)) return false;
+    value = resize(value, bytes, step & SL_HOOK_STEP_SIGNED);
+  }
+  *result = value;
+  return true;
+}
+
+/* Where an argument's steps begin. */
+static __always_inline __u64 begin_of(struct hook_scratch* scratch, const struct sl_hook_argument* how) {
+  if (how->flags & SL_HOOK_ARGUMENT_OF_TASK) return bpf_get_current_task();
+  if (how->flags & SL_HOOK_ARGUMENT_OF_RECORD) return scratch->record;
+  if (how->flags & SL_HOOK_ARGUMENT_OF_STEPS) return 0;
+  return register_at(scratch, how->index);
+}
+
+/* What an argument is: a number, or an address. False: it cannot be read. */
+static __always_inline bool number_of(struct hook_scratch* scratch, const struct sl_hook_argument* how, __u64* number) {
+  *number = begin_of(scratch, how);
+  return follow_steps(scratch, number, how);
 }
 
 static __always_inline struct file* file_of_number(__u32 number) {
@@ -129,10 +158,23 @@ __noinline int read_pointer(__u32 index, __u32 argument, __u64 address, const st
   const void* pointer = (void*)address;
   switch (how->read) {
     case SL_HOOK_READ_STRING:
-      keep_string(scratch, value, pointer, user);
+      keep_string(scratch, value, pointer, how->bytes_max, user);
       break;
+    case SL_HOOK_READ_DATA_LOC: { /* of its own length, which counts the NUL; the offset is that in the record */
+      __u64 place = 0;
+      if (!load_number(&place, address, sizeof(__u32), false)) break;
+      keep_string(scratch, value, (void*)(scratch->record + (place & 0xffff)), place >> 16 & 0xffff, false);
+      break;
+    }
     case SL_HOOK_READ_BYTES: {
-      __u64 size = how->size_index == 0xff ? SL_HOOK_TEXT_MAX : register_at(scratch, how->size_index);
+      __u64 size = SL_HOOK_TEXT_MAX;
+      if (how->flags & SL_HOOK_ARGUMENT_SIZE_READ) {
+        const struct sl_hook_value* of_size = value_at(scratch, how->size_index);
+        if (!of_size || !(of_size->flags & SL_HOOK_VALUE_READ)) break;
+        size = of_size->number;
+      } else if (how->size_index != 0xff) {
+        size = register_at(scratch, how->size_index);
+      }
       if ((__s64)size < 0) break;
       if (how->bytes_max && size > how->bytes_max) size = how->bytes_max;
       keep_bytes(scratch, value, pointer, size, user);
@@ -150,7 +192,7 @@ __noinline int read_pointer(__u32 index, __u32 argument, __u64 address, const st
       break;
     }
     case SL_HOOK_READ_FILENAME:
-      keep_string(scratch, value, BPF_CORE_READ((const struct filename*)pointer, name), false);
+      keep_string(scratch, value, BPF_CORE_READ((const struct filename*)pointer, name), SL_HOOK_TEXT_MAX, false);
       break;
     case SL_HOOK_READ_SOCKADDR_UNIX: {
       __u16 family = 0;
@@ -158,27 +200,29 @@ __noinline int read_pointer(__u32 index, __u32 argument, __u64 address, const st
                : bpf_probe_read_kernel(&family, sizeof(family), pointer))
         break;
       value->number = family;
-      keep_string(scratch, value, pointer + sizeof(family), user);
+      keep_string(scratch, value, pointer + sizeof(family), SL_HOOK_TEXT_MAX, user);
       break;
     }
     case SL_HOOK_READ_NET_DEVICE:
-      keep_string(scratch, value, __builtin_preserve_access_index(&((const struct net_device*)pointer)->name), false);
+      keep_string(scratch, value, __builtin_preserve_access_index(&((const struct net_device*)pointer)->name),
+                  SL_HOOK_TEXT_MAX, false);
       break;
     case SL_HOOK_READ_MODULE: {
       const struct module* module = pointer;
       if (!bpf_core_field_exists(module->name)) break; /* a kernel without modules */
-      keep_string(scratch, value, __builtin_preserve_access_index(&module->name), false);
+      keep_string(scratch, value, __builtin_preserve_access_index(&module->name), SL_HOOK_TEXT_MAX, false);
       break;
     }
     case SL_HOOK_READ_LOAD_INFO: {
       const struct load_info* info = pointer;
       if (!bpf_core_field_exists(info->name)) break;
-      keep_string(scratch, value, BPF_CORE_READ(info, name), false);
+      keep_string(scratch, value, BPF_CORE_READ(info, name), SL_HOOK_TEXT_MAX, false);
       break;
     }
     case SL_HOOK_READ_BPF_MAP:
       value->number = BPF_CORE_READ((const struct bpf_map*)pointer, map_type);
-      keep_string(scratch, value, __builtin_preserve_access_index(&((const struct bpf_map*)pointer)->name), false);
+      keep_string(scratch, value, __builtin_preserve_access_index(&((const struct bpf_map*)pointer)->name),
+                  SL_HOOK_TEXT_MAX, false);
       break;
     case SL_HOOK_READ_BPF_PROGRAM: {
       __u32 type = 0;
@@ -186,7 +230,7 @@ __noinline int read_pointer(__u32 index, __u32 argument, __u64 address, const st
                : bpf_probe_read_kernel(&type, sizeof(type), pointer))
         break;
       value->number = type;
-      keep_string(scratch, value, pointer + SL_BPF_ATTR_PROG_NAME, user);
+      keep_string(scratch, value, pointer + SL_BPF_ATTR_PROG_NAME, SL_HOOK_TEXT_MAX, user);
       break;
     }
     case SL_HOOK_READ_PERF_EVENT:
@@ -208,7 +252,8 @@ __noinline int read_argument(__u32 index, __u32 argument, const struct sl_hook_a
   *value = (struct sl_hook_value){.read = how->read};
   if (!(how->flags & SL_HOOK_ARGUMENT_AT_RETURN) != !scratch->at_return) return 0;
   const bool user = how->flags & SL_HOOK_ARGUMENT_USER;
-  const __u64 number = number_of(scratch, how);
+  __u64 number = 0;
+  if (!number_of(scratch, how, &number)) return 0;
   const void* pointer = (void*)number;
   switch (how->read) {
     case SL_HOOK_READ_NOTHING:

@@ -209,7 +209,9 @@ struct hook_text {
 
 struct hook_scratch {
   __u64 busy;
-  __u64 registers[6]; /* the arguments of the function */
+  __u64 registers[6];                 /* the arguments of the function */
+  __u64 caller[SL_HOOK_CALLER_WORDS]; /* of a static probe: struct pt_regs */
+  __u64 record;                       /* address of the tracepoint's record */
   __u64 return_value;
   __u32 point;
   __u32 hook;     /* the one that runs now */

@@ -4,6 +4,8 @@
  * attachment the point's number as its cookie, or finds system calls by their numbers.
  *
  *   hook_enter, hook_return                          a function of the kernel by kprobe, of a program by uprobe
+ *   static_probe_hit                                 a static probe (SDT) of a program, by uprobe
+ *   tracepoint_hit                                   a tracepoint, whose arguments are in a record
  *   system_call_enter, system_call_return            a system call's function, whose argument is the caller's registers
  *   traced_call_enter, traced_call_return            all system calls, by tracepoint, where the kernel has no kprobes
  */
@@ -61,6 +63,32 @@ int hook_enter(struct pt_regs* ctx) {
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return 0;
   read_registers(scratch, ctx);
+  enter_point(scratch, index, number, &point, ctx);
+  return 0;
+}
+
+SEC("kprobe")
+int static_probe_hit(struct pt_regs* ctx) {
+  struct sl_hook_point point;
+  __u32 index = 0;
+  const __u32 number = bpf_get_attach_cookie(ctx);
+  if (!has_hooks(number, &point)) return 0;
+  struct hook_scratch* scratch = take_scratch(&index);
+  if (!scratch) return 0;
+  bpf_probe_read_kernel(scratch->caller, sizeof(__PT_REGS_CAST(ctx)[0]), ctx);
+  enter_point(scratch, index, number, &point, ctx);
+  return 0;
+}
+
+SEC("tracepoint")
+int tracepoint_hit(void* ctx) {
+  struct sl_hook_point point;
+  __u32 index = 0;
+  const __u32 number = bpf_get_attach_cookie(ctx);
+  if (!has_hooks(number, &point)) return 0;
+  struct hook_scratch* scratch = take_scratch(&index);
+  if (!scratch) return 0;
+  scratch->record = (__u64)ctx;
   enter_point(scratch, index, number, &point, ctx);
   return 0;
 }
@@ -134,6 +162,8 @@ int BPF_PROG(traced_call_return, struct pt_regs* caller, long value) {
   if (number_of_point) return_from_point(number_of_point, value, ctx);
   return 0;
 }
+
+_Static_assert(sizeof(__PT_REGS_CAST((struct pt_regs*)0)[0]) <= sizeof(((struct hook_scratch*)0)->caller), "pt_regs");
 
 /* No map or function uses these types: this puts them into the BTF that tests compare with C++. */
 const struct sl_hook_socket* socket_for_btf __attribute__((unused));

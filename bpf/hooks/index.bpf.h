@@ -131,7 +131,8 @@ __noinline __u64 hooks_of_column(__u32 index, __u32 number) {
   if (!scratch || !column) return SL_ALL_HOOKS;
   const struct sl_hook_argument* how = &column->argument;
   if (column->face == SL_HOOK_FACE_TEXT) return column->others | hooks_of_argument(scratch, index, column);
-  const __u64 value = number_of(scratch, how);
+  __u64 value = 0;
+  if (!number_of(scratch, how, &value)) return column->others;
   if (column->face == SL_HOOK_FACE_NAME) return column->others | hooks_of_name(scratch, index, column, value);
   const __u64 whole = resize(value, how->size, how->flags & SL_HOOK_ARGUMENT_SIGNED);
   return column->others | hooks_of_part(column, sl_hook_index_hash(SL_HOOK_INDEX_SEED, whole), SL_HOOK_INDEX_NUMBER, 0);

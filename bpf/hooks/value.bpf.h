@@ -34,13 +34,15 @@ static __always_inline void keep(struct hook_scratch* scratch, struct sl_hook_va
   scratch->length += (length + SL_WORD - 1) & ~(SL_WORD - 1);
 }
 
-/* A text up to its NUL. */
+/* A text up to its NUL, of at most `most` bytes without it. */
 static __always_inline void keep_string(struct hook_scratch* scratch, struct sl_hook_value* value, const void* from,
-                                        bool user) {
+                                        __u32 most, bool user) {
   __u8* to = room(scratch);
+  __u32 space = most + 1;
+  barrier_var(space);
   if (!to) return;
-  const long size = user ? bpf_probe_read_user_str(to, SL_HOOK_TEXT_MAX, from)
-                         : bpf_probe_read_kernel_str(to, SL_HOOK_TEXT_MAX, from);
+  if (space > SL_HOOK_TEXT_MAX) space = SL_HOOK_TEXT_MAX;
+  const long size = user ? bpf_probe_read_user_str(to, space, from) : bpf_probe_read_kernel_str(to, space, from);
   if (size <= 0) return;
   keep(scratch, value, size - 1, size == SL_HOOK_TEXT_MAX ? SL_HOOK_VALUE_TRUNCATED : 0);
 }

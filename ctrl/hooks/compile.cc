@@ -2,7 +2,9 @@
 
 #include "ctrl/hooks/local_subjects.h"
 #include "kernel/bpf/system_call.h"
+#include "kernel/bpf/tracing_files.h"
 #include "kernel/bpf/type_resolver.h"
+#include "kernel/hooks/program_files.h"
 
 namespace sluice::hooks {
 namespace {
@@ -26,12 +28,16 @@ policy::tracing::CompileOptions OptionsOfHost() {
 }
 
 StatusOr<std::shared_ptr<const policy::tracing::CompiledPolicy>> Compile(
-    const std::shared_ptr<const policy::tracing::TracingPolicy>& policy,
-    const policy::tracing::CompileOptions& options) {
+    const std::shared_ptr<const policy::tracing::TracingPolicy>& policy, const policy::tracing::CompileOptions& options,
+    const bpf::AdminCalls& calls) {
   const bpf::KernelTypeResolver types;
-  policy::tracing::CompileOptions with_types = options;
-  with_types.types = &types;
-  policy::tracing::Compilation compilation = policy::tracing::Compile(policy, with_types);
+  const bpf::TracingFiles formats(calls);
+  const ProgramFiles programs;
+  policy::tracing::CompileOptions here = options;
+  here.types = &types;
+  here.formats = &formats;
+  here.programs = &programs;
+  policy::tracing::Compilation compilation = policy::tracing::Compile(policy, here);
   if (compilation.policy != nullptr) return std::move(compilation.policy);
   std::string text;
   std::size_t shown = 0;

@@ -57,9 +57,12 @@ StatusOr<bpf::AdminAnswer> Helper::Await() const {
 }
 
 StatusOr<bpf::AdminAnswer> Helper::Make(const bpf::AdminQuestion& question) const {
-  HelperQuestion asked{.kind = static_cast<std::uint32_t>(question.call), .argument = question.argument};
+  HelperQuestion asked{.kind = static_cast<std::uint32_t>(question.call),
+                       .argument = question.argument,
+                       .offset = question.offset,
+                       .counter = question.counter};
   std::memcpy(asked.function, question.function, sizeof(asked.function));
-  return Ask(asked, question.netns_fd);
+  return Ask(asked, question.file >= 0 ? question.file : question.netns_fd);
 }
 
 StatusOr<Fd> Helper::NetlinkSocketIn(int netns_fd, std::uint32_t protocol) const {

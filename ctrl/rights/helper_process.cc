@@ -41,11 +41,17 @@ bpf::AdminAnswer MakeSocket(const HelperQuestion& question) {
   return answer;
 }
 
-bpf::AdminAnswer MakeCall(const HelperQuestion& question) {
-  bpf::AdminQuestion asked{.call = static_cast<bpf::AdminCall>(question.kind), .argument = question.argument};
+bpf::AdminAnswer MakeCallWith(const HelperQuestion& question, int file) {
+  bpf::AdminQuestion asked{.call = static_cast<bpf::AdminCall>(question.kind),
+                           .argument = question.argument,
+                           .offset = question.offset,
+                           .counter = question.counter,
+                           .file = file};
   std::memcpy(asked.function, question.function, sizeof(asked.function));
   return bpf::MakeAdminCall(asked);
 }
+
+bpf::AdminAnswer MakeCall(const HelperQuestion& question) { return MakeCallWith(question, -1); }
 
 bpf::AdminAnswer MakeIn(int netns, bpf::AdminAnswer (*make)(const HelperQuestion&), const HelperQuestion& question) {
   if (!IsNamespace(netns)) return {.error = EINVAL};
@@ -60,8 +66,9 @@ bpf::AdminAnswer AnswerTo(const HelperQuestion& question, int fd) {
   const bool is_known = question.argument == NETLINK_ROUTE || question.argument == NETLINK_SOCK_DIAG;
   if (question.kind == kSocketIn && is_known && fd >= 0) return MakeIn(fd, MakeSocket, question);
   const bool is_elsewhere = question.kind == static_cast<std::uint32_t>(bpf::AdminCall::kOpenIterator);
-  if (question.kind >= bpf::kAdminCalls || is_elsewhere != (fd >= 0)) return {.error = EINVAL};
-  return is_elsewhere ? MakeIn(fd, MakeCall, question) : MakeCall(question);
+  const bool has_file = question.kind == static_cast<std::uint32_t>(bpf::AdminCall::kOpenUprobe);
+  if (question.kind >= bpf::kAdminCalls || (is_elsewhere || has_file) != (fd >= 0)) return {.error = EINVAL};
+  return is_elsewhere ? MakeIn(fd, MakeCall, question) : MakeCallWith(question, has_file ? fd : -1);
 }
 
 // Allocates nothing.

@@ -24,6 +24,8 @@ struct HelperQuestion {
   std::uint32_t kind = 0;
   std::uint32_t argument = 0;                  // of kSocketIn: NETLINK_ROUTE or NETLINK_SOCK_DIAG
   char function[bpf::kFunctionNameSize] = "";  // of kOpenFunction
+  std::uint64_t offset = 0;                    // of kOpenUprobe, which has the descriptor of a file
+  std::uint64_t counter = 0;                   // likewise
 };
 // With a descriptor, if the question asks for one and `error` is 0. The first answer comes without a question, when the
 // helper is ready.

@@ -35,7 +35,9 @@ constexpr Needed kOfAgent[] = {
 };
 
 constexpr Needed kOfHelper[] = {
-    {CAP_SYS_ADMIN, "netlink sockets inside network namespaces; what is attached, by number; events of kprobes"},
+    {CAP_SYS_ADMIN,
+     "netlink sockets inside network namespaces; what is attached, by number; events of kprobes, uprobes and "
+     "tracepoints"},
 };
 
 std::span<const Needed> NeededBy(Whose whose) {

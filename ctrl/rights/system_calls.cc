@@ -74,7 +74,8 @@ int AddRefusals(scmp_filter_ctx filter) {
 
 // Allowed with any arguments.
 constexpr const char* kHelperCalls[] = {"recvmsg", "sendmsg", "close",        "fstatfs", "perf_event_open",
-                                        "munmap",  "brk",     "rt_sigreturn", "exit",    "exit_group"};
+                                        "munmap",  "brk",     "rt_sigreturn", "exit",    "exit_group",
+                                        "fcntl"};
 
 constexpr bpf_cmd kHelperBpfCommands[] = {BPF_LINK_GET_NEXT_ID, BPF_LINK_GET_FD_BY_ID, BPF_PROG_GET_FD_BY_ID,
                                           BPF_BTF_GET_FD_BY_ID, BPF_ITER_CREATE};

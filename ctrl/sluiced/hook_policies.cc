@@ -9,8 +9,12 @@ namespace sluice {
 HookPolicies::HookPolicies(Options options)
     : options_(std::move(options)),
       controller_({.open = [this] { return Open(); },
-                   .compile = [of_host = hooks::OptionsOfHost()](
-                                  const auto& policy) { return hooks::Compile(policy, of_host); },
+                   .compile =
+                       [this, of_host = hooks::OptionsOfHost()](const auto& policy) {
+                         return hooks::Compile(
+                             policy, of_host,
+                             options_.admin_calls != nullptr ? *options_.admin_calls : bpf::OwnAdminCalls());
+                       },
                    .end_earlier = [root = options_.bpf_root] { return bpf::EndOtherHooks(bpf::PinLayout(root), ""); },
                    .waits = true}) {}
 

@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "kernel/bpf/point_program.h"
 #include "kernel/bpf/system.h"
 #include "kernel/bpf/system_call.h"
+#include "kernel/bpf/tracing_files.h"
 #include "skel/hooks_bpf.skel.h"
 
 namespace sluice::bpf {
@@ -64,6 +66,9 @@ PointProgram::Kind PointProgramOf(HookPoint::Kind kind, bool at_return) {
     case HookPoint::Kind::kFunction:
     case HookPoint::Kind::kSyscall:
     case HookPoint::Kind::kRawTracepoint:
+    case HookPoint::Kind::kTracepoint:
+    case HookPoint::Kind::kProgram:
+    case HookPoint::Kind::kStaticProbe:
       break;
   }
   return PointProgram::Kind::kRawTracepoint;
@@ -85,6 +90,12 @@ std::string ToString(const HookPoint& point) {
       return fmt::format("{} by fentry", point.name);
     case HookPoint::Kind::kDenyingFunction:
       return fmt::format("{} by fmod_ret", point.name);
+    case HookPoint::Kind::kTracepoint:
+      return fmt::format("the tracepoint {}/{}", point.group, point.name);
+    case HookPoint::Kind::kProgram:
+      return fmt::format("{} of {}", point.name, point.group);
+    case HookPoint::Kind::kStaticProbe:
+      return fmt::format("the static probe {} of {}", point.name, point.group);
   }
   return point.name;
 }
@@ -117,7 +128,8 @@ Status HookPrograms::LoadObject(const HookProgramOptions& options) {
       options.syscalls == SyscallBackEnd::kRawTracepoint || (options.syscalls == SyscallBackEnd::kAuto && !kprobes);
   const auto& programs = skeleton_->progs;
   for (bpf_program* const program : {programs.hook_enter, programs.hook_return})
-    bpf_program__set_autoload(program, kprobes);
+    bpf_program__set_autoload(program, kprobes || HasUprobes());
+  bpf_program__set_autoload(programs.static_probe_hit, HasUprobes());
   for (bpf_program* const program : {programs.system_call_enter, programs.system_call_return})
     bpf_program__set_autoload(program, kprobes && !syscalls_by_tracepoint_);
   for (bpf_program* const program : {programs.traced_call_enter, programs.traced_call_return})
@@ -216,6 +228,20 @@ StatusOr<HookPrograms::Attached> HookPrograms::Resolve(const HookPoint& point) c
     case HookPoint::Kind::kRawTracepoint:
       attached.how = {.by = AttachedPoint::By::kRawTracepoint, .place = "raw tracepoint " + point.name};
       return attached;
+    case HookPoint::Kind::kTracepoint:
+      attached.how = {.by = AttachedPoint::By::kTracepoint,
+                      .place = fmt::format("tracepoint {}/{}", point.group, point.name)};
+      return attached;
+    case HookPoint::Kind::kProgram:
+    case HookPoint::Kind::kStaticProbe:
+      if (!HasUprobes())
+        return MakeError(absl::StatusCode::kFailedPrecondition,
+                         "{} needs a kernel with uprobes (CONFIG_UPROBES and CONFIG_UPROBE_EVENTS), which this one "
+                         "lacks",
+                         ToString(point));
+      attached.how = {.by = AttachedPoint::By::kUprobe,
+                      .place = fmt::format("uprobe {}:{:#x}", point.group, point.offset)};
+      return attached;
   }
   if (!HasKprobes()) return NoKprobes(attached.function);
   attached.how = {.by = AttachedPoint::By::kKprobe, .place = "kprobe " + attached.function};
@@ -234,6 +260,8 @@ Status HookPrograms::AttachFunction(std::uint32_t number, bool returns, Attached
 
 StatusOr<HookPrograms::Probe> HookPrograms::OpenProbe(const Attached& attached, bool at_return,
                                                       std::uint32_t number) const {
+  if (attached.how.by == AttachedPoint::By::kTracepoint) return OpenRecordTracepoint(attached, number);
+  if (attached.how.by == AttachedPoint::By::kUprobe) return OpenUprobe(attached, at_return, number);
   if (!attached.function.empty()) return OpenKprobe(attached, at_return, number);
   const PointProgram program{
       .kind = PointProgramOf(attached.point.kind, at_return), .target = attached.point.name, .number = number};
@@ -251,14 +279,46 @@ StatusOr<HookPrograms::Probe> HookPrograms::OpenKprobe(const Attached& attached,
   const auto event = admin_calls_.OpenFunction(attached.function, at_return);
   if (absl::IsNotFound(event.status())) return NoSuchFunction(attached.function);
   SL_RETURN_IF_ERROR(event.status());
+  return LinkToEvent(program, *event, attached.function, at_return, number);
+}
+
+StatusOr<HookPrograms::Probe> HookPrograms::OpenRecordTracepoint(const Attached& attached, std::uint32_t number) const {
+  const HookPoint& point = attached.point;
+  SL_ASSIGN_OR_RETURN(const std::uint32_t id, TracingFiles(admin_calls_).TracepointId(point.group, point.name));
+  SL_ASSIGN_OR_RETURN(const Fd event, admin_calls_.OpenTracepoint(id));
+  return LinkToEvent(skeleton_->progs.tracepoint_hit, event, ToString(point), false, number);
+}
+
+StatusOr<HookPrograms::Probe> HookPrograms::OpenUprobe(const Attached& attached, bool at_return,
+                                                       std::uint32_t number) const {
+  const HookPoint& point = attached.point;
+  const Fd file(open(point.group.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return ErrnoError(errno, "open {}", point.group);
+  auto event = admin_calls_.OpenUprobe(file.get(), point.offset, point.counter, at_return);
+  if (!event.ok())
+    return MakeError(event.status().code(),
+                     "{}: offset {:#x} of the file cannot be probed (it must be the begin of an instruction, in a file "
+                     "system that keeps programs): {}",
+                     ToString(point), point.offset, Message(event.status()));
+  const auto& programs = skeleton_->progs;
+  const bool is_probe = point.kind == HookPoint::Kind::kStaticProbe;
+  return LinkToEvent(is_probe    ? programs.static_probe_hit
+                     : at_return ? programs.hook_return
+                                 : programs.hook_enter,
+                     *event, ToString(point), at_return, number);
+}
+
+StatusOr<HookPrograms::Probe> HookPrograms::LinkToEvent(const bpf_program* program, const Fd& event,
+                                                        const std::string& what, bool at_return,
+                                                        std::uint32_t number) const {
   LIBBPF_OPTS(bpf_link_create_opts, options, .perf_event = {.bpf_cookie = number});
-  Fd link(bpf_link_create(bpf_program__fd(program), event->get(), BPF_PERF_EVENT, &options));
+  Fd link(bpf_link_create(bpf_program__fd(program), event.get(), BPF_PERF_EVENT, &options));
   if (!link.valid() && errno == EINVAL)
     return MakeError(absl::StatusCode::kFailedPrecondition,
                      "attach a program to {}: this kernel has no links for events, which hook policies need (Linux "
-                     "5.15)",
-                     attached.function);
-  if (!link.valid()) return ErrnoError(errno, "attach a program to {}", attached.function);
+                     "5.15), or does not take it",
+                     what);
+  if (!link.valid()) return ErrnoError(errno, "attach a program to {}", what);
   return Pin(std::move(link), fmt::format("{}-{}", number, at_return ? "return" : "enter"));
 }
 

@@ -53,7 +53,7 @@ struct HookProgramOptions {
 std::string ToString(const policy::tracing::HookPoint& point);
 
 struct AttachedPoint {
-  enum class By { kKprobe, kRawTracepoint, kLsm, kTrampoline };
+  enum class By { kKprobe, kRawTracepoint, kLsm, kTrampoline, kTracepoint, kUprobe };
   By by = By::kKprobe;
   std::string place;  // "kprobe __x64_sys_openat", "raw tracepoint sys_enter, system call 257"
 };
@@ -116,7 +116,7 @@ class HookPrograms {
   struct Attached {
     policy::tracing::HookPoint point;
     AttachedPoint how;
-    std::string function;                   // of a kprobe; empty: programs are loaded for the point
+    std::string function;                   // of a kprobe; else empty
     std::optional<std::uint32_t> number;    // of a system call that raw tracepoints see
     bool exits = false;                     // they see its exit, too
     std::optional<Probe> enter, at_return;  // of a kprobe
@@ -131,6 +131,10 @@ class HookPrograms {
   StatusOr<Probe> OpenProbe(const Attached& attached, bool at_return, std::uint32_t number) const;
   StatusOr<Probe> OpenKprobe(const Attached& attached, bool at_return, std::uint32_t number) const;
   StatusOr<Probe> OpenTracepoint(const bpf_program* program) const;
+  StatusOr<Probe> OpenRecordTracepoint(const Attached& attached, std::uint32_t number) const;
+  StatusOr<Probe> OpenUprobe(const Attached& attached, bool at_return, std::uint32_t number) const;
+  StatusOr<Probe> LinkToEvent(const bpf_program* program, const Fd& event, const std::string& what, bool at_return,
+                              std::uint32_t number) const;
   StatusOr<Probe> Pin(Fd link, const std::string& name) const;
   static StatusOr<bool> PutBackPin(const Probe& probe);
   static Status End(std::optional<Probe>* probe);

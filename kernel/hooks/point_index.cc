@@ -137,7 +137,7 @@ WantedByColumn OfFilter(const IndexedHook& hook, std::span<const sl_hook_test> f
   if (first.kind == SL_HOOK_TEST_ALWAYS || first.kind == SL_HOOK_TEST_SCOPE) return {};
   if (first.argument >= SL_HOOK_ARGUMENTS) return {};
   const sl_hook_argument& argument = hook.placed->arguments[first.argument];
-  if ((argument.flags & SL_HOOK_ARGUMENT_AT_RETURN) != 0) return {};
+  if ((argument.flags & (SL_HOOK_ARGUMENT_AT_RETURN | SL_HOOK_ARGUMENT_SIZE_READ)) != 0) return {};
   if (argument.read == SL_HOOK_READ_NUMBER) {
     auto numbers = NumbersOf(*hook.compiled, filter);
     return numbers ? WantedByColumn{{KeyOf(argument, SL_HOOK_FACE_NUMBER), *std::move(numbers)}} : WantedByColumn{};

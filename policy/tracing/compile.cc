@@ -47,6 +47,9 @@ std::optional<HookPoint> DenyingPoint(HookPoint point) {
     case HookPoint::Kind::kSyscall:
     case HookPoint::Kind::kRawTracepoint:
     case HookPoint::Kind::kDenyingFunction:
+    case HookPoint::Kind::kTracepoint:
+    case HookPoint::Kind::kProgram:
+    case HookPoint::Kind::kStaticProbe:
       break;
   }
   return std::nullopt;
@@ -84,10 +87,54 @@ void CompileHook(const HookParts& parts, std::size_t source, const PolicyField& 
   const bool overrides = Overrides(hook);
   for (const HookPoint& point : parts.points) {
     const std::optional<HookPoint> where = overrides ? DenyingPoint(point) : point;
-    if (!where) return field.At("selectors").NotYet("Override of system calls and tracepoints");
+    if (!where) return field.At("selectors").NotYet("Override of system calls, tracepoints and programs");
     hook.point = *where;
     compiled.hooks.push_back(hook);
   }
+}
+
+// The record of a tracepoint. Nothing: problems say why it is not known.
+std::optional<std::vector<TracepointField>> FieldsOf(const HookPoint& point, const CompileOptions& options,
+                                                     const PolicyField& field) {
+  if (options.formats == nullptr) {
+    field.At("args").NotYet(
+        fmt::format("the fields of tracepoint {}/{}, without the kernel's formats,", point.group, point.name));
+    return std::nullopt;
+  }
+  auto fields = options.formats->FieldsOf(point.group, point.name);
+  if (fields.ok()) return *std::move(fields);
+  field.Error(Message(fields.status()));
+  return std::nullopt;
+}
+
+// uprobes and usdts: each place has arguments of its own.
+void CompileInProgram(const TracingPolicy& policy, std::size_t source, const CompileOptions& options,
+                      const PolicyField& field, CompiledPolicy& compiled) {
+  const Hook& hook = policy.hooks[source];
+  for (ProgramPlace& place : PlacesInProgram(hook, options, field)) {
+    CompileHook({.policy = policy,
+                 .hook = hook,
+                 .options = options,
+                 .points = {std::move(place.point)},
+                 .fields = {},
+                 .probe_arguments = std::move(place.arguments)},
+                source, field, compiled);
+  }
+}
+
+void CompileOne(const TracingPolicy& policy, std::size_t source, const CompileOptions& options,
+                const PolicyField& field, CompiledPolicy& compiled) {
+  const Hook& hook = policy.hooks[source];
+  if (hook.kind == HookKind::kUprobe || hook.kind == HookKind::kUsdt)
+    return CompileInProgram(policy, source, options, field, compiled);
+  HookParts parts{.policy = policy, .hook = hook, .options = options, .points = PointsOf(policy, hook, field)};
+  if (parts.points.empty()) return;
+  if (parts.points.front().kind == HookPoint::Kind::kTracepoint) {
+    auto fields = FieldsOf(parts.points.front(), options, field);
+    if (!fields) return;
+    parts.fields = *std::move(fields);
+  }
+  CompileHook(parts, source, field, compiled);
 }
 
 }  // namespace
@@ -104,10 +151,7 @@ Compilation Compile(const std::shared_ptr<const TracingPolicy>& policy, const Co
     const Hook& hook = policy->hooks[i];
     const std::string_view list = ListOf(hook.kind);
     const PolicyField field = spec.At(list, counts[list]++).From(hook.place);
-    std::vector<HookPoint> points = PointsOf(*policy, hook, field);
-    if (points.empty()) continue;
-    CompileHook({.policy = *policy, .hook = hook, .options = options, .points = std::move(points)}, i, field,
-                *compiled);
+    CompileOne(*policy, i, options, field, *compiled);
   }
   if (result.problems.empty()) result.policy = std::move(compiled);
   return result;

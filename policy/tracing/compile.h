@@ -18,6 +18,8 @@
 
 #include "policy/resource/resource_field.h"
 #include "policy/tracing/compiled.h"
+#include "policy/tracing/program_files.h"
+#include "policy/tracing/tracepoint_format.h"
 #include "policy/tracing/type_resolver.h"
 
 namespace sluice::policy::tracing {
@@ -26,7 +28,9 @@ struct CompileOptions {
   // Inodes of the host's namespaces, as in /proc/1/ns, by NamespaceType. 0: not known, or the kernel has none; then
   // policies that compare with it are refused.
   std::array<std::uint32_t, kNamespaceTypeCount> host_namespaces{};
-  const TypeResolver* types = nullptr;  // null: policies with `resolve` are refused
+  const TypeResolver* types = nullptr;         // null: policies with `resolve` are refused
+  const TracepointFormats* formats = nullptr;  // null: policies with fields of tracepoints are refused
+  const ProgramFiles* programs = nullptr;      // null: policies with uprobes or usdts are refused
   // The number of the system call, as "openat"; absent: this machine has no such call. Null: policies that compare an
   // argument with a list of system calls are refused.
   std::optional<std::uint32_t> (*syscall_number)(std::string_view name) = nullptr;

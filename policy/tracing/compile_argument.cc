@@ -1,4 +1,6 @@
 // args, data and returnArg: how the kernel reads each.
+#include <algorithm>
+
 #include "policy/tracing/compile_parts.h"
 #include "policy/tracing/syscalls.h"
 
@@ -19,7 +21,10 @@ std::optional<sl_hook_read> ReadOf(ArgType type) {
     case ArgType::kString:
       return SL_HOOK_READ_STRING;
     case ArgType::kCharBuf:
+    case ArgType::kConstBuf:
       return SL_HOOK_READ_BYTES;
+    case ArgType::kDataLoc:
+      return SL_HOOK_READ_DATA_LOC;
     case ArgType::kCharIovec:
       return SL_HOOK_READ_IOVEC;
     case ArgType::kFd:
@@ -119,6 +124,14 @@ void CheckFitsSyscall(const Argument& argument, const PolicyField& field) {
                   InfoOf(argument.type).name));
 }
 
+void CheckFitsProgram(const Argument& argument, const PolicyField& field) {
+  if (!InfoOf(argument.type).of_kernel) return;
+  field.At("type").Error(
+      fmt::format("a function of a program has no argument of type {}, a structure of the kernel: its arguments are "
+                  "numbers and addresses in its own memory",
+                  InfoOf(argument.type).name));
+}
+
 // The parser does it for single calls.
 void CheckFitsListed(const HookParts& parts, const Argument& argument, const PolicyField& field) {
   for (const HookPoint& point : parts.points) {
@@ -135,33 +148,16 @@ void CheckFitsListed(const HookParts& parts, const Argument& argument, const Pol
   }
 }
 
-sl_hook_argument CompileRead(const HookParts& parts, const Argument& argument, const PolicyField& field) {
-  sl_hook_argument compiled{};
-  RefuseFields(argument, field);
-  const bool of_syscall = IsSyscall(parts) && argument.source == Argument::Source::kFunction;
-  if (of_syscall) CheckFitsSyscall(argument, field);
-  const ArgTypeInfo& type = InfoOf(argument.type);
-  const std::optional<sl_hook_read> read = ReadOf(argument.type);
-  if (!read) {
-    field.At("type").NotYet(type.name);
-    return compiled;
-  }
-  compiled.read = static_cast<std::uint8_t>(*read);
-  unsigned flags = 0;
-  if (*read == SL_HOOK_READ_NUMBER) {
-    compiled.size = static_cast<std::uint8_t>(type.bits / 8);
-    if (type.values == ValueClass::kSigned) flags |= SL_HOOK_ARGUMENT_SIGNED;
-  }
-  if (of_syscall && IsOfCaller(*read)) flags |= SL_HOOK_ARGUMENT_USER;
-  if (argument.return_copy) flags |= SL_HOOK_ARGUMENT_AT_RETURN;
-  if (HasBuffer(*read)) compiled.size_index = static_cast<std::uint8_t>(argument.size_index.value_or(kNoSize));
-  if (HasBuffer(*read) || *read == SL_HOOK_READ_STRING) compiled.bytes_max = SL_HOOK_TEXT_MAX;
-  compiled.flags = static_cast<std::uint8_t>(flags);
-  return compiled;
+sl_hook_argument CompileValue(const HookParts& parts, const Argument& argument, const PolicyField& field) {
+  const bool of_function = argument.source == Argument::Source::kFunction;
+  if (of_function && IsSyscall(parts)) CheckFitsSyscall(argument, field);
+  if (of_function && IsOfProgram(parts)) CheckFitsProgram(argument, field);
+  if (argument.type == ArgType::kConstBuf) field.At("type").NotYet("const_buf outside of a tracepoint's record");
+  return CompileRead(argument, argument.type, of_function && (IsSyscall(parts) || IsOfProgram(parts)), field);
 }
 
 sl_hook_argument CompileArgument(const HookParts& parts, const Argument& argument, const PolicyField& field) {
-  sl_hook_argument compiled = CompileRead(parts, argument, field);
+  sl_hook_argument compiled = CompileValue(parts, argument, field);
   const std::optional<std::uint16_t> index = IndexOf(parts, argument.index, field.At("index"));
   compiled.index = index.value_or(0);
   if (compiled.index == SL_HOOK_INDEX_RETURN) compiled.flags |= SL_HOOK_ARGUMENT_AT_RETURN;
@@ -181,30 +177,85 @@ void AddSteps(const HookParts& parts, const Argument& argument, const PolicyFiel
   if (argument.resolve.empty()) return;
   const PolicyField resolve = field.At("resolve");
   if (parts.options.types == nullptr) return resolve.NotYet("it without the kernel's types");
-  if (IsSyscall(parts) && argument.source != Argument::Source::kCurrentTask)
-    return resolve.Error("a system call's arguments are no structures of the kernel");
+  if (argument.source != Argument::Source::kCurrentTask && (IsSyscall(parts) || IsOfProgram(parts)))
+    return resolve.Error("arguments that a program passes are no structures of the kernel");
   if (parts.points.size() > 1 && argument.btf_type.empty() && argument.source == Argument::Source::kFunction)
     return resolve.NotYet("it for a list of functions without btfType");
   const auto steps = parts.options.types->Resolve(parts.points.front(), argument);
   if (!steps.ok()) return resolve.Error(Message(steps.status()));
-  read.steps = static_cast<std::uint32_t>(compiled.words.size());
-  read.step_count = static_cast<std::uint8_t>(steps->size());
-  compiled.words.insert(compiled.words.end(), steps->begin(), steps->end());
+  AddWay(*steps, read, compiled);
 }
 
 }  // namespace
+
+sl_hook_argument CompileRead(const Argument& argument, ArgType type, bool of_program, const PolicyField& field) {
+  sl_hook_argument compiled{};
+  RefuseFields(argument, field);
+  const ArgTypeInfo& info = InfoOf(type);
+  const std::optional<sl_hook_read> read = ReadOf(type);
+  if (!read) {
+    field.At("type").NotYet(info.name);
+    return compiled;
+  }
+  compiled.read = static_cast<std::uint8_t>(*read);
+  unsigned flags = 0;
+  if (*read == SL_HOOK_READ_NUMBER) {
+    compiled.size = static_cast<std::uint8_t>(info.bits / 8);
+    if (info.values == ValueClass::kSigned) flags |= SL_HOOK_ARGUMENT_SIGNED;
+  }
+  if (of_program && IsOfCaller(*read)) flags |= SL_HOOK_ARGUMENT_USER;
+  if (argument.return_copy) flags |= SL_HOOK_ARGUMENT_AT_RETURN;
+  if (HasBuffer(*read)) compiled.size_index = static_cast<std::uint8_t>(argument.size_index.value_or(kNoSize));
+  if (HasBuffer(*read) || *read == SL_HOOK_READ_STRING) compiled.bytes_max = SL_HOOK_TEXT_MAX;
+  compiled.flags = static_cast<std::uint8_t>(flags);
+  return compiled;
+}
+
+void AddWay(const std::vector<std::uint64_t>& steps, sl_hook_argument& read, CompiledHook& compiled) {
+  read.steps = static_cast<std::uint32_t>(compiled.words.size());
+  read.step_count = static_cast<std::uint8_t>(steps.size());
+  compiled.words.insert(compiled.words.end(), steps.begin(), steps.end());
+}
+
+void CompileSizeInArgs(const HookParts& parts, const Argument& argument, const PolicyField& field,
+                       sl_hook_argument& read) {
+  if (!argument.size_index) return;
+  const PolicyField at = field.At("sizeArgIndex");
+  const std::vector<Argument>& args = parts.hook.args;
+  const auto found =
+      std::find_if(args.begin(), args.end(), [&](const Argument& one) { return one.index == *argument.size_index; });
+  const auto position = static_cast<std::size_t>(found - args.begin());
+  if (found == args.end() || InfoOf(found->type).bits == 0 || &args[position] >= &argument) {
+    return at.Error(
+        fmt::format("args needs an entry with index {} and the type of a number before this one, as the size is read "
+                    "there",
+                    *argument.size_index));
+  }
+  read.size_index = static_cast<std::uint8_t>(position);
+  read.flags |= SL_HOOK_ARGUMENT_SIZE_READ;
+}
 
 void CompileArguments(const HookParts& parts, const PolicyField& field, CompiledHook& compiled) {
   const Hook& hook = parts.hook;
   sl_hook& out = compiled.hook;
   for (std::size_t i = 0; i < hook.args.size(); ++i) {
+    const PolicyField at = field.At("args", i);
     sl_hook_argument& argument = out.arguments[out.argument_count++];
-    argument = CompileArgument(parts, hook.args[i], field.At("args", i));
-    AddSteps(parts, hook.args[i], field.At("args", i), argument, compiled);
+    switch (parts.points.front().kind) {
+      case HookPoint::Kind::kTracepoint:
+        argument = CompileRecordArgument(parts, hook.args[i], at, compiled);
+        break;
+      case HookPoint::Kind::kStaticProbe:
+        argument = CompileProbeArgument(parts, hook.args[i], at, compiled);
+        break;
+      default:
+        argument = CompileArgument(parts, hook.args[i], at);
+        AddSteps(parts, hook.args[i], at, argument, compiled);
+    }
   }
   for (std::size_t i = 0; i < hook.data.size(); ++i) {
     sl_hook_argument& argument = out.arguments[out.argument_count++];
-    argument = CompileRead(parts, hook.data[i], field.At("data", i));
+    argument = CompileValue(parts, hook.data[i], field.At("data", i));
     argument.flags |= SL_HOOK_ARGUMENT_OF_TASK;
     AddSteps(parts, hook.data[i], field.At("data", i), argument, compiled);
   }
@@ -213,7 +264,7 @@ void CompileArguments(const HookParts& parts, const PolicyField& field, Compiled
   }
   if (!hook.returns) return;
   out.flags |= SL_HOOK_RETURNS;
-  out.return_value = CompileRead(parts, *hook.return_arg, field.At("returnArg"));
+  out.return_value = CompileValue(parts, *hook.return_arg, field.At("returnArg"));
   out.return_value.index = SL_HOOK_INDEX_RETURN;
   out.return_value.flags |= SL_HOOK_ARGUMENT_AT_RETURN;
 }

@@ -84,13 +84,6 @@ sl_hook_test_kind TextKindOf(Operator op) {
   }
 }
 
-std::string LowerCase(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
 using AddressBytes = std::array<std::uint8_t, 16>;
 constexpr AddressBytes kAnyV4 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};  // ::ffff:0:0, with kBitsBeforeV4
 
@@ -218,6 +211,13 @@ void AddList(const HookParts& parts, const List& list, const PolicyField& field,
 }
 
 }  // namespace
+
+std::string LowerCase(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
 
 FilterTests CompileArgumentFilter(const HookParts& parts, const ArgumentFilter& filter, const Argument& argument,
                                   std::size_t position, const PolicyField& field, CompiledHook& compiled) {

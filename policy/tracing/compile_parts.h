@@ -34,10 +34,14 @@ struct HookParts {
   const TracingPolicy& policy;
   const Hook& hook;
   const CompileOptions& options;
-  std::vector<HookPoint> points;  // at least one
+  std::vector<HookPoint> points;                  // at least one
+  std::vector<TracepointField> fields = {};       // of a tracepoint whose arguments are in a record
+  std::vector<std::string> probe_arguments = {};  // of a static probe, as its note says them
 };
 
 bool IsSyscall(const HookParts& parts);
+// Whether addresses among the arguments are those of a program's own memory.
+bool IsOfProgram(const HookParts& parts);
 
 // "dup" for "sys_dup" and "x64/sys_dup", the values of a list of system calls; absent: a call of another ABI than the
 // one that this is compiled for.
@@ -45,6 +49,29 @@ std::optional<std::string_view> ListedSyscall(std::string_view value);
 
 // Where the hook is attached; empty: problems say why it cannot be.
 std::vector<HookPoint> PointsOf(const TracingPolicy& policy, const Hook& hook, const PolicyField& field);
+
+// A place in a program, and what is read there.
+struct ProgramPlace {
+  HookPoint point;
+  std::vector<std::string> arguments;  // of a static probe
+};
+// The same for uprobes and usdts. `ignored`: the policy wants the hook left out if the file is not the right one, and
+// it is not.
+std::vector<ProgramPlace> PlacesInProgram(const Hook& hook, const CompileOptions& options, const PolicyField& field);
+
+// Reads args[n] of a tracepoint out of its record. The way there goes to `compiled`.
+sl_hook_argument CompileRecordArgument(const HookParts& parts, const Argument& argument, const PolicyField& field,
+                                       CompiledHook& compiled);
+// Reads args[n] of a static probe as its note says.
+sl_hook_argument CompileProbeArgument(const HookParts& parts, const Argument& argument, const PolicyField& field,
+                                      CompiledHook& compiled);
+
+// How the kernel reads a value of the type, wherever it is. `of_program`: an address is that of a program's memory.
+sl_hook_argument CompileRead(const Argument& argument, ArgType type, bool of_program, const PolicyField& field);
+void AddWay(const std::vector<std::uint64_t>& steps, sl_hook_argument& read, CompiledHook& compiled);
+// sizeArgIndex of arguments that are not in registers: the position in args of the entry with that index.
+void CompileSizeInArgs(const HookParts& parts, const Argument& argument, const PolicyField& field,
+                       sl_hook_argument& read);
 
 // Each fills its part of `compiled`, all but its point.
 void CompileArguments(const HookParts& parts, const PolicyField& field, CompiledHook& compiled);
@@ -65,6 +92,9 @@ std::vector<FilterTests> CompileProcessFilters(const HookParts& parts, const Hoo
                                                const PolicyField& field, CompiledHook& compiled,
                                                std::vector<Scope>& scopes);
 sl_hook_selector CompileActions(const HookParts& parts, const HookSelector& selector, const PolicyField& field);
+
+// ASCII letters only.
+std::string LowerCase(std::string text);
 
 // Tests with nothing but their kind, field and numbers.
 sl_hook_test MakeTest(sl_hook_test_kind kind, sl_hook_field field, std::uint64_t first = 0, std::uint64_t last = 0);

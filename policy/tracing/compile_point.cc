@@ -69,8 +69,7 @@ std::vector<HookPoint> PointsOfTracepoint(const Hook& hook, const PolicyField& f
     return {};
   }
   if (hook.args.empty()) return raw;  // without its fields, both are the same
-  field.At("args").NotYet(fmt::format("the fields of tracepoint {}/{}", subsystem, event));
-  return {};
+  return {{.kind = HookPoint::Kind::kTracepoint, .group = subsystem, .name = event}};
 }
 
 }  // namespace
@@ -88,6 +87,11 @@ std::optional<std::string_view> ListedSyscall(std::string_view value) {
 
 bool IsSyscall(const HookParts& parts) { return parts.points.front().kind == HookPoint::Kind::kSyscall; }
 
+bool IsOfProgram(const HookParts& parts) {
+  const HookPoint::Kind kind = parts.points.front().kind;
+  return kind == HookPoint::Kind::kProgram || kind == HookPoint::Kind::kStaticProbe;
+}
+
 std::vector<HookPoint> PointsOf(const TracingPolicy& policy, const Hook& hook, const PolicyField& field) {
   switch (hook.kind) {
     case HookKind::kKprobe:
@@ -101,8 +105,7 @@ std::vector<HookPoint> PointsOf(const TracingPolicy& policy, const Hook& hook, c
       return {{.kind = HookPoint::Kind::kLsm, .group = "", .name = std::get<LsmTarget>(hook.target).hook}};
     case HookKind::kUprobe:
     case HookKind::kUsdt:
-      field.NotYet();
-      break;
+      break;  // PlacesInProgram
   }
   return {};
 }

@@ -22,11 +22,16 @@ struct HookPoint {
     kLsm,              // `name`: "file_open"
     kTrampoline,       // `name`: a function, by fentry and fexit
     kDenyingFunction,  // the same, where a program may return an error in the function's place
+    kTracepoint,       // `group` and `name`; its arguments are in a record
+    kProgram,          // `group`: path of a program or library, `name`: what the policy says, `offset`: in the file
+    kStaticProbe,      // likewise; `name`: "provider:name", and `counter` is that of the probe
   };
 
   Kind kind = Kind::kFunction;
   std::string group;
   std::string name;
+  std::uint64_t offset = 0;
+  std::uint64_t counter = 0;  // where in the file a counter is that must be above 0; 0: nowhere
   auto operator<=>(const HookPoint&) const = default;
 };
 

@@ -137,6 +137,7 @@ void SetValue(const HookValue& value, const Argument& wanted, const sl_hook_argu
       return NameNumber(value.number, wanted.type, out);
     case SL_HOOK_READ_STRING:
     case SL_HOOK_READ_FILENAME:
+    case SL_HOOK_READ_DATA_LOC:
       return out->set_text(ToUtf8(value.text));
     case SL_HOOK_READ_BYTES:
     case SL_HOOK_READ_IOVEC:

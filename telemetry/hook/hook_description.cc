@@ -42,6 +42,10 @@ void SetPlace(const policy::tracing::Hook& hook, const HookPoint& point, v1::Hoo
     out->set_kind(hook.kind == HookKind::kRawTracepoint ? v1::Hook::RAW_TRACEPOINT : v1::Hook::TRACEPOINT);
     out->set_group(target->subsystem);
     out->set_function(target->event);
+  } else if (hook.kind == HookKind::kUprobe || hook.kind == HookKind::kUsdt) {
+    out->set_kind(hook.kind == HookKind::kUprobe ? v1::Hook::UPROBE : v1::Hook::USDT);
+    out->set_group(ToUtf8(point.group));
+    out->set_function(ToUtf8(point.name));
   } else if (hook.kind == HookKind::kLsm) {
     out->set_kind(v1::Hook::LSM);
   } else if (point.kind == HookPoint::Kind::kSyscall) {

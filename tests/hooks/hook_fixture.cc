@@ -15,7 +15,9 @@
 #include <cstring>
 #include <utility>
 
+#include "kernel/bpf/tracing_files.h"
 #include "kernel/bpf/type_resolver.h"
+#include "kernel/hooks/program_files.h"
 #include "policy/tracing/compile.h"
 #include "policy/tracing/parser.h"
 
@@ -42,7 +44,9 @@ StatusOr<hooks::CompiledPolicyPtr> CompileText(const std::string& text) {
   if (error) return InvalidError("{}", error->what);
   if (policy == nullptr) return InvalidError("{}", problem);
   const bpf::KernelTypeResolver types;
-  auto compiled = policy::tracing::Compile(policy, {.types = &types});
+  const bpf::TracingFiles formats;
+  const hooks::ProgramFiles programs;
+  auto compiled = policy::tracing::Compile(policy, {.types = &types, .formats = &formats, .programs = &programs});
   if (compiled.policy == nullptr) return InvalidError("{}", compiled.problems.front().what);
   return compiled.policy;
 }

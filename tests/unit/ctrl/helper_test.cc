@@ -84,7 +84,7 @@ TEST_F(HelperTest, HasOneRightAndNothingOfItsParents) {
   EXPECT_EQ(ProcField(pid, "NoNewPrivs"), "1");
   EXPECT_EQ(ProcField(pid, "Seccomp"), "2");
   EXPECT_EQ(ProcField(pid, "Name"), "sluice-helper");
-  EXPECT_EQ(OpenFiles(pid), 5U);  // /dev/null twice, standard error, the socket, its namespace
+  EXPECT_EQ(OpenFiles(pid), 6U);  // /dev/null twice, standard error, the socket, its namespace, the root of tracefs
   const auto held = ReadHeld(pid, Whose::kHelper);
   ASSERT_TRUE(held.ok()) << held.status();
   ASSERT_EQ(held->rights.size(), 1U);
@@ -276,6 +276,11 @@ TEST_F(Questions, OthersAreRefusedAndTheNextIsAnswered) {
   EXPECT_EQ(AskFor("no_such_function", 2), EINVAL) << "where in it?";
   EXPECT_EQ(AskFor(std::string(bpf::kFunctionNameSize, 'a'), 0), EINVAL) << "without an end";
   EXPECT_EQ(AskFor("no_such_function", 0), ENOENT);
+  const auto uprobe = static_cast<std::uint32_t>(bpf::AdminCall::kOpenUprobe);
+  EXPECT_EQ(Ask({uprobe, 0}), EINVAL) << "in which file?";
+  EXPECT_NE(Ask({uprobe, 0}, {netns}), 0) << "it is no program";
+  EXPECT_EQ(Ask({static_cast<std::uint32_t>(bpf::AdminCall::kOpenTracing), 0}), 0);
+  EXPECT_TRUE(has_fd_);
   EXPECT_EQ(AskWords({next_link, kLast}), EINVAL) << "too short";
   EXPECT_EQ(AskWords(std::vector<std::uint32_t>(sizeof(HelperQuestion) / 4 + 1)), EINVAL) << "too long";
   EXPECT_EQ(AskWords(std::vector<std::uint32_t>(10000, kSocketIn), {netns}), EINVAL);

@@ -71,8 +71,9 @@ TEST(TracingCompileActions, OverrideNeedsAPlaceThatMayReturnAnError) {
   const CompiledHook lsm = HookOf(Lsm("selectors: [{matchActions: [{action: Override, argError: -13}]}]"));
   EXPECT_EQ(lsm.selectors[0].error, -13);
   EXPECT_EQ(lsm.point.kind, HookPoint::Kind::kLsm);
-  EXPECT_EQ(RefusalOf(Kprobe("call: sys_openat, selectors: [{matchActions: [{action: Override, argError: -1}]}]")),
-            "spec.kprobes[0].selectors: Sluice does not enforce Override of system calls and tracepoints yet");
+  EXPECT_EQ(
+      RefusalOf(Kprobe("call: sys_openat, selectors: [{matchActions: [{action: Override, argError: -1}]}]")),
+      "spec.kprobes[0].selectors: Sluice does not enforce Override of system calls, tracepoints and programs yet");
 }
 
 TEST(TracingCompileActions, Sockets) {

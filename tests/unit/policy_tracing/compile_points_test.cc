@@ -121,9 +121,9 @@ TEST(TracingCompilePoints, WhatAPolicyMayNotHaveYetIsRefusedByName) {
   EXPECT_EQ(RefusalOf("{nodeSelector: {matchLabels: {a: b}}, " + hook + "}"),
             "spec.nodeSelector: Sluice does not enforce it yet");
   EXPECT_EQ(RefusalOf("{uprobes: [{path: /bin/a, symbols: [main]}], " + hook + "}"),
-            "spec.uprobes[0]: Sluice does not enforce it yet");
+            "spec.uprobes[0]: Sluice does not enforce it without the programs' files yet");
   EXPECT_EQ(RefusalOf("{usdts: [{path: /bin/a, provider: p, name: probe}]}"),
-            "spec.usdts[0]: Sluice does not enforce it yet");
+            "spec.usdts[0]: Sluice does not enforce it without the programs' files yet");
 }
 
 TEST(TracingCompilePoints, ProblemsCountTheHooksOfTheirField) {
@@ -131,7 +131,8 @@ TEST(TracingCompilePoints, ProblemsCountTheHooksOfTheirField) {
                       "args: [{index: 0}]}], tracepoints: [{subsystem: a, event: b, raw: true}, {subsystem: a, event: "
                       "b, args: [{index: 5, type: int}]}]}"),
             "spec.kprobes[1].args[0].type: Sluice does not enforce auto yet\n"
-            "spec.tracepoints[1].args: Sluice does not enforce the fields of tracepoint a/b yet\n"
+            "spec.tracepoints[1].args: Sluice does not enforce the fields of tracepoint a/b, without the kernel's "
+            "formats, yet\n"
             "spec.lsmhooks[0].args[0].type: Sluice does not enforce auto yet");
 }
 

@@ -48,8 +48,8 @@ sluice delete tracingpolicy secret
   are refused. A pod in the node's network counts as the node, and so does a Workload that has `hostInterface` and no
   `cgroup`. Policies in an API server are not read: apply them.
 - **System calls can be raced.** A hook on one reads the caller's memory, which another thread may change afterwards, and
-  which cannot be read while it is not in memory: then filters do not match, and negated ones do. A hook on the kernel's
-  own function (`security_file_permission`, `security_file_open`, `security_socket_connect`) or on an LSM hook sees what
+  which cannot be read while it is not in memory: then filters do not match, and negated ones do. The same is true of
+  uprobes and static probes. A hook on the kernel's own function (`security_file_permission`, `security_file_open`, `security_socket_connect`) or on an LSM hook sees what
   is really done. Sigkill ends the process before it runs on; only Override keeps the call itself from being done.
 - **Without cgroups** a workload is known by its network namespace, and a process that may make one of its own leaves it.
 - **Counts** begin with 0 when a policy is replaced or the agent starts. `policy-mode: monitor` counts what would have
@@ -72,7 +72,18 @@ index of a field, or the position in `args` if no entry has that index; `index` 
 first one, `args: [N]` another; `sizeArgIndex` counts from 1; a NUL at the end of a string is not part of it.
 
 Whether the running kernel has a function, a tracepoint or a hook cannot be known without that kernel: `apply` says it.
-Whether an argument is of the type that the file says is not checked.
+Whether an argument is of the type that the file says is checked only for fields of tracepoints.
+
+## Tracepoints, programs and static probes
+- **Fields of tracepoints** are counted as in the tracepoint's `format` in tracefs, from 0; the first own one is 4, and the
+  common ones before it cannot be read. tracefs need not be mounted: the agent's helper has a mount of its own. A type is
+  checked against the format. `auto` is the field's own type.
+- **uprobes and usdts** are on files as the agent sees them: in a container, those of the node are below `/proc/1/root`
+  (also written `/procRoot/1/root`). Symbols, addresses and probes are looked up when the policy is applied; a file that
+  was replaced since, as by an update, needs `apply` again. All processes with the file are watched, those that run
+  already too; the usual selectors say for which of them.
+- **Arguments of static probes** are those of the probe's note in the file, registers, memory and constants; floating-point
+  ones are refused. `btfPath` is refused.
 )";
 
 // Which tests of tests/hooks show it in a kernel.
@@ -83,7 +94,7 @@ const char* ProofOf(HookKind kind) {
              "has no "
              "kprobes: HookedSystemCall.\\*";
     case HookKind::kTracepoint:
-      return "only those of system calls, and others without `args`";
+      return "those of system calls: HookedSystemCall.\\*; others: HookedTracepoint.\\*";
     case HookKind::kRawTracepoint:
       return "HookedPoint.\\*";
     case HookKind::kLsm:
@@ -91,8 +102,9 @@ const char* ProofOf(HookKind kind) {
     case HookKind::kFentry:
       return "Trampoline.FentryAndFexit";
     case HookKind::kUprobe:
+      return "HookedProgram.\\*";
     case HookKind::kUsdt:
-      break;
+      return "HookedProgram.AStaticProbe\\*";
   }
   return "not yet";
 }
@@ -153,7 +165,7 @@ std::string OperatorsOf(const ArgTypeInfo& type) {
 
 // Whether the kernel's programs read arguments of the type.
 const char* IsRead(const ArgTypeInfo& type) {
-  if (type.type == ArgType::kDataLoc) return "not yet";  // of fields of tracepoints, which are not read yet
+  if (type.type == ArgType::kDataLoc || type.type == ArgType::kConstBuf) return "in records of tracepoints";
   const Compilation compiled = CompileSpec(Function(fmt::format("args: [{{index: 0, type: {}}}]", type.name)));
   return compiled.policy == nullptr ? "not yet" : "yes";
 }
@@ -264,6 +276,18 @@ std::string ReadFile(const fs::path& path) {
 
 std::optional<std::uint32_t> AnyNumber(std::string_view) { return 0; }
 
+// A machine that has every program that a file names.
+class AnyProgram final : public ProgramFiles {
+ public:
+  StatusOr<std::uint64_t> OffsetOfSymbol(const std::string&, const std::string&) const override { return 1; }
+  StatusOr<std::uint64_t> OffsetOfAddress(const std::string&, std::uint64_t address) const override { return address; }
+  StatusOr<std::vector<StaticProbe>> ProbesOf(const std::string&, const std::string&,
+                                              const std::string&) const override {
+    return std::vector<StaticProbe>{{.offset = 1, .arguments = "8@$1 8@$2 8@$3 8@$4"}};
+  }
+  StatusOr<std::string> DigestOf(const std::string&, const std::string&) const override { return ""; }
+};
+
 // "compiles", or why not.
 std::string ResultOf(const std::string& text) {
   const ParsedText parsed = ParseText("f.yaml", text, {.more_kinds = KindParsers(Reading::kParsed)});
@@ -273,6 +297,8 @@ std::string ResultOf(const std::string& text) {
   }
   CompileOptions options = OptionsOfTests();
   options.syscall_number = AnyNumber;
+  const AnyProgram programs;
+  options.programs = &programs;
   for (const Resource& resource : parsed.resources) {
     if (resource.tracing == nullptr) continue;
     const Compilation compiled = Compile(resource.tracing, options);
